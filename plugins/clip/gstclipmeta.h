@@ -1,0 +1,110 @@
+/* gstclipmeta.h: what clip elements tell each other and whoever comes after.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef GST_CLIP_META_H
+#define GST_CLIP_META_H
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+#define GST_CLIP_API __attribute__((visibility("default")))
+
+/* GstClipMeta: which clip a frame belongs to.
+ *
+ * clipsrc puts one on every decoded frame; clipsample passes it on with
+ * `frame` and `num_frames` as after sampling. A batch from clipbatch carries
+ * one for each of its clips, in the batch's order (frame 0), so that whoever
+ * evaluates can name the file.
+ *
+ * clip:       position in the run's order, over all epochs, training and
+ *             validation passes alike, skipped clips included; what a seek in
+ *             GST_FORMAT_DEFAULT takes
+ * sample:     the clip's row in the data set (its number in the manifest):
+ *             what random draws are keyed by, with the epoch
+ * epoch:      from 0
+ * training:   a training pass; otherwise a validation pass
+ * label:      class number, from 0; -1: unknown
+ * frame:      frame number in the clip, from 0
+ * num_frames: frames in the clip; 0: unknown
+ * path, group: owned by the meta as GRefString; may be NULL */
+typedef struct {
+  GstMeta meta;
+  guint64 clip;
+  guint64 sample;
+  guint epoch;
+  gboolean training;
+  gint label;
+  guint64 frame;
+  guint64 num_frames;
+  GRefString *path;
+  GRefString *group;
+} GstClipMeta;
+
+GST_CLIP_API GType gst_clip_meta_api_get_type (void);
+#define GST_CLIP_META_API_TYPE (gst_clip_meta_api_get_type ())
+GST_CLIP_API const GstMetaInfo *gst_clip_meta_get_info (void);
+#define GST_CLIP_META_INFO (gst_clip_meta_get_info ())
+
+/* Adds a meta to a writable buffer; the fields are copied from `from`
+ * (its `meta` member is ignored, its strings are referenced), or zero where
+ * `from` is NULL. */
+GST_CLIP_API GstClipMeta *gst_buffer_add_clip_meta (GstBuffer * buffer, const GstClipMeta * from);
+
+/* The first clip meta of a buffer, or NULL. */
+GST_CLIP_API GstClipMeta *gst_buffer_get_clip_meta (GstBuffer * buffer);
+
+/* Sticky event `clip-classes`: the names of the classes, label 0 first.
+ * field classes: GstValueArray of strings. */
+GST_CLIP_API GstEvent *gst_event_new_clip_classes (const gchar * const *classes);
+/* FALSE: another event. *classes: (transfer full), g_strfreev(). */
+GST_CLIP_API gboolean gst_event_parse_clip_classes (GstEvent * event, gchar *** classes);
+
+/* Event `clip-epoch`, serialized, before each pass.
+ * fields: epoch (uint), training (boolean), clips (uint64), epochs (uint),
+ * first-clip (uint64), seed (uint64). When a pass was entered in its middle by
+ * a seek, `position` is the clip that comes next; otherwise it is first_clip. */
+typedef struct {
+  guint epoch;                  /* from 0 */
+  gboolean training;
+  guint64 clips;                /* clips listed for this pass, good or not */
+  guint epochs;                 /* in all */
+  guint64 first_clip;           /* position of the pass's first clip */
+  guint64 position;             /* position of the next clip */
+  guint64 seed;                 /* of the order */
+} GstClipEpoch;
+GST_CLIP_API GstEvent *gst_event_new_clip_epoch (const GstClipEpoch * epoch);
+GST_CLIP_API gboolean gst_event_parse_clip_epoch (GstEvent * event, GstClipEpoch * epoch);
+
+/* Event `clip-epoch-done`, serialized, after the last clip of each pass: the
+ * pass is complete. An EOS without one means that the stream was cut short
+ * (gst-launch -e and Ctrl-C), and what is half collected must not be used.
+ * fields: epoch (uint), training (boolean), position (uint64: the next
+ * pass's first clip), delivered (uint64), skipped (uint64). */
+typedef struct {
+  guint epoch;
+  gboolean training;
+  guint64 position;
+  guint64 delivered;
+  guint64 skipped;
+} GstClipEpochDone;
+GST_CLIP_API GstEvent *gst_event_new_clip_epoch_done (const GstClipEpochDone * done);
+GST_CLIP_API gboolean gst_event_parse_clip_epoch_done (GstEvent * event, GstClipEpochDone * done);
+
+/* Query `clip-window`: before clipsrc decodes a clip it asks downstream which
+ * frames will be wanted, so that nothing after them, and as little as possible
+ * before them, is decoded. Unanswered: all of them.
+ * in: clip, sample (uint64), epoch (uint), training (boolean),
+ *     num-frames (uint64: frames in the clip as far as its container tells;
+ *     0: unknown), framerate (fraction; 0/1: unknown)
+ * out: first, last (uint64: inclusive, counted from the clip's first frame) */
+GST_CLIP_API GstQuery *gst_query_new_clip_window (const GstClipMeta * clip, gint fps_n, gint fps_d);
+/* FALSE: another query. Fills clip, sample, epoch, training, num_frames of
+ * *clip (strings NULL). fps_n, fps_d may be NULL. */
+GST_CLIP_API gboolean gst_query_parse_clip_window (GstQuery * query, GstClipMeta * clip, gint * fps_n, gint * fps_d);
+GST_CLIP_API void gst_query_set_clip_window (GstQuery * query, guint64 first, guint64 last);
+/* FALSE: nobody answered. */
+GST_CLIP_API gboolean gst_query_get_clip_window (GstQuery * query, guint64 * first, guint64 * last);
+
+G_END_DECLS
+
+#endif
