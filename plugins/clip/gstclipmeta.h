@@ -25,7 +25,9 @@ G_BEGIN_DECLS
  * training:   a training pass; otherwise a validation pass
  * label:      class number, from 0; -1: unknown
  * frame:      frame number in the clip, from 0
- * num_frames: frames in the clip; 0: unknown
+ * num_frames: frames in the clip; 0: unknown. The figure that the clip-window
+ *             query told for this clip, so that what was asked for and what is
+ *             taken agree
  * path, group: owned by the meta as GRefString; may be NULL */
 typedef struct {
   GstMeta meta;

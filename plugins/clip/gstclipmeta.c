@@ -1,0 +1,317 @@
+/* gstclipmeta.c: the clip meta, events and query that clip elements share.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstclipmeta.h"
+
+#define CLASSES_NAME "clip-classes"
+#define EPOCH_NAME "clip-epoch"
+#define EPOCH_DONE_NAME "clip-epoch-done"
+#define WINDOW_NAME "clip-window"
+
+/* The meta */
+
+static void
+gst_clip_meta_set (GstClipMeta * meta, const GstClipMeta * from)
+{
+  meta->clip = from->clip;
+  meta->sample = from->sample;
+  meta->epoch = from->epoch;
+  meta->training = from->training;
+  meta->label = from->label;
+  meta->frame = from->frame;
+  meta->num_frames = from->num_frames;
+  meta->path = from->path ? g_ref_string_acquire (from->path) : NULL;
+  meta->group = from->group ? g_ref_string_acquire (from->group) : NULL;
+}
+
+static gboolean
+gst_clip_meta_init (GstMeta * meta, gpointer params, GstBuffer * buffer)
+{
+  GstClipMeta *clip = (GstClipMeta *) meta;
+  static const GstClipMeta zero;
+
+  gst_clip_meta_set (clip, params ? params : &zero);
+
+  return TRUE;
+}
+
+static void
+gst_clip_meta_free (GstMeta * meta, GstBuffer * buffer)
+{
+  GstClipMeta *clip = (GstClipMeta *) meta;
+
+  g_clear_pointer (&clip->path, g_ref_string_release);
+  g_clear_pointer (&clip->group, g_ref_string_release);
+}
+
+/* Whatever is done to a picture, it stays a frame of its clip: the meta goes
+ * along with every kind of transform. */
+static gboolean
+gst_clip_meta_transform (GstBuffer * dest, GstMeta * meta, GstBuffer * src,
+    GQuark type, gpointer data)
+{
+  return gst_buffer_add_clip_meta (dest, (GstClipMeta *) meta) != NULL;
+}
+
+GType
+gst_clip_meta_api_get_type (void)
+{
+  static GType type;
+  static const gchar *tags[] = { NULL };
+
+  if (g_once_init_enter (&type)) {
+    GType registered = gst_meta_api_type_register ("GstClipMetaAPI", tags);
+
+    g_once_init_leave (&type, registered);
+  }
+
+  return type;
+}
+
+const GstMetaInfo *
+gst_clip_meta_get_info (void)
+{
+  static const GstMetaInfo *info;
+
+  if (g_once_init_enter ((GstMetaInfo **) & info)) {
+    const GstMetaInfo *registered = gst_meta_register (GST_CLIP_META_API_TYPE,
+        "GstClipMeta", sizeof (GstClipMeta), gst_clip_meta_init,
+        gst_clip_meta_free, gst_clip_meta_transform);
+
+    g_once_init_leave ((GstMetaInfo **) & info, (GstMetaInfo *) registered);
+  }
+
+  return info;
+}
+
+GstClipMeta *
+gst_buffer_add_clip_meta (GstBuffer * buffer, const GstClipMeta * from)
+{
+  g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
+  g_return_val_if_fail (gst_buffer_is_writable (buffer), NULL);
+
+  return (GstClipMeta *) gst_buffer_add_meta (buffer, GST_CLIP_META_INFO,
+      (gpointer) from);
+}
+
+GstClipMeta *
+gst_buffer_get_clip_meta (GstBuffer * buffer)
+{
+  g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
+
+  return (GstClipMeta *) gst_buffer_get_meta (buffer, GST_CLIP_META_API_TYPE);
+}
+
+/* Events */
+
+/* The structure of an event of this type and name; NULL: it is another. */
+static const GstStructure *
+event_structure (GstEvent * event, GstEventType type, const gchar * name)
+{
+  g_return_val_if_fail (GST_IS_EVENT (event), NULL);
+
+  if (GST_EVENT_TYPE (event) != type || !gst_event_has_name (event, name))
+    return NULL;
+
+  return gst_event_get_structure (event);
+}
+
+GstEvent *
+gst_event_new_clip_classes (const gchar * const *classes)
+{
+  GValue array = G_VALUE_INIT;
+  GstStructure *s = gst_structure_new_empty (CLASSES_NAME);
+  gsize i;
+
+  g_value_init (&array, GST_TYPE_ARRAY);
+  for (i = 0; classes && classes[i]; i++) {
+    GValue name = G_VALUE_INIT;
+
+    g_value_init (&name, G_TYPE_STRING);
+    g_value_set_string (&name, classes[i]);
+    gst_value_array_append_and_take_value (&array, &name);
+  }
+  gst_structure_take_value (s, "classes", &array);
+
+  return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, s);
+}
+
+gboolean
+gst_event_parse_clip_classes (GstEvent * event, gchar *** classes)
+{
+  const GstStructure *s;
+  const GValue *array;
+  guint i, n;
+
+  s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, CLASSES_NAME);
+  if (!s)
+    return FALSE;
+  array = gst_structure_get_value (s, "classes");
+  if (!array || !GST_VALUE_HOLDS_ARRAY (array))
+    return FALSE;
+  n = gst_value_array_get_size (array);
+  for (i = 0; i < n; i++) {
+    const GValue *name = gst_value_array_get_value (array, i);
+
+    if (!G_VALUE_HOLDS_STRING (name) || !g_value_get_string (name))
+      return FALSE;
+  }
+
+  if (classes) {
+    *classes = g_new0 (gchar *, (gsize) n + 1);
+    for (i = 0; i < n; i++)
+      (*classes)[i] = g_value_dup_string (gst_value_array_get_value (array, i));
+  }
+
+  return TRUE;
+}
+
+GstEvent *
+gst_event_new_clip_epoch (const GstClipEpoch * epoch)
+{
+  return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
+      gst_structure_new (EPOCH_NAME,
+          "epoch", G_TYPE_UINT, epoch->epoch,
+          "training", G_TYPE_BOOLEAN, epoch->training,
+          "clips", G_TYPE_UINT64, epoch->clips,
+          "epochs", G_TYPE_UINT, epoch->epochs,
+          "first-clip", G_TYPE_UINT64, epoch->first_clip,
+          "position", G_TYPE_UINT64, epoch->position,
+          "seed", G_TYPE_UINT64, epoch->seed, NULL));
+}
+
+gboolean
+gst_event_parse_clip_epoch (GstEvent * event, GstClipEpoch * epoch)
+{
+  const GstStructure *s;
+  GstClipEpoch e = { 0, };
+
+  s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM, EPOCH_NAME);
+  if (!s || !gst_structure_get (s, "epoch", G_TYPE_UINT, &e.epoch,
+          "training", G_TYPE_BOOLEAN, &e.training,
+          "clips", G_TYPE_UINT64, &e.clips,
+          "epochs", G_TYPE_UINT, &e.epochs,
+          "first-clip", G_TYPE_UINT64, &e.first_clip,
+          "position", G_TYPE_UINT64, &e.position,
+          "seed", G_TYPE_UINT64, &e.seed, NULL))
+    return FALSE;
+
+  if (epoch)
+    *epoch = e;
+
+  return TRUE;
+}
+
+GstEvent *
+gst_event_new_clip_epoch_done (const GstClipEpochDone * done)
+{
+  return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
+      gst_structure_new (EPOCH_DONE_NAME,
+          "epoch", G_TYPE_UINT, done->epoch,
+          "training", G_TYPE_BOOLEAN, done->training,
+          "position", G_TYPE_UINT64, done->position,
+          "delivered", G_TYPE_UINT64, done->delivered,
+          "skipped", G_TYPE_UINT64, done->skipped, NULL));
+}
+
+gboolean
+gst_event_parse_clip_epoch_done (GstEvent * event, GstClipEpochDone * done)
+{
+  const GstStructure *s;
+  GstClipEpochDone d = { 0, };
+
+  s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM, EPOCH_DONE_NAME);
+  if (!s || !gst_structure_get (s, "epoch", G_TYPE_UINT, &d.epoch,
+          "training", G_TYPE_BOOLEAN, &d.training,
+          "position", G_TYPE_UINT64, &d.position,
+          "delivered", G_TYPE_UINT64, &d.delivered,
+          "skipped", G_TYPE_UINT64, &d.skipped, NULL))
+    return FALSE;
+
+  if (done)
+    *done = d;
+
+  return TRUE;
+}
+
+/* The query */
+
+GstQuery *
+gst_query_new_clip_window (const GstClipMeta * clip, gint fps_n, gint fps_d)
+{
+  return gst_query_new_custom (GST_QUERY_CUSTOM,
+      gst_structure_new (WINDOW_NAME,
+          "clip", G_TYPE_UINT64, clip->clip,
+          "sample", G_TYPE_UINT64, clip->sample,
+          "epoch", G_TYPE_UINT, clip->epoch,
+          "training", G_TYPE_BOOLEAN, clip->training,
+          "num-frames", G_TYPE_UINT64, clip->num_frames,
+          "framerate", GST_TYPE_FRACTION, fps_n, fps_d > 0 ? fps_d : 1, NULL));
+}
+
+static const GstStructure *
+window_structure (GstQuery * query)
+{
+  const GstStructure *s;
+
+  g_return_val_if_fail (GST_IS_QUERY (query), NULL);
+
+  if (GST_QUERY_TYPE (query) != GST_QUERY_CUSTOM)
+    return NULL;
+  s = gst_query_get_structure (query);
+
+  return s && gst_structure_has_name (s, WINDOW_NAME) ? s : NULL;
+}
+
+gboolean
+gst_query_parse_clip_window (GstQuery * query, GstClipMeta * clip, gint * fps_n,
+    gint * fps_d)
+{
+  const GstStructure *s = window_structure (query);
+  GstClipMeta c = { .label = -1 };
+  gint n, d;
+
+  if (!s || !gst_structure_get (s, "clip", G_TYPE_UINT64, &c.clip,
+          "sample", G_TYPE_UINT64, &c.sample,
+          "epoch", G_TYPE_UINT, &c.epoch,
+          "training", G_TYPE_BOOLEAN, &c.training,
+          "num-frames", G_TYPE_UINT64, &c.num_frames,
+          "framerate", GST_TYPE_FRACTION, &n, &d, NULL))
+    return FALSE;
+
+  if (clip)
+    *clip = c;
+  if (fps_n)
+    *fps_n = n;
+  if (fps_d)
+    *fps_d = d;
+
+  return TRUE;
+}
+
+void
+gst_query_set_clip_window (GstQuery * query, guint64 first, guint64 last)
+{
+  g_return_if_fail (window_structure (query) != NULL);
+  g_return_if_fail (first <= last);
+
+  gst_structure_set (gst_query_writable_structure (query),
+      "first", G_TYPE_UINT64, first, "last", G_TYPE_UINT64, last, NULL);
+}
+
+gboolean
+gst_query_get_clip_window (GstQuery * query, guint64 * first, guint64 * last)
+{
+  const GstStructure *s = window_structure (query);
+  guint64 f, l;
+
+  if (!s || !gst_structure_get (s, "first", G_TYPE_UINT64, &f,
+          "last", G_TYPE_UINT64, &l, NULL) || f > l)
+    return FALSE;
+
+  if (first)
+    *first = f;
+  if (last)
+    *last = l;
+
+  return TRUE;
+}

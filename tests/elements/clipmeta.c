@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <gst/check/gstharness.h>
+#include <gst/gst.h>
+#include <gst/video/video.h>
+
+#include "gstclipmeta.h"
+
+static GstClipMeta
+example (void)
+{
+  GstClipMeta m = { .clip = G_GUINT64_CONSTANT (5000000000), .sample = 7,
+    .epoch = 3, .training = TRUE, .label = -1, .frame = 11, .num_frames = 16,
+    .path = g_ref_string_new ("a/b.mp4"), .group = NULL
+  };
+
+  return m;
+}
+
+static void
+assert_equal (const GstClipMeta * a, const GstClipMeta * b)
+{
+  g_assert_nonnull (a);
+  g_assert_nonnull (b);
+  g_assert_cmpuint (a->clip, ==, b->clip);
+  g_assert_cmpuint (a->sample, ==, b->sample);
+  g_assert_cmpuint (a->epoch, ==, b->epoch);
+  g_assert_cmpint (a->training, ==, b->training);
+  g_assert_cmpint (a->label, ==, b->label);
+  g_assert_cmpuint (a->frame, ==, b->frame);
+  g_assert_cmpuint (a->num_frames, ==, b->num_frames);
+  g_assert_cmpstr (a->path, ==, b->path);
+  g_assert_cmpstr (a->group, ==, b->group);
+}
+
+static void
+test_copy (void)
+{
+  GstClipMeta from = example ();
+  GstBuffer *a = gst_buffer_new (), *b;
+
+  g_assert_null (gst_buffer_get_clip_meta (a));
+  assert_equal (gst_buffer_add_clip_meta (a, &from), &from);
+  b = gst_buffer_copy (a);
+  gst_buffer_unref (a);
+  assert_equal (gst_buffer_get_clip_meta (b), &from);
+  gst_buffer_unref (b);
+
+  a = gst_buffer_new ();
+  g_assert_cmpint (gst_buffer_add_clip_meta (a, NULL)->label, ==, 0);
+  gst_buffer_unref (a);
+  g_ref_string_release (from.path);
+}
+
+/* A batch carries one meta for each clip, in order. */
+static void
+test_several (void)
+{
+  GstClipMeta from = example ();
+  GstBuffer *a = gst_buffer_new ();
+  GstMeta *meta;
+  gpointer state = NULL;
+  guint64 clip;
+
+  for (clip = 0; clip < 20; clip++) {
+    from.clip = clip;
+    gst_buffer_add_clip_meta (a, &from);
+  }
+  g_assert_cmpuint (gst_buffer_get_clip_meta (a)->clip, ==, 0);
+  clip = 0;
+  while ((meta = gst_buffer_iterate_meta_filtered (a, &state,
+              GST_CLIP_META_API_TYPE)))
+    g_assert_cmpuint (((GstClipMeta *) meta)->clip, ==, clip++);
+  g_assert_cmpuint (clip, ==, 20);
+  gst_buffer_unref (a);
+  g_ref_string_release (from.path);
+}
+
+/* The meta goes through what people put into a clip-bin. */
+static void
+test_through_scaler (void)
+{
+  GstHarness *h = gst_harness_new_parse ("videoconvertscale ! queue ! "
+      "videoflip method=clockwise ! videobalance saturation=0.5 ! "
+      "video/x-raw,format=RGB,width=10,height=6");
+  GstClipMeta from = example ();
+  GstBuffer *buffer;
+
+  gst_harness_set_src_caps_str (h,
+      "video/x-raw,format=I420,width=32,height=16,framerate=25/1");
+  buffer = gst_buffer_new_allocate (NULL, 32 * 16 * 3 / 2, NULL);
+  gst_buffer_memset (buffer, 0, 0, -1);
+  gst_buffer_add_clip_meta (buffer, &from);
+  buffer = gst_harness_push_and_pull (h, buffer);
+  g_assert_cmpuint (gst_buffer_get_size (buffer), ==, 32 * 6);
+  assert_equal (gst_buffer_get_clip_meta (buffer), &from);
+  gst_buffer_unref (buffer);
+  gst_harness_teardown (h);
+  g_ref_string_release (from.path);
+}
+
+static void
+test_classes (void)
+{
+  const gchar *names[] = { "left", "right", "a \"quoted\", odd; name", NULL };
+  const gchar *none[] = { NULL };
+  gchar **back = NULL;
+  GstEvent *event = gst_event_new_clip_classes (names);
+
+  g_assert_true (GST_EVENT_IS_STICKY (event));
+  g_assert_true (GST_EVENT_IS_SERIALIZED (event));
+  g_assert_true (gst_event_parse_clip_classes (event, NULL));
+  g_assert_true (gst_event_parse_clip_classes (event, &back));
+  g_assert_cmpstrv (back, names);
+  g_strfreev (back);
+  gst_event_unref (event);
+
+  event = gst_event_new_clip_classes (none);
+  g_assert_true (gst_event_parse_clip_classes (event, &back));
+  g_assert_cmpstrv (back, none);
+  g_strfreev (back);
+  gst_event_unref (event);
+
+  event = gst_event_new_eos ();
+  g_assert_false (gst_event_parse_clip_classes (event, &back));
+  gst_event_unref (event);
+
+  /* right name, wrong contents */
+  event = gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
+      gst_structure_new ("clip-classes", "classes", G_TYPE_INT, 3, NULL));
+  g_assert_false (gst_event_parse_clip_classes (event, &back));
+  gst_event_unref (event);
+}
+
+static void
+test_epoch (void)
+{
+  GstClipEpoch in = { 4, TRUE, 1234567890123, 30, 77, 80, G_MAXUINT64 }, out;
+  GstClipEpochDone done_in = { 4, TRUE, G_MAXUINT64 - 1, 70, 7 }, done_out;
+  GstEvent *event = gst_event_new_clip_epoch (&in);
+
+  g_assert_true (GST_EVENT_IS_SERIALIZED (event));
+  g_assert_false (GST_EVENT_IS_STICKY (event));
+  g_assert_true (gst_event_parse_clip_epoch (event, &out));
+  g_assert_cmpuint (out.epoch, ==, 4);
+  g_assert_true (out.training);
+  g_assert_cmpuint (out.clips, ==, in.clips);
+  g_assert_cmpuint (out.epochs, ==, 30);
+  g_assert_cmpuint (out.first_clip, ==, 77);
+  g_assert_cmpuint (out.position, ==, 80);
+  g_assert_cmpuint (out.seed, ==, G_MAXUINT64);
+  g_assert_false (gst_event_parse_clip_epoch_done (event, &done_out));
+  gst_event_unref (event);
+
+  event = gst_event_new_clip_epoch_done (&done_in);
+  g_assert_true (GST_EVENT_IS_SERIALIZED (event));
+  g_assert_false (gst_event_parse_clip_epoch (event, &out));
+  g_assert_true (gst_event_parse_clip_epoch_done (event, &done_out));
+  g_assert_cmpuint (done_out.epoch, ==, 4);
+  g_assert_true (done_out.training);
+  g_assert_cmpuint (done_out.position, ==, G_MAXUINT64 - 1);
+  g_assert_cmpuint (done_out.delivered, ==, 70);
+  g_assert_cmpuint (done_out.skipped, ==, 7);
+  gst_event_unref (event);
+}
+
+static void
+test_window (void)
+{
+  GstClipMeta in = example (), out;
+  guint64 first = 9, last = 9;
+  gint n, d;
+  GstQuery *query = gst_query_new_clip_window (&in, 30000, 1001);
+
+  g_assert_true (gst_query_parse_clip_window (query, &out, &n, &d));
+  g_assert_cmpuint (out.clip, ==, in.clip);
+  g_assert_cmpuint (out.sample, ==, in.sample);
+  g_assert_cmpuint (out.epoch, ==, in.epoch);
+  g_assert_true (out.training);
+  g_assert_cmpuint (out.num_frames, ==, 16);
+  g_assert_null (out.path);
+  g_assert_cmpint (n, ==, 30000);
+  g_assert_cmpint (d, ==, 1001);
+  g_assert_false (gst_query_get_clip_window (query, &first, &last));
+  g_assert_cmpuint (first, ==, 9);
+  gst_query_set_clip_window (query, 3, 8);
+  g_assert_true (gst_query_get_clip_window (query, &first, &last));
+  g_assert_cmpuint (first, ==, 3);
+  g_assert_cmpuint (last, ==, 8);
+  gst_query_unref (query);
+
+  query = gst_query_new_latency ();
+  g_assert_false (gst_query_parse_clip_window (query, &out, NULL, NULL));
+  g_assert_false (gst_query_get_clip_window (query, NULL, NULL));
+  gst_query_unref (query);
+  g_ref_string_release (in.path);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  gst_init (&argc, &argv);
+  g_test_add_func ("/clipmeta/copy", test_copy);
+  g_test_add_func ("/clipmeta/several", test_several);
+  g_test_add_func ("/clipmeta/through-scaler", test_through_scaler);
+  g_test_add_func ("/clipmeta/classes", test_classes);
+  g_test_add_func ("/clipmeta/epoch", test_epoch);
+  g_test_add_func ("/clipmeta/window", test_window);
+
+  return g_test_run ();
+}
