@@ -1,0 +1,84 @@
+/* dataset-private.h: how a data set is kept, for its readers.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_DATASET_PRIVATE_H
+#define CNN3D_DATASET_PRIVATE_H
+
+#include "src/dataset/dataset.h"
+
+/* Strings end to end, each with its NUL; a string is its 32-bit offset, so
+ * that a row costs 32 bytes and no allocation of its own. */
+typedef struct {
+  gchar *data;
+  gsize size;
+  gsize capacity;
+} Cnn3dArena;
+
+#define CNN3D_ARENA_FULL G_MAXUINT32
+
+/* Returns the string's offset, or CNN3D_ARENA_FULL at 4 GiB. */
+guint32 cnn3d_arena_add (Cnn3dArena * arena, const gchar * text, gsize size);
+
+/* Distinct strings, numbered as they first came. */
+typedef struct {
+  guint32 *offsets;             /* number -> offset in the arena */
+  guint n;
+  guint capacity;
+  guint32 *slots;               /* open addressing: number + 1, or 0 */
+  guint n_slots;                /* a power of two */
+} Cnn3dNames;
+
+#define CNN3D_NAME_NONE G_MAXUINT32
+
+/* The string's number, added where it is new; CNN3D_NAME_NONE where the arena
+ * is full. */
+guint32 cnn3d_names_intern (Cnn3dNames * names, Cnn3dArena * arena, const gchar * text, gsize size);
+void cnn3d_names_drop_slots (Cnn3dNames * names);
+void cnn3d_names_clear (Cnn3dNames * names);
+
+typedef enum {
+  CNN3D_SPLIT_NONE,             /* not said */
+  CNN3D_SPLIT_TRAIN,
+  CNN3D_SPLIT_VAL,
+  CNN3D_SPLIT_TEST,             /* neither trains nor validates */
+} Cnn3dSplit;
+
+/* FALSE: not the name of a split. */
+gboolean cnn3d_split_parse (const gchar * text, gsize size, Cnn3dSplit * split);
+
+typedef struct {
+  guint32 path;                 /* offset in the arena */
+  guint32 label;                /* number in labels; a class number at the end */
+  guint32 group;                /* number in groups, or CNN3D_NAME_NONE */
+  guint16 fold;                 /* number in folds, where there is a column */
+  guint8 split;                 /* Cnn3dSplit */
+  guint8 source;                /* 0: from location, 1: from val-location */
+  gdouble start, end;           /* seconds */
+} Cnn3dRow;
+
+struct _Cnn3dDataset {
+  Cnn3dArena arena;
+  GArray *rows;                 /* Cnn3dRow */
+  Cnn3dNames labels;
+  Cnn3dNames groups;
+  Cnn3dNames folds;
+  gboolean has_folds;           /* the manifest assigns folds */
+  gchar *roots[2];              /* by source */
+  const gchar **classes;        /* into the arena, NULL-terminated */
+  guint32 *split[2];            /* [training]: rows */
+  guint n_split[2];
+};
+
+/* Appends a row; strings are given by offset or number already. FALSE where
+ * there are more than 2^31 rows. */
+gboolean cnn3d_dataset_add (Cnn3dDataset * dataset, const Cnn3dRow * row, GError ** error);
+void cnn3d_dataset_set_full (GError ** error, const gchar * file);
+
+/* The readers append the rows of one source. */
+gboolean cnn3d_manifest_read (Cnn3dDataset * dataset, const gchar * file, guint8 source, GError ** error);
+gboolean cnn3d_timeline_read (Cnn3dDataset * dataset, const gchar * file, guint8 source, GError ** error);
+gboolean cnn3d_folder_read (Cnn3dDataset * dataset, const gchar * folder, guint8 source, GError ** error);
+
+/* Fills split[] and n_split[] from the rows. */
+gboolean cnn3d_split_rows (Cnn3dDataset * dataset, const Cnn3dDatasetParams * params, GError ** error);
+
+#endif

@@ -1,0 +1,323 @@
+/* dataset.c: a data set's making and its answers.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/dataset-private.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <glib/gstdio.h>
+
+G_DEFINE_QUARK (cnn3d-dataset-error-quark, cnn3d_dataset_error)
+
+gboolean
+cnn3d_dataset_add (Cnn3dDataset *dataset, const Cnn3dRow *row, GError **error)
+{
+  if (dataset->rows->len >= G_MAXINT32) {
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
+        "More than %d rows; use several manifests", G_MAXINT32);
+    return FALSE;
+  }
+  g_array_append_val (dataset->rows, *row);
+  return TRUE;
+}
+
+void
+cnn3d_dataset_set_full (GError **error, const gchar *file)
+{
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
+      "%s: more than 4 GiB of text; use shorter paths, relative to root", file);
+}
+
+static gboolean
+is_integer (const gchar *text)
+{
+  if (*text == '-' || *text == '+')
+    text++;
+  /* 18 digits fit 64 bits: more is a name, not a number */
+  return *text && strlen (text) <= 18 && strspn (text, "0123456789") == strlen (text);
+}
+
+typedef struct {
+  const gchar *name;
+  gint64 value;
+  guint number;
+} Class;
+
+static gint
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (((const Class *) a)->name, ((const Class *) b)->name);
+}
+
+static gint
+compare_values (gconstpointer a, gconstpointer b)
+{
+  gint64 x = ((const Class *) a)->value;
+  gint64 y = ((const Class *) b)->value;
+
+  return x < y ? -1 : x > y ? 1 : compare_names (a, b);
+}
+
+/* Class numbers follow the sorted names, or the numeric order where all are
+ * integers, so that they do not depend on the order of the rows. */
+static void
+number_classes (Cnn3dDataset *dataset)
+{
+  Cnn3dNames *labels = &dataset->labels;
+  Class *classes = g_new (Class, labels->n + 1);
+  guint32 *renumber = g_new (guint32, labels->n + 1);
+  gboolean integers = TRUE;
+
+  for (guint i = 0; i < labels->n; i++) {
+    const gchar *name = dataset->arena.data + labels->offsets[i];
+
+    classes[i].name = name;
+    classes[i].number = i;
+    integers = integers && is_integer (name);
+    classes[i].value = integers ? g_ascii_strtoll (name, NULL, 10) : 0;
+  }
+  qsort (classes, labels->n, sizeof (Class), integers ? compare_values : compare_names);
+  dataset->classes = g_new0 (const gchar *, labels->n + 1);
+  for (guint i = 0; i < labels->n; i++) {
+    dataset->classes[i] = classes[i].name;
+    renumber[classes[i].number] = i;
+  }
+  for (guint i = 0; i < dataset->rows->len; i++) {
+    Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);
+
+    row->label = renumber[row->label];
+  }
+  g_free (classes);
+  g_free (renumber);
+}
+
+static gboolean
+read_source (Cnn3dDataset *dataset, const gchar *location, const gchar *root,
+    guint8 source, GError **error)
+{
+  GStatBuf st;
+
+  if (g_stat (location, &st) != 0)
+    goto unreadable;
+  if (S_ISDIR (st.st_mode)) {
+    dataset->roots[source] = g_strdup (location);
+    return cnn3d_folder_read (dataset, location, source, error);
+  }
+  /* A pipe or a device would block, or never end */
+  if (!S_ISREG (st.st_mode)) {
+    errno = EINVAL;
+    goto unreadable;
+  }
+  if (root && *root)
+    dataset->roots[source] = g_strdup (root);
+  else
+    dataset->roots[source] = g_path_get_dirname (location);
+  if (g_str_has_suffix (location, ".json"))
+    return cnn3d_timeline_read (dataset, location, source, error);
+  return cnn3d_manifest_read (dataset, location, source, error);
+
+  /* ERRORS */
+unreadable:
+  {
+    int err = errno;
+
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN,
+        "%s: %s; give a manifest (CSV, TSV, JSON) or a folder of class folders",
+        location, g_strerror (err));
+    return FALSE;
+  }
+}
+
+/* An explicit validation set whose class nobody trains is a spelling mistake
+ * far more often than a wish. */
+static gboolean
+check_classes (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
+{
+  guint n = dataset->labels.n;
+  gboolean *trained = g_new0 (gboolean, n + 1);
+  const Cnn3dRow *row;
+  guint n_trained = 0;
+  gboolean ok = FALSE;
+
+  for (guint i = 0; i < dataset->n_split[TRUE]; i++) {
+    row = &g_array_index (dataset->rows, Cnn3dRow, dataset->split[TRUE][i]);
+    n_trained += !trained[row->label];
+    trained[row->label] = TRUE;
+  }
+  if (n_trained < 2)
+    goto one_class;
+  if (params->num_folds == 0) {
+    for (guint i = 0; i < dataset->n_split[FALSE]; i++) {
+      row = &g_array_index (dataset->rows, Cnn3dRow, dataset->split[FALSE][i]);
+      if (!trained[row->label])
+        goto untrained;
+    }
+  }
+  ok = TRUE;
+  goto done;
+
+  /* ERRORS */
+one_class:
+  row = &g_array_index (dataset->rows, Cnn3dRow, dataset->split[TRUE][0]);
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
+      "%s: every clip to train on is of one class, \"%s\"; "
+      "training needs at least two", params->location, dataset->classes[row->label]);
+  goto done;
+untrained:
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
+      "%s: the validation clip \"%s\" is of class \"%s\", which no training "
+      "clip is of; correct the label, or add training clips of that class",
+      params->val_location && *params->val_location ? params->val_location : params->location,
+      dataset->arena.data + row->path, dataset->classes[row->label]);
+done:
+  g_free (trained);
+  return ok;
+}
+
+static gboolean
+check_params (const Cnn3dDatasetParams *params, GError **error)
+{
+  if (!params->location || !*params->location)
+    g_set_error_literal (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
+        "No location; give a manifest or a folder of class folders");
+  else if (params->num_folds == 1)
+    g_set_error_literal (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
+        "num-folds is 1, which leaves nothing to train on; use 0 (no folds) or 2 and more");
+  else if (params->num_folds > G_MAXUINT16)
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
+        "num-folds is %u; at most %u are possible", params->num_folds, G_MAXUINT16);
+  else if (params->num_folds == 0 && params->fold > 0)
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
+        "fold is %u, but num-folds is 0; set num-folds too", params->fold);
+  else if (params->num_folds > 0 && params->fold >= params->num_folds)
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
+        "fold is %u, but num-folds is %u; fold counts from 0 to %u",
+        params->fold, params->num_folds, params->num_folds - 1);
+  else if (params->num_folds > 0 && params->val_location && *params->val_location)
+    g_set_error_literal (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
+        "Both num-folds and val-location are set; validation comes from one of them");
+  else
+    return TRUE;
+  return FALSE;
+}
+
+Cnn3dDataset *
+cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
+{
+  Cnn3dDataset *dataset;
+
+  g_return_val_if_fail (params != NULL, NULL);
+  if (!check_params (params, error))
+    return NULL;
+  dataset = g_new0 (Cnn3dDataset, 1);
+  dataset->rows = g_array_new (FALSE, FALSE, sizeof (Cnn3dRow));
+  if (!read_source (dataset, params->location, params->root, 0, error))
+    goto failed;
+  if (dataset->rows->len == 0) {
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
+        "%s: no clips in it; a manifest has a row a clip (path,label), a folder "
+        "has a sub-folder of videos for each class", params->location);
+    goto failed;
+  }
+  if (params->val_location && *params->val_location) {
+    guint n = dataset->rows->len;
+
+    if (!read_source (dataset, params->val_location, params->root, 1, error))
+      goto failed;
+    if (dataset->rows->len == n) {
+      g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
+          "%s: no clips to validate on in it", params->val_location);
+      goto failed;
+    }
+  }
+  number_classes (dataset);
+  if (!cnn3d_split_rows (dataset, params, error))
+    goto failed;
+  if (!check_classes (dataset, params, error))
+    goto failed;
+  cnn3d_names_drop_slots (&dataset->labels);
+  cnn3d_names_drop_slots (&dataset->groups);
+  cnn3d_names_clear (&dataset->folds);
+  return dataset;
+
+  /* ERRORS */
+failed:
+  cnn3d_dataset_free (dataset);
+  return NULL;
+}
+
+void
+cnn3d_dataset_free (Cnn3dDataset *dataset)
+{
+  if (!dataset)
+    return;
+  g_free (dataset->arena.data);
+  g_array_unref (dataset->rows);
+  cnn3d_names_clear (&dataset->labels);
+  cnn3d_names_clear (&dataset->groups);
+  cnn3d_names_clear (&dataset->folds);
+  g_free (dataset->classes);
+  for (guint i = 0; i < 2; i++) {
+    g_free (dataset->roots[i]);
+    g_free (dataset->split[i]);
+  }
+  g_free (dataset);
+}
+
+const gchar *const *
+cnn3d_dataset_classes (const Cnn3dDataset *dataset)
+{
+  return dataset->classes;
+}
+
+guint
+cnn3d_dataset_num_classes (const Cnn3dDataset *dataset)
+{
+  return dataset->labels.n;
+}
+
+guint
+cnn3d_dataset_num_rows (const Cnn3dDataset *dataset)
+{
+  return dataset->rows->len;
+}
+
+void
+cnn3d_dataset_row (const Cnn3dDataset *dataset, guint row, Cnn3dDatasetRow *out)
+{
+  const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, row);
+
+  out->path = dataset->arena.data + r->path;
+  out->group = r->group == CNN3D_NAME_NONE ? NULL :
+      dataset->arena.data + dataset->groups.offsets[r->group];
+  out->label = (gint) r->label;
+  out->start = r->start;
+  out->end = r->end;
+}
+
+gchar *
+cnn3d_dataset_path (const Cnn3dDataset *dataset, guint row)
+{
+  const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, row);
+  const gchar *path = dataset->arena.data + r->path;
+
+  if (g_path_is_absolute (path) || strstr (path, "://"))
+    return g_strdup (path);
+  return g_build_filename (dataset->roots[r->source], path, NULL);
+}
+
+const guint32 *
+cnn3d_dataset_split (const Cnn3dDataset *dataset, gboolean training, guint *n)
+{
+  *n = dataset->n_split[training != FALSE];
+  return dataset->split[training != FALSE];
+}
+
+gsize
+cnn3d_dataset_memory (const Cnn3dDataset *dataset)
+{
+  return sizeof *dataset + dataset->arena.capacity +
+      (gsize) dataset->rows->len * sizeof (Cnn3dRow) +
+      ((gsize) dataset->labels.capacity + dataset->groups.capacity) * sizeof (guint32) +
+      ((gsize) dataset->n_split[0] + dataset->n_split[1]) * sizeof (guint32);
+}

@@ -1,0 +1,88 @@
+/* dataset.h: which clips there are, what class each is of, and which of them
+ * train and which validate.
+ *
+ * A data set is read once and does not change afterwards: any number of
+ * threads may read it. A row is one clip: a video file, or a window of one.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_DATASET_H
+#define CNN3D_DATASET_H
+
+#include <glib.h>
+#include "src/api.h"
+
+G_BEGIN_DECLS
+
+typedef struct _Cnn3dDataset Cnn3dDataset;
+
+#define CNN3D_DATASET_ERROR (cnn3d_dataset_error_quark ())
+CNN3D_API GQuark cnn3d_dataset_error_quark (void);
+
+typedef enum {
+  CNN3D_DATASET_ERROR_OPEN,     /* a file or folder cannot be read */
+  CNN3D_DATASET_ERROR_ROW,      /* a row or entry of a manifest is wrong */
+  CNN3D_DATASET_ERROR_EMPTY,    /* nothing to train on */
+  CNN3D_DATASET_ERROR_CLASSES,  /* too few classes, or an unknown one */
+  CNN3D_DATASET_ERROR_PARAMS,   /* parameters that contradict each other */
+} Cnn3dDatasetError;
+
+/* What to read. Strings are copied.
+ *
+ * location:     a manifest (CSV, TSV or JSON timelines), or a folder of class
+ *               folders
+ * root:         what relative paths of a manifest are relative to; NULL or
+ *               empty: the manifest's own folder
+ * val_location: the same for validation; NULL or empty: none
+ * num_folds:    cross-validation: 0, or 2 and more
+ * fold:         the fold that validates, from 0
+ * seed:         of the assignment of groups to folds */
+typedef struct {
+  const gchar *location;
+  const gchar *root;
+  const gchar *val_location;
+  guint num_folds;
+  guint fold;
+  guint64 seed;
+} Cnn3dDatasetParams;
+
+/* A row. Strings belong to the data set.
+ *
+ * path:  as written in the manifest; cnn3d_dataset_path() for the file
+ * group: NULL: none
+ * label: class number, from 0
+ * start, end: seconds; end is infinite where the clip goes to the file's end */
+typedef struct {
+  const gchar *path;
+  const gchar *group;
+  gint label;
+  gdouble start;
+  gdouble end;
+} Cnn3dDatasetRow;
+
+/* Reads everything that `params` names. Returns NULL and sets `error`
+ * (CNN3D_DATASET_ERROR) where a row is wrong, where there is nothing to train
+ * on, or less than two classes. Free with cnn3d_dataset_free(). */
+CNN3D_API Cnn3dDataset *cnn3d_dataset_new (const Cnn3dDatasetParams * params, GError ** error);
+CNN3D_API void cnn3d_dataset_free (Cnn3dDataset * dataset);
+
+/* Class names, class 0 first, NULL-terminated; owned by the data set. */
+CNN3D_API const gchar *const *cnn3d_dataset_classes (const Cnn3dDataset * dataset);
+CNN3D_API guint cnn3d_dataset_num_classes (const Cnn3dDataset * dataset);
+
+/* Rows in all, those that neither train nor validate included. */
+CNN3D_API guint cnn3d_dataset_num_rows (const Cnn3dDataset * dataset);
+CNN3D_API void cnn3d_dataset_row (const Cnn3dDataset * dataset, guint row, Cnn3dDatasetRow * out);
+
+/* The row's file: a path, or the URI that the manifest had. Free with
+ * g_free(). */
+CNN3D_API gchar *cnn3d_dataset_path (const Cnn3dDataset * dataset, guint row);
+
+/* The rows that train (or validate), in listed order; *n is their number.
+ * Owned by the data set. */
+CNN3D_API const guint32 *cnn3d_dataset_split (const Cnn3dDataset * dataset, gboolean training, guint * n);
+
+/* Bytes that the data set holds, for tests and statistics. */
+CNN3D_API gsize cnn3d_dataset_memory (const Cnn3dDataset * dataset);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,172 @@
+/* folder.c: a folder of class folders. The names of the sub-folders are the
+ * classes; every file in one, or in folders below it, whose name ends as
+ * videos' do is a clip. Where every sub-folder is called train, val,
+ * validation or test, those are splits and the classes are one level below.
+ * Hidden names are passed over.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/dataset-private.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Below a class folder; links to folders are not followed there, so that this
+ * bounds only what is really nested. */
+#define MAX_DEPTH 16
+
+static const gchar *const extensions[] = {
+  ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts",
+  ".m2ts", ".3gp", ".flv", ".wmv", ".asf", ".ogv", ".ogg", ".mxf", ".gif", ".y4m"
+};
+
+static gboolean
+is_video_name (const gchar *name)
+{
+  gsize size = strlen (name);
+
+  for (guint i = 0; i < G_N_ELEMENTS (extensions); i++) {
+    gsize n = strlen (extensions[i]);
+
+    if (size > n && g_ascii_strcasecmp (name + size - n, extensions[i]) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static gint
+compare_strings (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(const gchar * const *) a, *(const gchar * const *) b);
+}
+
+/* Sorted names of a folder's entries; NULL with `error` set. */
+static GPtrArray *
+list_folder (const gchar *folder, GError **error)
+{
+  GError *reason = NULL;
+  GDir *dir = g_dir_open (folder, 0, &reason);
+  GPtrArray *names;
+  const gchar *name;
+
+  if (!dir) {
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN,
+        "%s", reason->message);
+    g_clear_error (&reason);
+    return NULL;
+  }
+  names = g_ptr_array_new_with_free_func (g_free);
+  while ((name = g_dir_read_name (dir))) {
+    if (name[0] != '.')
+      g_ptr_array_add (names, g_strdup (name));
+  }
+  g_dir_close (dir);
+  g_ptr_array_sort (names, compare_strings);
+  return names;
+}
+
+typedef struct {
+  Cnn3dDataset *dataset;
+  const gchar *root;
+  guint8 source;
+  Cnn3dSplit split;
+} Walk;
+
+/* `path` is relative to the root: it is what a row keeps. */
+static gboolean
+walk_class (const Walk *walk, const gchar *path, const gchar *label, guint depth, GError **error)
+{
+  gchar *folder = g_build_filename (walk->root, path, NULL);
+  GPtrArray *names = list_folder (folder, error);
+  gboolean ok = names != NULL;
+
+  for (guint i = 0; ok && i < names->len; i++) {
+    const gchar *name = g_ptr_array_index (names, i);
+    gchar *full = g_build_filename (folder, name, NULL);
+    gchar *relative = g_build_filename (path, name, NULL);
+
+    if (g_file_test (full, G_FILE_TEST_IS_DIR)) {
+      if (depth < MAX_DEPTH && !g_file_test (full, G_FILE_TEST_IS_SYMLINK))
+        ok = walk_class (walk, relative, label, depth + 1, error);
+    } else if (is_video_name (name)) {
+      Cnn3dRow row = {.group = CNN3D_NAME_NONE,.source = walk->source,
+        .split = walk->split,.end = INFINITY
+      };
+
+      row.path = cnn3d_arena_add (&walk->dataset->arena, relative, strlen (relative));
+      row.label = cnn3d_names_intern (&walk->dataset->labels, &walk->dataset->arena,
+          label, strlen (label));
+      if (row.path == CNN3D_ARENA_FULL || row.label == CNN3D_NAME_NONE) {
+        cnn3d_dataset_set_full (error, walk->root);
+        ok = FALSE;
+      } else {
+        ok = cnn3d_dataset_add (walk->dataset, &row, error);
+      }
+    }
+    g_free (full);
+    g_free (relative);
+  }
+  g_clear_pointer (&names, g_ptr_array_unref);
+  g_free (folder);
+  return ok;
+}
+
+/* `path` is the folder of class folders, relative to the root, or NULL. */
+static gboolean
+walk_classes (const Walk *walk, const gchar *path, GError **error)
+{
+  gchar *folder = g_build_filename (walk->root, path, NULL);
+  GPtrArray *names = list_folder (folder, error);
+  gboolean ok = names != NULL;
+
+  for (guint i = 0; ok && i < names->len; i++) {
+    const gchar *name = g_ptr_array_index (names, i);
+    gchar *full = g_build_filename (folder, name, NULL);
+    gchar *relative = path ? g_build_filename (path, name, NULL) : g_strdup (name);
+    gchar *label = g_filename_display_name (name);
+
+    if (g_file_test (full, G_FILE_TEST_IS_DIR))
+      ok = walk_class (walk, relative, label, 0, error);
+    g_free (label);
+    g_free (full);
+    g_free (relative);
+  }
+  g_clear_pointer (&names, g_ptr_array_unref);
+  g_free (folder);
+  return ok;
+}
+
+gboolean
+cnn3d_folder_read (Cnn3dDataset *dataset, const gchar *folder, guint8 source, GError **error)
+{
+  Walk walk = {.dataset = dataset,.root = folder,.source = source };
+  GPtrArray *names = list_folder (folder, error);
+  gboolean splits = FALSE, others = FALSE;
+  gboolean ok = names != NULL;
+  Cnn3dSplit split;
+
+  for (guint i = 0; ok && i < names->len; i++) {
+    const gchar *name = g_ptr_array_index (names, i);
+    gchar *full = g_build_filename (folder, name, NULL);
+
+    if (!g_file_test (full, G_FILE_TEST_IS_DIR)) {
+      g_free (g_steal_pointer (&full));
+      continue;
+    }
+    g_free (full);
+    if (cnn3d_split_parse (name, strlen (name), &split))
+      splits = TRUE;
+    else
+      others = TRUE;
+  }
+  if (ok && (!splits || others)) {
+    ok = walk_classes (&walk, NULL, error);
+  } else {
+    for (guint i = 0; ok && i < names->len; i++) {
+      const gchar *name = g_ptr_array_index (names, i);
+
+      if (cnn3d_split_parse (name, strlen (name), &walk.split))
+        ok = walk_classes (&walk, name, error);
+    }
+  }
+  g_clear_pointer (&names, g_ptr_array_unref);
+  return ok;
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/order.h"
+#include "src/random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Streams of CNN3D_RANDOM_SHUFFLE: which clips a limited pass has, apart from
+ * the order of an epoch. */
+enum { STREAM_ORDER, STREAM_LIMIT_TRAIN, STREAM_LIMIT_VAL };
+
+struct _Cnn3dOrder {
+  Cnn3dOrderParams params;
+  const guint32 *rows[2];       /* [training], as listed */
+  guint32 *limited[2];          /* what rows points to where it is limited */
+  guint n[2];                   /* rows of a pass, all ranks together */
+  guint64 clips[2];             /* of this rank */
+  /* Decoding ahead asks for this epoch and the next in turn */
+  struct {
+    guint32 *rows;
+    gint64 epoch;               /* -1: none */
+  } shuffled[2];
+};
+
+/* Fisher-Yates. */
+static void
+shuffle (guint32 *rows, guint n, const Cnn3dRandomKey *key)
+{
+  for (guint i = n; i > 1; i--) {
+    guint j = (guint) cnn3d_random_below (key, i, i);
+    guint32 row = rows[i - 1];
+
+    rows[i - 1] = rows[j];
+    rows[j] = row;
+  }
+}
+
+static gint
+compare_rows (gconstpointer a, gconstpointer b)
+{
+  guint32 x = *(const guint32 *) a, y = *(const guint32 *) b;
+
+  return x < y ? -1 : x > y;
+}
+
+static void
+limit_pass (Cnn3dOrder *order, gboolean training)
+{
+  Cnn3dRandomKey key = {.seed = order->params.seed,.purpose = CNN3D_RANDOM_SHUFFLE,
+    .clip = training ? STREAM_LIMIT_TRAIN : STREAM_LIMIT_VAL
+  };
+  guint32 *rows;
+
+  if (order->params.limit_clips == 0 || order->n[training] <= order->params.limit_clips)
+    return;
+  rows = g_memdup2 (order->rows[training], order->n[training] * sizeof *rows);
+  shuffle (rows, order->n[training], &key);
+  order->n[training] = (guint) order->params.limit_clips;
+  rows = g_renew (guint32, rows, order->n[training]);
+  qsort (rows, order->n[training], sizeof *rows, compare_rows);
+  order->rows[training] = order->limited[training] = rows;
+}
+
+Cnn3dOrder *
+cnn3d_order_new (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, GError **error)
+{
+  Cnn3dOrder *order;
+
+  if (params->world_size == 0 || params->rank >= params->world_size) {
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
+        "rank is %u, but world-size is %u; rank counts from 0 to world-size - 1",
+        params->rank, params->world_size);
+    return NULL;
+  }
+  if (params->epochs == 0) {
+    g_set_error_literal (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
+        "epochs is 0; it must be at least 1");
+    return NULL;
+  }
+  order = g_new0 (Cnn3dOrder, 1);
+  order->params = *params;
+  for (guint t = 0; t < 2; t++) {
+    order->rows[t] = cnn3d_dataset_split (dataset, t, &order->n[t]);
+    limit_pass (order, t);
+    order->clips[t] = ((guint64) order->n[t] + params->world_size - 1) / params->world_size;
+    order->shuffled[t].epoch = -1;
+  }
+  return order;
+}
+
+void
+cnn3d_order_free (Cnn3dOrder *order)
+{
+  if (!order)
+    return;
+  for (guint t = 0; t < 2; t++) {
+    g_free (order->limited[t]);
+    g_free (order->shuffled[t].rows);
+  }
+  g_free (order);
+}
+
+guint64
+cnn3d_order_pass_clips (const Cnn3dOrder *order, gboolean training)
+{
+  return order->clips[training != FALSE];
+}
+
+guint64
+cnn3d_order_total (const Cnn3dOrder *order)
+{
+  return (order->clips[0] + order->clips[1]) * order->params.epochs;
+}
+
+static const guint32 *
+training_rows (Cnn3dOrder *order, guint epoch)
+{
+  guint slot = epoch & 1;
+  Cnn3dRandomKey key = {.seed = order->params.seed,.epoch = epoch,
+    .purpose = CNN3D_RANDOM_SHUFFLE,.clip = STREAM_ORDER
+  };
+
+  if (!order->params.shuffle)
+    return order->rows[TRUE];
+  if (order->shuffled[slot].epoch != (gint64) epoch) {
+    gsize size = order->n[TRUE] * sizeof (guint32);
+
+    if (!order->shuffled[slot].rows)
+      order->shuffled[slot].rows = g_malloc (size);
+    memcpy (order->shuffled[slot].rows, order->rows[TRUE], size);
+    shuffle (order->shuffled[slot].rows, order->n[TRUE], &key);
+    order->shuffled[slot].epoch = epoch;
+  }
+  return order->shuffled[slot].rows;
+}
+
+gboolean
+cnn3d_order_locate (Cnn3dOrder *order, guint64 position, Cnn3dOrderClip *clip)
+{
+  guint64 epoch_clips = order->clips[0] + order->clips[1];
+  const guint32 *rows;
+
+  if (position >= cnn3d_order_total (order))
+    return FALSE;
+  clip->epoch = (guint) (position / epoch_clips);
+  clip->index = position % epoch_clips;
+  clip->training = clip->index < order->clips[TRUE];
+  if (!clip->training)
+    clip->index -= order->clips[TRUE];
+  rows = clip->training ? training_rows (order, clip->epoch) : order->rows[FALSE];
+  clip->row = rows[(clip->index * order->params.world_size + order->params.rank) %
+      order->n[clip->training]];
+  return TRUE;
+}
+
+guint64
+cnn3d_order_position (const Cnn3dOrder *order, guint epoch, gboolean training, guint64 index)
+{
+  return epoch * (order->clips[0] + order->clips[1]) +
+      (training ? 0 : order->clips[TRUE]) + index;
+}

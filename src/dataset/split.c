@@ -1,0 +1,229 @@
+/* split.c: which rows train and which validate.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/dataset-private.h"
+#include "src/random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+gboolean
+cnn3d_split_parse (const gchar *text, gsize size, Cnn3dSplit *split)
+{
+  static const struct {
+    const gchar *name;
+    Cnn3dSplit split;
+  } names[] = {
+    {"train", CNN3D_SPLIT_TRAIN}, {"training", CNN3D_SPLIT_TRAIN},
+    {"val", CNN3D_SPLIT_VAL}, {"valid", CNN3D_SPLIT_VAL},
+    {"validation", CNN3D_SPLIT_VAL}, {"test", CNN3D_SPLIT_TEST},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    if (strlen (names[i].name) == size && g_ascii_strncasecmp (names[i].name, text, size) == 0) {
+      *split = names[i].split;
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+typedef struct {
+  guint32 group;
+  guint32 clips;
+  guint32 draw;                 /* its place in the shuffled order */
+} Group;
+
+static gint
+compare_groups (gconstpointer a, gconstpointer b)
+{
+  const Group *x = a, *y = b;
+
+  if (x->clips != y->clips)
+    return x->clips > y->clips ? -1 : 1;
+  return x->draw < y->draw ? -1 : x->draw > y->draw;
+}
+
+/* Largest group first into the smallest fold; groups of one size in an order
+ * drawn from the seed. group_fold[group] is the answer. */
+static void
+assign_groups (const guint32 *clips, guint n_groups, guint num_folds, guint64 seed,
+    guint16 *group_fold)
+{
+  Cnn3dRandomKey key = {.seed = seed,.purpose = CNN3D_RANDOM_FOLD };
+  Group *groups = g_new (Group, n_groups);
+  guint64 *sizes = g_new0 (guint64, num_folds);
+
+  for (guint i = 0; i < n_groups; i++)
+    groups[i] = (Group) { i, clips[i], i };
+  for (guint i = n_groups; i > 1; i--) {
+    guint j = cnn3d_random_below (&key, i, i);
+    guint32 draw = groups[i - 1].draw;
+
+    groups[i - 1].draw = groups[j].draw;
+    groups[j].draw = draw;
+  }
+  qsort (groups, n_groups, sizeof (Group), compare_groups);
+  for (guint i = 0; i < n_groups; i++) {
+    guint best = 0;
+
+    for (guint f = 1; f < num_folds; f++) {
+      if (sizes[f] < sizes[best])
+        best = f;
+    }
+    group_fold[groups[i].group] = best;
+    sizes[best] += groups[i].clips;
+  }
+  g_free (sizes);
+  g_free (groups);
+}
+
+static gboolean
+fold_groups (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
+{
+  guint n_rows = dataset->rows->len;
+  guint32 *group_of = g_new (guint32, n_rows);
+  Cnn3dNames paths = { NULL, };
+  Cnn3dArena arena = { NULL, };
+  guint n_groups = dataset->groups.n;
+  guint32 *clips = NULL;
+  guint16 *group_fold = NULL;
+  guint n_used = 0;
+
+  /* A row without a group is in its file's: two windows of one video must not
+   * be on both sides. */
+  for (guint i = 0; i < n_rows; i++) {
+    const Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);
+    const gchar *path = dataset->arena.data + row->path;
+
+    if (row->group != CNN3D_NAME_NONE)
+      group_of[i] = row->group;
+    else
+      group_of[i] = n_groups + cnn3d_names_intern (&paths, &arena, path, strlen (path));
+  }
+  n_groups += paths.n;
+  clips = g_new0 (guint32, n_groups);
+  group_fold = g_new0 (guint16, n_groups);
+  for (guint i = 0; i < n_rows; i++) {
+    if (g_array_index (dataset->rows, Cnn3dRow, i).split != CNN3D_SPLIT_TEST)
+      n_used += clips[group_of[i]]++ == 0;
+  }
+  if (n_used >= params->num_folds) {
+    assign_groups (clips, n_groups, params->num_folds, params->seed, group_fold);
+    for (guint i = 0; i < n_rows; i++)
+      g_array_index (dataset->rows, Cnn3dRow, i).fold = group_fold[group_of[i]];
+  } else {
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
+        "%s: num-folds is %u, but there are only %u groups to share out",
+        params->location, params->num_folds, n_used);
+  }
+  g_free (clips);
+  g_free (group_fold);
+  g_free (group_of);
+  cnn3d_names_clear (&paths);
+  g_free (arena.data);
+  return n_used >= params->num_folds;
+}
+
+typedef struct {
+  const gchar *name;
+  guint number;
+} Fold;
+
+static gint
+compare_folds (gconstpointer a, gconstpointer b)
+{
+  const gchar *x = ((const Fold *) a)->name, *y = ((const Fold *) b)->name;
+  gchar *end_x, *end_y;
+  gint64 i = g_ascii_strtoll (x, &end_x, 10), j = g_ascii_strtoll (y, &end_y, 10);
+
+  /* Numbers before names, so that the order is one even where they are mixed */
+  if (!*end_x != !*end_y)
+    return *end_x ? 1 : -1;
+  if (!*end_x && i != j)
+    return i < j ? -1 : 1;
+  return strcmp (x, y);
+}
+
+/* The manifest's own folds, sorted: fold K is the K-th of its values. */
+static gboolean
+fold_column (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
+{
+  guint n = dataset->folds.n;
+  Fold *folds;
+  guint16 *renumber;
+
+  if (n != params->num_folds) {
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
+        "%s: num-folds is %u, but its fold column has %u different values; "
+        "set num-folds=%u, or rename the column", params->location,
+        params->num_folds, n, n);
+    return FALSE;
+  }
+  folds = g_new (Fold, n);
+  renumber = g_new (guint16, n);
+  for (guint i = 0; i < n; i++)
+    folds[i] = (Fold) { dataset->arena.data + dataset->folds.offsets[i], i };
+  qsort (folds, n, sizeof (Fold), compare_folds);
+  for (guint i = 0; i < n; i++)
+    renumber[folds[i].number] = i;
+  for (guint i = 0; i < dataset->rows->len; i++) {
+    Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);
+
+    row->fold = renumber[row->fold];
+  }
+  g_free (folds);
+  g_free (renumber);
+  return TRUE;
+}
+
+gboolean
+cnn3d_split_rows (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
+{
+  guint n_rows = dataset->rows->len;
+  guint n[2] = { 0, 0 };
+
+  if (params->num_folds > 0) {
+    if (!(dataset->has_folds ? fold_column : fold_groups) (dataset, params, error))
+      return FALSE;
+  }
+  /* Counted first, then filled: no growing arrays beside a million rows */
+  for (guint pass = 0; pass < 2; pass++) {
+    n[0] = n[1] = 0;
+    for (guint i = 0; i < n_rows; i++) {
+      const Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);
+      gboolean training;
+
+      if (row->source == 1)
+        training = FALSE;
+      else if (row->split == CNN3D_SPLIT_TEST)
+        continue;
+      else if (params->num_folds > 0)
+        training = row->fold != params->fold;
+      else if (params->val_location && *params->val_location && row->split == CNN3D_SPLIT_VAL)
+        continue;
+      else
+        training = row->split != CNN3D_SPLIT_VAL;
+      if (pass == 1)
+        dataset->split[training][n[training]] = i;
+      n[training]++;
+    }
+    if (pass == 0) {
+      for (guint t = 0; t < 2; t++)
+        dataset->split[t] = g_new (guint32, n[t]);
+    }
+  }
+  dataset->n_split[0] = n[0];
+  dataset->n_split[1] = n[1];
+  if (n[TRUE] == 0) {
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
+        "%s: none of its %u clips is to train on; mark some as train in the "
+        "split column, or leave it empty", params->location, n_rows);
+    return FALSE;
+  }
+  if (params->num_folds > 0 && n[FALSE] == 0) {
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
+        "%s: fold %u has no clips to validate on", params->location, params->fold);
+    return FALSE;
+  }
+  return TRUE;
+}

@@ -1,0 +1,245 @@
+/* timeline.c: JSON timelines, the labelled segments of each video:
+ *
+ *     {"videos": [{"path": "a.mp4", "group": "anna", "split": "train",
+ *                  "segments": [{"start": 1.5, "end": 4, "label": "wave"}]}]}
+ *
+ * or the array alone. A video with a label of its own and no segments is one
+ * clip.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/dataset-private.h"
+
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <string.h>
+
+#define MAX_SIZE (256u << 20)
+/* json-glib recurses for each level */
+#define MAX_DEPTH 32
+
+typedef struct {
+  Cnn3dDataset *dataset;
+  const gchar *file;
+  guint8 source;
+} Timeline;
+
+static gboolean
+check_depth (const gchar *file, const gchar *text, gsize size, GError **error)
+{
+  guint depth = 0, line = 1;
+  gboolean quoted = FALSE;
+
+  for (gsize i = 0; i < size; i++) {
+    gchar c = text[i];
+
+    line += c == '\n';
+    if (quoted) {
+      if (c == '\\')
+        i++;
+      else if (c == '"')
+        quoted = FALSE;
+    } else if (c == '"') {
+      quoted = TRUE;
+    } else if (c == '[' || c == '{') {
+      if (++depth > MAX_DEPTH) {
+        g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
+            "%s:%u: nested deeper than %d", file, line, MAX_DEPTH);
+        return FALSE;
+      }
+    } else if ((c == ']' || c == '}') && depth > 0) {
+      depth--;
+    }
+  }
+  return TRUE;
+}
+
+static void
+set_entry_error (const Timeline *timeline, guint video, gint segment, GError **error,
+    const gchar *reason)
+{
+  if (segment < 0)
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
+        "%s: videos[%u]: %s", timeline->file, video, reason);
+  else
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
+        "%s: videos[%u].segments[%d]: %s", timeline->file, video, segment, reason);
+}
+
+/* A member's text; an integer counts as its digits. NULL: absent, or not
+ * text. Free with g_free(). */
+static gchar *
+get_text (JsonObject *object, const gchar *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+
+  if (!node || !JSON_NODE_HOLDS_VALUE (node))
+    return NULL;
+  if (json_node_get_value_type (node) == G_TYPE_STRING)
+    return json_node_dup_string (node);
+  if (json_node_get_value_type (node) == G_TYPE_INT64)
+    return g_strdup_printf ("%" G_GINT64_FORMAT, json_node_get_int (node));
+  return NULL;
+}
+
+/* FALSE: there, but not a number of seconds. */
+static gboolean
+get_seconds (JsonObject *object, const gchar *name, gdouble *seconds)
+{
+  JsonNode *node = json_object_get_member (object, name);
+
+  if (!node || JSON_NODE_HOLDS_NULL (node))
+    return TRUE;
+  if (!JSON_NODE_HOLDS_VALUE (node) || (json_node_get_value_type (node) != G_TYPE_INT64 &&
+          json_node_get_value_type (node) != G_TYPE_DOUBLE))
+    return FALSE;
+  *seconds = json_node_get_double (node);
+  return isfinite (*seconds) && *seconds >= 0;
+}
+
+static gboolean
+add_clip (const Timeline *timeline, JsonObject *object, Cnn3dRow row, guint video,
+    gint segment, GError **error)
+{
+  Cnn3dDataset *dataset = timeline->dataset;
+  gchar *label = get_text (object, "label");
+  const gchar *reason = NULL;
+
+  row.end = INFINITY;
+  if (!label || !*label)
+    reason = "the label is missing; write \"label\": \"its class\"";
+  else if (!get_seconds (object, "start", &row.start))
+    reason = "the start is not a number of seconds from 0 on";
+  else if (!get_seconds (object, "end", &row.end))
+    reason = "the end is not a number of seconds from 0 on";
+  else if (row.start >= row.end)
+    reason = "the end is not after the start";
+  else
+    row.label = cnn3d_names_intern (&dataset->labels, &dataset->arena, label, strlen (label));
+  g_free (label);
+  if (reason) {
+    set_entry_error (timeline, video, segment, error, reason);
+    return FALSE;
+  }
+  if (row.label == CNN3D_NAME_NONE) {
+    cnn3d_dataset_set_full (error, timeline->file);
+    return FALSE;
+  }
+  return cnn3d_dataset_add (dataset, &row, error);
+}
+
+static gboolean
+add_video (const Timeline *timeline, JsonNode *node, guint video, GError **error)
+{
+  Cnn3dDataset *dataset = timeline->dataset;
+  Cnn3dRow row = {.group = CNN3D_NAME_NONE,.source = timeline->source };
+  Cnn3dSplit split_value = CNN3D_SPLIT_NONE;
+  gchar *path = NULL, *group = NULL, *split = NULL;
+  const gchar *reason = NULL;
+  JsonObject *object;
+  JsonNode *segments;
+  gboolean ok = TRUE;
+
+  if (!JSON_NODE_HOLDS_OBJECT (node)) {
+    set_entry_error (timeline, video, -1, error, "not an object");
+    return FALSE;
+  }
+  object = json_node_get_object (node);
+  segments = json_object_get_member (object, "segments");
+  path = get_text (object, "path");
+  group = get_text (object, "group");
+  split = get_text (object, "split");
+  if (!path || !*path)
+    reason = "the path is missing";
+  else if (split && *split && !cnn3d_split_parse (split, strlen (split), &split_value))
+    reason = "the split is unknown; it is train, val, validation or test";
+  else if (segments && !JSON_NODE_HOLDS_ARRAY (segments))
+    reason = "segments is not an array";
+  if (reason) {
+    set_entry_error (timeline, video, -1, error, reason);
+    ok = FALSE;
+    goto done;
+  }
+  row.split = split_value;
+  row.path = cnn3d_arena_add (&dataset->arena, path, strlen (path));
+  if (group && *group)
+    row.group = cnn3d_names_intern (&dataset->groups, &dataset->arena, group, strlen (group));
+  if (row.path == CNN3D_ARENA_FULL) {
+    cnn3d_dataset_set_full (error, timeline->file);
+    ok = FALSE;
+  } else if (!segments) {
+    ok = add_clip (timeline, object, row, video, -1, error);
+  } else {
+    JsonArray *array = json_node_get_array (segments);
+
+    for (guint i = 0; ok && i < json_array_get_length (array); i++) {
+      JsonNode *segment = json_array_get_element (array, i);
+
+      if (JSON_NODE_HOLDS_OBJECT (segment)) {
+        ok = add_clip (timeline, json_node_get_object (segment), row, video, (gint) i, error);
+      } else {
+        set_entry_error (timeline, video, (gint) i, error, "not an object");
+        ok = FALSE;
+      }
+    }
+  }
+
+done:
+  g_free (path);
+  g_free (group);
+  g_free (split);
+  return ok;
+}
+
+gboolean
+cnn3d_timeline_read (Cnn3dDataset *dataset, const gchar *file, guint8 source, GError **error)
+{
+  Timeline timeline = { dataset, file, source };
+  JsonParser *parser = NULL;
+  GError *reason = NULL;
+  GMappedFile *map = g_mapped_file_new (file, FALSE, &reason);
+  const gchar *text;
+  JsonNode *root, *videos;
+  JsonArray *array;
+  gboolean ok = FALSE;
+  gsize size;
+
+  if (!map)
+    goto unreadable;
+  size = g_mapped_file_get_length (map);
+  text = size > 0 ? g_mapped_file_get_contents (map) : "";
+  if (size > MAX_SIZE)
+    goto too_large;
+  if (!check_depth (file, text, size, error))
+    goto done;
+  parser = json_parser_new_immutable ();
+  if (!json_parser_load_from_data (parser, text, (gssize) size, &reason))
+    goto unreadable;
+  videos = root = json_parser_get_root (parser);
+  if (root && JSON_NODE_HOLDS_OBJECT (root))
+    videos = json_object_get_member (json_node_get_object (root), "videos");
+  if (!videos || !JSON_NODE_HOLDS_ARRAY (videos))
+    goto no_videos;
+  array = json_node_get_array (videos);
+  ok = TRUE;
+  for (guint i = 0; ok && i < json_array_get_length (array); i++)
+    ok = add_video (&timeline, json_array_get_element (array, i), i, error);
+  goto done;
+
+  /* ERRORS */
+unreadable:
+  g_set_error (error, CNN3D_DATASET_ERROR, map ? CNN3D_DATASET_ERROR_ROW :
+      CNN3D_DATASET_ERROR_OPEN, "%s: %s", file, reason->message);
+  g_clear_error (&reason);
+  goto done;
+too_large:
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN,
+      "%s: larger than %u MiB; use a CSV manifest", file, MAX_SIZE >> 20);
+  goto done;
+no_videos:
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
+      "%s: no list of videos; write {\"videos\": [{\"path\": ..., "
+      "\"segments\": [...]}]}", file);
+done:
+  g_clear_object (&parser);
+  g_clear_pointer (&map, g_mapped_file_unref);
+  return ok;
+}
