@@ -2,10 +2,18 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gst/gst.h>
 
+#include "gstclipbatch.h"
+#include "gstclipsample.h"
+
 static gboolean
 plugin_init (GstPlugin * plugin)
 {
-  return TRUE;
+  gboolean ret = TRUE;
+
+  ret &= GST_ELEMENT_REGISTER (clipsample, plugin);
+  ret &= GST_ELEMENT_REGISTER (clipbatch, plugin);
+
+  return ret;
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, clip,

@@ -1,0 +1,126 @@
+/* clipblocks.c: memory that is used again, for one batch after another.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clipblocks.h"
+
+#include <stdlib.h>
+
+/* As many as downstream is likely to hold at a time, and then let go. */
+#define MAX_IDLE 4
+
+struct _ClipBlock
+{
+  gint refs;
+  ClipBlocks *owner;
+  guint8 *data;
+};
+
+struct _ClipBlocks
+{
+  gint refs;                    /* the user's, and one for each block given out */
+  GMutex lock;
+  gsize size;
+  gboolean closed;
+  GQueue idle;                  /* of ClipBlock */
+};
+
+static void
+clip_block_destroy (ClipBlock * block)
+{
+  free (block->data);
+  g_free (block);
+}
+
+static void
+clip_blocks_unref (ClipBlocks * self)
+{
+  if (!g_atomic_int_dec_and_test (&self->refs))
+    return;
+  g_mutex_clear (&self->lock);
+  g_free (self);
+}
+
+ClipBlocks *
+clip_blocks_new (gsize size)
+{
+  ClipBlocks *self = g_new0 (ClipBlocks, 1);
+
+  self->refs = 1;
+  self->size = size;
+  g_mutex_init (&self->lock);
+  g_queue_init (&self->idle);
+
+  return self;
+}
+
+void
+clip_blocks_free (ClipBlocks ** blocks)
+{
+  ClipBlocks *self = *blocks;
+
+  if (!self)
+    return;
+  *blocks = NULL;
+  g_mutex_lock (&self->lock);
+  self->closed = TRUE;
+  g_queue_clear_full (&self->idle, (GDestroyNotify) clip_block_destroy);
+  g_mutex_unlock (&self->lock);
+  clip_blocks_unref (self);
+}
+
+ClipBlock *
+clip_blocks_take (ClipBlocks * self)
+{
+  ClipBlock *block;
+
+  g_mutex_lock (&self->lock);
+  block = g_queue_pop_head (&self->idle);
+  g_mutex_unlock (&self->lock);
+  if (!block) {
+    void *data;
+
+    if (posix_memalign (&data, CLIP_BLOCKS_ALIGN, self->size) != 0)
+      return NULL;
+    block = g_new0 (ClipBlock, 1);
+    block->data = data;
+  }
+  block->refs = 1;
+  block->owner = self;
+  g_atomic_int_inc (&self->refs);
+
+  return block;
+}
+
+void
+clip_block_unref (ClipBlock * block)
+{
+  ClipBlocks *owner = block->owner;
+
+  if (!g_atomic_int_dec_and_test (&block->refs))
+    return;
+  g_mutex_lock (&owner->lock);
+  if (!owner->closed && owner->idle.length < MAX_IDLE) {
+    g_queue_push_head (&owner->idle, block);
+    block = NULL;
+  }
+  g_mutex_unlock (&owner->lock);
+  if (block)
+    clip_block_destroy (block);
+  clip_blocks_unref (owner);
+}
+
+guint8 *
+clip_block_data (ClipBlock * block)
+{
+  return block->data;
+}
+
+GstMemory *
+clip_block_wrap (ClipBlock * block, gsize offset, gsize size)
+{
+  g_return_val_if_fail (offset + size <= block->owner->size, NULL);
+
+  g_atomic_int_inc (&block->refs);
+
+  return gst_memory_new_wrapped (0, block->data + offset, size, 0, size, block,
+      (GDestroyNotify) clip_block_unref);
+}

@@ -1,0 +1,69 @@
+/* clipwindow.c: which frames of a clip are taken.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clipwindow.h"
+
+#include <math.h>
+
+#include "src/random.h"
+
+guint64
+clip_window_linspace (guint64 stop, guint num, guint i)
+{
+  gdouble step;
+
+  if (num < 2 || i == 0)
+    return 0;
+  /* the last is the end itself, not a product that may fall short of it */
+  if (i >= num - 1)
+    return stop;
+  step = (gdouble) stop / (num - 1);
+
+  return MIN ((guint64) rint (i * step), stop);
+}
+
+/* Frames are spread over the whole clip: there is no window to place. */
+static gboolean
+spreads (const ClipWindow * window)
+{
+  return window->interval == 0 || window->mode == CLIP_WINDOW_UNIFORM;
+}
+
+guint
+clip_window_views (const ClipWindow * window, gboolean training)
+{
+  return training || spreads (window) ? 1 : window->views;
+}
+
+void
+clip_window_plan (const ClipWindow * window, guint64 total, gboolean training,
+    guint epoch, guint64 sample, guint64 * wanted)
+{
+  const guint num = window->num_frames;
+  const guint views = clip_window_views (window, training);
+  const guint64 length = (guint64) (num - 1) * window->interval + 1;
+  guint view, i;
+
+  for (view = 0; view < views; view++, wanted += num) {
+    guint64 start;
+
+    if (spreads (window) || total < length) {
+      for (i = 0; i < num; i++)
+        wanted[i] = clip_window_linspace (total - 1, num, i);
+      continue;
+    }
+
+    if (views > 1) {
+      start = clip_window_linspace (total - length, views, view);
+    } else if (training && window->mode == CLIP_WINDOW_RANDOM) {
+      const Cnn3dRandomKey key = {
+        window->seed, epoch, CNN3D_RANDOM_WINDOW, sample
+      };
+
+      start = cnn3d_random_below (&key, 0, total - length + 1);
+    } else {
+      start = (total - length) / 2;
+    }
+    for (i = 0; i < num; i++)
+      wanted[i] = start + (guint64) i * window->interval;
+  }
+}

@@ -1,0 +1,925 @@
+/* gstclipbatch.c: packs clips into tensors.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-clipbatch
+ * @title: clipbatch
+ *
+ * Collects #GstClipBatch:batch-size clips into one buffer of tensors, as
+ * networks take them. Its caps are those of NNStreamer:
+ *
+ *     other/tensors, format=static, num_tensors=2, types=uint8.int32,
+ *     dimensions=C:W:H:T:N.N
+ *
+ * innermost dimension first: N clips of T frames of H rows of W pixels of
+ * C values (3 for RGB, 1 for GRAY8), without padding between rows, in one
+ * memory; their N labels (class number, -1: unknown) in a second one.
+ *
+ * Every clip must have as many frames as the first, and all frames one size:
+ * put a clipsample and `videoconvertscale ! video/x-raw,width=..,height=..`
+ * in front. A clip that ends before its last frame is left out, and an element
+ * message `clipbatch-dropped` names it (clip: uint64, path and reason: string).
+ *
+ * What is left at the end of a pass goes out as a shorter batch, whose caps
+ * have the smaller N. A stream of passes (from clipsrc) that ends in mid-pass
+ * was cut short: its last, incomplete batch is dropped, so that a run that is
+ * resumed there sees the same batches as one that was never stopped.
+ *
+ * A batch carries a GstClipMeta for each of its clips, in their order. Its
+ * offset is the first clip's number, its offset-end the last one's plus 1.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 videotestsrc num-buffers=64 ! video/x-raw,format=RGB,width=112,height=112 ! clipsample num-frames=16 ! clipbatch batch-size=2 ! fakesink
+ * ]| Two batches of two clips of sixteen frames.
+ */
+#include "gstclipbatch.h"
+
+#include <string.h>
+#include <gst/video/video.h>
+
+#include "clipblocks.h"
+#include "gstclipmeta.h"
+
+#define DEFAULT_BATCH_SIZE 1
+#define DEFAULT_DROP_LAST FALSE
+
+#define MAX_BATCH_SIZE 4096
+/* Longer than any clip a network takes: more means that nothing samples. */
+#define MAX_FRAMES 4096
+
+GST_DEBUG_CATEGORY_STATIC (clip_batch_debug);
+#define GST_CAT_DEFAULT clip_batch_debug
+
+enum
+{
+  PROP_0,
+  PROP_BATCH_SIZE,
+  PROP_DROP_LAST,
+};
+
+struct _GstClipBatch
+{
+  GstElement parent;
+
+  GstPad *sinkpad;
+  GstPad *srcpad;
+
+  /* Under the object lock */
+  guint batch_size;
+  gboolean drop_last;
+  GstClockTime latency;         /* time from a batch's first frame to its last */
+
+  /* The streaming thread's */
+  gboolean have_info;
+  GstVideoInfo info;
+  gsize row_size;               /* bytes, without padding */
+  gsize frame_size;             /* bytes, without padding */
+  guint frames;                 /* T, frames of a clip; 0: not known yet */
+
+  gboolean caps_sent;
+  guint caps_clips;             /* N of the caps sent last */
+  GQueue held;                  /* events that come after the first caps */
+
+  ClipBlocks *blocks;
+  guint capacity;               /* clips a block takes */
+  ClipBlock *block;             /* the batch at hand; NULL: none yet */
+  GArray *clips;                /* its complete clips, of GstClipMeta */
+  GstClockTime pts;             /* of its first frame */
+
+  gboolean in_clip;
+  gboolean have_clip;           /* `clip` says which one came last */
+  GstClipMeta clip;             /* the clip at hand; frame: last one seen */
+  GstClockTime clip_pts;
+  guint have;                   /* its frames so far */
+  GByteArray *unsized;          /* they, while T is not known */
+
+  gboolean in_passes;           /* the stream has clip-epoch events */
+  gboolean pass_open;           /* no clip-epoch-done since the last */
+  gboolean have_segment;
+  guint32 segment_seqnum;
+  GstFlowReturn flow;           /* of a batch pushed from an event */
+};
+
+G_DEFINE_TYPE (GstClipBatch, gst_clip_batch, GST_TYPE_ELEMENT);
+GST_ELEMENT_REGISTER_DEFINE (clipbatch, "clipbatch", GST_RANK_NONE,
+    GST_TYPE_CLIP_BATCH);
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE ("{ RGB, GRAY8 }")));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS ("other/tensors, format = (string) static, "
+        "num_tensors = (int) 2, types = (string) uint8.int32, "
+        "framerate = (fraction) [ 0/1, 2147483647/1 ]"));
+
+static void
+clear_clip (gpointer clip)
+{
+  g_clear_pointer (&((GstClipMeta *) clip)->path, g_ref_string_release);
+  g_clear_pointer (&((GstClipMeta *) clip)->group, g_ref_string_release);
+}
+
+/* Another reference on what a clip says of itself. */
+static GstClipMeta
+copy_clip (const GstClipMeta * from)
+{
+  GstClipMeta clip = *from;
+
+  if (clip.path)
+    g_ref_string_acquire (clip.path);
+  if (clip.group)
+    g_ref_string_acquire (clip.group);
+
+  return clip;
+}
+
+static gboolean
+same_clip (const GstClipMeta * a, const GstClipMeta * b)
+{
+  return a->clip == b->clip && a->sample == b->sample && a->epoch == b->epoch
+      && !a->training == !b->training;
+}
+
+static const gchar *
+clip_name (const GstClipMeta * clip)
+{
+  return clip->path ? clip->path : "(no file)";
+}
+
+/* Lets go of all that is collected. */
+static void
+gst_clip_batch_drop (GstClipBatch * self)
+{
+  g_clear_pointer (&self->block, clip_block_unref);
+  g_array_set_size (self->clips, 0);
+  g_byte_array_set_size (self->unsized, 0);
+  self->in_clip = FALSE;
+  self->have_clip = FALSE;
+  self->have = 0;
+  clear_clip (&self->clip);
+}
+
+static void
+gst_clip_batch_reset (GstClipBatch * self)
+{
+  gst_clip_batch_drop (self);
+  g_queue_clear_full (&self->held, (GDestroyNotify) gst_event_unref);
+  clip_blocks_free (&self->blocks);
+  self->capacity = 0;
+  self->have_info = FALSE;
+  self->frames = 0;
+  self->caps_sent = FALSE;
+  self->in_passes = self->pass_open = FALSE;
+  self->have_segment = FALSE;
+  self->flow = GST_FLOW_OK;
+  GST_OBJECT_LOCK (self);
+  self->latency = 0;
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_clip_batch_send_held (GstClipBatch * self)
+{
+  GstEvent *event;
+
+  while ((event = g_queue_pop_head (&self->held)))
+    gst_pad_push_event (self->srcpad, event);
+}
+
+/* Caps of batches of n clips, unless they are the ones sent last. */
+static GstFlowReturn
+gst_clip_batch_send_caps (GstClipBatch * self, guint n)
+{
+  gchar *dimensions;
+  gboolean accepted;
+  GstCaps *caps;
+
+  if (self->caps_sent && self->caps_clips == n)
+    return GST_FLOW_OK;
+
+  dimensions = g_strdup_printf ("%d:%d:%d:%u:%u.%u",
+      GST_VIDEO_INFO_N_COMPONENTS (&self->info),
+      GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info),
+      self->frames, n, n);
+  caps = gst_caps_new_simple ("other/tensors",
+      "format", G_TYPE_STRING, "static", "num_tensors", G_TYPE_INT, 2,
+      "types", G_TYPE_STRING, "uint8.int32",
+      "dimensions", G_TYPE_STRING, dimensions,
+      "framerate", GST_TYPE_FRACTION, 0, 1, NULL);
+  accepted = gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
+  gst_caps_unref (caps);
+  if (!accepted)
+    goto refused;
+
+  g_free (dimensions);
+  self->caps_sent = TRUE;
+  self->caps_clips = n;
+  gst_clip_batch_send_held (self);
+
+  return GST_FLOW_OK;
+
+  /* ERRORS */
+refused:
+  {
+    GstFlowReturn ret = GST_FLOW_NOT_NEGOTIATED;
+
+    if (GST_PAD_IS_FLUSHING (self->srcpad))
+      ret = GST_FLOW_FLUSHING;
+    else if (!gst_pad_is_linked (self->srcpad))
+      ret = GST_FLOW_NOT_LINKED;
+    else
+      GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
+          ("What follows clipbatch does not take batches of %u clips of %u "
+              "frames of %dx%d.", n, self->frames,
+              GST_VIDEO_INFO_WIDTH (&self->info),
+              GST_VIDEO_INFO_HEIGHT (&self->info)),
+          ("other/tensors with dimensions=%s was refused", dimensions));
+    g_free (dimensions);
+    return ret;
+  }
+}
+
+/* Clips wait in a batch: a live pipeline has to know for how long. */
+static void
+gst_clip_batch_update_latency (GstClipBatch * self)
+{
+  GstClockTime latency = 0;
+  gboolean live = FALSE;
+  GstQuery *query;
+
+  if (GST_VIDEO_INFO_FPS_N (&self->info) > 0)
+    latency = gst_util_uint64_scale (
+        (guint64) self->frames * self->capacity - 1,
+        (guint64) GST_SECOND * GST_VIDEO_INFO_FPS_D (&self->info),
+        GST_VIDEO_INFO_FPS_N (&self->info));
+  GST_OBJECT_LOCK (self);
+  self->latency = latency;
+  GST_OBJECT_UNLOCK (self);
+
+  query = gst_query_new_latency ();
+  if (gst_pad_peer_query (self->sinkpad, query))
+    gst_query_parse_latency (query, &live, NULL, NULL);
+  gst_query_unref (query);
+  if (live)
+    gst_element_post_message (GST_ELEMENT (self),
+        gst_message_new_latency (GST_OBJECT (self)));
+}
+
+/* A block for the next batch, of T frames a clip. */
+static GstFlowReturn
+gst_clip_batch_take_block (GstClipBatch * self)
+{
+  guint64 size, labels;
+  guint batch_size;
+
+  if (self->block)
+    return GST_FLOW_OK;
+
+  GST_OBJECT_LOCK (self);
+  batch_size = self->batch_size;
+  GST_OBJECT_UNLOCK (self);
+  labels = sizeof (gint32) * (guint64) batch_size;
+  if (!g_uint64_checked_mul (&size, self->frame_size,
+          (guint64) self->frames * batch_size)
+      || size > G_MAXSSIZE - labels - CLIP_BLOCKS_ALIGN)
+    goto no_memory;
+
+  if (!self->blocks || self->capacity != batch_size) {
+    clip_blocks_free (&self->blocks);
+    self->blocks = clip_blocks_new (GST_ROUND_UP_N (size, CLIP_BLOCKS_ALIGN)
+        + labels);
+    self->capacity = batch_size;
+    gst_clip_batch_update_latency (self);
+  }
+  self->block = clip_blocks_take (self->blocks);
+  if (!self->block)
+    goto no_memory;
+
+  return GST_FLOW_OK;
+
+  /* ERRORS */
+no_memory:
+  {
+    GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+        ("No memory for a batch of %u clips of %u frames of %dx%d: make "
+            "batch-size or the frames smaller.", batch_size, self->frames,
+            GST_VIDEO_INFO_WIDTH (&self->info),
+            GST_VIDEO_INFO_HEIGHT (&self->info)), (NULL));
+    return GST_FLOW_ERROR;
+  }
+}
+
+static gint32 *
+gst_clip_batch_labels (GstClipBatch * self, gsize * offset)
+{
+  *offset = GST_ROUND_UP_N (self->frame_size * self->frames * self->capacity,
+      CLIP_BLOCKS_ALIGN);
+
+  return (gint32 *) (clip_block_data (self->block) + *offset);
+}
+
+/* Pushes the clips that are complete, as they are. */
+static GstFlowReturn
+gst_clip_batch_push (GstClipBatch * self)
+{
+  const guint n = self->clips->len;
+  const GstClipMeta *clips = (const GstClipMeta *) self->clips->data;
+  GstFlowReturn ret;
+  GstBuffer *buffer;
+  gsize offset;
+  guint i;
+
+  if (n == 0)
+    return GST_FLOW_OK;
+  ret = gst_clip_batch_send_caps (self, n);
+  if (ret != GST_FLOW_OK) {
+    g_array_set_size (self->clips, 0);
+    return ret;
+  }
+
+  gst_clip_batch_labels (self, &offset);
+  buffer = gst_buffer_new ();
+  gst_buffer_append_memory (buffer, clip_block_wrap (self->block, 0,
+          self->frame_size * self->frames * n));
+  gst_buffer_append_memory (buffer, clip_block_wrap (self->block, offset,
+          sizeof (gint32) * n));
+  GST_BUFFER_PTS (buffer) = self->pts;
+  GST_BUFFER_OFFSET (buffer) = clips[0].clip;
+  GST_BUFFER_OFFSET_END (buffer) = clips[n - 1].clip + 1;
+  for (i = 0; i < n; i++)
+    gst_buffer_add_clip_meta (buffer, &clips[i]);
+  g_array_set_size (self->clips, 0);
+  g_clear_pointer (&self->block, clip_block_unref);
+
+  return gst_pad_push (self->srcpad, buffer);
+}
+
+/* What is left at a pass's end. */
+static GstFlowReturn
+gst_clip_batch_push_last (GstClipBatch * self)
+{
+  gboolean drop_last;
+
+  GST_OBJECT_LOCK (self);
+  drop_last = self->drop_last;
+  GST_OBJECT_UNLOCK (self);
+  if (drop_last) {
+    GST_DEBUG_OBJECT (self, "dropping the last %u clips", self->clips->len);
+    g_array_set_size (self->clips, 0);
+    return GST_FLOW_OK;
+  }
+
+  return gst_clip_batch_push (self);
+}
+
+/* All frames of the clip at hand are in the block. */
+static GstFlowReturn
+gst_clip_batch_complete (GstClipBatch * self)
+{
+  GstClipMeta clip = copy_clip (&self->clip);
+  gsize offset;
+
+  clip.frame = 0;
+  clip.num_frames = self->frames;
+  if (self->clips->len == 0)
+    self->pts = self->clip_pts;
+  gst_clip_batch_labels (self, &offset)[self->clips->len] = clip.label;
+  g_array_append_val (self->clips, clip);
+  self->in_clip = FALSE;
+  self->have = 0;
+  if (self->clips->len < self->capacity)
+    return GST_FLOW_OK;
+
+  return gst_clip_batch_push (self);
+}
+
+/* T is known now: what follows can be told before the first batch is full. */
+static GstFlowReturn
+gst_clip_batch_set_frames (GstClipBatch * self, guint64 frames)
+{
+  GstFlowReturn ret;
+
+  if (frames > MAX_FRAMES)
+    goto too_long;
+  self->frames = frames;
+  ret = gst_clip_batch_take_block (self);
+  if (ret == GST_FLOW_OK)
+    ret = gst_clip_batch_send_caps (self, self->capacity);
+
+  return ret;
+
+  /* ERRORS */
+too_long:
+  {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("Clip %" G_GUINT64_FORMAT " (%s) has more than %d frames: put a "
+            "clipsample in front of clipbatch, it makes clips of num-frames "
+            "frames.", self->clip.clip, clip_name (&self->clip), MAX_FRAMES),
+        (NULL));
+    return GST_FLOW_ERROR;
+  }
+}
+
+static GstFlowReturn
+gst_clip_batch_other_length (GstClipBatch * self, const GstClipMeta * clip,
+    const gchar * relation, guint64 frames)
+{
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("Clip %" G_GUINT64_FORMAT " (%s) has %s%" G_GUINT64_FORMAT " frames, "
+          "the clips before it %u: put a clipsample in front of clipbatch, "
+          "behind everything else that drops or repeats frames.", clip->clip,
+          clip_name (clip), relation, frames, self->frames), (NULL));
+
+  return GST_FLOW_ERROR;
+}
+
+/* No more frames of the clip at hand will come. */
+static GstFlowReturn
+gst_clip_batch_end_clip (GstClipBatch * self)
+{
+  GstFlowReturn ret;
+  gchar *reason;
+
+  if (!self->in_clip)
+    return GST_FLOW_OK;
+  self->in_clip = FALSE;
+
+  if (self->frames == 0) {
+    ret = gst_clip_batch_set_frames (self, self->have);
+    if (ret != GST_FLOW_OK)
+      return ret;
+    memcpy (clip_block_data (self->block), self->unsized->data,
+        self->unsized->len);
+    g_byte_array_set_size (self->unsized, 0);
+    return gst_clip_batch_complete (self);
+  }
+  if (self->clip.num_frames == 0)
+    return gst_clip_batch_other_length (self, &self->clip, "", self->have);
+
+  reason = g_strdup_printf ("ended after %u of %u frames", self->have,
+      self->frames);
+  GST_WARNING_OBJECT (self, "clip %" G_GUINT64_FORMAT " (%s) dropped: %s",
+      self->clip.clip, clip_name (&self->clip), reason);
+  gst_element_post_message (GST_ELEMENT (self),
+      gst_message_new_element (GST_OBJECT (self),
+          gst_structure_new ("clipbatch-dropped",
+              "clip", G_TYPE_UINT64, self->clip.clip,
+              "path", G_TYPE_STRING, self->clip.path,
+              "reason", G_TYPE_STRING, reason, NULL)));
+  g_free (reason);
+  self->have = 0;
+
+  return GST_FLOW_OK;
+}
+
+static GstFlowReturn
+gst_clip_batch_begin_clip (GstClipBatch * self, const GstClipMeta * clip,
+    GstBuffer * buffer)
+{
+  GstFlowReturn ret;
+
+  if (self->clips->len > 0) {
+    const GstClipMeta *first = &g_array_index (self->clips, GstClipMeta, 0);
+
+    /* training and validation never share a batch, whoever sends them */
+    if (first->epoch != clip->epoch || !first->training != !clip->training) {
+      ret = gst_clip_batch_push_last (self);
+      if (ret != GST_FLOW_OK)
+        return ret;
+    }
+  }
+
+  clear_clip (&self->clip);
+  self->clip = copy_clip (clip);
+  self->clip_pts = GST_BUFFER_PTS (buffer);
+  self->have_clip = self->in_clip = TRUE;
+  self->have = 0;
+  if (self->frames && clip->num_frames && clip->num_frames != self->frames)
+    return gst_clip_batch_other_length (self, clip, "", clip->num_frames);
+  if (self->frames == 0 && clip->num_frames)
+    return gst_clip_batch_set_frames (self, clip->num_frames);
+  if (self->frames)
+    return gst_clip_batch_take_block (self);
+
+  return GST_FLOW_OK;
+}
+
+/* Copies the rows of a frame, without their padding. */
+static gboolean
+gst_clip_batch_copy (GstClipBatch * self, GstBuffer * buffer, guint8 * to)
+{
+  GstVideoFrame frame;
+  const guint8 *from;
+  gint stride, y;
+
+  if (!gst_video_frame_map (&frame, &self->info, buffer, GST_MAP_READ))
+    return FALSE;
+  from = GST_VIDEO_FRAME_PLANE_DATA (&frame, 0);
+  stride = GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0);
+  for (y = 0; y < GST_VIDEO_FRAME_HEIGHT (&frame); y++)
+    memcpy (to + y * self->row_size, from + (gssize) y * stride,
+        self->row_size);
+  gst_video_frame_unmap (&frame);
+
+  return TRUE;
+}
+
+static GstFlowReturn
+gst_clip_batch_add (GstClipBatch * self, GstBuffer * buffer)
+{
+  guint8 *to;
+
+  if (self->frames) {
+    to = clip_block_data (self->block) + self->frame_size
+        * ((gsize) self->clips->len * self->frames + self->have);
+  } else {
+    if (self->have == MAX_FRAMES)
+      return gst_clip_batch_set_frames (self, MAX_FRAMES + 1);
+    if (self->unsized->len + (guint64) self->frame_size > G_MAXUINT / 2)
+      goto too_large;
+    g_byte_array_set_size (self->unsized,
+        self->unsized->len + self->frame_size);
+    to = self->unsized->data + self->unsized->len - self->frame_size;
+  }
+  if (!gst_clip_batch_copy (self, buffer, to))
+    goto no_frame;
+
+  self->have++;
+  if (self->have == self->frames)
+    return gst_clip_batch_complete (self);
+
+  return GST_FLOW_OK;
+
+  /* ERRORS */
+too_large:
+  {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("Clip %" G_GUINT64_FORMAT " (%s) is larger than 2 GiB: put a "
+            "clipsample and a scaler in front of clipbatch.", self->clip.clip,
+            clip_name (&self->clip)), (NULL));
+    return GST_FLOW_ERROR;
+  }
+no_frame:
+  {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("Frame %u of clip %" G_GUINT64_FORMAT " (%s) is no picture of "
+            "%dx%d.", self->have, self->clip.clip, clip_name (&self->clip),
+            GST_VIDEO_INFO_WIDTH (&self->info),
+            GST_VIDEO_INFO_HEIGHT (&self->info)),
+        ("a buffer of %" G_GSIZE_FORMAT " bytes could not be mapped",
+            gst_buffer_get_size (buffer)));
+    return GST_FLOW_ERROR;
+  }
+}
+
+static GstFlowReturn
+gst_clip_batch_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+{
+  GstClipBatch *self = GST_CLIP_BATCH (parent);
+  GstClipMeta *clip = gst_buffer_get_clip_meta (buffer);
+  GstFlowReturn ret = self->flow;
+  gboolean other;
+
+  if (ret != GST_FLOW_OK)
+    goto done;
+  if (!self->have_info) {
+    ret = GST_FLOW_NOT_NEGOTIATED;
+    goto done;
+  }
+  if (!clip)
+    goto no_clip;
+
+  other = !self->have_clip || !same_clip (clip, &self->clip);
+  if (self->in_clip && (other || clip->frame < self->clip.frame))
+    ret = gst_clip_batch_end_clip (self);
+  else if (!self->in_clip && !other && clip->frame > 0
+      && clip->frame >= self->clip.frame)
+    ret = gst_clip_batch_other_length (self, clip, "more than ", self->frames);
+  if (ret == GST_FLOW_OK && !self->in_clip)
+    ret = gst_clip_batch_begin_clip (self, clip, buffer);
+  if (ret == GST_FLOW_OK) {
+    self->clip.frame = clip->frame;
+    ret = gst_clip_batch_add (self, buffer);
+  }
+
+done:
+  gst_buffer_unref (buffer);
+
+  return ret;
+
+  /* ERRORS */
+no_clip:
+  {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("Frames come that belong to no clip: put a clipsample in front of "
+            "clipbatch, or take them from clipsrc."),
+        ("a buffer without GstClipMeta"));
+    gst_buffer_unref (buffer);
+    return GST_FLOW_ERROR;
+  }
+}
+
+static gboolean
+gst_clip_batch_set_caps (GstClipBatch * self, GstCaps * caps)
+{
+  GstVideoInfo info;
+
+  if (!gst_video_info_from_caps (&info, caps))
+    goto no_video;
+  if (self->have_info
+      && (GST_VIDEO_INFO_FORMAT (&info) != GST_VIDEO_INFO_FORMAT (&self->info)
+          || GST_VIDEO_INFO_WIDTH (&info) != GST_VIDEO_INFO_WIDTH (&self->info)
+          || GST_VIDEO_INFO_HEIGHT (&info) !=
+          GST_VIDEO_INFO_HEIGHT (&self->info)))
+    goto other_size;
+
+  self->info = info;
+  self->have_info = TRUE;
+  self->row_size = (gsize) GST_VIDEO_INFO_WIDTH (&info)
+      * GST_VIDEO_INFO_N_COMPONENTS (&info);
+  self->frame_size = self->row_size * GST_VIDEO_INFO_HEIGHT (&info);
+
+  return TRUE;
+
+  /* ERRORS */
+no_video:
+  {
+    GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
+        ("clipbatch takes RGB or GRAY8 video in system memory: put a "
+            "videoconvertscale in front."), ("caps %" GST_PTR_FORMAT, caps));
+    return FALSE;
+  }
+other_size:
+  {
+    GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
+        ("Frames were %dx%d %s, now %dx%d %s: clips of one batch must have one "
+            "size: put videoconvertscale ! video/x-raw,width=..,height=.. into "
+            "the clip-bin.", GST_VIDEO_INFO_WIDTH (&self->info),
+            GST_VIDEO_INFO_HEIGHT (&self->info),
+            GST_VIDEO_INFO_NAME (&self->info), GST_VIDEO_INFO_WIDTH (&info),
+            GST_VIDEO_INFO_HEIGHT (&info), GST_VIDEO_INFO_NAME (&info)),
+        (NULL));
+    return FALSE;
+  }
+}
+
+/* The end of a pass, announced or not, or of a stream without passes. */
+static void
+gst_clip_batch_finish (GstClipBatch * self)
+{
+  if (self->flow == GST_FLOW_OK)
+    self->flow = gst_clip_batch_end_clip (self);
+  if (self->flow == GST_FLOW_OK)
+    self->flow = gst_clip_batch_push_last (self);
+  gst_clip_batch_drop (self);
+}
+
+static void
+gst_clip_batch_eos (GstClipBatch * self)
+{
+  if (self->in_passes && self->pass_open) {
+    GST_INFO_OBJECT (self, "the stream was cut short in mid-pass: dropping %u "
+        "clips", self->clips->len + (self->in_clip ? 1 : 0));
+    gst_clip_batch_drop (self);
+  } else {
+    gst_clip_batch_finish (self);
+  }
+  self->in_passes = self->pass_open = FALSE;
+  gst_clip_batch_send_held (self);
+}
+
+/* Before the first caps nothing serialized may pass but what starts the stream
+ * and what is told of the whole of it, such as the classes' names. */
+static gboolean
+gst_clip_batch_forward (GstClipBatch * self, GstEvent * event)
+{
+  if (self->caps_sent || !GST_EVENT_IS_SERIALIZED (event)
+      || GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START
+      || GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_DOWNSTREAM_STICKY
+      || GST_EVENT_TYPE (event) == GST_EVENT_EOS
+      || GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
+    return gst_pad_event_default (self->sinkpad, GST_OBJECT (self), event);
+
+  g_queue_push_tail (&self->held, event);
+
+  return TRUE;
+}
+
+static gboolean
+gst_clip_batch_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  GstClipBatch *self = GST_CLIP_BATCH (parent);
+  gboolean ret;
+  GstCaps *caps;
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_CAPS:
+      gst_event_parse_caps (event, &caps);
+      ret = gst_clip_batch_set_caps (self, caps);
+      gst_event_unref (event);
+      return ret;
+    case GST_EVENT_SEGMENT:
+      if (self->have_segment
+          && gst_event_get_seqnum (event) != self->segment_seqnum)
+        gst_clip_batch_drop (self);
+      self->have_segment = TRUE;
+      self->segment_seqnum = gst_event_get_seqnum (event);
+      break;
+    case GST_EVENT_CUSTOM_DOWNSTREAM:
+      if (gst_event_parse_clip_epoch (event, NULL)) {
+        gst_clip_batch_finish (self);
+        self->in_passes = self->pass_open = TRUE;
+      } else if (gst_event_parse_clip_epoch_done (event, NULL)) {
+        gst_clip_batch_finish (self);
+        self->pass_open = FALSE;
+      }
+      break;
+    case GST_EVENT_EOS:
+      gst_clip_batch_eos (self);
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      gst_clip_batch_drop (self);
+      g_queue_clear_full (&self->held, (GDestroyNotify) gst_event_unref);
+      self->in_passes = self->pass_open = FALSE;
+      self->have_segment = FALSE;
+      self->flow = GST_FLOW_OK;
+      break;
+    case GST_EVENT_GAP:
+      /* no video for a while: nothing to batch */
+      gst_event_unref (event);
+      return TRUE;
+    default:
+      break;
+  }
+
+  return gst_clip_batch_forward (self, event);
+}
+
+static gboolean
+gst_clip_batch_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
+{
+  if (GST_QUERY_TYPE (query) != GST_QUERY_ALLOCATION)
+    return gst_pad_query_default (pad, parent, query);
+
+  /* rows are copied: any stride will do */
+  gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
+
+  return TRUE;
+}
+
+static gboolean
+gst_clip_batch_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
+{
+  GstClipBatch *self = GST_CLIP_BATCH (parent);
+  GstClockTime min, max, latency;
+  gboolean live;
+
+  if (GST_QUERY_TYPE (query) != GST_QUERY_LATENCY)
+    return gst_pad_query_default (pad, parent, query);
+  if (!gst_pad_peer_query (self->sinkpad, query))
+    return FALSE;
+
+  gst_query_parse_latency (query, &live, &min, &max);
+  GST_OBJECT_LOCK (self);
+  latency = self->latency;
+  GST_OBJECT_UNLOCK (self);
+  min += latency;
+  if (GST_CLOCK_TIME_IS_VALID (max))
+    max += latency;
+  gst_query_set_latency (query, live, min, max);
+
+  return TRUE;
+}
+
+static GstStateChangeReturn
+gst_clip_batch_change_state (GstElement * element, GstStateChange transition)
+{
+  GstStateChangeReturn ret;
+
+  ret = GST_ELEMENT_CLASS (gst_clip_batch_parent_class)->change_state (element,
+      transition);
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
+    gst_clip_batch_reset (GST_CLIP_BATCH (element));
+
+  return ret;
+}
+
+static void
+gst_clip_batch_set_property (GObject * object, guint id, const GValue * value,
+    GParamSpec * pspec)
+{
+  GstClipBatch *self = GST_CLIP_BATCH (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_BATCH_SIZE:
+      self->batch_size = g_value_get_uint (value);
+      break;
+    case PROP_DROP_LAST:
+      self->drop_last = g_value_get_boolean (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_clip_batch_get_property (GObject * object, guint id, GValue * value,
+    GParamSpec * pspec)
+{
+  GstClipBatch *self = GST_CLIP_BATCH (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_BATCH_SIZE:
+      g_value_set_uint (value, self->batch_size);
+      break;
+    case PROP_DROP_LAST:
+      g_value_set_boolean (value, self->drop_last);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_clip_batch_finalize (GObject * object)
+{
+  GstClipBatch *self = GST_CLIP_BATCH (object);
+
+  gst_clip_batch_reset (self);
+  g_array_unref (self->clips);
+  g_byte_array_unref (self->unsized);
+
+  G_OBJECT_CLASS (gst_clip_batch_parent_class)->finalize (object);
+}
+
+static void
+gst_clip_batch_class_init (GstClipBatchClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
+      | GST_PARAM_MUTABLE_PLAYING;
+
+  GST_DEBUG_CATEGORY_INIT (clip_batch_debug, "clipbatch", 0,
+      "packs clips into tensors");
+
+  object_class->set_property = gst_clip_batch_set_property;
+  object_class->get_property = gst_clip_batch_get_property;
+  object_class->finalize = gst_clip_batch_finalize;
+  element_class->change_state = GST_DEBUG_FUNCPTR (gst_clip_batch_change_state);
+
+  /**
+   * GstClipBatch:batch-size:
+   *
+   * A change holds from the next batch on.
+   */
+  g_object_class_install_property (object_class, PROP_BATCH_SIZE,
+      g_param_spec_uint ("batch-size", "Batch size",
+          "Clips in a batch (1 to 4096, default 1)",
+          1, MAX_BATCH_SIZE, DEFAULT_BATCH_SIZE, flags));
+  g_object_class_install_property (object_class, PROP_DROP_LAST,
+      g_param_spec_boolean ("drop-last", "Drop last",
+          "Drop the clips that do not fill a batch at the end of a pass, be "
+          "it training or validation, instead of sending a shorter batch "
+          "(default false)", DEFAULT_DROP_LAST, flags));
+
+  gst_element_class_set_static_metadata (element_class, "Clip batcher",
+      "Filter/Converter/Video/Tensor", "Packs clips of video frames and their "
+      "labels into batches of tensors", "The cnn3d authors");
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+}
+
+static void
+gst_clip_batch_init (GstClipBatch * self)
+{
+  self->batch_size = DEFAULT_BATCH_SIZE;
+  self->drop_last = DEFAULT_DROP_LAST;
+  self->clips = g_array_new (FALSE, FALSE, sizeof (GstClipMeta));
+  g_array_set_clear_func (self->clips, clear_clip);
+  self->unsized = g_byte_array_new ();
+  g_queue_init (&self->held);
+
+  self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");
+  gst_pad_set_chain_function (self->sinkpad,
+      GST_DEBUG_FUNCPTR (gst_clip_batch_chain));
+  gst_pad_set_event_function (self->sinkpad,
+      GST_DEBUG_FUNCPTR (gst_clip_batch_sink_event));
+  gst_pad_set_query_function (self->sinkpad,
+      GST_DEBUG_FUNCPTR (gst_clip_batch_sink_query));
+  gst_element_add_pad (GST_ELEMENT (self), self->sinkpad);
+
+  self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
+  gst_pad_set_query_function (self->srcpad,
+      GST_DEBUG_FUNCPTR (gst_clip_batch_src_query));
+  gst_pad_use_fixed_caps (self->srcpad);
+  gst_element_add_pad (GST_ELEMENT (self), self->srcpad);
+}
