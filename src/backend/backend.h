@@ -1,0 +1,147 @@
+/* backend.h: what a back end offers, as one table of functions.
+ *
+ * A back end knows operations, layouts and devices; it knows no optimizer's
+ * schedule, no data set and no files. It is a module loaded at run time, which
+ * exports `const Cnn3dBackend *cnn3d_backend (void)`.
+ *
+ * One device is used by one thread at a time.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_BACKEND_H
+#define CNN3D_BACKEND_H
+
+#include "src/network/network.h"
+#include "src/plan/plan.h"
+
+#define CNN3D_BACKEND_ABI 1
+
+#define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
+CNN3D_API GQuark cnn3d_backend_error_quark (void);
+typedef enum {
+  CNN3D_BACKEND_ERROR_MISSING,  /* no such back end or device here */
+  CNN3D_BACKEND_ERROR_UNSUPPORTED,      /* what was asked for does not run here */
+  CNN3D_BACKEND_ERROR_MEMORY,
+  CNN3D_BACKEND_ERROR_FAILED,   /* a library or the device failed */
+} Cnn3dBackendError;
+
+typedef enum {
+  CNN3D_PRECISION_32,
+  CNN3D_PRECISION_16_MIXED,     /* FP16 storage, FP32 accumulation and masters */
+  CNN3D_PRECISION_BF16_MIXED,
+} Cnn3dPrecision;
+
+typedef enum {
+  CNN3D_TYPE_UINT8,             /* 0..255: normalised by the first operation */
+  CNN3D_TYPE_FLOAT16,           /* taken as normalised already */
+  CNN3D_TYPE_FLOAT32,
+} Cnn3dType;
+
+typedef struct _Cnn3dDevice Cnn3dDevice;
+typedef struct _Cnn3dModel Cnn3dModel;
+typedef struct _Cnn3dProgram Cnn3dProgram;
+
+typedef struct {
+  gint index;                   /* which device; ignored on the CPU */
+  guint threads;                /* 0: one a core that this process may use */
+} Cnn3dDeviceParams;
+
+/* Where the weights of a model lie in the back end's own layout: numbers of
+ * floats from the start of one array, padding included, each a multiple of 16.
+ * Trained parameters come first and fill [0, trained); gradients and optimizer
+ * state are arrays of `trained` floats with the same offsets. Padding is zero
+ * and stays zero under every update rule. */
+typedef struct {
+  gsize *offset;                /* [parameter], floats */
+  gsize *length;                /* [parameter], floats */
+  gsize trained;                /* floats */
+  gsize total;                  /* floats, running statistics included */
+  gsize copy_bytes;             /* of the copy in the precision that is computed with */
+} Cnn3dWeightLayout;
+
+/* Everything that a step reads and writes beside the arena. */
+typedef struct {
+  guint8 *arena;
+  gfloat *weights;              /* masters and running statistics: layout.total */
+  gpointer copy;                /* layout.copy_bytes; NULL where that is 0 */
+  gfloat *gradients;            /* layout.trained; NULL unless training */
+  gboolean accumulate;          /* add to gradients; otherwise they are replaced */
+  gconstpointer frames;         /* (N, T, H, W, C) of frames_type, on the device */
+  Cnn3dType frames_type;
+  const gint32 *labels;         /* N, on the device; NULL: no loss */
+  gfloat label_smoothing;
+  gfloat loss_scale;            /* multiplies the gradient of the summed loss */
+  gboolean training;            /* dropout */
+  gboolean batch_statistics;    /* batch norm normalises with the batch's own and updates the running ones */
+  guint64 seed, step;           /* dropout's key */
+  /* out, on the host, valid when finish() returned */
+  gdouble *loss_sum;            /* over the clips */
+  guint *correct;               /* clips whose largest logit is the label's */
+  gfloat *logits;               /* (N, num_classes); may be NULL */
+} Cnn3dBinding;
+
+typedef enum {
+  CNN3D_UPDATE_SGD,
+  CNN3D_UPDATE_ADAM,
+  CNN3D_UPDATE_ADAMW,
+} Cnn3dUpdateRule;
+
+/* One optimizer step over `n` numbers: torch.optim's SGD (dampening 0, no
+ * Nesterov), Adam and AdamW (no amsgrad) to the letter. */
+typedef struct {
+  Cnn3dUpdateRule rule;
+  gfloat lr, momentum, beta1, beta2, eps, weight_decay;
+  gfloat gradient_scale;        /* the gradient is multiplied by it first */
+  guint64 step;                 /* from 1 */
+} Cnn3dUpdate;
+
+typedef struct {
+  guint abi;                    /* CNN3D_BACKEND_ABI */
+  const gchar *name;            /* cpu, cuda */
+
+  Cnn3dDevice *(*open) (const Cnn3dDeviceParams * params, GError ** error);
+  void (*close) (Cnn3dDevice ** device);
+  /* A person's name for it; owned by the device. */
+  const gchar *(*describe) (Cnn3dDevice * device);
+  /* bf16 where 16-mixed was asked of a CPU, and so on; what it will really use. */
+  gboolean (*resolve_precision) (Cnn3dDevice * device, Cnn3dPrecision * precision, GError ** error);
+
+  /* Device memory, 64-byte aligned, zeroed. NULL with error when there is none. */
+  gpointer (*alloc) (Cnn3dDevice * device, gsize bytes, GError ** error);
+  void (*free) (Cnn3dDevice * device, gpointer memory, gsize bytes);
+  void (*upload) (Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes);
+  void (*download) (Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes);
+
+  /* A network in one precision: decides the weights' layout. The network must
+   * outlive the model. */
+  Cnn3dModel *(*model_new) (Cnn3dDevice * device, const Cnn3dNetwork * network, Cnn3dPrecision precision,
+      GError ** error);
+  void (*model_free) (Cnn3dModel ** model);
+  const Cnn3dWeightLayout *(*model_layout) (Cnn3dModel * model);
+  /* One parameter between PyTorch's layout on the host (`count` floats) and the
+   * model's in `array` (on the device, whole: the parameter's offset applies). */
+  gboolean (*import_weight) (Cnn3dModel * model, guint param, const gfloat * values, gfloat * array, GError ** error);
+  gboolean (*export_weight) (Cnn3dModel * model, guint param, const gfloat * array, gfloat * values, GError ** error);
+  /* Refreshes the copy from the masters. */
+  gboolean (*refresh) (Cnn3dModel * model, const gfloat * weights, gpointer copy, GError ** error);
+
+  /* The model for micro-batches of `batch` clips. */
+  Cnn3dProgram *(*program_new) (Cnn3dModel * model, guint batch, gboolean training, GError ** error);
+  void (*program_free) (Cnn3dProgram ** program);
+  const Cnn3dSizes *(*program_sizes) (Cnn3dProgram * program);
+  gboolean (*run) (Cnn3dProgram * program, const Cnn3dStep * step, const Cnn3dBinding * binding, GError ** error);
+  /* Waits; then the binding's results are there. */
+  gboolean (*finish) (Cnn3dProgram * program, const Cnn3dBinding * binding, GError ** error);
+
+  /* Whole arrays of trained numbers. first, second: the rule's state (momentum;
+   * Adam's moments), NULL where the rule has none. */
+  void (*update) (Cnn3dDevice * device, const Cnn3dUpdate * update, gsize n, gfloat * weights, const gfloat * gradients,
+      gfloat * first, gfloat * second);
+  /* Sum of squares; independent of the number of threads. NaN or infinity if any is not finite. */
+  gdouble (*sum_squares) (Cnn3dDevice * device, gsize n, const gfloat * values);
+} Cnn3dBackend;
+
+/* Finds, loads and checks a back end's module: in $CNN3D_BACKEND_PATH, beside
+ * libcnn3d, where it was installed. Never unloaded. NULL with error: says what
+ * is missing and where it was looked for. */
+CNN3D_API const Cnn3dBackend *cnn3d_backend_load (const gchar * name, GError ** error);
+
+#endif
