@@ -37,7 +37,7 @@ use (Planner *p, gsize buffer)
 
   Cnn3dBuffer *b = &g_array_index (p->buffers, Cnn3dBuffer, buffer);
 
-  if (b->last == UNUSED)
+  if (b->first == UNUSED)
     b->first = p->steps->len;
   b->last = p->steps->len;
   return buffer;
@@ -279,7 +279,7 @@ to_offset (const Cnn3dPlan *plan, gsize *buffer)
 Cnn3dPlan *
 cnn3d_plan_new (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params)
 {
-  Planner p = { network, sizes, params->training };
+  Planner p = { .net = network, .sizes = sizes, .training = params->training };
   Cnn3dPlan *plan = g_new0 (Cnn3dPlan, 1);
 
   p.steps = g_array_new (FALSE, FALSE, sizeof (Cnn3dStep));

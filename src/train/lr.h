@@ -1,0 +1,37 @@
+/* lr.h: learning-rate schedules.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_LR_H
+#define CNN3D_LR_H
+
+#include <glib.h>
+#include "src/api.h"
+
+G_BEGIN_DECLS
+
+typedef enum {
+  CNN3D_LR_CONSTANT,
+  CNN3D_LR_COSINE,              /* half a cosine from lr to 0 at the end */
+  CNN3D_LR_STEP,                /* times gamma each step_size epochs */
+} Cnn3dLrSchedule;
+
+typedef struct {
+  Cnn3dLrSchedule schedule;
+  gdouble lr;                   /* after the warm-up; 0 or more */
+  gdouble warmup_epochs;        /* linear from lr / 1000; 0: none */
+  gdouble epochs;               /* in all, warm-up included; 0: unknown */
+  gdouble step_size;            /* epochs, counted from the warm-up's end */
+  gdouble gamma;                /* above 0, at most 1 */
+} Cnn3dLrParams;
+
+/* Whether the schedule can be followed; if not, a G_IO_ERROR_INVALID_ARGUMENT
+ * that says what to change. */
+CNN3D_API gboolean cnn3d_lr_params_check (const Cnn3dLrParams * params,
+    GError ** error);
+
+/* The learning rate when `epoch` epochs have passed, parts of one included.
+ * Never negative; parameters must have passed the check. */
+CNN3D_API gdouble cnn3d_lr_at (const Cnn3dLrParams * params, gdouble epoch);
+
+G_END_DECLS
+
+#endif

@@ -1,0 +1,157 @@
+/* trainer.h: a model in training: batches in, weights and checkpoints out.
+ *
+ * Whoever feeds it says where each batch stands in the run's order of clips;
+ * the trainer accumulates, steps the optimizer, keeps the figures of the pass,
+ * and saves. It is used by one thread at a time; nothing here knows GStreamer.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_TRAINER_H
+#define CNN3D_TRAINER_H
+
+#include "src/backend/backend.h"
+#include "src/network/network.h"
+#include "src/train/lr.h"
+
+#define CNN3D_TRAINER_ERROR (cnn3d_trainer_error_quark ())
+CNN3D_API GQuark cnn3d_trainer_error_quark (void);
+typedef enum {
+  CNN3D_TRAINER_ERROR_SETTINGS, /* settings that do not go together */
+  CNN3D_TRAINER_ERROR_DATA,     /* a label out of range, a batch of another size */
+  CNN3D_TRAINER_ERROR_DIVERGED, /* the loss is not a number any more */
+  CNN3D_TRAINER_ERROR_CHECKPOINT,
+} Cnn3dTrainerError;
+
+typedef enum {
+  CNN3D_MONITOR_VAL_ACCURACY,
+  CNN3D_MONITOR_VAL_LOSS,
+  CNN3D_MONITOR_TRAIN_LOSS,
+} Cnn3dMonitor;
+
+/* Every setting of a run. Fill with cnn3d_trainer_params_init(), then change. */
+typedef struct {
+  Cnn3dNetworkParams network;   /* height, width, frames, channels: from the first batch */
+  const gchar *pretrained;      /* a safetensors file; NULL: none */
+  const gchar *freeze;          /* comma-separated name prefixes that do not train; `backbone`: all but
+                                 * the last layer; `batch-norm`: batch norm uses and keeps the running
+                                 * statistics. NULL: none */
+  const gchar *device;          /* auto, cpu, cuda, cuda:N */
+  guint threads;                /* 0: one a core */
+  Cnn3dPrecision precision;
+  guint accumulate;             /* batches in an optimizer step */
+  Cnn3dUpdateRule optimizer;
+  gdouble momentum, weight_decay;
+  Cnn3dLrParams lr;             /* its `epochs` is set by cnn3d_trainer_begin_pass() */
+  gdouble label_smoothing;
+  gdouble gradient_clip;        /* global norm; 0: none */
+  guint64 seed;
+  const gchar *checkpoint_dir;  /* NULL: nothing is saved */
+  guint checkpoint_interval;    /* optimizer steps between checkpoints within an epoch; 0: only after epochs */
+  guint save_top_k;             /* best weights kept, beside last */
+  Cnn3dMonitor monitor;
+  guint patience;               /* epochs without a better monitor before stopping; 0: never */
+  const gchar *const *classes;  /* names, NULL-terminated, stored with the weights; may be NULL */
+} Cnn3dTrainerParams;
+
+CNN3D_API void cnn3d_trainer_params_init (Cnn3dTrainerParams * params);
+
+typedef struct _Cnn3dTrainer Cnn3dTrainer;
+
+/* A batch as it arrives: frames (N, T, H, W, C) and N labels, host memory. */
+typedef struct {
+  gconstpointer frames;
+  Cnn3dType type;
+  const gint32 *labels;
+  guint n;
+  guint64 position;             /* in the run's order of clips: where to go on after this batch */
+} Cnn3dBatch;
+
+/* What there is to tell after a batch. */
+typedef struct {
+  guint epoch;                  /* from 0 */
+  guint64 step;                 /* optimizer steps so far */
+  guint64 clips;                /* of the pass so far */
+  gboolean stepped;             /* this batch ended an optimizer step */
+  gdouble loss, accuracy;       /* of the optimizer step's clips (training) or of the batch */
+  gdouble pass_loss, pass_accuracy;     /* of the pass so far */
+  gdouble lr;
+  gdouble gradient_norm;        /* before clipping; 0 unless clipping */
+} Cnn3dProgress;
+
+/* A pass's end. */
+typedef struct {
+  guint epoch;
+  gboolean training;
+  guint64 clips;
+  gdouble loss, accuracy;       /* NaN where there were no clips */
+  gboolean epoch_complete;      /* the epoch has no further pass */
+  gboolean improved;            /* the monitor is the best so far */
+  gboolean stop;                /* patience has run out */
+  gchar *saved;                 /* checkpoint written, or NULL; g_free() */
+} Cnn3dPassResult;
+
+/* Sets up everything and takes all memory: back end, network, plan, weights
+ * (pretrained, or drawn from the seed). Strings are copied. NULL with error. */
+CNN3D_API Cnn3dTrainer *cnn3d_trainer_new (const Cnn3dTrainerParams * params, guint batch, GError ** error);
+CNN3D_API void cnn3d_trainer_free (Cnn3dTrainer ** trainer);
+
+/* Weights that `pretrained` had in another size and that were left out, and
+ * those of it that the model does not have: "name (reason)", NULL-terminated;
+ * owned by the trainer. */
+CNN3D_API const gchar *const *cnn3d_trainer_left_out (const Cnn3dTrainer * trainer);
+/* The device's name, and the precision that is really used. */
+CNN3D_API const gchar *cnn3d_trainer_device (const Cnn3dTrainer * trainer);
+CNN3D_API Cnn3dPrecision cnn3d_trainer_precision (const Cnn3dTrainer * trainer);
+CNN3D_API const Cnn3dNetwork *cnn3d_trainer_network (const Cnn3dTrainer * trainer);
+
+/* Bytes taken, by kind. total is what the plan predicted and what is taken. */
+typedef struct {
+  gsize weights;                /* masters and running statistics */
+  gsize copy;                   /* in the precision that is computed with */
+  gsize gradients, optimizer;
+  gsize arena;                  /* activations, their gradients, scratch */
+  gsize total;
+} Cnn3dMemory;
+CNN3D_API void cnn3d_trainer_memory (const Cnn3dTrainer * trainer, Cnn3dMemory * memory);
+
+/* Restores `checkpoint_dir`'s last checkpoint. FALSE without error: there is
+ * none. *position: the clip to go on with; *epoch, *training: the pass that it
+ * lies in. A checkpoint of another model, or of other settings that decide the
+ * result, is an error that names them. */
+CNN3D_API gboolean cnn3d_trainer_resume (Cnn3dTrainer * trainer, guint64 * position, GError ** error);
+
+/* A pass begins, or goes on after a resume at `position`. first: position of
+ * its first clip; clips: how many are listed (0: unknown); epochs: in all (0:
+ * unknown); validates: whether a validation pass follows each training pass. */
+typedef struct {
+  guint epoch;
+  gboolean training;
+  guint64 first, position, clips;
+  guint epochs;
+  gboolean validates;
+} Cnn3dPass;
+CNN3D_API gboolean cnn3d_trainer_begin_pass (Cnn3dTrainer * trainer, const Cnn3dPass * pass, GError ** error);
+
+/* Trains on a batch, or validates, as the pass says. A batch may be smaller
+ * than the trainer's (an epoch's last), never larger. */
+CNN3D_API gboolean cnn3d_trainer_run (Cnn3dTrainer * trainer, const Cnn3dBatch * batch, Cnn3dProgress * progress,
+    GError ** error);
+
+/* The pass is complete: a short last group steps, figures are made, what is
+ * due is saved. position: the next pass's first clip. */
+CNN3D_API gboolean cnn3d_trainer_end_pass (Cnn3dTrainer * trainer, guint64 position, Cnn3dPassResult * result,
+    GError ** error);
+
+/* Saves the state as of the last optimizer step (what was accumulated since is
+ * left out, and done again after a resume). Does nothing where that is saved
+ * already or there is no checkpoint-dir; *path (may be NULL): g_free(). */
+CNN3D_API gboolean cnn3d_trainer_save (Cnn3dTrainer * trainer, gchar ** path, GError ** error);
+
+/* --- for tests and tools --- */
+/* Parameter `name`'s values or gradient (of the group so far, divided by its
+ * clips), in PyTorch's layout; g_free(). NULL: no such parameter. */
+CNN3D_API gfloat *cnn3d_trainer_get_weight (Cnn3dTrainer * trainer, guint param, GError ** error);
+CNN3D_API gfloat *cnn3d_trainer_get_gradient (Cnn3dTrainer * trainer, guint param, GError ** error);
+/* Logits (N, num_classes) of a batch, in evaluation mode. */
+CNN3D_API gboolean cnn3d_trainer_logits (Cnn3dTrainer * trainer, const Cnn3dBatch * batch, gfloat * logits,
+    GError ** error);
+
+#endif
