@@ -81,7 +81,7 @@ test_through_scaler (void)
 {
   GstHarness *h = gst_harness_new_parse ("videoconvertscale ! queue ! "
       "videoflip method=clockwise ! videobalance saturation=0.5 ! "
-      "video/x-raw,format=RGB,width=10,height=6");
+      "capsfilter caps=video/x-raw,format=RGB,width=10,height=6");
   GstClipMeta from = example ();
   GstBuffer *buffer;
 

@@ -1,0 +1,568 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "clips.h"
+#include "linspace.h"
+
+static GstHarness *
+sampler (const gchar * properties)
+{
+  gchar *launch = g_strdup_printf ("clipsample %s", properties);
+  GstHarness *h = gst_harness_new_parse (launch);
+
+  gst_harness_set_src_caps_str (h, CLIPS_GRAY);
+  g_free (launch);
+
+  return h;
+}
+
+/* Asserts that the next clip has these source frames, and nothing is wrong
+ * with it. */
+static void
+assert_clip (GstHarness * h, guint64 clip, guint num, const guint64 * frames)
+{
+  guint i;
+
+  for (i = 0; i < num; i++) {
+    GstBuffer *buffer = gst_harness_try_pull (h);
+    GstClipMeta *meta;
+    guint32 source;
+
+    g_assert_nonnull (buffer);
+    meta = gst_buffer_get_clip_meta (buffer);
+    g_assert_nonnull (meta);
+    g_assert_cmpuint (gst_buffer_get_n_meta (buffer, GST_CLIP_META_API_TYPE),
+        ==, 1);
+    g_assert_cmpuint (meta->clip, ==, clip);
+    g_assert_cmpuint (meta->frame, ==, i);
+    g_assert_cmpuint (meta->num_frames, ==, num);
+    gst_buffer_extract (buffer, 0, &source, sizeof (source));
+    g_assert_cmpuint (source, ==, frames[i]);
+    g_assert_cmpuint (GST_BUFFER_PTS (buffer), ==, frames[i] * CLIPS_FRAME);
+    g_assert_cmpuint (GST_BUFFER_DURATION (buffer), ==, CLIPS_FRAME);
+    gst_buffer_unref (buffer);
+  }
+}
+
+static void
+assert_nothing (GstHarness * h)
+{
+  g_assert_cmpuint (gst_harness_buffers_in_queue (h), ==, 0);
+}
+
+static gboolean
+ask (GstHarness * h, const GstClipMeta * clip, guint64 * first, guint64 * last)
+{
+  GstQuery *query = gst_query_new_clip_window (clip, 25, 1);
+  gboolean answered = gst_pad_peer_query (h->srcpad, query);
+
+  g_assert_cmpint (answered, ==, gst_query_get_clip_window (query, first,
+          last));
+  gst_query_unref (query);
+
+  return answered;
+}
+
+/* Every row of the table, with the number of frames known and not known. */
+static void
+test_linspace (gconstpointer known)
+{
+  GstHarness *h = sampler ("");
+  guint64 clip = 0, wanted[64];
+  gsize at = 0;
+
+  while (at < G_N_ELEMENTS (linspace_table)) {
+    const guint total = linspace_table[at], num = linspace_table[at + 1];
+    GstClipMeta m = {.clip = clip,.sample = 5,.training = clip % 2,
+      .num_frames = known ? total : 0
+    };
+    guint i;
+
+    g_object_set (clips_element (h, "clipsample"), "num-frames", num,
+        "mode", (gint) (clip % 3), NULL);
+    for (i = 0; i < num; i++)
+      wanted[i] = linspace_table[at + 2 + i];
+    clips_push (h, &m, 0, total - 1);
+    if (!known)
+      gst_harness_push_event (h, gst_event_new_eos ());
+    assert_clip (h, clip, num, wanted);
+    assert_nothing (h);
+    if (!known) {
+      GstSegment segment;
+
+      gst_harness_push_event (h, gst_event_new_stream_start ("again"));
+      gst_segment_init (&segment, GST_FORMAT_TIME);
+      gst_harness_push_event (h, gst_event_new_segment (&segment));
+    }
+    at += 2 + num;
+    clip++;
+  }
+  g_assert_cmpuint (clip, >, 400);
+  gst_harness_teardown (h);
+}
+
+/* The answer is what is then taken; it depends on seed, epoch and sample. */
+static void
+test_random_window (void)
+{
+  guint64 starts[2][3][40];
+  guint seed, epoch, sample, seen = 0, differ = 0;
+
+  for (seed = 0; seed < 2; seed++) {
+    gchar *properties = g_strdup_printf ("num-frames=4 frame-interval=3 "
+        "seed=%u", seed);
+
+    for (epoch = 0; epoch < 3; epoch++) {
+      for (sample = 0; sample < 40; sample++) {
+        /* an element of its own each time: nothing is remembered */
+        GstHarness *h = sampler (properties);
+        GstClipMeta m = {.clip = 900 - sample,.sample = sample,.epoch = epoch,
+          .training = TRUE,.num_frames = 25
+        };
+        guint64 first, last, wanted[4];
+        guint i;
+
+        g_assert_true (ask (h, &m, &first, &last));
+        g_assert_cmpuint (last, ==, first + 9);
+        g_assert_cmpuint (last, <, 25);
+        for (i = 0; i < 4; i++)
+          wanted[i] = first + 3 * i;
+        clips_push (h, &m, first, last);
+        assert_clip (h, m.clip, 4, wanted);
+        assert_nothing (h);
+        starts[seed][epoch][sample] = first;
+        m.clip++;
+        g_assert_true (ask (h, &m, &last, NULL));
+        g_assert_cmpuint (last, ==, first);
+        gst_harness_teardown (h);
+      }
+    }
+    g_free (properties);
+  }
+
+  for (sample = 0; sample < 40; sample++) {
+    seen |= 1u << starts[0][0][sample];
+    differ += starts[0][0][sample] != starts[0][1][sample];
+    differ += starts[0][0][sample] != starts[1][0][sample];
+  }
+  /* of 16 places most were seen; of 80 pairs most differ */
+  g_assert_cmpuint (__builtin_popcount (seen & 0xffff), >, 10);
+  g_assert_cmpuint (seen, <, 0x10000);
+  g_assert_cmpuint (differ, >, 60);
+}
+
+static void
+test_center (void)
+{
+  static const guint64 wanted[] = { 3, 5, 7 };
+  GstHarness *h = sampler ("num-frames=3 frame-interval=2");
+  GstClipMeta m = {.clip = 1,.num_frames = 12 };
+  guint64 first, last;
+
+  /* (12 - 5) / 2, rounded down */
+  g_assert_true (ask (h, &m, &first, &last));
+  g_assert_cmpuint (first, ==, 3);
+  g_assert_cmpuint (last, ==, 7);
+  clips_push (h, &m, 0, 11);
+  assert_clip (h, 1, 3, wanted);
+  gst_util_set_object_arg (G_OBJECT (clips_element (h, "clipsample")), "mode",
+      "center");
+  m.training = TRUE;
+  m.clip = 2;
+  clips_push (h, &m, 0, 11);
+  assert_clip (h, 2, 3, wanted);
+  assert_nothing (h);
+  gst_harness_teardown (h);
+}
+
+static void
+test_short (void)
+{
+  static const guint64 wanted[] = { 0, 1, 1, 2, 2, 3 };
+  GstHarness *h = sampler ("num-frames=6 frame-interval=1");
+  GstClipMeta m = {.clip = 1,.training = TRUE,.num_frames = 4 };
+  guint64 first, last;
+
+  g_assert_true (ask (h, &m, &first, &last));
+  g_assert_cmpuint (first, ==, 0);
+  g_assert_cmpuint (last, ==, 3);
+  clips_push (h, &m, 0, 3);
+  assert_clip (h, 1, 6, wanted);
+
+  /* repeated frames share their data */
+  g_object_set (clips_element (h, "clipsample"), "num-frames", 2, NULL);
+  m.clip = 2;
+  m.num_frames = 1;
+  gst_harness_push (h, clips_frame (&m, 0));
+  {
+    GstBuffer *a = gst_harness_pull (h), *b = gst_harness_pull (h);
+
+    g_assert_true (a != b);
+    g_assert_true (gst_buffer_peek_memory (a, 0) ==
+        gst_buffer_peek_memory (b, 0));
+    gst_buffer_unref (a);
+    gst_buffer_unref (b);
+  }
+  gst_harness_teardown (h);
+}
+
+/* Where nobody knows the length, the query stays unanswered and the choice is
+ * made at the end, whatever tells it. */
+static void
+test_unknown (void)
+{
+  static const guint64 center[] = { 3, 5, 7 };
+  GstHarness *h = sampler ("num-frames=3 frame-interval=2 mode=center");
+  GstClipMeta m = {.clip = 1 }, other = {.clip = 2 };
+  GstClipEpochDone done = { 0 };
+
+  g_assert_false (ask (h, &m, NULL, NULL));
+  clips_push (h, &m, 0, 11);
+  assert_nothing (h);
+  clips_push (h, &other, 0, 11);
+  assert_clip (h, 1, 3, center);
+  assert_nothing (h);
+  gst_harness_push_event (h, gst_event_new_clip_epoch_done (&done));
+  assert_clip (h, 2, 3, center);
+  clips_push (h, &m, 0, 11);
+  assert_nothing (h);
+  /* the same clip from its start is another one */
+  clips_push (h, &m, 0, 11);
+  assert_clip (h, 1, 3, center);
+  gst_harness_push_event (h, gst_event_new_flush_start ());
+  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+  gst_harness_push_event (h, gst_event_new_eos ());
+  assert_nothing (h);
+  gst_harness_teardown (h);
+}
+
+/* A long clip of unknown length is thinned out, not lost. */
+static void
+test_unknown_long (void)
+{
+  GstHarness *h = sampler ("num-frames=3");
+  GstClipMeta m = {.clip = 1 };
+  /* every fourth of 10001 is left: 5000 is one */
+  static const guint64 wanted[] = { 0, 5000, 10000 };
+
+  clips_push (h, &m, 0, 10000);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  assert_clip (h, 1, 3, wanted);
+  gst_harness_teardown (h);
+}
+
+/* The container promised more frames than came. */
+static void
+test_early_end (void)
+{
+  static const guint64 wanted[] = { 0, 10, 12, 12 };
+  GstHarness *h = sampler ("num-frames=4");
+  GstClipMeta m = {.clip = 1,.num_frames = 31 };
+  GstEvent *event;
+
+  clips_push (h, &m, 0, 12);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  assert_clip (h, 1, 4, wanted);
+  while ((event = gst_harness_try_pull_event (h))) {
+    if (GST_EVENT_TYPE (event) == GST_EVENT_EOS)
+      m.clip = 0;
+    gst_event_unref (event);
+  }
+  g_assert_cmpuint (m.clip, ==, 0);
+  gst_harness_teardown (h);
+}
+
+/* Fewer promised than came; frames lost on the way. */
+static void
+test_odd_counts (void)
+{
+  static const guint64 wanted[] = { 0, 10, 20, 30 };
+  static const guint64 gap[] = { 0, 11, 20, 30 };
+  GstHarness *h = sampler ("num-frames=4");
+  GstClipMeta m = {.clip = 1,.num_frames = 31 };
+
+  clips_push (h, &m, 0, 99);
+  assert_clip (h, 1, 4, wanted);
+  assert_nothing (h);
+  m.clip = 2;
+  clips_push (h, &m, 0, 9);
+  clips_push (h, &m, 11, 30);
+  assert_clip (h, 2, 4, gap);
+  assert_nothing (h);
+  gst_harness_teardown (h);
+}
+
+static void
+test_views (void)
+{
+  static const guint64 wanted[][3] = { {0, 2, 4}, {2, 4, 6}, {5, 7, 9} };
+  static const guint64 even[] = { 0, 4, 9 };
+  GstHarness *h = sampler ("num-frames=3 frame-interval=2 clips-per-video=3 "
+      "mode=center");
+  GstClipMeta m = {.clip = 4,.num_frames = 10 };
+  guint64 first, last;
+  guint known, view;
+
+  g_assert_true (ask (h, &m, &first, &last));
+  g_assert_cmpuint (first, ==, 0);
+  g_assert_cmpuint (last, ==, 9);
+  for (known = 0; known < 2; known++) {
+    m.clip++;
+    m.num_frames = known ? 10 : 0;
+    clips_push (h, &m, 0, 9);
+    if (!known)
+      gst_harness_push_event (h, gst_event_new_stream_start ("next"));
+    for (view = 0; view < 3; view++)
+      assert_clip (h, m.clip, 3, wanted[view]);
+    assert_nothing (h);
+    if (!known) {
+      GstSegment segment;
+
+      gst_segment_init (&segment, GST_FORMAT_TIME);
+      gst_harness_push_event (h, gst_event_new_segment (&segment));
+    }
+  }
+
+  m.training = TRUE;
+  m.clip++;
+  clips_push (h, &m, 0, 9);
+  assert_clip (h, m.clip, 3, wanted[1]);
+  assert_nothing (h);
+
+  m.training = FALSE;
+  m.clip++;
+  gst_util_set_object_arg (G_OBJECT (clips_element (h, "clipsample")), "mode",
+      "uniform");
+  clips_push (h, &m, 0, 9);
+  assert_clip (h, m.clip, 3, even);
+  assert_nothing (h);
+  gst_harness_teardown (h);
+}
+
+/* One clip after another through the same chain, each ended by EOS. */
+static void
+test_reuse (void)
+{
+  static const guint64 wanted[] = { 0, 9, 9 };
+  GstHarness *h = sampler ("num-frames=3");
+  GstClipMeta m = {.clip = 7,.num_frames = 19 };
+  GstSegment segment;
+  guint i;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  for (i = 0; i < 6; i++) {
+    clips_push (h, &m, 0, 9);
+    gst_harness_push_event (h, gst_event_new_eos ());
+    assert_clip (h, 7, 3, wanted);
+    assert_nothing (h);
+    if (i % 2) {
+      gst_harness_push_event (h, gst_event_new_flush_start ());
+      gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+    } else {
+      gst_harness_push_event (h, gst_event_new_stream_start ("next"));
+      gst_harness_set_src_caps_str (h, CLIPS_GRAY);
+    }
+    gst_harness_push_event (h, gst_event_new_segment (&segment));
+  }
+  assert_nothing (h);
+  gst_harness_teardown (h);
+}
+
+/* Segments in mid-clip, as edit lists make them, do not end it. */
+static void
+test_edit_list (void)
+{
+  static const guint64 wanted[] = { 0, 9, 18 };
+  GstHarness *h = sampler ("num-frames=3");
+  GstClipMeta m = {.clip = 7,.num_frames = 19 };
+  GstSegment segment;
+  GstEvent *event;
+  guint i, seqnum = gst_util_seqnum_next ();
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  for (i = 0; i < 3; i++) {
+    segment.base = i * GST_SECOND;
+    event = gst_event_new_segment (&segment);
+    gst_event_set_seqnum (event, seqnum);
+    gst_harness_push_event (h, event);
+    clips_push (h, &m, i * 7, MIN (i * 7 + 6, 18));
+  }
+  assert_clip (h, 7, 3, wanted);
+  assert_nothing (h);
+  gst_harness_teardown (h);
+}
+
+/* Caps alone: the harness would send a segment with them. */
+static void
+push_caps (GstHarness * h, const gchar * description)
+{
+  GstCaps *caps = gst_caps_from_string (description);
+
+  gst_harness_push_event (h, gst_event_new_caps (caps));
+  gst_caps_unref (caps);
+}
+
+/* Frames of the old size never follow the new caps. */
+static void
+test_caps_change (void)
+{
+  static const guint64 wanted[] = { 0, 9, 18 }, held[] = { 0, 4, 9 };
+  GstHarness *h = sampler ("num-frames=3");
+  GstClipMeta m = {.clip = 7,.num_frames = 19 };
+
+  clips_push (h, &m, 0, 8);
+  push_caps (h, "video/x-raw,format=GRAY8,width=4,height=4,framerate=25/1");
+  clips_push (h, &m, 9, 18);
+  assert_clip (h, 7, 3, wanted);
+
+  m.num_frames = 0;
+  m.clip = 8;
+  clips_push (h, &m, 0, 9);
+  assert_nothing (h);
+  push_caps (h, CLIPS_GRAY);
+  assert_clip (h, 8, 3, held);
+  clips_push (h, &m, 10, 19);
+  gst_harness_push_event (h, gst_event_new_eos ());
+  assert_nothing (h);
+  gst_harness_teardown (h);
+}
+
+static void
+test_live (void)
+{
+  static const guint64 wanted[][3] = { {0, 2, 4}, {6, 8, 10}, {12, 13, 13} };
+  GstHarness *h = sampler ("num-frames=3 frame-interval=2 clips-per-video=5");
+  GstBuffer *buffer;
+  guint i;
+
+  for (i = 0; i < 12; i++)
+    gst_harness_push (h, clips_frame (NULL, i));
+  assert_clip (h, 0, 3, wanted[0]);
+  buffer = gst_harness_pull (h);
+  g_assert_cmpint (gst_buffer_get_clip_meta (buffer)->label, ==, -1);
+  g_assert_cmpuint (GST_BUFFER_PTS (buffer), ==, 6 * CLIPS_FRAME);
+  gst_buffer_unref (buffer);
+  gst_buffer_unref (gst_harness_pull (h));
+  gst_buffer_unref (gst_harness_pull (h));
+  assert_nothing (h);
+
+  /* an interval of 0 counts as 1; what EOS cuts is filled up */
+  g_object_set (clips_element (h, "clipsample"), "frame-interval", 0, NULL);
+  for (i = 12; i < 14; i++)
+    gst_harness_push (h, clips_frame (NULL, i));
+  gst_harness_push_event (h, gst_event_new_eos ());
+  assert_clip (h, 2, 3, wanted[2]);
+  assert_nothing (h);
+  gst_harness_teardown (h);
+}
+
+/* Where frames are pushed at once nothing is held, and data stays writable. */
+static void
+test_holds_little (void)
+{
+  GstHarness *h = sampler ("num-frames=3 frame-interval=2");
+  GstBuffer *buffer;
+  GstClipMeta m = {.clip = 7,.num_frames = 100 };
+  GstBuffer *in[100];
+  guint i;
+
+  for (i = 0; i < 100; i++) {
+    in[i] = clips_frame (&m, i);
+    gst_harness_push (h, gst_buffer_ref (in[i]));
+    while (gst_harness_buffers_in_queue (h))
+      gst_buffer_unref (gst_harness_pull (h));
+  }
+  for (i = 0; i < 100; i++) {
+    g_assert_cmpint (GST_MINI_OBJECT_REFCOUNT_VALUE (in[i]), ==, 1);
+    gst_buffer_unref (in[i]);
+  }
+
+  /* the clip's last frame is nobody else's */
+  m.clip = 8;
+  m.num_frames = 5;
+  clips_push (h, &m, 0, 4);
+  gst_buffer_unref (gst_harness_pull (h));
+  gst_buffer_unref (gst_harness_pull (h));
+  buffer = gst_harness_pull (h);
+  g_assert_true (gst_buffer_is_all_memory_writable (buffer));
+  gst_buffer_unref (buffer);
+  gst_harness_teardown (h);
+}
+
+/* Out of range: refused, with the reason on stderr, and nothing changes. */
+static void
+test_properties (void)
+{
+  static const struct
+  {
+    const gchar *name;
+    gint64 bad;
+    guint before;
+  } cases[] = { {"num-frames", 0, 16}, {"num-frames", 1025, 16},
+  {"frame-interval", 1025, 0}, {"clips-per-video", 0, 1},
+  {"clips-per-video", 65, 1}
+  };
+  GstElement *element = gst_element_factory_make ("clipsample", NULL);
+  guint i, value;
+  guint64 seed;
+
+  for (i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_test_expect_message ("GLib-GObject", G_LOG_LEVEL_WARNING,
+        "*out of range*");
+    g_object_set (element, cases[i].name, (guint) cases[i].bad, NULL);
+    g_test_assert_expected_messages ();
+    g_object_get (element, cases[i].name, &value, NULL);
+    g_assert_cmpuint (value, ==, cases[i].before);
+  }
+  g_object_set (element, "seed", G_MAXUINT64, "num-frames", 1024, NULL);
+  g_object_get (element, "seed", &seed, "num-frames", &value, NULL);
+  g_assert_cmpuint (seed, ==, G_MAXUINT64);
+  g_assert_cmpuint (value, ==, 1024);
+  gst_object_unref (element);
+}
+
+static void
+test_states (void)
+{
+  GstElement *pipeline = gst_parse_launch ("videotestsrc num-buffers=5 ! "
+      "video/x-raw,width=16,height=16 ! clipsample num-frames=2 "
+      "! fakesink sync=false", NULL);
+  guint i;
+
+  for (i = 0; i < 200; i++) {
+    GstState to = i % 3 == 0 ? GST_STATE_PAUSED : GST_STATE_PLAYING;
+
+    gst_element_set_state (pipeline, to);
+    if (i % 2)
+      g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL,
+              GST_CLOCK_TIME_NONE), ==, GST_STATE_CHANGE_SUCCESS);
+    gst_element_set_state (pipeline, GST_STATE_NULL);
+  }
+  gst_object_unref (pipeline);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  gst_init (&argc, &argv);
+  g_test_add_data_func ("/clipsample/linspace/known", "known", test_linspace);
+  g_test_add_data_func ("/clipsample/linspace/unknown", NULL, test_linspace);
+  g_test_add_func ("/clipsample/random-window", test_random_window);
+  g_test_add_func ("/clipsample/center", test_center);
+  g_test_add_func ("/clipsample/short", test_short);
+  g_test_add_func ("/clipsample/unknown", test_unknown);
+  g_test_add_func ("/clipsample/unknown-long", test_unknown_long);
+  g_test_add_func ("/clipsample/early-end", test_early_end);
+  g_test_add_func ("/clipsample/odd-counts", test_odd_counts);
+  g_test_add_func ("/clipsample/views", test_views);
+  g_test_add_func ("/clipsample/reuse", test_reuse);
+  g_test_add_func ("/clipsample/edit-list", test_edit_list);
+  g_test_add_func ("/clipsample/caps-change", test_caps_change);
+  g_test_add_func ("/clipsample/live", test_live);
+  g_test_add_func ("/clipsample/holds-little", test_holds_little);
+  g_test_add_func ("/clipsample/properties", test_properties);
+  g_test_add_func ("/clipsample/states", test_states);
+
+  return g_test_run ();
+}
