@@ -4,12 +4,14 @@
 
 #include "gstclipbatch.h"
 #include "gstclipsample.h"
+#include "gstclipsrc.h"
 
 static gboolean
 plugin_init (GstPlugin * plugin)
 {
   gboolean ret = TRUE;
 
+  ret &= GST_ELEMENT_REGISTER (clipsrc, plugin);
   ret &= GST_ELEMENT_REGISTER (clipsample, plugin);
   ret &= GST_ELEMENT_REGISTER (clipbatch, plugin);
 
