@@ -188,12 +188,26 @@ gst_clip_batch_send_held (GstClipBatch * self)
     gst_pad_push_event (self->srcpad, event);
 }
 
+/* What follows takes other caps than ours; n: clips of the batch. */
+static void
+gst_clip_batch_refused (GstClipBatch * self, guint n)
+{
+  GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
+      ("What follows clipbatch does not take batches of %u clips of %u frames "
+          "of %dx%d.", n, self->frames, GST_VIDEO_INFO_WIDTH (&self->info),
+          GST_VIDEO_INFO_HEIGHT (&self->info)),
+      ("other/tensors with dimensions=%d:%d:%d:%u:%u.%u was refused",
+          GST_VIDEO_INFO_N_COMPONENTS (&self->info),
+          GST_VIDEO_INFO_WIDTH (&self->info),
+          GST_VIDEO_INFO_HEIGHT (&self->info), self->frames, n, n));
+}
+
 /* Caps of batches of n clips, unless they are the ones sent last. */
 static GstFlowReturn
 gst_clip_batch_send_caps (GstClipBatch * self, guint n)
 {
+  GstFlowReturn ret = GST_FLOW_OK;
   gchar *dimensions;
-  gboolean accepted;
   GstCaps *caps;
 
   if (self->caps_sent && self->caps_clips == n)
@@ -208,37 +222,24 @@ gst_clip_batch_send_caps (GstClipBatch * self, guint n)
       "types", G_TYPE_STRING, "uint8.int32",
       "dimensions", G_TYPE_STRING, dimensions,
       "framerate", GST_TYPE_FRACTION, 0, 1, NULL);
-  accepted = gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
-  gst_caps_unref (caps);
-  if (!accepted)
-    goto refused;
-
   g_free (dimensions);
-  self->caps_sent = TRUE;
-  self->caps_clips = n;
-  gst_clip_batch_send_held (self);
-
-  return GST_FLOW_OK;
-
-  /* ERRORS */
-refused:
-  {
-    GstFlowReturn ret = GST_FLOW_NOT_NEGOTIATED;
-
-    if (GST_PAD_IS_FLUSHING (self->srcpad))
-      ret = GST_FLOW_FLUSHING;
-    else if (!gst_pad_is_linked (self->srcpad))
-      ret = GST_FLOW_NOT_LINKED;
-    else
-      GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
-          ("What follows clipbatch does not take batches of %u clips of %u "
-              "frames of %dx%d.", n, self->frames,
-              GST_VIDEO_INFO_WIDTH (&self->info),
-              GST_VIDEO_INFO_HEIGHT (&self->info)),
-          ("other/tensors with dimensions=%s was refused", dimensions));
-    g_free (dimensions);
-    return ret;
+  /* asked first, as a refused caps event does not tell through a bin's pad */
+  if (!gst_pad_is_linked (self->srcpad)) {
+    ret = GST_FLOW_NOT_LINKED;
+  } else if (!gst_pad_peer_query_accept_caps (self->srcpad, caps)
+      || !gst_pad_push_event (self->srcpad, gst_event_new_caps (caps))) {
+    ret = GST_PAD_IS_FLUSHING (self->srcpad) ? GST_FLOW_FLUSHING
+        : GST_FLOW_NOT_NEGOTIATED;
+    if (ret == GST_FLOW_NOT_NEGOTIATED)
+      gst_clip_batch_refused (self, n);
+  } else {
+    self->caps_sent = TRUE;
+    self->caps_clips = n;
+    gst_clip_batch_send_held (self);
   }
+  gst_caps_unref (caps);
+
+  return ret;
 }
 
 /* Clips wait in a batch: a live pipeline has to know for how long. */
@@ -353,7 +354,11 @@ gst_clip_batch_push (GstClipBatch * self)
   g_array_set_size (self->clips, 0);
   g_clear_pointer (&self->block, clip_block_unref);
 
-  return gst_pad_push (self->srcpad, buffer);
+  ret = gst_pad_push (self->srcpad, buffer);
+  if (ret == GST_FLOW_NOT_NEGOTIATED)
+    gst_clip_batch_refused (self, n);
+
+  return ret;
 }
 
 /* What is left at a pass's end. */
