@@ -35,18 +35,19 @@
  */
 #include "gstclipbatch.h"
 
-#include <string.h>
 #include <gst/video/video.h>
 
-#include "clipblocks.h"
+#include "clippack.h"
 #include "gstclipmeta.h"
 
 #define DEFAULT_BATCH_SIZE 1
 #define DEFAULT_DROP_LAST FALSE
 
 #define MAX_BATCH_SIZE 4096
-/* Longer than any clip a network takes: more means that nothing samples. */
-#define MAX_FRAMES 4096
+
+/* of the frames that come in */
+#define WIDTH(self) GST_VIDEO_INFO_WIDTH (&(self)->pack.info)
+#define HEIGHT(self) GST_VIDEO_INFO_HEIGHT (&(self)->pack.info)
 
 GST_DEBUG_CATEGORY_STATIC (clip_batch_debug);
 #define GST_CAT_DEFAULT clip_batch_debug
@@ -72,27 +73,15 @@ struct _GstClipBatch
 
   /* The streaming thread's */
   gboolean have_info;
-  GstVideoInfo info;
-  gsize row_size;               /* bytes, without padding */
-  gsize frame_size;             /* bytes, without padding */
-  guint frames;                 /* T, frames of a clip; 0: not known yet */
+  ClipPack pack;                /* the batch in the making */
 
   gboolean caps_sent;
   guint caps_clips;             /* N of the caps sent last */
   GQueue held;                  /* events that come after the first caps */
 
-  ClipBlocks *blocks;
-  guint capacity;               /* clips a block takes */
-  ClipBlock *block;             /* the batch at hand; NULL: none yet */
-  GArray *clips;                /* its complete clips, of GstClipMeta */
-  GstClockTime pts;             /* of its first frame */
-
   gboolean in_clip;
   gboolean have_clip;           /* `clip` says which one came last */
   GstClipMeta clip;             /* the clip at hand; frame: last one seen */
-  GstClockTime clip_pts;
-  guint have;                   /* its frames so far */
-  GByteArray *unsized;          /* they, while T is not known */
 
   gboolean in_passes;           /* the stream has clip-epoch events */
   gboolean pass_open;           /* no clip-epoch-done since the last */
@@ -114,27 +103,6 @@ static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
         "num_tensors = (int) 2, types = (string) uint8.int32, "
         "framerate = (fraction) [ 0/1, 2147483647/1 ]"));
 
-static void
-clear_clip (gpointer clip)
-{
-  g_clear_pointer (&((GstClipMeta *) clip)->path, g_ref_string_release);
-  g_clear_pointer (&((GstClipMeta *) clip)->group, g_ref_string_release);
-}
-
-/* Another reference on what a clip says of itself. */
-static GstClipMeta
-copy_clip (const GstClipMeta * from)
-{
-  GstClipMeta clip = *from;
-
-  if (clip.path)
-    g_ref_string_acquire (clip.path);
-  if (clip.group)
-    g_ref_string_acquire (clip.group);
-
-  return clip;
-}
-
 static gboolean
 same_clip (const GstClipMeta * a, const GstClipMeta * b)
 {
@@ -152,13 +120,10 @@ clip_name (const GstClipMeta * clip)
 static void
 gst_clip_batch_drop (GstClipBatch * self)
 {
-  g_clear_pointer (&self->block, clip_block_unref);
-  g_array_set_size (self->clips, 0);
-  g_byte_array_set_size (self->unsized, 0);
+  clip_pack_drop (&self->pack);
   self->in_clip = FALSE;
   self->have_clip = FALSE;
-  self->have = 0;
-  clear_clip (&self->clip);
+  clip_pack_clear_meta (&self->clip);
 }
 
 static void
@@ -166,10 +131,9 @@ gst_clip_batch_reset (GstClipBatch * self)
 {
   gst_clip_batch_drop (self);
   g_queue_clear_full (&self->held, (GDestroyNotify) gst_event_unref);
-  clip_blocks_free (&self->blocks);
-  self->capacity = 0;
+  clip_pack_finish (&self->pack);
+  clip_pack_init (&self->pack);
   self->have_info = FALSE;
-  self->frames = 0;
   self->caps_sent = FALSE;
   self->in_passes = self->pass_open = FALSE;
   self->have_segment = FALSE;
@@ -192,14 +156,13 @@ gst_clip_batch_send_held (GstClipBatch * self)
 static void
 gst_clip_batch_refused (GstClipBatch * self, guint n)
 {
+  GstCaps *caps = clip_pack_caps (&self->pack, n);
+
   GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
       ("What follows clipbatch does not take batches of %u clips of %u frames "
-          "of %dx%d.", n, self->frames, GST_VIDEO_INFO_WIDTH (&self->info),
-          GST_VIDEO_INFO_HEIGHT (&self->info)),
-      ("other/tensors with dimensions=%d:%d:%d:%u:%u.%u was refused",
-          GST_VIDEO_INFO_N_COMPONENTS (&self->info),
-          GST_VIDEO_INFO_WIDTH (&self->info),
-          GST_VIDEO_INFO_HEIGHT (&self->info), self->frames, n, n));
+          "of %dx%d.", n, self->pack.frames, WIDTH (self), HEIGHT (self)),
+      ("refused: %" GST_PTR_FORMAT, caps));
+  gst_caps_unref (caps);
 }
 
 /* Caps of batches of n clips, unless they are the ones sent last. */
@@ -207,22 +170,12 @@ static GstFlowReturn
 gst_clip_batch_send_caps (GstClipBatch * self, guint n)
 {
   GstFlowReturn ret = GST_FLOW_OK;
-  gchar *dimensions;
   GstCaps *caps;
 
   if (self->caps_sent && self->caps_clips == n)
     return GST_FLOW_OK;
 
-  dimensions = g_strdup_printf ("%d:%d:%d:%u:%u.%u",
-      GST_VIDEO_INFO_N_COMPONENTS (&self->info),
-      GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info),
-      self->frames, n, n);
-  caps = gst_caps_new_simple ("other/tensors",
-      "format", G_TYPE_STRING, "static", "num_tensors", G_TYPE_INT, 2,
-      "types", G_TYPE_STRING, "uint8.int32",
-      "dimensions", G_TYPE_STRING, dimensions,
-      "framerate", GST_TYPE_FRACTION, 0, 1, NULL);
-  g_free (dimensions);
+  caps = clip_pack_caps (&self->pack, n);
   /* asked first, as a refused caps event does not tell through a bin's pad */
   if (!gst_pad_is_linked (self->srcpad)) {
     ret = GST_FLOW_NOT_LINKED;
@@ -246,15 +199,16 @@ gst_clip_batch_send_caps (GstClipBatch * self, guint n)
 static void
 gst_clip_batch_update_latency (GstClipBatch * self)
 {
+  const GstVideoInfo *info = &self->pack.info;
   GstClockTime latency = 0;
   gboolean live = FALSE;
   GstQuery *query;
 
-  if (GST_VIDEO_INFO_FPS_N (&self->info) > 0)
+  if (GST_VIDEO_INFO_FPS_N (info) > 0)
     latency = gst_util_uint64_scale (
-        (guint64) self->frames * self->capacity - 1,
-        (guint64) GST_SECOND * GST_VIDEO_INFO_FPS_D (&self->info),
-        GST_VIDEO_INFO_FPS_N (&self->info));
+        (guint64) self->pack.frames * self->pack.capacity - 1,
+        (guint64) GST_SECOND * GST_VIDEO_INFO_FPS_D (info),
+        GST_VIDEO_INFO_FPS_N (info));
   GST_OBJECT_LOCK (self);
   self->latency = latency;
   GST_OBJECT_UNLOCK (self);
@@ -268,35 +222,20 @@ gst_clip_batch_update_latency (GstClipBatch * self)
         gst_message_new_latency (GST_OBJECT (self)));
 }
 
-/* A block for the next batch, of T frames a clip. */
+/* The next batch is begun, where none is. T is known. */
 static GstFlowReturn
-gst_clip_batch_take_block (GstClipBatch * self)
+gst_clip_batch_begin (GstClipBatch * self)
 {
-  guint64 size, labels;
+  const guint before = self->pack.capacity;
   guint batch_size;
-
-  if (self->block)
-    return GST_FLOW_OK;
 
   GST_OBJECT_LOCK (self);
   batch_size = self->batch_size;
   GST_OBJECT_UNLOCK (self);
-  labels = sizeof (gint32) * (guint64) batch_size;
-  if (!g_uint64_checked_mul (&size, self->frame_size,
-          (guint64) self->frames * batch_size)
-      || size > G_MAXSSIZE - labels - CLIP_BLOCKS_ALIGN)
+  if (clip_pack_begin (&self->pack, batch_size) != CLIP_PACK_OK)
     goto no_memory;
-
-  if (!self->blocks || self->capacity != batch_size) {
-    clip_blocks_free (&self->blocks);
-    self->blocks = clip_blocks_new (GST_ROUND_UP_N (size, CLIP_BLOCKS_ALIGN)
-        + labels);
-    self->capacity = batch_size;
+  if (self->pack.capacity != before)
     gst_clip_batch_update_latency (self);
-  }
-  self->block = clip_blocks_take (self->blocks);
-  if (!self->block)
-    goto no_memory;
 
   return GST_FLOW_OK;
 
@@ -305,56 +244,28 @@ no_memory:
   {
     GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
         ("No memory for a batch of %u clips of %u frames of %dx%d: make "
-            "batch-size or the frames smaller.", batch_size, self->frames,
-            GST_VIDEO_INFO_WIDTH (&self->info),
-            GST_VIDEO_INFO_HEIGHT (&self->info)), (NULL));
+            "batch-size or the frames smaller.", batch_size, self->pack.frames,
+            WIDTH (self), HEIGHT (self)), (NULL));
     return GST_FLOW_ERROR;
   }
-}
-
-static gint32 *
-gst_clip_batch_labels (GstClipBatch * self, gsize * offset)
-{
-  *offset = GST_ROUND_UP_N (self->frame_size * self->frames * self->capacity,
-      CLIP_BLOCKS_ALIGN);
-
-  return (gint32 *) (clip_block_data (self->block) + *offset);
 }
 
 /* Pushes the clips that are complete, as they are. */
 static GstFlowReturn
 gst_clip_batch_push (GstClipBatch * self)
 {
-  const guint n = self->clips->len;
-  const GstClipMeta *clips = (const GstClipMeta *) self->clips->data;
+  const guint n = self->pack.clips->len;
   GstFlowReturn ret;
-  GstBuffer *buffer;
-  gsize offset;
-  guint i;
 
   if (n == 0)
     return GST_FLOW_OK;
   ret = gst_clip_batch_send_caps (self, n);
   if (ret != GST_FLOW_OK) {
-    g_array_set_size (self->clips, 0);
+    clip_pack_drop (&self->pack);
     return ret;
   }
 
-  gst_clip_batch_labels (self, &offset);
-  buffer = gst_buffer_new ();
-  gst_buffer_append_memory (buffer, clip_block_wrap (self->block, 0,
-          self->frame_size * self->frames * n));
-  gst_buffer_append_memory (buffer, clip_block_wrap (self->block, offset,
-          sizeof (gint32) * n));
-  GST_BUFFER_PTS (buffer) = self->pts;
-  GST_BUFFER_OFFSET (buffer) = clips[0].clip;
-  GST_BUFFER_OFFSET_END (buffer) = clips[n - 1].clip + 1;
-  for (i = 0; i < n; i++)
-    gst_buffer_add_clip_meta (buffer, &clips[i]);
-  g_array_set_size (self->clips, 0);
-  g_clear_pointer (&self->block, clip_block_unref);
-
-  ret = gst_pad_push (self->srcpad, buffer);
+  ret = gst_pad_push (self->srcpad, clip_pack_take (&self->pack));
   if (ret == GST_FLOW_NOT_NEGOTIATED)
     gst_clip_batch_refused (self, n);
 
@@ -371,30 +282,22 @@ gst_clip_batch_push_last (GstClipBatch * self)
   drop_last = self->drop_last;
   GST_OBJECT_UNLOCK (self);
   if (drop_last) {
-    GST_DEBUG_OBJECT (self, "dropping the last %u clips", self->clips->len);
-    g_array_set_size (self->clips, 0);
+    GST_DEBUG_OBJECT (self, "dropping the last %u clips",
+        self->pack.clips->len);
+    clip_pack_drop (&self->pack);
     return GST_FLOW_OK;
   }
 
   return gst_clip_batch_push (self);
 }
 
-/* All frames of the clip at hand are in the block. */
+/* All frames of the clip at hand are in the batch. */
 static GstFlowReturn
 gst_clip_batch_complete (GstClipBatch * self)
 {
-  GstClipMeta clip = copy_clip (&self->clip);
-  gsize offset;
-
-  clip.frame = 0;
-  clip.num_frames = self->frames;
-  if (self->clips->len == 0)
-    self->pts = self->clip_pts;
-  gst_clip_batch_labels (self, &offset)[self->clips->len] = clip.label;
-  g_array_append_val (self->clips, clip);
+  clip_pack_complete (&self->pack, &self->clip);
   self->in_clip = FALSE;
-  self->have = 0;
-  if (self->clips->len < self->capacity)
+  if (self->pack.clips->len < self->pack.capacity)
     return GST_FLOW_OK;
 
   return gst_clip_batch_push (self);
@@ -406,12 +309,12 @@ gst_clip_batch_set_frames (GstClipBatch * self, guint64 frames)
 {
   GstFlowReturn ret;
 
-  if (frames > MAX_FRAMES)
+  if (frames > CLIP_PACK_MAX_FRAMES)
     goto too_long;
-  self->frames = frames;
-  ret = gst_clip_batch_take_block (self);
+  clip_pack_set_frames (&self->pack, frames);
+  ret = gst_clip_batch_begin (self);
   if (ret == GST_FLOW_OK)
-    ret = gst_clip_batch_send_caps (self, self->capacity);
+    ret = gst_clip_batch_send_caps (self, self->pack.capacity);
 
   return ret;
 
@@ -421,7 +324,7 @@ too_long:
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("Clip %" G_GUINT64_FORMAT " (%s) has more than %d frames: put a "
             "clipsample in front of clipbatch, it makes clips of num-frames "
-            "frames.", self->clip.clip, clip_name (&self->clip), MAX_FRAMES),
+            "frames.", self->clip.clip, clip_name (&self->clip), CLIP_PACK_MAX_FRAMES),
         (NULL));
     return GST_FLOW_ERROR;
   }
@@ -435,7 +338,7 @@ gst_clip_batch_other_length (GstClipBatch * self, const GstClipMeta * clip,
       ("Clip %" G_GUINT64_FORMAT " (%s) has %s%" G_GUINT64_FORMAT " frames, "
           "the clips before it %u: put a clipsample in front of clipbatch, "
           "behind everything else that drops or repeats frames.", clip->clip,
-          clip_name (clip), relation, frames, self->frames), (NULL));
+          clip_name (clip), relation, frames, self->pack.frames), (NULL));
 
   return GST_FLOW_ERROR;
 }
@@ -451,20 +354,18 @@ gst_clip_batch_end_clip (GstClipBatch * self)
     return GST_FLOW_OK;
   self->in_clip = FALSE;
 
-  if (self->frames == 0) {
-    ret = gst_clip_batch_set_frames (self, self->have);
+  if (self->pack.frames == 0) {
+    ret = gst_clip_batch_set_frames (self, self->pack.have);
     if (ret != GST_FLOW_OK)
       return ret;
-    memcpy (clip_block_data (self->block), self->unsized->data,
-        self->unsized->len);
-    g_byte_array_set_size (self->unsized, 0);
     return gst_clip_batch_complete (self);
   }
   if (self->clip.num_frames == 0)
-    return gst_clip_batch_other_length (self, &self->clip, "", self->have);
+    return gst_clip_batch_other_length (self, &self->clip, "",
+        self->pack.have);
 
-  reason = g_strdup_printf ("ended after %u of %u frames", self->have,
-      self->frames);
+  reason = g_strdup_printf ("ended after %u of %u frames",
+      self->pack.have, self->pack.frames);
   GST_WARNING_OBJECT (self, "clip %" G_GUINT64_FORMAT " (%s) dropped: %s",
       self->clip.clip, clip_name (&self->clip), reason);
   gst_element_post_message (GST_ELEMENT (self),
@@ -474,19 +375,19 @@ gst_clip_batch_end_clip (GstClipBatch * self)
               "path", G_TYPE_STRING, self->clip.path,
               "reason", G_TYPE_STRING, reason, NULL)));
   g_free (reason);
-  self->have = 0;
+  clip_pack_drop_clip (&self->pack);
 
   return GST_FLOW_OK;
 }
 
 static GstFlowReturn
-gst_clip_batch_begin_clip (GstClipBatch * self, const GstClipMeta * clip,
-    GstBuffer * buffer)
+gst_clip_batch_begin_clip (GstClipBatch * self, const GstClipMeta * clip)
 {
   GstFlowReturn ret;
 
-  if (self->clips->len > 0) {
-    const GstClipMeta *first = &g_array_index (self->clips, GstClipMeta, 0);
+  if (self->pack.clips->len > 0) {
+    const GstClipMeta *first =
+        &g_array_index (self->pack.clips, GstClipMeta, 0);
 
     /* training and validation never share a batch, whoever sends them */
     if (first->epoch != clip->epoch || !first->training != !clip->training) {
@@ -496,63 +397,35 @@ gst_clip_batch_begin_clip (GstClipBatch * self, const GstClipMeta * clip,
     }
   }
 
-  clear_clip (&self->clip);
-  self->clip = copy_clip (clip);
-  self->clip_pts = GST_BUFFER_PTS (buffer);
+  clip_pack_clear_meta (&self->clip);
+  self->clip = clip_pack_copy_meta (clip);
   self->have_clip = self->in_clip = TRUE;
-  self->have = 0;
-  if (self->frames && clip->num_frames && clip->num_frames != self->frames)
+  if (self->pack.frames && clip->num_frames
+      && clip->num_frames != self->pack.frames)
     return gst_clip_batch_other_length (self, clip, "", clip->num_frames);
-  if (self->frames == 0 && clip->num_frames)
+  if (self->pack.frames)
+    return gst_clip_batch_begin (self);
+  if (clip->num_frames)
     return gst_clip_batch_set_frames (self, clip->num_frames);
-  if (self->frames)
-    return gst_clip_batch_take_block (self);
 
   return GST_FLOW_OK;
-}
-
-/* Copies the rows of a frame, without their padding. */
-static gboolean
-gst_clip_batch_copy (GstClipBatch * self, GstBuffer * buffer, guint8 * to)
-{
-  GstVideoFrame frame;
-  const guint8 *from;
-  gint stride, y;
-
-  if (!gst_video_frame_map (&frame, &self->info, buffer, GST_MAP_READ))
-    return FALSE;
-  from = GST_VIDEO_FRAME_PLANE_DATA (&frame, 0);
-  stride = GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0);
-  for (y = 0; y < GST_VIDEO_FRAME_HEIGHT (&frame); y++)
-    memcpy (to + y * self->row_size, from + (gssize) y * stride,
-        self->row_size);
-  gst_video_frame_unmap (&frame);
-
-  return TRUE;
 }
 
 static GstFlowReturn
 gst_clip_batch_add (GstClipBatch * self, GstBuffer * buffer)
 {
-  guint8 *to;
+  if (self->pack.have == CLIP_PACK_MAX_FRAMES)
+    return gst_clip_batch_set_frames (self, CLIP_PACK_MAX_FRAMES + 1);
 
-  if (self->frames) {
-    to = clip_block_data (self->block) + self->frame_size
-        * ((gsize) self->clips->len * self->frames + self->have);
-  } else {
-    if (self->have == MAX_FRAMES)
-      return gst_clip_batch_set_frames (self, MAX_FRAMES + 1);
-    if (self->unsized->len + (guint64) self->frame_size > G_MAXUINT / 2)
+  switch (clip_pack_add (&self->pack, buffer)) {
+    case CLIP_PACK_OK:
+      break;
+    case CLIP_PACK_BAD_FRAME:
+      goto no_frame;
+    case CLIP_PACK_NO_MEMORY:
       goto too_large;
-    g_byte_array_set_size (self->unsized,
-        self->unsized->len + self->frame_size);
-    to = self->unsized->data + self->unsized->len - self->frame_size;
   }
-  if (!gst_clip_batch_copy (self, buffer, to))
-    goto no_frame;
-
-  self->have++;
-  if (self->have == self->frames)
+  if (self->pack.have == self->pack.frames)
     return gst_clip_batch_complete (self);
 
   return GST_FLOW_OK;
@@ -570,9 +443,8 @@ no_frame:
   {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("Frame %u of clip %" G_GUINT64_FORMAT " (%s) is no picture of "
-            "%dx%d.", self->have, self->clip.clip, clip_name (&self->clip),
-            GST_VIDEO_INFO_WIDTH (&self->info),
-            GST_VIDEO_INFO_HEIGHT (&self->info)),
+            "%dx%d.", self->pack.have, self->clip.clip, clip_name (&self->clip),
+            WIDTH (self), HEIGHT (self)),
         ("a buffer of %" G_GSIZE_FORMAT " bytes could not be mapped",
             gst_buffer_get_size (buffer)));
     return GST_FLOW_ERROR;
@@ -601,9 +473,10 @@ gst_clip_batch_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
     ret = gst_clip_batch_end_clip (self);
   else if (!self->in_clip && !other && clip->frame > 0
       && clip->frame >= self->clip.frame)
-    ret = gst_clip_batch_other_length (self, clip, "more than ", self->frames);
+    ret = gst_clip_batch_other_length (self, clip, "more than ",
+        self->pack.frames);
   if (ret == GST_FLOW_OK && !self->in_clip)
-    ret = gst_clip_batch_begin_clip (self, clip, buffer);
+    ret = gst_clip_batch_begin_clip (self, clip);
   if (ret == GST_FLOW_OK) {
     self->clip.frame = clip->frame;
     ret = gst_clip_batch_add (self, buffer);
@@ -633,18 +506,11 @@ gst_clip_batch_set_caps (GstClipBatch * self, GstCaps * caps)
 
   if (!gst_video_info_from_caps (&info, caps))
     goto no_video;
-  if (self->have_info
-      && (GST_VIDEO_INFO_FORMAT (&info) != GST_VIDEO_INFO_FORMAT (&self->info)
-          || GST_VIDEO_INFO_WIDTH (&info) != GST_VIDEO_INFO_WIDTH (&self->info)
-          || GST_VIDEO_INFO_HEIGHT (&info) !=
-          GST_VIDEO_INFO_HEIGHT (&self->info)))
+  if (self->have_info && !clip_pack_fits (&self->pack, &info))
     goto other_size;
 
-  self->info = info;
+  clip_pack_set_info (&self->pack, &info);
   self->have_info = TRUE;
-  self->row_size = (gsize) GST_VIDEO_INFO_WIDTH (&info)
-      * GST_VIDEO_INFO_N_COMPONENTS (&info);
-  self->frame_size = self->row_size * GST_VIDEO_INFO_HEIGHT (&info);
 
   return TRUE;
 
@@ -661,9 +527,8 @@ other_size:
     GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
         ("Frames were %dx%d %s, now %dx%d %s: clips of one batch must have one "
             "size: put videoconvertscale ! video/x-raw,width=..,height=.. into "
-            "the clip-bin.", GST_VIDEO_INFO_WIDTH (&self->info),
-            GST_VIDEO_INFO_HEIGHT (&self->info),
-            GST_VIDEO_INFO_NAME (&self->info), GST_VIDEO_INFO_WIDTH (&info),
+            "the clip-bin.", WIDTH (self), HEIGHT (self),
+            GST_VIDEO_INFO_NAME (&self->pack.info), GST_VIDEO_INFO_WIDTH (&info),
             GST_VIDEO_INFO_HEIGHT (&info), GST_VIDEO_INFO_NAME (&info)),
         (NULL));
     return FALSE;
@@ -686,7 +551,7 @@ gst_clip_batch_eos (GstClipBatch * self)
 {
   if (self->in_passes && self->pass_open) {
     GST_INFO_OBJECT (self, "the stream was cut short in mid-pass: dropping %u "
-        "clips", self->clips->len + (self->in_clip ? 1 : 0));
+        "clips", self->pack.clips->len + (self->in_clip ? 1 : 0));
     gst_clip_batch_drop (self);
   } else {
     gst_clip_batch_finish (self);
@@ -859,8 +724,7 @@ gst_clip_batch_finalize (GObject * object)
   GstClipBatch *self = GST_CLIP_BATCH (object);
 
   gst_clip_batch_reset (self);
-  g_array_unref (self->clips);
-  g_byte_array_unref (self->unsized);
+  clip_pack_finish (&self->pack);
 
   G_OBJECT_CLASS (gst_clip_batch_parent_class)->finalize (object);
 }
@@ -908,9 +772,7 @@ gst_clip_batch_init (GstClipBatch * self)
 {
   self->batch_size = DEFAULT_BATCH_SIZE;
   self->drop_last = DEFAULT_DROP_LAST;
-  self->clips = g_array_new (FALSE, FALSE, sizeof (GstClipMeta));
-  g_array_set_clear_func (self->clips, clear_clip);
-  self->unsized = g_byte_array_new ();
+  clip_pack_init (&self->pack);
   g_queue_init (&self->held);
 
   self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");

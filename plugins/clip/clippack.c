@@ -1,0 +1,234 @@
+/* clippack.c: clips laid side by side in one memory, as tensors.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clippack.h"
+
+#include <string.h>
+
+GstClipMeta
+clip_pack_copy_meta (const GstClipMeta * from)
+{
+  GstClipMeta clip = *from;
+
+  if (clip.path)
+    g_ref_string_acquire (clip.path);
+  if (clip.group)
+    g_ref_string_acquire (clip.group);
+
+  return clip;
+}
+
+void
+clip_pack_clear_meta (gpointer clip)
+{
+  g_clear_pointer (&((GstClipMeta *) clip)->path, g_ref_string_release);
+  g_clear_pointer (&((GstClipMeta *) clip)->group, g_ref_string_release);
+}
+
+void
+clip_pack_init (ClipPack * pack)
+{
+  memset (pack, 0, sizeof (*pack));
+  gst_video_info_init (&pack->info);
+  pack->clips = g_array_new (FALSE, FALSE, sizeof (GstClipMeta));
+  g_array_set_clear_func (pack->clips, clip_pack_clear_meta);
+  pack->unsized = g_byte_array_new ();
+}
+
+void
+clip_pack_finish (ClipPack * pack)
+{
+  clip_pack_drop (pack);
+  clip_blocks_free (&pack->blocks);
+  g_clear_pointer (&pack->clips, g_array_unref);
+  g_clear_pointer (&pack->unsized, g_byte_array_unref);
+}
+
+gboolean
+clip_pack_fits (const ClipPack * pack, const GstVideoInfo * info)
+{
+  return GST_VIDEO_INFO_FORMAT (info) == GST_VIDEO_INFO_FORMAT (&pack->info)
+      && GST_VIDEO_INFO_WIDTH (info) == GST_VIDEO_INFO_WIDTH (&pack->info)
+      && GST_VIDEO_INFO_HEIGHT (info) == GST_VIDEO_INFO_HEIGHT (&pack->info);
+}
+
+void
+clip_pack_set_info (ClipPack * pack, const GstVideoInfo * info)
+{
+  if (clip_pack_fits (pack, info)) {
+    pack->info = *info;
+    return;
+  }
+
+  clip_pack_drop (pack);
+  clip_blocks_free (&pack->blocks);
+  pack->capacity = 0;
+  pack->frames = 0;
+  pack->info = *info;
+  pack->row_size = (gsize) GST_VIDEO_INFO_WIDTH (info)
+      * GST_VIDEO_INFO_N_COMPONENTS (info);
+  pack->frame_size = pack->row_size * GST_VIDEO_INFO_HEIGHT (info);
+}
+
+void
+clip_pack_set_frames (ClipPack * pack, guint frames)
+{
+  g_return_if_fail (pack->frames == 0 && frames > 0 && !pack->block);
+
+  pack->frames = frames;
+}
+
+/* Labels follow the frames of a full batch. */
+static gsize
+labels_offset (const ClipPack * pack)
+{
+  return GST_ROUND_UP_N (pack->frame_size * pack->frames * pack->capacity,
+      CLIP_BLOCKS_ALIGN);
+}
+
+ClipPackResult
+clip_pack_begin (ClipPack * pack, guint capacity)
+{
+  const guint64 labels = sizeof (gint32) * (guint64) capacity;
+  guint64 size;
+
+  g_return_val_if_fail (pack->frames > 0, CLIP_PACK_NO_MEMORY);
+
+  if (pack->block)
+    return CLIP_PACK_OK;
+  if (!g_uint64_checked_mul (&size, pack->frame_size,
+          (guint64) pack->frames * capacity)
+      || size > G_MAXSSIZE - labels - CLIP_BLOCKS_ALIGN)
+    return CLIP_PACK_NO_MEMORY;
+
+  if (!pack->blocks || pack->capacity != capacity) {
+    clip_blocks_free (&pack->blocks);
+    pack->capacity = capacity;
+    pack->blocks = clip_blocks_new (labels_offset (pack) + labels);
+  }
+  pack->block = clip_blocks_take (pack->blocks);
+  if (!pack->block)
+    return CLIP_PACK_NO_MEMORY;
+  if (pack->unsized->len > 0) {
+    memcpy (clip_block_data (pack->block), pack->unsized->data,
+        pack->unsized->len);
+    g_byte_array_set_size (pack->unsized, 0);
+  }
+
+  return CLIP_PACK_OK;
+}
+
+static gboolean
+copy_rows (const ClipPack * pack, GstBuffer * buffer, guint8 * to)
+{
+  GstVideoFrame frame;
+  const guint8 *from;
+  gint stride, y;
+
+  if (!gst_video_frame_map (&frame, &pack->info, buffer, GST_MAP_READ))
+    return FALSE;
+  from = GST_VIDEO_FRAME_PLANE_DATA (&frame, 0);
+  stride = GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0);
+  for (y = 0; y < GST_VIDEO_FRAME_HEIGHT (&frame); y++)
+    memcpy (to + y * pack->row_size, from + (gssize) y * stride,
+        pack->row_size);
+  gst_video_frame_unmap (&frame);
+
+  return TRUE;
+}
+
+ClipPackResult
+clip_pack_add (ClipPack * pack, GstBuffer * buffer)
+{
+  guint8 *to;
+
+  if (pack->frames) {
+    g_return_val_if_fail (pack->block && pack->have < pack->frames,
+        CLIP_PACK_NO_MEMORY);
+    to = clip_block_data (pack->block) + pack->frame_size
+        * ((gsize) pack->clips->len * pack->frames + pack->have);
+  } else {
+    /* GByteArray counts in guint and doubles */
+    if (pack->unsized->len + (guint64) pack->frame_size > G_MAXUINT / 2)
+      return CLIP_PACK_NO_MEMORY;
+    g_byte_array_set_size (pack->unsized,
+        pack->unsized->len + pack->frame_size);
+    to = pack->unsized->data + pack->unsized->len - pack->frame_size;
+  }
+  if (!copy_rows (pack, buffer, to))
+    return CLIP_PACK_BAD_FRAME;
+  if (pack->have++ == 0)
+    pack->clip_pts = GST_BUFFER_PTS (buffer);
+
+  return CLIP_PACK_OK;
+}
+
+void
+clip_pack_complete (ClipPack * pack, const GstClipMeta * from)
+{
+  GstClipMeta clip = clip_pack_copy_meta (from);
+  gint32 *labels;
+
+  clip.frame = 0;
+  clip.num_frames = pack->frames;
+  if (pack->clips->len == 0)
+    pack->pts = pack->clip_pts;
+  labels = (gint32 *) (clip_block_data (pack->block) + labels_offset (pack));
+  labels[pack->clips->len] = clip.label;
+  g_array_append_val (pack->clips, clip);
+  pack->have = 0;
+}
+
+void
+clip_pack_drop_clip (ClipPack * pack)
+{
+  pack->have = 0;
+  g_byte_array_set_size (pack->unsized, 0);
+}
+
+void
+clip_pack_drop (ClipPack * pack)
+{
+  clip_pack_drop_clip (pack);
+  g_array_set_size (pack->clips, 0);
+  g_clear_pointer (&pack->block, clip_block_unref);
+}
+
+GstBuffer *
+clip_pack_take (ClipPack * pack)
+{
+  const guint n = pack->clips->len;
+  const GstClipMeta *clips = (const GstClipMeta *) pack->clips->data;
+  GstBuffer *buffer = gst_buffer_new ();
+  guint i;
+
+  gst_buffer_append_memory (buffer, clip_block_wrap (pack->block, 0,
+          pack->frame_size * pack->frames * n));
+  gst_buffer_append_memory (buffer, clip_block_wrap (pack->block,
+          labels_offset (pack), sizeof (gint32) * n));
+  GST_BUFFER_PTS (buffer) = pack->pts;
+  GST_BUFFER_OFFSET (buffer) = clips[0].clip;
+  GST_BUFFER_OFFSET_END (buffer) = clips[n - 1].clip + 1;
+  for (i = 0; i < n; i++)
+    gst_buffer_add_clip_meta (buffer, &clips[i]);
+  clip_pack_drop (pack);
+
+  return buffer;
+}
+
+GstCaps *
+clip_pack_caps (const ClipPack * pack, guint n)
+{
+  gchar *dimensions = g_strdup_printf ("%d:%d:%d:%u:%u.%u",
+      GST_VIDEO_INFO_N_COMPONENTS (&pack->info),
+      GST_VIDEO_INFO_WIDTH (&pack->info), GST_VIDEO_INFO_HEIGHT (&pack->info),
+      pack->frames, n, n);
+  GstCaps *caps = gst_caps_new_simple ("other/tensors",
+      "format", G_TYPE_STRING, "static", "num_tensors", G_TYPE_INT, 2,
+      "types", G_TYPE_STRING, "uint8.int32",
+      "dimensions", G_TYPE_STRING, dimensions,
+      "framerate", GST_TYPE_FRACTION, 0, 1, NULL);
+
+  g_free (dimensions);
+
+  return caps;
+}
