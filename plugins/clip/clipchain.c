@@ -51,7 +51,7 @@ struct _ClipChain
 
   /* Under the job's lock */
   gboolean stop;                /* whoever waits here: leave */
-  gboolean has_video, no_more_pads;
+  gboolean has_video, has_other, no_more_pads;
   gboolean waiting;             /* the first frame waits in the gate */
   gboolean open;
   gboolean flushing, flushed;
@@ -512,19 +512,19 @@ static void
 pad_added (GstElement * decodebin, GstPad * pad, ClipChain * self)
 {
   GstCaps *caps = gst_pad_get_current_caps (pad);
-  gboolean take = FALSE;
+  gboolean video, take;
 
   if (!caps)
     caps = gst_pad_query_caps (pad, NULL);
-  if (!gst_caps_is_empty (caps) && !gst_caps_is_any (caps)
+  video = !gst_caps_is_empty (caps) && !gst_caps_is_any (caps)
       && gst_structure_has_name (gst_caps_get_structure (caps, 0),
-          "video/x-raw")) {
-    g_mutex_lock (&self->job->lock);
-    take = !self->has_video;
-    self->has_video = TRUE;
-    g_mutex_unlock (&self->job->lock);
-  }
+      "video/x-raw");
   gst_caps_unref (caps);
+  g_mutex_lock (&self->job->lock);
+  take = video && !self->has_video;
+  self->has_video |= video;
+  self->has_other |= !video;
+  g_mutex_unlock (&self->job->lock);
   if (take && gst_pad_link (pad, self->gate_sink) != GST_PAD_LINK_OK)
     set_error (self, g_strdup ("its video cannot be linked"), FALSE);
 }
@@ -1071,9 +1071,12 @@ attempt (const ClipChainSettings * settings, ClipJob * job,
     outcome = OUTCOME_MISSEEK;
   else if (outcome != OUTCOME_MISSEEK && self->error && !self->done) {
     outcome = self->fatal ? OUTCOME_FATAL : OUTCOME_BAD;
-    /* A missing decoder is only told of when everything has failed */
-    *reason = self->missing && !self->fatal ? describe_nothing (self) :
-        g_steal_pointer (&self->error);
+    /* What a missing decoder, or sound that nobody takes, leads to is told
+     * in other words, if at all */
+    if (!self->fatal && !self->has_video && (self->missing || self->has_other))
+      *reason = describe_nothing (self);
+    else
+      *reason = g_steal_pointer (&self->error);
   } else if (outcome == OUTCOME_DONE && self->sought && !self->entered
       && !job->streaming) {
     outcome = OUTCOME_MISSEEK;

@@ -226,8 +226,13 @@ cnn3d_timeline_read (Cnn3dDataset *dataset, const gchar *file, guint8 source, GE
 
   /* ERRORS */
 unreadable:
-  g_set_error (error, CNN3D_DATASET_ERROR, map ? CNN3D_DATASET_ERROR_ROW :
-      CNN3D_DATASET_ERROR_OPEN, "%s: %s", file, reason->message);
+  /* json-glib says where, but not in which file */
+  if (g_str_has_prefix (reason->message, "<data>:"))
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW, "%s:%s",
+        file, reason->message + strlen ("<data>:"));
+  else
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN, "%s: %s",
+        file, reason->message);
   g_clear_error (&reason);
   goto done;
 too_large:

@@ -1,0 +1,388 @@
+/* manifest.c: what a data set makes of manifests and folders, good and bad.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/dataset.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+#include <glib/gstdio.h>
+
+static gchar *dir;
+
+static gchar *
+write_file (const gchar *name, const gchar *text, gssize size)
+{
+  gchar *path = g_build_filename (dir, name, NULL);
+  gchar *parent = g_path_get_dirname (path);
+
+  g_assert_cmpint (g_mkdir_with_parents (parent, 0755), ==, 0);
+  g_assert_true (g_file_set_contents (path, text, size, NULL));
+  g_free (parent);
+  return path;
+}
+
+static Cnn3dDataset *
+load (const gchar *name, const gchar *text)
+{
+  gchar *path = write_file (name, text, -1);
+  Cnn3dDatasetParams params = {.location = path };
+  GError *error = NULL;
+  Cnn3dDataset *dataset = cnn3d_dataset_new (&params, &error);
+
+  g_assert_no_error (error);
+  g_assert_nonnull (dataset);
+  g_free (path);
+  return dataset;
+}
+
+static void
+assert_row (Cnn3dDataset *dataset, guint i, const gchar *path, const gchar *label,
+    gdouble start, gdouble end, const gchar *group)
+{
+  Cnn3dDatasetRow row;
+
+  cnn3d_dataset_row (dataset, i, &row);
+  g_assert_cmpstr (row.path, ==, path);
+  g_assert_cmpstr (cnn3d_dataset_classes (dataset)[row.label], ==, label);
+  g_assert_cmpfloat (row.start, ==, start);
+  g_assert_cmpfloat (row.end, ==, end);
+  g_assert_cmpstr (row.group, ==, group);
+}
+
+static void
+assert_split (Cnn3dDataset *dataset, gboolean training, const gchar *rows)
+{
+  GString *text = g_string_new (NULL);
+  const guint32 *split;
+  guint n;
+
+  split = cnn3d_dataset_split (dataset, training, &n);
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s%u", i ? " " : "", split[i]);
+  g_assert_cmpstr (text->str, ==, rows);
+  g_string_free (text, TRUE);
+}
+
+static void
+test_forms (void)
+{
+  Cnn3dDataset *d;
+  gchar *path, *expected;
+
+  d = load ("two.csv", "b.mp4,walk\r\n\r\n a b.mp4 , run\r\n/x/c.mp4,walk");
+  g_assert_cmpuint (cnn3d_dataset_num_rows (d), ==, 3);
+  g_assert_cmpuint (cnn3d_dataset_num_classes (d), ==, 2);
+  assert_row (d, 0, "b.mp4", "walk", 0, INFINITY, NULL);
+  assert_row (d, 1, "a b.mp4", "run", 0, INFINITY, NULL);
+  g_assert_cmpstr (cnn3d_dataset_classes (d)[0], ==, "run");
+  path = cnn3d_dataset_path (d, 1);
+  expected = g_build_filename (dir, "a b.mp4", NULL);
+  g_assert_cmpstr (path, ==, expected);
+  g_free (path);
+  g_free (expected);
+  path = cnn3d_dataset_path (d, 2);
+  g_assert_cmpstr (path, ==, "/x/c.mp4");
+  g_free (path);
+  assert_split (d, TRUE, "0 1 2");
+  assert_split (d, FALSE, "");
+  cnn3d_dataset_free (d);
+
+  d = load ("bom.csv", "\xEF\xBB\xBFlabel,nobody,PATH\n\"a, \"\"b\"\"\",1,\"x\ny.mp4\"\nc,2,z.mp4\n");
+  assert_row (d, 0, "x\ny.mp4", "a, \"b\"", 0, INFINITY, NULL);
+  assert_row (d, 1, "z.mp4", "c", 0, INFINITY, NULL);
+  cnn3d_dataset_free (d);
+
+  d = load ("six.tsv", "a.mp4\tx\t1.5\t2e0\tanna\ttrain\nb.mp4\ty\t\t\t\tval\nc.mp4\ty\t\t3\tanna\t\nd.mp4\tx\t4\t\tbob\ttest\n");
+  assert_row (d, 0, "a.mp4", "x", 1.5, 2, "anna");
+  assert_row (d, 1, "b.mp4", "y", 0, INFINITY, NULL);
+  assert_row (d, 2, "c.mp4", "y", 0, 3, "anna");
+  assert_row (d, 3, "d.mp4", "x", 4, INFINITY, "bob");
+  assert_split (d, TRUE, "0 2");
+  assert_split (d, FALSE, "1");
+  cnn3d_dataset_free (d);
+
+  d = load ("three.csv", "a,x,train\nb,y,Train\nc,x,validation\n");
+  assert_split (d, TRUE, "0 1");
+  assert_split (d, FALSE, "2");
+  assert_row (d, 0, "a", "x", 0, INFINITY, NULL);
+  cnn3d_dataset_free (d);
+
+  d = load ("group.csv", "a,x,train\nb,y,home\n");
+  assert_row (d, 0, "a", "x", 0, INFINITY, "train");
+  assert_split (d, TRUE, "0 1");
+  cnn3d_dataset_free (d);
+
+  d = load ("four.csv", "a,x,g,train\nb,y,g,val\nc,y,,train\n");
+  assert_row (d, 1, "b", "y", 0, INFINITY, "g");
+  assert_split (d, FALSE, "1");
+  cnn3d_dataset_free (d);
+
+  d = load ("numbers.csv", "a,10\nb,9\nc,-1\n");
+  g_assert_cmpstr (cnn3d_dataset_classes (d)[0], ==, "-1");
+  g_assert_cmpstr (cnn3d_dataset_classes (d)[1], ==, "9");
+  g_assert_cmpstr (cnn3d_dataset_classes (d)[2], ==, "10");
+  g_assert_null (cnn3d_dataset_classes (d)[3]);
+  cnn3d_dataset_free (d);
+}
+
+static void
+test_json (void)
+{
+  Cnn3dDataset *d = load ("t.json", "{\"videos\":[{\"path\":\"a.mp4\",\"group\":\"g\","
+      "\"segments\":[{\"start\":1,\"end\":2.5,\"label\":\"x\"},{\"label\":3}]},"
+      "{\"path\":\"b.mp4\",\"split\":\"val\",\"label\":\"x\"}]}");
+
+  assert_row (d, 0, "a.mp4", "x", 1, 2.5, "g");
+  assert_row (d, 1, "a.mp4", "3", 0, INFINITY, "g");
+  assert_row (d, 2, "b.mp4", "x", 0, INFINITY, NULL);
+  assert_split (d, FALSE, "2");
+  cnn3d_dataset_free (d);
+  d = load ("array.json", "[{\"path\":\"a\",\"label\":\"x\"},{\"path\":\"b\",\"label\":\"y\"}]");
+  g_assert_cmpuint (cnn3d_dataset_num_rows (d), ==, 2);
+  cnn3d_dataset_free (d);
+}
+
+static void
+test_folder (void)
+{
+  static const gchar *const files[] = {
+    "tree/walk/b.mp4", "tree/walk/a.AVI", "tree/walk/notes.txt", "tree/walk/.c.mp4",
+    "tree/run/deep/er/d.mkv", "tree/.git/e.mp4", "tree/readme.mp4", "tree/none/x.txt",
+    "parts/train/p/1.mp4", "parts/train/q/2.mp4", "parts/val/p/3.mp4", "parts/test/r/4.mp4",
+  };
+  gchar *tree = g_build_filename (dir, "tree", NULL);
+  gchar *parts = g_build_filename (dir, "parts", NULL);
+  gchar *loop = g_build_filename (tree, "run", "again", NULL);
+  Cnn3dDatasetParams params = {.location = tree };
+  GError *error = NULL;
+  Cnn3dDataset *d;
+  gchar *path, *expected;
+
+  for (guint i = 0; i < G_N_ELEMENTS (files); i++)
+    g_free (write_file (files[i], "x", 1));
+  g_assert_cmpint (symlink ("..", loop), ==, 0);
+  d = cnn3d_dataset_new (&params, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (cnn3d_dataset_num_rows (d), ==, 3);
+  assert_row (d, 0, "run/deep/er/d.mkv", "run", 0, INFINITY, NULL);
+  assert_row (d, 1, "walk/a.AVI", "walk", 0, INFINITY, NULL);
+  assert_row (d, 2, "walk/b.mp4", "walk", 0, INFINITY, NULL);
+  path = cnn3d_dataset_path (d, 2);
+  expected = g_build_filename (tree, "walk", "b.mp4", NULL);
+  g_assert_cmpstr (path, ==, expected);
+  g_free (path);
+  g_free (expected);
+  cnn3d_dataset_free (d);
+
+  params.location = parts;
+  d = cnn3d_dataset_new (&params, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (cnn3d_dataset_num_rows (d), ==, 4);
+  g_assert_cmpuint (cnn3d_dataset_num_classes (d), ==, 3);
+  assert_row (d, 0, "test/r/4.mp4", "r", 0, INFINITY, NULL);
+  assert_split (d, TRUE, "1 2");
+  assert_split (d, FALSE, "3");
+  cnn3d_dataset_free (d);
+  g_free (loop);
+  g_free (tree);
+  g_free (parts);
+}
+
+typedef struct {
+  const gchar *name;
+  const gchar *text;
+  gssize size;
+  const gchar *where;           /* follows the file's name in the message */
+  const gchar *reason;
+} Bad;
+
+static const Bad bads[] = {
+  {"label.csv", "a,x\nb,\n", -1, ":2:3: ", "label is missing"},
+  {"one.csv", "a\n", -1, ":1:1: ", "label is missing"},
+  {"short.csv", "a,x\nb\n", -1, ":2:1: ", "1 columns, but the first row has 2"},
+  {"long.csv", "path,label\na,x\nb,y,z\n", -1, ":3:1: ", "3 columns, but the header has 2"},
+  {"order.csv", "a,x,1,2\nb,y,3,3\n", -1, ":2:7: ", "not after the start"},
+  {"swap.csv", "a,x,1,2\nb,y,3,1\n", -1, ":2:7: ", "not after the start"},
+  {"minus.csv", "a,x,1,2\nb,y,-3,1\n", -1, ":2:5: ", "negative"},
+  {"nan.csv", "a,x,1,2\nb,y,nan,1\n", -1, ":2:5: ", "not a number"},
+  {"inf.csv", "a,x,1,2\nb,y,1,inf\n", -1, ":2:7: ", "not a number"},
+  {"huge.csv", "a,x,1,2\nb,y,1,1e999\n", -1, ":2:7: ", "not a number"},
+  {"hex.csv", "a,x,1,2\nb,y,0x1,3\n", -1, ":2:5: ", "not a number"},
+  {"word.csv", "path,start,label\na,soon,x\n", -1, ":2:3: ", "\"soon\" is not a number"},
+  {"empty-path.csv", "a,x\n,y\n", -1, ":2:1: ", "path is empty"},
+  {"split.csv", "path,label,split\na,x,train\nb,y,vla\n", -1, ":3:5: ", "\"vla\" is unknown"},
+  {"quote.csv", "a,x\n\"b,y\nc,z\n", -1, ":2:1: ", "never closed"},
+  {"after.csv", "a,x\n\"b\"c,y\n", -1, ":2:4: ", "after a closing quote"},
+  {"utf8.csv", "\xC3\xA4,x\n\xC3\xA4,\xC3y\n", -1, ":2:3: ", "0xC3 is not UTF-8"},
+  {"nul.csv", "a,x\nb\0,y\n", 9, ":2:2: ", "NUL"},
+  {"header.csv", "path,start\na,1\n", -1, ":1:1: ", "no label column"},
+  {"twice.csv", "path,label,Label\na,x,y\n", -1, ":1:12: ", "second label column"},
+  {"many.csv", "a,b,1,2,c,d,e\n", -1, ":1:1: ", "at most 6"},
+  {"fold.csv", "path,label,fold\na,x,1\nb,y,\n", -1, ":3:5: ", "fold is empty"},
+  {"empty.csv", "", 0, ": ", "no clips"},
+  {"blank.csv", "\n\n  \n", -1, ": ", "no clips"},
+  {"only.csv", "path,label\n", -1, ": ", "no clips"},
+  {"class.csv", "a,x\nb,x\n", -1, ": ", "of one class, \"x\""},
+  {"val.csv", "path,label,split\na,x,val\nb,y,test\n", -1, ": ", "none of its 2 clips"},
+  {"untrained.csv", "a,x,train\nb,y,train\nc,z,val\n", -1, ": ", "of class \"z\""},
+  {"syntax.json", "{\"videos\": [", -1, ":1:12: ", "Parse error"},
+  {"none.json", "{\"video\": []}", -1, ": ", "no list of videos"},
+  {"path.json", "[{\"label\":\"x\"}]", -1, ": videos[0]: ", "path is missing"},
+  {"label.json", "[{\"path\":\"a\",\"segments\":[{\"start\":1}]}]", -1,
+      ": videos[0].segments[0]: ", "label is missing"},
+  {"end.json", "[{\"path\":\"a\",\"segments\":[{\"start\":2,\"end\":2,\"label\":\"x\"}]}]",
+      -1, ": videos[0].segments[0]: ", "not after"},
+  {"start.json", "[{\"path\":\"a\",\"label\":\"x\",\"start\":\"1\"}]", -1,
+      ": videos[0]: ", "not a number"},
+};
+
+static void
+test_bad (gconstpointer data)
+{
+  const Bad *bad = data;
+  gchar *path = write_file (bad->name, bad->text, bad->size);
+  Cnn3dDatasetParams params = {.location = path };
+  GError *error = NULL;
+  gchar *prefix = g_strconcat (path, bad->where, NULL);
+
+  g_assert_null (cnn3d_dataset_new (&params, &error));
+  g_assert_nonnull (error);
+  g_test_message ("%s", error->message);
+  g_assert_true (error->domain == CNN3D_DATASET_ERROR);
+  g_assert_true (g_str_has_prefix (error->message, prefix));
+  g_assert_nonnull (strstr (error->message, bad->reason));
+  g_clear_error (&error);
+  g_free (prefix);
+  g_free (path);
+}
+
+static void
+assert_params_error (Cnn3dDatasetParams *params, gint code, const gchar *reason)
+{
+  GError *error = NULL;
+
+  g_assert_null (cnn3d_dataset_new (params, &error));
+  g_assert_error (error, CNN3D_DATASET_ERROR, code);
+  g_test_message ("%s", error->message);
+  g_assert_nonnull (strstr (error->message, reason));
+  g_clear_error (&error);
+}
+
+static void
+test_params (void)
+{
+  gchar *train = write_file ("p-train.csv", "a,x\nb,y\n", -1);
+  gchar *val = write_file ("p-val.csv", "c,z\n", -1);
+  gchar *deep = write_file ("deep.json", "", 0);
+  GString *nested = g_string_new (NULL);
+
+  assert_params_error (&(Cnn3dDatasetParams) { NULL }, CNN3D_DATASET_ERROR_PARAMS, "location");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = "/no/such.csv" },
+      CNN3D_DATASET_ERROR_OPEN, "/no/such.csv");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = "/dev/null" },
+      CNN3D_DATASET_ERROR_OPEN, "/dev/null");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 1 },
+      CNN3D_DATASET_ERROR_PARAMS, "num-folds is 1");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.fold = 1 },
+      CNN3D_DATASET_ERROR_PARAMS, "num-folds is 0");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 2,.fold = 2 },
+      CNN3D_DATASET_ERROR_PARAMS, "from 0 to 1");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 3 },
+      CNN3D_DATASET_ERROR_PARAMS, "only 2 groups");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 2,
+          .val_location = val }, CNN3D_DATASET_ERROR_PARAMS, "val-location");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.val_location = val },
+      CNN3D_DATASET_ERROR_CLASSES, "\"z\"");
+  for (guint i = 0; i < 100000; i++)
+    g_string_append_c (nested, '[');
+  g_assert_true (g_file_set_contents (deep, nested->str, nested->len, NULL));
+  assert_params_error (&(Cnn3dDatasetParams) {.location = deep },
+      CNN3D_DATASET_ERROR_ROW, "deeper");
+  g_string_free (nested, TRUE);
+  g_free (train);
+  g_free (val);
+  g_free (deep);
+}
+
+/* A million rows: 32 bytes each beside their text. Time is only told. */
+static void
+test_million (void)
+{
+  const guint n = 1000000;
+  GString *text = g_string_new ("path,label,group\n");
+  gint64 start;
+  gsize bytes, names = 0;
+  Cnn3dDataset *d;
+
+  for (guint i = 0; i < n; i++) {
+    gsize before = text->len;
+
+    g_string_append_printf (text, "videos/some/folder/%07u.mp4", i);
+    names += text->len - before + 1;
+    g_string_append_printf (text, ",class%u,g%u\n", i % 400, i / 10);
+  }
+  g_free (write_file ("million.csv", text->str, text->len));
+  g_string_free (text, TRUE);
+  start = g_get_monotonic_time ();
+  {
+    gchar *path = g_build_filename (dir, "million.csv", NULL);
+    Cnn3dDatasetParams params = {.location = path,.num_folds = 5 };
+    GError *error = NULL;
+
+    d = cnn3d_dataset_new (&params, &error);
+    g_assert_no_error (error);
+    g_unlink (path);
+    g_free (path);
+  }
+  bytes = cnn3d_dataset_memory (d);
+  g_test_message ("%.2f s, %" G_GSIZE_FORMAT " bytes",
+      (gdouble) (g_get_monotonic_time () - start) / G_USEC_PER_SEC, bytes);
+  g_assert_cmpuint (cnn3d_dataset_num_rows (d), ==, n);
+  g_assert_cmpuint (cnn3d_dataset_num_classes (d), ==, 400);
+  /* Rows, order, text (which may have grown by half), groups */
+  g_assert_cmpuint (bytes, <, (gsize) n * (32 + 4) + names * 3 / 2 + (4 << 20));
+  cnn3d_dataset_free (d);
+}
+
+static void
+remove_tree (const gchar *path)
+{
+  if (g_file_test (path, G_FILE_TEST_IS_DIR) && !g_file_test (path, G_FILE_TEST_IS_SYMLINK)) {
+    GDir *entries = g_dir_open (path, 0, NULL);
+    const gchar *name;
+
+    while ((name = g_dir_read_name (entries))) {
+      gchar *full = g_build_filename (path, name, NULL);
+
+      remove_tree (full);
+      g_free (full);
+    }
+    g_dir_close (entries);
+  }
+  g_remove (path);
+}
+
+int
+main (int argc, char **argv)
+{
+  int ret;
+
+  g_test_init (&argc, &argv, NULL);
+  dir = g_dir_make_tmp ("manifest-XXXXXX", NULL);
+  g_assert_nonnull (dir);
+  g_test_add_func ("/manifest/forms", test_forms);
+  g_test_add_func ("/manifest/json", test_json);
+  g_test_add_func ("/manifest/folder", test_folder);
+  for (guint i = 0; i < G_N_ELEMENTS (bads); i++) {
+    gchar *name = g_strconcat ("/manifest/bad/", bads[i].name, NULL);
+
+    g_test_add_data_func (name, &bads[i], test_bad);
+    g_free (name);
+  }
+  g_test_add_func ("/manifest/params", test_params);
+  g_test_add_func ("/manifest/million", test_million);
+  ret = g_test_run ();
+  remove_tree (dir);
+  g_free (dir);
+  return ret;
+}

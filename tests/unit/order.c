@@ -1,0 +1,320 @@
+/* order.c: splits, folds, and the order of clips.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/order.h"
+
+#include <string.h>
+#include <glib/gstdio.h>
+
+static Cnn3dDataset *
+load_text (const gchar *text, guint num_folds, guint fold, guint64 seed)
+{
+  gchar *path;
+  gint fd = g_file_open_tmp ("order-XXXXXX", &path, NULL);
+  Cnn3dDatasetParams params = {.num_folds = num_folds,.fold = fold,.seed = seed };
+  GError *error = NULL;
+  Cnn3dDataset *dataset;
+
+  g_assert_cmpint (fd, >=, 0);
+  g_close (fd, NULL);
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+  params.location = path;
+  dataset = cnn3d_dataset_new (&params, &error);
+  g_assert_no_error (error);
+  g_unlink (path);
+  g_free (path);
+  return dataset;
+}
+
+/* n rows; the last n_val of them validate. */
+static Cnn3dDataset *
+make_rows (guint n, guint n_val)
+{
+  GString *text = g_string_new ("path,label,split\n");
+  Cnn3dDataset *dataset;
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "v%u,%s,%s\n", i, i % 2 ? "x" : "y",
+        i < n - n_val ? "train" : "val");
+  dataset = load_text (text->str, 0, 0, 0);
+  g_string_free (text, TRUE);
+  return dataset;
+}
+
+static Cnn3dOrder *
+make_order (Cnn3dDataset *dataset, const Cnn3dOrderParams *params)
+{
+  GError *error = NULL;
+  Cnn3dOrder *order = cnn3d_order_new (dataset, params, &error);
+
+  g_assert_no_error (error);
+  return order;
+}
+
+static guint
+row_at (Cnn3dOrder *order, guint64 position)
+{
+  Cnn3dOrderClip clip;
+
+  g_assert_true (cnn3d_order_locate (order, position, &clip));
+  return clip.row;
+}
+
+static void
+test_positions (void)
+{
+  Cnn3dDataset *dataset = make_rows (13, 3);
+  Cnn3dOrderParams params = {.seed = 5,.shuffle = TRUE,.world_size = 1,.epochs = 4 };
+  Cnn3dOrder *order = make_order (dataset, &params);
+  Cnn3dOrderClip clip;
+  gboolean same = TRUE;
+
+  g_assert_cmpuint (cnn3d_order_pass_clips (order, TRUE), ==, 10);
+  g_assert_cmpuint (cnn3d_order_pass_clips (order, FALSE), ==, 3);
+  g_assert_cmpuint (cnn3d_order_total (order), ==, 52);
+  for (guint epoch = 0; epoch < 4; epoch++) {
+    guint seen = 0;
+
+    for (guint i = 0; i < 13; i++) {
+      g_assert_true (cnn3d_order_locate (order, epoch * 13 + i, &clip));
+      g_assert_cmpuint (clip.epoch, ==, epoch);
+      g_assert_cmpint (clip.training, ==, i < 10);
+      g_assert_cmpuint (clip.index, ==, i < 10 ? i : i - 10);
+      g_assert_cmpuint (cnn3d_order_position (order, epoch, clip.training, clip.index), ==,
+          epoch * 13 + i);
+      if (i >= 10)
+        g_assert_cmpuint (clip.row, ==, i);
+      seen |= 1u << clip.row;
+    }
+    g_assert_cmpuint (seen, ==, (1u << 13) - 1);
+  }
+  g_assert_false (cnn3d_order_locate (order, 52, &clip));
+  for (guint i = 0; i < 10; i++)
+    same = same && row_at (order, i) == row_at (order, 13 + i);
+  g_assert_false (same);
+  cnn3d_order_free (order);
+  cnn3d_dataset_free (dataset);
+}
+
+/* The same whatever was asked before; other seeds, other orders. */
+static void
+test_pure (void)
+{
+  Cnn3dDataset *dataset = make_rows (100, 0);
+  Cnn3dOrderParams params = {.seed = 1,.shuffle = TRUE,.world_size = 1,.epochs = 10 };
+  Cnn3dOrder *a = make_order (dataset, &params), *b = make_order (dataset, &params), *c;
+  guint same = 0;
+
+  for (gint i = 999; i >= 0; i -= 7)
+    g_assert_cmpuint (row_at (a, i), ==, row_at (b, i));
+  for (guint i = 0; i < 1000; i++)
+    g_assert_cmpuint (row_at (a, i), ==, row_at (b, i));
+  params.seed = 2;
+  c = make_order (dataset, &params);
+  for (guint i = 0; i < 1000; i++)
+    same += row_at (a, i) == row_at (c, i);
+  g_assert_cmpuint (same, <, 50);
+  cnn3d_order_free (c);
+  params.shuffle = FALSE;
+  c = make_order (dataset, &params);
+  for (guint i = 0; i < 1000; i++)
+    g_assert_cmpuint (row_at (c, i), ==, i % 100);
+  cnn3d_order_free (a);
+  cnn3d_order_free (b);
+  cnn3d_order_free (c);
+  cnn3d_dataset_free (dataset);
+}
+
+/* Every row is equally often in every place: a shuffle that is not uniform
+ * would train some clips with less chance. */
+static void
+test_uniform (void)
+{
+  Cnn3dDataset *dataset = make_rows (6, 0);
+  Cnn3dOrderParams params = {.seed = 3,.shuffle = TRUE,.world_size = 1,.epochs = 6000 };
+  Cnn3dOrder *order = make_order (dataset, &params);
+  guint counts[6][6] = { {0,}, };
+
+  for (guint i = 0; i < 36000; i++)
+    counts[i % 6][row_at (order, i)]++;
+  for (guint i = 0; i < 36; i++) {
+    /* 1000 expected, standard deviation 29 */
+    g_assert_cmpuint (counts[i / 6][i % 6], >, 850);
+    g_assert_cmpuint (counts[i / 6][i % 6], <, 1150);
+  }
+  cnn3d_order_free (order);
+  cnn3d_dataset_free (dataset);
+}
+
+static void
+test_ranks (void)
+{
+  Cnn3dDataset *dataset = make_rows (12, 2);
+  Cnn3dOrderParams params = {.seed = 5,.shuffle = TRUE,.world_size = 1,.epochs = 2 };
+  Cnn3dOrder *whole = make_order (dataset, &params);
+
+  params.world_size = 3;
+  for (params.rank = 0; params.rank < 3; params.rank++) {
+    Cnn3dOrder *order = make_order (dataset, &params);
+
+    g_assert_cmpuint (cnn3d_order_pass_clips (order, TRUE), ==, 4);
+    g_assert_cmpuint (cnn3d_order_pass_clips (order, FALSE), ==, 1);
+    for (guint epoch = 0; epoch < 2; epoch++) {
+      for (guint i = 0; i < 4; i++)
+        g_assert_cmpuint (row_at (order, epoch * 5 + i), ==,
+            row_at (whole, epoch * 12 + (i * 3 + params.rank) % 10));
+      g_assert_cmpuint (row_at (order, epoch * 5 + 4), ==, 10 + params.rank % 2);
+    }
+    cnn3d_order_free (order);
+  }
+  cnn3d_order_free (whole);
+  cnn3d_dataset_free (dataset);
+}
+
+static void
+test_bad_params (void)
+{
+  Cnn3dDataset *dataset = make_rows (4, 0);
+  Cnn3dOrderParams params = {.rank = 2,.world_size = 2,.epochs = 1 };
+  GError *error = NULL;
+
+  g_assert_null (cnn3d_order_new (dataset, &params, &error));
+  g_assert_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS);
+  g_clear_error (&error);
+  params.rank = 0;
+  params.epochs = 0;
+  g_assert_null (cnn3d_order_new (dataset, &params, &error));
+  g_assert_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS);
+  g_clear_error (&error);
+  cnn3d_dataset_free (dataset);
+}
+
+static void
+test_limit (void)
+{
+  Cnn3dDataset *dataset = make_rows (100, 20);
+  Cnn3dOrderParams params = {.seed = 5,.shuffle = TRUE,.world_size = 1,.epochs = 2,
+    .limit_clips = 30
+  };
+  Cnn3dOrder *order = make_order (dataset, &params);
+  gboolean seen[2][100] = { {FALSE,}, };
+  guint odd = 0;
+
+  g_assert_cmpuint (cnn3d_order_pass_clips (order, TRUE), ==, 30);
+  g_assert_cmpuint (cnn3d_order_pass_clips (order, FALSE), ==, 20);
+  for (guint i = 0; i < 30; i++) {
+    seen[0][row_at (order, i)] = TRUE;
+    seen[1][row_at (order, 50 + i)] = TRUE;
+    odd += row_at (order, i) % 2;
+  }
+  /* The same clips each epoch, and of both classes */
+  g_assert_cmpmem (seen[0], sizeof seen[0], seen[1], sizeof seen[1]);
+  g_assert_cmpuint (odd, >, 5);
+  g_assert_cmpuint (odd, <, 25);
+  cnn3d_order_free (order);
+  cnn3d_dataset_free (dataset);
+}
+
+/* Groups of uneven sizes: none on both sides, every clip validates in exactly
+ * one fold, and folds are about equally large. */
+static void
+test_groups (void)
+{
+  GString *text = g_string_new ("path,label,group\n");
+  guint validated[200] = { 0, }, moved = 0;
+  const guint32 *rows;
+  guint n;
+
+  for (guint i = 0; i < 200; i++)
+    g_string_append_printf (text, "v%u,%s,g%u\n", i, i % 2 ? "x" : "y", i * i / 700);
+  for (guint fold = 0; fold < 5; fold++) {
+    Cnn3dDataset *d = load_text (text->str, 5, fold, 7), *other;
+    GHashTable *groups = g_hash_table_new (g_str_hash, g_str_equal);
+    Cnn3dDatasetRow row;
+
+    rows = cnn3d_dataset_split (d, FALSE, &n);
+    g_assert_cmpuint (n, >=, 30);
+    g_assert_cmpuint (n, <=, 50);
+    for (guint i = 0; i < n; i++) {
+      validated[rows[i]]++;
+      cnn3d_dataset_row (d, rows[i], &row);
+      g_hash_table_add (groups, (gpointer) row.group);
+    }
+    rows = cnn3d_dataset_split (d, TRUE, &n);
+    for (guint i = 0; i < n; i++) {
+      cnn3d_dataset_row (d, rows[i], &row);
+      g_assert_false (g_hash_table_contains (groups, row.group));
+    }
+    other = load_text (text->str, 5, fold, 8);
+    rows = cnn3d_dataset_split (other, FALSE, &n);
+    for (guint i = 0; i < n; i++) {
+      cnn3d_dataset_row (other, rows[i], &row);
+      moved += !g_hash_table_contains (groups, row.group);
+    }
+    g_hash_table_unref (groups);
+    cnn3d_dataset_free (d);
+    cnn3d_dataset_free (other);
+  }
+  for (guint i = 0; i < 200; i++)
+    g_assert_cmpuint (validated[i], ==, 1);
+  g_assert_cmpuint (moved, >, 0);
+  g_string_free (text, TRUE);
+}
+
+/* Without groups, windows of one file stay together. */
+static void
+test_paths (void)
+{
+  GString *text = g_string_new (NULL);
+  const guint32 *rows;
+  Cnn3dDataset *d;
+  guint n;
+
+  for (guint i = 0; i < 40; i++)
+    g_string_append_printf (text, "v%u,%s,%u,%u\n", i % 10, i % 2 ? "x" : "y", i, i + 1);
+  d = load_text (text->str, 2, 1, 0);
+  rows = cnn3d_dataset_split (d, FALSE, &n);
+  g_assert_cmpuint (n, ==, 20);
+  for (guint i = 0; i < n; i++) {
+    guint files = 0;
+
+    for (guint j = 0; j < n; j++)
+      files += rows[j] % 10 == rows[i] % 10;
+    g_assert_cmpuint (files, ==, 4);
+  }
+  cnn3d_dataset_free (d);
+  g_string_free (text, TRUE);
+}
+
+static void
+test_fold_column (void)
+{
+  const gchar *text = "path,label,group,fold\na,x,1,10\nb,y,1,10\nc,x,2,2\nd,y,2,2\n";
+  Cnn3dDataset *d = load_text (text, 2, 0, 0);
+  const guint32 *rows;
+  guint n;
+
+  rows = cnn3d_dataset_split (d, FALSE, &n);
+  g_assert_cmpuint (n, ==, 2);
+  g_assert_cmpuint (rows[0], ==, 2);
+  cnn3d_dataset_free (d);
+  d = load_text (text, 0, 0, 0);
+  cnn3d_dataset_split (d, TRUE, &n);
+  g_assert_cmpuint (n, ==, 4);
+  cnn3d_dataset_free (d);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/order/positions", test_positions);
+  g_test_add_func ("/order/pure", test_pure);
+  g_test_add_func ("/order/uniform", test_uniform);
+  g_test_add_func ("/order/ranks", test_ranks);
+  g_test_add_func ("/order/bad-params", test_bad_params);
+  g_test_add_func ("/order/limit", test_limit);
+  g_test_add_func ("/folds/groups", test_groups);
+  g_test_add_func ("/folds/paths", test_paths);
+  g_test_add_func ("/folds/column", test_fold_column);
+  return g_test_run ();
+}
