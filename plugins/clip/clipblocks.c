@@ -16,7 +16,7 @@ struct _ClipBlock
 
 struct _ClipBlocks
 {
-  gint refs;                    /* the user's, and one for each block given out */
+  gint refs;                    /* the user's, and each given block's */
   GMutex lock;
   gsize size;
   gboolean closed;

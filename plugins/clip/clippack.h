@@ -20,8 +20,8 @@ typedef enum {
 } ClipPackResult;
 
 /* A batch in the making: `clips` complete ones, and `have` frames of the next.
- * Read the fields, write them through the functions. Frames lie as [N][T][H][W][C]
- * bytes, labels behind them as [N] int32. For one thread. */
+ * Read the fields, write them through the functions. Frames lie as
+ * [N][T][H][W][C] bytes, labels behind them as [N] int32. For one thread. */
 typedef struct {
   GstVideoInfo info;
   gsize row_size;               /* bytes, without padding: W * C */

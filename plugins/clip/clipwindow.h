@@ -13,9 +13,9 @@ typedef enum {
 
 typedef struct {
   guint num_frames;             /* frames of a view, at least 1 */
-  guint interval;               /* from one frame to the next; 0: spread evenly */
+  guint interval;               /* of one frame to the next; 0: even spread */
   ClipWindowMode mode;
-  guint views;                  /* at least 1; in a training pass it counts as 1 */
+  guint views;                  /* at least 1; when training it counts as 1 */
   guint64 seed;
 } ClipWindow;
 

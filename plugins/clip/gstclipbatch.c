@@ -69,7 +69,7 @@ struct _GstClipBatch
   /* Under the object lock */
   guint batch_size;
   gboolean drop_last;
-  GstClockTime latency;         /* time from a batch's first frame to its last */
+  GstClockTime latency;         /* from a batch's first frame to its last */
 
   /* The streaming thread's */
   gboolean have_info;
@@ -324,8 +324,8 @@ too_long:
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("Clip %" G_GUINT64_FORMAT " (%s) has more than %d frames: put a "
             "clipsample in front of clipbatch, it makes clips of num-frames "
-            "frames.", self->clip.clip, clip_name (&self->clip), CLIP_PACK_MAX_FRAMES),
-        (NULL));
+            "frames.", self->clip.clip, clip_name (&self->clip),
+            CLIP_PACK_MAX_FRAMES), (NULL));
     return GST_FLOW_ERROR;
   }
 }
@@ -528,9 +528,9 @@ other_size:
         ("Frames were %dx%d %s, now %dx%d %s: clips of one batch must have one "
             "size: put videoconvertscale ! video/x-raw,width=..,height=.. into "
             "the clip-bin.", WIDTH (self), HEIGHT (self),
-            GST_VIDEO_INFO_NAME (&self->pack.info), GST_VIDEO_INFO_WIDTH (&info),
-            GST_VIDEO_INFO_HEIGHT (&info), GST_VIDEO_INFO_NAME (&info)),
-        (NULL));
+            GST_VIDEO_INFO_NAME (&self->pack.info),
+            GST_VIDEO_INFO_WIDTH (&info), GST_VIDEO_INFO_HEIGHT (&info),
+            GST_VIDEO_INFO_NAME (&info)), (NULL));
     return FALSE;
   }
 }

@@ -14,8 +14,8 @@
  * numpy.linspace(0, N-1, num).round() would. With an interval, a window of
  * (num-frames - 1) * frame-interval + 1 frames is taken: in training passes
  * its start is drawn at random (mode=random), in validation passes it is the
- * middle of the clip. The draw depends on the seed, the epoch and the clip's row
- * in the data set, on nothing else. A clip shorter than the window repeats
+ * middle of the clip. The draw depends on the seed, the epoch and the clip's
+ * row in the data set, on nothing else. A clip shorter than the window repeats
  * frames by the rule of even spreading.
  *
  * Which clip a frame belongs to is told by the clip meta that clipsrc puts on
@@ -658,9 +658,9 @@ gst_clip_sample_class_init (GstClipSampleClass * klass)
           GST_TYPE_CLIP_SAMPLE_MODE, DEFAULT_MODE, flags));
   g_object_class_install_property (object_class, PROP_CLIPS_PER_VIDEO,
       g_param_spec_uint ("clips-per-video", "Clips per video",
-          "Views: windows placed evenly over a clip, each sent as a clip of its "
-          "own under the same clip number. Only in validation passes and if "
-          "frame-interval is not 0; otherwise 1 (1 to 64, default 1)",
+          "Views: windows placed evenly over a clip, each sent as a clip of "
+          "its own under the same clip number. Only in validation passes and "
+          "if frame-interval is not 0; otherwise 1 (1 to 64, default 1)",
           1, 64, DEFAULT_CLIPS_PER_VIDEO, flags));
   g_object_class_install_property (object_class, PROP_SEED,
       g_param_spec_uint64 ("seed", "Seed",
