@@ -144,7 +144,8 @@ split_file (const gchar * path, const guint8 * bytes, gsize size,
   }
 
   if (looks_like_pytorch (bytes, size)) {
-    g_autofree gchar *quoted = g_shell_quote (path);
+    g_autofree gchar *name = g_filename_display_name (path);
+    g_autofree gchar *quoted = g_shell_quote (name);
 
     /* A clone of each: tensors that share memory cannot be saved */
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,

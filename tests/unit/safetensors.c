@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "src/train/atomicfile.h"
 #include "src/train/safetensors.h"
@@ -139,6 +140,8 @@ test_bad_headers (void)
     {"{\"a\":[[[[[[[[[[[[", 0, "expected"},
     {"{\"a\":{\"b\":{\"c\":{", 0, "unknown key"},
     {"{\"a\":{}}", 0, "without dtype"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[0]}}", 0, "without dtype"},
+    {"{\"a\":{\"shape\":[0],\"data_offsets\":[0,0]}}", 0, "without dtype"},
     {"{\"a", 0, "without an end"},
     {"{\"a\\", 0, "without an end"},
     {"{\"a\\u00", 0, "hexadecimal"},
@@ -178,6 +181,7 @@ test_bad_headers (void)
         "two data_offsets"},
     {"{" TENSOR ("a", "U8", "[1]", 0, 2) "}", 2, "takes 1 bytes"},
     {"{" TENSOR ("a", "U8", "[2]", 2, 0) "}", 2, "begins at byte 2"},
+    {"{" TENSOR ("a", "U8", "[2]", 2, 2) "}", 2, "begins at byte 2"},
     {"{" TENSOR ("a", "U8", "[1]", 1, 2) "}", 2, "begins at byte 1"},
     {"{" TENSOR ("a", "U8", "[2]", 0, 2) "," TENSOR ("b", "U8", "[2]", 1, 3)
           "}", 3, "begins at byte 1"},
@@ -612,6 +616,43 @@ test_atomic (void)
   g_assert_nonnull (strstr (error->message, folder));
 }
 
+/* Killed at any moment, a writer leaves a whole file, and at most one other. */
+static void
+test_killed (void)
+{
+  const gsize size = 1 << 20;
+  g_autofree gchar *path = in_folder ("killed");
+  g_autofree gchar *block = g_malloc (size);
+
+  memset (block, 'a', size);
+  g_assert_true (cnn3d_atomic_file_set_contents (path, block, size, NULL));
+  for (guint round = 0; round < 20; round++) {
+    g_autofree gchar *contents = NULL;
+    gsize length;
+    int status;
+    pid_t child = fork ();
+
+    g_assert_cmpint (child, >=, 0);
+    if (child == 0) {
+      for (guint i = 0;; i++) {
+        memset (block, 'a' + i % 26, size);
+        if (!cnn3d_atomic_file_set_contents (path, block, size, NULL))
+          _exit (1);
+      }
+    }
+    g_usleep (997 * (round + 1));
+    g_assert_cmpint (kill (child, SIGKILL), ==, 0);
+    g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+    g_assert_true (WIFSIGNALED (status));
+    g_assert_true (g_file_get_contents (path, &contents, &length, NULL));
+    g_assert_cmpuint (length, ==, size);
+    memset (block, contents[0], size);
+    g_assert_cmpmem (contents, length, block, size);
+  }
+  g_assert_true (cnn3d_atomic_file_set_contents (path, "end", -1, NULL));
+  assert_files (1);
+}
+
 /* A full disk, played by a limit on the size of files. */
 static void
 test_full (void)
@@ -680,6 +721,7 @@ main (int argc, char **argv)
     {"/safetensors/empty", test_empty},
     {"/safetensors/misuse", test_misuse},
     {"/atomic-file/replace", test_atomic},
+    {"/atomic-file/killed", test_killed},
     {"/atomic-file/full", test_full},
   };
   int result;
