@@ -1,0 +1,951 @@
+/* clipsrc.c: what clipsrc delivers, in which order, and what it does about
+ * everything that it cannot deliver.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <gst/gst.h>
+#include <gst/app/gstappsrc.h>
+#include <string.h>
+#include <unistd.h>
+#include <glib/gstdio.h>
+
+#include "gstclipmeta.h"
+
+#define FRAMES 60
+#define FPS 20
+#define BRIGHTNESS(frame) (20 + 3 * (frame))
+/* A run that takes longer hangs */
+#define LIMIT (120 * GST_SECOND)
+
+static gchar *dir, *video, *avi;
+
+/* Making files */
+
+static gchar *
+in_dir (const gchar * name)
+{
+  return g_build_filename (dir, name, NULL);
+}
+
+static gchar *
+write_text (const gchar * name, const gchar * text)
+{
+  gchar *path = in_dir (name);
+
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+
+  return path;
+}
+
+static void
+run_line (const gchar * line)
+{
+  GError *error = NULL;
+  GstElement *pipeline = gst_parse_launch (line, &error);
+  GstBus *bus = gst_element_get_bus (pipeline);
+  GstMessage *message;
+
+  g_assert_no_error (error);
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  message = gst_bus_timed_pop_filtered (bus, LIMIT,
+      GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  g_assert_nonnull (message);
+  g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
+  gst_message_unref (message);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (bus);
+  gst_object_unref (pipeline);
+}
+
+/* A video whose frames are as bright as their number says. */
+static gchar *
+make_video (const gchar * name, const gchar * encoder)
+{
+  gchar *path = in_dir (name);
+  gchar *line = g_strdup_printf ("appsrc name=src format=time caps=video/x-raw,"
+      "format=I420,width=64,height=48,framerate=%d/1 ! %s ! "
+      "filesink location=\"%s\"", FPS, encoder, path);
+  GError *error = NULL;
+  GstElement *pipeline = gst_parse_launch (line, &error);
+  GstElement *src;
+  GstBus *bus;
+  GstMessage *message;
+
+  g_assert_no_error (error);
+  src = gst_bin_get_by_name (GST_BIN (pipeline), "src");
+  gst_element_set_state (pipeline, GST_STATE_PLAYING);
+  for (guint i = 0; i < FRAMES; i++) {
+    GstBuffer *buffer = gst_buffer_new_allocate (NULL, 64 * 48 * 3 / 2, NULL);
+
+    gst_buffer_memset (buffer, 0, BRIGHTNESS (i), 64 * 48);
+    gst_buffer_memset (buffer, 64 * 48, 128, 64 * 48 / 2);
+    GST_BUFFER_PTS (buffer) = i * GST_SECOND / FPS;
+    GST_BUFFER_DURATION (buffer) = GST_SECOND / FPS;
+    g_assert_cmpint (gst_app_src_push_buffer (GST_APP_SRC (src), buffer), ==,
+        GST_FLOW_OK);
+  }
+  gst_app_src_end_of_stream (GST_APP_SRC (src));
+  bus = gst_element_get_bus (pipeline);
+  message = gst_bus_timed_pop_filtered (bus, LIMIT,
+      GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
+  gst_message_unref (message);
+  gst_element_set_state (pipeline, GST_STATE_NULL);
+  gst_object_unref (bus);
+  gst_object_unref (src);
+  gst_object_unref (pipeline);
+  g_free (line);
+
+  return path;
+}
+
+/* One run */
+
+typedef struct
+{
+  guint64 clip, sample, frame, num_frames;
+  guint epoch;
+  gboolean training;
+  gint label;
+  guint brightness;
+  gchar *sum;
+  GstClockTime pts;
+} Frame;
+
+typedef struct _Run Run;
+struct _Run
+{
+  GstElement *pipeline, *src;
+  GArray *frames;
+  GString *events;              /* a letter or word an event */
+  GPtrArray *skipped;           /* "path: reason" */
+  gchar *error;
+  gboolean eos;
+  gboolean sums;
+  /* The answer to clip-window, if any */
+  gboolean window;
+  guint64 first, last;
+  /* Called from the streaming thread */
+  void (*on_frame) (Run * run);
+  gpointer data;
+};
+
+static GstPadProbeReturn
+see_data (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  Run *run = data;
+
+  if (info->type & GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM) {
+    GstQuery *query = GST_PAD_PROBE_INFO_QUERY (info);
+    GstClipMeta clip;
+
+    if (run->window && gst_query_parse_clip_window (query, &clip, NULL, NULL)) {
+      gst_query_set_clip_window (query, run->first, run->last);
+      return GST_PAD_PROBE_HANDLED;
+    }
+  } else if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
+    GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+    GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
+    GstMapInfo map;
+    Frame frame = { 0, };
+
+    g_assert_nonnull (meta);
+    g_assert_true (gst_buffer_map (buffer, &map, GST_MAP_READ));
+    frame.clip = meta->clip;
+    frame.sample = meta->sample;
+    frame.frame = meta->frame;
+    frame.num_frames = meta->num_frames;
+    frame.epoch = meta->epoch;
+    frame.training = meta->training;
+    frame.label = meta->label;
+    frame.pts = GST_BUFFER_PTS (buffer);
+    /* Luma comes first in I420 */
+    frame.brightness = map.data[map.size / 3];
+    if (run->sums)
+      frame.sum = g_compute_checksum_for_data (G_CHECKSUM_MD5, map.data,
+          map.size);
+    gst_buffer_unmap (buffer, &map);
+    g_array_append_val (run->frames, frame);
+    if (run->on_frame)
+      run->on_frame (run);
+  } else {
+    GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+    GstClipEpoch epoch;
+    GstClipEpochDone done;
+    gchar **classes;
+
+    if (gst_event_parse_clip_epoch (event, &epoch)) {
+      g_string_append_printf (run->events, "%c%u:%" G_GUINT64_FORMAT " ",
+          epoch.training ? 'T' : 'V', epoch.epoch, epoch.position);
+    } else if (gst_event_parse_clip_epoch_done (event, &done)) {
+      g_string_append_printf (run->events, "/%" G_GUINT64_FORMAT "+%"
+          G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT " ", done.position,
+          done.delivered, done.skipped);
+    } else if (gst_event_parse_clip_classes (event, &classes)) {
+      gchar *names = g_strjoinv (",", classes);
+
+      g_string_append_printf (run->events, "classes=%s ", names);
+      g_free (names);
+      g_strfreev (classes);
+    } else if (GST_EVENT_TYPE (event) != GST_EVENT_TAG) {
+      g_string_append_printf (run->events, "%s ", GST_EVENT_TYPE_NAME (event));
+    }
+  }
+
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+clear_frame (gpointer data)
+{
+  g_free (((Frame *) data)->sum);
+}
+
+static Run *
+run_new (const gchar * properties)
+{
+  Run *run = g_new0 (Run, 1);
+  GstElement *sink = gst_element_factory_make ("fakesink", NULL);
+  gchar *line = g_strdup_printf ("clipsrc name=src %s", properties);
+  GError *error = NULL;
+  GstPad *pad = gst_element_get_static_pad (sink, "sink");
+
+  run->src = gst_parse_launch_full (line, NULL, GST_PARSE_FLAG_FATAL_ERRORS,
+      &error);
+  g_assert_no_error (error);
+  run->pipeline = gst_pipeline_new (NULL);
+  g_object_set (sink, "sync", FALSE, "enable-last-sample", FALSE, NULL);
+  gst_bin_add_many (GST_BIN (run->pipeline), run->src, sink, NULL);
+  g_assert_true (gst_element_link (run->src, sink));
+  run->frames = g_array_new (FALSE, FALSE, sizeof (Frame));
+  g_array_set_clear_func (run->frames, clear_frame);
+  run->events = g_string_new (NULL);
+  run->skipped = g_ptr_array_new_with_free_func (g_free);
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER |
+      GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM | GST_PAD_PROBE_TYPE_EVENT_FLUSH |
+      GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM, see_data, run, NULL);
+  gst_object_unref (pad);
+  g_free (line);
+
+  return run;
+}
+
+/* Until EOS or an error, whose text it keeps. */
+static void
+run_wait (Run * run)
+{
+  GstBus *bus = gst_element_get_bus (run->pipeline);
+
+  while (!run->eos && !run->error) {
+    GstMessage *message = gst_bus_timed_pop_filtered (bus, LIMIT,
+        GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_ELEMENT);
+
+    g_assert_nonnull (message);
+    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS) {
+      run->eos = TRUE;
+    } else if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
+      GError *error;
+
+      gst_message_parse_error (message, &error, NULL);
+      g_assert_true (GST_MESSAGE_SRC (message) == GST_OBJECT (run->src));
+      run->error = g_strdup (error->message);
+      g_test_message ("%s", run->error);
+      g_clear_error (&error);
+    } else if (gst_message_has_name (message, "clipsrc-skipped")) {
+      const GstStructure *s = gst_message_get_structure (message);
+
+      g_ptr_array_add (run->skipped, g_strdup_printf ("%s: %s",
+              gst_structure_get_string (s, "path"),
+              gst_structure_get_string (s, "reason")));
+      g_test_message ("skipped %s",
+          (gchar *) g_ptr_array_index (run->skipped, run->skipped->len - 1));
+    }
+    gst_message_unref (message);
+  }
+  gst_object_unref (bus);
+}
+
+static void
+run_play (Run * run)
+{
+  gst_element_set_state (run->pipeline, GST_STATE_PLAYING);
+  run_wait (run);
+}
+
+static void
+run_free (Run * run)
+{
+  gst_element_set_state (run->pipeline, GST_STATE_NULL);
+  gst_object_unref (run->pipeline);
+  g_array_unref (run->frames);
+  g_string_free (run->events, TRUE);
+  g_ptr_array_unref (run->skipped);
+  g_free (run->error);
+  g_free (run);
+}
+
+static Frame *
+frame_at (Run * run, guint i)
+{
+  return &g_array_index (run->frames, Frame, i);
+}
+
+/* Frames first to last, `step` apart, from index *at on, counted from 0. */
+static void
+assert_frames (Run * run, guint * at, guint64 clip, guint first, guint last,
+    guint number, guint num_frames)
+{
+  for (guint i = first; i <= last; i++, (*at)++) {
+    Frame *frame;
+
+    g_assert_cmpuint (*at, <, run->frames->len);
+    frame = frame_at (run, *at);
+    g_assert_cmpuint (frame->clip, ==, clip);
+    g_assert_cmpuint (frame->frame, ==, number + i - first);
+    g_assert_cmpuint (frame->num_frames, ==, num_frames);
+    g_assert_cmpint (ABS ((gint) frame->brightness - BRIGHTNESS ((gint) i)),
+        <=, 1);
+  }
+}
+
+static gchar *
+two_videos (void)
+{
+  gchar *text = g_strdup_printf ("path,label,start,end,split\n"
+      "%s,up,,,train\n%s,down,,,train\n", video, avi);
+  gchar *path = write_text ("two.csv", text);
+
+  g_free (text);
+
+  return path;
+}
+
+/* The tests */
+
+static void
+test_events (void)
+{
+  gchar *text = g_strdup_printf ("%s,b,train\n%s,a,val\n%s,a,train\n",
+      video, video, avi);
+  gchar *csv = write_text ("events.csv", text);
+  gchar *properties = g_strdup_printf ("location=%s epochs=2 shuffle=false",
+      csv);
+  Run *run = run_new (properties);
+  GstClockTime last = 0;
+  guint64 num_clips;
+  guint classes, at = 0;
+
+  run_play (run);
+  g_assert_true (run->eos);
+  g_assert_cmpstr (run->events->str, ==, "stream-start classes=a,b caps "
+      "segment T0:0 caps /2+2-0 caps V0:2 /3+1-0 "
+      "T1:3 caps /5+2-0 caps V1:5 /6+1-0 eos ");
+  for (guint epoch = 0; epoch < 2; epoch++) {
+    for (guint clip = 0; clip < 3; clip++)
+      assert_frames (run, &at, epoch * 3 + clip, 0, FRAMES - 1, 0, FRAMES);
+  }
+  g_assert_cmpuint (run->frames->len, ==, at);
+  for (guint i = 0; i < at; i++) {
+    g_assert_cmpuint (frame_at (run, i)->epoch, ==, i / (3 * FRAMES));
+    g_assert_cmpint (frame_at (run, i)->training, ==, i / FRAMES % 3 != 2);
+    g_assert_cmpint (frame_at (run, i)->label, ==, i / FRAMES % 3 == 0);
+    g_assert_true (i == 0 || frame_at (run, i)->pts > last);
+    last = frame_at (run, i)->pts;
+  }
+  g_object_get (run->src, "num-clips", &num_clips, "num-classes", &classes,
+      NULL);
+  g_assert_cmpuint (num_clips, ==, 3);
+  g_assert_cmpuint (classes, ==, 2);
+  run_free (run);
+  g_free (properties);
+  g_free (csv);
+  g_free (text);
+}
+
+/* Windows of rows, windows of queries, and both, with and without seeks. */
+static void
+test_windows (void)
+{
+  static const struct
+  {
+    const gchar *row;
+    guint first, last;          /* asked for; last 0: nothing is */
+    guint from, to, number, num_frames;
+  } cases[] = {
+    {"0,3", 0, 0, 0, 59, 0, 60},
+    {"1,2", 0, 0, 20, 39, 0, 20},
+    {"1.01,1.5", 0, 0, 21, 30, 0, 10},
+    {"2.5,", 0, 0, 50, 59, 0, 10},
+    {"2.9,9", 0, 0, 58, 59, 0, 2},
+    {"0.5,0.51", 0, 0, 10, 10, 0, 1},
+    {",", 5, 9, 5, 9, 5, 0},
+    {",", 30, 41, 30, 41, 30, 0},
+    {",", 59, 59, 59, 59, 59, 0},
+    {",", 55, 90, 55, 59, 55, 0},
+    {"1,2.5", 12, 20, 32, 40, 12, 30},
+    {"1,2.5", 25, 99, 45, 49, 25, 30},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    for (guint file = 0; file < 2; file++) {
+      gchar *text = g_strdup_printf ("%s,x,%s\n%s,y,%s\n", file ? avi : video,
+          cases[i].row, file ? avi : video, cases[i].row);
+      gchar *csv = write_text ("windows.csv", text);
+      gchar *properties = g_strdup_printf ("location=%s shuffle=false", csv);
+      Run *run = run_new (properties);
+      guint at = 0;
+
+      run->window = cases[i].last > 0;
+      run->first = cases[i].first;
+      run->last = cases[i].last;
+      g_test_message ("row %s, window %u to %u of %s", cases[i].row,
+          cases[i].first, cases[i].last, file ? avi : video);
+      run_play (run);
+      g_assert_true (run->eos);
+      assert_frames (run, &at, 0, cases[i].from, cases[i].to, cases[i].number,
+          cases[i].num_frames);
+      assert_frames (run, &at, 1, cases[i].from, cases[i].to, cases[i].number,
+          cases[i].num_frames);
+      g_assert_cmpuint (run->frames->len, ==, at);
+      run_free (run);
+      g_free (properties);
+      g_free (csv);
+      g_free (text);
+    }
+  }
+}
+
+/* Each in a manifest with good clips around it. */
+static void
+test_bad_clips (void)
+{
+  static const struct
+  {
+    const gchar *name, *reason;
+  } bads[] = {
+    {"missing.mp4", "No such file"},
+    {"empty.mp4", "empty"},
+    {"text.mp4", ""},
+    {"cut.mp4", ""},
+    {"sound.mkv", "no video"},
+    {"folder.mp4", "folder"},
+    {"late.mp4", "after the video's end"},
+    {"http://localhost/a.mp4", "file://"},
+  };
+  GString *text = g_string_new (NULL);
+  gchar *path, *content, *csv, *line;
+  gsize size;
+
+  g_free (write_text ("empty.mp4", ""));
+  g_free (write_text ("text.mp4", "This is no video, whatever its name says.\n"));
+  path = in_dir ("folder.mp4");
+  g_assert_cmpint (g_mkdir_with_parents (path, 0755), ==, 0);
+  g_free (path);
+  g_assert_true (g_file_get_contents (video, &content, &size, NULL));
+  path = in_dir ("late.mp4");
+  g_assert_true (g_file_set_contents (path, content, size, NULL));
+  g_free (path);
+  path = in_dir ("cut.mp4");
+  g_assert_true (g_file_set_contents (path, content, size / 2, NULL));
+  g_free (path);
+  g_free (content);
+  path = in_dir ("sound.mkv");
+  line = g_strdup_printf ("audiotestsrc num-buffers=20 ! matroskamux ! "
+      "filesink location=\"%s\"", path);
+  run_line (line);
+  g_free (line);
+  g_free (path);
+  for (guint i = 0; i < G_N_ELEMENTS (bads); i++) {
+    g_string_append_printf (text, "%s,x,%s\n", bads[i].name,
+        g_str_equal (bads[i].name, "late.mp4") ? "100,101" : ",");
+    g_string_append_printf (text, "%s,y,,\n", i % 2 ? avi : video);
+  }
+  csv = write_text ("bad.csv", text->str);
+  for (guint workers = 0; workers <= 2; workers += 2) {
+    gchar *properties = g_strdup_printf ("location=%s num-workers=%u "
+        "shuffle=false", csv, workers);
+    Run *run = run_new (properties);
+    guint64 count;
+    guint at = 0;
+
+    run_play (run);
+    g_assert_true (run->eos);
+    for (guint i = 0; i < G_N_ELEMENTS (bads); i++)
+      assert_frames (run, &at, 2 * i + 1, 0, FRAMES - 1, 0, FRAMES);
+    g_assert_cmpuint (run->frames->len, ==, at);
+    g_assert_cmpuint (run->skipped->len, ==, G_N_ELEMENTS (bads));
+    for (guint i = 0; i < G_N_ELEMENTS (bads); i++) {
+      gchar *skipped = g_ptr_array_index (run->skipped, i);
+
+      g_assert_nonnull (strstr (skipped, bads[i].name));
+      g_assert_nonnull (strstr (skipped, bads[i].reason));
+    }
+    g_object_get (run->src, "clips-skipped", &count, NULL);
+    g_assert_cmpuint (count, ==, G_N_ELEMENTS (bads));
+    g_assert_nonnull (strstr (run->events->str, "/16+8-8 "));
+    run_free (run);
+    g_free (properties);
+  }
+  g_string_free (text, TRUE);
+
+  /* One of them alone stops the run, if asked to */
+  for (guint i = 0; i < G_N_ELEMENTS (bads); i++) {
+    gchar *rows = g_strdup_printf ("%s,y,,\n%s,x,%s\n", video, bads[i].name,
+        g_str_equal (bads[i].name, "late.mp4") ? "100,101" : ",");
+    gchar *one = write_text ("stop.csv", rows);
+    gchar *properties = g_strdup_printf ("location=%s on-error=stop "
+        "shuffle=false", one);
+    Run *run = run_new (properties);
+
+    run_play (run);
+    g_assert_nonnull (run->error);
+    g_assert_nonnull (strstr (run->error, bads[i].name));
+    g_assert_nonnull (strstr (run->error, bads[i].reason));
+    g_assert_cmpuint (run->frames->len, ==, FRAMES);
+    run_free (run);
+    g_free (properties);
+    g_free (one);
+    g_free (rows);
+  }
+  g_free (csv);
+}
+
+static void
+assert_error (const gchar * properties, const gchar * reason)
+{
+  Run *run = run_new (properties);
+
+  run_play (run);
+  g_assert_nonnull (run->error);
+  g_assert_nonnull (strstr (run->error, reason));
+  g_assert_cmpuint (run->frames->len, ==, 0);
+  run_free (run);
+}
+
+static void
+test_errors (void)
+{
+  gchar *csv = two_videos ();
+  gchar *bad = write_text ("all-bad.csv", "no.mp4,x\nnot.mp4,y\nnever.mp4,x\n");
+  gchar *row = write_text ("row.csv", "a,b\nc,\n");
+  gchar *one = write_text ("one.csv", "a,b\nc,b\n");
+  const struct
+  {
+    const gchar *location, *more, *reason;
+  } cases[] = {
+    {"", "", "No location"},
+    {"/no/such", "", "/no/such"},
+    {bad, "", "No clip of the training pass"},
+    {bad, "num-workers=3", "no.mp4: No such file"},
+    {row, "", "row.csv:2:3: the label is missing"},
+    {one, "", "one class"},
+    {csv, "num-folds=2 fold=2", "fold is 2"},
+    {csv, "num-folds=1", "num-folds is 1"},
+    {csv, "rank=1", "rank is 1"},
+    {csv, "clip-bin=\"nosuchelement\"", "nosuchelement"},
+    {csv, "clip-bin=\"fakesink\"", "no free source pad"},
+    {csv, "clip-bin=\"capsfilter caps=video/x-raw,format=RGB\"",
+        "not-negotiated"},
+    {csv, "clip-bin=\"audioconvert\" num-workers=2", "not-negotiated"},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    gchar *properties = g_strdup_printf ("location=\"%s\" shuffle=false %s",
+        cases[i].location, cases[i].more);
+
+    g_test_message ("%s", properties);
+    assert_error (properties, cases[i].reason);
+    g_free (properties);
+  }
+  g_free (csv);
+  g_free (bad);
+  g_free (row);
+  g_free (one);
+}
+
+static void
+test_clip_bin (void)
+{
+  gchar *csv = two_videos ();
+  gchar *properties = g_strdup_printf ("location=%s num-workers=2 "
+      "clip-bin=\"videoconvertscale ! video/x-raw,format=RGB,width=8,height=8\"",
+      csv);
+  Run *run = run_new (properties);
+
+  run_play (run);
+  g_assert_true (run->eos);
+  g_assert_cmpuint (run->frames->len, ==, 2 * FRAMES);
+  for (guint i = 0; i < 2 * FRAMES; i++) {
+    g_assert_cmpuint (frame_at (run, i)->frame, ==, i % FRAMES);
+    g_assert_cmpuint (frame_at (run, i)->num_frames, ==, FRAMES);
+  }
+  run_free (run);
+  g_free (properties);
+  g_free (csv);
+}
+
+/* Seeks */
+
+static gchar *
+many_clips (guint n)
+{
+  GString *text = g_string_new (NULL);
+  gchar *path;
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s,%s,%g,%g\n", video, i % 2 ? "x" : "y",
+        0.1 * i, 0.1 * i + 0.2);
+  path = write_text ("many.csv", text->str);
+  g_string_free (text, TRUE);
+
+  return path;
+}
+
+static GstEvent *
+clip_seek (guint64 clip, GstSeekFlags flags)
+{
+  return gst_event_new_seek (1.0, GST_FORMAT_DEFAULT, flags, GST_SEEK_TYPE_SET,
+      (gint64) clip, GST_SEEK_TYPE_NONE, 0);
+}
+
+/* As a trainer that resumes does: from its own streaming thread, with nothing
+ * between it and the source. */
+static void
+seek_on_frame (Run * run)
+{
+  guint64 *clip = run->data;
+
+  if (run->frames->len == 1) {
+    GstElement *src = run->src;
+    GstPad *pad = gst_element_get_static_pad (src, "src");
+
+    g_assert_true (gst_pad_send_event (pad, clip_seek (*clip, 0)));
+    g_assert_false (gst_pad_send_event (pad, clip_seek (25, 0)));
+    gst_object_unref (pad);
+  }
+}
+
+static void
+test_seek_streaming (void)
+{
+  static const struct
+  {
+    guint64 clip;
+    guint frames;
+    const gchar *events;
+  } cases[] = {
+    {7, 1 + 17 * 4, "segment T0:7 /12+5-0 T1:12 /24+12-0 eos "},
+    {12, 1 + 12 * 4, "segment T1:12 /24+12-0 eos "},
+    {23, 1 + 4, "segment T1:23 /24+1-0 eos "},
+    {24, 1, "segment eos "},
+    {0, 1 + 24 * 4, "segment T0:0 /12+12-0 T1:12 /24+12-0 eos "},
+  };
+  gchar *csv = many_clips (12);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    for (guint workers = 0; workers <= 4; workers += 2) {
+      gchar *properties = g_strdup_printf ("location=%s epochs=2 seed=4 "
+          "num-workers=%u", csv, workers);
+      Run *whole = run_new (properties), *run = run_new (properties);
+      guint64 clip = cases[i].clip;
+      gchar *events = g_strconcat ("stream-start classes=x,y caps segment "
+          "T0:0 ", cases[i].events, NULL);
+
+      whole->sums = run->sums = TRUE;
+      run_play (whole);
+      g_assert_cmpuint (whole->frames->len, ==, 24 * 4);
+      run->on_frame = seek_on_frame;
+      run->data = &clip;
+      run_play (run);
+      g_assert_true (run->eos);
+      g_assert_cmpstr (run->events->str, ==, events);
+      g_assert_cmpuint (run->frames->len, ==, cases[i].frames);
+      for (guint j = 1; j < run->frames->len; j++) {
+        Frame *a = frame_at (run, j), *b = frame_at (whole, clip * 4 + j - 1);
+
+        g_assert_cmpuint (a->clip, ==, b->clip);
+        g_assert_cmpuint (a->sample, ==, b->sample);
+        g_assert_cmpstr (a->sum, ==, b->sum);
+        g_assert_cmpuint (a->pts, >=, frame_at (run, j - 1)->pts);
+      }
+      run_free (run);
+      run_free (whole);
+      g_free (events);
+      g_free (properties);
+    }
+  }
+  g_free (csv);
+}
+
+static void
+test_seek_flush (void)
+{
+  gchar *csv = many_clips (12);
+
+  for (guint workers = 0; workers <= 2; workers += 2) {
+    gchar *properties = g_strdup_printf ("location=%s epochs=2 num-workers=%u",
+        csv, workers);
+    Run *run = run_new (properties);
+    gint64 value;
+
+    gst_element_set_state (run->pipeline, GST_STATE_PAUSED);
+    g_assert_cmpint (gst_element_get_state (run->pipeline, NULL, NULL, LIMIT),
+        ==, GST_STATE_CHANGE_SUCCESS);
+    g_assert_true (gst_element_query_duration (run->src, GST_FORMAT_DEFAULT,
+            &value));
+    g_assert_cmpint (value, ==, 24);
+    g_assert_false (gst_element_send_event (run->src,
+            clip_seek (25, GST_SEEK_FLAG_FLUSH)));
+    for (guint i = 0; i < 20; i++) {
+      g_assert_true (gst_element_send_event (run->src,
+              clip_seek (i, GST_SEEK_FLAG_FLUSH)));
+      if (i % 3 == 0)
+        g_usleep (3000);
+    }
+    g_assert_true (gst_element_send_event (run->src,
+            clip_seek (20, GST_SEEK_FLAG_FLUSH)));
+    g_assert_cmpint (gst_element_get_state (run->pipeline, NULL, NULL, LIMIT),
+        ==, GST_STATE_CHANGE_SUCCESS);
+    run_play (run);
+    g_assert_true (run->eos);
+    g_assert_true (g_str_has_suffix (run->events->str,
+            "flush-stop segment T1:20 /24+4-0 eos "));
+    g_assert_cmpuint (frame_at (run, run->frames->len - 16)->clip, ==, 20);
+    g_assert_cmpuint (frame_at (run, run->frames->len - 16)->pts, ==, 0);
+    /* And once more after the end */
+    run->eos = FALSE;
+    g_assert_true (gst_element_send_event (run->src,
+            clip_seek (23, GST_SEEK_FLAG_FLUSH)));
+    run_wait (run);
+    g_assert_true (g_str_has_suffix (run->events->str,
+            "flush-stop segment T1:23 /24+1-0 eos "));
+    run_free (run);
+    g_free (properties);
+  }
+  g_free (csv);
+}
+
+static void
+end_on_frame (Run * run)
+{
+  if (run->frames->len == 10)
+    g_assert_true (gst_element_send_event (run->pipeline,
+            gst_event_new_eos ()));
+}
+
+/* The clip is finished, the pass is not. */
+static void
+test_end_request (void)
+{
+  gchar *csv = many_clips (12);
+  gchar *properties = g_strdup_printf ("location=%s epochs=1000 num-workers=2",
+      csv);
+  Run *run = run_new (properties);
+
+  run->on_frame = end_on_frame;
+  run_play (run);
+  g_assert_true (run->eos);
+  g_assert_cmpuint (run->frames->len, ==, 12);
+  g_assert_cmpstr (run->events->str, ==,
+      "stream-start classes=x,y caps segment T0:0 eos ");
+  run_free (run);
+  g_free (properties);
+  g_free (csv);
+}
+
+static void
+test_cycles (void)
+{
+  gchar *csv = many_clips (30);
+
+  for (guint data = 0; data < 2; data++) {
+    gchar *properties = g_strdup_printf ("location=%s num-workers=2 epochs=9 "
+        "clip-bin=\"videoconvertscale ! video/x-raw,format=RGB,width=8\"", csv);
+    Run *run = run_new (properties);
+    guint frames;
+
+    for (guint i = 0; i < 200; i++) {
+      gst_element_set_state (run->pipeline, GST_STATE_PLAYING);
+      /* At all sorts of moments, or with the first frame there */
+      if (data)
+        gst_element_get_state (run->pipeline, NULL, NULL, LIMIT);
+      else
+        g_usleep (i * 37 % 400);
+      gst_element_set_state (run->pipeline, GST_STATE_NULL);
+    }
+    frames = run->frames->len;
+    g_usleep (20000);
+    g_assert_cmpuint (run->frames->len, ==, frames);
+    if (data)
+      g_assert_cmpuint (frames, >=, 200);
+    run_free (run);
+    g_free (properties);
+  }
+  g_free (csv);
+}
+
+/* Real files */
+
+static gchar *
+find_data (void)
+{
+  const gchar *env = g_getenv ("CNN3D_TEST_DATA");
+  gchar *path = env ? g_strdup (env) :
+      g_build_filename (TEST_SOURCE_DIR, "..", "shared", "data", NULL);
+
+  if (g_file_test (path, G_FILE_TEST_IS_DIR))
+    return path;
+  g_free (path);
+
+  return NULL;
+}
+
+/* Every odd file between good ones, in several orders and with several
+ * numbers of workers: it ends, every good clip comes once, and the bytes are
+ * the same. */
+static void
+test_odd (void)
+{
+  gchar *data = find_data (), *odd, *csv, *properties;
+  GString *text = g_string_new (NULL);
+  GPtrArray *rows = g_ptr_array_new_with_free_func (g_free);
+  GHashTable *good = g_hash_table_new (g_direct_hash, g_direct_equal);
+  const gchar *name;
+  guint n_good = 0;
+  GDir *entries;
+
+  if (!data) {
+    g_test_skip ("no test data beside the checkout");
+    goto done;
+  }
+  odd = g_build_filename (data, "odd", NULL);
+  entries = g_dir_open (odd, 0, NULL);
+  g_assert_nonnull (entries);
+  while ((name = g_dir_read_name (entries))) {
+    g_ptr_array_add (rows, g_strdup_printf ("%s/%s,odd\n", odd, name));
+    g_ptr_array_add (rows, g_strdup_printf ("%s/fight/fight/fi%03u.mp4,good\n",
+            data, 1 + n_good++ % 10));
+  }
+  g_dir_close (entries);
+  g_ptr_array_sort (rows, (GCompareFunc) g_strcmp0);
+  for (guint i = 0; i < rows->len; i++)
+    g_string_append (text, g_ptr_array_index (rows, i));
+  csv = write_text ("odd.csv", text->str);
+  for (guint seed = 0; seed < 3; seed++) {
+    static const guint workers[] = { 0, 1, 4 };
+    Run *runs[3];
+
+    for (guint w = 0; w < 3; w++) {
+      properties = g_strdup_printf ("location=%s seed=%u num-workers=%u "
+          "clip-bin=\"videoconvertscale ! "
+          "video/x-raw,format=RGB,width=32,height=32\"", csv, seed, workers[w]);
+      runs[w] = run_new (properties);
+      runs[w]->sums = TRUE;
+      run_play (runs[w]);
+      g_assert_true (runs[w]->eos);
+      g_assert_cmpuint (runs[w]->skipped->len, <=, 4);
+      g_assert_cmpstr (runs[w]->events->str, ==, runs[0]->events->str);
+      g_assert_cmpuint (runs[w]->frames->len, ==, runs[0]->frames->len);
+      g_assert_cmpuint (runs[w]->skipped->len, ==, runs[0]->skipped->len);
+      for (guint i = 0; i < runs[w]->frames->len; i++) {
+        Frame *a = frame_at (runs[0], i), *b = frame_at (runs[w], i);
+
+        g_assert_cmpuint (a->clip, ==, b->clip);
+        g_assert_cmpuint (a->sample, ==, b->sample);
+        g_assert_cmpuint (a->frame, ==, b->frame);
+        g_assert_cmpstr (a->sum, ==, b->sum);
+      }
+      for (guint i = 0; i < runs[w]->skipped->len; i++)
+        g_assert_cmpstr (g_ptr_array_index (runs[w]->skipped, i), ==,
+            g_ptr_array_index (runs[0]->skipped, i));
+      g_free (properties);
+    }
+    g_hash_table_remove_all (good);
+    for (guint i = 0; i < runs[0]->frames->len; i++) {
+      Frame *frame = frame_at (runs[0], i);
+
+      /* "good" sorts before "odd" */
+      if (frame->label == 0 && frame->frame == 0)
+        g_assert_true (g_hash_table_add (good,
+                GSIZE_TO_POINTER (frame->sample + 1)));
+    }
+    g_assert_cmpuint (g_hash_table_size (good), ==, n_good);
+    for (guint w = 0; w < 3; w++)
+      run_free (runs[w]);
+  }
+  g_free (csv);
+  g_free (odd);
+
+done:
+  g_string_free (text, TRUE);
+  g_ptr_array_unref (rows);
+  g_hash_table_unref (good);
+  g_free (data);
+}
+
+/* Turned as the file's metadata say. */
+static void
+test_rotation (void)
+{
+  static const guint angles[] = { 0, 90, 180, 270 };
+  gchar *data = find_data (), *csv, *properties;
+  GString *text = g_string_new (NULL);
+  Run *run;
+
+  if (!data) {
+    g_test_skip ("no test data beside the checkout");
+    g_string_free (text, TRUE);
+    return;
+  }
+  for (guint i = 0; i < 4; i++)
+    g_string_append_printf (text, "%s/odd/video_%u.mov,%u\n", data, angles[i],
+        i % 2);
+  csv = write_text ("rotation.csv", text->str);
+  properties = g_strdup_printf ("location=%s shuffle=false", csv);
+  run = run_new (properties);
+  run_play (run);
+  g_assert_true (run->eos);
+  /* The same picture four times, turned upright: only the sizes of 90 and 270
+   * are others */
+  g_assert_cmpuint (run->frames->len, >, 4);
+  g_assert_cmpuint (run->skipped->len, ==, 0);
+  g_assert_nonnull (strstr (run->events->str, "caps segment T0:0 caps caps caps "));
+  run_free (run);
+  g_free (properties);
+  g_free (csv);
+  g_string_free (text, TRUE);
+  g_free (data);
+}
+
+int
+main (int argc, char **argv)
+{
+  gchar *line;
+  int ret;
+
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  dir = g_dir_make_tmp ("clipsrc-XXXXXX", NULL);
+  g_assert_nonnull (dir);
+  video = make_video ("up.mp4", "x264enc key-int-max=12 quantizer=8 pass=quant "
+      "threads=1 ! h264parse ! mp4mux");
+  avi = make_video ("up.avi", "avenc_mpeg4 bitrate=4000000 ! avimux");
+  g_test_add_func ("/clipsrc/events", test_events);
+  g_test_add_func ("/clipsrc/windows", test_windows);
+  g_test_add_func ("/clipsrc/bad-clips", test_bad_clips);
+  g_test_add_func ("/clipsrc/errors", test_errors);
+  g_test_add_func ("/clipsrc/clip-bin", test_clip_bin);
+  g_test_add_func ("/clipsrc/seek/streaming", test_seek_streaming);
+  g_test_add_func ("/clipsrc/seek/flush", test_seek_flush);
+  g_test_add_func ("/clipsrc/end-request", test_end_request);
+  g_test_add_func ("/clipsrc/cycles", test_cycles);
+  g_test_add_func ("/clipsrc/odd", test_odd);
+  g_test_add_func ("/clipsrc/rotation", test_rotation);
+  ret = g_test_run ();
+  line = g_strdup_printf ("rm -r '%s'", dir);
+  g_assert_cmpint (system (line), ==, 0);
+  g_free (line);
+  g_free (dir);
+  g_free (video);
+  g_free (avi);
+
+  return ret;
+}
