@@ -1,0 +1,196 @@
+/* scene.c: what one demonstration video shows.
+ *
+ * The class must be told by the order of the frames and by nothing else. So
+ * in every video all four attributes (x, y, turn, size) are on their way all
+ * the time, over ranges and with periods that are drawn alike for all of them.
+ * The class's attribute goes one way and jumps back, the other three go there
+ * and back: the values that it takes are the same, only their order differs.
+ * A single frame then carries nothing at all, and frames without their order
+ * next to nothing.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "scene.h"
+
+#include <math.h>
+
+#include "shapes.h"
+#include "src/random.h"
+
+typedef struct {
+  Cnn3dRandomKey key;
+  guint64 index;
+} Draws;
+
+static const gchar *const class_names[DEMO_CLASSES] = {
+  "left", "right", "up", "down", "counter-clockwise", "clockwise",
+  "shrinking", "growing"
+};
+
+static const struct
+{
+  gint width, height;
+} frame_sizes[] = {
+  {128, 96}, {160, 120}, {112, 112}, {128, 128}, {144, 96}, {96, 128}
+};
+
+static const gint frame_rates[] = { 12, 15, 24, 25, 30 };
+
+const gchar *
+demo_class_name (DemoClass klass)
+{
+  g_return_val_if_fail (klass < DEMO_CLASSES, NULL);
+  return class_names[klass];
+}
+
+static gdouble
+draw (Draws * draws, gdouble low, gdouble high)
+{
+  return low + (high - low) * cnn3d_random_uniform (&draws->key,
+      draws->index++);
+}
+
+static guint
+draw_below (Draws * draws, guint n)
+{
+  return cnn3d_random_below (&draws->key, draws->index++, n);
+}
+
+static DemoColour
+draw_colour (Draws * draws)
+{
+  DemoColour colour;
+
+  colour.r = draw (draws, 0, 1);
+  colour.g = draw (draws, 0, 1);
+  colour.b = draw (draws, 0, 1);
+  return colour;
+}
+
+static gdouble
+luma (const DemoColour * colour)
+{
+  return 0.299 * colour->r + 0.587 * colour->g + 0.114 * colour->b;
+}
+
+/* The colour's hue at another brightness. */
+static DemoColour
+at_luma (DemoColour colour, gdouble wanted)
+{
+  gdouble now = MAX (luma (&colour), 0.02);
+  gdouble scale = wanted / now;
+
+  if (scale <= 1) {
+    colour.r *= scale;
+    colour.g *= scale;
+    colour.b *= scale;
+  } else {
+    gdouble mix = (wanted - now) / (1 - now);
+
+    colour.r += (1 - colour.r) * mix;
+    colour.g += (1 - colour.g) * mix;
+    colour.b += (1 - colour.b) * mix;
+  }
+  return colour;
+}
+
+/* Shape and ground always differ in brightness, so that every video can be
+ * seen; which of them is the brighter one is drawn. */
+static void
+draw_colours (DemoScene * scene, Draws * draws)
+{
+  gdouble bright = draw (draws, 0.66, 0.95);
+  gdouble dark = draw (draws, 0.08, 0.30);
+  gboolean bright_shape = draw_below (draws, 2);
+  gdouble ground = bright_shape ? dark : bright;
+  gdouble step = draw (draws, 0.05, 0.16);
+
+  scene->colour = at_luma (draw_colour (draws), bright_shape ? bright : dark);
+  scene->outline = draw_below (draws, 3) == 0;
+  scene->outline_colour = at_luma (draw_colour (draws),
+      draw (draws, 0.4, 0.6));
+  scene->ground[0] = at_luma (draw_colour (draws), ground);
+  scene->ground[1] = at_luma (scene->ground[0],
+      bright_shape ? ground + step : ground - step);
+}
+
+/* The ranges are in units of what is fixed below, and drawn the same way for
+ * the four attributes: an attribute's spread must not give it away. */
+static void
+draw_waves (DemoScene * scene, Draws * draws)
+{
+  gdouble side = MIN (scene->width, scene->height);
+  gdouble unit[DEMO_ATTRIBUTES] = { 0.45 * side, 0.45 * side, G_PI, 0.9 };
+  gdouble margin = 0.16 * side;
+  guint i;
+
+  for (i = 0; i < DEMO_ATTRIBUTES; i++) {
+    DemoWave *wave = &scene->waves[i];
+
+    wave->range = unit[i] * draw (draws, 0.75, 1.0);
+    wave->period = draw (draws, 13, 19);
+    wave->phase = draw (draws, 0, 1);
+    wave->way = scene->klass / 2 == i ? (scene->klass & 1 ? 1 : -1) : 0;
+  }
+
+  scene->waves[DEMO_X].middle = draw (draws,
+      margin + scene->waves[DEMO_X].range / 2,
+      scene->width - margin - scene->waves[DEMO_X].range / 2);
+  scene->waves[DEMO_Y].middle = draw (draws,
+      margin + scene->waves[DEMO_Y].range / 2,
+      scene->height - margin - scene->waves[DEMO_Y].range / 2);
+  scene->waves[DEMO_TURN].middle = draw (draws, -G_PI, G_PI);
+  /* the size's wave is in its logarithm: it grows by a factor */
+  scene->waves[DEMO_SIZE].middle = log (side * draw (draws, 0.15, 0.21));
+}
+
+void
+demo_scene_init (DemoScene * scene, guint64 seed, DemoPart part,
+    DemoClass klass, guint number)
+{
+  Draws draws = { {seed, part, CNN3D_RANDOM_DEMO,
+          (guint64) klass << 32 | number}, 0 };
+  guint i;
+
+  g_return_if_fail (klass < DEMO_CLASSES);
+
+  *scene = (DemoScene) {
+  .seed = seed,.part = part,.klass = klass,.number = number,};
+
+  /* shapes and backgrounds in turn: every class has as many of each */
+  scene->shape = number % demo_shape_count (part);
+  scene->background = (number / demo_shape_count (part) + number)
+      % DEMO_BACKGROUNDS;
+
+  i = draw_below (&draws, G_N_ELEMENTS (frame_sizes));
+  scene->width = frame_sizes[i].width;
+  scene->height = frame_sizes[i].height;
+  scene->rate = frame_rates[draw_below (&draws, G_N_ELEMENTS (frame_rates))];
+  scene->frames = 24 + 4 * draw_below (&draws, 5);
+  scene->noise = draw_below (&draws, 2) ? draw (&draws, 1, 4) : 0;
+  scene->tile = draw (&draws, 8, 24);
+  scene->slant = draw (&draws, 0, G_PI);
+  draw_colours (scene, &draws);
+  draw_waves (scene, &draws);
+}
+
+static gdouble
+wave_value (const DemoWave * wave, guint frame)
+{
+  gdouble u = frame / wave->period + wave->phase;
+
+  u -= floor (u);
+  if (wave->way == 0)
+    u = 1 - fabs (1 - 2 * u);
+  else if (wave->way < 0)
+    u = 1 - u;
+  return wave->middle + wave->range * (u - 0.5);
+}
+
+void
+demo_scene_pose (const DemoScene * scene, guint frame, DemoPose * pose)
+{
+  pose->x = wave_value (&scene->waves[DEMO_X], frame);
+  pose->y = wave_value (&scene->waves[DEMO_Y], frame);
+  pose->turn = wave_value (&scene->waves[DEMO_TURN], frame);
+  pose->size = exp (wave_value (&scene->waves[DEMO_SIZE], frame));
+}
