@@ -14,6 +14,8 @@ GST_DEBUG_CATEGORY_STATIC (clip_chain_debug);
 #define STALL_TIME (20 * G_TIME_SPAN_SECOND)
 /* A decoder that does not come back from its frame is left to itself */
 #define STOP_TIME (5 * G_TIME_SPAN_SECOND)
+/* At most so long does a demuxer wait for decodebin */
+#define HOLD_TIME (200 * G_TIME_SPAN_MILLISECOND)
 /* Below so many frames to skip, decoding them is cheaper than a seek */
 #define MIN_SEEK_FRAMES 8
 /* A frame may lie so far from its place, in frames, and still be it:
@@ -51,6 +53,7 @@ struct _ClipChain
 
   /* Under the job's lock */
   gboolean stop;                /* whoever waits here: leave */
+  gboolean plugged;             /* decodebin has what reads the file */
   gboolean has_video, has_other, no_more_pads;
   gboolean waiting;             /* the first frame waits in the gate */
   gboolean open;
@@ -107,10 +110,17 @@ take_error (ClipChain * self, GstMessage * message)
 {
   GError *error = NULL;
   gchar *debug = NULL;
-  const gchar *detail;
+  const gchar *detail, *name = GST_OBJECT_NAME (GST_MESSAGE_SRC (message));
+  GstElementFactory *factory = GST_IS_ELEMENT (GST_MESSAGE_SRC (message)) ?
+      gst_element_get_factory (GST_ELEMENT (GST_MESSAGE_SRC (message))) : NULL;
   gboolean ours, fatal;
 
+  /* An element's own name counts up: reasons would never be the same twice */
+  if (factory)
+    name = GST_OBJECT_NAME (factory);
   gst_message_parse_error (message, &error, &debug);
+  if (g_str_has_suffix (error->message, "."))
+    error->message[strlen (error->message) - 1] = '\0';
   /* "Internal data stream error" says nothing; the debug text's last line
    * does */
   detail = debug ? strrchr (debug, '\n') : NULL;
@@ -118,11 +128,28 @@ take_error (ClipChain * self, GstMessage * message)
       (GST_MESSAGE_SRC (message), GST_OBJECT (self->clip_bin));
   fatal = ours && !g_error_matches (error, GST_STREAM_ERROR,
       GST_STREAM_ERROR_DECODE);
-  set_error (self, g_strdup_printf ("%s: %s%s%s",
-          GST_OBJECT_NAME (GST_MESSAGE_SRC (message)), error->message,
-          detail ? " " : "", detail ? detail + 1 : ""), fatal);
+  set_error (self, g_strdup_printf ("%s: %s%s%s", name, error->message,
+          detail ? ": " : "", detail ? detail + 1 : ""), fatal);
   g_clear_error (&error);
   g_free (debug);
+}
+
+/* decodebin throws away the errors of an element that it is plugging; a demuxer
+ * whose thread is faster than that would fail and nobody would know. */
+static void
+hold_thread (ClipChain * self, GstElement * element)
+{
+  gint64 deadline = g_get_monotonic_time () + HOLD_TIME;
+  GstElementFactory *factory = gst_element_get_factory (element);
+
+  if (factory && g_str_equal (GST_OBJECT_NAME (factory), "typefind"))
+    return;
+  g_mutex_lock (&self->job->lock);
+  while (!self->plugged && !self->stop && !self->job->aborted) {
+    if (!g_cond_wait_until (&self->job->cond, &self->job->lock, deadline))
+      break;
+  }
+  g_mutex_unlock (&self->job->lock);
 }
 
 static void
@@ -154,6 +181,8 @@ clip_chain_handle_message (GstBin * bin, GstMessage * message)
       if (type == GST_STREAM_STATUS_TYPE_CREATE && value
           && G_VALUE_HOLDS (value, GST_TYPE_TASK))
         gst_task_set_pool (g_value_get_object (value), self->tasks);
+      else if (type == GST_STREAM_STATUS_TYPE_ENTER)
+        hold_thread (self, element);
       break;
     case GST_MESSAGE_NEED_CONTEXT:
       /* The answer goes to the element that asked, not to who passed it on */
@@ -529,6 +558,17 @@ pad_added (GstElement * decodebin, GstPad * pad, ClipChain * self)
     set_error (self, g_strdup ("its video cannot be linked"), FALSE);
 }
 
+/* After decodebin's own handler. */
+static void
+have_type (GstElement * typefind, guint probability, GstCaps * caps,
+    ClipChain * self)
+{
+  g_mutex_lock (&self->job->lock);
+  self->plugged = TRUE;
+  g_cond_broadcast (&self->job->cond);
+  g_mutex_unlock (&self->job->lock);
+}
+
 static void
 no_more_pads (GstElement * decodebin, ClipChain * self)
 {
@@ -655,7 +695,7 @@ static ClipChain *
 clip_chain_new (const ClipChainSettings * settings, ClipJob * job)
 {
   ClipChain *self = g_object_new (CLIP_TYPE_CHAIN, NULL);
-  GstElement *source, *decodebin;
+  GstElement *source, *decodebin, *typefind;
   GError *error = NULL;
 
   gst_object_ref_sink (self);
@@ -673,6 +713,14 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job)
       G_CALLBACK (autoplug_continue), NULL);
   g_signal_connect (decodebin, "pad-added", G_CALLBACK (pad_added), self);
   g_signal_connect (decodebin, "no-more-pads", G_CALLBACK (no_more_pads), self);
+  typefind = gst_bin_get_by_name (GST_BIN (decodebin), "typefind");
+  if (typefind) {
+    g_signal_connect_after (typefind, "have-type", G_CALLBACK (have_type),
+        self);
+    gst_object_unref (typefind);
+  } else {
+    self->plugged = TRUE;
+  }
   gst_bin_add_many (GST_BIN (self), source, decodebin, NULL);
   gst_element_link (source, decodebin);
   if (settings->clip_bin && *settings->clip_bin) {
@@ -727,7 +775,10 @@ stop_elements (GstElement * element, gpointer data)
 {
   Stop *stop = data;
 
-  gst_element_set_state (element, GST_STATE_NULL);
+  /* An element that fails on its way down, as decodebin does where a file's
+   * type is unknown, stops the others' descent: they come the second time */
+  for (guint i = 0; i < 3 && gst_element_set_state (element, GST_STATE_NULL)
+      == GST_STATE_CHANGE_FAILURE; i++);
   g_mutex_lock (&stop->lock);
   stop->stopped = TRUE;
   g_cond_broadcast (&stop->cond);

@@ -84,6 +84,7 @@ struct _GstClipSrc
   gboolean need_segment, need_epoch;
   guint32 seqnum;               /* of the seek that segment answers; 0: none */
   guint64 delivered, skipped;   /* in this pass */
+  gboolean enter_pass;          /* at the next clip */
   gboolean whole_pass;          /* entered at its first clip */
   gchar *first_reason;          /* of the first clip skipped in this pass */
   GstCaps *caps;
@@ -264,7 +265,7 @@ apply_seek (GstClipSrc * self, guint64 position, guint32 seqnum)
   self->scheduled = position;
   self->seqnum = seqnum;
   self->need_segment = TRUE;
-  self->need_epoch = TRUE;
+  self->enter_pass = TRUE;
   set_position (self, position);
 }
 
@@ -489,8 +490,9 @@ gst_clip_src_loop (GstPad * pad)
     apply_seek (self, position, seqnum);
   if (end || !cnn3d_order_locate (self->order, position, &clip))
     goto eos;
-  if (clip.index == 0 || self->need_epoch) {
+  if (clip.index == 0 || self->enter_pass) {
     self->need_epoch = TRUE;
+    self->enter_pass = FALSE;
     self->delivered = self->skipped = 0;
     self->whole_pass = clip.index == 0;
     g_clear_pointer (&self->first_reason, g_free);
@@ -822,7 +824,7 @@ gst_clip_src_open (GstClipSrc * self)
   GST_OBJECT_UNLOCK (self);
   self->scheduled = 0;
   self->started = FALSE;
-  self->need_segment = self->need_epoch = TRUE;
+  self->need_segment = self->enter_pass = TRUE;
   self->seqnum = 0;
   self->clip_base = self->next_pts = self->last_pts = 0;
   if (too_far)
