@@ -176,7 +176,8 @@ gst_event_new_clip_epoch (const GstClipEpoch * epoch)
           "epochs", G_TYPE_UINT, epoch->epochs,
           "first-clip", G_TYPE_UINT64, epoch->first_clip,
           "position", G_TYPE_UINT64, epoch->position,
-          "seed", G_TYPE_UINT64, epoch->seed, NULL));
+          "seed", G_TYPE_UINT64, epoch->seed,
+          "validates", G_TYPE_BOOLEAN, epoch->validates, NULL));
 }
 
 gboolean
@@ -192,7 +193,8 @@ gst_event_parse_clip_epoch (GstEvent * event, GstClipEpoch * epoch)
           "epochs", G_TYPE_UINT, &e.epochs,
           "first-clip", G_TYPE_UINT64, &e.first_clip,
           "position", G_TYPE_UINT64, &e.position,
-          "seed", G_TYPE_UINT64, &e.seed, NULL))
+          "seed", G_TYPE_UINT64, &e.seed,
+          "validates", G_TYPE_BOOLEAN, &e.validates, NULL))
     return FALSE;
 
   if (epoch)

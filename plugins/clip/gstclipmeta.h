@@ -63,8 +63,9 @@ GST_CLIP_API gboolean gst_event_parse_clip_classes (GstEvent * event, gchar *** 
 
 /* Event `clip-epoch`, serialized, before each pass.
  * fields: epoch (uint), training (boolean), clips (uint64), epochs (uint),
- * first-clip (uint64), seed (uint64). When a pass was entered in its middle by
- * a seek, `position` is the clip that comes next; otherwise it is first_clip. */
+ * first-clip (uint64), position (uint64), seed (uint64), validates (boolean).
+ * When a pass was entered in its middle by a seek, `position` is the clip that
+ * comes next; otherwise it is first_clip. */
 typedef struct {
   guint epoch;                  /* from 0 */
   gboolean training;
@@ -73,6 +74,7 @@ typedef struct {
   guint64 first_clip;           /* position of the pass's first clip */
   guint64 position;             /* position of the next clip */
   guint64 seed;                 /* of the order */
+  gboolean validates;           /* a validation pass follows each training pass */
 } GstClipEpoch;
 GST_CLIP_API GstEvent *gst_event_new_clip_epoch (const GstClipEpoch * epoch);
 GST_CLIP_API gboolean gst_event_parse_clip_epoch (GstEvent * event, GstClipEpoch * epoch);

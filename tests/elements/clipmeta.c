@@ -134,7 +134,8 @@ test_classes (void)
 static void
 test_epoch (void)
 {
-  GstClipEpoch in = { 4, TRUE, 1234567890123, 30, 77, 80, G_MAXUINT64 }, out;
+  GstClipEpoch in = { 4, TRUE, 1234567890123, 30, 77, 80, G_MAXUINT64, TRUE },
+      out;
   GstClipEpochDone done_in = { 4, TRUE, G_MAXUINT64 - 1, 70, 7 }, done_out;
   GstEvent *event = gst_event_new_clip_epoch (&in);
 
@@ -148,6 +149,7 @@ test_epoch (void)
   g_assert_cmpuint (out.first_clip, ==, 77);
   g_assert_cmpuint (out.position, ==, 80);
   g_assert_cmpuint (out.seed, ==, G_MAXUINT64);
+  g_assert_true (out.validates);
   g_assert_false (gst_event_parse_clip_epoch_done (event, &done_out));
   gst_event_unref (event);
 
