@@ -123,8 +123,10 @@ typedef struct {
   /* Refreshes the copy from the masters. */
   gboolean (*refresh) (Cnn3dModel * model, const gfloat * weights, gpointer copy, GError ** error);
 
-  /* The model for micro-batches of `batch` clips. */
-  Cnn3dProgram *(*program_new) (Cnn3dModel * model, guint batch, gboolean training, GError ** error);
+  /* The model for micro-batches of `batch` clips. accumulates: bindings may ask
+   * to add to gradients, which takes room for one layer's. */
+  Cnn3dProgram *(*program_new) (Cnn3dModel * model, guint batch, gboolean training, gboolean accumulates,
+      GError ** error);
   void (*program_free) (Cnn3dProgram ** program);
   const Cnn3dSizes *(*program_sizes) (Cnn3dProgram * program);
   gboolean (*run) (Cnn3dProgram * program, const Cnn3dStep * step, const Cnn3dBinding * binding, GError ** error);

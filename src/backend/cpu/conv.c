@@ -1,0 +1,208 @@
+/* Convolutions, through oneDNN. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cpu/cpu.h"
+
+#include <string.h>
+
+/* Depths tried when oneDNN has no fast backward-weights for a shallow tensor
+ * (2.x has none in f32 where fewer slices than the kernel come out). */
+#define MAX_DEEPER 4
+
+static gsize
+activation_bytes (const Cnn3dModel *m, const Cnn3dTensor *t, gint c, guint batch, gint depth)
+{
+  return (gsize) batch * c * depth * t->h * t->w * m->element;
+}
+
+static gboolean
+setup_backward_weights (Cnn3dProgram *p, gint i, CpuConvSpec *spec, GError **error)
+{
+  Cnn3dModel *m = p->model;
+  const Cnn3dOp *op = &m->net->ops[i];
+  const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
+  CpuConv *conv = &p->conv[i];
+
+  spec->weights = m->conv[i].master;
+  if (!cpu_conv_new (&m->device->dnnl, CPU_BACKWARD_WEIGHTS, spec, &conv->weights, NULL, error))
+    return FALSE;
+  if (!conv->weights.reference || !cpu_is_blocked (m->net, op->in))
+    return TRUE;
+  /* Slices of zeros behind the last one change no gradient. */
+  for (gint more = 1; more <= MAX_DEEPER; more++) {
+    CpuConvSpec deep = *spec;
+    CpuPrimitive primitive;
+    const gint in_depth = in->d + more * op->stride[0], out_depth = out->d + more;
+    gboolean ok;
+
+    deep.source = cpu_activation_desc (m, op->in, p->batch, in_depth);
+    deep.destination = cpu_activation_desc (m, op->out, p->batch, out_depth);
+    ok = cpu_conv_new (&m->device->dnnl, CPU_BACKWARD_WEIGHTS, &deep, &primitive, NULL, NULL);
+    cpu_desc_free (&deep.source);
+    cpu_desc_free (&deep.destination);
+    if (!ok)
+      continue;
+    if (!primitive.reference) {
+      cpu_primitive_clear (&conv->weights);
+      conv->weights = primitive;
+      conv->deep_in = in_depth;
+      conv->deep_out = out_depth;
+      break;
+    }
+    cpu_primitive_clear (&primitive);
+  }
+  return TRUE;
+}
+
+static gboolean
+setup_backward_data (Cnn3dProgram *p, gint i, CpuConvSpec *spec, GError **error)
+{
+  Cnn3dModel *m = p->model;
+  CpuConvWeights *w = &m->conv[i];
+  CpuDesc have = w->copy ? w->copy : w->master, wanted = NULL;
+  CpuConv *conv = &p->conv[i];
+  gint64 dims[5];
+  gboolean ok;
+  const Cnn3dOp *op = &m->net->ops[i];
+
+  for (gint k = 0; k < 5; k++)
+    dims[k] = m->net->weights[op->weight].shape[k];
+  dims[0] = cpu_round_up (dims[0], m->lanes);
+  if (cpu_is_blocked (m->net, op->in))
+    dims[1] = cpu_round_up (dims[1], m->lanes);
+  spec->weights = cpu_desc_new (5, dims, m->type, dnnl_format_tag_any);
+  ok = cpu_conv_new (&m->device->dnnl, CPU_BACKWARD_DATA, spec, &conv->data, &wanted, error);
+  cpu_desc_free (&spec->weights);
+  if (ok && !cpu_desc_equal (wanted, have)) {
+    conv->data_weights = cpu_align (cpu_desc_size (wanted));
+    ok = cpu_reorder_new (&m->device->dnnl, have, wanted, &conv->data_reorder, error);
+  }
+  cpu_desc_free (&wanted);
+  return ok;
+}
+
+gboolean
+cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, GError **error)
+{
+  Cnn3dModel *m = p->model;
+  const Cnn3dOp *op = &m->net->ops[i];
+  const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
+  CpuConvWeights *w = &m->conv[i];
+  CpuConv *conv = &p->conv[i];
+  gsize *scratch = p->sizes.scratch + i * CNN3D_N_PHASES;
+  CpuConvSpec spec;
+  gboolean ok;
+
+  for (gint k = 0; k < 3; k++) {
+    spec.kernel[k] = op->kernel[k];
+    spec.stride[k] = op->stride[k];
+    spec.pad[k] = op->pad[k];
+  }
+  spec.source = cpu_activation_desc (m, op->in, p->batch, 0);
+  spec.destination = cpu_activation_desc (m, op->out, p->batch, 0);
+  spec.weights = w->copy ? w->copy : w->master;
+  ok = cpu_conv_new (&m->device->dnnl, CPU_FORWARD, &spec, &conv->forward, NULL, error);
+  if (ok && p->training)
+    ok = setup_backward_weights (p, i, &spec, error)
+        && (!cpu_is_blocked (m->net, op->in) || setup_backward_data (p, i, &spec, error));
+  cpu_desc_free (&spec.source);
+  cpu_desc_free (&spec.destination);
+  if (!ok)
+    return FALSE;
+
+  scratch[CNN3D_PHASE_FORWARD] = conv->forward.scratch;
+  scratch[CNN3D_PHASE_BACKWARD] = conv->data_weights + MAX (conv->data.scratch, conv->data_reorder.scratch);
+  scratch[CNN3D_PHASE_BACKWARD_WEIGHTS] = conv->weights.scratch;
+  if (accumulates)
+    scratch[CNN3D_PHASE_BACKWARD_WEIGHTS] += cpu_align (m->layout.length[op->weight] * sizeof (gfloat));
+  if (conv->deep_in)
+    scratch[CNN3D_PHASE_BACKWARD_WEIGHTS] +=
+        cpu_align (activation_bytes (m, in, cpu_round_up (in->c, m->lanes), p->batch, conv->deep_in))
+        + cpu_align (activation_bytes (m, out, cpu_round_up (out->c, m->lanes), p->batch, conv->deep_out));
+  return TRUE;
+}
+
+void
+cpu_conv_clear (CpuConv *conv)
+{
+  cpu_primitive_clear (&conv->forward);
+  cpu_primitive_clear (&conv->data);
+  cpu_primitive_clear (&conv->weights);
+  cpu_primitive_clear (&conv->data_reorder);
+}
+
+/* Copies a blocked tensor to one of more slices, the new ones zero. */
+static void
+deepen (const Cnn3dProgram *p, const Cnn3dTensor *t, const guint8 *from, guint8 *to, gint depth)
+{
+  const Cnn3dModel *m = p->model;
+  const gsize slab = cpu_points (t) * m->lanes * m->element;
+  const gsize deep = slab / t->d * depth;
+  const gint n = p->batch * cpu_channel_blocks (m, t);
+
+#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+  for (gint i = 0; i < n; i++) {
+    memcpy (to + i * deep, from + i * slab, slab);
+    memset (to + i * deep + slab, 0, deep - slab);
+  }
+}
+
+static gboolean
+run_backward_weights (const CpuStep *s, CpuConv *conv, GError **error)
+{
+  Cnn3dProgram *p = s->program;
+  const Cnn3dModel *m = p->model;
+  const gsize length = m->layout.length[s->op->weight];
+  gfloat *gradient = s->binding->gradients + m->layout.offset[s->op->weight], *target = gradient;
+  guint8 *scratch = s->scratch;
+  gpointer in = s->in, dout = s->dout[0];
+
+  if (s->binding->accumulate) {
+    target = (gfloat *) scratch;
+    scratch += cpu_align (length * sizeof (gfloat));
+  }
+  if (conv->deep_in) {
+    in = scratch;
+    scratch += cpu_align (activation_bytes (m, s->in_tensor, cpu_round_up (s->in_tensor->c, m->lanes), p->batch,
+            conv->deep_in));
+    dout = scratch;
+    scratch += cpu_align (activation_bytes (m, s->out_tensor, cpu_round_up (s->out_tensor->c, m->lanes), p->batch,
+            conv->deep_out));
+    deepen (p, s->in_tensor, s->in, in, conv->deep_in);
+    deepen (p, s->out_tensor, s->dout[0], dout, conv->deep_out);
+  }
+  if (!cpu_primitive_run (&m->device->dnnl, &conv->weights, in, target, dout, scratch, error))
+    return FALSE;
+  if (target != gradient) {
+#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+    for (gsize i = 0; i < length; i += 4096)
+      m->device->kernels->add_floats (MIN (4096, length - i), gradient + i, target + i);
+  }
+  return TRUE;
+}
+
+gboolean
+cpu_conv_run (const CpuStep *s, GError **error)
+{
+  const Cnn3dModel *m = s->program->model;
+  CpuConv *conv = &s->program->conv[s->step->op];
+  CpuConvWeights *w = &m->conv[s->step->op];
+  CpuDnnl *dnnl = &m->device->dnnl;
+  gpointer weights = w->copy ? (gpointer) ((guint8 *) s->binding->copy + w->copy_offset)
+      : (gpointer) (s->binding->weights + m->layout.offset[s->op->weight]);
+  guint8 *scratch = s->scratch;
+
+  switch (s->step->phase) {
+    case CNN3D_PHASE_FORWARD:
+      return cpu_primitive_run (dnnl, &conv->forward, s->in, weights, s->out, scratch, error);
+    case CNN3D_PHASE_BACKWARD_WEIGHTS:
+      return run_backward_weights (s, conv, error);
+    default:
+      if (conv->data_weights) {
+        if (!cpu_primitive_run (dnnl, &conv->data_reorder, weights, scratch, NULL, scratch + conv->data_weights,
+                error))
+          return FALSE;
+        weights = scratch;
+        scratch += conv->data_weights;
+      }
+      return cpu_primitive_run (dnnl, &conv->data, s->din, weights, s->dout[0], scratch, error);
+  }
+}

@@ -1,0 +1,353 @@
+/* The CPU back end: the device, programs, and the table.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE             /* sched_getaffinity() */
+#endif
+#include "src/backend/cpu/cpu.h"
+
+#include <math.h>
+#include <omp.h>
+#include <gmodule.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define UPDATE_PIECE 65536      /* numbers that a thread updates at once */
+
+/* --- device --- */
+
+static guint
+usable_cores (void)
+{
+  cpu_set_t set;
+
+  if (sched_getaffinity (0, sizeof set, &set) == 0)
+    return MAX (1, CPU_COUNT (&set));
+  return g_get_num_processors ();
+}
+
+static void
+device_close (Cnn3dDevice **device)
+{
+  Cnn3dDevice *d = *device;
+
+  *device = NULL;
+  if (!d)
+    return;
+  if (d->dnnl.stream)
+    dnnl_stream_destroy (d->dnnl.stream);
+  if (d->dnnl.engine)
+    dnnl_engine_destroy (d->dnnl.engine);
+  g_free (d->name);
+  g_free (d);
+}
+
+static Cnn3dDevice *
+device_open (const Cnn3dDeviceParams *params, GError **error)
+{
+  const dnnl_version_t *version = dnnl_version ();
+  Cnn3dDevice *d = g_new0 (Cnn3dDevice, 1);
+
+  if (dnnl_engine_create (&d->dnnl.engine, dnnl_cpu, 0) != dnnl_success
+      || dnnl_stream_create (&d->dnnl.stream, d->dnnl.engine, dnnl_stream_default_flags) != dnnl_success) {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "oneDNN %d.%d.%d finds no CPU to run on",
+        version->major, version->minor, version->patch);
+    device_close (&d);
+    return NULL;
+  }
+  d->threads = params->threads ? params->threads : usable_cores ();
+  d->kernels = cpu_kernels_select ();
+  d->name = g_strdup_printf ("CPU, %u threads, %s, oneDNN %d.%d.%d", d->threads, d->kernels->name, version->major,
+      version->minor, version->patch);
+  return d;
+}
+
+static const gchar *
+device_describe (Cnn3dDevice *d)
+{
+  return d->name;
+}
+
+static gboolean
+resolve_precision (Cnn3dDevice *d, Cnn3dPrecision *precision, GError **error)
+{
+  const gint64 activation[5] = { 1, 16, 4, 8, 8 }, weight[5] = { 16, 16, 3, 3, 3 };
+  CpuConvSpec spec = { {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, NULL, NULL, NULL };
+  CpuPrimitive probe;
+  gboolean ok;
+
+  if (*precision == CNN3D_PRECISION_32)
+    return TRUE;
+  *precision = CNN3D_PRECISION_BF16_MIXED;
+  spec.source = cpu_desc_new (5, activation, dnnl_bf16, dnnl_format_tag_any);
+  spec.destination = cpu_desc_new (5, activation, dnnl_bf16, dnnl_format_tag_any);
+  spec.weights = cpu_desc_new (5, weight, dnnl_bf16, dnnl_format_tag_any);
+  ok = cpu_conv_new (&d->dnnl, CPU_FORWARD, &spec, &probe, NULL, NULL);
+  ok = ok && !probe.reference;
+  cpu_primitive_clear (&probe);
+  cpu_desc_free (&spec.source);
+  cpu_desc_free (&spec.destination);
+  cpu_desc_free (&spec.weights);
+  if (!ok)
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
+        "this CPU has no bf16 convolutions (%s): use precision=32", d->name);
+  return ok;
+}
+
+/* Large pages where the kernel gives them: an arena is swept from end to end
+ * many times a step. */
+static gpointer
+memory_alloc (Cnn3dDevice *d, gsize bytes, GError **error)
+{
+  gpointer memory = mmap (NULL, MAX (bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  if (memory == MAP_FAILED) {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY,
+        "%" G_GSIZE_FORMAT " bytes of memory are not to be had: use a smaller batch, frame size or model", bytes);
+    return NULL;
+  }
+  madvise (memory, bytes, MADV_HUGEPAGE);
+  return memory;
+}
+
+static void
+memory_free (Cnn3dDevice *d, gpointer memory, gsize bytes)
+{
+  if (memory)
+    munmap (memory, MAX (bytes, 1));
+}
+
+static void
+copy (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes)
+{
+  memcpy (to, from, bytes);
+}
+
+/* --- programs --- */
+
+static const Cnn3dWeightLayout *
+model_layout (Cnn3dModel *m)
+{
+  return &m->layout;
+}
+
+static void
+program_free (Cnn3dProgram **program)
+{
+  Cnn3dProgram *p = *program;
+
+  *program = NULL;
+  if (!p)
+    return;
+  for (guint i = 0; i < p->model->net->n_ops; i++) {
+    cpu_conv_clear (&p->conv[i]);
+    cpu_primitive_clear (&p->pool[i].forward);
+    cpu_primitive_clear (&p->pool[i].backward);
+  }
+  g_free (p->conv);
+  g_free (p->pool);
+  g_free (p->sizes.activation);
+  g_free (p->sizes.gradient);
+  g_free (p->sizes.saved);
+  g_free (p->sizes.scratch);
+  g_free (p);
+}
+
+static Cnn3dProgram *
+program_new (Cnn3dModel *m, guint batch, gboolean training, gboolean accumulates, GError **error)
+{
+  const Cnn3dNetwork *net = m->net;
+  Cnn3dProgram *p = g_new0 (Cnn3dProgram, 1);
+
+  p->model = m;
+  p->batch = batch;
+  p->training = training;
+  p->conv = g_new0 (CpuConv, net->n_ops);
+  p->pool = g_new0 (CpuPool, net->n_ops);
+  p->sizes.batch = batch;
+  p->sizes.activation = g_new0 (gsize, net->n_tensors);
+  p->sizes.gradient = g_new0 (gsize, net->n_tensors);
+  p->sizes.saved = g_new0 (gsize, net->n_ops);
+  p->sizes.scratch = g_new0 (gsize, net->n_ops * CNN3D_N_PHASES);
+  /* oneDNN splits its work when a primitive is made, for as many threads as
+   * there are then. */
+  omp_set_num_threads (m->device->threads);
+  for (guint i = 0; i < net->n_tensors; i++) {
+    const Cnn3dTensor *t = &net->tensors[i];
+    const gboolean plain = net->ops[t->producer].kind == CNN3D_OP_INPUT;
+
+    if (plain || cpu_is_blocked (net, i))
+      p->sizes.activation[i] = batch * (plain ? t->c : cpu_round_up (t->c, m->lanes)) * cpu_points (t) * m->element;
+    else
+      p->sizes.activation[i] = batch * cpu_row (t) * sizeof (gfloat);
+    p->sizes.gradient[i] = p->sizes.activation[i];
+  }
+  for (guint i = 0; i < net->n_ops; i++) {
+    gboolean ok = TRUE;
+
+    if (net->ops[i].kind == CNN3D_OP_CONV)
+      ok = cpu_conv_setup (p, i, accumulates, error);
+    else if (net->ops[i].kind == CNN3D_OP_MAX_POOL)
+      ok = cpu_max_pool_setup (p, i, error);
+    else if (net->ops[i].kind == CNN3D_OP_NORM)
+      cpu_norm_setup (p, i);
+    if (!ok) {
+      program_free (&p);
+      return NULL;
+    }
+  }
+  return p;
+}
+
+static const Cnn3dSizes *
+program_sizes (Cnn3dProgram *p)
+{
+  return &p->sizes;
+}
+
+static inline gpointer
+address (const Cnn3dBinding *b, gsize offset)
+{
+  return offset == CNN3D_NOWHERE ? NULL : b->arena + offset;
+}
+
+static gboolean
+run (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError **error)
+{
+  const Cnn3dNetwork *net = p->model->net;
+  const Cnn3dOp *op = &net->ops[step->op];
+  const CpuStep s = {
+    p, step, b, op, op->in >= 0 ? &net->tensors[op->in] : NULL, op->out >= 0 ? &net->tensors[op->out] : NULL,
+    address (b, step->in), address (b, step->residual), address (b, step->out), address (b, step->saved),
+    address (b, step->scratch), {address (b, step->dout[0]), address (b, step->dout[1])},
+    address (b, step->din), address (b, step->dresidual)
+  };
+
+  if (step->op == 0 && step->phase == CNN3D_PHASE_FORWARD) {
+    omp_set_num_threads (p->model->device->threads);
+    p->loss_sum = 0;
+    p->correct = 0;
+  }
+  switch (op->kind) {
+    case CNN3D_OP_INPUT:
+      cpu_input_forward (&s);
+      return TRUE;
+    case CNN3D_OP_CONV:
+      return cpu_conv_run (&s, error);
+    case CNN3D_OP_NORM:
+      if (step->phase == CNN3D_PHASE_FORWARD)
+        cpu_norm_forward (&s);
+      else
+        cpu_norm_backward (&s);
+      return TRUE;
+    case CNN3D_OP_SUBSAMPLE:
+      cpu_subsample_run (&s);
+      return TRUE;
+    case CNN3D_OP_MAX_POOL:
+      return cpu_max_pool_run (&s, error);
+    case CNN3D_OP_GLOBAL_POOL:
+      cpu_global_pool_run (&s);
+      return TRUE;
+    case CNN3D_OP_DROPOUT:
+      cpu_dropout_run (&s);
+      return TRUE;
+    case CNN3D_OP_LINEAR:
+      cpu_linear_run (&s);
+      return TRUE;
+    case CNN3D_OP_LOSS:
+      cpu_loss_run (&s);
+      return TRUE;
+  }
+  g_return_val_if_reached (FALSE);
+}
+
+static gboolean
+finish (Cnn3dProgram *p, const Cnn3dBinding *b, GError **error)
+{
+  if (dnnl_stream_wait (p->model->device->dnnl.stream) != dnnl_success) {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "oneDNN failed to finish a step");
+    return FALSE;
+  }
+  if (b->loss_sum)
+    *b->loss_sum = p->loss_sum;
+  if (b->correct)
+    *b->correct = p->correct;
+  return TRUE;
+}
+
+/* --- updates --- */
+
+static void
+update (Cnn3dDevice *d, const Cnn3dUpdate *u, gsize n, gfloat *w, const gfloat *g, gfloat *first, gfloat *second)
+{
+  const CpuKernels *k = d->kernels;
+  /* torch.optim.Adam: step size lr / (1 - beta1^t), sqrt (v) / sqrt (1 - beta2^t) */
+  const gdouble rate = u->lr / (1 - pow (u->beta1, u->step)), root = 1 / sqrt (1 - pow (u->beta2, u->step));
+  const gboolean decoupled = u->rule == CNN3D_UPDATE_ADAMW;
+
+#pragma omp parallel for num_threads (d->threads) schedule (static)
+  for (gsize i = 0; i < n; i += UPDATE_PIECE) {
+    const gsize length = MIN (UPDATE_PIECE, n - i);
+
+    if (u->rule == CNN3D_UPDATE_SGD)
+      k->sgd (length, w + i, g + i, first ? first + i : NULL, u->lr, u->momentum, u->weight_decay, u->gradient_scale);
+    else
+      k->adam (length, w + i, g + i, first + i, second + i, rate, root, u->beta1, u->beta2, u->eps,
+          decoupled ? 0 : u->weight_decay, decoupled ? 1 - u->lr * u->weight_decay : 1, u->gradient_scale);
+  }
+}
+
+static gdouble
+sum_squares (Cnn3dDevice *d, gsize n, const gfloat *values)
+{
+  const gsize pieces = (n + UPDATE_PIECE - 1) / UPDATE_PIECE;
+  gdouble partial[256], sum = 0;
+
+  for (gsize start = 0; start < pieces; start += G_N_ELEMENTS (partial)) {
+    const gsize count = MIN (G_N_ELEMENTS (partial), pieces - start);
+
+#pragma omp parallel for num_threads (d->threads) schedule (static)
+    for (gsize i = 0; i < count; i++) {
+      const gsize first = (start + i) * UPDATE_PIECE;
+
+      partial[i] = d->kernels->sum_squares (MIN (UPDATE_PIECE, n - first), values + first);
+    }
+    for (gsize i = 0; i < count; i++)
+      sum += partial[i];
+  }
+  return sum;
+}
+
+static const Cnn3dBackend backend = {
+  .abi = CNN3D_BACKEND_ABI,
+  .name = "cpu",
+  .open = device_open,
+  .close = device_close,
+  .describe = device_describe,
+  .resolve_precision = resolve_precision,
+  .alloc = memory_alloc,
+  .free = memory_free,
+  .upload = copy,
+  .download = copy,
+  .model_new = cpu_model_new,
+  .model_free = cpu_model_free,
+  .model_layout = model_layout,
+  .import_weight = cpu_import_weight,
+  .export_weight = cpu_export_weight,
+  .refresh = cpu_refresh,
+  .program_new = program_new,
+  .program_free = program_free,
+  .program_sizes = program_sizes,
+  .run = run,
+  .finish = finish,
+  .update = update,
+  .sum_squares = sum_squares,
+};
+
+G_MODULE_EXPORT const Cnn3dBackend *cnn3d_backend (void);
+
+const Cnn3dBackend *
+cnn3d_backend (void)
+{
+  return &backend;
+}

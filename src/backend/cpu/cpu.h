@@ -1,0 +1,141 @@
+/* cpu.h: what the files of the CPU back end share.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_CPU_H
+#define CNN3D_CPU_H
+
+#include "src/backend/backend.h"
+#include "src/backend/cpu/dnnl.h"
+#include "src/backend/cpu/kernels.h"
+
+/* Points of one channel block that a kernel takes at once. Sums are made chunk
+ * by chunk and then added in order, in double: the same bits for any number of
+ * threads. */
+#define CPU_CHUNK 1024
+
+struct _Cnn3dDevice {
+  CpuDnnl dnnl;
+  guint threads;
+  const CpuKernels *kernels;
+  gchar *name;
+};
+
+/* Formats of one convolution's weights. */
+typedef struct {
+  CpuDesc plain;                /* (O, I, D, H, W) padded, f32 */
+  CpuDesc master;               /* f32, as the gradient comes out */
+  CpuDesc copy;                 /* as the forward pass wants them; NULL: masters serve */
+  gsize copy_offset;            /* bytes */
+  CpuPrimitive refresh;
+} CpuConvWeights;
+
+struct _Cnn3dModel {
+  Cnn3dDevice *device;
+  const Cnn3dNetwork *net;
+  Cnn3dPrecision precision;
+  dnnl_data_type_t type;        /* of activations */
+  gsize element;                /* bytes of it */
+  gint lanes;
+  const CpuBlockKernels *blocks;
+  Cnn3dWeightLayout layout;
+  CpuConvWeights *conv;         /* [op] */
+};
+
+/* One convolution's primitives for one batch. */
+typedef struct {
+  CpuPrimitive forward, data, weights;
+  CpuPrimitive data_reorder;    /* copy -> the format that backward-data wants */
+  gsize data_weights;           /* bytes of that format; 0: no reorder */
+  /* Backward-weights runs on tensors that are zero-padded at the end of D to
+   * this depth; 0: as they are. */
+  gint deep_in, deep_out;
+} CpuConv;
+
+typedef struct {
+  CpuPrimitive forward, backward;
+} CpuPool;
+
+struct _Cnn3dProgram {
+  Cnn3dModel *model;
+  guint batch;
+  gboolean training;
+  Cnn3dSizes sizes;
+  CpuConv *conv;                /* [op] */
+  CpuPool *pool;                /* [op] */
+  gdouble loss_sum;
+  guint correct;
+};
+
+/* A step with its addresses. */
+typedef struct {
+  Cnn3dProgram *program;
+  const Cnn3dStep *step;
+  const Cnn3dBinding *binding;
+  const Cnn3dOp *op;
+  const Cnn3dTensor *in_tensor, *out_tensor;    /* NULL: none */
+  gpointer in, residual, out, saved, scratch, dout[2], din, dresidual;  /* NULL: none */
+} CpuStep;
+
+static inline gint
+cpu_round_up (gint c, gint lanes)
+{
+  return (c + lanes - 1) / lanes * lanes;
+}
+
+static inline gsize
+cpu_align (gsize bytes)
+{
+  return (bytes + 63) & ~(gsize) 63;
+}
+
+static inline gsize
+cpu_points (const Cnn3dTensor *t)
+{
+  return (gsize) t->d * t->h * t->w;
+}
+
+static inline gint
+cpu_channel_blocks (const Cnn3dModel *m, const Cnn3dTensor *t)
+{
+  return cpu_round_up (t->c, m->lanes) / m->lanes;
+}
+
+/* Is the tensor blocked? The input is plain (C, D, H, W); what follows the
+ * global pool is (N, C) f32. */
+gboolean cpu_is_blocked (const Cnn3dNetwork * net, gint tensor);
+/* Numbers in a row of a pooled tensor: channels padded to 16. */
+#define cpu_row(t) ((gsize) cpu_round_up ((t)->c, 16))
+
+/* model.c */
+Cnn3dModel *cpu_model_new (Cnn3dDevice * device, const Cnn3dNetwork * network, Cnn3dPrecision precision,
+    GError ** error);
+void cpu_model_free (Cnn3dModel ** model);
+gboolean cpu_import_weight (Cnn3dModel * model, guint param, const gfloat * values, gfloat * array, GError ** error);
+gboolean cpu_export_weight (Cnn3dModel * model, guint param, const gfloat * array, gfloat * values, GError ** error);
+gboolean cpu_refresh (Cnn3dModel * model, const gfloat * weights, gpointer copy, GError ** error);
+/* The descriptor of a blocked or plain activation for `batch` clips, of depth
+ * `depth` (0: its own). */
+CpuDesc cpu_activation_desc (const Cnn3dModel * model, gint tensor, guint batch, gint depth);
+
+/* conv.c */
+gboolean cpu_conv_setup (Cnn3dProgram * program, gint op, gboolean accumulates, GError ** error);
+void cpu_conv_clear (CpuConv * conv);
+gboolean cpu_conv_run (const CpuStep * s, GError ** error);
+
+/* norm.c */
+void cpu_norm_setup (Cnn3dProgram * program, gint op);
+void cpu_norm_forward (const CpuStep * s);
+void cpu_norm_backward (const CpuStep * s);
+
+/* pool.c: input, subsampling, max and global pooling */
+gboolean cpu_max_pool_setup (Cnn3dProgram * program, gint op, GError ** error);
+gboolean cpu_max_pool_run (const CpuStep * s, GError ** error);
+void cpu_input_forward (const CpuStep * s);
+void cpu_subsample_run (const CpuStep * s);
+void cpu_global_pool_run (const CpuStep * s);
+
+/* head.c: dropout, the last layer, the loss; small, in f32 */
+void cpu_dropout_run (const CpuStep * s);
+void cpu_linear_run (const CpuStep * s);
+void cpu_loss_run (const CpuStep * s);
+
+#endif

@@ -1,0 +1,144 @@
+/* Dropout, the last layer and the loss: small, in f32.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cpu/cpu.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "src/random.h"
+
+void
+cpu_dropout_run (const CpuStep *s)
+{
+  const Cnn3dBinding *b = s->binding;
+  const Cnn3dRandomKey key = { b->seed, 0, CNN3D_RANDOM_DROPOUT, b->step };
+  const gboolean forward = s->step->phase == CNN3D_PHASE_FORWARD;
+  const gfloat *from = forward ? s->in : s->dout[0];
+  gfloat *to = forward ? s->out : s->din;
+  const gsize row = cpu_row (s->in_tensor), n = s->program->batch * row;
+  const gfloat keep = 1 / (1 - s->op->dropout);
+
+  /* The mask is drawn again in the backward pass rather than kept. */
+  for (gsize i = 0; i < n; i++)
+    to[i] = !b->training ? from[i] : cnn3d_random_uniform (&key, i) < s->op->dropout ? 0 : from[i] * keep;
+}
+
+static void
+linear_forward (const CpuStep *s, const gfloat *w, const gfloat *bias)
+{
+  const gsize row = cpu_row (s->in_tensor), out_row = cpu_row (s->out_tensor);
+  const gint classes = s->out_tensor->c;
+
+#pragma omp parallel for num_threads (s->program->model->device->threads) schedule (static)
+  for (gint k = 0; k < classes; k++)
+    for (guint n = 0; n < s->program->batch; n++) {
+      const gfloat *x = (const gfloat *) s->in + n * row;
+      gdouble sum = bias[k];
+
+      for (gsize c = 0; c < row; c++)
+        sum += (gdouble) x[c] * w[k * row + c];
+      ((gfloat *) s->out)[n * out_row + k] = sum;
+    }
+}
+
+static void
+linear_backward_weights (const CpuStep *s, gfloat *dw, gfloat *dbias)
+{
+  const gsize row = cpu_row (s->in_tensor), out_row = cpu_row (s->out_tensor);
+  const gint classes = s->out_tensor->c;
+
+#pragma omp parallel for num_threads (s->program->model->device->threads) schedule (static)
+  for (gint k = 0; k < classes; k++) {
+    gfloat *to = dw + k * row;
+
+    if (!s->binding->accumulate) {
+      memset (to, 0, row * sizeof *to);
+      dbias[k] = 0;
+    }
+    for (guint n = 0; n < s->program->batch; n++) {
+      const gfloat g = ((const gfloat *) s->dout[0])[n * out_row + k];
+      const gfloat *x = (const gfloat *) s->in + n * row;
+
+      dbias[k] += g;
+      for (gsize c = 0; c < row; c++)
+        to[c] += g * x[c];
+    }
+  }
+}
+
+static void
+linear_backward (const CpuStep *s, const gfloat *w)
+{
+  const gsize row = cpu_row (s->in_tensor), out_row = cpu_row (s->out_tensor);
+
+#pragma omp parallel for num_threads (s->program->model->device->threads) schedule (static)
+  for (guint n = 0; n < s->program->batch; n++) {
+    gfloat *to = (gfloat *) s->din + n * row;
+
+    memset (to, 0, row * sizeof *to);
+    for (gint k = 0; k < s->out_tensor->c; k++) {
+      const gfloat g = ((const gfloat *) s->dout[0])[n * out_row + k];
+
+      for (gsize c = 0; c < row; c++)
+        to[c] += g * w[k * row + c];
+    }
+  }
+}
+
+void
+cpu_linear_run (const CpuStep *s)
+{
+  const gsize *offset = s->program->model->layout.offset;
+  const Cnn3dBinding *b = s->binding;
+
+  switch (s->step->phase) {
+    case CNN3D_PHASE_FORWARD:
+      linear_forward (s, b->weights + offset[s->op->weight], b->weights + offset[s->op->bias]);
+      break;
+    case CNN3D_PHASE_BACKWARD_WEIGHTS:
+      linear_backward_weights (s, b->gradients + offset[s->op->weight], b->gradients + offset[s->op->bias]);
+      break;
+    default:
+      linear_backward (s, b->weights + offset[s->op->weight]);
+  }
+}
+
+/* Softmax cross-entropy summed over the clips; with smoothing e the target is
+ * 1 - e at the label plus e / K everywhere (Szegedy et al. 2016; the same as
+ * torch.nn.CrossEntropyLoss). The gradient is of the sum, times loss_scale. */
+void
+cpu_loss_run (const CpuStep *s)
+{
+  const Cnn3dBinding *b = s->binding;
+  const gint classes = s->in_tensor->c;
+  const gsize row = cpu_row (s->in_tensor);
+  const gdouble smoothing = b->label_smoothing;
+
+  for (guint n = 0; n < s->program->batch; n++) {
+    const gfloat *x = (const gfloat *) s->in + n * row;
+    gfloat *dx = s->din ? (gfloat *) s->din + n * row : NULL;
+    gdouble sum = 0, mean = 0, log_sum;
+    gint best = 0;
+
+    if (b->logits)
+      memcpy (b->logits + n * classes, x, classes * sizeof *x);
+    if (!b->labels)
+      continue;
+    for (gint k = 1; k < classes; k++)
+      if (x[k] > x[best])
+        best = k;
+    for (gint k = 0; k < classes; k++) {
+      sum += exp ((gdouble) x[k] - x[best]);
+      mean += x[k];
+    }
+    log_sum = x[best] + log (sum);
+    mean /= classes;
+    s->program->correct += best == b->labels[n];
+    s->program->loss_sum += (1 - smoothing) * (log_sum - x[b->labels[n]]) + smoothing * (log_sum - mean);
+    for (gint k = 0; dx && k < classes; k++)
+      dx[k] = b->loss_scale * (exp (x[k] - log_sum) - smoothing / classes
+          - (k == b->labels[n] ? 1 - smoothing : 0));
+    for (gsize k = classes; dx && k < row; k++)
+      dx[k] = 0;
+  }
+}

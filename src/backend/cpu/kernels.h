@@ -1,0 +1,59 @@
+/* kernels.h: our own loops over memory, compiled once for each instruction set.
+ *
+ * Activations are blocked: [n][channel block][D][H][W][lane], `lanes` channels
+ * to a block. A kernel works on `points` consecutive points of one block; the
+ * per-channel vectors that it takes have `lanes` numbers. Callers split the work
+ * over threads. SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_CPU_KERNELS_H
+#define CNN3D_CPU_KERNELS_H
+
+#include <glib.h>
+
+typedef struct {
+  /* sum and squares: += of x - shift */
+  void (*stats) (gconstpointer x, gsize points, const gfloat * shift, gfloat * sum, gfloat * squares);
+  /* y = (x - mean) * scale + bias (+ residual), then ReLU if relu. y may be x. */
+  void (*normalize) (gconstpointer x, gconstpointer residual, gpointer y, gsize points, const gfloat * mean,
+      const gfloat * scale, const gfloat * bias, gboolean relu);
+  /* g = dy0 (+ dy1), 0 where y is not above 0 (y may be NULL); written over dy0
+   * if store. sum += g, product += g * (x - mean). */
+  void (*norm_sums) (gpointer dy0, gconstpointer dy1, gconstpointer y, gconstpointer x, gsize points,
+      const gfloat * mean, gboolean store, gfloat * sum, gfloat * product);
+  /* dx = a * g + b * (x - mean) + c. dx may be g. */
+  void (*norm_input) (gconstpointer g, gconstpointer x, gpointer dx, gsize points, const gfloat * mean,
+      const gfloat * a, const gfloat * b, const gfloat * c);
+  /* sum += x */
+  void (*sum) (gconstpointer x, gsize points, gfloat * sum);
+  /* every point of y = value */
+  void (*fill) (gpointer y, gsize points, const gfloat * value);
+  /* y += x */
+  void (*add) (gpointer y, gconstpointer x, gsize points);
+  /* y[i] = x[i * stride]; and back: x[i * stride] += y[i] */
+  void (*gather) (gpointer y, gconstpointer x, gsize points, gsize stride);
+  void (*scatter_add) (gpointer x, gconstpointer y, gsize points, gsize stride);
+} CpuBlockKernels;
+
+typedef struct {
+  const gchar *name;
+  CpuBlockKernels blocks[2][2]; /* [bf16][lanes is 16] */
+  /* Plain arrays. n is a multiple of 16. */
+  void (*sgd) (gsize n, gfloat * w, const gfloat * g, gfloat * velocity, gfloat lr, gfloat momentum, gfloat decay,
+      gfloat scale);
+  /* adam: w -= rate * m / (sqrt (v) * root + eps); decay as L2, or decoupled. */
+  void (*adam) (gsize n, gfloat * w, const gfloat * g, gfloat * m, gfloat * v, gfloat rate, gfloat root,
+      gfloat beta1, gfloat beta2, gfloat eps, gfloat l2, gfloat keep, gfloat scale);
+  void (*add_floats) (gsize n, gfloat * y, const gfloat * x);
+  gdouble (*sum_squares) (gsize n, const gfloat * x);
+  void (*to_bf16) (gsize n, guint16 * y, const gfloat * x);
+} CpuKernels;
+
+/* The plainest: also what the others are tested against. */
+extern const CpuKernels cpu_kernels_base;
+#ifdef CNN3D_X86
+extern const CpuKernels cpu_kernels_avx2, cpu_kernels_avx512;
+#endif
+
+/* The best that this CPU runs. */
+const CpuKernels *cpu_kernels_select (void);
+
+#endif

@@ -1,0 +1,161 @@
+/* The kernels of kernels.h for the instruction set that this file is compiled
+ * for; VARIANT is its name. GCC's vector types become whatever registers there
+ * are. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cpu/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef gfloat vec16 __attribute__((vector_size (64)));
+typedef gfloat vec8 __attribute__((vector_size (32)));
+typedef gint32 int16 __attribute__((vector_size (64)));
+typedef gint32 int8 __attribute__((vector_size (32)));
+typedef guint32 uint16 __attribute__((vector_size (64)));
+typedef guint32 uint8 __attribute__((vector_size (32)));
+typedef guint16 half16 __attribute__((vector_size (32)));
+typedef guint16 half8 __attribute__((vector_size (16)));
+
+/* Of n lanes: plain loads and stores of floats; bf16 is the upper half of a
+ * float, rounded to nearest even, NaN kept. */
+#define DEFINE_LANES(n) \
+static inline vec##n loadf##n (const gfloat *p) { vec##n v; memcpy (&v, p, sizeof v); return v; } \
+static inline void storef##n (gfloat *p, vec##n v) { memcpy (p, &v, sizeof v); } \
+static inline vec##n loadh##n (const guint16 *p) { half##n h; memcpy (&h, p, sizeof h); \
+  return (vec##n) (__builtin_convertvector (h, uint##n) << 16); } \
+static inline void storeh##n (guint16 *p, vec##n v) { \
+  const uint##n u = (uint##n) v, nan = (uint##n) (v != v); \
+  const uint##n r = (u + 0x7fff + ((u >> 16) & 1)) >> 16; \
+  const half##n h = __builtin_convertvector ((r & ~nan) | (((u >> 16) | 0x40) & nan), half##n); \
+  memcpy (p, &h, sizeof h); } \
+static inline vec##n positive##n (vec##n y, vec##n g) { return (vec##n) ((int##n) g & (int##n) (y > 0)); }
+
+DEFINE_LANES (16)
+DEFINE_LANES (8)
+
+/* NaN passes, as in PyTorch: a diverged run must not look healthy */
+#define RELU(v) ({ const VEC v_ = (v); (VEC) ((INT) v_ & ~(INT) (v_ <= 0)); })
+
+#define LANES 16
+#define VEC vec16
+#define INT int16
+#define LOADF loadf16
+#define STOREF storef16
+#define WHERE_POSITIVE positive16
+
+#define NAME(x) f32_16_##x
+#define ELEMENT gfloat
+#define LOAD loadf16
+#define STORE storef16
+#include "src/backend/cpu/kernels_block.inc.h"
+#undef NAME
+#undef ELEMENT
+#undef LOAD
+#undef STORE
+
+#define NAME(x) bf16_16_##x
+#define ELEMENT guint16
+#define LOAD loadh16
+#define STORE storeh16
+#include "src/backend/cpu/kernels_block.inc.h"
+#undef NAME
+#undef ELEMENT
+#undef LOAD
+#undef STORE
+
+#undef LANES
+#undef VEC
+#undef INT
+#undef LOADF
+#undef STOREF
+#undef WHERE_POSITIVE
+
+#define LANES 8
+#define VEC vec8
+#define INT int8
+#define LOADF loadf8
+#define STOREF storef8
+#define WHERE_POSITIVE positive8
+
+#define NAME(x) f32_8_##x
+#define ELEMENT gfloat
+#define LOAD loadf8
+#define STORE storef8
+#include "src/backend/cpu/kernels_block.inc.h"
+#undef NAME
+#undef ELEMENT
+#undef LOAD
+#undef STORE
+
+#define NAME(x) bf16_8_##x
+#define ELEMENT guint16
+#define LOAD loadh8
+#define STORE storeh8
+#include "src/backend/cpu/kernels_block.inc.h"
+
+static void
+sgd (gsize n, gfloat *restrict w, const gfloat *restrict g, gfloat *restrict velocity, gfloat lr, gfloat momentum,
+    gfloat decay, gfloat scale)
+{
+  if (!velocity) {
+    for (gsize i = 0; i < n; i++)
+      w[i] -= lr * (g[i] * scale + decay * w[i]);
+    return;
+  }
+  for (gsize i = 0; i < n; i++) {
+    velocity[i] = momentum * velocity[i] + (g[i] * scale + decay * w[i]);
+    w[i] -= lr * velocity[i];
+  }
+}
+
+static void
+adam (gsize n, gfloat *restrict w, const gfloat *restrict g, gfloat *restrict m, gfloat *restrict v, gfloat rate,
+    gfloat root, gfloat beta1, gfloat beta2, gfloat eps, gfloat l2, gfloat keep, gfloat scale)
+{
+  for (gsize i = 0; i < n; i++) {
+    const gfloat d = g[i] * scale + l2 * w[i];
+
+    m[i] = beta1 * m[i] + (1 - beta1) * d;
+    v[i] = beta2 * v[i] + (1 - beta2) * d * d;
+    w[i] = keep * w[i] - rate * m[i] / (sqrtf (v[i]) * root + eps);
+  }
+}
+
+static void
+add_floats (gsize n, gfloat *restrict y, const gfloat *restrict x)
+{
+  for (gsize i = 0; i < n; i++)
+    y[i] += x[i];
+}
+
+static gdouble
+sum_squares (gsize n, const gfloat *x)
+{
+  gdouble lanes[16] = { 0 }, sum = 0;
+
+  for (gsize i = 0; i < n; i += 16)
+    for (gsize l = 0; l < 16; l++)
+      lanes[l] += (gdouble) x[i + l] * x[i + l];
+  for (gsize l = 0; l < 16; l++)
+    sum += lanes[l];
+  return sum;
+}
+
+static void
+to_bf16 (gsize n, guint16 *y, const gfloat *x)
+{
+  for (gsize i = 0; i < n; i += 16)
+    storeh16 (y + i, loadf16 (x + i));
+}
+
+#define BLOCKS(prefix) { prefix##stats, prefix##normalize, prefix##norm_sums, prefix##norm_input, prefix##sum, \
+    prefix##fill, prefix##add, prefix##gather, prefix##scatter_add }
+#define TABLE_(variant) cpu_kernels_##variant
+#define TABLE(variant) TABLE_ (variant)
+#define STRING_(x) #x
+#define STRING(x) STRING_ (x)
+
+const CpuKernels TABLE (VARIANT) = {
+  STRING (VARIANT),
+  {{BLOCKS (f32_8_), BLOCKS (f32_16_)}, {BLOCKS (bf16_8_), BLOCKS (bf16_16_)}},
+  sgd, adam, add_floats, sum_squares, to_bf16
+};

@@ -1,0 +1,268 @@
+/* The weights' layout. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cpu/cpu.h"
+
+#include <string.h>
+
+gboolean
+cpu_is_blocked (const Cnn3dNetwork *net, gint tensor)
+{
+  const Cnn3dOpKind kind = net->ops[net->tensors[tensor].producer].kind;
+
+  return kind == CNN3D_OP_CONV || kind == CNN3D_OP_NORM || kind == CNN3D_OP_SUBSAMPLE || kind == CNN3D_OP_MAX_POOL;
+}
+
+CpuDesc
+cpu_activation_desc (const Cnn3dModel *m, gint tensor, guint batch, gint depth)
+{
+  const Cnn3dTensor *t = &m->net->tensors[tensor];
+  const gboolean blocked = cpu_is_blocked (m->net, tensor);
+  const gint64 dims[5] = { batch, blocked ? cpu_round_up (t->c, m->lanes) : t->c, depth ? depth : t->d, t->h, t->w };
+
+  return cpu_desc_new (5, dims, m->type, !blocked ? dnnl_abcde : m->lanes == 16 ? dnnl_aBcde16b : dnnl_aBcde8b);
+}
+
+/* Weights as convolutions see them: channels padded like the activations. */
+static void
+padded_dims (const Cnn3dModel *m, const Cnn3dOp *op, gint64 dims[5])
+{
+  const Cnn3dParam *p = &m->net->weights[op->weight];
+
+  for (gint i = 0; i < 5; i++)
+    dims[i] = p->shape[i];
+  dims[0] = cpu_round_up (dims[0], m->lanes);
+  if (cpu_is_blocked (m->net, op->in))
+    dims[1] = cpu_round_up (dims[1], m->lanes);
+}
+
+/* The formats that oneDNN likes for one clip; all batches use them. */
+static gboolean
+choose_formats (Cnn3dModel *m, gint i, GError **error)
+{
+  const Cnn3dOp *op = &m->net->ops[i];
+  CpuConvWeights *w = &m->conv[i];
+  CpuConvSpec spec;
+  CpuPrimitive probe;
+  CpuDesc copy = NULL;
+  gint64 dims[5];
+  gboolean ok;
+
+  padded_dims (m, op, dims);
+  for (gint k = 0; k < 3; k++) {
+    spec.kernel[k] = op->kernel[k];
+    spec.stride[k] = op->stride[k];
+    spec.pad[k] = op->pad[k];
+  }
+  w->plain = cpu_desc_new (5, dims, dnnl_f32, dnnl_abcde);
+  spec.source = cpu_activation_desc (m, op->in, 1, 0);
+  spec.destination = cpu_activation_desc (m, op->out, 1, 0);
+  spec.weights = cpu_desc_new (5, dims, m->type, dnnl_format_tag_any);
+  ok = cpu_conv_new (&m->device->dnnl, CPU_FORWARD, &spec, &probe, &copy, error);
+  cpu_primitive_clear (&probe);
+  cpu_desc_free (&spec.weights);
+  /* Masters: as f32 backward-weights writes them where that is more than the
+   * plain reference; else as an f32 forward pass would read them. */
+  if (ok) {
+    spec.weights = cpu_desc_new (5, dims, dnnl_f32, dnnl_format_tag_any);
+    ok = cpu_conv_new (&m->device->dnnl, CPU_BACKWARD_WEIGHTS, &spec, &probe, &w->master, error);
+    if (ok && probe.reference && m->type == dnnl_f32) {
+      cpu_desc_free (&w->master);
+      w->master = cpu_desc_copy (copy);
+    }
+    cpu_primitive_clear (&probe);
+    cpu_desc_free (&spec.weights);
+  }
+  if (ok && !cpu_desc_equal (copy, w->master)) {
+    w->copy = copy;
+    copy = NULL;
+    ok = cpu_reorder_new (&m->device->dnnl, w->master, w->copy, &w->refresh, error);
+    w->copy_offset = m->layout.copy_bytes;
+    m->layout.copy_bytes += cpu_align (cpu_desc_size (w->copy));
+  }
+  cpu_desc_free (&copy);
+  cpu_desc_free (&spec.source);
+  cpu_desc_free (&spec.destination);
+  return ok;
+}
+
+static gsize
+stored_length (const Cnn3dModel *m, guint param)
+{
+  const Cnn3dParam *p = &m->net->weights[param];
+
+  switch (p->role) {
+    case CNN3D_PARAM_CONV_WEIGHT:
+      return cpu_desc_size (m->conv[p->op].master) / sizeof (gfloat);
+    case CNN3D_PARAM_LINEAR_WEIGHT:
+      return p->shape[0] * cpu_round_up (p->shape[1], 16);
+    default:
+      return p->count;
+  }
+}
+
+/* Which block of channels oneDNN is fast with here: 16 with AVX-512, else 8. */
+static gint
+choose_lanes (Cnn3dDevice *device, dnnl_data_type_t type)
+{
+  const gint64 activation[5] = { 1, 16, 4, 8, 8 }, weight[5] = { 16, 16, 3, 3, 3 };
+  CpuConvSpec spec = { {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, NULL, NULL, NULL };
+  CpuPrimitive probe;
+  gint lanes = 8;
+
+  spec.source = cpu_desc_new (5, activation, type, dnnl_aBcde16b);
+  spec.destination = cpu_desc_new (5, activation, type, dnnl_aBcde16b);
+  spec.weights = cpu_desc_new (5, weight, type, dnnl_format_tag_any);
+  if (cpu_conv_new (&device->dnnl, CPU_FORWARD, &spec, &probe, NULL, NULL)) {
+    if (!probe.reference)
+      lanes = 16;
+    cpu_primitive_clear (&probe);
+  }
+  cpu_desc_free (&spec.source);
+  cpu_desc_free (&spec.destination);
+  cpu_desc_free (&spec.weights);
+  return lanes;
+}
+
+Cnn3dModel *
+cpu_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, Cnn3dPrecision precision, GError **error)
+{
+  Cnn3dModel *m = g_new0 (Cnn3dModel, 1);
+
+  m->device = device;
+  m->net = net;
+  m->precision = precision;
+  m->type = precision == CNN3D_PRECISION_32 ? dnnl_f32 : dnnl_bf16;
+  m->element = precision == CNN3D_PRECISION_32 ? 4 : 2;
+  m->lanes = choose_lanes (device, m->type);
+  m->blocks = &device->kernels->blocks[m->type == dnnl_bf16][m->lanes == 16];
+  m->conv = g_new0 (CpuConvWeights, net->n_ops);
+  for (guint i = 0; i < net->n_ops; i++)
+    if (net->ops[i].kind == CNN3D_OP_CONV && !choose_formats (m, i, error)) {
+      cpu_model_free (&m);
+      return NULL;
+    }
+  m->layout.offset = g_new0 (gsize, net->n_weights);
+  m->layout.length = g_new0 (gsize, net->n_weights);
+  for (gint trained = 1; trained >= 0; trained--) {
+    for (guint i = 0; i < net->n_weights; i++)
+      if (CNN3D_PARAM_TRAINED (net->weights[i].role) == trained) {
+        m->layout.offset[i] = m->layout.total;
+        m->layout.length[i] = (stored_length (m, i) + 15) & ~(gsize) 15;
+        m->layout.total += m->layout.length[i];
+      }
+    if (trained)
+      m->layout.trained = m->layout.total;
+  }
+  return m;
+}
+
+void
+cpu_model_free (Cnn3dModel **model)
+{
+  Cnn3dModel *m = *model;
+
+  *model = NULL;
+  if (!m)
+    return;
+  for (guint i = 0; i < m->net->n_ops; i++) {
+    cpu_primitive_clear (&m->conv[i].refresh);
+    cpu_desc_free (&m->conv[i].plain);
+    cpu_desc_free (&m->conv[i].master);
+    cpu_desc_free (&m->conv[i].copy);
+  }
+  g_free (m->conv);
+  g_free (m->layout.offset);
+  g_free (m->layout.length);
+  g_free (m);
+}
+
+/* Copies between (O, I, k) and the same with O and I padded. */
+static void
+copy_padded (const Cnn3dParam *p, gint64 inner_padded, gfloat *padded, gfloat *values, gboolean pad)
+{
+  const gint64 kernel = p->shape[2] * p->shape[3] * p->shape[4], row = p->shape[1] * kernel;
+
+  for (gint64 o = 0; o < p->shape[0]; o++)
+    if (pad)
+      memcpy (padded + o * inner_padded * kernel, values + o * row, row * sizeof *values);
+    else
+      memcpy (values + o * row, padded + o * inner_padded * kernel, row * sizeof *values);
+}
+
+/* Both directions: values <-> array. */
+static gboolean
+convert (Cnn3dModel *m, guint param, gfloat *values, gfloat *array, gboolean import, GError **error)
+{
+  const Cnn3dParam *p = &m->net->weights[param];
+  gfloat *stored = array + m->layout.offset[param];
+
+  if (import)
+    memset (stored, 0, m->layout.length[param] * sizeof *stored);
+  if (p->role == CNN3D_PARAM_LINEAR_WEIGHT) {
+    const gsize row = cpu_round_up (p->shape[1], 16);
+
+    for (gint64 o = 0; o < p->shape[0]; o++)
+      if (import)
+        memcpy (stored + o * row, values + o * p->shape[1], p->shape[1] * sizeof *values);
+      else
+        memcpy (values + o * p->shape[1], stored + o * row, p->shape[1] * sizeof *values);
+  } else if (p->role == CNN3D_PARAM_CONV_WEIGHT) {
+    const CpuConvWeights *w = &m->conv[p->op];
+    const gsize size = cpu_desc_size (w->plain);
+    g_autofree gfloat *padded = g_try_malloc0 (size);
+    g_autofree gpointer scratch = NULL;
+    CpuPrimitive reorder;
+    gint64 dims[5];
+    gboolean ok;
+
+    if (!padded) {
+      g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY,
+          "no memory to convert %s: %" G_GSIZE_FORMAT " bytes", p->name, size);
+      return FALSE;
+    }
+    padded_dims (m, &m->net->ops[p->op], dims);
+    if (import)
+      copy_padded (p, dims[1], padded, values, TRUE);
+    ok = cpu_reorder_new (&m->device->dnnl, import ? w->plain : w->master, import ? w->master : w->plain, &reorder,
+        error);
+    if (ok) {
+      scratch = g_malloc (MAX (reorder.scratch, 1));
+      ok = cpu_primitive_run (&m->device->dnnl, &reorder, import ? padded : stored, import ? stored : padded, NULL,
+          scratch, error);
+      cpu_primitive_clear (&reorder);
+    }
+    if (!import)
+      copy_padded (p, dims[1], padded, values, FALSE);
+    return ok;
+  } else if (import) {
+    memcpy (stored, values, p->count * sizeof *values);
+  } else {
+    memcpy (values, stored, p->count * sizeof *values);
+  }
+  return TRUE;
+}
+
+gboolean
+cpu_import_weight (Cnn3dModel *m, guint param, const gfloat *values, gfloat *array, GError **error)
+{
+  return convert (m, param, (gfloat *) values, array, TRUE, error);
+}
+
+gboolean
+cpu_export_weight (Cnn3dModel *m, guint param, const gfloat *array, gfloat *values, GError **error)
+{
+  return convert (m, param, values, (gfloat *) array, FALSE, error);
+}
+
+gboolean
+cpu_refresh (Cnn3dModel *m, const gfloat *weights, gpointer copy, GError **error)
+{
+  for (guint i = 0; i < m->net->n_ops; i++) {
+    CpuConvWeights *w = &m->conv[i];
+
+    if (w->copy && !cpu_primitive_run (&m->device->dnnl, &w->refresh,
+            (gfloat *) weights + m->layout.offset[m->net->ops[i].weight], (guint8 *) copy + w->copy_offset, NULL,
+            NULL, error))
+      return FALSE;
+  }
+  return TRUE;
+}

@@ -1,0 +1,210 @@
+/* Input, subsampling and pooling. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cpu/cpu.h"
+
+#include <string.h>
+
+/* --- the input: (N, T, H, W, C) -> (N, C, T, H, W), normalised --- */
+
+static gfloat
+half_to_float (guint16 h)
+{
+  const guint32 sign = (guint32) (h & 0x8000) << 16;
+  guint32 exponent = (h >> 10) & 31, mantissa = h & 0x3ff, bits;
+  gfloat f;
+
+  if (exponent == 31) {
+    bits = 0x7f800000 | mantissa << 13;
+  } else if (exponent) {
+    bits = (exponent + 112) << 23 | mantissa << 13;
+  } else {
+    f = mantissa * 0x1p-24f;
+    memcpy (&bits, &f, sizeof bits);
+  }
+  bits |= sign;
+  memcpy (&f, &bits, sizeof f);
+  return f;
+}
+
+/* One frame's plane of one channel, as floats. */
+static void
+convert_plane (const CpuStep *s, gsize first, gint channel, gsize points, gfloat *to)
+{
+  const Cnn3dNetwork *net = s->program->model->net;
+  const gsize c = s->out_tensor->c;
+  gconstpointer frames = s->binding->frames;
+
+  switch (s->binding->frames_type) {
+    case CNN3D_TYPE_UINT8: {
+      const guint8 *from = (const guint8 *) frames + first * c + channel;
+      gfloat table[256];
+
+      for (gint v = 0; v < 256; v++)
+        table[v] = (v / 255.f - net->mean[channel]) / net->std[channel];
+      for (gsize i = 0; i < points; i++)
+        to[i] = table[from[i * c]];
+      break;
+    }
+    case CNN3D_TYPE_FLOAT16: {
+      const guint16 *from = (const guint16 *) frames + first * c + channel;
+
+      for (gsize i = 0; i < points; i++)
+        to[i] = half_to_float (from[i * c]);
+      break;
+    }
+    default: {
+      const gfloat *from = (const gfloat *) frames + first * c + channel;
+
+      for (gsize i = 0; i < points; i++)
+        to[i] = from[i * c];
+    }
+  }
+}
+
+#define INPUT_POINTS 1024       /* converted at once */
+
+void
+cpu_input_forward (const CpuStep *s)
+{
+  const Cnn3dModel *m = s->program->model;
+  const gint channels = s->out_tensor->c;
+  const gsize points = cpu_points (s->out_tensor);
+  const gint pieces = (points + INPUT_POINTS - 1) / INPUT_POINTS;
+
+#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+  for (gint i = 0; i < (gint) s->program->batch * channels * pieces; i++) {
+    const gsize clip = i / (channels * pieces), start = (gsize) (i % pieces) * INPUT_POINTS;
+    const gint channel = i / pieces % channels;
+    const gsize n = MIN (INPUT_POINTS, points - start);
+    const gsize to = (clip * channels + channel) * points + start;
+    gfloat row[INPUT_POINTS + 16];
+    guint16 half[INPUT_POINTS + 16];
+
+    if (m->element == 4) {
+      convert_plane (s, clip * points + start, channel, n, (gfloat *) s->out + to);
+    } else {
+      memset (row + n, 0, 16 * sizeof *row);
+      convert_plane (s, clip * points + start, channel, n, row);
+      m->device->kernels->to_bf16 ((n + 15) & ~(gsize) 15, half, row);
+      memcpy ((guint16 *) s->out + to, half, n * sizeof *half);
+    }
+  }
+}
+
+/* --- subsampling --- */
+
+void
+cpu_subsample_run (const CpuStep *s)
+{
+  const Cnn3dModel *m = s->program->model;
+  const gboolean forward = s->step->phase == CNN3D_PHASE_FORWARD;
+  const Cnn3dTensor *big = s->in_tensor, *small = s->out_tensor;
+  const gint *stride = s->op->stride;
+  const gsize point = m->lanes * m->element;
+  const gint slabs = s->program->batch * cpu_channel_blocks (m, big);
+  guint8 *large = forward ? s->in : s->din, *few = forward ? s->out : s->dout[0];
+
+#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+  for (gint i = 0; i < slabs; i++) {
+    guint8 *from = large + i * cpu_points (big) * point;
+    guint8 *to = few + i * cpu_points (small) * point;
+
+    if (!forward && !s->step->accumulate)
+      memset (from, 0, cpu_points (big) * point);
+    for (gint d = 0; d < small->d; d++)
+      for (gint h = 0; h < small->h; h++, to += small->w * point) {
+        guint8 *row = from + ((gsize) d * stride[0] * big->h + h * stride[1]) * big->w * point;
+
+        if (forward)
+          m->blocks->gather (to, row, small->w, stride[2]);
+        else
+          m->blocks->scatter_add (row, to, small->w, stride[2]);
+      }
+  }
+}
+
+/* --- max pooling, through oneDNN --- */
+
+gboolean
+cpu_max_pool_setup (Cnn3dProgram *p, gint i, GError **error)
+{
+  const Cnn3dModel *m = p->model;
+  const Cnn3dOp *op = &m->net->ops[i];
+  CpuPool *pool = &p->pool[i];
+  gsize *scratch = p->sizes.scratch + i * CNN3D_N_PHASES, workspace = 0;
+  CpuConvSpec spec = { .weights = NULL };
+  gboolean ok;
+
+  for (gint k = 0; k < 3; k++) {
+    spec.kernel[k] = op->kernel[k];
+    spec.stride[k] = op->stride[k];
+    spec.pad[k] = op->pad[k];
+  }
+  spec.source = cpu_activation_desc (m, op->in, p->batch, 0);
+  spec.destination = cpu_activation_desc (m, op->out, p->batch, 0);
+  ok = cpu_max_pool_new (&m->device->dnnl, CPU_FORWARD, &spec, &pool->forward, &workspace, error)
+      && (!p->training || cpu_max_pool_new (&m->device->dnnl, CPU_BACKWARD_DATA, &spec, &pool->backward, &workspace,
+          error));
+  cpu_desc_free (&spec.source);
+  cpu_desc_free (&spec.destination);
+  workspace = cpu_align (workspace);
+  p->sizes.saved[i] = p->training ? workspace : 0;
+  scratch[CNN3D_PHASE_FORWARD] = cpu_align (pool->forward.scratch) + (p->training ? 0 : workspace);
+  scratch[CNN3D_PHASE_BACKWARD] = pool->backward.scratch;
+  return ok;
+}
+
+gboolean
+cpu_max_pool_run (const CpuStep *s, GError **error)
+{
+  const Cnn3dModel *m = s->program->model;
+  CpuPool *pool = &s->program->pool[s->step->op];
+
+  if (s->step->phase == CNN3D_PHASE_FORWARD) {
+    guint8 *scratch = s->scratch;
+
+    return cpu_primitive_run (&m->device->dnnl, &pool->forward, s->in, s->out,
+        s->saved ? (guint8 *) s->saved : scratch + cpu_align (pool->forward.scratch), scratch, error);
+  }
+  if (s->dout[1]) {
+    const gsize slab = cpu_points (s->out_tensor) * m->lanes * m->element;
+    const gint n = s->program->batch * cpu_channel_blocks (m, s->out_tensor);
+
+#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+    for (gint i = 0; i < n; i++)
+      m->blocks->add ((guint8 *) s->dout[0] + i * slab, (guint8 *) s->dout[1] + i * slab, cpu_points (s->out_tensor));
+  }
+  return cpu_primitive_run (&m->device->dnnl, &pool->backward, s->din, s->dout[0], s->saved, s->scratch, error);
+}
+
+/* --- the mean over D, H and W --- */
+
+void
+cpu_global_pool_run (const CpuStep *s)
+{
+  const Cnn3dModel *m = s->program->model;
+  const Cnn3dTensor *big = s->in_tensor;
+  const gboolean forward = s->step->phase == CNN3D_PHASE_FORWARD;
+  const gint blocks = cpu_channel_blocks (m, big);
+  const gsize points = cpu_points (big), slab = points * m->lanes * m->element, row = cpu_row (s->out_tensor);
+  gfloat *pooled = forward ? s->out : s->dout[0];
+
+#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+  for (gint i = 0; i < (gint) s->program->batch * blocks; i++) {
+    gfloat *mean = pooled + i / blocks * row + i % blocks * m->lanes;
+    gfloat value[16] = { 0 };
+
+    if (forward) {
+      m->blocks->sum ((guint8 *) s->in + i * slab, points, value);
+      for (gint l = 0; l < m->lanes; l++)
+        mean[l] = value[l] / points;
+    } else {
+      for (gint l = 0; l < m->lanes; l++)
+        value[l] = mean[l] / points;
+      m->blocks->fill ((guint8 *) s->din + i * slab, points, value);
+    }
+  }
+  /* with blocks of 8, a row may end in padding that no block covers */
+  if (forward && (gsize) blocks * m->lanes < row)
+    for (guint n = 0; n < s->program->batch; n++)
+      memset (pooled + n * row + blocks * m->lanes, 0, (row - blocks * m->lanes) * sizeof *pooled);
+}
