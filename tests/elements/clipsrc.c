@@ -946,6 +946,8 @@ main (int argc, char **argv)
   g_free (dir);
   g_free (video);
   g_free (avi);
+  /* Where the leaks tracer counts */
+  gst_deinit ();
 
   return ret;
 }
