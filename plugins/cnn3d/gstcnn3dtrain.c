@@ -1,0 +1,387 @@
+/* gstcnn3dtrain.c: trains a 3D CNN on batches of clips.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-cnn3dtrain
+ * @title: cnn3dtrain
+ * @see_also: clipsrc, clipsample, clipbatch
+ *
+ * The last element of a pipeline that trains: each buffer is a batch of clips
+ * and their labels, which the network of #GstCnn3dTrain:model is trained on.
+ *
+ * Batches come in NNStreamer's caps, other/tensors with two static tensors.
+ * The first is frames, C:W:H:T:N, innermost dimension first: uint8, which is
+ * normalised with the model's own mean and deviation, or float16 or float32,
+ * which are taken as normalised. The second is labels: N class numbers, int32
+ * or int64, or K:N one-hot float32.
+ *
+ * clipsrc says with events where a pass begins and ends and what the classes
+ * are called; after each training pass it may send the validation clips, which
+ * the network is tried on. A stream without such events is one training pass.
+ *
+ * Training can stop at any moment, by Ctrl-C or because the power fails, and
+ * go on later: with #GstCnn3dTrain:checkpoint-dir the same line, run again,
+ * goes on at the very clip, and ends with the same weights, bit by bit, as if
+ * it had never stopped.
+ *
+ * What happens is told in element messages: cnn3dtrain-plan,
+ * cnn3dtrain-step, cnn3dtrain-epoch, cnn3dtrain-validation,
+ * cnn3dtrain-checkpoint, cnn3dtrain-left-out, cnn3dtrain-resumed and
+ * cnn3dtrain-finished.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 -e clipsrc location=clips epochs=10 clip-bin="clipsample num-frames=16 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=112,height=112" ! clipbatch batch-size=4 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=r3d_18 base-width=16 lr=0.005 checkpoint-dir=run
+ * ]| Trains a small r3d_18 on a folder of class folders.
+ */
+#include "gstcnn3dtrain.h"
+
+#include <math.h>
+
+#include "trainreport.h"
+#include "trainrun.h"
+
+GST_DEBUG_CATEGORY (cnn3d_train_debug);
+#define GST_CAT_DEFAULT cnn3d_train_debug
+
+enum
+{
+  PROP_0,
+  PROP_EPOCH,
+  PROP_STEP,
+  PROP_LOSS,
+  PROP_ACCURACY,
+  PROP_VAL_LOSS,
+  PROP_VAL_ACCURACY,
+  PROP_PREDICTED_MEMORY,
+  PROP_PEAK_MEMORY,
+  PROP_CLIPS_PER_SECOND,
+  PROP_SETTINGS,                /* the first of them */
+};
+
+struct _GstCnn3dTrain
+{
+  GstBaseSink parent;
+
+  /* Under the object lock */
+  TrainSettings settings;
+  TrainFigures figures;
+
+  TrainRun *run;                /* from READY to READY */
+};
+
+G_DEFINE_TYPE_WITH_CODE (GstCnn3dTrain, gst_cnn3d_train, GST_TYPE_BASE_SINK,
+    G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL));
+GST_ELEMENT_REGISTER_DEFINE (cnn3dtrain, "cnn3dtrain", GST_RANK_NONE,
+    GST_TYPE_CNN3D_TRAIN);
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS ("other/tensors, format = (string) static, "
+        "num_tensors = (int) 2"));
+
+/* --- the stream --- */
+
+static gboolean
+gst_cnn3d_train_set_caps (GstBaseSink * sink, GstCaps * caps)
+{
+  GstCnn3dTrain *self = GST_CNN3D_TRAIN (sink);
+  TensorLayout layout;
+  GError *error = NULL;
+
+  if (tensor_layout_from_caps (&layout, caps, &error))
+    return train_run_set_layout (self->run, &layout);
+
+  /* ERRORS */
+  train_report_error (GST_ELEMENT (self), error, NULL);
+  g_error_free (error);
+
+  return FALSE;
+}
+
+static gboolean
+gst_cnn3d_train_event (GstBaseSink * sink, GstEvent * event)
+{
+  GstCnn3dTrain *self = GST_CNN3D_TRAIN (sink);
+
+  if (!GST_EVENT_IS_SERIALIZED (event))
+    return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->event (sink,
+        event);
+
+  /* Training ends before the stream: EOS, as if it had come from upstream, ends
+   * the pipeline, and whatever comes after it is refused. */
+  if (train_run_event (self->run, event)
+      && GST_EVENT_TYPE (event) != GST_EVENT_EOS) {
+    gst_event_unref (event);
+    event = gst_event_new_eos ();
+  }
+
+  return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->event (sink,
+      event);
+}
+
+static GstFlowReturn
+gst_cnn3d_train_render (GstBaseSink * sink, GstBuffer * buffer)
+{
+  return train_run_batch (GST_CNN3D_TRAIN (sink)->run, buffer);
+}
+
+static gboolean
+gst_cnn3d_train_query (GstBaseSink * sink, GstQuery * query)
+{
+  GstCaps *caps;
+
+  if (GST_QUERY_TYPE (query) != GST_QUERY_ACCEPT_CAPS)
+    return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->query (sink,
+        query);
+
+  /* tensors that do not fit are refused when they come, with the reason */
+  gst_query_parse_accept_caps (query, &caps);
+  gst_query_set_accept_caps_result (query, gst_caps_is_fixed (caps)
+      && gst_structure_has_name (gst_caps_get_structure (caps, 0),
+          "other/tensors"));
+
+  return TRUE;
+}
+
+/* Training has no time of its own: its position is counted in clips, and
+ * gst-launch shows none beside the progress line. */
+static gboolean
+gst_cnn3d_train_element_query (GstElement * element, GstQuery * query)
+{
+  GstCnn3dTrain *self = GST_CNN3D_TRAIN (element);
+  GstFormat format;
+  guint64 position;
+
+  if (GST_QUERY_TYPE (query) != GST_QUERY_POSITION)
+    return GST_ELEMENT_CLASS (gst_cnn3d_train_parent_class)->query (element,
+        query);
+
+  gst_query_parse_position (query, &format, NULL);
+  if (format != GST_FORMAT_DEFAULT)
+    return FALSE;
+  GST_OBJECT_LOCK (self);
+  position = self->figures.position;
+  GST_OBJECT_UNLOCK (self);
+  gst_query_set_position (query, format, position);
+
+  return TRUE;
+}
+
+/* --- the element --- */
+
+static gboolean
+gst_cnn3d_train_begin (GstCnn3dTrain * self)
+{
+  const TrainFigures none = {.loss = NAN,.accuracy = NAN,.val_loss = NAN,
+    .val_accuracy = NAN
+  };
+  TrainSettings settings;
+  GError *error = NULL;
+
+  GST_OBJECT_LOCK (self);
+  train_settings_copy (&settings, &self->settings);
+  self->figures = none;
+  GST_OBJECT_UNLOCK (self);
+  if (train_settings_check (&settings, &error))
+    self->run = train_run_new (GST_BASE_SINK (self), &settings, &self->figures);
+  train_settings_clear (&settings);
+  if (error)
+    goto bad_settings;
+
+  return TRUE;
+
+  /* ERRORS */
+bad_settings:
+  {
+    train_report_error (GST_ELEMENT (self), error, NULL);
+    g_error_free (error);
+    return FALSE;
+  }
+}
+
+static GstStateChangeReturn
+gst_cnn3d_train_change_state (GstElement * element, GstStateChange transition)
+{
+  GstCnn3dTrain *self = GST_CNN3D_TRAIN (element);
+  GstStateChangeReturn ret;
+
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
+      && !gst_cnn3d_train_begin (self))
+    return GST_STATE_CHANGE_FAILURE;
+
+  ret = GST_ELEMENT_CLASS (gst_cnn3d_train_parent_class)->change_state (element,
+      transition);
+
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
+    /* the streaming thread is gone by now */
+    train_run_save (self->run);
+    train_run_free (&self->run);
+  } else if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
+      && ret == GST_STATE_CHANGE_FAILURE) {
+    train_run_free (&self->run);
+  }
+
+  return ret;
+}
+
+static void
+gst_cnn3d_train_set_property (GObject * object, guint id, const GValue * value,
+    GParamSpec * pspec)
+{
+  GstCnn3dTrain *self = GST_CNN3D_TRAIN (object);
+
+  GST_OBJECT_LOCK (self);
+  if (GST_STATE (self) > GST_STATE_READY)
+    GST_WARNING_OBJECT (self, "%s changes in the states NULL and READY only: "
+        "it holds from the next run on", pspec->name);
+  train_settings_set (&self->settings, id - PROP_SETTINGS, value);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_cnn3d_train_get_property (GObject * object, guint id, GValue * value,
+    GParamSpec * pspec)
+{
+  GstCnn3dTrain *self = GST_CNN3D_TRAIN (object);
+  const TrainFigures *f = &self->figures;
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_EPOCH:
+      g_value_set_uint (value, f->epoch);
+      break;
+    case PROP_STEP:
+      g_value_set_uint64 (value, f->step);
+      break;
+    case PROP_LOSS:
+      g_value_set_double (value, f->loss);
+      break;
+    case PROP_ACCURACY:
+      g_value_set_double (value, f->accuracy);
+      break;
+    case PROP_VAL_LOSS:
+      g_value_set_double (value, f->val_loss);
+      break;
+    case PROP_VAL_ACCURACY:
+      g_value_set_double (value, f->val_accuracy);
+      break;
+    case PROP_PREDICTED_MEMORY:
+      g_value_set_uint64 (value, f->predicted);
+      break;
+    case PROP_PEAK_MEMORY:
+      g_value_set_uint64 (value, f->peak);
+      break;
+    case PROP_CLIPS_PER_SECOND:
+      g_value_set_double (value, f->clips_per_second);
+      break;
+    default:
+      train_settings_get (&self->settings, id - PROP_SETTINGS, value);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_cnn3d_train_finalize (GObject * object)
+{
+  GstCnn3dTrain *self = GST_CNN3D_TRAIN (object);
+
+  train_run_free (&self->run);
+  train_settings_clear (&self->settings);
+
+  G_OBJECT_CLASS (gst_cnn3d_train_parent_class)->finalize (object);
+}
+
+static void
+gst_cnn3d_train_install_figures (GObjectClass * object_class)
+{
+  const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+  static const struct
+  {
+    guint id;
+    const gchar *name, *nick, *blurb;
+  } doubles[] = {
+    {PROP_LOSS, "loss", "Loss",
+        "Mean loss of the training pass so far, or of the last one (0 or "
+        "more; not a number before the first batch)"},
+    {PROP_ACCURACY, "accuracy", "Accuracy",
+        "Part of the training pass's clips so far whose class was told right "
+        "(0 to 1; not a number before the first batch)"},
+    {PROP_VAL_LOSS, "val-loss", "Validation loss",
+        "Mean loss of the last validation pass (0 or more; not a number before "
+        "the first)"},
+    {PROP_VAL_ACCURACY, "val-accuracy", "Validation accuracy",
+        "Part of the last validation pass's clips whose class was told right "
+        "(0 to 1; not a number before the first)"},
+    {PROP_CLIPS_PER_SECOND, "clips-per-second", "Clips per second",
+        "Training clips a second, waiting for them included, averaged over "
+        "the last ten seconds or so (0 before the first batch)"},
+  };
+  guint i;
+
+  g_object_class_install_property (object_class, PROP_EPOCH,
+      g_param_spec_uint ("epoch", "Epoch",
+          "The epoch at hand (epochs, from 0)", 0, G_MAXUINT, 0, flags));
+  g_object_class_install_property (object_class, PROP_STEP,
+      g_param_spec_uint64 ("step", "Step",
+          "Optimizer steps so far, those before a resume included (steps, from "
+          "0)", 0, G_MAXUINT64, 0, flags));
+  for (i = 0; i < G_N_ELEMENTS (doubles); i++)
+    g_object_class_install_property (object_class, doubles[i].id,
+        g_param_spec_double (doubles[i].name, doubles[i].nick,
+            doubles[i].blurb, 0, G_MAXDOUBLE, 0, flags));
+  g_object_class_install_property (object_class, PROP_PREDICTED_MEMORY,
+      g_param_spec_uint64 ("predicted-memory", "Predicted memory",
+          "What training takes by its plan: weights, gradients, optimizer "
+          "state and the arena (bytes; 0 before the network is set up)",
+          0, G_MAXUINT64, 0, flags));
+  g_object_class_install_property (object_class, PROP_PEAK_MEMORY,
+      g_param_spec_uint64 ("peak-memory", "Peak memory",
+          "How far the process's largest resident size exceeds its resident "
+          "size before the network was set up; other elements' memory is "
+          "counted too (bytes; 0 before the first batch)",
+          0, G_MAXUINT64, 0, flags));
+}
+
+static void
+gst_cnn3d_train_class_init (GstCnn3dTrainClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseSinkClass *sink_class = GST_BASE_SINK_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (cnn3d_train_debug, "cnn3dtrain", 0,
+      "trains a 3D CNN");
+
+  object_class->set_property = gst_cnn3d_train_set_property;
+  object_class->get_property = gst_cnn3d_train_get_property;
+  object_class->finalize = gst_cnn3d_train_finalize;
+  element_class->change_state =
+      GST_DEBUG_FUNCPTR (gst_cnn3d_train_change_state);
+  element_class->query = GST_DEBUG_FUNCPTR (gst_cnn3d_train_element_query);
+  sink_class->set_caps = GST_DEBUG_FUNCPTR (gst_cnn3d_train_set_caps);
+  sink_class->event = GST_DEBUG_FUNCPTR (gst_cnn3d_train_event);
+  sink_class->query = GST_DEBUG_FUNCPTR (gst_cnn3d_train_query);
+  sink_class->render = GST_DEBUG_FUNCPTR (gst_cnn3d_train_render);
+
+  train_settings_install (object_class, PROP_SETTINGS);
+  gst_cnn3d_train_install_figures (object_class);
+
+  gst_element_class_set_static_metadata (element_class, "3D CNN trainer",
+      "Sink/Video", "Trains a 3D convolutional network on batches of clips",
+      "The cnn3d authors");
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+}
+
+static void
+gst_cnn3d_train_init (GstCnn3dTrain * self)
+{
+  GstBaseSink *sink = GST_BASE_SINK (self);
+
+  train_settings_init (&self->settings);
+  /* every batch counts, at whatever time it comes; and none is kept */
+  gst_base_sink_set_sync (sink, FALSE);
+  gst_base_sink_set_last_sample_enabled (sink, FALSE);
+  gst_base_sink_set_drop_out_of_segment (sink, FALSE);
+}

@@ -1,0 +1,15 @@
+/* plugin.c: the elements of the cnn3d plugin.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <gst/gst.h>
+
+#include "gstcnn3dtrain.h"
+
+static gboolean
+plugin_init (GstPlugin * plugin)
+{
+  return GST_ELEMENT_REGISTER (cnn3dtrain, plugin);
+}
+
+GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, cnn3d,
+    "3D CNNs on clips of video: training", plugin_init, VERSION, "LGPL",
+    "cnn3d", "cnn3d")

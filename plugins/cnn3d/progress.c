@@ -1,0 +1,253 @@
+/* progress.c: how training shows itself on stdout.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "progress.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define REDRAW (G_USEC_PER_SEC / 5)
+#define CLEAR "\r\033[K"
+
+struct _Progress
+{
+  gint fd;
+  gboolean terminal;
+  gboolean open;                /* a line stands there without its end */
+  gint64 drawn;                 /* when, monotonic microseconds */
+  gint64 validating;            /* since when; 0: not */
+  gdouble val_seconds;          /* the last validation's */
+};
+
+Progress *
+progress_new (gint fd)
+{
+  Progress *self = g_new0 (Progress, 1);
+
+  self->fd = fd;
+  self->terminal = isatty (fd);
+
+  return self;
+}
+
+void
+progress_free (Progress ** progress)
+{
+  Progress *self = *progress;
+
+  *progress = NULL;
+  if (!self)
+    return;
+  if (self->open && write (self->fd, "\n", 1) < 0) {
+    /* a closed terminal has no line to end */
+  }
+  g_free (self);
+}
+
+/* Whole: a line cut short by a signal would spoil the next one. What cannot
+ * be written is let go: training does not depend on who is looking. */
+static void
+put (Progress * self, const gchar * text)
+{
+  gsize left = strlen (text);
+  gssize n;
+
+  while (left > 0) {
+    n = write (self->fd, text, left);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      break;
+    text += n;
+    left -= n;
+  }
+}
+
+static guint
+terminal_width (gint fd)
+{
+  struct winsize size;
+
+  return ioctl (fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ?
+      size.ws_col : 80;
+}
+
+gchar *
+progress_escape (const gchar * text, gboolean lines)
+{
+  GString *out = g_string_new (NULL);
+  const gchar *p = text;
+
+  while (*p) {
+    gunichar c = g_utf8_get_char_validated (p, -1);
+
+    if (c == (gunichar) - 1 || c == (gunichar) - 2) {
+      g_string_append_printf (out, "\\x%02x", (guint8) * p);
+      p++;
+      continue;
+    }
+    if (g_unichar_iscntrl (c) && !(lines && c == '\n'))
+      g_string_append_printf (out, "\\x%02x", c);
+    else
+      g_string_append_unichar (out, c);
+    p = g_utf8_next_char (p);
+  }
+
+  return g_string_free (out, FALSE);
+}
+
+gdouble
+progress_time_left (const ProgressStep * step, gdouble val_seconds)
+{
+  gdouble clips, passes;
+
+  if (!step->training || step->epochs == 0 || step->clips == 0
+      || !(step->clips_per_second > 0) || step->epoch >= step->epochs)
+    return -1;
+
+  passes = step->epochs - step->epoch;
+  clips = passes * step->clips - MIN (step->done, step->clips);
+
+  return clips / step->clips_per_second + passes * val_seconds;
+}
+
+static void
+append_epoch (GString * line, guint epoch, guint epochs)
+{
+  g_string_append_printf (line, "epoch %u", epoch + 1);
+  if (epochs)
+    g_string_append_printf (line, "/%u", epochs);
+}
+
+static void
+append_figures (GString * line, const gchar * prefix, gdouble loss,
+    gdouble accuracy)
+{
+  if (isfinite (loss))
+    g_string_append_printf (line, "  %sloss %.4g", prefix, loss);
+  if (isfinite (accuracy))
+    g_string_append_printf (line, "  %saccuracy %.1f %%", prefix,
+        100 * accuracy);
+}
+
+static void
+append_speed (GString * line, gdouble clips_per_second, guint64 memory)
+{
+  if (clips_per_second > 0)
+    g_string_append_printf (line, "  %.3g clips/s", clips_per_second);
+  if (memory)
+    g_string_append_printf (line, "  %.0f MB", memory / 1e6);
+}
+
+static void
+append_time (GString * line, gdouble seconds)
+{
+  guint64 s = (guint64) (seconds + 0.5);
+
+  if (s >= 3600)
+    g_string_append_printf (line, "%" G_GUINT64_FORMAT ":%02u:%02u", s / 3600,
+        (guint) (s / 60 % 60), (guint) (s % 60));
+  else
+    g_string_append_printf (line, "%u:%02u", (guint) (s / 60),
+        (guint) (s % 60));
+}
+
+/* Draws over the line that stands there; cut, as a line that wraps cannot be
+ * drawn over. All of it is ASCII. */
+static void
+draw (Progress * self, GString * line)
+{
+  guint width = terminal_width (self->fd) - 1;
+
+  if (line->len > width)
+    g_string_truncate (line, width);
+  g_string_prepend (line, CLEAR);
+  put (self, line->str);
+  self->open = TRUE;
+}
+
+void
+progress_step (Progress * self, const ProgressStep * step)
+{
+  gint64 now = g_get_monotonic_time ();
+  GString *line;
+  gdouble left;
+
+  if (!step->training && !self->validating)
+    self->validating = now;
+  if (!self->terminal || (self->drawn && now - self->drawn < REDRAW))
+    return;
+  self->drawn = now;
+
+  line = g_string_new (NULL);
+  append_epoch (line, step->epoch, step->epochs);
+  if (step->training)
+    g_string_append_printf (line, "  step %" G_GUINT64_FORMAT, step->step);
+  else
+    g_string_append (line, "  validating");
+  if (step->clips)
+    g_string_append_printf (line, "  %3.0f %%",
+        100.0 * MIN (step->done, step->clips) / step->clips);
+  append_figures (line, "", step->loss, step->accuracy);
+  if (step->training)
+    g_string_append_printf (line, "  lr %.3g", step->lr);
+  append_speed (line, step->clips_per_second, step->memory);
+  left = progress_time_left (step, self->val_seconds);
+  if (left >= 0) {
+    g_string_append (line, "  left ");
+    append_time (line, left);
+  }
+  draw (self, line);
+  g_string_free (line, TRUE);
+}
+
+/* A line of its own, in the place of one that stands open. */
+static void
+put_line (Progress * self, GString * line)
+{
+  if (self->open)
+    g_string_prepend (line, CLEAR);
+  g_string_append_c (line, '\n');
+  put (self, line->str);
+  self->open = FALSE;
+}
+
+void
+progress_epoch (Progress * self, const ProgressEpoch * epoch)
+{
+  GString *line = g_string_new (NULL);
+
+  if (self->validating)
+    self->val_seconds =
+        (g_get_monotonic_time () - self->validating) / (gdouble) G_USEC_PER_SEC;
+  self->validating = 0;
+
+  append_epoch (line, epoch->epoch, epoch->epochs);
+  append_figures (line, "", epoch->loss, epoch->accuracy);
+  append_figures (line, "val-", epoch->val_loss, epoch->val_accuracy);
+  g_string_append_printf (line, "  lr %.3g", epoch->lr);
+  append_speed (line, epoch->clips_per_second, epoch->memory);
+  g_string_append_printf (line, "  %.3g s", epoch->seconds);
+  put_line (self, line);
+  g_string_free (line, TRUE);
+}
+
+void
+progress_note (Progress * self, const gchar * format, ...)
+{
+  GString *line;
+  gchar *text, *shown;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  shown = progress_escape (text, FALSE);
+  line = g_string_new (shown);
+  put_line (self, line);
+  g_string_free (line, TRUE);
+  g_free (shown);
+  g_free (text);
+}

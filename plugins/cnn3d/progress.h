@@ -1,0 +1,55 @@
+/* progress.h: how training shows itself on stdout: a line redrawn in place on a
+ * terminal, otherwise a plain line an epoch. An element that prints is an
+ * exception, asked for by cnn3dtrain's `progress`, as fpsdisplaysink is.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef PROGRESS_H
+#define PROGRESS_H
+
+#include <glib.h>
+
+typedef struct _Progress Progress;
+
+/* What there is to show within a pass. */
+typedef struct {
+  guint epoch, epochs;          /* from 0; in all, 0: unknown */
+  gboolean training;            /* otherwise validating */
+  guint64 step;                 /* optimizer steps so far */
+  guint64 done, clips;          /* of the pass; 0: unknown */
+  gdouble loss, accuracy;       /* of the pass so far; accuracy 0 to 1 */
+  gdouble lr;
+  gdouble clips_per_second;
+  guint64 memory;               /* bytes */
+} ProgressStep;
+
+/* An epoch's figures; NaN: there is none. */
+typedef struct {
+  guint epoch, epochs;
+  gdouble loss, accuracy;
+  gdouble val_loss, val_accuracy;
+  gdouble lr;
+  gdouble clips_per_second;
+  guint64 memory;
+  gdouble seconds;
+} ProgressEpoch;
+
+/* For the terminal or file behind `fd`, which stays the caller's. */
+Progress *progress_new (gint fd);
+/* Ends a line that stands open. NULL is fine. */
+void progress_free (Progress ** progress);
+
+/* At most five times a second, and only on a terminal. */
+void progress_step (Progress * progress, const ProgressStep * step);
+void progress_epoch (Progress * progress, const ProgressEpoch * epoch);
+/* A line of its own; control characters in it are escaped. */
+void progress_note (Progress * progress, const gchar * format, ...)
+    G_GNUC_PRINTF (2, 3);
+
+/* Seconds until the last epoch's end; negative: unknown. val_seconds: how long
+ * a validation takes, 0 where none was seen. */
+gdouble progress_time_left (const ProgressStep * step, gdouble val_seconds);
+
+/* Text from a file made fit to be shown: invalid UTF-8 and control characters
+ * (but for newlines, where `lines` is set) become \xNN; g_free(). */
+gchar *progress_escape (const gchar * text, gboolean lines);
+
+#endif

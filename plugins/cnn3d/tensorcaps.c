@@ -1,0 +1,384 @@
+/* tensorcaps.c: what a batch in NNStreamer's caps looks like.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tensorcaps.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_RANK 16             /* NNStreamer's own limit */
+#define VIDEO_RANK 5            /* C:W:H:T:N */
+
+#define EXAMPLE "other/tensors,format=static,num_tensors=2," \
+    "types=uint8.int32,dimensions=C:W:H:T:N.N"
+
+typedef struct
+{
+  guint rank;                   /* ones at the end taken off */
+  guint size[MAX_RANK];         /* innermost first; 1 beyond the rank */
+} Dimensions;
+
+static const struct
+{
+  const gchar *name;
+  Cnn3dType type;
+  gsize size;
+} video_types[] = {
+  {"uint8", CNN3D_TYPE_UINT8, 1},
+  {"float16", CNN3D_TYPE_FLOAT16, 2},
+  {"float32", CNN3D_TYPE_FLOAT32, 4},
+};
+
+static const struct
+{
+  const gchar *name;
+  TensorLabels labels;
+  gsize size;
+} label_types[] = {
+  {"int32", TENSOR_LABELS_INT32, 4},
+  {"int64", TENSOR_LABELS_INT64, 8},
+  {"float32", TENSOR_LABELS_ONE_HOT, 4},
+};
+
+static void
+set_error (GError ** error, const gchar * format, ...)
+{
+  va_list args;
+
+  va_start (args, format);
+  if (error)
+    *error = g_error_new_valist (GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+        format, args);
+  va_end (args);
+}
+
+/* The two parts of a field, which are separated by a dot or, as newer
+ * NNStreamer writes it, a comma. */
+static gchar **
+split_field (const GstStructure * s, const gchar * field, GError ** error)
+{
+  const gchar *text = gst_structure_get_string (s, field);
+  gchar **parts;
+
+  if (!text) {
+    set_error (error, "The caps have no %s: batches come as " EXAMPLE ".",
+        field);
+    return NULL;
+  }
+  parts = g_strsplit_set (text, ".,", 3);
+  if (g_strv_length (parts) != 2) {
+    set_error (error, "%s=%s is not for two tensors, frames and labels: "
+        "batches come as " EXAMPLE ".", field, text);
+    g_strfreev (parts);
+    return NULL;
+  }
+  g_strstrip (parts[0]);
+  g_strstrip (parts[1]);
+
+  return parts;
+}
+
+static gboolean
+parse_dimensions (const gchar * text, Dimensions * d, GError ** error)
+{
+  gchar **parts = g_strsplit (text, ":", MAX_RANK + 1);
+  guint i, n = g_strv_length (parts);
+  guint64 size;
+
+  if (n > MAX_RANK)
+    goto too_many;
+
+  d->rank = 0;
+  for (i = 0; i < MAX_RANK; i++)
+    d->size[i] = 1;
+  for (i = 0; i < n; i++) {
+    if (!g_ascii_string_to_unsigned (g_strstrip (parts[i]), 10, 1, G_MAXINT,
+            &size, NULL))
+      goto no_size;
+    d->size[i] = (guint) size;
+    if (size > 1)
+      d->rank = i + 1;
+  }
+  g_strfreev (parts);
+
+  return n > 0;
+
+  /* ERRORS */
+too_many:
+  {
+    set_error (error, "The dimensions %s are more than %d.", text, MAX_RANK);
+    g_strfreev (parts);
+    return FALSE;
+  }
+no_size:
+  {
+    set_error (error, "'%s' in the dimensions %s is no size: whole numbers "
+        "from 1 on are.", parts[i], text);
+    g_strfreev (parts);
+    return FALSE;
+  }
+}
+
+/* Product of sizes; FALSE: more than memory can hold. */
+static gboolean
+product (const Dimensions * d, gsize item, gsize * out)
+{
+  guint i;
+
+  *out = item;
+  for (i = 0; i < d->rank; i++)
+    if (!g_size_checked_mul (out, *out, d->size[i]))
+      return FALSE;
+
+  return *out <= G_MAXSSIZE;
+}
+
+static gboolean
+take_video (TensorLayout * layout, const gchar * type, const gchar * dimensions,
+    GError ** error)
+{
+  Dimensions d;
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (video_types); i++)
+    if (!g_ascii_strcasecmp (type, video_types[i].name))
+      break;
+  if (i == G_N_ELEMENTS (video_types))
+    goto other_type;
+  if (!parse_dimensions (dimensions, &d, error))
+    return FALSE;
+  if (d.rank > VIDEO_RANK)
+    goto other_rank;
+
+  layout->type = video_types[i].type;
+  layout->item_size = video_types[i].size;
+  layout->channels = d.size[0];
+  layout->width = d.size[1];
+  layout->height = d.size[2];
+  layout->frames = d.size[3];
+  layout->clips = d.size[4];
+  if (!product (&d, layout->item_size, &layout->frames_size))
+    goto too_large;
+  layout->clip_size = layout->frames_size / layout->clips;
+
+  return TRUE;
+
+  /* ERRORS */
+other_type:
+  {
+    set_error (error, "The first tensor is of type %s, but frames are uint8, "
+        "float16 or float32: put frames first and labels second, or convert "
+        "them (tensor_transform mode=typecast option=uint8).", type);
+    return FALSE;
+  }
+other_rank:
+  {
+    set_error (error, "Frames of dimensions %s have more than five, which are "
+        "channels:width:height:frames:clips.", dimensions);
+    return FALSE;
+  }
+too_large:
+  {
+    set_error (error, "A batch of frames of dimensions %s is larger than any "
+        "memory.", dimensions);
+    return FALSE;
+  }
+}
+
+static gboolean
+take_labels (TensorLayout * layout, const gchar * type,
+    const gchar * dimensions, GError ** error)
+{
+  Dimensions d;
+  gsize n;
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (label_types); i++)
+    if (!g_ascii_strcasecmp (type, label_types[i].name))
+      break;
+  if (i == G_N_ELEMENTS (label_types))
+    goto other_type;
+  if (!parse_dimensions (dimensions, &d, error))
+    return FALSE;
+  if (!product (&d, label_types[i].size, &layout->labels_size))
+    goto other_count;
+
+  layout->labels = label_types[i].labels;
+  layout->num_classes = 0;
+  n = layout->labels_size / label_types[i].size;
+  if (layout->labels == TENSOR_LABELS_ONE_HOT) {
+    layout->num_classes = d.size[0];
+    if (layout->num_classes < 2)
+      goto one_class;
+    n /= layout->num_classes;
+  }
+  if (n != layout->clips)
+    goto other_count;
+
+  return TRUE;
+
+  /* ERRORS */
+other_type:
+  {
+    set_error (error, "The second tensor is of type %s, but labels are int32 "
+        "or int64 class numbers, or one-hot float32.", type);
+    return FALSE;
+  }
+one_class:
+  {
+    set_error (error, "float32 labels of dimensions %s are not one-hot: their "
+        "first dimension is the number of classes, 2 at least. Class numbers "
+        "are int32 or int64.", dimensions);
+    return FALSE;
+  }
+other_count:
+  {
+    set_error (error, "%s labels of dimensions %s are not one label for each "
+        "of %u clips: take %u, or CLASSES:%u for one-hot float32.", type,
+        dimensions, layout->clips, layout->clips, layout->clips);
+    return FALSE;
+  }
+}
+
+gboolean
+tensor_layout_from_caps (TensorLayout * layout, const GstCaps * caps,
+    GError ** error)
+{
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+  const gchar *format = gst_structure_get_string (s, "format");
+  gchar **types = NULL, **dimensions = NULL;
+  gboolean ret = FALSE;
+  gint n = 2;
+
+  if (!gst_structure_has_name (s, "other/tensors"))
+    goto no_tensors;
+  if (format && strcmp (format, "static") != 0)
+    goto no_static;
+  gst_structure_get_int (s, "num_tensors", &n);
+  if (n != 2)
+    goto other_number;
+
+  types = split_field (s, "types", error);
+  if (types)
+    dimensions = split_field (s, "dimensions", error);
+  ret = dimensions && take_video (layout, types[0], dimensions[0], error)
+      && take_labels (layout, types[1], dimensions[1], error);
+  g_strfreev (types);
+  g_strfreev (dimensions);
+
+  return ret;
+
+  /* ERRORS */
+no_tensors:
+  {
+    set_error (error, "%s is no batch of tensors: put clipbatch in front.",
+        gst_structure_get_name (s));
+    return FALSE;
+  }
+no_static:
+  {
+    set_error (error, "Tensors of format=%s say their sizes with each buffer, "
+        "but a network is made for clips of one size: use format=static.",
+        format);
+    return FALSE;
+  }
+other_number:
+  {
+    set_error (error, "num_tensors=%d, but a batch is two tensors, frames and "
+        "labels: batches come as " EXAMPLE ".", n);
+    return FALSE;
+  }
+}
+
+gboolean
+tensor_layout_same_clips (const TensorLayout * a, const TensorLayout * b)
+{
+  return a->type == b->type && a->frames == b->frames
+      && a->height == b->height && a->width == b->width
+      && a->channels == b->channels && a->num_classes == b->num_classes;
+}
+
+gchar *
+tensor_layout_describe (const TensorLayout * layout)
+{
+  guint i;
+
+  for (i = 0; i + 1 < G_N_ELEMENTS (video_types); i++)
+    if (video_types[i].type == layout->type)
+      break;
+
+  return g_strdup_printf ("%s clips of %u frames of %ux%ux%u",
+      video_types[i].name, layout->frames, layout->width, layout->height,
+      layout->channels);
+}
+
+/* The largest of a clip's `n` values; -1: there is no single one. */
+static gint64
+read_one_hot (const guint8 * data, guint n)
+{
+  gint64 best = -1;
+  gfloat value, largest = 0;
+  guint i;
+
+  for (i = 0; i < n; i++) {
+    memcpy (&value, data + i * sizeof value, sizeof value);
+    if (!isfinite (value) || (best >= 0 && value == largest && value > 0))
+      return -1;
+    if (value > largest) {
+      largest = value;
+      best = i;
+    }
+  }
+
+  return best;
+}
+
+gboolean
+tensor_layout_read_labels (const TensorLayout * layout, gconstpointer data,
+    guint num_classes, gint32 * out, guint * clip, GError ** error)
+{
+  const guint8 *from = data;
+  gint64 label = -1;
+  gint32 narrow;
+  guint i;
+
+  for (i = 0; i < layout->clips; i++) {
+    *clip = i;
+    switch (layout->labels) {
+      case TENSOR_LABELS_INT32:
+        memcpy (&narrow, from + i * sizeof narrow, sizeof narrow);
+        label = narrow;
+        break;
+      case TENSOR_LABELS_INT64:
+        memcpy (&label, from + i * sizeof label, sizeof label);
+        break;
+      case TENSOR_LABELS_ONE_HOT:
+        label = read_one_hot (from + (gsize) i * layout->num_classes * 4,
+            layout->num_classes);
+        if (label < 0)
+          goto not_one_hot;
+        break;
+    }
+    if (label < 0 || label >= num_classes)
+      goto out_of_range;
+    out[i] = (gint32) label;
+  }
+
+  return TRUE;
+
+  /* ERRORS */
+not_one_hot:
+  {
+    set_error (error, "its one-hot label has no single largest value above 0");
+    return FALSE;
+  }
+out_of_range:
+  {
+    if (label == -1)
+      set_error (error, "it has no label: training needs one for each clip");
+    else
+      set_error (error, "its label is %" G_GINT64_FORMAT ", but there are %u "
+          "classes, 0 to %u: set num-classes, or mend the label", label,
+          num_classes, num_classes - 1);
+    return FALSE;
+  }
+}

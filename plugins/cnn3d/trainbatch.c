@@ -1,0 +1,266 @@
+/* trainbatch.c: the batches of a run, from a buffer to the trainer.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "trainrun-private.h"
+
+#include <math.h>
+
+#include "memoryuse.h"
+#include "trainreport.h"
+
+/* Over how many seconds clips per second are averaged. */
+#define RATE_SECONDS 10.0
+
+/* The parts of a batch that come after its frames and labels were found. */
+typedef struct
+{
+  const guint8 *frames;
+  const gint32 *labels;
+  guint clips;
+  guint64 end;                  /* position to go on at */
+} Batch;
+
+static void
+measure (TrainRun * self, guint clips, const Cnn3dProgress * p)
+{
+  gint64 now = g_get_monotonic_time ();
+  gdouble seconds = (now - self->measured) / (gdouble) G_USEC_PER_SEC;
+  gdouble rate, old;
+  guint64 resident, peak;
+  ProgressStep step;
+
+  self->measured = now;
+  self->pass_clips += clips;
+  memory_use (&resident, &peak);
+  resident -= MIN (resident, self->resident_before);
+  peak -= MIN (peak, self->resident_before);
+  self->line.memory = MAX (self->line.memory, resident);
+
+  GST_OBJECT_LOCK (self->element);
+  old = self->figures->clips_per_second;
+  rate = clips / MAX (seconds, 1e-6);
+  if (self->pass.training) {
+    /* the first batch has nothing to be averaged with */
+    rate = old > 0 ? old + (rate - old) * (1 - exp (-seconds / RATE_SECONDS))
+        : rate;
+    self->figures->clips_per_second = rate;
+    self->figures->step = p->step;
+    self->figures->loss = p->pass_loss;
+    self->figures->accuracy = p->pass_accuracy;
+  }
+  self->figures->peak = peak;
+  self->figures->position = self->position;
+  GST_OBJECT_UNLOCK (self->element);
+
+  if (self->pass.training) {
+    self->lr = p->lr;
+    if (p->stepped)
+      train_report_step (self->element, p, rate, resident);
+  }
+  if (self->progress) {
+    step = (ProgressStep) {
+    self->pass.epoch, self->pass.epochs, self->pass.training, p->step,
+          p->clips, self->pass.clips, p->pass_loss, p->pass_accuracy, p->lr,
+          rate, resident};
+    progress_step (self->progress, &step);
+  }
+}
+
+/* Runs a batch, in pieces where it is larger than the trainer: a validation
+ * pass may have larger ones than the training passes. */
+static void
+run_batch (TrainRun * self, const Batch * from)
+{
+  guint done = 0;
+
+  while (done < from->clips) {
+    Cnn3dBatch batch = { from->frames + done * self->layout.clip_size,
+      self->layout.type, from->labels + done,
+      MIN (from->clips - done, self->max_clips), 0
+    };
+    Cnn3dProgress progress;
+    GError *error = NULL;
+
+    done += batch.n;
+    batch.position = from->end - (from->clips - done);
+    if (!cnn3d_trainer_run (self->trainer, &batch, &progress, &error)) {
+      train_run_fail (self, error, NULL);
+      return;
+    }
+    self->position = batch.position;
+    measure (self, batch.n, &progress);
+  }
+}
+
+/* Names the clip number `n` of a batch; g_free(). */
+static gchar *
+clip_name (GstBuffer * buffer, guint n, guint64 first)
+{
+  GstMeta *meta;
+  gpointer state = NULL;
+  const gchar *path = NULL;
+  gchar *shown, *name;
+  guint i = 0;
+
+  while ((meta = gst_buffer_iterate_meta_filtered (buffer, &state,
+              GST_CLIP_META_API_TYPE)))
+    if (i++ == n)
+      path = ((GstClipMeta *) meta)->path;
+  if (!path)
+    return g_strdup_printf ("Clip %" G_GUINT64_FORMAT, first + n);
+  shown = progress_escape (path, FALSE);
+  name = g_strdup_printf ("Clip %" G_GUINT64_FORMAT " (%s)", first + n, shown);
+  g_free (shown);
+
+  return name;
+}
+
+/* A mapped batch: labels are read, what was trained on before is passed over,
+ * and the rest is run. */
+static void
+take (TrainRun * self, GstBuffer * buffer,
+    const GstMapInfo * frames, const GstMapInfo * labels)
+{
+  Batch batch = { frames->data, self->labels, self->layout.clips, 0 };
+  guint8 *aligned = NULL;
+  GError *error = NULL;
+  guint64 begin, skip;
+  gchar *name;
+  guint clip;
+
+  batch.end = GST_BUFFER_OFFSET_END (buffer);
+  if (!GST_BUFFER_OFFSET_END_IS_VALID (buffer) || !self->announced)
+    batch.end = self->position + batch.clips;
+  begin = batch.end - MIN (batch.end, batch.clips);
+  if (batch.clips > self->max_clips)
+    self->labels = g_renew (gint32, self->labels, batch.clips);
+  batch.labels = self->labels;
+  if (!tensor_layout_read_labels (&self->layout, labels->data,
+          self->num_classes, self->labels, &clip, &error))
+    goto bad_label;
+
+  if (self->resume == RESUME_PASSING) {
+    skip = self->resume_position - MIN (self->resume_position, begin);
+    if (skip >= batch.clips) {
+      self->position = batch.end;
+      return;
+    }
+    batch.frames += skip * self->layout.clip_size;
+    batch.labels += skip;
+    batch.clips -= skip;
+    self->resume = RESUME_DONE;
+    self->measured = g_get_monotonic_time ();
+  }
+  /* part of a larger memory may begin anywhere; numbers may not */
+  if ((guintptr) batch.frames % self->layout.item_size)
+    batch.frames = aligned =
+        g_memdup2 (batch.frames, batch.clips * self->layout.clip_size);
+  run_batch (self, &batch);
+  g_free (aligned);
+
+  return;
+
+  /* ERRORS */
+bad_label:
+  {
+    name = clip_name (buffer, clip, begin);
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("%s cannot be trained on: %s.", name, error->message), (NULL));
+    g_free (name);
+    g_error_free (error);
+    self->flow = GST_FLOW_ERROR;
+    return;
+  }
+}
+
+GstFlowReturn
+train_run_batch (TrainRun * self, GstBuffer * buffer)
+{
+  GstMemory *memories[2];
+  GstMapInfo frames, labels;
+
+  if (self->flow != GST_FLOW_OK || self->resume == RESUME_SEEKING)
+    return self->flow;
+  if (!self->have_layout)
+    return GST_FLOW_NOT_NEGOTIATED;
+  if (self->pass_over) {
+    self->position += self->layout.clips;
+    return GST_FLOW_OK;
+  }
+  if (gst_buffer_n_memory (buffer) != 2)
+    goto other_number;
+  memories[0] = gst_buffer_peek_memory (buffer, 0);
+  memories[1] = gst_buffer_peek_memory (buffer, 1);
+  if (memories[0]->size != self->layout.frames_size
+      || memories[1]->size != self->layout.labels_size)
+    goto other_size;
+  if (!self->pass_open) {
+    /* a stream that announces nothing is one training pass */
+    if (!self->announced)
+      self->pass = (GstClipEpoch) {
+      .training = TRUE};
+    else if (!self->pass_pending)
+      goto between_passes;
+    train_run_begin_pass (self);
+    if (!self->pass_open)
+      return self->flow;
+  }
+  if (self->pass.training && self->layout.clips > self->max_clips)
+    goto too_many;
+
+  if (!gst_memory_map (memories[0], &frames, GST_MAP_READ))
+    goto no_map;
+  if (!gst_memory_map (memories[1], &labels, GST_MAP_READ)) {
+    gst_memory_unmap (memories[0], &frames);
+    goto no_map;
+  }
+  take (self, buffer, &frames, &labels);
+  gst_memory_unmap (memories[1], &labels);
+  gst_memory_unmap (memories[0], &frames);
+
+  return self->flow;
+
+  /* ERRORS */
+other_number:
+  {
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("A batch came as %u memories, but is two: frames and labels. Give "
+            "each tensor a GstMemory of its own.",
+            gst_buffer_n_memory (buffer)), (NULL));
+    goto failed;
+  }
+other_size:
+  {
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("A batch came with %" G_GSIZE_FORMAT " bytes of frames and %"
+            G_GSIZE_FORMAT " of labels, but its caps say %" G_GSIZE_FORMAT
+            " and %" G_GSIZE_FORMAT ": send buffers as the caps say.",
+            memories[0]->size, memories[1]->size, self->layout.frames_size,
+            self->layout.labels_size), (NULL));
+    goto failed;
+  }
+between_passes:
+  {
+    GST_ELEMENT_ERROR (self->element, STREAM, FAILED,
+        ("A batch came between two passes: upstream has to send clip-epoch "
+            "before it."), (NULL));
+    goto failed;
+  }
+too_many:
+  {
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("A batch of %u clips came after the network was set up for %u: send "
+            "the largest batch first; only the last may be smaller.",
+            self->layout.clips, self->max_clips), (NULL));
+    goto failed;
+  }
+no_map:
+  {
+    GST_ELEMENT_ERROR (self->element, RESOURCE, READ,
+        ("A batch's memory cannot be read."), (NULL));
+    goto failed;
+  }
+failed:
+  self->flow = GST_FLOW_ERROR;
+
+  return GST_FLOW_ERROR;
+}

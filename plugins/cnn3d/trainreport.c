@@ -1,0 +1,238 @@
+/* trainreport.c: what cnn3dtrain tells on the bus.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "trainreport.h"
+
+#include <gio/gio.h>
+
+#include "progress.h"
+
+/* GStreamer's code for an error of the core. */
+static void
+translate (const GError * error, GQuark * domain, gint * code)
+{
+  *domain = GST_RESOURCE_ERROR;
+  *code = GST_RESOURCE_ERROR_FAILED;
+
+  if (error->domain == GST_RESOURCE_ERROR || error->domain == GST_STREAM_ERROR
+      || error->domain == GST_CORE_ERROR
+      || error->domain == GST_LIBRARY_ERROR) {
+    *domain = error->domain;
+    *code = error->code;
+  } else if (error->domain == CNN3D_TRAINER_ERROR) {
+    switch ((Cnn3dTrainerError) error->code) {
+      case CNN3D_TRAINER_ERROR_SETTINGS:
+        *code = GST_RESOURCE_ERROR_SETTINGS;
+        break;
+      case CNN3D_TRAINER_ERROR_DATA:
+        *domain = GST_STREAM_ERROR;
+        *code = GST_STREAM_ERROR_FORMAT;
+        break;
+      case CNN3D_TRAINER_ERROR_DIVERGED:
+        *domain = GST_STREAM_ERROR;
+        *code = GST_STREAM_ERROR_FAILED;
+        break;
+      case CNN3D_TRAINER_ERROR_CHECKPOINT:
+        *code = GST_RESOURCE_ERROR_READ;
+        break;
+    }
+  } else if (error->domain == CNN3D_NETWORK_ERROR) {
+    switch ((Cnn3dNetworkError) error->code) {
+      case CNN3D_NETWORK_ERROR_UNKNOWN_MODEL:
+        *code = GST_RESOURCE_ERROR_SETTINGS;
+        break;
+      case CNN3D_NETWORK_ERROR_SIZE:
+        *domain = GST_STREAM_ERROR;
+        *code = GST_STREAM_ERROR_FORMAT;
+        break;
+      case CNN3D_NETWORK_ERROR_PARAMETER:
+        *code = GST_RESOURCE_ERROR_READ;
+        break;
+    }
+  } else if (error->domain == CNN3D_BACKEND_ERROR) {
+    switch ((Cnn3dBackendError) error->code) {
+      case CNN3D_BACKEND_ERROR_MISSING:
+        *code = GST_RESOURCE_ERROR_NOT_FOUND;
+        break;
+      case CNN3D_BACKEND_ERROR_UNSUPPORTED:
+        *code = GST_RESOURCE_ERROR_SETTINGS;
+        break;
+      case CNN3D_BACKEND_ERROR_MEMORY:
+        *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+        break;
+      case CNN3D_BACKEND_ERROR_FAILED:
+        *domain = GST_LIBRARY_ERROR;
+        *code = GST_LIBRARY_ERROR_FAILED;
+        break;
+    }
+  } else if (error->domain == G_IO_ERROR) {
+    if (error->code == G_IO_ERROR_INVALID_ARGUMENT)
+      *code = GST_RESOURCE_ERROR_SETTINGS;
+    else if (error->code == G_IO_ERROR_NOT_FOUND)
+      *code = GST_RESOURCE_ERROR_NOT_FOUND;
+    else if (error->code == G_IO_ERROR_NO_SPACE)
+      *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+    else if (error->code == G_IO_ERROR_INVALID_DATA)
+      *code = GST_RESOURCE_ERROR_READ;
+  }
+}
+
+void
+train_report_error (GstElement * element, const GError * error,
+    const gchar * about)
+{
+  gchar *escaped = progress_escape (error->message, TRUE);
+  gchar *text = about ? g_strconcat (about, ": ", escaped, NULL) :
+      g_strdup (escaped);
+  GQuark domain;
+  gint code;
+
+  translate (error, &domain, &code);
+  g_free (escaped);
+  /* the message takes both texts */
+  gst_element_message_full (element, GST_MESSAGE_ERROR, domain, code, text,
+      g_strdup_printf ("%s %d", g_quark_to_string (error->domain),
+          error->code), __FILE__, GST_FUNCTION, __LINE__);
+}
+
+static void
+post (GstElement * element, GstStructure * structure)
+{
+  gst_element_post_message (element,
+      gst_message_new_element (GST_OBJECT (element), structure));
+}
+
+static const gchar *
+precision_name (Cnn3dPrecision precision)
+{
+  switch (precision) {
+    case CNN3D_PRECISION_16_MIXED:
+      return "16-mixed";
+    case CNN3D_PRECISION_BF16_MIXED:
+      return "bf16-mixed";
+    default:
+      return "32";
+  }
+}
+
+static void
+report_left_out (GstElement * element, const gchar * pretrained,
+    const gchar * const *names)
+{
+  GstStructure *s = gst_structure_new_empty ("cnn3dtrain-left-out");
+  GValue array = G_VALUE_INIT, name = G_VALUE_INIT;
+  gchar *list, *shown, *path;
+  guint i;
+
+  g_value_init (&array, GST_TYPE_ARRAY);
+  for (i = 0; names[i]; i++) {
+    g_value_init (&name, G_TYPE_STRING);
+    g_value_set_string (&name, names[i]);
+    gst_value_array_append_and_take_value (&array, &name);
+  }
+  gst_structure_take_value (s, "names", &array);
+  post (element, s);
+
+  list = g_strjoinv (", ", (gchar **) names);
+  shown = progress_escape (list, FALSE);
+  path = progress_escape (pretrained ? pretrained : "", FALSE);
+  GST_ELEMENT_WARNING (element, RESOURCE, READ,
+      ("Weights of %s that were left out: %s.", path, shown),
+      ("what the model has and the file has not keeps its initial values"));
+  g_free (path);
+  g_free (shown);
+  g_free (list);
+}
+
+void
+train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
+    const Cnn3dTrainerParams * params, guint micro_batch)
+{
+  const gchar *const *left_out = cnn3d_trainer_left_out (trainer);
+  const gchar *device = cnn3d_trainer_device (trainer);
+  Cnn3dPrecision precision = cnn3d_trainer_precision (trainer);
+  Cnn3dMemory memory;
+
+  cnn3d_trainer_memory (trainer, &memory);
+  post (element, gst_structure_new ("cnn3dtrain-plan",
+          "predicted-bytes", G_TYPE_UINT64, (guint64) memory.total,
+          "weights-bytes", G_TYPE_UINT64,
+          (guint64) memory.weights + memory.copy,
+          "gradients-bytes", G_TYPE_UINT64, (guint64) memory.gradients,
+          "optimizer-bytes", G_TYPE_UINT64, (guint64) memory.optimizer,
+          "arena-bytes", G_TYPE_UINT64, (guint64) memory.arena,
+          "micro-batch", G_TYPE_UINT, micro_batch,
+          "device", G_TYPE_STRING, device,
+          "precision", G_TYPE_STRING, precision_name (precision),
+          "threads", G_TYPE_UINT, params->threads ? params->threads :
+          g_get_num_processors (), NULL));
+
+  if (precision != params->precision)
+    GST_ELEMENT_INFO (element, RESOURCE, SETTINGS,
+        ("%s computes %s where precision=%s was asked for.", device,
+            precision_name (precision), precision_name (params->precision)),
+        (NULL));
+  if (left_out && left_out[0])
+    report_left_out (element, params->pretrained, left_out);
+}
+
+void
+train_report_step (GstElement * element, const Cnn3dProgress * progress,
+    gdouble clips_per_second, guint64 memory)
+{
+  post (element, gst_structure_new ("cnn3dtrain-step",
+          "epoch", G_TYPE_UINT, progress->epoch,
+          "step", G_TYPE_UINT64, progress->step,
+          "clips", G_TYPE_UINT64, progress->clips,
+          "loss", G_TYPE_DOUBLE, progress->loss,
+          "accuracy", G_TYPE_DOUBLE, progress->accuracy,
+          "lr", G_TYPE_DOUBLE, progress->lr,
+          "loss-scale", G_TYPE_DOUBLE, 1.0,
+          "clips-per-second", G_TYPE_DOUBLE, clips_per_second,
+          "memory-bytes", G_TYPE_UINT64, memory, NULL));
+}
+
+void
+train_report_pass (GstElement * element, const Cnn3dPassResult * result,
+    gdouble seconds, gdouble lr)
+{
+  GstStructure *s;
+
+  s = gst_structure_new (result->training ? "cnn3dtrain-epoch" :
+      "cnn3dtrain-validation",
+      "epoch", G_TYPE_UINT, result->epoch,
+      "loss", G_TYPE_DOUBLE, result->loss,
+      "accuracy", G_TYPE_DOUBLE, result->accuracy,
+      "clips", G_TYPE_UINT64, result->clips,
+      "seconds", G_TYPE_DOUBLE, seconds, NULL);
+  if (result->training)
+    gst_structure_set (s, "lr", G_TYPE_DOUBLE, lr, NULL);
+  else
+    gst_structure_set (s, "best", G_TYPE_BOOLEAN, result->improved, NULL);
+  post (element, s);
+}
+
+void
+train_report_checkpoint (GstElement * element, const gchar * path,
+    gboolean best)
+{
+  /* a structure's strings are UTF-8, a path need not be */
+  gchar *shown = g_filename_display_name (path);
+
+  post (element, gst_structure_new ("cnn3dtrain-checkpoint",
+          "path", G_TYPE_STRING, shown, "best", G_TYPE_BOOLEAN, best, NULL));
+  g_free (shown);
+}
+
+void
+train_report_resumed (GstElement * element, guint64 position)
+{
+  post (element, gst_structure_new ("cnn3dtrain-resumed",
+          "position", G_TYPE_UINT64, position, NULL));
+}
+
+void
+train_report_finished (GstElement * element, guint epoch, const gchar * reason)
+{
+  post (element, gst_structure_new ("cnn3dtrain-finished",
+          "epoch", G_TYPE_UINT, epoch, "reason", G_TYPE_STRING, reason, NULL));
+}

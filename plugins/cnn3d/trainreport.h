@@ -1,0 +1,38 @@
+/* trainreport.h: what cnn3dtrain tells on the bus.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TRAIN_REPORT_H
+#define TRAIN_REPORT_H
+
+#include <gst/gst.h>
+
+#include "src/train/trainer.h"
+
+/* Posts `error` as an error of the element, in GStreamer's own terms. about:
+ * what was being done, "The model could not be set up"; NULL: the error says it
+ * itself. Text from files in it is escaped. */
+void train_report_error (GstElement * element, const GError * error,
+    const gchar * about);
+
+/* cnn3dtrain-plan; warns of weights left out (and posts cnn3dtrain-left-out)
+ * and of a precision other than the one that was asked for. */
+void train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
+    const Cnn3dTrainerParams * params, guint micro_batch);
+
+/* cnn3dtrain-step */
+void train_report_step (GstElement * element, const Cnn3dProgress * progress,
+    gdouble clips_per_second, guint64 memory);
+
+/* cnn3dtrain-epoch for a training pass, cnn3dtrain-validation for the other */
+void train_report_pass (GstElement * element, const Cnn3dPassResult * result,
+    gdouble seconds, gdouble lr);
+
+/* cnn3dtrain-checkpoint */
+void train_report_checkpoint (GstElement * element, const gchar * path,
+    gboolean best);
+
+/* cnn3dtrain-resumed (position), cnn3dtrain-finished (epoch, reason) */
+void train_report_resumed (GstElement * element, guint64 position);
+void train_report_finished (GstElement * element, guint epoch,
+    const gchar * reason);
+
+#endif

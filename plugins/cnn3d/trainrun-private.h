@@ -1,0 +1,63 @@
+/* trainrun-private.h: what trainrun.c and trainbatch.c share.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TRAIN_RUN_PRIVATE_H
+#define TRAIN_RUN_PRIVATE_H
+
+#include "trainrun.h"
+
+#include "progress.h"
+
+/* How a resumed run gets to its position. */
+typedef enum
+{
+  RESUME_DONE,                  /* it is there, or had not to go anywhere */
+  RESUME_WANTED,                /* the stream stands elsewhere */
+  RESUME_SEEKING,               /* dropping all until the seek's segment */
+  RESUME_SOUGHT,                /* that came */
+  RESUME_PASSING,               /* no seek: dropping all up to the position */
+} Resume;
+
+struct _TrainRun
+{
+  GstElement *element;
+  TrainSettings settings;
+  TrainFigures *figures;        /* the element's, under its object lock */
+
+  gboolean have_layout;
+  TensorLayout layout;
+  gchar **classes;
+  guint num_classes;
+  Cnn3dTrainer *trainer;
+  guint max_clips;              /* N that the trainer was made for */
+  gint32 *labels;               /* as many, or as the largest batch has */
+
+  gboolean announced;           /* the stream has clip-epoch events */
+  gboolean pass_pending;        /* `pass` waits for the first caps */
+  gboolean pass_open;
+  gboolean pass_over;           /* `pass` was trained on before: drop it */
+  GstClipEpoch pass;
+  guint64 position;             /* where the stream stands, in clips */
+  Resume resume;
+  guint64 resume_position;
+  guint32 seek_seqnum;
+  gboolean diverged;
+  gboolean stopped;             /* patience has run out */
+  GstFlowReturn flow;
+
+  Progress *progress;           /* NULL: silent */
+  ProgressEpoch line;           /* the epoch so far */
+  gint64 epoch_began, pass_began, measured;     /* monotonic microseconds */
+  guint64 pass_clips;           /* since pass_began */
+  gdouble lr;
+  guint64 resident_before;      /* bytes, before the trainer was made */
+};
+
+/* Posts an error and frees it; nothing is taken any more. about: see
+ * train_report_error(). */
+void train_run_fail (TrainRun * run, GError * error, const gchar * about);
+
+/* Begins the pass that run->pass tells of, or sees to it that the stream gets
+ * to the one that a resumed run goes on in: pass_open says which. */
+void train_run_begin_pass (TrainRun * run);
+
+#endif
