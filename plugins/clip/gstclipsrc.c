@@ -19,78 +19,12 @@
  * ]|
  * All frames of the clips that train.csv lists, scaled, in a random order.
  */
-#include "gstclipsrc.h"
-#include "clipworkers.h"
-#include "src/dataset/dataset.h"
-#include "src/dataset/order.h"
+#include "gstclipsrc-private.h"
 
-GST_DEBUG_CATEGORY_STATIC (gst_clip_src_debug);
+GST_DEBUG_CATEGORY (gst_clip_src_debug);
 #define GST_CAT_DEFAULT gst_clip_src_debug
 
 #define MAX_WORKERS 64
-/* Decoded frames that may wait, in all clips together; a clip that has its
- * share is passed on before it is complete */
-#define MAX_BYTES ((gsize) 512 << 20)
-#define MIN_CLIP_BYTES ((gsize) 32 << 20)
-#define DEFAULT_FRAME_DURATION (GST_SECOND / 25)
-
-typedef enum
-{
-  GST_CLIP_SRC_ON_ERROR_SKIP,
-  GST_CLIP_SRC_ON_ERROR_STOP
-} GstClipSrcOnError;
-
-struct _GstClipSrc
-{
-  GstElement parent;
-  GstPad *srcpad;
-
-  /* Properties, under the object's lock */
-  gchar *location, *root, *val_location, *clip_bin;
-  guint num_folds, fold;
-  gboolean shuffle;
-  guint64 seed;
-  guint epochs;
-  guint64 limit_clips;
-  guint num_workers;
-  gboolean persistent_workers;
-  GstClipSrcOnError on_error;
-  guint rank, world_size;
-  guint64 clips_skipped;
-
-  /* Set from READY to PAUSED, constant while streaming; read by others under
-   * the object's lock */
-  Cnn3dDataset *dataset;
-  Cnn3dOrder *order;            /* located by the streaming thread only */
-  guint64 total;
-  ClipWorkers *workers;
-
-  /* What others ask of the streaming thread, under the object's lock */
-  GMutex seek_lock;             /* one flushing seek at a time */
-  ClipJob *current;             /* what it waits for, or pushes */
-  gboolean pushing;
-  gboolean interrupted;         /* stop now: state change or flush */
-  gboolean end_requested;       /* stop before the next clip */
-  gboolean ended;
-  gboolean seek_pending;
-  guint64 seek_position;
-  guint32 seek_seqnum;
-  guint64 position;
-
-  /* The streaming thread's */
-  GQueue jobs;                  /* in order, the first is at `position` */
-  guint64 scheduled;            /* position of the next job to make */
-  gboolean started;
-  gboolean need_segment, need_epoch;
-  guint32 seqnum;               /* of the seek that segment answers; 0: none */
-  guint64 delivered, skipped;   /* in this pass */
-  gboolean enter_pass;          /* at the next clip */
-  gboolean whole_pass;          /* entered at its first clip */
-  gchar *first_reason;          /* of the first clip skipped in this pass */
-  GstCaps *caps;
-  GstClockTime frame_duration;  /* by caps */
-  GstClockTime clip_base, clip_origin, next_pts, last_pts;
-};
 
 enum
 {
@@ -148,456 +82,6 @@ gst_clip_src_on_error_get_type (void)
 
   return type;
 }
-
-/* Jobs */
-
-static ClipJob *
-make_job (GstClipSrc * self, guint64 position)
-{
-  Cnn3dOrderClip clip;
-  Cnn3dDatasetRow row;
-  GstClipMeta meta = { .clip = position };
-  gsize bytes = MAX_BYTES / MAX (2 * self->num_workers, 2);
-  ClipJob *job;
-
-  cnn3d_order_locate (self->order, position, &clip);
-  cnn3d_dataset_row (self->dataset, clip.row, &row);
-  meta.sample = clip.row;
-  meta.epoch = clip.epoch;
-  meta.training = clip.training;
-  meta.label = row.label;
-  meta.path = g_ref_string_new (row.path);
-  meta.group = row.group ? g_ref_string_new (row.group) : NULL;
-  job = clip_job_new (&meta, cnn3d_dataset_path (self->dataset, clip.row),
-      row.start, row.end, MAX (bytes, MIN_CLIP_BYTES));
-  g_ref_string_release (meta.path);
-  if (meta.group)
-    g_ref_string_release (meta.group);
-
-  return job;
-}
-
-/* Gives the workers clips to decode ahead, but not over the end of this pass
- * where they are not to outlive it. */
-static void
-fill_jobs (GstClipSrc * self, guint64 pass_end)
-{
-  guint ahead = self->num_workers > 0 ? 2 * self->num_workers : 1;
-  guint64 end = self->persistent_workers ? self->total : pass_end;
-
-  while (g_queue_get_length (&self->jobs) < ahead && self->scheduled < end) {
-    ClipJob *job = make_job (self, self->scheduled++);
-
-    g_queue_push_tail (&self->jobs, job);
-    clip_workers_push (self->workers, job);
-  }
-}
-
-static void
-drop_jobs (GstClipSrc * self)
-{
-  ClipJob *job;
-
-  while ((job = g_queue_pop_head (&self->jobs))) {
-    clip_job_abort (job);
-    clip_job_unref (job);
-  }
-}
-
-static void
-set_current (GstClipSrc * self, ClipJob * job, gboolean pushing)
-{
-  GST_OBJECT_LOCK (self);
-  self->current = job;
-  self->pushing = pushing;
-  /* Whoever asked just before found nothing to wake */
-  if (job && (self->interrupted || self->seek_pending
-          || (self->end_requested && !pushing)))
-    clip_job_abort (job);
-  GST_OBJECT_UNLOCK (self);
-}
-
-/* Wakes the streaming thread. With the object's lock. */
-static void
-wake_locked (GstClipSrc * self)
-{
-  if (self->current)
-    clip_job_abort (self->current);
-}
-
-/* Streaming */
-
-static void
-push_event (GstClipSrc * self, GstEvent * event)
-{
-  if (self->seqnum)
-    gst_event_set_seqnum (event, self->seqnum);
-  gst_pad_push_event (self->srcpad, event);
-}
-
-static void
-start_stream (GstClipSrc * self)
-{
-  gchar *id = gst_pad_create_stream_id (self->srcpad, GST_ELEMENT (self), NULL);
-  GstEvent *event = gst_event_new_stream_start (id);
-
-  gst_event_set_group_id (event, gst_util_group_id_next ());
-  gst_pad_push_event (self->srcpad, event);
-  g_free (id);
-  gst_pad_push_event (self->srcpad, gst_event_new_clip_classes
-      (cnn3d_dataset_classes (self->dataset)));
-  self->started = TRUE;
-}
-
-static void
-set_position (GstClipSrc * self, guint64 position)
-{
-  GST_OBJECT_LOCK (self);
-  self->position = position;
-  GST_OBJECT_UNLOCK (self);
-}
-
-/* Does what a seek asked for. */
-static void
-apply_seek (GstClipSrc * self, guint64 position, guint32 seqnum)
-{
-  drop_jobs (self);
-  self->scheduled = position;
-  self->seqnum = seqnum;
-  self->need_segment = TRUE;
-  self->enter_pass = TRUE;
-  set_position (self, position);
-}
-
-static void
-push_segment (GstClipSrc * self)
-{
-  GstSegment segment;
-
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  /* Time goes on where a seek did not flush: running time never goes back */
-  segment.start = segment.base = segment.time = segment.position =
-      self->next_pts;
-  push_event (self, gst_event_new_segment (&segment));
-  self->need_segment = FALSE;
-}
-
-static void
-push_epoch (GstClipSrc * self, const Cnn3dOrderClip * clip)
-{
-  GstClipEpoch epoch = {.epoch = clip->epoch,.training = clip->training };
-
-  epoch.clips = cnn3d_order_pass_clips (self->order, clip->training);
-  epoch.epochs = self->epochs;
-  epoch.first_clip = self->position - clip->index;
-  epoch.position = self->position;
-  epoch.seed = self->seed;
-  push_event (self, gst_event_new_clip_epoch (&epoch));
-  self->need_epoch = FALSE;
-}
-
-static GstBuffer *
-retime (GstClipSrc * self, GstBuffer * buffer, guint64 index)
-{
-  GstClockTime pts = GST_BUFFER_PTS (buffer), time;
-  GstClockTime duration = GST_BUFFER_DURATION (buffer);
-
-  buffer = gst_buffer_make_writable (buffer);
-  if (!GST_CLOCK_TIME_IS_VALID (duration) || duration == 0)
-    duration = self->frame_duration;
-  if (index == 0) {
-    self->clip_base = self->next_pts;
-    self->clip_origin = pts;
-  }
-  if (GST_CLOCK_TIME_IS_VALID (pts) && GST_CLOCK_TIME_IS_VALID
-      (self->clip_origin) && pts >= self->clip_origin)
-    time = self->clip_base + (pts - self->clip_origin);
-  else
-    time = self->clip_base + index * duration;
-  time = MAX (time, self->last_pts);
-  GST_BUFFER_PTS (buffer) = self->last_pts = time;
-  GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
-  GST_BUFFER_DURATION (buffer) = duration;
-  self->next_pts = MAX (self->next_pts, time + duration);
-  if (index == 0)
-    GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
-  else
-    GST_BUFFER_FLAG_UNSET (buffer, GST_BUFFER_FLAG_DISCONT);
-
-  return buffer;
-}
-
-static void
-set_caps (GstClipSrc * self, GstCaps * caps)
-{
-  GstStructure *s = gst_caps_get_structure (caps, 0);
-  gint n, d;
-
-  gst_caps_replace (&self->caps, caps);
-  self->frame_duration = DEFAULT_FRAME_DURATION;
-  if (gst_structure_get_fraction (s, "framerate", &n, &d) && n > 0 && d > 0)
-    self->frame_duration = gst_util_uint64_scale_int (GST_SECOND, d, n);
-  gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
-}
-
-/* Makes sure that a frame says whose it is, also where clip-bin lost that. */
-static void
-complete_meta (ClipJob * job, GstBuffer * buffer, guint64 index,
-    guint64 num_frames)
-{
-  GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
-
-  if (!meta)
-    meta = gst_buffer_add_clip_meta (buffer, &job->meta);
-  else if (job->windowed)
-    return;
-  /* Nobody sampled: every frame is here, and now it is known how many */
-  meta->frame = index;
-  meta->num_frames = num_frames;
-}
-
-/* Pushes the frames of a job. *pushed counts those that went out. */
-static GstFlowReturn
-push_clip (GstClipSrc * self, ClipJob * job, const Cnn3dOrderClip * clip,
-    guint64 * pushed)
-{
-  GstFlowReturn ret = GST_FLOW_OK;
-  GstMiniObject *item;
-  guint64 num_frames;
-  gboolean stop;
-
-  g_mutex_lock (&job->lock);
-  num_frames = job->result ? job->frames : 0;
-  g_mutex_unlock (&job->lock);
-  while (ret == GST_FLOW_OK && (item = clip_job_take (job))) {
-    GST_OBJECT_LOCK (self);
-    stop = self->interrupted || self->seek_pending;
-    GST_OBJECT_UNLOCK (self);
-    if (stop) {
-      gst_mini_object_unref (item);
-      return GST_FLOW_FLUSHING;
-    }
-    if (GST_IS_CAPS (item)) {
-      if (!self->caps || !gst_caps_is_equal (self->caps, GST_CAPS_CAST (item)))
-        set_caps (self, GST_CAPS_CAST (item));
-      gst_mini_object_unref (item);
-      continue;
-    }
-    if (self->need_segment)
-      push_segment (self);
-    if (self->need_epoch)
-      push_epoch (self, clip);
-    item = GST_MINI_OBJECT_CAST (retime (self, GST_BUFFER_CAST (item),
-            *pushed));
-    complete_meta (job, GST_BUFFER_CAST (item), *pushed, num_frames);
-    (*pushed)++;
-    ret = gst_pad_push (self->srcpad, GST_BUFFER_CAST (item));
-  }
-
-  return ret;
-}
-
-static void
-skip_clip (GstClipSrc * self, ClipJob * job)
-{
-  GST_WARNING_OBJECT (self, "skipping clip %" G_GUINT64_FORMAT ", %s: %s",
-      job->meta.clip, job->path, job->reason);
-  self->skipped++;
-  if (!self->first_reason)
-    self->first_reason = g_strdup_printf ("%s: %s", job->path, job->reason);
-  GST_OBJECT_LOCK (self);
-  self->clips_skipped++;
-  GST_OBJECT_UNLOCK (self);
-  gst_element_post_message (GST_ELEMENT (self),
-      gst_message_new_element (GST_OBJECT (self),
-          gst_structure_new ("clipsrc-skipped", "path", G_TYPE_STRING,
-              job->path, "reason", G_TYPE_STRING, job->reason, "clip",
-              G_TYPE_UINT64, job->meta.clip, NULL)));
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CLIPS_SKIPPED]);
-}
-
-static void
-stop_streaming (GstClipSrc * self, gboolean eos)
-{
-  drop_jobs (self);
-  GST_OBJECT_LOCK (self);
-  self->ended = TRUE;
-  GST_OBJECT_UNLOCK (self);
-  if (eos) {
-    if (self->need_segment)
-      push_segment (self);
-    push_event (self, gst_event_new_eos ());
-  }
-  gst_pad_pause_task (self->srcpad);
-}
-
-/* FALSE: nothing of the pass could be read. */
-static gboolean
-end_pass (GstClipSrc * self, const Cnn3dOrderClip * clip)
-{
-  GstClipEpochDone done = {.epoch = clip->epoch,.training = clip->training,
-    .position = self->position,.delivered = self->delivered,
-    .skipped = self->skipped
-  };
-
-  if (self->delivered == 0 && self->whole_pass)
-    return FALSE;
-  if (self->need_segment)
-    push_segment (self);
-  if (self->need_epoch) {
-    /* Every clip since a seek into this pass was skipped */
-    GstClipEpoch epoch = {.epoch = clip->epoch,.training = clip->training,
-      .clips = clip->index + 1,.epochs = self->epochs,
-      .first_clip = self->position - clip->index - 1,
-      .position = self->position,.seed = self->seed
-    };
-
-    push_event (self, gst_event_new_clip_epoch (&epoch));
-  }
-  gst_pad_push_event (self->srcpad, gst_event_new_clip_epoch_done (&done));
-  self->seqnum = 0;
-
-  return TRUE;
-}
-
-/* One clip. */
-static void
-gst_clip_src_loop (GstPad * pad)
-{
-  GstClipSrc *self = GST_CLIP_SRC (GST_PAD_PARENT (pad));
-  gboolean interrupted, end, seek;
-  guint64 position, pass_end, pushed = 0;
-  GstFlowReturn ret = GST_FLOW_OK;
-  Cnn3dOrderClip clip;
-  ClipJob *job = NULL;
-  ClipResult result;
-  guint32 seqnum;
-
-  if (!self->started)
-    start_stream (self);
-  GST_OBJECT_LOCK (self);
-  interrupted = self->interrupted;
-  end = self->end_requested;
-  seek = self->seek_pending && !interrupted;
-  position = seek ? self->seek_position : self->position;
-  seqnum = self->seek_seqnum;
-  if (seek)
-    self->seek_pending = FALSE;
-  GST_OBJECT_UNLOCK (self);
-  if (interrupted)
-    goto pause;
-  if (seek)
-    apply_seek (self, position, seqnum);
-  if (end || !cnn3d_order_locate (self->order, position, &clip))
-    goto eos;
-  if (clip.index == 0 || self->enter_pass) {
-    self->need_epoch = TRUE;
-    self->enter_pass = FALSE;
-    self->delivered = self->skipped = 0;
-    self->whole_pass = clip.index == 0;
-    g_clear_pointer (&self->first_reason, g_free);
-  }
-  pass_end = position - clip.index +
-      cnn3d_order_pass_clips (self->order, clip.training);
-
-  fill_jobs (self, pass_end);
-  job = g_queue_pop_head (&self->jobs);
-  set_current (self, job, FALSE);
-  if (!clip_job_wait (job))
-    goto again;
-  set_current (self, job, TRUE);
-  /* The place is free for another; without workers nothing is decoded while
-   * this one is on its way */
-  if (self->num_workers > 0)
-    fill_jobs (self, pass_end);
-  g_mutex_lock (&job->lock);
-  result = job->result;
-  g_mutex_unlock (&job->lock);
-  if (result != CLIP_RESULT_BAD && result != CLIP_RESULT_FATAL) {
-    ret = push_clip (self, job, &clip, &pushed);
-    if (ret != GST_FLOW_OK)
-      goto flow;
-    g_mutex_lock (&job->lock);
-    result = job->result;
-    g_mutex_unlock (&job->lock);
-  }
-  switch (result) {
-    case CLIP_RESULT_GOOD:
-      self->delivered++;
-      break;
-    case CLIP_RESULT_BAD:
-      if (self->on_error == GST_CLIP_SRC_ON_ERROR_STOP)
-        goto bad_clip;
-      skip_clip (self, job);
-      break;
-    case CLIP_RESULT_FATAL:
-      goto fatal;
-    default:
-      goto again;
-  }
-  set_position (self, position + 1);
-  if (position + 1 == pass_end && !end_pass (self, &clip))
-    goto all_bad;
-  goto again;
-
-flow:
-  GST_OBJECT_LOCK (self);
-  seek = self->seek_pending;
-  interrupted = self->interrupted;
-  GST_OBJECT_UNLOCK (self);
-  if (seek && !interrupted)
-    goto again;
-  if (ret == GST_FLOW_EOS) {
-    set_current (self, NULL, FALSE);
-    clip_job_abort (job);
-    clip_job_unref (job);
-    goto eos;
-  }
-  if (ret != GST_FLOW_FLUSHING) {
-    GST_ELEMENT_FLOW_ERROR (self, ret);
-    goto failed;
-  }
-  gst_pad_pause_task (pad);
-
-again:
-  set_current (self, NULL, FALSE);
-  if (job) {
-    clip_job_abort (job);
-    clip_job_unref (job);
-  }
-  return;
-
-pause:
-  gst_pad_pause_task (pad);
-  return;
-
-eos:
-  stop_streaming (self, TRUE);
-  return;
-
-  /* ERRORS */
-bad_clip:
-  GST_ELEMENT_ERROR (self, RESOURCE, READ, ("Clip %" G_GUINT64_FORMAT
-          ", %s, cannot be read: %s. Repair or remove it, or set "
-          "on-error=skip", position, job->path, job->reason), (NULL));
-  goto failed;
-fatal:
-  GST_ELEMENT_ERROR (self, CORE, NEGOTIATION, ("No clip can pass (the first "
-          "was %s): %s. Correct clip-bin, or what follows it", job->path,
-          job->reason), ("clip-bin=%s", GST_STR_NULL (self->clip_bin)));
-  goto failed;
-all_bad:
-  GST_ELEMENT_ERROR (self, RESOURCE, READ, ("No clip of the %s pass could be "
-          "read, all %" G_GUINT64_FORMAT " were skipped; the first: %s",
-          clip.training ? "training" : "validation", self->skipped,
-          self->first_reason), (NULL));
-failed:
-  set_current (self, NULL, FALSE);
-  clip_job_abort (job);
-  clip_job_unref (job);
-  stop_streaming (self, TRUE);
-}
-
 /* Events and queries */
 
 static gboolean
@@ -628,7 +112,7 @@ gst_clip_src_seek (GstClipSrc * self, GstEvent * event)
       self->seek_pending = TRUE;
       self->seek_position = start;
       self->seek_seqnum = seqnum;
-      wake_locked (self);
+      gst_clip_src_wake_locked (self);
     }
     GST_OBJECT_UNLOCK (self);
     return ok;
@@ -643,13 +127,13 @@ gst_clip_src_seek (GstClipSrc * self, GstEvent * event)
   gst_pad_push_event (self->srcpad, flush);
   GST_OBJECT_LOCK (self);
   self->interrupted = TRUE;
-  wake_locked (self);
+  gst_clip_src_wake_locked (self);
   GST_OBJECT_UNLOCK (self);
   GST_PAD_STREAM_LOCK (self->srcpad);
   flush = gst_event_new_flush_stop (TRUE);
   gst_event_set_seqnum (flush, seqnum);
   gst_pad_push_event (self->srcpad, flush);
-  self->clip_base = self->next_pts = self->last_pts = 0;
+  gst_clip_src_reset_time (self);
   GST_OBJECT_LOCK (self);
   self->interrupted = FALSE;
   self->ended = FALSE;
@@ -691,7 +175,7 @@ gst_clip_src_send_event (GstElement * element, GstEvent * event)
     GST_OBJECT_LOCK (self);
     self->end_requested = ok = TRUE;
     if (!self->pushing)
-      wake_locked (self);
+      gst_clip_src_wake_locked (self);
     GST_OBJECT_UNLOCK (self);
   }
   gst_event_unref (event);
@@ -751,7 +235,7 @@ gst_clip_src_activate_mode (GstPad * pad, GstObject * parent, GstPadMode mode,
   GST_OBJECT_LOCK (self);
   self->interrupted = !active;
   if (!active)
-    wake_locked (self);
+    gst_clip_src_wake_locked (self);
   GST_OBJECT_UNLOCK (self);
   if (!active)
     return gst_pad_stop_task (pad);
@@ -765,7 +249,7 @@ gst_clip_src_close (GstClipSrc * self)
 {
   Cnn3dDataset *dataset;
 
-  drop_jobs (self);
+  gst_clip_src_drop_jobs (self);
   g_clear_pointer (&self->workers, clip_workers_free);
   GST_OBJECT_LOCK (self);
   dataset = g_steal_pointer (&self->dataset);
@@ -822,11 +306,7 @@ gst_clip_src_open (GstClipSrc * self)
   self->end_requested = self->ended = FALSE;
   too_far = self->seek_pending && self->seek_position > self->total;
   GST_OBJECT_UNLOCK (self);
-  self->scheduled = 0;
-  self->started = FALSE;
-  self->need_segment = self->enter_pass = TRUE;
-  self->seqnum = 0;
-  self->clip_base = self->next_pts = self->last_pts = 0;
+  gst_clip_src_reset_stream (self);
   if (too_far)
     goto seek_too_far;
 
@@ -1156,7 +636,6 @@ gst_clip_src_init (GstClipSrc * self)
   self->persistent_workers = TRUE;
   self->epochs = 1;
   self->world_size = 1;
-  self->frame_duration = DEFAULT_FRAME_DURATION;
   self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
   gst_pad_set_activatemode_function (self->srcpad, gst_clip_src_activate_mode);
   gst_pad_set_event_function (self->srcpad, gst_clip_src_event);

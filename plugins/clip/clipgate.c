@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clipchain-private.h"
+
+#include <math.h>
+
+/* The gate */
+
+static gdouble
+buffer_time (ClipChain * self, GstBuffer * buffer)
+{
+  GstClockTime pts = GST_BUFFER_PTS (buffer), time;
+
+  if (!GST_CLOCK_TIME_IS_VALID (pts)
+      || self->segment.format != GST_FORMAT_TIME)
+    return NAN;
+  time = gst_segment_to_stream_time (&self->segment, GST_FORMAT_TIME, pts);
+
+  return GST_CLOCK_TIME_IS_VALID (time) ? (gdouble) time / GST_SECOND : NAN;
+}
+
+/* Holds the first frame until clip_chain_open(). FALSE: drop it. */
+static gboolean
+wait_open (ClipChain * self, GstBuffer * buffer)
+{
+  ClipJob *job = self->job;
+  gboolean ok;
+
+  g_mutex_lock (&job->lock);
+  self->progress++;
+  if (!self->open && !self->waiting) {
+    self->first_time = buffer_time (self, buffer);
+    self->waiting = TRUE;
+    g_cond_broadcast (&job->cond);
+  }
+  while (!self->open && !self->flushing && !self->stop && !job->aborted)
+    g_cond_wait (&job->cond, &job->lock);
+  ok = self->open && !self->stop && !job->aborted;
+  g_mutex_unlock (&job->lock);
+
+  return ok;
+}
+
+static gboolean
+forward_sticky (GstPad * pad, GstEvent ** event, gpointer data)
+{
+  if (GST_EVENT_TYPE (*event) != GST_EVENT_EOS)
+    gst_pad_push_event (GST_PAD (data), gst_event_ref (*event));
+
+  return TRUE;
+}
+
+static GstFlowReturn
+finish_gate (ClipChain * self)
+{
+  if (!self->finished) {
+    self->finished = TRUE;
+    gst_pad_push_event (self->gate_src, gst_event_new_eos ());
+  }
+
+  return GST_FLOW_EOS;
+}
+
+typedef enum
+{
+  FRAME_DROP,
+  FRAME_PUSH,
+  FRAME_AFTER,                  /* it, and all that follow, are past the end */
+  FRAME_MISSEEK
+} Frame;
+
+/* Which frame of the clip this is. From the beginning frames are counted; they
+ * are only told by their time where a seek made counting impossible, and then
+ * every one must be where a constant rate puts it. */
+static Frame
+number_frame (ClipChain * self, gdouble time, guint64 * number)
+{
+  gdouble start = self->job->start, end = self->job->end;
+
+  if (self->sought) {
+    gdouble at = (time - self->base) * self->fps;
+
+    if (!self->entered) {
+      /* Some decoders do not clip to the segment */
+      if (at < (gdouble) self->target - CLIP_JITTER)
+        return FRAME_DROP;
+      self->next = self->first;
+      self->entered = TRUE;
+    }
+    /* Not so for NAN either */
+    if (!(fabs (at - (gdouble) (self->target + self->next - self->first))
+            <= CLIP_JITTER))
+      return FRAME_MISSEEK;
+  } else if (!self->entered) {
+    if (start > 0 && time < start - CLIP_START_TOLERANCE)
+      return FRAME_DROP;
+    self->entered = TRUE;
+  }
+  if (self->length > 0 ? self->next >= self->length :
+      time >= end - CLIP_START_TOLERANCE)
+    return FRAME_AFTER;
+  *number = self->next++;
+  if (*number > self->last)
+    return FRAME_AFTER;
+
+  return *number < self->first ? FRAME_DROP : FRAME_PUSH;
+}
+
+static GstFlowReturn
+gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+{
+  ClipChain *self = gst_pad_get_element_private (pad);
+  GstClipMeta meta = self->job->meta;
+  GstFlowReturn ret;
+  Frame frame;
+
+  if (!wait_open (self, buffer)) {
+    gst_buffer_unref (buffer);
+    return GST_FLOW_FLUSHING;
+  }
+  if (!self->forwarding) {
+    self->forwarding = TRUE;
+    gst_pad_sticky_events_foreach (pad, forward_sticky, self->gate_src);
+  }
+  frame = self->finished ? FRAME_AFTER :
+      number_frame (self, buffer_time (self, buffer), &meta.frame);
+  if (frame != FRAME_PUSH) {
+    gst_buffer_unref (buffer);
+    if (frame == FRAME_DROP)
+      return GST_FLOW_OK;
+    if (frame == FRAME_AFTER)
+      return finish_gate (self);
+    g_mutex_lock (&self->job->lock);
+    self->misseek = TRUE;
+    g_cond_broadcast (&self->job->cond);
+    g_mutex_unlock (&self->job->lock);
+    return GST_FLOW_EOS;
+  }
+  meta.num_frames = self->length;
+  buffer = gst_buffer_make_writable (buffer);
+  gst_buffer_add_clip_meta (buffer, &meta);
+  ret = gst_pad_push (self->gate_src, buffer);
+  if (ret == GST_FLOW_EOS || (ret == GST_FLOW_OK && meta.frame >= self->last))
+    return finish_gate (self);
+  if (ret != GST_FLOW_OK && ret != GST_FLOW_FLUSHING)
+    clip_chain_set_error (self, g_strdup_printf ("clip-bin: %s",
+            gst_flow_get_name (ret)), TRUE);
+
+  return ret;
+}
+
+static gboolean
+gate_event (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  ClipChain *self = gst_pad_get_element_private (pad);
+  ClipJob *job = self->job;
+  GstEventType type = GST_EVENT_TYPE (event);
+
+  g_mutex_lock (&job->lock);
+  self->progress++;
+  if (type == GST_EVENT_FLUSH_START) {
+    self->flushing = self->flushed = TRUE;
+  } else if (type == GST_EVENT_FLUSH_STOP) {
+    self->flushing = self->gate_eos = FALSE;
+    gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
+  } else if (type == GST_EVENT_EOS) {
+    self->gate_eos = TRUE;
+  }
+  g_cond_broadcast (&job->cond);
+  g_mutex_unlock (&job->lock);
+
+  if (type == GST_EVENT_SEGMENT)
+    gst_event_copy_segment (event, &self->segment);
+  if (type == GST_EVENT_EOS && self->forwarding)
+    finish_gate (self);
+  /* Nothing has gone on before the gate opened, so there is nothing to flush;
+   * sticky events wait on this pad until then */
+  if (self->forwarding && type != GST_EVENT_EOS
+      && type != GST_EVENT_FLUSH_START && type != GST_EVENT_FLUSH_STOP)
+    return gst_pad_push_event (self->gate_src, event);
+  gst_event_unref (event);
+
+  return TRUE;
+}
+
+static gboolean
+gate_query (GstPad * pad, GstObject * parent, GstQuery * query)
+{
+  ClipChain *self = gst_pad_get_element_private (pad);
+  GstCaps *filter, *any;
+
+  switch (GST_QUERY_TYPE (query)) {
+    case GST_QUERY_CAPS:
+      /* A decoder gives what it has, whatever comes after */
+      gst_query_parse_caps (query, &filter);
+      any = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
+      gst_query_set_caps_result (query, any);
+      gst_caps_unref (any);
+      return TRUE;
+    case GST_QUERY_ACCEPT_CAPS:
+      gst_query_set_accept_caps_result (query, TRUE);
+      return TRUE;
+    case GST_QUERY_ALLOCATION:
+      return self->forwarding && gst_pad_peer_query (self->gate_src, query);
+    default:
+      return FALSE;
+  }
+}
+
+/* What clip-bin sends up, quality of service for instance, ends here: the
+ * decoder must not drop frames. */
+static gboolean
+gate_src_event (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  gst_event_unref (event);
+
+  return FALSE;
+}
+
+static gboolean
+gate_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
+{
+  ClipChain *self = gst_pad_get_element_private (pad);
+
+  if (GST_QUERY_TYPE (query) == GST_QUERY_CAPS) {
+    GstCaps *caps = gst_pad_get_current_caps (self->gate_sink);
+
+    if (!caps)
+      caps = gst_caps_new_any ();
+    gst_query_set_caps_result (query, caps);
+    gst_caps_unref (caps);
+    return TRUE;
+  }
+
+  return gst_pad_peer_query (self->gate_sink, query);
+}
+
+/* The end of the chain */
+
+static GstFlowReturn
+out_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+{
+  ClipChain *self = gst_pad_get_element_private (pad);
+  ClipJob *job = self->job;
+
+  g_mutex_lock (&job->lock);
+  self->progress++;
+  if (self->stop || self->done) {
+    g_mutex_unlock (&job->lock);
+    gst_buffer_unref (buffer);
+    return GST_FLOW_FLUSHING;
+  }
+  g_mutex_unlock (&job->lock);
+  if (!clip_job_add (job, buffer, self->caps))
+    return GST_FLOW_FLUSHING;
+  gst_clear_caps (&self->caps);
+
+  return GST_FLOW_OK;
+}
+
+static gboolean
+out_event (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  ClipChain *self = gst_pad_get_element_private (pad);
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
+    GstCaps *caps;
+
+    gst_event_parse_caps (event, &caps);
+    gst_caps_replace (&self->caps, caps);
+  } else if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
+    g_mutex_lock (&self->job->lock);
+    self->done = TRUE;
+    g_cond_broadcast (&self->job->cond);
+    g_mutex_unlock (&self->job->lock);
+  }
+  gst_event_unref (event);
+
+  return TRUE;
+}
+
+static gboolean
+out_query (GstPad * pad, GstObject * parent, GstQuery * query)
+{
+  ClipChain *self = gst_pad_get_element_private (pad);
+
+  /* Serialized queries may not be asked from here: downstream streams from
+   * another thread. */
+  if (GST_QUERY_IS_SERIALIZED (query))
+    return FALSE;
+  if (gst_pad_peer_query (self->src_pad, query))
+    return TRUE;
+  if (GST_QUERY_TYPE (query) == GST_QUERY_CAPS) {
+    GstCaps *filter, *any;
+
+    gst_query_parse_caps (query, &filter);
+    any = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
+    gst_query_set_caps_result (query, any);
+    gst_caps_unref (any);
+    return TRUE;
+  }
+  if (GST_QUERY_TYPE (query) == GST_QUERY_ACCEPT_CAPS) {
+    gst_query_set_accept_caps_result (query, TRUE);
+    return TRUE;
+  }
+
+  return FALSE;
+}
+/* Both */
+
+static GstPad *
+make_pad (ClipChain * self, const gchar * name, GstPadDirection direction)
+{
+  GstPad *pad = gst_object_ref_sink (gst_pad_new (name, direction));
+
+  gst_pad_set_element_private (pad, self);
+
+  return pad;
+}
+void
+clip_chain_make_pads (ClipChain * self)
+{
+  self->gate_sink = make_pad (self, "gate_sink", GST_PAD_SINK);
+  gst_pad_set_chain_function (self->gate_sink, gate_chain);
+  gst_pad_set_event_function (self->gate_sink, gate_event);
+  gst_pad_set_query_function (self->gate_sink, gate_query);
+  self->gate_src = make_pad (self, "gate_src", GST_PAD_SRC);
+  gst_pad_set_event_function (self->gate_src, gate_src_event);
+  gst_pad_set_query_function (self->gate_src, gate_src_query);
+  self->out = make_pad (self, "out", GST_PAD_SINK);
+  gst_pad_set_chain_function (self->out, out_chain);
+  gst_pad_set_event_function (self->out, out_event);
+  gst_pad_set_query_function (self->out, out_query);
+}

@@ -1,0 +1,88 @@
+/* gstclipsrc-private.h: the element's state, for the two files that it is
+ * made of: gstclipsrc.c has its properties, events and states,
+ * gstclipsrcstream.c its streaming thread.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef GST_CLIP_SRC_PRIVATE_H
+#define GST_CLIP_SRC_PRIVATE_H
+
+#include "gstclipsrc.h"
+#include "clipworkers.h"
+#include "src/dataset/dataset.h"
+#include "src/dataset/order.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  GST_CLIP_SRC_ON_ERROR_SKIP,
+  GST_CLIP_SRC_ON_ERROR_STOP
+} GstClipSrcOnError;
+
+struct _GstClipSrc
+{
+  GstElement parent;
+  GstPad *srcpad;
+
+  /* Properties, under the object's lock */
+  gchar *location, *root, *val_location, *clip_bin;
+  guint num_folds, fold;
+  gboolean shuffle;
+  guint64 seed;
+  guint epochs;
+  guint64 limit_clips;
+  guint num_workers;
+  gboolean persistent_workers;
+  GstClipSrcOnError on_error;
+  guint rank, world_size;
+  guint64 clips_skipped;
+
+  /* Set from READY to PAUSED, constant while streaming; read by others under
+   * the object's lock */
+  Cnn3dDataset *dataset;
+  Cnn3dOrder *order;            /* located by the streaming thread only */
+  guint64 total;
+  ClipWorkers *workers;
+
+  /* What others ask of the streaming thread, under the object's lock */
+  GMutex seek_lock;             /* one flushing seek at a time */
+  ClipJob *current;             /* what it waits for, or pushes */
+  gboolean pushing;
+  gboolean interrupted;         /* stop now: state change or flush */
+  gboolean end_requested;       /* stop before the next clip */
+  gboolean ended;
+  gboolean seek_pending;
+  guint64 seek_position;
+  guint32 seek_seqnum;
+  guint64 position;
+
+  /* The streaming thread's */
+  GQueue jobs;                  /* in order, the first is at `position` */
+  guint64 scheduled;            /* position of the next job to make */
+  gboolean started;
+  gboolean need_segment, need_epoch;
+  guint32 seqnum;               /* of the seek that segment answers; 0: none */
+  guint64 delivered, skipped;   /* in this pass */
+  gboolean enter_pass;          /* at the next clip */
+  gboolean whole_pass;          /* entered at its first clip */
+  gchar *first_reason;          /* of the first clip skipped in this pass */
+  GstCaps *caps;
+  GstClockTime frame_duration;  /* by caps */
+  GstClockTime clip_base, clip_origin, next_pts, last_pts;
+};
+
+/* The streaming thread's task: one clip each time. */
+void gst_clip_src_loop (GstPad * pad);
+
+/* With the streaming thread stopped, or before it starts. */
+void gst_clip_src_reset_stream (GstClipSrc * self);
+/* Begins time anew, after a flush. */
+void gst_clip_src_reset_time (GstClipSrc * self);
+/* Drops all that was decoded or is being decoded. */
+void gst_clip_src_drop_jobs (GstClipSrc * self);
+
+/* Wakes the streaming thread. With the object's lock. */
+void gst_clip_src_wake_locked (GstClipSrc * self);
+
+G_END_DECLS
+
+#endif
