@@ -182,10 +182,6 @@ train_run_batch (TrainRun * self, GstBuffer * buffer)
     return self->flow;
   if (!self->have_layout)
     return GST_FLOW_NOT_NEGOTIATED;
-  if (self->pass_over) {
-    self->position += self->layout.clips;
-    return GST_FLOW_OK;
-  }
   if (gst_buffer_n_memory (buffer) != 2)
     goto other_number;
   memories[0] = gst_buffer_peek_memory (buffer, 0);
@@ -197,12 +193,16 @@ train_run_batch (TrainRun * self, GstBuffer * buffer)
     /* a stream that announces nothing is one training pass */
     if (!self->announced)
       self->pass = (GstClipEpoch) {
-      .training = TRUE};
-    else if (!self->pass_pending)
+      .training = TRUE,.position = self->position};
+    else if (!self->pass_pending && !self->pass_over)
       goto between_passes;
-    train_run_begin_pass (self);
-    if (!self->pass_open)
+    if (!self->announced || self->pass_pending)
+      train_run_begin_pass (self);
+    if (!self->pass_open) {
+      if (self->pass_over)
+        self->position += self->layout.clips;
       return self->flow;
+    }
   }
   if (self->pass.training && self->layout.clips > self->max_clips)
     goto too_many;

@@ -278,8 +278,12 @@ go_on (TrainRun * self)
     self->resume = RESUME_PASSING;
     report_passing (self);
   }
-  self->pass_over = e->clips > 0
-      && self->resume_position - e->first_clip >= e->clips;
+  if (self->announced)
+    self->pass_over = e->clips > 0
+        && self->resume_position - e->first_clip >= e->clips;
+  else
+    self->pass_over =
+        self->resume_position - e->position >= self->layout.clips;
 
   return !self->pass_over;
 
