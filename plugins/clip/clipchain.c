@@ -59,8 +59,8 @@ take_error (ClipChain * self, GstMessage * message)
       (GST_MESSAGE_SRC (message), GST_OBJECT (self->clip_bin));
   fatal = ours && !g_error_matches (error, GST_STREAM_ERROR,
       GST_STREAM_ERROR_DECODE);
-  clip_chain_set_error (self, g_strdup_printf ("%s: %s%s%s", name, error->message,
-          detail ? ": " : "", detail ? detail + 1 : ""), fatal);
+  clip_chain_set_error (self, g_strdup_printf ("%s: %s%s%s", name,
+          error->message, detail ? ": " : "", detail ? detail + 1 : ""), fatal);
   g_clear_error (&error);
   g_free (debug);
 }
@@ -345,11 +345,12 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job)
 missing:
   gst_clear_object (&source);
   gst_clear_object (&decodebin);
-  clip_chain_set_error (self, g_strdup ("GStreamer's filesrc or decodebin is missing; "
-          "install gst-plugins-base"), TRUE);
+  clip_chain_set_error (self, g_strdup ("GStreamer's filesrc or decodebin is "
+          "missing; install gst-plugins-base"), TRUE);
   return self;
 no_clip_bin:
-  clip_chain_set_error (self, g_strdup_printf ("clip-bin: %s", error->message), TRUE);
+  clip_chain_set_error (self, g_strdup_printf ("clip-bin: %s",
+          error->message), TRUE);
   g_clear_error (&error);
   return self;
 }

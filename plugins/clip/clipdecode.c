@@ -50,8 +50,8 @@ wait_for (ClipChain * self, gboolean (*ready) (ClipChain *))
     }
     if (!g_cond_wait_until (&job->cond, &job->lock, deadline)
         && self->progress == progress && !job->streaming) {
-      clip_chain_set_error_locked (self, g_strdup_printf ("nothing came for %d seconds",
-              (gint) (STALL_TIME / G_TIME_SPAN_SECOND)), FALSE);
+      clip_chain_set_error_locked (self, g_strdup_printf ("nothing came for %d "
+              "seconds", (gint) (STALL_TIME / G_TIME_SPAN_SECOND)), FALSE);
       return FALSE;
     }
   }
@@ -95,8 +95,8 @@ add_flip (ClipChain * self, GstElement ** first, GstElement ** last)
   if (!convert || !flip) {
     gst_clear_object (&convert);
     gst_clear_object (&flip);
-    clip_chain_set_error (self, g_strdup ("it is rotated, and GStreamer's videoflip "
-            "is missing; install gst-plugins-good"), FALSE);
+    clip_chain_set_error (self, g_strdup ("it is rotated, and GStreamer's "
+            "videoflip is missing; install gst-plugins-good"), FALSE);
     return FALSE;
   }
   g_object_set (flip, "video-direction", method, NULL);
@@ -162,12 +162,21 @@ not_negotiated:
   {
     gchar *text = gst_caps_to_string (caps);
 
-    clip_chain_set_error (self, g_strdup_printf ("not-negotiated: %s not take its frames, "
-            "which are %s", self->clip_bin ? "clip-bin and what follows do" :
-            "downstream does", text), TRUE);
+    clip_chain_set_error (self, g_strdup_printf ("not-negotiated: %s not take "
+            "its frames, which are %s", self->clip_bin ?
+            "clip-bin and what follows do" : "downstream does", text), TRUE);
     g_free (text);
     return FALSE;
   }
+}
+
+/* Frames between a row's start and end, at least one. */
+static guint64
+row_length (const ClipJob * job, gdouble fps)
+{
+  gdouble frames = round ((job->end - job->start) * fps);
+
+  return (guint64) CLAMP (frames, 1, 1e15);
 }
 
 /* Frames in the clip, as far as the container tells; 0: unknown. */
@@ -186,9 +195,8 @@ clip_length (ClipChain * self, gdouble fps, guint64 before, guint64 known)
     n = n > before ? n - before : 0;
   }
   if (fps > 0 && isfinite (job->end)) {
-    guint64 row = (guint64) llround (MIN ((job->end - job->start) * fps, 1e15));
+    guint64 row = row_length (job, fps);
 
-    row = MAX (row, 1);
     n = n > 0 ? MIN (n, row) : row;
   }
 
@@ -225,7 +233,8 @@ clip_chain_open (ClipChain * self, gboolean may_seek, guint64 known,
 
   if (!caps || !gst_video_info_from_caps (&info, caps)) {
     gst_clear_caps (&caps);
-    clip_chain_set_error (self, g_strdup ("its frames are of an unknown kind"), FALSE);
+    clip_chain_set_error (self,
+        g_strdup ("its frames are of an unknown kind"), FALSE);
     return OUTCOME_BAD;
   }
   ok = link_rest (self, caps);
@@ -241,14 +250,14 @@ clip_chain_open (ClipChain * self, gboolean may_seek, guint64 known,
   self->base = self->first_time;
   self->fps = fps;
   if (job->start > 0 && fps > 0 && !isnan (self->base)) {
-    gdouble frames = ceil ((job->start - CLIP_START_TOLERANCE - self->base) * fps);
+    gdouble frames = ceil ((job->start - CLIP_START_TOLERANCE - self->base)
+        * fps);
 
     before = (guint64) CLAMP (frames, 0, 1e15);
   }
   meta.num_frames = *length = clip_length (self, fps, before, known);
   /* The container's word is for the question only; the row's ends the clip */
-  self->length = fps > 0 && isfinite (job->end) ?
-      MAX ((guint64) llround (MIN ((job->end - job->start) * fps, 1e15)), 1) : 0;
+  self->length = fps > 0 && isfinite (job->end) ? row_length (job, fps) : 0;
   query = gst_query_new_clip_window (&meta, GST_VIDEO_INFO_FPS_N (&info),
       GST_VIDEO_INFO_FPS_D (&info));
   ok = gst_pad_peer_query (self->gate_src, query)

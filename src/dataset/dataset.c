@@ -301,6 +301,12 @@ cnn3d_dataset_path (const Cnn3dDataset *dataset, guint row)
   const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, row);
   const gchar *path = dataset->arena.data + r->path;
 
+  if (g_str_has_prefix (path, "file://")) {
+    gchar *file = g_filename_from_uri (path, NULL, NULL);
+
+    if (file)
+      return file;
+  }
   if (g_path_is_absolute (path) || strstr (path, "://"))
     return g_strdup (path);
   return g_build_filename (dataset->roots[r->source], path, NULL);

@@ -72,8 +72,8 @@ CNN3D_API guint cnn3d_dataset_num_classes (const Cnn3dDataset * dataset);
 CNN3D_API guint cnn3d_dataset_num_rows (const Cnn3dDataset * dataset);
 CNN3D_API void cnn3d_dataset_row (const Cnn3dDataset * dataset, guint row, Cnn3dDatasetRow * out);
 
-/* The row's file: a path, or the URI that the manifest had. Free with
- * g_free(). */
+/* The row's file: its path, also where the manifest has a file:// address;
+ * another address as it is written. Free with g_free(). */
 CNN3D_API gchar *cnn3d_dataset_path (const Cnn3dDataset * dataset, guint row);
 
 /* The rows that train (or validate), in listed order; *n is their number.

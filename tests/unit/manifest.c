@@ -87,6 +87,15 @@ test_forms (void)
   assert_split (d, FALSE, "");
   cnn3d_dataset_free (d);
 
+  d = load ("uri.csv", "file:///a%20b/c.mp4,x\nhttp://h/d.mp4,y\n");
+  path = cnn3d_dataset_path (d, 0);
+  g_assert_cmpstr (path, ==, "/a b/c.mp4");
+  g_free (path);
+  path = cnn3d_dataset_path (d, 1);
+  g_assert_cmpstr (path, ==, "http://h/d.mp4");
+  g_free (path);
+  cnn3d_dataset_free (d);
+
   d = load ("bom.csv", "\xEF\xBB\xBFlabel,nobody,PATH\n\"a, \"\"b\"\"\",1,\"x\ny.mp4\"\nc,2,z.mp4\n");
   assert_row (d, 0, "x\ny.mp4", "a, \"b\"", 0, INFINITY, NULL);
   assert_row (d, 1, "z.mp4", "c", 0, INFINITY, NULL);
