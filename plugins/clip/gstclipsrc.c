@@ -136,7 +136,7 @@ gst_clip_src_seek (GstClipSrc * self, GstEvent * event)
   gst_clip_src_reset_time (self);
   GST_OBJECT_LOCK (self);
   self->interrupted = FALSE;
-  self->ended = FALSE;
+  self->ended = self->end_requested = FALSE;
   self->seek_pending = TRUE;
   self->seek_position = start;
   self->seek_seqnum = seqnum;
@@ -254,6 +254,7 @@ gst_clip_src_close (GstClipSrc * self)
   GST_OBJECT_LOCK (self);
   dataset = g_steal_pointer (&self->dataset);
   self->total = 0;
+  self->ended = FALSE;
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&self->order, cnn3d_order_free);
   cnn3d_dataset_free (dataset);

@@ -782,6 +782,107 @@ test_cycles (void)
   g_free (csv);
 }
 
+/* A clip-bin that takes its time does not hold a state change up. */
+static void
+test_slow (void)
+{
+  gchar *csv = many_clips (12);
+
+  for (guint workers = 0; workers <= 2; workers += 2) {
+    gchar *properties = g_strdup_printf ("location=%s num-workers=%u "
+        "clip-bin=\"identity sleep-time=300000\"", csv, workers);
+    Run *run = run_new (properties);
+
+    for (guint i = 0; i < 3; i++) {
+      gint64 start;
+
+      gst_element_set_state (run->pipeline, GST_STATE_PLAYING);
+      g_usleep (150000);
+      start = g_get_monotonic_time ();
+      gst_element_set_state (run->pipeline, GST_STATE_NULL);
+      g_assert_cmpint (g_get_monotonic_time () - start, <,
+          2 * G_TIME_SPAN_SECOND);
+    }
+    run_free (run);
+    g_free (properties);
+  }
+  g_free (csv);
+}
+
+/* The index promises more frames than the file has: those that are there are
+ * delivered, and who asked for some of them is asked again. */
+static void
+test_short (void)
+{
+  gchar *whole = make_video ("whole.mp4", "x264enc key-int-max=12 quantizer=8 "
+      "pass=quant threads=1 ! h264parse ! mp4mux faststart=true");
+  gchar *content, *cut, *csv, *text, *properties;
+  guint frames;
+  gsize size;
+  Run *run;
+
+  g_assert_true (g_file_get_contents (whole, &content, &size, NULL));
+  cut = in_dir ("cut-late.mp4");
+  g_assert_true (g_file_set_contents (cut, content, size * 7 / 10, NULL));
+  g_free (content);
+  text = g_strdup_printf ("%s,x\n%s,y\n", cut, whole);
+  csv = write_text ("short.csv", text);
+  properties = g_strdup_printf ("location=%s shuffle=false", csv);
+  run = run_new (properties);
+  run_play (run);
+  g_assert_true (run->eos);
+  g_assert_cmpuint (run->frames->len, >, FRAMES + 5);
+  g_assert_cmpuint (run->frames->len, <, 2 * FRAMES);
+  frames = run->frames->len - FRAMES;
+  for (guint i = 0; i < frames; i++)
+    g_assert_cmpuint (frame_at (run, i)->num_frames, ==, frames);
+  run_free (run);
+  g_free (properties);
+
+  properties = g_strdup_printf ("location=%s shuffle=false num-workers=1 "
+      "clip-bin=\"clipsample num-frames=2 mode=uniform\"", csv);
+  run = run_new (properties);
+  run_play (run);
+  g_assert_true (run->eos);
+  g_assert_cmpuint (run->frames->len, ==, 4);
+  g_assert_cmpint (ABS ((gint) frame_at (run, 0)->brightness -
+          BRIGHTNESS (0)), <=, 1);
+  g_assert_cmpint (ABS ((gint) frame_at (run, 1)->brightness -
+          BRIGHTNESS ((gint) frames - 1)), <=, 1);
+  g_assert_cmpint (ABS ((gint) frame_at (run, 3)->brightness -
+          BRIGHTNESS (FRAMES - 1)), <=, 1);
+  run_free (run);
+  g_free (properties);
+  g_free (text);
+  g_free (csv);
+  g_free (cut);
+  g_free (whole);
+}
+
+/* Asked for before the data set is read. */
+static void
+test_seek_ready (void)
+{
+  gchar *csv = many_clips (12);
+  gchar *properties = g_strdup_printf ("location=%s epochs=2", csv);
+
+  for (guint clip = 23; clip <= 25; clip++) {
+    Run *run = run_new (properties);
+
+    gst_element_set_state (run->pipeline, GST_STATE_READY);
+    g_assert_true (gst_element_send_event (run->src, clip_seek (clip, 0)));
+    run_play (run);
+    g_assert_cmpuint (run->frames->len, ==, clip == 23 ? 4 : 0);
+    if (clip > 24)
+      g_assert_nonnull (strstr (run->error, "Clip 25"));
+    else
+      g_assert_true (run->eos);
+    run_free (run);
+  }
+  g_free (properties);
+  g_free (csv);
+}
+
 /* Real files */
 
 static gchar *
@@ -935,6 +1036,9 @@ main (int argc, char **argv)
   g_test_add_func ("/clipsrc/clip-bin", test_clip_bin);
   g_test_add_func ("/clipsrc/seek/streaming", test_seek_streaming);
   g_test_add_func ("/clipsrc/seek/flush", test_seek_flush);
+  g_test_add_func ("/clipsrc/seek/ready", test_seek_ready);
+  g_test_add_func ("/clipsrc/slow", test_slow);
+  g_test_add_func ("/clipsrc/short", test_short);
   g_test_add_func ("/clipsrc/end-request", test_end_request);
   g_test_add_func ("/clipsrc/cycles", test_cycles);
   g_test_add_func ("/clipsrc/odd", test_odd);
