@@ -360,16 +360,15 @@ no_clip_bin:
 typedef struct
 {
   gint refcount;
+  ClipChain *chain;
   GMutex lock;
   GCond cond;
   gboolean stopped;
 } Stop;
 
 static void
-stop_unref (gpointer data)
+stop_unref (Stop * stop)
 {
-  Stop *stop = data;
-
   if (!g_atomic_int_dec_and_test (&stop->refcount))
     return;
   g_mutex_clear (&stop->lock);
@@ -377,19 +376,23 @@ stop_unref (gpointer data)
   g_free (stop);
 }
 
-static void
-stop_elements (GstElement * element, gpointer data)
+static gpointer
+stop_elements (gpointer data)
 {
   Stop *stop = data;
 
   /* An element that fails on its way down, as decodebin does where a file's
    * type is unknown, stops the others' descent: they come the second time */
-  for (guint i = 0; i < 3 && gst_element_set_state (element, GST_STATE_NULL)
-      == GST_STATE_CHANGE_FAILURE; i++);
+  for (guint i = 0; i < 3 && gst_element_set_state (GST_ELEMENT (stop->chain),
+          GST_STATE_NULL) == GST_STATE_CHANGE_FAILURE; i++);
+  gst_object_unref (stop->chain);
   g_mutex_lock (&stop->lock);
   stop->stopped = TRUE;
   g_cond_broadcast (&stop->cond);
   g_mutex_unlock (&stop->lock);
+  stop_unref (stop);
+
+  return NULL;
 }
 
 void
@@ -397,15 +400,24 @@ clip_chain_stop (ClipChain * self)
 {
   Stop *stop = g_new0 (Stop, 1);
   gint64 deadline = g_get_monotonic_time () + STOP_TIME;
+  GThread *thread;
 
-  stop->refcount = 2;
-  g_mutex_init (&stop->lock);
-  g_cond_init (&stop->cond);
   g_mutex_lock (&self->job->lock);
   self->stop = TRUE;
   g_cond_broadcast (&self->job->cond);
   g_mutex_unlock (&self->job->lock);
-  gst_element_call_async (GST_ELEMENT (self), stop_elements, stop, stop_unref);
+
+  stop->refcount = 2;
+  stop->chain = gst_object_ref (self);
+  g_mutex_init (&stop->lock);
+  g_cond_init (&stop->cond);
+  /* A thread that nobody joins, so that neither we nor gst_deinit() wait for
+   * what never ends */
+  thread = g_thread_try_new ("clip-stop", stop_elements, stop, NULL);
+  if (thread)
+    g_thread_unref (thread);
+  else
+    stop_elements (stop);
   g_mutex_lock (&stop->lock);
   while (!stop->stopped) {
     if (!g_cond_wait_until (&stop->cond, &stop->lock, deadline))

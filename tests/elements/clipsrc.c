@@ -989,6 +989,9 @@ test_rotation (void)
   static const guint angles[] = { 0, 90, 180, 270 };
   gchar *data = find_data (), *csv, *properties;
   GString *text = g_string_new (NULL);
+  gint width, height;
+  GstCaps *caps;
+  GstPad *pad;
   Run *run;
 
   if (!data) {
@@ -1004,11 +1007,19 @@ test_rotation (void)
   run = run_new (properties);
   run_play (run);
   g_assert_true (run->eos);
-  /* The same picture four times, turned upright: only the sizes of 90 and 270
-   * are others */
   g_assert_cmpuint (run->frames->len, >, 4);
   g_assert_cmpuint (run->skipped->len, ==, 0);
-  g_assert_nonnull (strstr (run->events->str, "caps segment T0:0 caps caps caps "));
+  /* All are 568x320 as coded; 90 and 270 stand upright */
+  g_assert_nonnull (strstr (run->events->str,
+          "caps segment T0:0 caps caps caps "));
+  pad = gst_element_get_static_pad (run->src, "src");
+  caps = gst_pad_get_current_caps (pad);
+  g_assert_true (gst_structure_get (gst_caps_get_structure (caps, 0), "width",
+          G_TYPE_INT, &width, "height", G_TYPE_INT, &height, NULL));
+  g_assert_cmpint (width, ==, 320);
+  g_assert_cmpint (height, ==, 568);
+  gst_caps_unref (caps);
+  gst_object_unref (pad);
   run_free (run);
   g_free (properties);
   g_free (csv);
