@@ -94,6 +94,21 @@ train_report_error (GstElement * element, const GError * error,
           error->code), __FILE__, GST_FUNCTION, __LINE__);
 }
 
+void
+train_report_info (GstElement * element, const gchar * format, ...)
+{
+  gchar *text;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  /* the message takes both texts */
+  gst_element_message_full (element, GST_MESSAGE_INFO, GST_RESOURCE_ERROR,
+      GST_RESOURCE_ERROR_SETTINGS, text, g_strdup (text), __FILE__,
+      GST_FUNCTION, __LINE__);
+}
+
 static void
 post (GstElement * element, GstStructure * structure)
 {
@@ -167,10 +182,9 @@ train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
           g_get_num_processors (), NULL));
 
   if (precision != params->precision)
-    GST_ELEMENT_INFO (element, RESOURCE, SETTINGS,
-        ("%s computes %s where precision=%s was asked for.", device,
-            precision_name (precision), precision_name (params->precision)),
-        (NULL));
+    train_report_info (element, "%s computes in %s where precision=%s was asked "
+        "for.", device, precision_name (precision),
+        precision_name (params->precision));
   if (left_out && left_out[0])
     report_left_out (element, params->pretrained, left_out);
 }

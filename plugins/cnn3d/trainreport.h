@@ -13,6 +13,11 @@
 void train_report_error (GstElement * element, const GError * error,
     const gchar * about);
 
+/* Posts an information. gst-launch shows its debug text only, so the text is in
+ * both. */
+void train_report_info (GstElement * element, const gchar * format, ...)
+    G_GNUC_PRINTF (2, 3);
+
 /* cnn3dtrain-plan; warns of weights left out (and posts cnn3dtrain-left-out)
  * and of a precision other than the one that was asked for. */
 void train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,

@@ -119,6 +119,9 @@ resume (TrainRun * self)
   if (cnn3d_trainer_resume (self->trainer, &self->resume_position, &error)) {
     self->resume = RESUME_WANTED;
     train_report_resumed (self->element, self->resume_position);
+    if (self->progress)
+      progress_note (self->progress, "going on at clip %" G_GUINT64_FORMAT,
+          self->resume_position);
     return TRUE;
   }
   if (error)
@@ -247,10 +250,9 @@ seek (TrainRun * self)
 static void
 report_passing (TrainRun * self)
 {
-  GST_ELEMENT_INFO (self->element, STREAM, FAILED,
-      ("The first %" G_GUINT64_FORMAT " clips are passed over, as the "
-          "checkpoint was trained on them and upstream does not seek "
-          "(resume=never begins anew).", self->resume_position), (NULL));
+  train_report_info (self->element, "The first %" G_GUINT64_FORMAT " clips are "
+      "passed over, as the checkpoint was trained on them and upstream does "
+      "not seek (resume=never begins anew).", self->resume_position);
 }
 
 /* Takes self->pass for what a resumed run does with it. FALSE: it is not to be
@@ -409,11 +411,10 @@ take_eos (TrainRun * self)
 
   if (self->resume == RESUME_SOUGHT
       || (self->resume == RESUME_PASSING && reached)) {
-    GST_ELEMENT_INFO (self->element, STREAM, FAILED,
-        ("Training is complete already: raise the number of epochs to go on, "
-            "or set resume=never to begin anew."), (NULL));
+    train_report_info (self->element, "Training is complete already: raise the "
+        "number of epochs to go on, or set resume=never to begin anew.");
     train_report_finished (self->element, self->figures->epoch, "complete");
-  } else if (self->resume == RESUME_PASSING) {
+  } else if (self->resume == RESUME_PASSING || self->resume == RESUME_SEEKING) {
     GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
         ("The stream ended at clip %" G_GUINT64_FORMAT ", before clip %"
             G_GUINT64_FORMAT " where training was to go on: take the same "

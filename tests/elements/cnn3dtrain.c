@@ -1,0 +1,1268 @@
+/* cnn3dtrain.c: what cnn3dtrain takes, what it tells, and where it goes on.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
+#include <string.h>
+#include <glib/gstdio.h>
+#include <gst/check/gstharness.h>
+#include <gst/gst.h>
+
+#include "gstclipmeta.h"
+
+#define C 3
+#define SIZE 32
+#define FRAMES 4
+#define CLIP (C * SIZE * SIZE * FRAMES)
+#define CLASSES 3
+
+/* A run's order: EPOCHS times TRAIN clips, each followed by VAL others */
+#define EPOCHS 2
+#define TRAIN 10
+#define VAL 5
+#define TOTAL (EPOCHS * (TRAIN + VAL))
+
+#define CAPS(video, labels, n) "other/tensors,format=static,num_tensors=2," \
+    "types=" video "." labels ",dimensions=3:32:32:4:" n "." n
+
+typedef enum
+{
+  UINT8_INT32,
+  UINT8_INT64,
+  FLOAT_ONE_HOT,
+} Form;
+
+typedef struct
+{
+  GstElement *element;
+  GstHarness *h;
+  GstBus *bus;
+  guint n;                      /* clips that the caps say */
+} Rig;
+
+/* --- a harness around one element --- */
+
+static Rig
+rig_new (const gchar * properties)
+{
+  gchar *line = g_strconcat ("cnn3dtrain progress=false base-width=4 threads=1 "
+      "optimizer=adam lr=0.01 weight-decay=0 ", properties, NULL);
+  GError *error = NULL;
+  Rig r = { gst_parse_launch (line, &error), NULL, gst_bus_new (), 0 };
+
+  g_assert_no_error (error);
+  gst_object_ref_sink (r.element);
+  gst_element_set_bus (r.element, r.bus);
+  r.h = gst_harness_new_with_element (r.element, "sink", NULL);
+  gst_harness_push_event (r.h, gst_event_new_stream_start ("test"));
+  g_free (line);
+
+  return r;
+}
+
+static void
+rig_free (Rig * r)
+{
+  gst_element_set_state (r->element, GST_STATE_NULL);
+  gst_element_set_bus (r->element, NULL);
+  gst_harness_teardown (r->h);
+  gst_object_unref (r->element);
+  gst_object_unref (r->bus);
+}
+
+static gboolean
+push_caps (Rig * r, const gchar * text)
+{
+  GstCaps *caps = gst_caps_from_string (text);
+  gboolean ret = gst_harness_push_event (r->h, gst_event_new_caps (caps));
+
+  gst_caps_unref (caps);
+
+  return ret;
+}
+
+static void
+push_segment (Rig * r, guint32 seqnum)
+{
+  GstSegment segment;
+  GstEvent *event;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  event = gst_event_new_segment (&segment);
+  if (seqnum)
+    gst_event_set_seqnum (event, seqnum);
+  g_assert_true (gst_harness_push_event (r->h, event));
+}
+
+static void
+push_classes (Rig * r)
+{
+  const gchar *names[] = { "red", "green", "blue", NULL };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_classes (names));
+}
+
+static void
+push_epoch (Rig * r, guint epoch, gboolean training, guint64 first,
+    guint64 position)
+{
+  GstClipEpoch e = { epoch, training, training ? TRAIN : VAL, EPOCHS, first,
+    position, 7, TRUE
+  };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_epoch (&e));
+}
+
+static void
+push_done (Rig * r, guint epoch, gboolean training, guint64 position)
+{
+  GstClipEpochDone d = { epoch, training, position, training ? TRAIN : VAL, 0 };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_epoch_done (&d));
+}
+
+/* The first message of this type (and structure name, unless NULL), or NULL;
+ * those before it go. */
+static GstMessage *
+pop (Rig * r, GstMessageType type, const gchar * name)
+{
+  GstMessage *message;
+
+  while ((message = gst_bus_pop_filtered (r->bus, type))) {
+    if (!name || gst_message_has_name (message, name))
+      return message;
+    gst_message_unref (message);
+  }
+
+  return NULL;
+}
+
+static void
+assert_error (Rig * r, GQuark domain, gint code, const gchar * part)
+{
+  GstMessage *message = pop (r, GST_MESSAGE_ERROR, NULL);
+  GError *error = NULL;
+
+  g_assert_nonnull (message);
+  gst_message_parse_error (message, &error, NULL);
+  if (!strstr (error->message, part))
+    g_error ("no \"%s\" in \"%s\"", part, error->message);
+  g_assert_error (error, domain, code);
+  g_error_free (error);
+  gst_message_unref (message);
+}
+
+static void
+assert_no_error (Rig * r)
+{
+  GstMessage *message = pop (r, GST_MESSAGE_ERROR, NULL);
+  GError *error = NULL;
+
+  if (!message)
+    return;
+  gst_message_parse_error (message, &error, NULL);
+  g_error ("%s", error->message);
+}
+
+/* --- clips --- */
+
+/* Clip `clip` is of class clip % CLASSES: noise, its colour brighter. */
+static guint8
+pixel (guint64 clip, guint i)
+{
+  guint32 hash = (guint32) (clip * 2654435761u + i * 40503u + 12345u);
+
+  hash ^= hash >> 13;
+  hash *= 2246822519u;
+  hash ^= hash >> 16;
+
+  return hash % 100 + (i % C == clip % CLASSES ? 120 : 0);
+}
+
+static GstBuffer *
+make_batch (guint64 first, guint n, Form form)
+{
+  const gsize item = form == FLOAT_ONE_HOT ? 4 : 1;
+  const gsize label = form == FLOAT_ONE_HOT ? 4 * CLASSES :
+      form == UINT8_INT64 ? 8 : 4;
+  GstBuffer *buffer = gst_buffer_new ();
+  guint8 *frames = g_malloc (n * CLIP * item);
+  guint8 *labels = g_malloc0 (n * label);
+  guint k, i;
+
+  for (k = 0; k < n; k++) {
+    for (i = 0; i < CLIP; i++) {
+      guint8 value = pixel (first + k, i);
+
+      if (form == FLOAT_ONE_HOT)
+        ((gfloat *) frames)[k * CLIP + i] = value / 128.0f - 1;
+      else
+        frames[k * CLIP + i] = value;
+    }
+    if (form == FLOAT_ONE_HOT)
+      ((gfloat *) labels)[k * CLASSES + (first + k) % CLASSES] = 1;
+    else if (form == UINT8_INT64)
+      ((gint64 *) labels)[k] = (first + k) % CLASSES;
+    else
+      ((gint32 *) labels)[k] = (first + k) % CLASSES;
+  }
+  gst_buffer_append_memory (buffer, gst_memory_new_wrapped (0, frames,
+          n * CLIP * item, 0, n * CLIP * item, frames, g_free));
+  gst_buffer_append_memory (buffer, gst_memory_new_wrapped (0, labels,
+          n * label, 0, n * label, labels, g_free));
+  GST_BUFFER_OFFSET (buffer) = first;
+  GST_BUFFER_OFFSET_END (buffer) = first + n;
+
+  return buffer;
+}
+
+static void
+caps_for (Rig * r, guint n)
+{
+  gchar *caps;
+
+  if (r->n == n)
+    return;
+  caps = g_strdup_printf ("other/tensors,format=static,num_tensors=2,"
+      "types=uint8.int32,dimensions=3:32:32:4:%u.%u", n, n);
+  g_assert_true (push_caps (r, caps));
+  g_free (caps);
+  r->n = n;
+}
+
+/* The stream of a source, from one position to another: events of each pass
+ * that begins, batches of up to four clips. `to` beyond the end: EOS. */
+static GstFlowReturn
+feed (Rig * r, guint64 from, guint64 to)
+{
+  GstFlowReturn ret = GST_FLOW_OK;
+  guint64 at = from;
+  gboolean entered = TRUE;
+
+  while (at < to && at < TOTAL && ret == GST_FLOW_OK) {
+    guint epoch = at / (TRAIN + VAL);
+    gboolean training = at % (TRAIN + VAL) < TRAIN;
+    guint64 first = epoch * (TRAIN + VAL) + (training ? 0 : TRAIN);
+    guint64 end = first + (training ? TRAIN : VAL);
+    guint n = MIN (4, end - at);
+
+    /* as clipbatch does: the caps are of the batch that comes */
+    caps_for (r, n);
+    if (at == first || entered)
+      push_epoch (r, epoch, training, first, at);
+    entered = FALSE;
+    ret = gst_harness_push (r->h, make_batch (at, n, UINT8_INT32));
+    at += n;
+    if (at == end && ret == GST_FLOW_OK)
+      push_done (r, epoch, training, at);
+  }
+  if (to > TOTAL && ret == GST_FLOW_OK)
+    gst_harness_push_event (r->h, gst_event_new_eos ());
+
+  return ret;
+}
+
+static gchar *
+make_dir (void)
+{
+  gchar *dir = g_dir_make_tmp ("cnn3dtrain-XXXXXX", NULL);
+
+  g_assert_nonnull (dir);
+
+  return dir;
+}
+
+static void
+remove_dir (gchar * path)
+{
+  GDir *dir = g_dir_open (path, 0, NULL);
+  const gchar *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    gchar *file = g_build_filename (path, name, NULL);
+
+    g_unlink (file);
+    g_free (file);
+  }
+  if (dir)
+    g_dir_close (dir);
+  g_rmdir (path);
+  g_free (path);
+}
+
+/* --- caps --- */
+
+static void
+test_caps (void)
+{
+  static const struct
+  {
+    const gchar *caps;
+    const gchar *reason;        /* NULL: taken */
+  } table[] = {
+    {CAPS ("uint8", "int32", "4"), NULL},
+    {CAPS ("uint8", "int64", "4"), NULL},
+    {CAPS ("float16", "int32", "4"), NULL},
+    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
+          "dimensions=3:32:32:4.1", NULL},
+    {"other/tensors,format=static,num_tensors=2,types=(string)\"uint8,int32\","
+          "dimensions=(string)\"3:32:32:4:2:1:1:1,2:1:1:1\"", NULL},
+    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
+          "dimensions=3:32:32:4:2.1:2", NULL},
+    {"other/tensors,format=static,num_tensors=2,types=float32.float32,"
+          "dimensions=3:32:32:4:2.3:2,framerate=30/1", NULL},
+    {"other/tensors,format=static,num_tensors=2,types=float32.float32,"
+          "dimensions=3:32:32:4:2.3:1:1:2:1:1:1:1:1:1:1:1:1:1:1:1", NULL},
+    {"other/tensors,format=static,num_tensors=2,types=float32.float32,"
+          "dimensions=3:32:32:4.3", NULL},
+    {"other/tensors,format=flexible", "format=flexible"},
+    {"other/tensors,format=static,num_tensors=1,types=uint8,"
+          "dimensions=(string)3:32",
+          "num_tensors=1"},
+    {"other/tensors,format=static,num_tensors=2", "no types"},
+    {"other/tensors,format=static,num_tensors=2,types=uint8.int32",
+          "no dimensions"},
+    {"other/tensors,format=static,num_tensors=2,types=uint8,"
+          "dimensions=3:32:32:4:2.2", "not for two tensors"},
+    {CAPS ("int16", "int32", "4"), "of type int16"},
+    {CAPS ("int32", "uint8", "4"), "frames first and labels second"},
+    {CAPS ("uint8", "uint8", "4"), "labels are int32"},
+    {CAPS ("uint8", "float32", "4"), "for each of 4 clips"},
+    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
+          "dimensions=3:32:32:4:4.3", "for each of 4 clips: take 4"},
+    {"other/tensors,format=static,num_tensors=2,types=uint8.float32,"
+          "dimensions=3:32:32:4:2.1:2", "not one-hot"},
+    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
+          "dimensions=3:32:32:4:0.1", "'0' in the dimensions"},
+    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
+          "dimensions=3:-32:32:4:1.1", "'-32' in the dimensions"},
+    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
+          "dimensions=3::32:4:1.1", "'' in the dimensions"},
+    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
+          "dimensions=3:32:32:4:1:2.2", "more than five"},
+    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions="
+          "1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1.1", "more than 16"},
+    {"other/tensors,format=static,num_tensors=2,types=float32.int32,dimensions="
+          "2147483647:2147483647:2147483647:4:1.1", "larger than any memory"},
+    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions="
+          "3:32:32:4:2147483647.2147483647:2147483647:2147483647",
+        "for each of 2147483647"},
+  };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (table); i++) {
+    Rig r = rig_new ("");
+
+    g_test_message ("%s", table[i].caps);
+    push_caps (&r, table[i].caps);
+    if (table[i].reason)
+      assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+          table[i].reason);
+    else
+      assert_no_error (&r);
+    rig_free (&r);
+  }
+}
+
+/* Clips of another size in mid-stream */
+static void
+test_caps_change (void)
+{
+  Rig r = rig_new ("");
+
+  g_assert_true (push_caps (&r, CAPS ("uint8", "int32", "4")));
+  g_assert_true (push_caps (&r, CAPS ("uint8", "int32", "2")));
+  push_caps (&r, "other/tensors,format=static,num_tensors=2,types=uint8.int32,"
+      "dimensions=3:32:32:8:4.4");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "made for uint8 clips of 4 frames of 32x32x3");
+  rig_free (&r);
+}
+
+/* --- training --- */
+
+static gdouble
+get_double (const GstStructure * s, const gchar * field)
+{
+  gdouble value;
+
+  g_assert_true (gst_structure_get_double (s, field, &value));
+
+  return value;
+}
+
+static guint64
+get_uint64 (const GstStructure * s, const gchar * field)
+{
+  guint64 value;
+
+  g_assert_true (gst_structure_get_uint64 (s, field, &value));
+
+  return value;
+}
+
+/* Trains without announced passes; the loss falls whatever form batches have. */
+static void
+test_learns (gconstpointer data)
+{
+  static const gchar *const caps[] = { CAPS ("uint8", "int32", "4"),
+    CAPS ("uint8", "int64", "4"),
+    "other/tensors,format=static,num_tensors=2,types=float32.float32,"
+        "dimensions=3:32:32:4:4.3:4"
+  };
+  const Form form = GPOINTER_TO_INT (data);
+  Rig r = rig_new (form == FLOAT_ONE_HOT ? "" : "num-classes=3");
+  gdouble first = NAN, last = NAN, loss, accuracy;
+  GstMessage *message;
+  guint i, steps = 0;
+
+  g_assert_true (push_caps (&r, caps[form]));
+  push_segment (&r, 0);
+  for (i = 0; i < 40; i++)
+    g_assert_cmpint (gst_harness_push (r.h, make_batch (4 * i, 4, form)), ==,
+        GST_FLOW_OK);
+  g_object_get (r.element, "loss", &loss, "accuracy", &accuracy, NULL);
+  g_assert_cmpfloat (loss, >, 0);
+  g_assert_cmpfloat (accuracy, >, 0.4);
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  while ((message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-step"))) {
+    last = get_double (gst_message_get_structure (message), "loss");
+    if (steps++ == 0)
+      first = last;
+    gst_message_unref (message);
+  }
+  g_assert_cmpuint (steps, ==, 40);
+  g_assert_cmpfloat (last, <, first / 2);
+  rig_free (&r);
+}
+
+static void
+test_messages (void)
+{
+  gchar *dir = make_dir ();
+  gchar *line = g_strdup_printf ("accumulate-grad-batches=2 "
+      "checkpoint-dir=%s", dir);
+  Rig r = rig_new (line);
+  const GstStructure *s;
+  GstMessage *message;
+  guint64 predicted, value;
+  gdouble number;
+  gboolean best;
+  guint i, epoch;
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
+
+  message = pop (&r, GST_MESSAGE_ELEMENT, NULL);
+  g_assert_true (gst_message_has_name (message, "cnn3dtrain-plan"));
+  s = gst_message_get_structure (message);
+  predicted = get_uint64 (s, "predicted-bytes");
+  g_assert_cmpuint (predicted, ==, get_uint64 (s, "weights-bytes")
+      + get_uint64 (s, "gradients-bytes") + get_uint64 (s, "optimizer-bytes")
+      + get_uint64 (s, "arena-bytes"));
+  g_assert_cmpstr (gst_structure_get_string (s, "precision"), ==, "32");
+  g_assert_nonnull (gst_structure_get_string (s, "device"));
+  g_assert_true (gst_structure_has_field_typed (s, "micro-batch", G_TYPE_UINT));
+  gst_message_unref (message);
+  g_object_get (r.element, "predicted-memory", &value, NULL);
+  g_assert_cmpuint (value, ==, predicted);
+
+  for (i = 0; i < EPOCHS; i++) {
+    /* three batches: a group of two, and a short one when the pass ends, of
+     * which no message is due until it is stepped */
+    message = pop (&r, GST_MESSAGE_ELEMENT, NULL);
+    g_assert_true (gst_message_has_name (message, "cnn3dtrain-step"));
+    s = gst_message_get_structure (message);
+    g_assert_cmpuint (get_uint64 (s, "clips"), ==, 8);
+    g_assert_cmpuint (get_uint64 (s, "step"), ==, 2 * i + 1);
+    g_assert_cmpfloat (get_double (s, "lr"), ==, 0.01);
+    g_assert_cmpfloat (get_double (s, "loss-scale"), ==, 1);
+    g_assert_cmpfloat (get_double (s, "clips-per-second"), >, 0);
+    g_assert_cmpfloat (get_double (s, "loss"), >, 0);
+    number = get_double (s, "accuracy");
+    g_assert_true (number >= 0 && number <= 1);
+    g_assert_true (gst_structure_has_field_typed (s, "memory-bytes",
+            G_TYPE_UINT64));
+    gst_message_unref (message);
+
+    message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-epoch");
+    s = gst_message_get_structure (message);
+    g_assert_true (gst_structure_get_uint (s, "epoch", &epoch));
+    g_assert_cmpuint (epoch, ==, i);
+    g_assert_cmpuint (get_uint64 (s, "clips"), ==, TRAIN);
+    g_assert_cmpfloat (get_double (s, "seconds"), >, 0);
+    g_assert_cmpfloat (get_double (s, "lr"), ==, 0.01);
+    gst_message_unref (message);
+
+    message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-validation");
+    s = gst_message_get_structure (message);
+    g_assert_cmpuint (get_uint64 (s, "clips"), ==, VAL);
+    g_assert_true (gst_structure_get_boolean (s, "best", &best));
+    g_assert_cmpint (best || i > 0, ==, TRUE);
+    g_object_get (r.element, "val-loss", &number, NULL);
+    if (i == EPOCHS - 1)
+      g_assert_cmpfloat (get_double (s, "loss"), ==, number);
+    gst_message_unref (message);
+
+    message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-checkpoint");
+    g_assert_nonnull (message);
+    s = gst_message_get_structure (message);
+    g_assert_true (g_file_test (gst_structure_get_string (s, "path"),
+            G_FILE_TEST_IS_REGULAR));
+    gst_message_unref (message);
+  }
+  message = pop (&r, GST_MESSAGE_EOS, NULL);
+  g_assert_nonnull (message);
+  gst_message_unref (message);
+  g_object_get (r.element, "step", &value, "epoch", &epoch, NULL);
+  g_assert_cmpuint (epoch, ==, EPOCHS - 1);
+  rig_free (&r);
+  g_free (line);
+  remove_dir (dir);
+}
+
+/* A batch that is larger than the network was made for: split in validation,
+ * where it makes no difference; refused in training. */
+static void
+test_larger_batch (void)
+{
+  Rig r = rig_new ("");
+  GstMessage *message;
+
+  caps_for (&r, 2);
+  push_segment (&r, 0);
+  push_classes (&r);
+  push_epoch (&r, 0, TRUE, 0, 0);
+  gst_harness_push (r.h, make_batch (0, 2, UINT8_INT32));
+  push_done (&r, 0, TRUE, TRAIN);
+  caps_for (&r, 5);
+  push_epoch (&r, 0, FALSE, TRAIN, TRAIN);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (TRAIN, 5, UINT8_INT32)),
+      ==, GST_FLOW_OK);
+  push_done (&r, 0, FALSE, TRAIN + VAL);
+  assert_no_error (&r);
+  push_epoch (&r, 1, TRUE, TRAIN + VAL, TRAIN + VAL);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (15, 5, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "5 clips came after the network was set up for 2");
+  rig_free (&r);
+
+  r = rig_new ("");
+  caps_for (&r, 5);
+  push_segment (&r, 0);
+  push_classes (&r);
+  push_epoch (&r, 0, FALSE, 0, 0);
+  gst_harness_push (r.h, make_batch (0, 5, UINT8_INT32));
+  push_done (&r, 0, FALSE, 5);
+  message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-validation");
+  g_assert_cmpuint (get_uint64 (gst_message_get_structure (message), "clips"),
+      ==, 5);
+  gst_message_unref (message);
+  rig_free (&r);
+}
+
+/* --- what cannot be trained on --- */
+
+static void
+test_bad_labels (void)
+{
+  static const struct
+  {
+    gint32 label;
+    const gchar *reason;
+  } table[] = {
+    {3, "label is 3, but there are 3 classes, 0 to 2"},
+    {-1, "it has no label"},
+    {-7, "label is -7"},
+  };
+  GstClipMeta meta = {.path = g_ref_string_new ("a\033[2Jb.mp4") };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (table); i++) {
+    Rig r = rig_new ("num-classes=3");
+    GstBuffer *buffer = make_batch (8, 4, UINT8_INT32);
+
+    gst_buffer_fill (buffer, 4 * CLIP + 4, &table[i].label, 4);
+    gst_buffer_add_clip_meta (buffer, NULL);
+    gst_buffer_add_clip_meta (buffer, &meta);
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
+    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+        table[i].reason);
+    rig_free (&r);
+
+    /* named, and fit for a terminal */
+    r = rig_new ("num-classes=3");
+    buffer = make_batch (8, 4, UINT8_INT32);
+    gst_buffer_fill (buffer, 4 * CLIP + 4, &table[i].label, 4);
+    gst_buffer_add_clip_meta (buffer, NULL);
+    gst_buffer_add_clip_meta (buffer, &meta);
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    gst_harness_push (r.h, buffer);
+    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+        "Clip 1 (a\\x1b[2Jb.mp4)");
+    rig_free (&r);
+  }
+  g_ref_string_release (meta.path);
+}
+
+static void
+test_bad_one_hot (void)
+{
+  const gfloat rows[][CLASSES] = { {0, 0, 0}, {1, 1, 0}, {0, NAN, 1} };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (rows); i++) {
+    Rig r = rig_new ("");
+    GstBuffer *buffer = make_batch (0, 2, FLOAT_ONE_HOT);
+
+    gst_buffer_fill (buffer, 2 * CLIP * 4 + 4 * CLASSES, rows[i],
+        sizeof rows[i]);
+    push_caps (&r, "other/tensors,format=static,num_tensors=2,"
+        "types=float32.float32,dimensions=3:32:32:4:2.3:2");
+    push_segment (&r, 0);
+    g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
+    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+        "one-hot label has no single largest value");
+    rig_free (&r);
+  }
+}
+
+static void
+test_nan (void)
+{
+  const gfloat nan = NAN;
+  gchar *dir = make_dir ();
+  gchar *line = g_strconcat ("checkpoint-dir=", dir, NULL);
+  Rig r = rig_new (line);
+  GstBuffer *buffer = make_batch (0, 2, FLOAT_ONE_HOT);
+
+  gst_buffer_fill (buffer, 4, &nan, sizeof nan);
+  push_caps (&r, "other/tensors,format=static,num_tensors=2,"
+      "types=float32.float32,dimensions=3:32:32:4:2.3:2");
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "not a number");
+  rig_free (&r);
+  /* weights that ran away are not saved */
+  g_assert_cmpint (g_rmdir (dir), ==, 0);
+  g_free (dir);
+  g_free (line);
+}
+
+static void
+test_bad_buffers (void)
+{
+  Rig r = rig_new ("num-classes=3");
+  GstBuffer *buffer;
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  buffer = gst_buffer_new_allocate (NULL, 4 * CLIP + 16, NULL);
+  g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "came as 1 memories");
+  rig_free (&r);
+
+  r = rig_new ("num-classes=3");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "but its caps say");
+  rig_free (&r);
+}
+
+/* Numbers that begin at an odd address */
+static void
+test_misaligned (void)
+{
+  Rig r = rig_new ("");
+  GstBuffer *from = make_batch (0, 2, FLOAT_ONE_HOT), *to = gst_buffer_new ();
+  const gsize sizes[] = { 2 * CLIP * 4, 2 * CLASSES * 4 };
+  gsize offset = 0;
+  guint i;
+
+  for (i = 0; i < 2; i++) {
+    guint8 *data = g_malloc (sizes[i] + 1);
+
+    gst_buffer_extract (from, offset, data + 1, sizes[i]);
+    gst_buffer_append_memory (to, gst_memory_new_wrapped (0, data,
+            sizes[i] + 1, 1, sizes[i], data, g_free));
+    offset += sizes[i];
+  }
+  gst_buffer_unref (from);
+  push_caps (&r, "other/tensors,format=static,num_tensors=2,"
+      "types=float32.float32,dimensions=3:32:32:4:2.3:2");
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, to), ==, GST_FLOW_OK);
+  assert_no_error (&r);
+  rig_free (&r);
+}
+
+static void
+test_classes (void)
+{
+  Rig r = rig_new ("");
+  const gchar *one[] = { "only", NULL };
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "set num-classes");
+  rig_free (&r);
+
+  r = rig_new ("num-classes=2");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "upstream has 3 classes");
+  rig_free (&r);
+
+  r = rig_new ("");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  gst_harness_push_event (r.h, gst_event_new_clip_classes (one));
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "one class");
+  rig_free (&r);
+
+  r = rig_new ("num-classes=5");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_OK);
+  rig_free (&r);
+}
+
+/* --- properties --- */
+
+static void
+test_settings (void)
+{
+  static const struct
+  {
+    const gchar *properties, *reason;
+  } table[] = {
+    {"lr=-0.1", "lr is -0.1, but must be from 0 to 1000"},
+    {"lr=nan", "lr is nan"},
+    {"lr=inf", "lr is inf"},
+    {"momentum=1", "momentum is 1, but must be from 0 to below 1"},
+    {"dropout=1", "dropout is 1"},
+    {"label-smoothing=-1", "label-smoothing is -1"},
+    {"gradient-clip-val=-1", "gradient-clip-val is -1"},
+    {"accumulate-grad-batches=0", "accumulate-grad-batches is 0"},
+    {"accumulate-grad-batches=-4", "accumulate-grad-batches is -4"},
+    {"base-width=0", "base-width is 0"},
+    {"threads=-1", "threads is -1"},
+    {"num-classes=1", "nothing to tell apart"},
+    {"lr-gamma=0", "lr-gamma is 0"},
+    {"lr-step-size=0", "lr-step-size is 0"},
+    {"warmup-epochs=-1", "warmup-epochs is -1"},
+    {"save-top-k=-1", "save-top-k is -1"},
+    {"patience=-1", "patience is -1"},
+    {"model=resnet", "no model 'resnet': set model to one of r3d_18"},
+    {"resume=must", "set checkpoint-dir"},
+    {"checkpoint-interval=5", "set checkpoint-dir"},
+  };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (table); i++) {
+    gchar *line = g_strconcat ("cnn3dtrain ", table[i].properties, NULL);
+    GstElement *element = gst_parse_launch (line, NULL);
+    Rig r = { gst_object_ref_sink (element), NULL, gst_bus_new (), 0 };
+
+    g_test_message ("%s", line);
+    gst_element_set_bus (element, r.bus);
+    g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+        GST_STATE_CHANGE_FAILURE);
+    assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+        table[i].reason);
+    gst_element_set_state (element, GST_STATE_NULL);
+    gst_element_set_bus (element, NULL);
+    gst_object_unref (element);
+    gst_object_unref (r.bus);
+    g_free (line);
+  }
+}
+
+/* Conflicts that only show when the stream comes */
+static void
+test_conflicts (void)
+{
+  Rig r = rig_new ("num-classes=3 lr-schedule=cosine");
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "number of epochs");
+  rig_free (&r);
+
+  r = rig_new ("num-classes=3 checkpoint-dir=/proc/no/such");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE,
+      "/proc/no/such");
+  rig_free (&r);
+
+  r = rig_new ("num-classes=3 resume=must checkpoint-dir=/tmp");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
+      "no checkpoint in /tmp");
+  rig_free (&r);
+
+  r = rig_new ("num-classes=3 pretrained=/no/such.safetensors");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
+      "/no/such.safetensors");
+  rig_free (&r);
+}
+
+/* Every property says its range and default; 16 means 16-mixed. */
+static void
+test_blurbs (void)
+{
+  GstElement *element = gst_element_factory_make ("cnn3dtrain", NULL);
+  GParamSpec **specs;
+  guint i, n, seen = 0;
+  gint precision;
+
+  gst_object_ref_sink (element);
+  specs = g_object_class_list_properties (G_OBJECT_GET_CLASS (element), &n);
+  for (i = 0; i < n; i++) {
+    if (specs[i]->owner_type != G_OBJECT_TYPE (element))
+      continue;
+    seen++;
+    g_assert_cmpuint (strlen (g_param_spec_get_blurb (specs[i])), >, 20);
+    if (specs[i]->flags & G_PARAM_WRITABLE)
+      g_assert_nonnull (strstr (g_param_spec_get_blurb (specs[i]), "default "));
+  }
+  g_free (specs);
+  g_assert_cmpuint (seen, ==, 37);
+
+  gst_util_set_object_arg (G_OBJECT (element), "precision", "16");
+  g_object_get (element, "precision", &precision, NULL);
+  g_assert_cmpint (precision, ==, 1);
+  gst_util_set_object_arg (G_OBJECT (element), "precision", "32");
+  g_object_get (element, "precision", &precision, NULL);
+  g_assert_cmpint (precision, ==, 0);
+  gst_object_unref (element);
+}
+
+static void
+test_presets (void)
+{
+  GstElement *element = gst_element_factory_make ("cnn3dtrain", NULL);
+  gchar **names, *model;
+  gint schedule, optimizer;
+  gdouble lr;
+  guint i;
+
+  gst_object_ref_sink (element);
+  names = gst_preset_get_preset_names (GST_PRESET (element));
+  g_assert_nonnull (names);
+  g_assert_cmpuint (g_strv_length (names), ==, 3);
+  for (i = 0; names[i]; i++)
+    g_assert_true (gst_preset_load_preset (GST_PRESET (element), names[i]));
+  g_strfreev (names);
+
+  g_assert_true (gst_preset_load_preset (GST_PRESET (element), "slow_r50-adam"));
+  g_object_get (element, "model", &model, "lr", &lr, "lr-schedule", &schedule,
+      "optimizer", &optimizer, NULL);
+  g_assert_cmpstr (model, ==, "slow_r50");
+  g_assert_cmpfloat (lr, ==, 1e-4);
+  g_assert_cmpint (schedule, ==, 1);
+  g_assert_cmpint (optimizer, ==, 1);
+  g_free (model);
+  gst_object_unref (element);
+
+  element = gst_parse_launch ("cnn3dtrain @preset=quick-cpu threads=1", NULL);
+  g_assert_nonnull (element);
+  gst_object_ref_sink (element);
+  g_object_get (element, "optimizer", &optimizer, "base-width", &schedule,
+      NULL);
+  g_assert_cmpint (optimizer, ==, 2);
+  g_assert_cmpint (schedule, ==, 16);
+  gst_object_unref (element);
+}
+
+/* --- checkpoints --- */
+
+static void
+assert_same_file (const gchar * a, const gchar * b, const gchar * name)
+{
+  gchar *pa = g_build_filename (a, name, NULL);
+  gchar *pb = g_build_filename (b, name, NULL);
+  gchar *da, *db;
+  gsize na, nb;
+
+  g_assert_true (g_file_get_contents (pa, &da, &na, NULL));
+  g_assert_true (g_file_get_contents (pb, &db, &nb, NULL));
+  g_assert_cmpuint (na, ==, nb);
+  g_assert_cmpint (memcmp (da, db, na), ==, 0);
+  g_free (da);
+  g_free (db);
+  g_free (pa);
+  g_free (pb);
+}
+
+static Rig
+begin_run (const gchar * dir)
+{
+  gchar *line = g_strdup_printf ("accumulate-grad-batches=2 dropout=0.3 "
+      "lr-schedule=cosine checkpoint-dir=%s", dir);
+  Rig r = rig_new (line);
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  g_free (line);
+
+  return r;
+}
+
+/* The seek that the element sends; -1: none. */
+static gint64
+pull_seek (Rig * r, guint32 * seqnum)
+{
+  GstEvent *event;
+  GstSeekFlags flags;
+  GstFormat format;
+  gint64 start = -1;
+
+  while ((event = gst_harness_try_pull_upstream_event (r->h))) {
+    if (GST_EVENT_TYPE (event) == GST_EVENT_SEEK) {
+      gst_event_parse_seek (event, NULL, &format, &flags, NULL, &start, NULL,
+          NULL);
+      g_assert_cmpint (format, ==, GST_FORMAT_DEFAULT);
+      g_assert_cmpint (flags, ==, GST_SEEK_FLAG_NONE);
+      *seqnum = gst_event_get_seqnum (event);
+    }
+    gst_event_unref (event);
+  }
+
+  return start;
+}
+
+/* Cut at any place, by NULL or by EOS, and resumed: the same bits. */
+static void
+test_resume (void)
+{
+  gchar *whole = make_dir ();
+  Rig r = begin_run (whole);
+  guint64 cut;
+  guint way;
+
+  g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
+  assert_no_error (&r);
+  rig_free (&r);
+
+  for (cut = 1; cut < TOTAL; cut += 2) {
+    gchar *dir = make_dir ();
+    guint32 seqnum = 0;
+    gint64 position;
+
+    way = cut / 2 % 2;
+    r = begin_run (dir);
+    feed (&r, 0, cut);
+    if (way == 0)
+      gst_harness_push_event (r.h, gst_event_new_eos ());
+    rig_free (&r);
+
+    r = begin_run (dir);
+    push_epoch (&r, 0, TRUE, 0, 0);
+    position = pull_seek (&r, &seqnum);
+    g_test_message ("cut at %" G_GUINT64_FORMAT ", on at %" G_GINT64_FORMAT,
+        cut, position);
+    if (position >= 0) {
+      /* what was on its way is dropped */
+      g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)),
+          ==, GST_FLOW_OK);
+      push_done (&r, 0, TRUE, TRAIN);
+      push_segment (&r, seqnum);
+      g_assert_cmpint (feed (&r, position, TOTAL + 1), ==, GST_FLOW_OK);
+    } else {
+      /* nothing was stepped before the cut */
+      g_assert_cmpuint (cut, <=, 4);
+      r.n = 4;
+      g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
+    }
+    assert_no_error (&r);
+    rig_free (&r);
+    assert_same_file (whole, dir, "last.safetensors");
+    remove_dir (dir);
+  }
+
+  /* complete already: nothing more is trained */
+  r = begin_run (whole);
+  push_epoch (&r, 0, TRUE, 0, 0);
+  {
+    guint32 seqnum = 0;
+    GstMessage *message;
+
+    g_assert_cmpint (pull_seek (&r, &seqnum), ==, TOTAL);
+    push_segment (&r, seqnum);
+    gst_harness_push_event (r.h, gst_event_new_eos ());
+    message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-finished");
+    g_assert_nonnull (message);
+    g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure
+            (message), "reason"), ==, "complete");
+    gst_message_unref (message);
+    message = pop (&r, GST_MESSAGE_EOS, NULL);
+    g_assert_nonnull (message);
+    gst_message_unref (message);
+  }
+  rig_free (&r);
+  remove_dir (whole);
+}
+
+static gboolean
+refuse (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  gst_event_unref (event);
+
+  return FALSE;
+}
+
+/* A source that does not seek: clips are passed over, the same bits come out. */
+static void
+test_resume_without_seek (void)
+{
+  gchar *whole = make_dir ();
+  Rig r = begin_run (whole);
+  guint64 cut;
+
+  feed (&r, 0, TOTAL + 1);
+  rig_free (&r);
+  for (cut = 9; cut < TOTAL; cut += 7) {
+    gchar *dir = make_dir ();
+
+    r = begin_run (dir);
+    feed (&r, 0, cut);
+    rig_free (&r);
+    g_test_message ("cut at %" G_GUINT64_FORMAT, cut);
+    r = begin_run (dir);
+    gst_pad_set_event_function (r.h->srcpad, refuse);
+    g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
+    assert_no_error (&r);
+    rig_free (&r);
+    assert_same_file (whole, dir, "last.safetensors");
+    remove_dir (dir);
+  }
+  remove_dir (whole);
+}
+
+/* The same for a stream that announces no passes. */
+static void
+test_resume_unannounced (void)
+{
+  gchar *dirs[2] = { make_dir (), make_dir () };
+  guint64 value;
+  guint i, run, cut;
+
+  for (run = 0; run < 3; run++) {
+    gchar *line = g_strdup_printf ("num-classes=3 checkpoint-dir=%s",
+        dirs[run > 0]);
+    Rig r = rig_new (line);
+
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    cut = run == 1 ? 5 : 8;
+    for (i = 0; i < cut; i++) {
+      GstBuffer *buffer = make_batch (4 * i, 4, UINT8_INT32);
+
+      GST_BUFFER_OFFSET (buffer) = GST_BUFFER_OFFSET_END (buffer) = -1;
+      g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_OK);
+    }
+    if (run != 1)
+      gst_harness_push_event (r.h, gst_event_new_eos ());
+    assert_no_error (&r);
+    g_object_get (r.element, "step", &value, NULL);
+    g_assert_cmpuint (value, ==, cut);
+    rig_free (&r);
+    g_free (line);
+  }
+  assert_same_file (dirs[0], dirs[1], "last.safetensors");
+  remove_dir (dirs[0]);
+  remove_dir (dirs[1]);
+}
+
+/* A head of another size is left out, named, and the rest is taken. */
+static void
+test_left_out (void)
+{
+  gchar *dir = make_dir ();
+  gchar *line = g_strdup_printf ("pretrained=%s/last.safetensors "
+      "num-classes=7", dir);
+  Rig r = begin_run (dir);
+  const GValue *names;
+  GstMessage *message;
+
+  feed (&r, 0, TOTAL + 1);
+  rig_free (&r);
+  r = rig_new (line);
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_OK);
+  message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-left-out");
+  g_assert_nonnull (message);
+  names = gst_structure_get_value (gst_message_get_structure (message),
+      "names");
+  g_assert_cmpuint (gst_value_array_get_size (names), ==, 2);
+  g_assert_true (g_str_has_prefix (g_value_get_string
+          (gst_value_array_get_value (names, 0)), "fc."));
+  gst_message_unref (message);
+  message = pop (&r, GST_MESSAGE_WARNING, NULL);
+  g_assert_nonnull (message);
+  gst_message_unref (message);
+  rig_free (&r);
+  g_free (line);
+  remove_dir (dir);
+}
+
+/* No better for an epoch: EOS from the element itself, and refusals after. */
+static void
+test_patience (void)
+{
+  Rig r = rig_new ("patience=1 monitor=train-loss lr=0");
+  GstMessage *message;
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  g_assert_cmpint (feed (&r, 0, TOTAL), ==, GST_FLOW_OK);
+  push_epoch (&r, 0, TRUE, 0, 0);
+  message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-finished");
+  g_assert_nonnull (message);
+  g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure
+          (message), "reason"), ==, "patience");
+  gst_message_unref (message);
+  message = pop (&r, GST_MESSAGE_EOS, NULL);
+  g_assert_nonnull (message);
+  gst_message_unref (message);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_EOS);
+  rig_free (&r);
+}
+
+/* --- states --- */
+
+static void
+test_cycles (void)
+{
+  GstElement *element = gst_parse_launch ("cnn3dtrain progress=false "
+      "base-width=4 num-classes=3 threads=1", NULL);
+  GstHarness *h;
+  Rig r = { element, NULL, NULL, 0 };
+  guint i;
+
+  gst_object_ref_sink (element);
+  for (i = 0; i < 200; i++) {
+    h = r.h = gst_harness_new_with_element (element, "sink", NULL);
+    if (i % 2) {
+      r.n = 0;
+      gst_harness_push_event (h, gst_event_new_stream_start ("test"));
+      caps_for (&r, 2);
+      push_segment (&r, 0);
+      g_assert_cmpint (gst_harness_push (h, make_batch (0, 2, UINT8_INT32)),
+          ==, GST_FLOW_OK);
+    }
+    gst_element_set_state (element, GST_STATE_NULL);
+    gst_harness_teardown (h);
+  }
+  gst_object_unref (element);
+}
+
+/* An end before the beginning is told, and is no error. */
+static void
+test_empty (void)
+{
+  Rig r = rig_new ("");
+  GstMessage *message;
+
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  message = pop (&r, GST_MESSAGE_WARNING, NULL);
+  g_assert_nonnull (message);
+  gst_message_unref (message);
+  assert_no_error (&r);
+  rig_free (&r);
+}
+
+static void
+test_progress (void)
+{
+  Rig r;
+
+  if (g_test_subprocess ()) {
+    r = rig_new ("progress=true");
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    push_classes (&r);
+    feed (&r, 0, TOTAL + 1);
+    rig_free (&r);
+    return;
+  }
+  g_test_trap_subprocess (NULL, 0, 0);
+  g_test_trap_assert_passed ();
+  g_test_trap_assert_stdout ("*epoch 1/2  loss *  accuracy * %  val-loss *  "
+      "val-accuracy * %  lr 0.01  * clips/s  * s\n*epoch 2/2  loss *");
+}
+
+int
+main (int argc, char **argv)
+{
+  g_setenv ("GST_PRESET_PATH", TEST_SOURCE_DIR "/presets", TRUE);
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/cnn3dtrain/caps", test_caps);
+  g_test_add_func ("/cnn3dtrain/caps-change", test_caps_change);
+  g_test_add_data_func ("/cnn3dtrain/learns/uint8-int32",
+      GINT_TO_POINTER (UINT8_INT32), test_learns);
+  g_test_add_data_func ("/cnn3dtrain/learns/uint8-int64",
+      GINT_TO_POINTER (UINT8_INT64), test_learns);
+  g_test_add_data_func ("/cnn3dtrain/learns/float-one-hot",
+      GINT_TO_POINTER (FLOAT_ONE_HOT), test_learns);
+  g_test_add_func ("/cnn3dtrain/messages", test_messages);
+  g_test_add_func ("/cnn3dtrain/larger-batch", test_larger_batch);
+  g_test_add_func ("/cnn3dtrain/bad-labels", test_bad_labels);
+  g_test_add_func ("/cnn3dtrain/bad-one-hot", test_bad_one_hot);
+  g_test_add_func ("/cnn3dtrain/nan", test_nan);
+  g_test_add_func ("/cnn3dtrain/bad-buffers", test_bad_buffers);
+  g_test_add_func ("/cnn3dtrain/misaligned", test_misaligned);
+  g_test_add_func ("/cnn3dtrain/classes", test_classes);
+  g_test_add_func ("/cnn3dtrain/settings", test_settings);
+  g_test_add_func ("/cnn3dtrain/conflicts", test_conflicts);
+  g_test_add_func ("/cnn3dtrain/blurbs", test_blurbs);
+  g_test_add_func ("/cnn3dtrain/presets", test_presets);
+  g_test_add_func ("/cnn3dtrain/resume", test_resume);
+  g_test_add_func ("/cnn3dtrain/resume-without-seek",
+      test_resume_without_seek);
+  g_test_add_func ("/cnn3dtrain/resume-unannounced", test_resume_unannounced);
+  g_test_add_func ("/cnn3dtrain/left-out", test_left_out);
+  g_test_add_func ("/cnn3dtrain/patience", test_patience);
+  g_test_add_func ("/cnn3dtrain/cycles", test_cycles);
+  g_test_add_func ("/cnn3dtrain/empty", test_empty);
+  g_test_add_func ("/cnn3dtrain/progress", test_progress);
+
+  return g_test_run ();
+}
