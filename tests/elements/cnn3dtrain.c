@@ -1034,6 +1034,48 @@ test_resume (void)
   remove_dir (whole);
 }
 
+/* Cut after a training pass's last batch, before its end is told. */
+static void
+test_resume_at_border (void)
+{
+  gchar *dirs[2] = { make_dir (), make_dir () };
+  guint32 seqnum = 0;
+  guint run;
+
+  for (run = 0; run < 2; run++) {
+    gchar *line = g_strdup_printf ("checkpoint-interval=1 checkpoint-dir=%s",
+        dirs[run]);
+    Rig r = rig_new (line);
+
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    push_classes (&r);
+    if (run == 0) {
+      feed (&r, 0, TOTAL + 1);
+    } else {
+      feed (&r, 0, 8);
+      caps_for (&r, 2);
+      gst_harness_push (r.h, make_batch (8, 2, UINT8_INT32));
+      rig_free (&r);
+
+      r = rig_new (line);
+      caps_for (&r, 4);
+      push_segment (&r, 0);
+      push_classes (&r);
+      push_epoch (&r, 0, TRUE, 0, 0);
+      g_assert_cmpint (pull_seek (&r, &seqnum), ==, TRAIN);
+      push_segment (&r, seqnum);
+      g_assert_cmpint (feed (&r, TRAIN, TOTAL + 1), ==, GST_FLOW_OK);
+      assert_no_error (&r);
+    }
+    rig_free (&r);
+    g_free (line);
+  }
+  assert_same_file (dirs[0], dirs[1], "last.safetensors");
+  remove_dir (dirs[0]);
+  remove_dir (dirs[1]);
+}
+
 static gboolean
 refuse (GstPad * pad, GstObject * parent, GstEvent * event)
 {
@@ -1255,6 +1297,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain/blurbs", test_blurbs);
   g_test_add_func ("/cnn3dtrain/presets", test_presets);
   g_test_add_func ("/cnn3dtrain/resume", test_resume);
+  g_test_add_func ("/cnn3dtrain/resume-at-border", test_resume_at_border);
   g_test_add_func ("/cnn3dtrain/resume-without-seek",
       test_resume_without_seek);
   g_test_add_func ("/cnn3dtrain/resume-unannounced", test_resume_unannounced);
