@@ -1272,6 +1272,8 @@ test_progress (void)
 int
 main (int argc, char **argv)
 {
+  int ret;
+
   g_setenv ("GST_PRESET_PATH", TEST_SOURCE_DIR "/presets", TRUE);
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
@@ -1307,5 +1309,9 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain/empty", test_empty);
   g_test_add_func ("/cnn3dtrain/progress", test_progress);
 
-  return g_test_run ();
+  ret = g_test_run ();
+  /* the leaks tracer counts here */
+  gst_deinit ();
+
+  return ret;
 }
