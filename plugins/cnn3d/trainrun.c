@@ -413,6 +413,8 @@ take_eos (TrainRun * self)
       || (self->resume == RESUME_PASSING && reached)) {
     train_report_info (self->element, "Training is complete already: raise the "
         "number of epochs to go on, or set resume=never to begin anew.");
+    if (self->progress)
+      progress_note (self->progress, "complete already");
     train_report_finished (self->element, self->figures->epoch, "complete");
   } else if (self->resume == RESUME_PASSING || self->resume == RESUME_SEEKING) {
     GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
