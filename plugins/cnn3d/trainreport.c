@@ -182,8 +182,8 @@ train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
           g_get_num_processors (), NULL));
 
   if (precision != params->precision)
-    train_report_info (element, "%s computes in %s where precision=%s was asked "
-        "for.", device, precision_name (precision),
+    train_report_info (element, "%s computes in %s where precision=%s was "
+        "asked for.", device, precision_name (precision),
         precision_name (params->precision));
   if (left_out && left_out[0])
     report_left_out (element, params->pretrained, left_out);

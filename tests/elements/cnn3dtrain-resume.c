@@ -1,0 +1,250 @@
+/* cnn3dtrain-resume.c: a run cut at any place goes on with the same bits.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "trainrig.h"
+
+static void
+assert_same_file (const gchar * a, const gchar * b, const gchar * name)
+{
+  gchar *pa = g_build_filename (a, name, NULL);
+  gchar *pb = g_build_filename (b, name, NULL);
+  gchar *da, *db;
+  gsize na, nb;
+
+  g_assert_true (g_file_get_contents (pa, &da, &na, NULL));
+  g_assert_true (g_file_get_contents (pb, &db, &nb, NULL));
+  g_assert_cmpuint (na, ==, nb);
+  g_assert_cmpint (memcmp (da, db, na), ==, 0);
+  g_free (da);
+  g_free (db);
+  g_free (pa);
+  g_free (pb);
+}
+
+/* The seek that the element sends; -1: none. */
+static gint64
+pull_seek (Rig * r, guint32 * seqnum)
+{
+  GstEvent *event;
+  GstSeekFlags flags;
+  GstFormat format;
+  gint64 start = -1;
+
+  while ((event = gst_harness_try_pull_upstream_event (r->h))) {
+    if (GST_EVENT_TYPE (event) == GST_EVENT_SEEK) {
+      gst_event_parse_seek (event, NULL, &format, &flags, NULL, &start, NULL,
+          NULL);
+      g_assert_cmpint (format, ==, GST_FORMAT_DEFAULT);
+      g_assert_cmpint (flags, ==, GST_SEEK_FLAG_NONE);
+      *seqnum = gst_event_get_seqnum (event);
+    }
+    gst_event_unref (event);
+  }
+
+  return start;
+}
+
+/* Cut at any place, by NULL or by EOS, and resumed: the same bits. */
+static void
+test_resume (void)
+{
+  gchar *whole = make_dir ();
+  Rig r = begin_run (whole);
+  guint64 cut;
+  guint way;
+
+  g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
+  assert_no_error (&r);
+  rig_free (&r);
+
+  for (cut = 1; cut < TOTAL; cut += 2) {
+    gchar *dir = make_dir ();
+    guint32 seqnum = 0;
+    gint64 position;
+
+    way = cut / 2 % 2;
+    r = begin_run (dir);
+    feed (&r, 0, cut);
+    if (way == 0)
+      gst_harness_push_event (r.h, gst_event_new_eos ());
+    rig_free (&r);
+
+    r = begin_run (dir);
+    push_epoch (&r, 0, TRUE, 0, 0);
+    position = pull_seek (&r, &seqnum);
+    g_test_message ("cut at %" G_GUINT64_FORMAT ", on at %" G_GINT64_FORMAT,
+        cut, position);
+    if (position >= 0) {
+      /* what was on its way is dropped */
+      g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)),
+          ==, GST_FLOW_OK);
+      push_done (&r, 0, TRUE, TRAIN);
+      push_segment (&r, seqnum);
+      g_assert_cmpint (feed (&r, position, TOTAL + 1), ==, GST_FLOW_OK);
+    } else {
+      /* nothing was stepped before the cut */
+      g_assert_cmpuint (cut, <=, 4);
+      r.n = 4;
+      g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
+    }
+    assert_no_error (&r);
+    rig_free (&r);
+    assert_same_file (whole, dir, "last.safetensors");
+    remove_dir (dir);
+  }
+
+  /* complete already: nothing more is trained */
+  r = begin_run (whole);
+  push_epoch (&r, 0, TRUE, 0, 0);
+  {
+    guint32 seqnum = 0;
+    GstMessage *message;
+
+    g_assert_cmpint (pull_seek (&r, &seqnum), ==, TOTAL);
+    push_segment (&r, seqnum);
+    gst_harness_push_event (r.h, gst_event_new_eos ());
+    message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-finished");
+    g_assert_nonnull (message);
+    g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure
+            (message), "reason"), ==, "complete");
+    gst_message_unref (message);
+    message = pop (&r, GST_MESSAGE_EOS, NULL);
+    g_assert_nonnull (message);
+    gst_message_unref (message);
+  }
+  rig_free (&r);
+  remove_dir (whole);
+}
+
+/* Cut after a training pass's last batch, before its end is told. */
+static void
+test_resume_at_border (void)
+{
+  gchar *dirs[2] = { make_dir (), make_dir () };
+  guint32 seqnum = 0;
+  guint run;
+
+  for (run = 0; run < 2; run++) {
+    gchar *line = g_strdup_printf ("checkpoint-interval=1 checkpoint-dir=%s",
+        dirs[run]);
+    Rig r = rig_new (line);
+
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    push_classes (&r);
+    if (run == 0) {
+      feed (&r, 0, TOTAL + 1);
+    } else {
+      feed (&r, 0, 8);
+      caps_for (&r, 2);
+      gst_harness_push (r.h, make_batch (8, 2, UINT8_INT32));
+      rig_free (&r);
+
+      r = rig_new (line);
+      caps_for (&r, 4);
+      push_segment (&r, 0);
+      push_classes (&r);
+      push_epoch (&r, 0, TRUE, 0, 0);
+      g_assert_cmpint (pull_seek (&r, &seqnum), ==, TRAIN);
+      push_segment (&r, seqnum);
+      g_assert_cmpint (feed (&r, TRAIN, TOTAL + 1), ==, GST_FLOW_OK);
+      assert_no_error (&r);
+    }
+    rig_free (&r);
+    g_free (line);
+  }
+  assert_same_file (dirs[0], dirs[1], "last.safetensors");
+  remove_dir (dirs[0]);
+  remove_dir (dirs[1]);
+}
+
+static gboolean
+refuse (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  gst_event_unref (event);
+
+  return FALSE;
+}
+
+/* A source that does not seek: clips are passed over, the same bits come out. */
+static void
+test_resume_without_seek (void)
+{
+  gchar *whole = make_dir ();
+  Rig r = begin_run (whole);
+  guint64 cut;
+
+  feed (&r, 0, TOTAL + 1);
+  rig_free (&r);
+  for (cut = 9; cut < TOTAL; cut += 7) {
+    gchar *dir = make_dir ();
+
+    r = begin_run (dir);
+    feed (&r, 0, cut);
+    rig_free (&r);
+    g_test_message ("cut at %" G_GUINT64_FORMAT, cut);
+    r = begin_run (dir);
+    gst_pad_set_event_function (r.h->srcpad, refuse);
+    g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
+    assert_no_error (&r);
+    rig_free (&r);
+    assert_same_file (whole, dir, "last.safetensors");
+    remove_dir (dir);
+  }
+  remove_dir (whole);
+}
+
+/* The same for a stream that announces no passes. */
+static void
+test_resume_unannounced (void)
+{
+  gchar *dirs[2] = { make_dir (), make_dir () };
+  guint64 value;
+  guint i, run, cut;
+
+  for (run = 0; run < 3; run++) {
+    gchar *line = g_strdup_printf ("num-classes=3 checkpoint-dir=%s",
+        dirs[run > 0]);
+    Rig r = rig_new (line);
+
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    cut = run == 1 ? 5 : 8;
+    for (i = 0; i < cut; i++) {
+      GstBuffer *buffer = make_batch (4 * i, 4, UINT8_INT32);
+
+      GST_BUFFER_OFFSET (buffer) = GST_BUFFER_OFFSET_END (buffer) = -1;
+      g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_OK);
+    }
+    if (run != 1)
+      gst_harness_push_event (r.h, gst_event_new_eos ());
+    assert_no_error (&r);
+    g_object_get (r.element, "step", &value, NULL);
+    g_assert_cmpuint (value, ==, cut);
+    rig_free (&r);
+    g_free (line);
+  }
+  assert_same_file (dirs[0], dirs[1], "last.safetensors");
+  remove_dir (dirs[0]);
+  remove_dir (dirs[1]);
+}
+
+int
+main (int argc, char **argv)
+{
+  int ret;
+
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/cnn3dtrain-resume/seek", test_resume);
+  g_test_add_func ("/cnn3dtrain-resume/at-border", test_resume_at_border);
+  g_test_add_func ("/cnn3dtrain-resume/without-seek",
+      test_resume_without_seek);
+  g_test_add_func ("/cnn3dtrain-resume/unannounced", test_resume_unannounced);
+
+  ret = g_test_run ();
+  /* the leaks tracer counts here */
+  gst_deinit ();
+
+  return ret;
+}

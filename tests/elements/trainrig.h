@@ -1,0 +1,309 @@
+/* trainrig.h: a harness around one cnn3dtrain, and a source's stream for it.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef TESTS_TRAINRIG_H
+#define TESTS_TRAINRIG_H
+
+#include <math.h>
+#include <string.h>
+#include <glib/gstdio.h>
+#include <gst/check/gstharness.h>
+#include <gst/gst.h>
+
+#include "gstclipmeta.h"
+
+#define C 3
+#define SIZE 32
+#define FRAMES 4
+#define CLIP (C * SIZE * SIZE * FRAMES)
+#define CLASSES 3
+
+/* A run's order: EPOCHS times TRAIN clips, each followed by VAL others */
+#define EPOCHS 2
+#define TRAIN 10
+#define VAL 5
+#define TOTAL (EPOCHS * (TRAIN + VAL))
+
+#define CAPS(video, labels, n) "other/tensors,format=static,num_tensors=2," \
+    "types=" video "." labels ",dimensions=3:32:32:4:" n "." n
+
+typedef enum
+{
+  UINT8_INT32,
+  UINT8_INT64,
+  FLOAT_ONE_HOT,
+} Form;
+
+typedef struct
+{
+  GstElement *element;
+  GstHarness *h;
+  GstBus *bus;
+  guint n;                      /* clips that the caps say */
+} Rig;
+
+/* --- a harness around one element --- */
+
+static inline Rig
+rig_new (const gchar * properties)
+{
+  gchar *line = g_strconcat ("cnn3dtrain progress=false base-width=4 threads=1 "
+      "optimizer=adam lr=0.01 weight-decay=0 ", properties, NULL);
+  GError *error = NULL;
+  Rig r = { gst_parse_launch (line, &error), NULL, gst_bus_new (), 0 };
+
+  g_assert_no_error (error);
+  gst_object_ref_sink (r.element);
+  gst_element_set_bus (r.element, r.bus);
+  r.h = gst_harness_new_with_element (r.element, "sink", NULL);
+  gst_harness_push_event (r.h, gst_event_new_stream_start ("test"));
+  g_free (line);
+
+  return r;
+}
+
+static inline void
+rig_free (Rig * r)
+{
+  gst_element_set_state (r->element, GST_STATE_NULL);
+  gst_element_set_bus (r->element, NULL);
+  gst_harness_teardown (r->h);
+  gst_object_unref (r->element);
+  gst_object_unref (r->bus);
+}
+
+static inline gboolean
+push_caps (Rig * r, const gchar * text)
+{
+  GstCaps *caps = gst_caps_from_string (text);
+  gboolean ret = gst_harness_push_event (r->h, gst_event_new_caps (caps));
+
+  gst_caps_unref (caps);
+
+  return ret;
+}
+
+static inline void
+push_segment (Rig * r, guint32 seqnum)
+{
+  GstSegment segment;
+  GstEvent *event;
+
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  event = gst_event_new_segment (&segment);
+  if (seqnum)
+    gst_event_set_seqnum (event, seqnum);
+  g_assert_true (gst_harness_push_event (r->h, event));
+}
+
+static inline void
+push_classes (Rig * r)
+{
+  const gchar *names[] = { "red", "green", "blue", NULL };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_classes (names));
+}
+
+static inline void
+push_epoch (Rig * r, guint epoch, gboolean training, guint64 first,
+    guint64 position)
+{
+  GstClipEpoch e = { epoch, training, training ? TRAIN : VAL, EPOCHS, first,
+    position, 7, TRUE
+  };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_epoch (&e));
+}
+
+static inline void
+push_done (Rig * r, guint epoch, gboolean training, guint64 position)
+{
+  GstClipEpochDone d = { epoch, training, position, training ? TRAIN : VAL, 0 };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_epoch_done (&d));
+}
+
+/* The first message of this type (and structure name, unless NULL), or NULL;
+ * those before it go. */
+static inline GstMessage *
+pop (Rig * r, GstMessageType type, const gchar * name)
+{
+  GstMessage *message;
+
+  while ((message = gst_bus_pop_filtered (r->bus, type))) {
+    if (!name || gst_message_has_name (message, name))
+      return message;
+    gst_message_unref (message);
+  }
+
+  return NULL;
+}
+
+static inline void
+assert_error (Rig * r, GQuark domain, gint code, const gchar * part)
+{
+  GstMessage *message = pop (r, GST_MESSAGE_ERROR, NULL);
+  GError *error = NULL;
+
+  g_assert_nonnull (message);
+  gst_message_parse_error (message, &error, NULL);
+  if (!strstr (error->message, part))
+    g_error ("no \"%s\" in \"%s\"", part, error->message);
+  g_assert_error (error, domain, code);
+  g_error_free (error);
+  gst_message_unref (message);
+}
+
+static inline void
+assert_no_error (Rig * r)
+{
+  GstMessage *message = pop (r, GST_MESSAGE_ERROR, NULL);
+  GError *error = NULL;
+
+  if (!message)
+    return;
+  gst_message_parse_error (message, &error, NULL);
+  g_error ("%s", error->message);
+}
+
+/* --- clips --- */
+
+/* Clip `clip` is of class clip % CLASSES: noise, its colour brighter. */
+static inline guint8
+pixel (guint64 clip, guint i)
+{
+  guint32 hash = (guint32) (clip * 2654435761u + i * 40503u + 12345u);
+
+  hash ^= hash >> 13;
+  hash *= 2246822519u;
+  hash ^= hash >> 16;
+
+  return hash % 100 + (i % C == clip % CLASSES ? 120 : 0);
+}
+
+static inline GstBuffer *
+make_batch (guint64 first, guint n, Form form)
+{
+  const gsize item = form == FLOAT_ONE_HOT ? 4 : 1;
+  const gsize label = form == FLOAT_ONE_HOT ? 4 * CLASSES :
+      form == UINT8_INT64 ? 8 : 4;
+  GstBuffer *buffer = gst_buffer_new ();
+  guint8 *frames = g_malloc (n * CLIP * item);
+  guint8 *labels = g_malloc0 (n * label);
+  guint k, i;
+
+  for (k = 0; k < n; k++) {
+    for (i = 0; i < CLIP; i++) {
+      guint8 value = pixel (first + k, i);
+
+      if (form == FLOAT_ONE_HOT)
+        ((gfloat *) frames)[k * CLIP + i] = value / 128.0f - 1;
+      else
+        frames[k * CLIP + i] = value;
+    }
+    if (form == FLOAT_ONE_HOT)
+      ((gfloat *) labels)[k * CLASSES + (first + k) % CLASSES] = 1;
+    else if (form == UINT8_INT64)
+      ((gint64 *) labels)[k] = (first + k) % CLASSES;
+    else
+      ((gint32 *) labels)[k] = (first + k) % CLASSES;
+  }
+  gst_buffer_append_memory (buffer, gst_memory_new_wrapped (0, frames,
+          n * CLIP * item, 0, n * CLIP * item, frames, g_free));
+  gst_buffer_append_memory (buffer, gst_memory_new_wrapped (0, labels,
+          n * label, 0, n * label, labels, g_free));
+  GST_BUFFER_OFFSET (buffer) = first;
+  GST_BUFFER_OFFSET_END (buffer) = first + n;
+
+  return buffer;
+}
+
+static inline void
+caps_for (Rig * r, guint n)
+{
+  gchar *caps;
+
+  if (r->n == n)
+    return;
+  caps = g_strdup_printf ("other/tensors,format=static,num_tensors=2,"
+      "types=uint8.int32,dimensions=3:32:32:4:%u.%u", n, n);
+  g_assert_true (push_caps (r, caps));
+  g_free (caps);
+  r->n = n;
+}
+
+/* The stream of a source, from one position to another: events of each pass
+ * that begins, batches of up to four clips. `to` beyond the end: EOS. */
+static inline GstFlowReturn
+feed (Rig * r, guint64 from, guint64 to)
+{
+  GstFlowReturn ret = GST_FLOW_OK;
+  guint64 at = from;
+  gboolean entered = TRUE;
+
+  while (at < to && at < TOTAL && ret == GST_FLOW_OK) {
+    guint epoch = at / (TRAIN + VAL);
+    gboolean training = at % (TRAIN + VAL) < TRAIN;
+    guint64 first = epoch * (TRAIN + VAL) + (training ? 0 : TRAIN);
+    guint64 end = first + (training ? TRAIN : VAL);
+    guint n = MIN (4, end - at);
+
+    /* as clipbatch does: the caps are of the batch that comes */
+    caps_for (r, n);
+    if (at == first || entered)
+      push_epoch (r, epoch, training, first, at);
+    entered = FALSE;
+    ret = gst_harness_push (r->h, make_batch (at, n, UINT8_INT32));
+    at += n;
+    if (at == end && ret == GST_FLOW_OK)
+      push_done (r, epoch, training, at);
+  }
+  if (to > TOTAL && ret == GST_FLOW_OK)
+    gst_harness_push_event (r->h, gst_event_new_eos ());
+
+  return ret;
+}
+
+static inline gchar *
+make_dir (void)
+{
+  gchar *dir = g_dir_make_tmp ("cnn3dtrain-XXXXXX", NULL);
+
+  g_assert_nonnull (dir);
+
+  return dir;
+}
+
+static inline void
+remove_dir (gchar * path)
+{
+  GDir *dir = g_dir_open (path, 0, NULL);
+  const gchar *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    gchar *file = g_build_filename (path, name, NULL);
+
+    g_unlink (file);
+    g_free (file);
+  }
+  if (dir)
+    g_dir_close (dir);
+  g_rmdir (path);
+  g_free (path);
+}
+
+static inline Rig
+begin_run (const gchar * dir)
+{
+  gchar *line = g_strdup_printf ("accumulate-grad-batches=2 dropout=0.3 "
+      "lr-schedule=cosine checkpoint-dir=%s", dir);
+  Rig r = rig_new (line);
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  g_free (line);
+
+  return r;
+}
+
+#endif
