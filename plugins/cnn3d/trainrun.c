@@ -264,11 +264,14 @@ go_on (TrainRun * self)
 
   if (self->resume == RESUME_DONE)
     return TRUE;
-  if (self->resume_position == e->position) {
+  /* further on in its pass where the clips that come next cannot be read */
+  if (self->resume_position >= e->first_clip
+      && self->resume_position <= e->position) {
     self->resume = RESUME_DONE;
     return TRUE;
   }
-  if (self->resume == RESUME_SOUGHT || self->resume_position < e->position)
+  if (self->resume == RESUME_SOUGHT
+      || self->resume_position < e->first_clip)
     goto elsewhere;
   if (self->resume == RESUME_WANTED) {
     /* a source that announces no passes cannot be trusted with a seek */
@@ -310,13 +313,17 @@ train_run_begin_pass (TrainRun * self)
     e->clips, e->epochs, e->validates
   };
   GError *error = NULL;
+  gboolean resumes;
   gint64 now;
 
   self->pass_pending = self->pass_over = FALSE;
   self->position = e->position;
-  if (!make_trainer (self) || !go_on (self))
+  if (!make_trainer (self))
     return;
-  if (self->resume == RESUME_PASSING)
+  resumes = self->resume != RESUME_DONE;
+  if (!go_on (self))
+    return;
+  if (resumes)
     pass.position = self->resume_position;
   if (!cnn3d_trainer_begin_pass (self->trainer, &pass, &error)) {
     train_run_fail (self, error, NULL);

@@ -113,7 +113,8 @@ get_uint64 (const GstStructure * s, const gchar * field)
   return value;
 }
 
-/* Trains without announced passes; the loss falls whatever form batches have. */
+/* Trains without announced passes: the loss falls in whatever form batches
+ * come. */
 static void
 test_learns (gconstpointer data)
 {
