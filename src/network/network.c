@@ -133,8 +133,8 @@ cnn3d_network_add_norm (Cnn3dNetwork *n, const gchar *name, gint in, gint residu
 
   op->residual = residual;
   op->relu = relu;
-  op->eps = 1e-5f;
-  op->momentum = 0.1f;
+  op->eps = 1e-5;
+  op->momentum = 0.1;
   op->weight = add_param (n, name, "weight", CNN3D_PARAM_NORM_WEIGHT, 1, shape);
   op->bias = add_param (n, name, "bias", CNN3D_PARAM_NORM_BIAS, 1, shape);
   op->mean = add_param (n, name, "running_mean", CNN3D_PARAM_RUNNING_MEAN, 1, shape);

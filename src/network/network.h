@@ -60,7 +60,7 @@ typedef struct {
   gint in, residual, out;       /* tensors; -1: none */
   gint kernel[3], stride[3], pad[3];    /* D, H, W: conv, subsample, max pool */
   gboolean relu;                /* norm */
-  gfloat eps, momentum;         /* norm: PyTorch's */
+  gdouble eps, momentum;        /* norm: PyTorch's */
   gfloat dropout;               /* probability of zero */
   gint weight, bias, mean, var; /* parameters; -1: none */
 } Cnn3dOp;

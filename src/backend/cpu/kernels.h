@@ -10,11 +10,11 @@
 #include <glib.h>
 
 typedef struct {
-  /* sum and squares: += of x - shift */
-  void (*stats) (gconstpointer x, gsize points, const gfloat * shift, gfloat * sum, gfloat * squares);
-  /* y = (x - mean) * scale + bias (+ residual), then ReLU if relu. y may be x. */
-  void (*normalize) (gconstpointer x, gconstpointer residual, gpointer y, gsize points, const gfloat * mean,
-      const gfloat * scale, const gfloat * bias, gboolean relu);
+  /* sum += x, squares += x * x; in double */
+  void (*stats) (gconstpointer x, gsize points, gdouble * sum, gdouble * squares);
+  /* y = x * scale + bias (+ residual), then ReLU if relu. y may be x. */
+  void (*normalize) (gconstpointer x, gconstpointer residual, gpointer y, gsize points, const gfloat * scale,
+      const gfloat * bias, gboolean relu);
   /* g = dy0 (+ dy1), 0 where y is not above 0 (y may be NULL); written over dy0
    * if store. sum += g, product += g * (x - mean). */
   void (*norm_sums) (gpointer dy0, gconstpointer dy1, gconstpointer y, gconstpointer x, gsize points,

@@ -3,51 +3,41 @@
  * kernels_variant.c. SPDX-License-Identifier: LGPL-2.1-or-later */
 
 static void
-NAME (stats) (gconstpointer x_, gsize points, const gfloat *shift_, gfloat *sum, gfloat *squares)
+NAME (stats) (gconstpointer x_, gsize points, gdouble *sum, gdouble *squares)
 {
   const ELEMENT *x = x_;
-  const VEC shift = LOADF (shift_);
-  VEC s0 = { 0 }, s1 = { 0 }, q0 = { 0 }, q1 = { 0 };
-  gsize i;
+  DVEC s = LOADD (sum), q = LOADD (squares);
 
-  for (i = 0; i + 2 <= points; i += 2) {
-    const VEC a = LOAD (x + i * LANES) - shift, b = LOAD (x + (i + 1) * LANES) - shift;
+  for (gsize i = 0; i < points * LANES; i += LANES) {
+    const DVEC a = __builtin_convertvector (LOAD (x + i), DVEC);
 
-    s0 += a;
-    q0 += a * a;
-    s1 += b;
-    q1 += b * b;
+    s += a;
+    q += a * a;
   }
-  for (; i < points; i++) {
-    const VEC a = LOAD (x + i * LANES) - shift;
-
-    s0 += a;
-    q0 += a * a;
-  }
-  STOREF (sum, LOADF (sum) + (s0 + s1));
-  STOREF (squares, LOADF (squares) + (q0 + q1));
+  STORED (sum, s);
+  STORED (squares, q);
 }
 
 static void
-NAME (normalize) (gconstpointer x_, gconstpointer residual_, gpointer y_, gsize points, const gfloat *mean_,
+NAME (normalize) (gconstpointer x_, gconstpointer residual_, gpointer y_, gsize points,
     const gfloat *scale_, const gfloat *bias_, gboolean relu)
 {
   const ELEMENT *x = x_, *r = residual_;
   ELEMENT *y = y_;
-  const VEC mean = LOADF (mean_), scale = LOADF (scale_), bias = LOADF (bias_);
+  const VEC scale = LOADF (scale_), bias = LOADF (bias_);
 
   if (r && relu)
     for (gsize i = 0; i < points * LANES; i += LANES)
-      STORE (y + i, RELU ((LOAD (x + i) - mean) * scale + bias + LOAD (r + i)));
+      STORE (y + i, RELU (LOAD (x + i) * scale + bias + LOAD (r + i)));
   else if (r)
     for (gsize i = 0; i < points * LANES; i += LANES)
-      STORE (y + i, (LOAD (x + i) - mean) * scale + bias + LOAD (r + i));
+      STORE (y + i, LOAD (x + i) * scale + bias + LOAD (r + i));
   else if (relu)
     for (gsize i = 0; i < points * LANES; i += LANES)
-      STORE (y + i, RELU ((LOAD (x + i) - mean) * scale + bias));
+      STORE (y + i, RELU (LOAD (x + i) * scale + bias));
   else
     for (gsize i = 0; i < points * LANES; i += LANES)
-      STORE (y + i, (LOAD (x + i) - mean) * scale + bias);
+      STORE (y + i, LOAD (x + i) * scale + bias);
 }
 
 /* Inlined with constants for dy1, y and store: a loop for each case. */

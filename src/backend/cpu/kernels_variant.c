@@ -8,6 +8,8 @@
 
 typedef gfloat vec16 __attribute__((vector_size (64)));
 typedef gfloat vec8 __attribute__((vector_size (32)));
+typedef gdouble double16 __attribute__((vector_size (128)));
+typedef gdouble double8 __attribute__((vector_size (64)));
 typedef gint32 int16 __attribute__((vector_size (64)));
 typedef gint32 int8 __attribute__((vector_size (32)));
 typedef guint32 uint16 __attribute__((vector_size (64)));
@@ -20,6 +22,8 @@ typedef guint16 half8 __attribute__((vector_size (16)));
 #define DEFINE_LANES(n) \
 static inline vec##n loadf##n (const gfloat *p) { vec##n v; memcpy (&v, p, sizeof v); return v; } \
 static inline void storef##n (gfloat *p, vec##n v) { memcpy (p, &v, sizeof v); } \
+static inline double##n loadd##n (const gdouble *p) { double##n v; memcpy (&v, p, sizeof v); return v; } \
+static inline void stored##n (gdouble *p, double##n v) { memcpy (p, &v, sizeof v); } \
 static inline vec##n loadh##n (const guint16 *p) { half##n h; memcpy (&h, p, sizeof h); \
   return (vec##n) (__builtin_convertvector (h, uint##n) << 16); } \
 static inline void storeh##n (guint16 *p, vec##n v) { \
@@ -37,6 +41,9 @@ DEFINE_LANES (8)
 
 #define LANES 16
 #define VEC vec16
+#define DVEC double16
+#define LOADD loadd16
+#define STORED stored16
 #define INT int16
 #define LOADF loadf16
 #define STOREF storef16
@@ -64,6 +71,9 @@ DEFINE_LANES (8)
 
 #undef LANES
 #undef VEC
+#undef DVEC
+#undef LOADD
+#undef STORED
 #undef INT
 #undef LOADF
 #undef STOREF
@@ -71,6 +81,9 @@ DEFINE_LANES (8)
 
 #define LANES 8
 #define VEC vec8
+#define DVEC double8
+#define LOADD loadd8
+#define STORED stored8
 #define INT int8
 #define LOADF loadf8
 #define STOREF storef8

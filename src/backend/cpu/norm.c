@@ -5,7 +5,11 @@
 #include <string.h>
 
 /* Saved: mean and 1 / sqrt (var + eps), a vector of padded channels each.
- * Scratch: two sums for each chunk and lane, and two vectors a channel block. */
+ * Scratch: two sums for each chunk and lane, and three vectors a channel block.
+ *
+ * The forward pass makes its sums in double and rounds where PyTorch does. A
+ * last bit's difference before ReLU now and then puts a number on the other
+ * side of zero, and one such switch changes a gradient in the third digit. */
 
 typedef struct {
   const CpuStep *s;
@@ -16,7 +20,7 @@ typedef struct {
   gsize points;
   gsize slab;                   /* bytes of one clip's block */
   gfloat *mean, *inverse;
-  gfloat *partial;              /* [block][clip][chunk][2][lanes] */
+  gdouble *partial;             /* [block][clip][chunk][2][lanes] */
   gfloat *vectors;              /* [block][3][lanes] */
   gfloat *weight, *bias;
 } Norm;
@@ -36,10 +40,10 @@ norm_init (Norm *o, const CpuStep *s)
   o->points = cpu_points (s->in_tensor);
   o->chunks = (o->points + CPU_CHUNK - 1) / CPU_CHUNK;
   o->slab = o->points * m->lanes * m->element;
-  o->vectors = s->scratch;
-  o->partial = o->vectors + 3 * c;
-  /* an evaluation keeps nothing: its place is behind the sums */
-  o->mean = s->saved ? s->saved : o->partial + (gsize) o->blocks * o->n * o->chunks * 2 * o->lanes;
+  o->partial = s->scratch;
+  o->vectors = (gfloat *) (o->partial + (gsize) c * o->n * o->chunks * 2);
+  /* an evaluation keeps nothing: its place is behind the vectors */
+  o->mean = s->saved ? s->saved : o->vectors + 3 * c;
   o->inverse = o->mean + c;
   o->weight = s->binding->weights + m->layout.offset[s->op->weight];
   o->bias = s->binding->weights + m->layout.offset[s->op->bias];
@@ -52,18 +56,18 @@ cpu_norm_setup (Cnn3dProgram *p, gint i)
   const Cnn3dTensor *t = &m->net->tensors[m->net->ops[i].in];
   const gsize c = cpu_round_up (t->c, m->lanes);
   const gsize chunks = (cpu_points (t) + CPU_CHUNK - 1) / CPU_CHUNK;
-  const gsize floats = 3 * c + c * p->batch * chunks * 2;
+  const gsize bytes = 3 * c * sizeof (gfloat) + c * p->batch * chunks * 2 * sizeof (gdouble);
 
   p->sizes.saved[i] = p->training ? 2 * c * sizeof (gfloat) : 0;
-  p->sizes.scratch[i * CNN3D_N_PHASES + CNN3D_PHASE_FORWARD] = (floats + (p->training ? 0 : 2 * c)) * sizeof (gfloat);
-  p->sizes.scratch[i * CNN3D_N_PHASES + CNN3D_PHASE_BACKWARD] = floats * sizeof (gfloat);
+  p->sizes.scratch[i * CNN3D_N_PHASES + CNN3D_PHASE_FORWARD] = bytes + (p->training ? 0 : 2 * c * sizeof (gfloat));
+  p->sizes.scratch[i * CNN3D_N_PHASES + CNN3D_PHASE_BACKWARD] = bytes;
 }
 
 /* Of one chunk of one clip's block. */
 typedef struct {
   gsize offset;                 /* bytes into the tensor */
   gsize points;
-  gfloat *partial;
+  gdouble *partial;
 } Piece;
 
 static inline Piece
@@ -144,7 +148,7 @@ run_parts (const Norm *o, const Parts *parts)
 static void
 total (const Norm *o, gint block, gdouble *first, gdouble *second)
 {
-  const gfloat *p = piece (o, block, 0, 0).partial;
+  const gdouble *p = piece (o, block, 0, 0).partial;
 
   for (gint l = 0; l < o->lanes; l++)
     first[l] = second[l] = 0;
@@ -157,31 +161,11 @@ total (const Norm *o, gint block, gdouble *first, gdouble *second)
 
 /* --- forward --- */
 
-/* Sums are taken of x - shift, with the channel's first number as shift, so
- * that a mean far from zero costs no precision. */
-static void
-load_shift (const Norm *o, gint block, gfloat *shift)
-{
-  const guint8 *first = (guint8 *) o->s->in + block * o->slab;
-
-  for (gint l = 0; l < o->lanes; l++)
-    if (o->m->element == 4) {
-      shift[l] = ((const gfloat *) first)[l];
-    } else {
-      const guint32 bits = (guint32) ((const guint16 *) first)[l] << 16;
-
-      memcpy (&shift[l], &bits, sizeof bits);
-    }
-}
-
 static void
 forward_sum (const Norm *o, gint block, const Piece *p)
 {
-  gfloat shift[16];
-
-  load_shift (o, block, shift);
-  memset (p->partial, 0, 2 * o->lanes * sizeof (gfloat));
-  o->k->stats (at (o->s->in, p->offset), p->points, shift, p->partial, p->partial + o->lanes);
+  memset (p->partial, 0, 2 * o->lanes * sizeof *p->partial);
+  o->k->stats (at (o->s->in, p->offset), p->points, p->partial, p->partial + o->lanes);
 }
 
 static void
@@ -194,12 +178,9 @@ forward_finish (const Norm *o, gint block)
   const gint channels = MIN (o->lanes, o->s->in_tensor->c - block * o->lanes);
   const gdouble count = (gdouble) o->n * o->points;
   gdouble sum[16], squares[16];
-  gfloat shift[16];
 
-  if (o->s->binding->batch_statistics) {
-    load_shift (o, block, shift);
+  if (o->s->binding->batch_statistics)
     total (o, block, sum, squares);
-  }
   for (gint l = 0; l < o->lanes; l++) {
     const gint c = block * o->lanes + l;
 
@@ -208,18 +189,18 @@ forward_finish (const Norm *o, gint block)
       continue;
     }
     if (o->s->binding->batch_statistics) {
-      const gdouble mean = sum[l] / count, var = MAX (squares[l] / count - mean * mean, 0);
+      const gfloat mean = sum[l] / count, deviations = MAX (squares[l] - sum[l] * (sum[l] / count), 0);
 
-      o->mean[c] = shift[l] + mean;
-      o->inverse[c] = 1 / sqrt (var + op->eps);
-      running_mean[c] = (1 - op->momentum) * running_mean[c] + op->momentum * o->mean[c];
-      running_var[c] = (1 - op->momentum) * running_var[c] + op->momentum * (gfloat) (var * count / MAX (count - 1, 1));
+      o->mean[c] = mean;
+      o->inverse[c] = 1 / sqrt (deviations / count + op->eps);
+      running_mean[c] = op->momentum * mean + (1 - op->momentum) * running_mean[c];
+      running_var[c] = op->momentum * (deviations / MAX (count - 1, 1)) + (1 - op->momentum) * running_var[c];
     } else {
       o->mean[c] = running_mean[c];
-      o->inverse[c] = 1 / sqrt ((gdouble) running_var[c] + op->eps);
+      o->inverse[c] = 1 / sqrtf (running_var[c] + (gfloat) op->eps);
     }
     scale[l] = o->weight[c] * o->inverse[c];
-    bias[l] = o->bias[c];
+    bias[l] = fmaf (-o->mean[c], scale[l], o->bias[c]);
   }
 }
 
@@ -229,7 +210,7 @@ forward_apply (const Norm *o, gint block, const Piece *p)
   const gfloat *scale = o->vectors + (gsize) block * 3 * o->lanes;
 
   o->k->normalize (at (o->s->in, p->offset), at (o->s->residual, p->offset), at (o->s->out, p->offset), p->points,
-      o->mean + block * o->lanes, scale, scale + o->lanes, o->s->op->relu);
+      scale, scale + o->lanes, o->s->op->relu);
 }
 
 void
@@ -248,11 +229,15 @@ static void
 backward_sum (const Norm *o, gint block, const Piece *p)
 {
   const CpuStep *s = o->s;
+  gfloat sum[16] = { 0 }, product[16] = { 0 };
 
-  memset (p->partial, 0, 2 * o->lanes * sizeof (gfloat));
   o->k->norm_sums (at (s->dout[0], p->offset), at (s->dout[1], p->offset),
       s->op->relu ? at (s->out, p->offset) : NULL, at (s->in, p->offset), p->points, o->mean + block * o->lanes,
-      TRUE, p->partial, p->partial + o->lanes);
+      TRUE, sum, product);
+  for (gint l = 0; l < o->lanes; l++) {
+    p->partial[l] = sum[l];
+    p->partial[o->lanes + l] = product[l];
+  }
 }
 
 /* With g the gradient behind ReLU, x^ = (x - mean) * inverse and M numbers a

@@ -1,0 +1,543 @@
+/* Weights and checkpoints on disk.
+ *
+ * last.safetensors holds the weights, by PyTorch's names, and its metadata
+ * names the file with the rest of the state (optimizer, position, figures).
+ * That one is written first, under a name of its own: the rename of
+ * last.safetensors is the moment at which the new checkpoint is the valid one,
+ * and only then is the old state removed. best.safetensors (and epoch-*, with
+ * save-top-k above 1) are weights alone.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/train/trainer-private.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <string.h>
+
+#include "src/train/safetensors.h"
+
+#define STATE_VERSION "1"
+#define LAST "last.safetensors"
+
+/* --- reading weights --- */
+
+/* "(64, 3, 3, 7, 7)" */
+static gchar *
+shape_text (guint n_dims, const gint64 *shape)
+{
+  GString *text = g_string_new ("(");
+
+  for (guint i = 0; i < n_dims; i++)
+    g_string_append_printf (text, "%s%" G_GINT64_FORMAT, i ? ", " : "", shape[i]);
+  return g_string_free (g_string_append_c (text, ')'), FALSE);
+}
+
+static gboolean
+same_shape (const Cnn3dSafetensor *tensor, const Cnn3dParam *param)
+{
+  if (tensor->n_dims != param->n_dims)
+    return FALSE;
+  for (guint i = 0; i < param->n_dims; i++)
+    if (tensor->shape[i] != (guint64) param->shape[i])
+      return FALSE;
+  return TRUE;
+}
+
+/* One parameter from a file's tensor into `array`. */
+static gboolean
+read_param (Cnn3dTrainer *t, const Cnn3dSafetensor *tensor, guint param, gfloat *array, GError **error)
+{
+  const gint64 count = t->net->weights[param].count;
+  g_autofree gfloat *values = g_new (gfloat, count);
+
+  return cnn3d_safetensor_to_float (tensor, values, count, error)
+      && t->backend->import_weight (t->model, param, values, array, error);
+}
+
+static gboolean
+is_head (const Cnn3dParam *p)
+{
+  return p->role == CNN3D_PARAM_LINEAR_WEIGHT || p->role == CNN3D_PARAM_LINEAR_BIAS;
+}
+
+/* All parameters from a file. A head of another size is left out where
+ * `left_out` is given. */
+static gboolean
+read_weights (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, GPtrArray *left_out, GError **error)
+{
+  for (guint i = 0; i < t->net->n_weights; i++) {
+    const Cnn3dParam *p = &t->net->weights[i];
+    const Cnn3dSafetensor *tensor = cnn3d_safetensors_lookup (file, p->name);
+    g_autofree gchar *wanted = shape_text (p->n_dims, p->shape), *got = NULL;
+
+    if (!tensor) {
+      g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_PARAMETER,
+          "%s has no '%s', which %s needs: is it a file of another model?", path, p->name, t->net->model);
+      return FALSE;
+    }
+    if (!same_shape (tensor, p)) {
+      got = shape_text (tensor->n_dims, (const gint64 *) tensor->shape);
+      if (left_out && is_head (p)) {
+        g_ptr_array_add (left_out, g_strdup_printf ("%s (%s in the file, %s here)", p->name, got, wanted));
+        continue;
+      }
+      g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_PARAMETER,
+          "%s: '%s' is %s, but %s with base-width=%u has %s", path, p->name, got, t->net->model,
+          t->net->params.base_width, wanted);
+      return FALSE;
+    }
+    if (!read_param (t, tensor, i, t->weights, error)) {
+      g_prefix_error (error, "%s: ", path);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+cnn3d_trainer_load_pretrained (Cnn3dTrainer *t, const gchar *path, GError **error)
+{
+  g_autoptr (Cnn3dSafetensors) file = cnn3d_safetensors_open (path, error);
+
+  if (!file || !read_weights (t, file, path, t->left_out, error))
+    return FALSE;
+  for (guint i = 0; i < cnn3d_safetensors_get_n_tensors (file); i++) {
+    const gchar *name = cnn3d_safetensors_nth (file, i)->name;
+
+    if (cnn3d_network_find_param (t->net, name) < 0 && !g_str_has_suffix (name, ".num_batches_tracked"))
+      g_ptr_array_add (t->left_out, g_strdup_printf ("%s (not in the model)", name));
+  }
+  return TRUE;
+}
+
+/* --- writing --- */
+
+static gchar *
+json_text (JsonBuilder *builder)
+{
+  g_autoptr (JsonNode) root = json_builder_get_root (builder);
+
+  return json_to_string (root, FALSE);
+}
+
+static gchar *
+classes_text (const Cnn3dTrainer *t)
+{
+  g_autoptr (JsonBuilder) b = json_builder_new ();
+
+  json_builder_begin_array (b);
+  for (guint i = 0; t->classes && t->classes[i]; i++)
+    json_builder_add_string_value (b, t->classes[i]);
+  json_builder_end_array (b);
+  return json_text (b);
+}
+
+static gchar *
+floats_text (const gfloat *values, guint n)
+{
+  GString *text = g_string_new ("[");
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s%s", i ? "," : "", g_ascii_formatd (number, sizeof number, "%.9g", values[i]));
+  return g_string_free (g_string_append_c (text, ']'), FALSE);
+}
+
+static void
+add_number (Cnn3dSafetensorsWriter *w, const gchar *key, guint64 value)
+{
+  g_autofree gchar *text = g_strdup_printf ("%" G_GUINT64_FORMAT, value);
+
+  cnn3d_safetensors_writer_metadata (w, key, text);
+}
+
+/* Hexadecimal: the same bits when read again. */
+static void
+add_double (Cnn3dSafetensorsWriter *w, const gchar *key, gdouble value)
+{
+  guint64 bits;
+  g_autofree gchar *text = NULL;
+
+  memcpy (&bits, &value, sizeof bits);
+  text = g_strdup_printf ("%016" G_GINT64_MODIFIER "x", bits);
+  cnn3d_safetensors_writer_metadata (w, key, text);
+}
+
+/* What a model file says of itself: enough to build the network again and to
+ * feed it as in training. */
+static void
+add_description (const Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w)
+{
+  const Cnn3dNetworkParams *p = &t->net->params;
+  g_autofree gchar *classes = classes_text (t);
+  g_autofree gchar *mean = floats_text (t->net->mean, p->channels), *std = floats_text (t->net->std, p->channels);
+
+  cnn3d_safetensors_writer_metadata (w, "format", "pt");
+  cnn3d_safetensors_writer_metadata (w, "model", t->net->model);
+  cnn3d_safetensors_writer_metadata (w, "classes", classes);
+  cnn3d_safetensors_writer_metadata (w, "mean", mean);
+  cnn3d_safetensors_writer_metadata (w, "std", std);
+  add_number (w, "num-classes", p->num_classes);
+  add_number (w, "base-width", p->base_width);
+  add_number (w, "channels", p->channels);
+  add_number (w, "num-frames", p->frames);
+  add_number (w, "height", p->height);
+  add_number (w, "width", p->width);
+  add_number (w, "step", t->mark.step);
+}
+
+static void
+declare (Cnn3dSafetensorsWriter *w, const gchar *prefix, const Cnn3dParam *p)
+{
+  g_autofree gchar *name = g_strconcat (prefix, p->name, NULL);
+  guint64 shape[5];
+
+  for (guint i = 0; i < p->n_dims; i++)
+    shape[i] = p->shape[i];
+  cnn3d_safetensors_writer_add (w, name, CNN3D_SAFETENSOR_F32, p->n_dims, shape);
+}
+
+/* "layer1.0.conv1.1.num_batches_tracked" for "layer1.0.conv1.1.running_var" */
+static gchar *
+counter_name (const Cnn3dParam *running_var)
+{
+  return g_strdup_printf ("%.*s.num_batches_tracked",
+      (int) (strlen (running_var->name) - strlen (".running_var")), running_var->name);
+}
+
+static gboolean
+write_param (Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w, guint param, const gfloat *array, GError **error)
+{
+  const Cnn3dParam *p = &t->net->weights[param];
+  g_autofree gfloat *values = g_new (gfloat, p->count);
+
+  return t->backend->export_weight (t->model, param, array, values, error)
+      && cnn3d_safetensors_writer_data (w, values, p->count * sizeof *values, error);
+}
+
+/* All weights as of the mark. state: name of the file with the rest, or NULL. */
+static gboolean
+write_weights (Cnn3dTrainer *t, const gchar *path, const gchar *state, GError **error)
+{
+  const Cnn3dNetwork *net = t->net;
+  g_autoptr (Cnn3dSafetensorsWriter) w = cnn3d_safetensors_writer_new (path, error);
+  const gint64 batches = GINT64_TO_LE ((gint64) t->mark.norm_batches);
+
+  if (!w)
+    return FALSE;
+  add_description (t, w);
+  if (state)
+    cnn3d_safetensors_writer_metadata (w, "state", state);
+  for (guint i = 0; i < net->n_weights; i++) {
+    declare (w, "", &net->weights[i]);
+    if (net->weights[i].role == CNN3D_PARAM_RUNNING_VAR) {
+      g_autofree gchar *name = counter_name (&net->weights[i]);
+
+      cnn3d_safetensors_writer_add (w, name, CNN3D_SAFETENSOR_I64, 0, NULL);
+    }
+  }
+  for (guint i = 0; i < net->n_weights; i++) {
+    const Cnn3dParam *p = &net->weights[i];
+    const gboolean trained = CNN3D_PARAM_TRAINED (p->role);
+
+    if (!write_param (t, w, i, trained ? t->weights : t->mark_statistics - t->layout->trained, error)
+        || (p->role == CNN3D_PARAM_RUNNING_VAR && !cnn3d_safetensors_writer_data (w, &batches, sizeof batches, error)))
+      return FALSE;
+  }
+  return cnn3d_safetensors_writer_finish (w, error);
+}
+
+static gboolean
+write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
+{
+  static const gchar *const prefixes[2] = { "first.", "second." };
+  const gfloat *const arrays[2] = { t->first, t->second };
+  const TrainerMark *m = &t->mark;
+  g_autoptr (Cnn3dSafetensorsWriter) w = cnn3d_safetensors_writer_new (path, error);
+  g_autoptr (GString) kept = g_string_new (NULL);
+
+  if (!w)
+    return FALSE;
+  cnn3d_safetensors_writer_metadata (w, "version", STATE_VERSION);
+  cnn3d_safetensors_writer_metadata (w, "model", t->net->model);
+  add_number (w, "optimizer", t->params.optimizer);
+  add_number (w, "step", m->step);
+  add_number (w, "position", m->position);
+  add_number (w, "norm-batches", m->norm_batches);
+  add_number (w, "epoch", m->pass.epoch);
+  add_number (w, "training", m->pass.training);
+  add_number (w, "first", m->pass.first);
+  add_number (w, "clips-listed", m->pass.clips_listed);
+  add_number (w, "clips", m->pass.clips);
+  add_number (w, "correct", m->pass.correct);
+  add_double (w, "loss-sum", m->pass.loss_sum);
+  add_double (w, "train-loss", m->train_loss);
+  add_double (w, "best", m->best);
+  add_number (w, "epochs-since-best", m->epochs_since_best);
+  for (guint i = 0; i < t->kept->len; i++) {
+    const TrainerKept *k = &g_array_index (t->kept, TrainerKept, i);
+    guint64 bits;
+
+    memcpy (&bits, &k->value, sizeof bits);
+    g_string_append_printf (kept, "%s%u:%016" G_GINT64_MODIFIER "x", i ? " " : "", k->epoch, bits);
+  }
+  cnn3d_safetensors_writer_metadata (w, "kept", kept->str);
+  for (guint a = 0; a < 2; a++)
+    for (guint i = 0; arrays[a] && i < t->net->n_weights; i++)
+      if (CNN3D_PARAM_TRAINED (t->net->weights[i].role))
+        declare (w, prefixes[a], &t->net->weights[i]);
+  for (guint a = 0; a < 2; a++)
+    for (guint i = 0; arrays[a] && i < t->net->n_weights; i++)
+      if (CNN3D_PARAM_TRAINED (t->net->weights[i].role) && !write_param (t, w, i, arrays[a], error))
+        return FALSE;
+  return cnn3d_safetensors_writer_finish (w, error);
+}
+
+static gboolean
+make_folder (const Cnn3dTrainer *t, GError **error)
+{
+  if (g_mkdir_with_parents (t->params.checkpoint_dir, 0777) == 0)
+    return TRUE;
+  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT, "checkpoint-dir %s cannot be made: %s",
+      t->params.checkpoint_dir, g_strerror (errno));
+  return FALSE;
+}
+
+/* Files of states that no checkpoint names: older ones, and those of runs that
+ * were killed between two writes. */
+static void
+remove_other_states (const Cnn3dTrainer *t, const gchar *keep)
+{
+  GDir *dir = g_dir_open (t->params.checkpoint_dir, 0, NULL);
+  const gchar *name;
+
+  while (dir && (name = g_dir_read_name (dir)))
+    if (g_str_has_prefix (name, "last-") && g_str_has_suffix (name, ".state") && strcmp (name, keep)) {
+      g_autofree gchar *path = g_build_filename (t->params.checkpoint_dir, name, NULL);
+
+      g_unlink (path);
+    }
+  if (dir)
+    g_dir_close (dir);
+}
+
+gboolean
+cnn3d_trainer_save (Cnn3dTrainer *t, gchar **path, GError **error)
+{
+  g_autofree gchar *state = NULL, *state_path = NULL, *last = NULL;
+
+  if (!t->params.checkpoint_dir || t->mark_saved)
+    return TRUE;
+  if (!make_folder (t, error))
+    return FALSE;
+  /* A position is passed once: no two states of a run have the same name. */
+  state = g_strdup_printf ("last-%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT ".state", t->mark.step, t->mark.position);
+  state_path = g_build_filename (t->params.checkpoint_dir, state, NULL);
+  last = g_build_filename (t->params.checkpoint_dir, LAST, NULL);
+  if (!write_state (t, state_path, error) || !write_weights (t, last, state, error))
+    return FALSE;
+  remove_other_states (t, state);
+  t->mark_saved = TRUE;
+  if (path)
+    *path = g_steal_pointer (&last);
+  return TRUE;
+}
+
+static gchar *
+kept_path (const Cnn3dTrainer *t, guint epoch)
+{
+  g_autofree gchar *name = g_strdup_printf ("epoch-%04u.safetensors", epoch);
+
+  return g_build_filename (t->params.checkpoint_dir, name, NULL);
+}
+
+gboolean
+cnn3d_trainer_keep_best (Cnn3dTrainer *t, guint epoch, gdouble value, gboolean improved, GError **error)
+{
+  const TrainerKept entry = { epoch, value };
+  guint at = 0;
+
+  if (!t->params.checkpoint_dir || !t->params.save_top_k)
+    return TRUE;
+  if (!make_folder (t, error))
+    return FALSE;
+  if (improved) {
+    g_autofree gchar *best = g_build_filename (t->params.checkpoint_dir, "best.safetensors", NULL);
+
+    if (!write_weights (t, best, NULL, error))
+      return FALSE;
+  }
+  if (t->params.save_top_k == 1 || isnan (value))
+    return TRUE;
+  while (at < t->kept->len && g_array_index (t->kept, TrainerKept, at).value >= value)
+    at++;
+  if (at >= t->params.save_top_k)
+    return TRUE;
+
+  g_autofree gchar *path = kept_path (t, epoch);
+
+  if (!write_weights (t, path, NULL, error))
+    return FALSE;
+  g_array_insert_val (t->kept, at, entry);
+  while (t->kept->len > t->params.save_top_k) {
+    g_autofree gchar *worst = kept_path (t, g_array_index (t->kept, TrainerKept, t->kept->len - 1).epoch);
+
+    g_unlink (worst);
+    g_array_set_size (t->kept, t->kept->len - 1);
+  }
+  return TRUE;
+}
+
+/* --- resuming --- */
+
+static gboolean
+get_number (Cnn3dSafetensors *file, const gchar *key, guint64 *value)
+{
+  const gchar *text = cnn3d_safetensors_metadata (file, key);
+
+  return text && g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT64, value, NULL);
+}
+
+static gboolean
+get_uint (Cnn3dSafetensors *file, const gchar *key, guint *value)
+{
+  guint64 wide;
+
+  if (!get_number (file, key, &wide) || wide > G_MAXUINT)
+    return FALSE;
+  *value = wide;
+  return TRUE;
+}
+
+static gboolean
+parse_double (const gchar *text, gdouble *value)
+{
+  guint64 bits;
+
+  if (!text || !g_ascii_string_to_unsigned (text, 16, 0, G_MAXUINT64, &bits, NULL))
+    return FALSE;
+  memcpy (value, &bits, sizeof bits);
+  return TRUE;
+}
+
+static gboolean
+get_double (Cnn3dSafetensors *file, const gchar *key, gdouble *value)
+{
+  return parse_double (cnn3d_safetensors_metadata (file, key), value);
+}
+
+static gboolean
+get_kept (Cnn3dTrainer *t, Cnn3dSafetensors *file)
+{
+  const gchar *text = cnn3d_safetensors_metadata (file, "kept");
+  g_auto (GStrv) entries = g_strsplit (text ? text : "", " ", -1);
+
+  g_array_set_size (t->kept, 0);
+  for (guint i = 0; entries[i] && *entries[i]; i++) {
+    gchar *colon = strchr (entries[i], ':');
+    TrainerKept k;
+    guint64 epoch;
+
+    if (!colon || !parse_double (colon + 1, &k.value))
+      return FALSE;
+    *colon = 0;
+    if (!g_ascii_string_to_unsigned (entries[i], 10, 0, G_MAXUINT, &epoch, NULL))
+      return FALSE;
+    k.epoch = epoch;
+    g_array_append_val (t->kept, k);
+  }
+  return TRUE;
+}
+
+static gboolean
+get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
+{
+  guint training;
+
+  memset (m, 0, sizeof *m);
+  if (!get_number (file, "step", &m->step) || !get_number (file, "position", &m->position)
+      || !get_number (file, "norm-batches", &m->norm_batches) || !get_uint (file, "epoch", &m->pass.epoch)
+      || !get_uint (file, "training", &training) || !get_number (file, "first", &m->pass.first)
+      || !get_number (file, "clips-listed", &m->pass.clips_listed) || !get_number (file, "clips", &m->pass.clips)
+      || !get_number (file, "correct", &m->pass.correct) || !get_double (file, "loss-sum", &m->pass.loss_sum)
+      || !get_double (file, "train-loss", &m->train_loss) || !get_double (file, "best", &m->best)
+      || !get_uint (file, "epochs-since-best", &m->epochs_since_best))
+    return FALSE;
+  m->pass.training = !!training;
+  return get_kept (t, file);
+}
+
+static gboolean
+read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, TrainerMark *mark, GError **error)
+{
+  static const gchar *const prefixes[2] = { "first.", "second." };
+  gfloat *const arrays[2] = { t->first, t->second };
+  guint optimizer;
+
+  if (g_strcmp0 (cnn3d_safetensors_metadata (file, "version"), STATE_VERSION) || !get_mark (t, file, mark)
+      || !get_uint (file, "optimizer", &optimizer)) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+        "%s is not a state that this version wrote: use resume=never to start anew", path);
+    return FALSE;
+  }
+  if (optimizer != t->params.optimizer) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+        "%s was written with another optimizer: set the same one, or resume=never to start anew", path);
+    return FALSE;
+  }
+  for (guint a = 0; a < 2; a++)
+    for (guint i = 0; arrays[a] && i < t->net->n_weights; i++) {
+      const Cnn3dParam *p = &t->net->weights[i];
+      g_autofree gchar *name = g_strconcat (prefixes[a], p->name, NULL);
+      const Cnn3dSafetensor *tensor;
+
+      if (!CNN3D_PARAM_TRAINED (p->role))
+        continue;
+      tensor = cnn3d_safetensors_lookup (file, name);
+      if (!tensor || !same_shape (tensor, p)) {
+        g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+            "%s has no optimizer state '%s' that fits: use the settings that it was written with, or resume=never",
+            path, name);
+        return FALSE;
+      }
+      if (!read_param (t, tensor, i, arrays[a], error))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
+{
+  g_autofree gchar *last = NULL, *state_path = NULL;
+  g_autoptr (Cnn3dSafetensors) weights = NULL, state = NULL;
+  const gchar *name;
+  TrainerMark mark;
+
+  if (!t->params.checkpoint_dir)
+    return FALSE;
+  last = g_build_filename (t->params.checkpoint_dir, LAST, NULL);
+  if (!g_file_test (last, G_FILE_TEST_EXISTS))
+    return FALSE;
+  weights = cnn3d_safetensors_open (last, error);
+  if (!weights)
+    return FALSE;
+  name = cnn3d_safetensors_metadata (weights, "state");
+  if (!name || strchr (name, G_DIR_SEPARATOR)) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+        "%s names no state to go on from: use it as pretrained=, with resume=never or another checkpoint-dir", last);
+    return FALSE;
+  }
+  state_path = g_build_filename (t->params.checkpoint_dir, name, NULL);
+  state = cnn3d_safetensors_open (state_path, error);
+  if (!state || !read_state (t, state, state_path, &mark, error) || !read_weights (t, weights, last, NULL, error)
+      || !cnn3d_trainer_refresh (t, error))
+    return FALSE;
+  t->now = mark;
+  t->resumed = TRUE;
+  cnn3d_trainer_take_mark (t);
+  t->mark_saved = TRUE;
+  *position = mark.position;
+  return TRUE;
+}

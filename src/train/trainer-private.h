@@ -1,0 +1,89 @@
+/* trainer-private.h: what the trainer's files share.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_TRAINER_PRIVATE_H
+#define CNN3D_TRAINER_PRIVATE_H
+
+#include "src/train/trainer.h"
+
+/* The network for one number of clips. */
+typedef struct {
+  guint batch;
+  gboolean training;
+  Cnn3dProgram *program;
+  Cnn3dPlan *plan;
+} TrainerProgram;
+
+/* A pass's figures so far. */
+typedef struct {
+  guint epoch;
+  gboolean training;
+  guint64 first, clips_listed;
+  guint64 clips, correct;
+  gdouble loss_sum;
+} TrainerPass;
+
+/* Where a resumed run goes on: all that is not an array. Taken after each
+ * optimizer step and at the borders of passes. */
+typedef struct {
+  guint64 step;
+  guint64 position;
+  guint64 norm_batches;         /* batches that updated running statistics */
+  TrainerPass pass;
+  gdouble lr;
+  gdouble train_loss;           /* of the epoch's training pass */
+  gdouble best;                 /* of the monitor; NaN: none yet */
+  guint epochs_since_best;
+} TrainerMark;
+
+typedef struct {
+  guint epoch;
+  gdouble value;
+} TrainerKept;
+
+struct _Cnn3dTrainer {
+  Cnn3dTrainerParams params;    /* strings owned, but for `classes` */
+  gchar **classes;
+  guint batch;
+
+  const Cnn3dBackend *backend;
+  Cnn3dDevice *device;
+  Cnn3dNetwork *net;
+  Cnn3dModel *model;
+  const Cnn3dWeightLayout *layout;
+  GArray *programs;             /* TrainerProgram */
+  gboolean *trained;            /* [parameter] */
+  gboolean norm_frozen;
+  GPtrArray *left_out;
+  gboolean validates;           /* a validation pass follows each training pass */
+
+  gfloat *weights, *gradients, *first, *second;
+  gpointer copy;
+  guint8 *arena;
+  gsize arena_bytes;
+
+  TrainerMark now;
+  /* optimizer steps need all of a group, and a group all of its batches */
+  guint group_batches;
+  guint64 group_clips, group_correct;
+  gdouble group_loss;
+  guint64 last_group_clips;
+
+  TrainerMark mark;             /* the state that would be saved */
+  gfloat *mark_statistics;      /* running ones at the mark: layout->total - layout->trained */
+  gboolean mark_saved;
+  GArray *kept;                 /* TrainerKept: weights of the best epochs, best first */
+  gboolean resumed;             /* and the pass that it goes on with has not begun */
+};
+
+/* Sets the mark to now. */
+void cnn3d_trainer_take_mark (Cnn3dTrainer * t);
+
+/* Refreshes what is computed with from the masters. */
+gboolean cnn3d_trainer_refresh (Cnn3dTrainer * t, GError ** error);
+
+/* checkpoint.c */
+gboolean cnn3d_trainer_load_pretrained (Cnn3dTrainer * t, const gchar * path, GError ** error);
+/* After an epoch: keeps its weights if they are among the best. */
+gboolean cnn3d_trainer_keep_best (Cnn3dTrainer * t, guint epoch, gdouble value, gboolean improved, GError ** error);
+
+#endif

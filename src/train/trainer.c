@@ -1,0 +1,682 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/train/trainer-private.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+G_DEFINE_QUARK (cnn3d-trainer-error, cnn3d_trainer_error)
+
+void
+cnn3d_trainer_params_init (Cnn3dTrainerParams *p)
+{
+  memset (p, 0, sizeof *p);
+  p->network.model = "r3d_18";
+  p->network.base_width = 64;
+  p->network.channels = 3;
+  p->device = "auto";
+  p->accumulate = 1;
+  p->optimizer = CNN3D_UPDATE_SGD;
+  p->momentum = 0.9;
+  p->lr = (Cnn3dLrParams) { CNN3D_LR_CONSTANT, 0.01, 0, 0, 10, 0.1 };
+  p->save_top_k = 1;
+}
+
+/* --- setting up --- */
+
+static gboolean
+has_token (const gchar *list, const gchar *token)
+{
+  g_auto (GStrv) tokens = g_strsplit (list ? list : "", ",", -1);
+
+  for (guint i = 0; tokens[i]; i++)
+    if (!strcmp (g_strstrip (tokens[i]), token))
+      return TRUE;
+  return FALSE;
+}
+
+/* Marks what trains; a prefix that names nothing is a mistake worth telling. */
+static gboolean
+apply_freeze (Cnn3dTrainer *t, GError **error)
+{
+  const Cnn3dNetwork *net = t->net;
+  g_auto (GStrv) tokens = g_strsplit (t->params.freeze ? t->params.freeze : "", ",", -1);
+  guint trained = 0;
+
+  t->trained = g_new0 (gboolean, net->n_weights);
+  for (guint i = 0; i < net->n_weights; i++)
+    t->trained[i] = CNN3D_PARAM_TRAINED (net->weights[i].role);
+  t->norm_frozen = has_token (t->params.freeze, "batch-norm");
+  for (guint k = 0; tokens[k]; k++) {
+    const gchar *token = g_strstrip (tokens[k]);
+    gboolean found = FALSE;
+
+    if (!*token || !strcmp (token, "batch-norm"))
+      continue;
+    for (guint i = 0; i < net->n_weights; i++) {
+      const Cnn3dParam *p = &net->weights[i];
+      const gboolean head = p->role == CNN3D_PARAM_LINEAR_WEIGHT || p->role == CNN3D_PARAM_LINEAR_BIAS;
+
+      if (!strcmp (token, "backbone") ? !head : g_str_has_prefix (p->name, token)) {
+        t->trained[i] = FALSE;
+        found = TRUE;
+      }
+    }
+    if (!found) {
+      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+          "freeze: %s has no parameter that begins with '%s'; it may name 'backbone', 'batch-norm' or prefixes such "
+          "as '%.*s'", net->model, token, (int) strcspn (net->weights[0].name, "."), net->weights[0].name);
+      return FALSE;
+    }
+  }
+  for (guint i = 0; i < net->n_weights; i++)
+    trained += t->trained[i];
+  if (trained)
+    return TRUE;
+  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+      "freeze=%s leaves nothing to train", t->params.freeze);
+  return FALSE;
+}
+
+/* auto: the first device that opens, the GPU before the CPU. */
+static gboolean
+open_device (Cnn3dTrainer *t, GError **error)
+{
+  const gchar *name = t->params.device ? t->params.device : "auto";
+  Cnn3dDeviceParams params = { 0, t->params.threads };
+  const gchar *order[3] = { NULL };
+
+  if (!strcmp (name, "auto")) {
+    order[0] = "cuda";
+    order[1] = "cpu";
+  } else if (!strcmp (name, "cpu") || !strcmp (name, "cuda")) {
+    order[0] = name;
+  } else if (g_str_has_prefix (name, "cuda:")) {
+    gchar *end;
+    const guint64 index = g_ascii_strtoull (name + 5, &end, 10);
+
+    if (end > name + 5 && !*end && index < 1024) {
+      order[0] = "cuda";
+      params.index = index;
+    }
+  }
+  if (!order[0]) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+        "device=%s: use auto, cpu, cuda, or cuda:N for the N-th GPU", name);
+    return FALSE;
+  }
+  for (guint i = 0; order[i]; i++) {
+    g_clear_error (error);
+    t->backend = cnn3d_backend_load (order[i], error);
+    if (t->backend)
+      t->device = t->backend->open (&params, error);
+    if (t->device)
+      return TRUE;
+  }
+  g_prefix_error (error, "device=%s: ", name);
+  return FALSE;
+}
+
+static const TrainerProgram *
+get_program (Cnn3dTrainer *t, guint batch, gboolean training, GError **error)
+{
+  const Cnn3dPlanParams plan_params = { training, t->trained };
+  TrainerProgram p = { batch, training, NULL, NULL };
+
+  for (guint i = 0; i < t->programs->len; i++) {
+    const TrainerProgram *have = &g_array_index (t->programs, TrainerProgram, i);
+
+    if (have->batch == batch && have->training == training)
+      return have;
+  }
+  p.program = t->backend->program_new (t->model, batch, training, t->params.accumulate > 1, error);
+  if (!p.program)
+    return NULL;
+  p.plan = cnn3d_plan_new (t->net, t->backend->program_sizes (p.program), &plan_params);
+  if (p.plan->arena_bytes > t->arena_bytes) {
+    if (t->arena)
+      t->backend->free (t->device, t->arena, t->arena_bytes);
+    t->arena_bytes = 0;
+    t->arena = t->backend->alloc (t->device, p.plan->arena_bytes, error);
+    if (!t->arena) {
+      cnn3d_plan_free (&p.plan);
+      t->backend->program_free (&p.program);
+      return NULL;
+    }
+    t->arena_bytes = p.plan->arena_bytes;
+  }
+  g_array_append_val (t->programs, p);
+  return &g_array_index (t->programs, TrainerProgram, t->programs->len - 1);
+}
+
+static gfloat *
+alloc_floats (Cnn3dTrainer *t, gsize n, GError **error)
+{
+  return t->backend->alloc (t->device, n * sizeof (gfloat), error);
+}
+
+static gboolean
+take_memory (Cnn3dTrainer *t, GError **error)
+{
+  const Cnn3dWeightLayout *l = t->layout;
+  const gboolean adam = t->params.optimizer != CNN3D_UPDATE_SGD;
+
+  t->mark_statistics = g_new0 (gfloat, MAX (l->total - l->trained, 1));
+  return (t->weights = alloc_floats (t, l->total, error))
+      && (t->gradients = alloc_floats (t, l->trained, error))
+      && (!(adam || t->params.momentum > 0) || (t->first = alloc_floats (t, l->trained, error)))
+      && (!adam || (t->second = alloc_floats (t, l->trained, error)))
+      && (!l->copy_bytes || (t->copy = t->backend->alloc (t->device, l->copy_bytes, error)))
+      && get_program (t, t->batch, TRUE, error) && get_program (t, t->batch, FALSE, error);
+}
+
+static gboolean
+initialize_weights (Cnn3dTrainer *t, GError **error)
+{
+  gint64 most = 0;
+
+  for (guint i = 0; i < t->net->n_weights; i++)
+    most = MAX (most, t->net->weights[i].count);
+
+  g_autofree gfloat *values = g_new (gfloat, most);
+
+  for (guint i = 0; i < t->net->n_weights; i++) {
+    cnn3d_network_initial (t->net, i, t->params.seed, values);
+    if (!t->backend->import_weight (t->model, i, values, t->weights, error))
+      return FALSE;
+  }
+  return !t->params.pretrained || !*t->params.pretrained
+      || cnn3d_trainer_load_pretrained (t, t->params.pretrained, error);
+}
+
+static gboolean
+check_settings (const Cnn3dTrainerParams *p, guint batch, GError **error)
+{
+  const struct {
+    const gchar *name;
+    gdouble value, min, max;
+  } ranges[] = {
+    {"batch", batch, 1, 65536},
+    {"accumulate-grad-batches", p->accumulate, 1, 1000000},
+    {"momentum", p->momentum, 0, 1},
+    {"weight-decay", p->weight_decay, 0, 1000},
+    {"label-smoothing", p->label_smoothing, 0, 1},
+    {"gradient-clip-val", p->gradient_clip, 0, G_MAXFLOAT},
+    {"threads", p->threads, 0, 1024},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (ranges); i++)
+    if (!(ranges[i].value >= ranges[i].min && ranges[i].value <= ranges[i].max)) {
+      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS, "%s is %g, but must be from %g to %g",
+          ranges[i].name, ranges[i].value, ranges[i].min, ranges[i].max);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+Cnn3dTrainer *
+cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error)
+{
+  Cnn3dTrainer *t;
+
+  if (!check_settings (params, batch, error))
+    return NULL;
+  t = g_new0 (Cnn3dTrainer, 1);
+  t->params = *params;
+  t->params.pretrained = g_strdup (params->pretrained);
+  t->params.freeze = g_strdup (params->freeze);
+  t->params.device = g_strdup (params->device);
+  t->params.checkpoint_dir = params->checkpoint_dir && *params->checkpoint_dir
+      ? g_strdup (params->checkpoint_dir) : NULL;
+  t->classes = g_strdupv ((gchar **) params->classes);
+  t->params.classes = (const gchar *const *) t->classes;
+  t->batch = batch;
+  t->programs = g_array_new (FALSE, FALSE, sizeof (TrainerProgram));
+  t->kept = g_array_new (FALSE, FALSE, sizeof (TrainerKept));
+  t->left_out = g_ptr_array_new_with_free_func (g_free);
+  t->now.best = t->now.train_loss = NAN;
+  t->now.pass.training = TRUE;
+
+  t->net = cnn3d_network_new (&params->network, error);
+  if (!t->net)
+    goto failed;
+  t->params.network = t->net->params;
+  if (!apply_freeze (t, error) || !open_device (t, error)
+      || !t->backend->resolve_precision (t->device, &t->params.precision, error))
+    goto failed;
+  t->model = t->backend->model_new (t->device, t->net, t->params.precision, error);
+  if (!t->model)
+    goto failed;
+  t->layout = t->backend->model_layout (t->model);
+  if (!take_memory (t, error) || !initialize_weights (t, error) || !cnn3d_trainer_refresh (t, error))
+    goto failed;
+  g_ptr_array_add (t->left_out, NULL);
+  cnn3d_trainer_take_mark (t);
+  t->mark_saved = TRUE;         /* nothing is lost yet */
+  return t;
+
+failed:
+  cnn3d_trainer_free (&t);
+  return NULL;
+}
+
+static void
+free_array (Cnn3dTrainer *t, gpointer memory, gsize bytes)
+{
+  if (memory)
+    t->backend->free (t->device, memory, bytes);
+}
+
+void
+cnn3d_trainer_free (Cnn3dTrainer **trainer)
+{
+  Cnn3dTrainer *t = *trainer;
+
+  *trainer = NULL;
+  if (!t)
+    return;
+  for (guint i = 0; i < t->programs->len; i++) {
+    TrainerProgram *p = &g_array_index (t->programs, TrainerProgram, i);
+
+    cnn3d_plan_free (&p->plan);
+    t->backend->program_free (&p->program);
+  }
+  g_array_free (t->programs, TRUE);
+  if (t->layout) {
+    free_array (t, t->weights, t->layout->total * sizeof (gfloat));
+    free_array (t, t->gradients, t->layout->trained * sizeof (gfloat));
+    free_array (t, t->first, t->layout->trained * sizeof (gfloat));
+    free_array (t, t->second, t->layout->trained * sizeof (gfloat));
+    free_array (t, t->copy, t->layout->copy_bytes);
+    free_array (t, t->arena, t->arena_bytes);
+  }
+  if (t->model)
+    t->backend->model_free (&t->model);
+  if (t->device)
+    t->backend->close (&t->device);
+  cnn3d_network_free (&t->net);
+  g_free (t->trained);
+  g_free (t->mark_statistics);
+  g_array_free (t->kept, TRUE);
+  g_ptr_array_free (t->left_out, TRUE);
+  g_strfreev (t->classes);
+  g_free ((gchar *) t->params.pretrained);
+  g_free ((gchar *) t->params.freeze);
+  g_free ((gchar *) t->params.device);
+  g_free ((gchar *) t->params.checkpoint_dir);
+  g_free (t);
+}
+
+/* --- what there is to know --- */
+
+const gchar *const *
+cnn3d_trainer_left_out (const Cnn3dTrainer *t)
+{
+  return (const gchar *const *) t->left_out->pdata;
+}
+
+const gchar *
+cnn3d_trainer_device (const Cnn3dTrainer *t)
+{
+  return t->backend->describe (t->device);
+}
+
+Cnn3dPrecision
+cnn3d_trainer_precision (const Cnn3dTrainer *t)
+{
+  return t->params.precision;
+}
+
+const Cnn3dNetwork *
+cnn3d_trainer_network (const Cnn3dTrainer *t)
+{
+  return t->net;
+}
+
+void
+cnn3d_trainer_memory (const Cnn3dTrainer *t, Cnn3dMemory *m)
+{
+  m->weights = t->layout->total * sizeof (gfloat);
+  m->copy = t->layout->copy_bytes;
+  m->gradients = t->layout->trained * sizeof (gfloat);
+  m->optimizer = (!!t->first + !!t->second) * t->layout->trained * sizeof (gfloat);
+  m->arena = t->arena_bytes;
+  m->total = m->weights + m->copy + m->gradients + m->optimizer + m->arena;
+}
+
+void
+cnn3d_trainer_take_mark (Cnn3dTrainer *t)
+{
+  t->mark = t->now;
+  t->mark_saved = FALSE;
+  t->backend->download (t->device, t->mark_statistics, t->weights + t->layout->trained,
+      (t->layout->total - t->layout->trained) * sizeof (gfloat));
+}
+
+gboolean
+cnn3d_trainer_refresh (Cnn3dTrainer *t, GError **error)
+{
+  return !t->copy || t->backend->refresh (t->model, t->weights, t->copy, error);
+}
+
+/* --- running --- */
+
+static gboolean
+check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
+{
+  const gint classes = t->net->params.num_classes;
+
+  if (batch->n < 1 || batch->n > t->batch) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
+        "a batch of %u clips came, but memory was planned for at most %u", batch->n, t->batch);
+    return FALSE;
+  }
+  for (guint i = 0; batch->labels && i < batch->n; i++)
+    if (batch->labels[i] < 0 || batch->labels[i] >= classes) {
+      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
+          "a clip has label %d, but there are %d classes: labels count from 0; set num-classes or mend the labels",
+          batch->labels[i], classes);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
+run_program (Cnn3dTrainer *t, const TrainerProgram *p, Cnn3dBinding *b, GError **error)
+{
+  b->arena = t->arena;
+  b->weights = t->weights;
+  b->copy = t->copy;
+  b->gradients = t->gradients;
+  b->label_smoothing = p->training ? t->params.label_smoothing : 0;
+  b->loss_scale = 1;
+  b->training = p->training;
+  b->batch_statistics = p->training && !t->norm_frozen;
+  b->seed = t->params.seed;
+  for (guint i = 0; i < p->plan->n_steps; i++)
+    if (!t->backend->run (p->program, &p->plan->steps[i], b, error))
+      return FALSE;
+  return t->backend->finish (p->program, b, error);
+}
+
+/* Calls back for each stretch of the arrays that trains. */
+static void
+for_trained (Cnn3dTrainer *t, void (*call) (Cnn3dTrainer *, gsize first, gsize n, gpointer data), gpointer data)
+{
+  gsize first = 0, end = 0;
+
+  for (guint i = 0; i < t->net->n_weights; i++) {
+    if (!t->trained[i])
+      continue;
+    if (t->layout->offset[i] != end) {
+      if (end > first)
+        call (t, first, end - first, data);
+      first = t->layout->offset[i];
+    }
+    end = t->layout->offset[i] + t->layout->length[i];
+  }
+  if (end > first)
+    call (t, first, end - first, data);
+}
+
+static void
+update_stretch (Cnn3dTrainer *t, gsize first, gsize n, gpointer update)
+{
+  t->backend->update (t->device, update, n, t->weights + first, t->gradients + first,
+      t->first ? t->first + first : NULL, t->second ? t->second + first : NULL);
+}
+
+static void
+add_squares (Cnn3dTrainer *t, gsize first, gsize n, gpointer sum)
+{
+  *(gdouble *) sum += t->backend->sum_squares (t->device, n, t->gradients + first);
+}
+
+/* Epochs that have passed, by clips rather than steps: skipped files and short
+ * batches move no learning rate. */
+static gdouble
+epochs_passed (const Cnn3dTrainer *t)
+{
+  const TrainerPass *pass = &t->mark.pass;
+  const guint64 done = t->mark.position - MIN (pass->first, t->mark.position);
+
+  return pass->epoch + (pass->clips_listed ? MIN (1.0, (gdouble) done / pass->clips_listed) : 0);
+}
+
+/* The group is complete: one step with the mean gradient of its clips. */
+static gboolean
+optimizer_step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
+{
+  gdouble scale = 1.0 / t->group_clips;
+
+  t->now.lr = cnn3d_lr_at (&t->params.lr, epochs_passed (t));
+  if (t->params.gradient_clip > 0) {
+    gdouble squares = 0, norm;
+
+    for_trained (t, add_squares, &squares);
+    norm = sqrt (squares) * scale;
+    if (!isfinite (norm)) {
+      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
+          "the gradient's norm is not a number at step %" G_GUINT64_FORMAT ": lower lr", t->now.step + 1);
+      return FALSE;
+    }
+    progress->gradient_norm = norm;
+    /* torch.nn.utils.clip_grad_norm_ */
+    scale *= MIN (1.0, t->params.gradient_clip / (norm + 1e-6));
+  }
+  t->now.step++;
+
+  Cnn3dUpdate update = { t->params.optimizer, t->now.lr, t->params.momentum, 0.9f, 0.999f, 1e-8f,
+    t->params.weight_decay, scale, t->now.step
+  };
+
+  for_trained (t, update_stretch, &update);
+  if (!cnn3d_trainer_refresh (t, error))
+    return FALSE;
+  progress->stepped = TRUE;
+  progress->loss = t->group_loss / t->group_clips;
+  progress->accuracy = (gdouble) t->group_correct / t->group_clips;
+  t->last_group_clips = t->group_clips;
+  t->group_batches = 0;
+  t->group_clips = t->group_correct = 0;
+  t->group_loss = 0;
+  cnn3d_trainer_take_mark (t);
+  return TRUE;
+}
+
+static void
+fill_progress (const Cnn3dTrainer *t, Cnn3dProgress *p)
+{
+  const TrainerPass *pass = &t->now.pass;
+
+  p->epoch = pass->epoch;
+  p->step = t->now.step;
+  p->clips = pass->clips;
+  p->lr = t->now.lr;
+  p->pass_loss = pass->clips ? pass->loss_sum / pass->clips : NAN;
+  p->pass_accuracy = pass->clips ? (gdouble) pass->correct / pass->clips : NAN;
+}
+
+gboolean
+cnn3d_trainer_run (Cnn3dTrainer *t, const Cnn3dBatch *batch, Cnn3dProgress *progress, GError **error)
+{
+  const gboolean training = t->now.pass.training;
+  const TrainerProgram *p;
+  gdouble loss_sum = 0;
+  guint correct = 0;
+  Cnn3dBinding b = { .frames = batch->frames, .frames_type = batch->type, .labels = batch->labels };
+
+  memset (progress, 0, sizeof *progress);
+  g_return_val_if_fail (batch->labels != NULL, FALSE);
+  if (!check_batch (t, batch, error) || !(p = get_program (t, batch->n, training, error)))
+    return FALSE;
+  b.accumulate = t->group_batches > 0;
+  b.step = t->now.position;
+  b.loss_sum = &loss_sum;
+  b.correct = &correct;
+  if (!run_program (t, p, &b, error))
+    return FALSE;
+  if (!isfinite (loss_sum)) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
+        "the loss is not a number any more, in epoch %u after step %" G_GUINT64_FORMAT
+        ": lower lr, add warmup-epochs or gradient-clip-val, or check the input for NaN", t->now.pass.epoch,
+        t->now.step);
+    return FALSE;
+  }
+  t->now.pass.clips += batch->n;
+  t->now.pass.loss_sum += loss_sum;
+  t->now.pass.correct += correct;
+  t->now.position = batch->position;
+  progress->loss = loss_sum / batch->n;
+  progress->accuracy = (gdouble) correct / batch->n;
+  if (training) {
+    t->now.norm_batches += b.batch_statistics;
+    t->group_batches++;
+    t->group_clips += batch->n;
+    t->group_loss += loss_sum;
+    t->group_correct += correct;
+    if (t->group_batches >= t->params.accumulate && !optimizer_step (t, progress, error))
+      return FALSE;
+  }
+  fill_progress (t, progress);
+  if (progress->stepped && t->params.checkpoint_interval && t->now.step % t->params.checkpoint_interval == 0)
+    return cnn3d_trainer_save (t, NULL, error);
+  return TRUE;
+}
+
+/* --- passes --- */
+
+gboolean
+cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error)
+{
+  const gboolean goes_on = pass->epoch == t->now.pass.epoch && pass->training == t->now.pass.training
+      && pass->position == t->now.position;
+
+  t->params.lr.epochs = pass->epochs;
+  if (!cnn3d_lr_params_check (&t->params.lr, error)) {
+    g_prefix_error (error, "learning rate schedule: ");
+    return FALSE;
+  }
+  if (t->resumed && (!goes_on || (t->now.pass.clips_listed && t->now.pass.clips_listed != pass->clips))) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+        "the checkpoint in %s stands at clip %" G_GUINT64_FORMAT " of another data set or split: use the same one, "
+        "another checkpoint-dir, or resume=never", t->params.checkpoint_dir, t->now.position);
+    return FALSE;
+  }
+  t->resumed = FALSE;
+  if (!goes_on) {
+    t->now.pass = (TrainerPass) { pass->epoch, pass->training, pass->first, pass->clips, 0, 0, 0 };
+    t->now.position = pass->position;
+  }
+  t->now.pass.clips_listed = pass->clips;
+  t->now.pass.first = pass->first;
+  t->validates = pass->validates;
+  t->group_batches = 0;
+  t->group_clips = t->group_correct = 0;
+  t->group_loss = 0;
+  if (pass->training) {
+    const gboolean saved = t->mark_saved;
+
+    cnn3d_trainer_take_mark (t);
+    t->mark_saved = saved;      /* a border of passes alone is nothing to save */
+    t->now.lr = cnn3d_lr_at (&t->params.lr, epochs_passed (t));
+  }
+  return TRUE;
+}
+
+/* The monitor's value, larger is better; r is the epoch's last pass. */
+static gdouble
+monitored (const Cnn3dTrainer *t, const Cnn3dPassResult *r)
+{
+  switch (t->params.monitor) {
+    case CNN3D_MONITOR_TRAIN_LOSS:
+      return -t->now.train_loss;
+    case CNN3D_MONITOR_VAL_LOSS:
+      return -r->loss;
+    default:
+      return r->accuracy;
+  }
+}
+
+gboolean
+cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *result, GError **error)
+{
+  const TrainerPass *pass = &t->now.pass;
+  Cnn3dProgress progress = { 0 };
+  gdouble value = NAN;
+
+  memset (result, 0, sizeof *result);
+  if (pass->training && t->group_clips > 0 && !optimizer_step (t, &progress, error))
+    return FALSE;
+  result->epoch = pass->epoch;
+  result->training = pass->training;
+  result->clips = pass->clips;
+  result->loss = pass->clips ? pass->loss_sum / pass->clips : NAN;
+  result->accuracy = pass->clips ? (gdouble) pass->correct / pass->clips : NAN;
+  result->epoch_complete = !pass->training || !t->validates;
+  if (pass->training)
+    t->now.train_loss = result->loss;
+  if (result->epoch_complete) {
+    value = monitored (t, result);
+    result->improved = !isnan (value) && (isnan (t->now.best) || value > t->now.best);
+    if (result->improved) {
+      t->now.best = value;
+      t->now.epochs_since_best = 0;
+    } else {
+      t->now.epochs_since_best++;
+    }
+    result->stop = t->params.patience > 0 && t->now.epochs_since_best >= t->params.patience;
+  }
+  /* The next pass starts at `position` with empty figures. */
+  t->now.position = position;
+  t->now.pass = (TrainerPass) { pass->epoch + result->epoch_complete, result->epoch_complete, position,
+    0, 0, 0, 0
+  };
+  cnn3d_trainer_take_mark (t);
+  if (!result->epoch_complete)
+    return TRUE;
+  return cnn3d_trainer_keep_best (t, result->epoch, value, result->improved, error)
+      && cnn3d_trainer_save (t, &result->saved, error);
+}
+
+/* --- for tests and tools --- */
+
+static gfloat *
+export (Cnn3dTrainer *t, guint param, const gfloat *array, GError **error)
+{
+  g_autofree gfloat *values = g_new0 (gfloat, t->net->weights[param].count);
+
+  if (!t->backend->export_weight (t->model, param, array, values, error))
+    return NULL;
+  return g_steal_pointer (&values);
+}
+
+gfloat *
+cnn3d_trainer_get_weight (Cnn3dTrainer *t, guint param, GError **error)
+{
+  g_return_val_if_fail (param < t->net->n_weights, NULL);
+  return export (t, param, t->weights, error);
+}
+
+gfloat *
+cnn3d_trainer_get_gradient (Cnn3dTrainer *t, guint param, GError **error)
+{
+  const guint64 clips = t->group_clips ? t->group_clips : t->last_group_clips;
+  gfloat *values;
+
+  g_return_val_if_fail (param < t->net->n_weights && CNN3D_PARAM_TRAINED (t->net->weights[param].role), NULL);
+  values = export (t, param, t->gradients, error);
+  for (gint64 i = 0; values && i < t->net->weights[param].count; i++)
+    values[i] /= MAX (clips, 1);
+  return values;
+}
+
+gboolean
+cnn3d_trainer_logits (Cnn3dTrainer *t, const Cnn3dBatch *batch, gfloat *logits, GError **error)
+{
+  const TrainerProgram *p;
+  Cnn3dBinding b = { .frames = batch->frames, .frames_type = batch->type, .labels = batch->labels, .logits = logits };
+
+  return check_batch (t, batch, error) && (p = get_program (t, batch->n, FALSE, error))
+      && run_program (t, p, &b, error);
+}

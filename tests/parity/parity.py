@@ -1,0 +1,222 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The trainer against PyTorch: logits, gradients, running statistics, steps,
+accumulation, weights there and back. Prints TAP.
+
+usage: parity.py TRAINER-TOOL [NAME...]"""
+import copy
+import os
+import subprocess
+import sys
+import tempfile
+
+import numpy
+import torch
+import torchvision
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tensors
+from slow_r50 import SlowR50
+
+TOOL = sys.argv[1]
+WANTED = sys.argv[2:]
+# torchvision's own, (frames, size) that each is tried at
+MODELS = {"r3d_18": (16, 112), "mc3_18": (16, 112), "r2plus1d_18": (8, 112), "slow_r50": (8, 112)}
+
+
+def make_model(name, classes=400, seed=0):
+    """With weights as after some training: batch norm's are not 1 and 0."""
+    torch.manual_seed(seed)
+    if name == "slow_r50":
+        model = SlowR50(classes)
+    else:
+        model = getattr(torchvision.models.video, name)(num_classes=classes)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.uniform_(-0.3, 0.3)
+            module.running_mean.uniform_(-0.3, 0.3)
+            module.running_var.uniform_(0.5, 1.5)
+    return model
+
+
+def make_clips(n, frames, size, classes=400, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(n, 3, frames, size, size, generator=generator)
+    return x, torch.randint(classes, (n,), generator=generator)
+
+
+def numpy_state(model):
+    return {k: v.detach().numpy().astype("<i8" if "num_batches" in k else "<f4")
+            for k, v in model.state_dict().items()}
+
+
+def run_tool(model, x, y, *options, name="r3d_18", classes=400):
+    with tempfile.TemporaryDirectory() as folder:
+        weights, clips, results = (os.path.join(folder, f) for f in ("w", "i", "o"))
+        tensors.save(weights, numpy_state(model))
+        tensors.save(clips, {"frames": x.permute(0, 2, 3, 4, 1).contiguous().numpy(),
+                             "labels": y.numpy().astype("<i4")})
+        subprocess.run([TOOL, "--model", name, "--pretrained", weights, "--input", clips, "--output", results,
+                        "--classes", str(classes), *map(str, options)], check=True)
+        return tensors.load(results)[0]
+
+
+def relative(a, b):
+    a, b = numpy.asarray(a, "f8"), numpy.asarray(b, "f8")
+    return float(numpy.linalg.norm(a - b) / max(numpy.linalg.norm(b), 1e-30))
+
+
+count = 0
+
+
+def test(name, pairs):
+    """pairs: (what, figure, bound)"""
+    global count
+    count += 1
+    worst = max(pairs, key=lambda p: p[1] / p[2])
+    ok = all(p[1] <= p[2] for p in pairs)
+    print(f"{'ok' if ok else 'not ok'} {count} - {name}: {worst[0]} {worst[1]:.2e} (bound {worst[2]:.0e})", flush=True)
+    for what, figure, bound in pairs:
+        if not figure <= bound:
+            print(f"# {what}: {figure:.3e} > {bound:.0e}")
+
+
+def wanted(name):
+    return not WANTED or name in WANTED
+
+
+def loss_of(model, x, y, **options):
+    return torch.nn.functional.cross_entropy(model(x), y, **options)
+
+
+def check_model(name, frames, size):
+    """Logits, every gradient, running statistics: same weights, same input."""
+    model = make_model(name)
+    x, y = make_clips(2, frames, size)
+    got = run_tool(model, x, y, "--batch", 2, name=name)
+    model.eval()
+    with torch.no_grad():
+        logits = model(x)
+    test(f"{name} {frames}x{size} logits", [("logits", relative(got["logits"], logits), 1e-4)])
+    model.train()
+    loss = loss_of(model, x, y)
+    loss.backward()
+    test(f"{name} loss", [("loss", abs(got["losses"][0] - loss.item()) / loss.item(), 1e-5)])
+    test(f"{name} gradients",
+         [(k, relative(got["grad." + k], p.grad), 1e-3) for k, p in model.named_parameters()])
+    test(f"{name} running statistics",
+         [(k, relative(got["weight." + k], v), 1e-4) for k, v in model.state_dict().items() if "running" in k])
+
+
+def check_eval_gradients(name):
+    """Batch norm in evaluation mode: its other backward pass."""
+    model = make_model(name)
+    x, y = make_clips(2, 8, 64)
+    got = run_tool(model, x, y, "--batch", 2, "--freeze", "batch-norm", name=name)
+    model.eval()
+    loss_of(model, x, y).backward()
+    test(f"{name} gradients, batch norm in evaluation mode",
+         [(k, relative(got["grad." + k], p.grad), 1e-3) for k, p in model.named_parameters()])
+
+
+def check_steps(optimizer):
+    """20 steps; every step sees the next two clips."""
+    classes = 10
+    model = make_model("r3d_18", classes)
+    x, y = make_clips(8, 8, 56, classes)
+    lr = {"sgd": 0.01, "adam": 1e-4, "adamw": 1e-4}[optimizer]
+    decay = {"sgd": 1e-4, "adam": 1e-4, "adamw": 0.05}[optimizer]
+    got = run_tool(model, x, y, "--batch", 2, "--steps", 20, "--optimizer", optimizer, "--lr", lr,
+                   "--weight-decay", decay, "--label-smoothing", 0.1, classes=classes)
+    rule = {"sgd": lambda p: torch.optim.SGD(p, lr, momentum=0.9, weight_decay=decay),
+            "adam": lambda p: torch.optim.Adam(p, lr, weight_decay=decay),
+            "adamw": lambda p: torch.optim.AdamW(p, lr, weight_decay=decay)}[optimizer](model.parameters())
+    model.train()
+    pairs = []
+    for step in range(20):
+        first = 2 * step % 8
+        rule.zero_grad()
+        loss = loss_of(model, x[first:first + 2], y[first:first + 2], label_smoothing=0.1)
+        loss.backward()
+        rule.step()
+        pairs.append((f"loss of step {step}", abs(got["losses"][step] - loss.item()) / loss.item(), 1e-3))
+    test(f"20 steps of {optimizer}", pairs)
+
+
+def check_clipping():
+    classes = 10
+    model = make_model("r3d_18", classes)
+    x, y = make_clips(2, 8, 56, classes)
+    got = run_tool(model, x, y, "--batch", 2, "--steps", 1, "--lr", 0.1, "--momentum", 0, "--clip", 0.5,
+                   classes=classes)
+    model.train()
+    loss_of(model, x, y).backward()
+    before = {k: p.detach().clone() for k, p in model.named_parameters()}
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+    test("gradient clipping", [(k, relative(got["weight." + k] - before[k].numpy(), -0.1 * p.grad), 2e-3)
+                               for k, p in model.named_parameters() if p.grad.norm() > 1e-3])
+
+
+def check_accumulation():
+    """Batch norm in evaluation mode: micro-batches against one batch."""
+    model = make_model("r3d_18", 10)
+    x, y = make_clips(8, 8, 56, 10)
+    options = ("--freeze", "batch-norm")
+    whole = run_tool(model, x, y, "--batch", 8, *options, classes=10)
+    single = run_tool(model, x, y, "--batch", 1, *options, classes=10)
+    test("8 micro-batches of 1 against one of 8",
+         [(k, relative(single[k], whole[k]), 1e-5) for k in whole if k.startswith("grad.")])
+    seven = run_tool(model, x[:7], y[:7], "--batch", 7, *options, classes=10)
+    short = run_tool(model, x[:7], y[:7], "--batch", 2, *options, classes=10)
+    test("a short last micro-batch counts by its clips",
+         [(k, relative(short[k], seven[k]), 1e-5) for k in seven if k.startswith("grad.")])
+
+
+def check_bf16(name, frames, size):
+    model = make_model(name)
+    x, y = make_clips(2, frames, size)
+    got = run_tool(model, x, y, "--batch", 2, "--precision", "bf16-mixed", name=name)
+    model.eval()
+    with torch.no_grad():
+        logits = model(x)
+    test(f"{name} bf16-mixed logits", [("logits", relative(got["logits"], logits), 3e-2)])
+    # gradients: no further from f32's than PyTorch's own autocast is
+    model.train()
+    autocast = copy.deepcopy(model)
+    loss_of(model, x, y).backward()
+    with torch.autocast("cpu", torch.bfloat16):
+        out = autocast(x)
+    torch.nn.functional.cross_entropy(out.float(), y).backward()
+
+    def total(pairs):
+        return relative(numpy.concatenate([numpy.ravel(a) for a, _ in pairs]),
+                        numpy.concatenate([numpy.ravel(b) for _, b in pairs]))
+    ours = total([(got["grad." + k], p.grad.numpy()) for k, p in model.named_parameters()])
+    theirs = total([(q.grad.numpy(), p.grad.numpy())
+                    for (k, p), q in zip(model.named_parameters(), autocast.parameters())])
+    test(f"{name} bf16-mixed gradients beside autocast's ({theirs:.2e})", [("all", ours, 1.25 * theirs)])
+
+
+def main():
+    torch.set_num_threads(2)
+    for name, (frames, size) in MODELS.items():
+        if wanted(name):
+            check_model(name, frames, size)
+    for name in ("r3d_18", "r2plus1d_18", "slow_r50"):
+        if wanted("eval"):
+            check_eval_gradients(name)
+    for optimizer in ("sgd", "adam", "adamw"):
+        if wanted(optimizer):
+            check_steps(optimizer)
+    if wanted("clipping"):
+        check_clipping()
+    if wanted("accumulation"):
+        check_accumulation()
+    for name in ("r3d_18", "slow_r50"):
+        if wanted("bf16"):
+            check_bf16(name, 8, 112)
+    print(f"1..{count}")
+
+
+main()

@@ -1,0 +1,234 @@
+/* trainer-tool: runs the trainer on tensors from a file and writes what came
+ * out, so that a test can hold it against PyTorch; and times steps.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <gio/gio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/train/safetensors.h"
+#include "src/train/trainer.h"
+
+static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32", *optimizer = (gchar *) "sgd", *freeze;
+static gint batch = 2, accumulate = 1, steps, classes = 400, base_width = 64, threads = 2, frames = 16, size = 112, seed = 1;
+static gdouble lr = 0.01, momentum = 0.9, weight_decay, smoothing, clip;
+static gboolean timing, memory;
+
+static const GOptionEntry entries[] = {
+  {"model", 0, 0, G_OPTION_ARG_STRING, &model, "model", NULL},
+  {"pretrained", 0, 0, G_OPTION_ARG_STRING, &pretrained, "weights to begin with", NULL},
+  {"input", 0, 0, G_OPTION_ARG_STRING, &input, "frames (N, T, H, W, C) F32 or U8, and labels (N) I32", NULL},
+  {"output", 0, 0, G_OPTION_ARG_STRING, &output, "file for results", NULL},
+  {"precision", 0, 0, G_OPTION_ARG_STRING, &precision, "32 or bf16-mixed", NULL},
+  {"optimizer", 0, 0, G_OPTION_ARG_STRING, &optimizer, "sgd, adam, adamw", NULL},
+  {"freeze", 0, 0, G_OPTION_ARG_STRING, &freeze, "as the property", NULL},
+  {"batch", 0, 0, G_OPTION_ARG_INT, &batch, "clips in a batch", NULL},
+  {"accumulate", 0, 0, G_OPTION_ARG_INT, &accumulate, "batches in a step", NULL},
+  {"steps", 0, 0, G_OPTION_ARG_INT, &steps, "optimizer steps; 0: gradients of one group", NULL},
+  {"classes", 0, 0, G_OPTION_ARG_INT, &classes, "classes", NULL},
+  {"base-width", 0, 0, G_OPTION_ARG_INT, &base_width, "channels after the stem", NULL},
+  {"threads", 0, 0, G_OPTION_ARG_INT, &threads, "threads", NULL},
+  {"frames", 0, 0, G_OPTION_ARG_INT, &frames, "frames, without --input", NULL},
+  {"size", 0, 0, G_OPTION_ARG_INT, &size, "height and width, without --input", NULL},
+  {"seed", 0, 0, G_OPTION_ARG_INT, &seed, "seed", NULL},
+  {"lr", 0, 0, G_OPTION_ARG_DOUBLE, &lr, "learning rate", NULL},
+  {"momentum", 0, 0, G_OPTION_ARG_DOUBLE, &momentum, "momentum", NULL},
+  {"weight-decay", 0, 0, G_OPTION_ARG_DOUBLE, &weight_decay, "weight decay", NULL},
+  {"label-smoothing", 0, 0, G_OPTION_ARG_DOUBLE, &smoothing, "label smoothing", NULL},
+  {"clip", 0, 0, G_OPTION_ARG_DOUBLE, &clip, "gradient clipping", NULL},
+  {"time", 0, 0, G_OPTION_ARG_NONE, &timing, "print seconds of each step", NULL},
+  {"memory", 0, 0, G_OPTION_ARG_NONE, &memory, "print bytes by kind", NULL},
+  {NULL}
+};
+
+typedef struct {
+  Cnn3dSafetensors *file;
+  gpointer frames;
+  gint32 *labels;
+  guint n;
+  Cnn3dType type;
+  gsize clip_bytes;
+} Clips;
+
+static gboolean
+load_clips (Clips *c, Cnn3dNetworkParams *net, GError **error)
+{
+  const Cnn3dSafetensor *f, *l;
+
+  if (!input) {
+    const gsize numbers = (gsize) frames * size * size * 3;
+
+    c->n = batch;
+    c->type = CNN3D_TYPE_UINT8;
+    c->clip_bytes = numbers;
+    c->frames = g_malloc (numbers * batch);
+    for (gsize i = 0; i < numbers * batch; i++)
+      ((guint8 *) c->frames)[i] = (i * 2654435761u) >> 13;
+    c->labels = g_new (gint32, batch);
+    for (gint i = 0; i < batch; i++)
+      c->labels[i] = i % classes;
+    net->frames = frames;
+    net->height = net->width = size;
+    return TRUE;
+  }
+  c->file = cnn3d_safetensors_open (input, error);
+  if (!c->file)
+    return FALSE;
+  f = cnn3d_safetensors_lookup (c->file, "frames");
+  l = cnn3d_safetensors_lookup (c->file, "labels");
+  if (!f || !l || f->n_dims != 5 || f->shape[4] != 3) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "%s has no frames and labels", input);
+    return FALSE;
+  }
+  c->n = f->shape[0];
+  net->frames = f->shape[1];
+  net->height = f->shape[2];
+  net->width = f->shape[3];
+  c->type = f->dtype == CNN3D_SAFETENSOR_U8 ? CNN3D_TYPE_UINT8 : CNN3D_TYPE_FLOAT32;
+  c->frames = g_memdup2 (f->data, f->size);
+  c->labels = g_memdup2 (l->data, l->size);
+  c->clip_bytes = f->size / c->n;
+  return TRUE;
+}
+
+static void
+declare (Cnn3dSafetensorsWriter *w, const gchar *prefix, const Cnn3dParam *p)
+{
+  g_autofree gchar *name = g_strconcat (prefix, p->name, NULL);
+  guint64 shape[5];
+
+  for (guint i = 0; i < p->n_dims; i++)
+    shape[i] = p->shape[i];
+  cnn3d_safetensors_writer_add (w, name, CNN3D_SAFETENSOR_F32, p->n_dims, shape);
+}
+
+static gboolean
+write_results (Cnn3dTrainer *t, const gfloat *logits, guint n, const gfloat *losses, guint n_losses, GError **error)
+{
+  const Cnn3dNetwork *net = cnn3d_trainer_network (t);
+  g_autoptr (Cnn3dSafetensorsWriter) w = cnn3d_safetensors_writer_new (output, error);
+  const guint64 logits_shape[2] = { n, net->params.num_classes }, losses_shape[1] = { n_losses };
+
+  if (!w)
+    return FALSE;
+  cnn3d_safetensors_writer_add (w, "logits", CNN3D_SAFETENSOR_F32, 2, logits_shape);
+  cnn3d_safetensors_writer_add (w, "losses", CNN3D_SAFETENSOR_F32, 1, losses_shape);
+  for (guint i = 0; i < net->n_weights; i++) {
+    declare (w, "weight.", &net->weights[i]);
+    if (CNN3D_PARAM_TRAINED (net->weights[i].role))
+      declare (w, "grad.", &net->weights[i]);
+  }
+  if (!cnn3d_safetensors_writer_data (w, logits, logits_shape[0] * logits_shape[1] * sizeof *logits, error)
+      || !cnn3d_safetensors_writer_data (w, losses, n_losses * sizeof *losses, error))
+    return FALSE;
+  for (guint i = 0; i < net->n_weights; i++) {
+    const gsize bytes = net->weights[i].count * sizeof (gfloat);
+    g_autofree gfloat *weight = cnn3d_trainer_get_weight (t, i, error), *gradient = NULL;
+
+    if (!weight || !cnn3d_safetensors_writer_data (w, weight, bytes, error))
+      return FALSE;
+    if (!CNN3D_PARAM_TRAINED (net->weights[i].role))
+      continue;
+    gradient = cnn3d_trainer_get_gradient (t, i, error);
+    if (!gradient || !cnn3d_safetensors_writer_data (w, gradient, bytes, error))
+      return FALSE;
+  }
+  return cnn3d_safetensors_writer_finish (w, error);
+}
+
+static gboolean
+run (GError **error)
+{
+  Cnn3dTrainerParams params;
+  Clips clips = { NULL };
+  Cnn3dTrainer *t;
+  Cnn3dProgress progress;
+  g_autofree gfloat *logits = NULL;
+  g_autoptr (GArray) losses = g_array_new (FALSE, FALSE, sizeof (gfloat));
+  guint64 position = 0;
+  gboolean ok = TRUE;
+
+  cnn3d_trainer_params_init (&params);
+  params.network.model = model;
+  params.network.num_classes = classes;
+  params.network.base_width = base_width;
+  params.pretrained = pretrained;
+  params.freeze = freeze;
+  params.threads = threads;
+  params.device = "cpu";
+  params.seed = seed;
+  params.precision = !strcmp (precision, "32") ? CNN3D_PRECISION_32 : CNN3D_PRECISION_BF16_MIXED;
+  params.optimizer = !strcmp (optimizer, "sgd") ? CNN3D_UPDATE_SGD
+      : !strcmp (optimizer, "adam") ? CNN3D_UPDATE_ADAM : CNN3D_UPDATE_ADAMW;
+  params.lr.lr = lr;
+  params.momentum = momentum;
+  params.weight_decay = weight_decay;
+  params.label_smoothing = smoothing;
+  params.gradient_clip = clip;
+  if (!load_clips (&clips, &params.network, error))
+    return FALSE;
+  /* without steps: one group of all, whose gradients stay */
+  params.accumulate = steps ? accumulate : 1000000;
+  t = cnn3d_trainer_new (&params, batch, error);
+  if (!t)
+    return FALSE;
+  if (memory) {
+    Cnn3dMemory m;
+
+    cnn3d_trainer_memory (t, &m);
+    g_print ("weights %" G_GSIZE_FORMAT " copy %" G_GSIZE_FORMAT " gradients %" G_GSIZE_FORMAT " optimizer %"
+        G_GSIZE_FORMAT " arena %" G_GSIZE_FORMAT " total %" G_GSIZE_FORMAT "\n", m.weights, m.copy, m.gradients,
+        m.optimizer, m.arena, m.total);
+  }
+  logits = g_new0 (gfloat, clips.n * classes);
+  for (guint i = 0; ok && i < clips.n; i += batch) {
+    const Cnn3dBatch b = { (guint8 *) clips.frames + i * clips.clip_bytes, clips.type, clips.labels + i,
+      MIN ((guint) batch, clips.n - i), 0
+    };
+
+    ok = cnn3d_trainer_logits (t, &b, logits + i * classes, error);
+  }
+  if (!timing || steps)
+    for (gint s = 0; ok && s < MAX (steps, 1); s++) {
+      const gint64 start = g_get_monotonic_time ();
+      gfloat loss;
+
+      /* every step sees the next `accumulate` batches, round and round */
+      const guint batches = steps ? (guint) accumulate : (clips.n + batch - 1) / batch;
+
+      for (guint k = 0; ok && k < batches; k++) {
+        const guint first = position % clips.n, n = MIN ((guint) batch, clips.n - first);
+        const Cnn3dBatch b = { (guint8 *) clips.frames + first * clips.clip_bytes, clips.type, clips.labels + first, n,
+          position + n
+        };
+
+        ok = cnn3d_trainer_run (t, &b, &progress, error);
+        position += n;
+      }
+      loss = progress.loss;
+      g_array_append_val (losses, loss);
+      if (timing)
+        g_print ("%.6f\n", (g_get_monotonic_time () - start) * 1e-6);
+    }
+  if (ok && output)
+    ok = write_results (t, logits, clips.n, (gfloat *) losses->data, losses->len, error);
+  cnn3d_trainer_free (&t);
+  g_clear_pointer (&clips.file, cnn3d_safetensors_free);
+  g_free (clips.frames);
+  g_free (clips.labels);
+  return ok;
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_option_context_add_main_entries (context, entries, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error) || !run (&error)) {
+    g_printerr ("trainer-tool: %s\n", error->message);
+    return 1;
+  }
+  return 0;
+}
