@@ -88,6 +88,9 @@ run_batch (TrainRun * self, const Batch * from)
     }
     self->position = batch.position;
     measure (self, batch.n, &progress);
+    if (progress.saved)
+      train_report_checkpoint (self->element, progress.saved, FALSE);
+    g_free (progress.saved);
   }
 }
 

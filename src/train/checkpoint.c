@@ -269,6 +269,7 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
   add_number (w, "training", m->pass.training);
   add_number (w, "first", m->pass.first);
   add_number (w, "clips-listed", m->pass.clips_listed);
+  add_number (w, "validates", t->validates);
   add_number (w, "clips", m->pass.clips);
   add_number (w, "correct", m->pass.correct);
   add_double (w, "loss-sum", m->pass.loss_sum);
@@ -453,18 +454,20 @@ get_kept (Cnn3dTrainer *t, Cnn3dSafetensors *file)
 static gboolean
 get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
 {
-  guint training;
+  guint training, validates;
 
   memset (m, 0, sizeof *m);
   if (!get_number (file, "step", &m->step) || !get_number (file, "position", &m->position)
       || !get_number (file, "norm-batches", &m->norm_batches) || !get_uint (file, "epoch", &m->pass.epoch)
       || !get_uint (file, "training", &training) || !get_number (file, "first", &m->pass.first)
-      || !get_number (file, "clips-listed", &m->pass.clips_listed) || !get_number (file, "clips", &m->pass.clips)
+      || !get_number (file, "clips-listed", &m->pass.clips_listed)
+      || !get_uint (file, "validates", &validates) || !get_number (file, "clips", &m->pass.clips)
       || !get_number (file, "correct", &m->pass.correct) || !get_double (file, "loss-sum", &m->pass.loss_sum)
       || !get_double (file, "train-loss", &m->train_loss) || !get_double (file, "best", &m->best)
       || !get_uint (file, "epochs-since-best", &m->epochs_since_best))
     return FALSE;
   m->pass.training = !!training;
+  t->validates = !!validates;
   return get_kept (t, file);
 }
 
@@ -535,9 +538,18 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
       || !cnn3d_trainer_refresh (t, error))
     return FALSE;
   t->now = mark;
-  t->resumed = TRUE;
   cnn3d_trainer_take_mark (t);
   t->mark_saved = TRUE;
-  *position = mark.position;
+  /* Stopped between a pass's last step and its end: nothing of it will come
+   * again, so it ends here. */
+  if (mark.pass.clips_listed && mark.position >= mark.pass.first + mark.pass.clips_listed) {
+    Cnn3dPassResult result;
+
+    if (!cnn3d_trainer_end_pass (t, mark.position, &result, error))
+      return FALSE;
+    g_free (result.saved);
+  }
+  t->resumed = TRUE;
+  *position = t->now.position;
   return TRUE;
 }

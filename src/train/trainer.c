@@ -540,7 +540,7 @@ cnn3d_trainer_run (Cnn3dTrainer *t, const Cnn3dBatch *batch, Cnn3dProgress *prog
   }
   fill_progress (t, progress);
   if (progress->stepped && t->params.checkpoint_interval && t->now.step % t->params.checkpoint_interval == 0)
-    return cnn3d_trainer_save (t, NULL, error);
+    return cnn3d_trainer_save (t, &progress->saved, error);
   return TRUE;
 }
 

@@ -74,6 +74,7 @@ typedef struct {
   gdouble pass_loss, pass_accuracy;     /* of the pass so far */
   gdouble lr;
   gdouble gradient_norm;        /* before clipping; 0 unless clipping */
+  gchar *saved;                 /* checkpoint written, or NULL; g_free() */
 } Cnn3dProgress;
 
 /* A pass's end. */

@@ -203,6 +203,7 @@ run (GError **error)
         };
 
         ok = cnn3d_trainer_run (t, &b, &progress, error);
+        g_free (progress.saved);
         position += n;
       }
       loss = progress.loss;

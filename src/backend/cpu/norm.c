@@ -190,11 +190,13 @@ forward_finish (const Norm *o, gint block)
     }
     if (o->s->binding->batch_statistics) {
       const gfloat mean = sum[l] / count, deviations = MAX (squares[l] - sum[l] * (sum[l] / count), 0);
+      const gfloat var = deviations / (gfloat) count, unbiased = deviations / (gfloat) MAX (count - 1, 1);
+      const gfloat keep = 1 - op->momentum, take = op->momentum;
 
       o->mean[c] = mean;
-      o->inverse[c] = 1 / sqrt (deviations / count + op->eps);
-      running_mean[c] = op->momentum * mean + (1 - op->momentum) * running_mean[c];
-      running_var[c] = op->momentum * (deviations / MAX (count - 1, 1)) + (1 - op->momentum) * running_var[c];
+      o->inverse[c] = 1 / sqrt (var + op->eps);
+      running_mean[c] = take * mean + keep * running_mean[c];
+      running_var[c] = take * unbiased + keep * running_var[c];
     } else {
       o->mean[c] = running_mean[c];
       o->inverse[c] = 1 / sqrtf (running_var[c] + (gfloat) op->eps);
