@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# Builds and tests everything; ends with the line "N passed, N failed".
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+#   tests/run.sh                    all parts
+#   tests/run.sh unit elements      some of: unit elements pipelines parity
+#                                   sanitizers leaks
+#
+# BUILD (build) and BUILD_ASAN (BUILD-asan) are the build folders. A pipeline
+# test is an executable tests/pipelines/*.sh or *.py that prints TAP; it finds
+# in its environment CNN3D_BUILD, CNN3D_DEMO (the demonstration set, made
+# once) and GST_PLUGIN_PATH. A parity test is an executable tests/parity/*.py;
+# its argument is the program that it drives.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+exec </dev/null
+
+all="unit elements pipelines parity sanitizers leaks"
+parts=${*:-$all}
+for part in $parts; do
+  case " $all " in
+    *" $part "*) ;;
+    *) echo "run.sh: no part is called '$part'; there are: $all" >&2; exit 2 ;;
+  esac
+done
+
+build=$(realpath -m "${BUILD:-build}")
+build_asan=$(realpath -m "${BUILD_ASAN:-$build-asan}")
+results=$build/test-results
+limit=900                       # seconds that one pipeline or parity test has
+
+# Debian's python3-torch belongs to Debian's own python3
+python=/usr/bin/python3
+[ -x $python ] || python=python3
+
+give_up () {
+  echo "run.sh: $*" >&2
+  echo "0 passed, 1 failed"
+  exit 1
+}
+
+part_starts () {
+  printf '\n== %s (%s s)\n' "$1" "$SECONDS"
+}
+
+# build_in FOLDER [SETUP-OPTION...]
+build_in () {
+  local folder=$1
+  shift
+  [ -f "$folder/build.ninja" ] || meson setup "$folder" -Dtests=enabled "$@" \
+    || give_up "cannot set up $folder"
+  ninja -C "$folder" || give_up "cannot build $folder"
+}
+
+# meson_part PART FOLDER SUITE...: what meson logs becomes the part's result
+meson_part () {
+  local part=$1 folder=$2 suites=()
+  shift 2
+  for suite in "$@"; do
+    suites+=(--suite "$suite")
+  done
+  rm -f "$folder/meson-logs/testlog-$part.json"
+  meson test -C "$folder" --no-rebuild --num-processes 2 \
+    --logbase "testlog-$part" "${suites[@]}"
+  [ -s "$folder/meson-logs/testlog-$part.json" ] || return 0
+  cp "$folder/meson-logs/testlog-$part.json" "$results/$part.json"
+}
+
+# tap_test PART FILE COMMAND...
+tap_test () {
+  local out=$results/$1.$(basename "$2").tap start=$SECONDS status=0
+  shift 2
+  timeout --kill-after=10 $limit "$@" >"$out" 2>&1 || status=$?
+  echo $status >"$out.rc"
+  echo "$(basename "$out" .tap): exit status $status, $((SECONDS - start)) s"
+}
+
+case " $parts " in
+  *" parity "* | *" pipelines "*) groups="build test" ;;
+  *) groups=build ;;
+esac
+sh pipelines/packages.sh $groups || give_up "packages are missing"
+
+mkdir -p "$results" && rm -f "$results"/*.json "$results"/*.tap "$results"/*.rc
+[ "$parts" = sanitizers ] || { part_starts build; build_in "$build"; }
+
+# What the tests of GStreamer's side share; each of meson's has its own registry
+export CNN3D_BUILD=$build CNN3D_DEMO=$build/demo
+export GST_REGISTRY=$build/tests/registry-run.bin
+unset GST_PLUGIN_SYSTEM_PATH GST_PLUGIN_SYSTEM_PATH_1_0 GST_PLUGIN_PATH_1_0
+
+for part in $parts; do
+  part_starts "$part"
+  case $part in
+    unit | elements)
+      meson_part "$part" "$build" "$part"
+      ;;
+    sanitizers)
+      build_in "$build_asan" -Db_sanitize=address,undefined -Db_lundef=false
+      # leaks are the leaks tracer's affair: GLib and GStreamer keep some things
+      ASAN_OPTIONS=detect_leaks=0 \
+      UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+        meson_part "$part" "$build_asan" unit elements
+      ;;
+    leaks)
+      GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7 GST_DEBUG_NO_COLOR=1 \
+        meson_part "$part" "$build" elements
+      ;;
+    pipelines)
+      "$build/pipelines/demo/make-demo-videos" "$CNN3D_DEMO" \
+        || give_up "cannot make the demonstration set"
+      for file in tests/pipelines/*.sh tests/pipelines/*.py; do
+        [ -x "$file" ] && GST_PLUGIN_PATH=$build/plugins \
+          tap_test "$part" "$file" "$file"
+      done
+      ;;
+    parity)
+      for file in tests/parity/*.py; do
+        [ -x "$file" ] && tap_test "$part" "$file" \
+          "$python" "$file" "$build/tests/parity/trainer-tool"
+      done
+      ;;
+  esac
+done
+
+part_starts results
+shopt -s nullglob
+"$python" tests/tap-summary.py "$results"/*.json "$results"/*.tap
