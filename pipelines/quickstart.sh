@@ -7,9 +7,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 build=build
 run=runs/quickstart
-epochs=${EPOCHS:-16}
 
-line='gst-launch-1.0 -e clipsrc location=demo/train.csv val-location=demo/val.csv epochs='$epochs' num-workers=2 seed=1 clip-bin="clipsample num-frames=8 frame-interval=2 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=64,height=64" ! clipbatch batch-size=16 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=r3d_18 base-width=16 optimizer=adamw lr=0.003 lr-schedule=cosine warmup-epochs=1 checkpoint-dir='$run
+# Printed, and run as it is printed
+line='gst-launch-1.0 -e clipsrc location=demo/train.csv val-location=demo/val.csv epochs=16 num-workers=2 seed=1 clip-bin="clipsample num-frames=8 frame-interval=2 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=64,height=64" ! clipbatch batch-size=16 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=r3d_18 base-width=16 optimizer=adamw lr=0.003 lr-schedule=cosine warmup-epochs=1 checkpoint-dir='$run
 
 step () {
   printf '\n== %s\n' "$*"
@@ -19,9 +19,7 @@ step "Packages"
 sh pipelines/packages.sh build
 
 step "Build"
-# Debian's meson, whatever else is first on PATH
-meson=$(command -v meson)
-[ -f "$build/build.ninja" ] || "$meson" setup "$build"
+[ -f "$build/build.ninja" ] || meson setup "$build"
 ninja -C "$build"
 
 step "Demonstration set"
@@ -36,4 +34,34 @@ To run it yourself, in $PWD:
 export GST_PLUGIN_PATH=$plugins
 $line
 
+Ctrl-C saves and ends; the same line then goes on where it was.
+
 END
+
+# What is shown is kept in a file too. On a terminal script(1) does that, so
+# that the trainer still sees a terminal and shows its progress.
+mkdir -p "$run"
+log=$run/output.txt
+status=0
+if [ -t 1 ] && [ -t 0 ] && command -v script >/dev/null; then
+  SHELL=$BASH script --quiet --return --append --command "$line" "$log" || status=$?
+else
+  bash -c "$line" 2>&1 </dev/null | tee --append --ignore-interrupts "$log" \
+    || status=$?
+fi
+if [ $status != 0 ]; then
+  echo "quickstart.sh: training ended with status $status" >&2
+  exit $status
+fi
+
+# Everything that the run ever printed: an earlier part of it too
+accuracies=$(tr '\r' '\n' <"$log" | grep -o 'val-accuracy [0-9.]* %' \
+  | cut -d ' ' -f 2) || true
+if [ -z "$accuracies" ]; then
+  echo "quickstart.sh: no epoch was finished" >&2
+  exit 1
+fi
+step "Done"
+echo "Validation accuracy: $(tail -n 1 <<<"$accuracies") % after the last epoch," \
+  "$(sort -g <<<"$accuracies" | tail -n 1) % at best."
+echo "The weights are in $PWD/$run; remove that folder to train anew."

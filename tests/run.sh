@@ -103,7 +103,7 @@ for part in $parts; do
         meson_part "$part" "$build_asan" unit elements
       ;;
     leaks)
-      GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7 GST_DEBUG_NO_COLOR=1 \
+      GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7,leaks:5 GST_DEBUG_NO_COLOR=1 \
         meson_part "$part" "$build" elements
       ;;
     pipelines)

@@ -200,6 +200,8 @@ test_window (void)
 int
 main (int argc, char **argv)
 {
+  gint result;
+
   g_test_init (&argc, &argv, NULL);
   gst_init (&argc, &argv);
   g_test_add_func ("/clipmeta/copy", test_copy);
@@ -209,5 +211,8 @@ main (int argc, char **argv)
   g_test_add_func ("/clipmeta/epoch", test_epoch);
   g_test_add_func ("/clipmeta/window", test_window);
 
-  return g_test_run ();
+  result = g_test_run ();
+  /* the leaks tracer looks when GStreamer ends */
+  gst_deinit ();
+  return result;
 }

@@ -551,6 +551,8 @@ test_states (void)
 int
 main (int argc, char **argv)
 {
+  gint result;
+
   g_test_init (&argc, &argv, NULL);
   gst_init (&argc, &argv);
   g_test_add_data_func ("/clipsample/linspace/known", "known", test_linspace);
@@ -571,5 +573,8 @@ main (int argc, char **argv)
   g_test_add_func ("/clipsample/properties", test_properties);
   g_test_add_func ("/clipsample/states", test_states);
 
-  return g_test_run ();
+  result = g_test_run ();
+  /* the leaks tracer looks when GStreamer ends */
+  gst_deinit ();
+  return result;
 }
