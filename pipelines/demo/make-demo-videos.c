@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <gio/gio.h>
-#include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <gst/gst.h>
 #include <locale.h>
@@ -48,6 +47,7 @@ typedef struct {
   guint number;
 } Job;
 
+/* the signal's number */
 static volatile sig_atomic_t interrupted;
 
 static void
@@ -205,7 +205,7 @@ make_set (const Options * options, const gchar * folder, GError ** error)
 /* Removes what a set consists of, and then the folder where nothing else is
  * in it: what a person put there stays. */
 static void
-remove_set (const Options * options, const gchar * folder)
+remove_set (const gchar * folder)
 {
   gint part, klass;
   const gchar *name;
@@ -295,6 +295,39 @@ state_of (const Options * options, const gchar * folder)
   return state;
 }
 
+/* Puts the set `beside` in the place of `folder`. Where a person's own files
+ * keep the old folder in being, the set's parts move into it, its stamp last. */
+static gboolean
+put_in_place (const gchar * beside, const gchar * folder, GError ** error)
+{
+  static const gchar *const entries[] = {
+    "train", "test", "train.csv", "val.csv", STAMP
+  };
+  gboolean moved = g_rename (beside, folder) == 0;
+  gint failed = errno;
+  guint i;
+
+  if (!moved && (failed == ENOTEMPTY || failed == EEXIST)) {
+    moved = TRUE;
+    for (i = 0; i < G_N_ELEMENTS (entries) && moved; i++) {
+      gchar *from = g_build_filename (beside, entries[i], NULL);
+      gchar *to = g_build_filename (folder, entries[i], NULL);
+
+      moved = g_rename (from, to) == 0;
+      failed = errno;
+      g_free (to);
+      g_free (from);
+    }
+    if (moved)
+      g_rmdir (beside);
+  }
+  if (!moved)
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (failed),
+        "cannot put the set into %s: %s; move what else is there away",
+        folder, g_strerror (failed));
+  return moved;
+}
+
 /* The set is made beside its place and renamed into it, so that a folder of
  * that name is always a whole set. */
 static gboolean
@@ -311,17 +344,14 @@ make_beside (const Options * options, const gchar * folder, GError ** error)
     made = FALSE;
   }
   if (made && !make_set (options, beside, error)) {
-    remove_set (options, beside);
+    remove_set (beside);
     made = FALSE;
   }
   if (made) {
-    remove_set (options, folder);
-    if (g_rename (beside, folder) != 0) {
-      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (errno),
-          "cannot rename %s to %s: %s", beside, folder, g_strerror (errno));
-      remove_set (options, beside);
-      made = FALSE;
-    }
+    remove_set (folder);
+    made = put_in_place (beside, folder, error);
+    if (!made)
+      remove_set (beside);
   }
   g_free (beside);
   g_free (parent);
@@ -375,15 +405,15 @@ check_options (const Options * options, GError ** error)
 int
 main (int argc, char **argv)
 {
-  Options options = { 1, {150, 40}, MIN (g_get_num_processors (), 256) };
+  Options options = { 1, {300, 50}, MIN (g_get_num_processors (), 256) };
   gchar **folders = NULL, *sheet = NULL;
   const GOptionEntry entries[] = {
     {"seed", 's', 0, G_OPTION_ARG_INT64, &options.seed,
         "Another seed, other videos (0 or more, default: 1)", "N"},
     {"train", 0, 0, G_OPTION_ARG_INT, &options.counts[DEMO_TRAIN],
-        "Videos to train on, for each class (default: 150)", "N"},
+        "Videos to train on, for each class (default: 300)", "N"},
     {"test", 0, 0, G_OPTION_ARG_INT, &options.counts[DEMO_TEST],
-        "Videos to test with, for each class (default: 40)", "N"},
+        "Videos to test with, for each class (default: 50)", "N"},
     {"jobs", 'j', 0, G_OPTION_ARG_INT, &options.jobs,
         "Videos to encode at once (default: one a processor)", "N"},
     {"contact-sheet", 0, 0, G_OPTION_ARG_FILENAME, &sheet,
