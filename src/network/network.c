@@ -105,17 +105,6 @@ gint
 cnn3d_network_add_conv (Cnn3dNetwork *n, const gchar *name, gint in, gint out_channels,
     const gint kernel[3], const gint stride[3], const gint pad[3])
 {
-  static const gint one[3] = { 1, 1, 1 }, zero[3] = { 0, 0, 0 };
-  const gboolean pointwise = kernel[0] == 1 && kernel[1] == 1 && kernel[2] == 1;
-
-  /* A strided 1x1x1 convolution reads one point in stride: take these points
-   * first, then all three passes are plain matrix products. */
-  if (pointwise && (stride[0] > 1 || stride[1] > 1 || stride[2] > 1)) {
-    Cnn3dOp *op = add_op (n, CNN3D_OP_SUBSAMPLE, in);
-
-    in = add_window (n, op, n->tensors[in].c, one, stride, zero);
-    stride = one;
-  }
   Cnn3dOp *op = add_op (n, CNN3D_OP_CONV, in);
   gint64 shape[5] = { out_channels, n->tensors[in].c, kernel[0], kernel[1], kernel[2] };
   gint out = add_window (n, op, out_channels, kernel, stride, pad);
@@ -262,6 +251,13 @@ cnn3d_network_free (Cnn3dNetwork **network)
   g_free (n->ops);
   g_free (n->model);
   g_free (n);
+}
+
+gboolean
+cnn3d_op_is_strided_pointwise (const Cnn3dOp *op)
+{
+  return op->kind == CNN3D_OP_CONV && op->kernel[0] * op->kernel[1] * op->kernel[2] == 1
+      && op->stride[0] * op->stride[1] * op->stride[2] > 1;
 }
 
 gint

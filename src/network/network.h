@@ -21,7 +21,6 @@ typedef enum {
   CNN3D_OP_INPUT,               /* frames (T, H, W, C) -> out (C, T, H, W), normalised */
   CNN3D_OP_CONV,                /* no bias: batch norm follows each one */
   CNN3D_OP_NORM,                /* batch norm, then + residual, then ReLU, the last two optional */
-  CNN3D_OP_SUBSAMPLE,           /* every stride-th point: a 1x1x1 convolution's stride */
   CNN3D_OP_MAX_POOL,
   CNN3D_OP_GLOBAL_POOL,         /* mean over D, H, W; out is (C, 1, 1, 1), f32 */
   CNN3D_OP_DROPOUT,             /* on pooled features, f32 */
@@ -58,7 +57,7 @@ typedef struct {
 typedef struct {
   Cnn3dOpKind kind;
   gint in, residual, out;       /* tensors; -1: none */
-  gint kernel[3], stride[3], pad[3];    /* D, H, W: conv, subsample, max pool */
+  gint kernel[3], stride[3], pad[3];    /* D, H, W: conv, max pool */
   gboolean relu;                /* norm */
   gdouble eps, momentum;        /* norm: PyTorch's */
   gfloat dropout;               /* probability of zero */
@@ -94,6 +93,10 @@ CNN3D_API void cnn3d_network_free (Cnn3dNetwork ** network);
 
 /* Names of the models, NULL-terminated, and a line on each. */
 CNN3D_API const gchar *const *cnn3d_network_models (void);
+
+/* Is it a 1x1x1 convolution with a stride? Its backward pass touches few points
+ * of the input's gradient: it adds to what is there. */
+CNN3D_API gboolean cnn3d_op_is_strided_pointwise (const Cnn3dOp * op);
 
 /* Parameter number by name, or -1. */
 CNN3D_API gint cnn3d_network_find_param (const Cnn3dNetwork * network, const gchar * name);

@@ -78,8 +78,7 @@ blank_step (gint op, Cnn3dPhase phase)
     { CNN3D_NOWHERE, CNN3D_NOWHERE }, CNN3D_NOWHERE, CNN3D_NOWHERE, FALSE };
 }
 
-/* A second buffer, or the first, for another contribution to a gradient.
- * Subsampling touches few points: it adds to what is there. */
+/* A second buffer, or the first, for another contribution to a gradient. */
 static gsize
 contribute (Planner *p, gint tensor, gboolean adds, gboolean *accumulate)
 {
@@ -154,7 +153,7 @@ add_backward (Planner *p, gint i)
         s.din = use (p, contribute (p, op->in, FALSE, &s.accumulate));
     }
   } else if (p->wanted[op->in]) {
-    s.din = use (p, contribute (p, op->in, op->kind == CNN3D_OP_SUBSAMPLE, &s.accumulate));
+    s.din = use (p, contribute (p, op->in, cnn3d_op_is_strided_pointwise (op), &s.accumulate));
   }
   s.saved = use_saved (p, i);
   s.scratch = use_scratch (p, i, CNN3D_PHASE_BACKWARD);

@@ -52,25 +52,35 @@ setup_backward_weights (Cnn3dProgram *p, gint i, CpuConvSpec *spec, GError **err
   return TRUE;
 }
 
+/* A strided 1x1x1 convolution reads one point in stride. Its input's gradient
+ * is made for these points alone, by the plain one; oneDNN 2.x has nothing fast
+ * for the strided. */
 static gboolean
-setup_backward_data (Cnn3dProgram *p, gint i, CpuConvSpec *spec, GError **error)
+setup_backward_data (Cnn3dProgram *p, gint i, const CpuConvSpec *spec, GError **error)
 {
   Cnn3dModel *m = p->model;
+  const Cnn3dOp *op = &m->net->ops[i];
+  const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
   CpuConvWeights *w = &m->conv[i];
   CpuDesc have = w->copy ? w->copy : w->master, wanted = NULL;
   CpuConv *conv = &p->conv[i];
+  CpuConvSpec data = *spec;
   gint64 dims[5];
   gboolean ok;
-  const Cnn3dOp *op = &m->net->ops[i];
 
-  for (gint k = 0; k < 5; k++)
-    dims[k] = m->net->weights[op->weight].shape[k];
-  dims[0] = cpu_round_up (dims[0], m->lanes);
-  if (cpu_is_blocked (m->net, op->in))
-    dims[1] = cpu_round_up (dims[1], m->lanes);
-  spec->weights = cpu_desc_new (5, dims, m->type, dnnl_format_tag_any);
-  ok = cpu_conv_new (&m->device->dnnl, CPU_BACKWARD_DATA, spec, &conv->data, &wanted, error);
-  cpu_desc_free (&spec->weights);
+  cpu_padded_dims (m, op, dims);
+  data.weights = cpu_desc_new (5, dims, m->type, dnnl_format_tag_any);
+  if (cnn3d_op_is_strided_pointwise (op)) {
+    const gint64 points[5] = { p->batch, dims[1], out->d, out->h, out->w };
+
+    data.source = cpu_desc_new (5, points, m->type, cpu_blocked_tag (m));
+    data.stride[0] = data.stride[1] = data.stride[2] = 1;
+    conv->dense = cpu_align (activation_bytes (m, out, cpu_round_up (in->c, m->lanes), p->batch, out->d));
+  }
+  ok = cpu_conv_new (&m->device->dnnl, CPU_BACKWARD_DATA, &data, &conv->data, &wanted, error);
+  cpu_desc_free (&data.weights);
+  if (conv->dense)
+    cpu_desc_free (&data.source);
   if (ok && !cpu_desc_equal (wanted, have)) {
     conv->data_weights = cpu_align (cpu_desc_size (wanted));
     ok = cpu_reorder_new (&m->device->dnnl, have, wanted, &conv->data_reorder, error);
@@ -109,7 +119,7 @@ cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, GError **error)
     return FALSE;
 
   scratch[CNN3D_PHASE_FORWARD] = conv->forward.scratch;
-  scratch[CNN3D_PHASE_BACKWARD] = conv->data_weights + MAX (conv->data.scratch, conv->data_reorder.scratch);
+  scratch[CNN3D_PHASE_BACKWARD] = conv->data_weights + conv->dense + MAX (conv->data.scratch, conv->data_reorder.scratch);
   scratch[CNN3D_PHASE_BACKWARD_WEIGHTS] = conv->weights.scratch;
   if (accumulates)
     scratch[CNN3D_PHASE_BACKWARD_WEIGHTS] += cpu_align (m->layout.length[op->weight] * sizeof (gfloat));
@@ -179,30 +189,62 @@ run_backward_weights (const CpuStep *s, CpuConv *conv, GError **error)
   return TRUE;
 }
 
+/* Adds the gradients of the points that a strided 1x1x1 convolution reads. */
+static void
+scatter (const CpuStep *s, const guint8 *dense)
+{
+  const Cnn3dModel *m = s->program->model;
+  const Cnn3dTensor *big = s->in_tensor, *few = s->out_tensor;
+  const gsize point = m->lanes * m->element;
+  const gint *stride = s->op->stride, slabs = s->program->batch * cpu_channel_blocks (m, big);
+
+#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+  for (gint i = 0; i < slabs; i++) {
+    guint8 *to = (guint8 *) s->din + i * cpu_points (big) * point;
+    const guint8 *from = dense + i * cpu_points (few) * point;
+
+    if (!s->step->accumulate)
+      memset (to, 0, cpu_points (big) * point);
+    for (gint d = 0; d < few->d; d++)
+      for (gint h = 0; h < few->h; h++, from += few->w * point)
+        m->blocks->scatter_add (to + ((gsize) d * stride[0] * big->h + h * stride[1]) * big->w * point, from,
+            few->w, stride[2]);
+  }
+}
+
+static gboolean
+run_backward_data (const CpuStep *s, CpuConv *conv, gpointer weights, GError **error)
+{
+  CpuDnnl *dnnl = &s->program->model->device->dnnl;
+  guint8 *dense = s->scratch, *reordered = dense + conv->dense, *scratch = reordered + conv->data_weights;
+
+  if (conv->data_weights) {
+    if (!cpu_primitive_run (dnnl, &conv->data_reorder, weights, reordered, NULL, scratch, error))
+      return FALSE;
+    weights = reordered;
+  }
+  if (!cpu_primitive_run (dnnl, &conv->data, conv->dense ? dense : s->din, weights, s->dout[0], scratch, error))
+    return FALSE;
+  if (conv->dense)
+    scatter (s, dense);
+  return TRUE;
+}
+
 gboolean
 cpu_conv_run (const CpuStep *s, GError **error)
 {
   const Cnn3dModel *m = s->program->model;
   CpuConv *conv = &s->program->conv[s->step->op];
   CpuConvWeights *w = &m->conv[s->step->op];
-  CpuDnnl *dnnl = &m->device->dnnl;
   gpointer weights = w->copy ? (gpointer) ((guint8 *) s->binding->copy + w->copy_offset)
       : (gpointer) (s->binding->weights + m->layout.offset[s->op->weight]);
-  guint8 *scratch = s->scratch;
 
   switch (s->step->phase) {
     case CNN3D_PHASE_FORWARD:
-      return cpu_primitive_run (dnnl, &conv->forward, s->in, weights, s->out, scratch, error);
+      return cpu_primitive_run (&m->device->dnnl, &conv->forward, s->in, weights, s->out, s->scratch, error);
     case CNN3D_PHASE_BACKWARD_WEIGHTS:
       return run_backward_weights (s, conv, error);
     default:
-      if (conv->data_weights) {
-        if (!cpu_primitive_run (dnnl, &conv->data_reorder, weights, scratch, NULL, scratch + conv->data_weights,
-                error))
-          return FALSE;
-        weights = scratch;
-        scratch += conv->data_weights;
-      }
-      return cpu_primitive_run (dnnl, &conv->data, s->din, weights, s->dout[0], scratch, error);
+      return run_backward_data (s, conv, weights, error);
   }
 }

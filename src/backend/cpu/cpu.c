@@ -240,9 +240,6 @@ run (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError **err
       else
         cpu_norm_backward (&s);
       return TRUE;
-    case CNN3D_OP_SUBSAMPLE:
-      cpu_subsample_run (&s);
-      return TRUE;
     case CNN3D_OP_MAX_POOL:
       return cpu_max_pool_run (&s, error);
     case CNN3D_OP_GLOBAL_POOL:

@@ -48,6 +48,9 @@ typedef struct {
   /* Backward-weights runs on tensors that are zero-padded at the end of D to
    * this depth; 0: as they are. */
   gint deep_in, deep_out;
+  /* A strided 1x1x1 one's input gradient is made dense, in as many bytes of
+   * scratch, and added to the points that it belongs to; 0: it is not one. */
+  gsize dense;
 } CpuConv;
 
 typedef struct {
@@ -116,6 +119,16 @@ gboolean cpu_refresh (Cnn3dModel * model, const gfloat * weights, gpointer copy,
  * `depth` (0: its own). */
 CpuDesc cpu_activation_desc (const Cnn3dModel * model, gint tensor, guint batch, gint depth);
 
+/* A convolution's weights as oneDNN sees them, (O, I, kD, kH, kW): channels
+ * padded like the activations. */
+void cpu_padded_dims (const Cnn3dModel * model, const Cnn3dOp * op, gint64 dims[5]);
+
+static inline dnnl_format_tag_t
+cpu_blocked_tag (const Cnn3dModel *m)
+{
+  return m->lanes == 16 ? dnnl_aBcde16b : dnnl_aBcde8b;
+}
+
 /* conv.c */
 gboolean cpu_conv_setup (Cnn3dProgram * program, gint op, gboolean accumulates, GError ** error);
 void cpu_conv_clear (CpuConv * conv);
@@ -126,11 +139,10 @@ void cpu_norm_setup (Cnn3dProgram * program, gint op);
 void cpu_norm_forward (const CpuStep * s);
 void cpu_norm_backward (const CpuStep * s);
 
-/* pool.c: input, subsampling, max and global pooling */
+/* pool.c: input, max and global pooling */
 gboolean cpu_max_pool_setup (Cnn3dProgram * program, gint op, GError ** error);
 gboolean cpu_max_pool_run (const CpuStep * s, GError ** error);
 void cpu_input_forward (const CpuStep * s);
-void cpu_subsample_run (const CpuStep * s);
 void cpu_global_pool_run (const CpuStep * s);
 
 /* head.c: dropout, the last layer, the loss; small, in f32 */

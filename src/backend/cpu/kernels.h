@@ -10,26 +10,30 @@
 #include <glib.h>
 
 typedef struct {
-  /* sum += x, squares += x * x; in double */
-  void (*stats) (gconstpointer x, gsize points, gdouble * sum, gdouble * squares);
+  /* sum += x, in double; squares += (x - mean)^2, the square in float, the sum
+   * in double */
+  void (*sums) (gconstpointer x, gsize points, gdouble * sum);
+  void (*deviations) (gconstpointer x, gsize points, const gfloat * mean, gdouble * squares);
   /* y = x * scale + bias (+ residual), then ReLU if relu. y may be x. */
   void (*normalize) (gconstpointer x, gconstpointer residual, gpointer y, gsize points, const gfloat * scale,
       const gfloat * bias, gboolean relu);
-  /* g = dy0 (+ dy1), 0 where y is not above 0 (y may be NULL); written over dy0
-   * if store. sum += g, product += g * (x - mean). */
+  /* g = dy0 (+ dy1), then 0 where ReLU let nothing through: where y is not
+   * above 0, or, where scale is given instead, x * scale + bias is not (neither:
+   * there was no ReLU). Written over dy0 if store. sum += g,
+   * product += g * (x - mean). */
   void (*norm_sums) (gpointer dy0, gconstpointer dy1, gconstpointer y, gconstpointer x, gsize points,
-      const gfloat * mean, gboolean store, gfloat * sum, gfloat * product);
-  /* dx = a * g + b * (x - mean) + c. dx may be g. */
+      const gfloat * mean, const gfloat * scale, const gfloat * bias, gboolean store, gfloat * sum, gfloat * product);
+  /* dx = a * g + b * (x - mean) + c, with g 0 as above where scale is given.
+   * dx may be g. */
   void (*norm_input) (gconstpointer g, gconstpointer x, gpointer dx, gsize points, const gfloat * mean,
-      const gfloat * a, const gfloat * b, const gfloat * c);
+      const gfloat * scale, const gfloat * bias, const gfloat * a, const gfloat * b, const gfloat * c);
   /* sum += x */
   void (*sum) (gconstpointer x, gsize points, gfloat * sum);
   /* every point of y = value */
   void (*fill) (gpointer y, gsize points, const gfloat * value);
   /* y += x */
   void (*add) (gpointer y, gconstpointer x, gsize points);
-  /* y[i] = x[i * stride]; and back: x[i * stride] += y[i] */
-  void (*gather) (gpointer y, gconstpointer x, gsize points, gsize stride);
+  /* x[i * stride] += y[i] */
   void (*scatter_add) (gpointer x, gconstpointer y, gsize points, gsize stride);
 } CpuBlockKernels;
 

@@ -3,18 +3,28 @@
  * kernels_variant.c. SPDX-License-Identifier: LGPL-2.1-or-later */
 
 static void
-NAME (stats) (gconstpointer x_, gsize points, gdouble *sum, gdouble *squares)
+NAME (sums) (gconstpointer x_, gsize points, gdouble *sum)
 {
   const ELEMENT *x = x_;
-  DVEC s = LOADD (sum), q = LOADD (squares);
+  DVEC s = LOADD (sum);
+
+  for (gsize i = 0; i < points * LANES; i += LANES)
+    s += __builtin_convertvector (LOAD (x + i), DVEC);
+  STORED (sum, s);
+}
+
+static void
+NAME (deviations) (gconstpointer x_, gsize points, const gfloat *mean_, gdouble *squares)
+{
+  const ELEMENT *x = x_;
+  const VEC mean = LOADF (mean_);
+  DVEC q = LOADD (squares);
 
   for (gsize i = 0; i < points * LANES; i += LANES) {
-    const DVEC a = __builtin_convertvector (LOAD (x + i), DVEC);
+    const VEC d = LOAD (x + i) - mean;
 
-    s += a;
-    q += a * a;
+    q += __builtin_convertvector (d * d, DVEC);
   }
-  STORED (sum, s);
   STORED (squares, q);
 }
 
@@ -40,25 +50,29 @@ NAME (normalize) (gconstpointer x_, gconstpointer residual_, gpointer y_, gsize 
       STORE (y + i, LOAD (x + i) * scale + bias);
 }
 
-/* Inlined with constants for dy1, y and store: a loop for each case. */
+/* Inlined with constants for what is NULL and for store: a loop for each case. */
 static inline __attribute__((always_inline)) void
 NAME (norm_sums_case) (ELEMENT *dy0, const ELEMENT *dy1, const ELEMENT *y, const ELEMENT *x, gsize points,
-    const gfloat *mean_, gboolean store, gfloat *sum, gfloat *product)
+    const gfloat *mean_, const gfloat *scale_, const gfloat *bias_, gboolean store, gfloat *sum, gfloat *product)
 {
-  const VEC mean = LOADF (mean_);
+  const VEC mean = LOADF (mean_), zero = { 0 };
+  const VEC scale = scale_ ? LOADF (scale_) : zero, bias = scale_ ? LOADF (bias_) : zero;
   VEC s = { 0 }, p = { 0 };
 
   for (gsize i = 0; i < points * LANES; i += LANES) {
+    const VEC at = LOAD (x + i);
     VEC g = LOAD (dy0 + i);
 
     if (dy1)
       g += LOAD (dy1 + i);
-    if (y)
+    if (scale_)
+      g = WHERE_POSITIVE (at * scale + bias, g);
+    else if (y)
       g = WHERE_POSITIVE (LOAD (y + i), g);
     if (store)
       STORE (dy0 + i, g);
     s += g;
-    p += g * (LOAD (x + i) - mean);
+    p += g * (at - mean);
   }
   STOREF (sum, LOADF (sum) + s);
   STOREF (product, LOADF (product) + p);
@@ -66,26 +80,42 @@ NAME (norm_sums_case) (ELEMENT *dy0, const ELEMENT *dy1, const ELEMENT *y, const
 
 static void
 NAME (norm_sums) (gpointer dy0, gconstpointer dy1, gconstpointer y, gconstpointer x, gsize points,
-    const gfloat *mean, gboolean store, gfloat *sum, gfloat *product)
+    const gfloat *mean, const gfloat *scale, const gfloat *bias, gboolean store, gfloat *sum, gfloat *product)
 {
-  if (dy1 && y)
-    NAME (norm_sums_case) (dy0, dy1, y, x, points, mean, store, sum, product);
-  else if (dy1)
-    NAME (norm_sums_case) (dy0, dy1, NULL, x, points, mean, store, sum, product);
+#define CASE(dy1, y, scale, store) NAME (norm_sums_case) (dy0, dy1, y, x, points, mean, scale, bias, store, sum, product)
+  if (scale && dy1)
+    store ? CASE (dy1, NULL, scale, TRUE) : CASE (dy1, NULL, scale, FALSE);
+  else if (scale)
+    store ? CASE (NULL, NULL, scale, TRUE) : CASE (NULL, NULL, scale, FALSE);
+  else if (y && dy1)
+    store ? CASE (dy1, y, NULL, TRUE) : CASE (dy1, y, NULL, FALSE);
   else if (y)
-    NAME (norm_sums_case) (dy0, NULL, y, x, points, mean, store, sum, product);
+    store ? CASE (NULL, y, NULL, TRUE) : CASE (NULL, y, NULL, FALSE);
+  else if (dy1)
+    store ? CASE (dy1, NULL, NULL, TRUE) : CASE (dy1, NULL, NULL, FALSE);
   else
-    NAME (norm_sums_case) (dy0, NULL, NULL, x, points, mean, FALSE, sum, product);
+    CASE (NULL, NULL, NULL, FALSE);     /* g is dy0 */
+#undef CASE
 }
 
 static void
 NAME (norm_input) (gconstpointer g_, gconstpointer x_, gpointer dx_, gsize points, const gfloat *mean_,
-    const gfloat *a_, const gfloat *b_, const gfloat *c_)
+    const gfloat *scale_, const gfloat *bias_, const gfloat *a_, const gfloat *b_, const gfloat *c_)
 {
   const ELEMENT *g = g_, *x = x_;
   ELEMENT *dx = dx_;
   const VEC mean = LOADF (mean_), a = LOADF (a_), b = LOADF (b_), c = LOADF (c_);
 
+  if (scale_) {
+    const VEC scale = LOADF (scale_), bias = LOADF (bias_);
+
+    for (gsize i = 0; i < points * LANES; i += LANES) {
+      const VEC at = LOAD (x + i);
+
+      STORE (dx + i, a * WHERE_POSITIVE (at * scale + bias, LOAD (g + i)) + (b * (at - mean) + c));
+    }
+    return;
+  }
   for (gsize i = 0; i < points * LANES; i += LANES)
     STORE (dx + i, a * LOAD (g + i) + (b * (LOAD (x + i) - mean) + c));
 }
@@ -119,16 +149,6 @@ NAME (add) (gpointer y_, gconstpointer x_, gsize points)
 
   for (gsize i = 0; i < points * LANES; i += LANES)
     STORE (y + i, LOAD (y + i) + LOAD (x + i));
-}
-
-static void
-NAME (gather) (gpointer y_, gconstpointer x_, gsize points, gsize stride)
-{
-  ELEMENT *y = y_;
-  const ELEMENT *x = x_;
-
-  for (gsize i = 0; i < points; i++)
-    memcpy (y + i * LANES, x + i * stride * LANES, LANES * sizeof *y);
 }
 
 static void

@@ -160,8 +160,8 @@ to_bf16 (gsize n, guint16 *y, const gfloat *x)
     storeh16 (y + i, loadf16 (x + i));
 }
 
-#define BLOCKS(prefix) { prefix##stats, prefix##normalize, prefix##norm_sums, prefix##norm_input, prefix##sum, \
-    prefix##fill, prefix##add, prefix##gather, prefix##scatter_add }
+#define BLOCKS(prefix) { prefix##sums, prefix##deviations, prefix##normalize, prefix##norm_sums, prefix##norm_input, prefix##sum, \
+    prefix##fill, prefix##add, prefix##scatter_add }
 #define TABLE_(variant) cpu_kernels_##variant
 #define TABLE(variant) TABLE_ (variant)
 #define STRING_(x) #x

@@ -8,7 +8,7 @@ cpu_is_blocked (const Cnn3dNetwork *net, gint tensor)
 {
   const Cnn3dOpKind kind = net->ops[net->tensors[tensor].producer].kind;
 
-  return kind == CNN3D_OP_CONV || kind == CNN3D_OP_NORM || kind == CNN3D_OP_SUBSAMPLE || kind == CNN3D_OP_MAX_POOL;
+  return kind == CNN3D_OP_CONV || kind == CNN3D_OP_NORM || kind == CNN3D_OP_MAX_POOL;
 }
 
 CpuDesc
@@ -18,12 +18,11 @@ cpu_activation_desc (const Cnn3dModel *m, gint tensor, guint batch, gint depth)
   const gboolean blocked = cpu_is_blocked (m->net, tensor);
   const gint64 dims[5] = { batch, blocked ? cpu_round_up (t->c, m->lanes) : t->c, depth ? depth : t->d, t->h, t->w };
 
-  return cpu_desc_new (5, dims, m->type, !blocked ? dnnl_abcde : m->lanes == 16 ? dnnl_aBcde16b : dnnl_aBcde8b);
+  return cpu_desc_new (5, dims, m->type, blocked ? cpu_blocked_tag (m) : dnnl_abcde);
 }
 
-/* Weights as convolutions see them: channels padded like the activations. */
-static void
-padded_dims (const Cnn3dModel *m, const Cnn3dOp *op, gint64 dims[5])
+void
+cpu_padded_dims (const Cnn3dModel *m, const Cnn3dOp *op, gint64 dims[5])
 {
   const Cnn3dParam *p = &m->net->weights[op->weight];
 
@@ -46,7 +45,7 @@ choose_formats (Cnn3dModel *m, gint i, GError **error)
   gint64 dims[5];
   gboolean ok;
 
-  padded_dims (m, op, dims);
+  cpu_padded_dims (m, op, dims);
   for (gint k = 0; k < 3; k++) {
     spec.kernel[k] = op->kernel[k];
     spec.stride[k] = op->stride[k];
@@ -219,7 +218,7 @@ convert (Cnn3dModel *m, guint param, gfloat *values, gfloat *array, gboolean imp
           "no memory to convert %s: %" G_GSIZE_FORMAT " bytes", p->name, size);
       return FALSE;
     }
-    padded_dims (m, &m->net->ops[p->op], dims);
+    cpu_padded_dims (m, &m->net->ops[p->op], dims);
     if (import)
       copy_padded (p, dims[1], padded, values, TRUE);
     ok = cpu_reorder_new (&m->device->dnnl, import ? w->plain : w->master, import ? w->master : w->plain, &reorder,

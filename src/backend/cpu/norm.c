@@ -88,75 +88,63 @@ at (gpointer base, gsize offset)
   return base ? (guint8 *) base + offset : NULL;
 }
 
-/* The three parts of both directions. A channel block's `sum` for all its
- * pieces comes before its `finish`, and that before its `apply`. */
+/* A pass over the tensor, piece by piece, and then what there is to do once a
+ * channel block (NULL: nothing). A block's stages follow one another. */
 typedef struct {
-  void (*sum) (const Norm * o, gint block, const Piece * p);    /* NULL: nothing to sum */
+  void (*run) (const Norm * o, gint block, const Piece * p);    /* NULL: no pass */
   void (*finish) (const Norm * o, gint block);
-  void (*apply) (const Norm * o, gint block, const Piece * p);  /* NULL: nothing to write */
-} Parts;
+} Stage;
 
 static void
-run_parts (const Norm *o, const Parts *parts)
+run_stages (const Norm *o, const Stage *stages, gint n_stages)
 {
   const gint pieces = o->n * o->chunks, threads = o->m->device->threads;
 
   if (o->blocks % threads == 0 || o->blocks >= 4 * threads) {
-    /* Each thread a channel block at a time: what was summed is still in the
+    /* Each thread a channel block at a time: what was read is still in the
      * cache when it is read again. */
 #pragma omp parallel for num_threads (threads) schedule (static)
-    for (gint block = 0; block < o->blocks; block++) {
-      for (gint i = 0; parts->sum && i < pieces; i++) {
-        const Piece p = piece (o, block, i / o->chunks, i % o->chunks);
+    for (gint block = 0; block < o->blocks; block++)
+      for (const Stage *stage = stages; stage < stages + n_stages; stage++) {
+        for (gint i = 0; stage->run && i < pieces; i++) {
+          const Piece p = piece (o, block, i / o->chunks, i % o->chunks);
 
-        parts->sum (o, block, &p);
+          stage->run (o, block, &p);
+        }
+        if (stage->finish)
+          stage->finish (o, block);
       }
-      parts->finish (o, block);
-      for (gint i = 0; parts->apply && i < pieces; i++) {
-        const Piece p = piece (o, block, i / o->chunks, i % o->chunks);
-
-        parts->apply (o, block, &p);
-      }
-    }
     return;
   }
 #pragma omp parallel num_threads (threads)
-  {
-    if (parts->sum) {
+  for (const Stage *stage = stages; stage < stages + n_stages; stage++) {
+    if (stage->run) {
 #pragma omp for schedule (static)
       for (gint i = 0; i < o->blocks * pieces; i++) {
         const Piece p = piece (o, i / pieces, i % pieces / o->chunks, i % o->chunks);
 
-        parts->sum (o, i / pieces, &p);
+        stage->run (o, i / pieces, &p);
       }
     }
+    if (stage->finish) {
 #pragma omp for schedule (static)
-    for (gint block = 0; block < o->blocks; block++)
-      parts->finish (o, block);
-    if (parts->apply) {
-#pragma omp for schedule (static)
-      for (gint i = 0; i < o->blocks * pieces; i++) {
-        const Piece p = piece (o, i / pieces, i % pieces / o->chunks, i % o->chunks);
-
-        parts->apply (o, i / pieces, &p);
-      }
+      for (gint block = 0; block < o->blocks; block++)
+        stage->finish (o, block);
     }
   }
 }
 
-/* Adds up a block's pieces, in order, in double. */
+/* Adds up a block's pieces, in order: their first or second sum. */
 static void
-total (const Norm *o, gint block, gdouble *first, gdouble *second)
+total (const Norm *o, gint block, gint which, gdouble *sum)
 {
-  const gdouble *p = piece (o, block, 0, 0).partial;
+  const gdouble *p = piece (o, block, 0, 0).partial + which * o->lanes;
 
   for (gint l = 0; l < o->lanes; l++)
-    first[l] = second[l] = 0;
+    sum[l] = 0;
   for (gint i = 0; i < o->n * o->chunks; i++, p += 2 * o->lanes)
-    for (gint l = 0; l < o->lanes; l++) {
-      first[l] += p[l];
-      second[l] += p[o->lanes + l];
-    }
+    for (gint l = 0; l < o->lanes; l++)
+      sum[l] += p[l];
 }
 
 /* --- forward --- */
@@ -165,7 +153,37 @@ static void
 forward_sum (const Norm *o, gint block, const Piece *p)
 {
   memset (p->partial, 0, 2 * o->lanes * sizeof *p->partial);
-  o->k->stats (at (o->s->in, p->offset), p->points, p->partial, p->partial + o->lanes);
+  o->k->sums (at (o->s->in, p->offset), p->points, p->partial);
+}
+
+static void
+forward_mean (const Norm *o, gint block)
+{
+  gdouble sum[16];
+
+  total (o, block, 0, sum);
+  for (gint l = 0; l < o->lanes; l++)
+    o->mean[block * o->lanes + l] = sum[l] / ((gdouble) o->n * o->points);
+}
+
+static void
+forward_deviations (const Norm *o, gint block, const Piece *p)
+{
+  o->k->deviations (at (o->s->in, p->offset), p->points, o->mean + block * o->lanes, p->partial + o->lanes);
+}
+
+/* y = x * scale + bias; zeros in the padding, which so stays zero */
+static void
+forward_vectors (const Norm *o, gint block, gfloat *scale, gfloat *bias)
+{
+  const gint first = block * o->lanes, channels = MIN (o->lanes, o->s->in_tensor->c - first);
+
+  memset (scale, 0, o->lanes * sizeof *scale);
+  memset (bias, 0, o->lanes * sizeof *bias);
+  for (gint l = 0; l < channels; l++) {
+    scale[l] = o->weight[first + l] * o->inverse[first + l];
+    bias[l] = fmaf (-o->mean[first + l], scale[l], o->bias[first + l]);
+  }
 }
 
 static void
@@ -177,33 +195,30 @@ forward_finish (const Norm *o, gint block)
   gfloat *scale = o->vectors + (gsize) block * 3 * o->lanes, *bias = scale + o->lanes;
   const gint channels = MIN (o->lanes, o->s->in_tensor->c - block * o->lanes);
   const gdouble count = (gdouble) o->n * o->points;
-  gdouble sum[16], squares[16];
+  gdouble squares[16];
 
   if (o->s->binding->batch_statistics)
-    total (o, block, sum, squares);
+    total (o, block, 1, squares);
   for (gint l = 0; l < o->lanes; l++) {
     const gint c = block * o->lanes + l;
 
     if (l >= channels) {        /* padding stays zero */
-      scale[l] = bias[l] = o->mean[c] = o->inverse[c] = 0;
+      o->mean[c] = o->inverse[c] = 0;
       continue;
     }
     if (o->s->binding->batch_statistics) {
-      const gfloat mean = sum[l] / count, deviations = MAX (squares[l] - sum[l] * (sum[l] / count), 0);
-      const gfloat var = deviations / (gfloat) count, unbiased = deviations / (gfloat) MAX (count - 1, 1);
+      const gfloat deviations = squares[l], var = deviations / (gfloat) count, unbiased = deviations / (gfloat) MAX (count - 1, 1);
       const gfloat keep = 1 - op->momentum, take = op->momentum;
 
-      o->mean[c] = mean;
       o->inverse[c] = 1 / sqrt (var + op->eps);
-      running_mean[c] = take * mean + keep * running_mean[c];
+      running_mean[c] = take * o->mean[c] + keep * running_mean[c];
       running_var[c] = take * unbiased + keep * running_var[c];
     } else {
       o->mean[c] = running_mean[c];
       o->inverse[c] = 1 / sqrtf (running_var[c] + (gfloat) op->eps);
     }
-    scale[l] = o->weight[c] * o->inverse[c];
-    bias[l] = fmaf (-o->mean[c], scale[l], o->bias[c]);
   }
+  forward_vectors (o, block, scale, bias);
 }
 
 static void
@@ -218,24 +233,42 @@ forward_apply (const Norm *o, gint block, const Piece *p)
 void
 cpu_norm_forward (const CpuStep *s)
 {
-  const Parts parts = { s->binding->batch_statistics ? forward_sum : NULL, forward_finish, forward_apply };
+  static const Stage stages[] = { {forward_sum, forward_mean}, {forward_deviations, forward_finish},
+    {forward_apply, NULL}
+  };
+  static const Stage with_running[] = { {NULL, forward_finish}, {forward_apply, NULL} };
   Norm o;
 
   norm_init (&o, s);
-  run_parts (&o, &parts);
+  if (s->binding->batch_statistics)
+    run_stages (&o, stages, 3);
+  else
+    run_stages (&o, with_running, 2);
 }
 
 /* --- backward --- */
+
+/* Whether ReLU let a number through shows in y or, where no residual was added
+ * between, in x: then y is not read, and dout[0] is masked again rather than
+ * written back. */
+static gboolean
+masked_by_x (const Norm *o)
+{
+  return o->s->op->relu && o->s->op->residual < 0;
+}
 
 static void
 backward_sum (const Norm *o, gint block, const Piece *p)
 {
   const CpuStep *s = o->s;
-  gfloat sum[16] = { 0 }, product[16] = { 0 };
+  const gboolean by_x = masked_by_x (o);
+  gfloat sum[16] = { 0 }, product[16] = { 0 }, scale[16], bias[16];
 
+  if (by_x)
+    forward_vectors (o, block, scale, bias);
   o->k->norm_sums (at (s->dout[0], p->offset), at (s->dout[1], p->offset),
-      s->op->relu ? at (s->out, p->offset) : NULL, at (s->in, p->offset), p->points, o->mean + block * o->lanes,
-      TRUE, sum, product);
+      s->op->relu && !by_x ? at (s->out, p->offset) : NULL, at (s->in, p->offset), p->points,
+      o->mean + block * o->lanes, by_x ? scale : NULL, bias, !by_x || s->dout[1], sum, product);
   for (gint l = 0; l < o->lanes; l++) {
     p->partial[l] = sum[l];
     p->partial[o->lanes + l] = product[l];
@@ -258,7 +291,8 @@ backward_finish (const Norm *o, gint block)
   const gdouble count = (gdouble) o->n * o->points;
   gdouble sum[16], product[16];
 
-  total (o, block, sum, product);
+  total (o, block, 0, sum);
+  total (o, block, 1, product);
   for (gint l = 0; l < o->lanes; l++) {
     const gint c = block * o->lanes + l;
 
@@ -282,17 +316,21 @@ backward_apply (const Norm *o, gint block, const Piece *p)
 {
   const CpuStep *s = o->s;
   const gfloat *a = o->vectors + (gsize) block * 3 * o->lanes;
+  const gboolean by_x = masked_by_x (o) && !s->dout[1];
+  gfloat scale[16], bias[16];
 
+  if (by_x)
+    forward_vectors (o, block, scale, bias);
   o->k->norm_input (at (s->dout[0], p->offset), at (s->in, p->offset), at (s->din, p->offset), p->points,
-      o->mean + block * o->lanes, a, a + o->lanes, a + 2 * o->lanes);
+      o->mean + block * o->lanes, by_x ? scale : NULL, bias, a, a + o->lanes, a + 2 * o->lanes);
 }
 
 void
 cpu_norm_backward (const CpuStep *s)
 {
-  const Parts parts = { backward_sum, backward_finish, s->din ? backward_apply : NULL };
+  static const Stage stages[] = { {backward_sum, backward_finish}, {backward_apply, NULL} };
   Norm o;
 
   norm_init (&o, s);
-  run_parts (&o, &parts);
+  run_stages (&o, stages, s->din ? 2 : 1);
 }

@@ -1,4 +1,4 @@
-/* Input, subsampling and pooling. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Input and pooling. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cpu/cpu.h"
 
 #include <string.h>
@@ -87,38 +87,6 @@ cpu_input_forward (const CpuStep *s)
       m->device->kernels->to_bf16 ((n + 15) & ~(gsize) 15, half, row);
       memcpy ((guint16 *) s->out + to, half, n * sizeof *half);
     }
-  }
-}
-
-/* --- subsampling --- */
-
-void
-cpu_subsample_run (const CpuStep *s)
-{
-  const Cnn3dModel *m = s->program->model;
-  const gboolean forward = s->step->phase == CNN3D_PHASE_FORWARD;
-  const Cnn3dTensor *big = s->in_tensor, *small = s->out_tensor;
-  const gint *stride = s->op->stride;
-  const gsize point = m->lanes * m->element;
-  const gint slabs = s->program->batch * cpu_channel_blocks (m, big);
-  guint8 *large = forward ? s->in : s->din, *few = forward ? s->out : s->dout[0];
-
-#pragma omp parallel for num_threads (m->device->threads) schedule (static)
-  for (gint i = 0; i < slabs; i++) {
-    guint8 *from = large + i * cpu_points (big) * point;
-    guint8 *to = few + i * cpu_points (small) * point;
-
-    if (!forward && !s->step->accumulate)
-      memset (from, 0, cpu_points (big) * point);
-    for (gint d = 0; d < small->d; d++)
-      for (gint h = 0; h < small->h; h++, to += small->w * point) {
-        guint8 *row = from + ((gsize) d * stride[0] * big->h + h * stride[1]) * big->w * point;
-
-        if (forward)
-          m->blocks->gather (to, row, small->w, stride[2]);
-        else
-          m->blocks->scatter_add (row, to, small->w, stride[2]);
-      }
   }
 }
 
