@@ -1,0 +1,50 @@
+/* reference.h: what a network computes, in the plainest way: double precision,
+ * loops over (N, C, D, H, W), no blocking, no library, no reuse of memory. It
+ * is what the fast back ends are held against; read it to know what they mean.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_REFERENCE_H
+#define CNN3D_REFERENCE_H
+
+#include "src/backend/backend.h"
+#include "src/network/network.h"
+
+/* All arrays are the reference's own; shapes as in the network's tables, with
+ * N in front for tensors. */
+typedef struct {
+  const Cnn3dNetwork *net;      /* must outlive the reference */
+  guint batch;                  /* N */
+  gdouble **weights;            /* [parameter]; running statistics included */
+  gdouble **weight_gradients;   /* [parameter]; of the loss summed over the clips */
+  gdouble **tensors;            /* [tensor]: (N, C, D, H, W) */
+  gdouble **tensor_gradients;   /* [tensor] */
+  gdouble **means, **variances; /* [op]: what batch norm normalised with, (C) */
+  gdouble loss_sum;             /* over the clips */
+  guint correct;                /* clips whose largest logit is the label's */
+} Reference;
+
+typedef struct {
+  gconstpointer frames;         /* (N, T, H, W, C) of `type` */
+  Cnn3dType type;
+  const gint32 *labels;         /* (N) */
+  gdouble label_smoothing;
+  gboolean batch_statistics;    /* batch norm: the batch's own, which also update the running ones */
+} ReferenceInput;
+
+Reference *reference_new (const Cnn3dNetwork * net, guint batch);
+void reference_free (Reference ** reference);
+
+/* `values` in PyTorch's layout. */
+void reference_set_weight (Reference * reference, guint param, const gfloat * values);
+
+/* Logits, loss and new running statistics. Dropout passes everything on: it has
+ * no one right answer. */
+void reference_forward (Reference * reference, const ReferenceInput * input);
+
+/* After a forward pass: adds to weight_gradients. */
+void reference_backward (Reference * reference, const ReferenceInput * input);
+void reference_clear_gradients (Reference * reference);
+
+/* IEEE half precision, one number. */
+gdouble reference_half_to_double (guint16 half);
+
+#endif

@@ -1,0 +1,300 @@
+/* The models' graphs: names and shapes as torchvision's, sizes, errors, initial
+ * weights. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <glib.h>
+#include <math.h>
+#include <string.h>
+
+#include "src/network/network.h"
+#include "tests/unit/torchvision-names.h"
+
+static Cnn3dNetwork *
+build (const gchar *model, guint classes, guint width, guint frames, guint size)
+{
+  const Cnn3dNetworkParams p = { model, classes, width, 3, frames, size, size, 0 };
+  g_autoptr (GError) error = NULL;
+  Cnn3dNetwork *net = cnn3d_network_new (&p, &error);
+
+  g_assert_no_error (error);
+  return net;
+}
+
+/* --- names and sizes --- */
+
+static gint
+by_text (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(gchar *const *) a, *(gchar *const *) b);
+}
+
+static void
+check_names (const gchar *model, const gchar *const *expected)
+{
+  Cnn3dNetwork *net = build (model, 400, 64, 16, 112);
+  g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; i < net->n_weights; i++) {
+    const Cnn3dParam *p = &net->weights[i];
+    GString *line = g_string_new (p->name);
+    gint64 count = 1;
+
+    for (guint k = 0; k < p->n_dims; k++) {
+      g_string_append_printf (line, "%c%" G_GINT64_FORMAT, k ? 'x' : ' ', p->shape[k]);
+      count *= p->shape[k];
+    }
+    g_assert_cmpint (p->count, ==, count);
+    g_assert_cmpint (cnn3d_network_find_param (net, p->name), ==, i);
+    g_ptr_array_add (lines, g_string_free (line, FALSE));
+  }
+  g_ptr_array_sort (lines, by_text);
+  for (guint i = 0; i < lines->len; i++)
+    g_assert_cmpstr (g_ptr_array_index (lines, i), ==, expected[i]);
+  g_assert_null (expected[lines->len]);
+  cnn3d_network_free (&net);
+  g_assert_null (net);
+}
+
+static void
+test_names (void)
+{
+  check_names ("r3d_18", r3d_18_names);
+  check_names ("mc3_18", mc3_18_names);
+  check_names ("r2plus1d_18", r2plus1d_18_names);
+}
+
+/* slow_r50 is PyTorchVideo's: its model zoo gives 32.45 M parameters and, for
+ * 8 frames of 256x256, 54.52 G multiply-adds. */
+static void
+test_counts (void)
+{
+  static const struct {
+    const gchar *model;
+    guint frames, size;
+    gint64 trained;
+    gdouble giga_macs;
+  } known[] = {
+    {"r3d_18", 16, 112, 33371472, 40.70},
+    {"mc3_18", 16, 112, 11695440, 43.34},
+    {"r2plus1d_18", 16, 112, 31505325, 40.52},
+    {"slow_r50", 8, 256, 32454096, 54.52},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (known); i++) {
+    Cnn3dNetwork *net = build (known[i].model, 400, 64, known[i].frames, known[i].size);
+
+    g_test_message ("%s: %" G_GINT64_FORMAT " parameters, %.3f G multiply-adds", net->model, net->trained_count,
+        cnn3d_network_macs (net) * 1e-9);
+    g_assert_cmpint (net->trained_count, ==, known[i].trained);
+    g_assert_cmpfloat_with_epsilon (cnn3d_network_macs (net) * 1e-9, known[i].giga_macs, 0.01);
+    cnn3d_network_free (&net);
+  }
+}
+
+/* --- the graph --- */
+
+/* Every tensor is made before it is read, by the op that it names; a size is
+ * what the window makes of the input's. */
+static void
+check_graph (const Cnn3dNetwork *net)
+{
+  g_autofree gboolean *made = g_new0 (gboolean, net->n_tensors);
+  gint64 trained = 0;
+
+  for (guint i = 0; i < net->n_ops; i++) {
+    const Cnn3dOp *op = &net->ops[i];
+    const Cnn3dTensor *in = op->in >= 0 ? &net->tensors[op->in] : NULL;
+    const Cnn3dTensor *out = op->out >= 0 ? &net->tensors[op->out] : NULL;
+
+    g_assert_cmpint (op->kind == CNN3D_OP_INPUT, ==, i == 0);
+    g_assert_cmpint (op->kind == CNN3D_OP_LOSS, ==, i == net->n_ops - 1);
+    g_assert_true (!in || made[op->in]);
+    g_assert_true (op->residual < 0 || made[op->residual]);
+    if (out) {
+      g_assert_false (made[op->out]);
+      made[op->out] = TRUE;
+      g_assert_cmpint (out->producer, ==, i);
+    }
+    if (op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_MAX_POOL) {
+      const gint from[3] = { in->d, in->h, in->w }, to[3] = { out->d, out->h, out->w };
+
+      for (guint a = 0; a < 3; a++)
+        g_assert_cmpint (to[a], ==, (from[a] + 2 * op->pad[a] - op->kernel[a]) / op->stride[a] + 1);
+    }
+    if (op->kind == CNN3D_OP_CONV) {
+      const gint64 *shape = net->weights[op->weight].shape;
+
+      g_assert_cmpint (shape[0], ==, out->c);
+      g_assert_cmpint (shape[1], ==, in->c);
+    }
+    if (op->residual >= 0)
+      g_assert_cmpmem (&net->tensors[op->residual], 4 * sizeof (gint), out, 4 * sizeof (gint));
+  }
+  for (guint i = 0; i < net->n_weights; i++)
+    trained += CNN3D_PARAM_TRAINED (net->weights[i].role) ? net->weights[i].count : 0;
+  g_assert_cmpint (net->trained_count, ==, trained);
+  g_assert_cmpint (net->tensors[net->logits].c, ==, net->params.num_classes);
+}
+
+static void
+test_graph (void)
+{
+  static const guint widths[] = { 1, 2, 7, 16, 64, 100 };
+  const gchar *const *models = cnn3d_network_models ();
+
+  for (guint m = 0; models[m]; m++)
+    for (guint w = 0; w < G_N_ELEMENTS (widths); w++) {
+      Cnn3dNetwork *net = build (models[m], 1 + w, widths[w], 1 + 3 * w, 20 + 11 * w);
+
+      g_assert_cmpstr (net->model, ==, models[m]);
+      check_graph (net);
+      cnn3d_network_free (&net);
+    }
+}
+
+/* The network keeps a copy of the name it was given. */
+static void
+test_owns_name (void)
+{
+  gchar name[] = "mc3_18";
+  Cnn3dNetwork *net = build (name, 2, 8, 4, 32);
+
+  name[0] = 'x';
+  g_assert_cmpstr (net->params.model, ==, "mc3_18");
+  cnn3d_network_free (&net);
+  cnn3d_network_free (&net);
+}
+
+/* --- errors --- */
+
+static void
+assert_refused (Cnn3dNetworkParams p, Cnn3dNetworkError code, const gchar *words)
+{
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) all = g_strsplit (words, "|", -1);
+
+  g_assert_null (cnn3d_network_new (&p, &error));
+  g_assert_error (error, CNN3D_NETWORK_ERROR, (gint) code);
+  for (guint i = 0; all[i]; i++)
+    if (!strstr (error->message, all[i]))
+      g_error ("'%s' does not say '%s'", error->message, all[i]);
+}
+
+static void
+test_errors (void)
+{
+  const Cnn3dNetworkParams good = { "r3d_18", 10, 64, 3, 8, 64, 64, 0 };
+  Cnn3dNetworkParams p = good;
+
+  p.model = "resnet";
+  assert_refused (p, CNN3D_NETWORK_ERROR_UNKNOWN_MODEL, "resnet|r3d_18|mc3_18|r2plus1d_18|slow_r50");
+  p.model = "";
+  assert_refused (p, CNN3D_NETWORK_ERROR_UNKNOWN_MODEL, "r3d_18");
+#define REFUSE(field, value, words) \
+  do { p = good; p.field = value; assert_refused (p, CNN3D_NETWORK_ERROR_SIZE, words); } while (0)
+  REFUSE (num_classes, 0, "num-classes is 0|from 1");
+  REFUSE (num_classes, 1000001, "num-classes");
+  REFUSE (base_width, 0, "base-width is 0");
+  REFUSE (base_width, 1025, "base-width is 1025|1024");
+  REFUSE (channels, 0, "channels is 0");
+  REFUSE (channels, 5, "channels is 5|4");
+  REFUSE (frames, 0, "frames is 0");
+  REFUSE (frames, 1025, "frames is 1025");
+  REFUSE (height, 0, "height is 0");
+  REFUSE (width, 4097, "width is 4097");
+  REFUSE (width, G_MAXUINT, "width");
+  REFUSE (dropout, 1, "dropout is 1");
+  REFUSE (dropout, -0.1f, "dropout");
+  REFUSE (dropout, NAN, "dropout");
+}
+
+/* Every model takes any clip of at least one point: padding sees to it. */
+static void
+test_smallest (void)
+{
+  const gchar *const *models = cnn3d_network_models ();
+
+  for (guint m = 0; models[m]; m++)
+    for (guint size = 1; size < 40; size++) {
+      Cnn3dNetwork *net = build (models[m], 2, 4, 1, size);
+
+      check_graph (net);
+      cnn3d_network_free (&net);
+    }
+}
+
+/* --- initial weights --- */
+
+static void
+check_initial (const Cnn3dNetwork *net, guint i, gdouble mean, gdouble deviation)
+{
+  const gint64 n = net->weights[i].count;
+  g_autofree gfloat *a = g_new (gfloat, n), *b = g_new (gfloat, n);
+  gdouble sum = 0, squares = 0;
+
+  cnn3d_network_initial (net, i, 42, a);
+  cnn3d_network_initial (net, i, 42, b);
+  g_assert_cmpmem (a, n * sizeof *a, b, n * sizeof *b);
+  cnn3d_network_initial (net, i, 43, b);
+  g_assert_cmpint (memcmp (a, b, n * sizeof *a) != 0, ==, deviation > 0);
+  for (gint64 k = 0; k < n; k++) {
+    sum += a[k];
+    squares += (a[k] - mean) * (a[k] - mean);
+  }
+  /* five deviations of the mean's and the variance's own spread */
+  g_assert_cmpfloat (fabs (sum / n - mean), <=, 5 * deviation / sqrt (n));
+  g_assert_cmpfloat (fabs (squares / n - deviation * deviation), <=, 5 * deviation * deviation * sqrt (2.0 / n));
+}
+
+static void
+test_initial (void)
+{
+  const gchar *const *models = cnn3d_network_models ();
+
+  for (guint m = 0; models[m]; m++) {
+    Cnn3dNetwork *net = build (models[m], 10, 16, 4, 32);
+    g_autofree gfloat *first = NULL, *second = NULL;
+
+    for (guint i = 0; i < net->n_weights; i++) {
+      const Cnn3dParam *p = &net->weights[i];
+
+      switch (p->role) {
+        case CNN3D_PARAM_CONV_WEIGHT:
+          check_initial (net, i, 0, sqrt (2.0 / (p->shape[0] * p->shape[2] * p->shape[3] * p->shape[4])));
+          break;
+        case CNN3D_PARAM_LINEAR_WEIGHT:
+          check_initial (net, i, 0, 0.01);
+          break;
+        case CNN3D_PARAM_NORM_WEIGHT:
+        case CNN3D_PARAM_RUNNING_VAR:
+          check_initial (net, i, 1, 0);
+          break;
+        default:
+          check_initial (net, i, 0, 0);
+      }
+      /* two layers of one size begin apart */
+      for (guint k = 0; !second && p->role == CNN3D_PARAM_CONV_WEIGHT && k < i; k++)
+        if (net->weights[k].role == p->role && net->weights[k].count == p->count) {
+          first = g_new (gfloat, p->count);
+          second = g_new (gfloat, p->count);
+          cnn3d_network_initial (net, k, 1, first);
+          cnn3d_network_initial (net, i, 1, second);
+          g_assert_cmpint (memcmp (first, second, p->count * sizeof *first), !=, 0);
+        }
+    }
+    g_assert_nonnull (second);
+    cnn3d_network_free (&net);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/network/names", test_names);
+  g_test_add_func ("/network/counts", test_counts);
+  g_test_add_func ("/network/graph", test_graph);
+  g_test_add_func ("/network/owns-name", test_owns_name);
+  g_test_add_func ("/network/errors", test_errors);
+  g_test_add_func ("/network/smallest", test_smallest);
+  g_test_add_func ("/network/initial", test_initial);
+  return g_test_run ();
+}
