@@ -7,6 +7,12 @@
 static gboolean
 plugin_init (GstPlugin * plugin)
 {
+  /* OpenMP's threads wait for each other spinning, for milliseconds, on cores
+   * that the decoders could have. libgomp reads this when it is loaded, with
+   * the CPU back end; whoever has set a policy keeps it. */
+  if (!g_getenv ("OMP_WAIT_POLICY"))
+    g_setenv ("GOMP_SPINCOUNT", "10000", FALSE);
+
   return GST_ELEMENT_REGISTER (cnn3dtrain, plugin);
 }
 

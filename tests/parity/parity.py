@@ -121,13 +121,13 @@ def check_eval_gradients(name):
 
 
 def check_steps(optimizer):
-    """20 steps; every step sees the next two clips."""
+    """20 steps; every step sees the next four clips."""
     classes = 10
     model = make_model("r3d_18", classes)
-    x, y = make_clips(8, 8, 56, classes)
-    lr = {"sgd": 0.01, "adam": 1e-4, "adamw": 1e-4}[optimizer]
+    x, y = make_clips(8, 8, 64, classes)
+    lr = {"sgd": 0.001, "adam": 1e-5, "adamw": 1e-5}[optimizer]
     decay = {"sgd": 1e-4, "adam": 1e-4, "adamw": 0.05}[optimizer]
-    got = run_tool(model, x, y, "--batch", 2, "--steps", 20, "--optimizer", optimizer, "--lr", lr,
+    got = run_tool(model, x, y, "--batch", 4, "--steps", 20, "--optimizer", optimizer, "--lr", lr,
                    "--weight-decay", decay, "--label-smoothing", 0.1, classes=classes)
     rule = {"sgd": lambda p: torch.optim.SGD(p, lr, momentum=0.9, weight_decay=decay),
             "adam": lambda p: torch.optim.Adam(p, lr, weight_decay=decay),
@@ -135,9 +135,9 @@ def check_steps(optimizer):
     model.train()
     pairs = []
     for step in range(20):
-        first = 2 * step % 8
+        first = 4 * step % 8
         rule.zero_grad()
-        loss = loss_of(model, x[first:first + 2], y[first:first + 2], label_smoothing=0.1)
+        loss = loss_of(model, x[first:first + 4], y[first:first + 4], label_smoothing=0.1)
         loss.backward()
         rule.step()
         pairs.append((f"loss of step {step}", abs(got["losses"][step] - loss.item()) / loss.item(), 1e-3))
@@ -148,14 +148,14 @@ def check_clipping():
     classes = 10
     model = make_model("r3d_18", classes)
     x, y = make_clips(2, 8, 56, classes)
-    got = run_tool(model, x, y, "--batch", 2, "--steps", 1, "--lr", 0.1, "--momentum", 0, "--clip", 0.5,
+    got = run_tool(model, x, y, "--batch", 2, "--steps", 1, "--lr", 100, "--momentum", 0, "--clip", 0.5,
                    classes=classes)
     model.train()
     loss_of(model, x, y).backward()
     before = {k: p.detach().clone() for k, p in model.named_parameters()}
     torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
-    test("gradient clipping", [(k, relative(got["weight." + k] - before[k].numpy(), -0.1 * p.grad), 2e-3)
-                               for k, p in model.named_parameters() if p.grad.norm() > 1e-3])
+    test("gradient clipping", [(k, relative(got["weight." + k] - before[k].numpy(), -100 * p.grad), 1e-4)
+                               for k, p in model.named_parameters()])
 
 
 def check_accumulation():
