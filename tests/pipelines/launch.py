@@ -56,13 +56,10 @@ class Run:
 
     def messages(self, name):
         """The element messages of that name, each a dict of field to text."""
-        found = []
-        for line in self.out.splitlines():
-            match = re.match(r'Got message #\d+ from element "[^"]*" \(element\): '
-                             r"([\w-]+)(?:, (.*))?;$", line)
-            if match and match.group(1) == name:
-                found.append(fields(match.group(2) or ""))
-        return found
+        # a line of progress may have come between gst-launch's words and these
+        return [fields(match.group(1) or "") for match in re.finditer(
+            r"(?:^|\(element\): )%s(?:, (.*))?;$" % re.escape(name), self.out,
+            re.MULTILINE)]
 
     def need(self, condition, what):
         """Fails with what, the line and all that it printed."""
@@ -190,7 +187,7 @@ def make_videos(folder, videos):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         branches.append(
             "videotestsrc pattern=%s horizontal-speed=%d num-buffers=%d ! "
-            "video/x-raw,width=%d,height=%d,framerate=%d/1 ! x264enc "
+            "video/x-raw,format=I420,width=%d,height=%d,framerate=%d/1 ! x264enc "
             "speed-preset=ultrafast key-int-max=8 threads=1 ! mp4mux ! "
             "filesink location=%s" % (
                 kind.get("pattern", "smpte"), kind.get("speed", 1),
@@ -232,8 +229,8 @@ def bad_files(folder):
     launch("audiotestsrc num-buffers=20 ! avenc_aac ! mp4mux ! filesink location="
            + gst_quote(path("audio-only.mp4")), options="-q").fine()
     # a container with a video track of which no frame came
-    launch("videotestsrc num-buffers=0 ! video/x-raw,width=48,height=40,framerate=12/1 ! "
-           "x264enc ! mp4mux ! filesink location=" + gst_quote(path("no-frames.mp4")),
+    launch("videotestsrc num-buffers=0 ! video/x-raw,format=I420,width=48,height=40,framerate=12/1 "
+           "! x264enc ! mp4mux ! filesink location=" + gst_quote(path("no-frames.mp4")),
            options="-q")
     names = ("missing", "empty", "text", "directory", "truncated", "audio-only",
              "no-frames")
