@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the documents say holds: each launch line runs, each link leads somewhere,
+each property is told and exists."""
+import glob
+import html
+import os
+import re
+import shutil
+import subprocess
+import time
+
+import launch
+
+ELEMENTS = ("clipsrc", "clipsample", "clipbatch", "cnn3dtrain")
+# What only makes a line take longer is cut
+SHORTER = (
+    (r"\bepochs=\d+", "epochs=1"),
+    (r"\b(width|height)=(112|224)\b", r"\1=32"),
+    (r"\bcnn3dtrain (?!.*base-width)", "cnn3dtrain base-width=8 "),
+    (r"\bcnn3dtrain ", "cnn3dtrain threads=1 "),
+)
+
+
+def documents():
+    return sorted(glob.glob(os.path.join(launch.TOP, "docs", "**", "*.md"),
+                            recursive=True)
+                  + glob.glob(os.path.join(launch.TOP, "README.md")))
+
+
+def sources():
+    return sorted(glob.glob(os.path.join(launch.TOP, "plugins", "*", "*.c")))
+
+
+def words(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def lines_in(text):
+    """Launch lines that stand by themselves, their continued lines joined."""
+    text = re.sub(r" *\\\n\s*", " ", text)
+    return [line.strip() for line in text.splitlines()
+            if re.match(r"\s*(\w+=\S+ )*gst-launch-1\.0 ", line)]
+
+
+def launch_lines():
+    """(where, line) of each."""
+    found = []
+    for path in documents():
+        # indented or fenced, but no sentence that begins with the name
+        code = "\n".join(re.findall(r"^(?: {4}|\t).*$|^```[\s\S]*?^```$", words(path),
+                                    re.MULTILINE))
+        found += [(os.path.relpath(path, launch.TOP), line) for line in lines_in(code)]
+    for path in sources():
+        for block in re.findall(r"\|\[(.*?)\]\|", words(path), re.DOTALL):
+            block = re.sub(r"^ \* ?", "", block, flags=re.MULTILINE)
+            found += [(os.path.relpath(path, launch.TOP), html.unescape(line))
+                      for line in lines_in(block)]
+    return found
+
+
+def world(folder):
+    """Small data under the names that the lines use."""
+    launch.two_classes(os.path.join(folder, "clips"), 2, frames=32)
+    rows = ["clips/%s/%02d.mp4,%s\n" % (c, i, c) for c in ("ball", "bars") for i in range(2)]
+    for name in ("train.csv", "val.csv", "test.csv"):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.writelines(rows)
+    demo = os.path.join(folder, "demo")
+    os.mkdir(demo)
+    shutil.copytree(os.path.join(folder, "clips"), os.path.join(demo, "clips"))
+    for name in ("train.csv", "val.csv", "test.csv"):
+        shutil.copy(os.path.join(folder, name), demo)
+
+
+def lines(folder):
+    """Each launch line in the documents and in the elements' own comments runs to its
+    end"""
+    found = launch_lines()
+    places = {where for where, _ in found}
+    for element in ELEMENTS:
+        assert "docs/%s.md" % element in places, "docs/%s.md has no line" % element
+        assert any(p.endswith("gst%s.c" % element) for p in places), \
+            "%s's comment has no line" % element
+    world(folder)
+    notes = []
+    for i, (where, line) in enumerate(found):
+        for pattern, shorter in SHORTER:
+            line = re.sub(pattern, shorter, line)
+        variables, _, rest = line.partition("gst-launch-1.0 ")
+        more = dict(v.split("=", 1) for v in variables.split())
+        more.pop("GST_PRESET_PATH", None)
+        place = os.path.join(folder, "run%d" % i)
+        os.mkdir(place)
+        for name in ("clips", "demo", "train.csv", "val.csv", "test.csv"):
+            os.symlink(os.path.join(folder, name), os.path.join(place, name))
+        began = time.monotonic()
+        run = launch.launch(rest, place, options="", seconds=60, **more)
+        notes.append("%s: %.1f s" % (where, time.monotonic() - began))
+        run.need(run.rc == 0 and "ERROR" not in run.err and "WARNING" not in run.err,
+                 "%s: it did not end well" % where)
+        run.need("Got EOS" in run.out, "%s: it did not come to its end" % where)
+    return notes
+
+
+def links(folder):
+    """Each relative link and picture in the documents exists"""
+    count = 0
+    assert documents()
+    for path in documents():
+        text = re.sub(r"^(?: {4}|\t).*$|^```[\s\S]*?^```$|`[^`]*`", "", words(path),
+                      flags=re.MULTILINE)
+        for target in re.findall(r"\]\(([^)\s]+)[^)]*\)|(?:src|href)=\"([^\"]+)\"", text):
+            target = target[0] or target[1]
+            if re.match(r"\w+:|#", target):
+                continue
+            place = os.path.join(os.path.dirname(path), target.partition("#")[0])
+            assert os.path.exists(place), "%s: %s does not exist" % (
+                os.path.relpath(path, launch.TOP), target)
+            count += 1
+    return ["%d links" % count]
+
+
+def properties_of(element):
+    out = subprocess.run(["gst-inspect-1.0", element], env=launch.environment(),
+                         stdout=subprocess.PIPE, check=True).stdout.decode()
+    part = out.split("Element Properties:")[1]
+    return set(re.findall(r"^  ([a-z][a-z0-9-]*) *: ", part, re.MULTILINE))
+
+
+def properties(folder):
+    """Each property is told in the element's document, and each that is told exists"""
+    inherited = {"name", "parent", "async-handling", "message-forward"}
+    inherited |= {"async", "blocksize", "enable-last-sample", "last-sample", "max-bitrate",
+                  "max-lateness", "processing-deadline", "qos", "render-delay", "stats",
+                  "sync", "throttle-time", "ts-offset"}
+    for element in ELEMENTS:
+        text = words(os.path.join(launch.TOP, "docs", element + ".md"))
+        has = properties_of(element) - inherited
+        assert has, element
+        told = set(re.findall(r"`([a-z][a-z0-9-]*)(?:=[^`]*)?`", text))
+        assert has <= told, "docs/%s.md does not tell of %s" % (element, sorted(has - told))
+        listed = set()
+        for table in re.findall(r"^\| property \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", text,
+                                re.MULTILINE):
+            for row in table.splitlines():
+                listed |= set(re.findall(r"`([^`]+)`", row.split("|")[1]))
+        theme = re.search(r"^## Properties by theme\n(.*?)^#", text, re.M | re.S)
+        for bullet in re.findall(r"^- \*\*[^*]+\*\*: ((?:`[a-z0-9-]+`[,. \n]*)+)",
+                                 theme.group(1) if theme else "", re.M):
+            listed |= set(re.findall(r"`([^`]+)`", bullet))
+        assert listed, "docs/%s.md lists no properties" % element
+        assert listed <= has, "docs/%s.md lists %s, which do not exist" % (
+            element, sorted(listed - has))
+
+
+def blurbs(folder):
+    """gst-inspect reads like a manual: each property of ours that can be set tells its
+    default"""
+    for element in ELEMENTS:
+        out = subprocess.run(["gst-inspect-1.0", element], env=launch.environment(),
+                             stdout=subprocess.PIPE, check=True).stdout.decode()
+        parts = re.split(r"\n  (?=[a-z][a-z0-9-]* *: )",
+                         out.split("Element Properties:")[1])
+        inherited = properties_of("fakesink") | {"throttle-time"}
+        for part in parts:
+            match = re.match(r"\s*([a-z][a-z0-9-]*) *: (.*)\n.*flags: (.*)\n", part)
+            if not match or match.group(1) in inherited or "writable" not in match.group(3):
+                continue
+            assert re.search(r"[Dd]efault", match.group(2)), "%s %s: %s" % (
+                element, match.group(1), match.group(2))
+
+
+if __name__ == "__main__":
+    launch.main(lines, links, properties, blurbs)
