@@ -520,6 +520,8 @@ main (int argc, char **argv)
   const gchar *const *models = cnn3d_network_models ();
   int status;
 
+  /* threads that wait do not spin: other tests want the cores */
+  g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
   g_test_init (&argc, &argv, NULL);
   folder = g_dir_make_tmp ("cnn3d-graph-XXXXXX", NULL);
   g_assert_nonnull (folder);

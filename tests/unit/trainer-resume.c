@@ -1,0 +1,297 @@
+/* A run that was cut ends with the same bits; checkpoints that cannot be resumed
+ * or written. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "smallrun.h"
+
+static void
+assert_same_runs (const gchar *a, const gchar *b)
+{
+  GDir *d = g_dir_open (a, 0, NULL);
+  const gchar *name;
+  guint n = 0;
+
+  while ((name = g_dir_read_name (d))) {
+    g_autofree gchar *pa = path_in (a, name), *pb = path_in (b, name), *da = NULL, *db = NULL;
+    gsize na, nb;
+
+    g_assert_true (g_file_get_contents (pa, &da, &na, NULL));
+    if (!g_file_get_contents (pb, &db, &nb, NULL))
+      g_error ("there is no %s", pb);
+    if (na != nb || memcmp (da, db, na))
+      g_error ("%s and %s differ", pa, pb);
+    n++;
+  }
+  g_dir_close (d);
+  g_assert_cmpuint (n, >=, 3);  /* last, its state, best */
+}
+
+/* Cut after each number of batches, saved there or not: resumed, the files of
+ * the end have the same bits as those of a run that was not cut. */
+static void
+check_resume (const Cnn3dTrainerParams *settings)
+{
+  enum { BATCHES = EPOCHS * ((CLIPS + BATCH - 1) / BATCH + (VAL + BATCH - 1) / BATCH) };
+  Cnn3dTrainerParams p = *settings;
+  gchar *whole = make_dir ();
+  Cnn3dTrainer *t;
+
+  p.checkpoint_dir = whole;
+  t = start (&p);
+  drive (t, 0, G_MAXUINT);
+  cnn3d_trainer_free (&t);
+  for (guint cut = 0; cut <= BATCHES; cut++)
+    for (guint saves = 0; saves < 2; saves++) {
+      gchar *dir = make_dir ();
+      g_autoptr (GError) error = NULL;
+      guint64 position = 0;
+
+      p.checkpoint_dir = dir;
+      t = start (&p);
+      drive (t, 0, cut);
+      if (saves)
+        g_assert_true (cnn3d_trainer_save (t, NULL, &error));
+      g_assert_no_error (error);
+      cnn3d_trainer_free (&t);
+
+      t = start (&p);
+      if (!cnn3d_trainer_resume (t, &position, &error))
+        g_assert_false (exists (dir, "last.safetensors"));
+      g_assert_no_error (error);
+      drive (t, position, G_MAXUINT);
+      cnn3d_trainer_free (&t);
+      assert_same_runs (whole, dir);
+      remove_dir (dir);
+    }
+  remove_dir (whole);
+}
+
+static void
+test_resume_sgd (void)
+{
+  Cnn3dTrainerParams p;
+
+  params_init (&p, NULL);
+  p.network.dropout = 0.3;
+  p.checkpoint_interval = 1;
+  p.weight_decay = 1e-3;
+  p.lr.schedule = CNN3D_LR_COSINE;
+  p.lr.warmup_epochs = 0.5;
+  check_resume (&p);
+}
+
+/* Saved amidst a group, what was accumulated is done again. */
+static void
+test_resume_accumulating (void)
+{
+  Cnn3dTrainerParams p;
+
+  params_init (&p, NULL);
+  p.optimizer = CNN3D_UPDATE_ADAMW;
+  p.lr.lr = 1e-3;
+  p.accumulate = 3;
+  p.label_smoothing = 0.1;
+  p.gradient_clip = 1;
+  p.save_top_k = 2;
+  p.monitor = CNN3D_MONITOR_TRAIN_LOSS;
+  check_resume (&p);
+}
+
+static void
+test_nothing_to_resume (void)
+{
+  gchar *dir = make_dir ();
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+  guint64 position = 7;
+  gchar *saved = NULL;
+
+  params_init (&p, dir);
+  t = start (&p);
+  g_assert_false (cnn3d_trainer_resume (t, &position, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (position, ==, 7);
+  /* a run that has done nothing writes nothing */
+  g_assert_true (cnn3d_trainer_save (t, &saved, &error));
+  g_assert_null (saved);
+  g_assert_false (exists (dir, "last.safetensors"));
+  drive (t, 0, 1);
+  g_assert_true (cnn3d_trainer_save (t, &saved, &error));
+  g_assert_nonnull (saved);
+  g_clear_pointer (&saved, g_free);
+  g_assert_true (cnn3d_trainer_save (t, &saved, &error));
+  g_assert_null (saved);
+  cnn3d_trainer_free (&t);
+  remove_dir (dir);
+}
+
+/* --- checkpoints that cannot be resumed --- */
+
+static void
+assert_resume_fails (const Cnn3dTrainerParams *p, const gchar *words)
+{
+  Cnn3dTrainer *t = start (p);
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) all = g_strsplit (words, "|", -1);
+  guint64 position = 0;
+
+  g_assert_false (cnn3d_trainer_resume (t, &position, &error));
+  g_assert_nonnull (error);
+  for (guint i = 0; all[i]; i++)
+    if (!strstr (error->message, all[i]))
+      g_error ("'%s' does not say '%s'", error->message, all[i]);
+  cnn3d_trainer_free (&t);
+}
+
+static gchar *
+find_state (const gchar *dir)
+{
+  GDir *d = g_dir_open (dir, 0, NULL);
+  const gchar *name;
+  gchar *path = NULL;
+
+  while ((name = g_dir_read_name (d)))
+    if (g_str_has_suffix (name, ".state"))
+      path = path_in (dir, name);
+  g_dir_close (d);
+  g_assert_nonnull (path);
+  return path;
+}
+
+static void
+test_bad_checkpoints (void)
+{
+  gchar *dir = make_dir ();
+  g_autofree gchar *last = path_in (dir, "last.safetensors"), *state = NULL, *data = NULL;
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p, other;
+  Cnn3dTrainer *t;
+  gsize size;
+
+  params_init (&p, dir);
+  t = start (&p);
+  drive (t, 0, 2);
+  g_assert_true (cnn3d_trainer_save (t, NULL, &error));
+  cnn3d_trainer_free (&t);
+  state = find_state (dir);
+
+  other = p;
+  other.network.model = "mc3_18";
+  assert_resume_fails (&other, dir);
+  other = p;
+  other.network.base_width = 8;
+  assert_resume_fails (&other, dir);
+  other = p;
+  other.optimizer = CNN3D_UPDATE_ADAM;
+  assert_resume_fails (&other, "optimizer|resume=never");
+  other = p;
+  other.momentum = 0;
+  t = start (&other);           /* needs less than there is */
+  cnn3d_trainer_free (&t);
+
+  g_assert_true (g_file_get_contents (state, &data, &size, NULL));
+  g_assert_true (g_file_set_contents (state, data, size / 2, NULL));
+  assert_resume_fails (&p, state);
+  g_assert_true (g_file_set_contents (state, data, 0, NULL));
+  assert_resume_fails (&p, state);
+  g_unlink (state);
+  assert_resume_fails (&p, state);
+  g_assert_true (g_file_set_contents (state, data, size, NULL));
+  g_clear_pointer (&data, g_free);
+
+  g_assert_true (g_file_get_contents (last, &data, &size, NULL));
+  g_assert_true (g_file_set_contents (last, data, size - 1, NULL));
+  assert_resume_fails (&p, last);
+  g_assert_true (g_file_set_contents (last, "no model", -1, NULL));
+  assert_resume_fails (&p, last);
+  g_assert_true (g_file_set_contents (last, data, size, NULL));
+  remove_dir (dir);
+}
+
+/* The best weights of a run have no state. */
+static void
+test_weights_alone (void)
+{
+  gchar *dir = make_dir ();
+  g_autofree gchar *last = path_in (dir, "last.safetensors"), *best = path_in (dir, "best.safetensors");
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+
+  params_init (&p, dir);
+  t = start (&p);
+  drive (t, 0, G_MAXUINT);
+  cnn3d_trainer_free (&t);
+  g_assert_cmpint (g_rename (best, last), ==, 0);
+  assert_resume_fails (&p, "state|pretrained=");
+  remove_dir (dir);
+}
+
+/* The data set has changed: clip 6 of what? */
+static void
+test_other_data (void)
+{
+  gchar *dir = make_dir ();
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+  Cnn3dPass pass = { 0, TRUE, 0, 6, CLIPS + 1, EPOCHS, TRUE };
+  guint64 position;
+
+  params_init (&p, dir);
+  t = start (&p);
+  drive (t, 0, 2);
+  g_assert_true (cnn3d_trainer_save (t, NULL, &error));
+  cnn3d_trainer_free (&t);
+  t = start (&p);
+  g_assert_true (cnn3d_trainer_resume (t, &position, &error));
+  g_assert_cmpuint (position, ==, 6);
+  g_assert_false (cnn3d_trainer_begin_pass (t, &pass, &error));
+  assert_says (error, CNN3D_TRAINER_ERROR, "clip 6|another data set|resume=never");
+  g_clear_error (&error);
+  pass.clips = CLIPS;
+  g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
+  cnn3d_trainer_free (&t);
+  remove_dir (dir);
+}
+
+/* A folder that cannot be: below a regular file, so that root fails too. */
+static void
+test_unwritable (void)
+{
+  gchar *dir = make_dir ();
+  g_autofree gchar *file = path_in (dir, "file"), *below = path_in (file, "run");
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+
+  g_assert_true (g_file_set_contents (file, "x", 1, NULL));
+  params_init (&p, below);
+  t = start (&p);
+  drive (t, 0, 1);
+  g_assert_false (cnn3d_trainer_save (t, NULL, &error));
+  assert_says (error, CNN3D_TRAINER_ERROR, below);
+  cnn3d_trainer_free (&t);
+  remove_dir (dir);
+}
+
+int
+main (int argc, char **argv)
+{
+  int status;
+
+  /* threads that wait do not spin: other tests want the cores */
+  g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
+  g_test_init (&argc, &argv, NULL);
+  folder = g_dir_make_tmp ("cnn3d-resume-XXXXXX", NULL);
+  g_assert_nonnull (folder);
+  g_test_add_func ("/trainer-resume/sgd", test_resume_sgd);
+  g_test_add_func ("/trainer-resume/accumulating", test_resume_accumulating);
+  g_test_add_func ("/trainer-resume/nothing", test_nothing_to_resume);
+  g_test_add_func ("/trainer-resume/bad-checkpoints", test_bad_checkpoints);
+  g_test_add_func ("/trainer-resume/weights-alone", test_weights_alone);
+  g_test_add_func ("/trainer-resume/other-data", test_other_data);
+  g_test_add_func ("/trainer-resume/unwritable", test_unwritable);
+  status = g_test_run ();
+  g_rmdir (folder);
+  g_free (folder);
+  return status;
+}

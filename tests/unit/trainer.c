@@ -1,0 +1,600 @@
+/* The trainer as an object: its groups, figures, best weights, settings, errors.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "smallrun.h"
+
+#include <malloc.h>
+
+/* --- groups, figures, learning rates --- */
+
+static void
+assert_same_weights (Cnn3dTrainer *a, Cnn3dTrainer *b, gboolean same)
+{
+  const Cnn3dNetwork *net = cnn3d_trainer_network (a);
+  gboolean differ = FALSE;
+
+  for (guint i = 0; i < net->n_weights; i++) {
+    g_autofree gfloat *x = cnn3d_trainer_get_weight (a, i, NULL), *y = cnn3d_trainer_get_weight (b, i, NULL);
+
+    differ |= memcmp (x, y, net->weights[i].count * sizeof *x) != 0;
+  }
+  g_assert_cmpint (differ, ==, !same);
+}
+
+static void
+test_short_group (void)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *a, *b;
+  Cnn3dProgress progress;
+  Cnn3dPassResult result;
+  guint64 position = 0;
+  gdouble losses = 0;
+
+  /* one batch in a group of three steps at the pass's end as a group of one */
+  params_init (&p, NULL);
+  b = start (&p);
+  p.accumulate = 3;
+  a = start (&p);
+  begin (a, 0);
+  begin (b, 0);
+  feed (a, 0, &progress);
+  g_assert_false (progress.stepped);
+  feed (b, 0, &progress);
+  g_assert_true (progress.stepped);
+  assert_same_weights (a, b, FALSE);
+  g_assert_true (cnn3d_trainer_end_pass (a, BATCH, &result, &error));
+  assert_same_weights (a, b, TRUE);
+  cnn3d_trainer_free (&a);
+  cnn3d_trainer_free (&b);
+
+  /* 3 + 3 + 3, then 2: two steps; figures are of clips, not of batches */
+  a = start (&p);
+  begin (a, 0);
+  for (guint i = 0; position < CLIPS; i++) {
+    const guint64 next = feed (a, position, &progress);
+
+    g_assert_cmpint (progress.stepped, ==, i == 2);
+    g_assert_cmpuint (progress.step, ==, i >= 2);
+    g_assert_cmpuint (progress.clips, ==, next);
+    if (!progress.stepped)
+      losses += progress.loss * (next - position);
+    if (i == 2)                 /* the step's own: of its nine clips */
+      losses = progress.loss * 9;
+    g_assert_cmpfloat_with_epsilon (progress.pass_loss, losses / next, 1e-9);
+    position = next;
+  }
+  g_assert_true (cnn3d_trainer_end_pass (a, position, &result, &error));
+  g_assert_cmpuint (result.clips, ==, CLIPS);
+  g_assert_cmpfloat_with_epsilon (result.loss, losses / CLIPS, 1e-9);
+  g_assert_true (result.training);
+  g_assert_false (result.epoch_complete);
+  begin (a, position);
+  feed (a, position, &progress);
+  g_assert_cmpuint (progress.step, ==, 2);
+  g_assert_false (progress.stepped);
+  cnn3d_trainer_free (&a);
+}
+
+/* Validation moves no number of the model. */
+static void
+test_validation (void)
+{
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *a, *b;
+  Cnn3dProgress progress;
+  Cnn3dPassResult result;
+
+  params_init (&p, NULL);
+  p.network.dropout = 0.5;
+  a = start (&p);
+  b = start (&p);
+  drive (a, 0, 4);
+  drive (b, 0, 4);
+  assert_same_weights (a, b, TRUE);
+  for (guint64 position = CLIPS; position < EPOCH_POSITIONS;)
+    position = feed (a, position, &progress);
+  g_assert_false (progress.stepped);
+  assert_same_weights (a, b, TRUE);
+  g_assert_true (cnn3d_trainer_end_pass (a, EPOCH_POSITIONS, &result, NULL));
+  g_assert_cmpuint (result.clips, ==, VAL);
+  g_assert_true (result.epoch_complete);
+  g_assert_true (result.improved);
+  cnn3d_trainer_free (&a);
+  cnn3d_trainer_free (&b);
+}
+
+static void
+test_learning_rate (void)
+{
+  for (guint accumulate = 1; accumulate < 3; accumulate++) {
+    Cnn3dTrainerParams p;
+    Cnn3dTrainer *t;
+    Cnn3dProgress progress;
+    Cnn3dLrParams lr;
+    guint64 group = 0;
+
+    params_init (&p, NULL);
+    p.accumulate = accumulate;
+    p.lr.schedule = CNN3D_LR_COSINE;
+    p.lr.warmup_epochs = 0.5;
+    t = start (&p);
+    lr = p.lr;
+    lr.epochs = EPOCHS;
+    begin (t, 0);
+    for (guint64 position = 0; position < CLIPS;) {
+      position = feed (t, position, &progress);
+      if (!progress.stepped)
+        continue;
+      g_assert_cmpfloat_with_epsilon (progress.lr, cnn3d_lr_at (&lr, (gdouble) group / CLIPS), 1e-12);
+      group = position;
+    }
+    g_assert_cmpuint (group, >=, 6);
+    cnn3d_trainer_free (&t);
+  }
+}
+
+/* --- the monitor, patience, the best --- */
+
+/* A pass over VAL clips whose labels make `right` of them right. */
+static void
+one_pass (Cnn3dTrainer *t, guint epoch, gboolean training, guint right, Cnn3dPassResult *result)
+{
+  guint8 frames[CLIP_BYTES];
+  const guint64 first = (2 * epoch + !training) * VAL;
+  const Cnn3dPass pass = { epoch, training, first, first, VAL, 10, TRUE };
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
+  for (guint i = 0; i < VAL; i++) {
+    Cnn3dProgress progress;
+    gfloat logits[CLASSES];
+    gint32 label;
+    Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, &label, 1, first + i + 1 };
+    gint best = 0;
+
+    draw_clip (i, frames, &label);
+    g_assert_true (cnn3d_trainer_logits (t, &batch, logits, &error));
+    for (gint k = 1; k < CLASSES; k++)
+      if (logits[k] > logits[best])
+        best = k;
+    label = i < right ? best : (best + 1) % CLASSES;
+    g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
+    g_assert_no_error (error);
+    g_free (progress.saved);
+  }
+  g_assert_true (cnn3d_trainer_end_pass (t, first + VAL, result, &error));
+  g_assert_no_error (error);
+  g_clear_pointer (&result->saved, g_free);
+}
+
+/* Each epoch's number of right clips decides what is kept. */
+static void
+check_kept (guint top_k, const gchar *files, guint best_epoch)
+{
+  static const guint right[] = { 1, 3, 2, 4, 0 };
+  gchar *dir = make_dir ();
+  g_autofree gchar *list = NULL, *best = path_in (dir, "best.safetensors");
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+  guint last_improved = 0;
+
+  params_init (&p, dir);
+  p.lr.lr = 0;
+  p.freeze = "batch-norm";
+  p.save_top_k = top_k;
+  p.patience = 2;
+  t = start (&p);
+  for (guint e = 0; e < G_N_ELEMENTS (right); e++) {
+    Cnn3dPassResult result;
+
+    one_pass (t, e, TRUE, 0, &result);
+    one_pass (t, e, FALSE, right[e], &result);
+    g_assert_cmpfloat (result.accuracy, ==, right[e] / (gdouble) VAL);
+    g_assert_cmpint (result.improved, ==, e == 0 || e == 1 || e == 3);
+    g_assert_false (result.stop);
+    if (result.improved)
+      last_improved = e;
+    g_assert_true (exists (dir, "last.safetensors"));
+  }
+  g_assert_cmpuint (last_improved, ==, best_epoch);
+  list = list_dir (dir);
+  g_assert_cmpstr (list, ==, files);
+  cnn3d_trainer_free (&t);
+  remove_dir (dir);
+}
+
+static void
+test_save_top_k (void)
+{
+  check_kept (0, "last.safetensors state", 3);
+  check_kept (1, "best.safetensors last.safetensors state", 3);
+  check_kept (2, "best.safetensors epoch-0001.safetensors epoch-0003.safetensors last.safetensors state", 3);
+  check_kept (3, "best.safetensors epoch-0001.safetensors epoch-0002.safetensors epoch-0003.safetensors "
+      "last.safetensors state", 3);
+}
+
+static void
+test_monitors (void)
+{
+  for (Cnn3dMonitor m = CNN3D_MONITOR_VAL_ACCURACY; m <= CNN3D_MONITOR_TRAIN_LOSS; m++) {
+    /* more right is a lower loss; training and validation take turns */
+    static const guint train[] = { 1, 0, 2, 2, 2 }, val[] = { 1, 2, 0, 2, 2 };
+    const gboolean by_train = m == CNN3D_MONITOR_TRAIN_LOSS;
+    const guint *watched = by_train ? train : val;
+    Cnn3dTrainerParams p;
+    Cnn3dTrainer *t;
+    guint best = 0, since = 0;
+
+    params_init (&p, NULL);
+    p.lr.lr = 0;
+    p.freeze = "batch-norm";
+    p.monitor = m;
+    p.patience = 2;
+    t = start (&p);
+    for (guint e = 0; e < G_N_ELEMENTS (train); e++) {
+      const gboolean better = e == 0 || watched[e] > best;
+      Cnn3dPassResult result;
+
+      one_pass (t, e, TRUE, train[e], &result);
+      g_assert_false (result.epoch_complete);
+      g_assert_false (result.improved);
+      one_pass (t, e, FALSE, val[e], &result);
+      best = MAX (best, watched[e]);
+      since = better ? 0 : since + 1;
+      g_assert_cmpint (result.improved, ==, better);
+      g_assert_cmpint (result.stop, ==, since >= 2);
+    }
+    cnn3d_trainer_free (&t);
+  }
+}
+
+/* --- bad batches and settings --- */
+
+static void
+test_bad_batches (void)
+{
+  guint8 frames[(BATCH + 1) * CLIP_BYTES] = { 0 };
+  gint32 labels[BATCH + 1] = { 0 };
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t, *same;
+  Cnn3dProgress progress;
+  Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH + 1, 1 };
+
+  params_init (&p, NULL);
+  t = start (&p);
+  same = start (&p);
+  g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
+  assert_says (error, CNN3D_TRAINER_ERROR, "4 clips|at most 3");
+  g_clear_error (&error);
+  batch.n = 0;
+  g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
+  assert_says (error, CNN3D_TRAINER_ERROR, "0 clips");
+  g_clear_error (&error);
+  batch.n = 2;
+  labels[1] = CLASSES;
+  g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
+  assert_says (error, CNN3D_TRAINER_ERROR, "label 4|4 classes");
+  g_clear_error (&error);
+  labels[1] = -1;
+  g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
+  assert_says (error, CNN3D_TRAINER_ERROR, "label -1");
+  g_clear_error (&error);
+  /* nothing happened: the run goes on as one that never saw them */
+  drive (t, 0, 3);
+  drive (same, 0, 3);
+  assert_same_weights (t, same, TRUE);
+  cnn3d_trainer_free (&t);
+  cnn3d_trainer_free (&same);
+}
+
+/* A loss that is not a number stops the run, and does not reach the files. */
+static void
+test_diverged (void)
+{
+  gchar *dir = make_dir ();
+  g_autofree gchar *last = path_in (dir, "last.safetensors");
+  g_autofree gfloat *frames = g_new (gfloat, CLIP_BYTES);
+  gint32 label = 0;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Cnn3dSafetensors) file = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+  Cnn3dProgress progress;
+  const Cnn3dBatch batch = { frames, CNN3D_TYPE_FLOAT32, &label, 1, 4 };
+
+  params_init (&p, dir);
+  t = start (&p);
+  drive (t, 0, 1);
+  for (guint i = 0; i < CLIP_BYTES; i++)
+    frames[i] = i == 100 ? NAN : 0.1f;
+  g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
+  assert_says (error, CNN3D_TRAINER_ERROR, "not a number|after step 1|lower lr");
+  g_assert_cmpint (error->code, ==, CNN3D_TRAINER_ERROR_DIVERGED);
+  g_clear_error (&error);
+  g_assert_true (cnn3d_trainer_save (t, NULL, &error));
+  cnn3d_trainer_free (&t);
+  file = cnn3d_safetensors_open (last, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < cnn3d_safetensors_get_n_tensors (file); i++) {
+    const Cnn3dSafetensor *s = cnn3d_safetensors_nth (file, i);
+    g_autofree gfloat *values = g_new (gfloat, s->n_elements);
+
+    if (s->dtype != CNN3D_SAFETENSOR_F32)
+      continue;
+    g_assert_true (cnn3d_safetensor_to_float (s, values, s->n_elements, NULL));
+    for (gsize k = 0; k < s->n_elements; k++)
+      g_assert_true (isfinite (values[k]));
+  }
+  remove_dir (dir);
+}
+
+static void
+test_bad_settings (void)
+{
+  static const struct {
+    guint batch, accumulate;
+    gdouble momentum, smoothing, clip;
+    const gchar *device, *freeze, *words;
+  } bad[] = {
+    {0, 1, 0, 0, 0, "cpu", NULL, "batch is 0"},
+    {2, 0, 0, 0, 0, "cpu", NULL, "accumulate-grad-batches is 0"},
+    {2, 1, 1.5, 0, 0, "cpu", NULL, "momentum is 1.5"},
+    {2, 1, NAN, 0, 0, "cpu", NULL, "momentum"},
+    {2, 1, 0, 2, 0, "cpu", NULL, "label-smoothing is 2"},
+    {2, 1, 0, 0, -1, "cpu", NULL, "gradient-clip-val is -1"},
+    {2, 1, 0, 0, 0, "tpu", NULL, "device=tpu|cpu|cuda"},
+    {2, 1, 0, 0, 0, "cuda:x", NULL, "device=cuda:x"},
+    {2, 1, 0, 0, 0, "cpu", "layer9", "layer9|backbone|batch-norm"},
+    {2, 1, 0, 0, 0, "cpu", "backbone,fc", "nothing to train"},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_autoptr (GError) error = NULL;
+    Cnn3dTrainerParams p;
+
+    params_init (&p, NULL);
+    p.accumulate = bad[i].accumulate;
+    p.momentum = bad[i].momentum;
+    p.label_smoothing = bad[i].smoothing;
+    p.gradient_clip = bad[i].clip;
+    p.device = bad[i].device;
+    p.freeze = bad[i].freeze;
+    g_assert_null (cnn3d_trainer_new (&p, bad[i].batch, &error));
+    assert_says (error, CNN3D_TRAINER_ERROR, bad[i].words);
+  }
+}
+
+/* --- freezing --- */
+
+static void
+check_freeze (const gchar *list, const gchar *const *prefixes, gboolean statistics_move)
+{
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t, *before;
+  const Cnn3dNetwork *net;
+
+  params_init (&p, NULL);
+  p.weight_decay = 0.01;
+  p.gradient_clip = 0.5;
+  before = start (&p);
+  p.freeze = list;
+  t = start (&p);
+  net = cnn3d_trainer_network (t);
+  drive (t, 0, 3);
+  for (guint i = 0; i < net->n_weights; i++) {
+    const Cnn3dParam *param = &net->weights[i];
+    g_autofree gfloat *a = cnn3d_trainer_get_weight (before, i, NULL), *b = cnn3d_trainer_get_weight (t, i, NULL);
+    gboolean moves = CNN3D_PARAM_TRAINED (param->role) || statistics_move;
+
+    for (guint k = 0; prefixes[k]; k++)
+      if (CNN3D_PARAM_TRAINED (param->role) && g_str_has_prefix (param->name, prefixes[k]))
+        moves = FALSE;
+    if (moves != (memcmp (a, b, param->count * sizeof *a) != 0))
+      g_error ("freeze=%s: %s %s", list, param->name, moves ? "stays" : "moves");
+  }
+  cnn3d_trainer_free (&t);
+  cnn3d_trainer_free (&before);
+}
+
+static void
+test_freeze (void)
+{
+  check_freeze ("stem, layer1", (const gchar *[]) { "stem", "layer1", NULL }, TRUE);
+  check_freeze ("layer2,batch-norm", (const gchar *[]) { "layer2", NULL }, FALSE);
+  check_freeze ("backbone", (const gchar *[]) { "stem", "layer", NULL }, TRUE);
+  check_freeze ("fc.bias", (const gchar *[]) { "fc.bias", NULL }, TRUE);
+}
+
+/* --- pretrained weights --- */
+
+static gchar *
+write_run (const gchar *dir)
+{
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+  gchar *path = path_in (dir, "last.safetensors");
+
+  params_init (&p, dir);
+  t = start (&p);
+  drive (t, 0, 2);
+  g_assert_true (cnn3d_trainer_save (t, NULL, NULL));
+  cnn3d_trainer_free (&t);
+  return path;
+}
+
+/* The file `from` without tensor `without`, with tensor `more`. */
+static gchar *
+edit_weights (const gchar *dir, const gchar *from, const gchar *without, const gchar *more)
+{
+  gchar *path = path_in (dir, "edited.safetensors");
+  g_autoptr (GError) error = NULL;
+  g_autoptr (Cnn3dSafetensors) file = cnn3d_safetensors_open (from, &error);
+  g_autoptr (Cnn3dSafetensorsWriter) w = cnn3d_safetensors_writer_new (path, &error);
+  const guint64 one = 1;
+  const gfloat zero = 0;
+
+  for (guint data = 0; data < 2; data++) {
+    for (guint i = 0; i < cnn3d_safetensors_get_n_tensors (file); i++) {
+      const Cnn3dSafetensor *s = cnn3d_safetensors_nth (file, i);
+
+      if (without && !strcmp (s->name, without))
+        continue;
+      if (data)
+        cnn3d_safetensors_writer_data (w, s->data, s->size, &error);
+      else
+        cnn3d_safetensors_writer_add (w, s->name, s->dtype, s->n_dims, s->shape);
+    }
+    if (more && data)
+      cnn3d_safetensors_writer_data (w, &zero, sizeof zero, &error);
+    else if (more)
+      cnn3d_safetensors_writer_add (w, more, CNN3D_SAFETENSOR_F32, 1, &one);
+  }
+  cnn3d_safetensors_writer_finish (w, &error);
+  g_assert_no_error (error);
+  return path;
+}
+
+static void
+assert_not_pretrained (const Cnn3dTrainerParams *p, const gchar *words)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_null (cnn3d_trainer_new (p, BATCH, &error));
+  assert_says (error, error ? error->domain : 0, words);
+}
+
+static void
+test_pretrained (void)
+{
+  gchar *dir = make_dir ();
+  g_autofree gchar *path = write_run (dir), *edited = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+  const gchar *const *left_out;
+
+  params_init (&p, NULL);
+  p.pretrained = path;
+  t = start (&p);
+  g_assert_null (cnn3d_trainer_left_out (t)[0]);
+  cnn3d_trainer_free (&t);
+
+  /* another head: the rest comes, the head is drawn and named */
+  p.network.num_classes = 7;
+  t = start (&p);
+  left_out = cnn3d_trainer_left_out (t);
+  g_assert_cmpstr (left_out[0], ==, "fc.weight ((4, 32) in the file, (7, 32) here)");
+  g_assert_cmpstr (left_out[1], ==, "fc.bias ((4) in the file, (7) here)");
+  g_assert_null (left_out[2]);
+  cnn3d_trainer_free (&t);
+
+  p.network.base_width = 5;
+  assert_not_pretrained (&p, "last.safetensors|stem.0.weight|(4, 3, 3, 7, 7)|base-width=5|(5, 3, 3, 7, 7)");
+  params_init (&p, NULL);
+  p.pretrained = edited = edit_weights (dir, path, "layer3.1.conv1.1.bias", "layer9.weight");
+  assert_not_pretrained (&p, "edited.safetensors|layer3.1.conv1.1.bias|r3d_18");
+  g_free (edited);
+  p.pretrained = edited = edit_weights (dir, path, NULL, "layer9.weight");
+  t = start (&p);
+  left_out = cnn3d_trainer_left_out (t);
+  g_assert_cmpstr (left_out[0], ==, "layer9.weight (not in the model)");
+  g_assert_null (left_out[1]);
+  cnn3d_trainer_free (&t);
+  p.pretrained = "/nowhere/weights.safetensors";
+  assert_not_pretrained (&p, "/nowhere/weights.safetensors");
+  remove_dir (dir);
+}
+
+/* --- side by side, and over many steps --- */
+
+static void
+test_two_at_once (void)
+{
+  Cnn3dTrainerParams p, q;
+  Cnn3dTrainer *alone[2], *turns[2];
+  Cnn3dProgress progress;
+  guint64 position = 0;
+
+  params_init (&p, NULL);
+  q = p;
+  q.optimizer = CNN3D_UPDATE_ADAMW;
+  q.network.model = "slow_r50";
+  q.threads = 2;
+  q.lr.lr = 1e-3;
+  alone[0] = start (&p);
+  drive (alone[0], 0, 3);
+  alone[1] = start (&q);
+  drive (alone[1], 0, 3);
+  turns[0] = start (&p);
+  turns[1] = start (&q);
+  begin (turns[0], 0);
+  begin (turns[1], 0);
+  for (guint i = 0; i < 3; i++) {
+    feed (turns[0], position, &progress);
+    position = feed (turns[1], position, &progress);
+  }
+  for (guint i = 0; i < 2; i++) {
+    assert_same_weights (alone[i], turns[i], TRUE);
+    cnn3d_trainer_free (&alone[i]);
+    cnn3d_trainer_free (&turns[i]);
+  }
+}
+
+static void
+test_no_growth (void)
+{
+#if defined (__GLIBC__) && !defined (__SANITIZE_ADDRESS__)
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+  Cnn3dProgress progress;
+  gsize after_two = 0;
+
+  params_init (&p, NULL);
+  p.threads = 2;
+  p.accumulate = 2;
+  t = start (&p);
+  begin (t, 0);
+  for (guint batch = 1; batch <= 100; batch++) {
+    const struct mallinfo2 m = mallinfo2 ();
+
+    feed (t, 0, &progress);
+    if (batch == 5)             /* two steps, and one to settle in */
+      after_two = m.uordblks + m.hblkhd;
+    else if (batch > 5)
+      g_assert_cmpuint (m.uordblks + m.hblkhd, ==, after_two);
+  }
+  g_assert_cmpuint (progress.step, ==, 50);
+  cnn3d_trainer_free (&t);
+#else
+  g_test_skip ("this C library, or a sanitizer, does not tell");
+#endif
+}
+
+int
+main (int argc, char **argv)
+{
+  int status;
+
+  /* threads that wait do not spin: other tests want the cores */
+  g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
+  g_test_init (&argc, &argv, NULL);
+  folder = g_dir_make_tmp ("cnn3d-trainer-XXXXXX", NULL);
+  g_assert_nonnull (folder);
+  g_test_add_func ("/trainer/short-group", test_short_group);
+  g_test_add_func ("/trainer/validation", test_validation);
+  g_test_add_func ("/trainer/learning-rate", test_learning_rate);
+  g_test_add_func ("/trainer/save-top-k", test_save_top_k);
+  g_test_add_func ("/trainer/monitors", test_monitors);
+  g_test_add_func ("/trainer/bad-batches", test_bad_batches);
+  g_test_add_func ("/trainer/diverged", test_diverged);
+  g_test_add_func ("/trainer/bad-settings", test_bad_settings);
+  g_test_add_func ("/trainer/freeze", test_freeze);
+  g_test_add_func ("/trainer/pretrained", test_pretrained);
+  g_test_add_func ("/trainer/two-at-once", test_two_at_once);
+  g_test_add_func ("/trainer/no-growth", test_no_growth);
+  status = g_test_run ();
+  g_rmdir (folder);
+  g_free (folder);
+  return status;
+}
