@@ -117,13 +117,13 @@ draw_colours (DemoScene * scene, Draws * draws)
  * spread gives the class away when the frames are out of order (0.4: a small
  * 3D network gets 20 % right, 0.6: 13.5 %, chance: 12.5 %); larger, and the
  * class's motion drowns in the others' (in order, 0.6: 99 %, 1.35: 30 %). */
-#define OTHERS_RANGE 0.6
+#define OTHERS_RANGE 0.45
 
 static void
 draw_waves (DemoScene * scene, Draws * draws)
 {
   gdouble side = MIN (scene->width, scene->height);
-  gdouble unit[DEMO_ATTRIBUTES] = { 0.28 * side, 0.28 * side, 0.6 * G_PI, 0.7 };
+  gdouble unit[DEMO_ATTRIBUTES] = { 0.36 * side, 0.36 * side, 0.8 * G_PI, 0.9 };
   gdouble margin = 0.2 * side;
   guint i;
 

@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The demonstration set: quickstart.sh's own line learns it, in bf16-mixed
+here; a network that does not see the frames' order does not."""
+import os
+import re
+
+import launch
+
+TOP = launch.TOP
+
+
+def quickstart_line(folder, **changes):
+    """The line that quickstart.sh prints, with its data found and some
+    properties set otherwise."""
+    with open(os.path.join(TOP, "pipelines", "quickstart.sh")) as file:
+        line = re.search(r"^line='gst-launch-1.0 (.*)'\$run$", file.read(), re.M).group(1)
+    line += os.path.join(folder, "run")
+    line = line.replace("=demo/", "=%s/" % os.environ["CNN3D_DEMO"])
+    line += "".join(" %s=%s" % (name.replace("_", "-"), value) for name, value in changes.items())
+    return line
+
+
+def learns_in_bf16(folder):
+    """quickstart.sh's line learns the demonstration set in bf16-mixed"""
+    run = launch.launch(quickstart_line(folder, precision="bf16-mixed"), folder, seconds=850).fine()
+    accuracies = [float(m["accuracy"]) for m in run.messages("cnn3dtrain-validation")]
+    run.need(max(accuracies) >= 0.95, "best accuracy %.3f, below 0.95" % max(accuracies))
+    return ["validation accuracy: " + " ".join("%.3f" % a for a in accuracies)]
+
+
+def read_clips(folder, manifest, frames=8, size=32):
+    """Every clip of a manifest, sampled and scaled as quickstart's line does:
+    (N, T, H, W, C) uint8 and N labels, from clipbatch's own buffers."""
+    import numpy
+    path = os.path.join(folder, "clips")
+    launch.launch('clipsrc location=%s num-workers=2 shuffle=false clip-bin="clipsample num-frames=%d frame-interval=2 ! '
+               'videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=%d,height=%d" ! '
+               'clipbatch batch-size=1 ! filesink location=%s' %
+               (os.path.join(os.environ["CNN3D_DEMO"], manifest), frames, size, size, path), folder,
+               seconds=300, options="-q").fine()
+    record = numpy.dtype([("frames", "u1", (frames, size, size, 3)), ("label", "<i4")])
+    data = numpy.fromfile(path, record)
+    return data["frames"], data["label"].astype("i8")
+
+
+def frames_alone_do_not_tell(folder):
+    """a 2D network's view, frames without their order, stays near chance"""
+    # It looks at each frame; what it found is averaged over the frames. That
+    # it is not too weak to learn shows in something that a frame does tell.
+    import numpy
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    torch.set_num_threads(2)
+    x, y = (torch.from_numpy(a.copy()) for a in read_clips(folder, "train.csv"))
+    xv, yv = (torch.from_numpy(a.copy()) for a in read_clips(folder, "val.csv"))
+    classes = 8
+    assert len(x) >= 1000 and sorted(set(y.tolist())) == list(range(classes))
+
+    def bright(clips):
+        """Whether the rim is brighter than the middle: told by any one frame."""
+        rim = clips[:, 0, :4].float().mean((1, 2, 3))
+        return (rim > clips[:, 0, 12:20, 12:20].float().mean((1, 2, 3))).long()
+
+    def accuracy(train_labels, test_labels, epochs):
+        def layer(i, o):
+            return nn.Sequential(nn.Conv2d(i, o, 3, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
+        features = nn.Sequential(layer(3, 24), layer(24, 48), layer(48, 96), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        head = nn.Linear(96, classes)
+
+        def network(clips):
+            n, t = clips.shape[:2]
+            z = clips.flatten(0, 1).permute(0, 3, 1, 2).float().div(255).sub(0.4).div(0.22)
+            return head(features(z).view(n, t, -1).mean(1))
+        parameters = [*features.parameters(), *head.parameters()]
+        adam = torch.optim.AdamW(parameters, 2e-3)
+        for _ in range(epochs):
+            order = torch.randperm(len(x))
+            features.train()
+            for first in range(0, len(x), 32):
+                some = order[first:first + 32]
+                adam.zero_grad()
+                nn.functional.cross_entropy(network(x[some]), train_labels[some]).backward()
+                adam.step()
+        features.eval()
+        with torch.no_grad():
+            return (network(xv).argmax(1) == test_labels).float().mean().item()
+
+    motion = accuracy(y, yv, 8)
+    ground = accuracy(bright(x), bright(xv), 2)
+    notes = "the motion: %.3f (chance 0.125); what a frame does tell: %.3f" % (motion, ground)
+    assert ground >= 0.85, notes
+    assert motion <= 0.2, notes
+    return [notes]
+
+
+launch.main(learns_in_bf16, frames_alone_do_not_tell)
