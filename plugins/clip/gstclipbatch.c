@@ -39,6 +39,7 @@
 
 #include "clippack.h"
 #include "gstclipmeta.h"
+#include "src/escape.h"
 
 #define DEFAULT_BATCH_SIZE 1
 #define DEFAULT_DROP_LAST FALSE
@@ -72,6 +73,7 @@ struct _GstClipBatch
   GstClockTime latency;         /* from a batch's first frame to its last */
 
   /* The streaming thread's */
+  gchar *name;                  /* of the clip last told of, fit to be shown */
   gboolean have_info;
   ClipPack pack;                /* the batch in the making */
 
@@ -111,9 +113,11 @@ same_clip (const GstClipMeta * a, const GstClipMeta * b)
 }
 
 static const gchar *
-clip_name (const GstClipMeta * clip)
+clip_name (GstClipBatch * self, const GstClipMeta * clip)
 {
-  return clip->path ? clip->path : "(no file)";
+  g_free (self->name);
+  self->name = cnn3d_escape (clip->path ? clip->path : "(no file)", FALSE);
+  return self->name;
 }
 
 /* Lets go of all that is collected. */
@@ -324,7 +328,7 @@ too_long:
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("Clip %" G_GUINT64_FORMAT " (%s) has more than %d frames: put a "
             "clipsample in front of clipbatch, it makes clips of num-frames "
-            "frames.", self->clip.clip, clip_name (&self->clip),
+            "frames.", self->clip.clip, clip_name (self, &self->clip),
             CLIP_PACK_MAX_FRAMES), (NULL));
     return GST_FLOW_ERROR;
   }
@@ -338,7 +342,7 @@ gst_clip_batch_other_length (GstClipBatch * self, const GstClipMeta * clip,
       ("Clip %" G_GUINT64_FORMAT " (%s) has %s%" G_GUINT64_FORMAT " frames, "
           "the clips before it %u: put a clipsample in front of clipbatch, "
           "behind everything else that drops or repeats frames.", clip->clip,
-          clip_name (clip), relation, frames, self->pack.frames), (NULL));
+          clip_name (self, clip), relation, frames, self->pack.frames), (NULL));
 
   return GST_FLOW_ERROR;
 }
@@ -367,7 +371,7 @@ gst_clip_batch_end_clip (GstClipBatch * self)
   reason = g_strdup_printf ("ended after %u of %u frames",
       self->pack.have, self->pack.frames);
   GST_WARNING_OBJECT (self, "clip %" G_GUINT64_FORMAT " (%s) dropped: %s",
-      self->clip.clip, clip_name (&self->clip), reason);
+      self->clip.clip, clip_name (self, &self->clip), reason);
   gst_element_post_message (GST_ELEMENT (self),
       gst_message_new_element (GST_OBJECT (self),
           gst_structure_new ("clipbatch-dropped",
@@ -436,14 +440,14 @@ too_large:
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("Clip %" G_GUINT64_FORMAT " (%s) is larger than 2 GiB: put a "
             "clipsample and a scaler in front of clipbatch.", self->clip.clip,
-            clip_name (&self->clip)), (NULL));
+            clip_name (self, &self->clip)), (NULL));
     return GST_FLOW_ERROR;
   }
 no_frame:
   {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
         ("Frame %u of clip %" G_GUINT64_FORMAT " (%s) is no picture of "
-            "%dx%d.", self->pack.have, self->clip.clip, clip_name (&self->clip),
+            "%dx%d.", self->pack.have, self->clip.clip, clip_name (self, &self->clip),
             WIDTH (self), HEIGHT (self)),
         ("a buffer of %" G_GSIZE_FORMAT " bytes could not be mapped",
             gst_buffer_get_size (buffer)));
@@ -725,6 +729,7 @@ gst_clip_batch_finalize (GObject * object)
 
   gst_clip_batch_reset (self);
   clip_pack_finish (&self->pack);
+  g_free (self->name);
 
   G_OBJECT_CLASS (gst_clip_batch_parent_class)->finalize (object);
 }

@@ -21,6 +21,8 @@
  */
 #include "gstclipsrc-private.h"
 
+#include "src/escape.h"
+
 GST_DEBUG_CATEGORY (gst_clip_src_debug);
 #define GST_CAT_DEFAULT gst_clip_src_debug
 
@@ -280,6 +282,7 @@ gst_clip_src_open (GstClipSrc * self)
   };
   Cnn3dDataset *dataset = NULL;
   GError *error = NULL;
+  gchar *shown = NULL;
   gboolean too_far;
 
   if (self->clip_bin && *self->clip_bin) {
@@ -315,16 +318,16 @@ gst_clip_src_open (GstClipSrc * self)
 
   /* ERRORS */
 no_clip_bin:
+  shown = cnn3d_escape (error->message, TRUE);
   GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("clip-bin \"%s\" is not a "
-          "bin's description: %s", self->clip_bin, error->message), (NULL));
+          "bin's description: %s", self->clip_bin, shown), (NULL));
   goto failed;
 no_dataset:
+  shown = cnn3d_escape (error->message, TRUE);
   if (error->code == CNN3D_DATASET_ERROR_PARAMS)
-    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message),
-        (NULL));
+    GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", shown), (NULL));
   else
-    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ, ("%s", error->message),
-        (NULL));
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ, ("%s", shown), (NULL));
   goto failed;
 no_order:
   GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message), (NULL));
@@ -338,6 +341,7 @@ seek_too_far:
           "asked for, but the run has %" G_GUINT64_FORMAT,
           self->seek_position, self->total), (NULL));
 failed:
+  g_free (shown);
   g_clear_error (&error);
   if (dataset && dataset != self->dataset)
     cnn3d_dataset_free (dataset);

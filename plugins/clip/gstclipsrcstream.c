@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstclipsrc-private.h"
 
+#include "src/escape.h"
+
 GST_DEBUG_CATEGORY_EXTERN (gst_clip_src_debug);
 #define GST_CAT_DEFAULT gst_clip_src_debug
 
@@ -283,6 +285,9 @@ push_clip (GstClipSrc * self, ClipJob * job, const Cnn3dOrderClip * clip,
 static void
 skip_clip (GstClipSrc * self, ClipJob * job)
 {
+  /* a structure's strings are UTF-8, a path need not be */
+  gchar *path = g_filename_display_name (job->path);
+
   GST_WARNING_OBJECT (self, "skipping clip %" G_GUINT64_FORMAT ", %s: %s",
       job->meta.clip, job->path, job->reason);
   self->skipped++;
@@ -294,8 +299,9 @@ skip_clip (GstClipSrc * self, ClipJob * job)
   gst_element_post_message (GST_ELEMENT (self),
       gst_message_new_element (GST_OBJECT (self),
           gst_structure_new ("clipsrc-skipped", "path", G_TYPE_STRING,
-              job->path, "reason", G_TYPE_STRING, job->reason, "clip",
+              path, "reason", G_TYPE_STRING, job->reason, "clip",
               G_TYPE_UINT64, job->meta.clip, NULL)));
+  g_free (path);
   g_object_notify (G_OBJECT (self), "clips-skipped");
 }
 
@@ -343,6 +349,7 @@ gst_clip_src_loop (GstPad * pad)
   GstClipSrc *self = GST_CLIP_SRC (GST_PAD_PARENT (pad));
   gboolean interrupted, end, seek;
   guint64 position, pass_end, pushed = 0;
+  gchar *path = NULL, *reason = NULL;
   GstFlowReturn ret = GST_FLOW_OK;
   Cnn3dOrderClip clip;
   ClipJob *job = NULL;
@@ -453,21 +460,28 @@ eos:
 
   /* ERRORS */
 bad_clip:
+  path = cnn3d_escape (job->path, FALSE);
+  reason = cnn3d_escape (job->reason, TRUE);
   GST_ELEMENT_ERROR (self, RESOURCE, READ, ("Clip %" G_GUINT64_FORMAT
           ", %s, cannot be read: %s. Repair or remove it, or set "
-          "on-error=skip", position, job->path, job->reason), (NULL));
+          "on-error=skip", position, path, reason), (NULL));
   goto failed;
 fatal:
+  path = cnn3d_escape (job->path, FALSE);
+  reason = cnn3d_escape (job->reason, TRUE);
   GST_ELEMENT_ERROR (self, CORE, NEGOTIATION, ("No clip can pass (the first "
-          "was %s): %s. Correct clip-bin, or what follows it", job->path,
-          job->reason), ("clip-bin=%s", GST_STR_NULL (self->clip_bin)));
+          "was %s): %s. Correct clip-bin, or what follows it", path, reason),
+      ("clip-bin=%s", GST_STR_NULL (self->clip_bin)));
   goto failed;
 all_bad:
+  reason = cnn3d_escape (self->first_reason, TRUE);
   GST_ELEMENT_ERROR (self, RESOURCE, READ, ("No clip of the %s pass could be "
           "read, all %" G_GUINT64_FORMAT " were skipped; the first: %s",
           clip.training ? "training" : "validation", self->skipped,
-          self->first_reason), (NULL));
+          reason), (NULL));
 failed:
+  g_free (path);
+  g_free (reason);
   set_current (self, NULL, FALSE);
   clip_job_abort (job);
   clip_job_unref (job);

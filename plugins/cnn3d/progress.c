@@ -8,6 +8,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "src/escape.h"
+
 #define REDRAW (G_USEC_PER_SEC / 5)
 #define CLEAR "\r\033[K"
 
@@ -72,30 +74,6 @@ terminal_width (gint fd)
 
   return ioctl (fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ?
       size.ws_col : 80;
-}
-
-gchar *
-progress_escape (const gchar * text, gboolean lines)
-{
-  GString *out = g_string_new (NULL);
-  const gchar *p = text;
-
-  while (*p) {
-    gunichar c = g_utf8_get_char_validated (p, -1);
-
-    if (c == (gunichar) - 1 || c == (gunichar) - 2) {
-      g_string_append_printf (out, "\\x%02x", (guint8) * p);
-      p++;
-      continue;
-    }
-    if (g_unichar_iscntrl (c) && !(lines && c == '\n'))
-      g_string_append_printf (out, "\\x%02x", c);
-    else
-      g_string_append_unichar (out, c);
-    p = g_utf8_next_char (p);
-  }
-
-  return g_string_free (out, FALSE);
 }
 
 gdouble
@@ -244,7 +222,7 @@ progress_note (Progress * self, const gchar * format, ...)
   va_start (args, format);
   text = g_strdup_vprintf (format, args);
   va_end (args);
-  shown = progress_escape (text, FALSE);
+  shown = cnn3d_escape (text, FALSE);
   line = g_string_new (shown);
   put_line (self, line);
   g_string_free (line, TRUE);

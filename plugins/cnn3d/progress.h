@@ -48,8 +48,4 @@ void progress_note (Progress * progress, const gchar * format, ...)
  * a validation takes, 0 where none was seen. */
 gdouble progress_time_left (const ProgressStep * step, gdouble val_seconds);
 
-/* Text from a file made fit to be shown: invalid UTF-8 and control characters
- * (but for newlines, where `lines` is set) become \xNN; g_free(). */
-gchar *progress_escape (const gchar * text, gboolean lines);
-
 #endif

@@ -6,6 +6,7 @@
 
 #include "memoryuse.h"
 #include "trainreport.h"
+#include "src/escape.h"
 
 /* Over how many seconds clips per second are averaged. */
 #define RATE_SECONDS 10.0
@@ -110,7 +111,7 @@ clip_name (GstBuffer * buffer, guint n, guint64 first)
       path = ((GstClipMeta *) meta)->path;
   if (!path)
     return g_strdup_printf ("Clip %" G_GUINT64_FORMAT, first + n);
-  shown = progress_escape (path, FALSE);
+  shown = cnn3d_escape (path, FALSE);
   name = g_strdup_printf ("Clip %" G_GUINT64_FORMAT " (%s)", first + n, shown);
   g_free (shown);
 

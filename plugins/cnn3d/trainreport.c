@@ -4,7 +4,7 @@
 
 #include <gio/gio.h>
 
-#include "progress.h"
+#include "src/escape.h"
 
 /* GStreamer's code for an error of the core. */
 static void
@@ -80,7 +80,7 @@ void
 train_report_error (GstElement * element, const GError * error,
     const gchar * about)
 {
-  gchar *escaped = progress_escape (error->message, TRUE);
+  gchar *escaped = cnn3d_escape (error->message, TRUE);
   gchar *text = about ? g_strconcat (about, ": ", escaped, NULL) :
       g_strdup (escaped);
   GQuark domain;
@@ -148,8 +148,8 @@ report_left_out (GstElement * element, const gchar * pretrained,
   post (element, s);
 
   list = g_strjoinv (", ", (gchar **) names);
-  shown = progress_escape (list, FALSE);
-  path = progress_escape (pretrained ? pretrained : "", FALSE);
+  shown = cnn3d_escape (list, FALSE);
+  path = cnn3d_escape (pretrained ? pretrained : "", FALSE);
   GST_ELEMENT_WARNING (element, RESOURCE, READ,
       ("Weights of %s that were left out: %s.", path, shown),
       ("what the model has and the file has not keeps its initial values"));

@@ -9,6 +9,7 @@
 
 #include "memoryuse.h"
 #include "trainreport.h"
+#include "src/escape.h"
 
 GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 #define GST_CAT_DEFAULT cnn3d_train_debug
@@ -98,7 +99,7 @@ make_folder (TrainRun * self)
     return TRUE;
 
   /* ERRORS */
-  shown = progress_escape (path, FALSE);
+  shown = cnn3d_escape (path, FALSE);
   GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
       ("Checkpoints cannot be written to %s: %s.", shown,
           g_strerror (errno)), ("checkpoint-dir"));
@@ -140,7 +141,7 @@ failed:
   }
 none:
   {
-    gchar *shown = progress_escape (self->settings.checkpoint_dir, FALSE);
+    gchar *shown = cnn3d_escape (self->settings.checkpoint_dir, FALSE);
 
     GST_ELEMENT_ERROR (self->element, RESOURCE, NOT_FOUND,
         ("There is no checkpoint in %s to go on from: set checkpoint-dir to "

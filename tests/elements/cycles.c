@@ -17,7 +17,7 @@
 #ifdef __SANITIZE_ADDRESS__
 #define GROWTH G_MAXINT64
 #else
-#define GROWTH (12 << 20)
+#define GROWTH (24 << 20)
 #endif
 #define SETTLE (20 * G_TIME_SPAN_SECOND)
 
@@ -96,13 +96,14 @@ make_videos (void)
         "num-buffers=12 ! video/x-raw,format=I420,width=48,height=40,"
         "framerate=12/1 ! x264enc speed-preset=ultrafast threads=1 ! mp4mux ! "
         "filesink location=%s/%u.mp4", classes[i % 2], i + 1, folder, i);
+    GError *error = NULL;
     GstElement *pipeline;
     GstMessage *message;
     GstBus *bus;
 
     g_assert_cmpint (g_mkdir_with_parents (folder, 0700), ==, 0);
-    pipeline = gst_parse_launch (line, NULL);
-    g_assert_nonnull (pipeline);
+    pipeline = gst_parse_launch (line, &error);
+    g_assert_no_error (error);
     bus = gst_element_get_bus (pipeline);
     gst_element_set_state (pipeline, GST_STATE_PLAYING);
     message = gst_bus_timed_pop_filtered (bus, 60 * GST_SECOND,
@@ -168,12 +169,13 @@ cycle (const gchar * line, gint longest, Seen * seen)
   GstElement *pipeline = NULL;
   guint threads = 0, files = 0, now;
   gint64 size = 0, after;
+  GError *error = NULL;
 
   memset (seen, 0, sizeof *seen);
   for (guint i = 0; i < CYCLES; i++) {
     if (!pipeline) {
-      pipeline = gst_parse_launch (line, NULL);
-      g_assert_nonnull (pipeline);
+      pipeline = gst_parse_launch (line, &error);
+      g_assert_no_error (error);
     }
     g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_PLAYING), !=,
         GST_STATE_CHANGE_FAILURE);

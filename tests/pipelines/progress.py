@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How training shows itself: a line that is redrawn on a terminal, a plain line an
+epoch elsewhere, and nothing that a file's name could do to the terminal."""
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import threading
+
+import launch
+
+EPOCHS = 6
+CLEAR = "\r\x1b[K"
+
+
+def line(more="", epochs=EPOCHS, location="clips"):
+    return ("clipsrc location=%s num-folds=2 seed=1 epochs=%d %s ! clipbatch batch-size=2 ! "
+            "%s ! cnn3dtrain base-width=24 threads=1 %s" % (
+                location, epochs, launch.CLIP_BIN, launch.QUEUE, more))
+
+
+def on_terminal(arguments, width, folder, seconds=60):
+    """What gst-launch writes to a terminal that is so wide."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
+    process = launch.start(arguments, folder, options="", stdout=slave)
+    os.close(slave)
+    out = []
+
+    def read():
+        while True:
+            try:
+                data = os.read(master, 65536)
+            except OSError:  # nobody holds the other end any more
+                return
+            if not data:
+                return
+            out.append(data)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        error = process.communicate(timeout=seconds)[1]
+    except subprocess.TimeoutExpired:
+        launch.kill(process)
+        process.communicate()
+        raise AssertionError("it did not end within %d seconds" % seconds)
+    finally:
+        reader.join()
+        os.close(master)
+    # a terminal shows a newline as two characters
+    shown = launch.text(b"".join(out)).replace("\r\n", "\n")
+    return launch.Run(process.command, process.returncode, shown, launch.text(error))
+
+
+def drawn(run):
+    """Each state of the progress line."""
+    return [re.split(r"[\r\n]", part)[0] for part in run.out.split(CLEAR)[1:]]
+
+
+def terminal(folder):
+    """On a terminal, one line tells epoch, step, loss, accuracy, learning rate, clips a
+    second, memory and time left, and a line stays for each epoch"""
+    launch.two_classes(os.path.join(folder, "clips"), 8)
+    run = on_terminal(line(), 200, folder).fine()
+    states = drawn(run)
+    run.need(len(states) > EPOCHS, "it was drawn %d times" % len(states))
+    full = [s for s in states if re.match(
+        r"epoch \d+/%d  step \d+ +\d+ %%  loss [\d.e+-]+  accuracy [\d.]+ %%  lr [\d.e+-]+  "
+        r"[\d.e+]+ clips/s  \d+ MB  left (\d+:)?\d+:\d\d$" % EPOCHS, s)]
+    run.need(full, "no line tells all:\n" + "\n".join(states))
+    kept = re.findall(r"epoch (\d+)/%d  loss \S+  accuracy \S+ %%  val-loss \S+  "
+                      r"val-accuracy \S+ %%  lr \S+  \S+ clips/s  \d+ MB  \S+ s\n" % EPOCHS,
+                      run.out)
+    run.need(kept == [str(i + 1) for i in range(EPOCHS)], "lines stay for %s" % kept)
+    run.need(not re.search(r"\d+:\d\d:\d\d\.\d+ / ", run.out),
+             "gst-launch's own position stands beside it")
+    return [full[-1]]
+
+
+def narrow(folder):
+    """The line stays within the terminal's width"""
+    launch.two_classes(os.path.join(folder, "clips"), 8)
+    for width in (80, 33, 7):
+        run = on_terminal(line(), width, folder).fine()
+        # lines that stay may wrap: nothing is drawn over them
+        states = [part for part in run.out.split(CLEAR)[1:] if "\n" not in part]
+        run.need(states, "nothing was drawn")
+        longest = max(states, key=len)
+        run.need(len(longest) < width, "'%s' is as wide as the terminal" % longest)
+
+
+def plain(folder):
+    """Elsewhere, a plain line an epoch, and nothing that moves a cursor"""
+    launch.two_classes(os.path.join(folder, "clips"), 4)
+    run = launch.launch(line(), folder, options="").fine()
+    run.need(re.findall(r"^epoch (\d+)/", run.out, re.M) ==
+             [str(i + 1) for i in range(EPOCHS)], "not a line an epoch")
+    run.need(not re.search(r"[\r\x1b\x08]", run.out), "there are control characters in it")
+    run.need("step" not in run.out, "steps are told")
+
+
+def silent(folder):
+    """progress=false silences both"""
+    launch.two_classes(os.path.join(folder, "clips"), 4)
+    for run in (launch.launch(line("progress=false"), folder, options=""),
+                on_terminal(line("progress=false"), 80, folder)):
+        run.fine().need("epoch" not in run.out and "loss" not in run.out
+                        and "\x1b[K" not in run.out, "it speaks")
+
+
+def escaped(folder):
+    """Control characters in the names of classes, files and folders are escaped wherever
+    they are shown"""
+    evil = "\x1b[31mred\x07"
+    launch.make_videos(folder, {"a/0.mp4": {"pattern": "ball"}, "b/0.mp4": {}})
+    whole = launch.read(os.path.join(folder, "a/0.mp4"))
+    for name in ("a", "b" + evil):
+        os.makedirs(os.path.join(folder, "clips", name))
+        for i in range(2):
+            with open(os.path.join(folder, "clips", name, "%d%s.mp4" % (i, evil)), "wb") as file:
+                file.write(whole)
+    bad = os.path.join(folder, "clips", "a", "bad%s.mp4" % evil)
+    latin = os.path.join(os.fsencode(folder), b"clips", b"a", b"caf\xe9.mp4")
+    for path in (bad, latin):
+        with open(path, "wb") as file:
+            file.write(b"\x1b[31mnothing" * 99)
+
+    def clean(run):
+        both = run.out.replace(CLEAR, "") + run.err
+        found = re.search(r"[\x00-\x08\x0b-\x1f\x7f]", both)
+        run.need(not found, "a control character is shown: %r" % (
+            both[max(0, found.start() - 60):found.end() + 20] if found else ""))
+        run.need("CRITICAL" not in run.err and "WARNING **" not in run.err,
+                 "a library complains")
+        return run
+
+    for options in ("", "-m"):
+        clean(launch.launch("clipsrc location=clips %s ! clipbatch ! cnn3dtrain base-width=4 "
+                            "threads=1" % launch.CLIP_BIN, folder, options=options)).fine()
+    stopped = clean(launch.launch(
+        "clipsrc location=clips on-error=stop shuffle=false %s ! clipbatch ! cnn3dtrain "
+        "base-width=4 threads=1" % launch.CLIP_BIN, folder, options="")).refused("bad")
+    stopped.need("red" in stopped.err, "the name is not told")
+    clean(on_terminal("clipsrc location=clips %s ! clipbatch ! cnn3dtrain base-width=4 "
+                      "threads=1" % launch.CLIP_BIN, 80, folder)).fine()
+    name = "list%s.csv" % evil
+    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+        file.write("path,label,split\nx%s.mp4,y,tr%sain\n" % (evil, evil))
+    clean(launch.launch("clipsrc location=%s ! fakesink" % launch.gst_quote(name), folder,
+                        options="")).refused("split")
+    with open(os.path.join(folder, "one.csv"), "w", encoding="utf-8") as file:
+        file.write("gone%s.mp4,x%s\nlost%s.mp4,y\n" % (evil, evil, evil))
+    clean(launch.launch("clipsrc location=one.csv %s ! identity sleep-time=1000 ! fakesink"
+                        % launch.CLIP_BIN, folder, options="")).refused("No clip")
+    with open(os.path.join(folder, "file" + evil), "wb"):
+        pass
+    clean(launch.launch("clipsrc location=clips %s ! clipbatch ! cnn3dtrain base-width=4 "
+                        "checkpoint-dir=%s" % (launch.CLIP_BIN,
+                                               launch.gst_quote("file%s/run" % evil)),
+                        folder, options="")).refused("Checkpoints cannot")
+    clean(launch.launch("clipsrc location=clips %s ! clipbatch ! cnn3dtrain base-width=4 "
+                        "model=%s" % (launch.CLIP_BIN, launch.gst_quote(evil)), folder,
+                        options="")).refused("no model")
+    clean(launch.launch("clipsrc location=clips %s ! clipbatch ! cnn3dtrain base-width=4 "
+                        "pretrained=%s" % (launch.CLIP_BIN, launch.gst_quote("p" + evil)),
+                        folder, options="")).refused("p.*red")
+
+
+if __name__ == "__main__":
+    launch.main(terminal, narrow, plain, silent, escaped)
