@@ -19,6 +19,8 @@
 #else
 #define GROWTH (24 << 20)
 #endif
+/* The same for what is allocated: less than 3 kB a cycle. */
+#define ALLOCATED_GROWTH (512 << 10)
 #define SETTLE (20 * G_TIME_SPAN_SECOND)
 
 #define TRAINING "clipbatch batch-size=3 ! queue max-size-buffers=2 " \
@@ -52,6 +54,15 @@ resident (void)
   g_free (text);
 
   return (gint64) pages * sysconf (_SC_PAGESIZE);
+}
+
+/* Bytes that are allocated: the resident size less what the allocator keeps. */
+static gint64
+allocated (void)
+{
+  struct mallinfo2 info = mallinfo2 ();
+
+  return (gint64) info.uordblks + (gint64) info.hblkhd;
 }
 
 /* Waits until what stops in the background has stopped. */
@@ -168,7 +179,7 @@ cycle (const gchar * line, gint longest, Seen * seen)
 {
   GstElement *pipeline = NULL;
   guint threads = 0, files = 0, now;
-  gint64 size = 0, after;
+  gint64 size = 0, used = 0, after;
   GError *error = NULL;
 
   memset (seen, 0, sizeof *seen);
@@ -190,6 +201,7 @@ cycle (const gchar * line, gint longest, Seen * seen)
       files = at_rest ("/proc/self/fd");
       malloc_trim (0);
       size = resident ();
+      used = allocated ();
     }
   }
   gst_clear_object (&pipeline);
@@ -205,6 +217,10 @@ cycle (const gchar * line, gint longest, Seen * seen)
   g_test_message ("%.1f MB resident, %.1f after the warm-up", after / 1e6,
       size / 1e6);
   g_assert_cmpint (after - size, <=, GROWTH);
+  after = allocated ();
+  g_test_message ("%.2f MB allocated, %.2f after the warm-up", after / 1e6,
+      used / 1e6);
+  g_assert_cmpint (after - used, <=, ALLOCATED_GROWTH);
 }
 
 static void
