@@ -377,6 +377,7 @@ end_pass (TrainRun * self, guint64 position)
   if (result.training) {
     self->figures->loss = self->line.loss = result.loss;
     self->figures->accuracy = self->line.accuracy = result.accuracy;
+    self->figures->step = result.last.step;
     self->line.lr = self->lr;
     if (seconds > 0)
       self->line.clips_per_second = self->pass_clips / seconds;
@@ -385,6 +386,9 @@ end_pass (TrainRun * self, guint64 position)
     self->figures->val_accuracy = self->line.val_accuracy = result.accuracy;
   }
   GST_OBJECT_UNLOCK (self->element);
+  if (result.last.stepped)
+    train_report_step (self->element, &result.last,
+        self->figures->clips_per_second, self->line.memory);
   train_report_pass (self->element, &result, seconds, self->lr);
   if (result.saved)
     train_report_checkpoint (self->element, result.saved,

@@ -478,10 +478,17 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, TrainerM
   gfloat *const arrays[2] = { t->first, t->second };
   guint optimizer;
 
-  if (g_strcmp0 (cnn3d_safetensors_metadata (file, "version"), STATE_VERSION) || !get_mark (t, file, mark)
+  if (g_strcmp0 (cnn3d_safetensors_metadata (file, "version"), STATE_VERSION)
+      || !cnn3d_safetensors_metadata (file, "model") || !get_mark (t, file, mark)
       || !get_uint (file, "optimizer", &optimizer)) {
     g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
         "%s is not a state that this version wrote: use resume=never to start anew", path);
+    return FALSE;
+  }
+  if (strcmp (cnn3d_safetensors_metadata (file, "model"), t->net->model)) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+        "%s was written by another model than %s: set the same one, or resume=never to start anew", path,
+        t->net->model);
     return FALSE;
   }
   if (optimizer != t->params.optimizer) {

@@ -602,12 +602,12 @@ gboolean
 cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *result, GError **error)
 {
   const TrainerPass *pass = &t->now.pass;
-  Cnn3dProgress progress = { 0 };
   gdouble value = NAN;
 
   memset (result, 0, sizeof *result);
-  if (pass->training && t->group_clips > 0 && !optimizer_step (t, &progress, error))
+  if (pass->training && t->group_clips > 0 && !optimizer_step (t, &result->last, error))
     return FALSE;
+  fill_progress (t, &result->last);
   result->epoch = pass->epoch;
   result->training = pass->training;
   result->clips = pass->clips;

@@ -86,6 +86,7 @@ typedef struct {
   gboolean epoch_complete;      /* the epoch has no further pass */
   gboolean improved;            /* the monitor is the best so far */
   gboolean stop;                /* patience has run out */
+  Cnn3dProgress last;           /* the short last group's step, where last.stepped */
   gchar *saved;                 /* checkpoint written, or NULL; g_free() */
 } Cnn3dPassResult;
 
@@ -115,8 +116,8 @@ CNN3D_API void cnn3d_trainer_memory (const Cnn3dTrainer * trainer, Cnn3dMemory *
 
 /* Restores `checkpoint_dir`'s last checkpoint. FALSE without error: there is
  * none. *position: the clip to go on with; *epoch, *training: the pass that it
- * lies in. A checkpoint of another model, or of other settings that decide the
- * result, is an error that names them. */
+ * lies in. A checkpoint of another model, width or
+ * number of classes, or of another optimizer, is an error that says so. */
 CNN3D_API gboolean cnn3d_trainer_resume (Cnn3dTrainer * trainer, guint64 * position, GError ** error);
 
 /* A pass begins, or goes on after a resume at `position`. first: position of

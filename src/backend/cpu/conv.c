@@ -3,11 +3,23 @@
 
 #include <string.h>
 
-/* Slices of padding that the last window sees behind the tensor. */
-static gint
-slices_behind (const Cnn3dOp *op, const Cnn3dTensor *in, const Cnn3dTensor *out)
+/* oneDNN's bf16 kernels for weight gradients read what nobody wrote behind the
+ * last slice: 2.6's where a strided window reaches into the padding, 3.2's where
+ * fewer slices come out than the kernel has. With real slices of zeros there
+ * the gradient is the same, and right. FALSE: the tensor is deep enough. */
+static gboolean
+needs_slices (const Cnn3dModel *m, const Cnn3dOp *op, gint *in_depth, gint *out_depth)
 {
-  return MAX (0, (out->d - 1) * op->stride[0] - op->pad[0] + op->kernel[0] - in->d);
+  const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
+  const gint kernel = op->kernel[0], stride = op->stride[0];
+
+  if (m->type != dnnl_bf16 || !cpu_is_blocked (m->net, op->in))
+    return FALSE;
+  *out_depth = dnnl_version ()->major >= 3 ? MAX (out->d, kernel) : out->d;
+  *in_depth = in->d + (*out_depth - out->d) * stride;
+  if (stride > 1)
+    *in_depth = MAX (*in_depth, (*out_depth - 1) * stride - op->pad[0] + kernel);
+  return *in_depth != in->d || *out_depth != out->d;
 }
 
 /* Depths tried when oneDNN has no fast backward-weights for a shallow tensor
@@ -29,20 +41,18 @@ setup_backward_weights (Cnn3dProgram *p, gint i, CpuConvSpec *spec, GError **err
   CpuConv *conv = &p->conv[i];
 
   spec->weights = m->conv[i].master;
-  /* oneDNN 2.6's bf16 kernels of a stride in depth read what nobody wrote when
-   * the last window reaches into the padding: there the slices are real ones. */
-  if (m->type == dnnl_bf16 && op->stride[0] > 1 && cpu_is_blocked (m->net, op->in)
-      && slices_behind (op, in, out) > 0) {
+  if (needs_slices (m, op, &conv->deep_in, &conv->deep_out)) {
     CpuConvSpec deep = *spec;
     gboolean ok;
 
-    conv->deep_in = in->d + slices_behind (op, in, out);
-    conv->deep_out = out->d;
     deep.source = cpu_activation_desc (m, op->in, p->batch, conv->deep_in);
+    deep.destination = cpu_activation_desc (m, op->out, p->batch, conv->deep_out);
     ok = cpu_conv_new (&m->device->dnnl, CPU_BACKWARD_WEIGHTS, &deep, &conv->weights, NULL, error);
     cpu_desc_free (&deep.source);
+    cpu_desc_free (&deep.destination);
     return ok;
   }
+  conv->deep_in = conv->deep_out = 0;
   if (!cpu_conv_new (&m->device->dnnl, CPU_BACKWARD_WEIGHTS, spec, &conv->weights, NULL, error))
     return FALSE;
   if (!conv->weights.reference || !cpu_is_blocked (m->net, op->in))
@@ -122,6 +132,13 @@ cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, GError **error)
   CpuConvSpec spec;
   gboolean ok;
 
+  /* oneDNN 2.6's bf16 backward-weights is wrong here. */
+  if (m->type == dnnl_bf16 && p->training && in->h == 1 && op->stride[1] > 1 && op->kernel[1] > 1) {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
+        "clips %u pixels high are too small for %s in bf16-mixed: use precision=32, or larger frames",
+        m->net->params.height, m->net->model);
+    return FALSE;
+  }
   for (gint k = 0; k < 3; k++) {
     spec.kernel[k] = op->kernel[k];
     spec.stride[k] = op->stride[k];

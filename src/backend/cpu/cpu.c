@@ -57,7 +57,8 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
   }
   d->threads = params->threads ? params->threads : usable_cores ();
   d->kernels = cpu_kernels_select ();
-  d->name = g_strdup_printf ("CPU, %u threads, %s, oneDNN %d.%d.%d", d->threads, d->kernels->name, version->major,
+  d->name = g_strdup_printf ("CPU, %u thread%s, %s, oneDNN %d.%d.%d", d->threads,
+      d->threads > 1 ? "s" : "", d->kernels->name, version->major,
       version->minor, version->patch);
   return d;
 }
