@@ -114,9 +114,8 @@ draw_colours (DemoScene * scene, Draws * draws)
 }
 
 /* The others' ranges, in parts of the class's. Smaller, and an attribute's
- * spread gives the class away when the frames are out of order (0.4: a small
- * 3D network gets 20 % right, 0.6: 13.5 %, chance: 12.5 %); larger, and the
- * class's motion drowns in the others' (in order, 0.6: 99 %, 1.35: 30 %). */
+ * spread gives the class away when the frames are out of order; larger, and
+ * the class's motion drowns in the others'. */
 #define OTHERS_RANGE 0.45
 
 static void

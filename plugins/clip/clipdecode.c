@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
+#include "clipcontainer.h"
 
 #include <errno.h>
 #include <math.h>
@@ -189,8 +190,11 @@ clip_length (ClipChain * self, gdouble fps, guint64 before, guint64 known)
 
   if (known > 0)
     return known;
-  if (fps > 0 && gst_pad_peer_query_duration (self->gate_sink,
-          GST_FORMAT_TIME, &duration) && duration > 0) {
+  /* Without a length, every frame comes and clipsample counts: a length that
+   * depends on the moment would make a run differ from its repetition. */
+  if (fps > 0 && !clip_container_duration_grows (job->path)
+      && gst_pad_peer_query_duration (self->gate_sink, GST_FORMAT_TIME,
+          &duration) && duration > 0) {
     n = (guint64) llround ((gdouble) duration / GST_SECOND * fps);
     n = n > before ? n - before : 0;
   }
