@@ -405,7 +405,7 @@ check_options (const Options * options, GError ** error)
 int
 main (int argc, char **argv)
 {
-  Options options = { 1, {300, 50}, MIN (g_get_num_processors (), 256) };
+  Options options = { 1, {300, 25}, MIN (g_get_num_processors (), 256) };
   gchar **folders = NULL, *sheet = NULL;
   const GOptionEntry entries[] = {
     {"seed", 's', 0, G_OPTION_ARG_INT64, &options.seed,
@@ -413,7 +413,7 @@ main (int argc, char **argv)
     {"train", 0, 0, G_OPTION_ARG_INT, &options.counts[DEMO_TRAIN],
         "Videos to train on, for each class (default: 300)", "N"},
     {"test", 0, 0, G_OPTION_ARG_INT, &options.counts[DEMO_TEST],
-        "Videos to test with, for each class (default: 50)", "N"},
+        "Videos to test with, for each class (default: 25)", "N"},
     {"jobs", 'j', 0, G_OPTION_ARG_INT, &options.jobs,
         "Videos to encode at once (default: one a processor)", "N"},
     {"contact-sheet", 0, 0, G_OPTION_ARG_FILENAME, &sheet,

@@ -106,13 +106,14 @@ def fields(text):
     return found
 
 
-def start(line, folder=None, options="-m", stdout=subprocess.PIPE, **more):
+def start(line, folder=None, options="-m", stdout=subprocess.PIPE,
+          stderr=subprocess.PIPE, **more):
     """gst-launch-1.0 with that line, quoted as in a shell, in a session of its
     own. The caller waits for it."""
     command = ["gst-launch-1.0"] + shlex.split(options) + shlex.split(line)
     process = subprocess.Popen(command, cwd=folder, env=environment(**more),
                                stdin=subprocess.DEVNULL, stdout=stdout,
-                               stderr=subprocess.PIPE, start_new_session=True)
+                               stderr=stderr, start_new_session=True)
     process.command = command
     return process
 
