@@ -68,11 +68,11 @@ def terminal(folder):
     launch.two_classes(os.path.join(folder, "clips"), 8)
     run = on_terminal(line(), 200, folder).fine()
     states = drawn(run)
-    run.need(len(states) > EPOCHS, "it was drawn %d times" % len(states))
     full = [s for s in states if re.match(
         r"epoch \d+/%d  step \d+ +\d+ %%  loss [\d.e+-]+  accuracy [\d.]+ %%  lr [\d.e+-]+  "
         r"[\d.e+]+ clips/s  \d+ MB  left (\d+:)?\d+:\d\d$" % EPOCHS, s)]
-    run.need(full, "no line tells all:\n" + "\n".join(states))
+    # five times a second at most: how often depends on the machine
+    run.need(len(full) >= 2, "no line tells all:\n" + "\n".join(states))
     kept = re.findall(r"epoch (\d+)/%d  loss \S+  accuracy \S+ %%  val-loss \S+  "
                       r"val-accuracy \S+ %%  lr \S+  \S+ clips/s  \d+ MB  \S+ s\n" % EPOCHS,
                       run.out)
