@@ -139,13 +139,7 @@ cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, GError **error)
         m->net->params.height, m->net->model);
     return FALSE;
   }
-  for (gint k = 0; k < 3; k++) {
-    spec.kernel[k] = op->kernel[k];
-    spec.stride[k] = op->stride[k];
-    spec.pad[k] = op->pad[k];
-  }
-  spec.source = cpu_activation_desc (m, op->in, p->batch, 0);
-  spec.destination = cpu_activation_desc (m, op->out, p->batch, 0);
+  cpu_spec_init (&spec, m, op, p->batch);
   spec.weights = w->copy ? w->copy : w->master;
   ok = cpu_conv_new (&m->device->dnnl, CPU_FORWARD, &spec, &conv->forward, NULL, error);
   if (ok && p->training)

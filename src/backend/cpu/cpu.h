@@ -75,7 +75,7 @@ typedef struct {
   const Cnn3dBinding *binding;
   const Cnn3dOp *op;
   const Cnn3dTensor *in_tensor, *out_tensor;    /* NULL: none */
-  gpointer in, residual, out, saved, scratch, dout[2], din, dresidual;  /* NULL: none */
+  gpointer in, residual, out, saved, scratch, dout[2], din;     /* NULL: none */
 } CpuStep;
 
 static inline gint
@@ -119,6 +119,12 @@ gboolean cpu_refresh (Cnn3dModel * model, const gfloat * weights, gpointer copy,
  * `depth` (0: its own). */
 CpuDesc cpu_activation_desc (const Cnn3dModel * model, gint tensor, guint batch, gint depth);
 
+/* A convolution's or a pool's windows and tensors, for `batch` clips; weights
+ * NULL. Source and destination are the caller's to free. */
+void cpu_spec_init (CpuConvSpec * spec, const Cnn3dModel * model, const Cnn3dOp * op, guint batch);
+/* Whether oneDNN convolves this type in this format with more than its plain
+ * reference. */
+gboolean cpu_is_fast (CpuDnnl * dnnl, dnnl_data_type_t type, dnnl_format_tag_t tag);
 /* A convolution's weights as oneDNN sees them, (O, I, kD, kH, kW): channels
  * padded like the activations. */
 void cpu_padded_dims (const Cnn3dModel * model, const Cnn3dOp * op, gint64 dims[5]);

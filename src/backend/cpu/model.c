@@ -22,6 +22,19 @@ cpu_activation_desc (const Cnn3dModel *m, gint tensor, guint batch, gint depth)
 }
 
 void
+cpu_spec_init (CpuConvSpec *spec, const Cnn3dModel *m, const Cnn3dOp *op, guint batch)
+{
+  for (gint k = 0; k < 3; k++) {
+    spec->kernel[k] = op->kernel[k];
+    spec->stride[k] = op->stride[k];
+    spec->pad[k] = op->pad[k];
+  }
+  spec->source = cpu_activation_desc (m, op->in, batch, 0);
+  spec->destination = cpu_activation_desc (m, op->out, batch, 0);
+  spec->weights = NULL;
+}
+
+void
 cpu_padded_dims (const Cnn3dModel *m, const Cnn3dOp *op, gint64 dims[5])
 {
   const Cnn3dParam *p = &m->net->weights[op->weight];
@@ -46,14 +59,8 @@ choose_formats (Cnn3dModel *m, gint i, GError **error)
   gboolean ok;
 
   cpu_padded_dims (m, op, dims);
-  for (gint k = 0; k < 3; k++) {
-    spec.kernel[k] = op->kernel[k];
-    spec.stride[k] = op->stride[k];
-    spec.pad[k] = op->pad[k];
-  }
   w->plain = cpu_desc_new (5, dims, dnnl_f32, dnnl_abcde);
-  spec.source = cpu_activation_desc (m, op->in, 1, 0);
-  spec.destination = cpu_activation_desc (m, op->out, 1, 0);
+  cpu_spec_init (&spec, m, op, 1);
   spec.weights = cpu_desc_new (5, dims, m->type, dnnl_format_tag_any);
   ok = cpu_conv_new (&m->device->dnnl, CPU_FORWARD, &spec, &probe, &copy, error);
   cpu_primitive_clear (&probe);
@@ -98,27 +105,23 @@ stored_length (const Cnn3dModel *m, guint param)
   }
 }
 
-/* Which block of channels oneDNN is fast with here: 16 with AVX-512, else 8. */
-static gint
-choose_lanes (Cnn3dDevice *device, dnnl_data_type_t type)
+gboolean
+cpu_is_fast (CpuDnnl *dnnl, dnnl_data_type_t type, dnnl_format_tag_t tag)
 {
   const gint64 activation[5] = { 1, 16, 4, 8, 8 }, weight[5] = { 16, 16, 3, 3, 3 };
   CpuConvSpec spec = { {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, NULL, NULL, NULL };
   CpuPrimitive probe;
-  gint lanes = 8;
+  gboolean fast;
 
-  spec.source = cpu_desc_new (5, activation, type, dnnl_aBcde16b);
-  spec.destination = cpu_desc_new (5, activation, type, dnnl_aBcde16b);
+  spec.source = cpu_desc_new (5, activation, type, tag);
+  spec.destination = cpu_desc_new (5, activation, type, tag);
   spec.weights = cpu_desc_new (5, weight, type, dnnl_format_tag_any);
-  if (cpu_conv_new (&device->dnnl, CPU_FORWARD, &spec, &probe, NULL, NULL)) {
-    if (!probe.reference)
-      lanes = 16;
-    cpu_primitive_clear (&probe);
-  }
+  fast = cpu_conv_new (dnnl, CPU_FORWARD, &spec, &probe, NULL, NULL) && !probe.reference;
+  cpu_primitive_clear (&probe);
   cpu_desc_free (&spec.source);
   cpu_desc_free (&spec.destination);
   cpu_desc_free (&spec.weights);
-  return lanes;
+  return fast;
 }
 
 Cnn3dModel *
@@ -131,7 +134,8 @@ cpu_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, Cnn3dPrecision prec
   m->precision = precision;
   m->type = precision == CNN3D_PRECISION_32 ? dnnl_f32 : dnnl_bf16;
   m->element = precision == CNN3D_PRECISION_32 ? 4 : 2;
-  m->lanes = choose_lanes (device, m->type);
+  /* 16 channels to a block with AVX-512, else 8 */
+  m->lanes = cpu_is_fast (&device->dnnl, m->type, dnnl_aBcde16b) ? 16 : 8;
   m->blocks = &device->kernels->blocks[m->type == dnnl_bf16][m->lanes == 16];
   m->conv = g_new0 (CpuConvWeights, net->n_ops);
   for (guint i = 0; i < net->n_ops; i++)

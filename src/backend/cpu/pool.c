@@ -99,16 +99,10 @@ cpu_max_pool_setup (Cnn3dProgram *p, gint i, GError **error)
   const Cnn3dOp *op = &m->net->ops[i];
   CpuPool *pool = &p->pool[i];
   gsize *scratch = p->sizes.scratch + i * CNN3D_N_PHASES, workspace = 0;
-  CpuConvSpec spec = { .weights = NULL };
+  CpuConvSpec spec;
   gboolean ok;
 
-  for (gint k = 0; k < 3; k++) {
-    spec.kernel[k] = op->kernel[k];
-    spec.stride[k] = op->stride[k];
-    spec.pad[k] = op->pad[k];
-  }
-  spec.source = cpu_activation_desc (m, op->in, p->batch, 0);
-  spec.destination = cpu_activation_desc (m, op->out, p->batch, 0);
+  cpu_spec_init (&spec, m, op, p->batch);
   ok = cpu_max_pool_new (&m->device->dnnl, CPU_FORWARD, &spec, &pool->forward, &workspace, error)
       && (!p->training || cpu_max_pool_new (&m->device->dnnl, CPU_BACKWARD_DATA, &spec, &pool->backward, &workspace,
           error));
