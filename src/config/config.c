@@ -1,0 +1,127 @@
+/* config.c: settings, and options that set them.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/config/config-private.h"
+
+#include <string.h>
+
+G_DEFINE_QUARK (cnn3d-config-error-quark, cnn3d_config_error)
+
+Cnn3dConfig *
+cnn3d_config_new (void)
+{
+  Cnn3dConfig *config = g_new0 (Cnn3dConfig, 1);
+  guint n_keys;
+
+  cnn3d_config_keys (&n_keys);
+  config->values = g_new0 (gchar *, n_keys);
+  return config;
+}
+
+void
+cnn3d_config_free (Cnn3dConfig **config)
+{
+  guint n_keys;
+
+  if (!*config)
+    return;
+  cnn3d_config_keys (&n_keys);
+  for (guint i = 0; i < n_keys; i++)
+    g_free ((*config)->values[i]);
+  g_free ((*config)->values);
+  g_clear_pointer (config, g_free);
+}
+
+/* [A, B] as YAML would read it, but for quotes. */
+static void
+read_list (const gchar *text, Cnn3dConfigWritten *written)
+{
+  gchar *inside = g_strndup (text + 1, strlen (text) - 2);
+  gchar **items = g_strsplit (inside, ",", 4);
+
+  written->list = TRUE;
+  written->n_items = g_strv_length (items);
+  for (guint i = 0; i < written->n_items && i < G_N_ELEMENTS (written->items); i++)
+    written->items[i] = g_strdup (g_strstrip (items[i]));
+  g_strfreev (items);
+  g_free (inside);
+}
+
+gboolean
+cnn3d_config_override (Cnn3dConfig *config, const gchar *option, GError **error)
+{
+  Cnn3dConfigWritten written = { 0, };
+  const gchar *equals;
+  gchar *name, *reason = NULL, *value, *cut;
+  gint number;
+  gboolean right;
+
+  if (!g_utf8_validate (option, -1, NULL))
+    goto not_utf8;
+  if (!g_str_has_prefix (option, "--") || !(equals = strchr (option, '=')))
+    goto no_option;
+
+  name = g_strndup (option + 2, (gsize) (equals - option - 2));
+  number = cnn3d_config_find (name);
+  if (number < 0)
+    reason = cnn3d_config_unknown_key (name);
+  g_free (name);
+  if (number < 0)
+    goto unknown;
+
+  if (cnn3d_config_keys (NULL)[number].type == CNN3D_CONFIG_SIZE && equals[1] == '[' && g_str_has_suffix (option, "]"))
+    read_list (equals + 1, &written);
+  else {
+    written.n_items = 1;
+    written.items[0] = g_strdup (equals + 1);
+  }
+  right = cnn3d_config_value (&cnn3d_config_keys (NULL)[number], &written, &value, &reason);
+  g_free (written.items[0]);
+  g_free (written.items[1]);
+  if (!right)
+    goto wrong;
+  g_free (config->values[number]);
+  config->values[number] = value;
+  return TRUE;
+
+  /* ERRORS */
+not_utf8:
+  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_SYNTAX,
+      "%s: this option is not UTF-8, which launch lines are made of", option);
+  return FALSE;
+no_option:
+  cut = cnn3d_config_cut (option);
+  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_SYNTAX,
+      "%s: write settings as --SECTION.KEY=VALUE", cut);
+  g_free (cut);
+  return FALSE;
+unknown:
+  cut = cnn3d_config_cut (option);
+  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_KEY, "%s: %s", cut, reason);
+  g_free (cut);
+  g_free (reason);
+  return FALSE;
+wrong:
+  cut = cnn3d_config_cut (option);
+  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_VALUE, "%s: %s", cut, reason);
+  g_free (cut);
+  g_free (reason);
+  return FALSE;
+}
+
+const gchar *
+cnn3d_config_get (const Cnn3dConfig *config, const gchar *name)
+{
+  gint number = cnn3d_config_find (name);
+
+  g_return_val_if_fail (number >= 0, NULL);
+  return config->values[number] ? config->values[number] : cnn3d_config_keys (NULL)[number].fallback;
+}
+
+void
+cnn3d_config_get_size (const Cnn3dConfig *config, guint *height, guint *width)
+{
+  gchar *end;
+
+  *height = (guint) g_ascii_strtoull (cnn3d_config_get (config, "data.img_size"), &end, 10);
+  *width = (guint) g_ascii_strtoull (end + 1, NULL, 10);
+}

@@ -1,0 +1,143 @@
+/* line.c: settings to the words of a launch line.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/config/config-private.h"
+
+#include <string.h>
+
+static gboolean
+is_plain (const gchar *text)
+{
+  gsize length = strlen (text);
+
+  /* GStreamer reads this word as no string at all */
+  if (length == 0 || strcmp (text, "NULL") == 0 || text[0] == ' ' || text[length - 1] == ' ')
+    return FALSE;
+  for (const gchar *p = text; *p; p = g_utf8_next_char (p)) {
+    gunichar c = g_utf8_get_char (p);
+
+    if (c < 0x80 ? !g_ascii_isalnum (*p) && !strchr ("_-/.,+@%:= ", *p) : !g_unichar_isgraph (c))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* A property's text as it has to be in a word of gst-launch-1.0's. What is
+ * not plain goes in the form that GStreamer itself gives to strings, in quotes
+ * and with octal numbers; their quotes and backslashes have a backslash more,
+ * for the reader of lines. No blank, quote or control character is left to be
+ * misread by either, or by a terminal. */
+static void
+append_text (GString *word, const gchar *text)
+{
+  if (is_plain (text)) {
+    g_string_append (word, text);
+    return;
+  }
+  g_string_append (word, "\\\"");
+  for (const gchar *p = text; *p; p++) {
+    if (g_ascii_isalnum (*p) || strchr ("_-+/:.", *p))
+      g_string_append_c (word, *p);
+    else
+      g_string_append_printf (word, "\\\\%03o", (guint8) *p);
+  }
+  g_string_append (word, "\\\"");
+}
+
+/* Whether one of the key's elements is this one. */
+static gboolean
+is_of (const Cnn3dConfigKey *key, const gchar *element)
+{
+  gchar **elements;
+  gboolean is;
+
+  if (!key->property)
+    return FALSE;
+  elements = g_strsplit (key->elements, " ", -1);
+  is = g_strv_contains ((const gchar * const *) elements, element);
+  g_strfreev (elements);
+  return is;
+}
+
+/* Appends NAME=VALUE of each key that is this element's and away from what the
+ * element does by itself. */
+static void
+add_properties (const Cnn3dConfig *config, const gchar *element, GPtrArray *words)
+{
+  guint n_keys;
+  const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
+
+  for (guint i = 0; i < n_keys; i++) {
+    const gchar *value = cnn3d_config_get (config, keys[i].name);
+    GString *word;
+
+    if (!is_of (&keys[i], element) || !value
+        || (!keys[i].always && g_strcmp0 (value, keys[i].fallback) == 0))
+      continue;
+    word = g_string_new (keys[i].property);
+    g_string_append_c (word, '=');
+    append_text (word, value);
+    g_ptr_array_add (words, g_string_free (word, FALSE));
+  }
+}
+
+static void
+add_words (GPtrArray *words, const gchar *text)
+{
+  gchar **split = g_strsplit (text, " ", -1);
+
+  for (guint i = 0; split[i]; i++)
+    g_ptr_array_add (words, split[i]);
+  g_free (split);
+}
+
+static gchar *
+clip_bin (const Cnn3dConfig *config)
+{
+  GPtrArray *words = g_ptr_array_new_with_free_func (g_free);
+  guint height, width;
+  gchar *sample, *text;
+
+  add_words (words, "clipsample");
+  add_properties (config, "clipsample", words);
+  g_ptr_array_add (words, NULL);
+  sample = g_strjoinv (" ", (gchar **) words->pdata);
+  cnn3d_config_get_size (config, &height, &width);
+  /* borders would show the network something that no video has */
+  text = g_strdup_printf ("clip-bin=%s ! videoconvertscale add-borders=false ! "
+      "video/x-raw,format=RGB,width=%u,height=%u", sample, width, height);
+  g_free (sample);
+  g_ptr_array_free (words, TRUE);
+  return text;
+}
+
+gchar **
+cnn3d_config_line (const Cnn3dConfig *config, GError **error)
+{
+  const gchar *batches = cnn3d_config_get (config, "trainer.limit_train_batches");
+  GPtrArray *words;
+
+  if (!cnn3d_config_get (config, "paths.train"))
+    goto no_data;
+
+  words = g_ptr_array_new ();
+  add_words (words, "gst-launch-1.0 -e clipsrc");
+  add_properties (config, "clipsrc", words);
+  if (strcmp (batches, "1.0") != 0)
+    g_ptr_array_add (words, g_strdup_printf ("limit-clips=%" G_GUINT64_FORMAT,
+            g_ascii_strtoull (batches, NULL, 10) *
+            g_ascii_strtoull (cnn3d_config_get (config, "data.batch_size"), NULL, 10)));
+  g_ptr_array_add (words, clip_bin (config));
+  add_words (words, "! clipbatch");
+  add_properties (config, "clipbatch", words);
+  /* the next batch is made while this one is trained on, and no more: batches are large */
+  add_words (words, "! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain");
+  add_properties (config, "cnn3dtrain", words);
+  g_ptr_array_add (words, NULL);
+  return (gchar **) g_ptr_array_free (words, FALSE);
+
+  /* ERRORS */
+no_data:
+  g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
+      "paths.train is not set: name the manifest or the folder to train on, in the file or as --paths.train=PATH");
+  return NULL;
+}

@@ -1,0 +1,67 @@
+/* main.c: the command-line tool cnn3d; each command is a thin shell over the
+ * library.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tool/tool.h"
+#include "src/escape.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct
+{
+  const gchar *name;
+  const gchar *help;
+  int (*run) (int argc, char **argv);
+} commands[] = {
+  {"pipeline", "print the gst-launch-1.0 line of a configuration",
+      tool_pipeline},
+  {"train", "print that line and run it", tool_train},
+};
+
+void
+tool_complain (const gchar * format, ...)
+{
+  va_list args;
+  gchar *message, *shown;
+
+  va_start (args, format);
+  message = g_strdup_vprintf (format, args);
+  va_end (args);
+  shown = cnn3d_escape (message, TRUE);
+  fprintf (stderr, "cnn3d: %s\n", shown);
+  g_free (shown);
+  g_free (message);
+}
+
+static void
+show_help (FILE * file)
+{
+  fputs ("usage: cnn3d COMMAND [OPTION...]\n\nCommands:\n", file);
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    fprintf (file, "  %-10s %s\n", commands[i].name, commands[i].help);
+  fputs ("\n  cnn3d COMMAND --help   how to use one\n"
+      "  cnn3d --version        which cnn3d this is\n", file);
+}
+
+int
+main (int argc, char **argv)
+{
+  if (argc < 2) {
+    show_help (stderr);
+    return TOOL_USAGE;
+  }
+  if (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0) {
+    show_help (stdout);
+    return TOOL_FINE;
+  }
+  if (strcmp (argv[1], "--version") == 0) {
+    puts ("cnn3d " VERSION);
+    return TOOL_FINE;
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
+    if (strcmp (argv[1], commands[i].name) == 0)
+      return commands[i].run (argc - 1, argv + 1);
+
+  tool_complain ("there is no command '%s'; cnn3d --help lists them", argv[1]);
+  return TOOL_USAGE;
+}

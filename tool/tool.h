@@ -1,0 +1,22 @@
+/* tool.h: what cnn3d's commands share.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_TOOL_H
+#define CNN3D_TOOL_H
+
+#include <glib.h>
+
+/* Exit statuses */
+#define TOOL_FINE 0
+#define TOOL_FAILED 1
+#define TOOL_USAGE 2            /* the command line itself is wrong */
+
+/* A command, in a file of its own. argv[0] is its name; it returns the exit
+ * status. */
+int tool_pipeline (int argc, char **argv);
+int tool_train (int argc, char **argv);
+
+/* "cnn3d: MESSAGE" and a newline on stderr. What files hold may be in it:
+ * control characters are escaped. */
+void tool_complain (const gchar * format, ...) G_GNUC_PRINTF (1, 2);
+
+#endif
