@@ -1,0 +1,681 @@
+/* Configurations: each key with what it may be and may not be, each error with
+ * its place, the line that comes out, and the documentation's table.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <glib/gstdio.h>
+#include <string.h>
+#include "src/config/config.h"
+#include "src/network/network.h"
+
+static gboolean
+load (Cnn3dConfig * config, const gchar * yaml, GError ** error)
+{
+  return cnn3d_config_load_data (config, "a.yaml", yaml, strlen (yaml), error);
+}
+
+/* The same value by file and by option: `expected`, or refused with a message
+ * that has `expected` in it. */
+static void
+check_value (const Cnn3dConfigKey * key, const gchar * written, gboolean fine, const gchar * expected)
+{
+  const gchar *dot = strchr (key->name, '.');
+  gchar *yaml = g_strdup_printf ("%.*s:\n  %s: %s\n", (gint) (dot - key->name), key->name, dot + 1, written);
+  gchar *option = g_strdup_printf ("--%s=%s", key->name, written);
+  /* nothing is where the colon ends */
+  gchar *place = g_strdup_printf ("a.yaml:2:%u: %s ", (guint) strlen (dot + 1) + (*written ? 5 : 4), key->name);
+  gchar *cut = g_strndup (option, 48);
+
+  for (guint i = 0; i < 2; i++) {
+    Cnn3dConfig *config = cnn3d_config_new ();
+    GError *error = NULL;
+    gboolean done = i ? cnn3d_config_override (config, option, &error) : load (config, yaml, &error);
+
+    /* the option has no quotes to take off */
+    if (i && strpbrk (written, "'\""))
+      g_clear_error (&error);
+    else if (fine) {
+      g_assert_no_error (error);
+      g_assert_true (done);
+      g_assert_cmpstr (cnn3d_config_get (config, key->name), ==, expected);
+    } else {
+      if (done)
+        g_error ("%s is taken", option);
+      g_assert_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_VALUE);
+      g_assert_true (g_str_has_prefix (error->message, i ? cut : place));
+      g_assert_nonnull (strstr (error->message, expected));
+      g_assert_cmpstr (cnn3d_config_get (config, key->name), ==, key->fallback);
+      g_clear_error (&error);
+    }
+    cnn3d_config_free (&config);
+    g_assert_null (config);
+  }
+  g_free (cut);
+  g_free (place);
+  g_free (option);
+  g_free (yaml);
+}
+
+static void
+check_range (const Cnn3dConfigKey * key)
+{
+  gchar *least = g_strdup_printf ("%.0f", key->minimum), *most = g_strdup_printf ("%.0f", key->maximum);
+  gchar *less = g_strdup_printf ("%.0f", key->minimum - 1), *more = g_strdup_printf ("%.0f", key->maximum + 1);
+  gchar *range = g_strdup_printf ("a whole number from %s to %s", least, most);
+
+  check_value (key, least, TRUE, least);
+  check_value (key, most, TRUE, most);
+  check_value (key, less, FALSE, range);
+  check_value (key, more, FALSE, range);
+  for (const gchar * const *wrong = (const gchar * const[]) { "four", "1.5", "4x", "010", "0x10", "1e3", "'4'", "+4",
+        "99999999999999999999", "1_000", "true", NULL }; *wrong; wrong++)
+    check_value (key, *wrong, FALSE, range);
+  g_free (range);
+  g_free (more);
+  g_free (less);
+  g_free (most);
+  g_free (least);
+}
+
+static void
+check_number (const Cnn3dConfigKey * key)
+{
+  gchar *less = g_strdup_printf ("%g", key->minimum - 0.5), *more = g_strdup_printf ("%.17g", key->maximum * 1.5);
+
+  check_value (key, "1", TRUE, "1");
+  check_value (key, "0.25", TRUE, "0.25");
+  check_value (key, "1e-4", TRUE, "0.0001");
+  check_value (key, ".5", TRUE, "0.5");
+  check_value (key, less, FALSE, "a number from ");
+  check_value (key, more, FALSE, "a number from ");
+  for (const gchar * const *wrong = (const gchar * const[]) { "a", "nan", ".nan", "inf", ".inf", "1e999", "0x1p3", "1,5",
+        "1e", "--1", "-e1", ".", "'0.5'", "yes", NULL }; *wrong; wrong++)
+    check_value (key, *wrong, FALSE, "a number from ");
+  g_free (more);
+  g_free (less);
+}
+
+static void
+check_choices (const Cnn3dConfigKey * key)
+{
+  gchar **choices = g_strsplit (key->choices, " ", -1);
+
+  for (guint i = 0; choices[i]; i++) {
+    gchar **pair = g_strsplit (choices[i], "=", 2);
+    gchar *quoted = g_strdup_printf ("\"%s\"", pair[0]);
+
+    check_value (key, pair[0], TRUE, pair[1] ? pair[1] : pair[0]);
+    check_value (key, quoted, TRUE, pair[1] ? pair[1] : pair[0]);
+    g_free (quoted);
+    g_strfreev (pair);
+  }
+  check_value (key, "neither", FALSE, "not 'neither'");
+  g_strfreev (choices);
+}
+
+static void
+test_each_key (void)
+{
+  guint n_keys;
+  const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
+  gchar *longest = g_strnfill (4096, 'x'), *longer = g_strnfill (4097, 'x');
+
+  g_assert_cmpuint (n_keys, >, 40);
+  for (guint i = 0; i < n_keys; i++) {
+    const Cnn3dConfigKey *key = &keys[i];
+
+    g_test_message ("%s", key->name);
+    g_assert_nonnull (key->help);
+    g_assert_true ((key->property != NULL) == (key->elements != NULL));
+    g_assert_true (key->property || key->becomes);
+    for (guint j = 0; j < i; j++)
+      g_assert_cmpstr (key->name, !=, keys[j].name);
+    check_value (key, "null", TRUE, key->fallback);
+    check_value (key, "~", TRUE, key->fallback);
+    check_value (key, "", FALSE, "has no value; write null");
+    switch (key->type) {
+      case CNN3D_CONFIG_BOOLEAN:
+        if (g_strcmp0 (key->refused, "true") != 0)
+          for (const gchar * const *yes = (const gchar * const[]) { "true", "True", "yes", "on", "ON", NULL }; *yes;
+              yes++)
+            check_value (key, *yes, TRUE, "true");
+        if (g_strcmp0 (key->refused, "false") != 0)
+          for (const gchar * const *no = (const gchar * const[]) { "false", "FALSE", "no", "Off", NULL }; *no; no++)
+            check_value (key, *no, TRUE, "false");
+        if (key->refused)
+          check_value (key, key->refused, FALSE, key->reason);
+        check_value (key, "1", FALSE, "must be true or false, not '1'");
+        check_value (key, "'true'", FALSE, "must be true or false, not the text 'true'");
+        check_value (key, "maybe", FALSE, "must be true or false");
+        break;
+      case CNN3D_CONFIG_INTEGER:
+        check_range (key);
+        break;
+      case CNN3D_CONFIG_NUMBER:
+        check_number (key);
+        break;
+      case CNN3D_CONFIG_TEXT:
+        check_value (key, "some/path", TRUE, "some/path");
+        check_value (key, "2024", TRUE, "2024");
+        check_value (key, longest, TRUE, longest);
+        check_value (key, longer, FALSE, "longer than 4096 bytes");
+        check_value (key, "true", FALSE, "must be text");
+        check_value (key, "'true'", TRUE, "true");
+        check_value (key, "'null'", TRUE, "null");
+        break;
+      case CNN3D_CONFIG_CHOICE:
+        check_choices (key);
+        break;
+      case CNN3D_CONFIG_MODEL:
+        check_choices (key);
+        for (const gchar * const *model = cnn3d_network_models (); *model; model++) {
+          check_value (key, *model, TRUE, *model);
+          check_value (key, "vgg16", FALSE, *model);
+        }
+        break;
+      case CNN3D_CONFIG_BYTES:
+        check_value (key, "0", TRUE, "0");
+        check_value (key, "8589934592", TRUE, "8589934592");
+        check_value (key, "8GiB", TRUE, "8GiB");
+        check_value (key, "8 GiB", TRUE, "8GiB");
+        check_value (key, "7.5GiB", TRUE, "8053063680");
+        check_value (key, "512MiB", TRUE, "512MiB");
+        check_value (key, "64KiB", TRUE, "64KiB");
+        for (const gchar * const *wrong = (const gchar * const[]) { "8GB", "8G", "GiB", "-1", "1.5", "lots", "1e9",
+              "1.2.3GiB", "9999999999GiB", "99999999999999999999", "8gib", NULL }; *wrong; wrong++)
+          check_value (key, *wrong, FALSE, "such as 8GiB, not ");
+        break;
+      case CNN3D_CONFIG_SIZE:
+        check_value (key, "112", TRUE, "112x112");
+        check_value (key, "[112, 171]", TRUE, "112x171");
+        check_value (key, "[8,4096]", TRUE, "8x4096");
+        for (const gchar * const *wrong = (const gchar * const[]) { "7", "4097", "112.0", "112x112", "'112'", "[112]",
+              "[]", "[1, 2, 3]", "[112, 112, 112]", "[112, wide]", "['112', '112']", "[7, 112]", "[112, 5000]",
+              NULL }; *wrong; wrong++)
+          check_value (key, *wrong, FALSE, "a whole number from 8 to 4096, or two, [height, width], not ");
+        break;
+      case CNN3D_CONFIG_BATCHES:
+        check_value (key, "1", TRUE, "1");
+        check_value (key, "1000000000", TRUE, "1000000000");
+        check_value (key, "1.0", TRUE, "1.0");
+        check_value (key, "0.25", FALSE, "cannot be the fraction 0.25");
+        for (const gchar * const *wrong = (const gchar * const[]) { "0", "-1", "1.5", "2.0", "0.0", "'1.0'", "all",
+              "1000000001", NULL }; *wrong; wrong++)
+          check_value (key, *wrong, FALSE, "must be a whole number from 1, or 1.0");
+        break;
+    }
+  }
+  g_free (longer);
+  g_free (longest);
+}
+
+/* Each with the place, from 1, at which an editor shows it. */
+static const struct
+{
+  const gchar *yaml;
+  gsize size;                   /* 0: up to the NUL */
+  guint line, column;
+  Cnn3dConfigError code;
+  const gchar *message;
+} wrongs[] = {
+  /* keys */
+  {"data:\n  batchsize: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "no key 'data.batchsize'; the nearest is data.batch_size"},
+  {"train:\n  seed: 1\n  batch_size: 4\n", 0, 3, 3, CNN3D_CONFIG_ERROR_KEY, "the nearest is data.batch_size"},
+  {"train:\n  max-epochs: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "the nearest is train.max_epochs"},
+  {"trainer:\n  max_epochs: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "the nearest is train.max_epochs"},
+  {"loss:\n  LR: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "the nearest is loss.lr"},
+  {"model:\n  backbon: r3d_18\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "the nearest is model.backbone"},
+  {"{data: {num_frame: 8}}", 0, 1, 9, CNN3D_CONFIG_ERROR_KEY, "the nearest is data.num_frames"},
+  {"data:\n  \"\": 8\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "no key 'data.'"},
+  {"dta:\n  batch_size: 4\n", 0, 1, 1, CNN3D_CONFIG_ERROR_KEY, "no section 'dta'; the nearest is data"},
+  {"batch_size: 4\n", 0, 1, 1, CNN3D_CONFIG_ERROR_KEY, "the nearest key is data.batch_size: write 'batch_size' below"},
+  {"data.batch_size: 4\n", 0, 1, 1, CNN3D_CONFIG_ERROR_KEY, "data.batch_size: write 'batch_size' below 'data:'"},
+  {"data:\n  batch_size: 4\n  num_frames: 8\n  batch_size: 5\n", 0, 4, 3, CNN3D_CONFIG_ERROR_KEY,
+      "data.batch_size is there twice; the first is on line 2"},
+  {"data:\n  batch_size: null\n  batch_size: 5\n", 0, 3, 3, CNN3D_CONFIG_ERROR_KEY, "twice"},
+  {"data:\n  batch_size: 4\nloss:\ndata:\n", 0, 4, 1, CNN3D_CONFIG_ERROR_KEY,
+      "the section data is there twice; the first is on line 1"},
+  /* values */
+  {"data:\n  # \xc3\xa9\n  batch_size:   four\n", 0, 3, 17, CNN3D_CONFIG_ERROR_VALUE, "not 'four'"},
+  {"{\"data\": {\"\\u0062atch_size\": 0}}", 0, 1, 30, CNN3D_CONFIG_ERROR_VALUE, "from 1 to 4096, not '0'"},
+  {"paths: {val: \"\xc3\xa9\", train: true}", 0, 1, 26, CNN3D_CONFIG_ERROR_VALUE, "must be text, not 'true'"},
+  {"data:\n  batch_size: [4]\n", 0, 2, 15, CNN3D_CONFIG_ERROR_VALUE, "not a list"},
+  {"data:\n  batch_size:\n    - 4\n", 0, 3, 5, CNN3D_CONFIG_ERROR_VALUE, "not a list"},
+  {"data:\n  batch_size:\n    is: 4\n", 0, 3, 5, CNN3D_CONFIG_ERROR_VALUE, "not keys of its own"},
+  {"data:\n  img_size: [112, [1]]\n", 0, 2, 19, CNN3D_CONFIG_ERROR_VALUE, "not a list"},
+  {"data:\n  img_size: [112, {a: 1}]\n", 0, 2, 19, CNN3D_CONFIG_ERROR_VALUE, "not keys of its own"},
+  {"data:\n  img_size: {h: 112}\n", 0, 2, 13, CNN3D_CONFIG_ERROR_VALUE, "not keys of its own"},
+  {"data: 4\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section"},
+  {"data: [4]\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section"},
+  {"data: null\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section"},
+  {"paths:\n  train: |\n    a\n    b\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "in lines of its own"},
+  {"paths:\n  train: >\n    a\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "in lines of its own"},
+  {"paths:\n  train: \"a\\0b\"\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "NUL"},
+  {"paths:\n  train: ''\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "has no value"},
+  {"paths:\n  train:\n  val: a\n", 0, 2, 9, CNN3D_CONFIG_ERROR_VALUE, "has no value"},
+  /* what YAML has and settings have not */
+  {"data:\n  batch_size: &x 4\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX, "an anchor"},
+  {"data: &x\n  batch_size: 4\n", 0, 1, 7, CNN3D_CONFIG_ERROR_SYNTAX, "an anchor"},
+  {"data:\n  img_size: &x [1, 2]\n", 0, 2, 13, CNN3D_CONFIG_ERROR_SYNTAX, "an anchor"},
+  {"&x data:\n  batch_size: 4\n", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "an anchor"},
+  {"data:\n  batch_size: *x\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX, "an alias"},
+  {"data:\n  <<: *x\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "no key 'data.<<'"},
+  {"*x", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "an alias"},
+  {"data:\n  batch_size: !!int 4\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX, "a tag"},
+  {"paths:\n  train: !!python/object/apply:os.system [x]\n", 0, 2, 10, CNN3D_CONFIG_ERROR_SYNTAX, "a tag"},
+  {"loss:\n  lr: 1\n---\nloss:\n  lr: 2\n", 0, 3, 1, CNN3D_CONFIG_ERROR_SYNTAX, "a second document"},
+  {"---\n---\n", 0, 2, 1, CNN3D_CONFIG_ERROR_SYNTAX, "a second document"},
+  {"- data\n", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "settings are sections"},
+  {"data\n", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "settings are sections"},
+  {"? [data]\n: 1\n", 0, 1, 3, CNN3D_CONFIG_ERROR_SYNTAX, "a section's name must be a word"},
+  {"data:\n  ? {a: b}\n  : 1\n", 0, 2, 5, CNN3D_CONFIG_ERROR_SYNTAX, "a key's name must be a word"},
+  {"data:\n  \"batch\\0size\": 1\n", 0, 2, 3, CNN3D_CONFIG_ERROR_SYNTAX, "a key's name must be a word"},
+  /* no YAML */
+  {"data:\n\tbatch_size: 4\n", 0, 2, 1, CNN3D_CONFIG_ERROR_SYNTAX, "a tab"},
+  {"data:\n  num_frames: 8\n \tbatch_size: 4\n", 0, 3, 2, CNN3D_CONFIG_ERROR_SYNTAX, "a tab"},
+  {"data: [1\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section"},
+  {"data: {batch_size: 1\n", 0, 2, 1, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML"},
+  {"data:\n  batch_size: 4\n num_frames: 8\n", 0, 3, 2, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML"},
+  {"data:\n  num_frames: \"8\n", 0, 3, 1, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML"},
+  {"paths:\n  train: a: b\n", 0, 2, 11, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML: mapping values"},
+  {"%YAML 9.9\n---\ndata:\n", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML"},
+  {"data:\n  batch_size: \xff\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX, "byte 0xff is not UTF-8"},
+  {"paths:\n  train: \xc3\xa9\xc3\xa9\xc3", 0, 2, 12, CNN3D_CONFIG_ERROR_SYNTAX, "byte 0xc3 is not UTF-8"},
+  {"data:\n  batch_size: 4\0\n", 23, 2, 16, CNN3D_CONFIG_ERROR_SYNTAX, "NUL"},
+  {"data:\n  \x01: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_SYNTAX, "a character that YAML does not allow"},
+  {"\xff\xfe" "d\0a\0", 6, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "not UTF-8"},
+};
+
+static void
+test_errors (void)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (wrongs); i++) {
+    Cnn3dConfig *config = cnn3d_config_new ();
+    GError *error = NULL;
+    gchar *place = g_strdup_printf ("/x y/c.yaml:%u:%u: ", wrongs[i].line, wrongs[i].column);
+    gboolean done = cnn3d_config_load_data (config, "/x y/c.yaml", wrongs[i].yaml,
+        wrongs[i].size ? wrongs[i].size : strlen (wrongs[i].yaml), &error);
+
+    if (done)
+      g_error ("number %u is taken: %s", i, wrongs[i].yaml);
+    if (!g_str_has_prefix (error->message, place) || !strstr (error->message, wrongs[i].message)
+        || error->code != (gint) wrongs[i].code)
+      g_error ("number %u: '%s' (%d), not '%s' and '%s' (%d)", i, error->message, error->code, place,
+          wrongs[i].message, wrongs[i].code);
+    g_assert_true (error->domain == CNN3D_CONFIG_ERROR);
+    g_clear_error (&error);
+    g_free (place);
+    cnn3d_config_free (&config);
+  }
+}
+
+static void
+test_fine (void)
+{
+  static const gchar *const fine[] = {
+    "", "\n", "# nothing\n", "---\n", "---\n...\n", "data:\n", "data:\nloss:\n  # lr: 1\n", "{}", "data: {}",
+    "\xef\xbb\xbf" "data:\r\n  batch_size: 4\r\n", "%YAML 1.1\n---\ndata:\n  batch_size: 4\n",
+    "{data: {batch_size: 4, img_size: [8, 9]}, loss: {lr: 1}}", "data:\n  batch_size:\t4\n", "~",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (fine); i++) {
+    Cnn3dConfig *config = cnn3d_config_new ();
+    GError *error = NULL;
+    gboolean done = load (config, fine[i], &error);
+
+    if (strcmp (fine[i], "~") == 0) {
+      g_assert_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_SYNTAX);
+      g_clear_error (&error);
+    } else {
+      g_assert_no_error (error);
+      g_assert_true (done);
+      g_assert_cmpstr (cnn3d_config_get (config, "data.batch_size"), ==, strstr (fine[i], "4") ? "4" : "1");
+    }
+    cnn3d_config_free (&config);
+  }
+}
+
+/* What is long or deep is refused soon, and shown in short. */
+static void
+test_bounds (void)
+{
+  struct
+  {
+    gchar *yaml;
+    const gchar *message;
+  } cases[] = {
+    {g_strnfill (65536, '['), "settings are sections"},
+    {g_strnfill (65536, '{'), ""},
+    {g_strnfill (65536, 'x'), ""},
+    {g_strnfill (65537, '\n'), "larger than 65536 bytes"},
+    {g_strconcat ("data:\n  ", g_strnfill (1000, 'k'), ": 1\n", NULL), "kkk...'"},
+    {g_strconcat ("data:\n  num_frames: ", g_strnfill (60000, '9'), NULL), "longer than 4096 bytes"},
+    {g_strconcat ("data:\n  num_frames: ", g_strnfill (4000, '9'), NULL), "999...'"},
+    {g_strconcat ("data:\n  img_size: [", g_strnfill (40000, ','), NULL), ""},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Cnn3dConfig *config = cnn3d_config_new ();
+    GError *error = NULL;
+    gint64 start = g_get_monotonic_time ();
+
+    g_assert_false (load (config, cases[i].yaml, &error));
+    g_assert_true (error && error->domain == CNN3D_CONFIG_ERROR);
+    if (!strstr (error->message, cases[i].message))
+      g_error ("number %u: %s", i, error->message);
+    g_assert_cmpuint (strlen (error->message), <, 400);
+    g_assert_cmpint (g_get_monotonic_time () - start, <, 5 * G_USEC_PER_SEC);
+    g_clear_error (&error);
+    g_free (cases[i].yaml);
+    cnn3d_config_free (&config);
+  }
+}
+
+static void
+test_files (void)
+{
+  Cnn3dConfig *config = cnn3d_config_new ();
+  GError *error = NULL;
+  gchar *folder = g_dir_make_tmp ("cnn3d-XXXXXX", NULL), *path = g_build_filename (folder, "c.yaml", NULL);
+
+  g_assert_false (cnn3d_config_load (config, path, &error));
+  g_assert_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_READ);
+  g_assert_true (g_str_has_prefix (error->message, path));
+  g_clear_error (&error);
+  g_assert_false (cnn3d_config_load (config, folder, &error));
+  g_assert_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_READ);
+  g_clear_error (&error);
+  g_assert_false (cnn3d_config_load (config, "/dev/zero", &error));
+  g_assert_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_READ);
+  g_clear_error (&error);
+
+  g_assert_true (g_file_set_contents (path, "data:\n  batch_size: 3\n", -1, NULL));
+  g_assert_true (cnn3d_config_load (config, path, &error));
+  g_assert_no_error (error);
+  g_assert_cmpstr (cnn3d_config_get (config, "data.batch_size"), ==, "3");
+  /* an option wins, and null takes it back */
+  g_assert_true (cnn3d_config_override (config, "--data.batch_size=5", &error));
+  g_assert_cmpstr (cnn3d_config_get (config, "data.batch_size"), ==, "5");
+  g_assert_true (cnn3d_config_override (config, "--data.batch_size=null", &error));
+  g_assert_cmpstr (cnn3d_config_get (config, "data.batch_size"), ==, "1");
+  g_assert_no_error (error);
+
+  g_unlink (path);
+  g_rmdir (folder);
+  g_free (path);
+  g_free (folder);
+  cnn3d_config_free (&config);
+  cnn3d_config_free (&config);
+}
+
+static void
+test_options (void)
+{
+  static const struct
+  {
+    const gchar *option;
+    Cnn3dConfigError code;
+    const gchar *message;
+  } wrong[] = {
+    {"data.batch_size=4", CNN3D_CONFIG_ERROR_SYNTAX, "data.batch_size=4: write settings as --SECTION.KEY=VALUE"},
+    {"--data.batch_size", CNN3D_CONFIG_ERROR_SYNTAX, "--data.batch_size: write settings as --SECTION.KEY=VALUE"},
+    {"", CNN3D_CONFIG_ERROR_SYNTAX, ": write settings as --SECTION.KEY=VALUE"},
+    {"--=", CNN3D_CONFIG_ERROR_KEY, "--=: there is no key ''"},
+    {"--data.batchsize=4", CNN3D_CONFIG_ERROR_KEY, "--data.batchsize=4: there is no key 'data.batchsize'; "
+          "the nearest is data.batch_size"},
+    {"--batch_size=4", CNN3D_CONFIG_ERROR_KEY, "--batch_size=4: there is no key 'batch_size'; the nearest is "
+          "data.batch_size"},
+    {"--trainer.precision=64", CNN3D_CONFIG_ERROR_VALUE, "--trainer.precision=64: trainer.precision must be one of "
+          "32, 16-mixed, 16, bf16-mixed, not '64'"},
+    {"--data.img_size=[", CNN3D_CONFIG_ERROR_VALUE, "--data.img_size=[: data.img_size must be "},
+    {"--data.img_size=]", CNN3D_CONFIG_ERROR_VALUE, "--data.img_size=]: data.img_size must be "},
+    {"--data.img_size=[1,2,3,4,5,6]", CNN3D_CONFIG_ERROR_VALUE, "--data.img_size=[1,2,3,4,5,6]: data.img_size must "},
+    {"--paths.train=\xff", CNN3D_CONFIG_ERROR_SYNTAX, "--paths.train=\xff: this option is not UTF-8"},
+  };
+  Cnn3dConfig *config = cnn3d_config_new ();
+  GError *error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++) {
+    g_assert_false (cnn3d_config_override (config, wrong[i].option, &error));
+    g_assert_error (error, CNN3D_CONFIG_ERROR, (gint) wrong[i].code);
+    if (!g_str_has_prefix (error->message, wrong[i].message))
+      g_error ("'%s' is not '%s'", error->message, wrong[i].message);
+    g_clear_error (&error);
+  }
+  /* taken as it is: YAML's signs mean nothing here */
+  g_assert_true (cnn3d_config_override (config, "--paths.train=\"a: b\" # [c]=d", &error));
+  g_assert_no_error (error);
+  g_assert_cmpstr (cnn3d_config_get (config, "paths.train"), ==, "\"a: b\" # [c]=d");
+  cnn3d_config_free (&config);
+}
+
+static gchar *
+line_of (const gchar * const *options)
+{
+  Cnn3dConfig *config = cnn3d_config_new ();
+  GError *error = NULL;
+  gchar **words, *line;
+
+  for (; *options; options++) {
+    g_assert_true (cnn3d_config_override (config, *options, &error));
+    g_assert_no_error (error);
+  }
+  words = cnn3d_config_line (config, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; words[i]; i++)
+    for (const gchar * p = words[i]; *p; p++)
+      g_assert_false (g_ascii_iscntrl (*p));
+  line = g_strjoinv ("|", words);
+  g_strfreev (words);
+  cnn3d_config_free (&config);
+  return line;
+}
+
+#define LINE(...) line_of ((const gchar * const[]) { __VA_ARGS__, NULL })
+
+static void
+test_line (void)
+{
+  Cnn3dConfig *config = cnn3d_config_new ();
+  GError *error = NULL;
+  gchar *line;
+
+  g_assert_null (cnn3d_config_line (config, &error));
+  g_assert_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING);
+  g_assert_nonnull (strstr (error->message, "paths.train"));
+  g_clear_error (&error);
+  cnn3d_config_free (&config);
+
+  line = LINE ("--paths.train=t.csv");
+  g_assert_cmpstr (line, ==, "gst-launch-1.0|-e|clipsrc|location=t.csv|epochs=1|clip-bin=clipsample num-frames=16 ! "
+      "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=112,height=112|!|clipbatch|batch-size=1|!|"
+      "queue|max-size-buffers=2|max-size-bytes=0|max-size-time=0|!|cnn3dtrain|model=r3d_18|lr=0.01|precision=32");
+  g_free (line);
+
+  line = LINE ("--paths.train=t.csv", "--data.img_size=[96, 128]", "--data.batch_size=6", "--train.seed=7",
+      "--trainer.limit_train_batches=5", "--data.frame_interval=2", "--trainer.precision=16",
+      "--model.backbone=resnet50", "--train.max_memory=8GiB");
+  g_assert_nonnull (strstr (line, "clipsrc|location=t.csv|epochs=1|seed=7|limit-clips=30|"));
+  g_assert_nonnull (strstr (line, "clipsample num-frames=16 frame-interval=2 seed=7 !"));
+  g_assert_nonnull (strstr (line, "width=128,height=96|"));
+  g_assert_nonnull (strstr (line, "model=slow_r50|lr=0.01|max-memory=8GiB|seed=7|precision=16-mixed"));
+  g_free (line);
+}
+
+/* Each key that has a property sets it, and only when it is away from what the
+ * element does by itself. */
+static void
+test_properties (void)
+{
+  guint n_keys;
+  const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
+  gchar *bare = LINE ("--paths.train=t");
+
+  for (guint i = 0; i < n_keys; i++) {
+    const Cnn3dConfigKey *key = &keys[i];
+    const gchar *value;
+    gchar *option, *word, *line;
+
+    if (!key->property || strcmp (key->name, "paths.train") == 0)
+      continue;
+    switch (key->type) {
+      case CNN3D_CONFIG_BOOLEAN:
+        value = strcmp (key->fallback, "true") ? "true" : "false";
+        break;
+      case CNN3D_CONFIG_INTEGER:
+        value = "37";
+        break;
+      case CNN3D_CONFIG_NUMBER:
+        value = "0.375";
+        break;
+      case CNN3D_CONFIG_CHOICE:
+      case CNN3D_CONFIG_MODEL:
+        value = strrchr (key->choices, ' ') + 1;
+        value = strchr (value, '=') ? strchr (value, '=') + 1 : value;
+        break;
+      case CNN3D_CONFIG_BYTES:
+        value = "5MiB";
+        break;
+      default:
+        value = "text";
+        break;
+    }
+    option = g_strdup_printf ("--%s=%s", key->name, value);
+    word = g_strdup_printf (strcmp (key->elements, "clipsample") ? "|%s=%s" : " %s=%s", key->property, value);
+    line = LINE ("--paths.train=t", option);
+    if (!strstr (line, word))
+      g_error ("%s: no %s in %s", option, word, line);
+    g_free (line);
+    g_free (option);
+    g_free (word);
+    if (!key->fallback || key->always)
+      continue;
+    option = g_strdup_printf ("--%s=%s", key->name, key->fallback);
+    line = LINE ("--paths.train=t", option);
+    g_assert_cmpstr (line, ==, bare);
+    g_free (line);
+    g_free (option);
+  }
+  g_free (bare);
+}
+
+static void
+test_quotes (void)
+{
+  static const gchar *const paths[][2] = {
+    {"plain/path_1.csv", "plain/path_1.csv"},
+    {"two words", "two words"},
+    {"-e", "-e"},
+    {"a=b,c:d@e%f+g", "a=b,c:d@e%f+g"},
+    {"\xc3\xa9t\xc3\xa9", "\xc3\xa9t\xc3\xa9"},
+    {" a", "\\\"\\\\040a\\\""},
+    {"a ", "\\\"a\\\\040\\\""},
+    {"\"", "\\\"\\\\042\\\""},
+    {"'", "\\\"\\\\047\\\""},
+    {"a\\", "\\\"a\\\\134\\\""},
+    {"$(x)`y`", "\\\"\\\\044\\\\050x\\\\051\\\\140y\\\\140\\\""},
+    {"a\nb\tc\x1b", "\\\"a\\\\012b\\\\011c\\\\033\\\""},
+    {"a ! fakesink", "\\\"a\\\\040\\\\041\\\\040fakesink\\\""},
+    {"\xe2\x80\xae", "\\\"\\\\342\\\\200\\\\256\\\""},  /* turns what follows round */
+  };
+  Cnn3dConfig *config = cnn3d_config_new ();
+  GError *error = NULL;
+  gchar **words;
+
+  for (guint i = 0; i < G_N_ELEMENTS (paths); i++) {
+    gchar *option = g_strconcat ("--paths.train=", paths[i][0], NULL);
+    gchar *word = g_strconcat ("|location=", paths[i][1], "|", NULL);
+    gchar *line = LINE (option);
+
+    if (!strstr (line, word))
+      g_error ("no %s in %s", word, line);
+    g_free (line);
+    g_free (word);
+    g_free (option);
+  }
+
+  /* GStreamer takes this word for no string, unless it is in quotes */
+  g_assert_true (load (config, "paths: {train: 'NULL'}", &error));
+  words = cnn3d_config_line (config, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (words[3], ==, "location=\\\"NULL\\\"");
+  g_strfreev (words);
+  cnn3d_config_free (&config);
+}
+
+/* The documentation's table is this one, row for row. */
+static void
+test_documented (void)
+{
+  GString *table = g_string_new ("| key | what it may be | without it | what it sets | meaning |\n|---|---|---|---|---|\n");
+  gchar *path = g_build_filename (TEST_SOURCE_DIR, "docs", "config.md", NULL), *text;
+  guint n_keys;
+  const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
+  GError *error = NULL;
+
+  for (guint i = 0; i < n_keys; i++) {
+    gchar *values = cnn3d_config_key_values (&keys[i]), *becomes = cnn3d_config_key_becomes (&keys[i]);
+    const gchar *fallback = keys[i].type == CNN3D_CONFIG_SIZE ? "112" : keys[i].fallback ? keys[i].fallback : "";
+
+    g_string_append_printf (table, "| `%s` | %s | %s | %s | %s |\n", keys[i].name, values, fallback, becomes,
+        keys[i].help);
+    g_free (becomes);
+    g_free (values);
+  }
+  g_file_get_contents (path, &text, NULL, &error);
+  g_assert_no_error (error);
+  if (!strstr (text, table->str))
+    g_error ("docs/config.md should have this table:\n%s", table->str);
+  g_string_free (table, TRUE);
+  g_free (text);
+  g_free (path);
+}
+
+/* What is shipped is read, and the full one has every key. */
+static void
+test_shipped (void)
+{
+  guint n_keys;
+  const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
+  static const gchar *const names[] = { "config.yaml", "config_low_memory.yaml" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    gchar *path = g_build_filename (TEST_SOURCE_DIR, "configs", names[i], NULL), *text;
+    Cnn3dConfig *config = cnn3d_config_new ();
+    GError *error = NULL;
+    gchar **words;
+
+    g_assert_true (cnn3d_config_load (config, path, &error));
+    g_assert_no_error (error);
+    words = cnn3d_config_line (config, &error);
+    g_assert_no_error (error);
+    g_strfreev (words);
+    g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+    for (guint k = 0; k < n_keys && i == 0; k++) {
+      gchar *name = g_strdup_printf ("\n  %s: ", strchr (keys[k].name, '.') + 1);
+
+      if (!strstr (text, name))
+        g_error ("%s does not have %s", path, keys[k].name);
+      g_free (name);
+    }
+    g_free (text);
+    cnn3d_config_free (&config);
+    g_free (path);
+  }
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/config/each-key", test_each_key);
+  g_test_add_func ("/config/errors", test_errors);
+  g_test_add_func ("/config/fine", test_fine);
+  g_test_add_func ("/config/bounds", test_bounds);
+  g_test_add_func ("/config/files", test_files);
+  g_test_add_func ("/config/options", test_options);
+  g_test_add_func ("/config/line", test_line);
+  g_test_add_func ("/config/properties", test_properties);
+  g_test_add_func ("/config/quotes", test_quotes);
+  g_test_add_func ("/config/documented", test_documented);
+  g_test_add_func ("/config/shipped", test_shipped);
+  return g_test_run ();
+}
