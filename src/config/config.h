@@ -73,7 +73,7 @@ CNN3D_API void cnn3d_config_free (Cnn3dConfig **config);
 /* Sets what the YAML file sets; `null` unsets. After an error some of it may
  * be set. At most 64 KiB, one document, no aliases, anchors or tags. */
 CNN3D_API gboolean cnn3d_config_load (Cnn3dConfig *config, const gchar *path, GError **error);
-/* The same of text in memory; errors name it `name`. */
+/* The same of text in memory, NULL if there is none; errors name it `name`. */
 CNN3D_API gboolean cnn3d_config_load_data (Cnn3dConfig *config, const gchar *name, const gchar *data, gsize size,
     GError **error);
 

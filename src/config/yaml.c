@@ -357,7 +357,7 @@ second_document:
 gboolean
 cnn3d_config_load_data (Cnn3dConfig *config, const gchar *name, const gchar *data, gsize size, GError **error)
 {
-  Reader reader = {.config = config,.name = name,.data = data,.size = size };
+  Reader reader = {.config = config,.name = name,.data = size > 0 ? data : "",.size = size };
   const gchar *wrong;
   yaml_mark_t mark;
   guint n_keys;

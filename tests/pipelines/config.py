@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""cnn3d pipeline and cnn3d train: the line that a configuration means, any path in
+it, and that the line is all there is."""
+import os
+import random
+import re
+import shlex
+import subprocess
+
+import launch
+
+TOOL = os.path.join(launch.BUILD, "tool", "cnn3d")
+CONFIGS = [os.path.join(launch.TOP, "configs", name)
+           for name in ("config.yaml", "config_low_memory.yaml")]
+# What makes a run on the demonstration set tiny
+TINY = ["--data.img_size=[32, 40]", "--data.num_frames=4", "--data.batch_size=4",
+        "--data.num_workers=2", "--model.base_width=8", "--model.backbone=mc3_18",
+        "--train.max_epochs=1", "--train.accumulate_grad_batches=2",
+        "--train.patience=0", "--trainer.limit_train_batches=4",
+        "--trainer.precision=32", "--trainer.threads=1", "--trainer.device=cpu"]
+# What is written into paths to break out of quotes, lines and terminals
+HOSTILE = ["$HOME", "$(touch pwned)", "`touch pwned`", "'", '"', "\\", "\\\\", "a\\",
+           "\\\"", "'\"'", "\n", "\t", "\r", "\x1b[31m", " ", "  two  blanks  ", "-e", "--help",
+           "!", "a ! fakesink", "a=b", "(x)", "[y]", "{z}", "#", ";", "&", "|", "<>",
+           "*", "?", "~", "%s%n", "\u00e9\u00e0\u00a0", "\u3053\u3093", "\u202e", "\U0001f600",
+           "NULL", "null", "true", "\\012", "\\\"x", "x\"y\"z", "bin.( fakesrc )", "a,b;c:d@e"]
+
+
+def tool(*arguments, folder=None, **more):
+    done = subprocess.run([TOOL, *arguments], cwd=folder, env=launch.environment(**more),
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, timeout=120)
+    return launch.Run([TOOL, *arguments], done.returncode, launch.text(done.stdout),
+                      launch.text(done.stderr))
+
+
+def line_of(*arguments, folder=None):
+    run = tool("pipeline", *arguments, folder=folder)
+    run.need(run.rc == 0 and not run.err, "no line came")
+    run.need(re.fullmatch(r"gst-launch-1\.0 [^\x00-\x1f\x7f]*\n", run.out), "not one clean line")
+    return run.out[:-1]
+
+
+def words_of(line):
+    """What a shell makes of the line."""
+    out = subprocess.run(["sh", "-c", "printf '%s\\0' " + line], stdout=subprocess.PIPE,
+                         check=True).stdout
+    return out.decode().split("\0")[:-1]
+
+
+def quoted_yaml(text):
+    """In YAML's double quotes."""
+    return '"%s"' % "".join(c if c.isascii() and c.isalnum() or c in "/. _-" else
+                            "\\U%08x" % ord(c) for c in text)
+
+
+def demo(name):
+    return os.path.join(os.environ["CNN3D_DEMO"], name)
+
+
+def shipped(folder):
+    """The shipped configurations become lines, and options win over them"""
+    full, low = map(line_of, ["--config=" + c for c in CONFIGS])
+    for line in full, low:
+        assert " location=train.csv val-location=val.csv " in line, line
+        assert " epochs=50 " in line and " precision=16-mixed" in line, line
+        assert "width=112,height=112'" in line, line
+    assert "accumulate" not in full and "max-memory" not in full, full
+    assert " batch-size=1 " in low and " accumulate-grad-batches=8 " in low, low
+    assert " max-memory=7GiB " in low and " recompute=auto " in low, low
+    changed = line_of("--config", CONFIGS[0], "--trainer.precision=bf16-mixed",
+                      "--data.img_size=224", "--model.backbone=resnet50",
+                      "--train.accumulate_grad_batches=4", "--data.batch_size=2",
+                      "--trainer.limit_train_batches=10", "--paths.val=null")
+    for part in ("precision=bf16-mixed", "width=224,height=224'", "model=slow_r50",
+                 "accumulate-grad-batches=4", "batch-size=2", "limit-clips=20"):
+        assert part in changed, "%s is not in %s" % (part, changed)
+    assert "val-location" not in changed, changed
+    # the order of options and file means nothing
+    assert line_of("--data.batch_size=2", "--config", CONFIGS[0]) == \
+        line_of("--config", CONFIGS[0], "--data.batch_size=2")
+
+
+def errors(folder):
+    """Errors name file, line and column or the option, on a clean stderr"""
+    path = os.path.join(folder, "bad\x1b[31m.yaml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("data:\n  batch_size: \"\\e[31m\"\n")
+    run = tool("pipeline", "--config", path)
+    run.need(run.rc == 1 and not run.out, "it was taken")
+    run.need(re.search(r"\\x1b\[31m\.yaml:2:15: data\.batch_size must be a whole number "
+                       r"from 1 to 4096, not the text '\\x1b\[31m'\n$", run.err)
+             and "\x1b" not in run.err, "not the error")
+    for arguments, status, words in (
+            (["pipeline"], 2, "--config FILE"),
+            (["pipeline", "--config"], 2, "--config FILE"),
+            (["train"], 2, "cnn3d train --config FILE"),
+            ([], 2, "usage: cnn3d COMMAND"),
+            (["fly"], 2, "no command 'fly'"),
+            (["pipeline", "--config=a", "--config=b"], 2, "twice"),
+            (["pipeline", "--config", folder + "/none.yaml"], 1, "none.yaml: No such file"),
+            (["pipeline", "--config", CONFIGS[0], "batch_size=1"], 1, "--SECTION.KEY=VALUE"),
+            (["pipeline", "--config", CONFIGS[0], "--train.precision=16"], 1,
+             "--train.precision=16: there is no key 'train.precision'; the nearest is trainer.precision"),
+            (["train", "--config", CONFIGS[0], "--data.load_kpt=true"], 1, "data.load_kpt cannot be true"),
+            (["pipeline", "--config", CONFIGS[0], "--paths.train=null"], 1, "paths.train is not set")):
+        run = tool(*arguments)
+        run.need(run.rc == status and words in run.err and not run.out, "not refused with '%s'" % words)
+
+
+def helps(folder):
+    """--help tells the commands and every key; --version the version"""
+    assert re.fullmatch(r"cnn3d \d+\.\d+\.\d+\n", tool("--version").out)
+    for command in "pipeline", "train":
+        assert re.search(r"^  %s +\w" % command, tool("--help").out, re.M)
+        run = tool(command, "--help")
+        run.need(run.rc == 0 and "usage: cnn3d %s --config" % command in run.out, "no help")
+        with open(CONFIGS[0], encoding="utf-8") as file:
+            text = file.read()
+        section = None
+        for match in re.finditer(r"^(\w+):\s*$|^  (\w+): ", text, re.M):
+            section = match.group(1) or section
+            run.need(match.group(1) or "\n  %s.%s: " % (section, match.group(2)) in run.out,
+                     "no word of %s" % match.group(0))
+
+
+def defaults(folder):
+    """What holds without a key is what the element has by itself"""
+    inspected = {}
+    rows, missing = 0, []
+    with open(os.path.join(launch.TOP, "docs", "config.md"), encoding="utf-8") as file:
+        table = re.findall(r"^\| `([\w.]+)` \| .* \| (.*) \| ([\w, ]+) `([\w-]+)` \| ", file.read(), re.M)
+    for key, default, elements, name in table:
+        for element in elements.split(", "):
+            if element not in inspected:
+                out = subprocess.run(["gst-inspect-1.0", element], env=launch.environment(),
+                                     stdout=subprocess.PIPE, check=True).stdout.decode()
+                inspected[element] = out.split("Element Properties:")[1]
+            # `: ` after the name, and all up to the next property
+            match = re.search(r"^  %s *: ((?:.*\n)(?:   .*\n)*)" % name, inspected[element], re.M)
+            if not match:
+                missing.append("%s %s" % (element, name))
+                continue
+            rows += 1
+            found = re.findall(r"Default: *(.*?) *$", match.group(1), re.M)[-1]
+            quoted = re.match(r'(?:\d+, )?"(.*)"$', found)
+            found = quoted.group(1) if quoted else found
+            if found == "null":
+                found = ""
+            same = found == default
+            try:
+                same = same or float(found) == float(default)
+            except ValueError:
+                pass
+            assert same, "%s: %s %s is %s by itself, not %s" % (key, element, name, found, default)
+    assert rows >= 40, rows
+    return ["not there: " + ", ".join(missing)] if missing else []
+
+
+def has_property(element, name):
+    out = subprocess.run(["gst-inspect-1.0", element], env=launch.environment(),
+                         stdout=subprocess.PIPE, check=True).stdout.decode()
+    return re.search(r"^  %s *: " % name, out, re.M) is not None
+
+
+def quotes(folder):
+    """Any path comes through shell and gst-launch-1.0 as it was, by file and by
+    option"""
+    dice = random.Random(3)
+    paths = HOSTILE + ["".join(dice.choice(HOSTILE + ["a", "/", " "]) for _ in range(dice.randint(2, 7)))
+                     for _ in range(60)]
+    config = os.path.join(folder, "c.yaml")
+    runs = 0
+    for path in paths:
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("paths:\n  train: %s\n" % quoted_yaml(path))
+        line = line_of("--config", config)
+        if path not in ("~", "null", "NULL", "true"):    # as an option, these have a meaning
+            assert line == line_of("--config", config, "--paths.train=" + path), line
+        words = words_of(line)
+        assert words[:3] == ["gst-launch-1.0", "-e", "clipsrc"], line
+        # the same word as that of an element that reads the file
+        name = os.path.join(folder, "d%d" % runs, path + ".x")
+        os.makedirs(os.path.dirname(name))
+        with open(name, "w", encoding="utf-8") as file:
+            file.write(path)
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("paths:\n  train: %s\n" % quoted_yaml(name))
+        word = words_of(line_of("--config", config))[3]
+        assert word.startswith("location="), word
+        out = os.path.join(folder, "out%d" % runs)
+        done = subprocess.run(["gst-launch-1.0", "-q", "filesrc", word, "!", "filesink", "location=" + out],
+                              env=launch.environment(), cwd=folder, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=60)
+        assert done.returncode == 0, "%r\n%s\n%s" % (name, word, launch.text(done.stdout))
+        assert launch.read(out).decode() == path, repr(name)
+        runs += 1
+    assert not os.path.exists(os.path.join(folder, "pwned")) and not os.path.exists("pwned")
+    return ["%d paths" % runs]
+
+
+def same_line(folder):
+    """cnn3d train gives gst-launch-1.0 the words that a shell makes of the printed
+    line"""
+    fake = os.path.join(folder, "bin")
+    os.mkdir(fake)
+    with open(os.path.join(fake, "gst-launch-1.0"), "w", encoding="utf-8") as file:
+        file.write('#!/bin/sh\nprintf "%%s\\0" "$0" "$@" >%s\nexit 7\n'
+                   % shlex.quote(os.path.join(folder, "words")))
+    os.chmod(os.path.join(fake, "gst-launch-1.0"), 0o755)
+    for config in CONFIGS:
+        for options in ([], ["--paths.train=a 'b' \"c\" $d\n\\"], ["--paths.root=-x", "--paths.val= "]):
+            run = tool("train", "--config", config, *options, PATH=fake + ":" + os.environ["PATH"])
+            run.need(run.rc == 7, "not the exit status of gst-launch-1.0")
+            assert run.out == line_of("--config", config, *options) + "\n", run.out
+            given = launch.read(os.path.join(folder, "words")).decode().split("\0")[1:-1]
+            assert given == words_of(run.out[:-1])[1:], given
+    run = tool("train", "--config", CONFIGS[0], PATH=folder)
+    run.need(run.rc == 1 and "gst-launch-1.0 is not on the PATH" in run.err, "it ran")
+
+
+def weights(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    size = int.from_bytes(data[:8], "little")
+    return data[8 + size:]
+
+
+def trains(folder):
+    """The printed line trains on the demonstration set, and cnn3d train with it comes to
+    the same weights; paths are hostile"""
+    place = os.path.join(folder, "a 'b' \"c\" $d \\ !\n\u00e9")
+    os.mkdir(place)
+    os.symlink(os.environ["CNN3D_DEMO"], os.path.join(place, "demo"))
+    found = []
+    for config in CONFIGS:
+        options = TINY + ["--paths.train=" + os.path.join(place, "demo", "train.csv"),
+                          "--paths.val=" + os.path.join(place, "demo", "val.csv"), "--train.seed=5"]
+        for name in "max-memory", "recompute":
+            if not has_property("cnn3dtrain", name):
+                options.append("--train.%s=null" % name.replace("-", "_"))
+        runs = []
+        for way in "line", "train":
+            runs.append(os.path.join(place, "run %s %d" % (way, len(found))))
+            arguments = ["--config", config, *options, "--paths.checkpoint_dir=" + runs[-1]]
+            if way == "line":
+                line = line_of(*arguments, folder=folder)
+                done = subprocess.run(["sh", "-c", line.replace("gst-launch-1.0", "gst-launch-1.0 -m", 1)],
+                                      env=launch.environment(), cwd=folder, stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+                run = launch.Run([line], done.returncode, launch.text(done.stdout), launch.text(done.stderr))
+                steps = run.messages("cnn3dtrain-step")
+                # 4 batches of 4 clips, two to a step
+                run.need([s["clips"] for s in steps] == ["8", "16"], "not two steps of 8 clips: %s" % steps)
+                run.need(len(run.messages("cnn3dtrain-validation")) == 1, "no validation")
+            else:
+                run = tool("train", *arguments, folder=folder)
+                run.need(run.out.startswith("gst-launch-1.0 "), "the line is not printed first")
+            run.fine()
+            run.need("Got EOS" in run.out, "it did not come to its end")
+        first, second = (weights(os.path.join(r, "last.safetensors")) for r in runs)
+        assert first == second, "the weights differ"
+        found.append(first)
+    assert found[0] == found[1], "what differs between the two files is overridden"
+
+
+launch.main(shipped, errors, helps, defaults, quotes, same_line, trains)
