@@ -57,7 +57,7 @@ mark_at (const Reader *reader, gsize offset)
   return mark;
 }
 
-/* Whether the line is indented with a tab, or has one at the column. */
+/* Whether a tab is in what indents the line. */
 static gboolean
 has_tab (const Reader *reader, const yaml_mark_t *mark)
 {
@@ -90,7 +90,7 @@ set_syntax_error (const Reader *reader, GError **error)
       break;
     default:
       if (has_tab (reader, &mark))
-        set_error (reader, &mark, CNN3D_CONFIG_ERROR_SYNTAX, error, "a tab; YAML is indented with blanks");
+        set_error (reader, &mark, CNN3D_CONFIG_ERROR_SYNTAX, error, "a tab; YAML is indented with spaces");
       else
         set_error (reader, &mark, CNN3D_CONFIG_ERROR_SYNTAX, error, "this is not YAML: %s%s%s", parser->problem,
             parser->context ? " " : "", parser->context ? parser->context : "");

@@ -333,6 +333,15 @@ test_fine (void)
   }
 }
 
+static gchar *
+filled (const gchar * before, gsize length, gchar fill, const gchar * after)
+{
+  gchar *middle = g_strnfill (length, fill), *text = g_strconcat (before, middle, after, NULL);
+
+  g_free (middle);
+  return text;
+}
+
 /* What is long or deep is refused soon, and shown in short. */
 static void
 test_bounds (void)
@@ -346,10 +355,10 @@ test_bounds (void)
     {g_strnfill (65536, '{'), ""},
     {g_strnfill (65536, 'x'), ""},
     {g_strnfill (65537, '\n'), "larger than 65536 bytes"},
-    {g_strconcat ("data:\n  ", g_strnfill (1000, 'k'), ": 1\n", NULL), "kkk...'"},
-    {g_strconcat ("data:\n  num_frames: ", g_strnfill (60000, '9'), NULL), "longer than 4096 bytes"},
-    {g_strconcat ("data:\n  num_frames: ", g_strnfill (4000, '9'), NULL), "999...'"},
-    {g_strconcat ("data:\n  img_size: [", g_strnfill (40000, ','), NULL), ""},
+    {filled ("data:\n  ", 1000, 'k', ": 1\n"), "kkk...'"},
+    {filled ("data:\n  num_frames: ", 60000, '9', ""), "longer than 4096 bytes"},
+    {filled ("data:\n  num_frames: ", 4000, '9', ""), "999...'"},
+    {filled ("data:\n  img_size: [", 40000, ',', ""), ""},
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
