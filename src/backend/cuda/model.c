@@ -1,0 +1,77 @@
+/* The weights' layout. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cuda/cuda.h"
+
+gsize
+cuda_conv_weights (const Cnn3dModel *m, const Cnn3dOp *op)
+{
+  const gint64 *shape = m->net->weights[op->weight].shape;
+
+  return cuda_pad (shape[0]) * shape[2] * shape[3] * shape[4] * cuda_pad (shape[1]);
+}
+
+static gsize
+stored_length (const Cnn3dModel *m, const Cnn3dParam *p)
+{
+  switch (p->role) {
+    case CNN3D_PARAM_CONV_WEIGHT:
+      return cuda_conv_weights (m, &m->net->ops[p->op]);
+    case CNN3D_PARAM_LINEAR_WEIGHT:
+      return p->shape[0] * cuda_pad (p->shape[1]);
+    default:
+      return cuda_pad (p->count);
+  }
+}
+
+Cnn3dModel *
+cuda_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelParams *params, GError **error)
+{
+  static const CudaConvType types[] = {
+    [CNN3D_PRECISION_32] = CUDA_CONV_F32,
+    [CNN3D_PRECISION_16_MIXED] = CUDA_CONV_F16,
+    [CNN3D_PRECISION_BF16_MIXED] = CUDA_CONV_BF16,
+  };
+  Cnn3dModel *m = g_new0 (Cnn3dModel, 1);
+
+  m->device = device;
+  m->net = net;
+  m->params = *params;
+  m->type = types[params->precision];
+  m->element = m->type == CUDA_CONV_F32 ? 4 : 2;
+  m->layout.offset = g_new0 (gsize, net->n_weights);
+  m->layout.length = g_new0 (gsize, net->n_weights);
+  for (gint trained = 1; trained >= 0; trained--) {
+    for (guint i = 0; i < net->n_weights; i++)
+      if (CNN3D_PARAM_TRAINED (net->weights[i].role) == trained) {
+        m->layout.offset[i] = m->layout.total;
+        m->layout.length[i] = (stored_length (m, &net->weights[i]) + 15) & ~(gsize) 15;
+        m->layout.total += m->layout.length[i];
+      }
+    if (trained)
+      m->layout.trained = m->layout.total;
+  }
+  /* masters serve where they are what is computed with; only convolutions do not compute in f32 */
+  if (params->keeps_copy && m->type != CUDA_CONV_F32)
+    for (guint i = 0; i < net->n_ops; i++)
+      if (net->ops[i].kind == CNN3D_OP_CONV)
+        m->layout.copy_bytes += cuda_align (cuda_conv_weights (m, &net->ops[i]) * m->element);
+  return m;
+}
+
+void
+cuda_model_free (Cnn3dModel **model)
+{
+  Cnn3dModel *m = *model;
+
+  *model = NULL;
+  if (!m)
+    return;
+  g_free (m->layout.offset);
+  g_free (m->layout.length);
+  g_free (m);
+}
+
+const Cnn3dWeightLayout *
+cuda_model_layout (Cnn3dModel *m)
+{
+  return &m->layout;
+}

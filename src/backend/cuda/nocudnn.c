@@ -1,0 +1,32 @@
+/* In a build without cuDNN's headers: nothing to ask.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cuda/cudnn.h"
+
+#include "src/backend/backend.h"
+
+guint
+cuda_dnn_version (GError **error)
+{
+  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING, "this build was made without cuDNN's headers");
+  return 0;
+}
+
+CudaDnnGpu *
+cuda_dnn_gpu_new (const gchar *properties, GError **error)
+{
+  cuda_dnn_version (error);
+  return NULL;
+}
+
+void
+cuda_dnn_gpu_free (CudaDnnGpu **gpu)
+{
+  *gpu = NULL;
+}
+
+gboolean
+cuda_dnn_plan (CudaDnnGpu *gpu, CudaConvDirection direction, const CudaConv *conv, gsize limit, CudaConvPlan *plan,
+    GError **error)
+{
+  return cuda_dnn_version (error) > 0;
+}

@@ -1,0 +1,240 @@
+/* Every convolution of every model has a plan on every GPU that is described,
+ * and its workspace is below the bound that is used without cuDNN. Needs cuDNN
+ * 9.15 or later, no GPU. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <glib.h>
+#include <string.h>
+
+#include "src/backend/backend.h"
+#include "src/backend/cuda/bound.h"
+#include "src/backend/cuda/cudnn.h"
+#include "src/backend/cuda/profile.h"
+#include "src/network/network.h"
+#include "src/plan/gpus.h"
+
+/* frames and height; width is height */
+static const struct {
+  guint frames, size;
+  const gchar *model;           /* NULL: all */
+} clips[] = {
+  {16, 112, NULL},
+  {8, 224, NULL},
+  {16, 224, "slow_r50"},
+};
+
+/* The sanitizers look at our code, which does the same for each. */
+#ifdef __SANITIZE_ADDRESS__
+static const guint batches[] = { 1 };
+#else
+static const guint batches[] = { 1, 4 };
+#endif
+
+/* A model's convolution with its channels padded to 8. */
+static CudaConv
+conv_of (const Cnn3dNetwork *net, const Cnn3dOp *op, CudaConvType type, guint batch)
+{
+  const Cnn3dTensor *in = &net->tensors[op->in], *out = &net->tensors[op->out];
+  CudaConv c = { type, batch, (in->c + 7) / 8 * 8, (out->c + 7) / 8 * 8, {in->d, in->h, in->w} };
+
+  for (guint k = 0; k < 3; k++) {
+    c.kernel[k] = op->kernel[k];
+    c.stride[k] = op->stride[k];
+    c.pad[k] = op->pad[k];
+    g_assert_cmpint (cuda_conv_out (&c, k), ==, k == 0 ? out->d : k == 1 ? out->h : out->w);
+  }
+  return c;
+}
+
+typedef struct {
+  CudaDnnGpu *gpu;
+  GHashTable *asked;
+  guint plans, compiled;
+  gsize largest;
+  gdouble tightest;             /* workspace over its bound */
+} Survey;
+
+static void
+ask (Survey *s, CudaConvDirection direction, const CudaConv *conv, const gchar *where)
+{
+  struct {
+    CudaConvDirection direction;
+    CudaConv conv;
+  } question;
+  g_autoptr (GError) error = NULL;
+  CudaConvPlan plan;
+  gsize bound;
+
+  memset (&question, 0, sizeof question);
+  question.direction = direction;
+  question.conv = *conv;
+  if (!g_hash_table_add (s->asked, g_bytes_new (&question, sizeof question)))
+    return;
+  if (!cuda_dnn_plan (s->gpu, direction, conv, CUDA_WORKSPACE_LIMIT, &plan, &error))
+    g_error ("%s: %s", where, error->message);
+  bound = cuda_workspace_bound (direction, conv, CUDA_WORKSPACE_LIMIT);
+  if (plan.workspace > bound)
+    g_error ("%s, direction %d, type %d, %d clips: workspace %" G_GSIZE_FORMAT " is over the bound %" G_GSIZE_FORMAT,
+        where, direction, conv->type, conv->batch, plan.workspace, bound);
+  s->plans++;
+  s->compiled += plan.compiled;
+  s->largest = MAX (s->largest, plan.workspace);
+  s->tightest = MAX (s->tightest, (gdouble) plan.workspace / bound);
+}
+
+static void
+ask_network (Survey *s, const Cnn3dNetwork *net, CudaConvType type)
+{
+  for (guint i = 0; i < net->n_ops; i++) {
+    const Cnn3dOp *op = &net->ops[i];
+
+    if (op->kind != CNN3D_OP_CONV)
+      continue;
+    for (guint b = 0; b < G_N_ELEMENTS (batches); b++) {
+      const CudaConv conv = conv_of (net, op, type, batches[b]);
+      const gchar *name = net->weights[op->weight].name;
+
+      ask (s, CUDA_CONV_FORWARD, &conv, name);
+      ask (s, CUDA_CONV_WEIGHTS, &conv, name);
+      /* nobody wants the gradient of the frames */
+      if (net->ops[net->tensors[op->in].producer].kind != CNN3D_OP_INPUT)
+        ask (s, CUDA_CONV_DATA, &conv, name);
+    }
+  }
+}
+
+static gboolean
+has_cudnn (void)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (cuda_dnn_version (&error))
+    return TRUE;
+  g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING);
+  g_test_skip (error->message);
+  return FALSE;
+}
+
+static void
+test_gpu (gconstpointer data)
+{
+  const gchar *const *models = cnn3d_network_models ();
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *path = cnn3d_gpus_find (data, &error);
+  CudaProfile *profile;
+  Survey s = { NULL };
+
+  g_assert_no_error (error);
+  if (!has_cudnn ())
+    return;
+  profile = cuda_profile_read (path, &error);
+  g_assert_no_error (error);
+  g_test_timer_start ();
+  s.gpu = cuda_dnn_gpu_new (profile->properties, &error);
+  g_assert_no_error (error);
+  s.asked = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
+  for (guint m = 0; models[m]; m++)
+    for (guint k = 0; k < G_N_ELEMENTS (clips); k++) {
+      const Cnn3dNetworkParams params = { models[m], 9, 64, 3, clips[k].frames, clips[k].size, clips[k].size, 0.5 };
+      Cnn3dNetwork *net;
+
+      if (clips[k].model && strcmp (clips[k].model, models[m]))
+        continue;
+      net = cnn3d_network_new (&params, &error);
+      g_assert_no_error (error);
+      ask_network (&s, net, CUDA_CONV_F32);
+      ask_network (&s, net, CUDA_CONV_F16);
+      if (profile->capability >= 800)
+        ask_network (&s, net, CUDA_CONV_BF16);
+      cnn3d_network_free (&net);
+    }
+  g_test_message ("%s: %u plans, %u of them compiled at run time, largest workspace %.0f MiB, at most %.2f of the bound, "
+      "%.1f s", profile->name, s.plans, s.compiled, s.largest / 1048576., s.tightest, g_test_timer_elapsed ());
+  g_assert_cmpuint (s.plans, >, 300);
+  g_assert_cmpuint (s.compiled, ==, 0);
+  g_hash_table_unref (s.asked);
+  cuda_dnn_gpu_free (&s.gpu);
+  g_assert_null (s.gpu);
+  cuda_profile_free (&profile);
+}
+
+/* A smaller limit is kept where there is a plan that keeps it; an answer does
+ * not change when it is asked for again. */
+static void
+test_limit (void)
+{
+  static const gsize limits[] = { 0, 1 << 20, 32 << 20, (gsize) 1 << 40 };
+  const CudaConv conv = { CUDA_CONV_F32, 4, 256, 512, {16, 56, 56}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0} };
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *path = cnn3d_gpus_find ("rtx3070", &error);
+  CudaProfile *profile;
+  CudaDnnGpu *gpu;
+  gsize before = 0;
+
+  if (!has_cudnn ())
+    return;
+  profile = cuda_profile_read (path, &error);
+  g_assert_no_error (error);
+  gpu = cuda_dnn_gpu_new (profile->properties, &error);
+  g_assert_no_error (error);
+  for (guint i = 0; i < G_N_ELEMENTS (limits); i++) {
+    CudaConvPlan plan, again;
+
+    g_assert_true (cuda_dnn_plan (gpu, CUDA_CONV_FORWARD, &conv, limits[i], &plan, &error));
+    g_assert_true (cuda_dnn_plan (gpu, CUDA_CONV_FORWARD, &conv, limits[i], &again, &error));
+    g_assert_cmpmem (&plan, sizeof plan, &again, sizeof again);
+    g_assert_cmpuint (plan.tried, >, 0);
+    g_assert_cmpuint (plan.workspace, <=, limits[i]);
+    g_assert_cmpuint (plan.workspace, >=, before);
+    before = plan.workspace;
+  }
+  /* without a limit cuDNN's first choice has a workspace here */
+  g_assert_cmpuint (before, >, 0);
+  cuda_dnn_gpu_free (&gpu);
+  cuda_profile_free (&profile);
+}
+
+static void
+test_errors (void)
+{
+  /* the window is larger than the padded input */
+  const CudaConv conv = { CUDA_CONV_F16, 1, 8, 8, {1, 1, 1}, {3, 3, 3}, {1, 1, 1}, {0, 0, 0} };
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *path = cnn3d_gpus_find ("h100", &error);
+  CudaProfile *profile;
+  CudaConvPlan plan;
+  CudaDnnGpu *gpu;
+
+  if (!has_cudnn ())
+    return;
+  g_assert_null (cuda_dnn_gpu_new ("{\"deviceVer\":900}", &error));
+  g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED);
+  g_clear_error (&error);
+  g_assert_null (cuda_dnn_gpu_new ("", &error));
+  g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED);
+  g_clear_error (&error);
+  profile = cuda_profile_read (path, &error);
+  g_assert_no_error (error);
+  gpu = cuda_dnn_gpu_new (profile->properties, &error);
+  g_assert_no_error (error);
+  g_assert_false (cuda_dnn_plan (gpu, CUDA_CONV_FORWARD, &conv, CUDA_WORKSPACE_LIMIT, &plan, &error));
+  g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
+  g_assert_nonnull (strstr (error->message, "kernel 3x3x3"));
+  cuda_dnn_gpu_free (&gpu);
+  cuda_profile_free (&profile);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_auto (GStrv) names = NULL;
+
+  g_test_init (&argc, &argv, NULL);
+  names = cnn3d_gpus_names ();
+  for (guint i = 0; names[i]; i++) {
+    g_autofree gchar *path = g_strconcat ("/cudnn/plans/", names[i], NULL);
+
+    g_test_add_data_func (path, names[i], test_gpu);
+  }
+  g_test_add_func ("/cudnn/limit", test_limit);
+  g_test_add_func ("/cudnn/errors", test_errors);
+  return g_test_run ();
+}
