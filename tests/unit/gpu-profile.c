@@ -338,6 +338,8 @@ test_device (void)
   g_assert_cmpfloat (slow.macs_per_second, ==, 8.1e12 / 2);
   g_assert_cmpfloat (fast.macs_per_second, ==, 65e12 / 2);
   g_assert_cmpfloat (fast.bytes_per_second, ==, 320e9);
+  g_assert_cmpfloat (fast.step_seconds, >, 1e-6);
+  g_assert_cmpfloat (fast.step_seconds, <, 1e-4);
   g_assert_null (backend->alloc (device, 64, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_assert_nonnull (strstr (error->message, "a GPU that is not here"));

@@ -7,8 +7,9 @@
 
 #include "src/escape.h"
 
-/* Seconds to start a step's kernels, some hundreds, at a few microseconds each. */
-#define STEP_SECONDS 1e-3
+/* Seconds to start one step of a plan: one to three kernels, a few microseconds
+ * each. An estimate. */
+#define STEP_SECONDS 10e-6
 
 /* --- device --- */
 
