@@ -322,6 +322,7 @@ run_case (const gchar *model, guint64 seed, Cnn3dPrecision precision)
   params.precision = precision;
   params.momentum = 0;
   params.lr.lr = 0;             /* steps, but stays where it is */
+  params.keep_gradients = TRUE;
   params.label_smoothing = c.label_smoothing;
   params.accumulate = c.n[1] ? 2 : 1;
   t = cnn3d_trainer_new (&params, c.n[0], &error);
@@ -464,6 +465,7 @@ test_dropout (void)
   params.threads = 2;
   params.momentum = 0;
   params.lr.lr = 0;
+  params.keep_gradients = TRUE;
   params.seed = 5;
   net = cnn3d_network_new (&params.network, NULL);
   weights = g_new0 (gfloat *, net->n_weights);

@@ -6,11 +6,10 @@
 #include "src/backend/backend.h"
 #include "src/plan/plan.h"
 #include "src/random.h"
+#include "planwalk.h"
 
-/* The arena over the most that is alive. A forward pass holds few buffers, of
- * nearly one size: there a gap that is a little too small costs more. */
-#define TRAINING_SLACK 1.05
-#define FORWARD_SLACK 1.15
+/* The arena over the most that is alive. */
+#define SLACK 1.05
 
 static const Cnn3dBackend *backend;
 static Cnn3dDevice *device;
@@ -88,6 +87,9 @@ test_pack_edges (void)
 
 /* --- the plans of the models --- */
 
+/* frames, height, width, batch */
+typedef guint Size[4];
+
 typedef struct {
   Cnn3dNetwork *net;
   Cnn3dModel *model;
@@ -95,21 +97,24 @@ typedef struct {
   const Cnn3dSizes *sizes;
 } Setup;
 
+/* As a run with this recomputation is set up; nothing of it is run. */
 static void
-set_up (Setup *s, const gchar *model, guint frames, guint height, guint width, guint batch, gboolean training,
-    Cnn3dPrecision precision)
+set_up (Setup *s, const gchar *model, const Size z, gboolean training, Cnn3dPrecision precision,
+    Cnn3dRecompute recompute, gboolean accumulates)
 {
-  const Cnn3dNetworkParams params = { model, 10, 64, 3, frames, height, width, 0.5 };
+  const Cnn3dNetworkParams params = { model, 10, 64, 3, z[0], z[1], z[2], 0.5 };
+  const Cnn3dModelParams model_params = { precision, recompute != CNN3D_RECOMPUTE_BLOCK };
+  const Cnn3dProgramParams program = { z[3], training, accumulates, TRUE };
   g_autoptr (GError) error = NULL;
 
   s->net = cnn3d_network_new (&params, &error);
   g_assert_no_error (error);
-  s->model = backend->model_new (device, s->net, precision, &error);
+  s->model = backend->model_new (device, s->net, &model_params, &error);
   g_assert_no_error (error);
-  s->program = backend->program_new (s->model, batch, training, FALSE, &error);
+  s->program = backend->program_new (s->model, &program, &error);
   g_assert_no_error (error);
   s->sizes = backend->program_sizes (s->program);
-  g_assert_cmpuint (s->sizes->batch, ==, batch);
+  g_assert_cmpuint (s->sizes->batch, ==, z[3]);
 }
 
 static void
@@ -120,325 +125,355 @@ tear_down (Setup *s)
   cnn3d_network_free (&s->net);
 }
 
-/* Which tensors' gradients lead to something that trains: worked out from the
- * end of each path, another way than the plan's. */
-static gboolean
-leads_to_trained (const Cnn3dNetwork *net, const gboolean *trained, gint tensor)
+/* bf16 where this CPU has it. */
+static Cnn3dPrecision
+last_precision (void)
 {
-  const Cnn3dOp *op;
+  Cnn3dPrecision p = CNN3D_PRECISION_BF16_MIXED;
 
-  if (tensor < 0)
-    return FALSE;
-  op = &net->ops[net->tensors[tensor].producer];
-  for (guint i = 0; i < net->n_weights; i++)
-    if (net->weights[i].op == net->tensors[tensor].producer && CNN3D_PARAM_TRAINED (net->weights[i].role)
-        && (!trained || trained[i]))
-      return TRUE;
-  return leads_to_trained (net, trained, op->in) || leads_to_trained (net, trained, op->residual);
+  return backend->resolve_precision (device, &p, NULL) ? CNN3D_PRECISION_BF16_MIXED : CNN3D_PRECISION_32;
 }
 
-/* --- walking through a plan: what lies where --- */
-
-typedef enum { ACTIVATION, GRADIENT, SAVED, SCRATCH } Kind;
-
-typedef struct {
-  gsize offset, bytes;
-  Kind kind;
-  gint index;
-  guint parts;                  /* gradient: contributions in it */
-} Region;
-
-typedef struct {
-  const Setup *setup;
-  const Cnn3dPlan *plan;
-  GArray *regions;
-} Walk;
+#define NEXT_PRECISION (CNN3D_PRECISION_BF16_MIXED - CNN3D_PRECISION_32)
 
 static void
-write_region (Walk *w, gsize offset, gsize bytes, Kind kind, gint index, guint parts)
+check_plan (const Setup *s, const Cnn3dPlan *plan, const Cnn3dPlanParams *params, gdouble slack)
 {
-  const Region r = { offset, bytes, kind, index, parts };
+  g_autofree gchar *wrong = walk_plan (s->net, s->sizes, plan, params, WALK_ALL);
 
-  if (offset == CNN3D_NOWHERE)
-    return;
-  g_assert_cmpuint (offset + bytes, <=, w->plan->arena_bytes);
-  for (guint i = 0; i < w->regions->len;) {
-    const Region *o = &g_array_index (w->regions, Region, i);
-
-    if (offset < o->offset + o->bytes && o->offset < offset + bytes)
-      g_array_remove_index_fast (w->regions, i);
-    else
-      i++;
-  }
-  g_array_append_val (w->regions, r);
-}
-
-/* What lies there whole and untouched; ends the test where nothing does. */
-static const Region *
-find_region (Walk *w, gsize offset, Kind kind, gint index)
-{
-  for (guint i = 0; i < w->regions->len; i++) {
-    const Region *o = &g_array_index (w->regions, Region, i);
-
-    if (o->offset == offset && o->kind == kind && o->index == index)
-      return o;
-  }
-  g_error ("%s: kind %d, number %d is not at %" G_GSIZE_FORMAT, w->setup->net->model, kind, index, offset);
-}
-
-static void
-read_region (Walk *w, gsize offset, Kind kind, gint index)
-{
-  if (offset != CNN3D_NOWHERE)
-    find_region (w, offset, kind, index);
-}
-
-static guint
-readers_with_gradient (const Cnn3dNetwork *net, gint tensor)
-{
-  guint n = 0;
-
-  for (guint i = 0; i < net->n_ops; i++)
-    n += (net->ops[i].in == tensor) + (net->ops[i].residual == tensor);
-  return n;
-}
-
-static void
-walk_backward (Walk *w, const Cnn3dStep *s)
-{
-  const Cnn3dNetwork *net = w->setup->net;
-  const Cnn3dSizes *sizes = w->setup->sizes;
-  const Cnn3dOp *op = &net->ops[s->op];
-  guint parts = 0;
-
-  read_region (w, s->in, ACTIVATION, op->in);
-  read_region (w, s->out, ACTIVATION, op->out);
-  if (s->phase == CNN3D_PHASE_BACKWARD_WEIGHTS)
-    g_assert_cmpuint (s->in, !=, CNN3D_NOWHERE);
-  read_region (w, s->saved, SAVED, s->op);
-  for (guint k = 0; k < 2; k++)
-    if (s->dout[k] != CNN3D_NOWHERE)
-      parts += find_region (w, s->dout[k], GRADIENT, op->out)->parts;
-  g_assert_cmpuint (parts, ==, readers_with_gradient (net, op->out));
-  write_region (w, s->scratch, sizes->scratch[s->op * CNN3D_N_PHASES + s->phase], SCRATCH, s->op, 0);
-  for (guint k = 0; k < 2; k++) /* scratch lies apart */
-    read_region (w, s->dout[k], GRADIENT, op->out);
-  if (s->phase != CNN3D_PHASE_BACKWARD)
-    return;
-  if (s->dresidual != CNN3D_NOWHERE) {
-    g_assert_cmpuint (s->dresidual, ==, s->dout[0]);
-    write_region (w, s->dresidual, sizes->gradient[op->residual], GRADIENT, op->residual, 1);
-  }
-  if (s->din != CNN3D_NOWHERE) {
-    const guint before = s->accumulate ? find_region (w, s->din, GRADIENT, op->in)->parts : 0;
-
-    write_region (w, s->din, sizes->gradient[op->in], GRADIENT, op->in, before + 1);
-    if (s->dresidual != CNN3D_NOWHERE)
-      read_region (w, s->dresidual, GRADIENT, op->residual);
-  }
-}
-
-static void
-walk (const Setup *setup, const Cnn3dPlan *plan)
-{
-  Walk w = { setup, plan, g_array_new (FALSE, FALSE, sizeof (Region)) };
-  const Cnn3dSizes *sizes = setup->sizes;
-
-  for (guint i = 0; i < plan->n_steps; i++) {
-    const Cnn3dStep *s = &plan->steps[i];
-    const Cnn3dOp *op = &setup->net->ops[s->op];
-
-    g_assert_cmpint (s->phase == CNN3D_PHASE_FORWARD, ==, i < plan->n_forward);
-    if (s->phase != CNN3D_PHASE_FORWARD) {
-      walk_backward (&w, s);
-      continue;
-    }
-    g_assert_cmpint (s->op, ==, i);
-    write_region (&w, s->scratch, sizes->scratch[s->op * CNN3D_N_PHASES], SCRATCH, s->op, 0);
-    write_region (&w, s->saved, sizes->saved[s->op], SAVED, s->op, 0);
-    if (op->in >= 0)
-      find_region (&w, s->in, ACTIVATION, op->in);
-    if (op->residual >= 0)
-      find_region (&w, s->residual, ACTIVATION, op->residual);
-    if (op->out >= 0) {
-      g_assert_cmpuint (s->out, !=, CNN3D_NOWHERE);
-      write_region (&w, s->out, sizes->activation[op->out], ACTIVATION, op->out, 0);
-      if (s->out != s->in)
-        read_region (&w, s->in, ACTIVATION, op->in);
-      read_region (&w, s->residual, ACTIVATION, op->residual);
-    }
-    if (op->kind == CNN3D_OP_LOSS)
-      write_region (&w, s->din, sizes->gradient[op->in], GRADIENT, op->in, 1);
-  }
-  g_array_free (w.regions, TRUE);
-}
-
-static void
-check_plan (const Setup *s, const Cnn3dPlan *plan)
-{
+  if (wrong)
+    g_error ("%s (recompute %d)", wrong, params->recompute);
   assert_disjoint (plan->buffers, plan->n_buffers, plan->arena_bytes);
   g_assert_cmpuint (plan->arena_bytes, >=, plan->live_bytes);
-  if (plan->arena_bytes > plan->live_bytes * (plan->n_steps > plan->n_forward ? TRAINING_SLACK : FORWARD_SLACK))
-    g_error ("%s: the arena has %" G_GSIZE_FORMAT " bytes, but %" G_GSIZE_FORMAT " are alive at most", s->net->model,
-        plan->arena_bytes, plan->live_bytes);
-  walk (s, plan);
+  if (plan->arena_bytes > plan->live_bytes * slack)
+    g_error ("%s, %d MB of input, batch %u, recompute %d, updates %d: the arena has %" G_GSIZE_FORMAT " bytes, but %" G_GSIZE_FORMAT
+        " are alive at most", s->net->model, (gint) (s->sizes->activation[0] >> 20), s->sizes->batch, params->recompute, params->updates, plan->arena_bytes,
+        plan->live_bytes);
 }
 
-static guint
-count_kind (const Cnn3dNetwork *net, Cnn3dOpKind kind)
-{
-  guint n = 0;
+/* What trains: all, the last layer, from the middle on, all but every other
+ * one. NULL: all. */
+#define N_FREEZES 4
 
-  for (guint i = 0; i < net->n_ops; i++)
-    n += net->ops[i].kind == kind;
-  return n;
+static gboolean *
+draw_frozen (const Cnn3dNetwork *net, guint which)
+{
+  gboolean *trained = which ? g_new0 (gboolean, net->n_weights) : NULL;
+
+  for (guint i = 0; which && i < net->n_weights; i++)
+    if (CNN3D_PARAM_TRAINED (net->weights[i].role))
+      trained[i] = which == 1 ? net->ops[net->weights[i].op].kind == CNN3D_OP_LINEAR
+          : which == 2 ? i > net->n_weights / 2 : net->weights[i].op % 4 < 2;
+  return trained;
 }
 
-/* Backward steps: exactly those that something needs. */
-static void
-check_needed (const Cnn3dNetwork *net, const gboolean *trained, const Cnn3dPlan *plan)
+/* Every plan of one setup; returns the arena's bytes where all is trained. */
+static gsize
+check_setup (const Setup *s, Cnn3dRecompute recompute, gboolean updates, WalkSeen *seen, gdouble *worst)
 {
-  g_autofree guint (*seen)[CNN3D_N_PHASES] = g_malloc0 (net->n_ops * sizeof *seen);
+  gsize whole = 0;
 
-  for (guint i = 0; i < plan->n_steps; i++)
-    seen[plan->steps[i].op][plan->steps[i].phase]++;
-  for (guint i = 0; i < net->n_ops; i++) {
-    const Cnn3dOp *op = &net->ops[i];
-    gboolean own = FALSE, input = leads_to_trained (net, trained, op->in);
-    const gboolean side = leads_to_trained (net, trained, op->residual);
+  for (guint f = 0; f < N_FREEZES; f++) {
+    g_autofree gboolean *trained = draw_frozen (s->net, f);
+    const Cnn3dPlanParams params = { TRUE, trained, recompute, updates };
+    Cnn3dPlan *plan = cnn3d_plan_new (s->net, s->sizes, &params);
 
-    for (guint k = 0; k < net->n_weights; k++)
-      own |= net->weights[k].op == (gint) i && CNN3D_PARAM_TRAINED (net->weights[k].role) && (!trained || trained[k]);
-    g_assert_cmpuint (seen[i][CNN3D_PHASE_FORWARD], ==, 1);
-    switch (op->kind) {
-      case CNN3D_OP_CONV:
-      case CNN3D_OP_LINEAR:
-        g_assert_cmpuint (seen[i][CNN3D_PHASE_BACKWARD_WEIGHTS], ==, own);
-        g_assert_cmpuint (seen[i][CNN3D_PHASE_BACKWARD], ==, input);
-        break;
-      case CNN3D_OP_INPUT:
-      case CNN3D_OP_LOSS:
-        g_assert_cmpuint (seen[i][CNN3D_PHASE_BACKWARD], ==, 0);
-        break;
-      default:
-        g_assert_cmpuint (seen[i][CNN3D_PHASE_BACKWARD_WEIGHTS], ==, 0);
-        g_assert_cmpuint (seen[i][CNN3D_PHASE_BACKWARD], ==, own || input || side);
-    }
+    check_plan (s, plan, &params, SLACK);
+    walk_count (s->net, plan, s->sizes->batch, seen);
+    *worst = MAX (*worst, (gdouble) plan->arena_bytes / plan->live_bytes);
+    if (!f)
+      whole = plan->arena_bytes;
+    else if (plan->arena_bytes > whole * SLACK)        /* each is packed as luck would have it */
+      g_error ("%s, batch %u, recompute %d, updates %d: %" G_GSIZE_FORMAT " bytes where less trains, %" G_GSIZE_FORMAT
+          " where all does", s->net->model, s->sizes->batch, recompute, updates, plan->arena_bytes, whole);
+    cnn3d_plan_free (&plan);
+    g_assert_null (plan);
   }
-  for (guint i = plan->n_forward; i < plan->n_steps; i++) {
-    const Cnn3dStep *s = &plan->steps[i];
-
-    if (s->phase == CNN3D_PHASE_BACKWARD)
-      g_assert_cmpint (s->din != CNN3D_NOWHERE, ==, leads_to_trained (net, trained, net->ops[s->op].in));
-    else
-      g_assert_cmpuint (s->din, ==, CNN3D_NOWHERE);
-  }
+  return whole;
 }
 
 static void
 test_model (gconstpointer model)
 {
-  static const guint sizes[][4] = { {16, 112, 112, 2}, {8, 224, 224, 1}, {5, 47, 64, 3}, {1, 33, 16, 7} };
+  static const Size sizes[] = { {16, 112, 112, 1}, {16, 112, 112, 3}, {16, 112, 112, 4}, {16, 112, 112, 7},
+    {16, 112, 112, 8}, {16, 112, 112, 32}, {8, 224, 224, 2}, {5, 47, 64, 3}, {1, 33, 16, 7}
+  };
+  WalkSeen seen[CNN3D_RECOMPUTE_AUTO] = { {0} };
   gdouble worst[2] = { 0 };
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
-    for (gint training = 1; training >= 0; training--) {
-      const Cnn3dPlanParams params = { training, NULL };
-      const guint *z = sizes[i];
-      static gsize trains;
+    for (Cnn3dPrecision precision = 0; precision <= last_precision (); precision += NEXT_PRECISION) {
+      const Cnn3dPlanParams forward = { FALSE };
+      gsize arena[CNN3D_RECOMPUTE_AUTO][2];
       Setup s;
       Cnn3dPlan *plan;
 
-      set_up (&s, model, z[0], z[1], z[2], z[3], training, CNN3D_PRECISION_32);
-      plan = cnn3d_plan_new (s.net, s.sizes, &params);
-      check_plan (&s, plan);
-      worst[training] = MAX (worst[training], (gdouble) plan->arena_bytes / plan->live_bytes);
-      if (training) {
-        trains = plan->arena_bytes;
-        check_needed (s.net, NULL, plan);
-      } else {
-        g_assert_cmpuint (plan->n_steps, ==, plan->n_forward);
-        g_assert_cmpuint (plan->n_steps, ==, s.net->n_ops);
-        g_assert_cmpuint (plan->arena_bytes * 2, <, trains);
+      for (Cnn3dRecompute r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
+        set_up (&s, model, sizes[i], TRUE, precision, r, i % 2);
+        for (gint updates = 0; updates < 2; updates++)
+          arena[r][updates] = check_setup (&s, r, updates, &seen[r], &worst[1]);
+        tear_down (&s);
       }
+      for (gint updates = 0; updates < 2; updates++) {
+        g_assert_cmpuint (arena[CNN3D_RECOMPUTE_BN][updates], <=, arena[CNN3D_RECOMPUTE_NONE][updates]);
+        g_assert_cmpuint (arena[CNN3D_RECOMPUTE_BLOCK][updates], <=, arena[CNN3D_RECOMPUTE_BN][updates]);
+      }
+      set_up (&s, model, sizes[i], FALSE, precision, CNN3D_RECOMPUTE_NONE, FALSE);
+      plan = cnn3d_plan_new (s.net, s.sizes, &forward);
+      check_plan (&s, plan, &forward, SLACK);
+      worst[0] = MAX (worst[0], (gdouble) plan->arena_bytes / plan->live_bytes);
+      g_assert_cmpuint (plan->n_steps, ==, s.net->n_ops);
+      g_assert_cmpuint (plan->arena_bytes, <=, arena[CNN3D_RECOMPUTE_BLOCK][0]);
+      g_assert_cmpuint (plan->arena_bytes * 2, <, arena[CNN3D_RECOMPUTE_NONE][0]);
       cnn3d_plan_free (&plan);
-      g_assert_null (plan);
       tear_down (&s);
     }
   g_test_message ("%s: arena at most %.4f of what is alive, forward alone %.4f", (const gchar *) model, worst[1],
       worst[0]);
+  /* what must have come up, and what must not */
+  g_assert_cmpuint (seen[CNN3D_RECOMPUTE_NONE].slices + seen[CNN3D_RECOMPUTE_NONE].made_norms, ==, 0);
+  g_assert_cmpuint (seen[CNN3D_RECOMPUTE_BN].made_convs, ==, 0);
+  for (Cnn3dRecompute r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
+    g_assert_cmpuint (seen[r].updates, >, 0);
+    g_assert_cmpuint (seen[r].strided, >, 0);
+    /* none of r2plus1d_18's convolutions has as many channels in as out */
+    g_assert_cmpint (seen[r].over > 0, ==, r == CNN3D_RECOMPUTE_BLOCK && !g_str_equal (model, "r2plus1d_18"));
+    if (r != CNN3D_RECOMPUTE_NONE) {
+      g_assert_cmpuint (seen[r].slices, >, 0);
+      g_assert_cmpuint (seen[r].sums, >, 0);
+      g_assert_cmpuint (seen[r].made_norms, >, 0);
+    }
+  }
+  g_assert_cmpuint (seen[CNN3D_RECOMPUTE_BLOCK].made_convs, >, 0);
 }
 
-/* Everything before `first` is frozen. */
+/* An epoch's last batch runs in the memory of a whole one, whether gradients add
+ * up, are kept, or are applied at once. */
 static void
-check_frozen (const Setup *s, const gchar *first, guint expected, gsize *arena)
+test_short_batches (gconstpointer model)
 {
-  g_autofree gboolean *trained = g_new0 (gboolean, s->net->n_weights);
-  const gint begin = cnn3d_network_find_param (s->net, first);
-  const Cnn3dPlanParams params = { TRUE, trained };
-  Cnn3dPlan *plan;
+  enum { MOST = 17, ACCUMULATES = 0, KEEPS, UPDATES, N_WAYS };
 
-  g_assert_cmpint (begin, >=, 0);
-  for (guint i = begin; i < s->net->n_weights; i++)
-    trained[i] = CNN3D_PARAM_TRAINED (s->net->weights[i].role);
-  plan = cnn3d_plan_new (s->net, s->sizes, &params);
-  check_plan (s, plan);
-  check_needed (s->net, trained, plan);
-  if (expected)
-    g_assert_cmpuint (plan->n_steps - plan->n_forward, ==, expected);
-  for (guint i = plan->n_forward; i < plan->n_steps; i++)
-    g_assert_cmpint (plan->steps[i].op, >=, s->net->weights[begin].op);
-  *arena = plan->arena_bytes;
-  cnn3d_plan_free (&plan);
+  for (Cnn3dPrecision precision = 0; precision <= last_precision (); precision += NEXT_PRECISION)
+    for (Cnn3dRecompute r = 0; r < CNN3D_RECOMPUTE_AUTO; r++)
+      for (gint way = 0; way < N_WAYS; way++) {
+        gsize before = 0;
+
+        for (guint n = 1; n <= MOST; n++) {
+          const Cnn3dPlanParams params = { TRUE, NULL, r, way == UPDATES };
+          const Size size = { 16, 112, 112, n };
+          Cnn3dPlan *plan;
+          Setup s;
+
+          set_up (&s, model, size, TRUE, precision, r, way == ACCUMULATES);
+          plan = cnn3d_plan_new (s.net, s.sizes, &params);
+          if (plan->arena_bytes < before)
+            g_error ("%s, precision %d, recompute %d, way %d: %u clips take %" G_GSIZE_FORMAT " bytes, but %u take %"
+                G_GSIZE_FORMAT, (const gchar *) model, precision, r, way, n, plan->arena_bytes, n - 1, before);
+          before = plan->arena_bytes;
+          cnn3d_plan_free (&plan);
+          tear_down (&s);
+        }
+      }
 }
 
 static void
 test_frozen (void)
 {
+  static const Size size = { 8, 64, 48, 2 };
+  guint steps[3];
+  gsize arena[3];
   Setup s;
-  Cnn3dPlan *plan;
-  const Cnn3dPlanParams all = { TRUE, NULL };
-  gsize head, tail, whole;
-  guint backward, convs;
 
-  set_up (&s, "r3d_18", 8, 64, 48, 2, TRUE, CNN3D_PRECISION_32);
-  plan = cnn3d_plan_new (s.net, s.sizes, &all);
-  whole = plan->arena_bytes;
-  backward = plan->n_steps - plan->n_forward;
-  cnn3d_plan_free (&plan);
-  convs = count_kind (s.net, CNN3D_OP_CONV);
-  /* a convolution has two, but the stem, whose input nobody wants to change */
-  g_assert_cmpuint (backward, ==, 2 * convs - 1 + count_kind (s.net, CNN3D_OP_NORM)
-      + 1 /* pool */ + 1 /* dropout */ + 2 /* linear */);
-  check_frozen (&s, "fc.weight", 1, &head);
-  check_frozen (&s, "layer4.1.conv1.0.weight", 0, &tail);
-  g_assert_cmpuint (head, <, tail);
-  g_assert_cmpuint (tail, <, whole);
+  set_up (&s, "r3d_18", size, TRUE, CNN3D_PRECISION_32, CNN3D_RECOMPUTE_NONE, FALSE);
+  for (guint f = 0; f < 3; f++) {
+    g_autofree gboolean *trained = draw_frozen (s.net, f);
+    const Cnn3dPlanParams params = { TRUE, trained };
+    Cnn3dPlan *plan = cnn3d_plan_new (s.net, s.sizes, &params);
+
+    check_plan (&s, plan, &params, SLACK);
+    steps[f] = plan->n_steps - plan->n_forward;
+    arena[f] = plan->arena_bytes;
+    cnn3d_plan_free (&plan);
+  }
+  /* a convolution has two, but the stem, whose input nobody wants to change:
+   * 20 of them, 20 batch norms, pool, dropout, the last layer's two */
+  g_assert_cmpuint (steps[0], ==, 2 * 20 - 1 + 20 + 1 + 1 + 2);
+  g_assert_cmpuint (steps[1], ==, 1);
+  g_assert_cmpuint (arena[1], <, arena[2]);
+  g_assert_cmpuint (arena[2], <, arena[0]);
   tear_down (&s);
 }
 
-/* Any choice of what trains: what is needed, no more, and all in its place. */
+/* Any choice of what trains. */
 static void
 test_random_frozen (gconstpointer model)
 {
+  static const Size size = { 16, 112, 112, 4 };
   guint64 drawn = 0;
-  Setup s;
 
-  set_up (&s, model, 4, 32, 40, 2, TRUE, CNN3D_PRECISION_32);
-  for (guint round = 0; round < 30; round++) {
-    g_autofree gboolean *trained = g_new0 (gboolean, s.net->n_weights);
-    const Cnn3dPlanParams params = { TRUE, trained };
-    const guint one_in = round % 3 == 0 ? 2 : round % 3 == 1 ? 8 : 40;
-    Cnn3dPlan *plan;
+  for (Cnn3dRecompute r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
+    Setup s;
 
-    for (guint i = 0; i < s.net->n_weights; i++)
-      trained[i] = CNN3D_PARAM_TRAINED (s.net->weights[i].role) && below (&drawn, one_in) == 0;
-    plan = cnn3d_plan_new (s.net, s.sizes, &params);
-    assert_disjoint (plan->buffers, plan->n_buffers, plan->arena_bytes);
-    walk (&s, plan);
-    check_needed (s.net, trained, plan);
-    cnn3d_plan_free (&plan);
+    set_up (&s, model, size, TRUE, CNN3D_PRECISION_32, r, FALSE);
+    for (guint round = 0; round < 20; round++) {
+      g_autofree gboolean *trained = g_new0 (gboolean, s.net->n_weights);
+      const Cnn3dPlanParams params = { TRUE, trained, r, round % 2 };
+      const guint one_in = round % 3 == 0 ? 2 : round % 3 == 1 ? 8 : 40;
+      g_autofree gchar *wrong = NULL;
+      Cnn3dPlan *plan;
+
+      for (guint i = 0; i < s.net->n_weights; i++)
+        trained[i] = CNN3D_PARAM_TRAINED (s.net->weights[i].role) && below (&drawn, one_in) == 0;
+      plan = cnn3d_plan_new (s.net, s.sizes, &params);
+      wrong = walk_plan (s.net, s.sizes, plan, &params, WALK_ALL);
+      g_assert_cmpstr (wrong, ==, NULL);
+      assert_disjoint (plan->buffers, plan->n_buffers, plan->arena_bytes);
+      cnn3d_plan_free (&plan);
+    }
+    tear_down (&s);
   }
+}
+
+/* --- the walk itself: it must see what is wrong --- */
+
+static void
+assert_wrong (const Setup *s, const Cnn3dPlan *plan, const Cnn3dPlanParams *params, const gchar *what, guint step,
+    guint without)
+{
+  g_autofree gchar *wrong = walk_plan (s->net, s->sizes, plan, params, without);
+
+  if (!wrong)
+    g_error ("recompute %d: nobody notices %s, step %u (phase %d of op %d)", params->recompute, what, step,
+        plan->steps[step].phase, plan->steps[step].op);
+}
+
+/* Each offset of a step, in turn, elsewhere; numbers that are not right. */
+static void
+spoil_step (const Setup *s, Cnn3dPlan *plan, const Cnn3dPlanParams *params, guint i)
+{
+  Cnn3dStep *step = &plan->steps[i];
+  const Cnn3dStep right = *step;
+  gsize *const offsets[] = { &step->in, &step->residual, &step->out, &step->saved, &step->scratch, &step->parameters,
+    &step->dout[0], &step->dout[1], &step->din, &step->dresidual
+  };
+  const gboolean weights = step->phase == CNN3D_PHASE_BACKWARD_WEIGHTS, again = step->phase == CNN3D_PHASE_RECOMPUTE;
+
+  for (guint k = 0; k < G_N_ELEMENTS (offsets); k++) {
+    if (*offsets[k] == CNN3D_NOWHERE)
+      continue;
+    if (offsets[k] != &step->scratch) {
+      *offsets[k] += 64;
+      assert_wrong (s, plan, params, "that an offset moved up", i, WALK_ALL);
+      *step = right;
+      if (*offsets[k] >= 64) {
+        *offsets[k] -= 64;
+        assert_wrong (s, plan, params, "that an offset moved down", i, WALK_ALL);
+        *step = right;
+      }
+    }
+    *offsets[k] = plan->arena_bytes;
+    assert_wrong (s, plan, params, "that an offset is beyond the end", i, WALK_ALL);
+    *step = right;
+    *offsets[k] = CNN3D_NOWHERE;
+    assert_wrong (s, plan, params, "that an offset is missing", i, WALK_ALL);
+    *step = right;
+    /* scratch over what the step reads or writes */
+    if (offsets[k] != &step->scratch && step->scratch != CNN3D_NOWHERE) {
+      step->scratch = *offsets[k];
+      assert_wrong (s, plan, params, "scratch in the way", i, WALK_ALL);
+      *step = right;
+    }
+  }
+  step->adds = !step->adds;
+  assert_wrong (s, plan, params, "adds", i, WALK_ALL);
+  *step = right;
+  step->accumulate = !step->accumulate;
+  assert_wrong (s, plan, params, "accumulate", i, WALK_ALL);
+  *step = right;
+  if (weights || again) {
+    step->clips--;
+    assert_wrong (s, plan, params, "fewer clips", i, WALK_ALL);
+    *step = right;
+    step->first = step->first ? 0 : 1;
+    assert_wrong (s, plan, params, "another first clip", i, WALK_ALL);
+    *step = right;
+  }
+}
+
+/* A plan for buffers that are smaller than what the back end needs: one, or two
+ * that may share a place. */
+static void
+halve_buffer (const Setup *s, const Cnn3dPlanParams *params, gsize *one, gsize *two, guint *tried, guint *noticed)
+{
+  const gsize right[2] = { *one, *two };
+  g_autofree gchar *wrong = NULL;
+  Cnn3dPlan *plan;
+
+  if (!*one && !*two)
+    return;
+  *one /= 2;
+  if (two != one)
+    *two /= 2;
+  plan = cnn3d_plan_new (s->net, s->sizes, params);
+  *one = right[0];
+  *two = right[1];
+  wrong = walk_plan (s->net, s->sizes, plan, params, WALK_ALL);
+  ++*tried;
+  *noticed += wrong != NULL;
+  cnn3d_plan_free (&plan);
+}
+
+static void
+test_walk (gconstpointer data)
+{
+  static const Size size = { 16, 112, 112, 4 };
+  const Cnn3dRecompute r = GPOINTER_TO_INT (data);
+  const Cnn3dPlanParams params = { TRUE, NULL, r, TRUE };
+  guint tried = 0, noticed = 0;
+  Setup s;
+  Cnn3dPlan *plan;
+
+  set_up (&s, "r3d_18", size, TRUE, CNN3D_PRECISION_32, r, FALSE);
+  plan = cnn3d_plan_new (s.net, s.sizes, &params);
+  check_plan (&s, plan, &params, SLACK);
+  for (guint i = 0; i < plan->n_steps; i++) {
+    spoil_step (&s, plan, &params, i);
+    assert_wrong (&s, plan, &params, "that a step is missing", i, i);
+  }
+  check_plan (&s, plan, &params, SLACK);
+  plan->arena_bytes -= 64;
+  assert_wrong (&s, plan, &params, "a smaller arena", 0, WALK_ALL);
+  cnn3d_plan_free (&plan);
+  for (guint i = 0; i < s.net->n_tensors; i++)
+    halve_buffer (&s, &params, &s.sizes->activation[i], &s.sizes->gradient[i], &tried, &noticed);
+  for (guint i = 0; i < s.net->n_ops; i++) {
+    halve_buffer (&s, &params, &s.sizes->saved[i], &s.sizes->saved[i], &tried, &noticed);
+    halve_buffer (&s, &params, &s.sizes->parameters[i], &s.sizes->parameters[i], &tried, &noticed);
+  }
+  /* some have room behind them by chance */
+  g_test_message ("%u of %u buffers that are too small were noticed", noticed, tried);
+  g_assert_cmpuint (noticed * 2, >, tried);
+  tear_down (&s);
+}
+
+/* Planning comes before the first frame, many times over: it must not be felt. */
+static void
+test_speed (void)
+{
+  static const Size size = { 16, 112, 112, 32 };
+  const Cnn3dPlanParams params = { TRUE, NULL, CNN3D_RECOMPUTE_BLOCK, TRUE };
+  gint64 start;
+  Setup s;
+  Cnn3dPlan *plan;
+
+  set_up (&s, "slow_r50", size, TRUE, CNN3D_PRECISION_32, CNN3D_RECOMPUTE_BLOCK, FALSE);
+  start = g_get_monotonic_time ();
+  plan = cnn3d_plan_new (s.net, s.sizes, &params);
+  start = g_get_monotonic_time () - start;
+  g_test_message ("%u steps, %u buffers: %.1f ms", plan->n_steps, plan->n_buffers, start / 1e3);
+  g_assert_cmpint (start, <, G_USEC_PER_SEC);
+  cnn3d_plan_free (&plan);
   tear_down (&s);
 }
 
@@ -460,12 +495,21 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/pack/random", test_pack_random);
   g_test_add_func ("/plan/pack/edges", test_pack_edges);
   g_test_add_func ("/plan/frozen", test_frozen);
+  g_test_add_func ("/plan/speed", test_speed);
+  g_test_add_data_func ("/plan/walk/none", GINT_TO_POINTER (CNN3D_RECOMPUTE_NONE), test_walk);
+  g_test_add_data_func ("/plan/walk/bn", GINT_TO_POINTER (CNN3D_RECOMPUTE_BN), test_walk);
+  g_test_add_data_func ("/plan/walk/block", GINT_TO_POINTER (CNN3D_RECOMPUTE_BLOCK), test_walk);
   for (guint i = 0; models[i]; i++) {
-    g_autofree gchar *path = g_strconcat ("/plan/models/", models[i], NULL);
-    g_autofree gchar *frozen = g_strconcat ("/plan/random-frozen/", models[i], NULL);
+    const struct {
+      const gchar *name;
+      GTestDataFunc test;
+    } tests[] = { {"models", test_model}, {"random-frozen", test_random_frozen}, {"short-batches", test_short_batches} };
 
-    g_test_add_data_func (path, models[i], test_model);
-    g_test_add_data_func (frozen, models[i], test_random_frozen);
+    for (guint k = 0; k < G_N_ELEMENTS (tests); k++) {
+      g_autofree gchar *path = g_strdup_printf ("/plan/%s/%s", tests[k].name, models[i]);
+
+      g_test_add_data_func (path, models[i], tests[k].test);
+    }
   }
   status = g_test_run ();
   backend->close (&device);

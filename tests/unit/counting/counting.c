@@ -1,0 +1,98 @@
+/* The CPU back end with its memory counted, and out of memory when it is told to
+ * be. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "counting.h"
+
+#include <gmodule.h>
+
+#include "src/backend/backend.h"
+
+static const Cnn3dBackend *real;
+static Cnn3dBackend table;
+static Counting counting;
+
+static gpointer
+count_alloc (Cnn3dDevice *device, gsize bytes, GError **error)
+{
+  gpointer memory;
+
+  if (++counting.allocs == counting.fail_at) {
+    counting.allocs--;
+    counting.fail_at = 0;
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY, "somebody else has the memory");
+    return NULL;
+  }
+  memory = real->alloc (device, bytes, error);
+  counting.bytes += bytes;
+  counting.most = MAX (counting.most, counting.bytes);
+  return memory;
+}
+
+static void
+count_free (Cnn3dDevice *device, gpointer memory, gsize bytes)
+{
+  g_assert (memory != NULL && bytes <= counting.bytes);
+  counting.frees++;
+  counting.bytes -= bytes;
+  real->free (device, memory, bytes);
+}
+
+static Cnn3dModel *
+count_model_new (Cnn3dDevice *device, const Cnn3dNetwork *network, const Cnn3dModelParams *params, GError **error)
+{
+  Cnn3dModel *model = real->model_new (device, network, params, error);
+
+  counting.models += model != NULL;
+  return model;
+}
+
+static void
+count_model_free (Cnn3dModel **model)
+{
+  counting.models -= *model != NULL;
+  real->model_free (model);
+}
+
+static Cnn3dProgram *
+count_program_new (Cnn3dModel *model, const Cnn3dProgramParams *params, GError **error)
+{
+  Cnn3dProgram *program = real->program_new (model, params, error);
+
+  counting.programs += program != NULL;
+  return program;
+}
+
+static void
+count_program_free (Cnn3dProgram **program)
+{
+  counting.programs -= *program != NULL;
+  real->program_free (program);
+}
+
+G_MODULE_EXPORT const Cnn3dBackend *cnn3d_backend (void);
+G_MODULE_EXPORT Counting *cnn3d_counting (void);
+
+const Cnn3dBackend *
+cnn3d_backend (void)
+{
+  GModule *module = g_module_open (REAL_BACKEND, G_MODULE_BIND_LOCAL);
+  const Cnn3dBackend *(*entry) (void);
+
+  if (!module || !g_module_symbol (module, "cnn3d_backend", (gpointer *) &entry))
+    g_error ("%s: %s", REAL_BACKEND, g_module_error ());
+  g_module_make_resident (module);
+  real = entry ();
+  table = *real;
+  table.alloc = count_alloc;
+  table.free = count_free;
+  table.model_new = count_model_new;
+  table.model_free = count_model_free;
+  table.program_new = count_program_new;
+  table.program_free = count_program_free;
+  return &table;
+}
+
+Counting *
+cnn3d_counting (void)
+{
+  return &counting;
+}

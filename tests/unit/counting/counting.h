@@ -1,0 +1,18 @@
+/* counting.h: what the back end was asked for.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_COUNTING_H
+#define CNN3D_COUNTING_H
+
+#include <glib.h>
+
+typedef struct {
+  guint allocs, frees;
+  gsize bytes, most;            /* held now, and at most so far */
+  guint fail_at;                /* the allocation with this number fails; 0: none does */
+  guint models, programs;       /* that are there */
+} Counting;
+
+/* Exported by the module as `cnn3d_counting`. */
+typedef Counting *(*CountingFunc) (void);
+
+#endif

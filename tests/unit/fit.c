@@ -1,0 +1,562 @@
+/* What a run takes is what was foretold, to the byte; what does not fit is
+ * refused with settings that do; every allocation that fails is an error.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <glib.h>
+#include <gmodule.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/train/fit.h"
+#include "counting/counting.h"
+
+#define BATCH 6
+
+static const Cnn3dBackend *backend;
+static Cnn3dDevice *device;
+static Counting *counting;
+
+static void
+params_init (Cnn3dTrainerParams *p)
+{
+  cnn3d_trainer_params_init (p);
+  p->network = (Cnn3dNetworkParams) { "r3d_18", 7, 8, 3, 8, 48, 56, 0 };
+  p->device = "cpu";
+  p->threads = 2;
+}
+
+static Cnn3dFit
+measure (const Cnn3dTrainerParams *p, guint batch, guint micro, Cnn3dRecompute r)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dFit fit;
+
+  cnn3d_fit_measure (backend, device, p, batch, micro, r, &fit, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (fit.micro_batch, ==, micro);
+  g_assert_cmpint (fit.recompute, ==, r);
+  return fit;
+}
+
+static guint64
+needs (const Cnn3dFit *fit)
+{
+  return (guint64) fit->memory.total + fit->memory.context;
+}
+
+static gboolean
+has_bf16 (void)
+{
+  Cnn3dPrecision precision = CNN3D_PRECISION_BF16_MIXED;
+
+  return backend->resolve_precision (device, &precision, NULL);
+}
+
+static void
+assert_nothing_left (void)
+{
+  g_assert_cmpuint (counting->allocs, ==, counting->frees);
+  g_assert_cmpuint (counting->bytes, ==, 0);
+  g_assert_cmpuint (counting->programs, ==, 0);
+  g_assert_cmpuint (counting->models, ==, 0);
+}
+
+static void
+start_counting (void)
+{
+  assert_nothing_left ();
+  memset (counting, 0, sizeof *counting);
+}
+
+/* --- to the byte --- */
+
+static void
+run_batch (Cnn3dTrainer *t, guint n)
+{
+  const Cnn3dNetworkParams *p = &cnn3d_trainer_network (t)->params;
+  const gsize bytes = (gsize) n * p->frames * p->height * p->width * p->channels;
+  g_autofree guint8 *frames = g_malloc (bytes);
+  g_autofree gint32 *labels = g_new0 (gint32, n);
+  g_autofree gfloat *logits = g_new (gfloat, n * p->num_classes);
+  const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, n, n };
+  g_autoptr (GError) error = NULL;
+  Cnn3dProgress progress;
+
+  for (gsize i = 0; i < bytes; i++)
+    frames[i] = i * i >> 3;
+  for (guint i = 0; i < n; i++)
+    labels[i] = i % p->num_classes;
+  g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
+  g_assert_true (cnn3d_trainer_logits (t, &batch, logits, &error));
+  g_assert_no_error (error);
+}
+
+static void
+assert_same_memory (const Cnn3dMemory *a, const Cnn3dMemory *b)
+{
+  g_assert_cmpuint (a->weights, ==, b->weights);
+  g_assert_cmpuint (a->copy, ==, b->copy);
+  g_assert_cmpuint (a->gradients, ==, b->gradients);
+  g_assert_cmpuint (a->optimizer, ==, b->optimizer);
+  g_assert_cmpuint (a->arena, ==, b->arena);
+  g_assert_cmpuint (a->workspace, ==, b->workspace);
+  g_assert_cmpuint (a->context, ==, b->context);
+  g_assert_cmpuint (a->total, ==, b->total);
+  g_assert_cmpuint (a->total, ==, a->weights + a->copy + a->gradients + a->optimizer + a->arena);
+  g_assert_cmpuint (a->workspace, <, a->arena);
+}
+
+static void
+test_exact (gconstpointer model)
+{
+  static const struct {
+    Cnn3dUpdateRule rule;
+    gdouble momentum, clip;
+    guint accumulate, micro;
+    const gchar *freeze;
+    gboolean keep_gradients;
+    guint arrays;               /* of the trained numbers' size, beside the weights */
+  } cases[] = {
+    {CNN3D_UPDATE_SGD, 0.9, 0, 1, 0, NULL, FALSE, 1},
+    {CNN3D_UPDATE_SGD, 0, 0, 1, 0, NULL, FALSE, 0},
+    {CNN3D_UPDATE_SGD, 0, 0, 1, 0, NULL, TRUE, 1},
+    {CNN3D_UPDATE_SGD, 0, 1, 1, 0, NULL, FALSE, 1},
+    {CNN3D_UPDATE_ADAM, 0.9, 0, 1, 0, "backbone", FALSE, 2},
+    {CNN3D_UPDATE_ADAMW, 0.9, 0, 3, 0, NULL, FALSE, 3},
+    {CNN3D_UPDATE_SGD, 0.9, 0, 1, 4, NULL, FALSE, 2},
+    {CNN3D_UPDATE_SGD, 0.9, 0, 1, 1, "batch-norm", FALSE, 2},
+  };
+  const Cnn3dPrecision last = has_bf16 () ? CNN3D_PRECISION_BF16_MIXED : CNN3D_PRECISION_32;
+
+  for (Cnn3dPrecision precision = 0; precision <= last; precision += CNN3D_PRECISION_BF16_MIXED)
+    for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++)
+      for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+        g_autoptr (GError) error = NULL;
+        Cnn3dTrainerParams p;
+        Cnn3dMemory memory;
+        Cnn3dTrainer *t;
+        Cnn3dFit fit;
+        guint allocs;
+        gsize trained;
+
+        /* every network and precision in the first, all cases in one */
+        if (i && (precision != CNN3D_PRECISION_32 || strcmp (model, "r3d_18")))
+          break;
+        params_init (&p);
+        p.network.model = model;
+        p.precision = precision;
+        p.recompute = r;
+        p.optimizer = cases[i].rule;
+        p.momentum = cases[i].momentum;
+        p.gradient_clip = cases[i].clip;
+        p.accumulate = cases[i].accumulate;
+        p.micro_batch = cases[i].micro;
+        p.freeze = cases[i].freeze;
+        p.keep_gradients = cases[i].keep_gradients;
+        start_counting ();
+        fit = measure (&p, BATCH, cases[i].micro ? cases[i].micro : BATCH, r);
+        /* foretelling takes nothing */
+        g_assert_cmpuint (counting->allocs, ==, 0);
+        t = cnn3d_trainer_new (&p, BATCH, &error);
+        g_assert_no_error (error);
+        cnn3d_trainer_memory (t, &memory);
+        assert_same_memory (&fit.memory, &memory);
+        g_assert_cmpuint (counting->bytes, ==, memory.total);
+        g_assert_cmpuint (cnn3d_trainer_budget (t), >=, needs (&fit));
+        trained = memory.gradients + memory.optimizer;
+        g_assert_cmpuint (memory.weights * cases[i].arrays, >=, trained);
+        g_assert_cmpuint (memory.weights * cases[i].arrays, <=, trained * 1.2);
+        /* nor does a step, a short batch, or an evaluation */
+        allocs = counting->allocs;
+        run_batch (t, BATCH);
+        run_batch (t, BATCH - 1);
+        g_assert_cmpuint (counting->allocs, ==, allocs);
+        g_assert_cmpuint (counting->most, ==, memory.total);
+        cnn3d_trainer_free (&t);
+        assert_nothing_left ();
+      }
+}
+
+/* --- choosing --- */
+
+static gboolean
+choose (const Cnn3dTrainerParams *p, Cnn3dFit *fit, GError **error)
+{
+  const gboolean fits = cnn3d_fit_choose (backend, device, p, BATCH, fit, error);
+
+  assert_nothing_left ();
+  g_assert_cmpuint (counting->allocs, ==, 0);
+  if (fits)
+    g_assert_cmpuint (needs (fit), <=, cnn3d_fit_budget (backend, device, p));
+  return fits;
+}
+
+static void
+test_choose (void)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dFit way[CNN3D_RECOMPUTE_AUTO], fit;
+  Cnn3dTrainer *t;
+
+  start_counting ();
+  params_init (&p);
+  for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
+    way[r] = measure (&p, BATCH, BATCH, r);
+    g_assert_cmpuint (way[r].memory.total, <, r ? way[r - 1].memory.total : G_MAXSIZE);
+    if (r)
+      g_assert_cmpfloat (way[r].seconds, >, way[r - 1].seconds);
+  }
+  g_assert_cmpfloat (way[CNN3D_RECOMPUTE_BN].macs, ==, way[CNN3D_RECOMPUTE_NONE].macs);
+  g_assert_cmpfloat (way[CNN3D_RECOMPUTE_BLOCK].macs, >, way[CNN3D_RECOMPUTE_NONE].macs);
+  g_assert_cmpfloat (way[CNN3D_RECOMPUTE_BN].bytes, >, way[CNN3D_RECOMPUTE_NONE].bytes);
+
+  /* what the device has is enough for this */
+  g_assert_true (choose (&p, &fit, &error));
+  g_assert_cmpint (fit.recompute, ==, CNN3D_RECOMPUTE_NONE);
+  /* exactly enough is enough; a byte less is not */
+  for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
+    p.max_memory = needs (&way[r]);
+    g_assert_true (choose (&p, &fit, &error));
+    g_assert_cmpint (fit.recompute, ==, r);
+    g_assert_cmpuint (fit.micro_batch, ==, BATCH);
+    g_assert_cmpuint (fit.memory.total, ==, way[r].memory.total);
+    p.max_memory--;
+    if (r + 1 < CNN3D_RECOMPUTE_AUTO) {
+      g_assert_true (choose (&p, &fit, &error));
+      g_assert_cmpint (fit.recompute, ==, r + 1);
+    }
+    /* one that was asked for by name is not changed */
+    p.recompute = r;
+    g_assert_false (choose (&p, &fit, &error));
+    g_assert_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY);
+    g_clear_error (&error);
+    p.recompute = CNN3D_RECOMPUTE_AUTO;
+  }
+  g_assert_false (choose (&p, &fit, &error));
+  g_clear_error (&error);
+  p.auto_fit = TRUE;
+  g_assert_true (choose (&p, &fit, &error));
+  g_assert_cmpuint (fit.micro_batch, <, BATCH);
+
+  /* 60 % of it, in pieces */
+  p.recompute = CNN3D_RECOMPUTE_NONE;
+  p.max_memory = way[0].memory.context + way[0].memory.total * 6 / 10;
+  g_assert_true (choose (&p, &fit, &error));
+  g_assert_cmpint (fit.recompute, ==, CNN3D_RECOMPUTE_NONE);
+  g_assert_cmpuint (fit.micro_batch, <, BATCH);
+  t = cnn3d_trainer_new (&p, BATCH, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (cnn3d_trainer_micro_batch (t), ==, fit.micro_batch);
+  g_assert_cmpuint (cnn3d_trainer_budget (t), ==, p.max_memory);
+  run_batch (t, BATCH);
+  g_assert_cmpuint (counting->most + fit.memory.context, <=, p.max_memory);
+  cnn3d_trainer_free (&t);
+}
+
+/* With more memory a run is never slower, and what fits once fits with more. */
+static void
+test_more_is_better (void)
+{
+  for (gint auto_fit = 0; auto_fit < 2; auto_fit++) {
+    Cnn3dTrainerParams p;
+    guint64 least, most;
+    gdouble seconds = G_MAXDOUBLE;
+    gboolean did_fit = FALSE;
+    guint kinds = 0;
+    Cnn3dRecompute last = CNN3D_RECOMPUTE_AUTO;
+
+    start_counting ();
+    params_init (&p);
+    p.auto_fit = auto_fit;
+    {
+      const Cnn3dFit all = measure (&p, BATCH, BATCH, CNN3D_RECOMPUTE_NONE);
+      const Cnn3dFit one = measure (&p, BATCH, 1, CNN3D_RECOMPUTE_BLOCK);
+
+      most = needs (&all) * 11 / 10;
+      least = needs (&one) * 9 / 10;
+    }
+    for (guint i = 0; i <= 60; i++) {
+      Cnn3dFit fit;
+
+      p.max_memory = least + (most - least) * i / 60;
+      if (!choose (&p, &fit, NULL)) {
+        g_assert_false (did_fit);
+        continue;
+      }
+      did_fit = TRUE;
+      g_assert_cmpfloat (fit.seconds, <=, seconds);
+      seconds = fit.seconds;
+      kinds += fit.recompute != last;
+      last = fit.recompute;
+    }
+    g_assert_true (did_fit);
+    g_assert_cmpint (last, ==, CNN3D_RECOMPUTE_NONE);
+    g_assert_cmpuint (kinds, >=, 2);
+  }
+}
+
+static void
+test_largest (void)
+{
+  Cnn3dTrainerParams p;
+  Cnn3dFit fit;
+
+  params_init (&p);
+  for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
+    const Cnn3dFit eleven = measure (&p, 11, 11, r), one = measure (&p, 1, 1, r);
+
+    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, needs (&eleven), &fit), ==, 11);
+    g_assert_cmpuint (needs (&fit), ==, needs (&eleven));
+    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, needs (&eleven) - 1, &fit), ==, 10);
+    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, needs (&one), &fit), ==, 1);
+    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, needs (&one) - 1, &fit), ==, 0);
+    g_assert_cmpuint (fit.micro_batch, ==, 0);
+  }
+}
+
+/* --- the error that helps --- */
+
+/* "key=" and what follows it up to a blank, comma or bracket; NULL: is not there. */
+static gchar *
+find_value (const gchar *text, const gchar *key)
+{
+  g_autofree gchar *begin = g_strconcat (key, "=", NULL);
+  const gchar *at = strstr (text, begin);
+
+  return at ? g_strndup (at + strlen (begin), strcspn (at + strlen (begin), " ,(")) : NULL;
+}
+
+static void
+apply (Cnn3dTrainerParams *p, const gchar *line)
+{
+  g_autofree gchar *recompute = find_value (line, "recompute"), *precision = find_value (line, "precision");
+  g_autofree gchar *fit = find_value (line, "auto-fit"), *frames = find_value (line, "num-frames");
+  g_autofree gchar *width = find_value (line, "width"), *height = find_value (line, "height");
+
+  if (recompute)
+    for (p->recompute = 0; strcmp (cnn3d_recompute_name (p->recompute), recompute); p->recompute++)
+      g_assert_cmpint (p->recompute, <, CNN3D_RECOMPUTE_AUTO);
+  if (precision)
+    for (p->precision = 0; strcmp (cnn3d_precision_name (p->precision), precision); p->precision++)
+      g_assert_cmpint (p->precision, <, CNN3D_PRECISION_BF16_MIXED);
+  if (fit) {
+    g_assert_cmpstr (fit, ==, "true");
+    p->auto_fit = TRUE;
+  }
+  if (frames)
+    p->network.frames = atoi (frames);
+  if (width)
+    p->network.width = atoi (width);
+  if (height)
+    p->network.height = atoi (height);
+  g_assert_true (recompute || precision || fit || frames || width);
+}
+
+/* Each line of the list, taken at its word, fits and takes the bytes that it says. */
+static guint
+check_lines (const Cnn3dTrainerParams *p, gchar **lines)
+{
+  guint n;
+
+  for (n = 0; lines[n]; n++) {
+    Cnn3dTrainerParams changed = *p;
+    g_autoptr (GError) error = NULL;
+    g_autofree gchar *bytes = NULL, *said = NULL;
+    Cnn3dFit fit;
+
+    apply (&changed, lines[n]);
+    if (!choose (&changed, &fit, &error))
+      g_error ("'%s' does not fit: %s", lines[n], error->message);
+    bytes = cnn3d_format_bytes (needs (&fit));
+    said = g_strdup_printf ("(%s)", bytes);
+    if (!g_str_has_suffix (lines[n], said))
+      g_error ("'%s' takes %s", lines[n], bytes);
+  }
+  return n;
+}
+
+static void
+test_suggestions (void)
+{
+  static const struct {
+    guint frames, size;
+    Cnn3dRecompute recompute;
+    gboolean auto_fit;
+  } cases[] = { {8, 48, CNN3D_RECOMPUTE_NONE, FALSE}, {8, 48, CNN3D_RECOMPUTE_AUTO, FALSE},
+    {16, 128, CNN3D_RECOMPUTE_AUTO, FALSE}, {16, 128, CNN3D_RECOMPUTE_AUTO, TRUE}, {16, 128, CNN3D_RECOMPUTE_BN, TRUE}
+  };
+  guint lines = 0, none = 0;
+
+  start_counting ();
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Cnn3dTrainerParams p;
+    guint64 most;
+
+    params_init (&p);
+    p.network.frames = cases[i].frames;
+    p.network.height = p.network.width = cases[i].size;
+    p.recompute = cases[i].recompute;
+    p.auto_fit = cases[i].auto_fit;
+    {
+      const Cnn3dFit all = measure (&p, BATCH, BATCH, CNN3D_RECOMPUTE_NONE);
+
+      most = needs (&all);
+    }
+    for (guint eighths = 1; eighths < 8; eighths++) {
+      g_autoptr (GError) error = NULL;
+      Cnn3dFit fit;
+      gchar *list;
+
+      p.max_memory = most * eighths / 8;
+      if (choose (&p, &fit, &error))
+        continue;
+      g_assert_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY);
+      g_assert_nonnull (strstr (error->message, "max-memory"));
+      list = strstr (error->message, "fit:\n  ");
+      if (list) {
+        g_auto (GStrv) ways = g_strsplit (list + strlen ("fit:\n  "), "\n  ", -1);
+
+        g_assert_cmpuint (g_strv_length (ways), <=, 3);
+        lines += check_lines (&p, ways);
+      } else {
+        g_auto (GStrv) ways = cnn3d_fit_suggest (backend, device, &p, BATCH, p.max_memory, 100);
+
+        g_assert_cmpuint (g_strv_length (ways), ==, 0);
+        none++;
+      }
+      {
+        g_auto (GStrv) all = cnn3d_fit_suggest (backend, device, &p, BATCH, p.max_memory, 100);
+
+        check_lines (&p, all);
+      }
+    }
+  }
+  g_test_message ("%u settings, %u times none", lines, none);
+  g_assert_cmpuint (lines, >=, 10);
+  g_assert_cmpuint (none, >=, 1);
+}
+
+/* --- no memory after all --- */
+
+static void
+test_alloc_fails (void)
+{
+  for (guint settings = 0; settings < 3; settings++) {
+    Cnn3dTrainerParams p;
+    guint n;
+
+    params_init (&p);
+    p.network.frames = 2;
+    p.optimizer = settings ? CNN3D_UPDATE_ADAM : CNN3D_UPDATE_SGD;
+    p.keep_gradients = settings == 1;
+    p.micro_batch = settings == 2 ? 2 : 0;
+    if (settings && has_bf16 ())
+      p.precision = CNN3D_PRECISION_BF16_MIXED;
+    for (n = 1;; n++) {
+      g_autoptr (GError) error = NULL;
+      Cnn3dTrainer *t;
+
+      start_counting ();
+      counting->fail_at = n;
+      t = cnn3d_trainer_new (&p, BATCH, &error);
+      if (t) {
+        g_assert_no_error (error);
+        cnn3d_trainer_free (&t);
+        break;
+      }
+      g_assert_nonnull (error);
+      g_assert_cmpuint (counting->allocs, ==, n - 1);
+      assert_nothing_left ();
+    }
+    /* weights, momentum, arena at least */
+    g_assert_cmpuint (n, >, settings ? 5 : 3);
+    assert_nothing_left ();
+  }
+}
+
+/* --- numbers and names --- */
+
+static void
+test_bytes (void)
+{
+  static const struct {
+    const gchar *text;
+    guint64 bytes;
+  } good[] = {
+    {"0", 0}, {"1", 1}, {"123456789", 123456789}, {"8GiB", G_GUINT64_CONSTANT (8) << 30}, {"800MiB", 800 << 20},
+    {"6G", G_GUINT64_CONSTANT (6) << 30}, {"1.5GiB", G_GUINT64_CONSTANT (3) << 29}, {"2 GB", 2000000000}, {"1k", 1024},
+    {"1 kB", 1000}, {"3mib", 3 << 20}, {"1TiB", G_GUINT64_CONSTANT (1) << 40}, {"7b", 7},
+  };
+  static const gchar *const bad[] = { NULL, "", "GiB", "-1", "8 GiBs", "8XiB", "1e30", "99999999999TiB", " 8GiB", "nan",
+    "inf", "8GiB8", "0x10G" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (good); i++) {
+    guint64 bytes = 99;
+
+    g_assert_true (cnn3d_parse_bytes (good[i].text, &bytes));
+    g_assert_cmpuint (bytes, ==, good[i].bytes);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    guint64 bytes = 99;
+
+    if (cnn3d_parse_bytes (bad[i], &bytes))
+      g_error ("'%s' is no size, but was read as %" G_GUINT64_FORMAT, bad[i], bytes);
+    g_assert_cmpuint (bytes, ==, 99);
+  }
+  /* what is written can be read */
+  for (guint64 bytes = 1 << 20; bytes < G_GUINT64_CONSTANT (1) << 42; bytes += bytes / 3) {
+    g_autofree gchar *text = cnn3d_format_bytes (bytes);
+    guint64 read;
+
+    g_assert_true (cnn3d_parse_bytes (text, &read));
+    g_assert_cmpuint (read, <=, bytes * 1.06);
+    g_assert_cmpuint (read, >=, bytes * 0.94);
+  }
+}
+
+static void
+test_names (void)
+{
+  g_assert_cmpstr (cnn3d_recompute_name (CNN3D_RECOMPUTE_NONE), ==, "none");
+  g_assert_cmpstr (cnn3d_recompute_name (CNN3D_RECOMPUTE_BN), ==, "bn");
+  g_assert_cmpstr (cnn3d_recompute_name (CNN3D_RECOMPUTE_BLOCK), ==, "block");
+  g_assert_cmpstr (cnn3d_recompute_name (CNN3D_RECOMPUTE_AUTO), ==, "auto");
+  g_assert_cmpstr (cnn3d_precision_name (CNN3D_PRECISION_32), ==, "32");
+  g_assert_cmpstr (cnn3d_precision_name (CNN3D_PRECISION_16_MIXED), ==, "16-mixed");
+  g_assert_cmpstr (cnn3d_precision_name (CNN3D_PRECISION_BF16_MIXED), ==, "bf16-mixed");
+}
+
+int
+main (int argc, char **argv)
+{
+  const Cnn3dDeviceParams params = { 0, 2 };
+  g_autofree gchar *folder = g_path_get_dirname (COUNTING_BACKEND);
+  g_autoptr (GError) error = NULL;
+  GModule *module;
+  CountingFunc get;
+  int status;
+
+  /* threads that wait do not spin: other tests want the cores */
+  g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
+  g_setenv ("CNN3D_BACKEND_PATH", folder, TRUE);
+  g_test_init (&argc, &argv, NULL);
+  backend = cnn3d_backend_load ("cpu", &error);
+  g_assert_no_error (error);
+  module = g_module_open (COUNTING_BACKEND, 0);
+  g_assert_true (module && g_module_symbol (module, "cnn3d_counting", (gpointer *) &get));
+  counting = get ();
+  device = backend->open (&params, &error);
+  g_assert_no_error (error);
+  g_test_add_func ("/fit/bytes", test_bytes);
+  g_test_add_func ("/fit/names", test_names);
+  g_test_add_data_func ("/fit/exact/r3d_18", "r3d_18", test_exact);
+  g_test_add_data_func ("/fit/exact/slow_r50", "slow_r50", test_exact);
+  g_test_add_func ("/fit/choose", test_choose);
+  g_test_add_func ("/fit/more-is-better", test_more_is_better);
+  g_test_add_func ("/fit/largest", test_largest);
+  g_test_add_func ("/fit/suggestions", test_suggestions);
+  g_test_add_func ("/fit/alloc-fails", test_alloc_fails);
+  status = g_test_run ();
+  backend->close (&device);
+  return status;
+}

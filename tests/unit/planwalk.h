@@ -1,0 +1,532 @@
+/* planwalk.h: goes through a plan step by step and notes what lies where, so
+ * that whatever a step reads must be there, whole and untouched. Knows what the
+ * steps are for, and nothing of how a plan is made.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_PLANWALK_H
+#define CNN3D_PLANWALK_H
+
+#include <string.h>
+
+#include "src/plan/plan.h"
+
+typedef enum { ACTIVATION, GRADIENT, SAVED, PARAMETERS, SCRATCH } Kind;
+
+/* Some clips of something; what has no clips is one clip. */
+typedef struct {
+  gsize offset, clip_bytes;
+  guint first, clips;
+  Kind kind;
+  gint index;
+  guint parts;                  /* gradient: contributions in it */
+} Region;
+
+typedef struct {
+  const Cnn3dNetwork *net;
+  const Cnn3dSizes *sizes;
+  const Cnn3dPlan *plan;
+  const Cnn3dPlanParams *params;
+  GArray *regions;              /* no two overlap */
+  gboolean *own;                /* [op]: any of its parameters trains */
+  gboolean *leads;              /* [tensor]: its gradient is needed */
+  guint *weighted;              /* [op]: clips whose parameters' gradient is made */
+  gboolean *backed, *updated;   /* [op]: had its backward step, its update */
+  guint step;
+  gchar *wrong;                 /* the first thing that is */
+} Walk;
+
+/* What plans did, to see that a test's cases really do all of it. */
+typedef struct {
+  guint slices, sums, over, strided, made_convs, made_norms, made_pools, updates;
+} WalkSeen;
+
+static inline void G_GNUC_PRINTF (2, 3)
+complain (Walk *w, const gchar *format, ...)
+{
+  static const gchar *const phases[] = { "forward", "recompute", "backward-weights", "backward", "update" };
+  const Cnn3dStep *s = &w->plan->steps[w->step];
+  g_autofree gchar *text = NULL;
+  va_list args;
+
+  if (w->wrong)
+    return;
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  w->wrong = w->step < w->plan->n_steps ? g_strdup_printf ("%s, batch %u, step %u (%s of op %d, clips %u+%u): %s",
+      w->net->model, w->sizes->batch, w->step, phases[s->phase], s->op, s->first, s->clips, text)
+      : g_strdup_printf ("%s, batch %u: %s", w->net->model, w->sizes->batch, text);
+}
+
+/* --- regions --- */
+
+/* What survives of a region when [offset, offset + bytes) is written: whole clips. */
+static inline void
+walk_erase (Walk *w, gsize offset, gsize bytes)
+{
+  for (guint i = 0; i < w->regions->len;) {
+    const Region r = g_array_index (w->regions, Region, i);
+    const gsize r_end = r.offset + r.clips * r.clip_bytes, end = offset + bytes;
+
+    if (end <= r.offset || r_end <= offset) {
+      i++;
+      continue;
+    }
+    g_array_remove_index_fast (w->regions, i);
+    if (offset > r.offset) {
+      Region before = r;
+
+      before.clips = (offset - r.offset) / r.clip_bytes;
+      if (before.clips)
+        g_array_append_val (w->regions, before);
+    }
+    if (end < r_end) {
+      const guint lost = (end - r.offset + r.clip_bytes - 1) / r.clip_bytes;
+      Region after = r;
+
+      after.offset += lost * r.clip_bytes;
+      after.first += lost;
+      after.clips -= lost;
+      if (after.clips)
+        g_array_append_val (w->regions, after);
+    }
+  }
+}
+
+static inline void
+walk_write (Walk *w, gsize offset, Kind kind, gint index, guint first, guint clips, gsize clip_bytes, guint parts)
+{
+  const Region r = { offset, clip_bytes, first, clips, kind, index, parts };
+  const gsize bytes = clips * clip_bytes;
+
+  if (!bytes)
+    return;
+  if (offset == CNN3D_NOWHERE || offset > w->plan->arena_bytes || bytes > w->plan->arena_bytes - offset) {
+    complain (w, "writes kind %d number %d at %" G_GSIZE_FORMAT ", beyond the arena", kind, index, offset);
+    return;
+  }
+  walk_erase (w, offset, bytes);
+  g_array_append_val (w->regions, r);
+}
+
+/* How many parts are in what lies there, whole; 0 and a complaint where it does not. */
+static inline guint
+walk_read (Walk *w, gsize offset, Kind kind, gint index, guint first, guint clips, gsize clip_bytes)
+{
+  guint parts = G_MAXUINT;
+
+  for (guint k = first; k < first + clips;) {
+    const Region *found = NULL;
+
+    for (guint i = 0; !found && i < w->regions->len; i++) {
+      const Region *r = &g_array_index (w->regions, Region, i);
+
+      if (r->kind == kind && r->index == index && r->first <= k && k < r->first + r->clips
+          && r->offset + (k - r->first) * r->clip_bytes == offset + (k - first) * clip_bytes)
+        found = r;
+    }
+    if (!found || (parts != G_MAXUINT && parts != found->parts)) {
+      complain (w, "kind %d number %d, clip %u is not at %" G_GSIZE_FORMAT, kind, index, k,
+          offset + (k - first) * clip_bytes);
+      return 0;
+    }
+    parts = found->parts;
+    k = found->first + found->clips;
+  }
+  return parts;
+}
+
+static inline gboolean
+walk_overlap (gsize a, gsize a_bytes, gsize b, gsize b_bytes)
+{
+  return a != CNN3D_NOWHERE && b != CNN3D_NOWHERE && a < b + b_bytes && b < a + a_bytes;
+}
+
+/* --- what steps need --- */
+
+static inline gsize
+activation_clip (const Walk *w, gint tensor)
+{
+  return w->sizes->activation[tensor] / w->sizes->batch;
+}
+
+static inline gsize
+gradient_clip (const Walk *w, gint tensor)
+{
+  return w->sizes->gradient[tensor] / w->sizes->batch;
+}
+
+/* An activation, for the step's clips. */
+static inline void
+read_activation (Walk *w, const Cnn3dStep *s, gsize offset, gint tensor)
+{
+  if (tensor >= 0)
+    walk_read (w, offset, ACTIVATION, tensor, s->first, s->clips, activation_clip (w, tensor));
+  else if (offset != CNN3D_NOWHERE)
+    complain (w, "reads a tensor that it does not have");
+}
+
+static inline guint
+read_gradient (Walk *w, const Cnn3dStep *s, gsize offset, gint tensor)
+{
+  return walk_read (w, offset, GRADIENT, tensor, s->first, s->clips, gradient_clip (w, tensor));
+}
+
+static inline guint
+count_readers (const Cnn3dNetwork *net, gint tensor)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < net->n_ops; i++)
+    n += (net->ops[i].in == tensor) + (net->ops[i].residual == tensor);
+  return n;
+}
+
+/* All contributions to the gradient of the op's output. */
+static inline void
+read_whole_gradient (Walk *w, const Cnn3dStep *s, gint tensor)
+{
+  guint parts = 0;
+
+  for (guint k = 0; k < 2; k++)
+    if (s->dout[k] != CNN3D_NOWHERE)
+      parts += read_gradient (w, s, s->dout[k], tensor);
+  if (!w->wrong && parts != count_readers (w->net, tensor))
+    complain (w, "has %u contributions to its output's gradient", parts);
+}
+
+static inline gsize
+scratch_bytes (const Walk *w, const Cnn3dStep *s)
+{
+  const gsize bytes = w->sizes->scratch[s->op * CNN3D_N_PHASES + s->phase];
+
+  /* over its own dout: one slice goes through the end of the scratch */
+  if (s->phase == CNN3D_PHASE_BACKWARD && s->din != CNN3D_NOWHERE && s->din == s->dout[0]
+      && w->net->ops[s->op].kind == CNN3D_OP_CONV)
+    return bytes + w->sizes->slice[s->op] * gradient_clip (w, w->net->ops[s->op].in);
+  return bytes;
+}
+
+/* The gradient of the op's parameters: a place in the arena where they are
+ * updated early, and only there. */
+static inline void
+write_parameters (Walk *w, const Cnn3dStep *s, gboolean adds)
+{
+  const gsize bytes = w->sizes->parameters[s->op];
+
+  if (!w->params->updates || !bytes) {
+    if (s->parameters != CNN3D_NOWHERE)
+      complain (w, "has a place for its parameters' gradient that nobody asked for");
+    return;
+  }
+  if (adds)
+    walk_read (w, s->parameters, PARAMETERS, s->op, 0, 1, bytes);
+  else
+    walk_write (w, s->parameters, PARAMETERS, s->op, 0, 1, bytes, 0);
+}
+
+/* --- the phases --- */
+
+static inline void
+walk_forward (Walk *w, const Cnn3dStep *s)
+{
+  const Cnn3dOp *op = &w->net->ops[s->op];
+  const gboolean again = s->phase == CNN3D_PHASE_RECOMPUTE;
+  gsize out_bytes;
+
+  if (again && op->kind != CNN3D_OP_INPUT && op->kind != CNN3D_OP_CONV && op->kind != CNN3D_OP_NORM
+      && op->kind != CNN3D_OP_MAX_POOL)
+    complain (w, "is never done again");
+  read_activation (w, s, s->in, op->in);
+  read_activation (w, s, s->residual, op->residual);
+  if (w->params->training && w->sizes->saved[s->op]) {
+    if (again)
+      walk_read (w, s->saved, SAVED, s->op, 0, 1, w->sizes->saved[s->op]);
+    else
+      walk_write (w, s->saved, SAVED, s->op, 0, 1, w->sizes->saved[s->op], 0);
+  }
+  walk_write (w, s->scratch, SCRATCH, s->op, 0, 1, scratch_bytes (w, s), 0);
+  /* neither may have gone over what is read */
+  read_activation (w, s, s->in, op->in);
+  read_activation (w, s, s->residual, op->residual);
+  if (op->out >= 0) {
+    out_bytes = s->clips * activation_clip (w, op->out);
+    /* batch norm writes over what it reads, exactly; nothing else does */
+    if (op->in >= 0 && walk_overlap (s->out, out_bytes, s->in, s->clips * activation_clip (w, op->in))
+        && (op->kind != CNN3D_OP_NORM || s->out != s->in))
+      complain (w, "writes over its input");
+    if (op->residual >= 0 && walk_overlap (s->out, out_bytes, s->residual, out_bytes) && s->out != s->residual)
+      complain (w, "writes over a part of its residual");
+    walk_write (w, s->out, ACTIVATION, op->out, s->first, s->clips, activation_clip (w, op->out), 0);
+  }
+  if (op->kind == CNN3D_OP_LOSS && w->params->training && w->leads[op->in]) {
+    walk_write (w, s->din, GRADIENT, op->in, 0, w->sizes->batch, gradient_clip (w, op->in), 1);
+    read_activation (w, s, s->in, op->in);
+  }
+}
+
+static inline void
+walk_backward_weights (Walk *w, const Cnn3dStep *s)
+{
+  const Cnn3dOp *op = &w->net->ops[s->op];
+
+  if (!w->own[s->op] || (op->kind != CNN3D_OP_CONV && op->kind != CNN3D_OP_LINEAR))
+    complain (w, "nobody needs this gradient");
+  if (s->first != w->weighted[s->op] || s->adds != (s->first > 0))
+    complain (w, "adds %d after %u clips", s->adds, w->weighted[s->op]);
+  w->weighted[s->op] = s->first + s->clips;
+  for (guint twice = 0; twice < 2; twice++) {
+    read_activation (w, s, s->in, op->in);
+    read_whole_gradient (w, s, op->out);
+    if (!twice) {
+      write_parameters (w, s, s->adds);
+      walk_write (w, s->scratch, SCRATCH, s->op, 0, 1, scratch_bytes (w, s), 0);
+    }
+  }
+  if (w->params->updates && w->sizes->parameters[s->op])
+    walk_read (w, s->parameters, PARAMETERS, s->op, 0, 1, w->sizes->parameters[s->op]);
+}
+
+static inline void
+write_din (Walk *w, const Cnn3dStep *s)
+{
+  const Cnn3dOp *op = &w->net->ops[s->op];
+  const gsize bytes = w->sizes->gradient[op->in], dout_bytes = w->sizes->gradient[op->out];
+  guint before = 0;
+
+  if (s->accumulate) {
+    if (!cnn3d_op_is_strided_pointwise (op))
+      complain (w, "cannot add to its input's gradient");
+    before = read_gradient (w, s, s->din, op->in);
+  }
+  for (guint k = 0; k < 2; k++)
+    if (walk_overlap (s->din, bytes, s->dout[k], dout_bytes)) {
+      const gboolean exactly = k == 0 && s->din == s->dout[0] && bytes == dout_bytes && !s->accumulate
+          && s->dresidual == CNN3D_NOWHERE;
+
+      if (!exactly || (op->kind != CNN3D_OP_NORM && op->kind != CNN3D_OP_CONV)
+          || cnn3d_op_is_strided_pointwise (op))
+        complain (w, "writes its input's gradient over its output's");
+    }
+  if (s->in != CNN3D_NOWHERE && walk_overlap (s->din, bytes, s->in, w->sizes->activation[op->in])
+      && (s->din != s->in || bytes != w->sizes->activation[op->in] || op->kind != CNN3D_OP_NORM))
+    complain (w, "writes its input's gradient over its input");
+  walk_write (w, s->din, GRADIENT, op->in, 0, w->sizes->batch, gradient_clip (w, op->in), before + 1);
+}
+
+static inline void
+walk_backward (Walk *w, const Cnn3dStep *s)
+{
+  const Cnn3dOp *op = &w->net->ops[s->op];
+  const gboolean norm = op->kind == CNN3D_OP_NORM, plain = op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR;
+  const gboolean saves = w->sizes->saved[s->op] > 0;
+
+  if (w->backed[s->op] || op->kind == CNN3D_OP_INPUT || op->kind == CNN3D_OP_LOSS
+      || !(w->leads[op->in] || (!plain && w->leads[op->out])))
+    complain (w, "nobody needs this gradient");
+  w->backed[s->op] = TRUE;
+  if (plain && w->own[s->op] && w->weighted[s->op] != w->sizes->batch)
+    complain (w, "comes before its weights' gradient");
+  if (plain && s->dout[1] != CNN3D_NOWHERE)
+    complain (w, "takes one gradient only");
+  for (guint twice = 0; twice < 2; twice++) {
+    if (norm)
+      read_activation (w, s, s->in, op->in);
+    if (saves)
+      walk_read (w, s->saved, SAVED, s->op, 0, 1, w->sizes->saved[s->op]);
+    read_whole_gradient (w, s, op->out);
+    if (twice)
+      break;
+    if (norm)
+      write_parameters (w, s, FALSE);
+    walk_write (w, s->scratch, SCRATCH, s->op, 0, 1, scratch_bytes (w, s), 0);
+  }
+  if ((s->din != CNN3D_NOWHERE) != w->leads[op->in])
+    complain (w, "its input's gradient is made for nobody, or not made");
+  if (norm && (s->dresidual != CNN3D_NOWHERE) != (op->residual >= 0 && w->leads[op->residual]))
+    complain (w, "its residual's gradient is made for nobody, or not made");
+  /* what is behind ReLU, or the sum of two, is written over dout[0] */
+  if (!plain)
+    walk_erase (w, s->dout[0], w->sizes->gradient[op->out]);
+  if (s->dresidual != CNN3D_NOWHERE) {
+    if (s->dresidual != s->dout[0])
+      complain (w, "its residual's gradient is elsewhere");
+    walk_write (w, s->dresidual, GRADIENT, op->residual, 0, w->sizes->batch, gradient_clip (w, op->residual), 1);
+  }
+  if (s->din != CNN3D_NOWHERE) {
+    write_din (w, s);
+    /* nor over anything else that it still has to hand on */
+    if (s->dresidual != CNN3D_NOWHERE)
+      read_gradient (w, s, s->dresidual, op->residual);
+    if (norm && saves)
+      walk_read (w, s->saved, SAVED, s->op, 0, 1, w->sizes->saved[s->op]);
+    if (plain && s->din != s->dout[0])
+      read_gradient (w, s, s->dout[0], op->out);
+  }
+  if (norm && w->params->updates && w->sizes->parameters[s->op])
+    walk_read (w, s->parameters, PARAMETERS, s->op, 0, 1, w->sizes->parameters[s->op]);
+}
+
+static inline void
+walk_update (Walk *w, const Cnn3dStep *s)
+{
+  const Cnn3dOp *op = &w->net->ops[s->op];
+  const gboolean plain = op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR;
+
+  if (!w->params->updates || !w->own[s->op])
+    complain (w, "nothing to update");
+  if (plain ? w->weighted[s->op] != w->sizes->batch || (w->leads[op->in] && !w->backed[s->op]) : !w->backed[s->op])
+    complain (w, "the weights are needed still, or their gradient is not complete");
+  walk_read (w, s->parameters, PARAMETERS, s->op, 0, 1, w->sizes->parameters[s->op]);
+  w->updated[s->op] = TRUE;
+}
+
+/* --- the plan --- */
+
+static inline void
+walk_step (Walk *w, const Cnn3dStep *s)
+{
+  const Cnn3dOp *op = &w->net->ops[s->op];
+  const guint slice = w->sizes->slice[s->op], batch = w->sizes->batch;
+  const gboolean sliced = op->kind == CNN3D_OP_CONV || s->phase == CNN3D_PHASE_RECOMPUTE;
+
+  if ((s->phase == CNN3D_PHASE_FORWARD) != (w->step < w->plan->n_forward)
+      || (s->phase == CNN3D_PHASE_FORWARD && s->op != (gint) w->step))
+    complain (w, "is out of order");
+  if (w->updated[s->op])
+    complain (w, "needs weights that have been updated");
+  if (s->first > batch || s->clips < 1 || s->clips > batch - s->first)
+    complain (w, "there are no such clips");
+  else if (!sliced || s->phase == CNN3D_PHASE_FORWARD || s->phase == CNN3D_PHASE_BACKWARD
+      || s->phase == CNN3D_PHASE_UPDATE ? s->clips != batch
+      : op->kind == CNN3D_OP_CONV && (s->first % slice || s->clips % slice))
+    complain (w, "does not take whole slices of %u", slice);
+  if (s->adds && s->phase != CNN3D_PHASE_BACKWARD_WEIGHTS)
+    complain (w, "has nothing to add to");
+  if (s->accumulate && (s->phase != CNN3D_PHASE_BACKWARD || s->din == CNN3D_NOWHERE))
+    complain (w, "has nothing to accumulate in");
+  if (w->wrong)
+    return;
+  switch (s->phase) {
+    case CNN3D_PHASE_FORWARD:
+    case CNN3D_PHASE_RECOMPUTE:
+      walk_forward (w, s);
+      break;
+    case CNN3D_PHASE_BACKWARD_WEIGHTS:
+      walk_backward_weights (w, s);
+      break;
+    case CNN3D_PHASE_BACKWARD:
+      walk_backward (w, s);
+      break;
+    default:
+      walk_update (w, s);
+  }
+  /* scratch must have been left alone to the step's end; then it is nothing */
+  if (scratch_bytes (w, s) && s->phase != CNN3D_PHASE_UPDATE) {
+    walk_read (w, s->scratch, SCRATCH, s->op, 0, 1, scratch_bytes (w, s));
+    if (!w->wrong)
+      walk_erase (w, s->scratch, scratch_bytes (w, s));
+  }
+}
+
+/* Which ops train, and which tensors' gradients lead to one: worked out from
+ * the parameters, another way than the plan's. */
+static inline void
+walk_needs (const Cnn3dNetwork *net, const gboolean *trained, gboolean *own, gboolean *leads)
+{
+  for (guint i = 0; i < net->n_weights; i++)
+    own[net->weights[i].op] |= CNN3D_PARAM_TRAINED (net->weights[i].role) && (!trained || trained[i]);
+  for (guint round = 0; round < net->n_ops; round++) {
+    gboolean more = FALSE;
+
+    for (guint i = 0; i < net->n_ops; i++) {
+      const Cnn3dOp *op = &net->ops[i];
+
+      if (op->out < 0 || leads[op->out])
+        continue;
+      leads[op->out] = own[i] || (op->in >= 0 && leads[op->in]) || (op->residual >= 0 && leads[op->residual]);
+      more |= leads[op->out];
+    }
+    if (!more)
+      break;
+  }
+}
+
+/* Nothing that was to be done is missing. */
+static inline void
+walk_end (Walk *w)
+{
+  w->step = w->plan->n_steps;
+  if (w->plan->n_forward != w->net->n_ops)
+    complain (w, "%u forward steps", w->plan->n_forward);
+  for (guint i = 0; i < w->net->n_ops && w->params->training; i++) {
+    const Cnn3dOp *op = &w->net->ops[i];
+    const gboolean plain = op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR;
+    const gboolean needs = op->kind != CNN3D_OP_INPUT && op->out >= 0 && w->leads[plain ? op->in : op->out];
+
+    if (w->backed[i] != needs || w->updated[i] != (w->own[i] && w->params->updates)
+        || w->weighted[i] != (plain && w->own[i] ? w->sizes->batch : 0))
+      complain (w, "op %u: backward %d, weights %u, update %d", i, w->backed[i], w->weighted[i], w->updated[i]);
+  }
+}
+
+/* What lies in a buffer is nothing after the buffer's last step. */
+static inline void
+walk_forget (Walk *w)
+{
+  for (guint i = 0; i < w->plan->n_buffers; i++) {
+    const Cnn3dBuffer *b = &w->plan->buffers[i];
+
+    if (b->last == w->step)
+      walk_erase (w, b->offset, b->bytes);
+  }
+}
+
+#define WALK_ALL G_MAXUINT
+
+/* NULL: the plan is right; else what is wrong. without: a step that is left out. */
+static inline gchar *
+walk_plan (const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dPlan *plan, const Cnn3dPlanParams *params,
+    guint without)
+{
+  Walk w = { net, sizes, plan, params, g_array_new (FALSE, FALSE, sizeof (Region)), g_new0 (gboolean, net->n_ops),
+    g_new0 (gboolean, net->n_tensors), g_new0 (guint, net->n_ops), g_new0 (gboolean, net->n_ops),
+    g_new0 (gboolean, net->n_ops), 0, NULL
+  };
+
+  walk_needs (net, params->trained, w.own, w.leads);
+  for (w.step = 0; w.step < plan->n_steps && !w.wrong; w.step++) {
+    if (w.step != without)
+      walk_step (&w, &plan->steps[w.step]);
+    walk_forget (&w);
+  }
+  if (!w.wrong)
+    walk_end (&w);
+  g_array_free (w.regions, TRUE);
+  g_free (w.own);
+  g_free (w.leads);
+  g_free (w.weighted);
+  g_free (w.backed);
+  g_free (w.updated);
+  return w.wrong;
+}
+
+static inline void
+walk_count (const Cnn3dNetwork *net, const Cnn3dPlan *plan, guint batch, WalkSeen *seen)
+{
+  for (guint i = 0; i < plan->n_steps; i++) {
+    const Cnn3dStep *s = &plan->steps[i];
+    const Cnn3dOpKind kind = net->ops[s->op].kind;
+    const gboolean again = s->phase == CNN3D_PHASE_RECOMPUTE;
+
+    seen->slices += s->clips < batch;
+    seen->sums += s->adds;
+    seen->strided += s->accumulate;
+    seen->over += s->phase == CNN3D_PHASE_BACKWARD && kind == CNN3D_OP_CONV && s->din == s->dout[0];
+    seen->made_convs += again && kind == CNN3D_OP_CONV;
+    seen->made_norms += again && kind == CNN3D_OP_NORM;
+    seen->made_pools += again && kind == CNN3D_OP_MAX_POOL;
+    seen->updates += s->phase == CNN3D_PHASE_UPDATE;
+  }
+}
+
+#endif
