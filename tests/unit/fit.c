@@ -436,37 +436,47 @@ test_suggestions (void)
   g_assert_cmpuint (none, >=, 1);
 }
 
-/* --- no memory after all --- */
+/* --- no memory after all: somebody else was quicker --- */
 
 static void
 test_alloc_fails (void)
 {
   for (guint settings = 0; settings < 3; settings++) {
     Cnn3dTrainerParams p;
+    Cnn3dFit fit;
     guint n;
 
     params_init (&p);
-    p.network.frames = 2;
     p.optimizer = settings ? CNN3D_UPDATE_ADAM : CNN3D_UPDATE_SGD;
     p.keep_gradients = settings == 1;
     p.micro_batch = settings == 2 ? 2 : 0;
     if (settings && has_bf16 ())
       p.precision = CNN3D_PRECISION_BF16_MIXED;
+    fit = measure (&p, BATCH, p.micro_batch ? p.micro_batch : BATCH, CNN3D_RECOMPUTE_NONE);
     for (n = 1;; n++) {
       g_autoptr (GError) error = NULL;
+      g_auto (GStrv) ways = NULL;
       Cnn3dTrainer *t;
+      const gchar *list;
 
       start_counting ();
       counting->fail_at = n;
+      counting->leaves = fit.memory.context + fit.memory.total * 9 / 10;
       t = cnn3d_trainer_new (&p, BATCH, &error);
       if (t) {
         g_assert_no_error (error);
         cnn3d_trainer_free (&t);
         break;
       }
-      g_assert_nonnull (error);
+      g_assert_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY);
       g_assert_cmpuint (counting->allocs, ==, n - 1);
       assert_nothing_left ();
+      /* the same help as when it would not have fitted from the start */
+      list = strstr (error->message, "fit:\n  ");
+      g_assert_nonnull (list);
+      ways = g_strsplit (list + strlen ("fit:\n  "), "\n  ", -1);
+      counting->allocs = counting->frees = 0;
+      g_assert_cmpuint (check_lines (&p, ways), >=, 1);
     }
     /* weights, momentum, arena at least */
     g_assert_cmpuint (n, >, settings ? 5 : 3);

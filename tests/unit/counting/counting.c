@@ -18,6 +18,7 @@ count_alloc (Cnn3dDevice *device, gsize bytes, GError **error)
   if (++counting.allocs == counting.fail_at) {
     counting.allocs--;
     counting.fail_at = 0;
+    counting.available = counting.leaves;
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY, "somebody else has the memory");
     return NULL;
   }
@@ -34,6 +35,14 @@ count_free (Cnn3dDevice *device, gpointer memory, gsize bytes)
   counting.frees++;
   counting.bytes -= bytes;
   real->free (device, memory, bytes);
+}
+
+static void
+count_memory (Cnn3dDevice *device, Cnn3dDeviceMemory *memory)
+{
+  real->memory (device, memory);
+  if (counting.available)
+    memory->available = counting.available;
 }
 
 static Cnn3dModel *
@@ -82,6 +91,7 @@ cnn3d_backend (void)
   g_module_make_resident (module);
   real = entry ();
   table = *real;
+  table.memory = count_memory;
   table.alloc = count_alloc;
   table.free = count_free;
   table.model_new = count_model_new;

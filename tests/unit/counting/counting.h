@@ -9,6 +9,8 @@ typedef struct {
   guint allocs, frees;
   gsize bytes, most;            /* held now, and at most so far */
   guint fail_at;                /* the allocation with this number fails; 0: none does */
+  guint64 leaves;               /* bytes that are available from then on */
+  guint64 available;            /* 0: what the device really has */
   guint models, programs;       /* that are there */
 } Counting;
 
