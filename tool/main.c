@@ -13,6 +13,7 @@ static const struct
   const gchar *help;
   int (*run) (int argc, char **argv);
 } commands[] = {
+  {"plan", "tell what training takes, and what would fit", tool_plan},
   {"pipeline", "print the gst-launch-1.0 line of a configuration",
       tool_pipeline},
   {"train", "print that line and run it", tool_train},

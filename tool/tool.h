@@ -12,6 +12,7 @@
 
 /* A command, in a file of its own. argv[0] is its name; it returns the exit
  * status. */
+int tool_plan (int argc, char **argv);
 int tool_pipeline (int argc, char **argv);
 int tool_train (int argc, char **argv);
 

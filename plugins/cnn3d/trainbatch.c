@@ -10,6 +10,8 @@
 
 /* Over how many seconds clips per second are averaged. */
 #define RATE_SECONDS 10.0
+/* Of the budget: more is worth a warning. */
+#define WARN_SHARE 0.9
 
 /* The parts of a batch that come after its frames and labels were found. */
 typedef struct
@@ -26,6 +28,7 @@ measure (TrainRun * self, guint clips, const Cnn3dProgress * p)
   gint64 now = g_get_monotonic_time ();
   gdouble seconds = (now - self->measured) / (gdouble) G_USEC_PER_SEC;
   gdouble rate, old;
+  const guint64 budget = cnn3d_trainer_budget (self->trainer);
   guint64 resident, peak;
   ProgressStep step;
 
@@ -55,7 +58,11 @@ measure (TrainRun * self, guint clips, const Cnn3dProgress * p)
   if (self->pass.training) {
     self->lr = p->lr;
     if (p->stepped)
-      train_report_step (self->element, p, rate, resident);
+      train_report_step (self->element, p, rate, resident, budget);
+  }
+  if (resident > budget * WARN_SHARE && !self->memory_warned) {
+    self->memory_warned = TRUE;
+    train_report_memory (self->element, resident, budget);
   }
   if (self->progress) {
     step = (ProgressStep) {

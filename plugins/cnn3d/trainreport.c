@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 
 #include "src/escape.h"
+#include "src/train/fit.h"
 
 /* GStreamer's code for an error of the core. */
 static void
@@ -33,6 +34,9 @@ translate (const GError * error, GQuark * domain, gint * code)
         break;
       case CNN3D_TRAINER_ERROR_CHECKPOINT:
         *code = GST_RESOURCE_ERROR_READ;
+        break;
+      case CNN3D_TRAINER_ERROR_MEMORY:
+        *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
         break;
     }
   } else if (error->domain == CNN3D_NETWORK_ERROR) {
@@ -116,19 +120,6 @@ post (GstElement * element, GstStructure * structure)
       gst_message_new_element (GST_OBJECT (element), structure));
 }
 
-static const gchar *
-precision_name (Cnn3dPrecision precision)
-{
-  switch (precision) {
-    case CNN3D_PRECISION_16_MIXED:
-      return "16-mixed";
-    case CNN3D_PRECISION_BF16_MIXED:
-      return "bf16-mixed";
-    default:
-      return "32";
-  }
-}
-
 static void
 report_left_out (GstElement * element, const gchar * pretrained,
     const gchar * const *names)
@@ -160,7 +151,7 @@ report_left_out (GstElement * element, const gchar * pretrained,
 
 void
 train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
-    const Cnn3dTrainerParams * params, guint micro_batch)
+    const Cnn3dTrainerParams * params, guint batch)
 {
   const gchar *const *left_out = cnn3d_trainer_left_out (trainer);
   const gchar *device = cnn3d_trainer_device (trainer);
@@ -170,28 +161,49 @@ train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
   cnn3d_trainer_memory (trainer, &memory);
   post (element, gst_structure_new ("cnn3dtrain-plan",
           "predicted-bytes", G_TYPE_UINT64, (guint64) memory.total,
+          "context-bytes", G_TYPE_UINT64, (guint64) memory.context,
+          "budget-bytes", G_TYPE_UINT64, cnn3d_trainer_budget (trainer),
           "weights-bytes", G_TYPE_UINT64,
           (guint64) memory.weights + memory.copy,
           "gradients-bytes", G_TYPE_UINT64, (guint64) memory.gradients,
           "optimizer-bytes", G_TYPE_UINT64, (guint64) memory.optimizer,
           "arena-bytes", G_TYPE_UINT64, (guint64) memory.arena,
-          "micro-batch", G_TYPE_UINT, micro_batch,
+          "workspace-bytes", G_TYPE_UINT64, (guint64) memory.workspace,
+          "batch", G_TYPE_UINT, batch,
+          "micro-batch", G_TYPE_UINT, cnn3d_trainer_micro_batch (trainer),
+          "accumulate-grad-batches", G_TYPE_UINT, params->accumulate,
+          "recompute", G_TYPE_STRING,
+          cnn3d_recompute_name (cnn3d_trainer_recompute (trainer)),
           "device", G_TYPE_STRING, device,
-          "precision", G_TYPE_STRING, precision_name (precision),
+          "precision", G_TYPE_STRING, cnn3d_precision_name (precision),
           "threads", G_TYPE_UINT, params->threads ? params->threads :
           g_get_num_processors (), NULL));
 
   if (precision != params->precision)
     train_report_info (element, "%s computes in %s where precision=%s was "
-        "asked for.", device, precision_name (precision),
-        precision_name (params->precision));
+        "asked for.", device, cnn3d_precision_name (precision),
+        cnn3d_precision_name (params->precision));
   if (left_out && left_out[0])
     report_left_out (element, params->pretrained, left_out);
 }
 
 void
+train_report_memory (GstElement * element, guint64 memory, guint64 budget)
+{
+  gchar *used = cnn3d_format_bytes (memory);
+  gchar *there = cnn3d_format_bytes (budget);
+
+  GST_ELEMENT_WARNING (element, RESOURCE, NO_SPACE_LEFT,
+      ("Memory in use, %s, is %.0f %% of the %s that there are: a smaller "
+          "max-memory with recompute=auto or auto-fit=true takes less.", used,
+          100.0 * memory / budget, there), (NULL));
+  g_free (there);
+  g_free (used);
+}
+
+void
 train_report_step (GstElement * element, const Cnn3dProgress * progress,
-    gdouble clips_per_second, guint64 memory)
+    gdouble clips_per_second, guint64 memory, guint64 budget)
 {
   post (element, gst_structure_new ("cnn3dtrain-step",
           "epoch", G_TYPE_UINT, progress->epoch,
@@ -202,7 +214,9 @@ train_report_step (GstElement * element, const Cnn3dProgress * progress,
           "lr", G_TYPE_DOUBLE, progress->lr,
           "loss-scale", G_TYPE_DOUBLE, 1.0,
           "clips-per-second", G_TYPE_DOUBLE, clips_per_second,
-          "memory-bytes", G_TYPE_UINT64, memory, NULL));
+          "memory-bytes", G_TYPE_UINT64, memory,
+          "memory-share", G_TYPE_DOUBLE,
+          budget ? (gdouble) memory / budget : 0.0, NULL));
 }
 
 void

@@ -21,11 +21,14 @@ void train_report_info (GstElement * element, const gchar * format, ...)
 /* cnn3dtrain-plan; warns of weights left out (and posts cnn3dtrain-left-out)
  * and of a precision other than the one that was asked for. */
 void train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
-    const Cnn3dTrainerParams * params, guint micro_batch);
+    const Cnn3dTrainerParams * params, guint batch);
 
-/* cnn3dtrain-step */
+/* cnn3dtrain-step. memory, budget: bytes in use and allowed. */
 void train_report_step (GstElement * element, const Cnn3dProgress * progress,
-    gdouble clips_per_second, guint64 memory);
+    gdouble clips_per_second, guint64 memory, guint64 budget);
+/* Warns that `memory` bytes come close to `budget`. */
+void train_report_memory (GstElement * element, guint64 memory,
+    guint64 budget);
 
 /* cnn3dtrain-epoch for a training pass, cnn3dtrain-validation for the other */
 void train_report_pass (GstElement * element, const Cnn3dPassResult * result,

@@ -50,6 +50,7 @@ struct _TrainRun
   guint64 pass_clips;           /* since pass_began */
   gdouble lr;
   guint64 resident_before;      /* bytes, before the trainer was made */
+  gboolean memory_warned;
 };
 
 /* Posts an error and frees it; nothing is taken any more. about: see

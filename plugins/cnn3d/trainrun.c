@@ -388,7 +388,8 @@ end_pass (TrainRun * self, guint64 position)
   GST_OBJECT_UNLOCK (self->element);
   if (result.last.stepped)
     train_report_step (self->element, &result.last,
-        self->figures->clips_per_second, self->line.memory);
+        self->figures->clips_per_second, self->line.memory,
+        cnn3d_trainer_budget (self->trainer));
   train_report_pass (self->element, &result, seconds, self->lr);
   if (result.saved)
     train_report_checkpoint (self->element, result.saved,

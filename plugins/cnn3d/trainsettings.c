@@ -4,6 +4,9 @@
 
 #include <math.h>
 
+#include "src/escape.h"
+#include "src/train/fit.h"
+
 #define BELOW_ONE 0.999999
 
 typedef enum
@@ -70,6 +73,19 @@ static const GEnumValue resumes[] = {
   {0, NULL, NULL}
 };
 
+static const GEnumValue recomputes[] = {
+  {CNN3D_RECOMPUTE_NONE, "Everything that the backward pass reads is kept",
+      "none"},
+  {CNN3D_RECOMPUTE_BN, "Convolutions' outputs are kept, batch norm and ReLU "
+        "are done again: about half the memory, a few per cent of the time",
+      "bn"},
+  {CNN3D_RECOMPUTE_BLOCK, "Blocks' inputs are kept and convolutions done "
+        "again where that lowers the peak: least memory, up to a third more "
+        "time", "block"},
+  {CNN3D_RECOMPUTE_AUTO, "The quickest of these that fits max-memory", "auto"},
+  {0, NULL, NULL}
+};
+
 #define AT(field) G_STRUCT_OFFSET (TrainSettings, field)
 #define STRING(name, nick, field, text, about) \
   { name, nick, about, KIND_STRING, AT (field), NULL, 0, 0, 0, text, NULL }
@@ -79,6 +95,8 @@ static const GEnumValue resumes[] = {
 #define DOUBLE(name, nick, field, min, max, preset, unit, about) \
   { name, nick, about, KIND_DOUBLE, AT (field), unit, min, max, preset, NULL, \
       NULL }
+#define BOOLEAN(name, nick, field, preset, about) \
+  { name, nick, about, KIND_BOOLEAN, AT (field), NULL, 0, 1, preset, NULL, NULL }
 #define ENUM(name, nick, field, values, preset, about) \
   { name, nick, about, KIND_ENUM, AT (field), NULL, 0, 0, preset, NULL, values }
 
@@ -110,6 +128,23 @@ static const Property properties[] = {
       1000000, 1, "batches",
       "Batches whose gradients make one optimizer step; the effective batch "
       "is this many times as large, the memory is not"),
+  ENUM ("recompute", "Recompute", recompute, recomputes, CNN3D_RECOMPUTE_AUTO,
+      "What the backward pass computes again rather than keeps; the gradients "
+      "are the same to the bit"),
+  STRING ("max-memory", "Memory budget", max_memory, "0",
+      "Bytes that training may take, as a number or with a unit: 8GiB, 800MiB; "
+      "what would need more is refused before the first batch, with what would "
+      "fit; 0: what the device has"),
+  BOOLEAN ("auto-fit", "Fit by micro-batches", auto_fit, FALSE,
+      "Split batches into micro-batches, as large as fit max-memory, and "
+      "accumulate their gradients: the effective batch stays what it is, batch "
+      "norm sees one micro-batch at a time"),
+  BOOLEAN ("use-chunking-in-train", "Chunk training batches", chunking, FALSE,
+      "Split batches larger than video-batch-size into chunks that run forward "
+      "and backward one after another; batch norm sees one chunk at a time"),
+  INT ("video-batch-size", "Clips in a chunk", video_batch_size, 0, 1000000, 0,
+      "clips",
+      "Clips in a chunk of use-chunking-in-train; 0: chunking is off"),
   ENUM ("optimizer", "Optimizer", optimizer, optimizers, CNN3D_UPDATE_SGD,
       "The rule that weights are updated by, as in torch.optim"),
   DOUBLE ("lr", "Learning rate", lr, 0, 1000, 0.01, "per step",
@@ -165,16 +200,15 @@ static const Property properties[] = {
   INT ("patience", "Patience", patience, 0, 1000000, 0, "epochs",
       "Training stops after this many epochs without a better monitor; 0: "
       "never"),
-  {"progress", "Progress",
-        "Show progress on stdout: one line that is redrawn on a terminal, "
-        "otherwise a line an epoch", KIND_BOOLEAN, AT (progress), NULL, 0, 1,
-      TRUE, NULL, NULL},
+  BOOLEAN ("progress", "Progress", progress, TRUE,
+      "Show progress on stdout: one line that is redrawn on a terminal, "
+      "otherwise a line an epoch"),
 };
 
 static GType
 enum_type (const GEnumValue * values)
 {
-  static GType types[5];
+  static GType types[6];
   static const struct
   {
     const gchar *name;
@@ -185,6 +219,7 @@ enum_type (const GEnumValue * values)
     {"GstCnn3dTrainLrSchedule", schedules},
     {"GstCnn3dTrainMonitor", monitors},
     {"GstCnn3dTrainResume", resumes},
+    {"GstCnn3dTrainRecompute", recomputes},
   };
   guint i;
 
@@ -422,6 +457,7 @@ train_settings_check (const TrainSettings * settings, GError ** error)
   const Property *p;
   gchar *names;
   gdouble value;
+  guint64 bytes;
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (properties); i++) {
@@ -444,6 +480,10 @@ train_settings_check (const TrainSettings * settings, GError ** error)
     goto no_folder;
   if (settings->checkpoint_interval > 0 && !settings->checkpoint_dir)
     goto no_place;
+  if (settings->max_memory && !cnn3d_parse_bytes (settings->max_memory, &bytes))
+    goto no_size;
+  if (settings->chunking && settings->video_batch_size == 0)
+    goto no_chunk;
 
   return TRUE;
 
@@ -487,6 +527,22 @@ no_place:
         "checkpoint-dir.", settings->checkpoint_interval);
     return FALSE;
   }
+no_size:
+  {
+    names = cnn3d_escape (settings->max_memory, FALSE);
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+        "max-memory is '%s', which is no size: give bytes, or a number with a "
+        "unit such as 8GiB or 800MiB; 0 for what the device has.", names);
+    g_free (names);
+    return FALSE;
+  }
+no_chunk:
+  {
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+        "use-chunking-in-train needs to know how large a chunk is: set "
+        "video-batch-size to 1 or more.");
+    return FALSE;
+  }
 }
 
 void
@@ -502,6 +558,12 @@ train_settings_fill (const TrainSettings * settings,
   params->threads = settings->threads;
   params->precision = settings->precision;
   params->accumulate = settings->accumulate;
+  params->recompute = settings->recompute;
+  if (!settings->max_memory
+      || !cnn3d_parse_bytes (settings->max_memory, &params->max_memory))
+    params->max_memory = 0;
+  params->auto_fit = settings->auto_fit;
+  params->micro_batch = settings->chunking ? settings->video_batch_size : 0;
   params->optimizer = settings->optimizer;
   params->momentum = settings->momentum;
   params->weight_decay = settings->weight_decay;

@@ -23,6 +23,11 @@ typedef struct {
   gdouble dropout;
   gint precision;               /* Cnn3dPrecision */
   gint accumulate;
+  gint recompute;               /* Cnn3dRecompute */
+  gchar *max_memory;            /* as written: cnn3d_parse_bytes() */
+  gboolean auto_fit;
+  gboolean chunking;
+  gint video_batch_size;
   gint optimizer;               /* Cnn3dUpdateRule */
   gdouble lr, momentum, weight_decay;
   gint schedule;                /* Cnn3dLrSchedule */

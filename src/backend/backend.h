@@ -12,7 +12,7 @@
 #include "src/network/network.h"
 #include "src/plan/plan.h"
 
-#define CNN3D_BACKEND_ABI 1
+#define CNN3D_BACKEND_ABI 2
 
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
@@ -42,7 +42,26 @@ typedef struct _Cnn3dProgram Cnn3dProgram;
 typedef struct {
   gint index;                   /* which device; ignored on the CPU */
   guint threads;                /* 0: one a core that this process may use */
+  /* A file that describes a device which need not be here (configs/gpus). What
+   * is opened so tells sizes and runs nothing. NULL: the device that is here. */
+  const gchar *profile;
 } Cnn3dDeviceParams;
+
+typedef struct {
+  guint64 total;                /* bytes that the device has, for this process */
+  guint64 available;            /* that are free now; `total` for a profile */
+  guint64 context;              /* that driver and libraries take beside alloc()'s, as measured or as a bound */
+  const gchar *context_source;  /* where that figure is from; static or the device's */
+} Cnn3dDeviceMemory;
+
+/* What a device does at best, for comparing plans: multiply-adds and bytes a
+ * second, and seconds to start a step. Shares of one device's plans are what
+ * these are good for, not seconds. */
+typedef struct {
+  gdouble macs_per_second;      /* of a convolution in the precision asked about */
+  gdouble bytes_per_second;
+  gdouble step_seconds;
+} Cnn3dDeviceSpeed;
 
 /* Where the weights of a model lie in the back end's own layout: numbers of
  * floats from the start of one array, padding included, each a multiple of 16.
@@ -62,7 +81,7 @@ typedef struct {
   guint8 *arena;
   gfloat *weights;              /* masters and running statistics: layout.total */
   gpointer copy;                /* layout.copy_bytes; NULL where that is 0 */
-  gfloat *gradients;            /* layout.trained; NULL unless training */
+  gfloat *gradients;            /* layout.trained; NULL unless training, or where steps have a place for them */
   gboolean accumulate;          /* add to gradients; otherwise they are replaced */
   gconstpointer frames;         /* (N, T, H, W, C) of frames_type, on the device */
   Cnn3dType frames_type;
@@ -71,7 +90,7 @@ typedef struct {
   gfloat loss_scale;            /* multiplies the gradient of the summed loss */
   gboolean training;            /* dropout */
   gboolean batch_statistics;    /* batch norm normalises with the batch's own and updates the running ones */
-  guint64 seed, step;           /* dropout's key */
+  guint64 seed, step;           /* dropout's key: the first clip's number; the next has the next */
   /* out, on the host, valid when finish() returned */
   gdouble *loss_sum;            /* over the clips */
   guint *correct;               /* clips whose largest logit is the label's */
@@ -94,6 +113,20 @@ typedef struct {
 } Cnn3dUpdate;
 
 typedef struct {
+  Cnn3dPrecision precision;
+  /* A copy of the weights in the precision that is computed with is kept;
+   * otherwise each layer's is made again when it is needed. */
+  gboolean keeps_copy;
+} Cnn3dModelParams;
+
+typedef struct {
+  guint batch;                  /* clips in a micro-batch */
+  gboolean training;
+  gboolean accumulates;         /* bindings may ask to add to gradients, which takes room for one layer's */
+  gboolean sizes_only;          /* it will not run: quicker to make */
+} Cnn3dProgramParams;
+
+typedef struct {
   guint abi;                    /* CNN3D_BACKEND_ABI */
   const gchar *name;            /* cpu, cuda */
 
@@ -104,6 +137,9 @@ typedef struct {
   /* bf16 where 16-mixed was asked of a CPU, and so on; what it will really use. */
   gboolean (*resolve_precision) (Cnn3dDevice * device, Cnn3dPrecision * precision, GError ** error);
 
+  void (*memory) (Cnn3dDevice * device, Cnn3dDeviceMemory * memory);
+  void (*speed) (Cnn3dDevice * device, Cnn3dPrecision precision, Cnn3dDeviceSpeed * speed);
+
   /* Device memory, 64-byte aligned, zeroed. NULL with error when there is none. */
   gpointer (*alloc) (Cnn3dDevice * device, gsize bytes, GError ** error);
   void (*free) (Cnn3dDevice * device, gpointer memory, gsize bytes);
@@ -112,7 +148,7 @@ typedef struct {
 
   /* A network in one precision: decides the weights' layout. The network must
    * outlive the model. */
-  Cnn3dModel *(*model_new) (Cnn3dDevice * device, const Cnn3dNetwork * network, Cnn3dPrecision precision,
+  Cnn3dModel *(*model_new) (Cnn3dDevice * device, const Cnn3dNetwork * network, const Cnn3dModelParams * params,
       GError ** error);
   void (*model_free) (Cnn3dModel ** model);
   const Cnn3dWeightLayout *(*model_layout) (Cnn3dModel * model);
@@ -123,12 +159,10 @@ typedef struct {
   /* Refreshes the copy from the masters. */
   gboolean (*refresh) (Cnn3dModel * model, const gfloat * weights, gpointer copy, GError ** error);
 
-  /* The model for micro-batches of `batch` clips. accumulates: bindings may ask
-   * to add to gradients, which takes room for one layer's. */
-  Cnn3dProgram *(*program_new) (Cnn3dModel * model, guint batch, gboolean training, gboolean accumulates,
-      GError ** error);
+  Cnn3dProgram *(*program_new) (Cnn3dModel * model, const Cnn3dProgramParams * params, GError ** error);
   void (*program_free) (Cnn3dProgram ** program);
   const Cnn3dSizes *(*program_sizes) (Cnn3dProgram * program);
+  /* One step of a plan, but for updates. The first op's forward step begins a pass. */
   gboolean (*run) (Cnn3dProgram * program, const Cnn3dStep * step, const Cnn3dBinding * binding, GError ** error);
   /* Waits; then the binding's results are there. */
   gboolean (*finish) (Cnn3dProgram * program, const Cnn3dBinding * binding, GError ** error);

@@ -96,7 +96,7 @@ static const Cnn3dConfigKey keys[] = {
     .help = "what training may take; 0: what the device has"},
   {"train.auto_fit", CNN3D_CONFIG_BOOLEAN, .fallback = "false", .elements = "cnn3dtrain", .property = "auto-fit",
     .help = "split batches that do not fit, and accumulate: the optimizer step stays what it was"},
-  {"train.recompute", CNN3D_CONFIG_CHOICE, .choices = "none bn block auto", .fallback = "none",
+  {"train.recompute", CNN3D_CONFIG_CHOICE, .choices = "auto none bn block", .fallback = "auto",
     .elements = "cnn3dtrain", .property = "recompute", .help = "what is computed twice instead of kept"},
   {"train.seed", CNN3D_CONFIG_INTEGER, 0, 9007199254740991., .fallback = "0",
     .elements = "clipsrc clipsample cnn3dtrain", .property = "seed", .help = "of everything that is random"},

@@ -296,18 +296,24 @@ cnn3d_network_initial (const Cnn3dNetwork *n, guint param, guint64 seed, gfloat 
 }
 
 gint64
+cnn3d_op_macs (const Cnn3dNetwork *n, guint i)
+{
+  const Cnn3dOp *op = &n->ops[i];
+
+  if (op->kind != CNN3D_OP_CONV && op->kind != CNN3D_OP_LINEAR)
+    return 0;
+
+  const Cnn3dTensor *t = &n->tensors[op->out];
+
+  return n->weights[op->weight].count * t->d * t->h * t->w;
+}
+
+gint64
 cnn3d_network_macs (const Cnn3dNetwork *n)
 {
   gint64 macs = 0;
 
-  for (guint i = 0; i < n->n_ops; i++) {
-    const Cnn3dOp *op = &n->ops[i];
-
-    if (op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR) {
-      const Cnn3dTensor *t = &n->tensors[op->out];
-
-      macs += n->weights[op->weight].count * t->d * t->h * t->w;
-    }
-  }
+  for (guint i = 0; i < n->n_ops; i++)
+    macs += cnn3d_op_macs (n, i);
   return macs;
 }

@@ -107,7 +107,9 @@ CNN3D_API gint cnn3d_network_find_param (const Cnn3dNetwork * network, const gch
  * fan out), batch norm 1 and 0, the last layer normal 0.01 and 0. */
 CNN3D_API void cnn3d_network_initial (const Cnn3dNetwork * network, guint param, guint64 seed, gfloat * values);
 
-/* Multiply-adds of the convolutions and the last layer, forward, one clip. */
+/* Multiply-adds, forward, one clip: of op number `op` (0 but for convolutions
+ * and the last layer), of all. */
+CNN3D_API gint64 cnn3d_op_macs (const Cnn3dNetwork * network, guint op);
 CNN3D_API gint64 cnn3d_network_macs (const Cnn3dNetwork * network);
 
 /* --- for the models' own files --- */

@@ -1,322 +1,328 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/plan/plan.h"
 
+#include "src/plan/pass.h"
+
 #include <string.h>
 
-#define UNUSED G_MAXUINT
-
-/* --- which buffers there are and when they live --- */
-
-typedef struct {
-  const Cnn3dNetwork *net;
-  const Cnn3dSizes *sizes;
-  gboolean training;
-  GArray *steps;                /* Cnn3dStep; offsets hold buffer numbers until all are placed */
-  GArray *buffers;              /* Cnn3dBuffer */
-  gsize *activation;            /* [tensor]: buffer number */
-  gsize *saved;                 /* [op] */
-  gsize (*gradient)[2];         /* [tensor]: contributions */
-  gboolean *wanted;             /* [tensor]: its gradient leads to something trained */
-} Planner;
-
-static gsize
-new_buffer (Planner *p, const gchar *kind, gint index, gsize bytes)
+guint
+cnn3d_plan_slice (guint batch, gsize clip_bytes, gsize limit)
 {
-  const Cnn3dBuffer b = { kind, index, bytes, 0, UNUSED, 0 };
+  guint clips = 1;
 
-  g_array_append_val (p->buffers, b);
-  return p->buffers->len - 1;
-}
-
-/* Notes that the step being made touches a buffer. */
-static gsize
-use (Planner *p, gsize buffer)
-{
-  if (buffer == CNN3D_NOWHERE)
-    return buffer;
-
-  Cnn3dBuffer *b = &g_array_index (p->buffers, Cnn3dBuffer, buffer);
-
-  if (b->first == UNUSED)
-    b->first = p->steps->len;
-  b->last = p->steps->len;
-  return buffer;
-}
-
-static gsize
-use_activation (Planner *p, gint tensor)
-{
-  if (tensor < 0)
-    return CNN3D_NOWHERE;
-  if (p->activation[tensor] == CNN3D_NOWHERE)
-    p->activation[tensor] = new_buffer (p, "activation", tensor, p->sizes->activation[tensor]);
-  return use (p, p->activation[tensor]);
-}
-
-static gsize
-use_scratch (Planner *p, gint op, Cnn3dPhase phase)
-{
-  const gsize bytes = p->sizes->scratch[op * CNN3D_N_PHASES + phase];
-
-  return bytes ? use (p, new_buffer (p, "scratch", op, bytes)) : CNN3D_NOWHERE;
-}
-
-static gsize
-use_saved (Planner *p, gint op)
-{
-  if (!p->training || !p->sizes->saved[op])
-    return CNN3D_NOWHERE;
-  if (p->saved[op] == CNN3D_NOWHERE)
-    p->saved[op] = new_buffer (p, "saved", op, p->sizes->saved[op]);
-  return use (p, p->saved[op]);
-}
-
-static Cnn3dStep
-blank_step (gint op, Cnn3dPhase phase)
-{
-  return (Cnn3dStep) { op, phase, CNN3D_NOWHERE, CNN3D_NOWHERE, CNN3D_NOWHERE, CNN3D_NOWHERE, CNN3D_NOWHERE,
-    { CNN3D_NOWHERE, CNN3D_NOWHERE }, CNN3D_NOWHERE, CNN3D_NOWHERE, FALSE };
-}
-
-/* A second buffer, or the first, for another contribution to a gradient. */
-static gsize
-contribute (Planner *p, gint tensor, gboolean adds, gboolean *accumulate)
-{
-  gsize *slots = p->gradient[tensor];
-
-  if (slots[0] == CNN3D_NOWHERE)
-    return slots[0] = new_buffer (p, "gradient", tensor, p->sizes->gradient[tensor]);
-  if (adds) {
-    *accumulate = TRUE;
-    return slots[0];
-  }
-  g_assert (slots[1] == CNN3D_NOWHERE); /* the models use a tensor at most twice */
-  return slots[1] = new_buffer (p, "gradient", tensor, p->sizes->gradient[tensor]);
-}
-
-static void
-add_forward (Planner *p, gint i)
-{
-  const Cnn3dOp *op = &p->net->ops[i];
-  Cnn3dStep s = blank_step (i, CNN3D_PHASE_FORWARD);
-
-  s.in = use_activation (p, op->in);
-  s.residual = use_activation (p, op->residual);
-  /* Without a backward pass nobody else reads a convolution's output: its
-   * batch norm works in place. */
-  if (op->kind == CNN3D_OP_NORM && !p->training)
-    p->activation[op->out] = s.in;
-  s.out = use_activation (p, op->out);
-  s.saved = use_saved (p, i);
-  s.scratch = use_scratch (p, i, CNN3D_PHASE_FORWARD);
-  if (op->kind == CNN3D_OP_LOSS && p->training && p->wanted[op->in]) {
-    p->gradient[op->in][0] = new_buffer (p, "gradient", op->in, p->sizes->gradient[op->in]);
-    s.din = use (p, p->gradient[op->in][0]);
-  }
-  g_array_append_val (p->steps, s);
-}
-
-static void
-add_backward_weights (Planner *p, gint i)
-{
-  const Cnn3dOp *op = &p->net->ops[i];
-  Cnn3dStep s = blank_step (i, CNN3D_PHASE_BACKWARD_WEIGHTS);
-
-  s.in = use_activation (p, op->in);
-  s.dout[0] = use (p, p->gradient[op->out][0]);
-  s.saved = use_saved (p, i);
-  s.scratch = use_scratch (p, i, s.phase);
-  g_array_append_val (p->steps, s);
-}
-
-static void
-add_backward (Planner *p, gint i)
-{
-  const Cnn3dOp *op = &p->net->ops[i];
-  Cnn3dStep s = blank_step (i, CNN3D_PHASE_BACKWARD);
-
-  for (gint k = 0; k < 2; k++)
-    s.dout[k] = use (p, p->gradient[op->out][k]);
-  if (op->kind == CNN3D_OP_NORM) {
-    s.in = use_activation (p, op->in);
-    s.out = use_activation (p, op->out);
-    if (op->residual >= 0 && p->wanted[op->residual]) {
-      /* what ReLU lets through, written over dout[0], is the residual's gradient */
-      gsize *slots = p->gradient[op->residual];
-
-      slots[slots[0] == CNN3D_NOWHERE ? 0 : 1] = s.dresidual = s.dout[0];
-    }
-    if (p->wanted[op->in]) {
-      if (s.dresidual == CNN3D_NOWHERE)
-        p->gradient[op->in][0] = s.din = s.dout[0];
-      else
-        s.din = use (p, contribute (p, op->in, FALSE, &s.accumulate));
-    }
-  } else if (p->wanted[op->in]) {
-    s.din = use (p, contribute (p, op->in, cnn3d_op_is_strided_pointwise (op), &s.accumulate));
-  }
-  s.saved = use_saved (p, i);
-  s.scratch = use_scratch (p, i, CNN3D_PHASE_BACKWARD);
-  g_array_append_val (p->steps, s);
-}
-
-static gboolean
-is_trained (const Cnn3dNetwork *net, const Cnn3dPlanParams *params, gint weight)
-{
-  return weight >= 0 && CNN3D_PARAM_TRAINED (net->weights[weight].role)
-      && (!params->trained || params->trained[weight]);
-}
-
-static void
-add_pass (Planner *p, const Cnn3dPlanParams *params, guint *n_forward)
-{
-  const Cnn3dNetwork *net = p->net;
-  g_autofree gboolean *trains = g_new0 (gboolean, net->n_ops);
-
-  for (guint i = 0; i < net->n_ops; i++) {
-    const Cnn3dOp *op = &net->ops[i];
-
-    trains[i] = is_trained (net, params, op->weight) || is_trained (net, params, op->bias);
-    if (op->out >= 0)
-      p->wanted[op->out] = trains[i] || (op->in >= 0 && p->wanted[op->in])
-          || (op->residual >= 0 && p->wanted[op->residual]);
-  }
-  for (guint i = 0; i < net->n_ops; i++)
-    add_forward (p, i);
-  *n_forward = p->steps->len;
-  if (!p->training)
-    return;
-  for (gint i = net->n_ops - 1; i >= 0; i--) {
-    const Cnn3dOp *op = &net->ops[i];
-    const gboolean separate = op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR;
-
-    if (op->out < 0 || !p->wanted[op->out])
-      continue;
-    if (separate && trains[i])
-      add_backward_weights (p, i);
-    if (separate ? p->wanted[op->in] : op->kind != CNN3D_OP_INPUT)
-      add_backward (p, i);
-  }
+  if (batch * clip_bytes <= limit)
+    return batch;
+  while (batch % (2 * clips) == 0 && 2 * clips * clip_bytes <= limit)
+    clips *= 2;
+  return clips;
 }
 
 /* --- where they lie --- */
 
-static gint
-larger_first (gconstpointer a, gconstpointer b, gpointer data)
+/* The largest sum of sizes that are alive at one step, and which step that is. */
+static gsize
+most_alive (const Cnn3dBuffer *buffers, guint n, guint *when)
 {
-  const Cnn3dBuffer *buffers = data;
-  const guint i = *(const guint *) a, j = *(const guint *) b;
+  g_autofree gssize *change = NULL;
+  gssize most = 0, sum = 0;
+  guint n_steps = 0;
 
-  if (buffers[i].bytes != buffers[j].bytes)
-    return buffers[i].bytes > buffers[j].bytes ? -1 : 1;
-  return i < j ? -1 : 1;
+  for (guint i = 0; i < n; i++)
+    n_steps = MAX (n_steps, buffers[i].last + 1);
+  change = g_new0 (gssize, n_steps + 1);
+  for (guint i = 0; i < n; i++) {
+    change[buffers[i].first] += buffers[i].bytes;
+    change[buffers[i].last + 1] -= buffers[i].bytes;
+  }
+  *when = 0;
+  for (guint s = 0; s < n_steps; s++) {
+    sum += change[s];
+    if (sum > most) {
+      most = sum;
+      *when = s;
+    }
+  }
+  return most;
 }
 
 gsize
-cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n)
+cnn3d_pass_live (const Pass *pass)
 {
-  g_autofree guint *order = g_new (guint, n);
-  g_autofree guint *placed = g_new (guint, n);  /* by offset */
+  guint when;
+
+  return most_alive ((const Cnn3dBuffer *) pass->buffers->data, pass->buffers->len, &when);
+}
+
+static inline gsize
+aligned (gsize bytes)
+{
+  return (bytes + CNN3D_ARENA_ALIGNMENT - 1) & ~(gsize) (CNN3D_ARENA_ALIGNMENT - 1);
+}
+
+/* In which order buffers get their places. None is best for every plan. */
+typedef enum {
+  LARGEST_FIRST,
+  LONGEST_FIRST,
+  CROWD_FIRST,                  /* what is alive where most is, the longest first; then the largest */
+  NEAREST_FIRST,                /* to where most is alive */
+  EARLIEST_FIRST,
+  LATEST_FIRST,
+  N_ORDERS
+} Order;
+
+typedef struct {
+  const Cnn3dBuffer *buffers;
+  guint n;
+  guint crowd;                  /* the step where most is alive */
+  Order by;
+  guint *order;                 /* buffers as they get their places */
+  gsize *offset;                /* [buffer] */
+  guint *placed;                /* buffers by offset */
+} Packing;
+
+/* Steps from it to where most is alive. */
+static inline guint
+distance (const Packing *p, const Cnn3dBuffer *b)
+{
+  return b->first > p->crowd ? b->first - p->crowd : b->last < p->crowd ? p->crowd - b->last : 0;
+}
+
+static gint
+compare (gconstpointer a, gconstpointer b, gpointer data)
+{
+  const Packing *p = data;
+  const guint i = *(const guint *) a, j = *(const guint *) b;
+  const Cnn3dBuffer *x = &p->buffers[i], *y = &p->buffers[j];
+  const guint x_life = x->last - x->first, y_life = y->last - y->first;
+  const guint x_far = distance (p, x), y_far = distance (p, y);
+
+  if (p->by == EARLIEST_FIRST && x->first != y->first)
+    return x->first < y->first ? -1 : 1;
+  if (p->by == LATEST_FIRST && x->last != y->last)
+    return x->last > y->last ? -1 : 1;
+  if (p->by == NEAREST_FIRST && x_far != y_far)
+    return x_far < y_far ? -1 : 1;
+  if (p->by == CROWD_FIRST && !x_far != !y_far)
+    return x_far ? 1 : -1;
+  if ((p->by == LONGEST_FIRST || (p->by == CROWD_FIRST && !x_far)) && x_life != y_life)
+    return x_life > y_life ? -1 : 1;
+  if (x->bytes != y->bytes)
+    return x->bytes > y->bytes ? -1 : 1;
+  return i < j ? -1 : 1;
+}
+
+/* Places one after the other in the tightest gap, or in the lowest; returns the
+ * arena's size. */
+static gsize
+place (Packing *p, gboolean lowest)
+{
   guint n_placed = 0;
   gsize total = 0;
 
-  for (guint i = 0; i < n; i++)
-    order[i] = i;
-  g_qsort_with_data (order, n, sizeof *order, larger_first, buffers);
-  for (guint k = 0; k < n; k++) {
-    Cnn3dBuffer *b = &buffers[order[k]];
-    const gsize bytes = (b->bytes + CNN3D_ARENA_ALIGNMENT - 1) & ~(gsize) (CNN3D_ARENA_ALIGNMENT - 1);
+  for (guint k = 0; k < p->n; k++) {
+    const Cnn3dBuffer *b = &p->buffers[p->order[k]];
+    const gsize bytes = aligned (b->bytes);
     gsize at = 0, best = CNN3D_NOWHERE, best_gap = G_MAXSIZE;
     guint where;
 
-    for (guint j = 0; j < n_placed; j++) {
-      const Cnn3dBuffer *other = &buffers[placed[j]];
-      const gsize end = other->offset + ((other->bytes + CNN3D_ARENA_ALIGNMENT - 1)
-          & ~(gsize) (CNN3D_ARENA_ALIGNMENT - 1));
+    for (guint j = 0; j < n_placed && !(lowest && best != CNN3D_NOWHERE); j++) {
+      const Cnn3dBuffer *other = &p->buffers[p->placed[j]];
+      const gsize offset = p->offset[p->placed[j]];
 
       if (other->last < b->first || other->first > b->last)
         continue;
-      if (other->offset >= at + bytes && other->offset - at < best_gap) {
+      if (offset >= at + bytes && offset - at < best_gap) {
         best = at;
-        best_gap = other->offset - at;
+        best_gap = offset - at;
       }
-      at = MAX (at, end);
+      at = MAX (at, offset + aligned (other->bytes));
     }
-    b->offset = best != CNN3D_NOWHERE ? best : at;
-    total = MAX (total, b->offset + bytes);
-    for (where = n_placed; where > 0 && buffers[placed[where - 1]].offset > b->offset; where--)
-      placed[where] = placed[where - 1];
-    placed[where] = order[k];
+    if (best == CNN3D_NOWHERE)
+      best = at;
+    p->offset[p->order[k]] = best;
+    total = MAX (total, best + bytes);
+    for (where = n_placed; where > 0 && p->offset[p->placed[where - 1]] > best; where--)
+      p->placed[where] = p->placed[where - 1];
+    p->placed[where] = p->order[k];
     n_placed++;
   }
   return total;
 }
 
-static gsize
-largest_live_sum (const Cnn3dBuffer *buffers, guint n, guint n_steps)
+#define PACK_WORK 100000        /* buffers placed in all the tries of one climb */
+#define PACK_GOOD 1.003         /* of what is alive: not worth another try */
+
+/* What ended highest gets its place earlier, anywhere before its turn; or, at
+ * random too, something that was in its way does. */
+static void
+hurry_one (Packing *p, const gsize *offset, gsize total, gboolean other, GRand *random)
 {
-  gsize most = 0;
+  guint highest = 0, late, from, to;
 
-  for (guint s = 0; s < n_steps; s++) {
-    gsize sum = 0;
+  while (offset[p->order[highest]] + aligned (p->buffers[p->order[highest]].bytes) < total)
+    highest++;
+  from = highest;
+  if (other && highest > 0) {
+    const Cnn3dBuffer *b = &p->buffers[p->order[highest]], *o;
 
-    for (guint i = 0; i < n; i++)
-      if (buffers[i].first <= s && s <= buffers[i].last)
-        sum += buffers[i].bytes;
-    most = MAX (most, sum);
+    /* the next from there on that is alive with it; at the latest itself */
+    from = g_rand_int_range (random, 0, highest);
+    while (o = &p->buffers[p->order[from]], o->last < b->first || o->first > b->last)
+      from++;
   }
-  return most;
+  to = from ? g_rand_int_range (random, 0, from) : 0;
+  late = p->order[from];
+  memmove (p->order + to + 1, p->order + to, (from - to) * sizeof *p->order);
+  p->order[to] = late;
 }
 
 static void
-to_offset (const Cnn3dPlan *plan, gsize *buffer)
+sort_by (Packing *p, Order by)
 {
-  if (*buffer != CNN3D_NOWHERE)
-    *buffer = plan->buffers[*buffer].offset;
+  p->by = by;
+  for (guint i = 0; i < p->n; i++)
+    p->order[i] = i;
+  g_qsort_with_data (p->order, p->n, sizeof *p->order, compare, p);
+}
+
+static void
+keep_better (const Packing *p, Cnn3dBuffer *buffers, gsize total, gsize *best)
+{
+  if (total >= *best)
+    return;
+  *best = total;
+  for (guint i = 0; i < p->n; i++)
+    buffers[i].offset = p->offset[i];
+}
+
+/* From one order on, better ones step by step, in at most `tries`. */
+static void
+climb (Packing *p, Cnn3dBuffer *buffers, guint tries, gsize good, GRand *random, gsize *best)
+{
+  g_autofree guint *order = g_memdup2 (p->order, p->n * sizeof *p->order);
+  g_autofree gsize *offset = NULL;
+  gsize now = place (p, FALSE);
+
+  offset = g_memdup2 (p->offset, p->n * sizeof *p->offset);
+  for (guint t = 0; t < tries && *best > good; t++) {
+    gsize total;
+
+    memcpy (p->order, order, p->n * sizeof *order);
+    hurry_one (p, offset, now, t % 2, random);
+    total = place (p, FALSE);
+    /* as good will do: another is highest then */
+    if (total > now)
+      continue;
+    now = total;
+    memcpy (order, p->order, p->n * sizeof *order);
+    memcpy (offset, p->offset, p->n * sizeof *offset);
+    keep_better (p, buffers, total, best);
+  }
+}
+
+gsize
+cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n)
+{
+  static const Order starts[] = { CROWD_FIRST, LARGEST_FIRST, LONGEST_FIRST };
+  g_autofree guint *order = g_new (guint, n), *placed = g_new (guint, n);
+  g_autofree gsize *offset = g_new (gsize, n);
+  Packing p = { buffers, n, 0, LARGEST_FIRST, order, offset, placed };
+  gsize good, best = G_MAXSIZE;
+  GRand *random;
+
+  if (n == 0)
+    return 0;
+  good = most_alive (buffers, n, &p.crowd) * PACK_GOOD;
+  for (guint t = 0; t < 2 * N_ORDERS && best > good; t++) {
+    sort_by (&p, t / 2);
+    keep_better (&p, buffers, place (&p, t % 2), &best);
+  }
+  random = g_rand_new_with_seed (n);    /* the same numbers for the same buffers */
+  for (guint s = 0; s < G_N_ELEMENTS (starts) && best > good; s++) {
+    sort_by (&p, starts[s]);
+    climb (&p, buffers, PACK_WORK / n, good, random, &best);
+  }
+  g_rand_free (random);
+  return best;
+}
+
+/* --- what it costs --- */
+
+static gdouble
+clip_bytes (const Cnn3dSizes *sizes, gint tensor)
+{
+  return tensor < 0 ? 0 : (gdouble) sizes->activation[tensor] / sizes->batch;
+}
+
+static void
+add_cost (Cnn3dPlan *plan, const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dStep *s)
+{
+  const Cnn3dOp *op = &net->ops[s->op];
+  const gdouble in = clip_bytes (sizes, op->in), out = clip_bytes (sizes, op->out);
+  const gdouble residual = clip_bytes (sizes, op->residual);
+  gdouble bytes = 0;
+
+  if (op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR) {
+    if (s->phase != CNN3D_PHASE_UPDATE)
+      plan->macs += (gdouble) cnn3d_op_macs (net, s->op) * s->clips;
+    bytes = in + out;
+  } else if (op->kind != CNN3D_OP_NORM) {
+    bytes = in + out;
+  } else if (s->phase == CNN3D_PHASE_FORWARD) {
+    bytes = 2 * in + residual + out;    /* statistics, then normalise */
+  } else if (s->phase == CNN3D_PHASE_RECOMPUTE) {
+    bytes = in + residual + out;
+  } else {
+    bytes = 2 * (in + out) + (s->dout[1] != CNN3D_NOWHERE ? out : 0) + (s->dresidual != CNN3D_NOWHERE ? out : 0)
+        + (s->din != CNN3D_NOWHERE ? in : 0);
+  }
+  plan->bytes += s->phase == CNN3D_PHASE_UPDATE ? 0 : bytes * s->clips;
+}
+
+/* --- the plan --- */
+
+static void
+to_offset (const Pass *pass, gsize *place)
+{
+  const PassPlace *p;
+
+  if (*place == CNN3D_NOWHERE)
+    return;
+  p = &g_array_index (pass->places, PassPlace, *place);
+  *place = g_array_index (pass->buffers, Cnn3dBuffer, p->buffer).offset + p->displacement;
 }
 
 Cnn3dPlan *
 cnn3d_plan_new (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params)
 {
-  Planner p = { .net = network, .sizes = sizes, .training = params->training };
+  g_autofree gboolean *keep = cnn3d_pass_choose (network, sizes, params);
   Cnn3dPlan *plan = g_new0 (Cnn3dPlan, 1);
+  Pass pass;
 
-  p.steps = g_array_new (FALSE, FALSE, sizeof (Cnn3dStep));
-  p.buffers = g_array_new (FALSE, FALSE, sizeof (Cnn3dBuffer));
-  p.activation = g_new (gsize, network->n_tensors);
-  p.gradient = g_malloc_n (network->n_tensors, sizeof *p.gradient);
-  p.saved = g_new (gsize, network->n_ops);
-  p.wanted = g_new0 (gboolean, network->n_tensors);
-  for (guint i = 0; i < network->n_tensors; i++)
-    p.activation[i] = p.gradient[i][0] = p.gradient[i][1] = CNN3D_NOWHERE;
-  for (guint i = 0; i < network->n_ops; i++)
-    p.saved[i] = CNN3D_NOWHERE;
+  cnn3d_pass_init (&pass, network, sizes, params, keep);
+  plan->arena_bytes = cnn3d_plan_pack ((Cnn3dBuffer *) pass.buffers->data, pass.buffers->len);
+  plan->live_bytes = cnn3d_pass_live (&pass);
+  plan->n_forward = pass.n_forward;
+  for (guint i = 0; i < pass.steps->len; i++) {
+    Cnn3dStep *s = &g_array_index (pass.steps, Cnn3dStep, i);
 
-  add_pass (&p, params, &plan->n_forward);
-
-  plan->n_steps = p.steps->len;
-  plan->n_buffers = p.buffers->len;
-  plan->steps = (Cnn3dStep *) g_array_free (p.steps, FALSE);
-  plan->buffers = (Cnn3dBuffer *) g_array_free (p.buffers, FALSE);
-  plan->arena_bytes = cnn3d_plan_pack (plan->buffers, plan->n_buffers);
-  plan->live_bytes = largest_live_sum (plan->buffers, plan->n_buffers, plan->n_steps);
-  for (guint i = 0; i < plan->n_steps; i++) {
-    Cnn3dStep *s = &plan->steps[i];
-
-    to_offset (plan, &s->in);
-    to_offset (plan, &s->residual);
-    to_offset (plan, &s->out);
-    to_offset (plan, &s->saved);
-    to_offset (plan, &s->scratch);
-    to_offset (plan, &s->dout[0]);
-    to_offset (plan, &s->dout[1]);
-    to_offset (plan, &s->din);
-    to_offset (plan, &s->dresidual);
+    add_cost (plan, network, sizes, s);
+    to_offset (&pass, &s->in);
+    to_offset (&pass, &s->residual);
+    to_offset (&pass, &s->out);
+    to_offset (&pass, &s->saved);
+    to_offset (&pass, &s->scratch);
+    to_offset (&pass, &s->parameters);
+    to_offset (&pass, &s->dout[0]);
+    to_offset (&pass, &s->dout[1]);
+    to_offset (&pass, &s->din);
+    to_offset (&pass, &s->dresidual);
   }
-  g_free (p.activation);
-  g_free (p.gradient);
-  g_free (p.saved);
-  g_free (p.wanted);
+  plan->n_steps = pass.steps->len;
+  plan->steps = (Cnn3dStep *) g_array_free (g_steal_pointer (&pass.steps), FALSE);
+  plan->n_buffers = pass.buffers->len;
+  plan->buffers = (Cnn3dBuffer *) g_array_free (g_steal_pointer (&pass.buffers), FALSE);
+  cnn3d_pass_clear (&pass);
   return plan;
 }
 

@@ -12,40 +12,57 @@
 
 typedef enum {
   CNN3D_PHASE_FORWARD,
+  CNN3D_PHASE_RECOMPUTE,        /* forward again for the backward pass, with saved statistics: the same bits */
   CNN3D_PHASE_BACKWARD_WEIGHTS, /* gradients of the op's parameters */
   CNN3D_PHASE_BACKWARD,         /* gradient of its input (batch norm: parameters too) */
+  CNN3D_PHASE_UPDATE,           /* optimizer step of the op's parameters: for whoever runs the plan */
   CNN3D_N_PHASES
 } Cnn3dPhase;
+
+/* What the backward pass makes again rather than finds kept. */
+typedef enum {
+  CNN3D_RECOMPUTE_NONE,
+  CNN3D_RECOMPUTE_BN,           /* convolutions' outputs are kept; batch norm and ReLU are done again */
+  CNN3D_RECOMPUTE_BLOCK,        /* residual blocks' inputs are kept; convolutions are done again too */
+  CNN3D_RECOMPUTE_AUTO,         /* for a fit to decide: no plan is made with it */
+} Cnn3dRecompute;
 
 #define CNN3D_NOWHERE G_MAXSIZE /* an offset: no such buffer */
 #define CNN3D_ARENA_ALIGNMENT 64        /* bytes; of every buffer */
 
-/* Bytes that a back end needs, for one micro-batch of `batch` clips. Arrays
- * belong to whoever made the struct. */
+/* Bytes that a back end needs, for one micro-batch of `batch` clips. Tensors lie
+ * clip after clip. Arrays belong to whoever made the struct. */
 typedef struct {
   guint batch;
-  gsize *activation;            /* [tensor] */
-  gsize *gradient;              /* [tensor] */
+  gsize *activation;            /* [tensor], a multiple of batch */
+  gsize *gradient;              /* [tensor], a multiple of batch */
   gsize *saved;                 /* [op]: from forward to backward, beside activations */
   gsize *scratch;               /* [op * CNN3D_N_PHASES + phase]: within one step */
+  gsize *parameters;            /* [op]: gradients of its parameters, f32, in the order of the weights' layout */
+  guint *slice;                 /* [op]: clips that it takes at once, see cnn3d_plan_slice() */
 } Cnn3dSizes;
 
-/* One step and where its buffers lie: bytes from the arena's start. */
+/* One step and where its buffers lie: bytes from the arena's start. What has
+ * clips is given at clip `first`. */
 typedef struct {
   gint op;
   Cnn3dPhase phase;
+  guint first, clips;           /* multiples of the op's slice; all clips but where something is recomputed */
   gsize in, residual, out;      /* activations */
-  gsize saved, scratch;
+  gsize saved, scratch;         /* saved: of the whole batch */
+  gsize parameters;             /* gradients of the op's parameters; NOWHERE: they have a place outside the arena */
+  gboolean adds;                /* to them: an earlier slice wrote them */
   /* Gradient of out, as the sum of up to two buffers; of in; of residual.
-   * `din` may be the same place as `dout[0]`: batch norm without residual
-   * works in place. `dresidual` always is. */
+   * Batch norm writes `din` over `in` or `dout[0]`; `dresidual` always is
+   * dout[0]. A convolution's din may be its dout[0]: it then works slice by
+   * slice through one slice of din at the end of its scratch. */
   gsize dout[2], din, dresidual;
   gboolean accumulate;          /* add to what din holds */
 } Cnn3dStep;
 
 typedef struct {
-  const gchar *kind;            /* activation, gradient, saved, scratch */
-  gint index;                   /* tensor; for saved and scratch: op */
+  const gchar *kind;            /* activation, gradient, saved, scratch, parameters */
+  gint index;                   /* tensor; for the last three: op */
   gsize bytes, offset;
   guint first, last;            /* steps, inclusive */
 } Cnn3dBuffer;
@@ -58,12 +75,24 @@ typedef struct {
   guint n_buffers;
   gsize arena_bytes;            /* the arena's size */
   gsize live_bytes;             /* the largest sum alive at one step: no arena can be smaller */
+  /* What a pass costs, all its steps together. */
+  gdouble macs;                 /* multiply-adds of convolutions and the last layer */
+  gdouble bytes;                /* of activations and gradients read and written */
 } Cnn3dPlan;
 
 typedef struct {
-  gboolean training;            /* FALSE: forward only */
-  const gboolean *trained;      /* [parameter]; NULL: all that can be. Ignored unless training */
+  gboolean training;            /* FALSE: forward only; the rest is ignored */
+  const gboolean *trained;      /* [parameter]; NULL: all that can be */
+  Cnn3dRecompute recompute;
+  gboolean updates;             /* each op's parameters are updated as soon as their gradient is there */
 } Cnn3dPlanParams;
+
+/* How many of `batch` clips an op should take at once, so that its largest
+ * tensor, `clip_bytes` a clip, stays near `limit` bytes: 1, 2, 4, ... dividing
+ * batch, or batch itself, so that of two slices one is a multiple of the other.
+ * A function of these three alone: the same bits with every choice of
+ * recomputation. */
+CNN3D_API guint cnn3d_plan_slice (guint batch, gsize clip_bytes, gsize limit);
 
 /* Owned by the caller; cannot fail. */
 CNN3D_API Cnn3dPlan *cnn3d_plan_new (const Cnn3dNetwork * network, const Cnn3dSizes * sizes,
@@ -71,9 +100,9 @@ CNN3D_API Cnn3dPlan *cnn3d_plan_new (const Cnn3dNetwork * network, const Cnn3dSi
 CNN3D_API void cnn3d_plan_free (Cnn3dPlan ** plan);
 
 /* Gives each buffer an offset such that no two that are alive at the same step
- * overlap; returns the arena's size. Larger buffers first, each at the lowest
- * gap that fits: Pisarchyk and Lee, "Efficient memory management for deep
- * neural net inference", 2020 (greedy by size). */
+ * overlap; returns the arena's size. One after another, in the tightest or the
+ * lowest gap that fits: Pisarchyk and Lee, "Efficient memory management for deep
+ * neural net inference", 2020. Several orders are tried, and the best is kept. */
 CNN3D_API gsize cnn3d_plan_pack (Cnn3dBuffer * buffers, guint n_buffers);
 
 #endif

@@ -7,6 +7,7 @@
  * and only then is the old state removed. best.safetensors (and epoch-*, with
  * save-top-k above 1) are weights alone.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/temporary.h"
 #include "src/train/trainer-private.h"
 
 #include <errno.h>
@@ -49,10 +50,11 @@ static gboolean
 read_param (Cnn3dTrainer *t, const Cnn3dSafetensor *tensor, guint param, gfloat *array, GError **error)
 {
   const gint64 count = t->net->weights[param].count;
-  g_autofree gfloat *values = g_new (gfloat, count);
+  g_auto (Cnn3dTemporary) values = { NULL };
 
-  return cnn3d_safetensor_to_float (tensor, values, count, error)
-      && t->backend->import_weight (t->model, param, values, array, error);
+  return cnn3d_temporary_take (&values, count * sizeof (gfloat), t->net->weights[param].name, error)
+      && cnn3d_safetensor_to_float (tensor, values.data, count, error)
+      && t->backend->import_weight (t->model, param, values.data, array, error);
 }
 
 static gboolean
@@ -210,10 +212,12 @@ static gboolean
 write_param (Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w, guint param, const gfloat *array, GError **error)
 {
   const Cnn3dParam *p = &t->net->weights[param];
-  g_autofree gfloat *values = g_new (gfloat, p->count);
+  const gsize bytes = p->count * sizeof (gfloat);
+  g_auto (Cnn3dTemporary) values = { NULL };
 
-  return t->backend->export_weight (t->model, param, array, values, error)
-      && cnn3d_safetensors_writer_data (w, values, p->count * sizeof *values, error);
+  return cnn3d_temporary_take (&values, bytes, p->name, error)
+      && t->backend->export_weight (t->model, param, array, values.data, error)
+      && cnn3d_safetensors_writer_data (w, values.data, bytes, error);
 }
 
 /* All weights as of the mark. state: name of the file with the rest, or NULL. */
@@ -328,7 +332,7 @@ cnn3d_trainer_save (Cnn3dTrainer *t, gchar **path, GError **error)
 {
   g_autofree gchar *state = NULL, *state_path = NULL, *last = NULL;
 
-  if (!t->params.checkpoint_dir || t->mark_saved)
+  if (!t->params.checkpoint_dir || t->mark_saved || t->in_step)
     return TRUE;
   if (!make_folder (t, error))
     return FALSE;

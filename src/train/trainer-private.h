@@ -3,6 +3,7 @@
 #ifndef CNN3D_TRAINER_PRIVATE_H
 #define CNN3D_TRAINER_PRIVATE_H
 
+#include "src/train/fit.h"
 #include "src/train/trainer.h"
 
 /* The network for one number of clips. */
@@ -50,6 +51,10 @@ struct _Cnn3dTrainer {
   Cnn3dNetwork *net;
   Cnn3dModel *model;
   const Cnn3dWeightLayout *layout;
+  guint64 budget;
+  Cnn3dFit fit;                 /* how it runs */
+  gboolean updates_early;       /* each layer as soon as its gradient is there */
+  gboolean in_step;             /* such a step failed half-way: the weights are neither the old nor the new */
   GArray *programs;             /* TrainerProgram */
   gboolean *trained;            /* [parameter] */
   gboolean norm_frozen;
@@ -80,6 +85,20 @@ void cnn3d_trainer_take_mark (Cnn3dTrainer * t);
 
 /* Refreshes what is computed with from the masters. */
 gboolean cnn3d_trainer_refresh (Cnn3dTrainer * t, GError ** error);
+
+/* Whether gradients add up over micro-batches; whether they need not outlive
+ * their layer. One answer for the plan and for the run. */
+gboolean cnn3d_trainer_accumulates (const Cnn3dTrainerParams * params, guint batch, guint micro_batch);
+gboolean cnn3d_trainer_updates_early (const Cnn3dTrainerParams * params, guint batch, guint micro_batch);
+
+/* fit.c: the error that says what `fit` needs, that there are only `there`
+ * bytes, and what would fit. */
+void cnn3d_fit_refuse (const Cnn3dBackend * backend, Cnn3dDevice * device, const Cnn3dTrainerParams * params,
+    guint batch, const Cnn3dFit * fit, guint64 there, GError ** error);
+
+/* freeze.c: which parameters train, an array of net->n_weights; g_free(). A
+ * prefix that names nothing is a mistake worth telling. */
+gboolean *cnn3d_freeze (const Cnn3dNetwork * net, const gchar * freeze, gboolean * norm_frozen, GError ** error);
 
 /* checkpoint.c */
 gboolean cnn3d_trainer_load_pretrained (Cnn3dTrainer * t, const gchar * path, GError ** error);

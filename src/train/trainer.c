@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/temporary.h"
+
 G_DEFINE_QUARK (cnn3d-trainer-error, cnn3d_trainer_error)
 
 void
@@ -19,64 +21,11 @@ cnn3d_trainer_params_init (Cnn3dTrainerParams *p)
   p->optimizer = CNN3D_UPDATE_SGD;
   p->momentum = 0.9;
   p->lr = (Cnn3dLrParams) { CNN3D_LR_CONSTANT, 0.01, 0, 0, 10, 0.1 };
+  p->recompute = CNN3D_RECOMPUTE_AUTO;
   p->save_top_k = 1;
 }
 
 /* --- setting up --- */
-
-static gboolean
-has_token (const gchar *list, const gchar *token)
-{
-  g_auto (GStrv) tokens = g_strsplit (list ? list : "", ",", -1);
-
-  for (guint i = 0; tokens[i]; i++)
-    if (!strcmp (g_strstrip (tokens[i]), token))
-      return TRUE;
-  return FALSE;
-}
-
-/* Marks what trains; a prefix that names nothing is a mistake worth telling. */
-static gboolean
-apply_freeze (Cnn3dTrainer *t, GError **error)
-{
-  const Cnn3dNetwork *net = t->net;
-  g_auto (GStrv) tokens = g_strsplit (t->params.freeze ? t->params.freeze : "", ",", -1);
-  guint trained = 0;
-
-  t->trained = g_new0 (gboolean, net->n_weights);
-  for (guint i = 0; i < net->n_weights; i++)
-    t->trained[i] = CNN3D_PARAM_TRAINED (net->weights[i].role);
-  t->norm_frozen = has_token (t->params.freeze, "batch-norm");
-  for (guint k = 0; tokens[k]; k++) {
-    const gchar *token = g_strstrip (tokens[k]);
-    gboolean found = FALSE;
-
-    if (!*token || !strcmp (token, "batch-norm"))
-      continue;
-    for (guint i = 0; i < net->n_weights; i++) {
-      const Cnn3dParam *p = &net->weights[i];
-      const gboolean head = p->role == CNN3D_PARAM_LINEAR_WEIGHT || p->role == CNN3D_PARAM_LINEAR_BIAS;
-
-      if (!strcmp (token, "backbone") ? !head : g_str_has_prefix (p->name, token)) {
-        t->trained[i] = FALSE;
-        found = TRUE;
-      }
-    }
-    if (!found) {
-      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
-          "freeze: %s has no parameter that begins with '%s'; it may name 'backbone', 'batch-norm' or prefixes such "
-          "as '%.*s'", net->model, token, (int) strcspn (net->weights[0].name, "."), net->weights[0].name);
-      return FALSE;
-    }
-  }
-  for (guint i = 0; i < net->n_weights; i++)
-    trained += t->trained[i];
-  if (trained)
-    return TRUE;
-  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
-      "freeze=%s leaves nothing to train", t->params.freeze);
-  return FALSE;
-}
 
 /* auto: the first device that opens, the GPU before the CPU. */
 static gboolean
@@ -120,7 +69,10 @@ open_device (Cnn3dTrainer *t, GError **error)
 static const TrainerProgram *
 get_program (Cnn3dTrainer *t, guint batch, gboolean training, GError **error)
 {
-  const Cnn3dPlanParams plan_params = { training, t->trained };
+  const Cnn3dPlanParams plan_params = { training, t->trained, t->fit.recompute, t->updates_early };
+  const Cnn3dProgramParams params = { batch, training, cnn3d_trainer_accumulates (&t->params, t->batch, t->fit.micro_batch),
+    FALSE
+  };
   TrainerProgram p = { batch, training, NULL, NULL };
 
   for (guint i = 0; i < t->programs->len; i++) {
@@ -129,21 +81,17 @@ get_program (Cnn3dTrainer *t, guint batch, gboolean training, GError **error)
     if (have->batch == batch && have->training == training)
       return have;
   }
-  p.program = t->backend->program_new (t->model, batch, training, t->params.accumulate > 1, error);
+  p.program = t->backend->program_new (t->model, &params, error);
   if (!p.program)
     return NULL;
   p.plan = cnn3d_plan_new (t->net, t->backend->program_sizes (p.program), &plan_params);
   if (p.plan->arena_bytes > t->arena_bytes) {
-    if (t->arena)
-      t->backend->free (t->device, t->arena, t->arena_bytes);
-    t->arena_bytes = 0;
-    t->arena = t->backend->alloc (t->device, p.plan->arena_bytes, error);
-    if (!t->arena) {
-      cnn3d_plan_free (&p.plan);
-      t->backend->program_free (&p.program);
-      return NULL;
-    }
-    t->arena_bytes = p.plan->arena_bytes;
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY,
+        "%u clips need %" G_GSIZE_FORMAT " bytes beside the weights, more than the %" G_GSIZE_FORMAT
+        " that were planned for %u", batch, p.plan->arena_bytes, t->arena_bytes, t->fit.micro_batch);
+    cnn3d_plan_free (&p.plan);
+    t->backend->program_free (&p.program);
+    return NULL;
   }
   g_array_append_val (t->programs, p);
   return &g_array_index (t->programs, TrainerProgram, t->programs->len - 1);
@@ -155,19 +103,59 @@ alloc_floats (Cnn3dTrainer *t, gsize n, GError **error)
   return t->backend->alloc (t->device, n * sizeof (gfloat), error);
 }
 
+static void
+free_array (Cnn3dTrainer *t, gpointer array, gsize bytes)
+{
+  gpointer *memory = array;
+
+  if (*memory)
+    t->backend->free (t->device, *memory, bytes);
+  *memory = NULL;
+}
+
+static void
+give_memory_back (Cnn3dTrainer *t)
+{
+  const Cnn3dWeightLayout *l = t->layout;
+
+  free_array (t, &t->weights, l->total * sizeof (gfloat));
+  free_array (t, &t->gradients, l->trained * sizeof (gfloat));
+  free_array (t, &t->first, l->trained * sizeof (gfloat));
+  free_array (t, &t->second, l->trained * sizeof (gfloat));
+  free_array (t, &t->copy, l->copy_bytes);
+  free_array (t, &t->arena, t->arena_bytes);
+}
+
+/* All of it, once: a step takes none. */
 static gboolean
 take_memory (Cnn3dTrainer *t, GError **error)
 {
   const Cnn3dWeightLayout *l = t->layout;
   const gboolean adam = t->params.optimizer != CNN3D_UPDATE_SGD;
+  GError *reason = NULL;
 
   t->mark_statistics = g_new0 (gfloat, MAX (l->total - l->trained, 1));
-  return (t->weights = alloc_floats (t, l->total, error))
-      && (t->gradients = alloc_floats (t, l->trained, error))
-      && (!(adam || t->params.momentum > 0) || (t->first = alloc_floats (t, l->trained, error)))
-      && (!adam || (t->second = alloc_floats (t, l->trained, error)))
-      && (!l->copy_bytes || (t->copy = t->backend->alloc (t->device, l->copy_bytes, error)))
-      && get_program (t, t->batch, TRUE, error) && get_program (t, t->batch, FALSE, error);
+  t->arena_bytes = t->fit.memory.arena;
+  if ((t->weights = alloc_floats (t, l->total, &reason))
+      && (t->updates_early || (t->gradients = alloc_floats (t, l->trained, &reason)))
+      && (!(adam || t->params.momentum > 0) || (t->first = alloc_floats (t, l->trained, &reason)))
+      && (!adam || (t->second = alloc_floats (t, l->trained, &reason)))
+      && (!l->copy_bytes || (t->copy = t->backend->alloc (t->device, l->copy_bytes, &reason)))
+      && (t->arena = t->backend->alloc (t->device, t->arena_bytes, &reason)))
+    return get_program (t, t->fit.micro_batch, TRUE, error) && get_program (t, t->fit.micro_batch, FALSE, error);
+
+  if (g_error_matches (reason, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY)) {
+    /* It was there when this was planned: somebody else has taken it. */
+    Cnn3dDeviceMemory now;
+
+    give_memory_back (t);
+    t->backend->memory (t->device, &now);
+    cnn3d_fit_refuse (t->backend, t->device, &t->params, t->batch, &t->fit, MIN (t->budget, now.available), error);
+    g_error_free (reason);
+  } else {
+    g_propagate_error (error, reason);
+  }
+  return FALSE;
 }
 
 static gboolean
@@ -178,11 +166,14 @@ initialize_weights (Cnn3dTrainer *t, GError **error)
   for (guint i = 0; i < t->net->n_weights; i++)
     most = MAX (most, t->net->weights[i].count);
 
-  g_autofree gfloat *values = g_new (gfloat, most);
+  g_auto (Cnn3dTemporary) values = { NULL };
+
+  if (!cnn3d_temporary_take (&values, most * sizeof (gfloat), "initial weights", error))
+    return FALSE;
 
   for (guint i = 0; i < t->net->n_weights; i++) {
-    cnn3d_network_initial (t->net, i, t->params.seed, values);
-    if (!t->backend->import_weight (t->model, i, values, t->weights, error))
+    cnn3d_network_initial (t->net, i, t->params.seed, values.data);
+    if (!t->backend->import_weight (t->model, i, values.data, t->weights, error))
       return FALSE;
   }
   return !t->params.pretrained || !*t->params.pretrained
@@ -217,6 +208,7 @@ check_settings (const Cnn3dTrainerParams *p, guint batch, GError **error)
 Cnn3dTrainer *
 cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error)
 {
+  Cnn3dModelParams model_params;
   Cnn3dTrainer *t;
 
   if (!check_settings (params, batch, error))
@@ -241,10 +233,17 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   if (!t->net)
     goto failed;
   t->params.network = t->net->params;
-  if (!apply_freeze (t, error) || !open_device (t, error)
+  t->trained = cnn3d_freeze (t->net, params->freeze, &t->norm_frozen, error);
+  if (!t->trained || !open_device (t, error)
       || !t->backend->resolve_precision (t->device, &t->params.precision, error))
     goto failed;
-  t->model = t->backend->model_new (t->device, t->net, t->params.precision, error);
+  t->budget = cnn3d_fit_budget (t->backend, t->device, params);
+  if (!cnn3d_fit_choose (t->backend, t->device, &t->params, batch, &t->fit, error))
+    goto failed;
+  t->updates_early = cnn3d_trainer_updates_early (&t->params, batch, t->fit.micro_batch);
+  model_params.precision = t->params.precision;
+  model_params.keeps_copy = t->fit.recompute != CNN3D_RECOMPUTE_BLOCK;
+  t->model = t->backend->model_new (t->device, t->net, &model_params, error);
   if (!t->model)
     goto failed;
   t->layout = t->backend->model_layout (t->model);
@@ -258,13 +257,6 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
 failed:
   cnn3d_trainer_free (&t);
   return NULL;
-}
-
-static void
-free_array (Cnn3dTrainer *t, gpointer memory, gsize bytes)
-{
-  if (memory)
-    t->backend->free (t->device, memory, bytes);
 }
 
 void
@@ -282,14 +274,8 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
     t->backend->program_free (&p->program);
   }
   g_array_free (t->programs, TRUE);
-  if (t->layout) {
-    free_array (t, t->weights, t->layout->total * sizeof (gfloat));
-    free_array (t, t->gradients, t->layout->trained * sizeof (gfloat));
-    free_array (t, t->first, t->layout->trained * sizeof (gfloat));
-    free_array (t, t->second, t->layout->trained * sizeof (gfloat));
-    free_array (t, t->copy, t->layout->copy_bytes);
-    free_array (t, t->arena, t->arena_bytes);
-  }
+  if (t->layout)
+    give_memory_back (t);
   if (t->model)
     t->backend->model_free (&t->model);
   if (t->device)
@@ -336,12 +322,25 @@ cnn3d_trainer_network (const Cnn3dTrainer *t)
 void
 cnn3d_trainer_memory (const Cnn3dTrainer *t, Cnn3dMemory *m)
 {
-  m->weights = t->layout->total * sizeof (gfloat);
-  m->copy = t->layout->copy_bytes;
-  m->gradients = t->layout->trained * sizeof (gfloat);
-  m->optimizer = (!!t->first + !!t->second) * t->layout->trained * sizeof (gfloat);
-  m->arena = t->arena_bytes;
-  m->total = m->weights + m->copy + m->gradients + m->optimizer + m->arena;
+  *m = t->fit.memory;
+}
+
+guint
+cnn3d_trainer_micro_batch (const Cnn3dTrainer *t)
+{
+  return t->fit.micro_batch;
+}
+
+Cnn3dRecompute
+cnn3d_trainer_recompute (const Cnn3dTrainer *t)
+{
+  return t->fit.recompute;
+}
+
+guint64
+cnn3d_trainer_budget (const Cnn3dTrainer *t)
+{
+  return t->budget;
 }
 
 void
@@ -379,24 +378,6 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
       return FALSE;
     }
   return TRUE;
-}
-
-static gboolean
-run_program (Cnn3dTrainer *t, const TrainerProgram *p, Cnn3dBinding *b, GError **error)
-{
-  b->arena = t->arena;
-  b->weights = t->weights;
-  b->copy = t->copy;
-  b->gradients = t->gradients;
-  b->label_smoothing = p->training ? t->params.label_smoothing : 0;
-  b->loss_scale = 1;
-  b->training = p->training;
-  b->batch_statistics = p->training && !t->norm_frozen;
-  b->seed = t->params.seed;
-  for (guint i = 0; i < p->plan->n_steps; i++)
-    if (!t->backend->run (p->program, &p->plan->steps[i], b, error))
-      return FALSE;
-  return t->backend->finish (p->program, b, error);
 }
 
 /* Calls back for each stretch of the arrays that trains. */
@@ -443,34 +424,45 @@ epochs_passed (const Cnn3dTrainer *t)
   return pass->epoch + (pass->clips_listed ? MIN (1.0, (gdouble) done / pass->clips_listed) : 0);
 }
 
-/* The group is complete: one step with the mean gradient of its clips. */
+/* The next optimizer step's figures, for the mean gradient of `clips` clips. */
+static Cnn3dUpdate
+next_update (Cnn3dTrainer *t, guint64 clips)
+{
+  t->now.lr = cnn3d_lr_at (&t->params.lr, epochs_passed (t));
+  t->now.step++;
+  return (Cnn3dUpdate) { t->params.optimizer, t->now.lr, t->params.momentum, 0.9f, 0.999f, 1e-8f,
+    t->params.weight_decay, 1.0 / clips, t->now.step
+  };
+}
+
+/* The group is complete: one step with the mean gradient of its clips, but for
+ * what the backward pass has done already. */
 static gboolean
 optimizer_step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 {
-  gdouble scale = 1.0 / t->group_clips;
+  if (!t->updates_early) {
+    gdouble clip = 1;
 
-  t->now.lr = cnn3d_lr_at (&t->params.lr, epochs_passed (t));
-  if (t->params.gradient_clip > 0) {
-    gdouble squares = 0, norm;
+    if (t->params.gradient_clip > 0) {
+      gdouble squares = 0, norm;
 
-    for_trained (t, add_squares, &squares);
-    norm = sqrt (squares) * scale;
-    if (!isfinite (norm)) {
-      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
-          "the gradient's norm is not a number at step %" G_GUINT64_FORMAT ": lower lr", t->now.step + 1);
-      return FALSE;
+      for_trained (t, add_squares, &squares);
+      norm = sqrt (squares) / t->group_clips;
+      if (!isfinite (norm)) {
+        g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
+            "the gradient's norm is not a number at step %" G_GUINT64_FORMAT ": lower lr", t->now.step + 1);
+        return FALSE;
+      }
+      progress->gradient_norm = norm;
+      /* torch.nn.utils.clip_grad_norm_ */
+      clip = MIN (1.0, t->params.gradient_clip / (norm + 1e-6));
     }
-    progress->gradient_norm = norm;
-    /* torch.nn.utils.clip_grad_norm_ */
-    scale *= MIN (1.0, t->params.gradient_clip / (norm + 1e-6));
+
+    Cnn3dUpdate update = next_update (t, t->group_clips);
+
+    update.gradient_scale *= clip;
+    for_trained (t, update_stretch, &update);
   }
-  t->now.step++;
-
-  Cnn3dUpdate update = { t->params.optimizer, t->now.lr, t->params.momentum, 0.9f, 0.999f, 1e-8f,
-    t->params.weight_decay, scale, t->now.step
-  };
-
-  for_trained (t, update_stretch, &update);
   if (!cnn3d_trainer_refresh (t, error))
     return FALSE;
   progress->stepped = TRUE;
@@ -481,6 +473,117 @@ optimizer_step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
   t->group_clips = t->group_correct = 0;
   t->group_loss = 0;
   cnn3d_trainer_take_mark (t);
+  return TRUE;
+}
+
+/* One layer's parameters, whose gradient is in the arena. */
+static void
+update_layer (Cnn3dTrainer *t, const Cnn3dStep *step, const Cnn3dUpdate *update)
+{
+  const Cnn3dOp *op = &t->net->ops[step->op];
+  const gint params[2] = { op->weight, op->bias };
+  const gfloat *gradients = (const gfloat *) (t->arena + step->parameters);
+
+  for (gint k = 0; k < 2; k++) {
+    const gint i = params[k];
+
+    if (i >= 0 && t->trained[i]) {
+      const gsize at = t->layout->offset[i];
+
+      t->backend->update (t->device, update, t->layout->length[i], t->weights + at,
+          gradients + (at - t->layout->offset[op->weight]), t->first ? t->first + at : NULL,
+          t->second ? t->second + at : NULL);
+    }
+  }
+}
+
+static gboolean
+check_loss (const Cnn3dTrainer *t, gdouble loss, GError **error)
+{
+  if (isfinite (loss))
+    return TRUE;
+  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
+      "the loss is not a number any more, in epoch %u after step %" G_GUINT64_FORMAT
+      ": lower lr, add warmup-epochs or gradient-clip-val, or check the input for NaN", t->now.pass.epoch,
+      t->now.step);
+  return FALSE;
+}
+
+static gboolean
+run_steps (Cnn3dTrainer *t, const TrainerProgram *p, guint first, guint end, const Cnn3dBinding *b,
+    const Cnn3dUpdate *update, GError **error)
+{
+  for (guint i = first; i < end; i++) {
+    const Cnn3dStep *step = &p->plan->steps[i];
+
+    if (step->phase == CNN3D_PHASE_UPDATE)
+      update_layer (t, step, update);
+    else if (!t->backend->run (p->program, step, b, error))
+      return FALSE;
+  }
+  return t->backend->finish (p->program, b, error);
+}
+
+static gboolean
+run_program (Cnn3dTrainer *t, const TrainerProgram *p, Cnn3dBinding *b, GError **error)
+{
+  const Cnn3dPlan *plan = p->plan;
+  Cnn3dUpdate update;
+
+  b->arena = t->arena;
+  b->weights = t->weights;
+  b->copy = t->copy;
+  b->gradients = t->gradients;
+  b->label_smoothing = p->training ? t->params.label_smoothing : 0;
+  b->loss_scale = 1;
+  b->training = p->training;
+  b->batch_statistics = p->training && !t->norm_frozen;
+  b->seed = t->params.seed;
+  if (!p->training || !t->updates_early)
+    return run_steps (t, p, 0, plan->n_steps, b, NULL, error);
+  /* The backward pass changes the weights: not with a loss that is no number,
+   * and from there on there is no way back to the last step's. */
+  if (!run_steps (t, p, 0, plan->n_forward, b, NULL, error) || !check_loss (t, *b->loss_sum, error))
+    return FALSE;
+  update = next_update (t, p->batch);
+  t->in_step = TRUE;
+  if (!run_steps (t, p, plan->n_forward, plan->n_steps, b, &update, error))
+    return FALSE;
+  t->in_step = FALSE;
+  return TRUE;
+}
+
+/* A batch, one micro-batch after the other. logits: of all clips; may be NULL. */
+static gboolean
+run_batch (Cnn3dTrainer *t, const Cnn3dBatch *batch, gboolean training, gfloat *logits, gdouble *loss_sum,
+    guint *correct, GError **error)
+{
+  static const gsize element[] = { 1, 2, 4 };
+  const Cnn3dNetworkParams *n = &t->net->params;
+  const gsize clip = (gsize) n->frames * n->height * n->width * n->channels * element[batch->type];
+
+  *loss_sum = 0;
+  *correct = 0;
+  for (guint first = 0; first < batch->n; first += t->fit.micro_batch) {
+    const guint clips = MIN (t->fit.micro_batch, batch->n - first);
+    const TrainerProgram *p = get_program (t, clips, training, error);
+    gdouble loss = 0;
+    guint right = 0;
+    Cnn3dBinding b = {
+      .frames = (const guint8 *) batch->frames + first * clip,.frames_type = batch->type,
+      .labels = batch->labels ? batch->labels + first : NULL,
+      .logits = logits ? logits + (gsize) first * n->num_classes : NULL,
+      .accumulate = t->group_batches > 0 || first > 0,
+      .step = t->now.position + first,.loss_sum = &loss,.correct = &right
+    };
+
+    if (!p || !run_program (t, p, &b, error) || !check_loss (t, loss, error))
+      return FALSE;
+    *loss_sum += loss;
+    *correct += right;
+    if (training)
+      t->now.norm_batches += b.batch_statistics;
+  }
   return TRUE;
 }
 
@@ -501,28 +604,13 @@ gboolean
 cnn3d_trainer_run (Cnn3dTrainer *t, const Cnn3dBatch *batch, Cnn3dProgress *progress, GError **error)
 {
   const gboolean training = t->now.pass.training;
-  const TrainerProgram *p;
-  gdouble loss_sum = 0;
-  guint correct = 0;
-  Cnn3dBinding b = { .frames = batch->frames, .frames_type = batch->type, .labels = batch->labels };
+  gdouble loss_sum;
+  guint correct;
 
   memset (progress, 0, sizeof *progress);
   g_return_val_if_fail (batch->labels != NULL, FALSE);
-  if (!check_batch (t, batch, error) || !(p = get_program (t, batch->n, training, error)))
+  if (!check_batch (t, batch, error) || !run_batch (t, batch, training, NULL, &loss_sum, &correct, error))
     return FALSE;
-  b.accumulate = t->group_batches > 0;
-  b.step = t->now.position;
-  b.loss_sum = &loss_sum;
-  b.correct = &correct;
-  if (!run_program (t, p, &b, error))
-    return FALSE;
-  if (!isfinite (loss_sum)) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
-        "the loss is not a number any more, in epoch %u after step %" G_GUINT64_FORMAT
-        ": lower lr, add warmup-epochs or gradient-clip-val, or check the input for NaN", t->now.pass.epoch,
-        t->now.step);
-    return FALSE;
-  }
   t->now.pass.clips += batch->n;
   t->now.pass.loss_sum += loss_sum;
   t->now.pass.correct += correct;
@@ -530,7 +618,6 @@ cnn3d_trainer_run (Cnn3dTrainer *t, const Cnn3dBatch *batch, Cnn3dProgress *prog
   progress->loss = loss_sum / batch->n;
   progress->accuracy = (gdouble) correct / batch->n;
   if (training) {
-    t->now.norm_batches += b.batch_statistics;
     t->group_batches++;
     t->group_clips += batch->n;
     t->group_loss += loss_sum;
@@ -665,6 +752,11 @@ cnn3d_trainer_get_gradient (Cnn3dTrainer *t, guint param, GError **error)
   gfloat *values;
 
   g_return_val_if_fail (param < t->net->n_weights && CNN3D_PARAM_TRAINED (t->net->weights[param].role), NULL);
+  if (!t->gradients) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+        "gradients are applied layer by layer and not kept");
+    return NULL;
+  }
   values = export (t, param, t->gradients, error);
   for (gint64 i = 0; values && i < t->net->weights[param].count; i++)
     values[i] /= MAX (clips, 1);
@@ -674,9 +766,8 @@ cnn3d_trainer_get_gradient (Cnn3dTrainer *t, guint param, GError **error)
 gboolean
 cnn3d_trainer_logits (Cnn3dTrainer *t, const Cnn3dBatch *batch, gfloat *logits, GError **error)
 {
-  const TrainerProgram *p;
-  Cnn3dBinding b = { .frames = batch->frames, .frames_type = batch->type, .labels = batch->labels, .logits = logits };
+  gdouble loss_sum;
+  guint correct;
 
-  return check_batch (t, batch, error) && (p = get_program (t, batch->n, FALSE, error))
-      && run_program (t, p, &b, error);
+  return check_batch (t, batch, error) && run_batch (t, batch, FALSE, logits, &loss_sum, &correct, error);
 }

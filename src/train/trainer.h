@@ -18,6 +18,7 @@ typedef enum {
   CNN3D_TRAINER_ERROR_DATA,     /* a label out of range, a batch of another size */
   CNN3D_TRAINER_ERROR_DIVERGED, /* the loss is not a number any more */
   CNN3D_TRAINER_ERROR_CHECKPOINT,
+  CNN3D_TRAINER_ERROR_MEMORY,   /* it does not fit */
 } Cnn3dTrainerError;
 
 typedef enum {
@@ -48,10 +49,29 @@ typedef struct {
   guint save_top_k;             /* best weights kept, beside last */
   Cnn3dMonitor monitor;
   guint patience;               /* epochs without a better monitor before stopping; 0: never */
+  /* Memory. None of these changes what a step computes, but that batch norm sees
+   * one micro-batch at a time. */
+  Cnn3dRecompute recompute;     /* auto: the quickest that fits */
+  guint64 max_memory;           /* bytes; 0: what the device has */
+  gboolean auto_fit;            /* batches may be split into micro-batches to fit */
+  guint micro_batch;            /* clips at once, at most; 0: whole batches */
+  gboolean keep_gradients;      /* for cnn3d_trainer_get_gradient() after a step: they are not applied layer by layer */
   const gchar *const *classes;  /* names, NULL-terminated, stored with the weights; may be NULL */
 } Cnn3dTrainerParams;
 
 CNN3D_API void cnn3d_trainer_params_init (Cnn3dTrainerParams * params);
+
+/* Bytes taken, by kind. */
+typedef struct {
+  gsize weights;                /* masters and running statistics */
+  gsize copy;                   /* in the precision that is computed with */
+  gsize gradients;              /* that outlive their layer's step */
+  gsize optimizer;
+  gsize arena;                  /* activations, their gradients, scratch */
+  gsize workspace;              /* of the arena: scratch, at the step where it is fullest */
+  gsize total;                  /* what the plan predicted and what is taken: all but context */
+  gsize context;                /* what libraries and driver take beside: measured, or a bound */
+} Cnn3dMemory;
 
 typedef struct _Cnn3dTrainer Cnn3dTrainer;
 
@@ -104,15 +124,12 @@ CNN3D_API const gchar *cnn3d_trainer_device (const Cnn3dTrainer * trainer);
 CNN3D_API Cnn3dPrecision cnn3d_trainer_precision (const Cnn3dTrainer * trainer);
 CNN3D_API const Cnn3dNetwork *cnn3d_trainer_network (const Cnn3dTrainer * trainer);
 
-/* Bytes taken, by kind. total is what the plan predicted and what is taken. */
-typedef struct {
-  gsize weights;                /* masters and running statistics */
-  gsize copy;                   /* in the precision that is computed with */
-  gsize gradients, optimizer;
-  gsize arena;                  /* activations, their gradients, scratch */
-  gsize total;
-} Cnn3dMemory;
 CNN3D_API void cnn3d_trainer_memory (const Cnn3dTrainer * trainer, Cnn3dMemory * memory);
+/* How it runs: the micro-batch and the recomputation that were chosen. */
+CNN3D_API guint cnn3d_trainer_micro_batch (const Cnn3dTrainer * trainer);
+CNN3D_API Cnn3dRecompute cnn3d_trainer_recompute (const Cnn3dTrainer * trainer);
+/* Bytes that it may take in all, context included. */
+CNN3D_API guint64 cnn3d_trainer_budget (const Cnn3dTrainer * trainer);
 
 /* Restores `checkpoint_dir`'s last checkpoint. FALSE without error: there is
  * none. *position: the clip to go on with; *epoch, *training: the pass that it
@@ -148,8 +165,8 @@ CNN3D_API gboolean cnn3d_trainer_end_pass (Cnn3dTrainer * trainer, guint64 posit
 CNN3D_API gboolean cnn3d_trainer_save (Cnn3dTrainer * trainer, gchar ** path, GError ** error);
 
 /* --- for tests and tools --- */
-/* Parameter `name`'s values or gradient (of the group so far, divided by its
- * clips), in PyTorch's layout; g_free(). NULL: no such parameter. */
+/* A parameter's values or gradient (of the group so far, divided by its clips;
+ * with keep_gradients), in PyTorch's layout; g_free(). NULL with error. */
 CNN3D_API gfloat *cnn3d_trainer_get_weight (Cnn3dTrainer * trainer, guint param, GError ** error);
 CNN3D_API gfloat *cnn3d_trainer_get_gradient (Cnn3dTrainer * trainer, guint param, GError ** error);
 /* Logits (N, num_classes) of a batch, in evaluation mode. */

@@ -6,13 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/train/fit.h"
 #include "src/train/safetensors.h"
 #include "src/train/trainer.h"
 
-static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32", *optimizer = (gchar *) "sgd", *freeze;
-static gint batch = 2, accumulate = 1, steps, classes = 400, base_width = 64, threads = 2, frames = 16, size = 112, seed = 1;
+static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32", *optimizer = (gchar *) "sgd", *freeze, *recompute = (gchar *) "none", *max_memory;
+static gint batch = 2, accumulate = 1, steps, classes = 400, base_width = 64, threads = 2, frames = 16, size = 112, seed = 1, micro_batch;
 static gdouble lr = 0.01, momentum = 0.9, weight_decay, smoothing, clip;
-static gboolean timing, memory;
+static gboolean timing, memory, auto_fit;
 
 static const GOptionEntry entries[] = {
   {"model", 0, 0, G_OPTION_ARG_STRING, &model, "model", NULL},
@@ -37,7 +38,11 @@ static const GOptionEntry entries[] = {
   {"label-smoothing", 0, 0, G_OPTION_ARG_DOUBLE, &smoothing, "label smoothing", NULL},
   {"clip", 0, 0, G_OPTION_ARG_DOUBLE, &clip, "gradient clipping", NULL},
   {"time", 0, 0, G_OPTION_ARG_NONE, &timing, "print seconds of each step", NULL},
-  {"memory", 0, 0, G_OPTION_ARG_NONE, &memory, "print bytes by kind", NULL},
+  {"memory", 0, 0, G_OPTION_ARG_NONE, &memory, "print bytes by kind, and by how much the process grew", NULL},
+  {"recompute", 0, 0, G_OPTION_ARG_STRING, &recompute, "none, bn, block, auto", NULL},
+  {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "8GiB", NULL},
+  {"micro-batch", 0, 0, G_OPTION_ARG_INT, &micro_batch, "clips at once", NULL},
+  {"auto-fit", 0, 0, G_OPTION_ARG_NONE, &auto_fit, "split batches to fit", NULL},
   {NULL}
 };
 
@@ -136,6 +141,29 @@ write_results (Cnn3dTrainer *t, const gfloat *logits, guint n, const gfloat *los
   return cnn3d_safetensors_writer_finish (w, error);
 }
 
+/* Bytes of a line of /proc/self/status. */
+static guint64
+resident (const gchar *name)
+{
+  g_autofree gchar *status = NULL;
+  const gchar *line = NULL;
+
+  if (g_file_get_contents ("/proc/self/status", &status, NULL, NULL))
+    line = strstr (status, name);
+  return line ? g_ascii_strtoull (line + strlen (name), NULL, 10) * 1024 : 0;
+}
+
+static void
+reset_peak (void)
+{
+  FILE *f = fopen ("/proc/self/clear_refs", "w");
+
+  if (f) {
+    fputs ("5", f);
+    fclose (f);
+  }
+}
+
 static gboolean
 run (GError **error)
 {
@@ -145,7 +173,8 @@ run (GError **error)
   Cnn3dProgress progress;
   g_autofree gfloat *logits = NULL;
   g_autoptr (GArray) losses = g_array_new (FALSE, FALSE, sizeof (gfloat));
-  guint64 position = 0;
+  guint64 position = 0, before;
+  Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE;
   gboolean ok = TRUE;
 
   cnn3d_trainer_params_init (&params);
@@ -169,17 +198,18 @@ run (GError **error)
     return FALSE;
   /* without steps: one group of all, whose gradients stay */
   params.accumulate = steps ? accumulate : 1000000;
+  params.keep_gradients = output != NULL;
+  params.micro_batch = micro_batch;
+  params.auto_fit = auto_fit;
+  while (strcmp (recompute, cnn3d_recompute_name (params.recompute = r)) && r < CNN3D_RECOMPUTE_AUTO)
+    r++;
+  if (max_memory)
+    cnn3d_parse_bytes (max_memory, &params.max_memory);
+  reset_peak ();
+  before = resident ("VmRSS:");
   t = cnn3d_trainer_new (&params, batch, error);
   if (!t)
     return FALSE;
-  if (memory) {
-    Cnn3dMemory m;
-
-    cnn3d_trainer_memory (t, &m);
-    g_print ("weights %" G_GSIZE_FORMAT " copy %" G_GSIZE_FORMAT " gradients %" G_GSIZE_FORMAT " optimizer %"
-        G_GSIZE_FORMAT " arena %" G_GSIZE_FORMAT " total %" G_GSIZE_FORMAT "\n", m.weights, m.copy, m.gradients,
-        m.optimizer, m.arena, m.total);
-  }
   logits = g_new0 (gfloat, clips.n * classes);
   for (guint i = 0; ok && i < clips.n; i += batch) {
     const Cnn3dBatch b = { (guint8 *) clips.frames + i * clips.clip_bytes, clips.type, clips.labels + i,
@@ -211,6 +241,16 @@ run (GError **error)
       if (timing)
         g_print ("%.6f\n", (g_get_monotonic_time () - start) * 1e-6);
     }
+  if (ok && memory) {
+    Cnn3dMemory m;
+
+    cnn3d_trainer_memory (t, &m);
+    g_print ("weights %" G_GSIZE_FORMAT " copy %" G_GSIZE_FORMAT " gradients %" G_GSIZE_FORMAT " optimizer %"
+        G_GSIZE_FORMAT " arena %" G_GSIZE_FORMAT " total %" G_GSIZE_FORMAT " context %" G_GSIZE_FORMAT " grown %"
+        G_GUINT64_FORMAT " micro-batch %u recompute %s\n", m.weights, m.copy, m.gradients, m.optimizer, m.arena,
+        m.total, m.context, resident ("VmHWM:") - before, cnn3d_trainer_micro_batch (t),
+        cnn3d_recompute_name (cnn3d_trainer_recompute (t)));
+  }
   if (ok && output)
     ok = write_results (t, logits, clips.n, (gfloat *) losses->data, losses->len, error);
   cnn3d_trainer_free (&t);

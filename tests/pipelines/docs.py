@@ -6,6 +6,7 @@ import glob
 import html
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -122,6 +123,22 @@ def links(folder):
     return ["%d links" % count]
 
 
+def tools(folder):
+    """Each command of the tool in the documents does what it says, from the top folder;
+    of those that train, the line is made"""
+    count = 0
+    for path in documents():
+        for line in re.findall(r"^ {4}(cnn3d .*)$", re.sub(r" *\\\n\s*", " ", words(path)), re.MULTILINE):
+            command = shlex.split(re.sub(r"^cnn3d train ", "cnn3d pipeline ", line))
+            command[0] = os.path.join(os.environ["CNN3D_BUILD"], "tool", "cnn3d")
+            done = subprocess.run(command, cwd=launch.TOP, env=launch.environment(), timeout=100,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            assert done.returncode == 0 and done.stdout, "%s: %s: %s" % (path, line, launch.text(done.stderr))
+            count += 1
+    assert count
+    return ["%d commands" % count]
+
+
 def properties_of(element):
     out = subprocess.run(["gst-inspect-1.0", element], env=launch.environment(),
                          stdout=subprocess.PIPE, check=True).stdout.decode()
@@ -173,4 +190,4 @@ def blurbs(folder):
 
 
 if __name__ == "__main__":
-    launch.main(lines, links, properties, blurbs)
+    launch.main(lines, tools, links, properties, blurbs)

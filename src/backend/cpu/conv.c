@@ -1,4 +1,6 @@
-/* Convolutions, through oneDNN. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Convolutions, through oneDNN, a slice of a batch at a time. A slice's bits
+ * don't depend on how many follow, so that what is made again slice by slice is
+ * what it was. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cpu/cpu.h"
 
 #include <string.h>
@@ -21,6 +23,10 @@ needs_slices (const Cnn3dModel *m, const Cnn3dOp *op, gint *in_depth, gint *out_
     *in_depth = MAX (*in_depth, (*out_depth - 1) * stride - op->pad[0] + kernel);
   return *in_depth != in->d || *out_depth != out->d;
 }
+
+/* The larger of a slice's two tensors, about: small enough that one pass's
+ * writes are another's cache hits, large enough that starting costs nothing. */
+#define SLICE_BYTES (16 << 20)
 
 /* Depths tried when oneDNN has no fast backward-weights for a shallow tensor
  * (2.x has none in f32 where fewer slices than the kernel come out). */
@@ -45,8 +51,8 @@ setup_backward_weights (Cnn3dProgram *p, gint i, CpuConvSpec *spec, GError **err
     CpuConvSpec deep = *spec;
     gboolean ok;
 
-    deep.source = cpu_activation_desc (m, op->in, p->batch, conv->deep_in);
-    deep.destination = cpu_activation_desc (m, op->out, p->batch, conv->deep_out);
+    deep.source = cpu_activation_desc (m, op->in, conv->slice, conv->deep_in);
+    deep.destination = cpu_activation_desc (m, op->out, conv->slice, conv->deep_out);
     ok = cpu_conv_new (&m->device->dnnl, CPU_BACKWARD_WEIGHTS, &deep, &conv->weights, NULL, error);
     cpu_desc_free (&deep.source);
     cpu_desc_free (&deep.destination);
@@ -64,8 +70,8 @@ setup_backward_weights (Cnn3dProgram *p, gint i, CpuConvSpec *spec, GError **err
     const gint in_depth = in->d + more * op->stride[0], out_depth = out->d + more;
     gboolean ok;
 
-    deep.source = cpu_activation_desc (m, op->in, p->batch, in_depth);
-    deep.destination = cpu_activation_desc (m, op->out, p->batch, out_depth);
+    deep.source = cpu_activation_desc (m, op->in, conv->slice, in_depth);
+    deep.destination = cpu_activation_desc (m, op->out, conv->slice, out_depth);
     ok = cpu_conv_new (&m->device->dnnl, CPU_BACKWARD_WEIGHTS, &deep, &primitive, NULL, NULL);
     cpu_desc_free (&deep.source);
     cpu_desc_free (&deep.destination);
@@ -93,7 +99,7 @@ setup_backward_data (Cnn3dProgram *p, gint i, const CpuConvSpec *spec, GError **
   const Cnn3dOp *op = &m->net->ops[i];
   const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
   CpuConvWeights *w = &m->conv[i];
-  CpuDesc have = w->copy ? w->copy : w->master, wanted = NULL;
+  CpuDesc have = w->copy && m->params.keeps_copy ? w->copy : w->master, wanted = NULL;
   CpuConv *conv = &p->conv[i];
   CpuConvSpec data = *spec;
   gint64 dims[5];
@@ -102,11 +108,11 @@ setup_backward_data (Cnn3dProgram *p, gint i, const CpuConvSpec *spec, GError **
   cpu_padded_dims (m, op, dims);
   data.weights = cpu_desc_new (5, dims, m->type, dnnl_format_tag_any);
   if (cnn3d_op_is_strided_pointwise (op)) {
-    const gint64 points[5] = { p->batch, dims[1], out->d, out->h, out->w };
+    const gint64 points[5] = { conv->slice, dims[1], out->d, out->h, out->w };
 
     data.source = cpu_desc_new (5, points, m->type, cpu_blocked_tag (m));
     data.stride[0] = data.stride[1] = data.stride[2] = 1;
-    conv->dense = cpu_align (activation_bytes (m, out, cpu_round_up (in->c, m->lanes), p->batch, out->d));
+    conv->dense = cpu_align (activation_bytes (m, out, cpu_round_up (in->c, m->lanes), conv->slice, out->d));
   }
   ok = cpu_conv_new (&m->device->dnnl, CPU_BACKWARD_DATA, &data, &conv->data, &wanted, error);
   cpu_desc_free (&data.weights);
@@ -139,7 +145,8 @@ cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, GError **error)
         m->net->params.height, m->net->model);
     return FALSE;
   }
-  cpu_spec_init (&spec, m, op, p->batch);
+  conv->slice = p->sizes.slice[i];
+  cpu_spec_init (&spec, m, op, conv->slice);
   spec.weights = w->copy ? w->copy : w->master;
   ok = cpu_conv_new (&m->device->dnnl, CPU_FORWARD, &spec, &conv->forward, NULL, error);
   if (ok && p->training)
@@ -150,16 +157,29 @@ cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, GError **error)
   if (!ok)
     return FALSE;
 
-  scratch[CNN3D_PHASE_FORWARD] = conv->forward.scratch;
-  scratch[CNN3D_PHASE_BACKWARD] = conv->data_weights + conv->dense + MAX (conv->data.scratch, conv->data_reorder.scratch);
+  if (w->copy && !m->params.keeps_copy)
+    conv->forward_weights = cpu_align (cpu_desc_size (w->copy));
+  scratch[CNN3D_PHASE_FORWARD] = conv->forward_weights + MAX (conv->forward.scratch, w->refresh.scratch);
+  scratch[CNN3D_PHASE_RECOMPUTE] = scratch[CNN3D_PHASE_FORWARD];
+  scratch[CNN3D_PHASE_BACKWARD] =
+      cpu_align (conv->data_weights + conv->dense + MAX (conv->data.scratch, conv->data_reorder.scratch));
   scratch[CNN3D_PHASE_BACKWARD_WEIGHTS] = conv->weights.scratch;
-  if (accumulates)
+  if (accumulates || conv->slice < p->batch)
     scratch[CNN3D_PHASE_BACKWARD_WEIGHTS] += cpu_align (m->layout.length[op->weight] * sizeof (gfloat));
   if (conv->deep_in)
     scratch[CNN3D_PHASE_BACKWARD_WEIGHTS] +=
-        cpu_align (activation_bytes (m, in, cpu_round_up (in->c, m->lanes), p->batch, conv->deep_in))
-        + cpu_align (activation_bytes (m, out, cpu_round_up (out->c, m->lanes), p->batch, conv->deep_out));
+        cpu_align (activation_bytes (m, in, cpu_round_up (in->c, m->lanes), conv->slice, conv->deep_in))
+        + cpu_align (activation_bytes (m, out, cpu_round_up (out->c, m->lanes), conv->slice, conv->deep_out));
   return TRUE;
+}
+
+/* The slice that a convolution should be cut into. */
+guint
+cpu_conv_slice (const Cnn3dModel *m, const Cnn3dOp *op, guint batch)
+{
+  const gsize in = cpu_clip_bytes (m, &m->net->tensors[op->in]), out = cpu_clip_bytes (m, &m->net->tensors[op->out]);
+
+  return cnn3d_plan_slice (batch, MAX (in, out), SLICE_BYTES);
 }
 
 void
@@ -171,14 +191,22 @@ cpu_conv_clear (CpuConv *conv)
   cpu_primitive_clear (&conv->data_reorder);
 }
 
-/* Copies a blocked tensor to one of more slices, the new ones zero. */
+/* One slice of a step. */
+typedef struct {
+  const CpuStep *step;
+  CpuConv *conv;
+  gpointer in, out, dout, din;
+  gboolean adds;
+} Slice;
+
+/* Copies a blocked tensor to one that is deeper, the new planes zero. */
 static void
-deepen (const Cnn3dProgram *p, const Cnn3dTensor *t, const guint8 *from, guint8 *to, gint depth)
+deepen (const Slice *s, const Cnn3dTensor *t, const guint8 *from, guint8 *to, gint depth)
 {
-  const Cnn3dModel *m = p->model;
+  const Cnn3dModel *m = s->step->program->model;
   const gsize slab = cpu_points (t) * m->lanes * m->element;
   const gsize deep = slab / t->d * depth;
-  const gint n = p->batch * cpu_channel_blocks (m, t);
+  const gint n = s->conv->slice * cpu_channel_blocks (m, t);
 
 #pragma omp parallel for num_threads (m->device->threads) schedule (static)
   for (gint i = 0; i < n; i++) {
@@ -188,28 +216,29 @@ deepen (const Cnn3dProgram *p, const Cnn3dTensor *t, const guint8 *from, guint8 
 }
 
 static gboolean
-run_backward_weights (const CpuStep *s, CpuConv *conv, GError **error)
+run_backward_weights (const Slice *s, GError **error)
 {
-  Cnn3dProgram *p = s->program;
-  const Cnn3dModel *m = p->model;
-  const gsize length = m->layout.length[s->op->weight];
-  gfloat *gradient = s->binding->gradients + m->layout.offset[s->op->weight], *target = gradient;
-  guint8 *scratch = s->scratch;
-  gpointer in = s->in, dout = s->dout[0];
+  const CpuStep *step = s->step;
+  const Cnn3dModel *m = step->program->model;
+  CpuConv *conv = s->conv;
+  const gsize length = m->layout.length[step->op->weight];
+  gfloat *gradient = cpu_gradient (step, step->op->weight), *target = gradient;
+  guint8 *scratch = step->scratch;
+  gpointer in = s->in, dout = s->dout;
 
-  if (s->binding->accumulate) {
+  if (s->adds) {
     target = (gfloat *) scratch;
     scratch += cpu_align (length * sizeof (gfloat));
   }
   if (conv->deep_in) {
+    const Cnn3dTensor *from = step->in_tensor, *to = step->out_tensor;
+
     in = scratch;
-    scratch += cpu_align (activation_bytes (m, s->in_tensor, cpu_round_up (s->in_tensor->c, m->lanes), p->batch,
-            conv->deep_in));
+    scratch += cpu_align (activation_bytes (m, from, cpu_round_up (from->c, m->lanes), conv->slice, conv->deep_in));
     dout = scratch;
-    scratch += cpu_align (activation_bytes (m, s->out_tensor, cpu_round_up (s->out_tensor->c, m->lanes), p->batch,
-            conv->deep_out));
-    deepen (p, s->in_tensor, s->in, in, conv->deep_in);
-    deepen (p, s->out_tensor, s->dout[0], dout, conv->deep_out);
+    scratch += cpu_align (activation_bytes (m, to, cpu_round_up (to->c, m->lanes), conv->slice, conv->deep_out));
+    deepen (s, from, s->in, in, conv->deep_in);
+    deepen (s, to, s->dout, dout, conv->deep_out);
   }
   if (!cpu_primitive_run (&m->device->dnnl, &conv->weights, in, target, dout, scratch, error))
     return FALSE;
@@ -223,19 +252,20 @@ run_backward_weights (const CpuStep *s, CpuConv *conv, GError **error)
 
 /* Adds the gradients of the points that a strided 1x1x1 convolution reads. */
 static void
-scatter (const CpuStep *s, const guint8 *dense)
+scatter (const Slice *s, guint8 *din, const guint8 *dense)
 {
-  const Cnn3dModel *m = s->program->model;
-  const Cnn3dTensor *big = s->in_tensor, *few = s->out_tensor;
+  const CpuStep *step = s->step;
+  const Cnn3dModel *m = step->program->model;
+  const Cnn3dTensor *big = step->in_tensor, *few = step->out_tensor;
   const gsize point = m->lanes * m->element;
-  const gint *stride = s->op->stride, slabs = s->program->batch * cpu_channel_blocks (m, big);
+  const gint *stride = step->op->stride, slabs = s->conv->slice * cpu_channel_blocks (m, big);
 
 #pragma omp parallel for num_threads (m->device->threads) schedule (static)
   for (gint i = 0; i < slabs; i++) {
-    guint8 *to = (guint8 *) s->din + i * cpu_points (big) * point;
+    guint8 *to = din + i * cpu_points (big) * point;
     const guint8 *from = dense + i * cpu_points (few) * point;
 
-    if (!s->step->accumulate)
+    if (!step->step->accumulate)
       memset (to, 0, cpu_points (big) * point);
     for (gint d = 0; d < few->d; d++)
       for (gint h = 0; h < few->h; h++, from += few->w * point)
@@ -245,20 +275,25 @@ scatter (const CpuStep *s, const guint8 *dense)
 }
 
 static gboolean
-run_backward_data (const CpuStep *s, CpuConv *conv, gpointer weights, GError **error)
+run_backward_data (const Slice *s, gpointer weights, GError **error)
 {
-  CpuDnnl *dnnl = &s->program->model->device->dnnl;
-  guint8 *dense = s->scratch, *reordered = dense + conv->dense, *scratch = reordered + conv->data_weights;
+  const CpuStep *step = s->step;
+  const Cnn3dModel *m = step->program->model;
+  CpuDnnl *dnnl = &m->device->dnnl;
+  CpuConv *conv = s->conv;
+  guint8 *reordered = step->scratch, *dense = reordered + conv->data_weights, *scratch = dense + conv->dense;
+  /* over its own dout: through the end of the scratch */
+  guint8 *through = s->din == s->dout
+      ? (guint8 *) step->scratch + step->program->sizes.scratch[step->step->op * CNN3D_N_PHASES + CNN3D_PHASE_BACKWARD]
+      : NULL;
 
-  if (conv->data_weights) {
-    if (!cpu_primitive_run (dnnl, &conv->data_reorder, weights, reordered, NULL, scratch, error))
-      return FALSE;
-    weights = reordered;
-  }
-  if (!cpu_primitive_run (dnnl, &conv->data, conv->dense ? dense : s->din, weights, s->dout[0], scratch, error))
+  if (!cpu_primitive_run (dnnl, &conv->data, conv->dense ? dense : through ? through : s->din,
+          conv->data_weights ? reordered : weights, s->dout, scratch, error))
     return FALSE;
   if (conv->dense)
-    scatter (s, dense);
+    scatter (s, s->din, dense);
+  if (through)
+    cpu_copy (m->device, s->din, through, conv->slice * cpu_clip_bytes (m, step->in_tensor));
   return TRUE;
 }
 
@@ -266,17 +301,40 @@ gboolean
 cpu_conv_run (const CpuStep *s, GError **error)
 {
   const Cnn3dModel *m = s->program->model;
+  CpuDnnl *dnnl = &m->device->dnnl;
   CpuConv *conv = &s->program->conv[s->step->op];
   CpuConvWeights *w = &m->conv[s->step->op];
-  gpointer weights = w->copy ? (gpointer) ((guint8 *) s->binding->copy + w->copy_offset)
-      : (gpointer) (s->binding->weights + m->layout.offset[s->op->weight]);
+  gfloat *masters = s->binding->weights + m->layout.offset[s->op->weight];
+  gpointer weights = w->copy && m->params.keeps_copy ? (guint8 *) s->binding->copy + w->copy_offset : (gpointer) masters;
+  const gsize in_clip = s->program->sizes.activation[s->op->in] / s->program->batch;
+  const gsize out_clip = s->program->sizes.activation[s->op->out] / s->program->batch;
+  const Cnn3dPhase phase = s->step->phase;
+  const gboolean forward = phase == CNN3D_PHASE_FORWARD || phase == CNN3D_PHASE_RECOMPUTE;
+  guint8 *scratch = s->scratch;
 
-  switch (s->step->phase) {
-    case CNN3D_PHASE_FORWARD:
-      return cpu_primitive_run (&m->device->dnnl, &conv->forward, s->in, weights, s->out, s->scratch, error);
-    case CNN3D_PHASE_BACKWARD_WEIGHTS:
-      return run_backward_weights (s, conv, error);
-    default:
-      return run_backward_data (s, conv, weights, error);
+  if (forward && conv->forward_weights) {
+    if (!cpu_primitive_run (dnnl, &w->refresh, masters, scratch, NULL, scratch + conv->forward_weights, error))
+      return FALSE;
+    weights = scratch;
+    scratch += conv->forward_weights;
+  } else if (phase == CNN3D_PHASE_BACKWARD && conv->data_weights) {
+    if (!cpu_primitive_run (dnnl, &conv->data_reorder, weights, scratch, NULL, scratch + conv->data_weights, error))
+      return FALSE;
   }
+  for (guint k = 0; k < s->step->clips; k += conv->slice) {
+    const Slice slice = { s, conv, cpu_at (s->in, k * in_clip), cpu_at (s->out, k * out_clip),
+      cpu_at (s->dout[0], k * out_clip), cpu_at (s->din, k * in_clip), k > 0 || cpu_adds (s)
+    };
+    gboolean ok;
+
+    if (forward)
+      ok = cpu_primitive_run (dnnl, &conv->forward, slice.in, weights, slice.out, scratch, error);
+    else if (phase == CNN3D_PHASE_BACKWARD_WEIGHTS)
+      ok = run_backward_weights (&slice, error);
+    else
+      ok = run_backward_data (&slice, weights, error);
+    if (!ok)
+      return FALSE;
+  }
+  return TRUE;
 }

@@ -10,7 +10,6 @@
 #include <gmodule.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #define UPDATE_PIECE 65536      /* numbers that a thread updates at once */
 
@@ -46,8 +45,14 @@ static Cnn3dDevice *
 device_open (const Cnn3dDeviceParams *params, GError **error)
 {
   const dnnl_version_t *version = dnnl_version ();
-  Cnn3dDevice *d = g_new0 (Cnn3dDevice, 1);
+  Cnn3dDevice *d;
 
+  if (params->profile) {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
+        "%s describes a GPU, not a CPU: the CPU that plans are made for is this one", params->profile);
+    return NULL;
+  }
+  d = g_new0 (Cnn3dDevice, 1);
   if (dnnl_engine_create (&d->dnnl.engine, dnnl_cpu, 0) != dnnl_success
       || dnnl_stream_create (&d->dnnl.stream, d->dnnl.engine, dnnl_stream_default_flags) != dnnl_success) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "oneDNN %d.%d.%d finds no CPU to run on",
@@ -82,33 +87,31 @@ resolve_precision (Cnn3dDevice *d, Cnn3dPrecision *precision, GError **error)
   return FALSE;
 }
 
-/* Large pages where the kernel gives them: an arena is swept from end to end
- * many times a step. */
-static gpointer
-memory_alloc (Cnn3dDevice *d, gsize bytes, GError **error)
-{
-  gpointer memory = mmap (NULL, MAX (bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-  if (memory == MAP_FAILED) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY,
-        "%" G_GSIZE_FORMAT " bytes of memory are not to be had: use a smaller batch, frame size or model", bytes);
-    return NULL;
-  }
-  madvise (memory, bytes, MADV_HUGEPAGE);
-  return memory;
-}
-
+/* Of the order that large convolutions reach; only their ratios decide. */
 static void
-memory_free (Cnn3dDevice *d, gpointer memory, gsize bytes)
+device_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed)
 {
-  if (memory)
-    munmap (memory, MAX (bytes, 1));
+  const gdouble lanes = strstr (d->kernels->name, "512") ? 16 : strstr (d->kernels->name, "2") ? 8 : 4;
+
+  speed->macs_per_second = 3e9 * lanes * d->threads * (precision == CNN3D_PRECISION_32 ? 1 : 2);
+  speed->bytes_per_second = 15e9;
+  speed->step_seconds = 20e-6;
 }
 
 static void
 copy (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes)
 {
   memcpy (to, from, bytes);
+}
+
+#define COPY_PIECE (256 << 10)
+
+void
+cpu_copy (const Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes)
+{
+#pragma omp parallel for num_threads (d->threads) schedule (static)
+  for (gsize i = 0; i < bytes; i += COPY_PIECE)
+    memcpy ((guint8 *) to + i, (const guint8 *) from + i, MIN (COPY_PIECE, bytes - i));
 }
 
 /* --- programs --- */
@@ -138,18 +141,21 @@ program_free (Cnn3dProgram **program)
   g_free (p->sizes.gradient);
   g_free (p->sizes.saved);
   g_free (p->sizes.scratch);
+  g_free (p->sizes.parameters);
+  g_free (p->sizes.slice);
   g_free (p);
 }
 
 static Cnn3dProgram *
-program_new (Cnn3dModel *m, guint batch, gboolean training, gboolean accumulates, GError **error)
+program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
 {
   const Cnn3dNetwork *net = m->net;
+  const guint batch = params->batch;
   Cnn3dProgram *p = g_new0 (Cnn3dProgram, 1);
 
   p->model = m;
   p->batch = batch;
-  p->training = training;
+  p->training = params->training;
   p->conv = g_new0 (CpuConv, net->n_ops);
   p->pool = g_new0 (CpuPool, net->n_ops);
   p->sizes.batch = batch;
@@ -157,6 +163,9 @@ program_new (Cnn3dModel *m, guint batch, gboolean training, gboolean accumulates
   p->sizes.gradient = g_new0 (gsize, net->n_tensors);
   p->sizes.saved = g_new0 (gsize, net->n_ops);
   p->sizes.scratch = g_new0 (gsize, net->n_ops * CNN3D_N_PHASES);
+  p->sizes.parameters = g_new0 (gsize, net->n_ops);
+  p->sizes.slice = g_new (guint, net->n_ops);
+  m->device->dnnl.sizes_only = params->sizes_only;
   /* oneDNN splits its work when a primitive is made, for as many threads as
    * there are then. */
   omp_set_num_threads (m->device->threads);
@@ -170,20 +179,26 @@ program_new (Cnn3dModel *m, guint batch, gboolean training, gboolean accumulates
       p->sizes.activation[i] = batch * cpu_row (t) * sizeof (gfloat);
     p->sizes.gradient[i] = p->sizes.activation[i];
   }
+  for (guint i = 0; i < net->n_weights; i++)
+    if (CNN3D_PARAM_TRAINED (net->weights[i].role))
+      p->sizes.parameters[net->weights[i].op] += m->layout.length[i] * sizeof (gfloat);
   for (guint i = 0; i < net->n_ops; i++) {
     gboolean ok = TRUE;
 
+    p->sizes.slice[i] = net->ops[i].kind == CNN3D_OP_CONV ? cpu_conv_slice (m, &net->ops[i], batch) : batch;
     if (net->ops[i].kind == CNN3D_OP_CONV)
-      ok = cpu_conv_setup (p, i, accumulates, error);
+      ok = cpu_conv_setup (p, i, params->accumulates, error);
     else if (net->ops[i].kind == CNN3D_OP_MAX_POOL)
       ok = cpu_max_pool_setup (p, i, error);
     else if (net->ops[i].kind == CNN3D_OP_NORM)
       cpu_norm_setup (p, i);
     if (!ok) {
+      m->device->dnnl.sizes_only = FALSE;
       program_free (&p);
       return NULL;
     }
   }
+  m->device->dnnl.sizes_only = FALSE;
   return p;
 }
 
@@ -223,10 +238,10 @@ run (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError **err
     case CNN3D_OP_CONV:
       return cpu_conv_run (&s, error);
     case CNN3D_OP_NORM:
-      if (step->phase == CNN3D_PHASE_FORWARD)
-        cpu_norm_forward (&s);
-      else
+      if (step->phase == CNN3D_PHASE_BACKWARD)
         cpu_norm_backward (&s);
+      else
+        cpu_norm_forward (&s);
       return TRUE;
     case CNN3D_OP_MAX_POOL:
       return cpu_max_pool_run (&s, error);
@@ -310,8 +325,10 @@ static const Cnn3dBackend backend = {
   .close = device_close,
   .describe = device_describe,
   .resolve_precision = resolve_precision,
-  .alloc = memory_alloc,
-  .free = memory_free,
+  .memory = cpu_memory,
+  .speed = device_speed,
+  .alloc = cpu_memory_alloc,
+  .free = cpu_memory_free,
   .upload = copy,
   .download = copy,
   .model_new = cpu_model_new,

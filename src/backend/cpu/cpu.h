@@ -24,14 +24,14 @@ typedef struct {
   CpuDesc plain;                /* (O, I, D, H, W) padded, f32 */
   CpuDesc master;               /* f32, as the gradient comes out */
   CpuDesc copy;                 /* as the forward pass wants them; NULL: masters serve */
-  gsize copy_offset;            /* bytes */
+  gsize copy_offset;            /* bytes; of one that is kept */
   CpuPrimitive refresh;
 } CpuConvWeights;
 
 struct _Cnn3dModel {
   Cnn3dDevice *device;
   const Cnn3dNetwork *net;
-  Cnn3dPrecision precision;
+  Cnn3dModelParams params;
   dnnl_data_type_t type;        /* of activations */
   gsize element;                /* bytes of it */
   gint lanes;
@@ -40,10 +40,12 @@ struct _Cnn3dModel {
   CpuConvWeights *conv;         /* [op] */
 };
 
-/* One convolution's primitives for one batch. */
+/* One convolution's primitives, for one slice of a batch. */
 typedef struct {
+  guint slice;                  /* clips */
   CpuPrimitive forward, data, weights;
-  CpuPrimitive data_reorder;    /* copy -> the format that backward-data wants */
+  gsize forward_weights;        /* bytes of a copy that is not kept; 0: there is something to read */
+  CpuPrimitive data_reorder;    /* copy or masters -> the format that backward-data wants */
   gsize data_weights;           /* bytes of that format; 0: no reorder */
   /* Backward-weights runs on tensors that are zero-padded at the end of D to
    * this depth; 0: as they are. */
@@ -54,7 +56,8 @@ typedef struct {
 } CpuConv;
 
 typedef struct {
-  CpuPrimitive forward, backward;
+  CpuPrimitive forward, backward;       /* for one clip */
+  gsize workspace;              /* bytes of a clip's; oneDNN notes there where the largest is */
 } CpuPool;
 
 struct _Cnn3dProgram {
@@ -78,6 +81,26 @@ typedef struct {
   gpointer in, residual, out, saved, scratch, dout[2], din;     /* NULL: none */
 } CpuStep;
 
+/* Where a parameter's gradient goes. */
+static inline gfloat *
+cpu_gradient (const CpuStep *s, gint param)
+{
+  const gsize *offset = s->program->model->layout.offset;
+
+  return s->step->parameters == CNN3D_NOWHERE ? s->binding->gradients + offset[param]
+      : (gfloat *) (s->binding->arena + s->step->parameters) + (offset[param] - offset[s->op->weight]);
+}
+
+/* Whether it adds to that. */
+static inline gboolean
+cpu_adds (const CpuStep *s)
+{
+  return s->step->adds || (s->binding->accumulate && s->step->parameters == CNN3D_NOWHERE);
+}
+
+/* Bytes of one clip of a blocked tensor. */
+#define cpu_clip_bytes(m, t) ((gsize) cpu_round_up ((t)->c, (m)->lanes) * cpu_points (t) * (m)->element)
+
 static inline gint
 cpu_round_up (gint c, gint lanes)
 {
@@ -96,6 +119,12 @@ cpu_points (const Cnn3dTensor *t)
   return (gsize) t->d * t->h * t->w;
 }
 
+static inline gpointer
+cpu_at (gpointer base, gsize offset)
+{
+  return base ? (guint8 *) base + offset : NULL;
+}
+
 static inline gint
 cpu_channel_blocks (const Cnn3dModel *m, const Cnn3dTensor *t)
 {
@@ -108,8 +137,16 @@ gboolean cpu_is_blocked (const Cnn3dNetwork * net, gint tensor);
 /* Numbers in a row of a pooled tensor: channels padded to 16. */
 #define cpu_row(t) ((gsize) cpu_round_up ((t)->c, 16))
 
+/* cpu.c: memcpy() by all threads */
+void cpu_copy (const Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes);
+
+/* memory.c */
+void cpu_memory (Cnn3dDevice * device, Cnn3dDeviceMemory * memory);
+gpointer cpu_memory_alloc (Cnn3dDevice * device, gsize bytes, GError ** error);
+void cpu_memory_free (Cnn3dDevice * device, gpointer memory, gsize bytes);
+
 /* model.c */
-Cnn3dModel *cpu_model_new (Cnn3dDevice * device, const Cnn3dNetwork * network, Cnn3dPrecision precision,
+Cnn3dModel *cpu_model_new (Cnn3dDevice * device, const Cnn3dNetwork * network, const Cnn3dModelParams * params,
     GError ** error);
 void cpu_model_free (Cnn3dModel ** model);
 gboolean cpu_import_weight (Cnn3dModel * model, guint param, const gfloat * values, gfloat * array, GError ** error);
@@ -136,6 +173,7 @@ cpu_blocked_tag (const Cnn3dModel *m)
 }
 
 /* conv.c */
+guint cpu_conv_slice (const Cnn3dModel * model, const Cnn3dOp * op, guint batch);
 gboolean cpu_conv_setup (Cnn3dProgram * program, gint op, gboolean accumulates, GError ** error);
 void cpu_conv_clear (CpuConv * conv);
 gboolean cpu_conv_run (const CpuStep * s, GError ** error);

@@ -111,7 +111,8 @@ finish_primitive (CpuDnnl *dnnl, CpuPrimitive *p, dnnl_primitive_desc_t pd, gint
   p->scratch = dnnl_memory_desc_get_size (dnnl_primitive_desc_query_md (pd, dnnl_query_scratchpad_md, 0));
   if (ok && p->scratch)
     ok = add_argument (dnnl, p, n_args, pd, dnnl_query_scratchpad_md, DNNL_ARG_SCRATCHPAD, error);
-  ok = ok && check (dnnl_primitive_create (&p->primitive, pd), "primitive", error);
+  if (ok && !dnnl->sizes_only)
+    ok = check (dnnl_primitive_create (&p->primitive, pd), "primitive", error);
   dnnl_primitive_desc_destroy (pd);
   if (!ok)
     cpu_primitive_clear (p);

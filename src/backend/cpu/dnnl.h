@@ -16,6 +16,7 @@ typedef dnnl_memory_desc_t *CpuDesc;
 typedef struct {
   dnnl_engine_t engine;
   dnnl_stream_t stream;
+  gboolean sizes_only;          /* primitives are described but not made: code need not be generated */
 } CpuDnnl;
 
 typedef enum {

@@ -11,16 +11,19 @@ void
 cpu_dropout_run (const CpuStep *s)
 {
   const Cnn3dBinding *b = s->binding;
-  const Cnn3dRandomKey key = { b->seed, 0, CNN3D_RANDOM_DROPOUT, b->step };
   const gboolean forward = s->step->phase == CNN3D_PHASE_FORWARD;
-  const gfloat *from = forward ? s->in : s->dout[0];
-  gfloat *to = forward ? s->out : s->din;
-  const gsize row = cpu_row (s->in_tensor), n = s->program->batch * row;
+  const gsize row = cpu_row (s->in_tensor);
   const gfloat keep = 1 / (1 - s->op->dropout);
 
   /* The mask is drawn again in the backward pass rather than kept. */
-  for (gsize i = 0; i < n; i++)
-    to[i] = !b->training ? from[i] : cnn3d_random_uniform (&key, i) < s->op->dropout ? 0 : from[i] * keep;
+  for (guint n = 0; n < s->program->batch; n++) {
+    const Cnn3dRandomKey key = { b->seed, 0, CNN3D_RANDOM_DROPOUT, b->step + n };
+    const gfloat *from = (const gfloat *) (forward ? s->in : s->dout[0]) + n * row;
+    gfloat *to = (gfloat *) (forward ? s->out : s->din) + n * row;
+
+    for (gsize i = 0; i < row; i++)
+      to[i] = !b->training ? from[i] : cnn3d_random_uniform (&key, i) < s->op->dropout ? 0 : from[i] * keep;
+  }
 }
 
 static void
@@ -51,7 +54,7 @@ linear_backward_weights (const CpuStep *s, gfloat *dw, gfloat *dbias)
   for (gint k = 0; k < classes; k++) {
     gfloat *to = dw + k * row;
 
-    if (!s->binding->accumulate) {
+    if (!cpu_adds (s)) {
       memset (to, 0, row * sizeof *to);
       dbias[k] = 0;
     }
@@ -96,7 +99,7 @@ cpu_linear_run (const CpuStep *s)
       linear_forward (s, b->weights + offset[s->op->weight], b->weights + offset[s->op->bias]);
       break;
     case CNN3D_PHASE_BACKWARD_WEIGHTS:
-      linear_backward_weights (s, b->gradients + offset[s->op->weight], b->gradients + offset[s->op->bias]);
+      linear_backward_weights (s, cpu_gradient (s, s->op->weight), cpu_gradient (s, s->op->bias));
       break;
     default:
       linear_backward (s, b->weights + offset[s->op->weight]);

@@ -9,22 +9,27 @@
 
 #include <glib.h>
 
+/* Bytes of a mask of `points` points of a block. */
+#define CPU_MASK_BYTES(points, lanes) (((points) + 7) / 8 * (lanes))
+
 typedef struct {
   /* sum += x, in double; squares += (x - mean)^2, the square in float, the sum
    * in double */
   void (*sums) (gconstpointer x, gsize points, gdouble * sum);
   void (*deviations) (gconstpointer x, gsize points, const gfloat * mean, gdouble * squares);
-  /* y = x * scale + bias (+ residual), then ReLU if relu. y may be x. */
+  /* y = x * scale + bias (+ residual), then ReLU if relu. y may be x or residual.
+   * mask (NULL: not wanted; with residual and relu only): where y is above 0,
+   * as bits: for each 8 points a byte a lane. */
   void (*normalize) (gconstpointer x, gconstpointer residual, gpointer y, gsize points, const gfloat * scale,
-      const gfloat * bias, gboolean relu);
-  /* g = dy0 (+ dy1), then 0 where ReLU let nothing through: where y is not
-   * above 0, or, where scale is given instead, x * scale + bias is not (neither:
+      const gfloat * bias, gboolean relu, guint8 * mask);
+  /* g = dy0 (+ dy1), then 0 where ReLU let nothing through: where mask says so,
+   * or, where scale is given instead, x * scale + bias is not above 0 (neither:
    * there was no ReLU). Written over dy0 if store. sum += g,
    * product += g * (x - mean). */
-  void (*norm_sums) (gpointer dy0, gconstpointer dy1, gconstpointer y, gconstpointer x, gsize points,
+  void (*norm_sums) (gpointer dy0, gconstpointer dy1, const guint8 * mask, gconstpointer x, gsize points,
       const gfloat * mean, const gfloat * scale, const gfloat * bias, gboolean store, gfloat * sum, gfloat * product);
   /* dx = a * g + b * (x - mean) + c, with g 0 as above where scale is given.
-   * dx may be g. */
+   * dx may be g or x. */
   void (*norm_input) (gconstpointer g, gconstpointer x, gpointer dx, gsize points, const gfloat * mean,
       const gfloat * scale, const gfloat * bias, const gfloat * a, const gfloat * b, const gfloat * c);
   /* sum += x */

@@ -28,38 +28,61 @@ NAME (deviations) (gconstpointer x_, gsize points, const gfloat *mean_, gdouble 
   STORED (squares, q);
 }
 
+/* Up to 8 points with a residual and ReLU, and their byte of the mask. */
+static inline __attribute__((always_inline)) void
+NAME (normalize_masked) (const ELEMENT *x, const ELEMENT *r, ELEMENT *y, gint points, VEC scale, VEC bias, guint8 *mask)
+{
+  INT bits = { 0 };
+
+  for (gint k = 0; k < points; k++) {
+    const VEC v = RELU (LOAD (x + k * LANES) * scale + bias + LOAD (r + k * LANES));
+
+    STORE (y + k * LANES, v);
+    bits |= (INT) (v > 0) & (1 << k);
+  }
+  STOREBITS (mask, bits);
+}
+
 static void
 NAME (normalize) (gconstpointer x_, gconstpointer residual_, gpointer y_, gsize points,
-    const gfloat *scale_, const gfloat *bias_, gboolean relu)
+    const gfloat *scale_, const gfloat *bias_, gboolean relu, guint8 *mask)
 {
   const ELEMENT *x = x_, *r = residual_;
   ELEMENT *y = y_;
   const VEC scale = LOADF (scale_), bias = LOADF (bias_);
+  gsize p;
 
-  if (r && relu)
+  if (mask) {
+    for (p = 0; p + 8 <= points; p += 8, mask += LANES)
+      NAME (normalize_masked) (x + p * LANES, r + p * LANES, y + p * LANES, 8, scale, bias, mask);
+    if (p < points)
+      NAME (normalize_masked) (x + p * LANES, r + p * LANES, y + p * LANES, points - p, scale, bias, mask);
+  } else if (r && relu) {
     for (gsize i = 0; i < points * LANES; i += LANES)
       STORE (y + i, RELU (LOAD (x + i) * scale + bias + LOAD (r + i)));
-  else if (r)
+  } else if (r) {
     for (gsize i = 0; i < points * LANES; i += LANES)
       STORE (y + i, LOAD (x + i) * scale + bias + LOAD (r + i));
-  else if (relu)
+  } else if (relu) {
     for (gsize i = 0; i < points * LANES; i += LANES)
       STORE (y + i, RELU (LOAD (x + i) * scale + bias));
-  else
+  } else {
     for (gsize i = 0; i < points * LANES; i += LANES)
       STORE (y + i, LOAD (x + i) * scale + bias);
+  }
 }
 
 /* Inlined with constants for what is NULL and for store: a loop for each case. */
 static inline __attribute__((always_inline)) void
-NAME (norm_sums_case) (ELEMENT *dy0, const ELEMENT *dy1, const ELEMENT *y, const ELEMENT *x, gsize points,
+NAME (norm_sums_case) (ELEMENT *dy0, const ELEMENT *dy1, const guint8 *mask, const ELEMENT *x, gsize points,
     const gfloat *mean_, const gfloat *scale_, const gfloat *bias_, gboolean store, gfloat *sum, gfloat *product)
 {
   const VEC mean = LOADF (mean_), zero = { 0 };
   const VEC scale = scale_ ? LOADF (scale_) : zero, bias = scale_ ? LOADF (bias_) : zero;
   VEC s = { 0 }, p = { 0 };
+  INT bits = { 0 };
 
-  for (gsize i = 0; i < points * LANES; i += LANES) {
+  for (gsize k = 0, i = 0; k < points; k++, i += LANES) {
     const VEC at = LOAD (x + i);
     VEC g = LOAD (dy0 + i);
 
@@ -67,8 +90,10 @@ NAME (norm_sums_case) (ELEMENT *dy0, const ELEMENT *dy1, const ELEMENT *y, const
       g += LOAD (dy1 + i);
     if (scale_)
       g = WHERE_POSITIVE (at * scale + bias, g);
-    else if (y)
-      g = WHERE_POSITIVE (LOAD (y + i), g);
+    if (mask) {
+      bits = k % 8 ? bits >> 1 : LOADBITS (mask + k / 8 * LANES);
+      g = (VEC) ((INT) g & -(bits & 1));
+    }
     if (store)
       STORE (dy0 + i, g);
     s += g;
@@ -79,18 +104,19 @@ NAME (norm_sums_case) (ELEMENT *dy0, const ELEMENT *dy1, const ELEMENT *y, const
 }
 
 static void
-NAME (norm_sums) (gpointer dy0, gconstpointer dy1, gconstpointer y, gconstpointer x, gsize points,
+NAME (norm_sums) (gpointer dy0, gconstpointer dy1, const guint8 *mask, gconstpointer x, gsize points,
     const gfloat *mean, const gfloat *scale, const gfloat *bias, gboolean store, gfloat *sum, gfloat *product)
 {
-#define CASE(dy1, y, scale, store) NAME (norm_sums_case) (dy0, dy1, y, x, points, mean, scale, bias, store, sum, product)
+#define CASE(dy1, mask, scale, store) \
+  NAME (norm_sums_case) (dy0, dy1, mask, x, points, mean, scale, bias, store, sum, product)
   if (scale && dy1)
     store ? CASE (dy1, NULL, scale, TRUE) : CASE (dy1, NULL, scale, FALSE);
   else if (scale)
     store ? CASE (NULL, NULL, scale, TRUE) : CASE (NULL, NULL, scale, FALSE);
-  else if (y && dy1)
-    store ? CASE (dy1, y, NULL, TRUE) : CASE (dy1, y, NULL, FALSE);
-  else if (y)
-    store ? CASE (NULL, y, NULL, TRUE) : CASE (NULL, y, NULL, FALSE);
+  else if (mask && dy1)
+    store ? CASE (dy1, mask, NULL, TRUE) : CASE (dy1, mask, NULL, FALSE);
+  else if (mask)
+    store ? CASE (NULL, mask, NULL, TRUE) : CASE (NULL, mask, NULL, FALSE);
   else if (dy1)
     store ? CASE (dy1, NULL, NULL, TRUE) : CASE (dy1, NULL, NULL, FALSE);
   else

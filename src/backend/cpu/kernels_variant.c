@@ -16,6 +16,8 @@ typedef guint32 uint16 __attribute__((vector_size (64)));
 typedef guint32 uint8 __attribute__((vector_size (32)));
 typedef guint16 half16 __attribute__((vector_size (32)));
 typedef guint16 half8 __attribute__((vector_size (16)));
+typedef guint8 byte16 __attribute__((vector_size (16)));
+typedef guint8 byte8 __attribute__((vector_size (8)));
 
 /* Of n lanes: plain loads and stores of floats; bf16 is the upper half of a
  * float, rounded to nearest even, NaN kept. */
@@ -31,6 +33,10 @@ static inline void storeh##n (guint16 *p, vec##n v) { \
   const uint##n r = (u + 0x7fff + ((u >> 16) & 1)) >> 16; \
   const half##n h = __builtin_convertvector ((r & ~nan) | (((u >> 16) | 0x40) & nan), half##n); \
   memcpy (p, &h, sizeof h); } \
+static inline int##n loadbits##n (const guint8 *p) { byte##n b; memcpy (&b, p, sizeof b); \
+  return __builtin_convertvector (b, int##n); } \
+static inline void storebits##n (guint8 *p, int##n v) { const byte##n b = __builtin_convertvector (v, byte##n); \
+  memcpy (p, &b, sizeof b); } \
 static inline vec##n positive##n (vec##n y, vec##n g) { return (vec##n) ((int##n) g & (int##n) (y > 0)); }
 
 DEFINE_LANES (16)
@@ -48,6 +54,8 @@ DEFINE_LANES (8)
 #define LOADF loadf16
 #define STOREF storef16
 #define WHERE_POSITIVE positive16
+#define LOADBITS loadbits16
+#define STOREBITS storebits16
 
 #define NAME(x) f32_16_##x
 #define ELEMENT gfloat
@@ -78,6 +86,8 @@ DEFINE_LANES (8)
 #undef LOADF
 #undef STOREF
 #undef WHERE_POSITIVE
+#undef LOADBITS
+#undef STOREBITS
 
 #define LANES 8
 #define VEC vec8
@@ -88,6 +98,8 @@ DEFINE_LANES (8)
 #define LOADF loadf8
 #define STOREF storef8
 #define WHERE_POSITIVE positive8
+#define LOADBITS loadbits8
+#define STOREBITS storebits8
 
 #define NAME(x) f32_8_##x
 #define ELEMENT gfloat

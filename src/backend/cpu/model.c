@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "src/temporary.h"
+
 gboolean
 cpu_is_blocked (const Cnn3dNetwork *net, gint tensor)
 {
@@ -58,6 +60,7 @@ choose_formats (Cnn3dModel *m, gint i, GError **error)
   gint64 dims[5];
   gboolean ok;
 
+  m->device->dnnl.sizes_only = TRUE;    /* these only tell formats */
   cpu_padded_dims (m, op, dims);
   w->plain = cpu_desc_new (5, dims, dnnl_f32, dnnl_abcde);
   cpu_spec_init (&spec, m, op, 1);
@@ -77,12 +80,15 @@ choose_formats (Cnn3dModel *m, gint i, GError **error)
     cpu_primitive_clear (&probe);
     cpu_desc_free (&spec.weights);
   }
+  m->device->dnnl.sizes_only = FALSE;
   if (ok && !cpu_desc_equal (copy, w->master)) {
     w->copy = copy;
     copy = NULL;
     ok = cpu_reorder_new (&m->device->dnnl, w->master, w->copy, &w->refresh, error);
-    w->copy_offset = m->layout.copy_bytes;
-    m->layout.copy_bytes += cpu_align (cpu_desc_size (w->copy));
+    if (m->params.keeps_copy) {
+      w->copy_offset = m->layout.copy_bytes;
+      m->layout.copy_bytes += cpu_align (cpu_desc_size (w->copy));
+    }
   }
   cpu_desc_free (&copy);
   cpu_desc_free (&spec.source);
@@ -125,15 +131,15 @@ cpu_is_fast (CpuDnnl *dnnl, dnnl_data_type_t type, dnnl_format_tag_t tag)
 }
 
 Cnn3dModel *
-cpu_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, Cnn3dPrecision precision, GError **error)
+cpu_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelParams *params, GError **error)
 {
   Cnn3dModel *m = g_new0 (Cnn3dModel, 1);
 
   m->device = device;
   m->net = net;
-  m->precision = precision;
-  m->type = precision == CNN3D_PRECISION_32 ? dnnl_f32 : dnnl_bf16;
-  m->element = precision == CNN3D_PRECISION_32 ? 4 : 2;
+  m->params = *params;
+  m->type = params->precision == CNN3D_PRECISION_32 ? dnnl_f32 : dnnl_bf16;
+  m->element = params->precision == CNN3D_PRECISION_32 ? 4 : 2;
   /* 16 channels to a block with AVX-512, else 8 */
   m->lanes = cpu_is_fast (&device->dnnl, m->type, dnnl_aBcde16b) ? 16 : 8;
   m->blocks = &device->kernels->blocks[m->type == dnnl_bf16][m->lanes == 16];
@@ -210,21 +216,21 @@ convert (Cnn3dModel *m, guint param, gfloat *values, gfloat *array, gboolean imp
         memcpy (values + o * p->shape[1], stored + o * row, p->shape[1] * sizeof *values);
   } else if (p->role == CNN3D_PARAM_CONV_WEIGHT) {
     const CpuConvWeights *w = &m->conv[p->op];
-    const gsize size = cpu_desc_size (w->plain);
-    g_autofree gfloat *padded = g_try_malloc0 (size);
+    g_auto (Cnn3dTemporary) temporary = { NULL };
     g_autofree gpointer scratch = NULL;
+    gfloat *padded = values;
     CpuPrimitive reorder;
     gint64 dims[5];
     gboolean ok;
 
-    if (!padded) {
-      g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY,
-          "no memory to convert %s: %" G_GSIZE_FORMAT " bytes", p->name, size);
-      return FALSE;
-    }
     cpu_padded_dims (m, &m->net->ops[p->op], dims);
-    if (import)
-      copy_padded (p, dims[1], padded, values, TRUE);
+    if (dims[0] != p->shape[0] || dims[1] != p->shape[1]) {
+      if (!cnn3d_temporary_take (&temporary, cpu_desc_size (w->plain), p->name, error))
+        return FALSE;
+      padded = temporary.data;
+      if (import)
+        copy_padded (p, dims[1], padded, values, TRUE);
+    }
     ok = cpu_reorder_new (&m->device->dnnl, import ? w->plain : w->master, import ? w->master : w->plain, &reorder,
         error);
     if (ok) {
@@ -233,7 +239,7 @@ convert (Cnn3dModel *m, guint param, gfloat *values, gfloat *array, gboolean imp
           scratch, error);
       cpu_primitive_clear (&reorder);
     }
-    if (!import)
+    if (!import && padded != values)
       copy_padded (p, dims[1], padded, values, FALSE);
     return ok;
   } else if (import) {
@@ -262,7 +268,7 @@ cpu_refresh (Cnn3dModel *m, const gfloat *weights, gpointer copy, GError **error
   for (guint i = 0; i < m->net->n_ops; i++) {
     CpuConvWeights *w = &m->conv[i];
 
-    if (w->copy && !cpu_primitive_run (&m->device->dnnl, &w->refresh,
+    if (w->copy && m->params.keeps_copy && !cpu_primitive_run (&m->device->dnnl, &w->refresh,
             (gfloat *) weights + m->layout.offset[m->net->ops[i].weight], (guint8 *) copy + w->copy_offset, NULL,
             NULL, error))
       return FALSE;

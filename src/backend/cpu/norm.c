@@ -4,8 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-/* Saved: mean and 1 / sqrt (var + eps), a vector of padded channels each.
- * Scratch: two sums for each chunk and lane, and three vectors a channel block.
+/* Saved: mean and 1 / sqrt (var + eps), a vector of padded channels each; with a
+ * residual before ReLU, the mask of what it let through, so that neither y nor
+ * the residual is needed to know. Scratch: two sums for each chunk and lane, and three vectors a channel block.
  *
  * The forward pass makes its sums in double and rounds where PyTorch does. A
  * last bit's difference before ReLU now and then puts a number on the other
@@ -20,10 +21,18 @@ typedef struct {
   gsize points;
   gsize slab;                   /* bytes of one clip's block */
   gfloat *mean, *inverse;
+  guint8 *mask;                 /* [clip][block]; NULL: none */
+  gsize mask_slab;
   gdouble *partial;             /* [block][clip][chunk][2][lanes] */
   gfloat *vectors;              /* [block][3][lanes] */
   gfloat *weight, *bias;
 } Norm;
+
+static gboolean
+has_mask (const Cnn3dOp *op)
+{
+  return op->relu && op->residual >= 0;
+}
 
 static void
 norm_init (Norm *o, const CpuStep *s)
@@ -36,15 +45,22 @@ norm_init (Norm *o, const CpuStep *s)
   o->k = m->blocks;
   o->lanes = m->lanes;
   o->blocks = c / m->lanes;
-  o->n = s->program->batch;
+  o->n = s->step->clips;
   o->points = cpu_points (s->in_tensor);
   o->chunks = (o->points + CPU_CHUNK - 1) / CPU_CHUNK;
   o->slab = o->points * m->lanes * m->element;
   o->partial = s->scratch;
   o->vectors = (gfloat *) (o->partial + (gsize) c * o->n * o->chunks * 2);
+  if (s->step->phase == CNN3D_PHASE_RECOMPUTE)
+    o->vectors = s->scratch;    /* no sums to be made */
   /* an evaluation keeps nothing: its place is behind the vectors */
   o->mean = s->saved ? s->saved : o->vectors + 3 * c;
   o->inverse = o->mean + c;
+  o->mask_slab = CPU_MASK_BYTES (o->points, m->lanes);
+  if (s->saved && has_mask (s->op))
+    o->mask = (guint8 *) (o->inverse + c) + s->step->first * o->blocks * o->mask_slab;
+  else
+    o->mask = NULL;
   o->weight = s->binding->weights + m->layout.offset[s->op->weight];
   o->bias = s->binding->weights + m->layout.offset[s->op->bias];
 }
@@ -58,8 +74,13 @@ cpu_norm_setup (Cnn3dProgram *p, gint i)
   const gsize chunks = (cpu_points (t) + CPU_CHUNK - 1) / CPU_CHUNK;
   const gsize bytes = 3 * c * sizeof (gfloat) + c * p->batch * chunks * 2 * sizeof (gdouble);
 
-  p->sizes.saved[i] = p->training ? 2 * c * sizeof (gfloat) : 0;
+  if (p->training) {
+    p->sizes.saved[i] = 2 * c * sizeof (gfloat);
+    if (has_mask (&m->net->ops[i]))
+      p->sizes.saved[i] += p->batch * c / m->lanes * CPU_MASK_BYTES (cpu_points (t), m->lanes);
+  }
   p->sizes.scratch[i * CNN3D_N_PHASES + CNN3D_PHASE_FORWARD] = bytes + (p->training ? 0 : 2 * c * sizeof (gfloat));
+  p->sizes.scratch[i * CNN3D_N_PHASES + CNN3D_PHASE_RECOMPUTE] = 3 * c * sizeof (gfloat);
   p->sizes.scratch[i * CNN3D_N_PHASES + CNN3D_PHASE_BACKWARD] = bytes;
 }
 
@@ -68,6 +89,7 @@ typedef struct {
   gsize offset;                 /* bytes into the tensor */
   gsize points;
   gdouble *partial;
+  guint8 *mask;                 /* NULL: none */
 } Piece;
 
 static inline Piece
@@ -78,14 +100,9 @@ piece (const Norm *o, gint block, gint clip, gint chunk)
   return (Piece) {
     ((gsize) clip * o->blocks + block) * o->slab + first * o->lanes * o->m->element,
     MIN (CPU_CHUNK, o->points - first),
-    o->partial + (((gsize) block * o->n + clip) * o->chunks + chunk) * 2 * o->lanes
+    o->partial + (((gsize) block * o->n + clip) * o->chunks + chunk) * 2 * o->lanes,
+    cpu_at (o->mask, ((gsize) clip * o->blocks + block) * o->mask_slab + first / 8 * o->lanes)
   };
-}
-
-static inline gpointer
-at (gpointer base, gsize offset)
-{
-  return base ? (guint8 *) base + offset : NULL;
 }
 
 /* A pass over the tensor, piece by piece, and then what there is to do once a
@@ -153,7 +170,7 @@ static void
 forward_sum (const Norm *o, gint block, const Piece *p)
 {
   memset (p->partial, 0, 2 * o->lanes * sizeof *p->partial);
-  o->k->sums (at (o->s->in, p->offset), p->points, p->partial);
+  o->k->sums (cpu_at (o->s->in, p->offset), p->points, p->partial);
 }
 
 static void
@@ -169,7 +186,7 @@ forward_mean (const Norm *o, gint block)
 static void
 forward_deviations (const Norm *o, gint block, const Piece *p)
 {
-  o->k->deviations (at (o->s->in, p->offset), p->points, o->mean + block * o->lanes, p->partial + o->lanes);
+  o->k->deviations (cpu_at (o->s->in, p->offset), p->points, o->mean + block * o->lanes, p->partial + o->lanes);
 }
 
 /* y = x * scale + bias; zeros in the padding, which so stays zero */
@@ -226,8 +243,16 @@ forward_apply (const Norm *o, gint block, const Piece *p)
 {
   const gfloat *scale = o->vectors + (gsize) block * 3 * o->lanes;
 
-  o->k->normalize (at (o->s->in, p->offset), at (o->s->residual, p->offset), at (o->s->out, p->offset), p->points,
-      scale, scale + o->lanes, o->s->op->relu);
+  o->k->normalize (cpu_at (o->s->in, p->offset), cpu_at (o->s->residual, p->offset), cpu_at (o->s->out, p->offset), p->points,
+      scale, scale + o->lanes, o->s->op->relu, o->s->step->phase == CNN3D_PHASE_FORWARD ? p->mask : NULL);
+}
+
+static void
+recompute_vectors (const Norm *o, gint block)
+{
+  gfloat *scale = o->vectors + (gsize) block * 3 * o->lanes;
+
+  forward_vectors (o, block, scale, scale + o->lanes);
 }
 
 void
@@ -237,10 +262,13 @@ cpu_norm_forward (const CpuStep *s)
     {forward_apply, NULL}
   };
   static const Stage with_running[] = { {NULL, forward_finish}, {forward_apply, NULL} };
+  static const Stage again[] = { {NULL, recompute_vectors}, {forward_apply, NULL} };
   Norm o;
 
   norm_init (&o, s);
-  if (s->binding->batch_statistics)
+  if (s->step->phase == CNN3D_PHASE_RECOMPUTE)
+    run_stages (&o, again, 2);
+  else if (s->binding->batch_statistics)
     run_stages (&o, stages, 3);
   else
     run_stages (&o, with_running, 2);
@@ -248,9 +276,8 @@ cpu_norm_forward (const CpuStep *s)
 
 /* --- backward --- */
 
-/* Whether ReLU let a number through shows in y or, where no residual was added
- * between, in x: then y is not read, and dout[0] is masked again rather than
- * written back. */
+/* Whether ReLU let a number through shows in x where no residual was added
+ * between: then dout[0] is masked again rather than written back. */
 static gboolean
 masked_by_x (const Norm *o)
 {
@@ -266,8 +293,8 @@ backward_sum (const Norm *o, gint block, const Piece *p)
 
   if (by_x)
     forward_vectors (o, block, scale, bias);
-  o->k->norm_sums (at (s->dout[0], p->offset), at (s->dout[1], p->offset),
-      s->op->relu && !by_x ? at (s->out, p->offset) : NULL, at (s->in, p->offset), p->points,
+  o->k->norm_sums (cpu_at (s->dout[0], p->offset), cpu_at (s->dout[1], p->offset),
+      p->mask, cpu_at (s->in, p->offset), p->points,
       o->mean + block * o->lanes, by_x ? scale : NULL, bias, !by_x || s->dout[1], sum, product);
   for (gint l = 0; l < o->lanes; l++) {
     p->partial[l] = sum[l];
@@ -284,8 +311,8 @@ static void
 backward_finish (const Norm *o, gint block)
 {
   const Cnn3dBinding *b = o->s->binding;
-  gfloat *dweight = b->gradients + o->m->layout.offset[o->s->op->weight];
-  gfloat *dbias = b->gradients + o->m->layout.offset[o->s->op->bias];
+  gfloat *dweight = cpu_gradient (o->s, o->s->op->weight), *dbias = cpu_gradient (o->s, o->s->op->bias);
+  const gboolean adds = cpu_adds (o->s);
   gfloat *a = o->vectors + (gsize) block * 3 * o->lanes, *slope = a + o->lanes, *constant = slope + o->lanes;
   const gint channels = MIN (o->lanes, o->s->in_tensor->c - block * o->lanes);
   const gdouble count = (gdouble) o->n * o->points;
@@ -301,8 +328,8 @@ backward_finish (const Norm *o, gint block)
       continue;
     const gdouble inverse = o->inverse[c];
 
-    dweight[c] = (b->accumulate ? dweight[c] : 0) + product[l] * inverse;
-    dbias[c] = (b->accumulate ? dbias[c] : 0) + sum[l];
+    dweight[c] = (adds ? dweight[c] : 0) + product[l] * inverse;
+    dbias[c] = (adds ? dbias[c] : 0) + sum[l];
     a[l] = o->weight[c] * inverse;
     if (b->batch_statistics) {
       slope[l] = -o->weight[c] * inverse * inverse * inverse * product[l] / count;
@@ -321,7 +348,7 @@ backward_apply (const Norm *o, gint block, const Piece *p)
 
   if (by_x)
     forward_vectors (o, block, scale, bias);
-  o->k->norm_input (at (s->dout[0], p->offset), at (s->in, p->offset), at (s->din, p->offset), p->points,
+  o->k->norm_input (cpu_at (s->dout[0], p->offset), cpu_at (s->in, p->offset), cpu_at (s->din, p->offset), p->points,
       o->mean + block * o->lanes, by_x ? scale : NULL, bias, a, a + o->lanes, a + 2 * o->lanes);
 }
 

@@ -25,7 +25,7 @@ half_to_float (guint16 h)
   return f;
 }
 
-/* One frame's plane of one channel, as floats. */
+/* One frame's plane of one channel, as floats; first: point, from the batch's start. */
 static void
 convert_plane (const CpuStep *s, gsize first, gint channel, gsize points, gfloat *to)
 {
@@ -71,19 +71,19 @@ cpu_input_forward (const CpuStep *s)
   const gint pieces = (points + INPUT_POINTS - 1) / INPUT_POINTS;
 
 #pragma omp parallel for num_threads (m->device->threads) schedule (static)
-  for (gint i = 0; i < (gint) s->program->batch * channels * pieces; i++) {
+  for (gint i = 0; i < (gint) s->step->clips * channels * pieces; i++) {
     const gsize clip = i / (channels * pieces), start = (gsize) (i % pieces) * INPUT_POINTS;
     const gint channel = i / pieces % channels;
     const gsize n = MIN (INPUT_POINTS, points - start);
-    const gsize to = (clip * channels + channel) * points + start;
+    const gsize from = (s->step->first + clip) * points + start, to = (clip * channels + channel) * points + start;
     gfloat row[INPUT_POINTS + 16];
     guint16 half[INPUT_POINTS + 16];
 
     if (m->element == 4) {
-      convert_plane (s, clip * points + start, channel, n, (gfloat *) s->out + to);
+      convert_plane (s, from, channel, n, (gfloat *) s->out + to);
     } else {
       memset (row + n, 0, 16 * sizeof *row);
-      convert_plane (s, clip * points + start, channel, n, row);
+      convert_plane (s, from, channel, n, row);
       m->device->kernels->to_bf16 ((n + 15) & ~(gsize) 15, half, row);
       memcpy ((guint16 *) s->out + to, half, n * sizeof *half);
     }
@@ -102,15 +102,16 @@ cpu_max_pool_setup (Cnn3dProgram *p, gint i, GError **error)
   CpuConvSpec spec;
   gboolean ok;
 
-  cpu_spec_init (&spec, m, op, p->batch);
+  cpu_spec_init (&spec, m, op, 1);
   ok = cpu_max_pool_new (&m->device->dnnl, CPU_FORWARD, &spec, &pool->forward, &workspace, error)
       && (!p->training || cpu_max_pool_new (&m->device->dnnl, CPU_BACKWARD_DATA, &spec, &pool->backward, &workspace,
           error));
   cpu_desc_free (&spec.source);
   cpu_desc_free (&spec.destination);
-  workspace = cpu_align (workspace);
-  p->sizes.saved[i] = p->training ? workspace : 0;
-  scratch[CNN3D_PHASE_FORWARD] = cpu_align (pool->forward.scratch) + (p->training ? 0 : workspace);
+  pool->workspace = cpu_align (workspace);
+  p->sizes.saved[i] = p->training ? p->batch * pool->workspace : 0;
+  scratch[CNN3D_PHASE_FORWARD] = cpu_align (pool->forward.scratch) + (p->training ? 0 : pool->workspace);
+  scratch[CNN3D_PHASE_RECOMPUTE] = scratch[CNN3D_PHASE_FORWARD];
   scratch[CNN3D_PHASE_BACKWARD] = pool->backward.scratch;
   return ok;
 }
@@ -120,22 +121,35 @@ cpu_max_pool_run (const CpuStep *s, GError **error)
 {
   const Cnn3dModel *m = s->program->model;
   CpuPool *pool = &s->program->pool[s->step->op];
+  const gsize in = cpu_clip_bytes (m, s->in_tensor), out = cpu_clip_bytes (m, s->out_tensor);
+  guint8 *scratch = s->scratch;
 
-  if (s->step->phase == CNN3D_PHASE_FORWARD) {
-    guint8 *scratch = s->scratch;
+  for (guint k = 0; k < s->step->clips; k++) {
+    gpointer workspace = s->saved ? (guint8 *) s->saved + (s->step->first + k) * pool->workspace
+        : scratch + cpu_align (pool->forward.scratch);
+    gpointer dout = cpu_at (s->dout[0], k * out);
+    gboolean ok;
 
-    return cpu_primitive_run (&m->device->dnnl, &pool->forward, s->in, s->out,
-        s->saved ? (guint8 *) s->saved : scratch + cpu_align (pool->forward.scratch), scratch, error);
-  }
-  if (s->dout[1]) {
-    const gsize slab = cpu_points (s->out_tensor) * m->lanes * m->element;
-    const gint n = s->program->batch * cpu_channel_blocks (m, s->out_tensor);
+    if (s->step->phase != CNN3D_PHASE_BACKWARD) {
+      ok = cpu_primitive_run (&m->device->dnnl, &pool->forward, cpu_at (s->in, k * in), cpu_at (s->out, k * out),
+          workspace, scratch, error);
+    } else {
+      if (s->dout[1]) {
+        const gsize slab = cpu_points (s->out_tensor) * m->lanes * m->element;
+        const gint n = cpu_channel_blocks (m, s->out_tensor);
 
 #pragma omp parallel for num_threads (m->device->threads) schedule (static)
-    for (gint i = 0; i < n; i++)
-      m->blocks->add ((guint8 *) s->dout[0] + i * slab, (guint8 *) s->dout[1] + i * slab, cpu_points (s->out_tensor));
+        for (gint i = 0; i < n; i++)
+          m->blocks->add ((guint8 *) dout + i * slab, (guint8 *) s->dout[1] + k * out + i * slab,
+              cpu_points (s->out_tensor));
+      }
+      ok = cpu_primitive_run (&m->device->dnnl, &pool->backward, cpu_at (s->din, k * in), dout, workspace, scratch,
+          error);
+    }
+    if (!ok)
+      return FALSE;
   }
-  return cpu_primitive_run (&m->device->dnnl, &pool->backward, s->din, s->dout[0], s->saved, s->scratch, error);
+  return TRUE;
 }
 
 /* --- the mean over D, H and W --- */

@@ -1,0 +1,91 @@
+/* What memory there is for this process, and taking it.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cpu/cpu.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* What the process grows by beside the arrays: oneDNN's code for each
+ * convolution and its objects, threads' stacks, one parameter at a time in
+ * PyTorch's layout. Measured for all four models, 1 to 32 clips a batch. */
+#define CONTEXT_BYTES (48 << 20)
+
+/* A file that holds one number, or "max". */
+static guint64
+read_number (const gchar *path)
+{
+  g_autofree gchar *text = NULL;
+
+  if (!g_file_get_contents (path, &text, NULL, NULL) || !g_ascii_isdigit (*text))
+    return G_MAXUINT64;
+  return g_ascii_strtoull (text, NULL, 10);
+}
+
+/* A line of /proc/meminfo. */
+static guint64
+meminfo (const gchar *text, const gchar *name)
+{
+  const gchar *line = text ? strstr (text, name) : NULL;
+
+  return line ? g_ascii_strtoull (line + strlen (name), NULL, 10) * 1024 : G_MAXUINT64;
+}
+
+/* The machine's memory, or what the control group that we are in may have. */
+void
+cpu_memory (Cnn3dDevice *device, Cnn3dDeviceMemory *m)
+{
+  g_autofree gchar *info = NULL, *group = NULL;
+  const gchar *path = NULL;
+
+  if (!g_file_get_contents ("/proc/meminfo", &info, NULL, NULL))
+    info = NULL;
+  m->total = meminfo (info, "MemTotal:");
+  m->available = meminfo (info, "MemAvailable:");
+  m->context = CONTEXT_BYTES;
+  m->context_source = "measured bound";
+  if (g_file_get_contents ("/proc/self/cgroup", &group, NULL, NULL))
+    path = strstr (group, "0::/");
+  if (!path)
+    return;
+
+  g_autofree gchar *name = g_strndup (path + 4, strcspn (path + 4, "\n"));
+
+  /* the limits of every group above count too */
+  for (;;) {
+    g_autofree gchar *limit = g_build_filename ("/sys/fs/cgroup", name, "memory.max", NULL);
+    g_autofree gchar *used = g_build_filename ("/sys/fs/cgroup", name, "memory.current", NULL);
+    const guint64 most = read_number (limit), now = read_number (used);
+    gchar *slash = strrchr (name, '/');
+
+    m->total = MIN (m->total, most);
+    if (most != G_MAXUINT64 && now != G_MAXUINT64)
+      m->available = MIN (m->available, most > now ? most - now : 0);
+    if (!*name)
+      break;
+    *(slash ? slash : name) = '\0';
+  }
+}
+
+/* Large pages where the kernel gives them: an arena is swept from end to end
+ * many times a step. */
+gpointer
+cpu_memory_alloc (Cnn3dDevice *device, gsize bytes, GError **error)
+{
+  gpointer memory = mmap (NULL, MAX (bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+  if (memory == MAP_FAILED) {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY,
+        "%" G_GSIZE_FORMAT " bytes of memory are not to be had", bytes);
+    return NULL;
+  }
+  madvise (memory, bytes, MADV_HUGEPAGE);
+  return memory;
+}
+
+void
+cpu_memory_free (Cnn3dDevice *device, gpointer memory, gsize bytes)
+{
+  if (memory)
+    munmap (memory, MAX (bytes, 1));
+}

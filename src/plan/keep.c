@@ -1,0 +1,128 @@
+/* What a plan keeps, and what it makes again. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/plan/pass.h"
+
+typedef struct {
+  const Cnn3dNetwork *net;
+  const Cnn3dSizes *sizes;
+  const Cnn3dPlanParams *params;
+  gint *segment;                /* [op] */
+  gint n_segments;
+  gboolean *again;              /* [segment]: its convolutions are done again */
+  gboolean *cheap;              /* [tensor]: not a convolution's, kept although it could be made again */
+} Choice;
+
+/* Passes over a tensor that making another's slice takes, at most; longer chains
+ * of residuals are cut by keeping one of them. */
+#define LONGEST_CHAIN 3
+
+static gboolean
+is_cheap (const Cnn3dOp *op)
+{
+  return op->kind == CNN3D_OP_INPUT || op->kind == CNN3D_OP_NORM || op->kind == CNN3D_OP_MAX_POOL;
+}
+
+/* Fills keep[tensor] from the choice. */
+static void
+fill_keep (const Choice *c, gboolean *keep)
+{
+  const Cnn3dNetwork *net = c->net;
+  g_autofree gint *chain = g_new0 (gint, net->n_tensors);
+
+  for (guint t = 0; t < net->n_tensors; t++) {
+    const gint producer = net->tensors[t].producer;
+    const Cnn3dOp *op = &net->ops[producer];
+    const gint segment = c->segment[producer];
+    const gboolean ends = op->kind == CNN3D_OP_NORM && op->residual >= 0;
+
+    if (op->kind == CNN3D_OP_CONV) {
+      keep[t] = !c->again[segment];
+    } else if (!is_cheap (op)) {
+      keep[t] = TRUE;
+    } else {
+      /* A block that is done again hands its output on. The stem, which is
+       * cheap, is done again with the block behind it. */
+      keep[t] = c->cheap[t] || (ends && c->again[segment]);
+      if (!keep[t])
+        chain[t] = 1 + (op->residual >= 0 ? chain[op->residual] : 0);
+      if (chain[t] > LONGEST_CHAIN) {
+        keep[t] = TRUE;
+        chain[t] = 0;
+      }
+    }
+  }
+}
+
+/* The most that is alive at one step. */
+static gsize
+live (const Choice *c)
+{
+  g_autofree gboolean *keep = g_new (gboolean, c->net->n_tensors);
+  Pass pass;
+  gsize bytes;
+
+  fill_keep (c, keep);
+  cnn3d_pass_init (&pass, c->net, c->sizes, c->params, keep);
+  bytes = cnn3d_pass_live (&pass);
+  cnn3d_pass_clear (&pass);
+  return bytes;
+}
+
+/* Everything is made again at first; then what does not lower the peak is kept
+ * after all: blocks, those with the most multiply-adds first, then tensors, the
+ * last, which are the smallest, first. */
+static void
+choose (Choice *c)
+{
+  const Cnn3dNetwork *net = c->net;
+  g_autofree gint64 *macs = g_new0 (gint64, c->n_segments);
+  gsize peak;
+
+  for (guint i = 0; i < net->n_ops; i++)
+    if (net->ops[i].kind == CNN3D_OP_CONV)
+      macs[c->segment[i]] += cnn3d_op_macs (net, i);
+  if (c->params->recompute == CNN3D_RECOMPUTE_BLOCK)
+    for (gint s = 0; s < c->n_segments; s++)
+      c->again[s] = macs[s] > 0;
+  peak = live (c);
+  for (;;) {
+    gint dearest = -1;
+
+    for (gint s = 0; s < c->n_segments; s++)
+      if (c->again[s] && macs[s] > 0 && (dearest < 0 || macs[s] > macs[dearest]))
+        dearest = s;
+    if (dearest < 0)
+      break;
+    macs[dearest] = 0;
+    c->again[dearest] = FALSE;
+    c->again[dearest] = live (c) > peak;
+  }
+  for (gint t = net->n_tensors - 1; t >= 0; t--) {
+    if (!is_cheap (&net->ops[net->tensors[t].producer]))
+      continue;
+    c->cheap[t] = TRUE;
+    c->cheap[t] = live (c) <= peak;
+  }
+}
+
+gboolean *
+cnn3d_pass_choose (const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params)
+{
+  gboolean *keep = g_new (gboolean, net->n_tensors);
+  Choice c = { net, sizes, params };
+
+  if (!params->training || params->recompute == CNN3D_RECOMPUTE_NONE) {
+    for (guint t = 0; t < net->n_tensors; t++)
+      keep[t] = TRUE;
+    return keep;
+  }
+  c.segment = cnn3d_pass_segments (net);
+  c.n_segments = c.segment[net->n_ops - 1] + 1;
+  c.again = g_new0 (gboolean, c.n_segments);
+  c.cheap = g_new0 (gboolean, net->n_tensors);
+  choose (&c);
+  fill_keep (&c, keep);
+  g_free (c.segment);
+  g_free (c.again);
+  g_free (c.cheap);
+  return keep;
+}

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/train/fit.h"
+
+#include <string.h>
+
+#include "src/train/trainer-private.h"
+
+gboolean
+cnn3d_trainer_accumulates (const Cnn3dTrainerParams *p, guint batch, guint micro_batch)
+{
+  return p->accumulate > 1 || micro_batch < batch;
+}
+
+/* Clipping needs the norm of all gradients before the first update; 16-mixed
+ * must know that all are finite. */
+gboolean
+cnn3d_trainer_updates_early (const Cnn3dTrainerParams *p, guint batch, guint micro_batch)
+{
+  return !cnn3d_trainer_accumulates (p, batch, micro_batch) && p->gradient_clip <= 0 && !p->keep_gradients
+      && p->precision != CNN3D_PRECISION_16_MIXED;
+}
+
+/* Of the arena: scratch, at the step where the most is alive. */
+static gsize
+workspace_at_peak (const Cnn3dPlan *plan)
+{
+  g_autofree gsize *all = g_new0 (gsize, plan->n_steps), *scratch = g_new0 (gsize, plan->n_steps);
+  guint peak = 0;
+
+  for (guint i = 0; i < plan->n_buffers; i++) {
+    const Cnn3dBuffer *b = &plan->buffers[i];
+
+    for (guint s = b->first; s <= b->last; s++) {
+      all[s] += b->bytes;
+      if (!strcmp (b->kind, "scratch"))
+        scratch[s] += b->bytes;
+    }
+  }
+  for (guint s = 0; s < plan->n_steps; s++)
+    if (all[s] > all[peak])
+      peak = s;
+  return scratch[peak];
+}
+
+static Cnn3dPlan *
+make_plan (const Cnn3dBackend *backend, Cnn3dModel *model, const Cnn3dNetwork *net, const Cnn3dProgramParams *program,
+    const Cnn3dPlanParams *params, GError **error)
+{
+  Cnn3dProgram *p = backend->program_new (model, program, error);
+  Cnn3dPlan *plan;
+
+  if (!p)
+    return NULL;
+  plan = cnn3d_plan_new (net, backend->program_sizes (p), params);
+  backend->program_free (&p);
+  return plan;
+}
+
+gboolean
+cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
+    guint micro_batch, Cnn3dRecompute recompute, Cnn3dFit *fit, GError **error)
+{
+  const gboolean adam = params->optimizer != CNN3D_UPDATE_SGD;
+  const gint states = adam ? 2 : params->momentum > 0;
+  Cnn3dTrainerParams resolved = *params;
+  Cnn3dNetwork *net = cnn3d_network_new (&params->network, error);
+  g_autofree gboolean *trained = NULL;
+  gboolean norm_frozen;
+  Cnn3dModel *model = NULL;
+  Cnn3dPlan *training = NULL, *forward = NULL;
+
+  memset (fit, 0, sizeof *fit);
+  if (!net || !backend->resolve_precision (device, &resolved.precision, error)
+      || !(trained = cnn3d_freeze (net, params->freeze, &norm_frozen, error)))
+    goto done;
+
+  const gboolean early = cnn3d_trainer_updates_early (&resolved, batch, micro_batch);
+  const Cnn3dModelParams model_params = { resolved.precision, recompute != CNN3D_RECOMPUTE_BLOCK };
+  const Cnn3dPlanParams plan_params = { TRUE, trained, recompute, early }, forward_params = { FALSE };
+  Cnn3dProgramParams program = { micro_batch, TRUE, cnn3d_trainer_accumulates (params, batch, micro_batch), TRUE };
+
+  model = backend->model_new (device, net, &model_params, error);
+  if (!model || !(training = make_plan (backend, model, net, &program, &plan_params, error)))
+    goto done;
+  program.training = FALSE;
+  forward = make_plan (backend, model, net, &program, &forward_params, error);
+  if (!forward)
+    goto done;
+
+  const Cnn3dWeightLayout *layout = backend->model_layout (model);
+  const gdouble passes = (gdouble) batch / micro_batch;
+  Cnn3dMemory *m = &fit->memory;
+  Cnn3dDeviceMemory device_memory;
+  Cnn3dDeviceSpeed speed;
+
+  backend->memory (device, &device_memory);
+  backend->speed (device, resolved.precision, &speed);
+  m->weights = layout->total * sizeof (gfloat);
+  m->copy = layout->copy_bytes;
+  m->gradients = early ? 0 : layout->trained * sizeof (gfloat);
+  m->optimizer = states * layout->trained * sizeof (gfloat);
+  m->arena = MAX (training->arena_bytes, forward->arena_bytes);
+  m->workspace = workspace_at_peak (training->arena_bytes >= forward->arena_bytes ? training : forward);
+  m->total = m->weights + m->copy + m->gradients + m->optimizer + m->arena;
+  m->context = device_memory.context;
+  fit->micro_batch = micro_batch;
+  fit->recompute = recompute;
+  fit->precision = resolved.precision;
+  fit->macs = passes * training->macs;
+  /* an update reads and writes each number of each array about once */
+  fit->bytes = passes * training->bytes;
+  fit->seconds = fit->macs / speed.macs_per_second + fit->bytes / speed.bytes_per_second
+      + passes * training->n_steps * speed.step_seconds
+      + (gdouble) layout->trained * sizeof (gfloat) * (3 + 2 * states) / speed.bytes_per_second;
+
+done:
+  cnn3d_plan_free (&training);
+  cnn3d_plan_free (&forward);
+  if (model)
+    backend->model_free (&model);
+  cnn3d_network_free (&net);
+  return fit->micro_batch > 0;
+}
+
+guint64
+cnn3d_fit_budget (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params)
+{
+  Cnn3dDeviceMemory m;
+
+  if (params->max_memory)
+    return params->max_memory;
+  backend->memory (device, &m);
+  return m.available;
+}
+
+static guint64
+needs (const Cnn3dFit *fit)
+{
+  return (guint64) fit->memory.total + fit->memory.context;
+}
+
+/* --- choosing --- */
+
+typedef struct {
+  const Cnn3dBackend *backend;
+  Cnn3dDevice *device;
+  guint64 budget;
+  Cnn3dFit best;                /* micro_batch 0: nothing fits so far */
+  Cnn3dFit least;               /* of all that were tried, the one that needs least */
+} Search;
+
+/* A way that `params` allow: is it the best so far? */
+static gboolean
+try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, Cnn3dRecompute recompute, GError **error)
+{
+  Cnn3dFit fit;
+
+  if (!cnn3d_fit_measure (s->backend, s->device, params, batch, micro, recompute, &fit, error))
+    return FALSE;
+  if (!s->least.micro_batch || needs (&fit) < needs (&s->least))
+    s->least = fit;
+  if (needs (&fit) <= s->budget && (!s->best.micro_batch || fit.seconds < s->best.seconds))
+    s->best = fit;
+  return TRUE;
+}
+
+static gboolean
+try_recomputes (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, GError **error)
+{
+  if (params->recompute != CNN3D_RECOMPUTE_AUTO)
+    return try_way (s, params, batch, micro, params->recompute, error);
+  /* each is slower than the one before */
+  for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
+    const guint had = s->best.micro_batch;
+
+    if (!try_way (s, params, batch, micro, r, error))
+      return FALSE;
+    if (s->best.micro_batch != had)
+      break;
+  }
+  return TRUE;
+}
+
+/* All ways that the settings allow; FALSE only with error. Micro-batches shrink
+ * until recomputation need not be feared any more: smaller ones only cost. */
+static gboolean
+search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error)
+{
+  const guint most = params->micro_batch ? MIN (params->micro_batch, batch) : batch;
+  guint tried = 0;
+
+  memset (&s->best, 0, sizeof s->best);
+  memset (&s->least, 0, sizeof s->least);
+  for (guint parts = (batch + most - 1) / most; parts <= batch; parts++) {
+    const guint micro = parts == (batch + most - 1) / most ? most : (batch + parts - 1) / parts;
+
+    if (micro == tried)
+      continue;
+    tried = micro;
+    if (!try_recomputes (s, params, batch, micro, error))
+      return FALSE;
+    if (!params->auto_fit || (s->best.micro_batch && s->best.recompute != CNN3D_RECOMPUTE_BLOCK))
+      break;
+  }
+  return TRUE;
+}
+
+gboolean
+cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
+    Cnn3dFit *fit, GError **error)
+{
+  Search s = { backend, device, cnn3d_fit_budget (backend, device, params) };
+
+  if (!search (&s, params, batch, error))
+    return FALSE;
+  if (s.best.micro_batch) {
+    *fit = s.best;
+    return TRUE;
+  }
+
+  cnn3d_fit_refuse (backend, device, params, batch, &s.least, s.budget, error);
+  return FALSE;
+}
+
+void
+cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
+    const Cnn3dFit *fit, guint64 there, GError **error)
+{
+  g_auto (GStrv) ways = cnn3d_fit_suggest (backend, device, params, batch, there, 3);
+  g_autofree gchar *list = g_strjoinv ("\n  ", ways);
+  g_autofree gchar *needed = cnn3d_format_bytes (needs (fit)), *have = cnn3d_format_bytes (there);
+  g_autofree gchar *context = cnn3d_format_bytes (fit->memory.context);
+
+  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY,
+      "training needs %s (%" G_GUINT64_FORMAT " bytes, %s of it for libraries), but %s %s (%" G_GUINT64_FORMAT
+      " bytes)%s%s", needed, needs (fit), context,
+      params->max_memory == there ? "max-memory allows" : "there is only", have, there,
+      ways[0] ? "; what would fit:\n  " : "; no setting of this model fits", list);
+}
+
+/* --- what would fit --- */
+
+typedef struct {
+  gchar *text;
+  guint64 needs;
+  gdouble seconds;
+  gint changes;                 /* how much of the training it changes */
+} Way;
+
+static void
+add_way (GArray *ways, Search *s, const Cnn3dTrainerParams *params, guint batch, gint changes, const gchar *text)
+{
+  Way way = { NULL, 0, 0, changes };
+
+  if (!search (s, params, batch, NULL) || !s->best.micro_batch)
+    return;
+  way.needs = needs (&s->best);
+  way.seconds = s->best.seconds;
+
+  g_autofree gchar *bytes = cnn3d_format_bytes (way.needs);
+
+  way.text = g_strdup_printf ("%s (%s)", text, bytes);
+  for (guint i = 0; i < ways->len; i++)
+    if (!strcmp (g_array_index (ways, Way, i).text, way.text)) {
+      g_free (way.text);
+      return;
+    }
+  g_array_append_val (ways, way);
+}
+
+static gint
+cheapest_first (gconstpointer a, gconstpointer b)
+{
+  const Way *x = a, *y = b;
+
+  if (x->changes != y->changes)
+    return x->changes - y->changes;
+  return x->seconds < y->seconds ? -1 : x->seconds > y->seconds;
+}
+
+/* Ways in which nothing but memory and time changes, with `prefix` before them. */
+static void
+add_ways (GArray *ways, Search *s, const Cnn3dTrainerParams *base, guint batch, gint changes, const gchar *prefix)
+{
+  for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
+    Cnn3dTrainerParams p = *base;
+    g_autofree gchar *text = g_strdup_printf ("%srecompute=%s", prefix, cnn3d_recompute_name (r));
+
+    p.recompute = r;
+    add_way (ways, s, &p, batch, changes, text);
+  }
+  if (!base->auto_fit && batch > 1) {
+    Cnn3dTrainerParams p = *base;
+    g_autofree gchar *text = g_strdup_printf ("%sauto-fit=true recompute=auto", prefix);
+
+    p.recompute = CNN3D_RECOMPUTE_AUTO;
+    p.auto_fit = TRUE;
+    add_way (ways, s, &p, batch, changes + 1, text);
+  }
+}
+
+gchar **
+cnn3d_fit_suggest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
+    guint64 budget, guint most)
+{
+  Search s = { backend, device, budget };
+  GArray *ways = g_array_new (FALSE, FALSE, sizeof (Way));
+  GPtrArray *texts = g_ptr_array_new ();
+  const Cnn3dNetworkParams *n = &params->network;
+  Cnn3dTrainerParams p = *params;
+
+  add_ways (ways, &s, params, batch, 0, "");
+  if (params->precision == CNN3D_PRECISION_32) {
+    p.precision = CNN3D_PRECISION_16_MIXED;
+    add_ways (ways, &s, &p, batch, 2, "precision=16-mixed ");
+  }
+  /* what follows sees less of each clip: least first, on top of all the rest */
+  p.recompute = CNN3D_RECOMPUTE_AUTO;
+  p.auto_fit = TRUE;
+  if (n->frames > 8) {
+    p.network.frames = 8;
+    add_way (ways, &s, &p, batch, 4, "clipsample num-frames=8, precision=16-mixed auto-fit=true recompute=auto");
+    p.network.frames = n->frames;
+  }
+  if (n->height > 112 || n->width > 112) {
+    p.network.height = p.network.width = 112;
+    add_way (ways, &s, &p, batch, 5,
+        "video/x-raw,width=112,height=112 after the scaler, precision=16-mixed auto-fit=true recompute=auto");
+    p.network.frames = MIN (n->frames, 8);
+    add_way (ways, &s, &p, batch, 6,
+        "clipsample num-frames=8 and video/x-raw,width=112,height=112, precision=16-mixed auto-fit=true recompute=auto");
+  }
+  g_array_sort (ways, cheapest_first);
+  for (guint i = 0; i < ways->len; i++) {
+    gchar *text = g_array_index (ways, Way, i).text;
+
+    if (texts->len < most)
+      g_ptr_array_add (texts, text);
+    else
+      g_free (text);
+  }
+  g_array_free (ways, TRUE);
+  g_ptr_array_add (texts, NULL);
+  return (gchar **) g_ptr_array_free (texts, FALSE);
+}
+
+#define MOST_CLIPS 4096
+
+guint
+cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params,
+    Cnn3dRecompute recompute, guint64 budget, Cnn3dFit *fit)
+{
+  guint fits = 0, fails = 1;
+  Cnn3dFit tried;
+
+  memset (fit, 0, sizeof *fit);
+  while (fails <= MOST_CLIPS && cnn3d_fit_measure (backend, device, params, fails, fails, recompute, &tried, NULL)
+      && needs (&tried) <= budget) {
+    fits = fails;
+    *fit = tried;
+    fails *= 2;
+  }
+  while (fails - fits > 1) {
+    const guint middle = (fits + fails) / 2;
+
+    if (cnn3d_fit_measure (backend, device, params, middle, middle, recompute, &tried, NULL)
+        && needs (&tried) <= budget) {
+      fits = middle;
+      *fit = tried;
+    } else {
+      fails = middle;
+    }
+  }
+  return fits;
+}
+
+/* --- names --- */
+
+const gchar *
+cnn3d_recompute_name (Cnn3dRecompute recompute)
+{
+  static const gchar *const names[] = { "none", "bn", "block", "auto" };
+
+  return names[recompute];
+}
+
+const gchar *
+cnn3d_precision_name (Cnn3dPrecision precision)
+{
+  static const gchar *const names[] = { "32", "16-mixed", "bf16-mixed" };
+
+  return names[precision];
+}
+
+gchar *
+cnn3d_format_bytes (guint64 bytes)
+{
+  if (bytes >= 1 << 30)
+    return g_strdup_printf ("%.2f GiB", bytes / (gdouble) (1 << 30));
+  return g_strdup_printf ("%.1f MiB", bytes / (gdouble) (1 << 20));
+}
+
+gboolean
+cnn3d_parse_bytes (const gchar *text, guint64 *bytes)
+{
+  static const struct {
+    const gchar *name;
+    gdouble factor;
+  } units[] = {
+    {"", 1}, {"b", 1}, {"k", 1024}, {"kib", 1024}, {"kb", 1e3}, {"m", 1 << 20}, {"mib", 1 << 20}, {"mb", 1e6},
+    {"g", 1 << 30}, {"gib", 1 << 30}, {"gb", 1e9}, {"t", 0x1p40}, {"tib", 0x1p40}, {"tb", 1e12},
+  };
+  gchar *end;
+  gdouble value;
+
+  if (!text || !g_ascii_isdigit (*text))
+    return FALSE;
+  value = g_ascii_strtod (text, &end);
+  if (end != text + strspn (text, "0123456789."))
+    return FALSE;               /* hexadecimal, or an exponent */
+  while (*end == ' ')
+    end++;
+  for (guint i = 0; i < G_N_ELEMENTS (units); i++)
+    if (!g_ascii_strcasecmp (end, units[i].name)) {
+      value *= units[i].factor;
+      if (!(value < 0x1p63))
+        return FALSE;
+      *bytes = value;
+      return TRUE;
+    }
+  return FALSE;
+}

@@ -1,0 +1,57 @@
+/* fit.h: how much memory a run will take, and which way of running it fits.
+ *
+ * Nothing here takes memory of the device: everything is known from the plan.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_FIT_H
+#define CNN3D_FIT_H
+
+#include "src/train/trainer.h"
+
+/* One way to run batches of a size, and what it takes. */
+typedef struct {
+  guint micro_batch;            /* clips that run forward and backward at once */
+  Cnn3dRecompute recompute;     /* not auto */
+  Cnn3dPrecision precision;     /* what the device really uses */
+  Cnn3dMemory memory;
+  gdouble seconds;              /* for a batch, by count: to compare ways on one device, not to believe */
+  gdouble macs, bytes;          /* of a batch: multiply-adds, and bytes of activations moved */
+} Cnn3dFit;
+
+/* What `params` with this micro-batch and recompute (not auto) take on an open
+ * device. FALSE with error where the network or the device can't do it. */
+CNN3D_API gboolean cnn3d_fit_measure (const Cnn3dBackend * backend, Cnn3dDevice * device,
+    const Cnn3dTrainerParams * params, guint batch, guint micro_batch, Cnn3dRecompute recompute, Cnn3dFit * fit,
+    GError ** error);
+
+/* Bytes that a run may take in all, context included: max_memory, or what the
+ * device has now. */
+CNN3D_API guint64 cnn3d_fit_budget (const Cnn3dBackend * backend, Cnn3dDevice * device,
+    const Cnn3dTrainerParams * params);
+
+/* The quickest way that `params` allow and that fits the budget: with recompute
+ * auto any, with auto_fit any micro-batch up to params' own. Precision, frames
+ * and sizes stay as they are. FALSE with error: CNN3D_TRAINER_ERROR_MEMORY says
+ * what is needed, what there is, and what would fit, as settings to paste. */
+CNN3D_API gboolean cnn3d_fit_choose (const Cnn3dBackend * backend, Cnn3dDevice * device,
+    const Cnn3dTrainerParams * params, guint batch, Cnn3dFit * fit, GError ** error);
+
+/* Settings that would fit `budget`, the quickest first, those that leave the
+ * training as it is before those that change it: property assignments as text,
+ * with the bytes. At most `most`; NULL-terminated, g_strfreev(). */
+CNN3D_API gchar **cnn3d_fit_suggest (const Cnn3dBackend * backend, Cnn3dDevice * device,
+    const Cnn3dTrainerParams * params, guint batch, guint64 budget, guint most);
+
+/* The most clips that run in one piece within `budget`; 0: not even one. */
+CNN3D_API guint cnn3d_fit_largest (const Cnn3dBackend * backend, Cnn3dDevice * device,
+    const Cnn3dTrainerParams * params, Cnn3dRecompute recompute, guint64 budget, Cnn3dFit * fit);
+
+/* none, bn, block, auto. */
+CNN3D_API const gchar *cnn3d_recompute_name (Cnn3dRecompute recompute);
+/* 32, 16-mixed, bf16-mixed. */
+CNN3D_API const gchar *cnn3d_precision_name (Cnn3dPrecision precision);
+/* "1.93 GiB"; g_free(). */
+CNN3D_API gchar *cnn3d_format_bytes (guint64 bytes);
+/* "8GiB", "800MiB", "6G" (= GiB), plain bytes; FALSE: not a size. */
+CNN3D_API gboolean cnn3d_parse_bytes (const gchar * text, guint64 * bytes);
+
+#endif

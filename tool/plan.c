@@ -1,0 +1,376 @@
+/* cnn3d plan: what training takes, on the device that is here or on a GPU that
+ * need not be, and which setting to use.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tool/plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "src/plan/gpus.h"
+#include "tool/tool.h"
+
+/* --- the command line --- */
+
+typedef struct {
+  gchar *model, *size, *precision, *recompute, *optimizer, *budget, *device, *freeze;
+  gchar **gpus;
+  gint frames, batch, accumulate, classes, base_width;
+  gdouble clip;
+  gboolean auto_fit, json;
+} Options;
+
+static gboolean
+choose (const gchar *option, const gchar *value, const gchar *const *names, gint *chosen, GError **error)
+{
+  for (*chosen = 0; names[*chosen]; (*chosen)++)
+    if (!strcmp (value, names[*chosen]))
+      return TRUE;
+
+  g_autofree gchar *all = g_strjoinv (", ", (gchar **) names);
+
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s=%s: use one of %s", option, value, all);
+  return FALSE;
+}
+
+static gboolean
+in_range (const gchar *option, gint value, gint least, gint most, GError **error)
+{
+  if (value >= least && value <= most)
+    return TRUE;
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s=%d: give %d to %d", option, value, least, most);
+  return FALSE;
+}
+
+/* 112, or 128x171: height and width. */
+static gboolean
+parse_size (const gchar *text, guint *height, guint *width, GError **error)
+{
+  gchar *end;
+  guint64 h = g_ascii_strtoull (text, &end, 10), w = h;
+
+  if (*end == 'x')
+    w = g_ascii_strtoull (end + 1, &end, 10);
+  if (!g_ascii_isdigit (*text) || *end || h < 1 || w < 1 || h > 16384 || w > 16384) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--size=%s: give pixels, as 112 or, height first, 128x171", text);
+    return FALSE;
+  }
+  *height = h;
+  *width = w;
+  return TRUE;
+}
+
+static gboolean
+to_params (const Options *o, Cnn3dTrainerParams *p, GError **error)
+{
+  static const gchar *const precisions[] = { "32", "16-mixed", "bf16-mixed", "16", NULL };
+  static const gchar *const recomputes[] = { "none", "bn", "block", "auto", NULL };
+  static const gchar *const optimizers[] = { "sgd", "adam", "adamw", NULL };
+  gint precision, recompute, optimizer;
+
+  if (!parse_size (o->size, &p->network.height, &p->network.width, error)
+      || !choose ("precision", o->precision, precisions, &precision, error)
+      || !choose ("recompute", o->recompute, recomputes, &recompute, error)
+      || !choose ("optimizer", o->optimizer, optimizers, &optimizer, error)
+      || !in_range ("num-frames", o->frames, 1, 4096, error) || !in_range ("batch-size", o->batch, 1, 4096, error)
+      || !in_range ("accumulate-grad-batches", o->accumulate, 1, 1000000, error)
+      || !in_range ("num-classes", o->classes, 2, 1000000, error)
+      || !in_range ("base-width", o->base_width, 1, 1024, error))
+    return FALSE;
+  if (o->budget && !cnn3d_parse_bytes (o->budget, &p->max_memory)) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--budget=%s: give bytes, or a number with a unit such as 8GiB or 800MiB", o->budget);
+    return FALSE;
+  }
+  p->network.model = o->model;
+  p->network.num_classes = o->classes;
+  p->network.base_width = o->base_width;
+  p->network.frames = o->frames;
+  p->precision = precision == 3 ? CNN3D_PRECISION_16_MIXED : (Cnn3dPrecision) precision;
+  p->recompute = (Cnn3dRecompute) recompute;
+  p->optimizer = (Cnn3dUpdateRule) optimizer;
+  p->accumulate = o->accumulate;
+  p->gradient_clip = o->clip;
+  p->freeze = o->freeze;
+  p->auto_fit = o->auto_fit;
+  return TRUE;
+}
+
+/* --- what is worth knowing --- */
+
+static guint64
+needs (const Cnn3dFit *f)
+{
+  return (guint64) f->memory.total + f->memory.context;
+}
+
+/* The quickest recomputation that fits or, where none does, the one that takes
+ * least. seconds: made those of a whole step's clips. */
+static gboolean
+measure (const ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, Cnn3dFit *fit)
+{
+  const Cnn3dRecompute first = params->recompute == CNN3D_RECOMPUTE_AUTO ? CNN3D_RECOMPUTE_NONE : params->recompute;
+  const Cnn3dRecompute last = params->recompute == CNN3D_RECOMPUTE_AUTO ? CNN3D_RECOMPUTE_BLOCK : params->recompute;
+
+  for (Cnn3dRecompute r = first; r <= last; r++) {
+    if (!cnn3d_fit_measure (plan->backend, plan->device, params, batch, batch, r, fit, NULL))
+      return FALSE;
+    fit->seconds *= params->accumulate;
+    if (needs (fit) <= plan->budget)
+      break;
+  }
+  return TRUE;
+}
+
+static void
+add_knob (ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, const gchar *changes, gchar *setting)
+{
+  ToolKnob knob = { setting, changes, {0} };
+
+  if (measure (plan, params, batch, &knob.fit))
+    g_array_append_val (plan->knobs, knob);
+  else
+    g_free (setting);
+}
+
+/* Each setting alone, changed from what was asked for. */
+static void
+add_knobs (ToolPlan *plan)
+{
+  const Cnn3dTrainerParams *asked = &plan->params;
+  const Cnn3dNetworkParams *n = &asked->network;
+  const gchar *nothing = "nothing: the same bits", *norm = "batch norm sees fewer clips at once";
+  Cnn3dTrainerParams p = *asked;
+
+  for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
+    p.recompute = r;
+    if (r != plan->fit.recompute)
+      add_knob (plan, &p, plan->batch, nothing, g_strdup_printf ("recompute=%s", cnn3d_recompute_name (r)));
+  }
+  p = *asked;
+  /* the others are compared in the same way of running */
+  p.recompute = plan->fit.recompute;
+  if (asked->precision == CNN3D_PRECISION_32) {
+    p.precision = CNN3D_PRECISION_16_MIXED;
+    add_knob (plan, &p, plan->batch, "rounding", g_strdup ("precision=16-mixed"));
+    p.precision = asked->precision;
+  }
+  for (guint d = 2; d <= plan->batch; d *= 2)
+    if (plan->batch % d == 0) {
+      p.accumulate = asked->accumulate * d;
+      add_knob (plan, &p, plan->batch / d, norm,
+          g_strdup_printf ("batch-size=%u accumulate-grad-batches=%u", plan->batch / d, p.accumulate));
+    }
+  p.accumulate = asked->accumulate;
+  if (n->frames >= 4) {
+    p.network.frames = n->frames / 2;
+    add_knob (plan, &p, plan->batch, "sees half the motion", g_strdup_printf ("num-frames=%u", p.network.frames));
+    p.network.frames = n->frames;
+  }
+  if (n->height > 112 && n->width > 112) {
+    p.network.height = p.network.width = 112;
+    add_knob (plan, &p, plan->batch, "sees less detail", g_strdup ("width=112,height=112"));
+    p.network.height = n->height;
+    p.network.width = n->width;
+  }
+  if (!strcmp (n->model, "slow_r50") || !strcmp (n->model, "r2plus1d_18")) {
+    p.network.model = "r3d_18";
+    add_knob (plan, &p, plan->batch, "a smaller network", g_strdup ("model=r3d_18"));
+    p.network.model = n->model;
+  }
+  if (asked->optimizer != CNN3D_UPDATE_SGD) {
+    p.optimizer = CNN3D_UPDATE_SGD;
+    add_knob (plan, &p, plan->batch, "another rule, another lr", g_strdup ("optimizer=sgd"));
+  }
+}
+
+/* Of all ways to cut a step's clips, the quickest that fits. */
+static void
+recommend (ToolPlan *plan)
+{
+  const guint64 clips = (guint64) plan->batch * plan->params.accumulate;
+
+  for (guint64 batch = 1; batch <= MIN (clips, 512); batch++) {
+    Cnn3dTrainerParams p = plan->params;
+    Cnn3dFit fit;
+
+    if (clips % batch)
+      continue;
+    p.accumulate = clips / batch;
+    p.recompute = CNN3D_RECOMPUTE_AUTO;
+    if (measure (plan, &p, batch, &fit) && needs (&fit) <= plan->budget
+        && (!plan->best_accumulate || fit.seconds < plan->best.seconds)) {
+      plan->best = fit;
+      plan->best_accumulate = p.accumulate;
+    }
+  }
+}
+
+static gboolean
+fill (ToolPlan *plan, GError **error)
+{
+  Cnn3dRecompute first = plan->params.recompute;
+  Cnn3dDeviceMemory memory;
+
+  plan->backend->memory (plan->device, &memory);
+  plan->context_source = memory.context_source;
+  plan->budget = cnn3d_fit_budget (plan->backend, plan->device, &plan->params);
+  if (first == CNN3D_RECOMPUTE_AUTO)
+    first = CNN3D_RECOMPUTE_NONE;
+  /* for its error: measure() tries what may fail */
+  if (!cnn3d_fit_measure (plan->backend, plan->device, &plan->params, plan->batch, plan->batch, first, &plan->fit, error))
+    return FALSE;
+  measure (plan, &plan->params, plan->batch, &plan->fit);
+  plan->fits = needs (&plan->fit) <= plan->budget;
+  if (!plan->fits && plan->params.auto_fit && cnn3d_fit_choose (plan->backend, plan->device, &plan->params, plan->batch,
+          &plan->fit, NULL)) {
+    plan->fit.seconds *= plan->params.accumulate;
+    plan->fits = TRUE;
+  }
+  for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++)
+    plan->largest[r] = cnn3d_fit_largest (plan->backend, plan->device, &plan->params, r, plan->budget,
+        &plan->largest_fit[r]);
+  add_knobs (plan);
+  recommend (plan);
+  return TRUE;
+}
+
+/* --- running --- */
+
+static gboolean
+open_device (ToolPlan *plan, const gchar *gpu, const gchar *device, GError **error)
+{
+  g_autofree gchar *profile = gpu ? cnn3d_gpus_find (gpu, error) : NULL;
+  const Cnn3dDeviceParams params = { .profile = profile };
+  const gboolean any = !gpu && !strcmp (device, "auto");
+
+  if (gpu && !profile)
+    return FALSE;
+  if (gpu || any || strcmp (device, "cpu")) {
+    plan->backend = cnn3d_backend_load ("cuda", error);
+    if (plan->backend)
+      plan->device = plan->backend->open (&params, error);
+    if (plan->device || !any)
+      return plan->device != NULL;
+    g_clear_error (error);
+  }
+  plan->backend = cnn3d_backend_load ("cpu", error);
+  if (plan->backend)
+    plan->device = plan->backend->open (&params, error);
+  return plan->device != NULL;
+}
+
+static void
+clear_knob (gpointer knob)
+{
+  g_free (((ToolKnob *) knob)->setting);
+}
+
+static gboolean
+plan_one (const Options *o, const gchar *gpu, JsonBuilder *json, GError **error)
+{
+  ToolPlan plan = { .gpu = gpu, .batch = o->batch };
+  gboolean ok;
+
+  cnn3d_trainer_params_init (&plan.params);
+  plan.knobs = g_array_new (FALSE, FALSE, sizeof (ToolKnob));
+  g_array_set_clear_func (plan.knobs, clear_knob);
+  ok = to_params (o, &plan.params, error) && open_device (&plan, gpu, o->device, error) && fill (&plan, error);
+  if (ok && json)
+    tool_plan_json (&plan, json);
+  else if (ok)
+    tool_plan_print (&plan);
+  if (plan.device)
+    plan.backend->close (&plan.device);
+  g_array_free (plan.knobs, TRUE);
+  return ok;
+}
+
+static gboolean
+plan_all (const Options *o, GError **error)
+{
+  static gchar *none[] = { NULL, NULL };
+  g_auto (GStrv) known = NULL;
+  gchar **gpus = o->gpus ? o->gpus : none;
+  g_autoptr (JsonBuilder) json = o->json ? json_builder_new () : NULL;
+
+  if (o->gpus && !strcmp (o->gpus[0], "all"))
+    gpus = known = cnn3d_gpus_names ();
+  if (json)
+    json_builder_begin_array (json);
+  for (guint i = 0; i == 0 || gpus[i]; i++) {
+    if (i > 0 && !json)
+      putchar ('\n');
+    if (!plan_one (o, gpus[i], json, error))
+      return FALSE;
+  }
+  if (json) {
+    g_autoptr (JsonGenerator) generator = json_generator_new ();
+    g_autoptr (JsonNode) root = NULL;
+    g_autofree gchar *text = NULL;
+
+    json_builder_end_array (json);
+    root = json_builder_get_root (json);
+    json_generator_set_root (generator, root);
+    json_generator_set_pretty (generator, TRUE);
+    text = json_generator_to_data (generator, NULL);
+    puts (text);
+  }
+  return TRUE;
+}
+
+int
+tool_plan (int argc, char **argv)
+{
+  Options o = { g_strdup ("r3d_18"), g_strdup ("112"), g_strdup ("32"), g_strdup ("auto"), g_strdup ("sgd"), NULL,
+    g_strdup ("auto"), NULL, NULL, 16, 4, 1, 400, 64, 0, FALSE, FALSE
+  };
+  const GOptionEntry entries[] = {
+    {"model", 0, 0, G_OPTION_ARG_STRING, &o.model, "The network (default r3d_18)", "NAME"},
+    {"size", 0, 0, G_OPTION_ARG_STRING, &o.size, "Frames' height and width (default 112)", "PIXELS"},
+    {"num-frames", 0, 0, G_OPTION_ARG_INT, &o.frames, "Frames in a clip (default 16)", "N"},
+    {"batch-size", 0, 0, G_OPTION_ARG_INT, &o.batch, "Clips in a batch (default 4)", "N"},
+    {"accumulate-grad-batches", 0, 0, G_OPTION_ARG_INT, &o.accumulate, "Batches in an optimizer step (default 1)", "N"},
+    {"precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "32, 16-mixed, bf16-mixed (default 32)", "P"},
+    {"recompute", 0, 0, G_OPTION_ARG_STRING, &o.recompute, "none, bn, block, auto (default auto)", "R"},
+    {"auto-fit", 0, 0, G_OPTION_ARG_NONE, &o.auto_fit, "Batches may be split to fit", NULL},
+    {"optimizer", 0, 0, G_OPTION_ARG_STRING, &o.optimizer, "sgd, adam, adamw (default sgd)", "O"},
+    {"gradient-clip-val", 0, 0, G_OPTION_ARG_DOUBLE, &o.clip, "Clip gradients to this norm (default 0: no)", "NORM"},
+    {"freeze", 0, 0, G_OPTION_ARG_STRING, &o.freeze, "What does not train", "PREFIXES"},
+    {"num-classes", 0, 0, G_OPTION_ARG_INT, &o.classes, "Classes (default 400)", "N"},
+    {"base-width", 0, 0, G_OPTION_ARG_INT, &o.base_width, "Channels after the stem (default 64)", "N"},
+    {"gpu", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.gpus,
+        "A GPU that need not be here: rtx3070, ...; all; may be given again", "NAME"},
+    {"device", 0, 0, G_OPTION_ARG_STRING, &o.device, "One that is here: auto, cpu, cuda (default auto)", "D"},
+    {"budget", 0, 0, G_OPTION_ARG_STRING, &o.budget, "Bytes that training may take: 8GiB (default: all)", "SIZE"},
+    {"json", 0, 0, G_OPTION_ARG_NONE, &o.json, "Print JSON", NULL},
+    {NULL}
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("- what training takes, and what would fit");
+  g_autoptr (GError) error = NULL;
+  gint status = TOOL_FINE;
+
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_set_prgname ("cnn3d plan");
+  if (!g_option_context_parse (context, &argc, &argv, &error)) {
+    status = TOOL_USAGE;
+  } else if (argc > 1) {
+    g_set_error (&error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "'%s' is no option; cnn3d plan --help lists them",
+        argv[1]);
+    status = TOOL_USAGE;
+  } else if (!plan_all (&o, &error)) {
+    status = error->domain == G_OPTION_ERROR ? TOOL_USAGE : TOOL_FAILED;
+  }
+  if (error)
+    tool_complain ("%s", error->message);
+  g_free (o.model);
+  g_free (o.size);
+  g_free (o.precision);
+  g_free (o.recompute);
+  g_free (o.optimizer);
+  g_free (o.budget);
+  g_free (o.device);
+  g_free (o.freeze);
+  g_strfreev (o.gpus);
+  return status;
+}

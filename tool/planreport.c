@@ -1,0 +1,208 @@
+/* How `cnn3d plan` shows what it found.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+
+#include "tool/plan.h"
+
+static guint64
+needs (const Cnn3dFit *f)
+{
+  return (guint64) f->memory.total + f->memory.context;
+}
+
+static guint64
+activations (const Cnn3dMemory *m)
+{
+  return m->arena - m->workspace;
+}
+
+/* The assignments of a way to run, for a launch line; g_free(). */
+static gchar *
+settings (const ToolPlan *plan, const Cnn3dFit *fit, guint64 accumulate)
+{
+  return g_strdup_printf ("clipbatch batch-size=%u, cnn3dtrain precision=%s accumulate-grad-batches=%" G_GUINT64_FORMAT
+      " recompute=%s", fit->micro_batch, cnn3d_precision_name (plan->params.precision), accumulate,
+      cnn3d_recompute_name (fit->recompute));
+}
+
+static void
+print_kind (const gchar *kind, guint64 bytes, const gchar *note)
+{
+  g_autofree gchar *text = cnn3d_format_bytes (bytes);
+
+  printf ("  %-12s %12s %15" G_GUINT64_FORMAT "%s%s\n", kind, text, bytes, note ? "  " : "", note ? note : "");
+}
+
+static void
+print_memory (const ToolPlan *plan)
+{
+  const Cnn3dMemory *m = &plan->fit.memory;
+  g_autofree gchar *share = NULL;
+
+  print_kind ("weights", m->weights, NULL);
+  if (m->copy)
+    print_kind ("copy", m->copy, "weights in half precision");
+  if (m->gradients)
+    print_kind ("gradients", m->gradients, NULL);
+  else
+    print_kind ("gradients", 0, "applied layer by layer: in the workspace");
+  print_kind ("optimizer", m->optimizer, NULL);
+  print_kind ("activations", activations (m), "and their gradients");
+  print_kind ("workspace", m->workspace, NULL);
+  print_kind ("predicted", m->total, "what training takes, exactly");
+  print_kind ("context", m->context, plan->context_source);
+  share = g_strdup_printf ("%.0f %% of the budget", 100.0 * needs (&plan->fit) / plan->budget);
+  print_kind ("in all", needs (&plan->fit), share);
+}
+
+static void
+print_knob (const ToolPlan *plan, const gchar *setting, const Cnn3dFit *fit, const gchar *changes)
+{
+  g_autofree gchar *bytes = cnn3d_format_bytes (needs (fit));
+
+  printf ("  %-42s %11s %+6.0f %% %7.2f  %-4s %s\n", setting, bytes,
+      100.0 * ((gdouble) needs (fit) / needs (&plan->fit) - 1), fit->seconds / plan->fit.seconds,
+      needs (fit) <= plan->budget ? "yes" : "no", changes);
+}
+
+void
+tool_plan_print (const ToolPlan *plan)
+{
+  const Cnn3dNetworkParams *n = &plan->params.network;
+  g_autofree gchar *budget = cnn3d_format_bytes (plan->budget);
+
+  printf ("%s, %ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s\n", n->model, n->frames, n->height,
+      n->width, plan->batch, plan->params.accumulate, plan->batch * plan->params.accumulate,
+      cnn3d_precision_name (plan->fit.precision));
+  printf ("%s; budget %s\n\n", plan->backend->describe (plan->device), budget);
+  printf ("With recompute=%s", cnn3d_recompute_name (plan->fit.recompute));
+  if (plan->fit.micro_batch != plan->batch)
+    printf (" in micro-batches of %u", plan->fit.micro_batch);
+  printf (" it %s:\n", plan->fits ? "fits" : "does not fit");
+  print_memory (plan);
+
+  printf ("\n  %-42s %11s %8s %7s  %-4s %s\n", "one setting changed", "in all", "memory", "time", "fits", "what it changes");
+  print_knob (plan, "(as asked for)", &plan->fit, "");
+  for (guint i = 0; i < plan->knobs->len; i++) {
+    const ToolKnob *k = &g_array_index (plan->knobs, ToolKnob, i);
+
+    print_knob (plan, k->setting, &k->fit, k->changes);
+  }
+  printf ("\nThe largest batch in one piece: %u clips with recompute=none, %u with bn, %u with block.\n",
+      plan->largest[0], plan->largest[1], plan->largest[2]);
+  if (plan->best_accumulate) {
+    g_autofree gchar *line = settings (plan, &plan->best, plan->best_accumulate);
+    g_autofree gchar *bytes = cnn3d_format_bytes (needs (&plan->best));
+
+    printf ("Recommended for %u clips a step: %s (%s, time %.2f).\n", plan->batch * plan->params.accumulate, line, bytes,
+        plan->best.seconds / plan->fit.seconds);
+  } else {
+    printf ("Nothing fits with these sizes: fewer frames, a smaller size or a smaller network are needed.\n");
+  }
+  printf ("Time is by count of multiply-adds and bytes, as a share: measure before you rely on it.\n");
+}
+
+/* --- JSON --- */
+
+static void
+add_int (JsonBuilder *b, const gchar *name, guint64 value)
+{
+  json_builder_set_member_name (b, name);
+  json_builder_add_int_value (b, value);
+}
+
+static void
+add_text (JsonBuilder *b, const gchar *name, const gchar *value)
+{
+  json_builder_set_member_name (b, name);
+  if (value)
+    json_builder_add_string_value (b, value);
+  else
+    json_builder_add_null_value (b);
+}
+
+static void
+add_bool (JsonBuilder *b, const gchar *name, gboolean value)
+{
+  json_builder_set_member_name (b, name);
+  json_builder_add_boolean_value (b, value);
+}
+
+/* Members of one way to run; time: as a share of what was asked for. */
+static void
+add_fit (JsonBuilder *b, const ToolPlan *plan, const Cnn3dFit *f)
+{
+  const Cnn3dMemory *m = &f->memory;
+
+  add_int (b, "batch-size", f->micro_batch);
+  add_text (b, "recompute", cnn3d_recompute_name (f->recompute));
+  add_text (b, "precision", cnn3d_precision_name (f->precision));
+  add_bool (b, "fits", needs (f) <= plan->budget);
+  add_int (b, "bytes", needs (f));
+  add_int (b, "predicted-bytes", m->total);
+  add_int (b, "context-bytes", m->context);
+  add_int (b, "weights-bytes", m->weights);
+  add_int (b, "copy-bytes", m->copy);
+  add_int (b, "gradients-bytes", m->gradients);
+  add_int (b, "optimizer-bytes", m->optimizer);
+  add_int (b, "activations-bytes", activations (m));
+  add_int (b, "workspace-bytes", m->workspace);
+  json_builder_set_member_name (b, "time");
+  json_builder_add_double_value (b, f->seconds / plan->fit.seconds);
+  json_builder_set_member_name (b, "multiply-adds");
+  json_builder_add_double_value (b, f->macs);
+  json_builder_set_member_name (b, "activation-traffic-bytes");
+  json_builder_add_double_value (b, f->bytes);
+}
+
+void
+tool_plan_json (const ToolPlan *plan, JsonBuilder *b)
+{
+  const Cnn3dNetworkParams *n = &plan->params.network;
+
+  json_builder_begin_object (b);
+  add_text (b, "gpu", plan->gpu);
+  add_text (b, "device", plan->backend->describe (plan->device));
+  add_int (b, "budget-bytes", plan->budget);
+  add_text (b, "context-source", plan->context_source);
+  add_text (b, "model", n->model);
+  add_int (b, "num-frames", n->frames);
+  add_int (b, "height", n->height);
+  add_int (b, "width", n->width);
+  add_int (b, "clips-per-step", (guint64) plan->batch * plan->params.accumulate);
+  add_int (b, "accumulate-grad-batches", plan->params.accumulate);
+  json_builder_set_member_name (b, "asked");
+  json_builder_begin_object (b);
+  add_fit (b, plan, &plan->fit);
+  json_builder_end_object (b);
+  json_builder_set_member_name (b, "knobs");
+  json_builder_begin_array (b);
+  for (guint i = 0; i < plan->knobs->len; i++) {
+    const ToolKnob *k = &g_array_index (plan->knobs, ToolKnob, i);
+
+    json_builder_begin_object (b);
+    add_text (b, "setting", k->setting);
+    add_text (b, "changes", k->changes);
+    add_fit (b, plan, &k->fit);
+    json_builder_end_object (b);
+  }
+  json_builder_end_array (b);
+  json_builder_set_member_name (b, "largest-batch");
+  json_builder_begin_object (b);
+  for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++)
+    add_int (b, cnn3d_recompute_name (r), plan->largest[r]);
+  json_builder_end_object (b);
+  json_builder_set_member_name (b, "recommended");
+  if (plan->best_accumulate) {
+    g_autofree gchar *line = settings (plan, &plan->best, plan->best_accumulate);
+
+    json_builder_begin_object (b);
+    add_text (b, "settings", line);
+    add_int (b, "accumulate-grad-batches", plan->best_accumulate);
+    add_fit (b, plan, &plan->best);
+    json_builder_end_object (b);
+  } else {
+    json_builder_add_null_value (b);
+  }
+  json_builder_end_object (b);
+}
