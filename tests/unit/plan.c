@@ -100,11 +100,11 @@ typedef struct {
 /* As a run with this recomputation is set up; nothing of it is run. */
 static void
 set_up (Setup *s, const gchar *model, const Size z, gboolean training, Cnn3dPrecision precision,
-    Cnn3dRecompute recompute, gboolean accumulates)
+    Cnn3dRecompute recompute, gboolean accumulates, guint most)
 {
   const Cnn3dNetworkParams params = { model, 10, 64, 3, z[0], z[1], z[2], 0.5 };
   const Cnn3dModelParams model_params = { precision, recompute != CNN3D_RECOMPUTE_BLOCK };
-  const Cnn3dProgramParams program = { z[3], training, accumulates, TRUE };
+  const Cnn3dProgramParams program = { z[3], training, accumulates, TRUE, most };
   g_autoptr (GError) error = NULL;
 
   s->net = cnn3d_network_new (&params, &error);
@@ -209,7 +209,7 @@ test_model (gconstpointer model)
       Cnn3dPlan *plan;
 
       for (Cnn3dRecompute r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
-        set_up (&s, model, sizes[i], TRUE, precision, r, i % 2);
+        set_up (&s, model, sizes[i], TRUE, precision, r, i % 2, 0);
         for (gint updates = 0; updates < 2; updates++)
           arena[r][updates] = check_setup (&s, r, updates, &seen[r], &worst[1]);
         tear_down (&s);
@@ -218,7 +218,7 @@ test_model (gconstpointer model)
         g_assert_cmpuint (arena[CNN3D_RECOMPUTE_BN][updates], <=, arena[CNN3D_RECOMPUTE_NONE][updates]);
         g_assert_cmpuint (arena[CNN3D_RECOMPUTE_BLOCK][updates], <=, arena[CNN3D_RECOMPUTE_BN][updates]);
       }
-      set_up (&s, model, sizes[i], FALSE, precision, CNN3D_RECOMPUTE_NONE, FALSE);
+      set_up (&s, model, sizes[i], FALSE, precision, CNN3D_RECOMPUTE_NONE, FALSE, 0);
       plan = cnn3d_plan_new (s.net, s.sizes, &forward);
       check_plan (&s, plan, &forward, SLACK);
       worst[0] = MAX (worst[0], (gdouble) plan->arena_bytes / plan->live_bytes);
@@ -248,29 +248,35 @@ test_model (gconstpointer model)
 }
 
 /* An epoch's last batch runs in the memory of a whole one, whether gradients add
- * up, are kept, or are applied at once. */
+ * up or are applied at once. The batches and sizes are those where
+ * slices and pieces change most. */
 static void
 test_short_batches (gconstpointer model)
 {
-  enum { MOST = 17, ACCUMULATES = 0, KEEPS, UPDATES, N_WAYS };
+  enum { ACCUMULATES, UPDATES, N_WAYS };
+  static const Size whole[] = { {16, 112, 112, 8}, {1, 64, 64, 29}, {5, 100, 90, 12} };
 
-  for (Cnn3dPrecision precision = 0; precision <= last_precision (); precision += NEXT_PRECISION)
-    for (Cnn3dRecompute r = 0; r < CNN3D_RECOMPUTE_AUTO; r++)
-      for (gint way = 0; way < N_WAYS; way++) {
-        gsize before = 0;
+  for (guint w = 0; w < G_N_ELEMENTS (whole); w++)
+    for (Cnn3dPrecision precision = 0; precision <= last_precision (); precision += NEXT_PRECISION)
+      for (gint k = 0; k < CNN3D_RECOMPUTE_AUTO * N_WAYS; k++) {
+        const Cnn3dRecompute r = k / N_WAYS;
+        const gint way = k % N_WAYS;
+        const guint most = whole[w][3];
+        gsize arena = 0;
 
-        for (guint n = 1; n <= MOST; n++) {
+        for (guint n = most; n >= 1; n--) {
           const Cnn3dPlanParams params = { TRUE, NULL, r, way == UPDATES };
-          const Size size = { 16, 112, 112, n };
+          const Size size = { whole[w][0], whole[w][1], whole[w][2], n };
           Cnn3dPlan *plan;
           Setup s;
 
-          set_up (&s, model, size, TRUE, precision, r, way == ACCUMULATES);
+          set_up (&s, model, size, TRUE, precision, r, way == ACCUMULATES, most);
           plan = cnn3d_plan_new (s.net, s.sizes, &params);
-          if (plan->arena_bytes < before)
+          if (n == most)
+            arena = plan->arena_bytes;
+          else if (plan->arena_bytes > arena)
             g_error ("%s, precision %d, recompute %d, way %d: %u clips take %" G_GSIZE_FORMAT " bytes, but %u take %"
-                G_GSIZE_FORMAT, (const gchar *) model, precision, r, way, n, plan->arena_bytes, n - 1, before);
-          before = plan->arena_bytes;
+                G_GSIZE_FORMAT, (const gchar *) model, precision, r, way, n, plan->arena_bytes, most, arena);
           cnn3d_plan_free (&plan);
           tear_down (&s);
         }
@@ -285,7 +291,7 @@ test_frozen (void)
   gsize arena[3];
   Setup s;
 
-  set_up (&s, "r3d_18", size, TRUE, CNN3D_PRECISION_32, CNN3D_RECOMPUTE_NONE, FALSE);
+  set_up (&s, "r3d_18", size, TRUE, CNN3D_PRECISION_32, CNN3D_RECOMPUTE_NONE, FALSE, 0);
   for (guint f = 0; f < 3; f++) {
     g_autofree gboolean *trained = draw_frozen (s.net, f);
     const Cnn3dPlanParams params = { TRUE, trained };
@@ -315,7 +321,7 @@ test_random_frozen (gconstpointer model)
   for (Cnn3dRecompute r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
     Setup s;
 
-    set_up (&s, model, size, TRUE, CNN3D_PRECISION_32, r, FALSE);
+    set_up (&s, model, size, TRUE, CNN3D_PRECISION_32, r, FALSE, 0);
     for (guint round = 0; round < 20; round++) {
       g_autofree gboolean *trained = g_new0 (gboolean, s.net->n_weights);
       const Cnn3dPlanParams params = { TRUE, trained, r, round % 2 };
@@ -434,7 +440,7 @@ test_walk (gconstpointer data)
   Setup s;
   Cnn3dPlan *plan;
 
-  set_up (&s, "r3d_18", size, TRUE, CNN3D_PRECISION_32, r, FALSE);
+  set_up (&s, "r3d_18", size, TRUE, CNN3D_PRECISION_32, r, FALSE, 0);
   plan = cnn3d_plan_new (s.net, s.sizes, &params);
   check_plan (&s, plan, &params, SLACK);
   for (guint i = 0; i < plan->n_steps; i++) {
@@ -467,7 +473,7 @@ test_speed (void)
   Setup s;
   Cnn3dPlan *plan;
 
-  set_up (&s, "slow_r50", size, TRUE, CNN3D_PRECISION_32, CNN3D_RECOMPUTE_BLOCK, FALSE);
+  set_up (&s, "slow_r50", size, TRUE, CNN3D_PRECISION_32, CNN3D_RECOMPUTE_BLOCK, FALSE, 0);
   start = g_get_monotonic_time ();
   plan = cnn3d_plan_new (s.net, s.sizes, &params);
   start = g_get_monotonic_time () - start;
