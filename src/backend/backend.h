@@ -124,6 +124,9 @@ typedef struct {
   gboolean training;
   gboolean accumulates;         /* bindings may ask to add to gradients, which takes room for one layer's */
   gboolean sizes_only;          /* it will not run: quicker to make */
+  /* Clips of the run's whole batches: a short one is cut into slices no larger,
+   * so that it needs no more memory. 0: this is a whole one. */
+  guint most;
 } Cnn3dProgramParams;
 
 typedef struct {

@@ -6,13 +6,14 @@
 #include <string.h>
 
 guint
-cnn3d_plan_slice (guint batch, gsize clip_bytes, gsize limit)
+cnn3d_plan_slice (guint batch, guint most, gsize clip_bytes, gsize limit)
 {
+  const guint whole = MAX (batch, most);
   guint clips = 1;
 
-  if (batch * clip_bytes <= limit)
+  if (whole * clip_bytes <= limit)
     return batch;
-  while (batch % (2 * clips) == 0 && 2 * clips * clip_bytes <= limit)
+  while (batch % (2 * clips) == 0 && whole % (2 * clips) == 0 && 2 * clips * clip_bytes <= limit)
     clips *= 2;
   return clips;
 }

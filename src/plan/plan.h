@@ -90,9 +90,10 @@ typedef struct {
 /* How many of `batch` clips an op should take at once, so that its largest
  * tensor, `clip_bytes` a clip, stays near `limit` bytes: 1, 2, 4, ... dividing
  * batch, or batch itself, so that of two slices one is a multiple of the other.
- * A function of these three alone: the same bits with every choice of
- * recomputation. */
-CNN3D_API guint cnn3d_plan_slice (guint batch, gsize clip_bytes, gsize limit);
+ * most: clips of the run's whole batches (0: this is one); a short one is cut no
+ * coarser, and so needs no more memory. A function of these alone: the same bits
+ * with every choice of recomputation. */
+CNN3D_API guint cnn3d_plan_slice (guint batch, guint most, gsize clip_bytes, gsize limit);
 
 /* Owned by the caller; cannot fail. */
 CNN3D_API Cnn3dPlan *cnn3d_plan_new (const Cnn3dNetwork * network, const Cnn3dSizes * sizes,

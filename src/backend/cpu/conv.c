@@ -175,11 +175,11 @@ cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, GError **error)
 
 /* The slice that a convolution should be cut into. */
 guint
-cpu_conv_slice (const Cnn3dModel *m, const Cnn3dOp *op, guint batch)
+cpu_conv_slice (const Cnn3dModel *m, const Cnn3dOp *op, guint batch, guint most)
 {
   const gsize in = cpu_clip_bytes (m, &m->net->tensors[op->in]), out = cpu_clip_bytes (m, &m->net->tensors[op->out]);
 
-  return cnn3d_plan_slice (batch, MAX (in, out), SLICE_BYTES);
+  return cnn3d_plan_slice (batch, most, MAX (in, out), SLICE_BYTES);
 }
 
 void

@@ -173,7 +173,7 @@ cpu_blocked_tag (const Cnn3dModel *m)
 }
 
 /* conv.c */
-guint cpu_conv_slice (const Cnn3dModel * model, const Cnn3dOp * op, guint batch);
+guint cpu_conv_slice (const Cnn3dModel * model, const Cnn3dOp * op, guint batch, guint most);
 gboolean cpu_conv_setup (Cnn3dProgram * program, gint op, gboolean accumulates, GError ** error);
 void cpu_conv_clear (CpuConv * conv);
 gboolean cpu_conv_run (const CpuStep * s, GError ** error);
