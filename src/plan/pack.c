@@ -1,0 +1,294 @@
+/* Where buffers lie. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/plan/pass.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The largest sum of sizes that are alive at one step, and which step that is. */
+static gsize
+most_alive (const Cnn3dBuffer *buffers, guint n, guint *when)
+{
+  g_autofree gssize *change = NULL;
+  gssize most = 0, sum = 0;
+  guint n_steps = 0;
+
+  for (guint i = 0; i < n; i++)
+    n_steps = MAX (n_steps, buffers[i].last + 1);
+  change = g_new0 (gssize, n_steps + 1);
+  for (guint i = 0; i < n; i++) {
+    change[buffers[i].first] += buffers[i].bytes;
+    change[buffers[i].last + 1] -= buffers[i].bytes;
+  }
+  *when = 0;
+  for (guint s = 0; s < n_steps; s++) {
+    sum += change[s];
+    if (sum > most) {
+      most = sum;
+      *when = s;
+    }
+  }
+  return most;
+}
+
+gsize
+cnn3d_pass_live (const Pass *pass)
+{
+  guint when;
+
+  return most_alive ((const Cnn3dBuffer *) pass->buffers->data, pass->buffers->len, &when);
+}
+
+static inline gsize
+aligned (gsize bytes)
+{
+  return (bytes + CNN3D_ARENA_ALIGNMENT - 1) & ~(gsize) (CNN3D_ARENA_ALIGNMENT - 1);
+}
+
+#define NONE G_MAXUINT
+#define BRIEF 8                 /* steps that a buffer may live to be looked up by its first */
+
+typedef struct {
+  gsize offset, end;
+} Region;
+
+/* In which order buffers get their places. None is best for every plan. */
+typedef enum {
+  LARGEST_FIRST,
+  LONGEST_FIRST,
+  CROWD_FIRST,                  /* what is alive where most is, the longest first; then the largest */
+  NEAREST_FIRST,                /* to where most is alive */
+  EARLIEST_FIRST,
+  LATEST_FIRST,
+  N_ORDERS
+} Order;
+
+typedef struct {
+  const Cnn3dBuffer *buffers;
+  guint n, n_steps;
+  guint crowd;                  /* the step where most is alive */
+  Order by;
+  guint *order;                 /* buffers as they get their places */
+  gsize *offset;                /* [buffer] */
+  /* Those that have a place, to be found by when they are alive. Of those that
+   * live long there are few, however many slices a batch has. */
+  guint *lasting, n_lasting;
+  guint *brief;                 /* [step]: the last placed that begins there; NONE: no such */
+  guint *before;                /* [buffer]: placed before it, beginning at the same step */
+  Region *near;                 /* room for n */
+} Packing;
+
+/* Steps from it to where most is alive. */
+static inline guint
+distance (const Packing *p, const Cnn3dBuffer *b)
+{
+  return b->first > p->crowd ? b->first - p->crowd : b->last < p->crowd ? p->crowd - b->last : 0;
+}
+
+static gint
+compare (gconstpointer a, gconstpointer b, gpointer data)
+{
+  const Packing *p = data;
+  const guint i = *(const guint *) a, j = *(const guint *) b;
+  const Cnn3dBuffer *x = &p->buffers[i], *y = &p->buffers[j];
+  const guint x_life = x->last - x->first, y_life = y->last - y->first;
+  const guint x_far = distance (p, x), y_far = distance (p, y);
+
+  if (p->by == EARLIEST_FIRST && x->first != y->first)
+    return x->first < y->first ? -1 : 1;
+  if (p->by == LATEST_FIRST && x->last != y->last)
+    return x->last > y->last ? -1 : 1;
+  if (p->by == NEAREST_FIRST && x_far != y_far)
+    return x_far < y_far ? -1 : 1;
+  if (p->by == CROWD_FIRST && !x_far != !y_far)
+    return x_far ? 1 : -1;
+  if ((p->by == LONGEST_FIRST || (p->by == CROWD_FIRST && !x_far)) && x_life != y_life)
+    return x_life > y_life ? -1 : 1;
+  if (x->bytes != y->bytes)
+    return x->bytes > y->bytes ? -1 : 1;
+  return i < j ? -1 : 1;
+}
+
+static gint
+lower_first (gconstpointer a, gconstpointer b)
+{
+  const Region *x = a, *y = b;
+
+  return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static void
+add_near (Packing *p, guint i, guint *n)
+{
+  p->near[(*n)++] = (Region) { p->offset[i], p->offset[i] + aligned (p->buffers[i].bytes) };
+}
+
+/* What is placed and alive while `b` is, by offset; returns how many. */
+static guint
+find_near (Packing *p, const Cnn3dBuffer *b)
+{
+  guint n = 0;
+
+  for (guint k = 0; k < p->n_lasting; k++) {
+    const Cnn3dBuffer *other = &p->buffers[p->lasting[k]];
+
+    if (other->first <= b->last && other->last >= b->first)
+      add_near (p, p->lasting[k], &n);
+  }
+  for (guint s = b->first - MIN (b->first, BRIEF); s <= b->last; s++)
+    for (guint i = p->brief[s]; i != NONE; i = p->before[i])
+      if (p->buffers[i].last >= b->first)
+        add_near (p, i, &n);
+  qsort (p->near, n, sizeof *p->near, lower_first);
+  return n;
+}
+
+static void
+note_placed (Packing *p, guint i)
+{
+  const Cnn3dBuffer *b = &p->buffers[i];
+
+  if (b->last - b->first > BRIEF) {
+    p->lasting[p->n_lasting++] = i;
+  } else {
+    p->before[i] = p->brief[b->first];
+    p->brief[b->first] = i;
+  }
+}
+
+/* Places one after the other in the tightest gap, or in the lowest; returns the
+ * arena's size. */
+static gsize
+place (Packing *p, gboolean lowest)
+{
+  gsize total = 0;
+
+  p->n_lasting = 0;
+  for (guint s = 0; s < p->n_steps; s++)
+    p->brief[s] = NONE;
+  for (guint k = 0; k < p->n; k++) {
+    const Cnn3dBuffer *b = &p->buffers[p->order[k]];
+    const gsize bytes = aligned (b->bytes);
+    const guint n_near = find_near (p, b);
+    gsize at = 0, best = CNN3D_NOWHERE, best_gap = G_MAXSIZE;
+
+    for (guint j = 0; j < n_near && !(lowest && best != CNN3D_NOWHERE); j++) {
+      const Region *other = &p->near[j];
+
+      if (other->offset >= at + bytes && other->offset - at < best_gap) {
+        best = at;
+        best_gap = other->offset - at;
+      }
+      at = MAX (at, other->end);
+    }
+    if (best == CNN3D_NOWHERE)
+      best = at;
+    p->offset[p->order[k]] = best;
+    total = MAX (total, best + bytes);
+    note_placed (p, p->order[k]);
+  }
+  return total;
+}
+
+#define PACK_WORK 100000        /* buffers placed in all the tries of one climb */
+#define PACK_GOOD 1.003         /* of what is alive: not worth another try */
+
+/* What ended highest gets its place earlier, anywhere before its turn; or, at
+ * random too, something that was in its way does. */
+static void
+hurry_one (Packing *p, const gsize *offset, gsize total, gboolean other, GRand *random)
+{
+  guint highest = 0, late, from, to;
+
+  while (offset[p->order[highest]] + aligned (p->buffers[p->order[highest]].bytes) < total)
+    highest++;
+  from = highest;
+  if (other && highest > 0) {
+    const Cnn3dBuffer *b = &p->buffers[p->order[highest]], *o;
+
+    /* the next from there on that is alive with it; at the latest itself */
+    from = g_rand_int_range (random, 0, highest);
+    while (o = &p->buffers[p->order[from]], o->last < b->first || o->first > b->last)
+      from++;
+  }
+  to = from ? g_rand_int_range (random, 0, from) : 0;
+  late = p->order[from];
+  memmove (p->order + to + 1, p->order + to, (from - to) * sizeof *p->order);
+  p->order[to] = late;
+}
+
+static void
+sort_by (Packing *p, Order by)
+{
+  p->by = by;
+  for (guint i = 0; i < p->n; i++)
+    p->order[i] = i;
+  g_qsort_with_data (p->order, p->n, sizeof *p->order, compare, p);
+}
+
+static void
+keep_better (const Packing *p, Cnn3dBuffer *buffers, gsize total, gsize *best)
+{
+  if (total >= *best)
+    return;
+  *best = total;
+  for (guint i = 0; i < p->n; i++)
+    buffers[i].offset = p->offset[i];
+}
+
+/* From one order on, better ones step by step, in at most `tries`. */
+static void
+climb (Packing *p, Cnn3dBuffer *buffers, guint tries, gsize good, GRand *random, gsize *best)
+{
+  g_autofree guint *order = g_memdup2 (p->order, p->n * sizeof *p->order);
+  g_autofree gsize *offset = NULL;
+  gsize now = place (p, FALSE);
+
+  offset = g_memdup2 (p->offset, p->n * sizeof *p->offset);
+  for (guint t = 0; t < tries && *best > good; t++) {
+    gsize total;
+
+    memcpy (p->order, order, p->n * sizeof *order);
+    hurry_one (p, offset, now, t % 2, random);
+    total = place (p, FALSE);
+    /* as good will do: another is highest then */
+    if (total > now)
+      continue;
+    now = total;
+    memcpy (order, p->order, p->n * sizeof *order);
+    memcpy (offset, p->offset, p->n * sizeof *offset);
+    keep_better (p, buffers, total, best);
+  }
+}
+
+gsize
+cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n)
+{
+  static const Order starts[] = { CROWD_FIRST, LARGEST_FIRST, LONGEST_FIRST };
+  g_autofree guint *order = g_new (guint, n), *lasting = g_new (guint, n), *before = g_new (guint, n);
+  g_autofree gsize *offset = g_new (gsize, n);
+  g_autofree Region *near = g_new (Region, n);
+  g_autofree guint *brief = NULL;
+  Packing p = {.buffers = buffers,.n = n,.order = order,.offset = offset,.lasting = lasting,.before = before,
+    .near = near
+  };
+  gsize good, best = G_MAXSIZE;
+  GRand *random;
+
+  if (n == 0)
+    return 0;
+  for (guint i = 0; i < n; i++)
+    p.n_steps = MAX (p.n_steps, buffers[i].last + 1);
+  p.brief = brief = g_new (guint, p.n_steps);
+  good = most_alive (buffers, n, &p.crowd) * PACK_GOOD;
+  for (guint t = 0; t < 2 * N_ORDERS && best > good; t++) {
+    sort_by (&p, t / 2);
+    keep_better (&p, buffers, place (&p, t % 2), &best);
+  }
+  random = g_rand_new_with_seed (n);    /* the same numbers for the same buffers */
+  for (guint s = 0; s < G_N_ELEMENTS (starts) && best > good; s++) {
+    sort_by (&p, starts[s]);
+    climb (&p, buffers, PACK_WORK / n, good, random, &best);
+  }
+  g_rand_free (random);
+  return best;
+}
