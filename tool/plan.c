@@ -175,8 +175,13 @@ add_knobs (ToolPlan *plan)
   }
   if (!strcmp (n->model, "slow_r50") || !strcmp (n->model, "r2plus1d_18")) {
     p.network.model = "r3d_18";
-    add_knob (plan, &p, plan->batch, "a smaller network", g_strdup ("model=r3d_18"));
+    add_knob (plan, &p, plan->batch, "another network", g_strdup ("model=r3d_18"));
     p.network.model = n->model;
+  }
+  if (n->base_width >= 16) {
+    p.network.base_width = n->base_width / 2;
+    add_knob (plan, &p, plan->batch, "half of each layer's channels", g_strdup_printf ("base-width=%u", p.network.base_width));
+    p.network.base_width = n->base_width;
   }
   if (asked->optimizer != CNN3D_UPDATE_SGD) {
     p.optimizer = CNN3D_UPDATE_SGD;

@@ -151,6 +151,7 @@ take_memory (Cnn3dTrainer *t, GError **error)
     give_memory_back (t);
     t->backend->memory (t->device, &now);
     cnn3d_fit_refuse (t->backend, t->device, &t->params, t->batch, &t->fit, MIN (t->budget, now.available), error);
+    g_prefix_error (error, "%s: ", reason->message);
     g_error_free (reason);
   } else {
     g_propagate_error (error, reason);

@@ -68,10 +68,10 @@ def torch_run(precision):
     return numbers[-1], numbers[1:-1]           # the first step warms up
 
 
-def our_run(precision, batch, accumulate=1, recompute="none", model="r3d_18", frames=16, size=112):
+def our_run(precision, batch, accumulate=1, recompute="none", model="r3d_18", frames=16, size=112, width=64):
     """Growth, predicted, seconds of each step."""
     out = run(args.tool, "--time", "--memory", "--model", model, "--precision", precision, "--batch", str(batch),
-              "--accumulate", str(accumulate), "--recompute", recompute, "--frames", str(frames), "--size", str(size),
+              "--accumulate", str(accumulate), "--recompute", recompute, "--frames", str(frames), "--size", str(size), "--base-width", str(width),
               "--steps", str(args.steps + 1), "--threads", str(args.threads), "--lr", "0.001")
     words = out[-2].split()
     figures = dict(zip(words[::2], words[1::2]))
@@ -118,15 +118,14 @@ def ways():
         rows = CLAIMS[:1] + [("batch 4, recompute=bn", 4, 1, "32 bn", "", ""),
                              ("batch 4, recompute=block", 4, 1, "32 block", "", "")] + CLAIMS[1:] + [
             ("batch 4, 16-mixed, recompute=block", 4, 1, "16-mixed block", "", ""),
-            ("batch 4, half the frames", 4, 1, "32 frames", "", ""), ("batch 4, half the size", 4, 1, "32 size", "", "")]
-        if model == "slow_r50":
-            rows.append(("batch 4, r3d_18 instead", 4, 1, "32 model", "", ""))
+            ("batch 4, half the frames", 4, 1, "32 frames", "", ""), ("batch 4, half the size", 4, 1, "32 size", "", ""),
+            ("batch 4, half the width", 4, 1, "32 width", "", "")]
         for name, batch, accumulate, precision, memory, speed in rows:
             precision, _, other = precision.partition(" ")
             grown, _, seconds = our_run(
                 precision.replace("16-mixed", "bf16-mixed"), batch, accumulate,
-                other if other in ("bn", "block") else "none", "r3d_18" if other == "model" else model,
-                frames // 2 if other == "frames" else frames, size // 2 if other == "size" else size)
+                other if other in ("bn", "block") else "none", model, frames // 2 if other == "frames" else frames, size // 2 if other == "size" else size,
+                32 if other == "width" else 64)
             rate = batch * accumulate / statistics.median(seconds[1:])
             base = base or (grown, rate)
             print(f"| {name} | {grown / MIB:.0f} | {grown / base[0]:.0%} | {memory} | {rate:.2f} | {rate / base[1]:.2f}x "
