@@ -127,10 +127,8 @@ cnn3d_fit_budget (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
 {
   Cnn3dDeviceMemory m;
 
-  if (params->max_memory)
-    return params->max_memory;
   backend->memory (device, &m);
-  return m.available;
+  return params->max_memory ? MIN (params->max_memory, m.available) : m.available;
 }
 
 static guint64

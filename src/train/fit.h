@@ -23,8 +23,8 @@ CNN3D_API gboolean cnn3d_fit_measure (const Cnn3dBackend * backend, Cnn3dDevice 
     const Cnn3dTrainerParams * params, guint batch, guint micro_batch, Cnn3dRecompute recompute, Cnn3dFit * fit,
     GError ** error);
 
-/* Bytes that a run may take in all, context included: max_memory, or what the
- * device has now. */
+/* Bytes that a run may take in all, context included: what the device has now,
+ * at most max_memory. */
 CNN3D_API guint64 cnn3d_fit_budget (const Cnn3dBackend * backend, Cnn3dDevice * device,
     const Cnn3dTrainerParams * params);
 
