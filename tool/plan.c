@@ -6,18 +6,66 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/config/config.h"
 #include "src/plan/gpus.h"
 #include "tool/tool.h"
 
 /* --- the command line --- */
 
+#define UNSET G_MININT
+
 typedef struct {
+  gchar *config;
   gchar *model, *size, *precision, *recompute, *optimizer, *budget, *device, *freeze;
   gchar **gpus;
   gint frames, batch, accumulate, classes, base_width;
   gdouble clip;
   gboolean auto_fit, json;
 } Options;
+
+/* What an option is where it is not given: the configuration's value, or ours. */
+static const struct {
+  gsize string, number;         /* offset into Options; 0: the other */
+  const gchar *key, *fallback;
+} defaults[] = {
+  {G_STRUCT_OFFSET (Options, model), 0, "model.backbone", "r3d_18"},
+  {G_STRUCT_OFFSET (Options, size), 0, "data.img_size", "112"},
+  {G_STRUCT_OFFSET (Options, precision), 0, "trainer.precision", "32"},
+  {G_STRUCT_OFFSET (Options, recompute), 0, "train.recompute", "auto"},
+  {G_STRUCT_OFFSET (Options, optimizer), 0, "loss.optimizer", "sgd"},
+  {G_STRUCT_OFFSET (Options, budget), 0, "train.max_memory", "0"},
+  {G_STRUCT_OFFSET (Options, freeze), 0, "model.freeze", NULL},
+  {0, G_STRUCT_OFFSET (Options, frames), "data.num_frames", "16"},
+  {0, G_STRUCT_OFFSET (Options, batch), "data.batch_size", "4"},
+  {0, G_STRUCT_OFFSET (Options, accumulate), "train.accumulate_grad_batches", "1"},
+  {0, G_STRUCT_OFFSET (Options, classes), "model.model_class_num", "400"},
+  {0, G_STRUCT_OFFSET (Options, base_width), "model.base_width", "64"},
+};
+
+static gboolean
+fill_in (Options *o, GError **error)
+{
+  Cnn3dConfig *config = cnn3d_config_new ();
+  const gboolean ok = !o->config || cnn3d_config_load (config, o->config, error);
+
+  for (guint i = 0; ok && i < G_N_ELEMENTS (defaults); i++) {
+    const gchar *value = o->config ? cnn3d_config_get (config, defaults[i].key) : NULL;
+    gchar **string = &G_STRUCT_MEMBER (gchar *, o, defaults[i].string);
+    gint *number = &G_STRUCT_MEMBER (gint, o, defaults[i].number);
+
+    /* a model_class_num of 0 is what upstream tells: here nobody does */
+    if (!value || (defaults[i].number && !strcmp (value, "0")))
+      value = defaults[i].fallback;
+    if (defaults[i].number && *number == UNSET)
+      *number = g_ascii_strtoll (value, NULL, 10);
+    else if (!defaults[i].number && !*string)
+      *string = g_strdup (value);
+  }
+  if (ok && o->config)
+    o->auto_fit |= !g_strcmp0 (cnn3d_config_get (config, "train.auto_fit"), "true");
+  cnn3d_config_free (&config);
+  return ok;
+}
 
 static gboolean
 choose (const gchar *option, const gchar *value, const gchar *const *names, gint *chosen, GError **error)
@@ -247,10 +295,15 @@ open_device (ToolPlan *plan, const gchar *gpu, const gchar *device, GError **err
 {
   g_autofree gchar *profile = gpu ? cnn3d_gpus_find (gpu, error) : NULL;
   const Cnn3dDeviceParams params = { .profile = profile };
-  const gboolean any = !gpu && !strcmp (device, "auto");
+  const gboolean any = !gpu && (!device || !strcmp (device, "auto"));
 
   if (gpu && !profile)
     return FALSE;
+  if (!gpu && !any && strcmp (device, "cpu") && strcmp (device, "cuda")) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--device=%s: use auto, cpu or cuda; --gpu is for a GPU that is not here", device);
+    return FALSE;
+  }
   if (gpu || any || strcmp (device, "cpu")) {
     plan->backend = cnn3d_backend_load ("cuda", error);
     if (plan->backend)
@@ -327,10 +380,9 @@ plan_all (const Options *o, GError **error)
 int
 tool_plan (int argc, char **argv)
 {
-  Options o = { g_strdup ("r3d_18"), g_strdup ("112"), g_strdup ("32"), g_strdup ("auto"), g_strdup ("sgd"), NULL,
-    g_strdup ("auto"), NULL, NULL, 16, 4, 1, 400, 64, 0, FALSE, FALSE
-  };
+  Options o = {.frames = UNSET,.batch = UNSET,.accumulate = UNSET,.classes = UNSET,.base_width = UNSET };
   const GOptionEntry entries[] = {
+    {"config", 0, 0, G_OPTION_ARG_FILENAME, &o.config, "Settings of a run; options win over them", "FILE"},
     {"model", 0, 0, G_OPTION_ARG_STRING, &o.model, "The network (default r3d_18)", "NAME"},
     {"size", 0, 0, G_OPTION_ARG_STRING, &o.size, "Frames' height and width (default 112)", "PIXELS"},
     {"num-frames", 0, 0, G_OPTION_ARG_INT, &o.frames, "Frames in a clip (default 16)", "N"},
@@ -363,11 +415,12 @@ tool_plan (int argc, char **argv)
     g_set_error (&error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "'%s' is no option; cnn3d plan --help lists them",
         argv[1]);
     status = TOOL_USAGE;
-  } else if (!plan_all (&o, &error)) {
+  } else if (!fill_in (&o, &error) || !plan_all (&o, &error)) {
     status = error->domain == G_OPTION_ERROR ? TOOL_USAGE : TOOL_FAILED;
   }
   if (error)
     tool_complain ("%s", error->message);
+  g_free (o.config);
   g_free (o.model);
   g_free (o.size);
   g_free (o.precision);

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""cnn3d plan: its figures go together, what it recommends fits, each GPU has an
+answer, and a wrong option is told."""
+import json
+import os
+import subprocess
+
+import launch
+
+KINDS = ("weights-bytes", "copy-bytes", "gradients-bytes", "optimizer-bytes", "activations-bytes", "workspace-bytes")
+# 24, 24, 12, 10 and 8 GB: what used to be told to train with a batch of one or two
+CARDS = ("rtx4090", "rtx3090", "rtx3080ti", "rtx3080", "rtx3070")
+
+
+def tool(*options, **more):
+    return subprocess.run([os.path.join(os.environ["CNN3D_BUILD"], "tool", "cnn3d"), "plan", *options], timeout=100,
+                          env=launch.environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def plan(*options, **more):
+    done = tool("--json", *options, **more)
+    assert done.returncode == 0, (options, launch.text(done.stderr))
+    return json.loads(done.stdout)
+
+
+def check(told):
+    """What holds of every answer"""
+    asked, best = told["asked"], told["recommended"]
+    for way in [asked, *told["knobs"], *([best] if best else [])]:
+        assert sum(way[kind] for kind in KINDS) == way["predicted-bytes"], way
+        assert way["bytes"] == way["predicted-bytes"] + way["context-bytes"], way
+        assert way["fits"] == (way["bytes"] <= told["budget-bytes"]), way
+    most = told["largest-batch"]
+    assert most["none"] <= most["bn"] <= most["block"], most
+    if best:
+        assert best["fits"] and best["batch-size"] * best["accumulate-grad-batches"] == told["clips-per-step"], best
+        for setting in "batch-size=%d" % best["batch-size"], "recompute=%s" % best["recompute"]:
+            assert setting in best["settings"], best
+        if asked["fits"]:
+            assert best["time"] <= 1, best
+    return told
+
+
+def cards(folder):
+    """Each card takes slow_r50 at 16x224x224 with four clips in one piece, and any effective batch"""
+    notes = []
+    for card in CARDS:
+        for clips in 8, 256:
+            told = check(plan("--gpu", card, "--model", "slow_r50", "--num-frames", "16", "--size", "224", "--precision",
+                              "16-mixed", "--batch-size", "4", "--accumulate-grad-batches", str(clips // 4))[0])
+            assert told["gpu"] == card and told["asked"]["fits"] and told["recommended"], told
+            assert told["asked"]["batch-size"] == 4 <= told["largest-batch"]["none"], told
+        notes.append("%s: %s in one piece" % (card, told["largest-batch"]))
+    return notes
+
+
+def budgets(folder):
+    """A smaller budget is kept, down to where nothing fits"""
+    seen = set()
+    for mib in 4000, 2500, 1500, 1000, 800, 600, 300:
+        told = check(plan("--device", "cpu", "--batch-size", "12", "--budget", "%dMiB" % mib)[0])
+        assert told["budget-bytes"] == mib << 20, told
+        best = told["recommended"]
+        seen.add((best["batch-size"], best["recompute"]) if best else None)
+    assert len(seen) >= 4 and None in seen, seen
+    return [str(seen)]
+
+
+def without_cudnn(folder):
+    """Where cuDNN is missing a bound takes its place, never below what cuDNN says, and the answer tells"""
+    options = "--gpu", "rtx3070", "--model", "r3d_18", "--batch-size", "4"
+    bound = check(plan(*options, CNN3D_CUDNN=os.path.join(folder, "none.so"))[0])
+    assert "bound" in bound["device"], bound["device"]
+    real = check(plan(*options)[0])
+    if "cuDNN" not in real["device"]:
+        raise launch.Skip("cuDNN is not installed")
+    assert real["asked"]["bytes"] <= bound["asked"]["bytes"], (real["asked"], bound["asked"])
+
+
+def configured(folder):
+    """A configuration's values hold, and options win over them"""
+    config = os.path.join(launch.TOP, "configs", "config_low_memory.yaml")
+    told = check(plan("--config", config, "--device", "cpu")[0])
+    assert told["budget-bytes"] == 7 << 30 and told["clips-per-step"] == 8 and told["model"] == "r3d_18", told
+    told = check(plan("--config", config, "--device", "cpu", "--model", "mc3_18", "--budget", "5GiB", "--batch-size", "3")[0])
+    assert told["budget-bytes"] == 5 << 30 and told["clips-per-step"] == 6 and told["model"] == "mc3_18", told
+
+
+def wrong(folder):
+    """A wrong option is named, with what it may be; the exit status tells usage from failure"""
+    for options, status, words in (
+            (["--size=0"], 2, "--size=0"), (["--size=112x"], 2, "128x171"), (["--batch-size=0"], 2, "1 to 4096"),
+            (["--precision=8"], 2, "16-mixed"), (["--recompute=all"], 2, "block"), (["--budget=lots"], 2, "8GiB"),
+            (["--gpu=rtx0000"], 1, "rtx3070"), (["--gpu=/no/such.json"], 1, "/no/such.json"), (["--device=tpu"], 2, "cpu"),
+            (["--model=r3d_19"], 1, "r3d_18"), (["--nonsense"], 2, "nonsense"), (["more"], 2, "more"),
+            (["--config=/no/such.yaml"], 1, "/no/such.yaml"), (["--freeze=nothing."], 1, "freeze")):
+        done = tool(*options)
+        err = launch.text(done.stderr)
+        assert done.returncode == status and words in err and not done.stdout, (options, done.returncode, err)
+
+
+launch.main(cards, budgets, without_cudnn, configured, wrong)
