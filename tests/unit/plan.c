@@ -283,6 +283,26 @@ test_short_batches (gconstpointer model)
       }
 }
 
+/* Frames that oneDNN cannot count are refused; it would end the process. */
+static void
+test_too_large (void)
+{
+  static const gchar *const models[] = { "r3d_18", "r2plus1d_18", "slow_r50" };
+  const Cnn3dModelParams params = { CNN3D_PRECISION_32, TRUE };
+
+  for (guint i = 0; i < G_N_ELEMENTS (models); i++) {
+    const Cnn3dNetworkParams net_params = { models[i], 10, 1024, 3, 1, 4096, 4096, 0.5 };
+    g_autoptr (GError) error = NULL;
+    Cnn3dNetwork *net = cnn3d_network_new (&net_params, &error);
+
+    g_assert_no_error (error);
+    g_assert_null (backend->model_new (device, net, &params, &error));
+    g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
+    g_assert_nonnull (strstr (error->message, "base-width=1024"));
+    cnn3d_network_free (&net);
+  }
+}
+
 static void
 test_frozen (void)
 {
@@ -501,6 +521,7 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/pack/random", test_pack_random);
   g_test_add_func ("/plan/pack/edges", test_pack_edges);
   g_test_add_func ("/plan/frozen", test_frozen);
+  g_test_add_func ("/plan/too-large", test_too_large);
   g_test_add_func ("/plan/speed", test_speed);
   g_test_add_data_func ("/plan/walk/none", GINT_TO_POINTER (CNN3D_RECOMPUTE_NONE), test_walk);
   g_test_add_data_func ("/plan/walk/bn", GINT_TO_POINTER (CNN3D_RECOMPUTE_BN), test_walk);

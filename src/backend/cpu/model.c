@@ -48,6 +48,27 @@ cpu_padded_dims (const Cnn3dModel *m, const Cnn3dOp *op, gint64 dims[5])
     dims[1] = cpu_round_up (dims[1], m->lanes);
 }
 
+/* oneDNN counts the numbers of one frame in 32 bits, and divides by the count:
+ * with more it ends the process. */
+static gboolean
+check_frames (const Cnn3dModel *m, const Cnn3dOp *op, GError **error)
+{
+  const gint ends[2] = { op->in, op->out };
+
+  for (gint k = 0; k < 2; k++) {
+    const Cnn3dTensor *t = &m->net->tensors[ends[k]];
+
+    if ((gint64) cpu_round_up (t->c, m->lanes) * t->h * t->w > G_MAXINT32) {
+      g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
+          "%s with base-width=%u makes of a frame of %ux%u pixels %dx%d points of %d channels, more than oneDNN can "
+          "count: use smaller frames or a smaller base-width", m->net->model, m->net->params.base_width,
+          m->net->params.height, m->net->params.width, t->h, t->w, t->c);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
 /* The formats that oneDNN likes for one clip; all batches use them. */
 static gboolean
 choose_formats (Cnn3dModel *m, gint i, GError **error)
@@ -60,6 +81,8 @@ choose_formats (Cnn3dModel *m, gint i, GError **error)
   gint64 dims[5];
   gboolean ok;
 
+  if (!check_frames (m, op, error))
+    return FALSE;
   m->device->dnnl.sizes_only = TRUE;    /* these only tell formats */
   cpu_padded_dims (m, op, dims);
   w->plain = cpu_desc_new (5, dims, dnnl_f32, dnnl_abcde);
