@@ -45,7 +45,7 @@ print_memory (const ToolPlan *plan)
   if (m->gradients)
     print_kind ("gradients", m->gradients, NULL);
   else
-    print_kind ("gradients", 0, "applied layer by layer: in the workspace");
+    print_kind ("gradients", 0, "applied layer by layer: counted with activations");
   print_kind ("optimizer", m->optimizer, NULL);
   print_kind ("activations", activations (m), "and their gradients");
   print_kind ("workspace", m->workspace, NULL);
@@ -63,6 +63,12 @@ print_knob (const ToolPlan *plan, const gchar *setting, const Cnn3dFit *fit, con
   printf ("  %-42s %11s %+6.0f %% %7.2f  %-4s %s\n", setting, bytes,
       100.0 * ((gdouble) needs (fit) / needs (&plan->fit) - 1), fit->seconds / plan->fit.seconds,
       needs (fit) <= plan->budget ? "yes" : "no", changes);
+}
+
+static const gchar *
+or_more (guint clips)
+{
+  return clips == CNN3D_FIT_MOST_CLIPS ? " or more" : "";
 }
 
 void
@@ -88,8 +94,9 @@ tool_plan_print (const ToolPlan *plan)
 
     print_knob (plan, k->setting, &k->fit, k->changes);
   }
-  printf ("\nThe largest batch in one piece: %u clips with recompute=none, %u with bn, %u with block.\n",
-      plan->largest[0], plan->largest[1], plan->largest[2]);
+  printf ("\nThe largest batch in one piece: %u%s clips with recompute=none, %u%s with bn, %u%s with block.\n",
+      plan->largest[0], or_more (plan->largest[0]), plan->largest[1], or_more (plan->largest[1]), plan->largest[2],
+      or_more (plan->largest[2]));
   if (plan->best_accumulate) {
     g_autofree gchar *line = settings (plan, &plan->best, plan->best_accumulate);
     g_autofree gchar *bytes = cnn3d_format_bytes (needs (&plan->best));

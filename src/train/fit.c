@@ -342,8 +342,6 @@ cnn3d_fit_suggest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
   return (gchar **) g_ptr_array_free (texts, FALSE);
 }
 
-#define MOST_CLIPS 4096
-
 guint
 cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params,
     Cnn3dRecompute recompute, guint64 budget, Cnn3dFit *fit)
@@ -352,12 +350,13 @@ cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
   Cnn3dFit tried;
 
   memset (fit, 0, sizeof *fit);
-  while (fails <= MOST_CLIPS && cnn3d_fit_measure (backend, device, params, fails, fails, recompute, &tried, NULL)
+  while (fails <= CNN3D_FIT_MOST_CLIPS && cnn3d_fit_measure (backend, device, params, fails, fails, recompute, &tried, NULL)
       && needs (&tried) <= budget) {
     fits = fails;
     *fit = tried;
     fails *= 2;
   }
+  fails = MIN (fails, CNN3D_FIT_MOST_CLIPS + 1);
   while (fails - fits > 1) {
     const guint middle = (fits + fails) / 2;
 

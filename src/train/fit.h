@@ -41,7 +41,9 @@ CNN3D_API gboolean cnn3d_fit_choose (const Cnn3dBackend * backend, Cnn3dDevice *
 CNN3D_API gchar **cnn3d_fit_suggest (const Cnn3dBackend * backend, Cnn3dDevice * device,
     const Cnn3dTrainerParams * params, guint batch, guint64 budget, guint most);
 
-/* The most clips that run in one piece within `budget`; 0: not even one. */
+/* The most clips that run in one piece within `budget`; 0: not even one. More
+ * than CNN3D_FIT_MOST_CLIPS are not looked at. */
+#define CNN3D_FIT_MOST_CLIPS 4096
 CNN3D_API guint cnn3d_fit_largest (const Cnn3dBackend * backend, Cnn3dDevice * device,
     const Cnn3dTrainerParams * params, Cnn3dRecompute recompute, guint64 budget, Cnn3dFit * fit);
 
