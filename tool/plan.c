@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tool/plan.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,7 +20,8 @@ typedef struct {
   gchar *model, *size, *precision, *recompute, *optimizer, *budget, *device, *freeze;
   gchar **gpus;
   gint frames, batch, accumulate, classes, base_width;
-  gdouble clip;
+  gint threads, chunk;          /* by the configuration alone; 0: all, none */
+  gdouble clip, momentum;
   gboolean auto_fit, json;
 } Options;
 
@@ -61,8 +63,17 @@ fill_in (Options *o, GError **error)
     else if (!defaults[i].number && !*string)
       *string = g_strdup (value);
   }
-  if (ok && o->config)
+  if (ok && o->config) {
     o->auto_fit |= !g_strcmp0 (cnn3d_config_get (config, "train.auto_fit"), "true");
+    if (o->clip == UNSET)
+      o->clip = g_ascii_strtod (cnn3d_config_get (config, "trainer.gradient_clip_val"), NULL);
+    o->momentum = g_ascii_strtod (cnn3d_config_get (config, "loss.momentum"), NULL);
+    o->threads = g_ascii_strtoll (cnn3d_config_get (config, "trainer.threads"), NULL, 10);
+    if (!g_strcmp0 (cnn3d_config_get (config, "train.use_chunking_in_train"), "true"))
+      o->chunk = g_ascii_strtoll (cnn3d_config_get (config, "data.video_batch_size"), NULL, 10);
+  }
+  if (o->clip == UNSET)
+    o->clip = 0;
   cnn3d_config_free (&config);
   return ok;
 }
@@ -130,6 +141,11 @@ to_params (const Options *o, Cnn3dTrainerParams *p, GError **error)
         "--budget=%s: give bytes, or a number with a unit such as 8GiB or 800MiB", o->budget);
     return FALSE;
   }
+  if (!(o->clip >= 0 && o->clip <= G_MAXFLOAT)) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--gradient-clip-val=%g: give a number from 0, which means no clipping", o->clip);
+    return FALSE;
+  }
   p->network.model = o->model;
   p->network.num_classes = o->classes;
   p->network.base_width = o->base_width;
@@ -139,6 +155,9 @@ to_params (const Options *o, Cnn3dTrainerParams *p, GError **error)
   p->optimizer = (Cnn3dUpdateRule) optimizer;
   p->accumulate = o->accumulate;
   p->gradient_clip = o->clip;
+  p->momentum = o->momentum;
+  p->threads = o->threads;
+  p->micro_batch = o->chunk;
   p->freeze = o->freeze;
   p->auto_fit = o->auto_fit;
   return TRUE;
@@ -152,6 +171,13 @@ needs (const Cnn3dFit *f)
   return (guint64) f->memory.total + f->memory.context;
 }
 
+/* Clips that run at once where nothing needs to be made to fit. */
+static guint
+micro_batch (const Cnn3dTrainerParams *params, guint batch)
+{
+  return params->micro_batch ? MIN (params->micro_batch, batch) : batch;
+}
+
 /* The quickest recomputation that fits or, where none does, the one that takes
  * least. seconds: made those of a whole step's clips. */
 static gboolean
@@ -161,7 +187,7 @@ measure (const ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, Cn
   const Cnn3dRecompute last = params->recompute == CNN3D_RECOMPUTE_AUTO ? CNN3D_RECOMPUTE_BLOCK : params->recompute;
 
   for (Cnn3dRecompute r = first; r <= last; r++) {
-    if (!cnn3d_fit_measure (plan->backend, plan->device, params, batch, batch, r, fit, NULL))
+    if (!cnn3d_fit_measure (plan->backend, plan->device, params, batch, micro_batch (params, batch), r, fit, NULL))
       return FALSE;
     fit->seconds *= params->accumulate;
     if (needs (fit) <= plan->budget)
@@ -250,6 +276,7 @@ recommend (ToolPlan *plan)
     if (clips % batch)
       continue;
     p.accumulate = clips / batch;
+    p.micro_batch = 0;
     p.recompute = CNN3D_RECOMPUTE_AUTO;
     if (measure (plan, &p, batch, &fit) && needs (&fit) <= plan->budget
         && (!plan->best_accumulate || fit.seconds < plan->best.seconds)) {
@@ -271,7 +298,8 @@ fill (ToolPlan *plan, GError **error)
   if (first == CNN3D_RECOMPUTE_AUTO)
     first = CNN3D_RECOMPUTE_NONE;
   /* for its error: measure() tries what may fail */
-  if (!cnn3d_fit_measure (plan->backend, plan->device, &plan->params, plan->batch, plan->batch, first, &plan->fit, error))
+  if (!cnn3d_fit_measure (plan->backend, plan->device, &plan->params, plan->batch,
+          micro_batch (&plan->params, plan->batch), first, &plan->fit, error))
     return FALSE;
   measure (plan, &plan->params, plan->batch, &plan->fit);
   plan->fits = needs (&plan->fit) <= plan->budget;
@@ -294,7 +322,7 @@ static gboolean
 open_device (ToolPlan *plan, const gchar *gpu, const gchar *device, GError **error)
 {
   g_autofree gchar *profile = gpu ? cnn3d_gpus_find (gpu, error) : NULL;
-  const Cnn3dDeviceParams params = { .profile = profile };
+  const Cnn3dDeviceParams params = {.threads = plan->params.threads,.profile = profile };
   const gboolean any = !gpu && (!device || !strcmp (device, "auto"));
 
   if (gpu && !profile)
@@ -380,7 +408,9 @@ plan_all (const Options *o, GError **error)
 int
 tool_plan (int argc, char **argv)
 {
-  Options o = {.frames = UNSET,.batch = UNSET,.accumulate = UNSET,.classes = UNSET,.base_width = UNSET };
+  Options o = {.frames = UNSET,.batch = UNSET,.accumulate = UNSET,.classes = UNSET,.base_width = UNSET,
+    .clip = UNSET,.momentum = 0.9
+  };
   const GOptionEntry entries[] = {
     {"config", 0, 0, G_OPTION_ARG_FILENAME, &o.config, "Settings of a run; options win over them", "FILE"},
     {"model", 0, 0, G_OPTION_ARG_STRING, &o.model, "The network (default r3d_18)", "NAME"},
@@ -418,8 +448,12 @@ tool_plan (int argc, char **argv)
   } else if (!fill_in (&o, &error) || !plan_all (&o, &error)) {
     status = error->domain == G_OPTION_ERROR ? TOOL_USAGE : TOOL_FAILED;
   }
-  if (error)
+  if (error) {
     tool_complain ("%s", error->message);
+  } else if (fflush (stdout) != 0) {
+    tool_complain ("cannot print the plan: %s", g_strerror (errno));
+    status = TOOL_FAILED;
+  }
   g_free (o.config);
   g_free (o.model);
   g_free (o.size);

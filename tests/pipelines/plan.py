@@ -85,6 +85,19 @@ def configured(folder):
     assert told["budget-bytes"] == 7 << 30 and told["clips-per-step"] == 8 and told["model"] == "r3d_18", told
     told = check(plan("--config", config, "--device", "cpu", "--model", "mc3_18", "--budget", "5GiB", "--batch-size", "3")[0])
     assert told["budget-bytes"] == 5 << 30 and told["clips-per-step"] == 6 and told["model"] == "mc3_18", told
+    small = "data: {batch_size: 8, num_frames: 4, img_size: 32, video_batch_size: 3%s}\nmodel: {base_width: 8}\n%s"
+    found = []
+    for more in ("", ""), (", num_workers: 1", "trainer: {gradient_clip_val: 1}\n"), ("", "loss: {momentum: 0}\n"), (
+            "", "train: {use_chunking_in_train: true}\n"):
+        with open(os.path.join(folder, "small.yaml"), "w") as file:
+            file.write(small % more)
+        told = check(plan("--config", os.path.join(folder, "small.yaml"), "--device", "cpu")[0])
+        found.append(told["asked"])
+        assert told["largest-batch"]["block"] <= 4096, told
+    plain, clips, no_momentum, chunks = found
+    assert clips["gradients-bytes"] > 0 == plain["gradients-bytes"], "gradient clipping is not planned for"
+    assert plain["optimizer-bytes"] > 0 == no_momentum["optimizer-bytes"], "momentum is not planned for"
+    assert plain["batch-size"] == 8 and chunks["batch-size"] == 3, "chunking is not planned for"
 
 
 def wrong(folder):
@@ -94,10 +107,15 @@ def wrong(folder):
             (["--precision=8"], 2, "16-mixed"), (["--recompute=all"], 2, "block"), (["--budget=lots"], 2, "8GiB"),
             (["--gpu=rtx0000"], 1, "rtx3070"), (["--gpu=/no/such.json"], 1, "/no/such.json"), (["--device=tpu"], 2, "cpu"),
             (["--model=r3d_19"], 1, "r3d_18"), (["--nonsense"], 2, "nonsense"), (["more"], 2, "more"),
-            (["--config=/no/such.yaml"], 1, "/no/such.yaml"), (["--freeze=nothing."], 1, "freeze")):
+            (["--config=/no/such.yaml"], 1, "/no/such.yaml"), (["--freeze=nothing."], 1, "freeze"),
+            (["--gradient-clip-val=nan"], 2, "clip"), (["--gradient-clip-val=-1"], 2, "clip")):
         done = tool(*options)
         err = launch.text(done.stderr)
         assert done.returncode == status and words in err and not done.stdout, (options, done.returncode, err)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([os.path.join(os.environ["CNN3D_BUILD"], "tool", "cnn3d"), "plan", "--device", "cpu"],
+                              env=launch.environment(), stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and b"cannot print" in done.stderr, done
 
 
 launch.main(cards, budgets, without_cudnn, configured, wrong)
