@@ -31,6 +31,26 @@ meminfo (const gchar *text, const gchar *name)
   return line ? g_ascii_strtoull (line + strlen (name), NULL, 10) * 1024 : G_MAXUINT64;
 }
 
+/* Of what a control group has in use, the pages of files that the kernel gives
+ * back when somebody wants memory: videos that were read fill it to its limit. */
+static guint64
+cached (const gchar *folder, const gchar *name)
+{
+  static const gchar *const kinds[] = { "\ninactive_file ", "\nactive_file " };
+  g_autofree gchar *path = g_build_filename (folder, name, "memory.stat", NULL), *text = NULL;
+  guint64 sum = 0;
+
+  if (!g_file_get_contents (path, &text, NULL, NULL))
+    return 0;
+  for (guint i = 0; i < G_N_ELEMENTS (kinds); i++) {
+    const gchar *line = strstr (text, kinds[i]);
+
+    if (line)
+      sum += g_ascii_strtoull (line + strlen (kinds[i]), NULL, 10);
+  }
+  return sum;
+}
+
 /* The machine's memory, or what the control group that we are in may have. */
 void
 cpu_memory (Cnn3dDevice *device, Cnn3dDeviceMemory *m)
@@ -55,12 +75,15 @@ cpu_memory (Cnn3dDevice *device, Cnn3dDeviceMemory *m)
   for (;;) {
     g_autofree gchar *limit = g_build_filename ("/sys/fs/cgroup", name, "memory.max", NULL);
     g_autofree gchar *used = g_build_filename ("/sys/fs/cgroup", name, "memory.current", NULL);
-    const guint64 most = read_number (limit), now = read_number (used);
+    const guint64 most = read_number (limit);
+    guint64 now = read_number (used);
     gchar *slash = strrchr (name, '/');
 
     m->total = MIN (m->total, most);
-    if (most != G_MAXUINT64 && now != G_MAXUINT64)
+    if (most != G_MAXUINT64 && now != G_MAXUINT64) {
+      now -= MIN (now, cached ("/sys/fs/cgroup", name));
       m->available = MIN (m->available, most > now ? most - now : 0);
+    }
     if (!*name)
       break;
     *(slash ? slash : name) = '\0';
