@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 /* What the process grows by beside the arrays: oneDNN's code for each
  * convolution and its objects, threads' stacks, one parameter at a time in
@@ -51,7 +53,23 @@ cached (const gchar *folder, const gchar *name)
   return sum;
 }
 
-/* The machine's memory, or what the control group that we are in may have. */
+/* What `ulimit -v` leaves of addresses, each byte of memory needing one. */
+static guint64
+addresses_left (void)
+{
+  g_autofree gchar *text = NULL;
+  struct rlimit limit;
+  guint64 used;
+
+  if (getrlimit (RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY
+      || !g_file_get_contents ("/proc/self/statm", &text, NULL, NULL))
+    return G_MAXUINT64;
+  used = g_ascii_strtoull (text, NULL, 10) * sysconf (_SC_PAGESIZE);
+  return limit.rlim_cur > used ? limit.rlim_cur - used : 0;
+}
+
+/* The machine's memory, or what the limits and the control group that we are in
+ * leave of it. */
 void
 cpu_memory (Cnn3dDevice *device, Cnn3dDeviceMemory *m)
 {
@@ -61,7 +79,7 @@ cpu_memory (Cnn3dDevice *device, Cnn3dDeviceMemory *m)
   if (!g_file_get_contents ("/proc/meminfo", &info, NULL, NULL))
     info = NULL;
   m->total = meminfo (info, "MemTotal:");
-  m->available = meminfo (info, "MemAvailable:");
+  m->available = MIN (meminfo (info, "MemAvailable:"), addresses_left ());
   m->context = CONTEXT_BYTES;
   m->context_source = "measured bound";
   if (g_file_get_contents ("/proc/self/cgroup", &group, NULL, NULL))
