@@ -178,14 +178,19 @@ micro_batch (const Cnn3dTrainerParams *params, guint batch)
   return params->micro_batch ? MIN (params->micro_batch, batch) : batch;
 }
 
-/* The quickest recomputation that fits or, where none does, the one that takes
- * least. seconds: made those of a whole step's clips. */
+/* The quickest way that fits of those that are allowed or, where none does, the
+ * whole batch with the recomputation that takes least. seconds: made those of a
+ * whole step's clips. */
 static gboolean
 measure (const ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, Cnn3dFit *fit)
 {
   const Cnn3dRecompute first = params->recompute == CNN3D_RECOMPUTE_AUTO ? CNN3D_RECOMPUTE_NONE : params->recompute;
   const Cnn3dRecompute last = params->recompute == CNN3D_RECOMPUTE_AUTO ? CNN3D_RECOMPUTE_BLOCK : params->recompute;
 
+  if (params->auto_fit && cnn3d_fit_choose (plan->backend, plan->device, params, batch, fit, NULL)) {
+    fit->seconds *= params->accumulate;
+    return TRUE;
+  }
   for (Cnn3dRecompute r = first; r <= last; r++) {
     if (!cnn3d_fit_measure (plan->backend, plan->device, params, batch, micro_batch (params, batch), r, fit, NULL))
       return FALSE;
@@ -277,6 +282,7 @@ recommend (ToolPlan *plan)
       continue;
     p.accumulate = clips / batch;
     p.micro_batch = 0;
+    p.auto_fit = FALSE;
     p.recompute = CNN3D_RECOMPUTE_AUTO;
     if (measure (plan, &p, batch, &fit) && needs (&fit) <= plan->budget
         && (!plan->best_accumulate || fit.seconds < plan->best.seconds)) {
@@ -303,11 +309,6 @@ fill (ToolPlan *plan, GError **error)
     return FALSE;
   measure (plan, &plan->params, plan->batch, &plan->fit);
   plan->fits = needs (&plan->fit) <= plan->budget;
-  if (!plan->fits && plan->params.auto_fit && cnn3d_fit_choose (plan->backend, plan->device, &plan->params, plan->batch,
-          &plan->fit, NULL)) {
-    plan->fit.seconds *= plan->params.accumulate;
-    plan->fits = TRUE;
-  }
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++)
     plan->largest[r] = cnn3d_fit_largest (plan->backend, plan->device, &plan->params, r, plan->budget,
         &plan->largest_fit[r]);

@@ -233,7 +233,8 @@ cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
       "training needs %s (%" G_GUINT64_FORMAT " bytes, %s of it for libraries), but %s %s (%" G_GUINT64_FORMAT
       " bytes)%s%s", needed, needs (fit), context,
       params->max_memory == there ? "max-memory allows" : "there is only", have, there,
-      ways[0] ? "; what would fit:\n  " : "; no setting of this model fits", list);
+      ways[0] ? "; what would fit:\n  " : "; no setting fits with this model and these clips: try fewer frames, a smaller "
+      "size or a smaller base-width", list);
 }
 
 /* --- what would fit --- */
@@ -315,18 +316,17 @@ cnn3d_fit_suggest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
   /* what follows sees less of each clip: least first, on top of all the rest */
   p.recompute = CNN3D_RECOMPUTE_AUTO;
   p.auto_fit = TRUE;
-  if (n->frames > 8) {
-    p.network.frames = 8;
-    add_way (ways, &s, &p, batch, 4, "clipsample num-frames=8, precision=16-mixed auto-fit=true recompute=auto");
-    p.network.frames = n->frames;
-  }
-  if (n->height > 112 || n->width > 112) {
-    p.network.height = p.network.width = 112;
-    add_way (ways, &s, &p, batch, 5,
-        "video/x-raw,width=112,height=112 after the scaler, precision=16-mixed auto-fit=true recompute=auto");
-    p.network.frames = MIN (n->frames, 8);
-    add_way (ways, &s, &p, batch, 6,
-        "clipsample num-frames=8 and video/x-raw,width=112,height=112, precision=16-mixed auto-fit=true recompute=auto");
+  for (gint k = 0; k < 3; k++) {
+    const gboolean fewer = k != 1 && n->frames > 8, smaller = k != 0 && (n->height > 112 || n->width > 112);
+    g_autofree gchar *text = g_strdup_printf ("%s%s%s, cnn3dtrain precision=%s auto-fit=true recompute=auto",
+        fewer ? "clipsample num-frames=8" : "", fewer && smaller ? ", " : "",
+        smaller ? "video/x-raw,width=112,height=112" : "", cnn3d_precision_name (p.precision));
+
+    p.network.frames = fewer ? 8 : n->frames;
+    p.network.height = smaller ? 112 : n->height;
+    p.network.width = smaller ? 112 : n->width;
+    if (k == 2 ? fewer && smaller : fewer || smaller)
+      add_way (ways, &s, &p, batch, 4 + k, text);
   }
   g_array_sort (ways, cheapest_first);
   for (guint i = 0; i < ways->len; i++) {

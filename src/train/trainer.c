@@ -150,7 +150,9 @@ take_memory (Cnn3dTrainer *t, GError **error)
 
     give_memory_back (t);
     t->backend->memory (t->device, &now);
-    cnn3d_fit_refuse (t->backend, t->device, &t->params, t->batch, &t->fit, MIN (t->budget, now.available), error);
+    /* less than was asked for, whatever the system says */
+    cnn3d_fit_refuse (t->backend, t->device, &t->params, t->batch, &t->fit,
+        MIN (MIN (t->budget, now.available), t->fit.memory.total + t->fit.memory.context - 1), error);
     g_prefix_error (error, "%s: ", reason->message);
     g_error_free (reason);
   } else {

@@ -36,7 +36,7 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
 
   if (!params->profile) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
-        "this build plans for NVIDIA GPUs, but cannot train on one: use device=cpu");
+        "this build plans for NVIDIA GPUs (cnn3d plan --gpu NAME), but cannot train on one: use device=cpu");
     return NULL;
   }
   d = g_new0 (Cnn3dDevice, 1);
