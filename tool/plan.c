@@ -259,7 +259,8 @@ add_knobs (ToolPlan *plan)
   }
   if (n->base_width >= 16) {
     p.network.base_width = n->base_width / 2;
-    add_knob (plan, &p, plan->batch, "half of each layer's channels", g_strdup_printf ("base-width=%u", p.network.base_width));
+    add_knob (plan, &p, plan->batch, "half of each layer's channels",
+        g_strdup_printf ("base-width=%u", p.network.base_width));
     p.network.base_width = n->base_width;
   }
   if (asked->optimizer != CNN3D_UPDATE_SGD) {

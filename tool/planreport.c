@@ -77,8 +77,8 @@ tool_plan_print (const ToolPlan *plan)
   const Cnn3dNetworkParams *n = &plan->params.network;
   g_autofree gchar *budget = cnn3d_format_bytes (plan->budget);
 
-  printf ("%s, %ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s\n", n->model, n->frames, n->height,
-      n->width, plan->batch, plan->params.accumulate, plan->batch * plan->params.accumulate,
+  printf ("%s, %ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s\n", n->model, n->frames,
+      n->height, n->width, plan->batch, plan->params.accumulate, plan->batch * plan->params.accumulate,
       cnn3d_precision_name (plan->fit.precision));
   printf ("%s; budget %s\n\n", plan->backend->describe (plan->device), budget);
   printf ("With recompute=%s", cnn3d_recompute_name (plan->fit.recompute));
@@ -87,7 +87,8 @@ tool_plan_print (const ToolPlan *plan)
   printf (" it %s:\n", plan->fits ? "fits" : "does not fit");
   print_memory (plan);
 
-  printf ("\n  %-42s %11s %8s %7s  %-4s %s\n", "one setting changed", "in all", "memory", "time", "fits", "what it changes");
+  printf ("\n  %-42s %11s %8s %7s  %-4s %s\n", "one setting changed", "in all", "memory", "time", "fits",
+      "what it changes");
   print_knob (plan, "(as asked for)", &plan->fit, "");
   for (guint i = 0; i < plan->knobs->len; i++) {
     const ToolKnob *k = &g_array_index (plan->knobs, ToolKnob, i);
@@ -101,8 +102,8 @@ tool_plan_print (const ToolPlan *plan)
     g_autofree gchar *line = settings (plan, &plan->best, plan->best_accumulate);
     g_autofree gchar *bytes = cnn3d_format_bytes (needs (&plan->best));
 
-    printf ("Recommended for %u clips a step: %s (%s, time %.2f).\n", plan->batch * plan->params.accumulate, line, bytes,
-        plan->best.seconds / plan->fit.seconds);
+    printf ("Recommended for %u clips a step: %s (%s, time %.2f).\n", plan->batch * plan->params.accumulate, line,
+        bytes, plan->best.seconds / plan->fit.seconds);
   } else {
     printf ("Nothing fits with these sizes: fewer frames, a smaller size or a smaller network are needed.\n");
   }

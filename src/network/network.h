@@ -117,7 +117,8 @@ gint cnn3d_network_add_input (Cnn3dNetwork * n);
 gint cnn3d_network_add_conv (Cnn3dNetwork * n, const gchar * name, gint in, gint out_channels,
     const gint kernel[3], const gint stride[3], const gint pad[3]);
 gint cnn3d_network_add_norm (Cnn3dNetwork * n, const gchar * name, gint in, gint residual, gboolean relu);
-gint cnn3d_network_add_max_pool (Cnn3dNetwork * n, gint in, const gint kernel[3], const gint stride[3], const gint pad[3]);
+gint cnn3d_network_add_max_pool (Cnn3dNetwork * n, gint in, const gint kernel[3], const gint stride[3],
+    const gint pad[3]);
 void cnn3d_network_add_head (Cnn3dNetwork * n, const gchar * name, gint in);
 void cnn3d_network_build_resnet18 (Cnn3dNetwork * n);   /* r3d_18, mc3_18, r2plus1d_18 */
 void cnn3d_network_build_slow_r50 (Cnn3dNetwork * n);

@@ -126,7 +126,8 @@ unknown:
           "no GPU is called '%s': there are %s, or name a file NAME" SUFFIX, shown, list);
     else
       g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
-          "no GPU '%s', because no descriptions of GPUs are installed: set CNN3D_CONFIG_PATH to the folder configs", shown);
+          "no GPU '%s', because no descriptions of GPUs are installed: set CNN3D_CONFIG_PATH to the folder "
+          "configs", shown);
     return NULL;
   }
 }

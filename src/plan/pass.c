@@ -268,8 +268,8 @@ add_backward_data (Planner *p, gint i)
   const gsize dout = p->gradient[op->out][0];
   const gsize clip_bytes = p->sizes->gradient[op->in] / p->sizes->batch;
   const gboolean adds = cnn3d_op_is_strided_pointwise (op) && p->gradient[op->in][0] != CNN3D_NOWHERE;
-  const gboolean over = p->params->recompute == CNN3D_RECOMPUTE_BLOCK && op->kind == CNN3D_OP_CONV && !adds && p->sizes->slice[i] < p->sizes->batch
-      && p->sizes->gradient[op->in] == p->sizes->gradient[op->out];
+  const gboolean over = p->params->recompute == CNN3D_RECOMPUTE_BLOCK && op->kind == CNN3D_OP_CONV && !adds
+      && p->sizes->slice[i] < p->sizes->batch && p->sizes->gradient[op->in] == p->sizes->gradient[op->out];
   Cnn3dStep s = blank_step (p, i, CNN3D_PHASE_BACKWARD);
 
   s.dout[0] = use (p, dout);

@@ -149,7 +149,8 @@ typedef struct {
 
 /* A way that `params` allow: is it the best so far? */
 static gboolean
-try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, Cnn3dRecompute recompute, GError **error)
+try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, Cnn3dRecompute recompute,
+    GError **error)
 {
   Cnn3dFit fit;
 
@@ -233,8 +234,8 @@ cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
       "training needs %s (%" G_GUINT64_FORMAT " bytes, %s of it for libraries), but %s %s (%" G_GUINT64_FORMAT
       " bytes)%s%s", needed, needs (fit), context,
       params->max_memory == there ? "max-memory allows" : "there is only", have, there,
-      ways[0] ? "; what would fit:\n  " : "; no setting fits with this model and these clips: try fewer frames, a smaller "
-      "size or a smaller base-width", list);
+      ways[0] ? "; what would fit:\n  "
+      : "; no setting fits with this model and these clips: try fewer frames, a smaller size or a smaller base-width", list);
 }
 
 /* --- what would fit --- */
@@ -350,7 +351,8 @@ cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
   Cnn3dFit tried;
 
   memset (fit, 0, sizeof *fit);
-  while (fails <= CNN3D_FIT_MOST_CLIPS && cnn3d_fit_measure (backend, device, params, fails, fails, recompute, &tried, NULL)
+  while (fails <= CNN3D_FIT_MOST_CLIPS
+      && cnn3d_fit_measure (backend, device, params, fails, fails, recompute, &tried, NULL)
       && needs (&tried) <= budget) {
     fits = fails;
     *fit = tried;

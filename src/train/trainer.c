@@ -70,8 +70,8 @@ static const TrainerProgram *
 get_program (Cnn3dTrainer *t, guint batch, gboolean training, GError **error)
 {
   const Cnn3dPlanParams plan_params = { training, t->trained, t->fit.recompute, t->updates_early };
-  const Cnn3dProgramParams params = { batch, training, cnn3d_trainer_accumulates (&t->params, t->batch, t->fit.micro_batch),
-    FALSE, t->fit.micro_batch
+  const Cnn3dProgramParams params = { batch, training,
+    cnn3d_trainer_accumulates (&t->params, t->batch, t->fit.micro_batch), FALSE, t->fit.micro_batch
   };
   TrainerProgram p = { batch, training, NULL, NULL };
 

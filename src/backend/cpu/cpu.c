@@ -185,7 +185,8 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
   for (guint i = 0; i < net->n_ops; i++) {
     gboolean ok = TRUE;
 
-    p->sizes.slice[i] = net->ops[i].kind == CNN3D_OP_CONV ? cpu_conv_slice (m, &net->ops[i], batch, params->most) : batch;
+    p->sizes.slice[i] = net->ops[i].kind == CNN3D_OP_CONV ? cpu_conv_slice (m, &net->ops[i], batch, params->most)
+        : batch;
     if (net->ops[i].kind == CNN3D_OP_CONV)
       ok = cpu_conv_setup (p, i, params->accumulates, error);
     else if (net->ops[i].kind == CNN3D_OP_MAX_POOL)

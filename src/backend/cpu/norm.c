@@ -224,7 +224,8 @@ forward_finish (const Norm *o, gint block)
       continue;
     }
     if (o->s->binding->batch_statistics) {
-      const gfloat deviations = squares[l], var = deviations / (gfloat) count, unbiased = deviations / (gfloat) MAX (count - 1, 1);
+      const gfloat deviations = squares[l], var = deviations / (gfloat) count;
+      const gfloat unbiased = deviations / (gfloat) MAX (count - 1, 1);
       const gfloat keep = 1 - op->momentum, take = op->momentum;
 
       o->inverse[c] = 1 / sqrt (var + op->eps);
@@ -243,8 +244,8 @@ forward_apply (const Norm *o, gint block, const Piece *p)
 {
   const gfloat *scale = o->vectors + (gsize) block * 3 * o->lanes;
 
-  o->k->normalize (cpu_at (o->s->in, p->offset), cpu_at (o->s->residual, p->offset), cpu_at (o->s->out, p->offset), p->points,
-      scale, scale + o->lanes, o->s->op->relu, o->s->step->phase == CNN3D_PHASE_FORWARD ? p->mask : NULL);
+  o->k->normalize (cpu_at (o->s->in, p->offset), cpu_at (o->s->residual, p->offset), cpu_at (o->s->out, p->offset),
+      p->points, scale, scale + o->lanes, o->s->op->relu, o->s->step->phase == CNN3D_PHASE_FORWARD ? p->mask : NULL);
 }
 
 static void

@@ -386,8 +386,8 @@ cuda_dnn_gpu_new (const gchar *properties, GError **error)
   finalize (&b, gpu->properties);
   if (b.status == CUDNN_STATUS_SUCCESS)
     return gpu;
-  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "cuDNN %u does not take this GPU's properties: %s", opened,
-      dnn.error_string (b.status));
+  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "cuDNN %u does not take this GPU's properties: %s",
+      opened, dnn.error_string (b.status));
   destroy (&gpu->properties);
   g_free (gpu->name);
   g_free (gpu);

@@ -76,7 +76,8 @@ conv_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params, GError **
   const gboolean converts = m->type != CUDA_CONV_F32 && !m->params.keeps_copy;
   gsize *scratch = p->sizes.scratch + i * CNN3D_N_PHASES;
 
-  p->sizes.slice[i] = cnn3d_plan_slice (params->batch, params->most, MAX (clip_bytes (m, in), clip_bytes (m, out)), SLICE_BYTES);
+  p->sizes.slice[i] = cnn3d_plan_slice (params->batch, params->most, MAX (clip_bytes (m, in), clip_bytes (m, out)),
+      SLICE_BYTES);
   scratch[CNN3D_PHASE_FORWARD] = converts ? weights : 0;
   if (!add_workspace (p, i, CUDA_CONV_FORWARD, &scratch[CNN3D_PHASE_FORWARD], error))
     return FALSE;
