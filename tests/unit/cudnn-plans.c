@@ -30,7 +30,7 @@ static const guint batches[] = { 1, 4 };
 
 /* A model's convolution with its channels padded to 8. */
 static CudaConv
-conv_of (const Cnn3dNetwork *net, const Cnn3dOp *op, CudaConvType type, guint batch)
+conv_of (const Cnn3dNetwork *net, const Cnn3dOp *op, CudaType type, guint batch)
 {
   const Cnn3dTensor *in = &net->tensors[op->in], *out = &net->tensors[op->out];
   CudaConv c = { type, batch, (in->c + 7) / 8 * 8, (out->c + 7) / 8 * 8, {in->d, in->h, in->w} };
@@ -81,7 +81,7 @@ ask (Survey *s, CudaConvDirection direction, const CudaConv *conv, const gchar *
 }
 
 static void
-ask_network (Survey *s, const Cnn3dNetwork *net, CudaConvType type)
+ask_network (Survey *s, const Cnn3dNetwork *net, CudaType type)
 {
   for (guint i = 0; i < net->n_ops; i++) {
     const Cnn3dOp *op = &net->ops[i];
@@ -140,10 +140,10 @@ test_gpu (gconstpointer data)
         continue;
       net = cnn3d_network_new (&params, &error);
       g_assert_no_error (error);
-      ask_network (&s, net, CUDA_CONV_F32);
-      ask_network (&s, net, CUDA_CONV_F16);
+      ask_network (&s, net, CUDA_TYPE_F32);
+      ask_network (&s, net, CUDA_TYPE_F16);
       if (profile->capability >= 800)
-        ask_network (&s, net, CUDA_CONV_BF16);
+        ask_network (&s, net, CUDA_TYPE_BF16);
       cnn3d_network_free (&net);
     }
   g_test_message ("%s: %u plans, %u of them compiled at run time, largest workspace %.0f MiB, at most %.2f of the bound, "
@@ -162,7 +162,7 @@ static void
 test_limit (void)
 {
   static const gsize limits[] = { 0, 1 << 20, 32 << 20, (gsize) 1 << 40 };
-  const CudaConv conv = { CUDA_CONV_F32, 4, 256, 512, {16, 56, 56}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0} };
+  const CudaConv conv = { CUDA_TYPE_F32, 4, 256, 512, {16, 56, 56}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0} };
   g_autoptr (GError) error = NULL;
   g_autofree gchar *path = cnn3d_gpus_find ("rtx3070", &error);
   CudaProfile *profile;
@@ -196,7 +196,7 @@ static void
 test_errors (void)
 {
   /* the window is larger than the padded input */
-  const CudaConv conv = { CUDA_CONV_F16, 1, 8, 8, {1, 1, 1}, {3, 3, 3}, {1, 1, 1}, {0, 0, 0} };
+  const CudaConv conv = { CUDA_TYPE_F16, 1, 8, 8, {1, 1, 1}, {3, 3, 3}, {1, 1, 1}, {0, 0, 0} };
   g_autoptr (GError) error = NULL;
   g_autofree gchar *path = cnn3d_gpus_find ("h100", &error);
   CudaProfile *profile;

@@ -9,15 +9,15 @@
  * over the limit. tests/unit/cudnn-plans.c holds the bound over answers, bf16's
  * too. */
 static const guint most[][3] = {
-  [CUDA_CONV_F32] = {11, 11, 10},
-  [CUDA_CONV_F16] = {17, 13, 8},
-  [CUDA_CONV_BF16] = {17, 13, 8},
+  [CUDA_TYPE_F32] = {11, 11, 10},
+  [CUDA_TYPE_F16] = {17, 13, 8},
+  [CUDA_TYPE_BF16] = {17, 13, 8},
 };
 
 gsize
 cuda_workspace_bound (CudaConvDirection direction, const CudaConv *c, gsize limit)
 {
-  const gsize element = c->type == CUDA_CONV_F32 ? 4 : 2;
+  const gsize element = c->type == CUDA_TYPE_F32 ? 4 : 2;
   gsize in = (gsize) c->batch * c->in_channels, out = (gsize) c->batch * c->out_channels;
   gsize weights = (gsize) c->in_channels * c->out_channels;
 

@@ -14,10 +14,6 @@
 #include "src/backend/cuda/cudnn.h"
 #include "src/backend/cuda/profile.h"
 
-/* Channels in 16 bytes of FP16: what a thread moves at once, and what tensor
- * cores want a multiple of. */
-#define CUDA_LANES 8
-
 struct _Cnn3dDevice {
   CudaProfile *profile;
   CudaDnnGpu *dnn;              /* NULL: workspaces by bound */
@@ -28,7 +24,7 @@ struct _Cnn3dModel {
   Cnn3dDevice *device;
   const Cnn3dNetwork *net;
   Cnn3dModelParams params;
-  CudaConvType type;
+  CudaType type;
   gsize element;                /* bytes of an activation's number */
   Cnn3dWeightLayout layout;
 };

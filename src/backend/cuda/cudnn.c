@@ -204,7 +204,7 @@ graph_build (Builder *b, Graph *g, CudaConvDirection direction, const CudaConv *
         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA},
   };
   static const cudnnDataType_t types[] = {
-    [CUDA_CONV_F32] = CUDNN_DATA_FLOAT, [CUDA_CONV_F16] = CUDNN_DATA_HALF, [CUDA_CONV_BF16] = CUDNN_DATA_BFLOAT16
+    [CUDA_TYPE_F32] = CUDNN_DATA_FLOAT, [CUDA_TYPE_F16] = CUDNN_DATA_HALF, [CUDA_TYPE_BF16] = CUDNN_DATA_BFLOAT16
   };
   const int64_t x[5] = { c->batch, c->in_channels, c->in[0], c->in[1], c->in[2] };
   const int64_t y[5] = { c->batch, c->out_channels, cuda_conv_out (c, 0), cuda_conv_out (c, 1), cuda_conv_out (c, 2) };

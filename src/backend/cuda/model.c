@@ -25,10 +25,10 @@ stored_length (const Cnn3dModel *m, const Cnn3dParam *p)
 Cnn3dModel *
 cuda_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelParams *params, GError **error)
 {
-  static const CudaConvType types[] = {
-    [CNN3D_PRECISION_32] = CUDA_CONV_F32,
-    [CNN3D_PRECISION_16_MIXED] = CUDA_CONV_F16,
-    [CNN3D_PRECISION_BF16_MIXED] = CUDA_CONV_BF16,
+  static const CudaType types[] = {
+    [CNN3D_PRECISION_32] = CUDA_TYPE_F32,
+    [CNN3D_PRECISION_16_MIXED] = CUDA_TYPE_F16,
+    [CNN3D_PRECISION_BF16_MIXED] = CUDA_TYPE_BF16,
   };
   Cnn3dModel *m = g_new0 (Cnn3dModel, 1);
 
@@ -36,7 +36,7 @@ cuda_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelPa
   m->net = net;
   m->params = *params;
   m->type = types[params->precision];
-  m->element = m->type == CUDA_CONV_F32 ? 4 : 2;
+  m->element = m->type == CUDA_TYPE_F32 ? 4 : 2;
   m->layout.offset = g_new0 (gsize, net->n_weights);
   m->layout.length = g_new0 (gsize, net->n_weights);
   for (gint trained = 1; trained >= 0; trained--) {
@@ -50,7 +50,7 @@ cuda_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelPa
       m->layout.trained = m->layout.total;
   }
   /* masters serve where they are what is computed with; only convolutions do not compute in f32 */
-  if (params->keeps_copy && m->type != CUDA_CONV_F32)
+  if (params->keeps_copy && m->type != CUDA_TYPE_F32)
     for (guint i = 0; i < net->n_ops; i++)
       if (net->ops[i].kind == CNN3D_OP_CONV)
         m->layout.copy_bytes += cuda_align (cuda_conv_weights (m, &net->ops[i]) * m->element);

@@ -11,12 +11,6 @@
  * buffers begin at multiples of CNN3D_ARENA_ALIGNMENT. */
 #define WORKSPACE_ALIGNMENT 256
 
-/* Sums of batch norm: a block of threads adds up some points of some channels,
- * and all blocks together leave at most this many pairs, which a second kernel
- * adds up in order. */
-#define NORM_PARTIALS 65536
-#define NORM_POINTS 32          /* that a block takes, at least */
-
 static gboolean
 is_pooled (const Cnn3dNetwork *net, const Cnn3dTensor *t)
 {
@@ -73,7 +67,7 @@ conv_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params, GError **
   const Cnn3dOp *op = &m->net->ops[i];
   const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
   const gsize weights = cuda_align (cuda_conv_weights (m, op) * m->element);
-  const gboolean converts = m->type != CUDA_CONV_F32 && !m->params.keeps_copy;
+  const gboolean converts = m->type != CUDA_TYPE_F32 && !m->params.keeps_copy;
   gsize *scratch = p->sizes.scratch + i * CNN3D_N_PHASES;
 
   p->sizes.slice[i] = cnn3d_plan_slice (params->batch, params->most, MAX (clip_bytes (m, in), clip_bytes (m, out)),
@@ -86,7 +80,7 @@ conv_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params, GError **
   scratch[CNN3D_PHASE_RECOMPUTE] = scratch[CNN3D_PHASE_FORWARD];
   /* cuDNN writes the gradient in the weights' type and over what is there: in
    * 16 bits it is converted, and added to the f32 one, afterwards */
-  if (m->type != CUDA_CONV_F32 || params->accumulates || p->sizes.slice[i] < params->batch)
+  if (m->type != CUDA_TYPE_F32 || params->accumulates || p->sizes.slice[i] < params->batch)
     scratch[CNN3D_PHASE_BACKWARD_WEIGHTS] = weights;
   if (!add_workspace (p, i, CUDA_CONV_WEIGHTS, &scratch[CNN3D_PHASE_BACKWARD_WEIGHTS], error))
     return FALSE;
@@ -105,8 +99,7 @@ norm_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params)
   const Cnn3dOp *op = &net->ops[i];
   const Cnn3dTensor *t = &net->tensors[op->in];
   const gsize c = cuda_pad (t->c), numbers = params->batch * points (t) * c;
-  const gsize rows = MIN ((params->batch * points (t) + NORM_POINTS - 1) / NORM_POINTS,
-      (NORM_PARTIALS + c - 1) / c);
+  const gsize rows = cuda_norm_rows (params->batch * points (t), c);
   const gsize sums = cuda_align (rows * c * 2 * sizeof (gfloat)), vectors = cuda_align (2 * c * sizeof (gfloat));
   gsize *scratch = p->sizes.scratch + i * CNN3D_N_PHASES;
 

@@ -1,0 +1,235 @@
+/* kernels.h: what the CUDA back end computes itself: all but convolutions.
+ *
+ * Each function puts its kernels on a stream and returns a cudaError_t (0: they
+ * are on their way). Tensors are (N, D, H, W, C), C padded to a multiple of
+ * CUDA_LANES, 16-byte aligned, of one CudaType; a `point` is one (n, d, h, w).
+ * Vectors are f32 of C numbers. Sums are made in an order that does not depend
+ * on which block runs first: the same bits every time.
+ *
+ * C, and free of CUDA's own headers: the same sources run on a CPU in the tests.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_CUDA_KERNELS_H
+#define CNN3D_CUDA_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct CUstream_st *CudaStream; /* a cudaStream_t */
+
+typedef enum {
+  CUDA_TYPE_F32,                /* convolutions multiply in TF32 where the GPU has it and it is allowed */
+  CUDA_TYPE_F16,
+  CUDA_TYPE_BF16,
+} CudaType;
+
+/* Channels in 16 bytes of FP16: what a thread moves at once, and what tensor
+ * cores want a multiple of. */
+#define CUDA_LANES 8
+
+/* What changes from one pass to the next, in device memory: a recorded pass
+ * reads it anew each time. */
+typedef struct {
+  const void *frames;           /* (N, T, H, W, channels) of frames_type */
+  const int32_t *labels;        /* N; NULL: no loss */
+  uint64_t seed, step;          /* dropout's key: the first clip's number; the next has the next */
+  float loss_scale;             /* multiplies the gradient of the summed loss */
+  float label_smoothing;
+} CudaPass;
+
+/* What a pass and an update have to tell, in device memory. */
+typedef struct {
+  double loss_sum;
+  double squares;               /* of the gradients times gradient_scale; not finite: nothing was updated */
+  uint32_t correct;
+} CudaResults;
+
+/* --- the input --- */
+
+typedef enum {
+  CUDA_FRAMES_UINT8,            /* normalised: value * scale + shift */
+  CUDA_FRAMES_F16,              /* taken as they are, as are F32 */
+  CUDA_FRAMES_F32,
+} CudaFrames;
+
+#define CUDA_FRAME_CHANNELS 4   /* at most */
+
+typedef struct {
+  CudaFrames frames;
+  int channels;                 /* 1 to CUDA_FRAME_CHANNELS */
+  float scale[CUDA_FRAME_CHANNELS], shift[CUDA_FRAME_CHANNELS];
+} CudaInput;
+
+/* out (points, CUDA_LANES): frames from point `first` on; channels that frames
+ * have not are zero. */
+int cuda_input (CudaStream stream, CudaType type, const CudaInput * input, const CudaPass * pass, size_t first,
+    size_t points, void *out);
+
+/* --- batch norm --- */
+
+#define CUDA_NORM_PARTIALS 65536        /* pairs of sums that blocks leave, at most */
+#define CUDA_NORM_POINTS 32     /* that a block takes, at least */
+
+/* Blocks along the points: sums that are left a channel. */
+static inline size_t
+cuda_norm_rows (size_t points, size_t channels)
+{
+  const size_t by_points = (points + CUDA_NORM_POINTS - 1) / CUDA_NORM_POINTS;
+  const size_t by_place = (CUDA_NORM_PARTIALS + channels - 1) / channels;
+
+  return by_points < by_place ? by_points : by_place;
+}
+
+typedef struct {
+  CudaType type;
+  size_t points;                /* N * D * H * W */
+  int channels;                 /* padded */
+  int relu;
+  float eps, momentum;          /* momentum: the new batch's share of the running figures */
+  float *mean, *inverse;        /* inverse: 1 / sqrt (var + eps) */
+  const float *weight, *bias;
+  float *running_mean, *running_var;
+} CudaNorm;
+
+/* Sums of (x - x[0]) and of its square, x[0] being the channel's first point, so
+ * that a large mean costs no digits: partials [row][2][C]. */
+int cuda_norm_statistics (CudaStream stream, const CudaNorm * norm, const void *x, float *partials);
+/* Adds up `rows` pairs in double, in order: mean, inverse, and the running
+ * figures (PyTorch's: the variance unbiased). x: what the sums are shifted by,
+ * NULL: they are sums of x itself and of its square. */
+int cuda_norm_finish (CudaStream stream, const CudaNorm * norm, const void *x, const float *partials, size_t rows);
+/* mean and inverse from the running figures. */
+int cuda_norm_running (CudaStream stream, const CudaNorm * norm);
+/* scale and shift with (x - mean) * inverse * weight + bias = x * scale + shift. */
+int cuda_norm_vectors (CudaStream stream, const CudaNorm * norm, float *scale, float *shift);
+/* y = (x - mean) * inverse * weight + bias, + residual (NULL: none), ReLU. mask
+ * (NULL: none): one bit a number, 1 where ReLU let it through, a byte for each
+ * CUDA_LANES channels of a point, the first the lowest. y may be x or residual. */
+int cuda_norm_apply (CudaStream stream, const CudaNorm * norm, const void *x, const void *residual, void *y,
+    uint8_t * mask);
+
+/* The gradient behind ReLU, g = dout0 + dout1 (NULL: none), masked by `mask`
+ * (NULL: none), or, where by_x, by the sign of the norm's own output. Sums of g
+ * and of g (x - mean): partials [row][2][C]. writes: g goes over dout0. */
+int cuda_norm_backward_sums (CudaStream stream, const CudaNorm * norm, const void *x, void *dout0, const void *dout1,
+    const uint8_t * mask, int by_x, int writes, float *partials);
+/* dbias = sum g, dweight = sum g (x - mean) inverse; adds: to what is there.
+ * vectors: a, slope and constant, C numbers each, for the input's gradient
+ *   a g + slope (x - mean) + constant
+ * batch_statistics: the norm used the batch's own figures; else slope and
+ * constant are 0. Ioffe and Szegedy, "Batch normalization", 2015. */
+int cuda_norm_backward_finish (CudaStream stream, const CudaNorm * norm, const float *partials, size_t rows,
+    int batch_statistics, float *dweight, float *dbias, int adds, float *vectors);
+/* by_x: g is masked by the norm's own output again. din may be x or g. */
+int cuda_norm_backward_apply (CudaStream stream, const CudaNorm * norm, const void *x, const void *g, int by_x,
+    const float *vectors, void *din);
+
+/* --- pooling --- */
+
+typedef struct {
+  CudaType type;
+  int clips, channels;          /* channels: padded */
+  int in[3], out[3], kernel[3], stride[3], pad[3];      /* D, H, W */
+} CudaPool;
+
+/* index (N, out D, H, W, C), NULL: not kept: which point of its window each
+ * output is, counted (d, h, w); a window has at most 255. NaN wins, as in
+ * PyTorch; of equals the first. */
+int cuda_max_pool (CudaStream stream, const CudaPool * pool, const void *in, void *out, uint8_t * index);
+/* Each input point adds up, in order, the outputs that it is; dout1 may be NULL. */
+int cuda_max_pool_backward (CudaStream stream, const CudaPool * pool, const void *dout0, const void *dout1,
+    const uint8_t * index, void *din);
+
+/* Mean over a clip's points: in (N, points, C) -> out (N, C) f32; and back. */
+int cuda_global_pool (CudaStream stream, CudaType type, int clips, size_t points, int channels, const void *in,
+    float *out);
+int cuda_global_pool_backward (CudaStream stream, CudaType type, int clips, size_t points, int channels,
+    const float *dout, void *din);
+
+/* --- the head, f32; rows are padded to a multiple of CUDA_LANES --- */
+
+/* out[n, c] = in[n, c] / (1 - probability), or 0 with `probability`, by the
+ * random numbers of (pass->seed, pass->step + n, c): cnn3d_random_uniform() of
+ * CNN3D_RANDOM_DROPOUT. The backward pass is the same. out may be in. */
+int cuda_dropout (CudaStream stream, const CudaPass * pass, int clips, int channels, float probability,
+    const float *in, float *out);
+
+/* out (N, out_row) = x (N, in_row) w (classes, in_row) + bias; columns from
+ * `classes` on are 0. */
+int cuda_linear (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *x, const float *w,
+    const float *bias, float *out);
+int cuda_linear_weights (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *x,
+    const float *dout, float *dw, float *dbias, int adds);
+int cuda_linear_data (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *dout,
+    const float *w, float *din);
+
+/* Softmax cross-entropy, summed over the clips, and how many largest logits (of
+ * equals the first) are the label's, into results; with smoothing e the target is
+ * 1 - e at the label plus e / K everywhere (Szegedy et al. 2016; as
+ * torch.nn.CrossEntropyLoss). dlogits (NULL: none): gradient of the sum times
+ * pass->loss_scale, 0 behind the classes. per_clip: 2 * clips floats to work in. */
+int cuda_loss (CudaStream stream, const CudaPass * pass, int clips, int classes, int row, const float *logits,
+    float *dlogits, float *per_clip, CudaResults * results);
+
+/* --- weights --- */
+
+/* f32 -> type; n: a multiple of CUDA_LANES. */
+int cuda_convert (CudaStream stream, CudaType type, size_t n, const float *from, void *to);
+/* A gradient of `type` -> f32; adds: to what is there. */
+int cuda_add_gradient (CudaStream stream, CudaType type, size_t n, const void *from, float *to, int adds);
+
+/* A stretch of the weights' layout; all are multiples of 16 floats, in order,
+ * without gaps. */
+typedef struct {
+  size_t first, length;         /* floats */
+  size_t copy;                  /* where its copy of `type` lies, bytes; CUDA_NO_COPY */
+  int trained;
+} CudaSegment;
+#define CUDA_NO_COPY SIZE_MAX
+
+typedef enum {
+  CUDA_RULE_SGD,
+  CUDA_RULE_ADAM,
+  CUDA_RULE_ADAMW,
+} CudaRule;
+
+/* An optimizer step's figures, in device memory. */
+typedef struct {
+  CudaRule rule;
+  float lr, momentum, beta1, beta2, eps, weight_decay;
+  float gradient_scale;         /* the gradient is multiplied by it first */
+  float rate, root;             /* Adam: lr / (1 - beta1^t), 1 / sqrt (1 - beta2^t) */
+  float clip;                   /* the largest global norm; 0: any */
+  int checks;                   /* nothing is updated unless results->squares is finite; clip needs it too */
+} CudaUpdate;
+
+/* One table of segments and what belongs to it; arrays begin where the layout
+ * does, but for gradients and state, which end with the trained part. */
+typedef struct {
+  CudaType type;                /* of the copy */
+  const CudaSegment *segments;  /* device */
+  int n_segments;
+  float *weights;
+  void *copy;                   /* NULL: none is kept */
+  float *first, *second;        /* momentum; Adam's moments. NULL where the rule has none */
+} CudaWeights;
+
+#define CUDA_SQUARES_BLOCKS 1024
+
+/* results->squares: of the trained segments' gradients times gradient_scale, in
+ * double. partials: CUDA_SQUARES_BLOCKS doubles to work in. */
+int cuda_squares (CudaStream stream, const CudaWeights * weights, const CudaUpdate * update, const float *gradients,
+    double *partials, CudaResults * results);
+/* torch.optim's SGD (dampening 0, no Nesterov), Adam and AdamW (no amsgrad) on
+ * the trained numbers of [first, first + n) (multiples of 16), in one launch;
+ * `gradients` begins at `first`. Their copies are written too. */
+int cuda_update (CudaStream stream, const CudaWeights * weights, const CudaUpdate * update, size_t first, size_t n,
+    const float *gradients, const CudaResults * results);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
