@@ -59,6 +59,8 @@ ask (Survey *s, CudaConvDirection direction, const CudaConv *conv, const gchar *
     CudaConvDirection direction;
     CudaConv conv;
   } question;
+  const CudaConvGraph graph = { direction, *conv };
+  const CudaConvLimits limits = { CUDA_WORKSPACE_LIMIT, FALSE, TRUE };
   g_autoptr (GError) error = NULL;
   CudaConvPlan plan;
   gsize bound;
@@ -68,7 +70,7 @@ ask (Survey *s, CudaConvDirection direction, const CudaConv *conv, const gchar *
   question.conv = *conv;
   if (!g_hash_table_add (s->asked, g_bytes_new (&question, sizeof question)))
     return;
-  if (!cuda_dnn_plan (s->gpu, direction, conv, CUDA_WORKSPACE_LIMIT, &plan, &error))
+  if (!cuda_dnn_plan (s->gpu, &graph, &limits, &plan, &error))
     g_error ("%s: %s", where, error->message);
   bound = cuda_workspace_bound (direction, conv, CUDA_WORKSPACE_LIMIT);
   if (plan.workspace > bound)
@@ -162,7 +164,9 @@ static void
 test_limit (void)
 {
   static const gsize limits[] = { 0, 1 << 20, 32 << 20, (gsize) 1 << 40 };
-  const CudaConv conv = { CUDA_TYPE_F32, 4, 256, 512, {16, 56, 56}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0} };
+  const CudaConvGraph graph = {
+    CUDA_CONV_FORWARD, { CUDA_TYPE_F32, 4, 256, 512, {16, 56, 56}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0} }
+  };
   g_autoptr (GError) error = NULL;
   g_autofree gchar *path = cnn3d_gpus_find ("rtx3070", &error);
   CudaProfile *profile;
@@ -176,10 +180,11 @@ test_limit (void)
   gpu = cuda_dnn_gpu_new (profile->properties, &error);
   g_assert_no_error (error);
   for (guint i = 0; i < G_N_ELEMENTS (limits); i++) {
+    const CudaConvLimits limit = { limits[i], FALSE, TRUE };
     CudaConvPlan plan, again;
 
-    g_assert_true (cuda_dnn_plan (gpu, CUDA_CONV_FORWARD, &conv, limits[i], &plan, &error));
-    g_assert_true (cuda_dnn_plan (gpu, CUDA_CONV_FORWARD, &conv, limits[i], &again, &error));
+    g_assert_true (cuda_dnn_plan (gpu, &graph, &limit, &plan, &error));
+    g_assert_true (cuda_dnn_plan (gpu, &graph, &limit, &again, &error));
     g_assert_cmpmem (&plan, sizeof plan, &again, sizeof again);
     g_assert_cmpuint (plan.tried, >, 0);
     g_assert_cmpuint (plan.workspace, <=, limits[i]);
@@ -196,7 +201,10 @@ static void
 test_errors (void)
 {
   /* the window is larger than the padded input */
-  const CudaConv conv = { CUDA_TYPE_F16, 1, 8, 8, {1, 1, 1}, {3, 3, 3}, {1, 1, 1}, {0, 0, 0} };
+  const CudaConvGraph graph = {
+    CUDA_CONV_FORWARD, { CUDA_TYPE_F16, 1, 8, 8, {1, 1, 1}, {3, 3, 3}, {1, 1, 1}, {0, 0, 0} }
+  };
+  const CudaConvLimits limits = { CUDA_WORKSPACE_LIMIT, FALSE, TRUE };
   g_autoptr (GError) error = NULL;
   g_autofree gchar *path = cnn3d_gpus_find ("h100", &error);
   CudaProfile *profile;
@@ -215,7 +223,7 @@ test_errors (void)
   g_assert_no_error (error);
   gpu = cuda_dnn_gpu_new (profile->properties, &error);
   g_assert_no_error (error);
-  g_assert_false (cuda_dnn_plan (gpu, CUDA_CONV_FORWARD, &conv, CUDA_WORKSPACE_LIMIT, &plan, &error));
+  g_assert_false (cuda_dnn_plan (gpu, &graph, &limits, &plan, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_assert_nonnull (strstr (error->message, "kernel 3x3x3"));
   cuda_dnn_gpu_free (&gpu);

@@ -318,25 +318,27 @@ ask_heuristics (CudaDnnGpu *gpu, cudnnBackendHeurMode_t mode, Desc graph, gsize 
   destroy (&heuristics);
 }
 
-static gchar *
-conv_text (CudaConvDirection direction, const CudaConv *c)
+gchar *
+cuda_conv_graph_text (const CudaConvGraph *graph)
 {
   static const gchar *const directions[] = { "forward", "backward-data", "backward-weights" };
   static const gchar *const types[] = { "FP32", "FP16", "bf16" };
+  const CudaConv *c = &graph->conv;
 
   return g_strdup_printf ("%s %s %d x %d x %dx%dx%d -> %d, kernel %dx%dx%d, stride %dx%dx%d, padding %dx%dx%d",
-      directions[direction], types[c->type], c->batch, c->in_channels, c->in[0], c->in[1], c->in[2], c->out_channels,
+      directions[graph->direction], types[c->type], c->batch, c->in_channels, c->in[0], c->in[1], c->in[2], c->out_channels,
       c->kernel[0], c->kernel[1], c->kernel[2], c->stride[0], c->stride[1], c->stride[2], c->pad[0], c->pad[1],
       c->pad[2]);
 }
 
 gboolean
-cuda_dnn_plan (CudaDnnGpu *gpu, CudaConvDirection direction, const CudaConv *conv, gsize limit, CudaConvPlan *plan,
+cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits, CudaConvPlan *plan,
     GError **error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
-  g_autofree gchar *text = conv_text (direction, conv);
-  g_autofree gchar *key = g_strdup_printf ("%s %s %" G_GSIZE_FORMAT, gpu->name, text, limit);
+  g_autofree gchar *text = cuda_conv_graph_text (wanted);
+  g_autofree gchar *key = g_strdup_printf ("%s %s %" G_GSIZE_FORMAT, gpu->name, text, limits->workspace);
+  const gsize limit = limits->workspace;
   const CudaConvPlan *known = g_hash_table_lookup (answers, key);
   Builder b = { CUDNN_STATUS_SUCCESS };
   Graph graph = { NULL };
@@ -348,7 +350,7 @@ cuda_dnn_plan (CudaDnnGpu *gpu, CudaConvDirection direction, const CudaConv *con
     return TRUE;
   }
   *plan = (CudaConvPlan) { 0 };
-  graph_build (&b, &graph, direction, conv);
+  graph_build (&b, &graph, wanted->direction, &wanted->conv);
   if (b.status == CUDNN_STATUS_SUCCESS) {
     ask_heuristics (gpu, CUDNN_HEUR_MODE_A, graph.graph, limit, plan, &found);
     if (!found || plan->workspace > limit)

@@ -25,7 +25,7 @@ cuda_dnn_gpu_free (CudaDnnGpu **gpu)
 }
 
 gboolean
-cuda_dnn_plan (CudaDnnGpu *gpu, CudaConvDirection direction, const CudaConv *conv, gsize limit, CudaConvPlan *plan,
+cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaConvLimits *limits, CudaConvPlan *plan,
     GError **error)
 {
   return cuda_dnn_version (error) > 0;
