@@ -18,6 +18,13 @@ cuda_dnn_gpu_new (const gchar *properties, GError **error)
   return NULL;
 }
 
+CudaDnnGpu *
+cuda_dnn_gpu_open (CudaStream stream, GError **error)
+{
+  cuda_dnn_version (error);
+  return NULL;
+}
+
 void
 cuda_dnn_gpu_free (CudaDnnGpu **gpu)
 {
@@ -27,6 +34,31 @@ cuda_dnn_gpu_free (CudaDnnGpu **gpu)
 gboolean
 cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaConvLimits *limits, CudaConvPlan *plan,
     GError **error)
+{
+  return cuda_dnn_version (error) > 0;
+}
+
+GPtrArray *
+cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaConvLimits *limits, guint most, GError **error)
+{
+  cuda_dnn_version (error);
+  return NULL;
+}
+
+const gchar *
+cuda_dnn_plan_name (const CudaDnnPlan *plan)
+{
+  return "";
+}
+
+gsize
+cuda_dnn_plan_workspace (const CudaDnnPlan *plan)
+{
+  return 0;
+}
+
+gboolean
+cuda_dnn_plan_run (CudaDnnPlan *plan, const CudaConvArgs *args, GError **error)
 {
   return cuda_dnn_version (error) > 0;
 }

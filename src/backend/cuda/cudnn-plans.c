@@ -1,0 +1,486 @@
+/* Execution plans of cuDNN's: which there are, which may be taken, and running
+ * them. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cuda/cudnn-private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_CONFIGS 64         /* that one mode of heuristics gives: about 32 */
+#define MOST_KNOBS 32
+
+/* --- engine configurations --- */
+
+/* What a configuration's engine says of itself. */
+typedef struct {
+  int64_t index;                /* its name, among all that this graph could have */
+  guint numerical, behavior;    /* bit n: note n */
+} Engine;
+
+static guint
+notes_of (DnnCalls *calls, Desc engine, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type)
+{
+  gint32 notes[32] = { 0 };
+  const int64_t count = dnn_get (calls, engine, name, type, G_N_ELEMENTS (notes), notes);
+  guint bits = 0;
+
+  G_STATIC_ASSERT (sizeof (cudnnBackendNumericalNote_t) == sizeof notes[0]);
+  G_STATIC_ASSERT (sizeof (cudnnBackendBehaviorNote_t) == sizeof notes[0]);
+  for (int64_t i = 0; i < MIN (count, (int64_t) G_N_ELEMENTS (notes)); i++)
+    bits |= 1u << notes[i];
+  return bits;
+}
+
+static Engine
+engine_of (DnnCalls *calls, Desc config)
+{
+  Engine e = { -1, 0, 0 };
+  Desc engine = dnn_create (calls, CUDNN_BACKEND_ENGINE_DESCRIPTOR);
+
+  dnn_get (calls, config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &engine);
+  dnn_get (calls, engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &e.index);
+  e.numerical = notes_of (calls, engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE);
+  e.behavior = notes_of (calls, engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE);
+  dnn_destroy (&engine);
+  return e;
+}
+
+/* As PyTorch has them: an engine without TENSOR_CORE multiplies FP32 in FP32. */
+static gboolean
+may_be_taken (const Engine *e, const CudaConvGraph *graph, const CudaConvLimits *limits)
+{
+  guint out = 1u << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
+
+  if (limits->deterministic)
+    out |= 1u << CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
+  if (graph->conv.type == CUDA_TYPE_F32 && !limits->tf32)
+    out |= 1u << CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
+  return !(e->numerical & out);
+}
+
+static gint
+compare_knobs (gconstpointer a, gconstpointer b)
+{
+  const int64_t *ka = a, *kb = b;
+
+  return (ka[0] > kb[0]) - (ka[0] < kb[0]);
+}
+
+/* "engine 38 k2=1 k13=0", by knob. */
+static gchar *
+name_of (DnnCalls *calls, Desc config, const Engine *engine)
+{
+  GString *name = g_string_new (NULL);
+  Desc choices[MOST_KNOBS] = { NULL };
+  int64_t knobs[MOST_KNOBS][2] = { {0} }, count;
+
+  g_string_printf (name, "engine %d", (gint) engine->index);
+  for (guint i = 0; i < MOST_KNOBS; i++)
+    choices[i] = dnn_create (calls, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
+  count = dnn_get (calls, config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, MOST_KNOBS, choices);
+  count = MIN (count, MOST_KNOBS);
+  for (int64_t i = 0; i < count; i++) {
+    cudnnBackendKnobType_t type = 0;
+
+    dnn_get (calls, choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type);
+    dnn_get (calls, choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &knobs[i][1]);
+    knobs[i][0] = type;
+  }
+  qsort (knobs, count, sizeof knobs[0], compare_knobs);
+  for (int64_t i = 0; i < count; i++)
+    g_string_append_printf (name, " k%d=%" G_GINT64_FORMAT, (gint) knobs[i][0], (gint64) knobs[i][1]);
+  for (guint i = 0; i < MOST_KNOBS; i++)
+    dnn_destroy (&choices[i]);
+  return g_string_free (name, FALSE);
+}
+
+/* A plan of this configuration, and its workspace. */
+static Desc
+plan_of (DnnCalls *calls, CudaDnnGpu *gpu, Desc config, gsize *workspace)
+{
+  Desc plan = dnn_create (calls, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
+  int64_t bytes = 0;
+
+  if (gpu->handle)
+    dnn_set (calls, plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &gpu->handle);
+  else
+    dnn_set (calls, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &gpu->properties);
+  dnn_set (calls, plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config);
+  dnn_finalize (calls, plan);
+  dnn_get (calls, plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &bytes);
+  if (!dnn_good (calls))
+    dnn_destroy (&plan);
+  *workspace = MAX (bytes, 0);
+  return plan;
+}
+
+/* --- the row of plans --- */
+
+/* One that was built; what takes the plan or the configuration sets it to NULL. */
+typedef struct {
+  Desc plan, config;
+  Engine engine;
+  gsize workspace;
+  guint tried;                  /* configurations until this one */
+} Candidate;
+
+/* FALSE: enough. */
+typedef gboolean (*Visit) (Candidate * candidate, gpointer data);
+
+typedef struct {
+  CudaDnnGpu *gpu;
+  const CudaConvGraph *wanted;
+  const CudaConvLimits *limits;
+  DnnGraph *graph;
+  guint tried;
+  DnnCalls *failed;             /* the first failure that cost a candidate */
+} Search;
+
+/* An engine that refuses is as good as one that is not there, but its reason is
+ * kept in case there is none at all; any other failure goes before that. */
+static void
+remember (DnnCalls *failed, DnnCalls *calls)
+{
+  if (!dnn_good (calls) && (dnn_good (failed) || (dnn_calls_code (failed) == CNN3D_BACKEND_ERROR_UNSUPPORTED
+              && dnn_calls_code (calls) != CNN3D_BACKEND_ERROR_UNSUPPORTED))) {
+    dnn_calls_clear (failed);
+    *failed = *calls;
+    *calls = (DnnCalls) DNN_CALLS_INIT;
+  }
+  dnn_calls_clear (calls);
+}
+
+/* TRUE: go on. */
+static gboolean
+try_config (Search *s, Desc *config, Visit visit, gpointer data)
+{
+  DnnCalls calls = DNN_CALLS_INIT;
+  Candidate c = { NULL, *config };
+  gboolean more = TRUE;
+
+  c.tried = ++s->tried;
+  c.engine = engine_of (&calls, *config);
+  if (dnn_good (&calls) && may_be_taken (&c.engine, s->wanted, s->limits))
+    c.plan = plan_of (&calls, s->gpu, *config, &c.workspace);
+  if (c.plan) {
+    *config = NULL;
+    more = visit (&c, data);
+    dnn_destroy (&c.plan);
+    dnn_destroy (&c.config);
+  }
+  remember (s->failed, &calls);
+  return more;
+}
+
+/* What one mode of the heuristics proposes, in its order. TRUE: go on. */
+static gboolean
+ask_heuristics (Search *s, cudnnBackendHeurMode_t mode, Visit visit, gpointer data)
+{
+  DnnCalls calls = DNN_CALLS_INIT;
+  Desc heuristics = dnn_create (&calls, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR), configs[MOST_CONFIGS] = { NULL };
+  int64_t count;
+  gboolean more = TRUE;
+
+  dnn_set (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+      &s->graph->graph);
+  dnn_set (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
+  if (!s->gpu->handle)
+    dnn_set (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+        &s->gpu->properties);
+  dnn_finalize (&calls, heuristics);
+  for (guint i = 0; i < MOST_CONFIGS && dnn_good (&calls); i++)
+    configs[i] = dnn_create (&calls, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+  count = dnn_get (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, MOST_CONFIGS,
+      configs);
+  for (int64_t i = 0; more && i < MIN (count, MOST_CONFIGS); i++)
+    more = try_config (s, &configs[i], visit, data);
+  for (guint i = 0; i < MOST_CONFIGS; i++)
+    dnn_destroy (&configs[i]);
+  dnn_destroy (&heuristics);
+  remember (s->failed, &calls);
+  return more;
+}
+
+/* Visits the plans that may be taken, in the order in which cuDNN expects them
+ * to be fast, until `visit` has enough; then those that always work. */
+static void
+search (Search *s, Visit visit, gpointer data)
+{
+  DnnCalls calls = DNN_CALLS_INIT;
+
+  dnn_graph_build (&calls, s->graph, s->gpu, s->wanted);
+  if (dnn_good (&calls) && ask_heuristics (s, CUDNN_HEUR_MODE_A, visit, data))
+    ask_heuristics (s, CUDNN_HEUR_MODE_FALLBACK, visit, data);
+  remember (s->failed, &calls);
+}
+
+static GError *
+no_plan_error (const CudaConvGraph *wanted, const CudaConvLimits *limits, const DnnCalls *failed, const gchar *but)
+{
+  g_autofree gchar *text = cuda_conv_graph_text (wanted);
+
+  return g_error_new (CNN3D_BACKEND_ERROR, dnn_calls_code (failed), "cuDNN %u has no plan for a convolution (%s%s%s)%s%s%s",
+      (guint) cuda_dnn.version (), text, limits->deterministic ? ", deterministic" : "",
+      wanted->conv.type == CUDA_TYPE_F32 && !limits->tf32 ? ", without TF32" : "", but, failed->failure ? ": " : "",
+      failed->failure ? failed->failure : "");
+}
+
+/* --- planning --- */
+
+/* A plan, or why there is none. */
+typedef struct {
+  CudaConvPlan plan;
+  GError *refusal;
+} CudaDnnAnswer;
+
+static void
+answer_free (gpointer data)
+{
+  CudaDnnAnswer *a = data;
+
+  g_clear_error (&a->refusal);
+  g_free (a);
+}
+
+GHashTable *
+dnn_answers_new (void)
+{
+  return g_hash_table_new_full (g_str_hash, g_str_equal, g_free, answer_free);
+}
+
+typedef struct {
+  gsize limit;
+  gboolean found;
+  CudaConvPlan plan;
+} Least;
+
+static gboolean
+take_least (Candidate *c, gpointer data)
+{
+  Least *least = data;
+
+  if (!least->found || c->workspace < least->plan.workspace) {
+    least->found = TRUE;
+    least->plan.workspace = c->workspace;
+    least->plan.tried = c->tried;
+    least->plan.compiled = (c->engine.behavior >> CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) & 1;
+  }
+  return least->plan.workspace > least->limit;
+}
+
+static CudaDnnAnswer *
+find_answer (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits)
+{
+  DnnCalls failed = DNN_CALLS_INIT;
+  DnnGraph graph = { NULL };
+  Search s = { gpu, wanted, limits, &graph, 0, &failed };
+  Least least = { limits->workspace };
+  CudaDnnAnswer *answer = g_new0 (CudaDnnAnswer, 1);
+
+  search (&s, take_least, &least);
+  dnn_graph_clear (&graph);
+  answer->plan = least.plan;
+  if (!least.found)
+    answer->refusal = no_plan_error (wanted, limits, &failed, "");
+  dnn_calls_clear (&failed);
+  return answer;
+}
+
+gboolean
+cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits, CudaConvPlan *plan,
+    GError **error)
+{
+  g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&cuda_dnn_lock);
+  g_autofree gchar *text = cuda_conv_graph_text (wanted);
+  g_autofree gchar *key = g_strdup_printf ("%s %s %" G_GSIZE_FORMAT "%s%s", gpu->name, text, limits->workspace,
+      limits->deterministic ? " deterministic" : "", limits->tf32 ? " tf32" : "");
+  CudaDnnAnswer *answer = g_hash_table_lookup (gpu->answers, key);
+
+  (void) locker;
+  if (!answer) {
+    answer = find_answer (gpu, wanted, limits);
+    /* what failed may succeed the next time */
+    if (answer->refusal && answer->refusal->code != CNN3D_BACKEND_ERROR_UNSUPPORTED) {
+      g_propagate_error (error, g_steal_pointer (&answer->refusal));
+      answer_free (answer);
+      return FALSE;
+    }
+    g_hash_table_insert (gpu->answers, g_steal_pointer (&key), answer);
+  }
+  *plan = answer->plan;
+  if (answer->refusal)
+    g_propagate_error (error, g_error_copy (answer->refusal));
+  return !answer->refusal;
+}
+
+/* --- running --- */
+
+/* What the plans of one graph share. */
+typedef struct {
+  CudaConvGraph wanted;
+  DnnGraph graph;
+} Shared;
+
+struct _CudaDnnPlan {
+  CudaDnnGpu *gpu;
+  Shared *shared;               /* g_rc_box */
+  Desc plan, config, pack;
+  CudaConvArgs packed;          /* what is in the pack */
+  gchar *name;
+  gsize workspace;
+};
+
+static void
+shared_clear (gpointer data)
+{
+  Shared *shared = data;
+
+  dnn_graph_clear (&shared->graph);
+}
+
+static void
+plan_free (gpointer data)
+{
+  CudaDnnPlan *p = data;
+
+  g_mutex_lock (&cuda_dnn_lock);
+  dnn_destroy (&p->pack);
+  dnn_destroy (&p->plan);
+  dnn_destroy (&p->config);
+  g_rc_box_release_full (p->shared, shared_clear);
+  g_mutex_unlock (&cuda_dnn_lock);
+  g_free (p->name);
+  g_free (p);
+}
+
+typedef struct {
+  CudaDnnGpu *gpu;
+  Shared *shared;
+  gsize limit, least;           /* least: workspace over the limit */
+  guint most;
+  GPtrArray *plans;
+  DnnCalls *failed;
+} Collection;
+
+static gboolean
+collect (Candidate *c, gpointer data)
+{
+  Collection *all = data;
+  DnnCalls calls = DNN_CALLS_INIT;
+  g_autofree gchar *name = NULL;
+  CudaDnnPlan *p;
+
+  if (c->workspace > all->limit) {
+    all->least = MIN (all->least, c->workspace);
+    return TRUE;
+  }
+  name = name_of (&calls, c->config, &c->engine);
+  if (!dnn_good (&calls)) {
+    remember (all->failed, &calls);
+    return TRUE;
+  }
+  /* the second mode repeats some of the first's */
+  for (guint i = 0; i < all->plans->len; i++)
+    if (!strcmp (cuda_dnn_plan_name (all->plans->pdata[i]), name))
+      return TRUE;
+  p = g_new0 (CudaDnnPlan, 1);
+  p->gpu = all->gpu;
+  p->shared = g_rc_box_acquire (all->shared);
+  p->plan = g_steal_pointer (&c->plan);
+  p->config = g_steal_pointer (&c->config);
+  p->name = g_steal_pointer (&name);
+  p->workspace = c->workspace;
+  g_ptr_array_add (all->plans, p);
+  return all->plans->len < all->most;
+}
+
+GPtrArray *
+cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits, guint most, GError **error)
+{
+  DnnCalls failed = DNN_CALLS_INIT;
+  Shared *shared = g_rc_box_new0 (Shared);
+  Search s = { gpu, &shared->wanted, limits, &shared->graph, 0, &failed };
+  Collection all = { gpu, shared, limits->workspace, G_MAXSIZE, MAX (most, 1), NULL, &failed };
+  g_autofree gchar *but = NULL;
+
+  shared->wanted = *wanted;
+  all.plans = g_ptr_array_new_with_free_func (plan_free);
+  g_mutex_lock (&cuda_dnn_lock);
+  if (gpu->handle)
+    search (&s, collect, &all);
+  g_rc_box_release_full (shared, shared_clear);
+  g_mutex_unlock (&cuda_dnn_lock);
+  if (!all.plans->len) {
+    if (!gpu->handle)
+      but = g_strdup (" that runs: the GPU is not here");
+    else if (all.least < G_MAXSIZE)
+      but = g_strdup_printf (" within a workspace of %" G_GSIZE_FORMAT " bytes: the least is %" G_GSIZE_FORMAT,
+          limits->workspace, all.least);
+    g_propagate_error (error, no_plan_error (wanted, limits, &failed, but ? but : ""));
+    g_clear_pointer (&all.plans, g_ptr_array_unref);
+  }
+  dnn_calls_clear (&failed);
+  return all.plans;
+}
+
+const gchar *
+cuda_dnn_plan_name (const CudaDnnPlan *plan)
+{
+  return plan->name;
+}
+
+gsize
+cuda_dnn_plan_workspace (const CudaDnnPlan *plan)
+{
+  return plan->workspace;
+}
+
+/* cuDNN takes no change of a pack that is finalized: it is made anew when a
+ * pointer is another. */
+static void
+pack (CudaDnnPlan *p, const CudaConvArgs *args, DnnCalls *calls)
+{
+  const CudaConvGraph *g = &p->shared->wanted;
+  int64_t ids[7] = { DNN_X, DNN_Y, DNN_W };
+  gpointer pointers[7] = { args->x, args->y, args->w };
+  guint n = 3;
+
+  if (p->pack && !memcmp (&p->packed, args, sizeof *args))
+    return;
+  dnn_destroy (&p->pack);
+  if (g->normalizes && g->direction != CUDA_CONV_DATA) {
+    ids[n] = DNN_SCALE, pointers[n++] = args->scale;
+    ids[n] = DNN_SHIFT, pointers[n++] = args->shift;
+  }
+  if (g->statistics && g->direction == CUDA_CONV_FORWARD) {
+    ids[n] = DNN_SUM, pointers[n++] = args->sum;
+    ids[n] = DNN_SQUARES, pointers[n++] = args->squares;
+  }
+  p->pack = dnn_create (calls, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
+  dnn_set (calls, p->pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, n, ids);
+  dnn_set (calls, p->pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, n, pointers);
+  dnn_set (calls, p->pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &args->workspace);
+  dnn_finalize (calls, p->pack);
+  p->packed = *args;
+  if (!dnn_good (calls))
+    dnn_destroy (&p->pack);
+}
+
+gboolean
+cuda_dnn_plan_run (CudaDnnPlan *p, const CudaConvArgs *args, GError **error)
+{
+  DnnCalls calls = DNN_CALLS_INIT;
+
+  pack (p, args, &calls);
+  if (dnn_good (&calls))
+    dnn_check (&calls, cuda_dnn.execute (p->gpu->handle, p->plan, p->pack), "cudnnBackendExecute");
+  if (!dnn_good (&calls)) {
+    g_autofree gchar *text = cuda_conv_graph_text (&p->shared->wanted);
+
+    g_set_error (error, CNN3D_BACKEND_ERROR, dnn_calls_code (&calls) == CNN3D_BACKEND_ERROR_MEMORY
+        ? CNN3D_BACKEND_ERROR_MEMORY : CNN3D_BACKEND_ERROR_FAILED, "a convolution (%s, %s) failed: %s", text, p->name,
+        calls.failure);
+    dnn_calls_clear (&calls);
+    return FALSE;
+  }
+  return TRUE;
+}
