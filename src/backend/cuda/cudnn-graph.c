@@ -49,11 +49,11 @@ tensor_new (DnnCalls *calls, DnnGraph *g, int64_t id, cudnnDataType_t type, cons
 }
 
 static Desc
-vector_new (DnnCalls *calls, DnnGraph *g, int64_t id, int64_t channels)
+vector_new (DnnCalls *calls, DnnGraph *g, int64_t id, cudnnDataType_t type, int64_t channels)
 {
   const int64_t dims[5] = { 1, channels, 1, 1, 1 };
 
-  return tensor_new (calls, g, id, CUDNN_DATA_FLOAT, dims);
+  return tensor_new (calls, g, id, type, dims);
 }
 
 static Desc
@@ -152,7 +152,9 @@ normalize (DnnCalls *calls, DnnGraph *g, const CudaConvGraph *wanted, Desc x, co
 {
   const gint64 channels = wanted->conv.in_channels;
   const cudnnDataType_t type = types[wanted->conv.type];
-  Desc scale = vector_new (calls, g, DNN_SCALE, channels), shift = vector_new (calls, g, DNN_SHIFT, channels);
+  const cudnnDataType_t vector = wanted->direction == CUDA_CONV_WEIGHTS ? type : CUDNN_DATA_FLOAT;
+  Desc scale = vector_new (calls, g, DNN_SCALE, vector, channels);
+  Desc shift = vector_new (calls, g, DNN_SHIFT, vector, channels);
   Desc product = tensor_new (calls, g, DNN_VIRTUAL, CUDNN_DATA_FLOAT, dims);
   Desc sum = tensor_new (calls, g, DNN_VIRTUAL + 1, wanted->relu ? CUDNN_DATA_FLOAT : type, dims), out;
 
@@ -182,8 +184,8 @@ dnn_graph_build (DnnCalls *calls, DnnGraph *g, const CudaDnnGpu *gpu, const Cuda
     x = normalize (calls, g, wanted, x, in, ops, &n_ops);
   ops[n_ops++] = convolution_new (calls, g, wanted, x, y, w);
   if (wanted->statistics && wanted->direction == CUDA_CONV_FORWARD) {
-    Desc sum = vector_new (calls, g, DNN_SUM, c->out_channels);
-    Desc squares = vector_new (calls, g, DNN_SQUARES, c->out_channels);
+    Desc sum = vector_new (calls, g, DNN_SUM, CUDNN_DATA_FLOAT, c->out_channels);
+    Desc squares = vector_new (calls, g, DNN_SQUARES, CUDNN_DATA_FLOAT, c->out_channels);
 
     ops[n_ops++] = statistics_new (calls, g, y, sum, squares);
   }

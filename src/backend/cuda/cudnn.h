@@ -39,7 +39,8 @@ typedef struct {
   CudaConv conv;
   gboolean adds;                /* backward-data: to the gradient that is there (beta 1) */
   /* Forward and backward-weights: the convolution's input is x * scale + shift,
-   * both f32 vectors of in_channels, then ReLU where `relu`. */
+   * both vectors of in_channels, then ReLU where `relu`. They are f32 forward;
+   * backward-weights reads them in the type of x: cuDNN has no engine for others. */
   gboolean normalizes, relu;
   /* Forward: the sum of y and of its square, f32 vectors of out_channels, too. */
   gboolean statistics;
@@ -102,7 +103,7 @@ gsize cuda_dnn_plan_workspace (const CudaDnnPlan * plan);
  * writes w from x and y. */
 typedef struct {
   gpointer x, y, w;
-  gfloat *scale, *shift;        /* of the input, where it normalizes */
+  gpointer scale, shift;        /* of the input, where it normalizes */
   gfloat *sum, *squares;        /* of the output, where there are statistics */
   gpointer workspace;
 } CudaConvArgs;
