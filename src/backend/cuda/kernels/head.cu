@@ -1,0 +1,272 @@
+/* Dropout, the last layer and the loss: small, in f32.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cuda/kernels/device.h"
+#include "src/philox.h"
+
+#define WARP 32
+#define WARPS (THREADS / WARP)
+#define PURPOSE_DROPOUT 6       /* CNN3D_RANDOM_DROPOUT: never renumbered */
+
+/* The mask is drawn again in the backward pass rather than kept. */
+static __global__ void __launch_bounds__ (THREADS)
+dropout (const CudaPass *pass, int clips, int channels, float probability, const float *in, float *out)
+{
+  const size_t n = static_cast<size_t> (clips) * channels;
+  const uint64_t seed = pass->seed, step = pass->step;
+  const float keep = 1 / (1 - probability);
+
+  for (size_t i = static_cast<size_t> (blockIdx.x) * THREADS + threadIdx.x; i < n;
+      i += static_cast<size_t> (gridDim.x) * THREADS) {
+    const size_t clip = i / channels, c = i - clip * channels;
+    const double u = cnn3d_philox_uniform (cnn3d_philox_bits (seed, 0, PURPOSE_DROPOUT, step + clip, c));
+
+    out[i] = u < probability ? 0 : in[i] * keep;
+  }
+}
+
+int
+cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels, float probability, const float *in,
+    float *out)
+{
+  return LAUNCH (dropout, blocks_for (static_cast<size_t> (clips) * channels, THREADS), THREADS, stream, pass, clips,
+      channels, probability, in, out);
+}
+
+/* --- the last layer --- */
+
+#define QUAD 4                  /* floats of a 16-byte word */
+#define CLIPS 8                 /* that a warp takes at once */
+
+__device__ __forceinline__ float
+dot (const float4 &a, const float4 &b, float sum)
+{
+  return fmaf (a.x, b.x, fmaf (a.y, b.y, fmaf (a.z, b.z, fmaf (a.w, b.w, sum))));
+}
+
+__device__ __forceinline__ void
+add_times (float4 &sum, float factor, const float4 &v)
+{
+  sum.x = fmaf (factor, v.x, sum.x);
+  sum.y = fmaf (factor, v.y, sum.y);
+  sum.z = fmaf (factor, v.z, sum.z);
+  sum.w = fmaf (factor, v.w, sum.w);
+}
+
+/* A warp takes a class and some clips: its row of w is read once for them. */
+static __global__ void __launch_bounds__ (THREADS)
+linear (int clips, int in_row, int classes, int out_row, const float *x, const float *w, const float *bias,
+    float *out)
+{
+  const int lane = threadIdx.x % WARP, k = blockIdx.x * WARPS + threadIdx.x / WARP;
+  const int quads = in_row / QUAD;
+
+  for (int first = blockIdx.y * CLIPS; first < clips; first += gridDim.y * CLIPS) {
+    float sums[CLIPS] = { 0 };
+
+    if (k < classes) {
+      const float4 *row = reinterpret_cast<const float4 *> (w) + static_cast<size_t> (k) * quads;
+
+      for (int c = lane; c < quads; c += WARP) {
+        const float4 v = row[c];
+
+        UNROLL
+        for (int i = 0; i < CLIPS; i++)
+          if (first + i < clips)
+            sums[i] = dot (v, reinterpret_cast<const float4 *> (x)[static_cast<size_t> (first + i) * quads + c],
+                sums[i]);
+      }
+    }
+    UNROLL
+    for (int i = 0; i < CLIPS; i++) {
+      const float sum = add_warp (sums[i]);
+
+      if (lane == 0 && k < out_row && first + i < clips)
+        out[static_cast<size_t> (first + i) * out_row + k] = k < classes ? sum + bias[k] : 0;
+    }
+  }
+}
+
+int
+cuda_linear (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *x, const float *w,
+    const float *bias, float *out)
+{
+  const dim3 blocks (blocks_for (out_row, WARPS, SIZE_MAX), blocks_for (clips, CLIPS));
+
+  return LAUNCH (linear, blocks, THREADS, stream, clips, in_row, classes, out_row, x, w, bias, out);
+}
+
+#define WEIGHTS_THREADS 64
+#define CLASSES 4               /* that a thread takes at once */
+
+/* A thread takes 4 columns of some classes: x is read once for them. */
+static __global__ void __launch_bounds__ (WEIGHTS_THREADS)
+linear_weights (int clips, int in_row, int classes, int out_row, const float *x, const float *dout, float *dw,
+    float *dbias, bool adds)
+{
+  const int quads = in_row / QUAD, c = blockIdx.y * WEIGHTS_THREADS + threadIdx.x, first = blockIdx.x * CLASSES;
+  float4 sums[CLASSES] = { };
+  float bias[CLASSES] = { 0 };
+
+  if (c >= quads)
+    return;
+  UNROLL_4
+  for (int n = 0; n < clips; n++) {
+    const float4 v = reinterpret_cast<const float4 *> (x)[static_cast<size_t> (n) * quads + c];
+
+    UNROLL
+    for (int i = 0; i < CLASSES; i++) {
+      const float g = first + i < classes ? dout[static_cast<size_t> (n) * out_row + first + i] : 0;
+
+      add_times (sums[i], g, v);
+      bias[i] += g;
+    }
+  }
+  UNROLL
+  for (int i = 0; i < CLASSES; i++) {
+    if (first + i >= classes)
+      continue;
+    float4 *to = reinterpret_cast<float4 *> (dw) + static_cast<size_t> (first + i) * quads + c;
+
+    if (adds)
+      add_times (sums[i], 1, *to);
+    *to = sums[i];
+    if (c == 0)
+      dbias[first + i] = adds ? dbias[first + i] + bias[i] : bias[i];
+  }
+}
+
+int
+cuda_linear_weights (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *x,
+    const float *dout, float *dw, float *dbias, int adds)
+{
+  const dim3 blocks (blocks_for (classes, CLASSES, SIZE_MAX), blocks_for (in_row / QUAD, WEIGHTS_THREADS, SIZE_MAX));
+
+  return LAUNCH (linear_weights, blocks, WEIGHTS_THREADS, stream, clips, in_row, classes, out_row, x, dout, dw, dbias,
+      adds != 0);
+}
+
+#define DATA_CLIPS 4
+
+/* A block takes 32 words of 4 columns of some clips, its warps share the classes
+ * out. */
+static __global__ void __launch_bounds__ (THREADS)
+linear_data (int clips, int in_row, int classes, int out_row, const float *dout, const float *w, float *din)
+{
+  SHARED (float4, memory, WARPS * DATA_CLIPS * WARP);
+  const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
+  const int quads = in_row / QUAD, c = blockIdx.y * WARP + lane, first = blockIdx.x * DATA_CLIPS;
+  float4 sums[DATA_CLIPS] = { };
+
+  if (c < quads) {
+    UNROLL_4
+    for (int k = warp; k < classes; k += WARPS) {
+      const float4 v = reinterpret_cast<const float4 *> (w)[static_cast<size_t> (k) * quads + c];
+
+      UNROLL
+      for (int i = 0; i < DATA_CLIPS; i++)
+        if (first + i < clips)
+          add_times (sums[i], dout[static_cast<size_t> (first + i) * out_row + k], v);
+    }
+  }
+  UNROLL
+  for (int i = 0; i < DATA_CLIPS; i++)
+    memory[(warp * DATA_CLIPS + i) * WARP + lane] = sums[i];
+  __syncthreads ();
+  if (warp < DATA_CLIPS && first + warp < clips && c < quads) {
+    float4 sum = memory[warp * WARP + lane];
+
+    UNROLL
+    for (int i = 1; i < WARPS; i++)
+      add_times (sum, 1, memory[(i * DATA_CLIPS + warp) * WARP + lane]);
+    reinterpret_cast<float4 *> (din)[static_cast<size_t> (first + warp) * quads + c] = sum;
+  }
+}
+
+int
+cuda_linear_data (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *dout,
+    const float *w, float *din)
+{
+  const dim3 blocks (blocks_for (clips, DATA_CLIPS, SIZE_MAX), blocks_for (in_row / QUAD, WARP, SIZE_MAX));
+
+  return LAUNCH (linear_data, blocks, THREADS, stream, clips, in_row, classes, out_row, dout, w, din);
+}
+
+/* --- the loss --- */
+
+#define LOSS_THREADS 1024
+
+/* A clip's loss, with all lanes of a warp; dx: its gradient. */
+__device__ __forceinline__ void
+clip_loss (const CudaPass &pass, int classes, int row, const float *x, int label, float *dx, float *loss,
+    float *correct)
+{
+  const int lane = threadIdx.x % WARP;
+  const double smoothing = pass.label_smoothing;
+  double sum = 0, mean = 0;
+  float best = -INFINITY;
+  int at = classes;
+
+  for (int k = lane; k < classes; k += WARP)
+    if (at == classes || x[k] > best) {
+      best = x[k];
+      at = k;
+    }
+  for (int distance = WARP / 2; distance; distance /= 2) {
+    const float other = __shfl_xor_sync (FULL_WARP, best, distance);
+    const int place = __shfl_xor_sync (FULL_WARP, at, distance);
+
+    if (place < classes && (at == classes || other > best || (other == best && place < at))) {
+      best = other;
+      at = place;
+    }
+  }
+  for (int k = lane; k < classes; k += WARP) {
+    sum += exp (static_cast<double> (x[k]) - best);
+    mean += x[k];
+  }
+  sum = add_warp (sum);
+  mean = add_warp (mean) / classes;
+  const double log_sum = best + log (sum);
+
+  if (lane == 0) {
+    *loss = static_cast<float> ((1 - smoothing) * (log_sum - x[label]) + smoothing * (log_sum - mean));
+    *correct = at == label;
+  }
+  for (int k = lane; dx && k < row; k += WARP)
+    dx[k] = k < classes ? static_cast<float> (pass.loss_scale * (exp (x[k] - log_sum) - smoothing / classes
+            - (k == label ? 1 - smoothing : 0))) : 0;
+}
+
+/* One block, a warp a clip; then the sum over clips in order. */
+static __global__ void __launch_bounds__ (LOSS_THREADS)
+loss (const CudaPass *pass_, int clips, int classes, int row, const float *logits, float *dlogits, float *per_clip,
+    CudaResults *results)
+{
+  const CudaPass pass = *pass_;
+
+  for (int n = threadIdx.x / WARP; pass.labels && n < clips; n += LOSS_THREADS / WARP) {
+    const size_t at = static_cast<size_t> (n) * row;
+
+    clip_loss (pass, classes, row, logits + at, pass.labels[n], dlogits ? dlogits + at : nullptr, per_clip + 2 * n,
+        per_clip + 2 * n + 1);
+  }
+  __syncthreads ();
+  if (threadIdx.x)
+    return;
+  double sum = 0;
+  uint32_t correct = 0;
+
+  for (int n = 0; pass.labels && n < clips; n++) {
+    sum += per_clip[2 * n];
+    correct += static_cast<uint32_t> (per_clip[2 * n + 1]);
+  }
+  results->loss_sum = sum;
+  results->correct = correct;
+}
+
+int
+cuda_loss (CudaStream stream, const CudaPass *pass, int clips, int classes, int row, const float *logits,
+    float *dlogits, float *per_clip, CudaResults *results)
+{
+  return LAUNCH (loss, 1, LOSS_THREADS, stream, pass, clips, classes, row, logits, dlogits, per_clip, results);
+}

@@ -1,0 +1,73 @@
+/* rig.h: arrays that kernels are tested with: poisoned, fenced, compared with
+ * doubles. SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CUDA_RIG_H
+#define CUDA_RIG_H
+
+#include <glib.h>
+
+#include "src/backend/cuda/kernels.h"
+#include "tests/cuda/shim/launch.h"
+
+/* Other numbers than kernels' own types. */
+typedef enum {
+  RIG_BYTE = 16,
+  RIG_DOUBLE,
+} RigType;
+
+typedef struct {
+  gint type;                    /* CudaType or RigType */
+  gsize n, bytes;
+  gpointer data;                /* 16-byte aligned, all ones until it is written */
+  guint8 *whole;                /* with fences around */
+} Array;
+
+Array *array_new (gint type, gsize n);
+/* The same `offset` bytes behind an aligned place. */
+Array *array_new_at (gint type, gsize n, gsize offset);
+void array_free (Array * a);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Array, array_free)
+
+gdouble array_get (const Array * a, gsize i);
+void array_set (Array * a, gsize i, gdouble value);
+void array_poison (Array * a);
+/* What `value` becomes in a type. */
+gdouble rig_round (gint type, gdouble value);
+
+/* Numbers: uniform in [low, high). Kernels' inputs: one in 16 is zero. */
+void rig_seed (guint64 seed);
+gdouble rig_uniform (gdouble low, gdouble high);
+gsize rig_below (gsize n);
+Array *array_random (gint type, gsize n, gdouble low, gdouble high);
+
+/* Each number is the expected one to 1e-5 of the size of all, and half a last
+ * place of a 16-bit type; NaN and infinite where that is expected; nothing is
+ * left unwritten. */
+#define array_check(a, expected) array_check_ (a, expected, #a, G_STRLOC)
+void array_check_ (const Array * a, const gdouble * expected, const gchar * name, const gchar * where);
+/* The same bits. */
+void array_check_same (const Array * a, const Array * b);
+
+/* Runs `call` (an error: the test fails) with blocks and threads in order, then
+ * in another order, from the same contents of the arrays that are named: their
+ * bits must come out the same, their fences untouched. */
+#define RUN(call, ...) \
+  G_STMT_START { \
+    Array *outputs_[] = { __VA_ARGS__ }; \
+    Orders orders_; \
+    for (orders_begin (&orders_, outputs_, G_N_ELEMENTS (outputs_)); orders_next (&orders_, #call);) \
+      orders_.error = call; \
+  } G_STMT_END
+
+typedef struct {
+  Array **outputs;
+  gsize n;
+  gint round, error;
+  guint8 *before[6], *after[6];
+} Orders;
+
+void orders_begin (Orders * o, Array ** outputs, gsize n);
+gboolean orders_next (Orders * o, const gchar * call);
+
+extern const gchar *const rig_type_names[3];
+
+#endif

@@ -1,0 +1,24 @@
+/* samples.h: launches of kernels that the shim is tested with.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CUDA_SHIM_SAMPLES_H
+#define CUDA_SHIM_SAMPLES_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* counts[block][thread] += 1 + block */
+int cuda_sample_count (int blocks, int rows, int threads, int *counts);
+/* 256 numbers, in reverse; without a barrier (waits) it is a race. */
+int cuda_sample_turn_round (int *numbers, int waits);
+/* A thread that ends before the others' barrier. */
+int cuda_sample_leave_early (int *numbers);
+/* 96 numbers to the sums over each warp, in each lane. */
+int cuda_sample_sum_up (const double *numbers, double *sums);
+/* More shared memory than there is. */
+int cuda_sample_beyond (int *numbers);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,99 @@
+/* shim.h: put before the kernels (-include), lets a plain C++ compiler build them
+ * for the CPU. A block's threads are fibers; blocks run one after another.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CUDA_SHIM_H
+#define CUDA_SHIM_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "tests/cuda/shim/launch.h"
+
+#define __global__
+#define __device__
+#define __host__
+#define __forceinline__ inline __attribute__((always_inline))
+#define __launch_bounds__(...)
+
+struct alignas (8) uint2 {
+  unsigned x, y;
+};
+
+struct alignas (16) uint4 {
+  unsigned x, y, z, w;
+};
+
+struct alignas (16) float4 {
+  float x, y, z, w;
+};
+
+struct uint3 {
+  unsigned x, y, z;
+};
+
+struct dim3: uint3 {
+  dim3 (unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1): uint3 { x_, y_, z_ }
+  {
+  }
+};
+
+extern uint3 gridDim, blockDim, blockIdx, threadIdx;
+
+template <typename To, typename From> static inline To
+cuda_shim_bits (From from)
+{
+  To to;
+
+  static_assert (sizeof to == sizeof from, "");
+  memcpy (&to, &from, sizeof to);
+  return to;
+}
+
+static inline float
+__uint_as_float (unsigned u)
+{
+  return cuda_shim_bits<float> (u);
+}
+
+static inline unsigned
+__float_as_uint (float f)
+{
+  return cuda_shim_bits<unsigned> (f);
+}
+
+/* The block's memory number `tag`: the same for all of its threads, full of NaN
+ * when the block starts. */
+void *cuda_shim_shared (int tag, size_t bytes);
+
+void __syncthreads (void);
+
+/* Of the whole warp alone. */
+uint64_t cuda_shim_exchange (uint64_t value, int lane_mask);
+
+template <typename Number> static inline Number
+__shfl_xor_sync (unsigned, Number value, int lane_mask)
+{
+  uint64_t bits = 0;
+
+  static_assert (sizeof value <= sizeof bits, "");
+  memcpy (&bits, &value, sizeof value);
+  bits = cuda_shim_exchange (bits, lane_mask);
+  memcpy (&value, &bits, sizeof value);
+  return value;
+}
+
+int cuda_shim_launch_plain (const CudaShimLaunch *launch);
+
+template <typename Body> static inline int
+cuda_shim_launch (CudaStream stream, dim3 blocks, dim3 threads, const Body &body)
+{
+  static_assert (__is_trivially_copyable (Body), "arguments are copied as bytes");
+  const CudaShimLaunch launch = { stream, { blocks.x, blocks.y, blocks.z }, { threads.x, threads.y, threads.z },
+    [] (const void *arguments) { (*static_cast<const Body *> (arguments)) (); }, &body, sizeof body };
+
+  return cuda_shim_launch_plain (&launch);
+}
+
+#endif
