@@ -33,7 +33,6 @@ measure (TrainRun * self, guint clips, const Cnn3dProgress * p)
   ProgressStep step;
 
   self->measured = now;
-  self->pass_clips += clips;
   memory_use (&resident, &peak);
   resident -= MIN (resident, self->resident_before);
   peak -= MIN (peak, self->resident_before);
@@ -57,7 +56,7 @@ measure (TrainRun * self, guint clips, const Cnn3dProgress * p)
 
   if (self->pass.training) {
     self->lr = p->lr;
-    if (p->stepped)
+    if (p->stepped || p->skipped)
       train_report_step (self->element, p, rate, resident, budget);
   }
   if (resident > budget * WARN_SHARE && !self->memory_warned) {
@@ -95,7 +94,9 @@ run_batch (TrainRun * self, const Batch * from)
       return;
     }
     self->position = batch.position;
-    measure (self, batch.n, &progress);
+    self->pass_clips += batch.n;
+    if (progress.ready)
+      measure (self, batch.n, &progress);
     if (progress.saved)
       train_report_checkpoint (self->element, progress.saved, FALSE);
     g_free (progress.saved);

@@ -172,6 +172,7 @@ make_trainer (TrainRun * self)
   params.network.frames = self->layout.frames;
   params.network.height = self->layout.height;
   params.network.width = self->layout.width;
+  params.frames_type = self->layout.type;
   params.classes = (const gchar * const *) self->classes;
   params.lr.epochs = self->announced ? self->pass.epochs : 0;
   if (!cnn3d_lr_params_check (&params.lr, &error)) {
@@ -386,7 +387,7 @@ end_pass (TrainRun * self, guint64 position)
     self->figures->val_accuracy = self->line.val_accuracy = result.accuracy;
   }
   GST_OBJECT_UNLOCK (self->element);
-  if (result.last.stepped)
+  if (result.last.stepped || result.last.skipped)
     train_report_step (self->element, &result.last,
         self->figures->clips_per_second, self->line.memory,
         cnn3d_trainer_budget (self->trainer));

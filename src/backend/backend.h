@@ -12,7 +12,7 @@
 #include "src/network/network.h"
 #include "src/plan/plan.h"
 
-#define CNN3D_BACKEND_ABI 2
+#define CNN3D_BACKEND_ABI 3
 
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
@@ -45,6 +45,10 @@ typedef struct {
   /* A file that describes a device which need not be here (configs/gpus). What
    * is opened so tells sizes and runs nothing. NULL: the device that is here. */
   const gchar *profile;
+  /* The rest is for GPUs; a CPU always gives the same bits. */
+  gboolean deterministic;       /* the same bits every time */
+  gboolean tf32;                /* precision 32 may multiply with TF32's 11 digits of 24 */
+  gboolean benchmark;           /* convolutions' algorithms are timed, and the fastest taken */
 } Cnn3dDeviceParams;
 
 typedef struct {
@@ -76,12 +80,39 @@ typedef struct {
   gsize copy_bytes;             /* of the copy in the precision that is computed with */
 } Cnn3dWeightLayout;
 
-/* Everything that a step reads and writes beside the arena. */
+typedef enum {
+  CNN3D_UPDATE_SGD,
+  CNN3D_UPDATE_ADAM,
+  CNN3D_UPDATE_ADAMW,
+} Cnn3dUpdateRule;
+
+/* One optimizer step: torch.optim's SGD (dampening 0, no Nesterov), Adam and
+ * AdamW (no amsgrad) to the letter. */
 typedef struct {
-  guint8 *arena;
+  Cnn3dUpdateRule rule;
+  gfloat lr, momentum, beta1, beta2, eps, weight_decay;
+  gfloat gradient_scale;        /* the gradient is multiplied by it first */
+  guint64 step;                 /* from 1 */
+  /* Of whole updates: the gradient's norm is found first; where that is not
+   * finite, nothing is changed. clip: the largest norm, beyond which gradients
+   * shrink to it (torch.nn.utils.clip_grad_norm_); 0: any. */
+  gboolean checks;
+  gfloat clip;
+} Cnn3dUpdate;
+
+/* The arrays of a model in training. */
+typedef struct {
   gfloat *weights;              /* masters and running statistics: layout.total */
   gpointer copy;                /* layout.copy_bytes; NULL where that is 0 */
   gfloat *gradients;            /* layout.trained; NULL unless training, or where steps have a place for them */
+  gfloat *first, *second;       /* the rule's state (momentum; Adam's moments): layout.trained; NULL where it has none */
+  const gboolean *trained;      /* [parameter] */
+} Cnn3dArrays;
+
+/* Everything else that a step reads and writes beside the arena. */
+typedef struct {
+  guint8 *arena;
+  Cnn3dArrays arrays;
   gboolean accumulate;          /* add to gradients; otherwise they are replaced */
   gconstpointer frames;         /* (N, T, H, W, C) of frames_type, on the device */
   Cnn3dType frames_type;
@@ -91,26 +122,15 @@ typedef struct {
   gboolean training;            /* dropout */
   gboolean batch_statistics;    /* batch norm normalises with the batch's own and updates the running ones */
   guint64 seed, step;           /* dropout's key: the first clip's number; the next has the next */
-  /* out, on the host, valid when finish() returned */
-  gdouble *loss_sum;            /* over the clips */
-  guint *correct;               /* clips whose largest logit is the label's */
-  gfloat *logits;               /* (N, num_classes); may be NULL */
+  const Cnn3dUpdate *update;    /* for update steps, which change nothing where the loss is not finite */
+  gfloat *logits;               /* out, on the host: (N, num_classes); may be NULL */
 } Cnn3dBinding;
 
-typedef enum {
-  CNN3D_UPDATE_SGD,
-  CNN3D_UPDATE_ADAM,
-  CNN3D_UPDATE_ADAMW,
-} Cnn3dUpdateRule;
-
-/* One optimizer step over `n` numbers: torch.optim's SGD (dampening 0, no
- * Nesterov), Adam and AdamW (no amsgrad) to the letter. */
+/* What a pass has to tell. */
 typedef struct {
-  Cnn3dUpdateRule rule;
-  gfloat lr, momentum, beta1, beta2, eps, weight_decay;
-  gfloat gradient_scale;        /* the gradient is multiplied by it first */
-  guint64 step;                 /* from 1 */
-} Cnn3dUpdate;
+  gdouble loss_sum;             /* over the clips */
+  guint correct;                /* clips whose largest logit is the label's */
+} Cnn3dResults;
 
 typedef struct {
   Cnn3dPrecision precision;
@@ -133,6 +153,9 @@ typedef struct {
   guint abi;                    /* CNN3D_BACKEND_ABI */
   const gchar *name;            /* cpu, cuda */
 
+  /* What devices there are: a line for each, as `device` names them, a colon and
+   * what it is; NULL-terminated, g_strfreev(). Empty with error: why there is none. */
+  gchar **(*list) (GError ** error);
   Cnn3dDevice *(*open) (const Cnn3dDeviceParams * params, GError ** error);
   void (*close) (Cnn3dDevice ** device);
   /* A person's name for it; owned by the device. */
@@ -146,8 +169,21 @@ typedef struct {
   /* Device memory, 64-byte aligned, zeroed. NULL with error when there is none. */
   gpointer (*alloc) (Cnn3dDevice * device, gsize bytes, GError ** error);
   void (*free) (Cnn3dDevice * device, gpointer memory, gsize bytes);
-  void (*upload) (Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes);
-  void (*download) (Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes);
+  gboolean (*upload) (Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes, GError ** error);
+  gboolean (*download) (Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes, GError ** error);
+
+  /* Whether run(), update() and what follows return before their work is done,
+   * one after the other as they were asked for, until finish() waits for all. Then
+   * clips must be brought to the device first. */
+  gboolean asynchronous;
+  /* For such a device: host memory to the device, beside the work that is under
+   * way; the next run() waits for it. `from` may be used again at once; nothing
+   * that is under way may read `to`. */
+  gboolean (*stage) (Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes, GError ** error);
+  /* As download(), when what was asked for before is done: `to` is filled when
+   * finish() returned. */
+  gboolean (*fetch) (Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes, GError ** error);
+  gboolean (*finish) (Cnn3dDevice * device, GError ** error);
 
   /* A network in one precision: decides the weights' layout. The network must
    * outlive the model. */
@@ -165,17 +201,19 @@ typedef struct {
   Cnn3dProgram *(*program_new) (Cnn3dModel * model, const Cnn3dProgramParams * params, GError ** error);
   void (*program_free) (Cnn3dProgram ** program);
   const Cnn3dSizes *(*program_sizes) (Cnn3dProgram * program);
-  /* One step of a plan, but for updates. The first op's forward step begins a pass. */
-  gboolean (*run) (Cnn3dProgram * program, const Cnn3dStep * step, const Cnn3dBinding * binding, GError ** error);
-  /* Waits; then the binding's results are there. */
-  gboolean (*finish) (Cnn3dProgram * program, const Cnn3dBinding * binding, GError ** error);
+  /* Steps of one plan, in order; the first op's forward step begins a pass.
+   * Steps that come again with the same address and the same kind of binding may
+   * be replayed. results: filled where the loss is among them, when finish()
+   * returned; NULL: not wanted. */
+  gboolean (*run) (Cnn3dProgram * program, const Cnn3dStep * steps, guint n_steps, const Cnn3dBinding * binding,
+      Cnn3dResults * results, GError ** error);
 
-  /* Whole arrays of trained numbers. first, second: the rule's state (momentum;
-   * Adam's moments), NULL where the rule has none. */
-  void (*update) (Cnn3dDevice * device, const Cnn3dUpdate * update, gsize n, gfloat * weights, const gfloat * gradients,
-      gfloat * first, gfloat * second);
-  /* Sum of squares; independent of the number of threads. NaN or infinity if any is not finite. */
-  gdouble (*sum_squares) (Cnn3dDevice * device, gsize n, const gfloat * values);
+  /* An optimizer step with all that trains; the copy follows. squares: when
+   * finish() returned, the sum of the squares of the gradients times
+   * gradient_scale, where update->checks or ->clip; not finite: nothing was
+   * changed. May be NULL. */
+  gboolean (*update) (Cnn3dModel * model, const Cnn3dArrays * arrays, const Cnn3dUpdate * update, gdouble * squares,
+      GError ** error);
 } Cnn3dBackend;
 
 /* Finds, loads and checks a back end's module: in $CNN3D_BACKEND_PATH, beside

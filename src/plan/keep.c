@@ -62,7 +62,7 @@ live (const Choice *c)
 
   fill_keep (c, keep);
   cnn3d_pass_init (&pass, c->net, c->sizes, c->params, keep);
-  bytes = cnn3d_pass_live (&pass);
+  bytes = cnn3d_pass_live (&pass, NULL);
   cnn3d_pass_clear (&pass);
   return bytes;
 }

@@ -31,11 +31,18 @@ most_alive (const Cnn3dBuffer *buffers, guint n, guint *when)
 }
 
 gsize
-cnn3d_pass_live (const Pass *pass)
+cnn3d_pass_live (const Pass *pass, gsize *scratch)
 {
+  const Cnn3dBuffer *buffers = (const Cnn3dBuffer *) pass->buffers->data;
   guint when;
+  const gsize most = most_alive (buffers, pass->buffers->len, &when);
 
-  return most_alive ((const Cnn3dBuffer *) pass->buffers->data, pass->buffers->len, &when);
+  if (scratch)
+    *scratch = 0;
+  for (guint i = 0; scratch && i < pass->buffers->len; i++)
+    if (buffers[i].first <= when && buffers[i].last >= when && !strcmp (buffers[i].kind, "scratch"))
+      *scratch += buffers[i].bytes;
+  return most;
 }
 
 static inline gsize

@@ -108,8 +108,11 @@ use_parameters (Planner *p, gint op)
 static Cnn3dStep
 blank_step (const Planner *p, gint op, Cnn3dPhase phase)
 {
-  return (Cnn3dStep) { op, phase, 0, p->sizes->batch, CNN3D_NOWHERE, CNN3D_NOWHERE, CNN3D_NOWHERE, CNN3D_NOWHERE,
-    CNN3D_NOWHERE, CNN3D_NOWHERE, FALSE, { CNN3D_NOWHERE, CNN3D_NOWHERE }, CNN3D_NOWHERE, CNN3D_NOWHERE, FALSE };
+  return (Cnn3dStep) {.op = op,.phase = phase,.clips = p->sizes->batch,.in = CNN3D_NOWHERE,.residual = CNN3D_NOWHERE,
+    .out = CNN3D_NOWHERE,.saved = CNN3D_NOWHERE,.scratch = CNN3D_NOWHERE,.statistics = CNN3D_NOWHERE,
+    .parameters = CNN3D_NOWHERE,.dout = { CNN3D_NOWHERE, CNN3D_NOWHERE },.din = CNN3D_NOWHERE,
+    .dresidual = CNN3D_NOWHERE
+  };
 }
 
 static void
@@ -119,6 +122,31 @@ add_step (Planner *p, const Cnn3dStep *s)
 }
 
 /* --- forward --- */
+
+/* The op that reads a tensor in the forward pass; -1: more than one does. */
+static gint
+only_reader (const Planner *p, gint tensor)
+{
+  gint reader = -1;
+
+  for (guint i = 0; i < p->net->n_ops; i++)
+    if (p->net->ops[i].in == tensor || p->net->ops[i].residual == tensor) {
+      if (reader >= 0)
+        return -1;
+      reader = i;
+    }
+  return reader;
+}
+
+/* Does only a convolution read a batch norm's output, and nothing later? */
+static gboolean
+forward_defers (const Planner *p, const Cnn3dOp *op)
+{
+  const gint reader = only_reader (p, op->out);
+
+  return op->residual < 0 && reader >= 0 && p->net->ops[reader].kind == CNN3D_OP_CONV
+      && !(p->params->training && p->keep[op->out]);
+}
 
 static void
 add_forward (Planner *p, gint i)
@@ -131,7 +159,14 @@ add_forward (Planner *p, gint i)
   /* Where nobody else reads a convolution's output, its batch norm works in place. */
   if (op->kind == CNN3D_OP_NORM && !(p->params->training && p->keep[op->in]))
     p->activation[op->out] = p->activation[op->in];
+  s.defers = op->kind == CNN3D_OP_NORM && forward_defers (p, op);
   s.out = use_activation (p, op->out);
+  if (op->kind == CNN3D_OP_CONV && p->sizes->statistics[i]) {
+    const gint reader = only_reader (p, op->out);
+
+    if (reader >= 0 && p->net->ops[reader].kind == CNN3D_OP_NORM)
+      s.statistics = use_saved (p, reader);
+  }
   s.saved = use_saved (p, i);
   s.scratch = use_scratch (p, i, CNN3D_PHASE_FORWARD, 0);
   if (op->kind == CNN3D_OP_LOSS && p->params->training && p->wanted[op->in]) {
@@ -142,6 +177,17 @@ add_forward (Planner *p, gint i)
 }
 
 /* --- what is not kept, again --- */
+
+/* The batch norm step that was made last leaves its output to the convolution
+ * that is about to be. */
+static void
+leave_to_convolution (Planner *p, gint tensor, const Slice *in)
+{
+  const Cnn3dOp *op = &p->net->ops[p->net->tensors[tensor].producer];
+
+  if (in->temporary && op->kind == CNN3D_OP_NORM && op->residual < 0)
+    g_array_index (p->pass->steps, Cnn3dStep, p->pass->steps->len - 1).defers = TRUE;
+}
 
 static gboolean
 is_there (const Planner *p, gint tensor, guint end)
@@ -183,6 +229,8 @@ make (Planner *p, gint tensor, guint first, guint clips, gint segment)
   if (is_there (p, tensor, first + clips))
     return (Slice) { p->activation[tensor], first * clip_bytes, FALSE };
   in = make (p, op->in, first, clips, segment);
+  if (op->kind == CNN3D_OP_CONV)
+    leave_to_convolution (p, op->in, &in);
   residual = make (p, op->residual, first, clips, segment);
   if (fills) {
     if (p->activation[tensor] == CNN3D_NOWHERE)
@@ -248,6 +296,8 @@ add_backward_weights (Planner *p, gint i)
     const Slice in = make (p, op->in, first, clips, segment);
     Cnn3dStep s = blank_step (p, i, CNN3D_PHASE_BACKWARD_WEIGHTS);
 
+    if (op->kind == CNN3D_OP_CONV)
+      leave_to_convolution (p, op->in, &in);
     s.first = first;
     s.clips = clips;
     s.adds = first > 0;
@@ -267,7 +317,7 @@ add_backward_data (Planner *p, gint i)
   const Cnn3dOp *op = &p->net->ops[i];
   const gsize dout = p->gradient[op->out][0];
   const gsize clip_bytes = p->sizes->gradient[op->in] / p->sizes->batch;
-  const gboolean adds = cnn3d_op_is_strided_pointwise (op) && p->gradient[op->in][0] != CNN3D_NOWHERE;
+  const gboolean adds = p->sizes->adds[i] && p->gradient[op->in][0] != CNN3D_NOWHERE;
   const gboolean over = p->params->recompute == CNN3D_RECOMPUTE_BLOCK && op->kind == CNN3D_OP_CONV && !adds
       && p->sizes->slice[i] < p->sizes->batch && p->sizes->gradient[op->in] == p->sizes->gradient[op->out];
   Cnn3dStep s = blank_step (p, i, CNN3D_PHASE_BACKWARD);

@@ -22,8 +22,9 @@ typedef struct {
 void cnn3d_pass_init (Pass * pass, const Cnn3dNetwork * network, const Cnn3dSizes * sizes,
     const Cnn3dPlanParams * params, const gboolean * keep);
 void cnn3d_pass_clear (Pass * pass);
-/* The most bytes that are alive at one step. */
-gsize cnn3d_pass_live (const Pass * pass);
+/* The most bytes that are alive at one step; *scratch (NULL: not asked): of
+ * these, scratch. */
+gsize cnn3d_pass_live (const Pass * pass, gsize * scratch);
 
 /* The residual block that each op belongs to: 0 is the stem, which ends with the
  * first tensor that two ops read; the last is the head. An array of n_ops,

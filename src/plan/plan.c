@@ -1,8 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/plan/plan.h"
 
+#include <string.h>
+
 #include "src/plan/pass.h"
 
+void
+cnn3d_sizes_init (Cnn3dSizes *s, const Cnn3dNetwork *net, guint batch)
+{
+  s->batch = batch;
+  s->activation = g_new0 (gsize, net->n_tensors);
+  s->gradient = g_new0 (gsize, net->n_tensors);
+  s->saved = g_new0 (gsize, net->n_ops);
+  s->scratch = g_new0 (gsize, net->n_ops * CNN3D_N_PHASES);
+  s->parameters = g_new0 (gsize, net->n_ops);
+  s->slice = g_new (guint, net->n_ops);
+  s->adds = g_new0 (gboolean, net->n_ops);
+  s->statistics = g_new0 (gboolean, net->n_ops);
+  for (guint i = 0; i < net->n_ops; i++)
+    s->slice[i] = batch;
+}
+
+void
+cnn3d_sizes_clear (Cnn3dSizes *s)
+{
+  g_free (s->activation);
+  g_free (s->gradient);
+  g_free (s->saved);
+  g_free (s->scratch);
+  g_free (s->parameters);
+  g_free (s->slice);
+  g_free (s->adds);
+  g_free (s->statistics);
+  memset (s, 0, sizeof *s);
+}
 
 guint
 cnn3d_plan_slice (guint batch, guint most, gsize clip_bytes, gsize limit)
@@ -72,7 +103,7 @@ cnn3d_plan_new (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3
 
   cnn3d_pass_init (&pass, network, sizes, params, keep);
   plan->arena_bytes = cnn3d_plan_pack ((Cnn3dBuffer *) pass.buffers->data, pass.buffers->len);
-  plan->live_bytes = cnn3d_pass_live (&pass);
+  plan->live_bytes = cnn3d_pass_live (&pass, &plan->scratch_bytes);
   plan->n_forward = pass.n_forward;
   for (guint i = 0; i < pass.steps->len; i++) {
     Cnn3dStep *s = &g_array_index (pass.steps, Cnn3dStep, i);
@@ -83,6 +114,7 @@ cnn3d_plan_new (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3
     to_offset (&pass, &s->out);
     to_offset (&pass, &s->saved);
     to_offset (&pass, &s->scratch);
+    to_offset (&pass, &s->statistics);
     to_offset (&pass, &s->parameters);
     to_offset (&pass, &s->dout[0]);
     to_offset (&pass, &s->dout[1]);

@@ -40,7 +40,13 @@ typedef struct {
   gsize *scratch;               /* [op * CNN3D_N_PHASES + phase]: within one step */
   gsize *parameters;            /* [op]: gradients of its parameters, f32, in the order of the weights' layout */
   guint *slice;                 /* [op]: clips that it takes at once, see cnn3d_plan_slice() */
+  gboolean *adds;               /* [op]: a convolution can add to the gradient of its input that is there */
+  gboolean *statistics;         /* [op]: a convolution can sum up its output for the batch norm that follows */
 } Cnn3dSizes;
+
+/* Room for a network's figures, all 0 but for slices, which are whole batches. */
+CNN3D_API void cnn3d_sizes_init (Cnn3dSizes * sizes, const Cnn3dNetwork * network, guint batch);
+CNN3D_API void cnn3d_sizes_clear (Cnn3dSizes * sizes);
 
 /* One step and where its buffers lie: bytes from the arena's start. What has
  * clips is given at clip `first`. */
@@ -50,6 +56,8 @@ typedef struct {
   guint first, clips;           /* multiples of the op's slice; all clips but where something is recomputed */
   gsize in, residual, out;      /* activations */
   gsize saved, scratch;         /* saved: of the whole batch */
+  gsize statistics;             /* a convolution's forward step in training: `saved` of the batch norm that follows */
+  gboolean defers;              /* batch norm: `out` is read by the next step of a convolution alone, while `in` is there */
   gsize parameters;             /* gradients of the op's parameters; NOWHERE: they have a place outside the arena */
   gboolean adds;                /* to them: an earlier slice wrote them */
   /* Gradient of out, as the sum of up to two buffers; of in; of residual.
@@ -75,6 +83,7 @@ typedef struct {
   guint n_buffers;
   gsize arena_bytes;            /* the arena's size */
   gsize live_bytes;             /* the largest sum alive at one step: no arena can be smaller */
+  gsize scratch_bytes;          /* of these: scratch */
   /* What a pass costs, all its steps together. */
   gdouble macs;                 /* multiply-adds of convolutions and the last layer */
   gdouble bytes;                /* of activations and gradients read and written */

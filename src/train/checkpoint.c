@@ -18,7 +18,7 @@
 
 #include "src/train/safetensors.h"
 
-#define STATE_VERSION "1"
+#define STATE_VERSION "2"
 #define LAST "last.safetensors"
 
 /* --- reading weights --- */
@@ -269,6 +269,9 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
   add_number (w, "step", m->step);
   add_number (w, "position", m->position);
   add_number (w, "norm-batches", m->norm_batches);
+  add_double (w, "loss-scale", m->loss_scale);
+  add_number (w, "scale-steps", m->scale_steps);
+  add_number (w, "steps-skipped", m->steps_skipped);
   add_number (w, "epoch", m->pass.epoch);
   add_number (w, "training", m->pass.training);
   add_number (w, "first", m->pass.first);
@@ -331,7 +334,10 @@ gboolean
 cnn3d_trainer_save (Cnn3dTrainer *t, gchar **path, GError **error)
 {
   g_autofree gchar *state = NULL, *state_path = NULL, *last = NULL;
+  Cnn3dProgress progress;
 
+  if (!cnn3d_trainer_wait (t, &progress, error))
+    return FALSE;
   if (!t->params.checkpoint_dir || t->mark_saved || t->in_step)
     return TRUE;
   if (!make_folder (t, error))
@@ -462,7 +468,9 @@ get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
 
   memset (m, 0, sizeof *m);
   if (!get_number (file, "step", &m->step) || !get_number (file, "position", &m->position)
-      || !get_number (file, "norm-batches", &m->norm_batches) || !get_uint (file, "epoch", &m->pass.epoch)
+      || !get_number (file, "norm-batches", &m->norm_batches) || !get_double (file, "loss-scale", &m->loss_scale)
+      || !get_uint (file, "scale-steps", &m->scale_steps) || !get_number (file, "steps-skipped", &m->steps_skipped)
+      || !(m->loss_scale > 0 && m->loss_scale <= 0x1p40) || !get_uint (file, "epoch", &m->pass.epoch)
       || !get_uint (file, "training", &training) || !get_number (file, "first", &m->pass.first)
       || !get_number (file, "clips-listed", &m->pass.clips_listed)
       || !get_uint (file, "validates", &validates) || !get_number (file, "clips", &m->pass.clips)
@@ -549,7 +557,8 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
       || !cnn3d_trainer_refresh (t, error))
     return FALSE;
   t->now = mark;
-  cnn3d_trainer_take_mark (t);
+  if (!cnn3d_trainer_take_mark (t, error))
+    return FALSE;
   t->mark_saved = TRUE;
   /* Stopped between a pass's last step and its end: nothing of it will come
    * again, so it ends here. */

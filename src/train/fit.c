@@ -20,28 +20,6 @@ cnn3d_trainer_updates_early (const Cnn3dTrainerParams *p, guint batch, guint mic
       && p->precision != CNN3D_PRECISION_16_MIXED;
 }
 
-/* Of the arena: scratch, at the step where the most is alive. */
-static gsize
-workspace_at_peak (const Cnn3dPlan *plan)
-{
-  g_autofree gsize *all = g_new0 (gsize, plan->n_steps), *scratch = g_new0 (gsize, plan->n_steps);
-  guint peak = 0;
-
-  for (guint i = 0; i < plan->n_buffers; i++) {
-    const Cnn3dBuffer *b = &plan->buffers[i];
-
-    for (guint s = b->first; s <= b->last; s++) {
-      all[s] += b->bytes;
-      if (!strcmp (b->kind, "scratch"))
-        scratch[s] += b->bytes;
-    }
-  }
-  for (guint s = 0; s < plan->n_steps; s++)
-    if (all[s] > all[peak])
-      peak = s;
-  return scratch[peak];
-}
-
 static Cnn3dPlan *
 make_plan (const Cnn3dBackend *backend, Cnn3dModel *model, const Cnn3dNetwork *net, const Cnn3dProgramParams *program,
     const Cnn3dPlanParams *params, GError **error)
@@ -100,8 +78,9 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
   m->gradients = early ? 0 : layout->trained * sizeof (gfloat);
   m->optimizer = states * layout->trained * sizeof (gfloat);
   m->arena = MAX (training->arena_bytes, forward->arena_bytes);
-  m->workspace = workspace_at_peak (training->arena_bytes >= forward->arena_bytes ? training : forward);
-  m->total = m->weights + m->copy + m->gradients + m->optimizer + m->arena;
+  m->workspace = (training->arena_bytes >= forward->arena_bytes ? training : forward)->scratch_bytes;
+  m->input = backend->asynchronous ? 2 * cnn3d_trainer_slot_bytes (params, batch) : 0;
+  m->total = m->weights + m->copy + m->gradients + m->optimizer + m->input + m->arena;
   m->context = device_memory.context;
   fit->micro_batch = micro_batch;
   fit->recompute = recompute;
@@ -131,8 +110,8 @@ cnn3d_fit_budget (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
   return params->max_memory ? MIN (params->max_memory, m.available) : m.available;
 }
 
-static guint64
-needs (const Cnn3dFit *fit)
+guint64
+cnn3d_fit_needs (const Cnn3dFit *fit)
 {
   return (guint64) fit->memory.total + fit->memory.context;
 }
@@ -156,9 +135,9 @@ try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, 
 
   if (!cnn3d_fit_measure (s->backend, s->device, params, batch, micro, recompute, &fit, error))
     return FALSE;
-  if (!s->least.micro_batch || needs (&fit) < needs (&s->least))
+  if (!s->least.micro_batch || cnn3d_fit_needs (&fit) < cnn3d_fit_needs (&s->least))
     s->least = fit;
-  if (needs (&fit) <= s->budget && (!s->best.micro_batch || fit.seconds < s->best.seconds))
+  if (cnn3d_fit_needs (&fit) <= s->budget && (!s->best.micro_batch || fit.seconds < s->best.seconds))
     s->best = fit;
   return TRUE;
 }
@@ -227,12 +206,12 @@ cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
 {
   g_auto (GStrv) ways = cnn3d_fit_suggest (backend, device, params, batch, there, 3);
   g_autofree gchar *list = g_strjoinv ("\n  ", ways);
-  g_autofree gchar *needed = cnn3d_format_bytes (needs (fit)), *have = cnn3d_format_bytes (there);
+  g_autofree gchar *needed = cnn3d_format_bytes (cnn3d_fit_needs (fit)), *have = cnn3d_format_bytes (there);
   g_autofree gchar *context = cnn3d_format_bytes (fit->memory.context);
 
   g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY,
       "training needs %s (%" G_GUINT64_FORMAT " bytes, %s of it for libraries), but %s %s (%" G_GUINT64_FORMAT
-      " bytes)%s%s", needed, needs (fit), context,
+      " bytes)%s%s", needed, cnn3d_fit_needs (fit), context,
       params->max_memory == there ? "max-memory allows" : "there is only", have, there,
       ways[0] ? "; what would fit:\n  "
       : "; no setting fits with this model and these clips: try fewer frames, a smaller size or a smaller base-width", list);
@@ -254,7 +233,7 @@ add_way (GArray *ways, Search *s, const Cnn3dTrainerParams *params, guint batch,
 
   if (!search (s, params, batch, NULL) || !s->best.micro_batch)
     return;
-  way.needs = needs (&s->best);
+  way.needs = cnn3d_fit_needs (&s->best);
   way.seconds = s->best.seconds;
 
   g_autofree gchar *bytes = cnn3d_format_bytes (way.needs);
@@ -353,7 +332,7 @@ cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
   memset (fit, 0, sizeof *fit);
   while (fails <= CNN3D_FIT_MOST_CLIPS
       && cnn3d_fit_measure (backend, device, params, fails, fails, recompute, &tried, NULL)
-      && needs (&tried) <= budget) {
+      && cnn3d_fit_needs (&tried) <= budget) {
     fits = fails;
     *fit = tried;
     fails *= 2;
@@ -363,7 +342,7 @@ cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
     const guint middle = (fits + fails) / 2;
 
     if (cnn3d_fit_measure (backend, device, params, middle, middle, recompute, &tried, NULL)
-        && needs (&tried) <= budget) {
+        && cnn3d_fit_needs (&tried) <= budget) {
       fits = middle;
       *fit = tried;
     } else {

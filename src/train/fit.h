@@ -17,6 +17,9 @@ typedef struct {
   gdouble macs, bytes;          /* of a batch: multiply-adds, and bytes of activations moved */
 } Cnn3dFit;
 
+/* Bytes in all, what libraries and driver take included. */
+CNN3D_API guint64 cnn3d_fit_needs (const Cnn3dFit * fit);
+
 /* What `params` with this micro-batch and recompute (not auto) take on an open
  * device. FALSE with error where the network or the device can't do it. */
 CNN3D_API gboolean cnn3d_fit_measure (const Cnn3dBackend * backend, Cnn3dDevice * device,

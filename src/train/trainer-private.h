@@ -31,6 +31,9 @@ typedef struct {
   guint64 norm_batches;         /* batches that updated running statistics */
   TrainerPass pass;
   gdouble lr;
+  gdouble loss_scale;           /* 16-mixed: what the loss is multiplied by, */
+  guint scale_steps;            /* steps since it changed, */
+  guint64 steps_skipped;        /* and those that overflowed */
   gdouble train_loss;           /* of the epoch's training pass */
   gdouble best;                 /* of the monitor; NaN: none yet */
   guint epochs_since_best;
@@ -40,6 +43,15 @@ typedef struct {
   guint epoch;
   gdouble value;
 } TrainerKept;
+
+/* A batch that was started: what is to be told of it when it is done. */
+typedef struct {
+  gboolean active;
+  guint n;
+  guint64 position;
+  gboolean steps, checks;       /* it ends an optimizer step, which looks at the gradients first */
+  gdouble lr, squares;          /* of that; squares: filled when it is done */
+} TrainerPending;
 
 struct _Cnn3dTrainer {
   Cnn3dTrainerParams params;    /* strings owned, but for `classes` */
@@ -54,7 +66,8 @@ struct _Cnn3dTrainer {
   guint64 budget;
   Cnn3dFit fit;                 /* how it runs */
   gboolean updates_early;       /* each layer as soon as its gradient is there */
-  gboolean in_step;             /* such a step failed half-way: the weights are neither the old nor the new */
+  gboolean in_step;             /* such a step is under way, or failed: the weights are neither the old nor the new */
+  gboolean scales;              /* the loss, against underflow */
   GArray *programs;             /* TrainerProgram */
   gboolean *trained;            /* [parameter] */
   gboolean norm_frozen;
@@ -65,8 +78,13 @@ struct _Cnn3dTrainer {
   gpointer copy;
   guint8 *arena;
   gsize arena_bytes;
+  guint8 *slots[2];             /* for batches on the device: frames, then labels; NULL: it reads the host's */
+  guint next_slot;
 
   TrainerMark now;
+  TrainerPending pending;
+  Cnn3dResults *results;        /* of the started batch's micro-batches */
+  guint n_results;
   /* optimizer steps need all of a group, and a group all of its batches */
   guint group_batches;
   guint64 group_clips, group_correct;
@@ -75,13 +93,28 @@ struct _Cnn3dTrainer {
 
   TrainerMark mark;             /* the state that would be saved */
   gfloat *mark_statistics;      /* running ones at the mark: layout->total - layout->trained */
+  gfloat *new_statistics;       /* after the step that is under way */
   gboolean mark_saved;
   GArray *kept;                 /* TrainerKept: weights of the best epochs, best first */
   gboolean resumed;             /* and the pass that it goes on with has not begun */
 };
 
-/* Sets the mark to now. */
-void cnn3d_trainer_take_mark (Cnn3dTrainer * t);
+/* Sets the mark to now; no batch is under way. */
+gboolean cnn3d_trainer_take_mark (Cnn3dTrainer * t, GError ** error);
+
+/* The network for so many clips: made when it is first asked for. */
+const TrainerProgram *cnn3d_trainer_get_program (Cnn3dTrainer * t, guint batch, gboolean training, GError ** error);
+
+/* batch.c. Bytes of a clip as it arrives; of a batch's place on a device, its
+ * labels included. */
+gsize cnn3d_trainer_clip_bytes (const Cnn3dNetworkParams * params, Cnn3dType type);
+gsize cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams * params, guint batch);
+gdouble cnn3d_trainer_epochs_passed (const Cnn3dTrainer * t);
+void cnn3d_trainer_fill_progress (const Cnn3dTrainer * t, Cnn3dProgress * progress);
+/* As cnn3d_trainer_flush(), but saves nothing that is due. */
+gboolean cnn3d_trainer_wait (Cnn3dTrainer * t, Cnn3dProgress * progress, GError ** error);
+/* What a pass's end leaves of a group, where there is something. */
+gboolean cnn3d_trainer_step_short_group (Cnn3dTrainer * t, Cnn3dProgress * progress, GError ** error);
 
 /* Refreshes what is computed with from the masters. */
 gboolean cnn3d_trainer_refresh (Cnn3dTrainer * t, GError ** error);

@@ -22,8 +22,11 @@ cnn3d_trainer_params_init (Cnn3dTrainerParams *p)
   p->momentum = 0.9;
   p->lr = (Cnn3dLrParams) { CNN3D_LR_CONSTANT, 0.01, 0, 0, 10, 0.1 };
   p->recompute = CNN3D_RECOMPUTE_AUTO;
+  p->deterministic = p->tf32 = p->benchmark = TRUE;
   p->save_top_k = 1;
 }
+
+#define INITIAL_LOSS_SCALE 65536        /* torch.amp.GradScaler's */
 
 /* --- setting up --- */
 
@@ -32,7 +35,9 @@ static gboolean
 open_device (Cnn3dTrainer *t, GError **error)
 {
   const gchar *name = t->params.device ? t->params.device : "auto";
-  Cnn3dDeviceParams params = { 0, t->params.threads };
+  Cnn3dDeviceParams params = {.threads = t->params.threads,.deterministic = t->params.deterministic,
+    .tf32 = t->params.tf32,.benchmark = t->params.benchmark
+  };
   const gchar *order[3] = { NULL };
 
   if (!strcmp (name, "auto")) {
@@ -66,8 +71,8 @@ open_device (Cnn3dTrainer *t, GError **error)
   return FALSE;
 }
 
-static const TrainerProgram *
-get_program (Cnn3dTrainer *t, guint batch, gboolean training, GError **error)
+const TrainerProgram *
+cnn3d_trainer_get_program (Cnn3dTrainer *t, guint batch, gboolean training, GError **error)
 {
   const Cnn3dPlanParams plan_params = { training, t->trained, t->fit.recompute, t->updates_early };
   const Cnn3dProgramParams params = { batch, training,
@@ -124,6 +129,20 @@ give_memory_back (Cnn3dTrainer *t)
   free_array (t, &t->second, l->trained * sizeof (gfloat));
   free_array (t, &t->copy, l->copy_bytes);
   free_array (t, &t->arena, t->arena_bytes);
+  for (guint i = 0; i < 2; i++)
+    free_array (t, &t->slots[i], cnn3d_trainer_slot_bytes (&t->params, t->batch));
+}
+
+/* Where clips are brought to, for a device that works on others meanwhile. */
+static gboolean
+take_slots (Cnn3dTrainer *t, GError **error)
+{
+  for (guint i = 0; t->backend->asynchronous && i < 2; i++) {
+    t->slots[i] = t->backend->alloc (t->device, cnn3d_trainer_slot_bytes (&t->params, t->batch), error);
+    if (!t->slots[i])
+      return FALSE;
+  }
+  return TRUE;
 }
 
 /* All of it, once: a step takes none. */
@@ -135,14 +154,17 @@ take_memory (Cnn3dTrainer *t, GError **error)
   GError *reason = NULL;
 
   t->mark_statistics = g_new0 (gfloat, MAX (l->total - l->trained, 1));
+  t->new_statistics = g_new0 (gfloat, MAX (l->total - l->trained, 1));
+  t->results = g_new0 (Cnn3dResults, t->batch);
   t->arena_bytes = t->fit.memory.arena;
   if ((t->weights = alloc_floats (t, l->total, &reason))
       && (t->updates_early || (t->gradients = alloc_floats (t, l->trained, &reason)))
       && (!(adam || t->params.momentum > 0) || (t->first = alloc_floats (t, l->trained, &reason)))
       && (!adam || (t->second = alloc_floats (t, l->trained, &reason)))
       && (!l->copy_bytes || (t->copy = t->backend->alloc (t->device, l->copy_bytes, &reason)))
-      && (t->arena = t->backend->alloc (t->device, t->arena_bytes, &reason)))
-    return get_program (t, t->fit.micro_batch, TRUE, error) && get_program (t, t->fit.micro_batch, FALSE, error);
+      && (t->arena = t->backend->alloc (t->device, t->arena_bytes, &reason)) && take_slots (t, &reason))
+    return cnn3d_trainer_get_program (t, t->fit.micro_batch, TRUE, error)
+        && cnn3d_trainer_get_program (t, t->fit.micro_batch, FALSE, error);
 
   if (g_error_matches (reason, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY)) {
     /* It was there when this was planned: somebody else has taken it. */
@@ -240,6 +262,8 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   if (!t->trained || !open_device (t, error)
       || !t->backend->resolve_precision (t->device, &t->params.precision, error))
     goto failed;
+  t->scales = t->params.precision == CNN3D_PRECISION_16_MIXED;
+  t->now.loss_scale = INITIAL_LOSS_SCALE;
   t->budget = cnn3d_fit_budget (t->backend, t->device, params);
   if (!cnn3d_fit_choose (t->backend, t->device, &t->params, batch, &t->fit, error))
     goto failed;
@@ -253,7 +277,8 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   if (!take_memory (t, error) || !initialize_weights (t, error) || !cnn3d_trainer_refresh (t, error))
     goto failed;
   g_ptr_array_add (t->left_out, NULL);
-  cnn3d_trainer_take_mark (t);
+  if (!cnn3d_trainer_take_mark (t, error))
+    goto failed;
   t->mark_saved = TRUE;         /* nothing is lost yet */
   return t;
 
@@ -270,6 +295,8 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   *trainer = NULL;
   if (!t)
     return;
+  if (t->pending.active)
+    t->backend->finish (t->device, NULL);
   for (guint i = 0; i < t->programs->len; i++) {
     TrainerProgram *p = &g_array_index (t->programs, TrainerProgram, i);
 
@@ -286,6 +313,8 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   cnn3d_network_free (&t->net);
   g_free (t->trained);
   g_free (t->mark_statistics);
+  g_free (t->new_statistics);
+  g_free (t->results);
   g_array_free (t->kept, TRUE);
   g_ptr_array_free (t->left_out, TRUE);
   g_strfreev (t->classes);
@@ -346,292 +375,19 @@ cnn3d_trainer_budget (const Cnn3dTrainer *t)
   return t->budget;
 }
 
-void
-cnn3d_trainer_take_mark (Cnn3dTrainer *t)
+gboolean
+cnn3d_trainer_take_mark (Cnn3dTrainer *t, GError **error)
 {
   t->mark = t->now;
   t->mark_saved = FALSE;
-  t->backend->download (t->device, t->mark_statistics, t->weights + t->layout->trained,
-      (t->layout->total - t->layout->trained) * sizeof (gfloat));
+  return t->backend->download (t->device, t->mark_statistics, t->weights + t->layout->trained,
+      (t->layout->total - t->layout->trained) * sizeof (gfloat), error);
 }
 
 gboolean
 cnn3d_trainer_refresh (Cnn3dTrainer *t, GError **error)
 {
   return !t->copy || t->backend->refresh (t->model, t->weights, t->copy, error);
-}
-
-/* --- running --- */
-
-static gboolean
-check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
-{
-  const gint classes = t->net->params.num_classes;
-
-  if (batch->n < 1 || batch->n > t->batch) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
-        "a batch of %u clips came, but memory was planned for at most %u", batch->n, t->batch);
-    return FALSE;
-  }
-  for (guint i = 0; batch->labels && i < batch->n; i++)
-    if (batch->labels[i] < 0 || batch->labels[i] >= classes) {
-      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
-          "a clip has label %d, but there are %d classes: labels count from 0; set num-classes or mend the labels",
-          batch->labels[i], classes);
-      return FALSE;
-    }
-  return TRUE;
-}
-
-/* Calls back for each stretch of the arrays that trains. */
-static void
-for_trained (Cnn3dTrainer *t, void (*call) (Cnn3dTrainer *, gsize first, gsize n, gpointer data), gpointer data)
-{
-  gsize first = 0, end = 0;
-
-  for (guint i = 0; i < t->net->n_weights; i++) {
-    if (!t->trained[i])
-      continue;
-    if (t->layout->offset[i] != end) {
-      if (end > first)
-        call (t, first, end - first, data);
-      first = t->layout->offset[i];
-    }
-    end = t->layout->offset[i] + t->layout->length[i];
-  }
-  if (end > first)
-    call (t, first, end - first, data);
-}
-
-static void
-update_stretch (Cnn3dTrainer *t, gsize first, gsize n, gpointer update)
-{
-  t->backend->update (t->device, update, n, t->weights + first, t->gradients + first,
-      t->first ? t->first + first : NULL, t->second ? t->second + first : NULL);
-}
-
-static void
-add_squares (Cnn3dTrainer *t, gsize first, gsize n, gpointer sum)
-{
-  *(gdouble *) sum += t->backend->sum_squares (t->device, n, t->gradients + first);
-}
-
-/* Epochs that have passed, by clips rather than steps: skipped files and short
- * batches move no learning rate. */
-static gdouble
-epochs_passed (const Cnn3dTrainer *t)
-{
-  const TrainerPass *pass = &t->mark.pass;
-  const guint64 done = t->mark.position - MIN (pass->first, t->mark.position);
-
-  return pass->epoch + (pass->clips_listed ? MIN (1.0, (gdouble) done / pass->clips_listed) : 0);
-}
-
-/* The next optimizer step's figures, for the mean gradient of `clips` clips. */
-static Cnn3dUpdate
-next_update (Cnn3dTrainer *t, guint64 clips)
-{
-  t->now.lr = cnn3d_lr_at (&t->params.lr, epochs_passed (t));
-  t->now.step++;
-  return (Cnn3dUpdate) { t->params.optimizer, t->now.lr, t->params.momentum, 0.9f, 0.999f, 1e-8f,
-    t->params.weight_decay, 1.0 / clips, t->now.step
-  };
-}
-
-/* The group is complete: one step with the mean gradient of its clips, but for
- * what the backward pass has done already. */
-static gboolean
-optimizer_step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
-{
-  if (!t->updates_early) {
-    gdouble clip = 1;
-
-    if (t->params.gradient_clip > 0) {
-      gdouble squares = 0, norm;
-
-      for_trained (t, add_squares, &squares);
-      norm = sqrt (squares) / t->group_clips;
-      if (!isfinite (norm)) {
-        g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
-            "the gradient's norm is not a number at step %" G_GUINT64_FORMAT ": lower lr", t->now.step + 1);
-        return FALSE;
-      }
-      progress->gradient_norm = norm;
-      /* torch.nn.utils.clip_grad_norm_ */
-      clip = MIN (1.0, t->params.gradient_clip / (norm + 1e-6));
-    }
-
-    Cnn3dUpdate update = next_update (t, t->group_clips);
-
-    update.gradient_scale *= clip;
-    for_trained (t, update_stretch, &update);
-  }
-  if (!cnn3d_trainer_refresh (t, error))
-    return FALSE;
-  progress->stepped = TRUE;
-  progress->loss = t->group_loss / t->group_clips;
-  progress->accuracy = (gdouble) t->group_correct / t->group_clips;
-  t->last_group_clips = t->group_clips;
-  t->group_batches = 0;
-  t->group_clips = t->group_correct = 0;
-  t->group_loss = 0;
-  cnn3d_trainer_take_mark (t);
-  return TRUE;
-}
-
-/* One layer's parameters, whose gradient is in the arena. */
-static void
-update_layer (Cnn3dTrainer *t, const Cnn3dStep *step, const Cnn3dUpdate *update)
-{
-  const Cnn3dOp *op = &t->net->ops[step->op];
-  const gint params[2] = { op->weight, op->bias };
-  const gfloat *gradients = (const gfloat *) (t->arena + step->parameters);
-
-  for (gint k = 0; k < 2; k++) {
-    const gint i = params[k];
-
-    if (i >= 0 && t->trained[i]) {
-      const gsize at = t->layout->offset[i];
-
-      t->backend->update (t->device, update, t->layout->length[i], t->weights + at,
-          gradients + (at - t->layout->offset[op->weight]), t->first ? t->first + at : NULL,
-          t->second ? t->second + at : NULL);
-    }
-  }
-}
-
-static gboolean
-check_loss (const Cnn3dTrainer *t, gdouble loss, GError **error)
-{
-  if (isfinite (loss))
-    return TRUE;
-  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
-      "the loss is not a number any more, in epoch %u after step %" G_GUINT64_FORMAT
-      ": lower lr, add warmup-epochs or gradient-clip-val, or check the input for NaN", t->now.pass.epoch,
-      t->now.step);
-  return FALSE;
-}
-
-static gboolean
-run_steps (Cnn3dTrainer *t, const TrainerProgram *p, guint first, guint end, const Cnn3dBinding *b,
-    const Cnn3dUpdate *update, GError **error)
-{
-  for (guint i = first; i < end; i++) {
-    const Cnn3dStep *step = &p->plan->steps[i];
-
-    if (step->phase == CNN3D_PHASE_UPDATE)
-      update_layer (t, step, update);
-    else if (!t->backend->run (p->program, step, b, error))
-      return FALSE;
-  }
-  return t->backend->finish (p->program, b, error);
-}
-
-static gboolean
-run_program (Cnn3dTrainer *t, const TrainerProgram *p, Cnn3dBinding *b, GError **error)
-{
-  const Cnn3dPlan *plan = p->plan;
-  Cnn3dUpdate update;
-
-  b->arena = t->arena;
-  b->weights = t->weights;
-  b->copy = t->copy;
-  b->gradients = t->gradients;
-  b->label_smoothing = p->training ? t->params.label_smoothing : 0;
-  b->loss_scale = 1;
-  b->training = p->training;
-  b->batch_statistics = p->training && !t->norm_frozen;
-  b->seed = t->params.seed;
-  if (!p->training || !t->updates_early)
-    return run_steps (t, p, 0, plan->n_steps, b, NULL, error);
-  /* The backward pass changes the weights: not with a loss that is no number,
-   * and from there on there is no way back to the last step's. */
-  if (!run_steps (t, p, 0, plan->n_forward, b, NULL, error) || !check_loss (t, *b->loss_sum, error))
-    return FALSE;
-  update = next_update (t, p->batch);
-  t->in_step = TRUE;
-  if (!run_steps (t, p, plan->n_forward, plan->n_steps, b, &update, error))
-    return FALSE;
-  t->in_step = FALSE;
-  return TRUE;
-}
-
-/* A batch, one micro-batch after the other. logits: of all clips; may be NULL. */
-static gboolean
-run_batch (Cnn3dTrainer *t, const Cnn3dBatch *batch, gboolean training, gfloat *logits, gdouble *loss_sum,
-    guint *correct, GError **error)
-{
-  static const gsize element[] = { 1, 2, 4 };
-  const Cnn3dNetworkParams *n = &t->net->params;
-  const gsize clip = (gsize) n->frames * n->height * n->width * n->channels * element[batch->type];
-
-  *loss_sum = 0;
-  *correct = 0;
-  for (guint first = 0; first < batch->n; first += t->fit.micro_batch) {
-    const guint clips = MIN (t->fit.micro_batch, batch->n - first);
-    const TrainerProgram *p = get_program (t, clips, training, error);
-    gdouble loss = 0;
-    guint right = 0;
-    Cnn3dBinding b = {
-      .frames = (const guint8 *) batch->frames + first * clip,.frames_type = batch->type,
-      .labels = batch->labels ? batch->labels + first : NULL,
-      .logits = logits ? logits + (gsize) first * n->num_classes : NULL,
-      .accumulate = t->group_batches > 0 || first > 0,
-      .step = t->now.position + first,.loss_sum = &loss,.correct = &right
-    };
-
-    if (!p || !run_program (t, p, &b, error) || !check_loss (t, loss, error))
-      return FALSE;
-    *loss_sum += loss;
-    *correct += right;
-    if (training)
-      t->now.norm_batches += b.batch_statistics;
-  }
-  return TRUE;
-}
-
-static void
-fill_progress (const Cnn3dTrainer *t, Cnn3dProgress *p)
-{
-  const TrainerPass *pass = &t->now.pass;
-
-  p->epoch = pass->epoch;
-  p->step = t->now.step;
-  p->clips = pass->clips;
-  p->lr = t->now.lr;
-  p->pass_loss = pass->clips ? pass->loss_sum / pass->clips : NAN;
-  p->pass_accuracy = pass->clips ? (gdouble) pass->correct / pass->clips : NAN;
-}
-
-gboolean
-cnn3d_trainer_run (Cnn3dTrainer *t, const Cnn3dBatch *batch, Cnn3dProgress *progress, GError **error)
-{
-  const gboolean training = t->now.pass.training;
-  gdouble loss_sum;
-  guint correct;
-
-  memset (progress, 0, sizeof *progress);
-  g_return_val_if_fail (batch->labels != NULL, FALSE);
-  if (!check_batch (t, batch, error) || !run_batch (t, batch, training, NULL, &loss_sum, &correct, error))
-    return FALSE;
-  t->now.pass.clips += batch->n;
-  t->now.pass.loss_sum += loss_sum;
-  t->now.pass.correct += correct;
-  t->now.position = batch->position;
-  progress->loss = loss_sum / batch->n;
-  progress->accuracy = (gdouble) correct / batch->n;
-  if (training) {
-    t->group_batches++;
-    t->group_clips += batch->n;
-    t->group_loss += loss_sum;
-    t->group_correct += correct;
-    if (t->group_batches >= t->params.accumulate && !optimizer_step (t, progress, error))
-      return FALSE;
-  }
-  fill_progress (t, progress);
-  if (progress->stepped && t->params.checkpoint_interval && t->now.step % t->params.checkpoint_interval == 0)
-    return cnn3d_trainer_save (t, &progress->saved, error);
-  return TRUE;
 }
 
 /* --- passes --- */
@@ -667,9 +423,10 @@ cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error
   if (pass->training) {
     const gboolean saved = t->mark_saved;
 
-    cnn3d_trainer_take_mark (t);
+    if (!cnn3d_trainer_take_mark (t, error))
+      return FALSE;
     t->mark_saved = saved;      /* a border of passes alone is nothing to save */
-    t->now.lr = cnn3d_lr_at (&t->params.lr, epochs_passed (t));
+    t->now.lr = cnn3d_lr_at (&t->params.lr, cnn3d_trainer_epochs_passed (t));
   }
   return TRUE;
 }
@@ -695,9 +452,10 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
   gdouble value = NAN;
 
   memset (result, 0, sizeof *result);
-  if (pass->training && t->group_clips > 0 && !optimizer_step (t, &result->last, error))
+  if (!cnn3d_trainer_flush (t, &result->last, error)
+      || (pass->training && !cnn3d_trainer_step_short_group (t, &result->last, error)))
     return FALSE;
-  fill_progress (t, &result->last);
+  cnn3d_trainer_fill_progress (t, &result->last);
   result->epoch = pass->epoch;
   result->training = pass->training;
   result->clips = pass->clips;
@@ -722,7 +480,8 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
   t->now.pass = (TrainerPass) { pass->epoch + result->epoch_complete, result->epoch_complete, position,
     0, 0, 0, 0
   };
-  cnn3d_trainer_take_mark (t);
+  if (!cnn3d_trainer_take_mark (t, error))
+    return FALSE;
   if (!result->epoch_complete)
     return TRUE;
   return cnn3d_trainer_keep_best (t, result->epoch, value, result->improved, error)
@@ -735,8 +494,9 @@ static gfloat *
 export (Cnn3dTrainer *t, guint param, const gfloat *array, GError **error)
 {
   g_autofree gfloat *values = g_new0 (gfloat, t->net->weights[param].count);
+  Cnn3dProgress progress;
 
-  if (!t->backend->export_weight (t->model, param, array, values, error))
+  if (!cnn3d_trainer_flush (t, &progress, error) || !t->backend->export_weight (t->model, param, array, values, error))
     return NULL;
   return g_steal_pointer (&values);
 }
@@ -751,7 +511,7 @@ cnn3d_trainer_get_weight (Cnn3dTrainer *t, guint param, GError **error)
 gfloat *
 cnn3d_trainer_get_gradient (Cnn3dTrainer *t, guint param, GError **error)
 {
-  const guint64 clips = t->group_clips ? t->group_clips : t->last_group_clips;
+  gdouble clips;
   gfloat *values;
 
   g_return_val_if_fail (param < t->net->n_weights && CNN3D_PARAM_TRAINED (t->net->weights[param].role), NULL);
@@ -761,16 +521,10 @@ cnn3d_trainer_get_gradient (Cnn3dTrainer *t, guint param, GError **error)
     return NULL;
   }
   values = export (t, param, t->gradients, error);
+  clips = MAX (t->group_clips ? t->group_clips : t->last_group_clips, 1);
+  if (t->scales)
+    clips *= t->now.loss_scale / t->fit.micro_batch;
   for (gint64 i = 0; values && i < t->net->weights[param].count; i++)
-    values[i] /= MAX (clips, 1);
+    values[i] /= clips;
   return values;
-}
-
-gboolean
-cnn3d_trainer_logits (Cnn3dTrainer *t, const Cnn3dBatch *batch, gfloat *logits, GError **error)
-{
-  gdouble loss_sum;
-  guint correct;
-
-  return check_batch (t, batch, error) && run_batch (t, batch, FALSE, logits, &loss_sum, &correct, error);
 }

@@ -37,6 +37,10 @@ typedef struct {
   const gchar *device;          /* auto, cpu, cuda, cuda:N */
   guint threads;                /* 0: one a core */
   Cnn3dPrecision precision;
+  Cnn3dType frames_type;        /* of the batches that will come, or a wider one */
+  /* On a GPU: the same bits every time; 32 may multiply in TF32; the fastest
+   * algorithm of each convolution is found by timing. All TRUE by default. */
+  gboolean deterministic, tf32, benchmark;
   guint accumulate;             /* batches in an optimizer step */
   Cnn3dUpdateRule optimizer;
   gdouble momentum, weight_decay;
@@ -67,6 +71,7 @@ typedef struct {
   gsize copy;                   /* in the precision that is computed with */
   gsize gradients;              /* that outlive their layer's step */
   gsize optimizer;
+  gsize input;                  /* batches as they arrive, for a device that does not read the host's memory */
   gsize arena;                  /* activations, their gradients, scratch */
   gsize workspace;              /* of the arena: scratch, at the step where it is fullest */
   gsize total;                  /* what the plan predicted and what is taken: all but context */
@@ -86,10 +91,14 @@ typedef struct {
 
 /* What there is to tell after a batch. */
 typedef struct {
+  gboolean ready;               /* FALSE: nothing yet; all that follows is empty */
   guint epoch;                  /* from 0 */
   guint64 step;                 /* optimizer steps so far */
   guint64 clips;                /* of the pass so far */
   gboolean stepped;             /* this batch ended an optimizer step */
+  gboolean skipped;             /* it would have, but its gradients overflowed: the loss scale was too large */
+  gdouble loss_scale;           /* for the next step; 1 but for 16-mixed */
+  guint64 steps_skipped;        /* so far */
   gdouble loss, accuracy;       /* of the optimizer step's clips (training) or of the batch */
   gdouble pass_loss, pass_accuracy;     /* of the pass so far */
   gdouble lr;
@@ -106,7 +115,7 @@ typedef struct {
   gboolean epoch_complete;      /* the epoch has no further pass */
   gboolean improved;            /* the monitor is the best so far */
   gboolean stop;                /* patience has run out */
-  Cnn3dProgress last;           /* the short last group's step, where last.stepped */
+  Cnn3dProgress last;           /* the batch that was under way, or the short last group's step (last.stepped) */
   gchar *saved;                 /* checkpoint written, or NULL; g_free() */
 } Cnn3dPassResult;
 
@@ -150,9 +159,14 @@ typedef struct {
 CNN3D_API gboolean cnn3d_trainer_begin_pass (Cnn3dTrainer * trainer, const Cnn3dPass * pass, GError ** error);
 
 /* Trains on a batch, or validates, as the pass says. A batch may be smaller
- * than the trainer's (an epoch's last), never larger. */
+ * than the trainer's (an epoch's last), never larger; its memory may be used again
+ * at once. On a GPU the batch is under way on return, and progress tells of the
+ * one before; on a CPU it is done, and progress tells of it. */
 CNN3D_API gboolean cnn3d_trainer_run (Cnn3dTrainer * trainer, const Cnn3dBatch * batch, Cnn3dProgress * progress,
     GError ** error);
+/* Waits for a batch that is under way, and tells of it. Whatever needs it waits
+ * by itself: the end of a pass, saving, reading weights. */
+CNN3D_API gboolean cnn3d_trainer_flush (Cnn3dTrainer * trainer, Cnn3dProgress * progress, GError ** error);
 
 /* The pass is complete: a short last group steps, figures are made, what is
  * due is saved. position: the next pass's first clip. */

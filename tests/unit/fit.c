@@ -37,12 +37,6 @@ measure (const Cnn3dTrainerParams *p, guint batch, guint micro, Cnn3dRecompute r
   return fit;
 }
 
-static guint64
-needs (const Cnn3dFit *fit)
-{
-  return (guint64) fit->memory.total + fit->memory.context;
-}
-
 static gboolean
 has_bf16 (void)
 {
@@ -161,7 +155,7 @@ test_exact (gconstpointer model)
         cnn3d_trainer_memory (t, &memory);
         assert_same_memory (&fit.memory, &memory);
         g_assert_cmpuint (counting->bytes, ==, memory.total);
-        g_assert_cmpuint (cnn3d_trainer_budget (t), >=, needs (&fit));
+        g_assert_cmpuint (cnn3d_trainer_budget (t), >=, cnn3d_fit_needs (&fit));
         trained = memory.gradients + memory.optimizer;
         g_assert_cmpuint (memory.weights * cases[i].arrays, >=, trained);
         g_assert_cmpuint (memory.weights * cases[i].arrays, <=, trained * 1.2);
@@ -186,7 +180,7 @@ choose (const Cnn3dTrainerParams *p, Cnn3dFit *fit, GError **error)
   assert_nothing_left ();
   g_assert_cmpuint (counting->allocs, ==, 0);
   if (fits)
-    g_assert_cmpuint (needs (fit), <=, cnn3d_fit_budget (backend, device, p));
+    g_assert_cmpuint (cnn3d_fit_needs (fit), <=, cnn3d_fit_budget (backend, device, p));
   return fits;
 }
 
@@ -215,7 +209,7 @@ test_choose (void)
   g_assert_cmpint (fit.recompute, ==, CNN3D_RECOMPUTE_NONE);
   /* exactly enough is enough; a byte less is not */
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
-    p.max_memory = needs (&way[r]);
+    p.max_memory = cnn3d_fit_needs (&way[r]);
     g_assert_true (choose (&p, &fit, &error));
     g_assert_cmpint (fit.recompute, ==, r);
     g_assert_cmpuint (fit.micro_batch, ==, BATCH);
@@ -272,8 +266,8 @@ test_more_is_better (void)
       const Cnn3dFit all = measure (&p, BATCH, BATCH, CNN3D_RECOMPUTE_NONE);
       const Cnn3dFit one = measure (&p, BATCH, 1, CNN3D_RECOMPUTE_BLOCK);
 
-      most = needs (&all) * 11 / 10;
-      least = needs (&one) * 9 / 10;
+      most = cnn3d_fit_needs (&all) * 11 / 10;
+      least = cnn3d_fit_needs (&one) * 9 / 10;
     }
     for (guint i = 0; i <= 60; i++) {
       Cnn3dFit fit;
@@ -305,11 +299,11 @@ test_largest (void)
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
     const Cnn3dFit eleven = measure (&p, 11, 11, r), one = measure (&p, 1, 1, r);
 
-    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, needs (&eleven), &fit), ==, 11);
-    g_assert_cmpuint (needs (&fit), ==, needs (&eleven));
-    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, needs (&eleven) - 1, &fit), ==, 10);
-    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, needs (&one), &fit), ==, 1);
-    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, needs (&one) - 1, &fit), ==, 0);
+    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&eleven), &fit), ==, 11);
+    g_assert_cmpuint (cnn3d_fit_needs (&fit), ==, cnn3d_fit_needs (&eleven));
+    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&eleven) - 1, &fit), ==, 10);
+    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&one), &fit), ==, 1);
+    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&one) - 1, &fit), ==, 0);
     g_assert_cmpuint (fit.micro_batch, ==, 0);
   }
 }
@@ -367,7 +361,7 @@ check_lines (const Cnn3dTrainerParams *p, gchar **lines)
     apply (&changed, lines[n]);
     if (!choose (&changed, &fit, &error))
       g_error ("'%s' does not fit: %s", lines[n], error->message);
-    bytes = cnn3d_format_bytes (needs (&fit));
+    bytes = cnn3d_format_bytes (cnn3d_fit_needs (&fit));
     said = g_strdup_printf ("(%s)", bytes);
     if (!g_str_has_suffix (lines[n], said))
       g_error ("'%s' takes %s", lines[n], bytes);

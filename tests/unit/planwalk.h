@@ -294,7 +294,7 @@ write_din (Walk *w, const Cnn3dStep *s)
   guint before = 0;
 
   if (s->accumulate) {
-    if (!cnn3d_op_is_strided_pointwise (op))
+    if (!w->sizes->adds[s->op])
       complain (w, "cannot add to its input's gradient");
     before = read_gradient (w, s, s->din, op->in);
   }

@@ -304,8 +304,8 @@ cpu_conv_run (const CpuStep *s, GError **error)
   CpuDnnl *dnnl = &m->device->dnnl;
   CpuConv *conv = &s->program->conv[s->step->op];
   CpuConvWeights *w = &m->conv[s->step->op];
-  gfloat *masters = s->binding->weights + m->layout.offset[s->op->weight];
-  gpointer weights = w->copy && m->params.keeps_copy ? (guint8 *) s->binding->copy + w->copy_offset
+  gfloat *masters = s->binding->arrays.weights + m->layout.offset[s->op->weight];
+  gpointer weights = w->copy && m->params.keeps_copy ? (guint8 *) s->binding->arrays.copy + w->copy_offset
       : (gpointer) masters;
   const gsize in_clip = s->program->sizes.activation[s->op->in] / s->program->batch;
   const gsize out_clip = s->program->sizes.activation[s->op->out] / s->program->batch;

@@ -74,6 +74,19 @@ device_describe (Cnn3dDevice *d)
   return d->name;
 }
 
+static gchar **
+device_list (GError **error)
+{
+  const Cnn3dDeviceParams params = { 0 };
+  gchar **list = g_new0 (gchar *, 2);
+  Cnn3dDevice *d = device_open (&params, error);
+
+  if (d)
+    list[0] = g_strdup_printf ("cpu: %s", d->name);
+  device_close (&d);
+  return list;
+}
+
 static gboolean
 resolve_precision (Cnn3dDevice *d, Cnn3dPrecision *precision, GError **error)
 {
@@ -98,10 +111,20 @@ device_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed)
   speed->step_seconds = 20e-6;
 }
 
-static void
-copy (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes)
+static gboolean
+copy (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
 {
   memcpy (to, from, bytes);
+  return TRUE;
+}
+
+static gboolean
+finish (Cnn3dDevice *d, GError **error)
+{
+  if (dnnl_stream_wait (d->dnnl.stream) == dnnl_success)
+    return TRUE;
+  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "oneDNN failed to finish a step");
+  return FALSE;
 }
 
 #define COPY_PIECE (256 << 10)
@@ -137,12 +160,7 @@ program_free (Cnn3dProgram **program)
   }
   g_free (p->conv);
   g_free (p->pool);
-  g_free (p->sizes.activation);
-  g_free (p->sizes.gradient);
-  g_free (p->sizes.saved);
-  g_free (p->sizes.scratch);
-  g_free (p->sizes.parameters);
-  g_free (p->sizes.slice);
+  cnn3d_sizes_clear (&p->sizes);
   g_free (p);
 }
 
@@ -158,13 +176,7 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
   p->training = params->training;
   p->conv = g_new0 (CpuConv, net->n_ops);
   p->pool = g_new0 (CpuPool, net->n_ops);
-  p->sizes.batch = batch;
-  p->sizes.activation = g_new0 (gsize, net->n_tensors);
-  p->sizes.gradient = g_new0 (gsize, net->n_tensors);
-  p->sizes.saved = g_new0 (gsize, net->n_ops);
-  p->sizes.scratch = g_new0 (gsize, net->n_ops * CNN3D_N_PHASES);
-  p->sizes.parameters = g_new0 (gsize, net->n_ops);
-  p->sizes.slice = g_new (guint, net->n_ops);
+  cnn3d_sizes_init (&p->sizes, net, batch);
   m->device->dnnl.sizes_only = params->sizes_only;
   /* oneDNN splits its work when a primitive is made, for as many threads as
    * there are then. */
@@ -185,11 +197,12 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
   for (guint i = 0; i < net->n_ops; i++) {
     gboolean ok = TRUE;
 
-    p->sizes.slice[i] = net->ops[i].kind == CNN3D_OP_CONV ? cpu_conv_slice (m, &net->ops[i], batch, params->most)
-        : batch;
-    if (net->ops[i].kind == CNN3D_OP_CONV)
+    if (net->ops[i].kind == CNN3D_OP_CONV) {
+      p->sizes.slice[i] = cpu_conv_slice (m, &net->ops[i], batch, params->most);
+      p->sizes.adds[i] = cnn3d_op_is_strided_pointwise (&net->ops[i]);
       ok = cpu_conv_setup (p, i, params->accumulates, error);
-    else if (net->ops[i].kind == CNN3D_OP_MAX_POOL)
+    }
+    if (net->ops[i].kind == CNN3D_OP_MAX_POOL)
       ok = cpu_max_pool_setup (p, i, error);
     else if (net->ops[i].kind == CNN3D_OP_NORM)
       cpu_norm_setup (p, i);
@@ -215,8 +228,129 @@ address (const Cnn3dBinding *b, gsize offset)
   return offset == CNN3D_NOWHERE ? NULL : b->arena + offset;
 }
 
+/* --- updates --- */
+
+static void
+update_stretch (Cnn3dDevice *d, const Cnn3dUpdate *u, gfloat scale, gsize n, gfloat *w, const gfloat *g, gfloat *first,
+    gfloat *second)
+{
+  const CpuKernels *k = d->kernels;
+  /* torch.optim.Adam: step size lr / (1 - beta1^t), sqrt (v) / sqrt (1 - beta2^t) */
+  const gdouble rate = u->lr / (1 - pow (u->beta1, u->step)), root = 1 / sqrt (1 - pow (u->beta2, u->step));
+  const gboolean decoupled = u->rule == CNN3D_UPDATE_ADAMW;
+
+#pragma omp parallel for num_threads (d->threads) schedule (static)
+  for (gsize i = 0; i < n; i += UPDATE_PIECE) {
+    const gsize length = MIN (UPDATE_PIECE, n - i);
+
+    if (u->rule == CNN3D_UPDATE_SGD)
+      k->sgd (length, w + i, g + i, first ? first + i : NULL, u->lr, u->momentum, u->weight_decay, scale);
+    else
+      k->adam (length, w + i, g + i, first + i, second + i, rate, root, u->beta1, u->beta2, u->eps,
+          decoupled ? 0 : u->weight_decay, decoupled ? 1 - u->lr * u->weight_decay : 1, scale);
+  }
+}
+
+/* Independent of the number of threads. */
+static gdouble
+sum_squares (Cnn3dDevice *d, gsize n, const gfloat *values)
+{
+  const gsize pieces = (n + UPDATE_PIECE - 1) / UPDATE_PIECE;
+  gdouble partial[256], sum = 0;
+
+  for (gsize start = 0; start < pieces; start += G_N_ELEMENTS (partial)) {
+    const gsize count = MIN (G_N_ELEMENTS (partial), pieces - start);
+
+#pragma omp parallel for num_threads (d->threads) schedule (static)
+    for (gsize i = 0; i < count; i++) {
+      const gsize first = (start + i) * UPDATE_PIECE;
+
+      partial[i] = d->kernels->sum_squares (MIN (UPDATE_PIECE, n - first), values + first);
+    }
+    for (gsize i = 0; i < count; i++)
+      sum += partial[i];
+  }
+  return sum;
+}
+
+/* From parameter *i on, the next stretch of the arrays all of which trains.
+ * FALSE: there is none. */
 static gboolean
-run (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError **error)
+next_stretch (const Cnn3dModel *m, const gboolean *trained, guint *i, gsize *first, gsize *n)
+{
+  const Cnn3dWeightLayout *l = &m->layout;
+  gsize end;
+
+  while (*i < m->net->n_weights && !trained[*i])
+    ++*i;
+  if (*i == m->net->n_weights)
+    return FALSE;
+  *first = end = l->offset[*i];
+  /* what is not trained at all lies behind, and is passed over */
+  for (; *i < m->net->n_weights; ++*i) {
+    if (!trained[*i] && l->offset[*i] >= l->trained)
+      continue;
+    if (!trained[*i] || l->offset[*i] != end)
+      break;
+    end += l->length[*i];
+  }
+  *n = end - *first;
+  return TRUE;
+}
+
+static gpointer
+floats_at (gfloat *array, gsize first)
+{
+  return array ? array + first : NULL;
+}
+
+static gboolean
+update (Cnn3dModel *m, const Cnn3dArrays *a, const Cnn3dUpdate *u, gdouble *squares, GError **error)
+{
+  gfloat scale = u->gradient_scale;
+  gsize first, n;
+
+  if (u->checks || u->clip > 0) {
+    gdouble sum = 0;
+
+    for (guint i = 0; next_stretch (m, a->trained, &i, &first, &n);)
+      sum += sum_squares (m->device, n, a->gradients + first);
+    sum *= (gdouble) scale * scale;
+    if (squares)
+      *squares = sum;
+    if (!isfinite (sum))
+      return TRUE;
+    if (u->clip > 0)
+      scale *= MIN (1.0, u->clip / (sqrt (sum) + 1e-6));
+  }
+  for (guint i = 0; next_stretch (m, a->trained, &i, &first, &n);)
+    update_stretch (m->device, u, scale, n, a->weights + first, a->gradients + first, floats_at (a->first, first),
+        floats_at (a->second, first));
+  return !a->copy || cpu_refresh (m, a->weights, a->copy, error);
+}
+
+/* One layer's parameters, whose gradient is in the arena. */
+static void
+update_layer (const CpuStep *s)
+{
+  const Cnn3dModel *m = s->program->model;
+  const Cnn3dArrays *a = &s->binding->arrays;
+  const Cnn3dUpdate *u = s->binding->update;
+  const gint params[2] = { s->op->weight, s->op->bias };
+
+  for (gint k = 0; k < 2; k++) {
+    const gint i = params[k];
+
+    if (i >= 0 && a->trained[i])
+      update_stretch (m->device, u, u->gradient_scale, m->layout.length[i], a->weights + m->layout.offset[i],
+          cpu_gradient (s, i), floats_at (a->first, m->layout.offset[i]), floats_at (a->second, m->layout.offset[i]));
+  }
+}
+
+/* --- steps --- */
+
+static gboolean
+run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError **error)
 {
   const Cnn3dNetwork *net = p->model->net;
   const Cnn3dOp *op = &net->ops[step->op];
@@ -231,6 +365,11 @@ run (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError **err
     omp_set_num_threads (p->model->device->threads);
     p->loss_sum = 0;
     p->correct = 0;
+  }
+  if (step->phase == CNN3D_PHASE_UPDATE) {
+    if (isfinite (p->loss_sum))
+      update_layer (&s);
+    return TRUE;
   }
   switch (op->kind) {
     case CNN3D_OP_INPUT:
@@ -263,65 +402,21 @@ run (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError **err
 }
 
 static gboolean
-finish (Cnn3dProgram *p, const Cnn3dBinding *b, GError **error)
+run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding *b, Cnn3dResults *results,
+    GError **error)
 {
-  if (dnnl_stream_wait (p->model->device->dnnl.stream) != dnnl_success) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "oneDNN failed to finish a step");
-    return FALSE;
-  }
-  if (b->loss_sum)
-    *b->loss_sum = p->loss_sum;
-  if (b->correct)
-    *b->correct = p->correct;
+  for (guint i = 0; i < n_steps; i++)
+    if (!run_step (p, &steps[i], b, error))
+      return FALSE;
+  if (results)
+    *results = (Cnn3dResults) { p->loss_sum, p->correct };
   return TRUE;
-}
-
-/* --- updates --- */
-
-static void
-update (Cnn3dDevice *d, const Cnn3dUpdate *u, gsize n, gfloat *w, const gfloat *g, gfloat *first, gfloat *second)
-{
-  const CpuKernels *k = d->kernels;
-  /* torch.optim.Adam: step size lr / (1 - beta1^t), sqrt (v) / sqrt (1 - beta2^t) */
-  const gdouble rate = u->lr / (1 - pow (u->beta1, u->step)), root = 1 / sqrt (1 - pow (u->beta2, u->step));
-  const gboolean decoupled = u->rule == CNN3D_UPDATE_ADAMW;
-
-#pragma omp parallel for num_threads (d->threads) schedule (static)
-  for (gsize i = 0; i < n; i += UPDATE_PIECE) {
-    const gsize length = MIN (UPDATE_PIECE, n - i);
-
-    if (u->rule == CNN3D_UPDATE_SGD)
-      k->sgd (length, w + i, g + i, first ? first + i : NULL, u->lr, u->momentum, u->weight_decay, u->gradient_scale);
-    else
-      k->adam (length, w + i, g + i, first + i, second + i, rate, root, u->beta1, u->beta2, u->eps,
-          decoupled ? 0 : u->weight_decay, decoupled ? 1 - u->lr * u->weight_decay : 1, u->gradient_scale);
-  }
-}
-
-static gdouble
-sum_squares (Cnn3dDevice *d, gsize n, const gfloat *values)
-{
-  const gsize pieces = (n + UPDATE_PIECE - 1) / UPDATE_PIECE;
-  gdouble partial[256], sum = 0;
-
-  for (gsize start = 0; start < pieces; start += G_N_ELEMENTS (partial)) {
-    const gsize count = MIN (G_N_ELEMENTS (partial), pieces - start);
-
-#pragma omp parallel for num_threads (d->threads) schedule (static)
-    for (gsize i = 0; i < count; i++) {
-      const gsize first = (start + i) * UPDATE_PIECE;
-
-      partial[i] = d->kernels->sum_squares (MIN (UPDATE_PIECE, n - first), values + first);
-    }
-    for (gsize i = 0; i < count; i++)
-      sum += partial[i];
-  }
-  return sum;
 }
 
 static const Cnn3dBackend backend = {
   .abi = CNN3D_BACKEND_ABI,
   .name = "cpu",
+  .list = device_list,
   .open = device_open,
   .close = device_close,
   .describe = device_describe,
@@ -332,6 +427,9 @@ static const Cnn3dBackend backend = {
   .free = cpu_memory_free,
   .upload = copy,
   .download = copy,
+  .stage = copy,
+  .fetch = copy,
+  .finish = finish,
   .model_new = cpu_model_new,
   .model_free = cpu_model_free,
   .model_layout = model_layout,
@@ -342,9 +440,7 @@ static const Cnn3dBackend backend = {
   .program_free = program_free,
   .program_sizes = program_sizes,
   .run = run,
-  .finish = finish,
   .update = update,
-  .sum_squares = sum_squares,
 };
 
 G_MODULE_EXPORT const Cnn3dBackend *cnn3d_backend (void);

@@ -87,7 +87,7 @@ cpu_gradient (const CpuStep *s, gint param)
 {
   const gsize *offset = s->program->model->layout.offset;
 
-  return s->step->parameters == CNN3D_NOWHERE ? s->binding->gradients + offset[param]
+  return s->step->parameters == CNN3D_NOWHERE ? s->binding->arrays.gradients + offset[param]
       : (gfloat *) (s->binding->arena + s->step->parameters) + (offset[param] - offset[s->op->weight]);
 }
 

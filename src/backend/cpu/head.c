@@ -96,13 +96,13 @@ cpu_linear_run (const CpuStep *s)
 
   switch (s->step->phase) {
     case CNN3D_PHASE_FORWARD:
-      linear_forward (s, b->weights + offset[s->op->weight], b->weights + offset[s->op->bias]);
+      linear_forward (s, b->arrays.weights + offset[s->op->weight], b->arrays.weights + offset[s->op->bias]);
       break;
     case CNN3D_PHASE_BACKWARD_WEIGHTS:
       linear_backward_weights (s, cpu_gradient (s, s->op->weight), cpu_gradient (s, s->op->bias));
       break;
     default:
-      linear_backward (s, b->weights + offset[s->op->weight]);
+      linear_backward (s, b->arrays.weights + offset[s->op->weight]);
   }
 }
 

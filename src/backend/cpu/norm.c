@@ -61,8 +61,8 @@ norm_init (Norm *o, const CpuStep *s)
     o->mask = (guint8 *) (o->inverse + c) + s->step->first * o->blocks * o->mask_slab;
   else
     o->mask = NULL;
-  o->weight = s->binding->weights + m->layout.offset[s->op->weight];
-  o->bias = s->binding->weights + m->layout.offset[s->op->bias];
+  o->weight = s->binding->arrays.weights + m->layout.offset[s->op->weight];
+  o->bias = s->binding->arrays.weights + m->layout.offset[s->op->bias];
 }
 
 void
@@ -207,8 +207,8 @@ static void
 forward_finish (const Norm *o, gint block)
 {
   const Cnn3dOp *op = o->s->op;
-  gfloat *running_mean = o->s->binding->weights + o->m->layout.offset[op->mean];
-  gfloat *running_var = o->s->binding->weights + o->m->layout.offset[op->var];
+  gfloat *running_mean = o->s->binding->arrays.weights + o->m->layout.offset[op->mean];
+  gfloat *running_var = o->s->binding->arrays.weights + o->m->layout.offset[op->var];
   gfloat *scale = o->vectors + (gsize) block * 3 * o->lanes, *bias = scale + o->lanes;
   const gint channels = MIN (o->lanes, o->s->in_tensor->c - block * o->lanes);
   const gdouble count = (gdouble) o->n * o->points;

@@ -1,10 +1,11 @@
 /* The CUDA back end: the device and the table. A device opened from a profile
  * tells what training takes on a GPU that need not be here.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cuda/cuda.h"
+#include "src/backend/cuda/device.h"
 
 #include <gmodule.h>
 
+#include "src/backend/cuda/run.h"
 #include "src/escape.h"
 
 /* Seconds to start one step of a plan: one to three kernels, a few microseconds
@@ -21,6 +22,7 @@ device_close (Cnn3dDevice **device)
   *device = NULL;
   if (!d)
     return;
+  cuda_here_close (d);
   cuda_dnn_gpu_free (&d->dnn);
   cuda_profile_free (&d->profile);
   g_free (d->name);
@@ -34,12 +36,14 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
   Cnn3dDevice *d;
   guint version;
 
-  if (!params->profile) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
-        "this build plans for NVIDIA GPUs (cnn3d plan --gpu NAME), but cannot train on one: use device=cpu");
-    return NULL;
-  }
   d = g_new0 (Cnn3dDevice, 1);
+  d->params = *params;
+  d->params.profile = NULL;
+  if (!params->profile) {
+    if (!cuda_here_open (d, params->index, error))
+      goto failed;
+    return d;
+  }
   d->profile = cuda_profile_read (params->profile, error);
   if (!d->profile)
     goto failed;
@@ -71,20 +75,32 @@ device_describe (Cnn3dDevice *d)
   return d->name;
 }
 
+static guint
+capability (Cnn3dDevice *d)
+{
+  return d->here ? (guint) cuda_here_capability (d) : d->profile->capability;
+}
+
 static gboolean
 resolve_precision (Cnn3dDevice *d, Cnn3dPrecision *precision, GError **error)
 {
-  if (*precision != CNN3D_PRECISION_BF16_MIXED || d->profile->capability >= 800)
+  const guint has = capability (d);
+
+  if (*precision != CNN3D_PRECISION_BF16_MIXED || has >= 800)
     return TRUE;
   g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-      "%s has no bf16 (compute capability %u.%u, it came with 8.0): use precision=16-mixed", d->profile->name,
-      d->profile->capability / 100, d->profile->capability / 10 % 10);
+      "%s has no bf16 (compute capability %u.%u, it came with 8.0): use precision=16-mixed",
+      d->here ? d->name : d->profile->name, has / 100, has / 10 % 10);
   return FALSE;
 }
 
 static void
 device_memory (Cnn3dDevice *d, Cnn3dDeviceMemory *memory)
 {
+  if (d->here) {
+    cuda_here_memory (d, memory);
+    return;
+  }
   memory->total = memory->available = d->profile->memory;
   memory->context = d->profile->context;
   memory->context_source = d->profile->context_source;
@@ -94,111 +110,47 @@ static void
 device_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed)
 {
   const CudaProfile *p = d->profile;
-  const guint64 flops = precision == CNN3D_PRECISION_32 ? MAX (p->tf32, p->fp32) : p->fp16;
 
-  speed->macs_per_second = flops / 2.0;
-  speed->bytes_per_second = p->bytes_per_second;
+  if (d->here) {
+    cuda_here_speed (d, precision, speed);
+  } else {
+    const guint64 flops = precision == CNN3D_PRECISION_32 ? d->params.tf32 ? MAX (p->tf32, p->fp32) : p->fp32 : p->fp16;
+
+    speed->macs_per_second = flops / 2.0;
+    speed->bytes_per_second = p->bytes_per_second;
+  }
   speed->step_seconds = STEP_SECONDS;
-}
-
-/* --- what needs the GPU itself --- */
-
-static gboolean
-not_here (Cnn3dDevice *d, GError **error)
-{
-  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-      "%s runs nothing: it is a plan for a GPU that is not here", d->name);
-  return FALSE;
-}
-
-static gpointer
-memory_alloc (Cnn3dDevice *d, gsize bytes, GError **error)
-{
-  not_here (d, error);
-  return NULL;
-}
-
-static void
-memory_free (Cnn3dDevice *d, gpointer memory, gsize bytes)
-{
-  g_return_if_fail (memory == NULL);
-}
-
-static void
-copy (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes)
-{
-  g_return_if_reached ();
-}
-
-static gboolean
-import_weight (Cnn3dModel *m, guint param, const gfloat *values, gfloat *array, GError **error)
-{
-  return not_here (m->device, error);
-}
-
-static gboolean
-export_weight (Cnn3dModel *m, guint param, const gfloat *array, gfloat *values, GError **error)
-{
-  return not_here (m->device, error);
-}
-
-static gboolean
-refresh (Cnn3dModel *m, const gfloat *weights, gpointer copy, GError **error)
-{
-  return not_here (m->device, error);
-}
-
-static gboolean
-run (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *binding, GError **error)
-{
-  return not_here (p->model->device, error);
-}
-
-static gboolean
-finish (Cnn3dProgram *p, const Cnn3dBinding *binding, GError **error)
-{
-  return not_here (p->model->device, error);
-}
-
-static void
-update (Cnn3dDevice *d, const Cnn3dUpdate *u, gsize n, gfloat *weights, const gfloat *gradients, gfloat *first,
-    gfloat *second)
-{
-  g_return_if_reached ();
-}
-
-static gdouble
-sum_squares (Cnn3dDevice *d, gsize n, const gfloat *values)
-{
-  g_return_val_if_reached (0);
 }
 
 static const Cnn3dBackend backend = {
   .abi = CNN3D_BACKEND_ABI,
   .name = "cuda",
+  .list = cuda_here_list,
   .open = device_open,
   .close = device_close,
   .describe = device_describe,
   .resolve_precision = resolve_precision,
   .memory = device_memory,
   .speed = device_speed,
-  .alloc = memory_alloc,
-  .free = memory_free,
-  .upload = copy,
-  .download = copy,
+  .alloc = cuda_alloc,
+  .free = cuda_free,
+  .upload = cuda_upload,
+  .download = cuda_download,
+  .asynchronous = TRUE,
+  .stage = cuda_stage,
+  .fetch = cuda_fetch,
+  .finish = cuda_finish,
   .model_new = cuda_model_new,
   .model_free = cuda_model_free,
   .model_layout = cuda_model_layout,
-  .import_weight = import_weight,
-  .export_weight = export_weight,
-  .refresh = refresh,
+  .import_weight = cuda_import_weight,
+  .export_weight = cuda_export_weight,
+  .refresh = cuda_refresh,
   .program_new = cuda_program_new,
   .program_free = cuda_program_free,
   .program_sizes = cuda_program_sizes,
-  .run = run,
-  .finish = finish,
-  .update = update,
-  .sum_squares = sum_squares,
+  .run = cuda_run,
+  .update = cuda_update_all,
 };
 
 G_MODULE_EXPORT const Cnn3dBackend *cnn3d_backend (void);

@@ -14,8 +14,13 @@
 #include "src/backend/cuda/cudnn.h"
 #include "src/backend/cuda/profile.h"
 
+/* A device that is here; here.h. */
+typedef struct _CudaHere CudaHere;
+
 struct _Cnn3dDevice {
-  CudaProfile *profile;
+  Cnn3dDeviceParams params;     /* its strings are gone */
+  CudaProfile *profile;         /* NULL: the device is here */
+  CudaHere *here;               /* NULL: it is planned for, and runs nothing */
   CudaDnnGpu *dnn;              /* NULL: workspaces by bound */
   gchar *name;
 };
@@ -27,11 +32,30 @@ struct _Cnn3dModel {
   CudaType type;
   gsize element;                /* bytes of an activation's number */
   Cnn3dWeightLayout layout;
+  gsize *copy_offset;           /* [parameter]: bytes, of a convolution's weights; CUDA_NO_COPY */
 };
+
+/* Where the parts of a convolution's scratch begin: bytes. */
+typedef struct {
+  gsize weights;                /* a copy of the weights, or their gradient, in the type that is computed with */
+  gsize vectors;                /* two of in_channels: a batch norm that is read into the convolution */
+  gsize workspace;              /* cuDNN's: the multiple of CUDA_WORKSPACE_ALIGNMENT from here on */
+  gsize through;                /* one slice of the input's gradient, where it goes over the output's */
+} CudaScratch;
+
+/* cuDNN is given a workspace that begins at a multiple of this, in an arena whose
+ * buffers begin at multiples of CNN3D_ARENA_ALIGNMENT. */
+#define CUDA_WORKSPACE_ALIGNMENT 256
+
+/* run.h: what a program needs to run. */
+typedef struct _CudaRuns CudaRuns;
 
 struct _Cnn3dProgram {
   Cnn3dModel *model;
+  Cnn3dProgramParams params;
   Cnn3dSizes sizes;
+  gsize *workspace;             /* [op * CNN3D_N_PHASES + phase]: bytes that cuDNN may take */
+  CudaRuns *runs;               /* NULL: sizes only */
 };
 
 static inline gsize
@@ -46,6 +70,12 @@ cuda_align (gsize bytes)
   return (bytes + CNN3D_ARENA_ALIGNMENT - 1) & ~(gsize) (CNN3D_ARENA_ALIGNMENT - 1);
 }
 
+static inline gsize
+cuda_points (const Cnn3dTensor *t)
+{
+  return (gsize) t->d * t->h * t->w;
+}
+
 /* model.c */
 Cnn3dModel *cuda_model_new (Cnn3dDevice * device, const Cnn3dNetwork * network, const Cnn3dModelParams * params,
     GError ** error);
@@ -53,10 +83,20 @@ void cuda_model_free (Cnn3dModel ** model);
 const Cnn3dWeightLayout *cuda_model_layout (Cnn3dModel * model);
 /* Numbers in a convolution's weights, padded. */
 gsize cuda_conv_weights (const Cnn3dModel * model, const Cnn3dOp * op);
+/* One parameter between PyTorch's layout and the model's, both on the host:
+ * `stored` begins at the parameter, layout.length floats, padding zero. */
+void cuda_weight_store (const Cnn3dModel * model, guint param, const gfloat * values, gfloat * stored);
+void cuda_weight_read (const Cnn3dModel * model, guint param, const gfloat * stored, gfloat * values);
 
-/* sizes.c: a program is its sizes */
+/* sizes.c */
 Cnn3dProgram *cuda_program_new (Cnn3dModel * model, const Cnn3dProgramParams * params, GError ** error);
 void cuda_program_free (Cnn3dProgram ** program);
 const Cnn3dSizes *cuda_program_sizes (Cnn3dProgram * program);
+/* Bytes of a clip's activation. */
+gsize cuda_clip_bytes (const Cnn3dModel * model, const Cnn3dTensor * tensor);
+/* The convolution of an op, for one slice of a batch. */
+CudaConv cuda_conv (const Cnn3dProgram * program, gint op);
+CudaScratch cuda_scratch (const Cnn3dProgram * program, gint op, Cnn3dPhase phase);
+CudaConvLimits cuda_conv_limits (const Cnn3dDevice * device, gsize workspace);
 
 #endif

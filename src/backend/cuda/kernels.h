@@ -43,8 +43,8 @@ typedef struct {
 /* What a pass and an update have to tell, in device memory. */
 typedef struct {
   double loss_sum;
-  double squares;               /* of the gradients times gradient_scale; not finite: nothing was updated */
   uint32_t correct;
+  double squares;               /* of the gradients times gradient_scale; not finite: nothing was updated */
 } CudaResults;
 
 /* --- the input --- */

@@ -1,6 +1,8 @@
 /* The weights' layout. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/cuda.h"
 
+#include <string.h>
+
 gsize
 cuda_conv_weights (const Cnn3dModel *m, const Cnn3dOp *op)
 {
@@ -50,10 +52,14 @@ cuda_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelPa
       m->layout.trained = m->layout.total;
   }
   /* masters serve where they are what is computed with; only convolutions do not compute in f32 */
-  if (params->keeps_copy && m->type != CUDA_TYPE_F32)
-    for (guint i = 0; i < net->n_ops; i++)
-      if (net->ops[i].kind == CNN3D_OP_CONV)
-        m->layout.copy_bytes += cuda_align (cuda_conv_weights (m, &net->ops[i]) * m->element);
+  m->copy_offset = g_new (gsize, net->n_weights);
+  for (guint i = 0; i < net->n_weights; i++) {
+    m->copy_offset[i] = CUDA_NO_COPY;
+    if (params->keeps_copy && m->type != CUDA_TYPE_F32 && net->weights[i].role == CNN3D_PARAM_CONV_WEIGHT) {
+      m->copy_offset[i] = m->layout.copy_bytes;
+      m->layout.copy_bytes += cuda_align (m->layout.length[i] * m->element);
+    }
+  }
   return m;
 }
 
@@ -67,6 +73,7 @@ cuda_model_free (Cnn3dModel **model)
     return;
   g_free (m->layout.offset);
   g_free (m->layout.length);
+  g_free (m->copy_offset);
   g_free (m);
 }
 
@@ -74,4 +81,36 @@ const Cnn3dWeightLayout *
 cuda_model_layout (Cnn3dModel *m)
 {
   return &m->layout;
+}
+
+/* Each of a parameter's numbers, from one layout to the other: (O, I, kD, kH, kW) and
+ * (O, kD, kH, kW, I) with I padded. */
+static void
+for_each (const Cnn3dModel *m, guint param, const gfloat *from, gfloat *to, gboolean stores)
+{
+  const Cnn3dParam *p = &m->net->weights[param];
+  const gboolean conv = p->role == CNN3D_PARAM_CONV_WEIGHT, linear = p->role == CNN3D_PARAM_LINEAR_WEIGHT;
+  const gint64 rows = conv || linear ? p->shape[0] : 1, channels = conv || linear ? p->shape[1] : p->count;
+  const gint64 kernel = conv ? p->shape[2] * p->shape[3] * p->shape[4] : 1, padded = cuda_pad (channels);
+
+  for (gint64 o = 0; o < rows; o++)
+    for (gint64 c = 0; c < channels; c++)
+      for (gint64 k = 0; k < kernel; k++) {
+        const gint64 plain = (o * channels + c) * kernel + k, place = (o * kernel + k) * padded + c;
+
+        to[stores ? place : plain] = from[stores ? plain : place];
+      }
+}
+
+void
+cuda_weight_store (const Cnn3dModel *m, guint param, const gfloat *values, gfloat *stored)
+{
+  memset (stored, 0, m->layout.length[param] * sizeof *stored);
+  for_each (m, param, values, stored, TRUE);
+}
+
+void
+cuda_weight_read (const Cnn3dModel *m, guint param, const gfloat *stored, gfloat *values)
+{
+  for_each (m, param, stored, values, FALSE);
 }

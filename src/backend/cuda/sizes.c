@@ -2,14 +2,11 @@
 #include "src/backend/cuda/cuda.h"
 
 #include "src/backend/cuda/bound.h"
+#include "src/backend/cuda/run.h"
 
 /* The larger of a convolution's two tensors, about, that is worked on at once:
  * enough to fill any GPU. */
 #define SLICE_BYTES ((gsize) 256 << 20)
-
-/* cuDNN is given a workspace that begins at a multiple of this, in an arena whose
- * buffers begin at multiples of CNN3D_ARENA_ALIGNMENT. */
-#define WORKSPACE_ALIGNMENT 256
 
 static gboolean
 is_pooled (const Cnn3dNetwork *net, const Cnn3dTensor *t)
@@ -19,75 +16,112 @@ is_pooled (const Cnn3dNetwork *net, const Cnn3dTensor *t)
   return kind == CNN3D_OP_GLOBAL_POOL || kind == CNN3D_OP_DROPOUT || kind == CNN3D_OP_LINEAR;
 }
 
-static gsize
-points (const Cnn3dTensor *t)
+gsize
+cuda_clip_bytes (const Cnn3dModel *m, const Cnn3dTensor *t)
 {
-  return (gsize) t->d * t->h * t->w;
-}
-
-static gsize
-clip_bytes (const Cnn3dModel *m, const Cnn3dTensor *t)
-{
-  return cuda_pad (t->c) * points (t) * (is_pooled (m->net, t) ? sizeof (gfloat) : m->element);
+  return cuda_pad (t->c) * cuda_points (t) * (is_pooled (m->net, t) ? sizeof (gfloat) : m->element);
 }
 
 /* --- convolutions --- */
 
-static gboolean
-add_workspace (Cnn3dProgram *p, gint i, CudaConvDirection direction, gsize *scratch, GError **error)
+CudaConv
+cuda_conv (const Cnn3dProgram *p, gint i)
 {
-  Cnn3dModel *m = p->model;
-  const Cnn3dOp *op = &m->net->ops[i];
-  const Cnn3dTensor *in = &m->net->tensors[op->in];
-  CudaConv conv = { m->type, p->sizes.slice[i], cuda_pad (in->c), cuda_pad (m->net->tensors[op->out].c),
+  const Cnn3dNetwork *net = p->model->net;
+  const Cnn3dOp *op = &net->ops[i];
+  const Cnn3dTensor *in = &net->tensors[op->in];
+  CudaConv conv = { p->model->type, p->sizes.slice[i], cuda_pad (in->c), cuda_pad (net->tensors[op->out].c),
     {in->d, in->h, in->w}
   };
-  CudaConvPlan plan = { 0 };
 
   for (guint k = 0; k < 3; k++) {
     conv.kernel[k] = op->kernel[k];
     conv.stride[k] = op->stride[k];
     conv.pad[k] = op->pad[k];
   }
+  return conv;
+}
+
+CudaConvLimits
+cuda_conv_limits (const Cnn3dDevice *d, gsize workspace)
+{
+  return (CudaConvLimits) { workspace, d->params.deterministic, d->params.tf32 };
+}
+
+/* May the batch norm before a convolution be read into it? */
+static gboolean
+follows_norm (const Cnn3dNetwork *net, const Cnn3dOp *op)
+{
+  const Cnn3dOp *before = &net->ops[net->tensors[op->in].producer];
+
+  return before->kind == CNN3D_OP_NORM && before->residual < 0;
+}
+
+/* Everything but `through`, which the plan asks for, is within the scratch that
+ * sizes tell of; `through` begins where that ends. */
+CudaScratch
+cuda_scratch (const Cnn3dProgram *p, gint i, Cnn3dPhase phase)
+{
+  const Cnn3dModel *m = p->model;
+  const Cnn3dOp *op = &m->net->ops[i];
+  const gboolean converts = m->type != CUDA_TYPE_F32 && !m->params.keeps_copy;
+  const gsize workspace = p->workspace[i * CNN3D_N_PHASES + phase];
+  gboolean weights = converts;
+  CudaScratch s = { 0 };
+
+  /* cuDNN writes the gradient in the weights' type and over what is there: in
+   * 16 bits it is converted, and added to the f32 one, afterwards */
+  if (phase == CNN3D_PHASE_BACKWARD_WEIGHTS)
+    weights = m->type != CUDA_TYPE_F32 || p->params.accumulates || p->sizes.slice[i] < p->params.batch;
+  if (weights)
+    s.vectors = cuda_align (cuda_conv_weights (m, op) * m->element);
+  s.workspace = s.vectors;
+  if (phase != CNN3D_PHASE_BACKWARD && m->type != CUDA_TYPE_F32 && follows_norm (m->net, op))
+    s.workspace += 2 * cuda_align (cuda_pad (m->net->tensors[op->in].c) * sizeof (gfloat));
+  s.through = s.workspace;
+  if (workspace)
+    s.through += cuda_align (workspace) + CUDA_WORKSPACE_ALIGNMENT - CNN3D_ARENA_ALIGNMENT;
+  return s;
+}
+
+static gboolean
+add_workspace (Cnn3dProgram *p, gint i, Cnn3dPhase phase, CudaConvDirection direction, GError **error)
+{
+  const Cnn3dModel *m = p->model;
+  const CudaConvGraph graph = {.direction = direction,.conv = cuda_conv (p, i) };
+  const CudaConvLimits limits = cuda_conv_limits (m->device, CUDA_WORKSPACE_LIMIT);
+  CudaConvPlan plan = { 0 };
+
   if (!m->device->dnn)
-    plan.workspace = cuda_workspace_bound (direction, &conv, CUDA_WORKSPACE_LIMIT);
-  else if (!cuda_dnn_plan (m->device->dnn, direction, &conv, CUDA_WORKSPACE_LIMIT, &plan, error)) {
-    g_prefix_error (error, "%s on %s: ", m->net->weights[op->weight].name, m->device->name);
+    plan.workspace = cuda_workspace_bound (direction, &graph.conv, CUDA_WORKSPACE_LIMIT);
+  else if (!cuda_dnn_plan (m->device->dnn, &graph, &limits, &plan, error)) {
+    g_prefix_error (error, "%s on %s: ", m->net->weights[m->net->ops[i].weight].name, m->device->name);
     return FALSE;
   }
-  if (plan.workspace)
-    *scratch += cuda_align (plan.workspace) + WORKSPACE_ALIGNMENT - CNN3D_ARENA_ALIGNMENT;
+  p->workspace[i * CNN3D_N_PHASES + phase] = plan.workspace;
+  p->sizes.scratch[i * CNN3D_N_PHASES + phase] = cuda_scratch (p, i, phase).through;
   return TRUE;
 }
 
 static gboolean
 conv_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params, GError **error)
 {
-  Cnn3dModel *m = p->model;
+  const Cnn3dModel *m = p->model;
   const Cnn3dOp *op = &m->net->ops[i];
   const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
-  const gsize weights = cuda_align (cuda_conv_weights (m, op) * m->element);
-  const gboolean converts = m->type != CUDA_TYPE_F32 && !m->params.keeps_copy;
-  gsize *scratch = p->sizes.scratch + i * CNN3D_N_PHASES;
 
-  p->sizes.slice[i] = cnn3d_plan_slice (params->batch, params->most, MAX (clip_bytes (m, in), clip_bytes (m, out)),
-      SLICE_BYTES);
-  scratch[CNN3D_PHASE_FORWARD] = converts ? weights : 0;
-  if (!add_workspace (p, i, CUDA_CONV_FORWARD, &scratch[CNN3D_PHASE_FORWARD], error))
+  p->sizes.slice[i] = cnn3d_plan_slice (params->batch, params->most,
+      MAX (cuda_clip_bytes (m, in), cuda_clip_bytes (m, out)), SLICE_BYTES);
+  p->sizes.adds[i] = TRUE;
+  p->sizes.statistics[i] = m->type != CUDA_TYPE_F32 && p->sizes.slice[i] == params->batch;
+  if (!add_workspace (p, i, CNN3D_PHASE_FORWARD, CUDA_CONV_FORWARD, error))
     return FALSE;
   if (!params->training)
     return TRUE;
-  scratch[CNN3D_PHASE_RECOMPUTE] = scratch[CNN3D_PHASE_FORWARD];
-  /* cuDNN writes the gradient in the weights' type and over what is there: in
-   * 16 bits it is converted, and added to the f32 one, afterwards */
-  if (m->type != CUDA_TYPE_F32 || params->accumulates || p->sizes.slice[i] < params->batch)
-    scratch[CNN3D_PHASE_BACKWARD_WEIGHTS] = weights;
-  if (!add_workspace (p, i, CUDA_CONV_WEIGHTS, &scratch[CNN3D_PHASE_BACKWARD_WEIGHTS], error))
-    return FALSE;
-  if (m->net->ops[in->producer].kind == CNN3D_OP_INPUT)
-    return TRUE;
-  scratch[CNN3D_PHASE_BACKWARD] = converts ? weights : 0;
-  return add_workspace (p, i, CUDA_CONV_DATA, &scratch[CNN3D_PHASE_BACKWARD], error);
+  return add_workspace (p, i, CNN3D_PHASE_RECOMPUTE, CUDA_CONV_FORWARD, error)
+      && add_workspace (p, i, CNN3D_PHASE_BACKWARD_WEIGHTS, CUDA_CONV_WEIGHTS, error)
+      && (m->net->ops[in->producer].kind == CNN3D_OP_INPUT
+      || add_workspace (p, i, CNN3D_PHASE_BACKWARD, CUDA_CONV_DATA, error));
 }
 
 /* --- the others --- */
@@ -98,8 +132,8 @@ norm_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params)
   const Cnn3dNetwork *net = p->model->net;
   const Cnn3dOp *op = &net->ops[i];
   const Cnn3dTensor *t = &net->tensors[op->in];
-  const gsize c = cuda_pad (t->c), numbers = params->batch * points (t) * c;
-  const gsize rows = cuda_norm_rows (params->batch * points (t), c);
+  const gsize c = cuda_pad (t->c), numbers = params->batch * cuda_points (t) * c;
+  const gsize rows = cuda_norm_rows (params->batch * cuda_points (t), c);
   const gsize sums = cuda_align (rows * c * 2 * sizeof (gfloat)), vectors = cuda_align (2 * c * sizeof (gfloat));
   gsize *scratch = p->sizes.scratch + i * CNN3D_N_PHASES;
 
@@ -113,8 +147,7 @@ norm_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params)
   /* what ReLU let through of a sum: one bit a number */
   if (op->relu && op->residual >= 0)
     p->sizes.saved[i] += cuda_align (numbers / 8);
-  scratch[CNN3D_PHASE_RECOMPUTE] = sums;
-  scratch[CNN3D_PHASE_BACKWARD] = sums + vectors;
+  scratch[CNN3D_PHASE_BACKWARD] = sums + cuda_align (3 * c * sizeof (gfloat));
 }
 
 /* Saved: which of its window each output is, a byte each. */
@@ -124,7 +157,7 @@ max_pool_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params)
   const Cnn3dTensor *out = &p->model->net->tensors[p->model->net->ops[i].out];
 
   if (params->training)
-    p->sizes.saved[i] = params->batch * points (out) * cuda_pad (out->c);
+    p->sizes.saved[i] = params->batch * cuda_points (out) * cuda_pad (out->c);
 }
 
 /* Each clip's loss, and whether it was right, to be added up in order. */
@@ -140,27 +173,17 @@ cuda_program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **erro
   const Cnn3dNetwork *net = m->net;
   Cnn3dProgram *p;
 
-  if (!params->sizes_only) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-        "%s runs nothing: it is a plan for a GPU that is not here", m->device->name);
-    return NULL;
-  }
   p = g_new0 (Cnn3dProgram, 1);
   p->model = m;
-  p->sizes.batch = params->batch;
-  p->sizes.activation = g_new0 (gsize, net->n_tensors);
-  p->sizes.gradient = g_new0 (gsize, net->n_tensors);
-  p->sizes.saved = g_new0 (gsize, net->n_ops);
-  p->sizes.scratch = g_new0 (gsize, net->n_ops * CNN3D_N_PHASES);
-  p->sizes.parameters = g_new0 (gsize, net->n_ops);
-  p->sizes.slice = g_new0 (guint, net->n_ops);
+  p->params = *params;
+  p->workspace = g_new0 (gsize, net->n_ops * CNN3D_N_PHASES);
+  cnn3d_sizes_init (&p->sizes, net, params->batch);
   for (guint i = 0; i < net->n_tensors; i++)
-    p->sizes.activation[i] = p->sizes.gradient[i] = params->batch * clip_bytes (m, &net->tensors[i]);
+    p->sizes.activation[i] = p->sizes.gradient[i] = params->batch * cuda_clip_bytes (m, &net->tensors[i]);
   for (guint i = 0; i < net->n_weights; i++)
     if (CNN3D_PARAM_TRAINED (net->weights[i].role))
       p->sizes.parameters[net->weights[i].op] += m->layout.length[i] * sizeof (gfloat);
   for (guint i = 0; i < net->n_ops; i++) {
-    p->sizes.slice[i] = params->batch;
     if (net->ops[i].kind == CNN3D_OP_NORM)
       norm_sizes (p, i, params);
     else if (net->ops[i].kind == CNN3D_OP_MAX_POOL)
@@ -172,6 +195,8 @@ cuda_program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **erro
       return NULL;
     }
   }
+  if (!params->sizes_only && !cuda_runs_new (p, error))
+    cuda_program_free (&p);
   return p;
 }
 
@@ -183,12 +208,9 @@ cuda_program_free (Cnn3dProgram **program)
   *program = NULL;
   if (!p)
     return;
-  g_free (p->sizes.activation);
-  g_free (p->sizes.gradient);
-  g_free (p->sizes.saved);
-  g_free (p->sizes.scratch);
-  g_free (p->sizes.parameters);
-  g_free (p->sizes.slice);
+  cuda_runs_free (&p->runs);
+  cnn3d_sizes_clear (&p->sizes);
+  g_free (p->workspace);
   g_free (p);
 }
 

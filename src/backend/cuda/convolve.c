@@ -1,0 +1,205 @@
+/* Convolutions, a slice of a batch at a time, through cuDNN; with what can be
+ * fused to them. A batch norm that the plan lets defer is not applied when its
+ * turn comes: the convolution that follows reads its input and applies it itself,
+ * or has it applied. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cuda/run-private.h"
+
+gboolean
+cuda_apply_deferred (const CudaStep *s, GError **error)
+{
+  CudaDeferred *d = &s->program->runs->deferred;
+
+  if (!d->waits)
+    return TRUE;
+  d->waits = FALSE;
+  return cuda_ok (cuda_norm_apply (s->here->work, &d->norm, d->x, NULL, d->y, NULL), "batch norm failed", error);
+}
+
+/* A convolution's step, and where its parts lie. */
+typedef struct {
+  const CudaStep *s;
+  CudaConvGraph graph;          /* with all that may be fused to it */
+  CudaConvArgs args;            /* of the first slice */
+  gpointer raw;                 /* what a deferred batch norm reads; NULL: none */
+  gboolean converts;            /* the gradient of the weights is made in scratch */
+  gpointer through;             /* one slice of the input's gradient; NULL: it has its place */
+  gfloat *vectors;              /* two of in_channels */
+  gsize in_slice, out_slice;    /* bytes */
+  gsize n_weights;
+} Conv;
+
+static CudaConvDirection
+direction (Cnn3dPhase phase)
+{
+  return phase == CNN3D_PHASE_BACKWARD_WEIGHTS ? CUDA_CONV_WEIGHTS : phase == CNN3D_PHASE_BACKWARD ? CUDA_CONV_DATA
+      : CUDA_CONV_FORWARD;
+}
+
+/* The weights as cuDNN reads them, converted where no copy of them is kept. */
+static gboolean
+find_weights (Conv *c, guint8 *scratch, GError **error)
+{
+  const CudaStep *s = c->s;
+  const Cnn3dModel *m = s->program->model;
+  gfloat *masters = s->binding->arrays.weights + m->layout.offset[s->op->weight];
+
+  if (m->type == CUDA_TYPE_F32) {
+    c->args.w = masters;
+  } else if (m->copy_offset[s->op->weight] != CUDA_NO_COPY) {
+    c->args.w = (guint8 *) s->binding->arrays.copy + m->copy_offset[s->op->weight];
+  } else {
+    c->args.w = scratch;
+    return cuda_ok (cuda_convert (s->here->work, m->type, c->n_weights, masters, scratch),
+        "weights cannot be converted", error);
+  }
+  return TRUE;
+}
+
+static gboolean
+conv_init (Conv *c, const CudaStep *s, GError **error)
+{
+  const Cnn3dProgram *p = s->program;
+  const Cnn3dModel *m = p->model;
+  const Cnn3dPhase phase = s->step->phase;
+  const CudaScratch at = cuda_scratch (p, s->step->op, phase);
+  const CudaDeferred *d = &p->runs->deferred;
+  const gsize channels = cuda_pad (s->in_tensor->c);
+  guint8 *scratch = s->scratch;
+
+  c->s = s;
+  c->graph = (CudaConvGraph) {.direction = direction (phase),.conv = cuda_conv (p, s->step->op),
+    .adds = phase == CNN3D_PHASE_BACKWARD && s->step->accumulate,.statistics = s->statistics != NULL
+  };
+  c->in_slice = cuda_clip_bytes (m, s->in_tensor) * p->sizes.slice[s->step->op];
+  c->out_slice = cuda_clip_bytes (m, s->out_tensor) * p->sizes.slice[s->step->op];
+  c->n_weights = cuda_conv_weights (m, s->op);
+  if (p->workspace[s->step->op * CNN3D_N_PHASES + phase])
+    c->args.workspace = (gpointer) (((guintptr) scratch + at.workspace + CUDA_WORKSPACE_ALIGNMENT - 1)
+        & ~(guintptr) (CUDA_WORKSPACE_ALIGNMENT - 1));
+  if (d->waits) {
+    c->raw = (gpointer) d->x;
+    c->graph.normalizes = TRUE;
+    c->graph.relu = d->norm.relu;
+    c->vectors = (gfloat *) (scratch + at.vectors);
+    c->args.scale = c->vectors;
+    c->args.shift = c->vectors + cuda_align (channels * sizeof (gfloat)) / sizeof (gfloat);
+  }
+  c->args.sum = s->statistics;
+  if (s->statistics)
+    c->args.squares = c->args.sum + cuda_pad (s->out_tensor->c);
+  c->args.x = phase == CNN3D_PHASE_BACKWARD ? s->din : s->in;
+  c->args.y = direction (phase) == CUDA_CONV_FORWARD ? s->out : s->dout[0];
+  if (phase == CNN3D_PHASE_BACKWARD_WEIGHTS) {
+    c->converts = m->type != CUDA_TYPE_F32 || cuda_adds (s) || p->sizes.slice[s->step->op] < s->step->clips;
+    c->args.w = c->converts ? (gpointer) scratch : cuda_gradient (s, s->op->weight);
+    return TRUE;
+  }
+  if (phase == CNN3D_PHASE_BACKWARD && s->din == s->dout[0])
+    c->args.x = c->through = scratch + at.through;
+  return find_weights (c, scratch, error);
+}
+
+/* What a fused plan spares, for its time: a batch norm in place that changes
+ * nothing, (x - 0) * 1 * 1 + 0; and the sums. */
+static gboolean
+apart (gpointer data, gboolean statistics, GError **error)
+{
+  const Conv *c = data;
+  const CudaStep *s = c->s;
+  CudaNorm norm = {.type = s->program->model->type,.eps = 1 };
+
+  if (c->raw) {
+    norm.points = cuda_points (s->in_tensor) * c->graph.conv.batch;
+    norm.channels = c->graph.conv.in_channels;
+    norm.mean = c->args.scale;
+    norm.bias = c->args.scale;
+    norm.inverse = c->args.shift;
+    norm.weight = c->args.shift;
+    if (!cuda_ok (cuda_norm_apply (s->here->work, &norm, c->raw, NULL, c->raw, NULL), "batch norm failed", error))
+      return FALSE;
+  }
+  if (!statistics)
+    return TRUE;
+  norm.points = cuda_points (s->out_tensor) * c->graph.conv.batch;
+  norm.channels = c->graph.conv.out_channels;
+  return cuda_ok (cuda_norm_statistics (s->here->work, &norm, c->args.y, s->here->small->sums), "batch norm failed",
+      error);
+}
+
+/* The plan for this step: as chosen before, or chosen now. */
+static gboolean
+choose (const Conv *c, CudaChoice *choice, GError **error)
+{
+  const CudaStep *s = c->s;
+  const gsize channels = c->graph.conv.in_channels;
+  const CudaTrial trial = {
+    .device = s->program->model->device,.graph = c->graph,
+    .limits = cuda_conv_limits (s->program->model->device,
+        s->program->workspace[s->step->op * CNN3D_N_PHASES + s->step->phase]),
+    .args = c->args,.raw = c->raw,.fusion = s->program->runs->fusion,.times = !c->graph.adds,.apart = apart,
+    .data = (gpointer) c
+  };
+  CudaConvArgs args = c->args;
+
+  if (c->raw) {
+    g_autofree gfloat *ones = g_new (gfloat, channels);
+
+    for (gsize i = 0; i < channels; i++)
+      ones[i] = 1;
+    if (!cuda_ok (cudaMemsetAsync (args.scale, 0, channels * sizeof (gfloat), s->here->work), "a copy failed", error)
+        || !cuda_send (s->program->model->device, args.shift, ones, channels * sizeof (gfloat), error))
+      return FALSE;
+  }
+  return cuda_choose (&trial, choice, error);
+}
+
+static gboolean
+run_slice (const Conv *c, CudaDnnPlan *plan, const CudaConvArgs *args, gboolean adds, GError **error)
+{
+  const CudaStep *s = c->s;
+
+  if (!cuda_dnn_plan_run (plan, args, error))
+    return FALSE;
+  if (c->through)
+    return cuda_ok (cudaMemcpyAsync (args->y, c->through, c->in_slice, cudaMemcpyDeviceToDevice, s->here->work),
+        "a copy failed", error);
+  if (c->converts)
+    return cuda_ok (cuda_add_gradient (s->here->work, s->program->model->type, c->n_weights, args->w,
+            cuda_gradient (s, s->op->weight), adds), "a gradient cannot be converted", error);
+  return TRUE;
+}
+
+gboolean
+cuda_conv_run (const CudaStep *s, GError **error)
+{
+  CudaRuns *r = s->program->runs;
+  CudaDeferred *d = &r->deferred;
+  CudaChoice *choice = &r->choices[s->step->op][s->step->phase][d->waits && d->y == s->in];
+  Conv c = { NULL };
+
+  if (d->waits && d->y != s->in && !cuda_apply_deferred (s, error))
+    return FALSE;
+  if (!conv_init (&c, s, error) || (!choice->plan && !choose (&c, choice, error)))
+    return FALSE;
+  if (choice->normalizes) {
+    if (!cuda_ok (cuda_norm_vectors (s->here->work, &d->norm, c.args.scale, c.args.shift), "batch norm failed", error))
+      return FALSE;
+    c.args.x = c.raw;
+    d->waits = FALSE;
+  } else if (!cuda_apply_deferred (s, error)) {
+    return FALSE;
+  }
+  for (guint k = 0; k < s->step->clips; k += c.graph.conv.batch) {
+    CudaConvArgs args = c.args;
+    const guint slice = k / c.graph.conv.batch;
+
+    if (!c.through)
+      args.x = cuda_at (args.x, slice * c.in_slice);
+    args.y = cuda_at (args.y, slice * c.out_slice);
+    if (!run_slice (&c, choice->plan, &args, k > 0 || cuda_adds (s), error))
+      return FALSE;
+  }
+  if (choice->statistics)
+    r->summed[s->step->op] = TRUE;
+  return TRUE;
+}

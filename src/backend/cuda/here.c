@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cuda/here.h"
+
+#include <string.h>
+
+#define PINNED_BYTES ((gsize) 1 << 20)
+#define OLDEST_CAPABILITY 750   /* that the kernels are compiled for */
+
+/* The driver's, cuDNN's and our kernels, and what this file takes for itself. */
+#define CONTEXT_BOUND ((guint64) 640 << 20)
+
+typedef struct {
+  gpointer to;
+  gsize offset, bytes;          /* in the pinned memory */
+} CudaFetch;
+
+gboolean
+cuda_ok (gint status, const gchar *what, GError **error)
+{
+  if (status == cudaSuccess)
+    return TRUE;
+  g_set_error (error, CNN3D_BACKEND_ERROR,
+      status == cudaErrorMemoryAllocation ? CNN3D_BACKEND_ERROR_MEMORY : CNN3D_BACKEND_ERROR_FAILED,
+      "CUDA: %s: %s (error %d)", what, cudaGetErrorString (status), status);
+  return FALSE;
+}
+
+gboolean
+cuda_enter (Cnn3dDevice *d, GError **error)
+{
+  if (!d->here) {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
+        "%s runs nothing: it is a plan for a GPU that is not here", d->name);
+    return FALSE;
+  }
+  return cuda_ok (cudaSetDevice (d->here->index), "the GPU cannot be taken", error);
+}
+
+/* --- opening --- */
+
+/* How many there are; where there is none, why. */
+static gint
+count_devices (GError **error)
+{
+  gint n = 0;
+  const cudaError_t status = cudaGetDeviceCount (&n);
+
+  if (status == cudaSuccess && n > 0)
+    return n;
+  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING, "there is no NVIDIA GPU here (%s): use device=cpu",
+      status == cudaSuccess ? "CUDA finds none" : status == cudaErrorInsufficientDriver
+      ? "no driver for CUDA 13 or later is installed" : cudaGetErrorString (status));
+  return 0;
+}
+
+static gboolean
+get_attribute (gint index, enum cudaDeviceAttr attribute, gint *value, GError **error)
+{
+  return cuda_ok (cudaDeviceGetAttribute (value, attribute, index), "the GPU does not tell about itself", error);
+}
+
+static gint
+capability (gint index, GError **error)
+{
+  gint major, minor;
+
+  if (!get_attribute (index, cudaDevAttrComputeCapabilityMajor, &major, error)
+      || !get_attribute (index, cudaDevAttrComputeCapabilityMinor, &minor, error))
+    return 0;
+  return 100 * major + 10 * minor;
+}
+
+static gchar *
+describe (gint index, GError **error)
+{
+  struct cudaDeviceProp properties;
+
+  if (!cuda_ok (cudaGetDeviceProperties (&properties, index), "the GPU does not tell about itself", error))
+    return NULL;
+  return g_strdup_printf ("%.256s, %.1f GiB, compute capability %d.%d", properties.name,
+      properties.totalGlobalMem / 0x1p30, properties.major, properties.minor);
+}
+
+gchar **
+cuda_here_list (GError **error)
+{
+  const gint n = count_devices (error);
+  gchar **list = g_new0 (gchar *, n + 1);
+  gint k = 0;
+
+  for (gint i = 0; i < n; i++) {
+    g_autofree gchar *text = describe (i, NULL);
+
+    if (text)
+      list[k++] = g_strdup_printf ("cuda:%d: %s", i, text);
+  }
+  return list;
+}
+
+static gboolean
+take_own (CudaHere *h, GError **error)
+{
+  if (!cuda_ok (cudaStreamCreateWithFlags (&h->work, cudaStreamNonBlocking), "no stream of work", error)
+      || !cuda_ok (cudaStreamCreateWithFlags (&h->copies, cudaStreamNonBlocking), "no stream of copies", error)
+      || !cuda_ok (cudaEventCreateWithFlags (&h->staged, cudaEventDisableTiming), "no event", error)
+      || !cuda_ok (cudaEventCreate (&h->begin), "no event", error)
+      || !cuda_ok (cudaEventCreate (&h->end), "no event", error))
+    return FALSE;
+  for (guint i = 0; i < CUDA_BOUNCES; i++)
+    if (!cuda_ok (cudaEventCreateWithFlags (&h->bounces[i].done, cudaEventDisableTiming), "no event", error))
+      return FALSE;
+  if (!cuda_ok (cudaHostAlloc ((void **) &h->pinned, PINNED_BYTES, cudaHostAllocDefault), "no pinned memory", error))
+    return FALSE;
+  h->pinned_size = PINNED_BYTES;
+  if (!cuda_ok (cudaMalloc ((void **) &h->small, sizeof *h->small), "no memory", error))
+    return FALSE;
+  return cuda_ok (cudaMemsetAsync (h->small, 0, sizeof *h->small, h->work), "memory cannot be cleared", error);
+}
+
+gboolean
+cuda_here_open (Cnn3dDevice *d, gint index, GError **error)
+{
+  const gint n = count_devices (error);
+  CudaHere *h;
+  gint has;
+  guint version;
+
+  if (!n)
+    return FALSE;
+  if (index < 0 || index >= n) {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
+        "there is no GPU number %d here, only 0 to %d: use device=cuda:0", index, n - 1);
+    return FALSE;
+  }
+  has = capability (index, error);
+  if (!has)
+    return FALSE;
+  if (has < OLDEST_CAPABILITY) {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
+        "this GPU's compute capability is %d.%d, and 7.5 is the oldest that is supported: use device=cpu", has / 100,
+        has / 10 % 10);
+    return FALSE;
+  }
+  version = cuda_dnn_version (error);
+  if (!version)
+    return FALSE;
+
+  g_autofree gchar *text = describe (index, error);
+
+  if (!text)
+    return FALSE;
+  h = d->here = g_new0 (CudaHere, 1);
+  h->index = index;
+  h->fetches = g_array_new (FALSE, FALSE, sizeof (CudaFetch));
+  if (!cuda_enter (d, error) || !take_own (h, error) || !(d->dnn = cuda_dnn_gpu_open (h->work, error))) {
+    cuda_here_close (d);
+    return FALSE;
+  }
+  d->name = g_strdup_printf ("%s, cuDNN %u.%u.%u", text, version / 10000, version / 100 % 100, version % 100);
+  return TRUE;
+}
+
+void
+cuda_here_close (Cnn3dDevice *d)
+{
+  CudaHere *h = d->here;
+
+  if (!h)
+    return;
+  cudaSetDevice (h->index);
+  if (h->work)
+    cudaStreamSynchronize (h->work);
+  if (h->copies)
+    cudaStreamSynchronize (h->copies);
+  cuda_dnn_gpu_free (&d->dnn);
+  for (guint i = 0; i < CUDA_BOUNCES; i++) {
+    if (h->bounces[i].memory)
+      cudaFreeHost (h->bounces[i].memory);
+    if (h->bounces[i].done)
+      cudaEventDestroy (h->bounces[i].done);
+  }
+  if (h->small)
+    cudaFree (h->small);
+  if (h->pinned)
+    cudaFreeHost (h->pinned);
+  if (h->end)
+    cudaEventDestroy (h->end);
+  if (h->begin)
+    cudaEventDestroy (h->begin);
+  if (h->staged)
+    cudaEventDestroy (h->staged);
+  if (h->copies)
+    cudaStreamDestroy (h->copies);
+  if (h->work)
+    cudaStreamDestroy (h->work);
+  g_array_free (h->fetches, TRUE);
+  g_free (h->trained);
+  g_free (h);
+  d->here = NULL;
+}
+
+/* --- what it is --- */
+
+gint
+cuda_here_capability (Cnn3dDevice *d)
+{
+  return capability (d->here->index, NULL);
+}
+
+void
+cuda_here_memory (Cnn3dDevice *d, Cnn3dDeviceMemory *memory)
+{
+  size_t available = 0, total = 0;
+
+  if (cuda_enter (d, NULL))
+    cudaMemGetInfo (&available, &total);
+  memory->total = total;
+  memory->available = available;
+  memory->context = CONTEXT_BOUND;
+  memory->context_source = "a bound";
+}
+
+/* Multiply-adds of a multiprocessor in a clock cycle, in FP16 with FP32 sums, by
+ * NVIDIA's tables of its architectures; TF32 does half of it. */
+static gint
+macs_per_cycle (gint capability)
+{
+  switch (capability) {
+    case 800:
+      return 1024;
+    case 900:
+      return 2048;
+    case 1000:
+    case 1030:
+      return 4096;
+    default:
+      return 512;
+  }
+}
+
+void
+cuda_here_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed)
+{
+  const gint has = cuda_here_capability (d);
+  gint processors = 1, kilohertz = 1000000, memory_kilohertz = 1000000, bits = 64;
+  gdouble macs;
+
+  get_attribute (d->here->index, cudaDevAttrMultiProcessorCount, &processors, NULL);
+  get_attribute (d->here->index, cudaDevAttrClockRate, &kilohertz, NULL);
+  get_attribute (d->here->index, cudaDevAttrMemoryClockRate, &memory_kilohertz, NULL);
+  get_attribute (d->here->index, cudaDevAttrGlobalMemoryBusWidth, &bits, NULL);
+  macs = (gdouble) macs_per_cycle (has) * processors * kilohertz * 1e3;
+  if (precision == CNN3D_PRECISION_32)
+    macs = d->params.tf32 && has >= 800 ? macs / 2 : 128.0 * processors * kilohertz * 1e3;
+  speed->macs_per_second = MAX (macs, 1);
+  speed->bytes_per_second = MAX (memory_kilohertz * 1e3 * 2 * bits / 8, 1);
+}
+
+/* --- memory --- */
+
+gpointer
+cuda_alloc (Cnn3dDevice *d, gsize bytes, GError **error)
+{
+  gpointer memory = NULL;
+  g_autofree gchar *what = g_strdup_printf ("%" G_GSIZE_FORMAT " bytes cannot be taken", bytes);
+
+  if (!cuda_enter (d, error))
+    return NULL;
+  if (!cuda_ok (cudaMalloc (&memory, MAX (bytes, 1)), what, error)) {
+    cudaGetLastError ();        /* it is told of, and not to be found by the next kernel */
+    return NULL;
+  }
+  if (!cuda_ok (cudaMemsetAsync (memory, 0, bytes, d->here->work), "memory cannot be cleared", error)) {
+    cudaFree (memory);
+    return NULL;
+  }
+  return memory;
+}
+
+void
+cuda_free (Cnn3dDevice *d, gpointer memory, gsize bytes)
+{
+  if (cuda_enter (d, NULL))
+    cudaFree (memory);
+}
+
+/* Both go through the stream of work, so that they keep its order. */
+gboolean
+cuda_upload (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
+{
+  return cuda_enter (d, error)
+      && cuda_ok (cudaMemcpyAsync (to, from, bytes, cudaMemcpyHostToDevice, d->here->work), "a copy failed", error)
+      && cuda_ok (cudaStreamSynchronize (d->here->work), "a copy failed", error);
+}
+
+gboolean
+cuda_download (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
+{
+  return cuda_enter (d, error)
+      && cuda_ok (cudaMemcpyAsync (to, from, bytes, cudaMemcpyDeviceToHost, d->here->work), "a copy failed", error)
+      && cuda_ok (cudaStreamSynchronize (d->here->work), "a copy failed", error);
+}
+
+/* --- under way --- */
+
+/* Pinned memory until the next finish(). Where it is used up, everything under
+ * way is waited for, and it grows. */
+static guint8 *
+take_pinned (Cnn3dDevice *d, gsize bytes, GError **error)
+{
+  CudaHere *h = d->here;
+  const gsize rounded = cuda_align (bytes);
+  guint8 *memory;
+
+  if (h->pinned_used + rounded > h->pinned_size) {
+    const gsize size = MAX (2 * h->pinned_size, 2 * rounded);
+
+    if (!cuda_finish (d, error)
+        || !cuda_ok (cudaHostAlloc ((void **) &memory, size, cudaHostAllocDefault), "no pinned memory", error))
+      return NULL;
+    cudaFreeHost (h->pinned);
+    h->pinned = memory;
+    h->pinned_size = size;
+  }
+  memory = h->pinned + h->pinned_used;
+  h->pinned_used += rounded;
+  return memory;
+}
+
+gboolean
+cuda_send (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
+{
+  guint8 *pinned = take_pinned (d, bytes, error);
+
+  if (!pinned)
+    return FALSE;
+  memcpy (pinned, from, bytes);
+  return cuda_ok (cudaMemcpyAsync (to, pinned, bytes, cudaMemcpyHostToDevice, d->here->work), "a copy failed", error);
+}
+
+gboolean
+cuda_fetch (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
+{
+  CudaHere *h = d->here;
+  CudaFetch fetch = { to, 0, bytes };
+  guint8 *pinned;
+
+  if (!bytes)
+    return TRUE;
+  if (!cuda_enter (d, error) || !(pinned = take_pinned (d, bytes, error))
+      || !cuda_ok (cudaMemcpyAsync (pinned, from, bytes, cudaMemcpyDeviceToHost, h->work), "a copy failed", error))
+    return FALSE;
+  fetch.offset = pinned - h->pinned;
+  g_array_append_val (h->fetches, fetch);
+  return TRUE;
+}
+
+gboolean
+cuda_finish (Cnn3dDevice *d, GError **error)
+{
+  CudaHere *h = d->here;
+  const gboolean ok = cuda_enter (d, error)
+      && cuda_ok (cudaStreamSynchronize (h->work), "the GPU failed in its work", error);
+
+  for (guint i = 0; ok && i < h->fetches->len; i++) {
+    const CudaFetch *f = &g_array_index (h->fetches, CudaFetch, i);
+
+    memcpy (f->to, h->pinned + f->offset, f->bytes);
+  }
+  g_array_set_size (h->fetches, 0);
+  h->pinned_used = 0;
+  return ok;
+}
+
+gboolean
+cuda_stage (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
+{
+  CudaHere *h = d->here;
+  const guint i = h->next_bounce;
+
+  /* its last copy is two batches old, and done */
+  if (!cuda_enter (d, error) || !cuda_ok (cudaEventSynchronize (h->bounces[i].done), "a copy failed", error))
+    return FALSE;
+  if (h->bounces[i].size < bytes) {
+    if (h->bounces[i].memory)
+      cudaFreeHost (h->bounces[i].memory);
+    h->bounces[i].memory = NULL;
+    h->bounces[i].size = 0;
+    if (!cuda_ok (cudaHostAlloc ((void **) &h->bounces[i].memory, bytes, cudaHostAllocDefault), "no pinned memory",
+            error))
+      return FALSE;
+    h->bounces[i].size = bytes;
+  }
+  h->next_bounce = (i + 1) % CUDA_BOUNCES;
+  memcpy (h->bounces[i].memory, from, bytes);
+  if (!cuda_ok (cudaMemcpyAsync (to, h->bounces[i].memory, bytes, cudaMemcpyHostToDevice, h->copies), "a copy failed",
+          error)
+      || !cuda_ok (cudaEventRecord (h->bounces[i].done, h->copies), "a copy failed", error)
+      || !cuda_ok (cudaEventRecord (h->staged, h->copies), "a copy failed", error))
+    return FALSE;
+  h->stages = TRUE;
+  return TRUE;
+}
+
+gboolean
+cuda_wait_for_staged (Cnn3dDevice *d, GError **error)
+{
+  CudaHere *h = d->here;
+
+  if (!h->stages)
+    return TRUE;
+  h->stages = FALSE;
+  return cuda_ok (cudaStreamWaitEvent (h->work, h->staged, 0), "a copy failed", error);
+}

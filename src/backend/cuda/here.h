@@ -1,0 +1,78 @@
+/* here.h: a GPU that is here: its memory, and the order of its work.
+ *
+ * One stream of work, on which everything that computes is put, and one of
+ * copies, on which batches come under that work. The host waits for the work in
+ * cuda_finish() alone. What is small and lives as long as the device lies in one
+ * piece of memory, part of what Cnn3dDeviceMemory's `context` bounds.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_CUDA_HERE_H
+#define CNN3D_CUDA_HERE_H
+
+#include "src/backend/cuda/device.h"
+
+#include <cuda_runtime_api.h>
+
+#define CUDA_MOST_SEGMENTS 1024
+
+/* What is sent before a pass or an update. */
+typedef struct {
+  CudaPass pass;
+  CudaUpdate update;
+} CudaFigures;
+
+/* In device memory. */
+typedef struct {
+  CudaFigures figures;
+  CudaResults results;
+  gdouble partials[CUDA_SQUARES_BLOCKS];
+  CudaSegment segments[CUDA_MOST_SEGMENTS];
+  /* batch norm's sums, where only their time is asked for */
+  gfloat sums[2 * (CUDA_NORM_PARTIALS + 16384)];
+} CudaSmall;
+
+#define CUDA_BOUNCES 4          /* frames and labels of two batches */
+
+struct _CudaHere {
+  gint index;
+  cudaStream_t work, copies;
+  CudaSmall *small;             /* on the device */
+  cudaEvent_t staged;           /* after the last copy */
+  gboolean stages;              /* one was made since the last run */
+  cudaEvent_t begin, end;       /* to time with */
+
+  /* Pinned memory that is on its way, to or from the device, until finish(). */
+  guint8 *pinned;
+  gsize pinned_size, pinned_used;
+  GArray *fetches;              /* CudaFetch */
+  struct {
+    guint8 *memory;
+    gsize size;
+    cudaEvent_t done;
+  } bounces[CUDA_BOUNCES];
+  guint next_bounce;
+
+  gboolean *trained;            /* what small->segments says of each parameter of `model` */
+  const Cnn3dModel *model;
+  guint n_segments;
+  guint checked;                /* bit 1 << CudaType: the self-test passed */
+};
+
+/* FALSE with error where a CUDA call failed: says which. Memory: MEMORY. */
+gboolean cuda_ok (gint status, const gchar *what, GError ** error);
+
+/* Every entry from outside comes here first: a thread has a current device. */
+gboolean cuda_enter (Cnn3dDevice * d, GError ** error);
+
+/* Host memory that may change at once -> the device, in the order of the work. */
+gboolean cuda_send (Cnn3dDevice * d, gpointer to, gconstpointer from, gsize bytes, GError ** error);
+/* The work waits for what was staged. */
+gboolean cuda_wait_for_staged (Cnn3dDevice * d, GError ** error);
+
+/* weights.c */
+/* An update's figures as kernels read them. */
+CudaUpdate cuda_update_figures (const Cnn3dUpdate * update, gboolean checks);
+/* What kernels see of a model's arrays; sends the table of segments where that
+ * is another one than before. */
+gboolean cuda_weights (Cnn3dModel * m, const Cnn3dArrays * arrays, CudaWeights * weights, GError ** error);
+
+#endif

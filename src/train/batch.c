@@ -1,0 +1,379 @@
+/* Batches: on their way to the device, run, and told of.
+ *
+ * On a device that works while its caller goes on, a batch is under way when
+ * cnn3d_trainer_run() returns: it is brought there under the batch before, whose
+ * results are waited for next, and then started. So the host reads a loss one
+ * batch late, and decides nothing from a step that is not done.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/train/trainer-private.h"
+
+#include <math.h>
+#include <string.h>
+
+/* torch.amp.GradScaler's: twice as large after so many steps without overflow,
+ * half after one with. */
+#define SCALE_GROWTH_STEPS 2000
+/* Where gradients still are not finite at this scale, no scale helps. */
+#define SCALE_LEAST 0x1p-24
+
+static const gsize element[] = { 1, 2, 4 };     /* bytes of a Cnn3dType */
+
+gsize
+cnn3d_trainer_clip_bytes (const Cnn3dNetworkParams *n, Cnn3dType type)
+{
+  return (gsize) n->frames * n->height * n->width * n->channels * element[type];
+}
+
+gsize
+cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *p, guint batch)
+{
+  const gsize frames = cnn3d_trainer_clip_bytes (&p->network, p->frames_type) * batch;
+
+  return ((frames + 63) & ~(gsize) 63) + ((batch * sizeof (gint32) + 63) & ~(gsize) 63);
+}
+
+static gboolean
+check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
+{
+  const gint classes = t->net->params.num_classes;
+
+  if (batch->n < 1 || batch->n > t->batch) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
+        "a batch of %u clips came, but memory was planned for at most %u", batch->n, t->batch);
+    return FALSE;
+  }
+  if (t->slots[0] && element[batch->type] > element[t->params.frames_type]) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
+        "numbers of %d bits came, but memory was planned for %d", (gint) element[batch->type] * 8,
+        (gint) element[t->params.frames_type] * 8);
+    return FALSE;
+  }
+  for (guint i = 0; batch->labels && i < batch->n; i++)
+    if (batch->labels[i] < 0 || batch->labels[i] >= classes) {
+      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
+          "a clip has label %d, but there are %d classes: labels count from 0; set num-classes or mend the labels",
+          batch->labels[i], classes);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* Where a batch lies when it is run: where it is, or in one of the device's
+ * slots, the one that the batch under way does not use. */
+static gboolean
+bring (Cnn3dTrainer *t, const Cnn3dBatch *from, Cnn3dBatch *to, GError **error)
+{
+  const gsize bytes = cnn3d_trainer_clip_bytes (&t->net->params, from->type) * from->n;
+  guint8 *slot;
+
+  *to = *from;
+  if (!t->slots[0])
+    return TRUE;
+  slot = t->slots[t->next_slot ^= 1];
+  to->frames = slot;
+  if (!t->backend->stage (t->device, slot, from->frames, bytes, error))
+    return FALSE;
+  if (!from->labels)
+    return TRUE;
+  slot += (bytes + 63) & ~(gsize) 63;
+  to->labels = (const gint32 *) slot;
+  return t->backend->stage (t->device, slot, from->labels, from->n * sizeof (gint32), error);
+}
+
+/* --- starting --- */
+
+/* Epochs that have passed, by clips rather than steps: skipped files and short
+ * batches move no learning rate. */
+gdouble
+cnn3d_trainer_epochs_passed (const Cnn3dTrainer *t)
+{
+  const TrainerPass *pass = &t->mark.pass;
+  const guint64 done = t->mark.position - MIN (pass->first, t->mark.position);
+
+  return pass->epoch + (pass->clips_listed ? MIN (1.0, (gdouble) done / pass->clips_listed) : 0);
+}
+
+/* Gradients come multiplied by this: of the mean loss of a micro-batch, as in
+ * torch.amp, so that its scales serve here. */
+static gfloat
+loss_scale (const Cnn3dTrainer *t)
+{
+  return t->scales ? t->now.loss_scale / t->fit.micro_batch : 1;
+}
+
+/* The next optimizer step's figures, for the mean gradient of `clips` clips. */
+static Cnn3dUpdate
+next_update (Cnn3dTrainer *t, guint64 clips)
+{
+  t->pending.lr = cnn3d_lr_at (&t->params.lr, cnn3d_trainer_epochs_passed (t));
+  return (Cnn3dUpdate) {
+    .rule = t->params.optimizer,.lr = t->pending.lr,
+    .momentum = t->params.momentum,.beta1 = 0.9f,.beta2 = 0.999f,.eps = 1e-8f,
+    .weight_decay = t->params.weight_decay,.gradient_scale = 1.0 / (clips * loss_scale (t)),.step = t->now.step + 1,
+    .checks = t->scales || t->backend->asynchronous || t->params.gradient_clip > 0,.clip = t->params.gradient_clip
+  };
+}
+
+static gboolean
+check_loss (const Cnn3dTrainer *t, gdouble loss, GError **error)
+{
+  if (isfinite (loss))
+    return TRUE;
+  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
+      "the loss is not a number any more, in epoch %u after step %" G_GUINT64_FORMAT
+      ": lower lr, add warmup-epochs or gradient-clip-val, or check the input for NaN", t->now.pass.epoch,
+      t->now.step);
+  return FALSE;
+}
+
+static Cnn3dArrays
+arrays (const Cnn3dTrainer *t)
+{
+  return (Cnn3dArrays) { t->weights, t->copy, t->gradients, t->first, t->second, t->trained };
+}
+
+/* The micro-batches of a batch, one after the other. logits: of all clips; may be
+ * NULL. update: where layers are updated as their gradients come. */
+static gboolean
+start_passes (Cnn3dTrainer *t, const Cnn3dBatch *batch, gboolean training, gfloat *logits, const Cnn3dUpdate *update,
+    GError **error)
+{
+  const Cnn3dNetworkParams *n = &t->net->params;
+  const gsize clip = cnn3d_trainer_clip_bytes (n, batch->type);
+
+  t->n_results = 0;
+  for (guint first = 0; first < batch->n; first += t->fit.micro_batch) {
+    const guint clips = MIN (t->fit.micro_batch, batch->n - first);
+    const TrainerProgram *p = cnn3d_trainer_get_program (t, clips, training, error);
+    Cnn3dResults *results = &t->results[t->n_results];
+    const Cnn3dBinding b = {
+      .arena = t->arena,.arrays = arrays (t),.accumulate = t->group_batches > 0 || first > 0,
+      .frames = (const guint8 *) batch->frames + first * clip,.frames_type = batch->type,
+      .labels = batch->labels ? batch->labels + first : NULL,
+      .label_smoothing = training ? t->params.label_smoothing : 0,.loss_scale = loss_scale (t),
+      .training = training,.batch_statistics = training && !t->norm_frozen,
+      .seed = t->params.seed,.step = t->now.position + first,.update = update,
+      .logits = logits ? logits + (gsize) first * n->num_classes : NULL
+    };
+
+    *results = (Cnn3dResults) { 0 };
+    if (!p || !t->backend->run (p->program, p->plan->steps, p->plan->n_steps, &b, results, error))
+      return FALSE;
+    t->n_results++;
+    /* a batch whose loss is no number changed no weights */
+    if (!t->backend->asynchronous && !isfinite (results->loss_sum))
+      t->in_step = FALSE;
+    if (!t->backend->asynchronous && !check_loss (t, results->loss_sum, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* The group is complete: one step with the mean gradient of its clips, but for
+ * what the backward pass does already. Its running statistics are looked at too:
+ * a checkpoint of this moment needs them. */
+static gboolean
+start_step (Cnn3dTrainer *t, guint64 clips, GError **error)
+{
+  const Cnn3dArrays a = arrays (t);
+
+  t->pending.steps = TRUE;
+  t->pending.squares = 0;
+  if (!t->updates_early) {
+    const Cnn3dUpdate update = next_update (t, clips);
+
+    t->pending.checks = update.checks;
+    if (!t->backend->update (t->model, &a, &update, &t->pending.squares, error))
+      return FALSE;
+  } else if (!cnn3d_trainer_refresh (t, error)) {
+    return FALSE;
+  }
+  return t->backend->fetch (t->device, t->new_statistics, t->weights + t->layout->trained,
+      (t->layout->total - t->layout->trained) * sizeof (gfloat), error);
+}
+
+static gboolean
+start (Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
+{
+  const gboolean training = t->now.pass.training, early = training && t->updates_early;
+  Cnn3dUpdate update;
+
+  t->pending = (TrainerPending) {.n = batch->n,.position = batch->position };
+  if (early) {
+    update = next_update (t, batch->n);
+    t->in_step = TRUE;
+  }
+  if (!start_passes (t, batch, training, NULL, early ? &update : NULL, error))
+    return FALSE;
+  if (training && t->group_batches + 1 >= t->params.accumulate
+      && !start_step (t, t->group_clips + batch->n, error))
+    return FALSE;
+  t->pending.active = TRUE;
+  return TRUE;
+}
+
+/* --- collecting --- */
+
+static void
+end_group (Cnn3dTrainer *t)
+{
+  t->last_group_clips = t->group_clips;
+  t->group_batches = 0;
+  t->group_clips = t->group_correct = 0;
+  t->group_loss = 0;
+}
+
+/* Gradients that are not finite changed nothing. Under a loss scale that is its
+ * affair; otherwise there is no going on. */
+static gboolean
+take_overflow (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
+{
+  if (t->scales && t->now.loss_scale > SCALE_LEAST) {
+    t->now.loss_scale /= 2;
+    t->now.scale_steps = 0;
+    t->now.steps_skipped++;
+    progress->skipped = TRUE;
+    return TRUE;
+  }
+  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
+      "the gradient's norm is not a number at step %" G_GUINT64_FORMAT ": lower lr", t->now.step + 1);
+  return FALSE;
+}
+
+static gboolean
+take_step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
+{
+  gfloat *statistics = t->new_statistics;
+
+  if (t->pending.checks && !isfinite (t->pending.squares)) {
+    if (!take_overflow (t, progress, error))
+      return FALSE;
+  } else {
+    t->now.step++;
+    t->now.lr = t->pending.lr;
+    if (t->params.gradient_clip > 0)
+      progress->gradient_norm = sqrt (t->pending.squares);
+    progress->stepped = TRUE;
+    if (t->scales && ++t->now.scale_steps >= SCALE_GROWTH_STEPS) {
+      t->now.loss_scale = MIN (t->now.loss_scale * 2, 0x1p40);
+      t->now.scale_steps = 0;
+    }
+  }
+  progress->loss = t->group_loss / t->group_clips;
+  progress->accuracy = (gdouble) t->group_correct / t->group_clips;
+  end_group (t);
+  t->mark = t->now;
+  t->mark_saved = FALSE;
+  t->new_statistics = t->mark_statistics;
+  t->mark_statistics = statistics;
+  return TRUE;
+}
+
+void
+cnn3d_trainer_fill_progress (const Cnn3dTrainer *t, Cnn3dProgress *p)
+{
+  const TrainerPass *pass = &t->now.pass;
+
+  p->epoch = pass->epoch;
+  p->step = t->now.step;
+  p->clips = pass->clips;
+  p->lr = t->now.lr;
+  p->loss_scale = t->scales ? t->now.loss_scale : 1;
+  p->steps_skipped = t->now.steps_skipped;
+  p->pass_loss = pass->clips ? pass->loss_sum / pass->clips : NAN;
+  p->pass_accuracy = pass->clips ? (gdouble) pass->correct / pass->clips : NAN;
+}
+
+/* Waits for the batch under way, and takes its figures into the pass's. */
+static gboolean
+collect (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
+{
+  const gboolean training = t->now.pass.training;
+  gdouble loss = 0;
+  guint correct = 0;
+
+  t->pending.active = FALSE;
+  if (!t->backend->finish (t->device, error))
+    return FALSE;
+  for (guint i = 0; i < t->n_results; i++) {
+    loss += t->results[i].loss_sum;
+    correct += t->results[i].correct;
+  }
+  t->in_step = FALSE;
+  if (!check_loss (t, loss, error))
+    return FALSE;
+  t->now.pass.clips += t->pending.n;
+  t->now.pass.loss_sum += loss;
+  t->now.pass.correct += correct;
+  t->now.position = t->pending.position;
+  progress->ready = TRUE;
+  progress->loss = loss / t->pending.n;
+  progress->accuracy = (gdouble) correct / t->pending.n;
+  if (training) {
+    t->now.norm_batches += t->norm_frozen ? 0 : t->n_results;
+    t->group_batches++;
+    t->group_clips += t->pending.n;
+    t->group_loss += loss;
+    t->group_correct += correct;
+    if (t->pending.steps && !take_step (t, progress, error))
+      return FALSE;
+  }
+  cnn3d_trainer_fill_progress (t, progress);
+  return TRUE;
+}
+
+gboolean
+cnn3d_trainer_wait (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
+{
+  memset (progress, 0, sizeof *progress);
+  return !t->pending.active || collect (t, progress, error);
+}
+
+gboolean
+cnn3d_trainer_flush (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
+{
+  if (!cnn3d_trainer_wait (t, progress, error))
+    return FALSE;
+  if (progress->stepped && t->params.checkpoint_interval && t->now.step % t->params.checkpoint_interval == 0)
+    return cnn3d_trainer_save (t, &progress->saved, error);
+  return TRUE;
+}
+
+gboolean
+cnn3d_trainer_run (Cnn3dTrainer *t, const Cnn3dBatch *batch, Cnn3dProgress *progress, GError **error)
+{
+  Cnn3dBatch there;
+
+  memset (progress, 0, sizeof *progress);
+  g_return_val_if_fail (batch->labels != NULL, FALSE);
+  if (!check_batch (t, batch, error) || !bring (t, batch, &there, error)
+      || !cnn3d_trainer_flush (t, progress, error) || !start (t, &there, error))
+    return FALSE;
+  return t->backend->asynchronous || cnn3d_trainer_flush (t, progress, error);
+}
+
+gboolean
+cnn3d_trainer_step_short_group (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
+{
+  if (t->group_clips == 0)
+    return TRUE;
+  t->pending = (TrainerPending) { 0 };
+  return start_step (t, t->group_clips, error) && t->backend->finish (t->device, error)
+      && take_step (t, progress, error);
+}
+
+gboolean
+cnn3d_trainer_logits (Cnn3dTrainer *t, const Cnn3dBatch *batch, gfloat *logits, GError **error)
+{
+  Cnn3dProgress progress;
+  Cnn3dBatch there;
+  gdouble loss = 0;
+
+  if (!check_batch (t, batch, error) || !cnn3d_trainer_flush (t, &progress, error)
+      || !bring (t, batch, &there, error) || !start_passes (t, &there, FALSE, logits, NULL, error)
+      || !t->backend->finish (t->device, error))
+    return FALSE;
+  for (guint i = 0; i < t->n_results; i++)
+    loss += t->results[i].loss_sum;
+  return check_loss (t, loss, error);
+}
