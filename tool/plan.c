@@ -22,7 +22,7 @@ typedef struct {
   gint frames, batch, accumulate, classes, base_width;
   gint threads, chunk;          /* by the configuration alone; 0: all, none */
   gdouble clip, momentum;
-  gboolean auto_fit, json;
+  gboolean auto_fit, json, roofline;
 } Options;
 
 /* What an option is where it is not given: the configuration's value, or ours. */
@@ -165,12 +165,6 @@ to_params (const Options *o, Cnn3dTrainerParams *p, GError **error)
 
 /* --- what is worth knowing --- */
 
-static guint64
-needs (const Cnn3dFit *f)
-{
-  return (guint64) f->memory.total + f->memory.context;
-}
-
 /* Clips that run at once where nothing needs to be made to fit. */
 static guint
 micro_batch (const Cnn3dTrainerParams *params, guint batch)
@@ -195,7 +189,7 @@ measure (const ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, Cn
     if (!cnn3d_fit_measure (plan->backend, plan->device, params, batch, micro_batch (params, batch), r, fit, NULL))
       return FALSE;
     fit->seconds *= params->accumulate;
-    if (needs (fit) <= plan->budget)
+    if (cnn3d_fit_needs (fit) <= plan->budget)
       break;
   }
   return TRUE;
@@ -285,7 +279,7 @@ recommend (ToolPlan *plan)
     p.micro_batch = 0;
     p.auto_fit = FALSE;
     p.recompute = CNN3D_RECOMPUTE_AUTO;
-    if (measure (plan, &p, batch, &fit) && needs (&fit) <= plan->budget
+    if (measure (plan, &p, batch, &fit) && cnn3d_fit_needs (&fit) <= plan->budget
         && (!plan->best_accumulate || fit.seconds < plan->best.seconds)) {
       plan->best = fit;
       plan->best_accumulate = p.accumulate;
@@ -309,13 +303,19 @@ fill (ToolPlan *plan, GError **error)
           micro_batch (&plan->params, plan->batch), first, &plan->fit, error))
     return FALSE;
   measure (plan, &plan->params, plan->batch, &plan->fit);
-  plan->fits = needs (&plan->fit) <= plan->budget;
+  plan->fits = cnn3d_fit_needs (&plan->fit) <= plan->budget;
+  return TRUE;
+}
+
+/* What else one may want to know. */
+static void
+look_around (ToolPlan *plan)
+{
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++)
     plan->largest[r] = cnn3d_fit_largest (plan->backend, plan->device, &plan->params, r, plan->budget,
         &plan->largest_fit[r]);
   add_knobs (plan);
   recommend (plan);
-  return TRUE;
 }
 
 /* --- running --- */
@@ -358,16 +358,28 @@ static gboolean
 plan_one (const Options *o, const gchar *gpu, JsonBuilder *json, GError **error)
 {
   ToolPlan plan = { .gpu = gpu, .batch = o->batch };
+  Cnn3dNetwork *net = NULL;
   gboolean ok;
 
   cnn3d_trainer_params_init (&plan.params);
   plan.knobs = g_array_new (FALSE, FALSE, sizeof (ToolKnob));
   g_array_set_clear_func (plan.knobs, clear_knob);
   ok = to_params (o, &plan.params, error) && open_device (&plan, gpu, o->device, error) && fill (&plan, error);
+  if (ok && (json || !o->roofline))
+    look_around (&plan);
+  if (ok && o->roofline) {
+    net = cnn3d_network_new (&plan.params.network, error);
+    ok = net && (plan.roofline = cnn3d_fit_roofline (plan.backend, plan.device, &plan.params, plan.batch, &plan.fit,
+            &plan.rates, error));
+  }
   if (ok && json)
-    tool_plan_json (&plan, json);
+    tool_plan_json (&plan, net, json);
+  else if (ok && o->roofline)
+    tool_plan_print_roofline (&plan, net);
   else if (ok)
     tool_plan_print (&plan);
+  cnn3d_roofline_free (&plan.roofline);
+  cnn3d_network_free (&net);
   if (plan.device)
     plan.backend->close (&plan.device);
   g_array_free (plan.knobs, TRUE);
@@ -432,6 +444,7 @@ tool_plan (int argc, char **argv)
         "A GPU that need not be here: rtx3070, ...; all; may be given again", "NAME"},
     {"device", 0, 0, G_OPTION_ARG_STRING, &o.device, "One that is here: auto, cpu, cuda (default auto)", "D"},
     {"budget", 0, 0, G_OPTION_ARG_STRING, &o.budget, "Bytes that training may take: 8GiB (default: all)", "SIZE"},
+    {"roofline", 0, 0, G_OPTION_ARG_NONE, &o.roofline, "What a step computes and moves at least, layer by layer", NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &o.json, "Print JSON", NULL},
     {NULL}
   };

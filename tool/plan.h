@@ -5,7 +5,7 @@
 
 #include <json-glib/json-glib.h>
 
-#include "src/train/fit.h"
+#include "src/train/fitroofline.h"
 
 /* One setting changed. */
 typedef struct {
@@ -29,10 +29,17 @@ typedef struct {
   Cnn3dFit largest_fit[CNN3D_RECOMPUTE_AUTO];
   Cnn3dFit best;                /* recommended: its micro-batch is the batch */
   guint64 best_accumulate;      /* 0: nothing fits */
+  Cnn3dRoofline *roofline;      /* of `fit`; NULL: not asked for */
+  Cnn3dRates rates;             /* the device's, for it */
 } ToolPlan;
 
-/* planreport.c: as text on stdout; as one object. */
+/* planreport.c: as text on stdout; as one object (network: for its roofline,
+ * where there is one). */
 void tool_plan_print (const ToolPlan * plan);
-void tool_plan_json (const ToolPlan * plan, JsonBuilder * json);
+void tool_plan_json (const ToolPlan * plan, const Cnn3dNetwork * network, JsonBuilder * json);
+
+/* planroofline.c: the floors; as a member of that object. */
+void tool_plan_print_roofline (const ToolPlan * plan, const Cnn3dNetwork * network);
+void tool_plan_json_roofline (const ToolPlan * plan, const Cnn3dNetwork * network, JsonBuilder * json);
 
 #endif

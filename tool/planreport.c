@@ -5,12 +5,6 @@
 #include "tool/plan.h"
 
 static guint64
-needs (const Cnn3dFit *f)
-{
-  return (guint64) f->memory.total + f->memory.context;
-}
-
-static guint64
 activations (const Cnn3dMemory *m)
 {
   return m->arena - m->workspace;
@@ -51,18 +45,18 @@ print_memory (const ToolPlan *plan)
   print_kind ("workspace", m->workspace, NULL);
   print_kind ("predicted", m->total, "what training takes, exactly");
   print_kind ("context", m->context, plan->context_source);
-  share = g_strdup_printf ("%.0f %% of the budget", 100.0 * needs (&plan->fit) / plan->budget);
-  print_kind ("in all", needs (&plan->fit), share);
+  share = g_strdup_printf ("%.0f %% of the budget", 100.0 * cnn3d_fit_needs (&plan->fit) / plan->budget);
+  print_kind ("in all", cnn3d_fit_needs (&plan->fit), share);
 }
 
 static void
 print_knob (const ToolPlan *plan, const gchar *setting, const Cnn3dFit *fit, const gchar *changes)
 {
-  g_autofree gchar *bytes = cnn3d_format_bytes (needs (fit));
+  g_autofree gchar *bytes = cnn3d_format_bytes (cnn3d_fit_needs (fit));
 
   printf ("  %-42s %11s %+6.0f %% %7.2f  %-4s %s\n", setting, bytes,
-      100.0 * ((gdouble) needs (fit) / needs (&plan->fit) - 1), fit->seconds / plan->fit.seconds,
-      needs (fit) <= plan->budget ? "yes" : "no", changes);
+      100.0 * ((gdouble) cnn3d_fit_needs (fit) / cnn3d_fit_needs (&plan->fit) - 1), fit->seconds / plan->fit.seconds,
+      cnn3d_fit_needs (fit) <= plan->budget ? "yes" : "no", changes);
 }
 
 static const gchar *
@@ -100,7 +94,7 @@ tool_plan_print (const ToolPlan *plan)
       or_more (plan->largest[2]));
   if (plan->best_accumulate) {
     g_autofree gchar *line = settings (plan, &plan->best, plan->best_accumulate);
-    g_autofree gchar *bytes = cnn3d_format_bytes (needs (&plan->best));
+    g_autofree gchar *bytes = cnn3d_format_bytes (cnn3d_fit_needs (&plan->best));
 
     printf ("Recommended for %u clips a step: %s (%s, time %.2f).\n", plan->batch * plan->params.accumulate, line,
         bytes, plan->best.seconds / plan->fit.seconds);
@@ -145,8 +139,8 @@ add_fit (JsonBuilder *b, const ToolPlan *plan, const Cnn3dFit *f)
   add_int (b, "batch-size", f->micro_batch);
   add_text (b, "recompute", cnn3d_recompute_name (f->recompute));
   add_text (b, "precision", cnn3d_precision_name (f->precision));
-  add_bool (b, "fits", needs (f) <= plan->budget);
-  add_int (b, "bytes", needs (f));
+  add_bool (b, "fits", cnn3d_fit_needs (f) <= plan->budget);
+  add_int (b, "bytes", cnn3d_fit_needs (f));
   add_int (b, "predicted-bytes", m->total);
   add_int (b, "context-bytes", m->context);
   add_int (b, "weights-bytes", m->weights);
@@ -164,7 +158,7 @@ add_fit (JsonBuilder *b, const ToolPlan *plan, const Cnn3dFit *f)
 }
 
 void
-tool_plan_json (const ToolPlan *plan, JsonBuilder *b)
+tool_plan_json (const ToolPlan *plan, const Cnn3dNetwork *net, JsonBuilder *b)
 {
   const Cnn3dNetworkParams *n = &plan->params.network;
 
@@ -212,5 +206,7 @@ tool_plan_json (const ToolPlan *plan, JsonBuilder *b)
   } else {
     json_builder_add_null_value (b);
   }
+  if (plan->roofline)
+    tool_plan_json_roofline (plan, net, b);
   json_builder_end_object (b);
 }

@@ -3,7 +3,13 @@
 """The trainer against PyTorch: logits, gradients, running statistics, steps,
 accumulation, weights there and back. Prints TAP.
 
-usage: parity.py TRAINER-TOOL [NAME...]"""
+usage: parity.py TRAINER-TOOL [NAME...]
+       parity.py TRAINER-TOOL --device cuda [--steps 100] [--small] [NAME...]
+
+With --device the trainer runs there, and each model is tried in each precision;
+PyTorch runs on the same GPU where it can, else on the CPU. --small: clips that a
+CPU is done with soon."""
+import argparse
 import copy
 import os
 import subprocess
@@ -12,14 +18,21 @@ import tempfile
 
 import numpy
 import torch
-import torchvision
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import resnet18
 import tensors
 from slow_r50 import SlowR50
 
-TOOL = sys.argv[1]
-WANTED = sys.argv[2:]
+parser = argparse.ArgumentParser()
+parser.add_argument("tool")
+parser.add_argument("names", nargs="*")
+parser.add_argument("--device")
+parser.add_argument("--steps", type=int, default=100)
+parser.add_argument("--small", action="store_true")
+ARGS = parser.parse_intermixed_args()
+TOOL = ARGS.tool
+WANTED = ARGS.names
 # torchvision's own, (frames, size) that each is tried at
 MODELS = {"r3d_18": (16, 112), "mc3_18": (16, 112), "r2plus1d_18": (8, 112), "slow_r50": (8, 112)}
 
@@ -30,7 +43,7 @@ def make_model(name, classes=400, seed=0):
     if name == "slow_r50":
         model = SlowR50(classes)
     else:
-        model = getattr(torchvision.models.video, name)(num_classes=classes)
+        model = resnet18.make(name, classes)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
             module.weight.data.uniform_(0.5, 1.5)
@@ -47,7 +60,7 @@ def make_clips(n, frames, size, classes=400, seed=1):
 
 
 def numpy_state(model):
-    return {k: v.detach().numpy().astype("<i8" if "num_batches" in k else "<f4")
+    return {k: v.detach().cpu().numpy().astype("<i8" if "num_batches" in k else "<f4")
             for k, v in model.state_dict().items()}
 
 
@@ -67,15 +80,16 @@ def relative(a, b):
     return float(numpy.linalg.norm(a - b) / max(numpy.linalg.norm(b), 1e-30))
 
 
-count = 0
+count = failed = 0
 
 
 def test(name, pairs):
     """pairs: (what, figure, bound)"""
-    global count
+    global count, failed
     count += 1
     worst = max(pairs, key=lambda p: p[1] / p[2])
     ok = all(p[1] <= p[2] for p in pairs)
+    failed |= not ok
     print(f"{'ok' if ok else 'not ok'} {count} - {name}: {worst[0]} {worst[1]:.2e} (bound {worst[2]:.0e})", flush=True)
     for what, figure, bound in pairs:
         if not figure <= bound:
@@ -198,6 +212,103 @@ def check_bf16(name, frames, size):
     test(f"{name} bf16-mixed gradients beside autocast's ({theirs:.2e})", [("all", ours, 1.25 * theirs)])
 
 
+# --- on a device ---
+
+ORACLE = "cuda" if ARGS.device not in (None, "cpu") and torch.cuda.is_available() else "cpu"
+
+
+def autocast_type(precision):
+    """What PyTorch's autocast computes in; None: it is not asked for. A CPU, ours too,
+    has no FP16."""
+    if precision == "32":
+        return None
+    return torch.float16 if precision == "16-mixed" and ORACLE == "cuda" else torch.bfloat16
+
+
+def oracle_forward(model, x, kind):
+    with torch.autocast(ORACLE, kind or torch.bfloat16, enabled=kind is not None):
+        return model(x).float()
+
+
+def oracle_gradients(model, x, y, kind):
+    """All of them in one vector, in double precision, with the scale taken out"""
+    model = copy.deepcopy(model).train()
+    scale = 1024 if kind == torch.float16 else 1
+    (scale * torch.nn.functional.cross_entropy(oracle_forward(model, x, kind), y)).backward()
+    return numpy.concatenate([p.grad.double().cpu().numpy().ravel() / scale for p in model.parameters()])
+
+
+def oracle_losses(model, x, y, kind, batch):
+    model = copy.deepcopy(model).train()
+    rule = torch.optim.SGD(model.parameters(), 0.001, momentum=0.9)
+    scaler = torch.cuda.amp.GradScaler(enabled=kind == torch.float16)
+    losses = []
+    for step in range(ARGS.steps):
+        first = batch * step % len(x)
+        rule.zero_grad()
+        loss = torch.nn.functional.cross_entropy(oracle_forward(model, x[first:first + batch], kind),
+                                                 y[first:first + batch])
+        scaler.scale(loss).backward()
+        scaler.step(rule)
+        scaler.update()
+        losses.append(loss.item())
+    return numpy.array(losses)
+
+
+def nudged(x):
+    """By as little as rounding does: small sizes turn it into much, because a ReLU
+    somewhere switches"""
+    return x * (1 + 1e-6 * torch.randn(x.shape, generator=torch.Generator().manual_seed(9)).to(x.device))
+
+
+def check_on_device(name, precision, frames, size):
+    """FP32 as near to PyTorch's FP32 as that is to itself with its input nudged, others
+    no further from it than PyTorch's own autocast is; or within rounding."""
+    kind = autocast_type(precision)
+    options = ["--device", ARGS.device, "--precision", precision] + ["--no-tf32"] * (precision == "32")
+    rounding = {"32": 1e-4, "16-mixed": 4e-3, "bf16-mixed": 3e-2}[precision if ORACLE == "cuda" or kind is None
+                                                                  else "bf16-mixed"]
+    model = make_model(name)
+    there = copy.deepcopy(model).to(ORACLE)
+    x, y = make_clips(2, frames, size)
+    xt, yt = x.to(ORACLE), y.to(ORACLE)
+    got = run_tool(model, x, y, "--batch", 2, *options, name=name)
+    with torch.no_grad():
+        logits = copy.deepcopy(there).eval()(xt).cpu()
+    what = f"{name} {frames}x{size} {precision} on {ARGS.device}"
+    test(f"{what} logits", [("logits", relative(got["logits"], logits), rounding)])
+    exact = oracle_gradients(there, xt, yt, None)
+    ours = numpy.concatenate([numpy.ravel(got["grad." + k]) for k, _ in model.named_parameters()])
+    if kind is None:
+        theirs = relative(oracle_gradients(there, nudged(xt), yt, None), exact)
+        test(f"{what} gradients beside nudged ({theirs:.2e})", [("all", relative(ours, exact), max(1e-3, 3 * theirs))])
+    else:
+        theirs = relative(oracle_gradients(there, xt, yt, kind), exact)
+        test(f"{what} gradients beside autocast's ({theirs:.2e})",
+             [("all", relative(ours, exact), max(1.25 * theirs, rounding))])
+    # losses: by the first one, because the last ones are small
+    batch = 4
+    x, y = make_clips(2 * batch, min(frames, 8), min(size, 64))
+    got = run_tool(model, x, y, "--batch", batch, "--steps", ARGS.steps, "--lr", 0.001, *options, name=name)
+    xt, yt = x.to(ORACLE), y.to(ORACLE)
+    exact = oracle_losses(there, xt, yt, None, batch)
+    other = oracle_losses(there, nudged(xt) if kind is None else xt, yt, kind, batch)
+    theirs = float(abs(other - exact).max() / exact[0])
+    test(f"{what} losses of {ARGS.steps} steps beside {'nudged' if kind is None else 'autocast'} ({theirs:.2e})",
+         [("furthest", float(abs(got["losses"] - exact).max() / exact[0]), max(1e-2, 2 * theirs))])
+
+
+def main_on_device():
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    print(f"# PyTorch {torch.__version__} on {torch.cuda.get_device_name() if ORACLE == 'cuda' else 'the CPU'}")
+    for name, (frames, size) in MODELS.items():
+        if wanted(name):
+            for precision in ("32", "16-mixed", "bf16-mixed"):
+                check_on_device(name, precision, *((4, 64) if ARGS.small else (frames, size)))
+    print(f"1..{count}")
+    sys.exit(failed)
+
+
 def main():
     torch.set_num_threads(2)
     for name, (frames, size) in MODELS.items():
@@ -219,4 +330,4 @@ def main():
     print(f"1..{count}")
 
 
-main()
+main_on_device() if ARGS.device else main()

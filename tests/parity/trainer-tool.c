@@ -10,17 +10,17 @@
 #include "src/train/safetensors.h"
 #include "src/train/trainer.h"
 
-static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32", *optimizer = (gchar *) "sgd", *freeze, *recompute = (gchar *) "none", *max_memory;
+static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32", *optimizer = (gchar *) "sgd", *freeze, *recompute = (gchar *) "none", *max_memory, *device = (gchar *) "cpu";
 static gint batch = 2, accumulate = 1, steps, classes = 400, base_width = 64, threads = 2, frames = 16, size = 112, seed = 1, micro_batch;
 static gdouble lr = 0.01, momentum = 0.9, weight_decay, smoothing, clip;
-static gboolean timing, memory, auto_fit;
+static gboolean timing, memory, auto_fit, serve, tf32 = TRUE, deterministic = TRUE;
 
 static const GOptionEntry entries[] = {
   {"model", 0, 0, G_OPTION_ARG_STRING, &model, "model", NULL},
   {"pretrained", 0, 0, G_OPTION_ARG_STRING, &pretrained, "weights to begin with", NULL},
   {"input", 0, 0, G_OPTION_ARG_STRING, &input, "frames (N, T, H, W, C) F32 or U8, and labels (N) I32", NULL},
   {"output", 0, 0, G_OPTION_ARG_STRING, &output, "file for results", NULL},
-  {"precision", 0, 0, G_OPTION_ARG_STRING, &precision, "32 or bf16-mixed", NULL},
+  {"precision", 0, 0, G_OPTION_ARG_STRING, &precision, "32, 16-mixed, bf16-mixed", NULL},
   {"optimizer", 0, 0, G_OPTION_ARG_STRING, &optimizer, "sgd, adam, adamw", NULL},
   {"freeze", 0, 0, G_OPTION_ARG_STRING, &freeze, "as the property", NULL},
   {"batch", 0, 0, G_OPTION_ARG_INT, &batch, "clips in a batch", NULL},
@@ -42,6 +42,10 @@ static const GOptionEntry entries[] = {
   {"recompute", 0, 0, G_OPTION_ARG_STRING, &recompute, "none, bn, block, auto", NULL},
   {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "8GiB", NULL},
   {"micro-batch", 0, 0, G_OPTION_ARG_INT, &micro_batch, "clips at once", NULL},
+  {"device", 0, 0, G_OPTION_ARG_STRING, &device, "cpu, cuda, cuda:N", NULL},
+  {"no-tf32", 0, G_OPTION_FLAG_REVERSE, G_OPTION_ARG_NONE, &tf32, "precision 32 multiplies in FP32", NULL},
+  {"no-deterministic", 0, G_OPTION_FLAG_REVERSE, G_OPTION_ARG_NONE, &deterministic, "bits may differ", NULL},
+  {"serve", 0, 0, G_OPTION_ARG_NONE, &serve, "for each number on stdin: so many steps, their seconds", NULL},
   {"auto-fit", 0, 0, G_OPTION_ARG_NONE, &auto_fit, "split batches to fit", NULL},
   {NULL}
 };
@@ -164,13 +168,71 @@ reset_peak (void)
   }
 }
 
+/* Trains on the batches of one optimizer step, and from where the last ended.
+ * On a GPU the last of them is under way on return. */
+static gboolean
+start_step (Cnn3dTrainer *t, const Clips *c, guint batches, guint64 *position, Cnn3dProgress *told, GError **error)
+{
+  for (guint k = 0; k < batches; k++) {
+    const guint first = *position % c->n, n = MIN ((guint) batch, c->n - first);
+    const Cnn3dBatch b = { (guint8 *) c->frames + first * c->clip_bytes, c->type, c->labels + first, n, *position + n };
+    Cnn3dProgress progress;
+
+    if (!cnn3d_trainer_run (t, &b, &progress, error))
+      return FALSE;
+    g_free (progress.saved);
+    if (progress.ready)
+      *told = progress;
+    *position += n;
+  }
+  return TRUE;
+}
+
+static gboolean
+end_step (Cnn3dTrainer *t, Cnn3dProgress *told, GError **error)
+{
+  Cnn3dProgress progress;
+
+  if (!cnn3d_trainer_flush (t, &progress, error))
+    return FALSE;
+  g_free (progress.saved);
+  if (progress.ready)
+    *told = progress;
+  return TRUE;
+}
+
+/* Whoever measures says when: rounds of several programs take turns. */
+static gboolean
+serve_rounds (Cnn3dTrainer *t, const Clips *c, GError **error)
+{
+  guint64 position = 0;
+  Cnn3dProgress told = { 0 };
+  gint round;
+
+  g_print ("ready\n");
+  fflush (stdout);
+  while (scanf ("%d", &round) == 1) {
+    const gint64 start = g_get_monotonic_time ();
+
+    for (gint s = 0; s < round; s++)
+      if (!start_step (t, c, accumulate, &position, &told, error))
+        return FALSE;
+    if (!end_step (t, &told, error))
+      return FALSE;
+    g_print ("%.6f loss %.6f skipped %" G_GUINT64_FORMAT "\n", (g_get_monotonic_time () - start) * 1e-6, told.loss,
+        told.steps_skipped);
+    fflush (stdout);
+  }
+  return TRUE;
+}
+
 static gboolean
 run (GError **error)
 {
   Cnn3dTrainerParams params;
   Clips clips = { NULL };
   Cnn3dTrainer *t;
-  Cnn3dProgress progress;
+  Cnn3dProgress told = { 0 };
   g_autofree gfloat *logits = NULL;
   g_autoptr (GArray) losses = g_array_new (FALSE, FALSE, sizeof (gfloat));
   guint64 position = 0, before;
@@ -184,9 +246,13 @@ run (GError **error)
   params.pretrained = pretrained;
   params.freeze = freeze;
   params.threads = threads;
-  params.device = "cpu";
+  params.device = device;
+  params.tf32 = tf32;
+  params.deterministic = deterministic;
+  params.frames_type = input ? CNN3D_TYPE_FLOAT32 : CNN3D_TYPE_UINT8;
   params.seed = seed;
-  params.precision = !strcmp (precision, "32") ? CNN3D_PRECISION_32 : CNN3D_PRECISION_BF16_MIXED;
+  params.precision = !strcmp (precision, "32") ? CNN3D_PRECISION_32
+      : !strcmp (precision, "16-mixed") ? CNN3D_PRECISION_16_MIXED : CNN3D_PRECISION_BF16_MIXED;
   params.optimizer = !strcmp (optimizer, "sgd") ? CNN3D_UPDATE_SGD
       : !strcmp (optimizer, "adam") ? CNN3D_UPDATE_ADAM : CNN3D_UPDATE_ADAMW;
   params.lr.lr = lr;
@@ -197,7 +263,7 @@ run (GError **error)
   if (!load_clips (&clips, &params.network, error))
     return FALSE;
   /* without steps: one group of all, whose gradients stay */
-  params.accumulate = steps ? accumulate : 1000000;
+  params.accumulate = steps || serve ? accumulate : 1000000;
   params.keep_gradients = output != NULL;
   params.micro_batch = micro_batch;
   params.auto_fit = auto_fit;
@@ -211,32 +277,24 @@ run (GError **error)
   if (!t)
     return FALSE;
   logits = g_new0 (gfloat, clips.n * classes);
-  for (guint i = 0; ok && i < clips.n; i += batch) {
+  for (guint i = 0; ok && !serve && i < clips.n; i += batch) {
     const Cnn3dBatch b = { (guint8 *) clips.frames + i * clips.clip_bytes, clips.type, clips.labels + i,
       MIN ((guint) batch, clips.n - i), 0
     };
 
     ok = cnn3d_trainer_logits (t, &b, logits + i * classes, error);
   }
-  if (!timing || steps)
+  if (ok && serve)
+    ok = serve_rounds (t, &clips, error);
+  else if (!timing || steps)
     for (gint s = 0; ok && s < MAX (steps, 1); s++) {
       const gint64 start = g_get_monotonic_time ();
-      gfloat loss;
-
       /* every step sees the next `accumulate` batches, round and round */
       const guint batches = steps ? (guint) accumulate : (clips.n + batch - 1) / batch;
+      gfloat loss;
 
-      for (guint k = 0; ok && k < batches; k++) {
-        const guint first = position % clips.n, n = MIN ((guint) batch, clips.n - first);
-        const Cnn3dBatch b = { (guint8 *) clips.frames + first * clips.clip_bytes, clips.type, clips.labels + first, n,
-          position + n
-        };
-
-        ok = cnn3d_trainer_run (t, &b, &progress, error);
-        g_free (progress.saved);
-        position += n;
-      }
-      loss = progress.loss;
+      ok = start_step (t, &clips, batches, &position, &told, error) && end_step (t, &told, error);
+      loss = told.loss;
       g_array_append_val (losses, loss);
       if (timing)
         g_print ("%.6f\n", (g_get_monotonic_time () - start) * 1e-6);

@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A whole training step (forward, backward, SGD with momentum) on a GPU beside
+PyTorch's on the same one: seconds and memory. PyTorch has channels_last_3d and
+cudnn.benchmark, in FP16 and bf16 autocast, with and without torch.compile; the
+fastest of these counts. Rounds take turns, so that all see the same machine; the
+clock is the wall's, and each round ends when the GPU is done.
+
+usage: gpu-step.py TRAINER-TOOL [--model r3d_18] [--batch 32] [--frames 16]
+       [--size 112] [--rounds 5] [--steps 10] [--device cuda] [--precision 16-mixed]
+       [--no-compile]
+
+With --device cpu it runs where there is no GPU, to try the script; memory is not
+told there. The last line is JSON: seconds a step of each, clips/s, ratio, and bytes:
+`grown` is what the GPU's used memory grew by while ours ran, `predicted` what the
+plan said, context included, `torch` PyTorch's max_memory_reserved."""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+parser = argparse.ArgumentParser()
+parser.add_argument("tool")
+parser.add_argument("--model", default="r3d_18")
+parser.add_argument("--device", default="cuda")
+parser.add_argument("--precision", default="16-mixed")
+parser.add_argument("--recompute", default="none")
+parser.add_argument("--no-compile", action="store_true")
+for name, value in (("batch", 32), ("frames", 16), ("size", 112), ("rounds", 5), ("steps", 10)):
+    parser.add_argument("--" + name, type=int, default=value)
+args = parser.parse_args()
+cuda = args.device != "cpu"
+
+
+def used_memory():
+    """Bytes in use on the whole GPU, by the driver; None: nobody tells."""
+    try:
+        import pynvml
+        pynvml.nvmlInit()
+        return pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(0)).used
+    except Exception:  # the module, the library or the device may be missing
+        pass
+    try:
+        out = subprocess.run(["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "-i", "0"],
+                             check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
+        return int(out.split()[0]) << 20
+    except (OSError, subprocess.CalledProcessError, ValueError, IndexError):
+        return None
+
+
+class Ours:
+    """The trainer in a process of its own, which runs so many steps when it is told to."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [args.tool, "--serve", "--memory", "--device", args.device, "--model", args.model, "--precision",
+             args.precision, "--recompute", args.recompute, "--batch", str(args.batch), "--frames", str(args.frames),
+             "--size", str(args.size), "--lr", "0.001", "--no-deterministic"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
+        self.need("ready")
+
+    def need(self, word):
+        line = self.process.stdout.readline()
+        if not line.startswith(word):
+            sys.exit("gpu-step.py: %s ended: %s" % (args.tool, line.strip() or "see above"))
+        return line
+
+    def __call__(self, steps):
+        print(steps, file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline().split()
+        if not line:
+            sys.exit("gpu-step.py: %s ended in a round" % args.tool)
+        return float(line[0])
+
+    def end(self):
+        """Bytes by kind"""
+        words = self.process.communicate()[0].split()
+        return dict(zip(words[::2], words[1::2]))
+
+
+class Theirs:
+    """PyTorch; kind: what autocast computes in."""
+
+    def __init__(self, torch, kind, compiled):
+        sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "parity"))
+        import resnet18
+        from slow_r50 import SlowR50
+        self.torch, self.kind = torch, kind
+        torch.manual_seed(0)
+        model = SlowR50() if args.model == "slow_r50" else resnet18.make(args.model)
+        model = model.to(args.device, memory_format=torch.channels_last_3d).train()
+        self.sgd = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
+        self.model = torch.compile(model) if compiled else model
+        self.scaler = torch.cuda.amp.GradScaler(enabled=cuda and kind == torch.float16)
+        shape = args.batch, 3, args.frames, args.size, args.size
+        self.x = torch.randn(shape).to(args.device, memory_format=torch.channels_last_3d)
+        self.y = (torch.arange(args.batch) % 400).to(args.device)
+
+    def __call__(self, steps):
+        start = time.perf_counter()
+        for _ in range(steps):
+            self.sgd.zero_grad(set_to_none=True)
+            with self.torch.autocast("cuda" if cuda else "cpu", self.kind):
+                loss = self.torch.nn.functional.cross_entropy(self.model(self.x).float(), self.y)
+            self.scaler.scale(loss).backward()
+            self.scaler.step(self.sgd)
+            self.scaler.update()
+        if cuda:
+            self.torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+
+def their_ways():
+    """(name, maker) of each way that this machine has; empty: no PyTorch for it."""
+    try:
+        import torch
+    except ImportError:
+        return None, []
+    if cuda and not torch.cuda.is_available():
+        return None, []
+    torch.backends.cudnn.benchmark = True
+    kinds = [("FP16", torch.float16)] * cuda + [("bf16", torch.bfloat16)]
+    compiles = [False] + [True] * (hasattr(torch, "compile") and not args.no_compile)
+    return torch, [("PyTorch " + name + (" compiled" if compiled else ""), kind, compiled)
+                   for name, kind in kinds for compiled in compiles]
+
+
+def clear(torch):
+    import gc
+    gc.collect()
+    if cuda:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def main():
+    told = {"model": args.model, "batch": args.batch, "precision": args.precision, "recompute": args.recompute}
+    torch, ways = their_ways()
+    # memory first, each by itself: whoever came before has given everything back
+    before = used_memory() if cuda else None
+    ours = Ours()
+    ours(3)
+    if before is not None:
+        told["grown"] = used_memory() - before
+    best, reserved = None, {}
+    for way in ways:
+        clear(torch)
+        try:
+            theirs = Theirs(torch, *way[1:])
+            theirs(3)
+            seconds = theirs(args.steps) / args.steps
+        except Exception as error:  # torch.compile fails in many ways
+            print("%s: left out: %s" % (way[0], str(error).split("\n")[0][:200]), flush=True)
+            continue
+        print("%-24s %.5f s a step at first" % (way[0], seconds), flush=True)
+        if cuda:
+            reserved[way[0]] = torch.cuda.max_memory_reserved()
+        if best is None or seconds < best[0]:
+            best = seconds, way
+        del theirs
+    seconds = {"ours": []}
+    theirs = None
+    if best:
+        clear(torch)
+        theirs = Theirs(torch, *best[1][1:])
+        theirs(3)
+        seconds[best[1][0]] = []
+    for _ in range(args.rounds):
+        seconds["ours"].append(ours(args.steps) / args.steps)
+        if theirs:
+            seconds[best[1][0]].append(theirs(args.steps) / args.steps)
+    figures = ours.end()
+    print("%s, %d clips of %dx%dx%d, %s, %s%s" % (args.model, args.batch, args.frames, args.size, args.size,
+                                                 args.precision, args.device, ", PyTorch " + torch.__version__ if torch else ""))
+    for name, values in seconds.items():
+        median = statistics.median(values)
+        told.setdefault("seconds", {})[name] = median
+        print("%-24s median %.5f s (from %.5f to %.5f), %.1f clips/s" % (
+            name, median, min(values), max(values), args.batch / median))
+    told["clips-per-second"] = args.batch / told["seconds"]["ours"]
+    told["predicted"] = int(figures["total"]) + int(figures["context"])
+    told["planned"] = int(figures["total"])
+    if best:
+        told["best"] = best[1][0]
+        told["ratio"] = told["seconds"][best[1][0]] / told["seconds"]["ours"]
+    if reserved and best:
+        told["torch"] = reserved[best[1][0]]
+    print(json.dumps(told))
+
+
+main()

@@ -1,0 +1,376 @@
+#!/usr/bin/env bash
+# What holds on a GPU, in one go: parity with PyTorch, compute-sanitizer, a
+# step's time and memory beside PyTorch, the demonstration set learnt. Needs no
+# network; what is missing is skipped, and the table at the end says why.
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+#   tests/gpu.sh                      build into ./build-gpu, then all parts
+#   tests/gpu.sh --bundle FOLDER      with what was built elsewhere and unpacked
+#                                     there, for a machine without GStreamer
+#   tests/gpu.sh --pack OUT.tar.xz    make such a bundle of BUILD (build), on a
+#                                     machine that has everything
+#   tests/gpu.sh --only PART[,PART]   some of: parity sanitizer bench demo
+#   tests/gpu.sh --try                the same commands on the CPU, with sizes
+#                                     that mean nothing: does the script work?
+#
+# PYTHON is the Python that has PyTorch, RESULTS where logs go (a new folder),
+# CNN3D_BUILD a folder where all is built, CNN3D_DEMO the demonstration set.
+# --pack calls $GST_BUNDLE OUT.tar.xz FILE... where that is set; it packs
+# GStreamer with the files. GST_BUNDLE_PLUGINS names more of its plugins.
+# Exit status 0: nothing failed.
+set -uo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+all="parity sanitizer bench demo"
+bundle='' out='' parts=$all try=''
+
+usage () {
+  sed -n '/^#   tests/,/^# Exit/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+  exit 2
+}
+
+complain () {
+  echo "gpu.sh: $*" >&2
+}
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --bundle) bundle=${2:-}; [ -d "$bundle" ] || usage; bundle=$(realpath "$bundle"); shift ;;
+    --pack) out=${2:-}; [ -n "$out" ] || usage; out=$(realpath -m "$out"); shift ;;
+    --only) parts=$(tr , ' ' <<<"${2:-}"); shift ;;
+    --try) try=yes ;;
+    *) usage ;;
+  esac
+  shift
+done
+[ -n "${parts// /}" ] || usage
+for part in $parts; do
+  case " $all " in
+    *" $part "*) ;;
+    *) complain "no part is called '$part'; there are: $all"; exit 2 ;;
+  esac
+done
+
+# --- packing ---
+
+# What decodes the demonstration set, and what makes it
+plugins="coreelements typefindfunctions playback app videoconvertscale
+  videoconvert videoscale videorate isomp4 x264 openh264 videoparsersbad
+  ${GST_BUNDLE_PLUGINS:-}"
+# What the other machine has of its own
+theirs='^(ld-linux|libc|libm|libdl|librt|libpthread|libresolv|libutil|libgcc_s'
+theirs+='|libstdc\+\+|libcuda|libnvidia|libcudart|libcudnn|libcublas|libnvrtc)[.\-_]'
+
+pack_gstreamer () {
+  local stage=$1 file base name system
+  shift
+  system=$(pkg-config --variable=pluginsdir gstreamer-1.0)
+  mkdir -p "$stage"/bin "$stage"/lib "$stage"/plugins
+  for name in $plugins; do
+    [ ! -e "$system/libgst$name.so" ] || cp "$system/libgst$name.so" "$stage/plugins/"
+  done
+  cp "$(command -v gst-launch-1.0)" "$(command -v gst-inspect-1.0)" "$stage/bin/"
+  file=$(pkg-config --variable=pluginscannerdir gstreamer-1.0)/gst-plugin-scanner
+  [ ! -e "$file" ] || cp "$file" "$stage/bin/"
+  for file in "$@"; do
+    case $(basename "$file") in
+      libgst*.so) cp "$file" "$stage/plugins/" ;;
+      *.so*) cp "$file" "$stage/lib/" ;;
+      *) cp "$file" "$stage/bin/" ;;
+    esac
+  done
+  find "$stage" -type f -exec ldd {} \; 2>/dev/null | awk '/=> \//{print $3}' | sort -u \
+    | while read -r file; do
+        base=$(basename "$file")
+        [[ $base =~ $theirs || -e $stage/lib/$base ]] || cp -L "$file" "$stage/lib/"
+      done
+}
+
+pack () {
+  local build stage file files=()
+  build=$(realpath -m "${BUILD:-$top/build}")
+  stage=$(mktemp -d)
+  # shellcheck disable=SC2064
+  trap "rm -rf '$stage'" EXIT
+  for file in src/libcnn3d.so.0 src/backend/cpu/libcnn3d-cpu.so \
+    src/backend/cuda/libcnn3d-cuda.so plugins/clip/libgstclipmeta-1.0.so.0 \
+    plugins/clip/libgstclip.so plugins/cnn3d/libgstcnn3d.so tool/cnn3d \
+    tests/parity/trainer-tool pipelines/demo/make-demo-videos; do
+    if [ -e "$build/$file" ]; then
+      files+=("$build/$file")
+    elif [ "$file" = src/backend/cuda/libcnn3d-cuda.so ]; then
+      complain "$build has no CUDA back end: the bundle will not have it either"
+    else
+      complain "$build/$file is missing: build first (BUILD is the build folder)"
+      exit 1
+    fi
+  done
+  if [ -n "${GST_BUNDLE:-}" ]; then
+    "$GST_BUNDLE" "$stage.tar.xz" "${files[@]}" >&2 || exit 1
+    tar -C "$stage" -xf "$stage.tar.xz" || exit 1
+    rm -f "$stage.tar.xz"
+  else
+    pack_gstreamer "$stage" "${files[@]}" || exit 1
+    strip --strip-unneeded "$stage"/lib/*.so* "$stage"/plugins/*.so 2>/dev/null
+  fi
+  # the scripts, with what they look for beside them
+  mkdir -p "$stage/cnn3d"
+  tar -C "$top" -cf - tests/gpu.sh tests/parity tests/bench pipelines/quickstart.sh \
+    configs presets | tar -C "$stage/cnn3d" -xf - || exit 1
+  find "$stage/cnn3d" -name __pycache__ -prune -exec rm -rf {} +
+  mkdir -p "$(dirname "$out")"
+  tar -C "$stage" -cf - . | xz -T0 "${XZ_LEVEL:--6}" >"$out" || exit 1
+  echo "$out: $(du -h "$out" | cut -f 1). There:" \
+    "mkdir b && tar -C b -xf $(basename "$out") && b/cnn3d/tests/gpu.sh --bundle b"
+}
+
+if [ -n "$out" ]; then
+  pack
+  exit
+fi
+
+# --- the table ---
+
+rows=() failed=0
+
+# row WHAT FIGURE BOUND RESULT
+row () {
+  rows+=("$(printf '%-52s  %-24s  %-16s  %s' "$@")")
+  case $4 in fail*) failed=1 ;; esac
+}
+
+# judge WHAT FIGURE least|most BOUND [UNIT]: by number
+judge () {
+  local result word='>='
+  [ "$3" = least ] || word='<='
+  result=$(awk -v f="$2" -v b="$4" -v k="$3" \
+    'BEGIN { print (f != "" && (k == "least" ? f >= b : f <= b)) ? "pass" : "fail" }')
+  [ -z "$try" ] || result="ran (--try: the figure means nothing)"
+  row "$1" "$2${5:-}" "$word $4${5:-}" "$result"
+}
+
+skip () {
+  row "$1" - - "skipped ($2)"
+}
+
+finish () {
+  printf '\n%-52s  %-24s  %-16s  %s\n' what figure bound result
+  printf '%s\n' "${rows[@]}"
+  printf '\n'
+  [ -z "${results:-}" ] || echo "Logs: $results"
+  if [ $failed = 0 ]; then echo "Nothing failed."; else echo "Something failed."; fi
+  exit $failed
+}
+
+# field FILE KEY: of the JSON in the last line; nothing where it is not there
+field () {
+  "$python" -c 'import json, sys
+value = json.loads(open(sys.argv[1]).read().splitlines()[-1])
+for key in sys.argv[2].split("/"):
+    value = value.get(key, {}) if isinstance(value, dict) else {}
+print("" if value == {} else value)' "$1" "$2" 2>/dev/null
+}
+
+# --- what there is ---
+
+has_gpu () {
+  nvidia-smi -L 2>/dev/null | grep -q GPU || [ -e /dev/nvidia0 ]
+}
+
+if [ -n "$try" ]; then
+  device=cpu precision=bf16-mixed
+elif has_gpu; then
+  device=cuda precision=16-mixed
+  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null
+else
+  for part in $parts; do
+    skip "$part" "no NVIDIA GPU: neither nvidia-smi nor /dev/nvidia0 shows one"
+  done
+  finish
+fi
+
+python=
+for candidate in ${PYTHON:+"$PYTHON"} python3 /usr/bin/python3; do
+  if "$candidate" -c 'import numpy, torch' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+torch=yes
+if [ -z "$python" ]; then
+  torch=
+  python=${PYTHON:-python3}
+fi
+
+results=${RESULTS:-$(mktemp -d)}
+mkdir -p "$results"
+
+# cuDNN and the CUDA run time often come with PyTorch
+for folder in $("$python" -c 'import nvidia, os
+for base in nvidia.__path__:
+    for name, _, files in os.walk(base):
+        if any(f.startswith(("libcudnn.so", "libcudart.so", "libnvrtc.so")) for f in files):
+            print(name)' 2>/dev/null) /usr/local/cuda/lib64; do
+  [ ! -d "$folder" ] || LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder
+done
+export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
+
+if [ -n "$bundle" ]; then
+  trainer=$bundle/bin/trainer-tool launch=$bundle/bin/gst-launch-1.0
+  export LD_LIBRARY_PATH=$bundle/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  export CNN3D_BACKEND_PATH=$bundle/lib CNN3D_CONFIG_PATH=$bundle/cnn3d/configs
+  export GST_PLUGIN_SYSTEM_PATH=$bundle/plugins GST_PLUGIN_PATH=
+  export GST_PLUGIN_SCANNER=$bundle/bin/gst-plugin-scanner
+  maker=$bundle/bin/make-demo-videos
+else
+  build=${CNN3D_BUILD:-$top/build-gpu}
+  if [ -n "${CNN3D_BUILD:-}" ]; then
+    :                           # it is built
+  elif ! command -v meson >/dev/null || ! command -v ninja >/dev/null \
+    || ! pkg-config --exists gstreamer-1.0 glib-2.0 2>/dev/null; then
+    for part in $parts; do
+      skip "$part" "no meson, ninja or GStreamer to build with: bring a bundle"
+    done
+    finish
+  elif ! { [ -f "$build/build.ninja" ] || meson setup "$build" "$top" -Dtests=enabled; } \
+    >"$results/build.log" 2>&1 || ! ninja -C "$build" >>"$results/build.log" 2>&1; then
+    tail -n 30 "$results/build.log"
+    row build - - "fail (see build.log)"
+    finish
+  fi
+  trainer=$build/tests/parity/trainer-tool launch=gst-launch-1.0
+  export GST_PLUGIN_PATH=$build/plugins
+  maker=$build/pipelines/demo/make-demo-videos
+fi
+demo=${CNN3D_DEMO:-$results/demo}
+export GST_REGISTRY=$results/registry.bin GST_PRESET_PATH=$top/presets
+
+# --- parts ---
+
+# Is there a back end that opens? Everything else would only fail.
+opens () {
+  timeout 300 "$trainer" --device "$device" --batch 1 --frames 4 --size 32 --base-width 8 --steps 1 \
+    --precision "$precision" >"$results/opens.log" 2>&1
+}
+
+# verdict [NOT]: of a line of TAP
+verdict () {
+  if [ -z "$1" ]; then echo pass; else echo fail; fi
+}
+
+parity () {
+  local log=$results/parity.log options=(--device "$device") status=0
+  if [ -z "$torch" ]; then
+    skip parity "no Python with numpy and PyTorch: set PYTHON"
+    return
+  fi
+  [ -z "$try" ] || options+=(--small --steps 2 r3d_18)
+  timeout 1800 "$python" "$top/tests/parity/parity.py" "$trainer" "${options[@]}" \
+    >"$log" 2>&1 || status=$?
+  grep -E '^(not )?ok|^#' "$log"
+  while IFS= read -r line; do
+    # (not )ok N - NAME: WHAT FIGURE (bound BOUND)
+    [[ $line =~ ^(not\ )?ok\ [0-9]+\ -\ (.*):\ .*\ ([^\ ]+)\ \(bound\ ([^\)]+)\)$ ]] || continue
+    row "${BASH_REMATCH[2]% on *}${BASH_REMATCH[2]##* on "$device"}" "${BASH_REMATCH[3]}" \
+      "<= ${BASH_REMATCH[4]}" "$(verdict "${BASH_REMATCH[1]}")"
+  done <"$log"
+  grep -q '^1\.\.[0-9]' "$log" \
+    || row "parity: to its end" "exit status $status" 0 "fail (see parity.log)"
+}
+
+sanitizer () {
+  local kind log count
+  for kind in memcheck racecheck initcheck; do
+    log=$results/sanitizer-$kind.log
+    if [ -n "$try" ]; then
+      skip "compute-sanitizer $kind" "there is no GPU in --try"
+      continue
+    elif ! command -v compute-sanitizer >/dev/null; then
+      skip "compute-sanitizer $kind" "compute-sanitizer is not installed"
+      continue
+    fi
+    timeout 900 compute-sanitizer --tool "$kind" --error-exitcode 9 "$trainer" --device cuda \
+      --precision 16-mixed --batch 2 --frames 4 --size 32 --base-width 16 --steps 1 >"$log" 2>&1
+    count=$(grep -oE 'ERROR SUMMARY: [0-9]+|RACECHECK SUMMARY: [0-9]+' "$log" | grep -oE '[0-9]+$')
+    if [ -z "$count" ] && grep -q 'Device not supported' "$log"; then
+      skip "compute-sanitizer $kind" "it does not support this device"
+    else
+      [ -n "$count" ] || tail -n 5 "$log"
+      judge "compute-sanitizer $kind, one training step" "$count" most 0 " errors"
+    fi
+  done
+}
+
+# bench_one MODEL BATCH FRAMES SIZE RATIO: time, and memory, beside PyTorch
+bench_one () {
+  local log=$results/bench-$1.log what="$1 b$2 $3x$4x$4 $precision" grown predicted reserved
+  local sizes=(--model "$1" --batch "$2" --frames "$3" --size "$4")
+  [ -z "$try" ] || sizes=(--model "$1" --batch 1 --frames 4 --size 32 --rounds 1 --steps 1)
+  if ! timeout 1200 "$python" "$top/tests/bench/gpu-step.py" "$trainer" --device "$device" \
+    --precision "$precision" "${sizes[@]}" >"$log" 2>&1; then
+    tail -n 5 "$log"
+    row "$what" - - "fail (see $(basename "$log"))"
+    return
+  fi
+  grep -v '^{' "$log"
+  row "$what" "$(printf '%.1f' "$(field "$log" clips-per-second)") clips/s" - "measured"
+  if [ -n "$(field "$log" ratio)" ]; then
+    judge "$what: times $(field "$log" best)" "$(printf '%.3f' "$(field "$log" ratio)")" least "$5"
+  else
+    skip "$what: beside PyTorch" "no PyTorch that runs there"
+  fi
+  grown=$(field "$log" grown) predicted=$(field "$log" predicted) reserved=$(field "$log" torch)
+  if [ -z "$grown" ]; then
+    skip "$what: memory" "no GPU whose used memory could be asked for"
+    return
+  fi
+  judge "$what: |predicted / measured - 1|" \
+    "$(awk "BEGIN { d = $predicted / $grown - 1; printf \"%.2f\", 100 * (d < 0 ? -d : d) }")" most 2 " %"
+  if [ -n "$reserved" ]; then
+    judge "$what: memory, of PyTorch's" \
+      "$(awk "BEGIN { printf \"%.1f\", 100 * $(field "$log" planned) / $reserved }")" most 60 " %"
+  fi
+}
+
+bench () {
+  bench_one r3d_18 32 16 112 1.5
+  bench_one slow_r50 16 8 224 1.3
+}
+
+demo () {
+  local log=$results/demo.log line accuracy few=()
+  if [ ! -f "$demo/train.csv" ]; then
+    demo=$results/demo
+    [ -z "$try" ] || few=(--train 10 --test 4)
+    if ! "$maker" "${few[@]}" "$demo" >"$results/make-demo.log" 2>&1; then
+      tail -n 3 "$results/make-demo.log"
+      skip "demonstration set" "it cannot be made: see make-demo.log"
+      return
+    fi
+  fi
+  line=$(sed -n "s/^line='gst-launch-1.0 \(.*\)'\$run\$/\1/p" "$top/pipelines/quickstart.sh")
+  line="$launch ${line//=demo\//=$demo/}$results/run device=$device precision=$precision"
+  [ -z "$try" ] || line=${line/epochs=12/epochs=2}
+  timeout 900 bash -c "$line" </dev/null >"$log" 2>&1 || {
+    tail -n 5 "$log"
+    row "demonstration set" - - "fail (see demo.log)"
+    return
+  }
+  accuracy=$(tr '\r' '\n' <"$log" | grep -o 'val-accuracy [0-9.]* %' | cut -d ' ' -f 2 | sort -g | tail -n 1)
+  judge "demonstration set: validation accuracy" "$accuracy" least 95 " %"
+}
+
+if ! opens; then
+  tail -n 3 "$results/opens.log"
+  row "a step on $device" - - "fail (see opens.log)"
+  finish
+fi
+for part in $parts; do
+  printf '\n== %s (%s s)\n' "$part" "$SECONDS"
+  case $part in
+    parity) parity ;;
+    sanitizer) sanitizer ;;
+    bench) bench ;;
+    demo) demo ;;
+  esac
+done
+finish
