@@ -324,7 +324,9 @@ static gboolean
 open_device (ToolPlan *plan, const gchar *gpu, const gchar *device, GError **error)
 {
   g_autofree gchar *profile = gpu ? cnn3d_gpus_find (gpu, error) : NULL;
-  const Cnn3dDeviceParams params = {.threads = plan->params.threads,.profile = profile };
+  const Cnn3dDeviceParams params = {.threads = plan->params.threads,.profile = profile,
+    .deterministic = plan->params.deterministic,.tf32 = plan->params.tf32,.benchmark = plan->params.benchmark
+  };
   const gboolean any = !gpu && (!device || !strcmp (device, "auto"));
 
   if (gpu && !profile)

@@ -41,6 +41,8 @@ print_memory (const ToolPlan *plan)
   else
     print_kind ("gradients", 0, "applied layer by layer: counted with activations");
   print_kind ("optimizer", m->optimizer, NULL);
+  if (m->input)
+    print_kind ("input", m->input, "batches as they come");
   print_kind ("activations", activations (m), "and their gradients");
   print_kind ("workspace", m->workspace, NULL);
   print_kind ("predicted", m->total, "what training takes, exactly");
@@ -147,6 +149,7 @@ add_fit (JsonBuilder *b, const ToolPlan *plan, const Cnn3dFit *f)
   add_int (b, "copy-bytes", m->copy);
   add_int (b, "gradients-bytes", m->gradients);
   add_int (b, "optimizer-bytes", m->optimizer);
+  add_int (b, "input-bytes", m->input);
   add_int (b, "activations-bytes", activations (m));
   add_int (b, "workspace-bytes", m->workspace);
   json_builder_set_member_name (b, "time");

@@ -8,7 +8,8 @@ import subprocess
 
 import launch
 
-KINDS = ("weights-bytes", "copy-bytes", "gradients-bytes", "optimizer-bytes", "activations-bytes", "workspace-bytes")
+KINDS = ("weights-bytes", "copy-bytes", "gradients-bytes", "optimizer-bytes", "input-bytes", "activations-bytes",
+         "workspace-bytes")
 # 24, 24, 12, 10 and 8 GB: what used to be told to train with a batch of one or two
 CARDS = ("rtx4090", "rtx3090", "rtx3080ti", "rtx3080", "rtx3070")
 
