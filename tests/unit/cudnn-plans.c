@@ -8,8 +8,8 @@
 #include "src/backend/cuda/bound.h"
 #include "src/backend/cuda/cudnn.h"
 #include "src/backend/cuda/profile.h"
-#include "src/network/network.h"
 #include "src/plan/gpus.h"
+#include "tests/cuda/convs.h"
 
 /* frames and height; width is height */
 static const struct {
@@ -28,22 +28,6 @@ static const guint batches[] = { 1 };
 static const guint batches[] = { 1, 4 };
 #endif
 
-/* A model's convolution with its channels padded to 8. */
-static CudaConv
-conv_of (const Cnn3dNetwork *net, const Cnn3dOp *op, CudaType type, guint batch)
-{
-  const Cnn3dTensor *in = &net->tensors[op->in], *out = &net->tensors[op->out];
-  CudaConv c = { type, batch, (in->c + 7) / 8 * 8, (out->c + 7) / 8 * 8, {in->d, in->h, in->w} };
-
-  for (guint k = 0; k < 3; k++) {
-    c.kernel[k] = op->kernel[k];
-    c.stride[k] = op->stride[k];
-    c.pad[k] = op->pad[k];
-    g_assert_cmpint (cuda_conv_out (&c, k), ==, k == 0 ? out->d : k == 1 ? out->h : out->w);
-  }
-  return c;
-}
-
 typedef struct {
   CudaDnnGpu *gpu;
   GHashTable *asked;
@@ -53,52 +37,67 @@ typedef struct {
 } Survey;
 
 static void
-ask (Survey *s, CudaConvDirection direction, const CudaConv *conv, const gchar *where)
+ask (Survey *s, const CudaConvGraph *graph, const CudaConvLimits *limits, const gchar *where)
 {
   struct {
-    CudaConvDirection direction;
-    CudaConv conv;
+    CudaConvGraph graph;
+    CudaConvLimits limits;
   } question;
-  const CudaConvGraph graph = { direction, *conv };
-  const CudaConvLimits limits = { CUDA_WORKSPACE_LIMIT, FALSE, TRUE };
   g_autoptr (GError) error = NULL;
   CudaConvPlan plan;
   gsize bound;
 
   memset (&question, 0, sizeof question);
-  question.direction = direction;
-  question.conv = *conv;
+  question.graph = *graph;
+  question.limits = *limits;
   if (!g_hash_table_add (s->asked, g_bytes_new (&question, sizeof question)))
     return;
-  if (!cuda_dnn_plan (s->gpu, &graph, &limits, &plan, &error))
+  if (!cuda_dnn_plan (s->gpu, graph, limits, &plan, &error))
     g_error ("%s: %s", where, error->message);
-  bound = cuda_workspace_bound (direction, conv, CUDA_WORKSPACE_LIMIT);
+  bound = cuda_workspace_bound (graph->direction, &graph->conv, CUDA_WORKSPACE_LIMIT);
   if (plan.workspace > bound)
-    g_error ("%s, direction %d, type %d, %d clips: workspace %" G_GSIZE_FORMAT " is over the bound %" G_GSIZE_FORMAT,
-        where, direction, conv->type, conv->batch, plan.workspace, bound);
+    g_error ("%s, direction %d, type %d, %d clips%s: workspace %" G_GSIZE_FORMAT " is over the bound %" G_GSIZE_FORMAT,
+        where, graph->direction, graph->conv.type, graph->conv.batch, limits->deterministic ? ", strict" : "",
+        plan.workspace, bound);
   s->plans++;
   s->compiled += plan.compiled;
   s->largest = MAX (s->largest, plan.workspace);
   s->tightest = MAX (s->tightest, (gdouble) plan.workspace / bound);
 }
 
+/* strict: deterministic engines and FP32 without TF32, too, for one batch. */
 static void
-ask_network (Survey *s, const Cnn3dNetwork *net, CudaType type)
+ask_network (Survey *s, const Cnn3dNetwork *net, CudaType type, gboolean strict)
 {
+  static const CudaConvLimits limits[] = {
+    {CUDA_WORKSPACE_LIMIT, FALSE, TRUE}, {CUDA_WORKSPACE_LIMIT, TRUE, FALSE}
+  };
+
   for (guint i = 0; i < net->n_ops; i++) {
     const Cnn3dOp *op = &net->ops[i];
 
     if (op->kind != CNN3D_OP_CONV)
       continue;
     for (guint b = 0; b < G_N_ELEMENTS (batches); b++) {
-      const CudaConv conv = conv_of (net, op, type, batches[b]);
+      CudaConvGraph graph = { CUDA_CONV_FORWARD, conv_of (net, op, type, batches[b]) };
       const gchar *name = net->weights[op->weight].name;
 
-      ask (s, CUDA_CONV_FORWARD, &conv, name);
-      ask (s, CUDA_CONV_WEIGHTS, &conv, name);
-      /* nobody wants the gradient of the frames */
-      if (net->ops[net->tensors[op->in].producer].kind != CNN3D_OP_INPUT)
-        ask (s, CUDA_CONV_DATA, &conv, name);
+      for (guint k = 0; k < G_N_ELEMENTS (limits); k++) {
+        if (k && (!strict || b))
+          continue;
+        graph.adds = FALSE;
+        graph.direction = CUDA_CONV_FORWARD;
+        ask (s, &graph, &limits[k], name);
+        graph.direction = CUDA_CONV_WEIGHTS;
+        ask (s, &graph, &limits[k], name);
+        if (conv_is_first (net, op))
+          continue;
+        graph.direction = CUDA_CONV_DATA;
+        ask (s, &graph, &limits[k], name);
+        graph.adds = TRUE;
+        if (k == 0)
+          ask (s, &graph, &limits[k], name);
+      }
     }
   }
 }
@@ -136,16 +135,17 @@ test_gpu (gconstpointer data)
   for (guint m = 0; models[m]; m++)
     for (guint k = 0; k < G_N_ELEMENTS (clips); k++) {
       const Cnn3dNetworkParams params = { models[m], 9, 64, 3, clips[k].frames, clips[k].size, clips[k].size, 0.5 };
+      const gboolean strict = k == 0 || g_getenv (CONVS_ALL_VARIABLE);
       Cnn3dNetwork *net;
 
       if (clips[k].model && strcmp (clips[k].model, models[m]))
         continue;
       net = cnn3d_network_new (&params, &error);
       g_assert_no_error (error);
-      ask_network (&s, net, CUDA_TYPE_F32);
-      ask_network (&s, net, CUDA_TYPE_F16);
+      ask_network (&s, net, CUDA_TYPE_F32, strict);
+      ask_network (&s, net, CUDA_TYPE_F16, strict);
       if (profile->capability >= 800)
-        ask_network (&s, net, CUDA_TYPE_BF16);
+        ask_network (&s, net, CUDA_TYPE_BF16, strict);
       cnn3d_network_free (&net);
     }
   g_test_message ("%s: %u plans, %u of them compiled at run time, largest workspace %.0f MiB, at most %.2f of the bound, "
