@@ -200,4 +200,14 @@ def table(folder):
     assert abs(32e3 / float(floor.group(1)) - float(floor.group(2))) < 1, text
 
 
-launch.main(shapes, everywhere, table)
+def documented(folder):
+    """The table in docs/benchmarks.md is what the command above it prints"""
+    with open(os.path.join(launch.TOP, "docs", "benchmarks.md"), encoding="utf-8") as file:
+        found = re.search(r"^    cnn3d plan (--gpu h100 --roofline .*)\n\n```\n([\s\S]*?)^```$", file.read(), re.MULTILINE)
+    told, shown = tool(*found.group(1).replace("--roofline", "").split()), found.group(2)
+    # the second line names cuDNN's version
+    assert [line for i, line in enumerate(told.splitlines()) if i != 1] == [
+        line for i, line in enumerate(shown.splitlines()) if i != 1], told
+
+
+launch.main(shapes, everywhere, table, documented)
