@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/random.h"
-
 #define FENCE 64
 #define FENCE_BYTE 0xa5
 #define ROUNDS 2                /* in order, and in another one */
@@ -140,21 +138,22 @@ rig_round (gint type, gdouble value)
 
 /* --- numbers --- */
 
-static guint64 seed, drawn;
+static guint64 state;
 
 void
-rig_seed (guint64 s)
+rig_seed (guint64 seed)
 {
-  seed = s;
-  drawn = 0;
+  state = seed * 1000003;
 }
 
 gdouble
 rig_uniform (gdouble low, gdouble high)
 {
-  const Cnn3dRandomKey key = { seed, 0, CNN3D_RANDOM_DEMO, 0 };
+  guint64 z = state += G_GUINT64_CONSTANT (0x9E3779B97F4A7C15);   /* splitmix64: Steele et al., OOPSLA 2014 */
 
-  return low + (high - low) * cnn3d_random_uniform (&key, drawn++);
+  z = (z ^ z >> 30) * G_GUINT64_CONSTANT (0xBF58476D1CE4E5B9);
+  z = (z ^ z >> 27) * G_GUINT64_CONSTANT (0x94D049BB133111EB);
+  return low + (high - low) * ((z ^ z >> 31) >> 11) * 0x1p-53;
 }
 
 gsize

@@ -86,12 +86,46 @@ __shfl_xor_sync (unsigned, Number value, int lane_mask)
 
 int cuda_shim_launch_plain (const CudaShimLaunch *launch);
 
-template <typename Body> static inline int
-cuda_shim_launch (CudaStream stream, dim3 blocks, dim3 threads, const Body &body)
+/* A kernel's arguments, as they are at its launch: plain bytes. */
+template <typename... Rest> struct CudaShimArguments {
+  template <typename Kernel, typename... Done> void call (Kernel kernel, Done... done) const
+  {
+    kernel (done...);
+  }
+};
+
+template <typename First, typename... Rest> struct CudaShimArguments<First, Rest...> {
+  First first;
+  CudaShimArguments<Rest...> rest;
+
+  CudaShimArguments (First first_, Rest... rest_): first (first_), rest { rest_... }
+  {
+  }
+
+  template <typename Kernel, typename... Done> void call (Kernel kernel, Done... done) const
+  {
+    rest.call (kernel, done..., first);
+  }
+};
+
+template <typename... Parameters> struct CudaShimBound {
+  void (*kernel) (Parameters...);
+  CudaShimArguments<Parameters...> arguments;
+};
+
+template <typename... Parameters, typename... Arguments> static inline int
+cuda_shim_launch (CudaStream stream, dim3 blocks, dim3 threads, void (*kernel) (Parameters...), Arguments... arguments)
 {
-  static_assert (__is_trivially_copyable (Body), "arguments are copied as bytes");
+  typedef CudaShimBound<Parameters...> Bound;
+  const Bound bound = { kernel, { static_cast<Parameters> (arguments)... } };
+
+  static_assert (__is_trivially_copyable (Bound), "arguments are copied as bytes");
   const CudaShimLaunch launch = { stream, { blocks.x, blocks.y, blocks.z }, { threads.x, threads.y, threads.z },
-    [] (const void *arguments) { (*static_cast<const Body *> (arguments)) (); }, &body, sizeof body };
+    [] (const void *bytes) {
+      const Bound *b = static_cast<const Bound *> (bytes);
+
+      b->arguments.call (b->kernel);
+    }, &bound, sizeof bound };
 
   return cuda_shim_launch_plain (&launch);
 }

@@ -10,19 +10,22 @@
 #include "src/backend/cuda/kernels.h"
 
 /* LAUNCH: a kernel onto a stream; the cudaError_t. SHARED: an array that the
- * block's threads share. */
+ * block's threads share. IS_GLOBAL tells the compiler what it cannot know of a
+ * pointer that comes from memory: it lies in the GPU's own. */
 #ifdef __CUDACC__
 #define LAUNCH(kernel, blocks, threads, stream, ...) \
   (kernel<<<(blocks), (threads), 0, (stream)>>> (__VA_ARGS__), (int) cudaGetLastError ())
 #define SHARED(type, name, n) __shared__ type name[n]
 #define UNROLL _Pragma ("unroll")
 #define UNROLL_4 _Pragma ("unroll 4")
+#define IS_GLOBAL(pointer) __builtin_assume (__isGlobal (pointer))
 #else
 #define LAUNCH(kernel, blocks, threads, stream, ...) \
-  cuda_shim_launch (stream, (blocks), (threads), [=] () { kernel (__VA_ARGS__); })
+  cuda_shim_launch (stream, (blocks), (threads), (kernel), __VA_ARGS__)
 #define SHARED(type, name, n) type *const name = static_cast<type *> (cuda_shim_shared (__COUNTER__, sizeof (type) * (n)))
 #define UNROLL
 #define UNROLL_4
+#define IS_GLOBAL(pointer) static_cast<void> (pointer)
 #endif
 
 /* The instance of a kernel for a type that is known at run time. */
@@ -33,8 +36,10 @@
 #define THREADS 256             /* of a block */
 #define FULL_WARP 0xffffffffu
 /* Some rounds of blocks on the 132 multiprocessors of the largest GPUs: more
- * work than that is looped over. */
+ * work than that is looped over. Tests set fewer, so as to see the loops. */
+#ifndef MOST_BLOCKS
 #define MOST_BLOCKS (132 * 8)
+#endif
 
 /* Blocks that `work` things need when a block takes `each`, at most `most`. */
 static inline unsigned

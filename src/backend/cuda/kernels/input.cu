@@ -40,6 +40,7 @@ convert_frames (CudaInput input, const CudaPass *pass, size_t first, size_t poin
   const unsigned point = size * input.channels;
   const char *frames = static_cast<const char *> (pass->frames) + first * point;
 
+  IS_GLOBAL (frames);
   for (size_t base = static_cast<size_t> (blockIdx.x) * POINTS; base < points;
       base += static_cast<size_t> (gridDim.x) * POINTS) {
     const unsigned n = static_cast<unsigned> (points - base < POINTS ? points - base : POINTS);

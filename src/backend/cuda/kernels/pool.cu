@@ -2,18 +2,14 @@
 #include "src/backend/cuda/kernels/device.h"
 
 #define ROW_THREADS 128
+#define AHEAD 3                 /* points of a window's line that are loaded at once */
 
-/* A block takes a row (n, d, h) of points, so that divisions stay small. */
-struct Row {
-  int clip, d, h;
-};
-
-__device__ __forceinline__ Row
-row_of (size_t row, const int *size)
+/* A block takes a row (d, h) of points, of each of its clips: so divisions stay
+ * small. */
+static dim3
+row_blocks (const CudaPool *pool, const int *size)
 {
-  const size_t plane = row / size[1];
-
-  return { static_cast<int> (plane / size[0]), static_cast<int> (plane % size[0]), static_cast<int> (row % size[1]) };
+  return dim3 (size[0] * size[1], blocks_for (pool->clips, 1, 65535));
 }
 
 /* Number of a row's first group in the tensor. */
@@ -39,14 +35,15 @@ window_of (const CudaPool &pool, int axis, int out)
 
 /* Reads `in` as often as windows overlap (the second time from a cache), writes
  * out once. */
-template <CudaType type> static __global__ void __launch_bounds__ (ROW_THREADS)
-max_pool (CudaPool pool, size_t rows, const void *in, void *out, uint8_t *index)
+template <CudaType type> static __global__ void __launch_bounds__ (ROW_THREADS, 6)
+max_pool (CudaPool pool, const void *in, void *out, uint8_t *index)
 {
   const int groups = pool.channels / CUDA_LANES;
+  const int d = blockIdx.x / pool.out[1], h = blockIdx.x - d * pool.out[1];
+  const Window wd = window_of (pool, 0, d), wh = window_of (pool, 1, h);
 
-  for (size_t r = blockIdx.x; r < rows; r += gridDim.x) {
-    const Row row = row_of (r, pool.out);
-    const Window wd = window_of (pool, 0, row.d), wh = window_of (pool, 1, row.h);
+  for (int clip = blockIdx.y; clip < pool.clips; clip += gridDim.y) {
+    const size_t to = group_of (clip, d, h, pool.out, groups);
 
     for (int i = threadIdx.x; i < pool.out[2] * groups; i += ROW_THREADS) {
       const int w = i / groups, group = i - w * groups;
@@ -61,45 +58,48 @@ max_pool (CudaPool pool, size_t rows, const void *in, void *out, uint8_t *index)
         from[l] = 0;
       }
       for (int kd = wd.from; kd < wd.to; kd++)
-        for (int kh = wh.from; kh < wh.to; kh++)
-          for (int kw = ww.from; kw < ww.to; kw++) {
-            const unsigned number = (kd * pool.kernel[1] + kh) * pool.kernel[2] + kw;
-            float v[CUDA_LANES];
+        for (int kh = wh.from; kh < wh.to; kh++) {
+          const size_t line = group_of (clip, wd.start + kd, wh.start + kh, pool.in, groups) + group;
+          const unsigned number = (kd * pool.kernel[1] + kh) * pool.kernel[2];
 
-            unpack (load<type> (in, group_of (row.clip, wd.start + kd, wh.start + kh, pool.in, groups)
-                    + (ww.start + kw) * groups + group), v);
+          for (int kw = ww.from; kw < ww.to; kw += AHEAD) {
+            Pack<type> raw[AHEAD];
+
             UNROLL
-            for (int l = 0; l < CUDA_LANES; l++) {
-              const bool better = !any || v[l] > best[l] || v[l] != v[l];
+            for (int a = 0; a < AHEAD; a++)
+              if (kw + a < ww.to)
+                raw[a] = load<type> (in, line + (ww.start + kw + a) * groups);
+            UNROLL
+            for (int a = 0; a < AHEAD; a++)
+              if (kw + a < ww.to) {
+                float v[CUDA_LANES];
 
-              best[l] = better ? v[l] : best[l];
-              from[l] = better ? number : from[l];
-            }
-            any = true;
+                unpack (raw[a], v);
+                UNROLL
+                for (int l = 0; l < CUDA_LANES; l++) {
+                  const bool better = !any || v[l] > best[l] || v[l] != v[l];
+
+                  best[l] = better ? v[l] : best[l];
+                  from[l] = better ? number + kw + a : from[l];
+                }
+                any = true;
+              }
           }
-      const size_t at = r * pool.out[2] * groups + i;
-
-      store<type> (out, at, best);
+        }
+      store<type> (out, to + i, best);
       if (index)
-        reinterpret_cast<uint2 *> (index)[at] = { from[0] | from[1] << 8 | from[2] << 16 | from[3] << 24,
+        reinterpret_cast<uint2 *> (index)[to + i] = { from[0] | from[1] << 8 | from[2] << 16 | from[3] << 24,
           from[4] | from[5] << 8 | from[6] << 16 | from[7] << 24 };
     }
   }
 }
 
-static size_t
-rows_of (const CudaPool *pool, const int *size)
-{
-  return static_cast<size_t> (pool->clips) * size[0] * size[1];
-}
-
 int
 cuda_max_pool (CudaStream stream, const CudaPool *pool, const void *in, void *out, uint8_t *index)
 {
-  const size_t rows = rows_of (pool, pool->out);
   const auto kernel = BY_TYPE (max_pool, pool->type);
 
-  return LAUNCH (kernel, blocks_for (rows, 1, 16 * MOST_BLOCKS), ROW_THREADS, stream, *pool, rows, in, out, index);
+  return LAUNCH (kernel, row_blocks (pool, pool->out), ROW_THREADS, stream, *pool, in, out, index);
 }
 
 /* The windows that an input point is in: first to before end. */
@@ -119,43 +119,55 @@ windows_of (const CudaPool &pool, int axis, int in)
 
 /* Reads index and the gradients as often as windows overlap (the second time
  * from a cache), writes din once. */
-template <CudaType type> static __global__ void __launch_bounds__ (ROW_THREADS)
-max_pool_backward (CudaPool pool, size_t rows, const void *dout0, const void *dout1, const uint8_t *index, void *din)
+template <CudaType type> static __global__ void __launch_bounds__ (ROW_THREADS, 6)
+max_pool_backward (CudaPool pool, const void *dout0, const void *dout1, const uint8_t *index, void *din)
 {
   const int groups = pool.channels / CUDA_LANES;
+  const int d = blockIdx.x / pool.in[1], h = blockIdx.x - d * pool.in[1];
+  const Windows wd = windows_of (pool, 0, d), wh = windows_of (pool, 1, h);
 
-  for (size_t r = blockIdx.x; r < rows; r += gridDim.x) {
-    const Row row = row_of (r, pool.in);
-    const Windows wd = windows_of (pool, 0, row.d), wh = windows_of (pool, 1, row.h);
+  for (int clip = blockIdx.y; clip < pool.clips; clip += gridDim.y) {
+    const size_t to = group_of (clip, d, h, pool.in, groups);
 
     for (int i = threadIdx.x; i < pool.in[2] * groups; i += ROW_THREADS) {
       const int w = i / groups, group = i - w * groups;
       const Windows ww = windows_of (pool, 2, w);
       float sum[CUDA_LANES] = { 0 };
 
-      for (int od = wd.first; od < wd.end; od++)
-        for (int oh = wh.first; oh < wh.end; oh++)
-          for (int ow = ww.first; ow < ww.end; ow++) {
-            const size_t at = group_of (row.clip, od, oh, pool.out, groups) + ow * groups + group;
-            const int kd = row.d + pool.pad[0] - od * pool.stride[0], kh = row.h + pool.pad[1] - oh * pool.stride[1];
-            const unsigned number = (kd * pool.kernel[1] + kh) * pool.kernel[2] + w + pool.pad[2]
-                - ow * pool.stride[2];
-            const uint2 word = reinterpret_cast<const uint2 *> (index)[at];
-            const Pack<type> raw = load<type> (dout0, at);
-            float g[CUDA_LANES], h[CUDA_LANES];
+      /* one loop over (d, h): nested deeper, some GPUs keep their place on the stack */
+      for (int od = wd.first, oh = wh.first; od < wd.end && oh < wh.end;) {
+        const size_t line = group_of (clip, od, oh, pool.out, groups) + group;
+        const int kd = d + pool.pad[0] - od * pool.stride[0], kh = h + pool.pad[1] - oh * pool.stride[1];
+        const int number = (kd * pool.kernel[1] + kh) * pool.kernel[2] + w + pool.pad[2];
 
-            unpack (raw, g);
-            if (dout1) {
-              unpack (load<type> (dout1, at), h);
-              UNROLL
-              for (int l = 0; l < CUDA_LANES; l++)
-                g[l] += h[l];
-            }
+        for (int ow = ww.first; ow < ww.end; ow++) {
+          const size_t at = line + ow * groups;
+          const unsigned wanted = number - ow * pool.stride[2];
+          const uint2 word = reinterpret_cast<const uint2 *> (index)[at];
+          const Pack<type> raw = load<type> (dout0, at);
+          Pack<type> other;
+          float g[CUDA_LANES], more[CUDA_LANES];
+
+          if (dout1)
+            other = load<type> (dout1, at);
+          unpack (raw, g);
+          if (dout1) {
+            unpack (other, more);
             UNROLL
             for (int l = 0; l < CUDA_LANES; l++)
-              sum[l] += ((l < 4 ? word.x : word.y) >> l % 4 * 8 & 0xff) == number ? g[l] : 0;
+              g[l] += more[l];
           }
-      store<type> (din, r * pool.in[2] * groups + i, sum);
+          UNROLL
+          for (int l = 0; l < CUDA_LANES; l++)
+            sum[l] += ((l < 4 ? word.x : word.y) >> l % 4 * 8 & 0xff) == wanted ? g[l] : 0;
+        }
+        oh++;
+        if (oh == wh.end) {
+          oh = wh.first;
+          od++;
+        }
+      }
+      store<type> (din, to + i, sum);
     }
   }
 }
@@ -164,11 +176,9 @@ int
 cuda_max_pool_backward (CudaStream stream, const CudaPool *pool, const void *dout0, const void *dout1,
     const uint8_t *index, void *din)
 {
-  const size_t rows = rows_of (pool, pool->in);
   const auto kernel = BY_TYPE (max_pool_backward, pool->type);
 
-  return LAUNCH (kernel, blocks_for (rows, 1, 16 * MOST_BLOCKS), ROW_THREADS, stream, *pool, rows, dout0, dout1,
-      index, din);
+  return LAUNCH (kernel, row_blocks (pool, pool->in), ROW_THREADS, stream, *pool, dout0, dout1, index, din);
 }
 
 /* --- the mean over a clip's points --- */
