@@ -106,12 +106,12 @@ test_hooks (void)
   cuda_shim_fails = NULL;
   g_assert_cmpint (counts[0], ==, 0);
   cuda_shim_takes = takes;
-  g_assert_cmpint (cuda_sample_count (1, 1, 4, counts), ==, 0);
+  g_assert_cmpint (cuda_sample_add_step (5, 7, counts), ==, 0);
   cuda_shim_takes = NULL;
   g_assert_cmpint (counts[0], ==, 0);
   g_assert_cmpint (cuda_shim_run (&taken), ==, 0);
   g_assert_cmpint (cuda_shim_run (&taken), ==, 0);
-  g_assert_cmpint (counts[3], ==, 2);
+  g_assert_cmpint (counts[3], ==, 2 * (5 + 3 * 7));
   g_free ((gpointer) taken.arguments);
 }
 

@@ -61,6 +61,27 @@ cuda_sample_sum_up (const double *numbers, double *sums)
   return LAUNCH (sum_up, 1, 96, nullptr, numbers, sums);
 }
 
+struct Step {
+  int from, by;
+};
+
+static __global__ void
+add_step (Step step, int *numbers)
+{
+  numbers[threadIdx.x] += step.from + step.by * threadIdx.x;
+}
+
+int
+cuda_sample_add_step (int from, int by, int *numbers)
+{
+  Step local = { from, by };
+  const Step *step = &local;
+  const int error = LAUNCH (add_step, 1, 4, nullptr, *step, numbers);
+
+  local = { 0, 0 };             /* whose launch has been made */
+  return error;
+}
+
 static __global__ void
 beyond (int *numbers)
 {

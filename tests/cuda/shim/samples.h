@@ -15,6 +15,8 @@ int cuda_sample_turn_round (int *numbers, int waits);
 int cuda_sample_leave_early (int *numbers);
 /* 96 numbers to the sums over each warp, in each lane. */
 int cuda_sample_sum_up (const double *numbers, double *sums);
+/* numbers[i] += from + by * i, of 4; what the launch was given is gone after. */
+int cuda_sample_add_step (int from, int by, int *numbers);
 /* More shared memory than there is. */
 int cuda_sample_beyond (int *numbers);
 
