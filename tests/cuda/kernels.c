@@ -60,7 +60,7 @@ test_input (gconstpointer type)
     for (gint channels = 1; channels <= CUDA_FRAME_CHANNELS; channels++)
       for (gint n = 0; n < 6; n++)
         check_input (GPOINTER_TO_INT (type), frames, channels, n % 2 ? rig_below (40) : 0,
-            n < 2 ? 16 + rig_below (3000) : n < 4 ? 1 + rig_below (20) : 1024 * (gsize) (n - 3),
+            n < 2 ? 16 + rig_below (12000) : n < 4 ? 1 + rig_below (20) : 1024 * (gsize) (n - 3),
             n % 3 ? rig_below (16 / sizes[frames]) * sizes[frames] : 0);
 }
 
@@ -87,7 +87,7 @@ random_pool (CudaPool *pool, CudaType type)
 {
   const gint channels[] = { 8, 72, 288, 16, 24 };
 
-  *pool = (CudaPool) { type, 1 + rig_below (3), channels[rig_below (5)] };
+  *pool = (CudaPool) { type, 1 + rig_below (7), channels[rig_below (5)] };
   for (gint axis = 0; axis < 3; axis++) {
     pool->kernel[axis] = 1 + rig_below (4);
     pool->stride[axis] = 1 + rig_below (4);

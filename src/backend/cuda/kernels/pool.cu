@@ -9,7 +9,7 @@
 static dim3
 row_blocks (const CudaPool *pool, const int *size)
 {
-  return dim3 (size[0] * size[1], blocks_for (pool->clips, 1, 65535));
+  return dim3 (size[0] * size[1], blocks_for (pool->clips, 1));
 }
 
 /* Number of a row's first group in the tensor. */
