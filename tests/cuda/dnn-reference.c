@@ -144,10 +144,13 @@ reference_number (const CudaConvGraph *graph, const gdouble *x, const gdouble *y
 {
   const CudaConv *c = &graph->conv;
   const gint out[3] = { cuda_conv_out (c, 0), cuda_conv_out (c, 1), cuda_conv_out (c, 2) };
-  const gint *size = graph->direction == CUDA_CONV_FORWARD ? out : graph->direction == CUDA_CONV_DATA ? c->in : c->kernel;
-  const gsize inner = graph->direction == CUDA_CONV_FORWARD ? c->out_channels : c->in_channels;
+  const gboolean is_y = graph->direction == CUDA_CONV_FORWARD, is_x = graph->direction == CUDA_CONV_DATA;
+  const gint *size = is_y ? out : is_x ? c->in : c->kernel;
+  const gsize inner = is_y ? c->out_channels : c->in_channels;
   const gsize channel = i % inner, outer = i / inner / size[2] / size[1] / size[0];
-  const gsize wanted[3] = { i / inner / size[2] / size[1] % size[0], i / inner / size[2] % size[1], i / inner % size[2] };
+  const gsize wanted[3] = { i / inner / size[2] / size[1] % size[0], i / inner / size[2] % size[1],
+    i / inner % size[2]
+  };
   gdouble sum = 0;
 
   *magnitude = 0;
@@ -156,9 +159,7 @@ reference_number (const CudaConvGraph *graph, const gdouble *x, const gdouble *y
       for (gint e = 0; e < c->in_channels; e++) {
         gint p[3], k[3], q[3];
 
-        if (graph->direction == CUDA_CONV_FORWARD ? (gsize) n != outer || (gsize) o != channel
-            : graph->direction == CUDA_CONV_DATA ? (gsize) n != outer || (gsize) e != channel
-            : (gsize) o != outer || (gsize) e != channel)
+        if ((gsize) (is_y || is_x ? n : o) != outer || (gsize) (is_y ? o : e) != channel)
           continue;
         for (p[0] = 0; p[0] < out[0]; p[0]++)
           for (p[1] = 0; p[1] < out[1]; p[1]++)
@@ -166,7 +167,7 @@ reference_number (const CudaConvGraph *graph, const gdouble *x, const gdouble *y
               for (k[0] = 0; k[0] < c->kernel[0]; k[0]++)
                 for (k[1] = 0; k[1] < c->kernel[1]; k[1]++)
                   for (k[2] = 0; k[2] < c->kernel[2]; k[2]++) {
-                    const gint *here = graph->direction == CUDA_CONV_FORWARD ? p : graph->direction == CUDA_CONV_DATA ? q : k;
+                    const gint *here = is_y ? p : is_x ? q : k;
                     gboolean joins = TRUE;
                     gdouble term;
                     gsize at_x, at_y, at_w;
@@ -179,9 +180,9 @@ reference_number (const CudaConvGraph *graph, const gdouble *x, const gdouble *y
                       continue;
                     at_x = (((n * c->in[0] + q[0]) * c->in[1] + q[1]) * c->in[2] + q[2]) * c->in_channels + e;
                     at_y = (((n * out[0] + p[0]) * out[1] + p[1]) * out[2] + p[2]) * c->out_channels + o;
-                    at_w = (((o * c->kernel[0] + k[0]) * c->kernel[1] + k[1]) * c->kernel[2] + k[2]) * c->in_channels + e;
-                    term = graph->direction == CUDA_CONV_FORWARD ? x[at_x] * w[at_w]
-                        : graph->direction == CUDA_CONV_DATA ? y[at_y] * w[at_w] : x[at_x] * y[at_y];
+                    at_w = ((o * c->kernel[0] + k[0]) * c->kernel[1] + k[1]) * c->kernel[2] + k[2];
+                    at_w = at_w * c->in_channels + e;
+                    term = is_y ? x[at_x] * w[at_w] : is_x ? y[at_y] * w[at_w] : x[at_x] * y[at_y];
                     sum += term;
                     *magnitude += fabs (term);
                   }

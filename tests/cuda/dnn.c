@@ -405,6 +405,10 @@ test_arguments (void)
     g_assert_true (run_with (plans->pdata[0], d.args, fields[i], right, ""));
     check_result (&g, &d, FALSE, rand);
   }
+  /* ReLU hides no NaN */
+  ((gfloat *) d.shift.data)[0] = NAN;
+  g_assert_true (run_with (plans->pdata[0], d.args, workspace, d.workspace, ""));
+  g_assert_true (isnan ((gdouble) ((gfloat *) d.sum.data)[0]));
   g_assert_false (run_with (plans->pdata[0], d.args, workspace, NULL, "needs a workspace"));
   g_assert_false (run_with (plans->pdata[0], d.args, workspace, d.workspace + 64, "not aligned"));
   data_clear (&d);

@@ -110,8 +110,8 @@ test_gpu (gconstpointer data)
   for (guint m = 0; models[m]; m++)
     if (all || !strcmp (models[m], "r3d_18"))
       ask_model (&s, models[m], all ? 1 : SAMPLED);
-  g_test_message ("| %s | plain %u of %u | scale, shift, ReLU before %u of %u | and statistics behind %u of %u | statistics "
-      "%u of %u | before backward-weights %u of %u | %.1f MiB workspace, %.1f s |", profile->name, s.have[PLAIN],
+  g_test_message ("| %s | plain %u of %u | scale, shift, ReLU before %u of %u | and statistics behind %u of %u | "
+      "statistics %u of %u | before backward-weights %u of %u | %.1f MiB workspace, %.1f s |", profile->name, s.have[PLAIN],
       s.asked[PLAIN], s.have[NORMALIZED], s.asked[NORMALIZED], s.have[NORMALIZED_STATISTICS],
       s.asked[NORMALIZED_STATISTICS], s.have[STATISTICS], s.asked[STATISTICS], s.have[WEIGHTS], s.asked[WEIGHTS],
       s.workspace / 1048576., g_test_timer_elapsed ());

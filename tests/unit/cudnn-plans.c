@@ -148,8 +148,8 @@ test_gpu (gconstpointer data)
         ask_network (&s, net, CUDA_TYPE_BF16, strict);
       cnn3d_network_free (&net);
     }
-  g_test_message ("%s: %u plans, %u of them compiled at run time, largest workspace %.0f MiB, at most %.2f of the bound, "
-      "%.1f s", profile->name, s.plans, s.compiled, s.largest / 1048576., s.tightest, g_test_timer_elapsed ());
+  g_test_message ("%s: %u plans, %u of them compiled at run time, largest workspace %.0f MiB, at most %.2f of the "
+      "bound, %.1f s", profile->name, s.plans, s.compiled, s.largest / 1048576., s.tightest, g_test_timer_elapsed ());
   g_assert_cmpuint (s.plans, >, 300);
   g_assert_cmpuint (s.compiled, ==, 0);
   g_hash_table_unref (s.asked);

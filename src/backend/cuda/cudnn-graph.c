@@ -81,9 +81,13 @@ static Desc
 pointwise_new (DnnCalls *calls, DnnGraph *g, cudnnPointwiseMode_t mode, Desc x, Desc b, Desc y)
 {
   Desc how = part_new (calls, g, CUDNN_BACKEND_POINTWISE_DESCRIPTOR), op;
+  /* ReLU passes NaN, as the kernels do: what overflowed must be seen */
+  const cudnnNanPropagation_t nan = CUDNN_PROPAGATE_NAN;
 
   dnn_set (calls, how, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
   dnn_set (calls, how, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &precision);
+  if (mode == CUDNN_POINTWISE_RELU_FWD)
+    dnn_set (calls, how, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &nan);
   dnn_finalize (calls, how);
   op = part_new (calls, g, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
   dnn_set (calls, op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &how);

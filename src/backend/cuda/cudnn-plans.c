@@ -76,7 +76,8 @@ name_of (DnnCalls *calls, Desc config, const Engine *engine)
   g_string_printf (name, "engine %d", (gint) engine->index);
   for (guint i = 0; i < MOST_KNOBS; i++)
     choices[i] = dnn_create (calls, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
-  count = dnn_get (calls, config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, MOST_KNOBS, choices);
+  count = dnn_get (calls, config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, MOST_KNOBS,
+      choices);
   count = MIN (count, MOST_KNOBS);
   for (int64_t i = 0; i < count; i++) {
     cudnnBackendKnobType_t type = 0;
@@ -218,8 +219,8 @@ no_plan_error (const CudaConvGraph *wanted, const CudaConvLimits *limits, const 
 {
   g_autofree gchar *text = cuda_conv_graph_text (wanted);
 
-  return g_error_new (CNN3D_BACKEND_ERROR, dnn_calls_code (failed), "cuDNN %u has no plan for a convolution (%s%s%s)%s%s%s",
-      (guint) cuda_dnn.version (), text, limits->deterministic ? ", deterministic" : "",
+  return g_error_new (CNN3D_BACKEND_ERROR, dnn_calls_code (failed),
+      "cuDNN %u has no plan for a convolution (%s%s%s)%s%s%s", (guint) cuda_dnn.version (), text, limits->deterministic ? ", deterministic" : "",
       wanted->conv.type == CUDA_TYPE_F32 && !limits->tf32 ? ", without TF32" : "", but, failed->failure ? ": " : "",
       failed->failure ? failed->failure : "");
 }

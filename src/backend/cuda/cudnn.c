@@ -197,8 +197,8 @@ cuda_dnn_gpu_new (const gchar *properties, GError **error)
     return gpu;
 
   /* ERRORS */
-  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "cuDNN %u does not take this GPU's properties: %s",
-      opened, calls.failure);
+  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED,
+      "cuDNN %u does not take this GPU's properties: %s", opened, calls.failure);
   dnn_calls_clear (&calls);
   g_clear_pointer (&locker, g_mutex_locker_free);
   cuda_dnn_gpu_free (&gpu);

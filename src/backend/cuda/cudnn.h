@@ -1,9 +1,11 @@
-/* cudnn.h: what cuDNN says about a convolution on a GPU that need not be here.
+/* cudnn.h: convolutions by cuDNN: what it says of them on a GPU that need not be
+ * here, and running them on one that is.
  *
  * libcudnn.so.9, or the file that $CNN3D_CUDNN names, is opened when it is first
- * needed and never closed. It is asked through its graph API, without a handle:
- * the GPU is described by a text. One thread at a time asks it; the answers are
- * kept for the process's life.
+ * needed and never closed. It is asked through its graph API: a GPU that is not
+ * here is described by a text, and the answers about it are kept for the process's
+ * life; those about one that is here as long as it is open. Any thread may ask;
+ * one at a time runs plans of a GPU.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_CUDNN_H
 #define CNN3D_CUDA_CUDNN_H
@@ -89,8 +91,8 @@ typedef struct _CudaDnnPlan CudaDnnPlan;
 
 /* Plans that run, in the order in which cuDNN expects them to be fast, whose
  * workspace is within the limit: `most` of them at most, at least one. Elements
- * are CudaDnnPlan, freed with the array. NULL with error (UNSUPPORTED: there is
- * none). */
+ * are CudaDnnPlan, freed with the array, before the GPU. NULL with error
+ * (UNSUPPORTED: there is none). */
 GPtrArray *cuda_dnn_plans (CudaDnnGpu * gpu, const CudaConvGraph * graph, const CudaConvLimits * limits, guint most,
     GError ** error);
 /* The same one every time, in this version of cuDNN on this GPU: engine and

@@ -196,8 +196,10 @@ write_tensor (DnnRun *run, DnnDesc *tensor, gfloat *values)
 static void
 run_pointwise (DnnRun *run, const DnnDesc *op)
 {
-  const gint32 mode = dnn_enum (dnn_part (op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, 0),
-      CUDNN_ATTR_POINTWISE_MODE);
+  const DnnDesc *how = dnn_part (op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, 0);
+  const gint32 mode = dnn_enum (how, CUDNN_ATTR_POINTWISE_MODE);
+  const gboolean passes_nan = dnn_attribute (how, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION)
+      && dnn_enum (how, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION) == CUDNN_PROPAGATE_NAN;
   DnnDesc *out = dnn_part (op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, 0);
   const gfloat *x = read_tensor (run, dnn_part (op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, 0)), *b = NULL;
   const gint64 n = dnn_points (out), channels = dnn_int (out, CUDNN_ATTR_TENSOR_DIMENSIONS, 1);
@@ -217,7 +219,7 @@ run_pointwise (DnnRun *run, const DnnDesc *op)
     else if (mode == CUDNN_POINTWISE_ADD)
       y[i] = x[i] + b[i % n_b];
     else
-      y[i] = x[i] > 0 ? x[i] : 0;
+      y[i] = x[i] > 0 || (passes_nan && x[i] != x[i]) ? x[i] : 0;
   write_tensor (run, out, y);
 }
 
@@ -260,7 +262,8 @@ run_convolution (DnnRun *run, const DnnDesc *op)
   const DnnNames *names = dnn_names (op->type);
   DnnDesc *x = dnn_part (op, names->x, 0), *y = dnn_part (op, names->y, 0), *w = dnn_part (op, names->w, 0);
   const DnnDesc *window = dnn_part (op, names->window, 0);
-  const gdouble alpha = dnn_float (op, names->alpha) * (dnn_graph_wrong ? 1.0625 : 1), beta = dnn_float (op, names->beta);
+  const gdouble alpha = dnn_float (op, names->alpha) * (dnn_graph_wrong ? 1.0625 : 1);
+  const gdouble beta = dnn_float (op, names->beta);
   DnnWindow k = { dnn_int (x, CUDNN_ATTR_TENSOR_DIMENSIONS, 0), dnn_int (x, CUDNN_ATTR_TENSOR_DIMENSIONS, 1),
     dnn_int (y, CUDNN_ATTR_TENSOR_DIMENSIONS, 1)
   };
