@@ -214,13 +214,25 @@ for base in nvidia.__path__:
 done
 export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
 
+# wrap NAME: a bundle's program with the bundle's libraries, which are for
+# nobody else: this machine's Python has its own
+wrap () {
+  # the quotes are the wrapper's
+  printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "$libraries" "$bundle/bin/$1" >"$results/$1"
+  chmod +x "$results/$1"
+}
+
+libraries=$LD_LIBRARY_PATH
 if [ -n "$bundle" ]; then
-  trainer=$bundle/bin/trainer-tool launch=$bundle/bin/gst-launch-1.0
-  export LD_LIBRARY_PATH=$bundle/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  libraries=$bundle/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+  wrap trainer-tool
+  wrap gst-launch-1.0
+  wrap make-demo-videos
+  trainer=$results/trainer-tool program=$bundle/bin/trainer-tool
+  launch=$results/gst-launch-1.0 maker=$results/make-demo-videos
   export CNN3D_BACKEND_PATH=$bundle/lib CNN3D_CONFIG_PATH=$bundle/cnn3d/configs
   export GST_PLUGIN_SYSTEM_PATH=$bundle/plugins GST_PLUGIN_PATH=
   export GST_PLUGIN_SCANNER=$bundle/bin/gst-plugin-scanner
-  maker=$bundle/bin/make-demo-videos
 else
   build=${CNN3D_BUILD:-$top/build-gpu}
   if [ -n "${CNN3D_BUILD:-}" ]; then
@@ -237,7 +249,8 @@ else
     row build - - "fail (see build.log)"
     finish
   fi
-  trainer=$build/tests/parity/trainer-tool launch=gst-launch-1.0
+  trainer=$build/tests/parity/trainer-tool
+  program=$trainer launch=gst-launch-1.0
   export GST_PLUGIN_PATH=$build/plugins
   maker=$build/pipelines/demo/make-demo-videos
 fi
@@ -288,7 +301,7 @@ sanitizer () {
       skip "compute-sanitizer $kind" "compute-sanitizer is not installed"
       continue
     fi
-    timeout 900 compute-sanitizer --tool "$kind" --error-exitcode 9 "$trainer" --device cuda \
+    LD_LIBRARY_PATH=$libraries timeout 900 compute-sanitizer --tool "$kind" "$program" --device cuda \
       --precision 16-mixed --batch 2 --frames 4 --size 32 --base-width 16 --steps 1 >"$log" 2>&1
     count=$(grep -oE 'ERROR SUMMARY: [0-9]+|RACECHECK SUMMARY: [0-9]+' "$log" | grep -oE '[0-9]+$')
     if [ -z "$count" ] && grep -q 'Device not supported' "$log"; then

@@ -304,8 +304,8 @@ run (GError **error)
 
     cnn3d_trainer_memory (t, &m);
     g_print ("weights %" G_GSIZE_FORMAT " copy %" G_GSIZE_FORMAT " gradients %" G_GSIZE_FORMAT " optimizer %"
-        G_GSIZE_FORMAT " input %" G_GSIZE_FORMAT " arena %" G_GSIZE_FORMAT " total %" G_GSIZE_FORMAT " context %" G_GSIZE_FORMAT " grown %"
-        G_GUINT64_FORMAT " micro-batch %u recompute %s\n", m.weights, m.copy, m.gradients, m.optimizer, m.input, m.arena,
+        G_GSIZE_FORMAT " input %" G_GSIZE_FORMAT " arena %" G_GSIZE_FORMAT " total %" G_GSIZE_FORMAT " context %"
+        G_GSIZE_FORMAT " grown %" G_GUINT64_FORMAT " micro-batch %u recompute %s\n", m.weights, m.copy, m.gradients, m.optimizer, m.input, m.arena,
         m.total, m.context, resident ("VmHWM:") - before, cnn3d_trainer_micro_batch (t),
         cnn3d_recompute_name (cnn3d_trainer_recompute (t)));
   }

@@ -93,6 +93,18 @@ def packed(folder):
     return ["%.1f MB" % (os.path.getsize(out) / 1e6)]
 
 
+def fails(folder):
+    """A GPU that cannot be used is a failure, not a skip"""
+    if has_gpu():
+        raise launch.Skip("there is a GPU")
+    with open(os.path.join(folder, "nvidia-smi"), "w") as file:
+        file.write("#!/bin/sh\necho 'GPU 0: none'\n")
+    os.chmod(file.name, 0o755)
+    rows = table(script(status=1, CNN3D_BUILD=launch.BUILD, RESULTS=os.path.join(folder, "results"),
+                        PATH=folder + os.pathsep + os.environ["PATH"]))
+    assert rows["a step on cuda"][2].startswith("fail"), rows
+
+
 def checked(folder):
     """shellcheck has nothing to say"""
     if shutil.which("shellcheck") is None:
@@ -101,4 +113,4 @@ def checked(folder):
     assert done.returncode == 0, launch.text(done.stdout)
 
 
-launch.main(skips, wrong, tried, packed, checked)
+launch.main(skips, wrong, tried, packed, fails, checked)
