@@ -22,7 +22,8 @@
 #else
 #define LAUNCH(kernel, blocks, threads, stream, ...) \
   cuda_shim_launch (stream, (blocks), (threads), (kernel), __VA_ARGS__)
-#define SHARED(type, name, n) type *const name = static_cast<type *> (cuda_shim_shared (__COUNTER__, sizeof (type) * (n)))
+#define SHARED(type, name, n) \
+  type *const name = static_cast<type *> (cuda_shim_shared (__COUNTER__, sizeof (type) * (n)))
 #define UNROLL
 #define UNROLL_4
 #define IS_GLOBAL(pointer) static_cast<void> (pointer)
