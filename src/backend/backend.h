@@ -71,7 +71,8 @@ typedef struct {
  * floats from the start of one array, padding included, each a multiple of 16.
  * Trained parameters come first and fill [0, trained); gradients and optimizer
  * state are arrays of `trained` floats with the same offsets. Padding is zero
- * and stays zero under every update rule. */
+ * and stays zero under every update rule. Running statistics lie in PyTorch's
+ * order. */
 typedef struct {
   gsize *offset;                /* [parameter], floats */
   gsize *length;                /* [parameter], floats */

@@ -245,7 +245,10 @@ write_weights (Cnn3dTrainer *t, const gchar *path, const gchar *state, GError **
     const Cnn3dParam *p = &net->weights[i];
     const gboolean trained = CNN3D_PARAM_TRAINED (p->role);
 
-    if (!write_param (t, w, i, trained ? t->weights : t->mark_statistics - t->layout->trained, error)
+    /* running statistics are as at the mark, in host memory */
+    if (!(trained ? write_param (t, w, i, t->weights, error)
+            : cnn3d_safetensors_writer_data (w, t->mark_statistics + (t->layout->offset[i] - t->layout->trained),
+                p->count * sizeof (gfloat), error))
         || (p->role == CNN3D_PARAM_RUNNING_VAR && !cnn3d_safetensors_writer_data (w, &batches, sizeof batches, error)))
       return FALSE;
   }

@@ -295,7 +295,8 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   *trainer = NULL;
   if (!t)
     return;
-  if (t->pending.active)
+  /* nothing is taken away from under what is under way, a failed batch's part included */
+  if (t->device)
     t->backend->finish (t->device, NULL);
   for (guint i = 0; i < t->programs->len; i++) {
     TrainerProgram *p = &g_array_index (t->programs, TrainerProgram, i);

@@ -23,7 +23,7 @@ typedef struct {
   gpointer raw;                 /* what a deferred batch norm reads; NULL: none */
   gboolean converts;            /* the gradient of the weights is made in scratch */
   gpointer through;             /* one slice of the input's gradient; NULL: it has its place */
-  gfloat *vectors;              /* two of in_channels */
+  gfloat *scale, *shift;        /* of that, f32 */
   gsize in_slice, out_slice;    /* bytes */
   gsize n_weights;
 } Conv;
@@ -76,13 +76,20 @@ conv_init (Conv *c, const CudaStep *s, GError **error)
   if (p->workspace[s->step->op * CNN3D_N_PHASES + phase])
     c->args.workspace = (gpointer) (((guintptr) scratch + at.workspace + CUDA_WORKSPACE_ALIGNMENT - 1)
         & ~(guintptr) (CUDA_WORKSPACE_ALIGNMENT - 1));
-  if (d->waits) {
+  /* Backward-weights reads scale and shift in the type of x: in bf16 they would
+   * lose too much to give the gradient of what ran forward. */
+  if (d->waits && !(phase == CNN3D_PHASE_BACKWARD_WEIGHTS && m->type == CUDA_TYPE_BF16)) {
+    const gsize f32 = cuda_align (channels * sizeof (gfloat)), half = cuda_align (channels * sizeof (guint16));
+
     c->raw = (gpointer) d->x;
     c->graph.normalizes = TRUE;
     c->graph.relu = d->norm.relu;
-    c->vectors = (gfloat *) (scratch + at.vectors);
-    c->args.scale = c->vectors;
-    c->args.shift = c->vectors + cuda_align (channels * sizeof (gfloat)) / sizeof (gfloat);
+    c->args.scale = c->scale = (gfloat *) (scratch + at.vectors);
+    c->args.shift = c->shift = (gfloat *) (scratch + at.vectors + f32);
+    if (phase == CNN3D_PHASE_BACKWARD_WEIGHTS) {
+      c->args.scale = scratch + at.vectors + 2 * f32;
+      c->args.shift = scratch + at.vectors + 2 * f32 + half;
+    }
   }
   c->args.sum = s->statistics;
   if (s->statistics)
@@ -111,10 +118,10 @@ apart (gpointer data, gboolean statistics, GError **error)
   if (c->raw) {
     norm.points = cuda_points (s->in_tensor) * c->graph.conv.batch;
     norm.channels = c->graph.conv.in_channels;
-    norm.mean = c->args.scale;
-    norm.bias = c->args.scale;
-    norm.inverse = c->args.shift;
-    norm.weight = c->args.shift;
+    norm.mean = c->scale;
+    norm.bias = c->scale;
+    norm.inverse = c->shift;
+    norm.weight = c->shift;
     if (!cuda_ok (cuda_norm_apply (s->here->work, &norm, c->raw, NULL, c->raw, NULL), "batch norm failed", error))
       return FALSE;
   }
@@ -139,15 +146,14 @@ choose (const Conv *c, CudaChoice *choice, GError **error)
     .args = c->args,.raw = c->raw,.fusion = s->program->runs->fusion,.times = !c->graph.adds,.apart = apart,
     .data = (gpointer) c
   };
-  CudaConvArgs args = c->args;
 
   if (c->raw) {
     g_autofree gfloat *ones = g_new (gfloat, channels);
 
     for (gsize i = 0; i < channels; i++)
       ones[i] = 1;
-    if (!cuda_ok (cudaMemsetAsync (args.scale, 0, channels * sizeof (gfloat), s->here->work), "a copy failed", error)
-        || !cuda_send (s->program->model->device, args.shift, ones, channels * sizeof (gfloat), error))
+    if (!cuda_ok (cudaMemsetAsync (c->scale, 0, channels * sizeof (gfloat), s->here->work), "a copy failed", error)
+        || !cuda_send (s->program->model->device, c->shift, ones, channels * sizeof (gfloat), error))
       return FALSE;
   }
   return cuda_choose (&trial, choice, error);
@@ -169,6 +175,19 @@ run_slice (const Conv *c, CudaDnnPlan *plan, const CudaConvArgs *args, gboolean 
   return TRUE;
 }
 
+static gboolean
+make_vectors (const Conv *c, const CudaNorm *norm, GError **error)
+{
+  cudaStream_t work = c->s->here->work;
+  gint status = cuda_norm_vectors (work, norm, c->scale, c->shift);
+
+  if (!status && c->args.scale != c->scale)
+    status = cuda_convert (work, norm->type, norm->channels, c->scale, c->args.scale);
+  if (!status && c->args.shift != c->shift)
+    status = cuda_convert (work, norm->type, norm->channels, c->shift, c->args.shift);
+  return cuda_ok (status, "batch norm failed", error);
+}
+
 gboolean
 cuda_conv_run (const CudaStep *s, GError **error)
 {
@@ -182,7 +201,7 @@ cuda_conv_run (const CudaStep *s, GError **error)
   if (!conv_init (&c, s, error) || (!choice->plan && !choose (&c, choice, error)))
     return FALSE;
   if (choice->normalizes) {
-    if (!cuda_ok (cuda_norm_vectors (s->here->work, &d->norm, c.args.scale, c.args.shift), "batch norm failed", error))
+    if (!make_vectors (&c, &d->norm, error))
       return FALSE;
     c.args.x = c.raw;
     d->waits = FALSE;

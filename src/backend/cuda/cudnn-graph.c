@@ -31,7 +31,8 @@ static Desc
 tensor_new (DnnCalls *calls, DnnGraph *g, int64_t id, cudnnDataType_t type, const int64_t dims[5])
 {
   Desc desc = part_new (calls, g, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-  const int64_t alignment = 64;
+  /* a vector of channels may follow another */
+  const int64_t alignment = dims[0] * dims[2] * dims[3] * dims[4] > 1 ? 64 : 16;
   const bool is_virtual = id >= DNN_VIRTUAL;
   const int64_t strides[5] = { dims[1] * dims[2] * dims[3] * dims[4], 1, dims[1] * dims[3] * dims[4],
     dims[1] * dims[4], dims[1]

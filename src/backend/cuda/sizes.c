@@ -57,6 +57,13 @@ follows_norm (const Cnn3dNetwork *net, const Cnn3dOp *op)
   return before->kind == CNN3D_OP_NORM && before->residual < 0;
 }
 
+/* scale and shift in f32, and in the type that is computed with. */
+static gsize
+vectors_bytes (gsize channels)
+{
+  return 2 * cuda_align (channels * sizeof (gfloat)) + 2 * cuda_align (channels * sizeof (guint16));
+}
+
 /* Everything but `through`, which the plan asks for, is within the scratch that
  * sizes tell of; `through` begins where that ends. */
 CudaScratch
@@ -77,7 +84,7 @@ cuda_scratch (const Cnn3dProgram *p, gint i, Cnn3dPhase phase)
     s.vectors = cuda_align (cuda_conv_weights (m, op) * m->element);
   s.workspace = s.vectors;
   if (phase != CNN3D_PHASE_BACKWARD && m->type != CUDA_TYPE_F32 && follows_norm (m->net, op))
-    s.workspace += 2 * cuda_align (cuda_pad (m->net->tensors[op->in].c) * sizeof (gfloat));
+    s.workspace += vectors_bytes (cuda_pad (m->net->tensors[op->in].c));
   s.through = s.workspace;
   if (workspace)
     s.through += cuda_align (workspace) + CUDA_WORKSPACE_ALIGNMENT - CNN3D_ARENA_ALIGNMENT;

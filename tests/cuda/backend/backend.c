@@ -1,0 +1,527 @@
+/* The whole CUDA back end, on doubles of CUDA's run time and of cuDNN, trains
+ * what the CPU back end trains. SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "rig.h"
+
+#include <glib/gstdio.h>
+
+#define EPOCHS 4                /* of 6 batches: 24 steps */
+
+/* --- FP32 beside the CPU --- */
+
+/* A last bit's difference grows from step to step, in deep networks so fast that
+ * twenty steps say nothing: of these, one. */
+typedef struct {
+  const gchar *model;
+  guint size;
+  gdouble lr;
+  guint batches;                /* 0: all */
+  gdouble loss, gradients;      /* how far they may be apart */
+} Case;
+
+static const Case cases[] = {
+  {"r3d_18", 20, 0.005, 0, 1e-5, 1e-5},
+  {"mc3_18", 32, 1e-4, 0, 1e-5, 1e-5},
+  {"r2plus1d_18", 20, 0.005, 1, 1e-6, 5e-5},
+  {"slow_r50", 20, 0.005, 1, 3e-6, 2e-4},
+};
+
+/* The losses of each step, with updates layer by layer, and the weights that they
+ * lead to; the gradients of the first batch and of a later one. */
+static void
+test_f32 (gconstpointer data)
+{
+  const Case *c = data;
+  Cnn3dTrainerParams p;
+  Run gpu, cpu;
+
+  rig_params (&p, c->model);
+  p.network.height = p.network.width = c->size;
+  p.lr.lr = c->lr;
+  rig_must (&p, "cuda", EPOCHS, c->batches, 0, &gpu);
+  rig_must (&p, "cpu", EPOCHS, c->batches, 0, &cpu);
+  g_test_message ("%u steps: losses within %.2g, weights within %.2g; loss %.3f to %.3f", gpu.n_steps,
+      worst_loss (&gpu, &cpu), all_distance (&gpu, &cpu, FALSE), gpu.loss[0], gpu.loss[gpu.n_losses - 1]);
+  g_assert_cmpuint (gpu.n_steps, ==, c->batches ? c->batches : 24);
+  g_assert_cmpuint (gpu.n_steps, ==, cpu.n_steps);
+  g_assert_cmpfloat (worst_loss (&gpu, &cpu), <, c->loss);
+  g_assert_cmpfloat (all_distance (&gpu, &cpu, FALSE), <, c->loss);
+  run_clear (&gpu);
+  run_clear (&cpu);
+
+  p.keep_gradients = TRUE;
+  for (guint batches = 1; batches <= (c->batches ? 1 : 20); batches += 19) {
+    rig_must (&p, "cuda", EPOCHS, batches, 0, &gpu);
+    rig_must (&p, "cpu", EPOCHS, batches, 0, &cpu);
+    g_test_message ("batch %u: gradients within %.2g", batches, all_distance (&gpu, &cpu, TRUE));
+    g_assert_cmpfloat (all_distance (&gpu, &cpu, TRUE), <, c->gradients);
+    run_clear (&gpu);
+    run_clear (&cpu);
+  }
+}
+
+static void
+set_accumulation (Cnn3dTrainerParams *p)
+{
+  p->accumulate = 3;
+}
+
+static void
+set_clipping (Cnn3dTrainerParams *p)
+{
+  p->gradient_clip = 0.5;
+}
+
+static void
+set_micro_batches (Cnn3dTrainerParams *p)
+{
+  p->micro_batch = 2;
+}
+
+static void
+set_adam (Cnn3dTrainerParams *p)
+{
+  p->optimizer = CNN3D_UPDATE_ADAM;
+  p->lr.lr = 1e-5;
+}
+
+static void
+set_adamw (Cnn3dTrainerParams *p)
+{
+  p->optimizer = CNN3D_UPDATE_ADAMW;
+  p->lr.lr = 1e-5;
+}
+
+static void
+set_plain_sgd (Cnn3dTrainerParams *p)
+{
+  p->momentum = 0;
+}
+
+static void
+set_frozen_backbone (Cnn3dTrainerParams *p)
+{
+  p->freeze = "backbone";
+}
+
+static void
+set_frozen_stem (Cnn3dTrainerParams *p)
+{
+  p->freeze = "stem,batch-norm";
+  p->keep_gradients = TRUE;
+}
+
+static const struct {
+  const gchar *name;
+  void (*set) (Cnn3dTrainerParams * p);
+} settings[] = {
+  {"accumulation", set_accumulation},
+  {"clipping", set_clipping},
+  {"micro-batches", set_micro_batches},
+  {"adam", set_adam},
+  {"adamw", set_adamw},
+  {"plain-sgd", set_plain_sgd},
+  {"frozen-backbone", set_frozen_backbone},
+  {"frozen-stem", set_frozen_stem},
+};
+
+static void
+test_setting (gconstpointer data)
+{
+  void (*const *set) (Cnn3dTrainerParams *) = data;
+  Cnn3dTrainerParams p;
+  Run gpu, cpu;
+
+  rig_params (&p, "r3d_18");
+  (*set) (&p);
+  rig_must (&p, "cuda", EPOCHS, 0, 0, &gpu);
+  rig_must (&p, "cpu", EPOCHS, 0, 0, &cpu);
+  g_test_message ("%u steps: losses within %.2g, weights within %.2g", gpu.n_steps, worst_loss (&gpu, &cpu),
+      all_distance (&gpu, &cpu, FALSE));
+  g_assert_cmpuint (gpu.n_steps, ==, cpu.n_steps);
+  g_assert_cmpfloat (worst_loss (&gpu, &cpu), <, 1e-5);
+  g_assert_cmpfloat (all_distance (&gpu, &cpu, FALSE), <, 1e-5);
+  run_clear (&gpu);
+  run_clear (&cpu);
+}
+
+/* --- the same bits, however it is run --- */
+
+static void
+test_recompute (gconstpointer data)
+{
+  static const gchar *const names[] = { "recompute=none", "recompute=bn", "recompute=block" };
+  const Cnn3dPrecision precision = GPOINTER_TO_UINT (data);
+  Cnn3dTrainerParams p;
+  Run runs[3], kept;
+
+  rig_params (&p, "r3d_18");
+  p.precision = precision;
+  for (guint r = 0; r < 3; r++) {
+    p.recompute = r;
+    rig_must (&p, "cuda", 1, 0, 0, &runs[r]);
+    g_test_message ("%s: %" G_GSIZE_FORMAT " bytes of arena", names[r], runs[r].memory.arena);
+    assert_same_bits (&runs[r], &runs[0], names[r]);
+  }
+  g_assert_cmpuint (runs[1].memory.arena, <, runs[0].memory.arena);
+  g_assert_cmpuint (runs[2].memory.total, <, runs[0].memory.total);
+  p.recompute = CNN3D_RECOMPUTE_NONE;
+  p.keep_gradients = TRUE;
+  rig_must (&p, "cuda", 1, 0, 0, &kept);
+  assert_same_bits (&kept, &runs[0], "updates at the end of the step");
+  run_clear (&kept);
+  for (guint r = 0; r < 3; r++)
+    run_clear (&runs[r]);
+}
+
+/* Stopped after five batches and gone on with: the same bits as in one go. */
+static void
+test_resume (gconstpointer data)
+{
+  g_autofree gchar *dir = g_dir_make_tmp ("cuda-backend-XXXXXX", NULL);
+  Cnn3dTrainerParams p;
+  Run whole, part;
+  GDir *folder;
+  const gchar *name;
+
+  rig_params (&p, "r3d_18");
+  p.precision = GPOINTER_TO_UINT (data);
+  p.optimizer = CNN3D_UPDATE_ADAM;
+  p.lr.lr = 1e-3;
+  rig_must (&p, "cuda", 2, 0, 0, &whole);
+  p.checkpoint_dir = dir;
+  rig_must (&p, "cuda", 2, 5, 0, &part);
+  run_clear (&part);
+  rig_must (&p, "cuda", 2, 0, 0, &part);
+  g_assert_cmpfloat (part.loss_scale, ==, whole.loss_scale);
+  g_assert_cmpuint (part.n_losses, ==, whole.n_losses - 5);
+  memmove (whole.loss, whole.loss + 5, part.n_losses * sizeof *whole.loss);
+  whole.n_losses -= 5;
+  assert_same_bits (&part, &whole, "resumed");
+  run_clear (&part);
+  run_clear (&whole);
+  folder = g_dir_open (dir, 0, NULL);
+  while ((name = g_dir_read_name (folder))) {
+    g_autofree gchar *path = g_build_filename (dir, name, NULL);
+
+    g_unlink (path);
+  }
+  g_dir_close (folder);
+  g_rmdir (dir);
+}
+
+/* --- 16 bits --- */
+
+/* Storage in 16 bits, beside f32 on the CPU: within the type's rounding. */
+static void
+test_half (gconstpointer data)
+{
+  const Cnn3dPrecision precision = GPOINTER_TO_UINT (data);
+  const gdouble bound = precision == CNN3D_PRECISION_16_MIXED ? 0.01 : 0.06;
+  Cnn3dTrainerParams p;
+  Run gpu, cpu;
+
+  rig_params (&p, "r3d_18");
+  p.network.height = p.network.width = 32;
+  p.lr.lr = 1e-4;
+  p.keep_gradients = TRUE;
+  for (guint batches = 1; batches <= 20; batches += 19) {
+    p.precision = precision;
+    rig_must (&p, "cuda", EPOCHS, batches, 0, &gpu);
+    p.precision = CNN3D_PRECISION_32;
+    rig_must (&p, "cpu", EPOCHS, batches, 0, &cpu);
+    g_test_message ("batch %u: losses within %.2g, gradients within %.2g, weights within %.2g", batches,
+        worst_loss (&gpu, &cpu), all_distance (&gpu, &cpu, TRUE), all_distance (&gpu, &cpu, FALSE));
+    g_assert_cmpfloat (worst_loss (&gpu, &cpu), <, bound);
+    g_assert_cmpfloat (all_distance (&gpu, &cpu, TRUE), <, 10 * bound);
+    g_assert_cmpuint (gpu.skipped, ==, 0);
+    g_assert_cmpfloat (gpu.loss_scale, ==, precision == CNN3D_PRECISION_16_MIXED ? 65536 : 1);
+    run_clear (&gpu);
+    run_clear (&cpu);
+  }
+}
+
+/* A scale that overflows is halved until it does not; skipped steps change
+ * nothing, and are no steps. */
+static void
+test_overflow (void)
+{
+  Cnn3dTrainerParams p;
+  Run scaled, plain;
+  guint first;
+
+  rig_params (&p, "r3d_18");
+  p.precision = CNN3D_PRECISION_16_MIXED;
+  p.optimizer = CNN3D_UPDATE_ADAM;
+  rig_must (&p, "cuda", EPOCHS, 0, 0x1p30, &scaled);
+  g_test_message ("%" G_GUINT64_FORMAT " of %u steps skipped, the scale fell to %g", scaled.skipped,
+      scaled.n_losses, scaled.loss_scale);
+  g_assert_cmpuint (scaled.skipped, >, 2);
+  g_assert_cmpuint (scaled.skipped, <, 20);
+  g_assert_cmpuint (scaled.n_steps + scaled.skipped, ==, scaled.n_losses);
+  g_assert_cmpfloat (scaled.loss_scale, ==, ldexp (0x1p30, -(gint) scaled.skipped));
+  /* until then, the losses are those of the initial weights */
+  rig_must (&p, "cuda", EPOCHS, 0, 1, &plain);
+  first = scaled.skipped;
+  g_assert_cmpfloat (scaled.loss[0], ==, plain.loss[0]);
+  p.lr.lr = 0;
+  p.weight_decay = 0;
+  run_clear (&plain);
+  rig_must (&p, "cuda", EPOCHS, 0, 1, &plain);
+  for (guint i = 0; i <= first; i++)
+    g_assert_cmpfloat (scaled.loss[i], ==, plain.loss[i]);
+  g_assert_cmpfloat (scaled.loss[first + 2], !=, plain.loss[first + 2]);
+  run_clear (&plain);
+  run_clear (&scaled);
+}
+
+/* Gradients that are finite at no scale end the run. */
+static void
+test_no_scale (void)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Run r;
+
+  rig_params (&p, "r3d_18");
+  p.device = "cuda";
+  p.gradient_clip = 1;
+  p.lr.lr = 1e30;
+  g_assert_false (rig_run (&p, EPOCHS, 0, 0, &r, &error));
+  g_assert_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED);
+  g_assert_nonnull (strstr (error->message, "lower lr"));
+}
+
+/* --- fusion and timing --- */
+
+/* Batch norm read into convolutions, and its sums out of them, beside none of
+ * it: within rounding, since what is fused is not rounded on its way. */
+static void
+test_fusion (gconstpointer data)
+{
+  static const Cnn3dRecompute ways[] = { CNN3D_RECOMPUTE_NONE, CNN3D_RECOMPUTE_BN, CNN3D_RECOMPUTE_BLOCK };
+  const Cnn3dPrecision precision = GPOINTER_TO_UINT (data);
+  const gdouble bound = precision == CNN3D_PRECISION_16_MIXED ? 0.01 : 0.06;
+  Cnn3dTrainerParams p;
+  Run fused, apart;
+
+  rig_params (&p, "r3d_18");
+  p.network.height = p.network.width = 32;
+  p.precision = precision;
+  p.lr.lr = 1e-4;
+  p.keep_gradients = TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (ways); i++) {
+    p.recompute = ways[i];
+    g_setenv ("CNN3D_CUDA_FUSION", "always", TRUE);
+    rig_must (&p, "cuda", EPOCHS, 5, 0, &fused);
+    g_setenv ("CNN3D_CUDA_FUSION", "never", TRUE);
+    rig_must (&p, "cuda", EPOCHS, 5, 0, &apart);
+    g_unsetenv ("CNN3D_CUDA_FUSION");
+    g_test_message ("recompute %u: losses within %.2g, gradients within %.2g", ways[i], worst_loss (&fused, &apart),
+        all_distance (&fused, &apart, TRUE));
+    g_assert_cmpfloat (worst_loss (&fused, &apart), >, 0);
+    g_assert_cmpfloat (worst_loss (&fused, &apart), <, bound);
+    g_assert_cmpfloat (all_distance (&fused, &apart, TRUE), <, 10 * bound);
+    g_assert_cmpuint (fused.memory.total, ==, apart.memory.total);
+    run_clear (&fused);
+    run_clear (&apart);
+  }
+}
+
+static void
+remove_cache (void)
+{
+  g_autofree gchar *path = g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
+
+  g_unlink (path);
+}
+
+/* Timed once, and known from then on: the same bits in every run. */
+static void
+test_benchmark (gconstpointer data)
+{
+  g_autofree gchar *path = g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
+  Cnn3dTrainerParams p;
+  Run first, second;
+  guint waits[2];
+
+  rig_params (&p, "r3d_18");
+  p.precision = GPOINTER_TO_UINT (data);
+  p.recompute = CNN3D_RECOMPUTE_BN;
+  p.benchmark = TRUE;
+  remove_cache ();
+  waits[0] = cuda->synchronisations;
+  rig_must (&p, "cuda", 1, 0, 0, &first);
+  waits[0] = cuda->synchronisations - waits[0];
+  g_assert_true (g_file_test (path, G_FILE_TEST_EXISTS));
+  waits[1] = cuda->synchronisations;
+  rig_must (&p, "cuda", 1, 0, 0, &second);
+  waits[1] = cuda->synchronisations - waits[1];
+  g_test_message ("%u waits with timing, %u without", waits[0], waits[1]);
+  g_assert_cmpuint (waits[1] + 50, <, waits[0]);
+  assert_same_bits (&second, &first, "with what was found before");
+  run_clear (&first);
+  run_clear (&second);
+  remove_cache ();
+}
+
+/* --- what a step does --- */
+
+/* Recorded passes are replayed; a step takes no memory, and waits once. */
+static void
+test_steps (void)
+{
+  const guint recorded = cuda->recorded, replayed = cuda->replayed;
+  Cnn3dTrainerParams p;
+  Run r;
+
+  rig_params (&p, "r3d_18");
+  rig_must (&p, "cuda", EPOCHS, 0, 0, &r);
+  g_test_message ("%u recorded, %u replayed; a batch: %u allocations, %u waits", cuda->recorded - recorded,
+      cuda->replayed - replayed, r.allocations, r.synchronisations);
+  g_assert_cmpuint (cuda->recorded - recorded, ==, 2);  /* whole batches and the epoch's last */
+  g_assert_cmpuint (cuda->replayed - replayed, ==, 22);
+  g_assert_cmpuint (r.allocations, ==, 0);
+  g_assert_cmpuint (r.synchronisations, ==, 1);
+  run_clear (&r);
+}
+
+/* What was predicted is what is taken, to the byte; afterwards all is given back. */
+static void
+test_memory (void)
+{
+  static const Cnn3dPrecision precisions[] = { CNN3D_PRECISION_32, CNN3D_PRECISION_16_MIXED };
+
+  for (guint i = 0; i < 2; i++)
+    for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
+      const gint alive = cuda->alive, descriptors = dnn_descriptors ();
+      Cnn3dTrainerParams p;
+      gsize own;
+      Run run;
+
+      rig_params (&p, i ? "slow_r50" : "r3d_18");
+      p.precision = precisions[i];
+      p.recompute = r;
+      p.device = "cuda";
+      cuda->most = 0;
+      rig_must (&p, "cuda", 1, 3, 0, &run);
+      own = run.taken - run.memory.total;
+      g_test_message ("%" G_GSIZE_FORMAT " bytes, and %" G_GSIZE_FORMAT " of the device's own", run.memory.total, own);
+      g_assert_cmpuint (own, <, 1 << 20);
+      g_assert_cmpuint (run.memory.input, >, 0);
+      /* the self-test has come and gone by then */
+      g_assert_cmpuint (cuda->taken, ==, 0);
+      g_assert_cmpint (cuda->alive, ==, alive);
+      g_assert_cmpint (dnn_descriptors (), ==, descriptors);
+      run_clear (&run);
+    }
+}
+
+/* --- devices --- */
+
+static void
+test_devices (void)
+{
+  const Cnn3dBackend *backend = cnn3d_backend_load ("cuda", NULL);
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) list = backend->list (&error);
+  g_auto (GStrv) none = NULL;
+  Cnn3dDeviceParams params = {.index = 3 };
+  Cnn3dTrainerParams p;
+  Run r;
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (g_strv_length (list), ==, 1);
+  g_assert_cmpstr (list[0], ==, "cuda:0: Test double, 4.0 GiB, compute capability 9.0");
+  g_assert_null (backend->open (&params, &error));
+  g_assert_nonnull (strstr (error->message, "no GPU number 3"));
+  g_clear_error (&error);
+  cuda->capability = 700;
+  params.index = 0;
+  g_assert_null (backend->open (&params, &error));
+  g_assert_nonnull (strstr (error->message, "7.5 is the oldest"));
+  g_clear_error (&error);
+  cuda->capability = 750;
+  rig_params (&p, "r3d_18");
+  p.device = "cuda";
+  p.precision = CNN3D_PRECISION_BF16_MIXED;
+  g_assert_false (rig_run (&p, 1, 1, 0, &r, &error));
+  g_assert_nonnull (strstr (error->message, "no bf16"));
+  g_clear_error (&error);
+  cuda->capability = 900;
+  cuda->devices = 0;
+  none = backend->list (&error);
+  g_assert_cmpuint (g_strv_length (none), ==, 0);
+  g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING);
+  g_clear_error (&error);
+  /* auto takes what there is */
+  rig_must (&p, "auto", 1, 1, 0, &r);
+  run_clear (&r);
+  cuda->devices = 1;
+  p.precision = CNN3D_PRECISION_32;
+  rig_must (&p, "auto", 1, 1, 0, &r);
+  g_assert_cmpuint (r.taken, >, r.memory.total);
+  run_clear (&r);
+}
+
+/* A cuDNN that convolves wrongly trains nothing. */
+static void
+test_wrong (void)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Run r;
+
+  rig_params (&p, "r3d_18");
+  p.device = "cuda";
+  dnn_wrong (TRUE);
+  g_assert_false (rig_run (&p, 1, 1, 0, &r, &error));
+  dnn_wrong (FALSE);
+  g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED);
+  g_assert_nonnull (strstr (error->message, "computes a small convolution wrongly"));
+  g_assert_cmpuint (cuda->taken, ==, 0);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const Cnn3dPrecision precisions[] = { CNN3D_PRECISION_32, CNN3D_PRECISION_16_MIXED,
+    CNN3D_PRECISION_BF16_MIXED
+  };
+  static const gchar *const names[] = { "32", "16-mixed", "bf16-mixed" };
+
+  g_test_init (&argc, &argv, NULL);
+  rig_init ();
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree gchar *path = g_strdup_printf ("/backend/f32/%s", cases[i].model);
+
+    g_test_add_data_func (path, &cases[i], test_f32);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++) {
+    g_autofree gchar *path = g_strdup_printf ("/backend/setting/%s", settings[i].name);
+
+    g_test_add_data_func (path, &settings[i].set, test_setting);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++) {
+    const gpointer precision = GUINT_TO_POINTER (precisions[i]);
+    g_autofree gchar *recompute = g_strdup_printf ("/backend/recompute/%s", names[i]);
+    g_autofree gchar *resume = g_strdup_printf ("/backend/resume/%s", names[i]);
+    g_autofree gchar *half = g_strdup_printf ("/backend/half/%s", names[i]);
+    g_autofree gchar *fusion = g_strdup_printf ("/backend/fusion/%s", names[i]);
+    g_autofree gchar *benchmark = g_strdup_printf ("/backend/benchmark/%s", names[i]);
+
+    g_test_add_data_func (recompute, precision, test_recompute);
+    g_test_add_data_func (resume, precision, test_resume);
+    g_test_add_data_func (benchmark, precision, test_benchmark);
+    if (i) {
+      g_test_add_data_func (half, precision, test_half);
+      g_test_add_data_func (fusion, precision, test_fusion);
+    }
+  }
+  g_test_add_func ("/backend/overflow", test_overflow);
+  g_test_add_func ("/backend/no-scale", test_no_scale);
+  g_test_add_func ("/backend/steps", test_steps);
+  g_test_add_func ("/backend/memory", test_memory);
+  g_test_add_func ("/backend/devices", test_devices);
+  g_test_add_func ("/backend/wrong-cudnn", test_wrong);
+  return g_test_run ();
+}

@@ -1,0 +1,608 @@
+/* A test double of the calls of CUDA's run time that the back end makes: memory
+ * on the heap, streams as queues, kernels through the shim.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cuda-double.h"
+
+#include <cuda_runtime_api.h>
+#include <gmodule.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/cuda/doubles/dnn-double.h"
+#include "tests/cuda/shim/launch.h"
+
+#define GARBAGE 0xb6            /* what memory holds that nobody wrote */
+
+static CudaDouble control = {.memory = (gsize) 4 << 30,.devices = 1,.capability = 900 };
+
+G_MODULE_EXPORT CudaDouble *cnn3d_cuda_double (void);
+
+CudaDouble *
+cnn3d_cuda_double (void)
+{
+  return &control;
+}
+
+/* --- failing --- */
+
+static cudaError_t sticky;      /* what cudaGetLastError() tells */
+
+/* Counts a call; what it is to return instead of succeeding. */
+static cudaError_t
+call (cudaError_t failure)
+{
+  const guint64 n = ++control.calls;
+
+  if (!control.fail_at || n < control.fail_at || n > control.fail_at + control.fails_again)
+    return cudaSuccess;
+  return sticky = failure;
+}
+
+#define CALL(failure) \
+  G_STMT_START { \
+    const cudaError_t status_ = call (failure); \
+    if (status_ != cudaSuccess) \
+      return status_; \
+  } G_STMT_END
+
+/* --- memory --- */
+
+typedef struct {
+  guint8 *memory;
+  gsize bytes;
+} Block;
+
+static GArray *device_blocks, *host_blocks;     /* Block */
+
+static GArray *
+blocks (GArray **array)
+{
+  if (!*array)
+    *array = g_array_new (FALSE, FALSE, sizeof (Block));
+  return *array;
+}
+
+static gboolean
+is_in (GArray *array, gconstpointer memory, gsize bytes)
+{
+  for (guint i = 0; array && i < array->len; i++) {
+    const Block *b = &g_array_index (array, Block, i);
+
+    if ((const guint8 *) memory >= b->memory && (const guint8 *) memory + bytes <= b->memory + b->bytes)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static cudaError_t
+take (GArray **array, void **memory, gsize bytes)
+{
+  Block b = { NULL, bytes };
+
+  if (posix_memalign ((void **) &b.memory, 256, MAX (bytes, 1)))
+    return cudaErrorMemoryAllocation;
+  memset (b.memory, GARBAGE, bytes);
+  g_array_append_val (blocks (array), b);
+  *memory = b.memory;
+  control.allocations++;
+  control.alive++;
+  return cudaSuccess;
+}
+
+static cudaError_t
+give_back (GArray *array, void *memory, gsize *bytes)
+{
+  for (guint i = 0; array && i < array->len; i++)
+    if (g_array_index (array, Block, i).memory == memory) {
+      *bytes = g_array_index (array, Block, i).bytes;
+      free (memory);
+      g_array_remove_index_fast (array, i);
+      control.alive--;
+      return cudaSuccess;
+    }
+  return cudaErrorInvalidValue;
+}
+
+cudaError_t
+cudaMalloc (void **memory, size_t bytes)
+{
+  CALL (cudaErrorMemoryAllocation);
+  if (bytes > control.memory - control.taken || take (&device_blocks, memory, bytes) != cudaSuccess)
+    return sticky = cudaErrorMemoryAllocation;
+  control.taken += bytes;
+  control.most = MAX (control.most, control.taken);
+  return cudaSuccess;
+}
+
+/* Giving back succeeds: what it might tell is of earlier work. */
+cudaError_t
+cudaFree (void *memory)
+{
+  gsize bytes = 0;
+  const cudaError_t status = give_back (device_blocks, memory, &bytes);
+
+  control.taken -= bytes;
+  return status;
+}
+
+cudaError_t
+cudaHostAlloc (void **memory, size_t bytes, unsigned flags)
+{
+  CALL (cudaErrorMemoryAllocation);
+  return take (&host_blocks, memory, bytes);
+}
+
+cudaError_t
+cudaFreeHost (void *memory)
+{
+  gsize bytes;
+
+  return give_back (host_blocks, memory, &bytes);
+}
+
+cudaError_t
+cudaMemGetInfo (size_t *available, size_t *total)
+{
+  CALL (cudaErrorUnknown);
+  *available = control.memory - control.taken;
+  *total = control.memory;
+  return cudaSuccess;
+}
+
+/* --- streams --- */
+
+typedef struct {
+  void (*run) (gpointer data);
+  gpointer data;
+  GDestroyNotify done;
+  gatomicrefcount holders;      /* a queue, a graph */
+} Work;
+
+struct CUstream_st {
+  GQueue queue;                 /* Work */
+  GPtrArray *capture;           /* Work, while it is captured; NULL: it is not */
+};
+
+struct CUevent_st {
+  struct CUstream_st *stream;   /* where it was recorded last; NULL: it has happened */
+  gint64 time;
+};
+
+struct CUgraph_st {
+  GPtrArray *works;
+};
+
+struct CUgraphExec_st {
+  GPtrArray *works;
+};
+
+static void
+work_unref (gpointer data)
+{
+  Work *w = data;
+
+  if (!g_atomic_ref_count_dec (&w->holders))
+    return;
+  if (w->done)
+    w->done (w->data);
+  g_free (w);
+}
+
+static Work *
+work_ref (Work *w)
+{
+  g_atomic_ref_count_inc (&w->holders);
+  return w;
+}
+
+static void
+submit (gpointer stream, void (*run) (gpointer data), gpointer data, GDestroyNotify done)
+{
+  struct CUstream_st *s = stream;
+  Work *w = g_new0 (Work, 1);
+
+  *w = (Work) { run, data, done };
+  g_atomic_ref_count_init (&w->holders);
+  if (s->capture)
+    g_ptr_array_add (s->capture, w);
+  else
+    g_queue_push_tail (&s->queue, w);
+}
+
+static gboolean
+run_next (struct CUstream_st *s)
+{
+  Work *w = g_queue_pop_head (&s->queue);
+
+  if (!w)
+    return FALSE;
+  w->run (w->data);
+  work_unref (w);
+  return TRUE;
+}
+
+/* A kernel that could not run shows where the stream is waited for. */
+static cudaError_t failed_work;
+
+static cudaError_t
+drain (struct CUstream_st *s)
+{
+  cudaError_t status;
+
+  while (run_next (s)) ;
+  status = failed_work;
+  failed_work = cudaSuccess;
+  return status;
+}
+
+static int
+launch_fails (void)
+{
+  return call (cudaErrorLaunchFailure);
+}
+
+static void
+run_kernel (gpointer data)
+{
+  if (cuda_shim_run (data) && failed_work == cudaSuccess) {
+    g_printerr ("# a kernel failed: %s\n", cuda_shim_error);
+    failed_work = cudaErrorLaunchFailure;
+  }
+}
+
+static void
+launch_free (gpointer data)
+{
+  CudaShimLaunch *launch = data;
+
+  g_free ((gpointer) launch->arguments);
+  g_free (launch);
+}
+
+static int
+launch_takes (const CudaShimLaunch *launch)
+{
+  CudaShimLaunch *copy = g_memdup2 (launch, sizeof *launch);
+
+  copy->arguments = g_memdup2 (launch->arguments, launch->size);
+  submit (launch->stream, run_kernel, copy, launch_free);
+  return TRUE;
+}
+
+cudaError_t
+cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned flags)
+{
+  const gchar *dnn = g_getenv ("CNN3D_CUDNN");
+  GModule *module = dnn ? g_module_open (dnn, 0) : NULL;
+  DnnDoubleLaunchWith launch_with;
+
+  CALL (cudaErrorUnknown);
+  *stream = g_new0 (struct CUstream_st, 1);
+  g_queue_init (&(*stream)->queue);
+  control.alive++;
+  cuda_shim_fails = launch_fails;
+  cuda_shim_takes = launch_takes;
+  /* kept: the hook stays set */
+  if (module && g_module_symbol (module, DNN_DOUBLE_LAUNCH_WITH, (gpointer *) &launch_with))
+    launch_with (submit);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamDestroy (cudaStream_t stream)
+{
+  drain (stream);
+  g_free (stream);
+  control.alive--;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamSynchronize (cudaStream_t stream)
+{
+  control.synchronisations++;
+  CALL (cudaErrorLaunchFailure);
+  if (stream->capture)
+    return cudaErrorStreamCaptureUnsupported;
+  return drain (stream);
+}
+
+/* --- copies --- */
+
+typedef struct {
+  void *to;
+  const void *from;
+  guint8 *own;                  /* a copy of memory that is not pinned */
+  size_t bytes;
+} Copy;
+
+static void
+run_copy (gpointer data)
+{
+  const Copy *c = data;
+
+  memcpy (c->to, c->from, c->bytes);
+}
+
+static void
+copy_free (gpointer data)
+{
+  g_free (((Copy *) data)->own);
+  g_free (data);
+}
+
+cudaError_t
+cudaMemcpyAsync (void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream)
+{
+  const gboolean to_device = kind != cudaMemcpyDeviceToHost, from_device = kind != cudaMemcpyHostToDevice;
+  Copy *c;
+
+  CALL (cudaErrorInvalidValue);
+  if ((to_device && !is_in (device_blocks, to, bytes)) || (from_device && !is_in (device_blocks, from, bytes)))
+    return sticky = cudaErrorInvalidValue;
+  c = g_new0 (Copy, 1);
+  *c = (Copy) { to, from, NULL, bytes };
+  if (!from_device && !is_in (host_blocks, from, bytes))
+    c->from = c->own = g_memdup2 (from, bytes);
+  submit (stream, run_copy, c, copy_free);
+  /* to memory that is not pinned, it waits */
+  if (!to_device && !is_in (host_blocks, to, bytes)) {
+    if (stream->capture)
+      return sticky = cudaErrorStreamCaptureUnsupported;
+    return drain (stream);
+  }
+  return cudaSuccess;
+}
+
+typedef struct {
+  void *to;
+  int value;
+  size_t bytes;
+} Fill;
+
+static void
+run_fill (gpointer data)
+{
+  const Fill *f = data;
+
+  memset (f->to, f->value, f->bytes);
+}
+
+cudaError_t
+cudaMemsetAsync (void *to, int value, size_t bytes, cudaStream_t stream)
+{
+  const Fill fill = { to, value, bytes };
+
+  CALL (cudaErrorInvalidValue);
+  if (!is_in (device_blocks, to, bytes))
+    return sticky = cudaErrorInvalidValue;
+  submit (stream, run_fill, g_memdup2 (&fill, sizeof fill), g_free);
+  return cudaSuccess;
+}
+
+/* --- events --- */
+
+static void
+run_event (gpointer data)
+{
+  struct CUevent_st *e = data;
+
+  e->stream = NULL;
+  e->time = g_get_monotonic_time ();
+}
+
+static cudaError_t
+event_new (cudaEvent_t *event)
+{
+  CALL (cudaErrorUnknown);
+  *event = g_new0 (struct CUevent_st, 1);
+  control.alive++;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaEventCreate (cudaEvent_t *event)
+{
+  return event_new (event);
+}
+
+cudaError_t
+cudaEventCreateWithFlags (cudaEvent_t *event, unsigned flags)
+{
+  return event_new (event);
+}
+
+static void
+happen (struct CUevent_st *e)
+{
+  while (e->stream && run_next (e->stream)) ;
+}
+
+cudaError_t
+cudaEventDestroy (cudaEvent_t event)
+{
+  happen (event);
+  g_free (event);
+  control.alive--;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaEventRecord (cudaEvent_t event, cudaStream_t stream)
+{
+  CALL (cudaErrorUnknown);
+  happen (event);               /* one recording at a time is all that the back end has */
+  event->stream = stream;
+  submit (stream, run_event, event, NULL);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaEventSynchronize (cudaEvent_t event)
+{
+  /* waiting for what has happened costs nothing */
+  control.synchronisations += event->stream != NULL;
+  CALL (cudaErrorUnknown);
+  happen (event);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaEventElapsedTime (float *milliseconds, cudaEvent_t begin, cudaEvent_t end)
+{
+  CALL (cudaErrorUnknown);
+  if (begin->stream || end->stream)
+    return cudaErrorNotReady;
+  *milliseconds = (end->time - begin->time) / 1e3f;
+  return cudaSuccess;
+}
+
+static void
+run_wait (gpointer data)
+{
+  happen (data);
+}
+
+cudaError_t
+cudaStreamWaitEvent (cudaStream_t stream, cudaEvent_t event, unsigned flags)
+{
+  CALL (cudaErrorUnknown);
+  submit (stream, run_wait, event, NULL);
+  return cudaSuccess;
+}
+
+/* --- graphs --- */
+
+cudaError_t
+cudaStreamBeginCapture (cudaStream_t stream, enum cudaStreamCaptureMode mode)
+{
+  CALL (cudaErrorUnknown);
+  if (stream->capture)
+    return cudaErrorIllegalState;
+  stream->capture = g_ptr_array_new_with_free_func (work_unref);
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaStreamEndCapture (cudaStream_t stream, cudaGraph_t *graph)
+{
+  GPtrArray *works = g_steal_pointer (&stream->capture);
+  const cudaError_t status = call (cudaErrorStreamCaptureInvalidated);
+
+  if (!works || status != cudaSuccess) {
+    g_clear_pointer (&works, g_ptr_array_unref);
+    return status != cudaSuccess ? status : cudaErrorIllegalState;
+  }
+  *graph = g_new0 (struct CUgraph_st, 1);
+  (*graph)->works = works;
+  control.alive++;
+  return cudaSuccess;
+}
+
+#undef cudaGraphInstantiate
+cudaError_t
+cudaGraphInstantiate (cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
+{
+  CALL (cudaErrorMemoryAllocation);
+  *exec = g_new0 (struct CUgraphExec_st, 1);
+  (*exec)->works = g_ptr_array_ref (graph->works);
+  control.alive++;
+  control.recorded++;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphDestroy (cudaGraph_t graph)
+{
+  g_ptr_array_unref (graph->works);
+  g_free (graph);
+  control.alive--;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t stream)
+{
+  CALL (cudaErrorLaunchFailure);
+  for (guint i = 0; i < exec->works->len; i++)
+    g_queue_push_tail (&stream->queue, work_ref (g_ptr_array_index (exec->works, i)));
+  control.replayed++;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaGraphExecDestroy (cudaGraphExec_t exec)
+{
+  g_ptr_array_unref (exec->works);
+  g_free (exec);
+  control.alive--;
+  return cudaSuccess;
+}
+
+/* --- the device --- */
+
+cudaError_t
+cudaGetDeviceCount (int *count)
+{
+  CALL (cudaErrorInsufficientDriver);
+  *count = control.devices;
+  return control.devices ? cudaSuccess : cudaErrorNoDevice;
+}
+
+cudaError_t
+cudaSetDevice (int device)
+{
+  CALL (cudaErrorInvalidDevice);
+  return device < control.devices ? cudaSuccess : cudaErrorInvalidDevice;
+}
+
+cudaError_t
+cudaGetDeviceProperties (struct cudaDeviceProp *properties, int device)
+{
+  CALL (cudaErrorInvalidDevice);
+  memset (properties, 0, sizeof *properties);
+  g_strlcpy (properties->name, "Test double", sizeof properties->name);
+  properties->totalGlobalMem = control.memory;
+  properties->major = control.capability / 100;
+  properties->minor = control.capability / 10 % 10;
+  return cudaSuccess;
+}
+
+cudaError_t
+cudaDeviceGetAttribute (int *value, enum cudaDeviceAttr attribute, int device)
+{
+  CALL (cudaErrorInvalidDevice);
+  switch (attribute) {
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = control.capability / 100;
+      return cudaSuccess;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = control.capability / 10 % 10;
+      return cudaSuccess;
+    case cudaDevAttrMultiProcessorCount:
+      *value = 132;
+      return cudaSuccess;
+    case cudaDevAttrGlobalMemoryBusWidth:
+      *value = 5120;
+      return cudaSuccess;
+    default:                   /* clocks */
+      *value = 1500000;
+      return cudaSuccess;
+  }
+}
+
+cudaError_t
+cudaGetLastError (void)
+{
+  const cudaError_t status = sticky;
+
+  sticky = cudaSuccess;
+  return status;
+}
+
+const char *
+cudaGetErrorString (cudaError_t status)
+{
+  return status == cudaErrorMemoryAllocation ? "out of memory" : status == cudaSuccess ? "no error"
+      : "an error that a test asked for";
+}
