@@ -56,6 +56,9 @@ enum
   PROP_PREDICTED_MEMORY,
   PROP_PEAK_MEMORY,
   PROP_CLIPS_PER_SECOND,
+  PROP_LOSS_SCALE,
+  PROP_STEPS_SKIPPED,
+  PROP_DEVICES,
   PROP_SETTINGS,                /* the first of them */
 };
 
@@ -174,7 +177,7 @@ static gboolean
 gst_cnn3d_train_begin (GstCnn3dTrain * self)
 {
   const TrainFigures none = {.loss = NAN,.accuracy = NAN,.val_loss = NAN,
-    .val_accuracy = NAN
+    .val_accuracy = NAN,.loss_scale = 1
   };
   TrainSettings settings;
   GError *error = NULL;
@@ -239,12 +242,35 @@ gst_cnn3d_train_set_property (GObject * object, guint id, const GValue * value,
   GST_OBJECT_UNLOCK (self);
 }
 
+/* A line for each device. Found when somebody first asks, never when the plugin
+ * is loaded: the drivers take their time. */
+static const gchar *
+gst_cnn3d_train_devices (void)
+{
+  static gchar *devices;
+
+  if (g_once_init_enter (&devices)) {
+    gchar **list = cnn3d_backend_list_devices ();
+    gchar *lines = g_strjoinv ("\n", list);
+
+    g_strfreev (list);
+    g_once_init_leave (&devices, lines);
+  }
+
+  return devices;
+}
+
 static void
 gst_cnn3d_train_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * pspec)
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (object);
   const TrainFigures *f = &self->figures;
+
+  if (id == PROP_DEVICES) {
+    g_value_set_string (value, gst_cnn3d_train_devices ());
+    return;
+  }
 
   GST_OBJECT_LOCK (self);
   switch (id) {
@@ -274,6 +300,12 @@ gst_cnn3d_train_get_property (GObject * object, guint id, GValue * value,
       break;
     case PROP_CLIPS_PER_SECOND:
       g_value_set_double (value, f->clips_per_second);
+      break;
+    case PROP_LOSS_SCALE:
+      g_value_set_double (value, f->loss_scale);
+      break;
+    case PROP_STEPS_SKIPPED:
+      g_value_set_uint64 (value, f->steps_skipped);
       break;
     default:
       train_settings_get (&self->settings, id - PROP_SETTINGS, value);
@@ -340,8 +372,23 @@ gst_cnn3d_train_install_figures (GObjectClass * object_class)
       g_param_spec_uint64 ("peak-memory", "Peak memory",
           "How far the process's largest resident size exceeds its resident "
           "size before the network was set up; other elements' memory is "
-          "counted too (bytes; 0 before the first batch)",
+          "counted too; on a GPU what training takes of its memory (bytes; 0 "
+          "before the first batch)", 0, G_MAXUINT64, 0, flags));
+  g_object_class_install_property (object_class, PROP_LOSS_SCALE,
+      g_param_spec_double ("loss-scale", "Loss scale",
+          "What precision=16-mixed multiplies the loss by on a GPU, for the "
+          "next step (a factor; 1 where there is no scale)", 0, G_MAXDOUBLE, 1,
+          flags));
+  g_object_class_install_property (object_class, PROP_STEPS_SKIPPED,
+      g_param_spec_uint64 ("steps-skipped", "Steps skipped",
+          "Optimizer steps that changed nothing as the loss scale was too "
+          "large, those before a resume included (steps, from 0)",
           0, G_MAXUINT64, 0, flags));
+  g_object_class_install_property (object_class, PROP_DEVICES,
+      g_param_spec_string ("devices", "Devices",
+          "The devices that there are, a line for each that begins as the "
+          "property device names it, or why there is none; device=auto takes "
+          "the first", NULL, flags));
 }
 
 static void
@@ -380,6 +427,7 @@ gst_cnn3d_train_init (GstCnn3dTrain * self)
   GstBaseSink *sink = GST_BASE_SINK (self);
 
   train_settings_init (&self->settings);
+  self->figures.loss_scale = 1;
   /* every batch counts, at whatever time it comes; and none is kept */
   gst_base_sink_set_sync (sink, FALSE);
   gst_base_sink_set_last_sample_enabled (sink, FALSE);

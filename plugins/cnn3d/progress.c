@@ -120,6 +120,14 @@ append_speed (GString * line, gdouble clips_per_second, guint64 memory)
 }
 
 static void
+append_scale (GString * line, gdouble loss_scale, guint64 steps_skipped)
+{
+  if (loss_scale > 0)
+    g_string_append_printf (line, "  loss scale %.6g, %" G_GUINT64_FORMAT
+        " skipped", loss_scale, steps_skipped);
+}
+
+static void
 append_time (GString * line, gdouble seconds)
 {
   guint64 s = (guint64) (seconds + 0.5);
@@ -172,6 +180,7 @@ progress_step (Progress * self, const ProgressStep * step)
   if (step->training)
     g_string_append_printf (line, "  lr %.3g", step->lr);
   append_speed (line, step->clips_per_second, step->memory);
+  append_scale (line, step->loss_scale, step->steps_skipped);
   left = progress_time_left (step, self->val_seconds);
   if (left >= 0) {
     g_string_append (line, "  left ");
@@ -207,6 +216,7 @@ progress_epoch (Progress * self, const ProgressEpoch * epoch)
   append_figures (line, "val-", epoch->val_loss, epoch->val_accuracy);
   g_string_append_printf (line, "  lr %.3g", epoch->lr);
   append_speed (line, epoch->clips_per_second, epoch->memory);
+  append_scale (line, epoch->loss_scale, epoch->steps_skipped);
   g_string_append_printf (line, "  %.3g s", epoch->seconds);
   put_line (self, line);
   g_string_free (line, TRUE);

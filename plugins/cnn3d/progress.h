@@ -19,6 +19,8 @@ typedef struct {
   gdouble lr;
   gdouble clips_per_second;
   guint64 memory;               /* bytes */
+  gdouble loss_scale;           /* 0: none is in use */
+  guint64 steps_skipped;        /* by it, so far */
 } ProgressStep;
 
 /* An epoch's figures; NaN: there is none. */
@@ -30,6 +32,8 @@ typedef struct {
   gdouble clips_per_second;
   guint64 memory;
   gdouble seconds;
+  gdouble loss_scale;           /* as in ProgressStep */
+  guint64 steps_skipped;
 } ProgressEpoch;
 
 /* For the terminal or file behind `fd`, which stays the caller's. */

@@ -36,6 +36,8 @@ measure (TrainRun * self, guint clips, const Cnn3dProgress * p)
   memory_use (&resident, &peak);
   resident -= MIN (resident, self->resident_before);
   peak -= MIN (peak, self->resident_before);
+  if (self->device_memory)
+    resident = peak = self->device_memory;
   self->line.memory = MAX (self->line.memory, resident);
 
   GST_OBJECT_LOCK (self->element);
@@ -49,6 +51,7 @@ measure (TrainRun * self, guint clips, const Cnn3dProgress * p)
     self->figures->step = p->step;
     self->figures->loss = p->pass_loss;
     self->figures->accuracy = p->pass_accuracy;
+    train_run_take_scale (self, p);
   }
   self->figures->peak = peak;
   self->figures->position = self->position;
@@ -67,9 +70,38 @@ measure (TrainRun * self, guint clips, const Cnn3dProgress * p)
     step = (ProgressStep) {
     self->pass.epoch, self->pass.epochs, self->pass.training, p->step,
           p->clips, self->pass.clips, p->pass_loss, p->pass_accuracy, p->lr,
-          rate, resident};
+          rate, resident, self->line.loss_scale, p->steps_skipped};
     progress_step (self->progress, &step);
   }
+}
+
+static void
+report_saved (TrainRun * self, Cnn3dProgress * progress)
+{
+  if (progress->saved)
+    train_report_checkpoint (self->element, progress->saved, FALSE);
+  g_clear_pointer (&progress->saved, g_free);
+}
+
+gboolean
+train_run_collect (TrainRun * self)
+{
+  const guint clips = self->under_way;
+  Cnn3dProgress progress;
+  GError *error = NULL;
+
+  self->under_way = 0;
+  if (clips == 0 || self->flow != GST_FLOW_OK)
+    return TRUE;
+  if (!cnn3d_trainer_flush (self->trainer, &progress, &error)) {
+    train_run_fail (self, error, NULL);
+    return FALSE;
+  }
+  if (progress.ready)
+    measure (self, clips, &progress);
+  report_saved (self, &progress);
+
+  return TRUE;
 }
 
 /* Runs a batch, in pieces where it is larger than the trainer: a validation
@@ -95,11 +127,12 @@ run_batch (TrainRun * self, const Batch * from)
     }
     self->position = batch.position;
     self->pass_clips += batch.n;
+    /* a GPU tells of the batch before, and is at this one */
     if (progress.ready)
-      measure (self, batch.n, &progress);
-    if (progress.saved)
-      train_report_checkpoint (self->element, progress.saved, FALSE);
-    g_free (progress.saved);
+      measure (self, self->under_way ? self->under_way : batch.n, &progress);
+    if (self->device_memory)
+      self->under_way = batch.n;
+    report_saved (self, &progress);
   }
 }
 

@@ -166,6 +166,7 @@ train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
           "weights-bytes", G_TYPE_UINT64,
           (guint64) memory.weights + memory.copy,
           "gradients-bytes", G_TYPE_UINT64, (guint64) memory.gradients,
+          "input-bytes", G_TYPE_UINT64, (guint64) memory.input,
           "optimizer-bytes", G_TYPE_UINT64, (guint64) memory.optimizer,
           "arena-bytes", G_TYPE_UINT64, (guint64) memory.arena,
           "workspace-bytes", G_TYPE_UINT64, (guint64) memory.workspace,
@@ -183,6 +184,10 @@ train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
     train_report_info (element, "%s computes in %s where precision=%s was "
         "asked for.", device, cnn3d_precision_name (precision),
         cnn3d_precision_name (params->precision));
+  if (cnn3d_trainer_passed_over (trainer))
+    GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS,
+        ("device=auto takes %s, as the GPU that is here cannot be used: %s",
+            device, cnn3d_trainer_passed_over (trainer)), (NULL));
   if (left_out && left_out[0])
     report_left_out (element, params->pretrained, left_out);
 }

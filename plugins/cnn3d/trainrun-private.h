@@ -47,9 +47,11 @@ struct _TrainRun
   Progress *progress;           /* NULL: silent */
   ProgressEpoch line;           /* the epoch so far */
   gint64 epoch_began, pass_began, measured;     /* monotonic microseconds */
+  guint under_way;              /* clips of the batch that a GPU is at */
   guint64 pass_clips;           /* since pass_began */
   gdouble lr;
   guint64 resident_before;      /* bytes, before the trainer was made */
+  guint64 device_memory;        /* bytes of a GPU's; 0: the process's count */
   gboolean memory_warned;
 };
 
@@ -60,5 +62,13 @@ void train_run_fail (TrainRun * run, GError * error, const gchar * about);
 /* Begins the pass that run->pass tells of, or sees to it that the stream gets
  * to the one that a resumed run goes on in: pass_open says which. */
 void train_run_begin_pass (TrainRun * run);
+
+/* Waits for the batch that a GPU is at, and tells of it. FALSE: with an error
+ * posted. */
+gboolean train_run_collect (TrainRun * run);
+
+/* What the figures and the epoch's line tell of the loss scale; under the
+ * element's object lock. */
+void train_run_take_scale (TrainRun * run, const Cnn3dProgress * progress);
 
 #endif

@@ -10,6 +10,7 @@
 #include "memoryuse.h"
 #include "trainreport.h"
 #include "src/escape.h"
+#include "src/train/fit.h"
 
 GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 #define GST_CAT_DEFAULT cnn3d_train_debug
@@ -189,6 +190,7 @@ make_trainer (TrainRun * self)
   }
   self->labels = g_new (gint32, self->max_clips);
   cnn3d_trainer_memory (self->trainer, &memory);
+  self->device_memory = cnn3d_trainer_device_memory (self->trainer);
   GST_OBJECT_LOCK (self->element);
   self->figures->predicted = memory.total;
   GST_OBJECT_UNLOCK (self->element);
@@ -197,6 +199,11 @@ make_trainer (TrainRun * self)
       self->num_classes, memory.total);
   train_report_plan (self->element, self->trainer, &params,
       self->max_clips);
+  if (self->progress)
+    progress_note (self->progress, "%s, precision %s, on %s",
+        self->settings.model,
+        cnn3d_precision_name (cnn3d_trainer_precision (self->trainer)),
+        cnn3d_trainer_device (self->trainer));
   if (!resume (self))
     goto failed;
 
@@ -215,7 +222,7 @@ train_run_save (TrainRun * self)
   GError *error = NULL;
   gchar *path = NULL;
 
-  if (!self->trainer || self->diverged)
+  if (!self->trainer || self->diverged || !train_run_collect (self))
     return;
   if (!cnn3d_trainer_save (self->trainer, &path, &error)) {
     /* on the way to NULL nobody reads the bus any more */
@@ -335,16 +342,27 @@ train_run_begin_pass (TrainRun * self)
   now = g_get_monotonic_time ();
   self->pass_open = TRUE;
   self->pass_began = self->measured = now;
-  self->pass_clips = 0;
+  self->pass_clips = self->under_way = 0;
   if (e->training || e->epoch != self->line.epoch || !self->epoch_began) {
     self->epoch_began = now;
     self->line = (ProgressEpoch) {
-    e->epoch, e->epochs, NAN, NAN, NAN, NAN, self->lr, 0, 0, 0};
+    e->epoch, e->epochs, NAN, NAN, NAN, NAN, self->lr, 0,
+          self->device_memory, 0, 0, 0};
   }
   GST_OBJECT_LOCK (self->element);
   self->figures->epoch = e->epoch;
   self->figures->position = pass.position;
   GST_OBJECT_UNLOCK (self->element);
+}
+
+void
+train_run_take_scale (TrainRun * self, const Cnn3dProgress * progress)
+{
+  self->figures->loss_scale = progress->loss_scale;
+  self->figures->steps_skipped = progress->steps_skipped;
+  self->line.steps_skipped = progress->steps_skipped;
+  self->line.loss_scale = cnn3d_trainer_precision (self->trainer)
+      == CNN3D_PRECISION_16_MIXED ? progress->loss_scale : 0;
 }
 
 static void
@@ -365,6 +383,8 @@ end_pass (TrainRun * self, guint64 position)
   gdouble seconds;
 
   self->pass_open = FALSE;
+  if (!train_run_collect (self))
+    return;
   if (!cnn3d_trainer_end_pass (self->trainer, position, &result, &error)) {
     train_run_fail (self, error, NULL);
     return;
@@ -379,6 +399,7 @@ end_pass (TrainRun * self, guint64 position)
     self->figures->loss = self->line.loss = result.loss;
     self->figures->accuracy = self->line.accuracy = result.accuracy;
     self->figures->step = result.last.step;
+    train_run_take_scale (self, &result.last);
     self->line.lr = self->lr;
     if (seconds > 0)
       self->line.clips_per_second = self->pass_clips / seconds;
@@ -492,6 +513,8 @@ take_custom_event (TrainRun * self, GstEvent * event)
   GstClipEpoch epoch;
 
   if (gst_event_parse_clip_epoch (event, &epoch)) {
+    if (!train_run_collect (self))
+      return;
     self->announced = TRUE;
     self->pass = epoch;
     self->pass_open = FALSE;
@@ -530,6 +553,7 @@ train_run_event (TrainRun * self, GstEvent * event)
       take_eos (self);
       break;
     case GST_EVENT_FLUSH_STOP:
+      train_run_collect (self);
       self->pass_pending = self->pass_open = self->pass_over = FALSE;
       self->stopped = FALSE;
       break;

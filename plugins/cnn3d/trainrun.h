@@ -17,6 +17,8 @@ typedef struct {
   gdouble loss, accuracy;
   gdouble val_loss, val_accuracy;
   guint64 predicted, peak;      /* bytes */
+  gdouble loss_scale;           /* 1: none is in use */
+  guint64 steps_skipped;
   gdouble clips_per_second;
   guint64 position;             /* clips */
 } TrainFigures;

@@ -183,6 +183,16 @@ static const Property properties[] = {
   INT ("threads", "Threads", threads, 0, 4096, 0, "threads",
       "Threads that compute on a CPU; 0: one for each core that the process "
       "may use"),
+  BOOLEAN ("deterministic", "Deterministic", deterministic, TRUE,
+      "On a GPU, only take algorithms for convolutions that give the same bits "
+      "every time; everything else always does; a CPU ignores this"),
+  BOOLEAN ("allow-tf32", "Allow TF32", allow_tf32, TRUE,
+      "On a GPU, precision=32 may multiply numbers rounded to TF32, which has "
+      "11 of FP32's 24 digits, and adds up in FP32; a CPU ignores this"),
+  BOOLEAN ("benchmark", "Benchmark", benchmark, TRUE,
+      "On a GPU, time each convolution's algorithms once and keep the fastest, "
+      "in cnn3d/convolutions.ini in the user's cache folder; false: take what "
+      "cuDNN thinks fastest; a CPU ignores this"),
   STRING ("checkpoint-dir", "Checkpoint folder", checkpoint_dir, NULL,
       "Folder for checkpoints, made where it is missing: last.safetensors, to "
       "go on from, and the best weights; unset: nothing is saved"),
@@ -201,8 +211,8 @@ static const Property properties[] = {
       "Training stops after this many epochs without a better monitor; 0: "
       "never"),
   BOOLEAN ("progress", "Progress", progress, TRUE,
-      "Show progress on stdout: one line that is redrawn on a terminal, "
-      "otherwise a line an epoch"),
+      "Show progress on stdout: the device, then one line that is redrawn on a "
+      "terminal, otherwise a line an epoch"),
 };
 
 static GType
@@ -556,6 +566,9 @@ train_settings_fill (const TrainSettings * settings,
   params->freeze = settings->freeze;
   params->device = settings->device ? settings->device : "auto";
   params->threads = settings->threads;
+  params->deterministic = settings->deterministic;
+  params->tf32 = settings->allow_tf32;
+  params->benchmark = settings->benchmark;
   params->precision = settings->precision;
   params->accumulate = settings->accumulate;
   params->recompute = settings->recompute;

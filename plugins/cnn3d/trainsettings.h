@@ -37,6 +37,7 @@ typedef struct {
   guint64 seed;
   gchar *device;
   gint threads;
+  gboolean deterministic, allow_tf32, benchmark;
   gchar *checkpoint_dir;
   gint checkpoint_interval;
   gint save_top_k;

@@ -8,6 +8,8 @@
 #include <gmodule.h>
 #include <string.h>
 
+#include "src/escape.h"
+
 G_DEFINE_QUARK (cnn3d-backend-error, cnn3d_backend_error)
 
 static GMutex lock;
@@ -100,4 +102,33 @@ cnn3d_backend_load (const gchar *name, GError **error)
   g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
       "the %s back end is not installed or does not load:%s", name, reasons->str);
   return NULL;
+}
+
+gchar **
+cnn3d_backend_list_devices (void)
+{
+  static const gchar *const names[] = { "cuda", "cpu" };
+  GPtrArray *lines = g_ptr_array_new ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autoptr (GError) error = NULL;
+    const Cnn3dBackend *backend = cnn3d_backend_load (names[i], &error);
+    g_auto (GStrv) devices = backend ? backend->list (&error) : NULL;
+
+    for (guint j = 0; devices && devices[j]; j++)
+      g_ptr_array_add (lines, g_strdup (devices[j]));
+    if (!devices || !devices[0]) {
+      g_auto (GStrv) reason = g_strsplit (error ? error->message : "no device", "\n", -1);
+
+      for (guint j = 0; reason[j]; j++)
+        g_strstrip (reason[j]);
+
+      g_autofree gchar *joined = g_strjoinv (" ", reason);
+      g_autofree gchar *shown = cnn3d_escape (joined, FALSE);
+
+      g_ptr_array_add (lines, g_strdup_printf ("%s: none: %s", names[i], shown));
+    }
+  }
+  g_ptr_array_add (lines, NULL);
+  return (gchar **) g_ptr_array_free (lines, FALSE);
 }

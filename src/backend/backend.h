@@ -222,4 +222,10 @@ typedef struct {
  * is missing and where it was looked for. */
 CNN3D_API const Cnn3dBackend *cnn3d_backend_load (const gchar * name, GError ** error);
 
+/* The devices of all back ends, in the order in which device=auto tries them: a
+ * line for each, "cuda:0: NVIDIA ..., 79.1 GiB, ...", "cpu: ...", and for a back
+ * end without any, "cuda: none: " and why. Loads the back ends and asks their
+ * drivers, which may take a second. NULL-terminated; g_strfreev(). */
+CNN3D_API gchar **cnn3d_backend_list_devices (void);
+
 #endif

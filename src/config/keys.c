@@ -122,6 +122,12 @@ static const Cnn3dConfigKey keys[] = {
     .help = "auto, cpu, cuda or cuda:N"},
   {"trainer.threads", CNN3D_CONFIG_INTEGER, 0, 4096, .fallback = "0", .elements = "cnn3dtrain",
     .property = "threads", .help = "threads that compute on a CPU; 0: one a core"},
+  {"trainer.deterministic", CNN3D_CONFIG_BOOLEAN, .fallback = "true", .elements = "cnn3dtrain",
+    .property = "deterministic", .help = "on a GPU: the same bits every time"},
+  {"trainer.benchmark", CNN3D_CONFIG_BOOLEAN, .fallback = "true", .elements = "cnn3dtrain",
+    .property = "benchmark", .help = "on a GPU: convolutions' algorithms are timed once, and the fastest kept"},
+  {"trainer.allow_tf32", CNN3D_CONFIG_BOOLEAN, .fallback = "true", .elements = "cnn3dtrain",
+    .property = "allow-tf32", .help = "on a GPU: precision 32 may multiply in TF32"},
   {"trainer.progress", CNN3D_CONFIG_BOOLEAN, .fallback = "true", .elements = "cnn3dtrain",
     .property = "progress", .help = "show progress on stdout"},
 };

@@ -60,6 +60,7 @@ struct _Cnn3dTrainer {
 
   const Cnn3dBackend *backend;
   Cnn3dDevice *device;
+  gchar *passed_over;           /* by device=auto, and why; NULL: nothing */
   Cnn3dNetwork *net;
   Cnn3dModel *model;
   const Cnn3dWeightLayout *layout;

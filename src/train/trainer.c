@@ -39,6 +39,7 @@ open_device (Cnn3dTrainer *t, GError **error)
     .tf32 = t->params.tf32,.benchmark = t->params.benchmark
   };
   const gchar *order[3] = { NULL };
+  GError *reason = NULL;
 
   if (!strcmp (name, "auto")) {
     order[0] = "cuda";
@@ -60,14 +61,20 @@ open_device (Cnn3dTrainer *t, GError **error)
     return FALSE;
   }
   for (guint i = 0; order[i]; i++) {
-    g_clear_error (error);
-    t->backend = cnn3d_backend_load (order[i], error);
+    g_clear_error (&reason);
+    t->backend = cnn3d_backend_load (order[i], &reason);
     if (t->backend)
-      t->device = t->backend->open (&params, error);
+      t->device = t->backend->open (&params, &reason);
     if (t->device)
       return TRUE;
+    if (t->backend && order[i + 1]) {
+      g_auto (GStrv) there = t->backend->list (NULL);
+
+      if (there[0])
+        t->passed_over = g_strdup (reason->message);
+    }
   }
-  g_prefix_error (error, "device=%s: ", name);
+  g_propagate_prefixed_error (error, reason, "device=%s: ", name);
   return FALSE;
 }
 
@@ -319,6 +326,7 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   g_array_free (t->kept, TRUE);
   g_ptr_array_free (t->left_out, TRUE);
   g_strfreev (t->classes);
+  g_free (t->passed_over);
   g_free ((gchar *) t->params.pretrained);
   g_free ((gchar *) t->params.freeze);
   g_free ((gchar *) t->params.device);
@@ -374,6 +382,18 @@ guint64
 cnn3d_trainer_budget (const Cnn3dTrainer *t)
 {
   return t->budget;
+}
+
+guint64
+cnn3d_trainer_device_memory (const Cnn3dTrainer *t)
+{
+  return t->backend->asynchronous ? cnn3d_fit_needs (&t->fit) : 0;
+}
+
+const gchar *
+cnn3d_trainer_passed_over (const Cnn3dTrainer *t)
+{
+  return t->passed_over;
 }
 
 gboolean

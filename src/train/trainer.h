@@ -139,6 +139,12 @@ CNN3D_API guint cnn3d_trainer_micro_batch (const Cnn3dTrainer * trainer);
 CNN3D_API Cnn3dRecompute cnn3d_trainer_recompute (const Cnn3dTrainer * trainer);
 /* Bytes that it may take in all, context included. */
 CNN3D_API guint64 cnn3d_trainer_budget (const Cnn3dTrainer * trainer);
+/* Bytes in use of a device that has memory of its own: what was planned, which
+ * is taken, and the context. 0: the device's memory is the process's. */
+CNN3D_API guint64 cnn3d_trainer_device_memory (const Cnn3dTrainer * trainer);
+/* Why device=auto did not take the GPU that is here; NULL: it did, there is none,
+ * or a device was named. Owned by the trainer. */
+CNN3D_API const gchar *cnn3d_trainer_passed_over (const Cnn3dTrainer * trainer);
 
 /* Restores `checkpoint_dir`'s last checkpoint. FALSE without error: there is
  * none. *position: the clip to go on with; *epoch, *training: the pass that it

@@ -174,7 +174,7 @@ test_messages (void)
   predicted = get_uint64 (s, "predicted-bytes");
   g_assert_cmpuint (predicted, ==, get_uint64 (s, "weights-bytes")
       + get_uint64 (s, "gradients-bytes") + get_uint64 (s, "optimizer-bytes")
-      + get_uint64 (s, "arena-bytes"));
+      + get_uint64 (s, "input-bytes") + get_uint64 (s, "arena-bytes"));
   g_assert_cmpstr (gst_structure_get_string (s, "precision"), ==, "32");
   g_assert_nonnull (gst_structure_get_string (s, "device"));
   g_assert_true (gst_structure_has_field_typed (s, "micro-batch", G_TYPE_UINT));
@@ -571,7 +571,7 @@ test_blurbs (void)
       g_assert_nonnull (strstr (g_param_spec_get_blurb (specs[i]), "default "));
   }
   g_free (specs);
-  g_assert_cmpuint (seen, ==, 42);
+  g_assert_cmpuint (seen, ==, 48);
 
   gst_util_set_object_arg (G_OBJECT (element), "precision", "16");
   g_object_get (element, "precision", &precision, NULL);
