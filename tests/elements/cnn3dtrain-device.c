@@ -1,0 +1,358 @@
+/* cnn3dtrain-device.c: the device that cnn3dtrain computes on. Where
+ * CNN3D_CUDNN names a test double, the CUDA back end runs on doubles, too.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "trainrig.h"
+
+static gdouble
+get_double (GstMessage * message, const gchar * field)
+{
+  gdouble value;
+
+  g_assert_true (gst_structure_get_double (gst_message_get_structure (message),
+          field, &value));
+
+  return value;
+}
+
+static guint64
+get_uint64 (GstMessage * message, const gchar * field)
+{
+  guint64 value;
+
+  g_assert_true (gst_structure_get_uint64 (gst_message_get_structure (message),
+          field, &value));
+
+  return value;
+}
+
+static gchar *
+get_devices (GstElement * element)
+{
+  gchar *devices;
+
+  g_object_get (element, "devices", &devices, NULL);
+  g_assert_nonnull (devices);
+
+  return devices;
+}
+
+/* Batches of two clips without announced passes. */
+static Rig
+begin (const gchar * properties)
+{
+  gchar *line = g_strconcat ("num-classes=3 ", properties, NULL);
+  Rig r = rig_new (line);
+
+  caps_for (&r, 2);
+  push_segment (&r, 0);
+  g_free (line);
+
+  return r;
+}
+
+static void
+push (Rig * r, guint batch)
+{
+  g_assert_cmpint (gst_harness_push (r->h, make_batch (2 * batch, 2,
+              UINT8_INT32)), ==, GST_FLOW_OK);
+}
+
+/* How many step messages there are, and that their steps go on from *step. */
+static guint
+count_steps (Rig * r, guint64 * step)
+{
+  GstMessage *message;
+  guint n = 0;
+
+  while ((message = pop (r, GST_MESSAGE_ELEMENT, "cnn3dtrain-step"))) {
+    g_assert_cmpuint (get_uint64 (message, "step"), ==, ++*step);
+    g_assert_cmpfloat (get_double (message, "clips-per-second"), >, 0);
+    gst_message_unref (message);
+    n++;
+  }
+
+  return n;
+}
+
+/* --- with whatever there is --- */
+
+static gboolean
+is_mapped (const gchar * file)
+{
+  gchar *maps;
+  gboolean ret;
+
+  g_assert_true (g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL));
+  ret = strstr (maps, file) != NULL;
+  g_free (maps);
+
+  return ret;
+}
+
+/* Back ends are loaded when somebody asks, not with the plugin; and what they
+ * tell is kept. */
+static void
+test_devices (void)
+{
+  GstElement *element;
+  gchar *first, *second, **lines;
+  guint i, cpus = 0, gpus = 0;
+
+  if (!g_test_subprocess ()) {
+    g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_INHERIT_STDERR);
+    g_test_trap_assert_passed ();
+    return;
+  }
+  element = gst_element_factory_make ("cnn3dtrain", NULL);
+  gst_object_ref_sink (element);
+  g_assert_false (is_mapped ("libcnn3d-cpu"));
+  g_assert_false (is_mapped ("libcnn3d-cuda"));
+  first = get_devices (element);
+  second = get_devices (element);
+  g_assert_true (is_mapped ("libcnn3d-cpu"));
+  g_assert_cmpstr (first, ==, second);
+  lines = g_strsplit (first, "\n", -1);
+  for (i = 0; lines[i]; i++) {
+    cpus += g_str_has_prefix (lines[i], "cpu: CPU, ");
+    gpus += g_str_has_prefix (lines[i], "cuda:");
+  }
+  g_assert_cmpuint (cpus, ==, 1);
+  g_assert_cmpuint (gpus, >, 0);
+  g_assert_cmpuint (i, ==, cpus + gpus);
+  /* the order in which device=auto tries them */
+  g_assert_true (g_str_has_prefix (lines[i - 1], "cpu: "));
+  g_strfreev (lines);
+  g_free (second);
+  g_free (first);
+  gst_object_unref (element);
+}
+
+/* What is for GPUs alone changes nothing on a CPU. */
+static void
+test_cpu (void)
+{
+  static const gchar *const lines[] = { "device=cpu",
+    "device=cpu deterministic=false allow-tf32=false benchmark=false"
+  };
+  gdouble loss[2], scale;
+  guint64 skipped, step = 0;
+  guint i, k;
+
+  for (i = 0; i < 2; i++) {
+    Rig r = begin (lines[i]);
+
+    for (k = 0; k < 3; k++)
+      push (&r, k);
+    g_object_get (r.element, "loss", &loss[i], "loss-scale", &scale,
+        "steps-skipped", &skipped, NULL);
+    g_assert_cmpfloat (scale, ==, 1);
+    g_assert_cmpuint (skipped, ==, 0);
+    /* each told at once */
+    step = 0;
+    g_assert_cmpuint (count_steps (&r, &step), ==, 3);
+    rig_free (&r);
+  }
+  g_assert_cmpfloat (loss[0], ==, loss[1]);
+}
+
+/* --- with the doubles --- */
+
+/* device=auto takes the GPU and says which; memory is the GPU's. */
+static void
+test_auto (void)
+{
+  Rig r = begin ("precision=16-mixed");
+  gchar *devices = get_devices (r.element);
+  GstMessage *message;
+  const gchar *device;
+  guint64 needs, budget, peak;
+
+  g_assert_true (g_str_has_prefix (devices, "cuda:0: Test double, "));
+  push (&r, 0);
+  push (&r, 1);
+  message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-plan");
+  g_assert_nonnull (message);
+  device = gst_structure_get_string (gst_message_get_structure (message),
+      "device");
+  g_assert_true (g_str_has_prefix (device, "Test double, "));
+  g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure
+          (message), "precision"), ==, "16-mixed");
+  g_assert_cmpuint (get_uint64 (message, "input-bytes"), >, 2 * 2 * CLIP);
+  g_assert_cmpuint (get_uint64 (message, "predicted-bytes"), ==,
+      get_uint64 (message, "weights-bytes")
+      + get_uint64 (message, "gradients-bytes")
+      + get_uint64 (message, "optimizer-bytes")
+      + get_uint64 (message, "input-bytes")
+      + get_uint64 (message, "arena-bytes"));
+  needs = get_uint64 (message, "predicted-bytes")
+      + get_uint64 (message, "context-bytes");
+  budget = get_uint64 (message, "budget-bytes");
+  gst_message_unref (message);
+
+  message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-step");
+  g_assert_nonnull (message);
+  g_assert_cmpuint (get_uint64 (message, "memory-bytes"), ==, needs);
+  g_assert_cmpfloat (get_double (message, "memory-share"), ==,
+      (gdouble) needs / budget);
+  g_assert_cmpfloat (get_double (message, "loss-scale"), ==, 65536);
+  gst_message_unref (message);
+  g_object_get (r.element, "peak-memory", &peak, NULL);
+  g_assert_cmpuint (peak, ==, needs);
+  g_free (devices);
+  rig_free (&r);
+}
+
+/* What is told comes one batch late, and nothing is missing at the end, however
+ * it comes. */
+static void
+test_late (gconstpointer how)
+{
+  Rig r = begin ("");
+  guint64 step = 0, last;
+  guint k;
+
+  push (&r, 0);
+  g_assert_cmpuint (count_steps (&r, &step), ==, 0);
+  for (k = 1; k < 4; k++) {
+    push (&r, k);
+    g_assert_cmpuint (count_steps (&r, &step), ==, 1);
+  }
+  if (g_str_equal (how, "eos")) {
+    gst_harness_push_event (r.h, gst_event_new_eos ());
+  } else if (g_str_equal (how, "flush")) {
+    gst_harness_push_event (r.h, gst_event_new_flush_start ());
+    gst_harness_push_event (r.h, gst_event_new_flush_stop (TRUE));
+  } else if (g_str_equal (how, "pass")) {
+    push_epoch (&r, 0, TRUE, 8, 8);
+  } else {
+    /* NULL would flush the bus */
+    gst_element_set_state (r.element, GST_STATE_READY);
+  }
+  g_assert_cmpuint (count_steps (&r, &step), ==, 1);
+  g_object_get (r.element, "step", &last, NULL);
+  g_assert_cmpuint (last, ==, 4);
+  rig_free (&r);
+}
+
+/* Passes that are announced, a short last batch, groups of two batches. */
+static void
+test_passes (void)
+{
+  Rig r = rig_new ("accumulate-grad-batches=2");
+  GstMessage *message;
+  guint i, steps;
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  feed (&r, 0, TOTAL + 1);
+  for (i = 0; i < EPOCHS; i++) {
+    for (steps = 0; steps < 2; steps++) {
+      message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-step");
+      g_assert_nonnull (message);
+      g_assert_cmpuint (get_uint64 (message, "step"), ==, 2 * i + steps + 1);
+      g_assert_cmpuint (get_uint64 (message, "clips"), ==, steps ? TRAIN : 8);
+      gst_message_unref (message);
+    }
+    message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-validation");
+    g_assert_nonnull (message);
+    g_assert_cmpuint (get_uint64 (message, "clips"), ==, VAL);
+    gst_message_unref (message);
+  }
+  rig_free (&r);
+}
+
+/* A learning rate that makes weights so large that gradients overflow FP16. */
+static void
+test_skipped (void)
+{
+  Rig r = begin ("precision=16-mixed optimizer=sgd lr=1");
+  GstMessage *message;
+  guint64 told = 0, skipped;
+  gdouble scale;
+  gboolean skips;
+  guint k, n = 0;
+
+  for (k = 0; k < 16; k++)
+    push (&r, k % 2);
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  while ((message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-step"))) {
+    g_assert_true (gst_structure_get_boolean (gst_message_get_structure
+            (message), "skipped", &skips));
+    told += skips;
+    g_assert_cmpuint (get_uint64 (message, "steps-skipped"), ==, told);
+    g_assert_cmpuint (get_uint64 (message, "step"), ==, ++n - told);
+    g_assert_cmpfloat (get_double (message, "loss-scale"), ==,
+        65536.0 / (1 << told));
+    gst_message_unref (message);
+  }
+  g_assert_cmpuint (n, ==, 16);
+  g_assert_cmpuint (told, >, 0);
+  g_object_get (r.element, "steps-skipped", &skipped, "loss-scale", &scale,
+      NULL);
+  g_assert_cmpuint (skipped, ==, told);
+  g_assert_cmpfloat (scale, ==, 65536.0 / (1 << told));
+  rig_free (&r);
+}
+
+static void
+test_progress (void)
+{
+  Rig r;
+
+  if (g_test_subprocess ()) {
+    r = rig_new ("progress=true precision=16-mixed");
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    push_classes (&r);
+    feed (&r, 0, TOTAL + 1);
+    rig_free (&r);
+    return;
+  }
+  g_test_trap_subprocess (NULL, 0, 0);
+  g_test_trap_assert_passed ();
+  g_test_trap_assert_stdout ("*r3d_18, precision 16-mixed, on Test double, *\n"
+      "epoch 1/2  loss *  val-accuracy * %  lr 0.01  * clips/s  * MB  "
+      "loss scale 65536, 0 skipped  * s\nepoch 2/2  loss *");
+}
+
+static void
+test_no_such_gpu (void)
+{
+  Rig r = begin ("device=cuda:7");
+
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 2, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
+      "there is no GPU number 7 here");
+  rig_free (&r);
+}
+
+int
+main (int argc, char **argv)
+{
+  int ret;
+
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/cnn3dtrain-device/devices", test_devices);
+  g_test_add_func ("/cnn3dtrain-device/cpu", test_cpu);
+  if (g_getenv ("CNN3D_CUDNN")) {
+    g_test_add_func ("/cnn3dtrain-device/auto", test_auto);
+    g_test_add_data_func ("/cnn3dtrain-device/late/eos", "eos", test_late);
+    g_test_add_data_func ("/cnn3dtrain-device/late/flush", "flush", test_late);
+    g_test_add_data_func ("/cnn3dtrain-device/late/pass", "pass", test_late);
+    g_test_add_data_func ("/cnn3dtrain-device/late/stop", "stop", test_late);
+    g_test_add_func ("/cnn3dtrain-device/passes", test_passes);
+    g_test_add_func ("/cnn3dtrain-device/skipped", test_skipped);
+    g_test_add_func ("/cnn3dtrain-device/progress", test_progress);
+    g_test_add_func ("/cnn3dtrain-device/no-such-gpu", test_no_such_gpu);
+  }
+
+  ret = g_test_run ();
+  /* the leaks tracer counts here */
+  gst_deinit ();
+
+  return ret;
+}
