@@ -280,8 +280,7 @@ cuda_alloc (Cnn3dDevice *d, gsize bytes, GError **error)
 void
 cuda_free (Cnn3dDevice *d, gpointer memory, gsize bytes)
 {
-  if (cuda_enter (d, NULL))
-    cudaFree (memory);
+  cudaFree (memory);
 }
 
 /* Both go through the stream of work, so that they keep its order. */

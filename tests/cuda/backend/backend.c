@@ -4,7 +4,13 @@
 
 #include <glib/gstdio.h>
 
+#ifdef __SANITIZE_ADDRESS__     /* which looks at each access: a few of them will do */
+#define EPOCHS 1
+#define FEWER 1
+#else
+#define FEWER 0
 #define EPOCHS 4                /* of 6 batches: 24 steps */
+#endif
 
 /* --- FP32 beside the CPU --- */
 
@@ -12,21 +18,19 @@
  * twenty steps say nothing: of these, one. */
 typedef struct {
   const gchar *model;
-  guint size;
-  gdouble lr;
-  guint batches;                /* 0: all */
-  gdouble loss, gradients;      /* how far they may be apart */
+  guint epochs, batches;        /* batches, 0: all */
+  gdouble loss, gradients, weights;     /* how far they may be apart */
 } Case;
 
 static const Case cases[] = {
-  {"r3d_18", 20, 0.005, 0, 1e-5, 1e-5},
-  {"mc3_18", 32, 1e-4, 0, 1e-5, 1e-5},
-  {"r2plus1d_18", 20, 0.005, 1, 1e-6, 5e-5},
-  {"slow_r50", 20, 0.005, 1, 3e-6, 2e-4},
+  {"r3d_18", EPOCHS, 0, 1e-5, 1e-5, 2e-3},
+  {"mc3_18", 1, 0, 1e-5, 1e-5, 2e-3},
+  {"r2plus1d_18", 1, 1, 1e-6, 5e-5, 2e-3},
+  {"slow_r50", 1, 1, 3e-6, 2e-4, 2e-3},
 };
 
 /* The losses of each step, with updates layer by layer, and the weights that they
- * lead to; the gradients of the first batch and of a later one. */
+ * lead to; the gradients of the first batch. */
 static void
 test_f32 (gconstpointer data)
 {
@@ -35,28 +39,24 @@ test_f32 (gconstpointer data)
   Run gpu, cpu;
 
   rig_params (&p, c->model);
-  p.network.height = p.network.width = c->size;
-  p.lr.lr = c->lr;
-  rig_must (&p, "cuda", EPOCHS, c->batches, 0, &gpu);
-  rig_must (&p, "cpu", EPOCHS, c->batches, 0, &cpu);
-  g_test_message ("%u steps: losses within %.2g, weights within %.2g; loss %.3f to %.3f", gpu.n_steps,
-      worst_loss (&gpu, &cpu), all_distance (&gpu, &cpu, FALSE), gpu.loss[0], gpu.loss[gpu.n_losses - 1]);
-  g_assert_cmpuint (gpu.n_steps, ==, c->batches ? c->batches : 24);
+  rig_must (&p, "cuda", c->epochs, c->batches, 0, &gpu);
+  rig_must (&p, "cpu", c->epochs, c->batches, 0, &cpu);
+  g_test_message ("%u steps: losses within %.2g, weights within %.2g of their way; loss %.3f to %.3f", gpu.n_steps,
+      worst_loss (&gpu, &cpu), weights_apart (&gpu, &cpu), gpu.loss[0], gpu.loss[gpu.n_losses - 1]);
+  g_assert_cmpuint (gpu.n_steps, ==, c->batches ? c->batches : 6 * c->epochs);
   g_assert_cmpuint (gpu.n_steps, ==, cpu.n_steps);
   g_assert_cmpfloat (worst_loss (&gpu, &cpu), <, c->loss);
-  g_assert_cmpfloat (all_distance (&gpu, &cpu, FALSE), <, c->loss);
+  g_assert_cmpfloat (weights_apart (&gpu, &cpu), <, c->weights);
   run_clear (&gpu);
   run_clear (&cpu);
 
   p.keep_gradients = TRUE;
-  for (guint batches = 1; batches <= (c->batches ? 1 : 20); batches += 19) {
-    rig_must (&p, "cuda", EPOCHS, batches, 0, &gpu);
-    rig_must (&p, "cpu", EPOCHS, batches, 0, &cpu);
-    g_test_message ("batch %u: gradients within %.2g", batches, all_distance (&gpu, &cpu, TRUE));
-    g_assert_cmpfloat (all_distance (&gpu, &cpu, TRUE), <, c->gradients);
-    run_clear (&gpu);
-    run_clear (&cpu);
-  }
+  rig_must (&p, "cuda", 1, 1, 0, &gpu);
+  rig_must (&p, "cpu", 1, 1, 0, &cpu);
+  g_test_message ("gradients within %.2g", gradients_apart (&gpu, &cpu));
+  g_assert_cmpfloat (gradients_apart (&gpu, &cpu), <, c->gradients);
+  run_clear (&gpu);
+  run_clear (&cpu);
 }
 
 static void
@@ -81,14 +81,14 @@ static void
 set_adam (Cnn3dTrainerParams *p)
 {
   p->optimizer = CNN3D_UPDATE_ADAM;
-  p->lr.lr = 1e-5;
+  p->lr.lr = 1e-6;
 }
 
 static void
 set_adamw (Cnn3dTrainerParams *p)
 {
   p->optimizer = CNN3D_UPDATE_ADAMW;
-  p->lr.lr = 1e-5;
+  p->lr.lr = 1e-6;
 }
 
 static void
@@ -133,13 +133,13 @@ test_setting (gconstpointer data)
 
   rig_params (&p, "r3d_18");
   (*set) (&p);
-  rig_must (&p, "cuda", EPOCHS, 0, 0, &gpu);
-  rig_must (&p, "cpu", EPOCHS, 0, 0, &cpu);
-  g_test_message ("%u steps: losses within %.2g, weights within %.2g", gpu.n_steps, worst_loss (&gpu, &cpu),
-      all_distance (&gpu, &cpu, FALSE));
+  rig_must (&p, "cuda", 1, 0, 0, &gpu);
+  rig_must (&p, "cpu", 1, 0, 0, &cpu);
+  g_test_message ("%u steps: losses within %.2g, weights within %.2g of their way", gpu.n_steps,
+      worst_loss (&gpu, &cpu), weights_apart (&gpu, &cpu));
   g_assert_cmpuint (gpu.n_steps, ==, cpu.n_steps);
   g_assert_cmpfloat (worst_loss (&gpu, &cpu), <, 1e-5);
-  g_assert_cmpfloat (all_distance (&gpu, &cpu, FALSE), <, 1e-5);
+  g_assert_cmpfloat (weights_apart (&gpu, &cpu), <, 2e-3);
   run_clear (&gpu);
   run_clear (&cpu);
 }
@@ -158,7 +158,7 @@ test_recompute (gconstpointer data)
   p.precision = precision;
   for (guint r = 0; r < 3; r++) {
     p.recompute = r;
-    rig_must (&p, "cuda", 1, 0, 0, &runs[r]);
+    rig_must (&p, "cuda", 1, 3, 0, &runs[r]);
     g_test_message ("%s: %" G_GSIZE_FORMAT " bytes of arena", names[r], runs[r].memory.arena);
     assert_same_bits (&runs[r], &runs[0], names[r]);
   }
@@ -166,14 +166,14 @@ test_recompute (gconstpointer data)
   g_assert_cmpuint (runs[2].memory.total, <, runs[0].memory.total);
   p.recompute = CNN3D_RECOMPUTE_NONE;
   p.keep_gradients = TRUE;
-  rig_must (&p, "cuda", 1, 0, 0, &kept);
+  rig_must (&p, "cuda", 1, 3, 0, &kept);
   assert_same_bits (&kept, &runs[0], "updates at the end of the step");
   run_clear (&kept);
   for (guint r = 0; r < 3; r++)
     run_clear (&runs[r]);
 }
 
-/* Stopped after five batches and gone on with: the same bits as in one go. */
+/* Stopped after three batches and gone on with: the same bits as in one go. */
 static void
 test_resume (gconstpointer data)
 {
@@ -187,15 +187,15 @@ test_resume (gconstpointer data)
   p.precision = GPOINTER_TO_UINT (data);
   p.optimizer = CNN3D_UPDATE_ADAM;
   p.lr.lr = 1e-3;
-  rig_must (&p, "cuda", 2, 0, 0, &whole);
+  rig_must (&p, "cuda", 1, 0, 0, &whole);
   p.checkpoint_dir = dir;
-  rig_must (&p, "cuda", 2, 5, 0, &part);
+  rig_must (&p, "cuda", 1, 3, 0, &part);
   run_clear (&part);
-  rig_must (&p, "cuda", 2, 0, 0, &part);
+  rig_must (&p, "cuda", 1, 0, 0, &part);
   g_assert_cmpfloat (part.loss_scale, ==, whole.loss_scale);
-  g_assert_cmpuint (part.n_losses, ==, whole.n_losses - 5);
-  memmove (whole.loss, whole.loss + 5, part.n_losses * sizeof *whole.loss);
-  whole.n_losses -= 5;
+  g_assert_cmpuint (part.n_losses, ==, whole.n_losses - 3);
+  memmove (whole.loss, whole.loss + 3, part.n_losses * sizeof *whole.loss);
+  whole.n_losses -= 3;
   assert_same_bits (&part, &whole, "resumed");
   run_clear (&part);
   run_clear (&whole);
@@ -221,18 +221,17 @@ test_half (gconstpointer data)
   Run gpu, cpu;
 
   rig_params (&p, "r3d_18");
-  p.network.height = p.network.width = 32;
-  p.lr.lr = 1e-4;
   p.keep_gradients = TRUE;
-  for (guint batches = 1; batches <= 20; batches += 19) {
+  for (guint batches = 1; batches <= 6; batches += 5) {
     p.precision = precision;
-    rig_must (&p, "cuda", EPOCHS, batches, 0, &gpu);
+    rig_must (&p, "cuda", 1, batches, 0, &gpu);
     p.precision = CNN3D_PRECISION_32;
-    rig_must (&p, "cpu", EPOCHS, batches, 0, &cpu);
-    g_test_message ("batch %u: losses within %.2g, gradients within %.2g, weights within %.2g", batches,
-        worst_loss (&gpu, &cpu), all_distance (&gpu, &cpu, TRUE), all_distance (&gpu, &cpu, FALSE));
+    rig_must (&p, "cpu", 1, batches, 0, &cpu);
+    g_test_message ("batch %u: losses within %.2g, gradients within %.2g, weights within %.2g of their way", batches,
+        worst_loss (&gpu, &cpu), gradients_apart (&gpu, &cpu), weights_apart (&gpu, &cpu));
     g_assert_cmpfloat (worst_loss (&gpu, &cpu), <, bound);
-    g_assert_cmpfloat (all_distance (&gpu, &cpu, TRUE), <, 10 * bound);
+    g_assert_cmpfloat (gradients_apart (&gpu, &cpu), <, 10 * bound);
+    g_assert_cmpfloat (weights_apart (&gpu, &cpu), <, 10 * bound);
     g_assert_cmpuint (gpu.skipped, ==, 0);
     g_assert_cmpfloat (gpu.loss_scale, ==, precision == CNN3D_PRECISION_16_MIXED ? 65536 : 1);
     run_clear (&gpu);
@@ -252,21 +251,21 @@ test_overflow (void)
   rig_params (&p, "r3d_18");
   p.precision = CNN3D_PRECISION_16_MIXED;
   p.optimizer = CNN3D_UPDATE_ADAM;
-  rig_must (&p, "cuda", EPOCHS, 0, 0x1p30, &scaled);
+  rig_must (&p, "cuda", 2, 0, 0x1p24, &scaled);
   g_test_message ("%" G_GUINT64_FORMAT " of %u steps skipped, the scale fell to %g", scaled.skipped,
       scaled.n_losses, scaled.loss_scale);
   g_assert_cmpuint (scaled.skipped, >, 2);
-  g_assert_cmpuint (scaled.skipped, <, 20);
+  g_assert_cmpuint (scaled.skipped, <, 9);
   g_assert_cmpuint (scaled.n_steps + scaled.skipped, ==, scaled.n_losses);
-  g_assert_cmpfloat (scaled.loss_scale, ==, ldexp (0x1p30, -(gint) scaled.skipped));
+  g_assert_cmpfloat (scaled.loss_scale, ==, ldexp (0x1p24, -(gint) scaled.skipped));
   /* until then, the losses are those of the initial weights */
-  rig_must (&p, "cuda", EPOCHS, 0, 1, &plain);
+  rig_must (&p, "cuda", 2, 0, 1, &plain);
   first = scaled.skipped;
   g_assert_cmpfloat (scaled.loss[0], ==, plain.loss[0]);
   p.lr.lr = 0;
   p.weight_decay = 0;
   run_clear (&plain);
-  rig_must (&p, "cuda", EPOCHS, 0, 1, &plain);
+  rig_must (&p, "cuda", 2, 0, 1, &plain);
   for (guint i = 0; i <= first; i++)
     g_assert_cmpfloat (scaled.loss[i], ==, plain.loss[i]);
   g_assert_cmpfloat (scaled.loss[first + 2], !=, plain.loss[first + 2]);
@@ -305,22 +304,20 @@ test_fusion (gconstpointer data)
   Run fused, apart;
 
   rig_params (&p, "r3d_18");
-  p.network.height = p.network.width = 32;
   p.precision = precision;
-  p.lr.lr = 1e-4;
   p.keep_gradients = TRUE;
   for (guint i = 0; i < G_N_ELEMENTS (ways); i++) {
     p.recompute = ways[i];
     g_setenv ("CNN3D_CUDA_FUSION", "always", TRUE);
-    rig_must (&p, "cuda", EPOCHS, 5, 0, &fused);
+    rig_must (&p, "cuda", 1, 2, 0, &fused);
     g_setenv ("CNN3D_CUDA_FUSION", "never", TRUE);
-    rig_must (&p, "cuda", EPOCHS, 5, 0, &apart);
+    rig_must (&p, "cuda", 1, 2, 0, &apart);
     g_unsetenv ("CNN3D_CUDA_FUSION");
     g_test_message ("recompute %u: losses within %.2g, gradients within %.2g", ways[i], worst_loss (&fused, &apart),
-        all_distance (&fused, &apart, TRUE));
-    g_assert_cmpfloat (worst_loss (&fused, &apart), >, 0);
+        gradients_apart (&fused, &apart));
+    g_assert_cmpfloat (gradients_apart (&fused, &apart), >, 0);
     g_assert_cmpfloat (worst_loss (&fused, &apart), <, bound);
-    g_assert_cmpfloat (all_distance (&fused, &apart, TRUE), <, 10 * bound);
+    g_assert_cmpfloat (gradients_apart (&fused, &apart), <, 10 * bound);
     g_assert_cmpuint (fused.memory.total, ==, apart.memory.total);
     run_clear (&fused);
     run_clear (&apart);
@@ -350,11 +347,11 @@ test_benchmark (gconstpointer data)
   p.benchmark = TRUE;
   remove_cache ();
   waits[0] = cuda->synchronisations;
-  rig_must (&p, "cuda", 1, 0, 0, &first);
+  rig_must (&p, "cuda", 1, 3, 0, &first);
   waits[0] = cuda->synchronisations - waits[0];
   g_assert_true (g_file_test (path, G_FILE_TEST_EXISTS));
   waits[1] = cuda->synchronisations;
-  rig_must (&p, "cuda", 1, 0, 0, &second);
+  rig_must (&p, "cuda", 1, 3, 0, &second);
   waits[1] = cuda->synchronisations - waits[1];
   g_test_message ("%u waits with timing, %u without", waits[0], waits[1]);
   g_assert_cmpuint (waits[1] + 50, <, waits[0]);
@@ -375,11 +372,11 @@ test_steps (void)
   Run r;
 
   rig_params (&p, "r3d_18");
-  rig_must (&p, "cuda", EPOCHS, 0, 0, &r);
+  rig_must (&p, "cuda", 2, 0, 0, &r);
   g_test_message ("%u recorded, %u replayed; a batch: %u allocations, %u waits", cuda->recorded - recorded,
       cuda->replayed - replayed, r.allocations, r.synchronisations);
   g_assert_cmpuint (cuda->recorded - recorded, ==, 2);  /* whole batches and the epoch's last */
-  g_assert_cmpuint (cuda->replayed - replayed, ==, 22);
+  g_assert_cmpuint (cuda->replayed - replayed, ==, 10);
   g_assert_cmpuint (r.allocations, ==, 0);
   g_assert_cmpuint (r.synchronisations, ==, 1);
   run_clear (&r);
@@ -491,17 +488,17 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
   rig_init ();
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+  for (guint i = 0; i < (FEWER ? 1 : G_N_ELEMENTS (cases)); i++) {
     g_autofree gchar *path = g_strdup_printf ("/backend/f32/%s", cases[i].model);
 
     g_test_add_data_func (path, &cases[i], test_f32);
   }
-  for (guint i = 0; i < G_N_ELEMENTS (settings); i++) {
+  for (guint i = 0; i < (FEWER ? 2 : G_N_ELEMENTS (settings)); i++) {
     g_autofree gchar *path = g_strdup_printf ("/backend/setting/%s", settings[i].name);
 
     g_test_add_data_func (path, &settings[i].set, test_setting);
   }
-  for (guint i = 0; i < G_N_ELEMENTS (precisions); i++) {
+  for (guint i = FEWER; i < (FEWER ? 2 : G_N_ELEMENTS (precisions)); i++) {
     const gpointer precision = GUINT_TO_POINTER (precisions[i]);
     g_autofree gchar *recompute = g_strdup_printf ("/backend/recompute/%s", names[i]);
     g_autofree gchar *resume = g_strdup_printf ("/backend/resume/%s", names[i]);

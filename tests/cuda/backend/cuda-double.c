@@ -114,12 +114,17 @@ cudaMalloc (void **memory, size_t bytes)
   return cudaSuccess;
 }
 
-/* Giving back succeeds: what it might tell is of earlier work. */
+static void wait_for_all (void);
+
+/* Giving back waits, and succeeds: what it might tell is of earlier work. */
 cudaError_t
 cudaFree (void *memory)
 {
   gsize bytes = 0;
-  const cudaError_t status = give_back (device_blocks, memory, &bytes);
+  cudaError_t status;
+
+  wait_for_all ();
+  status = give_back (device_blocks, memory, &bytes);
 
   control.taken -= bytes;
   return status;
@@ -137,6 +142,7 @@ cudaFreeHost (void *memory)
 {
   gsize bytes;
 
+  wait_for_all ();
   return give_back (host_blocks, memory, &bytes);
 }
 
@@ -235,6 +241,15 @@ drain (struct CUstream_st *s)
   return status;
 }
 
+static GPtrArray *streams;
+
+static void
+wait_for_all (void)
+{
+  for (guint i = 0; streams && i < streams->len; i++)
+    drain (g_ptr_array_index (streams, i));
+}
+
 static int
 launch_fails (void)
 {
@@ -279,6 +294,9 @@ cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned flags)
   CALL (cudaErrorUnknown);
   *stream = g_new0 (struct CUstream_st, 1);
   g_queue_init (&(*stream)->queue);
+  if (!streams)
+    streams = g_ptr_array_new ();
+  g_ptr_array_add (streams, *stream);
   control.alive++;
   cuda_shim_fails = launch_fails;
   cuda_shim_takes = launch_takes;
@@ -292,6 +310,7 @@ cudaError_t
 cudaStreamDestroy (cudaStream_t stream)
 {
   drain (stream);
+  g_ptr_array_remove (streams, stream);
   g_free (stream);
   control.alive--;
   return cudaSuccess;
@@ -300,8 +319,14 @@ cudaStreamDestroy (cudaStream_t stream)
 cudaError_t
 cudaStreamSynchronize (cudaStream_t stream)
 {
+  const cudaError_t status = call (cudaErrorLaunchFailure);
+
   control.synchronisations++;
-  CALL (cudaErrorLaunchFailure);
+  /* what the GPU failed in is lost */
+  while (status != cudaSuccess && !g_queue_is_empty (&stream->queue))
+    work_unref (g_queue_pop_head (&stream->queue));
+  if (status != cudaSuccess)
+    return status;
   if (stream->capture)
     return cudaErrorStreamCaptureUnsupported;
   return drain (stream);

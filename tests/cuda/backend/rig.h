@@ -44,7 +44,7 @@ rig_params (Cnn3dTrainerParams *p, const gchar *model)
   cnn3d_trainer_params_init (p);
   p->network = (Cnn3dNetworkParams) { model, CLASSES, 4, 3, 8, 20, 20, 0.2 };
   p->threads = 1;
-  p->lr.lr = 0.005;
+  p->lr.lr = 1e-4;              /* a last bit's difference grows with it */
   p->weight_decay = 1e-3;
   p->label_smoothing = 0.1;
   p->seed = 3;
@@ -79,7 +79,7 @@ rig_frames (const Cnn3dTrainerParams *p, gint32 *labels)
 typedef struct {
   guint n_losses, n_steps, n_params;
   gdouble loss[64];             /* of each batch */
-  gfloat **weights;             /* [parameter]: at the end */
+  gfloat **initial, **weights;  /* [parameter]: at first, at the end */
   gfloat **gradients;           /* [parameter]: after `gradients_at` batches; NULL: not kept */
   gint64 *counts;
   gchar **names;
@@ -95,11 +95,13 @@ run_clear (Run *r)
 {
   for (guint i = 0; i < r->n_params; i++) {
     g_free (r->weights[i]);
+    g_free (r->initial[i]);
     if (r->gradients)
       g_free (r->gradients[i]);
     g_free (r->names[i]);
   }
   g_free (r->weights);
+  g_free (r->initial);
   g_free (r->gradients);
   g_free (r->counts);
   g_free (r->names);
@@ -188,6 +190,7 @@ rig_run (const Cnn3dTrainerParams *p, guint epochs, guint batches, gdouble scale
     ok = cnn3d_trainer_save (t, NULL, error);
   r->n_params = ok ? cnn3d_trainer_network (t)->n_weights : 0;
   r->weights = g_new0 (gfloat *, r->n_params + 1);
+  r->initial = g_new0 (gfloat *, r->n_params + 1);
   r->gradients = p->keep_gradients ? g_new0 (gfloat *, r->n_params + 1) : NULL;
   r->counts = g_new0 (gint64, r->n_params + 1);
   r->names = g_new0 (gchar *, r->n_params + 1);
@@ -195,6 +198,8 @@ rig_run (const Cnn3dTrainerParams *p, guint epochs, guint batches, gdouble scale
     const Cnn3dParam *param = &cnn3d_trainer_network (t)->weights[i];
 
     r->counts[i] = param->count;
+    r->initial[i] = g_new (gfloat, param->count);
+    cnn3d_network_initial (cnn3d_trainer_network (t), i, p->seed, r->initial[i]);
     r->names[i] = g_strdup (param->name);
     ok = (r->weights[i] = cnn3d_trainer_get_weight (t, i, error)) != NULL;
     if (ok && r->gradients && CNN3D_PARAM_TRAINED (param->role))
@@ -241,22 +246,37 @@ worst_loss (const Run *a, const Run *b)
   return worst;
 }
 
-/* Of all weights, or gradients, as one vector: parameters whose gradient is
- * almost nothing say nothing by themselves. */
+/* Of all gradients as one vector: parameters whose gradient is almost nothing say
+ * nothing by themselves. */
 static inline gdouble
-all_distance (const Run *a, const Run *b, gboolean gradients)
+gradients_apart (const Run *a, const Run *b)
 {
   gdouble difference = 0, norm = 0;
 
-  for (guint i = 0; i < a->n_params; i++) {
-    const gfloat *x = gradients ? a->gradients[i] : a->weights[i], *y = gradients ? b->gradients[i] : b->weights[i];
+  for (guint i = 0; i < a->n_params; i++)
+    for (gint64 k = 0; a->gradients[i] && k < a->counts[i]; k++) {
+      const gdouble x = a->gradients[i][k], y = b->gradients[i][k];
 
-    for (gint64 k = 0; x && k < a->counts[i]; k++) {
-      difference += ((gdouble) x[k] - y[k]) * ((gdouble) x[k] - y[k]);
-      norm += (gdouble) y[k] * y[k];
+      difference += (x - y) * (x - y);
+      norm += y * y;
     }
-  }
   return sqrt (difference / norm);
+}
+
+/* Of all weights: as a share of how far training has moved them. */
+static inline gdouble
+weights_apart (const Run *a, const Run *b)
+{
+  gdouble difference = 0, moved = 0;
+
+  for (guint i = 0; i < a->n_params; i++)
+    for (gint64 k = 0; k < a->counts[i]; k++) {
+      const gdouble x = a->weights[i][k], y = b->weights[i][k], first = b->initial[i][k];
+
+      difference += (x - y) * (x - y);
+      moved += (y - first) * (y - first);
+    }
+  return sqrt (difference / moved);
 }
 
 static inline void

@@ -1,0 +1,142 @@
+/* Every call of CUDA's run time and of cuDNN fails in turn: the run ends with an
+ * error that says what failed, or does without and computes the same; everything
+ * is given back. Those of setting up, and some of the many alike;
+ * CNN3D_TEST_FAILURES says how many.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "rig.h"
+
+#include <stdlib.h>
+
+/* Of calls alike, how many are tried. */
+#ifdef __SANITIZE_ADDRESS__
+#define TRIES 20
+#else
+#define TRIES 60
+#endif
+#define BATCHES 3               /* eager, recorded, replayed */
+
+static void
+params_init (Cnn3dTrainerParams *p, Cnn3dPrecision precision)
+{
+  rig_params (p, "r3d_18");
+  p->network.frames = 2;
+  p->network.height = p->network.width = 16;
+  p->device = "cuda";
+  p->precision = precision;
+  p->recompute = precision == CNN3D_PRECISION_32 ? CNN3D_RECOMPUTE_NONE : CNN3D_RECOMPUTE_BN;
+  g_setenv ("CNN3D_CUDA_FUSION", "always", TRUE);
+}
+
+typedef struct {
+  guint errors, without;        /* runs that ended, and that did without */
+} Seen;
+
+static void
+try_one (const Cnn3dTrainerParams *p, const Run *right, const gchar *which, gboolean same_plans, guint64 n, Seen *seen)
+{
+  const gint alive = cuda->alive, descriptors = dnn_descriptors ();
+  g_autoptr (GError) error = NULL;
+  Run r;
+
+  if (rig_run (p, 1, BATCHES, 0, &r, &error)) {
+    g_autofree gchar *what = g_strdup_printf ("%s call %" G_GUINT64_FORMAT " failed", which, n);
+
+    /* where a plan cannot be made another is taken, which may round elsewhere */
+    if (!same_plans)
+      g_assert_cmpfloat (worst_loss (&r, right), <, 1e-2);
+    else
+      assert_same_bits (&r, right, what);
+    run_clear (&r);
+    seen->without++;
+  } else {
+    if (!error || strlen (error->message) < 20)
+      g_error ("%s call %" G_GUINT64_FORMAT ": no error that says anything", which, n);
+    seen->errors++;
+  }
+  cuda->fail_at = 0;
+  dnn_fail_at (0);
+  if (cuda->taken || cuda->alive != alive || dnn_descriptors () != descriptors)
+    g_error ("%s call %" G_GUINT64_FORMAT " (%s): %" G_GSIZE_FORMAT " bytes, %d things and %d descriptors are left",
+        which, n, error ? error->message : "done without", cuda->taken, cuda->alive - alive,
+        dnn_descriptors () - descriptors);
+}
+
+/* The next call to be tried: each of the first, then in strides. */
+static guint64
+next (guint64 n, guint64 calls)
+{
+  const gchar *wanted = g_getenv ("CNN3D_TEST_FAILURES");
+  const guint64 tries = wanted ? MAX (2, atoi (wanted)) : TRIES, first = tries / 2;
+
+  return n + (n < first || calls < tries ? 1 : MAX (1, (calls - first) / (tries - first)));
+}
+
+static void
+test_failures (gconstpointer data)
+{
+  Cnn3dTrainerParams p;
+  guint64 calls, dnn;
+  Seen seen[2] = { {0} };
+  Run right;
+
+  params_init (&p, GPOINTER_TO_UINT (data));
+  calls = cuda->calls;
+  dnn = dnn_calls ();
+  rig_must (&p, "cuda", 1, BATCHES, 0, &right);
+  calls = cuda->calls - calls;
+  dnn = dnn_calls () - dnn;
+  for (guint64 n = 1; n <= calls; n = next (n, calls)) {
+    cuda->fail_at = cuda->calls + n;
+    /* some failures stay: all that is asked of the GPU afterwards fails too */
+    cuda->fails_again = n % 2 ? 0 : G_MAXUINT32;
+    try_one (&p, &right, "CUDA", TRUE, n, &seen[0]);
+  }
+  cuda->fails_again = 0;
+  for (guint64 n = 1; n <= dnn; n = next (n, dnn)) {
+    dnn_fail_at (n);
+    try_one (&p, &right, "cuDNN", FALSE, n, &seen[1]);
+  }
+  g_test_message ("CUDA: %" G_GUINT64_FORMAT " calls, %u tried, %u ended the run; cuDNN: %" G_GUINT64_FORMAT
+      ", %u, %u", calls, seen[0].errors + seen[0].without, seen[0].errors, dnn, seen[1].errors + seen[1].without,
+      seen[1].errors);
+  g_assert_cmpuint (seen[0].errors, >, seen[0].without);
+  g_assert_cmpuint (seen[1].errors, >, 10);
+  run_clear (&right);
+}
+
+/* Memory that is there when it is planned and gone when it is taken. */
+static void
+test_memory (void)
+{
+  const gsize all = cuda->memory;
+  Cnn3dTrainerParams p;
+  guint refused = 0;
+
+  params_init (&p, CNN3D_PRECISION_32);
+  for (gsize memory = 0; memory < (gsize) 1 << 20; memory += 100000) {
+    g_autoptr (GError) error = NULL;
+    Run r;
+
+    cuda->memory = memory;
+    if (rig_run (&p, 1, 1, 0, &r, &error)) {
+      run_clear (&r);
+      continue;
+    }
+    refused++;
+    g_assert_nonnull (error);
+    g_assert_cmpuint (cuda->taken, ==, 0);
+  }
+  cuda->memory = all;
+  g_assert_cmpuint (refused, ==, 11);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  rig_init ();
+  g_test_add_data_func ("/failures/32", GUINT_TO_POINTER (CNN3D_PRECISION_32), test_failures);
+  g_test_add_data_func ("/failures/16-mixed", GUINT_TO_POINTER (CNN3D_PRECISION_16_MIXED), test_failures);
+  g_test_add_func ("/failures/memory", test_memory);
+  return g_test_run ();
+}
