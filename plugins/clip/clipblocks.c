@@ -12,6 +12,7 @@ struct _ClipBlock
   gint refs;
   ClipBlocks *owner;
   guint8 *data;
+  gboolean from_source;         /* not from the heap */
 };
 
 struct _ClipBlocks
@@ -19,6 +20,7 @@ struct _ClipBlocks
   gint refs;                    /* the user's, and each given block's */
   GMutex lock;
   gsize size;
+  ClipBlocksSource source;      /* zeros: none */
   gboolean closed;
   GQueue idle;                  /* of ClipBlock */
 };
@@ -26,7 +28,12 @@ struct _ClipBlocks
 static void
 clip_block_destroy (ClipBlock * block)
 {
-  free (block->data);
+  const ClipBlocksSource *source = &block->owner->source;
+
+  if (block->from_source)
+    source->give (source->user, block->data);
+  else
+    free (block->data);
   g_free (block);
 }
 
@@ -35,17 +42,21 @@ clip_blocks_unref (ClipBlocks * self)
 {
   if (!g_atomic_int_dec_and_test (&self->refs))
     return;
+  if (self->source.free_user)
+    self->source.free_user (self->source.user);
   g_mutex_clear (&self->lock);
   g_free (self);
 }
 
 ClipBlocks *
-clip_blocks_new (gsize size)
+clip_blocks_new (gsize size, const ClipBlocksSource * source)
 {
   ClipBlocks *self = g_new0 (ClipBlocks, 1);
 
   self->refs = 1;
   self->size = size;
+  if (source)
+    self->source = *source;
   g_mutex_init (&self->lock);
   g_queue_init (&self->idle);
 
@@ -76,15 +87,18 @@ clip_blocks_take (ClipBlocks * self)
   block = g_queue_pop_head (&self->idle);
   g_mutex_unlock (&self->lock);
   if (!block) {
-    void *data;
+    const ClipBlocksSource *source = &self->source;
+    void *data = source->take ? source->take (source->user, self->size) : NULL;
+    gboolean from_source = data != NULL;
 
-    if (posix_memalign (&data, CLIP_BLOCKS_ALIGN, self->size) != 0)
+    if (!data && posix_memalign (&data, CLIP_BLOCKS_ALIGN, self->size) != 0)
       return NULL;
     block = g_new0 (ClipBlock, 1);
+    block->owner = self;
     block->data = data;
+    block->from_source = from_source;
   }
   block->refs = 1;
-  block->owner = self;
   g_atomic_int_inc (&self->refs);
 
   return block;

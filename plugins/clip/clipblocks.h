@@ -13,8 +13,16 @@
 typedef struct _ClipBlocks ClipBlocks;
 typedef struct _ClipBlock ClipBlock;
 
-/* size: bytes of a block, at least 1 */
-ClipBlocks *clip_blocks_new (gsize size);
+/* Memory of another kind than the heap's, aligned as above. */
+typedef struct {
+  gpointer (*take) (gpointer user, gsize size); /* NULL: the heap's is used */
+  void (*give) (gpointer user, gpointer data);
+  gpointer user;
+  GDestroyNotify free_user;     /* once no block is left */
+} ClipBlocksSource;
+
+/* size: bytes of a block, at least 1; source: copied; NULL: the heap */
+ClipBlocks *clip_blocks_new (gsize size, const ClipBlocksSource * source);
 /* Nulls the pointer. Blocks still in use live on until they are let go. */
 void clip_blocks_free (ClipBlocks ** blocks);
 

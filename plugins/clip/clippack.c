@@ -4,6 +4,13 @@
 
 #include <string.h>
 
+gboolean
+clip_pack_same_clip (const GstClipMeta * a, const GstClipMeta * b)
+{
+  return a->clip == b->clip && a->sample == b->sample && a->epoch == b->epoch
+      && !a->training == !b->training;
+}
+
 GstClipMeta
 clip_pack_copy_meta (const GstClipMeta * from)
 {
@@ -38,6 +45,7 @@ void
 clip_pack_finish (ClipPack * pack)
 {
   clip_pack_drop (pack);
+  clip_cuda_free (&pack->cuda);
   clip_blocks_free (&pack->blocks);
   g_clear_pointer (&pack->clips, g_array_unref);
   g_clear_pointer (&pack->unsized, g_byte_array_unref);
@@ -77,6 +85,24 @@ clip_pack_set_frames (ClipPack * pack, guint frames)
   pack->frames = frames;
 }
 
+void
+clip_pack_see (ClipPack * pack, GstBuffer * buffer)
+{
+  if (!pack->cuda && clip_cuda_holds (buffer))
+    pack->cuda = clip_cuda_new (buffer);
+}
+
+GstClockTime
+clip_pack_duration (const ClipPack * pack)
+{
+  if (GST_VIDEO_INFO_FPS_N (&pack->info) <= 0)
+    return 0;
+
+  return gst_util_uint64_scale ((guint64) pack->frames * pack->capacity - 1,
+      (guint64) GST_SECOND * GST_VIDEO_INFO_FPS_D (&pack->info),
+      GST_VIDEO_INFO_FPS_N (&pack->info));
+}
+
 /* Labels follow the frames of a full batch. */
 static gsize
 labels_offset (const ClipPack * pack)
@@ -103,7 +129,9 @@ clip_pack_begin (ClipPack * pack, guint capacity)
   if (!pack->blocks || pack->capacity != capacity) {
     clip_blocks_free (&pack->blocks);
     pack->capacity = capacity;
-    pack->blocks = clip_blocks_new (labels_offset (pack) + labels);
+    size = labels_offset (pack) + labels;
+    pack->blocks = pack->cuda ? clip_cuda_blocks (pack->cuda, size)
+        : clip_blocks_new (size, NULL);
   }
   pack->block = clip_blocks_take (pack->blocks);
   if (!pack->block)
@@ -118,7 +146,7 @@ clip_pack_begin (ClipPack * pack, guint capacity)
 }
 
 static gboolean
-copy_rows (const ClipPack * pack, GstBuffer * buffer, guint8 * to)
+map_rows (const ClipPack * pack, GstBuffer * buffer, guint8 * to)
 {
   GstVideoFrame frame;
   const guint8 *from;
@@ -136,9 +164,31 @@ copy_rows (const ClipPack * pack, GstBuffer * buffer, guint8 * to)
   return TRUE;
 }
 
+static ClipPackResult
+copy_rows (const ClipPack * pack, GstBuffer * buffer, guint8 * to)
+{
+  if (!pack->cuda || !clip_cuda_holds (buffer))
+    return map_rows (pack, buffer, to) ? CLIP_PACK_OK : CLIP_PACK_BAD_FRAME;
+
+  switch (clip_cuda_copy (pack->cuda, &pack->info, buffer, to, pack->row_size)) {
+    case CLIP_CUDA_OK:
+      break;
+    case CLIP_CUDA_BAD_FRAME:
+      return CLIP_PACK_BAD_FRAME;
+    case CLIP_CUDA_FAILED:
+      return CLIP_PACK_NO_COPY;
+  }
+  /* the array moves as it grows */
+  if (!pack->frames && !clip_cuda_wait (pack->cuda))
+    return CLIP_PACK_NO_COPY;
+
+  return CLIP_PACK_OK;
+}
+
 ClipPackResult
 clip_pack_add (ClipPack * pack, GstBuffer * buffer)
 {
+  ClipPackResult result;
   guint8 *to;
 
   if (pack->frames) {
@@ -154,20 +204,26 @@ clip_pack_add (ClipPack * pack, GstBuffer * buffer)
         pack->unsized->len + pack->frame_size);
     to = pack->unsized->data + pack->unsized->len - pack->frame_size;
   }
-  if (!copy_rows (pack, buffer, to))
-    return CLIP_PACK_BAD_FRAME;
+  result = copy_rows (pack, buffer, to);
+  if (result != CLIP_PACK_OK)
+    return result;
   if (pack->have++ == 0)
     pack->clip_pts = GST_BUFFER_PTS (buffer);
 
   return CLIP_PACK_OK;
 }
 
-void
+ClipPackResult
 clip_pack_complete (ClipPack * pack, const GstClipMeta * from)
 {
-  GstClipMeta clip = clip_pack_copy_meta (from);
+  GstClipMeta clip;
   gint32 *labels;
 
+  if (pack->cuda && !clip_cuda_wait (pack->cuda)) {
+    clip_pack_drop_clip (pack);
+    return CLIP_PACK_NO_COPY;
+  }
+  clip = clip_pack_copy_meta (from);
   clip.frame = 0;
   clip.num_frames = pack->frames;
   if (pack->clips->len == 0)
@@ -176,11 +232,16 @@ clip_pack_complete (ClipPack * pack, const GstClipMeta * from)
   labels[pack->clips->len] = clip.label;
   g_array_append_val (pack->clips, clip);
   pack->have = 0;
+
+  return CLIP_PACK_OK;
 }
 
 void
 clip_pack_drop_clip (ClipPack * pack)
 {
+  /* nothing may still be written to memory that is let go */
+  if (pack->cuda)
+    clip_cuda_wait (pack->cuda);
   pack->have = 0;
   g_byte_array_set_size (pack->unsized, 0);
 }

@@ -7,6 +7,7 @@
 #include <gst/video/video.h>
 
 #include "clipblocks.h"
+#include "clipcuda.h"
 #include "gstclipmeta.h"
 
 /* Frames of a clip at most. Longer than any clip a network takes: more means
@@ -17,6 +18,7 @@ typedef enum {
   CLIP_PACK_OK,
   CLIP_PACK_BAD_FRAME,          /* the buffer is no picture of this size */
   CLIP_PACK_NO_MEMORY,
+  CLIP_PACK_NO_COPY,            /* a GPU's: clip_cuda_reason() */
 } ClipPackResult;
 
 /* A batch in the making: `clips` complete ones, and `have` frames of the next.
@@ -31,6 +33,7 @@ typedef struct {
   guint have;                   /* frames of the clip at hand */
   GArray *clips;                /* the complete ones, of GstClipMeta */
 
+  ClipCuda *cuda;               /* NULL: no frame came in a GPU's memory */
   ClipBlocks *blocks;
   ClipBlock *block;             /* NULL: no batch is begun */
   GByteArray *unsized;          /* the first clip while T is not known */
@@ -50,16 +53,22 @@ void clip_pack_set_info (ClipPack * pack, const GstVideoInfo * info);
 /* T, at least 1. Frames that were counted so far count as the first clip's. */
 void clip_pack_set_frames (ClipPack * pack, guint frames);
 
+/* A frame like those to come, before the batch is begun: the memory for batches
+ * depends on where frames lie. */
+void clip_pack_see (ClipPack * pack, GstBuffer * buffer);
+
 /* Memory for the next batch of `capacity` clips, unless one is begun. T must
  * be known. */
 ClipPackResult clip_pack_begin (ClipPack * pack, guint capacity);
 
 /* Copies the rows of a frame, without their padding, behind the clip's frames
- * so far; there must be less than T of them. */
+ * so far; there must be less than T of them. Out of a GPU's memory they are there
+ * once the clip is complete. */
 ClipPackResult clip_pack_add (ClipPack * pack, GstBuffer * buffer);
 
-/* The clip at hand has all of its T frames and is this one. */
-void clip_pack_complete (ClipPack * pack, const GstClipMeta * clip);
+/* The clip at hand has all of its T frames and is this one. Not OK: they did not
+ * come out of the GPU's memory, the clip is forgotten. */
+ClipPackResult clip_pack_complete (ClipPack * pack, const GstClipMeta * clip);
 
 /* Forgets the clip at hand, or all clips. */
 void clip_pack_drop_clip (ClipPack * pack);
@@ -71,6 +80,12 @@ GstBuffer *clip_pack_take (ClipPack * pack);
 
 /* (transfer full) Caps of a batch of n clips. */
 GstCaps *clip_pack_caps (const ClipPack * pack, guint n);
+
+/* From the first frame of a full batch to its last. 0: the rate is not known. */
+GstClockTime clip_pack_duration (const ClipPack * pack);
+
+/* Both are frames of one clip. */
+gboolean clip_pack_same_clip (const GstClipMeta * a, const GstClipMeta * b);
 
 /* Another reference on what a clip says of itself, and its end. */
 GstClipMeta clip_pack_copy_meta (const GstClipMeta * from);

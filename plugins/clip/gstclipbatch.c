@@ -13,7 +13,8 @@
  *
  * innermost dimension first: N clips of T frames of H rows of W pixels of
  * C values (3 for RGB, 1 for GRAY8), without padding between rows, in one
- * memory; their N labels (class number, -1: unknown) in a second one.
+ * memory; their N labels (class number, -1: unknown) in a second one. Frames
+ * that lie in a GPU's memory are copied to the host's, each once.
  *
  * Every clip must have as many frames as the first, and all frames one size:
  * put a clipsample and `videoconvertscale ! video/x-raw,width=..,height=..`
@@ -45,6 +46,7 @@
 #define DEFAULT_DROP_LAST FALSE
 
 #define MAX_BATCH_SIZE 4096
+#define FORMATS "{ RGB, GRAY8 }"
 
 /* of the frames that come in */
 #define WIDTH(self) GST_VIDEO_INFO_WIDTH (&(self)->pack.info)
@@ -98,19 +100,12 @@ GST_ELEMENT_REGISTER_DEFINE (clipbatch, "clipbatch", GST_RANK_NONE,
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
     GST_PAD_SINK, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE ("{ RGB, GRAY8 }")));
+    GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (FORMATS) CLIP_CUDA_CAPS (FORMATS)));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS,
     GST_STATIC_CAPS ("other/tensors, format = (string) static, "
         "num_tensors = (int) 2, types = (string) uint8.int32, "
         "framerate = (fraction) [ 0/1, 2147483647/1 ]"));
-
-static gboolean
-same_clip (const GstClipMeta * a, const GstClipMeta * b)
-{
-  return a->clip == b->clip && a->sample == b->sample && a->epoch == b->epoch
-      && !a->training == !b->training;
-}
 
 static const gchar *
 clip_name (GstClipBatch * self, const GstClipMeta * clip)
@@ -203,21 +198,13 @@ gst_clip_batch_send_caps (GstClipBatch * self, guint n)
 static void
 gst_clip_batch_update_latency (GstClipBatch * self)
 {
-  const GstVideoInfo *info = &self->pack.info;
-  GstClockTime latency = 0;
+  GstQuery *query = gst_query_new_latency ();
   gboolean live = FALSE;
-  GstQuery *query;
 
-  if (GST_VIDEO_INFO_FPS_N (info) > 0)
-    latency = gst_util_uint64_scale (
-        (guint64) self->pack.frames * self->pack.capacity - 1,
-        (guint64) GST_SECOND * GST_VIDEO_INFO_FPS_D (info),
-        GST_VIDEO_INFO_FPS_N (info));
   GST_OBJECT_LOCK (self);
-  self->latency = latency;
+  self->latency = clip_pack_duration (&self->pack);
   GST_OBJECT_UNLOCK (self);
 
-  query = gst_query_new_latency ();
   if (gst_pad_peer_query (self->sinkpad, query))
     gst_query_parse_latency (query, &live, NULL, NULL);
   gst_query_unref (query);
@@ -286,8 +273,7 @@ gst_clip_batch_push_last (GstClipBatch * self)
   drop_last = self->drop_last;
   GST_OBJECT_UNLOCK (self);
   if (drop_last) {
-    GST_DEBUG_OBJECT (self, "dropping the last %u clips",
-        self->pack.clips->len);
+    GST_DEBUG_OBJECT (self, "dropping %u clips", self->pack.clips->len);
     clip_pack_drop (&self->pack);
     return GST_FLOW_OK;
   }
@@ -295,12 +281,26 @@ gst_clip_batch_push_last (GstClipBatch * self)
   return gst_clip_batch_push (self);
 }
 
+/* A driver seldom recovers: no clip is skipped for it. */
+static GstFlowReturn
+gst_clip_batch_no_copy (GstClipBatch * self)
+{
+  GST_ELEMENT_ERROR (self, RESOURCE, READ,
+      ("The frames of clip %" G_GUINT64_FORMAT " (%s) could not be copied out "
+          "of the GPU's memory: %s. See the driver's log, or decode without "
+          "a GPU.", self->clip.clip, clip_name (self, &self->clip),
+          clip_cuda_reason (self->pack.cuda)), (NULL));
+
+  return GST_FLOW_ERROR;
+}
+
 /* All frames of the clip at hand are in the batch. */
 static GstFlowReturn
 gst_clip_batch_complete (GstClipBatch * self)
 {
-  clip_pack_complete (&self->pack, &self->clip);
   self->in_clip = FALSE;
+  if (clip_pack_complete (&self->pack, &self->clip) != CLIP_PACK_OK)
+    return gst_clip_batch_no_copy (self);
   if (self->pack.clips->len < self->pack.capacity)
     return GST_FLOW_OK;
 
@@ -428,6 +428,8 @@ gst_clip_batch_add (GstClipBatch * self, GstBuffer * buffer)
       goto no_frame;
     case CLIP_PACK_NO_MEMORY:
       goto too_large;
+    case CLIP_PACK_NO_COPY:
+      return gst_clip_batch_no_copy (self);
   }
   if (self->pack.have == self->pack.frames)
     return gst_clip_batch_complete (self);
@@ -472,13 +474,14 @@ gst_clip_batch_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   if (!clip)
     goto no_clip;
 
-  other = !self->have_clip || !same_clip (clip, &self->clip);
+  other = !self->have_clip || !clip_pack_same_clip (clip, &self->clip);
   if (self->in_clip && (other || clip->frame < self->clip.frame))
     ret = gst_clip_batch_end_clip (self);
   else if (!self->in_clip && !other && clip->frame > 0
       && clip->frame >= self->clip.frame)
     ret = gst_clip_batch_other_length (self, clip, "more than ",
         self->pack.frames);
+  clip_pack_see (&self->pack, buffer);
   if (ret == GST_FLOW_OK && !self->in_clip)
     ret = gst_clip_batch_begin_clip (self, clip);
   if (ret == GST_FLOW_OK) {
@@ -522,8 +525,8 @@ gst_clip_batch_set_caps (GstClipBatch * self, GstCaps * caps)
 no_video:
   {
     GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
-        ("clipbatch takes RGB or GRAY8 video in system memory: put a "
-            "videoconvertscale in front."), ("caps %" GST_PTR_FORMAT, caps));
+        ("clipbatch takes RGB or GRAY8 video: put a videoconvertscale in "
+            "front."), ("caps %" GST_PTR_FORMAT, caps));
     return FALSE;
   }
 other_size:
@@ -654,7 +657,6 @@ gst_clip_batch_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
     return gst_pad_query_default (pad, parent, query);
   if (!gst_pad_peer_query (self->sinkpad, query))
     return FALSE;
-
   gst_query_parse_latency (query, &live, &min, &max);
   GST_OBJECT_LOCK (self);
   latency = self->latency;
