@@ -418,6 +418,24 @@ add_pass (Planner *p)
   }
 }
 
+/* A batch norm can only leave its work to the convolution while what it reads is
+ * there: with layers that do not train, nobody may need it any more. */
+static void
+settle_deferred (Pass *pass)
+{
+  for (guint i = 0; i < pass->steps->len; i++) {
+    Cnn3dStep *s = &g_array_index (pass->steps, Cnn3dStep, i);
+    const PassPlace *in, *out;
+
+    if (!s->defers)
+      continue;
+    in = &g_array_index (pass->places, PassPlace, s->in);
+    out = &g_array_index (pass->places, PassPlace, s->out);
+    if (in->buffer != out->buffer && g_array_index (pass->buffers, Cnn3dBuffer, in->buffer).last <= i)
+      s->defers = FALSE;
+  }
+}
+
 gint *
 cnn3d_pass_segments (const Cnn3dNetwork *net)
 {
@@ -464,6 +482,7 @@ cnn3d_pass_init (Pass *pass, const Cnn3dNetwork *net, const Cnn3dSizes *sizes, c
   for (guint i = 0; i < net->n_ops; i++)
     p.saved[i] = p.parameters[i] = CNN3D_NOWHERE;
   add_pass (&p);
+  settle_deferred (pass);
   g_free (p.segment);
   g_free (p.trains);
   g_free (p.wanted);

@@ -12,7 +12,7 @@
 
 typedef enum {
   CNN3D_PHASE_FORWARD,
-  CNN3D_PHASE_RECOMPUTE,        /* forward again for the backward pass, with saved statistics: the same bits */
+  CNN3D_PHASE_RECOMPUTE,        /* forward again for the backward pass, with saved statistics */
   CNN3D_PHASE_BACKWARD_WEIGHTS, /* gradients of the op's parameters */
   CNN3D_PHASE_BACKWARD,         /* gradient of its input (batch norm: parameters too) */
   CNN3D_PHASE_UPDATE,           /* optimizer step of the op's parameters: for whoever runs the plan */

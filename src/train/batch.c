@@ -347,8 +347,13 @@ cnn3d_trainer_run (Cnn3dTrainer *t, const Cnn3dBatch *batch, Cnn3dProgress *prog
   memset (progress, 0, sizeof *progress);
   g_return_val_if_fail (batch->labels != NULL, FALSE);
   if (!check_batch (t, batch, error) || !bring (t, batch, &there, error)
-      || !cnn3d_trainer_flush (t, progress, error) || !start (t, &there, error))
+      || !cnn3d_trainer_flush (t, progress, error))
     return FALSE;
+  if (!start (t, &there, error)) {
+    /* what was started writes to the trainer's figures */
+    t->backend->finish (t->device, NULL);
+    return FALSE;
+  }
   return t->backend->asynchronous || cnn3d_trainer_flush (t, progress, error);
 }
 
@@ -370,8 +375,14 @@ cnn3d_trainer_logits (Cnn3dTrainer *t, const Cnn3dBatch *batch, gfloat *logits, 
   gdouble loss = 0;
 
   if (!check_batch (t, batch, error) || !cnn3d_trainer_flush (t, &progress, error)
-      || !bring (t, batch, &there, error) || !start_passes (t, &there, FALSE, logits, NULL, error)
-      || !t->backend->finish (t->device, error))
+      || !bring (t, batch, &there, error))
+    return FALSE;
+  if (!start_passes (t, &there, FALSE, logits, NULL, error)) {
+    /* what was started writes to logits */
+    t->backend->finish (t->device, NULL);
+    return FALSE;
+  }
+  if (!t->backend->finish (t->device, error))
     return FALSE;
   for (guint i = 0; i < t->n_results; i++)
     loss += t->results[i].loss_sum;

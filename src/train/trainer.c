@@ -416,7 +416,13 @@ cnn3d_trainer_refresh (Cnn3dTrainer *t, GError **error)
 gboolean
 cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error)
 {
-  const gboolean goes_on = pass->epoch == t->now.pass.epoch && pass->training == t->now.pass.training
+  Cnn3dProgress progress;
+  gboolean goes_on;
+
+  /* of a pass that was broken off */
+  if (!cnn3d_trainer_wait (t, &progress, error))
+    return FALSE;
+  goes_on = pass->epoch == t->now.pass.epoch && pass->training == t->now.pass.training
       && pass->position == t->now.position;
 
   t->params.lr.epochs = pass->epochs;

@@ -32,11 +32,12 @@ typedef struct {
   gboolean *backed, *updated;   /* [op]: had its backward step, its update */
   guint step;
   gchar *wrong;                 /* the first thing that is */
+  const Cnn3dStep *deferred;    /* a batch norm whose output the next step may make */
 } Walk;
 
 /* What plans did, to see that a test's cases really do all of it. */
 typedef struct {
-  guint slices, sums, over, strided, made_convs, made_norms, made_pools, updates;
+  guint slices, sums, over, strided, made_convs, made_norms, made_pools, updates, deferred, statistics;
 } WalkSeen;
 
 static inline void G_GNUC_PRINTF (2, 3)
@@ -226,6 +227,42 @@ write_parameters (Walk *w, const Cnn3dStep *s, gboolean adds)
 
 /* --- the phases --- */
 
+/* A convolution that sums up its output leaves the sums where the batch norm that
+ * follows keeps its figures. */
+static inline void
+write_statistics (Walk *w, const Cnn3dStep *s)
+{
+  gint reader = -1;
+
+  if (s->statistics == CNN3D_NOWHERE)
+    return;
+  for (guint i = 0; i < w->net->n_ops; i++)
+    if (w->net->ops[i].in == w->net->ops[s->op].out)
+      reader = i;
+  if (!w->sizes->statistics[s->op] || !w->params->training || s->phase != CNN3D_PHASE_FORWARD
+      || w->net->ops[reader].kind != CNN3D_OP_NORM)
+    complain (w, "has sums that nobody asked for");
+  else
+    walk_write (w, s->statistics, SAVED, reader, 0, 1, w->sizes->saved[reader], 0);
+}
+
+/* The convolution after a batch norm that defers may make its output from its
+ * input, which must be there still, unless it has gone over it. */
+static inline void
+check_deferred (Walk *w, const Cnn3dStep *s)
+{
+  const Cnn3dStep *d = w->deferred;
+  const Cnn3dOp *op = &w->net->ops[s->op];
+
+  if (!d)
+    return;
+  if (op->kind != CNN3D_OP_CONV || s->phase == CNN3D_PHASE_BACKWARD || op->in != w->net->ops[d->op].out
+      || s->in != d->out || s->first != d->first || s->clips != d->clips)
+    complain (w, "comes after a batch norm that defers, and does not read it");
+  if (d->in != d->out)
+    read_activation (w, d, d->in, w->net->ops[d->op].in);
+}
+
 static inline void
 walk_forward (Walk *w, const Cnn3dStep *s)
 {
@@ -238,10 +275,15 @@ walk_forward (Walk *w, const Cnn3dStep *s)
     complain (w, "is never done again");
   read_activation (w, s, s->in, op->in);
   read_activation (w, s, s->residual, op->residual);
+  if (s->defers && (op->kind != CNN3D_OP_NORM || op->residual >= 0))
+    complain (w, "cannot defer");
   if (w->params->training && w->sizes->saved[s->op]) {
-    if (again)
+    const gint before = op->in >= 0 ? w->net->tensors[op->in].producer : -1;
+
+    /* a forward step's number is its op's */
+    if (again || (before >= 0 && w->plan->steps[before].statistics != CNN3D_NOWHERE))
       walk_read (w, s->saved, SAVED, s->op, 0, 1, w->sizes->saved[s->op]);
-    else
+    if (!again)
       walk_write (w, s->saved, SAVED, s->op, 0, 1, w->sizes->saved[s->op], 0);
   }
   walk_write (w, s->scratch, SCRATCH, s->op, 0, 1, scratch_bytes (w, s), 0);
@@ -256,8 +298,10 @@ walk_forward (Walk *w, const Cnn3dStep *s)
       complain (w, "writes over its input");
     if (op->residual >= 0 && walk_overlap (s->out, out_bytes, s->residual, out_bytes) && s->out != s->residual)
       complain (w, "writes over a part of its residual");
+    w->deferred = s->defers ? s : NULL;
     walk_write (w, s->out, ACTIVATION, op->out, s->first, s->clips, activation_clip (w, op->out), 0);
   }
+  write_statistics (w, s);
   if (op->kind == CNN3D_OP_LOSS && w->params->training && w->leads[op->in]) {
     walk_write (w, s->din, GRADIENT, op->in, 0, w->sizes->batch, gradient_clip (w, op->in), 1);
     read_activation (w, s, s->in, op->in);
@@ -388,6 +432,7 @@ walk_step (Walk *w, const Cnn3dStep *s)
   const Cnn3dOp *op = &w->net->ops[s->op];
   const guint slice = w->sizes->slice[s->op], batch = w->sizes->batch;
   const gboolean sliced = op->kind == CNN3D_OP_CONV || s->phase == CNN3D_PHASE_RECOMPUTE;
+  const Cnn3dStep *deferred;
 
   if ((s->phase == CNN3D_PHASE_FORWARD) != (w->step < w->plan->n_forward)
       || (s->phase == CNN3D_PHASE_FORWARD && s->op != (gint) w->step))
@@ -406,6 +451,9 @@ walk_step (Walk *w, const Cnn3dStep *s)
     complain (w, "has nothing to accumulate in");
   if (w->wrong)
     return;
+  deferred = w->deferred;
+  check_deferred (w, s);
+  w->deferred = NULL;
   switch (s->phase) {
     case CNN3D_PHASE_FORWARD:
     case CNN3D_PHASE_RECOMPUTE:
@@ -420,6 +468,8 @@ walk_step (Walk *w, const Cnn3dStep *s)
     default:
       walk_update (w, s);
   }
+  if (deferred && deferred->in != deferred->out)
+    read_activation (w, deferred, deferred->in, w->net->ops[deferred->op].in);
   /* scratch must have been left alone to the step's end; then it is nothing */
   if (scratch_bytes (w, s) && s->phase != CNN3D_PHASE_UPDATE) {
     walk_read (w, s->scratch, SCRATCH, s->op, 0, 1, scratch_bytes (w, s));
@@ -518,6 +568,8 @@ walk_count (const Cnn3dNetwork *net, const Cnn3dPlan *plan, guint batch, WalkSee
     const Cnn3dOpKind kind = net->ops[s->op].kind;
     const gboolean again = s->phase == CNN3D_PHASE_RECOMPUTE;
 
+    seen->deferred += s->defers;
+    seen->statistics += s->statistics != CNN3D_NOWHERE;
     seen->slices += s->clips < batch;
     seen->sums += s->adds;
     seen->strided += s->accumulate;

@@ -31,8 +31,10 @@ static Desc
 tensor_new (DnnCalls *calls, DnnGraph *g, int64_t id, cudnnDataType_t type, const int64_t dims[5])
 {
   Desc desc = part_new (calls, g, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
-  /* a vector of channels may follow another */
-  const int64_t alignment = dims[0] * dims[2] * dims[3] * dims[4] > 1 ? 64 : 16;
+  /* A tensor may be one slice of a batch, and begin at any multiple of its size:
+   * 16 bytes at least, as channels are padded. */
+  const int64_t bytes = dims[0] * dims[1] * dims[2] * dims[3] * dims[4] * (type == CUDNN_DATA_FLOAT ? 4 : 2);
+  const int64_t alignment = MIN (64, bytes & -bytes);
   const bool is_virtual = id >= DNN_VIRTUAL;
   const int64_t strides[5] = { dims[1] * dims[2] * dims[3] * dims[4], 1, dims[1] * dims[3] * dims[4],
     dims[1] * dims[4], dims[1]

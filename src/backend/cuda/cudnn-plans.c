@@ -44,11 +44,12 @@ engine_of (DnnCalls *calls, Desc config)
   return e;
 }
 
-/* As PyTorch has them: an engine without TENSOR_CORE multiplies FP32 in FP32. */
+/* As PyTorch has them, and none that adds up in fewer digits than f32's: an
+ * engine without TENSOR_CORE multiplies FP32 in FP32. */
 static gboolean
 may_be_taken (const Engine *e, const CudaConvGraph *graph, const CudaConvLimits *limits)
 {
-  guint out = 1u << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
+  guint out = 1u << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS | 1u << CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION;
 
   if (limits->deterministic)
     out |= 1u << CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;

@@ -19,6 +19,7 @@ cuda_ok (gint status, const gchar *what, GError **error)
 {
   if (status == cudaSuccess)
     return TRUE;
+  cudaGetLastError ();          /* it is told of here, and not to be found by the next kernel */
   g_set_error (error, CNN3D_BACKEND_ERROR,
       status == cudaErrorMemoryAllocation ? CNN3D_BACKEND_ERROR_MEMORY : CNN3D_BACKEND_ERROR_FAILED,
       "CUDA: %s: %s (error %d)", what, cudaGetErrorString (status), status);
@@ -266,10 +267,8 @@ cuda_alloc (Cnn3dDevice *d, gsize bytes, GError **error)
 
   if (!cuda_enter (d, error))
     return NULL;
-  if (!cuda_ok (cudaMalloc (&memory, MAX (bytes, 1)), what, error)) {
-    cudaGetLastError ();        /* it is told of, and not to be found by the next kernel */
+  if (!cuda_ok (cudaMalloc (&memory, MAX (bytes, 1)), what, error))
     return NULL;
-  }
   if (!cuda_ok (cudaMemsetAsync (memory, 0, bytes, d->here->work), "memory cannot be cleared", error)) {
     cudaFree (memory);
     return NULL;

@@ -122,7 +122,8 @@ norm_forward (const CudaStep *s, GError **error)
   r->summed[conv] = FALSE;
   if (status)
     return cuda_ok (status, "batch norm failed", error);
-  if (s->step->defers && norm.type != CUDA_TYPE_F32 && r->fusion != CUDA_FUSION_NEVER) {
+  /* in an evaluation, mean and inverse are gone after this step */
+  if (s->step->defers && s->saved && norm.type != CUDA_TYPE_F32 && r->fusion != CUDA_FUSION_NEVER) {
     r->deferred = (CudaDeferred) { TRUE, norm, s->in, s->out };
     return TRUE;
   }

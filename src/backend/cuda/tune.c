@@ -10,6 +10,7 @@
 #define MOST_PLAIN 10
 #define MOST_FUSED 3
 #define TIMED_RUNS 4
+#define N_VARIANTS 4
 
 CudaFusion
 cuda_fusion (void)
@@ -179,23 +180,58 @@ time_all (const CudaTrial *t, Variant *variants, guint n, CudaChoice *choice, GE
   return TRUE;
 }
 
-/* The plan that was found before; FALSE: there is none of that name. */
+/* The trial's variant number i: bit 0, the batch norm before is read into it;
+ * bit 1, the sums come out of it. FALSE: it is none. v->plans NULL with error:
+ * cuDNN has no plan for it. */
 static gboolean
-take_recalled (const CudaTrial *t, const Variant *variants, guint n, CudaChoice *choice)
+make_variant (const CudaTrial *t, guint i, guint most, Variant *v, GError **error)
+{
+  CudaConvGraph graph = t->graph;
+
+  *v = (Variant) { NULL, t->args, i & 1, i >> 1 };
+  if ((v->normalizes && !graph.normalizes) || (v->statistics && !graph.statistics))
+    return FALSE;
+  graph.normalizes = v->normalizes;
+  graph.statistics = v->statistics;
+  if (v->normalizes)
+    v->args.x = t->raw;
+  v->plans = cuda_dnn_plans (t->device->dnn, &graph, &t->limits, most, error);
+  return TRUE;
+}
+
+/* The plan that was found before; FALSE: there is none of that name. Plans of the
+ * other variants are not made, which would take seconds. */
+static gboolean
+take_recalled (const CudaTrial *t, CudaChoice *choice)
 {
   g_autofree gchar *wanted = recall (t);
 
-  for (guint i = 0; wanted && i < n; i++)
-    for (guint k = 0; variants[i].plans && k < variants[i].plans->len; k++) {
-      CudaDnnPlan *plan = g_ptr_array_index (variants[i].plans, k);
-      g_autofree gchar *text = plan_text (&variants[i], plan);
+  for (guint i = 0; wanted && i < N_VARIANTS && !choice->plan; i++) {
+    const gboolean named = (strstr (wanted, "normalizes ") != NULL) == (i & 1)
+        && (strstr (wanted, "statistics ") != NULL) == i >> 1;
+    Variant v;
 
-      if (!strcmp (text, wanted)) {
-        take (choice, &variants[i], plan);
-        return TRUE;
-      }
+    if (!named || !make_variant (t, i, i ? MOST_FUSED : MOST_PLAIN, &v, NULL))
+      continue;
+    for (guint k = 0; v.plans && k < v.plans->len && !choice->plan; k++) {
+      CudaDnnPlan *plan = g_ptr_array_index (v.plans, k);
+      g_autofree gchar *text = plan_text (&v, plan);
+
+      if (!strcmp (text, wanted))
+        take (choice, &v, plan);
     }
-  return FALSE;
+    g_clear_pointer (&v.plans, g_ptr_array_unref);
+  }
+  return choice->plan != NULL;
+}
+
+/* Plans that were not taken hold memory of the GPU. */
+static void
+drop_others (CudaChoice *choice)
+{
+  for (guint k = choice->plans->len; k > 0; k--)
+    if (g_ptr_array_index (choice->plans, k - 1) != choice->plan)
+      g_ptr_array_remove_index (choice->plans, k - 1);
 }
 
 gboolean
@@ -203,41 +239,27 @@ cuda_choose (const CudaTrial *t, CudaChoice *choice, GError **error)
 {
   const gboolean times = t->times && t->fusion == CUDA_FUSION_TIMED && t->device->params.benchmark;
   const gboolean fuses = times || t->fusion == CUDA_FUSION_ALWAYS;
-  Variant variants[4] = { {NULL} };
+  Variant variants[N_VARIANTS] = { {NULL} };
   guint n = 0;
-  gboolean ok = TRUE;
+  gboolean ok;
 
+  if (times && take_recalled (t, choice)) {
+    drop_others (choice);
+    return TRUE;
+  }
   /* first the one that is not fused, which must be there */
-  for (guint i = 0; ok && i < G_N_ELEMENTS (variants); i++) {
-    Variant v = { NULL, t->args, i & 1, i >> 1 };
-    CudaConvGraph graph = t->graph;
-
-    if ((v.normalizes && !graph.normalizes) || (v.statistics && !graph.statistics) || (i && !fuses))
-      continue;
-    graph.normalizes = v.normalizes;
-    graph.statistics = v.statistics;
-    if (v.normalizes)
-      v.args.x = t->raw;
-    v.plans = cuda_dnn_plans (t->device->dnn, &graph, &t->limits, i ? MOST_FUSED : times ? MOST_PLAIN : 1,
-        i ? NULL : error);
-    ok = i || v.plans;
-    variants[n++] = v;
-  }
-  if (!ok)
-    goto done;
-  if (times) {
-    ok = take_recalled (t, variants, n, choice) || time_all (t, variants, n, choice, error);
-  } else {
-    /* the last is the one with the most fused to it */
-    guint i = n - 1;
-
-    while (!variants[i].plans)
-      i--;
-    take (choice, &variants[i], g_ptr_array_index (variants[i].plans, 0));
-  }
-
-done:
+  make_variant (t, 0, times ? MOST_PLAIN : 1, &variants[n++], error);
+  ok = variants[0].plans != NULL;
+  for (guint i = 1; ok && fuses && i < N_VARIANTS; i++)
+    if (make_variant (t, i, MOST_FUSED, &variants[n], NULL) && variants[n].plans)
+      n++;
+  if (ok && times)
+    ok = time_all (t, variants, n, choice, error);
+  else if (ok)                  /* the last has the most fused to it */
+    take (choice, &variants[n - 1], g_ptr_array_index (variants[n - 1].plans, 0));
   for (guint i = 0; i < n; i++)
     g_clear_pointer (&variants[i].plans, g_ptr_array_unref);
+  if (ok)
+    drop_others (choice);
   return ok;
 }

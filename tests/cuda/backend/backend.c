@@ -324,6 +324,50 @@ test_fusion (gconstpointer data)
   }
 }
 
+/* An evaluation's logits: beside the CPU's, and the same bits however it is run. */
+static void
+test_evaluation (gconstpointer data)
+{
+  static const gchar *const fusions[] = { "never", "timed", "always" };
+  const Cnn3dPrecision precision = GPOINTER_TO_UINT (data);
+  const gdouble bound = precision == CNN3D_PRECISION_32 ? 1e-5 : precision == CNN3D_PRECISION_16_MIXED ? 0.02 : 0.1;
+  gfloat logits[BATCH * CLASSES], expected[BATCH * CLASSES], first[BATCH * CLASSES];
+  gint32 labels[CLIPS];
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+
+  rig_params (&p, "r3d_18");
+
+  g_autofree guint8 *frames = rig_frames (&p, labels);
+  const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, 0 };
+  Cnn3dTrainer *t;
+
+  p.device = "cpu";
+  t = cnn3d_trainer_new (&p, BATCH, NULL);
+  g_assert_true (cnn3d_trainer_logits (t, &batch, expected, NULL));
+  cnn3d_trainer_free (&t);
+  p.device = "cuda";
+  p.precision = precision;
+  for (guint i = 0; i < 6; i++) {
+    p.recompute = i % 2 ? CNN3D_RECOMPUTE_BLOCK : CNN3D_RECOMPUTE_NONE;
+    p.benchmark = i / 2 == 1;
+    g_setenv ("CNN3D_CUDA_FUSION", fusions[i / 2], TRUE);
+    t = cnn3d_trainer_new (&p, BATCH, &error);
+    g_assert_no_error (error);
+    for (guint twice = 0; twice < 3; twice++) {
+      g_assert_true (cnn3d_trainer_logits (t, &batch, logits, &error));
+      g_assert_no_error (error);
+      if (!i && !twice)
+        memcpy (first, logits, sizeof first);
+      g_assert_cmpfloat (distance (logits, expected, BATCH * CLASSES), <, bound);
+      g_assert_cmpfloat (distance (logits, first, BATCH * CLASSES), <, bound / 5);
+    }
+    cnn3d_trainer_free (&t);
+  }
+  g_unsetenv ("CNN3D_CUDA_FUSION");
+  g_test_message ("logits within %.2g", distance (first, expected, BATCH * CLASSES));
+}
+
 static void
 remove_cache (void)
 {
@@ -502,12 +546,14 @@ main (int argc, char **argv)
     const gpointer precision = GUINT_TO_POINTER (precisions[i]);
     g_autofree gchar *recompute = g_strdup_printf ("/backend/recompute/%s", names[i]);
     g_autofree gchar *resume = g_strdup_printf ("/backend/resume/%s", names[i]);
+    g_autofree gchar *evaluation = g_strdup_printf ("/backend/evaluation/%s", names[i]);
     g_autofree gchar *half = g_strdup_printf ("/backend/half/%s", names[i]);
     g_autofree gchar *fusion = g_strdup_printf ("/backend/fusion/%s", names[i]);
     g_autofree gchar *benchmark = g_strdup_printf ("/backend/benchmark/%s", names[i]);
 
     g_test_add_data_func (recompute, precision, test_recompute);
     g_test_add_data_func (resume, precision, test_resume);
+    g_test_add_data_func (evaluation, precision, test_evaluation);
     g_test_add_data_func (benchmark, precision, test_benchmark);
     if (i) {
       g_test_add_data_func (half, precision, test_half);
