@@ -92,8 +92,11 @@ unset GST_PLUGIN_SYSTEM_PATH GST_PLUGIN_SYSTEM_PATH_1_0 GST_PLUGIN_PATH_1_0
 for part in $parts; do
   part_starts "$part"
   case $part in
-    unit | elements)
-      meson_part "$part" "$build" "$part"
+    unit)
+      meson_part "$part" "$build" unit cudnn
+      ;;
+    elements)
+      meson_part "$part" "$build" elements
       ;;
     sanitizers)
       build_in "$build_asan" -Db_sanitize=address,undefined -Db_lundef=false

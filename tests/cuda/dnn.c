@@ -401,7 +401,7 @@ test_arguments (void)
     guint8 *right = *(gpointer *) ((guint8 *) &d.args + fields[i]);
 
     g_assert_false (run_with (plans->pdata[0], d.args, fields[i], NULL, "has no pointer"));
-    g_assert_false (run_with (plans->pdata[0], d.args, fields[i], right + 32, "not aligned"));
+    g_assert_false (run_with (plans->pdata[0], d.args, fields[i], right + 8, "not aligned"));
     g_assert_true (run_with (plans->pdata[0], d.args, fields[i], right, ""));
     check_result (&g, &d, FALSE, rand);
   }
