@@ -29,6 +29,7 @@ struct _GstCudaStream
 typedef struct
 {
   CUDA_MEMCPY2D copy;
+  GstCudaContext *context;      /* each has a default stream of its own */
   CUstream stream;
 } Copy;
 
@@ -39,6 +40,7 @@ FakeCuda fake_cuda;
 
 static GstAllocator *allocator;
 static GArray *copies;          /* under way */
+static GstCudaContext *current; /* the one pushed */
 
 GType fake_allocator_get_type (void);
 GType fake_context_get_type (void);
@@ -192,7 +194,8 @@ gst_cuda_context_push (GstCudaContext * context)
     fake_cuda.under_way = 0;
     return FALSE;
   }
-  fake_cuda.pushed++;
+  g_assert_cmpint (fake_cuda.pushed++, ==, 0);
+  current = context;
 
   return TRUE;
 }
@@ -266,7 +269,7 @@ CuMemFreeHost (void *data)
 CUresult
 CuMemcpy2DAsync (const CUDA_MEMCPY2D * copy, CUstream stream)
 {
-  Copy c = { *copy, stream };
+  Copy c = { *copy, current, stream };
 
   g_assert_cmpint (fake_cuda.pushed, >, 0);
   g_assert_cmpint (copy->srcMemoryType, ==, CU_MEMORYTYPE_DEVICE);
@@ -297,7 +300,7 @@ CuStreamSynchronize (CUstream stream)
     const CUDA_MEMCPY2D *copy = &c->copy;
     const guint8 *from = (guint8 *) (guintptr) copy->srcDevice;
 
-    if (c->stream != stream) {
+    if (c->stream != stream || c->context != current) {
       i++;
       continue;
     }
