@@ -73,6 +73,10 @@ void clip_chain_set_error (ClipChain * self, gchar * reason, gboolean fatal);
 void clip_chain_set_error_locked (ClipChain * self, gchar * reason,
     gboolean fatal);
 
+/* Answers a decoder that asks which raw video it may give. FALSE: that is not
+ * what is asked. */
+gboolean clip_chain_answer (ClipChain * self, GstQuery * query);
+
 /* Makes gate_sink, gate_src and out. */
 void clip_chain_make_pads (ClipChain * self);
 

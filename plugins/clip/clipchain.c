@@ -164,6 +164,14 @@ autoplug_continue (GstElement * decodebin, GstPad * pad, GstCaps * caps,
       && !g_str_has_prefix (name, "closedcaption/");
 }
 
+/* Before its pads are there to be linked, decodebin asks here. */
+static gboolean
+autoplug_query (GstElement * decodebin, GstPad * pad, GstElement * element,
+    GstQuery * query, gpointer data)
+{
+  return clip_chain_answer (data, query);
+}
+
 static void
 pad_added (GstElement * decodebin, GstPad * pad, ClipChain * self)
 {
@@ -317,6 +325,8 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job)
   g_object_set (source, "location", job->path, NULL);
   g_signal_connect (decodebin, "autoplug-continue",
       G_CALLBACK (autoplug_continue), NULL);
+  g_signal_connect (decodebin, "autoplug-query", G_CALLBACK (autoplug_query),
+      self);
   g_signal_connect (decodebin, "pad-added", G_CALLBACK (pad_added), self);
   g_signal_connect (decodebin, "no-more-pads", G_CALLBACK (no_more_pads), self);
   typefind = gst_bin_get_by_name (GST_BIN (decodebin), "typefind");

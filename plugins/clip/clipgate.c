@@ -183,6 +183,87 @@ gate_event (GstPad * pad, GstObject * parent, GstEvent * event)
 }
 
 static gboolean
+can_be (GstCaps * caps)
+{
+  gboolean some = !gst_caps_is_empty (caps);
+
+  gst_caps_unref (caps);
+
+  return some;
+}
+
+/* Does what comes after take frames in this memory, not the system's? Nothing is
+ * linked yet. Where clip-bin takes both, what follows it decides. */
+static gboolean
+takes_memory (ClipChain * self, GstCaps * offered)
+{
+  gboolean follows = can_be (gst_pad_peer_query_caps (self->src_pad, offered));
+  gboolean takes;
+  GstPad *pad;
+  GstCaps *plain;
+
+  if (!self->clip_bin)
+    return follows;
+  pad = gst_element_get_static_pad (self->clip_bin, "sink");
+  if (!pad)
+    return follows;
+  plain = gst_caps_copy (offered);
+  gst_caps_set_features (plain, 0, NULL);
+  takes = can_be (gst_pad_query_caps (pad, offered)) && (follows
+      || !can_be (gst_pad_query_caps (pad, plain)));
+  gst_caps_unref (plain);
+  gst_object_unref (pad);
+
+  return takes;
+}
+
+/* What a decoder may give: whatever it has, but in a GPU's memory only where what
+ * comes after takes that. */
+static GstCaps *
+allowed_caps (ClipChain * self, GstCaps * offered)
+{
+  GstCaps *allowed = gst_caps_new_empty ();
+  guint i;
+
+  for (i = 0; i < gst_caps_get_size (offered); i++) {
+    GstCaps *one = gst_caps_copy_nth (offered, i);
+    GstCapsFeatures *features = gst_caps_get_features (one, 0);
+
+    if (gst_caps_features_is_any (features)
+        || gst_caps_features_contains (features,
+            GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY)
+        || takes_memory (self, one))
+      gst_caps_append (allowed, one);
+    else
+      gst_caps_unref (one);
+  }
+
+  return allowed;
+}
+
+gboolean
+clip_chain_answer (ClipChain * self, GstQuery * query)
+{
+  GstCaps *filter, *caps;
+  guint i;
+
+  if (GST_QUERY_TYPE (query) != GST_QUERY_CAPS)
+    return FALSE;
+  gst_query_parse_caps (query, &filter);
+  if (!filter || gst_caps_is_any (filter) || gst_caps_is_empty (filter))
+    return FALSE;
+  for (i = 0; i < gst_caps_get_size (filter); i++)
+    if (!gst_structure_has_name (gst_caps_get_structure (filter, i),
+            "video/x-raw"))
+      return FALSE;
+  caps = allowed_caps (self, filter);
+  gst_query_set_caps_result (query, caps);
+  gst_caps_unref (caps);
+
+  return TRUE;
+}
+
+static gboolean
 gate_query (GstPad * pad, GstObject * parent, GstQuery * query)
 {
   ClipChain *self = gst_pad_get_element_private (pad);
@@ -190,7 +271,8 @@ gate_query (GstPad * pad, GstObject * parent, GstQuery * query)
 
   switch (GST_QUERY_TYPE (query)) {
     case GST_QUERY_CAPS:
-      /* A decoder gives what it has, whatever comes after */
+      if (clip_chain_answer (self, query))
+        return TRUE;
       gst_query_parse_caps (query, &filter);
       any = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
       gst_query_set_caps_result (query, any);
