@@ -26,12 +26,14 @@ def torchs(precision):
 
 
 def grows_as_predicted():
-    """20 steps, from before the plan: within 5 % of what was predicted, and never past it and the libraries' bound"""
+    """20 steps, or 5 where they are slow (CNN3D_TEST_STEPS: so many), from before the plan: within 5 % of what was
+    predicted, and never past it and the libraries' bound"""
     notes = []
-    for options in (("--model", "r3d_18", "--batch", "2"),
-                    ("--model", "r3d_18", "--batch", "2", "--precision", "bf16-mixed", "--recompute", "block"),
-                    ("--model", "slow_r50", "--frames", "8", "--size", "224", "--batch", "1", "--optimizer", "adam")):
-        grown, predicted, context = ours("--steps", "20", *options)
+    for steps, *options in (("20", "--model", "r3d_18", "--batch", "2"),
+                            ("5", "--model", "r3d_18", "--batch", "2", "--precision", "bf16-mixed", "--recompute", "block"),
+                            ("5", "--model", "slow_r50", "--frames", "8", "--size", "224", "--batch", "1", "--optimizer",
+                             "adam")):
+        grown, predicted, context = ours("--steps", os.environ.get("CNN3D_TEST_STEPS", steps), *options)
         notes.append("%s: %.0f MiB, predicted %.0f: %.3f" % (" ".join(options), grown / MIB, predicted / MIB, grown / predicted))
         assert abs(grown / predicted - 1) <= 0.05 and grown <= predicted + context, notes
     return notes

@@ -222,7 +222,7 @@ test_half (gconstpointer data)
 
   rig_params (&p, "r3d_18");
   p.keep_gradients = TRUE;
-  for (guint batches = 1; batches <= 6; batches += 5) {
+  for (guint batches = 1; batches <= 3; batches += 2) {
     p.precision = precision;
     rig_must (&p, "cuda", 1, batches, 0, &gpu);
     p.precision = CNN3D_PRECISION_32;
@@ -251,21 +251,18 @@ test_overflow (void)
   rig_params (&p, "r3d_18");
   p.precision = CNN3D_PRECISION_16_MIXED;
   p.optimizer = CNN3D_UPDATE_ADAM;
-  rig_must (&p, "cuda", 2, 0, 0x1p24, &scaled);
+  rig_must (&p, "cuda", 1, 0, 0x1p22, &scaled);
   g_test_message ("%" G_GUINT64_FORMAT " of %u steps skipped, the scale fell to %g", scaled.skipped,
       scaled.n_losses, scaled.loss_scale);
-  g_assert_cmpuint (scaled.skipped, >, 2);
-  g_assert_cmpuint (scaled.skipped, <, 9);
+  g_assert_cmpuint (scaled.skipped, >, 1);
+  g_assert_cmpuint (scaled.skipped, <, 4);
   g_assert_cmpuint (scaled.n_steps + scaled.skipped, ==, scaled.n_losses);
-  g_assert_cmpfloat (scaled.loss_scale, ==, ldexp (0x1p24, -(gint) scaled.skipped));
+  g_assert_cmpfloat (scaled.loss_scale, ==, ldexp (0x1p22, -(gint) scaled.skipped));
   /* until then, the losses are those of the initial weights */
-  rig_must (&p, "cuda", 2, 0, 1, &plain);
   first = scaled.skipped;
-  g_assert_cmpfloat (scaled.loss[0], ==, plain.loss[0]);
   p.lr.lr = 0;
   p.weight_decay = 0;
-  run_clear (&plain);
-  rig_must (&p, "cuda", 2, 0, 1, &plain);
+  rig_must (&p, "cuda", 1, 0, 1, &plain);
   for (guint i = 0; i <= first; i++)
     g_assert_cmpfloat (scaled.loss[i], ==, plain.loss[i]);
   g_assert_cmpfloat (scaled.loss[first + 2], !=, plain.loss[first + 2]);
@@ -348,7 +345,7 @@ test_evaluation (gconstpointer data)
   cnn3d_trainer_free (&t);
   p.device = "cuda";
   p.precision = precision;
-  for (guint i = 0; i < 6; i++) {
+  for (guint i = 0; i < 6; i += 1 + 2 * FEWER) {
     p.recompute = i % 2 ? CNN3D_RECOMPUTE_BLOCK : CNN3D_RECOMPUTE_NONE;
     p.benchmark = i / 2 == 1;
     g_setenv ("CNN3D_CUDA_FUSION", fusions[i / 2], TRUE);
@@ -537,7 +534,7 @@ main (int argc, char **argv)
 
     g_test_add_data_func (path, &cases[i], test_f32);
   }
-  for (guint i = 0; i < (FEWER ? 0 : G_N_ELEMENTS (settings)); i++) {
+  for (guint i = 0; !FEWER && i < G_N_ELEMENTS (settings); i++) {
     g_autofree gchar *path = g_strdup_printf ("/backend/setting/%s", settings[i].name);
 
     g_test_add_data_func (path, &settings[i].set, test_setting);

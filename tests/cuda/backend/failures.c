@@ -11,7 +11,7 @@
 #ifdef __SANITIZE_ADDRESS__
 #define TRIES 20
 #else
-#define TRIES 60
+#define TRIES 40
 #endif
 #define BATCHES 3               /* eager, recorded, replayed */
 
@@ -100,7 +100,7 @@ test_failures (gconstpointer data)
       ", %u, %u", calls, seen[0].errors + seen[0].without, seen[0].errors, dnn, seen[1].errors + seen[1].without,
       seen[1].errors);
   g_assert_cmpuint (seen[0].errors, >, seen[0].without);
-  g_assert_cmpuint (seen[1].errors, >, 10);
+  g_assert_cmpuint (seen[1].errors, >, 4);
   run_clear (&right);
 }
 
