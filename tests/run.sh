@@ -93,7 +93,7 @@ for part in $parts; do
   part_starts "$part"
   case $part in
     unit)
-      meson_part "$part" "$build" unit cudnn
+      meson_part "$part" "$build" unit long
       ;;
     elements)
       meson_part "$part" "$build" elements

@@ -9,11 +9,15 @@
 #include <unistd.h>
 #include <glib/gstdio.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#define CYCLES 60
+#else
 #define CYCLES 200
+#endif
 /* One in so many is let come to a step, however slow the machine. */
 #define STEP_CYCLES 16
 #define WARM_UP 20
-/* How much larger the resident size may be after the 200th cycle than after the
+/* How much larger the resident size may be after the last cycle than after the
  * 20th: the allocator keeps some of what its threads freed, and the address
  * sanitizer all of it for a while. */
 #ifdef __SANITIZE_ADDRESS__

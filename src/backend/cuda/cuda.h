@@ -38,7 +38,7 @@ struct _Cnn3dModel {
 /* Where the parts of a convolution's scratch begin: bytes. */
 typedef struct {
   gsize weights;                /* a copy of the weights, or their gradient, in the type that is computed with */
-  gsize vectors;                /* scale and shift of a batch norm that is read into the convolution, f32, then 16 bits */
+  gsize vectors;                /* scale and shift of a batch norm that is read into it: f32, then 16 bits */
   gsize workspace;              /* cuDNN's: the multiple of CUDA_WORKSPACE_ALIGNMENT from here on */
   gsize through;                /* one slice of the input's gradient, where it goes over the output's */
 } CudaScratch;

@@ -221,7 +221,8 @@ no_plan_error (const CudaConvGraph *wanted, const CudaConvLimits *limits, const 
   g_autofree gchar *text = cuda_conv_graph_text (wanted);
 
   return g_error_new (CNN3D_BACKEND_ERROR, dnn_calls_code (failed),
-      "cuDNN %u has no plan for a convolution (%s%s%s)%s%s%s", (guint) cuda_dnn.version (), text, limits->deterministic ? ", deterministic" : "",
+      "cuDNN %u has no plan for a convolution (%s%s%s)%s%s%s", (guint) cuda_dnn.version (), text,
+      limits->deterministic ? ", deterministic" : "",
       wanted->conv.type == CUDA_TYPE_F32 && !limits->tf32 ? ", without TF32" : "", but, failed->failure ? ": " : "",
       failed->failure ? failed->failure : "");
 }

@@ -206,8 +206,9 @@ dropout (const CudaStep *s, GError **error)
 {
   const gboolean backward = s->step->phase == CNN3D_PHASE_BACKWARD;
 
-  return cuda_ok (cuda_dropout (s->here->work, &s->here->small->figures.pass, s->step->clips, cuda_pad (s->in_tensor->c),
-          s->binding->training ? s->op->dropout : 0, backward ? s->dout[0] : s->in, backward ? s->din : s->out),
+  return cuda_ok (cuda_dropout (s->here->work, &s->here->small->figures.pass, s->step->clips,
+          cuda_pad (s->in_tensor->c), s->binding->training ? s->op->dropout : 0, backward ? s->dout[0] : s->in,
+          backward ? s->din : s->out),
       "dropout failed", error);
 }
 
@@ -241,8 +242,8 @@ loss (const CudaStep *s, GError **error)
 {
   CudaSmall *small = s->here->small;
 
-  return cuda_ok (cuda_loss (s->here->work, &small->figures.pass, s->step->clips, s->in_tensor->c, cuda_pad (s->in_tensor->c),
-          s->in, s->din, s->scratch, &small->results), "the loss failed", error)
+  return cuda_ok (cuda_loss (s->here->work, &small->figures.pass, s->step->clips, s->in_tensor->c,
+          cuda_pad (s->in_tensor->c), s->in, s->din, s->scratch, &small->results), "the loss failed", error)
       && (!s->binding->update || cuda_ok (cudaMemcpyAsync (&small->results.squares, &small->results.loss_sum,
               sizeof (gdouble), cudaMemcpyDeviceToDevice, s->here->work), "a copy failed", error));
 }
@@ -256,8 +257,8 @@ update_layer (const CudaStep *s, GError **error)
   CudaWeights w;
 
   return cuda_weights (m, &s->binding->arrays, &w, error)
-      && cuda_ok (cuda_update (s->here->work, &w, &s->here->small->figures.update, first, n, cuda_gradient (s, s->op->weight),
-          &s->here->small->results), "the update failed", error);
+      && cuda_ok (cuda_update (s->here->work, &w, &s->here->small->figures.update, first, n,
+          cuda_gradient (s, s->op->weight), &s->here->small->results), "the update failed", error);
 }
 
 /* --- steps --- */
