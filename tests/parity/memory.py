@@ -26,10 +26,10 @@ def torchs(precision):
 
 
 def grows_as_predicted():
-    """20 steps, or 5 where they are slow (CNN3D_TEST_STEPS: so many), from before the plan: within 5 % of what was
+    """10 steps, or 5 where they are slow (CNN3D_TEST_STEPS: so many), from before the plan: within 5 % of what was
     predicted, and never past it and the libraries' bound"""
     notes = []
-    for steps, *options in (("20", "--model", "r3d_18", "--batch", "2"),
+    for steps, *options in (("10", "--model", "r3d_18", "--batch", "2"),
                             ("5", "--model", "r3d_18", "--batch", "2", "--precision", "bf16-mixed", "--recompute", "block"),
                             ("5", "--model", "slow_r50", "--frames", "8", "--size", "224", "--batch", "1", "--optimizer",
                              "adam")):
@@ -41,7 +41,7 @@ def grows_as_predicted():
 
 def less_than_pytorch():
     """r3d_18, 8 clips of 16x112x112, SGD: the growth as a share of PyTorch's"""
-    bounds = {"32": {"none": 0.85, "bn": 0.55, "block": 0.35}, "bf16-mixed": {"none": 0.9, "bn": 0.65, "block": 0.45}}
+    bounds = {"32": {"none": 0.85, "bn": 0.55, "block": 0.35}, "bf16-mixed": {"none": 0.9, "block": 0.45}}
     notes, worse = [], []
     for precision, ways in bounds.items():
         torch = torchs(precision)
