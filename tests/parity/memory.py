@@ -26,8 +26,7 @@ def torchs(precision):
 
 
 def grows_as_predicted():
-    """10 steps, or 5 where they are slow (CNN3D_TEST_STEPS: so many), from before the plan: within 5 % of what was
-    predicted, and never past it and the libraries' bound"""
+    """10 steps (5 of the slow ones; CNN3D_TEST_STEPS) take what was predicted, within 5 %, and no more than its bound"""
     notes = []
     for steps, *options in (("10", "--model", "r3d_18", "--batch", "2"),
                             ("5", "--model", "r3d_18", "--batch", "2", "--precision", "bf16-mixed", "--recompute", "block"),
