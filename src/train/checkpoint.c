@@ -16,7 +16,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/train/safetensors.h"
+#include "src/model/safetensors.h"
 
 #define STATE_VERSION "2"
 #define LAST "last.safetensors"

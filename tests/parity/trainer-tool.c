@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "src/train/fit.h"
-#include "src/train/safetensors.h"
+#include "src/model/safetensors.h"
 #include "src/train/trainer.h"
 
 static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32", *optimizer = (gchar *) "sgd", *freeze, *recompute = (gchar *) "none", *max_memory, *device = (gchar *) "cpu";

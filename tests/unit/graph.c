@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "src/random.h"
-#include "src/train/safetensors.h"
+#include "src/model/safetensors.h"
 #include "src/train/trainer.h"
 #include "tests/reference/reference.h"
 

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "src/train/atomicfile.h"
-#include "src/train/safetensors.h"
+#include "src/model/atomicfile.h"
+#include "src/model/safetensors.h"
 
 static gchar *folder;
 

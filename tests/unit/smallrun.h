@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "src/random.h"
-#include "src/train/safetensors.h"
+#include "src/model/safetensors.h"
 #include "src/train/trainer.h"
 
 /* EPOCHS passes over CLIPS clips in batches of BATCH, the last

@@ -1,6 +1,6 @@
 /* atomicfile.c: written beside, synced, renamed.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/train/atomicfile.h"
+#include "src/model/atomicfile.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 #ifndef CNN3D_SAFETENSORS_PRIVATE_H
 #define CNN3D_SAFETENSORS_PRIVATE_H
 
-#include "src/train/safetensors.h"
+#include "src/model/safetensors.h"
 
 G_BEGIN_DECLS
 

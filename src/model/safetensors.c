@@ -1,7 +1,7 @@
 /* safetensors.c: reading a safetensors file. The header is the only thing in
  * it that is believed, and only after it was held against the file's size.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/train/safetensors-private.h"
+#include "src/model/safetensors-private.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /* safetensors-writer.c: writing a safetensors file as a stream.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/train/safetensors-private.h"
+#include "src/model/safetensors-private.h"
 
 #include <gio/gio.h>
 #include <string.h>
-#include "src/train/atomicfile.h"
+#include "src/model/atomicfile.h"
 
 struct _Cnn3dSafetensorsWriter
 {

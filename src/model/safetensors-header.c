@@ -4,7 +4,7 @@
  * parser recurses as deep as a stranger nests, lets the last of two equal names
  * win, and keeps a tree many times the text's size; this has none to bound.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/train/safetensors-private.h"
+#include "src/model/safetensors-private.h"
 
 #include <gio/gio.h>
 #include <string.h>
