@@ -1,0 +1,66 @@
+/* metrics.h: how good predictions are, over a whole pass.
+ *
+ * Figures agree with scikit-learn's functions of the same names, called on
+ * all labels and predictions at once (zero_division=0).
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_METRICS_H
+#define CNN3D_METRICS_H
+
+#include <glib.h>
+#include "src/api.h"
+
+/* One class's figures; NaN where there is nothing to divide. */
+typedef struct {
+  guint64 support;              /* videos with this label */
+  guint64 predicted;            /* that were told to be of it */
+  gdouble precision, recall, f1;        /* 0 where their denominator is 0 */
+  gdouble auroc;                /* this class against the rest; NaN: one of the two has no video */
+} Cnn3dClassMetrics;
+
+typedef struct {
+  guint num_classes;
+  guint64 videos;               /* predictions, views of one video averaged */
+  guint64 views;                /* clips that they were made from */
+  gdouble accuracy;             /* top 1: the first of the largest probabilities is the label's */
+  gdouble top5_accuracy;        /* of min (5, num_classes) */
+  gdouble view_accuracy;        /* every view by itself: what a validation pass of training tells */
+  gdouble loss;                 /* mean of -log probability of the label, every view by itself */
+  /* Means over the classes that are labelled or predicted at all; auroc: over
+   * those where it is defined. NaN: there is none. */
+  gdouble precision_macro, recall_macro, f1_macro, auroc_macro;
+  Cnn3dClassMetrics *classes;   /* [num_classes] */
+  guint64 *confusion;           /* [label * num_classes + prediction] */
+} Cnn3dMetrics;
+
+CNN3D_API void cnn3d_metrics_clear (Cnn3dMetrics * metrics);
+
+/* One video's prediction. */
+typedef struct {
+  gchar *path;                  /* as it came; NULL: not known */
+  guint64 clip;                 /* its number in the data set or stream */
+  gint label;
+  guint prediction;
+  guint views;
+  gdouble *probabilities;       /* [num_classes], mean of its views' */
+} Cnn3dPrediction;
+
+/* Collects a pass. */
+typedef struct _Cnn3dPredictions Cnn3dPredictions;
+
+CNN3D_API Cnn3dPredictions *cnn3d_predictions_new (guint num_classes);
+CNN3D_API void cnn3d_predictions_free (Cnn3dPredictions * predictions);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Cnn3dPredictions, cnn3d_predictions_free)
+
+/* A clip's logits [num_classes]. continues: it is a further view of the video of
+ * the clip before. path: copied; may be NULL. */
+CNN3D_API void cnn3d_predictions_add (Cnn3dPredictions * predictions, const gchar * path, guint64 clip, gint label,
+    const gfloat * logits, gboolean continues);
+
+CNN3D_API guint64 cnn3d_predictions_count (const Cnn3dPredictions * predictions);
+/* In the order in which they came; the collection's own, until something is added. */
+CNN3D_API const Cnn3dPrediction *cnn3d_predictions_nth (const Cnn3dPredictions * predictions, guint64 n);
+
+/* Fills `metrics`, an uninitialized struct: cnn3d_metrics_clear(). */
+CNN3D_API void cnn3d_predictions_measure (const Cnn3dPredictions * predictions, Cnn3dMetrics * metrics);
+
+#endif

@@ -1,0 +1,15 @@
+/* results.h: an evaluation's files.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_RESULTS_H
+#define CNN3D_RESULTS_H
+
+#include "src/evaluate/metrics.h"
+#include "src/model/modelfile.h"
+
+/* metrics.json, predictions.csv, confusion.png and confusion.svg into `dir`,
+ * which is made where it is missing; each is there whole or not at all.
+ * model: the file that was evaluated. Errors are in G_IO_ERROR and name the path. */
+CNN3D_API gboolean cnn3d_results_write (const gchar * dir, const gchar * model, const Cnn3dModelInfo * info,
+    const Cnn3dPredictions * predictions, const Cnn3dMetrics * metrics, GError ** error);
+
+#endif

@@ -1,0 +1,70 @@
+/* modelfile.h: a model's file: its weights by PyTorch's names, and what it says
+ * of itself in its metadata.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_MODELFILE_H
+#define CNN3D_MODELFILE_H
+
+#include "src/backend/backend.h"
+#include "src/model/safetensors.h"
+
+#define CNN3D_MODEL_FILE_ERROR (cnn3d_model_file_error_quark ())
+CNN3D_API GQuark cnn3d_model_file_error_quark (void);
+typedef enum {
+  CNN3D_MODEL_FILE_ERROR_DESCRIPTION,   /* it does not say what it is a model of, or not in a way that can be */
+} Cnn3dModelFileError;
+
+/* How clips were made from videos, as far as it is known: what serves a model
+ * does the same. */
+typedef struct {
+  const gchar *sampling;        /* a clip's frames: center (a window in its middle), uniform (spread over all of it);
+                                 * NULL: not known */
+  guint frame_interval;         /* of center: from one frame to the next */
+  const gchar *scaling;         /* videoscale's method: bilinear, lanczos, ...; none: frames came in their size;
+                                 * NULL: not known */
+  gboolean add_borders;         /* where shapes differ: borders rather than stretching */
+} Cnn3dPreparation;
+
+/* What a model file says of itself. */
+typedef struct {
+  Cnn3dNetworkParams network;   /* of the clips that it was trained on */
+  gfloat mean[4], std[4];       /* per channel: the input is (x / 255 - mean) / std */
+  gchar **classes;              /* network.num_classes names, NULL-terminated; numbers where the file has no names */
+  Cnn3dPrecision precision;     /* that training computed in */
+  guint64 step;                 /* optimizer steps */
+  guint epoch;                  /* from 0, in which it was written */
+  Cnn3dPreparation preparation;
+} Cnn3dModelInfo;
+
+/* An open model file; the weights are read from the disk when they are asked
+ * for. Any number of threads may read one. */
+typedef struct _Cnn3dModelFile Cnn3dModelFile;
+
+/* Opens and checks the header and the description, not yet the weights' shapes.
+ * Errors name the path: G_IO_ERROR where it is no safetensors file,
+ * CNN3D_MODEL_FILE_ERROR where it does not describe a model. */
+CNN3D_API Cnn3dModelFile *cnn3d_model_file_open (const gchar * path, GError ** error);
+CNN3D_API void cnn3d_model_file_free (Cnn3dModelFile * file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Cnn3dModelFile, cnn3d_model_file_free)
+
+/* The file's own. */
+CNN3D_API const Cnn3dModelInfo *cnn3d_model_file_info (const Cnn3dModelFile * file);
+CNN3D_API const gchar *cnn3d_model_file_path (const Cnn3dModelFile * file);
+CNN3D_API Cnn3dSafetensors *cnn3d_model_file_tensors (const Cnn3dModelFile * file);
+
+/* Whether the file has every parameter of the network in its shape. FALSE with
+ * CNN3D_NETWORK_ERROR_PARAMETER: which one is missing, or what shape it has and
+ * should have. left_out: a last layer of another shape is no error but added
+ * here as "name (shapes)"; NULL: it is one. */
+CNN3D_API gboolean cnn3d_model_file_check (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dNetwork * network,
+    GPtrArray * left_out, GError ** error);
+
+/* Parameter number `param` of the network, in PyTorch's layout, to `values`
+ * (its `count` floats). FALSE with error: missing, of another shape or kind. */
+CNN3D_API gboolean cnn3d_model_file_read (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dNetwork * network,
+    guint param, gfloat * values, GError ** error);
+
+/* The description as metadata of a file that is being written. classes:
+ * NULL-terminated; NULL: none. */
+CNN3D_API void cnn3d_model_file_describe (Cnn3dSafetensorsWriter * writer, const Cnn3dModelInfo * info);
+
+#endif
