@@ -9,8 +9,9 @@
 # BUILD (build) and BUILD_ASAN (BUILD-asan) are the build folders. A pipeline
 # test is an executable tests/pipelines/*.sh or *.py that prints TAP; it finds
 # in its environment CNN3D_BUILD, CNN3D_DEMO (the demonstration set, made
-# once) and GST_PLUGIN_PATH. A parity test is an executable tests/parity/*.py;
-# its argument is the program that it drives.
+# once), CNN3D_PYTHON (a Python that has tests/python-packages.sh's packages,
+# where they could be had) and GST_PLUGIN_PATH. A parity test is an executable
+# tests/parity/*.py; its argument is the program that it drives.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
@@ -88,6 +89,13 @@ mkdir -p "$results" && rm -f "$results"/*.json "$results"/*.tap "$results"/*.rc
 export CNN3D_BUILD=$build CNN3D_DEMO=$build/demo
 export GST_REGISTRY=$build/tests/registry-run.bin
 unset GST_PLUGIN_SYSTEM_PATH GST_PLUGIN_SYSTEM_PATH_1_0 GST_PLUGIN_PATH_1_0
+
+export CNN3D_PYTHON=$python
+if [ "$groups" != build ]; then
+  part_starts "Python's packages"
+  tests/python-packages.sh "$build/python" </dev/null \
+    && CNN3D_PYTHON=$build/python/bin/python
+fi
 
 for part in $parts; do
   part_starts "$part"

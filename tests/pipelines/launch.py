@@ -247,6 +247,19 @@ def data_folder():
     return folder
 
 
+def peer(*modules):
+    """A Python that has these modules, of tests/python-packages.sh or the system's."""
+    python = os.environ.get("CNN3D_PYTHON") or os.path.join(BUILD, "python", "bin", "python")
+    if not os.path.exists(python):
+        python = "/usr/bin/python3"
+    for module in modules:
+        if subprocess.run([python, "-c", "import importlib.util, sys\n"
+                           "sys.exit(importlib.util.find_spec(%r) is None)" % module],
+                          check=False).returncode:
+            raise Skip("Python has no %s" % module)
+    return python
+
+
 def read(path):
     with open(path, "rb") as file:
         return file.read()
