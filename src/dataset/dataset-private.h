@@ -39,7 +39,7 @@ typedef enum {
   CNN3D_SPLIT_NONE,             /* not said */
   CNN3D_SPLIT_TRAIN,
   CNN3D_SPLIT_VAL,
-  CNN3D_SPLIT_TEST,             /* neither trains nor validates */
+  CNN3D_SPLIT_TEST,             /* never trains nor validates */
 } Cnn3dSplit;
 
 /* FALSE: not the name of a split. */
@@ -64,7 +64,7 @@ struct _Cnn3dDataset {
   gboolean has_folds;           /* the manifest assigns folds */
   gchar *roots[2];              /* by source */
   const gchar **classes;        /* into the arena, NULL-terminated */
-  guint32 *split[2];            /* [training]: rows */
+  guint32 *split[2];            /* [training]: rows; those that test: [FALSE] */
   guint n_split[2];
 };
 

@@ -1,5 +1,5 @@
 /* dataset.h: which clips there are, what class each is of, and which of them
- * train and which validate.
+ * train, validate or test.
  *
  * A data set is read once and does not change afterwards: any number of
  * threads may read it. A row is one clip: a video file, or a window of one.
@@ -20,10 +20,24 @@ CNN3D_API GQuark cnn3d_dataset_error_quark (void);
 typedef enum {
   CNN3D_DATASET_ERROR_OPEN,     /* a file or folder cannot be read */
   CNN3D_DATASET_ERROR_ROW,      /* a row or entry of a manifest is wrong */
-  CNN3D_DATASET_ERROR_EMPTY,    /* nothing to train on */
+  CNN3D_DATASET_ERROR_EMPTY,    /* no clips for a pass */
   CNN3D_DATASET_ERROR_CLASSES,  /* too few classes, or an unknown one */
   CNN3D_DATASET_ERROR_PARAMS,   /* parameters that contradict each other */
 } Cnn3dDatasetError;
+
+/* Which passes the clips are for.
+ *
+ * CNN3D_PASSES_ALL:   training and validation; validation may have no clips
+ * CNN3D_PASSES_TRAIN, CNN3D_PASSES_VAL: one of them, with the same clips
+ * CNN3D_PASSES_TEST:  the rows of `location` that are in split test. Where no row is
+ *                     in any split, and neither val_location nor num_folds says
+ *                     that some of them train: all of its rows */
+typedef enum {
+  CNN3D_PASSES_ALL,
+  CNN3D_PASSES_TRAIN,
+  CNN3D_PASSES_VAL,
+  CNN3D_PASSES_TEST,
+} Cnn3dPasses;
 
 /* What to read. Strings are copied.
  *
@@ -34,7 +48,9 @@ typedef enum {
  * val_location: the same for validation; NULL or empty: none
  * num_folds:    cross-validation: 0, or 2 and more
  * fold:         the fold that validates, from 0
- * seed:         of the assignment of groups to folds */
+ * seed:         of the assignment of groups to folds
+ * passes:       which rows the splits have. Classes are those of all rows,
+ *               whichever are wanted */
 typedef struct {
   const gchar *location;
   const gchar *root;
@@ -42,6 +58,7 @@ typedef struct {
   guint num_folds;
   guint fold;
   guint64 seed;
+  Cnn3dPasses passes;
 } Cnn3dDatasetParams;
 
 /* A row. Strings belong to the data set.
@@ -59,8 +76,9 @@ typedef struct {
 } Cnn3dDatasetRow;
 
 /* Reads everything that `params` names. Returns NULL and sets `error`
- * (CNN3D_DATASET_ERROR) where a row is wrong, where there is nothing to train
- * on, or less than two classes. Free with cnn3d_dataset_free(). */
+ * (CNN3D_DATASET_ERROR) where a row is wrong, where a pass that is asked for has
+ * no clips, or, where there are training passes, where these have less than two
+ * classes. Free with cnn3d_dataset_free(). */
 CNN3D_API Cnn3dDataset *cnn3d_dataset_new (const Cnn3dDatasetParams * params, GError ** error);
 CNN3D_API void cnn3d_dataset_free (Cnn3dDataset * dataset);
 
@@ -76,8 +94,8 @@ CNN3D_API void cnn3d_dataset_row (const Cnn3dDataset * dataset, guint row, Cnn3d
  * another address as it is written. Free with g_free(). */
 CNN3D_API gchar *cnn3d_dataset_path (const Cnn3dDataset * dataset, guint row);
 
-/* The rows that train (or validate), in listed order; *n is their number.
- * Owned by the data set. */
+/* The rows that train (or those that validate or test), in listed order; *n is
+ * their number, 0 where no such passes were asked for. Owned by the data set. */
 CNN3D_API const guint32 *cnn3d_dataset_split (const Cnn3dDataset * dataset, gboolean training, guint * n);
 
 /* Bytes that the data set holds, for tests and statistics. */

@@ -1,7 +1,9 @@
 /* order.h: the order of a run's clips, a function of (seed, epoch) alone.
  *
- * A run is passes: each epoch's training clips, then, where there are any,
- * its validation clips. A position counts clips over the whole run, from 0.
+ * A run is passes: each epoch's training clips, then, where there are any, its
+ * validation clips; or one pass an epoch of what the data set was asked for
+ * (Cnn3dPasses), where clips to test on stand in the place of those to validate on.
+ * A position counts clips over the whole run, from 0.
  * Not thread-safe: one thread asks, or the caller locks.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_ORDER_H
@@ -14,7 +16,7 @@ G_BEGIN_DECLS
 typedef struct _Cnn3dOrder Cnn3dOrder;
 
 /* shuffle:     training passes are shuffled, differently each epoch;
- *              validation passes always come as listed
+ *              others always come as listed
  * limit_clips: at most so many clips a pass (before they are shared out to
  *              ranks); 0: all. Which ones is drawn from the seed, once for all
  *              epochs, so that all classes are among them

@@ -1,4 +1,4 @@
-/* split.c: which rows train and which validate.
+/* split.c: which rows train, validate or test.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/dataset-private.h"
 #include "src/random.h"
@@ -176,33 +176,83 @@ fold_column (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **e
   return TRUE;
 }
 
+/* The passes that a row is for; CNN3D_PASSES_ALL: none. */
+static Cnn3dPasses
+row_passes (const Cnn3dDatasetParams *params, const Cnn3dRow *row)
+{
+  if (row->source == 1)
+    return CNN3D_PASSES_VAL;
+  if (row->split == CNN3D_SPLIT_TEST)
+    return CNN3D_PASSES_TEST;
+  if (params->num_folds > 0)
+    return row->fold == params->fold ? CNN3D_PASSES_VAL : CNN3D_PASSES_TRAIN;
+  if (row->split != CNN3D_SPLIT_VAL)
+    return CNN3D_PASSES_TRAIN;
+  return params->val_location && *params->val_location ? CNN3D_PASSES_ALL : CNN3D_PASSES_VAL;
+}
+
+/* Nothing says that a row is for anything else than a test. */
+static gboolean
+all_test (const Cnn3dDataset *dataset, const Cnn3dDatasetParams *params)
+{
+  if (params->num_folds > 0 || (params->val_location && *params->val_location))
+    return FALSE;
+  for (guint i = 0; i < dataset->rows->len; i++)
+    if (g_array_index (dataset->rows, Cnn3dRow, i).split != CNN3D_SPLIT_NONE)
+      return FALSE;
+  return TRUE;
+}
+
+/* Sets `error` where a pass that is asked for has no clips. */
+static gboolean
+is_empty (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
+{
+  const Cnn3dPasses passes = params->passes;
+  const guint n_rows = dataset->rows->len;
+
+  if (passes <= CNN3D_PASSES_TRAIN && dataset->n_split[TRUE] == 0)
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
+        "%s: none of its %u clips is to train on; mark some as train in the "
+        "split column, or leave it empty", params->location, n_rows);
+  else if (passes != CNN3D_PASSES_TRAIN && passes != CNN3D_PASSES_TEST && params->num_folds > 0
+      && dataset->n_split[FALSE] == 0)
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
+        "%s: fold %u has no clips to validate on", params->location, params->fold);
+  else if (passes == CNN3D_PASSES_VAL && dataset->n_split[FALSE] == 0)
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
+        "%s: none of its %u clips is to validate on; set val-location or num-folds, "
+        "or mark some as val in the split column", params->location, n_rows);
+  else if (passes == CNN3D_PASSES_TEST && dataset->n_split[FALSE] == 0)
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
+        "%s: none of its clips is to test on; mark some as test in the split column, or "
+        "give a manifest of test clips alone, without splits, val-location and num-folds",
+        params->location);
+  else
+    return FALSE;
+  return TRUE;
+}
+
 gboolean
 cnn3d_split_rows (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
 {
-  guint n_rows = dataset->rows->len;
-  guint n[2] = { 0, 0 };
+  const gboolean test_all = params->passes == CNN3D_PASSES_TEST && all_test (dataset, params);
+  guint n[2];
 
-  if (params->num_folds > 0) {
+  if (params->num_folds > 0 && params->passes != CNN3D_PASSES_TEST) {
     if (!(dataset->has_folds ? fold_column : fold_groups) (dataset, params, error))
       return FALSE;
   }
   /* Counted first, then filled: no growing arrays beside a million rows */
   for (guint pass = 0; pass < 2; pass++) {
     n[0] = n[1] = 0;
-    for (guint i = 0; i < n_rows; i++) {
-      const Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);
-      gboolean training;
+    for (guint i = 0; i < dataset->rows->len; i++) {
+      Cnn3dPasses passes = test_all ? CNN3D_PASSES_TEST :
+          row_passes (params, &g_array_index (dataset->rows, Cnn3dRow, i));
+      gboolean training = passes == CNN3D_PASSES_TRAIN;
 
-      if (row->source == 1)
-        training = FALSE;
-      else if (row->split == CNN3D_SPLIT_TEST)
+      if (params->passes == CNN3D_PASSES_ALL ? passes != CNN3D_PASSES_TRAIN && passes != CNN3D_PASSES_VAL :
+          passes != params->passes)
         continue;
-      else if (params->num_folds > 0)
-        training = row->fold != params->fold;
-      else if (params->val_location && *params->val_location && row->split == CNN3D_SPLIT_VAL)
-        continue;
-      else
-        training = row->split != CNN3D_SPLIT_VAL;
       if (pass == 1)
         dataset->split[training][n[training]] = i;
       n[training]++;
@@ -214,16 +264,5 @@ cnn3d_split_rows (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GErro
   }
   dataset->n_split[0] = n[0];
   dataset->n_split[1] = n[1];
-  if (n[TRUE] == 0) {
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: none of its %u clips is to train on; mark some as train in the "
-        "split column, or leave it empty", params->location, n_rows);
-    return FALSE;
-  }
-  if (params->num_folds > 0 && n[FALSE] == 0) {
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: fold %u has no clips to validate on", params->location, params->fold);
-    return FALSE;
-  }
-  return TRUE;
+  return !is_empty (dataset, params, error);
 }

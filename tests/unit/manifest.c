@@ -35,6 +35,17 @@ load (const gchar *name, const gchar *text)
   return dataset;
 }
 
+static Cnn3dDataset *
+load_passes (const gchar *location, Cnn3dPasses passes)
+{
+  Cnn3dDatasetParams params = {.location = location,.passes = passes };
+  GError *error = NULL;
+  Cnn3dDataset *dataset = cnn3d_dataset_new (&params, &error);
+
+  g_assert_no_error (error);
+  return dataset;
+}
+
 static void
 assert_row (Cnn3dDataset *dataset, guint i, const gchar *path, const gchar *label,
     gdouble start, gdouble end, const gchar *group)
@@ -313,6 +324,84 @@ test_params (void)
   g_free (deep);
 }
 
+/* Which rows each kind of pass has; classes are all rows' own. */
+static void
+test_passes (void)
+{
+  gchar *splits = write_file ("passes.csv", "path,label,split\na,x,train\nb,y,\n"
+      "c,z,test\nd,x,val\ne,z,test\n", -1);
+  gchar *plain = write_file ("plain.csv", "a,x\nb,x\n", -1);
+  gchar *tested = write_file ("tested.csv", "path,label,split\na,x,test\nb,x,test\n", -1);
+  gchar *trained = write_file ("trained.csv", "path,label,split\na,x,\nb,y,train\n", -1);
+  gchar *validated = write_file ("validated.csv", "path,label,split\na,x,val\nb,w,test\n", -1);
+  static const struct {
+    Cnn3dPasses passes;
+    const gchar *training, *others;
+  } cases[] = {
+    {CNN3D_PASSES_ALL, "0 1", "3"},
+    {CNN3D_PASSES_TRAIN, "0 1", ""},
+    {CNN3D_PASSES_VAL, "", "3"},
+    {CNN3D_PASSES_TEST, "", "2 4"},
+  };
+  Cnn3dDataset *d;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    d = load_passes (splits, cases[i].passes);
+    assert_split (d, TRUE, cases[i].training);
+    assert_split (d, FALSE, cases[i].others);
+    g_assert_cmpuint (cnn3d_dataset_num_classes (d), ==, 3);
+    cnn3d_dataset_free (d);
+  }
+  /* No row says anything; one class is enough for a test */
+  d = load_passes (plain, CNN3D_PASSES_TEST);
+  assert_split (d, TRUE, "");
+  assert_split (d, FALSE, "0 1");
+  g_assert_cmpstr (cnn3d_dataset_classes (d)[0], ==, "x");
+  g_assert_cmpuint (cnn3d_dataset_num_classes (d), ==, 1);
+  cnn3d_dataset_free (d);
+  d = load_passes (tested, CNN3D_PASSES_TEST);
+  assert_split (d, FALSE, "0 1");
+  cnn3d_dataset_free (d);
+  /* Nothing trains, and a class that nobody trains */
+  d = load_passes (validated, CNN3D_PASSES_VAL);
+  assert_split (d, FALSE, "0");
+  g_assert_cmpuint (cnn3d_dataset_num_classes (d), ==, 2);
+  cnn3d_dataset_free (d);
+  /* The file that validates, and the fold, as in training */
+  d = cnn3d_dataset_new (&(Cnn3dDatasetParams) {.location = splits,.val_location = tested,
+          .passes = CNN3D_PASSES_VAL}, NULL);
+  assert_split (d, FALSE, "5 6");
+  cnn3d_dataset_free (d);
+  for (guint fold = 0; fold < 2; fold++) {
+    Cnn3dDatasetParams params = {.location = trained,.num_folds = 2,.fold = fold,.passes = CNN3D_PASSES_VAL };
+    GError *error = NULL;
+
+    d = cnn3d_dataset_new (&params, &error);
+    g_assert_no_error (error);
+    assert_split (d, TRUE, "");
+    cnn3d_dataset_free (d);
+  }
+
+  assert_params_error (&(Cnn3dDatasetParams) {.location = tested,.passes = CNN3D_PASSES_TRAIN },
+      CNN3D_DATASET_ERROR_EMPTY, "to train on");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = plain,.passes = CNN3D_PASSES_TRAIN },
+      CNN3D_DATASET_ERROR_CLASSES, "one class");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = plain,.passes = CNN3D_PASSES_VAL },
+      CNN3D_DATASET_ERROR_EMPTY, "val-location");
+  /* What trains is not tested on by mistake */
+  assert_params_error (&(Cnn3dDatasetParams) {.location = trained,.passes = CNN3D_PASSES_TEST },
+      CNN3D_DATASET_ERROR_EMPTY, "to test on");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = plain,.num_folds = 2,.passes = CNN3D_PASSES_TEST },
+      CNN3D_DATASET_ERROR_EMPTY, "to test on");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = plain,.val_location = tested,
+          .passes = CNN3D_PASSES_TEST}, CNN3D_DATASET_ERROR_EMPTY, "to test on");
+  g_free (splits);
+  g_free (plain);
+  g_free (tested);
+  g_free (trained);
+  g_free (validated);
+}
+
 /* A million rows: 32 bytes each beside their text. Time is only told. */
 static void
 test_million (void)
@@ -389,6 +478,7 @@ main (int argc, char **argv)
     g_free (name);
   }
   g_test_add_func ("/manifest/params", test_params);
+  g_test_add_func ("/manifest/passes", test_passes);
   g_test_add_func ("/manifest/million", test_million);
   ret = g_test_run ();
   remove_tree (dir);

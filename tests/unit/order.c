@@ -6,11 +6,10 @@
 #include <glib/gstdio.h>
 
 static Cnn3dDataset *
-load_text (const gchar *text, guint num_folds, guint fold, guint64 seed)
+load (const gchar *text, Cnn3dDatasetParams params)
 {
   gchar *path;
   gint fd = g_file_open_tmp ("order-XXXXXX", &path, NULL);
-  Cnn3dDatasetParams params = {.num_folds = num_folds,.fold = fold,.seed = seed };
   GError *error = NULL;
   Cnn3dDataset *dataset;
 
@@ -23,6 +22,12 @@ load_text (const gchar *text, guint num_folds, guint fold, guint64 seed)
   g_unlink (path);
   g_free (path);
   return dataset;
+}
+
+static Cnn3dDataset *
+load_text (const gchar *text, guint num_folds, guint fold, guint64 seed)
+{
+  return load (text, (Cnn3dDatasetParams) {.num_folds = num_folds,.fold = fold,.seed = seed});
 }
 
 /* n rows; the last n_val of them validate. */
@@ -303,11 +308,70 @@ test_fold_column (void)
   cnn3d_dataset_free (d);
 }
 
+/* Passes of one kind: positions count those clips alone. */
+static void
+test_passes (void)
+{
+  static const gchar text[] = "path,label,split\na,x,train\nb,y,train\nc,x,train\n"
+      "d,x,val\ne,y,val\nf,x,test\ng,x,test\n";
+  static const struct {
+    Cnn3dPasses passes;
+    guint clips, first;
+  } cases[] = {
+    {CNN3D_PASSES_TRAIN, 3, 0}, {CNN3D_PASSES_VAL, 2, 3}, {CNN3D_PASSES_TEST, 2, 5},
+  };
+  Cnn3dOrderParams params = {.seed = 1,.shuffle = TRUE,.world_size = 1,.epochs = 3 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const gboolean training = cases[i].passes == CNN3D_PASSES_TRAIN;
+    const guint n = cases[i].clips;
+    Cnn3dDataset *dataset = load (text, (Cnn3dDatasetParams) {.passes = cases[i].passes});
+    Cnn3dOrder *order = make_order (dataset, &params);
+    Cnn3dOrderClip clip;
+
+    g_assert_cmpuint (cnn3d_order_total (order), ==, 3 * n);
+    g_assert_cmpuint (cnn3d_order_pass_clips (order, training), ==, n);
+    g_assert_cmpuint (cnn3d_order_pass_clips (order, !training), ==, 0);
+    for (guint position = 0; position < 3 * n; position++) {
+      g_assert_true (cnn3d_order_locate (order, position, &clip));
+      g_assert_cmpuint (clip.epoch, ==, position / n);
+      g_assert_cmpuint (clip.index, ==, position % n);
+      g_assert_cmpint (clip.training, ==, training);
+      if (training)
+        g_assert_cmpuint (clip.row, <, 3);
+      else
+        g_assert_cmpuint (clip.row, ==, cases[i].first + position % n);
+      g_assert_cmpuint (cnn3d_order_position (order, clip.epoch, training, clip.index), ==, position);
+    }
+    g_assert_false (cnn3d_order_locate (order, 3 * n, &clip));
+    cnn3d_order_free (order);
+    cnn3d_dataset_free (dataset);
+  }
+  /* The same clips to validate on as in training, also a limited number of them */
+  {
+    Cnn3dDataset *all = load (text, (Cnn3dDatasetParams) {.seed = 0});
+    Cnn3dDataset *val = load (text, (Cnn3dDatasetParams) {.passes = CNN3D_PASSES_VAL});
+    Cnn3dOrder *a, *b;
+
+    params.limit_clips = 1;
+    for (params.seed = 0; params.seed < 10; params.seed++) {
+      a = make_order (all, &params);
+      b = make_order (val, &params);
+      g_assert_cmpuint (row_at (a, 1), ==, row_at (b, 0));
+      cnn3d_order_free (a);
+      cnn3d_order_free (b);
+    }
+    cnn3d_dataset_free (all);
+    cnn3d_dataset_free (val);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/order/positions", test_positions);
+  g_test_add_func ("/order/passes", test_passes);
   g_test_add_func ("/order/pure", test_pure);
   g_test_add_func ("/order/uniform", test_uniform);
   g_test_add_func ("/order/ranks", test_ranks);
