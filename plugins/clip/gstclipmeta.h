@@ -22,7 +22,7 @@ G_BEGIN_DECLS
  * sample:     the clip's row in the data set (its number in the manifest):
  *             what random draws are keyed by, with the epoch
  * epoch:      from 0
- * training:   a training pass; otherwise a validation pass
+ * training:   a training pass; otherwise a validation or test pass
  * label:      class number, from 0; -1: unknown
  * frame:      frame number in the clip, from 0
  * num_frames: frames in the clip; 0: unknown. The figure that the clip-window
@@ -74,7 +74,7 @@ typedef struct {
   guint64 first_clip;           /* position of the pass's first clip */
   guint64 position;             /* position of the next clip */
   guint64 seed;                 /* of the order */
-  gboolean validates;           /* a validation pass follows each training pass */
+  gboolean validates;           /* a pass that does not train is in each epoch */
 } GstClipEpoch;
 GST_CLIP_API GstEvent *gst_event_new_clip_epoch (const GstClipEpoch * epoch);
 GST_CLIP_API gboolean gst_event_parse_clip_epoch (GstEvent * event, GstClipEpoch * epoch);

@@ -18,6 +18,15 @@ typedef enum
   GST_CLIP_SRC_ON_ERROR_STOP
 } GstClipSrcOnError;
 
+/* in the order of Cnn3dPasses */
+typedef enum
+{
+  GST_CLIP_SRC_PASSES_ALL,
+  GST_CLIP_SRC_PASSES_TRAIN,
+  GST_CLIP_SRC_PASSES_VAL,
+  GST_CLIP_SRC_PASSES_TEST
+} GstClipSrcPasses;
+
 struct _GstClipSrc
 {
   GstElement parent;
@@ -29,6 +38,7 @@ struct _GstClipSrc
   gboolean shuffle;
   guint64 seed;
   guint epochs;
+  GstClipSrcPasses passes;
   guint64 limit_clips;
   guint num_workers;
   gboolean persistent_workers;

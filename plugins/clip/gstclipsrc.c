@@ -6,7 +6,8 @@
  * Reads a data set of labelled videos and gives the decoded frames of one clip
  * after another, each with a GstClipMeta. A run is #GstClipSrc:epochs times a
  * training pass, in an order that depends on #GstClipSrc:seed and the epoch
- * alone, and a validation pass. Clips are decoded by #GstClipSrc:num-workers
+ * alone, and a validation pass, or one of these, or a test pass
+ * (#GstClipSrc:passes). Clips are decoded by #GstClipSrc:num-workers
  * chains side by side, each of which ends in #GstClipSrc:clip-bin.
  *
  * Buffers get running timestamps: a clip begins where the one before ended.
@@ -39,6 +40,7 @@ enum
   PROP_SHUFFLE,
   PROP_SEED,
   PROP_EPOCHS,
+  PROP_PASSES,
   PROP_LIMIT_CLIPS,
   PROP_NUM_WORKERS,
   PROP_PERSISTENT_WORKERS,
@@ -84,6 +86,30 @@ gst_clip_src_on_error_get_type (void)
 
   return type;
 }
+
+#define GST_TYPE_CLIP_SRC_PASSES (gst_clip_src_passes_get_type ())
+static GType
+gst_clip_src_passes_get_type (void)
+{
+  static GType type;
+  static const GEnumValue values[] = {
+    {GST_CLIP_SRC_PASSES_ALL, "Each epoch trains, then validates", "all"},
+    {GST_CLIP_SRC_PASSES_TRAIN, "Training passes alone", "train"},
+    {GST_CLIP_SRC_PASSES_VAL, "Validation passes alone", "val"},
+    {GST_CLIP_SRC_PASSES_TEST, "The clips of split test; all clips where none "
+          "has a split", "test"},
+    {0, NULL, NULL}
+  };
+
+  if (g_once_init_enter (&type)) {
+    GType registered = g_enum_register_static ("GstClipSrcPasses", values);
+
+    g_once_init_leave (&type, registered);
+  }
+
+  return type;
+}
+
 /* Events and queries */
 
 static gboolean
@@ -271,7 +297,8 @@ gst_clip_src_open (GstClipSrc * self)
 {
   Cnn3dDatasetParams dataset_params = {.location = self->location,
     .root = self->root,.val_location = self->val_location,
-    .num_folds = self->num_folds,.fold = self->fold,.seed = self->seed
+    .num_folds = self->num_folds,.fold = self->fold,.seed = self->seed,
+    .passes = (Cnn3dPasses) self->passes
   };
   Cnn3dOrderParams order_params = {.seed = self->seed,
     .shuffle = self->shuffle,.limit_clips = self->limit_clips,
@@ -409,6 +436,9 @@ gst_clip_src_set_property (GObject * object, guint id, const GValue * value,
     case PROP_EPOCHS:
       self->epochs = g_value_get_uint (value);
       break;
+    case PROP_PASSES:
+      self->passes = g_value_get_enum (value);
+      break;
     case PROP_LIMIT_CLIPS:
       self->limit_clips = g_value_get_uint64 (value);
       break;
@@ -484,6 +514,9 @@ gst_clip_src_get_property (GObject * object, guint id, GValue * value,
       break;
     case PROP_EPOCHS:
       g_value_set_uint (value, self->epochs);
+      break;
+    case PROP_PASSES:
+      g_value_set_enum (value, self->passes);
       break;
     case PROP_LIMIT_CLIPS:
       g_value_set_uint64 (value, self->limit_clips);
@@ -565,13 +598,16 @@ install_properties (GObjectClass * klass)
       G_MAXUINT16 - 1, 0, rw);
   properties[PROP_SHUFFLE] = g_param_spec_boolean ("shuffle", "Shuffle",
       "Whether training passes come in a random order, another one each "
-      "epoch; validation passes come as listed. Default: true", TRUE, rw);
+      "epoch; other passes come as listed. Default: true", TRUE, rw);
   properties[PROP_SEED] = g_param_spec_uint64 ("seed", "Seed",
       "Of the order, of the folds and of limit-clips' choice; any number. "
       "Default: 0", 0, G_MAXUINT64, 0, rw);
   properties[PROP_EPOCHS] = g_param_spec_uint ("epochs", "Epochs",
-      "How often the training clips come, with a validation pass after each, "
-      "from 1. Default: 1", 1, G_MAXINT32, 1, rw);
+      "How often the passes come, from 1. Default: 1", 1, G_MAXINT32, 1, rw);
+  properties[PROP_PASSES] = g_param_spec_enum ("passes", "Passes",
+      "What each epoch consists of. Default: all, the training clips, then "
+      "the validation clips", GST_TYPE_CLIP_SRC_PASSES,
+      GST_CLIP_SRC_PASSES_ALL, rw);
   properties[PROP_LIMIT_CLIPS] = g_param_spec_uint64 ("limit-clips",
       "Limit of clips", "At most so many clips a pass, always the same ones, "
       "drawn by seed. Default: 0, all", 0, G_MAXUINT64, 0, rw);
@@ -597,7 +633,7 @@ install_properties (GObjectClass * klass)
       "Processes that share each pass's clips, from 1; all get equally many. "
       "Default: 1", 1, G_MAXINT32, 1, rw);
   properties[PROP_NUM_CLIPS] = g_param_spec_uint64 ("num-clips",
-      "Number of clips", "Clips of one epoch, training and validation, once "
+      "Number of clips", "Clips of one epoch, all its passes together, once "
       "the data set has been read (PAUSED)", 0, G_MAXUINT64, 0, ro);
   properties[PROP_NUM_CLASSES] = g_param_spec_uint ("num-classes",
       "Number of classes", "Classes, once the data set has been read (PAUSED)",
@@ -630,6 +666,7 @@ gst_clip_src_class_init (GstClipSrcClass * klass)
       "Decodes the labelled videos of a data set, clip after clip, epoch after "
       "epoch", "cnn3d");
   gst_type_mark_as_plugin_api (GST_TYPE_CLIP_SRC_ON_ERROR, 0);
+  gst_type_mark_as_plugin_api (GST_TYPE_CLIP_SRC_PASSES, 0);
 }
 
 static void

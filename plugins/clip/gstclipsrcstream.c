@@ -477,8 +477,9 @@ all_bad:
   reason = cnn3d_escape (self->first_reason, TRUE);
   GST_ELEMENT_ERROR (self, RESOURCE, READ, ("No clip of the %s pass could be "
           "read, all %" G_GUINT64_FORMAT " were skipped; the first: %s",
-          clip.training ? "training" : "validation", self->skipped,
-          reason), (NULL));
+          clip.training ? "training" :
+          self->passes == GST_CLIP_SRC_PASSES_TEST ? "test" : "validation",
+          self->skipped, reason), (NULL));
 failed:
   g_free (path);
   g_free (reason);

@@ -1,310 +1,7 @@
 /* clipsrc.c: what clipsrc delivers, in which order, and what it does about
  * everything that it cannot deliver.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <gst/gst.h>
-#include <gst/app/gstappsrc.h>
-#include <string.h>
-#include <unistd.h>
-#include <glib/gstdio.h>
-
-#include "gstclipmeta.h"
-
-#define FRAMES 60
-#define FPS 20
-#define BRIGHTNESS(frame) (20 + 3 * (frame))
-/* A run that takes longer hangs */
-#define LIMIT (120 * GST_SECOND)
-
-static gchar *dir, *video, *avi;
-
-/* Making files */
-
-static gchar *
-in_dir (const gchar * name)
-{
-  return g_build_filename (dir, name, NULL);
-}
-
-static gchar *
-write_text (const gchar * name, const gchar * text)
-{
-  gchar *path = in_dir (name);
-
-  g_assert_true (g_file_set_contents (path, text, -1, NULL));
-
-  return path;
-}
-
-static void
-run_line (const gchar * line)
-{
-  GError *error = NULL;
-  GstElement *pipeline = gst_parse_launch (line, &error);
-  GstBus *bus = gst_element_get_bus (pipeline);
-  GstMessage *message;
-
-  g_assert_no_error (error);
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = gst_bus_timed_pop_filtered (bus, LIMIT,
-      GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-  g_assert_nonnull (message);
-  g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
-  gst_message_unref (message);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_object_unref (bus);
-  gst_object_unref (pipeline);
-}
-
-/* A video whose frames are as bright as their number says. */
-static gchar *
-make_video (const gchar * name, const gchar * encoder)
-{
-  gchar *path = in_dir (name);
-  gchar *line = g_strdup_printf ("appsrc name=src format=time caps=video/x-raw,"
-      "format=I420,width=64,height=48,framerate=%d/1 ! %s ! "
-      "filesink location=\"%s\"", FPS, encoder, path);
-  GError *error = NULL;
-  GstElement *pipeline = gst_parse_launch (line, &error);
-  GstElement *src;
-  GstBus *bus;
-  GstMessage *message;
-
-  g_assert_no_error (error);
-  src = gst_bin_get_by_name (GST_BIN (pipeline), "src");
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  for (guint i = 0; i < FRAMES; i++) {
-    GstBuffer *buffer = gst_buffer_new_allocate (NULL, 64 * 48 * 3 / 2, NULL);
-
-    gst_buffer_memset (buffer, 0, BRIGHTNESS (i), 64 * 48);
-    gst_buffer_memset (buffer, 64 * 48, 128, 64 * 48 / 2);
-    GST_BUFFER_PTS (buffer) = i * GST_SECOND / FPS;
-    GST_BUFFER_DURATION (buffer) = GST_SECOND / FPS;
-    g_assert_cmpint (gst_app_src_push_buffer (GST_APP_SRC (src), buffer), ==,
-        GST_FLOW_OK);
-  }
-  gst_app_src_end_of_stream (GST_APP_SRC (src));
-  bus = gst_element_get_bus (pipeline);
-  message = gst_bus_timed_pop_filtered (bus, LIMIT,
-      GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-  g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
-  gst_message_unref (message);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_object_unref (bus);
-  gst_object_unref (src);
-  gst_object_unref (pipeline);
-  g_free (line);
-
-  return path;
-}
-
-/* One run */
-
-typedef struct
-{
-  guint64 clip, sample, frame, num_frames;
-  guint epoch;
-  gboolean training;
-  gint label;
-  guint brightness;
-  gchar *sum;
-  GstClockTime pts;
-} Frame;
-
-typedef struct _Run Run;
-struct _Run
-{
-  GstElement *pipeline, *src;
-  GArray *frames;
-  GString *events;              /* a letter or word an event */
-  GPtrArray *skipped;           /* "path: reason" */
-  gchar *error;
-  gboolean eos;
-  gboolean sums;
-  /* The answer to clip-window, if any */
-  gboolean window;
-  guint64 first, last;
-  /* Called from the streaming thread */
-  void (*on_frame) (Run * run);
-  gpointer data;
-};
-
-static GstPadProbeReturn
-see_data (GstPad * pad, GstPadProbeInfo * info, gpointer data)
-{
-  Run *run = data;
-
-  if (info->type & GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM) {
-    GstQuery *query = GST_PAD_PROBE_INFO_QUERY (info);
-    GstClipMeta clip;
-
-    if (run->window && gst_query_parse_clip_window (query, &clip, NULL, NULL)) {
-      gst_query_set_clip_window (query, run->first, run->last);
-      return GST_PAD_PROBE_HANDLED;
-    }
-  } else if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
-    GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
-    GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
-    GstMapInfo map;
-    Frame frame = { 0, };
-
-    g_assert_nonnull (meta);
-    g_assert_true (gst_buffer_map (buffer, &map, GST_MAP_READ));
-    frame.clip = meta->clip;
-    frame.sample = meta->sample;
-    frame.frame = meta->frame;
-    frame.num_frames = meta->num_frames;
-    frame.epoch = meta->epoch;
-    frame.training = meta->training;
-    frame.label = meta->label;
-    frame.pts = GST_BUFFER_PTS (buffer);
-    /* Luma comes first in I420 */
-    frame.brightness = map.data[map.size / 3];
-    if (run->sums)
-      frame.sum = g_compute_checksum_for_data (G_CHECKSUM_MD5, map.data,
-          map.size);
-    gst_buffer_unmap (buffer, &map);
-    g_array_append_val (run->frames, frame);
-    if (run->on_frame)
-      run->on_frame (run);
-  } else {
-    GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
-    GstClipEpoch epoch;
-    GstClipEpochDone done;
-    gchar **classes;
-
-    if (gst_event_parse_clip_epoch (event, &epoch)) {
-      g_string_append_printf (run->events, "%c%u:%" G_GUINT64_FORMAT " ",
-          epoch.training ? 'T' : 'V', epoch.epoch, epoch.position);
-    } else if (gst_event_parse_clip_epoch_done (event, &done)) {
-      g_string_append_printf (run->events, "/%" G_GUINT64_FORMAT "+%"
-          G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT " ", done.position,
-          done.delivered, done.skipped);
-    } else if (gst_event_parse_clip_classes (event, &classes)) {
-      gchar *names = g_strjoinv (",", classes);
-
-      g_string_append_printf (run->events, "classes=%s ", names);
-      g_free (names);
-      g_strfreev (classes);
-    } else if (GST_EVENT_TYPE (event) != GST_EVENT_TAG) {
-      g_string_append_printf (run->events, "%s ", GST_EVENT_TYPE_NAME (event));
-    }
-  }
-
-  return GST_PAD_PROBE_OK;
-}
-
-static void
-clear_frame (gpointer data)
-{
-  g_free (((Frame *) data)->sum);
-}
-
-static Run *
-run_new (const gchar * properties)
-{
-  Run *run = g_new0 (Run, 1);
-  GstElement *sink = gst_element_factory_make ("fakesink", NULL);
-  gchar *line = g_strdup_printf ("clipsrc name=src %s", properties);
-  GError *error = NULL;
-  GstPad *pad = gst_element_get_static_pad (sink, "sink");
-
-  run->src = gst_parse_launch_full (line, NULL, GST_PARSE_FLAG_FATAL_ERRORS,
-      &error);
-  g_assert_no_error (error);
-  run->pipeline = gst_pipeline_new (NULL);
-  g_object_set (sink, "sync", FALSE, "enable-last-sample", FALSE, NULL);
-  gst_bin_add_many (GST_BIN (run->pipeline), run->src, sink, NULL);
-  g_assert_true (gst_element_link (run->src, sink));
-  run->frames = g_array_new (FALSE, FALSE, sizeof (Frame));
-  g_array_set_clear_func (run->frames, clear_frame);
-  run->events = g_string_new (NULL);
-  run->skipped = g_ptr_array_new_with_free_func (g_free);
-  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER |
-      GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM | GST_PAD_PROBE_TYPE_EVENT_FLUSH |
-      GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM, see_data, run, NULL);
-  gst_object_unref (pad);
-  g_free (line);
-
-  return run;
-}
-
-/* Until EOS or an error, whose text it keeps. */
-static void
-run_wait (Run * run)
-{
-  GstBus *bus = gst_element_get_bus (run->pipeline);
-
-  while (!run->eos && !run->error) {
-    GstMessage *message = gst_bus_timed_pop_filtered (bus, LIMIT,
-        GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_ELEMENT);
-
-    g_assert_nonnull (message);
-    if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS) {
-      run->eos = TRUE;
-    } else if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
-      GError *error;
-
-      gst_message_parse_error (message, &error, NULL);
-      g_assert_true (GST_MESSAGE_SRC (message) == GST_OBJECT (run->src));
-      run->error = g_strdup (error->message);
-      g_test_message ("%s", run->error);
-      g_clear_error (&error);
-    } else if (gst_message_has_name (message, "clipsrc-skipped")) {
-      const GstStructure *s = gst_message_get_structure (message);
-
-      g_ptr_array_add (run->skipped, g_strdup_printf ("%s: %s",
-              gst_structure_get_string (s, "path"),
-              gst_structure_get_string (s, "reason")));
-      g_test_message ("skipped %s",
-          (gchar *) g_ptr_array_index (run->skipped, run->skipped->len - 1));
-    }
-    gst_message_unref (message);
-  }
-  gst_object_unref (bus);
-}
-
-static void
-run_play (Run * run)
-{
-  gst_element_set_state (run->pipeline, GST_STATE_PLAYING);
-  run_wait (run);
-}
-
-static void
-run_free (Run * run)
-{
-  gst_element_set_state (run->pipeline, GST_STATE_NULL);
-  gst_object_unref (run->pipeline);
-  g_array_unref (run->frames);
-  g_string_free (run->events, TRUE);
-  g_ptr_array_unref (run->skipped);
-  g_free (run->error);
-  g_free (run);
-}
-
-static Frame *
-frame_at (Run * run, guint i)
-{
-  return &g_array_index (run->frames, Frame, i);
-}
-
-/* Frames first to last, `step` apart, from index *at on, counted from 0. */
-static void
-assert_frames (Run * run, guint * at, guint64 clip, guint first, guint last,
-    guint number, guint num_frames)
-{
-  for (guint i = first; i <= last; i++, (*at)++) {
-    Frame *frame;
-
-    g_assert_cmpuint (*at, <, run->frames->len);
-    frame = frame_at (run, *at);
-    g_assert_cmpuint (frame->clip, ==, clip);
-    g_assert_cmpuint (frame->frame, ==, number + i - first);
-    g_assert_cmpuint (frame->num_frames, ==, num_frames);
-    g_assert_cmpint (ABS ((gint) frame->brightness - BRIGHTNESS ((gint) i)),
-        <=, 1);
-  }
-}
+#include "cliprun.h"
 
 static gchar *
 two_videos (void)
@@ -358,6 +55,69 @@ test_events (void)
   g_free (properties);
   g_free (csv);
   g_free (text);
+}
+
+/* One kind of pass alone: as often as there are epochs, in the listed order but
+ * where it trains. A test need not have all the classes. */
+static void
+test_passes (void)
+{
+  static const struct
+  {
+    const gchar *passes, *events;
+  } cases[] = {
+    {"train", "T0:0 /2+2-0 T1:2 /4+2-0 "},
+    {"val", "V0:0 /1+1-0 V1:1 /2+1-0 "},
+    {"test", "V0:0 /2+2-0 V1:2 /4+2-0 "},
+  };
+  gchar *rows = g_strdup_printf ("path,label,start,end,split\n"
+      "%s,b,0,0.1,train\n%s,a,0,0.1,train\n%s,a,0.5,0.6,val\n"
+      "%s,c,1,1.1,test\n%s,c,2,2.1,test\n", video, video, video, video, video);
+  gchar *csv = write_text ("passes.csv", rows), *properties, *events;
+  Run *run;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    properties = g_strdup_printf ("location=%s epochs=2 passes=%s "
+        "num-workers=%u", csv, cases[i].passes, i);
+    run = run_new (properties);
+    run_play (run);
+    g_assert_true (run->eos);
+    events = g_strdup_printf ("stream-start classes=a,b,c caps segment %seos ",
+        cases[i].events);
+    g_assert_cmpstr (run->events->str, ==, events);
+    for (guint j = 0; j < run->frames->len; j++) {
+      Frame *frame = frame_at (run, j);
+      guint clip = j / 2;
+
+      g_assert_cmpuint (frame->clip, ==, clip);
+      g_assert_cmpint (frame->training, ==, i == 0);
+      if (i == 1)
+        g_assert_cmpuint (frame->sample, ==, 2);
+      else if (i == 2)
+        g_assert_cmpuint (frame->sample, ==, 3 + clip % 2);
+      g_assert_cmpint (frame->label, ==, frame->sample == 0 ? 1 :
+          frame->sample < 3 ? 0 : 2);
+    }
+    run_free (run);
+    g_free (events);
+    g_free (properties);
+  }
+  g_free (csv);
+  g_free (rows);
+
+  /* A manifest of nothing else, of one class */
+  rows = g_strdup_printf ("%s,b,0,0.1\n%s,b,1,1.1\n", video, video);
+  csv = write_text ("test.csv", rows);
+  properties = g_strdup_printf ("location=%s passes=test", csv);
+  run = run_new (properties);
+  run_play (run);
+  g_assert_true (run->eos);
+  g_assert_cmpstr (run->events->str, ==,
+      "stream-start classes=b caps segment V0:0 /2+2-0 eos ");
+  run_free (run);
+  g_free (properties);
+  g_free (csv);
+  g_free (rows);
 }
 
 /* Windows of rows, windows of queries, and both, with and without seeks. */
@@ -537,6 +297,9 @@ test_errors (void)
     {bad, "num-workers=3", "no.mp4: No such file"},
     {row, "", "row.csv:2:3: the label is missing"},
     {one, "", "one class"},
+    {bad, "passes=test", "No clip of the test pass"},
+    {csv, "passes=val", "to validate on"},
+    {csv, "passes=test", "to test on"},
     {csv, "num-folds=2 fold=2", "fold is 2"},
     {csv, "num-folds=1", "num-folds is 1"},
     {csv, "rank=1", "rank is 1"},
@@ -579,206 +342,6 @@ test_clip_bin (void)
   }
   run_free (run);
   g_free (properties);
-  g_free (csv);
-}
-
-/* Seeks */
-
-static gchar *
-many_clips (guint n)
-{
-  GString *text = g_string_new (NULL);
-  gchar *path;
-
-  for (guint i = 0; i < n; i++)
-    g_string_append_printf (text, "%s,%s,%g,%g\n", video, i % 2 ? "x" : "y",
-        0.1 * i, 0.1 * i + 0.2);
-  path = write_text ("many.csv", text->str);
-  g_string_free (text, TRUE);
-
-  return path;
-}
-
-static GstEvent *
-clip_seek (guint64 clip, GstSeekFlags flags)
-{
-  return gst_event_new_seek (1.0, GST_FORMAT_DEFAULT, flags, GST_SEEK_TYPE_SET,
-      (gint64) clip, GST_SEEK_TYPE_NONE, 0);
-}
-
-/* As a trainer that resumes does: from its own streaming thread, with nothing
- * between it and the source. */
-static void
-seek_on_frame (Run * run)
-{
-  guint64 *clip = run->data;
-
-  if (run->frames->len == 1) {
-    GstElement *src = run->src;
-    GstPad *pad = gst_element_get_static_pad (src, "src");
-
-    g_assert_true (gst_pad_send_event (pad, clip_seek (*clip, 0)));
-    g_assert_false (gst_pad_send_event (pad, clip_seek (25, 0)));
-    gst_object_unref (pad);
-  }
-}
-
-static void
-test_seek_streaming (void)
-{
-  static const struct
-  {
-    guint64 clip;
-    guint frames;
-    const gchar *events;
-  } cases[] = {
-    {7, 1 + 17 * 4, "segment T0:7 /12+5-0 T1:12 /24+12-0 eos "},
-    {12, 1 + 12 * 4, "segment T1:12 /24+12-0 eos "},
-    {23, 1 + 4, "segment T1:23 /24+1-0 eos "},
-    {24, 1, "segment eos "},
-    {0, 1 + 24 * 4, "segment T0:0 /12+12-0 T1:12 /24+12-0 eos "},
-  };
-  gchar *csv = many_clips (12);
-
-  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    for (guint workers = 0; workers <= 4; workers += 2) {
-      gchar *properties = g_strdup_printf ("location=%s epochs=2 seed=4 "
-          "num-workers=%u", csv, workers);
-      Run *whole = run_new (properties), *run = run_new (properties);
-      guint64 clip = cases[i].clip;
-      gchar *events = g_strconcat ("stream-start classes=x,y caps segment "
-          "T0:0 ", cases[i].events, NULL);
-
-      whole->sums = run->sums = TRUE;
-      run_play (whole);
-      g_assert_cmpuint (whole->frames->len, ==, 24 * 4);
-      run->on_frame = seek_on_frame;
-      run->data = &clip;
-      run_play (run);
-      g_assert_true (run->eos);
-      g_assert_cmpstr (run->events->str, ==, events);
-      g_assert_cmpuint (run->frames->len, ==, cases[i].frames);
-      for (guint j = 1; j < run->frames->len; j++) {
-        Frame *a = frame_at (run, j), *b = frame_at (whole, clip * 4 + j - 1);
-
-        g_assert_cmpuint (a->clip, ==, b->clip);
-        g_assert_cmpuint (a->sample, ==, b->sample);
-        g_assert_cmpstr (a->sum, ==, b->sum);
-        g_assert_cmpuint (a->pts, >=, frame_at (run, j - 1)->pts);
-      }
-      run_free (run);
-      run_free (whole);
-      g_free (events);
-      g_free (properties);
-    }
-  }
-  g_free (csv);
-}
-
-static void
-test_seek_flush (void)
-{
-  gchar *csv = many_clips (12);
-
-  for (guint workers = 0; workers <= 2; workers += 2) {
-    gchar *properties = g_strdup_printf ("location=%s epochs=2 num-workers=%u",
-        csv, workers);
-    Run *run = run_new (properties);
-    gint64 value;
-
-    gst_element_set_state (run->pipeline, GST_STATE_PAUSED);
-    g_assert_cmpint (gst_element_get_state (run->pipeline, NULL, NULL, LIMIT),
-        ==, GST_STATE_CHANGE_SUCCESS);
-    g_assert_true (gst_element_query_duration (run->src, GST_FORMAT_DEFAULT,
-            &value));
-    g_assert_cmpint (value, ==, 24);
-    g_assert_false (gst_element_send_event (run->src,
-            clip_seek (25, GST_SEEK_FLAG_FLUSH)));
-    for (guint i = 0; i < 20; i++) {
-      g_assert_true (gst_element_send_event (run->src,
-              clip_seek (i, GST_SEEK_FLAG_FLUSH)));
-      if (i % 3 == 0)
-        g_usleep (3000);
-    }
-    g_assert_true (gst_element_send_event (run->src,
-            clip_seek (20, GST_SEEK_FLAG_FLUSH)));
-    g_assert_cmpint (gst_element_get_state (run->pipeline, NULL, NULL, LIMIT),
-        ==, GST_STATE_CHANGE_SUCCESS);
-    run_play (run);
-    g_assert_true (run->eos);
-    g_assert_true (g_str_has_suffix (run->events->str,
-            "flush-stop segment T1:20 /24+4-0 eos "));
-    g_assert_cmpuint (frame_at (run, run->frames->len - 16)->clip, ==, 20);
-    g_assert_cmpuint (frame_at (run, run->frames->len - 16)->pts, ==, 0);
-    /* And once more after the end */
-    run->eos = FALSE;
-    g_assert_true (gst_element_send_event (run->src,
-            clip_seek (23, GST_SEEK_FLAG_FLUSH)));
-    run_wait (run);
-    g_assert_true (g_str_has_suffix (run->events->str,
-            "flush-stop segment T1:23 /24+1-0 eos "));
-    run_free (run);
-    g_free (properties);
-  }
-  g_free (csv);
-}
-
-static void
-end_on_frame (Run * run)
-{
-  if (run->frames->len == 10)
-    g_assert_true (gst_element_send_event (run->pipeline,
-            gst_event_new_eos ()));
-}
-
-/* The clip is finished, the pass is not. */
-static void
-test_end_request (void)
-{
-  gchar *csv = many_clips (12);
-  gchar *properties = g_strdup_printf ("location=%s epochs=1000 num-workers=2",
-      csv);
-  Run *run = run_new (properties);
-
-  run->on_frame = end_on_frame;
-  run_play (run);
-  g_assert_true (run->eos);
-  g_assert_cmpuint (run->frames->len, ==, 12);
-  g_assert_cmpstr (run->events->str, ==,
-      "stream-start classes=x,y caps segment T0:0 eos ");
-  run_free (run);
-  g_free (properties);
-  g_free (csv);
-}
-
-static void
-test_cycles (void)
-{
-  gchar *csv = many_clips (30);
-
-  for (guint data = 0; data < 2; data++) {
-    gchar *properties = g_strdup_printf ("location=%s num-workers=2 epochs=9 "
-        "clip-bin=\"videoconvertscale ! video/x-raw,format=RGB,width=8\"", csv);
-    Run *run = run_new (properties);
-    guint frames;
-
-    for (guint i = 0; i < 200; i++) {
-      gst_element_set_state (run->pipeline, GST_STATE_PLAYING);
-      /* At all sorts of moments, or with the first frame there */
-      if (data)
-        gst_element_get_state (run->pipeline, NULL, NULL, LIMIT);
-      else
-        g_usleep (i * 37 % 400);
-      gst_element_set_state (run->pipeline, GST_STATE_NULL);
-    }
-    frames = run->frames->len;
-    g_usleep (20000);
-    g_assert_cmpuint (run->frames->len, ==, frames);
-    if (data)
-      g_assert_cmpuint (frames, >=, 200);
-    run_free (run);
-    g_free (properties);
-  }
   g_free (csv);
 }
 
@@ -857,30 +420,6 @@ test_short (void)
   g_free (csv);
   g_free (cut);
   g_free (whole);
-}
-
-/* Asked for before the data set is read. */
-static void
-test_seek_ready (void)
-{
-  gchar *csv = many_clips (12);
-  gchar *properties = g_strdup_printf ("location=%s epochs=2", csv);
-
-  for (guint clip = 23; clip <= 25; clip++) {
-    Run *run = run_new (properties);
-
-    gst_element_set_state (run->pipeline, GST_STATE_READY);
-    g_assert_true (gst_element_send_event (run->src, clip_seek (clip, 0)));
-    run_play (run);
-    g_assert_cmpuint (run->frames->len, ==, clip == 23 ? 4 : 0);
-    if (clip > 24)
-      g_assert_nonnull (strstr (run->error, "Clip 25"));
-    else
-      g_assert_true (run->eos);
-    run_free (run);
-  }
-  g_free (properties);
-  g_free (csv);
 }
 
 /* Real files */
@@ -1033,39 +572,21 @@ test_rotation (void)
 int
 main (int argc, char **argv)
 {
-  gchar *line;
   int ret;
 
-  gst_init (&argc, &argv);
-  g_test_init (&argc, &argv, NULL);
-  dir = g_dir_make_tmp ("clipsrc-XXXXXX", NULL);
-  g_assert_nonnull (dir);
-  video = make_video ("up.mp4", "x264enc key-int-max=12 quantizer=8 pass=quant "
-      "threads=1 ! h264parse ! mp4mux");
-  avi = make_video ("up.avi", "avenc_mpeg4 bitrate=4000000 ! avimux");
+  cliprun_init (&argc, &argv);
   g_test_add_func ("/clipsrc/events", test_events);
+  g_test_add_func ("/clipsrc/passes", test_passes);
   g_test_add_func ("/clipsrc/windows", test_windows);
   g_test_add_func ("/clipsrc/bad-clips", test_bad_clips);
   g_test_add_func ("/clipsrc/errors", test_errors);
   g_test_add_func ("/clipsrc/clip-bin", test_clip_bin);
-  g_test_add_func ("/clipsrc/seek/streaming", test_seek_streaming);
-  g_test_add_func ("/clipsrc/seek/flush", test_seek_flush);
-  g_test_add_func ("/clipsrc/seek/ready", test_seek_ready);
   g_test_add_func ("/clipsrc/slow", test_slow);
   g_test_add_func ("/clipsrc/short", test_short);
-  g_test_add_func ("/clipsrc/end-request", test_end_request);
-  g_test_add_func ("/clipsrc/cycles", test_cycles);
   g_test_add_func ("/clipsrc/odd", test_odd);
   g_test_add_func ("/clipsrc/rotation", test_rotation);
   ret = g_test_run ();
-  line = g_strdup_printf ("rm -r '%s'", dir);
-  g_assert_cmpint (system (line), ==, 0);
-  g_free (line);
-  g_free (dir);
-  g_free (video);
-  g_free (avi);
-  /* Where the leaks tracer counts */
-  gst_deinit ();
+  cliprun_deinit ();
 
   return ret;
 }

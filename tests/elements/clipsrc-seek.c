@@ -1,0 +1,228 @@
+/* clipsrc-seek.c: clipsrc goes to the clip that is asked for, and stops and starts at
+ * any moment.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cliprun.h"
+
+static GstEvent *
+clip_seek (guint64 clip, GstSeekFlags flags)
+{
+  return gst_event_new_seek (1.0, GST_FORMAT_DEFAULT, flags, GST_SEEK_TYPE_SET,
+      (gint64) clip, GST_SEEK_TYPE_NONE, 0);
+}
+
+/* As a trainer that resumes does: from its own streaming thread, with nothing
+ * between it and the source. */
+static void
+seek_on_frame (Run * run)
+{
+  guint64 *clip = run->data;
+
+  if (run->frames->len == 1) {
+    GstElement *src = run->src;
+    GstPad *pad = gst_element_get_static_pad (src, "src");
+
+    g_assert_true (gst_pad_send_event (pad, clip_seek (*clip, 0)));
+    g_assert_false (gst_pad_send_event (pad, clip_seek (25, 0)));
+    gst_object_unref (pad);
+  }
+}
+
+static void
+test_seek_streaming (void)
+{
+  static const struct
+  {
+    guint64 clip;
+    guint frames;
+    const gchar *events;
+  } cases[] = {
+    {7, 1 + 17 * 4, "segment T0:7 /12+5-0 T1:12 /24+12-0 eos "},
+    {12, 1 + 12 * 4, "segment T1:12 /24+12-0 eos "},
+    {23, 1 + 4, "segment T1:23 /24+1-0 eos "},
+    {24, 1, "segment eos "},
+    {0, 1 + 24 * 4, "segment T0:0 /12+12-0 T1:12 /24+12-0 eos "},
+  };
+  gchar *csv = many_clips (12);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    for (guint workers = 0; workers <= 4; workers += 2) {
+      gchar *properties = g_strdup_printf ("location=%s epochs=2 seed=4 "
+          "num-workers=%u", csv, workers);
+      Run *whole = run_new (properties), *run = run_new (properties);
+      guint64 clip = cases[i].clip;
+      gchar *events = g_strconcat ("stream-start classes=x,y caps segment "
+          "T0:0 ", cases[i].events, NULL);
+
+      whole->sums = run->sums = TRUE;
+      run_play (whole);
+      g_assert_cmpuint (whole->frames->len, ==, 24 * 4);
+      run->on_frame = seek_on_frame;
+      run->data = &clip;
+      run_play (run);
+      g_assert_true (run->eos);
+      g_assert_cmpstr (run->events->str, ==, events);
+      g_assert_cmpuint (run->frames->len, ==, cases[i].frames);
+      for (guint j = 1; j < run->frames->len; j++) {
+        Frame *a = frame_at (run, j), *b = frame_at (whole, clip * 4 + j - 1);
+
+        g_assert_cmpuint (a->clip, ==, b->clip);
+        g_assert_cmpuint (a->sample, ==, b->sample);
+        g_assert_cmpstr (a->sum, ==, b->sum);
+        g_assert_cmpuint (a->pts, >=, frame_at (run, j - 1)->pts);
+      }
+      run_free (run);
+      run_free (whole);
+      g_free (events);
+      g_free (properties);
+    }
+  }
+  g_free (csv);
+}
+
+static void
+test_seek_flush (void)
+{
+  gchar *csv = many_clips (12);
+
+  for (guint workers = 0; workers <= 2; workers += 2) {
+    gchar *properties = g_strdup_printf ("location=%s epochs=2 num-workers=%u",
+        csv, workers);
+    Run *run = run_new (properties);
+    gint64 value;
+
+    gst_element_set_state (run->pipeline, GST_STATE_PAUSED);
+    g_assert_cmpint (gst_element_get_state (run->pipeline, NULL, NULL, LIMIT),
+        ==, GST_STATE_CHANGE_SUCCESS);
+    g_assert_true (gst_element_query_duration (run->src, GST_FORMAT_DEFAULT,
+            &value));
+    g_assert_cmpint (value, ==, 24);
+    g_assert_false (gst_element_send_event (run->src,
+            clip_seek (25, GST_SEEK_FLAG_FLUSH)));
+    for (guint i = 0; i < 20; i++) {
+      g_assert_true (gst_element_send_event (run->src,
+              clip_seek (i, GST_SEEK_FLAG_FLUSH)));
+      if (i % 3 == 0)
+        g_usleep (3000);
+    }
+    g_assert_true (gst_element_send_event (run->src,
+            clip_seek (20, GST_SEEK_FLAG_FLUSH)));
+    g_assert_cmpint (gst_element_get_state (run->pipeline, NULL, NULL, LIMIT),
+        ==, GST_STATE_CHANGE_SUCCESS);
+    run_play (run);
+    g_assert_true (run->eos);
+    g_assert_true (g_str_has_suffix (run->events->str,
+            "flush-stop segment T1:20 /24+4-0 eos "));
+    g_assert_cmpuint (frame_at (run, run->frames->len - 16)->clip, ==, 20);
+    g_assert_cmpuint (frame_at (run, run->frames->len - 16)->pts, ==, 0);
+    /* And once more after the end */
+    run->eos = FALSE;
+    g_assert_true (gst_element_send_event (run->src,
+            clip_seek (23, GST_SEEK_FLAG_FLUSH)));
+    run_wait (run);
+    g_assert_true (g_str_has_suffix (run->events->str,
+            "flush-stop segment T1:23 /24+1-0 eos "));
+    run_free (run);
+    g_free (properties);
+  }
+  g_free (csv);
+}
+
+static void
+end_on_frame (Run * run)
+{
+  if (run->frames->len == 10)
+    g_assert_true (gst_element_send_event (run->pipeline,
+            gst_event_new_eos ()));
+}
+
+/* The clip is finished, the pass is not. */
+static void
+test_end_request (void)
+{
+  gchar *csv = many_clips (12);
+  gchar *properties = g_strdup_printf ("location=%s epochs=1000 num-workers=2",
+      csv);
+  Run *run = run_new (properties);
+
+  run->on_frame = end_on_frame;
+  run_play (run);
+  g_assert_true (run->eos);
+  g_assert_cmpuint (run->frames->len, ==, 12);
+  g_assert_cmpstr (run->events->str, ==,
+      "stream-start classes=x,y caps segment T0:0 eos ");
+  run_free (run);
+  g_free (properties);
+  g_free (csv);
+}
+
+static void
+test_cycles (void)
+{
+  gchar *csv = many_clips (30);
+
+  for (guint data = 0; data < 2; data++) {
+    gchar *properties = g_strdup_printf ("location=%s num-workers=2 epochs=9 "
+        "clip-bin=\"videoconvertscale ! video/x-raw,format=RGB,width=8\"", csv);
+    Run *run = run_new (properties);
+    guint frames;
+
+    for (guint i = 0; i < 200; i++) {
+      gst_element_set_state (run->pipeline, GST_STATE_PLAYING);
+      /* At all sorts of moments, or with the first frame there */
+      if (data)
+        gst_element_get_state (run->pipeline, NULL, NULL, LIMIT);
+      else
+        g_usleep (i * 37 % 400);
+      gst_element_set_state (run->pipeline, GST_STATE_NULL);
+    }
+    frames = run->frames->len;
+    g_usleep (20000);
+    g_assert_cmpuint (run->frames->len, ==, frames);
+    if (data)
+      g_assert_cmpuint (frames, >=, 200);
+    run_free (run);
+    g_free (properties);
+  }
+  g_free (csv);
+}
+
+/* Asked for before the data set is read. */
+static void
+test_seek_ready (void)
+{
+  gchar *csv = many_clips (12);
+  gchar *properties = g_strdup_printf ("location=%s epochs=2", csv);
+
+  for (guint clip = 23; clip <= 25; clip++) {
+    Run *run = run_new (properties);
+
+    gst_element_set_state (run->pipeline, GST_STATE_READY);
+    g_assert_true (gst_element_send_event (run->src, clip_seek (clip, 0)));
+    run_play (run);
+    g_assert_cmpuint (run->frames->len, ==, clip == 23 ? 4 : 0);
+    if (clip > 24)
+      g_assert_nonnull (strstr (run->error, "Clip 25"));
+    else
+      g_assert_true (run->eos);
+    run_free (run);
+  }
+  g_free (properties);
+  g_free (csv);
+}
+
+int
+main (int argc, char **argv)
+{
+  int ret;
+
+  cliprun_init (&argc, &argv);
+  g_test_add_func ("/clipsrc-seek/streaming", test_seek_streaming);
+  g_test_add_func ("/clipsrc-seek/flush", test_seek_flush);
+  g_test_add_func ("/clipsrc-seek/ready", test_seek_ready);
+  g_test_add_func ("/clipsrc-seek/end-request", test_end_request);
+  g_test_add_func ("/clipsrc-seek/cycles", test_cycles);
+  ret = g_test_run ();
+  cliprun_deinit ();
+
+  return ret;
+}
