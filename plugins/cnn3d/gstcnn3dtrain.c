@@ -38,7 +38,7 @@
 
 #include <math.h>
 
-#include "trainreport.h"
+#include "elementreport.h"
 #include "trainrun.h"
 
 GST_DEBUG_CATEGORY (cnn3d_train_debug);
@@ -96,7 +96,7 @@ gst_cnn3d_train_set_caps (GstBaseSink * sink, GstCaps * caps)
     return train_run_set_layout (self->run, &layout);
 
   /* ERRORS */
-  train_report_error (GST_ELEMENT (self), error, NULL);
+  element_report_error (GST_ELEMENT (self), error, NULL);
   g_error_free (error);
 
   return FALSE;
@@ -197,7 +197,7 @@ gst_cnn3d_train_begin (GstCnn3dTrain * self)
   /* ERRORS */
 bad_settings:
   {
-    train_report_error (GST_ELEMENT (self), error, NULL);
+    element_report_error (GST_ELEMENT (self), error, NULL);
     g_error_free (error);
     return FALSE;
   }

@@ -5,8 +5,8 @@
 #include <math.h>
 
 #include "memoryuse.h"
+#include "tensorbatch.h"
 #include "trainreport.h"
-#include "src/escape.h"
 
 /* Over how many seconds clips per second are averaged. */
 #define RATE_SECONDS 10.0
@@ -136,36 +136,12 @@ run_batch (TrainRun * self, const Batch * from)
   }
 }
 
-/* Names the clip number `n` of a batch; g_free(). */
-static gchar *
-clip_name (GstBuffer * buffer, guint n, guint64 first)
-{
-  GstMeta *meta;
-  gpointer state = NULL;
-  const gchar *path = NULL;
-  gchar *shown, *name;
-  guint i = 0;
-
-  while ((meta = gst_buffer_iterate_meta_filtered (buffer, &state,
-              GST_CLIP_META_API_TYPE)))
-    if (i++ == n)
-      path = ((GstClipMeta *) meta)->path;
-  if (!path)
-    return g_strdup_printf ("Clip %" G_GUINT64_FORMAT, first + n);
-  shown = cnn3d_escape (path, FALSE);
-  name = g_strdup_printf ("Clip %" G_GUINT64_FORMAT " (%s)", first + n, shown);
-  g_free (shown);
-
-  return name;
-}
-
 /* A mapped batch: labels are read, what was trained on before is passed over,
  * and the rest is run. */
 static void
-take (TrainRun * self, GstBuffer * buffer,
-    const GstMapInfo * frames, const GstMapInfo * labels)
+take (TrainRun * self, GstBuffer * buffer, const TensorBatch * mapped)
 {
-  Batch batch = { frames->data, self->labels, self->layout.clips, 0 };
+  Batch batch = { mapped->frames.data, self->labels, self->layout.clips, 0 };
   guint8 *aligned = NULL;
   GError *error = NULL;
   guint64 begin, skip;
@@ -179,7 +155,7 @@ take (TrainRun * self, GstBuffer * buffer,
   if (batch.clips > self->max_clips)
     self->labels = g_renew (gint32, self->labels, batch.clips);
   batch.labels = self->labels;
-  if (!tensor_layout_read_labels (&self->layout, labels->data,
+  if (!tensor_layout_read_labels (&self->layout, mapped->labels.data,
           self->num_classes, self->labels, &clip, &error))
     goto bad_label;
 
@@ -207,7 +183,7 @@ take (TrainRun * self, GstBuffer * buffer,
   /* ERRORS */
 bad_label:
   {
-    name = clip_name (buffer, clip, begin);
+    name = tensor_batch_clip_name (buffer, clip, begin);
     GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
         ("%s cannot be trained on: %s.", name, error->message), (NULL));
     g_free (name);
@@ -220,20 +196,13 @@ bad_label:
 GstFlowReturn
 train_run_batch (TrainRun * self, GstBuffer * buffer)
 {
-  GstMemory *memories[2];
-  GstMapInfo frames, labels;
+  TensorBatch batch;
+  GError *error = NULL;
 
   if (self->flow != GST_FLOW_OK || self->resume == RESUME_SEEKING)
     return self->flow;
   if (!self->have_layout)
     return GST_FLOW_NOT_NEGOTIATED;
-  if (gst_buffer_n_memory (buffer) != 2)
-    goto other_number;
-  memories[0] = gst_buffer_peek_memory (buffer, 0);
-  memories[1] = gst_buffer_peek_memory (buffer, 1);
-  if (memories[0]->size != self->layout.frames_size
-      || memories[1]->size != self->layout.labels_size)
-    goto other_size;
   if (!self->pass_open) {
     /* a stream that announces nothing is one training pass */
     if (!self->announced)
@@ -252,36 +221,18 @@ train_run_batch (TrainRun * self, GstBuffer * buffer)
   if (self->pass.training && self->layout.clips > self->max_clips)
     goto too_many;
 
-  if (!gst_memory_map (memories[0], &frames, GST_MAP_READ))
-    goto no_map;
-  if (!gst_memory_map (memories[1], &labels, GST_MAP_READ)) {
-    gst_memory_unmap (memories[0], &frames);
-    goto no_map;
-  }
-  take (self, buffer, &frames, &labels);
-  gst_memory_unmap (memories[1], &labels);
-  gst_memory_unmap (memories[0], &frames);
+  if (!tensor_batch_map (&batch, buffer, &self->layout, &error))
+    goto bad_batch;
+  take (self, buffer, &batch);
+  tensor_batch_unmap (&batch);
 
   return self->flow;
 
   /* ERRORS */
-other_number:
+bad_batch:
   {
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("A batch came as %u memories, but is two: frames and labels. Give "
-            "each tensor a GstMemory of its own.",
-            gst_buffer_n_memory (buffer)), (NULL));
-    goto failed;
-  }
-other_size:
-  {
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("A batch came with %" G_GSIZE_FORMAT " bytes of frames and %"
-            G_GSIZE_FORMAT " of labels, but its caps say %" G_GSIZE_FORMAT
-            " and %" G_GSIZE_FORMAT ": send buffers as the caps say.",
-            memories[0]->size, memories[1]->size, self->layout.frames_size,
-            self->layout.labels_size), (NULL));
-    goto failed;
+    train_run_fail (self, error, NULL);
+    return GST_FLOW_ERROR;
   }
 between_passes:
   {
@@ -296,12 +247,6 @@ too_many:
         ("A batch of %u clips came after the network was set up for %u: send "
             "the largest batch first; only the last may be smaller.",
             self->layout.clips, self->max_clips), (NULL));
-    goto failed;
-  }
-no_map:
-  {
-    GST_ELEMENT_ERROR (self->element, RESOURCE, READ,
-        ("A batch's memory cannot be read."), (NULL));
     goto failed;
   }
 failed:

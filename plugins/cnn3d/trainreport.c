@@ -2,123 +2,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainreport.h"
 
-#include <gio/gio.h>
-
+#include "elementreport.h"
 #include "src/escape.h"
 #include "src/train/fit.h"
-
-/* GStreamer's code for an error of the core. */
-static void
-translate (const GError * error, GQuark * domain, gint * code)
-{
-  *domain = GST_RESOURCE_ERROR;
-  *code = GST_RESOURCE_ERROR_FAILED;
-
-  if (error->domain == GST_RESOURCE_ERROR || error->domain == GST_STREAM_ERROR
-      || error->domain == GST_CORE_ERROR
-      || error->domain == GST_LIBRARY_ERROR) {
-    *domain = error->domain;
-    *code = error->code;
-  } else if (error->domain == CNN3D_TRAINER_ERROR) {
-    switch ((Cnn3dTrainerError) error->code) {
-      case CNN3D_TRAINER_ERROR_SETTINGS:
-        *code = GST_RESOURCE_ERROR_SETTINGS;
-        break;
-      case CNN3D_TRAINER_ERROR_DATA:
-        *domain = GST_STREAM_ERROR;
-        *code = GST_STREAM_ERROR_FORMAT;
-        break;
-      case CNN3D_TRAINER_ERROR_DIVERGED:
-        *domain = GST_STREAM_ERROR;
-        *code = GST_STREAM_ERROR_FAILED;
-        break;
-      case CNN3D_TRAINER_ERROR_CHECKPOINT:
-        *code = GST_RESOURCE_ERROR_READ;
-        break;
-      case CNN3D_TRAINER_ERROR_MEMORY:
-        *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
-        break;
-    }
-  } else if (error->domain == CNN3D_NETWORK_ERROR) {
-    switch ((Cnn3dNetworkError) error->code) {
-      case CNN3D_NETWORK_ERROR_UNKNOWN_MODEL:
-        *code = GST_RESOURCE_ERROR_SETTINGS;
-        break;
-      case CNN3D_NETWORK_ERROR_SIZE:
-        *domain = GST_STREAM_ERROR;
-        *code = GST_STREAM_ERROR_FORMAT;
-        break;
-      case CNN3D_NETWORK_ERROR_PARAMETER:
-        *code = GST_RESOURCE_ERROR_READ;
-        break;
-    }
-  } else if (error->domain == CNN3D_BACKEND_ERROR) {
-    switch ((Cnn3dBackendError) error->code) {
-      case CNN3D_BACKEND_ERROR_MISSING:
-        *code = GST_RESOURCE_ERROR_NOT_FOUND;
-        break;
-      case CNN3D_BACKEND_ERROR_UNSUPPORTED:
-        *code = GST_RESOURCE_ERROR_SETTINGS;
-        break;
-      case CNN3D_BACKEND_ERROR_MEMORY:
-        *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
-        break;
-      case CNN3D_BACKEND_ERROR_FAILED:
-        *domain = GST_LIBRARY_ERROR;
-        *code = GST_LIBRARY_ERROR_FAILED;
-        break;
-    }
-  } else if (error->domain == G_IO_ERROR) {
-    if (error->code == G_IO_ERROR_INVALID_ARGUMENT)
-      *code = GST_RESOURCE_ERROR_SETTINGS;
-    else if (error->code == G_IO_ERROR_NOT_FOUND)
-      *code = GST_RESOURCE_ERROR_NOT_FOUND;
-    else if (error->code == G_IO_ERROR_NO_SPACE)
-      *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
-    else if (error->code == G_IO_ERROR_INVALID_DATA)
-      *code = GST_RESOURCE_ERROR_READ;
-  }
-}
-
-void
-train_report_error (GstElement * element, const GError * error,
-    const gchar * about)
-{
-  gchar *escaped = cnn3d_escape (error->message, TRUE);
-  gchar *text = about ? g_strconcat (about, ": ", escaped, NULL) :
-      g_strdup (escaped);
-  GQuark domain;
-  gint code;
-
-  translate (error, &domain, &code);
-  g_free (escaped);
-  /* the message takes both texts */
-  gst_element_message_full (element, GST_MESSAGE_ERROR, domain, code, text,
-      g_strdup_printf ("%s %d", g_quark_to_string (error->domain),
-          error->code), __FILE__, GST_FUNCTION, __LINE__);
-}
-
-void
-train_report_info (GstElement * element, const gchar * format, ...)
-{
-  gchar *text;
-  va_list args;
-
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  /* the message takes both texts */
-  gst_element_message_full (element, GST_MESSAGE_INFO, GST_RESOURCE_ERROR,
-      GST_RESOURCE_ERROR_SETTINGS, text, g_strdup (text), __FILE__,
-      GST_FUNCTION, __LINE__);
-}
-
-static void
-post (GstElement * element, GstStructure * structure)
-{
-  gst_element_post_message (element,
-      gst_message_new_element (GST_OBJECT (element), structure));
-}
 
 static void
 report_left_out (GstElement * element, const gchar * pretrained,
@@ -136,7 +22,7 @@ report_left_out (GstElement * element, const gchar * pretrained,
     gst_value_array_append_and_take_value (&array, &name);
   }
   gst_structure_take_value (s, "names", &array);
-  post (element, s);
+  element_post (element, s);
 
   list = g_strjoinv (", ", (gchar **) names);
   shown = cnn3d_escape (list, FALSE);
@@ -159,7 +45,7 @@ train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
   Cnn3dMemory memory;
 
   cnn3d_trainer_memory (trainer, &memory);
-  post (element, gst_structure_new ("cnn3dtrain-plan",
+  element_post (element, gst_structure_new ("cnn3dtrain-plan",
           "predicted-bytes", G_TYPE_UINT64, (guint64) memory.total,
           "context-bytes", G_TYPE_UINT64, (guint64) memory.context,
           "budget-bytes", G_TYPE_UINT64, cnn3d_trainer_budget (trainer),
@@ -181,7 +67,7 @@ train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
           g_get_num_processors (), NULL));
 
   if (precision != params->precision)
-    train_report_info (element, "%s computes in %s where precision=%s was "
+    element_report_info (element, "%s computes in %s where precision=%s was "
         "asked for.", device, cnn3d_precision_name (precision),
         cnn3d_precision_name (params->precision));
   if (cnn3d_trainer_passed_over (trainer))
@@ -210,7 +96,7 @@ void
 train_report_step (GstElement * element, const Cnn3dProgress * progress,
     gdouble clips_per_second, guint64 memory, guint64 budget)
 {
-  post (element, gst_structure_new ("cnn3dtrain-step",
+  element_post (element, gst_structure_new ("cnn3dtrain-step",
           "epoch", G_TYPE_UINT, progress->epoch,
           "step", G_TYPE_UINT64, progress->step,
           "clips", G_TYPE_UINT64, progress->clips,
@@ -243,7 +129,7 @@ train_report_pass (GstElement * element, const Cnn3dPassResult * result,
     gst_structure_set (s, "lr", G_TYPE_DOUBLE, lr, NULL);
   else
     gst_structure_set (s, "best", G_TYPE_BOOLEAN, result->improved, NULL);
-  post (element, s);
+  element_post (element, s);
 }
 
 void
@@ -253,7 +139,7 @@ train_report_checkpoint (GstElement * element, const gchar * path,
   /* a structure's strings are UTF-8, a path need not be */
   gchar *shown = g_filename_display_name (path);
 
-  post (element, gst_structure_new ("cnn3dtrain-checkpoint",
+  element_post (element, gst_structure_new ("cnn3dtrain-checkpoint",
           "path", G_TYPE_STRING, shown, "best", G_TYPE_BOOLEAN, best, NULL));
   g_free (shown);
 }
@@ -261,13 +147,13 @@ train_report_checkpoint (GstElement * element, const gchar * path,
 void
 train_report_resumed (GstElement * element, guint64 position)
 {
-  post (element, gst_structure_new ("cnn3dtrain-resumed",
+  element_post (element, gst_structure_new ("cnn3dtrain-resumed",
           "position", G_TYPE_UINT64, position, NULL));
 }
 
 void
 train_report_finished (GstElement * element, guint epoch, const gchar * reason)
 {
-  post (element, gst_structure_new ("cnn3dtrain-finished",
+  element_post (element, gst_structure_new ("cnn3dtrain-finished",
           "epoch", G_TYPE_UINT, epoch, "reason", G_TYPE_STRING, reason, NULL));
 }

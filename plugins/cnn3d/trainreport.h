@@ -7,17 +7,6 @@
 
 #include "src/train/trainer.h"
 
-/* Posts `error` as an error of the element, in GStreamer's own terms. about:
- * what was being done, "The model could not be set up"; NULL: the error says it
- * itself. Text from files in it is escaped. */
-void train_report_error (GstElement * element, const GError * error,
-    const gchar * about);
-
-/* Posts an information. gst-launch shows its debug text only, so the text is in
- * both. */
-void train_report_info (GstElement * element, const gchar * format, ...)
-    G_GNUC_PRINTF (2, 3);
-
 /* cnn3dtrain-plan; warns of weights left out (and posts cnn3dtrain-left-out)
  * and of a precision other than the one that was asked for. */
 void train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,

@@ -56,7 +56,7 @@ struct _TrainRun
 };
 
 /* Posts an error and frees it; nothing is taken any more. about: see
- * train_report_error(). */
+ * element_report_error(). */
 void train_run_fail (TrainRun * run, GError * error, const gchar * about);
 
 /* Begins the pass that run->pass tells of, or sees to it that the stream gets

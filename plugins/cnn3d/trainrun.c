@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <glib/gstdio.h>
 
+#include "elementreport.h"
 #include "memoryuse.h"
 #include "trainreport.h"
 #include "src/escape.h"
@@ -18,7 +19,7 @@ GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 void
 train_run_fail (TrainRun * self, GError * error, const gchar * about)
 {
-  train_report_error (self->element, error, about);
+  element_report_error (self->element, error, about);
   if (g_error_matches (error, CNN3D_TRAINER_ERROR,
           CNN3D_TRAINER_ERROR_DIVERGED))
     self->diverged = TRUE;
@@ -259,8 +260,8 @@ seek (TrainRun * self)
 static void
 report_passing (TrainRun * self)
 {
-  train_report_info (self->element, "The first %" G_GUINT64_FORMAT " clips are "
-      "passed over, as the checkpoint was trained on them and upstream does "
+  element_report_info (self->element, "The first %" G_GUINT64_FORMAT " clips "
+      "are passed over, as the checkpoint was trained on them and upstream does "
       "not seek (resume=never begins anew).", self->resume_position);
 }
 
@@ -446,8 +447,8 @@ take_eos (TrainRun * self)
 
   if (self->resume == RESUME_SOUGHT
       || (self->resume == RESUME_PASSING && reached)) {
-    train_report_info (self->element, "Training is complete already: raise the "
-        "number of epochs to go on, or set resume=never to begin anew.");
+    element_report_info (self->element, "Training is complete already: raise "
+        "the number of epochs to go on, or set resume=never to begin anew.");
     if (self->progress)
       progress_note (self->progress, "complete already");
     train_report_finished (self->element, self->figures->epoch, "complete");

@@ -1,0 +1,121 @@
+/* elementreport.c: the core's errors, and messages, on an element's bus.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "elementreport.h"
+
+#include <gio/gio.h>
+
+#include "src/escape.h"
+#include "src/train/trainer.h"
+
+/* GStreamer's code for an error of the core. */
+static void
+translate (const GError * error, GQuark * domain, gint * code)
+{
+  *domain = GST_RESOURCE_ERROR;
+  *code = GST_RESOURCE_ERROR_FAILED;
+
+  if (error->domain == GST_RESOURCE_ERROR || error->domain == GST_STREAM_ERROR
+      || error->domain == GST_CORE_ERROR
+      || error->domain == GST_LIBRARY_ERROR) {
+    *domain = error->domain;
+    *code = error->code;
+  } else if (error->domain == CNN3D_TRAINER_ERROR) {
+    switch ((Cnn3dTrainerError) error->code) {
+      case CNN3D_TRAINER_ERROR_SETTINGS:
+        *code = GST_RESOURCE_ERROR_SETTINGS;
+        break;
+      case CNN3D_TRAINER_ERROR_DATA:
+        *domain = GST_STREAM_ERROR;
+        *code = GST_STREAM_ERROR_FORMAT;
+        break;
+      case CNN3D_TRAINER_ERROR_DIVERGED:
+        *domain = GST_STREAM_ERROR;
+        *code = GST_STREAM_ERROR_FAILED;
+        break;
+      case CNN3D_TRAINER_ERROR_CHECKPOINT:
+        *code = GST_RESOURCE_ERROR_READ;
+        break;
+      case CNN3D_TRAINER_ERROR_MEMORY:
+        *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+        break;
+    }
+  } else if (error->domain == CNN3D_NETWORK_ERROR) {
+    switch ((Cnn3dNetworkError) error->code) {
+      case CNN3D_NETWORK_ERROR_UNKNOWN_MODEL:
+        *code = GST_RESOURCE_ERROR_SETTINGS;
+        break;
+      case CNN3D_NETWORK_ERROR_SIZE:
+        *domain = GST_STREAM_ERROR;
+        *code = GST_STREAM_ERROR_FORMAT;
+        break;
+      case CNN3D_NETWORK_ERROR_PARAMETER:
+        *code = GST_RESOURCE_ERROR_READ;
+        break;
+    }
+  } else if (error->domain == CNN3D_BACKEND_ERROR) {
+    switch ((Cnn3dBackendError) error->code) {
+      case CNN3D_BACKEND_ERROR_MISSING:
+        *code = GST_RESOURCE_ERROR_NOT_FOUND;
+        break;
+      case CNN3D_BACKEND_ERROR_UNSUPPORTED:
+        *code = GST_RESOURCE_ERROR_SETTINGS;
+        break;
+      case CNN3D_BACKEND_ERROR_MEMORY:
+        *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+        break;
+      case CNN3D_BACKEND_ERROR_FAILED:
+        *domain = GST_LIBRARY_ERROR;
+        *code = GST_LIBRARY_ERROR_FAILED;
+        break;
+    }
+  } else if (error->domain == G_IO_ERROR) {
+    if (error->code == G_IO_ERROR_INVALID_ARGUMENT)
+      *code = GST_RESOURCE_ERROR_SETTINGS;
+    else if (error->code == G_IO_ERROR_NOT_FOUND)
+      *code = GST_RESOURCE_ERROR_NOT_FOUND;
+    else if (error->code == G_IO_ERROR_NO_SPACE)
+      *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+    else if (error->code == G_IO_ERROR_INVALID_DATA)
+      *code = GST_RESOURCE_ERROR_READ;
+  }
+}
+
+void
+element_report_error (GstElement * element, const GError * error,
+    const gchar * about)
+{
+  gchar *escaped = cnn3d_escape (error->message, TRUE);
+  gchar *text = about ? g_strconcat (about, ": ", escaped, NULL) :
+      g_strdup (escaped);
+  GQuark domain;
+  gint code;
+
+  translate (error, &domain, &code);
+  g_free (escaped);
+  /* the message takes both texts */
+  gst_element_message_full (element, GST_MESSAGE_ERROR, domain, code, text,
+      g_strdup_printf ("%s %d", g_quark_to_string (error->domain),
+          error->code), __FILE__, GST_FUNCTION, __LINE__);
+}
+
+void
+element_report_info (GstElement * element, const gchar * format, ...)
+{
+  gchar *text;
+  va_list args;
+
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  /* the message takes both texts */
+  gst_element_message_full (element, GST_MESSAGE_INFO, GST_RESOURCE_ERROR,
+      GST_RESOURCE_ERROR_SETTINGS, text, g_strdup (text), __FILE__,
+      GST_FUNCTION, __LINE__);
+}
+
+void
+element_post (GstElement * element, GstStructure * structure)
+{
+  gst_element_post_message (element,
+      gst_message_new_element (GST_OBJECT (element), structure));
+}

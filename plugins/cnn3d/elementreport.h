@@ -1,0 +1,22 @@
+/* elementreport.h: the core's errors, and messages, on an element's bus.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef ELEMENT_REPORT_H
+#define ELEMENT_REPORT_H
+
+#include <gst/gst.h>
+
+/* Posts `error` as an error of the element, in GStreamer's own terms. about:
+ * what was being done, "The model could not be set up"; NULL: the error says it
+ * itself. Text from files in it is escaped. */
+void element_report_error (GstElement * element, const GError * error,
+    const gchar * about);
+
+/* Posts an information. gst-launch shows its debug text only, so the text is in
+ * both. */
+void element_report_info (GstElement * element, const gchar * format, ...)
+    G_GNUC_PRINTF (2, 3);
+
+/* Posts an element message; takes the structure. */
+void element_post (GstElement * element, GstStructure * structure);
+
+#endif
