@@ -192,8 +192,9 @@ start_step (Cnn3dTrainer *t, guint64 clips, GError **error)
       (t->layout->total - t->layout->trained) * sizeof (gfloat), error);
 }
 
+/* batch: on the device. labels: the same ones, on the host. */
 static gboolean
-start (Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
+start (Cnn3dTrainer *t, const Cnn3dBatch *batch, const gint32 *labels, GError **error)
 {
   const gboolean training = t->now.pass.training, early = training && t->updates_early;
   Cnn3dUpdate update;
@@ -203,7 +204,9 @@ start (Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
     update = next_update (t, batch->n);
     t->in_step = TRUE;
   }
-  if (!start_passes (t, batch, training, NULL, early ? &update : NULL, error))
+  if (!training && t->labels)
+    memcpy (t->labels, labels, batch->n * sizeof *labels);
+  if (!start_passes (t, batch, training, training ? NULL : t->logits, early ? &update : NULL, error))
     return FALSE;
   if (training && t->group_batches + 1 >= t->params.accumulate
       && !start_step (t, t->group_clips + batch->n, error))
@@ -284,6 +287,22 @@ cnn3d_trainer_fill_progress (const Cnn3dTrainer *t, Cnn3dProgress *p)
   p->pass_accuracy = pass->clips ? (gdouble) pass->correct / pass->clips : NAN;
 }
 
+static void
+count_confusion (Cnn3dTrainer *t, guint clips)
+{
+  const gsize classes = t->net->params.num_classes;
+
+  for (guint i = 0; t->confusion && i < clips; i++) {
+    const gfloat *logits = t->logits + i * classes;
+    gsize best = 0;
+
+    for (gsize k = 1; k < classes; k++)
+      if (logits[k] > logits[best])
+        best = k;
+    t->confusion[t->labels[i] * classes + best]++;
+  }
+}
+
 /* Waits for the batch under way, and takes its figures into the pass's. */
 static gboolean
 collect (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
@@ -317,6 +336,8 @@ collect (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
     t->group_correct += correct;
     if (t->pending.steps && !take_step (t, progress, error))
       return FALSE;
+  } else {
+    count_confusion (t, t->pending.n);
   }
   cnn3d_trainer_fill_progress (t, progress);
   return TRUE;
@@ -349,7 +370,7 @@ cnn3d_trainer_run (Cnn3dTrainer *t, const Cnn3dBatch *batch, Cnn3dProgress *prog
   if (!check_batch (t, batch, error) || !bring (t, batch, &there, error)
       || !cnn3d_trainer_flush (t, progress, error))
     return FALSE;
-  if (!start (t, &there, error)) {
+  if (!start (t, &there, batch->labels, error)) {
     /* what was started writes to the trainer's figures */
     t->backend->finish (t->device, NULL);
     return FALSE;

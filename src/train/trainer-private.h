@@ -86,6 +86,10 @@ struct _Cnn3dTrainer {
   TrainerPending pending;
   Cnn3dResults *results;        /* of the started batch's micro-batches */
   guint n_results;
+  /* what validation passes told: of the started batch on the host, and of the pass */
+  gfloat *logits;               /* (batch, num_classes); NULL: too many classes */
+  gint32 *labels;               /* batch */
+  guint64 *confusion;           /* as in Cnn3dPassResult */
   /* optimizer steps need all of a group, and a group all of its batches */
   guint group_batches;
   guint64 group_clips, group_correct;

@@ -163,6 +163,13 @@ take_memory (Cnn3dTrainer *t, GError **error)
   t->mark_statistics = g_new0 (gfloat, MAX (l->total - l->trained, 1));
   t->new_statistics = g_new0 (gfloat, MAX (l->total - l->trained, 1));
   t->results = g_new0 (Cnn3dResults, t->batch);
+  if (t->net->params.num_classes <= CNN3D_CONFUSION_CLASSES) {
+    const gsize classes = t->net->params.num_classes;
+
+    t->logits = g_new0 (gfloat, t->batch * classes);
+    t->labels = g_new0 (gint32, t->batch);
+    t->confusion = g_new0 (guint64, classes * classes);
+  }
   t->arena_bytes = t->fit.memory.arena;
   if ((t->weights = alloc_floats (t, l->total, &reason))
       && (t->updates_early || (t->gradients = alloc_floats (t, l->trained, &reason)))
@@ -323,6 +330,9 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   g_free (t->mark_statistics);
   g_free (t->new_statistics);
   g_free (t->results);
+  g_free (t->logits);
+  g_free (t->labels);
+  g_free (t->confusion);
   g_array_free (t->kept, TRUE);
   g_ptr_array_free (t->left_out, TRUE);
   g_strfreev (t->classes);
@@ -441,6 +451,8 @@ cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error
     t->now.pass = (TrainerPass) { pass->epoch, pass->training, pass->first, pass->clips, 0, 0, 0 };
     t->now.position = pass->position;
   }
+  if (t->confusion && t->now.pass.clips == 0)
+    memset (t->confusion, 0, sizeof *t->confusion * t->net->params.num_classes * t->net->params.num_classes);
   t->now.pass.clips_listed = pass->clips;
   t->now.pass.first = pass->first;
   t->validates = pass->validates;
@@ -488,6 +500,7 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
   result->clips = pass->clips;
   result->loss = pass->clips ? pass->loss_sum / pass->clips : NAN;
   result->accuracy = pass->clips ? (gdouble) pass->correct / pass->clips : NAN;
+  result->confusion = pass->training ? NULL : t->confusion;
   result->epoch_complete = !pass->training || !t->validates;
   if (pass->training)
     t->now.train_loss = result->loss;

@@ -106,6 +106,9 @@ typedef struct {
   gchar *saved;                 /* checkpoint written, or NULL; g_free() */
 } Cnn3dProgress;
 
+/* Validation passes count confusions of at most so many classes: 8 MiB. */
+#define CNN3D_CONFUSION_CLASSES 1024
+
 /* A pass's end. */
 typedef struct {
   guint epoch;
@@ -115,6 +118,11 @@ typedef struct {
   gboolean epoch_complete;      /* the epoch has no further pass */
   gboolean improved;            /* the monitor is the best so far */
   gboolean stop;                /* patience has run out */
+  /* Clips of a validation pass by label and by prediction (the first of the largest
+   * logits): [label * num_classes + prediction]; its trace is the right ones. The
+   * trainer's, until the next pass begins. NULL: a training pass, or more than
+   * CNN3D_CONFUSION_CLASSES classes. */
+  const guint64 *confusion;
   Cnn3dProgress last;           /* the batch that was under way, or the short last group's step (last.stepped) */
   gchar *saved;                 /* checkpoint written, or NULL; g_free() */
 } Cnn3dPassResult;

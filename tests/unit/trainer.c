@@ -104,6 +104,55 @@ test_validation (void)
   cnn3d_trainer_free (&b);
 }
 
+/* A validation pass's clips by label and prediction, counted from another trainer's
+ * logits of the same weights; each pass counts anew. */
+static void
+test_confusion (void)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *a, *b;
+  Cnn3dProgress progress;
+  Cnn3dPassResult result;
+  guint8 frames[BATCH * CLIP_BYTES];
+  gint32 label;
+  gfloat logits[CLASSES];
+
+  params_init (&p, NULL);
+  a = start (&p);
+  b = start (&p);
+  for (guint64 position = 0; position < EPOCHS * EPOCH_POSITIONS;) {
+    guint64 expected[CLASSES * CLASSES] = { 0 }, right = 0;
+    const guint64 first = position;
+
+    begin (a, position);
+    do {
+      position = feed (a, position, &progress);
+    } while (!at_pass_end (position));
+    g_assert_true (cnn3d_trainer_end_pass (a, position, &result, &error));
+    if (result.training) {
+      g_assert_null (result.confusion);
+      drive (b, first, (CLIPS + BATCH - 1) / BATCH);
+      continue;
+    }
+    for (guint64 i = first; i < position; i++) {
+      const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, NULL, 1, i };
+      guint best = 0;
+
+      draw_clip (i, frames, &label);
+      g_assert_true (cnn3d_trainer_logits (b, &batch, logits, &error));
+      for (guint k = 1; k < CLASSES; k++)
+        best = logits[k] > logits[best] ? k : best;
+      expected[label * CLASSES + best]++;
+      right += best == (guint) label;
+    }
+    g_assert_cmpmem (result.confusion, sizeof expected, expected, sizeof expected);
+    g_assert_cmpfloat (result.accuracy, ==, (gdouble) right / VAL);
+  }
+  cnn3d_trainer_free (&a);
+  cnn3d_trainer_free (&b);
+}
+
 static void
 test_learning_rate (void)
 {
@@ -583,6 +632,7 @@ main (int argc, char **argv)
   g_assert_nonnull (folder);
   g_test_add_func ("/trainer/short-group", test_short_group);
   g_test_add_func ("/trainer/validation", test_validation);
+  g_test_add_func ("/trainer/confusion", test_confusion);
   g_test_add_func ("/trainer/learning-rate", test_learning_rate);
   g_test_add_func ("/trainer/save-top-k", test_save_top_k);
   g_test_add_func ("/trainer/monitors", test_monitors);
