@@ -57,6 +57,7 @@ struct _ClipChain
   gboolean forwarding;          /* events go on to clip-bin */
   GstSegment segment;
   GstCaps *caps;                /* at the end, not yet in the job */
+  GstEvent *preparation;        /* the same; clip-preparation */
 };
 
 /* Never NULL, but perhaps with an error already. */

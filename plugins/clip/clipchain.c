@@ -230,6 +230,7 @@ clip_chain_finalize (GObject * object)
   gst_object_unref (self->gate_src);
   gst_object_unref (self->out);
   gst_clear_caps (&self->caps);
+  gst_clear_event (&self->preparation);
   g_clear_object (&self->owner);
   g_clear_object (&self->tasks);
   g_clear_object (&self->src_pad);

@@ -332,9 +332,10 @@ out_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
     return GST_FLOW_FLUSHING;
   }
   g_mutex_unlock (&job->lock);
-  if (!clip_job_add (job, buffer, self->caps))
+  if (!clip_job_add (job, buffer, self->caps, self->preparation))
     return GST_FLOW_FLUSHING;
   gst_clear_caps (&self->caps);
+  gst_clear_event (&self->preparation);
 
   return GST_FLOW_OK;
 }
@@ -349,6 +350,8 @@ out_event (GstPad * pad, GstObject * parent, GstEvent * event)
 
     gst_event_parse_caps (event, &caps);
     gst_caps_replace (&self->caps, caps);
+  } else if (gst_event_parse_clip_preparation (event, NULL)) {
+    gst_event_replace (&self->preparation, event);
   } else if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
     g_mutex_lock (&self->job->lock);
     self->done = TRUE;

@@ -65,7 +65,8 @@ clip_job_clear (ClipJob * job)
 }
 
 gboolean
-clip_job_add (ClipJob * job, GstBuffer * buffer, GstCaps * caps)
+clip_job_add (ClipJob * job, GstBuffer * buffer, GstCaps * caps,
+    GstEvent * event)
 {
   gboolean ok;
 
@@ -81,6 +82,8 @@ clip_job_add (ClipJob * job, GstBuffer * buffer, GstCaps * caps)
   if (ok) {
     if (caps)
       g_queue_push_tail (&job->items, gst_caps_ref (caps));
+    if (event)
+      g_queue_push_tail (&job->items, gst_event_ref (event));
     job->bytes += gst_buffer_get_size (buffer);
     job->frames++;
     g_queue_push_tail (&job->items, buffer);

@@ -30,7 +30,8 @@ typedef struct
    * the condition is broadcast whenever any of it changes. */
   GMutex lock;
   GCond cond;
-  GQueue items;                 /* GstCaps and the GstBuffers that have them */
+  GQueue items;                 /* GstCaps, the GstBuffers that have them, and
+                                 * the GstEvents that come before those */
   gsize bytes;                  /* of the buffers in items */
   guint frames;                 /* that ever were in items */
   gboolean streaming;           /* max_bytes reached: taken as it comes */
@@ -52,9 +53,11 @@ void clip_job_abort (ClipJob * job);
 /* Forgets frames that nobody has taken yet. Called with the lock held. */
 void clip_job_clear (ClipJob * job);
 
-/* Adds a frame, with its caps where they differ from the last. Waits while
- * too much is queued. FALSE: aborted. Takes the buffer. */
-gboolean clip_job_add (ClipJob * job, GstBuffer * buffer, GstCaps * caps);
+/* Adds a frame, with its caps where they differ from the last, and an event to
+ * send before it; both may be NULL. Waits while too much is queued. FALSE:
+ * aborted. Takes the buffer. */
+gboolean clip_job_add (ClipJob * job, GstBuffer * buffer, GstCaps * caps,
+    GstEvent * event);
 
 /* Sets the result; takes reason. */
 void clip_job_finish (ClipJob * job, ClipResult result, gchar * reason);

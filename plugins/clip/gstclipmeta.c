@@ -3,8 +3,10 @@
 #include "gstclipmeta.h"
 
 #define CLASSES_NAME "clip-classes"
+#define PREPARATION_NAME "clip-preparation"
 #define EPOCH_NAME "clip-epoch"
 #define EPOCH_DONE_NAME "clip-epoch-done"
+#define SKIPPED_NAME "clip-skipped"
 #define WINDOW_NAME "clip-window"
 
 /* The meta */
@@ -166,6 +168,45 @@ gst_event_parse_clip_classes (GstEvent * event, gchar *** classes)
 }
 
 GstEvent *
+gst_event_new_clip_preparation (const GstClipPreparation * preparation)
+{
+  GstStructure *s = gst_structure_new (PREPARATION_NAME,
+      "num-frames", G_TYPE_UINT, preparation->num_frames,
+      "frame-interval", G_TYPE_UINT, preparation->frame_interval,
+      "sampling", G_TYPE_STRING, preparation->sampling,
+      "add-borders", G_TYPE_BOOLEAN, preparation->add_borders, NULL);
+
+  if (preparation->scaling)
+    gst_structure_set (s, "scaling", G_TYPE_STRING, preparation->scaling, NULL);
+
+  return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, s);
+}
+
+gboolean
+gst_event_parse_clip_preparation (GstEvent * event,
+    GstClipPreparation * preparation)
+{
+  const GstStructure *s;
+  GstClipPreparation p = { 0, };
+
+  s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
+      PREPARATION_NAME);
+  if (!s || !gst_structure_get (s, "num-frames", G_TYPE_UINT, &p.num_frames,
+          "frame-interval", G_TYPE_UINT, &p.frame_interval,
+          "add-borders", G_TYPE_BOOLEAN, &p.add_borders, NULL))
+    return FALSE;
+  p.sampling = gst_structure_get_string (s, "sampling");
+  p.scaling = gst_structure_get_string (s, "scaling");
+  if (!p.sampling)
+    return FALSE;
+
+  if (preparation)
+    *preparation = p;
+
+  return TRUE;
+}
+
+GstEvent *
 gst_event_new_clip_epoch (const GstClipEpoch * epoch)
 {
   return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
@@ -231,6 +272,45 @@ gst_event_parse_clip_epoch_done (GstEvent * event, GstClipEpochDone * done)
 
   if (done)
     *done = d;
+
+  return TRUE;
+}
+
+GstEvent *
+gst_event_new_clip_skipped (const GstClipSkipped * skipped)
+{
+  gchar *path = g_utf8_make_valid (skipped->path, -1);
+  gchar *reason = g_utf8_make_valid (skipped->reason, -1);
+  GstEvent *event = gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
+      gst_structure_new (SKIPPED_NAME,
+          "path", G_TYPE_STRING, path,
+          "reason", G_TYPE_STRING, reason,
+          "clip", G_TYPE_UINT64, skipped->clip,
+          "epoch", G_TYPE_UINT, skipped->epoch, NULL));
+
+  g_free (path);
+  g_free (reason);
+
+  return event;
+}
+
+gboolean
+gst_event_parse_clip_skipped (GstEvent * event, GstClipSkipped * skipped)
+{
+  const GstStructure *s;
+  GstClipSkipped c = { NULL, };
+
+  s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM, SKIPPED_NAME);
+  if (!s || !gst_structure_get (s, "clip", G_TYPE_UINT64, &c.clip,
+          "epoch", G_TYPE_UINT, &c.epoch, NULL))
+    return FALSE;
+  c.path = gst_structure_get_string (s, "path");
+  c.reason = gst_structure_get_string (s, "reason");
+  if (!c.path || !c.reason)
+    return FALSE;
+
+  if (skipped)
+    *skipped = c;
 
   return TRUE;
 }

@@ -61,6 +61,31 @@ GST_CLIP_API GstEvent *gst_event_new_clip_classes (const gchar * const *classes)
 /* FALSE: another event. *classes: (transfer full), g_strfreev(). */
 GST_CLIP_API gboolean gst_event_parse_clip_classes (GstEvent * event, gchar *** classes);
 
+/* Sticky event `clip-preparation`: how clips become what a network sees. A model
+ * file keeps it, so that clips to test on can be held against it. clipsample
+ * sends it before its first frame, and again when it changes.
+ * fields: num-frames, frame-interval (uint), sampling (string), scaling (string;
+ * absent where it is not known), add-borders (boolean).
+ *
+ * num_frames:     of each clip
+ * frame_interval: frames of the video from one to the next; 0 with "uniform"
+ * sampling:       "center": a window in the middle of the clip, or "uniform":
+ *                 spread evenly over it; what validation does
+ * scaling:        nick of the scaling element's method; "none": there is no such
+ *                 element; NULL: not known
+ * add_borders:    whether that element keeps the picture's shape
+ * Strings that were parsed belong to the event. */
+typedef struct {
+  guint num_frames;
+  guint frame_interval;
+  const gchar *sampling;
+  const gchar *scaling;
+  gboolean add_borders;
+} GstClipPreparation;
+GST_CLIP_API GstEvent *gst_event_new_clip_preparation (const GstClipPreparation * preparation);
+/* FALSE: another event. */
+GST_CLIP_API gboolean gst_event_parse_clip_preparation (GstEvent * event, GstClipPreparation * preparation);
+
 /* Event `clip-epoch`, serialized, before each pass.
  * fields: epoch (uint), training (boolean), clips (uint64), epochs (uint),
  * first-clip (uint64), position (uint64), seed (uint64), validates (boolean).
@@ -93,6 +118,19 @@ typedef struct {
 } GstClipEpochDone;
 GST_CLIP_API GstEvent *gst_event_new_clip_epoch_done (const GstClipEpochDone * done);
 GST_CLIP_API gboolean gst_event_parse_clip_epoch_done (GstEvent * event, GstClipEpochDone * done);
+
+/* Event `clip-skipped`, serialized, after its pass's `clip-epoch`: a clip of the pass
+ * cannot be read and does not come.
+ * fields: path, reason (string, what is no UTF-8 in them replaced), clip (uint64),
+ * epoch (uint). Strings that were parsed belong to the event. */
+typedef struct {
+  const gchar *path;
+  const gchar *reason;
+  guint64 clip;
+  guint epoch;
+} GstClipSkipped;
+GST_CLIP_API GstEvent *gst_event_new_clip_skipped (const GstClipSkipped * skipped);
+GST_CLIP_API gboolean gst_event_parse_clip_skipped (GstEvent * event, GstClipSkipped * skipped);
 
 /* Query `clip-window`: before clipsrc decodes a clip it asks downstream which
  * frames will be wanted, so that nothing after them, and as little as possible

@@ -25,6 +25,9 @@
  * known beforehand, frames are held until the clip ends: 4096 frames or
  * 512 MiB; beyond that every second one is let go.
  *
+ * The sticky event `clip-preparation` tells downstream how clips become what a
+ * network sees, scaling included where an element does that in the same line.
+ *
  * A stream without clip meta, such as a camera's, is one endless clip: every
  * num-frames * frame-interval frames (an interval of 0 counts as 1) become
  * a clip, without label, numbered from 0.
@@ -36,6 +39,7 @@
  */
 #include "gstclipsample.h"
 
+#include "clipscaling.h"
 #include "clipwindow.h"
 #include "gstclipmeta.h"
 
@@ -99,6 +103,9 @@ struct _GstClipSample
 
   gboolean have_segment;
   guint32 segment_seqnum;
+
+  GstEvent *told;               /* the last clip-preparation sent */
+  gboolean tell;                /* another one may be due */
 };
 
 G_DEFINE_TYPE (GstClipSample, gst_clip_sample, GST_TYPE_ELEMENT);
@@ -180,6 +187,20 @@ gst_clip_sample_allocate (GstClipSample * self, guint views)
   self->filled = g_new0 (guint, views);
 }
 
+/* Settings hold from one clip's first frame to the next one's. */
+static void
+gst_clip_sample_take_settings (GstClipSample * self)
+{
+  const ClipWindow before = self->window;
+
+  GST_OBJECT_LOCK (self);
+  self->window = self->settings;
+  GST_OBJECT_UNLOCK (self);
+  self->tell |= !self->told || before.num_frames != self->window.num_frames
+      || before.interval != self->window.interval
+      || before.mode != self->window.mode;
+}
+
 static void
 gst_clip_sample_begin (GstClipSample * self, const GstClipMeta * clip,
     gboolean live)
@@ -201,15 +222,43 @@ gst_clip_sample_begin (GstClipSample * self, const GstClipMeta * clip,
     return;
   }
 
-  GST_OBJECT_LOCK (self);
-  self->window = self->settings;
-  GST_OBJECT_UNLOCK (self);
+  gst_clip_sample_take_settings (self);
   if (clip->num_frames) {
     gst_clip_sample_allocate (self, clip_window_views (&self->window,
             clip->training));
     clip_window_plan (&self->window, clip->num_frames, clip->training,
         clip->epoch, clip->sample, self->wanted);
   }
+}
+
+/* Tells how clips are made, where that is not what was told last. */
+static void
+gst_clip_sample_tell (GstClipSample * self)
+{
+  const gboolean uniform = self->window.mode == CLIP_WINDOW_UNIFORM
+      || self->window.interval == 0;
+  GstClipPreparation preparation = {.num_frames = self->window.num_frames,
+    .frame_interval = uniform ? 0 : self->window.interval,
+    .sampling = uniform ? "uniform" : "center",.scaling = "none"
+  };
+  ClipScaling scaling;
+  GstEvent *event;
+
+  self->tell = FALSE;
+  if (clip_scaling_find (self->srcpad, &scaling)
+      || clip_scaling_find (self->sinkpad, &scaling)) {
+    preparation.scaling = scaling.method;
+    preparation.add_borders = scaling.add_borders;
+  }
+  event = gst_event_new_clip_preparation (&preparation);
+  if (self->told && gst_structure_is_equal (gst_event_get_structure (event),
+          gst_event_get_structure (self->told))) {
+    gst_event_unref (event);
+    return;
+  }
+  gst_clear_event (&self->told);
+  self->told = gst_event_ref (event);
+  gst_pad_push_event (self->srcpad, event);
 }
 
 /* Pushes the frames at the head of the slots. */
@@ -224,6 +273,8 @@ gst_clip_sample_push (GstClipSample * self)
     GstBuffer *buffer = self->slots[self->next];
     GstClipMeta *meta;
 
+    if (self->tell)
+      gst_clip_sample_tell (self);
     self->slots[self->next] = NULL;
     /* a frame that is wanted again, too, is copied: its header, not its data */
     buffer = gst_buffer_make_writable (buffer);
@@ -335,7 +386,6 @@ gst_clip_sample_finish (GstClipSample * self)
 static void
 gst_clip_sample_count (GstClipSample * self, GstClipMeta * clip)
 {
-  /* settings hold from one clip's first frame to the next one's */
   if (self->live_frame == 0 || !self->in_clip
       || self->live_frame == self->clip.num_frames) {
     if (self->live_frame)
@@ -344,9 +394,7 @@ gst_clip_sample_count (GstClipSample * self, GstClipMeta * clip)
     /* the clip before is complete or was dropped: nothing uses it */
     gst_clip_sample_drop (self);
     self->in_clip = FALSE;
-    GST_OBJECT_LOCK (self);
-    self->window = self->settings;
-    GST_OBJECT_UNLOCK (self);
+    gst_clip_sample_take_settings (self);
     self->clip.num_frames =
         (guint64) self->window.num_frames * MAX (self->window.interval, 1);
   }
@@ -451,6 +499,8 @@ gst_clip_sample_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_CAPS:
       gst_clip_sample_new_caps (self, event);
+      /* perhaps other elements are linked now */
+      self->tell = TRUE;
       break;
     case GST_EVENT_SEGMENT:
       /* one of the same origin comes in mid-clip, from edit lists */
@@ -466,6 +516,13 @@ gst_clip_sample_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
     case GST_EVENT_EOS:
       gst_clip_sample_finish (self);
       gst_clip_sample_reset (self);
+      break;
+    case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
+      /* what another sampler did holds no longer */
+      if (gst_event_parse_clip_preparation (event, NULL)) {
+        gst_event_unref (event);
+        return TRUE;
+      }
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
       if (gst_event_parse_clip_epoch (event, NULL)
@@ -544,6 +601,7 @@ gst_clip_sample_change_state (GstElement * element, GstStateChange transition)
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
     gst_clip_sample_reset (self);
     self->live_clip = 0;
+    gst_clear_event (&self->told);
   }
 
   return ret;
@@ -615,6 +673,7 @@ gst_clip_sample_finalize (GObject * object)
   GstClipSample *self = GST_CLIP_SAMPLE (object);
 
   gst_clip_sample_drop (self);
+  gst_clear_event (&self->told);
   g_array_unref (self->kept);
 
   G_OBJECT_CLASS (gst_clip_sample_parent_class)->finalize (object);

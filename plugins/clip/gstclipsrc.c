@@ -287,6 +287,8 @@ gst_clip_src_close (GstClipSrc * self)
   g_clear_pointer (&self->order, cnn3d_order_free);
   cnn3d_dataset_free (dataset);
   gst_clear_caps (&self->caps);
+  gst_clear_event (&self->preparation);
+  g_queue_clear_full (&self->untold, (GDestroyNotify) gst_event_unref);
   g_clear_pointer (&self->first_reason, g_free);
 }
 
@@ -674,6 +676,7 @@ gst_clip_src_init (GstClipSrc * self)
 {
   g_mutex_init (&self->seek_lock);
   g_queue_init (&self->jobs);
+  g_queue_init (&self->untold);
   self->shuffle = TRUE;
   self->persistent_workers = TRUE;
   self->epochs = 1;

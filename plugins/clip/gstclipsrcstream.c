@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstclipsrc-private.h"
 
+#include "clipscaling.h"
 #include "src/escape.h"
 
 GST_DEBUG_CATEGORY_EXTERN (gst_clip_src_debug);
@@ -145,6 +146,7 @@ static void
 apply_seek (GstClipSrc * self, guint64 position, guint32 seqnum)
 {
   gst_clip_src_drop_jobs (self);
+  g_queue_clear_full (&self->untold, (GDestroyNotify) gst_event_unref);
   self->scheduled = position;
   self->seqnum = seqnum;
   self->need_segment = TRUE;
@@ -165,6 +167,16 @@ push_segment (GstClipSrc * self)
   self->need_segment = FALSE;
 }
 
+/* Clips are skipped within their pass. */
+static void
+push_untold (GstClipSrc * self)
+{
+  GstEvent *event;
+
+  while ((event = g_queue_pop_head (&self->untold)))
+    gst_pad_push_event (self->srcpad, event);
+}
+
 static void
 push_epoch (GstClipSrc * self, const Cnn3dOrderClip * clip, guint64 position)
 {
@@ -179,6 +191,7 @@ push_epoch (GstClipSrc * self, const Cnn3dOrderClip * clip, guint64 position)
   epoch.validates = cnn3d_order_pass_clips (self->order, FALSE) > 0;
   push_event (self, gst_event_new_clip_epoch (&epoch));
   self->need_epoch = FALSE;
+  push_untold (self);
 }
 
 static GstBuffer *
@@ -223,6 +236,29 @@ set_caps (GstClipSrc * self, GstCaps * caps)
   if (gst_structure_get_fraction (s, "framerate", &n, &d) && n > 0 && d > 0)
     self->frame_duration = gst_util_uint64_scale_int (GST_SECOND, d, n);
   gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
+}
+
+/* All chains say the same: once is enough. Where nothing scales in clip-bin
+ * something may after it. */
+static void
+push_preparation (GstClipSrc * self, GstEvent * event)
+{
+  GstClipPreparation preparation;
+  ClipScaling scaling;
+
+  if (self->preparation
+      && gst_structure_is_equal (gst_event_get_structure (self->preparation),
+          gst_event_get_structure (event)))
+    return;
+  gst_event_replace (&self->preparation, event);
+  gst_event_parse_clip_preparation (event, &preparation);
+  if (g_strcmp0 (preparation.scaling, "none") == 0
+      && clip_scaling_find (self->srcpad, &scaling)) {
+    preparation.scaling = scaling.method;
+    preparation.add_borders = scaling.add_borders;
+  }
+  gst_pad_push_event (self->srcpad,
+      gst_event_new_clip_preparation (&preparation));
 }
 
 /* Makes sure that a frame says whose it is, also where clip-bin lost that. */
@@ -270,6 +306,11 @@ push_clip (GstClipSrc * self, ClipJob * job, const Cnn3dOrderClip * clip,
     }
     if (self->need_segment)
       push_segment (self);
+    if (GST_IS_EVENT (item)) {
+      push_preparation (self, GST_EVENT_CAST (item));
+      gst_mini_object_unref (item);
+      continue;
+    }
     if (self->need_epoch)
       push_epoch (self, clip, job->meta.clip);
     item = GST_MINI_OBJECT_CAST (retime (self, GST_BUFFER_CAST (item),
@@ -287,6 +328,9 @@ skip_clip (GstClipSrc * self, ClipJob * job)
 {
   /* a structure's strings are UTF-8, a path need not be */
   gchar *path = g_filename_display_name (job->path);
+  GstClipSkipped skipped = {.path = path,.reason = job->reason,
+    .clip = job->meta.clip,.epoch = job->meta.epoch
+  };
 
   GST_WARNING_OBJECT (self, "skipping clip %" G_GUINT64_FORMAT ", %s: %s",
       job->meta.clip, job->path, job->reason);
@@ -301,6 +345,9 @@ skip_clip (GstClipSrc * self, ClipJob * job)
           gst_structure_new ("clipsrc-skipped", "path", G_TYPE_STRING,
               path, "reason", G_TYPE_STRING, job->reason, "clip",
               G_TYPE_UINT64, job->meta.clip, NULL)));
+  g_queue_push_tail (&self->untold, gst_event_new_clip_skipped (&skipped));
+  if (!self->need_epoch)
+    push_untold (self);
   g_free (path);
   g_object_notify (G_OBJECT (self), "clips-skipped");
 }
@@ -315,6 +362,7 @@ stop_streaming (GstClipSrc * self, gboolean eos)
   if (eos) {
     if (self->need_segment)
       push_segment (self);
+    push_untold (self);
     push_event (self, gst_event_new_eos ());
   }
   gst_pad_pause_task (self->srcpad);

@@ -596,6 +596,40 @@ test_event_order (void)
   teardown (h);
 }
 
+/* What was skipped, and how clips are made, goes on; a batch that is half full and
+ * a clip that is stay as they are. */
+static void
+test_passing_on (void)
+{
+  GstHarness *h = batcher ("batch-size=2", CLIPS_GRAY);
+  GstClipMeta m = clip_of (2, 2);
+  GstClipPreparation preparation = { 2, 1, "center", "sinc", TRUE };
+  GstClipSkipped skipped = { "b.mp4", "no video", 1, 0 };
+  guint told = 0, lost = 0;
+  GstEvent *event;
+
+  gst_harness_push_event (h, gst_event_new_clip_preparation (&preparation));
+  push_epoch (h, 0, TRUE);
+  gst_harness_push_event (h, gst_event_new_clip_skipped (&skipped));
+  push_clips (h, 0, 0);
+  gst_harness_push_event (h, gst_event_new_clip_skipped (&skipped));
+  clips_push (h, &m, 0, 0);
+  gst_harness_push_event (h, gst_event_new_clip_skipped (&skipped));
+  assert_nothing (h);
+  clips_push (h, &m, 1, 1);
+  assert_batch (h, "1:8:2:2:2.2", 2, (guint64[]) {0, 2});
+  push_done (h);
+  assert_nothing (h);
+  while ((event = gst_harness_try_pull_event (h))) {
+    told += gst_event_parse_clip_preparation (event, NULL);
+    lost += gst_event_parse_clip_skipped (event, &skipped);
+    gst_event_unref (event);
+  }
+  g_assert_cmpuint (told, ==, 1);
+  g_assert_cmpuint (lost, ==, 3);
+  teardown (h);
+}
+
 /* A pass without a single good clip: its events arrive all the same. */
 static void
 test_empty_pass (void)
@@ -733,6 +767,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipbatch/other-size", test_other_size);
   g_test_add_func ("/clipbatch/refused", test_refused);
   g_test_add_func ("/clipbatch/event-order", test_event_order);
+  g_test_add_func ("/clipbatch/passing-on", test_passing_on);
   g_test_add_func ("/clipbatch/empty-pass", test_empty_pass);
   g_test_add_func ("/clipbatch/queries", test_queries);
   g_test_add_func ("/clipbatch/batch-size-changes", test_batch_size_changes);

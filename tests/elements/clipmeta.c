@@ -132,6 +132,63 @@ test_classes (void)
 }
 
 static void
+test_preparation (void)
+{
+  GstClipPreparation in = { 16, 2, "center", "bilinear", TRUE }, out;
+  GstEvent *event = gst_event_new_clip_preparation (&in);
+
+  g_assert_true (GST_EVENT_IS_STICKY (event));
+  g_assert_true (GST_EVENT_IS_SERIALIZED (event));
+  g_assert_true (gst_event_parse_clip_preparation (event, NULL));
+  g_assert_true (gst_event_parse_clip_preparation (event, &out));
+  g_assert_cmpuint (out.num_frames, ==, 16);
+  g_assert_cmpuint (out.frame_interval, ==, 2);
+  g_assert_cmpstr (out.sampling, ==, "center");
+  g_assert_cmpstr (out.scaling, ==, "bilinear");
+  g_assert_true (out.add_borders);
+  g_assert_false (gst_event_parse_clip_classes (event, NULL));
+  gst_event_unref (event);
+
+  in.scaling = NULL;
+  event = gst_event_new_clip_preparation (&in);
+  g_assert_true (gst_event_parse_clip_preparation (event, &out));
+  g_assert_null (out.scaling);
+  gst_event_unref (event);
+
+  event = gst_event_new_clip_classes (NULL);
+  g_assert_false (gst_event_parse_clip_preparation (event, &out));
+  gst_event_unref (event);
+  /* right name, wrong contents */
+  event = gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
+      gst_structure_new ("clip-preparation", "num-frames", G_TYPE_UINT, 16,
+          "frame-interval", G_TYPE_UINT, 1, "sampling", G_TYPE_INT, 3,
+          "add-borders", G_TYPE_BOOLEAN, TRUE, NULL));
+  g_assert_false (gst_event_parse_clip_preparation (event, &out));
+  gst_event_unref (event);
+}
+
+static void
+test_skipped (void)
+{
+  GstClipSkipped in = { "a\xff\xfe.mp4", "\xc3 no", G_MAXUINT64, 7 }, out;
+  GstEvent *event = gst_event_new_clip_skipped (&in);
+
+  g_assert_true (GST_EVENT_IS_SERIALIZED (event));
+  g_assert_false (GST_EVENT_IS_STICKY (event));
+  g_assert_true (gst_event_parse_clip_skipped (event, NULL));
+  g_assert_true (gst_event_parse_clip_skipped (event, &out));
+  g_assert_true (g_utf8_validate (out.path, -1, NULL));
+  g_assert_true (g_str_has_prefix (out.path, "a"));
+  g_assert_true (g_str_has_suffix (out.path, ".mp4"));
+  g_assert_true (g_utf8_validate (out.reason, -1, NULL));
+  g_assert_true (g_str_has_suffix (out.reason, " no"));
+  g_assert_cmpuint (out.clip, ==, G_MAXUINT64);
+  g_assert_cmpuint (out.epoch, ==, 7);
+  g_assert_false (gst_event_parse_clip_epoch (event, NULL));
+  gst_event_unref (event);
+}
+
+static void
 test_epoch (void)
 {
   GstClipEpoch in = { 4, TRUE, 1234567890123, 30, 77, 80, G_MAXUINT64, TRUE },
@@ -208,6 +265,8 @@ main (int argc, char **argv)
   g_test_add_func ("/clipmeta/several", test_several);
   g_test_add_func ("/clipmeta/through-scaler", test_through_scaler);
   g_test_add_func ("/clipmeta/classes", test_classes);
+  g_test_add_func ("/clipmeta/preparation", test_preparation);
+  g_test_add_func ("/clipmeta/skipped", test_skipped);
   g_test_add_func ("/clipmeta/epoch", test_epoch);
   g_test_add_func ("/clipmeta/window", test_window);
 

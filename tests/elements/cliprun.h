@@ -171,6 +171,8 @@ see_data (GstPad * pad, GstPadProbeInfo * info, gpointer data)
     GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
     GstClipEpoch epoch;
     GstClipEpochDone done;
+    GstClipPreparation prepared;
+    GstClipSkipped skipped;
     gchar **classes;
 
     if (gst_event_parse_clip_epoch (event, &epoch)) {
@@ -186,6 +188,15 @@ see_data (GstPad * pad, GstPadProbeInfo * info, gpointer data)
       g_string_append_printf (run->events, "classes=%s ", names);
       g_free (names);
       g_strfreev (classes);
+    } else if (gst_event_parse_clip_preparation (event, &prepared)) {
+      g_string_append_printf (run->events, "%u/%u,%s,%s%s ",
+          prepared.num_frames, prepared.frame_interval, prepared.sampling,
+          prepared.scaling ? prepared.scaling : "?",
+          prepared.add_borders ? ",borders" : "");
+    } else if (gst_event_parse_clip_skipped (event, &skipped)) {
+      g_assert_true (strlen (skipped.path) > 0 && strlen (skipped.reason) > 0);
+      g_string_append_printf (run->events, "-%u:%" G_GUINT64_FORMAT " ",
+          skipped.epoch, skipped.clip);
     } else if (GST_EVENT_TYPE (event) != GST_EVENT_TAG) {
       g_string_append_printf (run->events, "%s ", GST_EVENT_TYPE_NAME (event));
     }

@@ -528,6 +528,148 @@ test_properties (void)
   gst_object_unref (element);
 }
 
+/* The next clip-preparation that comes, as text; NULL: none. Drops other events and
+ * buffers before it. */
+static gchar *
+pull_preparation (GstHarness * h)
+{
+  GstClipPreparation p;
+  GstEvent *event;
+  gchar *text = NULL;
+
+  while (!text && (event = gst_harness_try_pull_event (h))) {
+    if (gst_event_parse_clip_preparation (event, &p))
+      text = g_strdup_printf ("%u/%u %s %s%s", p.num_frames, p.frame_interval,
+          p.sampling, p.scaling ? p.scaling : "?",
+          p.add_borders ? " borders" : "");
+    gst_event_unref (event);
+  }
+
+  return text;
+}
+
+static void
+assert_preparation (GstHarness * h, const gchar * wanted)
+{
+  gchar *text = pull_preparation (h);
+
+  g_assert_cmpstr (text, ==, wanted);
+  g_free (text);
+}
+
+/* Told before the first frame, again after a change and never in between. */
+static void
+test_preparation (void)
+{
+  GstHarness *h = sampler ("num-frames=2 frame-interval=3");
+  GstElement *element = clips_element (h, "clipsample");
+  GstClipMeta m = {.num_frames = 8,.training = TRUE };
+  GstClipPreparation other = { 4, 0, "uniform", "none", FALSE };
+  GstEvent *event;
+
+  /* another sampler's says nothing about what comes out of this one */
+  gst_harness_push_event (h, gst_event_new_clip_preparation (&other));
+  assert_preparation (h, NULL);
+  clips_push (h, &m, 0, 7);
+  assert_preparation (h, "2/3 center none");
+  m.clip++;
+  clips_push (h, &m, 0, 7);
+  assert_preparation (h, NULL);
+  g_object_set (element, "seed", (guint64) 4, "mode", 1, NULL);
+  m.clip++;
+  clips_push (h, &m, 0, 7);
+  assert_preparation (h, NULL);
+  g_object_set (element, "mode", 2, NULL);
+  m.clip++;
+  /* it holds from the next clip on */
+  assert_preparation (h, NULL);
+  clips_push (h, &m, 0, 7);
+  assert_preparation (h, "2/0 uniform none");
+  g_object_set (element, "mode", 0, "frame-interval", 0, NULL);
+  m.clip++;
+  clips_push (h, &m, 0, 7);
+  assert_preparation (h, NULL);
+  g_object_set (element, "num-frames", 3, NULL);
+  m.clip++;
+  clips_push (h, &m, 0, 7);
+  assert_preparation (h, "3/0 uniform none");
+  /* a flush forgets nothing that sticks, another stream is told anew */
+  gst_harness_push_event (h, gst_event_new_flush_start ());
+  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+  event = gst_pad_get_sticky_event (h->sinkpad,
+      GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, 0);
+  g_assert_true (gst_event_parse_clip_preparation (event, &other));
+  g_assert_cmpuint (other.num_frames, ==, 3);
+  gst_event_unref (event);
+  gst_harness_teardown (h);
+}
+
+/* Whoever scales is found before and behind, in bins and out of them. */
+static void
+test_scaling (void)
+{
+  static const struct
+  {
+    const gchar *line, *wanted;
+  } cases[] = {
+    {"clipsample", "16/0 uniform none"},
+    {"clipsample ! identity ! queue", "16/0 uniform none"},
+    {"clipsample ! videoscale", "16/0 uniform bilinear borders"},
+    {"clipsample ! queue ! videoconvertscale add-borders=false method=lanczos ! "
+          "capsfilter", "16/0 uniform lanczos"},
+    {"clipsample ! bin.( identity ! bin.( videoscale method=sinc ) ! identity )",
+        "16/0 uniform sinc borders"},
+    {"bin.( clipsample ! identity ) ! identity ! videoscale method=sinc",
+        "16/0 uniform sinc borders"},
+    {"videoscale method=nearest-neighbour add-borders=false ! identity ! "
+          "clipsample", "16/0 uniform nearest-neighbour"},
+    {"bin.( videoscale method=nearest-neighbour ) ! bin.( clipsample )",
+        "16/0 uniform nearest-neighbour borders"},
+    /* the nearest behind it */
+    {"videoscale method=sinc ! clipsample ! videoscale method=lanczos ! "
+          "videoscale method=mitchell", "16/0 uniform lanczos borders"},
+    /* where the stream parts nobody can tell */
+    {"clipsample ! tee name=t ! queue ! videoscale  t. ! queue ! "
+          "fakesink async=false", "16/0 uniform none"},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstHarness *h = gst_harness_new_parse (cases[i].line);
+    GstClipMeta m = {.num_frames = 4 };
+
+    g_test_message ("%s", cases[i].line);
+    gst_harness_set_src_caps_str (h, CLIPS_GRAY);
+    clips_push (h, &m, 0, 3);
+    /* behind a queue it takes its time */
+    gst_buffer_unref (gst_harness_pull (h));
+    assert_preparation (h, cases[i].wanted);
+    gst_harness_teardown (h);
+  }
+}
+
+/* What was skipped is no end of the clip at hand. */
+static void
+test_skipped (void)
+{
+  GstHarness *h = sampler ("num-frames=3");
+  GstClipSkipped skipped = { "a.mp4", "no", 1, 0 };
+  GstClipMeta m = { .num_frames = 3 };
+  guint events = 0;
+  GstEvent *event;
+
+  clips_push (h, &m, 0, 1);
+  gst_harness_push_event (h, gst_event_new_clip_skipped (&skipped));
+  clips_push (h, &m, 2, 2);
+  assert_clip (h, 0, 3, (guint64[]) {0, 1, 2});
+  assert_nothing (h);
+  while ((event = gst_harness_try_pull_event (h))) {
+    events += gst_event_parse_clip_skipped (event, NULL);
+    gst_event_unref (event);
+  }
+  g_assert_cmpuint (events, ==, 1);
+  gst_harness_teardown (h);
+}
+
 static void
 test_states (void)
 {
@@ -571,6 +713,9 @@ main (int argc, char **argv)
   g_test_add_func ("/clipsample/live", test_live);
   g_test_add_func ("/clipsample/holds-little", test_holds_little);
   g_test_add_func ("/clipsample/properties", test_properties);
+  g_test_add_func ("/clipsample/preparation", test_preparation);
+  g_test_add_func ("/clipsample/scaling", test_scaling);
+  g_test_add_func ("/clipsample/skipped", test_skipped);
   g_test_add_func ("/clipsample/states", test_states);
 
   result = g_test_run ();

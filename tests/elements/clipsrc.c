@@ -345,6 +345,93 @@ test_clip_bin (void)
   g_free (csv);
 }
 
+/* What clip-bin does to the clips is told once, whoever does it. */
+static void
+test_preparation (void)
+{
+  static const struct
+  {
+    const gchar *clip_bin, *events;
+  } cases[] = {
+    {"clipsample num-frames=2", "2/0,uniform,none "},
+    {"clipsample num-frames=2 frame-interval=1 ! videoconvertscale "
+          "add-borders=false method=lanczos ! video/x-raw,width=8",
+        "2/1,center,lanczos "},
+    {"videoscale ! video/x-raw,width=32 ! clipsample num-frames=2 mode=uniform",
+        "2/0,uniform,bilinear,borders "},
+    {"identity", ""},
+  };
+  GstElement *behind;
+  GstPad *src, *peer;
+  gchar *csv = many_clips (6), *properties, *events;
+  Run *run;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    for (guint workers = 0; workers <= 4; workers += 2) {
+      properties = g_strdup_printf ("location=%s epochs=2 num-workers=%u "
+          "clip-bin=\"%s\"", csv, workers, cases[i].clip_bin);
+      run = run_new (properties);
+      run_play (run);
+      g_assert_true (run->eos);
+      events = g_strdup_printf ("stream-start classes=x,y caps segment %s"
+          "T0:0 /6+6-0 T1:6 /12+6-0 eos ", cases[i].events);
+      g_assert_cmpstr (run->events->str, ==, events);
+      g_free (events);
+      run_free (run);
+      g_free (properties);
+    }
+  }
+
+  /* Scaled behind clipsrc */
+  properties = g_strdup_printf ("location=%s "
+      "clip-bin=\"clipsample num-frames=2\"", csv);
+  run = run_new (properties);
+  behind = gst_element_factory_make ("videoscale", NULL);
+  gst_util_set_object_arg (G_OBJECT (behind), "method", "sinc");
+  gst_bin_add (GST_BIN (run->pipeline), behind);
+  src = gst_element_get_static_pad (run->src, "src");
+  peer = gst_pad_get_peer (src);
+  gst_pad_unlink (src, peer);
+  g_assert_true (gst_element_link (run->src, behind));
+  gst_object_unref (src);
+  src = gst_element_get_static_pad (behind, "src");
+  g_assert_cmpint (gst_pad_link (src, peer), ==, GST_PAD_LINK_OK);
+  gst_object_unref (src);
+  gst_object_unref (peer);
+  run_play (run);
+  g_assert_true (run->eos);
+  g_assert_nonnull (strstr (run->events->str, " 2/0,uniform,sinc,borders T0"));
+  run_free (run);
+  g_free (properties);
+  g_free (csv);
+}
+
+/* In the order of the stream, within the pass, also where it is the first clip. */
+static void
+test_skipped (void)
+{
+  gchar *rows = g_strdup_printf ("a.mp4,x,,\n%s,y,0,0.1\nb.mp4,x,,\n"
+      "%s,y,0,0.1\nc.mp4,y,,\n", video, video);
+  gchar *csv = write_text ("skipped.csv", rows), *properties;
+
+  for (guint workers = 0; workers <= 2; workers += 2) {
+    Run *run;
+
+    properties = g_strdup_printf ("location=%s shuffle=false epochs=2 "
+        "num-workers=%u", csv, workers);
+    run = run_new (properties);
+    run_play (run);
+    g_assert_true (run->eos);
+    g_assert_cmpstr (run->events->str, ==, "stream-start classes=x,y caps "
+        "segment T0:1 -0:0 -0:2 -0:4 /5+2-3 T1:6 -1:5 -1:7 -1:9 /10+2-3 eos ");
+    g_assert_cmpuint (run->skipped->len, ==, 6);
+    run_free (run);
+    g_free (properties);
+  }
+  g_free (csv);
+  g_free (rows);
+}
+
 /* A clip-bin that takes its time does not hold a state change up. */
 static void
 test_slow (void)
@@ -581,6 +668,8 @@ main (int argc, char **argv)
   g_test_add_func ("/clipsrc/bad-clips", test_bad_clips);
   g_test_add_func ("/clipsrc/errors", test_errors);
   g_test_add_func ("/clipsrc/clip-bin", test_clip_bin);
+  g_test_add_func ("/clipsrc/preparation", test_preparation);
+  g_test_add_func ("/clipsrc/skipped", test_skipped);
   g_test_add_func ("/clipsrc/slow", test_slow);
   g_test_add_func ("/clipsrc/short", test_short);
   g_test_add_func ("/clipsrc/odd", test_odd);

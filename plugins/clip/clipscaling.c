@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clipscaling.h"
+
+#include <string.h>
+
+/* Elements to look at, at most: links can go in a circle */
+#define MAX_STEPS 64
+
+/* What a pad is linked to, in a bin or out of one; NULL: nothing. */
+static GstPad *
+linked_pad (GstPad * pad)
+{
+  GstPad *peer = gst_pad_get_peer (pad);
+
+  while (peer && GST_IS_PROXY_PAD (peer)) {
+    GstPad *next = NULL;
+
+    if (GST_IS_GHOST_PAD (peer)) {
+      next = gst_ghost_pad_get_target (GST_GHOST_PAD (peer));
+    } else {
+      GstProxyPad *ghost = gst_proxy_pad_get_internal (GST_PROXY_PAD (peer));
+
+      if (ghost) {
+        next = gst_pad_get_peer (GST_PAD (ghost));
+        gst_object_unref (ghost);
+      }
+    }
+    gst_object_unref (peer);
+    peer = next;
+  }
+
+  return peer;
+}
+
+/* The pad at the other end of an element that has one at each; NULL: another
+ * kind of element. */
+static GstPad *
+other_end (GstElement * element, GstPadDirection entered)
+{
+  GstPad *pad = NULL;
+
+  GST_OBJECT_LOCK (element);
+  if (element->numsinkpads == 1 && element->numsrcpads == 1)
+    pad = gst_object_ref ((entered == GST_PAD_SINK ? element->srcpads :
+            element->sinkpads)->data);
+  GST_OBJECT_UNLOCK (element);
+
+  return pad;
+}
+
+static const gchar *
+method_of (GstElement * element)
+{
+  static const gchar *const names[] = { "method", "scale-method" };
+  const gchar *nick = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (names) && !nick; i++) {
+    GParamSpec *spec = g_object_class_find_property
+        (G_OBJECT_GET_CLASS (element), names[i]);
+    GEnumValue *value;
+    gint number;
+
+    if (!spec || !G_IS_PARAM_SPEC_ENUM (spec)
+        || !(spec->flags & G_PARAM_READABLE))
+      continue;
+    g_object_get (element, names[i], &number, NULL);
+    value = g_enum_get_value (G_PARAM_SPEC_ENUM (spec)->enum_class, number);
+    if (value)
+      nick = g_intern_string (value->value_nick);
+  }
+
+  return nick;
+}
+
+static gboolean
+scales (GstElement * element, ClipScaling * scaling)
+{
+  GObjectClass *klass = G_OBJECT_GET_CLASS (element);
+  GParamSpec *borders = g_object_class_find_property (klass, "add-borders");
+  GParamSpec *clip_bin = g_object_class_find_property (klass, "clip-bin");
+  const gchar *kind = gst_element_class_get_metadata
+      (GST_ELEMENT_CLASS (klass), GST_ELEMENT_METADATA_KLASS);
+  gchar *description = NULL;
+  gboolean inside;
+
+  *scaling = (ClipScaling) { NULL, FALSE };
+  if (clip_bin && G_IS_PARAM_SPEC_STRING (clip_bin)) {
+    g_object_get (element, "clip-bin", &description, NULL);
+    inside = description && *description;
+    g_free (description);
+    return inside;
+  }
+  if (borders && G_IS_PARAM_SPEC_BOOLEAN (borders))
+    g_object_get (element, "add-borders", &scaling->add_borders, NULL);
+  else if (!kind || !strstr (kind, "Scaler"))
+    return FALSE;
+  scaling->method = method_of (element);
+
+  return TRUE;
+}
+
+gboolean
+clip_scaling_find (GstPad * pad, ClipScaling * scaling)
+{
+  gboolean found = FALSE;
+
+  gst_object_ref (pad);
+  for (guint i = 0; pad && i < MAX_STEPS && !found; i++) {
+    GstPad *entered = linked_pad (pad);
+    GstElement *element = entered ? gst_pad_get_parent_element (entered) : NULL;
+
+    gst_object_unref (pad);
+    pad = NULL;
+    if (element) {
+      found = scales (element, scaling);
+      pad = other_end (element, GST_PAD_DIRECTION (entered));
+      gst_object_unref (element);
+    }
+    gst_clear_object (&entered);
+  }
+  gst_clear_object (&pad);
+
+  return found;
+}
