@@ -132,17 +132,11 @@ gst_cnn3d_train_render (GstBaseSink * sink, GstBuffer * buffer)
 static gboolean
 gst_cnn3d_train_query (GstBaseSink * sink, GstQuery * query)
 {
-  GstCaps *caps;
-
   if (GST_QUERY_TYPE (query) != GST_QUERY_ACCEPT_CAPS)
     return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->query (sink,
         query);
 
-  /* tensors that do not fit are refused when they come, with the reason */
-  gst_query_parse_accept_caps (query, &caps);
-  gst_query_set_accept_caps_result (query, gst_caps_is_fixed (caps)
-      && gst_structure_has_name (gst_caps_get_structure (caps, 0),
-          "other/tensors"));
+  tensor_layout_answer_accept_caps (query);
 
   return TRUE;
 }

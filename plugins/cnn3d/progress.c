@@ -1,4 +1,4 @@
-/* progress.c: how training shows itself on stdout.
+/* progress.c: how a sink shows its work on stdout.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "progress.h"
 
@@ -172,7 +172,8 @@ progress_step (Progress * self, const ProgressStep * step)
   if (step->training)
     g_string_append_printf (line, "  step %" G_GUINT64_FORMAT, step->step);
   else
-    g_string_append (line, "  validating");
+    g_string_append_printf (line, "  %s",
+        step->doing ? step->doing : "validating");
   if (step->clips)
     g_string_append_printf (line, "  %3.0f %%",
         100.0 * MIN (step->done, step->clips) / step->clips);

@@ -1,6 +1,6 @@
-/* progress.h: how training shows itself on stdout: a line redrawn in place on a
+/* progress.h: how a sink shows its work on stdout: a line redrawn in place on a
  * terminal, otherwise a plain line an epoch. An element that prints is an
- * exception, asked for by cnn3dtrain's `progress`, as fpsdisplaysink is.
+ * exception, asked for by its property `progress`, as fpsdisplaysink is.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef PROGRESS_H
 #define PROGRESS_H
@@ -21,6 +21,7 @@ typedef struct {
   guint64 memory;               /* bytes */
   gdouble loss_scale;           /* 0: none is in use */
   guint64 steps_skipped;        /* by it, so far */
+  const gchar *doing;           /* where nothing is trained; NULL: "validating" */
 } ProgressStep;
 
 /* An epoch's figures; NaN: there is none. */

@@ -374,11 +374,21 @@ not_one_hot:
 out_of_range:
   {
     if (label == -1)
-      set_error (error, "it has no label: training needs one for each clip");
+      set_error (error, "it has no label");
     else
       set_error (error, "its label is %" G_GINT64_FORMAT ", but there are %u "
-          "classes, 0 to %u: set num-classes, or mend the label", label,
-          num_classes, num_classes - 1);
+          "classes, 0 to %u", label, num_classes, num_classes - 1);
     return FALSE;
   }
+}
+
+void
+tensor_layout_answer_accept_caps (GstQuery * query)
+{
+  GstCaps *caps;
+
+  gst_query_parse_accept_caps (query, &caps);
+  gst_query_set_accept_caps_result (query, gst_caps_is_fixed (caps)
+      && gst_structure_has_name (gst_caps_get_structure (caps, 0),
+          "other/tensors"));
 }

@@ -46,4 +46,8 @@ gboolean tensor_layout_read_labels (const TensorLayout * layout,
     gconstpointer data, guint num_classes, gint32 * out, guint * clip,
     GError ** error);
 
+/* Answers ACCEPT_CAPS with yes for any tensors: those that do not fit are refused
+ * when they come, with the reason. */
+void tensor_layout_answer_accept_caps (GstQuery * query);
+
 #endif

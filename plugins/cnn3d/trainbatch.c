@@ -185,7 +185,8 @@ bad_label:
   {
     name = tensor_batch_clip_name (buffer, clip, begin);
     GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("%s cannot be trained on: %s.", name, error->message), (NULL));
+        ("%s cannot be trained on: %s. Mend the label, or set num-classes.",
+            name, error->message), (NULL));
     g_free (name);
     g_error_free (error);
     self->flow = GST_FLOW_ERROR;
