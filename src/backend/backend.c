@@ -104,6 +104,65 @@ cnn3d_backend_load (const gchar *name, GError **error)
   return NULL;
 }
 
+gsize
+cnn3d_type_size (Cnn3dType type)
+{
+  return type == CNN3D_TYPE_UINT8 ? 1 : type == CNN3D_TYPE_FLOAT16 ? 2 : 4;
+}
+
+gsize
+cnn3d_clip_bytes (const Cnn3dNetworkParams *n, Cnn3dType type)
+{
+  return (gsize) n->frames * n->height * n->width * n->channels * cnn3d_type_size (type);
+}
+
+Cnn3dDevice *
+cnn3d_backend_open_device (const gchar *name, const Cnn3dDeviceParams *params, const Cnn3dBackend **backend,
+    gchar **passed_over, GError **error)
+{
+  Cnn3dDeviceParams p = *params;
+  const gchar *order[3] = { NULL };
+  GError *reason = NULL;
+
+  if (!name || !strcmp (name, "auto")) {
+    order[0] = "cuda";
+    order[1] = "cpu";
+  } else if (!strcmp (name, "cpu") || !strcmp (name, "cuda")) {
+    order[0] = name;
+  } else if (g_str_has_prefix (name, "cuda:")) {
+    gchar *end;
+    const guint64 index = g_ascii_strtoull (name + 5, &end, 10);
+
+    if (end > name + 5 && !*end && index < 1024) {
+      order[0] = "cuda";
+      p.index = index;
+    }
+  }
+  if (!order[0]) {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
+        "device=%s: use auto, cpu, cuda, or cuda:N for the N-th GPU", name);
+    return NULL;
+  }
+  for (guint i = 0; order[i]; i++) {
+    Cnn3dDevice *device = NULL;
+
+    g_clear_error (&reason);
+    *backend = cnn3d_backend_load (order[i], &reason);
+    if (*backend)
+      device = (*backend)->open (&p, &reason);
+    if (device)
+      return device;
+    if (*backend && order[i + 1] && passed_over) {
+      g_auto (GStrv) there = (*backend)->list (NULL);
+
+      if (there[0])
+        *passed_over = g_strdup (reason->message);
+    }
+  }
+  g_propagate_prefixed_error (error, reason, "device=%s: ", name ? name : "auto");
+  return NULL;
+}
+
 gchar **
 cnn3d_backend_list_devices (void)
 {

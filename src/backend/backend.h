@@ -12,7 +12,7 @@
 #include "src/network/network.h"
 #include "src/plan/plan.h"
 
-#define CNN3D_BACKEND_ABI 3
+#define CNN3D_BACKEND_ABI 4
 
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
@@ -34,6 +34,10 @@ typedef enum {
   CNN3D_TYPE_FLOAT16,           /* taken as normalised already */
   CNN3D_TYPE_FLOAT32,
 } Cnn3dType;
+
+/* Bytes of one number; of a clip as it arrives, (T, H, W, C). */
+CNN3D_API gsize cnn3d_type_size (Cnn3dType type);
+CNN3D_API gsize cnn3d_clip_bytes (const Cnn3dNetworkParams * params, Cnn3dType type);
 
 typedef struct _Cnn3dDevice Cnn3dDevice;
 typedef struct _Cnn3dModel Cnn3dModel;
@@ -142,7 +146,7 @@ typedef struct {
 
 typedef struct {
   guint batch;                  /* clips in a micro-batch */
-  gboolean training;
+  gboolean training;            /* otherwise clip by clip: what comes out of one doesn't depend on the others */
   gboolean accumulates;         /* bindings may ask to add to gradients, which takes room for one layer's */
   gboolean sizes_only;          /* it will not run: quicker to make */
   /* Clips of the run's whole batches: a short one is cut into slices no larger,
@@ -209,6 +213,11 @@ typedef struct {
   gboolean (*run) (Cnn3dProgram * program, const Cnn3dStep * steps, guint n_steps, const Cnn3dBinding * binding,
       Cnn3dResults * results, GError ** error);
 
+  /* An activation, from where it lies in the arena, to host memory: (batch, C, D, H,
+   * W), unpadded. Waits for what is under way. */
+  gboolean (*read_activation) (Cnn3dProgram * program, gint tensor, gconstpointer place, gfloat * values,
+      GError ** error);
+
   /* An optimizer step with all that trains; the copy follows. squares: when
    * finish() returned, the sum of the squares of the gradients times
    * gradient_scale, where update->checks or ->clip; not finite: nothing was
@@ -221,6 +230,14 @@ typedef struct {
  * libcnn3d, where it was installed. Never unloaded. NULL with error: says what
  * is missing and where it was looked for. */
 CNN3D_API const Cnn3dBackend *cnn3d_backend_load (const gchar * name, GError ** error);
+
+/* Opens the device that `name` says: auto (or NULL: the first that opens, a GPU
+ * before the CPU), cpu, cuda, or cuda:N; params' index is overwritten. *backend:
+ * whose it is, to close it with. *passed_over (g_free(); may be NULL): why auto did
+ * not take the GPU that is here. NULL with error: CNN3D_BACKEND_ERROR_UNSUPPORTED
+ * where the name is none. */
+CNN3D_API Cnn3dDevice *cnn3d_backend_open_device (const gchar * name, const Cnn3dDeviceParams * params,
+    const Cnn3dBackend ** backend, gchar ** passed_over, GError ** error);
 
 /* The devices of all back ends, in the order in which device=auto tries them: a
  * line for each, "cuda:0: NVIDIA ..., 79.1 GiB, ...", "cpu: ...", and for a back

@@ -31,7 +31,7 @@ typedef struct {
   gchar **classes;              /* network.num_classes names, NULL-terminated; numbers where the file has no names */
   Cnn3dPrecision precision;     /* that training computed in */
   guint64 step;                 /* optimizer steps */
-  guint epoch;                  /* from 0, in which it was written */
+  guint epoch;                  /* epochs that were complete when it was written */
   Cnn3dPreparation preparation;
 } Cnn3dModelInfo;
 
@@ -51,20 +51,34 @@ CNN3D_API const Cnn3dModelInfo *cnn3d_model_file_info (const Cnn3dModelFile * fi
 CNN3D_API const gchar *cnn3d_model_file_path (const Cnn3dModelFile * file);
 CNN3D_API Cnn3dSafetensors *cnn3d_model_file_tensors (const Cnn3dModelFile * file);
 
-/* Whether the file has every parameter of the network in its shape. FALSE with
- * CNN3D_NETWORK_ERROR_PARAMETER: which one is missing, or what shape it has and
- * should have. left_out: a last layer of another shape is no error but added
- * here as "name (shapes)"; NULL: it is one. */
-CNN3D_API gboolean cnn3d_model_file_check (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dNetwork * network,
-    GPtrArray * left_out, GError ** error);
+/* The weights of any open safetensors file, whose path is for errors only; net:
+ * the network that they are wanted for. */
 
-/* Parameter number `param` of the network, in PyTorch's layout, to `values`
- * (its `count` floats). FALSE with error: missing, of another shape or kind. */
-CNN3D_API gboolean cnn3d_model_file_read (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dNetwork * network,
+/* Whether the file has every parameter in its shape. FALSE with
+ * CNN3D_NETWORK_ERROR_PARAMETER: which one is missing, or what shape it has and
+ * should have. */
+CNN3D_API gboolean cnn3d_model_file_check (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dNetwork * net,
+    GError ** error);
+
+/* Parameter number `param`, in PyTorch's layout, to `values` (its `count` floats). */
+CNN3D_API gboolean cnn3d_model_file_read (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dNetwork * net,
     guint param, gfloat * values, GError ** error);
 
+/* All parameters to a model's array on its device. left_out: a last layer of
+ * another shape is added here as "name (shapes)" and keeps the array's values;
+ * NULL: it is an error. */
+CNN3D_API gboolean cnn3d_model_file_load (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dBackend * backend,
+    Cnn3dModel * model, const Cnn3dNetwork * net, gfloat * array, GPtrArray * left_out, GError ** error);
+
+/* One tensor to a parameter's place in such an array; the shapes are the same. */
+gboolean cnn3d_model_file_import (const Cnn3dSafetensor * tensor, const Cnn3dBackend * backend, Cnn3dModel * model,
+    const Cnn3dNetwork * net, guint param, gfloat * array, GError ** error);
+gboolean cnn3d_model_file_same_shape (const Cnn3dSafetensor * tensor, const Cnn3dParam * param);
+
 /* The description as metadata of a file that is being written. classes:
- * NULL-terminated; NULL: none. */
+ * network.num_classes names; NULL: none. */
 CNN3D_API void cnn3d_model_file_describe (Cnn3dSafetensorsWriter * writer, const Cnn3dModelInfo * info);
+/* A number as metadata. */
+void cnn3d_safetensors_writer_number (Cnn3dSafetensorsWriter * writer, const gchar * key, guint64 value);
 
 #endif

@@ -138,6 +138,13 @@ only_reader (const Planner *p, gint tensor)
   return reader;
 }
 
+/* Does a tensor outlive those who read it in the forward pass? */
+static gboolean
+stays (const Planner *p, gint tensor)
+{
+  return p->params->training ? p->keep[tensor] : p->params->features && p->params->features[tensor];
+}
+
 /* Does only a convolution read a batch norm's output, and nothing later? */
 static gboolean
 forward_defers (const Planner *p, const Cnn3dOp *op)
@@ -145,7 +152,7 @@ forward_defers (const Planner *p, const Cnn3dOp *op)
   const gint reader = only_reader (p, op->out);
 
   return op->residual < 0 && reader >= 0 && p->net->ops[reader].kind == CNN3D_OP_CONV
-      && !(p->params->training && p->keep[op->out]);
+      && !stays (p, op->out);
 }
 
 static void
@@ -157,7 +164,7 @@ add_forward (Planner *p, gint i)
   s.in = use_activation (p, op->in);
   s.residual = use_activation (p, op->residual);
   /* Where nobody else reads a convolution's output, its batch norm works in place. */
-  if (op->kind == CNN3D_OP_NORM && !(p->params->training && p->keep[op->in]))
+  if (op->kind == CNN3D_OP_NORM && !stays (p, op->in))
     p->activation[op->out] = p->activation[op->in];
   s.defers = op->kind == CNN3D_OP_NORM && forward_defers (p, op);
   s.out = use_activation (p, op->out);
@@ -393,8 +400,12 @@ add_pass (Planner *p)
   for (guint i = 0; i < net->n_ops; i++)
     add_forward (p, i);
   p->pass->n_forward = p->pass->steps->len;
-  if (!p->params->training)
+  if (!p->params->training) {
+    for (guint i = 0; i < net->n_tensors; i++)
+      if (stays (p, i))
+        g_array_index (p->pass->buffers, Cnn3dBuffer, p->activation[i]).last = p->pass->steps->len - 1;
     return;
+  }
   for (guint i = 0; i < net->n_tensors; i++) {
     if (p->keep[i])
       p->filled[i] = p->sizes->batch;

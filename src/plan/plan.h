@@ -90,10 +90,13 @@ typedef struct {
 } Cnn3dPlan;
 
 typedef struct {
-  gboolean training;            /* FALSE: forward only; the rest is ignored */
+  gboolean training;            /* FALSE: forward only; the rest is ignored but for `features` */
   const gboolean *trained;      /* [parameter]; NULL: all that can be */
   Cnn3dRecompute recompute;
   gboolean updates;             /* each op's parameters are updated as soon as their gradient is there */
+  /* [tensor], of a forward-only plan: those that are whole and there after its last
+   * step; NULL: none but logits need be. */
+  const gboolean *features;
 } Cnn3dPlanParams;
 
 /* How many of `batch` clips an op should take at once, so that its largest

@@ -16,18 +16,10 @@
 /* Where gradients still are not finite at this scale, no scale helps. */
 #define SCALE_LEAST 0x1p-24
 
-static const gsize element[] = { 1, 2, 4 };     /* bytes of a Cnn3dType */
-
-gsize
-cnn3d_trainer_clip_bytes (const Cnn3dNetworkParams *n, Cnn3dType type)
-{
-  return (gsize) n->frames * n->height * n->width * n->channels * element[type];
-}
-
 gsize
 cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *p, guint batch)
 {
-  const gsize frames = cnn3d_trainer_clip_bytes (&p->network, p->frames_type) * batch;
+  const gsize frames = cnn3d_clip_bytes (&p->network, p->frames_type) * batch;
 
   return ((frames + 63) & ~(gsize) 63) + ((batch * sizeof (gint32) + 63) & ~(gsize) 63);
 }
@@ -42,10 +34,10 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
         "a batch of %u clips came, but memory was planned for at most %u", batch->n, t->batch);
     return FALSE;
   }
-  if (t->slots[0] && element[batch->type] > element[t->params.frames_type]) {
+  if (t->slots[0] && cnn3d_type_size (batch->type) > cnn3d_type_size (t->params.frames_type)) {
     g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
-        "numbers of %d bits came, but memory was planned for %d", (gint) element[batch->type] * 8,
-        (gint) element[t->params.frames_type] * 8);
+        "numbers of %d bits came, but memory was planned for %d", (gint) cnn3d_type_size (batch->type) * 8,
+        (gint) cnn3d_type_size (t->params.frames_type) * 8);
     return FALSE;
   }
   for (guint i = 0; batch->labels && i < batch->n; i++)
@@ -63,7 +55,7 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
 static gboolean
 bring (Cnn3dTrainer *t, const Cnn3dBatch *from, Cnn3dBatch *to, GError **error)
 {
-  const gsize bytes = cnn3d_trainer_clip_bytes (&t->net->params, from->type) * from->n;
+  const gsize bytes = cnn3d_clip_bytes (&t->net->params, from->type) * from->n;
   guint8 *slot;
 
   *to = *from;
@@ -139,7 +131,7 @@ start_passes (Cnn3dTrainer *t, const Cnn3dBatch *batch, gboolean training, gfloa
     GError **error)
 {
   const Cnn3dNetworkParams *n = &t->net->params;
-  const gsize clip = cnn3d_trainer_clip_bytes (n, batch->type);
+  const gsize clip = cnn3d_clip_bytes (n, batch->type);
 
   t->n_results = 0;
   for (guint first = 0; first < batch->n; first += t->fit.micro_batch) {

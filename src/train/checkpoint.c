@@ -12,97 +12,22 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
-#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
-#include "src/model/safetensors.h"
+#include "src/model/modelfile.h"
 
 #define STATE_VERSION "2"
 #define LAST "last.safetensors"
 
 /* --- reading weights --- */
 
-/* "(64, 3, 3, 7, 7)" */
-static gchar *
-shape_text (guint n_dims, const gint64 *shape)
-{
-  GString *text = g_string_new ("(");
-
-  for (guint i = 0; i < n_dims; i++)
-    g_string_append_printf (text, "%s%" G_GINT64_FORMAT, i ? ", " : "", shape[i]);
-  return g_string_free (g_string_append_c (text, ')'), FALSE);
-}
-
-static gboolean
-same_shape (const Cnn3dSafetensor *tensor, const Cnn3dParam *param)
-{
-  if (tensor->n_dims != param->n_dims)
-    return FALSE;
-  for (guint i = 0; i < param->n_dims; i++)
-    if (tensor->shape[i] != (guint64) param->shape[i])
-      return FALSE;
-  return TRUE;
-}
-
-/* One parameter from a file's tensor into `array`. */
-static gboolean
-read_param (Cnn3dTrainer *t, const Cnn3dSafetensor *tensor, guint param, gfloat *array, GError **error)
-{
-  const gint64 count = t->net->weights[param].count;
-  g_auto (Cnn3dTemporary) values = { NULL };
-
-  return cnn3d_temporary_take (&values, count * sizeof (gfloat), t->net->weights[param].name, error)
-      && cnn3d_safetensor_to_float (tensor, values.data, count, error)
-      && t->backend->import_weight (t->model, param, values.data, array, error);
-}
-
-static gboolean
-is_head (const Cnn3dParam *p)
-{
-  return p->role == CNN3D_PARAM_LINEAR_WEIGHT || p->role == CNN3D_PARAM_LINEAR_BIAS;
-}
-
-/* All parameters from a file. A head of another size is left out where
- * `left_out` is given. */
-static gboolean
-read_weights (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, GPtrArray *left_out, GError **error)
-{
-  for (guint i = 0; i < t->net->n_weights; i++) {
-    const Cnn3dParam *p = &t->net->weights[i];
-    const Cnn3dSafetensor *tensor = cnn3d_safetensors_lookup (file, p->name);
-    g_autofree gchar *wanted = shape_text (p->n_dims, p->shape), *got = NULL;
-
-    if (!tensor) {
-      g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_PARAMETER,
-          "%s has no '%s', which %s needs: is it a file of another model?", path, p->name, t->net->model);
-      return FALSE;
-    }
-    if (!same_shape (tensor, p)) {
-      got = shape_text (tensor->n_dims, (const gint64 *) tensor->shape);
-      if (left_out && is_head (p)) {
-        g_ptr_array_add (left_out, g_strdup_printf ("%s (%s in the file, %s here)", p->name, got, wanted));
-        continue;
-      }
-      g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_PARAMETER,
-          "%s: '%s' is %s, but %s with base-width=%u has %s", path, p->name, got, t->net->model,
-          t->net->params.base_width, wanted);
-      return FALSE;
-    }
-    if (!read_param (t, tensor, i, t->weights, error)) {
-      g_prefix_error (error, "%s: ", path);
-      return FALSE;
-    }
-  }
-  return TRUE;
-}
-
 gboolean
 cnn3d_trainer_load_pretrained (Cnn3dTrainer *t, const gchar *path, GError **error)
 {
   g_autoptr (Cnn3dSafetensors) file = cnn3d_safetensors_open (path, error);
 
-  if (!file || !read_weights (t, file, path, t->left_out, error))
+  if (!file || !cnn3d_model_file_load (file, path, t->backend, t->model, t->net, t->weights, t->left_out, error))
     return FALSE;
   for (guint i = 0; i < cnn3d_safetensors_get_n_tensors (file); i++) {
     const gchar *name = cnn3d_safetensors_nth (file, i)->name;
@@ -114,45 +39,6 @@ cnn3d_trainer_load_pretrained (Cnn3dTrainer *t, const gchar *path, GError **erro
 }
 
 /* --- writing --- */
-
-static gchar *
-json_text (JsonBuilder *builder)
-{
-  g_autoptr (JsonNode) root = json_builder_get_root (builder);
-
-  return json_to_string (root, FALSE);
-}
-
-static gchar *
-classes_text (const Cnn3dTrainer *t)
-{
-  g_autoptr (JsonBuilder) b = json_builder_new ();
-
-  json_builder_begin_array (b);
-  for (guint i = 0; t->classes && t->classes[i]; i++)
-    json_builder_add_string_value (b, t->classes[i]);
-  json_builder_end_array (b);
-  return json_text (b);
-}
-
-static gchar *
-floats_text (const gfloat *values, guint n)
-{
-  GString *text = g_string_new ("[");
-  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
-
-  for (guint i = 0; i < n; i++)
-    g_string_append_printf (text, "%s%s", i ? "," : "", g_ascii_formatd (number, sizeof number, "%.9g", values[i]));
-  return g_string_free (g_string_append_c (text, ']'), FALSE);
-}
-
-static void
-add_number (Cnn3dSafetensorsWriter *w, const gchar *key, guint64 value)
-{
-  g_autofree gchar *text = g_strdup_printf ("%" G_GUINT64_FORMAT, value);
-
-  cnn3d_safetensors_writer_metadata (w, key, text);
-}
 
 /* Hexadecimal: the same bits when read again. */
 static void
@@ -166,27 +52,19 @@ add_double (Cnn3dSafetensorsWriter *w, const gchar *key, gdouble value)
   cnn3d_safetensors_writer_metadata (w, key, text);
 }
 
-/* What a model file says of itself: enough to build the network again and to
- * feed it as in training. */
+/* Enough to build the network again and to feed it as in training. */
 static void
 add_description (const Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w)
 {
-  const Cnn3dNetworkParams *p = &t->net->params;
-  g_autofree gchar *classes = classes_text (t);
-  g_autofree gchar *mean = floats_text (t->net->mean, p->channels), *std = floats_text (t->net->std, p->channels);
+  Cnn3dModelInfo info = {.network = t->net->params,.precision = t->params.precision,.step = t->mark.step,
+    .epoch = t->mark.pass.epoch,.preparation = t->params.preparation
+  };
 
-  cnn3d_safetensors_writer_metadata (w, "format", "pt");
-  cnn3d_safetensors_writer_metadata (w, "model", t->net->model);
-  cnn3d_safetensors_writer_metadata (w, "classes", classes);
-  cnn3d_safetensors_writer_metadata (w, "mean", mean);
-  cnn3d_safetensors_writer_metadata (w, "std", std);
-  add_number (w, "num-classes", p->num_classes);
-  add_number (w, "base-width", p->base_width);
-  add_number (w, "channels", p->channels);
-  add_number (w, "num-frames", p->frames);
-  add_number (w, "height", p->height);
-  add_number (w, "width", p->width);
-  add_number (w, "step", t->mark.step);
+  if (t->classes && g_strv_length (t->classes) == info.network.num_classes)
+    info.classes = t->classes;
+  memcpy (info.mean, t->net->mean, sizeof info.mean);
+  memcpy (info.std, t->net->std, sizeof info.std);
+  cnn3d_model_file_describe (w, &info);
 }
 
 static void
@@ -268,24 +146,24 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
     return FALSE;
   cnn3d_safetensors_writer_metadata (w, "version", STATE_VERSION);
   cnn3d_safetensors_writer_metadata (w, "model", t->net->model);
-  add_number (w, "optimizer", t->params.optimizer);
-  add_number (w, "step", m->step);
-  add_number (w, "position", m->position);
-  add_number (w, "norm-batches", m->norm_batches);
+  cnn3d_safetensors_writer_number (w, "optimizer", t->params.optimizer);
+  cnn3d_safetensors_writer_number (w, "step", m->step);
+  cnn3d_safetensors_writer_number (w, "position", m->position);
+  cnn3d_safetensors_writer_number (w, "norm-batches", m->norm_batches);
   add_double (w, "loss-scale", m->loss_scale);
-  add_number (w, "scale-steps", m->scale_steps);
-  add_number (w, "steps-skipped", m->steps_skipped);
-  add_number (w, "epoch", m->pass.epoch);
-  add_number (w, "training", m->pass.training);
-  add_number (w, "first", m->pass.first);
-  add_number (w, "clips-listed", m->pass.clips_listed);
-  add_number (w, "validates", t->validates);
-  add_number (w, "clips", m->pass.clips);
-  add_number (w, "correct", m->pass.correct);
+  cnn3d_safetensors_writer_number (w, "scale-steps", m->scale_steps);
+  cnn3d_safetensors_writer_number (w, "steps-skipped", m->steps_skipped);
+  cnn3d_safetensors_writer_number (w, "epoch", m->pass.epoch);
+  cnn3d_safetensors_writer_number (w, "training", m->pass.training);
+  cnn3d_safetensors_writer_number (w, "first", m->pass.first);
+  cnn3d_safetensors_writer_number (w, "clips-listed", m->pass.clips_listed);
+  cnn3d_safetensors_writer_number (w, "validates", t->validates);
+  cnn3d_safetensors_writer_number (w, "clips", m->pass.clips);
+  cnn3d_safetensors_writer_number (w, "correct", m->pass.correct);
   add_double (w, "loss-sum", m->pass.loss_sum);
   add_double (w, "train-loss", m->train_loss);
   add_double (w, "best", m->best);
-  add_number (w, "epochs-since-best", m->epochs_since_best);
+  cnn3d_safetensors_writer_number (w, "epochs-since-best", m->epochs_since_best);
   for (guint i = 0; i < t->kept->len; i++) {
     const TrainerKept *k = &g_array_index (t->kept, TrainerKept, i);
     guint64 bits;
@@ -520,13 +398,13 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, TrainerM
       if (!CNN3D_PARAM_TRAINED (p->role))
         continue;
       tensor = cnn3d_safetensors_lookup (file, name);
-      if (!tensor || !same_shape (tensor, p)) {
+      if (!tensor || !cnn3d_model_file_same_shape (tensor, p)) {
         g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
             "%s has no optimizer state '%s' that fits: use the settings that it was written with, or resume=never",
             path, name);
         return FALSE;
       }
-      if (!read_param (t, tensor, i, arrays[a], error))
+      if (!cnn3d_model_file_import (tensor, t->backend, t->model, t->net, i, arrays[a], error))
         return FALSE;
     }
   return TRUE;
@@ -556,7 +434,7 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
   }
   state_path = g_build_filename (t->params.checkpoint_dir, name, NULL);
   state = cnn3d_safetensors_open (state_path, error);
-  if (!state || !read_state (t, state, state_path, &mark, error) || !read_weights (t, weights, last, NULL, error)
+  if (!state || !read_state (t, state, state_path, &mark, error) || !cnn3d_model_file_load (weights, last, t->backend, t->model, t->net, t->weights, NULL, error)
       || !cnn3d_trainer_refresh (t, error))
     return FALSE;
   t->now = mark;

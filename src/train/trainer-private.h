@@ -110,9 +110,7 @@ gboolean cnn3d_trainer_take_mark (Cnn3dTrainer * t, GError ** error);
 /* The network for so many clips: made when it is first asked for. */
 const TrainerProgram *cnn3d_trainer_get_program (Cnn3dTrainer * t, guint batch, gboolean training, GError ** error);
 
-/* batch.c. Bytes of a clip as it arrives; of a batch's place on a device, its
- * labels included. */
-gsize cnn3d_trainer_clip_bytes (const Cnn3dNetworkParams * params, Cnn3dType type);
+/* batch.c. Bytes of a batch's place on a device, its labels included. */
 gsize cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams * params, guint batch);
 gdouble cnn3d_trainer_epochs_passed (const Cnn3dTrainer * t);
 void cnn3d_trainer_fill_progress (const Cnn3dTrainer * t, Cnn3dProgress * progress);

@@ -30,52 +30,15 @@ cnn3d_trainer_params_init (Cnn3dTrainerParams *p)
 
 /* --- setting up --- */
 
-/* auto: the first device that opens, the GPU before the CPU. */
 static gboolean
 open_device (Cnn3dTrainer *t, GError **error)
 {
-  const gchar *name = t->params.device ? t->params.device : "auto";
-  Cnn3dDeviceParams params = {.threads = t->params.threads,.deterministic = t->params.deterministic,
+  const Cnn3dDeviceParams params = {.threads = t->params.threads,.deterministic = t->params.deterministic,
     .tf32 = t->params.tf32,.benchmark = t->params.benchmark
   };
-  const gchar *order[3] = { NULL };
-  GError *reason = NULL;
 
-  if (!strcmp (name, "auto")) {
-    order[0] = "cuda";
-    order[1] = "cpu";
-  } else if (!strcmp (name, "cpu") || !strcmp (name, "cuda")) {
-    order[0] = name;
-  } else if (g_str_has_prefix (name, "cuda:")) {
-    gchar *end;
-    const guint64 index = g_ascii_strtoull (name + 5, &end, 10);
-
-    if (end > name + 5 && !*end && index < 1024) {
-      order[0] = "cuda";
-      params.index = index;
-    }
-  }
-  if (!order[0]) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
-        "device=%s: use auto, cpu, cuda, or cuda:N for the N-th GPU", name);
-    return FALSE;
-  }
-  for (guint i = 0; order[i]; i++) {
-    g_clear_error (&reason);
-    t->backend = cnn3d_backend_load (order[i], &reason);
-    if (t->backend)
-      t->device = t->backend->open (&params, &reason);
-    if (t->device)
-      return TRUE;
-    if (t->backend && order[i + 1]) {
-      g_auto (GStrv) there = t->backend->list (NULL);
-
-      if (there[0])
-        t->passed_over = g_strdup (reason->message);
-    }
-  }
-  g_propagate_prefixed_error (error, reason, "device=%s: ", name);
-  return FALSE;
+  t->device = cnn3d_backend_open_device (t->params.device, &params, &t->backend, &t->passed_over, error);
+  return t->device != NULL;
 }
 
 const TrainerProgram *
@@ -259,6 +222,8 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   t->params.device = g_strdup (params->device);
   t->params.checkpoint_dir = params->checkpoint_dir && *params->checkpoint_dir
       ? g_strdup (params->checkpoint_dir) : NULL;
+  t->params.preparation.sampling = g_strdup (params->preparation.sampling);
+  t->params.preparation.scaling = g_strdup (params->preparation.scaling);
   t->classes = g_strdupv ((gchar **) params->classes);
   t->params.classes = (const gchar *const *) t->classes;
   t->batch = batch;
@@ -341,6 +306,8 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   g_free ((gchar *) t->params.freeze);
   g_free ((gchar *) t->params.device);
   g_free ((gchar *) t->params.checkpoint_dir);
+  g_free ((gchar *) t->params.preparation.sampling);
+  g_free ((gchar *) t->params.preparation.scaling);
   g_free (t);
 }
 

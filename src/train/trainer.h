@@ -7,8 +7,7 @@
 #ifndef CNN3D_TRAINER_H
 #define CNN3D_TRAINER_H
 
-#include "src/backend/backend.h"
-#include "src/network/network.h"
+#include "src/model/modelfile.h"
 #include "src/train/lr.h"
 
 #define CNN3D_TRAINER_ERROR (cnn3d_trainer_error_quark ())
@@ -61,6 +60,7 @@ typedef struct {
   guint micro_batch;            /* clips at once, at most; 0: whole batches */
   gboolean keep_gradients;      /* for cnn3d_trainer_get_gradient() after a step: they are not applied layer by layer */
   const gchar *const *classes;  /* names, NULL-terminated, stored with the weights; may be NULL */
+  Cnn3dPreparation preparation; /* of the clips, stored with the weights */
 } Cnn3dTrainerParams;
 
 CNN3D_API void cnn3d_trainer_params_init (Cnn3dTrainerParams * params);

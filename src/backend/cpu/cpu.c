@@ -198,7 +198,7 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
     gboolean ok = TRUE;
 
     if (net->ops[i].kind == CNN3D_OP_CONV) {
-      p->sizes.slice[i] = cpu_conv_slice (m, &net->ops[i], batch, params->most);
+      p->sizes.slice[i] = params->training ? cpu_conv_slice (m, &net->ops[i], batch, params->most) : 1;
       p->sizes.adds[i] = cnn3d_op_is_strided_pointwise (&net->ops[i]);
       ok = cpu_conv_setup (p, i, params->accumulates, error);
     }
@@ -440,6 +440,7 @@ static const Cnn3dBackend backend = {
   .program_free = program_free,
   .program_sizes = program_sizes,
   .run = run,
+  .read_activation = cpu_read_activation,
   .update = update,
 };
 

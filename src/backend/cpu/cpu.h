@@ -151,6 +151,8 @@ Cnn3dModel *cpu_model_new (Cnn3dDevice * device, const Cnn3dNetwork * network, c
 void cpu_model_free (Cnn3dModel ** model);
 gboolean cpu_import_weight (Cnn3dModel * model, guint param, const gfloat * values, gfloat * array, GError ** error);
 gboolean cpu_export_weight (Cnn3dModel * model, guint param, const gfloat * array, gfloat * values, GError ** error);
+gboolean cpu_read_activation (Cnn3dProgram * program, gint tensor, gconstpointer place, gfloat * values,
+    GError ** error);
 gboolean cpu_refresh (Cnn3dModel * model, const gfloat * weights, gpointer copy, GError ** error);
 /* The descriptor of a blocked or plain activation for `batch` clips, of depth
  * `depth` (0: its own). */

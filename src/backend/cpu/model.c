@@ -298,3 +298,41 @@ cpu_refresh (Cnn3dModel *m, const gfloat *weights, gpointer copy, GError **error
   }
   return TRUE;
 }
+
+/* Of activations, wherever they lie. */
+static gfloat
+read_number (const guint8 *from, gsize element)
+{
+  guint32 bits;
+  guint16 half;
+  gfloat value;
+
+  if (element == sizeof value) {
+    memcpy (&value, from, sizeof value);
+    return value;
+  }
+  memcpy (&half, from, sizeof half);
+  bits = (guint32) half << 16;  /* bf16 */
+  memcpy (&value, &bits, sizeof value);
+  return value;
+}
+
+gboolean
+cpu_read_activation (Cnn3dProgram *p, gint tensor, gconstpointer place, gfloat *values, GError **error)
+{
+  const Cnn3dModel *m = p->model;
+  const Cnn3dTensor *t = &m->net->tensors[tensor];
+  const gboolean input = m->net->ops[t->producer].kind == CNN3D_OP_INPUT, blocked = cpu_is_blocked (m->net, tensor);
+  const gsize points = cpu_points (t), element = input || blocked ? m->element : sizeof (gfloat);
+  const gsize clip = blocked ? cpu_round_up (t->c, m->lanes) * points : input ? t->c * points : cpu_row (t);
+  const guint8 *from = place;
+
+  for (guint n = 0; n < p->batch; n++)
+    for (gint c = 0; c < t->c; c++)
+      for (gsize i = 0; i < points; i++) {
+        const gsize at = blocked ? ((c / m->lanes) * points + i) * m->lanes + c % m->lanes : c * points + i;
+
+        *values++ = read_number (from + (n * clip + at) * element, element);
+      }
+  return TRUE;
+}

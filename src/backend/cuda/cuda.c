@@ -150,6 +150,7 @@ static const Cnn3dBackend backend = {
   .program_free = cuda_program_free,
   .program_sizes = cuda_program_sizes,
   .run = cuda_run,
+  .read_activation = cuda_read_activation,
   .update = cuda_update_all,
 };
 

@@ -87,6 +87,8 @@ gsize cuda_conv_weights (const Cnn3dModel * model, const Cnn3dOp * op);
  * `stored` begins at the parameter, layout.length floats, padding zero. */
 void cuda_weight_store (const Cnn3dModel * model, guint param, const gfloat * values, gfloat * stored);
 void cuda_weight_read (const Cnn3dModel * model, guint param, const gfloat * stored, gfloat * values);
+/* Number i of an array of a type, on the host. */
+gfloat cuda_number (CudaType type, const guint8 * from, gsize i);
 
 /* sizes.c */
 Cnn3dProgram *cuda_program_new (Cnn3dModel * model, const Cnn3dProgramParams * params, GError ** error);

@@ -1,6 +1,7 @@
 /* The weights' layout. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/cuda.h"
 
+#include <math.h>
 #include <string.h>
 
 gsize
@@ -113,4 +114,28 @@ void
 cuda_weight_read (const Cnn3dModel *m, guint param, const gfloat *stored, gfloat *values)
 {
   for_each (m, param, stored, values, FALSE);
+}
+
+gfloat
+cuda_number (CudaType type, const guint8 *from, gsize i)
+{
+  guint32 bits;
+  guint16 half;
+  gfloat f;
+
+  if (type == CUDA_TYPE_F32) {
+    memcpy (&f, from + 4 * i, sizeof f);
+    return f;
+  }
+  memcpy (&half, from + 2 * i, sizeof half);
+  if (type == CUDA_TYPE_F16) {
+    const gint exponent = half >> 10 & 31;
+    const gfloat value = exponent == 31 ? NAN : exponent ? ldexpf (1024 + (half & 1023), exponent - 25)
+        : ldexpf (half & 1023, -24);
+
+    return half & 0x8000 ? -value : value;
+  }
+  bits = (guint32) half << 16;
+  memcpy (&f, &bits, sizeof f);
+  return f;
 }

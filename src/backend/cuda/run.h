@@ -15,5 +15,8 @@ gboolean cuda_runs_new (Cnn3dProgram * program, GError ** error);
 void cuda_runs_free (CudaRuns ** runs);
 gboolean cuda_run (Cnn3dProgram * program, const Cnn3dStep * steps, guint n_steps, const Cnn3dBinding * binding,
     Cnn3dResults * results, GError ** error);
+/* weights.c */
+gboolean cuda_read_activation (Cnn3dProgram * program, gint tensor, gconstpointer place, gfloat * values,
+    GError ** error);
 
 #endif

@@ -61,30 +61,6 @@ fill (gfloat *values, gsize n, guint seed)
     values[i] = ((gint) ((i * 2654435761u + seed) >> 7) % 5 - 2) / 2.f;
 }
 
-static gfloat
-read_number (CudaType type, const guint8 *from, gsize i)
-{
-  guint32 bits;
-  guint16 half;
-  gfloat f;
-
-  if (type == CUDA_TYPE_F32) {
-    memcpy (&f, from + 4 * i, sizeof f);
-    return f;
-  }
-  memcpy (&half, from + 2 * i, sizeof half);
-  if (type == CUDA_TYPE_F16) {
-    const gint exponent = half >> 10 & 31;
-    const gfloat value = exponent == 31 ? NAN : exponent ? ldexpf (1024 + (half & 1023), exponent - 25)
-        : ldexpf (half & 1023, -24);
-
-    return half & 0x8000 ? -value : value;
-  }
-  bits = (guint32) half << 16;
-  memcpy (&f, &bits, sizeof f);
-  return f;
-}
-
 typedef struct {
   Cnn3dDevice *device;
   CudaType type;
@@ -139,7 +115,7 @@ check (const Test *t, CudaConvDirection direction, GError **error)
           error))
     return FALSE;
   for (gsize i = 0; i < counts[out]; i++) {
-    const gdouble difference = fabs (read_number (t->type, got, i) - numbers[out][i]) / (1 + fabs (numbers[out][i]));
+    const gdouble difference = fabs (cuda_number (t->type, got, i) - numbers[out][i]) / (1 + fabs (numbers[out][i]));
 
     if (!(difference <= worst))
       worst = difference;

@@ -117,8 +117,8 @@ conv_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params, GError **
   const Cnn3dOp *op = &m->net->ops[i];
   const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
 
-  p->sizes.slice[i] = cnn3d_plan_slice (params->batch, params->most,
-      MAX (cuda_clip_bytes (m, in), cuda_clip_bytes (m, out)), SLICE_BYTES);
+  p->sizes.slice[i] = params->training ? cnn3d_plan_slice (params->batch, params->most,
+      MAX (cuda_clip_bytes (m, in), cuda_clip_bytes (m, out)), SLICE_BYTES) : 1;
   p->sizes.adds[i] = TRUE;
   p->sizes.statistics[i] = m->type != CUDA_TYPE_F32 && p->sizes.slice[i] == params->batch;
   if (!add_workspace (p, i, CNN3D_PHASE_FORWARD, CUDA_CONV_FORWARD, error))

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/backend/cuda/run.h"
 #include "src/temporary.h"
 
 gboolean
@@ -28,6 +29,25 @@ cuda_export_weight (Cnn3dModel *m, guint param, const gfloat *array, gfloat *val
       || !cuda_download (m->device, stored.data, array + m->layout.offset[param], bytes, error))
     return FALSE;
   cuda_weight_read (m, param, stored.data, values);
+  return TRUE;
+}
+
+gboolean
+cuda_read_activation (Cnn3dProgram *p, gint tensor, gconstpointer place, gfloat *values, GError **error)
+{
+  const Cnn3dModel *m = p->model;
+  const Cnn3dTensor *t = &m->net->tensors[tensor];
+  const gsize clip = cuda_clip_bytes (m, t), channels = cuda_pad (t->c), points = cuda_points (t);
+  const CudaType type = clip == channels * points * sizeof (gfloat) ? CUDA_TYPE_F32 : m->type;
+  g_auto (Cnn3dTemporary) stored = { NULL };
+
+  if (!cnn3d_temporary_take (&stored, clip * p->params.batch, "an activation", error)
+      || !cuda_download (m->device, stored.data, place, clip * p->params.batch, error))
+    return FALSE;
+  for (guint n = 0; n < p->params.batch; n++)
+    for (gint c = 0; c < t->c; c++)
+      for (gsize i = 0; i < points; i++)
+        *values++ = cuda_number (type, (guint8 *) stored.data + n * clip, i * channels + c);
   return TRUE;
 }
 

@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/evaluate/predictor.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "src/escape.h"
+#include "src/train/fit.h"
+
+/* The network for one number of clips. */
+typedef struct {
+  guint clips;
+  Cnn3dProgram *program;
+  Cnn3dPlan *plan;
+} PredictorProgram;
+
+typedef struct {
+  gchar *name;
+  gint tensor;
+} PredictorLayer;
+
+struct _Cnn3dPredictor {
+  Cnn3dModelFile *file;
+  const Cnn3dBackend *backend;
+  Cnn3dDevice *device;
+  gchar *passed_over;
+  Cnn3dNetwork *net;
+  Cnn3dModel *model;
+  const Cnn3dWeightLayout *layout;
+  Cnn3dPrecision precision;
+  Cnn3dType frames_type;
+  guint batch, chunk;
+  Cnn3dMemory memory;
+  GArray *programs;             /* PredictorProgram */
+
+  gfloat *weights;
+  gpointer copy;
+  guint8 *arena;
+  guint8 *slot;                 /* for a chunk on the device; NULL: it reads the host's memory */
+
+  GArray *layers;               /* PredictorLayer */
+  gboolean *features;           /* [tensor]: one of theirs */
+  Cnn3dFeatureFunc func;
+  gpointer user;
+};
+
+void
+cnn3d_predictor_params_init (Cnn3dPredictorParams *p)
+{
+  memset (p, 0, sizeof *p);
+  p->device = "auto";
+  p->precision = -1;
+  p->batch = 1;
+}
+
+/* --- layers --- */
+
+static gboolean
+belongs_to (const gchar *parameter, const gchar *layer)
+{
+  const gsize n = strlen (layer);
+
+  return !strncmp (parameter, layer, n) && parameter[n] == '.';
+}
+
+/* A layer's output is that of its last operation; -1: there is no such layer. */
+static gint
+layer_output (const Cnn3dNetwork *net, const gchar *layer)
+{
+  gint op = -1;
+
+  for (guint i = 0; i < net->n_weights; i++)
+    if (belongs_to (net->weights[i].name, layer))
+      op = MAX (op, net->weights[i].op);
+  return op < 0 ? -1 : net->ops[op].out;
+}
+
+/* The stem and the stages: the first parts of the parameters' names, or the
+ * first two where all begin alike; without the last layer. */
+static gchar **
+stages (const Cnn3dNetwork *net)
+{
+  GPtrArray *names = g_ptr_array_new ();
+  guint parts = 1;
+
+  do {
+    g_ptr_array_set_size (names, 0);
+    for (guint i = 0; i < net->n_weights; i++) {
+      const gchar *name = net->weights[i].name, *end = name;
+      g_autofree gchar *stage = NULL;
+
+      if (net->ops[net->weights[i].op].kind == CNN3D_OP_LINEAR)
+        continue;
+      for (guint k = 0; k < parts && end; k++)
+        end = strchr (end + (k > 0), '.');
+      stage = end ? g_strndup (name, end - name) : g_strdup (name);
+      if (!g_ptr_array_find_with_equal_func (names, stage, g_str_equal, NULL))
+        g_ptr_array_add (names, g_steal_pointer (&stage));
+    }
+  } while (names->len < 2 && parts++ < 2);
+  g_ptr_array_add (names, NULL);
+  return (gchar **) g_ptr_array_free (names, FALSE);
+}
+
+static gboolean
+take_layers (Cnn3dPredictor *p, const gchar *layers, GError **error)
+{
+  g_auto (GStrv) names = g_strsplit (layers ? layers : "", ",", -1);
+
+  p->layers = g_array_new (FALSE, FALSE, sizeof (PredictorLayer));
+  p->features = g_new0 (gboolean, p->net->n_tensors);
+  if (names[0] && !names[1] && !strcmp (g_strstrip (names[0]), "stages")) {
+    g_strfreev (names);
+    names = stages (p->net);
+  }
+  for (guint i = 0; names[i]; i++) {
+    PredictorLayer layer = { NULL, -1 };
+
+    if (!*g_strstrip (names[i]))
+      continue;
+    layer.tensor = layer_output (p->net, names[i]);
+    if (layer.tensor < 0) {
+      g_auto (GStrv) all = stages (p->net);
+      g_autofree gchar *list = g_strjoinv (", ", all), *shown = cnn3d_escape (names[i], FALSE);
+
+      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+          "%s has no layer '%s': there are %s, and in them what its parameters are named by, such as %.*s",
+          p->net->model, shown, list, (gint) (strrchr (p->net->weights[0].name, '.') - p->net->weights[0].name),
+          p->net->weights[0].name);
+      return FALSE;
+    }
+    layer.name = g_strdup (names[i]);
+    p->features[layer.tensor] = TRUE;
+    g_array_append_val (p->layers, layer);
+  }
+  return TRUE;
+}
+
+/* --- setting up --- */
+
+static gboolean
+make_program (Cnn3dPredictor *p, guint clips, gboolean sizes_only, PredictorProgram *program, GError **error)
+{
+  const Cnn3dProgramParams params = {.batch = clips,.sizes_only = sizes_only };
+  const Cnn3dPlanParams plan_params = {.features = p->features };
+
+  program->clips = clips;
+  program->program = p->backend->program_new (p->model, &params, error);
+  if (!program->program)
+    return FALSE;
+  program->plan = cnn3d_plan_new (p->net, p->backend->program_sizes (program->program), &plan_params);
+  return TRUE;
+}
+
+static void
+clear_program (Cnn3dPredictor *p, PredictorProgram *program)
+{
+  cnn3d_plan_free (&program->plan);
+  p->backend->program_free (&program->program);
+}
+
+static gsize
+slot_bytes (const Cnn3dPredictor *p, guint clips)
+{
+  return p->backend->asynchronous ? cnn3d_clip_bytes (&p->net->params, p->frames_type) * clips : 0;
+}
+
+static gboolean
+measure (Cnn3dPredictor *p, guint chunk, Cnn3dMemory *m, GError **error)
+{
+  PredictorProgram program = { 0 };
+  Cnn3dDeviceMemory device;
+
+  if (!make_program (p, chunk, TRUE, &program, error))
+    return FALSE;
+  p->backend->memory (p->device, &device);
+  *m = (Cnn3dMemory) {.weights = p->layout->total * sizeof (gfloat),.copy = p->layout->copy_bytes,
+    .input = slot_bytes (p, chunk),.arena = program.plan->arena_bytes,.workspace = program.plan->scratch_bytes,
+    .context = device.context
+  };
+  m->total = m->weights + m->copy + m->input + m->arena;
+  clear_program (p, &program);
+  return TRUE;
+}
+
+/* The largest chunk that fits, up to the one that was asked for. */
+static gboolean
+choose_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
+{
+  guint fits = 0, too_many = most + 1, chunk = most;
+  Cnn3dDeviceMemory device;
+  Cnn3dMemory m;
+  guint64 budget;
+
+  p->backend->memory (p->device, &device);
+  budget = max_memory ? MIN (max_memory, device.available) : device.available;
+  while (fits + 1 < too_many) {
+    if (!measure (p, chunk, &m, error))
+      return FALSE;
+    if ((guint64) m.total + m.context <= budget) {
+      fits = chunk;
+      p->memory = m;
+    } else {
+      too_many = chunk;
+    }
+    chunk = (fits + too_many) / 2;
+  }
+  p->chunk = fits;
+  if (!fits) {
+    g_autofree gchar *needed = cnn3d_format_bytes ((guint64) m.total + m.context), *there = cnn3d_format_bytes (budget);
+
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY,
+        "one clip at a time takes %s, of which %" G_GSIZE_FORMAT " bytes are weights, but there are only %s: raise "
+        "max-memory, or use another device", needed, m.weights + m.copy, there);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gpointer
+alloc (Cnn3dPredictor *p, gsize bytes, GError **error)
+{
+  return p->backend->alloc (p->device, bytes, error);
+}
+
+static gboolean
+take_memory (Cnn3dPredictor *p, GError **error)
+{
+  const Cnn3dMemory *m = &p->memory;
+  PredictorProgram program;
+
+  if (!(p->weights = alloc (p, m->weights, error)) || (m->copy && !(p->copy = alloc (p, m->copy, error)))
+      || !(p->arena = alloc (p, m->arena, error)) || (m->input && !(p->slot = alloc (p, m->input, error)))
+      || !make_program (p, p->chunk, FALSE, &program, error))
+    return FALSE;
+  g_array_append_val (p->programs, program);
+  return TRUE;
+}
+
+static gboolean
+differs (guint asked, guint has)
+{
+  return asked && asked != has;
+}
+
+static gboolean
+check_sizes (const Cnn3dPredictorParams *params, const Cnn3dNetworkParams *n, GError **error)
+{
+  if (params->batch < 1 || params->batch > 65536) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS, "batch is %u, but must be from 1 to 65536",
+        params->batch);
+    return FALSE;
+  }
+  if (!differs (params->frames, n->frames) && !differs (params->height, n->height)
+      && !differs (params->width, n->width) && !differs (params->channels, n->channels))
+    return TRUE;
+  g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
+      "%s was trained on clips of %u frames of %ux%u with %u channels (width x height), but clips of %u frames of %ux%u "
+      "with %u come: use clipsample num-frames=%u and video/x-raw,width=%u,height=%u", params->model, n->frames,
+      n->width, n->height, n->channels, params->frames ? params->frames : n->frames,
+      params->width ? params->width : n->width, params->height ? params->height : n->height,
+      params->channels ? params->channels : n->channels, n->frames, n->width, n->height);
+  return FALSE;
+}
+
+static gboolean
+set_up (Cnn3dPredictor *p, const Cnn3dPredictorParams *params, GError **error)
+{
+  const Cnn3dDeviceParams device_params = {.threads = params->threads,.deterministic = TRUE,.tf32 = TRUE,
+    .benchmark = TRUE
+  };
+  Cnn3dModelParams model_params = {.keeps_copy = TRUE };
+  const Cnn3dModelInfo *info;
+
+  p->file = cnn3d_model_file_open (params->model, error);
+  if (!p->file)
+    return FALSE;
+  info = cnn3d_model_file_info (p->file);
+  if (!check_sizes (params, &info->network, error))
+    return FALSE;
+  p->net = cnn3d_network_new (&info->network, error);
+  if (!p->net) {
+    g_prefix_error (error, "%s: ", params->model);
+    return FALSE;
+  }
+  memcpy (p->net->mean, info->mean, sizeof info->mean);
+  memcpy (p->net->std, info->std, sizeof info->std);
+  /* before a device is opened, which takes a second */
+  if (!cnn3d_model_file_check (cnn3d_model_file_tensors (p->file), params->model, p->net, error)
+      || !take_layers (p, params->layers, error))
+    return FALSE;
+  p->device = cnn3d_backend_open_device (params->device, &device_params, &p->backend, &p->passed_over, error);
+  if (!p->device)
+    return FALSE;
+  p->precision = params->precision < 0 ? info->precision : (Cnn3dPrecision) params->precision;
+  if (!p->backend->resolve_precision (p->device, &p->precision, error))
+    return FALSE;
+  model_params.precision = p->precision;
+  p->model = p->backend->model_new (p->device, p->net, &model_params, error);
+  if (!p->model)
+    return FALSE;
+  p->layout = p->backend->model_layout (p->model);
+  p->frames_type = params->frames_type;
+  p->batch = params->batch;
+  return choose_chunk (p, params->chunk ? MIN (params->chunk, params->batch) : params->batch, params->max_memory, error)
+      && take_memory (p, error)
+      && cnn3d_model_file_load (cnn3d_model_file_tensors (p->file), params->model, p->backend, p->model, p->net,
+      p->weights, NULL, error) && (!p->copy || p->backend->refresh (p->model, p->weights, p->copy, error));
+}
+
+Cnn3dPredictor *
+cnn3d_predictor_new (const Cnn3dPredictorParams *params, GError **error)
+{
+  Cnn3dPredictor *p = g_new0 (Cnn3dPredictor, 1);
+
+  p->programs = g_array_new (FALSE, FALSE, sizeof (PredictorProgram));
+  if (!set_up (p, params, error))
+    cnn3d_predictor_free (&p);
+  return p;
+}
+
+static void
+give_back (Cnn3dPredictor *p, gpointer memory, gsize bytes)
+{
+  if (memory)
+    p->backend->free (p->device, memory, bytes);
+}
+
+void
+cnn3d_predictor_free (Cnn3dPredictor **predictor)
+{
+  Cnn3dPredictor *p = *predictor;
+
+  *predictor = NULL;
+  if (!p)
+    return;
+  if (p->device)
+    p->backend->finish (p->device, NULL);
+  for (guint i = 0; i < p->programs->len; i++)
+    clear_program (p, &g_array_index (p->programs, PredictorProgram, i));
+  g_array_free (p->programs, TRUE);
+  give_back (p, p->weights, p->memory.weights);
+  give_back (p, p->copy, p->memory.copy);
+  give_back (p, p->arena, p->memory.arena);
+  give_back (p, p->slot, p->memory.input);
+  if (p->model)
+    p->backend->model_free (&p->model);
+  if (p->device)
+    p->backend->close (&p->device);
+  for (guint i = 0; p->layers && i < p->layers->len; i++)
+    g_free (g_array_index (p->layers, PredictorLayer, i).name);
+  g_clear_pointer (&p->layers, g_array_unref);
+  g_free (p->features);
+  g_free (p->passed_over);
+  cnn3d_network_free (&p->net);
+  cnn3d_model_file_free (p->file);
+  g_free (p);
+}
+
+/* --- what there is to know --- */
+
+const Cnn3dModelInfo *
+cnn3d_predictor_info (const Cnn3dPredictor *p)
+{
+  return cnn3d_model_file_info (p->file);
+}
+
+const gchar *
+cnn3d_predictor_device (const Cnn3dPredictor *p)
+{
+  return p->backend->describe (p->device);
+}
+
+Cnn3dPrecision
+cnn3d_predictor_precision (const Cnn3dPredictor *p)
+{
+  return p->precision;
+}
+
+guint
+cnn3d_predictor_chunk (const Cnn3dPredictor *p)
+{
+  return p->chunk;
+}
+
+void
+cnn3d_predictor_memory (const Cnn3dPredictor *p, Cnn3dMemory *memory)
+{
+  *memory = p->memory;
+}
+
+const gchar *
+cnn3d_predictor_passed_over (const Cnn3dPredictor *p)
+{
+  return p->passed_over;
+}
+
+void
+cnn3d_predictor_set_features (Cnn3dPredictor *p, Cnn3dFeatureFunc func, gpointer user)
+{
+  p->func = func;
+  p->user = user;
+}
+
+/* --- running --- */
+
+static const PredictorProgram *
+get_program (Cnn3dPredictor *p, guint clips, GError **error)
+{
+  PredictorProgram program;
+
+  for (guint i = 0; i < p->programs->len; i++) {
+    const PredictorProgram *have = &g_array_index (p->programs, PredictorProgram, i);
+
+    if (have->clips == clips)
+      return have;
+  }
+  if (!make_program (p, clips, FALSE, &program, error))
+    return NULL;
+  if (program.plan->arena_bytes > p->memory.arena) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY,
+        "%u clips need an arena of %" G_GSIZE_FORMAT " bytes, more than the %" G_GSIZE_FORMAT " that %u clips need",
+        clips, program.plan->arena_bytes, p->memory.arena, p->chunk);
+    clear_program (p, &program);
+    return NULL;
+  }
+  g_array_append_val (p->programs, program);
+  return &g_array_index (p->programs, PredictorProgram, p->programs->len - 1);
+}
+
+static gsize
+place_of (const Cnn3dPredictor *p, const Cnn3dPlan *plan, gint tensor)
+{
+  for (guint i = 0; i < plan->n_steps; i++)
+    if (plan->steps[i].op == p->net->tensors[tensor].producer)
+      return plan->steps[i].out;
+  g_return_val_if_reached (CNN3D_NOWHERE);
+}
+
+/* first: the chunk's first clip's number in the batch */
+static gboolean
+tell_features (Cnn3dPredictor *p, const PredictorProgram *program, guint first, GError **error)
+{
+  for (guint i = 0; i < p->layers->len; i++) {
+    const PredictorLayer *layer = &g_array_index (p->layers, PredictorLayer, i);
+    const Cnn3dTensor *t = &p->net->tensors[layer->tensor];
+    const gsize count = (gsize) t->c * t->d * t->h * t->w;
+    g_autofree gfloat *values = g_new (gfloat, count * program->clips);
+
+    if (!p->backend->read_activation (program->program, layer->tensor,
+            p->arena + place_of (p, program->plan, layer->tensor), values, error))
+      return FALSE;
+    for (guint k = 0; k < program->clips; k++) {
+      const Cnn3dFeatureMap map = { layer->name, first + k, t->c, t->d, t->h, t->w, values + k * count };
+
+      if (!p->func (p->user, &map, error))
+        return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+static gboolean
+run_chunk (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint first, guint clips, gfloat *logits,
+    GError **error)
+{
+  const PredictorProgram *program = get_program (p, clips, error);
+  Cnn3dBinding b = {.arena = p->arena,.arrays = {.weights = p->weights,.copy = p->copy },.frames = frames,
+    .frames_type = type,.loss_scale = 1,.logits = logits
+  };
+
+  if (!program)
+    return FALSE;
+  if (p->slot) {
+    b.frames = p->slot;
+    if (!p->backend->stage (p->device, p->slot, frames, cnn3d_clip_bytes (&p->net->params, type) * clips, error))
+      return FALSE;
+  }
+  if (!p->backend->run (program->program, program->plan->steps, program->plan->n_steps, &b, NULL, error)) {
+    /* what was started writes to the logits */
+    p->backend->finish (p->device, NULL);
+    return FALSE;
+  }
+  return p->backend->finish (p->device, error) && (!p->func || tell_features (p, program, first, error));
+}
+
+gboolean
+cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint n, gfloat *logits, GError **error)
+{
+  const guint classes = p->net->params.num_classes;
+  const gsize clip = cnn3d_clip_bytes (&p->net->params, type);
+
+  if (n < 1 || n > p->batch || cnn3d_type_size (type) > cnn3d_type_size (p->frames_type)) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
+        "%u clips of %d-bit numbers came, but memory was planned for at most %u of %d", n,
+        (gint) cnn3d_type_size (type) * 8, p->batch, (gint) cnn3d_type_size (p->frames_type) * 8);
+    return FALSE;
+  }
+  for (guint first = 0; first < n; first += p->chunk)
+    if (!run_chunk (p, (const guint8 *) frames + first * clip, type, first, MIN (p->chunk, n - first),
+            logits + (gsize) first * classes, error))
+      return FALSE;
+  for (gsize i = 0; i < (gsize) n * classes; i++)
+    if (!isfinite (logits[i])) {
+      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
+          "the model's output for clip %u of a batch is not a number: its weights have run away, or the input is not "
+          "finite", (guint) (i / classes));
+      return FALSE;
+    }
+  return TRUE;
+}
+
+void
+cnn3d_softmax (const gfloat *logits, guint n, gdouble *probabilities)
+{
+  gfloat most = logits[0];
+  gdouble sum = 0;
+
+  for (guint i = 1; i < n; i++)
+    most = MAX (most, logits[i]);
+  for (guint i = 0; i < n; i++)
+    sum += probabilities[i] = exp ((gdouble) logits[i] - most);
+  for (guint i = 0; i < n; i++)
+    probabilities[i] /= sum;
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/model/modelfile.h"
+
+#include <json-glib/json-glib.h>
+#include <math.h>
+#include <string.h>
+
+#include "src/model/safetensors-private.h"
+#include "src/temporary.h"
+
+G_DEFINE_QUARK (cnn3d-model-file-error, cnn3d_model_file_error)
+
+/* Beyond these no network is, and products of sizes could wrap. */
+#define MOST_CLASSES 1000000
+#define MOST_SIZE 65535
+
+struct _Cnn3dModelFile {
+  gchar *path;
+  Cnn3dSafetensors *tensors;
+  gchar *model;
+  Cnn3dModelInfo info;          /* its strings are the metadata's, or static */
+};
+
+/* --- reading --- */
+
+static gboolean
+wrong (const Cnn3dModelFile *f, const gchar *key, const gchar *what, GError **error)
+{
+  const gchar *text = cnn3d_safetensors_metadata (f->tensors, key);
+  g_autofree gchar *shown = text ? safetensors_show (text) : NULL;
+
+  if (text)
+    g_set_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION,
+        "%s: its '%s' is '%s', which is not %s: take a file that cnn3dtrain wrote", f->path, key, shown, what);
+  else
+    g_set_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION,
+        "%s does not say what it is a model of (its metadata has no '%s'): take a file that cnn3dtrain wrote; weights "
+        "of others become one by training with pretrained=", f->path, key);
+  return FALSE;
+}
+
+static gboolean
+get_number (const Cnn3dModelFile *f, const gchar *key, guint64 min, guint64 max, guint64 *value, GError **error)
+{
+  const gchar *text = cnn3d_safetensors_metadata (f->tensors, key);
+  g_autofree gchar *range = NULL;
+
+  if (text && g_ascii_string_to_unsigned (text, 10, min, max, value, NULL))
+    return TRUE;
+  range = g_strdup_printf ("a number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, min, max);
+  return wrong (f, key, range, error);
+}
+
+static gboolean
+get_uint (const Cnn3dModelFile *f, const gchar *key, guint min, guint max, guint *value, GError **error)
+{
+  guint64 wide = 0;
+
+  if (!get_number (f, key, min, max, &wide, error))
+    return FALSE;
+  *value = wide;
+  return TRUE;
+}
+
+/* An array of JSON; NULL: it is none. */
+static JsonArray *
+get_array (const Cnn3dModelFile *f, const gchar *key, JsonParser *parser)
+{
+  const gchar *text = cnn3d_safetensors_metadata (f->tensors, key);
+  JsonNode *root;
+
+  if (!text || !json_parser_load_from_data (parser, text, -1, NULL))
+    return NULL;
+  root = json_parser_get_root (parser);
+  return root && JSON_NODE_HOLDS_ARRAY (root) ? json_node_get_array (root) : NULL;
+}
+
+static gboolean
+get_floats (const Cnn3dModelFile *f, const gchar *key, guint n, gboolean positive, gfloat *values, GError **error)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonArray *array = get_array (f, key, parser);
+  gboolean ok = array && json_array_get_length (array) == n;
+
+  for (guint i = 0; ok && i < n; i++) {
+    JsonNode *node = json_array_get_element (array, i);
+
+    ok = JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) != G_TYPE_STRING;
+    values[i] = ok ? json_node_get_double (node) : 0;
+    ok = ok && isfinite (values[i]) && (!positive || values[i] > 0);
+  }
+  return ok || wrong (f, key, positive ? "a positive number a channel" : "a number a channel", error);
+}
+
+static gboolean
+get_classes (Cnn3dModelFile *f, GError **error)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonArray *array = get_array (f, "classes", parser);
+  const guint n = f->info.network.num_classes, names = array ? json_array_get_length (array) : 0;
+  gboolean ok = array && (names == 0 || names == n);
+
+  f->info.classes = g_new0 (gchar *, n + 1);
+  for (guint i = 0; ok && i < n; i++) {
+    JsonNode *node = names ? json_array_get_element (array, i) : NULL;
+
+    ok = !node || (JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING);
+    if (ok)
+      f->info.classes[i] = node ? json_node_dup_string (node) : g_strdup_printf ("%u", i);
+  }
+  return ok || wrong (f, "classes", "a list of as many names as num-classes says", error);
+}
+
+/* One of the names; NULL: none of them, or not in the file. */
+static const gchar *
+get_choice (const Cnn3dModelFile *f, const gchar *key, const gchar *const *names, gint *index)
+{
+  const gchar *text = cnn3d_safetensors_metadata (f->tensors, key);
+
+  for (guint i = 0; text && names[i]; i++)
+    if (!strcmp (text, names[i])) {
+      if (index)
+        *index = i;
+      return names[i];
+    }
+  return NULL;
+}
+
+/* What files from before had not, or others' have not, is not known, and no error. */
+static void
+get_preparation (Cnn3dModelFile *f)
+{
+  static const gchar *const samplings[] = { "center", "uniform", NULL }, *const booleans[] = { "0", "1", NULL };
+  Cnn3dPreparation *p = &f->info.preparation;
+  gint borders = 0;
+
+  p->sampling = get_choice (f, "sampling", samplings, NULL);
+  if (p->sampling && !get_uint (f, "frame-interval", 0, MOST_SIZE, &p->frame_interval, NULL))
+    p->sampling = NULL;
+  p->scaling = cnn3d_safetensors_metadata (f->tensors, "scaling");
+  get_choice (f, "add-borders", booleans, &borders);
+  p->add_borders = borders;
+}
+
+static const gchar *const precisions[] = { "32", "16-mixed", "bf16-mixed", NULL };
+
+static gboolean
+read_description (Cnn3dModelFile *f, GError **error)
+{
+  Cnn3dNetworkParams *n = &f->info.network;
+  const gchar *model = cnn3d_safetensors_metadata (f->tensors, "model");
+  const gchar *const *models = cnn3d_network_models ();
+  guint64 number = 0;
+  gint precision = CNN3D_PRECISION_32;
+
+  if (!model || !g_strv_contains (models, model)) {
+    g_autofree gchar *list = g_strjoinv (", ", (gchar **) models), *what = g_strconcat ("one of ", list, NULL);
+
+    return wrong (f, "model", what, error);
+  }
+  n->model = model;
+  if (!get_uint (f, "num-classes", 2, MOST_CLASSES, &n->num_classes, error)
+      || !get_uint (f, "base-width", 1, 4096, &n->base_width, error)
+      || !get_uint (f, "channels", 1, G_N_ELEMENTS (f->info.mean), &n->channels, error)
+      || !get_uint (f, "num-frames", 1, MOST_SIZE, &n->frames, error)
+      || !get_uint (f, "height", 1, MOST_SIZE, &n->height, error)
+      || !get_uint (f, "width", 1, MOST_SIZE, &n->width, error)
+      || !get_floats (f, "mean", n->channels, FALSE, f->info.mean, error)
+      || !get_floats (f, "std", n->channels, TRUE, f->info.std, error) || !get_classes (f, error))
+    return FALSE;
+  get_choice (f, "precision", precisions, &precision);
+  f->info.precision = precision;
+  if (get_number (f, "step", 0, G_MAXUINT64, &number, NULL))
+    f->info.step = number;
+  get_uint (f, "epoch", 0, G_MAXUINT, &f->info.epoch, NULL);
+  get_preparation (f);
+  return TRUE;
+}
+
+Cnn3dModelFile *
+cnn3d_model_file_open (const gchar *path, GError **error)
+{
+  Cnn3dModelFile *f = g_new0 (Cnn3dModelFile, 1);
+
+  f->path = g_strdup (path);
+  f->tensors = cnn3d_safetensors_open (path, error);
+  if (f->tensors && read_description (f, error))
+    return f;
+  cnn3d_model_file_free (f);
+  return NULL;
+}
+
+void
+cnn3d_model_file_free (Cnn3dModelFile *f)
+{
+  if (!f)
+    return;
+  g_strfreev (f->info.classes);
+  g_clear_pointer (&f->tensors, cnn3d_safetensors_free);
+  g_free (f->path);
+  g_free (f);
+}
+
+const Cnn3dModelInfo *
+cnn3d_model_file_info (const Cnn3dModelFile *f)
+{
+  return &f->info;
+}
+
+const gchar *
+cnn3d_model_file_path (const Cnn3dModelFile *f)
+{
+  return f->path;
+}
+
+Cnn3dSafetensors *
+cnn3d_model_file_tensors (const Cnn3dModelFile *f)
+{
+  return f->tensors;
+}
+
+/* --- weights --- */
+
+/* "(64, 3, 3, 7, 7)" */
+static gchar *
+shape_text (guint n_dims, const gint64 *shape)
+{
+  GString *text = g_string_new ("(");
+
+  for (guint i = 0; i < n_dims; i++)
+    g_string_append_printf (text, "%s%" G_GINT64_FORMAT, i ? ", " : "", shape[i]);
+  return g_string_free (g_string_append_c (text, ')'), FALSE);
+}
+
+gboolean
+cnn3d_model_file_same_shape (const Cnn3dSafetensor *tensor, const Cnn3dParam *param)
+{
+  if (tensor->n_dims != param->n_dims)
+    return FALSE;
+  for (guint i = 0; i < param->n_dims; i++)
+    if (tensor->shape[i] != (guint64) param->shape[i])
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean
+is_head (const Cnn3dParam *p)
+{
+  return p->role == CNN3D_PARAM_LINEAR_WEIGHT || p->role == CNN3D_PARAM_LINEAR_BIAS;
+}
+
+/* The tensor of a parameter. NULL with error, or, for a head of another shape
+ * where `left_out` is given, without. */
+static const Cnn3dSafetensor *
+find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, guint param, GPtrArray *left_out,
+    GError **error)
+{
+  const Cnn3dParam *p = &net->weights[param];
+  const Cnn3dSafetensor *tensor = cnn3d_safetensors_lookup (tensors, p->name);
+  g_autofree gchar *wanted = NULL, *got = NULL;
+
+  if (!tensor) {
+    g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_PARAMETER,
+        "%s has no '%s', which %s needs: is it a file of another model?", path, p->name, net->model);
+    return NULL;
+  }
+  if (cnn3d_model_file_same_shape (tensor, p))
+    return tensor;
+  wanted = shape_text (p->n_dims, p->shape);
+  got = shape_text (tensor->n_dims, (const gint64 *) tensor->shape);
+  if (left_out && is_head (p))
+    g_ptr_array_add (left_out, g_strdup_printf ("%s (%s in the file, %s here)", p->name, got, wanted));
+  else
+    g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_PARAMETER,
+        "%s: '%s' is %s, but %s with base-width=%u has %s", path, p->name, got, net->model, net->params.base_width,
+        wanted);
+  return NULL;
+}
+
+gboolean
+cnn3d_model_file_check (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, GError **error)
+{
+  for (guint i = 0; i < net->n_weights; i++)
+    if (!find_tensor (tensors, path, net, i, NULL, error))
+      return FALSE;
+  return TRUE;
+}
+
+gboolean
+cnn3d_model_file_read (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, guint param,
+    gfloat *values, GError **error)
+{
+  const Cnn3dSafetensor *tensor = find_tensor (tensors, path, net, param, NULL, error);
+
+  if (tensor && cnn3d_safetensor_to_float (tensor, values, net->weights[param].count, error))
+    return TRUE;
+  if (tensor)
+    g_prefix_error (error, "%s: ", path);
+  return FALSE;
+}
+
+gboolean
+cnn3d_model_file_import (const Cnn3dSafetensor *tensor, const Cnn3dBackend *backend, Cnn3dModel *model,
+    const Cnn3dNetwork *net, guint param, gfloat *array, GError **error)
+{
+  const Cnn3dParam *p = &net->weights[param];
+  g_auto (Cnn3dTemporary) values = { NULL };
+
+  return cnn3d_temporary_take (&values, p->count * sizeof (gfloat), p->name, error)
+      && cnn3d_safetensor_to_float (tensor, values.data, p->count, error)
+      && backend->import_weight (model, param, values.data, array, error);
+}
+
+gboolean
+cnn3d_model_file_load (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dBackend *backend, Cnn3dModel *model,
+    const Cnn3dNetwork *net, gfloat *array, GPtrArray *left_out, GError **error)
+{
+  for (guint i = 0; i < net->n_weights; i++) {
+    GError *reason = NULL;
+    const Cnn3dSafetensor *tensor = find_tensor (tensors, path, net, i, left_out, &reason);
+
+    if (tensor && !cnn3d_model_file_import (tensor, backend, model, net, i, array, &reason))
+      g_prefix_error (&reason, "%s: ", path);
+    if (reason) {
+      g_propagate_error (error, reason);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+/* --- writing --- */
+
+static gchar *
+names_text (gchar **names, guint n)
+{
+  g_autoptr (JsonBuilder) b = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+
+  json_builder_begin_array (b);
+  for (guint i = 0; names && i < n; i++)
+    json_builder_add_string_value (b, names[i]);
+  json_builder_end_array (b);
+  root = json_builder_get_root (b);
+  return json_to_string (root, FALSE);
+}
+
+static gchar *
+floats_text (const gfloat *values, guint n)
+{
+  GString *text = g_string_new ("[");
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s%s", i ? "," : "", g_ascii_formatd (number, sizeof number, "%.9g", values[i]));
+  return g_string_free (g_string_append_c (text, ']'), FALSE);
+}
+
+void
+cnn3d_safetensors_writer_number (Cnn3dSafetensorsWriter *w, const gchar *key, guint64 value)
+{
+  g_autofree gchar *text = g_strdup_printf ("%" G_GUINT64_FORMAT, value);
+
+  cnn3d_safetensors_writer_metadata (w, key, text);
+}
+
+void
+cnn3d_model_file_describe (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info)
+{
+  const Cnn3dNetworkParams *n = &info->network;
+  const Cnn3dPreparation *p = &info->preparation;
+  g_autofree gchar *classes = names_text (info->classes, n->num_classes);
+  g_autofree gchar *mean = floats_text (info->mean, n->channels), *std = floats_text (info->std, n->channels);
+
+  cnn3d_safetensors_writer_metadata (w, "format", "pt");
+  cnn3d_safetensors_writer_metadata (w, "model", n->model);
+  cnn3d_safetensors_writer_metadata (w, "classes", classes);
+  cnn3d_safetensors_writer_metadata (w, "mean", mean);
+  cnn3d_safetensors_writer_metadata (w, "std", std);
+  cnn3d_safetensors_writer_number (w, "num-classes", n->num_classes);
+  cnn3d_safetensors_writer_number (w, "base-width", n->base_width);
+  cnn3d_safetensors_writer_number (w, "channels", n->channels);
+  cnn3d_safetensors_writer_number (w, "num-frames", n->frames);
+  cnn3d_safetensors_writer_number (w, "height", n->height);
+  cnn3d_safetensors_writer_number (w, "width", n->width);
+  cnn3d_safetensors_writer_metadata (w, "precision", precisions[info->precision]);
+  cnn3d_safetensors_writer_number (w, "step", info->step);
+  cnn3d_safetensors_writer_number (w, "epoch", info->epoch);
+  if (p->sampling) {
+    cnn3d_safetensors_writer_metadata (w, "sampling", p->sampling);
+    cnn3d_safetensors_writer_number (w, "frame-interval", p->frame_interval);
+  }
+  if (p->scaling) {
+    cnn3d_safetensors_writer_metadata (w, "scaling", p->scaling);
+    cnn3d_safetensors_writer_number (w, "add-borders", p->add_borders);
+  }
+}
