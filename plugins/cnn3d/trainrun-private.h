@@ -26,6 +26,7 @@ struct _TrainRun
   gboolean have_layout;
   TensorLayout layout;
   gchar **classes;
+  GstEvent *preparation;        /* clip-preparation; NULL: none came */
   guint num_classes;
   Cnn3dTrainer *trainer;
   guint max_clips;              /* N that the trainer was made for */

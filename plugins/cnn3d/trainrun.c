@@ -153,6 +153,20 @@ none:
   }
 }
 
+static void
+fill_preparation (TrainRun * self, Cnn3dPreparation * to)
+{
+  GstClipPreparation from;
+
+  if (!self->preparation
+      || !gst_event_parse_clip_preparation (self->preparation, &from))
+    return;
+  to->sampling = from.sampling;
+  to->frame_interval = from.frame_interval;
+  to->scaling = from.scaling;
+  to->add_borders = from.add_borders;
+}
+
 static gboolean
 make_trainer (TrainRun * self)
 {
@@ -176,6 +190,7 @@ make_trainer (TrainRun * self)
   params.network.width = self->layout.width;
   params.frames_type = self->layout.type;
   params.classes = (const gchar * const *) self->classes;
+  fill_preparation (self, &params.preparation);
   params.lr.epochs = self->announced ? self->pass.epochs : 0;
   if (!cnn3d_lr_params_check (&params.lr, &error)) {
     train_run_fail (self, error, "lr-schedule");
@@ -533,6 +548,7 @@ take_custom_event (TrainRun * self, GstEvent * event)
 gboolean
 train_run_event (TrainRun * self, GstEvent * event)
 {
+  GstClipPreparation preparation;
   gchar **classes;
 
   if (self->resume == RESUME_SEEKING
@@ -545,6 +561,8 @@ train_run_event (TrainRun * self, GstEvent * event)
     case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
       if (gst_event_parse_clip_classes (event, &classes))
         take_classes (self, classes);
+      else if (gst_event_parse_clip_preparation (event, &preparation))
+        gst_event_replace (&self->preparation, event);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
       if (self->flow == GST_FLOW_OK && self->resume != RESUME_SEEKING)
@@ -592,6 +610,7 @@ train_run_free (TrainRun ** run)
   cnn3d_trainer_free (&self->trainer);
   progress_free (&self->progress);
   train_settings_clear (&self->settings);
+  gst_clear_event (&self->preparation);
   g_strfreev (self->classes);
   g_free (self->labels);
   g_free (self);
