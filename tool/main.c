@@ -14,9 +14,9 @@ static const struct
   int (*run) (int argc, char **argv);
 } commands[] = {
   {"plan", "tell what training takes, and what would fit", tool_plan},
-  {"pipeline", "print the gst-launch-1.0 line of a configuration",
+  {"pipeline", "print the gst-launch-1.0 lines of a configuration",
       tool_pipeline},
-  {"train", "print that line and run it", tool_train},
+  {"train", "print these lines and run them", tool_train},
 };
 
 void

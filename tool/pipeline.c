@@ -1,56 +1,13 @@
 /* pipeline.c: `cnn3d pipeline` and `cnn3d train`: a configuration's launch
- * line, printed, and printed and run. No shell is between this program and
- * gst-launch-1.0: what is printed is what a shell would have to be given.
+ * lines, the one that trains and the one that tests, printed, and printed and run.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tool/launch.h"
 #include "tool/tool.h"
 #include "src/config/config.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
-
-/* What no shell takes for anything but itself. A line's words have printable
- * characters only. */
-static gboolean
-is_plain (const gchar * text)
-{
-  if (strcmp (text, "!") == 0)
-    return TRUE;
-  for (const gchar * p = text; *p; p++)
-    if (!g_ascii_isalnum (*p) && !strchr ("_-+/.,:=@%", *p))
-      return FALSE;
-  return *text != 0;
-}
-
-/* The word as a shell reads it: NAME=VALUE keeps its name outside of the
- * quotes, for people to read. */
-static void
-print_word (const gchar * word)
-{
-  const gchar *equals = strchr (word, '=');
-  const gchar *value = equals ? equals + 1 : word;
-  gchar *quoted;
-
-  if (is_plain (word)) {
-    fputs (word, stdout);
-    return;
-  }
-  quoted = g_shell_quote (value);
-  printf ("%.*s%s", (int) (value - word), word, quoted);
-  g_free (quoted);
-}
-
-static void
-print_line (gchar ** words)
-{
-  for (guint i = 0; words[i]; i++) {
-    if (i > 0)
-      putchar (' ');
-    print_word (words[i]);
-  }
-  putchar ('\n');
-}
 
 static void
 show_help (const gchar * command)
@@ -58,10 +15,12 @@ show_help (const gchar * command)
   guint n_keys;
   const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
 
-  printf ("usage: cnn3d %s --config FILE [--SECTION.KEY=VALUE...]\n\n"
-      "%s the gst-launch-1.0 line that the YAML file describes. Options come\n"
-      "after the file, and win over it. In both, null means what holds without\n"
-      "the key. Relative paths begin where the line runs.\n\nKeys:\n",
+  printf ("usage: cnn3d %s --config FILE [--test] [--SECTION.KEY=VALUE...]\n\n"
+      "%s the gst-launch-1.0 line that the YAML file describes, and, with\n"
+      "paths.test, the one that tests the best weights after it; --test: that one\n"
+      "alone. Options come after the file, and win over it. In both, null means\n"
+      "what holds without the key. Relative paths begin where the line runs.\n\n"
+      "Keys:\n",
       command, strcmp (command, "train") ? "Prints" : "Prints, and then runs,");
   for (guint i = 0; i < n_keys; i++) {
     gchar *values = cnn3d_config_key_values (&keys[i]);
@@ -76,17 +35,44 @@ show_help (const gchar * command)
   }
 }
 
-/* Reads the file, then the options. Returns an exit status; *words is NULL
+/* The lines to print or run, each NULL where it is not wanted. */
+typedef struct
+{
+  gchar **train, **test;
+} Lines;
+
+static void
+clear_lines (Lines * lines)
+{
+  g_clear_pointer (&lines->train, g_strfreev);
+  g_clear_pointer (&lines->test, g_strfreev);
+}
+
+static gboolean
+make_lines (const Cnn3dConfig * config, gboolean test_only, Lines * lines,
+    GError ** error)
+{
+  if (test_only || cnn3d_config_get (config, "paths.test")) {
+    lines->test = cnn3d_config_test_line (config, error);
+    if (!lines->test)
+      return FALSE;
+  }
+  if (!test_only)
+    lines->train = cnn3d_config_line (config, error);
+  return test_only || lines->train;
+}
+
+/* Reads the file, then the options. Returns an exit status; there are no lines
  * where nothing is left to do. */
 static int
-read_line (int argc, char **argv, gchar *** words)
+read_lines (int argc, char **argv, Lines * lines)
 {
   const gchar *command = argv[0], *file = NULL;
   Cnn3dConfig *config = cnn3d_config_new ();
+  gboolean test_only = FALSE;
   GError *error = NULL;
   int status = TOOL_FINE;
 
-  *words = NULL;
   for (int i = 1; i < argc; i++) {
     const gchar *given = NULL;
 
@@ -94,6 +80,8 @@ read_line (int argc, char **argv, gchar *** words)
       show_help (command);
       goto out;
     }
+    if (strcmp (argv[i], "--test") == 0)
+      test_only = TRUE;
     if (strcmp (argv[i], "--config") == 0 && i + 1 < argc)
       given = argv[++i];
     else if (g_str_has_prefix (argv[i], "--config="))
@@ -113,11 +101,11 @@ read_line (int argc, char **argv, gchar *** words)
     if (strcmp (argv[i], "--config") == 0)
       i++;
     else if (!g_str_has_prefix (argv[i], "--config=")
+        && strcmp (argv[i], "--test") != 0
         && !cnn3d_config_override (config, argv[i], &error))
       goto refused;
   }
-  *words = cnn3d_config_line (config, &error);
-  if (!*words)
+  if (!make_lines (config, test_only, lines, &error))
     goto refused;
 
 out:
@@ -136,6 +124,7 @@ no_file:
 refused:
   tool_complain ("%s", error->message);
   g_clear_error (&error);
+  clear_lines (lines);
   status = TOOL_FAILED;
   goto out;
 }
@@ -143,38 +132,45 @@ refused:
 int
 tool_pipeline (int argc, char **argv)
 {
-  gchar **words;
-  int status = read_line (argc, argv, &words);
+  Lines lines = { NULL, NULL };
+  int status = read_lines (argc, argv, &lines);
 
-  if (!words)
-    return status;
-  print_line (words);
-  g_strfreev (words);
+  if (lines.train)
+    launch_print (lines.train);
+  if (lines.test)
+    launch_print (lines.test);
+  clear_lines (&lines);
   if (fflush (stdout) != 0) {
     tool_complain ("cannot print the line: %s", g_strerror (errno));
     return TOOL_FAILED;
   }
-  return TOOL_FINE;
+  return status;
 }
 
 int
 tool_train (int argc, char **argv)
 {
-  gchar **words;
-  int status = read_line (argc, argv, &words);
+  Lines lines = { NULL, NULL };
+  int status = read_lines (argc, argv, &lines);
+  gboolean stopped;
 
-  if (!words)
-    return status;
-  print_line (words);
-  fflush (stdout);
-  execvp (words[0], words);
+  if (lines.train && lines.test) {
+    launch_print (lines.train);
+    status = launch_wait (lines.train, &stopped);
+    g_clear_pointer (&lines.train, g_strfreev);
+    if (stopped || status != TOOL_FINE) {
+      tool_complain ("training %s, nothing is tested",
+          stopped ? "was stopped" : "did not end well");
+      clear_lines (&lines);
+    }
+  }
+  if (lines.train || lines.test) {
+    gchar **last = lines.train ? lines.train : lines.test;
 
-  /* ERRORS */
-  if (errno == ENOENT)
-    tool_complain ("%s is not on the PATH; Debian's package "
-        "gstreamer1.0-tools has it", words[0]);
-  else
-    tool_complain ("cannot run %s: %s", words[0], g_strerror (errno));
-  g_strfreev (words);
-  return TOOL_FAILED;
+    launch_print (last);
+    fflush (stdout);
+    status = launch_become (last);
+  }
+  clear_lines (&lines);
+  return status;
 }

@@ -1,5 +1,5 @@
 /* config.h: settings of a training run, from YAML and from options, and the
- * launch line that they become.
+ * launch lines that they become: one that trains, one that tests.
  *
  * One table has every key: what it may be, which element's property it sets,
  * what that property is where the key is not set. Files, options, the line and
@@ -51,6 +51,7 @@ typedef struct {
   const gchar *reason;          /* why it is not */
   const gchar *help;            /* unit and meaning, a line */
   gboolean always;              /* in the line even if it is the fallback */
+  gboolean tests;               /* in the line that tests, too; cnn3dtrain's are cnn3deval's there */
 } Cnn3dConfigKey;
 
 /* The table; `n_keys` may be NULL. */
@@ -91,6 +92,10 @@ CNN3D_API void cnn3d_config_get_size (const Cnn3dConfig *config, guint *height, 
  * shell has to read them. Printable characters only, whatever a path holds.
  * g_strfreev(); NULL with CNN3D_CONFIG_ERROR_MISSING. */
 CNN3D_API gchar **cnn3d_config_line (const Cnn3dConfig *config, GError **error);
+
+/* The same of the line that tests the best weights in paths.checkpoint_dir on
+ * paths.test, whose clips come prepared as those that validate. */
+CNN3D_API gchar **cnn3d_config_test_line (const Cnn3dConfig *config, GError **error);
 
 G_END_DECLS
 

@@ -58,25 +58,30 @@ is_of (const Cnn3dConfigKey *key, const gchar *element)
   return is;
 }
 
-/* Appends NAME=VALUE of each key that is this element's and away from what the
- * element does by itself. */
 static void
-add_properties (const Cnn3dConfig *config, const gchar *element, GPtrArray *words)
+add_property (GPtrArray *words, const gchar *property, const gchar *value)
+{
+  GString *word = g_string_new (property);
+
+  g_string_append_c (word, '=');
+  append_text (word, value);
+  g_ptr_array_add (words, g_string_free (word, FALSE));
+}
+
+/* Appends NAME=VALUE of each key that is this element's, in the line that tests if
+ * it is meant for that, and away from what the element does by itself. */
+static void
+add_properties (const Cnn3dConfig *config, const gchar *element, gboolean testing, GPtrArray *words)
 {
   guint n_keys;
   const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
 
   for (guint i = 0; i < n_keys; i++) {
     const gchar *value = cnn3d_config_get (config, keys[i].name);
-    GString *word;
 
-    if (!is_of (&keys[i], element) || !value
-        || (!keys[i].always && g_strcmp0 (value, keys[i].fallback) == 0))
-      continue;
-    word = g_string_new (keys[i].property);
-    g_string_append_c (word, '=');
-    append_text (word, value);
-    g_ptr_array_add (words, g_string_free (word, FALSE));
+    if (is_of (&keys[i], element) && value && (!testing || keys[i].tests)
+        && (keys[i].always || g_strcmp0 (value, keys[i].fallback) != 0))
+      add_property (words, keys[i].property, value);
   }
 }
 
@@ -91,14 +96,14 @@ add_words (GPtrArray *words, const gchar *text)
 }
 
 static gchar *
-clip_bin (const Cnn3dConfig *config)
+clip_bin (const Cnn3dConfig *config, gboolean testing)
 {
   GPtrArray *words = g_ptr_array_new_with_free_func (g_free);
   guint height, width;
   gchar *sample, *text;
 
   add_words (words, "clipsample");
-  add_properties (config, "clipsample", words);
+  add_properties (config, "clipsample", testing, words);
   g_ptr_array_add (words, NULL);
   sample = g_strjoinv (" ", (gchar **) words->pdata);
   cnn3d_config_get_size (config, &height, &width);
@@ -110,10 +115,27 @@ clip_bin (const Cnn3dConfig *config)
   return text;
 }
 
+/* What is left of clipsrc, and all that stands between it and the last element. */
+static void
+add_clips (const Cnn3dConfig *config, gboolean testing, GPtrArray *words)
+{
+  const gchar *batches = cnn3d_config_get (config, "trainer.limit_train_batches");
+
+  add_properties (config, "clipsrc", testing, words);
+  if (strcmp (batches, "1.0") != 0)
+    g_ptr_array_add (words, g_strdup_printf ("limit-clips=%" G_GUINT64_FORMAT,
+            g_ascii_strtoull (batches, NULL, 10) *
+            g_ascii_strtoull (cnn3d_config_get (config, "data.batch_size"), NULL, 10)));
+  g_ptr_array_add (words, clip_bin (config, testing));
+  add_words (words, "! clipbatch");
+  add_properties (config, "clipbatch", testing, words);
+  /* the next batch is made while this one is computed on, and no more: batches are large */
+  add_words (words, "! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 !");
+}
+
 gchar **
 cnn3d_config_line (const Cnn3dConfig *config, GError **error)
 {
-  const gchar *batches = cnn3d_config_get (config, "trainer.limit_train_batches");
   GPtrArray *words;
 
   if (!cnn3d_config_get (config, "paths.train"))
@@ -121,17 +143,9 @@ cnn3d_config_line (const Cnn3dConfig *config, GError **error)
 
   words = g_ptr_array_new ();
   add_words (words, "gst-launch-1.0 -e clipsrc");
-  add_properties (config, "clipsrc", words);
-  if (strcmp (batches, "1.0") != 0)
-    g_ptr_array_add (words, g_strdup_printf ("limit-clips=%" G_GUINT64_FORMAT,
-            g_ascii_strtoull (batches, NULL, 10) *
-            g_ascii_strtoull (cnn3d_config_get (config, "data.batch_size"), NULL, 10)));
-  g_ptr_array_add (words, clip_bin (config));
-  add_words (words, "! clipbatch");
-  add_properties (config, "clipbatch", words);
-  /* the next batch is made while this one is trained on, and no more: batches are large */
-  add_words (words, "! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain");
-  add_properties (config, "cnn3dtrain", words);
+  add_clips (config, FALSE, words);
+  add_words (words, "cnn3dtrain");
+  add_properties (config, "cnn3dtrain", FALSE, words);
   g_ptr_array_add (words, NULL);
   return (gchar **) g_ptr_array_free (words, FALSE);
 
@@ -139,5 +153,53 @@ cnn3d_config_line (const Cnn3dConfig *config, GError **error)
 no_data:
   g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
       "paths.train is not set: name the manifest or the folder to train on, in the file or as --paths.train=PATH");
+  return NULL;
+}
+
+gchar **
+cnn3d_config_test_line (const Cnn3dConfig *config, GError **error)
+{
+  const gchar *location = cnn3d_config_get (config, "paths.test");
+  const gchar *folder = cnn3d_config_get (config, "paths.checkpoint_dir");
+  GPtrArray *words;
+  gchar *path;
+
+  if (!location)
+    goto no_data;
+  if (!folder)
+    goto no_folder;
+  if (strcmp (cnn3d_config_get (config, "train.save_top_k"), "0") == 0)
+    goto no_weights;
+
+  words = g_ptr_array_new ();
+  add_words (words, "gst-launch-1.0 -e clipsrc");
+  add_property (words, "location", location);
+  add_words (words, "passes=test");
+  add_clips (config, TRUE, words);
+  add_words (words, "cnn3deval");
+  path = g_build_filename (folder, "best.safetensors", NULL);
+  add_property (words, "model", path);
+  g_free (path);
+  path = g_build_filename (folder, "test", NULL);
+  add_property (words, "output-dir", path);
+  g_free (path);
+  add_properties (config, "cnn3dtrain", TRUE, words);
+  g_ptr_array_add (words, NULL);
+  return (gchar **) g_ptr_array_free (words, FALSE);
+
+  /* ERRORS */
+no_data:
+  g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
+      "paths.test is not set: name the manifest or the folder to test on, in the file or as --paths.test=PATH");
+  return NULL;
+no_folder:
+  g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
+      "paths.checkpoint_dir is not set, so there will be no best weights to test on paths.test: "
+      "set it, or paths.test to null");
+  return NULL;
+no_weights:
+  g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
+      "train.save_top_k is 0, so there will be no best weights to test on paths.test: "
+      "set it to 1, or paths.test to null");
   return NULL;
 }

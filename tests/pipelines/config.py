@@ -35,11 +35,16 @@ def tool(*arguments, folder=None, **more):
                       launch.text(done.stderr))
 
 
-def line_of(*arguments, folder=None):
+def lines_of(*arguments, folder=None):
     run = tool("pipeline", *arguments, folder=folder)
     run.need(run.rc == 0 and not run.err, "no line came")
-    run.need(re.fullmatch(r"gst-launch-1\.0 [^\x00-\x1f\x7f]*\n", run.out), "not one clean line")
-    return run.out[:-1]
+    run.need(re.fullmatch(r"(gst-launch-1\.0 [^\x00-\x1f\x7f]*\n)+", run.out), "not a clean line")
+    return run.out.splitlines()
+
+
+def line_of(*arguments, folder=None):
+    line, = lines_of(*arguments, folder=folder)
+    return line
 
 
 def words_of(line):
@@ -214,6 +219,46 @@ def same_line(folder):
     run.need(run.rc == 1 and "gst-launch-1.0 is not on the PATH" in run.err, "it ran")
 
 
+def tests(folder):
+    """With paths.test a second line tests: cnn3d train runs it after the first one, but
+    not where that failed or was stopped; --test means that line alone"""
+    fake = os.path.join(folder, "bin")
+    calls = os.path.join(folder, "calls")
+    os.mkdir(fake)
+    with open(os.path.join(fake, "gst-launch-1.0"), "w", encoding="utf-8") as file:
+        file.write('#!/bin/sh\nprintf "%%s\\0" "$0" "$@" >>%s; printf "\\n" >>%s\n'
+                   'case "$*" in *cnn3dtrain*) eval "$TRAINING";; *) exit 5;; esac\n'
+                   % (shlex.quote(calls), shlex.quote(calls)))
+    os.chmod(os.path.join(fake, "gst-launch-1.0"), 0o755)
+    more = {"PATH": fake + ":" + os.environ["PATH"]}
+    arguments = ["--config", CONFIGS[0], "--paths.test=a 'b'.csv"]
+    lines = lines_of(*arguments)
+    assert len(lines) == 2 and lines[0] == line_of("--config", CONFIGS[0]), lines
+    assert " passes=test " in lines[1] and " cnn3deval model=" in lines[1], lines[1]
+    assert lines_of("--test", *arguments) == lines_of(*arguments, "--test") == lines[1:]
+    for training, status, ran, said in (
+            ("exit 0", 5, 2, ""), ("exit 3", 3, 1, "did not end well"),
+            ("kill -KILL $$", 137, 1, "did not end well"),
+            ("kill -INT $PPID; sleep 1", 130, 1, "was stopped"),
+            ("trap 'exit 0' TERM; kill -TERM $PPID; sleep 1", 0, 1, "was stopped")):
+        if os.path.exists(calls):
+            os.remove(calls)
+        run = tool("train", *arguments, **more, TRAINING=training)
+        run.need(run.rc == status, "not %d" % status)
+        run.need(said in run.err and (said or not run.err), "not said: %s" % said)
+        given = [call.split("\0")[1:-1] for call in launch.read(calls).decode().splitlines()]
+        run.need(given == [words_of(line)[1:] for line in lines[:ran]], "other lines: %s" % given)
+        run.need(run.out.splitlines() == lines[:ran], "what ran is not what was printed")
+    os.remove(calls)
+    run = tool("train", "--test", *arguments, **more, TRAINING="exit 0")
+    run.need(run.rc == 5 and run.out == lines[1] + "\n", "not the line that tests")
+    run = tool("pipeline", "--test", "--config", CONFIGS[0])
+    run.need(run.rc == 1 and "paths.test is not set" in run.err and not run.out, "nothing to test on")
+    run = tool("train", *arguments, "--paths.checkpoint_dir=null", **more)
+    run.need(run.rc == 1 and "paths.checkpoint_dir is not set" in run.err and not run.out, "no folder")
+    assert len(launch.read(calls).decode().splitlines()) == 1
+
+
 def weights(path):
     with open(path, "rb") as file:
         data = file.read()
@@ -256,4 +301,4 @@ def trains(folder):
     assert found[0] == found[1], "what differs between the two files is overridden"
 
 
-launch.main(shipped, errors, helps, defaults, quotes, same_line, trains)
+launch.main(shipped, errors, helps, defaults, quotes, same_line, tests, trains)

@@ -456,8 +456,10 @@ test_options (void)
   cnn3d_config_free (&config);
 }
 
+typedef gchar **(*LineFunc) (const Cnn3dConfig * config, GError ** error);
+
 static gchar *
-line_of (const gchar * const *options)
+line_of (LineFunc make, const gchar * const *options)
 {
   Cnn3dConfig *config = cnn3d_config_new ();
   GError *error = NULL;
@@ -467,7 +469,7 @@ line_of (const gchar * const *options)
     g_assert_true (cnn3d_config_override (config, *options, &error));
     g_assert_no_error (error);
   }
-  words = cnn3d_config_line (config, &error);
+  words = make (config, &error);
   g_assert_no_error (error);
   for (guint i = 0; words[i]; i++)
     for (const gchar * p = words[i]; *p; p++)
@@ -478,7 +480,8 @@ line_of (const gchar * const *options)
   return line;
 }
 
-#define LINE(...) line_of ((const gchar * const[]) { __VA_ARGS__, NULL })
+#define LINE(...) line_of (cnn3d_config_line, (const gchar * const[]) { __VA_ARGS__, NULL })
+#define TEST_LINE(...) line_of (cnn3d_config_test_line, (const gchar * const[]) { __VA_ARGS__, NULL })
 
 static void
 test_line (void)
@@ -506,6 +509,55 @@ test_line (void)
   g_assert_nonnull (strstr (line, "clipsample num-frames=16 frame-interval=2 seed=7 !"));
   g_assert_nonnull (strstr (line, "width=128,height=96|"));
   g_assert_nonnull (strstr (line, "model=slow_r50|lr=0.01|max-memory=8GiB|seed=7|precision=16-mixed"));
+  g_free (line);
+}
+
+/* The line that tests: what prepares clips is as in the line that trains. */
+static void
+test_test_line (void)
+{
+  static const struct
+  {
+    const gchar *yaml, *missing;
+  } wrong[] = {
+    {"paths: {train: t, checkpoint_dir: d}", "paths.test is not set"},
+    {"paths: {train: t, test: e}", "paths.checkpoint_dir is not set"},
+    {"paths: {test: e, checkpoint_dir: d}\ntrain: {save_top_k: 0}", "train.save_top_k is 0"},
+  };
+  gchar *line;
+
+  for (guint i = 0; i < G_N_ELEMENTS (wrong); i++) {
+    Cnn3dConfig *config = cnn3d_config_new ();
+    GError *error = NULL;
+
+    g_assert_true (load (config, wrong[i].yaml, &error));
+    g_assert_null (cnn3d_config_test_line (config, &error));
+    g_assert_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING);
+    g_assert_nonnull (strstr (error->message, wrong[i].missing));
+    g_clear_error (&error);
+    cnn3d_config_free (&config);
+  }
+
+  line = TEST_LINE ("--paths.test=e.csv", "--paths.checkpoint_dir=runs/a");
+  g_assert_cmpstr (line, ==, "gst-launch-1.0|-e|clipsrc|location=e.csv|passes=test|clip-bin=clipsample num-frames=16 ! "
+      "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=112,height=112|!|clipbatch|batch-size=1|!|"
+      "queue|max-size-buffers=2|max-size-bytes=0|max-size-time=0|!|cnn3deval|model=runs/a/best.safetensors|"
+      "output-dir=runs/a/test");
+  g_free (line);
+
+  line = TEST_LINE ("--paths.train=t", "--paths.val=v", "--paths.test=a\"b", "--paths.checkpoint_dir=\n", "--paths.root=r",
+      "--paths.log_dir=l", "--data.batch_size=6", "--data.video_batch_size=3", "--data.img_size=[96, 128]",
+      "--data.num_frames=8", "--data.frame_interval=2", "--data.sampling=center", "--data.clips_per_video=5",
+      "--data.shuffle=false", "--data.drop_last=true", "--data.num_workers=4", "--data.num_folds=3", "--data.fold=1",
+      "--data.on_error=stop", "--model.base_width=8", "--train.max_epochs=30", "--train.max_memory=2GiB",
+      "--train.seed=7", "--train.patience=3", "--trainer.precision=16", "--trainer.limit_train_batches=5",
+      "--trainer.device=cpu", "--trainer.threads=2");
+  g_assert_cmpstr (line, ==, "gst-launch-1.0|-e|clipsrc|location=\\\"a\\\\042b\\\"|passes=test|root=r|num-workers=4|"
+      "on-error=stop|limit-clips=30|clip-bin=clipsample num-frames=8 frame-interval=2 mode=center clips-per-video=5 ! "
+      "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=128,height=96|!|clipbatch|batch-size=6|!|"
+      "queue|max-size-buffers=2|max-size-bytes=0|max-size-time=0|!|cnn3deval|"
+      "model=\\\"\\\\012/best.safetensors\\\"|output-dir=\\\"\\\\012/test\\\"|video-batch-size=3|max-memory=2GiB|"
+      "device=cpu|threads=2");
   g_free (line);
 }
 
@@ -682,6 +734,7 @@ main (int argc, char **argv)
   g_test_add_func ("/config/files", test_files);
   g_test_add_func ("/config/options", test_options);
   g_test_add_func ("/config/line", test_line);
+  g_test_add_func ("/config/test-line", test_test_line);
   g_test_add_func ("/config/properties", test_properties);
   g_test_add_func ("/config/quotes", test_quotes);
   g_test_add_func ("/config/documented", test_documented);

@@ -1,0 +1,120 @@
+/* launch.c: launch lines, printed and run.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "tool/launch.h"
+#include "tool/tool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What no shell takes for anything but itself. A line's words have printable
+ * characters only. */
+static gboolean
+is_plain (const gchar * text)
+{
+  if (strcmp (text, "!") == 0)
+    return TRUE;
+  for (const gchar * p = text; *p; p++)
+    if (!g_ascii_isalnum (*p) && !strchr ("_-+/.,:=@%", *p))
+      return FALSE;
+  return *text != 0;
+}
+
+/* The word as a shell reads it: NAME=VALUE keeps its name outside of the
+ * quotes, for people to read. */
+static void
+print_word (const gchar * word)
+{
+  const gchar *equals = strchr (word, '=');
+  const gchar *value = equals ? equals + 1 : word;
+  gchar *quoted;
+
+  if (is_plain (word)) {
+    fputs (word, stdout);
+    return;
+  }
+  quoted = g_shell_quote (value);
+  printf ("%.*s%s", (int) (value - word), word, quoted);
+  g_free (quoted);
+}
+
+void
+launch_print (gchar ** words)
+{
+  for (guint i = 0; words[i]; i++) {
+    if (i > 0)
+      putchar (' ');
+    print_word (words[i]);
+  }
+  putchar ('\n');
+}
+
+int
+launch_become (gchar ** words)
+{
+  execvp (words[0], words);
+
+  /* ERRORS */
+  if (errno == ENOENT)
+    tool_complain ("%s is not on the PATH; Debian's package "
+        "gstreamer1.0-tools has it", words[0]);
+  else
+    tool_complain ("cannot run %s: %s", words[0], g_strerror (errno));
+  return TOOL_FAILED;
+}
+
+static volatile pid_t child;
+static volatile sig_atomic_t was_stopped;
+
+static void
+pass_on (int number, siginfo_t * info, void *context)
+{
+  was_stopped = TRUE;
+  /* Ctrl-C has gone from the terminal to both; twice would mean: at once */
+  if (info->si_code <= 0)
+    kill (child, number);
+}
+
+int
+launch_wait (gchar ** words, gboolean * stopped)
+{
+  static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+  struct sigaction action = {.sa_sigaction = pass_on,.sa_flags = SA_SIGINFO };
+  struct sigaction before[G_N_ELEMENTS (numbers)];
+  sigset_t held, mask;
+  int status = 0;
+
+  fflush (stdout);
+  sigemptyset (&held);
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    sigaddset (&held, numbers[i]);
+  sigemptyset (&action.sa_mask);
+  sigprocmask (SIG_BLOCK, &held, &mask);
+  child = fork ();
+  if (child == 0) {
+    sigprocmask (SIG_SETMASK, &mask, NULL);
+    _exit (launch_become (words));
+  }
+  if (child < 0)
+    goto no_process;
+
+  was_stopped = FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    sigaction (numbers[i], &action, &before[i]);
+  sigprocmask (SIG_SETMASK, &mask, NULL);
+  while (waitpid (child, &status, 0) < 0 && errno == EINTR);
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
+    sigaction (numbers[i], &before[i], NULL);
+  *stopped = was_stopped;
+  return WIFEXITED (status) ? WEXITSTATUS (status) : 128 + WTERMSIG (status);
+
+  /* ERRORS */
+no_process:
+  tool_complain ("no process for %s: %s", words[0], g_strerror (errno));
+  sigprocmask (SIG_SETMASK, &mask, NULL);
+  *stopped = FALSE;
+  return TOOL_FAILED;
+}
