@@ -9,6 +9,9 @@
 #include <glib.h>
 #include "src/api.h"
 
+/* Classes that a confusion matrix is made of, at most: it grows by their square. */
+#define CNN3D_MOST_CONFUSION 1000
+
 /* One class's figures; NaN where there is nothing to divide. */
 typedef struct {
   guint64 support;              /* videos with this label */
@@ -29,7 +32,7 @@ typedef struct {
    * those where it is defined. NaN: there is none. */
   gdouble precision_macro, recall_macro, f1_macro, auroc_macro;
   Cnn3dClassMetrics *classes;   /* [num_classes] */
-  guint64 *confusion;           /* [label * num_classes + prediction] */
+  guint64 *confusion;           /* [label * num_classes + prediction]; NULL: of more than CNN3D_MOST_CONFUSION classes */
 } Cnn3dMetrics;
 
 CNN3D_API void cnn3d_metrics_clear (Cnn3dMetrics * metrics);

@@ -1,4 +1,5 @@
-/* trainrig.h: a harness around one cnn3dtrain, and a source's stream for it.
+/* trainrig.h: a harness around one sink of batches, cnn3dtrain or another, and a
+ * source's stream for it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TESTS_TRAINRIG_H
 #define TESTS_TRAINRIG_H
@@ -43,11 +44,10 @@ typedef struct
 
 /* --- a harness around one element --- */
 
+/* Takes the line, of one element. */
 static inline Rig
-rig_new (const gchar * properties)
+rig_for (gchar * line)
 {
-  gchar *line = g_strconcat ("cnn3dtrain progress=false base-width=4 threads=1 "
-      "optimizer=adam lr=0.01 weight-decay=0 ", properties, NULL);
   GError *error = NULL;
   Rig r = { gst_parse_launch (line, &error), NULL, gst_bus_new (), 0 };
 
@@ -59,6 +59,14 @@ rig_new (const gchar * properties)
   g_free (line);
 
   return r;
+}
+
+static inline Rig
+rig_new (const gchar * properties)
+{
+  return rig_for (g_strconcat ("cnn3dtrain progress=false base-width=4 "
+          "threads=1 optimizer=adam lr=0.01 weight-decay=0 ", properties,
+          NULL));
 }
 
 static inline void
