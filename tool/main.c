@@ -17,6 +17,8 @@ static const struct
   {"pipeline", "print the gst-launch-1.0 lines of a configuration",
       tool_pipeline},
   {"train", "print these lines and run them", tool_train},
+  {"export", "write a model file as others take it: ONNX, or weights alone",
+      tool_export},
 };
 
 void

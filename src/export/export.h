@@ -1,0 +1,44 @@
+/* export.h: a model file as others take it: ONNX with what GStreamer's own
+ * elements read beside it, and weights alone.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_EXPORT_H
+#define CNN3D_EXPORT_H
+
+#include "src/model/modelfile.h"
+
+/* How an ONNX network takes its clips; float32, normalised, C as the frames'
+ * channels were in training. */
+typedef enum {
+  CNN3D_EXPORT_CLIP,            /* (N, C, T, H, W): PyTorch's own */
+  CNN3D_EXPORT_PICTURE,         /* (N, C, T * H, W): a clip's frames one below the other, the first on top, as
+                                 * elements take it that know pictures only */
+} Cnn3dExportInput;
+
+/* Writes three files: an ONNX network (opset 17) of any number of clips, from
+ * "input" to "logits" (N, classes), with PyTorch's names for the weights and the
+ * description in its metadata; PATH.modelinfo, which GStreamer's inference
+ * elements (1.28 or later) read beside it; and PATH.labels.txt, a class a line.
+ *
+ * Each is there whole or not at all, the network first, and weights of float32
+ * are not copied to memory. FALSE with error: a weight is missing or has another
+ * shape (CNN3D_NETWORK_ERROR), the network is beyond ONNX's 2 GiB, or a file
+ * cannot be written (G_IO_ERROR). */
+CNN3D_API gboolean cnn3d_export_onnx (const Cnn3dModelFile * file, Cnn3dExportInput input, const gchar * path,
+    GError ** error);
+
+/* Writes the weights alone, as safetensors of float32 with PyTorch's names and
+ * batch norms' counters: load_state_dict() takes it with strict=True. Errors as
+ * above. */
+CNN3D_API gboolean cnn3d_export_weights (const Cnn3dModelFile * file, const gchar * path, GError ** error);
+
+/* --- for the library's own files --- */
+
+/* The network of the file, whose weights all are there and have its shapes. */
+Cnn3dNetwork *cnn3d_export_network (const Cnn3dModelFile * file, GError ** error);
+
+/* The texts of PATH.modelinfo and PATH.labels.txt; g_free(). dims: the input's,
+ * without the batch. */
+gchar *cnn3d_export_modelinfo (const Cnn3dModelInfo * info, const gint64 * dims, guint n_dims);
+gchar *cnn3d_export_labels (const Cnn3dModelInfo * info);
+
+#endif

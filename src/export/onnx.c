@@ -1,0 +1,548 @@
+/* onnx.c: a network and its weights as ONNX.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/export/export.h"
+
+#include <gio/gio.h>
+#include <json-glib/json-glib.h>
+#include <string.h>
+
+#include "src/export/onnx.pb-c.h"
+#include "src/model/atomicfile.h"
+#include "src/temporary.h"
+
+#define OPSET 17
+#define IR_VERSION 8            /* of ONNX 1.12, which brought opset 17 */
+
+/* The network as protobuf's messages, which point to each other, to the
+ * network's names, and to the weights where the file has them mapped. */
+typedef struct {
+  const Cnn3dModelFile *file;
+  const Cnn3dModelInfo *info;
+  const Cnn3dNetwork *net;
+  GPtrArray *memory;            /* of the messages and texts, each freed by g_free() */
+  GArray *converted;            /* of Cnn3dTemporary: weights that the file has in another type */
+  GPtrArray *nodes, *initializers, *properties;
+  const gchar **names;          /* of the network's tensors */
+} Builder;
+
+static void
+builder_init (Builder *b, const Cnn3dModelFile *file, const Cnn3dNetwork *net)
+{
+  b->file = file;
+  b->info = cnn3d_model_file_info (file);
+  b->net = net;
+  b->memory = g_ptr_array_new_with_free_func (g_free);
+  b->converted = g_array_new (FALSE, FALSE, sizeof (Cnn3dTemporary));
+  b->nodes = g_ptr_array_new ();
+  b->initializers = g_ptr_array_new ();
+  b->properties = g_ptr_array_new ();
+  b->names = g_new0 (const gchar *, net->n_tensors);
+}
+
+static void
+builder_clear (Builder *b)
+{
+  for (guint i = 0; i < b->converted->len; i++)
+    cnn3d_temporary_give_back (&g_array_index (b->converted, Cnn3dTemporary, i));
+  g_array_unref (b->converted);
+  g_ptr_array_unref (b->nodes);
+  g_ptr_array_unref (b->initializers);
+  g_ptr_array_unref (b->properties);
+  g_ptr_array_unref (b->memory);
+  g_free (b->names);
+}
+
+static gpointer
+take (Builder *b, gsize bytes)
+{
+  gpointer memory = g_malloc0 (bytes);
+
+  g_ptr_array_add (b->memory, memory);
+  return memory;
+}
+
+/* The text becomes the builder's. */
+static gchar *
+keep (Builder *b, gchar *text)
+{
+  g_ptr_array_add (b->memory, text);
+  return text;
+}
+
+/* --- nodes --- */
+
+/* A node with one output, which has the node's name. inputs: NULL-terminated. */
+static Onnx__NodeProto *
+add_node (Builder *b, const gchar *type, const gchar *name, const gchar *const *inputs)
+{
+  Onnx__NodeProto *node = take (b, sizeof *node);
+
+  onnx__node_proto__init (node);
+  node->op_type = (gchar *) type;
+  node->name = (gchar *) name;
+  node->n_input = g_strv_length ((gchar **) inputs);
+  node->input = take (b, node->n_input * sizeof *node->input);
+  memcpy (node->input, inputs, node->n_input * sizeof *node->input);
+  node->n_output = 1;
+  node->output = take (b, sizeof *node->output);
+  node->output[0] = node->name;
+  g_ptr_array_add (b->nodes, node);
+  return node;
+}
+
+static Onnx__AttributeProto *
+add_attribute (Builder *b, Onnx__NodeProto *node, const gchar *name, Onnx__AttributeProto__AttributeType type)
+{
+  Onnx__AttributeProto *attribute = take (b, sizeof *attribute), **all;
+
+  onnx__attribute_proto__init (attribute);
+  attribute->name = (gchar *) name;
+  attribute->has_type = TRUE;
+  attribute->type = type;
+  all = take (b, (node->n_attribute + 1) * sizeof *all);
+  if (node->n_attribute)
+    memcpy (all, node->attribute, node->n_attribute * sizeof *all);
+  all[node->n_attribute++] = attribute;
+  node->attribute = all;
+  return attribute;
+}
+
+static void
+add_float (Builder *b, Onnx__NodeProto *node, const gchar *name, gfloat value)
+{
+  Onnx__AttributeProto *attribute = add_attribute (b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
+
+  attribute->has_f = TRUE;
+  attribute->f = value;
+}
+
+static void
+add_int (Builder *b, Onnx__NodeProto *node, const gchar *name, gint64 value)
+{
+  Onnx__AttributeProto *attribute = add_attribute (b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
+
+  attribute->has_i = TRUE;
+  attribute->i = value;
+}
+
+static void
+add_ints (Builder *b, Onnx__NodeProto *node, const gchar *name, const gint *values, guint n)
+{
+  Onnx__AttributeProto *attribute = add_attribute (b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
+
+  attribute->n_ints = n;
+  attribute->ints = take (b, n * sizeof *attribute->ints);
+  for (guint i = 0; i < n; i++)
+    attribute->ints[i] = values[i];
+}
+
+static void
+add_window (Builder *b, Onnx__NodeProto *node, const Cnn3dOp *op)
+{
+  const gint pads[6] = { op->pad[0], op->pad[1], op->pad[2], op->pad[0], op->pad[1], op->pad[2] };
+
+  add_ints (b, node, "kernel_shape", op->kernel, 3);
+  add_ints (b, node, "strides", op->stride, 3);
+  add_ints (b, node, "pads", pads, 6);
+}
+
+/* --- weights --- */
+
+static Onnx__TensorProto *
+add_tensor (Builder *b, const gchar *name, Onnx__TensorProto__DataType type, guint n_dims, const gint64 *dims)
+{
+  Onnx__TensorProto *tensor = take (b, sizeof *tensor);
+
+  onnx__tensor_proto__init (tensor);
+  tensor->name = (gchar *) name;
+  tensor->n_dims = n_dims;
+  tensor->dims = take (b, n_dims * sizeof *tensor->dims);
+  for (guint i = 0; i < n_dims; i++)
+    tensor->dims[i] = dims[i];
+  tensor->has_data_type = TRUE;
+  tensor->data_type = type;
+  tensor->has_raw_data = TRUE;
+  g_ptr_array_add (b->initializers, tensor);
+  return tensor;
+}
+
+/* float32 as little-endian bytes, as both formats have it */
+static gboolean
+add_weight (Builder *b, guint param, GError **error)
+{
+  const Cnn3dParam *p = &b->net->weights[param];
+  Cnn3dSafetensors *tensors = cnn3d_model_file_tensors (b->file);
+  const Cnn3dSafetensor *source = cnn3d_safetensors_lookup (tensors, p->name);
+  Onnx__TensorProto *tensor = add_tensor (b, p->name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, p->n_dims, p->shape);
+  const gsize bytes = p->count * sizeof (gfloat);
+  Cnn3dTemporary values = { NULL };
+  guint32 *bits;
+
+  tensor->raw_data.len = bytes;
+  if (source->dtype == CNN3D_SAFETENSOR_F32) {
+    tensor->raw_data.data = (guint8 *) source->data;
+    return TRUE;
+  }
+  if (!cnn3d_temporary_take (&values, bytes, p->name, error))
+    return FALSE;
+  g_array_append_val (b->converted, values);
+  if (!cnn3d_model_file_read (tensors, cnn3d_model_file_path (b->file), b->net, param, values.data, error))
+    return FALSE;
+  bits = values.data;
+  for (gint64 i = 0; i < p->count; i++)
+    bits[i] = GUINT32_TO_LE (bits[i]);
+  tensor->raw_data.data = values.data;
+  return TRUE;
+}
+
+/* --- the graph --- */
+
+/* "stem.0" of "stem.0.weight": where the layer is in PyTorch's model */
+static gchar *
+layer_name (Builder *b, const Cnn3dOp *op)
+{
+  const gchar *weight = b->net->weights[op->weight].name;
+
+  return keep (b, g_strndup (weight, strlen (weight) - strlen (".weight")));
+}
+
+static const gchar *
+param_name (const Builder *b, gint param)
+{
+  return b->net->weights[param].name;
+}
+
+static const gchar *
+add_norm (Builder *b, const Cnn3dOp *op)
+{
+  const gchar *name = layer_name (b, op);
+  Onnx__NodeProto *node = add_node (b, "BatchNormalization", name, (const gchar *[]) {
+      b->names[op->in], param_name (b, op->weight), param_name (b, op->bias), param_name (b, op->mean),
+      param_name (b, op->var), NULL });
+
+  add_float (b, node, "epsilon", op->eps);
+  /* ONNX counts what stays, PyTorch what is new */
+  add_float (b, node, "momentum", 1 - op->momentum);
+  if (op->residual >= 0) {
+    gchar *sum = keep (b, g_strconcat (name, ".add", NULL));
+
+    add_node (b, "Add", sum, (const gchar *[]) { name, b->names[op->residual], NULL });
+    name = sum;
+  }
+  if (op->relu) {
+    gchar *positive = keep (b, g_strconcat (name, ".relu", NULL));
+
+    add_node (b, "Relu", positive, (const gchar *[]) { name, NULL });
+    name = positive;
+  }
+  return name;
+}
+
+static const gchar *
+add_linear (Builder *b, const Cnn3dOp *op)
+{
+  Onnx__NodeProto *node = add_node (b, "Flatten", "features", (const gchar *[]) { b->names[op->in], NULL });
+
+  add_int (b, node, "axis", 1);
+  node = add_node (b, "Gemm", "logits", (const gchar *[]) {
+      "features", param_name (b, op->weight), param_name (b, op->bias), NULL });
+  add_int (b, node, "transB", 1);
+  return "logits";
+}
+
+/* What the network takes, without the batch; the number of dimensions. */
+static guint
+input_dims (const Builder *b, Cnn3dExportInput input, gint64 dims[4])
+{
+  const Cnn3dNetworkParams *p = &b->net->params;
+
+  dims[0] = p->channels;
+  if (input == CNN3D_EXPORT_CLIP) {
+    dims[1] = p->frames;
+    dims[2] = p->height;
+    dims[3] = p->width;
+    return 4;
+  }
+  dims[1] = (gint64) p->frames * p->height;
+  dims[2] = p->width;
+  return 3;
+}
+
+/* A channel's frames are one after the other in both: the picture is cut
+ * without moving anything. */
+static const gchar *
+add_input (Builder *b, Cnn3dExportInput input)
+{
+  const Cnn3dNetworkParams *p = &b->net->params;
+  const gint64 n_dims = 5, shape[5] = { -1, p->channels, p->frames, p->height, p->width };
+  Onnx__TensorProto *tensor;
+  gint64 *values;
+
+  if (input == CNN3D_EXPORT_CLIP)
+    return "input";
+  tensor = add_tensor (b, "clip_shape", ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &n_dims);
+  tensor->raw_data.len = sizeof shape;
+  tensor->raw_data.data = take (b, sizeof shape);
+  values = (gint64 *) tensor->raw_data.data;
+  for (guint i = 0; i < n_dims; i++)
+    values[i] = GINT64_TO_LE (shape[i]);
+  add_node (b, "Reshape", "clip", (const gchar *[]) { "input", "clip_shape", NULL });
+  return "clip";
+}
+
+static void
+add_op (Builder *b, const Cnn3dOp *op, Cnn3dExportInput input)
+{
+  const gchar *name;
+  Onnx__NodeProto *node;
+
+  switch (op->kind) {
+    case CNN3D_OP_INPUT:
+      name = add_input (b, input);
+      break;
+    case CNN3D_OP_CONV:
+      name = layer_name (b, op);
+      node = add_node (b, "Conv", name, (const gchar *[]) { b->names[op->in], param_name (b, op->weight), NULL });
+      add_window (b, node, op);
+      break;
+    case CNN3D_OP_NORM:
+      name = add_norm (b, op);
+      break;
+    case CNN3D_OP_MAX_POOL:
+      name = keep (b, g_strconcat (b->names[op->in], ".pool", NULL));
+      node = add_node (b, "MaxPool", name, (const gchar *[]) { b->names[op->in], NULL });
+      add_window (b, node, op);
+      break;
+    case CNN3D_OP_GLOBAL_POOL:
+      name = "pooled";
+      add_node (b, "GlobalAveragePool", name, (const gchar *[]) { b->names[op->in], NULL });
+      break;
+    case CNN3D_OP_DROPOUT:
+      /* nothing, outside of training */
+      name = b->names[op->in];
+      break;
+    case CNN3D_OP_LINEAR:
+      name = add_linear (b, op);
+      break;
+    default:
+      return;
+  }
+  b->names[op->out] = name;
+}
+
+/* A float32 tensor whose first dimension is the batch. */
+static Onnx__ValueInfoProto *
+new_value (Builder *b, const gchar *name, guint n_dims, const gint64 *dims)
+{
+  Onnx__ValueInfoProto *value = take (b, sizeof *value);
+  Onnx__TensorShapeProto *shape = take (b, sizeof *shape);
+
+  onnx__value_info_proto__init (value);
+  value->name = (gchar *) name;
+  value->type = take (b, sizeof *value->type);
+  onnx__type_proto__init (value->type);
+  value->type->value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+  value->type->tensor_type = take (b, sizeof *value->type->tensor_type);
+  onnx__type_proto__tensor__init (value->type->tensor_type);
+  value->type->tensor_type->has_elem_type = TRUE;
+  value->type->tensor_type->elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
+  value->type->tensor_type->shape = shape;
+  onnx__tensor_shape_proto__init (shape);
+  shape->n_dim = n_dims + 1;
+  shape->dim = take (b, shape->n_dim * sizeof *shape->dim);
+  for (guint i = 0; i <= n_dims; i++) {
+    shape->dim[i] = take (b, sizeof *shape->dim[i]);
+    onnx__tensor_shape_proto__dimension__init (shape->dim[i]);
+    if (i == 0) {
+      shape->dim[i]->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
+      shape->dim[i]->dim_param = (gchar *) "batch";
+    } else {
+      shape->dim[i]->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+      shape->dim[i]->dim_value = dims[i - 1];
+    }
+  }
+  return value;
+}
+
+static gboolean
+build_graph (Builder *b, Onnx__GraphProto *graph, Cnn3dExportInput input, GError **error)
+{
+  const gint64 classes = b->net->params.num_classes;
+  gint64 dims[4];
+  const guint n_dims = input_dims (b, input, dims);
+
+  for (guint i = 0; i < b->net->n_weights; i++)
+    if (!add_weight (b, i, error))
+      return FALSE;
+  for (guint i = 0; i < b->net->n_ops; i++)
+    add_op (b, &b->net->ops[i], input);
+
+  onnx__graph_proto__init (graph);
+  graph->name = b->net->model;
+  graph->n_node = b->nodes->len;
+  graph->node = (Onnx__NodeProto **) b->nodes->pdata;
+  graph->n_initializer = b->initializers->len;
+  graph->initializer = (Onnx__TensorProto **) b->initializers->pdata;
+  graph->n_input = graph->n_output = 1;
+  graph->input = take (b, sizeof *graph->input);
+  graph->input[0] = new_value (b, "input", n_dims, dims);
+  graph->output = take (b, sizeof *graph->output);
+  graph->output[0] = new_value (b, "logits", 1, &classes);
+  return TRUE;
+}
+
+/* --- what the network says of itself --- */
+
+static void
+add_property (Builder *b, const gchar *key, gchar *value)
+{
+  Onnx__StringStringEntryProto *entry = take (b, sizeof *entry);
+
+  onnx__string_string_entry_proto__init (entry);
+  entry->key = (gchar *) key;
+  entry->value = keep (b, value);
+  g_ptr_array_add (b->properties, entry);
+}
+
+static gchar *
+classes_text (const Cnn3dModelInfo *info)
+{
+  g_autoptr (JsonBuilder) json = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+
+  json_builder_begin_array (json);
+  for (guint i = 0; i < info->network.num_classes; i++)
+    json_builder_add_string_value (json, info->classes[i]);
+  json_builder_end_array (json);
+  root = json_builder_get_root (json);
+  return json_to_string (root, FALSE);
+}
+
+static gchar *
+floats_text (const gfloat *values, guint n)
+{
+  GString *text = g_string_new ("[");
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s%s", i ? ", " : "", g_ascii_formatd (number, sizeof number, "%.9g", values[i]));
+  return g_string_free (g_string_append_c (text, ']'), FALSE);
+}
+
+/* The keys of a model file's own metadata. */
+static void
+add_properties (Builder *b)
+{
+  const Cnn3dNetworkParams *p = &b->net->params;
+  const Cnn3dPreparation *preparation = &b->info->preparation;
+
+  add_property (b, "model", g_strdup (p->model));
+  add_property (b, "classes", classes_text (b->info));
+  add_property (b, "mean", floats_text (b->info->mean, p->channels));
+  add_property (b, "std", floats_text (b->info->std, p->channels));
+  add_property (b, "num-frames", g_strdup_printf ("%u", p->frames));
+  add_property (b, "height", g_strdup_printf ("%u", p->height));
+  add_property (b, "width", g_strdup_printf ("%u", p->width));
+  if (preparation->sampling) {
+    add_property (b, "sampling", g_strdup (preparation->sampling));
+    add_property (b, "frame-interval", g_strdup_printf ("%u", preparation->frame_interval));
+  }
+  if (preparation->scaling) {
+    add_property (b, "scaling", g_strdup (preparation->scaling));
+    add_property (b, "add-borders", g_strdup (preparation->add_borders ? "true" : "false"));
+  }
+}
+
+/* --- the file --- */
+
+typedef struct {
+  ProtobufCBuffer base;
+  Cnn3dAtomicFile *file;
+  GError *error;                /* the first */
+} FileBuffer;
+
+static void
+append_to_file (ProtobufCBuffer *base, gsize size, const guint8 *data)
+{
+  FileBuffer *buffer = (FileBuffer *) base;
+
+  if (!buffer->error)
+    cnn3d_atomic_file_write (buffer->file, data, size, &buffer->error);
+}
+
+static gboolean
+write_model (const Onnx__ModelProto *model, const gchar *path, GError **error)
+{
+  const gsize bytes = onnx__model_proto__get_packed_size (model);
+  g_autoptr (Cnn3dAtomicFile) file = NULL;
+  FileBuffer buffer = { {append_to_file} };
+
+  /* lengths within a message are 32 bits wide, and its readers' are signed */
+  if (bytes > G_MAXINT32)
+    goto too_large;
+  buffer.file = file = cnn3d_atomic_file_new (path, error);
+  if (!file)
+    return FALSE;
+  onnx__model_proto__pack_to_buffer (model, &buffer.base);
+  if (buffer.error) {
+    g_propagate_error (error, buffer.error);
+    return FALSE;
+  }
+  return cnn3d_atomic_file_finish (file, error);
+
+  /* ERRORS */
+too_large:
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
+      "%s would have %" G_GSIZE_FORMAT " bytes, but an ONNX file ends at 2 GiB: export safetensors", path, bytes);
+  return FALSE;
+}
+
+static gboolean
+write_sidecar (const gchar *path, const gchar *suffix, const gchar *text, GError **error)
+{
+  g_autofree gchar *beside = g_strconcat (path, suffix, NULL);
+
+  if (cnn3d_atomic_file_set_contents (beside, text, -1, error))
+    return TRUE;
+  g_prefix_error (error, "%s is there, but not what belongs beside it: ", path);
+  return FALSE;
+}
+
+gboolean
+cnn3d_export_onnx (const Cnn3dModelFile *file, Cnn3dExportInput input, const gchar *path, GError **error)
+{
+  Cnn3dNetwork *net = cnn3d_export_network (file, error);
+  Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
+  Onnx__GraphProto graph;
+  Onnx__OperatorSetIdProto operators = ONNX__OPERATOR_SET_ID_PROTO__INIT, *all_operators = &operators;
+  g_autofree gchar *modelinfo = NULL, *labels = NULL;
+  gint64 dims[4];
+  Builder b;
+  gboolean ok;
+
+  if (!net)
+    return FALSE;
+  builder_init (&b, file, net);
+  ok = build_graph (&b, &graph, input, error);
+  if (ok) {
+    add_properties (&b);
+    operators.domain = (gchar *) "";
+    operators.has_version = TRUE;
+    operators.version = OPSET;
+    model.has_ir_version = TRUE;
+    model.ir_version = IR_VERSION;
+    model.producer_name = (gchar *) "cnn3d";
+    model.graph = &graph;
+    model.n_opset_import = 1;
+    model.opset_import = &all_operators;
+    model.n_metadata_props = b.properties->len;
+    model.metadata_props = (Onnx__StringStringEntryProto **) b.properties->pdata;
+    modelinfo = cnn3d_export_modelinfo (b.info, dims, input_dims (&b, input, dims));
+    labels = cnn3d_export_labels (b.info);
+    ok = write_model (&model, path, error) && write_sidecar (path, ".modelinfo", modelinfo, error)
+        && write_sidecar (path, ".labels.txt", labels, error);
+  }
+  builder_clear (&b);
+  cnn3d_network_free (&net);
+  return ok;
+}
