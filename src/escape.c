@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/escape.h"
 
+#include <string.h>
+
 gchar *
 cnn3d_escape (const gchar * text, gboolean lines)
 {
@@ -23,5 +25,31 @@ cnn3d_escape (const gchar * text, gboolean lines)
     p = g_utf8_next_char (p);
   }
 
+  return g_string_free (out, FALSE);
+}
+
+/* Marks, overrides and isolates of the writing direction; line ends beside
+ * \n; what is no character. */
+static gboolean
+is_unseen (gunichar c)
+{
+  return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069)
+      || (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe;
+}
+
+gchar *
+cnn3d_escape_shown (const gchar * text)
+{
+  g_autofree gchar *plain = cnn3d_escape (text, FALSE);
+  GString *out = g_string_sized_new (strlen (plain));
+
+  for (const gchar *p = plain; *p; p = g_utf8_next_char (p)) {
+    const gunichar c = g_utf8_get_char (p);
+
+    if (is_unseen (c))
+      g_string_append_printf (out, "\\x%04x", c);
+    else
+      g_string_append_unichar (out, c);
+  }
   return g_string_free (out, FALSE);
 }

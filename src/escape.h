@@ -13,6 +13,10 @@ G_BEGIN_DECLS
  * newlines, where `lines` is set) are \xNN; g_free(). */
 CNN3D_API gchar *cnn3d_escape (const gchar * text, gboolean lines);
 
+/* The same on one line, for pages and pictures: characters that turn the writing
+ * direction, and those that XML has no place for, are \xNNNN too. Markup is left as it is; g_free(). */
+CNN3D_API gchar *cnn3d_escape_shown (const gchar * text);
+
 G_END_DECLS
 
 #endif
