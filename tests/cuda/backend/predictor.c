@@ -1,0 +1,166 @@
+/* A predictor on the double's GPU beside one on the CPU: logits, feature maps, and
+ * the same bits in every chunk.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <glib/gstdio.h>
+#include <math.h>
+#include <string.h>
+
+#include "src/evaluate/predictor.h"
+#include "tests/cuda/backend/rig.h"
+
+#define N 5
+#define STEPS 4
+#define LAYERS "stem,layer2.0.conv1.0,layer4,fc"
+
+/* "layer 0003": chunks tell layer after layer, so maps are put in one order */
+typedef struct {
+  gchar *key;
+  gfloat *values;
+  gsize n;
+} Map;
+
+static gboolean
+take_map (gpointer user, const Cnn3dFeatureMap *map, GError **error)
+{
+  const gsize n = (gsize) map->channels * map->frames * map->height * map->width;
+  const Map m = { g_strdup_printf ("%s %04u", map->layer, map->clip), g_memdup2 (map->values, n * sizeof (gfloat)), n };
+
+  g_array_append_val ((GArray *) user, m);
+  return TRUE;
+}
+
+static gint
+by_key (gconstpointer a, gconstpointer b)
+{
+  return strcmp (((const Map *) a)->key, ((const Map *) b)->key);
+}
+
+static GArray *
+run (const gchar *path, const gchar *device, gint precision, guint chunk, const guint8 *frames, gfloat *logits)
+{
+  GArray *maps = g_array_new (FALSE, FALSE, sizeof (Map));
+  g_autoptr (GError) error = NULL;
+  Cnn3dPredictorParams params;
+  Cnn3dPredictor *p;
+  Cnn3dMemory memory;
+
+  cnn3d_predictor_params_init (&params);
+  params.model = path;
+  params.device = device;
+  params.precision = precision;
+  params.batch = N;
+  params.chunk = chunk;
+  params.threads = 1;
+  params.layers = LAYERS;
+  p = cnn3d_predictor_new (&params, &error);
+  g_assert_no_error (error);
+  cnn3d_predictor_memory (p, &memory);
+  g_assert_cmpuint (memory.input > 0, ==, !strcmp (device, "cuda"));
+  for (guint twice = 0; twice < 3; twice++) {   /* one by one, recorded, replayed */
+    memset (logits, 0, N * CLASSES * sizeof *logits);
+    g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, N, logits, &error));
+    g_assert_no_error (error);
+  }
+  cnn3d_predictor_set_features (p, take_map, maps);
+  g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, N, logits, &error));
+  g_assert_no_error (error);
+  cnn3d_predictor_free (&p);
+  g_array_sort (maps, by_key);
+  return maps;
+}
+
+static void
+free_maps (GArray *maps)
+{
+  for (guint i = 0; i < maps->len; i++) {
+    g_free (g_array_index (maps, Map, i).key);
+    g_free (g_array_index (maps, Map, i).values);
+  }
+  g_array_free (maps, TRUE);
+}
+
+static gchar *
+train (Cnn3dTrainerParams *p, const guint8 *frames, const gint32 *labels)
+{
+  const Cnn3dPass pass = { 0, TRUE, 0, 0, STEPS * BATCH, 1, FALSE };
+  Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, 0 };
+  g_autoptr (GError) error = NULL;
+  Cnn3dPassResult result;
+  Cnn3dProgress progress;
+  Cnn3dTrainer *t;
+
+  p->device = "cpu";
+  p->lr.lr = 0.001;
+  t = cnn3d_trainer_new (p, BATCH, &error);
+  g_assert_no_error (error);
+  g_assert_true (cnn3d_trainer_begin_pass (t, &pass, NULL));
+  while (batch.position < STEPS * BATCH) {
+    batch.position += BATCH;
+    g_assert_true (cnn3d_trainer_run (t, &batch, &progress, NULL));
+  }
+  g_assert_true (cnn3d_trainer_end_pass (t, batch.position, &result, NULL));
+  g_free (result.saved);
+  cnn3d_trainer_free (&t);
+  return g_build_filename (p->checkpoint_dir, "last.safetensors", NULL);
+}
+
+static void
+test_predictor (gconstpointer model)
+{
+  static const struct {
+    gint precision;
+    gdouble bound;
+  } ways[] = { {CNN3D_PRECISION_32, 2e-3},      /* in TF32, the default */
+    {CNN3D_PRECISION_16_MIXED, 0.02}, {CNN3D_PRECISION_BF16_MIXED, 0.1}
+  };
+  g_autofree gchar *dir = g_dir_make_tmp ("cnn3d-predictor-XXXXXX", NULL), *path = NULL;
+  gfloat expected[N * CLASSES], logits[N * CLASSES], chunked[N * CLASSES];
+  gint32 labels[CLIPS];
+  Cnn3dTrainerParams p;
+  GArray *wanted, *got;
+  g_autoptr (GDir) folder = NULL;
+  const gchar *name;
+
+  rig_params (&p, model);
+  p.checkpoint_dir = dir;
+
+  g_autofree guint8 *frames = rig_frames (&p, labels);
+
+  path = train (&p, frames, labels);
+  wanted = run (path, "cpu", CNN3D_PRECISION_32, 0, frames, expected);
+  g_assert_cmpuint (wanted->len, ==, 4 * N);
+  for (guint w = 0; w < G_N_ELEMENTS (ways); w++) {
+    got = run (path, "cuda", ways[w].precision, 0, frames, logits);
+    g_assert_cmpfloat (distance (logits, expected, N * CLASSES), <, ways[w].bound);
+    g_assert_cmpuint (got->len, ==, wanted->len);
+    for (guint i = 0; i < got->len; i++) {
+      const Map *a = &g_array_index (got, Map, i), *b = &g_array_index (wanted, Map, i);
+
+      g_assert_cmpstr (a->key, ==, b->key);
+      g_assert_cmpuint (a->n, ==, b->n);
+      g_assert_cmpfloat (distance (a->values, b->values, a->n), <, ways[w].bound);
+    }
+    free_maps (got);
+    free_maps (run (path, "cuda", ways[w].precision, 2, frames, chunked));
+    g_assert_cmpmem (chunked, sizeof chunked, logits, sizeof logits);
+  }
+  free_maps (wanted);
+  g_assert_cmpuint (cuda->taken, ==, 0);
+  folder = g_dir_open (dir, 0, NULL);
+  while ((name = g_dir_read_name (folder))) {
+    g_autofree gchar *file = g_build_filename (dir, name, NULL);
+
+    g_unlink (file);
+  }
+  g_rmdir (dir);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  rig_init ();
+  g_test_add_data_func ("/backend/predictor/r3d_18", "r3d_18", test_predictor);
+  g_test_add_data_func ("/backend/predictor/r2plus1d_18", "r2plus1d_18", test_predictor);
+  return g_test_run ();
+}
