@@ -347,9 +347,11 @@ cnn3d_trainer_flush (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 {
   if (!cnn3d_trainer_wait (t, progress, error))
     return FALSE;
-  if (progress->stepped && t->params.checkpoint_interval && t->now.step % t->params.checkpoint_interval == 0)
-    return cnn3d_trainer_save (t, &progress->saved, error);
-  return TRUE;
+  if (!progress->stepped || !t->params.checkpoint_interval || t->now.step % t->params.checkpoint_interval)
+    return TRUE;
+  if (t->tell)
+    t->tell (t->tell_data, progress, NULL);
+  return cnn3d_trainer_save (t, &progress->saved, error);
 }
 
 gboolean

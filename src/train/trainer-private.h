@@ -101,6 +101,8 @@ struct _Cnn3dTrainer {
   gfloat *new_statistics;       /* after the step that is under way */
   gboolean mark_saved;
   GArray *kept;                 /* TrainerKept: weights of the best epochs, best first */
+  Cnn3dTrainerTell tell;
+  gpointer tell_data;
   gboolean resumed;             /* and the pass that it goes on with has not begun */
 };
 

@@ -373,6 +373,21 @@ cnn3d_trainer_passed_over (const Cnn3dTrainer *t)
   return t->passed_over;
 }
 
+void
+cnn3d_trainer_set_tell (Cnn3dTrainer *t, Cnn3dTrainerTell tell, gpointer data)
+{
+  t->tell = tell;
+  t->tell_data = data;
+}
+
+void
+cnn3d_trainer_get_mark (const Cnn3dTrainer *t, Cnn3dRunMark *mark)
+{
+  *mark = (Cnn3dRunMark) { t->now.position, t->now.step, t->now.steps_skipped, t->now.pass.epoch,
+    t->now.pass.training
+  };
+}
+
 gboolean
 cnn3d_trainer_take_mark (Cnn3dTrainer *t, GError **error)
 {
@@ -482,6 +497,8 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
     }
     result->stop = t->params.patience > 0 && t->now.epochs_since_best >= t->params.patience;
   }
+  if (t->tell)
+    t->tell (t->tell_data, NULL, result);
   /* The next pass starts at `position` with empty figures. */
   t->now.position = position;
   t->now.pass = (TrainerPass) { pass->epoch + result->epoch_complete, result->epoch_complete, position,

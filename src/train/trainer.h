@@ -107,7 +107,7 @@ typedef struct {
 } Cnn3dProgress;
 
 /* Validation passes count confusions of at most so many classes: 8 MiB. */
-#define CNN3D_CONFUSION_CLASSES 1024
+#define CNN3D_CONFUSION_CLASSES 1000
 
 /* A pass's end. */
 typedef struct {
@@ -126,6 +126,20 @@ typedef struct {
   Cnn3dProgress last;           /* the batch that was under way, or the short last group's step (last.stepped) */
   gchar *saved;                 /* checkpoint written, or NULL; g_free() */
 } Cnn3dPassResult;
+
+/* Where training stands: what a resumed run has behind it. */
+typedef struct {
+  guint64 position;             /* the next clip, in the run's order */
+  guint64 step, steps_skipped;  /* optimizer steps so far */
+  guint epoch;                  /* of the pass that comes next or goes on */
+  gboolean training;            /* what kind of pass that is */
+} Cnn3dRunMark;
+
+/* Hears of a batch, or of a pass that is over (the other is NULL), before a
+ * checkpoint is written that has it behind it: a log that is written in here lacks
+ * nothing that a resumed run does not do again. Both are the trainer's, and `saved`
+ * is not filled in yet. No batch is under way: weights may be read. */
+typedef void (*Cnn3dTrainerTell) (gpointer data, const Cnn3dProgress * progress, const Cnn3dPassResult * result);
 
 /* Sets up everything and takes all memory: back end, network, plan, weights
  * (pretrained, or drawn from the seed). Strings are copied. NULL with error. */
@@ -153,6 +167,12 @@ CNN3D_API guint64 cnn3d_trainer_device_memory (const Cnn3dTrainer * trainer);
 /* Why device=auto did not take the GPU that is here; NULL: it did, there is none,
  * or a device was named. Owned by the trainer. */
 CNN3D_API const gchar *cnn3d_trainer_passed_over (const Cnn3dTrainer * trainer);
+
+/* Of batches after which a checkpoint is due, and of all passes, `tell` hears first;
+ * whoever runs them gets the same once more. NULL: nobody does. */
+CNN3D_API void cnn3d_trainer_set_tell (Cnn3dTrainer * trainer, Cnn3dTrainerTell tell, gpointer data);
+/* As of the last batch that was told of. */
+CNN3D_API void cnn3d_trainer_get_mark (const Cnn3dTrainer * trainer, Cnn3dRunMark * mark);
 
 /* Restores `checkpoint_dir`'s last checkpoint. FALSE without error: there is
  * none. *position: the clip to go on with; *epoch, *training: the pass that it
