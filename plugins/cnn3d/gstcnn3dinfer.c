@@ -1,0 +1,714 @@
+/* gstcnn3dinfer.c: tells what happens in live video by a trained 3D CNN.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-cnn3dinfer
+ * @title: cnn3dinfer
+ * @see_also: cnn3dtrain, cnn3deval
+ *
+ * Video goes through as it is and at once. Beside it, windows of frames are
+ * scaled as they were when #GstCnn3dInfer:model was trained, and a thread
+ * computes one after another which class they show. A window that is complete
+ * while another is being computed is dropped and counted; a frame never is.
+ *
+ * What is found out is told in element messages, cnn3dinfer-result, and stays
+ * on all frames that follow, as a #GstCustomMeta named Cnn3dResult and, where
+ * GStreamer has them, as analytics metas. The pad `text` has it as text, for
+ * an overlay.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 -m filesrc location=clips/ball/00.mp4 ! decodebin ! cnn3dinfer model=run/best.safetensors drop=false ! fakesink
+ * ]| Tells the class of each window of a file.
+ * |[
+ * gst-launch-1.0 filesrc location=clips/ball/00.mp4 ! decodebin ! cnn3dinfer name=i model=run/best.safetensors ! queue ! textoverlay name=o ! videoconvert ! fakesink i.text ! queue ! o.text_sink
+ * ]| Shows it on the picture.
+ */
+#include "gstcnn3dinfer-private.h"
+
+#include <string.h>
+
+#include "elementreport.h"
+#include "infertext.h"
+#include "modelprecision.h"
+#include "src/escape.h"
+#include "src/train/fit.h"
+
+GST_DEBUG_CATEGORY_STATIC (cnn3d_infer_debug);
+#define GST_CAT_DEFAULT cnn3d_infer_debug
+
+G_DEFINE_TYPE (GstCnn3dInfer, gst_cnn3d_infer, GST_TYPE_ELEMENT);
+GST_ELEMENT_REGISTER_DEFINE (cnn3dinfer, "cnn3dinfer", GST_RANK_NONE,
+    GST_TYPE_CNN3D_INFER);
+
+#define VIDEO_CAPS GST_VIDEO_CAPS_MAKE (GST_VIDEO_FORMATS_ALL)
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (VIDEO_CAPS));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (VIDEO_CAPS));
+static GstStaticPadTemplate text_template = GST_STATIC_PAD_TEMPLATE ("text",
+    GST_PAD_SRC, GST_PAD_REQUEST,
+    GST_STATIC_CAPS ("text/x-raw, format = (string) utf8"));
+
+/* --- results, from the computing thread --- */
+
+static void
+gst_cnn3d_infer_done (gpointer user, const InferJob * job,
+    const gfloat * logits, GstClockTime took)
+{
+  GstCnn3dInfer *self = user;
+  const guint n = job->model->num_classes;
+  gdouble *probabilities = g_new (gdouble, n);
+  gboolean changed = FALSE, current;
+  InferResult *result, *old = NULL;
+  guint64 dropped;
+  gdouble threshold;
+  guint smoothing;
+
+  cnn3d_softmax (logits, n, probabilities);
+  GST_OBJECT_LOCK (self);
+  threshold = self->settings.threshold;
+  smoothing = self->settings.smoothing;
+  dropped = self->dropped;
+  self->windows++;
+  GST_OBJECT_UNLOCK (self);
+
+  if (self->serial != job->model->serial || self->average_epoch != job->epoch
+      || self->average.most != smoothing || self->average.num_classes != n)
+    infer_average_reset (&self->average, n, smoothing);
+  self->serial = job->model->serial;
+  self->average_epoch = job->epoch;
+  infer_average_add (&self->average, probabilities);
+  result = infer_result_new (job, probabilities, threshold, dropped, took);
+  g_free (probabilities);
+
+  GST_OBJECT_LOCK (self);
+  /* what was flushed meanwhile is not told */
+  current = job->epoch == self->epoch;
+  if (current) {
+    old = self->newest;
+    self->newest = infer_result_ref (result);
+    changed = !old || strcmp (old->name, result->name);
+  }
+  GST_OBJECT_UNLOCK (self);
+  if (current) {
+    GST_DEBUG_OBJECT (self, "%" GST_PTR_FORMAT, result->structure);
+    element_post (GST_ELEMENT (self), gst_structure_copy (result->structure));
+  }
+  if (changed)
+    g_object_notify (G_OBJECT (self), "class");
+  g_clear_pointer (&old, infer_result_unref);
+  infer_result_unref (result);
+}
+
+static void
+gst_cnn3d_infer_failed (gpointer user, const GError * error)
+{
+  GstCnn3dInfer *self = user;
+  gboolean first;
+
+  GST_OBJECT_LOCK (self);
+  first = !self->failed;
+  self->failed = TRUE;
+  GST_OBJECT_UNLOCK (self);
+  if (first)
+    element_report_error (GST_ELEMENT (self), error,
+        "The model could not be run");
+}
+
+/* --- models --- */
+
+/* From the loading thread. */
+static void
+gst_cnn3d_infer_loaded (gpointer user, const InferModelSettings * settings,
+    InferModel * model, const GError * error)
+{
+  GstCnn3dInfer *self = user;
+  InferModel *passed = NULL;
+
+  GST_OBJECT_LOCK (self);
+  if (model) {
+    passed = self->next;
+    self->next = model;
+    infer_model_settings_clear (&self->used);
+    infer_model_settings_copy (&self->used, settings);
+  } else if (infer_model_settings_equal (settings, &self->settings.model)) {
+    /* the properties tell what is at work */
+    infer_model_settings_clear (&self->settings.model);
+    infer_model_settings_copy (&self->settings.model, &self->used);
+  }
+  GST_OBJECT_UNLOCK (self);
+  g_clear_pointer (&passed, infer_model_unref);
+
+  if (!model) {
+    gchar *shown = cnn3d_escape (error->message, TRUE);
+
+    GST_ELEMENT_WARNING (self, RESOURCE, READ,
+        ("The model was not changed: %s", shown), (NULL));
+    g_free (shown);
+  }
+}
+
+static const InferWorkerFuncs worker_funcs = {
+  gst_cnn3d_infer_done, gst_cnn3d_infer_failed, gst_cnn3d_infer_loaded
+};
+
+/* How far apart a window's frames are. 0 as a setting: as in training. */
+static guint
+interval_for (const InferModel * model, guint setting)
+{
+  const Cnn3dPreparation *p = &model->info->preparation;
+
+  if (setting)
+    return setting;
+
+  return !g_strcmp0 (p->sampling, "center") ?
+      CLAMP (p->frame_interval, 1, INFER_MOST_INTERVAL) : 1;
+}
+
+static void
+gst_cnn3d_infer_report_model (GstCnn3dInfer * self, const InferModel * model,
+    guint interval)
+{
+  const Cnn3dModelInfo *info = model->info;
+  const Cnn3dPreparation *p = &info->preparation;
+  Cnn3dPrecision precision = cnn3d_predictor_precision (model->predictor);
+  const gchar *device = cnn3d_predictor_device (model->predictor);
+  const gchar *passed_over = cnn3d_predictor_passed_over (model->predictor);
+  const gint asked = model->settings.precision;
+  /* a structure's strings are UTF-8, a path need not be */
+  gchar *path = g_filename_display_name (model->settings.path);
+  gchar *shown = cnn3d_escape (path, FALSE);
+
+  element_post (GST_ELEMENT (self), gst_structure_new ("cnn3dinfer-model",
+          "path", G_TYPE_STRING, path,
+          "network", G_TYPE_STRING, info->network.model,
+          "num-classes", G_TYPE_UINT, model->num_classes,
+          "num-frames", G_TYPE_UINT, info->network.frames,
+          "frame-interval", G_TYPE_UINT, interval_for (model, interval),
+          "width", G_TYPE_UINT, info->network.width,
+          "height", G_TYPE_UINT, info->network.height,
+          "channels", G_TYPE_UINT, info->network.channels,
+          "predicted-bytes", G_TYPE_UINT64, model->memory,
+          "device", G_TYPE_STRING, device,
+          "precision", G_TYPE_STRING, cnn3d_precision_name (precision), NULL));
+
+  if (asked != MODEL_PRECISION_AUTO && (gint) precision != asked)
+    element_report_info (GST_ELEMENT (self), "%s computes in %s where "
+        "precision=%s was asked for.", device, cnn3d_precision_name (precision),
+        cnn3d_precision_name (asked));
+  if (passed_over)
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
+        ("device=auto takes %s, as the GPU that is here cannot be used: %s",
+            device, passed_over), (NULL));
+  if (!interval && !g_strcmp0 (p->sampling, "uniform"))
+    element_report_info (GST_ELEMENT (self), "%s was trained on frames spread "
+        "evenly over whole clips, and video has no clips: windows are of %u "
+        "frames in a row; frame-interval makes them as long as the clips were.",
+        shown, info->network.frames);
+  else if (!interval && !p->sampling)
+    element_report_info (GST_ELEMENT (self), "%s does not tell how far apart "
+        "the frames of its clips were: windows are of %u frames in a row; "
+        "frame-interval sets it.", shown, info->network.frames);
+  if (!p->scaling)
+    element_report_info (GST_ELEMENT (self), "%s does not tell how its frames "
+        "were scaled: bilinear is taken, without borders.", shown);
+  else if (strcmp (p->scaling, "none")
+      && infer_window_find_scaling (p->scaling) < 0) {
+    gchar *method = cnn3d_escape (p->scaling, FALSE);
+
+    element_report_info (GST_ELEMENT (self), "%s was trained on frames scaled "
+        "by '%s', which is not known here: bilinear is taken.", shown, method);
+    g_free (method);
+  }
+  g_free (shown);
+  g_free (path);
+}
+
+/* Makes a model the one whose windows are cut; takes the reference. */
+static void
+gst_cnn3d_infer_use (GstCnn3dInfer * self, InferModel * model)
+{
+  InferModel *old = self->model;
+  gchar **labels = g_strdupv (model->info->classes), **passed;
+  guint interval;
+
+  self->model = model;
+  GST_OBJECT_LOCK (self);
+  passed = self->labels;
+  self->labels = labels;
+  self->memory = model->memory;
+  interval = self->settings.interval;
+  GST_OBJECT_UNLOCK (self);
+  g_strfreev (passed);
+  gst_cnn3d_infer_report_model (self, model, interval);
+  g_object_notify (G_OBJECT (self), "labels");
+  g_clear_pointer (&old, infer_model_unref);
+}
+
+/* --- frames --- */
+
+static InferWindowParams
+window_params (const InferModel * model, guint interval, guint stride)
+{
+  const Cnn3dNetworkParams *network = &model->info->network;
+  const Cnn3dPreparation *p = &model->info->preparation;
+  InferWindowParams params = { network->channels, network->frames,
+    network->height, network->width,
+    infer_window_find_scaling (p->scaling), p->add_borders,
+    interval_for (model, interval), stride
+  };
+
+  return params;
+}
+
+/* The window cutter for the model, the settings and the video at hand. FALSE
+ * with an error posted. */
+static gboolean
+gst_cnn3d_infer_prepare (GstCnn3dInfer * self, guint interval, guint stride)
+{
+  const InferWindowParams params = window_params (self->model, interval,
+      stride);
+
+  if (self->window && !memcmp (&params, &self->params, sizeof params))
+    return TRUE;
+  infer_window_free (&self->window);
+  self->params = params;
+  self->window = infer_window_new (&self->info, &params);
+  if (!self->window)
+    goto bad_format;
+
+  return TRUE;
+
+  /* ERRORS */
+bad_format:
+  {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("Video in %s cannot be made the model's %ux%u: convert it first, with "
+            "videoconvert", gst_video_format_to_string (GST_VIDEO_INFO_FORMAT
+                (&self->info)), params.width, params.height), (NULL));
+    return FALSE;
+  }
+}
+
+/* Hands the complete window over, or drops it. FALSE: told to wait no more. */
+static gboolean
+gst_cnn3d_infer_hand_over (GstCnn3dInfer * self, gboolean drop, guint epoch)
+{
+  if (!drop && !infer_worker_wait (self->worker))
+    return FALSE;
+  if (!infer_worker_take (self->worker, self->model, self->window,
+          self->number++, epoch)) {
+    GST_OBJECT_LOCK (self);
+    self->dropped++;
+    GST_OBJECT_UNLOCK (self);
+  }
+
+  /* then the result is on the window's own last frame, every time */
+  return drop || infer_worker_wait (self->worker);
+}
+
+static GstFlowReturn
+gst_cnn3d_infer_look (GstCnn3dInfer * self, GstBuffer * buffer)
+{
+  GstClockTime running_time = GST_CLOCK_TIME_NONE;
+  guint interval, stride, epoch;
+  gboolean complete, drop, failed;
+  InferModel *next;
+
+  GST_OBJECT_LOCK (self);
+  next = g_steal_pointer (&self->next);
+  interval = self->settings.interval;
+  stride = self->settings.stride;
+  drop = self->settings.drop;
+  epoch = self->epoch;
+  GST_OBJECT_UNLOCK (self);
+  if (next)
+    gst_cnn3d_infer_use (self, next);
+  if (!gst_cnn3d_infer_prepare (self, interval, stride))
+    return GST_FLOW_NOT_NEGOTIATED;
+  if (GST_BUFFER_IS_DISCONT (buffer))
+    infer_window_restart (self->window);
+
+  if (self->segment.format == GST_FORMAT_TIME
+      && GST_BUFFER_PTS_IS_VALID (buffer))
+    running_time = gst_segment_to_running_time (&self->segment,
+        GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
+  if (!infer_window_push (self->window, buffer, running_time, &complete))
+    GST_WARNING_OBJECT (self, "a frame that cannot be read goes through, and "
+        "windows begin anew after it: %" GST_PTR_FORMAT, buffer);
+  if (complete && !gst_cnn3d_infer_hand_over (self, drop, epoch))
+    return GST_FLOW_FLUSHING;
+
+  GST_OBJECT_LOCK (self);
+  failed = self->failed;
+  GST_OBJECT_UNLOCK (self);
+
+  return failed ? GST_FLOW_ERROR : GST_FLOW_OK;
+}
+
+static GstPad *
+gst_cnn3d_infer_get_text (GstCnn3dInfer * self)
+{
+  GstPad *text;
+
+  GST_OBJECT_LOCK (self);
+  text = self->text ? gst_object_ref (self->text) : NULL;
+  GST_OBJECT_UNLOCK (self);
+
+  return text;
+}
+
+/* A change of metas copies a buffer that others have, too, but no pixel. */
+static GstBuffer *
+gst_cnn3d_infer_attach (GstCnn3dInfer * self, InferResult * result,
+    GstBuffer * buffer)
+{
+  gchar *name = gst_element_get_name (self);
+
+  buffer = gst_buffer_make_writable (buffer);
+  infer_result_attach (result, buffer, name);
+  g_free (name);
+
+  return buffer;
+}
+
+static GstFlowReturn
+gst_cnn3d_infer_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+{
+  GstCnn3dInfer *self = GST_CNN3D_INFER (parent);
+  GstFlowReturn ret;
+  InferResult *result;
+  GstPad *text;
+
+  if (!self->has_info)
+    goto no_caps;
+  ret = gst_cnn3d_infer_look (self, buffer);
+  if (ret != GST_FLOW_OK)
+    goto stopped;
+
+  GST_OBJECT_LOCK (self);
+  result = self->newest ? infer_result_ref (self->newest) : NULL;
+  GST_OBJECT_UNLOCK (self);
+  text = gst_cnn3d_infer_get_text (self);
+  if (text) {
+    ret = infer_text_push (text, self->sink, buffer, &self->info, result);
+    gst_object_unref (text);
+  }
+  if (result) {
+    buffer = gst_cnn3d_infer_attach (self, result, buffer);
+    infer_result_unref (result);
+  }
+  if (ret != GST_FLOW_OK)
+    goto stopped;
+
+  return gst_pad_push (self->src, buffer);
+
+  /* ERRORS */
+no_caps:
+  {
+    GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
+        ("Frames came before their caps"), (NULL));
+    gst_buffer_unref (buffer);
+    return GST_FLOW_NOT_NEGOTIATED;
+  }
+stopped:
+  {
+    gst_buffer_unref (buffer);
+    return ret;
+  }
+}
+
+/* --- events --- */
+
+static gboolean
+gst_cnn3d_infer_set_caps (GstCnn3dInfer * self, GstCaps * caps)
+{
+  GstVideoInfo info;
+
+  if (!gst_video_info_from_caps (&info, caps))
+    goto bad_caps;
+  if (!self->has_info || !gst_video_info_is_equal (&info, &self->info))
+    infer_window_free (&self->window);
+  self->info = info;
+  self->has_info = TRUE;
+
+  return TRUE;
+
+  /* ERRORS */
+bad_caps:
+  {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("These are no caps of raw video"), ("%" GST_PTR_FORMAT, caps));
+    return FALSE;
+  }
+}
+
+static void
+gst_cnn3d_infer_flush_stop (GstCnn3dInfer * self)
+{
+  InferResult *newest;
+
+  infer_worker_set_flushing (self->worker, FALSE);
+  gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
+  if (self->window)
+    infer_window_restart (self->window);
+  GST_OBJECT_LOCK (self);
+  self->epoch++;
+  newest = g_steal_pointer (&self->newest);
+  GST_OBJECT_UNLOCK (self);
+  g_clear_pointer (&newest, infer_result_unref);
+}
+
+static gboolean
+gst_cnn3d_infer_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  GstCnn3dInfer *self = GST_CNN3D_INFER (parent);
+  GstPad *text;
+  GstCaps *caps;
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_CAPS:
+      gst_event_parse_caps (event, &caps);
+      if (!gst_cnn3d_infer_set_caps (self, caps)) {
+        gst_event_unref (event);
+        return FALSE;
+      }
+      break;
+    case GST_EVENT_SEGMENT:
+      gst_event_copy_segment (event, &self->segment);
+      if (self->window)
+        infer_window_restart (self->window);
+      break;
+    case GST_EVENT_EOS:
+      /* what is under way is told first */
+      infer_worker_wait (self->worker);
+      break;
+    case GST_EVENT_FLUSH_START:
+      infer_worker_set_flushing (self->worker, TRUE);
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      gst_cnn3d_infer_flush_stop (self);
+      break;
+    default:
+      break;
+  }
+  text = gst_cnn3d_infer_get_text (self);
+  if (text) {
+    infer_text_event (text, self->sink, event);
+    gst_object_unref (text);
+  }
+
+  return gst_pad_push_event (self->src, event);
+}
+
+/* Video goes from the one pad to the other; the text's is its own. */
+static GstIterator *
+gst_cnn3d_infer_links (GstPad * pad, GstObject * parent)
+{
+  GstCnn3dInfer *self = GST_CNN3D_INFER (parent);
+  GValue value = G_VALUE_INIT;
+  GstIterator *it;
+
+  g_value_init (&value, GST_TYPE_PAD);
+  g_value_set_object (&value, pad == self->sink ? self->src : self->sink);
+  it = gst_iterator_new_single (GST_TYPE_PAD, &value);
+  g_value_unset (&value);
+
+  return it;
+}
+
+/* --- the element --- */
+
+static GstPad *
+gst_cnn3d_infer_request_pad (GstElement * element, GstPadTemplate * template,
+    const gchar * name, const GstCaps * caps)
+{
+  GstCnn3dInfer *self = GST_CNN3D_INFER (element);
+  GstPad *pad = infer_text_pad_new (template, self->sink);
+  gboolean has;
+
+  GST_OBJECT_LOCK (self);
+  has = self->text != NULL;
+  if (!has)
+    self->text = gst_object_ref_sink (pad);
+  GST_OBJECT_UNLOCK (self);
+  if (has) {
+    GST_WARNING_OBJECT (self, "there is one text pad, and it is taken: put a "
+        "tee behind it");
+    gst_object_unref (gst_object_ref_sink (pad));
+    return NULL;
+  }
+  gst_pad_set_active (pad, TRUE);
+  gst_element_add_pad (element, pad);
+
+  return pad;
+}
+
+static void
+gst_cnn3d_infer_release_pad (GstElement * element, GstPad * pad)
+{
+  GstCnn3dInfer *self = GST_CNN3D_INFER (element);
+  GstPad *text;
+
+  GST_OBJECT_LOCK (self);
+  text = g_steal_pointer (&self->text);
+  GST_OBJECT_UNLOCK (self);
+  gst_pad_set_active (pad, FALSE);
+  gst_element_remove_pad (element, pad);
+  gst_clear_object (&text);
+}
+
+static gboolean
+gst_cnn3d_infer_begin (GstCnn3dInfer * self)
+{
+  InferModelSettings settings;
+  GError *error = NULL;
+  InferModel *model;
+  InferWorker *worker;
+
+  GST_OBJECT_LOCK (self);
+  infer_model_settings_copy (&settings, &self->settings.model);
+  GST_OBJECT_UNLOCK (self);
+  model = infer_model_load (&settings, &error);
+  if (!model)
+    goto no_model;
+
+  worker = infer_worker_new (&worker_funcs, self);
+  self->number = 0;
+  self->has_info = FALSE;
+  gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
+  GST_OBJECT_LOCK (self);
+  self->worker = worker;
+  self->windows = self->dropped = 0;
+  self->failed = FALSE;
+  infer_model_settings_clear (&self->used);
+  self->used = settings;
+  /* another file may have been named meanwhile */
+  if (!infer_model_settings_equal (&self->used, &self->settings.model))
+    infer_worker_load (worker, &self->settings.model);
+  GST_OBJECT_UNLOCK (self);
+  gst_cnn3d_infer_use (self, model);
+
+  return TRUE;
+
+  /* ERRORS */
+no_model:
+  {
+    element_report_error (GST_ELEMENT (self), error,
+        "The model could not be loaded");
+    g_error_free (error);
+    infer_model_settings_clear (&settings);
+    return FALSE;
+  }
+}
+
+/* The streaming thread is gone by now. Labels and the last result stay to be
+ * asked for. */
+static void
+gst_cnn3d_infer_end (GstCnn3dInfer * self)
+{
+  InferWorker *worker;
+  InferModel *next;
+
+  GST_OBJECT_LOCK (self);
+  worker = g_steal_pointer (&self->worker);
+  GST_OBJECT_UNLOCK (self);
+  infer_worker_free (&worker);
+  GST_OBJECT_LOCK (self);
+  next = g_steal_pointer (&self->next);
+  GST_OBJECT_UNLOCK (self);
+  g_clear_pointer (&next, infer_model_unref);
+  g_clear_pointer (&self->model, infer_model_unref);
+  infer_window_free (&self->window);
+  infer_average_clear (&self->average);
+}
+
+static GstStateChangeReturn
+gst_cnn3d_infer_change_state (GstElement * element, GstStateChange transition)
+{
+  GstCnn3dInfer *self = GST_CNN3D_INFER (element);
+  GstStateChangeReturn ret;
+
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
+      && !gst_cnn3d_infer_begin (self))
+    return GST_STATE_CHANGE_FAILURE;
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY && self->worker)
+    infer_worker_set_flushing (self->worker, TRUE);
+
+  ret = GST_ELEMENT_CLASS (gst_cnn3d_infer_parent_class)->change_state (element,
+      transition);
+
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY
+      || (transition == GST_STATE_CHANGE_READY_TO_PAUSED
+          && ret == GST_STATE_CHANGE_FAILURE))
+    gst_cnn3d_infer_end (self);
+
+  return ret;
+}
+
+static void
+gst_cnn3d_infer_finalize (GObject * object)
+{
+  GstCnn3dInfer *self = GST_CNN3D_INFER (object);
+
+  gst_cnn3d_infer_end (self);
+  infer_model_settings_clear (&self->settings.model);
+  infer_model_settings_clear (&self->used);
+  g_clear_pointer (&self->newest, infer_result_unref);
+  g_strfreev (self->labels);
+
+  G_OBJECT_CLASS (gst_cnn3d_infer_parent_class)->finalize (object);
+}
+
+static void
+gst_cnn3d_infer_class_init (GstCnn3dInferClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (cnn3d_infer_debug, "cnn3dinfer", 0,
+      "tells what happens in video");
+  infer_result_register_meta ();
+
+  object_class->finalize = gst_cnn3d_infer_finalize;
+  element_class->change_state =
+      GST_DEBUG_FUNCPTR (gst_cnn3d_infer_change_state);
+  element_class->request_new_pad =
+      GST_DEBUG_FUNCPTR (gst_cnn3d_infer_request_pad);
+  element_class->release_pad = GST_DEBUG_FUNCPTR (gst_cnn3d_infer_release_pad);
+
+  gst_cnn3d_infer_install_properties (object_class);
+  gst_element_class_set_static_metadata (element_class,
+      "3D CNN classifier of live video", "Filter/Analyzer/Video",
+      "Tells what happens in video by a trained 3D convolutional network",
+      "The cnn3d authors");
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+  gst_element_class_add_static_pad_template (element_class, &text_template);
+  gst_type_mark_as_plugin_api (TYPE_MODEL_PRECISION, 0);
+}
+
+static void
+gst_cnn3d_infer_init (GstCnn3dInfer * self)
+{
+  self->sink = gst_pad_new_from_static_template (&sink_template, "sink");
+  gst_pad_set_chain_function (self->sink,
+      GST_DEBUG_FUNCPTR (gst_cnn3d_infer_chain));
+  gst_pad_set_event_function (self->sink,
+      GST_DEBUG_FUNCPTR (gst_cnn3d_infer_sink_event));
+  gst_pad_set_iterate_internal_links_function (self->sink,
+      GST_DEBUG_FUNCPTR (gst_cnn3d_infer_links));
+  GST_PAD_SET_PROXY_CAPS (self->sink);
+  GST_PAD_SET_PROXY_ALLOCATION (self->sink);
+  gst_element_add_pad (GST_ELEMENT (self), self->sink);
+
+  self->src = gst_pad_new_from_static_template (&src_template, "src");
+  gst_pad_set_iterate_internal_links_function (self->src,
+      GST_DEBUG_FUNCPTR (gst_cnn3d_infer_links));
+  GST_PAD_SET_PROXY_CAPS (self->src);
+  gst_element_add_pad (GST_ELEMENT (self), self->src);
+
+  gst_cnn3d_infer_init_settings (self);
+}

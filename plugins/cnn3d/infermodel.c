@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "infermodel.h"
+
+#include "src/escape.h"
+#include "src/train/fit.h"
+
+void
+infer_model_settings_copy (InferModelSettings * to,
+    const InferModelSettings * from)
+{
+  *to = *from;
+  to->path = g_strdup (from->path);
+  to->device = g_strdup (from->device);
+  to->max_memory = g_strdup (from->max_memory);
+}
+
+void
+infer_model_settings_clear (InferModelSettings * settings)
+{
+  g_clear_pointer (&settings->path, g_free);
+  g_clear_pointer (&settings->device, g_free);
+  g_clear_pointer (&settings->max_memory, g_free);
+}
+
+gboolean
+infer_model_settings_equal (const InferModelSettings * a,
+    const InferModelSettings * b)
+{
+  return !g_strcmp0 (a->path, b->path) && !g_strcmp0 (a->device, b->device)
+      && !g_strcmp0 (a->max_memory, b->max_memory) && a->threads == b->threads
+      && a->precision == b->precision;
+}
+
+static void
+model_clear (gpointer data)
+{
+  InferModel *model = data;
+
+  cnn3d_predictor_free (&model->predictor);
+  infer_model_settings_clear (&model->settings);
+  g_strfreev (model->shown);
+}
+
+InferModel *
+infer_model_load (const InferModelSettings * settings, GError ** error)
+{
+  static guint serials;
+  Cnn3dPredictorParams params;
+  Cnn3dPredictor *predictor;
+  Cnn3dMemory memory;
+  InferModel *model;
+
+  cnn3d_predictor_params_init (&params);
+  params.model = settings->path;
+  params.device = settings->device;
+  params.threads = settings->threads;
+  params.precision = settings->precision;
+  params.batch = 1;
+  params.frames_type = CNN3D_TYPE_UINT8;
+  if (!settings->path || !*settings->path)
+    goto no_file;
+  if (settings->max_memory
+      && !cnn3d_parse_bytes (settings->max_memory, &params.max_memory))
+    goto bad_memory;
+  if (!(predictor = cnn3d_predictor_new (&params, error)))
+    return NULL;
+
+  model = g_atomic_rc_box_new0 (InferModel);
+  model->serial = g_atomic_int_add (&serials, 1);
+  infer_model_settings_copy (&model->settings, settings);
+  model->predictor = predictor;
+  model->info = cnn3d_predictor_info (predictor);
+  model->num_classes = model->info->network.num_classes;
+  cnn3d_predictor_memory (predictor, &memory);
+  model->memory = memory.total;
+  model->shown = g_new0 (gchar *, model->num_classes + 1);
+  for (guint i = 0; i < model->num_classes; i++)
+    model->shown[i] = cnn3d_escape (model->info->classes[i], FALSE);
+  if (model->info->network.channels != 1 && model->info->network.channels != 3)
+    goto bad_channels;
+
+  return model;
+
+  /* ERRORS */
+no_file:
+  {
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+        "model is not set: it takes the file of a trained model, such as "
+        "best.safetensors in cnn3dtrain's checkpoint-dir");
+    return NULL;
+  }
+bad_memory:
+  {
+    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+        "max-memory=%s is no number of bytes: write it as 8GiB, 800MiB or "
+        "8589934592", settings->max_memory);
+    return NULL;
+  }
+bad_channels:
+  {
+    g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+        "%s is a model of clips with %u channels: video has 3, or 1 in gray",
+        settings->path, model->info->network.channels);
+    infer_model_unref (model);
+    return NULL;
+  }
+}
+
+InferModel *
+infer_model_ref (InferModel * model)
+{
+  return g_atomic_rc_box_acquire (model);
+}
+
+void
+infer_model_unref (InferModel * model)
+{
+  g_atomic_rc_box_release_full (model, model_clear);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "infertext.h"
+
+/* Of a frame that does not say how long it lasts, in a stream that does not say
+ * how many there are a second. Overlays wait for ever for the end of a text
+ * that has none. */
+#define SOME_DURATION (40 * GST_MSECOND)
+
+/* A seek that a sink of the text sends has been sent by the video's as well;
+ * the other events from there are about the text alone. */
+static gboolean
+infer_text_upstream_event (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  gst_event_unref (event);
+
+  return TRUE;
+}
+
+static GstIterator *
+infer_text_links (GstPad * pad, GstObject * parent)
+{
+  GValue value = G_VALUE_INIT;
+  GstIterator *it;
+
+  g_value_init (&value, GST_TYPE_PAD);
+  g_value_set_object (&value, gst_pad_get_element_private (pad));
+  it = gst_iterator_new_single (GST_TYPE_PAD, &value);
+  g_value_unset (&value);
+
+  return it;
+}
+
+GstPad *
+infer_text_pad_new (GstPadTemplate * template, GstPad * sink)
+{
+  GstPad *pad = gst_pad_new_from_template (template, "text");
+
+  gst_pad_set_element_private (pad, sink);
+  gst_pad_set_event_function (pad, infer_text_upstream_event);
+  gst_pad_set_iterate_internal_links_function (pad, infer_text_links);
+  gst_pad_use_fixed_caps (pad);
+
+  return pad;
+}
+
+static void
+push_stream_start (GstPad * text, GstPad * sink)
+{
+  GstEvent *from = gst_pad_get_sticky_event (sink, GST_EVENT_STREAM_START, 0);
+  GstElement *element = gst_pad_get_parent_element (text);
+  GstEvent *event;
+  guint group;
+  gchar *id;
+
+  if (element) {
+    id = gst_pad_create_stream_id (text, element, "text");
+    event = gst_event_new_stream_start (id);
+    if (from && gst_event_parse_group_id (from, &group))
+      gst_event_set_group_id (event, group);
+    if (from)
+      gst_event_set_seqnum (event, gst_event_get_seqnum (from));
+    gst_pad_push_event (text, event);
+    g_free (id);
+    gst_object_unref (element);
+  }
+  g_clear_pointer (&from, gst_event_unref);
+}
+
+/* What must come before anything else; the pad may have been asked for in the
+ * middle of the stream. */
+static void
+begin (GstPad * text, GstPad * sink)
+{
+  GstEvent *has, *wants;
+
+  has = gst_pad_get_sticky_event (text, GST_EVENT_STREAM_START, 0);
+  if (!has)
+    push_stream_start (text, sink);
+  g_clear_pointer (&has, gst_event_unref);
+
+  has = gst_pad_get_sticky_event (text, GST_EVENT_CAPS, 0);
+  if (!has) {
+    GstCaps *caps = gst_caps_new_simple ("text/x-raw", "format", G_TYPE_STRING,
+        "utf8", NULL);
+
+    gst_pad_push_event (text, gst_event_new_caps (caps));
+    gst_caps_unref (caps);
+  }
+  g_clear_pointer (&has, gst_event_unref);
+
+  has = gst_pad_get_sticky_event (text, GST_EVENT_SEGMENT, 0);
+  wants = gst_pad_get_sticky_event (sink, GST_EVENT_SEGMENT, 0);
+  if (wants && has != wants)
+    gst_pad_push_event (text, gst_event_ref (wants));
+  g_clear_pointer (&has, gst_event_unref);
+  g_clear_pointer (&wants, gst_event_unref);
+}
+
+void
+infer_text_event (GstPad * text, GstPad * sink, GstEvent * event)
+{
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_STREAM_START:
+      push_stream_start (text, sink);
+      break;
+    case GST_EVENT_CAPS:
+    case GST_EVENT_SEGMENT:
+      begin (text, sink);
+      break;
+    case GST_EVENT_GAP:
+    case GST_EVENT_EOS:
+    case GST_EVENT_SEGMENT_DONE:
+    case GST_EVENT_STREAM_GROUP_DONE:
+    case GST_EVENT_INSTANT_RATE_CHANGE:
+      begin (text, sink);
+      gst_pad_push_event (text, gst_event_ref (event));
+      break;
+    case GST_EVENT_FLUSH_START:
+    case GST_EVENT_FLUSH_STOP:
+      gst_pad_push_event (text, gst_event_ref (event));
+      break;
+    default:
+      break;
+  }
+}
+
+GstFlowReturn
+infer_text_push (GstPad * text, GstPad * sink, GstBuffer * frame,
+    const GstVideoInfo * info, const InferResult * result)
+{
+  GstBuffer *buffer;
+  GstFlowReturn ret;
+
+  /* nobody could say which frame a text without a time is for */
+  if (!gst_pad_is_linked (text) || !GST_BUFFER_PTS_IS_VALID (frame))
+    return GST_FLOW_OK;
+  begin (text, sink);
+  buffer = gst_buffer_new ();
+  if (result && result->text)
+    gst_buffer_append_memory (buffer, gst_memory_ref (result->text));
+  GST_BUFFER_PTS (buffer) = GST_BUFFER_PTS (frame);
+  if (GST_BUFFER_DURATION_IS_VALID (frame))
+    GST_BUFFER_DURATION (buffer) = GST_BUFFER_DURATION (frame);
+  else if (info->fps_n > 0)
+    GST_BUFFER_DURATION (buffer) = gst_util_uint64_scale_int (GST_SECOND,
+        info->fps_d, info->fps_n);
+  else
+    GST_BUFFER_DURATION (buffer) = SOME_DURATION;
+  ret = gst_pad_push (text, buffer);
+
+  /* the video goes on when somebody has had enough of the text */
+  return ret == GST_FLOW_ERROR || ret == GST_FLOW_NOT_NEGOTIATED ? ret :
+      GST_FLOW_OK;
+}

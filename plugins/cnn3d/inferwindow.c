@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "inferwindow.h"
+
+#include <string.h>
+
+/* Only frames that belong to a window are converted. Their numbers are
+ * multiples of `grid`, so they fill a ring of as many slots as a window spans. */
+typedef struct
+{
+  guint8 *data;                 /* (H, W, C); NULL: not used so far */
+  InferFrameTime time;
+} Slot;
+
+struct _InferWindow
+{
+  GstVideoInfo in, out;
+  GstVideoConverter *converter;
+  GstBuffer *scratch;           /* a frame as the converter writes it */
+  guint frames, interval, stride;
+  gsize row, frame_size;        /* bytes, without padding */
+  guint64 next;                 /* number of the frame that comes */
+  guint grid, n_slots;
+  Slot *slots;
+};
+
+/* What videoconvertscale calls its methods, and what it asks of the converter
+ * for each. */
+static const struct
+{
+  const gchar *name;
+  GstVideoResamplerMethod method;
+  gint taps;                    /* 0: as many as it takes */
+  gboolean cubic;
+  gdouble b, c;
+} methods[] = {
+  {"bilinear", GST_VIDEO_RESAMPLER_METHOD_LINEAR, 2},
+  {"nearest-neighbour", GST_VIDEO_RESAMPLER_METHOD_NEAREST, 0},
+  {"4-tap", GST_VIDEO_RESAMPLER_METHOD_SINC, 4},
+  {"lanczos", GST_VIDEO_RESAMPLER_METHOD_LANCZOS, 0},
+  {"bilinear2", GST_VIDEO_RESAMPLER_METHOD_LINEAR, 0},
+  {"sinc", GST_VIDEO_RESAMPLER_METHOD_SINC, 0},
+  {"hermite", GST_VIDEO_RESAMPLER_METHOD_CUBIC, 0, TRUE, 0, 0},
+  {"spline", GST_VIDEO_RESAMPLER_METHOD_CUBIC, 0, TRUE, 1, 0},
+  {"catrom", GST_VIDEO_RESAMPLER_METHOD_CUBIC, 0, TRUE, 0, 0.5},
+  {"mitchell", GST_VIDEO_RESAMPLER_METHOD_CUBIC, 0, TRUE, 1.0 / 3, 1.0 / 3},
+};
+
+gint
+infer_window_find_scaling (const gchar * name)
+{
+  for (guint i = 0; name && i < G_N_ELEMENTS (methods); i++)
+    if (!strcmp (methods[i].name, name))
+      return i;
+
+  return -1;
+}
+
+/* --- the converter --- */
+
+/* The frame that videoconvertscale would make: it keeps what colours mean where
+ * it can, and takes full range where it cannot. */
+static gboolean
+make_out_info (InferWindow * self, const InferWindowParams * params)
+{
+  GstVideoInfo *out = &self->out;
+
+  if (!gst_video_info_set_interlaced_format (out, params->channels == 1 ?
+          GST_VIDEO_FORMAT_GRAY8 : GST_VIDEO_FORMAT_RGB,
+          GST_VIDEO_INFO_INTERLACE_MODE (&self->in), params->width,
+          params->height))
+    return FALSE;
+  GST_VIDEO_INFO_FPS_N (out) = GST_VIDEO_INFO_FPS_N (&self->in);
+  GST_VIDEO_INFO_FPS_D (out) = GST_VIDEO_INFO_FPS_D (&self->in);
+  if ((GST_VIDEO_INFO_IS_RGB (out) && GST_VIDEO_INFO_IS_RGB (&self->in))
+      || (GST_VIDEO_INFO_IS_GRAY (out) && GST_VIDEO_INFO_IS_GRAY (&self->in))) {
+    out->colorimetry = self->in.colorimetry;
+  } else {
+    out->colorimetry.primaries = self->in.colorimetry.primaries;
+    out->colorimetry.transfer = self->in.colorimetry.transfer;
+  }
+
+  return TRUE;
+}
+
+/* Columns and rows of borders that keep the shape on square pixels. */
+static void
+find_borders (const InferWindow * self, guint * columns, guint * rows)
+{
+  const GstVideoInfo *in = &self->in;
+  const gint width = self->out.width, height = self->out.height;
+  gint n, d, w, h;
+
+  *columns = *rows = 0;
+  if (!gst_util_fraction_multiply (in->width, in->height, in->par_n, in->par_d,
+          &n, &d))
+    return;
+  h = gst_util_uint64_scale_int (width, d, n);
+  w = gst_util_uint64_scale_int (height, n, d);
+  /* a side that would vanish keeps one line */
+  if (h <= height)
+    *rows = height - MAX (h, 1);
+  else
+    *columns = width - CLAMP (w, 1, width);
+}
+
+static GstVideoConverter *
+make_converter (InferWindow * self, const InferWindowParams * params)
+{
+  const gint method = MAX (params->scaling, 0);
+  GstStructure *options = gst_structure_new ("cnn3dinfer",
+      GST_VIDEO_CONVERTER_OPT_RESAMPLER_METHOD,
+      GST_TYPE_VIDEO_RESAMPLER_METHOD, methods[method].method,
+      GST_VIDEO_CONVERTER_OPT_DITHER_METHOD, GST_TYPE_VIDEO_DITHER_METHOD,
+      GST_VIDEO_DITHER_BAYER,
+      GST_VIDEO_CONVERTER_OPT_DITHER_QUANTIZATION, G_TYPE_UINT, 1,
+      GST_VIDEO_CONVERTER_OPT_CHROMA_RESAMPLER_METHOD,
+      GST_TYPE_VIDEO_RESAMPLER_METHOD, GST_VIDEO_RESAMPLER_METHOD_LINEAR,
+      GST_VIDEO_RESAMPLER_OPT_ENVELOPE, G_TYPE_DOUBLE, 2.0,
+      GST_VIDEO_RESAMPLER_OPT_SHARPNESS, G_TYPE_DOUBLE, 1.0,
+      GST_VIDEO_RESAMPLER_OPT_SHARPEN, G_TYPE_DOUBLE, 0.0,
+      GST_VIDEO_CONVERTER_OPT_THREADS, G_TYPE_UINT, 1, NULL);
+  guint columns = 0, rows = 0;
+
+  if (methods[method].taps)
+    gst_structure_set (options, GST_VIDEO_RESAMPLER_OPT_MAX_TAPS, G_TYPE_INT,
+        methods[method].taps, NULL);
+  if (methods[method].cubic)
+    gst_structure_set (options,
+        GST_VIDEO_RESAMPLER_OPT_CUBIC_B, G_TYPE_DOUBLE, methods[method].b,
+        GST_VIDEO_RESAMPLER_OPT_CUBIC_C, G_TYPE_DOUBLE, methods[method].c,
+        NULL);
+  if (params->add_borders)
+    find_borders (self, &columns, &rows);
+  gst_structure_set (options,
+      GST_VIDEO_CONVERTER_OPT_DEST_X, G_TYPE_INT, (gint) columns / 2,
+      GST_VIDEO_CONVERTER_OPT_DEST_Y, G_TYPE_INT, (gint) rows / 2,
+      GST_VIDEO_CONVERTER_OPT_DEST_WIDTH, G_TYPE_INT,
+      self->out.width - (gint) columns,
+      GST_VIDEO_CONVERTER_OPT_DEST_HEIGHT, G_TYPE_INT,
+      self->out.height - (gint) rows, NULL);
+
+  return gst_video_converter_new (&self->in, &self->out, options);
+}
+
+static gboolean
+convert (InferWindow * self, GstBuffer * buffer, guint8 * data)
+{
+  GstVideoFrame in, out;
+  const guint8 *from;
+  gint stride;
+
+  if (!gst_video_frame_map (&in, &self->in, buffer,
+          GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))
+    return FALSE;
+  /* of a frame in a mixed stream flags say whether it is interlaced */
+  gst_buffer_copy_into (self->scratch, buffer, GST_BUFFER_COPY_FLAGS, 0, -1);
+  if (!gst_video_frame_map (&out, &self->out, self->scratch,
+          GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
+    gst_video_frame_unmap (&in);
+    return FALSE;
+  }
+  gst_video_converter_frame (self->converter, &in, &out);
+  from = GST_VIDEO_FRAME_PLANE_DATA (&out, 0);
+  stride = GST_VIDEO_FRAME_PLANE_STRIDE (&out, 0);
+  for (gint y = 0; y < self->out.height; y++)
+    memcpy (data + y * self->row, from + (gsize) y * stride, self->row);
+  gst_video_frame_unmap (&out);
+  gst_video_frame_unmap (&in);
+
+  return TRUE;
+}
+
+/* --- windows --- */
+
+static guint
+common_divisor (guint a, guint b)
+{
+  while (b) {
+    guint rest = a % b;
+
+    a = b;
+    b = rest;
+  }
+
+  return a;
+}
+
+InferWindow *
+infer_window_new (const GstVideoInfo * info, const InferWindowParams * params)
+{
+  InferWindow *self = g_new0 (InferWindow, 1);
+  guint64 spans;
+
+  self->in = *info;
+  self->frames = params->frames;
+  self->interval = MAX (params->interval, 1);
+  spans = (guint64) self->frames * self->interval;
+  self->stride = params->stride ? params->stride : MIN (spans, G_MAXUINT);
+  self->grid = common_divisor (self->stride, self->interval);
+  self->n_slots = (spans - self->interval) / self->grid + 1;
+  self->row = (gsize) params->width * params->channels;
+  self->frame_size = self->row * params->height;
+  if (!make_out_info (self, params)
+      || !(self->converter = make_converter (self, params))) {
+    infer_window_free (&self);
+    return NULL;
+  }
+  self->scratch = gst_buffer_new_allocate (NULL, self->out.size, NULL);
+  self->slots = g_new0 (Slot, self->n_slots);
+
+  return self;
+}
+
+void
+infer_window_free (InferWindow ** window)
+{
+  InferWindow *self = *window;
+
+  if (!self)
+    return;
+  for (guint i = 0; self->slots && i < self->n_slots; i++)
+    g_free (self->slots[i].data);
+  g_free (self->slots);
+  gst_clear_buffer (&self->scratch);
+  g_clear_pointer (&self->converter, gst_video_converter_free);
+  g_free (self);
+  *window = NULL;
+}
+
+void
+infer_window_restart (InferWindow * self)
+{
+  self->next = 0;
+}
+
+static Slot *
+slot (const InferWindow * self, guint64 frame)
+{
+  return &self->slots[frame / self->grid % self->n_slots];
+}
+
+/* Is it frame i of the window that begins with frame k * stride? */
+static gboolean
+is_wanted (const InferWindow * self, guint64 frame)
+{
+  if (frame % self->grid)
+    return FALSE;
+  for (guint i = 0; i < self->frames; i++) {
+    const guint64 before = (guint64) i * self->interval;
+
+    if (before > frame)
+      break;
+    if ((frame - before) % self->stride == 0)
+      return TRUE;
+  }
+
+  return FALSE;
+}
+
+/* The first frame of the window that ends with the frame before `next`. */
+static guint64
+first_frame (const InferWindow * self)
+{
+  return self->next - 1 - (guint64) (self->frames - 1) * self->interval;
+}
+
+gboolean
+infer_window_push (InferWindow * self, GstBuffer * buffer,
+    GstClockTime running_time, gboolean * complete)
+{
+  const guint64 frame = self->next, last = (guint64) (self->frames - 1)
+      * self->interval;
+  Slot *s;
+
+  *complete = FALSE;
+  if (is_wanted (self, frame)) {
+    s = slot (self, frame);
+    if (!s->data)
+      s->data = g_malloc (self->frame_size);
+    if (!convert (self, buffer, s->data)) {
+      infer_window_restart (self);
+      return FALSE;
+    }
+    s->time.pts = GST_BUFFER_PTS (buffer);
+    s->time.duration = GST_BUFFER_DURATION (buffer);
+    s->time.running_time = running_time;
+  }
+  self->next++;
+  *complete = frame >= last && (frame - last) % self->stride == 0;
+
+  return TRUE;
+}
+
+gsize
+infer_window_size (const InferWindow * self)
+{
+  return self->frames * self->frame_size;
+}
+
+void
+infer_window_copy (const InferWindow * self, guint8 * clip)
+{
+  const guint64 first = first_frame (self);
+
+  for (guint i = 0; i < self->frames; i++)
+    memcpy (clip + i * self->frame_size,
+        slot (self, first + (guint64) i * self->interval)->data,
+        self->frame_size);
+}
+
+void
+infer_window_times (const InferWindow * self, InferFrameTime * first,
+    InferFrameTime * last)
+{
+  *first = slot (self, first_frame (self))->time;
+  *last = slot (self, self->next - 1)->time;
+}
