@@ -22,8 +22,8 @@ typedef struct
   guint64 end;                  /* position to go on at */
 } Batch;
 
-static void
-measure (TrainRun * self, guint clips, const Cnn3dProgress * p)
+void
+train_run_measure (TrainRun * self, const Cnn3dProgress * p)
 {
   gint64 now = g_get_monotonic_time ();
   gdouble seconds = (now - self->measured) / (gdouble) G_USEC_PER_SEC;
@@ -32,6 +32,7 @@ measure (TrainRun * self, guint clips, const Cnn3dProgress * p)
   guint64 resident, peak;
   ProgressStep step;
 
+  self->told = TRUE;
   self->measured = now;
   memory_use (&resident, &peak);
   resident -= MIN (resident, self->resident_before);
@@ -42,7 +43,7 @@ measure (TrainRun * self, guint clips, const Cnn3dProgress * p)
 
   GST_OBJECT_LOCK (self->element);
   old = self->figures->clips_per_second;
-  rate = clips / MAX (seconds, 1e-6);
+  rate = self->told_clips / MAX (seconds, 1e-6);
   if (self->pass.training) {
     /* the first batch has nothing to be averaged with */
     rate = old > 0 ? old + (rate - old) * (1 - exp (-seconds / RATE_SECONDS))
@@ -60,11 +61,11 @@ measure (TrainRun * self, guint clips, const Cnn3dProgress * p)
   if (self->pass.training) {
     self->lr = p->lr;
     if (p->stepped || p->skipped)
-      train_report_step (self->element, p, rate, resident, budget);
+      train_report_step (self->element, self->log, p, rate, resident, budget);
   }
   if (resident > budget * WARN_SHARE && !self->memory_warned) {
     self->memory_warned = TRUE;
-    train_report_memory (self->element, resident, budget);
+    train_report_memory (self->element, self->log, resident, budget);
   }
   if (self->progress) {
     step = (ProgressStep) {
@@ -79,26 +80,27 @@ static void
 report_saved (TrainRun * self, Cnn3dProgress * progress)
 {
   if (progress->saved)
-    train_report_checkpoint (self->element, progress->saved, FALSE);
+    train_report_checkpoint (self->element, self->log, progress->saved, FALSE);
   g_clear_pointer (&progress->saved, g_free);
 }
 
 gboolean
 train_run_collect (TrainRun * self)
 {
-  const guint clips = self->under_way;
   Cnn3dProgress progress;
   GError *error = NULL;
 
+  self->told_clips = self->under_way;
+  self->told = FALSE;
   self->under_way = 0;
-  if (clips == 0 || self->flow != GST_FLOW_OK)
+  if (self->told_clips == 0 || self->flow != GST_FLOW_OK)
     return TRUE;
   if (!cnn3d_trainer_flush (self->trainer, &progress, &error)) {
     train_run_fail (self, error, NULL);
     return FALSE;
   }
-  if (progress.ready)
-    measure (self, clips, &progress);
+  if (progress.ready && !self->told)
+    train_run_measure (self, &progress);
   report_saved (self, &progress);
 
   return TRUE;
@@ -121,15 +123,17 @@ run_batch (TrainRun * self, const Batch * from)
 
     done += batch.n;
     batch.position = from->end - (from->clips - done);
+    /* a GPU tells of the batch before, and is at this one */
+    self->told_clips = self->under_way ? self->under_way : batch.n;
+    self->told = FALSE;
+    self->position = batch.position;
     if (!cnn3d_trainer_run (self->trainer, &batch, &progress, &error)) {
       train_run_fail (self, error, NULL);
       return;
     }
-    self->position = batch.position;
     self->pass_clips += batch.n;
-    /* a GPU tells of the batch before, and is at this one */
-    if (progress.ready)
-      measure (self, self->under_way ? self->under_way : batch.n, &progress);
+    if (progress.ready && !self->told)
+      train_run_measure (self, &progress);
     if (self->device_memory)
       self->under_way = batch.n;
     report_saved (self, &progress);

@@ -1,4 +1,4 @@
-/* trainreport.c: what cnn3dtrain tells on the bus.
+/* trainreport.c: what cnn3dtrain tells, on the bus and in its log.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainreport.h"
 
@@ -79,23 +79,28 @@ train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
 }
 
 void
-train_report_memory (GstElement * element, guint64 memory, guint64 budget)
+train_report_memory (GstElement * element, TrainLog * log, guint64 memory,
+    guint64 budget)
 {
   gchar *used = cnn3d_format_bytes (memory);
   gchar *there = cnn3d_format_bytes (budget);
+  gchar *text = g_strdup_printf ("Memory in use, %s, is %.0f %% of the %s that "
+      "there are: a smaller max-memory with recompute=auto or auto-fit=true "
+      "takes less.", used, 100.0 * memory / budget, there);
 
-  GST_ELEMENT_WARNING (element, RESOURCE, NO_SPACE_LEFT,
-      ("Memory in use, %s, is %.0f %% of the %s that there are: a smaller "
-          "max-memory with recompute=auto or auto-fit=true takes less.", used,
-          100.0 * memory / budget, there), (NULL));
+  GST_ELEMENT_WARNING (element, RESOURCE, NO_SPACE_LEFT, ("%s", text), (NULL));
+  train_log_warning (log, text);
+  g_free (text);
   g_free (there);
   g_free (used);
 }
 
 void
-train_report_step (GstElement * element, const Cnn3dProgress * progress,
-    gdouble clips_per_second, guint64 memory, guint64 budget)
+train_report_step (GstElement * element, TrainLog * log,
+    const Cnn3dProgress * progress, gdouble clips_per_second, guint64 memory,
+    guint64 budget)
 {
+  train_log_step (log, progress, clips_per_second, memory, budget);
   element_post (element, gst_structure_new ("cnn3dtrain-step",
           "epoch", G_TYPE_UINT, progress->epoch,
           "step", G_TYPE_UINT64, progress->step,
@@ -113,11 +118,13 @@ train_report_step (GstElement * element, const Cnn3dProgress * progress,
 }
 
 void
-train_report_pass (GstElement * element, const Cnn3dPassResult * result,
-    gdouble seconds, gdouble lr)
+train_report_pass (GstElement * element, TrainLog * log,
+    const Cnn3dPassResult * result, gdouble seconds, gdouble lr,
+    gdouble clips_per_second, guint64 memory)
 {
   GstStructure *s;
 
+  train_log_pass (log, result, seconds, lr, clips_per_second, memory);
   s = gst_structure_new (result->training ? "cnn3dtrain-epoch" :
       "cnn3dtrain-validation",
       "epoch", G_TYPE_UINT, result->epoch,
@@ -133,12 +140,13 @@ train_report_pass (GstElement * element, const Cnn3dPassResult * result,
 }
 
 void
-train_report_checkpoint (GstElement * element, const gchar * path,
-    gboolean best)
+train_report_checkpoint (GstElement * element, TrainLog * log,
+    const gchar * path, gboolean best)
 {
   /* a structure's strings are UTF-8, a path need not be */
   gchar *shown = g_filename_display_name (path);
 
+  train_log_checkpoint (log, path, best);
   element_post (element, gst_structure_new ("cnn3dtrain-checkpoint",
           "path", G_TYPE_STRING, shown, "best", G_TYPE_BOOLEAN, best, NULL));
   g_free (shown);
@@ -152,8 +160,10 @@ train_report_resumed (GstElement * element, guint64 position)
 }
 
 void
-train_report_finished (GstElement * element, guint epoch, const gchar * reason)
+train_report_finished (GstElement * element, TrainLog * log, guint epoch,
+    const gchar * reason)
 {
+  train_log_finished (log, reason);
   element_post (element, gst_structure_new ("cnn3dtrain-finished",
           "epoch", G_TYPE_UINT, epoch, "reason", G_TYPE_STRING, reason, NULL));
 }

@@ -1,4 +1,4 @@
-/* trainreport.h: what cnn3dtrain tells on the bus.
+/* trainreport.h: what cnn3dtrain tells, on the bus and in its log.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TRAIN_REPORT_H
 #define TRAIN_REPORT_H
@@ -6,6 +6,7 @@
 #include <gst/gst.h>
 
 #include "src/train/trainer.h"
+#include "trainlog.h"
 
 /* cnn3dtrain-plan; warns of weights left out (and posts cnn3dtrain-left-out)
  * and of a precision other than the one that was asked for. */
@@ -13,23 +14,26 @@ void train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
     const Cnn3dTrainerParams * params, guint batch);
 
 /* cnn3dtrain-step. memory, budget: bytes in use and allowed. */
-void train_report_step (GstElement * element, const Cnn3dProgress * progress,
-    gdouble clips_per_second, guint64 memory, guint64 budget);
-/* Warns that `memory` bytes come close to `budget`. */
-void train_report_memory (GstElement * element, guint64 memory,
+void train_report_step (GstElement * element, TrainLog * log,
+    const Cnn3dProgress * progress, gdouble clips_per_second, guint64 memory,
     guint64 budget);
+/* Warns that `memory` bytes come close to `budget`. */
+void train_report_memory (GstElement * element, TrainLog * log,
+    guint64 memory, guint64 budget);
 
-/* cnn3dtrain-epoch for a training pass, cnn3dtrain-validation for the other */
-void train_report_pass (GstElement * element, const Cnn3dPassResult * result,
-    gdouble seconds, gdouble lr);
+/* cnn3dtrain-epoch for a training pass, cnn3dtrain-validation for the other.
+ * clips_per_second, memory: for the log. */
+void train_report_pass (GstElement * element, TrainLog * log,
+    const Cnn3dPassResult * result, gdouble seconds, gdouble lr,
+    gdouble clips_per_second, guint64 memory);
 
 /* cnn3dtrain-checkpoint */
-void train_report_checkpoint (GstElement * element, const gchar * path,
-    gboolean best);
+void train_report_checkpoint (GstElement * element, TrainLog * log,
+    const gchar * path, gboolean best);
 
 /* cnn3dtrain-resumed (position), cnn3dtrain-finished (epoch, reason) */
 void train_report_resumed (GstElement * element, guint64 position);
-void train_report_finished (GstElement * element, guint epoch,
-    const gchar * reason);
+void train_report_finished (GstElement * element, TrainLog * log,
+    guint epoch, const gchar * reason);
 
 #endif

@@ -6,6 +6,7 @@
 #include "trainrun.h"
 
 #include "progress.h"
+#include "trainlog.h"
 
 /* How a resumed run gets to its position. */
 typedef enum
@@ -46,14 +47,18 @@ struct _TrainRun
   GstFlowReturn flow;
 
   Progress *progress;           /* NULL: silent */
+  TrainLog *log;                /* NULL: none is kept */
   ProgressEpoch line;           /* the epoch so far */
   gint64 epoch_began, pass_began, measured;     /* monotonic microseconds */
   guint under_way;              /* clips of the batch that a GPU is at */
+  guint told_clips;             /* of the batch that is told of next */
+  gboolean told;                /* it was, before its checkpoint was written */
   guint64 pass_clips;           /* since pass_began */
   gdouble lr;
   guint64 resident_before;      /* bytes, before the trainer was made */
   guint64 device_memory;        /* bytes of a GPU's; 0: the process's count */
   gboolean memory_warned;
+  Cnn3dPassResult ended;        /* a training pass that resuming ended */
 };
 
 /* Posts an error and frees it; nothing is taken any more. about: see
@@ -63,6 +68,9 @@ void train_run_fail (TrainRun * run, GError * error, const gchar * about);
 /* Begins the pass that run->pass tells of, or sees to it that the stream gets
  * to the one that a resumed run goes on in: pass_open says which. */
 void train_run_begin_pass (TrainRun * run);
+
+/* Tells of the batch of told_clips clips. */
+void train_run_measure (TrainRun * run, const Cnn3dProgress * progress);
 
 /* Waits for the batch that a GPU is at, and tells of it. FALSE: with an error
  * posted. */

@@ -20,6 +20,7 @@ void
 train_run_fail (TrainRun * self, GError * error, const gchar * about)
 {
   element_report_error (self->element, error, about);
+  train_log_error (self->log, error, about);
   if (g_error_matches (error, CNN3D_TRAINER_ERROR,
           CNN3D_TRAINER_ERROR_DIVERGED))
     self->diverged = TRUE;
@@ -110,6 +111,101 @@ make_folder (TrainRun * self)
   return FALSE;
 }
 
+/* A pass is over, and its checkpoint not written yet. */
+static void
+report_pass (TrainRun * self, const Cnn3dPassResult * result)
+{
+  const gdouble seconds = (g_get_monotonic_time () - self->pass_began)
+      / (gdouble) G_USEC_PER_SEC;
+
+  GST_OBJECT_LOCK (self->element);
+  self->figures->position = self->position;
+  if (result->training) {
+    self->figures->loss = self->line.loss = result->loss;
+    self->figures->accuracy = self->line.accuracy = result->accuracy;
+    self->figures->step = result->last.step;
+    train_run_take_scale (self, &result->last);
+    self->line.lr = self->lr;
+    if (seconds > 0)
+      self->line.clips_per_second = self->pass_clips / seconds;
+  } else {
+    self->figures->val_loss = self->line.val_loss = result->loss;
+    self->figures->val_accuracy = self->line.val_accuracy = result->accuracy;
+  }
+  GST_OBJECT_UNLOCK (self->element);
+  if (result->last.stepped || result->last.skipped)
+    train_report_step (self->element, self->log, &result->last,
+        self->figures->clips_per_second, self->line.memory,
+        cnn3d_trainer_budget (self->trainer));
+  train_report_pass (self->element, self->log, result, seconds, self->lr,
+      self->line.clips_per_second, self->line.memory);
+}
+
+static gboolean
+open_log (TrainRun * self)
+{
+  GError *error = NULL;
+  gchar *shown;
+
+  self->log = train_log_new (self->element, &self->settings, self->progress,
+      &error);
+  if (!error)
+    return TRUE;
+
+  /* ERRORS */
+  shown = cnn3d_escape (error->message, FALSE);
+  GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
+      ("The log cannot be written: %s. Set log-dir to a folder where it can.",
+          shown), ("log-dir"));
+  g_free (shown);
+  g_error_free (error);
+
+  return FALSE;
+}
+
+/* A checkpoint that stands where a training pass is over ends that pass; its
+ * end may be missing in the log. */
+static void
+hear_ended (gpointer data, const Cnn3dProgress * progress,
+    const Cnn3dPassResult * result)
+{
+  TrainRun *self = data;
+
+  if (result && result->training)
+    self->ended = *result;
+}
+
+static gboolean
+begin_log (TrainRun * self, const Cnn3dTrainerParams * params)
+{
+  const gboolean resumed = self->resume != RESUME_DONE;
+  GError *error = NULL;
+  Cnn3dRunMark mark;
+
+  cnn3d_trainer_get_mark (self->trainer, &mark);
+  if (!train_log_begin (self->log, self->trainer, params, self->max_clips,
+          params->lr.epochs, resumed ? &mark : NULL, &error)) {
+    train_run_fail (self, error, "The log cannot be written");
+    return FALSE;
+  }
+  if (self->ended.clips)
+    train_log_pass (self->log, &self->ended, NAN, self->ended.last.lr, NAN, 0);
+
+  return TRUE;
+}
+
+static void
+hear (gpointer data, const Cnn3dProgress * progress,
+    const Cnn3dPassResult * result)
+{
+  TrainRun *self = data;
+
+  if (progress)
+    train_run_measure (self, progress);
+  else
+    report_pass (self, result);
+}
+
 /* Goes to the last checkpoint where that is wanted and there is one. */
 static gboolean
 resume (TrainRun * self)
@@ -178,7 +274,8 @@ make_trainer (TrainRun * self)
   if (self->trainer)
     return TRUE;
   if (!find_classes (self)
-      || !make_folder (self))
+      || !make_folder (self)
+      || !open_log (self))
     goto failed;
 
   cnn3d_trainer_params_init (&params);
@@ -220,8 +317,11 @@ make_trainer (TrainRun * self)
         self->settings.model,
         cnn3d_precision_name (cnn3d_trainer_precision (self->trainer)),
         cnn3d_trainer_device (self->trainer));
-  if (!resume (self))
+  cnn3d_trainer_set_tell (self->trainer, hear_ended, self);
+  if (!resume (self)
+      || !begin_log (self, &params))
     goto failed;
+  cnn3d_trainer_set_tell (self->trainer, hear, self);
 
   return TRUE;
 
@@ -247,7 +347,7 @@ train_run_save (TrainRun * self)
           error->message);
     train_run_fail (self, error, "The checkpoint could not be saved");
   } else if (path) {
-    train_report_checkpoint (self->element, path, FALSE);
+    train_report_checkpoint (self->element, self->log, path, FALSE);
   }
   g_free (path);
 }
@@ -396,41 +496,17 @@ end_pass (TrainRun * self, guint64 position)
 {
   Cnn3dPassResult result = { 0, };
   GError *error = NULL;
-  gdouble seconds;
 
   self->pass_open = FALSE;
   if (!train_run_collect (self))
     return;
+  self->position = position;
   if (!cnn3d_trainer_end_pass (self->trainer, position, &result, &error)) {
     train_run_fail (self, error, NULL);
     return;
   }
-
-  seconds = (g_get_monotonic_time () - self->pass_began)
-      / (gdouble) G_USEC_PER_SEC;
-  self->position = position;
-  GST_OBJECT_LOCK (self->element);
-  self->figures->position = position;
-  if (result.training) {
-    self->figures->loss = self->line.loss = result.loss;
-    self->figures->accuracy = self->line.accuracy = result.accuracy;
-    self->figures->step = result.last.step;
-    train_run_take_scale (self, &result.last);
-    self->line.lr = self->lr;
-    if (seconds > 0)
-      self->line.clips_per_second = self->pass_clips / seconds;
-  } else {
-    self->figures->val_loss = self->line.val_loss = result.loss;
-    self->figures->val_accuracy = self->line.val_accuracy = result.accuracy;
-  }
-  GST_OBJECT_UNLOCK (self->element);
-  if (result.last.stepped || result.last.skipped)
-    train_report_step (self->element, &result.last,
-        self->figures->clips_per_second, self->line.memory,
-        cnn3d_trainer_budget (self->trainer));
-  train_report_pass (self->element, &result, seconds, self->lr);
   if (result.saved)
-    train_report_checkpoint (self->element, result.saved,
+    train_report_checkpoint (self->element, self->log, result.saved,
         result.improved);
   if (result.epoch_complete)
     end_epoch (self);
@@ -442,7 +518,7 @@ end_pass (TrainRun * self, guint64 position)
     if (self->progress)
       progress_note (self->progress, "stopped: no better for %d epochs",
           self->settings.patience);
-    train_report_finished (self->element, result.epoch, "patience");
+    train_report_finished (self->element, self->log, result.epoch, "patience");
     self->stopped = TRUE;
   }
 }
@@ -466,7 +542,8 @@ take_eos (TrainRun * self)
         "the number of epochs to go on, or set resume=never to begin anew.");
     if (self->progress)
       progress_note (self->progress, "complete already");
-    train_report_finished (self->element, self->figures->epoch, "complete");
+    train_report_finished (self->element, self->log, self->figures->epoch,
+        "complete");
   } else if (self->resume == RESUME_PASSING || self->resume == RESUME_SEEKING) {
     GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
         ("The stream ended at clip %" G_GUINT64_FORMAT ", before clip %"
@@ -477,6 +554,8 @@ take_eos (TrainRun * self)
     GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
         ("The stream ended before its first batch: nothing was trained."),
         (NULL));
+  } else if (!self->stopped) {
+    train_log_finished (self->log, "eos");
   }
 }
 
@@ -527,6 +606,7 @@ take_custom_event (TrainRun * self, GstEvent * event)
 {
   GstClipEpochDone done;
   GstClipEpoch epoch;
+  GstClipSkipped skipped;
 
   if (gst_event_parse_clip_epoch (event, &epoch)) {
     if (!train_run_collect (self))
@@ -542,6 +622,10 @@ take_custom_event (TrainRun * self, GstEvent * event)
     if (self->pass_open)
       end_pass (self, done.position);
     self->position = done.position;
+  } else if (gst_event_parse_clip_skipped (event, &skipped)) {
+    /* what was told before a resume may come once more */
+    if (self->pass_open && skipped.clip >= self->resume_position)
+      train_log_skipped (self->log, &skipped);
   }
 }
 
@@ -608,6 +692,7 @@ train_run_free (TrainRun ** run)
   if (!self)
     return;
   cnn3d_trainer_free (&self->trainer);
+  train_log_free (&self->log);
   progress_free (&self->progress);
   train_settings_clear (&self->settings);
   gst_clear_event (&self->preparation);

@@ -210,6 +210,17 @@ static const Property properties[] = {
   INT ("patience", "Patience", patience, 0, 1000000, 0, "epochs",
       "Training stops after this many epochs without a better monitor; 0: "
       "never"),
+  STRING ("log-dir", "Log folder", log_dir, NULL,
+      "Folder for logs, made where it is missing: log.jsonl, metrics.csv and "
+      "TensorBoard's event files; a resumed run goes on in them, a new one moves "
+      "them into earlier-N first; unset: nothing is logged"),
+  INT ("log-every-n-steps", "Log every", log_every_steps, 1, G_MAXINT, 1,
+      "optimizer steps",
+      "How many steps lie between two that are logged; epochs and validations "
+      "are logged always"),
+  INT ("log-histograms", "Histograms", log_histograms, 0, G_MAXINT, 0, "epochs",
+      "Epochs between two histograms of all weights in the event files; 0: "
+      "there are none"),
   BOOLEAN ("progress", "Progress", progress, TRUE,
       "Show progress on stdout: the device, then one line that is redrawn on a "
       "terminal, otherwise a line an epoch"),

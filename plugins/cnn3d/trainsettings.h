@@ -44,6 +44,9 @@ typedef struct {
   gint monitor;                 /* Cnn3dMonitor */
   gint resume;                  /* TrainResume */
   gint patience;
+  gchar *log_dir;
+  gint log_every_steps;
+  gint log_histograms;          /* epochs */
   gboolean progress;
 } TrainSettings;
 
