@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 
 #include "src/escape.h"
+#include "src/model/modelfile.h"
 #include "src/train/trainer.h"
 
 /* GStreamer's code for an error of the core. */
@@ -68,6 +69,8 @@ translate (const GError * error, GQuark * domain, gint * code)
         *code = GST_LIBRARY_ERROR_FAILED;
         break;
     }
+  } else if (error->domain == CNN3D_MODEL_FILE_ERROR) {
+    *code = GST_RESOURCE_ERROR_READ;
   } else if (error->domain == G_IO_ERROR) {
     if (error->code == G_IO_ERROR_INVALID_ARGUMENT)
       *code = GST_RESOURCE_ERROR_SETTINGS;

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gst/gst.h>
 
+#include "gstcnn3deval.h"
 #include "gstcnn3dtrain.h"
 
 static gboolean
@@ -13,9 +14,10 @@ plugin_init (GstPlugin * plugin)
   if (!g_getenv ("OMP_WAIT_POLICY"))
     g_setenv ("GOMP_SPINCOUNT", "10000", FALSE);
 
-  return GST_ELEMENT_REGISTER (cnn3dtrain, plugin);
+  return GST_ELEMENT_REGISTER (cnn3dtrain, plugin)
+      && GST_ELEMENT_REGISTER (cnn3deval, plugin);
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, cnn3d,
-    "3D CNNs on clips of video: training", plugin_init, VERSION, "LGPL",
-    "cnn3d", "cnn3d")
+    "3D CNNs on clips of video: training and evaluation", plugin_init, VERSION,
+    "LGPL", "cnn3d", "cnn3d")

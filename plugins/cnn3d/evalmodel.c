@@ -1,0 +1,228 @@
+/* evalmodel.c: what cnn3deval's stream tells, held against its model.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "evalrun-private.h"
+
+#include <string.h>
+
+#include "src/escape.h"
+
+/* Names of classes shown in an error, at most. */
+#define SHOWN_CLASSES 20
+
+static const gchar *const formats[] = { NULL, "GRAY8", NULL, "RGB", "RGBA" };
+
+gboolean
+eval_run_check_layout (EvalRun * self, const TensorLayout * layout)
+{
+  const Cnn3dNetworkParams *n = &self->info->network;
+  gchar *was, *is;
+
+  if (self->have_layout && !tensor_layout_same_clips (layout, &self->layout))
+    goto other_clips;
+  if (layout->channels != n->channels || layout->frames != n->frames
+      || layout->height != n->height || layout->width != n->width)
+    goto other_sizes;
+
+  return TRUE;
+
+  /* ERRORS */
+other_clips:
+  {
+    was = tensor_layout_describe (&self->layout);
+    is = tensor_layout_describe (layout);
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("The model was set up for %s, now %s come: all clips of a run must be "
+            "of one kind.", was, is), (NULL));
+    g_free (was);
+    g_free (is);
+    return FALSE;
+  }
+other_sizes:
+  {
+    const gchar *format = n->channels < G_N_ELEMENTS (formats) ?
+        formats[n->channels] : NULL;
+
+    was = cnn3d_escape (self->settings.model, FALSE);
+    is = tensor_layout_describe (layout);
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("%s was trained on clips of %u frames of %ux%ux%u, but %s come: set "
+            "clipsample num-frames=%u and video/x-raw,%s%s%swidth=%u,height=%u "
+            "after the scaler.", was, n->frames, n->width, n->height,
+            n->channels, is, n->frames, format ? "format=" : "",
+            format ? format : "", format ? "," : "", n->width, n->height),
+        (NULL));
+    g_free (was);
+    g_free (is);
+    return FALSE;
+  }
+}
+
+static gint
+find_class (const Cnn3dModelInfo * info, const gchar * name)
+{
+  guint i;
+
+  for (i = 0; i < info->network.num_classes; i++)
+    if (!strcmp (info->classes[i], name))
+      return i;
+
+  return -1;
+}
+
+/* Whether the file has no names, but numbers in their place. */
+static gboolean
+only_numbers (const Cnn3dModelInfo * info)
+{
+  gchar number[16];
+  guint i;
+
+  for (i = 0; i < info->network.num_classes; i++) {
+    g_snprintf (number, sizeof number, "%u", i);
+    if (strcmp (info->classes[i], number) != 0)
+      return FALSE;
+  }
+
+  return TRUE;
+}
+
+gboolean
+eval_run_match_classes (EvalRun * self, gchar ** names)
+{
+  const Cnn3dModelInfo *info = self->info;
+  guint n = g_strv_length (names), i;
+  gint32 *numbers = g_new (gint32, n);
+  gchar *name, *model, *known;
+
+  g_clear_pointer (&self->numbers, g_free);
+  self->num_classes = info->network.num_classes;
+  for (i = 0; i < n; i++) {
+    numbers[i] = find_class (info, names[i]);
+    if (numbers[i] < 0)
+      break;
+  }
+  if (i < n) {
+    g_free (numbers);
+    if (!only_numbers (info))
+      goto unknown;
+    GST_ELEMENT_WARNING (self->element, STREAM, FORMAT,
+        ("The model file has no names of classes: the stream's are taken in "
+            "their order, the first for the model's class 0."), (NULL));
+    return TRUE;
+  }
+  self->numbers = numbers;
+  self->num_classes = n;
+
+  return TRUE;
+
+  /* ERRORS */
+unknown:
+  {
+    GString *list = g_string_new (NULL);
+
+    for (n = 0; info->classes[n] && n < SHOWN_CLASSES; n++)
+      g_string_append_printf (list, "%s%s", n ? ", " : "", info->classes[n]);
+    if (info->classes[n])
+      g_string_append_printf (list, " and %u more",
+          info->network.num_classes - n);
+    name = cnn3d_escape (names[i], FALSE);
+    model = cnn3d_escape (self->settings.model, FALSE);
+    known = cnn3d_escape (list->str, FALSE);
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("The stream's class '%s' is none that %s was trained on, which are "
+            "%s: evaluate on clips of these, or mend the name.", name, model,
+            known), (NULL));
+    g_free (known);
+    g_free (model);
+    g_free (name);
+    g_string_free (list, TRUE);
+    return FALSE;
+  }
+}
+
+static void
+append_sampling (GString * text, const gchar * sampling, guint interval)
+{
+  if (!strcmp (sampling, "uniform"))
+    g_string_append (text, "frames spread evenly over each clip");
+  else
+    g_string_append_printf (text, "a window in each clip's middle with "
+        "frame-interval=%u", interval);
+}
+
+static void
+append_scaling (GString * text, const gchar * scaling, gboolean borders)
+{
+  if (!strcmp (scaling, "none"))
+    g_string_append (text, "no scaler");
+  else
+    g_string_append_printf (text, "a scaler with method=%s add-borders=%s",
+        scaling, borders ? "true" : "false");
+}
+
+/* Two ways to go on after what was said: how it is, how it was. */
+static void
+compare_sampling (GString * text, const GstClipPreparation * is,
+    const Cnn3dPreparation * was)
+{
+  gboolean uniform;
+
+  if (!is->sampling || !was->sampling)
+    return;
+  uniform = !strcmp (was->sampling, "uniform");
+  if (!strcmp (is->sampling, was->sampling)
+      && (uniform || is->frame_interval == was->frame_interval))
+    return;
+
+  append_sampling (text, is->sampling, is->frame_interval);
+  g_string_append (text, " instead of ");
+  append_sampling (text, was->sampling, was->frame_interval);
+  g_string_append_printf (text, " (set clipsample frame-interval=%u)",
+      uniform ? 0 : was->frame_interval);
+}
+
+static void
+compare_scaling (GString * text, const GstClipPreparation * is,
+    const Cnn3dPreparation * was)
+{
+  gboolean none;
+
+  if (!is->scaling || !was->scaling)
+    return;
+  none = !strcmp (was->scaling, "none");
+  if (!strcmp (is->scaling, was->scaling)
+      && (none || !is->add_borders == !was->add_borders))
+    return;
+
+  if (text->len > 0)
+    g_string_append (text, ", and ");
+  append_scaling (text, is->scaling, is->add_borders);
+  g_string_append (text, " instead of ");
+  append_scaling (text, was->scaling, was->add_borders);
+  if (none)
+    g_string_append (text, " (take videos of the model's own size)");
+  else
+    g_string_append_printf (text, " (set videoconvertscale method=%s "
+        "add-borders=%s)", was->scaling, was->add_borders ? "true" : "false");
+}
+
+void
+eval_run_check_preparation (EvalRun * self, const GstClipPreparation * is)
+{
+  const Cnn3dPreparation *was = &self->info->preparation;
+  GString *text = g_string_new (NULL);
+  gchar *shown;
+
+  compare_sampling (text, is, was);
+  compare_scaling (text, is, was);
+  /* a sticky event comes again after a flush */
+  if (text->len > 0 && g_strcmp0 (text->str, self->told) != 0) {
+    shown = cnn3d_escape (text->str, FALSE);
+    GST_ELEMENT_WARNING (self->element, STREAM, FORMAT,
+        ("Clips are made otherwise than those that the model was trained on: "
+            "%s.", shown), (NULL));
+    g_free (shown);
+    g_free (self->told);
+    self->told = g_strdup (text->str);
+  }
+  g_string_free (text, TRUE);
+}

@@ -1,0 +1,133 @@
+/* evalreport.c: what cnn3deval tells, and the files that it leaves.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "evalrun-private.h"
+
+#include <math.h>
+
+#include "elementreport.h"
+#include "modelprecision.h"
+#include "src/evaluate/results.h"
+#include "src/train/fit.h"
+
+void
+eval_run_report_plan (EvalRun * self)
+{
+  const Cnn3dModelInfo *info = self->info;
+  const gchar *device = cnn3d_predictor_device (self->predictor);
+  const Cnn3dPrecision is = cnn3d_predictor_precision (self->predictor);
+  const Cnn3dPrecision asked =
+      self->settings.precision == MODEL_PRECISION_AUTO ? info->precision :
+      (Cnn3dPrecision) self->settings.precision;
+  guint chunk = cnn3d_predictor_chunk (self->predictor);
+  gchar *shown = g_filename_display_name (self->settings.model);
+  Cnn3dMemory memory;
+
+  cnn3d_predictor_memory (self->predictor, &memory);
+  GST_OBJECT_LOCK (self->element);
+  self->figures->predicted = memory.total;
+  GST_OBJECT_UNLOCK (self->element);
+  element_post (self->element, gst_structure_new ("cnn3deval-plan",
+          "model", G_TYPE_STRING, shown,
+          "network", G_TYPE_STRING, info->network.model,
+          "predicted-bytes", G_TYPE_UINT64, (guint64) memory.total,
+          "context-bytes", G_TYPE_UINT64, (guint64) memory.context,
+          "weights-bytes", G_TYPE_UINT64,
+          (guint64) memory.weights + memory.copy,
+          "input-bytes", G_TYPE_UINT64, (guint64) memory.input,
+          "arena-bytes", G_TYPE_UINT64, (guint64) memory.arena,
+          "batch", G_TYPE_UINT, self->max_clips,
+          "chunk", G_TYPE_UINT, chunk,
+          "device", G_TYPE_STRING, device,
+          "precision", G_TYPE_STRING, cnn3d_precision_name (is),
+          "threads", G_TYPE_UINT, self->settings.threads ?
+          self->settings.threads : g_get_num_processors (), NULL));
+
+  if (is != asked)
+    element_report_info (self->element, "%s computes in %s where precision=%s "
+        "was asked for.", device, cnn3d_precision_name (is),
+        cnn3d_precision_name (asked));
+  if (cnn3d_predictor_passed_over (self->predictor))
+    GST_ELEMENT_WARNING (self->element, RESOURCE, SETTINGS,
+        ("device=auto takes %s, as the GPU that is here cannot be used: %s",
+            device, cnn3d_predictor_passed_over (self->predictor)), (NULL));
+  if (self->progress)
+    progress_note (self->progress, "%s of %s, precision %s, on %s",
+        info->network.model, shown, cnn3d_precision_name (is), device);
+  g_free (shown);
+}
+
+static void
+append_share (GString * line, const gchar * name, gdouble value)
+{
+  if (isfinite (value))
+    g_string_append_printf (line, "  %s %.1f %%", name, 100 * value);
+}
+
+/* Of the whole pass; what cannot be told is not. */
+static void
+show_result (EvalRun * self, const Cnn3dMetrics * m, gboolean complete,
+    gdouble seconds)
+{
+  GString *line = g_string_new (complete ? "evaluated" : "cut short at");
+
+  g_string_append_printf (line, " %" G_GUINT64_FORMAT " clips", m->views);
+  if (m->videos != m->views)
+    g_string_append_printf (line, " of %" G_GUINT64_FORMAT " videos",
+        m->videos);
+  append_share (line, "accuracy", m->accuracy);
+  if (m->num_classes > 5)
+    append_share (line, "top-5", m->top5_accuracy);
+  append_share (line, "precision", m->precision_macro);
+  append_share (line, "recall", m->recall_macro);
+  append_share (line, "F1", m->f1_macro);
+  if (isfinite (m->auroc_macro))
+    g_string_append_printf (line, "  AUROC %.4f", m->auroc_macro);
+  if (isfinite (m->loss))
+    g_string_append_printf (line, "  loss %.4g", m->loss);
+  if (seconds > 0)
+    g_string_append_printf (line, "  %.3g clips/s", m->views / seconds);
+  progress_note (self->progress, "%s", line->str);
+  g_string_free (line, TRUE);
+}
+
+void
+eval_run_report_result (EvalRun * self, gboolean complete)
+{
+  const gdouble seconds = (g_get_monotonic_time () - self->pass_began)
+      / (gdouble) G_USEC_PER_SEC;
+  GError *error = NULL;
+  Cnn3dMetrics m;
+
+  cnn3d_predictions_measure (self->predictions, &m);
+  GST_OBJECT_LOCK (self->element);
+  self->figures->accuracy = m.accuracy;
+  self->figures->top5_accuracy = m.top5_accuracy;
+  self->figures->f1 = m.f1_macro;
+  self->figures->auroc = m.auroc_macro;
+  self->figures->loss = m.loss;
+  self->figures->clips = m.views;
+  GST_OBJECT_UNLOCK (self->element);
+  element_post (self->element, gst_structure_new ("cnn3deval-result",
+          "epoch", G_TYPE_UINT, self->pass.epoch,
+          "training", G_TYPE_BOOLEAN, self->announced && self->pass.training,
+          "complete", G_TYPE_BOOLEAN, complete,
+          "clips", G_TYPE_UINT64, m.views,
+          "videos", G_TYPE_UINT64, m.videos,
+          "skipped", G_TYPE_UINT64, self->skipped,
+          "accuracy", G_TYPE_DOUBLE, m.accuracy,
+          "view-accuracy", G_TYPE_DOUBLE, m.view_accuracy,
+          "top5-accuracy", G_TYPE_DOUBLE, m.top5_accuracy,
+          "precision", G_TYPE_DOUBLE, m.precision_macro,
+          "recall", G_TYPE_DOUBLE, m.recall_macro,
+          "f1", G_TYPE_DOUBLE, m.f1_macro,
+          "auroc", G_TYPE_DOUBLE, m.auroc_macro,
+          "loss", G_TYPE_DOUBLE, m.loss,
+          "seconds", G_TYPE_DOUBLE, seconds, NULL));
+  if (self->progress)
+    show_result (self, &m, complete, seconds);
+  if (self->settings.output_dir
+      && !cnn3d_results_write (self->settings.output_dir, self->settings.model,
+          self->info, self->predictions, &m, complete, &error))
+    eval_run_fail (self, error, "The results cannot be written");
+  cnn3d_metrics_clear (&m);
+}

@@ -1,0 +1,563 @@
+/* evalrun.c: one run of cnn3deval.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "evalrun-private.h"
+
+#include <errno.h>
+#include <math.h>
+#include <unistd.h>
+#include <glib/gstdio.h>
+
+#include "elementreport.h"
+#include "modelprecision.h"
+#include "tensorbatch.h"
+#include "src/escape.h"
+#include "src/evaluate/featuremaps.h"
+#include "src/train/fit.h"
+
+GST_DEBUG_CATEGORY_EXTERN (cnn3d_eval_debug);
+#define GST_CAT_DEFAULT cnn3d_eval_debug
+
+#define NO_CLIP G_MAXUINT64
+
+void
+eval_run_fail (EvalRun * self, GError * error, const gchar * about)
+{
+  element_report_error (self->element, error, about);
+  self->flow = GST_FLOW_ERROR;
+  g_error_free (error);
+}
+
+/* --- passes --- */
+
+static void
+begin_pass (EvalRun * self)
+{
+  cnn3d_predictions_free (self->predictions);
+  self->predictions =
+      cnn3d_predictions_new (self->info->network.num_classes);
+  self->pass_open = TRUE;
+  self->pass_began = g_get_monotonic_time ();
+  self->clips = self->right = self->skipped = 0;
+  self->batches = self->view = 0;
+  if (self->announced && self->pass.training && !self->training_warned) {
+    self->training_warned = TRUE;
+    GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
+        ("These are training clips, drawn and changed at random: set clipsrc "
+            "passes=val or passes=test to evaluate."), (NULL));
+  }
+}
+
+static void
+end_pass (EvalRun * self, gboolean complete)
+{
+  const guint n = self->settings.clips_per_video;
+
+  self->pass_open = FALSE;
+  if (complete && n > 1 && self->clips % n)
+    GST_ELEMENT_WARNING (self->element, STREAM, FORMAT,
+        ("%" G_GUINT64_FORMAT " clips are not %u for each video: the last one "
+            "has fewer, and where a clip was skipped, others have the wrong "
+            "ones. clips-per-video=0 goes by clip numbers.", self->clips, n),
+        (NULL));
+  eval_run_report_result (self, complete);
+}
+
+/* The stream ends in the middle of a pass. */
+static void
+cut_short (EvalRun * self)
+{
+  gchar *of = self->pass.clips > 0 ?
+      g_strdup_printf (" of %" G_GUINT64_FORMAT, self->pass.clips) : NULL;
+
+  GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
+      ("The stream ended before its pass did: the figures are of the %"
+          G_GUINT64_FORMAT " clips%s that came, and are marked as incomplete.",
+          self->clips, of ? of : ""), (NULL));
+  g_free (of);
+  end_pass (self, FALSE);
+}
+
+static void
+take_custom_event (EvalRun * self, GstEvent * event)
+{
+  GstClipEpochDone done;
+  GstClipEpoch epoch;
+
+  if (gst_event_parse_clip_epoch (event, &epoch)) {
+    if (self->pass_open)
+      cut_short (self);
+    self->announced = TRUE;
+    self->pass = epoch;
+    self->entered_late = epoch.position > epoch.first_clip;
+    begin_pass (self);
+  } else if (gst_event_parse_clip_epoch_done (event, &done)
+      && self->pass_open) {
+    self->skipped = done.skipped;
+    end_pass (self, !self->entered_late);
+  }
+}
+
+static void
+take_sticky_event (EvalRun * self, GstEvent * event)
+{
+  GstClipPreparation preparation;
+  gchar **names;
+
+  if (gst_event_parse_clip_classes (event, &names)) {
+    if (!eval_run_match_classes (self, names))
+      self->flow = GST_FLOW_ERROR;
+    g_strfreev (names);
+  } else if (gst_event_parse_clip_preparation (event, &preparation)) {
+    eval_run_check_preparation (self, &preparation);
+  }
+}
+
+static void
+take_eos (EvalRun * self)
+{
+  if (self->pass_open && self->announced)
+    cut_short (self);
+  else if (self->pass_open)
+    end_pass (self, TRUE);
+  else if (!self->predictions)
+    GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
+        ("The stream ended before its first batch: nothing was evaluated."),
+        (NULL));
+}
+
+void
+eval_run_event (EvalRun * self, GstEvent * event)
+{
+  if (self->flow != GST_FLOW_OK)
+    return;
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
+      take_sticky_event (self, event);
+      break;
+    case GST_EVENT_CUSTOM_DOWNSTREAM:
+      take_custom_event (self, event);
+      break;
+    case GST_EVENT_EOS:
+      take_eos (self);
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      self->pass_open = FALSE;
+      break;
+    default:
+      break;
+  }
+}
+
+/* --- batches --- */
+
+/* Where the clips of a predictor's call come from. */
+typedef struct
+{
+  EvalRun *run;
+  guint first;                  /* in the batch */
+  guint64 number;               /* of the batch's first clip in the pass */
+} Piece;
+
+/* A clip's row in its data set, or its number in the pass. */
+static guint64
+clip_number (const EvalRun * self, guint n, guint64 first)
+{
+  return self->metas[n] ? self->metas[n]->sample : first + n;
+}
+
+/* Which view of its video each clip of the batch is, from 0. */
+static void
+count_views (EvalRun * self)
+{
+  const guint n = self->settings.clips_per_video;
+  guint i;
+
+  for (i = 0; i < self->layout.clips; i++) {
+    const guint64 number = self->clips + i;
+    const guint64 clip = self->metas[i] ? self->metas[i]->clip : NO_CLIP;
+    const gboolean more = n > 0 ? number % n != 0 :
+        number > 0 && clip != NO_CLIP && clip == self->last_clip;
+
+    self->view = self->views[i] = more ? self->view + 1 : 0;
+    self->last_clip = clip;
+  }
+}
+
+static gboolean
+draw_features (gpointer user, const Cnn3dFeatureMap * map, GError ** error)
+{
+  const Piece *piece = user;
+  const EvalRun *self = piece->run;
+  const guint n = piece->first + map->clip;
+
+  return cnn3d_feature_map_write (self->settings.output_dir,
+      clip_number (self, n, piece->number), self->views[n], map, error);
+}
+
+static void
+show_progress (EvalRun * self)
+{
+  const gdouble seconds = (g_get_monotonic_time () - self->pass_began)
+      / (gdouble) G_USEC_PER_SEC;
+  ProgressStep step = {.epoch = self->pass.epoch,.epochs = self->pass.epochs,
+    .done = self->clips,.clips = self->announced ? self->pass.clips : 0,
+    .loss = NAN,.accuracy = (gdouble) self->right / self->clips,
+    .clips_per_second = self->clips / MAX (seconds, 1e-6),
+    .doing = "evaluating"
+  };
+
+  progress_step (self->progress, &step);
+}
+
+/* One clip's logits into the pass. FALSE: with an error posted. */
+static gboolean
+take_clip (EvalRun * self, GstBuffer * buffer, guint n, const gfloat * logits)
+{
+  const gboolean more = self->views[n] > 0;
+  const GstClipMeta *meta = self->metas[n];
+  const guint classes = self->info->network.num_classes;
+  guint best = 0, i;
+  gchar *name;
+
+  if (more && self->labels[n] != self->last_label)
+    goto other_label;
+
+  cnn3d_predictions_add (self->predictions, meta ? meta->path : NULL,
+      clip_number (self, n, self->clips - n), self->labels[n], logits, more);
+  for (i = 1; i < classes; i++)
+    if (logits[i] > logits[best])
+      best = i;
+  self->right += best == (guint) self->labels[n];
+  self->last_label = self->labels[n];
+  self->clips++;
+
+  return TRUE;
+
+  /* ERRORS */
+other_label:
+  {
+    name = tensor_batch_clip_name (buffer, n, self->clips - n);
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("%s would be a view of the video before it, but has another label: "
+            "set clips-per-video to what clipsample's says, or to 0.", name),
+        (NULL));
+    g_free (name);
+    self->flow = GST_FLOW_ERROR;
+    return FALSE;
+  }
+}
+
+/* Runs a batch, in pieces where it is larger than the first one was. */
+static void
+run_batch (EvalRun * self, GstBuffer * buffer, const guint8 * frames)
+{
+  const guint classes = self->info->network.num_classes;
+  const gboolean draws = self->batches < self->settings.feature_maps;
+  Piece piece = { self, 0, self->clips };
+  GError *error = NULL;
+  guint n, i;
+
+  cnn3d_predictor_set_features (self->predictor, draws ? draw_features : NULL,
+      &piece);
+  while (piece.first < self->layout.clips) {
+    n = MIN (self->layout.clips - piece.first, self->max_clips);
+    if (!cnn3d_predictor_run (self->predictor,
+            frames + piece.first * self->layout.clip_size, self->layout.type,
+            n, self->logits, &error)) {
+      eval_run_fail (self, error, NULL);
+      return;
+    }
+    for (i = 0; i < n; i++)
+      if (!take_clip (self, buffer, piece.first + i,
+              self->logits + (gsize) i * classes))
+        return;
+    piece.first += n;
+  }
+  self->batches++;
+  GST_OBJECT_LOCK (self->element);
+  self->figures->clips = self->clips;
+  GST_OBJECT_UNLOCK (self->element);
+  if (self->progress)
+    show_progress (self);
+}
+
+/* A mapped batch: labels are read, numbered as the model does, and it is run. */
+static void
+take (EvalRun * self, GstBuffer * buffer, const TensorBatch * mapped)
+{
+  const guint8 *frames = mapped->frames.data;
+  guint8 *aligned = NULL;
+  GError *error = NULL;
+  gchar *name;
+  guint clip, i;
+
+  if (self->layout.clips > self->room) {
+    self->room = self->layout.clips;
+    self->labels = g_renew (gint32, self->labels, self->room);
+    self->metas = g_renew (const GstClipMeta *, self->metas, self->room);
+    self->views = g_renew (guint, self->views, self->room);
+  }
+  tensor_batch_metas (buffer, self->metas, self->layout.clips);
+  if (!tensor_layout_read_labels (&self->layout, mapped->labels.data,
+          self->num_classes, self->labels, &clip, &error))
+    goto bad_label;
+  for (i = 0; self->numbers && i < self->layout.clips; i++)
+    self->labels[i] = self->numbers[self->labels[i]];
+  count_views (self);
+  /* part of a larger memory may begin anywhere; numbers may not */
+  if ((guintptr) frames % self->layout.item_size)
+    frames = aligned = g_memdup2 (frames, self->layout.frames_size);
+  run_batch (self, buffer, frames);
+  g_free (aligned);
+
+  return;
+
+  /* ERRORS */
+bad_label:
+  {
+    name = tensor_batch_clip_name (buffer, clip, self->clips);
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("%s cannot be evaluated: %s. Mend the label, or take the model that "
+            "knows it.", name, error->message), (NULL));
+    g_free (name);
+    g_error_free (error);
+    self->flow = GST_FLOW_ERROR;
+    return;
+  }
+}
+
+GstFlowReturn
+eval_run_batch (EvalRun * self, GstBuffer * buffer)
+{
+  TensorBatch batch;
+  GError *error = NULL;
+
+  if (self->flow != GST_FLOW_OK)
+    return self->flow;
+  if (!self->have_layout)
+    return GST_FLOW_NOT_NEGOTIATED;
+  if (!self->pass_open) {
+    if (self->announced)
+      goto between_passes;
+    /* a stream that announces nothing is one pass */
+    begin_pass (self);
+  }
+  if (!tensor_batch_map (&batch, buffer, &self->layout, &error))
+    goto bad_batch;
+  take (self, buffer, &batch);
+  tensor_batch_unmap (&batch);
+
+  return self->flow;
+
+  /* ERRORS */
+between_passes:
+  {
+    GST_ELEMENT_ERROR (self->element, STREAM, FAILED,
+        ("A batch came between two passes: upstream has to send clip-epoch "
+            "before it."), (NULL));
+    self->flow = GST_FLOW_ERROR;
+    return GST_FLOW_ERROR;
+  }
+bad_batch:
+  {
+    eval_run_fail (self, error, NULL);
+    return GST_FLOW_ERROR;
+  }
+}
+
+gboolean
+eval_run_set_layout (EvalRun * self, const TensorLayout * layout)
+{
+  const EvalSettings *s = &self->settings;
+  Cnn3dPredictorParams params;
+  GError *error = NULL;
+
+  if (self->flow != GST_FLOW_OK || !eval_run_check_layout (self, layout))
+    goto failed;
+  self->layout = *layout;
+  self->have_layout = TRUE;
+  if (self->predictor)
+    return TRUE;
+
+  cnn3d_predictor_params_init (&params);
+  params.model = s->model;
+  params.device = s->device ? s->device : "auto";
+  params.threads = s->threads;
+  params.precision = s->precision;
+  params.max_memory = self->max_memory;
+  params.batch = layout->clips;
+  params.chunk = s->video_batch_size;
+  params.frames_type = layout->type;
+  params.channels = layout->channels;
+  params.frames = layout->frames;
+  params.height = layout->height;
+  params.width = layout->width;
+  params.layers = s->feature_maps ? s->feature_layers : NULL;
+  self->predictor = cnn3d_predictor_new (&params, &error);
+  if (!self->predictor) {
+    eval_run_fail (self, error, "The model cannot be set up");
+    return FALSE;
+  }
+  self->max_clips = layout->clips;
+  self->logits = g_new (gfloat,
+      (gsize) self->max_clips * self->info->network.num_classes);
+  eval_run_report_plan (self);
+
+  return TRUE;
+
+failed:
+  self->flow = GST_FLOW_ERROR;
+
+  return FALSE;
+}
+
+/* --- beginning --- */
+
+/* Whether the file is a model's: its description, and its weights' shapes. */
+static gboolean
+open_model (EvalRun * self)
+{
+  const Cnn3dModelInfo *info;
+  Cnn3dNetwork *net = NULL;
+  GError *error = NULL;
+
+  self->file = cnn3d_model_file_open (self->settings.model, &error);
+  if (self->file) {
+    info = self->info = cnn3d_model_file_info (self->file);
+    net = cnn3d_network_new (&info->network, &error);
+    if (net)
+      cnn3d_model_file_check (cnn3d_model_file_tensors (self->file),
+          self->settings.model, net, &error);
+    cnn3d_network_free (&net);
+  }
+  if (!error)
+    return TRUE;
+
+  /* ERRORS */
+  eval_run_fail (self, error, "The model cannot be evaluated");
+
+  return FALSE;
+}
+
+static gboolean
+check_settings (EvalRun * self)
+{
+  const EvalSettings *s = &self->settings;
+  gchar *shown;
+
+  if (!s->model)
+    goto no_model;
+  if (s->max_memory && !cnn3d_parse_bytes (s->max_memory, &self->max_memory))
+    goto no_size;
+  if (s->feature_maps > 0 && !s->output_dir)
+    goto no_folder;
+  if (s->output_dir && (g_mkdir_with_parents (s->output_dir, 0777) < 0
+          || g_access (s->output_dir, W_OK | X_OK) < 0))
+    goto no_writing;
+
+  return TRUE;
+
+  /* ERRORS */
+no_model:
+  {
+    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
+        ("There is no model to evaluate: set model to a file that cnn3dtrain "
+            "wrote, such as best.safetensors in its checkpoint-dir."), (NULL));
+    return FALSE;
+  }
+no_size:
+  {
+    shown = cnn3d_escape (s->max_memory, FALSE);
+    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
+        ("max-memory is '%s', which is no size: give bytes, or a number with a "
+            "unit such as 8GiB or 800MiB; 0 for what the device has.", shown),
+        (NULL));
+    g_free (shown);
+    return FALSE;
+  }
+no_folder:
+  {
+    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
+        ("feature-maps needs a place to put them: set output-dir."), (NULL));
+    return FALSE;
+  }
+no_writing:
+  {
+    const gchar *reason = g_strerror (errno);
+
+    shown = cnn3d_escape (s->output_dir, FALSE);
+    GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
+        ("Results cannot be written to %s: %s.", shown, reason),
+        ("output-dir"));
+    g_free (shown);
+    return FALSE;
+  }
+}
+
+EvalRun *
+eval_run_new (GstBaseSink * element, const EvalSettings * settings,
+    EvalFigures * figures)
+{
+  EvalRun *self = g_new0 (EvalRun, 1);
+
+  self->element = GST_ELEMENT (element);
+  eval_settings_copy (&self->settings, settings);
+  self->figures = figures;
+  self->flow = GST_FLOW_OK;
+  if (!check_settings (self) || !open_model (self)) {
+    eval_run_free (&self);
+    return NULL;
+  }
+  self->num_classes = self->info->network.num_classes;
+  if (settings->progress)
+    self->progress = progress_new (STDOUT_FILENO);
+  GST_INFO_OBJECT (element, "%s: %s, %u classes", settings->model,
+      self->info->network.model, self->num_classes);
+
+  return self;
+}
+
+void
+eval_run_free (EvalRun ** run)
+{
+  EvalRun *self = *run;
+
+  *run = NULL;
+  if (!self)
+    return;
+  cnn3d_predictor_free (&self->predictor);
+  cnn3d_predictions_free (self->predictions);
+  cnn3d_model_file_free (self->file);
+  progress_free (&self->progress);
+  eval_settings_clear (&self->settings);
+  g_free (self->numbers);
+  g_free (self->labels);
+  g_free (self->metas);
+  g_free (self->views);
+  g_free (self->logits);
+  g_free (self->told);
+  g_free (self);
+}
+
+/* --- settings --- */
+
+void
+eval_settings_copy (EvalSettings * to, const EvalSettings * from)
+{
+  *to = *from;
+  to->model = g_strdup (from->model);
+  to->device = g_strdup (from->device);
+  to->max_memory = g_strdup (from->max_memory);
+  to->output_dir = g_strdup (from->output_dir);
+  to->feature_layers = g_strdup (from->feature_layers);
+}
+
+void
+eval_settings_clear (EvalSettings * settings)
+{
+  g_clear_pointer (&settings->model, g_free);
+  g_clear_pointer (&settings->device, g_free);
+  g_clear_pointer (&settings->max_memory, g_free);
+  g_clear_pointer (&settings->output_dir, g_free);
+  g_clear_pointer (&settings->feature_layers, g_free);
+}

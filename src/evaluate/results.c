@@ -1,0 +1,231 @@
+/* results.c: an evaluation's files.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/evaluate/results.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <json-glib/json-glib.h>
+
+#include "src/draw/confusion.h"
+#include "src/escape.h"
+#include "src/model/atomicfile.h"
+
+/* A path as text: what is no UTF-8 is escaped. */
+static gchar *
+as_text (const gchar *path)
+{
+  return g_utf8_validate (path, -1, NULL) ? g_strdup (path) : cnn3d_escape (path, FALSE);
+}
+
+/* --- predictions.csv --- */
+
+/* A field by RFC 4180, and what comes after it. */
+static void
+append_field (GString *line, const gchar *text, gchar after)
+{
+  if (!text[strcspn (text, ",\"\r\n")]) {
+    g_string_append (line, text);
+  } else {
+    g_string_append_c (line, '"');
+    for (; *text; text++) {
+      if (*text == '"')
+        g_string_append_c (line, '"');
+      g_string_append_c (line, *text);
+    }
+    g_string_append_c (line, '"');
+  }
+  g_string_append_c (line, after);
+}
+
+static void
+append_prediction (GString *line, const Cnn3dPrediction *p, const Cnn3dModelInfo *info)
+{
+  const guint n = info->network.num_classes;
+  g_autofree gchar *path = as_text (p->path ? p->path : "");
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
+
+  append_field (line, path, ',');
+  g_string_append_printf (line, "%" G_GUINT64_FORMAT ",", p->clip);
+  append_field (line, p->label >= 0 && (guint) p->label < n ? info->classes[p->label] : "", ',');
+  append_field (line, info->classes[p->prediction], ',');
+  /* 17 digits: the very number */
+  for (guint i = 0; i < n; i++)
+    append_field (line, g_ascii_formatd (number, sizeof number, "%.17g", p->probabilities[i]),
+        i + 1 < n ? ',' : '\n');
+}
+
+static gboolean
+write_predictions (const gchar *path, const Cnn3dModelInfo *info, const Cnn3dPredictions *predictions, GError **error)
+{
+  g_autoptr (Cnn3dAtomicFile) file = cnn3d_atomic_file_new (path, error);
+  GString *line = g_string_new ("path,clip,label,prediction,");
+  const guint n = info->network.num_classes;
+  gboolean ok = file != NULL;
+
+  for (guint i = 0; i < n; i++)
+    append_field (line, info->classes[i], i + 1 < n ? ',' : '\n');
+  ok = ok && cnn3d_atomic_file_write (file, line->str, line->len, error);
+  for (guint64 i = 0; ok && i < cnn3d_predictions_count (predictions); i++) {
+    g_string_truncate (line, 0);
+    append_prediction (line, cnn3d_predictions_nth (predictions, i), info);
+    ok = cnn3d_atomic_file_write (file, line->str, line->len, error);
+  }
+  g_string_free (line, TRUE);
+
+  return ok && cnn3d_atomic_file_finish (file, error);
+}
+
+/* --- metrics.json --- */
+
+/* Not a number has no word in JSON. */
+static void
+add_number (JsonBuilder *b, const gchar *name, gdouble value)
+{
+  json_builder_set_member_name (b, name);
+  if (isfinite (value))
+    json_builder_add_double_value (b, value);
+  else
+    json_builder_add_null_value (b);
+}
+
+static void
+add_count (JsonBuilder *b, const gchar *name, guint64 value)
+{
+  json_builder_set_member_name (b, name);
+  json_builder_add_int_value (b, (gint64) value);
+}
+
+static void
+add_string (JsonBuilder *b, const gchar *name, const gchar *value)
+{
+  json_builder_set_member_name (b, name);
+  json_builder_add_string_value (b, value);
+}
+
+static void
+add_classes (JsonBuilder *b, const Cnn3dModelInfo *info, const Cnn3dMetrics *m)
+{
+  json_builder_set_member_name (b, "classes");
+  json_builder_begin_array (b);
+  for (guint i = 0; i < m->num_classes; i++) {
+    const Cnn3dClassMetrics *c = &m->classes[i];
+
+    json_builder_begin_object (b);
+    add_string (b, "name", info->classes[i]);
+    add_count (b, "support", c->support);
+    add_number (b, "precision", c->precision);
+    add_number (b, "recall", c->recall);
+    add_number (b, "f1", c->f1);
+    add_number (b, "auroc", c->auroc);
+    json_builder_end_object (b);
+  }
+  json_builder_end_array (b);
+}
+
+static void
+add_confusion (JsonBuilder *b, const Cnn3dMetrics *m)
+{
+  const guint n = m->num_classes;
+
+  json_builder_set_member_name (b, "confusion");
+  if (!m->confusion) {
+    json_builder_add_null_value (b);
+    return;
+  }
+  json_builder_begin_array (b);
+  for (guint i = 0; i < n; i++) {
+    json_builder_begin_array (b);
+    for (guint k = 0; k < n; k++)
+      json_builder_add_int_value (b, (gint64) m->confusion[(gsize) i * n + k]);
+    json_builder_end_array (b);
+  }
+  json_builder_end_array (b);
+}
+
+static gboolean
+write_metrics (const gchar *path, const gchar *model, const Cnn3dModelInfo *info, const Cnn3dMetrics *m,
+    gboolean complete, GError **error)
+{
+  g_autoptr (JsonBuilder) b = json_builder_new ();
+  g_autoptr (JsonNode) root = NULL;
+  g_autofree gchar *name = as_text (model), *text = NULL;
+
+  json_builder_begin_object (b);
+  add_string (b, "model", name);
+  add_string (b, "network", info->network.model);
+  json_builder_set_member_name (b, "complete");
+  json_builder_add_boolean_value (b, complete);
+  add_count (b, "clips", m->views);
+  add_count (b, "videos", m->videos);
+  add_number (b, "accuracy", m->accuracy);
+  add_number (b, "view-accuracy", m->view_accuracy);
+  add_number (b, "top5-accuracy", m->top5_accuracy);
+  add_number (b, "loss", m->loss);
+  add_number (b, "precision-macro", m->precision_macro);
+  add_number (b, "recall-macro", m->recall_macro);
+  add_number (b, "f1-macro", m->f1_macro);
+  add_number (b, "auroc-macro", m->auroc_macro);
+  add_classes (b, info, m);
+  add_confusion (b, m);
+  json_builder_end_object (b);
+  root = json_builder_get_root (b);
+  text = json_to_string (root, FALSE);
+
+  return cnn3d_atomic_file_set_contents (path, text, -1, error);
+}
+
+/* --- pictures --- */
+
+static gboolean
+write_confusion (const gchar *png_path, const gchar *svg_path, const Cnn3dModelInfo *info, const Cnn3dMetrics *m,
+    GError **error)
+{
+  const gchar *const *names = (const gchar *const *) info->classes;
+  g_autoptr (GBytes) png = NULL;
+  g_autofree gchar *svg = NULL;
+  GError *reason = NULL;
+  gsize size = 0;
+  const gchar *data;
+
+  /* another evaluation's are not this one's */
+  if (!m->confusion) {
+    g_unlink (png_path);
+    g_unlink (svg_path);
+    return TRUE;
+  }
+  if ((png = cnn3d_confusion_png (m->confusion, names, m->num_classes, &reason)))
+    svg = cnn3d_confusion_svg (m->confusion, names, m->num_classes, &reason);
+  if (!svg) {
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s cannot be drawn: %s", png ? svg_path : png_path,
+        reason->message);
+    g_error_free (reason);
+    return FALSE;
+  }
+  data = g_bytes_get_data (png, &size);
+
+  return cnn3d_atomic_file_set_contents (png_path, data, size, error)
+      && cnn3d_atomic_file_set_contents (svg_path, svg, -1, error);
+}
+
+gboolean
+cnn3d_results_write (const gchar *dir, const gchar *model, const Cnn3dModelInfo *info,
+    const Cnn3dPredictions *predictions, const Cnn3dMetrics *metrics, gboolean complete, GError **error)
+{
+  g_autofree gchar *csv = g_build_filename (dir, "predictions.csv", NULL);
+  g_autofree gchar *png = g_build_filename (dir, "confusion.png", NULL);
+  g_autofree gchar *svg = g_build_filename (dir, "confusion.svg", NULL);
+  g_autofree gchar *json = g_build_filename (dir, "metrics.json", NULL);
+
+  if (g_mkdir_with_parents (dir, 0777) < 0) {
+    const gint number = errno;
+
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number), "%s cannot be made: %s", dir, g_strerror (number));
+    return FALSE;
+  }
+
+  return write_predictions (csv, info, predictions, error) && write_confusion (png, svg, info, metrics, error)
+      && write_metrics (json, model, info, metrics, complete, error);
+}

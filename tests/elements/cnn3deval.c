@@ -1,0 +1,877 @@
+/* cnn3deval.c: what cnn3deval takes, what it refuses, and what it tells.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "trainrig.h"
+
+#include "src/model/modelfile.h"
+
+static const gchar *const names[] = { "red", "green", "blue", NULL };
+
+static gchar *folder;           /* with model.safetensors */
+static gchar *model;
+
+/* --- models --- */
+
+typedef enum
+{
+  WHOLE,
+  NO_DESCRIPTION,
+  NO_WEIGHT,                    /* one is missing */
+  OTHER_WEIGHT,                 /* one has another shape */
+  NO_NAMES,                     /* of classes */
+  KNOWN,                        /* how its clips were made */
+} Kind;
+
+/* A small r3d_18 with drawn weights; its path, g_free(). */
+static gchar *
+make_model (const gchar * name, Kind kind)
+{
+  gchar *path = g_build_filename (folder, name, NULL);
+  Cnn3dModelInfo info = {.network = {"r3d_18", CLASSES, 4, C, FRAMES, SIZE,
+          SIZE, 0},.mean = {.5, .5, .5},.std = {.2, .2, .2},
+    .classes = kind == NO_NAMES ? NULL : (gchar **) names
+  };
+  GError *error = NULL;
+  Cnn3dNetwork *net = cnn3d_network_new (&info.network, &error);
+  Cnn3dSafetensorsWriter *writer;
+  const guint last = net->n_weights - 1;
+  guint i;
+
+  g_assert_no_error (error);
+  if (kind == KNOWN)
+    info.preparation = (Cnn3dPreparation) {
+    "center", 2, "bilinear", FALSE};
+  writer = cnn3d_safetensors_writer_new (path, &error);
+  g_assert_no_error (error);
+  for (i = 0; i < net->n_weights; i++) {
+    const Cnn3dParam *p = &net->weights[i];
+    guint64 shape[5];
+    guint k;
+
+    for (k = 0; k < p->n_dims; k++)
+      shape[k] = p->shape[k] + (kind == OTHER_WEIGHT && i == last && k == 0);
+    if (kind != NO_WEIGHT || i != last)
+      cnn3d_safetensors_writer_add (writer, p->name, CNN3D_SAFETENSOR_F32,
+          p->n_dims, shape);
+  }
+  if (kind != NO_DESCRIPTION)
+    cnn3d_model_file_describe (writer, &info);
+  for (i = 0; i < net->n_weights; i++) {
+    gfloat *values = g_new0 (gfloat, net->weights[i].count + 1);
+    const gsize more = kind == OTHER_WEIGHT && i == last;
+
+    cnn3d_network_initial (net, i, 5, values);
+    if (kind != NO_WEIGHT || i != last)
+      g_assert_true (cnn3d_safetensors_writer_data (writer, values,
+              (net->weights[i].count + more) * sizeof (gfloat), &error));
+    g_free (values);
+  }
+  g_assert_true (cnn3d_safetensors_writer_finish (writer, &error));
+  g_assert_no_error (error);
+  cnn3d_safetensors_writer_free (writer);
+  cnn3d_network_free (&net);
+
+  return path;
+}
+
+static Rig
+eval_of (const gchar * path, const gchar * properties)
+{
+  return rig_for (g_strdup_printf ("cnn3deval progress=false threads=1 "
+          "model=%s %s", path, properties));
+}
+
+static Rig
+eval_new (const gchar * properties)
+{
+  return eval_of (model, properties);
+}
+
+/* --- refused before the first clip --- */
+
+static void
+refused (const gchar * path, const gchar * properties, GQuark domain, gint code,
+    const gchar * reason)
+{
+  gchar *line = path ? g_strdup_printf ("cnn3deval progress=false model=%s %s",
+      path, properties) : g_strdup ("cnn3deval progress=false");
+  GstElement *element = gst_parse_launch (line, NULL);
+  Rig r = { gst_object_ref_sink (element), NULL, gst_bus_new (), 0 };
+
+  gst_element_set_bus (element, r.bus);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_FAILURE);
+  assert_error (&r, domain, code, reason);
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+  gst_object_unref (element);
+  gst_object_unref (r.bus);
+  g_free (line);
+}
+
+static void
+test_bad_files (void)
+{
+  const GQuark resource = GST_RESOURCE_ERROR;
+  gchar *path = g_build_filename (folder, "bad", NULL);
+  gchar *whole, *other;
+  gsize size;
+
+  refused (NULL, "", resource, GST_RESOURCE_ERROR_SETTINGS, "set model");
+  refused ("/nowhere/m.safetensors", "", resource,
+      GST_RESOURCE_ERROR_NOT_FOUND, "/nowhere/m.safetensors");
+  g_assert_true (g_file_set_contents (path, "", 0, NULL));
+  refused (path, "", resource, GST_RESOURCE_ERROR_READ, path);
+  g_assert_true (g_file_set_contents (path, "This is no model, but long enough "
+          "to hold a header.", -1, NULL));
+  refused (path, "", resource, GST_RESOURCE_ERROR_READ, path);
+
+  g_assert_true (g_file_get_contents (model, &whole, &size, NULL));
+  g_assert_true (g_file_set_contents (path, whole, size / 2, NULL));
+  refused (path, "", resource, GST_RESOURCE_ERROR_READ, path);
+  g_assert_true (g_file_set_contents (path, whole, 40, NULL));
+  refused (path, "", resource, GST_RESOURCE_ERROR_READ, path);
+  /* a header that says otherwise */
+  memcpy (strstr (whole + 8, "r3d_18"), "r3d_19", 6);
+  g_assert_true (g_file_set_contents (path, whole, size, NULL));
+  refused (path, "", resource, GST_RESOURCE_ERROR_READ, "r3d_19");
+  g_free (whole);
+  g_free (path);
+
+  other = make_model ("other", NO_DESCRIPTION);
+  refused (other, "", resource, GST_RESOURCE_ERROR_READ,
+      "does not say what it is a model of");
+  g_free (other);
+  other = make_model ("other", NO_WEIGHT);
+  refused (other, "", resource, GST_RESOURCE_ERROR_READ, "has no 'fc.bias'");
+  g_free (other);
+  other = make_model ("other", OTHER_WEIGHT);
+  refused (other, "", resource, GST_RESOURCE_ERROR_READ, "'fc.bias' is (4)");
+  g_free (other);
+}
+
+static void
+test_bad_settings (void)
+{
+  const GQuark resource = GST_RESOURCE_ERROR;
+  gchar *line = g_strdup_printf ("output-dir=%s/below", model);
+  Rig r;
+
+  refused (model, "max-memory=much", resource, GST_RESOURCE_ERROR_SETTINGS,
+      "'much', which is no size");
+  refused (model, "feature-maps=1", resource, GST_RESOURCE_ERROR_SETTINGS,
+      "set output-dir");
+  refused (model, line, resource, GST_RESOURCE_ERROR_OPEN_WRITE, "/below");
+  g_free (line);
+
+  line = g_strdup_printf ("feature-maps=1 feature-layers=layer9 output-dir=%s",
+      folder);
+  r = eval_new (line);
+  push_caps (&r, CAPS ("uint8", "int32", "4"));
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, "layer9");
+  rig_free (&r);
+  g_free (line);
+
+  r = eval_new ("device=cuda:77");
+  push_caps (&r, CAPS ("uint8", "int32", "4"));
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND, "cuda");
+  rig_free (&r);
+
+  r = eval_new ("max-memory=1000");
+  push_caps (&r, CAPS ("uint8", "int32", "4"));
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT, "");
+  rig_free (&r);
+}
+
+static void
+test_caps (void)
+{
+  Rig r = eval_new ("");
+
+  push_caps (&r, "other/tensors,format=static,num_tensors=2,types=uint8.int32,"
+      "dimensions=3:64:48:8:4.4");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "set clipsample num-frames=4 and "
+      "video/x-raw,format=RGB,width=32,height=32");
+  rig_free (&r);
+
+  r = eval_new ("");
+  push_caps (&r, CAPS ("int16", "int32", "4"));
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "int16");
+  rig_free (&r);
+
+  r = eval_new ("");
+  g_assert_true (push_caps (&r, CAPS ("uint8", "int32", "4")));
+  push_caps (&r, CAPS ("float32", "int32", "4"));
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "set up for uint8 clips");
+  rig_free (&r);
+}
+
+/* --- figures --- */
+
+/* Text of a file in `dir`, which is there; g_free(). */
+static gchar *
+contents (const gchar * dir, const gchar * name)
+{
+  gchar *path = g_build_filename (dir, name, NULL);
+  GError *error = NULL;
+  gchar *text = NULL;
+
+  g_file_get_contents (path, &text, NULL, &error);
+  g_assert_no_error (error);
+  g_free (path);
+
+  return text;
+}
+
+static gboolean
+exists (const gchar * dir, const gchar * name)
+{
+  gchar *path = g_build_filename (dir, name, NULL);
+  gboolean ret = g_file_test (path, G_FILE_TEST_EXISTS);
+
+  g_free (path);
+
+  return ret;
+}
+
+/* The first message of this type (and structure name, unless NULL), or NULL; the
+ * others stay. */
+static GstMessage *
+find (Rig * r, GstMessageType type, const gchar * name)
+{
+  GstMessage *message, *found = NULL;
+  GQueue others = G_QUEUE_INIT;
+
+  while ((message = gst_bus_pop (r->bus)))
+    if (!found && GST_MESSAGE_TYPE (message) == type
+        && (!name || gst_message_has_name (message, name)))
+      found = message;
+    else
+      g_queue_push_tail (&others, message);
+  while ((message = g_queue_pop_head (&others)))
+    gst_bus_post (r->bus, message);
+
+  return found;
+}
+
+/* The next result: TRUE where it is of a whole pass. */
+static gboolean
+result (Rig * r, gdouble * accuracy, guint64 * clips, guint64 * videos)
+{
+  GstMessage *message = find (r, GST_MESSAGE_ELEMENT, "cnn3deval-result");
+  const GstStructure *s;
+  gboolean complete = FALSE;
+
+  g_assert_nonnull (message);
+  s = gst_message_get_structure (message);
+  g_assert_true (gst_structure_get (s, "complete", G_TYPE_BOOLEAN, &complete,
+          "accuracy", G_TYPE_DOUBLE, accuracy, "clips", G_TYPE_UINT64, clips,
+          "videos", G_TYPE_UINT64, videos, NULL));
+  gst_message_unref (message);
+
+  return complete;
+}
+
+static gchar *
+warning (Rig * r)
+{
+  GstMessage *message = find (r, GST_MESSAGE_WARNING, NULL);
+  GError *error = NULL;
+  gchar *text;
+
+  if (!message)
+    return NULL;
+  gst_message_parse_warning (message, &error, NULL);
+  text = g_strdup (error->message);
+  g_error_free (error);
+  gst_message_unref (message);
+
+  return text;
+}
+
+static void
+assert_warning (Rig * r, const gchar * part)
+{
+  gchar *text = warning (r);
+
+  g_assert_nonnull (text);
+  if (!strstr (text, part))
+    g_error ("no \"%s\" in \"%s\"", part, text);
+  g_free (text);
+}
+
+static void
+finish (Rig * r)
+{
+  GstMessage *message;
+
+  gst_harness_push_event (r->h, gst_event_new_eos ());
+  message = find (r, GST_MESSAGE_ERROR, NULL);
+  g_assert_null (message);
+}
+
+/* 10 clips in batches as `sizes` says, into a folder; its predictions, g_free(). */
+static gchar *
+predictions (const gchar * properties, const guint * sizes)
+{
+  gchar *dir = make_dir ();
+  gchar *line = g_strconcat ("output-dir=", dir, " ", properties, NULL);
+  Rig r = eval_new (line);
+  guint at = 0;
+  gchar *text;
+
+  for (; at < 10; at += *sizes++) {
+    caps_for (&r, *sizes);
+    if (at == 0)
+      push_segment (&r, 0);
+    g_assert_cmpint (gst_harness_push (r.h, make_batch (at, *sizes,
+                UINT8_INT32)), ==, GST_FLOW_OK);
+  }
+  finish (&r);
+  rig_free (&r);
+  text = contents (dir, "predictions.csv");
+  g_assert_true (exists (dir, "metrics.json"));
+  g_assert_true (exists (dir, "confusion.png"));
+  g_assert_true (exists (dir, "confusion.svg"));
+  remove_dir (dir);
+  g_free (line);
+
+  return text;
+}
+
+/* The same bits, whatever the batches and chunks are. */
+static void
+test_chunks (void)
+{
+  static const guint whole[] = { 10 }, four[] = { 4, 4, 2 }, one[] = { 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1
+  }, growing[] = { 1, 2, 7 };
+  gchar *wanted = predictions ("", four);
+  gchar *lines[6];
+  guint i;
+
+  lines[0] = predictions ("", whole);
+  lines[1] = predictions ("video-batch-size=1", four);
+  lines[2] = predictions ("video-batch-size=3", four);
+  lines[3] = predictions ("video-batch-size=3", whole);
+  lines[4] = predictions ("", one);
+  lines[5] = predictions ("", growing);
+  g_assert_true (g_str_has_prefix (wanted,
+          "path,clip,label,prediction,red,green,blue\n,0,red,"));
+  for (i = 0; i < G_N_ELEMENTS (lines); i++) {
+    g_assert_cmpstr (lines[i], ==, wanted);
+    g_free (lines[i]);
+  }
+  g_free (wanted);
+}
+
+/* Labels in each form; what the properties and the messages tell. */
+static void
+test_figures (void)
+{
+  static const gchar *const caps[] = { CAPS ("uint8", "int32", "4"),
+    CAPS ("uint8", "int64", "4"),
+    "other/tensors,format=static,num_tensors=2,types=float32.float32,"
+        "dimensions=3:32:32:4:4.3:4"
+  };
+  gdouble first = NAN, accuracy, told, top5, f1, loss, auroc;
+  guint64 clips, videos, predicted;
+  gint form;
+
+  for (form = UINT8_INT32; form <= FLOAT_ONE_HOT; form++) {
+    Rig r = eval_new ("");
+    GstMessage *plan;
+
+    g_object_get (r.element, "accuracy", &told, NULL);
+    g_assert_true (isnan (told));
+    g_assert_true (push_caps (&r, caps[form]));
+    plan = find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-plan");
+    g_assert_nonnull (plan);
+    g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure (plan),
+            "network"), ==, "r3d_18");
+    gst_message_unref (plan);
+    push_segment (&r, 0);
+    gst_harness_push (r.h, make_batch (0, 4, form));
+    gst_harness_push (r.h, make_batch (4, 4, form));
+    g_object_get (r.element, "clips", &clips, NULL);
+    g_assert_cmpuint (clips, ==, 8);
+    finish (&r);
+    g_assert_true (result (&r, &accuracy, &clips, &videos));
+    g_assert_cmpuint (clips, ==, 8);
+    g_assert_cmpuint (videos, ==, 8);
+    g_object_get (r.element, "accuracy", &told, "top5-accuracy", &top5, "f1",
+        &f1, "loss", &loss, "auroc", &auroc, "predicted-memory", &predicted,
+        NULL);
+    g_assert_cmpfloat (told, ==, accuracy);
+    g_assert_cmpfloat (top5, ==, 1);
+    g_assert_cmpfloat (f1, <=, 1);
+    g_assert_cmpfloat (auroc, >, 0);
+    g_assert_cmpfloat (loss, >, 0);
+    g_assert_cmpuint (predicted, >, 1000);
+    if (form == UINT8_INT32)
+      first = loss;
+    else if (form == UINT8_INT64)
+      g_assert_cmpfloat (loss, ==, first);
+    g_assert_null (warning (&r));
+    rig_free (&r);
+  }
+}
+
+/* --- classes and labels --- */
+
+static void
+push_names (Rig * r, const gchar * const *classes)
+{
+  gst_harness_push_event (r->h, gst_event_new_clip_classes (classes));
+}
+
+/* Labels are the stream's numbers; the model has its own. */
+static void
+test_class_names (void)
+{
+  static const gchar *const turned[] = { "blue", "red", "green", NULL };
+  static const gchar *const fewer[] = { "green", NULL };
+  static const gchar *const strange[] = { "red", "pi\033nk", NULL };
+  gchar *dir = make_dir (), *line = g_strconcat ("output-dir=", dir, NULL);
+  gchar *text, *other;
+  Rig r;
+
+  r = eval_new (line);
+  caps_for (&r, 3);
+  push_segment (&r, 0);
+  push_names (&r, turned);
+  gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32));
+  finish (&r);
+  rig_free (&r);
+  text = contents (dir, "predictions.csv");
+  g_assert_nonnull (strstr (text, "prediction,red,green,blue\n,0,blue,"));
+  g_assert_nonnull (strstr (text, "\n,1,red,"));
+  g_assert_nonnull (strstr (text, "\n,2,green,"));
+  g_free (text);
+  remove_dir (dir);
+  g_free (line);
+
+  r = eval_new ("");
+  caps_for (&r, 1);
+  push_segment (&r, 0);
+  push_names (&r, fewer);
+  gst_harness_push (r.h, make_batch (0, 1, UINT8_INT32));
+  assert_no_error (&r);
+  /* a label that the stream has no name for */
+  gst_harness_push (r.h, make_batch (1, 1, UINT8_INT32));
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "there are 1 classes");
+  rig_free (&r);
+
+  r = eval_new ("");
+  caps_for (&r, 3);
+  push_segment (&r, 0);
+  push_names (&r, strange);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "class 'pi\\x1bnk' is none that");
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  rig_free (&r);
+
+  /* a file without names takes numbers, and says so */
+  other = make_model ("numbers", NO_NAMES);
+  r = eval_of (other, "");
+  caps_for (&r, 3);
+  push_segment (&r, 0);
+  push_names (&r, turned);
+  assert_warning (&r, "no names of classes");
+  gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32));
+  finish (&r);
+  rig_free (&r);
+  g_free (other);
+}
+
+/* A batch with a meta for each clip: all views of `clip`, or one clip each. */
+static GstBuffer *
+with_metas (GstBuffer * buffer, guint n, guint64 clip, gboolean views)
+{
+  guint i;
+
+  for (i = 0; i < n; i++) {
+    GstClipMeta meta = {.clip = views ? clip : clip + i,.sample = 100 + clip
+          + (views ? 0 : i),.num_frames = FRAMES
+    };
+
+    meta.path = g_ref_string_new (i == 1 ? "second.mp4" : "a \"b\", c.mp4");
+    gst_buffer_add_clip_meta (buffer, &meta);
+    g_ref_string_release (meta.path);
+  }
+
+  return buffer;
+}
+
+static void
+set_label (GstBuffer * buffer, guint n, gint32 label)
+{
+  GstMapInfo map;
+
+  g_assert_true (gst_memory_map (gst_buffer_peek_memory (buffer, 1), &map,
+          GST_MAP_WRITE));
+  ((gint32 *) map.data)[n] = label;
+  gst_memory_unmap (gst_buffer_peek_memory (buffer, 1), &map);
+}
+
+static void
+test_labels (void)
+{
+  static const struct
+  {
+    gint32 label;
+    const gchar *reason;
+  } table[] = {
+    {3, "Clip 1 (second.mp4) cannot be evaluated: its label is 3"},
+    {-1, "Clip 1 (second.mp4) cannot be evaluated: it has no label"},
+  };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (table); i++) {
+    Rig r = eval_new ("");
+    GstBuffer *buffer = with_metas (make_batch (0, 4, UINT8_INT32), 4, 0,
+        FALSE);
+
+    set_label (buffer, 1, table[i].label);
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
+    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+        table[i].reason);
+    /* nothing more is said or written */
+    gst_harness_push_event (r.h, gst_event_new_eos ());
+    g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
+    rig_free (&r);
+  }
+}
+
+static void
+test_bad_buffers (void)
+{
+  Rig r = eval_new ("");
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "as the caps");
+  rig_free (&r);
+
+  r = eval_new ("");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, gst_buffer_new_allocate (NULL, 16,
+              NULL)), ==, GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "1 memories");
+  rig_free (&r);
+}
+
+/* --- views --- */
+
+static void
+test_views (void)
+{
+  gchar *dir = make_dir (), *line = g_strconcat ("output-dir=", dir, NULL);
+  guint64 clips, videos;
+  gdouble accuracy;
+  GstBuffer *buffer;
+  gchar *text;
+  guint i;
+  Rig r = eval_new (line);
+
+  /* by clip numbers, over the end of a batch */
+  caps_for (&r, 2);
+  push_segment (&r, 0);
+  for (i = 0; i < 4; i++) {
+    buffer = make_batch (2 * i, 2, UINT8_INT32);
+    set_label (buffer, 0, 1);
+    set_label (buffer, 1, 1);
+    gst_harness_push (r.h, with_metas (buffer, 2, i < 3 ? 7 : 8, i < 3));
+  }
+  finish (&r);
+  g_assert_true (result (&r, &accuracy, &clips, &videos));
+  g_assert_cmpuint (clips, ==, 8);
+  g_assert_cmpuint (videos, ==, 3);
+  text = contents (dir, "predictions.csv");
+  g_assert_nonnull (strstr (text, "\n\"a \"\"b\"\", c.mp4\",107,green,"));
+  g_assert_nonnull (strstr (text, "\n\"a \"\"b\"\", c.mp4\",108,green,"));
+  g_assert_nonnull (strstr (text, "\nsecond.mp4,109,green,"));
+  g_free (text);
+  rig_free (&r);
+  remove_dir (dir);
+  g_free (line);
+
+  /* by count */
+  r = eval_new ("clips-per-video=3");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  for (i = 0; i < 2; i++) {
+    guint k;
+
+    buffer = make_batch (4 * i, 4, UINT8_INT32);
+    for (k = 0; k < 4; k++)
+      set_label (buffer, k, (4 * i + k) / 3);
+    gst_harness_push (r.h, buffer);
+  }
+  finish (&r);
+  assert_warning (&r, "8 clips are not 3 for each video");
+  g_assert_true (result (&r, &accuracy, &clips, &videos));
+  g_assert_cmpuint (videos, ==, 3);
+  rig_free (&r);
+
+  r = eval_new ("clips-per-video=2");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "has another label");
+  rig_free (&r);
+}
+
+/* --- passes --- */
+
+static void
+test_passes (void)
+{
+  gchar *dir = make_dir (), *line = g_strconcat ("output-dir=", dir, NULL);
+  guint64 clips, videos;
+  gdouble accuracy;
+  gchar *text;
+  Rig r = eval_new (line);
+
+  /* two epochs of ten and five clips: four passes */
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
+  assert_warning (&r, "set clipsrc passes=val");
+  g_assert_true (result (&r, &accuracy, &clips, &videos));
+  g_assert_cmpuint (clips, ==, TRAIN);
+  g_assert_true (result (&r, &accuracy, &clips, &videos));
+  g_assert_cmpuint (clips, ==, VAL);
+  g_assert_true (result (&r, &accuracy, &clips, &videos));
+  g_assert_true (result (&r, &accuracy, &clips, &videos));
+  g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
+  /* the last one's */
+  text = contents (dir, "metrics.json");
+  g_assert_nonnull (strstr (text, "\"complete\":true,\"clips\":5,"));
+  g_free (text);
+  rig_free (&r);
+  remove_dir (dir);
+  g_free (line);
+
+  r = eval_new ("");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_epoch (&r, 0, FALSE, 0, 0);
+  push_done (&r, 0, FALSE, 5);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "between two passes");
+  rig_free (&r);
+}
+
+/* What is not whole is said so. */
+static void
+test_cut_short (void)
+{
+  gchar *dir = make_dir (), *line = g_strconcat ("output-dir=", dir, NULL);
+  guint64 clips, videos;
+  gdouble accuracy;
+  gchar *text;
+  Rig r = eval_new (line);
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_epoch (&r, 0, FALSE, 0, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  finish (&r);
+  assert_warning (&r, "of the 4 clips of 5 that came");
+  g_assert_false (result (&r, &accuracy, &clips, &videos));
+  g_assert_cmpuint (clips, ==, 4);
+  text = contents (dir, "metrics.json");
+  g_assert_nonnull (strstr (text, "\"complete\":false,\"clips\":4,"));
+  g_free (text);
+  rig_free (&r);
+  remove_dir (dir);
+  g_free (line);
+
+  r = eval_new ("");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  finish (&r);
+  assert_warning (&r, "nothing was evaluated");
+  g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
+  rig_free (&r);
+}
+
+/* A flush lets what is half collected go. */
+static void
+test_flush (void)
+{
+  guint64 clips, videos;
+  gdouble accuracy;
+  Rig r = eval_new ("");
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  gst_harness_push_event (r.h, gst_event_new_flush_start ());
+  gst_harness_push_event (r.h, gst_event_new_flush_stop (TRUE));
+  push_segment (&r, 0);
+  push_epoch (&r, 0, FALSE, 0, 0);
+  gst_harness_push (r.h, make_batch (4, 4, UINT8_INT32));
+  push_done (&r, 0, FALSE, 5);
+  finish (&r);
+  g_assert_true (result (&r, &accuracy, &clips, &videos));
+  g_assert_cmpuint (clips, ==, 4);
+  rig_free (&r);
+}
+
+/* Once more from READY. */
+static void
+test_again (void)
+{
+  guint64 clips, videos;
+  gdouble accuracy;
+  guint i;
+  Rig r = eval_new ("");
+
+  for (i = 0; i < 3; i++) {
+    g_assert_true (push_caps (&r, CAPS ("uint8", "int32", "4")));
+    push_segment (&r, 0);
+    gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+    if (i != 1) {
+      finish (&r);
+      g_assert_true (result (&r, &accuracy, &clips, &videos));
+      g_assert_cmpuint (clips, ==, 4);
+    }
+    gst_element_set_state (r.element, GST_STATE_READY);
+    gst_element_set_state (r.element, GST_STATE_PLAYING);
+    gst_harness_push_event (r.h, gst_event_new_stream_start ("again"));
+  }
+  rig_free (&r);
+}
+
+/* --- how clips are made --- */
+
+static void
+push_preparation (Rig * r, const gchar * sampling, guint interval,
+    const gchar * scaling, gboolean borders)
+{
+  GstClipPreparation p = { FRAMES, interval, sampling, scaling, borders };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_preparation (&p));
+}
+
+static void
+test_preparation (void)
+{
+  gchar *known = make_model ("known", KNOWN), *text;
+  Rig r = eval_of (known, "");
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_preparation (&r, "center", 2, "bilinear", FALSE);
+  push_preparation (&r, "center", 2, NULL, FALSE);
+  g_assert_null (warning (&r));
+  push_preparation (&r, "uniform", 0, "lanczos", TRUE);
+  text = warning (&r);
+  g_assert_nonnull (text);
+  g_assert_nonnull (strstr (text, "frames spread evenly over each clip instead "
+          "of a window in each clip's middle with frame-interval=2 (set "
+          "clipsample frame-interval=2)"));
+  g_assert_nonnull (strstr (text, "method=lanczos add-borders=true instead of "
+          "a scaler with method=bilinear add-borders=false (set "
+          "videoconvertscale method=bilinear add-borders=false)"));
+  g_free (text);
+  /* once */
+  push_preparation (&r, "uniform", 0, "lanczos", TRUE);
+  g_assert_null (warning (&r));
+  push_preparation (&r, "center", 4, "none", FALSE);
+  assert_warning (&r, "frame-interval=4 instead of");
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  finish (&r);
+  rig_free (&r);
+  g_free (known);
+
+  /* a model that does not know */
+  r = eval_new ("");
+  caps_for (&r, 4);
+  push_preparation (&r, "uniform", 0, "lanczos", TRUE);
+  g_assert_null (warning (&r));
+  rig_free (&r);
+}
+
+/* --- feature maps --- */
+
+static void
+test_feature_maps (void)
+{
+  static const gchar *const wanted[] = { "clip-000100-layer1.png",
+    "clip-000101-layer1.png", "clip-000101-layer4.0.conv1.png",
+    "clip-000103-layer1.png"
+  };
+  gchar *dir = make_dir (), *maps = g_build_filename (dir, "feature-maps",
+      NULL);
+  gchar *line = g_strconcat ("video-batch-size=1 feature-maps=1 "
+      "feature-layers=layer1,layer4.0.conv1 output-dir=", dir, NULL);
+  Rig r = eval_new (line);
+  gchar *png;
+  guint i;
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  for (i = 0; i < 2; i++)
+    gst_harness_push (r.h, with_metas (make_batch (4 * i, 4, UINT8_INT32), 4,
+            4 * i, FALSE));
+  finish (&r);
+  rig_free (&r);
+  for (i = 0; i < G_N_ELEMENTS (wanted); i++)
+    g_assert_true (exists (maps, wanted[i]));
+  /* of the first batch only */
+  g_assert_false (exists (maps, "clip-000104-layer1.png"));
+  png = contents (maps, wanted[0]);
+  g_assert_cmpmem (png, 8, "\211PNG\r\n\032\n", 8);
+  g_free (png);
+  remove_dir (maps);
+  remove_dir (dir);
+  g_free (line);
+}
+
+int
+main (int argc, char **argv)
+{
+  int ret;
+
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+  folder = make_dir ();
+  model = make_model ("model.safetensors", WHOLE);
+
+  g_test_add_func ("/cnn3deval/bad-files", test_bad_files);
+  g_test_add_func ("/cnn3deval/bad-settings", test_bad_settings);
+  g_test_add_func ("/cnn3deval/caps", test_caps);
+  g_test_add_func ("/cnn3deval/chunks", test_chunks);
+  g_test_add_func ("/cnn3deval/figures", test_figures);
+  g_test_add_func ("/cnn3deval/class-names", test_class_names);
+  g_test_add_func ("/cnn3deval/labels", test_labels);
+  g_test_add_func ("/cnn3deval/bad-buffers", test_bad_buffers);
+  g_test_add_func ("/cnn3deval/views", test_views);
+  g_test_add_func ("/cnn3deval/passes", test_passes);
+  g_test_add_func ("/cnn3deval/cut-short", test_cut_short);
+  g_test_add_func ("/cnn3deval/flush", test_flush);
+  g_test_add_func ("/cnn3deval/again", test_again);
+  g_test_add_func ("/cnn3deval/preparation", test_preparation);
+  g_test_add_func ("/cnn3deval/feature-maps", test_feature_maps);
+  ret = g_test_run ();
+  g_free (model);
+  remove_dir (folder);
+
+  return ret;
+}

@@ -1,0 +1,242 @@
+/* results.c: an evaluation's files, with names that mean something to those who
+ * read them.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <math.h>
+#include <string.h>
+#include <gio/gio.h>
+#include <glib.h>
+#include <glib/gstdio.h>
+
+#include "src/evaluate/featuremaps.h"
+#include "src/evaluate/results.h"
+
+static gchar *
+make_dir (void)
+{
+  gchar *dir = g_dir_make_tmp ("cnn3d-results-XXXXXX", NULL);
+
+  g_assert_nonnull (dir);
+  return dir;
+}
+
+static void
+remove_dir (gchar *path)
+{
+  GDir *dir = g_dir_open (path, 0, NULL);
+  const gchar *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    gchar *file = g_build_filename (path, name, NULL);
+
+    if (g_file_test (file, G_FILE_TEST_IS_DIR)) {
+      remove_dir (file);
+    } else {
+      g_unlink (file);
+      g_free (file);
+    }
+  }
+  g_dir_close (dir);
+  g_rmdir (path);
+  g_free (path);
+}
+
+static gchar *
+contents (const gchar *dir, const gchar *name, gsize *size)
+{
+  gchar *path = g_build_filename (dir, name, NULL), *text = NULL;
+  const gboolean read = g_file_get_contents (path, &text, size, NULL);
+
+  g_free (path);
+  return read ? text : NULL;
+}
+
+static void
+write_all (const gchar *dir, const gchar *model, gchar **names, guint n, const Cnn3dPredictions *p, gboolean complete)
+{
+  const Cnn3dModelInfo info = {.network = {.model = "r3d_18",.num_classes = n },.classes = names };
+  GError *error = NULL;
+  Cnn3dMetrics m;
+
+  cnn3d_predictions_measure (p, &m);
+  g_assert_true (cnn3d_results_write (dir, model, &info, p, &m, complete, &error));
+  g_assert_no_error (error);
+  cnn3d_metrics_clear (&m);
+}
+
+static void
+test_names (void)
+{
+  static gchar *names[] = { "<script>alert(1)</script>", "a, \"b\"\nc", NULL };
+  static const gfloat logits[2] = { 0, 0 };
+  Cnn3dPredictions *p = cnn3d_predictions_new (2);
+  gchar *dir = make_dir (), *below = g_build_filename (dir, "x", "y", NULL);
+  gchar *csv, *json, *svg;
+
+  cnn3d_predictions_add (p, "it's, a file.mp4", 7, 1, logits, FALSE);
+  cnn3d_predictions_add (p, "\xff\xfe.mp4", 8, 1, logits, FALSE);
+  cnn3d_predictions_add (p, NULL, 9, 1, logits, FALSE);
+  write_all (below, "mo\"del\x1b\xff", names, 2, p, TRUE);
+
+  csv = contents (below, "predictions.csv", NULL);
+  g_assert_cmpstr (csv, ==, "path,clip,label,prediction,<script>alert(1)</script>,\"a, \"\"b\"\"\nc\"\n"
+      "\"it's, a file.mp4\",7,\"a, \"\"b\"\"\nc\",<script>alert(1)</script>,0.5,0.5\n"
+      "\\xff\\xfe.mp4,8,\"a, \"\"b\"\"\nc\",<script>alert(1)</script>,0.5,0.5\n"
+      ",9,\"a, \"\"b\"\"\nc\",<script>alert(1)</script>,0.5,0.5\n");
+  json = contents (below, "metrics.json", NULL);
+  g_assert_true (g_utf8_validate (json, -1, NULL));
+  g_assert_nonnull (strstr (json, "\"mo\\\"del\\\\x1b\\\\xff\""));
+  g_assert_nonnull (strstr (json, "\"a, \\\"b\\\"\\nc\""));
+  /* one class has no clip: nothing to rank */
+  g_assert_nonnull (strstr (json, "\"auroc-macro\":null"));
+  g_assert_nonnull (strstr (json, "\"confusion\":[[0,0],[3,0]]"));
+  svg = contents (below, "confusion.svg", NULL);
+  g_assert_nonnull (strstr (svg, "&lt;script&gt;"));
+  g_assert_null (strstr (svg, "<script"));
+  g_free (svg);
+  g_free (json);
+  g_free (csv);
+  g_free (below);
+  remove_dir (dir);
+  cnn3d_predictions_free (p);
+}
+
+/* Every number can be read back to the bit. */
+static void
+test_digits (void)
+{
+  static gchar *names[] = { "a", "b", "c", NULL };
+  static const gfloat logits[3] = { .1f, -.7f, 2.3f };
+  Cnn3dPredictions *p = cnn3d_predictions_new (3);
+  gchar *dir = make_dir (), *csv, **fields;
+  const Cnn3dPrediction *first;
+
+  cnn3d_predictions_add (p, "f", 1, 2, logits, FALSE);
+  write_all (dir, "m", names, 3, p, FALSE);
+  csv = contents (dir, "predictions.csv", NULL);
+  fields = g_strsplit (strchr (csv, '\n') + 1, ",", -1);
+  g_assert_cmpuint (g_strv_length (fields), ==, 7);
+  first = cnn3d_predictions_nth (p, 0);
+  for (guint i = 0; i < 3; i++)
+    g_assert_true (g_ascii_strtod (fields[4 + i], NULL) == first->probabilities[i]);
+  g_strfreev (fields);
+  g_free (csv);
+  csv = contents (dir, "metrics.json", NULL);
+  g_assert_nonnull (strstr (csv, "\"complete\":false"));
+  g_free (csv);
+  remove_dir (dir);
+  cnn3d_predictions_free (p);
+}
+
+/* More classes than a picture has room for: no picture, and none that was left
+ * there by another evaluation. */
+static void
+test_many_classes (void)
+{
+  const guint n = CNN3D_MOST_CONFUSION + 1;
+  gchar **names = g_new0 (gchar *, n + 1);
+  gfloat *logits = g_new0 (gfloat, n);
+  Cnn3dPredictions *p = cnn3d_predictions_new (n);
+  gchar *dir = make_dir (), *old = g_build_filename (dir, "confusion.png", NULL), *json;
+
+  for (guint i = 0; i < n; i++)
+    names[i] = g_strdup_printf ("class %u", i);
+  g_assert_true (g_file_set_contents (old, "old", -1, NULL));
+  cnn3d_predictions_add (p, "f", 1, 2, logits, FALSE);
+  write_all (dir, "m", names, n, p, TRUE);
+  g_assert_false (g_file_test (old, G_FILE_TEST_EXISTS));
+  json = contents (dir, "metrics.json", NULL);
+  g_assert_nonnull (strstr (json, "\"confusion\":null"));
+  g_free (json);
+  g_free (old);
+  remove_dir (dir);
+  g_strfreev (names);
+  g_free (logits);
+  cnn3d_predictions_free (p);
+}
+
+static void
+test_no_place (void)
+{
+  static gchar *names[] = { "a", "b", NULL };
+  const Cnn3dModelInfo info = {.network = {.model = "r3d_18",.num_classes = 2 },.classes = names };
+  static const gfloat value = 1;
+  const Cnn3dFeatureMap map = { "layer1", 0, 1, 1, 1, 1, &value };
+  Cnn3dPredictions *p = cnn3d_predictions_new (2);
+  gchar *dir = make_dir (), *file = g_build_filename (dir, "file", NULL), *below = g_build_filename (file, "x", NULL);
+  GError *error = NULL;
+  Cnn3dMetrics m;
+
+  g_assert_true (g_file_set_contents (file, "", 0, NULL));
+  cnn3d_predictions_measure (p, &m);
+  g_assert_false (cnn3d_results_write (below, "m", &info, p, &m, TRUE, &error));
+  g_assert_true (error->domain == G_IO_ERROR && strstr (error->message, below));
+  g_clear_error (&error);
+  g_assert_false (cnn3d_feature_map_write (below, 1, 0, &map, &error));
+  g_assert_true (error->domain == G_IO_ERROR && strstr (error->message, below));
+  g_clear_error (&error);
+  cnn3d_metrics_clear (&m);
+  g_free (file);
+  g_free (below);
+  remove_dir (dir);
+  cnn3d_predictions_free (p);
+}
+
+static guint
+big_endian (const gchar *at)
+{
+  const guint8 *b = (const guint8 *) at;
+
+  return (guint) b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
+}
+
+/* A tile a frame, beside each other; the layer's name is no path. */
+static void
+test_feature_map (void)
+{
+  gfloat values[2 * 3 * 4 * 5];
+  const Cnn3dFeatureMap map = { "../la\x1byer1", 0, 2, 3, 4, 5, values };
+  gchar *dir = make_dir (), *folder = g_build_filename (dir, "feature-maps", NULL), *png, *again;
+  GError *error = NULL;
+  gsize size, other;
+
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+    values[i] = sin (i);
+  g_assert_true (cnn3d_feature_map_write (dir, 123, 0, &map, &error));
+  g_assert_no_error (error);
+  png = contents (folder, "clip-000123-.._la_x1byer1.png", &size);
+  g_assert_nonnull (png);
+  g_assert_cmpmem (png, 8, "\211PNG\r\n\032\n", 8);
+  /* tiles of 5 by 4, three of them with gaps */
+  g_assert_cmpuint (big_endian (png + 20), >=, 4);
+  g_assert_cmpuint (big_endian (png + 16), >=, big_endian (png + 20) / 4 * 15);
+  g_assert_cmpuint (big_endian (png + 16), <, big_endian (png + 20) / 4 * 20);
+
+  /* the mean over channels is all that counts: 0.25 is added and taken away */
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+    values[i] = (i % 60) / 4.0f + (i < 60 ? .25f : -.25f);
+  g_assert_true (cnn3d_feature_map_write (dir, 123, 1, &map, &error));
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+    values[i] = (i % 60) / 4.0f;
+  g_free (png);
+  g_assert_true (cnn3d_feature_map_write (dir, 123, 2, &map, &error));
+  png = contents (folder, "clip-000123-view1-.._la_x1byer1.png", &size);
+  again = contents (folder, "clip-000123-view2-.._la_x1byer1.png", &other);
+  g_assert_true (png && again);
+  g_assert_cmpmem (again, other, png, size);
+  g_free (again);
+  g_free (png);
+  g_free (folder);
+  remove_dir (dir);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/results/names", test_names);
+  g_test_add_func ("/results/digits", test_digits);
+  g_test_add_func ("/results/many-classes", test_many_classes);
+  g_test_add_func ("/results/no-place", test_no_place);
+  g_test_add_func ("/results/feature-map", test_feature_map);
+  return g_test_run ();
+}
