@@ -62,6 +62,32 @@ get_uint (const Cnn3dModelFile *f, const gchar *key, guint min, guint max, guint
   return TRUE;
 }
 
+/* json-glib's parser calls itself for what is in brackets, as deep as they go;
+ * here nothing has brackets in brackets. It takes comments, too, where a quote
+ * would mislead us; JSON has none. */
+static gboolean
+is_flat (const gchar *text)
+{
+  gboolean quoted = FALSE;
+  gint depth = 0;
+
+  for (; *text; text++) {
+    if (*text == '"')
+      quoted = !quoted;
+    else if (quoted)
+      text += *text == '\\' && text[1];
+    else if (*text == '[' || *text == '{')
+      depth++;
+    else if (*text == ']' || *text == '}')
+      depth--;
+    else if (strchr ("/'#", *text))
+      return FALSE;
+    if (depth > 1)
+      return FALSE;
+  }
+  return TRUE;
+}
+
 /* An array of JSON; NULL: it is none. */
 static JsonArray *
 get_array (const Cnn3dModelFile *f, const gchar *key, JsonParser *parser)
@@ -69,7 +95,7 @@ get_array (const Cnn3dModelFile *f, const gchar *key, JsonParser *parser)
   const gchar *text = cnn3d_safetensors_metadata (f->tensors, key);
   JsonNode *root;
 
-  if (!text || !json_parser_load_from_data (parser, text, -1, NULL))
+  if (!text || !is_flat (text) || !json_parser_load_from_data (parser, text, -1, NULL))
     return NULL;
   root = json_parser_get_root (parser);
   return root && JSON_NODE_HOLDS_ARRAY (root) ? json_node_get_array (root) : NULL;
