@@ -223,14 +223,14 @@ cnn3d_run_log_take_error (Cnn3dRunLog *log)
 }
 
 static void
-check (Cnn3dRunLog *log, gboolean written, GError *error)
+check (Cnn3dRunLog *log, gboolean written, GError **error)
 {
   if (written)
     return;
   if (log->failed)
-    g_error_free (error);
+    g_error_free (*error);
   else
-    log->error = error;
+    log->error = *error;
   log->failed = TRUE;
 }
 
@@ -240,7 +240,7 @@ write_line (Cnn3dRunLog *log, Cnn3dRecordFile *file)
   GError *error = NULL;
 
   if (file)
-    check (log, cnn3d_record_file_append (file, log->line->str, log->line->len, &error), error);
+    check (log, cnn3d_record_file_append (file, log->line->str, log->line->len, &error), &error);
 }
 
 static void
@@ -255,7 +255,7 @@ write_scalars (Cnn3dRunLog *log, guint64 step, const Cnn3dScalar *scalars, guint
 {
   GError *error = NULL;
 
-  check (log, cnn3d_event_file_scalars (log->events, step, scalars, n, &error), error);
+  check (log, cnn3d_event_file_scalars (log->events, step, scalars, n, &error), &error);
 }
 
 /* As a shell would take it. NULL: the system does not tell. */
@@ -396,7 +396,7 @@ write_confusion_picture (Cnn3dRunLog *log, const Cnn3dPassResult *result)
   GError *error = NULL;
 
   png = cnn3d_confusion_png (result->confusion, (const gchar *const *) log->classes, log->num_classes, &error);
-  check (log, png && cnn3d_event_file_image (log->events, result->last.step, "confusion_matrix", png, &error), error);
+  check (log, png && cnn3d_event_file_image (log->events, result->last.step, "confusion_matrix", png, &error), &error);
 }
 
 static void
@@ -451,7 +451,7 @@ cnn3d_run_log_weights (Cnn3dRunLog *log, Cnn3dTrainer *trainer, guint64 step)
     if (!CNN3D_PARAM_TRAINED (param->role))
       continue;
     values = cnn3d_trainer_get_weight (trainer, i, &error);
-    check (log, values && cnn3d_event_file_histogram (log->events, step, tag, values, param->count, &error), error);
+    check (log, values && cnn3d_event_file_histogram (log->events, step, tag, values, param->count, &error), &error);
   }
 }
 
