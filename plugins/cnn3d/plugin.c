@@ -3,6 +3,7 @@
 #include <gst/gst.h>
 
 #include "gstcnn3deval.h"
+#include "gstcnn3dinfer.h"
 #include "gstcnn3dtrain.h"
 
 static gboolean
@@ -15,9 +16,10 @@ plugin_init (GstPlugin * plugin)
     g_setenv ("GOMP_SPINCOUNT", "10000", FALSE);
 
   return GST_ELEMENT_REGISTER (cnn3dtrain, plugin)
-      && GST_ELEMENT_REGISTER (cnn3deval, plugin);
+      && GST_ELEMENT_REGISTER (cnn3deval, plugin)
+      && GST_ELEMENT_REGISTER (cnn3dinfer, plugin);
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, cnn3d,
-    "3D CNNs on clips of video: training and evaluation", plugin_init, VERSION,
+    "3D CNNs on video: training, evaluation and use", plugin_init, VERSION,
     "LGPL", "cnn3d", "cnn3d")
