@@ -209,7 +209,7 @@ def full(folder):
                                stderr=subprocess.PIPE, preexec_fn=no_room)
     process.command = command
     run = launch.finish(process).fine()
-    run.need(run.err.count("has gaps") == 1, "it is not told once")
+    run.need(run.out.count("The log in log has gaps") == 1, "no warning, or more than one")
     run.need(run.out.count("the log has gaps") == 1, "the progress does not tell once")
     run.need(len(run.messages("cnn3dtrain-epoch")) == 4, "it was not trained to the end")
     found = records(folder)
