@@ -2,7 +2,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gst/gst.h>
 
+#include "gstclipaugment.h"
 #include "gstclipbatch.h"
+#include "gstclipdiff.h"
 #include "gstclipsample.h"
 #include "gstclipsrc.h"
 
@@ -13,6 +15,8 @@ plugin_init (GstPlugin * plugin)
 
   ret &= GST_ELEMENT_REGISTER (clipsrc, plugin);
   ret &= GST_ELEMENT_REGISTER (clipsample, plugin);
+  ret &= GST_ELEMENT_REGISTER (clipaugment, plugin);
+  ret &= GST_ELEMENT_REGISTER (clipdiff, plugin);
   ret &= GST_ELEMENT_REGISTER (clipbatch, plugin);
 
   return ret;

@@ -1,0 +1,405 @@
+/* gstclipaugment.c: shows training clips differently each epoch.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-clipaugment
+ * @title: clipaugment
+ *
+ * Crops, mirrors and recolours the clips of training passes at random, so that
+ * a network sees each of them differently every epoch. What is drawn holds for
+ * all frames of a clip; it follows from the seed, the epoch and the clip's row
+ * in the data set, from nothing else. A crop is scaled back to the frames' own
+ * size.
+ *
+ * Clips of validation passes, and streams without clip meta, pass through
+ * untouched.
+ *
+ * The properties mean what torchvision's RandomResizedCrop,
+ * RandomHorizontalFlip and ColorJitter mean by them.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 clipsrc location=train.csv clip-bin="clipsample num-frames=16 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=128,height=128 ! clipaugment scale-min=0.4 brightness=0.2 ! videoconvertscale ! video/x-raw,width=112,height=112" ! clipbatch batch-size=4 ! fakesink
+ * ]| Batches of clips, each cut out of its video at random.
+ */
+#include "gstclipaugment.h"
+
+#include "clipdraw.h"
+#include "gstclipmeta.h"
+
+#define DEFAULT_SCALE_MIN 0.5
+#define DEFAULT_SCALE_MAX 1.0
+#define DEFAULT_RATIO_MIN 0.75
+#define DEFAULT_RATIO_MAX (4.0 / 3.0)
+#define DEFAULT_FLIP 0.5
+#define DEFAULT_COLOUR 0.0
+#define DEFAULT_SEED 0
+
+GST_DEBUG_CATEGORY_STATIC (clip_augment_debug);
+#define GST_CAT_DEFAULT clip_augment_debug
+
+enum
+{
+  PROP_0,
+  PROP_SCALE_MIN,
+  PROP_SCALE_MAX,
+  PROP_RATIO_MIN,
+  PROP_RATIO_MAX,
+  PROP_FLIP,
+  PROP_BRIGHTNESS,
+  PROP_CONTRAST,
+  PROP_SATURATION,
+  PROP_SEED,
+};
+
+struct _GstClipAugment
+{
+  GstVideoFilter parent;
+
+  ClipDrawSettings settings;    /* the properties, under the object lock */
+
+  /* The streaming thread's: the clip at hand */
+  gboolean in_clip;
+  guint64 clip;
+  guint64 sample;
+  guint epoch;
+  guint64 frame;                /* the last one seen */
+  ClipDraw draw;
+  gboolean changes;             /* the draw does anything */
+  GstVideoConverter *crop;      /* NULL: the whole frame */
+};
+
+G_DEFINE_TYPE (GstClipAugment, gst_clip_augment, GST_TYPE_VIDEO_FILTER);
+GST_ELEMENT_REGISTER_DEFINE (clipaugment, "clipaugment", GST_RANK_NONE,
+    GST_TYPE_CLIP_AUGMENT);
+
+#define CAPS GST_VIDEO_CAPS_MAKE ("{ RGB, GRAY8 }")
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+
+static void
+gst_clip_augment_forget (GstClipAugment * self)
+{
+  g_clear_pointer (&self->crop, gst_video_converter_free);
+  self->in_clip = FALSE;
+}
+
+/* Draws for the clip that begins. */
+static void
+gst_clip_augment_begin (GstClipAugment * self, const GstClipMeta * meta)
+{
+  GstVideoInfo *info = &GST_VIDEO_FILTER (self)->in_info;
+  const guint width = GST_VIDEO_INFO_WIDTH (info);
+  const guint height = GST_VIDEO_INFO_HEIGHT (info);
+  ClipDraw *draw = &self->draw;
+  ClipDrawSettings settings;
+  guint i;
+
+  gst_clip_augment_forget (self);
+  GST_OBJECT_LOCK (self);
+  settings = self->settings;
+  GST_OBJECT_UNLOCK (self);
+  clip_draw (&settings, meta->epoch, meta->sample, width, height, draw);
+
+  self->changes = draw->flip;
+  for (i = 0; i < CLIP_DRAW_COLOURS; i++)
+    self->changes |= draw->factors[i] != CLIP_DRAW_ONE;
+  if (draw->width != width || draw->height != height) {
+    self->changes = TRUE;
+    self->crop = gst_video_converter_new (info, info,
+        gst_structure_new ("crop",
+            GST_VIDEO_CONVERTER_OPT_SRC_X, G_TYPE_INT, (gint) draw->x,
+            GST_VIDEO_CONVERTER_OPT_SRC_Y, G_TYPE_INT, (gint) draw->y,
+            GST_VIDEO_CONVERTER_OPT_SRC_WIDTH, G_TYPE_INT, (gint) draw->width,
+            GST_VIDEO_CONVERTER_OPT_SRC_HEIGHT, G_TYPE_INT,
+            (gint) draw->height, GST_VIDEO_CONVERTER_OPT_RESAMPLER_METHOD,
+            GST_TYPE_VIDEO_RESAMPLER_METHOD, GST_VIDEO_RESAMPLER_METHOD_LINEAR,
+            NULL));
+  }
+  self->in_clip = TRUE;
+  self->clip = meta->clip;
+  self->sample = meta->sample;
+  self->epoch = meta->epoch;
+  GST_LOG_OBJECT (self, "clip %" G_GUINT64_FORMAT ": %ux%u at %u, %u%s",
+      meta->clip, draw->width, draw->height, draw->x, draw->y,
+      draw->flip ? ", mirrored" : "");
+}
+
+/* A frame that stays as it is is handed on itself. */
+static GstFlowReturn
+gst_clip_augment_prepare_output_buffer (GstBaseTransform * trans,
+    GstBuffer * in, GstBuffer ** out)
+{
+  GstClipAugment *self = GST_CLIP_AUGMENT (trans);
+  GstClipMeta *meta = gst_buffer_get_clip_meta (in);
+
+  if (!meta || !meta->training) {
+    gst_clip_augment_forget (self);
+    *out = in;
+    return GST_FLOW_OK;
+  }
+
+  if (!self->in_clip || meta->clip != self->clip
+      || meta->sample != self->sample || meta->epoch != self->epoch
+      || meta->frame < self->frame)
+    gst_clip_augment_begin (self, meta);
+  self->frame = meta->frame;
+  if (!self->changes) {
+    *out = in;
+    return GST_FLOW_OK;
+  }
+
+  return
+      GST_BASE_TRANSFORM_CLASS (gst_clip_augment_parent_class)->
+      prepare_output_buffer (trans, in, out);
+}
+
+static GstFlowReturn
+gst_clip_augment_transform (GstBaseTransform * trans, GstBuffer * in,
+    GstBuffer * out)
+{
+  if (in == out)
+    return GST_FLOW_OK;
+
+  return GST_BASE_TRANSFORM_CLASS (gst_clip_augment_parent_class)->transform
+      (trans, in, out);
+}
+
+static GstFlowReturn
+gst_clip_augment_transform_frame (GstVideoFilter * filter,
+    GstVideoFrame * in, GstVideoFrame * out)
+{
+  GstClipAugment *self = GST_CLIP_AUGMENT (filter);
+  guint8 *pixels = GST_VIDEO_FRAME_PLANE_DATA (out, 0);
+  const gsize stride = GST_VIDEO_FRAME_PLANE_STRIDE (out, 0);
+  const guint width = GST_VIDEO_FRAME_WIDTH (out);
+  const guint height = GST_VIDEO_FRAME_HEIGHT (out);
+  const guint channels = GST_VIDEO_FRAME_COMP_PSTRIDE (out, 0);
+  guint y;
+
+  if (self->crop)
+    gst_video_converter_frame (self->crop, in, out);
+  else if (!gst_video_frame_copy (out, in))
+    goto no_copy;
+  if (self->draw.flip) {
+    for (y = 0; y < height; y++)
+      clip_draw_flip (pixels + y * stride, width, channels);
+  }
+  clip_draw_colours (&self->draw, pixels, width, height, stride, channels);
+
+  return GST_FLOW_OK;
+
+  /* ERRORS */
+no_copy:
+  {
+    GST_ELEMENT_ERROR (self, STREAM, FAILED,
+        ("A frame of %ux%u is not of the size that the stream's caps say.",
+            GST_VIDEO_FRAME_WIDTH (in), GST_VIDEO_FRAME_HEIGHT (in)), (NULL));
+    return GST_FLOW_ERROR;
+  }
+}
+
+/* What is drawn for a clip is drawn for its frames' size. */
+static gboolean
+gst_clip_augment_set_info (GstVideoFilter * filter, GstCaps * incaps,
+    GstVideoInfo * in_info, GstCaps * outcaps, GstVideoInfo * out_info)
+{
+  gst_clip_augment_forget (GST_CLIP_AUGMENT (filter));
+
+  return TRUE;
+}
+
+static gboolean
+gst_clip_augment_start (GstBaseTransform * trans)
+{
+  GstClipAugment *self = GST_CLIP_AUGMENT (trans);
+  ClipDrawSettings s;
+
+  GST_OBJECT_LOCK (self);
+  s = self->settings;
+  GST_OBJECT_UNLOCK (self);
+  if (s.scale_min > s.scale_max)
+    goto scale;
+  if (s.ratio_min > s.ratio_max)
+    goto ratio;
+
+  return TRUE;
+
+  /* ERRORS */
+scale:
+  {
+    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
+        ("scale-min=%g is larger than scale-max=%g.", s.scale_min,
+            s.scale_max), (NULL));
+    return FALSE;
+  }
+ratio:
+  {
+    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
+        ("ratio-min=%g is larger than ratio-max=%g.", s.ratio_min,
+            s.ratio_max), (NULL));
+    return FALSE;
+  }
+}
+
+static gboolean
+gst_clip_augment_stop (GstBaseTransform * trans)
+{
+  gst_clip_augment_forget (GST_CLIP_AUGMENT (trans));
+
+  return TRUE;
+}
+
+/* The setting of a property of type double. */
+static gdouble *
+gst_clip_augment_setting (GstClipAugment * self, guint id)
+{
+  switch (id) {
+    case PROP_SCALE_MIN:
+      return &self->settings.scale_min;
+    case PROP_SCALE_MAX:
+      return &self->settings.scale_max;
+    case PROP_RATIO_MIN:
+      return &self->settings.ratio_min;
+    case PROP_RATIO_MAX:
+      return &self->settings.ratio_max;
+    case PROP_FLIP:
+      return &self->settings.flip;
+    case PROP_BRIGHTNESS:
+      return &self->settings.colours[CLIP_DRAW_BRIGHTNESS];
+    case PROP_CONTRAST:
+      return &self->settings.colours[CLIP_DRAW_CONTRAST];
+    case PROP_SATURATION:
+      return &self->settings.colours[CLIP_DRAW_SATURATION];
+    default:
+      return NULL;
+  }
+}
+
+static void
+gst_clip_augment_set_property (GObject * object, guint id,
+    const GValue * value, GParamSpec * pspec)
+{
+  GstClipAugment *self = GST_CLIP_AUGMENT (object);
+  gdouble *setting = gst_clip_augment_setting (self, id);
+
+  GST_OBJECT_LOCK (self);
+  if (setting)
+    *setting = g_value_get_double (value);
+  else if (id == PROP_SEED)
+    self->settings.seed = g_value_get_uint64 (value);
+  else
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_clip_augment_get_property (GObject * object, guint id, GValue * value,
+    GParamSpec * pspec)
+{
+  GstClipAugment *self = GST_CLIP_AUGMENT (object);
+  const gdouble *setting = gst_clip_augment_setting (self, id);
+
+  GST_OBJECT_LOCK (self);
+  if (setting)
+    g_value_set_double (value, *setting);
+  else if (id == PROP_SEED)
+    g_value_set_uint64 (value, self->settings.seed);
+  else
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_clip_augment_class_init (GstClipAugmentClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
+  GstVideoFilterClass *filter_class = GST_VIDEO_FILTER_CLASS (klass);
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
+      | GST_PARAM_MUTABLE_PLAYING;
+
+  GST_DEBUG_CATEGORY_INIT (clip_augment_debug, "clipaugment", 0,
+      "shows training clips differently each epoch");
+
+  object_class->set_property = gst_clip_augment_set_property;
+  object_class->get_property = gst_clip_augment_get_property;
+  trans_class->start = GST_DEBUG_FUNCPTR (gst_clip_augment_start);
+  trans_class->stop = GST_DEBUG_FUNCPTR (gst_clip_augment_stop);
+  trans_class->prepare_output_buffer =
+      GST_DEBUG_FUNCPTR (gst_clip_augment_prepare_output_buffer);
+  trans_class->transform = GST_DEBUG_FUNCPTR (gst_clip_augment_transform);
+  filter_class->set_info = GST_DEBUG_FUNCPTR (gst_clip_augment_set_info);
+  filter_class->transform_frame =
+      GST_DEBUG_FUNCPTR (gst_clip_augment_transform_frame);
+
+  /**
+   * GstClipAugment:scale-min:
+   *
+   * Changes of this and the other properties hold from the next clip on.
+   */
+  g_object_class_install_property (object_class, PROP_SCALE_MIN,
+      g_param_spec_double ("scale-min", "Smallest crop",
+          "Smallest crop, as a part of the frame's area; 1: nothing is "
+          "cropped (0.01 to 1, default 0.5)",
+          0.01, 1, DEFAULT_SCALE_MIN, flags));
+  g_object_class_install_property (object_class, PROP_SCALE_MAX,
+      g_param_spec_double ("scale-max", "Largest crop",
+          "Largest crop, as a part of the frame's area (0.01 to 1, default 1)",
+          0.01, 1, DEFAULT_SCALE_MAX, flags));
+  g_object_class_install_property (object_class, PROP_RATIO_MIN,
+      g_param_spec_double ("ratio-min", "Narrowest crop",
+          "A crop's width divided by its height, in the frame's pixels, at "
+          "least (0.1 to 10, default 0.75)",
+          0.1, 10, DEFAULT_RATIO_MIN, flags));
+  g_object_class_install_property (object_class, PROP_RATIO_MAX,
+      g_param_spec_double ("ratio-max", "Widest crop",
+          "A crop's width divided by its height, in the frame's pixels, at "
+          "most (0.1 to 10, default 1.3333)",
+          0.1, 10, DEFAULT_RATIO_MAX, flags));
+  g_object_class_install_property (object_class, PROP_FLIP,
+      g_param_spec_double ("flip", "Flip",
+          "How likely left and right are exchanged (as a probability, 0 to 1, "
+          "default 0.5)", 0, 1, DEFAULT_FLIP, flags));
+  g_object_class_install_property (object_class, PROP_BRIGHTNESS,
+      g_param_spec_double ("brightness", "Brightness",
+          "Pixels are multiplied by a factor within 1 +- this (0 to 10, "
+          "default 0)", 0, 10, DEFAULT_COLOUR, flags));
+  g_object_class_install_property (object_class, PROP_CONTRAST,
+      g_param_spec_double ("contrast", "Contrast",
+          "Distances from the frame's mean brightness are multiplied by a "
+          "factor within 1 +- this (0 to 10, default 0)",
+          0, 10, DEFAULT_COLOUR, flags));
+  g_object_class_install_property (object_class, PROP_SATURATION,
+      g_param_spec_double ("saturation", "Saturation",
+          "Distances from the pixel's grey are multiplied by a factor within "
+          "1 +- this (0 to 10, default 0)", 0, 10, DEFAULT_COLOUR, flags));
+  g_object_class_install_property (object_class, PROP_SEED,
+      g_param_spec_uint64 ("seed", "Seed",
+          "Number that all draws follow from, with the epoch and the clip's "
+          "row in the data set (0 to 2^64-1, default 0)",
+          0, G_MAXUINT64, DEFAULT_SEED, flags));
+
+  gst_element_class_set_static_metadata (element_class, "Clip augmenter",
+      "Filter/Effect/Video", "Crops, mirrors and recolours training clips at "
+      "random, each clip as a whole", "The cnn3d authors");
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+}
+
+static void
+gst_clip_augment_init (GstClipAugment * self)
+{
+  self->settings.scale_min = DEFAULT_SCALE_MIN;
+  self->settings.scale_max = DEFAULT_SCALE_MAX;
+  self->settings.ratio_min = DEFAULT_RATIO_MIN;
+  self->settings.ratio_max = DEFAULT_RATIO_MAX;
+  self->settings.flip = DEFAULT_FLIP;
+  self->settings.seed = DEFAULT_SEED;
+  /* a frame that came late is still a frame of its clip */
+  gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);
+}

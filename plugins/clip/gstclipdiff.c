@@ -1,0 +1,248 @@
+/* gstclipdiff.c: makes motion of pictures.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-clipdiff
+ * @title: clipdiff
+ *
+ * Replaces each frame of a clip by how it differs from the frame before it.
+ * What stands still is black and what moves is bright, so that a network that
+ * has few clips to learn from learns what happens in them, not where they were
+ * taken.
+ *
+ * A clip's first frame, which has none before it, differs from nothing: it is
+ * black. So is the first frame of a stream without clip meta.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 videotestsrc pattern=ball num-buffers=100 ! videoconvert ! clipdiff gain=2 ! videoconvert ! autovideosink
+ * ]| The ball's edges, where it came and where it went.
+ */
+#include "gstclipdiff.h"
+
+#include <string.h>
+
+#include "gstclipmeta.h"
+
+#define DEFAULT_GAIN 1.0
+#define GAIN_ONE 256
+
+GST_DEBUG_CATEGORY_STATIC (clip_diff_debug);
+#define GST_CAT_DEFAULT clip_diff_debug
+
+enum
+{
+  PROP_0,
+  PROP_GAIN,
+};
+
+struct _GstClipDiff
+{
+  GstVideoFilter parent;
+
+  gdouble gain;                 /* under the object lock */
+
+  /* The streaming thread's */
+  GstBuffer *before;            /* the frame before this one */
+  guint64 clip;                 /* its clip meta, if it had one */
+  guint64 sample;
+  guint epoch;
+  gboolean training;
+  guint64 frame;
+};
+
+G_DEFINE_TYPE (GstClipDiff, gst_clip_diff, GST_TYPE_VIDEO_FILTER);
+GST_ELEMENT_REGISTER_DEFINE (clipdiff, "clipdiff", GST_RANK_NONE,
+    GST_TYPE_CLIP_DIFF);
+
+#define CAPS GST_VIDEO_CAPS_MAKE ("{ RGB, GRAY8 }")
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+
+/* Whether the frame before is one of another clip. */
+static gboolean
+gst_clip_diff_begins (GstClipDiff * self, const GstClipMeta * meta)
+{
+  return meta->clip != self->clip || meta->sample != self->sample
+      || meta->epoch != self->epoch || !meta->training != !self->training
+      || meta->frame <= self->frame;
+}
+
+static GstFlowReturn
+gst_clip_diff_transform_frame (GstVideoFilter * filter, GstVideoFrame * in,
+    GstVideoFrame * out)
+{
+  GstClipDiff *self = GST_CLIP_DIFF (filter);
+  const guint width = GST_VIDEO_FRAME_WIDTH (out);
+  const guint height = GST_VIDEO_FRAME_HEIGHT (out);
+  const gsize row = (gsize) width * GST_VIDEO_FRAME_COMP_PSTRIDE (out, 0);
+  const gsize stride = GST_VIDEO_FRAME_PLANE_STRIDE (out, 0);
+  guint8 *pixels = GST_VIDEO_FRAME_PLANE_DATA (out, 0);
+  GstClipMeta *meta = gst_buffer_get_clip_meta (in->buffer);
+  GstVideoFrame before;
+  guint gain, y;
+  gsize x;
+
+  GST_OBJECT_LOCK (self);
+  gain = (guint) (self->gain * GAIN_ONE + 0.5);
+  GST_OBJECT_UNLOCK (self);
+
+  if (meta && gst_clip_diff_begins (self, meta))
+    gst_clear_buffer (&self->before);
+  if (!self->before) {
+    for (y = 0; y < height; y++)
+      memset (pixels + y * stride, 0, row);
+  } else {
+    if (!gst_video_frame_map (&before, &filter->in_info, self->before,
+            GST_MAP_READ))
+      goto no_map;
+    for (y = 0; y < height; y++) {
+      const guint8 *a = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (in, 0)
+          + (gsize) y * GST_VIDEO_FRAME_PLANE_STRIDE (in, 0);
+      const guint8 *b = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&before, 0)
+          + (gsize) y * GST_VIDEO_FRAME_PLANE_STRIDE (&before, 0);
+
+      for (x = 0; x < row; x++) {
+        const guint d = (guint) ABS ((gint) a[x] - b[x]) * gain / GAIN_ONE;
+
+        pixels[y * stride + x] = (guint8) MIN (d, 255);
+      }
+    }
+    gst_video_frame_unmap (&before);
+  }
+
+  gst_buffer_replace (&self->before, in->buffer);
+  if (meta) {
+    self->clip = meta->clip;
+    self->sample = meta->sample;
+    self->epoch = meta->epoch;
+    self->training = meta->training;
+    self->frame = meta->frame;
+  }
+
+  return GST_FLOW_OK;
+
+  /* ERRORS */
+no_map:
+  {
+    GST_ELEMENT_ERROR (self, RESOURCE, READ,
+        ("The frame before cannot be read any more."), (NULL));
+    return GST_FLOW_ERROR;
+  }
+}
+
+static gboolean
+gst_clip_diff_set_info (GstVideoFilter * filter, GstCaps * incaps,
+    GstVideoInfo * in_info, GstCaps * outcaps, GstVideoInfo * out_info)
+{
+  gst_clear_buffer (&GST_CLIP_DIFF (filter)->before);
+
+  return TRUE;
+}
+
+/* A pool's size upstream does not reckon with the frame that is held here. */
+static gboolean
+gst_clip_diff_propose_allocation (GstBaseTransform * trans,
+    GstQuery * decide_query, GstQuery * query)
+{
+  if (!GST_BASE_TRANSFORM_CLASS (gst_clip_diff_parent_class)->propose_allocation
+      (trans, decide_query, query))
+    return FALSE;
+  while (gst_query_get_n_allocation_pools (query) > 0)
+    gst_query_remove_nth_allocation_pool (query, 0);
+
+  return TRUE;
+}
+
+static gboolean
+gst_clip_diff_sink_event (GstBaseTransform * trans, GstEvent * event)
+{
+  if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START
+      || GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
+    gst_clear_buffer (&GST_CLIP_DIFF (trans)->before);
+
+  return GST_BASE_TRANSFORM_CLASS (gst_clip_diff_parent_class)->sink_event
+      (trans, event);
+}
+
+static gboolean
+gst_clip_diff_stop (GstBaseTransform * trans)
+{
+  gst_clear_buffer (&GST_CLIP_DIFF (trans)->before);
+
+  return TRUE;
+}
+
+static void
+gst_clip_diff_set_property (GObject * object, guint id, const GValue * value,
+    GParamSpec * pspec)
+{
+  GstClipDiff *self = GST_CLIP_DIFF (object);
+
+  if (id != PROP_GAIN) {
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  self->gain = g_value_get_double (value);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_clip_diff_get_property (GObject * object, guint id, GValue * value,
+    GParamSpec * pspec)
+{
+  GstClipDiff *self = GST_CLIP_DIFF (object);
+
+  if (id != PROP_GAIN) {
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  g_value_set_double (value, self->gain);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_clip_diff_class_init (GstClipDiffClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
+  GstVideoFilterClass *filter_class = GST_VIDEO_FILTER_CLASS (klass);
+
+  GST_DEBUG_CATEGORY_INIT (clip_diff_debug, "clipdiff", 0,
+      "makes motion of pictures");
+
+  object_class->set_property = gst_clip_diff_set_property;
+  object_class->get_property = gst_clip_diff_get_property;
+  trans_class->stop = GST_DEBUG_FUNCPTR (gst_clip_diff_stop);
+  trans_class->sink_event = GST_DEBUG_FUNCPTR (gst_clip_diff_sink_event);
+  trans_class->propose_allocation =
+      GST_DEBUG_FUNCPTR (gst_clip_diff_propose_allocation);
+  filter_class->set_info = GST_DEBUG_FUNCPTR (gst_clip_diff_set_info);
+  filter_class->transform_frame =
+      GST_DEBUG_FUNCPTR (gst_clip_diff_transform_frame);
+
+  g_object_class_install_property (object_class, PROP_GAIN,
+      g_param_spec_double ("gain", "Gain",
+          "What differences are multiplied by (as a factor, 0 to 100, default "
+          "1)", 0, 100, DEFAULT_GAIN, G_PARAM_READWRITE
+          | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+
+  gst_element_class_set_static_metadata (element_class, "Clip difference",
+      "Filter/Effect/Video", "Replaces each frame of a clip by how it differs "
+      "from the one before", "The cnn3d authors");
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+}
+
+static void
+gst_clip_diff_init (GstClipDiff * self)
+{
+  self->gain = DEFAULT_GAIN;
+  gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clips.h"
+
+#define WIDTH 5
+#define HEIGHT 3
+#define BYTES 48                /* of RGB: rows of 15 are padded to 16 */
+#define CAPS "video/x-raw,format=RGB,width=5,height=3,framerate=25/1"
+
+static GstBuffer *
+frame_new (const GstClipMeta * clip, guint64 frame, guint8 value)
+{
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, BYTES, NULL);
+
+  gst_buffer_memset (buffer, 0, value, BYTES);
+  if (clip)
+    gst_buffer_add_clip_meta (buffer, clip)->frame = frame;
+
+  return buffer;
+}
+
+/* Pushes a frame of one value; what comes out has one value, too. */
+static guint
+through (GstHarness * h, const GstClipMeta * clip, guint64 frame, guint8 value)
+{
+  GstBuffer *out = gst_harness_push_and_pull (h, frame_new (clip, frame,
+          value));
+  guint8 bytes[BYTES];
+  guint x, y;
+
+  g_assert_nonnull (out);
+  g_assert_cmpuint (gst_buffer_extract (out, 0, bytes, BYTES), ==, BYTES);
+  for (y = 0; y < HEIGHT; y++) {
+    for (x = 0; x < WIDTH * 3; x++)
+      g_assert_cmpuint (bytes[y * 16 + x], ==, bytes[0]);
+  }
+  if (clip)
+    g_assert_cmpuint (gst_buffer_get_clip_meta (out)->frame, ==, frame);
+  gst_buffer_unref (out);
+
+  return bytes[0];
+}
+
+static GstHarness *
+differ (const gchar * launch)
+{
+  GstHarness *h = gst_harness_new_parse (launch);
+
+  gst_harness_set_src_caps_str (h, CAPS);
+
+  return h;
+}
+
+static void
+test_difference (void)
+{
+  GstHarness *h = differ ("clipdiff");
+  GstClipMeta clip = {.clip = 1,.sample = 1,.num_frames = 5 };
+
+  g_assert_cmpuint (through (h, &clip, 0, 100), ==, 0);
+  g_assert_cmpuint (through (h, &clip, 1, 103), ==, 3);
+  g_assert_cmpuint (through (h, &clip, 2, 90), ==, 13);
+  g_assert_cmpuint (through (h, &clip, 3, 90), ==, 0);
+  g_assert_cmpuint (through (h, &clip, 4, 255), ==, 165);
+  g_object_set (clips_element (h, "clipdiff"), "gain", 2.5, NULL);
+  g_assert_cmpuint (through (h, &clip, 5, 252), ==, 7);
+  g_assert_cmpuint (through (h, &clip, 6, 0), ==, 255);
+  gst_harness_teardown (h);
+}
+
+/* What ends a clip: another number, row, epoch or kind of pass, or a frame
+ * number that does not grow, as that of a second view. */
+static void
+test_first_frames (void)
+{
+  GstHarness *h = differ ("clipdiff");
+  GstClipMeta clip = {.clip = 1,.sample = 1,.num_frames = 9 };
+
+  g_assert_cmpuint (through (h, &clip, 0, 10), ==, 0);
+  g_assert_cmpuint (through (h, &clip, 1, 30), ==, 20);
+  clip.clip = 2;
+  g_assert_cmpuint (through (h, &clip, 2, 50), ==, 0);
+  clip.sample = 2;
+  g_assert_cmpuint (through (h, &clip, 3, 70), ==, 0);
+  clip.epoch = 1;
+  g_assert_cmpuint (through (h, &clip, 4, 90), ==, 0);
+  clip.training = TRUE;
+  g_assert_cmpuint (through (h, &clip, 5, 110), ==, 0);
+  g_assert_cmpuint (through (h, &clip, 6, 130), ==, 20);
+  g_assert_cmpuint (through (h, &clip, 0, 150), ==, 0);
+  g_assert_cmpuint (through (h, &clip, 1, 151), ==, 1);
+
+  gst_harness_push_event (h, gst_event_new_flush_start ());
+  gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
+  gst_harness_push_event (h, gst_event_new_segment (&(GstSegment) {
+            .rate = 1,.applied_rate = 1,.format = GST_FORMAT_TIME,
+            .stop = GST_CLOCK_TIME_NONE,.duration = GST_CLOCK_TIME_NONE}));
+  g_assert_cmpuint (through (h, &clip, 2, 160), ==, 0);
+  gst_harness_teardown (h);
+}
+
+static void
+test_without_clips (void)
+{
+  GstHarness *h = differ ("clipdiff");
+
+  g_assert_cmpuint (through (h, NULL, 0, 10), ==, 0);
+  g_assert_cmpuint (through (h, NULL, 0, 12), ==, 2);
+  g_assert_cmpuint (through (h, NULL, 0, 7), ==, 5);
+  gst_harness_teardown (h);
+}
+
+static void
+test_new_size (void)
+{
+  GstHarness *h = differ ("clipdiff");
+  GstClipMeta clip = {.num_frames = 3 };
+
+  g_assert_cmpuint (through (h, &clip, 0, 1), ==, 0);
+  gst_harness_set_src_caps_str (h, "video/x-raw,format=GRAY8,width=16,height=3,"
+      "framerate=25/1");
+  g_assert_cmpuint (through (h, &clip, 1, 9), ==, 0);
+  g_assert_cmpuint (through (h, &clip, 2, 12), ==, 3);
+  gst_harness_teardown (h);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/clipdiff/difference", test_difference);
+  g_test_add_func ("/clipdiff/first-frames", test_first_frames);
+  g_test_add_func ("/clipdiff/without-clips", test_without_clips);
+  g_test_add_func ("/clipdiff/new-size", test_new_size);
+
+  return g_test_run ();
+}
