@@ -39,10 +39,8 @@ static void
 tell (const gchar * path, const gchar * what)
 {
   g_autofree gchar *shown = cnn3d_escape (path, FALSE);
-  struct stat file;
 
-  printf ("%s: %s, %.1f MB\n", shown, what,
-      stat (path, &file) == 0 ? file.st_size / 1e6 : 0.0);
+  printf ("%s: %s\n", shown, what);
 }
 
 static gboolean

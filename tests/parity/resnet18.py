@@ -40,18 +40,19 @@ class Block(nn.Module):
 
 
 class ResNet18(nn.Module):
-    def __init__(self, name, num_classes=400):
+    def __init__(self, name, num_classes=400, width=64):
         super().__init__()
         kinds = {"r3d_18": [full] * 4, "mc3_18": [full, flat, flat, flat], "r2plus1d_18": [factored] * 4}[name]
         if name == "r2plus1d_18":
-            stem = [nn.Conv3d(3, 45, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False), nn.BatchNorm3d(45),
-                    nn.ReLU(inplace=True), nn.Conv3d(45, 64, (3, 1, 1), 1, (1, 0, 0), bias=False)]
+            middle = 45 * width // 64
+            stem = [nn.Conv3d(3, middle, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False), nn.BatchNorm3d(middle),
+                    nn.ReLU(inplace=True), nn.Conv3d(middle, width, (3, 1, 1), 1, (1, 0, 0), bias=False)]
         else:
-            stem = [nn.Conv3d(3, 64, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False)]
-        self.stem = nn.Sequential(*stem, nn.BatchNorm3d(64), nn.ReLU(inplace=True))
-        i = 64
+            stem = [nn.Conv3d(3, width, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False)]
+        self.stem = nn.Sequential(*stem, nn.BatchNorm3d(width), nn.ReLU(inplace=True))
+        i = width
         for k, kind in enumerate(kinds):
-            o = 64 << k
+            o = width << k
             setattr(self, "layer%d" % (k + 1), nn.Sequential(Block(i, o, 2 if k else 1, kind), Block(o, o, 1, kind)))
             i = o
         self.avgpool = nn.AdaptiveAvgPool3d(1)

@@ -1,0 +1,240 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""cnn3d export: onnxruntime and PyTorch get the same logits from what it writes, and
+what cannot be exported is refused."""
+import json
+import os
+import subprocess
+import sys
+
+import launch
+
+try:
+    PYTHON = launch.peer("torch", "torchvision", "onnxruntime", "safetensors")
+    if sys.executable != PYTHON:
+        os.execv(PYTHON, [PYTHON, *sys.argv])
+except launch.Skip as reason:
+    print("1..0 # SKIP %s" % reason)
+    sys.exit(0)
+
+import numpy
+import onnxruntime
+import safetensors.torch
+import torch
+import torchvision
+
+sys.path.insert(0, os.path.join(launch.TOP, "tests", "parity"))
+import resnet18
+import slow_r50
+import tensors
+
+FRAMES, HEIGHT, WIDTH, CLASSES = 8, 32, 40, 3
+MEAN = (.43216, .394666, .37645)
+DEVIATION = (.22803, .22145, .216989)
+TOLERANCE = 1e-4
+
+
+def tool(*options, folder=None):
+    return subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "export", *options],
+                          cwd=folder, env=launch.environment(), timeout=60,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def export(*options, folder=None):
+    done = tool(*options, folder=folder)
+    assert done.returncode == 0, (options, launch.text(done.stderr))
+    return launch.text(done.stdout)
+
+
+def network(name, width):
+    """As PyTorch makes it, with running statistics as after training"""
+    torch.manual_seed(7)
+    if name == "slow_r50":
+        model = slow_r50.SlowR50(CLASSES, width)
+    elif width == 64:
+        model = getattr(torchvision.models.video, name)(num_classes=CLASSES)
+    else:
+        model = resnet18.ResNet18(name, CLASSES, width)
+    for key, value in model.state_dict().items():
+        if key.endswith("running_mean"):
+            value.normal_(0, .2)
+        elif key.endswith("running_var"):
+            value.uniform_(.5, 2)
+        elif key.endswith("num_batches_tracked"):
+            value.fill_(11)
+    # logits far enough from 0 for their error to mean something
+    head = model.blocks[-1].proj if name == "slow_r50" else model.fc
+    torch.nn.init.normal_(head.weight, 0, 1)
+    return model.eval()
+
+
+def description(name, width, **more):
+    return {"format": "pt", "model": name, "num-classes": str(CLASSES), "base-width": str(width),
+            "channels": "3", "num-frames": str(FRAMES), "height": str(HEIGHT),
+            "width": str(WIDTH), "mean": json.dumps(MEAN), "std": json.dumps(DEVIATION),
+            "classes": json.dumps(["a", "b", "c"]), "step": "1", **more}
+
+
+def save(model, path, metadata):
+    tensors.save(path, {k: v.detach().numpy() for k, v in model.state_dict().items()}, metadata)
+
+
+def session(path):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def compare(name, width, folder, *ways):
+    model = network(name, width)
+    path = os.path.join(folder, "m.safetensors")
+    save(model, path, description(name, width))
+    notes = []
+    for way in ways:
+        told = export("--input=" + way, path)
+        run = session(os.path.join(folder, "m.onnx"))
+        (into,), (out,) = run.get_inputs(), run.get_outputs()
+        shape = [3, FRAMES, HEIGHT, WIDTH] if way == "clip" else [3, FRAMES * HEIGHT, WIDTH]
+        assert (into.name, into.type, into.shape) == ("input", "tensor(float)", ["batch"] + shape)
+        assert (out.name, out.type, out.shape) == ("logits", "tensor(float)", ["batch", CLASSES])
+        for clips in 1, 3:
+            x = torch.randn(clips, 3, FRAMES, HEIGHT, WIDTH)
+            with torch.no_grad():
+                wanted = model(x).numpy()
+            got = run.run(None, {"input": x.numpy().reshape([clips] + shape)})[0]
+            error = numpy.abs(got - wanted).max()
+            assert got.shape == (clips, CLASSES) and error <= TOLERANCE, (way, clips, error)
+            assert numpy.abs(wanted).max() > .1, "nothing to compare: %s" % wanted
+            notes.append("%s, %d clips: within %.1e of logits up to %.1f" % (
+                way, clips, error, numpy.abs(wanted).max()))
+    says = run.get_modelmeta().custom_metadata_map
+    assert says["model"] == name and json.loads(says["classes"]) == ["a", "b", "c"], says
+    assert numpy.allclose(json.loads(says["mean"]), MEAN, atol=1e-7), says
+    assert name in told and "m.onnx.modelinfo" in told and "m.onnx.labels.txt" in told, told
+    return notes
+
+
+def r3d_18(folder):
+    """onnxruntime's logits of r3d_18 are PyTorch's, for one clip and for three"""
+    return compare("r3d_18", 8, folder, "clip")
+
+
+def mc3_18(folder):
+    """The same with mc3_18, as torchvision has it"""
+    return compare("mc3_18", 64, folder, "clip")
+
+
+def r2plus1d_18(folder):
+    """The same with r2plus1d_18"""
+    return compare("r2plus1d_18", 8, folder, "clip")
+
+
+def slow_r50_(folder):
+    """The same with slow_r50, whether it takes clips as such or as pictures"""
+    return compare("slow_r50", 8, folder, "clip", "picture")
+
+
+def trained(folder):
+    """A run's checkpoint, exported: onnxruntime's validation loss is the one that the
+    run told"""
+    launch.two_classes(os.path.join(folder, "clips"), 2)
+    lines = ["clips/%s/%02d.mp4,%s\n" % (c, i, c) for c in ("ball", "bars") for i in range(2)]
+    for name in "train.csv", "val.csv":
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.writelines(lines)
+    run = launch.launch(
+        "clipsrc location=train.csv val-location=val.csv %s ! clipbatch batch-size=2 ! %s ! "
+        "cnn3dtrain base-width=8 threads=1 lr=0.01 checkpoint-dir=run" % (
+            launch.CLIP_BIN, launch.QUEUE), folder).fine()
+    told = run.messages("cnn3dtrain-validation")[-1]
+    launch.launch("clipsrc location=val.csv shuffle=false %s ! clipbatch batch-size=4 ! "
+                  "filesink location=val.raw" % launch.CLIP_BIN, folder).fine()
+    raw = launch.read(os.path.join(folder, "val.raw"))
+    frames = numpy.frombuffer(raw[:-16], "u1").reshape(4, 8, 32, 32, 3)
+    labels = torch.from_numpy(numpy.frombuffer(raw[-16:], "<i4").astype("i8"))
+    notes = []
+    for name in "last", "best":
+        export("run/%s.safetensors" % name, folder=folder)
+        network_ = session(os.path.join(folder, "run", name + ".onnx"))
+        says = network_.get_modelmeta().custom_metadata_map
+        x = (frames.astype("f4") / 255 - json.loads(says["mean"])) / json.loads(says["std"])
+        x = numpy.ascontiguousarray(x.transpose(0, 4, 1, 2, 3).astype("f4"))
+        logits = torch.from_numpy(network_.run(None, {"input": x})[0])
+        loss = torch.nn.functional.cross_entropy(logits, labels).item()
+        assert abs(loss - float(told["loss"])) <= TOLERANCE, (name, loss, told)
+        assert json.loads(says["classes"]) == ["ball", "bars"], says
+        assert launch.read(os.path.join(folder, "run", name + ".onnx.labels.txt")) == b"ball\nbars\n"
+        notes.append("%s: %.7g, told %s" % (name, loss, told["loss"]))
+    return notes
+
+
+def plain(folder):
+    """Weights alone: the safetensors package reads them, and torchvision takes them strictly"""
+    model = network("mc3_18", 64)
+    path = os.path.join(folder, "m.safetensors")
+    save(model, path, description("mc3_18", 64))
+    export("--format=safetensors", path)
+    path = os.path.join(folder, "m.plain.safetensors")
+    there = torchvision.models.video.mc3_18(num_classes=CLASSES)
+    there.load_state_dict(safetensors.torch.load_file(path), strict=True)
+    for name, value in model.state_dict().items():
+        assert torch.equal(there.state_dict()[name], value), name
+    with safetensors.safe_open(path, "pt") as file:
+        assert file.metadata() == {"format": "pt"}, file.metadata()
+
+
+def refused(folder):
+    """What is no model, or none that can be, is refused with the reason, and nothing is
+    written"""
+    model = network("slow_r50", 4)
+    place = lambda name: os.path.join(folder, name)
+    good = description("slow_r50", 4)
+    save(model, place("good"), good)
+    whole = launch.read(place("good"))
+    bad = {
+        "text": b"This is no model.\n" * 100,
+        "empty": b"",
+        "truncated": whole[:-100],
+        "head": whole[:1000],
+        "pickle": b"PK\x03\x04" + bytes(100),
+    }
+    for name, data in bad.items():
+        with open(place(name), "wb") as file:
+            file.write(data)
+    save(model, place("undescribed"), {"format": "pt"})
+    save(model, place("wider"), {**good, "base-width": "8"})
+    save(model, place("classes"), {**good, "num-classes": "4", "classes": "[]"})
+    save(model, place("another"), {**good, "model": "r3d_18"})
+    save(model, place("small"), {**good, "height": "0"})
+    save(model, place("hostile"), {**good, "model": "\x1b[2Jx"})
+    bad.update(dict.fromkeys(("missing", "undescribed", "wider", "classes", "another", "small", "hostile")))
+    os.mkdir(place("out"))
+    notes = []
+    for name in bad:
+        for kind in "onnx", "safetensors":
+            done = tool("--format", kind, "--output", place("out/x"), place(name))
+            said = launch.text(done.stderr)
+            assert done.returncode == 1 and name in said and not done.stdout, (name, done)
+            assert "\x1b" not in said and "Traceback" not in said, said
+            assert not os.listdir(place("out")), os.listdir(place("out"))
+        notes.append(said.strip())
+    before = launch.read(place("good"))
+    for options, reason in (((), "which one file"), (("good", "good"), "which one file"),
+                            (("--format=tflite", "good"), "onnx or safetensors"),
+                            (("--input=tiles", "good"), "clip or picture"),
+                            (("--format=safetensors", "--input=clip", "good"), "--format onnx"),
+                            (("--output=good", "good"), "the model itself"),
+                            (("--output=./../%s/good" % os.path.basename(folder), "good"), "the model itself"),
+                            (("--what",), "what")):
+        done = tool(*options, folder=folder)
+        assert done.returncode == 2 and reason in launch.text(done.stderr), (options, done)
+    assert launch.read(place("good")) == before
+    # and all of it is because of what is wrong with them
+    export("--output=out/x", "good", folder=folder)
+    assert sorted(os.listdir(place("out"))) == ["x", "x.labels.txt", "x.modelinfo"]
+    return notes
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    launch.main(r3d_18, mc3_18, r2plus1d_18, slow_r50_, trained, plain, refused)
