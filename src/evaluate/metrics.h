@@ -32,7 +32,7 @@ typedef struct {
    * those where it is defined. NaN: there is none. */
   gdouble precision_macro, recall_macro, f1_macro, auroc_macro;
   Cnn3dClassMetrics *classes;   /* [num_classes] */
-  guint64 *confusion;           /* [label * num_classes + prediction]; NULL: of more than CNN3D_MOST_CONFUSION classes */
+  guint64 *confusion;           /* [label * num_classes + prediction]; NULL: more than CNN3D_MOST_CONFUSION classes */
 } Cnn3dMetrics;
 
 CNN3D_API void cnn3d_metrics_clear (Cnn3dMetrics * metrics);
