@@ -1,0 +1,193 @@
+/* cnn3deval-refused.c: model files, settings and clips that cnn3deval does not take.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "evalrig.h"
+
+/* --- before the first clip --- */
+
+static void
+refused (const gchar * path, const gchar * properties, GQuark domain, gint code,
+    const gchar * reason)
+{
+  gchar *line = path ? g_strdup_printf ("cnn3deval progress=false model=%s %s",
+      path, properties) : g_strdup ("cnn3deval progress=false");
+  GstElement *element = gst_parse_launch (line, NULL);
+  Rig r = { gst_object_ref_sink (element), NULL, gst_bus_new (), 0 };
+
+  gst_element_set_bus (element, r.bus);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+      GST_STATE_CHANGE_FAILURE);
+  assert_error (&r, domain, code, reason);
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+  gst_object_unref (element);
+  gst_object_unref (r.bus);
+  g_free (line);
+}
+
+static void
+test_bad_files (void)
+{
+  const GQuark resource = GST_RESOURCE_ERROR;
+  gchar *path = g_build_filename (folder, "bad", NULL);
+  gchar *whole, *other;
+  gsize size;
+
+  refused (NULL, "", resource, GST_RESOURCE_ERROR_SETTINGS, "set model");
+  refused ("/nowhere/m.safetensors", "", resource,
+      GST_RESOURCE_ERROR_NOT_FOUND, "/nowhere/m.safetensors");
+  g_assert_true (g_file_set_contents (path, "", 0, NULL));
+  refused (path, "", resource, GST_RESOURCE_ERROR_READ, path);
+  g_assert_true (g_file_set_contents (path, "This is no model, but long enough "
+          "to hold a header.", -1, NULL));
+  refused (path, "", resource, GST_RESOURCE_ERROR_READ, path);
+
+  g_assert_true (g_file_get_contents (model, &whole, &size, NULL));
+  g_assert_true (g_file_set_contents (path, whole, size / 2, NULL));
+  refused (path, "", resource, GST_RESOURCE_ERROR_READ, path);
+  g_assert_true (g_file_set_contents (path, whole, 40, NULL));
+  refused (path, "", resource, GST_RESOURCE_ERROR_READ, path);
+  /* a header that says otherwise */
+  memcpy (strstr (whole + 8, "r3d_18"), "r3d_19", 6);
+  g_assert_true (g_file_set_contents (path, whole, size, NULL));
+  refused (path, "", resource, GST_RESOURCE_ERROR_READ, "r3d_19");
+  g_free (whole);
+  g_free (path);
+
+  other = make_model ("other", NO_DESCRIPTION);
+  refused (other, "", resource, GST_RESOURCE_ERROR_READ,
+      "does not say what it is a model of");
+  g_free (other);
+  other = make_model ("other", NO_WEIGHT);
+  refused (other, "", resource, GST_RESOURCE_ERROR_READ, "has no 'fc.bias'");
+  g_free (other);
+  other = make_model ("other", OTHER_WEIGHT);
+  refused (other, "", resource, GST_RESOURCE_ERROR_READ, "'fc.bias' is (4)");
+  g_free (other);
+}
+
+static void
+test_bad_settings (void)
+{
+  const GQuark resource = GST_RESOURCE_ERROR;
+  gchar *line = g_strdup_printf ("output-dir=%s/below", model);
+  Rig r;
+
+  refused (model, "max-memory=much", resource, GST_RESOURCE_ERROR_SETTINGS,
+      "'much', which is no size");
+  refused (model, "feature-maps=1", resource, GST_RESOURCE_ERROR_SETTINGS,
+      "set output-dir");
+  refused (model, line, resource, GST_RESOURCE_ERROR_OPEN_WRITE, "/below");
+  g_free (line);
+
+  line = g_strdup_printf ("feature-maps=1 feature-layers=layer9 output-dir=%s",
+      folder);
+  r = eval_new (line);
+  push_caps (&r, CAPS ("uint8", "int32", "4"));
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, "layer9");
+  rig_free (&r);
+  g_free (line);
+
+  r = eval_new ("device=cuda:77");
+  push_caps (&r, CAPS ("uint8", "int32", "4"));
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND, "cuda");
+  rig_free (&r);
+
+  r = eval_new ("max-memory=1000");
+  push_caps (&r, CAPS ("uint8", "int32", "4"));
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT, "");
+  rig_free (&r);
+}
+
+static void
+test_caps (void)
+{
+  Rig r = eval_new ("");
+
+  push_caps (&r, "other/tensors,format=static,num_tensors=2,types=uint8.int32,"
+      "dimensions=3:64:48:8:4.4");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "set clipsample num-frames=4 and "
+      "video/x-raw,format=RGB,width=32,height=32");
+  rig_free (&r);
+
+  r = eval_new ("");
+  push_caps (&r, CAPS ("int16", "int32", "4"));
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "int16");
+  rig_free (&r);
+
+  r = eval_new ("");
+  g_assert_true (push_caps (&r, CAPS ("uint8", "int32", "4")));
+  push_caps (&r, CAPS ("float32", "int32", "4"));
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "set up for uint8 clips");
+  rig_free (&r);
+}
+
+/* --- clips --- */
+
+static void
+test_labels (void)
+{
+  static const struct
+  {
+    gint32 label;
+    const gchar *reason;
+  } table[] = {
+    {3, "Clip 1 (second.mp4) cannot be evaluated: its label is 3"},
+    {-1, "Clip 1 (second.mp4) cannot be evaluated: it has no label"},
+  };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (table); i++) {
+    Rig r = eval_new ("");
+    GstBuffer *buffer = with_metas (make_batch (0, 4, UINT8_INT32), 4, 0,
+        FALSE);
+
+    set_label (buffer, 1, table[i].label);
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
+    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+        table[i].reason);
+    /* nothing more is said or written */
+    gst_harness_push_event (r.h, gst_event_new_eos ());
+    g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
+    rig_free (&r);
+  }
+}
+
+static void
+test_bad_buffers (void)
+{
+  Rig r = eval_new ("");
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "as the caps");
+  rig_free (&r);
+
+  r = eval_new ("");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, gst_buffer_new_allocate (NULL, 16,
+              NULL)), ==, GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "1 memories");
+  rig_free (&r);
+}
+
+int
+main (int argc, char **argv)
+{
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/cnn3deval-refused/bad-files", test_bad_files);
+  g_test_add_func ("/cnn3deval-refused/bad-settings", test_bad_settings);
+  g_test_add_func ("/cnn3deval-refused/caps", test_caps);
+  g_test_add_func ("/cnn3deval-refused/labels", test_labels);
+  g_test_add_func ("/cnn3deval-refused/bad-buffers", test_bad_buffers);
+
+  return run_with_model ();
+}
