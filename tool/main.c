@@ -19,6 +19,8 @@ static const struct
   {"train", "print these lines and run them", tool_train},
   {"export", "write a model file as others take it: ONNX, or weights alone",
       tool_export},
+  {"report", "a run's curves, results and wrong clips as one HTML page",
+      tool_report},
 };
 
 void

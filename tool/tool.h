@@ -15,6 +15,7 @@
 int tool_plan (int argc, char **argv);
 int tool_pipeline (int argc, char **argv);
 int tool_train (int argc, char **argv);
+int tool_report (int argc, char **argv);
 int tool_export (int argc, char **argv);
 
 /* "cnn3d: MESSAGE" and a newline on stderr. What files hold may be in it:

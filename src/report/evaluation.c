@@ -1,0 +1,308 @@
+/* evaluation.c: metrics.json, and predictions.csv by RFC 4180.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/report/evaluation.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+
+#include "src/report/jsontext.h"
+
+#define LARGEST_METRICS (64u << 20)     /* bytes */
+#define MOST_CLASSES 10000
+#define MOST_ROWS (16u << 20)
+#define LONGEST_ROW (4u << 20)  /* bytes */
+#define MOST_MATRIX 1000        /* classes whose confusions are counted */
+
+enum { PATH, CLIP, LABEL, PREDICTION, FIRST_CLASS };
+
+static void
+problem (ReportEvaluation *e, const gchar *path, const gchar *what)
+{
+  g_autofree gchar *shown = g_filename_display_name (path);
+
+  g_ptr_array_add (e->problems, g_strdup_printf ("%s: %s", shown, what));
+}
+
+static void
+read_metrics (ReportEvaluation *e, const gchar *path)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *text = NULL;
+  gsize length;
+  GStatBuf file;
+
+  if (g_stat (path, &file) == 0 && (guint64) file.st_size > LARGEST_METRICS) {
+    problem (e, path, "it is too large to be an evaluation's figures");
+    return;
+  }
+  if (!g_file_get_contents (path, &text, &length, &error)
+      || !(e->metrics = report_json_object (text, length, &error)))
+    problem (e, path, error->message);
+}
+
+/* --- predictions.csv --- */
+
+typedef struct {
+  FILE *file;
+  guint64 line;                 /* of the row's first character */
+  guint64 next_line;
+  GString *text;                /* the fields, each with its NUL */
+  GArray *fields;               /* of gsize: where each begins */
+  gboolean torn, too_long;      /* the row */
+} Csv;
+
+static void
+begin_field (Csv *csv)
+{
+  const gsize at = csv->text->len;
+
+  g_array_append_val (csv->fields, at);
+}
+
+/* FALSE at the file's end. */
+static gboolean
+next_row (Csv *csv)
+{
+  gboolean quoted = FALSE, any = FALSE;
+  gint c;
+
+  g_string_truncate (csv->text, 0);
+  g_array_set_size (csv->fields, 0);
+  csv->line = csv->next_line;
+  csv->too_long = FALSE;
+  begin_field (csv);
+  while ((c = getc_unlocked (csv->file)) != EOF) {
+    any = TRUE;
+    if (c == '\n')
+      csv->next_line++;
+    if (c == '"') {
+      if (quoted) {
+        const gint next = getc_unlocked (csv->file);
+
+        if (next == '"') {
+          g_string_append_c (csv->text, '"');
+          continue;
+        }
+        if (next != EOF)
+          ungetc (next, csv->file);
+      }
+      quoted = !quoted;
+    } else if (!quoted && c == ',') {
+      g_string_append_c (csv->text, '\0');
+      begin_field (csv);
+    } else if (!quoted && c == '\n')
+      break;
+    else if (csv->text->len >= LONGEST_ROW)
+      csv->too_long = TRUE;
+    else if (c != '\0' && (quoted || c != '\r'))
+      g_string_append_c (csv->text, c);
+    if (csv->fields->len > FIRST_CLASS + MOST_CLASSES)
+      csv->too_long = TRUE;
+    if (csv->too_long && c == ',')
+      g_array_set_size (csv->fields, 1);
+  }
+  csv->torn = c == EOF && any;
+  return any;
+}
+
+static const gchar *
+field (const Csv *csv, guint i)
+{
+  return csv->text->str + g_array_index (csv->fields, gsize, i);
+}
+
+static void
+bad_row (ReportEvaluation *e, const Csv *csv, const gchar *what)
+{
+  e->bad_rows++;
+  if (!e->first_bad)
+    e->first_bad = g_strdup_printf ("line %" G_GUINT64_FORMAT ": %s", csv->line, what);
+}
+
+static gdouble
+probability (const Csv *csv, guint class_number)
+{
+  const gchar *text = field (csv, FIRST_CLASS + class_number);
+  gchar *end;
+  const gdouble number = g_ascii_strtod (text, &end);
+
+  return end != text && *end == '\0' && number >= 0 && number <= 1 ? number : NAN;
+}
+
+/* Class numbers are told by `numbers`: name to 1 + number. */
+static void
+take_row (ReportEvaluation *e, const Csv *csv, GHashTable *numbers)
+{
+  guint label, prediction;
+
+  if (csv->too_long || csv->fields->len != FIRST_CLASS + e->n_classes) {
+    bad_row (e, csv, csv->too_long ? "it is too long" : csv->torn ? "its end is missing"
+        : "it has another number of fields than the first line");
+    return;
+  }
+  label = GPOINTER_TO_UINT (g_hash_table_lookup (numbers, field (csv, LABEL)));
+  prediction = GPOINTER_TO_UINT (g_hash_table_lookup (numbers, field (csv, PREDICTION)));
+  if (!prediction || (!label && *field (csv, LABEL))) {
+    bad_row (e, csv, "the first line does not have its class");
+    return;
+  }
+  e->rows++;
+  if (!label) {
+    e->unlabelled++;
+    return;
+  }
+  if (e->confusion)
+    e->confusion[(gsize) (label - 1) * e->n_classes + prediction - 1]++;
+  if (label == prediction)
+    e->right++;
+  else {
+    const ReportWrong wrong = {
+      .path = g_strdup (field (csv, PATH)),
+      .clip = g_strdup (field (csv, CLIP)),
+      .label = g_strdup (field (csv, LABEL)),
+      .prediction = g_strdup (field (csv, PREDICTION)),
+      .probability = probability (csv, prediction - 1),
+      .label_probability = probability (csv, label - 1),
+    };
+
+    g_array_append_val (e->wrong, wrong);
+  }
+}
+
+static gint
+by_confidence (gconstpointer a, gconstpointer b)
+{
+  const ReportWrong *x = a, *y = b;
+  const gdouble px = isnan (x->probability) ? -1 : x->probability, py = isnan (y->probability) ? -1 : y->probability;
+  const gint path = strcmp (x->path, y->path);
+
+  return px != py ? (px < py) - (px > py) : path ? path : strcmp (x->clip, y->clip);
+}
+
+static void
+read_rows (ReportEvaluation *e, const gchar *path, Csv *csv)
+{
+  static const gchar *const head[] = { "path", "clip", "label", "prediction" };
+  g_autoptr (GHashTable) numbers = g_hash_table_new (g_str_hash, g_str_equal);
+  gboolean right = next_row (csv) && !csv->too_long && csv->fields->len > FIRST_CLASS;
+
+  for (guint i = 0; right && i < G_N_ELEMENTS (head); i++)
+    right = strcmp (field (csv, i), head[i]) == 0;
+  if (!right) {
+    problem (e, path, "its first line is not \"path,clip,label,prediction,\" and the names of classes");
+    return;
+  }
+  e->predictions = TRUE;
+  e->n_classes = csv->fields->len - FIRST_CLASS;
+  e->classes = g_new0 (gchar *, e->n_classes + 1);
+  for (guint i = 0; i < e->n_classes; i++) {
+    e->classes[i] = g_strdup (field (csv, FIRST_CLASS + i));
+    if (!g_hash_table_contains (numbers, e->classes[i]))
+      g_hash_table_insert (numbers, e->classes[i], GUINT_TO_POINTER (i + 1));
+  }
+  if (e->n_classes <= MOST_MATRIX)
+    e->confusion = g_new0 (guint64, (gsize) e->n_classes * e->n_classes);
+  while (next_row (csv)) {
+    if (e->rows + e->bad_rows >= MOST_ROWS) {
+      problem (e, path, "it has more rows than are read");
+      break;
+    }
+    take_row (e, csv, numbers);
+  }
+  g_array_sort (e->wrong, by_confidence);
+}
+
+static void
+read_predictions (ReportEvaluation *e, const gchar *path)
+{
+  Csv csv = {.file = g_fopen (path, "rb"),.next_line = 1 };
+
+  if (!csv.file) {
+    problem (e, path, g_strerror (errno));
+    return;
+  }
+  csv.text = g_string_new (NULL);
+  csv.fields = g_array_new (FALSE, FALSE, sizeof (gsize));
+  read_rows (e, path, &csv);
+  if (ferror (csv.file))
+    problem (e, path, "it could not be read to its end");
+  fclose (csv.file);
+  g_string_free (csv.text, TRUE);
+  g_array_unref (csv.fields);
+}
+
+static void
+clear_wrong (gpointer data)
+{
+  ReportWrong *wrong = data;
+
+  g_free (wrong->path);
+  g_free (wrong->clip);
+  g_free (wrong->label);
+  g_free (wrong->prediction);
+}
+
+/* Where there are no predictions the metrics have the matrix, too. */
+static void
+take_confusion (ReportEvaluation *e)
+{
+  JsonObject *metrics = json_node_get_object (e->metrics);
+  JsonArray *classes = report_json_array (metrics, "classes");
+  const guint n = classes ? json_array_get_length (classes) : 0;
+
+  if (n == 0 || n > MOST_MATRIX)
+    return;
+  e->classes = g_new0 (gchar *, n + 1);
+  for (guint i = 0; i < n; i++) {
+    JsonNode *one = json_array_get_element (classes, i);
+    const gchar *name = JSON_NODE_HOLDS_OBJECT (one) ? report_json_string (json_node_get_object (one), "name") : NULL;
+
+    e->classes[i] = name ? g_strdup (name) : g_strdup_printf ("%u", i);
+  }
+  e->n_classes = n;
+  e->confusion = report_json_matrix (metrics, "confusion", n);
+}
+
+ReportEvaluation *
+report_evaluation_read (const gchar *folder, const gchar *name)
+{
+  g_autofree gchar *metrics = g_build_filename (folder, "metrics.json", NULL);
+  g_autofree gchar *predictions = g_build_filename (folder, "predictions.csv", NULL);
+  const gboolean has_metrics = g_file_test (metrics, G_FILE_TEST_IS_REGULAR);
+  const gboolean has_predictions = g_file_test (predictions, G_FILE_TEST_IS_REGULAR);
+  ReportEvaluation *e;
+
+  if (!has_metrics && !has_predictions)
+    return NULL;
+  e = g_new0 (ReportEvaluation, 1);
+  e->folder = g_strdup (name);
+  e->wrong = g_array_new (FALSE, FALSE, sizeof (ReportWrong));
+  g_array_set_clear_func (e->wrong, clear_wrong);
+  e->problems = g_ptr_array_new_with_free_func (g_free);
+  if (has_metrics)
+    read_metrics (e, metrics);
+  if (has_predictions)
+    read_predictions (e, predictions);
+  if (e->metrics && !e->predictions)
+    take_confusion (e);
+  return e;
+}
+
+void
+report_evaluation_free (ReportEvaluation *e)
+{
+  if (!e)
+    return;
+  g_free (e->folder);
+  g_clear_pointer (&e->metrics, json_node_unref);
+  g_strfreev (e->classes);
+  g_free (e->confusion);
+  g_free (e->first_bad);
+  g_array_unref (e->wrong);
+  g_ptr_array_unref (e->problems);
+  g_free (e);
+}

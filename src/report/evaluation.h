@@ -1,0 +1,32 @@
+/* evaluation.h: what an evaluation wrote: metrics.json and predictions.csv.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_EVALUATION_H
+#define CNN3D_EVALUATION_H
+
+#include <json-glib/json-glib.h>
+
+typedef struct {
+  gchar *path, *clip, *label, *prediction;
+  gdouble probability;          /* the prediction's, or NAN */
+  gdouble label_probability;    /* or NAN */
+} ReportWrong;
+
+typedef struct {
+  gchar *folder;                /* "." for the run's own */
+  JsonNode *metrics;            /* an object, or NULL */
+  gboolean predictions;         /* predictions.csv is there: what follows is from it */
+  gchar **classes;
+  guint n_classes;
+  guint64 *confusion;           /* (n, n), labels first; from the metrics where there are no predictions; or NULL */
+  guint64 rows, right, unlabelled, bad_rows;
+  gchar *first_bad;             /* where and what, or NULL */
+  GArray *wrong;                /* of ReportWrong, the most confident first */
+  GPtrArray *problems;          /* sentences about what could not be read */
+} ReportEvaluation;
+
+/* The evaluation in FOLDER, which is shown as `name`; NULL where it has neither
+ * file. What cannot be read is among its problems. */
+ReportEvaluation *report_evaluation_read (const gchar *folder, const gchar *name);
+void report_evaluation_free (ReportEvaluation *evaluation);
+
+#endif

@@ -1,0 +1,145 @@
+/* jsontext.c: JSON from strangers, and its values without surprises.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/report/jsontext.h"
+
+#include <math.h>
+
+#define MOST_DEEP 16
+#define LARGEST_COUNT 9007199254740992.       /* 2^53 */
+
+static gboolean
+is_shallow (const gchar *text, gsize length)
+{
+  gboolean quoted = FALSE;
+  guint depth = 0;
+
+  for (gsize i = 0; i < length; i++) {
+    if (quoted && text[i] == '\\')
+      i++;
+    else if (text[i] == '"')
+      quoted = !quoted;
+    else if (!quoted && (text[i] == '[' || text[i] == '{') && ++depth > MOST_DEEP)
+      return FALSE;
+    else if (!quoted && (text[i] == ']' || text[i] == '}') && depth > 0)
+      depth--;
+  }
+  return TRUE;
+}
+
+JsonNode *
+report_json_object (const gchar *text, gsize length, GError **error)
+{
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonNode *root;
+
+  if (!is_shallow (text, length)) {
+    g_set_error (error, JSON_PARSER_ERROR, JSON_PARSER_ERROR_PARSE, "it is nested more than %d deep", MOST_DEEP);
+    return NULL;
+  }
+  if (!json_parser_load_from_data (parser, text, length, error))
+    return NULL;
+  root = json_parser_steal_root (parser);
+  if (root && JSON_NODE_HOLDS_OBJECT (root))
+    return root;
+  g_clear_pointer (&root, json_node_unref);
+  g_set_error_literal (error, JSON_PARSER_ERROR, JSON_PARSER_ERROR_PARSE, "it is not an object");
+  return NULL;
+}
+
+static gdouble
+node_number (JsonNode *node)
+{
+  if (!node || !JSON_NODE_HOLDS_VALUE (node)
+      || (json_node_get_value_type (node) != G_TYPE_INT64 && json_node_get_value_type (node) != G_TYPE_DOUBLE))
+    return NAN;
+  return json_node_get_double (node);
+}
+
+static guint64
+node_count (JsonNode *node)
+{
+  const gdouble number = node_number (node);
+
+  return number >= 0 && number <= LARGEST_COUNT ? (guint64) number : 0;
+}
+
+static const gchar *
+node_string (JsonNode *node)
+{
+  return node && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING
+      ? json_node_get_string (node) : NULL;
+}
+
+gdouble
+report_json_number (JsonObject *object, const gchar *name)
+{
+  return node_number (json_object_get_member (object, name));
+}
+
+gboolean
+report_json_boolean (JsonObject *object, const gchar *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+
+  return node && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_BOOLEAN
+      && json_node_get_boolean (node);
+}
+
+const gchar *
+report_json_string (JsonObject *object, const gchar *name)
+{
+  return node_string (json_object_get_member (object, name));
+}
+
+JsonArray *
+report_json_array (JsonObject *object, const gchar *name)
+{
+  JsonNode *node = json_object_get_member (object, name);
+
+  return node && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+}
+
+guint64
+report_json_count (JsonObject *object, const gchar *name)
+{
+  return node_count (json_object_get_member (object, name));
+}
+
+gchar **
+report_json_strings (JsonObject *object, const gchar *name, guint most)
+{
+  JsonArray *array = report_json_array (object, name);
+  const guint n = array ? json_array_get_length (array) : 0;
+  gchar **strings;
+
+  if (n == 0 || n > most)
+    return NULL;
+  for (guint i = 0; i < n; i++)
+    if (!node_string (json_array_get_element (array, i)))
+      return NULL;
+  strings = g_new0 (gchar *, n + 1);
+  for (guint i = 0; i < n; i++)
+    strings[i] = g_strdup (node_string (json_array_get_element (array, i)));
+  return strings;
+}
+
+guint64 *
+report_json_matrix (JsonObject *object, const gchar *name, guint n)
+{
+  JsonArray *rows = report_json_array (object, name);
+  guint64 *matrix;
+
+  if (n == 0 || !rows || json_array_get_length (rows) != n)
+    return NULL;
+  for (guint i = 0; i < n; i++) {
+    JsonNode *row = json_array_get_element (rows, i);
+
+    if (!JSON_NODE_HOLDS_ARRAY (row) || json_array_get_length (json_node_get_array (row)) != n)
+      return NULL;
+  }
+  matrix = g_new (guint64, (gsize) n * n);
+  for (guint i = 0; i < n; i++)
+    for (guint j = 0; j < n; j++)
+      matrix[(gsize) i * n + j] = node_count (json_array_get_element (json_array_get_array_element (rows, i), j));
+  return matrix;
+}

@@ -1,0 +1,133 @@
+/* report.c: a run as a page.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/report/report.h"
+
+#include <string.h>
+
+#include "src/report/evaluation.h"
+#include "src/report/page.h"
+#include "src/report/resultspage.h"
+#include "src/report/runlog.h"
+#include "src/report/runpage.h"
+
+#define MOST_EVALUATIONS 100
+
+/* The log of a run's folder; NULL where there is none, or with error. */
+static ReportLog *
+read_log (const gchar *folder, GError **error)
+{
+  g_autofree gchar *path = g_build_filename (folder, "log.jsonl", NULL);
+
+  /* a pipe would be waited for */
+  return g_file_test (path, G_FILE_TEST_IS_REGULAR) || !g_file_test (path, G_FILE_TEST_EXISTS)
+      ? report_log_read (path, error) : NULL;
+}
+
+static gint
+by_name (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(gchar *const *) a, *(gchar *const *) b);
+}
+
+/* What the folder and those in it hold, in the order of their names. */
+static GPtrArray *
+read_evaluations (const gchar *folder)
+{
+  GPtrArray *found = g_ptr_array_new_with_free_func ((GDestroyNotify) report_evaluation_free);
+  g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
+  ReportEvaluation *evaluation = report_evaluation_read (folder, ".");
+  GDir *dir = g_dir_open (folder, 0, NULL);
+  const gchar *name;
+
+  if (evaluation)
+    g_ptr_array_add (found, evaluation);
+  while (dir && (name = g_dir_read_name (dir)))
+    g_ptr_array_add (names, g_strdup (name));
+  g_clear_pointer (&dir, g_dir_close);
+  g_ptr_array_sort (names, by_name);
+  for (guint i = 0; i < names->len && found->len < MOST_EVALUATIONS; i++) {
+    g_autofree gchar *path = g_build_filename (folder, names->pdata[i], NULL);
+
+    evaluation = report_evaluation_read (path, names->pdata[i]);
+    if (evaluation)
+      g_ptr_array_add (found, evaluation);
+  }
+  return found;
+}
+
+static void
+append_page (GString *page, const gchar *run, const ReportLog *log, const ReportLog *other, GPtrArray *evaluations)
+{
+  g_autofree gchar *absolute = g_canonicalize_filename (run, NULL), *name = g_path_get_basename (absolute);
+  g_autofree gchar *title = g_strconcat (name, " – cnn3d report", NULL);
+  g_autoptr (GDateTime) now = g_date_time_new_now_local ();
+  g_autofree gchar *when = page_time (g_date_time_to_unix (now));
+
+  page_begin (page, title);
+  page_element (page, "h1", NULL, name);
+  page_printf (page, "p", "pale", "%s, reported %s", absolute, when);
+  if (log) {
+    run_page_head (page, log);
+    run_page_checks (page, log, other);
+  } else
+    page_element (page, "p", "note", "There is no log.jsonl here: how it was trained is not known.");
+  for (guint i = 0; i < evaluations->len; i++)
+    results_page_evaluation (page, evaluations->pdata[i]);
+  if (log) {
+    results_page_validation (page, log);
+    run_page_curves (page, log);
+    run_page_memory (page, log);
+    run_page_speed (page, log, other);
+    run_page_skips (page, log);
+    run_page_notices (page, log);
+  }
+  page_end (page);
+}
+
+gchar *
+cnn3d_report_html (const gchar *run, const gchar *compare, GError **error)
+{
+  g_autofree gchar *shown = g_filename_display_name (run);
+  g_autofree gchar *shown_compare = compare ? g_filename_display_name (compare) : NULL;
+  g_autoptr (GPtrArray) evaluations = NULL;
+  ReportLog *log, *other = NULL;
+  GString *page = NULL;
+  GError *reason = NULL;
+
+  if (!g_file_test (run, G_FILE_TEST_IS_DIR))
+    goto no_folder;
+  log = read_log (run, &reason);
+  if (reason)
+    goto failed;
+  evaluations = read_evaluations (run);
+  if (!log && evaluations->len == 0)
+    goto nothing;
+  if (compare && !(other = read_log (compare, &reason)))
+    goto no_other;
+
+  page = g_string_new (NULL);
+  append_page (page, run, log, other, evaluations);
+  report_log_free (log);
+  report_log_free (other);
+  return g_string_free (page, FALSE);
+
+  /* ERRORS */
+no_folder:
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR, "%s is no folder: give the one that cnn3dtrain's log-dir named",
+      shown);
+  return NULL;
+nothing:
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s has nothing to report: it was looked for log.jsonl "
+      "(cnn3dtrain log-dir=...), and here and in the folders in it for metrics.json and predictions.csv "
+      "(cnn3deval output-dir=...)", shown);
+  return NULL;
+no_other:
+  report_log_free (log);
+  if (reason)
+    goto failed;
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s has no log.jsonl to compare with", shown_compare);
+  return NULL;
+failed:
+  g_propagate_error (error, reason);
+  return NULL;
+}

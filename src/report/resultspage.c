@@ -1,0 +1,225 @@
+/* resultspage.c: a page's sections about validation and evaluations.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/report/resultspage.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "src/draw/confusion.h"
+#include "src/report/jsontext.h"
+#include "src/report/page.h"
+
+#define MOST_DRAWN 200          /* classes: a larger matrix would be megabytes */
+#define MOST_PAIRS 15
+
+typedef struct {
+  guint label, prediction;
+  guint64 count;
+} Pair;
+
+static gint
+by_count (gconstpointer a, gconstpointer b)
+{
+  const Pair *x = a, *y = b;
+
+  return (x->count < y->count) - (x->count > y->count);
+}
+
+/* What is confused most. */
+static void
+pairs (GString *page, const guint64 *counts, gchar **classes, guint n)
+{
+  g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (Pair));
+
+  for (guint i = 0; i < n; i++)
+    for (guint j = 0; j < n; j++) {
+      const Pair pair = { i, j, counts[(gsize) i * n + j] };
+
+      if (i != j && pair.count)
+        g_array_append_val (found, pair);
+    }
+  if (found->len == 0)
+    return;
+  g_array_sort (found, by_count);
+  g_string_append (page, "<h3>Confused most often</h3>\n<table>\n<tr><th>label</th><th>prediction</th>"
+      "<th class=\"n\">clips</th></tr>\n");
+  for (guint i = 0; i < MIN (found->len, MOST_PAIRS); i++) {
+    const Pair *pair = &g_array_index (found, Pair, i);
+
+    g_string_append (page, "<tr>");
+    page_element (page, "td", NULL, classes[pair->label]);
+    page_element (page, "td", NULL, classes[pair->prediction]);
+    page_printf (page, "td", "n", "%" G_GUINT64_FORMAT, pair->count);
+    g_string_append (page, "</tr>\n");
+  }
+  g_string_append (page, "</table>\n");
+}
+
+static void
+matrix (GString *page, const guint64 *counts, gchar **classes, guint n)
+{
+  Cnn3dCanvas *canvas = n <= MOST_DRAWN ? cnn3d_confusion_canvas (counts, (const gchar *const *) classes, n, NULL)
+      : NULL;
+
+  if (canvas)
+    page_drawing (page, canvas);
+  else
+    page_printf (page, "p", "pale", "The confusion matrix of %u classes is too large for a page; cnn3deval draws it in a "
+        "file of its own.", n);
+  if (n > 4)
+    pairs (page, counts, classes, n);
+}
+
+void
+results_page_validation (GString *page, const ReportLog *log)
+{
+  const ReportValidation *v = report_log_validation (log);
+  g_autofree gchar *loss = NULL, *accuracy = NULL;
+
+  if (!v)
+    return;
+  loss = page_number (v->loss, 4);
+  accuracy = page_share (v->accuracy);
+  g_string_append_printf (page, "<section><h2>%s validation</h2>\n", v->best ? "Best" : "Last");
+  page_printf (page, "p", NULL, "Epoch %.0f, step %.0f: accuracy %s, loss %s, on %.0f clips.", v->epoch, v->step, accuracy,
+      loss, isfinite (v->clips) ? v->clips : 0);
+  if (v->confusion)
+    matrix (page, v->confusion, log->classes, log->n_classes);
+  else
+    page_element (page, "p", "note", "The log has no confusion matrix for it.");
+  g_string_append (page, "</section>\n");
+}
+
+/* --- evaluations --- */
+
+static void
+figures (GString *page, JsonObject *metrics)
+{
+  static const struct {
+    const gchar *name, *title;
+    gint kind;                  /* 0: share, 1: number, 2: count */
+  } all[] = {
+    {"accuracy", "accuracy", 0}, {"top5-accuracy", "top-5 accuracy", 0}, {"precision-macro", "precision, macro", 0},
+    {"recall-macro", "recall, macro", 0}, {"f1-macro", "F1, macro", 0}, {"auroc-macro", "AUROC, macro", 1},
+    {"loss", "loss", 1}, {"clips", "clips", 2}, {"videos", "videos", 2},
+  };
+
+  g_string_append (page, "<div class=\"tiles\">\n");
+  for (guint i = 0; i < G_N_ELEMENTS (all); i++) {
+    const gdouble value = report_json_number (metrics, all[i].name);
+    g_autofree gchar *text = all[i].kind == 0 ? page_share (value) : page_number (value, all[i].kind == 1 ? 4 : 0);
+
+    if (!json_object_has_member (metrics, all[i].name))
+      continue;
+    g_string_append (page, "<div>");
+    page_element (page, "b", NULL, text);
+    page_element (page, "span", NULL, all[i].title);
+    g_string_append (page, "</div>\n");
+  }
+  g_string_append (page, "</div>\n");
+}
+
+static void
+class_rows (GString *page, JsonObject *metrics)
+{
+  static const gchar *const names[] = { "support", "precision", "recall", "f1", "auroc" };
+  JsonArray *classes = report_json_array (metrics, "classes");
+  const guint n = classes ? json_array_get_length (classes) : 0;
+
+  if (n == 0)
+    return;
+  g_string_append (page, "<h3>Classes</h3>\n<table class=\"wide\">\n<tr><th>class</th><th class=\"n\">clips</th>"
+      "<th class=\"n\">precision</th><th class=\"n\">recall</th><th class=\"n\">F1</th><th class=\"n\">AUROC</th></tr>\n");
+  for (guint i = 0; i < n; i++) {
+    JsonNode *node = json_array_get_element (classes, i);
+    JsonObject *one = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+    const gchar *name = one ? report_json_string (one, "name") : NULL;
+
+    if (!name)
+      continue;
+    g_string_append (page, "<tr>");
+    page_element (page, "td", NULL, name);
+    for (guint k = 0; k < G_N_ELEMENTS (names); k++) {
+      const gdouble value = report_json_number (one, names[k]);
+      g_autofree gchar *text = k == 0 || k == 4 ? page_number (value, k == 0 ? 0 : 4) : page_share (value);
+
+      page_element (page, "td", "n", text);
+    }
+    g_string_append (page, "</tr>\n");
+  }
+  g_string_append (page, "</table>\n");
+}
+
+static void
+wrong_rows (GString *page, const ReportEvaluation *e)
+{
+  g_string_append (page, "<h3>Wrong clips</h3>\n");
+  if (e->wrong->len == 0) {
+    page_element (page, "p", NULL, e->rows > e->unlabelled ? "None." : "No clip has a label and a prediction.");
+    return;
+  }
+  page_printf (page, "p", "pale", "All %u of %" G_GUINT64_FORMAT " that were predicted wrongly, the most confident first.",
+      e->wrong->len, e->rows - e->unlabelled);
+  g_string_append (page, "<table class=\"wide wrong\">\n<tr><th>path</th><th class=\"n\">clip</th><th>label</th>"
+      "<th>prediction</th><th class=\"n\">its probability</th><th class=\"n\">the label's</th></tr>\n");
+  for (guint i = 0; i < e->wrong->len; i++) {
+    const ReportWrong *wrong = &g_array_index (e->wrong, ReportWrong, i);
+    g_autofree gchar *its = page_share (wrong->probability), *labels = page_share (wrong->label_probability);
+
+    g_string_append (page, "<tr>");
+    page_element (page, "td", NULL, wrong->path);
+    page_element (page, "td", "n", wrong->clip);
+    page_element (page, "td", NULL, wrong->label);
+    page_element (page, "td", NULL, wrong->prediction);
+    page_element (page, "td", "n", its);
+    page_element (page, "td", "n", labels);
+    g_string_append (page, "</tr>\n");
+  }
+  g_string_append (page, "</table>\n");
+}
+
+static void
+notes (GString *page, const ReportEvaluation *e)
+{
+  for (guint i = 0; i < e->problems->len; i++)
+    page_element (page, "p", "note", e->problems->pdata[i]);
+  if (e->bad_rows)
+    page_printf (page, "p", "note", "%" G_GUINT64_FORMAT " rows of predictions.csv were left out; the first is %s",
+        e->bad_rows, e->first_bad);
+  if (e->unlabelled)
+    page_printf (page, "p", "note", "%" G_GUINT64_FORMAT " clips of predictions.csv have no label.", e->unlabelled);
+  if (!e->metrics)
+    page_element (page, "p", "note", "There is no metrics.json: precision, recall, F1 and AUROC are not known.");
+  if (!e->predictions)
+    page_element (page, "p", "note", "There is no predictions.csv: which clips are wrong is not known.");
+}
+
+void
+results_page_evaluation (GString *page, const ReportEvaluation *e)
+{
+  JsonObject *metrics = e->metrics ? json_node_get_object (e->metrics) : NULL;
+  const gchar *model = metrics ? report_json_string (metrics, "model") : NULL;
+  const guint64 labelled = e->rows - e->unlabelled;
+
+  g_string_append (page, "<section>");
+  if (strcmp (e->folder, ".") == 0)
+    page_element (page, "h2", NULL, "Test");
+  else
+    page_printf (page, "h2", NULL, "Test: %s", e->folder);
+  g_string_append_c (page, '\n');
+  notes (page, e);
+  if (metrics)
+    figures (page, metrics);
+  if (model)
+    page_printf (page, "p", "pale", "Model: %s", model);
+  if (labelled)
+    page_printf (page, "p", NULL, "%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " clips right: %.2f %%.", e->right, labelled,
+        100. * e->right / labelled);
+  if (e->confusion)
+    matrix (page, e->confusion, e->classes, e->n_classes);
+  if (metrics)
+    class_rows (page, metrics);
+  if (e->predictions)
+    wrong_rows (page, e);
+  g_string_append (page, "</section>\n");
+}

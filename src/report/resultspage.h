@@ -1,0 +1,15 @@
+/* resultspage.h: a page's sections about validation and evaluations.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_RESULTSPAGE_H
+#define CNN3D_RESULTSPAGE_H
+
+#include "src/report/evaluation.h"
+#include "src/report/runlog.h"
+
+/* The best validation's matrix, or the last's; nothing where the log has
+ * no validation. */
+void results_page_validation (GString *page, const ReportLog *log);
+/* Figures, matrix, classes, and every wrong clip. */
+void results_page_evaluation (GString *page, const ReportEvaluation *evaluation);
+
+#endif

@@ -1,0 +1,67 @@
+/* runlog.h: what a run's log.jsonl tells.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_RUNLOG_H
+#define CNN3D_RUNLOG_H
+
+#include <json-glib/json-glib.h>
+
+/* Numbers that the log lacks are NAN. */
+typedef struct {
+  gdouble step, loss, accuracy, lr, loss_scale, speed, memory, memory_share;
+} ReportStep;
+
+typedef struct {
+  gdouble epoch, step, loss, accuracy, clips, seconds, speed;
+} ReportEpoch;
+
+typedef struct {
+  gdouble epoch, step, loss, accuracy, clips;
+  gboolean best;
+  guint64 *confusion;           /* (n classes, n classes), labels first; or NULL */
+} ReportValidation;
+
+typedef struct {
+  gchar *path, *reason;
+  guint times;
+} ReportSkip;
+
+typedef struct {
+  gboolean warning;             /* not an error */
+  gchar *text;
+  gdouble time;
+} ReportNotice;
+
+typedef struct {
+  gchar *path;
+  JsonNode *run;                /* the last "run" record; NULL: none */
+  gchar **classes;              /* its classes, or NULL */
+  guint n_classes;
+  guint n_runs, n_resumed;
+  GArray *steps, *epochs, *validations; /* what was done again is there once */
+  GArray *skips;                /* of ReportSkip, in the order they came in */
+  GArray *notices;              /* of ReportNotice */
+  gchar *checkpoint, *best_checkpoint;  /* the last ones, or NULL */
+  gchar *finished;              /* reason; NULL: the log has no end */
+  gdouble first_time, last_time;        /* seconds since 1970 */
+  gdouble seconds;              /* from each start to the last record after it, summed up */
+  gdouble steps_skipped;        /* by the loss scale; NAN: not told */
+  guint64 lines, bad_lines;
+  gchar *first_bad;             /* where and what, or NULL */
+  gboolean torn;                /* the last line is without its end */
+  gboolean cut;                 /* there was more than is read */
+} ReportLog;
+
+/* NULL with error where the file cannot be read; `error` is unset where there is none. */
+ReportLog *report_log_read (const gchar *path, GError **error);
+void report_log_free (ReportLog *log);
+
+/* The validation that is shown: the last one marked best, or the last; NULL: none. */
+const ReportValidation *report_log_validation (const ReportLog *log);
+/* The median of the steps' clips per second; NAN where there is none. */
+gdouble report_log_speed (const ReportLog *log);
+/* The most memory that a step told, in bytes, or NAN. */
+gdouble report_log_memory (const ReportLog *log);
+/* A number of the last "run" record, or NAN. */
+gdouble report_log_setting (const ReportLog *log, const gchar *name);
+
+#endif

@@ -1,0 +1,556 @@
+/* runpage.c: a page's sections about the run itself.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/report/runpage.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "src/report/chart.h"
+#include "src/report/checks.h"
+#include "src/report/jsontext.h"
+#include "src/report/page.h"
+
+#define TRAINING 0x2b6cb0
+#define TRAINING_PALE 0xb5cfe9
+#define VALIDATION 0xdd7a1f
+
+#define SMOOTHED_FROM 60        /* steps */
+
+/* --- the head --- */
+
+/* Of the last "run" record: what it says, as text; NULL where it does not. */
+static gchar *
+setting_text (const ReportLog *log, const gchar *name)
+{
+  const gchar *text = report_json_string (json_node_get_object (log->run), name);
+  const gdouble number = report_log_setting (log, name);
+
+  if (text)
+    return *text ? g_strdup (text) : NULL;
+  return isfinite (number) ? g_strdup_printf ("%.10g", number) : NULL;
+}
+
+static void
+fact_of (GString *page, const ReportLog *log, const gchar *title, const gchar *name)
+{
+  g_autofree gchar *text = setting_text (log, name);
+
+  page_fact (page, title, text);
+}
+
+static void
+settings_facts (GString *page, const ReportLog *log)
+{
+  const gdouble frames = report_log_setting (log, "num-frames"), height = report_log_setting (log, "height");
+  const gdouble width = report_log_setting (log, "width");
+  g_autofree gchar *clip = isfinite (frames * height * width)
+      ? g_strdup_printf ("%.0f frames of %.0f x %.0f", frames, height, width) : NULL;
+  g_autofree gchar *count = log->n_classes ? g_strdup_printf ("%u", log->n_classes) : NULL;
+
+  fact_of (page, log, "Model", "model");
+  fact_of (page, log, "Base width", "base-width");
+  page_fact (page, "Classes", count);
+  page_fact (page, "Clips", clip);
+  fact_of (page, log, "Device", "device");
+  fact_of (page, log, "Threads", "threads");
+  fact_of (page, log, "Precision", "precision");
+  fact_of (page, log, "Batch (clips)", "batch");
+  fact_of (page, log, "Micro-batch (clips)", "micro-batch");
+  fact_of (page, log, "Batches a step", "accumulate-grad-batches");
+  fact_of (page, log, "Recomputation", "recompute");
+  fact_of (page, log, "Optimizer", "optimizer");
+  fact_of (page, log, "Epochs asked for", "epochs");
+}
+
+static void
+time_facts (GString *page, const ReportLog *log)
+{
+  g_autofree gchar *from = page_time (log->first_time), *to = page_time (log->last_time);
+  g_autofree gchar *took = page_seconds (log->seconds);
+  g_autofree gchar *starts = log->n_runs > 1 ? g_strdup_printf ("%u times, %u of them going on from a checkpoint",
+      log->n_runs, log->n_resumed) : NULL;
+
+  page_fact (page, "Started", from);
+  page_fact (page, log->finished ? "Ended" : "Last record", to);
+  page_fact (page, "Trained for", took);
+  page_fact (page, "Was started", starts);
+  page_fact (page, "Ended because", log->finished);
+  page_fact (page, "Last checkpoint", log->checkpoint);
+  page_fact (page, "Best checkpoint", log->best_checkpoint);
+  page_fact (page, "Log", log->path);
+}
+
+/* What is missing, or left out. */
+static void
+head_notes (GString *page, const ReportLog *log)
+{
+  if (!log->run)
+    page_element (page, "p", "note", "The log does not tell what was run: it has no \"run\" record.");
+  if (!log->finished)
+    page_element (page, "p", "note", "The log has no end: the run still goes on, or was killed. What follows goes as far "
+        "as the last record.");
+  if (log->torn)
+    page_element (page, "p", "note", "The log's last line has no end: it was being written.");
+  if (log->bad_lines)
+    page_printf (page, "p", "note", "%" G_GUINT64_FORMAT " of the log's %" G_GUINT64_FORMAT " lines are no records and "
+        "were left out; the first is %s", log->bad_lines, log->lines, log->first_bad);
+  if (log->cut)
+    page_element (page, "p", "note", "The log has more than is read: what follows is without its rest.");
+  if (log->steps->len == 0)
+    page_element (page, "p", "note", "The log has no training step.");
+  if (log->validations->len == 0)
+    page_element (page, "p", "note", "The log has no validation.");
+}
+
+static void
+tile (GString *page, const gchar *figure, const gchar *what)
+{
+  g_string_append (page, "<div>");
+  page_element (page, "b", NULL, figure);
+  page_element (page, "span", NULL, what);
+  g_string_append (page, "</div>\n");
+}
+
+static void
+head_tiles (GString *page, const ReportLog *log)
+{
+  const ReportValidation *validation = report_log_validation (log);
+  const ReportStep *step = log->steps->len ? &g_array_index (log->steps, ReportStep, log->steps->len - 1) : NULL;
+  const ReportEpoch *epoch = log->epochs->len ? &g_array_index (log->epochs, ReportEpoch, log->epochs->len - 1) : NULL;
+  g_autofree gchar *accuracy = page_share (validation ? validation->accuracy : NAN);
+  g_autofree gchar *loss = page_number (epoch ? epoch->loss : step ? step->loss : NAN, 4);
+  g_autofree gchar *steps = page_number (step ? step->step : NAN, 0);
+  g_autofree gchar *speed = page_number (report_log_speed (log), 2), *memory = page_bytes (report_log_memory (log));
+
+  g_string_append (page, "<div class=\"tiles\">\n");
+  if (validation)
+    tile (page, accuracy, validation->best ? "best validation accuracy" : "last validation accuracy");
+  tile (page, loss, epoch ? "training loss, last epoch" : "training loss, last step");
+  tile (page, steps, "steps");
+  tile (page, speed, "clips/s, median");
+  tile (page, memory, "memory at most");
+  g_string_append (page, "</div>\n");
+}
+
+void
+run_page_head (GString *page, const ReportLog *log)
+{
+  g_autofree gchar *command = log->run ? setting_text (log, "command") : NULL;
+
+  g_string_append (page, "<section><h2>The run</h2>\n");
+  head_notes (page, log);
+  head_tiles (page, log);
+  if (command)
+    page_element (page, "pre", NULL, command);
+  g_string_append (page, "<div class=\"two\">\n<table>\n");
+  if (log->run)
+    settings_facts (page, log);
+  g_string_append (page, "</table>\n<table>\n");
+  time_facts (page, log);
+  g_string_append (page, "</table>\n</div></section>\n");
+}
+
+void
+run_page_checks (GString *page, const ReportLog *log, const ReportLog *other)
+{
+  static const gchar *const classes[] = { "mark open", "mark ok", "mark bad" };
+  static const gchar *const words[] = { "not known", "ok", "not ok" };
+  ReportCheck checks[REPORT_CHECKS];
+
+  report_checks (log, other, checks);
+  g_string_append (page, "<section><h2>Checklist</h2>\n<table class=\"wide\">\n");
+  for (guint i = 0; i < REPORT_CHECKS; i++) {
+    g_string_append (page, "<tr><td class=\"n\">");
+    page_element (page, "span", classes[checks[i].state], words[checks[i].state]);
+    g_string_append (page, "</td>");
+    page_element (page, "td", NULL, checks[i].what);
+    page_element (page, "td", NULL, checks[i].figure);
+    g_string_append (page, "</tr>\n");
+    g_free (checks[i].figure);
+  }
+  g_string_append (page, "</table></section>\n");
+}
+
+/* --- curves --- */
+
+/* A step's member against its number; smoothed, too, where there are many. */
+static void
+step_series (ReportChart *chart, const ReportLog *log, gsize member, gdouble factor, const gchar *name)
+{
+  const gboolean many = log->steps->len > SMOOTHED_FROM;
+  GArray *points = report_chart_series (chart, many ? NULL : name, many ? TRAINING_PALE : TRAINING, TRUE);
+
+  for (guint i = 0; i < log->steps->len; i++) {
+    const ReportStep *step = &g_array_index (log->steps, ReportStep, i);
+
+    report_chart_add (points, step->step, G_STRUCT_MEMBER (gdouble, step, member) * factor);
+  }
+  if (many) {
+    GArray *smooth = report_smooth ((const gdouble *) points->data, points->len / 2);
+
+    g_array_append_vals (report_chart_series (chart, name, TRAINING, FALSE), smooth->data, smooth->len);
+    g_array_unref (smooth);
+  }
+}
+
+static void
+epoch_series (ReportChart *chart, const ReportLog *log, gboolean accuracy)
+{
+  GArray *points = report_chart_series (chart, "training", TRAINING, TRUE);
+
+  for (guint i = 0; i < log->epochs->len; i++) {
+    const ReportEpoch *epoch = &g_array_index (log->epochs, ReportEpoch, i);
+
+    report_chart_add (points, epoch->epoch, accuracy ? 100 * epoch->accuracy : epoch->loss);
+  }
+}
+
+static void
+validation_series (ReportChart *chart, const ReportLog *log, gboolean by_step, gboolean accuracy)
+{
+  GArray *points = report_chart_series (chart, "validation", VALIDATION, TRUE);
+
+  for (guint i = 0; i < log->validations->len; i++) {
+    const ReportValidation *v = &g_array_index (log->validations, ReportValidation, i);
+
+    report_chart_add (points, by_step ? v->step : v->epoch, accuracy ? 100 * v->accuracy : v->loss);
+  }
+}
+
+static void
+finish_chart (GString *page, ReportChart *chart, gboolean always)
+{
+  if (always || report_chart_points (chart) > 0)
+    page_drawing (page, report_chart_draw (chart));
+  report_chart_clear (chart);
+}
+
+static void
+score_charts (GString *page, const ReportLog *log)
+{
+  static const gchar *const titles[2][2] = { {"Loss by step", "Loss by epoch"},
+  {"Accuracy by step (%)", "Accuracy by epoch (%)"}
+  };
+
+  for (gint accuracy = 0; accuracy < 2; accuracy++) {
+    ReportChart chart = {.title = titles[accuracy][0],.x_name = "optimizer step",.line = NAN,.from_zero = TRUE };
+
+    step_series (&chart, log, accuracy ? G_STRUCT_OFFSET (ReportStep, accuracy) : G_STRUCT_OFFSET (ReportStep, loss),
+        accuracy ? 100 : 1, "training");
+    validation_series (&chart, log, TRUE, accuracy);
+    finish_chart (page, &chart, TRUE);
+
+    chart = (ReportChart) {.title = titles[accuracy][1],.x_name = "epoch",.line = NAN,.from_zero = TRUE };
+    epoch_series (&chart, log, accuracy);
+    validation_series (&chart, log, FALSE, accuracy);
+    finish_chart (page, &chart, TRUE);
+  }
+}
+
+static void
+memory_chart (GString *page, const ReportLog *log)
+{
+  const gdouble budget = report_log_setting (log, "budget-bytes"), most = fmax (report_log_memory (log), budget);
+  const gboolean large = most >= 1024. * 1024 * 1024;
+  const gdouble unit = large ? 1024. * 1024 * 1024 : 1024. * 1024;
+  ReportChart chart = {.title = large ? "Memory (GiB)" : "Memory (MiB)",.x_name = "optimizer step",.from_zero = TRUE,
+    .line = budget > 0 ? budget / unit : NAN,.line_name = "budget"
+  };
+
+  step_series (&chart, log, G_STRUCT_OFFSET (ReportStep, memory), 1 / unit, NULL);
+  finish_chart (page, &chart, FALSE);
+}
+
+static gboolean
+loss_scale_varies (const ReportLog *log)
+{
+  for (guint i = 1; i < log->steps->len; i++)
+    if (g_array_index (log->steps, ReportStep, i).loss_scale != g_array_index (log->steps, ReportStep, 0).loss_scale
+        && isfinite (g_array_index (log->steps, ReportStep, i).loss_scale))
+      return TRUE;
+  return FALSE;
+}
+
+void
+run_page_curves (GString *page, const ReportLog *log)
+{
+  ReportChart chart = {.title = "Learning rate",.x_name = "optimizer step",.from_zero = TRUE,.line = NAN };
+
+  if (log->steps->len + log->epochs->len + log->validations->len == 0)
+    return;
+  g_string_append (page, "<section><h2>Curves</h2>\n<div class=\"two\">\n");
+  score_charts (page, log);
+  /* not smoothed: it is what was set */
+  {
+    GArray *points = report_chart_series (&chart, NULL, TRAINING, FALSE);
+
+    for (guint i = 0; i < log->steps->len; i++)
+      report_chart_add (points, g_array_index (log->steps, ReportStep, i).step,
+          g_array_index (log->steps, ReportStep, i).lr);
+    finish_chart (page, &chart, FALSE);
+  }
+  chart = (ReportChart) {.title = "Throughput (clips/s)",.x_name = "optimizer step",.from_zero = TRUE,.line = NAN };
+  step_series (&chart, log, G_STRUCT_OFFSET (ReportStep, speed), 1, "training");
+  finish_chart (page, &chart, FALSE);
+  memory_chart (page, log);
+  if (loss_scale_varies (log)) {
+    chart = (ReportChart) {.title = "Loss scale",.x_name = "optimizer step",.from_zero = TRUE,.line = NAN };
+    step_series (&chart, log, G_STRUCT_OFFSET (ReportStep, loss_scale), 1, NULL);
+    finish_chart (page, &chart, FALSE);
+  }
+  g_string_append (page, "</div>\n");
+  if (log->steps->len > SMOOTHED_FROM)
+    page_element (page, "p", "pale", "Pale: each step, thinned so that the least and the largest stay. Strong: the mean "
+        "over about a fiftieth of the steps around.");
+  if (log->steps_skipped > 0)
+    page_printf (page, "p", "pale", "%.0f steps were skipped: their gradients overflowed, and the loss scale was lowered.",
+        log->steps_skipped);
+  g_string_append (page, "</section>\n");
+}
+
+/* --- memory --- */
+
+#define BARS_WIDTH 1120
+#define BARS_LEFT 120.
+#define BARS_RIGHT 30.
+
+typedef struct {
+  const gchar *name;
+  Cnn3dColor color;
+  gdouble bytes;
+} Part;
+
+static gdouble
+bar (Cnn3dCanvas *canvas, gdouble x, gdouble y, gdouble scale, const Part *part)
+{
+  const gdouble width = part->bytes * scale;
+  g_autofree gchar *bytes = page_bytes (part->bytes);
+  g_autofree gchar *hint = g_strdup_printf ("%s: %s", part->name, bytes);
+
+  if (!(width > 0))
+    return x;
+  cnn3d_canvas_rect (canvas, x, y, fmax (width, 0.5), 34, part->color);
+  cnn3d_canvas_hint (canvas, hint);
+  if (width > cnn3d_text_width (bytes, 11) + 6)
+    cnn3d_canvas_text (canvas, x + width / 2, y + 21, 11, CNN3D_ANCHOR_MIDDLE, 0xffffff, 0, 0, bytes);
+  return x + width;
+}
+
+static void
+level (Cnn3dCanvas *canvas, gdouble x, gdouble bottom, Cnn3dColor color, const gchar *name)
+{
+  const gboolean left = x > BARS_WIDTH / 2;
+
+  cnn3d_canvas_line (canvas, x, 14, x, bottom, 1.5, color);
+  cnn3d_canvas_text (canvas, x + (left ? -5 : 5), 22, 11, left ? CNN3D_ANCHOR_END : CNN3D_ANCHOR_START, color, 0, 0,
+      name);
+}
+
+static Cnn3dCanvas *
+draw_bars (const Part *parts, guint n, gdouble used, gdouble budget)
+{
+  Cnn3dCanvas *canvas = cnn3d_canvas_new (BARS_WIDTH, 168, "Memory: the plan, what was used, and the budget");
+  gdouble sum = 0, most, scale, x = BARS_LEFT, legend = BARS_LEFT;
+
+  for (guint i = 0; i < n; i++)
+    sum += parts[i].bytes;
+  most = fmax (fmax (sum, isfinite (used) ? used : 0), budget > 0 ? budget : 0);
+  scale = (BARS_WIDTH - BARS_LEFT - BARS_RIGHT) / most;
+  cnn3d_canvas_text (canvas, BARS_LEFT - 12, 52, 12, CNN3D_ANCHOR_END, 0x1c2733, 0, 0, "planned");
+  for (guint i = 0; i < n; i++)
+    x = bar (canvas, x, 30, scale, &parts[i]);
+  cnn3d_canvas_text (canvas, BARS_LEFT - 12, 98, 12, CNN3D_ANCHOR_END, 0x1c2733, 0, 0, "used at most");
+  bar (canvas, BARS_LEFT, 76, scale, &(Part) {"used at most", 0x5b6b7b, used});
+  if (budget > 0) {
+    g_autofree gchar *bytes = page_bytes (budget), *name = g_strdup_printf ("budget %s", bytes);
+    const gdouble ninety = BARS_LEFT + 0.9 * budget * scale;
+
+    level (canvas, BARS_LEFT + budget * scale, 120, 0xc0392b, name);
+    cnn3d_canvas_line (canvas, ninety, 30, ninety, 120, 1, 0xd9a02a);
+    cnn3d_canvas_text (canvas, ninety, 132, 10, CNN3D_ANCHOR_MIDDLE, 0x9a6f12, 0, 0, "90 %");
+  }
+  for (guint i = 0; i < n; i++) {
+    if (!(parts[i].bytes > 0))
+      continue;
+    cnn3d_canvas_rect (canvas, legend, 146, 11, 11, parts[i].color);
+    cnn3d_canvas_text (canvas, legend + 16, 156, 11, CNN3D_ANCHOR_START, 0x5b6b7b, 0, 0, parts[i].name);
+    legend += 16 + cnn3d_text_width (parts[i].name, 11) + 20;
+  }
+  return canvas;
+}
+
+static void
+bytes_row (GString *page, const gchar *name, gdouble bytes, gdouble budget)
+{
+  g_autofree gchar *text = page_bytes (bytes), *share = budget > 0 ? page_share (bytes / budget) : g_strdup ("–");
+
+  if (!isfinite (bytes))
+    return;
+  g_string_append (page, "<tr>");
+  page_element (page, "td", NULL, name);
+  page_element (page, "td", "n", text);
+  page_printf (page, "td", "n", "%.0f", bytes);
+  page_element (page, "td", "n", share);
+  g_string_append (page, "</tr>\n");
+}
+
+void
+run_page_memory (GString *page, const ReportLog *log)
+{
+  const gdouble arena = report_log_setting (log, "arena-bytes"), workspace = report_log_setting (log, "workspace-bytes");
+  const gdouble budget = report_log_setting (log, "budget-bytes"), used = report_log_memory (log);
+  const Part parts[] = {
+    {"weights", 0x2b6cb0, report_log_setting (log, "weights-bytes")},
+    {"gradients", 0x2f8f83, report_log_setting (log, "gradients-bytes")},
+    {"optimizer", 0x7a5ea8, report_log_setting (log, "optimizer-bytes")},
+    {"input", 0xb0567f, report_log_setting (log, "input-bytes")},
+    {"activations", 0xc2702a, isfinite (workspace) ? arena - workspace : arena},
+    {"libraries' workspace", 0x8a7a2f, workspace},
+    {"driver and libraries", 0x8795a3, report_log_setting (log, "context-bytes")},
+  };
+  Part shown[G_N_ELEMENTS (parts)];
+  gdouble most = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (parts); i++) {
+    shown[i] = parts[i];
+    if (!(shown[i].bytes > 0))
+      shown[i].bytes = 0;
+    most += shown[i].bytes;
+  }
+  if (!(fmax (most, used) > 0))
+    return;
+  g_string_append (page, "<section><h2>Memory: planned and used</h2>\n");
+  page_drawing (page, draw_bars (shown, G_N_ELEMENTS (shown), used, budget));
+  g_string_append (page, "<table>\n<tr><th>part</th><th class=\"n\">memory</th><th class=\"n\">bytes</th>"
+      "<th class=\"n\">of the budget</th></tr>\n");
+  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
+    bytes_row (page, parts[i].name, parts[i].bytes, budget);
+  bytes_row (page, "planned in all, without driver and libraries", report_log_setting (log, "predicted-bytes"), budget);
+  bytes_row (page, "used at most", used, budget);
+  bytes_row (page, "budget", budget > 0 ? budget : NAN, budget);
+  g_string_append (page, "</table>\n");
+  if (!isfinite (used))
+    page_element (page, "p", "pale", "No step tells what was used.");
+  g_string_append (page, "</section>\n");
+}
+
+/* --- throughput --- */
+
+static void
+epoch_rows (GString *page, const ReportLog *log)
+{
+  g_string_append (page, "<table>\n<tr><th class=\"n\">epoch</th><th class=\"n\">clips</th><th class=\"n\">took</th>"
+      "<th class=\"n\">clips/s</th><th class=\"n\">loss</th><th class=\"n\">accuracy</th></tr>\n");
+  for (guint i = 0; i < log->epochs->len; i++) {
+    const ReportEpoch *epoch = &g_array_index (log->epochs, ReportEpoch, i);
+    g_autofree gchar *number = page_number (epoch->epoch, 0), *clips = page_number (epoch->clips, 0);
+    g_autofree gchar *took = page_seconds (epoch->seconds), *loss = page_number (epoch->loss, 4);
+    g_autofree gchar *accuracy = page_share (epoch->accuracy);
+    g_autofree gchar *speed = page_number (isfinite (epoch->speed) ? epoch->speed : epoch->clips / epoch->seconds, 2);
+
+    g_string_append (page, "<tr>");
+    page_element (page, "td", "n", number);
+    page_element (page, "td", "n", clips);
+    page_element (page, "td", "n", took);
+    page_element (page, "td", "n", speed);
+    page_element (page, "td", "n", loss);
+    page_element (page, "td", "n", accuracy);
+    g_string_append (page, "</tr>\n");
+  }
+  g_string_append (page, "</table>\n");
+}
+
+void
+run_page_speed (GString *page, const ReportLog *log, const ReportLog *other)
+{
+  const gdouble speed = report_log_speed (log), its = other ? report_log_speed (other) : NAN;
+  gdouble clips = 0, seconds = 0;
+  g_autofree gchar *median = page_number (speed, 3), *shown = NULL;
+
+  if (!isfinite (speed) && log->epochs->len == 0)
+    return;
+  for (guint i = 0; i < log->epochs->len; i++) {
+    const ReportEpoch *epoch = &g_array_index (log->epochs, ReportEpoch, i);
+
+    if (epoch->clips > 0 && epoch->seconds > 0) {
+      clips += epoch->clips;
+      seconds += epoch->seconds;
+    }
+  }
+  g_string_append (page, "<section><h2>Throughput</h2>\n<table>\n");
+  page_fact (page, "Clips/s, median over the steps", median);
+  if (seconds > 0) {
+    g_autofree gchar *mean = g_strdup_printf ("%.3f (%.0f clips in %.1f s)", clips / seconds, clips, seconds);
+
+    page_fact (page, "Clips/s over whole epochs", mean);
+  }
+  if (other) {
+    g_autofree gchar *theirs = page_number (its, 3), *ratio = page_number (speed / its, 3);
+
+    shown = g_filename_display_name (other->path);
+    page_fact (page, "Compared with", shown);
+    page_fact (page, "Its clips/s, median over the steps", theirs);
+    page_fact (page, "This run's against it", ratio);
+  }
+  g_string_append (page, "</table>\n");
+  if (log->epochs->len > 0) {
+    g_string_append (page, "<h3>Epochs</h3>\n");
+    epoch_rows (page, log);
+  }
+  g_string_append (page, "</section>\n");
+}
+
+/* --- what went wrong --- */
+
+void
+run_page_skips (GString *page, const ReportLog *log)
+{
+  g_autoptr (GHashTable) done = g_hash_table_new (g_str_hash, g_str_equal);
+
+  g_string_append (page, "<section><h2>Skipped clips</h2>\n");
+  if (log->skips->len == 0)
+    page_element (page, "p", NULL, "None.");
+  for (guint i = 0; i < log->skips->len; i++) {
+    const gchar *reason = g_array_index (log->skips, ReportSkip, i).reason;
+    guint n = 0;
+
+    if (!g_hash_table_add (done, (gpointer) reason))
+      continue;
+    for (guint j = i; j < log->skips->len; j++)
+      n += strcmp (g_array_index (log->skips, ReportSkip, j).reason, reason) == 0;
+    page_printf (page, "h3", NULL, "%s (%u)", reason, n);
+    g_string_append (page, "<ul>\n");
+    for (guint j = i; j < log->skips->len; j++) {
+      const ReportSkip *skip = &g_array_index (log->skips, ReportSkip, j);
+
+      if (strcmp (skip->reason, reason) != 0)
+        continue;
+      if (skip->times > 1)
+        page_printf (page, "li", NULL, "%s (%u times)", skip->path, skip->times);
+      else
+        page_element (page, "li", NULL, skip->path);
+      g_string_append_c (page, '\n');
+    }
+    g_string_append (page, "</ul>\n");
+  }
+  g_string_append (page, "</section>\n");
+}
+
+void
+run_page_notices (GString *page, const ReportLog *log)
+{
+  if (log->notices->len == 0)
+    return;
+  g_string_append (page, "<section><h2>Warnings and errors</h2>\n<table class=\"wide\">\n");
+  for (guint i = 0; i < log->notices->len; i++) {
+    const ReportNotice *notice = &g_array_index (log->notices, ReportNotice, i);
+    g_autofree gchar *time = page_time (notice->time);
+
+    g_string_append (page, "<tr>");
+    page_element (page, "td", "n", time);
+    page_element (page, "td", "n", notice->warning ? "warning" : "error");
+    page_element (page, "td", NULL, notice->text);
+    g_string_append (page, "</tr>\n");
+  }
+  g_string_append (page, "</table></section>\n");
+}

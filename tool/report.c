@@ -1,0 +1,81 @@
+/* cnn3d report: a run's folder as one HTML page.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
+#include <gio/gio.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/escape.h"
+#include "src/model/atomicfile.h"
+#include "src/report/report.h"
+#include "tool/tool.h"
+
+/* To the end of what is no file to be replaced: a pipe, a device. */
+static gboolean
+write_through (FILE *file, const gchar *name, const gchar *page, GError **error)
+{
+  if (file && fputs (page, file) >= 0 && fflush (file) == 0)
+    return TRUE;
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot write %s: %s", name, g_strerror (errno));
+  return FALSE;
+}
+
+static gboolean
+write_page (const gchar *output, const gchar *page, GError **error)
+{
+  gboolean ok;
+  FILE *file;
+
+  if (strcmp (output, "-") == 0)
+    return write_through (stdout, "the page", page, error);
+  if (!g_file_test (output, G_FILE_TEST_EXISTS) || g_file_test (output, G_FILE_TEST_IS_REGULAR))
+    return cnn3d_atomic_file_set_contents (output, page, -1, error);
+  file = fopen (output, "w");
+  ok = write_through (file, output, page, error);
+  if (file)
+    fclose (file);
+  return ok;
+}
+
+int
+tool_report (int argc, char **argv)
+{
+  g_autofree gchar *compare = NULL, *output = NULL, *page = NULL, *shown = NULL;
+  g_auto (GStrv) runs = NULL;
+  const GOptionEntry entries[] = {
+    {"compare", 0, 0, G_OPTION_ARG_FILENAME, &compare, "The folder of a run whose speed is compared (default none)",
+        "RUN"},
+    {"output", 0, 0, G_OPTION_ARG_FILENAME, &output, "The page to write; - is standard output (default RUN/report.html)",
+        "FILE"},
+    {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &runs, NULL, NULL},
+    {NULL}
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("RUN - a run's folder as one HTML page");
+  g_autoptr (GError) error = NULL;
+
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_set_summary (context, "RUN is a folder with the log of cnn3dtrain (log-dir), results of cnn3deval\n"
+      "(output-dir), in it or in folders in it, or both.");
+  g_set_prgname ("cnn3d report");
+  if (!g_option_context_parse (context, &argc, &argv, &error)) {
+    tool_complain ("%s", error->message);
+    return TOOL_USAGE;
+  }
+  if (!runs || runs[1]) {
+    tool_complain ("say which one folder: cnn3d report RUN");
+    return TOOL_USAGE;
+  }
+  if (!output)
+    output = g_build_filename (runs[0], "report.html", NULL);
+
+  page = cnn3d_report_html (runs[0], compare, &error);
+  if (!page || !write_page (output, page, &error)) {
+    tool_complain ("%s", error->message);
+    return TOOL_FAILED;
+  }
+  if (strcmp (output, "-") != 0) {
+    shown = cnn3d_escape (output, FALSE);
+    printf ("%s\n", shown);
+  }
+  return TOOL_FINE;
+}
