@@ -125,13 +125,17 @@ def links(folder):
 
 def tools(folder):
     """Each command of the tool in the documents does what it says, from the top folder;
-    of those that train, the line is made"""
+    of those that train, the line is made; those that take a run find one"""
+    world(folder)
+    launch.launch("clipsrc location=clips %s ! clipbatch batch-size=2 ! cnn3dtrain base-width=8 "
+                  "threads=1 checkpoint-dir=run" % launch.CLIP_BIN, folder).fine()
     count = 0
     for path in documents():
         for line in re.findall(r"^ {4}(cnn3d .*)$", re.sub(r" *\\\n\s*", " ", words(path)), re.MULTILINE):
             command = shlex.split(re.sub(r"^cnn3d train ", "cnn3d pipeline ", line))
             command[0] = os.path.join(os.environ["CNN3D_BUILD"], "tool", "cnn3d")
-            done = subprocess.run(command, cwd=launch.TOP, env=launch.environment(), timeout=100,
+            place = folder if any(re.match("run(/|$)", word) for word in command) else launch.TOP
+            done = subprocess.run(command, cwd=place, env=launch.environment(), timeout=100,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             assert done.returncode == 0 and done.stdout, "%s: %s: %s" % (path, line, launch.text(done.stderr))
             count += 1
