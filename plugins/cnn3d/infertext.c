@@ -2,9 +2,9 @@
 #include "infertext.h"
 
 /* Of a frame that does not say how long it lasts, in a stream that does not say
- * how many there are a second. Overlays wait for ever for the end of a text
- * that has none. */
-#define SOME_DURATION (40 * GST_MSECOND)
+ * how many there are a second: what textoverlay takes it for. A text that lasts
+ * longer would stay there, and hold the thread up that brings the next frame. */
+#define LEAST_DURATION 1
 
 /* A seek that a sink of the text sends has been sent by the video's as well;
  * the other events from there are about the text alone. */
@@ -145,7 +145,7 @@ infer_text_push (GstPad * text, GstPad * sink, GstBuffer * frame,
     GST_BUFFER_DURATION (buffer) = gst_util_uint64_scale_int (GST_SECOND,
         info->fps_d, info->fps_n);
   else
-    GST_BUFFER_DURATION (buffer) = SOME_DURATION;
+    GST_BUFFER_DURATION (buffer) = LEAST_DURATION;
   ret = gst_pad_push (text, buffer);
 
   /* the video goes on when somebody has had enough of the text */

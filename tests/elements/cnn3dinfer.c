@@ -1,11 +1,15 @@
 /* cnn3dinfer.c: frames go through as they are; windows are those that the model
  * alone would be given, to the bit; models are swapped, files are bad.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <malloc.h>
 #include <gst/app/app.h>
 
 #include "inferrig.h"
 
 #define CLIP (4 * 32 * 32 * 3)
+/* What 40 models and 10,000 frames may leave allocated: less than one model, or
+ * 30 bytes a frame. */
+#define MOST_GROWTH (256 << 10)
 
 /* --- windows --- */
 
@@ -903,6 +907,50 @@ test_text_late (void)
   g_free (model);
 }
 
+/* A text lasts as long as an overlay takes its frame to last. */
+static void
+test_text_duration (void)
+{
+  static const struct
+  {
+    const gchar *rate;
+    GstClockTime pts, duration, wanted;
+  } cases[] = {
+    {"25/1", FRAME, 2 * FRAME, 2 * FRAME},
+    {"25/1", FRAME, GST_CLOCK_TIME_NONE, FRAME},
+    {"0/1", FRAME, 2 * FRAME, 2 * FRAME},
+    {"0/1", FRAME, GST_CLOCK_TIME_NONE, 1},
+    {"25/1", GST_CLOCK_TIME_NONE, FRAME, 0},    /* there is none */
+  };
+  gchar *model = write_model ("green.safetensors", &green);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Rig r = rig_new (model, "");
+    GstPad *pad = gst_element_request_pad_simple (r.element, "text");
+    GstHarness *text = gst_harness_new_with_element (r.element, NULL, "text");
+    gchar *caps = g_strdup_printf ("video/x-raw,format=RGB,width=48,height=40,"
+        "framerate=%s", cases[i].rate);
+    GstBuffer *buffer = make_frame (0);
+
+    gst_harness_set_src_caps_str (r.h, caps);
+    GST_BUFFER_PTS (buffer) = cases[i].pts;
+    GST_BUFFER_DURATION (buffer) = cases[i].duration;
+    g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_OK);
+    gst_buffer_unref (gst_harness_pull (r.h));
+    buffer = gst_harness_try_pull (text);
+    if (cases[i].wanted)
+      g_assert_cmpuint (GST_BUFFER_DURATION (buffer), ==, cases[i].wanted);
+    else
+      g_assert_null (buffer);
+    gst_clear_buffer (&buffer);
+    gst_harness_teardown (text);
+    gst_object_unref (pad);
+    rig_free (&r);
+    g_free (caps);
+  }
+  g_free (model);
+}
+
 /* A frame that others have as well is theirs as it was, and its pixels are
  * nobody's copy. */
 static void
@@ -978,6 +1026,65 @@ test_element (void)
   g_free (model);
 }
 
+/* Bytes that are allocated: the resident size less what the allocator keeps. */
+static gint64
+allocated (void)
+{
+  struct mallinfo2 info = mallinfo2 ();
+
+  return (gint64) info.uordblks + (gint64) info.hblkhd;
+}
+
+/* Many frames, and a swap of models now and then, leave nothing behind. */
+static void
+test_memory (void)
+{
+#ifdef __SANITIZE_ADDRESS__
+  g_test_skip ("the sanitizer keeps what is freed");
+#else
+  static const Spec other = { {"left", "right"}, 3, 6, 40,
+    {"center", 1, "bilinear", FALSE}, 100, {0}
+  };
+  gchar *models[2] = { write_model ("plain.safetensors", &plain),
+    write_model ("other.safetensors", &other)
+  };
+  Rig r = rig_new (models[0], "stride=2 smoothing=3");
+  gint64 before = 0, after;
+  guint swaps = 0;
+
+  for (guint i = 0; i < 60; i++) {
+    gint64 end = g_get_monotonic_time () + 20 * G_TIME_SPAN_SECOND;
+    GstMessage *message = NULL;
+
+    g_object_set (r.element, "model", models[++swaps % 2], NULL);
+    push_on (&r, 100);
+    while (!message && g_get_monotonic_time () < end) {
+      push_on (&r, 10);
+      message = pop (r.bus, GST_MESSAGE_ELEMENT, "cnn3dinfer-model", 0);
+    }
+    g_assert_nonnull (message);
+    gst_message_unref (message);
+    gst_bus_set_flushing (r.bus, TRUE);
+    gst_bus_set_flushing (r.bus, FALSE);
+    if (i == 19)
+      before = allocated ();
+  }
+  /* the last model that was swapped out goes with its last window */
+  for (guint i = 0; i < 100; i++) {
+    after = allocated ();
+    if (after - before < MOST_GROWTH)
+      break;
+    g_usleep (20000);
+  }
+  g_test_message ("%u frames, allocated %" G_GINT64_FORMAT ", then %"
+      G_GINT64_FORMAT, r.in, before, after);
+  g_assert_cmpint (after - before, <, MOST_GROWTH);
+  rig_free (&r);
+  g_free (models[0]);
+  g_free (models[1]);
+#endif
+}
+
 static void
 remove_folder (void)
 {
@@ -1019,7 +1126,9 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dinfer/failure", test_failure);
   g_test_add_func ("/cnn3dinfer/text", test_text);
   g_test_add_func ("/cnn3dinfer/text-late", test_text_late);
+  g_test_add_func ("/cnn3dinfer/text-duration", test_text_duration);
   g_test_add_func ("/cnn3dinfer/tee", test_tee);
+  g_test_add_func ("/cnn3dinfer/memory", test_memory);
   g_test_add_func ("/cnn3dinfer/element", test_element);
   ret = g_test_run ();
   remove_folder ();
