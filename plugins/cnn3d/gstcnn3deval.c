@@ -20,8 +20,8 @@
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 clipsrc location=clips passes=val val-ratio=0.25 clip-bin="clipsample num-frames=16 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=112,height=112" ! clipbatch batch-size=4 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3deval model=run/best.safetensors output-dir=results
- * ]| Tests what cnn3dtrain's example trained.
+ * gst-launch-1.0 clipsrc location=test.csv passes=test clip-bin="clipsample num-frames=16 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=112,height=112" ! clipbatch batch-size=4 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3deval model=run/best.safetensors output-dir=results
+ * ]| Tests what cnn3dtrain's example trained on videos that it has not seen.
  */
 #include "gstcnn3deval.h"
 

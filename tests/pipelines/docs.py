@@ -13,14 +13,16 @@ import time
 
 import launch
 
-ELEMENTS = ("clipsrc", "clipsample", "clipbatch", "cnn3dtrain")
+ELEMENTS = ("clipsrc", "clipsample", "clipbatch", "cnn3dtrain", "cnn3deval")
 # What only makes a line take longer is cut
 SHORTER = (
     (r"\bepochs=\d+", "epochs=1"),
     (r"\b(width|height)=(112|224)\b", r"\1=32"),
     (r"\bcnn3dtrain (?!.*base-width)", "cnn3dtrain base-width=8 "),
-    (r"\bcnn3dtrain ", "cnn3dtrain threads=1 "),
+    (r"\b(cnn3dtrain|cnn3deval) ", r"\1 threads=1 "),
 )
+# Runs whose best weights the lines test, and how these sample
+RUNS = {"run": "", "runs/a": "frame-interval=2"}
 
 
 def documents():
@@ -73,6 +75,12 @@ def world(folder):
     shutil.copytree(os.path.join(folder, "clips"), os.path.join(demo, "clips"))
     for name in ("train.csv", "val.csv", "test.csv"):
         shutil.copy(os.path.join(folder, name), demo)
+    # what the training lines leave, their sizes cut
+    for run, sample in RUNS.items():
+        launch.launch('clipsrc location=clips clip-bin="clipsample num-frames=16 %s ! videoconvertscale '
+                      'add-borders=false ! video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=2 ! '
+                      'cnn3dtrain base-width=4 monitor=train-loss checkpoint-dir=trained/%s' % (sample, run),
+                      folder).fine()
 
 
 def lines(folder):
@@ -96,10 +104,14 @@ def lines(folder):
         os.mkdir(place)
         for name in ("clips", "demo", "train.csv", "val.csv", "test.csv"):
             os.symlink(os.path.join(folder, name), os.path.join(place, name))
+        # no run to go on with: only its best weights
+        for run in RUNS:
+            os.makedirs(os.path.join(place, run))
+            shutil.copy(os.path.join(folder, "trained", run, "best.safetensors"), os.path.join(place, run))
         began = time.monotonic()
         run = launch.launch(rest, place, options="", seconds=60, **more)
         notes.append("%s: %.1f s" % (where, time.monotonic() - began))
-        run.need(run.rc == 0 and "ERROR" not in run.err and "WARNING" not in run.err,
+        run.need(run.rc == 0 and "ERROR" not in run.err and "WARNING" not in run.out + run.err,
                  "%s: it did not end well" % where)
         run.need("Got EOS" in run.out, "%s: it did not come to its end" % where)
     return notes
