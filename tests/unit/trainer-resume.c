@@ -273,6 +273,91 @@ test_unwritable (void)
   remove_dir (dir);
 }
 
+typedef struct {
+  const gchar *dir;
+  guint steps, trained, validated;
+} Told;
+
+/* Of a state whose name has the step's number: nothing is written yet. */
+static void
+hear (gpointer data, const Cnn3dProgress *progress, const Cnn3dPassResult *result)
+{
+  Told *told = data;
+  const guint64 step = progress ? progress->step : result->last.step;
+  g_autofree gchar *begins = g_strdup_printf ("last-%" G_GUINT64_FORMAT "-", step);
+  g_autoptr (GDir) d = g_dir_open (told->dir, 0, NULL);
+  const gchar *name;
+
+  g_assert_true ((progress == NULL) != (result == NULL));
+  if (progress) {
+    g_assert_true (progress->stepped);
+    while ((name = g_dir_read_name (d)))
+      g_assert_false (g_str_has_prefix (name, begins));
+    told->steps++;
+  } else if (result->training) {
+    g_assert_cmpuint (result->clips, ==, CLIPS);
+    told->trained++;
+  } else {
+    g_assert_nonnull (result->confusion);
+    told->validated++;
+  }
+}
+
+/* Who wants to log what a checkpoint has behind it hears of it before. Between a
+ * training pass's last step and its end, resuming tells of that end. */
+static void
+test_told_first (void)
+{
+  gchar *dir = make_dir ();
+  Told told = { dir, 0, 0, 0 };
+  Cnn3dTrainerParams p;
+  Cnn3dRunMark mark;
+  Cnn3dTrainer *t;
+  guint64 position;
+
+  params_init (&p, dir);
+  p.checkpoint_interval = 2;
+  t = start (&p);
+  cnn3d_trainer_set_tell (t, hear, &told);
+  drive (t, 0, G_MAXUINT);
+  /* of 4 steps an epoch, each second one; the passes' ends always */
+  g_assert_cmpuint (told.steps, ==, EPOCHS * 4 / 2);
+  g_assert_cmpuint (told.trained, ==, EPOCHS);
+  g_assert_cmpuint (told.validated, ==, EPOCHS);
+  cnn3d_trainer_get_mark (t, &mark);
+  g_assert_cmpuint (mark.position, ==, EPOCHS * EPOCH_POSITIONS);
+  g_assert_cmpuint (mark.step, ==, EPOCHS * 4);
+  g_assert_cmpuint (mark.epoch, ==, EPOCHS);
+  g_assert_true (mark.training);
+  cnn3d_trainer_free (&t);
+  remove_dir (dir);
+
+  told.dir = dir = make_dir ();
+  params_init (&p, dir);
+  p.checkpoint_interval = 2;
+  t = start (&p);
+  begin (t, 0);
+  for (position = 0; position < CLIPS;) {
+    Cnn3dProgress progress;
+
+    position = feed (t, position, &progress);
+  }
+  cnn3d_trainer_free (&t);
+  told.trained = told.validated = 0;
+  t = start (&p);
+  cnn3d_trainer_set_tell (t, hear, &told);
+  g_assert_true (cnn3d_trainer_resume (t, &position, NULL));
+  g_assert_cmpuint (told.trained, ==, 1);
+  g_assert_cmpuint (told.validated, ==, 0);
+  cnn3d_trainer_get_mark (t, &mark);
+  g_assert_cmpuint (mark.position, ==, CLIPS);
+  g_assert_cmpuint (mark.step, ==, 4);
+  g_assert_cmpuint (mark.epoch, ==, 0);
+  g_assert_false (mark.training);
+  cnn3d_trainer_free (&t);
+  remove_dir (dir);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -290,6 +375,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer-resume/weights-alone", test_weights_alone);
   g_test_add_func ("/trainer-resume/other-data", test_other_data);
   g_test_add_func ("/trainer-resume/unwritable", test_unwritable);
+  g_test_add_func ("/trainer-resume/told-first", test_told_first);
   status = g_test_run ();
   g_rmdir (folder);
   g_free (folder);
