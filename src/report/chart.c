@@ -127,7 +127,7 @@ report_tick (gdouble range, guint wanted)
 {
   const gdouble rough = range / wanted, power = pow (10, floor (log10 (rough))), first = rough / power;
 
-  return power * (first <= 1 ? 1 : first <= 2 ? 2 : first <= 5 ? 5 : 10);
+  return power * (first <= 1.4 ? 1 : first <= 3 ? 2 : first <= 7 ? 5 : 10);
 }
 
 /* 0.25 with marks 0.05 apart, 20k, 1e-05 */

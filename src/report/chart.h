@@ -39,7 +39,7 @@ Cnn3dCanvas *report_chart_draw (const ReportChart *chart);
  * the first, the last, the least and the largest. For tests, too. */
 CNN3D_API GArray *report_thin (const gdouble *points, guint n, guint parts);
 /* The mean over about 1/50 of the points before and after each; (n, 2). */
-GArray *report_smooth (const gdouble *points, guint n);
+CNN3D_API GArray *report_smooth (const gdouble *points, guint n);
 
 /* The distance of marks of an axis that has about `wanted`: 1, 2 or 5 times a
  * power of ten. */

@@ -69,13 +69,13 @@ append_page (GString *page, const gchar *run, const ReportLog *log, const Report
   if (log) {
     run_page_head (page, log);
     run_page_checks (page, log, other);
+    run_page_curves (page, log);
   } else
     page_element (page, "p", "note", "There is no log.jsonl here: how it was trained is not known.");
   for (guint i = 0; i < evaluations->len; i++)
     results_page_evaluation (page, evaluations->pdata[i]);
   if (log) {
     results_page_validation (page, log);
-    run_page_curves (page, log);
     run_page_memory (page, log);
     run_page_speed (page, log, other);
     run_page_skips (page, log);

@@ -10,7 +10,7 @@
 #include "src/report/page.h"
 
 #define MOST_DRAWN 200          /* classes: a larger matrix would be megabytes */
-#define MOST_PAIRS 15
+#define MOST_PAIRS 10
 
 typedef struct {
   guint label, prediction;
@@ -41,7 +41,7 @@ pairs (GString *page, const guint64 *counts, gchar **classes, guint n)
   if (found->len == 0)
     return;
   g_array_sort (found, by_count);
-  g_string_append (page, "<h3>Confused most often</h3>\n<table>\n<tr><th>label</th><th>prediction</th>"
+  g_string_append (page, "<div><h3>Confused most often</h3>\n<table>\n<tr><th>label</th><th>prediction</th>"
       "<th class=\"n\">clips</th></tr>\n");
   for (guint i = 0; i < MIN (found->len, MOST_PAIRS); i++) {
     const Pair *pair = &g_array_index (found, Pair, i);
@@ -52,7 +52,7 @@ pairs (GString *page, const guint64 *counts, gchar **classes, guint n)
     page_printf (page, "td", "n", "%" G_GUINT64_FORMAT, pair->count);
     g_string_append (page, "</tr>\n");
   }
-  g_string_append (page, "</table>\n");
+  g_string_append (page, "</table></div>\n");
 }
 
 static void
@@ -61,6 +61,7 @@ matrix (GString *page, const guint64 *counts, gchar **classes, guint n)
   Cnn3dCanvas *canvas = n <= MOST_DRAWN ? cnn3d_confusion_canvas (counts, (const gchar *const *) classes, n, NULL)
       : NULL;
 
+  g_string_append (page, "<div class=\"beside\">\n");
   if (canvas)
     page_drawing (page, canvas);
   else
@@ -68,6 +69,7 @@ matrix (GString *page, const guint64 *counts, gchar **classes, guint n)
         "file of its own.", n);
   if (n > 4)
     pairs (page, counts, classes, n);
+  g_string_append (page, "</div>\n");
 }
 
 void
@@ -109,7 +111,9 @@ figures (GString *page, JsonObject *metrics)
     const gdouble value = report_json_number (metrics, all[i].name);
     g_autofree gchar *text = all[i].kind == 0 ? page_share (value) : page_number (value, all[i].kind == 1 ? 4 : 0);
 
-    if (!json_object_has_member (metrics, all[i].name))
+    /* with one view a video there are as many of both */
+    if (!json_object_has_member (metrics, all[i].name) || (strcmp (all[i].name, "videos") == 0
+            && value == report_json_number (metrics, "clips")))
       continue;
     g_string_append (page, "<div>");
     page_element (page, "b", NULL, text);

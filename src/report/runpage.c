@@ -173,11 +173,11 @@ run_page_checks (GString *page, const ReportLog *log, const ReportLog *other)
 
 /* --- curves --- */
 
-/* A step's member against its number; smoothed, too, where there are many. */
+/* A step's member against its number; where it has a name and there are many, smoothed, too. */
 static void
 step_series (ReportChart *chart, const ReportLog *log, gsize member, gdouble factor, const gchar *name)
 {
-  const gboolean many = log->steps->len > SMOOTHED_FROM;
+  const gboolean many = name && log->steps->len > SMOOTHED_FROM;
   GArray *points = report_chart_series (chart, many ? NULL : name, many ? TRAINING_PALE : TRAINING, TRUE);
 
   for (guint i = 0; i < log->steps->len; i++) {
@@ -280,15 +280,8 @@ run_page_curves (GString *page, const ReportLog *log)
     return;
   g_string_append (page, "<section><h2>Curves</h2>\n<div class=\"two\">\n");
   score_charts (page, log);
-  /* not smoothed: it is what was set */
-  {
-    GArray *points = report_chart_series (&chart, NULL, TRAINING, FALSE);
-
-    for (guint i = 0; i < log->steps->len; i++)
-      report_chart_add (points, g_array_index (log->steps, ReportStep, i).step,
-          g_array_index (log->steps, ReportStep, i).lr);
-    finish_chart (page, &chart, FALSE);
-  }
+  step_series (&chart, log, G_STRUCT_OFFSET (ReportStep, lr), 1, NULL);
+  finish_chart (page, &chart, FALSE);
   chart = (ReportChart) {.title = "Throughput (clips/s)",.x_name = "optimizer step",.from_zero = TRUE,.line = NAN };
   step_series (&chart, log, G_STRUCT_OFFSET (ReportStep, speed), 1, "training");
   finish_chart (page, &chart, FALSE);
@@ -303,8 +296,8 @@ run_page_curves (GString *page, const ReportLog *log)
     page_element (page, "p", "pale", "Pale: each step, thinned so that the least and the largest stay. Strong: the mean "
         "over about a fiftieth of the steps around.");
   if (log->steps_skipped > 0)
-    page_printf (page, "p", "pale", "%.0f steps were skipped: their gradients overflowed, and the loss scale was lowered.",
-        log->steps_skipped);
+    page_printf (page, "p", "pale", "Steps skipped, as their gradients overflowed: %.0f. The loss scale was lowered each "
+        "time.", log->steps_skipped);
   g_string_append (page, "</section>\n");
 }
 

@@ -1,0 +1,297 @@
+/* report.c: axes' marks, thinned and smoothed curves, and pages about folders
+ * that are whole, damaged or hostile.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <math.h>
+#include <string.h>
+
+#include "src/report/chart.h"
+#include "src/report/report.h"
+
+static void
+test_ticks (void)
+{
+  for (gdouble range = 1e-9; range < 1e12; range *= 1.37) {
+    const gdouble tick = report_tick (range, 5), power = pow (10, floor (log10 (tick) + 1e-9)), first = tick / power;
+
+    g_assert_true (fabs (first - 1) < 1e-6 || fabs (first - 2) < 1e-6 || fabs (first - 5) < 1e-6);
+    g_assert_cmpfloat (range / tick, >=, 3);
+    g_assert_cmpfloat (range / tick, <=, 8.5);
+  }
+}
+
+/* Peaks survive, order too, and few points stay as they are. */
+static void
+test_thin (void)
+{
+  const guint n = 20000;
+  g_autofree gdouble *points = g_new (gdouble, 2 * n);
+  GArray *thin;
+  gboolean peak = FALSE, dip = FALSE;
+
+  for (guint i = 0; i < n; i++) {
+    points[2 * i] = i;
+    points[2 * i + 1] = i == 7777 ? 50 : i == 13001 ? -50 : sin (i);
+  }
+  thin = report_thin (points, n, 100);
+  g_assert_cmpuint (thin->len / 2, <=, 400);
+  for (guint i = 0; i < thin->len; i += 2) {
+    const gdouble x = g_array_index (thin, gdouble, i), y = g_array_index (thin, gdouble, i + 1);
+
+    g_assert_cmpfloat (y, ==, points[2 * (guint) x + 1]);
+    g_assert_true (i == 0 || x > g_array_index (thin, gdouble, i - 2));
+    peak |= y == 50;
+    dip |= y == -50;
+  }
+  g_assert_true (peak && dip);
+  g_assert_cmpfloat (g_array_index (thin, gdouble, 0), ==, 0);
+  g_assert_cmpfloat (g_array_index (thin, gdouble, thin->len - 2), ==, n - 1);
+  g_array_unref (thin);
+
+  thin = report_thin (points, 400, 100);
+  g_assert_cmpuint (thin->len, ==, 800);
+  g_assert_cmpmem (thin->data, 800 * sizeof (gdouble), points, 800 * sizeof (gdouble));
+  g_array_unref (thin);
+
+  /* all at one place */
+  for (guint i = 0; i < n; i++)
+    points[2 * i] = 3;
+  thin = report_thin (points, n, 100);
+  g_assert_cmpuint (thin->len / 2, <=, 4);
+  g_array_unref (thin);
+}
+
+static void
+test_smooth (void)
+{
+  const guint n = 500;
+  g_autofree gdouble *points = g_new (gdouble, 2 * n);
+  g_autoptr (GArray) smooth = NULL;
+
+  for (guint i = 0; i < n; i++) {
+    points[2 * i] = i;
+    points[2 * i + 1] = (i * 7919) % 101;
+  }
+  smooth = report_smooth (points, n);
+  g_assert_cmpuint (smooth->len, ==, 2 * n);
+  for (guint i = 0; i < n; i++) {
+    const guint from = i < 5 ? 0 : i - 5, to = MIN (i + 5, n - 1);
+    gdouble sum = 0;
+
+    for (guint j = from; j <= to; j++)
+      sum += points[2 * j + 1];
+    g_assert_cmpfloat_with_epsilon (g_array_index (smooth, gdouble, 2 * i + 1), sum / (to - from + 1), 1e-9);
+  }
+}
+
+/* --- pages --- */
+
+static void
+put (const gchar *folder, const gchar *name, const gchar *text, gssize length)
+{
+  g_autofree gchar *path = g_build_filename (folder, name, NULL), *parent = g_path_get_dirname (path);
+
+  g_assert_cmpint (g_mkdir_with_parents (parent, 0700), ==, 0);
+  g_assert_true (g_file_set_contents (path, text, length, NULL));
+}
+
+static void
+drop (const gchar *folder)
+{
+  GDir *dir = g_dir_open (folder, 0, NULL);
+  const gchar *name;
+
+  while (dir && (name = g_dir_read_name (dir))) {
+    g_autofree gchar *path = g_build_filename (folder, name, NULL);
+
+    if (g_file_test (path, G_FILE_TEST_IS_DIR))
+      drop (path);
+    else
+      g_remove (path);
+  }
+  g_clear_pointer (&dir, g_dir_close);
+  g_rmdir (folder);
+}
+
+/* The page of a folder with that log alone. */
+static gchar *
+page_of_log (const gchar *log, gssize length)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL);
+  g_autoptr (GError) error = NULL;
+  gchar *page;
+
+  put (folder, "log.jsonl", log, length);
+  page = cnn3d_report_html (folder, NULL, &error);
+  g_assert_no_error (error);
+  drop (folder);
+  g_assert_true (g_str_has_suffix (page, "</html>\n"));
+  g_assert_true (g_utf8_validate (page, -1, NULL));
+  return page;
+}
+
+static void
+assert_has (const gchar *page, const gchar *text)
+{
+  if (!strstr (page, text))
+    g_error ("the page has no '%s'", text);
+}
+
+#define RUN "{\"event\":\"run\",\"time\":1000,\"classes\":[\"a\",\"b\"],\"budget-bytes\":1000,\"model\":\"r3d_18\"}\n"
+
+static gchar *
+steps (guint from, guint to, gdouble loss, gdouble slope, guint memory)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = from; i <= to; i++)
+    g_string_append_printf (text, "{\"event\":\"step\",\"time\":%u,\"step\":%u,\"loss\":%.3f,\"clips-per-second\":4,"
+        "\"memory-bytes\":%u}\n", 1000 + i, i, loss + slope * i, memory);
+  return g_string_free (text, FALSE);
+}
+
+static void
+test_checklist (void)
+{
+  static const struct {
+    gdouble slope;
+    guint n, memory;
+    const gchar *more, *has[3];
+  } cases[] = {
+    {-0.1, 40, 899, "{\"event\":\"finished\",\"time\":2000,\"reason\":\"done\"}\n",
+        {"ok\">ok</span></td><td>memory below", "ok\">ok</span></td><td>loss", "ok\">ok</span></td><td>no out"}},
+    {0.1, 40, 900, "{\"event\":\"error\",\"time\":2000,\"message\":\"CUDA: Out of memory\"}\n",
+        {"bad\">not ok</span></td><td>memory below", "bad\">not ok</span></td><td>loss",
+            "bad\">not ok</span></td><td>no out"}},
+    {-0.1, 9, 10, "", {"ok\">ok</span></td><td>memory below", "open\">not known</span></td><td>loss",
+            "open\">not known</span></td><td>no out"}},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree gchar *part = steps (1, cases[i].n, 9, cases[i].slope, cases[i].memory);
+    g_autofree gchar *log = g_strconcat (RUN, part, cases[i].more, NULL), *page = page_of_log (log, -1);
+
+    for (guint k = 0; k < G_N_ELEMENTS (cases[i].has); k++)
+      assert_has (page, cases[i].has[k]);
+    assert_has (page, "open\">not known</span></td><td>as fast");
+  }
+}
+
+/* Steps that were done again count once, with what was told last. */
+static void
+test_resumed (void)
+{
+  g_autofree gchar *first = steps (1, 30, 100, 0, 999), *again = steps (21, 40, 1, 0, 5);
+  g_autofree gchar *log = g_strconcat (RUN, first,
+      "{\"event\":\"epoch\",\"time\":1030,\"epoch\":0,\"step\":30,\"loss\":77.125}\n", RUN,
+      "{\"event\":\"resumed\",\"time\":1100,\"step\":20}\n", again, NULL);
+  g_autofree gchar *page = page_of_log (log, -1);
+
+  assert_has (page, "<td>2 times, 1 of them going on from a checkpoint</td>");
+  assert_has (page, "<b>40</b><span>steps</span>");
+  g_assert_null (strstr (page, "77.125"));
+  assert_has (page, "last tenth of the steps 1, over the first 100");
+}
+
+static void
+test_damaged_logs (void)
+{
+  const gchar *const hostile[] = {
+    "", "\n\n\n", "garbage", "{", "[]\n", "{}\n", "null\n", "{\"event\":7}\n", "{\"event\":\"step\"}\n",
+    "{\"event\":\"step\",\"step\":\"x\",\"loss\":[]}\n", "{\"event\":\"step\",\"step\":1e308,\"loss\":-1e308}\n",
+    "{\"event\":\"step\",\"step\":1,\"loss\":1e29}\n{\"event\":\"step\",\"step\":2,\"loss\":-1e29}\n",
+    "{\"event\":\"run\",\"classes\":[1,2],\"budget-bytes\":-5,\"weights-bytes\":1e300,\"time\":\"soon\"}\n",
+    "{\"event\":\"run\",\"time\":1e300,\"classes\":[]}\n{\"event\":\"validation\",\"step\":1,\"epoch\":1,\"confusion\":[]}\n",
+    RUN "{\"event\":\"validation\",\"step\":1,\"epoch\":1,\"confusion\":[[1,2],[3]]}\n",
+    RUN "{\"event\":\"validation\",\"step\":1,\"epoch\":1,\"confusion\":[[1,-2],[1e300,null]]}\n",
+    RUN "{\"event\":\"epoch\",\"epoch\":1e14,\"step\":1e14,\"loss\":0,\"seconds\":-1}\n",
+    RUN "{\"event\":\"skipped\"}\n{\"event\":\"error\"}\n{\"event\":\"checkpoint\"}\n{\"event\":\"finished\"}\n",
+    RUN "{\"event\":\"step\",\"step\":3,\"lo", "\xff\xfe\n", RUN "{\"event\":\"warning\",\"message\":\"\\u0000\\u001b\"}\n",
+  };
+  g_autofree gchar *deep = g_strnfill (1000000, '[');
+  g_autofree gchar *page = page_of_log (deep, -1);
+
+  assert_has (page, "nested more than");
+  for (guint i = 0; i < G_N_ELEMENTS (hostile); i++) {
+    g_free (page);
+    page = page_of_log (hostile[i], -1);
+    g_assert_null (strstr (page, "nan"));
+    assert_has (page, "The log has ");
+  }
+  /* cut at each place */
+  for (guint i = 0; i < strlen (RUN); i += 3) {
+    g_free (page);
+    page = page_of_log (RUN, i);
+    assert_has (page, "The log has no end");
+  }
+}
+
+static void
+test_predictions (void)
+{
+  static const gchar csv[] = "path,clip,label,prediction,a,\"b, \"\"c\"\"\"\r\n"
+      "one.mp4,0,a,a,0.9,0.1\r\n" "\"two\nlines, \"\"quoted\"\".mp4\",1,a,\"b, \"\"c\"\"\",0.25,0.75\n"
+      "three.mp4,2,\"b, \"\"c\"\"\",a,0.875,nan\n" "unknown.mp4,3,a,zebra,0.5,0.5\n" "short.mp4,4,a\n"
+      "nolabel.mp4,5,,a,0.5,0.5\n" "torn.mp4,6,a,b";
+  g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL), *page = NULL;
+  g_autoptr (GError) error = NULL;
+  const gchar *two, *three;
+
+  put (folder, "fold 1/predictions.csv", csv, -1);
+  put (folder, "bad/metrics.json", "{\"accuracy\":", -1);
+  put (folder, "other/predictions.csv", "a,b\n1,2\n", -1);
+  page = cnn3d_report_html (folder, NULL, &error);
+  g_assert_no_error (error);
+  assert_has (page, "<h2>Test: fold 1</h2>");
+  assert_has (page, "All 2 of 3 that were predicted wrongly");
+  three = strstr (page, "<td>three.mp4</td><td class=\"n\">2</td><td>b, &quot;c&quot;</td><td>a</td>"
+      "<td class=\"n\">87.5 %</td><td class=\"n\">–</td>");
+  two = strstr (page, "<td>two\\x0alines, &quot;quoted&quot;.mp4</td>");
+  g_assert_true (three && two && three < two);
+  g_assert_null (strstr (page, "one.mp4"));
+  assert_has (page, "3 rows of predictions.csv were left out; the first is line 6: ");
+  assert_has (page, "1 clips of predictions.csv have no label");
+  assert_has (page, "other/predictions.csv: its first line is not");
+  assert_has (page, "bad/metrics.json: ");
+  assert_has (page, "There is no log.jsonl here");
+  drop (folder);
+}
+
+static void
+test_nothing (void)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL);
+  g_autofree gchar *missing = g_build_filename (folder, "none", NULL);
+  GError *error = NULL;
+
+  g_assert_null (cnn3d_report_html (folder, NULL, &error));
+  g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
+  assert_has (error->message, "log.jsonl");
+  assert_has (error->message, "predictions.csv");
+  g_clear_error (&error);
+  g_assert_null (cnn3d_report_html (missing, NULL, &error));
+  g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR);
+  g_clear_error (&error);
+  put (folder, "log.jsonl", RUN, -1);
+  g_assert_null (cnn3d_report_html (folder, missing, &error));
+  g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
+  assert_has (error->message, "none");
+  g_clear_error (&error);
+  drop (folder);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/report/ticks", test_ticks);
+  g_test_add_func ("/report/thin", test_thin);
+  g_test_add_func ("/report/smooth", test_smooth);
+  g_test_add_func ("/report/checklist", test_checklist);
+  g_test_add_func ("/report/resumed", test_resumed);
+  g_test_add_func ("/report/damaged-logs", test_damaged_logs);
+  g_test_add_func ("/report/predictions", test_predictions);
+  g_test_add_func ("/report/nothing", test_nothing);
+  return g_test_run ();
+}
