@@ -4,6 +4,7 @@
 what cannot be exported is refused."""
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -168,6 +169,40 @@ def trained(folder):
     return notes
 
 
+def inference(folder):
+    """GStreamer's own inference elements read what lies beside the network, and find the
+    same class as probable; a clip in five dimensions they refuse"""
+    for element in "onnxinference", "classifiertensordecoder":
+        if subprocess.run(["gst-inspect-1.0", "--exists", element], env=launch.environment()).returncode:
+            raise launch.Skip("no %s: GStreamer has it from 1.28 on" % element)
+    model = network("slow_r50", 8)
+    # probabilities between the extremes
+    model.blocks[-1].proj.weight.data /= 8
+    path = os.path.join(folder, "m.safetensors")
+    save(model, path, description("slow_r50", 8, classes=json.dumps(["a", "b\nc", "d"])))
+    export("--output=clip.onnx", path, folder=folder)
+    export("--output=picture.onnx", "--input=picture", path, folder=folder)
+    frames = numpy.random.default_rng(2).integers(0, 256, (4, FRAMES, HEIGHT, WIDTH, 3), "u1")
+    frames //= numpy.arange(1, 5, dtype="u1")[:, None, None, None, None]
+    frames.tofile(os.path.join(folder, "clips.raw"))
+    line = ("filesrc location=clips.raw ! rawvideoparse use-sink-caps=false format=rgb width=%d height=%d ! "
+            "onnxinference execution-provider=cpu model-file=%s.onnx ! classifiertensordecoder "
+            "class-confidence-threshold=0 labels-file=%s.onnx.labels.txt ! fakesink")
+    debug = {"GST_DEBUG": "classifiertensordecoder:6,onnxinference:1", "GST_DEBUG_NO_COLOR": "1"}
+    run = launch.launch(line % (WIDTH, FRAMES * HEIGHT, "picture", "picture"), folder, **debug).fine()
+    found = re.findall(r"Max class is (\d+):(\S+) with ([\d.]+)", run.err)
+    x = (torch.from_numpy(frames) / 255 - torch.tensor(MEAN)) / torch.tensor(DEVIATION)
+    with torch.no_grad():
+        wanted = model(x.permute(0, 4, 1, 2, 3)).softmax(1).max(1)
+    run.need(len(found) == 4, "%d results" % len(found))
+    for (number, name, share), best, index in zip(found, wanted.values, wanted.indices):
+        assert int(number) == index and name == ("a", "b\\x0ac", "d")[index], (found, wanted)
+        assert abs(float(share) - best) <= TOLERANCE, (found, wanted)
+    run = launch.launch(line % (WIDTH, HEIGHT, "clip", "clip"), folder, **debug)
+    run.need(run.rc != 0 and "5 dimensions" in run.err, "five dimensions are taken: docs/export.md says no")
+    return [str(found)]
+
+
 def plain(folder):
     """Weights alone: the safetensors package reads them, and torchvision takes them strictly"""
     model = network("mc3_18", 64)
@@ -237,4 +272,4 @@ def refused(folder):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    launch.main(r3d_18, mc3_18, r2plus1d_18, slow_r50_, trained, plain, refused)
+    launch.main(r3d_18, mc3_18, r2plus1d_18, slow_r50_, trained, inference, plain, refused)
