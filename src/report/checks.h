@@ -3,7 +3,7 @@
 #ifndef CNN3D_CHECKS_H
 #define CNN3D_CHECKS_H
 
-#include "src/report/runlog.h"
+#include "src/report/logreader.h"
 
 typedef enum { CHECK_UNKNOWN, CHECK_OK, CHECK_NOT_OK } ReportState;
 

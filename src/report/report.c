@@ -7,7 +7,7 @@
 #include "src/report/evaluation.h"
 #include "src/report/page.h"
 #include "src/report/resultspage.h"
-#include "src/report/runlog.h"
+#include "src/report/logreader.h"
 #include "src/report/runpage.h"
 
 #define MOST_EVALUATIONS 100

@@ -4,7 +4,7 @@
 #define CNN3D_RESULTSPAGE_H
 
 #include "src/report/evaluation.h"
-#include "src/report/runlog.h"
+#include "src/report/logreader.h"
 
 /* The best validation's matrix, or the last's; nothing where the log has
  * no validation. */

@@ -59,7 +59,22 @@ settings_facts (GString *page, const ReportLog *log)
   fact_of (page, log, "Batches a step", "accumulate-grad-batches");
   fact_of (page, log, "Recomputation", "recompute");
   fact_of (page, log, "Optimizer", "optimizer");
-  fact_of (page, log, "Epochs asked for", "epochs");
+  if (report_log_setting (log, "epochs") > 0)   /* 0: nobody told */
+    fact_of (page, log, "Epochs asked for", "epochs");
+}
+
+/* cnn3dtrain's words in more words; others as they are */
+static const gchar *
+end_text (const gchar *reason)
+{
+  static const gchar *const words[][2] = { {"eos", "the stream ended: all epochs are done, or it was stopped"}, {"patience", "it stopped getting better "
+        "(patience)"}, {"complete", "there was nothing left to train"}
+  };
+
+  for (guint i = 0; reason && i < G_N_ELEMENTS (words); i++)
+    if (strcmp (reason, words[i][0]) == 0)
+      return words[i][1];
+  return reason;
 }
 
 static void
@@ -74,7 +89,7 @@ time_facts (GString *page, const ReportLog *log)
   page_fact (page, log->finished ? "Ended" : "Last record", to);
   page_fact (page, "Trained for", took);
   page_fact (page, "Was started", starts);
-  page_fact (page, "Ended because", log->finished);
+  page_fact (page, "Ended because", end_text (log->finished));
   page_fact (page, "Last checkpoint", log->checkpoint);
   page_fact (page, "Best checkpoint", log->best_checkpoint);
   page_fact (page, "Log", log->path);

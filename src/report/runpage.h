@@ -3,7 +3,7 @@
 #ifndef CNN3D_RUNPAGE_H
 #define CNN3D_RUNPAGE_H
 
-#include "src/report/runlog.h"
+#include "src/report/logreader.h"
 
 /* Each adds its section, or nothing where the log has nothing for it. `other`
  * may be NULL. */

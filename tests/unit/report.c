@@ -224,6 +224,7 @@ test_damaged_logs (void)
     g_free (page);
     page = page_of_log (RUN, i);
     assert_has (page, "The log has no end");
+    g_assert_true (!strstr (page, "last line has no end") == (i == 0));
   }
 }
 

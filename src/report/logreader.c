@@ -1,7 +1,7 @@
-/* runlog.c: log.jsonl, line by line. Lines that are no records are counted and
+/* logreader.c: log.jsonl, line by line. Lines that are no records are counted and
  * left out; a record's missing numbers are missing.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/report/runlog.h"
+#include "src/report/logreader.h"
 
 #include <errno.h>
 #include <math.h>
@@ -244,7 +244,7 @@ next_line (FILE *file, GString *line, gboolean *torn, gboolean *cut)
     else
       *cut = TRUE;
   }
-  *torn = c == EOF && line->len > 0;
+  *torn |= c == EOF && line->len > 0;
   return c != EOF || line->len > 0;
 }
 

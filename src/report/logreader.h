@@ -1,7 +1,7 @@
-/* runlog.h: what a run's log.jsonl tells.
+/* logreader.h: what a run's log.jsonl tells.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef CNN3D_RUNLOG_H
-#define CNN3D_RUNLOG_H
+#ifndef CNN3D_LOGREADER_H
+#define CNN3D_LOGREADER_H
 
 #include <json-glib/json-glib.h>
 
