@@ -188,12 +188,11 @@ take (TrainRun * self, GstBuffer * buffer, const TensorBatch * mapped)
 bad_label:
   {
     name = tensor_batch_clip_name (buffer, clip, begin);
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("%s cannot be trained on: %s. Mend the label, or set num-classes.",
-            name, error->message), (NULL));
+    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
+            GST_STREAM_ERROR_FORMAT, "%s cannot be trained on: %s. Mend the "
+            "label, or set num-classes.", name, error->message), NULL);
     g_free (name);
     g_error_free (error);
-    self->flow = GST_FLOW_ERROR;
     return;
   }
 }

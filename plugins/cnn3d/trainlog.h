@@ -10,13 +10,13 @@
 #include "src/log/runlog.h"
 #include "trainsettings.h"
 
-/* A log that cannot be written stops no training: the first failure is told by a
- * warning and a line of progress. Without a log-dir the log is NULL, which all
- * functions take. */
+/* A log that cannot be written stops no training: the first failure is told by
+ * a warning and a line of progress. Without a log-dir the log is NULL, which
+ * all functions take. */
 typedef struct _TrainLog TrainLog;
 
-/* element, progress (may be NULL): not referenced, outlive the log. NULL without
- * error: log-dir is not set. */
+/* element, progress (may be NULL): not referenced, outlive the log. NULL
+ * without error: log-dir is not set. */
 TrainLog *train_log_new (GstElement * element, const TrainSettings * settings,
     Progress * progress, GError ** error);
 void train_log_free (TrainLog ** log);

@@ -212,8 +212,8 @@ static const Property properties[] = {
       "never"),
   STRING ("log-dir", "Log folder", log_dir, NULL,
       "Folder for logs, made where it is missing: log.jsonl, metrics.csv and "
-      "TensorBoard's event files; a resumed run goes on in them, a new one moves "
-      "them into earlier-N first; unset: nothing is logged"),
+      "TensorBoard's event files; a resumed run goes on in them, a new one "
+      "moves them into earlier-N first; unset: nothing is logged"),
   INT ("log-every-n-steps", "Log every", log_every_steps, 1, G_MAXINT, 1,
       "optimizer steps",
       "How many steps lie between two that are logged; epochs and validations "
