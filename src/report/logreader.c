@@ -197,10 +197,8 @@ on_record (Reader *r, JsonNode *record)
   else if (g_strcmp0 (event, "warning") == 0 || g_strcmp0 (event, "error") == 0)
     on_notice (log, o, *event == 'w', time);
   else if (g_strcmp0 (event, "checkpoint") == 0 && path) {
-    gchar **place = report_json_boolean (o, "best") ? &log->best_checkpoint : &log->checkpoint;
-
-    g_free (*place);
-    *place = g_strdup (path);
+    g_free (log->checkpoint);
+    log->checkpoint = g_strdup (path);
   } else if (g_strcmp0 (event, "finished") == 0) {
     reason = report_json_string (o, "reason");
     g_free (log->finished);
@@ -330,7 +328,6 @@ report_log_free (ReportLog *log)
   g_strfreev (log->classes);
   g_free (log->path);
   g_free (log->checkpoint);
-  g_free (log->best_checkpoint);
   g_free (log->finished);
   g_free (log->first_bad);
   g_free (log);

@@ -40,7 +40,7 @@ typedef struct {
   GArray *steps, *epochs, *validations; /* what was done again is there once */
   GArray *skips;                /* of ReportSkip, in the order they came in */
   GArray *notices;              /* of ReportNotice */
-  gchar *checkpoint, *best_checkpoint;  /* the last ones, or NULL */
+  gchar *checkpoint;            /* the last one, or NULL */
   gchar *finished;              /* reason; NULL: the log has no end */
   gdouble first_time, last_time;        /* seconds since 1970 */
   gdouble seconds;              /* from each start to the last record after it, summed up */

@@ -162,7 +162,7 @@ wrong_rows (GString *page, const ReportEvaluation *e)
     page_element (page, "p", NULL, e->rows > e->unlabelled ? "None." : "No clip has a label and a prediction.");
     return;
   }
-  page_printf (page, "p", "pale", "All %u of %" G_GUINT64_FORMAT " that were predicted wrongly, the most confident first.",
+  page_printf (page, "p", "pale", "%u of %" G_GUINT64_FORMAT " predictions are wrong. All are listed, the most confident first.",
       e->wrong->len, e->rows - e->unlabelled);
   g_string_append (page, "<table class=\"wide wrong\">\n<tr><th>path</th><th class=\"n\">clip</th><th>label</th>"
       "<th>prediction</th><th class=\"n\">its probability</th><th class=\"n\">the label's</th></tr>\n");

@@ -91,7 +91,6 @@ time_facts (GString *page, const ReportLog *log)
   page_fact (page, "Was started", starts);
   page_fact (page, "Ended because", end_text (log->finished));
   page_fact (page, "Last checkpoint", log->checkpoint);
-  page_fact (page, "Best checkpoint", log->best_checkpoint);
   page_fact (page, "Log", log->path);
 }
 

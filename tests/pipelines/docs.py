@@ -140,7 +140,7 @@ def tools(folder):
     of those that train, the line is made; those that take a run find one"""
     world(folder)
     launch.launch("clipsrc location=clips %s ! clipbatch batch-size=2 ! cnn3dtrain base-width=8 "
-                  "threads=1 checkpoint-dir=run" % launch.CLIP_BIN, folder).fine()
+                  "threads=1 checkpoint-dir=run log-dir=run" % launch.CLIP_BIN, folder).fine()
     count = 0
     for path in documents():
         for line in re.findall(r"^ {4}(cnn3d .*)$", re.sub(r" *\\\n\s*", " ", words(path)), re.MULTILINE):

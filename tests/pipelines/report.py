@@ -21,7 +21,7 @@ VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
 def report(*options, status=0, **more):
-    done = subprocess.run([os.path.join(os.environ["CNN3D_BUILD"], "tool", "cnn3d"), "report", *options], timeout=60,
+    done = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "report", *options], timeout=60,
                           env=launch.environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     err = launch.text(done.stderr)
     assert done.returncode == status, (options, done.returncode, err)

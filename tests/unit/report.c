@@ -245,7 +245,7 @@ test_predictions (void)
   page = cnn3d_report_html (folder, NULL, &error);
   g_assert_no_error (error);
   assert_has (page, "<h2>Test: fold 1</h2>");
-  assert_has (page, "All 2 of 3 that were predicted wrongly");
+  assert_has (page, "2 of 3 predictions are wrong.");
   three = strstr (page, "<td>three.mp4</td><td class=\"n\">2</td><td>b, &quot;c&quot;</td><td>a</td>"
       "<td class=\"n\">87.5 %</td><td class=\"n\">–</td>");
   two = strstr (page, "<td>two\\x0alines, &quot;quoted&quot;.mp4</td>");
