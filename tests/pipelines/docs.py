@@ -13,13 +13,13 @@ import time
 
 import launch
 
-ELEMENTS = ("clipsrc", "clipsample", "clipbatch", "cnn3dtrain", "cnn3deval")
+ELEMENTS = ("clipsrc", "clipsample", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer")
 # What only makes a line take longer is cut
 SHORTER = (
     (r"\bepochs=\d+", "epochs=1"),
     (r"\b(width|height)=(112|224)\b", r"\1=32"),
     (r"\bcnn3dtrain (?!.*base-width)", "cnn3dtrain base-width=8 "),
-    (r"\b(cnn3dtrain|cnn3deval) ", r"\1 threads=1 "),
+    (r"\b(cnn3dtrain|cnn3deval|cnn3dinfer) ", r"\1 threads=1 "),
 )
 # Runs whose best weights the lines test, and how these sample
 RUNS = {"run": "", "runs/a": "frame-interval=2"}
