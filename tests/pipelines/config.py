@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """cnn3d pipeline and cnn3d train: the line that a configuration means, any path in
 it, and that the line is all there is."""
+import json
 import os
 import random
 import re
@@ -268,7 +269,7 @@ def weights(path):
 
 def trains(folder):
     """The printed line trains on the demonstration set, and cnn3d train with it comes to
-    the same weights; paths are hostile"""
+    the same weights, then tests them; paths are hostile"""
     place = os.path.join(folder, "a 'b' \"c\" $d \\ !\n\u00e9")
     os.mkdir(place)
     os.symlink(os.environ["CNN3D_DEMO"], os.path.join(place, "demo"))
@@ -291,8 +292,13 @@ def trains(folder):
                 run.need([s["clips"] for s in steps] == ["8", "16"], "not two steps of 8 clips: %s" % steps)
                 run.need(len(run.messages("cnn3dtrain-validation")) == 1, "no validation")
             else:
-                run = tool("train", *arguments, folder=folder)
+                run = tool("train", *arguments, "--paths.test=" + os.path.join(place, "demo", "val.csv"), folder=folder)
                 run.need(run.out.startswith("gst-launch-1.0 "), "the line is not printed first")
+                # the clips that validated, limited as there: the figures are the same
+                figures = json.loads(launch.read(os.path.join(runs[-1], "test", "metrics.json")))
+                validated = re.findall(r"val-accuracy ([\d.]+) %", run.out)
+                run.need(figures["clips"] == 16 and validated
+                         and abs(figures["accuracy"] * 100 - float(validated[-1])) < 0.06, "tested otherwise: %s" % figures)
             run.fine()
             run.need("Got EOS" in run.out, "it did not come to its end")
         first, second = (weights(os.path.join(r, "last.safetensors")) for r in runs)

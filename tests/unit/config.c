@@ -553,7 +553,7 @@ test_test_line (void)
       "--train.seed=7", "--train.patience=3", "--trainer.precision=16", "--trainer.limit_train_batches=5",
       "--trainer.device=cpu", "--trainer.threads=2");
   g_assert_cmpstr (line, ==, "gst-launch-1.0|-e|clipsrc|location=\\\"a\\\\042b\\\"|passes=test|root=r|num-workers=4|"
-      "on-error=stop|limit-clips=30|clip-bin=clipsample num-frames=8 frame-interval=2 mode=center clips-per-video=5 ! "
+      "on-error=stop|seed=7|limit-clips=30|clip-bin=clipsample num-frames=8 frame-interval=2 mode=center clips-per-video=5 ! "
       "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=128,height=96|!|clipbatch|batch-size=6|!|"
       "queue|max-size-buffers=2|max-size-bytes=0|max-size-time=0|!|cnn3deval|"
       "model=\\\"\\\\012/best.safetensors\\\"|output-dir=\\\"\\\\012/test\\\"|video-batch-size=3|max-memory=2GiB|"
