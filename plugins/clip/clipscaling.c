@@ -72,6 +72,29 @@ method_of (GstElement * element)
   return nick;
 }
 
+/* Borders come where the pixels' shape is given behind the scaler; otherwise it
+ * gives pixels another shape, and the picture is stretched. */
+static gboolean
+pixels_are_given (GstElement * element)
+{
+  GstPad *pad = gst_element_get_static_pad (element, "src");
+  GstCaps *caps = pad ? gst_pad_peer_query_caps (pad, NULL) : NULL;
+  gboolean given = caps && gst_caps_get_size (caps) > 0
+      && !gst_caps_is_any (caps);
+
+  for (guint i = 0; given && i < gst_caps_get_size (caps); i++) {
+    const GValue *ratio =
+        gst_structure_get_value (gst_caps_get_structure (caps, i),
+        "pixel-aspect-ratio");
+
+    given = ratio && gst_value_is_fixed (ratio);
+  }
+  gst_clear_caps (&caps);
+  gst_clear_object (&pad);
+
+  return given;
+}
+
 static gboolean
 scales (GstElement * element, ClipScaling * scaling)
 {
@@ -95,6 +118,7 @@ scales (GstElement * element, ClipScaling * scaling)
   else if (!kind || !strstr (kind, "Scaler"))
     return FALSE;
   scaling->method = method_of (element);
+  scaling->add_borders = scaling->add_borders && pixels_are_given (element);
 
   return TRUE;
 }

@@ -15,7 +15,7 @@
  *
  * ## Example launch lines
  * |[
- * gst-launch-1.0 videotestsrc pattern=ball num-buffers=100 ! videoconvert ! clipdiff gain=2 ! videoconvert ! autovideosink
+ * gst-launch-1.0 videotestsrc pattern=ball num-buffers=100 ! videoconvert ! clipdiff gain=2 ! videoconvert ! fakesink
  * ]| The ball's edges, where it came and where it went.
  */
 #include "gstclipdiff.h"

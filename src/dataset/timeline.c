@@ -47,6 +47,11 @@ check_depth (const gchar *file, const gchar *text, gsize size, GError **error)
       }
     } else if ((c == ']' || c == '}') && depth > 0) {
       depth--;
+    } else if (c == '/' || c == '#' || c == '\'') {
+      /* json-glib takes comments, in which a quote would mislead us */
+      g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
+          "%s:%u: a '%c' outside of a text; JSON has no comments and no other quotes than \"", file, line, c);
+      return FALSE;
     }
   }
   return TRUE;

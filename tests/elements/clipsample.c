@@ -614,20 +614,25 @@ test_scaling (void)
   } cases[] = {
     {"clipsample", "16/0 uniform none"},
     {"clipsample ! identity ! queue", "16/0 uniform none"},
-    {"clipsample ! videoscale", "16/0 uniform bilinear borders"},
+    {"clipsample ! videoscale ! capsfilter caps=video/x-raw,pixel-aspect-ratio=1/1",
+        "16/0 uniform bilinear borders"},
+    /* whose pixels may have any shape needs no borders */
+    {"clipsample ! videoscale", "16/0 uniform bilinear"},
+    {"clipsample ! videoscale ! capsfilter caps=video/x-raw,width=8,height=8",
+        "16/0 uniform bilinear"},
     {"clipsample ! queue ! videoconvertscale add-borders=false method=lanczos ! "
           "capsfilter", "16/0 uniform lanczos"},
     {"clipsample ! bin.( identity ! bin.( videoscale method=sinc ) ! identity )",
-        "16/0 uniform sinc borders"},
+        "16/0 uniform sinc"},
     {"bin.( clipsample ! identity ) ! identity ! videoscale method=sinc",
-        "16/0 uniform sinc borders"},
+        "16/0 uniform sinc"},
     {"videoscale method=nearest-neighbour add-borders=false ! identity ! "
           "clipsample", "16/0 uniform nearest-neighbour"},
     {"bin.( videoscale method=nearest-neighbour ) ! bin.( clipsample )",
-        "16/0 uniform nearest-neighbour borders"},
+        "16/0 uniform nearest-neighbour"},
     /* the nearest behind it */
     {"videoscale method=sinc ! clipsample ! videoscale method=lanczos ! "
-          "videoscale method=mitchell", "16/0 uniform lanczos borders"},
+          "videoscale method=mitchell", "16/0 uniform lanczos"},
     /* where the stream parts nobody can tell */
     {"clipsample ! tee name=t ! queue ! videoscale  t. ! queue ! "
           "fakesink async=false", "16/0 uniform none"},
