@@ -208,10 +208,11 @@ choose_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
   p->chunk = fits;
   if (!fits) {
     g_autofree gchar *needed = cnn3d_format_bytes ((guint64) m.total + m.context), *there = cnn3d_format_bytes (budget);
+    g_autofree gchar *weights = cnn3d_format_bytes (m.weights + m.copy);
 
     g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY,
-        "one clip at a time takes %s, of which %" G_GSIZE_FORMAT " bytes are weights, but there are only %s: raise "
-        "max-memory, or use another device", needed, m.weights + m.copy, there);
+        "one clip at a time takes %s, of which %s are weights, but there are only %s: raise max-memory, or use another "
+        "device", needed, weights, there);
     return FALSE;
   }
   return TRUE;
@@ -302,7 +303,8 @@ set_up (Cnn3dPredictor *p, const Cnn3dPredictorParams *params, GError **error)
   p->layout = p->backend->model_layout (p->model);
   p->frames_type = params->frames_type;
   p->batch = params->batch;
-  return choose_chunk (p, params->chunk ? MIN (params->chunk, params->batch) : params->batch, params->max_memory, error)
+  return choose_chunk (p, MIN (params->chunk ? params->chunk : params->batch, params->batch), params->max_memory,
+      error)
       && take_memory (p, error)
       && cnn3d_model_file_load (cnn3d_model_file_tensors (p->file), params->model, p->backend, p->model, p->net,
       p->weights, NULL, error) && (!p->copy || p->backend->refresh (p->model, p->weights, p->copy, error));
