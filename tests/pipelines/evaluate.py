@@ -172,7 +172,7 @@ def otherwise(folder):
     """Clips made otherwise are warned of, once and with what to set; of another size, refused"""
     model = "model=%s" % trained()[0]
     run = launch.launch(line(source(sample="mode=uniform", scale="method=lanczos add-borders=true "
-                                  "! video/x-raw,format=RGB,pixel-aspect-ratio=1/1"), model), folder)
+                                  "! video/x-raw,pixel-aspect-ratio=1/1 ! identity"), model), folder)
     run.need(run.rc == 0 and run.out.count("Clips are made otherwise") == 1, "no warning")
     for part in ("set clipsample frame-interval=2", "method=lanczos add-borders=true instead of",
                  r"set videoconvertscale method=\w+ add-borders=false"):
