@@ -382,6 +382,8 @@ test_new_size (void)
 int
 main (int argc, char **argv)
 {
+  gint ret;
+
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
 
@@ -401,5 +403,8 @@ main (int argc, char **argv)
       test_refused);
   g_test_add_func ("/clipaugment/new-size", test_new_size);
 
-  return g_test_run ();
+  ret = g_test_run ();
+  gst_deinit ();
+
+  return ret;
 }

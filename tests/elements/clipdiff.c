@@ -126,6 +126,8 @@ test_new_size (void)
 int
 main (int argc, char **argv)
 {
+  gint ret;
+
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
 
@@ -134,5 +136,8 @@ main (int argc, char **argv)
   g_test_add_func ("/clipdiff/without-clips", test_without_clips);
   g_test_add_func ("/clipdiff/new-size", test_new_size);
 
-  return g_test_run ();
+  ret = g_test_run ();
+  gst_deinit ();
+
+  return ret;
 }
