@@ -240,6 +240,7 @@ run_with_model (void)
   folder = make_dir ();
   model = make_model ("model.safetensors", WHOLE);
   ret = g_test_run ();
+  gst_deinit ();
   g_free (model);
   remove_dir (folder);
 
