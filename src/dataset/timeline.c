@@ -8,12 +8,12 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/dataset-private.h"
 
-#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
+#include "src/json.h"
+
 #define MAX_SIZE (256u << 20)
-/* json-glib recurses for each level */
 #define MAX_DEPTH 32
 
 typedef struct {
@@ -21,41 +21,6 @@ typedef struct {
   const gchar *file;
   guint8 source;
 } Timeline;
-
-static gboolean
-check_depth (const gchar *file, const gchar *text, gsize size, GError **error)
-{
-  guint depth = 0, line = 1;
-  gboolean quoted = FALSE;
-
-  for (gsize i = 0; i < size; i++) {
-    gchar c = text[i];
-
-    line += c == '\n';
-    if (quoted) {
-      if (c == '\\')
-        i++;
-      else if (c == '"')
-        quoted = FALSE;
-    } else if (c == '"') {
-      quoted = TRUE;
-    } else if (c == '[' || c == '{') {
-      if (++depth > MAX_DEPTH) {
-        g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
-            "%s:%u: nested deeper than %d", file, line, MAX_DEPTH);
-        return FALSE;
-      }
-    } else if ((c == ']' || c == '}') && depth > 0) {
-      depth--;
-    } else if (c == '/' || c == '#' || c == '\'') {
-      /* json-glib takes comments, in which a quote would mislead us */
-      g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
-          "%s:%u: a '%c' outside of a text; JSON has no comments and no other quotes than \"", file, line, c);
-      return FALSE;
-    }
-  }
-  return TRUE;
-}
 
 static void
 set_entry_error (const Timeline *timeline, guint video, gint segment, GError **error,
@@ -213,11 +178,9 @@ cnn3d_timeline_read (Cnn3dDataset *dataset, const gchar *file, guint8 source, GE
   text = size > 0 ? g_mapped_file_get_contents (map) : "";
   if (size > MAX_SIZE)
     goto too_large;
-  if (!check_depth (file, text, size, error))
-    goto done;
   parser = json_parser_new_immutable ();
-  if (!json_parser_load_from_data (parser, text, (gssize) size, &reason))
-    goto unreadable;
+  if (!cnn3d_json_load (parser, text, size, MAX_DEPTH, &reason))
+    goto no_json;
   videos = root = json_parser_get_root (parser);
   if (root && JSON_NODE_HOLDS_OBJECT (root))
     videos = json_object_get_member (json_node_get_object (root), "videos");
@@ -231,13 +194,13 @@ cnn3d_timeline_read (Cnn3dDataset *dataset, const gchar *file, guint8 source, GE
 
   /* ERRORS */
 unreadable:
-  /* json-glib says where, but not in which file */
-  if (g_str_has_prefix (reason->message, "<data>:"))
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW, "%s:%s",
-        file, reason->message + strlen ("<data>:"));
-  else
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN, "%s: %s",
-        file, reason->message);
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN, "%s: %s",
+      file, reason->message);
+  g_clear_error (&reason);
+  goto done;
+no_json:
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW, "%s:%s%s",
+      file, g_ascii_isdigit (*reason->message) ? "" : " ", reason->message);
   g_clear_error (&reason);
   goto done;
 too_large:

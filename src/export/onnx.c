@@ -3,10 +3,10 @@
 #include "src/export/export.h"
 
 #include <gio/gio.h>
-#include <json-glib/json-glib.h>
 #include <string.h>
 
 #include "src/export/onnx.pb-c.h"
+#include "src/json.h"
 #include "src/model/atomicfile.h"
 #include "src/temporary.h"
 
@@ -404,31 +404,6 @@ add_property (Builder *b, const gchar *key, gchar *value)
   g_ptr_array_add (b->properties, entry);
 }
 
-static gchar *
-classes_text (const Cnn3dModelInfo *info)
-{
-  g_autoptr (JsonBuilder) json = json_builder_new ();
-  g_autoptr (JsonNode) root = NULL;
-
-  json_builder_begin_array (json);
-  for (guint i = 0; i < info->network.num_classes; i++)
-    json_builder_add_string_value (json, info->classes[i]);
-  json_builder_end_array (json);
-  root = json_builder_get_root (json);
-  return json_to_string (root, FALSE);
-}
-
-static gchar *
-floats_text (const gfloat *values, guint n)
-{
-  GString *text = g_string_new ("[");
-  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
-
-  for (guint i = 0; i < n; i++)
-    g_string_append_printf (text, "%s%s", i ? ", " : "", g_ascii_formatd (number, sizeof number, "%.9g", values[i]));
-  return g_string_free (g_string_append_c (text, ']'), FALSE);
-}
-
 /* The keys of a model file's own metadata. */
 static void
 add_properties (Builder *b)
@@ -437,9 +412,9 @@ add_properties (Builder *b)
   const Cnn3dPreparation *preparation = &b->info->preparation;
 
   add_property (b, "model", g_strdup (p->model));
-  add_property (b, "classes", classes_text (b->info));
-  add_property (b, "mean", floats_text (b->info->mean, p->channels));
-  add_property (b, "std", floats_text (b->info->std, p->channels));
+  add_property (b, "classes", cnn3d_json_string_array (b->info->classes, p->num_classes));
+  add_property (b, "mean", cnn3d_json_float_array (b->info->mean, p->channels));
+  add_property (b, "std", cnn3d_json_float_array (b->info->std, p->channels));
   add_property (b, "num-frames", g_strdup_printf ("%u", p->frames));
   add_property (b, "height", g_strdup_printf ("%u", p->height));
   add_property (b, "width", g_strdup_printf ("%u", p->width));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/model/modelfile.h"
 
-#include <json-glib/json-glib.h>
 #include <math.h>
 #include <string.h>
 
+#include "src/json.h"
 #include "src/model/safetensors-private.h"
 #include "src/temporary.h"
 
@@ -62,32 +62,6 @@ get_uint (const Cnn3dModelFile *f, const gchar *key, guint min, guint max, guint
   return TRUE;
 }
 
-/* json-glib's parser calls itself for what is in brackets, as deep as they go;
- * here nothing has brackets in brackets. It takes comments, too, where a quote
- * would mislead us; JSON has none. */
-static gboolean
-is_flat (const gchar *text)
-{
-  gboolean quoted = FALSE;
-  gint depth = 0;
-
-  for (; *text; text++) {
-    if (*text == '"')
-      quoted = !quoted;
-    else if (quoted)
-      text += *text == '\\' && text[1];
-    else if (*text == '[' || *text == '{')
-      depth++;
-    else if (*text == ']' || *text == '}')
-      depth--;
-    else if (strchr ("/'#", *text))
-      return FALSE;
-    if (depth > 1)
-      return FALSE;
-  }
-  return TRUE;
-}
-
 /* An array of JSON; NULL: it is none. */
 static JsonArray *
 get_array (const Cnn3dModelFile *f, const gchar *key, JsonParser *parser)
@@ -95,7 +69,7 @@ get_array (const Cnn3dModelFile *f, const gchar *key, JsonParser *parser)
   const gchar *text = cnn3d_safetensors_metadata (f->tensors, key);
   JsonNode *root;
 
-  if (!text || !is_flat (text) || !json_parser_load_from_data (parser, text, -1, NULL))
+  if (!text || !cnn3d_json_load (parser, text, strlen (text), 1, NULL))
     return NULL;
   root = json_parser_get_root (parser);
   return root && JSON_NODE_HOLDS_ARRAY (root) ? json_node_get_array (root) : NULL;
@@ -357,31 +331,6 @@ cnn3d_model_file_load (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3d
 
 /* --- writing --- */
 
-static gchar *
-names_text (gchar **names, guint n)
-{
-  g_autoptr (JsonBuilder) b = json_builder_new ();
-  g_autoptr (JsonNode) root = NULL;
-
-  json_builder_begin_array (b);
-  for (guint i = 0; names && i < n; i++)
-    json_builder_add_string_value (b, names[i]);
-  json_builder_end_array (b);
-  root = json_builder_get_root (b);
-  return json_to_string (root, FALSE);
-}
-
-static gchar *
-floats_text (const gfloat *values, guint n)
-{
-  GString *text = g_string_new ("[");
-  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
-
-  for (guint i = 0; i < n; i++)
-    g_string_append_printf (text, "%s%s", i ? "," : "", g_ascii_formatd (number, sizeof number, "%.9g", values[i]));
-  return g_string_free (g_string_append_c (text, ']'), FALSE);
-}
-
 void
 cnn3d_safetensors_writer_number (Cnn3dSafetensorsWriter *w, const gchar *key, guint64 value)
 {
@@ -395,8 +344,9 @@ cnn3d_model_file_describe (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info
 {
   const Cnn3dNetworkParams *n = &info->network;
   const Cnn3dPreparation *p = &info->preparation;
-  g_autofree gchar *classes = names_text (info->classes, n->num_classes);
-  g_autofree gchar *mean = floats_text (info->mean, n->channels), *std = floats_text (info->std, n->channels);
+  g_autofree gchar *classes = cnn3d_json_string_array (info->classes, n->num_classes);
+  g_autofree gchar *mean = cnn3d_json_float_array (info->mean, n->channels);
+  g_autofree gchar *std = cnn3d_json_float_array (info->std, n->channels);
 
   cnn3d_safetensors_writer_metadata (w, "format", "pt");
   cnn3d_safetensors_writer_metadata (w, "model", n->model);

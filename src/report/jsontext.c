@@ -4,27 +4,10 @@
 
 #include <math.h>
 
+#include "src/json.h"
+
 #define MOST_DEEP 16
 #define LARGEST_COUNT 9007199254740992.       /* 2^53 */
-
-static gboolean
-is_shallow (const gchar *text, gsize length)
-{
-  gboolean quoted = FALSE;
-  guint depth = 0;
-
-  for (gsize i = 0; i < length; i++) {
-    if (quoted && text[i] == '\\')
-      i++;
-    else if (text[i] == '"')
-      quoted = !quoted;
-    else if (!quoted && (text[i] == '[' || text[i] == '{') && ++depth > MOST_DEEP)
-      return FALSE;
-    else if (!quoted && (text[i] == ']' || text[i] == '}') && depth > 0)
-      depth--;
-  }
-  return TRUE;
-}
 
 JsonNode *
 report_json_object (const gchar *text, gsize length, GError **error)
@@ -32,11 +15,7 @@ report_json_object (const gchar *text, gsize length, GError **error)
   g_autoptr (JsonParser) parser = json_parser_new ();
   JsonNode *root;
 
-  if (!is_shallow (text, length)) {
-    g_set_error (error, JSON_PARSER_ERROR, JSON_PARSER_ERROR_PARSE, "it is nested more than %d deep", MOST_DEEP);
-    return NULL;
-  }
-  if (!json_parser_load_from_data (parser, text, length, error))
+  if (!cnn3d_json_load (parser, text, length, MOST_DEEP, error))
     return NULL;
   root = json_parser_steal_root (parser);
   if (root && JSON_NODE_HOLDS_OBJECT (root))

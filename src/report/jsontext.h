@@ -6,8 +6,7 @@
 #include <json-glib/json-glib.h>
 
 /* The object that a text is; json_node_unref(). NULL with error
- * (JSON_PARSER_ERROR) for anything else, and where it is nested more than 16 deep,
- * which the parser would follow by recursion. */
+ * (JSON_PARSER_ERROR) for anything else, and where it is nested deeper than 16. */
 JsonNode *report_json_object (const gchar *text, gsize length, GError **error);
 
 /* The member's value; what is told where it is missing or of another type:

@@ -212,7 +212,7 @@ test_damaged_logs (void)
   g_autofree gchar *deep = g_strnfill (1000000, '[');
   g_autofree gchar *page = page_of_log (deep, -1);
 
-  assert_has (page, "nested more than");
+  assert_has (page, "nested deeper than");
   for (guint i = 0; i < G_N_ELEMENTS (hostile); i++) {
     g_free (page);
     page = page_of_log (hostile[i], -1);

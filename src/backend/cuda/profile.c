@@ -1,14 +1,14 @@
 /* GPU profiles. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/profile.h"
 
-#include <json-glib/json-glib.h>
 #include <string.h>
 
 #include "src/backend/backend.h"
 #include "src/escape.h"
+#include "src/json.h"
 
 #define MAX_SIZE (64u << 10)
-#define MAX_DEPTH 4             /* json-glib recurses for each level */
+#define MAX_DEPTH 4
 #define MAX_TEXT 400
 #define AXES 3                  /* numbers in an array */
 
@@ -79,28 +79,6 @@ set_error (GError **error, const gchar *path, const gchar *format, ...)
   what = g_strdup_vprintf (format, args);
   va_end (args);
   g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED, "%s: %s", shown, what);
-}
-
-static gboolean
-check_depth (const gchar *path, const gchar *text, gsize size, GError **error)
-{
-  guint depth = 0;
-  gboolean quoted = FALSE;
-
-  for (gsize i = 0; i < size; i++) {
-    const gchar c = text[i];
-
-    if (quoted && c == '\\')
-      i++;
-    else if (c == '"')
-      quoted = !quoted;
-    else if (!quoted && (c == '[' || c == '{') && ++depth > MAX_DEPTH) {
-      set_error (error, path, "nested deeper than %d", MAX_DEPTH);
-      return FALSE;
-    } else if (!quoted && (c == ']' || c == '}') && depth > 0)
-      depth--;
-  }
-  return TRUE;
 }
 
 /* --- duplicate keys: json-glib takes the last; it tells of each, though --- */
@@ -284,10 +262,8 @@ cuda_profile_parse (const gchar *path, const gchar *text, gsize size, GError **e
     set_error (error, path, "not UTF-8 text");
     return NULL;
   }
-  if (!check_depth (path, text, size, error))
-    return NULL;
   g_signal_connect (parser, "object-member", G_CALLBACK (member_found), &members);
-  ok = json_parser_load_from_data (parser, text, size, &reason);
+  ok = cnn3d_json_load (parser, text, size, MAX_DEPTH, &reason);
   if (members.twice) {
     g_autofree gchar *shown = cnn3d_escape (members.twice, FALSE);
 
@@ -296,12 +272,7 @@ cuda_profile_parse (const gchar *path, const gchar *text, gsize size, GError **e
     return NULL;
   }
   if (!ok) {
-    const gchar *where = reason->message;
-
-    if (g_str_has_prefix (where, "<data>:"))
-      where += strlen ("<data>:");
-
-    g_autofree gchar *shown = cnn3d_escape (where, FALSE);
+    g_autofree gchar *shown = cnn3d_escape (reason->message, FALSE);
 
     set_error (error, path, "%s", shown);
     return NULL;
