@@ -190,8 +190,8 @@ tool_plan_print_roofline (const ToolPlan *plan, const Cnn3dNetwork *net)
       t.clips / t.fused);
   printf ("Convolutions %.3f ms; batch norm, ReLU and residual %.3f ms, fused %.3f ms; the rest %.3f ms.\n",
       t.convolutions * 1e3, t.norms * 1e3, t.fused_norms * 1e3, (t.seconds - t.convolutions - t.norms) * 1e3);
-  printf ("Batch norm, ReLU and residual move an activation at most %g times forward and %g times backward, fused %g and "
-      "%g.\n", plain.forward, plain.backward, fused.forward, fused.backward);
+  printf ("Batch norm, ReLU and residual move an activation at most %g times forward and %g times backward, fused %g "
+      "and %g.\n", plain.forward, plain.backward, fused.forward, fused.backward);
   printf ("Both floors are counted, with the device's best figures: a run takes longer.\n");
 }
 

@@ -45,8 +45,8 @@ tool_report (int argc, char **argv)
   const GOptionEntry entries[] = {
     {"compare", 0, 0, G_OPTION_ARG_FILENAME, &compare, "The folder of a run whose speed is compared (default none)",
         "RUN"},
-    {"output", 0, 0, G_OPTION_ARG_FILENAME, &output, "The page to write; - is standard output (default RUN/report.html)",
-        "FILE"},
+    {"output", 0, 0, G_OPTION_ARG_FILENAME, &output, "The page to write; - is standard output "
+        "(default RUN/report.html)", "FILE"},
     {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &runs, NULL, NULL},
     {NULL}
   };

@@ -185,7 +185,8 @@ draw_title (const Picture *p)
     all += row_sum (p, i);
   }
   text = all == 0 ? g_strdup ("no clips")
-      : g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " right (%.1f %%)", right, all, 100. * right / all);
+      : g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " right (%.1f %%)", right, all,
+          100. * right / all);
   cnn3d_canvas_text (p->canvas, 12, 22, 16, CNN3D_ANCHOR_START, INK, 0, 0, "Confusion matrix");
   cnn3d_canvas_text (p->canvas, 12, 39, 11, CNN3D_ANCHOR_START, PALE_INK, 0, 0, text);
 }

@@ -256,8 +256,8 @@ check_sizes (const Cnn3dPredictorParams *params, const Cnn3dNetworkParams *n, GE
       && !differs (params->width, n->width) && !differs (params->channels, n->channels))
     return TRUE;
   g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
-      "%s was trained on clips of %u frames of %ux%u with %u channels (width x height), but clips of %u frames of %ux%u "
-      "with %u come: use clipsample num-frames=%u and video/x-raw,width=%u,height=%u", params->model, n->frames,
+      "%s was trained on clips of %u frames of %ux%u with %u channels (width x height), but clips of %u frames of "
+      "%ux%u with %u come: use clipsample num-frames=%u and video/x-raw,width=%u,height=%u", params->model, n->frames,
       n->width, n->height, n->channels, params->frames ? params->frames : n->frames,
       params->width ? params->width : n->width, params->height ? params->height : n->height,
       params->channels ? params->channels : n->channels, n->frames, n->width, n->height);

@@ -104,8 +104,8 @@ check_speed (const ReportLog *log, const ReportLog *other, ReportCheck *check)
     check->figure = g_strdup ("no other run was given: --compare does");
   else if (isfinite (speed / its)) {
     check->state = speed / its >= AS_FAST ? CHECK_OK : CHECK_NOT_OK;
-    check->figure = g_strdup_printf ("%.2f times as fast: %.4g clips/s against %.4g (medians over the steps; 0.95 times "
-        "counts as equal)", speed / its, speed, its);
+    check->figure = g_strdup_printf ("%.2f times as fast: %.4g clips/s against %.4g (medians over the steps; 0.95 "
+        "times counts as equal)", speed / its, speed, its);
   } else
     check->figure = g_strdup (isfinite (speed) ? "the other run's log has no clips/s" : "the log has no clips/s");
 }

@@ -113,8 +113,8 @@ cnn3d_report_html (const gchar *run, const gchar *compare, GError **error)
 
   /* ERRORS */
 no_folder:
-  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR, "%s is no folder: give the one that cnn3dtrain's log-dir named",
-      shown);
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR,
+      "%s is no folder: give the one that cnn3dtrain's log-dir named", shown);
   return NULL;
 nothing:
   g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s has nothing to report: it was looked for log.jsonl "

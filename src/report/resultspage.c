@@ -65,8 +65,8 @@ matrix (GString *page, const guint64 *counts, gchar **classes, guint n)
   if (canvas)
     page_drawing (page, canvas);
   else
-    page_printf (page, "p", "pale", "The confusion matrix of %u classes is too large for a page; cnn3deval draws it in a "
-        "file of its own.", n);
+    page_printf (page, "p", "pale", "The confusion matrix of %u classes is too large for a page; cnn3deval draws it "
+        "in a file of its own.", n);
   if (n > 4)
     pairs (page, counts, classes, n);
   g_string_append (page, "</div>\n");
@@ -83,8 +83,8 @@ results_page_validation (GString *page, const ReportLog *log)
   loss = page_number (v->loss, 4);
   accuracy = page_share (v->accuracy);
   g_string_append_printf (page, "<section><h2>%s validation</h2>\n", v->best ? "Best" : "Last");
-  page_printf (page, "p", NULL, "Epoch %.0f, step %.0f: accuracy %s, loss %s, on %.0f clips.", v->epoch, v->step, accuracy,
-      loss, isfinite (v->clips) ? v->clips : 0);
+  page_printf (page, "p", NULL, "Epoch %.0f, step %.0f: accuracy %s, loss %s, on %.0f clips.", v->epoch, v->step,
+      accuracy, loss, isfinite (v->clips) ? v->clips : 0);
   if (v->confusion)
     matrix (page, v->confusion, log->classes, log->n_classes);
   else
@@ -133,7 +133,8 @@ class_rows (GString *page, JsonObject *metrics)
   if (n == 0)
     return;
   g_string_append (page, "<h3>Classes</h3>\n<table class=\"wide\">\n<tr><th>class</th><th class=\"n\">clips</th>"
-      "<th class=\"n\">precision</th><th class=\"n\">recall</th><th class=\"n\">F1</th><th class=\"n\">AUROC</th></tr>\n");
+      "<th class=\"n\">precision</th><th class=\"n\">recall</th><th class=\"n\">F1</th>"
+      "<th class=\"n\">AUROC</th></tr>\n");
   for (guint i = 0; i < n; i++) {
     JsonNode *node = json_array_get_element (classes, i);
     JsonObject *one = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
@@ -162,8 +163,8 @@ wrong_rows (GString *page, const ReportEvaluation *e)
     page_element (page, "p", NULL, e->rows > e->unlabelled ? "None." : "No clip has a label and a prediction.");
     return;
   }
-  page_printf (page, "p", "pale", "%u of %" G_GUINT64_FORMAT " predictions are wrong. All are listed, the most confident first.",
-      e->wrong->len, e->rows - e->unlabelled);
+  page_printf (page, "p", "pale", "%u of %" G_GUINT64_FORMAT " predictions are wrong. All are listed, the most "
+      "confident first.", e->wrong->len, e->rows - e->unlabelled);
   g_string_append (page, "<table class=\"wide wrong\">\n<tr><th>path</th><th class=\"n\">clip</th><th>label</th>"
       "<th>prediction</th><th class=\"n\">its probability</th><th class=\"n\">the label's</th></tr>\n");
   for (guint i = 0; i < e->wrong->len; i++) {
@@ -217,8 +218,8 @@ results_page_evaluation (GString *page, const ReportEvaluation *e)
   if (model)
     page_printf (page, "p", "pale", "Model: %s", model);
   if (labelled)
-    page_printf (page, "p", NULL, "%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " clips right: %.2f %%.", e->right, labelled,
-        100. * e->right / labelled);
+    page_printf (page, "p", NULL, "%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " clips right: %.2f %%.", e->right,
+        labelled, 100. * e->right / labelled);
   if (e->confusion)
     matrix (page, e->confusion, e->classes, e->n_classes);
   if (metrics)

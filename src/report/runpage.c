@@ -67,8 +67,8 @@ settings_facts (GString *page, const ReportLog *log)
 static const gchar *
 end_text (const gchar *reason)
 {
-  static const gchar *const words[][2] = { {"eos", "the stream ended: all epochs are done, or it was stopped"}, {"patience", "it stopped getting better "
-        "(patience)"}, {"complete", "there was nothing left to train"}
+  static const gchar *const words[][2] = { {"eos", "the stream ended: all epochs are done, or it was stopped"},
+    {"patience", "it stopped getting better (patience)"}, {"complete", "there was nothing left to train"}
   };
 
   for (guint i = 0; reason && i < G_N_ELEMENTS (words); i++)
@@ -101,8 +101,8 @@ head_notes (GString *page, const ReportLog *log)
   if (!log->run)
     page_element (page, "p", "note", "The log does not tell what was run: it has no \"run\" record.");
   if (!log->finished)
-    page_element (page, "p", "note", "The log has no end: the run still goes on, or was killed. What follows goes as far "
-        "as the last record.");
+    page_element (page, "p", "note", "The log has no end: the run still goes on, or was killed. What follows goes as "
+        "far as the last record.");
   if (log->torn)
     page_element (page, "p", "note", "The log's last line has no end: it was being written.");
   if (log->bad_lines)
@@ -307,11 +307,11 @@ run_page_curves (GString *page, const ReportLog *log)
   }
   g_string_append (page, "</div>\n");
   if (log->steps->len > SMOOTHED_FROM)
-    page_element (page, "p", "pale", "Pale: each step, thinned so that the least and the largest stay. Strong: the mean "
-        "over about a fiftieth of the steps around.");
+    page_element (page, "p", "pale", "Pale: each step, thinned so that the least and the largest stay. Strong: the "
+        "mean over about a fiftieth of the steps around.");
   if (log->steps_skipped > 0)
-    page_printf (page, "p", "pale", "Steps skipped, as their gradients overflowed: %.0f. The loss scale was lowered each "
-        "time.", log->steps_skipped);
+    page_printf (page, "p", "pale", "Steps skipped, as their gradients overflowed: %.0f. The loss scale was lowered "
+        "each time.", log->steps_skipped);
   g_string_append (page, "</section>\n");
 }
 
@@ -404,7 +404,8 @@ bytes_row (GString *page, const gchar *name, gdouble bytes, gdouble budget)
 void
 run_page_memory (GString *page, const ReportLog *log)
 {
-  const gdouble arena = report_log_setting (log, "arena-bytes"), workspace = report_log_setting (log, "workspace-bytes");
+  const gdouble arena = report_log_setting (log, "arena-bytes");
+  const gdouble workspace = report_log_setting (log, "workspace-bytes");
   const gdouble budget = report_log_setting (log, "budget-bytes"), used = report_log_memory (log);
   const Part parts[] = {
     {"weights", 0x2b6cb0, report_log_setting (log, "weights-bytes")},
