@@ -247,7 +247,7 @@ cycle_data (const gchar * checkpoint)
   gchar *line = g_strdup_printf ("clipsrc location=%s/clips epochs=100000 "
       "num-folds=2 num-workers=2 clip-bin=\"clipsample num-frames=8 ! "
       "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=16,"
-      "height=16\" ! " TRAINING "%s%s", dir, checkpoint[0] ? "checkpoint-dir=" :
+      "height=16 ! clipdiff ! clipaugment\" ! " TRAINING "%s%s", dir, checkpoint[0] ? "checkpoint-dir=" :
       "", checkpoint);
   Seen seen;
 

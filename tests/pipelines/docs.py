@@ -13,7 +13,8 @@ import time
 
 import launch
 
-ELEMENTS = ("clipsrc", "clipsample", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer")
+ELEMENTS = ("clipsrc", "clipsample", "clipaugment", "clipdiff", "clipbatch", "cnn3dtrain", "cnn3deval",
+            "cnn3dinfer")
 # What only makes a line take longer is cut
 SHORTER = (
     (r"\bepochs=\d+", "epochs=1"),

@@ -11,6 +11,8 @@ import launch
 
 EPOCHS = 8
 CLIPS = 22              # that can be read: 16 to train on, 6 to validate with
+# What is drawn at random hangs on neither workers nor restarts
+CLIP_BIN = launch.CLIP_BIN[:-1] + ' ! clipdiff gain=2 ! clipaugment brightness=0.3"'
 PASSES = 29             # clip numbers an epoch takes, those of bad files included
 KILLS = 20
 
@@ -37,7 +39,7 @@ def line(run, workers=1, seed=3, interval=1, epochs=EPOCHS, more=""):
             "clipbatch batch-size=3 ! %s ! cnn3dtrain base-width=4 threads=1 seed=%d "
             "optimizer=adamw lr=0.002 dropout=0.3 accumulate-grad-batches=2 "
             "checkpoint-interval=%d checkpoint-dir=%s save-top-k=2 %s" % (
-                epochs, workers, seed, launch.CLIP_BIN, launch.QUEUE, seed, interval,
+                epochs, workers, seed, CLIP_BIN, launch.QUEUE, seed, interval,
                 run, more))
 
 
