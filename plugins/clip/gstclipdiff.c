@@ -13,6 +13,9 @@
  * A clip's first frame, which has none before it, differs from nothing: it is
  * black. So is the first frame of a stream without clip meta.
  *
+ * The event `clip-preparation` tells downstream of it, so that the model's file
+ * says what the network was trained on.
+ *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 videotestsrc pattern=ball num-buffers=100 ! videoconvert ! clipdiff gain=2 ! videoconvert ! fakesink
@@ -23,9 +26,9 @@
 #include <string.h>
 
 #include "gstclipmeta.h"
+#include "src/framediff.h"
 
 #define DEFAULT_GAIN 1.0
-#define GAIN_ONE 256
 
 GST_DEBUG_CATEGORY_STATIC (clip_diff_debug);
 #define GST_CAT_DEFAULT clip_diff_debug
@@ -49,6 +52,8 @@ struct _GstClipDiff
   guint epoch;
   gboolean training;
   guint64 frame;
+  GstEvent *preparation;        /* clip-preparation as it came; NULL: none */
+  gdouble told;                 /* the gain that was told downstream */
 };
 
 G_DEFINE_TYPE (GstClipDiff, gst_clip_diff, GST_TYPE_VIDEO_FILTER);
@@ -71,6 +76,32 @@ gst_clip_diff_begins (GstClipDiff * self, const GstClipMeta * meta)
       || meta->frame <= self->frame;
 }
 
+/* Tells what becomes of the clips here. */
+static gboolean
+gst_clip_diff_tell (GstClipDiff * self, gdouble gain)
+{
+  GstClipPreparation preparation;
+
+  self->told = gain;
+  gst_event_parse_clip_preparation (self->preparation, &preparation);
+  preparation.diff_gain = gain;
+
+  return gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self),
+      gst_event_new_clip_preparation (&preparation));
+}
+
+static gdouble
+gst_clip_diff_gain (GstClipDiff * self)
+{
+  gdouble gain;
+
+  GST_OBJECT_LOCK (self);
+  gain = self->gain;
+  GST_OBJECT_UNLOCK (self);
+
+  return gain;
+}
+
 static GstFlowReturn
 gst_clip_diff_transform_frame (GstVideoFilter * filter, GstVideoFrame * in,
     GstVideoFrame * out)
@@ -82,14 +113,12 @@ gst_clip_diff_transform_frame (GstVideoFilter * filter, GstVideoFrame * in,
   const gsize stride = GST_VIDEO_FRAME_PLANE_STRIDE (out, 0);
   guint8 *pixels = GST_VIDEO_FRAME_PLANE_DATA (out, 0);
   GstClipMeta *meta = gst_buffer_get_clip_meta (in->buffer);
+  const gdouble gain = gst_clip_diff_gain (self);
   GstVideoFrame before;
-  guint gain, y;
-  gsize x;
+  guint y;
 
-  GST_OBJECT_LOCK (self);
-  gain = (guint) (self->gain * GAIN_ONE + 0.5);
-  GST_OBJECT_UNLOCK (self);
-
+  if (self->preparation && self->told != gain)
+    gst_clip_diff_tell (self, gain);
   if (meta && gst_clip_diff_begins (self, meta))
     gst_clear_buffer (&self->before);
   if (!self->before) {
@@ -105,11 +134,7 @@ gst_clip_diff_transform_frame (GstVideoFilter * filter, GstVideoFrame * in,
       const guint8 *b = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (&before, 0)
           + (gsize) y * GST_VIDEO_FRAME_PLANE_STRIDE (&before, 0);
 
-      for (x = 0; x < row; x++) {
-        const guint d = (guint) ABS ((gint) a[x] - b[x]) * gain / GAIN_ONE;
-
-        pixels[y * stride + x] = (guint8) MIN (d, 255);
-      }
+      cnn3d_frame_diff (pixels + y * stride, a, b, row, gain);
     }
     gst_video_frame_unmap (&before);
   }
@@ -160,9 +185,16 @@ gst_clip_diff_propose_allocation (GstBaseTransform * trans,
 static gboolean
 gst_clip_diff_sink_event (GstBaseTransform * trans, GstEvent * event)
 {
+  GstClipDiff *self = GST_CLIP_DIFF (trans);
+
   if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START
       || GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
-    gst_clear_buffer (&GST_CLIP_DIFF (trans)->before);
+    gst_clear_buffer (&self->before);
+  if (gst_event_parse_clip_preparation (event, NULL)) {
+    gst_clear_event (&self->preparation);
+    self->preparation = event;
+    return gst_clip_diff_tell (self, gst_clip_diff_gain (self));
+  }
 
   return GST_BASE_TRANSFORM_CLASS (gst_clip_diff_parent_class)->sink_event
       (trans, event);
@@ -172,6 +204,7 @@ static gboolean
 gst_clip_diff_stop (GstBaseTransform * trans)
 {
   gst_clear_buffer (&GST_CLIP_DIFF (trans)->before);
+  gst_clear_event (&GST_CLIP_DIFF (trans)->preparation);
 
   return TRUE;
 }
@@ -201,9 +234,7 @@ gst_clip_diff_get_property (GObject * object, guint id, GValue * value,
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     return;
   }
-  GST_OBJECT_LOCK (self);
-  g_value_set_double (value, self->gain);
-  GST_OBJECT_UNLOCK (self);
+  g_value_set_double (value, gst_clip_diff_gain (self));
 }
 
 static void

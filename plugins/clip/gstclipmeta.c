@@ -174,7 +174,8 @@ gst_event_new_clip_preparation (const GstClipPreparation * preparation)
       "num-frames", G_TYPE_UINT, preparation->num_frames,
       "frame-interval", G_TYPE_UINT, preparation->frame_interval,
       "sampling", G_TYPE_STRING, preparation->sampling,
-      "add-borders", G_TYPE_BOOLEAN, preparation->add_borders, NULL);
+      "add-borders", G_TYPE_BOOLEAN, preparation->add_borders,
+      "diff-gain", G_TYPE_DOUBLE, preparation->diff_gain, NULL);
 
   if (preparation->scaling)
     gst_structure_set (s, "scaling", G_TYPE_STRING, preparation->scaling, NULL);
@@ -197,6 +198,7 @@ gst_event_parse_clip_preparation (GstEvent * event,
     return FALSE;
   p.sampling = gst_structure_get_string (s, "sampling");
   p.scaling = gst_structure_get_string (s, "scaling");
+  gst_structure_get_double (s, "diff-gain", &p.diff_gain);
   if (!p.sampling)
     return FALSE;
 

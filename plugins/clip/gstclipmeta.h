@@ -65,7 +65,7 @@ GST_CLIP_API gboolean gst_event_parse_clip_classes (GstEvent * event, gchar *** 
  * file keeps it, so that clips to test on can be held against it. clipsample
  * sends it before its first frame, and again when it changes.
  * fields: num-frames, frame-interval (uint), sampling (string), scaling (string;
- * absent where it is not known), add-borders (boolean).
+ * absent where it is not known), add-borders (boolean), diff-gain (double; 0 where absent).
  *
  * num_frames:     of each clip
  * frame_interval: frames of the video from one to the next; 0 with "uniform"
@@ -74,6 +74,7 @@ GST_CLIP_API gboolean gst_event_parse_clip_classes (GstEvent * event, gchar *** 
  * scaling:        nick of the scaling element's method; "none": there is no such
  *                 element; NULL: not known
  * add_borders:    whether that element keeps the picture's shape
+ * diff_gain:      gain of the clipdiff that the frames went through; 0: none
  * Strings that were parsed belong to the event. */
 typedef struct {
   guint num_frames;
@@ -81,6 +82,7 @@ typedef struct {
   const gchar *sampling;
   const gchar *scaling;
   gboolean add_borders;
+  gdouble diff_gain;
 } GstClipPreparation;
 GST_CLIP_API GstEvent *gst_event_new_clip_preparation (const GstClipPreparation * preparation);
 /* FALSE: another event. */

@@ -205,6 +205,32 @@ compare_scaling (GString * text, const GstClipPreparation * is,
         "add-borders=%s)", was->scaling, was->add_borders ? "true" : "false");
 }
 
+static void
+append_diff (GString * text, gdouble gain)
+{
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
+
+  if (gain > 0)
+    g_string_append_printf (text, "differences by clipdiff gain=%s",
+        g_ascii_dtostr (number, sizeof number, gain));
+  else
+    g_string_append (text, "pictures");
+}
+
+static void
+compare_diff (GString * text, const GstClipPreparation * is,
+    const Cnn3dPreparation * was)
+{
+  if (!was->sampling || is->diff_gain == was->diff_gain)
+    return;
+
+  if (text->len > 0)
+    g_string_append (text, ", and ");
+  append_diff (text, is->diff_gain);
+  g_string_append (text, " instead of ");
+  append_diff (text, was->diff_gain);
+}
+
 void
 eval_run_check_preparation (EvalRun * self, const GstClipPreparation * is)
 {
@@ -214,6 +240,7 @@ eval_run_check_preparation (EvalRun * self, const GstClipPreparation * is)
 
   compare_sampling (text, is, was);
   compare_scaling (text, is, was);
+  compare_diff (text, is, was);
   /* a sticky event comes again after a flush */
   if (text->len > 0 && g_strcmp0 (text->str, self->told) != 0) {
     shown = cnn3d_escape (text->str, FALSE);

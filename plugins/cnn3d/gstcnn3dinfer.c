@@ -187,6 +187,7 @@ gst_cnn3d_infer_report_model (GstCnn3dInfer * self, const InferModel * model,
           "num-classes", G_TYPE_UINT, model->num_classes,
           "num-frames", G_TYPE_UINT, info->network.frames,
           "frame-interval", G_TYPE_UINT, interval_for (model, interval),
+          "diff-gain", G_TYPE_DOUBLE, p->diff_gain,
           "width", G_TYPE_UINT, info->network.width,
           "height", G_TYPE_UINT, info->network.height,
           "channels", G_TYPE_UINT, info->network.channels,
@@ -257,7 +258,7 @@ window_params (const InferModel * model, guint interval, guint stride)
   InferWindowParams params = { network->channels, network->frames,
     network->height, network->width,
     infer_window_find_scaling (p->scaling), p->add_borders,
-    interval_for (model, interval), stride
+    interval_for (model, interval), stride, p->diff_gain
   };
 
   return params;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "src/framediff.h"
+
 /* Only frames that belong to a window are converted. Their numbers are
  * multiples of `grid`, so they fill a ring of as many slots as a window spans. */
 typedef struct
@@ -17,6 +19,7 @@ struct _InferWindow
   GstVideoConverter *converter;
   GstBuffer *scratch;           /* a frame as the converter writes it */
   guint frames, interval, stride;
+  gdouble diff_gain;
   gsize row, frame_size;        /* bytes, without padding */
   guint64 next;                 /* number of the frame that comes */
   guint grid, n_slots;
@@ -194,6 +197,7 @@ infer_window_new (const GstVideoInfo * info, const InferWindowParams * params)
   self->in = *info;
   self->frames = params->frames;
   self->interval = MAX (params->interval, 1);
+  self->diff_gain = params->diff_gain;
   spans = (guint64) self->frames * self->interval;
   self->stride = params->stride ? params->stride : MIN (spans, G_MAXUINT);
   self->grid = common_divisor (self->stride, self->interval);
@@ -301,11 +305,21 @@ void
 infer_window_copy (const InferWindow * self, guint8 * clip)
 {
   const guint64 first = first_frame (self);
+  const guint8 *before = NULL;
 
-  for (guint i = 0; i < self->frames; i++)
-    memcpy (clip + i * self->frame_size,
-        slot (self, first + (guint64) i * self->interval)->data,
-        self->frame_size);
+  for (guint i = 0; i < self->frames; i++) {
+    const guint8 *frame =
+        slot (self, first + (guint64) i * self->interval)->data;
+    guint8 *to = clip + i * self->frame_size;
+
+    if (!(self->diff_gain > 0))
+      memcpy (to, frame, self->frame_size);
+    else if (before)
+      cnn3d_frame_diff (to, frame, before, self->frame_size, self->diff_gain);
+    else
+      memset (to, 0, self->frame_size);
+    before = frame;
+  }
 }
 
 void

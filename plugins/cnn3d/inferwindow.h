@@ -14,6 +14,8 @@ typedef struct {
   guint interval;               /* from one of its frames to the next, from 1 */
   guint stride;                 /* from one window to the next; 0: they do not
                                  * overlap */
+  gdouble diff_gain;            /* above 0: frames become differences from the
+                                 * one before in the window, as by clipdiff */
 } InferWindowParams;
 
 /* Where a frame lies in the stream. */

@@ -261,6 +261,7 @@ fill_preparation (TrainRun * self, Cnn3dPreparation * to)
   to->frame_interval = from.frame_interval;
   to->scaling = from.scaling;
   to->add_borders = from.add_borders;
+  to->diff_gain = from.diff_gain;
 }
 
 static gboolean

@@ -410,6 +410,7 @@ add_properties (Builder *b)
 {
   const Cnn3dNetworkParams *p = &b->net->params;
   const Cnn3dPreparation *preparation = &b->info->preparation;
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
 
   add_property (b, "model", g_strdup (p->model));
   add_property (b, "classes", cnn3d_json_string_array (b->info->classes, p->num_classes));
@@ -426,6 +427,8 @@ add_properties (Builder *b)
     add_property (b, "scaling", g_strdup (preparation->scaling));
     add_property (b, "add-borders", g_strdup (preparation->add_borders ? "true" : "false"));
   }
+  if (preparation->diff_gain > 0)
+    add_property (b, "diff-gain", g_strdup (g_ascii_dtostr (number, sizeof number, preparation->diff_gain)));
 }
 
 /* --- the file --- */

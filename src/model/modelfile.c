@@ -13,6 +13,7 @@ G_DEFINE_QUARK (cnn3d-model-file-error, cnn3d_model_file_error)
 /* Beyond these no network is, and products of sizes could wrap. */
 #define MOST_CLASSES 1000000
 #define MOST_SIZE 65535
+#define MOST_GAIN 100
 
 struct _Cnn3dModelFile {
   gchar *path;
@@ -132,6 +133,7 @@ get_preparation (Cnn3dModelFile *f)
 {
   static const gchar *const samplings[] = { "center", "uniform", NULL }, *const booleans[] = { "0", "1", NULL };
   Cnn3dPreparation *p = &f->info.preparation;
+  const gchar *gain = cnn3d_safetensors_metadata (f->tensors, "diff-gain");
   gint borders = 0;
 
   p->sampling = get_choice (f, "sampling", samplings, NULL);
@@ -140,6 +142,9 @@ get_preparation (Cnn3dModelFile *f)
   p->scaling = cnn3d_safetensors_metadata (f->tensors, "scaling");
   get_choice (f, "add-borders", booleans, &borders);
   p->add_borders = borders;
+  p->diff_gain = gain ? g_ascii_strtod (gain, NULL) : 0;
+  if (!(p->diff_gain >= 0 && p->diff_gain <= MOST_GAIN))
+    p->diff_gain = 0;
 }
 
 static const gchar *const precisions[] = { "32", "16-mixed", "bf16-mixed", NULL };
@@ -347,6 +352,7 @@ cnn3d_model_file_describe (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info
   g_autofree gchar *classes = cnn3d_json_string_array (info->classes, n->num_classes);
   g_autofree gchar *mean = cnn3d_json_float_array (info->mean, n->channels);
   g_autofree gchar *std = cnn3d_json_float_array (info->std, n->channels);
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
 
   cnn3d_safetensors_writer_metadata (w, "format", "pt");
   cnn3d_safetensors_writer_metadata (w, "model", n->model);
@@ -370,4 +376,6 @@ cnn3d_model_file_describe (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info
     cnn3d_safetensors_writer_metadata (w, "scaling", p->scaling);
     cnn3d_safetensors_writer_number (w, "add-borders", p->add_borders);
   }
+  if (p->diff_gain > 0)
+    cnn3d_safetensors_writer_metadata (w, "diff-gain", g_ascii_dtostr (number, sizeof number, p->diff_gain));
 }

@@ -22,6 +22,7 @@ typedef struct {
   const gchar *scaling;         /* videoscale's method: bilinear, lanczos, ...; none: frames came in their size;
                                  * NULL: not known */
   gboolean add_borders;         /* where shapes differ: borders rather than stretching */
+  gdouble diff_gain;            /* where frames were made differences by clipdiff: its gain; 0: they were pictures */
 } Cnn3dPreparation;
 
 /* What a model file says of itself. */

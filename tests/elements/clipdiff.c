@@ -123,6 +123,50 @@ test_new_size (void)
   gst_harness_teardown (h);
 }
 
+/* The gain that downstream was told last; -1: none. */
+static gdouble
+told (GstHarness * h)
+{
+  GstClipPreparation p;
+  gdouble gain = -1;
+  GstEvent *event;
+
+  while ((event = gst_harness_try_pull_event (h))) {
+    if (gst_event_parse_clip_preparation (event, &p)) {
+      g_assert_cmpuint (p.num_frames, ==, 5);
+      g_assert_cmpuint (p.frame_interval, ==, 2);
+      g_assert_cmpstr (p.sampling, ==, "center");
+      g_assert_cmpstr (p.scaling, ==, "sinc");
+      gain = p.diff_gain;
+    }
+    gst_event_unref (event);
+  }
+
+  return gain;
+}
+
+/* What becomes of clips is told before their first frame, and when it changes. */
+static void
+test_told (void)
+{
+  GstHarness *h = differ ("clipdiff gain=2");
+  GstClipMeta clip = {.num_frames = 5 };
+  GstClipPreparation preparation = { 5, 2, "center", "sinc", FALSE };
+
+  through (h, &clip, 0, 1);
+  g_assert_cmpfloat (told (h), ==, -1);
+  gst_harness_push_event (h, gst_event_new_clip_preparation (&preparation));
+  g_assert_cmpfloat (told (h), ==, 2);
+  through (h, &clip, 1, 1);
+  g_assert_cmpfloat (told (h), ==, -1);
+  g_object_set (clips_element (h, "clipdiff"), "gain", 2.5, NULL);
+  through (h, &clip, 2, 1);
+  g_assert_cmpfloat (told (h), ==, 2.5);
+  through (h, &clip, 3, 1);
+  g_assert_cmpfloat (told (h), ==, -1);
+  gst_harness_teardown (h);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -135,6 +179,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipdiff/first-frames", test_first_frames);
   g_test_add_func ("/clipdiff/without-clips", test_without_clips);
   g_test_add_func ("/clipdiff/new-size", test_new_size);
+  g_test_add_func ("/clipdiff/told", test_told);
 
   ret = g_test_run ();
   gst_deinit ();

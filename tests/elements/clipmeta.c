@@ -134,7 +134,7 @@ test_classes (void)
 static void
 test_preparation (void)
 {
-  GstClipPreparation in = { 16, 2, "center", "bilinear", TRUE }, out;
+  GstClipPreparation in = { 16, 2, "center", "bilinear", TRUE, 2.5 }, out;
   GstEvent *event = gst_event_new_clip_preparation (&in);
 
   g_assert_true (GST_EVENT_IS_STICKY (event));
@@ -146,6 +146,7 @@ test_preparation (void)
   g_assert_cmpstr (out.sampling, ==, "center");
   g_assert_cmpstr (out.scaling, ==, "bilinear");
   g_assert_true (out.add_borders);
+  g_assert_true (out.diff_gain == 2.5);
   g_assert_false (gst_event_parse_clip_classes (event, NULL));
   gst_event_unref (event);
 

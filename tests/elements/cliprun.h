@@ -189,10 +189,11 @@ see_data (GstPad * pad, GstPadProbeInfo * info, gpointer data)
       g_free (names);
       g_strfreev (classes);
     } else if (gst_event_parse_clip_preparation (event, &prepared)) {
-      g_string_append_printf (run->events, "%u/%u,%s,%s%s ",
+      g_string_append_printf (run->events, "%u/%u,%s,%s%s%s ",
           prepared.num_frames, prepared.frame_interval, prepared.sampling,
           prepared.scaling ? prepared.scaling : "?",
-          prepared.add_borders ? ",borders" : "");
+          prepared.add_borders ? ",borders" : "",
+          prepared.diff_gain > 0 ? ",differences" : "");
     } else if (gst_event_parse_clip_skipped (event, &skipped)) {
       g_assert_true (strlen (skipped.path) > 0 && strlen (skipped.reason) > 0);
       g_string_append_printf (run->events, "-%u:%" G_GUINT64_FORMAT " ",

@@ -357,6 +357,9 @@ test_preparation (void)
     {"clipsample num-frames=2 frame-interval=1 ! videoconvertscale "
           "add-borders=false method=lanczos ! video/x-raw,width=8",
         "2/1,center,lanczos "},
+    {"clipsample num-frames=2 ! videoconvertscale add-borders=false ! "
+          "video/x-raw,format=RGB,width=8 ! clipdiff",
+        "2/0,uniform,bilinear,differences "},
     {"videoscale ! video/x-raw,width=32,pixel-aspect-ratio=1/1 ! "
           "clipsample num-frames=2 mode=uniform",
         "2/0,uniform,bilinear,borders "},

@@ -366,12 +366,21 @@ test_again (void)
 /* --- how clips are made --- */
 
 static void
+push_differences (Rig * r, const gchar * sampling, guint interval,
+    const gchar * scaling, gboolean borders, gdouble diff_gain)
+{
+  GstClipPreparation p = { FRAMES, interval, sampling, scaling, borders,
+    diff_gain
+  };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_preparation (&p));
+}
+
+static void
 push_preparation (Rig * r, const gchar * sampling, guint interval,
     const gchar * scaling, gboolean borders)
 {
-  GstClipPreparation p = { FRAMES, interval, sampling, scaling, borders };
-
-  gst_harness_push_event (r->h, gst_event_new_clip_preparation (&p));
+  push_differences (r, sampling, interval, scaling, borders, 0);
 }
 
 static void
@@ -400,6 +409,9 @@ test_preparation (void)
   g_assert_null (warning (&r));
   push_preparation (&r, "center", 4, "none", FALSE);
   assert_warning (&r, "frame-interval=4 instead of");
+  push_differences (&r, "center", 2, "bilinear", FALSE, 2.5);
+  assert_warning (&r, "trained on: differences by clipdiff gain=2.5 instead of "
+      "pictures.");
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   finish (&r);
   rig_free (&r);

@@ -225,6 +225,46 @@ test_windows (void)
   g_free (model);
 }
 
+/* A model that was trained on differences gets them: of a window's frames, the
+ * first of which differs from nothing. The first window is clipdiff's work. */
+static void
+test_differences (void)
+{
+  const gsize frame = CLIP / 4;
+  const gchar *source = "videotestsrc num-buffers=12 pattern=ball ! "
+      "video/x-raw,format=RGB,width=48,height=40,framerate=25/1";
+  const gchar *caps = "video/x-raw,format=RGB,width=32,height=32";
+  gchar *differ = g_strdup_printf ("%s ! clipdiff gain=2.5", caps), *model;
+  GByteArray *frames = convert (source, "add-borders=false", caps);
+  GByteArray *first = convert (source, "add-borders=false", differ);
+  GByteArray *clips = g_byte_array_new ();
+  Spec spec = plain;
+  GArray *got;
+  guint n = 0;
+
+  for (guint at = 0; at + 3 < 12; at += 3, n++)
+    for (guint k = 0; k < 4; k++)
+      for (gsize i = 0; i < frame; i++) {
+        const guint8 *now = frames->data + (at + k) * frame + i;
+        const guint8 d = k == 0 ? 0 : MIN (255, ABS (now[0] -
+                (now - frame)[0]) * 5 / 2);
+
+        g_byte_array_append (clips, &d, 1);
+      }
+  g_assert_cmpmem (first->data, CLIP, clips->data, CLIP);
+
+  spec.preparation.diff_gain = 2.5;
+  model = write_model ("differences.safetensors", &spec);
+  got = infer (source, model, "stride=3", NULL, NULL);
+  assert_same ("differences", got, model, clips->data, n, 3);
+  g_array_unref (got);
+  g_byte_array_unref (clips);
+  g_byte_array_unref (first);
+  g_byte_array_unref (frames);
+  g_free (model);
+  g_free (differ);
+}
+
 /* The interval is the model's own, where it knows one. */
 static void
 test_interval (void)
@@ -1114,6 +1154,7 @@ main (int argc, char **argv)
 
   g_test_add_func ("/cnn3dinfer/scaling", test_scaling);
   g_test_add_func ("/cnn3dinfer/windows", test_windows);
+  g_test_add_func ("/cnn3dinfer/differences", test_differences);
   g_test_add_func ("/cnn3dinfer/interval", test_interval);
   g_test_add_func ("/cnn3dinfer/result", test_result);
   g_test_add_func ("/cnn3dinfer/threshold", test_threshold);

@@ -244,6 +244,7 @@ test_properties (void)
   g_assert_cmpstr (property (read, "frame-interval"), ==, "2");
   g_assert_cmpstr (property (read, "scaling"), ==, "lanczos");
   g_assert_cmpstr (property (read, "add-borders"), ==, "true");
+  g_assert_cmpstr (property (read, "diff-gain"), ==, "2.5");
   free_model (read);
 }
 

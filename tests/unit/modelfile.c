@@ -30,6 +30,7 @@ assert_same_info (const Cnn3dModelInfo *a, const Cnn3dModelInfo *b)
   g_assert_cmpuint (a->preparation.frame_interval, ==, b->preparation.frame_interval);
   g_assert_cmpstr (a->preparation.scaling, ==, b->preparation.scaling);
   g_assert_cmpint (a->preparation.add_borders, ==, b->preparation.add_borders);
+  g_assert_true (a->preparation.diff_gain == b->preparation.diff_gain);
 }
 
 /* What is written of a model is read of it, and its weights are there. */
