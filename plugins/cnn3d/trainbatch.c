@@ -240,21 +240,17 @@ bad_batch:
   }
 between_passes:
   {
-    GST_ELEMENT_ERROR (self->element, STREAM, FAILED,
-        ("A batch came between two passes: upstream has to send clip-epoch "
-            "before it."), (NULL));
-    goto failed;
+    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
+            GST_STREAM_ERROR_FAILED, "A batch came between two passes: "
+            "upstream has to send clip-epoch before it."), NULL);
+    return GST_FLOW_ERROR;
   }
 too_many:
   {
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("A batch of %u clips came after the network was set up for %u: send "
-            "the largest batch first; only the last may be smaller.",
-            self->layout.clips, self->max_clips), (NULL));
-    goto failed;
+    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
+            GST_STREAM_ERROR_FORMAT, "A batch of %u clips came after the "
+            "network was set up for %u: send the largest batch first; only the "
+            "last may be smaller.", self->layout.clips, self->max_clips), NULL);
+    return GST_FLOW_ERROR;
   }
-failed:
-  self->flow = GST_FLOW_ERROR;
-
-  return GST_FLOW_ERROR;
 }

@@ -421,12 +421,11 @@ go_on (TrainRun * self)
   /* ERRORS */
 elsewhere:
   {
-    GST_ELEMENT_ERROR (self->element, STREAM, FAILED,
-        ("Training was to go on at clip %" G_GUINT64_FORMAT ", but upstream "
-            "is at clip %" G_GUINT64_FORMAT ": take the same clips and seed "
-            "as before, or set resume=never to begin anew.",
-            self->resume_position, e->position), (NULL));
-    self->flow = GST_FLOW_ERROR;
+    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
+            GST_STREAM_ERROR_FAILED, "Training was to go on at clip %"
+            G_GUINT64_FORMAT ", but upstream is at clip %" G_GUINT64_FORMAT
+            ": take the same clips and seed as before, or set resume=never to "
+            "begin anew.", self->resume_position, e->position), NULL);
     return FALSE;
   }
 }
@@ -580,9 +579,9 @@ other_clips:
   {
     was = tensor_layout_describe (&self->layout);
     is = tensor_layout_describe (layout);
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("The network is made for %s, now %s come: all clips of a run must be "
-            "of one size.", was, is), (NULL));
+    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
+            GST_STREAM_ERROR_FORMAT, "The network is made for %s, now %s come: "
+            "all clips of a run must be of one size.", was, is), NULL);
     g_free (was);
     g_free (is);
     return FALSE;
