@@ -237,11 +237,13 @@ test_messages (void)
 }
 
 /* A batch that is larger than the network was made for: split in validation,
- * where it makes no difference; refused in training. */
+ * where it makes no difference; refused in training, and the log says why. */
 static void
 test_larger_batch (void)
 {
-  Rig r = rig_new ("");
+  gchar *dir = make_dir (), *line = g_strconcat ("log-dir=", dir, NULL);
+  gchar *path = g_build_filename (dir, "log.jsonl", NULL), *text;
+  Rig r = rig_new (line);
   GstMessage *message;
 
   caps_for (&r, 2);
@@ -262,6 +264,13 @@ test_larger_batch (void)
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
       "5 clips came after the network was set up for 2");
   rig_free (&r);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  g_assert_nonnull (strstr (text, "{\"event\":\"error\","));
+  g_assert_nonnull (strstr (text, "\"message\":\"A batch of 5 clips came"));
+  g_free (text);
+  g_free (path);
+  g_free (line);
+  remove_dir (dir);
 
   r = rig_new ("");
   caps_for (&r, 5);
