@@ -22,6 +22,8 @@ eval_run_check_layout (EvalRun * self, const TensorLayout * layout)
   if (layout->channels != n->channels || layout->frames != n->frames
       || layout->height != n->height || layout->width != n->width)
     goto other_sizes;
+  if (layout->num_classes > self->num_classes)
+    goto more_classes;
 
   return TRUE;
 
@@ -53,6 +55,14 @@ other_sizes:
         (NULL));
     g_free (was);
     g_free (is);
+    return FALSE;
+  }
+more_classes:
+  {
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("Labels come one-hot for %u classes, but there are %u: take the model "
+            "that was trained on them all.", layout->num_classes,
+            self->num_classes), (NULL));
     return FALSE;
   }
 }
@@ -231,16 +241,12 @@ compare_diff (GString * text, const GstClipPreparation * is,
   append_diff (text, was->diff_gain);
 }
 
-void
-eval_run_check_preparation (EvalRun * self, const GstClipPreparation * is)
+/* Takes the text. */
+static void
+warn_of (EvalRun * self, GString * text)
 {
-  const Cnn3dPreparation *was = &self->info->preparation;
-  GString *text = g_string_new (NULL);
   gchar *shown;
 
-  compare_sampling (text, is, was);
-  compare_scaling (text, is, was);
-  compare_diff (text, is, was);
   /* a sticky event comes again after a flush */
   if (text->len > 0 && g_strcmp0 (text->str, self->told) != 0) {
     shown = cnn3d_escape (text->str, FALSE);
@@ -252,4 +258,29 @@ eval_run_check_preparation (EvalRun * self, const GstClipPreparation * is)
     self->told = g_strdup (text->str);
   }
   g_string_free (text, TRUE);
+}
+
+void
+eval_run_check_preparation (EvalRun * self, const GstClipPreparation * is)
+{
+  const Cnn3dPreparation *was = &self->info->preparation;
+  GString *text = g_string_new (NULL);
+
+  compare_sampling (text, is, was);
+  compare_scaling (text, is, was);
+  compare_diff (text, is, was);
+  warn_of (self, text);
+}
+
+void
+eval_run_check_unprepared (EvalRun * self)
+{
+  const Cnn3dPreparation *was = &self->info->preparation;
+  GString *text;
+
+  if (!was->sampling)
+    return;
+  text = g_string_new ("clips that clipsample has not sampled instead of ");
+  append_sampling (text, was->sampling, was->frame_interval);
+  warn_of (self, text);
 }

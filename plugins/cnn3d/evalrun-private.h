@@ -41,11 +41,13 @@ struct _EvalRun
   guint64 skipped;
   guint batches;
   guint64 last_clip;            /* by its meta: its views may go on */
+  GRefString *last_path;        /* likewise; NULL: not known */
   gint32 last_label;
   guint view;                   /* the last one's */
   gint64 pass_began;            /* monotonic microseconds */
   GstFlowReturn flow;
 
+  gboolean prepared;            /* clip-preparation came */
   gchar *told;                  /* differences that were warned of */
   gboolean training_warned;
   Progress *progress;           /* NULL: silent */
@@ -67,6 +69,8 @@ gboolean eval_run_match_classes (EvalRun * run, gchar ** names);
  * on. */
 void eval_run_check_preparation (EvalRun * run,
     const GstClipPreparation * preparation);
+/* The same where clips come that nothing was told of. */
+void eval_run_check_unprepared (EvalRun * run);
 
 /* --- evalreport.c: messages and files --- */
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <string.h>
 #include <unistd.h>
 #include <glib/gstdio.h>
 
@@ -108,6 +109,7 @@ take_sticky_event (EvalRun * self, GstEvent * event)
       self->flow = GST_FLOW_ERROR;
     g_strfreev (names);
   } else if (gst_event_parse_clip_preparation (event, &preparation)) {
+    self->prepared = TRUE;
     eval_run_check_preparation (self, &preparation);
   }
 }
@@ -165,9 +167,19 @@ clip_number (const EvalRun * self, guint n, guint64 first)
   return self->metas[n] ? self->metas[n]->sample : first + n;
 }
 
-/* Which view of its video each clip of the batch is, from 0. */
 static void
-count_views (EvalRun * self)
+set_last_path (EvalRun * self, GRefString * path)
+{
+  GRefString *last = self->last_path;
+
+  self->last_path = path ? g_ref_string_acquire (path) : NULL;
+  g_clear_pointer (&last, g_ref_string_release);
+}
+
+/* Which view of its video each clip of the batch is, from 0. FALSE: clip
+ * *wrong would be one of another file's. */
+static gboolean
+count_views (EvalRun * self, guint * wrong)
 {
   const guint n = self->settings.clips_per_video;
   guint i;
@@ -175,12 +187,21 @@ count_views (EvalRun * self)
   for (i = 0; i < self->layout.clips; i++) {
     const guint64 number = self->clips + i;
     const guint64 clip = self->metas[i] ? self->metas[i]->clip : NO_CLIP;
+    GRefString *path = self->metas[i] ? self->metas[i]->path : NULL;
     const gboolean more = n > 0 ? number % n != 0 :
         number > 0 && clip != NO_CLIP && clip == self->last_clip;
 
+    if (n > 0 && more && path && self->last_path
+        && strcmp (path, self->last_path)) {
+      *wrong = i;
+      return FALSE;
+    }
     self->view = self->views[i] = more ? self->view + 1 : 0;
     self->last_clip = clip;
+    set_last_path (self, path);
   }
+
+  return TRUE;
 }
 
 static gboolean
@@ -303,7 +324,8 @@ take (EvalRun * self, GstBuffer * buffer, const TensorBatch * mapped)
     goto bad_label;
   for (i = 0; self->numbers && i < self->layout.clips; i++)
     self->labels[i] = self->numbers[self->labels[i]];
-  count_views (self);
+  if (!count_views (self, &clip))
+    goto other_video;
   /* part of a larger memory may begin anywhere; numbers may not */
   if ((guintptr) frames % self->layout.item_size)
     frames = aligned = g_memdup2 (frames, self->layout.frames_size);
@@ -321,6 +343,17 @@ bad_label:
             "knows it.", name, error->message), (NULL));
     g_free (name);
     g_error_free (error);
+    self->flow = GST_FLOW_ERROR;
+    return;
+  }
+other_video:
+  {
+    name = tensor_batch_clip_name (buffer, clip, self->clips);
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("%s would be a view of the video before it, which is another file: "
+            "set clips-per-video to what clipsample's says, or to 0.", name),
+        (NULL));
+    g_free (name);
     self->flow = GST_FLOW_ERROR;
     return;
   }
@@ -342,6 +375,8 @@ eval_run_batch (EvalRun * self, GstBuffer * buffer)
     /* a stream that announces nothing is one pass */
     begin_pass (self);
   }
+  if (self->announced && !self->prepared && !self->told)
+    eval_run_check_unprepared (self);
   if (!tensor_batch_map (&batch, buffer, &self->layout, &error))
     goto bad_batch;
   take (self, buffer, &batch);
@@ -363,6 +398,17 @@ bad_batch:
     eval_run_fail (self, error, NULL);
     return GST_FLOW_ERROR;
   }
+}
+
+/* Whether the predictor, which opens the file by itself, found the model that
+ * was there before. */
+static gboolean
+same_model (const Cnn3dModelInfo * a, const Cnn3dModelInfo * b)
+{
+  return a->network.num_classes == b->network.num_classes
+      && !strcmp (a->network.model, b->network.model)
+      && g_strv_equal ((const gchar * const *) a->classes,
+      (const gchar * const *) b->classes);
 }
 
 gboolean
@@ -398,6 +444,8 @@ eval_run_set_layout (EvalRun * self, const TensorLayout * layout)
     eval_run_fail (self, error, "The model cannot be set up");
     return FALSE;
   }
+  if (!same_model (self->info, cnn3d_predictor_info (self->predictor)))
+    goto other_file;
   self->max_clips = layout->clips;
   self->logits = g_new (gfloat,
       (gsize) self->max_clips * self->info->network.num_classes);
@@ -405,6 +453,17 @@ eval_run_set_layout (EvalRun * self, const TensorLayout * layout)
 
   return TRUE;
 
+  /* ERRORS */
+other_file:
+  {
+    gchar *shown = cnn3d_escape (s->model, FALSE);
+
+    GST_ELEMENT_ERROR (self->element, RESOURCE, READ,
+        ("%s is another model than it was when the pipeline started: start "
+            "again.", shown), (NULL));
+    g_free (shown);
+    goto failed;
+  }
 failed:
   self->flow = GST_FLOW_ERROR;
 
@@ -451,6 +510,8 @@ check_settings (EvalRun * self)
     goto no_size;
   if (s->feature_maps > 0 && !s->output_dir)
     goto no_folder;
+  if (s->feature_maps > 0 && !s->feature_layers)
+    goto no_layers;
   if (s->output_dir && (g_mkdir_with_parents (s->output_dir, 0777) < 0
           || g_access (s->output_dir, W_OK | X_OK) < 0))
     goto no_writing;
@@ -479,6 +540,13 @@ no_folder:
   {
     GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
         ("feature-maps needs a place to put them: set output-dir."), (NULL));
+    return FALSE;
+  }
+no_layers:
+  {
+    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
+        ("feature-maps needs layers to draw: set feature-layers to their names, "
+            "or to stages."), (NULL));
     return FALSE;
   }
 no_writing:
@@ -536,6 +604,7 @@ eval_run_free (EvalRun ** run)
   g_free (self->views);
   g_free (self->logits);
   g_free (self->told);
+  set_last_path (self, NULL);
   g_free (self);
 }
 

@@ -279,6 +279,13 @@ gst_cnn3d_infer_prepare (GstCnn3dInfer * self, guint interval, guint stride)
   self->window = infer_window_new (&self->info, &params);
   if (!self->window)
     goto bad_format;
+  if (!g_strcmp0 (self->model->info->preparation.scaling, "none")
+      && (self->info.width != (gint) params.width
+          || self->info.height != (gint) params.height))
+    element_report_info (GST_ELEMENT (self), "The model was trained on videos "
+        "of its own size, %ux%u, without a scaler: these, %dx%d, are scaled by "
+        "the method bilinear, without borders.", params.width, params.height,
+        self->info.width, self->info.height);
 
   return TRUE;
 
@@ -446,20 +453,47 @@ bad_caps:
   }
 }
 
+/* The last result is not about the frames that come. */
+static void
+gst_cnn3d_infer_forget (GstCnn3dInfer * self)
+{
+  InferResult *newest;
+  gboolean named;
+
+  GST_OBJECT_LOCK (self);
+  newest = g_steal_pointer (&self->newest);
+  GST_OBJECT_UNLOCK (self);
+  named = newest && *newest->name;
+  g_clear_pointer (&newest, infer_result_unref);
+  if (named)
+    g_object_notify (G_OBJECT (self), "class");
+}
+
 static void
 gst_cnn3d_infer_flush_stop (GstCnn3dInfer * self)
 {
-  InferResult *newest;
-
   infer_worker_set_flushing (self->worker, FALSE);
   gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
   if (self->window)
     infer_window_restart (self->window);
   GST_OBJECT_LOCK (self);
   self->epoch++;
-  newest = g_steal_pointer (&self->newest);
   GST_OBJECT_UNLOCK (self);
-  g_clear_pointer (&newest, infer_result_unref);
+  gst_cnn3d_infer_forget (self);
+}
+
+/* A file that is shorter than a window has no result: nobody should look for
+ * it. */
+static void
+gst_cnn3d_infer_eos (GstCnn3dInfer * self)
+{
+  /* what is under way is told first */
+  infer_worker_wait (self->worker);
+  if (self->number == 0 && self->window)
+    element_report_info (GST_ELEMENT (self), "The video ended before its first "
+        "window of %u frames, %u apart, was complete: there is no result. A "
+        "smaller frame-interval takes less of it.", self->params.frames,
+        self->params.interval);
 }
 
 static gboolean
@@ -483,8 +517,7 @@ gst_cnn3d_infer_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
         infer_window_restart (self->window);
       break;
     case GST_EVENT_EOS:
-      /* what is under way is told first */
-      infer_worker_wait (self->worker);
+      gst_cnn3d_infer_eos (self);
       break;
     case GST_EVENT_FLUSH_START:
       infer_worker_set_flushing (self->worker, TRUE);
@@ -590,6 +623,7 @@ gst_cnn3d_infer_begin (GstCnn3dInfer * self)
   if (!infer_model_settings_equal (&self->used, &self->settings.model))
     infer_worker_load (worker, &self->settings.model);
   GST_OBJECT_UNLOCK (self);
+  gst_cnn3d_infer_forget (self);
   gst_cnn3d_infer_use (self, model);
 
   return TRUE;

@@ -85,6 +85,8 @@ infer_result_new (const InferJob * job, const gdouble * probabilities,
 {
   const InferModel *model = job->model;
   InferResult *result = g_atomic_rc_box_new0 (InferResult);
+  /* a structure's strings are UTF-8, a path need not be */
+  gchar *path = g_filename_display_name (model->settings.path);
   guint best = 0;
 
   for (guint i = 1; i < model->num_classes; i++)
@@ -105,7 +107,9 @@ infer_result_new (const InferJob * job, const gdouble * probabilities,
       "last-pts", G_TYPE_UINT64, job->last.pts,
       "last-duration", G_TYPE_UINT64, job->last.duration,
       "last-running-time", G_TYPE_UINT64, job->last.running_time,
-      "inference-time", G_TYPE_UINT64, took, NULL);
+      "inference-time", G_TYPE_UINT64, took,
+      "model", G_TYPE_STRING, path, NULL);
+  g_free (path);
   set_probabilities (result->structure, probabilities, model->num_classes);
   result->name = gst_structure_get_string (result->structure, "class");
   if (result->label >= 0)

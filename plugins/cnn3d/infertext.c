@@ -43,27 +43,23 @@ infer_text_pad_new (GstPadTemplate * template, GstPad * sink)
   return pad;
 }
 
+/* from: the video's, of whose group the text is. */
 static void
-push_stream_start (GstPad * text, GstPad * sink)
+push_stream_start (GstPad * text, GstEvent * from)
 {
-  GstEvent *from = gst_pad_get_sticky_event (sink, GST_EVENT_STREAM_START, 0);
-  GstElement *element = gst_pad_get_parent_element (text);
+  const gchar *stream;
   GstEvent *event;
   guint group;
   gchar *id;
 
-  if (element) {
-    id = gst_pad_create_stream_id (text, element, "text");
-    event = gst_event_new_stream_start (id);
-    if (from && gst_event_parse_group_id (from, &group))
-      gst_event_set_group_id (event, group);
-    if (from)
-      gst_event_set_seqnum (event, gst_event_get_seqnum (from));
-    gst_pad_push_event (text, event);
-    g_free (id);
-    gst_object_unref (element);
-  }
-  g_clear_pointer (&from, gst_event_unref);
+  gst_event_parse_stream_start (from, &stream);
+  id = g_strconcat (stream, "/text", NULL);
+  event = gst_event_new_stream_start (id);
+  g_free (id);
+  if (gst_event_parse_group_id (from, &group))
+    gst_event_set_group_id (event, group);
+  gst_event_set_seqnum (event, gst_event_get_seqnum (from));
+  gst_pad_push_event (text, event);
 }
 
 /* What must come before anything else; the pad may have been asked for in the
@@ -74,9 +70,11 @@ begin (GstPad * text, GstPad * sink)
   GstEvent *has, *wants;
 
   has = gst_pad_get_sticky_event (text, GST_EVENT_STREAM_START, 0);
-  if (!has)
-    push_stream_start (text, sink);
+  wants = gst_pad_get_sticky_event (sink, GST_EVENT_STREAM_START, 0);
+  if (!has && wants)
+    push_stream_start (text, wants);
   g_clear_pointer (&has, gst_event_unref);
+  g_clear_pointer (&wants, gst_event_unref);
 
   has = gst_pad_get_sticky_event (text, GST_EVENT_CAPS, 0);
   if (!has) {
@@ -101,7 +99,7 @@ infer_text_event (GstPad * text, GstPad * sink, GstEvent * event)
 {
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_STREAM_START:
-      push_stream_start (text, sink);
+      push_stream_start (text, event);
       break;
     case GST_EVENT_CAPS:
     case GST_EVENT_SEGMENT:

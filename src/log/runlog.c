@@ -28,6 +28,7 @@ struct _Cnn3dRunLog
   Cnn3dRecordFile *json;
   Cnn3dRecordFile *csv;         /* NULL before cnn3d_run_log_begin() */
   Cnn3dEventFile *events;       /* likewise */
+  gboolean others;              /* log.jsonl was not empty */
   gboolean resumes;
   guint epochs;                 /* whose training pass is told of already */
   Cnn3dRunMark mark;
@@ -74,7 +75,10 @@ open_json (Cnn3dRunLog *log, GError **error)
   g_autofree gchar *path = g_build_filename (log->dir, JSON_NAME, NULL);
 
   log->json = cnn3d_record_file_open_lines (path, error);
-  return log->json != NULL;
+  if (!log->json)
+    return FALSE;
+  log->others = cnn3d_record_file_size (log->json) > 0;
+  return TRUE;
 }
 
 Cnn3dRunLog *
@@ -484,6 +488,9 @@ cnn3d_run_log_skipped (Cnn3dRunLog *log, const gchar *path, const gchar *reason,
 static void
 write_text (Cnn3dRunLog *log, const gchar *event, const gchar *name, const gchar *text)
 {
+  /* a run that does not come to begin says nothing in another one's log */
+  if (!log->events && log->others)
+    return;
   cnn3d_json_begin (log->line, event);
   cnn3d_json_string (log->line, name, text);
   write_json (log);

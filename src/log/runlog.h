@@ -32,7 +32,7 @@ CNN3D_API void cnn3d_run_log_free (Cnn3dRunLog ** log);
 /* Opens the other files. mark: NULL for a new run, for which what an earlier one
  * left is moved into a folder earlier-N; otherwise it is gone on with, and the
  * record "resumed" follows the one of cnn3d_run_log_run(). Before it, only
- * warnings and errors are logged. */
+ * warnings and errors are logged, and not into an earlier run's log. */
 CNN3D_API gboolean cnn3d_run_log_begin (Cnn3dRunLog * log, const Cnn3dRunMark * mark, GError ** error);
 
 /* What failed first since cnn3d_run_log_new(): once; later, and where nothing

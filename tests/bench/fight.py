@@ -8,8 +8,8 @@ report.html names the clips that were told wrong.
 --torch trains torchvision's r3d_18 from scratch beside it, with the same settings on
 the same batches in the same order: PyTorch reads what cnn3dtrain would have got.
 
-usage: fight.py BUILD [--recipe plain|motion] [--torch] [--folds 0,1,2,3] [--seeds 0]
-       [--data FOLDER] [--out FOLDER] [--threads 2] [--workers 2]"""
+usage: fight.py BUILD [--recipe plain|motion] [--without clipdiff|clipaugment] [--torch]
+       [--folds 0,1,2,3] [--seeds 0] [--data FOLDER] [--out FOLDER] [--threads 2] [--workers 2]"""
 import argparse
 import csv
 import json
@@ -124,6 +124,8 @@ def torch(args, recipe, fold, seed):
 parser = argparse.ArgumentParser()
 parser.add_argument("build")
 parser.add_argument("--recipe", choices=sorted(RECIPES), default="motion")
+parser.add_argument("--without", action="append", choices=("clipdiff", "clipaugment"), default=[],
+                    help="leave this part of the recipe out")
 parser.add_argument("--torch", action="store_true", help="with --recipe plain: PyTorch beside it")
 parser.add_argument("--python", default="/usr/bin/python3", help="one that has torch and torchvision")
 parser.add_argument("--data", default=os.environ.get("CNN3D_TEST_DATA") or os.path.join(
@@ -138,7 +140,10 @@ if args.torch and args.recipe != "plain":
     parser.error("--torch is for --recipe plain")
 os.makedirs(args.out, exist_ok=True)
 
-recipe, table = RECIPES[args.recipe], []
+recipe, table = dict(RECIPES[args.recipe]), []
+for part, element in (("see", "clipdiff"), ("augment", "clipaugment")):
+    if element in args.without:
+        recipe[part] = ""
 for seed in map(int, args.seeds.split(",")):
     for fold in map(int, args.folds.split(",")):
         row = [seed, fold]

@@ -76,6 +76,8 @@ test_bad_settings (void)
       "'much', which is no size");
   refused (model, "feature-maps=1", resource, GST_RESOURCE_ERROR_SETTINGS,
       "set output-dir");
+  refused (model, "feature-maps=1 feature-layers=\"\" output-dir=maps", resource,
+      GST_RESOURCE_ERROR_SETTINGS, "set feature-layers");
   refused (model, line, resource, GST_RESOURCE_ERROR_OPEN_WRITE, "/below");
   g_free (line);
 
@@ -121,6 +123,41 @@ test_caps (void)
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
       "set up for uint8 clips");
   rig_free (&r);
+}
+
+/* One-hot labels, that is as many as there are classes */
+static void
+test_one_hot (void)
+{
+  Rig r = eval_new ("");
+
+  g_assert_true (push_caps (&r, "other/tensors,format=static,num_tensors=2,"
+          "types=float32.float32,dimensions=3:32:32:4:4.3:4"));
+  rig_free (&r);
+
+  r = eval_new ("");
+  push_caps (&r, "other/tensors,format=static,num_tensors=2,"
+      "types=float32.float32,dimensions=3:32:32:4:4.5:4");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "one-hot for 5 classes, but there are 3");
+  rig_free (&r);
+}
+
+/* The file is another one when the first caps come. */
+static void
+test_other_file (void)
+{
+  gchar *path = make_model ("swapped", WHOLE), *other;
+  Rig r = eval_of (path, "");
+
+  other = make_model ("swapped", NO_NAMES);
+  g_assert_cmpstr (other, ==, path);
+  push_caps (&r, CAPS ("uint8", "int32", "4"));
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
+      "is another model than it was");
+  rig_free (&r);
+  g_free (other);
+  g_free (path);
 }
 
 /* --- clips --- */
@@ -186,6 +223,8 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3deval-refused/bad-files", test_bad_files);
   g_test_add_func ("/cnn3deval-refused/bad-settings", test_bad_settings);
   g_test_add_func ("/cnn3deval-refused/caps", test_caps);
+  g_test_add_func ("/cnn3deval-refused/one-hot", test_one_hot);
+  g_test_add_func ("/cnn3deval-refused/other-file", test_other_file);
   g_test_add_func ("/cnn3deval-refused/labels", test_labels);
   g_test_add_func ("/cnn3deval-refused/bad-buffers", test_bad_buffers);
 

@@ -227,6 +227,19 @@ test_views (void)
   g_assert_cmpuint (videos, ==, 3);
   rig_free (&r);
 
+  /* another file is another video, whatever its label */
+  r = eval_new ("clips-per-video=2");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  buffer = make_batch (0, 4, UINT8_INT32);
+  set_label (buffer, 1, 0);
+  g_assert_cmpint (gst_harness_push (r.h, with_metas (buffer, 4, 7, FALSE)),
+      ==, GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "Clip 1 (second.mp4) would be a view of the video before it, which is "
+      "another file: set clips-per-video");
+  rig_free (&r);
+
   r = eval_new ("clips-per-video=2");
   caps_for (&r, 4);
   push_segment (&r, 0);
@@ -414,6 +427,21 @@ test_preparation (void)
       "pictures.");
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   finish (&r);
+  rig_free (&r);
+  g_free (known);
+
+  /* clips that nothing is told of */
+  known = make_model ("known", KNOWN);
+  r = eval_of (known, "");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_epoch (&r, 0, FALSE, 0, 0);
+  g_assert_null (warning (&r));
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  assert_warning (&r, "clips that clipsample has not sampled instead of a window "
+      "in each clip's middle with frame-interval=2.");
+  gst_harness_push (r.h, make_batch (0, 1, UINT8_INT32));
+  g_assert_null (warning (&r));
   rig_free (&r);
   g_free (known);
 

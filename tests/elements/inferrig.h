@@ -330,4 +330,38 @@ no_result (Rig * r)
   g_assert_null (pop (r->bus, GST_MESSAGE_ELEMENT, "cnn3dinfer-result", 0));
 }
 
+/* --- a test --- */
+
+static inline void
+remove_folder (void)
+{
+  GDir *dir = g_dir_open (folder, 0, NULL);
+  const gchar *name;
+
+  while ((name = g_dir_read_name (dir))) {
+    gchar *path = path_of (name);
+
+    g_unlink (path);
+    g_free (path);
+  }
+  g_dir_close (dir);
+  g_rmdir (folder);
+  g_free (folder);
+}
+
+/* To be used as main(): a folder for models while the tests run. */
+static inline int
+run_in_folder (void)
+{
+  int ret;
+
+  folder = g_dir_make_tmp ("cnn3dinfer-XXXXXX", NULL);
+  g_assert_nonnull (folder);
+  ret = g_test_run ();
+  remove_folder ();
+  gst_deinit ();
+
+  return ret;
+}
+
 #endif
