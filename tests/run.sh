@@ -135,10 +135,14 @@ for part in $parts; do
       unset OMP_WAIT_POLICY
       ;;
     parity)
+      # side by side: each is PyTorch's one half, and ours the other
+      export OMP_WAIT_POLICY=passive
       for file in tests/parity/*.py; do
         [ -x "$file" ] && tap_test "$part" "$file" \
-          "$python" "$file" "$build/tests/parity/trainer-tool"
+          "$python" "$file" "$build/tests/parity/trainer-tool" &
       done
+      wait
+      unset OMP_WAIT_POLICY
       ;;
   esac
 done
