@@ -50,6 +50,7 @@ struct _ClipChain
   guint64 target;               /* first frame wanted, from the file's start */
   guint64 first, last;          /* frames wanted, from the clip's start */
   guint64 length;               /* frames in the clip by its row; 0: unknown */
+  guint64 told;                 /* frames in it that the frames tell of */
   gboolean sought;
   guint64 next;                 /* number of the next frame in the clip */
   gboolean entered;             /* the clip has begun */

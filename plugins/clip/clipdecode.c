@@ -272,6 +272,8 @@ clip_chain_open (ClipChain * self, gboolean may_seek, guint64 known,
     self->last = G_MAXUINT64;
     ok = FALSE;
   }
+  /* Whoever chose the window chooses its frames by the same figure */
+  self->told = ok ? meta.num_frames : self->length;
   g_mutex_lock (&job->lock);
   job->windowed = ok;
   g_mutex_unlock (&job->lock);

@@ -135,7 +135,7 @@ gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
     g_mutex_unlock (&self->job->lock);
     return GST_FLOW_EOS;
   }
-  meta.num_frames = self->length;
+  meta.num_frames = self->told;
   buffer = gst_buffer_make_writable (buffer);
   gst_buffer_add_clip_meta (buffer, &meta);
   ret = gst_pad_push (self->gate_src, buffer);

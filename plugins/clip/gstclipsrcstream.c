@@ -263,14 +263,14 @@ push_preparation (GstClipSrc * self, GstEvent * event)
 
 /* Makes sure that a frame says whose it is, also where clip-bin lost that. */
 static void
-complete_meta (ClipJob * job, GstBuffer * buffer, guint64 index,
-    guint64 num_frames)
+complete_meta (const GstClipSrc * self, ClipJob * job, GstBuffer * buffer,
+    guint64 index, guint64 num_frames)
 {
   GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
 
   if (!meta)
     meta = gst_buffer_add_clip_meta (buffer, &job->meta);
-  else if (job->windowed)
+  else if (job->windowed || self->preparation)
     return;
   /* Nobody sampled: every frame is here, and now it is known how many */
   meta->frame = index;
@@ -315,7 +315,7 @@ push_clip (GstClipSrc * self, ClipJob * job, const Cnn3dOrderClip * clip,
       push_epoch (self, clip, job->meta.clip);
     item = GST_MINI_OBJECT_CAST (retime (self, GST_BUFFER_CAST (item),
             *pushed));
-    complete_meta (job, GST_BUFFER_CAST (item), *pushed, num_frames);
+    complete_meta (self, job, GST_BUFFER_CAST (item), *pushed, num_frames);
     (*pushed)++;
     ret = gst_pad_push (self->srcpad, GST_BUFFER_CAST (item));
   }
@@ -362,7 +362,8 @@ stop_streaming (GstClipSrc * self, gboolean eos)
   if (eos) {
     if (self->need_segment)
       push_segment (self);
-    push_untold (self);
+    /* their pass was never begun */
+    g_queue_clear_full (&self->untold, (GDestroyNotify) gst_event_unref);
     push_event (self, gst_event_new_eos ());
   }
   gst_pad_pause_task (self->srcpad);
@@ -379,7 +380,8 @@ end_pass (GstClipSrc * self, const Cnn3dOrderClip * clip)
 
   if (self->delivered == 0 && self->whole_pass)
     return FALSE;
-  if (self->need_segment)
+  /* caps come first, with the first clip that can be read */
+  if (self->need_segment && self->caps)
     push_segment (self);
   /* Every clip since a seek into this pass was skipped */
   if (self->need_epoch)

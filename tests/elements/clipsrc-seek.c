@@ -210,6 +210,44 @@ test_seek_ready (void)
   g_free (csv);
 }
 
+/* What is left of the pass is all bad: the stream begins with the next pass's
+ * first clip, caps before segment. What was skipped of a pass that was never
+ * begun is told of by messages alone. */
+static void
+test_seek_bad_rest (void)
+{
+  gchar *rows = g_strdup_printf ("path,label,start,end,split\n"
+      "%s,x,0,0.1,train\na.mp4,x,,,train\nb.mp4,y,,,train\n"
+      "%s,y,0,0.1,val\n", video, video);
+  gchar *csv = write_text ("rest.csv", rows);
+  gchar *properties = g_strdup_printf ("location=%s shuffle=false", csv);
+  Run *run = run_new (properties);
+
+  gst_element_set_state (run->pipeline, GST_STATE_READY);
+  g_assert_true (gst_element_send_event (run->src, clip_seek (1, 0)));
+  run_play (run);
+  g_assert_true (run->eos);
+  g_assert_cmpuint (run->frames->len, ==, 2);
+  g_assert_cmpuint (frame_at (run, 0)->clip, ==, 3);
+  g_assert_nonnull (strstr (run->events->str, " caps segment V0:3 "));
+  run_free (run);
+  g_free (properties);
+  g_free (csv);
+  g_free (rows);
+
+  rows = g_strdup ("a.mp4,x\nb.mp4,y\n");
+  csv = write_text ("none.csv", rows);
+  properties = g_strdup_printf ("location=%s shuffle=false", csv);
+  run = run_new (properties);
+  run_play (run);
+  g_assert_nonnull (run->error);
+  g_assert_null (strstr (run->events->str, "-0:"));
+  run_free (run);
+  g_free (properties);
+  g_free (csv);
+  g_free (rows);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -219,6 +257,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipsrc-seek/streaming", test_seek_streaming);
   g_test_add_func ("/clipsrc-seek/flush", test_seek_flush);
   g_test_add_func ("/clipsrc-seek/ready", test_seek_ready);
+  g_test_add_func ("/clipsrc-seek/bad-rest", test_seek_bad_rest);
   g_test_add_func ("/clipsrc-seek/end-request", test_end_request);
   g_test_add_func ("/clipsrc-seek/cycles", test_cycles);
   ret = g_test_run ();

@@ -136,10 +136,10 @@ test_windows (void)
     {"2.5,", 0, 0, 50, 59, 0, 10},
     {"2.9,9", 0, 0, 58, 59, 0, 2},
     {"0.5,0.51", 0, 0, 10, 10, 0, 1},
-    {",", 5, 9, 5, 9, 5, 0},
-    {",", 30, 41, 30, 41, 30, 0},
-    {",", 59, 59, 59, 59, 59, 0},
-    {",", 55, 90, 55, 59, 55, 0},
+    {",", 5, 9, 5, 9, 5, 60},
+    {",", 30, 41, 30, 41, 30, 60},
+    {",", 59, 59, 59, 59, 59, 60},
+    {",", 55, 90, 55, 59, 55, 60},
     {"1,2.5", 12, 20, 32, 40, 12, 30},
     {"1,2.5", 25, 99, 45, 49, 25, 30},
   };
@@ -171,6 +171,72 @@ test_windows (void)
       g_free (text);
     }
   }
+}
+
+/* The frames that clipsample takes in clip-bin are those of its plan for the whole
+ * clip, whatever is known of the clip's length, and when. Each is told by its
+ * picture. */
+static void
+test_sampled (void)
+{
+  static const struct
+  {
+    const gchar *row, *sample;
+    guint frames[8];            /* of the video */
+  } cases[] = {
+    /* 60 frames, (60 - 16) / 2 = 22 */
+    {",", "frame-interval=5", {22, 27, 32, 37}},
+    {",", "frame-interval=1", {28, 29, 30, 31}},
+    {",", "", {0, 20, 39, 59}},
+    {",", "frame-interval=5 clips-per-video=2", {0, 5, 10, 15, 44, 49, 54,
+                59}},
+    /* 30 from frame 20 on */
+    {"1,2.5", "frame-interval=5", {27, 32, 37, 42}},
+    {"1,2.5", "", {20, 30, 39, 49}},
+    {"0,3", "frame-interval=5", {22, 27, 32, 37}},
+    /* an end past the video's: 20 from frame 40 on */
+    {"2,9", "frame-interval=5", {42, 47, 52, 57}},
+    {"2,", "frame-interval=5", {42, 47, 52, 57}},
+    /* shorter than the window: spread over what is there */
+    {"2.5,", "frame-interval=5", {50, 53, 56, 59}},
+  };
+  gchar *ts = make_video ("up.ts", "x264enc key-int-max=12 quantizer=8 "
+      "pass=quant threads=1 ! h264parse ! mpegtsmux");
+  const gchar *videos[] = { video, avi, ts };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    /* the first frame of a transport stream is not at 0 s */
+    const guint files = g_ascii_isdigit (*cases[i].row)
+        && *cases[i].row > '0' ? 2 : 3;
+
+    for (guint file = 0; file < files; file++) {
+      const guint n = strstr (cases[i].sample, "clips-per-video") ? 8 : 4;
+      gchar *text = g_strdup_printf ("%s,x,%s\n", videos[file], cases[i].row);
+      gchar *csv = write_text ("sampled.csv", text);
+      gchar *properties = g_strdup_printf ("location=%s passes=test "
+          "clip-bin=\"clipsample num-frames=4 %s\"", csv, cases[i].sample);
+      Run *run = run_new (properties);
+
+      g_test_message ("row %s of %s, %s", cases[i].row, videos[file],
+          cases[i].sample);
+      run_play (run);
+      g_assert_true (run->eos);
+      g_assert_cmpuint (run->frames->len, ==, n);
+      for (guint k = 0; k < n; k++) {
+        const Frame *frame = frame_at (run, k);
+
+        g_assert_cmpint (ABS ((gint) frame->brightness -
+                BRIGHTNESS ((gint) cases[i].frames[k])), <=, 1);
+        g_assert_cmpuint (frame->frame, ==, k % 4);
+        g_assert_cmpuint (frame->num_frames, ==, 4);
+      }
+      run_free (run);
+      g_free (properties);
+      g_free (csv);
+      g_free (text);
+    }
+  }
+  g_free (ts);
 }
 
 /* Each in a manifest with good clips around it. */
@@ -669,6 +735,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipsrc/events", test_events);
   g_test_add_func ("/clipsrc/passes", test_passes);
   g_test_add_func ("/clipsrc/windows", test_windows);
+  g_test_add_func ("/clipsrc/sampled", test_sampled);
   g_test_add_func ("/clipsrc/bad-clips", test_bad_clips);
   g_test_add_func ("/clipsrc/errors", test_errors);
   g_test_add_func ("/clipsrc/clip-bin", test_clip_bin);
