@@ -47,7 +47,7 @@ def read_clips(folder, manifest, frames=8, size=32):
     (N, T, H, W, C) uint8 and N labels, from clipbatch's own buffers."""
     import numpy
     path = os.path.join(folder, "clips")
-    launch.launch('clipsrc location=%s num-workers=2 shuffle=false clip-bin="clipsample num-frames=%d frame-interval=2 ! '
+    launch.launch('clipsrc location=%s num-workers=2 shuffle=false clip-bin="clipsample num-frames=%d frame-interval=1 ! '
                'videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=%d,height=%d" ! '
                'clipbatch batch-size=1 ! filesink location=%s' %
                (os.path.join(os.environ["CNN3D_DEMO"], manifest), frames, size, size, path), folder,

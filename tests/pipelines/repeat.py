@@ -88,7 +88,8 @@ def killed(folder):
     notes = ["moments drawn with seed %d" % seed]
     positions, kills, middle = [], 0, 0
 
-    while middle < KILLS or len(positions) < KILLS:
+    # at as many different places, however slow the machine
+    while middle < KILLS or len(positions) < KILLS or len(set(positions)) <= KILLS // 3:
         kills += 1
         assert kills < 200, "it makes no progress: %s" % positions
         wanted, count, delay = draw.choice((
@@ -112,7 +113,6 @@ def killed(folder):
         kills, middle, positions))
     explain = "\n".join(notes)
     assert positions == sorted(positions), explain + "\nit went back"
-    assert len(set(positions)) > KILLS // 3, explain + "\nit hardly went on"
     inside = [p for p in set(positions) if p % PASSES]
     assert len(inside) > KILLS // 5, explain + "\nhardly ever in mid-epoch"
     last = launch.launch(line("cut", interval=2, epochs=epochs), folder).fine()
