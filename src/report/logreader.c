@@ -61,17 +61,19 @@ on_run (Reader *r, JsonNode *record, gdouble time)
 }
 
 /* A run that goes on from a checkpoint, or starts anew, does steps again: what
- * was told of them before is forgotten. `step` is each item's field. */
-#define FORGET(array, Type, from) \
-  while ((array)->len > 0 && g_array_index ((array), Type, (array)->len - 1).step >= (from)) \
+ * was told of them before is forgotten. `again`: whether an item was. */
+#define FORGET(array, Type, item, again) \
+  for (const Type *item; (array)->len > 0 && (item = &g_array_index ((array), Type, (array)->len - 1), (again));) \
     g_array_set_size ((array), (array)->len - 1)
 
 static void
 on_step (ReportLog *log, JsonObject *o)
 {
+  const gboolean skipped = report_json_boolean (o, "skipped");
   const ReportStep step = {
     .step = report_json_number (o, "step"),
-    .loss = report_json_boolean (o, "skipped") ? NAN : report_json_number (o, "loss"),
+    .steps_skipped = report_json_number (o, "steps-skipped"),
+    .loss = skipped ? NAN : report_json_number (o, "loss"),
     .accuracy = report_json_number (o, "accuracy"),
     .lr = report_json_number (o, "lr"),
     .loss_scale = report_json_number (o, "loss-scale"),
@@ -82,12 +84,14 @@ on_step (ReportLog *log, JsonObject *o)
 
   if (!isfinite (step.step))
     return;
-  FORGET (log->steps, ReportStep, step.step);
-  FORGET (log->epochs, ReportEpoch, step.step);
-  FORGET (log->validations, ReportValidation, step.step);
+  /* a skipped step has the number of the one before it, which stays, as does what else was told at that number */
+  FORGET (log->steps, ReportStep, s, s->step > step.step || (s->step == step.step
+          && (!skipped || s->steps_skipped >= step.steps_skipped)));
+  FORGET (log->epochs, ReportEpoch, e, skipped ? e->step > step.step : e->step >= step.step);
+  FORGET (log->validations, ReportValidation, v, skipped ? v->step > step.step : v->step >= step.step);
   g_array_append_val (log->steps, step);
-  if (isfinite (report_json_number (o, "steps-skipped")))
-    log->steps_skipped = report_json_number (o, "steps-skipped");
+  if (isfinite (step.steps_skipped))
+    log->steps_skipped = step.steps_skipped;
 }
 
 static void
@@ -105,7 +109,7 @@ on_epoch (ReportLog *log, JsonObject *o)
 
   if (!isfinite (epoch.step) || !isfinite (epoch.epoch))
     return;
-  FORGET (log->epochs, ReportEpoch, epoch.step);
+  FORGET (log->epochs, ReportEpoch, e, e->epoch >= epoch.epoch || e->step > epoch.step);
   g_array_append_val (log->epochs, epoch);
 }
 
@@ -124,7 +128,7 @@ on_validation (ReportLog *log, JsonObject *o)
   if (!isfinite (validation.step) || !isfinite (validation.epoch))
     return;
   validation.confusion = report_json_matrix (o, "confusion", log->n_classes);
-  FORGET (log->validations, ReportValidation, validation.step);
+  FORGET (log->validations, ReportValidation, v, v->epoch >= validation.epoch || v->step > validation.step);
   /* one matrix is shown: memory is not for all */
   for (guint i = 0; i < log->validations->len; i++) {
     ReportValidation *old = &g_array_index (log->validations, ReportValidation, i);

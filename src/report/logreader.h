@@ -7,7 +7,7 @@
 
 /* Numbers that the log lacks are NAN. */
 typedef struct {
-  gdouble step, loss, accuracy, lr, loss_scale, speed, memory, memory_share;
+  gdouble step, steps_skipped, loss, accuracy, lr, loss_scale, speed, memory, memory_share;
 } ReportStep;
 
 typedef struct {

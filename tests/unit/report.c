@@ -194,6 +194,35 @@ test_resumed (void)
   assert_has (page, "last tenth of the steps 1, over the first 100");
 }
 
+/* A step that overflowed has the number of the one before it, and takes the place of nothing. */
+static void
+test_skipped_steps (void)
+{
+  static const gchar skipped[] = "{\"event\":\"step\",\"time\":1100,\"step\":%u,\"loss\":null,\"skipped\":true,"
+      "\"steps-skipped\":%u}\n";
+  g_autofree gchar *before = steps (1, 10, 7, 0, 5), *one = g_strdup_printf (skipped, 10, 1);
+  g_autofree gchar *two = g_strdup_printf (skipped, 10, 2), *after = steps (11, 11, 1, 0, 5);
+  g_autofree gchar *log = g_strconcat (RUN, before,
+      "{\"event\":\"epoch\",\"time\":1050,\"epoch\":0,\"step\":10,\"loss\":77.125}\n"
+      "{\"event\":\"validation\",\"epoch\":0,\"step\":10,\"loss\":55.25,\"accuracy\":0.625,\"best\":true}\n",
+      one, two,
+      "{\"event\":\"epoch\",\"time\":1070,\"epoch\":1,\"step\":10,\"loss\":66.5}\n"
+      "{\"event\":\"validation\",\"epoch\":1,\"step\":10,\"loss\":44.5,\"accuracy\":0.375}\n", after, NULL);
+  g_autofree gchar *page = page_of_log (log, -1), *again = g_strconcat (log, RUN, one, after, NULL);
+
+  assert_has (page, "last tenth of the steps 1, over the first 7");
+  assert_has (page, "<b>62.5 %</b>");
+  assert_has (page, "accuracy 62.5 %, loss 55.2500");
+  assert_has (page, "77.1250");
+  assert_has (page, "66.5000");
+  assert_has (page, "gradients overflowed: 2.");
+  g_free (page);
+  /* the first of the two is done again */
+  page = page_of_log (again, -1);
+  assert_has (page, "<b>62.5 %</b>");
+  assert_has (page, "gradients overflowed: 1.");
+}
+
 static void
 test_damaged_logs (void)
 {
@@ -291,6 +320,7 @@ main (int argc, char **argv)
   g_test_add_func ("/report/smooth", test_smooth);
   g_test_add_func ("/report/checklist", test_checklist);
   g_test_add_func ("/report/resumed", test_resumed);
+  g_test_add_func ("/report/skipped-steps", test_skipped_steps);
   g_test_add_func ("/report/damaged-logs", test_damaged_logs);
   g_test_add_func ("/report/predictions", test_predictions);
   g_test_add_func ("/report/nothing", test_nothing);
