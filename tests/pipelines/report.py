@@ -186,17 +186,28 @@ def real(folder):
 
 
 def browser(folder):
-    """A browser runs nothing of the page"""
+    """A browser runs nothing of the page, which is no wider than the window"""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not chromium:
         raise launch.Skip("there is no Chromium")
-    run, wrong = by_hand(folder)
+
+    def dump(path):
+        done = subprocess.run([chromium, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + folder,
+                               "--window-size=800,600", "--dump-dom", "file://" + path], timeout=60,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return launch.text(done.stdout)
+
+    run, wrong = by_hand(folder, more=json.dumps({"event": "skipped", "path": "x" * 500, "reason": "y" * 500}) + "\n")
     report(run)
-    done = subprocess.run([chromium, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + folder,
-                           "--dump-dom", "file://" + os.path.join(run, "report.html")], timeout=60,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    dom = launch.text(done.stdout)
+    path = os.path.join(run, "report.html")
+    dom = dump(path)
     assert "<script" not in dom and dom.count("&lt;script&gt;alert(1)&lt;/script&gt;") > len(wrong), dom[:2000]
+    # a script of the test's own tells how wide a page with long names is
+    with open(path, encoding="utf-8") as file:
+        source = re.sub("<meta http-equiv[^>]*>", "", file.read())
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(source + "<script>document.title = 'as wide as '+document.documentElement.scrollWidth</script>")
+    assert int(re.search("<title>as wide as ([0-9]+)", dump(path)).group(1)) <= 800, "a long name makes the page wide"
 
 
 if __name__ == "__main__":
