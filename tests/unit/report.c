@@ -194,6 +194,24 @@ test_resumed (void)
   assert_has (page, "last tenth of the steps 1, over the first 100");
 }
 
+/* A run that went on with more or less memory allowed: each step has its own budget. */
+static void
+test_budgets (void)
+{
+  static const gchar step[] = "{\"event\":\"step\",\"step\":%u,\"memory-bytes\":%u,\"memory-share\":%s}\n";
+  g_autofree gchar *first = g_strdup_printf (step, 1, 1880, "0.94"), *second = g_strdup_printf (step, 2, 500, "0.5");
+  g_autofree gchar *third = g_strdup_printf (step, 1, 1600, "0.8"), *log = g_strconcat (RUN, first, RUN, second, NULL);
+  g_autofree gchar *page = page_of_log (log, -1);
+
+  assert_has (page, "bad\">not ok</span></td><td>memory below 90 % of the budget</td>"
+      "<td>94.0 % at most: 1.84 KiB of 1.95");
+  g_free (page);
+  g_free (log);
+  log = g_strconcat (RUN, third, RUN, second, NULL);
+  page = page_of_log (log, -1);
+  assert_has (page, "ok\">ok</span></td><td>memory below 90 % of the budget</td><td>80.0 % at most: 1.56 KiB of 1.95");
+}
+
 /* A step that overflowed has the number of the one before it, and takes the place of nothing. */
 static void
 test_skipped_steps (void)
@@ -320,6 +338,7 @@ main (int argc, char **argv)
   g_test_add_func ("/report/smooth", test_smooth);
   g_test_add_func ("/report/checklist", test_checklist);
   g_test_add_func ("/report/resumed", test_resumed);
+  g_test_add_func ("/report/budgets", test_budgets);
   g_test_add_func ("/report/skipped-steps", test_skipped_steps);
   g_test_add_func ("/report/damaged-logs", test_damaged_logs);
   g_test_add_func ("/report/predictions", test_predictions);
