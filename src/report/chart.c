@@ -187,7 +187,9 @@ find_frame (const ReportChart *chart, Frame *f)
     f->x1 += 1;
   }
   /* what is constant is in the middle, or at a part of its height */
-  if (f->y1 - f->y0 <= 1e-9 * fabs (f->y1)) {
+  if (f->y0 == 0 && f->y1 == 0) {
+    f->y1 = 1;
+  } else if (f->y1 - f->y0 <= 1e-9 * fabs (f->y1)) {
     f->y0 -= fmax (fabs (f->y1), 1e-9) * 0.5;
     f->y1 += fmax (fabs (f->y1), 1e-9) * 0.5;
   }

@@ -371,7 +371,8 @@ report_log_speed (const ReportLog *log)
       g_array_append_val (speeds, speed);
   }
   g_array_sort (speeds, by_number);
-  return speeds->len ? g_array_index (speeds, gdouble, speeds->len / 2) : NAN;
+  return speeds->len ? (g_array_index (speeds, gdouble, (speeds->len - 1) / 2) + g_array_index (speeds, gdouble,
+          speeds->len / 2)) / 2 : NAN;
 }
 
 gdouble

@@ -138,7 +138,7 @@ head_tiles (GString *page, const ReportLog *log)
 
   g_string_append (page, "<div class=\"tiles\">\n");
   if (validation)
-    tile (page, accuracy, validation->best ? "best validation accuracy" : "last validation accuracy");
+    tile (page, accuracy, validation->best ? "accuracy, best validation" : "accuracy, last validation");
   tile (page, loss, epoch ? "training loss, last epoch" : "training loss, last step");
   tile (page, steps, "steps");
   tile (page, speed, "clips/s, median");
@@ -513,26 +513,32 @@ run_page_speed (GString *page, const ReportLog *log, const ReportLog *other)
 void
 run_page_skips (GString *page, const ReportLog *log)
 {
-  g_autoptr (GHashTable) done = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GPtrArray) groups = g_ptr_array_new ();    /* of arrays of ReportSkip, in the order they came in */
+  g_autoptr (GHashTable) by_reason = g_hash_table_new_full (g_str_hash, g_str_equal, NULL,
+      (GDestroyNotify) g_ptr_array_unref);
 
   g_string_append (page, "<section><h2>Skipped clips</h2>\n");
   if (log->skips->len == 0)
     page_element (page, "p", NULL, "None.");
   for (guint i = 0; i < log->skips->len; i++) {
-    const gchar *reason = g_array_index (log->skips, ReportSkip, i).reason;
-    guint n = 0;
+    ReportSkip *skip = &g_array_index (log->skips, ReportSkip, i);
+    GPtrArray *group = g_hash_table_lookup (by_reason, skip->reason);
 
-    if (!g_hash_table_add (done, (gpointer) reason))
-      continue;
-    for (guint j = i; j < log->skips->len; j++)
-      n += strcmp (g_array_index (log->skips, ReportSkip, j).reason, reason) == 0;
-    page_printf (page, "h3", NULL, "%s (%u)", reason, n);
+    if (!group) {
+      group = g_ptr_array_new ();
+      g_hash_table_insert (by_reason, skip->reason, group);
+      g_ptr_array_add (groups, group);
+    }
+    g_ptr_array_add (group, skip);
+  }
+  for (guint i = 0; i < groups->len; i++) {
+    const GPtrArray *group = groups->pdata[i];
+
+    page_printf (page, "h3", NULL, "%s (%u)", ((const ReportSkip *) group->pdata[0])->reason, group->len);
     g_string_append (page, "<ul>\n");
-    for (guint j = i; j < log->skips->len; j++) {
-      const ReportSkip *skip = &g_array_index (log->skips, ReportSkip, j);
+    for (guint j = 0; j < group->len; j++) {
+      const ReportSkip *skip = group->pdata[j];
 
-      if (strcmp (skip->reason, reason) != 0)
-        continue;
       if (skip->times > 1)
         page_printf (page, "li", NULL, "%s (%u times)", skip->path, skip->times);
       else

@@ -194,6 +194,53 @@ test_resumed (void)
   assert_has (page, "last tenth of the steps 1, over the first 100");
 }
 
+static void
+test_figures (void)
+{
+  static const gchar step[] = "{\"event\":\"step\",\"step\":%u,\"loss\":1,\"accuracy\":0,\"clips-per-second\":%u}\n";
+  g_autofree gchar *one = g_strdup_printf (step, 1, 20), *two = g_strdup_printf (step, 2, 10);
+  g_autofree gchar *three = g_strdup_printf (step, 3, 60), *log = g_strconcat (RUN, one, two, NULL);
+  g_autofree gchar *page = page_of_log (log, -1), *longer = g_strconcat (log, three, NULL);
+
+  assert_has (page, "<b>15.00</b><span>clips/s, median</span>");
+  /* an accuracy of 0 has an axis from 0 to 1, not one of billionths, above and below */
+  g_assert_null (strstr (page, "e-10<"));
+  assert_has (page, ">0.8</text>");
+  g_free (page);
+  page = page_of_log (longer, -1);
+  assert_has (page, "<b>20.00</b><span>clips/s, median</span>");
+}
+
+/* The best is so by whatever was monitored: another validation may be more accurate. */
+static void
+test_best (void)
+{
+  static const gchar validation[] = "{\"event\":\"validation\",\"epoch\":%u,\"step\":%u,\"loss\":%u,\"accuracy\":%s,"
+      "\"best\":%s}\n";
+  g_autofree gchar *first = g_strdup_printf (validation, 0, 1, 1, "0.75", "true");
+  g_autofree gchar *second = g_strdup_printf (validation, 1, 2, 2, "0.875", "false");
+  g_autofree gchar *log = g_strconcat (RUN, first, second, NULL), *page = page_of_log (log, -1);
+
+  assert_has (page, "<b>75.0 %</b><span>accuracy, best validation</span>");
+}
+
+/* Each clip has a reason of its own: the page takes no time to speak of. */
+static void
+test_many_reasons (void)
+{
+  GString *log = g_string_new (RUN);
+  g_autofree gchar *page = NULL;
+
+  for (guint i = 0; i < 99999; i++)
+    g_string_append_printf (log, "{\"event\":\"skipped\",\"path\":\"%u.mp4\",\"reason\":\"%u\"}\n", i, i);
+  g_string_append (log, "{\"event\":\"skipped\",\"path\":\"last.mp4\",\"reason\":\"7\"}\n");
+  g_test_timer_start ();
+  page = page_of_log (log->str, log->len);
+  g_assert_cmpfloat (g_test_timer_elapsed (), <, 10);
+  assert_has (page, "<h3>7 (2)</h3><ul>\n<li>7.mp4</li>\n<li>last.mp4</li>\n</ul>\n<h3>8 (1)</h3>");
+  g_string_free (log, TRUE);
+}
+
 /* A run that went on with more or less memory allowed: each step has its own budget. */
 static void
 test_budgets (void)
@@ -302,6 +349,8 @@ test_predictions (void)
   assert_has (page, "1 clips of predictions.csv have no label");
   assert_has (page, "other/predictions.csv: its first line is not");
   assert_has (page, "bad/metrics.json: ");
+  assert_has (page, "There is no metrics.json that could be read");
+  assert_has (page, "There is no predictions.csv that could be read");
   assert_has (page, "There is no log.jsonl here");
   drop (folder);
 }
@@ -338,6 +387,9 @@ main (int argc, char **argv)
   g_test_add_func ("/report/smooth", test_smooth);
   g_test_add_func ("/report/checklist", test_checklist);
   g_test_add_func ("/report/resumed", test_resumed);
+  g_test_add_func ("/report/figures", test_figures);
+  g_test_add_func ("/report/best", test_best);
+  g_test_add_func ("/report/many-reasons", test_many_reasons);
   g_test_add_func ("/report/budgets", test_budgets);
   g_test_add_func ("/report/skipped-steps", test_skipped_steps);
   g_test_add_func ("/report/damaged-logs", test_damaged_logs);
