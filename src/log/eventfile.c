@@ -12,6 +12,7 @@
 #include "src/log/tensorboard.pb-c.h"
 
 #define MAX_TRIES 1000
+#define LAST_TIME 9999999999    /* of ten digits */
 
 struct _Cnn3dEventFile
 {
@@ -88,15 +89,34 @@ write_version (Cnn3dEventFile *file, GError **error)
   return write_event (file, &event, error);
 }
 
+/* The time in a new name: now, or whatever sorts behind the names that are there, by a
+ * part of the run that began in the same second, or on a machine whose clock is ahead. */
+static gint64
+find_time (const gchar *dir)
+{
+  g_autoptr (GDir) names = g_dir_open (dir, 0, NULL);
+  gint64 time = g_get_real_time () / G_USEC_PER_SEC;
+  const gchar *name;
+
+  while (names && (name = g_dir_read_name (names)))
+    if (g_str_has_prefix (name, CNN3D_EVENT_FILE_PREFIX)) {
+      const gint64 its = g_ascii_strtoll (name + strlen (CNN3D_EVENT_FILE_PREFIX), NULL, 10);
+
+      if (its < LAST_TIME)
+        time = MAX (time, its + 1);
+    }
+  return time;
+}
+
 Cnn3dEventFile *
 cnn3d_event_file_new (const gchar *dir, GError **error)
 {
-  const gint64 now = g_get_real_time () / G_USEC_PER_SEC;
+  const gint64 time = find_time (dir);
   Cnn3dEventFile *file = g_new0 (Cnn3dEventFile, 1);
 
   file->record = g_byte_array_new ();
   for (guint i = 0; !file->file && i < MAX_TRIES; i++) {
-    g_autofree gchar *name = g_strdup_printf (CNN3D_EVENT_FILE_PREFIX "%010" G_GINT64_FORMAT ".%s.%d.%u", now,
+    g_autofree gchar *name = g_strdup_printf (CNN3D_EVENT_FILE_PREFIX "%010" G_GINT64_FORMAT ".%s.%d.%u", time,
         g_get_host_name (), (gint) getpid (), i);
     g_autofree gchar *path = g_build_filename (dir, name, NULL);
     g_autoptr (GError) reason = NULL;

@@ -19,8 +19,8 @@ G_BEGIN_DECLS
 /* One thread at a time; each function appends one record (recordfile.h). */
 typedef struct _Cnn3dEventFile Cnn3dEventFile;
 
-/* events.out.tfevents.TIME.HOST.PID.N in `dir`, with its first event, the version
- * of the format. NULL with error (G_IO_ERROR). */
+/* events.out.tfevents.TIME.HOST.PID.N in `dir`, behind those that are there, with its
+ * first event, the version of the format. NULL with error (G_IO_ERROR). */
 CNN3D_API Cnn3dEventFile *cnn3d_event_file_new (const gchar * dir, GError ** error);
 /* NULL is fine. */
 CNN3D_API void cnn3d_event_file_free (Cnn3dEventFile ** file);
