@@ -154,6 +154,8 @@ cnn3d_json_keep (const gchar *line, gsize size, gpointer data)
     find_integer (line, size, "\"steps-skipped\":", &skipped);
     beyond = !find_integer (line, size, "\"step\":", &number) || number > m->step || (number == m->step
         && skipped > m->steps_skipped);
+    if (!beyond && number == m->step && !filter->step)
+      filter->step = g_strndup (line, size);
   } else if (is_event (line, size, "epoch")) {
     beyond = !find_integer (line, size, "\"epoch\":", &number) || number > m->epoch || (number == m->epoch
         && m->training);
@@ -161,6 +163,7 @@ cnn3d_json_keep (const gchar *line, gsize size, gpointer data)
       filter->epochs = MAX (filter->epochs, number + 1);
   } else if (is_event (line, size, "validation")) {
     beyond = !find_integer (line, size, "\"epoch\":", &number) || number >= m->epoch;
+    filter->validated |= beyond && find_integer (line, size, "\"step\":", &number) && number == m->step;
   } else if (is_event (line, size, "skipped")) {
     /* batches and what is skipped between them may be told in either order */
     return find_integer (line, size, "\"clip\":", &number) && number < m->position;

@@ -28,6 +28,8 @@ typedef struct {
   Cnn3dRunMark mark;
   gboolean beyond;              /* a line before was */
   guint epochs;                 /* out: epochs whose training pass has its line, which stays */
+  gboolean validated;           /* out: a validation at the mark's step goes */
+  gchar *step;                  /* out: that step's line, which stays, or NULL; g_free() */
 } Cnn3dJsonFilter;
 
 /* Whether a line tells of what a run that goes on at the mark has behind it: a

@@ -6,11 +6,13 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
+#include <math.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "src/draw/confusion.h"
+#include "src/json.h"
 #include "src/log/csvlines.h"
 #include "src/log/eventfile.h"
 #include "src/log/jsonlines.h"
@@ -180,17 +182,50 @@ move_earlier (Cnn3dRunLog *log, GError **error)
 }
 
 static gboolean
-take_out_beyond (Cnn3dRunLog *log, GError **error)
+take_out_beyond (Cnn3dRunLog *log, Cnn3dJsonFilter *filter, GError **error)
 {
   g_autofree gchar *json = g_build_filename (log->dir, JSON_NAME, NULL);
   g_autofree gchar *csv = g_build_filename (log->dir, CSV_NAME, NULL);
-  Cnn3dJsonFilter filter = {.mark = log->mark };
 
-  if (!cnn3d_record_file_filter_lines (json, cnn3d_json_keep, &filter, error)
+  if (!cnn3d_record_file_filter_lines (json, cnn3d_json_keep, filter, error)
       || !cnn3d_record_file_filter_lines (csv, cnn3d_csv_keep, &log->mark, error))
     return FALSE;
-  log->epochs = filter.epochs;
+  log->epochs = filter->epochs;
   return TRUE;
+}
+
+/* A step's scalars once more, from its line in log.jsonl. */
+static gboolean
+tell_step_again (Cnn3dRunLog *log, const gchar *line, GError **error)
+{
+  static const gchar *const names[][2] = {
+    {"train/loss", "loss"}, {"train/accuracy", "accuracy"}, {"lr", "lr"}, {"loss_scale", "loss-scale"},
+    {"memory_bytes", "memory-bytes"}, {"clips_per_second", "clips-per-second"}
+  };
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  Cnn3dScalar scalars[G_N_ELEMENTS (names)];
+  JsonNode *root;
+
+  /* a line that somebody has spoilt is nothing to tell */
+  if (!cnn3d_json_load (parser, line, strlen (line), 1, NULL) || !(root = json_parser_get_root (parser))
+      || !JSON_NODE_HOLDS_OBJECT (root))
+    return TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    JsonNode *node = json_object_get_member (json_node_get_object (root), names[i][1]);
+
+    scalars[i].tag = names[i][0];
+    scalars[i].value = node && JSON_NODE_HOLDS_VALUE (node) ? json_node_get_double (node) : NAN;
+  }
+  return cnn3d_event_file_scalars (log->events, log->mark.step, scalars, G_N_ELEMENTS (scalars), error);
+}
+
+/* What earlier event files tell beyond the mark is void. A validation that is done
+ * again is at the mark's own step: then that is void, too, and told again. */
+static gboolean
+restart_events (Cnn3dRunLog *log, const Cnn3dJsonFilter *filter, GError **error)
+{
+  return cnn3d_event_file_restart (log->events, log->mark.step + !filter->validated, error)
+      && (!filter->validated || !filter->step || tell_step_again (log, filter->step, error));
 }
 
 static gboolean
@@ -206,16 +241,20 @@ open_csv (Cnn3dRunLog *log, GError **error)
 gboolean
 cnn3d_run_log_begin (Cnn3dRunLog *log, const Cnn3dRunMark *mark, GError **error)
 {
+  Cnn3dJsonFilter filter = { 0 };
+  gboolean begun = FALSE;
+
   log->resumes = mark != NULL;
   if (mark)
-    log->mark = *mark;
-  if (!(mark ? take_out_beyond (log, error) : move_earlier (log, error)))
-    return FALSE;
-  /* what was open may have another name now, or none */
-  cnn3d_record_file_free (&log->json);
-  return open_json (log, error) && open_csv (log, error)
-      && (log->events = cnn3d_event_file_new (log->dir, error))
-      && (!mark || cnn3d_event_file_restart (log->events, mark->step + 1, error));
+    filter.mark = log->mark = *mark;
+  if (mark ? take_out_beyond (log, &filter, error) : move_earlier (log, error)) {
+    /* what was open may have another name now, or none */
+    cnn3d_record_file_free (&log->json);
+    begun = open_json (log, error) && open_csv (log, error)
+        && (log->events = cnn3d_event_file_new (log->dir, error)) && (!mark || restart_events (log, &filter, error));
+  }
+  g_free (filter.step);
+  return begun;
 }
 
 /* --- records --- */

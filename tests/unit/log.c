@@ -150,7 +150,7 @@ test_framing (void)
   g_assert_cmpuint (count_records ((const guint8 *) data, size), ==, 5);
 }
 
-/* Two files of one second are two files. */
+/* Two files of one second are two files, the later one behind the other, whoever wrote that. */
 static void
 test_names (void)
 {
@@ -164,6 +164,17 @@ test_names (void)
   g_assert_cmpint (ABS (g_ascii_strtoll (parts[3], NULL, 10) - g_get_real_time () / G_USEC_PER_SEC), <, 100);
   cnn3d_event_file_free (&a);
   cnn3d_event_file_free (&b);
+  for (guint i = 0; i < 2; i++) {
+    const gint64 time = g_get_real_time () / G_USEC_PER_SEC + (i ? 100 : 5);
+    g_autofree gchar *there = g_strdup_printf (CNN3D_EVENT_FILE_PREFIX "%" G_GINT64_FORMAT ".zzz.9.0", time);
+    g_autofree gchar *third = NULL;
+
+    write_file (dir, there, "");
+    a = cnn3d_event_file_new (dir, NULL);
+    cnn3d_event_file_free (&a);
+    third = event_file (dir, 2 * i + 3);
+    g_assert_cmpstr (third, >, there);
+  }
 }
 
 /* --- files of records --- */
@@ -431,6 +442,53 @@ test_ended_pass (void)
   }
 }
 
+/* Where the n-th record's data begins; its size is in `length`. */
+static const gchar *
+record_at (const gchar *data, guint n, guint64 *length)
+{
+  for (;; data += 16 + *length) {
+    memcpy (length, data, 8);
+    *length = GUINT64_FROM_LE (*length);
+    if (n-- == 0)
+      return data + 12;
+  }
+}
+
+/* A validation that was told of, but is not behind the checkpoint, is void in the event
+ * file, too; its step is told again. */
+static void
+test_validated_again (void)
+{
+  const Cnn3dRunMark mark = { 8, 4, 0, 0, FALSE };
+
+  for (guint there = 0; there < 2; there++) {
+    g_autofree gchar *dir = make_dir (), *first = NULL, *second = NULL, *before = NULL, *after = NULL;
+    const gchar *restart, *step, *again;
+    guint64 length, its;
+    gsize size;
+    Cnn3dRunLog *log = open_log (dir, NULL);
+
+    log_epoch (log, 0, 4, there);
+    cnn3d_run_log_free (&log);
+    log = open_log (dir, &mark);
+    cnn3d_run_log_free (&log);
+    first = event_file (dir, 0);
+    second = event_file (dir, 1);
+    before = read_file (dir, first, &size);
+    after = read_file (dir, second, &size);
+    g_assert_cmpuint (count_records ((const guint8 *) after, size), ==, there ? 3 : 2);
+    /* field 1, a double: the time; field 2: the step */
+    restart = record_at (after, 1, &length);
+    g_assert_cmpint (restart[9], ==, 2 << 3);
+    g_assert_cmpint (restart[10], ==, there ? 4 : 5);
+    if (there) {
+      step = record_at (before, 4, &length);
+      again = record_at (after, 2, &its);
+      g_assert_cmpmem (step + 9, length - 9, again + 9, its - 9);
+    }
+  }
+}
+
 /* Steps that a loss scale skipped have the step's number before them. */
 static void
 test_skipped_steps (void)
@@ -662,6 +720,7 @@ main (int argc, char **argv)
   g_test_add_func ("/log/full", test_full);
   g_test_add_func ("/log/resume", test_resume);
   g_test_add_func ("/log/ended-pass", test_ended_pass);
+  g_test_add_func ("/log/validated-again", test_validated_again);
   g_test_add_func ("/log/skipped-steps", test_skipped_steps);
   g_test_add_func ("/log/earlier", test_earlier);
   g_test_add_func ("/log/values", test_values);
