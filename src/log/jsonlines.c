@@ -168,8 +168,8 @@ cnn3d_json_keep (const gchar *line, gsize size, gpointer data)
     /* batches and what is skipped between them may be told in either order */
     return find_integer (line, size, "\"clip\":", &number) && number < m->position;
   } else {
-    /* these have no place of their own but that in the file */
-    return !filter->beyond || is_event (line, size, "run");
+    /* these have no place of their own but that in the file; starts and what ended them do not happen again */
+    return !filter->beyond || is_event (line, size, "run") || is_event (line, size, "error");
   }
   filter->beyond |= beyond;
   return !beyond;

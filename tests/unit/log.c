@@ -442,6 +442,24 @@ test_ended_pass (void)
   }
 }
 
+/* What ended a part of a run stays, wherever its checkpoint stands: that it ran out of memory is to be told. */
+static void
+test_error_stays (void)
+{
+  const Cnn3dRunMark mark = { 4, 2, 0, 0, TRUE };
+  g_autofree gchar *dir = make_dir (), *left = NULL;
+  Cnn3dRunLog *log = open_log (dir, NULL);
+
+  log_epoch (log, 0, 3, FALSE);
+  cnn3d_run_log_warning (log, "close to it");
+  cnn3d_run_log_error (log, "out of memory");
+  cnn3d_run_log_free (&log);
+  log = open_log (dir, &mark);
+  cnn3d_run_log_free (&log);
+  left = told (dir);
+  g_assert_cmpstr (left, ==, "step1 step2 error");
+}
+
 /* Where the n-th record's data begins; its size is in `length`. */
 static const gchar *
 record_at (const gchar *data, guint n, guint64 *length)
@@ -720,6 +738,7 @@ main (int argc, char **argv)
   g_test_add_func ("/log/full", test_full);
   g_test_add_func ("/log/resume", test_resume);
   g_test_add_func ("/log/ended-pass", test_ended_pass);
+  g_test_add_func ("/log/error-stays", test_error_stays);
   g_test_add_func ("/log/validated-again", test_validated_again);
   g_test_add_func ("/log/skipped-steps", test_skipped_steps);
   g_test_add_func ("/log/earlier", test_earlier);
