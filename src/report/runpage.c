@@ -481,7 +481,8 @@ run_page_speed (GString *page, const ReportLog *log, const ReportLog *other)
     const ReportEpoch *epoch = &g_array_index (log->epochs, ReportEpoch, i);
 
     if (epoch->clips > 0 && epoch->seconds > 0) {
-      clips += epoch->clips;
+      /* of an epoch that was resumed, the seconds are those since then */
+      clips += isfinite (epoch->speed) ? epoch->speed * epoch->seconds : epoch->clips;
       seconds += epoch->seconds;
     }
   }

@@ -209,6 +209,11 @@ test_figures (void)
   g_free (page);
   page = page_of_log (longer, -1);
   assert_has (page, "<b>20.00</b><span>clips/s, median</span>");
+  /* an epoch of 1000 clips that was resumed for its last 100 */
+  g_free (page);
+  page = page_of_log (RUN "{\"event\":\"epoch\",\"epoch\":0,\"step\":9,\"clips\":1000,\"seconds\":10,"
+      "\"clips-per-second\":10}\n{\"event\":\"epoch\",\"epoch\":1,\"step\":19,\"clips\":1000,\"seconds\":90}\n", -1);
+  assert_has (page, "<td>11.000 (1100 clips in 100.0 s)</td>");
 }
 
 /* The best is so by whatever was monitored: another validation may be more accurate. */
