@@ -133,7 +133,8 @@ head_tiles (GString *page, const ReportLog *log)
   const ReportEpoch *epoch = log->epochs->len ? &g_array_index (log->epochs, ReportEpoch, log->epochs->len - 1) : NULL;
   g_autofree gchar *accuracy = page_share (validation ? validation->accuracy : NAN);
   g_autofree gchar *loss = page_number (epoch ? epoch->loss : step ? step->loss : NAN, 4);
-  g_autofree gchar *steps = page_number (step ? step->step : NAN, 0);
+  /* not each step has to be logged */
+  g_autofree gchar *steps = page_number (fmax (step ? step->step : NAN, epoch ? epoch->step : NAN), 0);
   g_autofree gchar *speed = page_number (report_log_speed (log), 2), *memory = page_bytes (report_log_memory (log));
 
   g_string_append (page, "<div class=\"tiles\">\n");

@@ -214,6 +214,7 @@ test_figures (void)
   page = page_of_log (RUN "{\"event\":\"epoch\",\"epoch\":0,\"step\":9,\"clips\":1000,\"seconds\":10,"
       "\"clips-per-second\":10}\n{\"event\":\"epoch\",\"epoch\":1,\"step\":19,\"clips\":1000,\"seconds\":90}\n", -1);
   assert_has (page, "<td>11.000 (1100 clips in 100.0 s)</td>");
+  assert_has (page, "<b>19</b><span>steps</span>");
 }
 
 /* The best is so by whatever was monitored: another validation may be more accurate. */
