@@ -102,7 +102,7 @@ check_out_of_memory (const ReportLog *log, ReportCheck *check)
       return;
     }
   }
-  if (log->finished) {
+  if (log->finished || log->failed) {
     check->state = CHECK_OK;
     check->figure = g_strdup (errors ? "none among the errors" : "no error in the log");
   } else

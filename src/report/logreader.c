@@ -54,6 +54,7 @@ on_run (Reader *r, JsonNode *record, gdouble time)
   g_clear_pointer (&log->run, json_node_unref);
   g_clear_pointer (&log->classes, g_strfreev);
   g_clear_pointer (&log->finished, g_free);
+  g_clear_pointer (&log->failed, g_free);
   log->run = json_node_ref (record);
   log->classes = report_json_strings (json_node_get_object (record), "classes", MOST_CLASSES);
   log->n_classes = log->classes ? g_strv_length (log->classes) : 0;
@@ -165,6 +166,10 @@ on_notice (ReportLog *log, JsonObject *o, gboolean warning, gdouble time)
   const gchar *text = report_json_string (o, "message");
   const ReportNotice notice = {.warning = warning,.text = g_strdup (text ? text : "no message was told"),.time = time };
 
+  if (!warning) {
+    g_free (log->failed);
+    log->failed = g_strdup (notice.text);
+  }
   if (log->notices->len >= MOST_NOTICES) {
     log->cut = TRUE;
     g_free (notice.text);
@@ -333,6 +338,7 @@ report_log_free (ReportLog *log)
   g_free (log->path);
   g_free (log->checkpoint);
   g_free (log->finished);
+  g_free (log->failed);
   g_free (log->first_bad);
   g_free (log);
 }

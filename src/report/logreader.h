@@ -41,7 +41,7 @@ typedef struct {
   GArray *skips;                /* of ReportSkip, in the order they came in */
   GArray *notices;              /* of ReportNotice */
   gchar *checkpoint;            /* the last one, or NULL */
-  gchar *finished;              /* reason; NULL: the log has no end */
+  gchar *finished, *failed;     /* reason, or the error that ended the last start; both NULL: the log has no end */
   gdouble first_time, last_time;        /* seconds since 1970 */
   gdouble seconds;              /* from each start to the last record after it, summed up */
   gdouble steps_skipped;        /* by the loss scale; NAN: not told */

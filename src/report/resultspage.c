@@ -194,9 +194,11 @@ notes (GString *page, const ReportEvaluation *e)
   if (e->unlabelled)
     page_printf (page, "p", "note", "%" G_GUINT64_FORMAT " clips of predictions.csv have no label.", e->unlabelled);
   if (!e->metrics)
-    page_element (page, "p", "note", "There is no metrics.json that could be read: precision, recall, F1 and AUROC are not known.");
+    page_element (page, "p", "note", "There is no metrics.json that could be read: precision, recall, F1 and AUROC are not "
+        "known.");
   if (!e->predictions)
-    page_element (page, "p", "note", "There is no predictions.csv that could be read: which clips are wrong is not known.");
+    page_element (page, "p", "note", "There is no predictions.csv that could be read: which clips are wrong is not "
+        "known.");
 }
 
 void

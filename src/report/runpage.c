@@ -86,10 +86,10 @@ time_facts (GString *page, const ReportLog *log)
       log->n_runs, log->n_resumed) : NULL;
 
   page_fact (page, "Started", from);
-  page_fact (page, log->finished ? "Ended" : "Last record", to);
+  page_fact (page, log->finished || log->failed ? "Ended" : "Last record", to);
   page_fact (page, "Trained for", took);
   page_fact (page, "Was started", starts);
-  page_fact (page, "Ended because", end_text (log->finished));
+  page_fact (page, "Ended because", log->finished ? end_text (log->finished) : log->failed);
   page_fact (page, "Last checkpoint", log->checkpoint);
   page_fact (page, "Log", log->path);
 }
@@ -100,7 +100,9 @@ head_notes (GString *page, const ReportLog *log)
 {
   if (!log->run)
     page_element (page, "p", "note", "The log does not tell what was run: it has no \"run\" record.");
-  if (!log->finished)
+  if (!log->finished && log->failed)
+    page_printf (page, "p", "note", "Training ended by an error: %s", log->failed);
+  else if (!log->finished)
     page_element (page, "p", "note", "The log has no end: the run still goes on, or was killed. What follows goes as "
         "far as the last record.");
   if (log->torn)

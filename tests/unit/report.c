@@ -265,6 +265,27 @@ test_budgets (void)
   assert_has (page, "ok\">ok</span></td><td>memory below 90 % of the budget</td><td>80.0 % at most: 1.56 KiB of 1.95");
 }
 
+/* An error ends a run, too; one that was killed, perhaps after an error and a new start, has no end. */
+static void
+test_ends (void)
+{
+  static const gchar error[] = "{\"event\":\"error\",\"time\":1500,\"message\":\"not a number: <lower> lr\"}\n";
+  g_autofree gchar *page = page_of_log (RUN, -1), *ended = g_strconcat (RUN, error, NULL);
+  g_autofree gchar *again = g_strconcat (ended, RUN, NULL);
+
+  assert_has (page, "The log has no end");
+  g_free (page);
+  page = page_of_log (ended, -1);
+  g_assert_null (strstr (page, "no end"));
+  assert_has (page, "Training ended by an error: not a number: &lt;lower&gt; lr</p>");
+  assert_has (page, "<th>Ended because</th><td>not a number");
+  assert_has (page, "ok\">ok</span></td><td>no out-of-memory error</td><td>none among the errors</td>");
+  g_free (page);
+  page = page_of_log (again, -1);
+  assert_has (page, "The log has no end");
+  assert_has (page, "open\">not known</span></td><td>no out");
+}
+
 /* A step that overflowed has the number of the one before it, and takes the place of nothing. */
 static void
 test_skipped_steps (void)
@@ -397,6 +418,7 @@ main (int argc, char **argv)
   g_test_add_func ("/report/best", test_best);
   g_test_add_func ("/report/many-reasons", test_many_reasons);
   g_test_add_func ("/report/budgets", test_budgets);
+  g_test_add_func ("/report/ends", test_ends);
   g_test_add_func ("/report/skipped-steps", test_skipped_steps);
   g_test_add_func ("/report/damaged-logs", test_damaged_logs);
   g_test_add_func ("/report/predictions", test_predictions);
