@@ -12,7 +12,7 @@
 #include "src/network/network.h"
 #include "src/plan/plan.h"
 
-#define CNN3D_BACKEND_ABI 4
+#define CNN3D_BACKEND_ABI 5
 
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
@@ -157,6 +157,10 @@ typedef struct {
 typedef struct {
   guint abi;                    /* CNN3D_BACKEND_ABI */
   const gchar *name;            /* cpu, cuda */
+  /* A program that will run (not sizes_only) is checked as it is made. What is
+   * found wrong is replaced, for good, by what may take more memory than was told
+   * before. */
+  gboolean checks_programs;
 
   /* What devices there are: a line for each, as `device` names them, a colon and
    * what it is; NULL-terminated, g_strfreev(). Empty with error: why there is none. */

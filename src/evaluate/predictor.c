@@ -166,12 +166,12 @@ slot_bytes (const Cnn3dPredictor *p, guint clips)
 }
 
 static gboolean
-measure (Cnn3dPredictor *p, guint chunk, Cnn3dMemory *m, GError **error)
+measure (Cnn3dPredictor *p, guint chunk, gboolean sizes_only, Cnn3dMemory *m, GError **error)
 {
   PredictorProgram program = { 0 };
   Cnn3dDeviceMemory device;
 
-  if (!make_program (p, chunk, TRUE, &program, error))
+  if (!make_program (p, chunk, sizes_only, &program, error))
     return FALSE;
   p->backend->memory (p->device, &device);
   *m = (Cnn3dMemory) {.weights = p->layout->total * sizeof (gfloat),.copy = p->layout->copy_bytes,
@@ -185,17 +185,17 @@ measure (Cnn3dPredictor *p, guint chunk, Cnn3dMemory *m, GError **error)
 
 /* The largest chunk that fits, up to the one that was asked for. */
 static gboolean
-choose_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
+fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
 {
   guint fits = 0, too_many = most + 1, chunk = most;
   Cnn3dDeviceMemory device;
-  Cnn3dMemory m;
+  Cnn3dMemory m = { 0 };
   guint64 budget;
 
   p->backend->memory (p->device, &device);
   budget = max_memory ? MIN (max_memory, device.available) : device.available;
   while (fits + 1 < too_many) {
-    if (!measure (p, chunk, &m, error))
+    if (!measure (p, chunk, TRUE, &m, error))
       return FALSE;
     if ((guint64) m.total + m.context <= budget) {
       fits = chunk;
@@ -215,6 +215,23 @@ choose_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
         "device", needed, weights, there);
     return FALSE;
   }
+  return TRUE;
+}
+
+/* And whose program, once it is checked, needs no more than was told. */
+static gboolean
+choose_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
+{
+  Cnn3dMemory checked;
+
+  do {
+    if (!fit_chunk (p, most, max_memory, error))
+      return FALSE;
+    if (!p->backend->checks_programs)
+      return TRUE;
+    if (!measure (p, p->chunk, FALSE, &checked, error))
+      return FALSE;
+  } while (checked.total != p->memory.total);
   return TRUE;
 }
 

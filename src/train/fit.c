@@ -34,9 +34,10 @@ make_plan (const Cnn3dBackend *backend, Cnn3dModel *model, const Cnn3dNetwork *n
   return plan;
 }
 
-gboolean
-cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
-    guint micro_batch, Cnn3dRecompute recompute, Cnn3dFit *fit, GError **error)
+/* sizes_only: programs are not made so that they could run. */
+static gboolean
+measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
+    guint micro_batch, Cnn3dRecompute recompute, gboolean sizes_only, Cnn3dFit *fit, GError **error)
 {
   const gboolean adam = params->optimizer != CNN3D_UPDATE_SGD;
   const gint states = adam ? 2 : params->momentum > 0;
@@ -55,7 +56,7 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
   const gboolean early = cnn3d_trainer_updates_early (&resolved, batch, micro_batch);
   const Cnn3dModelParams model_params = { resolved.precision, recompute != CNN3D_RECOMPUTE_BLOCK };
   const Cnn3dPlanParams plan_params = { TRUE, trained, recompute, early }, forward_params = { FALSE };
-  Cnn3dProgramParams program = { micro_batch, TRUE, cnn3d_trainer_accumulates (params, batch, micro_batch), TRUE };
+  Cnn3dProgramParams program = { micro_batch, TRUE, cnn3d_trainer_accumulates (params, batch, micro_batch), sizes_only };
 
   model = backend->model_new (device, net, &model_params, error);
   if (!model || !(training = make_plan (backend, model, net, &program, &plan_params, error)))
@@ -99,6 +100,13 @@ done:
     backend->model_free (&model);
   cnn3d_network_free (&net);
   return fit->micro_batch > 0;
+}
+
+gboolean
+cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
+    guint micro_batch, Cnn3dRecompute recompute, Cnn3dFit *fit, GError **error)
+{
+  return measure (backend, device, params, batch, micro_batch, recompute, TRUE, fit, error);
 }
 
 guint64
@@ -189,11 +197,22 @@ cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
 {
   Search s = { backend, device, cnn3d_fit_budget (backend, device, params) };
 
-  if (!search (&s, params, batch, error))
-    return FALSE;
-  if (s.best.micro_batch) {
+  for (;;) {
+    Cnn3dFit checked;
+
+    if (!search (&s, params, batch, error))
+      return FALSE;
+    if (!s.best.micro_batch)
+      break;
     *fit = s.best;
-    return TRUE;
+    if (!backend->checks_programs)
+      return TRUE;
+    /* What is found wrong is not taken again: this comes to an end. */
+    if (!measure (backend, device, params, batch, fit->micro_batch, fit->recompute, FALSE, &checked, error)
+        || !measure (backend, device, params, batch, fit->micro_batch, fit->recompute, TRUE, &checked, error))
+      return FALSE;
+    if (!memcmp (&checked.memory, &fit->memory, sizeof fit->memory))
+      return TRUE;
   }
 
   cnn3d_fit_refuse (backend, device, params, batch, &s.least, s.budget, error);

@@ -14,8 +14,10 @@
 #define FEWER 0
 #endif
 
-/* The arena over the most that is alive. */
+/* The arena over the most that is alive. Where one buffer is a quarter of that
+ * (scratch of oneDNN's gemm, without AVX-512), the best packing has larger holes. */
 #define SLACK 1.05
+#define SLACK_OF_LARGE 1.2
 
 static const Cnn3dBackend *backend;
 static Cnn3dDevice *device;
@@ -149,11 +151,16 @@ static void
 check_plan (const Setup *s, const Cnn3dPlan *plan, const Cnn3dPlanParams *params, gdouble slack)
 {
   g_autofree gchar *wrong = walk_plan (s->net, s->sizes, plan, params, WALK_ALL);
+  gsize largest = 0;
 
   if (wrong)
     g_error ("%s (recompute %d)", wrong, params->recompute);
   assert_disjoint (plan->buffers, plan->n_buffers, plan->arena_bytes);
   g_assert_cmpuint (plan->arena_bytes, >=, plan->live_bytes);
+  for (guint i = 0; i < plan->n_buffers; i++)
+    largest = MAX (largest, plan->buffers[i].bytes);
+  if (slack == SLACK && largest > plan->live_bytes / 4)
+    slack = SLACK_OF_LARGE;
   if (plan->arena_bytes > plan->live_bytes * slack)
     g_error ("%s, %d MB of input, batch %u, recompute %d, updates %d: the arena has %" G_GSIZE_FORMAT " bytes, but %" G_GSIZE_FORMAT
         " are alive at most", s->net->model, (gint) (s->sizes->activation[0] >> 20), s->sizes->batch, params->recompute, params->updates, plan->arena_bytes,

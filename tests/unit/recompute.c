@@ -344,8 +344,8 @@ int
 main (int argc, char **argv)
 {
   static const Case cases[] = {
-    {"/recompute/same-bits/r3d_18/f32", "r3d_18", 8, CNN3D_PRECISION_32, 6, 5, TRUE},
-    {"/recompute/same-bits/r3d_18/bf16", "r3d_18", 8, CNN3D_PRECISION_BF16_MIXED, MOST_BATCH, 5, FALSE},
+    {"/recompute/same-bits/r3d_18/f32", "r3d_18", 16, CNN3D_PRECISION_32, 6, 5, TRUE},
+    {"/recompute/same-bits/r3d_18/bf16", "r3d_18", 16, CNN3D_PRECISION_BF16_MIXED, MOST_BATCH, 5, FALSE},
     {"/recompute/same-bits/slow_r50/f32", "slow_r50", 16, CNN3D_PRECISION_32, 6, 5, FALSE},
     {"/recompute/same-bits/slow_r50/bf16", "slow_r50", 16, CNN3D_PRECISION_BF16_MIXED, MOST_BATCH, 5, FALSE},
   };

@@ -3,7 +3,8 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE             /* sched_getaffinity() */
 #endif
-#include "src/backend/cpu/cpu.h"
+#include "src/backend/cpu/convpass.h"
+#include "src/backend/cpu/findings.h"
 
 #include <math.h>
 #include <omp.h>
@@ -37,6 +38,7 @@ device_close (Cnn3dDevice **device)
     dnnl_stream_destroy (d->dnnl.stream);
   if (d->dnnl.engine)
     dnnl_engine_destroy (d->dnnl.engine);
+  cpu_findings_free (d->findings);
   g_free (d->name);
   g_free (d);
 }
@@ -62,6 +64,7 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
   }
   d->threads = params->threads ? params->threads : usable_cores ();
   d->kernels = cpu_kernels_select ();
+  d->findings = cpu_findings_new ();
   d->name = g_strdup_printf ("CPU, %u thread%s, %s, oneDNN %d.%d.%d", d->threads,
       d->threads > 1 ? "s" : "", d->kernels->name, version->major,
       version->minor, version->patch);
@@ -90,14 +93,9 @@ device_list (GError **error)
 static gboolean
 resolve_precision (Cnn3dDevice *d, Cnn3dPrecision *precision, GError **error)
 {
-  if (*precision == CNN3D_PRECISION_32)
-    return TRUE;
-  *precision = CNN3D_PRECISION_BF16_MIXED;
-  if (cpu_is_fast (&d->dnnl, dnnl_bf16, dnnl_format_tag_any))
-    return TRUE;
-  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-      "this CPU has no bf16 convolutions (%s): use precision=32", d->name);
-  return FALSE;
+  if (*precision == CNN3D_PRECISION_16_MIXED)
+    *precision = CNN3D_PRECISION_BF16_MIXED;
+  return TRUE;
 }
 
 /* Of the order that large convolutions reach; only their ratios decide. */
@@ -154,7 +152,8 @@ program_free (Cnn3dProgram **program)
   if (!p)
     return;
   for (guint i = 0; i < p->model->net->n_ops; i++) {
-    cpu_conv_clear (&p->conv[i]);
+    for (gint k = 0; k < 3; k++)
+      cpu_conv_pass_clear (&p->conv[i].passes[k]);
     cpu_primitive_clear (&p->pool[i].forward);
     cpu_primitive_clear (&p->pool[i].backward);
   }
@@ -200,19 +199,19 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
     if (net->ops[i].kind == CNN3D_OP_CONV) {
       p->sizes.slice[i] = params->training ? cpu_conv_slice (m, &net->ops[i], batch, params->most) : 1;
       p->sizes.adds[i] = cnn3d_op_is_strided_pointwise (&net->ops[i]);
-      ok = cpu_conv_setup (p, i, params->accumulates, error);
+      ok = cpu_conv_setup (p, i, params->accumulates, !params->sizes_only, error);
     }
     if (net->ops[i].kind == CNN3D_OP_MAX_POOL)
       ok = cpu_max_pool_setup (p, i, error);
     else if (net->ops[i].kind == CNN3D_OP_NORM)
       cpu_norm_setup (p, i);
     if (!ok) {
-      m->device->dnnl.sizes_only = FALSE;
       program_free (&p);
-      return NULL;
+      break;
     }
   }
   m->device->dnnl.sizes_only = FALSE;
+  cnn3d_temporary_give_back (&m->device->check_memory);
   return p;
 }
 
@@ -416,6 +415,7 @@ run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding 
 static const Cnn3dBackend backend = {
   .abi = CNN3D_BACKEND_ABI,
   .name = "cpu",
+  .checks_programs = TRUE,
   .list = device_list,
   .open = device_open,
   .close = device_close,

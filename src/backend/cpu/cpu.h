@@ -6,14 +6,19 @@
 #include "src/backend/backend.h"
 #include "src/backend/cpu/dnnl.h"
 #include "src/backend/cpu/kernels.h"
+#include "src/temporary.h"
 
 /* Points of one channel block that a kernel takes at once. Sums are made chunk
  * by chunk and then added in order, in double: the same bits for any number of
  * threads. */
 #define CPU_CHUNK 1024
 
+typedef struct _CpuFindings CpuFindings;
+
 struct _Cnn3dDevice {
   CpuDnnl dnnl;
+  CpuFindings *findings;
+  Cnn3dTemporary check_memory;  /* that convcheck.h's checks share while a program is made */
   guint threads;
   const CpuKernels *kernels;
   gchar *name;
@@ -23,7 +28,7 @@ struct _Cnn3dDevice {
 typedef struct {
   CpuDesc plain;                /* (O, I, D, H, W) padded, f32 */
   CpuDesc master;               /* f32, as the gradient comes out */
-  CpuDesc copy;                 /* as the forward pass wants them; NULL: masters serve */
+  CpuDesc copy;                 /* as the forward pass wants them; NULL: it takes masters */
   gsize copy_offset;            /* bytes; of one that is kept */
   CpuPrimitive refresh;
 } CpuConvWeights;
@@ -40,24 +45,36 @@ struct _Cnn3dModel {
   CpuConvWeights *conv;         /* [op] */
 };
 
-/* One convolution's primitives, for one slice of a batch. */
+/* One pass of one convolution, see convpass.h. */
+typedef struct {
+  CpuPass pass;
+  guint clips;
+  CpuPrimitive primitive;
+  gboolean f32;                 /* it runs on f32 copies of bf16 tensors */
+  gboolean channels_last;       /* it runs on copies in (N, D, H, W, C) */
+  gint in_depth, out_depth;     /* it runs on tensors that are zero-padded at the end of D to these */
+  /* Weights: from masters or copy to the primitive's format, or their gradient
+   * back from it. */
+  CpuPrimitive reorder;
+  gboolean from_master;
+  /* Bytes of scratch, in this order, 0 where it can do without: weights in the
+   * primitive's format; a gradient that is to be added; the gradient of those
+   * points of the input that a strided 1x1x1 convolution reads; and the two ends
+   * as the primitive sees them. */
+  gsize weights, sums, dense, in, out;
+  gsize scratch;                /* bytes of all, oneDNN's own included */
+} CpuConvPass;
+
+/* One convolution's passes, for one slice of a batch. */
 typedef struct {
   guint slice;                  /* clips */
-  CpuPrimitive forward, data, weights;
-  gsize forward_weights;        /* bytes of a copy that is not kept; 0: there is something to read */
-  CpuPrimitive data_reorder;    /* copy or masters -> the format that backward-data wants */
-  gsize data_weights;           /* bytes of that format; 0: no reorder */
-  /* Backward-weights runs on tensors that are zero-padded at the end of D to
-   * this depth; 0: as they are. */
-  gint deep_in, deep_out;
-  /* A strided 1x1x1 one's input gradient is made dense, in as many bytes of
-   * scratch, and added to the points that it belongs to; 0: it is not one. */
-  gsize dense;
+  CpuConvPass passes[3];        /* [CpuPass] */
 } CpuConv;
 
 typedef struct {
   CpuPrimitive forward, backward;       /* for one clip */
   gsize workspace;              /* bytes of a clip's; oneDNN notes there where the largest is */
+  gsize in, out;                /* bytes of f32 copies of a clip's bf16 ends, where oneDNN pools no bf16; else 0 */
 } CpuPool;
 
 struct _Cnn3dProgram {
@@ -154,16 +171,6 @@ gboolean cpu_export_weight (Cnn3dModel * model, guint param, const gfloat * arra
 gboolean cpu_read_activation (Cnn3dProgram * program, gint tensor, gconstpointer place, gfloat * values,
     GError ** error);
 gboolean cpu_refresh (Cnn3dModel * model, const gfloat * weights, gpointer copy, GError ** error);
-/* The descriptor of a blocked or plain activation for `batch` clips, of depth
- * `depth` (0: its own). */
-CpuDesc cpu_activation_desc (const Cnn3dModel * model, gint tensor, guint batch, gint depth);
-
-/* A convolution's or a pool's windows and tensors, for `batch` clips; weights
- * NULL. Source and destination are the caller's to free. */
-void cpu_spec_init (CpuConvSpec * spec, const Cnn3dModel * model, const Cnn3dOp * op, guint batch);
-/* Whether oneDNN convolves this type in this format with more than its plain
- * reference. */
-gboolean cpu_is_fast (CpuDnnl * dnnl, dnnl_data_type_t type, dnnl_format_tag_t tag);
 /* A convolution's weights as oneDNN sees them, (O, I, kD, kH, kW): channels
  * padded like the activations. */
 void cpu_padded_dims (const Cnn3dModel * model, const Cnn3dOp * op, gint64 dims[5]);
@@ -176,8 +183,7 @@ cpu_blocked_tag (const Cnn3dModel *m)
 
 /* conv.c */
 guint cpu_conv_slice (const Cnn3dModel * model, const Cnn3dOp * op, guint batch, guint most);
-gboolean cpu_conv_setup (Cnn3dProgram * program, gint op, gboolean accumulates, GError ** error);
-void cpu_conv_clear (CpuConv * conv);
+gboolean cpu_conv_setup (Cnn3dProgram * program, gint op, gboolean accumulates, gboolean checks, GError ** error);
 gboolean cpu_conv_run (const CpuStep * s, GError ** error);
 
 /* norm.c */

@@ -100,11 +100,8 @@ static gboolean
 finish_primitive (CpuDnnl *dnnl, CpuPrimitive *p, dnnl_primitive_desc_t pd, gint n_args, const dnnl_query_t *queries,
     const gint *args, GError **error)
 {
-  const gchar *name = "";
   gboolean ok = TRUE;
 
-  dnnl_primitive_desc_query (pd, dnnl_query_impl_info_str, 0, (void *) &name);
-  p->reference = g_str_has_prefix (name, "ref");
   p->n_args = n_args;
   for (gint i = 0; ok && i < n_args; i++)
     ok = add_argument (dnnl, p, i, pd, queries[i], args[i], error);
@@ -130,13 +127,23 @@ new_attributes (void)
   return attr;
 }
 
+/* The implementations that oneDNN has for one convolution, best first. */
+typedef struct {
+  dnnl_primitive_desc_t pd;
+#if DNNL_VERSION_MAJOR < 3
+  dnnl_convolution_desc_t desc; /* the iterator keeps only its address */
+  dnnl_primitive_desc_iterator_t iterator;
+#endif
+} ConvList;
+
 static dnnl_status_t
-conv_desc (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *s, dnnl_primitive_desc_t hint,
-    const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *pd)
+conv_list_begin (ConvList *list, CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *s, dnnl_primitive_desc_t hint,
+    const_dnnl_primitive_attr_t attr)
 {
   dnnl_dims_t stride, pad;
   const dnnl_alg_kind_t alg = dnnl_convolution_direct;
 
+  memset (list, 0, sizeof *list);
   for (gint i = 0; i < 3; i++) {
     stride[i] = s->stride[i];
     pad[i] = s->pad[i];
@@ -144,40 +151,102 @@ conv_desc (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *s, dnnl_primitive_des
 #if DNNL_VERSION_MAJOR >= 3
   switch (pass) {
     case CPU_FORWARD:
-      return dnnl_convolution_forward_primitive_desc_create (pd, dnnl->engine, dnnl_forward_training, alg, s->source,
-          s->weights, NULL, s->destination, stride, NULL, pad, pad, attr);
+      return dnnl_convolution_forward_primitive_desc_create (&list->pd, dnnl->engine, dnnl_forward_training, alg,
+          s->source, s->weights, NULL, s->destination, stride, NULL, pad, pad, attr);
     case CPU_BACKWARD_DATA:
-      return dnnl_convolution_backward_data_primitive_desc_create (pd, dnnl->engine, alg, s->source, s->weights,
+      return dnnl_convolution_backward_data_primitive_desc_create (&list->pd, dnnl->engine, alg, s->source, s->weights,
           s->destination, stride, NULL, pad, pad, hint, attr);
     default:
-      return dnnl_convolution_backward_weights_primitive_desc_create (pd, dnnl->engine, alg, s->source, s->weights,
-          NULL, s->destination, stride, NULL, pad, pad, hint, attr);
+      return dnnl_convolution_backward_weights_primitive_desc_create (&list->pd, dnnl->engine, alg, s->source,
+          s->weights, NULL, s->destination, stride, NULL, pad, pad, hint, attr);
   }
 #else
-  dnnl_convolution_desc_t desc;
   dnnl_status_t status;
 
   switch (pass) {
     case CPU_FORWARD:
-      status = dnnl_convolution_forward_desc_init (&desc, dnnl_forward_training, alg, s->source, s->weights, NULL,
+      status = dnnl_convolution_forward_desc_init (&list->desc, dnnl_forward_training, alg, s->source, s->weights, NULL,
           s->destination, stride, pad, pad);
       break;
     case CPU_BACKWARD_DATA:
-      status = dnnl_convolution_backward_data_desc_init (&desc, alg, s->source, s->weights, s->destination, stride,
+      status = dnnl_convolution_backward_data_desc_init (&list->desc, alg, s->source, s->weights, s->destination, stride,
           pad, pad);
       break;
     default:
-      status = dnnl_convolution_backward_weights_desc_init (&desc, alg, s->source, s->weights, NULL, s->destination,
+      status = dnnl_convolution_backward_weights_desc_init (&list->desc, alg, s->source, s->weights, NULL, s->destination,
           stride, pad, pad);
   }
-  if (status != dnnl_success)
-    return status;
-  return dnnl_primitive_desc_create (pd, &desc, attr, dnnl->engine, hint);
+  if (status == dnnl_success)
+    status = dnnl_primitive_desc_iterator_create (&list->iterator, &list->desc, attr, dnnl->engine, hint);
+  if (status == dnnl_success && !(list->pd = dnnl_primitive_desc_iterator_fetch (list->iterator)))
+    status = dnnl_out_of_memory;
+  return status;
 #endif
 }
 
+/* FALSE: that was the last. */
+static gboolean
+conv_list_next (ConvList *list)
+{
+#if DNNL_VERSION_MAJOR >= 3
+  return dnnl_primitive_desc_next_impl (list->pd) == dnnl_success;
+#else
+  g_clear_pointer (&list->pd, dnnl_primitive_desc_destroy);
+  return dnnl_primitive_desc_iterator_next (list->iterator) == dnnl_success
+      && (list->pd = dnnl_primitive_desc_iterator_fetch (list->iterator));
+#endif
+}
+
+static void
+conv_list_end (ConvList *list)
+{
+  g_clear_pointer (&list->pd, dnnl_primitive_desc_destroy);
+#if DNNL_VERSION_MAJOR < 3
+  g_clear_pointer (&list->iterator, dnnl_primitive_desc_iterator_destroy);
+#endif
+}
+
+static const gchar *
+implementation_name (const_dnnl_primitive_desc_t pd)
+{
+  const gchar *name = "";
+
+  dnnl_primitive_desc_query (pd, dnnl_query_impl_info_str, 0, (void *) &name);
+  return name;
+}
+
+/* The forward pass that a backward pass belongs to: weights as it likes them,
+ * of the activations' type. */
+static dnnl_status_t
+make_hint (CpuDnnl *dnnl, const CpuConvSpec *spec, const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *hint)
+{
+  CpuConvSpec forward = *spec;
+  ConvList list;
+  gint64 dims[5];
+  dnnl_data_type_t type;
+  dnnl_status_t status;
+#if DNNL_VERSION_MAJOR >= 3
+  dnnl_dims_t *md_dims = NULL;
+
+  dnnl_memory_desc_query (spec->weights, dnnl_query_dims, &md_dims);
+  memcpy (dims, *md_dims, sizeof dims);
+  dnnl_memory_desc_query (spec->source, dnnl_query_data_type, &type);
+#else
+  memcpy (dims, spec->weights->dims, sizeof dims);
+  type = spec->source->data_type;
+#endif
+  forward.weights = cpu_desc_new (5, dims, type, dnnl_format_tag_any);
+  status = conv_list_begin (&list, dnnl, CPU_FORWARD, &forward, NULL, attr);
+  *hint = list.pd;
+  list.pd = NULL;
+  conv_list_end (&list);
+  cpu_desc_free (&forward.weights);
+  return status;
+}
+
 gboolean
-cpu_conv_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *spec, CpuPrimitive *p, CpuDesc *weights, GError **error)
+cpu_conv_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *spec, CpuAccepts accepts, gpointer user,
+    CpuPrimitive *p, CpuDesc *weights, GError **error)
 {
   static const dnnl_query_t queries[3][3] = {
     {dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md},
@@ -190,40 +259,32 @@ cpu_conv_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *spec, CpuPrimitive
     {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST},
   };
   dnnl_primitive_attr_t attr = new_attributes ();
-  dnnl_primitive_desc_t pd = NULL, hint = NULL;
+  dnnl_primitive_desc_t hint = NULL;
   dnnl_status_t status = dnnl_success;
+  ConvList list = { NULL };
+  gboolean ok = FALSE;
 
   memset (p, 0, sizeof *p);
-  if (pass != CPU_FORWARD) {
-    /* The forward pass that it belongs to: weights as it likes them, of the
-     * activations' type. */
-    CpuConvSpec forward = *spec;
-    gint64 dims[5];
-    dnnl_data_type_t type;
-#if DNNL_VERSION_MAJOR >= 3
-    dnnl_dims_t *md_dims = NULL;
-
-    dnnl_memory_desc_query (spec->weights, dnnl_query_dims, &md_dims);
-    memcpy (dims, *md_dims, sizeof dims);
-    dnnl_memory_desc_query (spec->source, dnnl_query_data_type, &type);
-#else
-    memcpy (dims, spec->weights->dims, sizeof dims);
-    type = spec->source->data_type;
-#endif
-    forward.weights = cpu_desc_new (5, dims, type, dnnl_format_tag_any);
-    status = conv_desc (dnnl, CPU_FORWARD, &forward, NULL, attr, &hint);
-    cpu_desc_free (&forward.weights);
-  }
+  if (pass != CPU_FORWARD)
+    status = make_hint (dnnl, spec, attr, &hint);
   if (status == dnnl_success)
-    status = conv_desc (dnnl, pass, spec, hint, attr, &pd);
+    status = conv_list_begin (&list, dnnl, pass, spec, hint, attr);
+  while (status == dnnl_success && !accepts (implementation_name (list.pd), user))
+    if (!conv_list_next (&list))
+      status = dnnl_unimplemented;
+  if (check (status, "convolution", error)) {
+    if (weights)
+      *weights = desc_from (dnnl_primitive_desc_query_md (list.pd, queries[pass][1], 0));
+    ok = finish_primitive (dnnl, p, list.pd, 3, queries[pass], args[pass], error);
+    list.pd = NULL;
+    if (!ok && weights)
+      cpu_desc_free (weights);
+  }
+  conv_list_end (&list);
   if (hint)
     dnnl_primitive_desc_destroy (hint);
   dnnl_primitive_attr_destroy (attr);
-  if (!check (status, "convolution", error))
-    return FALSE;
-  if (weights)
-    *weights = desc_from (dnnl_primitive_desc_query_md (pd, queries[pass][1], 0));
-  return finish_primitive (dnnl, p, pd, 3, queries[pass], args[pass], error);
+  return ok;
 }
 
 gboolean

@@ -33,7 +33,6 @@ typedef struct {
   dnnl_exec_arg_t args[4];
   gint n_args;                  /* without scratch */
   gsize scratch;                /* bytes */
-  gboolean reference;           /* oneDNN has only its slow reference for this */
 } CpuPrimitive;
 
 /* NULL when out of memory or refused. */
@@ -48,9 +47,19 @@ typedef struct {
   CpuDesc source, weights, destination; /* formats may be `any` */
 } CpuConvSpec;
 
-/* Chosen formats are returned in `weights` (new, NULL: not wanted). */
-gboolean cpu_conv_new (CpuDnnl * dnnl, CpuPass pass, const CpuConvSpec * spec, CpuPrimitive * p, CpuDesc * weights,
-    GError ** error);
+/* Is oneDNN's implementation of this name wanted? */
+typedef gboolean (*CpuAccepts) (const gchar * implementation, gpointer user);
+
+static inline gboolean
+cpu_is_reference (const gchar *implementation)
+{
+  return g_str_has_prefix (implementation, "ref");
+}
+
+/* The first accepted one of the implementations that oneDNN has, in its own
+ * order. Chosen formats are returned in `weights` (new, NULL: not wanted). */
+gboolean cpu_conv_new (CpuDnnl * dnnl, CpuPass pass, const CpuConvSpec * spec, CpuAccepts accepts, gpointer user,
+    CpuPrimitive * p, CpuDesc * weights, GError ** error);
 gboolean cpu_max_pool_new (CpuDnnl * dnnl, CpuPass pass, const CpuConvSpec * spec, CpuPrimitive * p,
     gsize * workspace, GError ** error);
 gboolean cpu_reorder_new (CpuDnnl * dnnl, CpuDesc from, CpuDesc to, CpuPrimitive * p, GError ** error);

@@ -53,7 +53,9 @@ typedef struct {
       gfloat beta1, gfloat beta2, gfloat eps, gfloat l2, gfloat keep, gfloat scale);
   void (*add_floats) (gsize n, gfloat * y, const gfloat * x);
   gdouble (*sum_squares) (gsize n, const gfloat * x);
+  /* any n */
   void (*to_bf16) (gsize n, guint16 * y, const gfloat * x);
+  void (*from_bf16) (gsize n, gfloat * y, const guint16 * x);
 } CpuKernels;
 
 /* The plainest: also what the others are tested against. */

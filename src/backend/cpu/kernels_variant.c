@@ -168,8 +168,28 @@ sum_squares (gsize n, const gfloat *x)
 static void
 to_bf16 (gsize n, guint16 *y, const gfloat *x)
 {
-  for (gsize i = 0; i < n; i += 16)
+  const gsize whole = n & ~(gsize) 15;
+
+  for (gsize i = 0; i < whole; i += 16)
     storeh16 (y + i, loadf16 (x + i));
+  if (whole < n) {
+    gfloat from[16] = { 0 };
+    guint16 to[16];
+
+    memcpy (from, x + whole, (n - whole) * sizeof *x);
+    storeh16 (to, loadf16 (from));
+    memcpy (y + whole, to, (n - whole) * sizeof *y);
+  }
+}
+
+static void
+from_bf16 (gsize n, gfloat *y, const guint16 *x)
+{
+  for (gsize i = 0; i < n; i++) {
+    const guint32 bits = (guint32) x[i] << 16;
+
+    memcpy (y + i, &bits, sizeof *y);
+  }
 }
 
 #define BLOCKS(prefix) { prefix##sums, prefix##deviations, prefix##normalize, prefix##norm_sums, prefix##norm_input, prefix##sum, \
@@ -182,5 +202,5 @@ to_bf16 (gsize n, guint16 *y, const gfloat *x)
 const CpuKernels TABLE (VARIANT) = {
   STRING (VARIANT),
   {{BLOCKS (f32_8_), BLOCKS (f32_16_)}, {BLOCKS (bf16_8_), BLOCKS (bf16_16_)}},
-  sgd, adam, add_floats, sum_squares, to_bf16
+  sgd, adam, add_floats, sum_squares, to_bf16, from_bf16
 };

@@ -1,5 +1,5 @@
 /* The weights' layout. SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cpu/cpu.h"
+#include "src/backend/cpu/convpass.h"
 
 #include <string.h>
 
@@ -11,29 +11,6 @@ cpu_is_blocked (const Cnn3dNetwork *net, gint tensor)
   const Cnn3dOpKind kind = net->ops[net->tensors[tensor].producer].kind;
 
   return kind == CNN3D_OP_CONV || kind == CNN3D_OP_NORM || kind == CNN3D_OP_MAX_POOL;
-}
-
-CpuDesc
-cpu_activation_desc (const Cnn3dModel *m, gint tensor, guint batch, gint depth)
-{
-  const Cnn3dTensor *t = &m->net->tensors[tensor];
-  const gboolean blocked = cpu_is_blocked (m->net, tensor);
-  const gint64 dims[5] = { batch, blocked ? cpu_round_up (t->c, m->lanes) : t->c, depth ? depth : t->d, t->h, t->w };
-
-  return cpu_desc_new (5, dims, m->type, blocked ? cpu_blocked_tag (m) : dnnl_abcde);
-}
-
-void
-cpu_spec_init (CpuConvSpec *spec, const Cnn3dModel *m, const Cnn3dOp *op, guint batch)
-{
-  for (gint k = 0; k < 3; k++) {
-    spec->kernel[k] = op->kernel[k];
-    spec->stride[k] = op->stride[k];
-    spec->pad[k] = op->pad[k];
-  }
-  spec->source = cpu_activation_desc (m, op->in, batch, 0);
-  spec->destination = cpu_activation_desc (m, op->out, batch, 0);
-  spec->weights = NULL;
 }
 
 void
@@ -73,50 +50,34 @@ check_frames (const Cnn3dModel *m, const Cnn3dOp *op, GError **error)
 static gboolean
 choose_formats (Cnn3dModel *m, gint i, GError **error)
 {
-  const Cnn3dOp *op = &m->net->ops[i];
   CpuConvWeights *w = &m->conv[i];
-  CpuConvSpec spec;
-  CpuPrimitive probe;
-  CpuDesc copy = NULL;
   gint64 dims[5];
-  gboolean ok;
 
-  if (!check_frames (m, op, error))
+  if (!check_frames (m, &m->net->ops[i], error))
     return FALSE;
   m->device->dnnl.sizes_only = TRUE;    /* these only tell formats */
-  cpu_padded_dims (m, op, dims);
+  cpu_padded_dims (m, &m->net->ops[i], dims);
   w->plain = cpu_desc_new (5, dims, dnnl_f32, dnnl_abcde);
-  cpu_spec_init (&spec, m, op, 1);
-  spec.weights = cpu_desc_new (5, dims, m->type, dnnl_format_tag_any);
-  ok = cpu_conv_new (&m->device->dnnl, CPU_FORWARD, &spec, &probe, &copy, error);
-  cpu_primitive_clear (&probe);
-  cpu_desc_free (&spec.weights);
+  w->copy = cpu_conv_weights_format (m, i, CPU_FORWARD, FALSE);
   /* Masters: as f32 backward-weights writes them where that is more than the
    * plain reference; else as an f32 forward pass would read them. */
-  if (ok) {
-    spec.weights = cpu_desc_new (5, dims, dnnl_f32, dnnl_format_tag_any);
-    ok = cpu_conv_new (&m->device->dnnl, CPU_BACKWARD_WEIGHTS, &spec, &probe, &w->master, error);
-    if (ok && probe.reference && m->type == dnnl_f32) {
-      cpu_desc_free (&w->master);
-      w->master = cpu_desc_copy (copy);
-    }
-    cpu_primitive_clear (&probe);
-    cpu_desc_free (&spec.weights);
-  }
+  w->master = cpu_conv_weights_format (m, i, CPU_BACKWARD_WEIGHTS, FALSE);
+  if (!w->master && m->type != dnnl_f32)
+    w->master = cpu_conv_weights_format (m, i, CPU_BACKWARD_WEIGHTS, TRUE);
+  if (!w->master)
+    w->master = cpu_conv_weights_format (m, i, CPU_FORWARD, TRUE);
+  if (!w->master)
+    w->master = cpu_desc_copy (w->plain);
   m->device->dnnl.sizes_only = FALSE;
-  if (ok && !cpu_desc_equal (copy, w->master)) {
-    w->copy = copy;
-    copy = NULL;
-    ok = cpu_reorder_new (&m->device->dnnl, w->master, w->copy, &w->refresh, error);
-    if (m->params.keeps_copy) {
-      w->copy_offset = m->layout.copy_bytes;
-      m->layout.copy_bytes += cpu_align (cpu_desc_size (w->copy));
-    }
+  if (w->copy && cpu_desc_equal (w->copy, w->master))
+    cpu_desc_free (&w->copy);
+  if (!w->copy)
+    return TRUE;
+  if (m->params.keeps_copy) {
+    w->copy_offset = m->layout.copy_bytes;
+    m->layout.copy_bytes += cpu_align (cpu_desc_size (w->copy));
   }
-  cpu_desc_free (&copy);
-  cpu_desc_free (&spec.source);
-  cpu_desc_free (&spec.destination);
-  return ok;
+  return cpu_reorder_new (&m->device->dnnl, w->master, w->copy, &w->refresh, error);
 }
 
 static gsize
@@ -134,23 +95,31 @@ stored_length (const Cnn3dModel *m, guint param)
   }
 }
 
-gboolean
-cpu_is_fast (CpuDnnl *dnnl, dnnl_data_type_t type, dnnl_format_tag_t tag)
+static gboolean
+is_fast (const gchar *implementation, gpointer user)
+{
+  return !cpu_is_reference (implementation);
+}
+
+/* Channels to a block: 16 where oneDNN has something faster than its plain
+ * reference for that, which is with AVX-512, else 8. */
+static gint
+choose_lanes (CpuDnnl *dnnl)
 {
   const gint64 activation[5] = { 1, 16, 4, 8, 8 }, weight[5] = { 16, 16, 3, 3, 3 };
   CpuConvSpec spec = { {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, NULL, NULL, NULL };
   CpuPrimitive probe;
   gboolean fast;
 
-  spec.source = cpu_desc_new (5, activation, type, tag);
-  spec.destination = cpu_desc_new (5, activation, type, tag);
-  spec.weights = cpu_desc_new (5, weight, type, dnnl_format_tag_any);
-  fast = cpu_conv_new (dnnl, CPU_FORWARD, &spec, &probe, NULL, NULL) && !probe.reference;
+  spec.source = cpu_desc_new (5, activation, dnnl_f32, dnnl_aBcde16b);
+  spec.destination = cpu_desc_new (5, activation, dnnl_f32, dnnl_aBcde16b);
+  spec.weights = cpu_desc_new (5, weight, dnnl_f32, dnnl_format_tag_any);
+  fast = cpu_conv_new (dnnl, CPU_FORWARD, &spec, is_fast, NULL, &probe, NULL, NULL);
   cpu_primitive_clear (&probe);
   cpu_desc_free (&spec.source);
   cpu_desc_free (&spec.destination);
   cpu_desc_free (&spec.weights);
-  return fast;
+  return fast ? 16 : 8;
 }
 
 Cnn3dModel *
@@ -163,8 +132,7 @@ cpu_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelPar
   m->params = *params;
   m->type = params->precision == CNN3D_PRECISION_32 ? dnnl_f32 : dnnl_bf16;
   m->element = params->precision == CNN3D_PRECISION_32 ? 4 : 2;
-  /* 16 channels to a block with AVX-512, else 8 */
-  m->lanes = cpu_is_fast (&device->dnnl, m->type, dnnl_aBcde16b) ? 16 : 8;
+  m->lanes = choose_lanes (&device->dnnl);
   m->blocks = &device->kernels->blocks[m->type == dnnl_bf16][m->lanes == 16];
   m->conv = g_new0 (CpuConvWeights, net->n_ops);
   for (guint i = 0; i < net->n_ops; i++)

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cpu/convpass.h"
+
+#include <string.h>
+
+#include "src/backend/cpu/convcheck.h"
+#include "src/backend/cpu/findings.h"
+
+/* Depths that are tried: as it is, with as many slices of zeros behind as the
+ * last window reaches over, and with 1 to 4 more slices coming out. Some
+ * implementations are wrong, and 2.x's fast backward-weights in f32 are not to be
+ * had, where fewer slices come out than the kernel has. */
+#define N_DEPTHS 6
+
+static const gchar *const pass_names[] = { "forward", "backward-data", "backward-weights" };
+
+/* Only these points of a strided 1x1x1 convolution's input have a gradient. It
+ * is computed for them alone, by a convolution without stride. */
+static gboolean
+is_dense (const Cnn3dOp *op, CpuPass pass)
+{
+  return pass == CPU_BACKWARD_DATA && cnn3d_op_is_strided_pointwise (op);
+}
+
+/* FALSE: the convolution has no such depth. */
+static gboolean
+deepen (const Cnn3dModel *m, const Cnn3dOp *op, gint which, gint *in_depth, gint *out_depth)
+{
+  const gint in = m->net->tensors[op->in].d, out = m->net->tensors[op->out].d;
+  const gint stride = op->stride[0], pad = op->pad[0];
+  const gint over = pad < stride ? MAX (0, (out - 1) * stride - pad + op->kernel[0] - in) : 0;
+
+  *in_depth = in;
+  *out_depth = out;
+  if (which == 0)
+    return TRUE;
+  if (!cpu_is_blocked (m->net, op->in) || (which == 1 && !over))
+    return FALSE;
+  *in_depth += over + (which - 1) * stride;
+  *out_depth += which - 1;
+  return TRUE;
+}
+
+gchar *
+cpu_conv_text (const Cnn3dModel *m, gint i, CpuPass pass, const CpuConvPass *way, guint clips)
+{
+  const Cnn3dOp *op = &m->net->ops[i];
+  const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
+  GString *text = g_string_new (pass_names[pass]);
+  gint64 dims[5];
+
+  cpu_padded_dims (m, op, dims);
+  g_string_append_printf (text, " %s%s%s %d to %d channels, kernel %dx%dx%d, stride %dx%dx%d, padding %dx%dx%d",
+      m->type == dnnl_bf16 ? "bf16" : "f32", way->f32 ? " in f32" : "",
+      way->channels_last ? " channels last" : "", (gint) dims[1], (gint) dims[0],
+      op->kernel[0], op->kernel[1], op->kernel[2], op->stride[0], op->stride[1], op->stride[2],
+      op->pad[0], op->pad[1], op->pad[2]);
+  g_string_append_printf (text, ", %dx%dx%d to %dx%dx%d", way->in_depth ? way->in_depth : in->d, in->h, in->w,
+      way->out_depth ? way->out_depth : out->d, out->h, out->w);
+  if (clips)
+    g_string_append_printf (text, ", %u clip%s, %u thread%s", clips, clips > 1 ? "s" : "", m->device->threads,
+        m->device->threads > 1 ? "s" : "");
+  return g_string_free (text, FALSE);
+}
+
+/* --- choosing a way --- */
+
+/* What an implementation is accepted for. */
+typedef struct {
+  const Cnn3dModel *model;
+  gint op;
+  CpuPass pass;
+  CpuConvPass *way;
+  gboolean reference;
+  gchar *name;                  /* of the one that was accepted */
+  guint wrong;                  /* were passed over */
+} Wanted;
+
+static gchar *
+wrong_key (const Wanted *w, const gchar *implementation)
+{
+  g_autofree gchar *text = cpu_conv_text (w->model, w->op, w->pass, w->way, 0);
+
+  return g_strdup_printf ("%s: %s", text, implementation);
+}
+
+static gboolean
+accepts (const gchar *implementation, gpointer user)
+{
+  Wanted *w = user;
+  g_autofree gchar *key = NULL;
+
+  if (cpu_is_reference (implementation) != w->reference)
+    return FALSE;
+  key = wrong_key (w, implementation);
+  if (cpu_findings_get (w->model->device->findings, key) == CPU_FINDING_WRONG) {
+    w->wrong++;
+    return FALSE;
+  }
+  g_free (w->name);
+  w->name = g_strdup (implementation);
+  return TRUE;
+}
+
+static CpuDesc
+end_desc (const Cnn3dModel *m, gint tensor, const Cnn3dTensor *shape, const CpuConvPass *way, gint depth)
+{
+  const gboolean blocked = cpu_is_blocked (m->net, tensor);
+  const gint c = m->net->tensors[tensor].c;
+  const gint64 dims[5] = { way->clips, blocked ? cpu_round_up (c, m->lanes) : c, depth, shape->h, shape->w };
+
+  return cpu_desc_new (5, dims, way->f32 ? dnnl_f32 : m->type,
+      way->channels_last ? dnnl_acdeb : blocked ? cpu_blocked_tag (m) : dnnl_abcde);
+}
+
+static void
+spec_init (CpuConvSpec *spec, const Cnn3dModel *m, gint i, const CpuConvPass *way)
+{
+  const Cnn3dOp *op = &m->net->ops[i];
+  const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
+  const gboolean dense = is_dense (op, way->pass);
+
+  for (gint k = 0; k < 3; k++) {
+    spec->kernel[k] = op->kernel[k];
+    spec->stride[k] = dense ? 1 : op->stride[k];
+    spec->pad[k] = op->pad[k];
+  }
+  spec->source = end_desc (m, op->in, dense ? out : in, way, dense ? way->out_depth : way->in_depth);
+  spec->destination = end_desc (m, op->out, out, way, way->out_depth);
+  spec->weights = NULL;
+}
+
+/* weights: their format, NULL: any. */
+static gboolean
+make_primitive (Wanted *w, CpuDesc weights, CpuPrimitive *primitive, CpuDesc *chosen, GError **error)
+{
+  const Cnn3dModel *m = w->model;
+  CpuConvSpec spec;
+  gint64 dims[5];
+  gboolean ok;
+
+  spec_init (&spec, m, w->op, w->way);
+  cpu_padded_dims (m, &m->net->ops[w->op], dims);
+  spec.weights = weights ? cpu_desc_copy (weights)
+      : cpu_desc_new (5, dims, w->pass == CPU_BACKWARD_WEIGHTS || w->way->f32 ? dnnl_f32 : m->type,
+      dnnl_format_tag_any);
+  ok = cpu_conv_new (&m->device->dnnl, w->pass, &spec, accepts, w, primitive, chosen, error);
+  cpu_desc_free (&spec.source);
+  cpu_desc_free (&spec.destination);
+  cpu_desc_free (&spec.weights);
+  return ok;
+}
+
+CpuDesc
+cpu_conv_weights_format (const Cnn3dModel *m, gint op, CpuPass pass, gboolean f32)
+{
+  CpuConvPass way = {.pass = pass,.clips = 1,.f32 = f32 && m->type != dnnl_f32 };
+  Wanted wanted = { m, op, pass, &way };
+  CpuPrimitive primitive;
+  CpuDesc format = NULL;
+
+  deepen (m, &m->net->ops[op], 0, &way.in_depth, &way.out_depth);
+  if (make_primitive (&wanted, NULL, &primitive, &format, NULL))
+    cpu_primitive_clear (&primitive);
+  g_free (wanted.name);
+  return format;
+}
+
+/* Bytes of a slice of an end, as `way` has it. */
+static gsize
+staged_bytes (const Cnn3dModel *m, gint tensor, const Cnn3dTensor *shape, const CpuConvPass *way, gint depth)
+{
+  CpuDesc desc = end_desc (m, tensor, shape, way, depth);
+  const gsize bytes = cpu_align (cpu_desc_size (desc));
+
+  cpu_desc_free (&desc);
+  return bytes;
+}
+
+static gboolean
+place_scratch (Cnn3dModel *m, gint i, CpuConvPass *c, gboolean may_add, CpuDesc have, CpuDesc wanted, GError **error)
+{
+  const Cnn3dOp *op = &m->net->ops[i];
+  const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
+  const CpuConvPass own = {.clips = c->clips };
+  const gboolean dense = is_dense (op, c->pass), gradient = c->pass == CPU_BACKWARD_WEIGHTS;
+  const gboolean other = c->f32 || c->channels_last;
+
+  if (!cpu_desc_equal (wanted, have)) {
+    c->weights = cpu_align (cpu_desc_size (wanted));
+    if (!cpu_reorder_new (&m->device->dnnl, gradient ? wanted : have, gradient ? have : wanted, &c->reorder, error))
+      return FALSE;
+  }
+  if (gradient && may_add)
+    c->sums = cpu_align (m->layout.length[op->weight] * sizeof (gfloat));
+  if (dense)
+    c->dense = staged_bytes (m, op->in, out, &own, out->d);
+  if (other || c->in_depth != in->d)
+    c->in = staged_bytes (m, op->in, dense ? out : in, c, dense ? c->out_depth : c->in_depth);
+  if (other || c->out_depth != out->d)
+    c->out = staged_bytes (m, op->out, out, c, c->out_depth);
+  c->scratch = c->weights + c->sums + c->dense + c->in + c->out
+      + cpu_align (MAX (c->primitive.scratch, c->reorder.scratch));
+  return TRUE;
+}
+
+/* In which order ways are tried: the model's own type and format, as deep as it
+ * is or deeper, then f32, then channels last; at the end oneDNN's reference
+ * implementations, which are hundreds of times slower. */
+static const struct {
+  gboolean f32, channels_last, reference;
+} kinds[] = {
+  {FALSE}, {TRUE}, {FALSE, TRUE}, {TRUE, TRUE}, {FALSE, FALSE, TRUE}, {TRUE, FALSE, TRUE},
+};
+
+/* One way, if there is a primitive for it that is not known to be wrong. Weights
+ * are taken as the model has them if the primitive can, but backward-data, which
+ * likes another format than the forward pass, and copies have the primitive's. */
+static gboolean
+try_way (Wanted *w, gboolean may_add, GError **error)
+{
+  Cnn3dModel *m = (Cnn3dModel *) w->model;
+  const CpuConvWeights *weights = &m->conv[w->op];
+  CpuConvPass *c = w->way;
+  const gboolean kept = weights->copy && m->params.keeps_copy;
+  CpuDesc have = weights->master, format = weights->master;
+  gboolean ok;
+
+  if (c->pass == CPU_FORWARD && !c->f32 && weights->copy)
+    format = weights->copy;
+  if (c->pass == CPU_BACKWARD_DATA || (c->pass == CPU_FORWARD && m->type != dnnl_f32 && !c->f32 && !weights->copy))
+    format = NULL;
+  if (c->pass != CPU_BACKWARD_WEIGHTS && !c->f32 && kept)
+    have = weights->copy;
+  c->from_master = have == weights->master;
+  if (!format || !make_primitive (w, format, &c->primitive, &format, NULL)) {
+    format = NULL;
+    if (!make_primitive (w, NULL, &c->primitive, &format, error))
+      return FALSE;
+  }
+  ok = place_scratch (m, w->op, c, may_add, have, format, error);
+  cpu_desc_free (&format);
+  return ok;
+}
+
+/* The best way of those that are not known to be wrong. */
+static gboolean
+choose (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboolean may_add, gchar **implementation,
+    GError **error)
+{
+  Wanted wanted = { m, i, pass, c };
+  g_autoptr (GError) reason = NULL;
+
+  for (guint k = 0; k < G_N_ELEMENTS (kinds); k++)
+    for (gint depth = 0; depth < N_DEPTHS; depth++) {
+      memset (c, 0, sizeof *c);
+      *c = (CpuConvPass) {.pass = pass,.clips = clips,.f32 = kinds[k].f32,.channels_last = kinds[k].channels_last };
+      wanted.reference = kinds[k].reference;
+      if ((kinds[k].f32 && m->type == dnnl_f32) || (depth > 0 && (kinds[k].reference || kinds[k].channels_last))
+          || !deepen (m, &m->net->ops[i], depth, &c->in_depth, &c->out_depth))
+        continue;
+      if (try_way (&wanted, may_add, reason ? NULL : &reason)) {
+        *implementation = wanted.name;
+        return TRUE;
+      }
+      cpu_conv_pass_clear (c);
+    }
+  g_free (wanted.name);
+  if (wanted.wrong) {
+    const CpuConvPass plain = { 0 };
+    g_autofree gchar *text = cpu_conv_text (m, i, pass, &plain, clips);
+    const dnnl_version_t *v = dnnl_version ();
+
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
+        "oneDNN %d.%d.%d computes a convolution of %s wrongly on this CPU, in every way that it has (%s): use another "
+        "version of oneDNN, another precision, or clips of another size", v->major, v->minor, v->patch, m->net->model,
+        text);
+  } else {
+    g_propagate_error (error, g_steal_pointer (&reason));
+  }
+  return FALSE;
+}
+
+gboolean
+cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *m, gint op, CpuPass pass, guint clips, gboolean may_add,
+    gboolean checks, GError **error)
+{
+  CpuFindings *findings = m->device->findings;
+
+  for (;;) {
+    g_autofree gchar *implementation = NULL, *text = NULL, *key = NULL, *wrong = NULL;
+    gboolean right;
+
+    if (!choose (c, m, op, pass, clips, may_add, &implementation, error))
+      return FALSE;
+    if (!checks)
+      return TRUE;
+    text = cpu_conv_text (m, op, pass, c, clips);
+    key = g_strdup_printf ("%s: %s", text, implementation);
+    if (cpu_is_reference (implementation) || cpu_findings_get (findings, key) == CPU_FINDING_RIGHT)
+      return TRUE;
+    if (!cpu_conv_check (m, op, clips, c, &right, error)) {
+      cpu_conv_pass_clear (c);
+      return FALSE;
+    }
+    if (right) {
+      cpu_findings_set (findings, key, CPU_FINDING_RIGHT);
+      return TRUE;
+    }
+    wrong = wrong_key (&(Wanted) { m, op, pass, c }, implementation);
+    cpu_findings_set (findings, wrong, CPU_FINDING_WRONG);
+    cpu_conv_pass_clear (c);
+  }
+}
+
+void
+cpu_conv_pass_clear (CpuConvPass *c)
+{
+  cpu_primitive_clear (&c->primitive);
+  cpu_primitive_clear (&c->reorder);
+  memset (c, 0, sizeof *c);
+}
+
+/* --- running it --- */
+
+/* An end of a convolution as it lies in memory. */
+typedef struct {
+  gpointer data;
+  gboolean f32, channels_last;
+  gint depth;
+} End;
+
+static void
+convert (const Cnn3dModel *m, gsize n, const End *from, gsize from_at, const End *to, gsize to_at)
+{
+  const CpuKernels *k = m->device->kernels;
+  const guint8 *source = (guint8 *) from->data + from_at * (from->f32 ? 4 : m->element);
+  guint8 *target = (guint8 *) to->data + to_at * (to->f32 ? 4 : m->element);
+
+  if (from->f32 == to->f32 || m->element == 4)
+    memcpy (target, source, n * (from->f32 ? 4 : m->element));
+  else if (from->f32)
+    k->to_bf16 (n, (guint16 *) target, (const gfloat *) source);
+  else
+    k->from_bf16 (n, (gfloat *) target, (const guint16 *) source);
+}
+
+/* Copies an end from one form to another: what is deeper there is zero, what is
+ * less deep left out. */
+static void
+restage (const Cnn3dModel *m, gint tensor, const Cnn3dTensor *shape, guint clips, const End *from, const End *to)
+{
+  const gboolean blocked = cpu_is_blocked (m->net, tensor);
+  const gint lanes = blocked ? m->lanes : 1;
+  const gint blocks = (m->net->tensors[tensor].c + lanes - 1) / lanes, c = blocks * lanes;
+  const gint slice = shape->h * shape->w, element = to->f32 ? 4 : m->element;
+  const gint step = from->channels_last != to->channels_last ? 1 : slice;       /* points that stay together */
+
+#pragma omp parallel for collapse (3) num_threads (m->device->threads) schedule (static)
+  for (gint n = 0; n < (gint) clips; n++)
+    for (gint b = 0; b < blocks; b++)
+      for (gint d = 0; d < to->depth; d++)
+        for (gint p = 0; p < slice; p += step) {
+          const gsize to_point = ((gsize) n * to->depth + d) * slice + p, from_point =
+              ((gsize) n * from->depth + d) * slice + p;
+          const gsize to_at = to->channels_last ? to_point * c + b * lanes
+              : (((gsize) n * blocks + b) * to->depth * slice + (gsize) d * slice + p) * lanes;
+          const gsize from_at = from->channels_last ? from_point * c + b * lanes
+              : (((gsize) n * blocks + b) * from->depth * slice + (gsize) d * slice + p) * lanes;
+
+          if (d < from->depth)
+            convert (m, step * lanes, from, from_at, to, to_at);
+          else
+            memset ((guint8 *) to->data + to_at * element, 0, (gsize) step * lanes * element);
+        }
+}
+
+/* Adds the gradients of the points that a strided 1x1x1 convolution reads. */
+static void
+scatter (const Cnn3dModel *m, const Cnn3dOp *op, guint clips, guint8 *din, const guint8 *dense, gboolean adds)
+{
+  const Cnn3dTensor *big = &m->net->tensors[op->in], *few = &m->net->tensors[op->out];
+  const gsize point = m->lanes * m->element;
+  const gint *stride = op->stride, slabs = clips * cpu_channel_blocks (m, big);
+
+#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+  for (gint i = 0; i < slabs; i++) {
+    guint8 *to = din + i * cpu_points (big) * point;
+    const guint8 *from = dense + i * cpu_points (few) * point;
+
+    if (!adds)
+      memset (to, 0, cpu_points (big) * point);
+    for (gint d = 0; d < few->d; d++)
+      for (gint h = 0; h < few->h; h++, from += few->w * point)
+        m->blocks->scatter_add (to + ((gsize) d * stride[0] * big->h + h * stride[1]) * big->w * point, from,
+            few->w, stride[2]);
+  }
+}
+
+gboolean
+cpu_conv_pass_prepare (const Cnn3dModel *m, CpuConvPass *c, const CpuConvOperands *o, gpointer scratch, GError **error)
+{
+  if (!c->weights || c->pass == CPU_BACKWARD_WEIGHTS)
+    return TRUE;
+  return cpu_primitive_run (&m->device->dnnl, &c->reorder, c->from_master ? o->masters : o->copy, scratch, NULL,
+      (guint8 *) scratch + c->weights, error);
+}
+
+static gboolean
+run_backward_weights (const Cnn3dModel *m, const Cnn3dOp *op, CpuConvPass *c, const CpuConvOperands *o, gpointer in,
+    gpointer out, gpointer weights, gfloat *sums, gpointer scratch, GError **error)
+{
+  const gint conv = m->net->weights[op->weight].op;
+  const gsize length = cpu_desc_size (m->conv[conv].master) / sizeof (gfloat);
+  gfloat *target = o->adds ? sums : o->gradient;
+
+  if (!cpu_primitive_run (&m->device->dnnl, &c->primitive, in, c->weights ? weights : target, out, scratch, error)
+      || (c->weights && !cpu_primitive_run (&m->device->dnnl, &c->reorder, weights, target, NULL, scratch, error)))
+    return FALSE;
+  if (o->adds) {
+#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+    for (gsize i = 0; i < length; i += 4096)
+      m->device->kernels->add_floats (MIN (4096, length - i), o->gradient + i, sums + i);
+  }
+  /* what follows up to a multiple of 16, which nobody writes, is in no norm */
+  memset (o->gradient + length, 0, (m->layout.length[op->weight] - length) * sizeof (gfloat));
+  return TRUE;
+}
+
+gboolean
+cpu_conv_pass_run (const Cnn3dModel *m, const Cnn3dOp *op, CpuConvPass *c, const CpuConvOperands *o, gpointer scratch,
+    GError **error)
+{
+  const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
+  const Cnn3dTensor *at = c->dense ? out : in;  /* points of `in` that are computed */
+  guint8 *weights = scratch, *sums = weights + c->weights, *dense = sums + c->sums;
+  guint8 *staged_in = dense + c->dense, *staged_out = staged_in + c->in, *rest = staged_out + c->out;
+  const End own_in = { c->dense ? dense : o->in, FALSE, FALSE, at->d }, own_out = { o->out, FALSE, FALSE, out->d };
+  const End other_in = { staged_in, c->f32, c->channels_last, c->dense ? c->out_depth : c->in_depth };
+  const End other_out = { staged_out, c->f32, c->channels_last, c->out_depth };
+  gpointer source = c->in ? staged_in : own_in.data, destination = c->out ? staged_out : own_out.data;
+  gpointer ready = c->weights ? weights : c->from_master ? o->masters : o->copy;
+
+  if (c->in && c->pass != CPU_BACKWARD_DATA)
+    restage (m, op->in, at, c->clips, &own_in, &other_in);
+  if (c->out && c->pass != CPU_FORWARD)
+    restage (m, op->out, out, c->clips, &own_out, &other_out);
+  if (c->pass == CPU_BACKWARD_WEIGHTS)
+    return run_backward_weights (m, op, c, o, source, destination, weights, (gfloat *) sums, rest, error);
+  if (!cpu_primitive_run (&m->device->dnnl, &c->primitive, source, ready, destination, rest, error))
+    return FALSE;
+  if (c->out && c->pass == CPU_FORWARD)
+    restage (m, op->out, out, c->clips, &other_out, &own_out);
+  if (c->in && c->pass == CPU_BACKWARD_DATA)
+    restage (m, op->in, at, c->clips, &other_in, &own_in);
+  if (c->dense)
+    scatter (m, op, c->clips, o->in, dense, o->adds);
+  return TRUE;
+}

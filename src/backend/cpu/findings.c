@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cpu/findings.h"
+
+#include <fcntl.h>
+#include <oneapi/dnnl/dnnl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define REVISION 1              /* of the check: what an older one found is not taken over */
+
+struct _CpuFindings {
+  gchar *machine;
+  gchar *path;
+  GHashTable *known;            /* key -> CpuFinding; NULL: the file was not read yet */
+};
+
+static const gchar *const words[] = { "", "right", "wrong" };
+
+static gchar *
+cpu_name (void)
+{
+  g_autofree gchar *info = NULL;
+  const gchar *name;
+
+  if (!g_file_get_contents ("/proc/cpuinfo", &info, NULL, NULL) || !(name = strstr (info, "model name"))
+      || !(name = strchr (name, ':')))
+    return g_strdup ("unknown CPU");
+  return g_strstrip (g_strndup (name + 1, strcspn (name + 1, "\t\n")));
+}
+
+CpuFindings *
+cpu_findings_new (void)
+{
+  const dnnl_version_t *v = dnnl_version ();
+  CpuFindings *f = g_new0 (CpuFindings, 1);
+  g_autofree gchar *cpu = cpu_name ();
+
+  f->machine = g_strdup_printf ("check %d, oneDNN %d.%d.%d %s, instruction set %#x, %s", REVISION, v->major, v->minor,
+      v->patch, v->hash, (guint) dnnl_get_effective_cpu_isa (), cpu);
+  f->path = g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions-cpu.tsv", NULL);
+  return f;
+}
+
+void
+cpu_findings_free (CpuFindings *f)
+{
+  if (!f)
+    return;
+  g_clear_pointer (&f->known, g_hash_table_destroy);
+  g_free (f->machine);
+  g_free (f->path);
+  g_free (f);
+}
+
+/* finding, machine, key, and a dot: without it the line's writer was killed. */
+static void
+read_line (CpuFindings *f, const gchar *line)
+{
+  g_auto (GStrv) fields = g_strsplit (line, "\t", -1);
+
+  if (g_strv_length (fields) != 4 || strcmp (fields[3], ".") || strcmp (fields[1], f->machine))
+    return;
+  for (gint i = CPU_FINDING_RIGHT; i <= CPU_FINDING_WRONG; i++)
+    if (!strcmp (fields[0], words[i]))
+      g_hash_table_insert (f->known, g_strdup (fields[2]), GINT_TO_POINTER (i));
+}
+
+static void
+read_once (CpuFindings *f)
+{
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  if (f->known)
+    return;
+  f->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  if (!g_file_get_contents (f->path, &text, NULL, NULL))
+    return;
+  lines = g_strsplit (text, "\n", -1);
+  for (guint i = 0; lines[i]; i++)
+    read_line (f, lines[i]);
+}
+
+CpuFinding
+cpu_findings_get (CpuFindings *f, const gchar *key)
+{
+  read_once (f);
+  return GPOINTER_TO_INT (g_hash_table_lookup (f->known, key));
+}
+
+void
+cpu_findings_set (CpuFindings *f, const gchar *key, CpuFinding finding)
+{
+  g_autofree gchar *folder = g_path_get_dirname (f->path);
+  /* at once and at the end, so that processes that write side by side lose nothing */
+  g_autofree gchar *line = g_strdup_printf ("\n%s\t%s\t%s\t.\n", words[finding], f->machine, key);
+  int fd;
+
+  read_once (f);
+  g_hash_table_insert (f->known, g_strdup (key), GINT_TO_POINTER (finding));
+  if (g_mkdir_with_parents (folder, 0777) < 0)
+    return;
+  fd = open (f->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (fd < 0)
+    return;
+  if (write (fd, line, strlen (line)) < 0)
+    g_debug ("cannot write %s", f->path);
+  close (fd);
+}

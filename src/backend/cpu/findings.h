@@ -1,0 +1,26 @@
+/* findings.h: which ways of convolving oneDNN were found right and wrong. Kept
+ * in $XDG_CACHE_HOME/cnn3d/convolutions-cpu.tsv by oneDNN's version and build,
+ * the instruction set and the CPU, so that each is looked into once.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_CPU_FINDINGS_H
+#define CNN3D_CPU_FINDINGS_H
+
+#include <glib.h>
+
+typedef struct _CpuFindings CpuFindings;
+
+typedef enum {
+  CPU_FINDING_NONE,
+  CPU_FINDING_RIGHT,
+  CPU_FINDING_WRONG,
+} CpuFinding;
+
+CpuFindings *cpu_findings_new (void);
+void cpu_findings_free (CpuFindings * findings);
+
+/* key: one line of text. */
+CpuFinding cpu_findings_get (CpuFindings * findings, const gchar * key);
+/* Where the file cannot be written, it is known to this object only. */
+void cpu_findings_set (CpuFindings * findings, const gchar * key, CpuFinding finding);
+
+#endif
