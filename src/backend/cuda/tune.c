@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/tune.h"
 
-#include <errno.h>
-#include <glib/gstdio.h>
 #include <string.h>
+
+#include "src/backend/cuda/choices.h"
 
 /* Plans looked at: alone; fused, which cuDNN mostly compiles, taking a second
  * for each. */
@@ -28,35 +28,17 @@ cuda_choice_clear (CudaChoice *c)
   memset (c, 0, sizeof *c);
 }
 
-/* --- what was found before --- */
-
-static GMutex lock;             /* of the file, in this process; between processes it is replaced whole */
-
-static gchar *
-cache_path (void)
-{
-  return g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
-}
-
-static GKeyFile *
-read_cache (void)
-{
-  g_autofree gchar *path = cache_path ();
-  GKeyFile *file = g_key_file_new ();
-
-  g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, NULL);
-  return file;
-}
+/* --- choosing --- */
 
 /* Device and cuDNN, without what no group's name may have. */
 static gchar *
-cache_group (const CudaTrial *t)
+choices_group (const CudaTrial *t)
 {
   return g_strdelimit (g_strdup (t->device->name), "[]\n", ' ');
 }
 
 static gchar *
-cache_key (const CudaTrial *t)
+choices_key (const CudaTrial *t)
 {
   g_autofree gchar *graph = cuda_conv_graph_text (&t->graph);
   g_autofree gchar *text = g_strdup_printf ("%s, workspace %" G_GSIZE_FORMAT ", deterministic %d, tf32 %d", graph,
@@ -64,36 +46,6 @@ cache_key (const CudaTrial *t)
 
   return g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
 }
-
-static gchar *
-recall (const CudaTrial *t)
-{
-  g_autofree gchar *group = cache_group (t), *key = cache_key (t);
-  g_autoptr (GKeyFile) file = NULL;
-
-  g_mutex_lock (&lock);
-  file = read_cache ();
-  g_mutex_unlock (&lock);
-  return g_key_file_get_string (file, group, key, NULL);
-}
-
-static gboolean
-remember (const CudaTrial *t, const gchar *value)
-{
-  g_autofree gchar *group = cache_group (t), *key = cache_key (t), *path = cache_path ();
-  g_autofree gchar *folder = g_path_get_dirname (path);
-  g_autoptr (GKeyFile) file = NULL;
-  gboolean ok;
-
-  g_mutex_lock (&lock);
-  file = read_cache ();
-  g_key_file_set_string (file, group, key, value);
-  ok = g_mkdir_with_parents (folder, 0777) == 0 && g_key_file_save_to_file (file, path, NULL);
-  g_mutex_unlock (&lock);
-  return ok;
-}
-
-/* --- choosing --- */
 
 typedef struct {
   GPtrArray *plans;             /* NULL: cuDNN has none */
@@ -147,37 +99,59 @@ time_plan (const CudaTrial *t, const Variant *v, CudaDnnPlan *plan, gdouble *sec
   return TRUE;
 }
 
+/* Of what was made for a trial. */
+typedef struct {
+  Variant variants[N_VARIANTS];
+  guint n;
+} Variants;
+
+/* Takes the plan of that name. FALSE: there is none. choice may be NULL. */
 static gboolean
-time_all (const CudaTrial *t, Variant *variants, guint n, CudaChoice *choice, GError **error)
+take_named (const Variants *all, const gchar *name, CudaChoice *choice)
+{
+  for (guint i = 0; i < all->n; i++)
+    for (guint k = 0; all->variants[i].plans && k < all->variants[i].plans->len; k++) {
+      CudaDnnPlan *plan = g_ptr_array_index (all->variants[i].plans, k);
+      g_autofree gchar *text = plan_text (&all->variants[i], plan);
+
+      if (strcmp (text, name))
+        continue;
+      if (choice)
+        take (choice, &all->variants[i], plan);
+      return TRUE;
+    }
+  return FALSE;
+}
+
+static gboolean
+offers (gconstpointer data, const gchar *plan)
+{
+  return take_named (data, plan, NULL);
+}
+
+/* The fastest one's name; NULL with error: none runs. */
+static gchar *
+time_all (const CudaTrial *t, const Variants *all, GError **error)
 {
   gdouble best = G_MAXDOUBLE;
-  g_autofree gchar *text = NULL;
+  gchar *text = NULL;
   g_autoptr (GError) reason = NULL;
 
-  for (guint i = 0; i < n; i++)
-    for (guint k = 0; variants[i].plans && k < variants[i].plans->len; k++) {
-      CudaDnnPlan *plan = g_ptr_array_index (variants[i].plans, k);
+  for (guint i = 0; i < all->n; i++)
+    for (guint k = 0; all->variants[i].plans && k < all->variants[i].plans->len; k++) {
+      CudaDnnPlan *plan = g_ptr_array_index (all->variants[i].plans, k);
       gdouble seconds;
 
       /* one that fails is none to take; where all do, the first says why */
-      if (!time_plan (t, &variants[i], plan, &seconds, reason ? NULL : &reason) || seconds >= best)
+      if (!time_plan (t, &all->variants[i], plan, &seconds, reason ? NULL : &reason) || seconds >= best)
         continue;
       best = seconds;
-      cuda_choice_clear (choice);
-      take (choice, &variants[i], plan);
       g_free (text);
-      text = plan_text (&variants[i], plan);
+      text = plan_text (&all->variants[i], plan);
     }
-  if (!choice->plan) {
+  if (!text)
     g_propagate_error (error, g_steal_pointer (&reason));
-    return FALSE;
-  }
-  /* A resumed run must find the same: what cannot be kept is not taken. */
-  if (!remember (t, text) && t->limits.deterministic) {
-    cuda_choice_clear (choice);
-    take (choice, &variants[0], g_ptr_array_index (variants[0].plans, 0));
-  }
-  return TRUE;
+  return text;
 }
 
 /* The trial's variant number i: bit 0, the batch norm before is read into it;
@@ -199,30 +173,19 @@ make_variant (const CudaTrial *t, guint i, guint most, Variant *v, GError **erro
   return TRUE;
 }
 
-/* The plan that was found before; FALSE: there is none of that name. Plans of the
+/* Takes the plan that was chosen before. FALSE: it cannot be made. Plans of the
  * other variants are not made, which would take seconds. */
 static gboolean
-take_recalled (const CudaTrial *t, CudaChoice *choice)
+take_recalled (const CudaTrial *t, const gchar *name, CudaChoice *choice, GError **error)
 {
-  g_autofree gchar *wanted = recall (t);
+  const guint i = (strstr (name, "normalizes ") ? 1 : 0) | (strstr (name, "statistics ") ? 2 : 0);
+  Variants one = { {{NULL}}, 1 };
+  gboolean ok;
 
-  for (guint i = 0; wanted && i < N_VARIANTS && !choice->plan; i++) {
-    const gboolean named = (strstr (wanted, "normalizes ") != NULL) == (i & 1)
-        && (strstr (wanted, "statistics ") != NULL) == i >> 1;
-    Variant v;
-
-    if (!named || !make_variant (t, i, i ? MOST_FUSED : MOST_PLAIN, &v, NULL))
-      continue;
-    for (guint k = 0; v.plans && k < v.plans->len && !choice->plan; k++) {
-      CudaDnnPlan *plan = g_ptr_array_index (v.plans, k);
-      g_autofree gchar *text = plan_text (&v, plan);
-
-      if (!strcmp (text, wanted))
-        take (choice, &v, plan);
-    }
-    g_clear_pointer (&v.plans, g_ptr_array_unref);
-  }
-  return choice->plan != NULL;
+  ok = make_variant (t, i, i ? MOST_FUSED : MOST_PLAIN, &one.variants[0], error)
+      && take_named (&one, name, choice);
+  g_clear_pointer (&one.variants[0].plans, g_ptr_array_unref);
+  return ok;
 }
 
 /* Plans that were not taken hold memory of the GPU. */
@@ -234,31 +197,78 @@ drop_others (CudaChoice *choice)
       g_ptr_array_remove_index (choice->plans, k - 1);
 }
 
+static gboolean
+refuse_another (const CudaTrial *t, const gchar *name, GError *reason, GError **error)
+{
+  g_autofree gchar *graph = cuda_conv_graph_text (&t->graph);
+
+  g_set_error (error, CNN3D_BACKEND_ERROR, reason ? reason->code : CNN3D_BACKEND_ERROR_FAILED,
+      "cuDNN no longer has the plan '%s', with which this process computed a convolution before (%s)%s%s: another one "
+      "would change the results in mid-run; start again", name, graph, reason ? ": " : "",
+      reason ? reason->message : "");
+  return FALSE;
+}
+
+/* The fastest, unless another thread or process has settled on one meanwhile. */
+static gboolean
+choose_timed (const CudaTrial *t, Variants *all, const gchar *group, const gchar *key, CudaChoice *choice,
+    GError **error)
+{
+  g_autofree gchar *fastest = time_all (t, all, error), *settled = NULL, *first = NULL;
+
+  if (!fastest)
+    return FALSE;
+  first = plan_text (&all->variants[0], g_ptr_array_index (all->variants[0].plans, 0));
+  /* A resumed run must find the same: what cannot be kept is not taken. */
+  const CudaProposal proposal = {.plan = fastest,.unkept = t->limits.deterministic ? first : NULL,
+    .offers = offers,.data = all
+  };
+
+  settled = cuda_choices_settle (group, key, &proposal);
+  if (take_named (all, settled, choice))
+    return TRUE;
+  if (t->limits.deterministic)
+    return refuse_another (t, settled, NULL, error);
+  return take_named (all, fastest, choice);
+}
+
 gboolean
 cuda_choose (const CudaTrial *t, CudaChoice *choice, GError **error)
 {
   const gboolean times = t->times && t->fusion == CUDA_FUSION_TIMED && t->device->params.benchmark;
   const gboolean fuses = times || t->fusion == CUDA_FUSION_ALWAYS;
-  Variant variants[N_VARIANTS] = { {NULL} };
-  guint n = 0;
-  gboolean ok;
+  g_autofree gchar *group = choices_group (t), *key = choices_key (t), *known = NULL;
+  Variants all = { {{NULL}}, 0 };
+  gboolean ok, settled;
 
-  if (times && take_recalled (t, choice)) {
-    drop_others (choice);
-    return TRUE;
+  if (times && (known = cuda_choices_recall (group, key, &settled))) {
+    g_autoptr (GError) reason = NULL;
+
+    if (take_recalled (t, known, choice, &reason)) {
+      const CudaProposal same = {.plan = known };
+      g_autofree gchar *now = cuda_choices_settle (group, key, &same);
+
+      if (!strcmp (now, known)) {
+        drop_others (choice);
+        return TRUE;
+      }
+      cuda_choice_clear (choice);
+    } else if (settled && t->limits.deterministic) {
+      return refuse_another (t, known, reason, error);
+    }
   }
   /* first the one that is not fused, which must be there */
-  make_variant (t, 0, times ? MOST_PLAIN : 1, &variants[n++], error);
-  ok = variants[0].plans != NULL;
+  make_variant (t, 0, times ? MOST_PLAIN : 1, &all.variants[all.n++], error);
+  ok = all.variants[0].plans != NULL;
   for (guint i = 1; ok && fuses && i < N_VARIANTS; i++)
-    if (make_variant (t, i, MOST_FUSED, &variants[n], NULL) && variants[n].plans)
-      n++;
+    if (make_variant (t, i, MOST_FUSED, &all.variants[all.n], NULL) && all.variants[all.n].plans)
+      all.n++;
   if (ok && times)
-    ok = time_all (t, variants, n, choice, error);
+    ok = choose_timed (t, &all, group, key, choice, error);
   else if (ok)                  /* the last has the most fused to it */
-    take (choice, &variants[n - 1], g_ptr_array_index (variants[n - 1].plans, 0));
-  for (guint i = 0; i < n; i++)
-    g_clear_pointer (&variants[i].plans, g_ptr_array_unref);
+    take (choice, &all.variants[all.n - 1], g_ptr_array_index (all.variants[all.n - 1].plans, 0));
+  for (guint i = 0; i < all.n; i++)
+    g_clear_pointer (&all.variants[i].plans, g_ptr_array_unref);
   if (ok)
     drop_others (choice);
   return ok;

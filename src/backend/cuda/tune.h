@@ -1,8 +1,8 @@
 /* tune.h: which plan a convolution runs, alone or fused to its neighbours.
  *
- * Where plans are timed, what was found is kept in a file of the user's cache
- * ($XDG_CACHE_HOME/cnn3d), so that the next run begins at once, and with the same
- * bits. SPDX-License-Identifier: LGPL-2.1-or-later */
+ * Where plans are timed, the choice is settled once (choices.h): all programs of a
+ * process compute a convolution with the same plan, and the next process begins at
+ * once, and with the same bits. SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_TUNE_H
 #define CNN3D_CUDA_TUNE_H
 

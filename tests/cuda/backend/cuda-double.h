@@ -23,6 +23,8 @@ typedef struct {
   guint recorded, replayed;     /* graphs instantiated, and launched */
   gint devices;                 /* how many there are; 1 at first */
   gint capability;              /* 100 * major + 10 * minor; 900 at first */
+  guint timings;                /* differences of events asked for */
+  gfloat (*elapsed) (guint n);  /* milliseconds that the n-th of them is told to be; NULL: as they passed */
 } CudaDouble;
 
 #define CUDA_DOUBLE "cnn3d_cuda_double"
