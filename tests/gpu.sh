@@ -259,9 +259,14 @@ export GST_REGISTRY=$results/registry.bin GST_PRESET_PATH=$top/presets
 
 # --- parts ---
 
+# limit SECONDS: of a part that hangs; longer where tests/run.sh found the machine slow
+limit () {
+  LC_ALL=C awk -v s="$1" -v f="${CNN3D_TEST_TIME_FACTOR:-1}" 'BEGIN { printf "%d", f > 1 ? s * f : s }'
+}
+
 # Is there a back end that opens? Everything else would only fail.
 opens () {
-  timeout 300 "$trainer" --device "$device" --batch 1 --frames 4 --size 32 --base-width 8 --steps 1 \
+  timeout "$(limit 300)" "$trainer" --device "$device" --batch 1 --frames 4 --size 32 --base-width 8 --steps 1 \
     --precision "$precision" >"$results/opens.log" 2>&1
 }
 
@@ -277,7 +282,7 @@ parity () {
     return
   fi
   [ -z "$try" ] || options+=(--small --steps 2 r3d_18)
-  timeout 1800 "$python" "$top/tests/parity/parity.py" "$trainer" "${options[@]}" \
+  timeout "$(limit 1800)" "$python" "$top/tests/parity/parity.py" "$trainer" "${options[@]}" \
     >"$log" 2>&1 || status=$?
   grep -E '^(not )?ok|^#' "$log"
   while IFS= read -r line; do
@@ -301,7 +306,7 @@ sanitizer () {
       skip "compute-sanitizer $kind" "compute-sanitizer is not installed"
       continue
     fi
-    LD_LIBRARY_PATH=$libraries timeout 900 compute-sanitizer --tool "$kind" "$program" --device cuda \
+    LD_LIBRARY_PATH=$libraries timeout "$(limit 900)" compute-sanitizer --tool "$kind" "$program" --device cuda \
       --precision 16-mixed --batch 2 --frames 4 --size 32 --base-width 16 --steps 1 >"$log" 2>&1
     count=$(grep -oE 'ERROR SUMMARY: [0-9]+|RACECHECK SUMMARY: [0-9]+' "$log" | grep -oE '[0-9]+$')
     if [ -z "$count" ] && grep -q 'Device not supported' "$log"; then
@@ -318,7 +323,7 @@ bench_one () {
   local log=$results/bench-$1.log what="$1 b$2 $3x$4x$4 $precision" grown predicted reserved
   local sizes=(--model "$1" --batch "$2" --frames "$3" --size "$4")
   [ -z "$try" ] || sizes=(--model "$1" --batch 1 --frames 4 --size 32 --rounds 1 --steps 1)
-  if ! timeout 1200 "$python" "$top/tests/bench/gpu-step.py" "$trainer" --device "$device" \
+  if ! timeout "$(limit 1200)" "$python" "$top/tests/bench/gpu-step.py" "$trainer" --device "$device" \
     --precision "$precision" "${sizes[@]}" >"$log" 2>&1; then
     tail -n 5 "$log"
     row "$what" - - "fail (see $(basename "$log"))"
@@ -363,7 +368,7 @@ demo () {
   line=$(sed -n "s/^line='gst-launch-1.0 \(.*\)'\$run\$/\1/p" "$top/pipelines/quickstart.sh")
   line="$launch ${line//=demo\//=$demo/}$results/run device=$device precision=$precision"
   [ -z "$try" ] || line=${line/epochs=12/epochs=2}
-  timeout 900 bash -c "$line" </dev/null >"$log" 2>&1 || {
+  timeout "$(limit 900)" bash -c "$line" </dev/null >"$log" 2>&1 || {
     tail -n 5 "$log"
     row "demonstration set" - - "fail (see demo.log)"
     return

@@ -12,6 +12,9 @@
 # once), CNN3D_PYTHON (a Python that has tests/python-packages.sh's packages,
 # where they could be had) and GST_PLUGIN_PATH. A parity test is an executable
 # tests/parity/*.py; its argument is the program that it drives.
+#
+# Time limits only guard against hanging. All of them are multiplied by
+# CNN3D_TEST_TIME_FACTOR, which is measured at the start unless it is set.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
@@ -28,7 +31,6 @@ done
 build=$(realpath -m "${BUILD:-build}")
 build_asan=$(realpath -m "${BUILD_ASAN:-$build-asan}")
 results=$build/test-results
-limit=900                       # seconds that one pipeline or parity test has
 
 # Debian's python3-torch belongs to Debian's own python3
 python=/usr/bin/python3
@@ -62,6 +64,7 @@ meson_part () {
   done
   rm -f "$folder/meson-logs/testlog-$part.json"
   meson test -C "$folder" --no-rebuild --num-processes 2 \
+    --timeout-multiplier "$CNN3D_TEST_TIME_FACTOR" \
     --logbase "testlog-$part" "${suites[@]}"
   [ -s "$folder/meson-logs/testlog-$part.json" ] || return 0
   cp "$folder/meson-logs/testlog-$part.json" "$results/$part.json"
@@ -81,6 +84,16 @@ case " $parts " in
   *) groups=build ;;
 esac
 sh pipelines/packages.sh $groups || give_up "packages are missing"
+
+# What a machine that is slow, or busy with something else, needs more of
+export CNN3D_TEST_TIME_FACTOR=${CNN3D_TEST_TIME_FACTOR:-$("$python" \
+  tests/time-factor.py)}
+# seconds that one pipeline or parity test has
+limit=$(LC_ALL=C awk -v f="$CNN3D_TEST_TIME_FACTOR" \
+  'BEGIN { if (f + 0 < 1) exit 1; printf "%d", 900 * f }') \
+  || give_up "CNN3D_TEST_TIME_FACTOR is '$CNN3D_TEST_TIME_FACTOR'," \
+    "not a number of at least 1"
+echo "time limits are multiplied by $CNN3D_TEST_TIME_FACTOR"
 
 mkdir -p "$results" && rm -f "$results"/*.json "$results"/*.tap "$results"/*.rc
 [ "$parts" = sanitizers ] || { part_starts build; build_in "$build"; }

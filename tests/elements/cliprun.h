@@ -9,12 +9,13 @@
 #include <glib/gstdio.h>
 
 #include "gstclipmeta.h"
+#include "tests/limits.h"
 
 #define FRAMES 60
 #define FPS 20
 #define BRIGHTNESS(frame) (20 + 3 * (frame))
 /* A run that takes longer hangs */
-#define LIMIT (120 * GST_SECOND)
+#define LIMIT (test_limit (120) * GST_USECOND)
 
 static gchar *dir, *video, *avi;
 

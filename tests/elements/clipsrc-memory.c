@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <glib/gstdio.h>
 
+#include "tests/limits.h"
+
 #define GPU "memory:CUDAMemory"
 #define WIDTH 64
 #define HEIGHT 48
@@ -118,7 +120,7 @@ run_line (const gchar * line)
   g_assert_no_error (error);
   bus = gst_element_get_bus (pipeline);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = gst_bus_timed_pop_filtered (bus, 60 * GST_SECOND,
+  message = gst_bus_timed_pop_filtered (bus, test_limit (60) * GST_USECOND,
       GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
   g_assert_nonnull (message);
   if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {

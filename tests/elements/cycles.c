@@ -9,6 +9,8 @@
 #include <unistd.h>
 #include <glib/gstdio.h>
 
+#include "tests/limits.h"
+
 #ifdef __SANITIZE_ADDRESS__
 #define CYCLES 60
 #else
@@ -29,7 +31,7 @@
 #endif
 /* The same for what is allocated: less than 3 kB a cycle. */
 #define ALLOCATED_GROWTH (512 << 10)
-#define SETTLE (20 * G_TIME_SPAN_SECOND)
+#define SETTLE test_limit (20)
 
 #define TRAINING "clipbatch batch-size=3 ! queue max-size-buffers=2 " \
     "max-size-bytes=0 max-size-time=0 ! cnn3dtrain name=train base-width=4 " \
@@ -126,7 +128,7 @@ make_videos (void)
     g_assert_no_error (error);
     bus = gst_element_get_bus (pipeline);
     gst_element_set_state (pipeline, GST_STATE_PLAYING);
-    message = gst_bus_timed_pop_filtered (bus, 60 * GST_SECOND,
+    message = gst_bus_timed_pop_filtered (bus, test_limit (60) * GST_USECOND,
         GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
     g_assert_nonnull (message);
     g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
@@ -159,7 +161,7 @@ play (GstElement * pipeline, gint64 microseconds, gboolean to_step, Seen * seen)
     gint64 left = end - g_get_monotonic_time ();
     const GstStructure *s;
 
-    if (to_step && left <= 0 && steps == 0 && left > -60 * G_USEC_PER_SEC)
+    if (to_step && left <= 0 && steps == 0 && left > -test_limit (60))
       left = G_USEC_PER_SEC;
     message = gst_bus_timed_pop (bus, MAX (left, 0) * GST_USECOND);
     if (!message && left <= 0)

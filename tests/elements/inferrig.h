@@ -10,8 +10,9 @@
 #include <gst/video/video.h>
 
 #include "src/evaluate/predictor.h"
+#include "tests/limits.h"
 
-#define WAIT (20 * GST_SECOND)
+#define WAIT (test_limit (60) * GST_USECOND)
 #define FRAME (40 * GST_MSECOND)
 #define WIDTH 48
 #define HEIGHT 40

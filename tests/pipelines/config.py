@@ -31,7 +31,7 @@ HOSTILE = ["$HOME", "$(touch pwned)", "`touch pwned`", "'", '"', "\\", "\\\\", "
 def tool(*arguments, folder=None, **more):
     done = subprocess.run([TOOL, *arguments], cwd=folder, env=launch.environment(**more),
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, timeout=120)
+                          stderr=subprocess.PIPE, timeout=launch.limit(120))
     return launch.Run([TOOL, *arguments], done.returncode, launch.text(done.stdout),
                       launch.text(done.stderr))
 
@@ -192,7 +192,7 @@ def quotes(folder):
         out = os.path.join(folder, "out%d" % runs)
         done = subprocess.run(["gst-launch-1.0", "-q", "filesrc", word, "!", "filesink", "location=" + out],
                               env=launch.environment(), cwd=folder, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=60)
+                              stderr=subprocess.STDOUT, timeout=launch.limit(60))
         assert done.returncode == 0, "%r\n%s\n%s" % (name, word, launch.text(done.stdout))
         assert launch.read(out).decode() == path, repr(name)
         runs += 1
@@ -240,8 +240,8 @@ def tests(folder):
     for training, status, ran, said in (
             ("exit 0", 5, 2, ""), ("exit 3", 3, 1, "did not end well"),
             ("kill -KILL $$", 137, 1, "did not end well"),
-            ("kill -INT $PPID; sleep 1", 130, 1, "was stopped"),
-            ("trap 'exit 0' TERM; kill -TERM $PPID; sleep 1", 0, 1, "was stopped")):
+            ("kill -INT $PPID; while :; do sleep 0.1; done", 130, 1, "was stopped"),
+            ("trap 'exit 0' TERM; kill -TERM $PPID; while :; do sleep 0.1; done", 0, 1, "was stopped")):
         if os.path.exists(calls):
             os.remove(calls)
         run = tool("train", *arguments, **more, TRAINING=training)
@@ -285,7 +285,7 @@ def trains(folder):
                 line = line_of(*arguments, folder=folder)
                 done = subprocess.run(["sh", "-c", line.replace("gst-launch-1.0", "gst-launch-1.0 -m", 1)],
                                       env=launch.environment(), cwd=folder, stdin=subprocess.DEVNULL,
-                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120)
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=launch.limit(120))
                 run = launch.Run([line], done.returncode, launch.text(done.stdout), launch.text(done.stderr))
                 steps = run.messages("cnn3dtrain-step")
                 # 4 batches of 4 clips, two to a step

@@ -94,7 +94,11 @@ is_repaired () {
 stops_clean () {
   local status=0
   "$make" --train 2000 --jobs 2 "$work/stopped" &
-  sleep 1
+  # in the midst of it: a first video is there
+  until [ -n "$(find "$work"/stopped.partial-* -name '*.mp4' 2>/dev/null)" ]; do
+    kill -0 $! || return 1
+    sleep 0.05
+  done
   kill -INT $!
   wait $! || status=$?
   [ $status = 130 ] && ! ls -d "$work"/stopped*

@@ -148,7 +148,7 @@ def tools(folder):
             command = shlex.split(re.sub(r"^cnn3d train ", "cnn3d pipeline ", line))
             command[0] = os.path.join(os.environ["CNN3D_BUILD"], "tool", "cnn3d")
             place = folder if any(re.match("run(/|$)", word) for word in command) else launch.TOP
-            done = subprocess.run(command, cwd=place, env=launch.environment(), timeout=100,
+            done = subprocess.run(command, cwd=place, env=launch.environment(), timeout=launch.limit(100),
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             assert done.returncode == 0 and done.stdout, "%s: %s: %s" % (path, line, launch.text(done.stderr))
             count += 1

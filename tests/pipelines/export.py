@@ -37,7 +37,7 @@ TOLERANCE = 1e-4
 
 def tool(*options, folder=None):
     return subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "export", *options],
-                          cwd=folder, env=launch.environment(), timeout=60,
+                          cwd=folder, env=launch.environment(), timeout=launch.limit(60),
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

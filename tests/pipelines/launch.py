@@ -26,6 +26,12 @@ CLIP_BIN = ('clip-bin="clipsample num-frames=8 ! videoconvertscale '
 QUEUE = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0"
 
 
+def limit(seconds):
+    """How long to wait for what must come: a guard against hanging, nothing else.
+    tests/run.sh measures the factor (tests/time-factor.py)."""
+    return seconds * max(1.0, float(os.environ.get("CNN3D_TEST_TIME_FACTOR") or 1))
+
+
 class Skip(Exception):
     """The test cannot run here; its text says why."""
 
@@ -127,6 +133,7 @@ def kill(process):
 
 def finish(process, seconds=60):
     """Waits for it; one that hangs is killed, and that is a failure."""
+    seconds = limit(seconds)
     try:
         out, err = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -151,6 +158,7 @@ def stop_when(line, wanted, count, signum, delay=0.0, folder=None, options="-m",
     for delay seconds, then sends the signal. What the signal does not end is
     waited for."""
     process = start(line, folder, options)
+    seconds = limit(seconds)
     out, err = [], []
 
     def read_errors():

@@ -15,8 +15,8 @@ CARDS = ("rtx4090", "rtx3090", "rtx3080ti", "rtx3080", "rtx3070")
 
 
 def tool(*options, **more):
-    return subprocess.run([os.path.join(os.environ["CNN3D_BUILD"], "tool", "cnn3d"), "plan", *options], timeout=100,
-                          env=launch.environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    return subprocess.run([os.path.join(os.environ["CNN3D_BUILD"], "tool", "cnn3d"), "plan", *options],
+                          timeout=launch.limit(100), env=launch.environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def plan(*options, **more):

@@ -44,7 +44,7 @@ def on_terminal(arguments, width, folder, seconds=60):
     reader = threading.Thread(target=read)
     reader.start()
     try:
-        error = process.communicate(timeout=seconds)[1]
+        error = process.communicate(timeout=launch.limit(seconds))[1]
     except subprocess.TimeoutExpired:
         launch.kill(process)
         process.communicate()

@@ -21,7 +21,7 @@ VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
 def report(*options, status=0, **more):
-    done = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "report", *options], timeout=60,
+    done = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "report", *options], timeout=launch.limit(60),
                           env=launch.environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     err = launch.text(done.stderr)
     assert done.returncode == status, (options, done.returncode, err)
@@ -193,7 +193,7 @@ def browser(folder):
 
     def dump(path):
         done = subprocess.run([chromium, "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir=" + folder,
-                               "--window-size=800,600", "--dump-dom", "file://" + path], timeout=60,
+                               "--window-size=800,600", "--dump-dom", "file://" + path], timeout=launch.limit(60),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         return launch.text(done.stdout)
 

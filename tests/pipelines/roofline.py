@@ -15,7 +15,8 @@ PHASES = ("forward", "recompute", "backward-data", "backward-weights", "update")
 
 def tool(*options):
     done = subprocess.run([os.path.join(os.environ["CNN3D_BUILD"], "tool", "cnn3d"), "plan", "--roofline", *options],
-                          timeout=100, env=launch.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                          timeout=launch.limit(100), env=launch.environment(), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE)
     assert done.returncode == 0, (options, launch.text(done.stderr))
     return launch.text(done.stdout)
 

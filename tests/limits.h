@@ -1,0 +1,30 @@
+/* limits.h: how long a test waits for what must come. A limit guards against
+ * hanging, nothing else: no test passes or fails by the machine's speed.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_TEST_LIMITS_H
+#define CNN3D_TEST_LIMITS_H
+
+#include <glib.h>
+#include <time.h>
+
+/* Microseconds: the seconds that are enough on a quick machine, times
+ * $CNN3D_TEST_TIME_FACTOR, which tests/run.sh measures (tests/time-factor.py); 1
+ * where it is not set. */
+static inline gint64
+test_limit (gdouble seconds)
+{
+  const gchar *text = g_getenv ("CNN3D_TEST_TIME_FACTOR");
+  const gdouble factor = text ? g_ascii_strtod (text, NULL) : 1;
+
+  return seconds * MAX (factor, 1) * G_USEC_PER_SEC;
+}
+
+/* Seconds that this process has computed. Two spans of it compared say what is
+ * costly, on any machine and whatever else runs there. */
+static inline gdouble
+test_cpu_seconds (void)
+{
+  return (gdouble) clock () / CLOCKS_PER_SEC;
+}
+
+#endif
