@@ -131,16 +131,37 @@ def kill(process):
         pass
 
 
+def computed(process):
+    """Seconds of computing until now, its children that have ended included."""
+    try:
+        with open("/proc/%d/stat" % process.pid, "rb") as file:
+            ticks = file.read().rpartition(b")")[2].split()[11:15]
+    except OSError:
+        return 0.0
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+def hangs(process, before, seconds):
+    """Has it done next to nothing since it had computed that long, seconds ago? One
+    that goes on computing is slow: the limit of the whole test ends it."""
+    return computed(process) - before < seconds / 100
+
+
 def finish(process, seconds=60):
     """Waits for it; one that hangs is killed, and that is a failure."""
     seconds = limit(seconds)
-    try:
-        out, err = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        kill(process)
-        out, err = process.communicate()
-        Run(process.command, process.returncode, text(out), text(err)).need(
-            False, "it did not end within %d seconds" % seconds)
+    while True:
+        before = computed(process)
+        try:
+            out, err = process.communicate(timeout=seconds)
+            break
+        except subprocess.TimeoutExpired:
+            if not hangs(process, before, seconds):
+                continue
+            kill(process)
+            out, err = process.communicate()
+            Run(process.command, process.returncode, text(out), text(err)).need(
+                False, "it did nothing for %d seconds" % seconds)
     return Run(process.command, process.returncode, text(out), text(err))
 
 
@@ -165,9 +186,19 @@ def stop_when(line, wanted, count, signum, delay=0.0, folder=None, options="-m",
         err.append(process.stderr.read())
 
     reader = threading.Thread(target=read_errors)
-    guard = threading.Timer(seconds, kill, (process,))
+    over = threading.Event()
+
+    def guard():
+        before = computed(process)
+        while not over.wait(seconds):
+            if hangs(process, before, seconds):
+                kill(process)
+                return
+            before = computed(process)
+
+    guarding = threading.Thread(target=guard)
     reader.start()
-    guard.start()
+    guarding.start()
     sent = False
     for raw in process.stdout:
         out.append(raw)
@@ -180,10 +211,11 @@ def stop_when(line, wanted, count, signum, delay=0.0, folder=None, options="-m",
                 os.kill(process.pid, signum)
     process.wait()
     reader.join()
-    guard.cancel()
+    over.set()
+    guarding.join()
     run = Run(process.command, process.returncode, text(b"".join(out)), text(b"".join(err)))
     run.need(process.returncode != -signal.SIGKILL or signum == signal.SIGKILL,
-             "it did not end within %d seconds" % seconds)
+             "it did nothing for %d seconds" % seconds)
     return run
 
 
