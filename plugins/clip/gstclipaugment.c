@@ -26,6 +26,7 @@
 
 #include "clipdraw.h"
 #include "gstclipmeta.h"
+#include "plugins/paramrange.h"
 
 #define DEFAULT_SCALE_MIN 0.5
 #define DEFAULT_SCALE_MAX 1.0
@@ -218,6 +219,8 @@ gst_clip_augment_start (GstBaseTransform * trans)
   GstClipAugment *self = GST_CLIP_AUGMENT (trans);
   ClipDrawSettings s;
 
+  if (!param_range_check (GST_ELEMENT (self)))
+    return FALSE;
   GST_OBJECT_LOCK (self);
   s = self->settings;
   GST_OBJECT_UNLOCK (self);
@@ -286,6 +289,8 @@ gst_clip_augment_set_property (GObject * object, guint id,
   GstClipAugment *self = GST_CLIP_AUGMENT (object);
   gdouble *setting = gst_clip_augment_setting (self, id);
 
+  if (!param_range_accept (GST_ELEMENT (object), value, pspec))
+    return;
   GST_OBJECT_LOCK (self);
   if (setting)
     *setting = g_value_get_double (value);
@@ -343,39 +348,39 @@ gst_clip_augment_class_init (GstClipAugmentClass * klass)
    * Changes of this and the other properties hold from the next clip on.
    */
   g_object_class_install_property (object_class, PROP_SCALE_MIN,
-      g_param_spec_double ("scale-min", "Smallest crop",
+      param_range_double ("scale-min", "Smallest crop",
           "Smallest crop, as a part of the frame's area; 1: nothing is "
           "cropped (0.01 to 1, default 0.5)",
           0.01, 1, DEFAULT_SCALE_MIN, flags));
   g_object_class_install_property (object_class, PROP_SCALE_MAX,
-      g_param_spec_double ("scale-max", "Largest crop",
+      param_range_double ("scale-max", "Largest crop",
           "Largest crop, as a part of the frame's area (0.01 to 1, default 1)",
           0.01, 1, DEFAULT_SCALE_MAX, flags));
   g_object_class_install_property (object_class, PROP_RATIO_MIN,
-      g_param_spec_double ("ratio-min", "Narrowest crop",
+      param_range_double ("ratio-min", "Narrowest crop",
           "A crop's width divided by its height, in the frame's pixels, at "
           "least (0.1 to 10, default 0.75)",
           0.1, 10, DEFAULT_RATIO_MIN, flags));
   g_object_class_install_property (object_class, PROP_RATIO_MAX,
-      g_param_spec_double ("ratio-max", "Widest crop",
+      param_range_double ("ratio-max", "Widest crop",
           "A crop's width divided by its height, in the frame's pixels, at "
           "most (0.1 to 10, default 1.3333)",
           0.1, 10, DEFAULT_RATIO_MAX, flags));
   g_object_class_install_property (object_class, PROP_FLIP,
-      g_param_spec_double ("flip", "Flip",
+      param_range_double ("flip", "Flip",
           "How likely left and right are exchanged (as a probability, 0 to 1, "
           "default 0.5)", 0, 1, DEFAULT_FLIP, flags));
   g_object_class_install_property (object_class, PROP_BRIGHTNESS,
-      g_param_spec_double ("brightness", "Brightness",
+      param_range_double ("brightness", "Brightness",
           "Pixels are multiplied by a factor within 1 +- this (0 to 10, "
           "default 0)", 0, 10, DEFAULT_COLOUR, flags));
   g_object_class_install_property (object_class, PROP_CONTRAST,
-      g_param_spec_double ("contrast", "Contrast",
+      param_range_double ("contrast", "Contrast",
           "Distances from the frame's mean brightness are multiplied by a "
           "factor within 1 +- this (0 to 10, default 0)",
           0, 10, DEFAULT_COLOUR, flags));
   g_object_class_install_property (object_class, PROP_SATURATION,
-      g_param_spec_double ("saturation", "Saturation",
+      param_range_double ("saturation", "Saturation",
           "Distances from the pixel's grey are multiplied by a factor within "
           "1 +- this (0 to 10, default 0)", 0, 10, DEFAULT_COLOUR, flags));
   g_object_class_install_property (object_class, PROP_SEED,

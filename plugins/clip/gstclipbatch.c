@@ -40,6 +40,7 @@
 
 #include "clippack.h"
 #include "gstclipmeta.h"
+#include "plugins/paramrange.h"
 #include "src/escape.h"
 
 #define DEFAULT_BATCH_SIZE 1
@@ -674,6 +675,10 @@ gst_clip_batch_change_state (GstElement * element, GstStateChange transition)
 {
   GstStateChangeReturn ret;
 
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
+      && !param_range_check (element))
+    return GST_STATE_CHANGE_FAILURE;
+
   ret = GST_ELEMENT_CLASS (gst_clip_batch_parent_class)->change_state (element,
       transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
@@ -688,18 +693,15 @@ gst_clip_batch_set_property (GObject * object, guint id, const GValue * value,
 {
   GstClipBatch *self = GST_CLIP_BATCH (object);
 
+  if (!param_range_accept (GST_ELEMENT (object), value, pspec))
+    return;
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_BATCH_SIZE:
-      self->batch_size = g_value_get_uint (value);
-      break;
-    case PROP_DROP_LAST:
-      self->drop_last = g_value_get_boolean (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  if (id == PROP_BATCH_SIZE)
+    self->batch_size = g_value_get_uint (value);
+  else if (id == PROP_DROP_LAST)
+    self->drop_last = g_value_get_boolean (value);
+  else
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -710,17 +712,12 @@ gst_clip_batch_get_property (GObject * object, guint id, GValue * value,
   GstClipBatch *self = GST_CLIP_BATCH (object);
 
   GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_BATCH_SIZE:
-      g_value_set_uint (value, self->batch_size);
-      break;
-    case PROP_DROP_LAST:
-      g_value_set_boolean (value, self->drop_last);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
+  if (id == PROP_BATCH_SIZE)
+    g_value_set_uint (value, self->batch_size);
+  else if (id == PROP_DROP_LAST)
+    g_value_set_boolean (value, self->drop_last);
+  else
+    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -758,7 +755,7 @@ gst_clip_batch_class_init (GstClipBatchClass * klass)
    * A change holds from the next batch on.
    */
   g_object_class_install_property (object_class, PROP_BATCH_SIZE,
-      g_param_spec_uint ("batch-size", "Batch size",
+      param_range_uint ("batch-size", "Batch size",
           "Clips in a batch (1 to 4096, default 1)",
           1, MAX_BATCH_SIZE, DEFAULT_BATCH_SIZE, flags));
   g_object_class_install_property (object_class, PROP_DROP_LAST,

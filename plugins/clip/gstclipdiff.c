@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "gstclipmeta.h"
+#include "plugins/paramrange.h"
 #include "src/framediff.h"
 
 #define DEFAULT_GAIN 1.0
@@ -201,6 +202,12 @@ gst_clip_diff_sink_event (GstBaseTransform * trans, GstEvent * event)
 }
 
 static gboolean
+gst_clip_diff_start (GstBaseTransform * trans)
+{
+  return param_range_check (GST_ELEMENT (trans));
+}
+
+static gboolean
 gst_clip_diff_stop (GstBaseTransform * trans)
 {
   gst_clear_buffer (&GST_CLIP_DIFF (trans)->before);
@@ -215,6 +222,8 @@ gst_clip_diff_set_property (GObject * object, guint id, const GValue * value,
 {
   GstClipDiff *self = GST_CLIP_DIFF (object);
 
+  if (!param_range_accept (GST_ELEMENT (object), value, pspec))
+    return;
   if (id != PROP_GAIN) {
     G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
     return;
@@ -250,6 +259,7 @@ gst_clip_diff_class_init (GstClipDiffClass * klass)
 
   object_class->set_property = gst_clip_diff_set_property;
   object_class->get_property = gst_clip_diff_get_property;
+  trans_class->start = GST_DEBUG_FUNCPTR (gst_clip_diff_start);
   trans_class->stop = GST_DEBUG_FUNCPTR (gst_clip_diff_stop);
   trans_class->sink_event = GST_DEBUG_FUNCPTR (gst_clip_diff_sink_event);
   trans_class->propose_allocation =
@@ -259,7 +269,7 @@ gst_clip_diff_class_init (GstClipDiffClass * klass)
       GST_DEBUG_FUNCPTR (gst_clip_diff_transform_frame);
 
   g_object_class_install_property (object_class, PROP_GAIN,
-      g_param_spec_double ("gain", "Gain",
+      param_range_double ("gain", "Gain",
           "What differences are multiplied by (as a factor, 0 to 100, default "
           "1)", 0, 100, DEFAULT_GAIN, G_PARAM_READWRITE
           | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));

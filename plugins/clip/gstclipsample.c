@@ -42,6 +42,7 @@
 #include "clipscaling.h"
 #include "clipwindow.h"
 #include "gstclipmeta.h"
+#include "plugins/paramrange.h"
 
 /* What is held of a clip whose length is not known. */
 #define MAX_KEPT_FRAMES 4096
@@ -596,6 +597,10 @@ gst_clip_sample_change_state (GstElement * element, GstStateChange transition)
   GstClipSample *self = GST_CLIP_SAMPLE (element);
   GstStateChangeReturn ret;
 
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
+      && !param_range_check (element))
+    return GST_STATE_CHANGE_FAILURE;
+
   ret = GST_ELEMENT_CLASS (gst_clip_sample_parent_class)->change_state (element,
       transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
@@ -613,6 +618,8 @@ gst_clip_sample_set_property (GObject * object, guint id, const GValue * value,
 {
   GstClipSample *self = GST_CLIP_SAMPLE (object);
 
+  if (!param_range_accept (GST_ELEMENT (object), value, pspec))
+    return;
   GST_OBJECT_LOCK (self);
   switch (id) {
     case PROP_NUM_FRAMES:
@@ -702,11 +709,11 @@ gst_clip_sample_class_init (GstClipSampleClass * klass)
    * Changes of this and the other properties hold from the next clip on.
    */
   g_object_class_install_property (object_class, PROP_NUM_FRAMES,
-      g_param_spec_uint ("num-frames", "Number of frames",
+      param_range_uint ("num-frames", "Number of frames",
           "Frames taken from each clip (1 to 1024, default 16)",
           1, 1024, DEFAULT_NUM_FRAMES, flags));
   g_object_class_install_property (object_class, PROP_FRAME_INTERVAL,
-      g_param_spec_uint ("frame-interval", "Frame interval",
+      param_range_uint ("frame-interval", "Frame interval",
           "Frames of the video from one frame taken to the next (0 to 1024, "
           "default 0: num-frames are spread evenly over the whole clip)",
           0, 1024, DEFAULT_FRAME_INTERVAL, flags));
@@ -716,7 +723,7 @@ gst_clip_sample_class_init (GstClipSampleClass * klass)
           "not 0 (default random)",
           GST_TYPE_CLIP_SAMPLE_MODE, DEFAULT_MODE, flags));
   g_object_class_install_property (object_class, PROP_CLIPS_PER_VIDEO,
-      g_param_spec_uint ("clips-per-video", "Clips per video",
+      param_range_uint ("clips-per-video", "Clips per video",
           "Views: windows placed evenly over a clip, each sent as a clip of "
           "its own under the same clip number. Only in validation passes and "
           "if frame-interval is not 0; otherwise 1 (1 to 64, default 1)",

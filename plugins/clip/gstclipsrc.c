@@ -22,6 +22,7 @@
  */
 #include "gstclipsrc-private.h"
 
+#include "plugins/paramrange.h"
 #include "src/escape.h"
 
 GST_DEBUG_CATEGORY (gst_clip_src_debug);
@@ -314,6 +315,8 @@ gst_clip_src_open (GstClipSrc * self)
   gchar *shown = NULL;
   gboolean too_far;
 
+  if (!param_range_check (GST_ELEMENT (self)))
+    return FALSE;
   if (self->clip_bin && *self->clip_bin) {
     GstElement *bin = clip_chain_parse_bin (self->clip_bin, &error);
 
@@ -409,6 +412,8 @@ gst_clip_src_set_property (GObject * object, guint id, const GValue * value,
 {
   GstClipSrc *self = GST_CLIP_SRC (object);
 
+  if (!param_range_accept (GST_ELEMENT (object), value, spec))
+    return;
   GST_OBJECT_LOCK (self);
   switch (id) {
     case PROP_LOCATION:
@@ -591,11 +596,11 @@ install_properties (GObjectClass * klass)
   properties[PROP_VAL_LOCATION] = g_param_spec_string ("val-location",
       "Validation location", "Manifest or folder of the clips to validate on. "
       "Default: none, a split column or num-folds may say", NULL, rw);
-  properties[PROP_NUM_FOLDS] = g_param_spec_uint ("num-folds",
+  properties[PROP_NUM_FOLDS] = param_range_uint ("num-folds",
       "Number of folds", "Cross-validation: number of parts, of which one "
       "validates; no group is in two. 0 (default): no folds; else from 2", 0,
       G_MAXUINT16, 0, rw);
-  properties[PROP_FOLD] = g_param_spec_uint ("fold", "Fold",
+  properties[PROP_FOLD] = param_range_uint ("fold", "Fold",
       "The fold that validates, from 0 to num-folds - 1. Default: 0", 0,
       G_MAXUINT16 - 1, 0, rw);
   properties[PROP_SHUFFLE] = g_param_spec_boolean ("shuffle", "Shuffle",
@@ -604,7 +609,7 @@ install_properties (GObjectClass * klass)
   properties[PROP_SEED] = g_param_spec_uint64 ("seed", "Seed",
       "Of the order, of the folds and of limit-clips' choice; any number. "
       "Default: 0", 0, G_MAXUINT64, 0, rw);
-  properties[PROP_EPOCHS] = g_param_spec_uint ("epochs", "Epochs",
+  properties[PROP_EPOCHS] = param_range_uint ("epochs", "Epochs",
       "How often the passes come, from 1. Default: 1", 1, G_MAXINT32, 1, rw);
   properties[PROP_PASSES] = g_param_spec_enum ("passes", "Passes",
       "What each epoch consists of. Default: all, the training clips, then "
@@ -613,7 +618,7 @@ install_properties (GObjectClass * klass)
   properties[PROP_LIMIT_CLIPS] = g_param_spec_uint64 ("limit-clips",
       "Limit of clips", "At most so many clips a pass, always the same ones, "
       "drawn by seed. Default: 0, all", 0, G_MAXUINT64, 0, rw);
-  properties[PROP_NUM_WORKERS] = g_param_spec_uint ("num-workers",
+  properties[PROP_NUM_WORKERS] = param_range_uint ("num-workers",
       "Number of workers", "Chains that decode clips side by side, up to two "
       "clips each ahead; the order does not depend on it. 0 (default): one "
       "chain and nothing ahead, the streaming thread waits for each clip", 0,
@@ -628,10 +633,10 @@ install_properties (GObjectClass * klass)
   properties[PROP_ON_ERROR] = g_param_spec_enum ("on-error", "On error",
       "What to do about a clip that cannot be read. Default: skip",
       GST_TYPE_CLIP_SRC_ON_ERROR, GST_CLIP_SRC_ON_ERROR_SKIP, rw);
-  properties[PROP_RANK] = g_param_spec_uint ("rank", "Rank",
+  properties[PROP_RANK] = param_range_uint ("rank", "Rank",
       "Number of this process, from 0 to world-size - 1. Default: 0", 0,
       G_MAXINT32, 0, rw);
-  properties[PROP_WORLD_SIZE] = g_param_spec_uint ("world-size", "World size",
+  properties[PROP_WORLD_SIZE] = param_range_uint ("world-size", "World size",
       "Processes that share each pass's clips, from 1; all get equally many. "
       "Default: 1", 1, G_MAXINT32, 1, rw);
   properties[PROP_NUM_CLIPS] = g_param_spec_uint64 ("num-clips",

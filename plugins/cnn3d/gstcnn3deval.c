@@ -30,6 +30,7 @@
 #include "elementreport.h"
 #include "evalrun.h"
 #include "modelprecision.h"
+#include "plugins/paramrange.h"
 
 GST_DEBUG_CATEGORY (cnn3d_eval_debug);
 #define GST_CAT_DEFAULT cnn3d_eval_debug
@@ -158,6 +159,8 @@ gst_cnn3d_eval_begin (GstCnn3dEval * self)
   const EvalFigures none = { NAN, NAN, NAN, NAN, NAN, 0, 0 };
   EvalSettings settings;
 
+  if (!param_range_check (GST_ELEMENT (self)))
+    return FALSE;
   GST_OBJECT_LOCK (self);
   eval_settings_copy (&settings, &self->settings);
   self->figures = none;
@@ -207,6 +210,8 @@ gst_cnn3d_eval_set_property (GObject * object, guint id, const GValue * value,
   GstCnn3dEval *self = GST_CNN3D_EVAL (object);
   EvalSettings *s = &self->settings;
 
+  if (!param_range_accept (GST_ELEMENT (object), value, pspec))
+    return;
   GST_OBJECT_LOCK (self);
   if (GST_STATE (self) > GST_STATE_READY)
     GST_WARNING_OBJECT (self, "%s changes in the states NULL and READY only: "
@@ -346,7 +351,7 @@ gst_cnn3d_eval_install_settings (GObjectClass * object_class)
           "classes, sizes and normalisation are the file's (a path, default "
           "unset)", NULL, flags));
   g_object_class_install_property (object_class, PROP_VIDEO_BATCH_SIZE,
-      g_param_spec_uint ("video-batch-size", "Clips in a chunk",
+      param_range_uint ("video-batch-size", "Clips in a chunk",
           "Clips that are computed at once: a larger batch is cut into chunks, "
           "one after another, with the same result; 0: whole batches (clips, 0 "
           "to 1000000, default 0)", 0, 1000000, 0, flags));
@@ -360,7 +365,7 @@ gst_cnn3d_eval_install_settings (GObjectClass * object_class)
           "Where to compute: auto (a GPU where there is one, the CPU where "
           "not), cpu, cuda or cuda:N (default auto)", DEFAULT_DEVICE, flags));
   g_object_class_install_property (object_class, PROP_THREADS,
-      g_param_spec_uint ("threads", "Threads",
+      param_range_uint ("threads", "Threads",
           "Threads that compute on a CPU; 0: one for each core that the "
           "process may use (threads, 0 to 4096, default 0)", 0, 4096, 0,
           flags));
@@ -370,7 +375,7 @@ gst_cnn3d_eval_install_settings (GObjectClass * object_class)
           "800MiB; chunks are made smaller to fit; 0: what the device has "
           "(default 0)", DEFAULT_MAX_MEMORY, flags));
   g_object_class_install_property (object_class, PROP_CLIPS_PER_VIDEO,
-      g_param_spec_uint ("clips-per-video", "Clips per video",
+      param_range_uint ("clips-per-video", "Clips per video",
           "How many clips, one after another, are views of one video, whose "
           "probabilities are averaged; 0: those with the same clip number, as "
           "clipsample's clips-per-video makes them (clips, 0 to 1000000, "
@@ -381,7 +386,7 @@ gst_cnn3d_eval_install_settings (GObjectClass * object_class)
           "confusion.svg and feature maps, made where it is missing; unset: "
           "nothing is written (a path, default unset)", NULL, flags));
   g_object_class_install_property (object_class, PROP_FEATURE_MAPS,
-      g_param_spec_uint ("feature-maps", "Feature maps",
+      param_range_uint ("feature-maps", "Feature maps",
           "How many batches, from the first, have their feature maps drawn "
           "into output-dir (batches, 0 to 1000000, default 0)", 0, 1000000, 0,
           flags));

@@ -31,6 +31,7 @@
 #include "elementreport.h"
 #include "infertext.h"
 #include "modelprecision.h"
+#include "plugins/paramrange.h"
 #include "src/escape.h"
 #include "src/train/fit.h"
 
@@ -667,7 +668,7 @@ gst_cnn3d_infer_change_state (GstElement * element, GstStateChange transition)
   GstStateChangeReturn ret;
 
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-      && !gst_cnn3d_infer_begin (self))
+      && (!param_range_check (element) || !gst_cnn3d_infer_begin (self)))
     return GST_STATE_CHANGE_FAILURE;
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY && self->worker)
     infer_worker_set_flushing (self->worker, TRUE);

@@ -3,6 +3,7 @@
 #include "gstcnn3dinfer-private.h"
 
 #include "modelprecision.h"
+#include "plugins/paramrange.h"
 
 enum
 {
@@ -59,6 +60,8 @@ gst_cnn3d_infer_set_property (GObject * object, guint id, const GValue * value,
   GstCnn3dInfer *self = GST_CNN3D_INFER (object);
   Settings *s = &self->settings;
 
+  if (!param_range_accept (GST_ELEMENT (object), value, pspec))
+    return;
   GST_OBJECT_LOCK (self);
   switch (id) {
     case PROP_MODEL:
@@ -200,17 +203,17 @@ gst_cnn3d_infer_install_properties (GObjectClass * object_class)
       "The file of a trained model, such as best.safetensors in cnn3dtrain's "
       "checkpoint-dir; set while playing, it is loaded beside the old one, "
       "which goes on until then (default unset)", NULL, flags);
-  properties[PROP_THRESHOLD] = g_param_spec_double ("threshold", "Threshold",
+  properties[PROP_THRESHOLD] = param_range_double ("threshold", "Threshold",
       "The probability below which no class is named: label -1, class \"\" (0 "
       "to 1, default 0)", 0, 1, 0, flags);
-  properties[PROP_SMOOTHING] = g_param_spec_uint ("smoothing", "Smoothing",
+  properties[PROP_SMOOTHING] = param_range_uint ("smoothing", "Smoothing",
       "Windows whose probabilities are averaged, the newest included (windows, "
       "1 to 1000, default 1)", 1, 1000, 1, flags);
-  properties[PROP_STRIDE] = g_param_spec_uint ("stride", "Stride",
+  properties[PROP_STRIDE] = param_range_uint ("stride", "Stride",
       "From one window's first frame to the next one's; 0: as many as a window "
       "spans, so that they do not overlap (frames, 0 to 100000, default 0)",
       0, 100000, 0, flags);
-  properties[PROP_FRAME_INTERVAL] = g_param_spec_uint ("frame-interval",
+  properties[PROP_FRAME_INTERVAL] = param_range_uint ("frame-interval",
       "Frame interval",
       "From one frame of a window to its next; 0: as in training where the "
       "model's file tells it, otherwise 1 (frames, 0 to 1000, default 0)",
@@ -225,7 +228,7 @@ gst_cnn3d_infer_install_properties (GObjectClass * object_class)
   properties[PROP_DEVICE] = g_param_spec_string ("device", "Device",
       "Where it is computed: auto (a GPU where there is one), cpu, cuda or "
       "cuda:N (default auto)", "auto", flags);
-  properties[PROP_THREADS] = g_param_spec_uint ("threads", "Threads",
+  properties[PROP_THREADS] = param_range_uint ("threads", "Threads",
       "Threads of the CPU to compute with; 0: one a core (threads, 0 to 1024, "
       "default 0)", 0, 1024, 0, flags);
   properties[PROP_MAX_MEMORY] = g_param_spec_string ("max-memory",

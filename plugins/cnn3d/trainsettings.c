@@ -2,8 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainsettings.h"
 
-#include <math.h>
-
+#include "plugins/paramrange.h"
 #include "src/escape.h"
 #include "src/train/fit.h"
 
@@ -330,17 +329,16 @@ train_settings_install (GObjectClass * object_class, guint first)
             flags);
         break;
       case KIND_INT:
-        spec = g_param_spec_int (p->name, p->nick, blurb (p), G_MININT,
-            G_MAXINT, (gint) p->preset, flags);
+        spec = param_range_int (p->name, p->nick, blurb (p), (gint) p->min,
+            (gint) p->max, (gint) p->preset, flags);
         break;
       case KIND_UINT64:
         spec = g_param_spec_uint64 (p->name, p->nick, blurb (p), 0, G_MAXUINT64,
             (guint64) p->preset, flags);
         break;
       case KIND_DOUBLE:
-        /* lax: not-a-number gets as far as the check, too */
-        spec = g_param_spec_double (p->name, p->nick, blurb (p), -INFINITY,
-            INFINITY, p->preset, flags | G_PARAM_LAX_VALIDATION);
+        spec = param_range_double (p->name, p->nick, blurb (p), p->min, p->max,
+            p->preset, flags);
         break;
       case KIND_BOOLEAN:
         spec = g_param_spec_boolean (p->name, p->nick, blurb (p),

@@ -67,9 +67,8 @@ void train_settings_get (const TrainSettings * settings, guint index,
     GValue * value);
 
 /* Whether each value is in its range and all go together. The properties
- * themselves take any number: GObject would keep the old value of one that is
- * out of range, and train on with it. Errors are GST_RESOURCE_ERROR_SETTINGS,
- * a sentence that says what to do. */
+ * themselves take any number: see plugins/paramrange.h. Errors are
+ * GST_RESOURCE_ERROR_SETTINGS, a sentence that says what to do. */
 gboolean train_settings_check (const TrainSettings * settings, GError ** error);
 
 /* A trainer's parameters but for the clip's size and the classes. Strings stay

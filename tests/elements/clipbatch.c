@@ -715,10 +715,7 @@ test_properties (void)
   guint i, value;
 
   for (i = 0; i < G_N_ELEMENTS (bad); i++) {
-    g_test_expect_message ("GLib-GObject", G_LOG_LEVEL_WARNING,
-        "*out of range*");
     g_object_set (element, "batch-size", bad[i], NULL);
-    g_test_assert_expected_messages ();
     g_object_get (element, "batch-size", &value, NULL);
     g_assert_cmpuint (value, ==, 1);
   }

@@ -514,10 +514,7 @@ test_properties (void)
   guint64 seed;
 
   for (i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_test_expect_message ("GLib-GObject", G_LOG_LEVEL_WARNING,
-        "*out of range*");
     g_object_set (element, cases[i].name, (guint) cases[i].bad, NULL);
-    g_test_assert_expected_messages ();
     g_object_get (element, cases[i].name, &value, NULL);
     g_assert_cmpuint (value, ==, cases[i].before);
   }

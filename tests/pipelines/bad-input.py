@@ -216,11 +216,9 @@ def ranges(folder):
             for value in (int(low) - 1, int(high) + 1):
                 if value == -1 and int(high) >= (1 << 32) - 1:
                     continue  # gst-launch takes it for the largest number
-                run = launch.launch(line % ("%s=%d" % (name, value)), folder)
-                run.need("out of range for property '%s'" % name in run.err
-                         or re.search('could not set property "%s"' % name, run.err)
-                         or (run.rc and name in run.err),
-                         "%s %s=%d was not refused" % (element, name, value))
+                launch.launch(line % ("%s=%d" % (name, value)), folder).refused(
+                    'could not set property "%s"|ERROR.*%s is .*, but must be from'
+                    % (name, name))
                 tried += 1
     own = {name: spec for name, spec in properties_of("cnn3dtrain").items()
            if name not in inherited}
