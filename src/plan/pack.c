@@ -1,4 +1,7 @@
 /* Where buffers lie. SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE             /* qsort_r() */
+#endif
 #include "src/plan/pass.h"
 
 #include <stdlib.h>
@@ -112,7 +115,7 @@ compare (gconstpointer a, gconstpointer b, gpointer data)
     return x_life > y_life ? -1 : 1;
   if (x->bytes != y->bytes)
     return x->bytes > y->bytes ? -1 : 1;
-  return i < j ? -1 : 1;
+  return i < j ? -1 : i > j;
 }
 
 static gint
@@ -229,7 +232,7 @@ sort_by (Packing *p, Order by)
   p->by = by;
   for (guint i = 0; i < p->n; i++)
     p->order[i] = i;
-  g_qsort_with_data (p->order, p->n, sizeof *p->order, compare, p);
+  qsort_r (p->order, p->n, sizeof *p->order, compare, p);
 }
 
 static void
