@@ -69,6 +69,14 @@ failed:
   return NULL;
 }
 
+gboolean
+cuda_runs_nothing (const Cnn3dDevice *d, GError **error)
+{
+  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
+      "%s runs nothing: it is a plan for a GPU that is not here", d->name);
+  return FALSE;
+}
+
 static const gchar *
 device_describe (Cnn3dDevice *d)
 {

@@ -6,6 +6,10 @@
 
 #include "src/backend/cuda/cuda.h"
 
+/* FALSE with error (UNSUPPORTED): the device is a plan for a GPU that is not here,
+ * and runs nothing. */
+gboolean cuda_runs_nothing (const Cnn3dDevice * d, GError ** error);
+
 /* The N-th GPU; d->name, d->dnn and d->here. FALSE with error (MISSING): there is
  * none, or it is too old. */
 gboolean cuda_here_open (Cnn3dDevice * d, gint index, GError ** error);

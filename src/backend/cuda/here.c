@@ -29,11 +29,8 @@ cuda_ok (gint status, const gchar *what, GError **error)
 gboolean
 cuda_enter (Cnn3dDevice *d, GError **error)
 {
-  if (!d->here) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-        "%s runs nothing: it is a plan for a GPU that is not here", d->name);
-    return FALSE;
-  }
+  if (!d->here)
+    return cuda_runs_nothing (d, error);
   return cuda_ok (cudaSetDevice (d->here->index), "the GPU cannot be taken", error);
 }
 

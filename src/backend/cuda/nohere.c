@@ -1,5 +1,5 @@
 /* In a build without the CUDA compiler, or without cuDNN's headers: plans, but no
- * device. SPDX-License-Identifier: LGPL-2.1-or-later */
+ * device that runs. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/device.h"
 #include "src/backend/cuda/run.h"
 
@@ -49,7 +49,7 @@ cuda_here_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *spe
 gpointer
 cuda_alloc (Cnn3dDevice *d, gsize bytes, GError **error)
 {
-  cannot (error);
+  cuda_runs_nothing (d, error);
   return NULL;
 }
 
@@ -61,61 +61,61 @@ cuda_free (Cnn3dDevice *d, gpointer memory, gsize bytes)
 gboolean
 cuda_upload (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
 {
-  return cannot (error);
+  return cuda_runs_nothing (d, error);
 }
 
 gboolean
 cuda_download (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
 {
-  return cannot (error);
+  return cuda_runs_nothing (d, error);
 }
 
 gboolean
 cuda_stage (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
 {
-  return cannot (error);
+  return cuda_runs_nothing (d, error);
 }
 
 gboolean
 cuda_fetch (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
 {
-  return cannot (error);
+  return cuda_runs_nothing (d, error);
 }
 
 gboolean
 cuda_finish (Cnn3dDevice *d, GError **error)
 {
-  return cannot (error);
+  return cuda_runs_nothing (d, error);
 }
 
 gboolean
 cuda_import_weight (Cnn3dModel *m, guint param, const gfloat *values, gfloat *array, GError **error)
 {
-  return cannot (error);
+  return cuda_runs_nothing (m->device, error);
 }
 
 gboolean
 cuda_export_weight (Cnn3dModel *m, guint param, const gfloat *array, gfloat *values, GError **error)
 {
-  return cannot (error);
+  return cuda_runs_nothing (m->device, error);
 }
 
 gboolean
 cuda_refresh (Cnn3dModel *m, const gfloat *weights, gpointer copy, GError **error)
 {
-  return cannot (error);
+  return cuda_runs_nothing (m->device, error);
 }
 
 gboolean
 cuda_update_all (Cnn3dModel *m, const Cnn3dArrays *arrays, const Cnn3dUpdate *update, gdouble *squares, GError **error)
 {
-  return cannot (error);
+  return cuda_runs_nothing (m->device, error);
 }
 
 gboolean
 cuda_runs_new (Cnn3dProgram *p, GError **error)
 {
-  return cannot (error);
+  return cuda_runs_nothing (p->model->device, error);
 }
 
 void
@@ -127,11 +127,11 @@ gboolean
 cuda_run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding *b, Cnn3dResults *results,
     GError **error)
 {
-  return cannot (error);
+  return cuda_runs_nothing (p->model->device, error);
 }
 
 gboolean
 cuda_read_activation (Cnn3dProgram *p, gint tensor, gconstpointer place, gfloat *values, GError **error)
 {
-  return cannot (error);
+  return cuda_runs_nothing (p->model->device, error);
 }

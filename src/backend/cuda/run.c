@@ -30,11 +30,8 @@ cuda_runs_new (Cnn3dProgram *p, GError **error)
   const guint n = p->model->net->n_ops;
   CudaRuns *r;
 
-  if (!d->here) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-        "%s runs nothing: it is a plan for a GPU that is not here", d->name);
-    return FALSE;
-  }
+  if (!d->here)
+    return cuda_runs_nothing (d, error);
   if (!cuda_enter (d, error) || !cuda_self_test (d, p->model->type, error))
     return FALSE;
   r = p->runs = g_new0 (CudaRuns, 1);
