@@ -52,6 +52,7 @@ typedef struct {
   guint64 next_line;
   GString *text;                /* the fields, each with its NUL */
   GArray *fields;               /* of gsize: where each begins */
+  guint n_classes;              /* that the first line has */
   gboolean torn, too_long;      /* the row */
 } Csv;
 
@@ -139,7 +140,7 @@ take_row (ReportEvaluation *e, const Csv *csv, GHashTable *numbers)
 {
   guint label, prediction;
 
-  if (csv->too_long || csv->fields->len != FIRST_CLASS + e->n_classes) {
+  if (csv->too_long || csv->fields->len != FIRST_CLASS + csv->n_classes) {
     bad_row (e, csv, csv->too_long ? "it is too long" : csv->torn ? "its end is missing"
         : "it has another number of fields than the first line");
     return;
@@ -156,7 +157,7 @@ take_row (ReportEvaluation *e, const Csv *csv, GHashTable *numbers)
     return;
   }
   if (e->confusion)
-    e->confusion[(gsize) (label - 1) * e->n_classes + prediction - 1]++;
+    e->confusion->counts[(gsize) (label - 1) * e->confusion->n + prediction - 1]++;
   if (label == prediction)
     e->right++;
   else {
@@ -188,6 +189,7 @@ read_rows (ReportEvaluation *e, const gchar *path, Csv *csv)
 {
   static const gchar *const head[] = { "path", "clip", "label", "prediction" };
   g_autoptr (GHashTable) numbers = g_hash_table_new (g_str_hash, g_str_equal);
+  g_auto (GStrv) classes = NULL;
   gboolean right = next_row (csv) && !csv->too_long && csv->fields->len > FIRST_CLASS;
 
   for (guint i = 0; right && i < G_N_ELEMENTS (head); i++)
@@ -197,15 +199,15 @@ read_rows (ReportEvaluation *e, const gchar *path, Csv *csv)
     return;
   }
   e->predictions = TRUE;
-  e->n_classes = csv->fields->len - FIRST_CLASS;
-  e->classes = g_new0 (gchar *, e->n_classes + 1);
-  for (guint i = 0; i < e->n_classes; i++) {
-    e->classes[i] = g_strdup (field (csv, FIRST_CLASS + i));
-    if (!g_hash_table_contains (numbers, e->classes[i]))
-      g_hash_table_insert (numbers, e->classes[i], GUINT_TO_POINTER (i + 1));
+  csv->n_classes = csv->fields->len - FIRST_CLASS;
+  classes = g_new0 (gchar *, csv->n_classes + 1);
+  for (guint i = 0; i < csv->n_classes; i++) {
+    classes[i] = g_strdup (field (csv, FIRST_CLASS + i));
+    if (!g_hash_table_contains (numbers, classes[i]))
+      g_hash_table_insert (numbers, classes[i], GUINT_TO_POINTER (i + 1));
   }
-  if (e->n_classes <= MOST_MATRIX)
-    e->confusion = g_new0 (guint64, (gsize) e->n_classes * e->n_classes);
+  if (csv->n_classes <= MOST_MATRIX)
+    e->confusion = report_matrix_new (classes);
   while (next_row (csv)) {
     if (e->rows + e->bad_rows >= MOST_ROWS) {
       problem (e, path, "it has more rows than are read");
@@ -253,18 +255,18 @@ take_confusion (ReportEvaluation *e)
   JsonObject *metrics = json_node_get_object (e->metrics);
   JsonArray *classes = report_json_array (metrics, "classes");
   const guint n = classes ? json_array_get_length (classes) : 0;
+  g_auto (GStrv) names = NULL;
 
   if (n == 0 || n > MOST_MATRIX)
     return;
-  e->classes = g_new0 (gchar *, n + 1);
+  names = g_new0 (gchar *, n + 1);
   for (guint i = 0; i < n; i++) {
     JsonNode *one = json_array_get_element (classes, i);
     const gchar *name = JSON_NODE_HOLDS_OBJECT (one) ? report_json_string (json_node_get_object (one), "name") : NULL;
 
-    e->classes[i] = name ? g_strdup (name) : g_strdup_printf ("%u", i);
+    names[i] = name ? g_strdup (name) : g_strdup_printf ("%u", i);
   }
-  e->n_classes = n;
-  e->confusion = report_json_matrix (metrics, "confusion", n);
+  e->confusion = report_matrix_read (metrics, "confusion", names);
 }
 
 ReportEvaluation *
@@ -299,8 +301,7 @@ report_evaluation_free (ReportEvaluation *e)
     return;
   g_free (e->folder);
   g_clear_pointer (&e->metrics, json_node_unref);
-  g_strfreev (e->classes);
-  g_free (e->confusion);
+  report_matrix_free (e->confusion);
   g_free (e->first_bad);
   g_array_unref (e->wrong);
   g_ptr_array_unref (e->problems);

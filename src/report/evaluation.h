@@ -5,6 +5,8 @@
 
 #include <json-glib/json-glib.h>
 
+#include "src/report/matrix.h"
+
 typedef struct {
   gchar *path, *clip, *label, *prediction;
   gdouble probability;          /* the prediction's, or NAN */
@@ -15,9 +17,7 @@ typedef struct {
   gchar *folder;                /* "." for the run's own */
   JsonNode *metrics;            /* an object, or NULL */
   gboolean predictions;         /* predictions.csv is there: what follows is from it */
-  gchar **classes;
-  guint n_classes;
-  guint64 *confusion;           /* (n, n), labels first; from the metrics where there are no predictions; or NULL */
+  ReportMatrix *confusion;      /* from the metrics where there are no predictions; or NULL */
   guint64 rows, right, unlabelled, bad_rows;
   gchar *first_bad;             /* where and what, or NULL */
   GArray *wrong;                /* of ReportWrong, the most confident first */

@@ -34,8 +34,8 @@ node_number (JsonNode *node)
   return json_node_get_double (node);
 }
 
-static guint64
-node_count (JsonNode *node)
+guint64
+report_json_count (JsonNode *node)
 {
   const gdouble number = node_number (node);
 
@@ -78,12 +78,6 @@ report_json_array (JsonObject *object, const gchar *name)
   return node && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
 }
 
-guint64
-report_json_count (JsonObject *object, const gchar *name)
-{
-  return node_count (json_object_get_member (object, name));
-}
-
 gchar **
 report_json_strings (JsonObject *object, const gchar *name, guint most)
 {
@@ -100,25 +94,4 @@ report_json_strings (JsonObject *object, const gchar *name, guint most)
   for (guint i = 0; i < n; i++)
     strings[i] = g_strdup (node_string (json_array_get_element (array, i)));
   return strings;
-}
-
-guint64 *
-report_json_matrix (JsonObject *object, const gchar *name, guint n)
-{
-  JsonArray *rows = report_json_array (object, name);
-  guint64 *matrix;
-
-  if (n == 0 || !rows || json_array_get_length (rows) != n)
-    return NULL;
-  for (guint i = 0; i < n; i++) {
-    JsonNode *row = json_array_get_element (rows, i);
-
-    if (!JSON_NODE_HOLDS_ARRAY (row) || json_array_get_length (json_node_get_array (row)) != n)
-      return NULL;
-  }
-  matrix = g_new (guint64, (gsize) n * n);
-  for (guint i = 0; i < n; i++)
-    for (guint j = 0; j < n; j++)
-      matrix[(gsize) i * n + j] = node_count (json_array_get_element (json_array_get_array_element (rows, i), j));
-  return matrix;
 }

@@ -16,12 +16,10 @@ gboolean report_json_boolean (JsonObject *object, const gchar *name);
 const gchar *report_json_string (JsonObject *object, const gchar *name);
 JsonArray *report_json_array (JsonObject *object, const gchar *name);
 /* A whole number from 0 to 2^53; 0 where there is none. */
-guint64 report_json_count (JsonObject *object, const gchar *name);
+guint64 report_json_count (JsonNode *node);
 
 /* An array of strings; NULL-terminated, g_strfreev(). NULL where it is no
  * such array or has more than `most`. */
 gchar **report_json_strings (JsonObject *object, const gchar *name, guint most);
-/* A square matrix of counts, (n, n); g_free(). NULL where it is not one. */
-guint64 *report_json_matrix (JsonObject *object, const gchar *name, guint n);
 
 #endif

@@ -57,7 +57,6 @@ on_run (Reader *r, JsonNode *record, gdouble time)
   g_clear_pointer (&log->failed, g_free);
   log->run = json_node_ref (record);
   log->classes = report_json_strings (json_node_get_object (record), "classes", MOST_CLASSES);
-  log->n_classes = log->classes ? g_strv_length (log->classes) : 0;
   log->n_runs++;
 }
 
@@ -128,14 +127,14 @@ on_validation (ReportLog *log, JsonObject *o)
 
   if (!isfinite (validation.step) || !isfinite (validation.epoch))
     return;
-  validation.confusion = report_json_matrix (o, "confusion", log->n_classes);
+  validation.confusion = report_matrix_read (o, "confusion", log->classes);
   FORGET (log->validations, ReportValidation, v, v->epoch >= validation.epoch || v->step > validation.step);
   /* one matrix is shown: memory is not for all */
   for (guint i = 0; i < log->validations->len; i++) {
     ReportValidation *old = &g_array_index (log->validations, ReportValidation, i);
 
     if (validation.best || !old->best)
-      g_clear_pointer (&old->confusion, g_free);
+      g_clear_pointer (&old->confusion, report_matrix_free);
   }
   g_array_append_val (log->validations, validation);
 }
@@ -273,7 +272,7 @@ clear_notice (gpointer data)
 static void
 clear_validation (gpointer data)
 {
-  g_free (((ReportValidation *) data)->confusion);
+  report_matrix_free (((ReportValidation *) data)->confusion);
 }
 
 ReportLog *

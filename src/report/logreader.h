@@ -5,6 +5,8 @@
 
 #include <json-glib/json-glib.h>
 
+#include "src/report/matrix.h"
+
 /* Numbers that the log lacks are NAN. */
 typedef struct {
   gdouble step, steps_skipped, loss, accuracy, lr, loss_scale, speed, memory, memory_share;
@@ -17,7 +19,7 @@ typedef struct {
 typedef struct {
   gdouble epoch, step, loss, accuracy, clips;
   gboolean best;
-  guint64 *confusion;           /* (n classes, n classes), labels first; or NULL */
+  ReportMatrix *confusion;      /* of the classes that its run had; or NULL */
 } ReportValidation;
 
 typedef struct {
@@ -35,7 +37,6 @@ typedef struct {
   gchar *path;
   JsonNode *run;                /* the last "run" record; NULL: none */
   gchar **classes;              /* its classes, or NULL */
-  guint n_classes;
   guint n_runs, n_resumed;
   GArray *steps, *epochs, *validations; /* what was done again is there once */
   GArray *skips;                /* of ReportSkip, in the order they came in */

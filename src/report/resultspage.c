@@ -27,13 +27,13 @@ by_count (gconstpointer a, gconstpointer b)
 
 /* What is confused most. */
 static void
-pairs (GString *page, const guint64 *counts, gchar **classes, guint n)
+pairs (GString *page, const ReportMatrix *m)
 {
   g_autoptr (GArray) found = g_array_new (FALSE, FALSE, sizeof (Pair));
 
-  for (guint i = 0; i < n; i++)
-    for (guint j = 0; j < n; j++) {
-      const Pair pair = { i, j, counts[(gsize) i * n + j] };
+  for (guint i = 0; i < m->n; i++)
+    for (guint j = 0; j < m->n; j++) {
+      const Pair pair = { i, j, m->counts[(gsize) i * m->n + j] };
 
       if (i != j && pair.count)
         g_array_append_val (found, pair);
@@ -47,8 +47,8 @@ pairs (GString *page, const guint64 *counts, gchar **classes, guint n)
     const Pair *pair = &g_array_index (found, Pair, i);
 
     g_string_append (page, "<tr>");
-    page_element (page, "td", NULL, classes[pair->label]);
-    page_element (page, "td", NULL, classes[pair->prediction]);
+    page_element (page, "td", NULL, m->classes[pair->label]);
+    page_element (page, "td", NULL, m->classes[pair->prediction]);
     page_printf (page, "td", "n", "%" G_GUINT64_FORMAT, pair->count);
     g_string_append (page, "</tr>\n");
   }
@@ -56,19 +56,19 @@ pairs (GString *page, const guint64 *counts, gchar **classes, guint n)
 }
 
 static void
-matrix (GString *page, const guint64 *counts, gchar **classes, guint n)
+matrix (GString *page, const ReportMatrix *m)
 {
-  Cnn3dCanvas *canvas = n <= MOST_DRAWN ? cnn3d_confusion_canvas (counts, (const gchar *const *) classes, n, NULL)
-      : NULL;
+  Cnn3dCanvas *canvas = m->n <= MOST_DRAWN
+      ? cnn3d_confusion_canvas (m->counts, (const gchar *const *) m->classes, m->n, NULL) : NULL;
 
   g_string_append (page, "<div class=\"beside\">\n");
   if (canvas)
     page_drawing (page, canvas);
   else
     page_printf (page, "p", "pale", "The confusion matrix of %u classes is too large for a page; cnn3deval draws it "
-        "in a file of its own.", n);
-  if (n > 4)
-    pairs (page, counts, classes, n);
+        "in a file of its own.", m->n);
+  if (m->n > 4)
+    pairs (page, m);
   g_string_append (page, "</div>\n");
 }
 
@@ -85,8 +85,11 @@ results_page_validation (GString *page, const ReportLog *log)
   g_string_append_printf (page, "<section><h2>%s validation</h2>\n", v->best ? "Best" : "Last");
   page_printf (page, "p", NULL, "Epoch %.0f, step %.0f: accuracy %s, loss %s, on %.0f clips.", v->epoch, v->step,
       accuracy, loss, isfinite (v->clips) ? v->clips : 0);
+  if (v->confusion && !(log->classes && g_strv_equal ((const gchar *const *) v->confusion->classes,
+              (const gchar *const *) log->classes)))
+    page_element (page, "p", "note", "It is of an earlier start, which had other classes.");
   if (v->confusion)
-    matrix (page, v->confusion, log->classes, log->n_classes);
+    matrix (page, v->confusion);
   else
     page_element (page, "p", "note", "The log has no confusion matrix for it.");
   g_string_append (page, "</section>\n");
@@ -223,7 +226,7 @@ results_page_evaluation (GString *page, const ReportEvaluation *e)
     page_printf (page, "p", NULL, "%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " clips right: %.2f %%.", e->right,
         labelled, 100. * e->right / labelled);
   if (e->confusion)
-    matrix (page, e->confusion, e->classes, e->n_classes);
+    matrix (page, e->confusion);
   if (metrics)
     class_rows (page, metrics);
   if (e->predictions)

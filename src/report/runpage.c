@@ -45,7 +45,7 @@ settings_facts (GString *page, const ReportLog *log)
   const gdouble width = report_log_setting (log, "width");
   g_autofree gchar *clip = isfinite (frames * height * width)
       ? g_strdup_printf ("%.0f frames of %.0f x %.0f", frames, height, width) : NULL;
-  g_autofree gchar *count = log->n_classes ? g_strdup_printf ("%u", log->n_classes) : NULL;
+  g_autofree gchar *count = log->classes ? g_strdup_printf ("%u", g_strv_length (log->classes)) : NULL;
 
   fact_of (page, log, "Model", "model");
   fact_of (page, log, "Base width", "base-width");

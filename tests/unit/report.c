@@ -230,6 +230,32 @@ test_best (void)
   assert_has (page, "<b>75.0 %</b><span>accuracy, best validation</span>");
 }
 
+/* A log's later start has more, fewer or other classes: an earlier validation's matrix is of those that it had. */
+static void
+test_other_classes (void)
+{
+  static const gchar validation[] = "{\"event\":\"validation\",\"epoch\":0,\"step\":1,\"loss\":1,\"best\":true,"
+      "\"confusion\":[[3,1],[0,4]]}\n";
+  const guint counts[] = { 1, 2, 3, 9000 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (counts); i++) {
+    GString *log = g_string_new (RUN);
+    g_autofree gchar *page = NULL;
+
+    g_string_append (log, validation);
+    g_string_append (log, "{\"event\":\"run\",\"time\":2000,\"classes\":[");
+    for (guint k = 0; k < counts[i]; k++)
+      g_string_append_printf (log, "%s\"other %u\"", k ? "," : "", k);
+    g_string_append (log, "]}\n");
+    page = page_of_log (log->str, log->len);
+    assert_has (page, "7 of 8 right");
+    assert_has (page, "label a, prediction b: 1 of 4 (25.0 %)");
+    assert_has (page, "an earlier start, which had other classes");
+    g_assert_null (strstr (page, "other 0"));
+    g_string_free (log, TRUE);
+  }
+}
+
 /* Each clip has a reason of its own: the page takes no time to speak of. */
 static void
 test_many_reasons (void)
@@ -416,6 +442,7 @@ main (int argc, char **argv)
   g_test_add_func ("/report/resumed", test_resumed);
   g_test_add_func ("/report/figures", test_figures);
   g_test_add_func ("/report/best", test_best);
+  g_test_add_func ("/report/other-classes", test_other_classes);
   g_test_add_func ("/report/many-reasons", test_many_reasons);
   g_test_add_func ("/report/budgets", test_budgets);
   g_test_add_func ("/report/ends", test_ends);
