@@ -56,12 +56,7 @@
 GST_DEBUG_CATEGORY_STATIC (clip_batch_debug);
 #define GST_CAT_DEFAULT clip_batch_debug
 
-enum
-{
-  PROP_0,
-  PROP_BATCH_SIZE,
-  PROP_DROP_LAST,
-};
+enum { PROP_0, PROP_BATCH_SIZE, PROP_DROP_LAST };
 
 struct _GstClipBatch
 {
@@ -673,6 +668,7 @@ gst_clip_batch_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
 static GstStateChangeReturn
 gst_clip_batch_change_state (GstElement * element, GstStateChange transition)
 {
+  GstClipBatch *self = GST_CLIP_BATCH (element);
   GstStateChangeReturn ret;
 
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
@@ -681,8 +677,12 @@ gst_clip_batch_change_state (GstElement * element, GstStateChange transition)
 
   ret = GST_ELEMENT_CLASS (gst_clip_batch_parent_class)->change_state (element,
       transition);
-  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
-    gst_clip_batch_reset (GST_CLIP_BATCH (element));
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
+    /* another thread may flush */
+    GST_PAD_STREAM_LOCK (self->sinkpad);
+    gst_clip_batch_reset (self);
+    GST_PAD_STREAM_UNLOCK (self->sinkpad);
+  }
 
   return ret;
 }

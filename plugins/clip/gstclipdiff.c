@@ -210,8 +210,11 @@ gst_clip_diff_start (GstBaseTransform * trans)
 static gboolean
 gst_clip_diff_stop (GstBaseTransform * trans)
 {
+  /* another thread may flush */
+  GST_PAD_STREAM_LOCK (GST_BASE_TRANSFORM_SINK_PAD (trans));
   gst_clear_buffer (&GST_CLIP_DIFF (trans)->before);
   gst_clear_event (&GST_CLIP_DIFF (trans)->preparation);
+  GST_PAD_STREAM_UNLOCK (GST_BASE_TRANSFORM_SINK_PAD (trans));
 
   return TRUE;
 }

@@ -83,7 +83,7 @@ struct _GstClipSample
 
   ClipWindow settings;          /* the properties, under the object lock */
 
-  /* The streaming thread's */
+  /* The streaming thread's, under the sink pad's stream lock */
   gboolean in_clip;
   gboolean complete;            /* the clip at hand: nothing more to take */
   GstClipMeta clip;             /* it; frame: the last one seen */
@@ -604,9 +604,12 @@ gst_clip_sample_change_state (GstElement * element, GstStateChange transition)
   ret = GST_ELEMENT_CLASS (gst_clip_sample_parent_class)->change_state (element,
       transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
+    /* the streaming thread is gone by now, but another one may flush */
+    GST_PAD_STREAM_LOCK (self->sinkpad);
     gst_clip_sample_reset (self);
     self->live_clip = 0;
     gst_clear_event (&self->told);
+    GST_PAD_STREAM_UNLOCK (self->sinkpad);
   }
 
   return ret;

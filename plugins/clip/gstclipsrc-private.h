@@ -27,12 +27,8 @@ typedef enum
   GST_CLIP_SRC_PASSES_TEST
 } GstClipSrcPasses;
 
-struct _GstClipSrc
+typedef struct
 {
-  GstElement parent;
-  GstPad *srcpad;
-
-  /* Properties, under the object's lock */
   gchar *location, *root, *val_location, *clip_bin;
   guint num_folds, fold;
   gboolean shuffle;
@@ -44,17 +40,28 @@ struct _GstClipSrc
   gboolean persistent_workers;
   GstClipSrcOnError on_error;
   guint rank, world_size;
+} ClipSrcSettings;
+
+struct _GstClipSrc
+{
+  GstElement parent;
+  GstPad *srcpad;
+
+  /* Under the object's lock */
+  ClipSrcSettings settings;     /* the properties */
   guint64 clips_skipped;
 
   /* Set from READY to PAUSED, constant while streaming; read by others under
    * the object's lock */
+  ClipSrcSettings used;         /* the properties as they were then */
   Cnn3dDataset *dataset;
   Cnn3dOrder *order;            /* located by the streaming thread only */
   guint64 total;
   ClipWorkers *workers;
 
   /* What others ask of the streaming thread, under the object's lock */
-  GMutex seek_lock;             /* one flushing seek at a time */
+  GMutex seek_lock;             /* one flushing seek at a time; taken first */
+  gboolean active;              /* there is to be a streaming thread */
   ClipJob *current;             /* what it waits for, or pushes */
   gboolean pushing;
   gboolean interrupted;         /* stop now: state change or flush */
@@ -65,7 +72,7 @@ struct _GstClipSrc
   guint32 seek_seqnum;
   guint64 position;
 
-  /* The streaming thread's */
+  /* The streaming thread's, under the pad's stream lock */
   GQueue jobs;                  /* in order, the first is at `position` */
   guint64 scheduled;            /* position of the next job to make */
   gboolean started;

@@ -119,8 +119,8 @@ gst_clip_src_seek (GstClipSrc * self, GstEvent * event)
   GstSeekType start_type, stop_type;
   guint32 seqnum = gst_event_get_seqnum (event);
   GstSeekFlags flags;
+  gboolean ok, starts;
   GstFormat format;
-  gboolean ok;
   gdouble rate;
   gint64 start;
   GstEvent *flush;
@@ -164,13 +164,15 @@ gst_clip_src_seek (GstClipSrc * self, GstEvent * event)
   gst_pad_push_event (self->srcpad, flush);
   gst_clip_src_reset_time (self);
   GST_OBJECT_LOCK (self);
-  self->interrupted = FALSE;
+  /* a thread that is to stop, or stopped meanwhile, is not started again */
+  starts = self->active;
+  self->interrupted = !starts;
   self->ended = self->end_requested = FALSE;
   self->seek_pending = TRUE;
   self->seek_position = start;
   self->seek_seqnum = seqnum;
   GST_OBJECT_UNLOCK (self);
-  if (GST_PAD_MODE (self->srcpad) == GST_PAD_MODE_PUSH)
+  if (starts)
     gst_pad_start_task (self->srcpad, (GstTaskFunction) gst_clip_src_loop,
         self->srcpad, NULL);
   GST_PAD_STREAM_UNLOCK (self->srcpad);
@@ -259,31 +261,64 @@ gst_clip_src_activate_mode (GstPad * pad, GstObject * parent, GstPadMode mode,
 {
   GstClipSrc *self = GST_CLIP_SRC (parent);
 
+
   if (mode != GST_PAD_MODE_PUSH)
     return FALSE;
   GST_OBJECT_LOCK (self);
+  self->active = active;
   self->interrupted = !active;
   if (!active)
     gst_clip_src_wake_locked (self);
   GST_OBJECT_UNLOCK (self);
-  if (!active)
-    return gst_pad_stop_task (pad);
+  if (active)
+    return gst_pad_start_task (pad, (GstTaskFunction) gst_clip_src_loop, pad,
+        NULL);
 
-  return gst_pad_start_task (pad, (GstTaskFunction) gst_clip_src_loop, pad,
-      NULL);
+  /* a seek that still found it active has started the thread by then */
+  g_mutex_lock (&self->seek_lock);
+  g_mutex_unlock (&self->seek_lock);
+
+  return gst_pad_stop_task (pad);
 }
 
+/* A property may be set at any time: a run keeps those that it began with. */
+static void
+gst_clip_src_take_settings (GstClipSrc * self)
+{
+  ClipSrcSettings *used = &self->used;
+
+  GST_OBJECT_LOCK (self);
+  *used = self->settings;
+  used->location = g_strdup (used->location);
+  used->root = g_strdup (used->root);
+  used->val_location = g_strdup (used->val_location);
+  used->clip_bin = g_strdup (used->clip_bin);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+clear_settings (ClipSrcSettings * settings)
+{
+  g_clear_pointer (&settings->location, g_free);
+  g_clear_pointer (&settings->root, g_free);
+  g_clear_pointer (&settings->val_location, g_free);
+  g_clear_pointer (&settings->clip_bin, g_free);
+}
+
+/* The streaming thread is gone by now, but another one may seek. */
 static void
 gst_clip_src_close (GstClipSrc * self)
 {
   Cnn3dDataset *dataset;
 
+  GST_PAD_STREAM_LOCK (self->srcpad);
   gst_clip_src_drop_jobs (self);
   g_clear_pointer (&self->workers, clip_workers_free);
   GST_OBJECT_LOCK (self);
   dataset = g_steal_pointer (&self->dataset);
   self->total = 0;
   self->ended = FALSE;
+  clear_settings (&self->used);
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&self->order, cnn3d_order_free);
   cnn3d_dataset_free (dataset);
@@ -291,6 +326,7 @@ gst_clip_src_close (GstClipSrc * self)
   gst_clear_event (&self->preparation);
   g_queue_clear_full (&self->untold, (GDestroyNotify) gst_event_unref);
   g_clear_pointer (&self->first_reason, g_free);
+  GST_PAD_STREAM_UNLOCK (self->srcpad);
 }
 
 /* Reads the data set and starts the workers; posts an error where it
@@ -298,27 +334,33 @@ gst_clip_src_close (GstClipSrc * self)
 static gboolean
 gst_clip_src_open (GstClipSrc * self)
 {
-  Cnn3dDatasetParams dataset_params = {.location = self->location,
-    .root = self->root,.val_location = self->val_location,
-    .num_folds = self->num_folds,.fold = self->fold,.seed = self->seed,
-    .passes = (Cnn3dPasses) self->passes
-  };
-  Cnn3dOrderParams order_params = {.seed = self->seed,
-    .shuffle = self->shuffle,.limit_clips = self->limit_clips,
-    .rank = self->rank,.world_size = self->world_size,.epochs = self->epochs
-  };
+  const ClipSrcSettings *used = &self->used;
+  Cnn3dDatasetParams dataset_params = { NULL };
+  Cnn3dOrderParams order_params = { 0 };
   ClipChainSettings settings = {.owner = GST_ELEMENT (self),
-    .src_pad = self->srcpad,.clip_bin = self->clip_bin
+    .src_pad = self->srcpad
   };
   Cnn3dDataset *dataset = NULL;
   GError *error = NULL;
   gchar *shown = NULL;
+  guint64 sought, total;
   gboolean too_far;
 
   if (!param_range_check (GST_ELEMENT (self)))
     return FALSE;
-  if (self->clip_bin && *self->clip_bin) {
-    GstElement *bin = clip_chain_parse_bin (self->clip_bin, &error);
+  gst_clip_src_take_settings (self);
+  dataset_params = (Cnn3dDatasetParams) {.location = used->location,
+    .root = used->root,.val_location = used->val_location,
+    .num_folds = used->num_folds,.fold = used->fold,.seed = used->seed,
+    .passes = (Cnn3dPasses) used->passes
+  };
+  order_params = (Cnn3dOrderParams) {.seed = used->seed,
+    .shuffle = used->shuffle,.limit_clips = used->limit_clips,
+    .rank = used->rank,.world_size = used->world_size,.epochs = used->epochs
+  };
+  settings.clip_bin = used->clip_bin;
+  if (used->clip_bin && *used->clip_bin) {
+    GstElement *bin = clip_chain_parse_bin (used->clip_bin, &error);
 
     if (!bin)
       goto no_clip_bin;
@@ -330,19 +372,22 @@ gst_clip_src_open (GstClipSrc * self)
   self->order = cnn3d_order_new (dataset, &order_params, &error);
   if (!self->order)
     goto no_order;
-  self->workers = clip_workers_new (&settings, self->num_workers, &error);
+  self->workers = clip_workers_new (&settings, used->num_workers, &error);
   if (!self->workers)
     goto no_threads;
 
+  GST_PAD_STREAM_LOCK (self->srcpad);
   GST_OBJECT_LOCK (self);
   self->dataset = dataset;
-  self->total = cnn3d_order_total (self->order);
+  total = self->total = cnn3d_order_total (self->order);
   self->position = 0;
   self->clips_skipped = 0;
   self->end_requested = self->ended = FALSE;
-  too_far = self->seek_pending && self->seek_position > self->total;
+  sought = self->seek_position;
+  too_far = self->seek_pending && sought > total;
   GST_OBJECT_UNLOCK (self);
   gst_clip_src_reset_stream (self);
+  GST_PAD_STREAM_UNLOCK (self->srcpad);
   if (too_far)
     goto seek_too_far;
 
@@ -352,7 +397,7 @@ gst_clip_src_open (GstClipSrc * self)
 no_clip_bin:
   shown = cnn3d_escape (error->message, TRUE);
   GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("clip-bin \"%s\" is not a "
-          "bin's description: %s", self->clip_bin, shown), (NULL));
+          "bin's description: %s", used->clip_bin, shown), (NULL));
   goto failed;
 no_dataset:
   shown = cnn3d_escape (error->message, TRUE);
@@ -366,12 +411,12 @@ no_order:
   goto failed;
 no_threads:
   GST_ELEMENT_ERROR (self, RESOURCE, FAILED, ("No threads for num-workers=%u: "
-          "%s", self->num_workers, error->message), (NULL));
+          "%s", used->num_workers, error->message), (NULL));
   goto failed;
 seek_too_far:
   GST_ELEMENT_ERROR (self, STREAM, FAILED, ("Clip %" G_GUINT64_FORMAT " was "
           "asked for, but the run has %" G_GUINT64_FORMAT,
-          self->seek_position, self->total), (NULL));
+          sought, total), (NULL));
 failed:
   g_free (shown);
   g_clear_error (&error);
@@ -411,62 +456,63 @@ gst_clip_src_set_property (GObject * object, guint id, const GValue * value,
     GParamSpec * spec)
 {
   GstClipSrc *self = GST_CLIP_SRC (object);
+  ClipSrcSettings *s = &self->settings;
 
   if (!param_range_accept (GST_ELEMENT (object), value, spec))
     return;
   GST_OBJECT_LOCK (self);
   switch (id) {
     case PROP_LOCATION:
-      g_free (self->location);
-      self->location = g_value_dup_string (value);
+      g_free (s->location);
+      s->location = g_value_dup_string (value);
       break;
     case PROP_ROOT:
-      g_free (self->root);
-      self->root = g_value_dup_string (value);
+      g_free (s->root);
+      s->root = g_value_dup_string (value);
       break;
     case PROP_VAL_LOCATION:
-      g_free (self->val_location);
-      self->val_location = g_value_dup_string (value);
+      g_free (s->val_location);
+      s->val_location = g_value_dup_string (value);
       break;
     case PROP_NUM_FOLDS:
-      self->num_folds = g_value_get_uint (value);
+      s->num_folds = g_value_get_uint (value);
       break;
     case PROP_FOLD:
-      self->fold = g_value_get_uint (value);
+      s->fold = g_value_get_uint (value);
       break;
     case PROP_SHUFFLE:
-      self->shuffle = g_value_get_boolean (value);
+      s->shuffle = g_value_get_boolean (value);
       break;
     case PROP_SEED:
-      self->seed = g_value_get_uint64 (value);
+      s->seed = g_value_get_uint64 (value);
       break;
     case PROP_EPOCHS:
-      self->epochs = g_value_get_uint (value);
+      s->epochs = g_value_get_uint (value);
       break;
     case PROP_PASSES:
-      self->passes = g_value_get_enum (value);
+      s->passes = g_value_get_enum (value);
       break;
     case PROP_LIMIT_CLIPS:
-      self->limit_clips = g_value_get_uint64 (value);
+      s->limit_clips = g_value_get_uint64 (value);
       break;
     case PROP_NUM_WORKERS:
-      self->num_workers = g_value_get_uint (value);
+      s->num_workers = g_value_get_uint (value);
       break;
     case PROP_PERSISTENT_WORKERS:
-      self->persistent_workers = g_value_get_boolean (value);
+      s->persistent_workers = g_value_get_boolean (value);
       break;
     case PROP_CLIP_BIN:
-      g_free (self->clip_bin);
-      self->clip_bin = g_value_dup_string (value);
+      g_free (s->clip_bin);
+      s->clip_bin = g_value_dup_string (value);
       break;
     case PROP_ON_ERROR:
-      self->on_error = g_value_get_enum (value);
+      s->on_error = g_value_get_enum (value);
       break;
     case PROP_RANK:
-      self->rank = g_value_get_uint (value);
+      s->rank = g_value_get_uint (value);
       break;
     case PROP_WORLD_SIZE:
-      self->world_size = g_value_get_uint (value);
+      s->world_size = g_value_get_uint (value);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, spec);
@@ -495,59 +541,61 @@ gst_clip_src_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * spec)
 {
   GstClipSrc *self = GST_CLIP_SRC (object);
+  const ClipSrcSettings *s = &self->settings;
 
   GST_OBJECT_LOCK (self);
   switch (id) {
     case PROP_LOCATION:
-      g_value_set_string (value, self->location);
+      g_value_set_string (value, s->location);
       break;
     case PROP_ROOT:
-      g_value_set_string (value, self->root);
+      g_value_set_string (value, s->root);
       break;
     case PROP_VAL_LOCATION:
-      g_value_set_string (value, self->val_location);
+      g_value_set_string (value, s->val_location);
       break;
     case PROP_NUM_FOLDS:
-      g_value_set_uint (value, self->num_folds);
+      g_value_set_uint (value, s->num_folds);
       break;
     case PROP_FOLD:
-      g_value_set_uint (value, self->fold);
+      g_value_set_uint (value, s->fold);
       break;
     case PROP_SHUFFLE:
-      g_value_set_boolean (value, self->shuffle);
+      g_value_set_boolean (value, s->shuffle);
       break;
     case PROP_SEED:
-      g_value_set_uint64 (value, self->seed);
+      g_value_set_uint64 (value, s->seed);
       break;
     case PROP_EPOCHS:
-      g_value_set_uint (value, self->epochs);
+      g_value_set_uint (value, s->epochs);
       break;
     case PROP_PASSES:
-      g_value_set_enum (value, self->passes);
+      g_value_set_enum (value, s->passes);
       break;
     case PROP_LIMIT_CLIPS:
-      g_value_set_uint64 (value, self->limit_clips);
+      g_value_set_uint64 (value, s->limit_clips);
       break;
     case PROP_NUM_WORKERS:
-      g_value_set_uint (value, self->num_workers);
+      g_value_set_uint (value, s->num_workers);
       break;
     case PROP_PERSISTENT_WORKERS:
-      g_value_set_boolean (value, self->persistent_workers);
+      g_value_set_boolean (value, s->persistent_workers);
       break;
     case PROP_CLIP_BIN:
-      g_value_set_string (value, self->clip_bin);
+      g_value_set_string (value, s->clip_bin);
       break;
     case PROP_ON_ERROR:
-      g_value_set_enum (value, self->on_error);
+      g_value_set_enum (value, s->on_error);
       break;
     case PROP_RANK:
-      g_value_set_uint (value, self->rank);
+      g_value_set_uint (value, s->rank);
       break;
     case PROP_WORLD_SIZE:
-      g_value_set_uint (value, self->world_size);
+      g_value_set_uint (value, s->world_size);
       break;
     case PROP_NUM_CLIPS:
-      g_value_set_uint64 (value, self->epochs ? self->total / self->epochs : 0);
+      g_value_set_uint64 (value, self->dataset ?
+          self->total / self->used.epochs : 0);
       break;
     case PROP_NUM_CLASSES:
       g_value_set_uint (value, self->dataset ?
@@ -571,10 +619,7 @@ gst_clip_src_finalize (GObject * object)
 {
   GstClipSrc *self = GST_CLIP_SRC (object);
 
-  g_free (self->location);
-  g_free (self->root);
-  g_free (self->val_location);
-  g_free (self->clip_bin);
+  clear_settings (&self->settings);
   g_mutex_clear (&self->seek_lock);
   G_OBJECT_CLASS (gst_clip_src_parent_class)->finalize (object);
 }
@@ -682,10 +727,10 @@ gst_clip_src_init (GstClipSrc * self)
   g_mutex_init (&self->seek_lock);
   g_queue_init (&self->jobs);
   g_queue_init (&self->untold);
-  self->shuffle = TRUE;
-  self->persistent_workers = TRUE;
-  self->epochs = 1;
-  self->world_size = 1;
+  self->settings.shuffle = TRUE;
+  self->settings.persistent_workers = TRUE;
+  self->settings.epochs = 1;
+  self->settings.world_size = 1;
   self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
   gst_pad_set_activatemode_function (self->srcpad, gst_clip_src_activate_mode);
   gst_pad_set_event_function (self->srcpad, gst_clip_src_event);

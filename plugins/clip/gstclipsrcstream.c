@@ -42,7 +42,7 @@ make_job (GstClipSrc * self, guint64 position)
   Cnn3dOrderClip clip;
   Cnn3dDatasetRow row;
   GstClipMeta meta = { .clip = position };
-  gsize bytes = MAX_BYTES / MAX (2 * self->num_workers, 2);
+  gsize bytes = MAX_BYTES / MAX (2 * self->used.num_workers, 2);
   ClipJob *job;
 
   cnn3d_order_locate (self->order, position, &clip);
@@ -67,8 +67,8 @@ make_job (GstClipSrc * self, guint64 position)
 static void
 fill_jobs (GstClipSrc * self, guint64 pass_end)
 {
-  guint ahead = self->num_workers > 0 ? 2 * self->num_workers : 1;
-  guint64 end = self->persistent_workers ? self->total : pass_end;
+  guint ahead = self->used.num_workers > 0 ? 2 * self->used.num_workers : 1;
+  guint64 end = self->used.persistent_workers ? self->total : pass_end;
 
   while (g_queue_get_length (&self->jobs) < ahead && self->scheduled < end) {
     ClipJob *job = make_job (self, self->scheduled++);
@@ -183,11 +183,11 @@ push_epoch (GstClipSrc * self, const Cnn3dOrderClip * clip, guint64 position)
   GstClipEpoch epoch = {.epoch = clip->epoch,.training = clip->training };
 
   epoch.clips = cnn3d_order_pass_clips (self->order, clip->training);
-  epoch.epochs = self->epochs;
+  epoch.epochs = self->used.epochs;
   epoch.first_clip = cnn3d_order_position (self->order, clip->epoch,
       clip->training, 0);
   epoch.position = position;
-  epoch.seed = self->seed;
+  epoch.seed = self->used.seed;
   epoch.validates = cnn3d_order_pass_clips (self->order, FALSE) > 0;
   push_event (self, gst_event_new_clip_epoch (&epoch));
   self->need_epoch = FALSE;
@@ -441,7 +441,7 @@ gst_clip_src_loop (GstPad * pad)
   set_current (self, job, TRUE);
   /* The place is free for another; without workers nothing is decoded while
    * this one is on its way */
-  if (self->num_workers > 0)
+  if (self->used.num_workers > 0)
     fill_jobs (self, pass_end);
   g_mutex_lock (&job->lock);
   result = job->result;
@@ -459,7 +459,7 @@ gst_clip_src_loop (GstPad * pad)
       self->delivered++;
       break;
     case CLIP_RESULT_BAD:
-      if (self->on_error == GST_CLIP_SRC_ON_ERROR_STOP)
+      if (self->used.on_error == GST_CLIP_SRC_ON_ERROR_STOP)
         goto bad_clip;
       skip_clip (self, job);
       break;
@@ -521,14 +521,14 @@ fatal:
   reason = cnn3d_escape (job->reason, TRUE);
   GST_ELEMENT_ERROR (self, CORE, NEGOTIATION, ("No clip can pass (the first "
           "was %s): %s. Correct clip-bin, or what follows it", path, reason),
-      ("clip-bin=%s", GST_STR_NULL (self->clip_bin)));
+      ("clip-bin=%s", GST_STR_NULL (self->used.clip_bin)));
   goto failed;
 all_bad:
   reason = cnn3d_escape (self->first_reason, TRUE);
   GST_ELEMENT_ERROR (self, RESOURCE, READ, ("No clip of the %s pass could be "
           "read, all %" G_GUINT64_FORMAT " were skipped; the first: %s",
           clip.training ? "training" :
-          self->passes == GST_CLIP_SRC_PASSES_TEST ? "test" : "validation",
+          self->used.passes == GST_CLIP_SRC_PASSES_TEST ? "test" : "validation",
           self->skipped, reason), (NULL));
 failed:
   g_free (path);

@@ -70,7 +70,8 @@ struct _GstCnn3dEval
   EvalSettings settings;
   EvalFigures figures;
 
-  EvalRun *run;                 /* from READY to READY */
+  EvalRun *run;                 /* from READY to READY; under the pad's stream
+                                 * lock, as FLUSH_STOP comes in every state */
 };
 
 G_DEFINE_TYPE (GstCnn3dEval, gst_cnn3d_eval, GST_TYPE_BASE_SINK);
@@ -104,8 +105,10 @@ gst_cnn3d_eval_set_caps (GstBaseSink * sink, GstCaps * caps)
 static gboolean
 gst_cnn3d_eval_event (GstBaseSink * sink, GstEvent * event)
 {
-  if (GST_EVENT_IS_SERIALIZED (event))
-    eval_run_event (GST_CNN3D_EVAL (sink)->run, event);
+  GstCnn3dEval *self = GST_CNN3D_EVAL (sink);
+
+  if (GST_EVENT_IS_SERIALIZED (event) && self->run)
+    eval_run_event (self->run, event);
 
   return GST_BASE_SINK_CLASS (gst_cnn3d_eval_parent_class)->event (sink, event);
 }
@@ -158,6 +161,7 @@ gst_cnn3d_eval_begin (GstCnn3dEval * self)
 {
   const EvalFigures none = { NAN, NAN, NAN, NAN, NAN, 0, 0 };
   EvalSettings settings;
+  EvalRun *run;
 
   if (!param_range_check (GST_ELEMENT (self)))
     return FALSE;
@@ -165,10 +169,22 @@ gst_cnn3d_eval_begin (GstCnn3dEval * self)
   eval_settings_copy (&settings, &self->settings);
   self->figures = none;
   GST_OBJECT_UNLOCK (self);
-  self->run = eval_run_new (GST_BASE_SINK (self), &settings, &self->figures);
+  run = eval_run_new (GST_BASE_SINK (self), &settings, &self->figures);
   eval_settings_clear (&settings);
+  GST_PAD_STREAM_LOCK (GST_BASE_SINK_PAD (self));
+  self->run = run;
+  GST_PAD_STREAM_UNLOCK (GST_BASE_SINK_PAD (self));
 
-  return self->run != NULL;
+  return run != NULL;
+}
+
+/* The streaming thread is gone by now, but another one may flush. */
+static void
+gst_cnn3d_eval_end (GstCnn3dEval * self)
+{
+  GST_PAD_STREAM_LOCK (GST_BASE_SINK_PAD (self));
+  eval_run_free (&self->run);
+  GST_PAD_STREAM_UNLOCK (GST_BASE_SINK_PAD (self));
 }
 
 static GstStateChangeReturn
@@ -184,11 +200,10 @@ gst_cnn3d_eval_change_state (GstElement * element, GstStateChange transition)
   ret = GST_ELEMENT_CLASS (gst_cnn3d_eval_parent_class)->change_state (element,
       transition);
 
-  /* the streaming thread is gone by now */
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY
       || (transition == GST_STATE_CHANGE_READY_TO_PAUSED
           && ret == GST_STATE_CHANGE_FAILURE))
-    eval_run_free (&self->run);
+    gst_cnn3d_eval_end (self);
 
   return ret;
 }

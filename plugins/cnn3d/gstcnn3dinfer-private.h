@@ -36,7 +36,8 @@ struct _GstCnn3dInfer
   gboolean failed;
   guint epoch;                  /* one more with each flush */
 
-  /* The streaming thread's */
+  /* Under the sink pad's stream lock: the streaming thread's, and FLUSH_STOP's,
+   * which comes in every state */
   GstVideoInfo info;
   gboolean has_info;
   GstSegment segment;

@@ -470,10 +470,20 @@ gst_cnn3d_infer_forget (GstCnn3dInfer * self)
     g_object_notify (G_OBJECT (self), "class");
 }
 
+/* From any thread, in any state: the lock keeps the worker. */
+static void
+gst_cnn3d_infer_set_flushing (GstCnn3dInfer * self, gboolean flushing)
+{
+  GST_OBJECT_LOCK (self);
+  if (self->worker)
+    infer_worker_set_flushing (self->worker, flushing);
+  GST_OBJECT_UNLOCK (self);
+}
+
 static void
 gst_cnn3d_infer_flush_stop (GstCnn3dInfer * self)
 {
-  infer_worker_set_flushing (self->worker, FALSE);
+  gst_cnn3d_infer_set_flushing (self, FALSE);
   gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
   if (self->window)
     infer_window_restart (self->window);
@@ -521,7 +531,7 @@ gst_cnn3d_infer_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
       gst_cnn3d_infer_eos (self);
       break;
     case GST_EVENT_FLUSH_START:
-      infer_worker_set_flushing (self->worker, TRUE);
+      gst_cnn3d_infer_set_flushing (self, TRUE);
       break;
     case GST_EVENT_FLUSH_STOP:
       gst_cnn3d_infer_flush_stop (self);
@@ -611,6 +621,7 @@ gst_cnn3d_infer_begin (GstCnn3dInfer * self)
     goto no_model;
 
   worker = infer_worker_new (&worker_funcs, self);
+  GST_PAD_STREAM_LOCK (self->sink);
   self->number = 0;
   self->has_info = FALSE;
   gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
@@ -626,6 +637,7 @@ gst_cnn3d_infer_begin (GstCnn3dInfer * self)
   GST_OBJECT_UNLOCK (self);
   gst_cnn3d_infer_forget (self);
   gst_cnn3d_infer_use (self, model);
+  GST_PAD_STREAM_UNLOCK (self->sink);
 
   return TRUE;
 
@@ -640,8 +652,8 @@ no_model:
   }
 }
 
-/* The streaming thread is gone by now. Labels and the last result stay to be
- * asked for. */
+/* The streaming thread is gone by now, but another one may flush. Labels and the
+ * last result stay to be asked for. */
 static void
 gst_cnn3d_infer_end (GstCnn3dInfer * self)
 {
@@ -656,8 +668,10 @@ gst_cnn3d_infer_end (GstCnn3dInfer * self)
   next = g_steal_pointer (&self->next);
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&next, infer_model_unref);
+  GST_PAD_STREAM_LOCK (self->sink);
   g_clear_pointer (&self->model, infer_model_unref);
   infer_window_free (&self->window);
+  GST_PAD_STREAM_UNLOCK (self->sink);
   infer_average_clear (&self->average);
 }
 
@@ -670,8 +684,8 @@ gst_cnn3d_infer_change_state (GstElement * element, GstStateChange transition)
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
       && (!param_range_check (element) || !gst_cnn3d_infer_begin (self)))
     return GST_STATE_CHANGE_FAILURE;
-  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY && self->worker)
-    infer_worker_set_flushing (self->worker, TRUE);
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
+    gst_cnn3d_infer_set_flushing (self, TRUE);
 
   ret = GST_ELEMENT_CLASS (gst_cnn3d_infer_parent_class)->change_state (element,
       transition);
@@ -689,7 +703,6 @@ gst_cnn3d_infer_finalize (GObject * object)
 {
   GstCnn3dInfer *self = GST_CNN3D_INFER (object);
 
-  gst_cnn3d_infer_end (self);
   infer_model_settings_clear (&self->settings.model);
   infer_model_settings_clear (&self->used);
   g_clear_pointer (&self->newest, infer_result_unref);

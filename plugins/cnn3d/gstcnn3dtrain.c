@@ -70,7 +70,8 @@ struct _GstCnn3dTrain
   TrainSettings settings;
   TrainFigures figures;
 
-  TrainRun *run;                /* from READY to READY */
+  TrainRun *run;                /* from READY to READY; under the pad's stream
+                                 * lock, as FLUSH_STOP comes in every state */
 };
 
 G_DEFINE_TYPE_WITH_CODE (GstCnn3dTrain, gst_cnn3d_train, GST_TYPE_BASE_SINK,
@@ -107,7 +108,7 @@ gst_cnn3d_train_event (GstBaseSink * sink, GstEvent * event)
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (sink);
 
-  if (!GST_EVENT_IS_SERIALIZED (event))
+  if (!GST_EVENT_IS_SERIALIZED (event) || !self->run)
     return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->event (sink,
         event);
 
@@ -174,6 +175,7 @@ gst_cnn3d_train_begin (GstCnn3dTrain * self)
     .val_accuracy = NAN,.loss_scale = 1
   };
   TrainSettings settings;
+  TrainRun *run = NULL;
   GError *error = NULL;
 
   GST_OBJECT_LOCK (self);
@@ -181,10 +183,13 @@ gst_cnn3d_train_begin (GstCnn3dTrain * self)
   self->figures = none;
   GST_OBJECT_UNLOCK (self);
   if (train_settings_check (&settings, &error))
-    self->run = train_run_new (GST_BASE_SINK (self), &settings, &self->figures);
+    run = train_run_new (GST_BASE_SINK (self), &settings, &self->figures);
   train_settings_clear (&settings);
   if (error)
     goto bad_settings;
+  GST_PAD_STREAM_LOCK (GST_BASE_SINK_PAD (self));
+  self->run = run;
+  GST_PAD_STREAM_UNLOCK (GST_BASE_SINK_PAD (self));
 
   return TRUE;
 
@@ -195,6 +200,17 @@ bad_settings:
     g_error_free (error);
     return FALSE;
   }
+}
+
+/* The streaming thread is gone by now, but another one may flush. */
+static void
+gst_cnn3d_train_end (GstCnn3dTrain * self, gboolean saves)
+{
+  GST_PAD_STREAM_LOCK (GST_BASE_SINK_PAD (self));
+  if (saves)
+    train_run_save (self->run);
+  train_run_free (&self->run);
+  GST_PAD_STREAM_UNLOCK (GST_BASE_SINK_PAD (self));
 }
 
 static GstStateChangeReturn
@@ -210,14 +226,11 @@ gst_cnn3d_train_change_state (GstElement * element, GstStateChange transition)
   ret = GST_ELEMENT_CLASS (gst_cnn3d_train_parent_class)->change_state (element,
       transition);
 
-  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
-    /* the streaming thread is gone by now */
-    train_run_save (self->run);
-    train_run_free (&self->run);
-  } else if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-      && ret == GST_STATE_CHANGE_FAILURE) {
-    train_run_free (&self->run);
-  }
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
+    gst_cnn3d_train_end (self, TRUE);
+  else if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
+      && ret == GST_STATE_CHANGE_FAILURE)
+    gst_cnn3d_train_end (self, FALSE);
 
   return ret;
 }
