@@ -4,9 +4,13 @@
 #
 #   tests/run.sh                    all parts
 #   tests/run.sh unit elements      some of: unit elements pipelines parity
-#                                   sanitizers leaks
+#                                   sanitizers leaks threads
 #
-# BUILD (build) and BUILD_ASAN (BUILD-asan) are the build folders. A pipeline
+# threads is not among `all`: it builds once more, with the thread sanitizer,
+# and runs the elements' stress test alone, which takes minutes.
+#
+# BUILD (build), BUILD_ASAN (BUILD-asan) and BUILD_TSAN (BUILD-tsan) are the
+# build folders. A pipeline
 # test is an executable tests/pipelines/*.sh or *.py that prints TAP; it finds
 # in its environment CNN3D_BUILD, CNN3D_DEMO (the demonstration set, made
 # once), CNN3D_PYTHON (a Python that has tests/python-packages.sh's packages,
@@ -22,14 +26,16 @@ exec </dev/null
 all="unit elements pipelines parity sanitizers leaks"
 parts=${*:-$all}
 for part in $parts; do
-  case " $all " in
+  case " $all threads " in
     *" $part "*) ;;
-    *) echo "run.sh: no part is called '$part'; there are: $all" >&2; exit 2 ;;
+    *) echo "run.sh: no part is called '$part'; there are: $all threads" >&2
+       exit 2 ;;
   esac
 done
 
 build=$(realpath -m "${BUILD:-build}")
 build_asan=$(realpath -m "${BUILD_ASAN:-$build-asan}")
+build_tsan=$(realpath -m "${BUILD_TSAN:-$build-tsan}")
 results=$build/test-results
 
 # Debian's python3-torch belongs to Debian's own python3
@@ -46,13 +52,13 @@ part_starts () {
   printf '\n== %s (%s s)\n' "$1" "$SECONDS"
 }
 
-# build_in FOLDER [SETUP-OPTION...]
+# [targets=TARGET] build_in FOLDER [SETUP-OPTION...]
 build_in () {
   local folder=$1
   shift
   [ -f "$folder/build.ninja" ] || meson setup "$folder" -Dtests=enabled "$@" \
     || give_up "cannot set up $folder"
-  ninja -C "$folder" || give_up "cannot build $folder"
+  ninja -C "$folder" ${targets:-} || give_up "cannot build $folder"
 }
 
 # meson_part PART FOLDER SUITE...: what meson logs becomes the part's result
@@ -96,7 +102,10 @@ limit=$(LC_ALL=C awk -v f="$CNN3D_TEST_TIME_FACTOR" \
 echo "time limits are multiplied by $CNN3D_TEST_TIME_FACTOR"
 
 mkdir -p "$results" && rm -f "$results"/*.json "$results"/*.tap "$results"/*.rc
-[ "$parts" = sanitizers ] || { part_starts build; build_in "$build"; }
+case $parts in
+  sanitizers | threads) ;;
+  *) part_starts build; build_in "$build" ;;
+esac
 
 # What the tests of GStreamer's side share; each of meson's has its own registry
 export CNN3D_BUILD=$build CNN3D_DEMO=$build/demo
@@ -126,6 +135,13 @@ for part in $parts; do
       ASAN_OPTIONS=detect_leaks=0 \
       UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         meson_part "$part" "$build_asan" unit elements
+      ;;
+    threads)
+      targets=stress build_in "$build_tsan" -Dcuda=disabled \
+        -Db_sanitize=thread -Db_lundef=false
+      # GStreamer, GLib, oneDNN and OpenMP are built without it
+      TSAN_OPTIONS=ignore_noninstrumented_modules=1 OMP_NUM_THREADS=1 \
+        meson_part "$part" "$build_tsan" stress
       ;;
     leaks)
       GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7,leaks:5 GST_DEBUG_NO_COLOR=1 \

@@ -568,7 +568,7 @@ gst_clip_batch_eos (GstClipBatch * self)
 static gboolean
 gst_clip_batch_forward (GstClipBatch * self, GstEvent * event)
 {
-  if (self->caps_sent || !GST_EVENT_IS_SERIALIZED (event)
+  if (!GST_EVENT_IS_SERIALIZED (event) || self->caps_sent
       || GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START
       || GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_DOWNSTREAM_STICKY
       || GST_EVENT_TYPE (event) == GST_EVENT_EOS

@@ -21,8 +21,8 @@
 /* A state change, or a thread's end, that takes longer hangs. */
 #define HANGS 120
 /* It goes on beyond its time until it has done so much, however slow the machine. */
-#define LEAST_CYCLES 10
-#define LEAST_BUFFERS 5
+#define LEAST_CYCLES 3
+#define LEAST_BUFFERS 1
 
 typedef enum
 {
@@ -33,7 +33,7 @@ typedef enum
 
 /* us from one disturbance to the next, at most: a source starts a file anew */
 static const guint pauses[] = {[VIDEO] = 1000,[TENSORS] = 8000,
-  [NOTHING] = 20000
+  [NOTHING] = 100000
 };
 
 typedef struct
@@ -480,7 +480,7 @@ static guint
 cycle (Stress * s)
 {
   const gint64 end = g_get_monotonic_time () + SECONDS * G_USEC_PER_SEC;
-  const gint64 last = end + 20 * G_USEC_PER_SEC;
+  const gint64 last = end + 60 * G_USEC_PER_SEC;
   guint64 state = 4;
   guint cycles = 0;
 
@@ -491,7 +491,8 @@ cycle (Stress * s)
             && g_atomic_int_get (&s->buffers) >= LEAST_BUFFERS) || now > last)
       break;
     set_state (s, draw (&state, 3) ? GST_STATE_PLAYING : GST_STATE_PAUSED);
-    pause_for (&state, draw (&state, 3) ? 5000 : 200000);
+    pause_for (&state, draw (&state, 3) ? 5000 :
+        s->is->media == NOTHING ? 1000000 : 200000);
     set_state (s, draw (&state, 3) ? GST_STATE_READY : GST_STATE_NULL);
     pause_for (&state, 500);
     cycles++;
