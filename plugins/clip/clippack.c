@@ -156,7 +156,8 @@ map_rows (const ClipPack * pack, GstBuffer * buffer, guint8 * to)
     return FALSE;
   from = GST_VIDEO_FRAME_PLANE_DATA (&frame, 0);
   stride = GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0);
-  for (y = 0; y < GST_VIDEO_FRAME_HEIGHT (&frame); y++)
+  /* by the caps: a frame's own meta may say that it is larger */
+  for (y = 0; y < GST_VIDEO_INFO_HEIGHT (&pack->info); y++)
     memcpy (to + y * pack->row_size, from + (gssize) y * stride,
         pack->row_size);
   gst_video_frame_unmap (&frame);

@@ -176,11 +176,14 @@ gst_clip_augment_transform_frame (GstVideoFilter * filter,
   GstClipAugment *self = GST_CLIP_AUGMENT (filter);
   guint8 *pixels = GST_VIDEO_FRAME_PLANE_DATA (out, 0);
   const gsize stride = GST_VIDEO_FRAME_PLANE_STRIDE (out, 0);
-  const guint width = GST_VIDEO_FRAME_WIDTH (out);
-  const guint height = GST_VIDEO_FRAME_HEIGHT (out);
+  const guint width = GST_VIDEO_INFO_WIDTH (&filter->in_info);
+  const guint height = GST_VIDEO_INFO_HEIGHT (&filter->in_info);
   const guint channels = GST_VIDEO_FRAME_COMP_PSTRIDE (out, 0);
   guint y;
 
+  /* the caps' size: a frame may be larger by its own meta */
+  in->info.width = out->info.width = width;
+  in->info.height = out->info.height = height;
   if (self->crop)
     gst_video_converter_frame (self->crop, in, out);
   else if (!gst_video_frame_copy (out, in))

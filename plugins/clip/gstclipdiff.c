@@ -108,8 +108,9 @@ gst_clip_diff_transform_frame (GstVideoFilter * filter, GstVideoFrame * in,
     GstVideoFrame * out)
 {
   GstClipDiff *self = GST_CLIP_DIFF (filter);
-  const guint width = GST_VIDEO_FRAME_WIDTH (out);
-  const guint height = GST_VIDEO_FRAME_HEIGHT (out);
+  /* by the caps: each of the frames may be larger by its own meta */
+  const guint width = GST_VIDEO_INFO_WIDTH (&filter->in_info);
+  const guint height = GST_VIDEO_INFO_HEIGHT (&filter->in_info);
   const gsize row = (gsize) width * GST_VIDEO_FRAME_COMP_PSTRIDE (out, 0);
   const gsize stride = GST_VIDEO_FRAME_PLANE_STRIDE (out, 0);
   guint8 *pixels = GST_VIDEO_FRAME_PLANE_DATA (out, 0);

@@ -155,6 +155,9 @@ convert (InferWindow * self, GstBuffer * buffer, guint8 * data)
   if (!gst_video_frame_map (&in, &self->in, buffer,
           GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))
     return FALSE;
+  /* by the caps: a frame's own meta may say that it is larger */
+  in.info.width = self->in.width;
+  in.info.height = self->in.height;
   /* of a frame in a mixed stream flags say whether it is interlaced */
   gst_buffer_copy_into (self->scratch, buffer, GST_BUFFER_COPY_FLAGS, 0, -1);
   if (!gst_video_frame_map (&out, &self->out, self->scratch,

@@ -33,7 +33,7 @@ typedef enum
 
 /* us from one disturbance to the next, at most: a source starts a file anew */
 static const guint pauses[] = {[VIDEO] = 1000,[TENSORS] = 8000,
-  [NOTHING] = 100000
+  [NOTHING] = 300000
 };
 
 typedef struct
@@ -490,9 +490,12 @@ cycle (Stress * s)
     if ((now > end && cycles >= LEAST_CYCLES
             && g_atomic_int_get (&s->buffers) >= LEAST_BUFFERS) || now > last)
       break;
+    if (draw (&state, 2) || now > end)
+      for (guint i = 0; i < s->n_specs; i++)
+        set_one (s, i, TRUE, &state);
     set_state (s, draw (&state, 3) ? GST_STATE_PLAYING : GST_STATE_PAUSED);
-    pause_for (&state, draw (&state, 3) ? 5000 :
-        s->is->media == NOTHING ? 1000000 : 200000);
+    /* a slow machine takes its time to come to a buffer */
+    pause_for (&state, now > end ? 4000000 : draw (&state, 3) ? 5000 : 200000);
     set_state (s, draw (&state, 3) ? GST_STATE_READY : GST_STATE_NULL);
     pause_for (&state, 500);
     cycles++;
