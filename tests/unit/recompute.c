@@ -143,18 +143,6 @@ count_sliced (const Cnn3dTrainerParams *p, guint batch)
   return n;
 }
 
-static gboolean
-has_bf16 (void)
-{
-  const Cnn3dDeviceParams params = { 0, 1 };
-  Cnn3dPrecision precision = CNN3D_PRECISION_BF16_MIXED;
-  Cnn3dDevice *device = backend->open (&params, NULL);
-  const gboolean has = backend->resolve_precision (device, &precision, NULL);
-
-  backend->close (&device);
-  return has;
-}
-
 /* --- the same to the bit --- */
 
 typedef struct {
@@ -179,10 +167,6 @@ test_same_bits (gconstpointer data)
   gsize before[2];
   guint sliced;
 
-  if (c->precision != CNN3D_PRECISION_32 && !has_bf16 ()) {
-    g_test_skip ("this CPU has no bf16 convolutions");
-    return;
-  }
   params_init (&p, c->model, c->width, c->precision);
   frames = draw_frames (&p, c->batch + c->last, labels);
   sliced = count_sliced (&p, c->batch);

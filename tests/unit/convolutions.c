@@ -1,0 +1,375 @@
+/* Convolutions that oneDNN computes wrongly: found, replaced, remembered.
+ *
+ * This program's dnnl_primitive_execute() stands before the library's. It runs
+ * the real one, then spoils what chosen convolutions gave, in ways in which
+ * oneDNN's own have been wrong.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE             /* RTLD_NEXT */
+#endif
+#include <dlfcn.h>
+#include <oneapi/dnnl/dnnl.h>
+#include <unistd.h>
+
+#include "tests/unit/smallrun.h"
+
+#if DNNL_VERSION_MAJOR >= 3
+typedef const_dnnl_memory_desc_t Desc;
+#else
+typedef const dnnl_memory_desc_t *Desc;
+#endif
+
+typedef enum {
+  OFF_BY_ONE,                   /* a number in the middle */
+  LAST_IS_NAN,
+  UNWRITTEN,                    /* the last ones are as they were before */
+  READS_BEHIND,                 /* what lies behind the input counts */
+  WRITES_BEHIND,
+  N_FAULTS
+} Fault;
+
+static const gchar *const fault_names[] = { "off-by-one", "nan", "unwritten", "reads-behind", "writes-behind" };
+
+/* Which convolutions are spoilt. */
+static struct {
+  gboolean on;
+  Fault fault;
+  dnnl_prop_kind_t pass;
+  gboolean blocked_only;        /* not those on copies with channels last */
+  gboolean native_only;         /* not those on f32 copies of bf16 */
+  gboolean bf16;
+  guint spoilt, runs;           /* so far: of those; of all convolutions */
+} faulty;
+
+static const gchar *
+query_text (const_dnnl_primitive_desc_t pd)
+{
+  const gchar *name = "";
+
+  dnnl_primitive_desc_query (pd, dnnl_query_impl_info_str, 0, (void *) &name);
+  return name;
+}
+
+static dnnl_prop_kind_t
+query_pass (const_dnnl_primitive_desc_t pd)
+{
+#if DNNL_VERSION_MAJOR >= 3
+  dnnl_prop_kind_t pass = dnnl_prop_kind_undef;
+
+  dnnl_primitive_desc_query (pd, dnnl_query_prop_kind, 0, &pass);
+  return pass;
+#else
+  const dnnl_convolution_desc_t *desc = NULL;
+
+  dnnl_primitive_desc_query (pd, dnnl_query_convolution_d, 0, (void *) &desc);
+  return desc->prop_kind;
+#endif
+}
+
+static Desc
+query_desc (const_dnnl_primitive_desc_t pd, dnnl_query_t source, dnnl_query_t gradient)
+{
+  Desc desc = dnnl_primitive_desc_query_md (pd, source, 0);
+
+  return desc && dnnl_memory_desc_get_size (desc) ? desc : dnnl_primitive_desc_query_md (pd, gradient, 0);
+}
+
+static dnnl_data_type_t
+query_type (const_dnnl_primitive_desc_t pd)
+{
+#if DNNL_VERSION_MAJOR >= 3
+  dnnl_data_type_t type = dnnl_data_type_undef;
+
+  dnnl_memory_desc_query (query_desc (pd, dnnl_query_src_md, dnnl_query_diff_src_md), dnnl_query_data_type, &type);
+  return type;
+#else
+  return query_desc (pd, dnnl_query_src_md, dnnl_query_diff_src_md)->data_type;
+#endif
+}
+
+/* (N, C, D, H, W) in blocks of channels */
+static gboolean
+is_blocked (const_dnnl_primitive_desc_t pd)
+{
+#if DNNL_VERSION_MAJOR >= 3
+  gint blocks = 0;
+
+  dnnl_memory_desc_query (query_desc (pd, dnnl_query_dst_md, dnnl_query_diff_dst_md), dnnl_query_inner_nblks_s32,
+      &blocks);
+  return blocks > 0;
+#else
+  return query_desc (pd, dnnl_query_dst_md, dnnl_query_diff_dst_md)->format_desc.blocking.inner_nblks > 0;
+#endif
+}
+
+static gboolean
+is_spoilt (const_dnnl_primitive_desc_t pd)
+{
+  return faulty.on && !g_str_has_prefix (query_text (pd), "ref") && query_pass (pd) == faulty.pass
+      && !(faulty.blocked_only && !is_blocked (pd))
+      && !(faulty.native_only && faulty.bf16 && query_type (pd) == dnnl_f32);
+}
+
+static guint8 *
+argument (gint n, const dnnl_exec_arg_t *args, gint wanted, gsize *bytes)
+{
+  void *data = NULL;
+
+  for (gint i = 0; i < n; i++)
+    if (args[i].arg == wanted) {
+      Desc desc;
+
+      dnnl_memory_get_data_handle (args[i].memory, &data);
+      dnnl_memory_get_memory_desc (args[i].memory, &desc);
+      *bytes = dnnl_memory_desc_get_size (desc);
+    }
+  return data;
+}
+
+/* Adds 1 to a number of `element` bytes; bf16's is its upper half. */
+static void
+add_one (guint8 *at, gsize element)
+{
+  guint32 bits = 0;
+  gfloat value;
+
+  memcpy ((guint8 *) &bits + 4 - element, at, element);
+  memcpy (&value, &bits, sizeof value);
+  value += 1;
+  memcpy (&bits, &value, sizeof bits);
+  memcpy (at, (guint8 *) &bits + 4 - element, element);
+}
+
+static void
+spoil (const_dnnl_primitive_desc_t pd, gint n, const dnnl_exec_arg_t *args, const guint8 *before)
+{
+  const dnnl_prop_kind_t pass = query_pass (pd);
+  const gint out = pass == dnnl_backward_data ? DNNL_ARG_DIFF_SRC : pass == dnnl_backward_weights ? DNNL_ARG_DIFF_WEIGHTS
+      : DNNL_ARG_DST;
+  const gint in = pass == dnnl_backward_data ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC;
+  const gsize element = pass == dnnl_backward_weights || query_type (pd) == dnnl_f32 ? 4 : 2;
+  gsize bytes = 0, in_bytes = 0;
+  guint8 *data = argument (n, args, out, &bytes), *input = argument (n, args, in, &in_bytes);
+
+  faulty.spoilt++;
+  switch (faulty.fault) {
+    case OFF_BY_ONE:
+      add_one (data + bytes / 2 / element * element, element);
+      break;
+    case LAST_IS_NAN:
+      memset (data + bytes - element, 0xff, element);
+      break;
+    case UNWRITTEN:
+      memcpy (data + bytes - 64, before + bytes - 64, 64);
+      break;
+    case READS_BEHIND:
+      memcpy (data, input + in_bytes, element);
+      break;
+    default:
+      memset (data + bytes, 0, element);
+  }
+}
+
+dnnl_status_t dnnl_primitive_execute (const_dnnl_primitive_t primitive, dnnl_stream_t stream, int n,
+    const dnnl_exec_arg_t * args);
+
+__attribute__((visibility ("default"))) dnnl_status_t
+dnnl_primitive_execute (const_dnnl_primitive_t primitive, dnnl_stream_t stream, int n, const dnnl_exec_arg_t *args)
+{
+  static dnnl_status_t (*real) (const_dnnl_primitive_t, dnnl_stream_t, int, const dnnl_exec_arg_t *);
+  const_dnnl_primitive_desc_t pd = NULL;
+  dnnl_primitive_kind_t kind = dnnl_undefined_primitive;
+  g_autofree guint8 *before = NULL;
+  dnnl_status_t status;
+
+  if (!real)
+    real = dlsym (RTLD_NEXT, "dnnl_primitive_execute");
+  dnnl_primitive_get_primitive_desc (primitive, &pd);
+  dnnl_primitive_desc_query (pd, dnnl_query_primitive_kind, 0, &kind);
+  if (kind == dnnl_convolution)
+    faulty.runs++;
+  if (kind == dnnl_convolution && is_spoilt (pd)) {
+    gsize bytes = 0;
+    const dnnl_prop_kind_t pass = query_pass (pd);
+    guint8 *data = argument (n, args, pass == dnnl_backward_data ? DNNL_ARG_DIFF_SRC
+        : pass == dnnl_backward_weights ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_DST, &bytes);
+
+    before = g_memdup2 (data, bytes);
+  }
+  status = real (primitive, stream, n, args);
+  if (before && status == dnnl_success)
+    spoil (pd, n, args, before);
+  return status;
+}
+
+/* --- */
+
+static gchar *cache;
+
+static void
+forget (void)
+{
+  g_unlink (cache);
+}
+
+/* The losses of a short run. */
+static void
+train (Cnn3dPrecision precision, gdouble *losses, guint n)
+{
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+  guint64 position = 0;
+
+  params_init (&p, NULL);
+  p.precision = precision;
+  t = start (&p);
+  begin (t, 0);
+  for (guint i = 0; i < n; i++) {
+    Cnn3dProgress progress;
+
+    position = feed (t, position, &progress);
+    losses[i] = progress.loss;
+  }
+  cnn3d_trainer_free (&t);
+}
+
+#define STEPS 3
+
+static guint
+count_lines (const gchar *word)
+{
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+  guint n = 0;
+
+  if (!g_file_get_contents (cache, &text, NULL, NULL))
+    return 0;
+  lines = g_strsplit (text, "\n", -1);
+  for (guint i = 0; lines[i]; i++)
+    n += g_str_has_prefix (lines[i], word);
+  return n;
+}
+
+/* Whatever is wrong, a run does what it does with a library that is right. */
+static void
+test_faults (gconstpointer data)
+{
+  static const dnnl_prop_kind_t passes[] = { dnnl_forward_training, dnnl_backward_data, dnnl_backward_weights };
+  const gboolean bf16 = GPOINTER_TO_INT (data);
+  const Cnn3dPrecision precision = bf16 ? CNN3D_PRECISION_BF16_MIXED : CNN3D_PRECISION_32;
+  gdouble right[STEPS], got[STEPS];
+
+  memset (&faulty, 0, sizeof faulty);
+  forget ();
+  train (precision, right, STEPS);
+  for (guint pass = 0; pass < G_N_ELEMENTS (passes); pass++)
+    for (guint fault = 0; fault < N_FAULTS; fault++)
+      for (guint scope = 0; scope < 3; scope++) {
+        guint found;
+
+        faulty.on = TRUE;
+        faulty.fault = fault;
+        faulty.pass = passes[pass];
+        faulty.native_only = scope == 0;
+        faulty.blocked_only = scope <= 1;
+        faulty.bf16 = bf16;
+        faulty.spoilt = faulty.runs = 0;
+        forget ();
+        train (precision, got, STEPS);
+        found = count_lines ("wrong");
+        g_test_message ("%s %s, scope %u: %u spoilt, %u found", pass ? pass == 1 ? "backward-data" : "backward-weights"
+            : "forward", fault_names[fault], scope, faulty.spoilt, found);
+        if (faulty.native_only && bf16 && !faulty.spoilt)
+          continue;             /* this CPU has no convolution in bf16 */
+        /* behind copies lies the way's own scratch: no harm is done there */
+        if (!bf16 || fault < READS_BEHIND)
+          g_assert_cmpuint (found, >, 0);
+        /* other sums round otherwise, and batch norm over three numbers amplifies that */
+        for (guint i = 0; i < STEPS; i++)
+          g_assert_cmpfloat_with_epsilon (got[i], right[i], (bf16 ? 2e-2 : i ? 1e-3 : 1e-5) * right[i]);
+
+        /* the second start knows it */
+        train (precision, got, 1);
+        g_assert_cmpuint (count_lines ("wrong"), ==, found);
+        g_assert_cmpfloat_with_epsilon (got[0], right[0], (bf16 ? 2e-2 : 1e-5) * right[0]);
+      }
+  memset (&faulty, 0, sizeof faulty);
+}
+
+/* A run that knows all that it needs convolves only what it trains on. */
+static void
+test_once (void)
+{
+  gdouble loss;
+  guint first, second, third;
+
+  memset (&faulty, 0, sizeof faulty);
+  forget ();
+  train (CNN3D_PRECISION_32, &loss, 1);
+  first = faulty.runs;
+  faulty.runs = 0;
+  train (CNN3D_PRECISION_32, &loss, 1);
+  second = faulty.runs;
+  g_assert_cmpuint (first, >, second);
+  g_assert_cmpuint (first - second, ==, count_lines ("right"));
+  /* a line that was cut short, and what is no line, are nothing that is known */
+  {
+    g_autofree gchar *text = NULL;
+    gsize length;
+
+    g_assert_true (g_file_get_contents (cache, &text, &length, NULL));
+    for (gchar * dot = text; (dot = strstr (dot, "\t.")); dot++)
+      dot[1] = ' ';
+    g_assert_true (g_file_set_contents (cache, text, length, NULL));
+  }
+  faulty.runs = 0;
+  train (CNN3D_PRECISION_32, &loss, 1);
+  third = faulty.runs;
+  g_assert_cmpuint (third, ==, first);
+}
+
+/* Without a place for the file each start checks, and trains. */
+static void
+test_unwritable (void)
+{
+  g_autofree gchar *parent = g_path_get_dirname (cache);
+  gdouble loss, again;
+  guint first;
+
+  memset (&faulty, 0, sizeof faulty);
+  forget ();
+  train (CNN3D_PRECISION_32, &loss, 1);
+  first = faulty.runs;
+  forget ();
+  g_rmdir (parent);
+  g_assert_true (g_file_set_contents (parent, "a file", -1, NULL));
+  faulty.runs = 0;
+  train (CNN3D_PRECISION_32, &again, 1);
+  g_assert_cmpuint (faulty.runs, ==, first);
+  g_assert_cmpfloat (again, ==, loss);
+  g_unlink (parent);
+}
+
+int
+main (int argc, char **argv)
+{
+  gint status;
+
+  /* threads that wait do not spin: other tests want the cores */
+  g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
+  g_test_init (&argc, &argv, NULL);
+  folder = g_dir_make_tmp ("cnn3d-convolutions-XXXXXX", NULL);
+  g_assert_nonnull (folder);
+  g_setenv ("XDG_CACHE_HOME", folder, TRUE);
+  cache = g_build_filename (folder, "cnn3d", "convolutions-cpu.tsv", NULL);
+  g_test_add_data_func ("/convolutions/faults/f32", GINT_TO_POINTER (FALSE), test_faults);
+  g_test_add_data_func ("/convolutions/faults/bf16", GINT_TO_POINTER (TRUE), test_faults);
+  g_test_add_func ("/convolutions/once", test_once);
+  g_test_add_func ("/convolutions/unwritable", test_unwritable);
+  status = g_test_run ();
+  forget ();
+  remove_dir (g_path_get_dirname (cache));
+  remove_dir (g_steal_pointer (&folder));
+  g_free (cache);
+  return status;
+}
