@@ -57,11 +57,9 @@ static void
 add_description (const Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w)
 {
   Cnn3dModelInfo info = {.network = t->net->params,.precision = t->params.precision,.step = t->mark.step,
-    .epoch = t->mark.pass.epoch,.preparation = t->params.preparation
+    .epoch = t->mark.pass.epoch,.preparation = t->params.preparation,.classes = t->classes
   };
 
-  if (t->classes && g_strv_length (t->classes) == info.network.num_classes)
-    info.classes = t->classes;
   memcpy (info.mean, t->net->mean, sizeof info.mean);
   memcpy (info.std, t->net->std, sizeof info.std);
   cnn3d_model_file_describe (w, &info);

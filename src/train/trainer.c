@@ -204,6 +204,12 @@ check_settings (const Cnn3dTrainerParams *p, guint batch, GError **error)
           ranges[i].name, ranges[i].value, ranges[i].min, ranges[i].max);
       return FALSE;
     }
+  if (p->classes && g_strv_length ((gchar **) p->classes) != p->network.num_classes) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+        "there are names for %u classes, but num-classes is %u: name each class, or none",
+        g_strv_length ((gchar **) p->classes), p->network.num_classes);
+    return FALSE;
+  }
   return TRUE;
 }
 

@@ -59,7 +59,7 @@ typedef struct {
   gboolean auto_fit;            /* batches may be split into micro-batches to fit */
   guint micro_batch;            /* clips at once, at most; 0: whole batches */
   gboolean keep_gradients;      /* for cnn3d_trainer_get_gradient() after a step: they are not applied layer by layer */
-  const gchar *const *classes;  /* names, NULL-terminated, stored with the weights; may be NULL */
+  const gchar *const *classes;  /* num_classes names, NULL-terminated, stored with the weights; or NULL */
   Cnn3dPreparation preparation; /* of the clips, stored with the weights */
 } Cnn3dTrainerParams;
 

@@ -415,6 +415,20 @@ test_bad_settings (void)
   }
 }
 
+/* What is sized by the classes is indexed by their names. */
+static void
+test_other_names (void)
+{
+  static const gchar *const names[] = { "one", NULL };
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+
+  params_init (&p, NULL);
+  p.classes = names;
+  g_assert_null (cnn3d_trainer_new (&p, 2, &error));
+  assert_says (error, CNN3D_TRAINER_ERROR, "names for 1 classes");
+}
+
 /* --- freezing --- */
 
 static void
@@ -639,6 +653,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/bad-batches", test_bad_batches);
   g_test_add_func ("/trainer/diverged", test_diverged);
   g_test_add_func ("/trainer/bad-settings", test_bad_settings);
+  g_test_add_func ("/trainer/other-names", test_other_names);
   g_test_add_func ("/trainer/freeze", test_freeze);
   g_test_add_func ("/trainer/pretrained", test_pretrained);
   g_test_add_func ("/trainer/two-at-once", test_two_at_once);
