@@ -137,25 +137,39 @@ def check_eval_gradients(name):
 def check_steps(optimizer):
     """20 steps; every step sees the next four clips."""
     classes = 10
-    model = make_model("r3d_18", classes)
     x, y = make_clips(8, 8, 64, classes)
     lr = {"sgd": 0.001, "adam": 1e-5, "adamw": 1e-5}[optimizer]
     decay = {"sgd": 1e-4, "adam": 1e-4, "adamw": 0.05}[optimizer]
+
+    def torch_losses(model):
+        rule = {"sgd": lambda p: torch.optim.SGD(p, lr, momentum=0.9, weight_decay=decay),
+                "adam": lambda p: torch.optim.Adam(p, lr, weight_decay=decay),
+                "adamw": lambda p: torch.optim.AdamW(p, lr, weight_decay=decay)}[optimizer](model.parameters())
+        losses = []
+        model.train()
+        for step in range(20):
+            first = 4 * step % 8
+            rule.zero_grad()
+            loss = loss_of(model, x[first:first + 4], y[first:first + 4], label_smoothing=0.1)
+            loss.backward()
+            rule.step()
+            losses.append(loss.item())
+        return losses
+
+    model = make_model("r3d_18", classes)
+    start = copy.deepcopy(model)
     got = run_tool(model, x, y, "--batch", 4, "--steps", 20, "--optimizer", optimizer, "--lr", lr,
-                   "--weight-decay", decay, "--label-smoothing", 0.1, classes=classes)
-    rule = {"sgd": lambda p: torch.optim.SGD(p, lr, momentum=0.9, weight_decay=decay),
-            "adam": lambda p: torch.optim.Adam(p, lr, weight_decay=decay),
-            "adamw": lambda p: torch.optim.AdamW(p, lr, weight_decay=decay)}[optimizer](model.parameters())
-    model.train()
-    pairs = []
-    for step in range(20):
-        first = 4 * step % 8
-        rule.zero_grad()
-        loss = loss_of(model, x[first:first + 4], y[first:first + 4], label_smoothing=0.1)
-        loss.backward()
-        rule.step()
-        pairs.append((f"loss of step {step}", abs(got["losses"][step] - loss.item()) / loss.item(), 1e-3))
-    test(f"20 steps of {optimizer}", pairs)
+                   "--weight-decay", decay, "--label-smoothing", 0.1, classes=classes)["losses"]
+    theirs = torch_losses(model)
+    off = [abs(a - b) / b for a, b in zip(got, theirs)]
+    bounds = [1e-3] * 20
+    if max(off) > 1e-3:
+        # Each step amplifies the last bits. How far does PyTorch get from itself
+        # with convolutions that add up in another order?
+        with torch.backends.mkldnn.flags(enabled=False):
+            other = torch_losses(start)
+        bounds = [max(1e-3, 2 * abs(a - b) / b) for a, b in zip(other, theirs)]
+    test(f"20 steps of {optimizer}", [(f"loss of step {i}", off[i], bounds[i]) for i in range(20)])
 
 
 def check_clipping():
