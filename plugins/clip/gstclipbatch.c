@@ -383,7 +383,7 @@ gst_clip_batch_end_clip (GstClipBatch * self)
 static GstFlowReturn
 gst_clip_batch_begin_clip (GstClipBatch * self, const GstClipMeta * clip)
 {
-  GstFlowReturn ret;
+  GstFlowReturn ret = GST_FLOW_OK;
 
   if (self->pack.clips->len > 0) {
     const GstClipMeta *first =
@@ -399,16 +399,17 @@ gst_clip_batch_begin_clip (GstClipBatch * self, const GstClipMeta * clip)
 
   clip_pack_clear_meta (&self->clip);
   self->clip = clip_pack_copy_meta (clip);
-  self->have_clip = self->in_clip = TRUE;
+  self->have_clip = TRUE;
   if (self->pack.frames && clip->num_frames
       && clip->num_frames != self->pack.frames)
     return gst_clip_batch_other_length (self, clip, "", clip->num_frames);
   if (self->pack.frames)
-    return gst_clip_batch_begin (self);
-  if (clip->num_frames)
-    return gst_clip_batch_set_frames (self, clip->num_frames);
-
-  return GST_FLOW_OK;
+    ret = gst_clip_batch_begin (self);
+  else if (clip->num_frames)
+    ret = gst_clip_batch_set_frames (self, clip->num_frames);
+  /* frames that come after an error have no block to go to */
+  self->in_clip = ret == GST_FLOW_OK || self->pack.block;
+  return ret;
 }
 
 static GstFlowReturn
@@ -678,7 +679,6 @@ gst_clip_batch_change_state (GstElement * element, GstStateChange transition)
   ret = GST_ELEMENT_CLASS (gst_clip_batch_parent_class)->change_state (element,
       transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
-    /* another thread may flush */
     GST_PAD_STREAM_LOCK (self->sinkpad);
     gst_clip_batch_reset (self);
     GST_PAD_STREAM_UNLOCK (self->sinkpad);

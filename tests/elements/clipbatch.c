@@ -464,6 +464,15 @@ test_other_length (void)
   clips_assert_error (bus, "has 3 frames, the clips before it 2");
   teardown (h);
 
+  /* somebody goes on after the error, and no batch is begun */
+  h = batcher ("batch-size=1", CLIPS_GRAY);
+  push_clips (h, 0, 0);
+  g_assert_cmpint (clips_push (h, &m, 0, 0), ==, GST_FLOW_ERROR);
+  clips_assert_error (bus, "has 3 frames, the clips before it 2");
+  g_assert_cmpint (clips_push (h, &m, 1, 1), ==, GST_FLOW_ERROR);
+  clips_assert_error (bus, "has more than 2 frames");
+  teardown (h);
+
   h = batcher ("batch-size=2", CLIPS_GRAY);
   push_clips (h, 0, 0);
   m = clip_of (0, 2);
