@@ -248,27 +248,30 @@ static gboolean
 choose (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboolean may_add, gchar **implementation,
     GError **error)
 {
+  CpuFindings *findings = m->device->findings;
+  const CpuConvPass plain = { 0 };
+  g_autofree gchar *text = cpu_conv_text (m, i, pass, &plain, clips);
   Wanted wanted = { m, i, pass, c };
   g_autoptr (GError) reason = NULL;
 
-  for (guint k = 0; k < G_N_ELEMENTS (kinds); k++)
-    for (gint depth = 0; depth < N_DEPTHS; depth++) {
-      memset (c, 0, sizeof *c);
-      *c = (CpuConvPass) {.pass = pass,.clips = clips,.f32 = kinds[k].f32,.channels_last = kinds[k].channels_last };
-      wanted.reference = kinds[k].reference;
-      if ((kinds[k].f32 && m->type == dnnl_f32) || (depth > 0 && (kinds[k].reference || kinds[k].channels_last))
-          || !deepen (m, &m->net->ops[i], depth, &c->in_depth, &c->out_depth))
-        continue;
-      if (try_way (&wanted, may_add, reason ? NULL : &reason)) {
-        *implementation = wanted.name;
-        return TRUE;
-      }
-      cpu_conv_pass_clear (c);
+  for (guint way = cpu_findings_get_passed (findings, text); way < G_N_ELEMENTS (kinds) * N_DEPTHS; way++) {
+    const guint k = way / N_DEPTHS, depth = way % N_DEPTHS;
+
+    *c = (CpuConvPass) {.pass = pass,.clips = clips,.f32 = kinds[k].f32,.channels_last = kinds[k].channels_last };
+    wanted.reference = kinds[k].reference;
+    if ((kinds[k].f32 && m->type == dnnl_f32) || (depth > 0 && (kinds[k].reference || kinds[k].channels_last))
+        || !deepen (m, &m->net->ops[i], depth, &c->in_depth, &c->out_depth))
+      continue;
+    if (try_way (&wanted, may_add, reason ? NULL : &reason)) {
+      cpu_findings_set_passed (findings, text, way);
+      *implementation = wanted.name;
+      return TRUE;
     }
+    cpu_conv_pass_clear (c);
+  }
   g_free (wanted.name);
+  memset (c, 0, sizeof *c);
   if (wanted.wrong) {
-    const CpuConvPass plain = { 0 };
-    g_autofree gchar *text = cpu_conv_text (m, i, pass, &plain, clips);
     const dnnl_version_t *v = dnnl_version ();
 
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,

@@ -12,6 +12,7 @@ struct _CpuFindings {
   gchar *machine;
   gchar *path;
   GHashTable *known;            /* key -> CpuFinding; NULL: the file was not read yet */
+  GHashTable *passed;           /* key -> ways */
 };
 
 static const gchar *const words[] = { "", "right", "wrong" };
@@ -37,6 +38,7 @@ cpu_findings_new (void)
 
   f->machine = g_strdup_printf ("check %d, oneDNN %d.%d.%d %s, instruction set %#x, %s", REVISION, v->major, v->minor,
       v->patch, v->hash, (guint) dnnl_get_effective_cpu_isa (), cpu);
+  f->passed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   f->path = g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions-cpu.tsv", NULL);
   return f;
 }
@@ -47,6 +49,7 @@ cpu_findings_free (CpuFindings *f)
   if (!f)
     return;
   g_clear_pointer (&f->known, g_hash_table_destroy);
+  g_hash_table_destroy (f->passed);
   g_free (f->machine);
   g_free (f->path);
   g_free (f);
@@ -106,4 +109,16 @@ cpu_findings_set (CpuFindings *f, const gchar *key, CpuFinding finding)
   if (write (fd, line, strlen (line)) < 0)
     g_debug ("cannot write %s", f->path);
   close (fd);
+}
+
+guint
+cpu_findings_get_passed (CpuFindings *f, const gchar *key)
+{
+  return GPOINTER_TO_UINT (g_hash_table_lookup (f->passed, key));
+}
+
+void
+cpu_findings_set_passed (CpuFindings *f, const gchar *key, guint ways)
+{
+  g_hash_table_insert (f->passed, g_strdup (key), GUINT_TO_POINTER (ways));
 }

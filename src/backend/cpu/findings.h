@@ -23,4 +23,9 @@ CpuFinding cpu_findings_get (CpuFindings * findings, const gchar * key);
 /* Where the file cannot be written, it is known to this object only. */
 void cpu_findings_set (CpuFindings * findings, const gchar * key, CpuFinding finding);
 
+/* How many ways to do something were tried in vain before one was found: none of
+ * them will do later on. Not kept in the file. */
+guint cpu_findings_get_passed (CpuFindings * findings, const gchar * key);
+void cpu_findings_set_passed (CpuFindings * findings, const gchar * key, guint ways);
+
 #endif
