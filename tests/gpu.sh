@@ -261,7 +261,7 @@ export GST_REGISTRY=$results/registry.bin GST_PRESET_PATH=$top/presets
 
 # limit SECONDS: of a part that hangs; longer where tests/run.sh found the machine slow
 limit () {
-  LC_ALL=C awk -v s="$1" -v f="${CNN3D_TEST_TIME_FACTOR:-1}" 'BEGIN { printf "%d", f > 1 ? s * f : s }'
+  LC_ALL=C awk -v s="$1" -v f="${CNN3D_TEST_TIME_FACTOR:-1}" 'BEGIN { printf "%d", (f > 1 ? s * f : s) }'
 }
 
 # Is there a back end that opens? Everything else would only fail.
