@@ -180,8 +180,10 @@ run_as () {
     tar -C "$root" -xf "$folder/$system.tar"
   fi
   if [ -e "$home/cnn3d" ]; then
-    git -C "$home/cnn3d" -c 'safe.directory=*' pull --quiet --ff-only \
-      "$checkout" HEAD || die "cannot update $home/cnn3d"
+    # HEAD may have been rewritten since
+    git -C "$home/cnn3d" -c 'safe.directory=*' fetch --quiet "$checkout" HEAD \
+      && git -C "$home/cnn3d" -c 'safe.directory=*' reset --quiet --hard \
+        FETCH_HEAD || die "cannot update $home/cnn3d"
   else
     git clone --quiet --no-hardlinks "$checkout" "$home/cnn3d"
   fi
