@@ -292,7 +292,11 @@ fill (ToolPlan *plan, GError **error)
 {
   Cnn3dRecompute first = plan->params.recompute;
   Cnn3dDeviceMemory memory;
+  Cnn3dFit checked;
 
+  /* what a run would find wrong, and replace by what takes more memory, is found now */
+  if (plan->backend->checks_programs)
+    cnn3d_fit_choose (plan->backend, plan->device, &plan->params, plan->batch, &checked, NULL);
   plan->backend->memory (plan->device, &memory);
   plan->context_source = memory.context_source;
   plan->budget = cnn3d_fit_budget (plan->backend, plan->device, &plan->params);
