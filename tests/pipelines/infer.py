@@ -25,8 +25,9 @@ def model(folder):
     launch.two_classes(os.path.join(folder, "clips"), 3, frames=24)
     launch.launch("clipsrc location=clips val-location=clips epochs=24 %s ! clipbatch batch-size=3 ! %s ! "
                   "cnn3dtrain model=r3d_18 base-width=4 optimizer=adam lr=0.01 threads=1 progress=false "
-                  "checkpoint-dir=run" % (launch.CLIP_BIN.replace("num-frames=8", "num-frames=8 frame-interval=1"),
-                                          launch.QUEUE), folder).fine()
+                  "monitor=val-loss checkpoint-dir=run"
+                  % (launch.CLIP_BIN.replace("num-frames=8", "num-frames=8 frame-interval=1"), launch.QUEUE),
+                  folder).fine()
     trained.append(launch.read(path))
     return path
 
