@@ -96,7 +96,7 @@ export CNN3D_TEST_TIME_FACTOR=${CNN3D_TEST_TIME_FACTOR:-$("$python" \
   tests/time-factor.py)}
 # seconds that one pipeline or parity test has
 limit=$(LC_ALL=C awk -v f="$CNN3D_TEST_TIME_FACTOR" \
-  'BEGIN { if (f + 0 < 1) exit 1; printf "%d", 900 * f }') \
+  'BEGIN { if (f + 0 < 1) exit 1; printf "%d", 1800 * f }') \
   || give_up "CNN3D_TEST_TIME_FACTOR is '$CNN3D_TEST_TIME_FACTOR'," \
     "not a number of at least 1"
 echo "time limits are multiplied by $CNN3D_TEST_TIME_FACTOR"

@@ -197,8 +197,9 @@ cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
 {
   Search s = { backend, device, cnn3d_fit_budget (backend, device, params) };
 
+  /* What is found wrong is not taken again: this comes to an end. */
   for (;;) {
-    Cnn3dFit checked;
+    Cnn3dFit checked[2], single;
 
     if (!search (&s, params, batch, error))
       return FALSE;
@@ -207,11 +208,15 @@ cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
     *fit = s.best;
     if (!backend->checks_programs)
       return TRUE;
-    /* What is found wrong is not taken again: this comes to an end. */
-    if (!measure (backend, device, params, batch, fit->micro_batch, fit->recompute, FALSE, &checked, error)
-        || !measure (backend, device, params, batch, fit->micro_batch, fit->recompute, TRUE, &checked, error))
+    /* Twice: what the first finds wrong may change the weights' formats. Short
+     * batches run clip by clip. */
+    if (!measure (backend, device, params, batch, 1, fit->recompute, FALSE, &single, error))
       return FALSE;
-    if (!memcmp (&checked.memory, &fit->memory, sizeof fit->memory))
+    for (gint i = 0; i < 2; i++)
+      if (!measure (backend, device, params, batch, fit->micro_batch, fit->recompute, FALSE, &checked[i], error))
+        return FALSE;
+    if (!memcmp (&checked[0].memory, &fit->memory, sizeof fit->memory)
+        && !memcmp (&checked[1].memory, &fit->memory, sizeof fit->memory))
       return TRUE;
   }
 

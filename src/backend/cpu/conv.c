@@ -29,8 +29,8 @@ cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, gboolean checks, 
       continue;
     if (pass == CPU_BACKWARD_DATA && !cpu_is_blocked (m->net, m->net->ops[i].in))
       continue;                 /* clips have no gradient */
-    if (!cpu_conv_pass_setup (&conv->passes[pass], m, i, pass, conv->slice, accumulates || conv->slice < p->batch,
-            checks, error))
+    /* A short batch, and one of several slices, adds up its slices' gradients. */
+    if (!cpu_conv_pass_setup (&conv->passes[pass], m, i, pass, conv->slice, accumulates || p->batch > 1, checks, error))
       return FALSE;
     scratch[phases[pass]] = conv->passes[pass].scratch;
   }
@@ -44,6 +44,10 @@ cpu_conv_slice (const Cnn3dModel *m, const Cnn3dOp *op, guint batch, guint most)
 {
   const gsize in = cpu_clip_bytes (m, &m->net->tensors[op->in]), out = cpu_clip_bytes (m, &m->net->tensors[op->out]);
 
+  /* A short batch comes when the memory is taken: what it runs must have been
+   * checked before, whatever its size. */
+  if (most > batch)
+    return 1;
   return cnn3d_plan_slice (batch, most, MAX (in, out), SLICE_BYTES);
 }
 

@@ -4,11 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Multiply-adds of the plain loops, about, where not more are needed to meet
- * every tap and corner: some hundredths of a second. */
-#define PRODUCTS ((gint64) 1 << 24)
-#define LEAST_ENTRIES 8         /* vectors of weights that a block has at least */
-#define LEAST_POINTS 20         /* gradients that a block has at least; there are 16 corners */
 #define GUARD_BYTES (64 << 10)  /* at least, before and behind a tensor */
 
 /* One end of the convolution: (clips, C, D, H, W), blocked or plain. */
@@ -18,16 +13,6 @@ typedef struct {
   gsize element;
   guint8 *data;
 } End;
-
-/* What is not 0 of the one operand that is sparse, so that the plain loops are
- * short: a vector over one block's lanes. Forward: weights of the channels that
- * come out, for one that goes in; backward-data: the other way round;
- * backward-weights: the gradient of one point of `out`. */
-typedef struct {
-  gint block, channel, tap;
-  gint clip, point[3];
-  gfloat v[16];
-} Entry;
 
 typedef struct {
   const Cnn3dModel *model;
@@ -41,9 +26,14 @@ typedef struct {
   gsize bytes;
   CpuConvOperands operands;
   gfloat *plain;                /* (O, I, taps): weights, or their gradient as it came out */
-  gpointer scratch;
-  GArray *entries;              /* Entry */
+  guint8 *scratch;
 } Check;
+
+/* Every number that goes in is 1 or -1. But the plain loops need not do what the
+ * convolution does in full: where it has many outputs of one kind (channels that
+ * come out; of a gradient of weights, channels of `out`), each is the same sum
+ * times a factor of its own. So the loops compute one sum, of products none of
+ * which is 0, and each output is compared with its multiple. */
 
 /* --- numbers --- */
 
@@ -118,83 +108,53 @@ fill_dense (const Check *k, const End *e, guint64 seed)
   }
 }
 
-static gint
-n_entries (const Check *k, const End *block_end, const End *channel_end)
+/* Of an output of one kind. */
+static gfloat
+factor (gint channel)
 {
-  const gint64 all = (gint64) k->taps * channel_end->c;
-  const gint64 each = (gint64) k->clips * block_end->c * k->out.points;
-  const gint blocks = block_end->c / block_end->lanes;
+  static const gfloat factors[] = { 1, -1, 2, -2 };
 
-  return MIN (all, MAX (MAX (LEAST_ENTRIES, (k->taps + blocks - 1) / blocks), PRODUCTS / each));
+  return factors[hash ((guint64) 3 << 40 | channel) & 3];
 }
 
-/* Sparse weights, every tap among them. */
+/* Of a weight before its factor: forward, by the channel that goes in;
+ * backward-data, by the one that has come out. */
+static gfloat
+tap_sign (const Check *k, gint channel, gint tap)
+{
+  return sign ((guint64) 4 << 40 | ((guint64) channel * k->taps + tap));
+}
+
+/* Of the gradient of a point of `out` before its factor. */
+static gfloat
+point_sign (const Check *k, gint clip, gsize point)
+{
+  return sign ((guint64) 5 << 40 | (clip * k->out.points + point));
+}
+
 static void
 fill_weights (Check *k)
 {
   const gboolean forward = k->pass->pass == CPU_FORWARD;
-  const End *blocks = forward ? &k->out : &k->in, *channels = forward ? &k->in : &k->out;
-  const gint n = n_entries (k, blocks, channels);
 
-  for (gint block = 0; block < blocks->c / blocks->lanes; block++)
-    for (gint i = 0; i < n; i++) {
-      /* all channels in turn where there is room, others wherever it falls */
-      Entry e = { block, n == k->taps * channels->c ? i / k->taps
-            : (gint) (hash (block * 65536u + i) % channels->c), (block * n + i) % k->taps };
-      gfloat *first;
-      gsize step;
-
-      if (forward) {
-        first = k->plain + ((gsize) block * blocks->lanes * k->in.c + e.channel) * k->taps + e.tap;
-        step = (gsize) k->in.c * k->taps;
-      } else {
-        first = k->plain + ((gsize) e.channel * k->in.c + block * blocks->lanes) * k->taps + e.tap;
-        step = k->taps;
-      }
-      if (*first)
-        continue;               /* it is there already */
-      for (gint l = 0; l < blocks->lanes; l++)
-        first[l * step] = e.v[l] = sign ((guint64) block << 40 | (guint64) i << 8 | l);
-      g_array_append_val (k->entries, e);
-    }
+#pragma omp parallel for num_threads (k->model->device->threads) schedule (static)
+  for (gint o = 0; o < k->out.c; o++)
+    for (gint i = 0; i < k->in.c; i++)
+      for (gint tap = 0; tap < k->taps; tap++)
+        k->plain[((gsize) o * k->in.c + i) * k->taps + tap] =
+            factor (forward ? o : i) * tap_sign (k, forward ? i : o, tap);
 }
 
-/* Few gradients that are not 0, those at the corners of the first and last clip
- * among them. */
 static void
 fill_gradient (Check *k)
 {
   const End *e = &k->out;
-  const gint64 each = (gint64) e->c * k->in.c * k->taps;
-  const gint points = MIN ((gint64) k->clips * e->points, MAX (LEAST_POINTS, PRODUCTS / each));
 
-  for (gint block = 0; block < e->c / e->lanes; block++)
-    for (gint i = 0; i < points; i++) {
-      const guint32 any = hash ((guint64) block << 32 | i);
-      Entry n = {.block = block };
-      gsize at;
-
-      if (i < 16) {
-        n.clip = i & 1 ? k->clips - 1 : 0;
-        n.point[0] = i & 2 ? e->d - 1 : 0;
-        n.point[1] = i & 4 ? e->h - 1 : 0;
-        n.point[2] = i & 8 ? e->w - 1 : 0;
-      } else {
-        n.clip = any % k->clips;
-        n.point[0] = any / 3 % e->d;
-        n.point[1] = any / 5 % 65536 % e->h;
-        n.point[2] = any / 7 % 65521 % e->w;
-      }
-      at = place (e, n.clip, block * e->lanes)
-          + (((gsize) n.point[0] * e->h + n.point[1]) * e->w + n.point[2]) * e->lanes;
-      if (get (e, at) != 0)
-        continue;               /* it is there already */
-      for (gint l = 0; l < e->lanes; l++) {
-        n.v[l] = sign ((guint64) any << 8 | l);
-        set (e, at + l, n.v[l]);
-      }
-      g_array_append_val (k->entries, n);
-    }
+#pragma omp parallel for collapse (2) num_threads (k->model->device->threads) schedule (static)
+  for (gint clip = 0; clip < (gint) k->clips; clip++)
+    for (gint c = 0; c < e->c; c++)
+      for (gsize p = 0; p < e->points; p++)
+        set (e, place (e, clip, c) + p * e->lanes, factor (c) * point_sign (k, clip, p));
 }
 
 /* --- what must come out --- */
@@ -220,126 +180,143 @@ reached (const Check *k, gint axis, gint tap, gint in, gint out, gint *first, gi
     --*end;
 }
 
-/* sums (points, lanes) += x (points) * v (lanes), sums a stride of points apart */
 static void
-add_row (gint points, gint lanes, gfloat *restrict sums, gint stride, const gfloat *restrict x, const gfloat *restrict v)
+add_row (gint n, gfloat *restrict to, gint to_step, const gfloat *restrict from, gint from_step, gfloat weight)
 {
-  if (lanes == 16)
-    for (gint p = 0; p < points; p++)
-      for (gint l = 0; l < 16; l++)
-        sums[p * stride * 16 + l] += x[p] * v[l];
+  if (to_step == 1 && from_step == 1)
+    for (gint i = 0; i < n; i++)
+      to[i] += weight * from[i];
   else
-    for (gint p = 0; p < points; p++)
-      for (gint l = 0; l < 8; l++)
-        sums[p * stride * 8 + l] += x[p] * v[l];
+    for (gint i = 0; i < n; i++)
+      to[i * to_step] += weight * from[i * from_step];
 }
 
-/* Adds one entry's products to the sums of a clip's block, (D, H, W, lanes). row:
- * room for one of the other end's rows. */
-static void
-add_entry (const Check *k, const Entry *e, gint clip, gfloat *sums, gfloat *row)
+static gfloat
+dot_row (gint n, const gfloat *a, const gfloat *b, gint b_step)
 {
-  const gboolean forward = k->pass->pass == CPU_FORWARD;
-  const End *in = &k->in, *out = &k->out, *from = forward ? in : out;
-  const gint *kernel = k->o->kernel, *stride = k->o->stride, *pad = k->o->pad, lanes = forward ? out->lanes : in->lanes;
-  const gint tap[3] = { e->tap / (kernel[1] * kernel[2]), e->tap / kernel[2] % kernel[1], e->tap % kernel[2] };
-  const gsize base = place (from, clip, e->channel);
+  gfloat sum = 0;
+
+#pragma omp simd reduction (+:sum)
+  for (gint i = 0; i < n; i++)
+    sum += a[i] * b[i * b_step];
+  return sum;
+}
+
+/* All points of `in` and `out` that belong together through one tap: forward, out
+ * += weight * in; backward-data, the other way round; backward-weights, the sum
+ * of their products is returned. in, out: one channel's points. */
+static gfloat
+convolve (const Check *k, gint tap, gfloat *in, gfloat *out, gfloat weight)
+{
+  const gint *kernel = k->o->kernel, *stride = k->o->stride, *pad = k->o->pad;
+  const gint at[3] = { tap / (kernel[1] * kernel[2]), tap / kernel[2] % kernel[1], tap % kernel[2] };
+  gfloat sum = 0;
   gint first[3], end[3];
 
-  reached (k, 0, tap[0], in->d, out->d, &first[0], &end[0]);
-  reached (k, 1, tap[1], in->h, out->h, &first[1], &end[1]);
-  reached (k, 2, tap[2], in->w, out->w, &first[2], &end[2]);
+  reached (k, 0, at[0], k->in.d, k->out.d, &first[0], &end[0]);
+  reached (k, 1, at[1], k->in.h, k->out.h, &first[1], &end[1]);
+  reached (k, 2, at[2], k->in.w, k->out.w, &first[2], &end[2]);
   for (gint d = first[0]; d < end[0]; d++)
     for (gint h = first[1]; h < end[1]; h++) {
-      const gsize in_point = ((gsize) (d * stride[0] + tap[0] - pad[0]) * in->h + h * stride[1] + tap[1] - pad[1])
-          * in->w + first[2] * stride[2] + tap[2] - pad[2];
-      const gsize out_point = ((gsize) d * out->h + h) * out->w + first[2];
-      const gint n = end[2] - first[2], step = forward ? stride[2] : 1;
+      gfloat *x = in + ((gsize) (d * stride[0] + at[0] - pad[0]) * k->in.h + h * stride[1] + at[1] - pad[1]) * k->in.w
+          + first[2] * stride[2] + at[2] - pad[2];
+      gfloat *y = out + ((gsize) d * k->out.h + h) * k->out.w + first[2];
+      const gint n = end[2] - first[2];
 
-      for (gint p = 0; p < n; p++)
-        row[p] = get (from, base + ((forward ? in_point : out_point) + p * step) * from->lanes);
-      add_row (n, lanes, sums + (forward ? out_point : in_point) * lanes, forward ? 1 : stride[2], row, e->v);
+      if (k->pass->pass == CPU_FORWARD)
+        add_row (n, y, 1, x, stride[2], weight);
+      else if (k->pass->pass == CPU_BACKWARD_DATA)
+        add_row (n, x, stride[2], y, 1, weight);
+      else
+        sum += dot_row (n, y, x, stride[2]);
     }
+  return sum;
+}
+
+/* One channel's points. */
+static void
+extract (const End *e, gint clip, gint channel, gfloat *points)
+{
+  const gsize at = place (e, clip, channel);
+
+  for (gsize p = 0; p < e->points; p++)
+    points[p] = get (e, at + p * e->lanes);
+}
+
+static gboolean
+compare_clip (const Check *k, gint clip)
+{
+  const gboolean forward = k->pass->pass == CPU_FORWARD;
+  const End *to = forward ? &k->out : &k->in, *from = forward ? &k->in : &k->out;
+  g_autofree gfloat *sums = g_new0 (gfloat, to->points);
+  gint wrong = 0;
+
+#pragma omp parallel num_threads (k->model->device->threads)
+  {
+    g_autofree gfloat *own = g_new0 (gfloat, to->points), *points = g_new (gfloat, from->points);
+
+#pragma omp for schedule (dynamic)
+    for (gint c = 0; c < from->c; c++) {
+      extract (from, clip, c, points);
+      for (gint tap = 0; tap < k->taps; tap++)
+        convolve (k, tap, forward ? points : own, forward ? own : points, tap_sign (k, c, tap));
+    }
+#pragma omp critical (cnn3d_convcheck)
+    for (gsize p = 0; p < to->points; p++)
+      sums[p] += own[p];
+#pragma omp barrier
+#pragma omp for schedule (static)
+    for (gint c = 0; c < to->c; c++) {
+      const gsize at = place (to, clip, c);
+
+      for (gsize p = 0; p < to->points; p++)
+        if (!is_near (get (to, at + p * to->lanes), factor (c) * sums[p], to->element))
+#pragma omp atomic write
+          wrong = 1;
+    }
+  }
+  return !wrong;
 }
 
 /* Forward: sums of inputs; backward-data: of gradients. */
 static gboolean
 compare_end (const Check *k)
 {
-  const End *to = k->pass->pass == CPU_FORWARD ? &k->out : &k->in;
-  const gint blocks = to->c / to->lanes;
-  gint wrong = 0;
-
-#pragma omp parallel for num_threads (k->model->device->threads) schedule (dynamic)
-  for (gint i = 0; i < (gint) k->clips * blocks; i++) {
-    const gsize n = to->points * to->lanes;
-    g_autofree gfloat *sums = g_new0 (gfloat, n), *row = g_new (gfloat, k->out.w);
-
-    for (guint j = 0; j < k->entries->len; j++) {
-      const Entry *e = &g_array_index (k->entries, Entry, j);
-
-      if (e->block == i % blocks)
-        add_entry (k, e, i / blocks, sums, row);
-    }
-    for (gsize p = 0; p < n; p++)
-      if (!is_near (get (to, i * n + p), sums[p], to->element))
-#pragma omp atomic write
-        wrong = 1;
-  }
-  return !wrong;
-}
-
-/* Where the taps of the window at an entry's point lie in `in`; -1: outside. */
-static void
-find_taps (const Check *k, const Entry *e, gint64 *points)
-{
-  const gint *kernel = k->o->kernel, *stride = k->o->stride, *pad = k->o->pad;
-  const End *in = &k->in;
-
-  for (gint tap = 0; tap < k->taps; tap++) {
-    const gint d = e->point[0] * stride[0] + tap / (kernel[1] * kernel[2]) - pad[0];
-    const gint h = e->point[1] * stride[1] + tap / kernel[2] % kernel[1] - pad[1];
-    const gint w = e->point[2] * stride[2] + tap % kernel[2] - pad[2];
-    const gboolean inside = d >= 0 && d < in->d && h >= 0 && h < in->h && w >= 0 && w < in->w;
-
-    points[tap] = inside ? ((gint64) d * in->h + h) * in->w + w : -1;
-  }
+  for (guint clip = 0; clip < k->clips; clip++)
+    if (!compare_clip (k, clip))
+      return FALSE;
+  return TRUE;
 }
 
 /* k->plain is the gradient that came out. */
 static gboolean
 compare_weights (const Check *k)
 {
-  const End *out = &k->out, *in = &k->in;
-  const gint lanes = out->lanes, n = in->c * k->taps;
+  const End *in = &k->in, *out = &k->out;
+  g_autofree gfloat *gradient = g_new (gfloat, k->clips * out->points);
   gint wrong = 0;
 
-#pragma omp parallel for num_threads (k->model->device->threads) schedule (dynamic)
-  for (gint block = 0; block < out->c / lanes; block++) {
-    g_autofree gfloat *sums = g_new0 (gfloat, (gsize) n * lanes);
-    g_autofree gint64 *points = g_new (gint64, k->taps);
+  for (guint clip = 0; clip < k->clips; clip++)
+    for (gsize p = 0; p < out->points; p++)
+      gradient[clip * out->points + p] = point_sign (k, clip, p);
+#pragma omp parallel num_threads (k->model->device->threads)
+  {
+    g_autofree gfloat *sums = g_new (gfloat, k->taps), *points = g_new (gfloat, in->points);
 
-    for (guint j = 0; j < k->entries->len; j++) {
-      const Entry *e = &g_array_index (k->entries, Entry, j);
-
-      if (e->block != block)
-        continue;
-      find_taps (k, e, points);
-      for (gint channel = 0; channel < in->c; channel++) {
-        const gsize base = place (in, e->clip, channel);
-
-        for (gint tap = 0; tap < k->taps; tap++) {
-          const gfloat x = points[tap] < 0 ? 0 : get (in, base + points[tap] * in->lanes);
-
-          add_row (1, lanes, sums + ((gsize) channel * k->taps + tap) * lanes, 1, &x, e->v);
-        }
+#pragma omp for schedule (dynamic)
+    for (gint c = 0; c < in->c; c++) {
+      memset (sums, 0, k->taps * sizeof *sums);
+      for (guint clip = 0; clip < k->clips; clip++) {
+        extract (in, clip, c, points);
+        for (gint tap = 0; tap < k->taps; tap++)
+          sums[tap] += convolve (k, tap, points, gradient + clip * out->points, 0);
       }
-    }
-    for (gint j = 0; j < n; j++)
-      for (gint l = 0; l < lanes; l++)
-        if (!is_near (k->plain[(gsize) (block * lanes + l) * n + j], sums[(gsize) j * lanes + l], sizeof (gfloat)))
+      for (gint o = 0; o < out->c; o++)
+        for (gint tap = 0; tap < k->taps; tap++)
+          if (!is_near (k->plain[((gsize) o * in->c + c) * k->taps + tap], factor (o) * sums[tap], sizeof (gfloat)))
 #pragma omp atomic write
-          wrong = 1;
+            wrong = 1;
+    }
   }
   return !wrong;
 }
@@ -350,9 +327,7 @@ compare_weights (const Check *k)
 static gpointer
 take (Check *k, gsize *at, gsize bytes)
 {
-  const gsize guard = cpu_align (MAX (GUARD_BYTES, 2 * MAX ((gsize) k->in.h * k->in.w * k->in.lanes * k->in.element,
-              (gsize) k->out.h * k->out.w * k->out.lanes * k->out.element)));
-  const gsize start = cpu_align (*at + guard);
+  const gsize guard = k->pass->gap, start = cpu_align (*at + guard);
 
   *at = start + bytes + guard;
   return k->memory ? k->memory + start : NULL;
@@ -372,7 +347,7 @@ lay_out (Check *k)
   k->operands.copy = w->copy && m->params.keeps_copy ? take (k, &at, cpu_desc_size (w->copy)) : NULL;
   k->operands.gradient = take (k, &at, gradient);
   k->plain = take (k, &at, cpu_desc_size (w->plain));
-  k->scratch = take (k, &at, k->pass->scratch);
+  k->scratch = take (k, &at, k->pass->scratch + CPU_CONV_PIECES * k->pass->gap);
   k->operands.in = k->in.data;
   k->operands.out = k->out.data;
   return at;
@@ -391,11 +366,12 @@ is_untouched (const Check *k)
     {k->operands.masters, cpu_desc_size (k->model->conv[k->op].master)},
     {k->operands.copy, k->operands.copy ? cpu_desc_size (k->model->conv[k->op].copy) : 0},
     {k->operands.gradient, k->model->layout.length[k->o->weight] * sizeof (gfloat)},
-    {k->plain, cpu_desc_size (k->model->conv[k->op].plain)}, {k->scratch, k->pass->scratch},
+    {k->plain, cpu_desc_size (k->model->conv[k->op].plain)},
+    {k->scratch, k->pass->scratch + CPU_CONV_PIECES * k->pass->gap},
     {k->memory + k->bytes, 0},
   };
   const guint8 *end = k->memory;
-  gsize between;
+  gsize between, places[CPU_CONV_PIECES + 1];
 
   for (guint i = 0; i < G_N_ELEMENTS (pieces); i++) {
     if (!pieces[i].start)
@@ -405,6 +381,14 @@ is_untouched (const Check *k)
     if (between && (*end != 0xff || memcmp (end, end + 1, between - 1)))
       return FALSE;
     end = (const guint8 *) pieces[i].start + pieces[i].bytes;
+  }
+  /* and between those of the scratch? */
+  cpu_conv_pass_places (k->pass, places);
+  for (gint i = 1; i <= CPU_CONV_PIECES; i++) {
+    const guint8 *gap = k->scratch + places[i] - k->pass->gap;
+
+    if (*gap != 0xff || memcmp (gap, gap + 1, k->pass->gap - 1))
+      return FALSE;
   }
   return TRUE;
 }
@@ -435,11 +419,9 @@ fill (Check *k, GError **error)
   if (k->pass->pass == CPU_BACKWARD_DATA)
     fill_dense (k, &k->out, 2);
   if (k->pass->pass == CPU_BACKWARD_WEIGHTS) {
-    memset (k->out.data, 0, numbers (k, &k->out) * k->out.element);
     fill_gradient (k);
     return TRUE;
   }
-  memset (k->plain, 0, cpu_desc_size (w->plain));
   fill_weights (k);
   return run_reorder (k, w->plain, w->master, k->plain, k->operands.masters, error)
       && (!k->operands.copy || run_reorder (k, w->master, w->copy, k->operands.masters, k->operands.copy, error));
@@ -479,14 +461,17 @@ cpu_conv_check (Cnn3dModel *m, gint op, guint clips, CpuConvPass *c, gboolean *r
   *right = FALSE;
   end_init (&k.in, m, o->in);
   end_init (&k.out, m, o->out);
+  c->gap = cpu_align (MAX (GUARD_BYTES, 2 * sizeof (gfloat) * MAX ((gsize) k.in.h * k.in.w * k.in.lanes,
+              (gsize) k.out.h * k.out.w * k.out.lanes)));
   k.bytes = lay_out (&k);
   if (!memory->data || memory->bytes < k.bytes) {
     cnn3d_temporary_give_back (memory);
-    if (!cnn3d_temporary_take (memory, k.bytes, "checking a convolution", error))
+    if (!cnn3d_temporary_take (memory, k.bytes, "checking a convolution", error)) {
+      c->gap = 0;
       return FALSE;
+    }
   }
   k.memory = memory->data;
-  k.entries = g_array_new (FALSE, FALSE, sizeof (Entry));
   lay_out (&k);
   poison (&k);
   ok = fill (&k, error) && cpu_conv_pass_prepare (m, c, &k.operands, k.scratch, error)
@@ -495,6 +480,6 @@ cpu_conv_check (Cnn3dModel *m, gint op, guint clips, CpuConvPass *c, gboolean *r
     ok = run_reorder (&k, w->master, w->plain, k.operands.gradient, k.plain, error);
   if (ok)
     *right = (c->pass == CPU_BACKWARD_WEIGHTS ? compare_weights (&k) : compare_end (&k)) && is_untouched (&k);
-  g_array_unref (k.entries);
+  c->gap = 0;
   return ok;
 }

@@ -73,6 +73,7 @@ typedef struct {
   CpuConvPass *way;
   gboolean reference;
   gchar *name;                  /* of the one that was accepted */
+  gchar *weights;               /* how it has its weights */
   guint wrong;                  /* were passed over */
 } Wanted;
 
@@ -239,6 +240,11 @@ try_way (Wanted *w, gboolean may_add, GError **error)
       return FALSE;
   }
   ok = place_scratch (m, w->op, c, may_add, have, format, error);
+  if (ok) {
+    g_autofree gchar *as = cpu_desc_text (format), *from = cpu_desc_text (have);
+
+    w->weights = g_strdup_printf ("weights %s from %s %s", as, c->from_master ? "masters" : "a copy", from);
+  }
   cpu_desc_free (&format);
   return ok;
 }
@@ -246,7 +252,7 @@ try_way (Wanted *w, gboolean may_add, GError **error)
 /* The best way of those that are not known to be wrong. */
 static gboolean
 choose (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboolean may_add, gchar **implementation,
-    GError **error)
+    gchar **weights, GError **error)
 {
   CpuFindings *findings = m->device->findings;
   const CpuConvPass plain = { 0 };
@@ -265,6 +271,7 @@ choose (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboole
     if (try_way (&wanted, may_add, reason ? NULL : &reason)) {
       cpu_findings_set_passed (findings, text, way);
       *implementation = wanted.name;
+      *weights = wanted.weights;
       return TRUE;
     }
     cpu_conv_pass_clear (c);
@@ -278,8 +285,10 @@ choose (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboole
         "oneDNN %d.%d.%d computes a convolution of %s wrongly on this CPU, in every way that it has (%s): use another "
         "version of oneDNN, another precision, or clips of another size", v->major, v->minor, v->patch, m->net->model,
         text);
-  } else {
+  } else if (reason) {
     g_propagate_error (error, g_steal_pointer (&reason));
+  } else {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "oneDNN has no convolution for %s", text);
   }
   return FALSE;
 }
@@ -291,15 +300,15 @@ cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *m, gint op, CpuPass pass, guint
   CpuFindings *findings = m->device->findings;
 
   for (;;) {
-    g_autofree gchar *implementation = NULL, *text = NULL, *key = NULL, *wrong = NULL;
+    g_autofree gchar *implementation = NULL, *weights = NULL, *text = NULL, *key = NULL, *wrong = NULL;
     gboolean right;
 
-    if (!choose (c, m, op, pass, clips, may_add, &implementation, error))
+    if (!choose (c, m, op, pass, clips, may_add, &implementation, &weights, error))
       return FALSE;
     if (!checks)
       return TRUE;
     text = cpu_conv_text (m, op, pass, c, clips);
-    key = g_strdup_printf ("%s: %s", text, implementation);
+    key = g_strdup_printf ("%s, %s: %s", text, weights, implementation);
     if (cpu_is_reference (implementation) || cpu_findings_get (findings, key) == CPU_FINDING_RIGHT)
       return TRUE;
     if (!cpu_conv_check (m, op, clips, c, &right, error)) {
@@ -400,13 +409,26 @@ scatter (const Cnn3dModel *m, const Cnn3dOp *op, guint clips, guint8 *din, const
   }
 }
 
+void
+cpu_conv_pass_places (const CpuConvPass *c, gsize places[CPU_CONV_PIECES + 1])
+{
+  const gsize bytes[CPU_CONV_PIECES] = { c->weights, c->sums, c->dense, c->in, c->out };
+
+  places[0] = 0;
+  for (gint i = 0; i < CPU_CONV_PIECES; i++)
+    places[i + 1] = places[i] + bytes[i] + c->gap;
+}
+
 gboolean
 cpu_conv_pass_prepare (const Cnn3dModel *m, CpuConvPass *c, const CpuConvOperands *o, gpointer scratch, GError **error)
 {
+  gsize places[CPU_CONV_PIECES + 1];
+
   if (!c->weights || c->pass == CPU_BACKWARD_WEIGHTS)
     return TRUE;
+  cpu_conv_pass_places (c, places);
   return cpu_primitive_run (&m->device->dnnl, &c->reorder, c->from_master ? o->masters : o->copy, scratch, NULL,
-      (guint8 *) scratch + c->weights, error);
+      (guint8 *) scratch + places[CPU_CONV_PIECES], error);
 }
 
 static gboolean
@@ -436,8 +458,13 @@ cpu_conv_pass_run (const Cnn3dModel *m, const Cnn3dOp *op, CpuConvPass *c, const
 {
   const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
   const Cnn3dTensor *at = c->dense ? out : in;  /* points of `in` that are computed */
-  guint8 *weights = scratch, *sums = weights + c->weights, *dense = sums + c->sums;
-  guint8 *staged_in = dense + c->dense, *staged_out = staged_in + c->in, *rest = staged_out + c->out;
+  gsize places[CPU_CONV_PIECES + 1];
+
+  cpu_conv_pass_places (c, places);
+
+  guint8 *weights = (guint8 *) scratch + places[0], *sums = (guint8 *) scratch + places[1];
+  guint8 *dense = (guint8 *) scratch + places[2], *staged_in = (guint8 *) scratch + places[3];
+  guint8 *staged_out = (guint8 *) scratch + places[4], *rest = (guint8 *) scratch + places[5];
   const End own_in = { c->dense ? dense : o->in, FALSE, FALSE, at->d }, own_out = { o->out, FALSE, FALSE, out->d };
   const End other_in = { staged_in, c->f32, c->channels_last, c->dense ? c->out_depth : c->in_depth };
   const End other_out = { staged_out, c->f32, c->channels_last, c->out_depth };

@@ -38,6 +38,10 @@ gboolean cpu_conv_pass_setup (CpuConvPass * c, Cnn3dModel * model, gint op, CpuP
     gboolean may_add, gboolean checks, GError ** error);
 void cpu_conv_pass_clear (CpuConvPass * c);
 
+/* Where the scratch's pieces begin, and at the end where oneDNN's own does. */
+#define CPU_CONV_PIECES 5
+void cpu_conv_pass_places (const CpuConvPass * c, gsize places[CPU_CONV_PIECES + 1]);
+
 /* What slices share: the weights as the way wants them, at the scratch's start. */
 gboolean cpu_conv_pass_prepare (const Cnn3dModel * model, CpuConvPass * c, const CpuConvOperands * o, gpointer scratch,
     GError ** error);

@@ -63,6 +63,7 @@ typedef struct {
    * as the primitive sees them. */
   gsize weights, sums, dense, in, out;
   gsize scratch;                /* bytes of all, oneDNN's own included */
+  gsize gap;                    /* bytes behind each of those pieces, beside that: while it is checked */
 } CpuConvPass;
 
 /* One convolution's passes, for one slice of a batch. */

@@ -84,6 +84,37 @@ cpu_desc_equal (CpuDesc a, CpuDesc b)
   return dnnl_memory_desc_equal (a, b);
 }
 
+gchar *
+cpu_desc_text (CpuDesc desc)
+{
+  GString *text = g_string_new (NULL);
+  gint n_dims, n_blocks;
+  const dnnl_dim_t *strides, *blocks, *axes;
+#if DNNL_VERSION_MAJOR >= 3
+  dnnl_dims_t *s = NULL, *b = NULL, *a = NULL;
+
+  dnnl_memory_desc_query (desc, dnnl_query_ndims_s32, &n_dims);
+  dnnl_memory_desc_query (desc, dnnl_query_inner_nblks_s32, &n_blocks);
+  dnnl_memory_desc_query (desc, dnnl_query_strides, &s);
+  dnnl_memory_desc_query (desc, dnnl_query_inner_blks, &b);
+  dnnl_memory_desc_query (desc, dnnl_query_inner_idxs, &a);
+  strides = *s;
+  blocks = *b;
+  axes = *a;
+#else
+  n_dims = desc->ndims;
+  n_blocks = desc->format_desc.blocking.inner_nblks;
+  strides = desc->format_desc.blocking.strides;
+  blocks = desc->format_desc.blocking.inner_blks;
+  axes = desc->format_desc.blocking.inner_idxs;
+#endif
+  for (gint i = 0; i < n_dims; i++)
+    g_string_append_printf (text, "%s%" G_GINT64_FORMAT, i ? "." : "", (gint64) strides[i]);
+  for (gint i = 0; i < n_blocks; i++)
+    g_string_append_printf (text, "%s%" G_GINT64_FORMAT "%c", i ? "" : " ", (gint64) blocks[i], (gchar) ('a' + axes[i]));
+  return g_string_free (text, FALSE);
+}
+
 /* --- making primitives --- */
 
 static gboolean

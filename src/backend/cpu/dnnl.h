@@ -41,6 +41,9 @@ CpuDesc cpu_desc_copy (CpuDesc desc);
 void cpu_desc_free (CpuDesc * desc);
 gsize cpu_desc_size (CpuDesc desc);
 gboolean cpu_desc_equal (CpuDesc a, CpuDesc b);
+/* Its layout: the strides, and from the outside in the blocks and their axes.
+ * g_free(). */
+gchar *cpu_desc_text (CpuDesc desc);
 
 typedef struct {
   gint64 kernel[3], stride[3], pad[3];  /* D, H, W */

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE             /* dladdr() */
+#endif
 #include "src/backend/cpu/findings.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
+#include <glib/gstdio.h>
 #include <oneapi/dnnl/dnnl.h>
 #include <string.h>
 #include <unistd.h>
 
-#define REVISION 1              /* of the check: what an older one found is not taken over */
+#define REVISION 2              /* of the check: what an older one found is not taken over */
 
 struct _CpuFindings {
   gchar *machine;
@@ -29,15 +34,29 @@ cpu_name (void)
   return g_strstrip (g_strndup (name + 1, strcspn (name + 1, "\t\n")));
 }
 
+/* The library's file: versions are built in more than one way. */
+static gchar *
+library_build (void)
+{
+  Dl_info info;
+  GStatBuf status;
+
+  if (!dladdr ((gpointer) dnnl_version, &info) || !info.dli_fname || g_stat (info.dli_fname, &status) < 0)
+    return g_strdup ("of an unknown file");
+  return g_strdup_printf ("of %" G_GINT64_FORMAT " bytes and %" G_GINT64_FORMAT, (gint64) status.st_size,
+      (gint64) status.st_mtime);
+}
+
 CpuFindings *
 cpu_findings_new (void)
 {
   const dnnl_version_t *v = dnnl_version ();
   CpuFindings *f = g_new0 (CpuFindings, 1);
-  g_autofree gchar *cpu = cpu_name ();
+  g_autofree gchar *cpu = cpu_name (), *build = library_build ();
 
-  f->machine = g_strdup_printf ("check %d, oneDNN %d.%d.%d %s, instruction set %#x, %s", REVISION, v->major, v->minor,
-      v->patch, v->hash, (guint) dnnl_get_effective_cpu_isa (), cpu);
+  f->machine = g_strdup_printf ("check %d, oneDNN %d.%d.%d %s %s, instruction set %#x, %s, caches of %ld and %ld bytes",
+      REVISION, v->major, v->minor, v->patch, v->hash, build, (guint) dnnl_get_effective_cpu_isa (), cpu,
+      sysconf (_SC_LEVEL2_CACHE_SIZE), sysconf (_SC_LEVEL3_CACHE_SIZE));
   f->passed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   f->path = g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions-cpu.tsv", NULL);
   return f;

@@ -1,6 +1,7 @@
 /* The weights' layout. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cpu/convpass.h"
 
+#include <omp.h>
 #include <string.h>
 
 #include "src/temporary.h"
@@ -132,6 +133,8 @@ cpu_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelPar
   m->params = *params;
   m->type = params->precision == CNN3D_PRECISION_32 ? dnnl_f32 : dnnl_bf16;
   m->element = params->precision == CNN3D_PRECISION_32 ? 4 : 2;
+  /* formats are chosen for as many threads as will run */
+  omp_set_num_threads (device->threads);
   m->lanes = choose_lanes (&device->dnnl);
   m->blocks = &device->kernels->blocks[m->type == dnnl_bf16][m->lanes == 16];
   m->conv = g_new0 (CpuConvWeights, net->n_ops);
