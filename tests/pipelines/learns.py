@@ -26,7 +26,7 @@ def quickstart_line(folder, **changes):
 def learns_in_bf16(folder):
     """quickstart.sh's line learns the demonstration set in bf16-mixed"""
     process = launch.start(quickstart_line(folder, precision="bf16-mixed"), folder, stderr=subprocess.STDOUT)
-    timer = threading.Timer(850, launch.kill, [process])
+    timer = threading.Timer(launch.limit(1700), launch.kill, [process])
     timer.start()
     accuracies = []
     for line in process.stdout:
