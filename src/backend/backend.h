@@ -152,14 +152,15 @@ typedef struct {
   /* Clips of the run's whole batches: a short one is cut into slices no larger,
    * so that it needs no more memory. 0: this is a whole one. */
   guint most;
+  gboolean checks;              /* where checks_programs: even though it will not run */
 } Cnn3dProgramParams;
 
 typedef struct {
   guint abi;                    /* CNN3D_BACKEND_ABI */
   const gchar *name;            /* cpu, cuda */
-  /* A program that will run (not sizes_only) is checked as it is made. What is
-   * found wrong is replaced, for good, by what may take more memory than was told
-   * before. */
+  /* A program that will run is checked as it is made, and one that asks for it.
+   * What is found wrong is replaced, for good, by what may take more memory than
+   * was told before. */
   gboolean checks_programs;
 
   /* What devices there are: a line for each, as `device` names them, a colon and

@@ -139,9 +139,10 @@ take_layers (Cnn3dPredictor *p, const gchar *layers, GError **error)
 /* --- setting up --- */
 
 static gboolean
-make_program (Cnn3dPredictor *p, guint clips, gboolean sizes_only, PredictorProgram *program, GError **error)
+make_program (Cnn3dPredictor *p, guint clips, gboolean sizes_only, gboolean checks, PredictorProgram *program,
+    GError **error)
 {
-  const Cnn3dProgramParams params = {.batch = clips,.sizes_only = sizes_only };
+  const Cnn3dProgramParams params = {.batch = clips,.sizes_only = sizes_only,.checks = checks };
   const Cnn3dPlanParams plan_params = {.features = p->features };
 
   program->clips = clips;
@@ -166,12 +167,12 @@ slot_bytes (const Cnn3dPredictor *p, guint clips)
 }
 
 static gboolean
-measure (Cnn3dPredictor *p, guint chunk, gboolean sizes_only, Cnn3dMemory *m, GError **error)
+measure (Cnn3dPredictor *p, guint chunk, gboolean checks, Cnn3dMemory *m, GError **error)
 {
   PredictorProgram program = { 0 };
   Cnn3dDeviceMemory device;
 
-  if (!make_program (p, chunk, sizes_only, &program, error))
+  if (!make_program (p, chunk, TRUE, checks, &program, error))
     return FALSE;
   p->backend->memory (p->device, &device);
   *m = (Cnn3dMemory) {.weights = p->layout->total * sizeof (gfloat),.copy = p->layout->copy_bytes,
@@ -195,7 +196,7 @@ fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
   p->backend->memory (p->device, &device);
   budget = max_memory ? MIN (max_memory, device.available) : device.available;
   while (fits + 1 < too_many) {
-    if (!measure (p, chunk, TRUE, &m, error))
+    if (!measure (p, chunk, FALSE, &m, error))
       return FALSE;
     if ((guint64) m.total + m.context <= budget) {
       fits = chunk;
@@ -229,7 +230,7 @@ choose_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
       return FALSE;
     if (!p->backend->checks_programs)
       return TRUE;
-    if (!measure (p, p->chunk, FALSE, &checked, error))
+    if (!measure (p, p->chunk, TRUE, &checked, error))
       return FALSE;
   } while (checked.total != p->memory.total);
   return TRUE;
@@ -249,7 +250,7 @@ take_memory (Cnn3dPredictor *p, GError **error)
 
   if (!(p->weights = alloc (p, m->weights, error)) || (m->copy && !(p->copy = alloc (p, m->copy, error)))
       || !(p->arena = alloc (p, m->arena, error)) || (m->input && !(p->slot = alloc (p, m->input, error)))
-      || !make_program (p, p->chunk, FALSE, &program, error))
+      || !make_program (p, p->chunk, FALSE, TRUE, &program, error))
     return FALSE;
   g_array_append_val (p->programs, program);
   return TRUE;
@@ -434,7 +435,7 @@ get_program (Cnn3dPredictor *p, guint clips, GError **error)
     if (have->clips == clips)
       return have;
   }
-  if (!make_program (p, clips, FALSE, &program, error))
+  if (!make_program (p, clips, FALSE, TRUE, &program, error))
     return NULL;
   if (program.plan->arena_bytes > p->memory.arena) {
     g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY,

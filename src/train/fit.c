@@ -34,10 +34,9 @@ make_plan (const Cnn3dBackend *backend, Cnn3dModel *model, const Cnn3dNetwork *n
   return plan;
 }
 
-/* sizes_only: programs are not made so that they could run. */
 static gboolean
 measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
-    guint micro_batch, Cnn3dRecompute recompute, gboolean sizes_only, Cnn3dFit *fit, GError **error)
+    guint micro_batch, Cnn3dRecompute recompute, gboolean checks, Cnn3dFit *fit, GError **error)
 {
   const gboolean adam = params->optimizer != CNN3D_UPDATE_SGD;
   const gint states = adam ? 2 : params->momentum > 0;
@@ -56,7 +55,9 @@ measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerPar
   const gboolean early = cnn3d_trainer_updates_early (&resolved, batch, micro_batch);
   const Cnn3dModelParams model_params = { resolved.precision, recompute != CNN3D_RECOMPUTE_BLOCK };
   const Cnn3dPlanParams plan_params = { TRUE, trained, recompute, early }, forward_params = { FALSE };
-  Cnn3dProgramParams program = { micro_batch, TRUE, cnn3d_trainer_accumulates (params, batch, micro_batch), sizes_only };
+  Cnn3dProgramParams program = { micro_batch, TRUE, cnn3d_trainer_accumulates (params, batch, micro_batch), TRUE,
+    .checks = checks
+  };
 
   model = backend->model_new (device, net, &model_params, error);
   if (!model || !(training = make_plan (backend, model, net, &program, &plan_params, error)))
@@ -106,7 +107,7 @@ gboolean
 cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
     guint micro_batch, Cnn3dRecompute recompute, Cnn3dFit *fit, GError **error)
 {
-  return measure (backend, device, params, batch, micro_batch, recompute, TRUE, fit, error);
+  return measure (backend, device, params, batch, micro_batch, recompute, FALSE, fit, error);
 }
 
 guint64
@@ -210,10 +211,10 @@ cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
       return TRUE;
     /* Twice: what the first finds wrong may change the weights' formats. Short
      * batches run clip by clip. */
-    if (!measure (backend, device, params, batch, 1, fit->recompute, FALSE, &single, error))
+    if (!measure (backend, device, params, batch, 1, fit->recompute, TRUE, &single, error))
       return FALSE;
     for (gint i = 0; i < 2; i++)
-      if (!measure (backend, device, params, batch, fit->micro_batch, fit->recompute, FALSE, &checked[i], error))
+      if (!measure (backend, device, params, batch, fit->micro_batch, fit->recompute, TRUE, &checked[i], error))
         return FALSE;
     if (!memcmp (&checked[0].memory, &fit->memory, sizeof fit->memory)
         && !memcmp (&checked[1].memory, &fit->memory, sizeof fit->memory))

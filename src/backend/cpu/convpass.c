@@ -297,11 +297,12 @@ gboolean
 cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *m, gint op, CpuPass pass, guint clips, gboolean may_add,
     gboolean checks, GError **error)
 {
+  const gboolean sizes_only = m->device->dnnl.sizes_only;
   CpuFindings *findings = m->device->findings;
 
   for (;;) {
     g_autofree gchar *implementation = NULL, *weights = NULL, *text = NULL, *key = NULL, *wrong = NULL;
-    gboolean right;
+    gboolean right, ok;
 
     if (!choose (c, m, op, pass, clips, may_add, &implementation, &weights, error))
       return FALSE;
@@ -311,7 +312,18 @@ cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *m, gint op, CpuPass pass, guint
     key = g_strdup_printf ("%s, %s: %s", text, weights, implementation);
     if (cpu_is_reference (implementation) || cpu_findings_get (findings, key) == CPU_FINDING_RIGHT)
       return TRUE;
-    if (!cpu_conv_check (m, op, clips, c, &right, error)) {
+    ok = TRUE;
+    m->device->dnnl.sizes_only = FALSE;
+    if (sizes_only) {
+      g_autofree gchar *name = NULL, *format = NULL;
+
+      /* the same again, so that it can run */
+      cpu_conv_pass_clear (c);
+      ok = choose (c, m, op, pass, clips, may_add, &name, &format, error);
+    }
+    ok = ok && cpu_conv_check (m, op, clips, c, &right, error);
+    m->device->dnnl.sizes_only = sizes_only;
+    if (!ok) {
       cpu_conv_pass_clear (c);
       return FALSE;
     }

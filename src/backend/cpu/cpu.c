@@ -9,6 +9,9 @@
 #include <math.h>
 #include <omp.h>
 #include <gmodule.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <sched.h>
 #include <string.h>
 
@@ -199,7 +202,7 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
     if (net->ops[i].kind == CNN3D_OP_CONV) {
       p->sizes.slice[i] = params->training ? cpu_conv_slice (m, &net->ops[i], batch, params->most) : 1;
       p->sizes.adds[i] = cnn3d_op_is_strided_pointwise (&net->ops[i]);
-      ok = cpu_conv_setup (p, i, params->accumulates, !params->sizes_only, error);
+      ok = cpu_conv_setup (p, i, params->accumulates, params->checks || !params->sizes_only, error);
     }
     if (net->ops[i].kind == CNN3D_OP_MAX_POOL)
       ok = cpu_max_pool_setup (p, i, error);
@@ -211,6 +214,13 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
     }
   }
   m->device->dnnl.sizes_only = FALSE;
+  /* something was checked: oneDNN keeps what it made for that */
+  if (m->device->check_memory.data) {
+    cpu_dnnl_forget ();
+#ifdef __GLIBC__
+    malloc_trim (0);
+#endif
+  }
   cnn3d_temporary_give_back (&m->device->check_memory);
   return p;
 }

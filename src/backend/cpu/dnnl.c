@@ -409,3 +409,13 @@ cpu_primitive_clear (CpuPrimitive *p)
     dnnl_primitive_destroy (p->primitive);
   memset (p, 0, sizeof *p);
 }
+
+void
+cpu_dnnl_forget (void)
+{
+  int capacity = 0;
+
+  if (dnnl_get_primitive_cache_capacity (&capacity) == dnnl_success
+      && dnnl_set_primitive_cache_capacity (0) == dnnl_success)
+    dnnl_set_primitive_cache_capacity (capacity);
+}

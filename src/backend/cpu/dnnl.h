@@ -69,5 +69,7 @@ gboolean cpu_reorder_new (CpuDnnl * dnnl, CpuDesc from, CpuDesc to, CpuPrimitive
 gboolean cpu_primitive_run (CpuDnnl * dnnl, CpuPrimitive * p, gpointer a, gpointer b, gpointer c, gpointer scratch,
     GError ** error);
 void cpu_primitive_clear (CpuPrimitive * p);
+/* Empties oneDNN's own cache of primitives. */
+void cpu_dnnl_forget (void);
 
 #endif
