@@ -42,6 +42,9 @@ def grows_as_predicted():
 def less_than_pytorch():
     """r3d_18, a step of 8 clips of 16x112x112, SGD: the growth as a share of PyTorch's"""
     bounds = {"32": {"none": 0.85, "bn": 0.55, "block": 0.35}, "bf16-mixed": {"none": 0.9, "block": 0.45}}
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        if "avx512bw" not in file.read():       # oneDNN's weight gradients are gemm's there, with large scratch
+            bounds = {"32": {"none": 0.95, "bn": 0.65, "block": 0.5}, "bf16-mixed": {"none": 1.0, "block": 0.65}}
     steps = "2" if "CNN3D_TEST_STEPS" in os.environ else "1"
     notes, worse = [], []
     for precision, ways in bounds.items():
