@@ -41,12 +41,14 @@ deepen (const Cnn3dModel *m, const Cnn3dOp *op, gint which, gint *in_depth, gint
   return TRUE;
 }
 
-gchar *
-cpu_conv_text (const Cnn3dModel *m, gint i, CpuPass pass, const CpuConvPass *way, guint clips)
+/* What a way is known by in messages and in the file of what was found. clips 0:
+ * any number; without depths: the tensors' own. */
+static gchar *
+way_text (const Cnn3dModel *m, gint i, const CpuConvPass *way, guint clips)
 {
   const Cnn3dOp *op = &m->net->ops[i];
   const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
-  GString *text = g_string_new (pass_names[pass]);
+  GString *text = g_string_new (pass_names[way->pass]);
   gint64 dims[5];
 
   cpu_padded_dims (m, op, dims);
@@ -69,7 +71,6 @@ cpu_conv_text (const Cnn3dModel *m, gint i, CpuPass pass, const CpuConvPass *way
 typedef struct {
   const Cnn3dModel *model;
   gint op;
-  CpuPass pass;
   CpuConvPass *way;
   gboolean reference;
   gchar *name;                  /* of the one that was accepted */
@@ -80,7 +81,7 @@ typedef struct {
 static gchar *
 wrong_key (const Wanted *w, const gchar *implementation)
 {
-  g_autofree gchar *text = cpu_conv_text (w->model, w->op, w->pass, w->way, 0);
+  g_autofree gchar *text = way_text (w->model, w->op, w->way, 0);
 
   return g_strdup_printf ("%s: %s", text, implementation);
 }
@@ -143,9 +144,9 @@ make_primitive (Wanted *w, CpuDesc weights, CpuPrimitive *primitive, CpuDesc *ch
   spec_init (&spec, m, w->op, w->way);
   cpu_padded_dims (m, &m->net->ops[w->op], dims);
   spec.weights = weights ? cpu_desc_copy (weights)
-      : cpu_desc_new (5, dims, w->pass == CPU_BACKWARD_WEIGHTS || w->way->f32 ? dnnl_f32 : m->type,
+      : cpu_desc_new (5, dims, w->way->pass == CPU_BACKWARD_WEIGHTS || w->way->f32 ? dnnl_f32 : m->type,
       dnnl_format_tag_any);
-  ok = cpu_conv_new (&m->device->dnnl, w->pass, &spec, accepts, w, primitive, chosen, error);
+  ok = cpu_conv_new (&m->device->dnnl, w->way->pass, &spec, accepts, w, primitive, chosen, error);
   cpu_desc_free (&spec.source);
   cpu_desc_free (&spec.destination);
   cpu_desc_free (&spec.weights);
@@ -156,7 +157,7 @@ CpuDesc
 cpu_conv_weights_format (const Cnn3dModel *m, gint op, CpuPass pass, gboolean f32)
 {
   CpuConvPass way = {.pass = pass,.clips = 1,.f32 = f32 && m->type != dnnl_f32 };
-  Wanted wanted = { m, op, pass, &way };
+  Wanted wanted = { m, op, &way };
   CpuPrimitive primitive;
   CpuDesc format = NULL;
 
@@ -255,9 +256,9 @@ choose (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboole
     gchar **weights, GError **error)
 {
   CpuFindings *findings = m->device->findings;
-  const CpuConvPass plain = { 0 };
-  g_autofree gchar *text = cpu_conv_text (m, i, pass, &plain, clips);
-  Wanted wanted = { m, i, pass, c };
+  const CpuConvPass plain = {.pass = pass };
+  g_autofree gchar *text = way_text (m, i, &plain, clips);
+  Wanted wanted = { m, i, c };
   g_autoptr (GError) reason = NULL;
 
   for (guint way = cpu_findings_get_passed (findings, text); way < G_N_ELEMENTS (kinds) * N_DEPTHS; way++) {
@@ -308,7 +309,7 @@ cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *m, gint op, CpuPass pass, guint
       return FALSE;
     if (!checks)
       return TRUE;
-    text = cpu_conv_text (m, op, pass, c, clips);
+    text = way_text (m, op, c, clips);
     key = g_strdup_printf ("%s, %s: %s", text, weights, implementation);
     if (cpu_is_reference (implementation) || cpu_findings_get (findings, key) == CPU_FINDING_RIGHT)
       return TRUE;
@@ -331,7 +332,7 @@ cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *m, gint op, CpuPass pass, guint
       cpu_findings_set (findings, key, CPU_FINDING_RIGHT);
       return TRUE;
     }
-    wrong = wrong_key (&(Wanted) { m, op, pass, c }, implementation);
+    wrong = wrong_key (&(Wanted) { m, op, c }, implementation);
     cpu_findings_set (findings, wrong, CPU_FINDING_WRONG);
     cpu_conv_pass_clear (c);
   }

@@ -21,10 +21,6 @@ typedef struct {
   gboolean adds;                /* to the gradient; to `in`, where only some of its points have one */
 } CpuConvOperands;
 
-/* What a convolution's pass is known by in messages and in the file of what was
- * found. clips 0: any number. g_free(). */
-gchar *cpu_conv_text (const Cnn3dModel * model, gint op, CpuPass pass, const CpuConvPass * way, guint clips);
-
 /* The format that oneDNN likes for one clip, of the fastest way that is not known
  * to be wrong: of the weights (forward; of the model's type, or f32) or of their
  * gradient (backward-weights; f32, from tensors of the model's type or f32). NULL
