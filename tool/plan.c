@@ -295,7 +295,7 @@ fill (ToolPlan *plan, GError **error)
   Cnn3dFit checked;
 
   /* what a run would find wrong, and replace by what takes more memory, is found now */
-  if (plan->backend->checks_programs)
+  if (plan->backend->program_replaced)
     cnn3d_fit_choose (plan->backend, plan->device, &plan->params, plan->batch, &checked, NULL);
   plan->backend->memory (plan->device, &memory);
   plan->context_source = memory.context_source;

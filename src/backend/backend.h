@@ -152,16 +152,12 @@ typedef struct {
   /* Clips of the run's whole batches: a short one is cut into slices no larger,
    * so that it needs no more memory. 0: this is a whole one. */
   guint most;
-  gboolean checks;              /* where checks_programs: even though it will not run */
+  gboolean checks;              /* see program_replaced(): even though it will not run */
 } Cnn3dProgramParams;
 
 typedef struct {
   guint abi;                    /* CNN3D_BACKEND_ABI */
   const gchar *name;            /* cpu, cuda */
-  /* A program that will run is checked as it is made, and one that asks for it.
-   * What is found wrong is replaced, for good, by what may take more memory than
-   * was told before. */
-  gboolean checks_programs;
 
   /* What devices there are: a line for each, as `device` names them, a colon and
    * what it is; NULL-terminated, g_strfreev(). Empty with error: why there is none. */
@@ -211,6 +207,10 @@ typedef struct {
   Cnn3dProgram *(*program_new) (Cnn3dModel * model, const Cnn3dProgramParams * params, GError ** error);
   void (*program_free) (Cnn3dProgram ** program);
   const Cnn3dSizes *(*program_sizes) (Cnn3dProgram * program);
+  /* A program that will run is checked as it is made, and one that asks for it.
+   * Was something found wrong then, and replaced for good by what may take other
+   * memory than was told before? NULL: there are no such checks. */
+  gboolean (*program_replaced) (Cnn3dProgram * program);
   /* Steps of one plan, in order; the first op's forward step begins a pass.
    * Steps that come again with the same address and the same kind of binding may
    * be replayed. results: filled where the loss is among them, when finish()

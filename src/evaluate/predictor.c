@@ -167,12 +167,12 @@ slot_bytes (const Cnn3dPredictor *p, guint clips)
 }
 
 static gboolean
-measure (Cnn3dPredictor *p, guint chunk, gboolean checks, Cnn3dMemory *m, GError **error)
+measure (Cnn3dPredictor *p, guint chunk, Cnn3dMemory *m, GError **error)
 {
   PredictorProgram program = { 0 };
   Cnn3dDeviceMemory device;
 
-  if (!make_program (p, chunk, TRUE, checks, &program, error))
+  if (!make_program (p, chunk, TRUE, FALSE, &program, error))
     return FALSE;
   p->backend->memory (p->device, &device);
   *m = (Cnn3dMemory) {.weights = p->layout->total * sizeof (gfloat),.copy = p->layout->copy_bytes,
@@ -196,7 +196,7 @@ fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
   p->backend->memory (p->device, &device);
   budget = max_memory ? MIN (max_memory, device.available) : device.available;
   while (fits + 1 < too_many) {
-    if (!measure (p, chunk, FALSE, &m, error))
+    if (!measure (p, chunk, &m, error))
       return FALSE;
     if ((guint64) m.total + m.context <= budget) {
       fits = chunk;
@@ -219,20 +219,23 @@ fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
   return TRUE;
 }
 
-/* And whose program, once it is checked, needs no more than was told. */
+/* And whose program is checked: what is found wrong may take other memory. */
 static gboolean
 choose_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
 {
-  Cnn3dMemory checked;
+  for (gboolean replaced = TRUE; replaced;) {
+    PredictorProgram program;
 
-  do {
     if (!fit_chunk (p, most, max_memory, error))
       return FALSE;
-    if (!p->backend->checks_programs)
-      return TRUE;
-    if (!measure (p, p->chunk, TRUE, &checked, error))
-      return FALSE;
-  } while (checked.total != p->memory.total);
+    replaced = FALSE;
+    if (p->backend->program_replaced) {
+      if (!make_program (p, p->chunk, TRUE, TRUE, &program, error))
+        return FALSE;
+      replaced = p->backend->program_replaced (program.program);
+      clear_program (p, &program);
+    }
+  }
   return TRUE;
 }
 

@@ -34,9 +34,9 @@ make_plan (const Cnn3dBackend *backend, Cnn3dModel *model, const Cnn3dNetwork *n
   return plan;
 }
 
-static gboolean
-measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
-    guint micro_batch, Cnn3dRecompute recompute, gboolean checks, Cnn3dFit *fit, GError **error)
+gboolean
+cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
+    guint micro_batch, Cnn3dRecompute recompute, Cnn3dFit *fit, GError **error)
 {
   const gboolean adam = params->optimizer != CNN3D_UPDATE_SGD;
   const gint states = adam ? 2 : params->momentum > 0;
@@ -55,9 +55,7 @@ measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerPar
   const gboolean early = cnn3d_trainer_updates_early (&resolved, batch, micro_batch);
   const Cnn3dModelParams model_params = { resolved.precision, recompute != CNN3D_RECOMPUTE_BLOCK };
   const Cnn3dPlanParams plan_params = { TRUE, trained, recompute, early }, forward_params = { FALSE };
-  Cnn3dProgramParams program = { micro_batch, TRUE, cnn3d_trainer_accumulates (params, batch, micro_batch), TRUE,
-    .checks = checks
-  };
+  Cnn3dProgramParams program = { micro_batch, TRUE, cnn3d_trainer_accumulates (params, batch, micro_batch), TRUE };
 
   model = backend->model_new (device, net, &model_params, error);
   if (!model || !(training = make_plan (backend, model, net, &program, &plan_params, error)))
@@ -103,11 +101,36 @@ done:
   return fit->micro_batch > 0;
 }
 
-gboolean
-cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
-    guint micro_batch, Cnn3dRecompute recompute, Cnn3dFit *fit, GError **error)
+/* Checks the programs that a fit runs, and those of single clips, of which a short
+ * batch is made. replaced: something was found wrong, and the fit no longer holds. */
+static gboolean
+check (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
+    const Cnn3dFit *fit, gboolean *replaced, GError **error)
 {
-  return measure (backend, device, params, batch, micro_batch, recompute, FALSE, fit, error);
+  const Cnn3dModelParams model_params = { fit->precision, fit->recompute != CNN3D_RECOMPUTE_BLOCK };
+  const gboolean accumulates = cnn3d_trainer_accumulates (params, batch, fit->micro_batch);
+  const Cnn3dProgramParams programs[] = {
+    {fit->micro_batch, TRUE, accumulates, TRUE,.checks = TRUE}, {fit->micro_batch, FALSE, FALSE, TRUE,.checks = TRUE},
+    {1, TRUE, accumulates, TRUE,.most = fit->micro_batch,.checks = TRUE},
+  };
+  Cnn3dNetwork *net = cnn3d_network_new (&params->network, error);
+  Cnn3dModel *model = net ? backend->model_new (device, net, &model_params, error) : NULL;
+  gboolean ok = model != NULL;
+
+  *replaced = FALSE;
+  for (guint i = 0; ok && i < G_N_ELEMENTS (programs); i++) {
+    Cnn3dProgram *p = backend->program_new (model, &programs[i], error);
+
+    ok = p != NULL;
+    if (!ok)
+      break;
+    *replaced |= backend->program_replaced (p);
+    backend->program_free (&p);
+  }
+  if (model)
+    backend->model_free (&model);
+  cnn3d_network_free (&net);
+  return ok;
 }
 
 guint64
@@ -198,31 +221,20 @@ cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
 {
   Search s = { backend, device, cnn3d_fit_budget (backend, device, params) };
 
-  /* What is found wrong is not taken again: this comes to an end. */
-  for (;;) {
-    Cnn3dFit checked[2], single;
-
+  /* what is found wrong is not taken again: this comes to an end */
+  for (gboolean replaced = TRUE; replaced;) {
     if (!search (&s, params, batch, error))
       return FALSE;
-    if (!s.best.micro_batch)
-      break;
-    *fit = s.best;
-    if (!backend->checks_programs)
-      return TRUE;
-    /* Twice: what the first finds wrong may change the weights' formats. Short
-     * batches run clip by clip. */
-    if (!measure (backend, device, params, batch, 1, fit->recompute, TRUE, &single, error))
+    if (!s.best.micro_batch) {
+      cnn3d_fit_refuse (backend, device, params, batch, &s.least, s.budget, error);
       return FALSE;
-    for (gint i = 0; i < 2; i++)
-      if (!measure (backend, device, params, batch, fit->micro_batch, fit->recompute, TRUE, &checked[i], error))
-        return FALSE;
-    if (!memcmp (&checked[0].memory, &fit->memory, sizeof fit->memory)
-        && !memcmp (&checked[1].memory, &fit->memory, sizeof fit->memory))
-      return TRUE;
+    }
+    replaced = FALSE;
+    if (backend->program_replaced && !check (backend, device, params, batch, &s.best, &replaced, error))
+      return FALSE;
   }
-
-  cnn3d_fit_refuse (backend, device, params, batch, &s.least, s.budget, error);
-  return FALSE;
+  *fit = s.best;
+  return TRUE;
 }
 
 void

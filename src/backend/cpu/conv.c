@@ -30,7 +30,8 @@ cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, gboolean checks, 
     if (pass == CPU_BACKWARD_DATA && !cpu_is_blocked (m->net, m->net->ops[i].in))
       continue;                 /* clips have no gradient */
     /* A short batch, and one of several slices, adds up its slices' gradients. */
-    if (!cpu_conv_pass_setup (&conv->passes[pass], m, i, pass, conv->slice, accumulates || p->batch > 1, checks, error))
+    if (!cpu_conv_pass_setup (&conv->passes[pass], m, i, pass, conv->slice, accumulates || p->batch > 1, checks,
+            &p->replaced, error))
       return FALSE;
     scratch[phases[pass]] = conv->passes[pass].scratch;
   }

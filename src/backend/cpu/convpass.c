@@ -296,7 +296,7 @@ choose (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboole
 
 gboolean
 cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *m, gint op, CpuPass pass, guint clips, gboolean may_add,
-    gboolean checks, GError **error)
+    gboolean checks, gboolean *replaced, GError **error)
 {
   const gboolean sizes_only = m->device->dnnl.sizes_only;
   CpuFindings *findings = m->device->findings;
@@ -334,6 +334,7 @@ cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *m, gint op, CpuPass pass, guint
     }
     wrong = wrong_key (&(Wanted) { m, op, c }, implementation);
     cpu_findings_set (findings, wrong, CPU_FINDING_WRONG);
+    *replaced = TRUE;
     cpu_conv_pass_clear (c);
   }
 }

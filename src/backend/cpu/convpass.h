@@ -29,9 +29,9 @@ CpuDesc cpu_conv_weights_format (const Cnn3dModel * model, gint op, CpuPass pass
 
 /* Chooses a way for `clips` clips at once. checks: it will run, so that a way
  * which nothing is known of is checked first, and the next one taken where it is
- * wrong. may_add: operands may ask a gradient to be added to. */
+ * wrong; then *replaced becomes TRUE. may_add: operands may ask a gradient to be added to. */
 gboolean cpu_conv_pass_setup (CpuConvPass * c, Cnn3dModel * model, gint op, CpuPass pass, guint clips,
-    gboolean may_add, gboolean checks, GError ** error);
+    gboolean may_add, gboolean checks, gboolean * replaced, GError ** error);
 void cpu_conv_pass_clear (CpuConvPass * c);
 
 /* Where the scratch's pieces begin, and at the end where oneDNN's own does. */

@@ -231,6 +231,12 @@ program_sizes (Cnn3dProgram *p)
   return &p->sizes;
 }
 
+static gboolean
+program_replaced (Cnn3dProgram *p)
+{
+  return p->replaced;
+}
+
 static inline gpointer
 address (const Cnn3dBinding *b, gsize offset)
 {
@@ -425,7 +431,6 @@ run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding 
 static const Cnn3dBackend backend = {
   .abi = CNN3D_BACKEND_ABI,
   .name = "cpu",
-  .checks_programs = TRUE,
   .list = device_list,
   .open = device_open,
   .close = device_close,
@@ -449,6 +454,7 @@ static const Cnn3dBackend backend = {
   .program_new = program_new,
   .program_free = program_free,
   .program_sizes = program_sizes,
+  .program_replaced = program_replaced,
   .run = run,
   .read_activation = cpu_read_activation,
   .update = update,

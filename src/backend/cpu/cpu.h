@@ -85,6 +85,7 @@ struct _Cnn3dProgram {
   Cnn3dSizes sizes;
   CpuConv *conv;                /* [op] */
   CpuPool *pool;                /* [op] */
+  gboolean replaced;            /* something was found wrong while it was made */
   gdouble loss_sum;
   guint correct;
 };
