@@ -8,8 +8,11 @@ cnn3d_temporary_take (Cnn3dTemporary *t, gsize bytes, const gchar *what, GError 
 {
   t->bytes = MAX (bytes, 1);
   t->data = mmap (NULL, t->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (t->data != MAP_FAILED)
+  if (t->data != MAP_FAILED) {
+    /* large pages where the kernel gives them: touching it all is most of its cost */
+    madvise (t->data, t->bytes, MADV_HUGEPAGE);
     return TRUE;
+  }
   t->data = NULL;
   g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOMEM, "no memory for %s: %" G_GSIZE_FORMAT " bytes", what, bytes);
   return FALSE;
