@@ -9,13 +9,11 @@
 #include <glib/gstdio.h>
 
 #include "gstclipmeta.h"
-#include "tests/limits.h"
+#include "runline.h"
 
 #define FRAMES 60
 #define FPS 20
 #define BRIGHTNESS(frame) (20 + 3 * (frame))
-/* A run that takes longer hangs */
-#define LIMIT (test_limit (120) * GST_USECOND)
 
 static gchar *dir, *video, *avi;
 
@@ -35,26 +33,6 @@ write_text (const gchar * name, const gchar * text)
   g_assert_true (g_file_set_contents (path, text, -1, NULL));
 
   return path;
-}
-
-static inline void
-run_line (const gchar * line)
-{
-  GError *error = NULL;
-  GstElement *pipeline = gst_parse_launch (line, &error);
-  GstBus *bus = gst_element_get_bus (pipeline);
-  GstMessage *message;
-
-  g_assert_no_error (error);
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = gst_bus_timed_pop_filtered (bus, LIMIT,
-      GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-  g_assert_nonnull (message);
-  g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
-  gst_message_unref (message);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_object_unref (bus);
-  gst_object_unref (pipeline);
 }
 
 /* A video whose frames are as bright as their number says. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "gstclipmeta.h"
+#include "runline.h"
 
 #if defined (__SANITIZE_THREAD__)
 #define SECONDS 4
@@ -611,23 +612,9 @@ make_videos (void)
         "video/x-raw,format=I420,width=32,height=32,framerate=8/1 ! x264enc "
         "speed-preset=ultrafast threads=1 ! mp4mux ! filesink location=%s/%u.mp4",
         i, class, i);
-    GstElement *pipeline;
-    GstBus *bus;
-    GError *error = NULL;
-    GstMessage *message;
 
     g_assert_cmpint (g_mkdir_with_parents (class, 0700), ==, 0);
-    pipeline = gst_parse_launch (line, &error);
-    g_assert_no_error (error);
-    bus = gst_element_get_bus (pipeline);
-    gst_element_set_state (pipeline, GST_STATE_PLAYING);
-    message = pop (bus, GST_MESSAGE_EOS | GST_MESSAGE_ERROR, NULL, WAIT);
-    g_assert_nonnull (message);
-    g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
-    gst_message_unref (message);
-    gst_element_set_state (pipeline, GST_STATE_NULL);
-    gst_object_unref (bus);
-    gst_object_unref (pipeline);
+    run_line (line);
     g_free (line);
     g_free (class);
   }

@@ -6,21 +6,14 @@
  * mutates for so many seconds (10); a case is a function of the seed (1) and its
  * number, and one that failed is run alone by its number.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <glib.h>
 #include <glib/gstdio.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "src/report/report.h"
+#include "tests/fuzz/fuzz.h"
 
-#if defined (__SANITIZE_ADDRESS__)
-#include <sanitizer/common_interface_defs.h>
-#endif
-
-#define MAX_SECONDS 10          /* that a case may take */
+#define MAX_SECONDS 10          /* that a case may take on a quick machine */
 #define MOST_CLASSES 300        /* of a run or matrix that is put in: more than is drawn */
 #define LEAST_CASES 100
 
@@ -63,48 +56,6 @@ static const gchar predictions[] = "path,clip,label,prediction,ball,box\na.mp4,0
 static const gchar *const numbers[] = { "0", "-1", "1", "2", "3", "0.5", "1e308", "-1e308", "1e-308", "4294967295",
   "4294967296", "9007199254740993", "18446744073709551615", "null", "true", "\"\"", "[]", "{}", "[[1]]"
 };
-
-static guint64 seed = 1, number, state;
-static gchar *folder;
-
-static void
-show_case (void)
-{
-  fprintf (stderr, "# fuzz-report 0 %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " is this case; its files are in %s\n",
-      seed, number, folder);
-}
-
-static void G_GNUC_NORETURN
-fail (const gchar *what, const gchar *text)
-{
-  show_case ();
-  printf ("not ok 1 - case %" G_GUINT64_FORMAT ": %s: %s\n", number, what, text);
-  fflush (NULL);
-  _exit (1);
-}
-
-static void
-on_log (const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data)
-{
-  fail ("a word from GLib", message);
-}
-
-static void
-on_signal (int signum)
-{
-  fail ("ended by a signal", g_strsignal (signum));
-}
-
-/* From 0 to n - 1 (splitmix64). */
-static guint64
-draw (guint64 n)
-{
-  guint64 z = (state += G_GUINT64_CONSTANT (0x9e3779b97f4a7c15));
-
-  z = (z ^ (z >> 30)) * G_GUINT64_CONSTANT (0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * G_GUINT64_CONSTANT (0x94d049bb133111eb);
-  return (z ^ (z >> 31)) % n;
-}
 
 /* --- mutations of texts --- */
 
@@ -238,7 +189,7 @@ run_case (void)
   g_autoptr (GError) error = NULL;
   g_autofree gchar *page = NULL;
 
-  state = seed * G_GUINT64_CONSTANT (0xd1342543de82ef95) + number;
+  fuzz_case (MAX_SECONDS);
   put ("log.jsonl", make_log ());
   put ("metrics.json", make_text (metrics));
   put ("predictions.csv", make_text (draw (2) ? predictions : ""));
@@ -253,27 +204,15 @@ int
 main (int argc, char **argv)
 {
   static const gchar *const names[] = { "log.jsonl", "metrics.json", "predictions.csv" };
-  const gdouble seconds = argc > 1 ? g_ascii_strtod (argv[1], NULL) : 10;
+  const gdouble seconds = fuzz_begin ("fuzz-report", argc, argv, 10);
   const gint64 begin = g_get_monotonic_time ();
 
-  if (argc > 2)
-    seed = g_ascii_strtoull (argv[2], NULL, 10);
   folder = g_dir_make_tmp ("fuzz-report-XXXXXX", NULL);
-#if defined (__SANITIZE_ADDRESS__)
-  __sanitizer_set_death_callback (show_case);
-#endif
-  g_log_set_default_handler (on_log, NULL);
-  signal (SIGALRM, on_signal);
-  signal (SIGABRT, on_signal);
-  puts ("1..1");
-  fflush (stdout);
   if (argc > 3) {
-    number = g_ascii_strtoull (argv[3], NULL, 10);
     run_case ();
     number = 1;
   }
   while (argc <= 3 && (g_get_monotonic_time () - begin < seconds * G_USEC_PER_SEC || number < LEAST_CASES)) {
-    alarm (MAX_SECONDS);
     run_case ();
     number++;
   }

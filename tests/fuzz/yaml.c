@@ -7,16 +7,13 @@
  * its number, and one that failed is run alone by its number.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <malloc.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
 #include "src/config/config.h"
-#include "tests/limits.h"
+#include "tests/fuzz/fuzz.h"
 
 #if defined (__SANITIZE_ADDRESS__)
-#include <sanitizer/common_interface_defs.h>
 /* GCC has this function, but not its header */
 size_t __sanitizer_get_current_allocated_bytes (void);
 #endif
@@ -26,36 +23,6 @@ size_t __sanitizer_get_current_allocated_bytes (void);
 #define WARM_UP 2000            /* cases after which memory no longer grows */
 #define MAX_GROWTH (16 * 1024)  /* bytes, over all the others */
 
-static guint64 seed = 1, number;
-
-static void
-show_case (void)
-{
-  fprintf (stderr, "# fuzz-yaml 0 %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " is this case\n", seed, number);
-}
-
-static void G_GNUC_NORETURN
-fail (const gchar * what, const gchar * text)
-{
-  show_case ();
-  printf ("not ok 1 - case %" G_GUINT64_FORMAT ": %s: %s\n", number, what, text);
-  fflush (NULL);
-  _exit (1);
-}
-
-static void
-on_log (const gchar * domain, GLogLevelFlags level, const gchar * message, gpointer data)
-{
-  fail ("a word from GLib", message);
-}
-
-/* A case took too long, or an assertion of a library failed */
-static void
-on_signal (int signum)
-{
-  fail ("ended by a signal", g_strsignal (signum));
-}
-
 static gsize
 allocated (void)
 {
@@ -64,19 +31,6 @@ allocated (void)
 #else
   return mallinfo2 ().uordblks;
 #endif
-}
-
-/* splitmix64 */
-static guint64 state;
-
-static guint64
-draw (guint64 below)
-{
-  guint64 z = (state += G_GUINT64_CONSTANT (0x9e3779b97f4a7c15));
-
-  z = (z ^ (z >> 30)) * G_GUINT64_CONSTANT (0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * G_GUINT64_CONSTANT (0x94d049bb133111eb);
-  return (z ^ (z >> 31)) % below;
 }
 
 /* Beginnings that reach each part of the reader; the shipped files are put
@@ -276,7 +230,7 @@ run_case (void)
   GError *error = NULL;
   gboolean done;
 
-  state = seed * G_GUINT64_CONSTANT (0xd1342543de82ef95) + number;
+  fuzz_case (MAX_SECONDS);
   from = &corpus[draw (G_N_ELEMENTS (corpus))];
   text = g_string_new_len (from->text, (gssize) from->size);
   for (guint64 n = draw (draw (4) ? 4 : 40); n > 0; n--)
@@ -299,24 +253,13 @@ run_case (void)
 int
 main (int argc, char **argv)
 {
-  gdouble seconds = argc > 1 ? g_ascii_strtod (argv[1], NULL) : 20;
+  const gdouble seconds = fuzz_begin ("fuzz-yaml", argc, argv, 20);
   guint64 taken = 0;
   gint64 begin = g_get_monotonic_time (), slowest = 0;
   gsize before = 0, after;
 
-  if (argc > 2)
-    seed = g_ascii_strtoull (argv[2], NULL, 10);
-#if defined (__SANITIZE_ADDRESS__)
-  __sanitizer_set_death_callback (show_case);
-#endif
-  g_log_set_default_handler (on_log, NULL);
-  signal (SIGALRM, on_signal);
-  signal (SIGABRT, on_signal);
-  puts ("1..1");
-  fflush (stdout);
   read_corpus (TEST_SOURCE_DIR "/configs");
   if (argc > 3) {
-    number = g_ascii_strtoull (argv[3], NULL, 10);
     taken = run_case ();
     printf ("ok 1 - case %" G_GUINT64_FORMAT " is %s\n", number, taken ? "taken" : "refused");
     return 0;
@@ -325,7 +268,6 @@ main (int argc, char **argv)
   while (g_get_monotonic_time () - begin < seconds * G_USEC_PER_SEC || number <= WARM_UP) {
     gint64 start = g_get_monotonic_time ();
 
-    alarm (test_limit (MAX_SECONDS) / G_USEC_PER_SEC);
     taken += run_case ();
     slowest = MAX (slowest, g_get_monotonic_time () - start);
     if (++number == WARM_UP)
