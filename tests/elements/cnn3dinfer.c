@@ -920,6 +920,7 @@ test_element (void)
   g_free (model);
 }
 
+#ifndef __SANITIZE_ADDRESS__
 /* Bytes that are allocated: the resident size less what the allocator keeps. */
 static gint64
 allocated (void)
@@ -928,6 +929,7 @@ allocated (void)
 
   return (gint64) info.uordblks + (gint64) info.hblkhd;
 }
+#endif
 
 /* Many frames, and a swap of models now and then, leave nothing behind. */
 static void

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REVISION 2              /* of the check: what an older one found is not taken over */
+#define REVISION 1              /* of the check: what an older one found is not taken over */
 
 struct _CpuFindings {
   gchar *machine;
@@ -47,18 +47,21 @@ library_build (void)
       (gint64) status.st_mtime);
 }
 
+/* A file for each machine that this may be, so that the others' findings cost nothing. */
 CpuFindings *
 cpu_findings_new (void)
 {
   const dnnl_version_t *v = dnnl_version ();
   CpuFindings *f = g_new0 (CpuFindings, 1);
-  g_autofree gchar *cpu = cpu_name (), *build = library_build ();
+  g_autofree gchar *cpu = cpu_name (), *build = library_build (), *sum = NULL, *name = NULL;
 
   f->machine = g_strdup_printf ("check %d, oneDNN %d.%d.%d %s %s, instruction set %#x, %s, caches of %ld and %ld bytes",
       REVISION, v->major, v->minor, v->patch, v->hash, build, (guint) dnnl_get_effective_cpu_isa (), cpu,
       sysconf (_SC_LEVEL2_CACHE_SIZE), sysconf (_SC_LEVEL3_CACHE_SIZE));
+  sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, f->machine, -1);
+  name = g_strdup_printf ("convolutions-cpu-%.16s.tsv", sum);
   f->passed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  f->path = g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions-cpu.tsv", NULL);
+  f->path = g_build_filename (g_get_user_cache_dir (), "cnn3d", name, NULL);
   return f;
 }
 
@@ -74,33 +77,33 @@ cpu_findings_free (CpuFindings *f)
   g_free (f);
 }
 
-/* finding, machine, key, and a dot: without it the line's writer was killed. */
+/* finding, key, and a dot: without it the line's writer was killed. */
 static void
 read_line (CpuFindings *f, const gchar *line)
 {
   g_auto (GStrv) fields = g_strsplit (line, "\t", -1);
 
-  if (g_strv_length (fields) != 4 || strcmp (fields[3], ".") || strcmp (fields[1], f->machine))
+  if (g_strv_length (fields) != 3 || strcmp (fields[2], "."))
     return;
   for (gint i = CPU_FINDING_RIGHT; i <= CPU_FINDING_WRONG; i++)
     if (!strcmp (fields[0], words[i]))
-      g_hash_table_insert (f->known, g_strdup (fields[2]), GINT_TO_POINTER (i));
+      g_hash_table_insert (f->known, g_strdup (fields[1]), GINT_TO_POINTER (i));
 }
 
 static void
 read_once (CpuFindings *f)
 {
   g_autofree gchar *text = NULL;
-  g_auto (GStrv) lines = NULL;
 
   if (f->known)
     return;
   f->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   if (!g_file_get_contents (f->path, &text, NULL, NULL))
     return;
-  lines = g_strsplit (text, "\n", -1);
-  for (guint i = 0; lines[i]; i++)
-    read_line (f, lines[i]);
+  for (gchar *line = text, *end; (end = strchr (line, '\n')); line = end + 1) {
+    *end = 0;
+    read_line (f, line);
+  }
 }
 
 CpuFinding
@@ -110,24 +113,34 @@ cpu_findings_get (CpuFindings *f, const gchar *key)
   return GPOINTER_TO_INT (g_hash_table_lookup (f->known, key));
 }
 
+/* At once and at the end, so that processes that write side by side lose nothing. */
+static gboolean
+append (const gchar *path, gint flags, const gchar *line)
+{
+  gint fd = open (path, O_WRONLY | O_APPEND | O_CLOEXEC | flags, 0666);
+  gboolean written;
+
+  if (fd < 0)
+    return FALSE;
+  written = write (fd, line, strlen (line)) == (gssize) strlen (line);
+  close (fd);
+  return written;
+}
+
 void
 cpu_findings_set (CpuFindings *f, const gchar *key, CpuFinding finding)
 {
   g_autofree gchar *folder = g_path_get_dirname (f->path);
-  /* at once and at the end, so that processes that write side by side lose nothing */
-  g_autofree gchar *line = g_strdup_printf ("\n%s\t%s\t%s\t.\n", words[finding], f->machine, key);
-  int fd;
+  g_autofree gchar *head = g_strdup_printf ("# %s\n", f->machine);
+  g_autofree gchar *line = g_strdup_printf ("\n%s\t%s\t.\n", words[finding], key);
 
   read_once (f);
   g_hash_table_insert (f->known, g_strdup (key), GINT_TO_POINTER (finding));
   if (g_mkdir_with_parents (folder, 0777) < 0)
     return;
-  fd = open (f->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-  if (fd < 0)
-    return;
-  if (write (fd, line, strlen (line)) < 0)
+  append (f->path, O_CREAT | O_EXCL, head);     /* says whose they are, to whoever looks */
+  if (!append (f->path, 0, line))
     g_debug ("cannot write %s", f->path);
-  close (fd);
 }
 
 guint

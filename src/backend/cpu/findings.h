@@ -1,6 +1,6 @@
 /* findings.h: which ways of convolving oneDNN were found right and wrong. Kept
- * in $XDG_CACHE_HOME/cnn3d/convolutions-cpu.tsv by oneDNN's version and build,
- * the instruction set and the CPU, so that each is looked into once.
+ * in $XDG_CACHE_HOME/cnn3d/convolutions-cpu-*.tsv, a file for oneDNN's version
+ * and build, instruction set and CPU, so that each is looked into once.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CPU_FINDINGS_H
 #define CNN3D_CPU_FINDINGS_H
