@@ -39,35 +39,49 @@ def grows_as_predicted():
     return notes
 
 
-def less_than_pytorch():
-    """r3d_18, a step of 8 clips of 16x112x112, SGD: the growth as a share of PyTorch's"""
-    bounds = {"32": {"none": 0.85, "bn": 0.55, "block": 0.35}, "bf16-mixed": {"none": 0.9, "block": 0.45}}
-    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-        if "avx512bw" not in file.read():       # oneDNN's weight gradients are gemm's there, with large scratch
-            bounds = {"32": {"none": 0.95, "bn": 0.65, "block": 0.5}, "bf16-mixed": {"none": 1.0, "block": 0.65}}
+def less_than_pytorch(precision, bounds):
+    """the growth of a step as a share of PyTorch's"""
     steps = "2" if "CNN3D_TEST_STEPS" in os.environ else "1"
-    notes, worse = [], []
-    for precision, ways in bounds.items():
-        torch = torchs(precision)
-        notes.append("%s: PyTorch %.0f MiB" % (precision, torch / MIB))
-        for way, bound in ways.items():
-            share = ours("--steps", steps, "--batch", "8", "--precision", precision, "--recompute", way)[0] / torch
-            notes.append("%s, %s: %.1f %%" % (precision, way, 100 * share))
-            if share > bound:
-                worse.append(notes[-1])
+    torch = torchs(precision)
+    notes, worse = ["PyTorch %.0f MiB" % (torch / MIB)], []
+    for way, bound in bounds.items():
+        share = ours("--steps", steps, "--batch", "8", "--precision", precision, "--recompute", way)[0] / torch
+        notes.append("%s: %.1f %%" % (way, 100 * share))
+        if share > bound:
+            worse.append(notes[-1])
     assert not worse, notes
     return notes
 
 
-print("1..2")
+def f32():
+    """r3d_18, a step of 8 clips of 16x112x112, SGD, less than PyTorch's"""
+    if AVX512:
+        return less_than_pytorch("32", {"none": 0.85, "bn": 0.55, "block": 0.35})
+    # oneDNN's weight gradients are gemm's there, with large scratch
+    return less_than_pytorch("32", {"none": 0.95, "bn": 0.65, "block": 0.5})
+
+
+def bf16():
+    """the same in bf16-mixed"""
+    if not AVX512:
+        return None
+    return less_than_pytorch("bf16-mixed", {"none": 0.9, "block": 0.45})
+
+
+with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+    AVX512 = "avx512bw" in file.read()
+print("1..3")
 failed = 0
-for i, test in enumerate((grows_as_predicted, less_than_pytorch)):
+for i, test in enumerate((grows_as_predicted, f32, bf16)):
+    skip = ""
     try:
         notes, ok = test(), True
+        if notes is None:
+            notes, skip = [], " # SKIP without AVX-512 PyTorch convolves bf16 in plain loops: hours"
     except (AssertionError, subprocess.CalledProcessError) as error:
         notes, ok = [str(error)], False
         failed = 1
-    print("%s %d - %s" % ("ok" if ok else "not ok", i + 1, test.__doc__), flush=True)
+    print("%s %d - %s%s" % ("ok" if ok else "not ok", i + 1, test.__doc__, skip), flush=True)
     for note in notes:
         print("# " + note, flush=True)
 sys.exit(failed)

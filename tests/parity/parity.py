@@ -33,6 +33,8 @@ parser.add_argument("--small", action="store_true")
 ARGS = parser.parse_intermixed_args()
 TOOL = ARGS.tool
 WANTED = ARGS.names
+with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
+    AVX512 = "avx512bw" in info.read()
 # torchvision's own, (frames, size) that each is tried at
 MODELS = {"r3d_18": (16, 112), "mc3_18": (16, 112), "r2plus1d_18": (8, 112), "slow_r50": (8, 112)}
 
@@ -96,6 +98,12 @@ def test(name, pairs):
             print(f"# {what}: {figure:.3e} > {bound:.0e}")
 
 
+def skip(name, reason):
+    global count
+    count += 1
+    print(f"ok {count} - {name} # SKIP {reason}", flush=True)
+
+
 def wanted(name):
     return not WANTED or name in WANTED
 
@@ -134,14 +142,20 @@ def check_eval_gradients(name):
          [(k, relative(got["grad." + k], p.grad), 1e-3) for k, p in model.named_parameters()])
 
 
+def nudged(x):
+    """By as little as rounding does: small sizes turn it into much, because a ReLU
+    somewhere switches"""
+    return x * (1 + 1e-6 * torch.randn(x.shape, generator=torch.Generator().manual_seed(9)).to(x.device))
+
+
 def check_steps(optimizer):
     """20 steps; every step sees the next four clips."""
     classes = 10
-    x, y = make_clips(8, 8, 64, classes)
+    x, y = make_clips(8, 8, 48, classes)
     lr = {"sgd": 0.001, "adam": 1e-5, "adamw": 1e-5}[optimizer]
     decay = {"sgd": 1e-4, "adam": 1e-4, "adamw": 0.05}[optimizer]
 
-    def torch_losses(model):
+    def torch_losses(model, x):
         rule = {"sgd": lambda p: torch.optim.SGD(p, lr, momentum=0.9, weight_decay=decay),
                 "adam": lambda p: torch.optim.Adam(p, lr, weight_decay=decay),
                 "adamw": lambda p: torch.optim.AdamW(p, lr, weight_decay=decay)}[optimizer](model.parameters())
@@ -160,14 +174,12 @@ def check_steps(optimizer):
     start = copy.deepcopy(model)
     got = run_tool(model, x, y, "--batch", 4, "--steps", 20, "--optimizer", optimizer, "--lr", lr,
                    "--weight-decay", decay, "--label-smoothing", 0.1, classes=classes)["losses"]
-    theirs = torch_losses(model)
+    theirs = torch_losses(model, x)
     off = [abs(a - b) / b for a, b in zip(got, theirs)]
     bounds = [1e-3] * 20
     if max(off) > 1e-3:
-        # Each step amplifies the last bits. How far does PyTorch get from itself
-        # with convolutions that add up in another order?
-        with torch.backends.mkldnn.flags(enabled=False):
-            other = torch_losses(start)
+        # Each step amplifies the last bits: how far does PyTorch get from itself?
+        other = torch_losses(start, nudged(x))
         bounds = [max(1e-3, 2 * abs(a - b) / b) for a, b in zip(other, theirs)]
     test(f"20 steps of {optimizer}", [(f"loss of step {i}", off[i], bounds[i]) for i in range(20)])
 
@@ -209,6 +221,9 @@ def check_bf16(name, frames, size):
     with torch.no_grad():
         logits = model(x)
     test(f"{name} bf16-mixed logits", [("logits", relative(got["logits"], logits), 3e-2)])
+    if not AVX512:
+        skip(f"{name} bf16-mixed gradients beside autocast's", "without AVX-512 PyTorch takes hours for them")
+        return
     # gradients: no further from f32's than PyTorch's own autocast is
     model.train()
     autocast = copy.deepcopy(model)
@@ -267,12 +282,6 @@ def oracle_losses(model, x, y, kind, batch):
         scaler.update()
         losses.append(loss.item())
     return numpy.array(losses)
-
-
-def nudged(x):
-    """By as little as rounding does: small sizes turn it into much, because a ReLU
-    somewhere switches"""
-    return x * (1 + 1e-6 * torch.randn(x.shape, generator=torch.Generator().manual_seed(9)).to(x.device))
 
 
 def check_on_device(name, precision, frames, size):
