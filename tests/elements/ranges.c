@@ -210,6 +210,7 @@ main (int argc, char **argv)
 {
   guint i;
   gchar *path;
+  gint status;
 
   g_test_init (&argc, &argv, NULL);
   gst_init (&argc, &argv);
@@ -226,5 +227,8 @@ main (int argc, char **argv)
     }
   }
 
-  return g_test_run ();
+  status = g_test_run ();
+  gst_deinit ();
+
+  return status;
 }
