@@ -11,7 +11,7 @@
 # need one of the packages are left out.
 set -eu
 
-packages="tensorboard onnxruntime safetensors scikit-learn"
+packages="tensorboard onnxruntime safetensors scikit-learn av"
 python=/usr/bin/python3
 folder=${1:?say which folder}
 

@@ -1,21 +1,30 @@
 /* clipchain-private.h: a chain, for the files that it is made of: clipchain.c
- * builds it and takes it down, clipgate.c is what frames pass, clipdecode.c
- * runs it. SPDX-License-Identifier: LGPL-2.1-or-later */
+ * builds it and takes it down, cliptrack.c is what packets pass, clipgate.c
+ * what frames pass, and clipdecode.c runs it.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_CHAIN_PRIVATE_H
 #define CLIP_CHAIN_PRIVATE_H
 
 #include "clipchain.h"
+#include "clipindex.h"
 
 G_BEGIN_DECLS
 
-/* A frame may lie so far from its place, in frames, and still be it:
- * containers round to milliseconds */
-#define CLIP_JITTER 0.3
-/* A row's start is text: a frame a little before it is meant too, in s */
-#define CLIP_START_TOLERANCE 0.0005
-
 #define CLIP_TYPE_CHAIN (clip_chain_get_type ())
 G_DECLARE_FINAL_TYPE (ClipChain, clip_chain, CLIP, CHAIN, GstBin)
+
+/* A field of packets' caps: the container's word on colours */
+#define CLIP_CHAIN_COLORIMETRY "container-colorimetry"
+
+typedef struct _ClipTrack ClipTrack;
+
+/* Containers whose word has limits */
+typedef enum
+{
+  CLIP_CONTAINER_OTHER,
+  CLIP_CONTAINER_QUICKTIME,
+  CLIP_CONTAINER_AVI
+} ClipContainer;
 
 struct _ClipChain
 {
@@ -26,43 +35,59 @@ struct _ClipChain
   GstTaskPool *tasks;
   GstPad *src_pad;
   ClipJob *job;
-  GstElement *clip_bin;
+  GstElement *parsebin, *clip_bin;
+  GstPad *feed;                 /* packets go into the decoder here */
   GstPad *gate_sink, *gate_src, *out;
+  gpointer feeder;              /* of `tasks`: feeds packets that were kept */
 
   /* Under the job's lock */
+  GPtrArray *tracks;            /* of ClipTrack */
   gboolean stop;                /* whoever waits here: leave */
-  gboolean plugged;             /* decodebin has what reads the file */
-  gboolean has_video, has_other, no_more_pads;
-  gboolean waiting;             /* the first frame waits in the gate */
+  gboolean plugging, plugged;   /* parsebin has what reads the file */
+  gboolean flows;               /* something came out of it */
+  gboolean has_other;            /* sound, or what nobody knows */
+  gboolean waiting;             /* a packet waits for `open` */
   gboolean open;
   gboolean flushing, flushed;
   gboolean gate_eos, done;
-  gboolean misseek;
+  gboolean lost;                /* a seek landed nobody knows where */
   guint64 progress;
-  gdouble first_time;           /* of the first frame, s; NAN: unknown */
+  guint past_end;               /* reads after the file's end */
+  gsize kept;                   /* bytes of the packets that are kept */
+  gboolean keeps;               /* all packets so far are kept */
   gchar *error;
   gboolean fatal;
   gchar *missing;               /* a plug-in that is not installed */
 
-  /* Set before the gate opens, then the streaming thread's */
-  gdouble fps;                  /* 0: unknown, or it varies */
-  gdouble base;                 /* time of the file's first frame */
-  guint64 target;               /* first frame wanted, from the file's start */
-  guint64 first, last;          /* frames wanted, from the clip's start */
-  guint64 length;               /* frames in the clip by its row; 0: unknown */
-  guint64 told;                 /* frames in it that the frames tell of */
-  gboolean sought;
-  guint64 next;                 /* number of the next frame in the clip */
-  gboolean entered;             /* the clip has begun */
+  /* Set before anything opens, constant after */
+  guint64 size;                 /* of the file, bytes */
+  ClipContainer container;
+  ClipIndex *index;             /* NULL: the file is read to make one */
+  ClipTrack *track;             /* the one that is decoded */
+  guint first, frames;          /* the segment's first frame, and how many */
+  guint64 window_first, window_last;    /* frames wanted, in the segment */
+  guint from, to;               /* packets to decode */
+
+  /* Whoever pushes packets */
+  gint64 at;                    /* the next packet; -1: after a seek */
+  GstCaps *fed_caps;            /* of the last packet */
+  gboolean has_colorimetry;     /* they, or the container, tell of colours */
+  gboolean fed;
+  guint last_rank;
+
+  /* Whoever pushes frames */
+  guint counted;                /* frames that came out */
+  gboolean entered;             /* one of the segment came */
   gboolean finished;            /* nothing more is wanted */
   gboolean forwarding;          /* events go on to clip-bin */
-  GstSegment segment;
   GstCaps *caps;                /* at the end, not yet in the job */
   GstEvent *preparation;        /* the same; clip-preparation */
 };
 
-/* Never NULL, but perhaps with an error already. */
-ClipChain *clip_chain_new (const ClipChainSettings * settings, ClipJob * job);
+/* index: NULL: all of the file is read first, and its packets are kept.
+ * Never NULL, but perhaps with an error already. */
+ClipChain *clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
+    ClipIndex * index);
 
 /* Brings the chain down and drops it. A decoder that never returns keeps its
  * thread and the chain, but nobody waits for it. */
@@ -75,12 +100,34 @@ void clip_chain_set_error (ClipChain * self, gchar * reason, gboolean fatal);
 void clip_chain_set_error_locked (ClipChain * self, gchar * reason,
     gboolean fatal);
 
-/* Answers a decoder that asks which raw video it may give. FALSE: that is not
- * what is asked. */
-gboolean clip_chain_answer (ClipChain * self, GstQuery * query);
+/* Gate */
 
 /* Makes gate_sink, gate_src and out. */
 void clip_chain_make_pads (ClipChain * self);
+
+/* Tracks */
+
+/* A probe on the file's pad. */
+GstPadProbeReturn clip_chain_watch_end (GstPad * pad, GstPadProbeInfo * info,
+    gpointer data);
+
+/* A stream of packets that parsebin found. */
+void clip_chain_add_track (ClipChain * self, GstPad * pad);
+void clip_track_free (ClipTrack * track);
+
+/* With the job's lock: the file was read to its end. */
+gboolean clip_chain_is_read (const ClipChain * self);
+
+/* Makes the index of the track that is to be decoded, and chooses it. FALSE:
+ * there is no video. */
+gboolean clip_chain_make_index (ClipChain * self);
+
+GstPad *clip_track_get_pad (const ClipTrack * track);
+/* (transfer full), NULL where there is none yet. */
+GstCaps *clip_track_get_caps (const ClipTrack * track);
+
+/* Feeds the packets that were kept, in a thread of its own. */
+void clip_chain_start_feeding (ClipChain * self);
 
 G_END_DECLS
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
 
-#include <math.h>
 #include <string.h>
+#include <glib/gstdio.h>
 
 GST_DEBUG_CATEGORY (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
 
 /* A decoder that does not come back from its frame is left to itself */
 #define STOP_TIME (5 * G_TIME_SPAN_SECOND)
-/* At most so long does a demuxer wait for decodebin */
+/* At most so long does a demuxer wait for parsebin */
 #define HOLD_TIME (200 * G_TIME_SPAN_MILLISECOND)
 
 G_DEFINE_TYPE (ClipChain, clip_chain, GST_TYPE_BIN);
@@ -65,7 +65,7 @@ take_error (ClipChain * self, GstMessage * message)
   g_free (debug);
 }
 
-/* decodebin throws away the errors of an element that it is plugging; a demuxer
+/* parsebin throws away the errors of an element that it is plugging; a demuxer
  * whose thread is faster than that would fail and nobody would know. */
 static void
 hold_thread (ClipChain * self, GstElement * element)
@@ -126,31 +126,59 @@ clip_chain_handle_message (GstBin * bin, GstMessage * message)
 }
 /* Building */
 
+/* What a container tells of colours may lack the range, and a parser would believe
+ * it rather than the stream: it goes by under another name. */
+static GstPadProbeReturn
+rename_colorimetry (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  const GValue *value;
+  GstCaps *caps;
+
+  if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
+    return GST_PAD_PROBE_OK;
+  gst_event_parse_caps (event, &caps);
+  value = gst_structure_get_value (gst_caps_get_structure (caps, 0),
+      "colorimetry");
+  if (!value)
+    return GST_PAD_PROBE_OK;
+  caps = gst_caps_copy (caps);
+  gst_caps_set_value (caps, CLIP_CHAIN_COLORIMETRY, value);
+  gst_structure_remove_field (gst_caps_get_structure (caps, 0), "colorimetry");
+  GST_PAD_PROBE_INFO_DATA (info) = gst_event_new_caps (caps);
+  gst_event_unref (event);
+  gst_caps_unref (caps);
+
+  return GST_PAD_PROBE_OK;
+}
+
+/* Parsers repeat what a decoder must know before each key frame: it may be the
+ * first that the decoder sees. */
 static void
-one_thread (GstBin * bin, GstBin * sub_bin, GstElement * element,
+set_up_parser (GstBin * bin, GstBin * sub_bin, GstElement * element,
     gpointer data)
 {
-  static const gchar *const names[] = { "max-threads", "threads", "n-threads" };
-  GstElementFactory *factory = gst_element_get_factory (element);
+  GParamSpec *spec = g_object_class_find_property
+      (G_OBJECT_GET_CLASS (element), "config-interval");
+  ClipChain *self = data;
+  GstPad *sink;
 
-  if (!factory || !gst_element_factory_list_is_type (factory,
-          GST_ELEMENT_FACTORY_TYPE_DECODER))
+  g_mutex_lock (&self->job->lock);
+  self->plugging |= GST_ELEMENT (sub_bin) == self->parsebin
+      && !g_str_has_prefix (GST_OBJECT_NAME (element), "typefind");
+  g_mutex_unlock (&self->job->lock);
+  if (!spec || spec->value_type != G_TYPE_INT)
     return;
-  /* It is the chains that run side by side; a decoder's own threads would
-   * decode ahead of what is wanted. */
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
-    GParamSpec *spec = g_object_class_find_property
-        (G_OBJECT_GET_CLASS (element), names[i]);
-
-    if (spec && (spec->value_type == G_TYPE_INT
-            || spec->value_type == G_TYPE_UINT))
-      g_object_set (element, names[i], 1, NULL);
-  }
+  g_object_set (element, "config-interval", -1, NULL);
+  sink = gst_element_get_static_pad (element, "sink");
+  gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
+      rename_colorimetry, NULL, NULL);
+  gst_object_unref (sink);
 }
 
 /* Sound and subtitles are not decoded. */
 static gboolean
-autoplug_continue (GstElement * decodebin, GstPad * pad, GstCaps * caps,
+autoplug_continue (GstElement * parsebin, GstPad * pad, GstCaps * caps,
     gpointer data)
 {
   const gchar *name;
@@ -164,60 +192,51 @@ autoplug_continue (GstElement * decodebin, GstPad * pad, GstCaps * caps,
       && !g_str_has_prefix (name, "closedcaption/");
 }
 
-/* Before its pads are there to be linked, decodebin asks here. */
-static gboolean
-autoplug_query (GstElement * decodebin, GstPad * pad, GstElement * element,
-    GstQuery * query, gpointer data)
-{
-  return clip_chain_answer (data, query);
-}
-
 static void
-pad_added (GstElement * decodebin, GstPad * pad, ClipChain * self)
+pad_added (GstElement * parsebin, GstPad * pad, ClipChain * self)
 {
   GstCaps *caps = gst_pad_get_current_caps (pad);
-  gboolean video, take;
+  const gchar *name;
+  gboolean video;
 
   if (!caps)
     caps = gst_pad_query_caps (pad, NULL);
-  video = !gst_caps_is_empty (caps) && !gst_caps_is_any (caps)
-      && gst_structure_has_name (gst_caps_get_structure (caps, 0),
-      "video/x-raw");
+  name = gst_caps_is_empty (caps) || gst_caps_is_any (caps) ? "" :
+      gst_structure_get_name (gst_caps_get_structure (caps, 0));
+  video = g_str_has_prefix (name, "video/") || g_str_has_prefix (name, "image/");
   gst_caps_unref (caps);
+  if (video) {
+    clip_chain_add_track (self, pad);
+    return;
+  }
   g_mutex_lock (&self->job->lock);
-  take = video && !self->has_video;
-  self->has_video |= video;
-  self->has_other |= !video;
+  self->has_other = TRUE;
   g_mutex_unlock (&self->job->lock);
-  if (take && gst_pad_link (pad, self->gate_sink) != GST_PAD_LINK_OK)
-    clip_chain_set_error (self, g_strdup ("its video cannot be linked"), FALSE);
 }
 
-/* After decodebin's own handler. */
+/* After parsebin's own handler. */
 static void
 have_type (GstElement * typefind, guint probability, GstCaps * caps,
     ClipChain * self)
 {
+  const gchar *name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
+
   g_mutex_lock (&self->job->lock);
+  if (g_str_equal (name, "video/quicktime"))
+    self->container = CLIP_CONTAINER_QUICKTIME;
+  else if (g_str_equal (name, "video/x-msvideo"))
+    self->container = CLIP_CONTAINER_AVI;
   self->plugged = TRUE;
   g_cond_broadcast (&self->job->cond);
   g_mutex_unlock (&self->job->lock);
 }
 
 static void
-no_more_pads (GstElement * decodebin, ClipChain * self)
-{
-  g_mutex_lock (&self->job->lock);
-  self->no_more_pads = TRUE;
-  g_cond_broadcast (&self->job->cond);
-  g_mutex_unlock (&self->job->lock);
-}
-static void
 clip_chain_init (ClipChain * self)
 {
-  self->first_time = NAN;
-  self->last = G_MAXUINT64;
-  gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
+  self->keeps = TRUE;
+  self->tracks = g_ptr_array_new_with_free_func ((GDestroyNotify)
+      clip_track_free);
   clip_chain_make_pads (self);
 }
 
@@ -226,6 +245,10 @@ clip_chain_finalize (GObject * object)
 {
   ClipChain *self = CLIP_CHAIN (object);
 
+  g_ptr_array_unref (self->tracks);
+  g_clear_pointer (&self->index, clip_index_unref);
+  gst_clear_caps (&self->fed_caps);
+  gst_object_unref (self->feed);
   gst_object_unref (self->gate_sink);
   gst_object_unref (self->gate_src);
   gst_object_unref (self->out);
@@ -307,30 +330,39 @@ clip_chain_parse_bin (const gchar * description, GError ** error)
 }
 
 ClipChain *
-clip_chain_new (const ClipChainSettings * settings, ClipJob * job)
+clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
+    ClipIndex * index)
 {
   ClipChain *self = g_object_new (CLIP_TYPE_CHAIN, NULL);
-  GstElement *source, *decodebin, *typefind;
+  GstElement *source, *parsebin, *typefind;
   GError *error = NULL;
+  GStatBuf status;
+  GstPad *pad;
 
   gst_object_ref_sink (self);
   self->job = clip_job_ref (job);
   self->owner = g_object_ref (settings->owner);
   self->tasks = g_object_ref (settings->tasks);
   self->src_pad = g_object_ref (settings->src_pad);
-  g_signal_connect (self, "deep-element-added", G_CALLBACK (one_thread), NULL);
+  self->index = index ? clip_index_ref (index) : NULL;
+  g_signal_connect (self, "deep-element-added", G_CALLBACK (set_up_parser),
+      self);
   source = gst_element_factory_make ("filesrc", NULL);
-  decodebin = gst_element_factory_make ("decodebin", NULL);
-  if (!source || !decodebin)
+  parsebin = gst_element_factory_make ("parsebin", NULL);
+  if (!source || !parsebin)
     goto missing;
   g_object_set (source, "location", job->path, NULL);
-  g_signal_connect (decodebin, "autoplug-continue",
+  if (g_stat (job->path, &status) == 0)
+    self->size = status.st_size;
+  pad = gst_element_get_static_pad (source, "src");
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BLOCK,
+      clip_chain_watch_end, self, NULL);
+  gst_object_unref (pad);
+  g_signal_connect (parsebin, "autoplug-continue",
       G_CALLBACK (autoplug_continue), NULL);
-  g_signal_connect (decodebin, "autoplug-query", G_CALLBACK (autoplug_query),
-      self);
-  g_signal_connect (decodebin, "pad-added", G_CALLBACK (pad_added), self);
-  g_signal_connect (decodebin, "no-more-pads", G_CALLBACK (no_more_pads), self);
-  typefind = gst_bin_get_by_name (GST_BIN (decodebin), "typefind");
+  g_signal_connect (parsebin, "pad-added", G_CALLBACK (pad_added), self);
+  self->parsebin = parsebin;
+  typefind = gst_bin_get_by_name (GST_BIN (parsebin), "typefind");
   if (typefind) {
     g_signal_connect_after (typefind, "have-type", G_CALLBACK (have_type),
         self);
@@ -338,8 +370,8 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job)
   } else {
     self->plugged = TRUE;
   }
-  gst_bin_add_many (GST_BIN (self), source, decodebin, NULL);
-  gst_element_link (source, decodebin);
+  gst_bin_add_many (GST_BIN (self), source, parsebin, NULL);
+  gst_element_link (source, parsebin);
   if (settings->clip_bin && *settings->clip_bin) {
     self->clip_bin = clip_chain_parse_bin (settings->clip_bin, &error);
     if (!self->clip_bin)
@@ -347,6 +379,7 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job)
     gst_bin_add (GST_BIN (self), self->clip_bin);
   }
   gst_pad_set_active (self->out, TRUE);
+  gst_pad_set_active (self->feed, TRUE);
   gst_pad_set_active (self->gate_src, TRUE);
   gst_pad_set_active (self->gate_sink, TRUE);
 
@@ -355,8 +388,8 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job)
   /* ERRORS */
 missing:
   gst_clear_object (&source);
-  gst_clear_object (&decodebin);
-  clip_chain_set_error (self, g_strdup ("GStreamer's filesrc or decodebin is "
+  gst_clear_object (&parsebin);
+  clip_chain_set_error (self, g_strdup ("GStreamer's filesrc or parsebin is "
           "missing; install gst-plugins-base"), TRUE);
   return self;
 no_clip_bin:
@@ -392,10 +425,12 @@ stop_elements (gpointer data)
 {
   Stop *stop = data;
 
-  /* An element that fails on its way down, as decodebin does where a file's
+  /* An element that fails on its way down, as parsebin does where a file's
    * type is unknown, stops the others' descent: they come the second time */
   for (guint i = 0; i < 3 && gst_element_set_state (GST_ELEMENT (stop->chain),
           GST_STATE_NULL) == GST_STATE_CHANGE_FAILURE; i++);
+  if (stop->chain->feeder)
+    gst_task_pool_join (stop->chain->tasks, stop->chain->feeder);
   gst_object_unref (stop->chain);
   g_mutex_lock (&stop->lock);
   stop->stopped = TRUE;
@@ -414,6 +449,12 @@ clip_chain_stop (ClipChain * self)
   GThread *thread;
 
   g_mutex_lock (&self->job->lock);
+  /* parsebin, stopped between its pads and their first packets, leaks */
+  while (self->plugging && !self->flows && !self->error) {
+    if (!g_cond_wait_until (&self->job->cond, &self->job->lock,
+            g_get_monotonic_time () + HOLD_TIME))
+      break;
+  }
   self->stop = TRUE;
   g_cond_broadcast (&self->job->cond);
   g_mutex_unlock (&self->job->lock);

@@ -1,14 +1,17 @@
 /* clipchain.h: the elements that decode one clip.
  *
- *     filesrc ! decodebin ! gate [! videoconvert ! videoflip] ! clip-bin ! job
+ *     filesrc ! parsebin ! track
+ *     feed ! decoder ! gate [! videoconvert ! videoflip] ! clip-bin ! job
  *
- * The gate holds the first frame back until it is known which frames are
- * wanted; it numbers frames and lets only those through. A chain is a bin
- * without a parent, so that nothing that its elements say leaks out.
+ * A track gets a file's packets. From all of them an index is made, which tells
+ * what frames there are; those that are needed for the frames that are wanted are
+ * fed to the decoder, and the gate lets only these frames through. A chain is
+ * a bin without a parent, so that nothing that its elements say leaks out.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_CHAIN_H
 #define CLIP_CHAIN_H
 
+#include "clipindexes.h"
 #include "clipjob.h"
 
 G_BEGIN_DECLS
@@ -18,13 +21,15 @@ G_BEGIN_DECLS
  * owner:    who asks for contexts, for instance of a GPU (not referenced)
  * src_pad:  where frames will leave; asked what is wanted downstream
  * clip_bin: a bin description; NULL or empty: none
- * tasks:    threads for the chain's elements */
+ * tasks:    threads for the chain's elements
+ * indexes:  of the files read so far */
 typedef struct
 {
   GstElement *owner;
   GstPad *src_pad;
   gchar *clip_bin;
   GstTaskPool *tasks;
+  ClipIndexes *indexes;
 } ClipChainSettings;
 
 /* Makes a clip-bin; NULL with `error` set where its description is wrong.

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
-#include "clipcontainer.h"
 
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 #include <glib/gstdio.h>
+#include <gst/pbutils/pbutils.h>
 #include <gst/video/video.h>
 
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
@@ -13,9 +12,8 @@ GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 
 /* No frame, event or state change for so long: it never will */
 #define STALL_TIME (20 * G_TIME_SPAN_SECOND)
-/* Below so many frames to skip, decoding them is cheaper than a seek */
-#define MIN_SEEK_FRAMES 8
-#define MAX_ATTEMPTS 4
+/* So many bytes of packets are read rather than sought over */
+#define MIN_SEEK_BYTES (4 * 1024 * 1024)
 
 /* How an attempt ended, beyond the job's results */
 typedef enum
@@ -24,11 +22,11 @@ typedef enum
   OUTCOME_BAD,
   OUTCOME_FATAL,
   OUTCOME_ABORTED,
-  OUTCOME_MISSEEK,              /* again, from the beginning */
-  OUTCOME_SHORT                 /* again, with the true number of frames */
+  OUTCOME_READ,                 /* again, with the index that there is now */
+  OUTCOME_LOST                  /* again, without a seek */
 } Outcome;
 
-/* Running */
+/* Waiting */
 
 /* Waits, with the job's lock, until `ready` or an end. FALSE: an end. */
 static gboolean
@@ -43,7 +41,7 @@ wait_for (ClipChain * self, gboolean (*ready) (ClipChain *))
       return FALSE;
     if (ready (self))
       return TRUE;
-    if (self->error || self->misseek)
+    if (self->error || self->lost)
       return FALSE;
     if (self->progress != progress || job->streaming) {
       progress = self->progress;
@@ -58,11 +56,11 @@ wait_for (ClipChain * self, gboolean (*ready) (ClipChain *))
   }
 }
 
+/* A packet waits, or the file was read. */
 static gboolean
-is_waiting (ClipChain * self)
+is_demultiplexed (ClipChain * self)
 {
-  return self->waiting || self->gate_eos ||
-      (self->no_more_pads && !self->has_video);
+  return self->waiting || clip_chain_is_read (self);
 }
 
 static gboolean
@@ -70,6 +68,8 @@ is_done (ClipChain * self)
 {
   return self->done || (self->gate_eos && !self->forwarding);
 }
+
+/* Building the rest */
 
 /* Turns the picture as players do, by the file's own metadata. */
 static gboolean
@@ -80,8 +80,8 @@ add_flip (ClipChain * self, GstElement ** first, GstElement ** last)
   GstEvent *event;
 
   *first = *last = NULL;
-  for (guint i = 0; (event = gst_pad_get_sticky_event (self->gate_sink,
-              GST_EVENT_TAG, i)); i++) {
+  for (guint i = 0; (event = gst_pad_get_sticky_event (clip_track_get_pad
+              (self->track), GST_EVENT_TAG, i)); i++) {
     GstTagList *tags;
 
     gst_event_parse_tag (event, &tags);
@@ -118,23 +118,20 @@ link_pads (GstPad * src, GstPad * sink, GstElement * from, GstElement * to)
       gst_object_ref (src);
   GstPad *b = to ? gst_element_get_static_pad (to, "sink") :
       gst_object_ref (sink);
-  gboolean ok = gst_pad_link_full (a, b, GST_PAD_LINK_CHECK_NOTHING) ==
-      GST_PAD_LINK_OK;
+  gboolean ok = a && b && gst_pad_link_full (a, b, GST_PAD_LINK_CHECK_NOTHING)
+      == GST_PAD_LINK_OK;
 
-  gst_object_unref (a);
-  gst_object_unref (b);
+  gst_clear_object (&a);
+  gst_clear_object (&b);
 
   return ok;
 }
 
-/* Links what comes after the gate, and refuses what cannot be negotiated
- * with a reason, before it fails without one. */
+/* Links what comes after the gate. */
 static gboolean
-link_rest (ClipChain * self, GstCaps * caps)
+link_rest (ClipChain * self)
 {
   GstElement *first, *last;
-  GstCaps *possible;
-  gboolean ok;
 
   if (!add_flip (self, &first, &last))
     return FALSE;
@@ -147,11 +144,6 @@ link_rest (ClipChain * self, GstCaps * caps)
   }
   if (!link_pads (self->gate_src, self->out, last, NULL))
     goto not_linked;
-  possible = gst_pad_peer_query_caps (self->gate_src, caps);
-  ok = !gst_caps_is_empty (possible);
-  gst_caps_unref (possible);
-  if (!ok)
-    goto not_negotiated;
 
   return TRUE;
 
@@ -159,143 +151,174 @@ link_rest (ClipChain * self, GstCaps * caps)
 not_linked:
   clip_chain_set_error (self, g_strdup ("clip-bin cannot be linked"), TRUE);
   return FALSE;
-not_negotiated:
-  {
-    gchar *text = gst_caps_to_string (caps);
+}
 
-    clip_chain_set_error (self, g_strdup_printf ("not-negotiated: %s not take "
-            "its frames, which are %s", self->clip_bin ?
-            "clip-bin and what follows do" : "downstream does", text), TRUE);
-    g_free (text);
+/* It is the chains that run side by side; a decoder's own threads would decode
+ * ahead of what is wanted. But with one thread libavcodec's H.264 paints over
+ * frames whose lists name frames from before the start, used or not. */
+static void
+set_threads (GstElement * decoder, const ClipIndex * index, guint from)
+{
+  const gboolean clean = from == 0
+      || index->packets[from].flags & CLIP_PACKET_RESET;
+  static const gchar *const names[] = { "max-threads", "threads", "n-threads" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    GParamSpec *spec = g_object_class_find_property
+        (G_OBJECT_GET_CLASS (decoder), names[i]);
+
+    if (spec && (spec->value_type == G_TYPE_INT
+            || spec->value_type == G_TYPE_UINT))
+      g_object_set (decoder, names[i], clean ? 1 : 2, NULL);
+  }
+}
+
+/* Puts a decoder between the packets and the gate. FALSE: this one cannot. */
+static gboolean
+try_decoder (ClipChain * self, GstElementFactory * factory)
+{
+  GstElement *decoder = gst_element_factory_create (factory, NULL);
+
+  if (!decoder)
     return FALSE;
-  }
-}
+  set_threads (decoder, self->index, self->from);
+  gst_bin_add (GST_BIN (self), decoder);
+  if (link_pads (self->feed, NULL, NULL, decoder)
+      && link_pads (NULL, self->gate_sink, decoder, NULL)
+      && gst_element_set_state (decoder, GST_STATE_PAUSED)
+      != GST_STATE_CHANGE_FAILURE)
+    return TRUE;
+  gst_element_set_state (decoder, GST_STATE_NULL);
+  gst_bin_remove (GST_BIN (self), decoder);
 
-/* Frames between a row's start and end, at least one. */
-static guint64
-row_length (const ClipJob * job, gdouble fps)
-{
-  gdouble frames = round ((job->end - job->start) * fps);
-
-  return (guint64) CLAMP (frames, 1, 1e15);
-}
-
-/* Frames in the clip, as far as the container tells; 0: unknown. */
-static guint64
-clip_length (ClipChain * self, gdouble fps, guint64 before, guint64 known)
-{
-  ClipJob *job = self->job;
-  gint64 duration;
-  guint64 n = 0;
-
-  if (known > 0)
-    return known;
-  /* Without a length, every frame comes and clipsample counts: a length that
-   * depends on the moment would make a run differ from its repetition. */
-  if (fps > 0 && !clip_container_duration_grows (job->path)
-      && gst_pad_peer_query_duration (self->gate_sink, GST_FORMAT_TIME,
-          &duration) && duration > 0) {
-    n = (guint64) llround ((gdouble) duration / GST_SECOND * fps);
-    n = n > before ? n - before : 0;
-  }
-  if (fps > 0 && isfinite (job->end)) {
-    guint64 row = row_length (job, fps);
-
-    n = n > 0 ? MIN (n, row) : row;
-  }
-
-  return n;
+  return FALSE;
 }
 
 static gboolean
-is_seekable (ClipChain * self)
+add_decoder (ClipChain * self)
 {
-  GstQuery *query = gst_query_new_seeking (GST_FORMAT_TIME);
-  gboolean seekable = FALSE;
+  GstCaps *caps = clip_track_get_caps (self->track);
+  GList *all, *fitting;
+  gboolean ok = FALSE;
 
-  if (gst_pad_peer_query (self->gate_sink, query))
-    gst_query_parse_seeking (query, NULL, &seekable, NULL, NULL);
-  gst_query_unref (query);
+  if (gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/x-raw")) {
+    gst_caps_unref (caps);
+    return gst_pad_link_full (self->feed, self->gate_sink,
+        GST_PAD_LINK_CHECK_NOTHING) == GST_PAD_LINK_OK;
+  }
+  all = gst_element_factory_list_get_elements (GST_ELEMENT_FACTORY_TYPE_DECODER,
+      GST_RANK_MARGINAL);
+  all = g_list_sort (all, gst_plugin_feature_rank_compare_func);
+  fitting = gst_element_factory_list_filter (all, caps, GST_PAD_SINK, TRUE);
+  for (GList * l = fitting; l && !ok; l = l->next)
+    ok = try_decoder (self, l->data);
+  if (!ok) {
+    gchar *name = gst_pb_utils_get_codec_description (caps);
 
-  return seekable;
+    clip_chain_set_error (self, g_strdup_printf ("no decoder for it %s (%s)",
+            fitting ? "starts" : "is installed", name ? name :
+            gst_structure_get_name (gst_caps_get_structure (caps, 0))), FALSE);
+    g_free (name);
+  }
+  gst_plugin_feature_list_free (fitting);
+  gst_plugin_feature_list_free (all);
+  gst_caps_unref (caps);
+
+  return ok;
 }
 
-/* The first frame waits: asks what is wanted, seeks there, opens the gate.
- * *length is how many frames there should be. */
-static Outcome
-clip_chain_open (ClipChain * self, gboolean may_seek, guint64 known,
-    guint64 * length)
+/* Decoding */
+
+/* Asks which frames of the segment are wanted. */
+static void
+ask_window (ClipChain * self)
 {
+  const ClipIndex *index = self->index;
   ClipJob *job = self->job;
-  GstCaps *caps = gst_pad_get_current_caps (self->gate_sink);
   GstClipMeta meta = job->meta;
-  GstVideoInfo info;
-  guint64 before = 0;
+  GstClockTime length = index->times[index->n_frames - 1];
+  gint fps_n = 0, fps_d = 1;
   GstQuery *query;
-  gdouble fps = 0;
   gboolean ok;
 
-  if (!caps || !gst_video_info_from_caps (&info, caps)) {
-    gst_clear_caps (&caps);
-    clip_chain_set_error (self,
-        g_strdup ("its frames are of an unknown kind"), FALSE);
-    return OUTCOME_BAD;
-  }
-  ok = link_rest (self, caps);
-  if (GST_VIDEO_INFO_FPS_N (&info) > 0 && GST_VIDEO_INFO_FPS_D (&info) > 0)
-    fps = (gdouble) GST_VIDEO_INFO_FPS_N (&info) / GST_VIDEO_INFO_FPS_D (&info);
-  if (gst_structure_has_field (gst_caps_get_structure (caps, 0),
-          "max-framerate") || isnan (self->first_time))
-    may_seek = FALSE;
-  gst_caps_unref (caps);
-  if (!ok)
-    return OUTCOME_BAD;
-
-  self->base = self->first_time;
-  self->fps = fps;
-  if (job->start > 0 && fps > 0 && !isnan (self->base)) {
-    gdouble frames = ceil ((job->start - CLIP_START_TOLERANCE - self->base)
-        * fps);
-
-    before = (guint64) CLAMP (frames, 0, 1e15);
-  }
-  meta.num_frames = *length = clip_length (self, fps, before, known);
-  /* The container's word is for the question only; the row's ends the clip */
-  self->length = fps > 0 && isfinite (job->end) ? row_length (job, fps) : 0;
-  query = gst_query_new_clip_window (&meta, GST_VIDEO_INFO_FPS_N (&info),
-      GST_VIDEO_INFO_FPS_D (&info));
+  if (length > 0)
+    gst_util_double_to_fraction ((gdouble) (index->n_frames - 1) * GST_SECOND
+        / length, &fps_n, &fps_d);
+  meta.num_frames = self->frames;
+  query = gst_query_new_clip_window (&meta, fps_n, fps_d);
   ok = gst_pad_peer_query (self->gate_src, query)
-      && gst_query_get_clip_window (query, &self->first, &self->last);
+      && gst_query_get_clip_window (query, &self->window_first,
+      &self->window_last) && self->window_last >= self->window_first
+      && self->window_first < self->frames;
   gst_query_unref (query);
-  if (!ok || self->last < self->first) {
-    self->first = 0;
-    self->last = G_MAXUINT64;
-    ok = FALSE;
-  }
-  /* Whoever chose the window chooses its frames by the same figure */
-  self->told = ok ? meta.num_frames : self->length;
+  if (!ok)
+    self->window_first = 0;
+  if (!ok || self->window_last >= self->frames)
+    self->window_last = self->frames - 1;
   g_mutex_lock (&job->lock);
   job->windowed = ok;
   g_mutex_unlock (&job->lock);
+}
 
-  self->target = before + self->first;
-  if (may_seek && fps > 0 && self->target > MIN_SEEK_FRAMES
-      && is_seekable (self)) {
-    /* Half a frame early, so that rounding cannot lose the frame; decoders
-     * cut the one before to that, which CLIP_JITTER tells from a whole one. */
-    gdouble time = self->base + ((gdouble) self->target - 0.5) / fps;
+/* FALSE: the demuxer flushed and did not seek. */
+static gboolean
+seek_to_start (ClipChain * self)
+{
+  const ClipIndex *index = self->index;
+  guint64 bytes = 0;
 
-    g_mutex_lock (&job->lock);
-    self->waiting = FALSE;
-    g_mutex_unlock (&job->lock);
-    self->sought = gst_pad_push_event (self->gate_sink, gst_event_new_seek (1.0,
-            GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_ACCURATE,
-            GST_SEEK_TYPE_SET, (gint64) (MAX (time, 0) * GST_SECOND),
-            GST_SEEK_TYPE_NONE, 0));
-    if (!self->sought && self->flushed)
-      return OUTCOME_MISSEEK;
+  for (guint i = 0; i < self->from; i++)
+    bytes += index->packets[i].size;
+  if (bytes < MIN_SEEK_BYTES)
+    return TRUE;
+  g_mutex_lock (&self->job->lock);
+  self->waiting = FALSE;
+  g_mutex_unlock (&self->job->lock);
+  self->at = -1;
+  if (gst_pad_push_event (clip_track_get_pad (self->track),
+          gst_event_new_seek (1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH
+              | GST_SEEK_FLAG_KEY_UNIT | GST_SEEK_FLAG_SNAP_BEFORE,
+              GST_SEEK_TYPE_SET, clip_index_seek_time (index, self->from),
+              GST_SEEK_TYPE_NONE, 0)))
+    return TRUE;
+  self->at = 0;
+
+  return !self->flushed;
+}
+
+/* Decodes what is wanted of the chosen track. */
+static Outcome
+decode (ClipChain * self, gboolean may_seek)
+{
+  ClipJob *job = self->job;
+
+  self->frames = clip_index_segment (self->index, job->start, job->end,
+      &self->first);
+  if (self->frames == 0) {
+    clip_chain_set_error (self, self->first >= self->index->n_frames ?
+        g_strdup_printf ("the clip starts at %g s, after the video's end",
+            job->start) :
+        g_strdup_printf ("no frame lies from %g to %g s", job->start,
+            job->end), FALSE);
+    return OUTCOME_BAD;
   }
-  gst_pad_push_event (self->gate_sink, gst_event_new_reconfigure ());
+  if (!link_rest (self))
+    return OUTCOME_BAD;
+  ask_window (self);
+  clip_index_range (self->index, self->first + self->window_first,
+      self->first + self->window_last, &self->from, &self->to);
+  GST_DEBUG_OBJECT (self, "%s: frames %u + %" G_GUINT64_FORMAT " to %"
+      G_GUINT64_FORMAT " of %u: packets %u to %u", job->path, self->first,
+      self->window_first, self->window_last, self->frames, self->from,
+      self->to);
+  if (!add_decoder (self))
+    return OUTCOME_BAD;
+  if (clip_chain_is_read (self)) {
+    clip_chain_start_feeding (self);
+    return OUTCOME_DONE;
+  }
+  if (may_seek && !seek_to_start (self))
+    return OUTCOME_LOST;
   g_mutex_lock (&job->lock);
   self->open = TRUE;
   g_cond_broadcast (&job->cond);
@@ -308,65 +331,56 @@ clip_chain_open (ClipChain * self, gboolean may_seek, guint64 known,
 static gchar *
 describe_nothing (ClipChain * self)
 {
-  ClipJob *job = self->job;
-
   if (self->missing)
     return g_strdup_printf ("no decoder for it is installed (%s)",
         self->missing);
-  if (!self->has_video)
+  if (self->tracks->len == 0)
     return g_strdup ("there is no video in it");
-  if (job->start > 0 && self->forwarding && !self->entered)
-    return g_strdup_printf ("the clip starts at %g s, after the video's end",
-        job->start);
 
   return g_strdup ("no frame of it could be decoded");
 }
 
-/* One attempt. *reason is set for OUTCOME_BAD and OUTCOME_FATAL; *known, for
- * OUTCOME_SHORT, to the number of frames that there are. */
+/* One attempt. *index: NULL: read the file first; it is made then.
+ * *reason is set for OUTCOME_BAD and OUTCOME_FATAL. */
 static Outcome
 attempt (const ClipChainSettings * settings, ClipJob * job,
-    gboolean may_seek, guint64 * known, gchar ** reason)
+    gboolean may_seek, ClipIndex ** index, gchar ** reason)
 {
-  ClipChain *self = clip_chain_new (settings, job);
+  ClipChain *self = clip_chain_new (settings, job, *index);
   Outcome outcome = OUTCOME_DONE;
-  guint64 length = 0;
   gboolean ready;
 
   if (!self->error && gst_element_set_state (GST_ELEMENT (self),
           GST_STATE_PAUSED) == GST_STATE_CHANGE_FAILURE)
-    clip_chain_set_error (self, g_strdup ("its decoder does not start"), FALSE);
+    clip_chain_set_error (self, g_strdup ("it cannot be read"), FALSE);
   g_mutex_lock (&job->lock);
-  ready = wait_for (self, is_waiting) && self->waiting;
+  ready = wait_for (self, is_demultiplexed);
   g_mutex_unlock (&job->lock);
-  if (ready)
-    outcome = clip_chain_open (self, may_seek, *known, &length);
+  if (ready && !*index && clip_chain_make_index (self))
+    *index = clip_index_ref (self->index);
+  if (ready && self->track && self->index->n_frames > 0) {
+    if (clip_chain_is_read (self) && !self->keeps)
+      outcome = OUTCOME_READ;
+    else
+      outcome = decode (self, may_seek);
+  } else if (ready) {
+    ready = FALSE;
+  }
   g_mutex_lock (&job->lock);
   if (ready && outcome == OUTCOME_DONE)
     wait_for (self, is_done);
   if (job->aborted)
     outcome = OUTCOME_ABORTED;
-  else if (self->misseek && !job->streaming)
-    outcome = OUTCOME_MISSEEK;
-  else if (outcome != OUTCOME_MISSEEK && self->error && !self->done) {
+  else if (self->lost && !job->streaming)
+    outcome = OUTCOME_LOST;
+  else if (outcome <= OUTCOME_BAD && self->error && !self->done) {
     outcome = self->fatal ? OUTCOME_FATAL : OUTCOME_BAD;
-    /* What a missing decoder, or sound that nobody takes, leads to is told
-     * in other words, if at all */
-    if (!self->fatal && !self->has_video && (self->missing || self->has_other))
+    /* What sound that nobody takes leads to is told in other words */
+    if (!self->fatal && self->tracks->len == 0
+        && (self->missing || self->has_other))
       *reason = describe_nothing (self);
     else
       *reason = g_steal_pointer (&self->error);
-  } else if (outcome == OUTCOME_DONE && self->sought && !self->entered
-      && !job->streaming) {
-    outcome = OUTCOME_MISSEEK;
-  } else if (outcome == OUTCOME_DONE && job->windowed && !job->streaming
-      && self->entered && self->gate_eos && length > self->next
-      && self->next > 0 && *known != self->next
-      && (self->last >= self->next || job->frames == 0)) {
-    /* The container promised frames that are not there; what was wanted of
-     * them is asked again. */
-    outcome = OUTCOME_SHORT;
-    *known = self->next;
   } else if (outcome == OUTCOME_DONE && job->frames == 0) {
     outcome = OUTCOME_BAD;
     *reason = describe_nothing (self);
@@ -379,19 +393,17 @@ attempt (const ClipChainSettings * settings, ClipJob * job,
 
 /* What needs no decoder to find out. NULL: it is a file with something in. */
 static gchar *
-check_file (const gchar * path)
+check_file (const gchar * path, GStatBuf * st)
 {
-  GStatBuf st;
-
   if (strstr (path, "://"))
     return g_strdup ("only file:// addresses and paths are read");
-  if (g_stat (path, &st) != 0)
+  if (g_stat (path, st) != 0)
     return g_strdup (g_strerror (errno));
-  if (S_ISDIR (st.st_mode))
+  if (S_ISDIR (st->st_mode))
     return g_strdup ("it is a folder");
-  if (!S_ISREG (st.st_mode))
+  if (!S_ISREG (st->st_mode))
     return g_strdup ("it is not a regular file");
-  if (st.st_size == 0)
+  if (st->st_size == 0)
     return g_strdup ("it is empty (0 bytes)");
 
   return NULL;
@@ -400,27 +412,39 @@ check_file (const gchar * path)
 void
 clip_chain_decode (const ClipChainSettings * settings, ClipJob * job)
 {
-  gchar *reason = check_file (job->path);
-  Outcome outcome = reason ? OUTCOME_BAD : OUTCOME_MISSEEK;
+  GStatBuf status;
+  gchar *reason = check_file (job->path, &status);
+  Outcome outcome = reason ? OUTCOME_BAD : OUTCOME_READ;
+  ClipIndex *known = NULL, *index;
   gboolean may_seek = TRUE;
-  guint64 known = 0;
 
-  for (guint i = 0; i < MAX_ATTEMPTS && (outcome == OUTCOME_MISSEEK
-          || outcome == OUTCOME_SHORT); i++) {
+  if (!reason)
+    known = clip_indexes_get (settings->indexes, job->path, &status);
+  index = known ? clip_index_ref (known) : NULL;
+  while (outcome == OUTCOME_READ || outcome == OUTCOME_LOST) {
+    if (outcome == OUTCOME_LOST && may_seek) {
+      may_seek = FALSE;
+    } else if (outcome == OUTCOME_LOST) {
+      /* Not even from its beginning is the file as it was */
+      if (!known)
+        break;
+      g_clear_pointer (&known, clip_index_unref);
+      g_clear_pointer (&index, clip_index_unref);
+    }
     g_mutex_lock (&job->lock);
     clip_job_clear (job);
     g_mutex_unlock (&job->lock);
-    outcome = attempt (settings, job, may_seek, &known, &reason);
-    GST_DEBUG ("%s: attempt %u: outcome %d", job->path, i, outcome);
-    if (outcome == OUTCOME_MISSEEK)
-      may_seek = FALSE;
+    outcome = attempt (settings, job, may_seek, &index, &reason);
+    GST_DEBUG ("%s: outcome %d", job->path, outcome);
   }
-  if (outcome == OUTCOME_SHORT)
-    outcome = job->frames > 0 ? OUTCOME_DONE : OUTCOME_BAD;
+  if (index != known && outcome == OUTCOME_DONE)
+    clip_indexes_put (settings->indexes, job->path, &status, index);
+  g_clear_pointer (&known, clip_index_unref);
+  g_clear_pointer (&index, clip_index_unref);
   if (outcome == OUTCOME_DONE)
     clip_job_finish (job, CLIP_RESULT_GOOD, NULL);
   else
     clip_job_finish (job, outcome == OUTCOME_FATAL ? CLIP_RESULT_FATAL :
-        CLIP_RESULT_BAD, reason ? reason : g_strdup ("its frames cannot be "
-            "told apart"));
+        CLIP_RESULT_BAD, reason ? reason : g_strdup ("it changed while it was "
+            "read"));
 }

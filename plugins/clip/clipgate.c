@@ -1,50 +1,44 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
 
-#include <math.h>
+#include <gst/video/video.h>
 
 /* The gate */
 
-static gdouble
-buffer_time (ClipChain * self, GstBuffer * buffer)
+/* Caps for what comes next. Where nothing tells of colours GStreamer guesses by
+ * the picture's size, and FFmpeg, which everyone else's frames come from, takes
+ * BT.601. */
+static GstEvent *
+translate_caps (ClipChain * self, GstEvent * event)
 {
-  GstClockTime pts = GST_BUFFER_PTS (buffer), time;
+  GstVideoInfo info;
+  GstCaps *caps;
+  gchar *text;
 
-  if (!GST_CLOCK_TIME_IS_VALID (pts)
-      || self->segment.format != GST_FORMAT_TIME)
-    return NAN;
-  time = gst_segment_to_stream_time (&self->segment, GST_FORMAT_TIME, pts);
+  gst_event_parse_caps (event, &caps);
+  if (self->has_colorimetry || !gst_video_info_from_caps (&info, caps)
+      || !GST_VIDEO_INFO_IS_YUV (&info))
+    return gst_event_ref (event);
+  info.colorimetry.matrix = GST_VIDEO_COLOR_MATRIX_BT601;
+  text = gst_video_colorimetry_to_string (&info.colorimetry);
+  caps = gst_caps_copy (caps);
+  gst_caps_set_simple (caps, "colorimetry", G_TYPE_STRING, text, NULL);
+  event = gst_event_new_caps (caps);
+  gst_caps_unref (caps);
+  g_free (text);
 
-  return GST_CLOCK_TIME_IS_VALID (time) ? (gdouble) time / GST_SECOND : NAN;
-}
-
-/* Holds the first frame until clip_chain_open(). FALSE: drop it. */
-static gboolean
-wait_open (ClipChain * self, GstBuffer * buffer)
-{
-  ClipJob *job = self->job;
-  gboolean ok;
-
-  g_mutex_lock (&job->lock);
-  self->progress++;
-  if (!self->open && !self->waiting) {
-    self->first_time = buffer_time (self, buffer);
-    self->waiting = TRUE;
-    g_cond_broadcast (&job->cond);
-  }
-  while (!self->open && !self->flushing && !self->stop && !job->aborted)
-    g_cond_wait (&job->cond, &job->lock);
-  ok = self->open && !self->stop && !job->aborted;
-  g_mutex_unlock (&job->lock);
-
-  return ok;
+  return event;
 }
 
 static gboolean
 forward_sticky (GstPad * pad, GstEvent ** event, gpointer data)
 {
-  if (GST_EVENT_TYPE (*event) != GST_EVENT_EOS)
-    gst_pad_push_event (GST_PAD (data), gst_event_ref (*event));
+  ClipChain *self = data;
+
+  if (GST_EVENT_TYPE (*event) == GST_EVENT_CAPS)
+    gst_pad_push_event (self->gate_src, translate_caps (self, *event));
+  else if (GST_EVENT_TYPE (*event) != GST_EVENT_EOS)
+    gst_pad_push_event (self->gate_src, gst_event_ref (*event));
 
   return TRUE;
 }
@@ -60,92 +54,80 @@ finish_gate (ClipChain * self)
   return GST_FLOW_EOS;
 }
 
-typedef enum
+/* Which frame of the file this is; G_MAXUINT: none. */
+static guint
+number_frame (ClipChain * self, GstBuffer * buffer)
 {
-  FRAME_DROP,
-  FRAME_PUSH,
-  FRAME_AFTER,                  /* it, and all that follow, are past the end */
-  FRAME_MISSEEK
-} Frame;
+  const GstClockTime pts = GST_BUFFER_PTS (buffer);
 
-/* Which frame of the clip this is. From the beginning frames are counted; they
- * are only told by their time where a seek made counting impossible, and then
- * every one must be where a constant rate puts it. */
-static Frame
-number_frame (ClipChain * self, gdouble time, guint64 * number)
-{
-  gdouble start = self->job->start, end = self->job->end;
+  if (self->index->counted)
+    return self->index->ranks[self->from] + self->counted++;
+  if (!GST_CLOCK_TIME_IS_VALID (pts) || pts % GST_SECOND
+      || pts / GST_SECOND >= self->index->n_frames)
+    return G_MAXUINT;
 
-  if (self->sought) {
-    gdouble at = (time - self->base) * self->fps;
-
-    if (!self->entered) {
-      /* Some decoders do not clip to the segment */
-      if (at < (gdouble) self->target - CLIP_JITTER)
-        return FRAME_DROP;
-      self->next = self->first;
-      self->entered = TRUE;
-    }
-    /* Not so for NAN either */
-    if (!(fabs (at - (gdouble) (self->target + self->next - self->first))
-            <= CLIP_JITTER))
-      return FRAME_MISSEEK;
-  } else if (!self->entered) {
-    if (start > 0 && time < start - CLIP_START_TOLERANCE)
-      return FRAME_DROP;
-    self->entered = TRUE;
-  }
-  if (self->length > 0 ? self->next >= self->length :
-      time >= end - CLIP_START_TOLERANCE)
-    return FRAME_AFTER;
-  *number = self->next++;
-  if (*number > self->last)
-    return FRAME_AFTER;
-
-  return *number < self->first ? FRAME_DROP : FRAME_PUSH;
+  return pts / GST_SECOND;
 }
 
 static GstFlowReturn
 gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 {
   ClipChain *self = gst_pad_get_element_private (pad);
+  const guint frame = number_frame (self, buffer);
   GstClipMeta meta = self->job->meta;
   GstFlowReturn ret;
-  Frame frame;
 
-  if (!wait_open (self, buffer)) {
+  g_mutex_lock (&self->job->lock);
+  self->progress++;
+  g_mutex_unlock (&self->job->lock);
+  if (frame == G_MAXUINT || frame < self->first + self->window_first) {
     gst_buffer_unref (buffer);
-    return GST_FLOW_FLUSHING;
+    return GST_FLOW_OK;
+  }
+  if (self->finished || frame > self->first + self->window_last) {
+    gst_buffer_unref (buffer);
+    return finish_gate (self);
   }
   if (!self->forwarding) {
     self->forwarding = TRUE;
-    gst_pad_sticky_events_foreach (pad, forward_sticky, self->gate_src);
+    gst_pad_sticky_events_foreach (pad, forward_sticky, self);
   }
-  frame = self->finished ? FRAME_AFTER :
-      number_frame (self, buffer_time (self, buffer), &meta.frame);
-  if (frame != FRAME_PUSH) {
-    gst_buffer_unref (buffer);
-    if (frame == FRAME_DROP)
-      return GST_FLOW_OK;
-    if (frame == FRAME_AFTER)
-      return finish_gate (self);
-    g_mutex_lock (&self->job->lock);
-    self->misseek = TRUE;
-    g_cond_broadcast (&self->job->cond);
-    g_mutex_unlock (&self->job->lock);
-    return GST_FLOW_EOS;
-  }
-  meta.num_frames = self->told;
+  self->entered = TRUE;
+  meta.frame = frame - self->first;
+  meta.num_frames = self->frames;
   buffer = gst_buffer_make_writable (buffer);
+  GST_BUFFER_PTS (buffer) = self->index->times[frame];
+  GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
+  GST_BUFFER_DURATION (buffer) = clip_index_duration (self->index, frame);
   gst_buffer_add_clip_meta (buffer, &meta);
   ret = gst_pad_push (self->gate_src, buffer);
-  if (ret == GST_FLOW_EOS || (ret == GST_FLOW_OK && meta.frame >= self->last))
+  if (ret == GST_FLOW_EOS || (ret == GST_FLOW_OK
+          && meta.frame >= self->window_last))
     return finish_gate (self);
   if (ret != GST_FLOW_OK && ret != GST_FLOW_FLUSHING)
     clip_chain_set_error (self, g_strdup_printf ("clip-bin: %s",
             gst_flow_get_name (ret)), TRUE);
 
   return ret;
+}
+
+/* Refuses what cannot be negotiated with a reason, before it fails without. */
+static void
+check_caps (ClipChain * self, GstEvent * event)
+{
+  GstCaps *caps, *possible;
+  gchar *text;
+
+  gst_event_parse_caps (event, &caps);
+  possible = gst_pad_peer_query_caps (self->gate_src, caps);
+  if (gst_caps_is_empty (possible)) {
+    text = gst_caps_to_string (caps);
+    clip_chain_set_error (self, g_strdup_printf ("not-negotiated: %s not take "
+            "its frames, which are %s", self->clip_bin ?
+            "clip-bin and what follows do" : "downstream does", text), TRUE);
+    g_free (text);
+  }
+  gst_caps_unref (possible);
 }
 
 static gboolean
@@ -157,24 +139,19 @@ gate_event (GstPad * pad, GstObject * parent, GstEvent * event)
 
   g_mutex_lock (&job->lock);
   self->progress++;
-  if (type == GST_EVENT_FLUSH_START) {
-    self->flushing = self->flushed = TRUE;
-  } else if (type == GST_EVENT_FLUSH_STOP) {
-    self->flushing = self->gate_eos = FALSE;
-    gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
-  } else if (type == GST_EVENT_EOS) {
+  if (type == GST_EVENT_EOS)
     self->gate_eos = TRUE;
-  }
   g_cond_broadcast (&job->cond);
   g_mutex_unlock (&job->lock);
 
-  if (type == GST_EVENT_SEGMENT)
-    gst_event_copy_segment (event, &self->segment);
+  if (type == GST_EVENT_CAPS)
+    check_caps (self, event);
   if (type == GST_EVENT_EOS && self->forwarding)
     finish_gate (self);
-  /* Nothing has gone on before the gate opened, so there is nothing to flush;
-   * sticky events wait on this pad until then */
-  if (self->forwarding && type != GST_EVENT_EOS
+  /* Nothing goes on before the first frame; sticky events wait on this pad */
+  if (self->forwarding && type == GST_EVENT_CAPS)
+    gst_pad_push_event (self->gate_src, translate_caps (self, event));
+  else if (self->forwarding && type != GST_EVENT_EOS
       && type != GST_EVENT_FLUSH_START && type != GST_EVENT_FLUSH_STOP)
     return gst_pad_push_event (self->gate_src, event);
   gst_event_unref (event);
@@ -241,14 +218,14 @@ allowed_caps (ClipChain * self, GstCaps * offered)
   return allowed;
 }
 
-gboolean
-clip_chain_answer (ClipChain * self, GstQuery * query)
+/* Answers a decoder that asks which raw video it may give. FALSE: that is not
+ * what is asked. */
+static gboolean
+answer (ClipChain * self, GstQuery * query)
 {
   GstCaps *filter, *caps;
   guint i;
 
-  if (GST_QUERY_TYPE (query) != GST_QUERY_CAPS)
-    return FALSE;
   gst_query_parse_caps (query, &filter);
   if (!filter || gst_caps_is_any (filter) || gst_caps_is_empty (filter))
     return FALSE;
@@ -271,7 +248,7 @@ gate_query (GstPad * pad, GstObject * parent, GstQuery * query)
 
   switch (GST_QUERY_TYPE (query)) {
     case GST_QUERY_CAPS:
-      if (clip_chain_answer (self, query))
+      if (answer (self, query))
         return TRUE;
       gst_query_parse_caps (query, &filter);
       any = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
@@ -404,6 +381,7 @@ make_pad (ClipChain * self, const gchar * name, GstPadDirection direction)
 void
 clip_chain_make_pads (ClipChain * self)
 {
+  self->feed = make_pad (self, "feed", GST_PAD_SRC);
   self->gate_sink = make_pad (self, "gate_sink", GST_PAD_SINK);
   gst_pad_set_chain_function (self->gate_sink, gate_chain);
   gst_pad_set_event_function (self->gate_sink, gate_event);

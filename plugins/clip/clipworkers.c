@@ -2,6 +2,9 @@
 #include "clipworkers.h"
 #include "cliptaskpool.h"
 
+/* Some 20,000 clips of 60 frames; of others the file is read again */
+#define MAX_INDEX_BYTES (64 * 1024 * 1024)
+
 struct _ClipWorkers
 {
   ClipChainSettings settings;
@@ -41,6 +44,7 @@ clip_workers_new (const ClipChainSettings * settings, guint num_workers,
   self->settings = *settings;
   self->settings.clip_bin = g_strdup (settings->clip_bin);
   self->settings.tasks = clip_task_pool_new (self->yielding);
+  self->settings.indexes = clip_indexes_new (MAX_INDEX_BYTES);
   self->jobs = g_async_queue_new_full ((GDestroyNotify) clip_job_unref);
   self->stop = clip_job_new (&none, NULL, 0, 0, 0);
   self->threads = g_ptr_array_new ();
@@ -68,6 +72,7 @@ clip_workers_free (ClipWorkers * self)
   g_async_queue_unref (self->jobs);
   clip_job_unref (self->stop);
   gst_object_unref (self->settings.tasks);
+  clip_indexes_free (self->settings.indexes);
   g_free (self->settings.clip_bin);
   g_free (self);
 }

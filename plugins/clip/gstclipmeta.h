@@ -138,8 +138,8 @@ GST_CLIP_API gboolean gst_event_parse_clip_skipped (GstEvent * event, GstClipSki
  * frames will be wanted, so that nothing after them, and as little as possible
  * before them, is decoded. Unanswered: all of them.
  * in: clip, sample (uint64), epoch (uint), training (boolean),
- *     num-frames (uint64: frames in the clip as far as its container tells;
- *     0: unknown), framerate (fraction; 0/1: unknown)
+ *     num-frames (uint64: frames in the clip; 0: unknown), framerate
+ *     (fraction: the file's mean; 0/1: unknown)
  * out: first, last (uint64: inclusive, counted from the clip's first frame) */
 GST_CLIP_API GstQuery *gst_query_new_clip_window (const GstClipMeta * clip, gint fps_n, gint fps_d);
 /* FALSE: another query. Fills clip, sample, epoch, training, num_frames of

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clipindex.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Order */
+
+typedef struct
+{
+  GstClockTime time;
+  guint32 packet;
+} Shown;
+
+static gint
+compare_shown (gconstpointer a, gconstpointer b)
+{
+  const Shown *x = a, *y = b;
+
+  if (x->time != y->time)
+    return x->time < y->time ? -1 : 1;
+
+  return x->packet < y->packet ? -1 : x->packet > y->packet;
+}
+
+/* MPEG's B pictures are shown before the picture that lies before them. */
+static void
+order_backward (const ClipIndex * self, Shown * shown, guint n)
+{
+  for (guint i = 1; i < n; i++) {
+    const Shown at = shown[i];
+
+    if (self->packets[at.packet].flags & CLIP_PACKET_BACKWARD) {
+      shown[i] = shown[i - 1];
+      shown[i - 1] = at;
+    }
+  }
+}
+
+/* Times of frames in order, where the container told only some of them. */
+static void
+fill_times (Shown * shown, guint n)
+{
+  guint before = 0, after;
+  gdouble step = GST_SECOND / 25.0;
+
+  for (guint i = 0; i < n; i = after) {
+    for (after = i + 1; after < n
+        && !GST_CLOCK_TIME_IS_VALID (shown[after].time); after++);
+    if (after < n) {
+      gdouble gap = (gdouble) shown[after].time - (gdouble) shown[i].time;
+
+      step = MAX (gap, 0) / (after - i);
+    }
+    for (before = i; i + 1 < after; i++)
+      shown[i + 1].time = shown[before].time + (GstClockTime)
+          llround (step * (i + 1 - before));
+  }
+}
+
+/* Frames in the order that they are shown, and their times. FALSE: nobody can say
+ * which packet is which frame. */
+static gboolean
+order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
+{
+  gboolean all_pts = TRUE, all_dts = TRUE, known = codec != CLIP_CODEC_H264
+      && codec != CLIP_CODEC_H265 && codec != CLIP_CODEC_REORDERED;
+  GstClockTime *dts;
+
+  for (guint i = 0; i < n; i++) {
+    const ClipPacket *p = self->packets + shown[i].packet;
+
+    all_pts &= GST_CLOCK_TIME_IS_VALID (p->pts);
+    all_dts &= GST_CLOCK_TIME_IS_VALID (p->dts);
+    shown[i].time = p->pts;
+  }
+  if (all_pts) {
+    qsort (shown, n, sizeof *shown, compare_shown);
+    return TRUE;
+  }
+  if (known)
+    order_backward (self, shown, n);
+  if (!all_dts) {
+    for (guint i = 0; i < n; i++)
+      if (GST_CLOCK_TIME_IS_VALID (shown[i].time)) {
+        /* what comes before the first time that is known lies close to it */
+        for (guint j = 0; j < i; j++)
+          shown[j].time = shown[i].time;
+        fill_times (shown, n);
+        return known;
+      }
+  }
+  /* AVI has one time a chunk, and they are in no picture's order */
+  dts = g_new (GstClockTime, n);
+  for (guint i = 0, k = 0; i < self->n_packets && k < n; i++)
+    if (!(self->packets[i].flags & CLIP_PACKET_HIDDEN))
+      dts[k++] = all_dts ? self->packets[i].dts : i * (GST_SECOND / 25);
+  for (guint i = 0; i < n; i++)
+    shown[i].time = dts[i];
+  g_free (dts);
+
+  return known;
+}
+
+ClipIndex *
+clip_index_new (const gchar * stream, ClipCodec codec,
+    const ClipPacket * packets, guint n)
+{
+  ClipIndex *self = g_new0 (ClipIndex, 1);
+  Shown *shown = g_new (Shown, MAX (n, 1));
+  GstClockTime last = 0;
+  guint8 layer = 0;
+  guint frames = 0, starts = 0;
+
+  self->refcount = 1;
+  self->stream = g_strdup (stream);
+  self->n_packets = n;
+  self->packets = g_memdup2 (packets, n * sizeof *packets);
+  self->ranks = g_new (guint32, MAX (n, 1));
+  for (guint i = 0; i < n; i++)
+    layer = MAX (layer, packets[i].layer);
+  for (guint i = 0; i < n; i++) {
+    ClipPacket *p = self->packets + i;
+
+    if (p->layer < layer)
+      p->flags &= ~CLIP_PACKET_UNUSED;
+    starts += (p->flags & CLIP_PACKET_START) != 0;
+    if (p->flags & CLIP_PACKET_OUTSIDE
+        || (p->flags & CLIP_PACKET_LEADING && starts < 2))
+      p->flags |= CLIP_PACKET_HIDDEN;
+    self->ranks[i] = G_MAXUINT32;
+    if (!(p->flags & CLIP_PACKET_HIDDEN))
+      shown[frames++].packet = i;
+  }
+  self->counted = !order_frames (self, codec, shown, frames)
+      || codec == CLIP_CODEC_GIF;
+  self->n_frames = frames;
+  self->frames = g_new (guint32, MAX (frames, 1));
+  self->times = g_new (GstClockTime, MAX (frames, 1));
+  for (guint i = 0; i < frames; i++) {
+    self->frames[i] = shown[i].packet;
+    self->ranks[shown[i].packet] = i;
+    last = MAX (last, shown[i].time);
+    self->times[i] = last - shown[0].time;
+  }
+  g_free (shown);
+
+  return self;
+}
+
+ClipIndex *
+clip_index_ref (ClipIndex * self)
+{
+  g_atomic_int_inc (&self->refcount);
+
+  return self;
+}
+
+void
+clip_index_unref (ClipIndex * self)
+{
+  if (!g_atomic_int_dec_and_test (&self->refcount))
+    return;
+  g_free (self->stream);
+  g_free (self->packets);
+  g_free (self->frames);
+  g_free (self->ranks);
+  g_free (self->times);
+  g_free (self);
+}
+
+/* Questions */
+
+gsize
+clip_index_bytes (const ClipIndex * self)
+{
+  return sizeof *self
+      + self->n_packets * (sizeof *self->packets + sizeof *self->ranks)
+      + self->n_frames * (sizeof *self->frames + sizeof *self->times);
+}
+
+/* The first frame at or after `seconds`. */
+static guint
+frame_at (const ClipIndex * self, gdouble seconds)
+{
+  const gdouble ns = seconds * GST_SECOND - CLIP_INDEX_TOLERANCE;
+  guint low = 0, high = self->n_frames;
+
+  while (low < high) {
+    const guint middle = low + (high - low) / 2;
+
+    if ((gdouble) self->times[middle] < ns)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+
+  return low;
+}
+
+guint
+clip_index_segment (const ClipIndex * self, gdouble start, gdouble end,
+    guint * first)
+{
+  const guint from = frame_at (self, MAX (start, 0));
+  const guint to = frame_at (self, end);
+
+  *first = from;
+
+  return to > from ? to - from : 0;
+}
+
+void
+clip_index_range (const ClipIndex * self, guint first, guint last,
+    guint * from, guint * to)
+{
+  const guint8 wanted = CLIP_PACKET_START
+      | (self->counted ? CLIP_PACKET_RESET : 0);
+  guint32 start = self->frames[first], end = 0;
+
+  /* With `counted` nobody knows more of a frame than that it is not before
+   * the RESET whose number is not above its own */
+  for (guint i = first; i <= last; i++) {
+    start = MIN (start, self->frames[i]);
+    end = MAX (end, self->frames[i]);
+  }
+  while (start > 0 && ((self->packets[start].flags & wanted) != wanted
+          || self->ranks[start] > first))
+    start--;
+  if (self->counted) {
+    while (end + 1 < self->n_packets
+        && (self->packets[end + 1].flags & wanted) != wanted)
+      end++;
+  }
+  *from = start;
+  *to = end;
+}
+
+GstClockTime
+clip_index_duration (const ClipIndex * self, guint frame)
+{
+  if (self->n_frames < 2)
+    return GST_CLOCK_TIME_NONE;
+  frame = MIN (frame, self->n_frames - 2);
+
+  return self->times[frame + 1] - self->times[frame];
+}
+
+GstClockTime
+clip_index_seek_time (const ClipIndex * self, guint packet)
+{
+  const ClipPacket *p = self->packets + packet;
+
+  return GST_CLOCK_TIME_IS_VALID (p->pts) ? p->pts
+      : GST_CLOCK_TIME_IS_VALID (p->dts) ? p->dts : 0;
+}
+
+gint64
+clip_index_find (const ClipIndex * self, GstClockTime pts, GstClockTime dts,
+    guint near)
+{
+  for (gint64 i = near; i >= 0; i--)
+    if (self->packets[i].pts == pts && self->packets[i].dts == dts)
+      return i;
+  for (gint64 i = near + 1; i < self->n_packets; i++)
+    if (self->packets[i].pts == pts && self->packets[i].dts == dts)
+      return i;
+
+  return -1;
+}

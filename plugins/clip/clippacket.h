@@ -1,0 +1,65 @@
+/* clippacket.h: what a video packet's first bytes tell, so that nobody has to
+ * believe a container's flags. Pure functions.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CLIP_PACKET_H
+#define CLIP_PACKET_H
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+/* START:     decoding may start here: frames shown from this one on come out
+ *            as from the file's start, unless they are LEADING
+ * RESET:     START, and nothing that comes after refers to what lies before
+ * HIDDEN:    decoded, never shown
+ * UNUSED:    no other frame is made of it
+ * BACKWARD:  shown before the frame that lies before it (MPEG's B pictures)
+ * OUTSIDE:   cut away by the container's edit list, and so HIDDEN
+ * AFTER:     after the end that the container told, which may be no cut
+ * LEADING:   HEVC's RASL: shown only if the frame it hangs on was not the start */
+typedef enum
+{
+  CLIP_PACKET_START = 1 << 0,
+  CLIP_PACKET_RESET = 1 << 1,
+  CLIP_PACKET_HIDDEN = 1 << 2,
+  CLIP_PACKET_UNUSED = 1 << 3,
+  CLIP_PACKET_BACKWARD = 1 << 4,
+  CLIP_PACKET_LEADING = 1 << 5,
+  CLIP_PACKET_OUTSIDE = 1 << 6,
+  CLIP_PACKET_AFTER = 1 << 7
+} ClipPacketFlags;
+
+typedef enum
+{
+  CLIP_CODEC_OTHER,             /* only the container's flag tells */
+  CLIP_CODEC_REORDERED,         /* the same, and only its times tell the order */
+  CLIP_CODEC_INTRA,             /* each packet is a picture of its own */
+  CLIP_CODEC_GIF,               /* libavcodec's decoder forgets which is which */
+  CLIP_CODEC_H264,
+  CLIP_CODEC_H265,
+  CLIP_CODEC_MPEG2,             /* and MPEG-1 */
+  CLIP_CODEC_MPEG4,             /* part 2, under its many names */
+  CLIP_CODEC_VP8,
+  CLIP_CODEC_VP9
+} ClipCodec;
+
+typedef struct
+{
+  ClipCodec codec;
+  guint length_size;            /* H.264, H.265: bytes of a NAL unit's length;
+                                 * 0: start codes */
+} ClipPacketFormat;
+
+/* By the stream's caps. */
+void clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps);
+
+/* data, size: a whole packet, one picture
+ * key:        what the container says
+ * *layer:     the picture's temporal layer, from 0: with H.265 UNUSED holds
+ *             only in the highest one */
+ClipPacketFlags clip_packet_parse (const ClipPacketFormat * format,
+    const guint8 * data, gsize size, gboolean key, guint * layer);
+
+G_END_DECLS
+
+#endif

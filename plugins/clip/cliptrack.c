@@ -1,0 +1,599 @@
+/* cliptrack.c: the packets of a chain. They are numbered, read to make an index,
+ * and fed to the decoder under times that are their frames' numbers.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clipchain-private.h"
+
+#include <string.h>
+
+GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
+#define GST_CAT_DEFAULT clip_chain_debug
+
+/* So many bytes of packets stay in memory from reading to decoding; a longer
+ * file is read twice */
+#define MAX_KEPT (32 * 1024 * 1024)
+
+/* A demuxer that asks so often for what is after the file's end will not find
+ * out by itself: libav's for GIF */
+#define MAX_PAST_END 1000
+
+struct _ClipTrack
+{
+  ClipChain *chain;
+  GstPad *sink;
+  gchar *stream;
+  GstStreamFlags flags;
+  gboolean picture;             /* a picture, as covers are */
+  gboolean eos;
+
+  /* Its streaming thread's */
+  ClipPacketFormat format;
+  GstCaps *caps;
+  GstSegment segment;
+  guint segment_packets;        /* packets before it */
+  GstClockTime segment_length;  /* of its packets, together */
+  GArray *packets;              /* of ClipPacket */
+  GPtrArray *kept;              /* of GstSample: packets with their caps */
+};
+
+GstPad *
+clip_track_get_pad (const ClipTrack * track)
+{
+  return track->sink;
+}
+
+GstCaps *
+clip_track_get_caps (const ClipTrack * track)
+{
+  return gst_pad_get_current_caps (track->sink);
+}
+
+void
+clip_track_free (ClipTrack * track)
+{
+  gst_object_unref (track->sink);
+  gst_clear_caps (&track->caps);
+  g_array_unref (track->packets);
+  g_ptr_array_unref (track->kept);
+  g_free (track->stream);
+  g_free (track);
+}
+
+/* Reading */
+
+static GstClockTime
+running_time (const ClipTrack * track, GstClockTime time)
+{
+  guint64 running;
+  gint sign;
+
+  if (!GST_CLOCK_TIME_IS_VALID (time)
+      || track->segment.format != GST_FORMAT_TIME)
+    return GST_CLOCK_TIME_NONE;
+  sign = gst_segment_to_running_time_full (&track->segment, GST_FORMAT_TIME,
+      time, &running);
+  /* What lies before the first frame, decoding times do, is before zero */
+  if (sign < 0)
+    return running > G_MAXINT64 ? GST_CLOCK_TIME_NONE : -running;
+
+  return sign > 0 ? running : GST_CLOCK_TIME_NONE;
+}
+
+/* The times that are to be believed: AVI has one time a chunk, and that is no
+ * picture's. */
+static void
+take_times (const ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
+{
+  packet->pts = track->chain->container == CLIP_CONTAINER_AVI ?
+      GST_CLOCK_TIME_NONE : running_time (track, GST_BUFFER_PTS (buffer));
+  packet->dts = running_time (track, GST_BUFFER_DTS_OR_PTS (buffer));
+}
+
+static void
+describe_packet (ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
+{
+  const GstSegment *segment = &track->segment;
+  const GstClockTime pts = GST_BUFFER_PTS (buffer);
+  guint layer = 0;
+  GstMapInfo map;
+
+  take_times (track, buffer, packet);
+  packet->size = gst_buffer_get_size (buffer);
+  packet->flags = 0;
+  if (gst_buffer_map (buffer, &map, GST_MAP_READ)) {
+    packet->flags = clip_packet_parse (&track->format, map.data, map.size,
+        !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT), &layer);
+    gst_buffer_unmap (buffer, &map);
+  }
+  packet->layer = layer;
+  /* elsewhere a segment's ends are a header's guess */
+  if (track->chain->container != CLIP_CONTAINER_QUICKTIME
+      || !GST_CLOCK_TIME_IS_VALID (pts))
+    return;
+  if (pts < segment->start)
+    packet->flags |= CLIP_PACKET_OUTSIDE;
+  else if (pts >= segment->stop)
+    packet->flags |= CLIP_PACKET_AFTER;
+  if (pts >= segment->start && GST_BUFFER_DURATION_IS_VALID (buffer))
+    track->segment_length += GST_BUFFER_DURATION (buffer);
+}
+
+/* A segment is over, or all of them. An end that is as far from the start as all
+ * of its packets are long cuts nothing away: without an edit list it is the
+ * length of what comes, wherever that begins. */
+static void
+settle_segment (ClipTrack * track)
+{
+  const GstSegment *segment = &track->segment;
+  const guint n = track->packets->len - track->segment_packets;
+  gboolean cuts;
+
+  if (n == 0)
+    return;
+  cuts = GST_CLOCK_TIME_IS_VALID (segment->stop)
+      && segment->stop - segment->start + track->segment_length / n / 2
+      < track->segment_length;
+  for (guint i = track->segment_packets; i < track->packets->len; i++) {
+    ClipPacket *packet = &g_array_index (track->packets, ClipPacket, i);
+
+    if (packet->flags & CLIP_PACKET_AFTER)
+      packet->flags ^= CLIP_PACKET_AFTER | (cuts ? CLIP_PACKET_OUTSIDE : 0);
+  }
+  track->segment_packets = track->packets->len;
+  track->segment_length = 0;
+}
+
+/* A file in fragments tells its end bit by bit. */
+static void
+take_segment (ClipTrack * track, GstEvent * event)
+{
+  GstSegment now;
+
+  gst_event_copy_segment (event, &now);
+  if (now.format != track->segment.format || now.start != track->segment.start
+      || now.base != track->segment.base || now.time != track->segment.time)
+    settle_segment (track);
+  track->segment = now;
+}
+
+static void
+keep_packet (ClipTrack * track, GstBuffer * buffer)
+{
+  ClipChain *chain = track->chain;
+  gboolean keeps;
+
+  g_mutex_lock (&chain->job->lock);
+  chain->kept += gst_buffer_get_size (buffer);
+  keeps = chain->keeps &= chain->kept <= MAX_KEPT;
+  g_mutex_unlock (&chain->job->lock);
+  if (keeps)
+    g_ptr_array_add (track->kept, gst_sample_new (buffer, track->caps, NULL,
+            NULL));
+  else
+    g_ptr_array_set_size (track->kept, 0);
+}
+
+/* Feeding */
+
+static void
+push_sticky (ClipChain * self, GstPad * from, GstEventType type)
+{
+  GstEvent *event = gst_pad_get_sticky_event (from, type, 0);
+
+  if (event)
+    gst_pad_push_event (self->feed, event);
+}
+
+/* The stream's own word on its colours goes before the container's. */
+static void
+feed_caps (ClipChain * self)
+{
+  GstCaps *caps = gst_caps_copy (self->fed_caps);
+  GstStructure *s = gst_caps_get_structure (caps, 0);
+  const GValue *container = gst_structure_get_value (s, CLIP_CHAIN_COLORIMETRY);
+
+  if (container && !gst_structure_has_field (s, "colorimetry"))
+    gst_structure_set_value (s, "colorimetry", container);
+  gst_structure_remove_field (s, CLIP_CHAIN_COLORIMETRY);
+  self->has_colorimetry = gst_structure_has_field (s, "colorimetry");
+  gst_pad_push_event (self->feed, gst_event_new_caps (caps));
+  gst_caps_unref (caps);
+}
+
+static void
+start_feed (ClipChain * self)
+{
+  GstSegment segment;
+
+  push_sticky (self, self->track->sink, GST_EVENT_STREAM_START);
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  feed_caps (self);
+  gst_pad_push_event (self->feed, gst_event_new_segment (&segment));
+}
+
+/* Gives a packet to the decoder, if a frame that is wanted is made of it. Its
+ * time becomes its frame's number, in seconds: the decoder hands that on. */
+static GstFlowReturn
+feed (ClipChain * self, guint number, GstBuffer * buffer, GstCaps * caps)
+{
+  const ClipIndex *index = self->index;
+  const ClipPacket *packet = index->packets + number;
+  const guint32 rank = index->ranks[number];
+  GstFlowReturn ret;
+
+  if (number < self->from)
+    return GST_FLOW_OK;
+  if (!index->counted && number > self->from && rank != G_MAXUINT32) {
+    /* it hangs on what was not decoded */
+    if (rank < index->ranks[self->from]
+        && !(packet->flags & CLIP_PACKET_START))
+      return GST_FLOW_OK;
+    if (packet->flags & CLIP_PACKET_UNUSED
+        && (rank < self->first + self->window_first
+            || rank > self->first + self->window_last))
+      return GST_FLOW_OK;
+  }
+  if (!self->fed_caps || (caps != self->fed_caps
+          && !gst_caps_is_equal (caps, self->fed_caps))) {
+    gst_caps_replace (&self->fed_caps, caps);
+    if (self->fed)
+      feed_caps (self);
+    else
+      start_feed (self);
+  }
+  buffer = gst_buffer_copy (buffer);
+  GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
+  GST_BUFFER_DURATION (buffer) = GST_CLOCK_TIME_NONE;
+  if (index->counted) {
+    GST_BUFFER_PTS (buffer) = GST_CLOCK_TIME_NONE;
+  } else if (rank != G_MAXUINT32) {
+    self->last_rank = rank;
+    GST_BUFFER_PTS (buffer) = rank * GST_SECOND;
+  } else {
+    /* between two numbers: the gate drops it, if the decoder gives it at all */
+    GST_BUFFER_PTS (buffer) = self->last_rank * GST_SECOND + GST_SECOND / 2;
+    GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DECODE_ONLY);
+  }
+  if (self->fed)
+    GST_BUFFER_FLAG_UNSET (buffer, GST_BUFFER_FLAG_DISCONT);
+  else
+    GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
+  self->fed = TRUE;
+  g_mutex_lock (&self->job->lock);
+  self->progress++;
+  g_mutex_unlock (&self->job->lock);
+  ret = gst_pad_push (self->feed, buffer);
+  if (ret == GST_FLOW_OK && number == self->to) {
+    gst_pad_push_event (self->feed, gst_event_new_eos ());
+    ret = GST_FLOW_EOS;
+  }
+  if (ret < GST_FLOW_EOS)
+    clip_chain_set_error (self, g_strdup_printf ("its decoder: %s",
+            gst_flow_get_name (ret)), FALSE);
+
+  return ret;
+}
+
+static void
+feed_kept (gpointer data)
+{
+  ClipChain *self = data;
+  GPtrArray *kept = self->track->kept;
+  GstFlowReturn ret = GST_FLOW_OK;
+  gboolean stop;
+
+  for (guint i = self->from; i <= self->to && ret == GST_FLOW_OK; i++) {
+    GstSample *sample = g_ptr_array_index (kept, i);
+
+    g_mutex_lock (&self->job->lock);
+    stop = self->stop || self->job->aborted;
+    g_mutex_unlock (&self->job->lock);
+    if (stop)
+      break;
+    ret = feed (self, i, gst_sample_get_buffer (sample),
+        gst_sample_get_caps (sample));
+  }
+}
+
+void
+clip_chain_start_feeding (ClipChain * self)
+{
+  GError *error = NULL;
+
+  self->feeder = gst_task_pool_push (self->tasks, feed_kept, self, &error);
+  if (!self->feeder)
+    clip_chain_set_error (self, g_strdup (error ? error->message :
+            "no thread is to be had"), FALSE);
+  g_clear_error (&error);
+}
+
+/* The number of a packet that comes from the demuxer; -1: it is none of the
+ * index's. After a seek its times tell, from then on packets are counted. */
+static gint64
+number_packet (ClipTrack * track, GstBuffer * buffer)
+{
+  ClipChain *self = track->chain;
+  const ClipIndex *index = self->index;
+  gint64 number = self->at;
+  ClipPacket packet;
+
+  take_times (track, buffer, &packet);
+  if (number < 0) {
+    number = clip_index_find (index, packet.pts, packet.dts,
+        self->from);
+    /* further on there is nothing to start from */
+    if (number > self->from)
+      return -1;
+  } else if (number >= index->n_packets || index->packets[number].pts != packet.pts
+      || index->packets[number].dts != packet.dts) {
+    return -1;
+  }
+  if (number >= 0)
+    self->at = number + 1;
+
+  return number;
+}
+
+/* Pads */
+
+/* Holds the first packet until it is known which are wanted. FALSE: drop it. */
+static gboolean
+wait_open (ClipChain * self)
+{
+  ClipJob *job = self->job;
+  gboolean ok;
+
+  g_mutex_lock (&job->lock);
+  self->progress++;
+  if (!self->open && !self->waiting) {
+    self->waiting = TRUE;
+    g_cond_broadcast (&job->cond);
+  }
+  while (!self->open && !self->flushing && !self->stop && !job->aborted)
+    g_cond_wait (&job->cond, &job->lock);
+  ok = self->open && !self->flushing && !self->stop && !job->aborted;
+  g_mutex_unlock (&job->lock);
+
+  return ok;
+}
+
+static GstFlowReturn
+track_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+{
+  ClipTrack *track = gst_pad_get_element_private (pad);
+  ClipChain *self = track->chain;
+  GstFlowReturn ret = GST_FLOW_OK;
+  gint64 number;
+
+  g_mutex_lock (&self->job->lock);
+  if (!self->flows) {
+    self->flows = TRUE;
+    g_cond_broadcast (&self->job->cond);
+  }
+  g_mutex_unlock (&self->job->lock);
+  if (!self->index) {
+    ClipPacket packet;
+
+    describe_packet (track, buffer, &packet);
+    g_array_append_val (track->packets, packet);
+    keep_packet (track, buffer);
+    g_mutex_lock (&self->job->lock);
+    self->progress++;
+    if (self->stop || self->job->aborted)
+      ret = GST_FLOW_FLUSHING;
+    g_mutex_unlock (&self->job->lock);
+  } else if (track == self->track) {
+    if (!wait_open (self)) {
+      ret = GST_FLOW_FLUSHING;
+    } else if ((number = number_packet (track, buffer)) < 0) {
+      g_mutex_lock (&self->job->lock);
+      self->lost = TRUE;
+      g_cond_broadcast (&self->job->cond);
+      g_mutex_unlock (&self->job->lock);
+      ret = GST_FLOW_EOS;
+    } else {
+      ret = feed (self, number, buffer, track->caps);
+    }
+  }
+  gst_buffer_unref (buffer);
+
+  return ret;
+}
+
+static gboolean
+track_event (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  ClipTrack *track = gst_pad_get_element_private (pad);
+  ClipChain *self = track->chain;
+  const gboolean decodes = self->index && track == self->track;
+  GstEventType type = GST_EVENT_TYPE (event);
+  gboolean ends = FALSE;
+  GstCaps *caps;
+
+  if (type == GST_EVENT_SEGMENT)
+    take_segment (track, event);
+  if (type == GST_EVENT_CAPS) {
+    gst_event_parse_caps (event, &caps);
+    gst_caps_replace (&track->caps, caps);
+    clip_packet_format_init (&track->format, caps);
+  }
+  g_mutex_lock (&self->job->lock);
+  self->progress++;
+  if (type == GST_EVENT_FLUSH_START && decodes) {
+    self->flushing = self->flushed = TRUE;
+  } else if (type == GST_EVENT_FLUSH_STOP) {
+    if (decodes)
+      self->flushing = FALSE;
+    gst_segment_init (&track->segment, GST_FORMAT_UNDEFINED);
+  } else if (type == GST_EVENT_EOS) {
+    track->eos = self->flows = TRUE;
+    ends = decodes && self->open && self->fed;
+    /* what was looked for never came */
+    if (decodes && self->open && !self->fed)
+      self->lost = TRUE;
+  }
+  g_cond_broadcast (&self->job->cond);
+  g_mutex_unlock (&self->job->lock);
+  if (ends)
+    gst_pad_push_event (self->feed, gst_event_new_eos ());
+  gst_event_unref (event);
+
+  return TRUE;
+}
+
+/* parsebin asks what may be linked here: anything. */
+static gboolean
+track_query (GstPad * pad, GstObject * parent, GstQuery * query)
+{
+  GstCaps *filter, *any;
+
+  switch (GST_QUERY_TYPE (query)) {
+    case GST_QUERY_CAPS:
+      gst_query_parse_caps (query, &filter);
+      any = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
+      gst_query_set_caps_result (query, any);
+      gst_caps_unref (any);
+      return TRUE;
+    case GST_QUERY_ACCEPT_CAPS:
+      gst_query_set_accept_caps_result (query, TRUE);
+      return TRUE;
+    default:
+      return FALSE;
+  }
+}
+
+/* The part of a stream's id that does not depend on where its file lies. */
+static gchar *
+stream_name (GstPad * pad, GstStreamFlags * flags)
+{
+  GstEvent *event = gst_pad_get_sticky_event (pad, GST_EVENT_STREAM_START, 0);
+  const gchar *id, *slash;
+  gchar *name;
+
+  *flags = GST_STREAM_FLAG_NONE;
+  if (!event)
+    return g_strdup ("");
+  gst_event_parse_stream_start (event, &id);
+  gst_event_parse_stream_flags (event, flags);
+  slash = strchr (id, '/');
+  name = g_strdup (slash ? slash + 1 : "");
+  gst_event_unref (event);
+
+  return name;
+}
+
+GstPadProbeReturn
+clip_chain_watch_end (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  ClipChain *self = data;
+
+  if (info->offset < self->size)
+    return GST_PAD_PROBE_PASS;
+  g_mutex_lock (&self->job->lock);
+  if (++self->past_end == MAX_PAST_END + 1)
+    g_cond_broadcast (&self->job->cond);
+  g_mutex_unlock (&self->job->lock);
+
+  return GST_PAD_PROBE_PASS;
+}
+
+void
+clip_chain_add_track (ClipChain * self, GstPad * pad)
+{
+  ClipTrack *track = g_new0 (ClipTrack, 1);
+  GstCaps *caps = gst_pad_get_current_caps (pad);
+
+  if (!caps)
+    caps = gst_pad_query_caps (pad, NULL);
+  track->chain = self;
+  track->stream = stream_name (pad, &track->flags);
+  track->picture = !gst_caps_is_empty (caps) && !gst_caps_is_any (caps)
+      && g_str_has_prefix (gst_structure_get_name (gst_caps_get_structure
+          (caps, 0)), "image/");
+  gst_caps_unref (caps);
+  track->packets = g_array_new (FALSE, FALSE, sizeof (ClipPacket));
+  track->kept = g_ptr_array_new_with_free_func ((GDestroyNotify)
+      gst_sample_unref);
+  gst_segment_init (&track->segment, GST_FORMAT_UNDEFINED);
+  track->sink = gst_object_ref_sink (gst_pad_new (NULL, GST_PAD_SINK));
+  gst_pad_set_element_private (track->sink, track);
+  gst_pad_set_chain_function (track->sink, track_chain);
+  gst_pad_set_event_function (track->sink, track_event);
+  gst_pad_set_query_function (track->sink, track_query);
+  gst_pad_set_active (track->sink, TRUE);
+  g_mutex_lock (&self->job->lock);
+  g_ptr_array_add (self->tracks, track);
+  if (self->index && !self->track
+      && !strcmp (track->stream, self->index->stream))
+    self->track = track;
+  g_mutex_unlock (&self->job->lock);
+  if (gst_pad_link_full (pad, track->sink, GST_PAD_LINK_CHECK_NOTHING)
+      != GST_PAD_LINK_OK)
+    clip_chain_set_error (self, g_strdup ("its video cannot be linked"), FALSE);
+}
+
+/* The index */
+
+gboolean
+clip_chain_is_read (const ClipChain * self)
+{
+  /* parsebin shows all that it found before anything of it comes */
+  if (self->tracks->len == 0)
+    return FALSE;
+  if (self->past_end > MAX_PAST_END)
+    return TRUE;
+  for (guint i = 0; i < self->tracks->len; i++)
+    if (!((ClipTrack *) g_ptr_array_index (self->tracks, i))->eos)
+      return FALSE;
+
+  return TRUE;
+}
+
+/* Whether a is rather what a player shows: the container's own choice, then what
+ * moves, then the first. */
+static gboolean
+is_better (const ClipTrack * a, const ClipTrack * b)
+{
+  const gboolean a_on = !(a->flags & GST_STREAM_FLAG_UNSELECT);
+  const gboolean b_on = !(b->flags & GST_STREAM_FLAG_UNSELECT);
+  const gboolean a_default = (a->flags & GST_STREAM_FLAG_SELECT) != 0;
+  const gboolean b_default = (b->flags & GST_STREAM_FLAG_SELECT) != 0;
+  const gboolean a_still = a->picture && a->packets->len < 2;
+  const gboolean b_still = b->picture && b->packets->len < 2;
+
+  if (a_still != b_still)
+    return b_still;
+  if (a_on != b_on)
+    return a_on;
+
+  return a_default && !b_default;
+}
+
+gboolean
+clip_chain_make_index (ClipChain * self)
+{
+  ClipTrack *best = NULL;
+
+  for (guint i = 0; i < self->tracks->len; i++) {
+    ClipTrack *track = g_ptr_array_index (self->tracks, i);
+
+    if (track->packets->len > 0 && (!best || is_better (track, best)))
+      best = track;
+  }
+  if (!best)
+    return FALSE;
+  settle_segment (best);
+  self->index = clip_index_new (best->stream, best->format.codec,
+      (const ClipPacket *) best->packets->data, best->packets->len);
+  self->track = best;
+  for (guint i = 0; i < best->packets->len; i++)
+    GST_LOG_OBJECT (self, "packet %u: pts %" GST_TIME_FORMAT " dts %"
+        GST_TIME_FORMAT " flags %#x, frame %d", i,
+        GST_TIME_ARGS (self->index->packets[i].pts),
+        GST_TIME_ARGS (self->index->packets[i].dts),
+        self->index->packets[i].flags, (gint) self->index->ranks[i]);
+  GST_DEBUG_OBJECT (self, "%s: track %s, %u packets, %u frames%s",
+      self->job->path, best->stream, self->index->n_packets,
+      self->index->n_frames, self->index->counted ? ", counted" : "");
+
+  return TRUE;
+}

@@ -1,0 +1,302 @@
+/* clipindex.c: what packets' bytes tell, and what follows from packets' times: the
+ * order of frames, segments, and where decoding starts and ends.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "plugins/clip/clipindex.h"
+
+#define NONE GST_CLOCK_TIME_NONE
+#define START CLIP_PACKET_START
+#define RESET CLIP_PACKET_RESET
+#define HIDDEN CLIP_PACKET_HIDDEN
+#define UNUSED CLIP_PACKET_UNUSED
+#define BACKWARD CLIP_PACKET_BACKWARD
+
+/* Packets' bytes */
+
+static void
+test_packets (void)
+{
+  static const struct
+  {
+    const gchar *caps;
+    const gchar *bytes;
+    gsize size;
+    guint flags;
+  } cases[] = {
+    /* NAL unit types 5 (IDR) and 1; slice types 7 (I), 5 (P) and 6 (B) */
+    {"video/x-h264,stream-format=byte-stream", "\0\0\1\x65\x88\x80\0\0", 8,
+        START | RESET},
+    {"video/x-h264,stream-format=byte-stream", "\0\0\0\1\x41\x9a\0\0\0", 9, 0},
+    {"video/x-h264,stream-format=byte-stream", "\0\0\1\x01\x9e\0\0\0", 8,
+        UNUSED},
+    {"video/x-h264,stream-format=avc", "\0\0\0\4\x65\x88\x80\0", 8,
+        START | RESET},
+    {"video/x-h264,stream-format=avc", "\0\0\0\4\x01\x9e\0\0", 8, UNUSED},
+    /* an I slice is a start with a recovery point (SEI 6, count 0) before it,
+     * not without, and not where it takes frames until then (count 1) */
+    {"video/x-h264,stream-format=avc", "\0\0\0\4\x41\x88\x80\0", 8, 0},
+    {"video/x-h264,stream-format=avc",
+        "\0\0\0\5\x06\x06\x01\xc4\x80\0\0\0\4\x41\x88\x80\0", 17, START},
+    {"video/x-h264,stream-format=avc",
+        "\0\0\0\5\x06\x06\x01\x44\x80\0\0\0\4\x41\x88\x80\0", 17, 0},
+    /* a length that is more than there is */
+    {"video/x-h264,stream-format=avc", "\xff\xff\xff\xff\x65\x88", 6,
+        START | RESET},
+    /* types 19 (IDR_W_RADL), 21 (CRA), 1 (TRAIL_R), 0 (TRAIL_N), 8 (RASL_N) */
+    {"video/x-h265,stream-format=byte-stream", "\0\0\1\x26\x01\xaf", 6,
+        START | RESET},
+    {"video/x-h265,stream-format=byte-stream", "\0\0\1\x2a\x01\xaf", 6, START},
+    {"video/x-h265,stream-format=byte-stream", "\0\0\1\x02\x01\xaf", 6, 0},
+    {"video/x-h265,stream-format=byte-stream", "\0\0\1\0\x01\xaf", 6, UNUSED},
+    {"video/x-h265,stream-format=byte-stream", "\0\0\1\x10\x01\xaf", 6,
+        UNUSED | CLIP_PACKET_LEADING},
+    /* coding types 1 (I), 2 (P), 3 (B) */
+    {"video/mpeg,mpegversion=2", "\0\0\1\0\0\x0f\xff\xf8", 8, START},
+    {"video/mpeg,mpegversion=2", "\0\0\1\0\0\x17\xff\xf8", 8, 0},
+    {"video/mpeg,mpegversion=1", "\0\0\1\0\0\x1f\xff\xf8", 8,
+        UNUSED | BACKWARD},
+    /* 0 (I), 1 (P), 2 (B) */
+    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60", 6, START},
+    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60", 6, 0},
+    {"video/x-divx,divxversion=5", "\0\0\1\xb6\x90\x60", 6,
+        UNUSED | BACKWARD},
+    {"video/x-xvid", "\0\0\1\xb6\x90\x60", 6, UNUSED | BACKWARD},
+    /* key and shown; neither; nothing */
+    {"video/x-vp8", "\x10\x02\0\x9d\x01\x2a", 6, START | RESET},
+    {"video/x-vp8", "\x31\x02\0\x9d", 4, 0},
+    {"video/x-vp8", "\x01\x02\0\x9d", 4, HIDDEN},
+    {"video/x-vp8", "", 0, HIDDEN},
+    /* frame marker 2, profile 0: key; inter; inter and not shown; the same in a
+     * superframe, which shows another; an existing frame */
+    {"video/x-vp9", "\x82\x49\x83", 3, START | RESET},
+    {"video/x-vp9", "\x86\0\x40", 3, 0},
+    {"video/x-vp9", "\x84\0\x40", 3, HIDDEN},
+    {"video/x-vp9", "\x84\0\xc0", 3, 0},
+    {"video/x-vp9", "\x88", 1, 0},
+    {"image/jpeg", "\xff\xd8", 2, START | RESET | UNUSED},
+    {"video/x-raw", "", 0, START | RESET | UNUSED},
+    /* the container's word */
+    {"video/x-theora", "x", 1, START},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstCaps *caps = gst_caps_from_string (cases[i].caps);
+    ClipPacketFormat format;
+    guint layer;
+
+    clip_packet_format_init (&format, caps);
+    g_test_message ("%u: %s", i, cases[i].caps);
+    g_assert_cmphex (clip_packet_parse (&format,
+            (const guint8 *) cases[i].bytes, cases[i].size, TRUE, &layer), ==,
+        cases[i].flags);
+    /* any part of it is read without going over its end */
+    for (gsize n = 0; n < cases[i].size; n++) {
+      guint8 *part = g_memdup2 (cases[i].bytes, n);
+
+      clip_packet_parse (&format, part, n, FALSE, &layer);
+      g_free (part);
+    }
+    gst_caps_unref (caps);
+  }
+}
+
+/* Order */
+
+#define S(n) ((n) * GST_SECOND)
+
+static void
+assert_order (const ClipIndex * index, const gchar * frames)
+{
+  GString *got = g_string_new (NULL);
+
+  for (guint i = 0; i < index->n_frames; i++) {
+    g_string_append_printf (got, "%s%u@%.2f", i ? " " : "", index->frames[i],
+        (gdouble) index->times[i] / GST_SECOND);
+    g_assert_cmpuint (index->ranks[index->frames[i]], ==, i);
+  }
+  g_assert_cmpstr (got->str, ==, frames);
+  g_string_free (got, TRUE);
+}
+
+static void
+test_order (void)
+{
+  static const ClipPacket by_time[] = {
+    {S (11), S (9), 1, START | RESET, 0}, {S (15), S (10), 1, 0, 0},
+    {S (13), S (11), 1, 0, 0}, {S (12), S (12), 1, UNUSED, 0},
+    {S (14), S (13), 1, UNUSED, 0}, {S (16), S (14), 1, HIDDEN, 0},
+  };
+  static const ClipPacket chunks[] = {
+    {NONE, S (0), 1, START, 0}, {NONE, S (1), 1, 0, 0},
+    {NONE, S (4), 1, UNUSED | BACKWARD, 0}, {NONE, S (5), 1, 0, 0},
+    {NONE, S (6), 1, UNUSED | BACKWARD, 0},
+    {NONE, S (7), 1, UNUSED | BACKWARD, 0},
+  };
+  static const ClipPacket some[] = {
+    {NONE, NONE, 1, START, 0}, {S (4), NONE, 1, 0, 0},
+    {NONE, NONE, 1, UNUSED | BACKWARD, 0}, {NONE, NONE, 1, 0, 0},
+    {S (8), NONE, 1, 0, 0},
+  };
+  static const ClipPacket leading[] = {
+    {S (3), NONE, 1, START, 0},
+    {S (1), NONE, 1, UNUSED | CLIP_PACKET_LEADING, 0}, {S (4), NONE, 1, 0, 0},
+    {S (7), NONE, 1, START, 0},
+    {S (6), NONE, 1, UNUSED | CLIP_PACKET_LEADING, 0},
+  };
+  ClipIndex *index;
+
+  index = clip_index_new ("", CLIP_CODEC_H264, by_time, 6);
+  g_assert_false (index->counted);
+  assert_order (index, "0@0.00 3@1.00 2@2.00 4@3.00 1@4.00");
+  g_assert_cmpuint (index->ranks[5], ==, G_MAXUINT32);
+  clip_index_unref (index);
+
+  /* no picture has a time of its own, but B pictures tell the order */
+  index = clip_index_new ("", CLIP_CODEC_MPEG4, chunks, 6);
+  g_assert_false (index->counted);
+  assert_order (index, "0@0.00 2@1.00 1@4.00 4@5.00 5@6.00 3@7.00");
+  clip_index_unref (index);
+
+  /* nothing does */
+  index = clip_index_new ("", CLIP_CODEC_H264, chunks, 6);
+  g_assert_true (index->counted);
+  clip_index_unref (index);
+
+  index = clip_index_new ("", CLIP_CODEC_MPEG2, some, 5);
+  g_assert_false (index->counted);
+  g_assert_cmpuint (index->frames[1], ==, 2);
+  g_assert_cmpuint (index->frames[2], ==, 1);
+  g_assert_cmpuint (index->times[4] - index->times[2], ==, S (4));
+  g_assert_cmpuint (index->times[3] - index->times[2], ==, S (2));
+  clip_index_unref (index);
+
+  /* what hangs on a frame before the first one is not shown */
+  index = clip_index_new ("", CLIP_CODEC_H265, leading, 5);
+  assert_order (index, "0@0.00 2@1.00 4@3.00 3@4.00");
+  clip_index_unref (index);
+}
+
+/* Random groups of pictures: open ones, B pictures, hidden frames, times with
+ * jitter. */
+static ClipIndex *
+random_index (GRand * rand)
+{
+  const guint n = g_rand_int_range (rand, 1, 120);
+  ClipPacket *packets = g_new0 (ClipPacket, n);
+  GstClockTime time = S (g_rand_int_range (rand, 0, 5));
+  ClipIndex *index;
+
+  for (guint i = 0; i < n; i++) {
+    ClipPacket *p = packets + i;
+
+    time += g_rand_int_range (rand, 1, 80) * GST_MSECOND;
+    p->pts = time;
+    p->dts = S (i);
+    p->size = 1;
+    if (i == 0 || g_rand_int_range (rand, 0, 10) == 0)
+      p->flags = START | (i == 0 || g_rand_boolean (rand) ? RESET : 0);
+    else if (g_rand_int_range (rand, 0, 8) == 0)
+      p->flags = HIDDEN;
+    /* shown before the one before it */
+    else if (!(packets[i - 1].flags & (RESET | HIDDEN))
+        && g_rand_boolean (rand)) {
+      p->flags = UNUSED;
+      p->pts = packets[i - 1].pts;
+      packets[i - 1].pts = time;
+    }
+  }
+  index = clip_index_new ("", CLIP_CODEC_H264, packets, n);
+  g_free (packets);
+
+  return index;
+}
+
+static void
+test_segments (void)
+{
+  GRand *rand = g_rand_new_with_seed (g_test_rand_int ());
+
+  for (guint run = 0; run < 500; run++) {
+    ClipIndex *index = random_index (rand);
+    gdouble a = g_rand_double_range (rand, -1, 6);
+    gdouble b = a + g_rand_double_range (rand, 0, 4);
+    guint first, n, found = 0;
+
+    n = clip_index_segment (index, a, b, &first);
+    for (guint i = 0; i < index->n_frames; i++) {
+      const gdouble t = (gdouble) index->times[i] / GST_SECOND;
+      const gboolean in = (t >= a - 0.0005 || a < 0) && t < b - 0.0005;
+
+      g_assert_cmpint (in, ==, i >= first && i < first + n);
+      found += in;
+    }
+    g_assert_cmpuint (n, ==, found);
+    n = clip_index_segment (index, 0, G_MAXDOUBLE, &first);
+    g_assert_cmpuint (first, ==, 0);
+    g_assert_cmpuint (n, ==, index->n_frames);
+    clip_index_unref (index);
+  }
+  g_rand_free (rand);
+}
+
+static void
+test_ranges (void)
+{
+  GRand *rand = g_rand_new_with_seed (g_test_rand_int ());
+
+  for (guint run = 0; run < 500; run++) {
+    ClipIndex *index = random_index (rand);
+    guint first, last, from, to;
+
+    if (index->n_frames == 0) {
+      clip_index_unref (index);
+      continue;
+    }
+    first = g_rand_int_range (rand, 0, index->n_frames);
+    last = g_rand_int_range (rand, first, index->n_frames);
+    clip_index_range (index, first, last, &from, &to);
+    /* all that is wanted lies there, and the last one at the end */
+    for (guint i = first; i <= last; i++) {
+      g_assert_cmpuint (index->frames[i], >=, from);
+      g_assert_cmpuint (index->frames[i], <=, to);
+    }
+    g_assert_cmpuint (index->ranks[to], <=, last);
+    g_assert_cmpuint (index->ranks[to], >=, first);
+    /* no later start would do */
+    g_assert_true (from == 0 || (index->packets[from].flags & START
+            && index->ranks[from] <= first));
+    for (guint i = from + 1; i <= to; i++) {
+      gboolean all = TRUE;
+
+      for (guint k = first; k <= last; k++)
+        all &= index->frames[k] >= i;
+      g_assert_false (all && index->packets[i].flags & START
+          && index->ranks[i] <= first);
+    }
+    g_assert_cmpint (clip_index_find (index, index->packets[to].pts,
+            index->packets[to].dts, from), ==, to);
+    g_assert_cmpint (clip_index_find (index, S (999), S (999), from), ==, -1);
+    clip_index_unref (index);
+  }
+  g_rand_free (rand);
+}
+
+int
+main (int argc, char **argv)
+{
+  gint status;
+
+  g_test_init (&argc, &argv, NULL);
+  gst_init (&argc, &argv);
+
+  g_test_add_func ("/clipindex/packets", test_packets);
+  g_test_add_func ("/clipindex/order", test_order);
+  g_test_add_func ("/clipindex/segments", test_segments);
+  g_test_add_func ("/clipindex/ranges", test_ranges);
+
+  status = g_test_run ();
+  gst_deinit ();
+
+  return status;
+}
