@@ -126,20 +126,25 @@ clip_chain_handle_message (GstBin * bin, GstMessage * message)
 }
 /* Building */
 
-/* What a container tells of colours may lack the range, and a parser would believe
+/* A parser's caps. Without codec_data, it is to repeat what a decoder must know
+ * before each key frame, which may be the first that the decoder sees. And what a
+ * container tells of colours may lack the range, and the parser would believe
  * it rather than the stream: it goes by under another name. */
 static GstPadProbeReturn
-rename_colorimetry (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+take_parser_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
   GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  const GstStructure *s;
   const GValue *value;
   GstCaps *caps;
 
   if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
     return GST_PAD_PROBE_OK;
   gst_event_parse_caps (event, &caps);
-  value = gst_structure_get_value (gst_caps_get_structure (caps, 0),
-      "colorimetry");
+  s = gst_caps_get_structure (caps, 0);
+  if (!gst_structure_has_field (s, "codec_data"))
+    g_object_set (GST_PAD_PARENT (pad), "config-interval", -1, NULL);
+  value = gst_structure_get_value (s, "colorimetry");
   if (!value)
     return GST_PAD_PROBE_OK;
   caps = gst_caps_copy (caps);
@@ -152,8 +157,6 @@ rename_colorimetry (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-/* Parsers repeat what a decoder must know before each key frame: it may be the
- * first that the decoder sees. */
 static void
 set_up_parser (GstBin * bin, GstBin * sub_bin, GstElement * element,
     gpointer data)
@@ -169,10 +172,9 @@ set_up_parser (GstBin * bin, GstBin * sub_bin, GstElement * element,
   g_mutex_unlock (&self->job->lock);
   if (!spec || spec->value_type != G_TYPE_INT)
     return;
-  g_object_set (element, "config-interval", -1, NULL);
   sink = gst_element_get_static_pad (element, "sink");
   gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
-      rename_colorimetry, NULL, NULL);
+      take_parser_caps, NULL, NULL);
   gst_object_unref (sink);
 }
 

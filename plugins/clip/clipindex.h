@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  * are text, and containers round to milliseconds. In nanoseconds. */
 #define CLIP_INDEX_TOLERANCE (GST_MSECOND / 2)
 
-/* pts, dts: running time by the container, GST_CLOCK_TIME_NONE: it does not say
+/* pts, dts: stream time by the container, GST_CLOCK_TIME_NONE: it does not say
  * size:     bytes
  * flags:    ClipPacketFlags */
 typedef struct

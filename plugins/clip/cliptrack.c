@@ -60,22 +60,23 @@ clip_track_free (ClipTrack * track)
 
 /* Reading */
 
+/* Stream time, which is the same after a seek. */
 static GstClockTime
-running_time (const ClipTrack * track, GstClockTime time)
+stream_time (const ClipTrack * track, GstClockTime time)
 {
-  guint64 running;
+  guint64 streamed;
   gint sign;
 
   if (!GST_CLOCK_TIME_IS_VALID (time)
       || track->segment.format != GST_FORMAT_TIME)
     return GST_CLOCK_TIME_NONE;
-  sign = gst_segment_to_running_time_full (&track->segment, GST_FORMAT_TIME,
-      time, &running);
+  sign = gst_segment_to_stream_time_full (&track->segment, GST_FORMAT_TIME,
+      time, &streamed);
   /* What lies before the first frame, decoding times do, is before zero */
   if (sign < 0)
-    return running > G_MAXINT64 ? GST_CLOCK_TIME_NONE : -running;
+    return streamed > G_MAXINT64 ? GST_CLOCK_TIME_NONE : -streamed;
 
-  return sign > 0 ? running : GST_CLOCK_TIME_NONE;
+  return sign > 0 ? streamed : GST_CLOCK_TIME_NONE;
 }
 
 /* The times that are to be believed: AVI has one time a chunk, and that is no
@@ -84,8 +85,8 @@ static void
 take_times (const ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
 {
   packet->pts = track->chain->container == CLIP_CONTAINER_AVI ?
-      GST_CLOCK_TIME_NONE : running_time (track, GST_BUFFER_PTS (buffer));
-  packet->dts = running_time (track, GST_BUFFER_DTS_OR_PTS (buffer));
+      GST_CLOCK_TIME_NONE : stream_time (track, GST_BUFFER_PTS (buffer));
+  packet->dts = stream_time (track, GST_BUFFER_DTS_OR_PTS (buffer));
 }
 
 static void
@@ -307,7 +308,8 @@ clip_chain_start_feeding (ClipChain * self)
 }
 
 /* The number of a packet that comes from the demuxer; -1: it is none of the
- * index's. After a seek its times tell, from then on packets are counted. */
+ * index's. After a seek its times tell (its size does not: a parser may put
+ * headers before it), from then on packets are counted. */
 static gint64
 number_packet (ClipTrack * track, GstBuffer * buffer)
 {
@@ -323,8 +325,10 @@ number_packet (ClipTrack * track, GstBuffer * buffer)
     /* further on there is nothing to start from */
     if (number > self->from)
       return -1;
-  } else if (number >= index->n_packets || index->packets[number].pts != packet.pts
-      || index->packets[number].dts != packet.dts) {
+  } else if (number >= index->n_packets
+      || index->packets[number].pts != packet.pts
+      || index->packets[number].dts != packet.dts
+      || index->packets[number].size != gst_buffer_get_size (buffer)) {
     return -1;
   }
   if (number >= 0)
