@@ -45,6 +45,7 @@ struct _ClipChain
   gboolean stop;                /* whoever waits here: leave */
   gboolean plugging, plugged;   /* parsebin has what reads the file */
   gboolean flows;               /* something came out of it */
+  gboolean read;                /* to the end, to make an index of it */
   gboolean has_other;            /* sound, or what nobody knows */
   gboolean waiting;             /* a packet waits for `open` */
   gboolean open;
@@ -73,10 +74,11 @@ struct _ClipChain
   GstCaps *fed_caps;            /* of the last packet */
   gboolean has_colorimetry;     /* they, or the container, tell of colours */
   gboolean fed;
-  guint last_rank;
+  guint fed_frames;             /* the last one's number, from 1 */
 
   /* Whoever pushes frames */
   guint counted;                /* frames that came out */
+  gint64 last_frame;            /* the number of the last one */
   gboolean entered;             /* one of the segment came */
   gboolean finished;            /* nothing more is wanted */
   gboolean forwarding;          /* events go on to clip-bin */
@@ -113,13 +115,14 @@ GstPadProbeReturn clip_chain_watch_end (GstPad * pad, GstPadProbeInfo * info,
 
 /* A stream of packets that parsebin found. */
 void clip_chain_add_track (ClipChain * self, GstPad * pad);
+void clip_chain_end_track (ClipChain * self, GstPad * pad);
 void clip_track_free (ClipTrack * track);
 
-/* With the job's lock: the file was read to its end. */
+/* With the job's lock: all tracks are at their ends. */
 gboolean clip_chain_is_read (const ClipChain * self);
 
-/* Makes the index of the track that is to be decoded, and chooses it. FALSE:
- * there is no video. */
+/* With the job's lock: makes the index of the track that is to be decoded, and
+ * chooses it. FALSE: there is no video. */
 gboolean clip_chain_make_index (ClipChain * self);
 
 GstPad *clip_track_get_pad (const ClipTrack * track);

@@ -216,6 +216,12 @@ pad_added (GstElement * parsebin, GstPad * pad, ClipChain * self)
   g_mutex_unlock (&self->job->lock);
 }
 
+static void
+pad_removed (GstElement * parsebin, GstPad * pad, ClipChain * self)
+{
+  clip_chain_end_track (self, pad);
+}
+
 /* After parsebin's own handler. */
 static void
 have_type (GstElement * typefind, guint probability, GstCaps * caps,
@@ -237,6 +243,7 @@ static void
 clip_chain_init (ClipChain * self)
 {
   self->keeps = TRUE;
+  self->last_frame = -1;
   self->tracks = g_ptr_array_new_with_free_func ((GDestroyNotify)
       clip_track_free);
   clip_chain_make_pads (self);
@@ -363,6 +370,7 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
   g_signal_connect (parsebin, "autoplug-continue",
       G_CALLBACK (autoplug_continue), NULL);
   g_signal_connect (parsebin, "pad-added", G_CALLBACK (pad_added), self);
+  g_signal_connect (parsebin, "pad-removed", G_CALLBACK (pad_removed), self);
   self->parsebin = parsebin;
   typefind = gst_bin_get_by_name (GST_BIN (parsebin), "typefind");
   if (typefind) {

@@ -60,7 +60,7 @@ wait_for (ClipChain * self, gboolean (*ready) (ClipChain *))
 static gboolean
 is_demultiplexed (ClipChain * self)
 {
-  return self->waiting || clip_chain_is_read (self);
+  return self->waiting || (!self->index && clip_chain_is_read (self));
 }
 
 static gboolean
@@ -313,7 +313,7 @@ decode (ClipChain * self, gboolean may_seek)
       self->to);
   if (!add_decoder (self))
     return OUTCOME_BAD;
-  if (clip_chain_is_read (self)) {
+  if (self->read) {
     clip_chain_start_feeding (self);
     return OUTCOME_DONE;
   }
@@ -355,11 +355,14 @@ attempt (const ClipChainSettings * settings, ClipJob * job,
     clip_chain_set_error (self, g_strdup ("it cannot be read"), FALSE);
   g_mutex_lock (&job->lock);
   ready = wait_for (self, is_demultiplexed);
+  if (ready && !self->index) {
+    self->read = TRUE;
+    if (clip_chain_make_index (self))
+      *index = clip_index_ref (self->index);
+  }
   g_mutex_unlock (&job->lock);
-  if (ready && !*index && clip_chain_make_index (self))
-    *index = clip_index_ref (self->index);
   if (ready && self->track && self->index->n_frames > 0) {
-    if (clip_chain_is_read (self) && !self->keeps)
+    if (self->read && !self->keeps)
       outcome = OUTCOME_READ;
     else
       outcome = decode (self, may_seek);
@@ -369,6 +372,9 @@ attempt (const ClipChainSettings * settings, ClipJob * job,
   g_mutex_lock (&job->lock);
   if (ready && outcome == OUTCOME_DONE)
     wait_for (self, is_done);
+  if (self->lost && job->streaming && !self->done)
+    clip_chain_set_error_locked (self, g_strdup ("it changed while it was "
+            "read"), FALSE);
   if (job->aborted)
     outcome = OUTCOME_ABORTED;
   else if (self->lost && !job->streaming)

@@ -3,6 +3,9 @@
 
 #include <gst/video/video.h>
 
+GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
+#define GST_CAT_DEFAULT clip_chain_debug
+
 /* The gate */
 
 /* Caps for what comes next. Where nothing tells of colours GStreamer guesses by
@@ -63,10 +66,10 @@ number_frame (ClipChain * self, GstBuffer * buffer)
   if (self->index->counted)
     return self->index->ranks[self->from] + self->counted++;
   if (!GST_CLOCK_TIME_IS_VALID (pts) || pts % GST_SECOND
-      || pts / GST_SECOND >= self->index->n_frames)
+      || pts / GST_SECOND - 1 >= self->index->n_frames)
     return G_MAXUINT;
 
-  return pts / GST_SECOND;
+  return pts / GST_SECOND - 1;
 }
 
 static GstFlowReturn
@@ -88,6 +91,15 @@ gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
     gst_buffer_unref (buffer);
     return finish_gate (self);
   }
+  /* A decoder that does not know what it gives: GStreamer's base class lets no
+   * time go back, and two pictures would have one number */
+  if (frame <= self->last_frame) {
+    GST_WARNING_OBJECT (self, "%s: frame %u came again", self->job->path,
+        frame);
+    gst_buffer_unref (buffer);
+    return GST_FLOW_OK;
+  }
+  self->last_frame = frame;
   if (!self->forwarding) {
     self->forwarding = TRUE;
     gst_pad_sticky_events_foreach (pad, forward_sticky, self);

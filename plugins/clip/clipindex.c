@@ -17,8 +17,9 @@ compare_shown (gconstpointer a, gconstpointer b)
 {
   const Shown *x = a, *y = b;
 
+  /* before the container's zero they are negative */
   if (x->time != y->time)
-    return x->time < y->time ? -1 : 1;
+    return (gint64) x->time < (gint64) y->time ? -1 : 1;
 
   return x->packet < y->packet ? -1 : x->packet > y->packet;
 }
@@ -48,7 +49,7 @@ fill_times (Shown * shown, guint n)
     for (after = i + 1; after < n
         && !GST_CLOCK_TIME_IS_VALID (shown[after].time); after++);
     if (after < n) {
-      gdouble gap = (gdouble) shown[after].time - (gdouble) shown[i].time;
+      gdouble gap = (gint64) (shown[after].time - shown[i].time);
 
       step = MAX (gap, 0) / (after - i);
     }
@@ -63,15 +64,14 @@ fill_times (Shown * shown, guint n)
 static gboolean
 order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
 {
-  gboolean all_pts = TRUE, all_dts = TRUE, known = codec != CLIP_CODEC_H264
+  gboolean all_pts = TRUE, any_pts = FALSE, known = codec != CLIP_CODEC_H264
       && codec != CLIP_CODEC_H265 && codec != CLIP_CODEC_REORDERED;
-  GstClockTime *dts;
 
   for (guint i = 0; i < n; i++) {
     const ClipPacket *p = self->packets + shown[i].packet;
 
     all_pts &= GST_CLOCK_TIME_IS_VALID (p->pts);
-    all_dts &= GST_CLOCK_TIME_IS_VALID (p->dts);
+    any_pts |= GST_CLOCK_TIME_IS_VALID (p->pts);
     shown[i].time = p->pts;
   }
   if (all_pts) {
@@ -80,7 +80,7 @@ order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
   }
   if (known)
     order_backward (self, shown, n);
-  if (!all_dts) {
+  if (any_pts) {
     for (guint i = 0; i < n; i++)
       if (GST_CLOCK_TIME_IS_VALID (shown[i].time)) {
         /* what comes before the first time that is known lies close to it */
@@ -91,13 +91,12 @@ order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
       }
   }
   /* AVI has one time a chunk, and they are in no picture's order */
-  dts = g_new (GstClockTime, n);
-  for (guint i = 0, k = 0; i < self->n_packets && k < n; i++)
+  for (guint i = 0, k = 0; i < self->n_packets; i++)
     if (!(self->packets[i].flags & CLIP_PACKET_HIDDEN))
-      dts[k++] = all_dts ? self->packets[i].dts : i * (GST_SECOND / 25);
-  for (guint i = 0; i < n; i++)
-    shown[i].time = dts[i];
-  g_free (dts);
+      shown[k++].time = self->packets[i].dts;
+  if (n > 0 && !GST_CLOCK_TIME_IS_VALID (shown[0].time))
+    shown[0].time = 0;
+  fill_times (shown, n);
 
   return known;
 }
@@ -108,7 +107,8 @@ clip_index_new (const gchar * stream, ClipCodec codec,
 {
   ClipIndex *self = g_new0 (ClipIndex, 1);
   Shown *shown = g_new (Shown, MAX (n, 1));
-  GstClockTime last = 0;
+  gboolean closed = FALSE;
+  gint64 last;
   guint8 layer = 0;
   guint frames = 0, starts = 0;
 
@@ -124,9 +124,12 @@ clip_index_new (const gchar * stream, ClipCodec codec,
 
     if (p->layer < layer)
       p->flags &= ~CLIP_PACKET_UNUSED;
-    starts += (p->flags & CLIP_PACKET_START) != 0;
+    if (p->flags & CLIP_PACKET_START) {
+      starts++;
+      closed = (p->flags & CLIP_PACKET_RESET) != 0;
+    }
     if (p->flags & CLIP_PACKET_OUTSIDE
-        || (p->flags & CLIP_PACKET_LEADING && starts < 2))
+        || (p->flags & CLIP_PACKET_LEADING && (starts < 2 || closed)))
       p->flags |= CLIP_PACKET_HIDDEN;
     self->ranks[i] = G_MAXUINT32;
     if (!(p->flags & CLIP_PACKET_HIDDEN))
@@ -137,11 +140,12 @@ clip_index_new (const gchar * stream, ClipCodec codec,
   self->n_frames = frames;
   self->frames = g_new (guint32, MAX (frames, 1));
   self->times = g_new (GstClockTime, MAX (frames, 1));
+  last = frames > 0 ? (gint64) shown[0].time : 0;
   for (guint i = 0; i < frames; i++) {
     self->frames[i] = shown[i].packet;
     self->ranks[shown[i].packet] = i;
-    last = MAX (last, shown[i].time);
-    self->times[i] = last - shown[0].time;
+    last = MAX (last, (gint64) shown[i].time);
+    self->times[i] = last - (gint64) shown[0].time;
   }
   g_free (shown);
 
@@ -256,15 +260,18 @@ clip_index_seek_time (const ClipIndex * self, guint packet)
 }
 
 gint64
-clip_index_find (const ClipIndex * self, GstClockTime pts, GstClockTime dts,
-    guint near)
+clip_index_find (const ClipIndex * self, GstClockTime pts, GstClockTime dts)
 {
-  for (gint64 i = near; i >= 0; i--)
-    if (self->packets[i].pts == pts && self->packets[i].dts == dts)
-      return i;
-  for (gint64 i = near + 1; i < self->n_packets; i++)
-    if (self->packets[i].pts == pts && self->packets[i].dts == dts)
-      return i;
+  gint64 found = -1;
 
-  return -1;
+  if (!GST_CLOCK_TIME_IS_VALID (pts) && !GST_CLOCK_TIME_IS_VALID (dts))
+    return -1;
+  for (guint i = 0; i < self->n_packets; i++)
+    if (self->packets[i].pts == pts && self->packets[i].dts == dts) {
+      if (found >= 0)
+        return -1;
+      found = i;
+    }
+
+  return found;
 }

@@ -69,10 +69,9 @@ GstClockTime clip_index_duration (const ClipIndex * index, guint frame);
  * container. */
 GstClockTime clip_index_seek_time (const ClipIndex * index, guint packet);
 
-/* The packet with these times that is at or after `near`, or the last one before
- * it; -1: there is none. */
+/* The packet with these times; -1: there is none, or more than one. */
 gint64 clip_index_find (const ClipIndex * index, GstClockTime pts,
-    GstClockTime dts, guint near);
+    GstClockTime dts);
 
 G_END_DECLS
 

@@ -207,13 +207,25 @@ parse_mpeg2 (const guint8 * data, gsize size)
   }
 }
 
-/* ISO 14496-2 6.2.5: two bits of coding type. */
+/* ISO 14496-2 6.2.5: two bits of coding type. DivX packs a B picture behind the
+ * picture that it needs; the next packet then gives that one's, and has a picture of
+ * its own, or in a few bytes none. */
 static ClipPacketFlags
-parse_mpeg4 (const guint8 * data, gsize size)
+parse_mpeg4 (ClipPacketFormat * format, const guint8 * data, gsize size)
 {
   const guint8 *picture = find_code (data, size, 0xb6, 1);
+  const gsize left = picture ? size - (picture - data) : 0;
+  const guint type = picture ? picture[0] >> 6 : 1;
+  const gboolean none = !picture || (type == 1 && left <= 4);
+  const gboolean packed = format->packed;
 
-  switch (picture ? picture[0] >> 6 : 1) {
+  format->packed = (picture && find_code (picture, left, 0xb6, 1))
+      || (packed && !none);
+  if (packed)
+    return CLIP_PACKET_BACKWARD;
+  if (none)
+    return CLIP_PACKET_HIDDEN;
+  switch (type) {
     case 0:
       return CLIP_PACKET_START;
     case 2:
@@ -315,6 +327,7 @@ clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps)
 
   format->codec = codec_of (s);
   format->length_size = 0;
+  format->packed = FALSE;
   at = format->codec == CLIP_CODEC_H264 ? 4 : 21;
   if ((format->codec == CLIP_CODEC_H264 || format->codec == CLIP_CODEC_H265)
       && g_strcmp0 (stream, "byte-stream") != 0)
@@ -324,7 +337,7 @@ clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps)
 }
 
 ClipPacketFlags
-clip_packet_parse (const ClipPacketFormat * format, const guint8 * data,
+clip_packet_parse (ClipPacketFormat * format, const guint8 * data,
     gsize size, gboolean key, guint * layer)
 {
   *layer = 0;
@@ -338,7 +351,7 @@ clip_packet_parse (const ClipPacketFormat * format, const guint8 * data,
     case CLIP_CODEC_MPEG2:
       return parse_mpeg2 (data, size);
     case CLIP_CODEC_MPEG4:
-      return parse_mpeg4 (data, size);
+      return parse_mpeg4 (format, data, size);
     case CLIP_CODEC_VP8:
       return parse_vp8 (data, size);
     case CLIP_CODEC_VP9:

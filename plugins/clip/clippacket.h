@@ -48,16 +48,18 @@ typedef struct
   ClipCodec codec;
   guint length_size;            /* H.264, H.265: bytes of a NAL unit's length;
                                  * 0: start codes */
+  gboolean packed;              /* MPEG-4: the packet before had two pictures */
 } ClipPacketFormat;
 
 /* By the stream's caps. */
 void clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps);
 
-/* data, size: a whole packet, one picture
+/* A stream's packets, in order.
+ * data, size: a whole packet, one picture, or two of DivX's
  * key:        what the container says
  * *layer:     the picture's temporal layer, from 0: with H.265 UNUSED holds
  *             only in the highest one */
-ClipPacketFlags clip_packet_parse (const ClipPacketFormat * format,
+ClipPacketFlags clip_packet_parse (ClipPacketFormat * format,
     const guint8 * data, gsize size, gboolean key, guint * layer);
 
 G_END_DECLS

@@ -11,6 +11,8 @@ GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 /* So many bytes of packets stay in memory from reading to decoding; a longer
  * file is read twice */
 #define MAX_KEPT (32 * 1024 * 1024)
+/* What a packet takes beside its own bytes, about */
+#define PACKET_BYTES 1024
 
 /* A demuxer that asks so often for what is after the file's end will not find
  * out by itself: libav's for GIF */
@@ -20,6 +22,7 @@ struct _ClipTrack
 {
   ClipChain *chain;
   GstPad *sink;
+  gpointer source;              /* parsebin's pad, to know it by */
   gchar *stream;
   GstStreamFlags flags;
   gboolean picture;             /* a picture, as covers are */
@@ -163,7 +166,7 @@ keep_packet (ClipTrack * track, GstBuffer * buffer)
   gboolean keeps;
 
   g_mutex_lock (&chain->job->lock);
-  chain->kept += gst_buffer_get_size (buffer);
+  chain->kept += gst_buffer_get_size (buffer) + PACKET_BYTES;
   keeps = chain->keeps &= chain->kept <= MAX_KEPT;
   g_mutex_unlock (&chain->job->lock);
   if (keeps)
@@ -211,28 +214,56 @@ start_feed (ClipChain * self)
   gst_pad_push_event (self->feed, gst_event_new_segment (&segment));
 }
 
-/* Gives a packet to the decoder, if a frame that is wanted is made of it. Its
- * time becomes its frame's number, in seconds: the decoder hands that on. */
-static GstFlowReturn
-feed (ClipChain * self, guint number, GstBuffer * buffer, GstCaps * caps)
+/* Whether a frame that is wanted is made of the packet. */
+static gboolean
+is_needed (const ClipChain * self, guint number)
 {
   const ClipIndex *index = self->index;
   const ClipPacket *packet = index->packets + number;
   const guint32 rank = index->ranks[number];
-  GstFlowReturn ret;
 
-  if (number < self->from)
-    return GST_FLOW_OK;
-  if (!index->counted && number > self->from && rank != G_MAXUINT32) {
-    /* it hangs on what was not decoded */
-    if (rank < index->ranks[self->from]
-        && !(packet->flags & CLIP_PACKET_START))
-      return GST_FLOW_OK;
-    if (packet->flags & CLIP_PACKET_UNUSED
-        && (rank < self->first + self->window_first
-            || rank > self->first + self->window_last))
-      return GST_FLOW_OK;
+  if (index->counted || number == self->from || rank == G_MAXUINT32)
+    return TRUE;
+  /* It hangs on what was not decoded. From the file's start on it is the decoder
+   * that knows what can be shown. */
+  if (self->from > 0 && rank < index->ranks[self->from]
+      && !(packet->flags & CLIP_PACKET_START))
+    return FALSE;
+
+  return !(packet->flags & CLIP_PACKET_UNUSED)
+      || (rank >= self->first + self->window_first
+      && rank <= self->first + self->window_last);
+}
+
+/* The time that a packet goes under: its frame's number, counted from 1, in
+ * seconds; the decoder hands that on. What is never shown lies between two numbers,
+ * where it comes out, if the decoder gives it at all: times must not go back. */
+static GstClockTime
+fed_time (ClipChain * self, guint number)
+{
+  const ClipIndex *index = self->index;
+  const ClipPacket *packet = index->packets + number;
+  const guint32 rank = index->ranks[number];
+  guint before = self->fed_frames;
+
+  if (index->counted)
+    return GST_CLOCK_TIME_NONE;
+  if (rank != G_MAXUINT32) {
+    self->fed_frames = rank + 1;
+    return (rank + 1) * GST_SECOND;
   }
+  if (packet->flags & CLIP_PACKET_OUTSIDE)
+    before = (gint64) packet->pts
+        < (gint64) index->packets[index->frames[0]].pts ? 0 : index->n_frames;
+
+  return before * GST_SECOND + GST_SECOND / 2;
+}
+
+/* Takes the buffer. */
+static GstFlowReturn
+push_packet (ClipChain * self, guint number, GstBuffer * buffer,
+    GstCaps * caps)
+{
   if (!self->fed_caps || (caps != self->fed_caps
           && !gst_caps_is_equal (caps, self->fed_caps))) {
     gst_caps_replace (&self->fed_caps, caps);
@@ -241,19 +272,11 @@ feed (ClipChain * self, guint number, GstBuffer * buffer, GstCaps * caps)
     else
       start_feed (self);
   }
-  buffer = gst_buffer_copy (buffer);
   GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
   GST_BUFFER_DURATION (buffer) = GST_CLOCK_TIME_NONE;
-  if (index->counted) {
-    GST_BUFFER_PTS (buffer) = GST_CLOCK_TIME_NONE;
-  } else if (rank != G_MAXUINT32) {
-    self->last_rank = rank;
-    GST_BUFFER_PTS (buffer) = rank * GST_SECOND;
-  } else {
-    /* between two numbers: the gate drops it, if the decoder gives it at all */
-    GST_BUFFER_PTS (buffer) = self->last_rank * GST_SECOND + GST_SECOND / 2;
+  GST_BUFFER_PTS (buffer) = fed_time (self, number);
+  if (self->index->ranks[number] == G_MAXUINT32)
     GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DECODE_ONLY);
-  }
   if (self->fed)
     GST_BUFFER_FLAG_UNSET (buffer, GST_BUFFER_FLAG_DISCONT);
   else
@@ -262,7 +285,22 @@ feed (ClipChain * self, guint number, GstBuffer * buffer, GstCaps * caps)
   g_mutex_lock (&self->job->lock);
   self->progress++;
   g_mutex_unlock (&self->job->lock);
-  ret = gst_pad_push (self->feed, buffer);
+
+  return gst_pad_push (self->feed, buffer);
+}
+
+/* GST_FLOW_EOS: no more are wanted. */
+static GstFlowReturn
+feed (ClipChain * self, guint number, GstBuffer * buffer, GstCaps * caps)
+{
+  GstFlowReturn ret = GST_FLOW_OK;
+
+  if (number < self->from)
+    return GST_FLOW_OK;
+  if (number > self->to)
+    return GST_FLOW_EOS;
+  if (is_needed (self, number))
+    ret = push_packet (self, number, gst_buffer_copy (buffer), caps);
   if (ret == GST_FLOW_OK && number == self->to) {
     gst_pad_push_event (self->feed, gst_event_new_eos ());
     ret = GST_FLOW_EOS;
@@ -320,8 +358,7 @@ number_packet (ClipTrack * track, GstBuffer * buffer)
 
   take_times (track, buffer, &packet);
   if (number < 0) {
-    number = clip_index_find (index, packet.pts, packet.dts,
-        self->from);
+    number = clip_index_find (index, packet.pts, packet.dts);
     /* further on there is nothing to start from */
     if (number > self->from)
       return -1;
@@ -366,6 +403,7 @@ track_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   ClipTrack *track = gst_pad_get_element_private (pad);
   ClipChain *self = track->chain;
   GstFlowReturn ret = GST_FLOW_OK;
+  gboolean reads, decodes, ends;
   gint64 number;
 
   g_mutex_lock (&self->job->lock);
@@ -373,8 +411,13 @@ track_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
     self->flows = TRUE;
     g_cond_broadcast (&self->job->cond);
   }
+  reads = !self->index;
+  decodes = !self->read && track == self->track;
+  ends = self->read;
   g_mutex_unlock (&self->job->lock);
-  if (!self->index) {
+  if (ends) {
+    ret = GST_FLOW_EOS;
+  } else if (reads) {
     ClipPacket packet;
 
     describe_packet (track, buffer, &packet);
@@ -385,7 +428,7 @@ track_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
     if (self->stop || self->job->aborted)
       ret = GST_FLOW_FLUSHING;
     g_mutex_unlock (&self->job->lock);
-  } else if (track == self->track) {
+  } else if (decodes) {
     if (!wait_open (self)) {
       ret = GST_FLOW_FLUSHING;
     } else if ((number = number_packet (track, buffer)) < 0) {
@@ -408,9 +451,8 @@ track_event (GstPad * pad, GstObject * parent, GstEvent * event)
 {
   ClipTrack *track = gst_pad_get_element_private (pad);
   ClipChain *self = track->chain;
-  const gboolean decodes = self->index && track == self->track;
   GstEventType type = GST_EVENT_TYPE (event);
-  gboolean ends = FALSE;
+  gboolean decodes, ends = FALSE;
   GstCaps *caps;
 
   if (type == GST_EVENT_SEGMENT)
@@ -422,18 +464,19 @@ track_event (GstPad * pad, GstObject * parent, GstEvent * event)
   }
   g_mutex_lock (&self->job->lock);
   self->progress++;
+  decodes = self->index && !self->read && track == self->track;
   if (type == GST_EVENT_FLUSH_START && decodes) {
     self->flushing = self->flushed = TRUE;
   } else if (type == GST_EVENT_FLUSH_STOP) {
     if (decodes)
       self->flushing = FALSE;
+    track->eos = FALSE;
     gst_segment_init (&track->segment, GST_FORMAT_UNDEFINED);
   } else if (type == GST_EVENT_EOS) {
     track->eos = self->flows = TRUE;
-    ends = decodes && self->open && self->fed;
+    ends = decodes && self->fed;
     /* what was looked for never came */
-    if (decodes && self->open && !self->fed)
-      self->lost = TRUE;
+    self->lost |= decodes && !self->fed;
   }
   g_cond_broadcast (&self->job->cond);
   g_mutex_unlock (&self->job->lock);
@@ -509,6 +552,7 @@ clip_chain_add_track (ClipChain * self, GstPad * pad)
   if (!caps)
     caps = gst_pad_query_caps (pad, NULL);
   track->chain = self;
+  track->source = pad;
   track->stream = stream_name (pad, &track->flags);
   track->picture = !gst_caps_is_empty (caps) && !gst_caps_is_any (caps)
       && g_str_has_prefix (gst_structure_get_name (gst_caps_get_structure
@@ -533,6 +577,20 @@ clip_chain_add_track (ClipChain * self, GstPad * pad)
   if (gst_pad_link_full (pad, track->sink, GST_PAD_LINK_CHECK_NOTHING)
       != GST_PAD_LINK_OK)
     clip_chain_set_error (self, g_strdup ("its video cannot be linked"), FALSE);
+}
+
+/* parsebin takes a pad away without an end where another one follows. */
+void
+clip_chain_end_track (ClipChain * self, GstPad * pad)
+{
+  g_mutex_lock (&self->job->lock);
+  for (guint i = 0; i < self->tracks->len; i++) {
+    ClipTrack *track = g_ptr_array_index (self->tracks, i);
+
+    track->eos |= track->source == pad;
+  }
+  g_cond_broadcast (&self->job->cond);
+  g_mutex_unlock (&self->job->lock);
 }
 
 /* The index */

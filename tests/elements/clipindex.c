@@ -58,7 +58,9 @@ test_packets (void)
         UNUSED | BACKWARD},
     /* 0 (I), 1 (P), 2 (B) */
     {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60", 6, START},
-    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60", 6, 0},
+    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60\x91\x82\x73", 9, 0},
+    /* a P picture of a few bytes is none */
+    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60", 6, HIDDEN},
     {"video/x-divx,divxversion=5", "\0\0\1\xb6\x90\x60", 6,
         UNUSED | BACKWARD},
     {"video/x-xvid", "\0\0\1\xb6\x90\x60", 6, UNUSED | BACKWARD},
@@ -99,6 +101,46 @@ test_packets (void)
     }
     gst_caps_unref (caps);
   }
+}
+
+/* DivX's way: I, P and B in one, B, and a packet with next to nothing in it. The
+ * decoder gives I, the second packet's, ... */
+static void
+test_packed (void)
+{
+  static const struct
+  {
+    const gchar *bytes;
+    gsize size;
+    guint flags;
+  } packets[] = {
+    {"\0\0\1\xb6\x10\x60\x11\x22\x33", 9, START},
+    {"\0\0\1\xb6\x50\x60\x11\x22\x33\0\0\1\xb6\x90\x60\x11", 16, 0},
+    {"\0\0\1\xb6\x90\x60\x11\x22\x33", 9, BACKWARD},
+    {"\0\0\1\xb6\x50\x60\x7f", 7, BACKWARD},
+    {"\0\0\1\xb6\x50\x60\x7f", 7, HIDDEN},
+    {"\0\0\1\xb6\x50\x60\x11\x22\x33", 9, 0},
+  };
+  GstCaps *caps = gst_caps_new_empty_simple ("video/x-xvid");
+  ClipPacket list[G_N_ELEMENTS (packets)] = { {0} };
+  ClipPacketFormat format;
+  ClipIndex *index;
+  guint layer;
+
+  clip_packet_format_init (&format, caps);
+  for (guint i = 0; i < G_N_ELEMENTS (packets); i++) {
+    list[i].flags = clip_packet_parse (&format,
+        (const guint8 *) packets[i].bytes, packets[i].size, TRUE, &layer);
+    g_assert_cmphex (list[i].flags, ==, packets[i].flags);
+    list[i].pts = NONE;
+    list[i].dts = i * GST_SECOND;
+  }
+  index = clip_index_new ("", format.codec, list, G_N_ELEMENTS (list));
+  g_assert_cmpuint (index->n_frames, ==, 5);
+  for (guint i = 0; i < 5; i++)
+    g_assert_cmpuint (index->frames[i], ==, ((guint[]) {0, 2, 3, 1, 5})[i]);
+  clip_index_unref (index);
+  gst_caps_unref (caps);
 }
 
 /* Order */
@@ -275,8 +317,9 @@ test_ranges (void)
           && index->ranks[i] <= first);
     }
     g_assert_cmpint (clip_index_find (index, index->packets[to].pts,
-            index->packets[to].dts, from), ==, to);
-    g_assert_cmpint (clip_index_find (index, S (999), S (999), from), ==, -1);
+            index->packets[to].dts), ==, to);
+    g_assert_cmpint (clip_index_find (index, S (999), S (999)), ==, -1);
+    g_assert_cmpint (clip_index_find (index, NONE, NONE), ==, -1);
     clip_index_unref (index);
   }
   g_rand_free (rand);
@@ -291,6 +334,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
 
   g_test_add_func ("/clipindex/packets", test_packets);
+  g_test_add_func ("/clipindex/packed", test_packed);
   g_test_add_func ("/clipindex/order", test_order);
   g_test_add_func ("/clipindex/segments", test_segments);
   g_test_add_func ("/clipindex/ranges", test_ranges);

@@ -4,9 +4,15 @@
 pictures, wrong headers, edit lists and the like, those frames come that PyAV (FFmpeg)
 shows when it decodes the file from its start.
 
-The child, which has PyAV: frames.py --compare FILE (RAW EXPECTED)..."""
+CNN3D_TEST_FILES is how many files of random kinds are made (12), CNN3D_TEST_SEED what
+they follow from.
+
+The child, which has PyAV: frames.py --compare FILE (RAW EXPECTED)...
+                           frames.py --make FOLDER SEED"""
 import csv
+import json
 import os
+import random
 import subprocess
 import sys
 
@@ -34,6 +40,16 @@ def dump(folder, name, row, workers):
     return raw
 
 
+def check(python, folder, path, rows):
+    """What is wrong, a line each, and how far the farthest frame is."""
+    command = [python, os.path.abspath(__file__), "--compare", path]
+    for i, row in enumerate(rows):
+        command += [dump(folder, "%d" % i, row, i % 2), row["expected"] + " " + row["expected"]]
+    child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    *differ, worst = child.stdout.splitlines()
+    return differ, worst
+
+
 def listed(folder):
     """Each row of frames.csv gives the frames that it expects"""
     python = launch.peer("av", "numpy")
@@ -47,13 +63,30 @@ def listed(folder):
             rows.setdefault(row["file"], []).append(row)
     notes, wrong = [], []
     for path, checks in rows.items():
-        command = [python, os.path.abspath(__file__), "--compare", path]
-        for i, row in enumerate(checks):
-            command += [dump(folder, "%d" % i, row, i % 2), row["expected"] + " " + row["expected"]]
-        child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        *differ, worst = child.stdout.splitlines()
+        differ, worst = check(python, folder, path, checks)
         wrong += differ
         notes.append("%s: %d checks, %s" % (os.path.basename(path), len(checks), worst))
+    assert not wrong, "\n".join(wrong)
+    return notes
+
+
+def generated(folder):
+    """Files of random containers, codecs, rates and groups of pictures give the right
+    frames of random segments"""
+    python = launch.peer("av", "numpy")
+    first = int(os.environ.get("CNN3D_TEST_SEED") or random.randrange(1 << 30))
+    notes, wrong = [], []
+    for seed in range(first, first + int(os.environ.get("CNN3D_TEST_FILES") or 12)):
+        child = subprocess.run([python, os.path.abspath(__file__), "--make", folder, str(seed)], check=True,
+                               stdout=subprocess.PIPE, text=True, env=dict(os.environ, SVT_LOG="1"))
+        made = json.loads(child.stdout.splitlines()[-1])
+        try:
+            differ, worst = check(python, folder, made["file"], made["rows"])
+        except AssertionError as error:
+            differ, worst = [str(error)], "not read"
+        notes.append("seed %d: %s: %s" % (seed, made["kind"], worst))
+        wrong += ["%s: %s" % (notes[-1], line) for line in differ]
+        os.unlink(made["file"])
     assert not wrong, "\n".join(wrong)
     return notes
 
@@ -107,8 +140,106 @@ def compare(path, raws, expected):
     print("at most %.2f of 255 away" % worst)
 
 
+# container: suffix, muxer, its options, codecs, whether it keeps times
+CONTAINERS = (
+    ("mp4", "mp4", {}, ("h264", "hevc", "mpeg4", "mpeg2", "vp9", "av1"), True),
+    ("mov", "mov", {}, ("h264", "hevc", "mpeg4", "mjpeg"), True),
+    ("frag.mp4", "mp4", {"movflags": "frag_keyframe+empty_moov+default_base_moof"}, ("h264", "hevc", "vp9"), True),
+    ("mkv", "matroska", {}, ("h264", "hevc", "mpeg4", "mpeg2", "vp8", "vp9", "av1", "mjpeg"), True),
+    ("webm", "webm", {}, ("vp8", "vp9", "av1"), True),
+    ("avi", "avi", {}, ("h264", "mpeg4", "mjpeg"), False),
+    ("ts", "mpegts", {}, ("h264", "hevc", "mpeg2"), True),
+    ("mpg", "vob", {}, ("mpeg2",), True),
+    ("flv", "flv", {}, ("h264",), True),
+)
+ENCODERS = {"h264": "libx264", "hevc": "libx265", "mpeg4": "mpeg4", "mpeg2": "mpeg2video", "vp8": "libvpx",
+            "vp9": "libvpx-vp9", "av1": "libsvtav1", "mjpeg": "mjpeg"}
+
+
+def encoder_options(codec, gop, b_frames, draw):
+    """gop: frames, "open" or "refresh" """
+    frames = 12 if isinstance(gop, str) else gop
+    if codec in ("h264", "hevc"):
+        more = {"open": ":open-gop=1", "refresh": ":intra-refresh=1"}.get(gop, ":open-gop=0")
+        more = "keyint=%d:bframes=%d%s" % (frames, 0 if gop == "refresh" else b_frames, more)
+        name = {"h264": "x264-params", "hevc": "x265-params"}[codec]
+        return {"preset": "veryfast", name: more + (":log-level=none" if codec == "hevc" else "")}
+    if codec in ("mpeg2", "mpeg4"):
+        return {"g": str(frames), "bf": str(b_frames), "b": "2000000"}
+    if codec in ("vp8", "vp9"):
+        return {"g": str(frames), "b": "1000000", "deadline": "realtime", "cpu-used": "8",
+                "auto-alt-ref": draw.choice("01"), "lag-in-frames": "8"}
+    if codec == "av1":
+        return {"g": str(frames), "preset": "10", "crf": "30"}
+    return {"qscale": "3"}
+
+
+def make(folder, seed):
+    """A file, and rows of clips of it with what is expected."""
+    import fractions
+
+    import av
+    import numpy
+
+    draw = random.Random(seed)
+    suffix, muxer, options, codecs, timed = draw.choice(CONTAINERS)
+    codec = draw.choice(codecs)
+    gop = draw.choice((1, 12, 250) + (("open", "refresh") if codec in ("h264", "hevc") else ()))
+    b_frames = draw.randrange(4) if codec in ("h264", "hevc", "mpeg4", "mpeg2") else 0
+    rates = ["25", "30000/1001"] + (["variable"] if timed and codec not in ("mpeg2", "mpeg4") else []) + (
+        ["1000"] if codec in ("h264", "vp8", "vp9", "mjpeg") and suffix in ("mp4", "mkv", "webm", "mov") else [])
+    rate = draw.choice(rates)
+    count = draw.randrange(1, 100)
+    path = os.path.join(folder, "made." + suffix)
+    with av.open(path, "w", format=muxer, options=options) as container:
+        base = fractions.Fraction("25" if rate == "variable" else rate)
+        stream = container.add_stream(ENCODERS[codec], rate=base, options=encoder_options(codec, gop, b_frames, draw))
+        stream.width, stream.height = 96, 64
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        tick = fractions.Fraction(1, 1000) if rate == "variable" else 1 / base
+        stream.codec_context.time_base = tick
+        pts = 0
+        y, x = numpy.mgrid[0:64, 0:96]
+        for i in range(count):
+            # no two of a file are alike: the steps have no period in common
+            picture = numpy.stack([127 + 90 * numpy.sin(numpy.radians(step * i) + (x if step == 101 else y) / 40)
+                                   for step in (47, 101, 163)], 2)
+            picture[4:20, 4:20] = [i % 2 * 255, i // 2 % 2 * 255, i // 4 % 2 * 255]
+            frame = av.VideoFrame.from_ndarray(picture.astype(numpy.uint8), format="rgb24").reformat(format=stream.pix_fmt)
+            frame.pts, frame.time_base = pts, tick
+            pts += draw.choice((20, 33, 40, 100, 250)) if rate == "variable" else 1
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with av.open(path) as container:
+        times = [frame.time for frame in container.decode(container.streams.best("video"))]
+    if not timed:
+        times = [i / float(base) for i in range(len(times))]
+    times = [time - times[0] for time in times]
+    rows = [{"file": path, "start": "", "end": "", "num_frames": "", "frame_interval": 0,
+             "expected": " ".join(map(str, range(len(times))))}]
+    for _ in range(3):
+        start = round(draw.uniform(0, times[-1]), 3)
+        end = round(start + draw.uniform(0.01, 1.2 * times[-1] + 0.1), 3)
+        inside = [i for i, time in enumerate(times) if start - 0.0005 <= time < end - 0.0005]
+        # where rounding decides, nobody can say
+        if not inside or min(abs(time - edge + 0.0005) for time in times for edge in (start, end)) < 1e-4:
+            continue
+        number, interval = draw.choice(((0, 0), (8, 0), (8, 1), (4, 3)))
+        window = (number - 1) * interval + 1
+        if number and interval and window <= len(inside):
+            inside = inside[(len(inside) - window) // 2:][:window:interval]
+        elif number:
+            inside = [inside[int(k)] for k in numpy.linspace(0, len(inside) - 1, number).round()]
+        rows.append({"file": path, "start": start, "end": end, "num_frames": number or "", "frame_interval": interval,
+                     "expected": " ".join(map(str, inside))})
+    print(json.dumps({"file": path, "rows": rows, "kind": "%s in %s, %s a second, GOP %s, %d B-frames, %d frames" % (
+        codec, suffix, rate, gop, b_frames, count)}))
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--compare"]:
         compare(sys.argv[2], sys.argv[3::2], sys.argv[4::2])
+    elif sys.argv[1:2] == ["--make"]:
+        make(sys.argv[2], int(sys.argv[3]))
     else:
-        launch.main(listed)
+        launch.main(listed, generated)
