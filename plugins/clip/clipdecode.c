@@ -194,6 +194,18 @@ try_decoder (ClipChain * self, GstElementFactory * factory)
   return FALSE;
 }
 
+/* By rank, but libvpx's for VP9 last: of a superframe that shows two frames it
+ * gives one. */
+static gint
+compare_decoders (gconstpointer a, gconstpointer b)
+{
+  const gboolean last_a = g_str_equal (GST_OBJECT_NAME (a), "vp9dec");
+  const gboolean last_b = g_str_equal (GST_OBJECT_NAME (b), "vp9dec");
+
+  return last_a != last_b ? last_a - last_b
+      : gst_plugin_feature_rank_compare_func (a, b);
+}
+
 static gboolean
 add_decoder (ClipChain * self)
 {
@@ -208,7 +220,7 @@ add_decoder (ClipChain * self)
   }
   all = gst_element_factory_list_get_elements (GST_ELEMENT_FACTORY_TYPE_DECODER,
       GST_RANK_MARGINAL);
-  all = g_list_sort (all, gst_plugin_feature_rank_compare_func);
+  all = g_list_sort (all, compare_decoders);
   fitting = gst_element_factory_list_filter (all, caps, GST_PAD_SINK, TRUE);
   for (GList * l = fitting; l && !ok; l = l->next)
     ok = try_decoder (self, l->data);

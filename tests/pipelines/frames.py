@@ -4,8 +4,8 @@
 pictures, wrong headers, edit lists and the like, those frames come that PyAV (FFmpeg)
 shows when it decodes the file from its start.
 
-CNN3D_TEST_FILES is how many files of random kinds are made (12), CNN3D_TEST_SEED what
-they follow from.
+CNN3D_TEST_FILES is how many files of random kinds are made (12), CNN3D_TEST_SEED the
+first one's number (2010).
 
 The child, which has PyAV: frames.py --compare FILE (RAW EXPECTED)...
                            frames.py --make FOLDER SEED"""
@@ -74,7 +74,7 @@ def generated(folder):
     """Files of random containers, codecs, rates and groups of pictures give the right
     frames of random segments"""
     python = launch.peer("av", "numpy")
-    first = int(os.environ.get("CNN3D_TEST_SEED") or random.randrange(1 << 30))
+    first = int(os.environ.get("CNN3D_TEST_SEED") or 2010)
     notes, wrong = [], []
     for seed in range(first, first + int(os.environ.get("CNN3D_TEST_FILES") or 12)):
         child = subprocess.run([python, os.path.abspath(__file__), "--make", folder, str(seed)], check=True,
@@ -174,6 +174,23 @@ def encoder_options(codec, gop, b_frames, draw):
     return {"qscale": "3"}
 
 
+def cut(path, seconds):
+    """As `ffmpeg -ss ... -c copy` does: all packets stay, an edit list starts later."""
+    import av
+
+    shorter = path + ".cut"
+    with av.open(path) as source, av.open(shorter, "w", format="mp4", options={
+            "avoid_negative_ts": "disabled", "use_editlist": "1"}) as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        shift = int(seconds / stream.time_base)
+        for packet in source.demux(stream):
+            if packet.dts is not None:
+                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, copy
+                target.mux(packet)
+    os.replace(shorter, path)
+
+
 def make(folder, seed):
     """A file, and rows of clips of it with what is expected."""
     import fractions
@@ -210,6 +227,9 @@ def make(folder, seed):
             pts += draw.choice((20, 33, 40, 100, 250)) if rate == "variable" else 1
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    is_cut = suffix == "mp4" and codec in ("h264", "hevc") and count > 20 and draw.random() < 0.5
+    if is_cut:
+        cut(path, float(draw.randrange(1, count // 2) / base))
     with av.open(path) as container:
         times = [frame.time for frame in container.decode(container.streams.best("video"))]
     if not timed:
@@ -232,8 +252,8 @@ def make(folder, seed):
             inside = [inside[int(k)] for k in numpy.linspace(0, len(inside) - 1, number).round()]
         rows.append({"file": path, "start": start, "end": end, "num_frames": number or "", "frame_interval": interval,
                      "expected": " ".join(map(str, inside))})
-    print(json.dumps({"file": path, "rows": rows, "kind": "%s in %s, %s a second, GOP %s, %d B-frames, %d frames" % (
-        codec, suffix, rate, gop, b_frames, count)}))
+    print(json.dumps({"file": path, "rows": rows, "kind": "%s in %s, %s a second, GOP %s, %d B-frames, %d frames%s" % (
+        codec, suffix, rate, gop, b_frames, count, ", cut" if is_cut else "")}))
 
 
 if __name__ == "__main__":
