@@ -46,7 +46,7 @@ struct _ClipChain
   gboolean plugging, plugged;   /* parsebin has what reads the file */
   gboolean flows;               /* something came out of it */
   gboolean read;                /* to the end, to make an index of it */
-  gboolean has_other;            /* sound, or what nobody knows */
+  gboolean has_other;           /* sound, or what nobody knows */
   gboolean waiting;             /* a packet waits for `open` */
   gboolean open;
   gboolean flushing, flushed;
@@ -79,7 +79,6 @@ struct _ClipChain
   /* Whoever pushes frames */
   guint counted;                /* frames that came out */
   gint64 last_frame;            /* the number of the last one */
-  gboolean entered;             /* one of the segment came */
   gboolean finished;            /* nothing more is wanted */
   gboolean forwarding;          /* events go on to clip-bin */
   GstCaps *caps;                /* at the end, not yet in the job */
@@ -106,6 +105,9 @@ void clip_chain_set_error_locked (ClipChain * self, gchar * reason,
 
 /* Makes gate_sink, gate_src and out. */
 void clip_chain_make_pads (ClipChain * self);
+
+/* Answers who asks which caps may come: any. FALSE: another question. */
+gboolean clip_chain_take_any_caps (GstQuery * query);
 
 /* Tracks */
 

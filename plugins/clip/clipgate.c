@@ -104,7 +104,6 @@ gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
     self->forwarding = TRUE;
     gst_pad_sticky_events_foreach (pad, forward_sticky, self);
   }
-  self->entered = TRUE;
   meta.frame = frame - self->first;
   meta.num_frames = self->frames;
   buffer = gst_buffer_make_writable (buffer);
@@ -252,16 +251,13 @@ answer (ClipChain * self, GstQuery * query)
   return TRUE;
 }
 
-static gboolean
-gate_query (GstPad * pad, GstObject * parent, GstQuery * query)
+gboolean
+clip_chain_take_any_caps (GstQuery * query)
 {
-  ClipChain *self = gst_pad_get_element_private (pad);
   GstCaps *filter, *any;
 
   switch (GST_QUERY_TYPE (query)) {
     case GST_QUERY_CAPS:
-      if (answer (self, query))
-        return TRUE;
       gst_query_parse_caps (query, &filter);
       any = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
       gst_query_set_caps_result (query, any);
@@ -270,11 +266,22 @@ gate_query (GstPad * pad, GstObject * parent, GstQuery * query)
     case GST_QUERY_ACCEPT_CAPS:
       gst_query_set_accept_caps_result (query, TRUE);
       return TRUE;
-    case GST_QUERY_ALLOCATION:
-      return self->forwarding && gst_pad_peer_query (self->gate_src, query);
     default:
       return FALSE;
   }
+}
+
+static gboolean
+gate_query (GstPad * pad, GstObject * parent, GstQuery * query)
+{
+  ClipChain *self = gst_pad_get_element_private (pad);
+
+  if (GST_QUERY_TYPE (query) == GST_QUERY_ALLOCATION)
+    return self->forwarding && gst_pad_peer_query (self->gate_src, query);
+  if (GST_QUERY_TYPE (query) == GST_QUERY_CAPS && answer (self, query))
+    return TRUE;
+
+  return clip_chain_take_any_caps (query);
 }
 
 /* What clip-bin sends up, quality of service for instance, ends here: the
@@ -361,24 +368,11 @@ out_query (GstPad * pad, GstObject * parent, GstQuery * query)
    * another thread. */
   if (GST_QUERY_IS_SERIALIZED (query))
     return FALSE;
-  if (gst_pad_peer_query (self->src_pad, query))
-    return TRUE;
-  if (GST_QUERY_TYPE (query) == GST_QUERY_CAPS) {
-    GstCaps *filter, *any;
 
-    gst_query_parse_caps (query, &filter);
-    any = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
-    gst_query_set_caps_result (query, any);
-    gst_caps_unref (any);
-    return TRUE;
-  }
-  if (GST_QUERY_TYPE (query) == GST_QUERY_ACCEPT_CAPS) {
-    gst_query_set_accept_caps_result (query, TRUE);
-    return TRUE;
-  }
-
-  return FALSE;
+  return gst_pad_peer_query (self->src_pad, query)
+      || clip_chain_take_any_caps (query);
 }
+
 /* Both */
 
 static GstPad *

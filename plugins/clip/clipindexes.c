@@ -88,20 +88,18 @@ clip_indexes_put (ClipIndexes * self, const gchar * path,
   entry = g_hash_table_lookup (self->entries, path);
   if (entry)
     remove_entry (self, entry);
-  if (index) {
-    entry = g_new0 (Entry, 1);
-    entry->path = g_strdup (path);
-    entry->size = status->st_size;
-    entry->seconds = status->st_mtim.tv_sec;
-    entry->nanoseconds = status->st_mtim.tv_nsec;
-    entry->index = clip_index_ref (index);
-    entry->bytes = sizeof *entry + strlen (path) + clip_index_bytes (index);
-    entry->link.data = entry;
-    g_hash_table_insert (self->entries, entry->path, entry);
-    g_queue_push_tail_link (&self->ages, &entry->link);
-    self->bytes += entry->bytes;
-    while (self->bytes > self->max_bytes && self->ages.length > 1)
-      remove_entry (self, g_queue_peek_head (&self->ages));
-  }
+  entry = g_new0 (Entry, 1);
+  entry->path = g_strdup (path);
+  entry->size = status->st_size;
+  entry->seconds = status->st_mtim.tv_sec;
+  entry->nanoseconds = status->st_mtim.tv_nsec;
+  entry->index = clip_index_ref (index);
+  entry->bytes = sizeof *entry + strlen (path) + clip_index_bytes (index);
+  entry->link.data = entry;
+  g_hash_table_insert (self->entries, entry->path, entry);
+  g_queue_push_tail_link (&self->ages, &entry->link);
+  self->bytes += entry->bytes;
+  while (self->bytes > self->max_bytes && self->ages.length > 1)
+    remove_entry (self, g_queue_peek_head (&self->ages));
   g_mutex_unlock (&self->lock);
 }

@@ -21,7 +21,7 @@ ClipIndex *clip_indexes_get (ClipIndexes * self, const gchar * path,
     const GStatBuf * status);
 
 /* status: of the file, taken before it was read. Another index of the same path
- * is dropped; index NULL: nothing is kept in its place. */
+ * is dropped. */
 void clip_indexes_put (ClipIndexes * self, const gchar * path,
     const GStatBuf * status, ClipIndex * index);
 

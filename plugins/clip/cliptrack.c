@@ -178,15 +178,6 @@ keep_packet (ClipTrack * track, GstBuffer * buffer)
 
 /* Feeding */
 
-static void
-push_sticky (ClipChain * self, GstPad * from, GstEventType type)
-{
-  GstEvent *event = gst_pad_get_sticky_event (from, type, 0);
-
-  if (event)
-    gst_pad_push_event (self->feed, event);
-}
-
 /* The stream's own word on its colours goes before the container's. */
 static void
 feed_caps (ClipChain * self)
@@ -206,9 +197,12 @@ feed_caps (ClipChain * self)
 static void
 start_feed (ClipChain * self)
 {
+  GstEvent *start = gst_pad_get_sticky_event (self->track->sink,
+      GST_EVENT_STREAM_START, 0);
   GstSegment segment;
 
-  push_sticky (self, self->track->sink, GST_EVENT_STREAM_START);
+  if (start)
+    gst_pad_push_event (self->feed, start);
   gst_segment_init (&segment, GST_FORMAT_TIME);
   feed_caps (self);
   gst_pad_push_event (self->feed, gst_event_new_segment (&segment));
@@ -487,25 +481,10 @@ track_event (GstPad * pad, GstObject * parent, GstEvent * event)
   return TRUE;
 }
 
-/* parsebin asks what may be linked here: anything. */
 static gboolean
 track_query (GstPad * pad, GstObject * parent, GstQuery * query)
 {
-  GstCaps *filter, *any;
-
-  switch (GST_QUERY_TYPE (query)) {
-    case GST_QUERY_CAPS:
-      gst_query_parse_caps (query, &filter);
-      any = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
-      gst_query_set_caps_result (query, any);
-      gst_caps_unref (any);
-      return TRUE;
-    case GST_QUERY_ACCEPT_CAPS:
-      gst_query_set_accept_caps_result (query, TRUE);
-      return TRUE;
-    default:
-      return FALSE;
-  }
+  return clip_chain_take_any_caps (query);
 }
 
 /* The part of a stream's id that does not depend on where its file lies. */
