@@ -53,7 +53,7 @@ done
 # --- packing ---
 
 # What decodes the demonstration set, and what makes it
-plugins="coreelements typefindfunctions playback app videoconvertscale
+plugins="coreelements typefindfunctions app videoconvertscale
   videoconvert videoscale videorate isomp4 x264 openh264 videoparsersbad
   ${GST_BUNDLE_PLUGINS:-}"
 # What the other machine has of its own

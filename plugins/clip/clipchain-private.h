@@ -1,6 +1,7 @@
 /* clipchain-private.h: a chain, for the files that it is made of: clipchain.c
- * builds it and takes it down, cliptrack.c is what packets pass, clipgate.c
- * what frames pass, and clipdecode.c runs it.
+ * builds it and takes it down, clipplug.c finds what reads and decodes the file,
+ * cliptrack.c is what packets pass, clipgate.c what frames pass, and clipdecode.c
+ * runs it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_CHAIN_PRIVATE_H
 #define CLIP_CHAIN_PRIVATE_H
@@ -35,18 +36,19 @@ struct _ClipChain
   GstTaskPool *tasks;
   GstPad *src_pad;
   ClipJob *job;
-  GstElement *parsebin, *clip_bin;
+  GstElement *clip_bin;
   GstPad *feed;                 /* packets go into the decoder here */
   GstPad *gate_sink, *gate_src, *out;
   gpointer feeder;              /* of `tasks`: feeds packets that were kept */
 
+  /* Held while elements are added. The job's lock may be taken in it */
+  GRecMutex plugging;
+
   /* Under the job's lock */
   GPtrArray *tracks;            /* of ClipTrack */
-  gboolean stop;                /* whoever waits here: leave */
-  gboolean plugging, plugged;   /* parsebin has what reads the file */
-  gboolean flows;               /* something came out of it */
-  gboolean read;                /* to the end, to make an index of it */
   gboolean has_other;           /* sound, or what nobody knows */
+  gboolean stop;                /* whoever waits here: leave */
+  gboolean read;                /* to the end, to make an index of it */
   gboolean waiting;             /* a packet waits for `open` */
   gboolean open;
   gboolean flushing, flushed;
@@ -58,9 +60,9 @@ struct _ClipChain
   gboolean keeps;               /* all packets so far are kept */
   gchar *error;
   gboolean fatal;
-  gchar *missing;               /* a plug-in that is not installed */
 
   /* Set before anything opens, constant after */
+  gint file;                    /* while its type is looked for */
   guint64 size;                 /* of the file, bytes */
   ClipContainer container;
   ClipIndex *index;             /* NULL: the file is read to make one */
@@ -101,6 +103,23 @@ void clip_chain_set_error (ClipChain * self, gchar * reason, gboolean fatal);
 void clip_chain_set_error_locked (ClipChain * self, gchar * reason,
     gboolean fatal);
 
+/* Whether nobody wants anything of it any more. */
+gboolean clip_chain_is_stopping (ClipChain * self);
+
+/* Plugging */
+
+/* Adds what reads the file that comes out of src, now and as its streams are
+ * found; or sets the error. */
+void clip_chain_plug (ClipChain * self, GstPad * src);
+
+/* Puts a decoder of the chosen track between feed and gate_sink. FALSE: there is
+ * none; the error is set. */
+gboolean clip_chain_add_decoder (ClipChain * self);
+
+/* (transfer full): what of filter, which may be NULL, can be decoded, the best
+ * decoder's first; all of it, if nothing can. */
+GstCaps *clip_plug_decodable (GstCaps * filter);
+
 /* Gate */
 
 /* Makes gate_sink, gate_src and out. */
@@ -115,9 +134,10 @@ gboolean clip_chain_take_any_caps (GstQuery * query);
 GstPadProbeReturn clip_chain_watch_end (GstPad * pad, GstPadProbeInfo * info,
     gpointer data);
 
-/* A stream of packets that parsebin found. */
-void clip_chain_add_track (ClipChain * self, GstPad * pad);
-void clip_chain_end_track (ClipChain * self, GstPad * pad);
+/* A stream of packets. root: the demuxer's pad that it comes from. */
+void clip_chain_add_track (ClipChain * self, GstPad * pad, GstPad * root);
+/* The demuxer took its pad away. */
+void clip_chain_end_track (ClipChain * self, GstPad * root);
 void clip_track_free (ClipTrack * track);
 
 /* With the job's lock: all tracks are at their ends. */

@@ -1,6 +1,6 @@
 /* clipchain.h: the elements that decode one clip.
  *
- *     filesrc ! parsebin ! track
+ *     filesrc [! demuxer] [! parser] ! track
  *     feed ! decoder ! gate [! videoconvert ! videoflip] ! clip-bin ! job
  *
  * A track gets a file's packets. From all of them an index is made, which tells

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 #include <glib/gstdio.h>
-#include <gst/pbutils/pbutils.h>
 #include <gst/video/video.h>
 
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
@@ -60,7 +59,7 @@ wait_for (ClipChain * self, gboolean (*ready) (ClipChain *))
 static gboolean
 is_demultiplexed (ClipChain * self)
 {
-  return self->waiting || (!self->index && clip_chain_is_read (self));
+  return self->waiting || clip_chain_is_read (self);
 }
 
 static gboolean
@@ -153,92 +152,6 @@ not_linked:
   return FALSE;
 }
 
-/* It is the chains that run side by side; a decoder's own threads would decode
- * ahead of what is wanted. But with one thread libavcodec's H.264 paints over
- * frames whose lists name frames from before the start, used or not. */
-static void
-set_threads (GstElement * decoder, const ClipIndex * index, guint from)
-{
-  const gboolean clean = from == 0
-      || index->packets[from].flags & CLIP_PACKET_RESET;
-  static const gchar *const names[] = { "max-threads", "threads", "n-threads" };
-
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
-    GParamSpec *spec = g_object_class_find_property
-        (G_OBJECT_GET_CLASS (decoder), names[i]);
-
-    if (spec && (spec->value_type == G_TYPE_INT
-            || spec->value_type == G_TYPE_UINT))
-      g_object_set (decoder, names[i], clean ? 1 : 2, NULL);
-  }
-}
-
-/* Puts a decoder between the packets and the gate. FALSE: this one cannot. */
-static gboolean
-try_decoder (ClipChain * self, GstElementFactory * factory)
-{
-  GstElement *decoder = gst_element_factory_create (factory, NULL);
-
-  if (!decoder)
-    return FALSE;
-  set_threads (decoder, self->index, self->from);
-  gst_bin_add (GST_BIN (self), decoder);
-  if (link_pads (self->feed, NULL, NULL, decoder)
-      && link_pads (NULL, self->gate_sink, decoder, NULL)
-      && gst_element_set_state (decoder, GST_STATE_PAUSED)
-      != GST_STATE_CHANGE_FAILURE)
-    return TRUE;
-  gst_element_set_state (decoder, GST_STATE_NULL);
-  gst_bin_remove (GST_BIN (self), decoder);
-
-  return FALSE;
-}
-
-/* By rank, but libvpx's for VP9 last: of a superframe that shows two frames it
- * gives one. */
-static gint
-compare_decoders (gconstpointer a, gconstpointer b)
-{
-  const gboolean last_a = g_str_equal (GST_OBJECT_NAME (a), "vp9dec");
-  const gboolean last_b = g_str_equal (GST_OBJECT_NAME (b), "vp9dec");
-
-  return last_a != last_b ? last_a - last_b
-      : gst_plugin_feature_rank_compare_func (a, b);
-}
-
-static gboolean
-add_decoder (ClipChain * self)
-{
-  GstCaps *caps = clip_track_get_caps (self->track);
-  GList *all, *fitting;
-  gboolean ok = FALSE;
-
-  if (gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/x-raw")) {
-    gst_caps_unref (caps);
-    return gst_pad_link_full (self->feed, self->gate_sink,
-        GST_PAD_LINK_CHECK_NOTHING) == GST_PAD_LINK_OK;
-  }
-  all = gst_element_factory_list_get_elements (GST_ELEMENT_FACTORY_TYPE_DECODER,
-      GST_RANK_MARGINAL);
-  all = g_list_sort (all, compare_decoders);
-  fitting = gst_element_factory_list_filter (all, caps, GST_PAD_SINK, TRUE);
-  for (GList * l = fitting; l && !ok; l = l->next)
-    ok = try_decoder (self, l->data);
-  if (!ok) {
-    gchar *name = gst_pb_utils_get_codec_description (caps);
-
-    clip_chain_set_error (self, g_strdup_printf ("no decoder for it %s (%s)",
-            fitting ? "starts" : "is installed", name ? name :
-            gst_structure_get_name (gst_caps_get_structure (caps, 0))), FALSE);
-    g_free (name);
-  }
-  gst_plugin_feature_list_free (fitting);
-  gst_plugin_feature_list_free (all);
-  gst_caps_unref (caps);
-
-  return ok;
-}
-
 /* Decoding */
 
 /* Asks which frames of the segment are wanted. */
@@ -323,7 +236,7 @@ decode (ClipChain * self, gboolean may_seek)
       G_GUINT64_FORMAT " of %u: packets %u to %u", job->path, self->first,
       self->window_first, self->window_last, self->frames, self->from,
       self->to);
-  if (!add_decoder (self))
+  if (!clip_chain_add_decoder (self))
     return OUTCOME_BAD;
   if (self->read) {
     clip_chain_start_feeding (self);
@@ -343,9 +256,6 @@ decode (ClipChain * self, gboolean may_seek)
 static gchar *
 describe_nothing (ClipChain * self)
 {
-  if (self->missing)
-    return g_strdup_printf ("no decoder for it is installed (%s)",
-        self->missing);
   if (self->tracks->len == 0)
     return g_strdup ("there is no video in it");
 
@@ -371,6 +281,8 @@ attempt (const ClipChainSettings * settings, ClipJob * job,
     self->read = TRUE;
     if (clip_chain_make_index (self))
       *index = clip_index_ref (self->index);
+  } else if (ready && !self->track) {
+    self->lost = TRUE;
   }
   g_mutex_unlock (&job->lock);
   if (ready && self->track && self->index->n_frames > 0) {
@@ -394,8 +306,7 @@ attempt (const ClipChainSettings * settings, ClipJob * job,
   else if (outcome <= OUTCOME_BAD && self->error && !self->done) {
     outcome = self->fatal ? OUTCOME_FATAL : OUTCOME_BAD;
     /* What sound that nobody takes leads to is told in other words */
-    if (!self->fatal && self->tracks->len == 0
-        && (self->missing || self->has_other))
+    if (!self->fatal && self->tracks->len == 0 && self->has_other)
       *reason = describe_nothing (self);
     else
       *reason = g_steal_pointer (&self->error);

@@ -22,7 +22,7 @@ struct _ClipTrack
 {
   ClipChain *chain;
   GstPad *sink;
-  gpointer source;              /* parsebin's pad, to know it by */
+  gpointer root;                /* the demuxer's pad, to know it by */
   gchar *stream;
   GstStreamFlags flags;
   gboolean picture;             /* a picture, as covers are */
@@ -401,10 +401,6 @@ track_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   gint64 number;
 
   g_mutex_lock (&self->job->lock);
-  if (!self->flows) {
-    self->flows = TRUE;
-    g_cond_broadcast (&self->job->cond);
-  }
   reads = !self->index;
   decodes = !self->read && track == self->track;
   ends = self->read;
@@ -434,6 +430,8 @@ track_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
     } else {
       ret = feed (self, number, buffer, track->caps);
     }
+  } else {
+    ret = GST_FLOW_NOT_LINKED;
   }
   gst_buffer_unref (buffer);
 
@@ -467,7 +465,7 @@ track_event (GstPad * pad, GstObject * parent, GstEvent * event)
     track->eos = FALSE;
     gst_segment_init (&track->segment, GST_FORMAT_UNDEFINED);
   } else if (type == GST_EVENT_EOS) {
-    track->eos = self->flows = TRUE;
+    track->eos = TRUE;
     ends = decodes && self->fed;
     /* what was looked for never came */
     self->lost |= decodes && !self->fed;
@@ -484,7 +482,16 @@ track_event (GstPad * pad, GstObject * parent, GstEvent * event)
 static gboolean
 track_query (GstPad * pad, GstObject * parent, GstQuery * query)
 {
-  return clip_chain_take_any_caps (query);
+  GstCaps *filter, *caps;
+
+  if (GST_QUERY_TYPE (query) != GST_QUERY_CAPS)
+    return clip_chain_take_any_caps (query);
+  gst_query_parse_caps (query, &filter);
+  caps = clip_plug_decodable (filter);
+  gst_query_set_caps_result (query, caps);
+  gst_caps_unref (caps);
+
+  return TRUE;
 }
 
 /* The part of a stream's id that does not depend on where its file lies. */
@@ -523,7 +530,7 @@ clip_chain_watch_end (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 }
 
 void
-clip_chain_add_track (ClipChain * self, GstPad * pad)
+clip_chain_add_track (ClipChain * self, GstPad * pad, GstPad * root)
 {
   ClipTrack *track = g_new0 (ClipTrack, 1);
   GstCaps *caps = gst_pad_get_current_caps (pad);
@@ -531,8 +538,8 @@ clip_chain_add_track (ClipChain * self, GstPad * pad)
   if (!caps)
     caps = gst_pad_query_caps (pad, NULL);
   track->chain = self;
-  track->source = pad;
-  track->stream = stream_name (pad, &track->flags);
+  track->root = root;
+  track->stream = stream_name (root, &track->flags);
   track->picture = !gst_caps_is_empty (caps) && !gst_caps_is_any (caps)
       && g_str_has_prefix (gst_structure_get_name (gst_caps_get_structure
           (caps, 0)), "image/");
@@ -558,15 +565,14 @@ clip_chain_add_track (ClipChain * self, GstPad * pad)
     clip_chain_set_error (self, g_strdup ("its video cannot be linked"), FALSE);
 }
 
-/* parsebin takes a pad away without an end where another one follows. */
 void
-clip_chain_end_track (ClipChain * self, GstPad * pad)
+clip_chain_end_track (ClipChain * self, GstPad * root)
 {
   g_mutex_lock (&self->job->lock);
   for (guint i = 0; i < self->tracks->len; i++) {
     ClipTrack *track = g_ptr_array_index (self->tracks, i);
 
-    track->eos |= track->source == pad;
+    track->eos |= track->root == root;
   }
   g_cond_broadcast (&self->job->cond);
   g_mutex_unlock (&self->job->lock);
@@ -577,7 +583,7 @@ clip_chain_end_track (ClipChain * self, GstPad * pad)
 gboolean
 clip_chain_is_read (const ClipChain * self)
 {
-  /* parsebin shows all that it found before anything of it comes */
+  /* a demuxer shows all that it found before anything of it comes */
   if (self->tracks->len == 0)
     return FALSE;
   if (self->past_end > MAX_PAST_END)

@@ -1,0 +1,490 @@
+/* clipplug.c: which elements read and decode a file: its type is found, then a
+ * demuxer, parsers and a decoder for it. GStreamer's parsebin would do the first
+ * three, but it cannot be stopped while it plugs without leaking or worse.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clipchain-private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include <glib/gstdio.h>
+#include <gst/base/gsttypefindhelper.h>
+#include <gst/pbutils/pbutils.h>
+
+GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
+#define GST_CAT_DEFAULT clip_chain_debug
+
+static gboolean plug (ClipChain * self, GstPad * src, GstCaps * caps,
+    GstPad * root);
+
+/* Kinds of elements */
+
+/* By rank, but libvpx's for VP9 last: of a superframe that shows two frames it
+ * gives one. */
+static gint
+compare_factories (gconstpointer a, gconstpointer b)
+{
+  const gboolean last_a = g_str_equal (GST_OBJECT_NAME (a), "vp9dec");
+  const gboolean last_b = g_str_equal (GST_OBJECT_NAME (b), "vp9dec");
+
+  return last_a != last_b ? last_a - last_b
+      : gst_plugin_feature_rank_compare_func (a, b);
+}
+
+/* The best first. Ended with gst_plugin_feature_list_free(). */
+static GList *
+list_factories (GstElementFactoryListType type)
+{
+  return g_list_sort (gst_element_factory_list_get_elements (type,
+          GST_RANK_MARGINAL), compare_factories);
+}
+
+static GList *
+find_factories (GstElementFactoryListType type, GstCaps * caps)
+{
+  GList *all = list_factories (type);
+  GList *fitting = gst_element_factory_list_filter (all, caps, GST_PAD_SINK,
+      gst_caps_is_fixed (caps));
+
+  gst_plugin_feature_list_free (all);
+
+  return fitting;
+}
+
+static gboolean
+is_kind (GstElementFactory * factory, const gchar * kind)
+{
+  return strstr (gst_element_factory_get_metadata (factory,
+          GST_ELEMENT_METADATA_KLASS), kind) != NULL;
+}
+
+/* Playlists lead to the network, which a row of a data set may not. */
+static gboolean
+is_reader (GstElementFactory * factory, const GstStructure * s)
+{
+  gboolean parsed = FALSE;
+
+  if (is_kind (factory, "Adaptive"))
+    return FALSE;
+  if (is_kind (factory, "Demux"))
+    return TRUE;
+
+  return !(gst_structure_get_boolean (s, "parsed", &parsed) && parsed)
+      && !(gst_structure_get_boolean (s, "framed", &parsed) && parsed);
+}
+
+static gboolean
+is_video (const gchar * name)
+{
+  return g_str_has_prefix (name, "video/") || g_str_has_prefix (name, "image/");
+}
+
+/* Sound and subtitles are not decoded. */
+static gboolean
+is_other (const gchar * name)
+{
+  return g_str_has_prefix (name, "audio/") || g_str_has_prefix (name, "text/")
+      || g_str_has_prefix (name, "subpicture/")
+      || g_str_has_prefix (name, "closedcaption/");
+}
+
+static GstCaps *
+list_decodable (void)
+{
+  GList *all = list_factories (GST_ELEMENT_FACTORY_TYPE_DECODER);
+  GstCaps *caps = gst_caps_new_empty_simple ("video/x-raw");
+
+  for (GList * l = all; l; l = l->next) {
+    const GList *t = gst_element_factory_get_static_pad_templates (l->data);
+
+    for (; t; t = t->next) {
+      GstStaticPadTemplate *template = t->data;
+
+      if (template->direction == GST_PAD_SINK
+          && template->presence == GST_PAD_ALWAYS)
+        gst_caps_append (caps, gst_static_pad_template_get_caps (template));
+    }
+  }
+  gst_plugin_feature_list_free (all);
+  GST_MINI_OBJECT_FLAG_SET (caps, GST_MINI_OBJECT_FLAG_MAY_BE_LEAKED);
+
+  return caps;
+}
+
+GstCaps *
+clip_plug_decodable (GstCaps * filter)
+{
+  static gsize once;
+  GstCaps *caps;
+
+  if (g_once_init_enter (&once))
+    g_once_init_leave (&once, (gsize) list_decodable ());
+  if (!filter)
+    return gst_caps_new_any ();
+  caps = gst_caps_intersect_full ((GstCaps *) once, filter,
+      GST_CAPS_INTERSECT_FIRST);
+  if (gst_caps_is_empty (caps)) {
+    gst_caps_unref (caps);
+    caps = gst_caps_ref (filter);
+  }
+
+  return caps;
+}
+
+/* Parsers */
+
+/* A parser's caps. Without codec_data, it is to repeat what a decoder must know
+ * before each key frame, which may be the first that the decoder sees. And what a
+ * container tells of colours may lack the range, and the parser would believe
+ * it rather than the stream: it goes by under another name. */
+static GstPadProbeReturn
+take_parser_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  const GstStructure *s;
+  const GValue *value;
+  GstCaps *caps;
+
+  if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
+    return GST_PAD_PROBE_OK;
+  gst_event_parse_caps (event, &caps);
+  s = gst_caps_get_structure (caps, 0);
+  if (!gst_structure_has_field (s, "codec_data"))
+    g_object_set (GST_PAD_PARENT (pad), "config-interval", -1, NULL);
+  value = gst_structure_get_value (s, "colorimetry");
+  if (!value)
+    return GST_PAD_PROBE_OK;
+  caps = gst_caps_copy (caps);
+  gst_caps_set_value (caps, CLIP_CHAIN_COLORIMETRY, value);
+  gst_structure_remove_field (gst_caps_get_structure (caps, 0), "colorimetry");
+  GST_PAD_PROBE_INFO_DATA (info) = gst_event_new_caps (caps);
+  gst_event_unref (event);
+  gst_caps_unref (caps);
+
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+set_up_parser (GstElement * parser)
+{
+  GParamSpec *spec = g_object_class_find_property
+      (G_OBJECT_GET_CLASS (parser), "config-interval");
+  GstPad *sink;
+
+  if (!spec || spec->value_type != G_TYPE_INT)
+    return;
+  sink = gst_element_get_static_pad (parser, "sink");
+  gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
+      take_parser_caps, NULL, NULL);
+  gst_object_unref (sink);
+}
+
+/* Demuxers. `root` is the pad of the first demuxer that a stream comes out of. */
+
+#define ROOT_KEY "clip-root"
+
+/* The stream's caps are on their way: a demuxer that knew them late. */
+static GstPadProbeReturn
+take_late_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  GstPad *root = g_object_get_data (G_OBJECT (pad), ROOT_KEY);
+  GstCaps *caps;
+
+  if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
+    return GST_PAD_PROBE_OK;
+  gst_event_parse_caps (event, &caps);
+  plug (data, pad, caps, root ? root : pad);
+
+  return GST_PAD_PROBE_REMOVE;
+}
+
+static void
+take_demuxed (ClipChain * self, GstPad * pad, GstPad * root)
+{
+  GstCaps *caps = gst_pad_get_current_caps (pad);
+
+  if (root != pad)
+    g_object_set_data (G_OBJECT (pad), ROOT_KEY, root);
+  if (caps) {
+    plug (self, pad, caps, root);
+    gst_caps_unref (caps);
+  } else {
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
+        take_late_caps, self, NULL);
+  }
+}
+
+static void
+pad_added (GstElement * demuxer, GstPad * pad, ClipChain * self)
+{
+  GstPad *root = g_object_get_data (G_OBJECT (demuxer), ROOT_KEY);
+
+  if (GST_PAD_IS_SRC (pad))
+    take_demuxed (self, pad, root ? root : pad);
+}
+
+static void
+pad_removed (GstElement * demuxer, GstPad * pad, ClipChain * self)
+{
+  clip_chain_end_track (self, pad);
+}
+
+static void
+drop_element (ClipChain * self, GstElement * element)
+{
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_bin_remove (GST_BIN (self), element);
+}
+
+static gboolean
+link_element (GstPad * src, GstElement * element)
+{
+  GstPad *sink = gst_element_get_static_pad (element, "sink");
+  gboolean ok = sink && gst_pad_link_full (src, sink, GST_PAD_LINK_CHECK_NOTHING)
+      == GST_PAD_LINK_OK;
+
+  gst_clear_object (&sink);
+
+  return ok;
+}
+
+static gboolean
+add_reader (ClipChain * self, GstElementFactory * factory, GstPad * src,
+    GstPad * root)
+{
+  GstElement *element = gst_element_factory_create (factory, NULL);
+  gboolean parses = !is_kind (factory, "Demux");
+  GstPad *pad;
+
+  if (!element)
+    return FALSE;
+  if (parses)
+    set_up_parser (element);
+  /* a demuxer in a demuxer */
+  else if (root)
+    g_object_set_data (G_OBJECT (element), ROOT_KEY, root);
+  if (!parses) {
+    g_signal_connect (element, "pad-added", G_CALLBACK (pad_added), self);
+    g_signal_connect (element, "pad-removed", G_CALLBACK (pad_removed), self);
+  }
+  gst_bin_add (GST_BIN (self), element);
+  if (!link_element (src, element))
+    goto failed;
+  pad = gst_element_get_static_pad (element, "src");
+  if (pad && parses)
+    clip_chain_add_track (self, pad, root ? root : pad);
+  else if (pad)
+    take_demuxed (self, pad, root ? root : pad);
+  gst_clear_object (&pad);
+  /* the first one starts with all of the chain */
+  if (root && gst_element_set_state (element, GST_STATE_PAUSED)
+      == GST_STATE_CHANGE_FAILURE)
+    goto failed;
+
+  return TRUE;
+
+  /* ERRORS */
+failed:
+  drop_element (self, element);
+  return FALSE;
+}
+
+static void
+note_other (ClipChain * self)
+{
+  g_mutex_lock (&self->job->lock);
+  self->has_other = TRUE;
+  g_mutex_unlock (&self->job->lock);
+}
+
+/* Puts what fits behind src: a demuxer, a parser or a track. root: NULL: src is
+ * the file's. FALSE: nobody can read this. */
+static gboolean
+plug_locked (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
+{
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+  const gchar *name = gst_structure_get_name (s);
+  gboolean ok = FALSE;
+  GList *fitting;
+
+  GST_DEBUG_OBJECT (self, "%" GST_PTR_FORMAT ": %" GST_PTR_FORMAT, src, caps);
+  if (is_other (name)) {
+    note_other (self);
+    return TRUE;
+  }
+  fitting = find_factories (GST_ELEMENT_FACTORY_TYPE_DEMUXER
+      | GST_ELEMENT_FACTORY_TYPE_PARSER, caps);
+  for (GList * l = fitting; l && !ok; l = l->next)
+    ok = is_reader (l->data, s) && add_reader (self, l->data, src, root);
+  gst_plugin_feature_list_free (fitting);
+  if (!ok && is_video (name)) {
+    clip_chain_add_track (self, src, root ? root : src);
+    ok = TRUE;
+  }
+  if (!ok)
+    note_other (self);
+
+  return ok;
+}
+
+static gboolean
+plug (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
+{
+  gboolean ok = TRUE;
+
+  g_rec_mutex_lock (&self->plugging);
+  if (!clip_chain_is_stopping (self))
+    ok = plug_locked (self, src, caps, root);
+  g_rec_mutex_unlock (&self->plugging);
+
+  return ok;
+}
+
+/* The file */
+
+static GstFlowReturn
+read_range (GstObject * object, GstObject * parent, guint64 offset,
+    guint length, GstBuffer ** buffer)
+{
+  ClipChain *self = CLIP_CHAIN (object);
+  guint8 *data = g_malloc (length);
+  gssize n;
+
+  while ((n = pread (self->file, data, length, offset)) < 0 && errno == EINTR);
+  if (n <= 0) {
+    g_free (data);
+    return n < 0 ? GST_FLOW_ERROR : GST_FLOW_EOS;
+  }
+  *buffer = gst_buffer_new_wrapped (data, n);
+
+  return GST_FLOW_OK;
+}
+
+static GstCaps *
+find_type (ClipChain * self)
+{
+  const gchar *dot = strrchr (self->job->path, '.');
+  GstTypeFindProbability probability;
+  GstCaps *caps;
+
+  self->file = g_open (self->job->path, O_RDONLY | O_CLOEXEC, 0);
+  if (self->file < 0) {
+    clip_chain_set_error (self, g_strdup (g_strerror (errno)), FALSE);
+    return NULL;
+  }
+  caps = gst_type_find_helper_get_range (GST_OBJECT (self), NULL, read_range,
+      self->size, dot && !strchr (dot, '/') ? dot + 1 : NULL, &probability);
+  close (self->file);
+  if (!caps)
+    clip_chain_set_error (self, g_strdup ("nothing tells what kind of file it "
+            "is"), FALSE);
+
+  return caps;
+}
+
+void
+clip_chain_plug (ClipChain * self, GstPad * src)
+{
+  GstCaps *caps = find_type (self);
+  const gchar *name;
+
+  if (!caps)
+    return;
+  name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
+  if (g_str_equal (name, "video/quicktime"))
+    self->container = CLIP_CONTAINER_QUICKTIME;
+  else if (g_str_equal (name, "video/x-msvideo"))
+    self->container = CLIP_CONTAINER_AVI;
+  if (is_other (name)) {
+    clip_chain_set_error (self, g_strdup_printf ("there is no video in it: it "
+            "is %s", name), FALSE);
+  } else if (!plug (self, src, caps, NULL)) {
+    gchar *description = gst_pb_utils_get_decoder_description (caps);
+
+    clip_chain_set_error (self, g_strdup_printf ("nothing that reads it is "
+            "installed (%s)", description ? description : name), FALSE);
+    g_free (description);
+  }
+  gst_caps_unref (caps);
+}
+
+/* Decoders */
+
+/* It is the chains that run side by side; a decoder's own threads would decode
+ * ahead of what is wanted. But with one thread libavcodec's H.264 paints over
+ * frames whose lists name frames from before the start, used or not. */
+static void
+set_threads (GstElement * decoder, const ClipIndex * index, guint from)
+{
+  const gboolean clean = from == 0
+      || index->packets[from].flags & CLIP_PACKET_RESET;
+  static const gchar *const names[] = { "max-threads", "threads", "n-threads" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    GParamSpec *spec = g_object_class_find_property
+        (G_OBJECT_GET_CLASS (decoder), names[i]);
+
+    if (spec && (spec->value_type == G_TYPE_INT
+            || spec->value_type == G_TYPE_UINT))
+      g_object_set (decoder, names[i], clean ? 1 : 2, NULL);
+  }
+}
+
+/* Puts a decoder between the packets and the gate. FALSE: this one cannot. */
+static gboolean
+try_decoder (ClipChain * self, GstElementFactory * factory)
+{
+  GstElement *decoder = gst_element_factory_create (factory, NULL);
+  gboolean ok = FALSE;
+  GstPad *src;
+
+  if (!decoder)
+    return FALSE;
+  set_threads (decoder, self->index, self->from);
+  gst_bin_add (GST_BIN (self), decoder);
+  src = gst_element_get_static_pad (decoder, "src");
+  if (src) {
+    ok = link_element (self->feed, decoder)
+        && gst_pad_link_full (src, self->gate_sink, GST_PAD_LINK_CHECK_NOTHING)
+        == GST_PAD_LINK_OK
+        && gst_element_set_state (decoder, GST_STATE_PAUSED)
+        != GST_STATE_CHANGE_FAILURE;
+    gst_object_unref (src);
+  }
+  if (!ok)
+    drop_element (self, decoder);
+
+  return ok;
+}
+
+gboolean
+clip_chain_add_decoder (ClipChain * self)
+{
+  GstCaps *caps = clip_track_get_caps (self->track);
+  const gchar *name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
+  GList *fitting;
+  gboolean ok = FALSE;
+
+  if (g_str_equal (name, "video/x-raw")) {
+    gst_caps_unref (caps);
+    return gst_pad_link_full (self->feed, self->gate_sink,
+        GST_PAD_LINK_CHECK_NOTHING) == GST_PAD_LINK_OK;
+  }
+  fitting = find_factories (GST_ELEMENT_FACTORY_TYPE_DECODER, caps);
+  for (GList * l = fitting; l && !ok; l = l->next)
+    ok = try_decoder (self, l->data);
+  if (!ok) {
+    gchar *description = gst_pb_utils_get_codec_description (caps);
+
+    clip_chain_set_error (self, g_strdup_printf ("no decoder for it %s (%s)",
+            fitting ? "starts" : "is installed",
+            description ? description : name), FALSE);
+    g_free (description);
+  }
+  gst_plugin_feature_list_free (fitting);
+  gst_caps_unref (caps);
+
+  return ok;
+}
