@@ -69,6 +69,8 @@ struct _ClipChain
   ClipTrack *track;             /* the one that is decoded */
   guint first, frames;          /* the segment's first frame, and how many */
   guint64 window_first, window_last;    /* frames wanted, in the segment */
+  gboolean *wanted;             /* [window_last - window_first + 1] which of
+                                 * these; NULL: all, or who knows */
   guint from, to;               /* packets to decode */
 
   /* Whoever pushes packets */
@@ -119,6 +121,9 @@ gboolean clip_chain_add_decoder (ClipChain * self);
 /* (transfer full): what of filter, which may be NULL, can be decoded, the best
  * decoder's first; all of it, if nothing can. */
 GstCaps *clip_plug_decodable (GstCaps * filter);
+
+/* Whether a frame of the file is wanted. */
+gboolean clip_chain_wants (const ClipChain * self, guint frame);
 
 /* Gate */
 

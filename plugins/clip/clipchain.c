@@ -126,6 +126,7 @@ clip_chain_finalize (GObject * object)
   g_ptr_array_unref (self->tracks);
   g_clear_pointer (&self->index, clip_index_unref);
   gst_clear_caps (&self->fed_caps);
+  g_free (self->wanted);
   gst_object_unref (self->feed);
   gst_object_unref (self->gate_sink);
   gst_object_unref (self->gate_src);
@@ -177,8 +178,8 @@ close_description (const gchar * description)
       last = p + 1;
   }
 
-  return g_strconcat (is_caps (description) ? "identity ! " : "", description,
-      is_caps (last) ? " ! identity" : "", NULL);
+  return g_strconcat (is_caps (description) ? "capsfilter ! " : "", description,
+      is_caps (last) ? " ! capsfilter" : "", NULL);
 }
 
 GstElement *

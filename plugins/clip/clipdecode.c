@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
+#include "cliplinks.h"
 
 #include <errno.h>
 #include <string.h>
@@ -154,6 +155,52 @@ not_linked:
 
 /* Decoding */
 
+gboolean
+clip_chain_wants (const ClipChain * self, guint frame)
+{
+  const guint64 first = self->first + self->window_first;
+
+  return frame >= first && frame <= self->first + self->window_last
+      && (!self->wanted || self->wanted[frame - first]);
+}
+
+/* Elements that make each frame of one frame. What stands behind any other may
+ * tell the frames that it wants, but not those that it takes to make them. */
+static gboolean
+leads_to_sampler (GstElement * element, gpointer sampler)
+{
+  static const gchar *const passed[] = { "aspectratiocrop", "capsfilter",
+    "cudaconvert", "cudaconvertscale", "cudadownload", "cudascale",
+    "cudaupload", "gamma", "queue", "videobalance", "videoconvert",
+    "videoconvertscale", "videocrop", "videoflip", "videoscale", NULL
+  };
+  GstElementFactory *factory = gst_element_get_factory (element);
+  const gchar *name = factory ? GST_OBJECT_NAME (factory) : "";
+
+  if (g_str_equal (name, "clipsample"))
+    *(gboolean *) sampler = TRUE;
+
+  return !g_strv_contains (passed, name);
+}
+
+/* Takes the single frames that are wanted, where nobody needs any other. */
+static void
+take_wanted (ClipChain * self, GstQuery * query)
+{
+  gboolean sampler = FALSE;
+  const guint64 *frames;
+  guint n;
+
+  if (!clip_links_walk (self->gate_src, leads_to_sampler, &sampler))
+    clip_links_walk (self->src_pad, leads_to_sampler, &sampler);
+  frames = sampler ? gst_query_get_clip_window_frames (query, &n) : NULL;
+  if (!frames || frames[n - 1] >= self->frames)
+    return;
+  self->wanted = g_new0 (gboolean, self->window_last - self->window_first + 1);
+  for (guint i = 0; i < n; i++)
+    self->wanted[frames[i] - self->window_first] = TRUE;
+}
+
 /* Asks which frames of the segment are wanted. */
 static void
 ask_window (ClipChain * self)
@@ -175,11 +222,13 @@ ask_window (ClipChain * self)
       && gst_query_get_clip_window (query, &self->window_first,
       &self->window_last) && self->window_last >= self->window_first
       && self->window_first < self->frames;
-  gst_query_unref (query);
   if (!ok)
     self->window_first = 0;
   if (!ok || self->window_last >= self->frames)
     self->window_last = self->frames - 1;
+  if (ok)
+    take_wanted (self, query);
+  gst_query_unref (query);
   g_mutex_lock (&job->lock);
   job->windowed = ok;
   g_mutex_unlock (&job->lock);

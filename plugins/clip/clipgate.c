@@ -38,9 +38,7 @@ forward_sticky (GstPad * pad, GstEvent ** event, gpointer data)
 {
   ClipChain *self = data;
 
-  if (GST_EVENT_TYPE (*event) == GST_EVENT_CAPS)
-    gst_pad_push_event (self->gate_src, translate_caps (self, *event));
-  else if (GST_EVENT_TYPE (*event) != GST_EVENT_EOS)
+  if (GST_EVENT_TYPE (*event) != GST_EVENT_EOS)
     gst_pad_push_event (self->gate_src, gst_event_ref (*event));
 
   return TRUE;
@@ -83,13 +81,14 @@ gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   g_mutex_lock (&self->job->lock);
   self->progress++;
   g_mutex_unlock (&self->job->lock);
-  if (frame == G_MAXUINT || frame < self->first + self->window_first) {
-    gst_buffer_unref (buffer);
-    return GST_FLOW_OK;
-  }
-  if (self->finished || frame > self->first + self->window_last) {
+  if (self->finished || (frame != G_MAXUINT
+          && frame > self->first + self->window_last)) {
     gst_buffer_unref (buffer);
     return finish_gate (self);
+  }
+  if (!clip_chain_wants (self, frame)) {
+    gst_buffer_unref (buffer);
+    return GST_FLOW_OK;
   }
   /* A decoder that does not know what it gives: GStreamer's base class lets no
    * time go back, and two pictures would have one number */
@@ -100,10 +99,6 @@ gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
     return GST_FLOW_OK;
   }
   self->last_frame = frame;
-  if (!self->forwarding) {
-    self->forwarding = TRUE;
-    gst_pad_sticky_events_foreach (pad, forward_sticky, self);
-  }
   meta.frame = frame - self->first;
   meta.num_frames = self->frames;
   buffer = gst_buffer_make_writable (buffer);
@@ -159,7 +154,11 @@ gate_event (GstPad * pad, GstObject * parent, GstEvent * event)
     check_caps (self, event);
   if (type == GST_EVENT_EOS && self->forwarding)
     finish_gate (self);
-  /* Nothing goes on before the first frame; sticky events wait on this pad */
+  /* Nothing goes on before the caps; sticky events wait on this pad */
+  if (type == GST_EVENT_CAPS && !self->forwarding) {
+    self->forwarding = TRUE;
+    gst_pad_sticky_events_foreach (pad, forward_sticky, self);
+  }
   if (self->forwarding && type == GST_EVENT_CAPS)
     gst_pad_push_event (self->gate_src, translate_caps (self, event));
   else if (self->forwarding && type != GST_EVENT_EOS
@@ -276,6 +275,7 @@ gate_query (GstPad * pad, GstObject * parent, GstQuery * query)
 {
   ClipChain *self = gst_pad_get_element_private (pad);
 
+  /* who takes frames with padding spares the decoder a copy of each */
   if (GST_QUERY_TYPE (query) == GST_QUERY_ALLOCATION)
     return self->forwarding && gst_pad_peer_query (self->gate_src, query);
   if (GST_QUERY_TYPE (query) == GST_QUERY_CAPS && answer (self, query))

@@ -1,52 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipscaling.h"
+#include "cliplinks.h"
 
 #include <string.h>
-
-/* Elements to look at, at most: links can go in a circle */
-#define MAX_STEPS 64
-
-/* What a pad is linked to, in a bin or out of one; NULL: nothing. */
-static GstPad *
-linked_pad (GstPad * pad)
-{
-  GstPad *peer = gst_pad_get_peer (pad);
-
-  while (peer && GST_IS_PROXY_PAD (peer)) {
-    GstPad *next = NULL;
-
-    if (GST_IS_GHOST_PAD (peer)) {
-      next = gst_ghost_pad_get_target (GST_GHOST_PAD (peer));
-    } else {
-      GstProxyPad *ghost = gst_proxy_pad_get_internal (GST_PROXY_PAD (peer));
-
-      if (ghost) {
-        next = gst_pad_get_peer (GST_PAD (ghost));
-        gst_object_unref (ghost);
-      }
-    }
-    gst_object_unref (peer);
-    peer = next;
-  }
-
-  return peer;
-}
-
-/* The pad at the other end of an element that has one at each; NULL: another
- * kind of element. */
-static GstPad *
-other_end (GstElement * element, GstPadDirection entered)
-{
-  GstPad *pad = NULL;
-
-  GST_OBJECT_LOCK (element);
-  if (element->numsinkpads == 1 && element->numsrcpads == 1)
-    pad = gst_object_ref ((entered == GST_PAD_SINK ? element->srcpads :
-            element->sinkpads)->data);
-  GST_OBJECT_UNLOCK (element);
-
-  return pad;
-}
 
 static const gchar *
 method_of (GstElement * element)
@@ -96,8 +52,9 @@ pixels_are_given (GstElement * element)
 }
 
 static gboolean
-scales (GstElement * element, ClipScaling * scaling)
+scales (GstElement * element, gpointer data)
 {
+  ClipScaling *scaling = data;
   GObjectClass *klass = G_OBJECT_GET_CLASS (element);
   GParamSpec *borders = g_object_class_find_property (klass, "add-borders");
   GParamSpec *clip_bin = g_object_class_find_property (klass, "clip-bin");
@@ -126,23 +83,5 @@ scales (GstElement * element, ClipScaling * scaling)
 gboolean
 clip_scaling_find (GstPad * pad, ClipScaling * scaling)
 {
-  gboolean found = FALSE;
-
-  gst_object_ref (pad);
-  for (guint i = 0; pad && i < MAX_STEPS && !found; i++) {
-    GstPad *entered = linked_pad (pad);
-    GstElement *element = entered ? gst_pad_get_parent_element (entered) : NULL;
-
-    gst_object_unref (pad);
-    pad = NULL;
-    if (element) {
-      found = scales (element, scaling);
-      pad = other_end (element, GST_PAD_DIRECTION (entered));
-      gst_object_unref (element);
-    }
-    gst_clear_object (&entered);
-  }
-  gst_clear_object (&pad);
-
-  return found;
+  return clip_links_walk (pad, scales, scaling);
 }

@@ -17,9 +17,8 @@ typedef struct
   gboolean add_borders;
 } ClipScaling;
 
-/* Finds the nearest element that scales, downstream of a source pad, upstream of
- * a sink pad: through bins and through elements of one sink and one source pad, as
- * far as those go. FALSE: there is none. A scaler is who has an add-borders
+/* Finds the nearest element that scales, where clip_links_walk() leads from the
+ * pad. FALSE: there is none. A scaler is who has an add-borders
  * property, or calls itself one. Not a clipsrc with a clip-bin: what scales in
  * there is told as not known. */
 gboolean clip_scaling_find (GstPad * pad, ClipScaling * scaling);

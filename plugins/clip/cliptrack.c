@@ -225,8 +225,7 @@ is_needed (const ClipChain * self, guint number)
     return FALSE;
 
   return !(packet->flags & CLIP_PACKET_UNUSED)
-      || (rank >= self->first + self->window_first
-      && rank <= self->first + self->window_last);
+      || clip_chain_wants (self, rank);
 }
 
 /* The time that a packet goes under: its frame's number, counted from 1, in

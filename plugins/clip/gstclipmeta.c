@@ -380,6 +380,39 @@ gst_query_set_clip_window (GstQuery * query, guint64 first, guint64 last)
 
   gst_structure_set (gst_query_writable_structure (query),
       "first", G_TYPE_UINT64, first, "last", G_TYPE_UINT64, last, NULL);
+  gst_structure_remove_field (gst_query_writable_structure (query), "frames");
+}
+
+void
+gst_query_set_clip_window_frames (GstQuery * query, const guint64 * frames,
+    guint n)
+{
+  GBytes *bytes;
+
+  g_return_if_fail (window_structure (query) != NULL);
+  g_return_if_fail (n > 0);
+
+  gst_query_set_clip_window (query, frames[0], frames[n - 1]);
+  bytes = g_bytes_new (frames, n * sizeof *frames);
+  gst_structure_set (gst_query_writable_structure (query),
+      "frames", G_TYPE_BYTES, bytes, NULL);
+  g_bytes_unref (bytes);
+}
+
+const guint64 *
+gst_query_get_clip_window_frames (GstQuery * query, guint * n)
+{
+  const GstStructure *s = window_structure (query);
+  const GValue *value = s ? gst_structure_get_value (s, "frames") : NULL;
+  gsize size;
+  const guint64 *frames;
+
+  if (!value || !G_VALUE_HOLDS (value, G_TYPE_BYTES))
+    return NULL;
+  frames = g_bytes_get_data (g_value_get_boxed (value), &size);
+  *n = size / sizeof *frames;
+
+  return frames;
 }
 
 gboolean

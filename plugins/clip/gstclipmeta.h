@@ -140,12 +140,19 @@ GST_CLIP_API gboolean gst_event_parse_clip_skipped (GstEvent * event, GstClipSki
  * in: clip, sample (uint64), epoch (uint), training (boolean),
  *     num-frames (uint64: frames in the clip; 0: unknown), framerate
  *     (fraction: the file's mean; 0/1: unknown)
- * out: first, last (uint64: inclusive, counted from the clip's first frame) */
+ * out: first, last (uint64: inclusive, counted from the clip's first frame),
+ *      frames (optional: which of these, if not all) */
 GST_CLIP_API GstQuery *gst_query_new_clip_window (const GstClipMeta * clip, gint fps_n, gint fps_d);
 /* FALSE: another query. Fills clip, sample, epoch, training, num_frames of
  * *clip (strings NULL). fps_n, fps_d may be NULL. */
 GST_CLIP_API gboolean gst_query_parse_clip_window (GstQuery * query, GstClipMeta * clip, gint * fps_n, gint * fps_d);
 GST_CLIP_API void gst_query_set_clip_window (GstQuery * query, guint64 first, guint64 last);
+/* Answers with single frames, [n] ascending, n at least 1. An element that needs
+ * the ones between, as a difference of neighbours does, passes the query on and
+ * then answers itself with gst_query_set_clip_window(), which takes them back. */
+GST_CLIP_API void gst_query_set_clip_window_frames (GstQuery * query, const guint64 * frames, guint n);
+/* NULL: all from first to last are wanted. Otherwise [*n], the query's own. */
+GST_CLIP_API const guint64 *gst_query_get_clip_window_frames (GstQuery * query, guint * n);
 /* FALSE: nobody answered. */
 GST_CLIP_API gboolean gst_query_get_clip_window (GstQuery * query, guint64 * first, guint64 * last);
 

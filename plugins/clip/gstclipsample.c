@@ -542,13 +542,21 @@ gst_clip_sample_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
   return gst_pad_event_default (pad, parent, event);
 }
 
+static int
+compare_frames (const void *a, const void *b)
+{
+  const guint64 x = *(const guint64 *) a, y = *(const guint64 *) b;
+
+  return x < y ? -1 : x > y;
+}
+
 static gboolean
 gst_clip_sample_answer (GstClipSample * self, GstQuery * query)
 {
   ClipWindow window;
   GstClipMeta clip;
-  guint64 *wanted, first = G_MAXUINT64, last = 0;
-  guint i, n;
+  guint64 *wanted;
+  guint n, distinct = 0;
 
   gst_query_parse_clip_window (query, &clip, NULL, NULL);
   if (clip.num_frames == 0)
@@ -561,12 +569,13 @@ gst_clip_sample_answer (GstClipSample * self, GstQuery * query)
   wanted = g_new (guint64, n);
   clip_window_plan (&window, clip.num_frames, clip.training, clip.epoch,
       clip.sample, wanted);
-  for (i = 0; i < n; i++) {
-    first = MIN (first, wanted[i]);
-    last = MAX (last, wanted[i]);
-  }
+  /* views follow each other, and may overlap */
+  qsort (wanted, n, sizeof *wanted, compare_frames);
+  for (guint i = 0; i < n; i++)
+    if (i == 0 || wanted[i] != wanted[i - 1])
+      wanted[distinct++] = wanted[i];
+  gst_query_set_clip_window_frames (query, wanted, distinct);
   g_free (wanted);
-  gst_query_set_clip_window (query, first, last);
 
   return TRUE;
 }

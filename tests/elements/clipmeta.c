@@ -230,6 +230,8 @@ test_window (void)
   guint64 first = 9, last = 9;
   gint n, d;
   GstQuery *query = gst_query_new_clip_window (&in, 30000, 1001);
+  const guint64 frames[] = { 2, 4, 9 }, *answer;
+  guint count;
 
   g_assert_true (gst_query_parse_clip_window (query, &out, &n, &d));
   g_assert_cmpuint (out.clip, ==, in.clip);
@@ -242,7 +244,18 @@ test_window (void)
   g_assert_cmpint (d, ==, 1001);
   g_assert_false (gst_query_get_clip_window (query, &first, &last));
   g_assert_cmpuint (first, ==, 9);
+  g_assert_null (gst_query_get_clip_window_frames (query, &count));
+
+  gst_query_set_clip_window_frames (query, frames, G_N_ELEMENTS (frames));
+  g_assert_true (gst_query_get_clip_window (query, &first, &last));
+  g_assert_cmpuint (first, ==, 2);
+  g_assert_cmpuint (last, ==, 9);
+  answer = gst_query_get_clip_window_frames (query, &count);
+  g_assert_cmpmem (answer, count * sizeof *answer, frames, sizeof frames);
+
+  /* who needs all of them takes the single ones back */
   gst_query_set_clip_window (query, 3, 8);
+  g_assert_null (gst_query_get_clip_window_frames (query, &count));
   g_assert_true (gst_query_get_clip_window (query, &first, &last));
   g_assert_cmpuint (first, ==, 3);
   g_assert_cmpuint (last, ==, 8);

@@ -1,0 +1,138 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Clips a second beside torchcodec's, decoded and scaled to 112x112: as many
+workers here as processes there. Rounds alternate, the best of three counts,
+and no cache is warm but the file system's.
+
+    uniform   16 frames, spread evenly over the clip
+    window    16 frames at interval 2, from a random place
+
+usage: decode.py BUILD PEER-PYTHON MANIFEST [--workers 2] [--rounds 3]
+       decode.py make FOLDER VIDEO...
+
+make writes, for each of H.264 (GOP of 250, two B-frames), HEVC and VP9, 60
+clips of 10 s at 854x480 and a manifest: FOLDER/h264.csv and so on."""
+import argparse
+import csv
+import os
+import random
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+
+SIDE = 112
+FRAMES = 16
+INTERVAL = 2
+ENCODERS = {
+    "h264": "x264enc key-int-max=250 bframes=2 ! h264parse ! mp4mux",
+    "hevc": "x265enc key-int-max=250 ! h265parse ! mp4mux",
+    "vp9": "vp9enc keyframe-max-dist=250 deadline=1 cpu-used=5 threads=2 ! webmmux",
+}
+
+
+def make(folder, videos):
+    os.makedirs(folder, exist_ok=True)
+    for name, encoder in ENCODERS.items():
+        suffix = "webm" if name == "vp9" else "mp4"
+        rows = []
+        for i, video in enumerate(videos):
+            first = os.path.join(folder, "%s_%d_0.%s" % (name, i, suffix))
+            subprocess.run(["gst-launch-1.0", "-q", *shlex.split(
+                "filesrc location=%s ! decodebin ! videoconvertscale add-borders=false ! videorate ! "
+                "video/x-raw,format=I420,width=854,height=480,pixel-aspect-ratio=1/1,framerate=30/1 ! "
+                "identity eos-after=301 ! %s ! filesink location=%s" % (shlex.quote(video), encoder, shlex.quote(first)))],
+                check=True)
+            for copy in range(60 // len(videos)):
+                path = first.replace("_0." + suffix, "_%d.%s" % (copy, suffix))
+                if copy:
+                    shutil.copyfile(first, path)
+                rows.append((os.path.basename(path), "ab"[i % 2]))
+        with open(os.path.join(folder, name + ".csv"), "w", newline="") as file:
+            csv.writer(file).writerows([("path", "label"), *rows])
+
+
+def read_paths(manifest):
+    with open(manifest, newline="") as file:
+        rows = list(csv.reader(file))
+    column = rows[0].index("path") if "path" in rows[0] else 0
+    folder = os.path.dirname(os.path.abspath(manifest))
+    return [os.path.join(folder, row[column]) for row in rows["path" in rows[0]:]]
+
+
+def peer_worker(sampling, paths):
+    """Whatever its process imports and starts is not counted."""
+    import torch
+    from torchcodec.decoders import VideoDecoder
+    from torchcodec.transforms import Resize
+    torch.set_num_threads(1)
+    VideoDecoder(paths[0])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    rng = random.Random(1)
+    for path in paths:
+        decoder = VideoDecoder(path, transforms=[Resize((SIDE, SIDE))])
+        n = decoder.metadata.num_frames
+        length = (FRAMES - 1) * INTERVAL + 1
+        if sampling == "uniform" or n < length:
+            wanted = [round(i * (n - 1) / (FRAMES - 1)) for i in range(FRAMES)]
+        else:
+            start = rng.randrange(n - length + 1)
+            wanted = list(range(start, start + length, INTERVAL))
+        frames = decoder.get_frames_at(wanted).data
+        assert frames.shape == (FRAMES, 3, SIDE, SIDE)
+
+
+def time_peer(args, sampling, paths):
+    command = [args.peer, os.path.abspath(__file__), "peer-worker", sampling]
+    workers = [subprocess.Popen(command + paths[i::args.workers], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                text=True) for i in range(args.workers)]
+    for worker in workers:
+        assert worker.stdout.readline() == "ready\n"
+    start = time.perf_counter()
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    for worker in workers:
+        assert worker.wait() == 0
+    return len(paths) / (time.perf_counter() - start)
+
+
+def time_ours(args, sampling, paths):
+    """Its start, from the process to the last frame, is counted."""
+    interval = 0 if sampling == "uniform" else INTERVAL
+    line = ('clipsrc location=%s num-workers=%d on-error=stop clip-bin="clipsample num-frames=%d frame-interval=%d ! '
+            'videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=%d,height=%d" ! clipbatch batch-size=4 ! '
+            'fakesink' % (shlex.quote(args.manifest), args.workers, FRAMES, interval, SIDE, SIDE))
+    env = dict(os.environ, GST_PLUGIN_PATH=os.path.join(args.build, "plugins"))
+    start = time.perf_counter()
+    subprocess.run(["gst-launch-1.0", "-q", *shlex.split(line)], env=env, check=True)
+    return len(paths) / (time.perf_counter() - start)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("build")
+    parser.add_argument("peer")
+    parser.add_argument("manifest")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    paths = read_paths(args.manifest)
+    for sampling in ("uniform", "window"):
+        ours, peers = [], []
+        for _ in range(args.rounds):
+            ours.append(time_ours(args, sampling, paths))
+            peers.append(time_peer(args, sampling, paths))
+        print("%s, %d clips, %s: %.1f clips/s, torchcodec %.1f, ratio %.2f" % (
+            os.path.basename(args.manifest), len(paths), sampling, max(ours), max(peers), max(ours) / max(peers)),
+            flush=True)
+
+
+if sys.argv[1:2] == ["make"]:
+    make(sys.argv[2], sys.argv[3:])
+elif sys.argv[1:2] == ["peer-worker"]:
+    peer_worker(sys.argv[2], sys.argv[3:])
+else:
+    main()
