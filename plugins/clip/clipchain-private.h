@@ -62,6 +62,7 @@ struct _ClipChain
   gboolean fatal;
 
   /* Set before anything opens, constant after */
+  gint video_track;
   gint file;                    /* while its type is looked for */
   guint64 size;                 /* of the file, bytes */
   ClipContainer container;

@@ -223,6 +223,7 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
   self->owner = g_object_ref (settings->owner);
   self->tasks = g_object_ref (settings->tasks);
   self->src_pad = g_object_ref (settings->src_pad);
+  self->video_track = settings->video_track;
   self->index = index ? clip_index_ref (index) : NULL;
   if (!source)
     goto missing;

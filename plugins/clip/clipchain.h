@@ -21,6 +21,8 @@ G_BEGIN_DECLS
  * owner:    who asks for contexts, for instance of a GPU (not referenced)
  * src_pad:  where frames will leave; asked what is wanted downstream
  * clip_bin: a bin description; NULL or empty: none
+ * index_location: a folder for indices; NULL or empty: none
+ * video_track: which of a file's tracks, from 0; -1: the file's own choice
  * tasks:    threads for the chain's elements
  * indexes:  of the files read so far */
 typedef struct
@@ -28,6 +30,8 @@ typedef struct
   GstElement *owner;
   GstPad *src_pad;
   gchar *clip_bin;
+  const gchar *index_location;
+  gint video_track;
   GstTaskPool *tasks;
   ClipIndexes *indexes;
 } ClipChainSettings;

@@ -395,9 +395,12 @@ clip_chain_decode (const ClipChainSettings * settings, ClipJob * job)
   Outcome outcome = reason ? OUTCOME_BAD : OUTCOME_READ;
   ClipIndex *known = NULL, *index;
   gboolean may_seek = TRUE;
+  ClipVideo video = { NULL };
 
-  if (!reason)
-    known = clip_indexes_get (settings->indexes, job->path, &status);
+  if (!reason) {
+    clip_video_init (&video, job->path, &status, settings->video_track);
+    known = clip_indexes_get (settings->indexes, &video);
+  }
   index = known ? clip_index_ref (known) : NULL;
   while (outcome == OUTCOME_READ || outcome == OUTCOME_LOST) {
     if (outcome == OUTCOME_LOST && may_seek) {
@@ -416,7 +419,8 @@ clip_chain_decode (const ClipChainSettings * settings, ClipJob * job)
     GST_DEBUG ("%s: outcome %d", job->path, outcome);
   }
   if (index != known && outcome == OUTCOME_DONE)
-    clip_indexes_put (settings->indexes, job->path, &status, index);
+    clip_indexes_put (settings->indexes, &video, index);
+  g_free (video.path);
   g_clear_pointer (&known, clip_index_unref);
   g_clear_pointer (&index, clip_index_unref);
   if (outcome == OUTCOME_DONE)

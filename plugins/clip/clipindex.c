@@ -114,6 +114,7 @@ clip_index_new (const gchar * stream, ClipCodec codec,
 
   self->refcount = 1;
   self->stream = g_strdup (stream);
+  self->codec = codec;
   self->n_packets = n;
   self->packets = g_memdup2 (packets, n * sizeof *packets);
   self->ranks = g_new (guint32, MAX (n, 1));

@@ -35,6 +35,7 @@ typedef struct
 {
   gint refcount;
   gchar *stream;                /* id of the track, without its file's part */
+  ClipCodec codec;
   gboolean counted;
   guint n_packets, n_frames;
   ClipPacket *packets;

@@ -5,6 +5,7 @@
 
 struct _ClipIndexes
 {
+  gchar *folder;                /* NULL: none */
   GMutex lock;
   gsize max_bytes, bytes;
   GHashTable *entries;          /* path -> Entry */
@@ -13,8 +14,7 @@ struct _ClipIndexes
 
 typedef struct
 {
-  gchar *path;
-  gint64 size, seconds, nanoseconds;    /* of the file, and of its last change */
+  ClipVideo video;
   gsize bytes;
   ClipIndex *index;
   GList link;                   /* in ages */
@@ -26,17 +26,18 @@ entry_free (gpointer data)
   Entry *entry = data;
 
   clip_index_unref (entry->index);
-  g_free (entry->path);
+  g_free (entry->video.path);
   g_free (entry);
 }
 
 ClipIndexes *
-clip_indexes_new (gsize max_bytes)
+clip_indexes_new (const gchar * folder, gsize max_bytes)
 {
   ClipIndexes *self = g_new0 (ClipIndexes, 1);
 
   g_mutex_init (&self->lock);
   g_queue_init (&self->ages);
+  self->folder = folder && *folder ? g_strdup (folder) : NULL;
   self->max_bytes = max_bytes;
   self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL,
       entry_free);
@@ -49,6 +50,7 @@ clip_indexes_free (ClipIndexes * self)
 {
   g_hash_table_unref (self->entries);
   g_mutex_clear (&self->lock);
+  g_free (self->folder);
   g_free (self);
 }
 
@@ -57,49 +59,67 @@ remove_entry (ClipIndexes * self, Entry * entry)
 {
   self->bytes -= entry->bytes;
   g_queue_unlink (&self->ages, &entry->link);
-  g_hash_table_remove (self->entries, entry->path);
+  g_hash_table_remove (self->entries, entry->video.path);
 }
 
-ClipIndex *
-clip_indexes_get (ClipIndexes * self, const gchar * path,
-    const GStatBuf * status)
+static ClipIndex *
+find (ClipIndexes * self, const ClipVideo * video)
 {
   ClipIndex *index = NULL;
   Entry *entry;
 
   g_mutex_lock (&self->lock);
-  entry = g_hash_table_lookup (self->entries, path);
-  if (entry && entry->size == status->st_size
-      && entry->seconds == status->st_mtim.tv_sec
-      && entry->nanoseconds == status->st_mtim.tv_nsec)
+  entry = g_hash_table_lookup (self->entries, video->path);
+  if (entry && clip_video_equal (&entry->video, video))
     index = clip_index_ref (entry->index);
   g_mutex_unlock (&self->lock);
 
   return index;
 }
 
-void
-clip_indexes_put (ClipIndexes * self, const gchar * path,
-    const GStatBuf * status, ClipIndex * index)
+static void
+keep (ClipIndexes * self, const ClipVideo * video, ClipIndex * index)
 {
   Entry *entry;
 
   g_mutex_lock (&self->lock);
-  entry = g_hash_table_lookup (self->entries, path);
+  entry = g_hash_table_lookup (self->entries, video->path);
   if (entry)
     remove_entry (self, entry);
   entry = g_new0 (Entry, 1);
-  entry->path = g_strdup (path);
-  entry->size = status->st_size;
-  entry->seconds = status->st_mtim.tv_sec;
-  entry->nanoseconds = status->st_mtim.tv_nsec;
+  entry->video = *video;
+  entry->video.path = g_strdup (video->path);
   entry->index = clip_index_ref (index);
-  entry->bytes = sizeof *entry + strlen (path) + clip_index_bytes (index);
+  entry->bytes = sizeof *entry + strlen (video->path)
+      + clip_index_bytes (index);
   entry->link.data = entry;
-  g_hash_table_insert (self->entries, entry->path, entry);
+  g_hash_table_insert (self->entries, entry->video.path, entry);
   g_queue_push_tail_link (&self->ages, &entry->link);
   self->bytes += entry->bytes;
   while (self->bytes > self->max_bytes && self->ages.length > 1)
     remove_entry (self, g_queue_peek_head (&self->ages));
   g_mutex_unlock (&self->lock);
+}
+
+ClipIndex *
+clip_indexes_get (ClipIndexes * self, const ClipVideo * video)
+{
+  ClipIndex *index = find (self, video);
+
+  if (index || !self->folder)
+    return index;
+  index = clip_index_file_read (self->folder, video);
+  if (index)
+    keep (self, video, index);
+
+  return index;
+}
+
+void
+clip_indexes_put (ClipIndexes * self, const ClipVideo * video,
+    ClipIndex * index)
+{
+  keep (self, video, index);
+  if (self->folder)
+    clip_index_file_write (self->folder, video, index);
 }

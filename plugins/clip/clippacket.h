@@ -40,7 +40,8 @@ typedef enum
   CLIP_CODEC_MPEG2,             /* and MPEG-1 */
   CLIP_CODEC_MPEG4,             /* part 2, under its many names */
   CLIP_CODEC_VP8,
-  CLIP_CODEC_VP9
+  CLIP_CODEC_VP9,
+  CLIP_N_CODECS
 } ClipCodec;
 
 typedef struct

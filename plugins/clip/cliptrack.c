@@ -622,10 +622,15 @@ clip_chain_make_index (ClipChain * self)
   for (guint i = 0; i < self->tracks->len; i++) {
     ClipTrack *track = g_ptr_array_index (self->tracks, i);
 
-    if (track->packets->len > 0 && (!best || is_better (track, best)))
+    if (self->video_track < 0 ? track->packets->len > 0
+        && (!best || is_better (track, best)) : i == (guint) self->video_track)
       best = track;
   }
-  if (!best)
+  if (!best && self->video_track >= 0 && self->tracks->len > 0)
+    clip_chain_set_error_locked (self, g_strdup_printf ("video-track=%d, and "
+            "it has %u, from 0 on", self->video_track, self->tracks->len),
+        FALSE);
+  if (!best || best->packets->len == 0)
     return FALSE;
   settle_segment (best);
   self->index = clip_index_new (best->stream, best->format.codec,

@@ -44,7 +44,9 @@ clip_workers_new (const ClipChainSettings * settings, guint num_workers,
   self->settings = *settings;
   self->settings.clip_bin = g_strdup (settings->clip_bin);
   self->settings.tasks = clip_task_pool_new (self->yielding);
-  self->settings.indexes = clip_indexes_new (MAX_INDEX_BYTES);
+  self->settings.indexes = clip_indexes_new (settings->index_location,
+      MAX_INDEX_BYTES);
+  self->settings.index_location = NULL;
   self->jobs = g_async_queue_new_full ((GDestroyNotify) clip_job_unref);
   self->stop = clip_job_new (&none, NULL, 0, 0, 0);
   self->threads = g_ptr_array_new ();

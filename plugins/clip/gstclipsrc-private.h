@@ -29,7 +29,7 @@ typedef enum
 
 typedef struct
 {
-  gchar *location, *root, *val_location, *clip_bin;
+  gchar *location, *root, *val_location, *clip_bin, *index_location;
   guint num_folds, fold;
   gboolean shuffle;
   guint64 seed;
@@ -40,6 +40,7 @@ typedef struct
   gboolean persistent_workers;
   GstClipSrcOnError on_error;
   guint rank, world_size;
+  gint video_track;
 } ClipSrcSettings;
 
 struct _GstClipSrc

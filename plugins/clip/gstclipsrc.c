@@ -49,6 +49,8 @@ enum
   PROP_ON_ERROR,
   PROP_RANK,
   PROP_WORLD_SIZE,
+  PROP_VIDEO_TRACK,
+  PROP_INDEX_LOCATION,
   PROP_NUM_CLIPS,
   PROP_NUM_CLASSES,
   PROP_CLASSES,
@@ -293,6 +295,10 @@ gst_clip_src_take_settings (GstClipSrc * self)
   used->root = g_strdup (used->root);
   used->val_location = g_strdup (used->val_location);
   used->clip_bin = g_strdup (used->clip_bin);
+  /* an empty one is none */
+  used->index_location = used->index_location ?
+      g_strdup (used->index_location) :
+      g_build_filename (g_get_user_cache_dir (), "cnn3d", "index", NULL);
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -303,6 +309,7 @@ clear_settings (ClipSrcSettings * settings)
   g_clear_pointer (&settings->root, g_free);
   g_clear_pointer (&settings->val_location, g_free);
   g_clear_pointer (&settings->clip_bin, g_free);
+  g_clear_pointer (&settings->index_location, g_free);
 }
 
 /* The streaming thread is gone by now, but another one may seek. */
@@ -359,6 +366,8 @@ gst_clip_src_open (GstClipSrc * self)
     .rank = used->rank,.world_size = used->world_size,.epochs = used->epochs
   };
   settings.clip_bin = used->clip_bin;
+  settings.index_location = used->index_location;
+  settings.video_track = used->video_track;
   if (used->clip_bin && *used->clip_bin) {
     GstElement *bin = clip_chain_parse_bin (used->clip_bin, &error);
 
@@ -508,6 +517,13 @@ gst_clip_src_set_property (GObject * object, guint id, const GValue * value,
     case PROP_ON_ERROR:
       s->on_error = g_value_get_enum (value);
       break;
+    case PROP_VIDEO_TRACK:
+      s->video_track = g_value_get_int (value);
+      break;
+    case PROP_INDEX_LOCATION:
+      g_free (s->index_location);
+      s->index_location = g_value_dup_string (value);
+      break;
     case PROP_RANK:
       s->rank = g_value_get_uint (value);
       break;
@@ -586,6 +602,12 @@ gst_clip_src_get_property (GObject * object, guint id, GValue * value,
       break;
     case PROP_ON_ERROR:
       g_value_set_enum (value, s->on_error);
+      break;
+    case PROP_VIDEO_TRACK:
+      g_value_set_int (value, s->video_track);
+      break;
+    case PROP_INDEX_LOCATION:
+      g_value_set_string (value, s->index_location);
       break;
     case PROP_RANK:
       g_value_set_uint (value, s->rank);
@@ -684,6 +706,14 @@ install_properties (GObjectClass * klass)
   properties[PROP_WORLD_SIZE] = param_range_uint ("world-size", "World size",
       "Processes that share each pass's clips, from 1; all get equally many. "
       "Default: 1", 1, G_MAXINT32, 1, rw);
+  properties[PROP_VIDEO_TRACK] = param_range_int ("video-track",
+      "Video track", "Which of a file's video tracks is decoded, from 0; -1: "
+      "the one that the file marks as the default, or its first; never a cover. "
+      "Default: -1", -1, G_MAXINT32, -1, rw);
+  properties[PROP_INDEX_LOCATION] = g_param_spec_string ("index-location",
+      "Index location", "Folder where the indices of files are kept from one "
+      "run to the next; empty: nowhere. Default: cnn3d/index in the user's "
+      "cache folder", NULL, rw);
   properties[PROP_NUM_CLIPS] = g_param_spec_uint64 ("num-clips",
       "Number of clips", "Clips of one epoch, all its passes together, once "
       "the data set has been read (PAUSED)", 0, G_MAXUINT64, 0, ro);
@@ -731,6 +761,7 @@ gst_clip_src_init (GstClipSrc * self)
   self->settings.persistent_workers = TRUE;
   self->settings.epochs = 1;
   self->settings.world_size = 1;
+  self->settings.video_track = -1;
   self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
   gst_pad_set_activatemode_function (self->srcpad, gst_clip_src_activate_mode);
   gst_pad_set_event_function (self->srcpad, gst_clip_src_event);

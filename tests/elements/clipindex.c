@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "plugins/clip/clipindex.h"
+#include "plugins/clip/clipindexfile.h"
 
 #define NONE GST_CLOCK_TIME_NONE
 #define START CLIP_PACKET_START
@@ -325,6 +325,98 @@ test_ranges (void)
   g_rand_free (rand);
 }
 
+/* On disk */
+
+static gchar *
+only_file (const gchar * folder)
+{
+  GDir *dir = g_dir_open (folder, 0, NULL);
+  gchar *path = g_build_filename (folder, g_dir_read_name (dir), NULL);
+
+  g_assert_null (g_dir_read_name (dir));
+  g_dir_close (dir);
+
+  return path;
+}
+
+static void
+assert_read (const gchar * folder, const ClipVideo * video, gboolean there)
+{
+  ClipIndex *index = clip_index_file_read (folder, video);
+
+  g_assert_cmpint (index != NULL, ==, there);
+  g_clear_pointer (&index, clip_index_unref);
+}
+
+static void
+test_file (void)
+{
+  const ClipPacket packets[] = {
+    {0, NONE, 100, START | RESET, 0}, {80, 0, 20, 0, 0}, {40, 40, 10, UNUSED, 1}
+  };
+  const ClipVideo video = { (gchar *) "/a/b.mp4", 1000, 12, 34, -1 };
+  const ClipVideo others[] = {
+    {(gchar *) "/a/c.mp4", 1000, 12, 34, -1}, {video.path, 1001, 12, 34, -1},
+    {video.path, 1000, 13, 34, -1}, {video.path, 1000, 12, 35, -1},
+    {video.path, 1000, 12, 34, 0}
+  };
+  gchar *folder = g_dir_make_tmp ("clipindex-XXXXXX", NULL), *sub, *name, *data;
+  ClipIndex *index = clip_index_new ("001", CLIP_CODEC_H264, packets,
+      G_N_ELEMENTS (packets)), *read;
+  ClipVideo fresh = video;
+  gsize size;
+
+  /* another change could still have the same time */
+  fresh.seconds = g_get_real_time () / G_USEC_PER_SEC;
+  clip_index_file_write (folder, &fresh, index);
+  assert_read (folder, &fresh, FALSE);
+
+  clip_index_file_write (folder, &video, index);
+  read = clip_index_file_read (folder, &video);
+  g_assert_nonnull (read);
+  g_assert_cmpstr (read->stream, ==, "001");
+  g_assert_cmpint (read->codec, ==, CLIP_CODEC_H264);
+  g_assert_cmpmem (read->packets, sizeof packets, index->packets,
+      sizeof packets);
+  g_assert_cmpmem (read->frames, read->n_frames * sizeof *read->frames,
+      index->frames, index->n_frames * sizeof *index->frames);
+  clip_index_unref (read);
+  for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+    assert_read (folder, others + i, FALSE);
+
+  /* damaged anywhere, cut short anywhere, longer: made anew, not believed */
+  sub = only_file (folder);
+  name = only_file (sub);
+  g_assert_true (g_file_get_contents (name, &data, &size, NULL));
+  for (gsize i = 0; i < size; i++) {
+    data[i] ^= 0x10;
+    g_assert_true (g_file_set_contents (name, data, size, NULL));
+    assert_read (folder, &video, FALSE);
+    data[i] ^= 0x10;
+    g_assert_true (g_file_set_contents (name, data, i, NULL));
+    assert_read (folder, &video, FALSE);
+  }
+  data = g_realloc (data, size + 1);
+  data[size] = 0;
+  g_assert_true (g_file_set_contents (name, data, size + 1, NULL));
+  assert_read (folder, &video, FALSE);
+  clip_index_file_write (folder, &video, index);
+  assert_read (folder, &video, TRUE);
+
+  /* a folder that cannot be had is none */
+  clip_index_file_write (name, &video, index);
+  assert_read (name, &video, FALSE);
+
+  g_assert_cmpint (g_remove (name), ==, 0);
+  g_assert_cmpint (g_remove (sub), ==, 0);
+  g_assert_cmpint (g_remove (folder), ==, 0);
+  clip_index_unref (index);
+  g_free (data);
+  g_free (name);
+  g_free (sub);
+  g_free (folder);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -338,6 +430,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipindex/order", test_order);
   g_test_add_func ("/clipindex/segments", test_segments);
   g_test_add_func ("/clipindex/ranges", test_ranges);
+  g_test_add_func ("/clipindex/file", test_file);
 
   status = g_test_run ();
   gst_deinit ();

@@ -34,10 +34,28 @@ def dump(folder, name, row, workers):
     sample = "! clipsample mode=center num-frames=%s frame-interval=%s" % (
         row["num_frames"], row["frame_interval"]) if row["num_frames"] else ""
     raw = os.path.join(folder, name + ".raw")
-    launch.launch('clipsrc location=%s passes=val epochs=2 num-workers=%d on-error=stop clip-bin="videoconvert ! '
-                  'video/x-raw,format=RGB %s" ! filesink location=%s' % (
+    launch.launch('clipsrc location=%s passes=val epochs=2 num-workers=%d on-error=stop index-location=\'""\' clip-bin="'
+                  'videoconvert ! video/x-raw,format=RGB %s" ! filesink location=%s' % (
                       launch.gst_quote(table), workers, sample, launch.gst_quote(raw)), folder).fine()
     return raw
+
+
+def case(name):
+    path = os.path.join(launch.data_folder(), "cases", "frames", name)
+    if not os.path.exists(path):
+        raise launch.Skip("no cases of frames beside the real videos")
+    return path
+
+
+def play(folder, path, clip_bin, properties=""):
+    """The bytes of the frames of a clip that is the whole file."""
+    table, raw = os.path.join(folder, "one.csv"), os.path.join(folder, "one.raw")
+    with open(table, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerow([path, "x", "val"])
+        csv.writer(file).writerow([path, "x", "train"])
+    launch.launch('clipsrc location=%s passes=val on-error=stop %s clip-bin="%s" ! filesink location=%s' % (
+        launch.gst_quote(table), properties, clip_bin, launch.gst_quote(raw)), folder).fine()
+    return launch.read(raw)
 
 
 def check(python, folder, path, rows):
@@ -89,6 +107,63 @@ def generated(folder):
         os.unlink(made["file"])
     assert not wrong, "\n".join(wrong)
     return notes
+
+
+def left_out(folder):
+    """Pictures that nobody wants are left out before decoding, and only where nobody needs them"""
+    path = case("opengop_h264.mp4")
+    small = "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=32,height=32"
+    size = 32 * 32 * 3
+    for before in ("", " ! clipdiff", " ! videorate ! video/x-raw,framerate=25/1"):
+        frames = play(folder, path, small + before)
+        count = len(frames) // size
+        sampled = play(folder, path, "%s%s ! clipsample num-frames=9 frame-interval=0" % (small, before))
+        wanted = [round(i * (count - 1) / 8) for i in range(9)]
+        assert sampled == b"".join(frames[k * size:(k + 1) * size] for k in wanted), "behind%s" % (before or " a scaler")
+    line = "clipsrc location=%s passes=val clip-bin=\"%s clipsample num-frames=4 frame-interval=0\" ! fakesink"
+    given = []
+    for before in ("", "identity ! "):
+        run = launch.launch(line % (launch.gst_quote(os.path.join(folder, "one.csv")), before), folder,
+                            GST_DEBUG="videodecoder:6", GST_DEBUG_NO_COLOR="1")
+        given.append(run.fine().err.count("gst_video_decoder_decode_frame:"))
+    assert given[0] < given[1], given
+    return ["%d packets decoded for 4 frames, %d behind an unknown element" % tuple(given)]
+
+
+def kept_indices(folder):
+    """An index is kept from run to run, and a damaged one is made anew"""
+    place = os.path.join(folder, "index")
+    property = "index-location=%s" % launch.gst_quote(place)
+    raw = "videoconvert ! video/x-raw,format=RGB"
+    path = case("vfr.mp4")
+    files = lambda: [os.path.join(top, name) for top, _, names in os.walk(place) for name in names]
+    first = play(folder, path, raw, property)
+    kept, = files()
+    good = launch.read(kept)
+    for damaged in (None, good[:-1], good[:100] + bytes([good[100] ^ 1]) + good[101:], b"", b"not an index" * 100):
+        if damaged is not None:
+            with open(kept, "wb") as file:
+                file.write(damaged)
+        assert play(folder, path, raw, property) == first
+        assert files() == [kept] and launch.read(kept) == good
+    os.unlink(kept)
+    play(folder, path, raw, "index-location=" + launch.gst_quote(""))
+    assert not files()
+
+
+def tracks(folder):
+    """video-track chooses a track; without it, it is the file's default one"""
+    for name in ("second_default.mkv", "second_default.mp4"):
+        frames = [play(folder, case(name), "videoconvert ! video/x-raw,format=RGB", "video-track=%d" % i)
+                  for i in (-1, 0, 1)]
+        assert frames[0] == frames[2] != frames[1], name
+    table = os.path.join(folder, "one.csv")
+    run = launch.launch("clipsrc location=%s passes=val on-error=stop video-track=2 ! fakesink" % launch.gst_quote(table),
+                        folder)
+    run.refused("video-track=2, and it has 2, from 0 on")
+    # a track that was not asked for is not in the index of the one that was
+    assert play(folder, case("second_default.mkv"), "videoconvert ! video/x-raw,format=RGB", "video-track=0") != \
+        play(folder, case("second_default.mkv"), "videoconvert ! video/x-raw,format=RGB", "video-track=1")
 
 
 # --- the child ---
@@ -262,4 +337,4 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--make"]:
         make(sys.argv[2], int(sys.argv[3]))
     else:
-        launch.main(listed, generated)
+        launch.main(listed, generated, left_out, kept_indices, tracks)
