@@ -34,7 +34,9 @@ struct _ClipChain
   GstElement *owner;            /* of ClipChainSettings, referenced here: a
                                  * chain that hangs outlives them */
   GstTaskPool *tasks;
+  ClipFactories *factories;
   GstPad *src_pad;
+  GAsyncQueue *bins;            /* where clip_bin goes when the clip is done */
   ClipJob *job;
   GstElement *clip_bin;
   GstPad *feed;                 /* packets go into the decoder here */
@@ -118,10 +120,6 @@ void clip_chain_plug (ClipChain * self, GstPad * src);
 /* Puts a decoder of the chosen track between feed and gate_sink. FALSE: there is
  * none; the error is set. */
 gboolean clip_chain_add_decoder (ClipChain * self);
-
-/* (transfer full): what of filter, which may be NULL, can be decoded, the best
- * decoder's first; all of it, if nothing can. */
-GstCaps *clip_plug_decodable (GstCaps * filter);
 
 /* Whether a frame of the file is wanted. */
 gboolean clip_chain_wants (const ClipChain * self, guint frame);

@@ -133,6 +133,9 @@ clip_chain_finalize (GObject * object)
   gst_object_unref (self->out);
   gst_clear_caps (&self->caps);
   gst_clear_event (&self->preparation);
+  gst_clear_object (&self->clip_bin);
+  g_async_queue_unref (self->bins);
+  clip_factories_unref (self->factories);
   g_clear_object (&self->owner);
   g_clear_object (&self->tasks);
   g_clear_object (&self->src_pad);
@@ -224,6 +227,8 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
   self->tasks = g_object_ref (settings->tasks);
   self->src_pad = g_object_ref (settings->src_pad);
   self->video_track = settings->video_track;
+  self->factories = clip_factories_ref (settings->factories);
+  self->bins = g_async_queue_ref (settings->bins);
   self->index = index ? clip_index_ref (index) : NULL;
   if (!source)
     goto missing;
@@ -237,9 +242,13 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
   clip_chain_plug (self, pad);
   gst_object_unref (pad);
   if (settings->clip_bin && *settings->clip_bin) {
-    self->clip_bin = clip_chain_parse_bin (settings->clip_bin, &error);
-    if (!self->clip_bin)
-      goto no_clip_bin;
+    self->clip_bin = g_async_queue_try_pop (settings->bins);
+    if (!self->clip_bin) {
+      self->clip_bin = clip_chain_parse_bin (settings->clip_bin, &error);
+      if (!self->clip_bin)
+        goto no_clip_bin;
+      gst_object_ref_sink (self->clip_bin);
+    }
     gst_bin_add (GST_BIN (self), self->clip_bin);
   }
   gst_pad_set_active (self->out, TRUE);
@@ -282,6 +291,22 @@ stop_unref (Stop * stop)
   g_free (stop);
 }
 
+/* After a clip that was decoded to its end clip-bin's elements, which are in NULL,
+ * are as good as new ones, and half of what a chain costs to make. */
+static void
+give_back (ClipChain * self)
+{
+  gboolean good;
+
+  g_mutex_lock (&self->job->lock);
+  good = self->clip_bin && self->done && !self->error;
+  g_mutex_unlock (&self->job->lock);
+  if (!good || GST_STATE (self->clip_bin) != GST_STATE_NULL)
+    return;
+  gst_bin_remove (GST_BIN (self), self->clip_bin);
+  g_async_queue_push (self->bins, g_steal_pointer (&self->clip_bin));
+}
+
 static gpointer
 stop_elements (gpointer data)
 {
@@ -296,6 +321,7 @@ stop_elements (gpointer data)
           GST_STATE_NULL) == GST_STATE_CHANGE_FAILURE; i++);
   if (stop->chain->feeder)
     gst_task_pool_join (stop->chain->tasks, stop->chain->feeder);
+  give_back (stop->chain);
   gst_object_unref (stop->chain);
   g_mutex_lock (&stop->lock);
   stop->stopped = TRUE;

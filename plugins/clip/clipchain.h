@@ -11,6 +11,7 @@
 #ifndef CLIP_CHAIN_H
 #define CLIP_CHAIN_H
 
+#include "clipfactories.h"
 #include "clipindexes.h"
 #include "clipjob.h"
 
@@ -24,7 +25,9 @@ G_BEGIN_DECLS
  * index_location: a folder for indices; NULL or empty: none
  * video_track: which of a file's tracks, from 0; -1: the file's own choice
  * tasks:    threads for the chain's elements
- * indexes:  of the files read so far */
+ * indexes:  of the files read so far
+ * factories: of what reads and decodes
+ * bins:     of GstElement: clip-bins that have nothing to do */
 typedef struct
 {
   GstElement *owner;
@@ -34,6 +37,8 @@ typedef struct
   gint video_track;
   GstTaskPool *tasks;
   ClipIndexes *indexes;
+  ClipFactories *factories;
+  GAsyncQueue *bins;
 } ClipChainSettings;
 
 /* Makes a clip-bin; NULL with `error` set where its description is wrong.

@@ -20,38 +20,6 @@ static gboolean plug (ClipChain * self, GstPad * src, GstCaps * caps,
 
 /* Kinds of elements */
 
-/* By rank, but libvpx's for VP9 last: of a superframe that shows two frames it
- * gives one. */
-static gint
-compare_factories (gconstpointer a, gconstpointer b)
-{
-  const gboolean last_a = g_str_equal (GST_OBJECT_NAME (a), "vp9dec");
-  const gboolean last_b = g_str_equal (GST_OBJECT_NAME (b), "vp9dec");
-
-  return last_a != last_b ? last_a - last_b
-      : gst_plugin_feature_rank_compare_func (a, b);
-}
-
-/* The best first. Ended with gst_plugin_feature_list_free(). */
-static GList *
-list_factories (GstElementFactoryListType type)
-{
-  return g_list_sort (gst_element_factory_list_get_elements (type,
-          GST_RANK_MARGINAL), compare_factories);
-}
-
-static GList *
-find_factories (GstElementFactoryListType type, GstCaps * caps)
-{
-  GList *all = list_factories (type);
-  GList *fitting = gst_element_factory_list_filter (all, caps, GST_PAD_SINK,
-      gst_caps_is_fixed (caps));
-
-  gst_plugin_feature_list_free (all);
-
-  return fitting;
-}
-
 static gboolean
 is_kind (GstElementFactory * factory, const gchar * kind)
 {
@@ -87,49 +55,6 @@ is_other (const gchar * name)
   return g_str_has_prefix (name, "audio/") || g_str_has_prefix (name, "text/")
       || g_str_has_prefix (name, "subpicture/")
       || g_str_has_prefix (name, "closedcaption/");
-}
-
-static GstCaps *
-list_decodable (void)
-{
-  GList *all = list_factories (GST_ELEMENT_FACTORY_TYPE_DECODER);
-  GstCaps *caps = gst_caps_new_empty_simple ("video/x-raw");
-
-  for (GList * l = all; l; l = l->next) {
-    const GList *t = gst_element_factory_get_static_pad_templates (l->data);
-
-    for (; t; t = t->next) {
-      GstStaticPadTemplate *template = t->data;
-
-      if (template->direction == GST_PAD_SINK
-          && template->presence == GST_PAD_ALWAYS)
-        gst_caps_append (caps, gst_static_pad_template_get_caps (template));
-    }
-  }
-  gst_plugin_feature_list_free (all);
-  GST_MINI_OBJECT_FLAG_SET (caps, GST_MINI_OBJECT_FLAG_MAY_BE_LEAKED);
-
-  return caps;
-}
-
-GstCaps *
-clip_plug_decodable (GstCaps * filter)
-{
-  static gsize once;
-  GstCaps *caps;
-
-  if (g_once_init_enter (&once))
-    g_once_init_leave (&once, (gsize) list_decodable ());
-  if (!filter)
-    return gst_caps_new_any ();
-  caps = gst_caps_intersect_full ((GstCaps *) once, filter,
-      GST_CAPS_INTERSECT_FIRST);
-  if (gst_caps_is_empty (caps)) {
-    gst_caps_unref (caps);
-    caps = gst_caps_ref (filter);
-  }
-
-  return caps;
 }
 
 /* Parsers */
@@ -314,8 +239,7 @@ plug_locked (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
     note_other (self);
     return TRUE;
   }
-  fitting = find_factories (GST_ELEMENT_FACTORY_TYPE_DEMUXER
-      | GST_ELEMENT_FACTORY_TYPE_PARSER, caps);
+  fitting = clip_factories_find (self->factories, CLIP_FACTORIES_READERS, caps);
   for (GList * l = fitting; l && !ok; l = l->next)
     ok = is_reader (l->data, s) && add_reader (self, l->data, src, root);
   gst_plugin_feature_list_free (fitting);
@@ -472,7 +396,8 @@ clip_chain_add_decoder (ClipChain * self)
     return gst_pad_link_full (self->feed, self->gate_sink,
         GST_PAD_LINK_CHECK_NOTHING) == GST_PAD_LINK_OK;
   }
-  fitting = find_factories (GST_ELEMENT_FACTORY_TYPE_DECODER, caps);
+  fitting = clip_factories_find (self->factories, CLIP_FACTORIES_DECODERS,
+      caps);
   for (GList * l = fitting; l && !ok; l = l->next)
     ok = try_decoder (self, l->data);
   if (!ok) {

@@ -481,12 +481,13 @@ track_event (GstPad * pad, GstObject * parent, GstEvent * event)
 static gboolean
 track_query (GstPad * pad, GstObject * parent, GstQuery * query)
 {
+  ClipTrack *track = gst_pad_get_element_private (pad);
   GstCaps *filter, *caps;
 
   if (GST_QUERY_TYPE (query) != GST_QUERY_CAPS)
     return clip_chain_take_any_caps (query);
   gst_query_parse_caps (query, &filter);
-  caps = clip_plug_decodable (filter);
+  caps = clip_factories_decodable (track->chain->factories, filter);
   gst_query_set_caps_result (query, caps);
   gst_caps_unref (caps);
 

@@ -47,6 +47,8 @@ clip_workers_new (const ClipChainSettings * settings, guint num_workers,
   self->settings.indexes = clip_indexes_new (settings->index_location,
       MAX_INDEX_BYTES);
   self->settings.index_location = NULL;
+  self->settings.factories = clip_factories_new ();
+  self->settings.bins = g_async_queue_new_full (gst_object_unref);
   self->jobs = g_async_queue_new_full ((GDestroyNotify) clip_job_unref);
   self->stop = clip_job_new (&none, NULL, 0, 0, 0);
   self->threads = g_ptr_array_new ();
@@ -75,6 +77,8 @@ clip_workers_free (ClipWorkers * self)
   clip_job_unref (self->stop);
   gst_object_unref (self->settings.tasks);
   clip_indexes_free (self->settings.indexes);
+  clip_factories_unref (self->settings.factories);
+  g_async_queue_unref (self->settings.bins);
   g_free (self->settings.clip_bin);
   g_free (self);
 }

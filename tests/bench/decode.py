@@ -102,7 +102,7 @@ def time_peer(args, sampling, paths):
 def time_ours(args, sampling, paths):
     """Its start, from the process to the last frame, is counted."""
     interval = 0 if sampling == "uniform" else INTERVAL
-    line = ('clipsrc location=%s num-workers=%d on-error=stop clip-bin="clipsample num-frames=%d frame-interval=%d ! '
+    line = ('clipsrc location=%s num-workers=%d on-error=stop index-location=\'""\' clip-bin="clipsample num-frames=%d frame-interval=%d ! '
             'videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=%d,height=%d" ! clipbatch batch-size=4 ! '
             'fakesink' % (shlex.quote(args.manifest), args.workers, FRAMES, interval, SIDE, SIDE))
     env = dict(os.environ, GST_PLUGIN_PATH=os.path.join(args.build, "plugins"))
