@@ -41,7 +41,7 @@ struct _ClipChain
   GstElement *clip_bin;
   GstPad *feed;                 /* packets go into the decoder here */
   GstPad *gate_sink, *gate_src, *out;
-  gpointer feeder;              /* of `tasks`: feeds packets that were kept */
+  gpointer task;                /* of `tasks`: pushes what is not streamed */
 
   /* Held while elements are added. The job's lock may be taken in it */
   GRecMutex plugging;
@@ -72,6 +72,7 @@ struct _ClipChain
   ClipTrack *track;             /* the one that is decoded */
   guint first, frames;          /* the segment's first frame, and how many */
   guint64 window_first, window_last;    /* frames wanted, in the segment */
+  gboolean cached;              /* a clipcache has the frames */
   gboolean *wanted;             /* [window_last - window_first + 1] which of
                                  * these; NULL: all, or who knows */
   guint from, to;               /* packets to decode */
@@ -92,10 +93,17 @@ struct _ClipChain
   GstEvent *preparation;        /* the same; clip-preparation */
 };
 
-/* index: NULL: all of the file is read first, and its packets are kept.
- * Never NULL, but perhaps with an error already. */
+/* What comes behind the decoder: nothing reads the file yet. index: NULL: all of
+ * the file is read first, and its packets are kept. Never NULL, but perhaps with
+ * an error already. */
 ClipChain *clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
     ClipIndex * index);
+
+/* Begins to read the file; or sets the error. */
+void clip_chain_open (ClipChain * self);
+
+/* Runs func on the chain in a thread that clip_chain_stop() waits for. */
+void clip_chain_start_task (ClipChain * self, GstTaskPoolFunction func);
 
 /* Brings the chain down and drops it. A decoder that never returns keeps its
  * thread and the chain, but nobody waits for it. */
@@ -155,8 +163,8 @@ GstPad *clip_track_get_pad (const ClipTrack * track);
 /* (transfer full), NULL where there is none yet. */
 GstCaps *clip_track_get_caps (const ClipTrack * track);
 
-/* Feeds the packets that were kept, in a thread of its own. */
-void clip_chain_start_feeding (ClipChain * self);
+/* Feeds the packets that were kept; a task. */
+void clip_chain_feed_kept (gpointer chain);
 
 G_END_DECLS
 

@@ -211,15 +211,24 @@ clip_chain_parse_bin (const gchar * description, GError ** error)
   return bin;
 }
 
+static void
+link_rest (ClipChain * self)
+{
+  GstPad *sink = gst_element_get_static_pad (self->clip_bin, "sink");
+  GstPad *src = gst_element_get_static_pad (self->clip_bin, "src");
+
+  gst_pad_link_full (self->gate_src, sink, GST_PAD_LINK_CHECK_NOTHING);
+  gst_pad_link_full (src, self->out, GST_PAD_LINK_CHECK_NOTHING);
+  gst_object_unref (sink);
+  gst_object_unref (src);
+}
+
 ClipChain *
 clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
     ClipIndex * index)
 {
   ClipChain *self = g_object_new (CLIP_TYPE_CHAIN, NULL);
-  GstElement *source = gst_element_factory_make ("filesrc", NULL);
   GError *error = NULL;
-  GStatBuf status;
-  GstPad *pad;
 
   gst_object_ref_sink (self);
   self->job = clip_job_ref (job);
@@ -230,17 +239,10 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
   self->factories = clip_factories_ref (settings->factories);
   self->bins = g_async_queue_ref (settings->bins);
   self->index = index ? clip_index_ref (index) : NULL;
-  if (!source)
-    goto missing;
-  g_object_set (source, "location", job->path, NULL);
-  if (g_stat (job->path, &status) == 0)
-    self->size = status.st_size;
-  pad = gst_element_get_static_pad (source, "src");
-  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BLOCK,
-      clip_chain_watch_end, self, NULL);
-  gst_bin_add (GST_BIN (self), source);
-  clip_chain_plug (self, pad);
-  gst_object_unref (pad);
+  gst_pad_set_active (self->out, TRUE);
+  gst_pad_set_active (self->feed, TRUE);
+  gst_pad_set_active (self->gate_src, TRUE);
+  gst_pad_set_active (self->gate_sink, TRUE);
   if (settings->clip_bin && *settings->clip_bin) {
     self->clip_bin = g_async_queue_try_pop (settings->bins);
     if (!self->clip_bin) {
@@ -250,24 +252,59 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
       gst_object_ref_sink (self->clip_bin);
     }
     gst_bin_add (GST_BIN (self), self->clip_bin);
+    link_rest (self);
+  } else {
+    gst_pad_link_full (self->gate_src, self->out, GST_PAD_LINK_CHECK_NOTHING);
   }
-  gst_pad_set_active (self->out, TRUE);
-  gst_pad_set_active (self->feed, TRUE);
-  gst_pad_set_active (self->gate_src, TRUE);
-  gst_pad_set_active (self->gate_sink, TRUE);
+  if (gst_element_set_state (GST_ELEMENT (self), GST_STATE_PAUSED)
+      == GST_STATE_CHANGE_FAILURE)
+    clip_chain_set_error (self, g_strdup ("clip-bin does not start"), TRUE);
 
   return self;
 
   /* ERRORS */
-missing:
-  clip_chain_set_error (self, g_strdup ("GStreamer's filesrc is missing"),
-      TRUE);
-  return self;
 no_clip_bin:
   clip_chain_set_error (self, g_strdup_printf ("clip-bin: %s",
           error->message), TRUE);
   g_clear_error (&error);
   return self;
+}
+
+void
+clip_chain_open (ClipChain * self)
+{
+  GstElement *source = gst_element_factory_make ("filesrc", NULL);
+  GStatBuf status;
+  GstPad *pad;
+
+  if (!source) {
+    clip_chain_set_error (self, g_strdup ("GStreamer's filesrc is missing"),
+        TRUE);
+    return;
+  }
+  g_object_set (source, "location", self->job->path, NULL);
+  if (g_stat (self->job->path, &status) == 0)
+    self->size = status.st_size;
+  pad = gst_element_get_static_pad (source, "src");
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BLOCK,
+      clip_chain_watch_end, self, NULL);
+  gst_bin_add (GST_BIN (self), source);
+  clip_chain_plug (self, pad);
+  gst_object_unref (pad);
+  if (!gst_bin_sync_children_states (GST_BIN (self)))
+    clip_chain_set_error (self, g_strdup ("it cannot be read"), FALSE);
+}
+
+void
+clip_chain_start_task (ClipChain * self, GstTaskPoolFunction func)
+{
+  GError *error = NULL;
+
+  self->task = gst_task_pool_push (self->tasks, func, self, &error);
+  if (!self->task)
+    clip_chain_set_error (self, g_strdup (error ? error->message :
+            "no thread is to be had"), FALSE);
+  g_clear_error (&error);
 }
 
 /* Stopping */
@@ -319,8 +356,8 @@ stop_elements (gpointer data)
    * the second time */
   for (guint i = 0; i < 3 && gst_element_set_state (GST_ELEMENT (stop->chain),
           GST_STATE_NULL) == GST_STATE_CHANGE_FAILURE; i++);
-  if (stop->chain->feeder)
-    gst_task_pool_join (stop->chain->tasks, stop->chain->feeder);
+  if (stop->chain->task)
+    gst_task_pool_join (stop->chain->tasks, stop->chain->task);
   give_back (stop->chain);
   gst_object_unref (stop->chain);
   g_mutex_lock (&stop->lock);

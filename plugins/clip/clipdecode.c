@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
+#include "clipcached.h"
 #include "cliplinks.h"
 
 #include <errno.h>
@@ -71,15 +72,16 @@ is_done (ClipChain * self)
 
 /* Building the rest */
 
-/* Turns the picture as players do, by the file's own metadata. */
+/* Turns the picture as players do, by the file's own metadata: between the gate
+ * and what follows it. */
 static gboolean
-add_flip (ClipChain * self, GstElement ** first, GstElement ** last)
+add_flip (ClipChain * self)
 {
   GstVideoOrientationMethod method = GST_VIDEO_ORIENTATION_IDENTITY, tagged;
   GstElement *convert, *flip;
+  GstPad *first, *last, *follows;
   GstEvent *event;
 
-  *first = *last = NULL;
   for (guint i = 0; (event = gst_pad_get_sticky_event (clip_track_get_pad
               (self->track), GST_EVENT_TAG, i)); i++) {
     GstTagList *tags;
@@ -103,54 +105,19 @@ add_flip (ClipChain * self, GstElement ** first, GstElement ** last)
   g_object_set (flip, "video-direction", method, NULL);
   gst_bin_add_many (GST_BIN (self), convert, flip, NULL);
   gst_element_link (convert, flip);
+  first = gst_element_get_static_pad (convert, "sink");
+  last = gst_element_get_static_pad (flip, "src");
+  follows = gst_pad_get_peer (self->gate_src);
+  gst_pad_unlink (self->gate_src, follows);
+  gst_pad_link_full (self->gate_src, first, GST_PAD_LINK_CHECK_NOTHING);
+  gst_pad_link_full (last, follows, GST_PAD_LINK_CHECK_NOTHING);
+  gst_object_unref (first);
+  gst_object_unref (last);
+  gst_object_unref (follows);
   gst_element_set_state (flip, GST_STATE_PAUSED);
   gst_element_set_state (convert, GST_STATE_PAUSED);
-  *first = convert;
-  *last = flip;
 
   return TRUE;
-}
-
-static gboolean
-link_pads (GstPad * src, GstPad * sink, GstElement * from, GstElement * to)
-{
-  GstPad *a = from ? gst_element_get_static_pad (from, "src") :
-      gst_object_ref (src);
-  GstPad *b = to ? gst_element_get_static_pad (to, "sink") :
-      gst_object_ref (sink);
-  gboolean ok = a && b && gst_pad_link_full (a, b, GST_PAD_LINK_CHECK_NOTHING)
-      == GST_PAD_LINK_OK;
-
-  gst_clear_object (&a);
-  gst_clear_object (&b);
-
-  return ok;
-}
-
-/* Links what comes after the gate. */
-static gboolean
-link_rest (ClipChain * self)
-{
-  GstElement *first, *last;
-
-  if (!add_flip (self, &first, &last))
-    return FALSE;
-  if (first && !link_pads (self->gate_src, NULL, NULL, first))
-    goto not_linked;
-  if (self->clip_bin) {
-    if (!link_pads (self->gate_src, NULL, last, self->clip_bin))
-      goto not_linked;
-    last = self->clip_bin;
-  }
-  if (!link_pads (self->gate_src, self->out, last, NULL))
-    goto not_linked;
-
-  return TRUE;
-
-  /* ERRORS */
-not_linked:
-  clip_chain_set_error (self, g_strdup ("clip-bin cannot be linked"), TRUE);
-  return FALSE;
 }
 
 /* Decoding */
@@ -260,11 +227,40 @@ seek_to_start (ClipChain * self)
   return !self->flushed;
 }
 
-/* Decodes what is wanted of the chosen track. */
-static Outcome
-decode (ClipChain * self, gboolean may_seek)
+/* What tells the frames that will come through the gate from any others. */
+static GBytes *
+describe_source (const ClipChain * self, const ClipVideo * video)
+{
+  guint major, minor, micro, nano;
+  GByteArray *bytes = g_byte_array_new ();
+  gchar *text;
+
+  /* decoders come with GStreamer */
+  gst_version (&major, &minor, &micro, &nano);
+  text = g_strdup_printf ("%u.%u.%u.%u %s %" G_GINT64_FORMAT " %"
+      G_GINT64_FORMAT ".%" G_GINT64_FORMAT " track %d frames %u + %u: %"
+      G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, major, minor, micro, nano,
+      video->path, video->size, video->seconds, video->nanoseconds,
+      video->video_track, self->first, self->frames, self->window_first,
+      self->window_last);
+  g_byte_array_append (bytes, (const guint8 *) text, strlen (text) + 1);
+  for (guint64 i = self->window_first; self->wanted && i <= self->window_last;
+      i++)
+    if (self->wanted[i - self->window_first])
+      g_byte_array_append (bytes, (const guint8 *) &i, sizeof i);
+  g_free (text);
+
+  return g_byte_array_free_to_bytes (bytes);
+}
+
+/* Finds out which frames are wanted, and whether there is a clipcache that has
+ * them. FALSE: the error is set. */
+static gboolean
+prepare (ClipChain * self, const ClipVideo * video)
 {
   ClipJob *job = self->job;
+  GBytes *source;
+  GstQuery *query;
 
   self->frames = clip_index_segment (self->index, job->start, job->end,
       &self->first);
@@ -274,11 +270,41 @@ decode (ClipChain * self, gboolean may_seek)
             job->start) :
         g_strdup_printf ("no frame lies from %g to %g s", job->start,
             job->end), FALSE);
-    return OUTCOME_BAD;
+    return FALSE;
   }
-  if (!link_rest (self))
-    return OUTCOME_BAD;
   ask_window (self);
+  if (!self->clip_bin)
+    return TRUE;
+  source = describe_source (self, video);
+  query = clip_cached_query_new (source);
+  self->cached = gst_pad_peer_query (self->gate_src, query)
+      && clip_cached_query_answered (query);
+  gst_query_unref (query);
+  g_bytes_unref (source);
+
+  return TRUE;
+}
+
+static void
+play_cached (gpointer data)
+{
+  ClipChain *self = data;
+  GstClipMeta meta = self->job->meta;
+
+  meta.num_frames = self->frames;
+  gst_pad_push_event (self->gate_src, gst_event_new_stream_start ("clip"));
+  gst_pad_push_event (self->gate_src, clip_cached_event_new (&meta));
+  gst_pad_push_event (self->gate_src, gst_event_new_eos ());
+}
+
+/* Decodes what is wanted of the chosen track. */
+static Outcome
+decode (ClipChain * self, gboolean may_seek)
+{
+  ClipJob *job = self->job;
+
+  if (!add_flip (self))
+    return OUTCOME_BAD;
   clip_index_range (self->index, self->first + self->window_first,
       self->first + self->window_last, &self->from, &self->to);
   GST_DEBUG_OBJECT (self, "%s: frames %u + %" G_GUINT64_FORMAT " to %"
@@ -288,7 +314,7 @@ decode (ClipChain * self, gboolean may_seek)
   if (!clip_chain_add_decoder (self))
     return OUTCOME_BAD;
   if (self->read) {
-    clip_chain_start_feeding (self);
+    clip_chain_start_task (self, clip_chain_feed_kept);
     return OUTCOME_DONE;
   }
   if (may_seek && !seek_to_start (self))
@@ -311,39 +337,67 @@ describe_nothing (ClipChain * self)
   return g_strdup ("no frame of it could be decoded");
 }
 
+/* Reads the file as far as its first packet or, without an index, to its end.
+ * FALSE: there is an error, or no video in it. */
+static gboolean
+demultiplex (ClipChain * self)
+{
+  gboolean ready;
+
+  clip_chain_open (self);
+  g_mutex_lock (&self->job->lock);
+  ready = wait_for (self, is_demultiplexed);
+  if (ready && !self->index) {
+    self->read = TRUE;
+    clip_chain_make_index (self);
+  } else if (ready && !self->track) {
+    self->lost = TRUE;
+  }
+  g_mutex_unlock (&self->job->lock);
+
+  return ready && self->track && self->index->n_frames > 0;
+}
+
+/* Everything up to a thread that pushes frames. FALSE: there will be none. */
+static gboolean
+start (ClipChain * self, const ClipVideo * video, gboolean may_seek,
+    Outcome * outcome)
+{
+  if (self->error || (self->index && !prepare (self, video)))
+    return FALSE;
+  if (!self->cached) {
+    if (!demultiplex (self))
+      return FALSE;
+    if (self->read && !self->keeps) {
+      *outcome = OUTCOME_READ;
+      return FALSE;
+    }
+    if (self->read && !prepare (self, video))
+      return FALSE;
+  }
+  if (self->cached)
+    clip_chain_start_task (self, play_cached);
+  else
+    *outcome = decode (self, may_seek);
+
+  return *outcome == OUTCOME_DONE;
+}
+
 /* One attempt. *index: NULL: read the file first; it is made then.
  * *reason is set for OUTCOME_BAD and OUTCOME_FATAL. */
 static Outcome
 attempt (const ClipChainSettings * settings, ClipJob * job,
-    gboolean may_seek, ClipIndex ** index, gchar ** reason)
+    const ClipVideo * video, gboolean may_seek, ClipIndex ** index,
+    gchar ** reason)
 {
   ClipChain *self = clip_chain_new (settings, job, *index);
   Outcome outcome = OUTCOME_DONE;
-  gboolean ready;
+  gboolean starts = start (self, video, may_seek, &outcome);
 
-  if (!self->error && gst_element_set_state (GST_ELEMENT (self),
-          GST_STATE_PAUSED) == GST_STATE_CHANGE_FAILURE)
-    clip_chain_set_error (self, g_strdup ("it cannot be read"), FALSE);
+  if (self->index && !*index)
+    *index = clip_index_ref (self->index);
   g_mutex_lock (&job->lock);
-  ready = wait_for (self, is_demultiplexed);
-  if (ready && !self->index) {
-    self->read = TRUE;
-    if (clip_chain_make_index (self))
-      *index = clip_index_ref (self->index);
-  } else if (ready && !self->track) {
-    self->lost = TRUE;
-  }
-  g_mutex_unlock (&job->lock);
-  if (ready && self->track && self->index->n_frames > 0) {
-    if (self->read && !self->keeps)
-      outcome = OUTCOME_READ;
-    else
-      outcome = decode (self, may_seek);
-  } else if (ready) {
-    ready = FALSE;
-  }
-  g_mutex_lock (&job->lock);
-  if (ready && outcome == OUTCOME_DONE)
+  if (starts)
     wait_for (self, is_done);
   if (self->lost && job->streaming && !self->done)
     clip_chain_set_error_locked (self, g_strdup ("it changed while it was "
@@ -415,7 +469,8 @@ clip_chain_decode (const ClipChainSettings * settings, ClipJob * job)
     g_mutex_lock (&job->lock);
     clip_job_clear (job);
     g_mutex_unlock (&job->lock);
-    outcome = attempt (settings, job, may_seek, &index, &reason);
+    outcome = attempt (settings, job, &video, may_seek, &index,
+        &reason);
     GST_DEBUG ("%s: outcome %d", job->path, outcome);
   }
   if (index != known && outcome == OUTCOME_DONE)

@@ -350,7 +350,8 @@ out_event (GstPad * pad, GstObject * parent, GstEvent * event)
     gst_event_replace (&self->preparation, event);
   } else if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
     g_mutex_lock (&self->job->lock);
-    self->done = TRUE;
+    /* an end after an error is no good one */
+    self->done = !self->error;
     g_cond_broadcast (&self->job->cond);
     g_mutex_unlock (&self->job->lock);
   }

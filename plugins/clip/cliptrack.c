@@ -305,8 +305,8 @@ feed (ClipChain * self, guint number, GstBuffer * buffer, GstCaps * caps)
   return ret;
 }
 
-static void
-feed_kept (gpointer data)
+void
+clip_chain_feed_kept (gpointer data)
 {
   ClipChain *self = data;
   GPtrArray *kept = self->track->kept;
@@ -324,18 +324,6 @@ feed_kept (gpointer data)
     ret = feed (self, i, gst_sample_get_buffer (sample),
         gst_sample_get_caps (sample));
   }
-}
-
-void
-clip_chain_start_feeding (ClipChain * self)
-{
-  GError *error = NULL;
-
-  self->feeder = gst_task_pool_push (self->tasks, feed_kept, self, &error);
-  if (!self->feeder)
-    clip_chain_set_error (self, g_strdup (error ? error->message :
-            "no thread is to be had"), FALSE);
-  g_clear_error (&error);
 }
 
 /* The number of a packet that comes from the demuxer; -1: it is none of the

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clipcached.h"
+
+#define NAME "clip-cached"
+
+GstQuery *
+clip_cached_query_new (GBytes * source)
+{
+  return gst_query_new_custom (GST_QUERY_CUSTOM, gst_structure_new (NAME,
+          "source", G_TYPE_BYTES, source, "cached", G_TYPE_BOOLEAN, FALSE,
+          NULL));
+}
+
+GBytes *
+clip_cached_query_parse (GstQuery * query)
+{
+  const GstStructure *s = GST_QUERY_TYPE (query) == GST_QUERY_CUSTOM ?
+      gst_query_get_structure (query) : NULL;
+
+  return s && gst_structure_has_name (s, NAME) ?
+      g_value_get_boxed (gst_structure_get_value (s, "source")) : NULL;
+}
+
+void
+clip_cached_query_answer (GstQuery * query)
+{
+  gst_structure_set (gst_query_writable_structure (query), "cached",
+      G_TYPE_BOOLEAN, TRUE, NULL);
+}
+
+gboolean
+clip_cached_query_answered (GstQuery * query)
+{
+  gboolean cached = FALSE;
+
+  gst_structure_get_boolean (gst_query_get_structure (query), "cached",
+      &cached);
+
+  return cached;
+}
+
+GstEvent *
+clip_cached_event_new (const GstClipMeta * clip)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+  GstEvent *event;
+
+  gst_buffer_add_clip_meta (buffer, clip);
+  event = gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
+      gst_structure_new (NAME, "clip", GST_TYPE_BUFFER, buffer, NULL));
+  gst_buffer_unref (buffer);
+
+  return event;
+}
+
+GstBuffer *
+clip_cached_event_parse (GstEvent * event)
+{
+  const GstStructure *s = GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_DOWNSTREAM ?
+      gst_event_get_structure (event) : NULL;
+
+  return s && gst_structure_has_name (s, NAME) ?
+      gst_value_get_buffer (gst_structure_get_value (s, "clip")) : NULL;
+}

@@ -1,0 +1,27 @@
+/* clipcached.h: what a chain and the clipcache in its clip-bin tell each other.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CLIP_CACHED_H
+#define CLIP_CACHED_H
+
+#include "gstclipmeta.h"
+
+G_BEGIN_DECLS
+
+/* Query `clip-cached`: are the frames there that would be made of these? Asked
+ * before each clip, after `clip-window`.
+ * source: what tells decoded frames from any others: file, segment, frames */
+GstQuery *clip_cached_query_new (GBytes * source);
+/* The query's own; NULL: another query. */
+GBytes *clip_cached_query_parse (GstQuery * query);
+void clip_cached_query_answer (GstQuery * query);
+gboolean clip_cached_query_answered (GstQuery * query);
+
+/* Event `clip-cached`, instead of caps, segment and frames, where the answer was
+ * yes: play them. clip: what is told of each frame. */
+GstEvent *clip_cached_event_new (const GstClipMeta * clip);
+/* The event's own: an empty buffer with the clip's meta; NULL: another event. */
+GstBuffer *clip_cached_event_parse (GstEvent * event);
+
+G_END_DECLS
+
+#endif
