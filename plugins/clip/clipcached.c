@@ -39,6 +39,22 @@ clip_cached_query_answered (GstQuery * query)
   return cached;
 }
 
+void
+clip_cached_query_narrow (GstQuery * query, GstQuery * window)
+{
+  gst_structure_set (gst_query_writable_structure (query), "window",
+      GST_TYPE_QUERY, window, NULL);
+}
+
+GstQuery *
+clip_cached_query_narrowed (GstQuery * query)
+{
+  const GValue *value = gst_structure_get_value (gst_query_get_structure
+      (query), "window");
+
+  return value ? g_value_get_boxed (value) : NULL;
+}
+
 GstEvent *
 clip_cached_event_new (const GstClipMeta * clip)
 {

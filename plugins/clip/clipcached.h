@@ -16,6 +16,12 @@ GBytes *clip_cached_query_parse (GstQuery * query);
 void clip_cached_query_answer (GstQuery * query);
 gboolean clip_cached_query_answered (GstQuery * query);
 
+/* No, and nothing will be kept: fewer frames will do than were asked for.
+ * window: a `clip-window` query with its answer */
+void clip_cached_query_narrow (GstQuery * query, GstQuery * window);
+/* The query's own; NULL: it is as it was. */
+GstQuery *clip_cached_query_narrowed (GstQuery * query);
+
 /* Event `clip-cached`, instead of caps, segment and frames, where the answer was
  * yes: play them. clip: what is told of each frame. */
 GstEvent *clip_cached_event_new (const GstClipMeta * clip);

@@ -131,25 +131,6 @@ clip_chain_wants (const ClipChain * self, guint frame)
       && (!self->wanted || self->wanted[frame - first]);
 }
 
-/* Elements that make each frame of one frame. What stands behind any other may
- * tell the frames that it wants, but not those that it takes to make them. */
-static gboolean
-leads_to_sampler (GstElement * element, gpointer sampler)
-{
-  static const gchar *const passed[] = { "aspectratiocrop", "capsfilter",
-    "cudaconvert", "cudaconvertscale", "cudadownload", "cudascale",
-    "cudaupload", "gamma", "queue", "videobalance", "videoconvert",
-    "videoconvertscale", "videocrop", "videoflip", "videoscale", NULL
-  };
-  GstElementFactory *factory = gst_element_get_factory (element);
-  const gchar *name = factory ? GST_OBJECT_NAME (factory) : "";
-
-  if (g_str_equal (name, "clipsample"))
-    *(gboolean *) sampler = TRUE;
-
-  return !g_strv_contains (passed, name);
-}
-
 /* Takes the single frames that are wanted, where nobody needs any other. */
 static void
 take_wanted (ClipChain * self, GstQuery * query)
@@ -158,8 +139,8 @@ take_wanted (ClipChain * self, GstQuery * query)
   const guint64 *frames;
   guint n;
 
-  if (!clip_links_walk (self->gate_src, leads_to_sampler, &sampler))
-    clip_links_walk (self->src_pad, leads_to_sampler, &sampler);
+  if (!clip_links_walk (self->gate_src, clip_links_lead_to_sampler, &sampler))
+    clip_links_walk (self->src_pad, clip_links_lead_to_sampler, &sampler);
   frames = sampler ? gst_query_get_clip_window_frames (query, &n) : NULL;
   if (!frames || frames[n - 1] >= self->frames)
     return;
@@ -168,37 +149,42 @@ take_wanted (ClipChain * self, GstQuery * query)
     self->wanted[frames[i] - self->window_first] = TRUE;
 }
 
-/* Asks which frames of the segment are wanted. */
 static void
-ask_window (ClipChain * self)
+take_window (ClipChain * self, GstQuery * query)
 {
-  const ClipIndex *index = self->index;
-  ClipJob *job = self->job;
-  GstClipMeta meta = job->meta;
-  GstClockTime length = index->times[index->n_frames - 1];
-  gint fps_n = 0, fps_d = 1;
-  GstQuery *query;
-  gboolean ok;
-
-  if (length > 0)
-    gst_util_double_to_fraction ((gdouble) (index->n_frames - 1) * GST_SECOND
-        / length, &fps_n, &fps_d);
-  meta.num_frames = self->frames;
-  query = gst_query_new_clip_window (&meta, fps_n, fps_d);
-  ok = gst_pad_peer_query (self->gate_src, query)
-      && gst_query_get_clip_window (query, &self->window_first,
+  gboolean ok = query && gst_query_get_clip_window (query, &self->window_first,
       &self->window_last) && self->window_last >= self->window_first
       && self->window_first < self->frames;
+
+  g_clear_pointer (&self->wanted, g_free);
   if (!ok)
     self->window_first = 0;
   if (!ok || self->window_last >= self->frames)
     self->window_last = self->frames - 1;
   if (ok)
     take_wanted (self, query);
+  g_mutex_lock (&self->job->lock);
+  self->job->windowed = ok;
+  g_mutex_unlock (&self->job->lock);
+}
+
+/* Asks which frames of the segment are wanted. */
+static void
+ask_window (ClipChain * self)
+{
+  const ClipIndex *index = self->index;
+  GstClipMeta meta = self->job->meta;
+  GstClockTime length = index->times[index->n_frames - 1];
+  gint fps_n = 0, fps_d = 1;
+  GstQuery *query;
+
+  if (length > 0)
+    gst_util_double_to_fraction ((gdouble) (index->n_frames - 1) * GST_SECOND
+        / length, &fps_n, &fps_d);
+  meta.num_frames = self->frames;
+  query = gst_query_new_clip_window (&meta, fps_n, fps_d);
+  take_window (self, gst_pad_peer_query (self->gate_src, query) ? query : NULL);
   gst_query_unref (query);
-  g_mutex_lock (&job->lock);
-  job->windowed = ok;
-  g_mutex_unlock (&job->lock);
 }
 
 /* FALSE: the demuxer flushed and did not seek. */
@@ -279,6 +265,8 @@ prepare (ClipChain * self, const ClipVideo * video)
   query = clip_cached_query_new (source);
   self->cached = gst_pad_peer_query (self->gate_src, query)
       && clip_cached_query_answered (query);
+  if (clip_cached_query_narrowed (query))
+    take_window (self, clip_cached_query_narrowed (query));
   gst_query_unref (query);
   g_bytes_unref (source);
 

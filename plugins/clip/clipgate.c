@@ -47,10 +47,15 @@ forward_sticky (GstPad * pad, GstEvent ** event, gpointer data)
 static GstFlowReturn
 finish_gate (ClipChain * self)
 {
-  if (!self->finished) {
-    self->finished = TRUE;
+  gboolean good;
+
+  /* an end tells that all frames came */
+  g_mutex_lock (&self->job->lock);
+  good = !self->error && !self->lost && !self->stop && !self->job->aborted;
+  g_mutex_unlock (&self->job->lock);
+  if (!self->finished && good)
     gst_pad_push_event (self->gate_src, gst_event_new_eos ());
-  }
+  self->finished = TRUE;
 
   return GST_FLOW_EOS;
 }

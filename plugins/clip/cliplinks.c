@@ -69,3 +69,20 @@ clip_links_walk (GstPad * pad, ClipLinksFunc func, gpointer data)
 
   return stopped;
 }
+
+gboolean
+clip_links_lead_to_sampler (GstElement * element, gpointer sampler)
+{
+  static const gchar *const passed[] = { "aspectratiocrop", "capsfilter",
+    "clipcache", "cudaconvert", "cudaconvertscale", "cudadownload", "cudascale",
+    "cudaupload", "gamma", "queue", "videobalance", "videoconvert",
+    "videoconvertscale", "videocrop", "videoflip", "videoscale", NULL
+  };
+  GstElementFactory *factory = gst_element_get_factory (element);
+  const gchar *name = factory ? GST_OBJECT_NAME (factory) : "";
+
+  if (g_str_equal (name, "clipsample"))
+    *(gboolean *) sampler = TRUE;
+
+  return !g_strv_contains (passed, name);
+}

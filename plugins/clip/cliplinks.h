@@ -15,6 +15,12 @@ typedef gboolean (*ClipLinksFunc) (GstElement * element, gpointer data);
  * those go. FALSE: func said nowhere to go no further. */
 gboolean clip_links_walk (GstPad * pad, ClipLinksFunc func, gpointer data);
 
+/* For clip_links_walk(), with a gboolean: TRUE where a clipsample is reached and
+ * nothing before it makes frames of more than one frame each, as far as is known.
+ * What stands behind anything else may tell which frames it wants, but not those
+ * that it takes to make them. */
+gboolean clip_links_lead_to_sampler (GstElement * element, gpointer sampler);
+
 G_END_DECLS
 
 #endif

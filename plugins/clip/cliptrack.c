@@ -453,7 +453,7 @@ track_event (GstPad * pad, GstObject * parent, GstEvent * event)
     gst_segment_init (&track->segment, GST_FORMAT_UNDEFINED);
   } else if (type == GST_EVENT_EOS) {
     track->eos = TRUE;
-    ends = decodes && self->fed;
+    ends = decodes && self->fed && !self->lost;
     /* what was looked for never came */
     self->lost |= decodes && !self->fed;
   }

@@ -4,6 +4,7 @@
 
 #include "gstclipaugment.h"
 #include "gstclipbatch.h"
+#include "gstclipcache.h"
 #include "gstclipdiff.h"
 #include "gstclipsample.h"
 #include "gstclipsrc.h"
@@ -16,6 +17,7 @@ plugin_init (GstPlugin * plugin)
   ret &= GST_ELEMENT_REGISTER (clipsrc, plugin);
   ret &= GST_ELEMENT_REGISTER (clipsample, plugin);
   ret &= GST_ELEMENT_REGISTER (clipaugment, plugin);
+  ret &= GST_ELEMENT_REGISTER (clipcache, plugin);
   ret &= GST_ELEMENT_REGISTER (clipdiff, plugin);
   ret &= GST_ELEMENT_REGISTER (clipbatch, plugin);
 

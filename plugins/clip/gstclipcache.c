@@ -1,0 +1,615 @@
+/* gstclipcache.c: keeps frames on disk, so that they are decoded once.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/**
+ * SECTION:element-clipcache
+ * @title: clipcache
+ *
+ * Keeps the frames of each clip that come to it in #GstClipSrc:clip-bin, in
+ * memory-mapped files. When the same frames are wanted again, in the next epoch,
+ * the next run or another process, nothing is decoded: the frames come out of here.
+ *
+ * What stands before it, elements and properties, is a part of what frames are
+ * found by, as are the file, its size and its time of change, and which frames are
+ * wanted. So it belongs behind the scaler and before anything that differs from
+ * epoch to epoch: behind a `clipsample` that spreads its frames evenly, before one
+ * that draws its window at random (the whole clip is kept then), and before
+ * `clipaugment`.
+ *
+ * ## Example launch lines
+ * |[
+ * gst-launch-1.0 clipsrc location=train.csv epochs=10 clip-bin="clipsample num-frames=16 frame-interval=0 ! videoconvertscale ! video/x-raw,format=RGB,width=112,height=112 ! clipcache max-size=20000000000" ! fakesink
+ * ]| Decodes in the first epoch only.
+ */
+#include "gstclipcache.h"
+
+#include <gst/video/video.h>
+#include <string.h>
+
+#include "clipcached.h"
+#include "cliplinks.h"
+#include "clipstore.h"
+
+#define DEFAULT_MAX_SIZE (10 * G_GUINT64_CONSTANT (1000000000))
+/* Frames of one clip are held until it is complete: no more than this */
+#define MAX_CLIP_BYTES (G_GUINT64_CONSTANT (1) << 30)
+#define FORMAT "clipcache 1"
+
+GST_DEBUG_CATEGORY_STATIC (clip_cache_debug);
+#define GST_CAT_DEFAULT clip_cache_debug
+
+enum
+{
+  PROP_0,
+  PROP_LOCATION,
+  PROP_MAX_SIZE,
+};
+
+/* A frame of a record: its head, then the frames' pixels one after the other,
+ * each in the layout that its caps have by default.
+ *
+ * text:   of the caps, or of the event clip-preparation, that come before it;
+ *         bytes, with the 0 at the end; 0: none
+ * pixels: offset in the record, bytes */
+typedef struct
+{
+  guint64 frame, num_frames, pts, duration;
+  guint64 offset, size;
+  guint32 caps_bytes, event_bytes;
+} Head;
+
+struct _GstClipCache
+{
+  GstElement parent;
+  GstPad *sinkpad, *srcpad;
+
+  /* Under the object's lock */
+  gchar *location;
+  guint64 max_size;
+
+  /* From the first PAUSED on: clip after clip it goes down to NULL, where the
+   * last one's store would be closed */
+  ClipStore *store;
+
+  /* Of the clip at hand, the streaming thread's; the query comes before its
+   * frames, from whoever starts them */
+  GBytes *key;                  /* NULL: not to be kept */
+  ClipRecord *record;           /* it is there */
+  GstQuery *window;             /* what is wanted behind this; NULL: who knows */
+  GstCaps *caps;
+  GstEvent *preparation;
+  GArray *heads;                /* of Head */
+  GByteArray *texts;
+  GPtrArray *frames;            /* of GstBuffer */
+  guint64 bytes;
+  gboolean new_caps, new_preparation;   /* not yet in texts */
+};
+
+G_DEFINE_TYPE (GstClipCache, gst_clip_cache, GST_TYPE_ELEMENT);
+GST_ELEMENT_REGISTER_DEFINE (clipcache, "clipcache", GST_RANK_NONE,
+    GST_TYPE_CLIP_CACHE);
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
+    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
+    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
+
+/* Forgets the clip at hand. */
+static void
+gst_clip_cache_drop (GstClipCache * self)
+{
+  g_clear_pointer (&self->key, g_bytes_unref);
+  g_clear_pointer (&self->record, clip_record_unref);
+  g_clear_pointer (&self->window, gst_query_unref);
+  gst_clear_event (&self->preparation);
+  g_array_set_size (self->heads, 0);
+  g_byte_array_set_size (self->texts, 0);
+  g_ptr_array_set_size (self->frames, 0);
+  self->bytes = 0;
+  self->new_caps = TRUE;
+  self->new_preparation = FALSE;
+}
+
+/* What stands before it */
+
+static void
+describe_property (GString * text, GObject * object, GParamSpec * spec)
+{
+  GValue value = G_VALUE_INIT;
+  gchar *shown;
+
+  /* what cannot be set, or is an object, does not say how frames are made */
+  if ((spec->flags & G_PARAM_READWRITE) != G_PARAM_READWRITE
+      || g_str_equal (spec->name, "name") || g_str_equal (spec->name, "parent"))
+    return;
+  g_value_init (&value, spec->value_type);
+  g_object_get_property (object, spec->name, &value);
+  shown = gst_value_serialize (&value);
+  if (shown)
+    g_string_append_printf (text, " %s=%s", spec->name, shown);
+  g_free (shown);
+  g_value_unset (&value);
+}
+
+static gboolean
+describe_element (GstElement * element, gpointer data)
+{
+  GstElementFactory *factory = gst_element_get_factory (element);
+  GString *text = data;
+  GParamSpec **specs;
+  guint n;
+
+  g_string_append_printf (text, "\n%s", factory ? GST_OBJECT_NAME (factory) :
+      G_OBJECT_TYPE_NAME (element));
+  specs = g_object_class_list_properties (G_OBJECT_GET_CLASS (element), &n);
+  for (guint i = 0; i < n; i++)
+    describe_property (text, G_OBJECT (element), specs[i]);
+  g_free (specs);
+
+  return FALSE;
+}
+
+/* Each epoch's frames are others. */
+static gboolean
+is_random (GstElement * element, gpointer data)
+{
+  GstElementFactory *factory = gst_element_get_factory (element);
+
+  return factory && g_str_equal (GST_OBJECT_NAME (factory), "clipaugment");
+}
+
+static GBytes *
+gst_clip_cache_make_key (GstClipCache * self, GBytes * source)
+{
+  GString *text = g_string_new (FORMAT);
+  GByteArray *bytes = g_byte_array_new ();
+
+  clip_links_walk (self->sinkpad, describe_element, text);
+  g_byte_array_append (bytes, (guint8 *) text->str, text->len + 1);
+  g_byte_array_append (bytes, g_bytes_get_data (source, NULL),
+      g_bytes_get_size (source));
+  g_string_free (text, TRUE);
+
+  return g_byte_array_free_to_bytes (bytes);
+}
+
+/* Keeping */
+
+static guint32
+append_text (GByteArray * texts, gchar * text)
+{
+  const guint32 bytes = strlen (text) + 1;
+
+  g_byte_array_append (texts, (guint8 *) text, bytes);
+  g_free (text);
+
+  return bytes;
+}
+
+static void
+gst_clip_cache_keep (GstClipCache * self, GstBuffer * buffer)
+{
+  GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
+  GstVideoInfo info;
+  Head head = {.pts = GST_BUFFER_PTS (buffer),
+    .duration = GST_BUFFER_DURATION (buffer)
+  };
+
+  if (!meta || !self->caps || !gst_video_info_from_caps (&info, self->caps)
+      || self->bytes + info.size > MAX_CLIP_BYTES) {
+    GST_INFO_OBJECT (self, "not kept: %s", meta ? "it is too long" :
+        "its frames have no clip meta");
+    gst_clip_cache_drop (self);
+    return;
+  }
+  head.frame = meta->frame;
+  head.num_frames = meta->num_frames;
+  head.offset = self->bytes;
+  head.size = info.size;
+  if (self->new_caps)
+    head.caps_bytes = append_text (self->texts,
+        gst_caps_to_string (self->caps));
+  if (self->new_preparation)
+    head.event_bytes = append_text (self->texts, gst_structure_to_string
+        (gst_event_get_structure (self->preparation)));
+  self->new_caps = self->new_preparation = FALSE;
+  self->bytes += info.size;
+  g_array_append_val (self->heads, head);
+  g_ptr_array_add (self->frames, gst_buffer_ref (buffer));
+}
+
+/* The frames in their default layout, one after the other. NULL: one of them
+ * cannot be mapped. */
+static guint8 *
+gst_clip_cache_collect (GstClipCache * self)
+{
+  guint8 *pixels = g_malloc (self->bytes);
+  const guint8 *text = self->texts->data;
+  GstVideoInfo info;
+  gboolean ok = TRUE;
+
+  for (guint i = 0; i < self->frames->len && ok; i++) {
+    const Head *head = &g_array_index (self->heads, Head, i);
+    GstBuffer *target = gst_buffer_new_wrapped_full (0,
+        pixels + head->offset, head->size, 0, head->size, NULL, NULL);
+    GstVideoFrame from, to;
+
+    if (head->caps_bytes) {
+      GstCaps *caps = gst_caps_from_string ((const gchar *) text);
+
+      gst_video_info_from_caps (&info, caps);
+      gst_caps_unref (caps);
+    }
+    text += head->caps_bytes + head->event_bytes;
+    /* rows may end in bytes that nobody writes */
+    memset (pixels + head->offset, 0, head->size);
+    ok = gst_video_frame_map (&from, &info, g_ptr_array_index (self->frames, i),
+        GST_MAP_READ);
+    if (ok) {
+      ok = gst_video_frame_map (&to, &info, target, GST_MAP_WRITE);
+      if (ok) {
+        ok = gst_video_frame_copy (&to, &from);
+        gst_video_frame_unmap (&to);
+      }
+      gst_video_frame_unmap (&from);
+    }
+    gst_buffer_unref (target);
+  }
+  if (!ok)
+    g_clear_pointer (&pixels, g_free);
+
+  return pixels;
+}
+
+/* Record: number of frames, bytes of texts, heads, texts, pixels. */
+static void
+gst_clip_cache_store (GstClipCache * self)
+{
+  const guint32 counts[4] = { self->heads->len, self->texts->len };
+  GError *error = NULL;
+  guint8 *pixels;
+
+  if (!self->key || !self->store || self->frames->len == 0)
+    return;
+  pixels = gst_clip_cache_collect (self);
+  if (pixels) {
+    const ClipStoreChunk chunks[] = {
+      {counts, sizeof counts},
+      {self->heads->data, self->heads->len * sizeof (Head)},
+      {self->texts->data, self->texts->len}, {pixels, self->bytes}
+    };
+
+    clip_store_add (self->store, self->key, chunks, G_N_ELEMENTS (chunks),
+        &error);
+    if (error)
+      GST_WARNING_OBJECT (self, "not kept: %s", error->message);
+    g_clear_error (&error);
+  }
+  g_free (pixels);
+}
+
+/* Playing */
+
+static void
+push_texts (GstClipCache * self, const Head * head, const gchar * text)
+{
+  GstSegment segment;
+
+  if (head->caps_bytes) {
+    GstCaps *caps = gst_caps_from_string (text);
+
+    gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
+    gst_caps_unref (caps);
+    gst_segment_init (&segment, GST_FORMAT_TIME);
+    gst_pad_push_event (self->srcpad, gst_event_new_segment (&segment));
+  }
+  if (head->event_bytes)
+    gst_pad_push_event (self->srcpad, gst_event_new_custom
+        (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, gst_structure_from_string
+            (text + head->caps_bytes, NULL)));
+}
+
+static void
+gst_clip_cache_play (GstClipCache * self, GstBuffer * like)
+{
+  const guint8 *data = self->record->data;
+  GstClipMeta meta = *gst_buffer_get_clip_meta (like);
+  GstFlowReturn ret = GST_FLOW_OK;
+  guint64 first = 0, last = G_MAXUINT64;
+  const gchar *text;
+  const guint8 *pixels;
+  guint32 counts[4];
+
+  if (self->window)
+    gst_query_get_clip_window (self->window, &first, &last);
+  memcpy (counts, data, sizeof counts);
+  data += sizeof counts;
+  text = (const gchar *) data + counts[0] * sizeof (Head);
+  pixels = (const guint8 *) text + counts[1];
+  for (guint i = 0; i < counts[0] && ret == GST_FLOW_OK; i++) {
+    GstBuffer *buffer;
+    Head head;
+
+    memcpy (&head, data + i * sizeof head, sizeof head);
+    push_texts (self, &head, text);
+    text += head.caps_bytes + head.event_bytes;
+    if (head.frame < first || head.frame > last)
+      continue;
+    buffer = gst_buffer_new_wrapped_full (GST_MEMORY_FLAG_READONLY,
+        (gpointer) (pixels + head.offset), head.size, 0, head.size,
+        clip_record_ref (self->record), (GDestroyNotify) clip_record_unref);
+    GST_BUFFER_PTS (buffer) = head.pts;
+    GST_BUFFER_DURATION (buffer) = head.duration;
+    meta.frame = head.frame;
+    meta.num_frames = head.num_frames;
+    gst_buffer_add_clip_meta (buffer, &meta);
+    ret = gst_pad_push (self->srcpad, buffer);
+  }
+}
+
+/* Pads */
+
+static GstFlowReturn
+gst_clip_cache_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+{
+  GstClipCache *self = GST_CLIP_CACHE (parent);
+
+  if (self->key)
+    gst_clip_cache_keep (self, buffer);
+
+  return gst_pad_push (self->srcpad, buffer);
+}
+
+static gboolean
+gst_clip_cache_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
+{
+  GstClipCache *self = GST_CLIP_CACHE (parent);
+  GstBuffer *like;
+  GstCaps *caps;
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_CAPS:
+      gst_event_parse_caps (event, &caps);
+      gst_caps_replace (&self->caps, caps);
+      self->new_caps = TRUE;
+      break;
+    case GST_EVENT_EOS:
+      gst_clip_cache_store (self);
+      gst_clip_cache_drop (self);
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      gst_clip_cache_drop (self);
+      break;
+    default:
+      if (gst_event_parse_clip_preparation (event, NULL)) {
+        gst_event_replace (&self->preparation, event);
+        self->new_preparation = TRUE;
+      }
+      like = clip_cached_event_parse (event);
+      /* of another clipcache, further down, where it is not this one's */
+      if (like && self->record) {
+        gst_clip_cache_play (self, like);
+        gst_event_unref (event);
+        return TRUE;
+      }
+      break;
+  }
+
+  return gst_pad_event_default (pad, parent, event);
+}
+
+/* Whoever samples behind this wants a few frames; kept are all, for the next time
+ * it will be others. */
+static gboolean
+gst_clip_cache_take_window (GstClipCache * self, GstQuery * query)
+{
+  gboolean answered = gst_pad_peer_query (self->srcpad, query);
+  GstClipMeta clip;
+
+  g_clear_pointer (&self->window, gst_query_unref);
+  gst_query_parse_clip_window (query, &clip, NULL, NULL);
+  if (!answered || !self->store || clip.num_frames == 0)
+    return answered;
+  self->window = gst_query_copy (query);
+  gst_query_set_clip_window (query, 0, clip.num_frames - 1);
+
+  return TRUE;
+}
+
+static gboolean
+gst_clip_cache_answer (GstClipCache * self, GstQuery * query, GBytes * source)
+{
+  GstQuery *window = g_steal_pointer (&self->window);
+  ClipStoreStats stats = {.full = TRUE };
+
+  gst_clip_cache_drop (self);
+  self->window = window;
+  if (self->store && !clip_links_walk (self->sinkpad, is_random, NULL)) {
+    self->key = gst_clip_cache_make_key (self, source);
+    self->record = clip_store_find (self->store, self->key);
+  }
+  if (self->record) {
+    clip_cached_query_answer (query);
+    return TRUE;
+  }
+  if (self->store)
+    clip_store_get_stats (self->store, &stats);
+  if (stats.full)
+    g_clear_pointer (&self->key, g_bytes_unref);
+  if (window && !self->key)
+    clip_cached_query_narrow (query, window);
+  gst_pad_peer_query (self->srcpad, query);
+
+  return TRUE;
+}
+
+static gboolean
+gst_clip_cache_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
+{
+  GstClipCache *self = GST_CLIP_CACHE (parent);
+  GBytes *source = clip_cached_query_parse (query);
+
+  if (source)
+    return gst_clip_cache_answer (self, query, source);
+  if (gst_query_parse_clip_window (query, NULL, NULL, NULL))
+    return gst_clip_cache_take_window (self, query);
+  if (GST_QUERY_TYPE (query) == GST_QUERY_ALLOCATION) {
+    if (!gst_pad_peer_query (self->srcpad, query))
+      return FALSE;
+    /* a pool's size does not reckon with the frames that are held here */
+    while (gst_query_get_n_allocation_pools (query) > 0)
+      gst_query_remove_nth_allocation_pool (query, 0);
+    return TRUE;
+  }
+
+  return gst_pad_query_default (pad, parent, query);
+}
+
+/* The element */
+
+static gboolean
+gst_clip_cache_open (GstClipCache * self)
+{
+  GError *error = NULL;
+  ClipStore *store;
+  gchar *location;
+  guint64 max_size;
+
+  GST_OBJECT_LOCK (self);
+  location = self->location && *self->location ? g_strdup (self->location) :
+      g_build_filename (g_get_user_cache_dir (), "cnn3d", "clips", NULL);
+  max_size = self->max_size;
+  GST_OBJECT_UNLOCK (self);
+  store = clip_store_open (location, max_size, &error);
+  g_clear_pointer (&self->store, clip_store_unref);
+  self->store = store;
+  if (!store)
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ_WRITE, ("%s", error->message),
+        (NULL));
+  g_clear_error (&error);
+  g_free (location);
+
+  return store != NULL;
+}
+
+static GstStateChangeReturn
+gst_clip_cache_change_state (GstElement * element, GstStateChange transition)
+{
+  GstClipCache *self = GST_CLIP_CACHE (element);
+  GstStateChangeReturn ret;
+
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
+      && !gst_clip_cache_open (self))
+    return GST_STATE_CHANGE_FAILURE;
+  ret = GST_ELEMENT_CLASS (gst_clip_cache_parent_class)->change_state (element,
+      transition);
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
+    gst_clip_cache_drop (self);
+    gst_clear_caps (&self->caps);
+  }
+
+  return ret;
+}
+
+static void
+gst_clip_cache_set_property (GObject * object, guint id, const GValue * value,
+    GParamSpec * spec)
+{
+  GstClipCache *self = GST_CLIP_CACHE (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_LOCATION:
+      g_free (self->location);
+      self->location = g_value_dup_string (value);
+      break;
+    case PROP_MAX_SIZE:
+      self->max_size = g_value_get_uint64 (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, spec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_clip_cache_get_property (GObject * object, guint id, GValue * value,
+    GParamSpec * spec)
+{
+  GstClipCache *self = GST_CLIP_CACHE (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_LOCATION:
+      g_value_set_string (value, self->location);
+      break;
+    case PROP_MAX_SIZE:
+      g_value_set_uint64 (value, self->max_size);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, spec);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_clip_cache_finalize (GObject * object)
+{
+  GstClipCache *self = GST_CLIP_CACHE (object);
+
+  gst_clip_cache_drop (self);
+  g_clear_pointer (&self->store, clip_store_unref);
+  g_array_unref (self->heads);
+  g_byte_array_unref (self->texts);
+  g_ptr_array_unref (self->frames);
+  g_free (self->location);
+  G_OBJECT_CLASS (gst_clip_cache_parent_class)->finalize (object);
+}
+
+static void
+gst_clip_cache_class_init (GstClipCacheClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  const GParamFlags rw = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
+      | GST_PARAM_MUTABLE_READY;
+
+  object_class->set_property = gst_clip_cache_set_property;
+  object_class->get_property = gst_clip_cache_get_property;
+  object_class->finalize = gst_clip_cache_finalize;
+  element_class->change_state = gst_clip_cache_change_state;
+  g_object_class_install_property (object_class, PROP_LOCATION,
+      g_param_spec_string ("location", "Location", "Folder of the files, which "
+          "processes may share. Default: cnn3d/clips in the user's cache folder",
+          NULL, rw));
+  g_object_class_install_property (object_class, PROP_MAX_SIZE,
+      g_param_spec_uint64 ("max-size", "Maximum size", "Bytes that the files "
+          "in location may have together; a full cache keeps what it has. "
+          "Default: 10 GB", 0, G_MAXUINT64, DEFAULT_MAX_SIZE, rw));
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+  gst_element_class_set_static_metadata (element_class, "Clip cache",
+      "Filter/Video", "Keeps clips' frames on disk, so that they are decoded "
+      "once", "cnn3d");
+  GST_DEBUG_CATEGORY_INIT (clip_cache_debug, "clipcache", 0,
+      "frames kept on disk");
+}
+
+static void
+gst_clip_cache_init (GstClipCache * self)
+{
+  self->max_size = DEFAULT_MAX_SIZE;
+  self->heads = g_array_new (FALSE, FALSE, sizeof (Head));
+  self->texts = g_byte_array_new ();
+  self->frames = g_ptr_array_new_with_free_func ((GDestroyNotify)
+      gst_buffer_unref);
+  self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");
+  gst_pad_set_chain_function (self->sinkpad, gst_clip_cache_chain);
+  gst_pad_set_event_function (self->sinkpad, gst_clip_cache_sink_event);
+  gst_pad_set_query_function (self->sinkpad, gst_clip_cache_sink_query);
+  GST_PAD_SET_PROXY_CAPS (self->sinkpad);
+  gst_element_add_pad (GST_ELEMENT (self), self->sinkpad);
+  self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
+  GST_PAD_SET_PROXY_CAPS (self->srcpad);
+  gst_element_add_pad (GST_ELEMENT (self), self->srcpad);
+}

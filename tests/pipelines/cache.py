@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""clipcache: the same bits with it and without, in whatever state it is."""
+import os
+import random
+import signal
+import time
+
+import launch
+
+SCALED = "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=%d,height=32"
+SPREAD = "clipsample num-frames=4 frame-interval=0"
+DRAWN = "clipsample num-frames=4 frame-interval=2"
+CLIPS = 10
+KILLS = 20
+
+
+def videos(folder):
+    launch.two_classes(os.path.join(folder, "clips"), CLIPS // 2, frames=12)
+
+
+def line(clip_bin, epochs=3, workers=2, to="frames.raw"):
+    return 'clipsrc location=clips num-workers=%d epochs=%d seed=5 clip-bin="%s" ! filesink location=%s' % (
+        workers, epochs, clip_bin, to)
+
+
+def play(folder, clip_bin, **more):
+    """The frames, and how many pictures were decoded for them."""
+    run = launch.launch(line(clip_bin, **more), folder, GST_DEBUG="videodecoder:6", GST_DEBUG_NO_COLOR="1").fine()
+    return (launch.read(os.path.join(folder, "frames.raw")),
+            run.err.count("gst_video_decoder_decode_frame:"))
+
+
+def cached(clip_bin, more="", after=""):
+    return "%s ! clipcache location=cache %s%s" % (clip_bin, more, after and " ! " + after)
+
+
+def packs(folder):
+    top = os.path.join(folder, "cache")
+    return [os.path.join(top, name) for name in sorted(os.listdir(top)) if name.endswith(".pack")]
+
+
+def test_bits(folder):
+    """Frames are decoded once, and they are the same with num-workers 0, 1 and 4"""
+    videos(folder)
+    small = SPREAD + " ! " + SCALED % 32
+    plain, decoded = play(folder, small)
+    once = decoded // 3
+    for workers in (0, 1, 4):
+        frames, decoded = play(folder, cached(small), workers=workers)
+        assert frames == plain
+        assert decoded == (once if workers == 0 else 0), decoded
+    return ["%d pictures decoded in the first epoch of the first run, 0 after it" % once]
+
+
+def test_random(folder):
+    """What differs from epoch to epoch stands behind it, and still differs"""
+    videos(folder)
+    small = SCALED % 32
+    after = DRAWN + " ! clipaugment brightness=0.3"
+    plain, _ = play(folder, small + " ! " + after)
+    assert len(set(plain[i * len(plain) // 3:(i + 1) * len(plain) // 3] for i in range(3))) == 3
+    frames, first = play(folder, cached(small, after=after))
+    assert frames == plain
+    frames, decoded = play(folder, cached(small, after=after))
+    assert frames == plain and decoded == 0
+    # in front of it clipaugment would be the same in each epoch: nothing is kept
+    before = small + " ! " + DRAWN + " ! clipaugment brightness=0.3"
+    frames, decoded = play(folder, cached(before))
+    assert frames == plain and decoded > first
+
+
+def test_keys(folder):
+    """Other elements, other properties, another file: other frames"""
+    videos(folder)
+    for width in (32, 48):
+        for sample in (SPREAD, "clipsample num-frames=3 frame-interval=0"):
+            small = sample + " ! " + SCALED % width
+            plain, _ = play(folder, small, epochs=1)
+            for _ in range(2):
+                frames, _ = play(folder, cached(small), epochs=1)
+                assert frames == plain, small
+    one, other = (os.path.join(folder, "clips", "bars", "0%d.mp4" % i) for i in (0, 1))
+    changed = launch.read(other)
+    with open(one, "wb") as file:
+        file.write(changed)
+    small = SPREAD + " ! " + SCALED % 32
+    plain, once = play(folder, small, epochs=1)
+    frames, decoded = play(folder, cached(small), epochs=1)
+    assert frames == plain and 0 < decoded < once
+
+
+def test_kills(folder):
+    """Killed at 20 moments while it is written, it goes on being right"""
+    videos(folder)
+    small = SCALED % 32
+    plain, _ = play(folder, small, epochs=1)
+    rng = random.Random(4)
+    for _ in range(KILLS):
+        process = launch.start(line(cached(small), epochs=1), folder)
+        time.sleep(rng.uniform(0.05, 0.35))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    for _ in range(2):
+        frames, decoded = play(folder, cached(small), epochs=1)
+        assert frames == plain
+    assert decoded == 0
+
+
+def test_damaged(folder):
+    """A damaged, a cut and a foreign file are found out and made anew"""
+    videos(folder)
+    small = SPREAD + " ! " + SCALED % 32
+    plain, _ = play(folder, cached(small), epochs=1)
+    rng = random.Random(5)
+    for kind in ("byte", "cut", "foreign"):
+        pack = packs(folder)[0]
+        data = bytearray(launch.read(pack))
+        if kind == "byte":
+            for _ in range(20):
+                data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        data = data[:len(data) // 2] if kind == "cut" else b"not a cache" * 5000 if kind == "foreign" else data
+        with open(pack, "wb") as file:
+            file.write(data)
+        frames, first = play(folder, cached(small), epochs=1)
+        assert frames == plain and first > 0, kind
+        frames, decoded = play(folder, cached(small), epochs=1)
+        assert frames == plain and decoded == 0, "%s: %d decoded" % (kind, decoded)
+
+
+def test_full(folder):
+    """A full cache keeps what it has, and nothing else changes"""
+    videos(folder)
+    small = SCALED % 32
+    after = DRAWN
+    plain, without = play(folder, small + " ! " + after)
+    limit = 200000
+    for _ in range(2):
+        frames, decoded = play(folder, cached(small, "max-size=%d" % limit, after))
+        assert frames == plain
+        assert sum(os.path.getsize(pack) for pack in packs(folder)) <= limit
+    assert 0 < decoded < without, (decoded, without)
+    # where it cannot be, it says so
+    with open(os.path.join(folder, "file"), "w", encoding="utf-8"):
+        pass
+    launch.launch(line("%s ! clipcache location=file" % small, epochs=1), folder).refused("file")
+
+
+if __name__ == "__main__":
+    launch.main(test_bits, test_random, test_keys, test_kills, test_damaged, test_full)
