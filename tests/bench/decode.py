@@ -6,6 +6,7 @@ and no cache is warm but the file system's.
 
     uniform   16 frames, spread evenly over the clip
     window    16 frames at interval 2, from a random place
+    cached    as uniform, from the second epoch on, with a clipcache
 
 usage: decode.py BUILD PEER-PYTHON MANIFEST [--workers 2] [--rounds 3]
        decode.py make FOLDER VIDEO...
@@ -20,6 +21,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 SIDE = 112
@@ -75,7 +77,7 @@ def peer_worker(sampling, paths):
         decoder = VideoDecoder(path, transforms=[Resize((SIDE, SIDE))])
         n = decoder.metadata.num_frames
         length = (FRAMES - 1) * INTERVAL + 1
-        if sampling == "uniform" or n < length:
+        if sampling != "window" or n < length:
             wanted = [round(i * (n - 1) / (FRAMES - 1)) for i in range(FRAMES)]
         else:
             start = rng.randrange(n - length + 1)
@@ -99,16 +101,24 @@ def time_peer(args, sampling, paths):
     return len(paths) / (time.perf_counter() - start)
 
 
-def time_ours(args, sampling, paths):
+def time_ours(args, sampling, paths, epochs=1, cache=""):
     """Its start, from the process to the last frame, is counted."""
     interval = 0 if sampling == "uniform" else INTERVAL
-    line = ('clipsrc location=%s num-workers=%d on-error=stop index-location=\'""\' clip-bin="clipsample num-frames=%d frame-interval=%d ! '
-            'videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=%d,height=%d" ! clipbatch batch-size=4 ! '
-            'fakesink' % (shlex.quote(args.manifest), args.workers, FRAMES, interval, SIDE, SIDE))
+    line = ('clipsrc location=%s num-workers=%d epochs=%d on-error=stop index-location=\'""\' clip-bin="clipsample num-frames=%d frame-interval=%d ! '
+            'videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=%d,height=%d%s" ! clipbatch batch-size=4 ! '
+            'fakesink' % (shlex.quote(args.manifest), args.workers, epochs, FRAMES, interval, SIDE, SIDE, cache))
     env = dict(os.environ, GST_PLUGIN_PATH=os.path.join(args.build, "plugins"))
     start = time.perf_counter()
     subprocess.run(["gst-launch-1.0", "-q", *shlex.split(line)], env=env, check=True)
-    return len(paths) / (time.perf_counter() - start)
+    return epochs * len(paths) / (time.perf_counter() - start)
+
+
+def time_cached(args, paths, epochs=11):
+    with tempfile.TemporaryDirectory() as folder:
+        cache = " ! clipcache location=" + shlex.quote(folder)
+        first = len(paths) / time_ours(args, "uniform", paths, 1, cache)
+        shutil.rmtree(folder)
+        return (epochs - 1) * len(paths) / (epochs * len(paths) / time_ours(args, "uniform", paths, epochs, cache) - first)
 
 
 def main():
@@ -120,10 +130,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     paths = read_paths(args.manifest)
-    for sampling in ("uniform", "window"):
+    for sampling in ("uniform", "window", "cached"):
         ours, peers = [], []
         for _ in range(args.rounds):
-            ours.append(time_ours(args, sampling, paths))
+            ours.append(time_cached(args, paths) if sampling == "cached" else time_ours(args, sampling, paths))
             peers.append(time_peer(args, sampling, paths))
         print("%s, %d clips, %s: %.1f clips/s, torchcodec %.1f, ratio %.2f" % (
             os.path.basename(args.manifest), len(paths), sampling, max(ours), max(peers), max(ours) / max(peers)),

@@ -13,7 +13,7 @@ import time
 
 import launch
 
-ELEMENTS = ("clipsrc", "clipsample", "clipaugment", "clipdiff", "clipbatch", "cnn3dtrain", "cnn3deval",
+ELEMENTS = ("clipsrc", "clipsample", "clipaugment", "clipcache", "clipdiff", "clipbatch", "cnn3dtrain", "cnn3deval",
             "cnn3dinfer")
 # What only makes a line take longer is cut
 SHORTER = (
