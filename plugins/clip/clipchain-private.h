@@ -8,6 +8,7 @@
 
 #include "clipchain.h"
 #include "clipindex.h"
+#include "clippictures.h"
 
 G_BEGIN_DECLS
 
@@ -66,6 +67,7 @@ struct _ClipChain
   /* Set before anything opens, constant after */
   gint video_track;
   gint file;                    /* while its type is looked for */
+  ClipPictures *pictures;       /* these, not a file; NULL: a file */
   guint64 size;                 /* of the file, bytes */
   ClipContainer container;
   ClipIndex *index;             /* NULL: the file is read to make one */
@@ -97,7 +99,7 @@ struct _ClipChain
  * the file is read first, and its packets are kept. Never NULL, but perhaps with
  * an error already. */
 ClipChain *clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
-    ClipIndex * index);
+    ClipIndex * index, ClipPictures * pictures);
 
 /* Begins to read the file; or sets the error. */
 void clip_chain_open (ClipChain * self);
@@ -125,9 +127,9 @@ gboolean clip_chain_is_stopping (ClipChain * self);
  * found; or sets the error. */
 void clip_chain_plug (ClipChain * self, GstPad * src);
 
-/* Puts a decoder of the chosen track between feed and gate_sink. FALSE: there is
- * none; the error is set. */
-gboolean clip_chain_add_decoder (ClipChain * self);
+/* Puts a decoder of such packets between feed and gate_sink. FALSE: there is none;
+ * the error is set. */
+gboolean clip_chain_add_decoder (ClipChain * self, GstCaps * caps);
 
 /* Whether a frame of the file is wanted. */
 gboolean clip_chain_wants (const ClipChain * self, guint frame);
@@ -163,8 +165,9 @@ GstPad *clip_track_get_pad (const ClipTrack * track);
 /* (transfer full), NULL where there is none yet. */
 GstCaps *clip_track_get_caps (const ClipTrack * track);
 
-/* Feeds the packets that were kept; a task. */
+/* Feeds the packets that were kept, or the pictures; tasks. */
 void clip_chain_feed_kept (gpointer chain);
+void clip_chain_feed_pictures (gpointer chain);
 
 G_END_DECLS
 

@@ -125,6 +125,7 @@ clip_chain_finalize (GObject * object)
 
   g_ptr_array_unref (self->tracks);
   g_clear_pointer (&self->index, clip_index_unref);
+  g_clear_pointer (&self->pictures, clip_pictures_unref);
   gst_clear_caps (&self->fed_caps);
   g_free (self->wanted);
   gst_object_unref (self->feed);
@@ -225,7 +226,7 @@ link_rest (ClipChain * self)
 
 ClipChain *
 clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
-    ClipIndex * index)
+    ClipIndex * index, ClipPictures * pictures)
 {
   ClipChain *self = g_object_new (CLIP_TYPE_CHAIN, NULL);
   GError *error = NULL;
@@ -238,6 +239,7 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
   self->video_track = settings->video_track;
   self->factories = clip_factories_ref (settings->factories);
   self->bins = g_async_queue_ref (settings->bins);
+  self->pictures = pictures ? clip_pictures_ref (pictures) : NULL;
   self->index = index ? clip_index_ref (index) : NULL;
   gst_pad_set_active (self->out, TRUE);
   gst_pad_set_active (self->feed, TRUE);

@@ -285,13 +285,41 @@ play_cached (gpointer data)
   gst_pad_push_event (self->gate_src, gst_event_new_eos ());
 }
 
+/* The first one tells what kind all of them are. */
+static Outcome
+decode_pictures (ClipChain * self)
+{
+  const ClipPictures *pictures = self->pictures;
+  gchar *reason = NULL;
+  GstBuffer *picture = clip_pictures_read (pictures, self->from, &reason);
+
+  if (picture)
+    self->fed_caps = clip_pictures_caps (pictures, self->from, picture,
+        self->job->rate);
+  gst_clear_buffer (&picture);
+  if (!reason && !self->fed_caps)
+    reason = g_strdup_printf ("nothing tells what kind of picture %s is",
+        (gchar *) g_ptr_array_index (pictures->names, self->from));
+  if (reason) {
+    clip_chain_set_error (self, reason, FALSE);
+    return OUTCOME_BAD;
+  }
+  if (!clip_chain_add_decoder (self, self->fed_caps))
+    return OUTCOME_BAD;
+  clip_chain_start_task (self, clip_chain_feed_pictures);
+
+  return OUTCOME_DONE;
+}
+
 /* Decodes what is wanted of the chosen track. */
 static Outcome
 decode (ClipChain * self, gboolean may_seek)
 {
   ClipJob *job = self->job;
+  GstCaps *caps;
+  gboolean ok;
 
-  if (!add_flip (self))
+  if (self->track && !add_flip (self))
     return OUTCOME_BAD;
   clip_index_range (self->index, self->first + self->window_first,
       self->first + self->window_last, &self->from, &self->to);
@@ -299,7 +327,12 @@ decode (ClipChain * self, gboolean may_seek)
       G_GUINT64_FORMAT " of %u: packets %u to %u", job->path, self->first,
       self->window_first, self->window_last, self->frames, self->from,
       self->to);
-  if (!clip_chain_add_decoder (self))
+  if (self->pictures)
+    return decode_pictures (self);
+  caps = clip_track_get_caps (self->track);
+  ok = clip_chain_add_decoder (self, caps);
+  gst_caps_unref (caps);
+  if (!ok)
     return OUTCOME_BAD;
   if (self->read) {
     clip_chain_start_task (self, clip_chain_feed_kept);
@@ -353,7 +386,7 @@ start (ClipChain * self, const ClipVideo * video, gboolean may_seek,
 {
   if (self->error || (self->index && !prepare (self, video)))
     return FALSE;
-  if (!self->cached) {
+  if (!self->cached && !self->pictures) {
     if (!demultiplex (self))
       return FALSE;
     if (self->read && !self->keeps) {
@@ -375,10 +408,10 @@ start (ClipChain * self, const ClipVideo * video, gboolean may_seek,
  * *reason is set for OUTCOME_BAD and OUTCOME_FATAL. */
 static Outcome
 attempt (const ClipChainSettings * settings, ClipJob * job,
-    const ClipVideo * video, gboolean may_seek, ClipIndex ** index,
-    gchar ** reason)
+    const ClipVideo * video, ClipPictures * pictures, gboolean may_seek,
+    ClipIndex ** index, gchar ** reason)
 {
-  ClipChain *self = clip_chain_new (settings, job, *index);
+  ClipChain *self = clip_chain_new (settings, job, *index, pictures);
   Outcome outcome = OUTCOME_DONE;
   gboolean starts = start (self, video, may_seek, &outcome);
 
@@ -419,8 +452,6 @@ check_file (const gchar * path, GStatBuf * st)
     return g_strdup ("only file:// addresses and paths are read");
   if (g_stat (path, st) != 0)
     return g_strdup (g_strerror (errno));
-  if (S_ISDIR (st->st_mode))
-    return g_strdup ("it is a folder");
   if (!S_ISREG (st->st_mode))
     return g_strdup ("it is not a regular file");
   if (st->st_size == 0)
@@ -429,20 +460,40 @@ check_file (const gchar * path, GStatBuf * st)
   return NULL;
 }
 
-void
-clip_chain_decode (const ClipChainSettings * settings, ClipJob * job)
+/* Decodes a clip of pictures. */
+static Outcome
+decode_series (const ClipChainSettings * settings, ClipJob * job,
+    gchar ** reason)
 {
-  GStatBuf status;
-  gchar *reason = check_file (job->path, &status);
-  Outcome outcome = reason ? OUTCOME_BAD : OUTCOME_READ;
-  ClipIndex *known = NULL, *index;
-  gboolean may_seek = TRUE;
-  ClipVideo video = { NULL };
+  ClipPictures *pictures = clip_pictures_new (job->path, reason);
+  Outcome outcome;
+  ClipVideo video;
+  ClipIndex *index;
 
-  if (!reason) {
-    clip_video_init (&video, job->path, &status, settings->video_track);
-    known = clip_indexes_get (settings->indexes, &video);
-  }
+  if (!pictures)
+    return OUTCOME_BAD;
+  clip_pictures_video (pictures, job->path, &video);
+  index = clip_pictures_index (pictures, job->rate);
+  outcome = attempt (settings, job, &video, pictures, FALSE, &index, reason);
+  clip_index_unref (index);
+  g_free (video.path);
+  clip_pictures_unref (pictures);
+
+  return outcome;
+}
+
+/* Decodes a file's clip. */
+static Outcome
+decode_file (const ClipChainSettings * settings, ClipJob * job,
+    const GStatBuf * status, gchar ** reason)
+{
+  Outcome outcome = OUTCOME_READ;
+  ClipIndex *known, *index;
+  gboolean may_seek = TRUE;
+  ClipVideo video;
+
+  clip_video_init (&video, job->path, status, settings->video_track);
+  known = clip_indexes_get (settings->indexes, &video);
   index = known ? clip_index_ref (known) : NULL;
   while (outcome == OUTCOME_READ || outcome == OUTCOME_LOST) {
     if (outcome == OUTCOME_LOST && may_seek) {
@@ -457,15 +508,34 @@ clip_chain_decode (const ClipChainSettings * settings, ClipJob * job)
     g_mutex_lock (&job->lock);
     clip_job_clear (job);
     g_mutex_unlock (&job->lock);
-    outcome = attempt (settings, job, &video, may_seek, &index,
-        &reason);
+    outcome = attempt (settings, job, &video, NULL, may_seek, &index, reason);
     GST_DEBUG ("%s: outcome %d", job->path, outcome);
   }
   if (index != known && outcome == OUTCOME_DONE)
     clip_indexes_put (settings->indexes, &video, index);
-  g_free (video.path);
   g_clear_pointer (&known, clip_index_unref);
   g_clear_pointer (&index, clip_index_unref);
+  g_free (video.path);
+
+  return outcome;
+}
+
+void
+clip_chain_decode (const ClipChainSettings * settings, ClipJob * job)
+{
+  gboolean there;
+  GStatBuf status;
+  gchar *reason = NULL;
+  Outcome outcome;
+
+  there = g_stat (job->path, &status) == 0;
+  if (clip_pictures_named (job->path, there ? &status : NULL)) {
+    outcome = decode_series (settings, job, &reason);
+  } else {
+    reason = check_file (job->path, &status);
+    outcome = reason ? OUTCOME_BAD :
+        decode_file (settings, job, &status, &reason);
+  }
   if (outcome == OUTCOME_DONE)
     clip_job_finish (job, CLIP_RESULT_GOOD, NULL);
   else

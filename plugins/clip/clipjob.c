@@ -3,7 +3,7 @@
 
 ClipJob *
 clip_job_new (const GstClipMeta * meta, gchar * path, gdouble start,
-    gdouble end, gsize max_bytes)
+    gdouble end, gdouble rate, gsize max_bytes)
 {
   ClipJob *job = g_new0 (ClipJob, 1);
 
@@ -16,6 +16,7 @@ clip_job_new (const GstClipMeta * meta, gchar * path, gdouble start,
   job->path = path;
   job->start = start;
   job->end = end;
+  job->rate = rate;
   job->max_bytes = max_bytes;
   g_mutex_init (&job->lock);
   g_cond_init (&job->cond);

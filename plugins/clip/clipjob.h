@@ -24,6 +24,7 @@ typedef struct
   GstClipMeta meta;             /* frame, num_frames unused */
   gchar *path;
   gdouble start, end;           /* seconds; end may be infinite */
+  gdouble rate;                 /* pictures a second, if they are pictures */
   gsize max_bytes;
 
   /* Whatever follows, and the chain that decodes it, is under this lock;
@@ -43,7 +44,7 @@ typedef struct
 
 /* Takes path; meta's strings are referenced. */
 ClipJob *clip_job_new (const GstClipMeta * meta, gchar * path, gdouble start,
-    gdouble end, gsize max_bytes);
+    gdouble end, gdouble rate, gsize max_bytes);
 ClipJob *clip_job_ref (ClipJob * job);
 void clip_job_unref (ClipJob * job);
 

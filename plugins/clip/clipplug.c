@@ -384,18 +384,15 @@ try_decoder (ClipChain * self, GstElementFactory * factory)
 }
 
 gboolean
-clip_chain_add_decoder (ClipChain * self)
+clip_chain_add_decoder (ClipChain * self, GstCaps * caps)
 {
-  GstCaps *caps = clip_track_get_caps (self->track);
   const gchar *name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
   GList *fitting;
   gboolean ok = FALSE;
 
-  if (g_str_equal (name, "video/x-raw")) {
-    gst_caps_unref (caps);
+  if (g_str_equal (name, "video/x-raw"))
     return gst_pad_link_full (self->feed, self->gate_sink,
         GST_PAD_LINK_CHECK_NOTHING) == GST_PAD_LINK_OK;
-  }
   fitting = clip_factories_find (self->factories, CLIP_FACTORIES_DECODERS,
       caps);
   for (GList * l = fitting; l && !ok; l = l->next)
@@ -409,7 +406,6 @@ clip_chain_add_decoder (ClipChain * self)
     g_free (description);
   }
   gst_plugin_feature_list_free (fitting);
-  gst_caps_unref (caps);
 
   return ok;
 }

@@ -197,12 +197,12 @@ feed_caps (ClipChain * self)
 static void
 start_feed (ClipChain * self)
 {
-  GstEvent *start = gst_pad_get_sticky_event (self->track->sink,
-      GST_EVENT_STREAM_START, 0);
+  GstEvent *start = self->track ? gst_pad_get_sticky_event (self->track->sink,
+      GST_EVENT_STREAM_START, 0) : NULL;
   GstSegment segment;
 
-  if (start)
-    gst_pad_push_event (self->feed, start);
+  gst_pad_push_event (self->feed, start ? start :
+      gst_event_new_stream_start ("clip"));
   gst_segment_init (&segment, GST_FORMAT_TIME);
   feed_caps (self);
   gst_pad_push_event (self->feed, gst_event_new_segment (&segment));
@@ -311,19 +311,41 @@ clip_chain_feed_kept (gpointer data)
   ClipChain *self = data;
   GPtrArray *kept = self->track->kept;
   GstFlowReturn ret = GST_FLOW_OK;
-  gboolean stop;
 
-  for (guint i = self->from; i <= self->to && ret == GST_FLOW_OK; i++) {
+  for (guint i = self->from; i <= self->to && ret == GST_FLOW_OK
+      && !clip_chain_is_stopping (self); i++) {
     GstSample *sample = g_ptr_array_index (kept, i);
 
-    g_mutex_lock (&self->job->lock);
-    stop = self->stop || self->job->aborted;
-    g_mutex_unlock (&self->job->lock);
-    if (stop)
-      break;
     ret = feed (self, i, gst_sample_get_buffer (sample),
         gst_sample_get_caps (sample));
   }
+}
+
+/* Those that nobody wants are not even read. */
+void
+clip_chain_feed_pictures (gpointer data)
+{
+  ClipChain *self = data;
+  GstCaps *caps = gst_caps_ref (self->fed_caps);
+  GstFlowReturn ret = GST_FLOW_OK;
+
+  gst_clear_caps (&self->fed_caps);
+  for (guint i = self->from; i <= self->to && ret == GST_FLOW_OK
+      && !clip_chain_is_stopping (self); i++) {
+    GstBuffer *picture;
+    gchar *reason;
+
+    if (!is_needed (self, i))
+      continue;
+    picture = clip_pictures_read (self->pictures, i, &reason);
+    if (!picture) {
+      clip_chain_set_error (self, reason, FALSE);
+      break;
+    }
+    ret = feed (self, i, picture, caps);
+    gst_buffer_unref (picture);
+  }
+  gst_caps_unref (caps);
 }
 
 /* The number of a packet that comes from the demuxer; -1: it is none of the

@@ -50,7 +50,7 @@ clip_workers_new (const ClipChainSettings * settings, guint num_workers,
   self->settings.factories = clip_factories_new ();
   self->settings.bins = g_async_queue_new_full (gst_object_unref);
   self->jobs = g_async_queue_new_full ((GDestroyNotify) clip_job_unref);
-  self->stop = clip_job_new (&none, NULL, 0, 0, 0);
+  self->stop = clip_job_new (&none, NULL, 0, 0, 0, 0);
   self->threads = g_ptr_array_new ();
   for (guint i = 0; i < n; i++) {
     GThread *thread = g_thread_try_new ("clip-worker", work, self, error);

@@ -41,6 +41,7 @@ typedef struct
   GstClipSrcOnError on_error;
   guint rank, world_size;
   gint video_track;
+  gdouble fps;
 } ClipSrcSettings;
 
 struct _GstClipSrc

@@ -30,6 +30,8 @@ GST_DEBUG_CATEGORY (gst_clip_src_debug);
 
 #define MAX_WORKERS 64
 
+#define DEFAULT_FPS 30
+
 enum
 {
   PROP_0,
@@ -51,6 +53,7 @@ enum
   PROP_WORLD_SIZE,
   PROP_VIDEO_TRACK,
   PROP_INDEX_LOCATION,
+  PROP_FPS,
   PROP_NUM_CLIPS,
   PROP_NUM_CLASSES,
   PROP_CLASSES,
@@ -524,6 +527,9 @@ gst_clip_src_set_property (GObject * object, guint id, const GValue * value,
       g_free (s->index_location);
       s->index_location = g_value_dup_string (value);
       break;
+    case PROP_FPS:
+      s->fps = g_value_get_double (value);
+      break;
     case PROP_RANK:
       s->rank = g_value_get_uint (value);
       break;
@@ -608,6 +614,9 @@ gst_clip_src_get_property (GObject * object, guint id, GValue * value,
       break;
     case PROP_INDEX_LOCATION:
       g_value_set_string (value, s->index_location);
+      break;
+    case PROP_FPS:
+      g_value_set_double (value, s->fps);
       break;
     case PROP_RANK:
       g_value_set_uint (value, s->rank);
@@ -714,6 +723,9 @@ install_properties (GObjectClass * klass)
       "Index location", "Folder where the indices of files are kept from one "
       "run to the next; empty: nowhere. Default: cnn3d/index in the user's "
       "cache folder", NULL, rw);
+  properties[PROP_FPS] = param_range_double ("fps", "Pictures a second",
+      "Rate of clips that are pictures in a folder, where their row tells no "
+      "fps. Default: 30", 0.001, 1000000, DEFAULT_FPS, rw);
   properties[PROP_NUM_CLIPS] = g_param_spec_uint64 ("num-clips",
       "Number of clips", "Clips of one epoch, all its passes together, once "
       "the data set has been read (PAUSED)", 0, G_MAXUINT64, 0, ro);
@@ -762,6 +774,7 @@ gst_clip_src_init (GstClipSrc * self)
   self->settings.epochs = 1;
   self->settings.world_size = 1;
   self->settings.video_track = -1;
+  self->settings.fps = DEFAULT_FPS;
   self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
   gst_pad_set_activatemode_function (self->srcpad, gst_clip_src_activate_mode);
   gst_pad_set_event_function (self->srcpad, gst_clip_src_event);

@@ -54,7 +54,8 @@ make_job (GstClipSrc * self, guint64 position)
   meta.path = g_ref_string_new (row.path);
   meta.group = row.group ? g_ref_string_new (row.group) : NULL;
   job = clip_job_new (&meta, cnn3d_dataset_path (self->dataset, clip.row),
-      row.start, row.end, MAX (bytes, MIN_CLIP_BYTES));
+      row.start, row.end, row.fps > 0 ? row.fps : self->used.fps,
+      MAX (bytes, MIN_CLIP_BYTES));
   g_ref_string_release (meta.path);
   if (meta.group)
     g_ref_string_release (meta.group);

@@ -6,7 +6,7 @@
 #include "src/dataset/dataset.h"
 
 /* Strings end to end, each with its NUL; a string is its 32-bit offset, so
- * that a row costs 32 bytes and no allocation of its own. */
+ * that a row costs 40 bytes and no allocation of its own. */
 typedef struct {
   gchar *data;
   gsize size;
@@ -53,6 +53,7 @@ typedef struct {
   guint8 split;                 /* Cnn3dSplit */
   guint8 source;                /* 0: from location, 1: from val-location */
   gdouble start, end;           /* seconds */
+  gfloat fps;                   /* of pictures; 0: not said */
 } Cnn3dRow;
 
 struct _Cnn3dDataset {

@@ -294,6 +294,7 @@ cnn3d_dataset_row (const Cnn3dDataset *dataset, guint row, Cnn3dDatasetRow *out)
   out->label = (gint) r->label;
   out->start = r->start;
   out->end = r->end;
+  out->fps = r->fps;
 }
 
 gchar *

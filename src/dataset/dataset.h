@@ -66,13 +66,15 @@ typedef struct {
  * path:  as written in the manifest; cnn3d_dataset_path() for the file
  * group: NULL: none
  * label: class number, from 0
- * start, end: seconds; end is infinite where the clip goes to the file's end */
+ * start, end: seconds; end is infinite where the clip goes to the file's end
+ * fps: pictures a second, where the path names pictures; 0: not said */
 typedef struct {
   const gchar *path;
   const gchar *group;
   gint label;
   gdouble start;
   gdouble end;
+  gdouble fps;
 } Cnn3dDatasetRow;
 
 /* Reads everything that `params` names. Returns NULL and sets `error`

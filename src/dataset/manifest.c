@@ -3,8 +3,8 @@
  *     path label [start end] [group] [split]
  *
  * A tab in the first line makes it TSV. With a header (a first row that names
- * a path and a label column) columns come in any order, `fold` may be one, and
- * unknown ones are ignored. Without one, columns are as above: a third, or a
+ * a path and a label column) columns come in any order, `fold` and `fps` may be among
+ * them, and unknown ones are ignored. Without one, columns are as above: a third, or a
  * fifth, column is the split if every value in it names one, else the group;
  * a fourth one is the split if the first row's names one. Quotes are RFC
  * 4180's; blanks around what is not quoted, and blank lines, mean nothing.
@@ -25,11 +25,12 @@ typedef enum {
   COLUMN_GROUP,
   COLUMN_SPLIT,
   COLUMN_FOLD,
+  COLUMN_FPS,
   N_COLUMNS
 } Column;
 
 static const gchar *const column_names[N_COLUMNS] = {
-  "", "path", "label", "start", "end", "group", "split", "fold"
+  "", "path", "label", "start", "end", "group", "split", "fold", "fps"
 };
 
 typedef struct {
@@ -199,7 +200,7 @@ column_by_name (const Field *field)
     {"path", COLUMN_PATH}, {"file", COLUMN_PATH}, {"filename", COLUMN_PATH},
     {"video", COLUMN_PATH}, {"label", COLUMN_LABEL}, {"class", COLUMN_LABEL},
     {"start", COLUMN_START}, {"end", COLUMN_END}, {"group", COLUMN_GROUP},
-    {"split", COLUMN_SPLIT}, {"fold", COLUMN_FOLD},
+    {"split", COLUMN_SPLIT}, {"fold", COLUMN_FOLD}, {"fps", COLUMN_FPS},
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
@@ -282,23 +283,29 @@ too_many:
 }
 
 static gboolean
-parse_seconds (const Reader *reader, const Field *field, const gchar *name,
-    gdouble *seconds, GError **error)
+parse_number (const Field *field, gdouble *number)
 {
   gchar buf[64];
   gchar *end;
 
-  if (field->size == 0)
-    return TRUE;
   if (field->size >= sizeof buf)
-    goto not_a_number;
+    return FALSE;
   memcpy (buf, field->text, field->size);
   buf[field->size] = '\0';
   /* strtod() also takes nan, inf and hexadecimal */
   if (strspn (buf, "0123456789.eE+-") != field->size)
-    goto not_a_number;
-  *seconds = g_ascii_strtod (buf, &end);
-  if (*end || end == buf || !isfinite (*seconds))
+    return FALSE;
+  *number = g_ascii_strtod (buf, &end);
+  return !*end && end != buf && isfinite (*number);
+}
+
+static gboolean
+parse_seconds (const Reader *reader, const Field *field, const gchar *name,
+    gdouble *seconds, GError **error)
+{
+  if (field->size == 0)
+    return TRUE;
+  if (!parse_number (field, seconds))
     goto not_a_number;
   if (*seconds < 0)
     goto negative;
@@ -312,7 +319,8 @@ not_a_number:
   return FALSE;
 negative:
   set_row_error (reader, field->line, field->column, error,
-      "the %s (%s) is negative; seconds count from the video's first frame", name, buf);
+      "the %s (%.*s) is negative; seconds count from the video's first frame", name,
+      (int) field->size, field->text);
   return FALSE;
 }
 
@@ -323,6 +331,7 @@ add_row (Reader *reader, GError **error)
   Cnn3dRow row = {.group = CNN3D_NAME_NONE, .source = reader->source, .end = INFINITY };
   const Field *field, *by[N_COLUMNS] = { NULL, };
   Cnn3dSplit split = CNN3D_SPLIT_NONE;
+  gdouble number;
   guint32 fold;
 
   field = &reader->fields[0];
@@ -352,6 +361,12 @@ add_row (Reader *reader, GError **error)
   if (field && field->size > 0 && !cnn3d_split_parse (field->text, field->size, &split))
     goto bad_split;
   row.split = split;
+  field = by[COLUMN_FPS];
+  if (field && field->size > 0) {
+    if (!parse_number (field, &number) || !(number >= 0.001 && number <= 1000000))
+      goto bad_fps;
+    row.fps = (gfloat) number;
+  }
   field = by[COLUMN_FOLD];
   if (field) {
     if (field->size == 0)
@@ -386,6 +401,11 @@ empty_window:
 bad_split:
   set_row_error (reader, field->line, field->column, error,
       "the split \"%.*s\" is unknown; it is train, val, validation or test",
+      (int) MIN (field->size, 40), field->text);
+  return FALSE;
+bad_fps:
+  set_row_error (reader, field->line, field->column, error,
+      "the fps \"%.*s\" is no rate; write pictures a second, as 29.97",
       (int) MIN (field->size, 40), field->text);
   return FALSE;
 no_fold:

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clippictures.h"
+
+#include <string.h>
+#include <gst/base/gsttypefindhelper.h>
+
+static const gchar *const endings[] = { "jpg", "jpeg", "png", "bmp", "webp",
+  "tif", "tiff", "ppm", "pgm", "pnm", NULL
+};
+
+/* A name in three parts: digits [first, last), and what is around them. */
+typedef struct
+{
+  gchar *name;
+  guint first, last;
+} Numbered;
+
+static void
+clear_numbered (gpointer data)
+{
+  g_free (((Numbered *) data)->name);
+}
+
+/* The last number before a picture's ending. FALSE: it is no numbered picture. */
+static gboolean
+parse_name (const gchar * name, Numbered * numbered)
+{
+  const gchar *dot = strrchr (name, '.');
+  gchar *ending = dot ? g_ascii_strdown (dot + 1, -1) : NULL;
+  gboolean picture = ending && g_strv_contains (endings, ending);
+  const gchar *last = dot, *first;
+
+  g_free (ending);
+  if (!picture)
+    return FALSE;
+  while (last > name && !g_ascii_isdigit (last[-1]))
+    last--;
+  for (first = last; first > name && g_ascii_isdigit (first[-1]); first--);
+  if (first == last)
+    return FALSE;
+  numbered->first = first - name;
+  numbered->last = last - name;
+
+  return TRUE;
+}
+
+/* %d, or %5d, %05d in the last part of a path: [*first, *last). */
+static gboolean
+find_pattern (const gchar * path, guint * first, guint * last)
+{
+  const gchar *slash = strrchr (path, '/'), *p;
+
+  for (p = slash ? slash + 1 : path; (p = strchr (p, '%')); p++) {
+    gsize digits = strspn (p + 1, "0123456789");
+
+    if (p[1 + digits] == 'd') {
+      *first = p - path;
+      *last = *first + digits + 2;
+      return TRUE;
+    }
+  }
+
+  return FALSE;
+}
+
+static gint
+compare_numbered (gconstpointer a, gconstpointer b)
+{
+  const Numbered *x = a, *y = b;
+  const gchar *p = x->name + x->first, *q = y->name + y->first;
+  guint n = x->last - x->first, m = y->last - y->first;
+
+  for (; n > 1 && *p == '0'; p++, n--);
+  for (; m > 1 && *q == '0'; q++, m--);
+  if (n != m)
+    return n < m ? -1 : 1;
+  n = strncmp (p, q, n);
+
+  return n ? (gint) n : strcmp (x->name, y->name);
+}
+
+static gboolean
+same_series (const Numbered * a, const Numbered * b)
+{
+  return a->first == b->first && !strncmp (a->name, b->name, a->first)
+      && !g_ascii_strcasecmp (a->name + a->last, b->name + b->last);
+}
+
+gboolean
+clip_pictures_named (const gchar * path, const GStatBuf * status)
+{
+  guint first, last;
+
+  return status ? S_ISDIR (status->st_mode) : find_pattern (path, &first,
+      &last);
+}
+
+/* Names in the folder that are numbered pictures; with a pattern, its own. */
+static GArray *
+list_names (const gchar * folder, const gchar * before, const gchar * after,
+    GError ** error)
+{
+  GDir *dir = g_dir_open (folder, 0, error);
+  GArray *found;
+  const gchar *name;
+
+  if (!dir)
+    return NULL;
+  found = g_array_new (FALSE, FALSE, sizeof (Numbered));
+  g_array_set_clear_func (found, clear_numbered);
+  while ((name = g_dir_read_name (dir))) {
+    Numbered numbered;
+    gsize length = strlen (name);
+
+    if (before) {
+      numbered.first = strlen (before);
+      if (length <= numbered.first + strlen (after)
+          || !g_str_has_prefix (name, before) || !g_str_has_suffix (name, after))
+        continue;
+      numbered.last = length - strlen (after);
+      if (strspn (name + numbered.first, "0123456789")
+          < numbered.last - numbered.first)
+        continue;
+    } else if (!parse_name (name, &numbered)) {
+      continue;
+    }
+    numbered.name = g_strdup (name);
+    g_array_append_val (found, numbered);
+  }
+  g_dir_close (dir);
+  g_array_sort (found, compare_numbered);
+
+  return found;
+}
+
+/* The reason, if there is not one series of pictures. */
+static gchar *
+check_series (const GArray * found, gboolean pattern)
+{
+  const Numbered *one = (const Numbered *) found->data;
+
+  if (found->len == 0)
+    return g_strdup (pattern ? "no picture has such a name" :
+        "it is a folder, and no numbered pictures (img_00001.jpg) are in it");
+  for (guint i = 1; i < found->len; i++) {
+    const Numbered *other = &g_array_index (found, Numbered, i);
+
+    if (!same_series (one, other))
+      return g_strdup_printf ("its pictures are more than one series (%s, %s); "
+          "give a pattern, as img_%%05d.jpg", one->name, other->name);
+  }
+
+  return NULL;
+}
+
+static void
+clear_pictures (gpointer data)
+{
+  ClipPictures *self = data;
+
+  g_ptr_array_unref (self->names);
+  g_free (self->folder);
+}
+
+ClipPictures *
+clip_pictures_new (const gchar * path, gchar ** reason)
+{
+  ClipPictures *self = NULL;
+  gchar *folder, *name, *before = NULL, *after = NULL;
+  GError *error = NULL;
+  GArray *found;
+  guint first, last;
+  gboolean pattern = !g_file_test (path, G_FILE_TEST_IS_DIR)
+      && find_pattern (path, &first, &last);
+
+  folder = pattern ? g_path_get_dirname (path) : g_strdup (path);
+  if (pattern) {
+    name = g_strndup (path, first);
+    before = g_strdup (strrchr (name, '/') ? strrchr (name, '/') + 1 : name);
+    after = g_strdup (path + last);
+    g_free (name);
+  }
+  found = list_names (folder, before, after, &error);
+  *reason = found ? check_series (found, pattern) : g_strdup (error->message);
+  if (!*reason) {
+    self = g_atomic_rc_box_new0 (ClipPictures);
+    self->folder = g_steal_pointer (&folder);
+    self->names = g_ptr_array_new_with_free_func (g_free);
+    for (guint i = 0; i < found->len; i++)
+      g_ptr_array_add (self->names,
+          g_steal_pointer (&g_array_index (found, Numbered, i).name));
+  }
+  g_clear_pointer (&found, g_array_unref);
+  g_clear_error (&error);
+  g_free (before);
+  g_free (after);
+  g_free (folder);
+
+  return self;
+}
+
+ClipPictures *
+clip_pictures_ref (ClipPictures * self)
+{
+  return g_atomic_rc_box_acquire (self);
+}
+
+void
+clip_pictures_unref (ClipPictures * self)
+{
+  g_atomic_rc_box_release_full (self, clear_pictures);
+}
+
+static gchar *
+path_of (const ClipPictures * self, guint i)
+{
+  return g_build_filename (self->folder, g_ptr_array_index (self->names, i),
+      NULL);
+}
+
+/* A file's time and size are here a digest of all of theirs. */
+void
+clip_pictures_video (const ClipPictures * self, const gchar * path,
+    ClipVideo * video)
+{
+  GChecksum *sum = g_checksum_new (G_CHECKSUM_SHA256);
+  guint8 digest[32];
+  gsize length = sizeof digest;
+
+  for (guint i = 0; i < self->names->len; i++) {
+    const gchar *name = g_ptr_array_index (self->names, i);
+    gchar *picture = path_of (self, i);
+    gint64 is[3] = { -1, };
+    GStatBuf status;
+
+    if (g_stat (picture, &status) == 0) {
+      is[0] = status.st_size;
+      is[1] = status.st_mtim.tv_sec;
+      is[2] = status.st_mtim.tv_nsec;
+    }
+    g_checksum_update (sum, (const guint8 *) name, strlen (name) + 1);
+    g_checksum_update (sum, (const guint8 *) is, sizeof is);
+    g_free (picture);
+  }
+  g_checksum_get_digest (sum, digest, &length);
+  g_checksum_free (sum);
+  *video = (ClipVideo) {.path = g_canonicalize_filename (path, NULL),
+    .video_track = -1
+  };
+  memcpy (&video->size, digest, 8);
+  memcpy (&video->seconds, digest + 8, 8);
+  memcpy (&video->nanoseconds, digest + 16, 8);
+}
+
+ClipIndex *
+clip_pictures_index (const ClipPictures * self, gdouble rate)
+{
+  const guint n = self->names->len;
+  ClipPacket *packets = g_new0 (ClipPacket, n);
+  ClipIndex *index;
+
+  for (guint i = 0; i < n; i++) {
+    packets[i].pts = packets[i].dts = (GstClockTime) (i * (GST_SECOND / rate)
+        + 0.5);
+    packets[i].flags = CLIP_PACKET_START | CLIP_PACKET_RESET
+        | CLIP_PACKET_UNUSED;
+  }
+  index = clip_index_new ("", CLIP_CODEC_INTRA, packets, n);
+  g_free (packets);
+
+  return index;
+}
+
+GstBuffer *
+clip_pictures_read (const ClipPictures * self, guint i, gchar ** reason)
+{
+  gchar *path = path_of (self, i), *data;
+  GstBuffer *buffer = NULL;
+  GError *error = NULL;
+  gsize size;
+
+  if (!g_file_get_contents (path, &data, &size, &error)) {
+    *reason = g_strdup (error->message);
+    g_clear_error (&error);
+  } else if (size == 0) {
+    *reason = g_strdup_printf ("%s is empty (0 bytes)",
+        (gchar *) g_ptr_array_index (self->names, i));
+    g_free (data);
+  } else {
+    buffer = gst_buffer_new_wrapped (data, size);
+  }
+  g_free (path);
+
+  return buffer;
+}
+
+GstCaps *
+clip_pictures_caps (const ClipPictures * self, guint i, GstBuffer * picture,
+    gdouble rate)
+{
+  const gchar *name = g_ptr_array_index (self->names, i);
+  GstMapInfo map;
+  GstCaps *caps = NULL;
+  gint n, d;
+
+  if (gst_buffer_map (picture, &map, GST_MAP_READ)) {
+    caps = gst_type_find_helper_for_data_with_extension (NULL, map.data,
+        map.size, strrchr (name, '.') + 1, NULL);
+    gst_buffer_unmap (picture, &map);
+  }
+  if (!caps)
+    return NULL;
+  /* a rate of 0 would make decoders look for where a picture ends */
+  gst_util_double_to_fraction (rate, &n, &d);
+  caps = gst_caps_make_writable (caps);
+  gst_caps_set_simple (caps, "framerate", GST_TYPE_FRACTION, n, d, NULL);
+
+  return caps;
+}
