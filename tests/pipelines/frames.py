@@ -47,14 +47,17 @@ def case(name):
     return path
 
 
+def table(folder, name, *rows):
+    with open(os.path.join(folder, name), "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
 def play(folder, path, clip_bin, properties=""):
     """The bytes of the frames of a clip that is the whole file."""
-    table, raw = os.path.join(folder, "one.csv"), os.path.join(folder, "one.raw")
-    with open(table, "w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerow([path, "x", "val"])
-        csv.writer(file).writerow([path, "x", "train"])
-    launch.launch('clipsrc location=%s passes=val on-error=stop %s clip-bin="%s" ! filesink location=%s' % (
-        launch.gst_quote(table), properties, clip_bin, launch.gst_quote(raw)), folder).fine()
+    table(folder, "one.csv", [path, "x", "val"], [path, "x", "train"])
+    raw = os.path.join(folder, "one.raw")
+    launch.launch('clipsrc location=one.csv passes=val on-error=stop %s clip-bin="%s" ! filesink location=%s' % (
+        properties, clip_bin, launch.gst_quote(raw)), folder).fine()
     return launch.read(raw)
 
 
@@ -157,13 +160,57 @@ def tracks(folder):
         frames = [play(folder, case(name), "videoconvert ! video/x-raw,format=RGB", "video-track=%d" % i)
                   for i in (-1, 0, 1)]
         assert frames[0] == frames[2] != frames[1], name
-    table = os.path.join(folder, "one.csv")
-    run = launch.launch("clipsrc location=%s passes=val on-error=stop video-track=2 ! fakesink" % launch.gst_quote(table),
-                        folder)
+    run = launch.launch("clipsrc location=one.csv passes=val on-error=stop video-track=2 ! fakesink", folder)
     run.refused("video-track=2, and it has 2, from 0 on")
     # a track that was not asked for is not in the index of the one that was
     assert play(folder, case("second_default.mkv"), "videoconvert ! video/x-raw,format=RGB", "video-track=0") != \
         play(folder, case("second_default.mkv"), "videoconvert ! video/x-raw,format=RGB", "video-track=1")
+
+
+def pictures(folder):
+    """A folder of numbered pictures, or a pattern of theirs, is a clip: in numeric order, at its rate"""
+    count, size = 24, 64 * 48 * 3
+    os.makedirs(os.path.join(folder, "raw frames"))
+    caps = "video/x-raw,width=64,height=48,framerate=12/1"
+    for encoder, name in (("jpegenc", "img_%05d.jpg"), ("pngenc", "%d.PNG")):
+        launch.launch("videotestsrc pattern=smpte horizontal-speed=5 num-buffers=%d ! %s ! %s ! "
+                      "multifilesink location=%s" % (
+                          count, caps, encoder, launch.gst_quote(os.path.join(folder, "raw frames", name))), folder).fine()
+    raw = "videoconvert ! video/x-raw,format=RGB"
+    place = os.path.join(folder, "raw frames")
+    # the slow way: each picture by itself
+    one = [launch.launch("filesrc location=%s ! jpegdec ! %s ! filesink location=one.raw" % (
+        launch.gst_quote(os.path.join(place, "img_%05d.jpg" % i)), raw), folder).fine() and
+        launch.read(os.path.join(folder, "one.raw")) for i in range(count)]
+    assert len(set(one)) == count and len(one[0]) == size
+    assert play(folder, os.path.join(place, "img_%05d.jpg"), raw) == b"".join(one)
+    # 9.PNG comes before 10.PNG
+    png = play(folder, os.path.join(place, "%d.PNG"), raw)
+    exact = [launch.launch("filesrc location=%s ! pngdec ! %s ! filesink location=one.raw" % (
+        launch.gst_quote(os.path.join(place, "%d.PNG" % i)), raw), folder).fine() and
+        launch.read(os.path.join(folder, "one.raw")) for i in range(count)]
+    assert png == b"".join(exact)
+    # two series in one folder are not guessed at
+    table(folder, "two.csv", [place, "x", "val"], [place, "x", "train"])
+    launch.launch("clipsrc location=two.csv passes=val on-error=stop ! fakesink", folder).refused(
+        "more than one series", "img_%05d.jpg")
+    for name in os.listdir(place):
+        if name.endswith(".PNG"):
+            os.unlink(os.path.join(place, name))
+    assert play(folder, place, raw) == b"".join(one)
+    sampled = play(folder, place, raw + " ! clipsample num-frames=4 frame-interval=0")
+    assert sampled == b"".join(one[k] for k in (0, 8, 15, 23))
+    # seconds, at the row's rate and at the property's
+    table(folder, "rate.csv", ["path", "label", "split", "start", "end", "fps"], [place, "x", "val", 0.5, 1, 12],
+          [place, "x", "val", 0.5, 1, ""], [place, "x", "train", "", "", ""])
+    launch.launch('clipsrc location=rate.csv passes=val fps=10 on-error=stop clip-bin="%s" ! filesink location=rate.raw'
+                  % raw, folder).fine()
+    assert launch.read(os.path.join(folder, "rate.raw")) == b"".join(one[6:12] + one[5:10])
+    with open(os.path.join(place, "img_00007.jpg"), "wb"):
+        pass
+    table(folder, "one.csv", [place, "x", "val"], [place, "x", "train"])
+    launch.launch("clipsrc location=one.csv passes=val on-error=stop ! fakesink", folder).refused(
+        "img_00007.jpg is empty")
 
 
 # --- the child ---
@@ -337,4 +384,4 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--make"]:
         make(sys.argv[2], int(sys.argv[3]))
     else:
-        launch.main(listed, generated, left_out, kept_indices, tracks)
+        launch.main(listed, generated, left_out, kept_indices, tracks, pictures)
