@@ -87,6 +87,41 @@ param_range_double (const gchar * name, const gchar * nick, const gchar * blurb,
   return G_PARAM_SPEC (spec);
 }
 
+GParamSpec *
+param_range_fraction (const gchar * name, const gchar * nick,
+    const gchar * blurb, gint min_n, gint min_d, gint max_n, gint max_d,
+    gint preset_n, gint preset_d, GParamFlags flags)
+{
+  GstParamSpecFraction *spec = g_param_spec_internal (range_type
+      (GST_TYPE_PARAM_FRACTION), name, nick, blurb, flags);
+
+  spec->min_num = min_n;
+  spec->min_den = min_d;
+  spec->max_num = max_n;
+  spec->max_den = max_d;
+  spec->def_num = preset_n;
+  spec->def_den = preset_d;
+
+  return G_PARAM_SPEC (spec);
+}
+
+/* Of a fraction; NULL: it is within the range. */
+static gchar *
+refusal_of_fraction (const GValue * value, GParamSpec * spec)
+{
+  const GstParamSpecFraction *range = GST_PARAM_SPEC_FRACTION (spec);
+  const gint n = gst_value_get_fraction_numerator (value);
+  const gint d = gst_value_get_fraction_denominator (value);
+
+  if (gst_util_fraction_compare (n, d, range->min_num, range->min_den) >= 0
+      && gst_util_fraction_compare (n, d, range->max_num, range->max_den) <= 0)
+    return NULL;
+
+  return g_strdup_printf ("%s is %d/%d, but must be from %d/%d to %d/%d",
+      spec->name, n, d, range->min_num, range->min_den, range->max_num,
+      range->max_den);
+}
+
 /* What is wrong with the value; NULL: nothing. */
 static gchar *
 refusal (const GValue * value, GParamSpec * spec)
@@ -105,6 +140,8 @@ refusal (const GValue * value, GParamSpec * spec)
     x = g_value_get_double (value);
     min = G_PARAM_SPEC_DOUBLE (spec)->minimum;
     max = G_PARAM_SPEC_DOUBLE (spec)->maximum;
+  } else if (GST_IS_PARAM_SPEC_FRACTION (spec)) {
+    return refusal_of_fraction (value, spec);
   } else {
     return NULL;
   }

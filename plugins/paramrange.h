@@ -18,6 +18,9 @@ GParamSpec *param_range_uint (const gchar * name, const gchar * nick,
 GParamSpec *param_range_double (const gchar * name, const gchar * nick,
     const gchar * blurb, gdouble min, gdouble max, gdouble preset,
     GParamFlags flags);
+GParamSpec *param_range_fraction (const gchar * name, const gchar * nick,
+    const gchar * blurb, gint min_n, gint min_d, gint max_n, gint max_d,
+    gint preset_n, gint preset_d, GParamFlags flags);
 
 /* Called first in set_property(), without the object's lock. FALSE: the value
  * is out of range, and the property keeps the one it has. In NULL and READY,

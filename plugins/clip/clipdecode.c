@@ -183,6 +183,8 @@ ask_window (ClipChain * self)
         / length, &fps_n, &fps_d);
   meta.num_frames = self->frames;
   query = gst_query_new_clip_window (&meta, fps_n, fps_d);
+  gst_query_set_clip_window_times (query, index->times + self->first,
+      self->frames);
   take_window (self, gst_pad_peer_query (self->gate_src, query) ? query : NULL);
   gst_query_unref (query);
 }

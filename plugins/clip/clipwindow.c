@@ -67,3 +67,16 @@ clip_window_plan (const ClipWindow * window, guint64 total, gboolean training,
       wanted[i] = start + (guint64) i * window->interval;
   }
 }
+
+void
+clip_window_plan_times (const ClipWindow * window, const guint64 * times,
+    guint64 n, gboolean training, guint epoch, guint64 sample,
+    guint64 * wanted)
+{
+  const guint total = clip_window_views (window, training) * window->num_frames;
+
+  clip_window_plan (window, frame_rate_count (window->rate, times, n), training,
+      epoch, sample, wanted);
+  for (guint i = 0; i < total; i++)
+    wanted[i] = frame_rate_source (window->rate, times, n, wanted[i]);
+}

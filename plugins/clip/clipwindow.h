@@ -3,7 +3,7 @@
 #ifndef CLIP_WINDOW_H
 #define CLIP_WINDOW_H
 
-#include <glib.h>
+#include "plugins/framerate.h"
 
 typedef enum {
   CLIP_WINDOW_RANDOM,
@@ -14,6 +14,7 @@ typedef enum {
 typedef struct {
   guint num_frames;             /* frames of a view, at least 1 */
   guint interval;               /* of one frame to the next; 0: even spread */
+  FrameRate rate;               /* of the frames that are counted */
   ClipWindowMode mode;
   guint views;                  /* at least 1; when training it counts as 1 */
   guint64 seed;
@@ -33,5 +34,11 @@ guint clip_window_views (const ClipWindow * window, gboolean training);
  * sample, epoch: what the draw of a random window is keyed by */
 void clip_window_plan (const ClipWindow * window, guint64 total,
     gboolean training, guint epoch, guint64 sample, guint64 * wanted);
+
+/* The same of the clip at the window's rate, which is not 0.
+ * times: [n] of the clip's frames, ns, not decreasing, n at least 1 */
+void clip_window_plan_times (const ClipWindow * window, const guint64 * times,
+    guint64 n, gboolean training, guint epoch, guint64 sample,
+    guint64 * wanted);
 
 #endif

@@ -175,7 +175,9 @@ gst_event_new_clip_preparation (const GstClipPreparation * preparation)
       "frame-interval", G_TYPE_UINT, preparation->frame_interval,
       "sampling", G_TYPE_STRING, preparation->sampling,
       "add-borders", G_TYPE_BOOLEAN, preparation->add_borders,
-      "diff-gain", G_TYPE_DOUBLE, preparation->diff_gain, NULL);
+      "diff-gain", G_TYPE_DOUBLE, preparation->diff_gain,
+      "frame-rate", GST_TYPE_FRACTION, preparation->frame_rate_n,
+      MAX (preparation->frame_rate_d, 1), NULL);
 
   if (preparation->scaling)
     gst_structure_set (s, "scaling", G_TYPE_STRING, preparation->scaling, NULL);
@@ -188,7 +190,7 @@ gst_event_parse_clip_preparation (GstEvent * event,
     GstClipPreparation * preparation)
 {
   const GstStructure *s;
-  GstClipPreparation p = { 0, };
+  GstClipPreparation p = {.frame_rate_d = 1 };
 
   s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
       PREPARATION_NAME);
@@ -199,7 +201,9 @@ gst_event_parse_clip_preparation (GstEvent * event,
   p.sampling = gst_structure_get_string (s, "sampling");
   p.scaling = gst_structure_get_string (s, "scaling");
   gst_structure_get_double (s, "diff-gain", &p.diff_gain);
-  if (!p.sampling)
+  gst_structure_get_fraction (s, "frame-rate", &p.frame_rate_n,
+      &p.frame_rate_d);
+  if (!p.sampling || p.frame_rate_n < 0)
     return FALSE;
 
   if (preparation)
@@ -372,6 +376,55 @@ gst_query_parse_clip_window (GstQuery * query, GstClipMeta * clip, gint * fps_n,
   return TRUE;
 }
 
+/* An array of the query's; NULL: it has none of this name. */
+static const guint64 *
+window_array (GstQuery * query, const gchar * name, gsize * n)
+{
+  const GstStructure *s = window_structure (query);
+  const GValue *value = s ? gst_structure_get_value (s, name) : NULL;
+  gsize size;
+  const guint64 *array;
+
+  if (!value || !G_VALUE_HOLDS (value, G_TYPE_BYTES))
+    return NULL;
+  array = g_bytes_get_data (g_value_get_boxed (value), &size);
+  *n = size / sizeof *array;
+
+  return array;
+}
+
+void
+gst_query_set_clip_window_times (GstQuery * query, const guint64 * times,
+    guint64 n)
+{
+  guint64 *since, i;
+  GBytes *bytes;
+
+  g_return_if_fail (window_structure (query) != NULL);
+
+  since = g_new (guint64, n);
+  for (i = 0; i < n; i++)
+    since[i] = times[i] - times[0];
+  bytes = g_bytes_new_take (since, n * sizeof *since);
+  gst_structure_set (gst_query_writable_structure (query),
+      "times", G_TYPE_BYTES, bytes, NULL);
+  g_bytes_unref (bytes);
+}
+
+const guint64 *
+gst_query_get_clip_window_times (GstQuery * query)
+{
+  gsize n;
+  const guint64 *times = window_array (query, "times", &n);
+  GstClipMeta clip;
+
+  if (!times || !gst_query_parse_clip_window (query, &clip, NULL, NULL)
+      || n != clip.num_frames)
+    return NULL;
+
+  return times;
+}
+
 void
 gst_query_set_clip_window (GstQuery * query, guint64 first, guint64 last)
 {
@@ -402,15 +455,11 @@ gst_query_set_clip_window_frames (GstQuery * query, const guint64 * frames,
 const guint64 *
 gst_query_get_clip_window_frames (GstQuery * query, guint * n)
 {
-  const GstStructure *s = window_structure (query);
-  const GValue *value = s ? gst_structure_get_value (s, "frames") : NULL;
-  gsize size;
-  const guint64 *frames;
+  gsize length;
+  const guint64 *frames = window_array (query, "frames", &length);
 
-  if (!value || !G_VALUE_HOLDS (value, G_TYPE_BYTES))
-    return NULL;
-  frames = g_bytes_get_data (g_value_get_boxed (value), &size);
-  *n = size / sizeof *frames;
+  if (frames)
+    *n = length;
 
   return frames;
 }

@@ -65,7 +65,8 @@ GST_CLIP_API gboolean gst_event_parse_clip_classes (GstEvent * event, gchar *** 
  * file keeps it, so that clips to test on can be held against it. clipsample
  * sends it before its first frame, and again when it changes.
  * fields: num-frames, frame-interval (uint), sampling (string), scaling (string;
- * absent where it is not known), add-borders (boolean), diff-gain (double; 0 where absent).
+ * absent where it is not known), add-borders (boolean), diff-gain (double; 0 where absent),
+ * frame-rate (fraction; 0/1 where absent).
  *
  * num_frames:     of each clip
  * frame_interval: frames of the video from one to the next; 0 with "uniform"
@@ -75,6 +76,8 @@ GST_CLIP_API gboolean gst_event_parse_clip_classes (GstEvent * event, gchar *** 
  *                 element; NULL: not known
  * add_borders:    whether that element keeps the picture's shape
  * diff_gain:      gain of the clipdiff that the frames went through; 0: none
+ * frame_rate_n/d: frames a second of the video that frame_interval counts in and
+ *                 frames are spread over; 0/d: its own frames, whatever their rate
  * Strings that were parsed belong to the event. */
 typedef struct {
   guint num_frames;
@@ -83,6 +86,7 @@ typedef struct {
   const gchar *scaling;
   gboolean add_borders;
   gdouble diff_gain;
+  gint frame_rate_n, frame_rate_d;
 } GstClipPreparation;
 GST_CLIP_API GstEvent *gst_event_new_clip_preparation (const GstClipPreparation * preparation);
 /* FALSE: another event. */
@@ -139,13 +143,19 @@ GST_CLIP_API gboolean gst_event_parse_clip_skipped (GstEvent * event, GstClipSki
  * before them, is decoded. Unanswered: all of them.
  * in: clip, sample (uint64), epoch (uint), training (boolean),
  *     num-frames (uint64: frames in the clip; 0: unknown), framerate
- *     (fraction: the file's mean; 0/1: unknown)
+ *     (fraction: the file's mean; 0/1: unknown), times (optional: of the frames)
  * out: first, last (uint64: inclusive, counted from the clip's first frame),
  *      frames (optional: which of these, if not all) */
 GST_CLIP_API GstQuery *gst_query_new_clip_window (const GstClipMeta * clip, gint fps_n, gint fps_d);
 /* FALSE: another query. Fills clip, sample, epoch, training, num_frames of
  * *clip (strings NULL). fps_n, fps_d may be NULL. */
 GST_CLIP_API gboolean gst_query_parse_clip_window (GstQuery * query, GstClipMeta * clip, gint * fps_n, gint * fps_d);
+/* Whoever asks adds the frames' times: [n], n is num-frames, ns since any moment,
+ * not decreasing. They are copied, counted from the first one's. */
+GST_CLIP_API void gst_query_set_clip_window_times (GstQuery * query, const guint64 * times, guint64 n);
+/* NULL: they are not known. Otherwise [num-frames], ns since the first frame, the
+ * query's own. */
+GST_CLIP_API const guint64 *gst_query_get_clip_window_times (GstQuery * query);
 GST_CLIP_API void gst_query_set_clip_window (GstQuery * query, guint64 first, guint64 last);
 /* Answers with single frames, [n] ascending, n at least 1. An element that needs
  * the ones between, as a difference of neighbours does, passes the query on and

@@ -18,6 +18,10 @@
  * row in the data set, on nothing else. A clip shorter than the window repeats
  * frames by the rule of even spreading.
  *
+ * With a #GstClipSample:frame-rate frames are those of the clip as it would be
+ * at that rate, the nearest ones by time: clips of 10 and of 30 frames a second
+ * then show the same motion.
+ *
  * Which clip a frame belongs to is told by the clip meta that clipsrc puts on
  * it. clipsample also answers the query with which clipsrc asks, before it
  * decodes a clip, which of its frames will be wanted. A clip that ends before
@@ -37,77 +41,17 @@
  * gst-launch-1.0 videotestsrc num-buffers=64 ! clipsample num-frames=8 frame-interval=2 ! videoconvertscale ! video/x-raw,format=RGB,width=112,height=112 ! clipbatch batch-size=2 ! fakesink
  * ]| Four clips of eight frames, in two batches of two.
  */
-#include "gstclipsample.h"
+#include "gstclipsample-private.h"
 
 #include "clipscaling.h"
-#include "clipwindow.h"
-#include "gstclipmeta.h"
 #include "plugins/paramrange.h"
 
-/* What is held of a clip whose length is not known. */
+/* What is held of a clip whose plan is not known. */
 #define MAX_KEPT_FRAMES 4096
 #define MAX_KEPT_BYTES (512 * 1024 * 1024)
 
-#define DEFAULT_NUM_FRAMES 16
-#define DEFAULT_FRAME_INTERVAL 0
-#define DEFAULT_MODE CLIP_WINDOW_RANDOM
-#define DEFAULT_CLIPS_PER_VIDEO 1
-#define DEFAULT_SEED 0
-
 GST_DEBUG_CATEGORY_STATIC (clip_sample_debug);
 #define GST_CAT_DEFAULT clip_sample_debug
-
-enum
-{
-  PROP_0,
-  PROP_NUM_FRAMES,
-  PROP_FRAME_INTERVAL,
-  PROP_MODE,
-  PROP_CLIPS_PER_VIDEO,
-  PROP_SEED,
-};
-
-/* A frame of a clip whose length is not known. */
-typedef struct
-{
-  guint64 frame;
-  GstBuffer *buffer;
-} Kept;
-
-struct _GstClipSample
-{
-  GstElement parent;
-
-  GstPad *sinkpad;
-  GstPad *srcpad;
-
-  ClipWindow settings;          /* the properties, under the object lock */
-
-  /* The streaming thread's, under the sink pad's stream lock */
-  gboolean in_clip;
-  gboolean complete;            /* the clip at hand: nothing more to take */
-  GstClipMeta clip;             /* it; frame: the last one seen */
-  ClipWindow window;            /* the settings that it began with */
-  guint views;
-  guint64 *wanted;              /* frame numbers [views * num_frames] */
-  GstBuffer **slots;            /* their frames, until pushed */
-  guint *filled;                /* slots filled so far [views] */
-  guint next;                   /* the slot to push next */
-  GstBuffer *last;              /* the last frame seen */
-  GArray *kept;                 /* of Kept */
-  gsize kept_bytes;
-  guint64 stride;               /* every how manieth frame is kept */
-
-  /* Of a stream without clip meta */
-  guint64 live_clip;
-  guint64 live_frame;
-
-  gboolean have_segment;
-  guint32 segment_seqnum;
-
-  GstEvent *told;               /* the last clip-preparation sent */
-  gboolean tell;                /* another one may be due */
-};
 
 G_DEFINE_TYPE (GstClipSample, gst_clip_sample, GST_TYPE_ELEMENT);
 GST_ELEMENT_REGISTER_DEFINE (clipsample, "clipsample", GST_RANK_NONE,
@@ -117,29 +61,6 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
     GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw(ANY)"));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw(ANY)"));
-
-#define GST_TYPE_CLIP_SAMPLE_MODE (gst_clip_sample_mode_get_type ())
-static GType
-gst_clip_sample_mode_get_type (void)
-{
-  static GType type;
-  static const GEnumValue values[] = {
-    {CLIP_WINDOW_RANDOM, "Training passes draw the window's start at random, "
-          "validation passes take the middle", "random"},
-    {CLIP_WINDOW_CENTER, "The middle of the clip", "center"},
-    {CLIP_WINDOW_UNIFORM, "Spread evenly over the whole clip, whatever "
-          "frame-interval is", "uniform"},
-    {0, NULL, NULL}
-  };
-
-  if (g_once_init_enter (&type)) {
-    GType registered = g_enum_register_static ("GstClipSampleMode", values);
-
-    g_once_init_leave (&type, registered);
-  }
-
-  return type;
-}
 
 static void
 clear_kept (gpointer kept)
@@ -159,6 +80,8 @@ gst_clip_sample_drop (GstClipSample * self)
   g_clear_pointer (&self->wanted, g_free);
   g_clear_pointer (&self->filled, g_free);
   g_array_set_size (self->kept, 0);
+  g_array_set_size (self->numbers, 0);
+  g_array_set_size (self->times, 0);
   self->kept_bytes = 0;
   gst_clear_buffer (&self->last);
   self->complete = TRUE;
@@ -168,6 +91,8 @@ static void
 gst_clip_sample_reset (GstClipSample * self)
 {
   gst_clip_sample_drop (self);
+  gst_clear_buffer (&self->held);
+  frame_rate_begin (&self->stream, self->stream.rate);
   self->in_clip = FALSE;
   self->have_segment = FALSE;
   if (self->live_frame) {
@@ -188,24 +113,36 @@ gst_clip_sample_allocate (GstClipSample * self, guint views)
   self->filled = g_new0 (guint, views);
 }
 
-/* Settings hold from one clip's first frame to the next one's. */
-static void
-gst_clip_sample_take_settings (GstClipSample * self)
+/* Settings hold from one clip's first frame to the next one's; where a plan was
+ * told, those that it was made by. Returns the plan's frames; NULL: there is
+ * none. clip: NULL: of a stream without clip meta */
+static guint64 *
+gst_clip_sample_take_settings (GstClipSample * self, const GstClipMeta * clip)
 {
   const ClipWindow before = self->window;
+  const ClipPlan *plan;
+  guint64 *wanted = NULL;
 
   GST_OBJECT_LOCK (self);
-  self->window = self->settings;
+  plan = clip ? clip_plans_find (&self->plans, clip) : NULL;
+  self->window = plan ? plan->window : self->settings;
+  if (plan)
+    wanted = g_memdup2 (plan->wanted, plan->n * sizeof *wanted);
   GST_OBJECT_UNLOCK (self);
   self->tell |= !self->told || before.num_frames != self->window.num_frames
       || before.interval != self->window.interval
-      || before.mode != self->window.mode;
+      || before.mode != self->window.mode
+      || !frame_rate_equal (before.rate, self->window.rate);
+
+  return wanted;
 }
 
 static void
 gst_clip_sample_begin (GstClipSample * self, const GstClipMeta * clip,
     gboolean live)
 {
+  guint64 *wanted;
+
   gst_clip_sample_drop (self);
   self->in_clip = TRUE;
   self->complete = FALSE;
@@ -223,10 +160,16 @@ gst_clip_sample_begin (GstClipSample * self, const GstClipMeta * clip,
     return;
   }
 
-  gst_clip_sample_take_settings (self);
-  if (clip->num_frames) {
-    gst_clip_sample_allocate (self, clip_window_views (&self->window,
-            clip->training));
+  wanted = gst_clip_sample_take_settings (self, clip);
+  /* by time: nobody knows before the clip's end where no plan was told */
+  if (!wanted && (!clip->num_frames || self->window.rate.n))
+    return;
+  gst_clip_sample_allocate (self, clip_window_views (&self->window,
+          clip->training));
+  if (wanted) {
+    g_free (self->wanted);
+    self->wanted = wanted;
+  } else {
     clip_window_plan (&self->window, clip->num_frames, clip->training,
         clip->epoch, clip->sample, self->wanted);
   }
@@ -240,7 +183,8 @@ gst_clip_sample_tell (GstClipSample * self)
       || self->window.interval == 0;
   GstClipPreparation preparation = {.num_frames = self->window.num_frames,
     .frame_interval = uniform ? 0 : self->window.interval,
-    .sampling = uniform ? "uniform" : "center",.scaling = "none"
+    .sampling = uniform ? "uniform" : "center",.scaling = "none",
+    .frame_rate_n = self->window.rate.n,.frame_rate_d = self->window.rate.d
   };
   ClipScaling scaling;
   GstEvent *event;
@@ -293,13 +237,32 @@ gst_clip_sample_push (GstClipSample * self)
   return ret;
 }
 
-/* Holds a frame of a clip whose length is not known. */
+/* Notes when a frame is shown, as numbers alone do not tell what to take. */
+static void
+gst_clip_sample_note_time (GstClipSample * self, guint64 frame,
+    GstBuffer * buffer)
+{
+  const GArray *times = self->times;
+  const guint64 before = times->len ?
+      g_array_index (times, guint64, times->len - 1) : 0;
+  guint64 time = GST_BUFFER_PTS (buffer);
+
+  if (!GST_CLOCK_TIME_IS_VALID (time))
+    time = times->len ? before + frame_rate_time (self->window.rate, 1) : 0;
+  time = MAX (time, before);
+  g_array_append_val (self->numbers, frame);
+  g_array_append_val (self->times, time);
+}
+
+/* Holds a frame of a clip whose plan is not known. */
 static void
 gst_clip_sample_keep (GstClipSample * self, guint64 frame, GstBuffer * buffer)
 {
   Kept kept = { frame, buffer };
   guint i, n;
 
+  if (self->window.rate.n)
+    gst_clip_sample_note_time (self, frame, buffer);
   if (frame % self->stride != 0)
     return;
   gst_buffer_ref (buffer);
@@ -339,10 +302,19 @@ gst_clip_sample_choose (GstClipSample * self)
 
   gst_clip_sample_allocate (self, clip_window_views (&self->window,
           self->clip.training));
-  clip_window_plan (&self->window, self->clip.frame + 1, self->clip.training,
-      self->clip.epoch, self->clip.sample, self->wanted);
-
   n = self->views * self->window.num_frames;
+  if (self->window.rate.n) {
+    clip_window_plan_times (&self->window, (guint64 *) self->times->data,
+        self->times->len, self->clip.training, self->clip.epoch,
+        self->clip.sample, self->wanted);
+    for (slot = 0; slot < n; slot++)
+      self->wanted[slot] =
+          g_array_index (self->numbers, guint64, self->wanted[slot]);
+  } else {
+    clip_window_plan (&self->window, self->clip.frame + 1, self->clip.training,
+        self->clip.epoch, self->clip.sample, self->wanted);
+  }
+
   for (slot = 0; slot < n; slot++) {
     if (slot % self->window.num_frames == 0)
       at = 0;
@@ -383,19 +355,26 @@ gst_clip_sample_finish (GstClipSample * self)
   return gst_clip_sample_push (self);
 }
 
+/* Of a stream without clip meta: the next frame is a clip's first one. */
+static gboolean
+gst_clip_sample_is_between (GstClipSample * self)
+{
+  return self->live_frame == 0 || !self->in_clip
+      || self->live_frame == self->clip.num_frames;
+}
+
 /* Number of the next frame of a stream without clip meta. */
 static void
 gst_clip_sample_count (GstClipSample * self, GstClipMeta * clip)
 {
-  if (self->live_frame == 0 || !self->in_clip
-      || self->live_frame == self->clip.num_frames) {
+  if (gst_clip_sample_is_between (self)) {
     if (self->live_frame)
       self->live_clip++;
     self->live_frame = 0;
     /* the clip before is complete or was dropped: nothing uses it */
     gst_clip_sample_drop (self);
     self->in_clip = FALSE;
-    gst_clip_sample_take_settings (self);
+    gst_clip_sample_take_settings (self, NULL);
     self->clip.num_frames =
         (guint64) self->window.num_frames * MAX (self->window.interval, 1);
   }
@@ -404,10 +383,10 @@ gst_clip_sample_count (GstClipSample * self, GstClipMeta * clip)
         self->live_frame++,.num_frames = self->clip.num_frames};
 }
 
+/* The next frame of a clip. Takes the buffer. */
 static GstFlowReturn
-gst_clip_sample_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+gst_clip_sample_frame (GstClipSample * self, GstBuffer * buffer)
 {
-  GstClipSample *self = GST_CLIP_SAMPLE (parent);
   GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
   GstFlowReturn ret = GST_FLOW_OK;
   GstClipMeta clip;
@@ -460,6 +439,81 @@ done:
   return ret;
 }
 
+/* The rate of the next frame of a stream without clip meta. */
+static FrameRate
+gst_clip_sample_live_rate (GstClipSample * self)
+{
+  FrameRate rate = self->window.rate;
+
+  if (gst_clip_sample_is_between (self)) {
+    GST_OBJECT_LOCK (self);
+    rate = self->settings.rate;
+    GST_OBJECT_UNLOCK (self);
+  }
+
+  return rate;
+}
+
+/* Goes on for `n` frames with the one that is held. */
+static GstFlowReturn
+gst_clip_sample_repeat (GstClipSample * self, guint64 n)
+{
+  GstFlowReturn ret = GST_FLOW_OK;
+
+  for (; n > 0 && ret == GST_FLOW_OK; n--)
+    ret = gst_clip_sample_frame (self, gst_buffer_ref (self->held));
+
+  return ret;
+}
+
+/* The next frame of a stream without clip meta, at the rate that it has. */
+static GstFlowReturn
+gst_clip_sample_live (GstClipSample * self, GstBuffer * buffer, FrameRate rate)
+{
+  guint64 before, now;
+  GstFlowReturn ret;
+
+  if (!frame_rate_equal (rate, self->stream.rate)) {
+    frame_rate_begin (&self->stream, rate);
+    gst_clear_buffer (&self->held);
+  }
+  if (!frame_rate_push (&self->stream, GST_BUFFER_PTS (buffer), &before,
+          &now)) {
+    gst_buffer_unref (buffer);
+    return GST_FLOW_OK;
+  }
+  ret = gst_clip_sample_repeat (self, before);
+  gst_buffer_replace (&self->held, buffer);
+  gst_buffer_unref (buffer);
+
+  return ret == GST_FLOW_OK ? gst_clip_sample_repeat (self, now) : ret;
+}
+
+static GstFlowReturn
+gst_clip_sample_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+{
+  GstClipSample *self = GST_CLIP_SAMPLE (parent);
+
+  if (!gst_buffer_get_clip_meta (buffer)) {
+    const FrameRate rate = gst_clip_sample_live_rate (self);
+
+    if (rate.n)
+      return gst_clip_sample_live (self, buffer, rate);
+  }
+
+  return gst_clip_sample_frame (self, buffer);
+}
+
+/* No frame follows that goes on with what came so far. */
+static void
+gst_clip_sample_end (GstClipSample * self)
+{
+  if (self->held)
+    gst_clip_sample_repeat (self, frame_rate_end (&self->stream));
+  gst_clip_sample_finish (self);
+  gst_clip_sample_reset (self);
+}
+
 /* Frames that are held and can not follow other caps. */
 static gboolean
 gst_clip_sample_holds (GstClipSample * self)
@@ -487,6 +541,8 @@ gst_clip_sample_new_caps (GstClipSample * self, GstEvent * event)
       gst_clip_sample_finish (self);
     else
       gst_clear_buffer (&self->last);
+    gst_clear_buffer (&self->held);
+    frame_rate_begin (&self->stream, self->stream.rate);
   }
   gst_clear_caps (&before);
 }
@@ -506,17 +562,14 @@ gst_clip_sample_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
     case GST_EVENT_SEGMENT:
       /* one of the same origin comes in mid-clip, from edit lists */
       seqnum = gst_event_get_seqnum (event);
-      if (self->have_segment && seqnum != self->segment_seqnum) {
-        gst_clip_sample_finish (self);
-        gst_clip_sample_reset (self);
-      }
+      if (self->have_segment && seqnum != self->segment_seqnum)
+        gst_clip_sample_end (self);
       self->have_segment = TRUE;
       self->segment_seqnum = seqnum;
       break;
     case GST_EVENT_STREAM_START:
     case GST_EVENT_EOS:
-      gst_clip_sample_finish (self);
-      gst_clip_sample_reset (self);
+      gst_clip_sample_end (self);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
       /* what another sampler did holds no longer */
@@ -527,10 +580,8 @@ gst_clip_sample_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
       if (gst_event_parse_clip_epoch (event, NULL)
-          || gst_event_parse_clip_epoch_done (event, NULL)) {
-        gst_clip_sample_finish (self);
-        gst_clip_sample_reset (self);
-      }
+          || gst_event_parse_clip_epoch_done (event, NULL))
+        gst_clip_sample_end (self);
       break;
     case GST_EVENT_FLUSH_STOP:
       gst_clip_sample_reset (self);
@@ -553,22 +604,31 @@ compare_frames (const void *a, const void *b)
 static gboolean
 gst_clip_sample_answer (GstClipSample * self, GstQuery * query)
 {
+  const guint64 *times = gst_query_get_clip_window_times (query);
   ClipWindow window;
   GstClipMeta clip;
   guint64 *wanted;
   guint n, distinct = 0;
 
   gst_query_parse_clip_window (query, &clip, NULL, NULL);
-  if (clip.num_frames == 0)
-    return FALSE;
-
   GST_OBJECT_LOCK (self);
   window = self->settings;
   GST_OBJECT_UNLOCK (self);
+  if (clip.num_frames == 0 || (window.rate.n && !times))
+    return FALSE;
+
   n = clip_window_views (&window, clip.training) * window.num_frames;
   wanted = g_new (guint64, n);
-  clip_window_plan (&window, clip.num_frames, clip.training, clip.epoch,
-      clip.sample, wanted);
+  if (window.rate.n)
+    clip_window_plan_times (&window, times, clip.num_frames, clip.training,
+        clip.epoch, clip.sample, wanted);
+  else
+    clip_window_plan (&window, clip.num_frames, clip.training, clip.epoch,
+        clip.sample, wanted);
+  GST_OBJECT_LOCK (self);
+  clip_plans_put (&self->plans, &clip, &window, window.rate.n ? wanted : NULL,
+      n);
+  GST_OBJECT_UNLOCK (self);
   /* views follow each other, and may overlap */
   qsort (wanted, n, sizeof *wanted, compare_frames);
   for (guint i = 0; i < n; i++)
@@ -618,72 +678,13 @@ gst_clip_sample_change_state (GstElement * element, GstStateChange transition)
     gst_clip_sample_reset (self);
     self->live_clip = 0;
     gst_clear_event (&self->told);
+    GST_OBJECT_LOCK (self);
+    clip_plans_clear (&self->plans);
+    GST_OBJECT_UNLOCK (self);
     GST_PAD_STREAM_UNLOCK (self->sinkpad);
   }
 
   return ret;
-}
-
-static void
-gst_clip_sample_set_property (GObject * object, guint id, const GValue * value,
-    GParamSpec * pspec)
-{
-  GstClipSample *self = GST_CLIP_SAMPLE (object);
-
-  if (!param_range_accept (GST_ELEMENT (object), value, pspec))
-    return;
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_NUM_FRAMES:
-      self->settings.num_frames = g_value_get_uint (value);
-      break;
-    case PROP_FRAME_INTERVAL:
-      self->settings.interval = g_value_get_uint (value);
-      break;
-    case PROP_MODE:
-      self->settings.mode = g_value_get_enum (value);
-      break;
-    case PROP_CLIPS_PER_VIDEO:
-      self->settings.views = g_value_get_uint (value);
-      break;
-    case PROP_SEED:
-      self->settings.seed = g_value_get_uint64 (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
-  GST_OBJECT_UNLOCK (self);
-}
-
-static void
-gst_clip_sample_get_property (GObject * object, guint id, GValue * value,
-    GParamSpec * pspec)
-{
-  GstClipSample *self = GST_CLIP_SAMPLE (object);
-
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_NUM_FRAMES:
-      g_value_set_uint (value, self->settings.num_frames);
-      break;
-    case PROP_FRAME_INTERVAL:
-      g_value_set_uint (value, self->settings.interval);
-      break;
-    case PROP_MODE:
-      g_value_set_enum (value, self->settings.mode);
-      break;
-    case PROP_CLIPS_PER_VIDEO:
-      g_value_set_uint (value, self->settings.views);
-      break;
-    case PROP_SEED:
-      g_value_set_uint64 (value, self->settings.seed);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
-  GST_OBJECT_UNLOCK (self);
 }
 
 static void
@@ -692,8 +693,12 @@ gst_clip_sample_finalize (GObject * object)
   GstClipSample *self = GST_CLIP_SAMPLE (object);
 
   gst_clip_sample_drop (self);
+  gst_clear_buffer (&self->held);
   gst_clear_event (&self->told);
+  clip_plans_clear (&self->plans);
   g_array_unref (self->kept);
+  g_array_unref (self->numbers);
+  g_array_unref (self->times);
 
   G_OBJECT_CLASS (gst_clip_sample_parent_class)->finalize (object);
 }
@@ -703,67 +708,30 @@ gst_clip_sample_class_init (GstClipSampleClass * klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
-  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
-      | GST_PARAM_MUTABLE_PLAYING;
 
   GST_DEBUG_CATEGORY_INIT (clip_sample_debug, "clipsample", 0,
       "picks the frames of each clip");
 
-  object_class->set_property = gst_clip_sample_set_property;
-  object_class->get_property = gst_clip_sample_get_property;
   object_class->finalize = gst_clip_sample_finalize;
   element_class->change_state =
       GST_DEBUG_FUNCPTR (gst_clip_sample_change_state);
 
-  /**
-   * GstClipSample:num-frames:
-   *
-   * Changes of this and the other properties hold from the next clip on.
-   */
-  g_object_class_install_property (object_class, PROP_NUM_FRAMES,
-      param_range_uint ("num-frames", "Number of frames",
-          "Frames taken from each clip (1 to 1024, default 16)",
-          1, 1024, DEFAULT_NUM_FRAMES, flags));
-  g_object_class_install_property (object_class, PROP_FRAME_INTERVAL,
-      param_range_uint ("frame-interval", "Frame interval",
-          "Frames of the video from one frame taken to the next (0 to 1024, "
-          "default 0: num-frames are spread evenly over the whole clip)",
-          0, 1024, DEFAULT_FRAME_INTERVAL, flags));
-  g_object_class_install_property (object_class, PROP_MODE,
-      g_param_spec_enum ("mode", "Mode",
-          "Where the window of frames lies in its clip, if frame-interval is "
-          "not 0 (default random)",
-          GST_TYPE_CLIP_SAMPLE_MODE, DEFAULT_MODE, flags));
-  g_object_class_install_property (object_class, PROP_CLIPS_PER_VIDEO,
-      param_range_uint ("clips-per-video", "Clips per video",
-          "Views: windows placed evenly over a clip, each sent as a clip of "
-          "its own under the same clip number. Only in validation passes and "
-          "if frame-interval is not 0; otherwise 1 (1 to 64, default 1)",
-          1, 64, DEFAULT_CLIPS_PER_VIDEO, flags));
-  g_object_class_install_property (object_class, PROP_SEED,
-      g_param_spec_uint64 ("seed", "Seed",
-          "Number that the random windows follow from, with the epoch and the "
-          "clip's row in the data set (0 to 2^64-1, default 0)",
-          0, G_MAXUINT64, DEFAULT_SEED, flags));
-
+  gst_clip_sample_install_properties (object_class);
   gst_element_class_set_static_metadata (element_class, "Clip sampler",
       "Filter/Video", "Takes a fixed number of frames from each clip, for "
       "networks that look at videos", "The cnn3d authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
-  gst_type_mark_as_plugin_api (GST_TYPE_CLIP_SAMPLE_MODE, 0);
 }
 
 static void
 gst_clip_sample_init (GstClipSample * self)
 {
-  self->settings.num_frames = DEFAULT_NUM_FRAMES;
-  self->settings.interval = DEFAULT_FRAME_INTERVAL;
-  self->settings.mode = DEFAULT_MODE;
-  self->settings.views = DEFAULT_CLIPS_PER_VIDEO;
-  self->settings.seed = DEFAULT_SEED;
+  gst_clip_sample_init_settings (self);
   self->kept = g_array_new (FALSE, FALSE, sizeof (Kept));
   g_array_set_clear_func (self->kept, clear_kept);
+  self->numbers = g_array_new (FALSE, FALSE, sizeof (guint64));
+  self->times = g_array_new (FALSE, FALSE, sizeof (guint64));
 
   self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");
   gst_pad_set_chain_function (self->sinkpad,

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "plugins/framerate.h"
 #include "src/escape.h"
 
 /* Names of classes shown in an error, at most. */
@@ -150,13 +151,16 @@ unknown:
 }
 
 static void
-append_sampling (GString * text, const gchar * sampling, guint interval)
+append_sampling (GString * text, const gchar * sampling, guint interval,
+    gint rate_n, gint rate_d)
 {
   if (!strcmp (sampling, "uniform"))
     g_string_append (text, "frames spread evenly over each clip");
   else
     g_string_append_printf (text, "a window in each clip's middle with "
         "frame-interval=%u", interval);
+  if (rate_n)
+    g_string_append_printf (text, " at frame-rate=%d/%d", rate_n, rate_d);
 }
 
 static void
@@ -174,20 +178,28 @@ static void
 compare_sampling (GString * text, const GstClipPreparation * is,
     const Cnn3dPreparation * was)
 {
+  const FrameRate rate = { is->frame_rate_n, is->frame_rate_d };
+  const FrameRate was_rate = { was->frame_rate_n, was->frame_rate_d };
   gboolean uniform;
 
   if (!is->sampling || !was->sampling)
     return;
   uniform = !strcmp (was->sampling, "uniform");
   if (!strcmp (is->sampling, was->sampling)
-      && (uniform || is->frame_interval == was->frame_interval))
+      && (uniform || is->frame_interval == was->frame_interval)
+      && frame_rate_equal (rate, was_rate))
     return;
 
-  append_sampling (text, is->sampling, is->frame_interval);
+  append_sampling (text, is->sampling, is->frame_interval, rate.n, rate.d);
   g_string_append (text, " instead of ");
-  append_sampling (text, was->sampling, was->frame_interval);
-  g_string_append_printf (text, " (set clipsample frame-interval=%u)",
+  append_sampling (text, was->sampling, was->frame_interval, was_rate.n,
+      was_rate.d);
+  g_string_append_printf (text, " (set clipsample frame-interval=%u",
       uniform ? 0 : was->frame_interval);
+  if (rate.n || was_rate.n)
+    g_string_append_printf (text, " frame-rate=%d/%d", was_rate.n,
+        MAX (was_rate.d, 1));
+  g_string_append_c (text, ')');
 }
 
 static void
@@ -281,6 +293,7 @@ eval_run_check_unprepared (EvalRun * self)
   if (!was->sampling)
     return;
   text = g_string_new ("clips that clipsample has not sampled instead of ");
-  append_sampling (text, was->sampling, was->frame_interval);
+  append_sampling (text, was->sampling, was->frame_interval, was->frame_rate_n,
+      was->frame_rate_d);
   warn_of (self, text);
 }

@@ -188,6 +188,8 @@ gst_cnn3d_infer_report_model (GstCnn3dInfer * self, const InferModel * model,
           "num-classes", G_TYPE_UINT, model->num_classes,
           "num-frames", G_TYPE_UINT, info->network.frames,
           "frame-interval", G_TYPE_UINT, interval_for (model, interval),
+          "frame-rate", GST_TYPE_FRACTION, p->frame_rate_n,
+          MAX (p->frame_rate_d, 1),
           "diff-gain", G_TYPE_DOUBLE, p->diff_gain,
           "width", G_TYPE_UINT, info->network.width,
           "height", G_TYPE_UINT, info->network.height,
@@ -259,7 +261,8 @@ window_params (const InferModel * model, guint interval, guint stride)
   InferWindowParams params = { network->channels, network->frames,
     network->height, network->width,
     infer_window_find_scaling (p->scaling), p->add_borders,
-    interval_for (model, interval), stride, p->diff_gain
+    interval_for (model, interval), stride, p->diff_gain,
+    {p->frame_rate_n, p->frame_rate_d}
   };
 
   return params;
@@ -323,7 +326,7 @@ gst_cnn3d_infer_look (GstCnn3dInfer * self, GstBuffer * buffer)
 {
   GstClockTime running_time = GST_CLOCK_TIME_NONE;
   guint interval, stride, epoch;
-  gboolean complete, drop, failed;
+  gboolean drop, failed;
   InferModel *next;
 
   GST_OBJECT_LOCK (self);
@@ -344,11 +347,12 @@ gst_cnn3d_infer_look (GstCnn3dInfer * self, GstBuffer * buffer)
       && GST_BUFFER_PTS_IS_VALID (buffer))
     running_time = gst_segment_to_running_time (&self->segment,
         GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
-  if (!infer_window_push (self->window, buffer, running_time, &complete))
+  if (!infer_window_push (self->window, buffer, running_time))
     GST_WARNING_OBJECT (self, "a frame that cannot be read goes through, and "
         "windows begin anew after it: %" GST_PTR_FORMAT, buffer);
-  if (complete && !gst_cnn3d_infer_hand_over (self, drop, epoch))
-    return GST_FLOW_FLUSHING;
+  while (infer_window_next (self->window))
+    if (!gst_cnn3d_infer_hand_over (self, drop, epoch))
+      return GST_FLOW_FLUSHING;
 
   GST_OBJECT_LOCK (self);
   failed = self->failed;
@@ -498,13 +502,29 @@ gst_cnn3d_infer_flush_stop (GstCnn3dInfer * self)
 static void
 gst_cnn3d_infer_eos (GstCnn3dInfer * self)
 {
+  const FrameRate rate = self->params.rate;
+  gchar *at = rate.n ? g_strdup_printf (" at %d/%d a second", rate.n, rate.d) :
+      g_strdup ("");
+  gboolean drop;
+  guint epoch;
+
+  GST_OBJECT_LOCK (self);
+  drop = self->settings.drop;
+  epoch = self->epoch;
+  GST_OBJECT_UNLOCK (self);
+  if (self->window) {
+    infer_window_end (self->window);
+    while (infer_window_next (self->window)
+        && gst_cnn3d_infer_hand_over (self, drop, epoch));
+  }
   /* what is under way is told first */
   infer_worker_wait (self->worker);
   if (self->number == 0 && self->window)
     element_report_info (GST_ELEMENT (self), "The video ended before its first "
-        "window of %u frames, %u apart, was complete: there is no result. A "
+        "window of %u frames, %u apart%s, was complete: there is no result. A "
         "smaller frame-interval takes less of it.", self->params.frames,
-        self->params.interval);
+        self->params.interval, at);
+  g_free (at);
 }
 
 static gboolean

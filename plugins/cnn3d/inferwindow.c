@@ -13,6 +13,14 @@ typedef struct
   InferFrameTime time;
 } Slot;
 
+/* At a rate, which frames one stands for is known when the next one comes: the
+ * last two are kept, scaled, as far as they may be wanted. */
+typedef struct
+{
+  Slot slot;
+  gboolean ready;
+} Recent;
+
 struct _InferWindow
 {
   GstVideoInfo in, out;
@@ -21,6 +29,9 @@ struct _InferWindow
   guint frames, interval, stride;
   gdouble diff_gain;
   gsize row, frame_size;        /* bytes, without padding */
+  FrameRateStream stream;
+  Recent before, now;           /* the frame before, and the last one */
+  guint64 n_before, n_now;      /* frames at the rate that are still theirs */
   guint64 next;                 /* number of the frame that comes */
   guint grid, n_slots;
   Slot *slots;
@@ -201,6 +212,7 @@ infer_window_new (const GstVideoInfo * info, const InferWindowParams * params)
   self->frames = params->frames;
   self->interval = MAX (params->interval, 1);
   self->diff_gain = params->diff_gain;
+  frame_rate_begin (&self->stream, params->rate);
   spans = (guint64) self->frames * self->interval;
   self->stride = params->stride ? params->stride : MIN (spans, G_MAXUINT);
   self->grid = common_divisor (self->stride, self->interval);
@@ -228,6 +240,8 @@ infer_window_free (InferWindow ** window)
   for (guint i = 0; self->slots && i < self->n_slots; i++)
     g_free (self->slots[i].data);
   g_free (self->slots);
+  g_free (self->before.slot.data);
+  g_free (self->now.slot.data);
   gst_clear_buffer (&self->scratch);
   g_clear_pointer (&self->converter, gst_video_converter_free);
   g_free (self);
@@ -237,7 +251,9 @@ infer_window_free (InferWindow ** window)
 void
 infer_window_restart (InferWindow * self)
 {
-  self->next = 0;
+  self->next = self->n_before = self->n_now = 0;
+  self->before.ready = self->now.ready = FALSE;
+  frame_rate_begin (&self->stream, self->stream.rate);
 }
 
 static Slot *
@@ -271,31 +287,135 @@ first_frame (const InferWindow * self)
   return self->next - 1 - (guint64) (self->frames - 1) * self->interval;
 }
 
-gboolean
-infer_window_push (InferWindow * self, GstBuffer * buffer,
-    GstClockTime running_time, gboolean * complete)
+/* Is any of the n frames from `first` on? */
+static gboolean
+wants (const InferWindow * self, guint64 first, guint64 n)
 {
-  const guint64 frame = self->next, last = (guint64) (self->frames - 1)
-      * self->interval;
-  Slot *s;
+  for (guint64 i = 0; i < n; i++)
+    if (is_wanted (self, first + i))
+      return TRUE;
 
-  *complete = FALSE;
-  if (is_wanted (self, frame)) {
-    s = slot (self, frame);
-    if (!s->data)
-      s->data = g_malloc (self->frame_size);
-    if (!convert (self, buffer, s->data)) {
-      infer_window_restart (self);
-      return FALSE;
-    }
-    s->time.pts = GST_BUFFER_PTS (buffer);
-    s->time.duration = GST_BUFFER_DURATION (buffer);
-    s->time.running_time = running_time;
+  return FALSE;
+}
+
+/* Frames at the rate that the last frame may still stand for, if the next one
+ * is not much later than usual. */
+static guint64
+count_ahead (const InferWindow * self)
+{
+  const FrameRateStream *stream = &self->stream;
+  const guint64 far = stream->last - stream->origin
+      + MAX (stream->gap, frame_rate_time (stream->rate, 1));
+  guint64 n = 0;
+
+  while (frame_rate_time (stream->rate, stream->next + n) <= far)
+    n++;
+
+  return n;
+}
+
+static gboolean
+fill (InferWindow * self, Slot * s, GstBuffer * buffer,
+    GstClockTime running_time)
+{
+  if (!s->data)
+    s->data = g_malloc (self->frame_size);
+  if (!convert (self, buffer, s->data)) {
+    infer_window_restart (self);
+    return FALSE;
   }
-  self->next++;
-  *complete = frame >= last && (frame - last) % self->stride == 0;
+  s->time.pts = GST_BUFFER_PTS (buffer);
+  s->time.duration = GST_BUFFER_DURATION (buffer);
+  s->time.running_time = running_time;
 
   return TRUE;
+}
+
+/* The last frame is the one before. */
+static void
+step (InferWindow * self)
+{
+  const Recent before = self->before;
+
+  self->before = self->now;
+  self->now = before;
+  self->now.ready = FALSE;
+}
+
+static gboolean
+push_at_rate (InferWindow * self, GstBuffer * buffer,
+    GstClockTime running_time)
+{
+  guint64 next;
+
+  if (!frame_rate_push (&self->stream, GST_BUFFER_PTS (buffer),
+          &self->n_before, &self->n_now))
+    return TRUE;
+  step (self);
+  next = self->next + self->n_before;
+  self->now.ready = wants (self, next, self->n_now + count_ahead (self))
+      || (!self->before.ready && wants (self, self->next, self->n_before));
+
+  return !self->now.ready || fill (self, &self->now.slot, buffer, running_time);
+}
+
+gboolean
+infer_window_push (InferWindow * self, GstBuffer * buffer,
+    GstClockTime running_time)
+{
+  if (self->stream.rate.n)
+    return push_at_rate (self, buffer, running_time);
+  if (is_wanted (self, self->next)
+      && !fill (self, slot (self, self->next), buffer, running_time))
+    return FALSE;
+  self->n_now = 1;
+
+  return TRUE;
+}
+
+void
+infer_window_end (InferWindow * self)
+{
+  if (!self->stream.rate.n)
+    return;
+  step (self);
+  self->n_before = frame_rate_end (&self->stream);
+}
+
+/* The next frame at the rate. */
+static void
+take (InferWindow * self, const Recent * from)
+{
+  Slot *s = slot (self, self->next);
+
+  if (!is_wanted (self, self->next))
+    return;
+  /* it was not thought to be wanted: after a gap */
+  if (!from->ready)
+    from = &self->now;
+  if (!s->data)
+    s->data = g_malloc (self->frame_size);
+  memcpy (s->data, from->slot.data, self->frame_size);
+  s->time = from->slot.time;
+}
+
+gboolean
+infer_window_next (InferWindow * self)
+{
+  const guint64 last = (guint64) (self->frames - 1) * self->interval;
+
+  while (self->n_before || self->n_now) {
+    guint64 *n = self->n_before ? &self->n_before : &self->n_now;
+
+    if (self->stream.rate.n)
+      take (self, self->n_before ? &self->before : &self->now);
+    --*n;
+    self->next++;
+    if (self->next > last && (self->next - 1 - last) % self->stride == 0)
+      return TRUE;
+  }
+
+  return FALSE;
 }
 
 gsize

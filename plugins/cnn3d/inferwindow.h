@@ -5,6 +5,8 @@
 
 #include <gst/video/video.h>
 
+#include "plugins/framerate.h"
+
 /* What a window is made of. */
 typedef struct {
   guint channels, frames, height, width;        /* of a clip of the model's */
@@ -16,6 +18,8 @@ typedef struct {
                                  * overlap */
   gdouble diff_gain;            /* above 0: frames become differences from the
                                  * one before in the window, as by clipdiff */
+  FrameRate rate;               /* that the video is brought to first; interval
+                                 * and stride count its frames; 0: as it comes */
 } InferWindowParams;
 
 /* Where a frame lies in the stream. */
@@ -37,13 +41,18 @@ void infer_window_free (InferWindow ** window);
 /* The next frame comes first in a window. */
 void infer_window_restart (InferWindow * window);
 
-/* The next frame of the video. *complete: a window ends with it. FALSE: it
- * could not be read, and the windows begin anew. */
+/* The next frame of the video. FALSE: it could not be read, and the windows
+ * begin anew. */
 gboolean infer_window_push (InferWindow * window, GstBuffer * buffer,
-    GstClockTime running_time, gboolean * complete);
+    GstClockTime running_time);
+/* No frame follows: what the last one stands for at the rate comes, too. */
+void infer_window_end (InferWindow * window);
+
+/* Called after each of them until it is FALSE. TRUE: a window is complete. */
+gboolean infer_window_next (InferWindow * window);
 
 /* Of the window that is complete: its bytes, (T, H, W, C), to `clip`; the times
- * of its first and its last frame. Valid until the next frame comes. */
+ * of its first and its last frame. Valid until infer_window_next(). */
 gsize infer_window_size (const InferWindow * window);
 void infer_window_copy (const InferWindow * window, guint8 * clip);
 void infer_window_times (const InferWindow * window, InferFrameTime * first,

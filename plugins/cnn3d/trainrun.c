@@ -259,6 +259,8 @@ fill_preparation (TrainRun * self, Cnn3dPreparation * to)
     return;
   to->sampling = from.sampling;
   to->frame_interval = from.frame_interval;
+  to->frame_rate_n = from.frame_rate_n;
+  to->frame_rate_d = from.frame_rate_d;
   to->scaling = from.scaling;
   to->add_borders = from.add_borders;
   to->diff_gain = from.diff_gain;

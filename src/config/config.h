@@ -36,12 +36,13 @@ typedef enum {
   CNN3D_CONFIG_BYTES,           /* "8589934592", "8GiB" */
   CNN3D_CONFIG_SIZE,            /* "HEIGHTxWIDTH", pixels */
   CNN3D_CONFIG_BATCHES,         /* "100"; "1.0": all of them */
+  CNN3D_CONFIG_RATE,            /* "15/1", "30000/1001", in lowest terms */
 } Cnn3dConfigType;
 
 typedef struct {
   const gchar *name;            /* SECTION.KEY */
   Cnn3dConfigType type;
-  gdouble minimum, maximum;     /* of whole and other numbers, and of pixels */
+  gdouble minimum, maximum;     /* of whole and other numbers, of pixels, of rates */
   const gchar *choices;         /* blanks between them; A=B: A may be written and means B */
   const gchar *fallback;        /* what holds where it is not set; NULL: nothing does */
   const gchar *elements;        /* that have the property; blanks between them */

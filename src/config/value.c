@@ -95,6 +95,10 @@ cnn3d_config_key_values (const Cnn3dConfigKey *key)
     case CNN3D_CONFIG_BATCHES:
       g_string_append (text, "a whole number from 1, or 1.0");
       break;
+    case CNN3D_CONFIG_RATE:
+      g_string_append_printf (text, "from %.0f to %.0f, a whole number or a fraction such as 30000/1001", key->minimum,
+          key->maximum);
+      break;
   }
   return g_string_free (text, FALSE);
 }
@@ -192,6 +196,34 @@ read_bytes (const gchar *text)
   return bytes;
 }
 
+static gint64
+common_divisor (gint64 a, gint64 b)
+{
+  while (b) {
+    const gint64 rest = a % b;
+
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
+static gchar *
+read_rate (const Cnn3dConfigKey *key, const gchar *text)
+{
+  const gchar *slash = strchr (text, '/');
+  gchar *first = slash ? g_strndup (text, slash - text) : g_strdup (text);
+  gint64 n = 0, d = 1, divisor;
+  gboolean ok = read_integer (first, &n) && (!slash || read_integer (slash + 1, &d));
+
+  g_free (first);
+  /* GStreamer's fractions are of 32 bits */
+  if (!ok || n < 0 || d < 1 || n > G_MAXINT || d > G_MAXINT || n < key->minimum * d || n > key->maximum * d)
+    return NULL;
+  divisor = common_divisor (n, d);
+  return g_strdup_printf ("%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT, n / divisor, d / divisor);
+}
+
 static gboolean
 read_pixels (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written, guint item, gint64 *pixels)
 {
@@ -215,7 +247,7 @@ static gchar *
 read_one (const Cnn3dConfigKey *key, const gchar *text, gboolean quoted)
 {
   const gboolean may_be_quoted = key->type == CNN3D_CONFIG_TEXT || key->type == CNN3D_CONFIG_CHOICE ||
-      key->type == CNN3D_CONFIG_MODEL || key->type == CNN3D_CONFIG_BYTES;
+      key->type == CNN3D_CONFIG_MODEL || key->type == CNN3D_CONFIG_BYTES || key->type == CNN3D_CONFIG_RATE;
   gint64 whole;
   gdouble number;
 
@@ -247,6 +279,8 @@ read_one (const Cnn3dConfigKey *key, const gchar *text, gboolean quoted)
         return whole >= key->minimum && whole <= key->maximum ?
             g_strdup_printf ("%" G_GINT64_FORMAT, whole) : NULL;
       return read_number (text, &number) && number == 1 ? g_strdup ("1.0") : NULL;
+    case CNN3D_CONFIG_RATE:
+      return read_rate (key, text);
     case CNN3D_CONFIG_SIZE:
       break;
   }

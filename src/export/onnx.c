@@ -422,6 +422,8 @@ add_properties (Builder *b)
   if (preparation->sampling) {
     add_property (b, "sampling", g_strdup (preparation->sampling));
     add_property (b, "frame-interval", g_strdup_printf ("%u", preparation->frame_interval));
+    if (preparation->frame_rate_n > 0)
+      add_property (b, "frame-rate", g_strdup_printf ("%d/%d", preparation->frame_rate_n, preparation->frame_rate_d));
   }
   if (preparation->scaling) {
     add_property (b, "scaling", g_strdup (preparation->scaling));

@@ -14,6 +14,7 @@ G_DEFINE_QUARK (cnn3d-model-file-error, cnn3d_model_file_error)
 #define MOST_CLASSES 1000000
 #define MOST_SIZE 65535
 #define MOST_GAIN 100
+#define MOST_RATE 1000
 
 struct _Cnn3dModelFile {
   gchar *path;
@@ -127,6 +128,31 @@ get_choice (const Cnn3dModelFile *f, const gchar *key, const gchar *const *names
   return NULL;
 }
 
+/* FALSE: it is no rate. Without one in the file, *n is 0. */
+static gboolean
+get_rate (const Cnn3dModelFile *f, gint *n, gint *d)
+{
+  const gchar *text = cnn3d_safetensors_metadata (f->tensors, "frame-rate");
+  gint64 numerator, denominator;
+  gchar *end;
+
+  *n = 0;
+  *d = 1;
+  if (!text)
+    return TRUE;
+  numerator = g_ascii_strtoll (text, &end, 10);
+  if (end == text || *end != '/')
+    return FALSE;
+  text = end + 1;
+  denominator = g_ascii_strtoll (text, &end, 10);
+  if (end == text || *end || numerator < 1 || denominator < 1 || numerator > G_MAXINT || denominator > G_MAXINT
+      || numerator > denominator * MOST_RATE)
+    return FALSE;
+  *n = numerator;
+  *d = denominator;
+  return TRUE;
+}
+
 /* What files from before had not, or others' have not, is not known, and no error. */
 static void
 get_preparation (Cnn3dModelFile *f)
@@ -137,7 +163,8 @@ get_preparation (Cnn3dModelFile *f)
   gint borders = 0;
 
   p->sampling = get_choice (f, "sampling", samplings, NULL);
-  if (p->sampling && !get_uint (f, "frame-interval", 0, MOST_SIZE, &p->frame_interval, NULL))
+  if (p->sampling && (!get_uint (f, "frame-interval", 0, MOST_SIZE, &p->frame_interval, NULL)
+          || !get_rate (f, &p->frame_rate_n, &p->frame_rate_d)))
     p->sampling = NULL;
   p->scaling = cnn3d_safetensors_metadata (f->tensors, "scaling");
   get_choice (f, "add-borders", booleans, &borders);
@@ -371,6 +398,11 @@ cnn3d_model_file_describe (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info
   if (p->sampling) {
     cnn3d_safetensors_writer_metadata (w, "sampling", p->sampling);
     cnn3d_safetensors_writer_number (w, "frame-interval", p->frame_interval);
+  }
+  if (p->sampling && p->frame_rate_n > 0) {
+    g_autofree gchar *rate = g_strdup_printf ("%d/%d", p->frame_rate_n, p->frame_rate_d);
+
+    cnn3d_safetensors_writer_metadata (w, "frame-rate", rate);
   }
   if (p->scaling) {
     cnn3d_safetensors_writer_metadata (w, "scaling", p->scaling);

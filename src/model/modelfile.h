@@ -23,6 +23,7 @@ typedef struct {
                                  * NULL: not known */
   gboolean add_borders;         /* where shapes differ: borders rather than stretching */
   gdouble diff_gain;            /* where frames were made differences by clipdiff: its gain; 0: they were pictures */
+  gint frame_rate_n, frame_rate_d;      /* frames a second that videos were brought to first; n is 0: their own */
 } Cnn3dPreparation;
 
 /* What a model file says of itself. */

@@ -2,6 +2,7 @@
 #include <gst/check/gstharness.h>
 #include <gst/gst.h>
 #include <gst/video/video.h>
+#include <string.h>
 
 #include "gstclipmeta.h"
 
@@ -134,7 +135,9 @@ test_classes (void)
 static void
 test_preparation (void)
 {
-  GstClipPreparation in = { 16, 2, "center", "bilinear", TRUE, 2.5 }, out;
+  GstClipPreparation in = { 16, 2, "center", "bilinear", TRUE, 2.5,
+    30000, 1001
+  }, out;
   GstEvent *event = gst_event_new_clip_preparation (&in);
 
   g_assert_true (GST_EVENT_IS_STICKY (event));
@@ -147,6 +150,8 @@ test_preparation (void)
   g_assert_cmpstr (out.scaling, ==, "bilinear");
   g_assert_true (out.add_borders);
   g_assert_true (out.diff_gain == 2.5);
+  g_assert_cmpint (out.frame_rate_n, ==, 30000);
+  g_assert_cmpint (out.frame_rate_d, ==, 1001);
   g_assert_false (gst_event_parse_clip_classes (event, NULL));
   gst_event_unref (event);
 
@@ -154,6 +159,16 @@ test_preparation (void)
   event = gst_event_new_clip_preparation (&in);
   g_assert_true (gst_event_parse_clip_preparation (event, &out));
   g_assert_null (out.scaling);
+  gst_event_unref (event);
+
+  /* from who knows of no rates */
+  event = gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
+      gst_structure_new ("clip-preparation", "num-frames", G_TYPE_UINT, 16,
+          "frame-interval", G_TYPE_UINT, 1, "sampling", G_TYPE_STRING, "center",
+          "add-borders", G_TYPE_BOOLEAN, TRUE, NULL));
+  g_assert_true (gst_event_parse_clip_preparation (event, &out));
+  g_assert_cmpint (out.frame_rate_n, ==, 0);
+  g_assert_cmpint (out.frame_rate_d, ==, 1);
   gst_event_unref (event);
 
   event = gst_event_new_clip_classes (NULL);
@@ -231,6 +246,7 @@ test_window (void)
   gint n, d;
   GstQuery *query = gst_query_new_clip_window (&in, 30000, 1001);
   const guint64 frames[] = { 2, 4, 9 }, *answer;
+  guint64 times[16];
   guint count;
 
   g_assert_true (gst_query_parse_clip_window (query, &out, &n, &d));
@@ -253,6 +269,18 @@ test_window (void)
   answer = gst_query_get_clip_window_frames (query, &count);
   g_assert_cmpmem (answer, count * sizeof *answer, frames, sizeof frames);
 
+  g_assert_null (gst_query_get_clip_window_times (query));
+  for (guint i = 0; i < G_N_ELEMENTS (times); i++)
+    times[i] = 500 + i * i;
+  gst_query_set_clip_window_times (query, times, 3);
+  /* of another number of frames */
+  g_assert_null (gst_query_get_clip_window_times (query));
+  gst_query_set_clip_window_times (query, times, G_N_ELEMENTS (times));
+  memset (times, 0, sizeof times);
+  answer = gst_query_get_clip_window_times (query);
+  for (guint i = 0; i < G_N_ELEMENTS (times); i++)
+    g_assert_cmpuint (answer[i], ==, i * i);
+
   /* who needs all of them takes the single ones back */
   gst_query_set_clip_window (query, 3, 8);
   g_assert_null (gst_query_get_clip_window_frames (query, &count));
@@ -264,6 +292,7 @@ test_window (void)
   query = gst_query_new_latency ();
   g_assert_false (gst_query_parse_clip_window (query, &out, NULL, NULL));
   g_assert_false (gst_query_get_clip_window (query, NULL, NULL));
+  g_assert_null (gst_query_get_clip_window_times (query));
   gst_query_unref (query);
   g_ref_string_release (in.path);
 }

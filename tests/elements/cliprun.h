@@ -35,14 +35,15 @@ write_text (const gchar * name, const gchar * text)
   return path;
 }
 
-/* A video whose frames are as bright as their number says. */
+/* A video of n frames, each this bright, that begin at these times (ns). */
 static inline gchar *
-make_video (const gchar * name, const gchar * encoder)
+make_video_of (const gchar * name, const gchar * encoder, const gchar * rate,
+    guint n, const guint * brightness, const GstClockTime * times)
 {
   gchar *path = in_dir (name);
   gchar *line = g_strdup_printf ("appsrc name=src format=time caps=video/x-raw,"
-      "format=I420,width=64,height=48,framerate=%d/1 ! %s ! "
-      "filesink location=\"%s\"", FPS, encoder, path);
+      "format=I420,width=64,height=48,framerate=%s ! %s ! "
+      "filesink location=\"%s\"", rate, encoder, path);
   GError *error = NULL;
   GstElement *pipeline = gst_parse_launch (line, &error);
   GstElement *src;
@@ -52,13 +53,14 @@ make_video (const gchar * name, const gchar * encoder)
   g_assert_no_error (error);
   src = gst_bin_get_by_name (GST_BIN (pipeline), "src");
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  for (guint i = 0; i < FRAMES; i++) {
+  for (guint i = 0; i < n; i++) {
     GstBuffer *buffer = gst_buffer_new_allocate (NULL, 64 * 48 * 3 / 2, NULL);
+    const guint next = MIN (i + 1, n - 1);
 
-    gst_buffer_memset (buffer, 0, BRIGHTNESS (i), 64 * 48);
+    gst_buffer_memset (buffer, 0, brightness[i], 64 * 48);
     gst_buffer_memset (buffer, 64 * 48, 128, 64 * 48 / 2);
-    GST_BUFFER_PTS (buffer) = i * GST_SECOND / FPS;
-    GST_BUFFER_DURATION (buffer) = GST_SECOND / FPS;
+    GST_BUFFER_PTS (buffer) = times[i];
+    GST_BUFFER_DURATION (buffer) = times[next] - times[next - 1];
     g_assert_cmpint (gst_app_src_push_buffer (GST_APP_SRC (src), buffer), ==,
         GST_FLOW_OK);
   }
@@ -73,6 +75,24 @@ make_video (const gchar * name, const gchar * encoder)
   gst_object_unref (src);
   gst_object_unref (pipeline);
   g_free (line);
+
+  return path;
+}
+
+/* A video whose frames are as bright as their number says. */
+static inline gchar *
+make_video (const gchar * name, const gchar * encoder)
+{
+  gchar *rate = g_strdup_printf ("%d/1", FPS), *path;
+  GstClockTime times[FRAMES];
+  guint brightness[FRAMES];
+
+  for (guint i = 0; i < FRAMES; i++) {
+    brightness[i] = BRIGHTNESS (i);
+    times[i] = i * GST_SECOND / FPS;
+  }
+  path = make_video_of (name, encoder, rate, FRAMES, brightness, times);
+  g_free (rate);
 
   return path;
 }

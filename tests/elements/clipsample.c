@@ -1,54 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
-#include "clips.h"
+#include "samplerig.h"
 #include "linspace.h"
-
-static GstHarness *
-sampler (const gchar * properties)
-{
-  gchar *launch = g_strdup_printf ("clipsample %s", properties);
-  GstHarness *h = gst_harness_new_parse (launch);
-
-  gst_harness_set_src_caps_str (h, CLIPS_GRAY);
-  g_free (launch);
-
-  return h;
-}
-
-/* Asserts that the next clip has these source frames, and nothing is wrong
- * with it. */
-static void
-assert_clip (GstHarness * h, guint64 clip, guint num, const guint64 * frames)
-{
-  guint i;
-
-  for (i = 0; i < num; i++) {
-    GstBuffer *buffer = gst_harness_try_pull (h);
-    GstClipMeta *meta;
-    guint32 source;
-
-    g_assert_nonnull (buffer);
-    meta = gst_buffer_get_clip_meta (buffer);
-    g_assert_nonnull (meta);
-    g_assert_cmpuint (gst_buffer_get_n_meta (buffer, GST_CLIP_META_API_TYPE),
-        ==, 1);
-    g_assert_cmpuint (meta->clip, ==, clip);
-    g_assert_cmpuint (meta->frame, ==, i);
-    g_assert_cmpuint (meta->num_frames, ==, num);
-    gst_buffer_extract (buffer, 0, &source, sizeof (source));
-    g_assert_cmpuint (source, ==, frames[i]);
-    g_assert_cmpuint (GST_BUFFER_PTS (buffer), ==, frames[i] * CLIPS_FRAME);
-    g_assert_cmpuint (GST_BUFFER_DURATION (buffer), ==, CLIPS_FRAME);
-    gst_buffer_unref (buffer);
-  }
-}
-
-static void
-assert_nothing (GstHarness * h)
-{
-  g_assert_cmpuint (gst_harness_buffers_in_queue (h), ==, 0);
-}
 
 static gboolean
 ask (GstHarness * h, const GstClipMeta * clip, guint64 * first, guint64 * last)
@@ -536,9 +490,11 @@ pull_preparation (GstHarness * h)
 
   while (!text && (event = gst_harness_try_pull_event (h))) {
     if (gst_event_parse_clip_preparation (event, &p))
-      text = g_strdup_printf ("%u/%u %s %s%s", p.num_frames, p.frame_interval,
-          p.sampling, p.scaling ? p.scaling : "?",
-          p.add_borders ? " borders" : "");
+      text = g_strdup_printf ("%u/%u %s %s%s%s", p.num_frames,
+          p.frame_interval, p.sampling, p.scaling ? p.scaling : "?",
+          p.add_borders ? " borders" : "",
+          p.frame_rate_n == 0 ? "" : p.frame_rate_n == 15
+          && p.frame_rate_d == 2 ? " at 15/2" : " at another rate");
     gst_event_unref (event);
   }
 
@@ -590,6 +546,12 @@ test_preparation (void)
   m.clip++;
   clips_push (h, &m, 0, 7);
   assert_preparation (h, "3/0 uniform none");
+  g_object_set (element, "frame-rate", 15, 2, NULL);
+  m.clip++;
+  clips_push (h, &m, 0, 7);
+  m.clip++;
+  clips_push (h, &m, 0, 7);
+  assert_preparation (h, "3/0 uniform none at 15/2");
   /* a flush forgets nothing that sticks, another stream is told anew */
   gst_harness_push_event (h, gst_event_new_flush_start ());
   gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));

@@ -453,6 +453,62 @@ test_preparation (void)
   rig_free (&r);
 }
 
+static void
+push_rate (Rig * r, const gchar * sampling, guint interval, gint n, gint d)
+{
+  GstClipPreparation p = { FRAMES, interval, sampling, "bilinear", FALSE, 0, n,
+    d
+  };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_preparation (&p));
+}
+
+/* The rate that clips are brought to is compared as the rest is. */
+static void
+test_rate (void)
+{
+  gchar *known = make_model ("rate", KNOWN_RATE);
+  Rig r = eval_of (known, "");
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_rate (&r, "center", 2, 15, 1);
+  push_rate (&r, "center", 2, 30, 2);
+  g_assert_null (warning (&r));
+  push_rate (&r, "center", 2, 0, 1);
+  assert_warning (&r, "a window in each clip's middle with frame-interval=2 "
+      "instead of a window in each clip's middle with frame-interval=2 at "
+      "frame-rate=15/1 (set clipsample frame-interval=2 frame-rate=15/1).");
+  push_rate (&r, "uniform", 0, 30000, 1001);
+  assert_warning (&r, "evenly over each clip at frame-rate=30000/1001 instead "
+      "of");
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  finish (&r);
+  rig_free (&r);
+
+  /* clips that nothing is told of */
+  r = eval_of (known, "");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_epoch (&r, 0, FALSE, 0, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  assert_warning (&r, "frame-interval=2 at frame-rate=15/1.");
+  rig_free (&r);
+  g_free (known);
+
+  /* a model whose clips were of frames as they came */
+  known = make_model ("norate", KNOWN);
+  r = eval_of (known, "");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_rate (&r, "center", 2, 15, 1);
+  assert_warning (&r, "frame-interval=2 at frame-rate=15/1 instead of a window "
+      "in each clip's middle with frame-interval=2 (set clipsample "
+      "frame-interval=2 frame-rate=0/1).");
+  rig_free (&r);
+  g_free (known);
+}
+
 /* --- feature maps --- */
 
 static void
@@ -504,6 +560,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3deval/flush", test_flush);
   g_test_add_func ("/cnn3deval/again", test_again);
   g_test_add_func ("/cnn3deval/preparation", test_preparation);
+  g_test_add_func ("/cnn3deval/rate", test_rate);
   g_test_add_func ("/cnn3deval/feature-maps", test_feature_maps);
 
   return run_with_model ();

@@ -22,6 +22,7 @@ typedef enum
   OTHER_WEIGHT,                 /* one has another shape */
   NO_NAMES,                     /* of classes */
   KNOWN,                        /* how its clips were made */
+  KNOWN_RATE,                   /* the same, and at 15 frames a second */
 } Kind;
 
 /* A small r3d_18 with drawn weights; its path, g_free(). */
@@ -40,9 +41,13 @@ make_model (const gchar * name, Kind kind)
   guint i;
 
   g_assert_no_error (error);
-  if (kind == KNOWN)
+  if (kind == KNOWN || kind == KNOWN_RATE)
     info.preparation = (Cnn3dPreparation) {
     "center", 2, "bilinear", FALSE};
+  if (kind == KNOWN_RATE) {
+    info.preparation.frame_rate_n = 15;
+    info.preparation.frame_rate_d = 1;
+  }
   writer = cnn3d_safetensors_writer_new (path, &error);
   g_assert_no_error (error);
   for (i = 0; i < net->n_weights; i++) {

@@ -47,6 +47,13 @@ bad_values (GParamSpec * spec, GValue values[3])
     g_value_set_double (g_value_init (&values[n++], G_TYPE_DOUBLE),
         s->maximum + a_bit_of (s->maximum));
     g_value_set_double (g_value_init (&values[n++], G_TYPE_DOUBLE), NAN);
+  } else if (GST_IS_PARAM_SPEC_FRACTION (spec)) {
+    const GstParamSpecFraction *s = GST_PARAM_SPEC_FRACTION (spec);
+
+    gst_value_set_fraction (g_value_init (&values[n++], GST_TYPE_FRACTION),
+        s->min_num * 100 - 1, s->min_den * 100);
+    gst_value_set_fraction (g_value_init (&values[n++], GST_TYPE_FRACTION),
+        s->max_num * 100 + 1, s->max_den * 100);
   }
 
   return n;

@@ -212,11 +212,12 @@ def ranges(folder):
                 "clipsample": "videotestsrc num-buffers=1 ! clipsample %s ! fakesink",
                 "clipbatch": "videotestsrc num-buffers=0 ! video/x-raw,format=RGB ! "
                              "clipsample ! clipbatch %s ! fakesink"}[element]
-        for name, (_, _, low, high) in sorted(properties_of(element).items()):
-            for value in (int(low) - 1, int(high) + 1):
-                if value == -1 and int(high) >= (1 << 32) - 1:
+        for name, (kind, _, low, high) in sorted(properties_of(element).items()):
+            number = float if kind == "Double" else int
+            for value in (number(low) - 1, number(high) + 1):
+                if value == -1 and number(high) >= (1 << 32) - 1:
                     continue  # gst-launch takes it for the largest number
-                launch.launch(line % ("%s=%d" % (name, value)), folder).refused(
+                launch.launch(line % ("%s=%r" % (name, value)), folder).refused(
                     'could not set property "%s"|ERROR.*%s is .*, but must be from'
                     % (name, name))
                 tried += 1
@@ -250,6 +251,12 @@ def ranges(folder):
             ("clipsrc location=clips num-folds=2 val-location=clips ! fakesink",
              "val-location"),
             ("clipsrc location=clips clip-bin=nonsense ! fakesink", "nonsense"),
+            ("videotestsrc num-buffers=1 ! clipsample frame-rate=-1/100 ! fakesink",
+             "frame-rate is -1/100, but must be from 0/1 to 1000/1"),
+            ("videotestsrc num-buffers=1 ! clipsample frame-rate=1001 ! fakesink",
+             "frame-rate is 1001/1, but must be from 0/1 to 1000/1"),
+            ("videotestsrc num-buffers=1 ! clipsample frame-rate=15/0 ! fakesink",
+             'property "frame-rate"'),
             ("clipsrc location=clips ! cnn3dtrain model=r4d", "r3d_18.*slow_r50"),
             ("clipsrc location=clips ! cnn3dtrain num-classes=1", "num-classes"),
             ("clipsrc location=clips ! cnn3dtrain resume=must", "checkpoint-dir"),

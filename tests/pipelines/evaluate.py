@@ -184,6 +184,37 @@ def otherwise(folder):
         "set clipsample num-frames=8 and video/x-raw,format=RGB,width=32")
 
 
+def at_a_rate(folder):
+    """A model that was trained at a frame rate is evaluated and told of windows at it, on videos of any rate; a
+    line without it is warned of"""
+    for name, rate in (("clips", 30), ("slow", 10)):
+        launch.two_classes(os.path.join(folder, name), 2, frames=2 * rate, rate=rate)
+    clips = "clipsrc location=%s %s num-workers=2 " + BIN % ("%s", "add-borders=false", 32, 32)
+    launch.launch("%s ! clipbatch batch-size=2 ! cnn3dtrain base-width=4 threads=1 monitor=train-loss "
+                  "checkpoint-dir=run" % (clips % ("clips", "epochs=2", "frame-rate=10/1")), folder).fine()
+    model = "model=run/best.safetensors"
+    losses = []
+    for place in ("clips", "slow"):
+        run = launch.launch(line(clips % (place, "passes=test", "frame-rate=10/1"), model, 2), folder).fine()
+        run.need("WARNING" not in run.out + run.err, "it warns")
+        losses.append(run.messages("cnn3deval-result")[0]["loss"])
+    run = launch.launch(line(clips % ("slow", "passes=test", ""), model, 2), folder)
+    run.need(run.rc == 0 and "frame-interval=2 instead of a window in each clip's middle with frame-interval=2 at "
+             "frame-rate=10/1 (set clipsample frame-interval=2 frame-rate=10/1)" in run.out, "no warning")
+    for place in ("clips", "slow"):
+        run = launch.launch("filesrc location=%s/ball/00.mp4 ! decodebin ! cnn3dinfer %s drop=false threads=1 stride=1 "
+                            "! fakesink" % (place, model), folder).fine()
+        results = run.messages("cnn3dinfer-result")
+        run.need("frame-rate=(fraction)10/1" in run.out, "it does not tell its rate")
+        # 20 frames at the rate; a window is 15 long
+        run.need(len(results) == 6, "%d windows" % len(results))
+        for i, result in enumerate(results):
+            first, last = (float(result[key]) / 1e9 for key in ("first-pts", "last-pts"))
+            begin = float(results[0]["first-pts"]) / 1e9 + 0.1 * i
+            run.need(abs(first - begin) < 1e-3 and abs(last - first - 1.4) < 1e-3, str(result))
+    return ["losses %s at 30 and %s at 10 frames a second" % tuple(losses)]
+
+
 def names(folder):
     """Names that mean something to a page or a terminal show as text; a test set may have
     fewer classes, in another order, but no others"""
@@ -280,7 +311,7 @@ def cut_short(folder):
 
 if __name__ == "__main__":
     try:
-        launch.main(as_trained, same_bits, scikit_learn, views, otherwise, names, bad_files, feature_maps, cut_short)
+        launch.main(as_trained, same_bits, scikit_learn, views, otherwise, at_a_rate, names, bad_files, feature_maps, cut_short)
     finally:
         if MODEL:
             shutil.rmtree(os.path.dirname(os.path.dirname(MODEL[0])))

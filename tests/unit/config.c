@@ -202,6 +202,19 @@ test_each_key (void)
               "1000000001", NULL }; *wrong; wrong++)
           check_value (key, *wrong, FALSE, "must be a whole number from 1, or 1.0");
         break;
+      case CNN3D_CONFIG_RATE:
+        check_value (key, "0", TRUE, "0/1");
+        check_value (key, "0/7", TRUE, "0/1");
+        check_value (key, "15", TRUE, "15/1");
+        check_value (key, "30/2", TRUE, "15/1");
+        check_value (key, "'15/1'", TRUE, "15/1");
+        check_value (key, "30000/1001", TRUE, "30000/1001");
+        check_value (key, "1000", TRUE, "1000/1");
+        check_value (key, "1/2147483647", TRUE, "1/2147483647");
+        for (const gchar * const *wrong = (const gchar * const[]) { "-1", "1001", "1001/1", "15/", "/1", "15/0",
+              "15/-1", "15.0", "29.97", "15/1/1", "15 / 1", "1/2147483648", "fast", "[15, 1]", NULL }; *wrong; wrong++)
+          check_value (key, *wrong, FALSE, "from 0 to 1000, a whole number or a fraction such as 30000/1001, not ");
+        break;
     }
   }
   g_free (longer);
@@ -570,13 +583,15 @@ test_test_line (void)
 
   line = TEST_LINE ("--paths.train=t", "--paths.val=v", "--paths.test=a\"b", "--paths.checkpoint_dir=\n", "--paths.root=r",
       "--paths.log_dir=l", "--data.batch_size=6", "--data.video_batch_size=3", "--data.img_size=[96, 128]",
-      "--data.num_frames=8", "--data.frame_interval=2", "--data.sampling=center", "--data.clips_per_video=5",
+      "--data.num_frames=8", "--data.frame_interval=2", "--data.frame_rate=30/2", "--data.sampling=center",
+      "--data.clips_per_video=5",
       "--data.shuffle=false", "--data.drop_last=true", "--data.num_workers=4", "--data.num_folds=3", "--data.fold=1",
       "--data.on_error=stop", "--model.base_width=8", "--train.max_epochs=30", "--train.max_memory=2GiB",
       "--train.seed=7", "--train.patience=3", "--trainer.precision=16", "--trainer.limit_train_batches=5",
       "--trainer.device=cpu", "--trainer.threads=2");
   g_assert_cmpstr (line, ==, "gst-launch-1.0|-e|clipsrc|location=\\\"a\\\\042b\\\"|passes=test|root=r|num-workers=4|"
-      "on-error=stop|seed=7|limit-clips=30|clip-bin=clipsample num-frames=8 frame-interval=2 mode=center clips-per-video=5 ! "
+      "on-error=stop|seed=7|limit-clips=30|clip-bin=clipsample num-frames=8 frame-interval=2 frame-rate=15/1 "
+      "mode=center clips-per-video=5 ! "
       "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=128,height=96|!|clipbatch|batch-size=6|!|"
       "queue|max-size-buffers=2|max-size-bytes=0|max-size-time=0|!|cnn3deval|"
       "model=\\\"\\\\012/best.safetensors\\\"|output-dir=\\\"\\\\012/test\\\"|video-batch-size=3|max-memory=2GiB|"
@@ -617,6 +632,9 @@ test_properties (void)
         break;
       case CNN3D_CONFIG_BYTES:
         value = "5MiB";
+        break;
+      case CNN3D_CONFIG_RATE:
+        value = "30000/1001";
         break;
       default:
         value = "text";

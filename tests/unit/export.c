@@ -242,6 +242,7 @@ test_properties (void)
   g_assert_cmpstr (property (read, "width"), ==, "24");
   g_assert_cmpstr (property (read, "sampling"), ==, "center");
   g_assert_cmpstr (property (read, "frame-interval"), ==, "2");
+  g_assert_cmpstr (property (read, "frame-rate"), ==, "30000/1001");
   g_assert_cmpstr (property (read, "scaling"), ==, "lanczos");
   g_assert_cmpstr (property (read, "add-borders"), ==, "true");
   g_assert_cmpstr (property (read, "diff-gain"), ==, "2.5");

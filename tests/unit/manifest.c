@@ -239,6 +239,8 @@ static const Bad bads[] = {
   {"twice.csv", "path,label,Label\na,x,y\n", -1, ":1:12: ", "second label column"},
   {"many.csv", "a,b,1,2,c,d,e\n", -1, ":1:1: ", "at most 6"},
   {"fold.csv", "path,label,fold\na,x,1\nb,y,\n", -1, ":3:5: ", "fold is empty"},
+  {"fps.csv", "path,label,fps\na,x,25\nb,y,0\n", -1, ":3:5: ", "fps \"0\" is no rate"},
+  {"fps-text.csv", "path,label,fps\na,x,25/1\nb,y,\n", -1, ":2:5: ", "write pictures a second"},
   {"empty.csv", "", 0, ": ", "no clips"},
   {"blank.csv", "\n\n  \n", -1, ": ", "no clips"},
   {"only.csv", "path,label\n", -1, ": ", "no clips"},
@@ -438,7 +440,7 @@ test_million (void)
   g_assert_cmpuint (cnn3d_dataset_num_rows (d), ==, n);
   g_assert_cmpuint (cnn3d_dataset_num_classes (d), ==, 400);
   /* Rows, order, text (which may have grown by half), groups */
-  g_assert_cmpuint (bytes, <, (gsize) n * (32 + 4) + names * 3 / 2 + (4 << 20));
+  g_assert_cmpuint (bytes, <, (gsize) n * (40 + 4) + names * 3 / 2 + (4 << 20));
   cnn3d_dataset_free (d);
 }
 

@@ -31,6 +31,8 @@ assert_same_info (const Cnn3dModelInfo *a, const Cnn3dModelInfo *b)
   g_assert_cmpstr (a->preparation.scaling, ==, b->preparation.scaling);
   g_assert_cmpint (a->preparation.add_borders, ==, b->preparation.add_borders);
   g_assert_true (a->preparation.diff_gain == b->preparation.diff_gain);
+  g_assert_cmpint (a->preparation.frame_rate_n, ==, b->preparation.frame_rate_n);
+  g_assert_cmpint (a->preparation.frame_rate_d, ==, b->preparation.frame_rate_d);
 }
 
 /* What is written of a model is read of it, and its weights are there. */
@@ -67,26 +69,43 @@ test_round_trip (void)
   }
 }
 
-/* A file that has no tensor, and of the metadata one value of ours. */
-static GError *
-open_with (const gchar *key, const gchar *value)
+/* A file without a tensor that has the metadata but for one key. */
+static Cnn3dSafetensorsWriter *
+begin_without (const gchar *key)
 {
   static const gchar *const base[][2] = {
     {"model", "r3d_18"}, {"num-classes", "3"}, {"base-width", "1"}, {"channels", "3"}, {"num-frames", "4"},
     {"height", "32"}, {"width", "24"}, {"mean", "[0.4,0.5,0.6]"}, {"std", "[0.2,0.25,0.5]"}, {"classes", "[]"},
   };
   Cnn3dSafetensorsWriter *w = cnn3d_safetensors_writer_new (path, NULL);
-  GError *error = NULL;
-  Cnn3dModelFile *file;
 
   for (guint i = 0; i < G_N_ELEMENTS (base); i++)
     if (strcmp (base[i][0], key))
       cnn3d_safetensors_writer_metadata (w, base[i][0], base[i][1]);
-  if (value)
-    cnn3d_safetensors_writer_metadata (w, key, value);
+  return w;
+}
+
+static void
+finish (Cnn3dSafetensorsWriter *w)
+{
+  GError *error = NULL;
+
   cnn3d_safetensors_writer_finish (w, &error);
   g_assert_no_error (error);
   cnn3d_safetensors_writer_free (w);
+}
+
+/* A file that has no tensor, and of the metadata one value of ours. */
+static GError *
+open_with (const gchar *key, const gchar *value)
+{
+  Cnn3dSafetensorsWriter *w = begin_without (key);
+  GError *error = NULL;
+  Cnn3dModelFile *file;
+
+  if (value)
+    cnn3d_safetensors_writer_metadata (w, key, value);
+  finish (w);
   file = cnn3d_model_file_open (path, &error);
   g_assert_true ((file == NULL) == (error != NULL));
   cnn3d_model_file_free (file);
@@ -127,6 +146,42 @@ test_descriptions (void)
     g_assert_nonnull (strstr (error->message, path));
     g_assert_nonnull (strstr (error->message, quoted));
     g_assert_null (strchr (error->message, '\033'));
+  }
+}
+
+/* A file without a rate is of frames as they came; with one that cannot be, nobody knows how its clips were made. */
+static void
+test_rates (void)
+{
+  static const struct {
+    const gchar *rate;
+    gint n, d;                  /* d is 0: not known */
+  } cases[] = {
+    {NULL, 0, 1}, {"15/1", 15, 1}, {"30000/1001", 30000, 1001}, {"1000/1", 1000, 1}, {"1/3", 1, 3},
+    {"", 0, 0}, {"15", 0, 0}, {"15/", 0, 0}, {"/1", 0, 0}, {"0/1", 0, 0}, {"-15/1", 0, 0}, {"15/-1", 0, 0},
+    {"15/0", 0, 0}, {"1001/1", 0, 0}, {"2147483648/2147483647", 0, 0}, {"15/1x", 0, 0}, {"fast", 0, 0},
+    {"99999999999999999999/99999999999999999999", 0, 0},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Cnn3dSafetensorsWriter *w = begin_without ("");
+    g_autoptr (Cnn3dModelFile) file = NULL;
+    const Cnn3dPreparation *p;
+    GError *error = NULL;
+
+    cnn3d_safetensors_writer_metadata (w, "sampling", "center");
+    cnn3d_safetensors_writer_metadata (w, "frame-interval", "2");
+    if (cases[i].rate)
+      cnn3d_safetensors_writer_metadata (w, "frame-rate", cases[i].rate);
+    finish (w);
+    file = cnn3d_model_file_open (path, &error);
+    g_assert_no_error (error);
+    p = &cnn3d_model_file_info (file)->preparation;
+    g_test_message ("%s", cases[i].rate ? cases[i].rate : "none");
+    g_assert_cmpint (p->frame_rate_n, ==, cases[i].n);
+    g_assert_cmpstr (p->sampling, ==, cases[i].d ? "center" : NULL);
+    if (cases[i].d)
+      g_assert_cmpint (p->frame_rate_d, ==, cases[i].d);
   }
 }
 
@@ -261,6 +316,7 @@ main (int argc, char **argv)
   path = g_build_filename (folder, "m.safetensors", NULL);
   g_test_add_func ("/modelfile/round-trip", test_round_trip);
   g_test_add_func ("/modelfile/descriptions", test_descriptions);
+  g_test_add_func ("/modelfile/rates", test_rates);
   g_test_add_func ("/modelfile/depth", test_depth);
   g_test_add_func ("/modelfile/surrogates", test_surrogates);
   g_test_add_func ("/modelfile/truncated", test_truncated);

@@ -25,7 +25,7 @@ small_info (const SmallModel *small)
     .network = {small->model, SMALL_CLASSES, 1, 3, 4, 32, 24, 0},
     .mean = {0.4f, 0.5f, 0.6f},.std = {0.2f, 0.25f, 0.5f},
     .classes = small->classes,.precision = CNN3D_PRECISION_BF16_MIXED,.step = 12,.epoch = 3,
-    .preparation = {"center", 2, "lanczos", TRUE, 2.5},
+    .preparation = {"center", 2, "lanczos", TRUE, 2.5, 30000, 1001},
   };
 }
 
