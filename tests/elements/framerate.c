@@ -183,6 +183,8 @@ test_windows (void)
 int
 main (int argc, char **argv)
 {
+  gint result;
+
   g_test_init (&argc, &argv, NULL);
   gst_init (&argc, &argv);
   g_test_add_func ("/framerate/source", test_source);
@@ -190,5 +192,8 @@ main (int argc, char **argv)
   g_test_add_func ("/framerate/jumps", test_jumps);
   g_test_add_func ("/framerate/windows", test_windows);
 
-  return g_test_run ();
+  result = g_test_run ();
+  gst_deinit ();
+
+  return result;
 }
