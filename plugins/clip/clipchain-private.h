@@ -25,7 +25,7 @@ typedef enum
 {
   CLIP_CONTAINER_OTHER,
   CLIP_CONTAINER_QUICKTIME,
-  CLIP_CONTAINER_AVI
+  CLIP_CONTAINER_UNORDERED      /* its times are in decoding order */
 } ClipContainer;
 
 struct _ClipChain

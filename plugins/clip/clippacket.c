@@ -308,6 +308,10 @@ codec_of (const GstStructure * s)
   gst_structure_get_int (s, "divxversion", &version);
   if (strcmp (name, "video/x-divx") == 0)
     return version >= 4 ? CLIP_CODEC_MPEG4 : CLIP_CODEC_OTHER;
+  /* 7 and 8 know no B pictures */
+  gst_structure_get_int (s, "wmvversion", &version);
+  if (strcmp (name, "video/x-wmv") == 0 && version > 0 && version < 3)
+    return CLIP_CODEC_OTHER;
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     if (strcmp (name, names[i].name) == 0)
       return names[i].codec;

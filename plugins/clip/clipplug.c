@@ -319,8 +319,9 @@ clip_chain_plug (ClipChain * self, GstPad * src)
   name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
   if (g_str_equal (name, "video/quicktime"))
     self->container = CLIP_CONTAINER_QUICKTIME;
-  else if (g_str_equal (name, "video/x-msvideo"))
-    self->container = CLIP_CONTAINER_AVI;
+  else if (g_str_equal (name, "video/x-msvideo")
+      || g_str_equal (name, "video/x-ms-asf"))
+    self->container = CLIP_CONTAINER_UNORDERED;
   if (is_other (name)) {
     clip_chain_set_error (self, g_strdup_printf ("there is no video in it: it "
             "is %s", name), FALSE);

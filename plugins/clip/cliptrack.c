@@ -82,12 +82,12 @@ stream_time (const ClipTrack * track, GstClockTime time)
   return sign > 0 ? streamed : GST_CLOCK_TIME_NONE;
 }
 
-/* The times that are to be believed: AVI has one time a chunk, and that is no
- * picture's. */
+/* The times that are to be believed: AVI and ASF have one time a chunk or packet,
+ * and that is no picture's. */
 static void
 take_times (const ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
 {
-  packet->pts = track->chain->container == CLIP_CONTAINER_AVI ?
+  packet->pts = track->chain->container == CLIP_CONTAINER_UNORDERED ?
       GST_CLOCK_TIME_NONE : stream_time (track, GST_BUFFER_PTS (buffer));
   packet->dts = stream_time (track, GST_BUFFER_DTS_OR_PTS (buffer));
 }

@@ -270,12 +270,13 @@ CONTAINERS = (
     ("mkv", "matroska", {}, ("h264", "hevc", "mpeg4", "mpeg2", "vp8", "vp9", "av1", "mjpeg"), True),
     ("webm", "webm", {}, ("vp8", "vp9", "av1"), True),
     ("avi", "avi", {}, ("h264", "mpeg4", "mjpeg"), False),
+    ("wmv", "asf", {}, ("h264", "mpeg4", "wmv"), False),
     ("ts", "mpegts", {}, ("h264", "hevc", "mpeg2"), True),
     ("mpg", "vob", {}, ("mpeg2",), True),
     ("flv", "flv", {}, ("h264",), True),
 )
 ENCODERS = {"h264": "libx264", "hevc": "libx265", "mpeg4": "mpeg4", "mpeg2": "mpeg2video", "vp8": "libvpx",
-            "vp9": "libvpx-vp9", "av1": "libsvtav1", "mjpeg": "mjpeg"}
+            "vp9": "libvpx-vp9", "av1": "libsvtav1", "mjpeg": "mjpeg", "wmv": "wmv2"}
 
 
 def encoder_options(codec, gop, b_frames, draw):
@@ -286,6 +287,8 @@ def encoder_options(codec, gop, b_frames, draw):
         more = "keyint=%d:bframes=%d%s" % (frames, 0 if gop == "refresh" else b_frames, more)
         name = {"h264": "x264-params", "hevc": "x265-params"}[codec]
         return {"preset": "veryfast", name: more + (":log-level=none" if codec == "hevc" else "")}
+    if codec == "wmv":
+        return {"g": str(frames), "b": "2000000"}
     if codec in ("mpeg2", "mpeg4"):
         return {"g": str(frames), "bf": str(b_frames), "b": "2000000"}
     if codec in ("vp8", "vp9"):
