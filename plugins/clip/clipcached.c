@@ -3,6 +3,42 @@
 
 #define NAME "clip-cached"
 
+void
+clip_cached_set_plan (GstQuery * window, const guint64 * plan, guint n)
+{
+  GstStructure *s = gst_query_writable_structure (window);
+  GBytes *bytes;
+
+  gst_structure_remove_field (s, "plan");
+  if (!plan)
+    return;
+  bytes = g_bytes_new (plan, n * sizeof *plan);
+  gst_structure_set (s, "plan", G_TYPE_BYTES, bytes, NULL);
+  g_bytes_unref (bytes);
+}
+
+GBytes *
+clip_cached_get_plan (GstQuery * window)
+{
+  const GValue *value = gst_structure_get_value (gst_query_get_structure
+      (window), "plan");
+
+  return value ? g_value_get_boxed (value) : NULL;
+}
+
+void
+clip_cached_set_outside (GstQuery * window)
+{
+  gst_structure_set (gst_query_writable_structure (window), "outside",
+      G_TYPE_BOOLEAN, TRUE, NULL);
+}
+
+gboolean
+clip_cached_is_outside (GstQuery * window)
+{
+  return gst_structure_has_field (gst_query_get_structure (window), "outside");
+}
+
 GstQuery *
 clip_cached_query_new (GBytes * source)
 {

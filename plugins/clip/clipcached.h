@@ -7,6 +7,16 @@
 
 G_BEGIN_DECLS
 
+/* What a sampler adds to the answer of a `clip-window` query: which frames come out
+ * of it, [n] in the order that they do. NULL: nothing of the kind any more. */
+void clip_cached_set_plan (GstQuery * window, const guint64 * plan, guint n);
+/* The query's own, or NULL. */
+GBytes *clip_cached_get_plan (GstQuery * window);
+
+/* A `clip-window` query goes out of clip-bin: it is of no clip that comes next. */
+void clip_cached_set_outside (GstQuery * window);
+gboolean clip_cached_is_outside (GstQuery * window);
+
 /* Query `clip-cached`: are the frames there that would be made of these? Asked
  * before each clip, after `clip-window`.
  * source: what tells decoded frames from any others: file, segment, frames */

@@ -74,6 +74,7 @@ struct _ClipChain
   ClipTrack *track;             /* the one that is decoded */
   guint first, frames;          /* the segment's first frame, and how many */
   guint64 window_first, window_last;    /* frames wanted, in the segment */
+  GBytes *plan;                 /* what the sampler makes of them; NULL: unknown */
   gboolean cached;              /* a clipcache has the frames */
   gboolean *wanted;             /* [window_last - window_first + 1] which of
                                  * these; NULL: all, or who knows */

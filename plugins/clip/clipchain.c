@@ -128,6 +128,7 @@ clip_chain_finalize (GObject * object)
   g_clear_pointer (&self->pictures, clip_pictures_unref);
   gst_clear_caps (&self->fed_caps);
   g_free (self->wanted);
+  g_clear_pointer (&self->plan, g_bytes_unref);
   gst_object_unref (self->feed);
   gst_object_unref (self->gate_sink);
   gst_object_unref (self->gate_src);
@@ -293,7 +294,7 @@ clip_chain_open (ClipChain * self)
   gst_bin_add (GST_BIN (self), source);
   clip_chain_plug (self, pad);
   gst_object_unref (pad);
-  if (!gst_bin_sync_children_states (GST_BIN (self)))
+  if (!self->error && !gst_bin_sync_children_states (GST_BIN (self)))
     clip_chain_set_error (self, g_strdup ("it cannot be read"), FALSE);
 }
 

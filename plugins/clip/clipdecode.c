@@ -139,8 +139,8 @@ take_wanted (ClipChain * self, GstQuery * query)
   const guint64 *frames;
   guint n;
 
-  if (!clip_links_walk (self->gate_src, clip_links_lead_to_sampler, &sampler))
-    clip_links_walk (self->src_pad, clip_links_lead_to_sampler, &sampler);
+  /* outside of clip-bin a sampler may have got other settings by then */
+  clip_links_walk (self->gate_src, clip_links_lead_to_sampler, &sampler);
   frames = sampler ? gst_query_get_clip_window_frames (query, &n) : NULL;
   if (!frames || frames[n - 1] >= self->frames)
     return;
@@ -157,6 +157,9 @@ take_window (ClipChain * self, GstQuery * query)
       && self->window_first < self->frames;
 
   g_clear_pointer (&self->wanted, g_free);
+  g_clear_pointer (&self->plan, g_bytes_unref);
+  if (ok && clip_cached_get_plan (query))
+    self->plan = g_bytes_ref (clip_cached_get_plan (query));
   if (!ok)
     self->window_first = 0;
   if (!ok || self->window_last >= self->frames)
@@ -232,11 +235,13 @@ describe_source (const ClipChain * self, const ClipVideo * video)
       video->video_track, self->first, self->frames, self->window_first,
       self->window_last);
   g_byte_array_append (bytes, (const guint8 *) text, strlen (text) + 1);
-  for (guint64 i = self->window_first; self->wanted && i <= self->window_last;
-      i++)
-    if (self->wanted[i - self->window_first])
-      g_byte_array_append (bytes, (const guint8 *) &i, sizeof i);
   g_free (text);
+  if (self->pictures)
+    g_byte_array_append (bytes, (const guint8 *) &self->job->rate,
+        sizeof self->job->rate);
+  if (self->plan)
+    g_byte_array_append (bytes, g_bytes_get_data (self->plan, NULL),
+        g_bytes_get_size (self->plan));
 
   return g_byte_array_free_to_bytes (bytes);
 }
@@ -261,7 +266,8 @@ prepare (ClipChain * self, const ClipVideo * video)
     return FALSE;
   }
   ask_window (self);
-  if (!self->clip_bin)
+  /* of a file that may still change within the same time nothing is kept */
+  if (!self->clip_bin || !video->settled)
     return TRUE;
   source = describe_source (self, video);
   query = clip_cached_query_new (source);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
+#include "clipcached.h"
 
 #include <gst/video/video.h>
 
@@ -374,6 +375,11 @@ out_query (GstPad * pad, GstObject * parent, GstQuery * query)
    * another thread. */
   if (GST_QUERY_IS_SERIALIZED (query))
     return FALSE;
+  /* What is outside does not see one chain's clips, one after the other. */
+  if (clip_cached_query_parse (query))
+    return FALSE;
+  if (gst_query_parse_clip_window (query, NULL, NULL, NULL))
+    clip_cached_set_outside (query);
 
   return gst_pad_peer_query (self->src_pad, query)
       || clip_chain_take_any_caps (query);

@@ -33,6 +33,13 @@ clip_video_init (ClipVideo * video, const gchar * path,
   video->seconds = status->st_mtim.tv_sec;
   video->nanoseconds = status->st_mtim.tv_nsec;
   video->video_track = video_track;
+  video->settled = clip_video_is_settled (video->seconds);
+}
+
+gboolean
+clip_video_is_settled (gint64 seconds)
+{
+  return g_get_real_time () - seconds * G_USEC_PER_SEC >= SETTLED;
 }
 
 gboolean
@@ -145,13 +152,12 @@ void
 clip_index_file_write (const gchar * folder, const ClipVideo * video,
     const ClipIndex * index)
 {
-  const gint64 age = g_get_real_time () - video->seconds * G_USEC_PER_SEC;
   Header h = make_header (video, index);
   guint8 sum[DIGEST_BYTES];
   GByteArray *data;
   gchar *name, *parent;
 
-  if (age < SETTLED)
+  if (!video->settled)
     return;
   data = g_byte_array_new ();
   name = file_name (folder, video);

@@ -15,12 +15,15 @@ G_BEGIN_DECLS
  * path:        absolute
  * size:        bytes
  * seconds, nanoseconds: its last change
- * video_track: the one asked for, from 0; -1: the file's own choice */
+ * video_track: the one asked for, from 0; -1: the file's own choice
+ * settled:     another change would have another time, whatever the file
+ *              system's clock is */
 typedef struct
 {
   gchar *path;
   gint64 size, seconds, nanoseconds;
   gint video_track;
+  gboolean settled;
 } ClipVideo;
 
 /* status: of the file, taken before it is read. Cleared with g_free (path). */
@@ -32,9 +35,11 @@ gboolean clip_video_equal (const ClipVideo * a, const ClipVideo * b);
  * as it was, of another version of GStreamer, damaged or foreign. */
 ClipIndex *clip_index_file_read (const gchar * folder, const ClipVideo * video);
 
+/* Whether what changed then would have another time if it changed now. */
+gboolean clip_video_is_settled (gint64 seconds);
+
 /* Nothing comes of it where the folder or its disk does not allow it, or where
- * the video was changed so shortly ago that another change might have the same
- * time. */
+ * the video is not settled. */
 void clip_index_file_write (const gchar * folder, const ClipVideo * video,
     const ClipIndex * index);
 

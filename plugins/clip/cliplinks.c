@@ -46,28 +46,30 @@ other_end (GstElement * element, GstPadDirection entered)
   return pad;
 }
 
-gboolean
+ClipLinksEnd
 clip_links_walk (GstPad * pad, ClipLinksFunc func, gpointer data)
 {
-  gboolean stopped = FALSE;
+  ClipLinksEnd end = CLIP_LINKS_LOST;
 
   gst_object_ref (pad);
-  for (guint i = 0; pad && i < MAX_STEPS && !stopped; i++) {
+  for (guint i = 0; pad && i < MAX_STEPS && end == CLIP_LINKS_LOST; i++) {
     GstPad *entered = linked_pad (pad);
     GstElement *element = entered ? gst_pad_get_parent_element (entered) : NULL;
 
     gst_object_unref (pad);
     pad = NULL;
-    if (element) {
-      stopped = func (element, data);
+    if (!element)
+      end = CLIP_LINKS_ENDED;
+    else if (func (element, data))
+      end = CLIP_LINKS_STOPPED;
+    else
       pad = other_end (element, GST_PAD_DIRECTION (entered));
-      gst_object_unref (element);
-    }
+    gst_clear_object (&element);
     gst_clear_object (&entered);
   }
   gst_clear_object (&pad);
 
-  return stopped;
+  return end;
 }
 
 gboolean

@@ -10,10 +10,17 @@ G_BEGIN_DECLS
 /* TRUE: go no further. */
 typedef gboolean (*ClipLinksFunc) (GstElement * element, gpointer data);
 
+typedef enum
+{
+  CLIP_LINKS_STOPPED,           /* by func */
+  CLIP_LINKS_ENDED,             /* nothing is linked, or no element's pad */
+  CLIP_LINKS_LOST               /* an element of more pads, or too many */
+} ClipLinksEnd;
+
 /* Shows func each element, downstream of a source pad, upstream of a sink pad:
  * through bins and through elements of one sink and one source pad, as far as
- * those go. FALSE: func said nowhere to go no further. */
-gboolean clip_links_walk (GstPad * pad, ClipLinksFunc func, gpointer data);
+ * those go. */
+ClipLinksEnd clip_links_walk (GstPad * pad, ClipLinksFunc func, gpointer data);
 
 /* For clip_links_walk(), with a gboolean: TRUE where a clipsample is reached and
  * nothing before it makes frames of more than one frame each, as far as is known.

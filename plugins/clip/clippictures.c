@@ -21,17 +21,25 @@ clear_numbered (gpointer data)
   g_free (((Numbered *) data)->name);
 }
 
-/* The last number before a picture's ending. FALSE: it is no numbered picture. */
 static gboolean
-parse_name (const gchar * name, Numbered * numbered)
+is_picture (const gchar * name)
 {
   const gchar *dot = strrchr (name, '.');
   gchar *ending = dot ? g_ascii_strdown (dot + 1, -1) : NULL;
   gboolean picture = ending && g_strv_contains (endings, ending);
-  const gchar *last = dot, *first;
 
   g_free (ending);
-  if (!picture)
+
+  return picture;
+}
+
+/* The last number before a picture's ending. FALSE: it is no numbered picture. */
+static gboolean
+parse_name (const gchar * name, Numbered * numbered)
+{
+  const gchar *last = strrchr (name, '.'), *first;
+
+  if (!is_picture (name))
     return FALSE;
   while (last > name && !g_ascii_isdigit (last[-1]))
     last--;
@@ -91,8 +99,8 @@ clip_pictures_named (const gchar * path, const GStatBuf * status)
 {
   guint first, last;
 
-  return status ? S_ISDIR (status->st_mode) : find_pattern (path, &first,
-      &last);
+  return status ? S_ISDIR (status->st_mode) : is_picture (path)
+      && find_pattern (path, &first, &last);
 }
 
 /* Names in the folder that are numbered pictures; with a pattern, its own. */
@@ -226,6 +234,7 @@ clip_pictures_video (const ClipPictures * self, const gchar * path,
   GChecksum *sum = g_checksum_new (G_CHECKSUM_SHA256);
   guint8 digest[32];
   gsize length = sizeof digest;
+  gint64 newest = 0;
 
   for (guint i = 0; i < self->names->len; i++) {
     const gchar *name = g_ptr_array_index (self->names, i);
@@ -237,6 +246,7 @@ clip_pictures_video (const ClipPictures * self, const gchar * path,
       is[0] = status.st_size;
       is[1] = status.st_mtim.tv_sec;
       is[2] = status.st_mtim.tv_nsec;
+      newest = MAX (newest, is[1]);
     }
     g_checksum_update (sum, (const guint8 *) name, strlen (name) + 1);
     g_checksum_update (sum, (const guint8 *) is, sizeof is);
@@ -245,7 +255,7 @@ clip_pictures_video (const ClipPictures * self, const gchar * path,
   g_checksum_get_digest (sum, digest, &length);
   g_checksum_free (sum);
   *video = (ClipVideo) {.path = g_canonicalize_filename (path, NULL),
-    .video_track = -1
+    .video_track = -1,.settled = clip_video_is_settled (newest)
   };
   memcpy (&video->size, digest, 8);
   memcpy (&video->seconds, digest + 8, 8);

@@ -105,35 +105,30 @@ set_up_parser (GstElement * parser)
   gst_object_unref (sink);
 }
 
-/* Demuxers. `root` is the pad of the first demuxer that a stream comes out of. */
-
-#define ROOT_KEY "clip-root"
+/* Demuxers. `root` is the pad of the demuxer that a stream comes out of. */
 
 /* The stream's caps are on their way: a demuxer that knew them late. */
 static GstPadProbeReturn
 take_late_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
   GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
-  GstPad *root = g_object_get_data (G_OBJECT (pad), ROOT_KEY);
   GstCaps *caps;
 
   if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
     return GST_PAD_PROBE_OK;
   gst_event_parse_caps (event, &caps);
-  plug (data, pad, caps, root ? root : pad);
+  plug (data, pad, caps, pad);
 
   return GST_PAD_PROBE_REMOVE;
 }
 
 static void
-take_demuxed (ClipChain * self, GstPad * pad, GstPad * root)
+take_demuxed (ClipChain * self, GstPad * pad)
 {
   GstCaps *caps = gst_pad_get_current_caps (pad);
 
-  if (root != pad)
-    g_object_set_data (G_OBJECT (pad), ROOT_KEY, root);
   if (caps) {
-    plug (self, pad, caps, root);
+    plug (self, pad, caps, pad);
     gst_caps_unref (caps);
   } else {
     gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
@@ -144,10 +139,8 @@ take_demuxed (ClipChain * self, GstPad * pad, GstPad * root)
 static void
 pad_added (GstElement * demuxer, GstPad * pad, ClipChain * self)
 {
-  GstPad *root = g_object_get_data (G_OBJECT (demuxer), ROOT_KEY);
-
   if (GST_PAD_IS_SRC (pad))
-    take_demuxed (self, pad, root ? root : pad);
+    take_demuxed (self, pad);
 }
 
 static void
@@ -185,28 +178,25 @@ add_reader (ClipChain * self, GstElementFactory * factory, GstPad * src,
 
   if (!element)
     return FALSE;
-  if (parses)
+  if (parses) {
     set_up_parser (element);
-  /* a demuxer in a demuxer */
-  else if (root)
-    g_object_set_data (G_OBJECT (element), ROOT_KEY, root);
-  if (!parses) {
+  } else {
     g_signal_connect (element, "pad-added", G_CALLBACK (pad_added), self);
     g_signal_connect (element, "pad-removed", G_CALLBACK (pad_removed), self);
   }
   gst_bin_add (GST_BIN (self), element);
+  /* the first one starts with what gives it the file */
+  if (root && gst_element_set_state (element, GST_STATE_PAUSED)
+      == GST_STATE_CHANGE_FAILURE)
+    goto failed;
   if (!link_element (src, element))
     goto failed;
   pad = gst_element_get_static_pad (element, "src");
   if (pad && parses)
     clip_chain_add_track (self, pad, root ? root : pad);
   else if (pad)
-    take_demuxed (self, pad, root ? root : pad);
+    take_demuxed (self, pad);
   gst_clear_object (&pad);
-  /* the first one starts with all of the chain */
-  if (root && gst_element_set_state (element, GST_STATE_PAUSED)
-      == GST_STATE_CHANGE_FAILURE)
-    goto failed;
 
   return TRUE;
 

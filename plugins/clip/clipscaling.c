@@ -83,5 +83,5 @@ scales (GstElement * element, gpointer data)
 gboolean
 clip_scaling_find (GstPad * pad, ClipScaling * scaling)
 {
-  return clip_links_walk (pad, scales, scaling);
+  return clip_links_walk (pad, scales, scaling) == CLIP_LINKS_STOPPED;
 }

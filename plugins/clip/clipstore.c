@@ -396,6 +396,18 @@ key_too_long:
   return CLIP_STORE_FAILED;
 }
 
+gboolean
+clip_store_is_full (ClipStore * self)
+{
+  gboolean full;
+
+  g_mutex_lock (&self->lock);
+  full = self->full;
+  g_mutex_unlock (&self->lock);
+
+  return full;
+}
+
 void
 clip_store_get_stats (ClipStore * self, ClipStoreStats * stats)
 {

@@ -70,6 +70,9 @@ void clip_record_unref (ClipRecord * self);
 ClipStoreResult clip_store_add (ClipStore * self, GBytes * key,
     const ClipStoreChunk * chunks, guint n_chunks, GError ** error);
 
+/* The same `full`, without a look at the folder. */
+gboolean clip_store_is_full (ClipStore * self);
+
 void clip_store_get_stats (ClipStore * self, ClipStoreStats * stats);
 
 /* Size from which on a new file is begun; 1 GiB. A longer record has a file of

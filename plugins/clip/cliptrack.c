@@ -419,6 +419,8 @@ track_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   } else if (reads) {
     ClipPacket packet;
 
+    /* it is written to disk as it is */
+    memset (&packet, 0, sizeof packet);
     describe_packet (track, buffer, &packet);
     g_array_append_val (track->packets, packet);
     keep_packet (track, buffer);

@@ -28,12 +28,15 @@
 
 #include "clipcached.h"
 #include "cliplinks.h"
+#include "clipscaling.h"
 #include "clipstore.h"
 
 #define DEFAULT_MAX_SIZE (10 * G_GUINT64_CONSTANT (1000000000))
 /* Frames of one clip are held until it is complete: no more than this */
-#define MAX_CLIP_BYTES (G_GUINT64_CONSTANT (1) << 30)
-#define FORMAT "clipcache 1"
+#define MAX_CLIP_BYTES (256 << 20)
+#define FORMAT "clipcache 1, " VERSION
+/* of pixels in a record, and of records in memory */
+#define ALIGNMENT 64
 
 GST_DEBUG_CATEGORY_STATIC (clip_cache_debug);
 #define GST_CAT_DEFAULT clip_cache_debug
@@ -158,13 +161,43 @@ is_random (GstElement * element, gpointer data)
   return factory && g_str_equal (GST_OBJECT_NAME (factory), "clipaugment");
 }
 
+/* Caps right behind this are obeyed before it. */
+static gboolean
+describe_caps (GstElement * element, gpointer data)
+{
+  GstElementFactory *factory = gst_element_get_factory (element);
+  gboolean filters = factory
+      && g_str_equal (GST_OBJECT_NAME (factory), "capsfilter");
+
+  if (filters)
+    describe_element (element, data);
+
+  return !filters;
+}
+
+/* NULL: not all that stands before this is known, or it differs from epoch to
+ * epoch. */
 static GBytes *
 gst_clip_cache_make_key (GstClipCache * self, GBytes * source)
 {
   GString *text = g_string_new (FORMAT);
-  GByteArray *bytes = g_byte_array_new ();
+  GByteArray *bytes;
+  ClipScaling scaling;
 
-  clip_links_walk (self->sinkpad, describe_element, text);
+  if (clip_links_walk (self->sinkpad, describe_element, text)
+      != CLIP_LINKS_ENDED
+      || clip_links_walk (self->sinkpad, is_random, NULL)
+      != CLIP_LINKS_ENDED) {
+    g_string_free (text, TRUE);
+    return NULL;
+  }
+  g_string_append (text, "\nbehind");
+  clip_links_walk (self->srcpad, describe_caps, text);
+  /* a sampler before this tells downstream how frames are scaled */
+  if (clip_scaling_find (self->srcpad, &scaling))
+    g_string_append_printf (text, "\n%s %d", scaling.method ? scaling.method :
+        "?", scaling.add_borders);
+  bytes = g_byte_array_new ();
   g_byte_array_append (bytes, (guint8 *) text->str, text->len + 1);
   g_byte_array_append (bytes, g_bytes_get_data (source, NULL),
       g_bytes_get_size (source));
@@ -219,14 +252,14 @@ gst_clip_cache_keep (GstClipCache * self, GstBuffer * buffer)
 }
 
 /* The frames in their default layout, one after the other. NULL: one of them
- * cannot be mapped. */
+ * cannot be mapped, or there is no memory. */
 static guint8 *
 gst_clip_cache_collect (GstClipCache * self)
 {
-  guint8 *pixels = g_malloc (self->bytes);
+  guint8 *pixels = g_try_malloc (self->bytes);
   const guint8 *text = self->texts->data;
   GstVideoInfo info;
-  gboolean ok = TRUE;
+  gboolean ok = pixels != NULL;
 
   for (guint i = 0; i < self->frames->len && ok; i++) {
     const Head *head = &g_array_index (self->heads, Head, i);
@@ -265,12 +298,17 @@ gst_clip_cache_collect (GstClipCache * self)
 static void
 gst_clip_cache_store (GstClipCache * self)
 {
-  const guint32 counts[4] = { self->heads->len, self->texts->len };
+  static const guint8 zeros[ALIGNMENT];
+  guint32 counts[4] = { self->heads->len, };
   GError *error = NULL;
   guint8 *pixels;
+  gsize before;
 
   if (!self->key || !self->store || self->frames->len == 0)
     return;
+  before = sizeof counts + self->heads->len * sizeof (Head) + self->texts->len;
+  g_byte_array_append (self->texts, zeros, -before % ALIGNMENT);
+  counts[1] = self->texts->len;
   pixels = gst_clip_cache_collect (self);
   if (pixels) {
     const ClipStoreChunk chunks[] = {
@@ -309,7 +347,7 @@ push_texts (GstClipCache * self, const Head * head, const gchar * text)
             (text + head->caps_bytes, NULL)));
 }
 
-static void
+static GstFlowReturn
 gst_clip_cache_play (GstClipCache * self, GstBuffer * like)
 {
   const guint8 *data = self->record->data;
@@ -345,6 +383,8 @@ gst_clip_cache_play (GstClipCache * self, GstBuffer * like)
     gst_buffer_add_clip_meta (buffer, &meta);
     ret = gst_pad_push (self->srcpad, buffer);
   }
+
+  return ret;
 }
 
 /* Pads */
@@ -353,17 +393,31 @@ static GstFlowReturn
 gst_clip_cache_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 {
   GstClipCache *self = GST_CLIP_CACHE (parent);
+  GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
+  GstFlowReturn ret;
+  guint64 first, last;
 
   if (self->key)
     gst_clip_cache_keep (self, buffer);
+  /* the others are for the record */
+  if (self->window && meta && gst_query_get_clip_window (self->window, &first,
+          &last) && (meta->frame < first || meta->frame > last)) {
+    gst_buffer_unref (buffer);
+    return GST_FLOW_OK;
+  }
+  ret = gst_pad_push (self->srcpad, buffer);
+  /* the end that comes now is not the clip's */
+  if (ret != GST_FLOW_OK)
+    gst_clip_cache_drop (self);
 
-  return gst_pad_push (self->srcpad, buffer);
+  return ret;
 }
 
 static gboolean
 gst_clip_cache_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
 {
   GstClipCache *self = GST_CLIP_CACHE (parent);
+  GstFlowReturn ret;
   GstBuffer *like;
   GstCaps *caps;
 
@@ -388,7 +442,9 @@ gst_clip_cache_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
       like = clip_cached_event_parse (event);
       /* of another clipcache, further down, where it is not this one's */
       if (like && self->record) {
-        gst_clip_cache_play (self, like);
+        ret = gst_clip_cache_play (self, like);
+        if (ret < GST_FLOW_EOS)
+          GST_ELEMENT_FLOW_ERROR (self, ret);
         gst_event_unref (event);
         return TRUE;
       }
@@ -412,33 +468,53 @@ gst_clip_cache_take_window (GstClipCache * self, GstQuery * query)
     return answered;
   self->window = gst_query_copy (query);
   gst_query_set_clip_window (query, 0, clip.num_frames - 1);
+  clip_cached_set_plan (query, NULL, 0);
 
   return TRUE;
+}
+
+/* Whether what follows takes such frames; the record may be of other days. */
+static gboolean
+gst_clip_cache_is_taken (GstClipCache * self)
+{
+  const guint8 *data = self->record->data;
+  gboolean taken = FALSE;
+  guint32 counts[4];
+  GstCaps *caps;
+
+  memcpy (counts, data, sizeof counts);
+  caps = gst_caps_from_string ((const gchar *) data + sizeof counts
+      + counts[0] * sizeof (Head));
+  if (caps)
+    taken = gst_pad_peer_query_accept_caps (self->srcpad, caps);
+  gst_clear_caps (&caps);
+
+  return taken;
 }
 
 static gboolean
 gst_clip_cache_answer (GstClipCache * self, GstQuery * query, GBytes * source)
 {
   GstQuery *window = g_steal_pointer (&self->window);
-  ClipStoreStats stats = {.full = TRUE };
 
   gst_clip_cache_drop (self);
   self->window = window;
-  if (self->store && !clip_links_walk (self->sinkpad, is_random, NULL)) {
+  if (self->store)
     self->key = gst_clip_cache_make_key (self, source);
+  if (self->key)
     self->record = clip_store_find (self->store, self->key);
-  }
-  if (self->record) {
+  if (self->record && gst_clip_cache_is_taken (self)) {
     clip_cached_query_answer (query);
     return TRUE;
   }
-  if (self->store)
-    clip_store_get_stats (self->store, &stats);
-  if (stats.full)
+  g_clear_pointer (&self->record, clip_record_unref);
+  if (self->key && clip_store_is_full (self->store))
     g_clear_pointer (&self->key, g_bytes_unref);
   if (window && !self->key)
     clip_cached_query_narrow (query, window);
-  gst_pad_peer_query (self->srcpad, query);
+  /* with a window of its own, what is asked is not what comes behind this */
+  if (!window)
+    gst_pad_peer_query (self->srcpad, query);
 
   return TRUE;
 }
@@ -448,10 +524,12 @@ gst_clip_cache_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
 {
   GstClipCache *self = GST_CLIP_CACHE (parent);
   GBytes *source = clip_cached_query_parse (query);
+  guint crop;
 
   if (source)
     return gst_clip_cache_answer (self, query, source);
-  if (gst_query_parse_clip_window (query, NULL, NULL, NULL))
+  if (gst_query_parse_clip_window (query, NULL, NULL, NULL)
+      && !clip_cached_is_outside (query))
     return gst_clip_cache_take_window (self, query);
   if (GST_QUERY_TYPE (query) == GST_QUERY_ALLOCATION) {
     if (!gst_pad_peer_query (self->srcpad, query))
@@ -459,6 +537,10 @@ gst_clip_cache_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
     /* a pool's size does not reckon with the frames that are held here */
     while (gst_query_get_n_allocation_pools (query) > 0)
       gst_query_remove_nth_allocation_pool (query, 0);
+    /* nor is a frame kept with what is cut off it */
+    if (gst_query_find_allocation_meta (query, GST_VIDEO_CROP_META_API_TYPE,
+            &crop))
+      gst_query_remove_nth_allocation_meta (query, crop);
     return TRUE;
   }
 

@@ -43,6 +43,7 @@
  */
 #include "gstclipsample-private.h"
 
+#include "clipcached.h"
 #include "clipscaling.h"
 #include "plugins/paramrange.h"
 
@@ -607,7 +608,7 @@ gst_clip_sample_answer (GstClipSample * self, GstQuery * query)
   const guint64 *times = gst_query_get_clip_window_times (query);
   ClipWindow window;
   GstClipMeta clip;
-  guint64 *wanted;
+  guint64 *wanted, *plan;
   guint n, distinct = 0;
 
   gst_query_parse_clip_window (query, &clip, NULL, NULL);
@@ -629,12 +630,15 @@ gst_clip_sample_answer (GstClipSample * self, GstQuery * query)
   clip_plans_put (&self->plans, &clip, &window, window.rate.n ? wanted : NULL,
       n);
   GST_OBJECT_UNLOCK (self);
+  plan = g_memdup2 (wanted, n * sizeof *wanted);
   /* views follow each other, and may overlap */
   qsort (wanted, n, sizeof *wanted, compare_frames);
   for (guint i = 0; i < n; i++)
     if (i == 0 || wanted[i] != wanted[i - 1])
       wanted[distinct++] = wanted[i];
   gst_query_set_clip_window_frames (query, wanted, distinct);
+  clip_cached_set_plan (query, plan, n);
+  g_free (plan);
   g_free (wanted);
 
   return TRUE;

@@ -354,11 +354,11 @@ test_file (void)
   const ClipPacket packets[] = {
     {0, NONE, 100, START | RESET, 0}, {80, 0, 20, 0, 0}, {40, 40, 10, UNUSED, 1}
   };
-  const ClipVideo video = { (gchar *) "/a/b.mp4", 1000, 12, 34, -1 };
+  const ClipVideo video = { (gchar *) "/a/b.mp4", 1000, 12, 34, -1, TRUE };
   const ClipVideo others[] = {
-    {(gchar *) "/a/c.mp4", 1000, 12, 34, -1}, {video.path, 1001, 12, 34, -1},
-    {video.path, 1000, 13, 34, -1}, {video.path, 1000, 12, 35, -1},
-    {video.path, 1000, 12, 34, 0}
+    {(gchar *) "/a/c.mp4", 1000, 12, 34, -1, TRUE}, {video.path, 1001, 12, 34, -1, TRUE},
+    {video.path, 1000, 13, 34, -1, TRUE}, {video.path, 1000, 12, 35, -1, TRUE},
+    {video.path, 1000, 12, 34, 0, TRUE}
   };
   gchar *folder = g_dir_make_tmp ("clipindex-XXXXXX", NULL), *sub, *name, *data;
   ClipIndex *index = clip_index_new ("001", CLIP_CODEC_H264, packets,
@@ -367,7 +367,9 @@ test_file (void)
   gsize size;
 
   /* another change could still have the same time */
+  g_assert_true (clip_video_is_settled (video.seconds));
   fresh.seconds = g_get_real_time () / G_USEC_PER_SEC;
+  fresh.settled = clip_video_is_settled (fresh.seconds);
   clip_index_file_write (folder, &fresh, index);
   assert_read (folder, &fresh, FALSE);
 

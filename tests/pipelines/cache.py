@@ -17,11 +17,19 @@ KILLS = 20
 
 def videos(folder):
     launch.two_classes(os.path.join(folder, "clips"), CLIPS // 2, frames=12)
+    age(os.path.join(folder, "clips"))
 
 
-def line(clip_bin, epochs=3, workers=2, to="frames.raw"):
-    return 'clipsrc location=clips num-workers=%d epochs=%d seed=5 clip-bin="%s" ! filesink location=%s' % (
-        workers, epochs, clip_bin, to)
+def age(top):
+    """A file that was changed just now might change once more within the same time: nothing is kept of it."""
+    for place, _, names in os.walk(top):
+        for name in names:
+            os.utime(os.path.join(place, name), (1e9, 1e9 + len(name)))
+
+
+def line(clip_bin, epochs=3, workers=2, source="clips"):
+    return 'clipsrc location=%s num-workers=%d epochs=%d seed=5 clip-bin="%s" ! filesink location=frames.raw' % (
+        source, workers, epochs, clip_bin)
 
 
 def play(folder, clip_bin, **more):
@@ -84,10 +92,45 @@ def test_keys(folder):
     changed = launch.read(other)
     with open(one, "wb") as file:
         file.write(changed)
+    os.utime(one, (1e9 + 50, 1e9 + 50))
     small = SPREAD + " ! " + SCALED % 32
     plain, once = play(folder, small, epochs=1)
     frames, decoded = play(folder, cached(small), epochs=1)
     assert frames == plain and 0 < decoded < once
+
+
+def test_sequences(folder):
+    """The same frames in another order, or more often, or more views of them, are others"""
+    videos(folder)
+    with open(os.path.join(folder, "both.csv"), "w", encoding="utf-8") as file:
+        file.writelines("clips/%s/%02d.mp4,%s,%s\n" % (name, i, name, split) for name in ("bars", "ball")
+                        for i in range(2) for split in ("train", "val"))
+    for sample in ("clipsample num-frames=6 frame-interval=2 frame-rate=24/1",
+                   "clipsample num-frames=12 mode=center frame-interval=1 clips-per-video=3"):
+        small = sample + " ! " + SCALED % 32
+        together = [play(folder, bin, epochs=4, source="both.csv")[0] for bin in (small, cached(small))]
+        assert together[0] == together[1], sample
+    # what is behind it may need the frames before, and gets those it would get without it
+    small = SCALED % 32
+    for after in ("clipdiff ! " + DRAWN, "identity ! " + DRAWN):
+        assert play(folder, small + " ! " + after)[0] == play(folder, cached(small, after=after))[0] \
+            == play(folder, cached(small, after=after))[0], after
+    # caps behind it are obeyed before it
+    for ratio in (",pixel-aspect-ratio=1/1", ""):
+        line = "videoconvertscale add-borders=true%%s ! video/x-raw,format=RGB,width=32,height=32%s" % ratio
+        assert play(folder, line % "", epochs=1)[0] == play(folder, line % " ! clipcache location=cache", epochs=1)[0]
+
+
+def test_outside(folder):
+    """Outside of a clip-bin frames only pass through"""
+    videos(folder)
+    line = ("clipsrc location=clips num-workers=4 epochs=3 seed=5 clip-bin=\"" + SCALED % 32 + "\" ! %s" + DRAWN +
+            " ! filesink location=frames.raw")
+    frames = []
+    for between in ("", "clipcache location=cache ! "):
+        launch.launch(line % between, folder).fine()
+        frames.append(launch.read(os.path.join(folder, "frames.raw")))
+    assert frames[0] == frames[1] and not packs(folder)
 
 
 def test_kills(folder):
@@ -148,4 +191,4 @@ def test_full(folder):
 
 
 if __name__ == "__main__":
-    launch.main(test_bits, test_random, test_keys, test_kills, test_damaged, test_full)
+    launch.main(test_bits, test_random, test_keys, test_sequences, test_outside, test_kills, test_damaged, test_full)
