@@ -185,8 +185,8 @@ can_be (GstCaps * caps)
   return some;
 }
 
-/* Does what comes after take frames in this memory, not the system's? Nothing is
- * linked yet. Where clip-bin takes both, what follows it decides. */
+/* Does what comes after take frames in this memory, not the system's? Where
+ * clip-bin takes both, what follows it decides. */
 static gboolean
 takes_memory (ClipChain * self, GstCaps * offered)
 {

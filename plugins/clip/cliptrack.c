@@ -640,9 +640,9 @@ clip_chain_make_index (ClipChain * self)
       best = track;
   }
   if (!best && self->video_track >= 0 && self->tracks->len > 0)
-    clip_chain_set_error_locked (self, g_strdup_printf ("video-track=%d, and "
-            "it has %u, from 0 on", self->video_track, self->tracks->len),
-        FALSE);
+    clip_chain_set_error_locked (self, g_strdup_printf ("video-track=%d, but "
+            "its video tracks are 0 to %u", self->video_track,
+            self->tracks->len - 1), FALSE);
   if (!best || best->packets->len == 0)
     return FALSE;
   settle_segment (best);

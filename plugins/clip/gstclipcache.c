@@ -328,8 +328,10 @@ gst_clip_cache_store (GstClipCache * self)
 
 /* Playing */
 
+/* The segment is one for all of the clip: another would end it. */
 static void
-push_texts (GstClipCache * self, const Head * head, const gchar * text)
+push_texts (GstClipCache * self, const Head * head, const gchar * text,
+    gboolean first)
 {
   GstSegment segment;
 
@@ -338,6 +340,8 @@ push_texts (GstClipCache * self, const Head * head, const gchar * text)
 
     gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
     gst_caps_unref (caps);
+  }
+  if (first) {
     gst_segment_init (&segment, GST_FORMAT_TIME);
     gst_pad_push_event (self->srcpad, gst_event_new_segment (&segment));
   }
@@ -369,7 +373,7 @@ gst_clip_cache_play (GstClipCache * self, GstBuffer * like)
     Head head;
 
     memcpy (&head, data + i * sizeof head, sizeof head);
-    push_texts (self, &head, text);
+    push_texts (self, &head, text, i == 0);
     text += head.caps_bytes + head.event_bytes;
     if (head.frame < first || head.frame > last)
       continue;

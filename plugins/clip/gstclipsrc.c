@@ -721,7 +721,7 @@ install_properties (GObjectClass * klass)
       "Default: -1", -1, G_MAXINT32, -1, rw);
   properties[PROP_INDEX_LOCATION] = g_param_spec_string ("index-location",
       "Index location", "Folder where the indices of files are kept from one "
-      "run to the next; empty: nowhere. Default: cnn3d/index in the user's "
+      "run to the next; empty (\"\"): nowhere. Default: cnn3d/index in the user's "
       "cache folder", NULL, rw);
   properties[PROP_FPS] = param_range_double ("fps", "Pictures a second",
       "Rate of clips that are pictures in a folder, where their row tells no "

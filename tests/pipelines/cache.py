@@ -121,6 +121,22 @@ def test_sequences(folder):
         assert play(folder, line % "", epochs=1)[0] == play(folder, line % " ! clipcache location=cache", epochs=1)[0]
 
 
+def test_sizes(folder):
+    """A clip whose frames change their size is one clip as ever"""
+    for first, count, width in ((0, 4, 64), (4, 4, 32)):
+        launch.launch("videotestsrc num-buffers=%d ! video/x-raw,format=RGB,width=%d,height=48 ! pngenc ! multifilesink "
+                      "index=%d location=pictures/%%d.png" % (count, width, first),
+                      os.makedirs(os.path.join(folder, "pictures"), exist_ok=True) or folder).fine()
+    age(folder)
+    with open(os.path.join(folder, "both.csv"), "w", encoding="utf-8") as file:
+        file.write("pictures,x,train\npictures,y,train\npictures,x,val\n")
+    for small in ("%s" + SCALED % 32 + " ! clipsample num-frames=6 frame-interval=1",
+                  "%sclipsample num-frames=6 frame-interval=1 mode=center ! " + SCALED % 32):
+        plain, _ = play(folder, small % "", source="both.csv")
+        assert len(plain) == 3 * 3 * 6 * 32 * 32 * 3, len(plain)
+        assert play(folder, small % "clipcache location=cache ! ", source="both.csv")[0] == plain, small
+
+
 def test_outside(folder):
     """Outside of a clip-bin frames only pass through"""
     videos(folder)
@@ -191,4 +207,4 @@ def test_full(folder):
 
 
 if __name__ == "__main__":
-    launch.main(test_bits, test_random, test_keys, test_sequences, test_outside, test_kills, test_damaged, test_full)
+    launch.main(test_bits, test_random, test_keys, test_sequences, test_sizes, test_outside, test_kills, test_damaged, test_full)
