@@ -97,13 +97,12 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
 
-/* Forgets the clip at hand. */
+/* Forgets the clip at hand, but not which of its frames are wanted. */
 static void
 gst_clip_cache_drop (GstClipCache * self)
 {
   g_clear_pointer (&self->key, g_bytes_unref);
   g_clear_pointer (&self->record, clip_record_unref);
-  g_clear_pointer (&self->window, gst_query_unref);
   gst_clear_event (&self->preparation);
   g_array_set_size (self->heads, 0);
   g_byte_array_set_size (self->texts, 0);
@@ -499,10 +498,7 @@ gst_clip_cache_is_taken (GstClipCache * self)
 static gboolean
 gst_clip_cache_answer (GstClipCache * self, GstQuery * query, GBytes * source)
 {
-  GstQuery *window = g_steal_pointer (&self->window);
-
   gst_clip_cache_drop (self);
-  self->window = window;
   if (self->store)
     self->key = gst_clip_cache_make_key (self, source);
   if (self->key)
@@ -514,10 +510,10 @@ gst_clip_cache_answer (GstClipCache * self, GstQuery * query, GBytes * source)
   g_clear_pointer (&self->record, clip_record_unref);
   if (self->key && clip_store_is_full (self->store))
     g_clear_pointer (&self->key, g_bytes_unref);
-  if (window && !self->key)
-    clip_cached_query_narrow (query, window);
+  if (self->window && !self->key)
+    clip_cached_query_narrow (query, self->window);
   /* with a window of its own, what is asked is not what comes behind this */
-  if (!window)
+  if (!self->window)
     gst_pad_peer_query (self->srcpad, query);
 
   return TRUE;
@@ -591,6 +587,7 @@ gst_clip_cache_change_state (GstElement * element, GstStateChange transition)
       transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
     gst_clip_cache_drop (self);
+    g_clear_pointer (&self->window, gst_query_unref);
     gst_clear_caps (&self->caps);
   }
 
@@ -644,6 +641,7 @@ gst_clip_cache_finalize (GObject * object)
   GstClipCache *self = GST_CLIP_CACHE (object);
 
   gst_clip_cache_drop (self);
+  g_clear_pointer (&self->window, gst_query_unref);
   g_clear_pointer (&self->store, clip_store_unref);
   g_array_unref (self->heads);
   g_byte_array_unref (self->texts);
