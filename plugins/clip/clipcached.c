@@ -3,6 +3,16 @@
 
 #define NAME "clip-cached"
 
+/* The query's own; NULL: it has no such field. */
+static gpointer
+boxed_field (GstQuery * query, const gchar * field)
+{
+  const GValue *value = gst_structure_get_value (gst_query_get_structure
+      (query), field);
+
+  return value ? g_value_get_boxed (value) : NULL;
+}
+
 void
 clip_cached_set_plan (GstQuery * window, const guint64 * plan, guint n)
 {
@@ -20,10 +30,7 @@ clip_cached_set_plan (GstQuery * window, const guint64 * plan, guint n)
 GBytes *
 clip_cached_get_plan (GstQuery * window)
 {
-  const GValue *value = gst_structure_get_value (gst_query_get_structure
-      (window), "plan");
-
-  return value ? g_value_get_boxed (value) : NULL;
+  return boxed_field (window, "plan");
 }
 
 void
@@ -43,8 +50,7 @@ GstQuery *
 clip_cached_query_new (GBytes * source)
 {
   return gst_query_new_custom (GST_QUERY_CUSTOM, gst_structure_new (NAME,
-          "source", G_TYPE_BYTES, source, "cached", G_TYPE_BOOLEAN, FALSE,
-          NULL));
+          "source", G_TYPE_BYTES, source, NULL));
 }
 
 GBytes *
@@ -67,12 +73,7 @@ clip_cached_query_answer (GstQuery * query)
 gboolean
 clip_cached_query_answered (GstQuery * query)
 {
-  gboolean cached = FALSE;
-
-  gst_structure_get_boolean (gst_query_get_structure (query), "cached",
-      &cached);
-
-  return cached;
+  return gst_structure_has_field (gst_query_get_structure (query), "cached");
 }
 
 void
@@ -85,10 +86,7 @@ clip_cached_query_narrow (GstQuery * query, GstQuery * window)
 GstQuery *
 clip_cached_query_narrowed (GstQuery * query)
 {
-  const GValue *value = gst_structure_get_value (gst_query_get_structure
-      (query), "window");
-
-  return value ? g_value_get_boxed (value) : NULL;
+  return boxed_field (query, "window");
 }
 
 GstEvent *

@@ -102,8 +102,8 @@ struct _ClipChain
 ClipChain *clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
     ClipIndex * index, ClipPictures * pictures);
 
-/* Begins to read the file; or sets the error. */
-void clip_chain_open (ClipChain * self);
+/* Begins to read the file, of so many bytes; or sets the error. */
+void clip_chain_open (ClipChain * self, guint64 size);
 
 /* Runs func on the chain in a thread that clip_chain_stop() waits for. */
 void clip_chain_start_task (ClipChain * self, GstTaskPoolFunction func);

@@ -2,7 +2,6 @@
 #include "clipchain-private.h"
 
 #include <string.h>
-#include <glib/gstdio.h>
 
 GST_DEBUG_CATEGORY (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
@@ -274,10 +273,9 @@ no_clip_bin:
 }
 
 void
-clip_chain_open (ClipChain * self)
+clip_chain_open (ClipChain * self, guint64 size)
 {
   GstElement *source = gst_element_factory_make ("filesrc", NULL);
-  GStatBuf status;
   GstPad *pad;
 
   if (!source) {
@@ -286,8 +284,7 @@ clip_chain_open (ClipChain * self)
     return;
   }
   g_object_set (source, "location", self->job->path, NULL);
-  if (g_stat (self->job->path, &status) == 0)
-    self->size = status.st_size;
+  self->size = size;
   pad = gst_element_get_static_pad (source, "src");
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BLOCK,
       clip_chain_watch_end, self, NULL);

@@ -369,11 +369,11 @@ describe_nothing (ClipChain * self)
 /* Reads the file as far as its first packet or, without an index, to its end.
  * FALSE: there is an error, or no video in it. */
 static gboolean
-demultiplex (ClipChain * self)
+demultiplex (ClipChain * self, guint64 size)
 {
   gboolean ready;
 
-  clip_chain_open (self);
+  clip_chain_open (self, size);
   g_mutex_lock (&self->job->lock);
   ready = wait_for (self, is_demultiplexed);
   if (ready && !self->index) {
@@ -395,7 +395,7 @@ start (ClipChain * self, const ClipVideo * video, gboolean may_seek,
   if (self->error || (self->index && !prepare (self, video)))
     return FALSE;
   if (!self->cached && !self->pictures) {
-    if (!demultiplex (self))
+    if (!demultiplex (self, video->size))
       return FALSE;
     if (self->read && !self->keeps) {
       *outcome = OUTCOME_READ;
@@ -452,14 +452,15 @@ attempt (const ClipChainSettings * settings, ClipJob * job,
   return outcome;
 }
 
-/* What needs no decoder to find out. NULL: it is a file with something in. */
+/* What needs no decoder to find out. failure: of stat(), 0: there was none.
+ * NULL: it is a file with something in. */
 static gchar *
-check_file (const gchar * path, GStatBuf * st)
+check_file (const gchar * path, const GStatBuf * st, gint failure)
 {
   if (strstr (path, "://"))
     return g_strdup ("only file:// addresses and paths are read");
-  if (g_stat (path, st) != 0)
-    return g_strdup (g_strerror (errno));
+  if (failure)
+    return g_strdup (g_strerror (failure));
   if (!S_ISREG (st->st_mode))
     return g_strdup ("it is not a regular file");
   if (st->st_size == 0)
@@ -531,16 +532,15 @@ decode_file (const ClipChainSettings * settings, ClipJob * job,
 void
 clip_chain_decode (const ClipChainSettings * settings, ClipJob * job)
 {
-  gboolean there;
   GStatBuf status;
+  const gint failure = g_stat (job->path, &status) == 0 ? 0 : errno;
   gchar *reason = NULL;
   Outcome outcome;
 
-  there = g_stat (job->path, &status) == 0;
-  if (clip_pictures_named (job->path, there ? &status : NULL)) {
+  if (clip_pictures_named (job->path, failure ? NULL : &status)) {
     outcome = decode_series (settings, job, &reason);
   } else {
-    reason = check_file (job->path, &status);
+    reason = check_file (job->path, &status, failure);
     outcome = reason ? OUTCOME_BAD :
         decode_file (settings, job, &status, &reason);
   }

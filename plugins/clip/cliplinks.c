@@ -72,6 +72,25 @@ clip_links_walk (GstPad * pad, ClipLinksFunc func, gpointer data)
   return end;
 }
 
+const gchar *
+clip_links_kind (GstElement * element)
+{
+  GstElementFactory *factory = gst_element_get_factory (element);
+
+  return factory ? GST_OBJECT_NAME (factory) : "";
+}
+
+gboolean
+clip_links_propose (GstPad * srcpad, GstQuery * query)
+{
+  if (!gst_pad_peer_query (srcpad, query))
+    return FALSE;
+  while (gst_query_get_n_allocation_pools (query) > 0)
+    gst_query_remove_nth_allocation_pool (query, 0);
+
+  return TRUE;
+}
+
 gboolean
 clip_links_lead_to_sampler (GstElement * element, gpointer sampler)
 {
@@ -80,8 +99,7 @@ clip_links_lead_to_sampler (GstElement * element, gpointer sampler)
     "cudaupload", "gamma", "queue", "videobalance", "videoconvert",
     "videoconvertscale", "videocrop", "videoflip", "videoscale", NULL
   };
-  GstElementFactory *factory = gst_element_get_factory (element);
-  const gchar *name = factory ? GST_OBJECT_NAME (factory) : "";
+  const gchar *name = clip_links_kind (element);
 
   if (g_str_equal (name, "clipsample"))
     *(gboolean *) sampler = TRUE;

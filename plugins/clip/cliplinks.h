@@ -22,6 +22,13 @@ typedef enum
  * those go. */
 ClipLinksEnd clip_links_walk (GstPad * pad, ClipLinksFunc func, gpointer data);
 
+/* Name of what an element was made by, "" where it was made by nothing. */
+const gchar *clip_links_kind (GstElement * element);
+
+/* Answers an allocation query as what follows does, but without its pools: their
+ * sizes do not reckon with frames that are held before. FALSE: no answer. */
+gboolean clip_links_propose (GstPad * srcpad, GstQuery * query);
+
 /* For clip_links_walk(), with a gboolean: TRUE where a clipsample is reached and
  * nothing before it makes frames of more than one frame each, as far as is known.
  * What stands behind anything else may tell which frames it wants, but not those

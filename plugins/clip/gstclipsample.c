@@ -44,6 +44,7 @@
 #include "gstclipsample-private.h"
 
 #include "clipcached.h"
+#include "cliplinks.h"
 #include "clipscaling.h"
 #include "plugins/paramrange.h"
 
@@ -652,14 +653,8 @@ gst_clip_sample_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
   if (gst_query_parse_clip_window (query, NULL, NULL, NULL))
     return gst_clip_sample_answer (self, query);
 
-  if (GST_QUERY_TYPE (query) == GST_QUERY_ALLOCATION) {
-    if (!gst_pad_peer_query (self->srcpad, query))
-      return FALSE;
-    /* a pool's size does not reckon with the frames that are held here */
-    while (gst_query_get_n_allocation_pools (query) > 0)
-      gst_query_remove_nth_allocation_pool (query, 0);
-    return TRUE;
-  }
+  if (GST_QUERY_TYPE (query) == GST_QUERY_ALLOCATION)
+    return clip_links_propose (self->srcpad, query);
 
   return gst_pad_query_default (pad, parent, query);
 }
