@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "clipslab.h"
+
 /* Order */
 
 typedef struct
@@ -105,7 +107,10 @@ ClipIndex *
 clip_index_new (const gchar * stream, ClipCodec codec,
     const ClipPacket * packets, guint n)
 {
-  ClipIndex *self = g_new0 (ClipIndex, 1);
+  const gsize stream_bytes = strlen (stream) + 1;
+  ClipIndex *self = clip_slab_alloc (sizeof *self + n * (sizeof *self->packets
+          + sizeof *self->times + sizeof *self->frames + sizeof *self->ranks)
+      + stream_bytes);
   Shown *shown = g_new (Shown, MAX (n, 1));
   gboolean closed = FALSE;
   gint64 last;
@@ -113,11 +118,16 @@ clip_index_new (const gchar * stream, ClipCodec codec,
   guint frames = 0, starts = 0;
 
   self->refcount = 1;
-  self->stream = g_strdup (stream);
   self->codec = codec;
   self->n_packets = n;
-  self->packets = g_memdup2 (packets, n * sizeof *packets);
-  self->ranks = g_new (guint32, MAX (n, 1));
+  self->packets = (ClipPacket *) (self + 1);
+  self->times = (GstClockTime *) (self->packets + n);
+  self->frames = (guint32 *) (self->times + n);
+  self->ranks = self->frames + n;
+  self->stream = (gchar *) (self->ranks + n);
+  memcpy (self->stream, stream, stream_bytes);
+  if (n > 0)
+    memcpy (self->packets, packets, n * sizeof *packets);
   for (guint i = 0; i < n; i++)
     layer = MAX (layer, packets[i].layer);
   for (guint i = 0; i < n; i++) {
@@ -139,8 +149,6 @@ clip_index_new (const gchar * stream, ClipCodec codec,
   self->counted = !order_frames (self, codec, shown, frames)
       || codec == CLIP_CODEC_GIF;
   self->n_frames = frames;
-  self->frames = g_new (guint32, MAX (frames, 1));
-  self->times = g_new (GstClockTime, MAX (frames, 1));
   last = frames > 0 ? (gint64) shown[0].time : 0;
   for (guint i = 0; i < frames; i++) {
     self->frames[i] = shown[i].packet;
@@ -164,14 +172,8 @@ clip_index_ref (ClipIndex * self)
 void
 clip_index_unref (ClipIndex * self)
 {
-  if (!g_atomic_int_dec_and_test (&self->refcount))
-    return;
-  g_free (self->stream);
-  g_free (self->packets);
-  g_free (self->frames);
-  g_free (self->ranks);
-  g_free (self->times);
-  g_free (self);
+  if (g_atomic_int_dec_and_test (&self->refcount))
+    clip_slab_free (self);
 }
 
 /* Questions */
@@ -180,8 +182,8 @@ gsize
 clip_index_bytes (const ClipIndex * self)
 {
   return sizeof *self
-      + self->n_packets * (sizeof *self->packets + sizeof *self->ranks)
-      + self->n_frames * (sizeof *self->frames + sizeof *self->times);
+      + self->n_packets * (sizeof *self->packets + sizeof *self->times
+      + sizeof *self->frames + sizeof *self->ranks) + strlen (self->stream) + 1;
 }
 
 /* The first frame at or after `seconds`. */

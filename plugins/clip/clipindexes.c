@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "clipslab.h"
+
 struct _ClipIndexes
 {
   gchar *folder;                /* NULL: none */
@@ -26,8 +28,7 @@ entry_free (gpointer data)
   Entry *entry = data;
 
   clip_index_unref (entry->index);
-  g_free (entry->video.path);
-  g_free (entry);
+  clip_slab_free (entry);
 }
 
 ClipIndexes *
@@ -80,18 +81,18 @@ find (ClipIndexes * self, const ClipVideo * video)
 static void
 keep (ClipIndexes * self, const ClipVideo * video, ClipIndex * index)
 {
+  const gsize path_bytes = strlen (video->path) + 1;
   Entry *entry;
 
   g_mutex_lock (&self->lock);
   entry = g_hash_table_lookup (self->entries, video->path);
   if (entry)
     remove_entry (self, entry);
-  entry = g_new0 (Entry, 1);
+  entry = clip_slab_alloc (sizeof *entry + path_bytes);
   entry->video = *video;
-  entry->video.path = g_strdup (video->path);
+  entry->video.path = memcpy (entry + 1, video->path, path_bytes);
   entry->index = clip_index_ref (index);
-  entry->bytes = sizeof *entry + strlen (video->path)
-      + clip_index_bytes (index);
+  entry->bytes = sizeof *entry + path_bytes + clip_index_bytes (index);
   entry->link.data = entry;
   g_hash_table_insert (self->entries, entry->video.path, entry);
   g_queue_push_tail_link (&self->ages, &entry->link);
