@@ -140,6 +140,10 @@ gboolean clip_chain_wants (const ClipChain * self, guint frame);
 /* Makes gate_sink, gate_src and out. */
 void clip_chain_make_pads (ClipChain * self);
 
+/* Why the first picture that is wanted and did not come cannot be decoded; as
+ * clip_pictures_explain(). */
+gchar *clip_chain_explain_picture (const ClipChain * self, const gchar * said);
+
 /* Answers who asks which caps may come: any. FALSE: another question. */
 gboolean clip_chain_take_any_caps (GstQuery * query);
 

@@ -50,6 +50,7 @@ take_error (ClipChain * self, GstMessage * message)
 {
   GError *error = NULL;
   gchar *debug = NULL;
+  gchar *reason;
   const gchar *detail, *name = GST_OBJECT_NAME (GST_MESSAGE_SRC (message));
   GstElementFactory *factory = GST_IS_ELEMENT (GST_MESSAGE_SRC (message)) ?
       gst_element_get_factory (GST_ELEMENT (GST_MESSAGE_SRC (message))) : NULL;
@@ -68,8 +69,16 @@ take_error (ClipChain * self, GstMessage * message)
       (GST_MESSAGE_SRC (message), GST_OBJECT (self->clip_bin));
   fatal = ours && !g_error_matches (error, GST_STREAM_ERROR,
       GST_STREAM_ERROR_DECODE);
-  clip_chain_set_error (self, g_strdup_printf ("%s: %s%s%s", name,
-          error->message, detail ? ": " : "", detail ? detail + 1 : ""), fatal);
+  reason = g_strdup_printf ("%s: %s%s%s", name, error->message,
+      detail ? ": " : "", detail ? detail + 1 : "");
+  /* a decoder knows only that it was a picture, not which */
+  if (self->pictures && !ours) {
+    gchar *said = reason;
+
+    reason = clip_chain_explain_picture (self, said);
+    g_free (said);
+  }
+  clip_chain_set_error (self, reason, fatal);
   g_clear_error (&error);
   g_free (debug);
 }

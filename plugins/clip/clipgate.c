@@ -76,6 +76,41 @@ number_frame (ClipChain * self, GstBuffer * buffer)
   return pts / GST_SECOND - 1;
 }
 
+/* The first frame that is wanted and has not come. */
+static guint64
+next_wanted (const ClipChain * self)
+{
+  guint64 frame = MAX (self->last_frame + 1, (gint64) (self->first
+          + self->window_first));
+
+  while (frame < self->first + self->window_last
+      && !clip_chain_wants (self, frame))
+    frame++;
+
+  return frame;
+}
+
+/* A decoder may fail on the next picture, that it took for the rest of this one. */
+gchar *
+clip_chain_explain_picture (const ClipChain * self, const gchar * said)
+{
+  return clip_pictures_explain (self->pictures,
+      MIN (next_wanted (self), self->pictures->names->len - 1), self->from,
+      said);
+}
+
+/* Every picture is a frame: one that is wanted and did not come before `frame` is
+ * an error. FALSE: it is set. */
+static gboolean
+check_pictures (ClipChain * self, guint64 frame)
+{
+  if (!self->pictures || self->finished || next_wanted (self) >= frame)
+    return TRUE;
+  clip_chain_set_error (self, clip_chain_explain_picture (self, NULL), FALSE);
+
+  return FALSE;
+}
+
 static GstFlowReturn
 gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 {
@@ -103,6 +138,10 @@ gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
         frame);
     gst_buffer_unref (buffer);
     return GST_FLOW_OK;
+  }
+  if (!check_pictures (self, frame)) {
+    gst_buffer_unref (buffer);
+    return GST_FLOW_ERROR;
   }
   self->last_frame = frame;
   meta.frame = frame - self->first;
@@ -149,6 +188,8 @@ gate_event (GstPad * pad, GstObject * parent, GstEvent * event)
   ClipJob *job = self->job;
   GstEventType type = GST_EVENT_TYPE (event);
 
+  if (type == GST_EVENT_EOS)
+    check_pictures (self, self->first + self->window_last + 1);
   g_mutex_lock (&job->lock);
   self->progress++;
   if (type == GST_EVENT_EOS)

@@ -304,20 +304,62 @@ clip_pictures_read (const ClipPictures * self, guint i, gchar ** reason)
   return buffer;
 }
 
-GstCaps *
-clip_pictures_caps (const ClipPictures * self, guint i, GstBuffer * picture,
-    gdouble rate)
+static GstCaps *
+find_kind (const ClipPictures * self, guint i, GstBuffer * picture)
 {
   const gchar *name = g_ptr_array_index (self->names, i);
   GstMapInfo map;
   GstCaps *caps = NULL;
-  gint n, d;
 
   if (gst_buffer_map (picture, &map, GST_MAP_READ)) {
     caps = gst_type_find_helper_for_data_with_extension (NULL, map.data,
         map.size, strrchr (name, '.') + 1, NULL);
     gst_buffer_unmap (picture, &map);
   }
+
+  return caps;
+}
+
+/* The media type of a picture that is read for it; NULL: it has none. */
+static const gchar *
+media_type (const ClipPictures * self, guint i)
+{
+  gchar *reason = NULL;
+  GstBuffer *picture = clip_pictures_read (self, i, &reason);
+  GstCaps *caps = picture ? find_kind (self, i, picture) : NULL;
+  const gchar *type = caps ? g_intern_string (gst_structure_get_name
+      (gst_caps_get_structure (caps, 0))) : NULL;
+
+  gst_clear_caps (&caps);
+  gst_clear_buffer (&picture);
+  g_free (reason);
+
+  return type;
+}
+
+gchar *
+clip_pictures_explain (const ClipPictures * self, guint i, guint like,
+    const gchar * said)
+{
+  const gchar *name = g_ptr_array_index (self->names, i);
+  const gchar *type = media_type (self, i), *wanted = media_type (self, like);
+
+  if (wanted && g_strcmp0 (type, wanted) != 0)
+    return g_strdup_printf ("%s cannot be decoded: it is %s, and %s is %s",
+        name, type ? type : "no known kind of picture",
+        (gchar *) g_ptr_array_index (self->names, like), wanted);
+
+  return g_strdup_printf ("%s cannot be decoded: %s", name,
+      said ? said : "it is damaged or cut off");
+}
+
+GstCaps *
+clip_pictures_caps (const ClipPictures * self, guint i, GstBuffer * picture,
+    gdouble rate)
+{
+  GstCaps *caps = find_kind (self, i, picture);
+  gint n, d;
+
   if (!caps)
     return NULL;
   /* a rate of 0 would make decoders look for where a picture ends */

@@ -37,6 +37,12 @@ ClipIndex *clip_pictures_index (const ClipPictures * pictures, gdouble rate);
 GstBuffer *clip_pictures_read (const ClipPictures * pictures, guint i,
     gchar ** reason);
 
+/* Why picture i, of which no frame comes, cannot be decoded: (transfer full).
+ * like: one that tells which kind all of them are. said: the decoder's word on it;
+ * NULL: none */
+gchar *clip_pictures_explain (const ClipPictures * pictures, guint i,
+    guint like, const gchar * said);
+
 /* Caps of such a picture: (transfer full); NULL: of no known kind. */
 GstCaps *clip_pictures_caps (const ClipPictures * pictures, guint i,
     GstBuffer * picture, gdouble rate);

@@ -299,8 +299,9 @@ feed (ClipChain * self, guint number, GstBuffer * buffer, GstCaps * caps)
     ret = GST_FLOW_EOS;
   }
   if (ret < GST_FLOW_EOS)
-    clip_chain_set_error (self, g_strdup_printf ("its decoder: %s",
-            gst_flow_get_name (ret)), FALSE);
+    clip_chain_set_error (self, self->pictures ?
+        clip_chain_explain_picture (self, NULL) :
+        g_strdup_printf ("its decoder: %s", gst_flow_get_name (ret)), FALSE);
 
   return ret;
 }

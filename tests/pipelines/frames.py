@@ -13,6 +13,8 @@ import csv
 import json
 import os
 import random
+import re
+import shutil
 import subprocess
 import sys
 
@@ -194,9 +196,9 @@ def pictures(folder):
     table(folder, "two.csv", [place, "x", "val"], [place, "x", "train"])
     launch.launch("clipsrc location=two.csv passes=val on-error=stop ! fakesink", folder).refused(
         "more than one series", "img_%05d.jpg")
-    for name in os.listdir(place):
-        if name.endswith(".PNG"):
-            os.unlink(os.path.join(place, name))
+    pngs = [launch.read(os.path.join(place, "%d.PNG" % i)) for i in range(count)]
+    for i in range(count):
+        os.unlink(os.path.join(place, "%d.PNG" % i))
     assert play(folder, place, raw) == b"".join(one)
     sampled = play(folder, place, raw + " ! clipsample num-frames=4 frame-interval=0")
     assert sampled == b"".join(one[k] for k in (0, 8, 15, 23))
@@ -206,11 +208,34 @@ def pictures(folder):
     launch.launch('clipsrc location=rate.csv passes=val fps=10 on-error=stop clip-bin="%s" ! filesink location=rate.raw'
                   % raw, folder).fine()
     assert launch.read(os.path.join(folder, "rate.raw")) == b"".join(one[6:12] + one[5:10])
-    with open(os.path.join(place, "img_00007.jpg"), "wb"):
-        pass
+    jpegs = [launch.read(os.path.join(place, "img_%05d.jpg" % i)) for i in range(count)]
+    # a picture that is none is named, whether its decoder reports it, drops it, or takes the next one for its rest
+    broken(folder, "jpg", jpegs, 7, b"", "7.jpg is empty")
+    for at in (0, 7, count - 1):
+        broken(folder, "jpg", jpegs, at, jpegs[at][:300], "%d.jpg cannot be decoded: it is damaged or cut off" % at)
+        broken(folder, "png", pngs, at, pngs[at][:150], "%d.png cannot be decoded: it is damaged or cut off" % at)
+    for at in (7, count - 1):
+        broken(folder, "jpg", jpegs, at, pngs[at], "%d.jpg cannot be decoded: it is image/png, and 0.jpg is image/jpeg" % at)
+        broken(folder, "jpg", jpegs, at, b"no picture", "%d.jpg cannot be decoded: it is no known kind of picture" % at)
+        broken(folder, "png", pngs, at, jpegs[at], "%d.png cannot be decoded: it is image/jpeg, and 0.png is image/png" % at)
+    # one that nobody wants is not looked at
+    broken(folder, "jpg", jpegs, 7, b"no picture", None, "clipsample num-frames=4 frame-interval=0")
+
+
+def broken(folder, ending, pictures, at, contents, reason, clip_bin="identity"):
+    """A clip of pictures, one of which has other contents, is refused for the reason; None: it plays."""
+    place = os.path.join(folder, "broken")
+    os.makedirs(place)
+    for i, picture in enumerate(pictures):
+        with open(os.path.join(place, "%d.%s" % (i, ending)), "wb") as file:
+            file.write(contents if i == at else picture)
     table(folder, "one.csv", [place, "x", "val"], [place, "x", "train"])
-    launch.launch("clipsrc location=one.csv passes=val on-error=stop ! fakesink", folder).refused(
-        "img_00007.jpg is empty")
+    run = launch.launch('clipsrc location=one.csv passes=val on-error=stop clip-bin="%s" ! fakesink' % clip_bin, folder)
+    if reason:
+        run.refused(re.escape(reason))
+    else:
+        run.fine()
+    shutil.rmtree(place)
 
 
 # --- the child ---
