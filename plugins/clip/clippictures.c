@@ -4,9 +4,7 @@
 #include <string.h>
 #include <gst/base/gsttypefindhelper.h>
 
-static const gchar *const endings[] = { "jpg", "jpeg", "png", "bmp", "webp",
-  "tif", "tiff", "ppm", "pgm", "pnm", NULL
-};
+#include "src/dataset/picturename.h"
 
 /* A name in three parts: digits [first, last), and what is around them. */
 typedef struct
@@ -19,37 +17,6 @@ static void
 clear_numbered (gpointer data)
 {
   g_free (((Numbered *) data)->name);
-}
-
-static gboolean
-is_picture (const gchar * name)
-{
-  const gchar *dot = strrchr (name, '.');
-  gchar *ending = dot ? g_ascii_strdown (dot + 1, -1) : NULL;
-  gboolean picture = ending && g_strv_contains (endings, ending);
-
-  g_free (ending);
-
-  return picture;
-}
-
-/* The last number before a picture's ending. FALSE: it is no numbered picture. */
-static gboolean
-parse_name (const gchar * name, Numbered * numbered)
-{
-  const gchar *last = strrchr (name, '.'), *first;
-
-  if (!is_picture (name))
-    return FALSE;
-  while (last > name && !g_ascii_isdigit (last[-1]))
-    last--;
-  for (first = last; first > name && g_ascii_isdigit (first[-1]); first--);
-  if (first == last)
-    return FALSE;
-  numbered->first = first - name;
-  numbered->last = last - name;
-
-  return TRUE;
 }
 
 /* %d, or %5d, %05d in the last part of a path: [*first, *last). */
@@ -99,7 +66,7 @@ clip_pictures_named (const gchar * path, const GStatBuf * status)
 {
   guint first, last;
 
-  return status ? S_ISDIR (status->st_mode) : is_picture (path)
+  return status ? S_ISDIR (status->st_mode) : cnn3d_picture_name (path)
       && find_pattern (path, &first, &last);
 }
 
@@ -129,7 +96,8 @@ list_names (const gchar * folder, const gchar * before, const gchar * after,
       if (strspn (name + numbered.first, "0123456789")
           < numbered.last - numbered.first)
         continue;
-    } else if (!parse_name (name, &numbered)) {
+    } else if (!cnn3d_picture_number (name, &numbered.first,
+            &numbered.last)) {
       continue;
     }
     numbered.name = g_strdup (name);

@@ -217,7 +217,7 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
   if (dataset->rows->len == 0) {
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
         "%s: no clips in it; a manifest has a row a clip (path,label), a folder "
-        "has a sub-folder of videos for each class", params->location);
+        "has a sub-folder for each class, with videos, or folders of numbered pictures, in it", params->location);
     goto failed;
   }
   if (params->val_location && *params->val_location) {

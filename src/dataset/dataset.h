@@ -2,7 +2,8 @@
  * train, validate or test.
  *
  * A data set is read once and does not change afterwards: any number of
- * threads may read it. A row is one clip: a video file, or a window of one.
+ * threads may read it. A row is one clip: a video file or a folder of numbered
+ * pictures, or a window of one.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_DATASET_H
 #define CNN3D_DATASET_H

@@ -1,6 +1,7 @@
 /* folder.c: a folder of class folders. The names of the sub-folders are the
  * classes; every file in one, or in folders below it, whose name ends as
- * videos' do is a clip. Where every sub-folder is called train, val,
+ * videos' do is a clip, and so is a folder below it that holds numbered pictures
+ * and no videos. Where every sub-folder is called train, val,
  * validation or test, those are splits and the classes are one level below.
  * Hidden names are passed over.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -8,6 +9,8 @@
 
 #include <math.h>
 #include <string.h>
+
+#include "src/dataset/picturename.h"
 
 /* Below a class folder; links to folders are not followed there, so that this
  * bounds only what is really nested. */
@@ -72,38 +75,55 @@ typedef struct {
 
 /* `path` is relative to the root: it is what a row keeps. */
 static gboolean
+add_clip (const Walk *walk, const gchar *path, const gchar *label, GError **error)
+{
+  Cnn3dRow row = {.group = CNN3D_NAME_NONE,.source = walk->source,
+    .split = walk->split,.end = INFINITY
+  };
+
+  row.path = cnn3d_arena_add (&walk->dataset->arena, path, strlen (path));
+  row.label = cnn3d_names_intern (&walk->dataset->labels, &walk->dataset->arena,
+      label, strlen (label));
+  if (row.path == CNN3D_ARENA_FULL || row.label == CNN3D_NAME_NONE) {
+    cnn3d_dataset_set_full (error, walk->root);
+    return FALSE;
+  }
+  return cnn3d_dataset_add (walk->dataset, &row, error);
+}
+
+/* depth: 0: the class folder itself, which is no clip. */
+static gboolean
 walk_class (const Walk *walk, const gchar *path, const gchar *label, guint depth, GError **error)
 {
   gchar *folder = g_build_filename (walk->root, path, NULL);
   GPtrArray *names = list_folder (folder, error);
-  gboolean ok = names != NULL;
+  gboolean ok = names != NULL, pictures = FALSE, videos = FALSE;
+  guint first, last;
 
   for (guint i = 0; ok && i < names->len; i++) {
     const gchar *name = g_ptr_array_index (names, i);
-    gchar *full = g_build_filename (folder, name, NULL);
-    gchar *relative = g_build_filename (path, name, NULL);
+    const gboolean picture = cnn3d_picture_number (name, &first, &last);
+    gchar *full, *relative;
 
+    /* hundreds of them in a folder: one tells enough */
+    if (picture && pictures)
+      continue;
+    full = g_build_filename (folder, name, NULL);
+    relative = g_build_filename (path, name, NULL);
     if (g_file_test (full, G_FILE_TEST_IS_DIR)) {
       if (depth < MAX_DEPTH && !g_file_test (full, G_FILE_TEST_IS_SYMLINK))
         ok = walk_class (walk, relative, label, depth + 1, error);
     } else if (is_video_name (name)) {
-      Cnn3dRow row = {.group = CNN3D_NAME_NONE,.source = walk->source,
-        .split = walk->split,.end = INFINITY
-      };
-
-      row.path = cnn3d_arena_add (&walk->dataset->arena, relative, strlen (relative));
-      row.label = cnn3d_names_intern (&walk->dataset->labels, &walk->dataset->arena,
-          label, strlen (label));
-      if (row.path == CNN3D_ARENA_FULL || row.label == CNN3D_NAME_NONE) {
-        cnn3d_dataset_set_full (error, walk->root);
-        ok = FALSE;
-      } else {
-        ok = cnn3d_dataset_add (walk->dataset, &row, error);
-      }
+      videos = TRUE;
+      ok = add_clip (walk, relative, label, error);
+    } else if (picture) {
+      pictures = TRUE;
     }
     g_free (full);
     g_free (relative);
   }
+  if (ok && depth > 0 && pictures && !videos)
+    ok = add_clip (walk, path, label, error);
   g_clear_pointer (&names, g_ptr_array_unref);
   g_free (folder);
   return ok;

@@ -208,6 +208,18 @@ def pictures(folder):
     launch.launch('clipsrc location=rate.csv passes=val fps=10 on-error=stop clip-bin="%s" ! filesink location=rate.raw'
                   % raw, folder).fine()
     assert launch.read(os.path.join(folder, "rate.raw")) == b"".join(one[6:12] + one[5:10])
+    # a folder of class folders has them beside videos, at the property's rate
+    for split, label in (("train", "x"), ("train", "y"), ("val", "y")):
+        os.makedirs(os.path.join(folder, "classes", split, label))
+    for path in (("train", "x", "a"), ("train", "y", "b"), ("val", "y", "c")):
+        shutil.copytree(place, os.path.join(folder, "classes", *path))
+    launch.launch("videotestsrc num-buffers=12 ! %s ! jpegenc ! avimux ! filesink location=classes/val/y/d.avi" % caps,
+                  folder).fine()
+    for sampler, frames in (("", one), (" ! clipsample frame-rate=3/1 num-frames=12 frame-interval=0", one[::2])):
+        launch.launch('clipsrc location=classes passes=val fps=6 on-error=stop clip-bin="%s" ! '
+                      "filesink location=classes.raw" % (raw + sampler), folder).fine()
+        both = launch.read(os.path.join(folder, "classes.raw"))
+        assert both[:len(frames) * size] == b"".join(frames) and len(both) == (len(frames) + 12) * size, sampler
     jpegs = [launch.read(os.path.join(place, "img_%05d.jpg" % i)) for i in range(count)]
     # a picture that is none is named, whether its decoder reports it, drops it, or takes the next one for its rest
     broken(folder, "jpg", jpegs, 7, b"", "7.jpg is empty")

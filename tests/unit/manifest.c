@@ -169,6 +169,11 @@ test_folder (void)
     "tree/walk/b.mp4", "tree/walk/a.AVI", "tree/walk/notes.txt", "tree/walk/.c.mp4",
     "tree/run/deep/er/d.mkv", "tree/.git/e.mp4", "tree/readme.mp4", "tree/none/x.txt",
     "parts/train/p/1.mp4", "parts/train/q/2.mp4", "parts/val/p/3.mp4", "parts/test/r/4.mp4",
+    /* no clips: in the class folder itself, hidden, without a number, beside a video */
+    "tree/walk/cover1.jpg", "tree/walk/.thumbs/1.jpg", "tree/walk/art/cover.jpg", "tree/run/deep/er/1.jpg",
+    "raw/jump/v/img_00001.jpg", "raw/jump/v/img_00002.jpg", "raw/jump/w.mp4", "raw/jump/x/1.PNG/2.mkv",
+    "raw/jump/x/y/1.PNG", "raw/jump/x/y/10.PNG", "raw/jump/x/y/notes.txt", "raw/sit/z/f 1.jpeg",
+    "rates/train/p/a/1.jpg", "rates/train/q/a/1.jpg", "rates/val/q/b/1.bmp",
   };
   gchar *tree = g_build_filename (dir, "tree", NULL);
   gchar *parts = g_build_filename (dir, "parts", NULL);
@@ -206,6 +211,42 @@ test_folder (void)
   g_free (loop);
   g_free (tree);
   g_free (parts);
+}
+
+/* A folder of numbered pictures below a class folder is a clip. */
+static void
+test_pictures (void)
+{
+  gchar *raw = g_build_filename (dir, "raw", NULL);
+  gchar *rates = g_build_filename (dir, "rates", NULL);
+  Cnn3dDatasetRow row;
+  Cnn3dDataset *d;
+  gchar *path, *expected;
+
+  d = load_passes (raw, CNN3D_PASSES_ALL);
+  g_assert_cmpuint (cnn3d_dataset_num_rows (d), ==, 5);
+  assert_row (d, 0, "jump/v", "jump", 0, INFINITY, NULL);
+  assert_row (d, 1, "jump/w.mp4", "jump", 0, INFINITY, NULL);
+  assert_row (d, 2, "jump/x/1.PNG/2.mkv", "jump", 0, INFINITY, NULL);
+  assert_row (d, 3, "jump/x/y", "jump", 0, INFINITY, NULL);
+  assert_row (d, 4, "sit/z", "sit", 0, INFINITY, NULL);
+  cnn3d_dataset_row (d, 0, &row);
+  g_assert_cmpfloat (row.fps, ==, 0);
+  path = cnn3d_dataset_path (d, 0);
+  expected = g_build_filename (raw, "jump", "v", NULL);
+  g_assert_cmpstr (path, ==, expected);
+  g_free (path);
+  g_free (expected);
+  cnn3d_dataset_free (d);
+
+  d = load_passes (rates, CNN3D_PASSES_ALL);
+  g_assert_cmpuint (cnn3d_dataset_num_rows (d), ==, 3);
+  assert_row (d, 2, "val/q/b", "q", 0, INFINITY, NULL);
+  assert_split (d, TRUE, "0 1");
+  assert_split (d, FALSE, "2");
+  cnn3d_dataset_free (d);
+  g_free (raw);
+  g_free (rates);
 }
 
 typedef struct {
@@ -473,6 +514,7 @@ main (int argc, char **argv)
   g_test_add_func ("/manifest/forms", test_forms);
   g_test_add_func ("/manifest/json", test_json);
   g_test_add_func ("/manifest/folder", test_folder);
+  g_test_add_func ("/manifest/pictures", test_pictures);
   for (guint i = 0; i < G_N_ELEMENTS (bads); i++) {
     gchar *name = g_strconcat ("/manifest/bad/", bads[i].name, NULL);
 
