@@ -56,6 +56,13 @@ typedef struct {
   gfloat fps;                   /* of pictures; 0: not said */
 } Cnn3dRow;
 
+/* What clipsrc's property `fps` takes */
+static inline gboolean
+cnn3d_fps_is_valid (gdouble fps)
+{
+  return fps >= 0.001 && fps <= 1000000;
+}
+
 struct _Cnn3dDataset {
   Cnn3dArena arena;
   GArray *rows;                 /* Cnn3dRow */

@@ -363,7 +363,7 @@ add_row (Reader *reader, GError **error)
   row.split = split;
   field = by[COLUMN_FPS];
   if (field && field->size > 0) {
-    if (!parse_number (field, &number) || !(number >= 0.001 && number <= 1000000))
+    if (!parse_number (field, &number) || !cnn3d_fps_is_valid (number))
       goto bad_fps;
     row.fps = (gfloat) number;
   }

@@ -4,7 +4,7 @@
  *                  "segments": [{"start": 1.5, "end": 4, "label": "wave"}]}]}
  *
  * or the array alone. A video with a label of its own and no segments is one
- * clip.
+ * clip. "fps" is the rate of one that is a folder of pictures.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/dataset-private.h"
 
@@ -50,9 +50,9 @@ get_text (JsonObject *object, const gchar *name)
   return NULL;
 }
 
-/* FALSE: there, but not a number of seconds. */
+/* Where there is none, *number stays. FALSE: there, but not a finite number. */
 static gboolean
-get_seconds (JsonObject *object, const gchar *name, gdouble *seconds)
+get_number (JsonObject *object, const gchar *name, gdouble *number)
 {
   JsonNode *node = json_object_get_member (object, name);
 
@@ -61,8 +61,14 @@ get_seconds (JsonObject *object, const gchar *name, gdouble *seconds)
   if (!JSON_NODE_HOLDS_VALUE (node) || (json_node_get_value_type (node) != G_TYPE_INT64 &&
           json_node_get_value_type (node) != G_TYPE_DOUBLE))
     return FALSE;
-  *seconds = json_node_get_double (node);
-  return isfinite (*seconds) && *seconds >= 0;
+  *number = json_node_get_double (node);
+  return isfinite (*number);
+}
+
+static gboolean
+get_seconds (JsonObject *object, const gchar *name, gdouble *seconds)
+{
+  return get_number (object, name, seconds) && *seconds >= 0;
 }
 
 static gboolean
@@ -104,9 +110,10 @@ add_video (const Timeline *timeline, JsonNode *node, guint video, GError **error
   Cnn3dSplit split_value = CNN3D_SPLIT_NONE;
   gchar *path = NULL, *group = NULL, *split = NULL;
   const gchar *reason = NULL;
+  gdouble fps = 0;
   JsonObject *object;
   JsonNode *segments;
-  gboolean ok = TRUE;
+  gboolean ok = TRUE, has_fps;
 
   if (!JSON_NODE_HOLDS_OBJECT (node)) {
     set_entry_error (timeline, video, -1, error, "not an object");
@@ -117,10 +124,13 @@ add_video (const Timeline *timeline, JsonNode *node, guint video, GError **error
   path = get_text (object, "path");
   group = get_text (object, "group");
   split = get_text (object, "split");
+  has_fps = json_object_has_member (object, "fps") && !json_object_get_null_member (object, "fps");
   if (!path || !*path)
     reason = "the path is missing";
   else if (split && *split && !cnn3d_split_parse (split, strlen (split), &split_value))
     reason = "the split is unknown; it is train, val, validation or test";
+  else if (has_fps && !(get_number (object, "fps", &fps) && cnn3d_fps_is_valid (fps)))
+    reason = "the fps is no rate; write pictures a second, as 29.97";
   else if (segments && !JSON_NODE_HOLDS_ARRAY (segments))
     reason = "segments is not an array";
   if (reason) {
@@ -129,6 +139,7 @@ add_video (const Timeline *timeline, JsonNode *node, guint video, GError **error
     goto done;
   }
   row.split = split_value;
+  row.fps = (gfloat) fps;
   row.path = cnn3d_arena_add (&dataset->arena, path, strlen (path));
   if (group && *group)
     row.group = cnn3d_names_intern (&dataset->groups, &dataset->arena, group, strlen (group));

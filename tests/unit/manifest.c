@@ -162,6 +162,35 @@ test_json (void)
   cnn3d_dataset_free (d);
 }
 
+/* Rates of pictures: each row's own, in a table and in timelines; 0: none. */
+static void
+test_fps (void)
+{
+  static const struct {
+    const gchar *name, *text;
+    guint n;
+    gfloat fps[5];
+  } cases[] = {
+    {"rates.csv", "path,label,fps\na,x,29.97\nb,y,\nc,x,0.001\n", 3, {29.97f, 0, 0.001f}},
+    {"rates.json", "[{\"path\":\"a\",\"fps\":29.97,\"segments\":"
+          "[{\"end\":1,\"label\":\"x\"},{\"start\":1,\"label\":\"y\"}]},"
+          "{\"path\":\"b\",\"label\":\"x\",\"fps\":25},{\"path\":\"c\",\"label\":\"x\"},"
+          "{\"path\":\"d\",\"label\":\"y\",\"fps\":null}]", 5, {29.97f, 29.97f, 25, 0, 0}},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Cnn3dDataset *d = load (cases[i].name, cases[i].text);
+    Cnn3dDatasetRow row;
+
+    g_assert_cmpuint (cnn3d_dataset_num_rows (d), ==, cases[i].n);
+    for (guint k = 0; k < cases[i].n; k++) {
+      cnn3d_dataset_row (d, k, &row);
+      g_assert_cmpfloat (row.fps, ==, cases[i].fps[k]);
+    }
+    cnn3d_dataset_free (d);
+  }
+}
+
 static void
 test_folder (void)
 {
@@ -295,6 +324,10 @@ static const Bad bads[] = {
       ": videos[0].segments[0]: ", "label is missing"},
   {"end.json", "[{\"path\":\"a\",\"segments\":[{\"start\":2,\"end\":2,\"label\":\"x\"}]}]",
       -1, ": videos[0].segments[0]: ", "not after"},
+  {"fps.json", "[{\"path\":\"a\",\"label\":\"x\",\"fps\":0}]", -1,
+      ": videos[0]: ", "fps is no rate"},
+  {"fps-text.json", "[{\"path\":\"a\",\"fps\":\"25\",\"segments\":[{\"label\":\"x\"}]}]", -1,
+      ": videos[0]: ", "write pictures a second"},
   {"start.json", "[{\"path\":\"a\",\"label\":\"x\",\"start\":\"1\"}]", -1,
       ": videos[0]: ", "not a number"},
 };
@@ -513,6 +546,7 @@ main (int argc, char **argv)
   g_assert_nonnull (dir);
   g_test_add_func ("/manifest/forms", test_forms);
   g_test_add_func ("/manifest/json", test_json);
+  g_test_add_func ("/manifest/fps", test_fps);
   g_test_add_func ("/manifest/folder", test_folder);
   g_test_add_func ("/manifest/pictures", test_pictures);
   for (guint i = 0; i < G_N_ELEMENTS (bads); i++) {
