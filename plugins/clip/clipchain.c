@@ -221,6 +221,22 @@ clip_chain_parse_bin (const gchar * description, GError ** error)
   return bin;
 }
 
+gboolean
+clip_chain_holds (GstElement * element)
+{
+  GstObject *top = gst_object_ref (GST_OBJECT (element)), *parent;
+  gboolean holds;
+
+  while ((parent = gst_object_get_parent (top))) {
+    gst_object_unref (top);
+    top = parent;
+  }
+  holds = CLIP_IS_CHAIN (top);
+  gst_object_unref (top);
+
+  return holds;
+}
+
 static void
 link_rest (ClipChain * self)
 {

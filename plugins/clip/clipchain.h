@@ -45,6 +45,9 @@ typedef struct
  * Returns a floating reference. */
 GstElement *clip_chain_parse_bin (const gchar * description, GError ** error);
 
+/* Whether the element is in a clip-bin that decodes, not elsewhere. */
+gboolean clip_chain_holds (GstElement * element);
+
 /* Decodes the job's clip and finishes the job. Blocks; ends soon after
  * clip_job_abort(). */
 void clip_chain_decode (const ClipChainSettings * settings, ClipJob * job);

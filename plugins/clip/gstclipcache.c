@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "clipcached.h"
+#include "clipchain.h"
 #include "cliplinks.h"
 #include "clipscaling.h"
 #include "clipstore.h"
@@ -72,7 +73,7 @@ struct _GstClipCache
 
   /* From the first PAUSED on: clip after clip it goes down to NULL, where the
    * last one's store would be closed */
-  ClipStore *store;
+  ClipStore *store;             /* NULL: outside of a clip-bin */
 
   /* Of the clip at hand, the streaming thread's; the query comes before its
    * frames, from whoever starts them */
@@ -542,6 +543,12 @@ gst_clip_cache_open (GstClipCache * self)
   gchar *location;
   guint64 max_size;
 
+  if (!clip_chain_holds (GST_ELEMENT (self))) {
+    g_clear_pointer (&self->store, clip_store_unref);
+    GST_ELEMENT_WARNING (self, STREAM, FAILED, ("clipcache keeps nothing "
+            "outside of clipsrc's clip-bin; put it there"), (NULL));
+    return TRUE;
+  }
   GST_OBJECT_LOCK (self);
   location = self->location && *self->location ? g_strdup (self->location) :
       g_build_filename (g_get_user_cache_dir (), "cnn3d", "clips", NULL);

@@ -3,6 +3,7 @@
 """clipcache: the same bits with it and without, in whatever state it is."""
 import os
 import random
+import re
 import signal
 import time
 
@@ -138,15 +139,17 @@ def test_sizes(folder):
 
 
 def test_outside(folder):
-    """Outside of a clip-bin frames only pass through"""
+    """Outside of a clip-bin frames only pass through, the disk is left alone, and one warning tells"""
     videos(folder)
     line = ("clipsrc location=clips num-workers=4 epochs=3 seed=5 clip-bin=\"" + SCALED % 32 + "\" ! %s" + DRAWN +
             " ! filesink location=frames.raw")
     frames = []
-    for between in ("", "clipcache location=cache ! "):
-        launch.launch(line % between, folder).fine()
+    for between, warnings in (("", 0), ("clipcache location=cache ! ", 1), ("clipcache location=/dev/null/x ! ", 1)):
+        run = launch.launch(line % between, folder).fine()
+        said = re.findall("WARNING: from element .*keeps nothing outside of clipsrc's clip-bin", run.out + run.err)
+        run.need(len(said) == warnings, "%d warnings" % len(said))
         frames.append(launch.read(os.path.join(folder, "frames.raw")))
-    assert frames[0] == frames[1] and not packs(folder)
+    assert frames[0] == frames[1] == frames[2] and not os.path.exists(os.path.join(folder, "cache"))
 
 
 def test_kills(folder):
