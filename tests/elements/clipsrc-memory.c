@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <glib/gstdio.h>
 
-#include "tests/limits.h"
+#include "runline.h"
 
 #define GPU "memory:CUDAMemory"
 #define WIDTH 64
@@ -108,30 +108,6 @@ fake_decoder_init (FakeDecoder * self)
 }
 
 /* The run */
-
-static void
-run_line (const gchar * line)
-{
-  GError *error = NULL;
-  GstElement *pipeline = gst_parse_launch (line, &error);
-  GstBus *bus;
-  GstMessage *message;
-
-  g_assert_no_error (error);
-  bus = gst_element_get_bus (pipeline);
-  gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = gst_bus_timed_pop_filtered (bus, test_limit (60) * GST_USECOND,
-      GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-  g_assert_nonnull (message);
-  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
-    gst_message_parse_error (message, &error, NULL);
-    g_assert_no_error (error);
-  }
-  gst_message_unref (message);
-  gst_element_set_state (pipeline, GST_STATE_NULL);
-  gst_object_unref (bus);
-  gst_object_unref (pipeline);
-}
 
 /* In which memory frames come to a clip-bin. */
 static void

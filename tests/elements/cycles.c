@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <glib/gstdio.h>
 
-#include "tests/limits.h"
+#include "runline.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #define CYCLES 60
@@ -118,24 +118,9 @@ make_videos (void)
         "num-buffers=12 ! video/x-raw,format=I420,width=48,height=40,"
         "framerate=12/1 ! x264enc speed-preset=ultrafast threads=1 ! mp4mux ! "
         "filesink location=%s/%u.mp4", classes[i % 2], i + 1, folder, i);
-    GError *error = NULL;
-    GstElement *pipeline;
-    GstMessage *message;
-    GstBus *bus;
 
     g_assert_cmpint (g_mkdir_with_parents (folder, 0700), ==, 0);
-    pipeline = gst_parse_launch (line, &error);
-    g_assert_no_error (error);
-    bus = gst_element_get_bus (pipeline);
-    gst_element_set_state (pipeline, GST_STATE_PLAYING);
-    message = gst_bus_timed_pop_filtered (bus, test_limit (60) * GST_USECOND,
-        GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
-    g_assert_nonnull (message);
-    g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
-    gst_message_unref (message);
-    gst_element_set_state (pipeline, GST_STATE_NULL);
-    gst_object_unref (bus);
-    gst_object_unref (pipeline);
+    run_line (line);
     g_free (line);
     g_free (folder);
   }

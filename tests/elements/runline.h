@@ -15,15 +15,19 @@ run_line (const gchar * line)
 {
   GError *error = NULL;
   GstElement *pipeline = gst_parse_launch (line, &error);
-  GstBus *bus = gst_element_get_bus (pipeline);
   GstMessage *message;
+  GstBus *bus;
 
   g_assert_no_error (error);
+  bus = gst_element_get_bus (pipeline);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   message = gst_bus_timed_pop_filtered (bus, LIMIT,
       GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
   g_assert_nonnull (message);
-  g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
+  if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
+    gst_message_parse_error (message, &error, NULL);
+    g_assert_no_error (error);
+  }
   gst_message_unref (message);
   gst_element_set_state (pipeline, GST_STATE_NULL);
   gst_object_unref (bus);
