@@ -102,6 +102,18 @@ frame_rate_push (FrameRateStream * self, GstClockTime time, guint64 * before,
 }
 
 guint64
+frame_rate_ahead (const FrameRateStream * self)
+{
+  /* half of a gap is the last frame's, and all of an end */
+  const guint64 far = self->last - self->origin
+      + MAX (self->gap, MOST_GAP / 2);
+  const guint64 end = gst_util_uint64_scale_ceil (far, self->rate.n,
+      (guint64) self->rate.d * GST_SECOND) + 1;
+
+  return self->any && end > self->next ? end - self->next : 0;
+}
+
+guint64
 frame_rate_end (FrameRateStream * self)
 {
   const guint64 all = self->any ?

@@ -50,6 +50,10 @@ void frame_rate_begin (FrameRateStream * stream, FrameRate rate);
 gboolean frame_rate_push (FrameRateStream * stream, GstClockTime time,
     guint64 * before, guint64 * now);
 
+/* How many of the next frames at the rate may still become the last one, whenever
+ * the one after it comes, or none: no fewer, perhaps one more. */
+guint64 frame_rate_ahead (const FrameRateStream * stream);
+
 /* Frames that are still the last one, as no other comes. */
 guint64 frame_rate_end (FrameRateStream * stream);
 

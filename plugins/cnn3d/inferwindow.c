@@ -13,14 +13,6 @@ typedef struct
   InferFrameTime time;
 } Slot;
 
-/* At a rate, which frames one stands for is known when the next one comes: the
- * last two are kept, scaled, as far as they may be wanted. */
-typedef struct
-{
-  Slot slot;
-  gboolean ready;
-} Recent;
-
 struct _InferWindow
 {
   GstVideoInfo in, out;
@@ -30,7 +22,9 @@ struct _InferWindow
   gdouble diff_gain;
   gsize row, frame_size;        /* bytes, without padding */
   FrameRateStream stream;
-  Recent before, now;           /* the frame before, and the last one */
+  /* At a rate, which frames one stands for is known when the next one comes: the
+   * frame before and the last one, scaled where they may be wanted */
+  Slot before, now;
   guint64 n_before, n_now;      /* frames at the rate that are still theirs */
   guint64 next;                 /* number of the frame that comes */
   guint grid, n_slots;
@@ -240,8 +234,8 @@ infer_window_free (InferWindow ** window)
   for (guint i = 0; self->slots && i < self->n_slots; i++)
     g_free (self->slots[i].data);
   g_free (self->slots);
-  g_free (self->before.slot.data);
-  g_free (self->now.slot.data);
+  g_free (self->before.data);
+  g_free (self->now.data);
   gst_clear_buffer (&self->scratch);
   g_clear_pointer (&self->converter, gst_video_converter_free);
   g_free (self);
@@ -252,7 +246,6 @@ void
 infer_window_restart (InferWindow * self)
 {
   self->next = self->n_before = self->n_now = 0;
-  self->before.ready = self->now.ready = FALSE;
   frame_rate_begin (&self->stream, self->stream.rate);
 }
 
@@ -298,22 +291,6 @@ wants (const InferWindow * self, guint64 first, guint64 n)
   return FALSE;
 }
 
-/* Frames at the rate that the last frame may still stand for, if the next one
- * is not much later than usual. */
-static guint64
-count_ahead (const InferWindow * self)
-{
-  const FrameRateStream *stream = &self->stream;
-  const guint64 far = stream->last - stream->origin
-      + MAX (stream->gap, frame_rate_time (stream->rate, 1));
-  guint64 n = 0;
-
-  while (frame_rate_time (stream->rate, stream->next + n) <= far)
-    n++;
-
-  return n;
-}
-
 static gboolean
 fill (InferWindow * self, Slot * s, GstBuffer * buffer,
     GstClockTime running_time)
@@ -335,28 +312,24 @@ fill (InferWindow * self, Slot * s, GstBuffer * buffer,
 static void
 step (InferWindow * self)
 {
-  const Recent before = self->before;
+  const Slot before = self->before;
 
   self->before = self->now;
   self->now = before;
-  self->now.ready = FALSE;
 }
 
 static gboolean
 push_at_rate (InferWindow * self, GstBuffer * buffer,
     GstClockTime running_time)
 {
-  guint64 next;
-
   if (!frame_rate_push (&self->stream, GST_BUFFER_PTS (buffer),
           &self->n_before, &self->n_now))
     return TRUE;
   step (self);
-  next = self->next + self->n_before;
-  self->now.ready = wants (self, next, self->n_now + count_ahead (self))
-      || (!self->before.ready && wants (self, self->next, self->n_before));
 
-  return !self->now.ready || fill (self, &self->now.slot, buffer, running_time);
+  return !wants (self, self->next + self->n_before,
+      self->n_now + frame_rate_ahead (&self->stream))
+      || fill (self, &self->now, buffer, running_time);
 }
 
 gboolean
@@ -384,19 +357,16 @@ infer_window_end (InferWindow * self)
 
 /* The next frame at the rate. */
 static void
-take (InferWindow * self, const Recent * from)
+take (InferWindow * self, const Slot * from)
 {
   Slot *s = slot (self, self->next);
 
   if (!is_wanted (self, self->next))
     return;
-  /* it was not thought to be wanted: after a gap */
-  if (!from->ready)
-    from = &self->now;
   if (!s->data)
     s->data = g_malloc (self->frame_size);
-  memcpy (s->data, from->slot.data, self->frame_size);
-  s->time = from->slot.time;
+  memcpy (s->data, from->data, self->frame_size);
+  s->time = from->time;
 }
 
 gboolean

@@ -153,6 +153,10 @@ test_windows (void)
     {30, 0, 7, 2, 1, 0}, {0, 0, 15, 1, 1, 0}, {0, 0, 15, 1, 3, 0},
     {0, 0, 15, 1, 5, 7}, {0, 0, 12, 1, 2, 2}, {0, GST_SECOND, 15, 1, 1, 2},
     {0, 9 * GST_SECOND, 15, 1, 1, 4},
+    /* the frame before a gap stands for half of it, wanted or not without it */
+    {0, GST_SECOND, 15, 1, 3, 0}, {0, GST_SECOND, 15, 1, 7, 3},
+    {0, 9 * GST_SECOND, 15, 1, 8, 0}, {0, 300 * GST_MSECOND, 10, 1, 4, 0},
+    {0, 2 * GST_SECOND, 5, 1, 3, 50},
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {

@@ -98,9 +98,11 @@ test_stream (void)
 
     frame_rate_begin (&stream, rate);
     for (guint i = 0; i < n; i++) {
+      const guint64 ahead = frame_rate_ahead (&stream);
       const gboolean counts = frame_rate_push (&stream, times[i], &before,
           &now);
 
+      g_assert_cmpuint (before, <=, ahead);
       g_assert_cmpint (counts, ==, i == 0 || times[i] > times[i - 1]);
       for (; before; before--, k++)
         g_assert_cmpuint (frame_rate_source (rate, times, n, k), ==, held);
@@ -110,7 +112,10 @@ test_stream (void)
       if (counts)
         held = i;
     }
-    for (now = frame_rate_end (&stream); now; now--, k++)
+    before = frame_rate_ahead (&stream);
+    now = frame_rate_end (&stream);
+    g_assert_cmpuint (now, <=, before);
+    for (; now; now--, k++)
       g_assert_cmpuint (frame_rate_source (rate, times, n, k), ==, held);
     if (n > 1 && times[n - 1] > times[n - 2])
       g_assert_cmpuint (k, >=, frame_rate_count (rate, times, n));
@@ -139,11 +144,18 @@ test_jumps (void)
 
   frame_rate_begin (&stream, (FrameRate) {10, 1});
   g_assert_cmpuint (frame_rate_end (&stream), ==, 0);
+  g_assert_cmpuint (frame_rate_ahead (&stream), ==, 0);
   for (guint i = 0; i < G_N_ELEMENTS (frames); i++) {
+    const guint64 ahead = frame_rate_ahead (&stream);
+
     frame_rate_push (&stream, frames[i].ms < 0 ? GST_CLOCK_TIME_NONE :
         (guint64) frames[i].ms * GST_MSECOND, &before, &now);
     g_test_message ("frame %u", i);
     g_assert_cmpuint (before, ==, frames[i].before);
+    g_assert_cmpuint (before, <=, ahead);
+    /* half of the longest gap that is filled is 5 s */
+    g_assert_cmpuint (frame_rate_ahead (&stream), >=, 50);
+    g_assert_cmpuint (frame_rate_ahead (&stream), <=, i == 10 ? 91 : 51);
     g_assert_cmpuint (now, ==, frames[i].now);
   }
 
