@@ -329,7 +329,7 @@ open_device (ToolPlan *plan, const gchar *gpu, const gchar *device, GError **err
 {
   g_autofree gchar *profile = gpu ? cnn3d_gpus_find (gpu, error) : NULL;
   const Cnn3dDeviceParams params = {.threads = plan->params.threads,.profile = profile,
-    .deterministic = plan->params.deterministic,.tf32 = plan->params.tf32,.benchmark = plan->params.benchmark
+    .convolution = plan->params.convolution,.deterministic = plan->params.deterministic,.tf32 = plan->params.tf32,.benchmark = plan->params.benchmark
   };
   const gboolean any = !gpu && (!device || !strcmp (device, "auto"));
 

@@ -12,7 +12,7 @@
 #include "src/network/network.h"
 #include "src/plan/plan.h"
 
-#define CNN3D_BACKEND_ABI 5
+#define CNN3D_BACKEND_ABI 6
 
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
@@ -43,12 +43,22 @@ typedef struct _Cnn3dDevice Cnn3dDevice;
 typedef struct _Cnn3dModel Cnn3dModel;
 typedef struct _Cnn3dProgram Cnn3dProgram;
 
+/* How a CPU convolves: F(4, 3) of Winograd's, where strides and kernels allow it,
+ * multiplies a fraction of what direct convolution does, and rounds some ten times
+ * as coarsely. */
+typedef enum {
+  CNN3D_CONVOLUTION_AUTO,       /* whatever is faster, layer by layer */
+  CNN3D_CONVOLUTION_DIRECT,
+  CNN3D_CONVOLUTION_WINOGRAD,   /* wherever it can */
+} Cnn3dConvolution;
+
 typedef struct {
   gint index;                   /* which device; ignored on the CPU */
   guint threads;                /* 0: one a core that this process may use */
   /* A file that describes a device which need not be here (configs/gpus). What
    * is opened so tells sizes and runs nothing. NULL: the device that is here. */
   const gchar *profile;
+  Cnn3dConvolution convolution; /* ignored on GPUs */
   /* The rest is for GPUs; a CPU always gives the same bits. */
   gboolean deterministic;       /* the same bits every time */
   gboolean tf32;                /* precision 32 may multiply with TF32's 11 digits of 24 */

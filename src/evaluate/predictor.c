@@ -288,8 +288,8 @@ check_sizes (const Cnn3dPredictorParams *params, const Cnn3dNetworkParams *n, GE
 static gboolean
 set_up (Cnn3dPredictor *p, const Cnn3dPredictorParams *params, GError **error)
 {
-  const Cnn3dDeviceParams device_params = {.threads = params->threads,.deterministic = TRUE,.tf32 = TRUE,
-    .benchmark = TRUE
+  const Cnn3dDeviceParams device_params = {.threads = params->threads,.convolution = params->convolution,
+    .deterministic = TRUE,.tf32 = TRUE,.benchmark = TRUE
   };
   Cnn3dModelParams model_params = {.keeps_copy = TRUE };
   const Cnn3dModelInfo *info;

@@ -15,6 +15,7 @@ typedef struct {
   const gchar *model;           /* the file */
   const gchar *device;          /* auto, cpu, cuda, cuda:N */
   guint threads;                /* 0: one a core */
+  Cnn3dConvolution convolution; /* on a CPU */
   gint precision;               /* Cnn3dPrecision; -1: as the model was trained in */
   guint64 max_memory;           /* bytes; 0: what the device has */
   guint batch;                  /* clips that come at once, at most */

@@ -34,7 +34,7 @@ static gboolean
 open_device (Cnn3dTrainer *t, GError **error)
 {
   const Cnn3dDeviceParams params = {.threads = t->params.threads,.deterministic = t->params.deterministic,
-    .tf32 = t->params.tf32,.benchmark = t->params.benchmark
+    .convolution = t->params.convolution,.tf32 = t->params.tf32,.benchmark = t->params.benchmark
   };
 
   t->device = cnn3d_backend_open_device (t->params.device, &params, &t->backend, &t->passed_over, error);

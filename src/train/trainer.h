@@ -35,6 +35,7 @@ typedef struct {
                                  * statistics. NULL: none */
   const gchar *device;          /* auto, cpu, cuda, cuda:N */
   guint threads;                /* 0: one a core */
+  Cnn3dConvolution convolution; /* on a CPU */
   Cnn3dPrecision precision;
   Cnn3dType frames_type;        /* of the batches that will come, or a wider one */
   /* On a GPU: the same bits every time; 32 may multiply in TF32; the fastest

@@ -10,7 +10,7 @@
 #include "src/model/safetensors.h"
 #include "src/train/trainer.h"
 
-static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32", *optimizer = (gchar *) "sgd", *freeze, *recompute = (gchar *) "none", *max_memory, *device = (gchar *) "cpu";
+static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32", *optimizer = (gchar *) "sgd", *freeze, *recompute = (gchar *) "none", *max_memory, *device = (gchar *) "cpu", *convolution = (gchar *) "auto";
 static gint batch = 2, accumulate = 1, steps, classes = 400, base_width = 64, threads = 2, frames = 16, size = 112, seed = 1, micro_batch;
 static gdouble lr = 0.01, momentum = 0.9, weight_decay, smoothing, clip;
 static gboolean timing, memory, auto_fit, serve, tf32 = TRUE, deterministic = TRUE;
@@ -43,6 +43,7 @@ static const GOptionEntry entries[] = {
   {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "8GiB", NULL},
   {"micro-batch", 0, 0, G_OPTION_ARG_INT, &micro_batch, "clips at once", NULL},
   {"device", 0, 0, G_OPTION_ARG_STRING, &device, "cpu, cuda, cuda:N", NULL},
+  {"convolution", 0, 0, G_OPTION_ARG_STRING, &convolution, "auto, direct, winograd", NULL},
   {"no-tf32", 0, G_OPTION_FLAG_REVERSE, G_OPTION_ARG_NONE, &tf32, "precision 32 multiplies in FP32", NULL},
   {"no-deterministic", 0, G_OPTION_FLAG_REVERSE, G_OPTION_ARG_NONE, &deterministic, "bits may differ", NULL},
   {"serve", 0, 0, G_OPTION_ARG_NONE, &serve, "for each number on stdin: so many steps, their seconds", NULL},
@@ -247,6 +248,8 @@ run (GError **error)
   params.freeze = freeze;
   params.threads = threads;
   params.device = device;
+  params.convolution = !strcmp (convolution, "auto") ? CNN3D_CONVOLUTION_AUTO
+      : !strcmp (convolution, "direct") ? CNN3D_CONVOLUTION_DIRECT : CNN3D_CONVOLUTION_WINOGRAD;
   params.tf32 = tf32;
   params.deterministic = deterministic;
   params.frames_type = input ? CNN3D_TYPE_FLOAT32 : CNN3D_TYPE_UINT8;

@@ -243,6 +243,7 @@ train (Cnn3dPrecision precision, gdouble *losses, guint n)
 
   params_init (&p, NULL);
   p.precision = precision;
+  p.convolution = CNN3D_CONVOLUTION_DIRECT;     /* oneDNN's */
   t = start (&p);
   begin (t, 0);
   for (guint i = 0; i < n; i++) {

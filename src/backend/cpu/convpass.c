@@ -187,6 +187,7 @@ place_scratch (Cnn3dModel *m, gint i, CpuConvPass *c, gboolean may_add, CpuDesc 
   const CpuConvPass own = {.clips = c->clips };
   const gboolean dense = is_dense (op, c->pass), gradient = c->pass == CPU_BACKWARD_WEIGHTS;
   const gboolean other = c->f32 || c->channels_last;
+  gsize own_scratch;
 
   if (!cpu_desc_equal (wanted, have)) {
     c->weights = cpu_align (cpu_desc_size (wanted));
@@ -201,9 +202,48 @@ place_scratch (Cnn3dModel *m, gint i, CpuConvPass *c, gboolean may_add, CpuDesc 
     c->in = staged_bytes (m, op->in, dense ? out : in, c, dense ? c->out_depth : c->in_depth);
   if (other || c->out_depth != out->d)
     c->out = staged_bytes (m, op->out, out, c, c->out_depth);
-  c->scratch = c->weights + c->sums + c->dense + c->in + c->out
-      + cpu_align (MAX (c->primitive.scratch, c->reorder.scratch));
+  own_scratch = c->winograd ? cpu_winograd_scratch (c->winograd) : c->primitive.scratch;
+  c->scratch = c->weights + c->sums + c->dense + c->in + c->out + cpu_align (MAX (own_scratch, c->reorder.scratch));
   return TRUE;
+}
+
+/* FALSE without error: it is not wanted, or cannot be had. */
+static gboolean
+try_winograd (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboolean may_add, GError **error)
+{
+  const Cnn3dOp *op = &m->net->ops[i];
+  const Cnn3dTensor *in = &m->net->tensors[op->in];
+  const CpuWinogradKernels *kernels = m->device->kernels->winograd[m->type == dnnl_bf16][m->lanes == 16];
+  const gint size[3] = { in->d, in->h, in->w };
+  CpuDesc master = m->conv[i].master, blocked;
+  CpuWinogradSpec spec, one;
+  gint64 dims[5];
+  gboolean ok;
+
+  if (m->device->convolution == CNN3D_CONVOLUTION_DIRECT || !kernels || !cpu_is_blocked (m->net, op->in)
+      || !cpu_winograd_fits (size, op->kernel, op->stride, op->pad))
+    return FALSE;
+  cpu_padded_dims (m, op, dims);
+  spec = (CpuWinogradSpec) {
+    kernels, m->device->threads, clips, m->lanes, m->element, dims[1], dims[0], {in->d, in->h, in->w},
+    {op->kernel[0], op->kernel[1], op->kernel[2]}
+  };
+  /* A clip's outputs are the same in any company, and a short batch takes no more
+   * memory than a whole one. */
+  one = spec;
+  one.clips = 1;
+  if (m->device->convolution == CNN3D_CONVOLUTION_AUTO && !cpu_winograd_pays (&one, pass))
+    return FALSE;
+  *c = (CpuConvPass) {
+    .pass = pass,.clips = clips,.winograd = cpu_winograd_new (&spec, pass),.from_master = TRUE,
+    .in_depth = in->d,.out_depth = in->d
+  };
+  blocked = cpu_desc_new (5, dims, dnnl_f32, m->lanes == 16 ? dnnl_ABcde16b16a : dnnl_ABcde8b8a);
+  ok = place_scratch (m, i, c, may_add, master, blocked, error);
+  cpu_desc_free (&blocked);
+  if (!ok)
+    cpu_conv_pass_clear (c);
+  return ok;
 }
 
 /* In which order ways are tried: the model's own type and format, as deep as it
@@ -303,8 +343,15 @@ cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *m, gint op, CpuPass pass, guint
 
   for (;;) {
     g_autofree gchar *implementation = NULL, *weights = NULL, *text = NULL, *key = NULL, *wrong = NULL;
+    g_autoptr (GError) failure = NULL;
     gboolean right, ok;
 
+    if (try_winograd (c, m, op, pass, clips, may_add, &failure))
+      return TRUE;
+    if (failure) {
+      g_propagate_error (error, g_steal_pointer (&failure));
+      return FALSE;
+    }
     if (!choose (c, m, op, pass, clips, may_add, &implementation, &weights, error))
       return FALSE;
     if (!checks)
@@ -342,6 +389,7 @@ cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *m, gint op, CpuPass pass, guint
 void
 cpu_conv_pass_clear (CpuConvPass *c)
 {
+  cpu_winograd_free (c->winograd);
   cpu_primitive_clear (&c->primitive);
   cpu_primitive_clear (&c->reorder);
   memset (c, 0, sizeof *c);
@@ -438,11 +486,15 @@ cpu_conv_pass_prepare (const Cnn3dModel *m, CpuConvPass *c, const CpuConvOperand
 {
   gsize places[CPU_CONV_PIECES + 1];
 
-  if (!c->weights || c->pass == CPU_BACKWARD_WEIGHTS)
+  if (c->pass == CPU_BACKWARD_WEIGHTS)
     return TRUE;
   cpu_conv_pass_places (c, places);
-  return cpu_primitive_run (&m->device->dnnl, &c->reorder, c->from_master ? o->masters : o->copy, scratch, NULL,
-      (guint8 *) scratch + places[CPU_CONV_PIECES], error);
+  if (c->weights && !cpu_primitive_run (&m->device->dnnl, &c->reorder, c->from_master ? o->masters : o->copy, scratch,
+          NULL, (guint8 *) scratch + places[CPU_CONV_PIECES], error))
+    return FALSE;
+  if (c->winograd)
+    cpu_winograd_prepare (c->winograd, c->weights ? scratch : o->masters, (guint8 *) scratch + places[CPU_CONV_PIECES]);
+  return TRUE;
 }
 
 static gboolean
@@ -453,8 +505,11 @@ run_backward_weights (const Cnn3dModel *m, const Cnn3dOp *op, CpuConvPass *c, co
   const gsize length = cpu_desc_size (m->conv[conv].master) / sizeof (gfloat);
   gfloat *target = o->adds ? sums : o->gradient;
 
-  if (!cpu_primitive_run (&m->device->dnnl, &c->primitive, in, c->weights ? weights : target, out, scratch, error)
-      || (c->weights && !cpu_primitive_run (&m->device->dnnl, &c->reorder, weights, target, NULL, scratch, error)))
+  if (c->winograd)
+    cpu_winograd_run (c->winograd, in, out, c->weights ? weights : (gpointer) target, scratch);
+  else if (!cpu_primitive_run (&m->device->dnnl, &c->primitive, in, c->weights ? weights : target, out, scratch, error))
+    return FALSE;
+  if (c->weights && !cpu_primitive_run (&m->device->dnnl, &c->reorder, weights, target, NULL, scratch, error))
     return FALSE;
   if (o->adds) {
 #pragma omp parallel for num_threads (m->device->threads) schedule (static)
@@ -491,8 +546,13 @@ cpu_conv_pass_run (const Cnn3dModel *m, const Cnn3dOp *op, CpuConvPass *c, const
     restage (m, op->out, out, c->clips, &own_out, &other_out);
   if (c->pass == CPU_BACKWARD_WEIGHTS)
     return run_backward_weights (m, op, c, o, source, destination, weights, (gfloat *) sums, rest, error);
-  if (!cpu_primitive_run (&m->device->dnnl, &c->primitive, source, ready, destination, rest, error))
+  if (c->winograd) {
+    const gboolean back = c->pass == CPU_BACKWARD_DATA;
+
+    cpu_winograd_run (c->winograd, back ? destination : source, back ? source : destination, ready, rest);
+  } else if (!cpu_primitive_run (&m->device->dnnl, &c->primitive, source, ready, destination, rest, error)) {
     return FALSE;
+  }
   if (c->out && c->pass == CPU_FORWARD)
     restage (m, op->out, out, c->clips, &other_out, &own_out);
   if (c->in && c->pass == CPU_BACKWARD_DATA)

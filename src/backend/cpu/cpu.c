@@ -66,6 +66,7 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
     return NULL;
   }
   d->threads = params->threads ? params->threads : usable_cores ();
+  d->convolution = params->convolution;
   d->kernels = cpu_kernels_select ();
   d->findings = cpu_findings_new ();
   d->name = g_strdup_printf ("CPU, %u thread%s, %s, oneDNN %d.%d.%d", d->threads,

@@ -6,6 +6,7 @@
 #include "src/backend/backend.h"
 #include "src/backend/cpu/dnnl.h"
 #include "src/backend/cpu/kernels.h"
+#include "src/backend/cpu/winograd/winograd.h"
 #include "src/temporary.h"
 
 /* Points of one channel block that a kernel takes at once. Sums are made chunk
@@ -20,6 +21,7 @@ struct _Cnn3dDevice {
   CpuFindings *findings;
   Cnn3dTemporary check_memory;  /* that convcheck.h's checks share while a program is made */
   guint threads;
+  Cnn3dConvolution convolution;
   const CpuKernels *kernels;
   gchar *name;
 };
@@ -49,6 +51,7 @@ struct _Cnn3dModel {
 typedef struct {
   CpuPass pass;
   guint clips;
+  CpuWinograd *winograd;        /* instead of a primitive; NULL: the latter */
   CpuPrimitive primitive;
   gboolean f32;                 /* it runs on f32 copies of bf16 tensors */
   gboolean channels_last;       /* it runs on copies in (N, D, H, W, C) */
@@ -62,7 +65,7 @@ typedef struct {
    * points of the input that a strided 1x1x1 convolution reads; and the two ends
    * as the primitive sees them. */
   gsize weights, sums, dense, in, out;
-  gsize scratch;                /* bytes of all, oneDNN's own included */
+  gsize scratch;                /* bytes of all, oneDNN's or Winograd's own included */
   gsize gap;                    /* bytes behind each of those pieces, beside that: while it is checked */
 } CpuConvPass;
 

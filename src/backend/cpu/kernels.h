@@ -7,7 +7,7 @@
 #ifndef CNN3D_CPU_KERNELS_H
 #define CNN3D_CPU_KERNELS_H
 
-#include <glib.h>
+#include "src/backend/cpu/winograd/kernels.h"
 
 /* Bytes of a mask of `points` points of a block. */
 #define CPU_MASK_BYTES(points, lanes) (((points) + 7) / 8 * (lanes))
@@ -56,6 +56,7 @@ typedef struct {
   /* any n */
   void (*to_bf16) (gsize n, guint16 * y, const gfloat * x);
   void (*from_bf16) (gsize n, gfloat * y, const guint16 * x);
+  const CpuWinogradKernels *winograd[2][2];     /* [bf16][lanes is 16]; NULL: none */
 } CpuKernels;
 
 /* The plainest: also what the others are tested against. */

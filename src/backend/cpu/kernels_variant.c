@@ -1,46 +1,11 @@
 /* The kernels of kernels.h for the instruction set that this file is compiled
- * for; VARIANT is its name. GCC's vector types become whatever registers there
- * are. SPDX-License-Identifier: LGPL-2.1-or-later */
+ * for; VARIANT is its name. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cpu/kernels.h"
 
 #include <math.h>
 #include <string.h>
 
-typedef gfloat vec16 __attribute__((vector_size (64)));
-typedef gfloat vec8 __attribute__((vector_size (32)));
-typedef gdouble double16 __attribute__((vector_size (128)));
-typedef gdouble double8 __attribute__((vector_size (64)));
-typedef gint32 int16 __attribute__((vector_size (64)));
-typedef gint32 int8 __attribute__((vector_size (32)));
-typedef guint32 uint16 __attribute__((vector_size (64)));
-typedef guint32 uint8 __attribute__((vector_size (32)));
-typedef guint16 half16 __attribute__((vector_size (32)));
-typedef guint16 half8 __attribute__((vector_size (16)));
-typedef guint8 byte16 __attribute__((vector_size (16)));
-typedef guint8 byte8 __attribute__((vector_size (8)));
-
-/* Of n lanes: plain loads and stores of floats; bf16 is the upper half of a
- * float, rounded to nearest even, NaN kept. */
-#define DEFINE_LANES(n) \
-static inline vec##n loadf##n (const gfloat *p) { vec##n v; memcpy (&v, p, sizeof v); return v; } \
-static inline void storef##n (gfloat *p, vec##n v) { memcpy (p, &v, sizeof v); } \
-static inline double##n loadd##n (const gdouble *p) { double##n v; memcpy (&v, p, sizeof v); return v; } \
-static inline void stored##n (gdouble *p, double##n v) { memcpy (p, &v, sizeof v); } \
-static inline vec##n loadh##n (const guint16 *p) { half##n h; memcpy (&h, p, sizeof h); \
-  return (vec##n) (__builtin_convertvector (h, uint##n) << 16); } \
-static inline void storeh##n (guint16 *p, vec##n v) { \
-  const uint##n u = (uint##n) v, nan = (uint##n) (v != v); \
-  const uint##n r = (u + 0x7fff + ((u >> 16) & 1)) >> 16; \
-  const half##n h = __builtin_convertvector ((r & ~nan) | (((u >> 16) | 0x40) & nan), half##n); \
-  memcpy (p, &h, sizeof h); } \
-static inline int##n loadbits##n (const guint8 *p) { byte##n b; memcpy (&b, p, sizeof b); \
-  return __builtin_convertvector (b, int##n); } \
-static inline void storebits##n (guint8 *p, int##n v) { const byte##n b = __builtin_convertvector (v, byte##n); \
-  memcpy (p, &b, sizeof b); } \
-static inline vec##n positive##n (vec##n y, vec##n g) { return (vec##n) ((int##n) g & (int##n) (y > 0)); }
-
-DEFINE_LANES (16)
-DEFINE_LANES (8)
+#include "src/backend/cpu/vectors.h"
 
 /* NaN passes, as in PyTorch: a diverged run must not look healthy */
 #define RELU(v) ({ const VEC v_ = (v); (VEC) ((INT) v_ & ~(INT) (v_ <= 0)); })
@@ -196,11 +161,21 @@ from_bf16 (gsize n, gfloat *y, const guint16 *x)
     prefix##fill, prefix##add, prefix##scatter_add }
 #define TABLE_(variant) cpu_kernels_##variant
 #define TABLE(variant) TABLE_ (variant)
+#define WINOGRAD_(variant) cpu_winograd_##variant
+#define WINOGRAD__(variant) WINOGRAD_ (variant)
+#define WINOGRAD WINOGRAD__ (VARIANT)
 #define STRING_(x) #x
 #define STRING(x) STRING_ (x)
+
+extern const CpuWinogradKernels WINOGRAD[2][2];
 
 const CpuKernels TABLE (VARIANT) = {
   STRING (VARIANT),
   {{BLOCKS (f32_8_), BLOCKS (f32_16_)}, {BLOCKS (bf16_8_), BLOCKS (bf16_16_)}},
-  sgd, adam, add_floats, sum_squares, to_bf16, from_bf16
+  sgd, adam, add_floats, sum_squares, to_bf16, from_bf16,
+#ifdef __AVX512F__
+  {{&WINOGRAD[0][0], &WINOGRAD[0][1]}, {&WINOGRAD[1][0], &WINOGRAD[1][1]}}
+#else
+  {{&WINOGRAD[0][0]}, {&WINOGRAD[1][0]}}
+#endif
 };

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/backend/cpu/winograd/winograd.h"
+
+#include <omp.h>
+
+/* Floats of values that a thread, or all of them together, go through at once:
+ * about a thread's second-level cache, and a share of the last level. */
+#define OWN_FLOATS (256 << 10)
+#define SHARED_FLOATS (2 << 20)
+/* Transformed weights up to this many floats are kept for a whole pass. */
+#define KEPT_FLOATS (2 << 20)
+#define FEWEST_TILES 12
+#define MOST_TILES 256
+
+struct _CpuWinograd {
+  CpuWinogradSpec spec;
+  CpuWinogradShape shape;
+  CpuPass pass;
+  gint from, to;                /* blocks that are read and written */
+  gint points, taps;
+  gint tiles[3], n_tiles;       /* of a clip along each axis; of all clips */
+  /* Weights' values, or their gradient's, lie in the scratch whole; otherwise a few
+   * are made where they are needed. */
+  gboolean keeps;
+  gint group;                   /* tiles that are gone through at once */
+  gint blocks;                  /* of weights that are made at once */
+  /* Floats: from one point to the next of weights, tiles that are read, and tiles
+   * that are written; of backward-weights, the latter are the output's. */
+  gsize weights_stride, in_stride, out_stride;
+  gsize weights_floats, in_floats, out_floats;  /* in all; see cpu_winograd_scratch() */
+};
+
+/* A line apart, or a point's values would share cache sets with all the others'. */
+#define STRIDE(w, floats) ((gsize) (floats) + (w)->spec.lanes)
+
+static inline gsize
+round_floats (gsize floats)
+{
+  return (floats + 15) & ~(gsize) 15;
+}
+
+static void
+shape_init (CpuWinogradShape *shape, const gint size[3], const gint kernel[3])
+{
+  for (gint k = 0; k < 3; k++) {
+    shape->size[k] = size[k];
+    shape->taps[k] = kernel[k];
+    shape->axis[k] = kernel[k] == 1 || size[k] == 1 ? CPU_WINOGRAD_POINT
+        : size[k] == 2 ? CPU_WINOGRAD_PAIR : CPU_WINOGRAD_FOUR;
+  }
+}
+
+gboolean
+cpu_winograd_fits (const gint size[3], const gint kernel[3], const gint stride[3], const gint pad[3])
+{
+  gint three = 0;
+
+  for (gint k = 0; k < 3; k++) {
+    if (stride[k] != 1 || (kernel[k] != 1 && kernel[k] != 3) || pad[k] != kernel[k] / 2)
+      return FALSE;
+    three += kernel[k] == 3;
+  }
+  return three > 0;
+}
+
+/* Tiles that are gone through at once: as many as `floats` hold of them, spread
+ * evenly over a number of goes that is a multiple of `goes`, if there are as many. */
+static gint
+group_of (const CpuWinograd *w, gsize floats, gsize tile_floats, gint goes)
+{
+  const gint most = CLAMP ((gint) (floats / tile_floats), FEWEST_TILES, MOST_TILES);
+  const gint n = (w->n_tiles + most - 1) / most;
+  const gint even = (n + goes - 1) / goes * goes;
+
+  return (w->n_tiles + even - 1) / even;
+}
+
+static void
+plan_activations (CpuWinograd *w)
+{
+  const gint lanes = w->spec.lanes, pair = 2 * lanes;
+  const gsize pairs = (w->to + 1) / 2;
+
+  w->keeps = pairs * pair * w->from * lanes * w->points <= KEPT_FLOATS;
+  if (w->keeps) {
+    w->group = group_of (w, OWN_FLOATS, (gsize) w->points * (w->from * lanes + pair), w->spec.threads);
+    w->blocks = w->from;
+  } else {
+    w->group = group_of (w, SHARED_FLOATS, (gsize) w->points * w->from * lanes, 1);
+    w->blocks = MIN (w->from, 32 / lanes);
+  }
+  w->weights_stride = STRIDE (w, w->blocks * lanes * pair);
+  w->in_stride = STRIDE (w, w->from * w->group * lanes);
+  w->out_stride = STRIDE (w, w->group * pair);
+  w->weights_floats = round_floats (w->points * w->weights_stride * (w->keeps ? pairs : w->spec.threads));
+  w->in_floats = round_floats (w->points * w->in_stride) * (w->keeps ? w->spec.threads : 1);
+  w->out_floats = round_floats (w->points * w->out_stride) * w->spec.threads;
+}
+
+static void
+plan_gradient (CpuWinograd *w)
+{
+  const gint lanes = w->spec.lanes, pair = 2 * lanes;
+  const gsize pairs = (w->to + 1) / 2, tile = (gsize) w->points * (w->from * lanes + pairs * pair);
+
+  w->keeps = pairs * pair * w->from * lanes * w->points <= KEPT_FLOATS;
+  w->group = group_of (w, w->keeps ? SHARED_FLOATS : 4 * SHARED_FLOATS, tile, 1);
+  w->blocks = w->keeps ? w->from : 1;
+  w->weights_stride = STRIDE (w, (w->keeps ? pairs : 1) * w->blocks * lanes * pair);
+  w->in_stride = STRIDE (w, w->from * w->group * lanes);
+  w->out_stride = STRIDE (w, pairs * w->group * pair);
+  w->weights_floats = round_floats (w->points * w->weights_stride) * (w->keeps ? 1 : w->spec.threads);
+  w->in_floats = round_floats (w->points * w->in_stride);
+  w->out_floats = round_floats (w->points * w->out_stride);
+}
+
+static void
+plan (CpuWinograd *w, const CpuWinogradSpec *spec, CpuPass pass)
+{
+  *w = (CpuWinograd) {.spec = *spec,.pass = pass,.points = 1,.taps = 1 };
+  shape_init (&w->shape, spec->size, spec->kernel);
+  w->from = (pass == CPU_BACKWARD_DATA ? spec->out : spec->in) / spec->lanes;
+  w->to = (pass == CPU_BACKWARD_DATA ? spec->in : spec->out) / spec->lanes;
+  w->n_tiles = spec->clips;
+  for (gint k = 0; k < 3; k++) {
+    const gint m = cpu_winograd_outputs (w->shape.axis[k]);
+
+    w->tiles[k] = (spec->size[k] + m - 1) / m;
+    w->n_tiles *= w->tiles[k];
+    w->points *= cpu_winograd_points (w->shape.axis[k]);
+    w->taps *= spec->kernel[k];
+  }
+  if (pass == CPU_BACKWARD_WEIGHTS)
+    plan_gradient (w);
+  else
+    plan_activations (w);
+}
+
+CpuWinograd *
+cpu_winograd_new (const CpuWinogradSpec *spec, CpuPass pass)
+{
+  CpuWinograd *w = g_new (CpuWinograd, 1);
+
+  plan (w, spec, pass);
+  return w;
+}
+
+void
+cpu_winograd_free (CpuWinograd *w)
+{
+  g_free (w);
+}
+
+/* The values of weights, then of tiles that are read, then of those written. */
+gsize
+cpu_winograd_scratch (const CpuWinograd *w)
+{
+  return (w->weights_floats + w->in_floats + w->out_floats) * sizeof (gfloat);
+}
+
+/* Cycles of a core, about. A vector's multiply-add takes half of one; what moves
+ * values through a transform, some 7 for each of its points. */
+gboolean
+cpu_winograd_pays (const CpuWinogradSpec *spec, CpuPass pass)
+{
+  const gdouble points = (gdouble) spec->clips * spec->size[0] * spec->size[1] * spec->size[2];
+  const gdouble vectors = (gdouble) spec->in * spec->out / spec->lanes;
+  CpuWinograd w;
+  gdouble direct, products, activations, weights;
+
+  plan (&w, spec, pass);
+  direct = points * w.taps * vectors / 2 / 0.85;
+  products = (gdouble) w.n_tiles * w.points * vectors / 2 / 0.75;
+  activations = (gdouble) w.n_tiles * w.points * (w.from + w.to) * 7;
+  weights = vectors * w.points * 4;
+  if (!w.keeps)
+    weights *= (w.n_tiles + w.group - 1) / w.group;
+  return 1.15 * (products + activations + weights) < direct;
+}
+
+/* --- where things are --- */
+
+/* Tile number `at` of all clips: its clip, and its place there. */
+static gint
+locate (const CpuWinograd *w, gint at, gint tile[3])
+{
+  for (gint k = 2; k >= 0; k--) {
+    tile[k] = at % w->tiles[k];
+    at /= w->tiles[k];
+  }
+  return at;
+}
+
+/* A block of a clip of activations. */
+static gpointer
+block_at (const CpuWinograd *w, gpointer activations, gint clip, gint blocks, gint block)
+{
+  const gsize points = (gsize) w->shape.size[0] * w->shape.size[1] * w->shape.size[2];
+
+  return (guint8 *) activations + ((gsize) clip * blocks + block) * points * w->spec.lanes * w->spec.element;
+}
+
+static gsize
+weights_at (const CpuWinograd *w, gint out, gint in)
+{
+  return ((gsize) out * (w->spec.in / w->spec.lanes) + in) * w->taps * w->spec.lanes * w->spec.lanes;
+}
+
+/* Of the blocks of a pair that are there. */
+static inline gint
+columns_of (const CpuWinograd *w, gint pair)
+{
+  return MIN (2, w->to - 2 * pair);
+}
+
+/* --- pieces of a pass --- */
+
+/* The values of the weights from block `first` on, n of them, to a pair. */
+static void
+make_weights (const CpuWinograd *w, const gfloat *weights, gint first, gint n, gint pair, gfloat *values)
+{
+  const gint lanes = w->spec.lanes, columns = columns_of (w, pair);
+  const gboolean back = w->pass == CPU_BACKWARD_DATA;
+
+  for (gint k = 0; k < n; k++)
+    for (gint c = 0; c < columns; c++) {
+      const gint from = first + k, to = 2 * pair + c;
+
+      w->spec.kernels->weights (&w->shape, weights + (back ? weights_at (w, from, to) : weights_at (w, to, from)), back,
+          values + ((gsize) k * lanes * columns + c) * lanes, w->weights_stride, columns * lanes);
+    }
+}
+
+/* The values of a block of n tiles from number `first` on. */
+static void
+read_tiles (const CpuWinograd *w, gpointer in, gint block, gint first, gint n, gfloat *values)
+{
+  gint tile[3];
+
+  for (gint t = 0; t < n; t++) {
+    const gint clip = locate (w, first + t, tile);
+
+    w->spec.kernels->input (&w->shape, block_at (w, in, clip, w->from, block), tile,
+        values + ((gsize) block * n + t) * w->spec.lanes, w->in_stride);
+  }
+}
+
+static void
+write_tiles (const CpuWinograd *w, gpointer out, gint pair, gint first, gint n, const gfloat *values)
+{
+  gint tile[3];
+
+  for (gint c = 0; c < columns_of (w, pair); c++)
+    for (gint t = 0; t < n; t++) {
+      const gint clip = locate (w, first + t, tile);
+
+      w->spec.kernels->output (&w->shape, values + ((gsize) c * n + t) * w->spec.lanes, w->out_stride, tile,
+          block_at (w, out, clip, w->to, 2 * pair + c));
+    }
+}
+
+/* n tiles of a pair of outputs from n_blocks blocks of inputs from `block` on,
+ * point by point. */
+static void
+multiply (const CpuWinograd *w, const gfloat *in, const gfloat *weights, gint block, gint n_blocks, gint pair, gint n,
+    gfloat *out)
+{
+  const gint lanes = w->spec.lanes;
+  CpuWinogradProduct p = {
+    n, columns_of (w, pair), lanes, n_blocks, NULL, NULL, NULL, (gsize) n * lanes, lanes, (gsize) n * lanes, block > 0
+  };
+
+  for (gint point = 0; point < w->points; point++) {
+    p.a = in + point * w->in_stride + (gsize) block * n * lanes;
+    p.b = weights + point * w->weights_stride;
+    p.c = out + point * w->out_stride;
+    w->spec.kernels->product (&p);
+  }
+}
+
+/* --- forward and backward-data --- */
+
+void
+cpu_winograd_prepare (const CpuWinograd *w, const gfloat *weights, gpointer scratch)
+{
+  const gint pairs = (w->to + 1) / 2, lanes = w->spec.lanes;
+
+  if (!w->keeps || w->pass == CPU_BACKWARD_WEIGHTS)
+    return;
+#pragma omp parallel for collapse (2) num_threads (w->spec.threads) schedule (static)
+  for (gint pair = 0; pair < pairs; pair++)
+    for (gint block = 0; block < w->from; block++)
+      make_weights (w, weights, block, 1, pair, (gfloat *) scratch + pair * w->points * w->weights_stride
+          + (gsize) block * lanes * columns_of (w, pair) * lanes);
+}
+
+/* Each thread takes groups of tiles. */
+static void
+run_by_tiles (const CpuWinograd *w, gpointer in, gpointer out, const gfloat *weights, gfloat *values)
+{
+  const gsize own_in = w->in_floats / w->spec.threads, own_out = w->out_floats / w->spec.threads;
+
+#pragma omp parallel for num_threads (w->spec.threads) schedule (dynamic)
+  for (gint first = 0; first < w->n_tiles; first += w->group) {
+    const gint n = MIN (w->group, w->n_tiles - first), thread = omp_get_thread_num ();
+    gfloat *read = values + thread * own_in, *written = values + w->in_floats + thread * own_out;
+
+    for (gint block = 0; block < w->from; block++)
+      read_tiles (w, in, block, first, n, read);
+    for (gint pair = 0; 2 * pair < w->to; pair++) {
+      multiply (w, read, weights + pair * w->points * w->weights_stride, 0, w->from, pair, n, written);
+      write_tiles (w, out, pair, first, n, written);
+    }
+  }
+}
+
+/* A group of tiles after the other; each thread takes pairs of outputs. */
+static void
+run_by_outputs (const CpuWinograd *w, gpointer in, gpointer out, const gfloat *weights, gfloat *values)
+{
+  const gsize own_weights = w->weights_floats / w->spec.threads, own_out = w->out_floats / w->spec.threads;
+  gfloat *read = values + w->weights_floats, *written = read + w->in_floats;
+
+  for (gint first = 0; first < w->n_tiles; first += w->group) {
+    const gint n = MIN (w->group, w->n_tiles - first);
+
+#pragma omp parallel num_threads (w->spec.threads)
+    {
+      gfloat *made = values + omp_get_thread_num () * own_weights;
+      gfloat *own = written + omp_get_thread_num () * own_out;
+
+#pragma omp for schedule (static)
+      for (gint block = 0; block < w->from; block++)
+        read_tiles (w, in, block, first, n, read);
+#pragma omp for schedule (dynamic)
+      for (gint pair = 0; pair < (w->to + 1) / 2; pair++) {
+        for (gint block = 0; block < w->from; block += w->blocks) {
+          const gint n_blocks = MIN (w->blocks, w->from - block);
+
+          make_weights (w, weights, block, n_blocks, pair, made);
+          multiply (w, read, made, block, n_blocks, pair, n, own);
+        }
+        write_tiles (w, out, pair, first, n, own);
+      }
+    }
+  }
+}
+
+/* --- backward-weights --- */
+
+/* The values of a pair of the output's gradients, side by side tile after tile. */
+static void
+read_gradients (const CpuWinograd *w, gpointer out, gint pair, gint first, gint n, gfloat *values)
+{
+  const gint lanes = w->spec.lanes, columns = columns_of (w, pair);
+  gint tile[3];
+
+  for (gint c = 0; c < columns; c++)
+    for (gint t = 0; t < n; t++) {
+      const gint clip = locate (w, first + t, tile);
+
+      w->spec.kernels->gradient (&w->shape, block_at (w, out, clip, w->to, 2 * pair + c), tile,
+          values + ((gsize) pair * n * 2 + t * columns + c) * lanes, w->out_stride);
+    }
+}
+
+static void
+multiply_gradients (const CpuWinograd *w, const gfloat *in, const gfloat *out, gint point, gint block, gint pair,
+    gint n, gfloat *weights, gboolean adds)
+{
+  const gint lanes = w->spec.lanes, columns = columns_of (w, pair);
+  const CpuWinogradProduct p = {
+    lanes, columns, n, 1, in + point * w->in_stride + (gsize) block * n * lanes,
+    out + point * w->out_stride + (gsize) pair * n * 2 * lanes, weights, 0, columns * lanes, lanes, adds
+  };
+
+  w->spec.kernels->product_transposed (&p);
+}
+
+static void
+write_weights (const CpuWinograd *w, const gfloat *values, gint block, gint pair, gfloat *weights, gboolean adds)
+{
+  const gint columns = columns_of (w, pair);
+
+  for (gint c = 0; c < columns; c++)
+    w->spec.kernels->weights_gradient (&w->shape, values + c * w->spec.lanes, w->weights_stride,
+        columns * w->spec.lanes, weights + weights_at (w, 2 * pair + c, block), adds);
+}
+
+static void
+run_gradient (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, gfloat *values)
+{
+  const gint pairs = (w->to + 1) / 2, lanes = w->spec.lanes;
+  const gsize block_floats = (gsize) lanes * 2 * lanes, own_weights = w->weights_floats / w->spec.threads;
+  gfloat *read = values + w->weights_floats, *gradients = read + w->in_floats;
+
+#pragma omp parallel num_threads (w->spec.threads)
+  {
+    for (gint first = 0; first < w->n_tiles; first += w->group) {
+      const gint n = MIN (w->group, w->n_tiles - first);
+
+#pragma omp for schedule (static) nowait
+      for (gint block = 0; block < w->from; block++)
+        read_tiles (w, in, block, first, n, read);
+#pragma omp for schedule (static)
+      for (gint pair = 0; pair < pairs; pair++)
+        read_gradients (w, out, pair, first, n, gradients);
+      if (w->keeps) {
+#pragma omp for schedule (static)
+        for (gint point = 0; point < w->points; point++)
+          for (gint pair = 0; pair < pairs; pair++)
+            for (gint block = 0; block < w->from; block++)
+              multiply_gradients (w, read, gradients, point, block, pair, n, values + point * w->weights_stride
+                  + (pair * w->from + block) * block_floats, first > 0);
+      } else {
+        gfloat *own = values + omp_get_thread_num () * own_weights;
+
+#pragma omp for collapse (2) schedule (static)
+        for (gint pair = 0; pair < pairs; pair++)
+          for (gint block = 0; block < w->from; block++) {
+            for (gint point = 0; point < w->points; point++)
+              multiply_gradients (w, read, gradients, point, block, pair, n, own + point * w->weights_stride, FALSE);
+            write_weights (w, own, block, pair, weights, first > 0);
+          }
+      }
+    }
+    if (w->keeps) {
+#pragma omp for collapse (2) schedule (static)
+      for (gint pair = 0; pair < pairs; pair++)
+        for (gint block = 0; block < w->from; block++)
+          write_weights (w, values + (pair * w->from + block) * block_floats, block, pair, weights, FALSE);
+    }
+  }
+}
+
+void
+cpu_winograd_run (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, gpointer scratch)
+{
+  if (w->pass == CPU_BACKWARD_WEIGHTS)
+    run_gradient (w, in, out, weights, scratch);
+  else if (w->keeps)
+    run_by_tiles (w, in, out, scratch, (gfloat *) scratch + w->weights_floats);
+  else
+    run_by_outputs (w, in, out, weights, scratch);
+}
