@@ -9,6 +9,39 @@ GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 
 /* The gate */
 
+/* A decoder's caps (taken) as frames. Where each field is a picture of its own, as
+ * H.265 codes them, GStreamer calls that halves of a frame. */
+static GstCaps *
+unfold_fields (GstCaps * caps)
+{
+  GstVideoInfo info;
+
+  if (!gst_caps_is_fixed (caps) || !gst_video_info_from_caps (&info, caps)
+      || GST_VIDEO_INFO_INTERLACE_MODE (&info)
+      != GST_VIDEO_INTERLACE_MODE_ALTERNATE)
+    return caps;
+  caps = gst_caps_make_writable (caps);
+  gst_caps_set_features (caps, 0, NULL);
+  gst_caps_set_simple (caps, "interlace-mode", G_TYPE_STRING, "progressive",
+      "height", G_TYPE_INT, GST_VIDEO_INFO_FIELD_HEIGHT (&info), NULL);
+
+  return caps;
+}
+
+static GstEvent *
+unfold_event (GstEvent * event)
+{
+  GstCaps *caps;
+
+  gst_event_parse_caps (event, &caps);
+  caps = unfold_fields (gst_caps_ref (caps));
+  gst_event_unref (event);
+  event = gst_event_new_caps (caps);
+  gst_caps_unref (caps);
+
+  return event;
+}
+
 /* Caps for what comes next. Where nothing tells of colours GStreamer guesses by
  * the picture's size, and FFmpeg, which everyone else's frames come from, takes
  * BT.601. */
@@ -197,8 +230,10 @@ gate_event (GstPad * pad, GstObject * parent, GstEvent * event)
   g_cond_broadcast (&job->cond);
   g_mutex_unlock (&job->lock);
 
-  if (type == GST_EVENT_CAPS)
+  if (type == GST_EVENT_CAPS) {
+    event = unfold_event (event);
     check_caps (self, event);
+  }
   if (type == GST_EVENT_EOS && self->forwarding)
     finish_gate (self);
   /* Nothing goes on before the caps; sticky events wait on this pad */
@@ -265,6 +300,8 @@ allowed_caps (ClipChain * self, GstCaps * offered)
 
     if (gst_caps_features_is_any (features)
         || gst_caps_features_contains (features,
+            GST_CAPS_FEATURE_FORMAT_INTERLACED)
+        || gst_caps_features_contains (features,
             GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY)
         || takes_memory (self, one))
       gst_caps_append (allowed, one);
@@ -317,6 +354,18 @@ clip_chain_take_any_caps (GstQuery * query)
   }
 }
 
+/* Whether the frames that memory is asked for are those that go on. */
+static gboolean
+takes_whole (GstQuery * query)
+{
+  GstCaps *caps;
+
+  gst_query_parse_allocation (query, &caps, NULL);
+
+  return !caps || !gst_caps_features_contains (gst_caps_get_features (caps, 0),
+      GST_CAPS_FEATURE_FORMAT_INTERLACED);
+}
+
 static gboolean
 gate_query (GstPad * pad, GstObject * parent, GstQuery * query)
 {
@@ -324,7 +373,8 @@ gate_query (GstPad * pad, GstObject * parent, GstQuery * query)
 
   /* who takes frames with padding spares the decoder a copy of each */
   if (GST_QUERY_TYPE (query) == GST_QUERY_ALLOCATION)
-    return self->forwarding && gst_pad_peer_query (self->gate_src, query);
+    return self->forwarding && takes_whole (query)
+        && gst_pad_peer_query (self->gate_src, query);
   if (GST_QUERY_TYPE (query) == GST_QUERY_CAPS && answer (self, query))
     return TRUE;
 
@@ -349,8 +399,7 @@ gate_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
   if (GST_QUERY_TYPE (query) == GST_QUERY_CAPS) {
     GstCaps *caps = gst_pad_get_current_caps (self->gate_sink);
 
-    if (!caps)
-      caps = gst_caps_new_any ();
+    caps = caps ? unfold_fields (caps) : gst_caps_new_any ();
     gst_query_set_caps_result (query, caps);
     gst_caps_unref (caps);
     return TRUE;
