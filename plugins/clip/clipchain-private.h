@@ -24,6 +24,7 @@ typedef struct _ClipTrack ClipTrack;
 typedef enum
 {
   CLIP_CONTAINER_OTHER,
+  CLIP_CONTAINER_MATROSKA,
   CLIP_CONTAINER_QUICKTIME,
   CLIP_CONTAINER_UNORDERED      /* its times are in decoding order */
 } ClipContainer;

@@ -40,12 +40,16 @@ order_backward (const ClipIndex * self, Shown * shown, guint n)
   }
 }
 
-/* Times of frames in order, where the container told only some of them. */
+/* How far apart frames are where nothing tells it */
+#define STEP (GST_SECOND / 25)
+
+/* Times of frames in order, where the container told only some of them, the first
+ * one's among them. */
 static void
 fill_times (Shown * shown, guint n)
 {
   guint before = 0, after;
-  gdouble step = GST_SECOND / 25.0;
+  gdouble step = STEP;
 
   for (guint i = 0; i < n; i = after) {
     for (after = i + 1; after < n
@@ -85,10 +89,10 @@ order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
   if (any_pts) {
     for (guint i = 0; i < n; i++)
       if (GST_CLOCK_TIME_IS_VALID (shown[i].time)) {
-        /* what comes before the first time that is known lies close to it */
-        for (guint j = 0; j < i; j++)
-          shown[j].time = shown[i].time;
-        fill_times (shown, n);
+        fill_times (shown + i, n - i);
+        for (guint j = i; j-- > 0;)
+          shown[j].time = shown[j + 1].time
+              - (i + 1 < n ? shown[i + 1].time - shown[i].time : STEP);
         return known;
       }
   }
@@ -101,6 +105,38 @@ order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
   fill_times (shown, n);
 
   return known;
+}
+
+/* Whether a packet is the first field of a frame that is not shown, since its second
+ * one never came. */
+static gboolean
+is_half (const ClipIndex * self, guint packet)
+{
+  const ClipPacket *p = self->packets + packet;
+
+  return p->flags & CLIP_PACKET_FIELD && (packet + 1 == self->n_packets
+      || !(p[1].flags & CLIP_PACKET_SECOND))
+      && (self->codec == CLIP_CODEC_H264 || p->flags & CLIP_PACKET_UNUSED);
+}
+
+/* Hides what H.264 shows before the first frame that is right, where there is one.
+ * Returns how many. */
+static guint
+hide_leading (ClipIndex * self, Shown * shown, guint n)
+{
+  guint first = 0;
+
+  while (first < n && !(self->packets[shown[first].packet].flags
+          & CLIP_PACKET_RECOVERED))
+    first++;
+  if (self->codec != CLIP_CODEC_H264 || first == n)
+    return 0;
+  for (guint i = 0; i < first; i++)
+    self->packets[shown[i].packet].flags |= CLIP_PACKET_HIDDEN
+        | CLIP_PACKET_LEADING;
+  memmove (shown, shown + first, (n - first) * sizeof *shown);
+
+  return first;
 }
 
 ClipIndex *
@@ -140,7 +176,8 @@ clip_index_new (const gchar * stream, ClipCodec codec,
       closed = (p->flags & CLIP_PACKET_RESET) != 0;
     }
     if (p->flags & CLIP_PACKET_OUTSIDE
-        || (p->flags & CLIP_PACKET_LEADING && (starts < 2 || closed)))
+        || (p->flags & CLIP_PACKET_LEADING && (starts < 2 || closed))
+        || is_half (self, i))
       p->flags |= CLIP_PACKET_HIDDEN;
     self->ranks[i] = G_MAXUINT32;
     if (!(p->flags & CLIP_PACKET_HIDDEN))
@@ -148,6 +185,8 @@ clip_index_new (const gchar * stream, ClipCodec codec,
   }
   self->counted = !order_frames (self, codec, shown, frames)
       || codec == CLIP_CODEC_GIF;
+  if (!self->counted)
+    frames -= hide_leading (self, shown, frames);
   self->n_frames = frames;
   last = frames > 0 ? (gint64) shown[0].time : 0;
   for (guint i = 0; i < frames; i++) {
@@ -221,7 +260,7 @@ void
 clip_index_range (const ClipIndex * self, guint first, guint last,
     guint * from, guint * to)
 {
-  const guint8 wanted = CLIP_PACKET_START
+  const guint16 wanted = CLIP_PACKET_START
       | (self->counted ? CLIP_PACKET_RESET : 0);
   guint32 start = self->frames[first], end = 0;
 
@@ -239,6 +278,9 @@ clip_index_range (const ClipIndex * self, guint first, guint last,
         && (self->packets[end + 1].flags & wanted) != wanted)
       end++;
   }
+  while (end + 1 < self->n_packets
+      && self->packets[end + 1].flags & CLIP_PACKET_SECOND)
+    end++;
   *from = start;
   *to = end;
 }

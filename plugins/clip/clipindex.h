@@ -20,7 +20,7 @@ typedef struct
 {
   GstClockTime pts, dts;
   guint32 size;
-  guint8 flags;
+  guint16 flags;
   guint8 layer;
 } ClipPacket;
 

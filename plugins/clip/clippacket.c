@@ -3,153 +3,7 @@
 
 #include <string.h>
 
-/* Bits, most significant first, with emulation prevention taken out */
-
-typedef struct
-{
-  const guint8 *data;
-  gsize size, at;
-  guint zeros;                  /* bytes of 0 before `at` */
-  guint8 byte;
-  guint left;                   /* bits of it */
-} Bits;
-
-static guint
-bit (Bits * b)
-{
-  if (b->left == 0) {
-    if (b->at < b->size && b->zeros >= 2 && b->data[b->at] == 3) {
-      b->at++;
-      b->zeros = 0;
-    }
-    b->byte = b->at < b->size ? b->data[b->at] : 0;
-    b->at++;
-    b->zeros = b->byte ? 0 : b->zeros + 1;
-    b->left = 8;
-  }
-
-  return b->byte >> --b->left & 1;
-}
-
-static guint
-bits (Bits * b, guint n)
-{
-  guint value = 0;
-
-  while (n-- > 0)
-    value = value << 1 | bit (b);
-
-  return value;
-}
-
-/* ITU-T H.264 9.1: ue(v). */
-static guint
-exp_golomb (Bits * b)
-{
-  guint zeros = 0;
-
-  while (zeros < 31 && b->at <= b->size && !bit (b))
-    zeros++;
-
-  return (1u << zeros) - 1 + bits (b, zeros);
-}
-
-/* NAL units */
-
-/* The next unit; FALSE: no more. *at goes on. */
-static gboolean
-next_unit (const ClipPacketFormat * format, const guint8 * data, gsize size,
-    gsize * at, const guint8 ** unit, gsize * unit_size)
-{
-  gsize length = 0, end;
-
-  if (format->length_size) {
-    if (size - *at < format->length_size)
-      return FALSE;
-    for (guint i = 0; i < format->length_size; i++)
-      length = length << 8 | data[(*at)++];
-    *unit = data + *at;
-    *unit_size = MIN (length, size - *at);
-    *at += *unit_size;
-    return *unit_size > 0;
-  }
-  for (;; (*at)++) {
-    if (size - *at < 4)
-      return FALSE;
-    if (data[*at] == 0 && data[*at + 1] == 0 && data[*at + 2] == 1)
-      break;
-  }
-  *at += 3;
-  for (end = *at; end + 3 <= size; end++)
-    if (data[end] == 0 && data[end + 1] == 0 && data[end + 2] <= 1)
-      break;
-  if (end + 3 > size)
-    end = size;
-  *unit = data + *at;
-  *unit_size = end - *at;
-  *at = end;
-
-  return TRUE;
-}
-
-/* ITU-T H.264 D.1: is there a recovery point whose frames are right at once? */
-static gboolean
-recovers_at_once (const guint8 * sei, gsize size)
-{
-  Bits b = {.data = sei,.size = size };
-
-  while (b.at + 2 < size) {
-    guint type = 0, length = 0, value;
-
-    do
-      type += value = bits (&b, 8);
-    while (value == 255 && b.at < size);
-    do
-      length += value = bits (&b, 8);
-    while (value == 255 && b.at < size);
-    if (type == 6)
-      return exp_golomb (&b) == 0;
-    while (length-- > 0 && b.at < size)
-      bits (&b, 8);
-  }
-
-  return FALSE;
-}
-
-/* ITU-T H.264 7.3: types of NAL units and slices. */
-static ClipPacketFlags
-parse_h264 (const ClipPacketFormat * format, const guint8 * data, gsize size)
-{
-  gboolean recovers = FALSE, intra = TRUE, reset = FALSE, used = FALSE;
-  guint slices = 0;
-  const guint8 *unit;
-  gsize at = 0, n;
-
-  while (next_unit (format, data, size, &at, &unit, &n)) {
-    const guint type = unit[0] & 31;
-
-    if (type == 6) {
-      recovers |= recovers_at_once (unit + 1, n - 1);
-    } else if (type == 1 || type == 2 || type == 5) {
-      Bits b = {.data = unit + 1,.size = MIN (n - 1, 32) };
-      guint kind;
-
-      exp_golomb (&b);          /* first_mb_in_slice */
-      kind = exp_golomb (&b) % 5;
-      intra &= kind == 2 || kind == 4;
-      reset |= type == 5;
-      used |= (unit[0] >> 5 & 3) != 0;
-      slices++;
-    }
-  }
-  if (slices == 0)
-    return 0;
-  if (reset)
-    return CLIP_PACKET_START | CLIP_PACKET_RESET;
-
-  return (recovers && intra ? CLIP_PACKET_START : 0)
-      | (used ? 0 : CLIP_PACKET_UNUSED);
-}
+/* H.265 */
 
 /* ITU-T H.265 7.4.2.2: 16 to 20 are BLA and IDR, 21 is CRA; even ones below 16
  * are not used within their temporal layer; 8 and 9 are RASL. */
@@ -160,7 +14,7 @@ parse_h265 (const ClipPacketFormat * format, const guint8 * data, gsize size,
   const guint8 *unit;
   gsize at = 0, n;
 
-  while (next_unit (format, data, size, &at, &unit, &n)) {
+  while (clip_nal_next (format->length_size, data, size, &at, &unit, &n)) {
     const guint type = unit[0] >> 1 & 63;
 
     if (type > 31 || n < 2)
@@ -191,20 +45,87 @@ find_code (const guint8 * data, gsize size, guint8 code, gsize n)
   return NULL;
 }
 
-/* ISO 13818-2 6.2.3: ten bits of temporal reference, three of coding type. */
+/* ISO 13818-2 6.2.3 and 6.2.3.1: picture_structure is 1 or 2 for a field. FALSE:
+ * the picture is a frame. *second: where the packet holds the second field, too,
+ * that one's coding type; 0: it does not */
+static gboolean
+is_field (const guint8 * picture, gsize size, guint * second)
+{
+  const guint8 *extension = find_code (picture, size, 0xb5, 5), *other;
+
+  /* those of the sequence lie before the picture */
+  if (!extension || extension[0] >> 4 != 8 || (extension[2] & 3) == 3
+      || (extension[2] & 3) == 0 || extension[4] & 0x80)
+    return FALSE;
+  other = find_code (extension, size - (extension - picture), 0x00, 2);
+  if (other)
+    *second = other[1] >> 3 & 7;
+
+  return TRUE;
+}
+
+/* How many pictures there are, or stand-ins for those that never came, once one
+ * of this coding type is there: a P picture gets one to refer to. */
+static void
+count_reference (ClipMpeg2 * self, guint type)
+{
+  self->references = MIN (self->references + (type == 1 ? 1 : 2), 2);
+}
+
+/* ISO 13818-2 6.2.3: ten bits of temporal reference, three of coding type. What
+ * refers to a picture that never came is not shown, unless it is said that it does
+ * not refer to it: as libavcodec does it. */
 static ClipPacketFlags
-parse_mpeg2 (const guint8 * data, gsize size)
+parse_mpeg2 (ClipMpeg2 * self, const guint8 * data, gsize size)
 {
   const guint8 *picture = find_code (data, size, 0x00, 2);
+  const gsize before = picture ? (gsize) (picture - data) : size;
+  const guint8 *group = find_code (data, before, 0xb8, 4);
+  const guint type = picture ? picture[1] >> 3 & 7 : 0;
+  ClipPacketFlags flags = 0;
+  guint second = 0;
+  gboolean field;
 
-  switch (picture ? picture[1] >> 3 & 7 : 0) {
-    case 1:
-      return CLIP_PACKET_START;
-    case 3:
-      return CLIP_PACKET_UNUSED | CLIP_PACKET_BACKWARD;
-    default:
-      return 0;
+  if (group) {
+    self->closed = (group[3] & 0x40) != 0;
+    self->field = FALSE;
   }
+  self->begun |= group || type == 1 || find_code (data, before, 0xb3, 4);
+  if (!picture)
+    return 0;
+  field = is_field (picture, size - before, &second);
+  if (field && !second && self->field) {
+    self->field = FALSE;
+    if (type == 2)
+      count_reference (self, type);
+    return CLIP_PACKET_HIDDEN | CLIP_PACKET_SECOND
+        | (type == 3 ? CLIP_PACKET_UNUSED : 0);
+  }
+  self->field = field && !second;
+  if (self->field)
+    flags = CLIP_PACKET_FIELD;
+  if (type == 3)
+    return flags | CLIP_PACKET_UNUSED | CLIP_PACKET_BACKWARD
+        | (self->references < 2 && !self->closed ? CLIP_PACKET_HIDDEN
+        | CLIP_PACKET_LEADING : 0);
+  if (type != 1 && self->references == 0 && !self->begun)
+    return flags | CLIP_PACKET_HIDDEN;
+  count_reference (self, type);
+  if (second == 2)
+    count_reference (self, second);
+
+  return flags | (type == 1 ? CLIP_PACKET_START : 0);
+}
+
+void
+clip_packet_close_group (guint8 * data, gsize size)
+{
+  const guint8 *picture = find_code (data, size, 0x00, 0);
+  const gsize before = picture ? (gsize) (picture - data) : size;
+  const guint8 *group = find_code (data, before, 0xb8, 4);
+
+  if (group)
+    data[group - data + 3] |= 0x40;
 }
 
 /* ISO 14496-2 6.2.5: two bits of coding type. DivX packs a B picture behind the
@@ -252,20 +173,20 @@ parse_vp8 (const guint8 * data, gsize size)
 static ClipPacketFlags
 parse_vp9 (const guint8 * data, gsize size)
 {
-  Bits b = {.data = data,.size = MIN (size, 3) };
+  ClipBits b = {.data = data,.size = MIN (size, 3) };
   gboolean superframe, existing, key, shown;
   guint profile;
 
-  if (size == 0 || bits (&b, 2) != 2)
+  if (size == 0 || clip_bits (&b, 2) != 2)
     return 0;
   superframe = (data[size - 1] & 0xe0) == 0xc0;
-  profile = bit (&b);
-  profile |= bit (&b) << 1;
+  profile = clip_bits_1 (&b);
+  profile |= clip_bits_1 (&b) << 1;
   if (profile == 3)
-    bit (&b);
-  existing = bit (&b);
-  key = !existing && !bit (&b);
-  shown = existing || bit (&b) || superframe;
+    clip_bits_1 (&b);
+  existing = clip_bits_1 (&b);
+  key = !existing && !clip_bits_1 (&b);
+  shown = existing || clip_bits_1 (&b) || superframe;
 
   return (key ? CLIP_PACKET_START | CLIP_PACKET_RESET : 0)
       | (shown ? 0 : CLIP_PACKET_HIDDEN);
@@ -328,6 +249,7 @@ clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps)
   /* where the configuration records keep the lengths' size */
   gsize at;
   guint8 byte;
+  GstMapInfo map;
 
   format->codec = codec_of (s);
   format->length_size = 0;
@@ -338,6 +260,12 @@ clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps)
     format->length_size = value && GST_VALUE_HOLDS_BUFFER (value)
         && gst_buffer_extract (gst_value_get_buffer (value), at, &byte, 1) == 1
         ? (byte & 3) + 1 : 4;
+  if (format->codec == CLIP_CODEC_H264 && format->length_size && value
+      && GST_VALUE_HOLDS_BUFFER (value)
+      && gst_buffer_map (gst_value_get_buffer (value), &map, GST_MAP_READ)) {
+    clip_h264_configure (&format->h264, map.data, map.size);
+    gst_buffer_unmap (gst_value_get_buffer (value), &map);
+  }
 }
 
 ClipPacketFlags
@@ -349,11 +277,11 @@ clip_packet_parse (ClipPacketFormat * format, const guint8 * data,
     case CLIP_CODEC_INTRA:
       return CLIP_PACKET_START | CLIP_PACKET_RESET | CLIP_PACKET_UNUSED;
     case CLIP_CODEC_H264:
-      return parse_h264 (format, data, size);
+      return clip_h264_parse (&format->h264, format->length_size, data, size);
     case CLIP_CODEC_H265:
       return parse_h265 (format, data, size, layer);
     case CLIP_CODEC_MPEG2:
-      return parse_mpeg2 (data, size);
+      return parse_mpeg2 (&format->mpeg2, data, size);
     case CLIP_CODEC_MPEG4:
       return parse_mpeg4 (format, data, size);
     case CLIP_CODEC_VP8:

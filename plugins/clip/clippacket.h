@@ -4,7 +4,7 @@
 #ifndef CLIP_PACKET_H
 #define CLIP_PACKET_H
 
-#include <gst/gst.h>
+#include "cliph264.h"
 
 G_BEGIN_DECLS
 
@@ -16,7 +16,12 @@ G_BEGIN_DECLS
  * BACKWARD:  shown before the frame that lies before it (MPEG's B pictures)
  * OUTSIDE:   cut away by the container's edit list, and so HIDDEN
  * AFTER:     after the end that the container told, which may be no cut
- * LEADING:   HEVC's RASL: shown only if the frame it hangs on was not the start */
+ * LEADING:   hangs on a frame before the start: HEVC's RASL are shown only if the
+ *            frame that they follow was not the start
+ * RECOVERED: H.264: right whatever came before, and the first such in the order
+ *            shown is the first that is shown
+ * FIELD:     the first field of a frame: SECOND comes in the next packet
+ * SECOND:    the second field, and so HIDDEN: the packet before is the frame */
 typedef enum
 {
   CLIP_PACKET_START = 1 << 0,
@@ -26,7 +31,10 @@ typedef enum
   CLIP_PACKET_BACKWARD = 1 << 4,
   CLIP_PACKET_LEADING = 1 << 5,
   CLIP_PACKET_OUTSIDE = 1 << 6,
-  CLIP_PACKET_AFTER = 1 << 7
+  CLIP_PACKET_AFTER = 1 << 7,
+  CLIP_PACKET_RECOVERED = 1 << 8,
+  CLIP_PACKET_FIELD = 1 << 9,
+  CLIP_PACKET_SECOND = 1 << 10
 } ClipPacketFlags;
 
 typedef enum
@@ -44,15 +52,28 @@ typedef enum
   CLIP_N_CODECS
 } ClipCodec;
 
+/* closed:     the group of pictures is
+ * begun:      a sequence, a group or an I picture came
+ * field:      a first field came, and no second one yet
+ * references: pictures that others can be made of, 2 at most */
+typedef struct
+{
+  gboolean closed, begun, field;
+  guint references;
+} ClipMpeg2;
+
+/* Zeroed before the stream's first caps. */
 typedef struct
 {
   ClipCodec codec;
   guint length_size;            /* H.264, H.265: bytes of a NAL unit's length;
                                  * 0: start codes */
   gboolean packed;              /* MPEG-4: the packet before had two pictures */
+  ClipH264 h264;
+  ClipMpeg2 mpeg2;
 } ClipPacketFormat;
 
-/* By the stream's caps. */
+/* By the stream's caps; what was seen under earlier ones stays. */
 void clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps);
 
 /* A stream's packets, in order.
@@ -62,6 +83,9 @@ void clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps);
  *             only in the highest one */
 ClipPacketFlags clip_packet_parse (ClipPacketFormat * format,
     const guint8 * data, gsize size, gboolean key, guint * layer);
+
+/* Marks the group of pictures that begins in a packet of MPEG-2 as closed. */
+void clip_packet_close_group (guint8 * data, gsize size);
 
 G_END_DECLS
 

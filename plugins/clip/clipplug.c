@@ -59,6 +59,26 @@ is_other (const gchar * name)
 
 /* Parsers */
 
+/* mpegvideoparse does not find out that a stream may have field pictures where it
+ * was told the stream's header before, and tears frames into their fields. */
+static GstPadProbeReturn
+take_mpeg_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  GstCaps *caps;
+
+  if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
+    return GST_PAD_PROBE_OK;
+  gst_event_parse_caps (event, &caps);
+  caps = gst_caps_copy (caps);
+  gst_structure_remove_field (gst_caps_get_structure (caps, 0), "codec_data");
+  GST_PAD_PROBE_INFO_DATA (info) = gst_event_new_caps (caps);
+  gst_event_unref (event);
+  gst_caps_unref (caps);
+
+  return GST_PAD_PROBE_OK;
+}
+
 /* A parser's caps. Without codec_data, it is to repeat what a decoder must know
  * before each key frame, which may be the first that the decoder sees. And what a
  * container tells of colours may lack the range, and the parser would believe
@@ -95,13 +115,16 @@ set_up_parser (GstElement * parser)
 {
   GParamSpec *spec = g_object_class_find_property
       (G_OBJECT_GET_CLASS (parser), "config-interval");
+  GstElementFactory *factory = gst_element_get_factory (parser);
+  const gboolean mpeg = g_str_equal (GST_OBJECT_NAME (factory),
+      "mpegvideoparse");
   GstPad *sink;
 
-  if (!spec || spec->value_type != G_TYPE_INT)
+  if (!mpeg && (!spec || spec->value_type != G_TYPE_INT))
     return;
   sink = gst_element_get_static_pad (parser, "sink");
   gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
-      take_parser_caps, NULL, NULL);
+      mpeg ? take_mpeg_caps : take_parser_caps, NULL, NULL);
   gst_object_unref (sink);
 }
 
@@ -309,6 +332,9 @@ clip_chain_plug (ClipChain * self, GstPad * src)
   name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
   if (g_str_equal (name, "video/quicktime"))
     self->container = CLIP_CONTAINER_QUICKTIME;
+  else if (g_str_equal (name, "video/x-matroska")
+      || g_str_equal (name, "video/webm"))
+    self->container = CLIP_CONTAINER_MATROSKA;
   else if (g_str_equal (name, "video/x-msvideo")
       || g_str_equal (name, "video/x-ms-asf"))
     self->container = CLIP_CONTAINER_UNORDERED;
@@ -333,8 +359,8 @@ clip_chain_plug (ClipChain * self, GstPad * src)
 static void
 set_threads (GstElement * decoder, const ClipIndex * index, guint from)
 {
-  const gboolean clean = from == 0
-      || index->packets[from].flags & CLIP_PACKET_RESET;
+  const gboolean clean = index->packets[from].flags & CLIP_PACKET_RESET
+      || (from == 0 && index->codec != CLIP_CODEC_H264);
   static const gchar *const names[] = { "max-threads", "threads", "n-threads" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {

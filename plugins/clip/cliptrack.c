@@ -146,13 +146,18 @@ settle_segment (ClipTrack * track)
   track->segment_length = 0;
 }
 
-/* A file in fragments tells its end bit by bit. */
+/* A file in fragments tells its end bit by bit. matroskademux begins a segment anew
+ * where a frame is shown before those that came so far, and then its stream time is
+ * wrong: the first one holds. */
 static void
 take_segment (ClipTrack * track, GstEvent * event)
 {
   GstSegment now;
 
   gst_event_copy_segment (event, &now);
+  if (track->chain->container == CLIP_CONTAINER_MATROSKA
+      && track->segment.format == GST_FORMAT_TIME)
+    return;
   if (now.format != track->segment.format || now.start != track->segment.start
       || now.base != track->segment.base || now.time != track->segment.time)
     settle_segment (track);
@@ -216,6 +221,8 @@ is_needed (const ClipChain * self, guint number)
   const ClipPacket *packet = index->packets + number;
   const guint32 rank = index->ranks[number];
 
+  if (number > self->from && packet->flags & CLIP_PACKET_SECOND)
+    return is_needed (self, number - 1);
   if (index->counted || number == self->from || rank == G_MAXUINT32)
     return TRUE;
   /* It hangs on what was not decoded. From the file's start on it is the decoder
@@ -230,7 +237,9 @@ is_needed (const ClipChain * self, guint number)
 
 /* The time that a packet goes under: its frame's number, counted from 1, in
  * seconds; the decoder hands that on. What is never shown lies between two numbers,
- * where it comes out, if the decoder gives it at all: times must not go back. */
+ * where it comes out, if the decoder gives it at all: times must not go back. A
+ * second field goes under its frame's: decoders differ in which of the two they
+ * hand on. */
 static GstClockTime
 fed_time (ClipChain * self, guint number)
 {
@@ -241,15 +250,35 @@ fed_time (ClipChain * self, guint number)
 
   if (index->counted)
     return GST_CLOCK_TIME_NONE;
+  if (number > self->from && packet->flags & CLIP_PACKET_SECOND)
+    return fed_time (self, number - 1);
   if (rank != G_MAXUINT32) {
     self->fed_frames = rank + 1;
     return (rank + 1) * GST_SECOND;
   }
+  if (packet->flags & CLIP_PACKET_LEADING && before == 1)
+    before = 0;
   if (packet->flags & CLIP_PACKET_OUTSIDE)
     before = (gint64) packet->pts
         < (gint64) index->packets[index->frames[0]].pts ? 0 : index->n_frames;
 
   return before * GST_SECOND + GST_SECOND / 2;
+}
+
+/* MPEG-2's first group of pictures goes as one that refers to none before it: which
+ * frames of an open one are shown is the index's choice, and decoders differ. */
+static GstBuffer *
+close_group (GstBuffer * buffer)
+{
+  GstMapInfo map;
+
+  buffer = gst_buffer_make_writable (buffer);
+  if (gst_buffer_map (buffer, &map, GST_MAP_READWRITE)) {
+    clip_packet_close_group (map.data, map.size);
+    gst_buffer_unmap (buffer, &map);
+  }
+
+  return buffer;
 }
 
 /* Takes the buffer. */
@@ -265,10 +294,13 @@ push_packet (ClipChain * self, guint number, GstBuffer * buffer,
     else
       start_feed (self);
   }
+  if (number == 0 && self->index->codec == CLIP_CODEC_MPEG2)
+    buffer = close_group (buffer);
   GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
   GST_BUFFER_DURATION (buffer) = GST_CLOCK_TIME_NONE;
   GST_BUFFER_PTS (buffer) = fed_time (self, number);
-  if (self->index->ranks[number] == G_MAXUINT32)
+  if (self->index->ranks[number] == G_MAXUINT32
+      && !(self->index->packets[number].flags & CLIP_PACKET_SECOND))
     GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DECODE_ONLY);
   if (self->fed)
     GST_BUFFER_FLAG_UNSET (buffer, GST_BUFFER_FLAG_DISCONT);

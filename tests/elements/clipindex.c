@@ -11,6 +11,10 @@
 #define HIDDEN CLIP_PACKET_HIDDEN
 #define UNUSED CLIP_PACKET_UNUSED
 #define BACKWARD CLIP_PACKET_BACKWARD
+#define LEADING CLIP_PACKET_LEADING
+#define RECOVERED CLIP_PACKET_RECOVERED
+#define FIELD CLIP_PACKET_FIELD
+#define SECOND CLIP_PACKET_SECOND
 
 /* Packets' bytes */
 
@@ -26,23 +30,24 @@ test_packets (void)
   } cases[] = {
     /* NAL unit types 5 (IDR) and 1; slice types 7 (I), 5 (P) and 6 (B) */
     {"video/x-h264,stream-format=byte-stream", "\0\0\1\x65\x88\x80\0\0", 8,
-        START | RESET},
+        START | RESET | RECOVERED},
     {"video/x-h264,stream-format=byte-stream", "\0\0\0\1\x41\x9a\0\0\0", 9, 0},
     {"video/x-h264,stream-format=byte-stream", "\0\0\1\x01\x9e\0\0\0", 8,
         UNUSED},
     {"video/x-h264,stream-format=avc", "\0\0\0\4\x65\x88\x80\0", 8,
-        START | RESET},
+        START | RESET | RECOVERED},
     {"video/x-h264,stream-format=avc", "\0\0\0\4\x01\x9e\0\0", 8, UNUSED},
     /* an I slice is a start with a recovery point (SEI 6, count 0) before it,
      * not without, and not where it takes frames until then (count 1) */
     {"video/x-h264,stream-format=avc", "\0\0\0\4\x41\x88\x80\0", 8, 0},
     {"video/x-h264,stream-format=avc",
-        "\0\0\0\5\x06\x06\x01\xc4\x80\0\0\0\4\x41\x88\x80\0", 17, START},
+        "\0\0\0\5\x06\x06\x01\xc4\x80\0\0\0\4\x41\x88\x80\0", 17,
+        START | RECOVERED},
     {"video/x-h264,stream-format=avc",
         "\0\0\0\5\x06\x06\x01\x44\x80\0\0\0\4\x41\x88\x80\0", 17, 0},
     /* a length that is more than there is */
     {"video/x-h264,stream-format=avc", "\xff\xff\xff\xff\x65\x88", 6,
-        START | RESET},
+        START | RESET | RECOVERED},
     /* types 19 (IDR_W_RADL), 21 (CRA), 1 (TRAIL_R), 0 (TRAIL_N), 8 (RASL_N) */
     {"video/x-h265,stream-format=byte-stream", "\0\0\1\x26\x01\xaf", 6,
         START | RESET},
@@ -53,9 +58,9 @@ test_packets (void)
         UNUSED | CLIP_PACKET_LEADING},
     /* coding types 1 (I), 2 (P), 3 (B) */
     {"video/mpeg,mpegversion=2", "\0\0\1\0\0\x0f\xff\xf8", 8, START},
-    {"video/mpeg,mpegversion=2", "\0\0\1\0\0\x17\xff\xf8", 8, 0},
+    {"video/mpeg,mpegversion=2", "\0\0\1\0\0\x17\xff\xf8", 8, HIDDEN},
     {"video/mpeg,mpegversion=1", "\0\0\1\0\0\x1f\xff\xf8", 8,
-        UNUSED | BACKWARD},
+        HIDDEN | LEADING | UNUSED | BACKWARD},
     /* 0 (I), 1 (P), 2 (B) */
     {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60", 6, START},
     {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60\x91\x82\x73", 9, 0},
@@ -84,7 +89,7 @@ test_packets (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     GstCaps *caps = gst_caps_from_string (cases[i].caps);
-    ClipPacketFormat format;
+    ClipPacketFormat format = { 0 };
     guint layer;
 
     clip_packet_format_init (&format, caps);
@@ -123,7 +128,7 @@ test_packed (void)
   };
   GstCaps *caps = gst_caps_new_empty_simple ("video/x-xvid");
   ClipPacket list[G_N_ELEMENTS (packets)] = { {0} };
-  ClipPacketFormat format;
+  ClipPacketFormat format = { 0 };
   ClipIndex *index;
   guint layer;
 
@@ -141,6 +146,122 @@ test_packed (void)
     g_assert_cmpuint (index->frames[i], ==, ((guint[]) {0, 2, 3, 1, 5})[i]);
   clip_index_unref (index);
   gst_caps_unref (caps);
+}
+
+typedef struct
+{
+  const gchar *bytes;
+  gsize size;
+  guint flags;
+} Packet;
+
+static void
+assert_packets (const gchar * text, const Packet * packets, guint n)
+{
+  GstCaps *caps = gst_caps_from_string (text);
+  ClipPacketFormat format = { 0 };
+  guint layer;
+
+  clip_packet_format_init (&format, caps);
+  for (guint i = 0; i < n; i++) {
+    g_test_message ("packet %u", i);
+    g_assert_cmphex (clip_packet_parse (&format,
+            (const guint8 *) packets[i].bytes, packets[i].size, FALSE, &layer),
+        ==, packets[i].flags);
+    /* caps that come again leave what was seen */
+    clip_packet_format_init (&format, caps);
+  }
+  gst_caps_unref (caps);
+}
+
+#define P(bytes, flags) {bytes, sizeof bytes - 1, flags}
+
+/* The sets: Main, 4 bits of frame_num, 4 references, fields may come; 1
+ * reference a list. Then slices: first_mb 0, slice type, set 0, frame_num, field,
+ * bottom. */
+#define SPS "\0\0\1\x67\x4d\0\x28\xec\xa2\x22\x40"
+#define PPS "\0\0\1\x68\xce\x38\x80"
+#define SEI "\0\0\1\x06\x06\x01\xc4\x80"
+#define SLICE(header, bits) "\0\0\1" header bits "\x80\0"
+
+static void
+test_h264_fields (void)
+{
+  static const Packet packets[] = {
+    /* an open group: I top, P bottom; B, B; they are not right, I is */
+    P (SPS PPS SEI SLICE ("\x61", "\x88\x84"), START | RECOVERED | FIELD),
+    P (SLICE ("\x61", "\x9a\x18"), HIDDEN | SECOND),
+    P (SLICE ("\x01", "\x9e\x30"), UNUSED | FIELD),
+    P (SLICE ("\x01", "\x9e\x38"), UNUSED | HIDDEN | SECOND),
+    /* both fields in one packet */
+    P (SLICE ("\x61", "\x9a\x30") SLICE ("\x61", "\x9a\x38"), 0),
+    /* no pair: the same parity; another frame_num */
+    P (SLICE ("\x61", "\x9a\x50"), FIELD),
+    P (SLICE ("\x61", "\x9a\x50"), FIELD),
+    P (SLICE ("\x61", "\x9a\x78"), FIELD),
+    /* a frame */
+    P (SLICE ("\x61", "\x9a\x80"), 0),
+    P (SLICE ("\x65", "\x88\x80"), START | RESET | RECOVERED),
+  };
+
+  assert_packets ("video/x-h264,stream-format=byte-stream", packets,
+      G_N_ELEMENTS (packets));
+}
+
+/* Coding type; then picture_structure 1 (top), 2 (bottom), 3 (a frame). */
+#define PICTURE(type, structure) "\0\0\1\0\0" type "\xff\xf8" \
+    "\0\0\1\xb5\x8f\xff" structure "\x80\0" "\0\0\1\1\x22"
+#define OPEN "\0\0\1\xb8\0\x08\0\0"
+#define CLOSED "\0\0\1\xb8\0\x08\0\x40"
+#define TOP "\xf1"
+#define BOTTOM "\xf2"
+#define WHOLE "\xf3"
+
+static void
+test_mpeg2_fields (void)
+{
+  /* B pictures refer to what never came, until there are two pictures */
+  static const Packet open[] = {
+    P (OPEN PICTURE ("\x0f", WHOLE), START),
+    P (PICTURE ("\x1f", WHOLE), HIDDEN | LEADING | UNUSED | BACKWARD),
+    P (PICTURE ("\x17", WHOLE), 0),
+    P (PICTURE ("\x1f", WHOLE), UNUSED | BACKWARD),
+  };
+  static const Packet closed[] = {
+    P (CLOSED PICTURE ("\x0f", WHOLE), START),
+    P (PICTURE ("\x1f", WHOLE), UNUSED | BACKWARD),
+  };
+  static const Packet fields[] = {
+    P (OPEN PICTURE ("\x0f", TOP), START | FIELD),
+    P (PICTURE ("\x0f", BOTTOM), HIDDEN | SECOND),
+    P (PICTURE ("\x1f", TOP), HIDDEN | LEADING | UNUSED | BACKWARD | FIELD),
+    P (PICTURE ("\x1f", BOTTOM), UNUSED | HIDDEN | SECOND),
+    P (PICTURE ("\x17", TOP), FIELD),
+    P (PICTURE ("\x17", BOTTOM), HIDDEN | SECOND),
+    P (PICTURE ("\x1f", TOP) PICTURE ("\x1f", BOTTOM), UNUSED | BACKWARD),
+    /* a group begins with a first field */
+    P (PICTURE ("\x17", TOP), FIELD),
+    P (OPEN PICTURE ("\x0f", TOP), START | FIELD),
+  };
+  /* a P field gets a stand-in to refer to, and B pictures refer to that */
+  static const Packet stands_in[] = {
+    P (OPEN PICTURE ("\x0f", TOP) PICTURE ("\x17", BOTTOM), START),
+    P (PICTURE ("\x1f", WHOLE), UNUSED | BACKWARD),
+  };
+  guint8 group[] = CLOSED PICTURE ("\x0f", WHOLE);
+
+  assert_packets ("video/mpeg,mpegversion=2", open, G_N_ELEMENTS (open));
+  assert_packets ("video/mpeg,mpegversion=2", closed, G_N_ELEMENTS (closed));
+  assert_packets ("video/mpeg,mpegversion=2", fields, G_N_ELEMENTS (fields));
+  assert_packets ("video/mpeg,mpegversion=2", stands_in,
+      G_N_ELEMENTS (stands_in));
+  group[7] = 0;
+  clip_packet_close_group (group, sizeof group - 1);
+  g_assert_cmphex (group[7], ==, 0x40);
+  group[3] = 0xb3;
+  group[7] = 0;
+  clip_packet_close_group (group, sizeof group - 1);
+  g_assert_cmphex (group[7], ==, 0);
 }
 
 /* Order */
@@ -186,7 +307,34 @@ test_order (void)
     {S (7), NONE, 1, START, 0},
     {S (6), NONE, 1, UNUSED | CLIP_PACKET_LEADING, 0},
   };
+  /* I, two B pictures before it, P, one between, of which no second field came */
+  static const ClipPacket fields[] = {
+    {S (3), NONE, 1, START | RECOVERED | FIELD, 0},
+    {NONE, NONE, 1, HIDDEN | SECOND, 0},
+    {S (1), NONE, 1, UNUSED | FIELD, 0}, {NONE, NONE, 1, HIDDEN | SECOND, 0},
+    {S (2), NONE, 1, UNUSED, 0}, {S (5), NONE, 1, FIELD, 0},
+    {NONE, NONE, 1, HIDDEN | SECOND, 0}, {S (4), NONE, 1, UNUSED | FIELD, 0},
+  };
+  static const ClipPacket late[] = {
+    {NONE, NONE, 1, START, 0}, {NONE, NONE, 1, UNUSED | BACKWARD, 0},
+    {S (3), NONE, 1, 0, 0}, {S (2), NONE, 1, UNUSED | BACKWARD, 0},
+  };
   ClipIndex *index;
+  guint from, to;
+
+  index = clip_index_new ("", CLIP_CODEC_H264, fields, G_N_ELEMENTS (fields));
+  assert_order (index, "0@0.00 5@2.00");
+  clip_index_range (index, 0, 0, &from, &to);
+  g_assert_cmpuint (from, ==, 0);
+  g_assert_cmpuint (to, ==, 1);
+  clip_index_range (index, 1, 1, &from, &to);
+  g_assert_cmpuint (to, ==, 6);
+  clip_index_unref (index);
+
+  /* what comes before the first time that is known keeps its distance */
+  index = clip_index_new ("", CLIP_CODEC_MPEG2, late, G_N_ELEMENTS (late));
+  assert_order (index, "1@0.00 0@1.00 3@2.00 2@3.00");
+  clip_index_unref (index);
 
   index = clip_index_new ("", CLIP_CODEC_H264, by_time, 6);
   g_assert_false (index->counted);
@@ -429,6 +577,8 @@ main (int argc, char **argv)
 
   g_test_add_func ("/clipindex/packets", test_packets);
   g_test_add_func ("/clipindex/packed", test_packed);
+  g_test_add_func ("/clipindex/h264-fields", test_h264_fields);
+  g_test_add_func ("/clipindex/mpeg2-fields", test_mpeg2_fields);
   g_test_add_func ("/clipindex/order", test_order);
   g_test_add_func ("/clipindex/segments", test_segments);
   g_test_add_func ("/clipindex/ranges", test_ranges);

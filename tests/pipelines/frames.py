@@ -8,7 +8,8 @@ CNN3D_TEST_FILES is how many files of random kinds are made (12), CNN3D_TEST_SEE
 first one's number (2010).
 
 The child, which has PyAV: frames.py --compare FILE (RAW EXPECTED)...
-                           frames.py --make FOLDER SEED"""
+                           frames.py --make FOLDER SEED
+                           frames.py --fields FOLDER"""
 import csv
 import json
 import os
@@ -110,6 +111,24 @@ def generated(folder):
         notes.append("seed %d: %s: %s" % (seed, made["kind"], worst))
         wrong += ["%s: %s" % (notes[-1], line) for line in differ]
         os.unlink(made["file"])
+    assert not wrong, "\n".join(wrong)
+    return notes
+
+
+def fields(folder):
+    """Two fields are one frame, and of a file that was cut in an open group of pictures those frames come that can
+    be decoded"""
+    python = launch.peer("av", "numpy")
+    child = subprocess.run([python, os.path.abspath(__file__), "--fields", folder], check=True, stdout=subprocess.PIPE,
+                           text=True)
+    notes, wrong = [], []
+    for made in json.loads(child.stdout.splitlines()[-1]):
+        try:
+            differ, worst = check(python, folder, made["file"], made["rows"])
+        except AssertionError as error:
+            differ, worst = [str(error)], "not read"
+        notes.append("%s: %s: %s" % (os.path.basename(made["file"]), made["kind"], worst))
+        wrong += ["%s: %s" % (notes[-1], line) for line in differ]
     assert not wrong, "\n".join(wrong)
     return notes
 
@@ -355,12 +374,46 @@ def cut(path, seconds):
     os.replace(shorter, path)
 
 
+def draw_picture(i):
+    """(64, 96, 3): no two of a file are alike: the steps have no period in common."""
+    import numpy
+
+    y, x = numpy.mgrid[0:64, 0:96]
+    picture = numpy.stack([127 + 90 * numpy.sin(numpy.radians(step * i) + (x if step == 101 else y) / 40)
+                           for step in (47, 101, 163)], 2)
+    picture[4:20, 4:20] = [i % 2 * 255, i // 2 % 2 * 255, i // 4 % 2 * 255]
+    return picture.astype(numpy.uint8)
+
+
+def clips(path, times, draw, count):
+    """Rows: all of the file, and random parts of it, with what is expected."""
+    import numpy
+
+    rows = [{"file": path, "start": "", "end": "", "num_frames": "", "frame_interval": 0,
+             "expected": " ".join(map(str, range(len(times))))}]
+    for _ in range(count):
+        start = round(draw.uniform(0, times[-1]), 3)
+        end = round(start + draw.uniform(0.01, 1.2 * times[-1] + 0.1), 3)
+        inside = [i for i, time in enumerate(times) if start - 0.0005 <= time < end - 0.0005]
+        # where rounding decides, nobody can say
+        if not inside or min(abs(time - edge + 0.0005) for time in times for edge in (start, end)) < 1e-4:
+            continue
+        number, interval = draw.choice(((0, 0), (8, 0), (8, 1), (4, 3)))
+        window = (number - 1) * interval + 1
+        if number and interval and window <= len(inside):
+            inside = inside[(len(inside) - window) // 2:][:window:interval]
+        elif number:
+            inside = [inside[int(k)] for k in numpy.linspace(0, len(inside) - 1, number).round()]
+        rows.append({"file": path, "start": start, "end": end, "num_frames": number or "", "frame_interval": interval,
+                     "expected": " ".join(map(str, inside))})
+    return rows
+
+
 def make(folder, seed):
     """A file, and rows of clips of it with what is expected."""
     import fractions
 
     import av
-    import numpy
 
     draw = random.Random(seed)
     suffix, muxer, options, codecs, timed = draw.choice(CONTAINERS)
@@ -380,13 +433,8 @@ def make(folder, seed):
         tick = fractions.Fraction(1, 1000) if rate == "variable" else 1 / base
         stream.codec_context.time_base = tick
         pts = 0
-        y, x = numpy.mgrid[0:64, 0:96]
         for i in range(count):
-            # no two of a file are alike: the steps have no period in common
-            picture = numpy.stack([127 + 90 * numpy.sin(numpy.radians(step * i) + (x if step == 101 else y) / 40)
-                                   for step in (47, 101, 163)], 2)
-            picture[4:20, 4:20] = [i % 2 * 255, i // 2 % 2 * 255, i // 4 % 2 * 255]
-            frame = av.VideoFrame.from_ndarray(picture.astype(numpy.uint8), format="rgb24").reformat(format=stream.pix_fmt)
+            frame = av.VideoFrame.from_ndarray(draw_picture(i), format="rgb24").reformat(format=stream.pix_fmt)
             frame.pts, frame.time_base = pts, tick
             pts += draw.choice((20, 33, 40, 100, 250)) if rate == "variable" else 1
             container.mux(stream.encode(frame))
@@ -399,25 +447,48 @@ def make(folder, seed):
     if not timed:
         times = [i / float(base) for i in range(len(times))]
     times = [time - times[0] for time in times]
-    rows = [{"file": path, "start": "", "end": "", "num_frames": "", "frame_interval": 0,
-             "expected": " ".join(map(str, range(len(times))))}]
-    for _ in range(3):
-        start = round(draw.uniform(0, times[-1]), 3)
-        end = round(start + draw.uniform(0.01, 1.2 * times[-1] + 0.1), 3)
-        inside = [i for i, time in enumerate(times) if start - 0.0005 <= time < end - 0.0005]
-        # where rounding decides, nobody can say
-        if not inside or min(abs(time - edge + 0.0005) for time in times for edge in (start, end)) < 1e-4:
-            continue
-        number, interval = draw.choice(((0, 0), (8, 0), (8, 1), (4, 3)))
-        window = (number - 1) * interval + 1
-        if number and interval and window <= len(inside):
-            inside = inside[(len(inside) - window) // 2:][:window:interval]
-        elif number:
-            inside = [inside[int(k)] for k in numpy.linspace(0, len(inside) - 1, number).round()]
-        rows.append({"file": path, "start": start, "end": end, "num_frames": number or "", "frame_interval": interval,
-                     "expected": " ".join(map(str, inside))})
+    rows = clips(path, times, draw, 3)
     print(json.dumps({"file": path, "rows": rows, "kind": "%s in %s, %s a second, GOP %s, %d B-frames, %d frames%s" % (
         codec, suffix, rate, gop, b_frames, count, ", cut" if is_cut else "")}))
+
+
+def make_fields(folder):
+    """Files of field pictures, and of groups of pictures that refer to one that was cut away."""
+    import av
+
+    import bitstreams
+
+    draw, made = random.Random(1), []
+    whole, cut = bitstreams.groups(2, 4), bitstreams.groups(2, 4, cut=True)
+    for codec, suffix, muxer, kinds, paired, kind, options in (
+            ("h264", "ts", "mpegts", whole, False, "fields", {}),
+            ("h264", "mkv", "matroska", whole, False, "fields", {}),
+            ("h264", "mp4", "mp4", whole, True, "fields, two a packet", {}),
+            ("mpeg2", "ts", "mpegts", whole, True, "fields, two a packet", {}),
+            ("mpeg2", "mp4", "mp4", whole, False, "fields", {}),
+            ("mpeg2", "mp4", "mp4", whole, True, "fields, two a packet", {}),
+            ("h264", "ts", "mpegts", cut, False, "fields, cut", {"idr": False}),
+            ("mpeg2", "ts", "mpegts", cut, True, "fields, cut", {}),
+            ("h264", "ts", "mpegts", cut, False, "cut", {"idr": False, "fields": False}),
+            ("h264", "mkv", "matroska", cut, False, "cut", {"idr": False, "fields": False}),
+            ("mpeg2", "ts", "mpegts", cut, False, "cut", {"fields": False}),
+            ("mpeg2", "mpg", "vob", cut, False, "cut", {"fields": False}),
+            ("mpeg2", "mpg", "vob", cut, False, "cut, closed", {"fields": False, "closed": True})):
+        path = os.path.join(folder, "%d.%s" % (len(made), suffix))
+        pictures = (bitstreams.h264 if codec == "h264" else bitstreams.mpeg2)(kinds, **options)
+        bitstreams.write(path, muxer, {"mpeg2": "mpegvideo"}.get(codec, codec), pictures, together=paired)
+        made.append((path, "%s, %s" % (codec, kind)))
+    path = os.path.join(folder, "hevc.mkv")
+    with av.open(path, "w", format="matroska") as container:
+        stream = container.add_stream("libx265", rate=25, options={
+            "preset": "veryfast", "x265-params": "keyint=8:bframes=2:interlace=tff:log-level=none"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for i in range(20):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(draw_picture(i), format="rgb24")))
+        container.mux(stream.encode(None))
+    made.append((path, "hevc, each field by itself"))
+    print(json.dumps([{"file": path, "kind": kind, "rows": clips(
+        path, [i / 25 for i in range(len(decode(path)))], draw, 2)} for path, kind in made]))
 
 
 if __name__ == "__main__":
@@ -425,5 +496,7 @@ if __name__ == "__main__":
         compare(sys.argv[2], sys.argv[3::2], sys.argv[4::2])
     elif sys.argv[1:2] == ["--make"]:
         make(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1:2] == ["--fields"]:
+        make_fields(sys.argv[2])
     else:
-        launch.main(listed, generated, left_out, kept_indices, tracks, pictures)
+        launch.main(listed, generated, fields, left_out, kept_indices, tracks, pictures)
