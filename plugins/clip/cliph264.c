@@ -212,9 +212,9 @@ seems_recovered (const ClipH264 * self, const Slice * slice)
       && most[0] <= 2u + slice->field + (self->marked ? 0 : 2);
 }
 
-/* Whether the frame is right, whatever comes before. count: as
+/* Whether the frame is right, whatever comes before: RECOVERED or INTRA. count: as
  * recovery_count()'s. */
-static gboolean
+static guint
 recovers (ClipH264 * self, const Slice * slice, gboolean reset, gboolean used,
     gint count)
 {
@@ -236,7 +236,7 @@ recovers (ClipH264 * self, const Slice * slice, gboolean reset, gboolean used,
   if (point)
     self->recovery = 0;
   if (!used)
-    return FALSE;
+    return 0;
   /* before a first picture that is none, those that its number tells of are
    * made up */
   if (reset)
@@ -245,7 +245,10 @@ recovers (ClipH264 * self, const Slice * slice, gboolean reset, gboolean used,
     self->references = MIN (slice->frame_num, most);
   self->references = MAX (MIN (self->references + 1, most), 1);
 
-  return point || seems_recovered (self, slice);
+  if (point)
+    return CLIP_PACKET_RECOVERED;
+
+  return seems_recovered (self, slice) ? CLIP_PACKET_INTRA : 0;
 }
 
 guint
@@ -295,8 +298,9 @@ clip_h264_parse (ClipH264 * self, guint length_size, const guint8 * data,
   else
     flags = (count == 0 && intra ? CLIP_PACKET_START : 0)
         | (used ? 0 : CLIP_PACKET_UNUSED);
-  if (first.sequence ? recovers (self, &first, reset, used, count)
-      : (flags & CLIP_PACKET_START) != 0)
+  if (first.sequence)
+    flags |= recovers (self, &first, reset, used, count);
+  else if (flags & CLIP_PACKET_START)
     flags |= CLIP_PACKET_RECOVERED;
 
   return flags | (self->field ? CLIP_PACKET_FIELD : 0);

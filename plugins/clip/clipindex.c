@@ -119,24 +119,92 @@ is_half (const ClipIndex * self, guint packet)
       && (self->codec == CLIP_CODEC_H264 || p->flags & CLIP_PACKET_UNUSED);
 }
 
-/* Hides what H.264 shows before the first frame that is right, where there is one.
- * Returns how many. */
+/* By how many frames what is shown lags behind what is decoded. order: [n_packets]
+ * each packet's place in the order shown; G_MAXUINT32: it has none */
 static guint
-hide_leading (ClipIndex * self, Shown * shown, guint n)
+count_delayed (const ClipIndex * self, const guint32 * order)
 {
-  guint first = 0;
+  guint decoded = 0, delayed = 0;
 
-  while (first < n && !(self->packets[shown[first].packet].flags
-          & CLIP_PACKET_RECOVERED))
-    first++;
-  if (self->codec != CLIP_CODEC_H264 || first == n)
-    return 0;
-  for (guint i = 0; i < first; i++)
-    self->packets[shown[i].packet].flags |= CLIP_PACKET_HIDDEN
-        | CLIP_PACKET_LEADING;
-  memmove (shown, shown + first, (n - first) * sizeof *shown);
+  for (guint i = 0; i < self->n_packets; i++)
+    if (order[i] != G_MAXUINT32) {
+      if (decoded > order[i])
+        delayed = MAX (delayed, decoded - order[i]);
+      decoded++;
+    }
 
-  return first;
+  return delayed;
+}
+
+/* Which of the frames of H.264 that does not begin with an IDR picture libavcodec
+ * shows: those from the first one that is marked as right on, in the order
+ * shown, or, of unmarked ones, those that are decoded after that one was shown.
+ * right: [n], zeroed: flags of what makes each frame so; 0: it is not shown */
+static void
+find_right (const ClipIndex * self, guint n, const guint32 * order,
+    guint16 * right)
+{
+  const guint delayed = count_delayed (self, order);
+  guint16 all = 0;
+  guint step = 0;
+
+  for (guint i = 0; step < n + delayed; i++) {
+    const ClipPacket *p = i < self->n_packets ? self->packets + i : NULL;
+
+    if (p && order[i] == G_MAXUINT32)
+      continue;
+    if (p && p->flags & CLIP_PACKET_RESET)
+      right[order[i]] = all |= CLIP_PACKET_RESET;
+    else if (p)
+      right[order[i]] = all | (p->flags & (CLIP_PACKET_RECOVERED
+              | (delayed ? CLIP_PACKET_INTRA : 0)));
+    if (step >= delayed) {
+      guint16 *out = right + step - delayed;
+
+      all |= *out;
+      *out |= all & CLIP_PACKET_RECOVERED;
+    }
+    if (p && !delayed)
+      all |= p->flags & CLIP_PACKET_INTRA;
+    step++;
+  }
+}
+
+/* Hides what H.264's decoder does not show; where that were all, nothing. Returns
+ * how many are left. */
+static guint
+hide_wrong (ClipIndex * self, Shown * shown, guint n)
+{
+  guint32 *order;
+  guint16 *right;
+  guint left = 0;
+
+  if (self->codec != CLIP_CODEC_H264 || n == 0
+      || self->packets[0].flags & CLIP_PACKET_RESET)
+    return n;
+  order = g_new (guint32, self->n_packets);
+  right = g_new0 (guint16, n);
+  memset (order, 0xff, self->n_packets * sizeof *order);
+  for (guint i = 0; i < n; i++)
+    order[shown[i].packet] = i;
+  find_right (self, n, order, right);
+  for (guint i = 0; i < n; i++)
+    left += right[i] != 0;
+  if (left > 0) {
+    left = 0;
+    for (guint i = 0; i < n; i++)
+      if (right[i])
+        shown[left++] = shown[i];
+      else
+        self->packets[shown[i].packet].flags |= CLIP_PACKET_HIDDEN
+            | (left == 0 ? CLIP_PACKET_LEADING : 0);
+  } else {
+    left = n;
+  }
+  g_free (order);
+  g_free (right);
+
+  return left;
 }
 
 ClipIndex *
@@ -186,7 +254,7 @@ clip_index_new (const gchar * stream, ClipCodec codec,
   self->counted = !order_frames (self, codec, shown, frames)
       || codec == CLIP_CODEC_GIF;
   if (!self->counted)
-    frames -= hide_leading (self, shown, frames);
+    frames = hide_wrong (self, shown, frames);
   self->n_frames = frames;
   last = frames > 0 ? (gint64) shown[0].time : 0;
   for (guint i = 0; i < frames; i++) {
@@ -283,6 +351,28 @@ clip_index_range (const ClipIndex * self, guint first, guint last,
     end++;
   *from = start;
   *to = end;
+}
+
+guint
+clip_index_before (const ClipIndex * self, guint packet)
+{
+  const GstClockTime pts = self->packets[packet].pts;
+  guint low = 0, high = self->n_frames;
+
+  if (high == 0 || !GST_CLOCK_TIME_IS_VALID (pts)
+      || !GST_CLOCK_TIME_IS_VALID (self->packets[self->frames[0]].pts))
+    return G_MAXUINT;
+  while (low < high) {
+    const guint middle = low + (high - low) / 2;
+
+    if ((gint64) self->packets[self->frames[0]].pts
+        + (gint64) self->times[middle] <= (gint64) pts)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+
+  return low;
 }
 
 GstClockTime

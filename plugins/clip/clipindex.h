@@ -63,6 +63,10 @@ guint clip_index_segment (const ClipIndex * index, gdouble start, gdouble end,
 void clip_index_range (const ClipIndex * index, guint first, guint last,
     guint * from, guint * to);
 
+/* How many frames are shown before what a packet would be, which is never shown, by
+ * its time; G_MAXUINT: nobody knows. */
+guint clip_index_before (const ClipIndex * index, guint packet);
+
 /* How long a frame is shown, in ns; the last one as long as the one before. */
 GstClockTime clip_index_duration (const ClipIndex * index, guint frame);
 

@@ -18,8 +18,8 @@ G_BEGIN_DECLS
  * AFTER:     after the end that the container told, which may be no cut
  * LEADING:   hangs on a frame before the start: HEVC's RASL are shown only if the
  *            frame that they follow was not the start
- * RECOVERED: H.264: right whatever came before, and the first such in the order
- *            shown is the first that is shown
+ * RECOVERED: H.264: marked as right whatever came before
+ * INTRA:     H.264: not marked so, but it looks as if it were
  * FIELD:     the first field of a frame: SECOND comes in the next packet
  * SECOND:    the second field, and so HIDDEN: the packet before is the frame */
 typedef enum
@@ -34,7 +34,8 @@ typedef enum
   CLIP_PACKET_AFTER = 1 << 7,
   CLIP_PACKET_RECOVERED = 1 << 8,
   CLIP_PACKET_FIELD = 1 << 9,
-  CLIP_PACKET_SECOND = 1 << 10
+  CLIP_PACKET_SECOND = 1 << 10,
+  CLIP_PACKET_INTRA = 1 << 11
 } ClipPacketFlags;
 
 typedef enum

@@ -246,7 +246,7 @@ fed_time (ClipChain * self, guint number)
   const ClipIndex *index = self->index;
   const ClipPacket *packet = index->packets + number;
   const guint32 rank = index->ranks[number];
-  guint before = self->fed_frames;
+  guint before = G_MAXUINT;
 
   if (index->counted)
     return GST_CLOCK_TIME_NONE;
@@ -256,11 +256,11 @@ fed_time (ClipChain * self, guint number)
     self->fed_frames = rank + 1;
     return (rank + 1) * GST_SECOND;
   }
-  if (packet->flags & CLIP_PACKET_LEADING && before == 1)
-    before = 0;
-  if (packet->flags & CLIP_PACKET_OUTSIDE)
-    before = (gint64) packet->pts
-        < (gint64) index->packets[index->frames[0]].pts ? 0 : index->n_frames;
+  if (index->codec == CLIP_CODEC_H264
+      || packet->flags & (CLIP_PACKET_LEADING | CLIP_PACKET_OUTSIDE))
+    before = clip_index_before (index, number);
+  if (before == G_MAXUINT)
+    before = packet->flags & CLIP_PACKET_LEADING ? 0 : self->fed_frames;
 
   return before * GST_SECOND + GST_SECOND / 2;
 }

@@ -315,6 +315,13 @@ test_order (void)
     {S (2), NONE, 1, UNUSED, 0}, {S (5), NONE, 1, FIELD, 0},
     {NONE, NONE, 1, HIDDEN | SECOND, 0}, {S (4), NONE, 1, UNUSED | FIELD, 0},
   };
+  /* an I picture that nothing marks, B pictures before it, P, and one between */
+  static const ClipPacket unmarked[] = {
+    {S (3), NONE, 1, CLIP_PACKET_INTRA, 0}, {S (1), NONE, 1, UNUSED, 0},
+    {S (2), NONE, 1, UNUSED, 0}, {S (5), NONE, 1, 0, 0},
+    {S (4), NONE, 1, UNUSED, 0}, {S (7), NONE, 1, 0, 0},
+    {S (6), NONE, 1, UNUSED, 0},
+  };
   static const ClipPacket late[] = {
     {NONE, NONE, 1, START, 0}, {NONE, NONE, 1, UNUSED | BACKWARD, 0},
     {S (3), NONE, 1, 0, 0}, {S (2), NONE, 1, UNUSED | BACKWARD, 0},
@@ -329,6 +336,14 @@ test_order (void)
   g_assert_cmpuint (to, ==, 1);
   clip_index_range (index, 1, 1, &from, &to);
   g_assert_cmpuint (to, ==, 6);
+  clip_index_unref (index);
+
+  /* P was decoded before I was shown */
+  index = clip_index_new ("", CLIP_CODEC_H264, unmarked,
+      G_N_ELEMENTS (unmarked));
+  assert_order (index, "0@0.00 4@1.00 6@3.00 5@4.00");
+  g_assert_cmpuint (clip_index_before (index, 1), ==, 0);
+  g_assert_cmpuint (clip_index_before (index, 3), ==, 2);
   clip_index_unref (index);
 
   /* what comes before the first time that is known keeps its distance */

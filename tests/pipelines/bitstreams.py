@@ -125,9 +125,9 @@ def h264_slice(letter, idr, place, frame_num, order, field, width, height):
     return unit((3 if reference else 0) << 5 | (5 if idr else 1), s)
 
 
-def h264(kinds, width=64, height=64, fields=True, idr=True):
+def h264(kinds, width=64, height=64, fields=True, idr=True, marked=True):
     """kinds: in decoding order, a letter each and the frame's place: [("I", 0), ("P", 3), ...]
-    idr: the first picture is one; the other I pictures are recovery points"""
+    idr: the first picture is one; marked: the other I pictures are recovery points"""
     pictures, frame_num = [], 0
     sps, pps = h264_parameters(width, height)
     for at, (letter, place) in enumerate(kinds):
@@ -136,7 +136,7 @@ def h264(kinds, width=64, height=64, fields=True, idr=True):
             head = b""
             kind = "P" if letter == "I" and field == 1 else letter
             if letter == "I" and not field:
-                head = sps + pps + (b"" if is_idr else h264_recovery())
+                head = sps + pps + (h264_recovery() if marked and not is_idr else b"")
             pictures.append((letter, place, field == 1, b"\0\0\0\1\x09\xf0" + head + h264_slice(
                 kind, is_idr and field != 1, place, frame_num, 2 * place + (field or 0), field, width, height)))
         if letter != "B":

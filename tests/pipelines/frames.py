@@ -471,6 +471,8 @@ def make_fields(folder):
             ("mpeg2", "ts", "mpegts", cut, True, "fields, cut", {}),
             ("h264", "ts", "mpegts", cut, False, "cut", {"idr": False, "fields": False}),
             ("h264", "mkv", "matroska", cut, False, "cut", {"idr": False, "fields": False}),
+            ("h264", "ts", "mpegts", cut, False, "cut, no recovery points", {
+                "idr": False, "fields": False, "marked": False}),
             ("mpeg2", "ts", "mpegts", cut, False, "cut", {"fields": False}),
             ("mpeg2", "mpg", "vob", cut, False, "cut", {"fields": False}),
             ("mpeg2", "mpg", "vob", cut, False, "cut, closed", {"fields": False, "closed": True})):
@@ -487,8 +489,14 @@ def make_fields(folder):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(draw_picture(i), format="rgb24")))
         container.mux(stream.encode(None))
     made.append((path, "hevc, each field by itself"))
-    print(json.dumps([{"file": path, "kind": kind, "rows": clips(
-        path, [i / 25 for i in range(len(decode(path)))], draw, 2)} for path, kind in made]))
+    rows = []
+    for path, kind in made:
+        with av.open(path) as container:
+            times = [frame.time for frame in container.decode(container.streams.best("video"))]
+        # a program stream tells a few only
+        times = [i / 25 if path.endswith(".mpg") else time - times[0] for i, time in enumerate(times)]
+        rows.append({"file": path, "kind": kind, "rows": clips(path, times, draw, 2)})
+    print(json.dumps(rows))
 
 
 if __name__ == "__main__":
