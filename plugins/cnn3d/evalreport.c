@@ -40,7 +40,9 @@ eval_run_report_plan (EvalRun * self)
           "device", G_TYPE_STRING, device,
           "precision", G_TYPE_STRING, cnn3d_precision_name (is),
           "threads", G_TYPE_UINT, self->settings.threads ?
-          self->settings.threads : g_get_num_processors (), NULL));
+          self->settings.threads : g_get_num_processors (),
+          "convolution", G_TYPE_STRING,
+          cnn3d_convolution_name (self->settings.convolution), NULL));
 
   if (is != asked)
     element_report_info (self->element, "%s computes in %s where precision=%s "

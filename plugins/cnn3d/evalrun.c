@@ -429,6 +429,7 @@ eval_run_set_layout (EvalRun * self, const TensorLayout * layout)
   params.model = s->model;
   params.device = s->device ? s->device : "auto";
   params.threads = s->threads;
+  params.convolution = s->convolution;
   params.precision = s->precision;
   params.max_memory = self->max_memory;
   params.batch = layout->clips;

@@ -17,6 +17,7 @@ typedef struct {
   gint precision;               /* Cnn3dPrecision or MODEL_PRECISION_AUTO */
   gchar *device;
   guint threads;
+  gint convolution;             /* Cnn3dConvolution */
   gchar *max_memory;            /* as written: cnn3d_parse_bytes() */
   guint clips_per_video;        /* 0: by clip numbers */
   gchar *output_dir;

@@ -27,6 +27,7 @@
 
 #include <math.h>
 
+#include "convolution.h"
 #include "elementreport.h"
 #include "evalrun.h"
 #include "modelprecision.h"
@@ -47,6 +48,7 @@ enum
   PROP_PRECISION,
   PROP_DEVICE,
   PROP_THREADS,
+  PROP_CONVOLUTION,
   PROP_MAX_MEMORY,
   PROP_CLIPS_PER_VIDEO,
   PROP_OUTPUT_DIR,
@@ -247,6 +249,9 @@ gst_cnn3d_eval_set_property (GObject * object, guint id, const GValue * value,
     case PROP_THREADS:
       s->threads = g_value_get_uint (value);
       break;
+    case PROP_CONVOLUTION:
+      s->convolution = g_value_get_enum (value);
+      break;
     case PROP_MAX_MEMORY:
       gst_cnn3d_eval_take_string (&s->max_memory, value);
       break;
@@ -296,6 +301,9 @@ gst_cnn3d_eval_get_property (GObject * object, guint id, GValue * value,
       break;
     case PROP_THREADS:
       g_value_set_uint (value, s->threads);
+      break;
+    case PROP_CONVOLUTION:
+      g_value_set_enum (value, s->convolution);
       break;
     case PROP_MAX_MEMORY:
       g_value_set_string (value, s->max_memory);
@@ -384,6 +392,9 @@ gst_cnn3d_eval_install_settings (GObjectClass * object_class)
           "Threads that compute on a CPU; 0: one for each core that the "
           "process may use (threads, 0 to 4096, default 0)", 0, 4096, 0,
           flags));
+  g_object_class_install_property (object_class, PROP_CONVOLUTION,
+      g_param_spec_enum ("convolution", "Convolution", CONVOLUTION_BLURB,
+          TYPE_CONVOLUTION, CNN3D_CONVOLUTION_AUTO, flags));
   g_object_class_install_property (object_class, PROP_MAX_MEMORY,
       g_param_spec_string ("max-memory", "Memory budget",
           "Bytes that the model may take, as a number or with a unit: 8GiB, "
@@ -483,6 +494,7 @@ gst_cnn3d_eval_class_init (GstCnn3dEvalClass * klass)
   gst_cnn3d_eval_install_settings (object_class);
   gst_cnn3d_eval_install_figures (object_class);
   gst_type_mark_as_plugin_api (TYPE_MODEL_PRECISION, 0);
+  gst_type_mark_as_plugin_api (TYPE_CONVOLUTION, 0);
 
   gst_element_class_set_static_metadata (element_class, "3D CNN evaluator",
       "Sink/Video", "Tells how good a trained 3D convolutional network is",
@@ -497,7 +509,8 @@ gst_cnn3d_eval_init (GstCnn3dEval * self)
 
   self->settings = (EvalSettings) {
   .precision = MODEL_PRECISION_AUTO,.device = g_strdup (DEFAULT_DEVICE),
-        .max_memory = g_strdup (DEFAULT_MAX_MEMORY),.feature_layers =
+        .convolution = CNN3D_CONVOLUTION_AUTO,.max_memory =
+        g_strdup (DEFAULT_MAX_MEMORY),.feature_layers =
         g_strdup (DEFAULT_FEATURE_LAYERS),.progress = TRUE};
   self->figures = (EvalFigures) {
   NAN, NAN, NAN, NAN, NAN, 0, 0};

@@ -28,6 +28,7 @@
 
 #include <string.h>
 
+#include "convolution.h"
 #include "elementreport.h"
 #include "infertext.h"
 #include "modelprecision.h"
@@ -757,6 +758,7 @@ gst_cnn3d_infer_class_init (GstCnn3dInferClass * klass)
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_add_static_pad_template (element_class, &text_template);
   gst_type_mark_as_plugin_api (TYPE_MODEL_PRECISION, 0);
+  gst_type_mark_as_plugin_api (TYPE_CONVOLUTION, 0);
 }
 
 static void

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstcnn3dinfer-private.h"
 
+#include "convolution.h"
 #include "modelprecision.h"
 #include "plugins/paramrange.h"
 
@@ -17,6 +18,7 @@ enum
   PROP_PRECISION,
   PROP_DEVICE,
   PROP_THREADS,
+  PROP_CONVOLUTION,
   PROP_MAX_MEMORY,
   PROP_LABELS,
   PROP_LABEL,
@@ -34,6 +36,7 @@ gst_cnn3d_infer_init_settings (GstCnn3dInfer * self)
   self->settings.model.device = g_strdup ("auto");
   self->settings.model.max_memory = g_strdup ("0");
   self->settings.model.precision = MODEL_PRECISION_AUTO;
+  self->settings.model.convolution = CNN3D_CONVOLUTION_AUTO;
   self->settings.smoothing = 1;
   self->settings.drop = TRUE;
 }
@@ -96,6 +99,10 @@ gst_cnn3d_infer_set_property (GObject * object, guint id, const GValue * value,
       s->model.threads = g_value_get_uint (value);
       gst_cnn3d_infer_ask (self);
       break;
+    case PROP_CONVOLUTION:
+      s->model.convolution = g_value_get_enum (value);
+      gst_cnn3d_infer_ask (self);
+      break;
     case PROP_MAX_MEMORY:
       set_text (&s->model.max_memory, value);
       gst_cnn3d_infer_ask (self);
@@ -156,6 +163,9 @@ gst_cnn3d_infer_get_property (GObject * object, guint id, GValue * value,
       break;
     case PROP_THREADS:
       g_value_set_uint (value, s->model.threads);
+      break;
+    case PROP_CONVOLUTION:
+      g_value_set_enum (value, s->model.convolution);
       break;
     case PROP_MAX_MEMORY:
       g_value_set_string (value, s->model.max_memory);
@@ -231,6 +241,9 @@ gst_cnn3d_infer_install_properties (GObjectClass * object_class)
   properties[PROP_THREADS] = param_range_uint ("threads", "Threads",
       "Threads of the CPU to compute with; 0: one a core (threads, 0 to 1024, "
       "default 0)", 0, 1024, 0, flags);
+  properties[PROP_CONVOLUTION] = g_param_spec_enum ("convolution",
+      "Convolution", CONVOLUTION_BLURB, TYPE_CONVOLUTION,
+      CNN3D_CONVOLUTION_AUTO, flags);
   properties[PROP_MAX_MEMORY] = g_param_spec_string ("max-memory",
       "Memory budget",
       "Bytes that the model may take, as a number or with a unit: 8GiB, "

@@ -28,7 +28,7 @@ infer_model_settings_equal (const InferModelSettings * a,
 {
   return !g_strcmp0 (a->path, b->path) && !g_strcmp0 (a->device, b->device)
       && !g_strcmp0 (a->max_memory, b->max_memory) && a->threads == b->threads
-      && a->precision == b->precision;
+      && a->convolution == b->convolution && a->precision == b->precision;
 }
 
 static void
@@ -54,6 +54,7 @@ infer_model_load (const InferModelSettings * settings, GError ** error)
   params.model = settings->path;
   params.device = settings->device;
   params.threads = settings->threads;
+  params.convolution = settings->convolution;
   params.precision = settings->precision;
   params.batch = 1;
   params.frames_type = CNN3D_TYPE_UINT8;

@@ -13,6 +13,7 @@ typedef struct {
   gchar *device;
   gchar *max_memory;            /* bytes, as text */
   guint threads;
+  gint convolution;             /* Cnn3dConvolution */
   gint precision;               /* Cnn3dPrecision, or -1: the model's own */
 } InferModelSettings;
 

@@ -64,7 +64,9 @@ train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
           "device", G_TYPE_STRING, device,
           "precision", G_TYPE_STRING, cnn3d_precision_name (precision),
           "threads", G_TYPE_UINT, params->threads ? params->threads :
-          g_get_num_processors (), NULL));
+          g_get_num_processors (),
+          "convolution", G_TYPE_STRING,
+          cnn3d_convolution_name (params->convolution), NULL));
 
   if (precision != params->precision)
     element_report_info (element, "%s computes in %s where precision=%s was "

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainsettings.h"
 
+#include "convolution.h"
 #include "plugins/paramrange.h"
 #include "src/escape.h"
 #include "src/train/fit.h"
@@ -182,6 +183,8 @@ static const Property properties[] = {
   INT ("threads", "Threads", threads, 0, 4096, 0, "threads",
       "Threads that compute on a CPU; 0: one for each core that the process "
       "may use"),
+  ENUM ("convolution", "Convolution", convolution, convolution_values,
+      CNN3D_CONVOLUTION_AUTO, CONVOLUTION_ABOUT),
   BOOLEAN ("deterministic", "Deterministic", deterministic, TRUE,
       "On a GPU, only take algorithms for convolutions that give the same bits "
       "every time; everything else always does; a CPU ignores this"),
@@ -243,6 +246,9 @@ enum_type (const GEnumValue * values)
   };
   guint i;
 
+  /* other elements have it, too */
+  if (values == convolution_values)
+    return TYPE_CONVOLUTION;
   for (i = 0; i + 1 < G_N_ELEMENTS (known); i++)
     if (known[i].values == values)
       break;
@@ -575,6 +581,7 @@ train_settings_fill (const TrainSettings * settings,
   params->freeze = settings->freeze;
   params->device = settings->device ? settings->device : "auto";
   params->threads = settings->threads;
+  params->convolution = settings->convolution;
   params->deterministic = settings->deterministic;
   params->tf32 = settings->allow_tf32;
   params->benchmark = settings->benchmark;

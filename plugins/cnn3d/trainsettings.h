@@ -37,6 +37,7 @@ typedef struct {
   guint64 seed;
   gchar *device;
   gint threads;
+  gint convolution;             /* Cnn3dConvolution */
   gboolean deterministic, allow_tf32, benchmark;
   gchar *checkpoint_dir;
   gint checkpoint_interval;

@@ -362,6 +362,7 @@ cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTra
   cnn3d_json_string (line, "device", cnn3d_trainer_device (trainer));
   cnn3d_json_string (line, "precision", cnn3d_precision_name (cnn3d_trainer_precision (trainer)));
   cnn3d_json_integer (line, "threads", params->threads ? params->threads : g_get_num_processors ());
+  cnn3d_json_string (line, "convolution", cnn3d_convolution_name (params->convolution));
   cnn3d_json_integer (line, "batch", batch);
   cnn3d_json_integer (line, "micro-batch", cnn3d_trainer_micro_batch (trainer));
   cnn3d_json_integer (line, "accumulate-grad-batches", params->accumulate);

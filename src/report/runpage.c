@@ -53,6 +53,7 @@ settings_facts (GString *page, const ReportLog *log)
   page_fact (page, "Clips", clip);
   fact_of (page, log, "Device", "device");
   fact_of (page, log, "Threads", "threads");
+  fact_of (page, log, "Convolutions", "convolution");
   fact_of (page, log, "Precision", "precision");
   fact_of (page, log, "Batch (clips)", "batch");
   fact_of (page, log, "Micro-batch (clips)", "micro-batch");

@@ -400,6 +400,14 @@ cnn3d_recompute_name (Cnn3dRecompute recompute)
 }
 
 const gchar *
+cnn3d_convolution_name (Cnn3dConvolution convolution)
+{
+  static const gchar *const names[] = { "auto", "direct", "winograd" };
+
+  return names[convolution];
+}
+
+const gchar *
 cnn3d_precision_name (Cnn3dPrecision precision)
 {
   static const gchar *const names[] = { "32", "16-mixed", "bf16-mixed" };

@@ -53,6 +53,8 @@ CNN3D_API guint cnn3d_fit_largest (const Cnn3dBackend * backend, Cnn3dDevice * d
 
 /* none, bn, block, auto. */
 CNN3D_API const gchar *cnn3d_recompute_name (Cnn3dRecompute recompute);
+/* auto, direct, winograd. */
+CNN3D_API const gchar *cnn3d_convolution_name (Cnn3dConvolution convolution);
 /* 32, 16-mixed, bf16-mixed. */
 CNN3D_API const gchar *cnn3d_precision_name (Cnn3dPrecision precision);
 /* "1.93 GiB"; g_free(). */

@@ -21,7 +21,7 @@
 static const gchar *const records[] = {
   "{\"event\":\"run\",\"time\":1790000000.000001,\"version\":1,\"command\":\"gst-launch-1.0 -e clipsrc\",\"model\":"
       "\"r3d_18\",\"base-width\":16,\"classes\":[\"ball\",\"box\",\"cross\"],\"num-frames\":16,\"height\":112,\"width\":"
-      "112,\"device\":\"cpu\",\"precision\":\"32\",\"threads\":2,\"batch\":4,\"micro-batch\":4,"
+      "112,\"device\":\"cpu\",\"precision\":\"32\",\"threads\":2,\"convolution\":\"auto\",\"batch\":4,\"micro-batch\":4,"
       "\"accumulate-grad-batches\":1,\"recompute\":\"none\",\"optimizer\":\"sgd\",\"predicted-bytes\":1000000,"
       "\"context-bytes\":0,\"budget-bytes\":8000000,\"weights-bytes\":100,\"gradients-bytes\":100,\"optimizer-bytes\":"
       "100,\"input-bytes\":0,\"arena-bytes\":5000,\"workspace-bytes\":10,\"epochs\":3}",

@@ -28,7 +28,7 @@ json.dump({
 """
 RECORDS = {
     "run": "version command model base-width classes num-frames height width device precision "
-           "threads batch micro-batch accumulate-grad-batches recompute optimizer "
+           "threads convolution batch micro-batch accumulate-grad-batches recompute optimizer "
            "predicted-bytes context-bytes budget-bytes weights-bytes gradients-bytes "
            "optimizer-bytes input-bytes arena-bytes workspace-bytes epochs",
     "resumed": "position step epoch",
