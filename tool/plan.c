@@ -17,7 +17,7 @@
 
 typedef struct {
   gchar *config;
-  gchar *model, *size, *precision, *recompute, *optimizer, *budget, *device, *freeze;
+  gchar *model, *size, *precision, *convolution, *recompute, *optimizer, *budget, *device, *freeze;
   gchar **gpus;
   gint frames, batch, accumulate, classes, base_width;
   gint threads, chunk;          /* by the configuration alone; 0: all, none */
@@ -33,6 +33,7 @@ static const struct {
   {G_STRUCT_OFFSET (Options, model), 0, "model.backbone", "r3d_18"},
   {G_STRUCT_OFFSET (Options, size), 0, "data.img_size", "112"},
   {G_STRUCT_OFFSET (Options, precision), 0, "trainer.precision", "32"},
+  {G_STRUCT_OFFSET (Options, convolution), 0, "trainer.convolution", "auto"},
   {G_STRUCT_OFFSET (Options, recompute), 0, "train.recompute", "auto"},
   {G_STRUCT_OFFSET (Options, optimizer), 0, "loss.optimizer", "sgd"},
   {G_STRUCT_OFFSET (Options, budget), 0, "train.max_memory", "0"},
@@ -123,12 +124,14 @@ static gboolean
 to_params (const Options *o, Cnn3dTrainerParams *p, GError **error)
 {
   static const gchar *const precisions[] = { "32", "16-mixed", "bf16-mixed", "16", NULL };
+  static const gchar *const convolutions[] = { "auto", "direct", "winograd", NULL };
   static const gchar *const recomputes[] = { "none", "bn", "block", "auto", NULL };
   static const gchar *const optimizers[] = { "sgd", "adam", "adamw", NULL };
-  gint precision, recompute, optimizer;
+  gint precision, convolution, recompute, optimizer;
 
   if (!parse_size (o->size, &p->network.height, &p->network.width, error)
       || !choose ("precision", o->precision, precisions, &precision, error)
+      || !choose ("convolution", o->convolution, convolutions, &convolution, error)
       || !choose ("recompute", o->recompute, recomputes, &recompute, error)
       || !choose ("optimizer", o->optimizer, optimizers, &optimizer, error)
       || !in_range ("num-frames", o->frames, 1, 4096, error) || !in_range ("batch-size", o->batch, 1, 4096, error)
@@ -151,6 +154,7 @@ to_params (const Options *o, Cnn3dTrainerParams *p, GError **error)
   p->network.base_width = o->base_width;
   p->network.frames = o->frames;
   p->precision = precision == 3 ? CNN3D_PRECISION_16_MIXED : (Cnn3dPrecision) precision;
+  p->convolution = (Cnn3dConvolution) convolution;
   p->recompute = (Cnn3dRecompute) recompute;
   p->optimizer = (Cnn3dUpdateRule) optimizer;
   p->accumulate = o->accumulate;
@@ -329,7 +333,8 @@ open_device (ToolPlan *plan, const gchar *gpu, const gchar *device, GError **err
 {
   g_autofree gchar *profile = gpu ? cnn3d_gpus_find (gpu, error) : NULL;
   const Cnn3dDeviceParams params = {.threads = plan->params.threads,.profile = profile,
-    .convolution = plan->params.convolution,.deterministic = plan->params.deterministic,.tf32 = plan->params.tf32,.benchmark = plan->params.benchmark
+    .convolution = plan->params.convolution,.deterministic = plan->params.deterministic,.tf32 = plan->params.tf32,
+    .benchmark = plan->params.benchmark
   };
   const gboolean any = !gpu && (!device || !strcmp (device, "auto"));
 
@@ -439,6 +444,7 @@ tool_plan (int argc, char **argv)
     {"batch-size", 0, 0, G_OPTION_ARG_INT, &o.batch, "Clips in a batch (default 4)", "N"},
     {"accumulate-grad-batches", 0, 0, G_OPTION_ARG_INT, &o.accumulate, "Batches in an optimizer step (default 1)", "N"},
     {"precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "32, 16-mixed, bf16-mixed (default 32)", "P"},
+    {"convolution", 0, 0, G_OPTION_ARG_STRING, &o.convolution, "On a CPU: auto, direct, winograd (default auto)", "C"},
     {"recompute", 0, 0, G_OPTION_ARG_STRING, &o.recompute, "none, bn, block, auto (default auto)", "R"},
     {"auto-fit", 0, 0, G_OPTION_ARG_NONE, &o.auto_fit, "Batches may be split to fit", NULL},
     {"optimizer", 0, 0, G_OPTION_ARG_STRING, &o.optimizer, "sgd, adam, adamw (default sgd)", "O"},
@@ -479,6 +485,7 @@ tool_plan (int argc, char **argv)
   g_free (o.model);
   g_free (o.size);
   g_free (o.precision);
+  g_free (o.convolution);
   g_free (o.recompute);
   g_free (o.optimizer);
   g_free (o.budget);

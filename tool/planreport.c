@@ -14,9 +14,12 @@ activations (const Cnn3dMemory *m)
 static gchar *
 settings (const ToolPlan *plan, const Cnn3dFit *fit, guint64 accumulate)
 {
+  const gboolean other = plan->params.convolution != CNN3D_CONVOLUTION_AUTO;
+
   return g_strdup_printf ("clipbatch batch-size=%u, cnn3dtrain precision=%s accumulate-grad-batches=%" G_GUINT64_FORMAT
-      " recompute=%s", fit->micro_batch, cnn3d_precision_name (plan->params.precision), accumulate,
-      cnn3d_recompute_name (fit->recompute));
+      " recompute=%s%s%s", fit->micro_batch, cnn3d_precision_name (plan->params.precision), accumulate,
+      cnn3d_recompute_name (fit->recompute), other ? " convolution=" : "",
+      other ? cnn3d_convolution_name (plan->params.convolution) : "");
 }
 
 static void
@@ -170,6 +173,7 @@ tool_plan_json (const ToolPlan *plan, const Cnn3dNetwork *net, JsonBuilder *b)
   add_text (b, "device", plan->backend->describe (plan->device));
   add_int (b, "budget-bytes", plan->budget);
   add_text (b, "context-source", plan->context_source);
+  add_text (b, "convolution", cnn3d_convolution_name (plan->params.convolution));
   add_text (b, "model", n->model);
   add_int (b, "num-frames", n->frames);
   add_int (b, "height", n->height);

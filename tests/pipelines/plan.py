@@ -38,6 +38,7 @@ def check(told):
         assert best["fits"] and best["batch-size"] * best["accumulate-grad-batches"] == told["clips-per-step"], best
         for setting in "batch-size=%d" % best["batch-size"], "recompute=%s" % best["recompute"]:
             assert setting in best["settings"], best
+        assert (" convolution=%s" % told["convolution"] in best["settings"]) == (told["convolution"] != "auto"), told
         if asked["fits"]:
             assert best["time"] <= 1, best
     return told
@@ -87,7 +88,7 @@ def configured(folder):
     told = check(plan("--config", config, "--device", "cpu", "--model", "mc3_18", "--budget", "5GiB", "--batch-size", "3")[0])
     assert told["budget-bytes"] == 5 << 30 and told["clips-per-step"] == 6 and told["model"] == "mc3_18", told
     small = "data: {batch_size: 8, num_frames: 4, img_size: 32, video_batch_size: 3%s}\nmodel: {base_width: 8}\n%s"
-    found = []
+    found, ways = [], {}
     for more in ("", ""), (", num_workers: 1", "trainer: {gradient_clip_val: 1}\n"), ("", "loss: {momentum: 0}\n"), (
             "", "train: {use_chunking_in_train: true}\n"):
         with open(os.path.join(folder, "small.yaml"), "w") as file:
@@ -99,13 +100,22 @@ def configured(folder):
     assert clips["gradients-bytes"] > 0 == plain["gradients-bytes"], "gradient clipping is not planned for"
     assert plain["optimizer-bytes"] > 0 == no_momentum["optimizer-bytes"], "momentum is not planned for"
     assert plain["batch-size"] == 8 and chunks["batch-size"] == 3, "chunking is not planned for"
+    with open(os.path.join(folder, "small.yaml"), "w") as file:
+        file.write(small % ("", "trainer: {convolution: direct}\n"))
+    for options in [], ["--convolution=winograd"], ["--convolution=auto"]:
+        told = check(plan("--config", os.path.join(folder, "small.yaml"), "--device", "cpu", *options)[0])
+        ways[told["convolution"]] = told["asked"]
+    assert sorted(ways) == ["auto", "direct", "winograd"], ways
+    if " avx2 " in launch.read("/proc/cpuinfo").decode():
+        assert ways["direct"]["workspace-bytes"] != ways["winograd"]["workspace-bytes"], ways
 
 
 def wrong(folder):
     """A wrong option is named, with what it may be; the exit status tells usage from failure"""
     for options, status, words in (
             (["--size=0"], 2, "--size=0"), (["--size=112x"], 2, "128x171"), (["--batch-size=0"], 2, "1 to 4096"),
-            (["--precision=8"], 2, "16-mixed"), (["--recompute=all"], 2, "block"), (["--budget=lots"], 2, "8GiB"),
+            (["--precision=8"], 2, "16-mixed"), (["--recompute=all"], 2, "block"), (["--convolution=fft"], 2, "winograd"),
+            (["--budget=lots"], 2, "8GiB"),
             (["--gpu=rtx0000"], 1, "rtx3070"), (["--gpu=/no/such.json"], 1, "/no/such.json"), (["--device=tpu"], 2, "cpu"),
             (["--model=r3d_19"], 1, "r3d_18"), (["--nonsense"], 2, "nonsense"), (["more"], 2, "more"),
             (["--config=/no/such.yaml"], 1, "/no/such.yaml"), (["--freeze=nothing."], 1, "freeze"),

@@ -470,6 +470,8 @@ test_options (void)
           "data.batch_size"},
     {"--trainer.precision=64", CNN3D_CONFIG_ERROR_VALUE, "--trainer.precision=64: trainer.precision must be one of "
           "32, 16-mixed, 16, bf16-mixed, not '64'"},
+    {"--trainer.convolution=fft", CNN3D_CONFIG_ERROR_VALUE, "--trainer.convolution=fft: trainer.convolution must be "
+          "one of auto, direct, winograd, not 'fft'"},
     {"--data.img_size=[", CNN3D_CONFIG_ERROR_VALUE, "--data.img_size=[: data.img_size must be "},
     {"--data.img_size=]", CNN3D_CONFIG_ERROR_VALUE, "--data.img_size=]: data.img_size must be "},
     {"--data.img_size=[1,2,3,4,5,6]", CNN3D_CONFIG_ERROR_VALUE, "--data.img_size=[1,2,3,4,5,6]: data.img_size must "},
@@ -588,14 +590,14 @@ test_test_line (void)
       "--data.shuffle=false", "--data.drop_last=true", "--data.num_workers=4", "--data.num_folds=3", "--data.fold=1",
       "--data.on_error=stop", "--model.base_width=8", "--train.max_epochs=30", "--train.max_memory=2GiB",
       "--train.seed=7", "--train.patience=3", "--trainer.precision=16", "--trainer.limit_train_batches=5",
-      "--trainer.device=cpu", "--trainer.threads=2");
+      "--trainer.device=cpu", "--trainer.threads=2", "--trainer.convolution=direct");
   g_assert_cmpstr (line, ==, "gst-launch-1.0|-e|clipsrc|location=\\\"a\\\\042b\\\"|passes=test|root=r|num-workers=4|"
       "on-error=stop|seed=7|limit-clips=30|clip-bin=clipsample num-frames=8 frame-interval=2 frame-rate=15/1 "
       "mode=center clips-per-video=5 ! "
       "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=128,height=96|!|clipbatch|batch-size=6|!|"
       "queue|max-size-buffers=2|max-size-bytes=0|max-size-time=0|!|cnn3deval|"
       "model=\\\"\\\\012/best.safetensors\\\"|output-dir=\\\"\\\\012/test\\\"|video-batch-size=3|max-memory=2GiB|"
-      "device=cpu|threads=2");
+      "device=cpu|threads=2|convolution=direct");
   g_free (line);
 }
 
