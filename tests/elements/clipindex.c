@@ -3,6 +3,10 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "plugins/clip/clipindexfile.h"
 
 #define NONE GST_CLOCK_TIME_NONE
@@ -582,6 +586,46 @@ test_file (void)
   g_free (folder);
 }
 
+/* Indices that stay leave no holes between the buffers that come and go, nor are
+ * they lost: each is what it was. */
+static void
+test_memory (void)
+{
+  enum
+  { N = 2000, PACKETS = 40 };
+  ClipPacket packets[PACKETS];
+  g_autofree ClipIndex **kept = g_new (ClipIndex *, N);
+#if defined __GLIBC__ && __GLIBC_PREREQ (2, 33)
+  gsize before = 0, after;
+#endif
+
+  for (guint i = 0; i < PACKETS; i++)
+    packets[i] = (ClipPacket) {.pts = i,.dts = i,.size = 1 };
+  for (guint i = 0; i < N; i++) {
+    gchar stream[16];
+    gpointer buffer = g_malloc (300000 + i % 7 * 1000);
+
+    g_snprintf (stream, sizeof stream, "%u", i);
+    packets[0].size = i;
+    kept[i] = clip_index_new (stream, CLIP_CODEC_H264, packets, PACKETS);
+    g_free (buffer);
+#if defined __GLIBC__ && __GLIBC_PREREQ (2, 33)
+    if (i == N / 2)
+      before = mallinfo2 ().arena;
+#endif
+  }
+#if defined __GLIBC__ && __GLIBC_PREREQ (2, 33)
+  after = mallinfo2 ().arena;
+  g_assert_cmpuint (after, <=, before + 100000);
+#endif
+  for (guint i = 0; i < N; i++) {
+    g_assert_cmpuint (kept[i]->packets[0].size, ==, i);
+    g_assert_cmpuint (kept[i]->n_frames, ==, PACKETS);
+    g_assert_cmpuint (g_ascii_strtoull (kept[i]->stream, NULL, 10), ==, i);
+    clip_index_unref (kept[i]);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -598,6 +642,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipindex/segments", test_segments);
   g_test_add_func ("/clipindex/ranges", test_ranges);
   g_test_add_func ("/clipindex/file", test_file);
+  g_test_add_func ("/clipindex/memory", test_memory);
 
   status = g_test_run ();
   gst_deinit ();
