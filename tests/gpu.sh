@@ -367,7 +367,7 @@ demo () {
   fi
   line=$(sed -n "s/^line='gst-launch-1.0 \(.*\)'\$run\$/\1/p" "$top/pipelines/quickstart.sh")
   line="$launch ${line//=demo\//=$demo/}$results/run device=$device precision=$precision"
-  [ -z "$try" ] || line=${line/epochs=12/epochs=2}
+  [ -z "$try" ] || line=${line/epochs=16/epochs=2}
   timeout "$(limit 900)" bash -c "$line" </dev/null >"$log" 2>&1 || {
     tail -n 5 "$log"
     row "demonstration set" - - "fail (see demo.log)"
