@@ -63,16 +63,18 @@ cpu_winograd_fits (const gint size[3], const gint kernel[3], const gint stride[3
   return three > 0;
 }
 
-/* Tiles that are gone through at once: as many as `floats` hold of them, spread
- * evenly over a number of goes that is a multiple of `goes`, if there are as many. */
+/* Tiles that are gone through at once: about as many as `floats` hold of them, spread
+ * evenly over a number of goes that is a multiple of `goes`, and in whole rows of a
+ * product, if there are as many. Fewer clips never have larger groups. */
 static gint
 group_of (const CpuWinograd *w, gsize floats, gsize tile_floats, gint goes)
 {
-  const gint most = CLAMP ((gint) (floats / tile_floats), FEWEST_TILES, MOST_TILES);
+  const gint most = CLAMP ((gint) (floats / tile_floats), FEWEST_TILES, MOST_TILES), rows = w->spec.kernels->rows;
   const gint n = (w->n_tiles + most - 1) / most;
   const gint even = (n + goes - 1) / goes * goes;
+  const gint group = (w->n_tiles + even - 1) / even;
 
-  return (w->n_tiles + even - 1) / even;
+  return MIN (w->n_tiles, (group + rows - 1) / rows * rows);
 }
 
 static void
