@@ -10,6 +10,8 @@
 
 #define ROUNDS 60
 #define MOST_PRODUCTS 4e6       /* of plain loops in a round */
+#define LARGE_ROUNDS 3          /* with so many channels that transformed weights are not kept */
+#define MOST_LARGE_PRODUCTS 2e7
 #define MARGIN 64               /* floats around what is written */
 
 static const gchar *const pass_names[] = { "forward", "backward-data", "backward-weights" };
@@ -76,26 +78,28 @@ weight_at (const Case *c, gint o, gint i, gint tap)
 }
 
 static void
-case_init (Case *c, const CpuKernels *kernels, gboolean bf16, gboolean wide)
+case_init (Case *c, const CpuKernels *kernels, gboolean bf16, gboolean wide, gboolean large)
 {
   static const gint shapes[][3] = { {3, 3, 3}, {1, 3, 3}, {3, 1, 1}, {3, 1, 3}, {1, 1, 3}, {3, 3, 1} };
   const gint lanes = wide ? 16 : 8, digits = bf16 ? 8 : 24;
-  const gint shape = between (-3, G_N_ELEMENTS (shapes) - 1), *kernel = shapes[MAX (0, shape)];
+  const gint shape = large ? 0 : between (-3, G_N_ELEMENTS (shapes) - 1), *kernel = shapes[MAX (0, shape)];
 
   do {
     c->spec = (CpuWinogradSpec) {
-      .kernels = kernels->winograd[bf16][wide],.threads = between (1, 3),.clips = between (1, 3),
+      .kernels = kernels->winograd[bf16][wide],.threads = large ? between (1, 20) : between (1, 3),
+      .clips = between (1, 3),
       .lanes = lanes,.element = bf16 ? 2 : 4
     };
     for (gint k = 0; k < 3; k++) {
       c->spec.kernel[k] = kernel[k];
-      c->spec.size[k] = between (0, 3) ? between (1, 9) : between (1, 40);
+      c->spec.size[k] = large ? between (3, 6) : between (0, 3) ? between (1, 9) : between (1, 40);
     }
-    c->channels[0] = between (1, 100);
-    c->channels[1] = between (1, 100);
+    c->channels[0] = large ? between (105, 125) : between (1, 100);
+    c->channels[1] = large ? between (105, 125) : between (1, 100);
     c->spec.in = (c->channels[0] + lanes - 1) / lanes * lanes;
     c->spec.out = (c->channels[1] + lanes - 1) / lanes * lanes;
-  } while ((gdouble) c->spec.clips * points_of (c) * c->spec.in * c->spec.out * taps_of (c) > MOST_PRODUCTS);
+  } while ((gdouble) c->spec.clips * points_of (c) * c->spec.in * c->spec.out * taps_of (c)
+      > (large ? MOST_LARGE_PRODUCTS : MOST_PRODUCTS));
   c->n_in = c->spec.clips * points_of (c) * c->spec.in;
   c->n_out = c->spec.clips * points_of (c) * c->spec.out;
   c->n_weights = (gsize) c->spec.in * c->spec.out * taps_of (c);
@@ -235,7 +239,7 @@ check (const Case *c, CpuPass pass, const gchar *variant)
   const gint element = pass == CPU_BACKWARD_WEIGHTS ? 4 : c->spec.element;
   const gsize n = pass == CPU_FORWARD ? c->n_out : pass == CPU_BACKWARD_DATA ? c->n_in : c->n_weights;
   g_autofree gdouble *expected = plain (c, pass);
-  g_autofree guint8 *got = run (c, pass, c->spec.threads), *other = run (c, pass, c->spec.threads % 3 + 1);
+  g_autofree guint8 *got = run (c, pass, c->spec.threads), *other = run (c, pass, c->spec.threads % 7 + 1);
   gdouble error = 0, size = 0;
 
   for (gsize i = 0; i < n; i++) {
@@ -258,13 +262,13 @@ test_passes (gconstpointer data)
 {
   const CpuKernels *kernels = data;
 
-  for (gint round = 0; round < ROUNDS; round++)
+  for (gint round = 0; round < ROUNDS + LARGE_ROUNDS; round++)
     for (gint type = 0; type < 4; type++) {
       Case c;
 
       if (!kernels->winograd[type / 2][type % 2])
         continue;
-      case_init (&c, kernels, type / 2, type % 2);
+      case_init (&c, kernels, type / 2, type % 2, round >= ROUNDS);
       for (CpuPass pass = CPU_FORWARD; pass <= CPU_BACKWARD_WEIGHTS; pass++)
         check (&c, pass, kernels->name);
       case_clear (&c);
@@ -284,7 +288,7 @@ test_not_finite (gconstpointer data)
     gint seen = 0;
 
     do {
-      case_init (&c, kernels, FALSE, FALSE);
+      case_init (&c, kernels, FALSE, FALSE, FALSE);
       if (c.spec.kernel[0] * c.spec.kernel[1] * c.spec.kernel[2] == 27 && c.spec.size[0] > 8 && c.spec.size[1] > 8)
         break;
       case_clear (&c);

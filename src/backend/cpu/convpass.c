@@ -207,39 +207,68 @@ place_scratch (Cnn3dModel *m, gint i, CpuConvPass *c, gboolean may_add, CpuDesc 
   return TRUE;
 }
 
-/* FALSE without error: it is not wanted, or cannot be had. */
+/* How many times as fast as in f32 oneDNN multiplies what the model stores. */
+static gdouble
+direct_speed (const Cnn3dModel *m)
+{
+  const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa ();
+
+  if (m->type != dnnl_bf16)
+    return 1;
+  return (isa & dnnl_cpu_isa_avx512_core_amx) == dnnl_cpu_isa_avx512_core_amx ? 8
+      : (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16 ? 2 : 1;
+}
+
+/* spec: filled in. */
 static gboolean
-try_winograd (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboolean may_add, GError **error)
+wants_winograd (const Cnn3dModel *m, gint i, CpuPass pass, guint clips, CpuWinogradSpec *spec)
 {
   const Cnn3dOp *op = &m->net->ops[i];
   const Cnn3dTensor *in = &m->net->tensors[op->in];
   const CpuWinogradKernels *kernels = m->device->kernels->winograd[m->type == dnnl_bf16][m->lanes == 16];
   const gint size[3] = { in->d, in->h, in->w };
-  CpuDesc master = m->conv[i].master, blocked;
-  CpuWinogradSpec spec, one;
+  CpuWinogradSpec one;
   gint64 dims[5];
-  gboolean ok;
 
   if (m->device->convolution == CNN3D_CONVOLUTION_DIRECT || !kernels || !cpu_is_blocked (m->net, op->in)
       || !cpu_winograd_fits (size, op->kernel, op->stride, op->pad))
     return FALSE;
   cpu_padded_dims (m, op, dims);
-  spec = (CpuWinogradSpec) {
+  *spec = (CpuWinogradSpec) {
     kernels, m->device->threads, clips, m->lanes, m->element, dims[1], dims[0], {in->d, in->h, in->w},
     {op->kernel[0], op->kernel[1], op->kernel[2]}
   };
   /* A clip's outputs are the same in any company, and a short batch takes no more
    * memory than a whole one. */
-  one = spec;
+  one = *spec;
   one.clips = 1;
-  if (m->device->convolution == CNN3D_CONVOLUTION_AUTO && !cpu_winograd_pays (&one, pass))
-    return FALSE;
+  return m->device->convolution == CNN3D_CONVOLUTION_WINOGRAD || cpu_winograd_pays (&one, pass, direct_speed (m));
+}
+
+gboolean
+cpu_conv_reads_masters (const Cnn3dModel *m, gint op)
+{
+  CpuWinogradSpec spec;
+
+  return wants_winograd (m, op, CPU_FORWARD, 1, &spec) && wants_winograd (m, op, CPU_BACKWARD_DATA, 1, &spec);
+}
+
+static gboolean
+set_up_winograd (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, const CpuWinogradSpec *spec, gboolean may_add,
+    GError **error)
+{
+  const gint depth = spec->size[0];
+  CpuDesc blocked;
+  gint64 dims[5];
+  gboolean ok;
+
   *c = (CpuConvPass) {
-    .pass = pass,.clips = clips,.winograd = cpu_winograd_new (&spec, pass),.from_master = TRUE,
-    .in_depth = in->d,.out_depth = in->d
+    .pass = pass,.clips = spec->clips,.winograd = cpu_winograd_new (spec, pass),.from_master = TRUE,
+    .in_depth = depth,.out_depth = depth
   };
+  cpu_padded_dims (m, &m->net->ops[i], dims);
   blocked = cpu_desc_new (5, dims, dnnl_f32, m->lanes == 16 ? dnnl_ABcde16b16a : dnnl_ABcde8b8a);
-  ok = place_scratch (m, i, c, may_add, master, blocked, error);
+  ok = place_scratch (m, i, c, may_add, m->conv[i].master, blocked, error);
   cpu_desc_free (&blocked);
   if (!ok)
     cpu_conv_pass_clear (c);
@@ -340,18 +369,14 @@ cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *m, gint op, CpuPass pass, guint
 {
   const gboolean sizes_only = m->device->dnnl.sizes_only;
   CpuFindings *findings = m->device->findings;
+  CpuWinogradSpec spec;
 
+  if (wants_winograd (m, op, pass, clips, &spec))
+    return set_up_winograd (c, m, op, pass, &spec, may_add, error);
   for (;;) {
     g_autofree gchar *implementation = NULL, *weights = NULL, *text = NULL, *key = NULL, *wrong = NULL;
-    g_autoptr (GError) failure = NULL;
     gboolean right, ok;
 
-    if (try_winograd (c, m, op, pass, clips, may_add, &failure))
-      return TRUE;
-    if (failure) {
-      g_propagate_error (error, g_steal_pointer (&failure));
-      return FALSE;
-    }
     if (!choose (c, m, op, pass, clips, may_add, &implementation, &weights, error))
       return FALSE;
     if (!checks)

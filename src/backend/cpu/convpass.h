@@ -4,7 +4,8 @@
  * oneDNN has several implementations for most passes. Some of some versions
  * are wrong on some shapes, so none is believed before convcheck.h has compared
  * it with plain loops. A way is an implementation together with what is done to
- * the tensors for it: more depth, or f32 copies of bf16.
+ * the tensors for it: more depth, or f32 copies of bf16. Winograd's way
+ * (winograd/winograd.h) comes first where it is faster, and is our own.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CPU_CONVPASS_H
 #define CNN3D_CPU_CONVPASS_H
@@ -27,6 +28,10 @@ typedef struct {
  * where only a reference implementation does it, or none. */
 CpuDesc cpu_conv_weights_format (const Cnn3dModel * model, gint op, CpuPass pass, gboolean f32);
 
+/* Do the passes that use weights read the masters, by Winograd's way, so that no copy
+ * in another precision is needed? */
+gboolean cpu_conv_reads_masters (const Cnn3dModel * model, gint op);
+
 /* Chooses a way for `clips` clips at once. checks: it will run, so that a way
  * which nothing is known of is checked first, and the next one taken where it is
  * wrong; then *replaced becomes TRUE. may_add: operands may ask a gradient to be added to. */
@@ -34,7 +39,7 @@ gboolean cpu_conv_pass_setup (CpuConvPass * c, Cnn3dModel * model, gint op, CpuP
     gboolean may_add, gboolean checks, gboolean * replaced, GError ** error);
 void cpu_conv_pass_clear (CpuConvPass * c);
 
-/* Where the scratch's pieces begin, and at the end where oneDNN's own does. */
+/* Where the scratch's pieces begin, and at the end where oneDNN's or Winograd's own does. */
 #define CPU_CONV_PIECES 5
 void cpu_conv_pass_places (const CpuConvPass * c, gsize places[CPU_CONV_PIECES + 1]);
 

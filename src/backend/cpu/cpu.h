@@ -56,7 +56,7 @@ typedef struct {
   gboolean f32;                 /* it runs on f32 copies of bf16 tensors */
   gboolean channels_last;       /* it runs on copies in (N, D, H, W, C) */
   gint in_depth, out_depth;     /* it runs on tensors that are zero-padded at the end of D to these */
-  /* Weights: from masters or copy to the primitive's format, or their gradient
+  /* Weights: from masters or copy to the primitive's, or Winograd's, format, or their gradient
    * back from it. */
   CpuPrimitive reorder;
   gboolean from_master;

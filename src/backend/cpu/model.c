@@ -70,7 +70,7 @@ choose_formats (Cnn3dModel *m, gint i, GError **error)
   if (!w->master)
     w->master = cpu_desc_copy (w->plain);
   m->device->dnnl.sizes_only = FALSE;
-  if (w->copy && cpu_desc_equal (w->copy, w->master))
+  if (w->copy && (cpu_desc_equal (w->copy, w->master) || cpu_conv_reads_masters (m, i)))
     cpu_desc_free (&w->copy);
   if (!w->copy)
     return TRUE;

@@ -23,7 +23,9 @@ struct _CpuWinograd {
    * are made where they are needed. */
   gboolean keeps;
   gint group;                   /* tiles that are gone through at once */
+  gint parts;                   /* of a group that different threads multiply, where weights are not kept */
   gint blocks;                  /* of weights that are made at once */
+  gint team;                    /* threads that have values of their own */
   /* Floats: from one point to the next of weights, tiles that are read, and tiles
    * that are written; of backward-weights, the latter are the output's. */
   gsize weights_stride, in_stride, out_stride;
@@ -87,16 +89,19 @@ plan_activations (CpuWinograd *w)
   if (w->keeps) {
     w->group = group_of (w, OWN_FLOATS, (gsize) w->points * (w->from * lanes + pair), w->spec.threads);
     w->blocks = w->from;
+    w->team = MIN ((gint) w->spec.threads, (w->n_tiles + w->group - 1) / w->group);
   } else {
     w->group = group_of (w, SHARED_FLOATS, (gsize) w->points * w->from * lanes, 1);
     w->blocks = MIN (w->from, 32 / lanes);
+    w->parts = CLAMP ((gint) (w->spec.threads / pairs), 1, (w->group + FEWEST_TILES - 1) / FEWEST_TILES);
+    w->team = MIN (w->spec.threads, pairs * w->parts);
   }
   w->weights_stride = STRIDE (w, w->blocks * lanes * pair);
   w->in_stride = STRIDE (w, w->from * w->group * lanes);
   w->out_stride = STRIDE (w, w->group * pair);
-  w->weights_floats = round_floats (w->points * w->weights_stride * (w->keeps ? pairs : w->spec.threads));
-  w->in_floats = round_floats (w->points * w->in_stride) * (w->keeps ? w->spec.threads : 1);
-  w->out_floats = round_floats (w->points * w->out_stride) * w->spec.threads;
+  w->weights_floats = round_floats (w->points * w->weights_stride) * (w->keeps ? pairs : (gsize) w->team);
+  w->in_floats = round_floats (w->points * w->in_stride) * (w->keeps ? w->team : 1);
+  w->out_floats = round_floats (w->points * w->out_stride) * w->team;
 }
 
 static void
@@ -111,7 +116,8 @@ plan_gradient (CpuWinograd *w)
   w->weights_stride = STRIDE (w, (w->keeps ? pairs : 1) * w->blocks * lanes * pair);
   w->in_stride = STRIDE (w, w->from * w->group * lanes);
   w->out_stride = STRIDE (w, pairs * w->group * pair);
-  w->weights_floats = round_floats (w->points * w->weights_stride) * (w->keeps ? 1 : w->spec.threads);
+  w->team = w->keeps ? 1 : MIN (w->spec.threads, pairs * w->from);
+  w->weights_floats = round_floats (w->points * w->weights_stride) * w->team;
   w->in_floats = round_floats (w->points * w->in_stride);
   w->out_floats = round_floats (w->points * w->out_stride);
 }
@@ -163,7 +169,7 @@ cpu_winograd_scratch (const CpuWinograd *w)
 /* Cycles of a core, about. A vector's multiply-add takes half of one; what moves
  * values through a transform, some 7 for each of its points. */
 gboolean
-cpu_winograd_pays (const CpuWinogradSpec *spec, CpuPass pass)
+cpu_winograd_pays (const CpuWinogradSpec *spec, CpuPass pass, gdouble direct_speed)
 {
   const gdouble points = (gdouble) spec->clips * spec->size[0] * spec->size[1] * spec->size[2];
   const gdouble vectors = (gdouble) spec->in * spec->out / spec->lanes;
@@ -171,7 +177,7 @@ cpu_winograd_pays (const CpuWinogradSpec *spec, CpuPass pass)
   gdouble direct, products, activations, weights;
 
   plan (&w, spec, pass);
-  direct = points * w.taps * vectors / 2 / 0.85;
+  direct = points * w.taps * vectors / 2 / 0.85 / direct_speed;
   products = (gdouble) w.n_tiles * w.points * vectors / 2 / 0.75;
   activations = (gdouble) w.n_tiles * w.points * (w.from + w.to) * 7;
   weights = vectors * w.points * 4;
@@ -233,20 +239,18 @@ make_weights (const CpuWinograd *w, const gfloat *weights, gint first, gint n, g
     }
 }
 
-/* The values of a block of n tiles from number `first` on. */
+/* The values of a block of the t-th of n tiles from number `first` on. */
 static void
-read_tiles (const CpuWinograd *w, gpointer in, gint block, gint first, gint n, gfloat *values)
+read_tile (const CpuWinograd *w, gpointer in, gint block, gint first, gint t, gint n, gfloat *values)
 {
   gint tile[3];
+  const gint clip = locate (w, first + t, tile);
 
-  for (gint t = 0; t < n; t++) {
-    const gint clip = locate (w, first + t, tile);
-
-    w->spec.kernels->input (&w->shape, block_at (w, in, clip, w->from, block), tile,
-        values + ((gsize) block * n + t) * w->spec.lanes, w->in_stride);
-  }
+  w->spec.kernels->input (&w->shape, block_at (w, in, clip, w->from, block), tile,
+      values + ((gsize) block * n + t) * w->spec.lanes, w->in_stride);
 }
 
+/* n tiles from number `first` on */
 static void
 write_tiles (const CpuWinograd *w, gpointer out, gint pair, gint first, gint n, const gfloat *values)
 {
@@ -261,19 +265,20 @@ write_tiles (const CpuWinograd *w, gpointer out, gint pair, gint first, gint n, 
     }
 }
 
-/* n tiles of a pair of outputs from n_blocks blocks of inputs from `block` on,
- * point by point. */
+/* `rows` of the n tiles that were read, from `row` on, of a pair of outputs from
+ * n_blocks blocks of inputs from `block` on, point by point. */
 static void
 multiply (const CpuWinograd *w, const gfloat *in, const gfloat *weights, gint block, gint n_blocks, gint pair, gint n,
-    gfloat *out)
+    gint row, gint rows, gfloat *out)
 {
   const gint lanes = w->spec.lanes;
   CpuWinogradProduct p = {
-    n, columns_of (w, pair), lanes, n_blocks, NULL, NULL, NULL, (gsize) n * lanes, lanes, (gsize) n * lanes, block > 0
+    rows, columns_of (w, pair), lanes, n_blocks, NULL, NULL, NULL, (gsize) n * lanes, lanes, (gsize) rows * lanes,
+    block > 0
   };
 
   for (gint point = 0; point < w->points; point++) {
-    p.a = in + point * w->in_stride + (gsize) block * n * lanes;
+    p.a = in + point * w->in_stride + ((gsize) block * n + row) * lanes;
     p.b = weights + point * w->weights_stride;
     p.c = out + point * w->out_stride;
     w->spec.kernels->product (&p);
@@ -292,7 +297,7 @@ cpu_winograd_prepare (const CpuWinograd *w, const gfloat *weights, gpointer scra
 #pragma omp parallel for collapse (2) num_threads (w->spec.threads) schedule (static)
   for (gint pair = 0; pair < pairs; pair++)
     for (gint block = 0; block < w->from; block++)
-      make_weights (w, weights, block, 1, pair, (gfloat *) scratch + pair * w->points * w->weights_stride
+      make_weights (w, weights, block, 1, pair, (gfloat *) scratch + pair * round_floats (w->points * w->weights_stride)
           + (gsize) block * lanes * columns_of (w, pair) * lanes);
 }
 
@@ -300,70 +305,75 @@ cpu_winograd_prepare (const CpuWinograd *w, const gfloat *weights, gpointer scra
 static void
 run_by_tiles (const CpuWinograd *w, gpointer in, gpointer out, const gfloat *weights, gfloat *values)
 {
-  const gsize own_in = w->in_floats / w->spec.threads, own_out = w->out_floats / w->spec.threads;
+  const gsize own_in = w->in_floats / w->team, own_out = w->out_floats / w->team;
 
-#pragma omp parallel for num_threads (w->spec.threads) schedule (dynamic)
+#pragma omp parallel for num_threads (w->team) schedule (dynamic)
   for (gint first = 0; first < w->n_tiles; first += w->group) {
     const gint n = MIN (w->group, w->n_tiles - first), thread = omp_get_thread_num ();
     gfloat *read = values + thread * own_in, *written = values + w->in_floats + thread * own_out;
 
     for (gint block = 0; block < w->from; block++)
-      read_tiles (w, in, block, first, n, read);
+      for (gint t = 0; t < n; t++)
+        read_tile (w, in, block, first, t, n, read);
     for (gint pair = 0; 2 * pair < w->to; pair++) {
-      multiply (w, read, weights + pair * w->points * w->weights_stride, 0, w->from, pair, n, written);
+      multiply (w, read, weights + pair * round_floats (w->points * w->weights_stride), 0, w->from, pair, n, 0, n,
+          written);
       write_tiles (w, out, pair, first, n, written);
     }
   }
 }
 
-/* A group of tiles after the other; each thread takes pairs of outputs. */
+/* A group of tiles after the other; each thread takes pairs of outputs of all its
+ * tiles or, where there are more threads, of a part of them. */
 static void
 run_by_outputs (const CpuWinograd *w, gpointer in, gpointer out, const gfloat *weights, gfloat *values)
 {
-  const gsize own_weights = w->weights_floats / w->spec.threads, own_out = w->out_floats / w->spec.threads;
+  const gsize own_weights = w->weights_floats / w->team, own_out = w->out_floats / w->team;
   gfloat *read = values + w->weights_floats, *written = read + w->in_floats;
 
   for (gint first = 0; first < w->n_tiles; first += w->group) {
     const gint n = MIN (w->group, w->n_tiles - first);
 
-#pragma omp parallel num_threads (w->spec.threads)
+#pragma omp parallel num_threads (w->team)
     {
       gfloat *made = values + omp_get_thread_num () * own_weights;
       gfloat *own = written + omp_get_thread_num () * own_out;
 
-#pragma omp for schedule (static)
+#pragma omp for collapse (2) schedule (static)
       for (gint block = 0; block < w->from; block++)
-        read_tiles (w, in, block, first, n, read);
-#pragma omp for schedule (dynamic)
-      for (gint pair = 0; pair < (w->to + 1) / 2; pair++) {
-        for (gint block = 0; block < w->from; block += w->blocks) {
-          const gint n_blocks = MIN (w->blocks, w->from - block);
+        for (gint t = 0; t < n; t++)
+          read_tile (w, in, block, first, t, n, read);
+#pragma omp for collapse (2) schedule (dynamic)
+      for (gint pair = 0; pair < (w->to + 1) / 2; pair++)
+        for (gint part = 0; part < w->parts; part++) {
+          const gint row = n * part / w->parts, rows = n * (part + 1) / w->parts - row;
 
-          make_weights (w, weights, block, n_blocks, pair, made);
-          multiply (w, read, made, block, n_blocks, pair, n, own);
+          for (gint block = 0; rows > 0 && block < w->from; block += w->blocks) {
+            const gint n_blocks = MIN (w->blocks, w->from - block);
+
+            make_weights (w, weights, block, n_blocks, pair, made);
+            multiply (w, read, made, block, n_blocks, pair, n, row, rows, own);
+          }
+          write_tiles (w, out, pair, first + row, rows, own);
         }
-        write_tiles (w, out, pair, first, n, own);
-      }
     }
   }
 }
 
 /* --- backward-weights --- */
 
-/* The values of a pair of the output's gradients, side by side tile after tile. */
+/* The values of a pair of the output's gradients, side by side tile after tile, of
+ * the t-th of n tiles from number `first` on. */
 static void
-read_gradients (const CpuWinograd *w, gpointer out, gint pair, gint first, gint n, gfloat *values)
+read_gradient (const CpuWinograd *w, gpointer out, gint pair, gint first, gint t, gint n, gfloat *values)
 {
   const gint lanes = w->spec.lanes, columns = columns_of (w, pair);
   gint tile[3];
+  const gint clip = locate (w, first + t, tile);
 
   for (gint c = 0; c < columns; c++)
-    for (gint t = 0; t < n; t++) {
-      const gint clip = locate (w, first + t, tile);
-
-      w->spec.kernels->gradient (&w->shape, block_at (w, out, clip, w->to, 2 * pair + c), tile,
-          values + ((gsize) pair * n * 2 + t * columns + c) * lanes, w->out_stride);
-    }
+    w->spec.kernels->gradient (&w->shape, block_at (w, out, clip, w->to, 2 * pair + c), tile,
+        values + ((gsize) pair * n * 2 + t * columns + c) * lanes, w->out_stride);
 }
 
 static void
@@ -393,7 +403,7 @@ static void
 run_gradient (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, gfloat *values)
 {
   const gint pairs = (w->to + 1) / 2, lanes = w->spec.lanes;
-  const gsize block_floats = (gsize) lanes * 2 * lanes, own_weights = w->weights_floats / w->spec.threads;
+  const gsize block_floats = (gsize) lanes * 2 * lanes, own_weights = w->weights_floats / w->team;
   gfloat *read = values + w->weights_floats, *gradients = read + w->in_floats;
 
 #pragma omp parallel num_threads (w->spec.threads)
@@ -401,12 +411,14 @@ run_gradient (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, 
     for (gint first = 0; first < w->n_tiles; first += w->group) {
       const gint n = MIN (w->group, w->n_tiles - first);
 
-#pragma omp for schedule (static) nowait
+#pragma omp for collapse (2) schedule (static) nowait
       for (gint block = 0; block < w->from; block++)
-        read_tiles (w, in, block, first, n, read);
-#pragma omp for schedule (static)
+        for (gint t = 0; t < n; t++)
+          read_tile (w, in, block, first, t, n, read);
+#pragma omp for collapse (2) schedule (static)
       for (gint pair = 0; pair < pairs; pair++)
-        read_gradients (w, out, pair, first, n, gradients);
+        for (gint t = 0; t < n; t++)
+          read_gradient (w, out, pair, first, t, n, gradients);
       if (w->keeps) {
 #pragma omp for schedule (static)
         for (gint point = 0; point < w->points; point++)
