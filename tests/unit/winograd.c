@@ -310,6 +310,46 @@ test_not_finite (gconstpointer data)
   }
 }
 
+/* A row of a product has the same bits, however many are computed beside it. */
+static void
+check_rows (const CpuWinogradKernels *k, gint lanes, gint columns, gboolean transposed)
+{
+  enum { MOST_ROWS = 40, STEPS = 48 };
+  gfloat a[MOST_ROWS * STEPS * 16], b[STEPS * 2 * 16 * 2], first[MOST_ROWS * 2 * 16], c[MOST_ROWS * 2 * 16];
+  /* rows of `lanes` steps, two blocks of them; steps of `lanes` rows, which are that many at most */
+  const gint most = transposed ? lanes : MOST_ROWS;
+  CpuWinogradProduct p = {
+    1, columns, transposed ? STEPS : lanes, transposed ? 1 : 2, a, b, c, MOST_ROWS * lanes, columns * lanes, lanes, FALSE
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (a); i++)
+    a[i] = number (24);
+  for (guint i = 0; i < G_N_ELEMENTS (b); i++)
+    b[i] = number (24);
+  for (gint row = 0; row < most; row++) {
+    p.a = a + (transposed ? row : row * lanes);
+    p.c = first + row * columns * lanes;
+    (transposed ? k->product_transposed : k->product) (&p);
+  }
+  p.a = a;
+  p.c = c;
+  for (p.rows = 1; p.rows <= most; p.rows++) {
+    (transposed ? k->product_transposed : k->product) (&p);
+    g_assert_cmpmem (c, p.rows * columns * lanes * sizeof *c, first, p.rows * columns * lanes * sizeof *first);
+  }
+}
+
+static void
+test_rows (gconstpointer data)
+{
+  const CpuKernels *kernels = data;
+
+  for (gint wide = 0; wide < 2; wide++)
+    for (gint k = 0; k < 4; k++)
+      if (kernels->winograd[0][wide])
+        check_rows (kernels->winograd[0][wide], wide ? 16 : 8, k / 2 + 1, k % 2);
+}
+
 static void
 test_fits (void)
 {
@@ -336,8 +376,10 @@ static void
 add_tests (const CpuKernels *kernels)
 {
   g_autofree gchar *passes = g_strdup_printf ("/winograd/%s/passes", kernels->name);
+  g_autofree gchar *rows = g_strdup_printf ("/winograd/%s/rows", kernels->name);
   g_autofree gchar *not_finite = g_strdup_printf ("/winograd/%s/not-finite", kernels->name);
 
+  g_test_add_data_func (rows, kernels, test_rows);
   g_test_add_data_func (passes, kernels, test_passes);
   g_test_add_data_func (not_finite, kernels, test_not_finite);
 }
