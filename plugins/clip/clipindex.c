@@ -170,10 +170,11 @@ find_right (const ClipIndex * self, guint n, const guint32 * order,
   }
 }
 
-/* Hides what H.264's decoder does not show; where that were all, nothing. Returns
- * how many are left. */
+/* Leaves out what H.264's decoder does not show; where that were all, nothing.
+ * Packets stay as they are: they are kept on disk, and this is done again with
+ * those that are read from there. Returns how many frames are left. */
 static guint
-hide_wrong (ClipIndex * self, Shown * shown, guint n)
+leave_out_wrong (const ClipIndex * self, Shown * shown, guint n)
 {
   guint32 *order;
   guint16 *right;
@@ -195,9 +196,6 @@ hide_wrong (ClipIndex * self, Shown * shown, guint n)
     for (guint i = 0; i < n; i++)
       if (right[i])
         shown[left++] = shown[i];
-      else
-        self->packets[shown[i].packet].flags |= CLIP_PACKET_HIDDEN
-            | (left == 0 ? CLIP_PACKET_LEADING : 0);
   } else {
     left = n;
   }
@@ -254,7 +252,7 @@ clip_index_new (const gchar * stream, ClipCodec codec,
   self->counted = !order_frames (self, codec, shown, frames)
       || codec == CLIP_CODEC_GIF;
   if (!self->counted)
-    frames = hide_wrong (self, shown, frames);
+    frames = leave_out_wrong (self, shown, frames);
   self->n_frames = frames;
   last = frames > 0 ? (gint64) shown[0].time : 0;
   for (guint i = 0; i < frames; i++) {

@@ -421,6 +421,49 @@ random_index (GRand * rand)
   return index;
 }
 
+/* Packets of any kind: what they are made of when they are read again is what they
+ * were made of at first. */
+static void
+test_again (void)
+{
+  static const ClipCodec codecs[] = { CLIP_CODEC_H264, CLIP_CODEC_H265, CLIP_CODEC_MPEG2, CLIP_CODEC_MPEG4 };
+  static const guint16 kinds[] = {
+    START, RESET, HIDDEN, UNUSED, BACKWARD, LEADING, CLIP_PACKET_OUTSIDE, RECOVERED, FIELD, SECOND,
+    CLIP_PACKET_INTRA
+  };
+  GRand *rand = g_rand_new_with_seed (g_test_rand_int ());
+  guint some = 0;
+
+  for (guint run = 0; run < 8000; run++) {
+    const ClipCodec codec = codecs[run / 2 % G_N_ELEMENTS (codecs)];
+    const guint n = g_rand_int_range (rand, 1, 24), rare = g_rand_int_range (rand, 3, 12);
+    ClipPacket packets[24] = { {0} };
+    ClipIndex *first, *again;
+
+    for (guint i = 0; i < n; i++) {
+      packets[i].pts = run % 2 && g_rand_int_range (rand, 0, 4) == 0 ? NONE : S (i + g_rand_int_range (rand, 0, 4));
+      packets[i].dts = S (i);
+      packets[i].layer = g_rand_int_range (rand, 0, 2);
+      for (guint k = 0; k < G_N_ELEMENTS (kinds); k++)
+        packets[i].flags |= g_rand_int_range (rand, 0, rare) ? 0 : kinds[k];
+    }
+    first = clip_index_new ("", codec, packets, n);
+    again = clip_index_new ("", codec, first->packets, n);
+    g_assert_cmpmem (again->packets, n * sizeof *packets, first->packets, n * sizeof *packets);
+    g_assert_cmpint (again->counted, ==, first->counted);
+    g_assert_cmpmem (again->frames, again->n_frames * sizeof *again->frames, first->frames,
+        first->n_frames * sizeof *first->frames);
+    g_assert_cmpmem (again->times, again->n_frames * sizeof *again->times, first->times,
+        first->n_frames * sizeof *first->times);
+    g_assert_cmpmem (again->ranks, n * sizeof *again->ranks, first->ranks, n * sizeof *first->ranks);
+    some += first->n_frames > 0 && first->n_frames < n;
+    clip_index_unref (first);
+    clip_index_unref (again);
+  }
+  g_assert_cmpuint (some, >, 1000);
+  g_rand_free (rand);
+}
+
 static void
 test_segments (void)
 {
@@ -639,6 +682,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipindex/h264-fields", test_h264_fields);
   g_test_add_func ("/clipindex/mpeg2-fields", test_mpeg2_fields);
   g_test_add_func ("/clipindex/order", test_order);
+  g_test_add_func ("/clipindex/again", test_again);
   g_test_add_func ("/clipindex/segments", test_segments);
   g_test_add_func ("/clipindex/ranges", test_ranges);
   g_test_add_func ("/clipindex/file", test_file);
