@@ -10,13 +10,12 @@
 static void
 skip_scaling_list (ClipBits * b, guint size)
 {
-  gint scale = 8;
+  guint scale = 8;
 
   for (guint i = 0; i < size && scale != 0; i++) {
     const guint code = clip_bits_ue (b);
-    const gint delta = code & 1 ? (gint) (code / 2 + 1) : -(gint) (code / 2);
 
-    scale = (scale + delta) & 255;
+    scale = (code & 1 ? scale + code / 2 + 1 : scale - code / 2) & 255;
   }
 }
 
