@@ -182,8 +182,11 @@ recovery_count (const guint8 * sei, gsize size)
     do
       length += value = clip_bits (&b, 8);
     while (value == 255 && b.at < size);
-    if (type == 6)
-      return MIN (clip_bits_ue (&b), G_MAXUINT16);
+    if (type == 6) {
+      const guint count = clip_bits_ue (&b);
+
+      return MIN (count, G_MAXUINT16);
+    }
     while (length-- > 0 && b.at < size)
       clip_bits (&b, 8);
   }

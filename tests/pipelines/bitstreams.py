@@ -81,11 +81,18 @@ def h264_parameters(width, height):
     return unit(0x67, sps), unit(0x68, pps)
 
 
-def h264_recovery():
+def h264_recovery(after):
+    message = Bits()
+    message.ue(after)
+    message.put(0b1000, 4)      # exact
+    if len("".join(message.text)) % 8:
+        message.code("1")
+    payload = message.data()
     sei = Bits()
     sei.put(6, 8)
-    sei.put(1, 8)
-    sei.put(0b11000100, 8)      # at once, exact
+    sei.put(len(payload), 8)
+    for byte in payload:
+        sei.put(byte, 8)
     return unit(6, sei)
 
 
@@ -125,9 +132,9 @@ def h264_slice(letter, idr, place, frame_num, order, field, width, height):
     return unit((3 if reference else 0) << 5 | (5 if idr else 1), s)
 
 
-def h264(kinds, width=64, height=64, fields=True, idr=True, marked=True):
+def h264(kinds, width=64, height=64, fields=True, idr=True, marked=True, after=0):
     """kinds: in decoding order, a letter each and the frame's place: [("I", 0), ("P", 3), ...]
-    idr: the first picture is one; marked: the other I pictures are recovery points"""
+    idr: the first picture is one; marked: the other I pictures are recovery points: frames are right after so many"""
     pictures, frame_num = [], 0
     sps, pps = h264_parameters(width, height)
     for at, (letter, place) in enumerate(kinds):
@@ -136,7 +143,7 @@ def h264(kinds, width=64, height=64, fields=True, idr=True, marked=True):
             head = b""
             kind = "P" if letter == "I" and field == 1 else letter
             if letter == "I" and not field:
-                head = sps + pps + (h264_recovery() if marked and not is_idr else b"")
+                head = sps + pps + (h264_recovery(after) if marked and not is_idr else b"")
             pictures.append((letter, place, field == 1, b"\0\0\0\1\x09\xf0" + head + h264_slice(
                 kind, is_idr and field != 1, place, frame_num, 2 * place + (field or 0), field, width, height)))
         if letter != "B":

@@ -488,6 +488,8 @@ def make_fields(folder):
                 "idr": False, "fields": False, "marked": False}),
             ("h264", "mkv", "matroska", cut[:3] + [("P", place) for place in range(3, 12)], False,
              "cut, no recovery points, no B pictures", {"idr": False, "fields": False, "marked": False}),
+            ("h264", "mkv", "matroska", cut[:3] + [("P", place) for place in range(3, 12)], False,
+             "cut, right after 3 frames", {"idr": False, "fields": False, "after": 3}),
             ("mpeg2", "ts", "mpegts", cut, False, "cut", {"fields": False}),
             ("mpeg2", "mpg", "vob", cut, False, "cut", {"fields": False}),
             ("mpeg2", "mpg", "vob", cut, False, "cut, closed", {"fields": False, "closed": True})):
