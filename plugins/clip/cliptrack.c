@@ -213,16 +213,29 @@ start_feed (ClipChain * self)
   gst_pad_push_event (self->feed, gst_event_new_segment (&segment));
 }
 
+/* The packet that stands for a packet's frame: of a second field it is the one
+ * before. One that follows another, as in a damaged file, stands for itself. */
+static guint
+frame_packet (const ClipChain * self, guint number)
+{
+  const ClipPacket *packets = self->index->packets;
+
+  return number > self->from && packets[number].flags & CLIP_PACKET_SECOND
+      && !(packets[number - 1].flags & CLIP_PACKET_SECOND) ? number - 1
+      : number;
+}
+
 /* Whether a frame that is wanted is made of the packet. */
 static gboolean
 is_needed (const ClipChain * self, guint number)
 {
   const ClipIndex *index = self->index;
-  const ClipPacket *packet = index->packets + number;
-  const guint32 rank = index->ranks[number];
+  const ClipPacket *packet;
+  guint32 rank;
 
-  if (number > self->from && packet->flags & CLIP_PACKET_SECOND)
-    return is_needed (self, number - 1);
+  number = frame_packet (self, number);
+  packet = index->packets + number;
+  rank = index->ranks[number];
   if (index->counted || number == self->from || rank == G_MAXUINT32)
     return TRUE;
   /* It hangs on what was not decoded. From the file's start on it is the decoder
@@ -244,14 +257,15 @@ static GstClockTime
 fed_time (ClipChain * self, guint number)
 {
   const ClipIndex *index = self->index;
-  const ClipPacket *packet = index->packets + number;
-  const guint32 rank = index->ranks[number];
+  const ClipPacket *packet;
   guint before = G_MAXUINT;
+  guint32 rank;
 
   if (index->counted)
     return GST_CLOCK_TIME_NONE;
-  if (number > self->from && packet->flags & CLIP_PACKET_SECOND)
-    return fed_time (self, number - 1);
+  number = frame_packet (self, number);
+  packet = index->packets + number;
+  rank = index->ranks[number];
   if (rank != G_MAXUINT32) {
     self->fed_frames = rank + 1;
     return (rank + 1) * GST_SECOND;
