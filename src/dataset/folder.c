@@ -7,6 +7,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/dataset-private.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -35,35 +37,50 @@ is_video_name (const gchar *name)
   return FALSE;
 }
 
+/* file: it is a file, and no folder; FALSE: not every file system tells */
+typedef struct {
+  gboolean file;
+  gchar name[];
+} Entry;
+
 static gint
-compare_strings (gconstpointer a, gconstpointer b)
+compare_entries (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(const gchar * const *) a, *(const gchar * const *) b);
+  return strcmp ((*(const Entry * const *) a)->name, (*(const Entry * const *) b)->name);
 }
 
-/* Sorted names of a folder's entries; NULL with `error` set. */
+/* A folder's entries, sorted by name; NULL with `error` set. */
 static GPtrArray *
 list_folder (const gchar *folder, GError **error)
 {
-  GError *reason = NULL;
-  GDir *dir = g_dir_open (folder, 0, &reason);
-  GPtrArray *names;
-  const gchar *name;
+  DIR *dir = opendir (folder);
+  const struct dirent *read;
+  GPtrArray *entries;
 
   if (!dir) {
+    const gint err = errno;
+    gchar *shown = g_filename_display_name (folder);
+
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN,
-        "%s", reason->message);
-    g_clear_error (&reason);
+        "%s: the folder cannot be read: %s", shown, g_strerror (err));
+    g_free (shown);
     return NULL;
   }
-  names = g_ptr_array_new_with_free_func (g_free);
-  while ((name = g_dir_read_name (dir))) {
-    if (name[0] != '.')
-      g_ptr_array_add (names, g_strdup (name));
+  entries = g_ptr_array_new_with_free_func (g_free);
+  while ((read = readdir (dir))) {
+    const gsize size = strlen (read->d_name) + 1;
+    Entry *entry;
+
+    if (read->d_name[0] == '.')
+      continue;
+    entry = g_malloc (sizeof *entry + size);
+    entry->file = read->d_type == DT_REG;
+    memcpy (entry->name, read->d_name, size);
+    g_ptr_array_add (entries, entry);
   }
-  g_dir_close (dir);
-  g_ptr_array_sort (names, compare_strings);
-  return names;
+  closedir (dir);
+  g_ptr_array_sort (entries, compare_entries);
+  return entries;
 }
 
 typedef struct {
@@ -96,17 +113,18 @@ static gboolean
 walk_class (const Walk *walk, const gchar *path, const gchar *label, guint depth, GError **error)
 {
   gchar *folder = g_build_filename (walk->root, path, NULL);
-  GPtrArray *names = list_folder (folder, error);
-  gboolean ok = names != NULL, pictures = FALSE, videos = FALSE;
+  GPtrArray *entries = list_folder (folder, error);
+  gboolean ok = entries != NULL, pictures = FALSE, videos = FALSE;
   guint first, last;
 
-  for (guint i = 0; ok && i < names->len; i++) {
-    const gchar *name = g_ptr_array_index (names, i);
+  for (guint i = 0; ok && i < entries->len; i++) {
+    const Entry *entry = g_ptr_array_index (entries, i);
+    const gchar *name = entry->name;
     const gboolean picture = cnn3d_picture_number (name, &first, &last);
     gchar *full, *relative;
 
     /* hundreds of them in a folder: one tells enough */
-    if (picture && pictures)
+    if (picture && pictures && entry->file)
       continue;
     full = g_build_filename (folder, name, NULL);
     relative = g_build_filename (path, name, NULL);
@@ -124,7 +142,7 @@ walk_class (const Walk *walk, const gchar *path, const gchar *label, guint depth
   }
   if (ok && depth > 0 && pictures && !videos)
     ok = add_clip (walk, path, label, error);
-  g_clear_pointer (&names, g_ptr_array_unref);
+  g_clear_pointer (&entries, g_ptr_array_unref);
   g_free (folder);
   return ok;
 }
@@ -134,11 +152,11 @@ static gboolean
 walk_classes (const Walk *walk, const gchar *path, GError **error)
 {
   gchar *folder = g_build_filename (walk->root, path, NULL);
-  GPtrArray *names = list_folder (folder, error);
-  gboolean ok = names != NULL;
+  GPtrArray *entries = list_folder (folder, error);
+  gboolean ok = entries != NULL;
 
-  for (guint i = 0; ok && i < names->len; i++) {
-    const gchar *name = g_ptr_array_index (names, i);
+  for (guint i = 0; ok && i < entries->len; i++) {
+    const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
     gchar *full = g_build_filename (folder, name, NULL);
     gchar *relative = path ? g_build_filename (path, name, NULL) : g_strdup (name);
     gchar *label = g_filename_display_name (name);
@@ -149,7 +167,7 @@ walk_classes (const Walk *walk, const gchar *path, GError **error)
     g_free (full);
     g_free (relative);
   }
-  g_clear_pointer (&names, g_ptr_array_unref);
+  g_clear_pointer (&entries, g_ptr_array_unref);
   g_free (folder);
   return ok;
 }
@@ -158,13 +176,13 @@ gboolean
 cnn3d_folder_read (Cnn3dDataset *dataset, const gchar *folder, guint8 source, GError **error)
 {
   Walk walk = {.dataset = dataset,.root = folder,.source = source };
-  GPtrArray *names = list_folder (folder, error);
+  GPtrArray *entries = list_folder (folder, error);
   gboolean splits = FALSE, others = FALSE;
-  gboolean ok = names != NULL;
+  gboolean ok = entries != NULL;
   Cnn3dSplit split;
 
-  for (guint i = 0; ok && i < names->len; i++) {
-    const gchar *name = g_ptr_array_index (names, i);
+  for (guint i = 0; ok && i < entries->len; i++) {
+    const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
     gchar *full = g_build_filename (folder, name, NULL);
 
     if (!g_file_test (full, G_FILE_TEST_IS_DIR)) {
@@ -180,13 +198,13 @@ cnn3d_folder_read (Cnn3dDataset *dataset, const gchar *folder, guint8 source, GE
   if (ok && (!splits || others)) {
     ok = walk_classes (&walk, NULL, error);
   } else {
-    for (guint i = 0; ok && i < names->len; i++) {
-      const gchar *name = g_ptr_array_index (names, i);
+    for (guint i = 0; ok && i < entries->len; i++) {
+      const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
 
       if (cnn3d_split_parse (name, strlen (name), &walk.split))
         ok = walk_classes (&walk, name, error);
     }
   }
-  g_clear_pointer (&names, g_ptr_array_unref);
+  g_clear_pointer (&entries, g_ptr_array_unref);
   return ok;
 }
