@@ -14,6 +14,7 @@ GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 static GstCaps *
 unfold_fields (GstCaps * caps)
 {
+  GstCapsFeatures *features;
   GstVideoInfo info;
 
   if (!gst_caps_is_fixed (caps) || !gst_video_info_from_caps (&info, caps)
@@ -21,7 +22,9 @@ unfold_fields (GstCaps * caps)
       != GST_VIDEO_INTERLACE_MODE_ALTERNATE)
     return caps;
   caps = gst_caps_make_writable (caps);
-  gst_caps_set_features (caps, 0, NULL);
+  features = gst_caps_features_copy (gst_caps_get_features (caps, 0));
+  gst_caps_features_remove (features, GST_CAPS_FEATURE_FORMAT_INTERLACED);
+  gst_caps_set_features (caps, 0, features);
   gst_caps_set_simple (caps, "interlace-mode", G_TYPE_STRING, "progressive",
       "height", G_TYPE_INT, GST_VIDEO_INFO_FIELD_HEIGHT (&info), NULL);
 
@@ -286,6 +289,20 @@ takes_memory (ClipChain * self, GstCaps * offered)
   return takes;
 }
 
+/* Fields in the system's memory: their caps name no memory at all. */
+static gboolean
+is_plain_fields (const GstCapsFeatures * features)
+{
+  if (!gst_caps_features_contains (features,
+          GST_CAPS_FEATURE_FORMAT_INTERLACED))
+    return FALSE;
+  for (guint i = 0; i < gst_caps_features_get_size (features); i++)
+    if (g_str_has_prefix (gst_caps_features_get_nth (features, i), "memory:"))
+      return FALSE;
+
+  return TRUE;
+}
+
 /* What a decoder may give: whatever it has, but in a GPU's memory only where what
  * comes after takes that. */
 static GstCaps *
@@ -299,8 +316,7 @@ allowed_caps (ClipChain * self, GstCaps * offered)
     GstCapsFeatures *features = gst_caps_get_features (one, 0);
 
     if (gst_caps_features_is_any (features)
-        || gst_caps_features_contains (features,
-            GST_CAPS_FEATURE_FORMAT_INTERLACED)
+        || is_plain_fields (features)
         || gst_caps_features_contains (features,
             GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY)
         || takes_memory (self, one))

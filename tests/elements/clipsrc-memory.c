@@ -35,7 +35,8 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
     GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-h264"));
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
     GST_PAD_SRC, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS ("video/x-raw(" GPU "),format=I420;"
+    GST_STATIC_CAPS ("video/x-raw(" GPU ",format:Interlaced),format=I420,"
+        "interlace-mode=alternate;video/x-raw(" GPU "),format=I420;"
         "video/x-raw,format=I420"));
 
 static gboolean
