@@ -51,6 +51,9 @@ test_packets (void)
         "\0\0\0\5\x06\x06\x01\x44\x80\0\0\0\4\x41\x88\x80\0", 17, 0},
     {"video/x-h264,stream-format=avc",
         "\0\0\0\5\x06\x06\x01\x50\x80\0\0\0\4\x41\x88\x80\0", 17, 0},
+    /* a scaling list's difference that is as large as an int */
+    {"video/x-h264,stream-format=avc", "\0\0\0\16\x67\x64\0\x28\xad\x80\0\0\0\xff\xff\xff\xfc\x80"
+        "\0\0\0\4\x41\x88\x80\0", 26, 0},
     /* a length that is more than there is */
     {"video/x-h264,stream-format=avc", "\xff\xff\xff\xff\x65\x88", 6,
         START | RESET | RECOVERED},
