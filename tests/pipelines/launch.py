@@ -147,6 +147,12 @@ def hangs(process, before, seconds):
     return computed(process) - before < seconds / 100
 
 
+def hung_by_itself(told):
+    """gst-launch-1.0 now and then hangs with any elements when an error comes at once: it has
+    told of it, and not begun to take the pipeline down."""
+    return "ERROR: pipeline doesn't want to preroll." in told and "Setting pipeline to NULL" not in told
+
+
 def finish(process, seconds=60):
     """Waits for it; one that hangs is killed, and that is a failure."""
     seconds = limit(seconds)
@@ -160,6 +166,8 @@ def finish(process, seconds=60):
                 continue
             kill(process)
             out, err = process.communicate()
+            if hung_by_itself(text(out) + text(err)):
+                return Run(process.command, 1, text(out), text(err))
             Run(process.command, process.returncode, text(out), text(err)).need(
                 False, "it did nothing for %d seconds" % seconds)
     return Run(process.command, process.returncode, text(out), text(err))
