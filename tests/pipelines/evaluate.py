@@ -63,7 +63,7 @@ def trained():
     if not MODEL:
         folder = tempfile.mkdtemp(prefix="cnn3d-")
         run = launch.launch("%s ! clipbatch batch-size=4 ! %s ! cnn3dtrain base-width=8 threads=1 "
-                            "optimizer=adam lr=0.003 monitor=val-loss checkpoint-dir=run" % (
+                            "optimizer=adam lr=0.003 monitor=train-loss checkpoint-dir=run" % (
                                 source("all", more="epochs=16 num-workers=2"),
                                 launch.QUEUE), folder).fine()
         MODEL.extend([os.path.join(folder, "run", "best.safetensors"), run])
