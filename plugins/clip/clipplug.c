@@ -12,6 +12,8 @@
 #include <gst/base/gsttypefindhelper.h>
 #include <gst/pbutils/pbutils.h>
 
+#include "cliplinks.h"
+
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
 
@@ -59,6 +61,15 @@ is_other (const gchar * name)
 
 /* Parsers */
 
+/* Puts other caps (taken) in the place of an event's. */
+static void
+replace_caps (GstPadProbeInfo * info, GstCaps * caps)
+{
+  gst_event_unref (GST_PAD_PROBE_INFO_EVENT (info));
+  GST_PAD_PROBE_INFO_DATA (info) = gst_event_new_caps (caps);
+  gst_caps_unref (caps);
+}
+
 /* mpegvideoparse does not find out that a stream may have field pictures where it
  * was told the stream's header before, and tears frames into their fields. */
 static GstPadProbeReturn
@@ -72,9 +83,7 @@ take_mpeg_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   gst_event_parse_caps (event, &caps);
   caps = gst_caps_copy (caps);
   gst_structure_remove_field (gst_caps_get_structure (caps, 0), "codec_data");
-  GST_PAD_PROBE_INFO_DATA (info) = gst_event_new_caps (caps);
-  gst_event_unref (event);
-  gst_caps_unref (caps);
+  replace_caps (info, caps);
 
   return GST_PAD_PROBE_OK;
 }
@@ -103,9 +112,7 @@ take_parser_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   caps = gst_caps_copy (caps);
   gst_caps_set_value (caps, CLIP_CHAIN_COLORIMETRY, value);
   gst_structure_remove_field (gst_caps_get_structure (caps, 0), "colorimetry");
-  GST_PAD_PROBE_INFO_DATA (info) = gst_event_new_caps (caps);
-  gst_event_unref (event);
-  gst_caps_unref (caps);
+  replace_caps (info, caps);
 
   return GST_PAD_PROBE_OK;
 }
@@ -115,8 +122,7 @@ set_up_parser (GstElement * parser)
 {
   GParamSpec *spec = g_object_class_find_property
       (G_OBJECT_GET_CLASS (parser), "config-interval");
-  GstElementFactory *factory = gst_element_get_factory (parser);
-  const gboolean mpeg = g_str_equal (GST_OBJECT_NAME (factory),
+  const gboolean mpeg = g_str_equal (clip_links_kind (parser),
       "mpegvideoparse");
   GstPad *sink;
 
