@@ -235,7 +235,7 @@ wants_winograd (const Cnn3dModel *m, gint i, CpuPass pass, guint clips, CpuWinog
     return FALSE;
   cpu_padded_dims (m, op, dims);
   *spec = (CpuWinogradSpec) {
-    kernels, m->device->threads, clips, m->lanes, m->element, dims[1], dims[0], {in->d, in->h, in->w},
+    kernels, m->device->threads, clips, m->lanes, m->element, dims[1], dims[0], {size[0], size[1], size[2]},
     {op->kernel[0], op->kernel[1], op->kernel[2]}
   };
   /* A clip's outputs are the same in any company, and a short batch takes no more
@@ -257,17 +257,14 @@ static gboolean
 set_up_winograd (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, const CpuWinogradSpec *spec, gboolean may_add,
     GError **error)
 {
-  const gint depth = spec->size[0];
-  CpuDesc blocked;
-  gint64 dims[5];
+  const gint64 dims[5] = { spec->out, spec->in, spec->kernel[0], spec->kernel[1], spec->kernel[2] };
+  CpuDesc blocked = cpu_desc_new (5, dims, dnnl_f32, m->lanes == 16 ? dnnl_ABcde16b16a : dnnl_ABcde8b8a);
   gboolean ok;
 
   *c = (CpuConvPass) {
     .pass = pass,.clips = spec->clips,.winograd = cpu_winograd_new (spec, pass),.from_master = TRUE,
-    .in_depth = depth,.out_depth = depth
+    .in_depth = spec->size[0],.out_depth = spec->size[0]
   };
-  cpu_padded_dims (m, &m->net->ops[i], dims);
-  blocked = cpu_desc_new (5, dims, dnnl_f32, m->lanes == 16 ? dnnl_ABcde16b16a : dnnl_ABcde8b8a);
   ok = place_scratch (m, i, c, may_add, m->conv[i].master, blocked, error);
   cpu_desc_free (&blocked);
   if (!ok)

@@ -11,76 +11,22 @@
 #define RELU(v) ({ const VEC v_ = (v); (VEC) ((INT) v_ & ~(INT) (v_ <= 0)); })
 
 #define LANES 16
-#define VEC vec16
-#define DVEC double16
-#define LOADD loadd16
-#define STORED stored16
-#define INT int16
-#define LOADF loadf16
-#define STOREF storef16
-#define WHERE_POSITIVE positive16
-#define LOADBITS loadbits16
-#define STOREBITS storebits16
-
-#define NAME(x) f32_16_##x
-#define ELEMENT gfloat
-#define LOAD loadf16
-#define STORE storef16
+#define TYPE f
 #include "src/backend/cpu/kernels_block.inc.h"
-#undef NAME
-#undef ELEMENT
-#undef LOAD
-#undef STORE
-
-#define NAME(x) bf16_16_##x
-#define ELEMENT guint16
-#define LOAD loadh16
-#define STORE storeh16
+#undef TYPE
+#define TYPE h
 #include "src/backend/cpu/kernels_block.inc.h"
-#undef NAME
-#undef ELEMENT
-#undef LOAD
-#undef STORE
-
+#undef TYPE
 #undef LANES
-#undef VEC
-#undef DVEC
-#undef LOADD
-#undef STORED
-#undef INT
-#undef LOADF
-#undef STOREF
-#undef WHERE_POSITIVE
-#undef LOADBITS
-#undef STOREBITS
 
 #define LANES 8
-#define VEC vec8
-#define DVEC double8
-#define LOADD loadd8
-#define STORED stored8
-#define INT int8
-#define LOADF loadf8
-#define STOREF storef8
-#define WHERE_POSITIVE positive8
-#define LOADBITS loadbits8
-#define STOREBITS storebits8
-
-#define NAME(x) f32_8_##x
-#define ELEMENT gfloat
-#define LOAD loadf8
-#define STORE storef8
+#define TYPE f
 #include "src/backend/cpu/kernels_block.inc.h"
-#undef NAME
-#undef ELEMENT
-#undef LOAD
-#undef STORE
-
-#define NAME(x) bf16_8_##x
-#define ELEMENT guint16
-#define LOAD loadh8
-#define STORE storeh8
+#undef TYPE
+#define TYPE h
 #include "src/backend/cpu/kernels_block.inc.h"
+#undef TYPE
+#undef LANES
 
 static void
 sgd (gsize n, gfloat *restrict w, const gfloat *restrict g, gfloat *restrict velocity, gfloat lr, gfloat momentum,
@@ -157,21 +103,17 @@ from_bf16 (gsize n, gfloat *y, const guint16 *x)
   }
 }
 
-#define BLOCKS(prefix) { prefix##sums, prefix##deviations, prefix##normalize, prefix##norm_sums, prefix##norm_input, prefix##sum, \
-    prefix##fill, prefix##add, prefix##scatter_add }
-#define TABLE_(variant) cpu_kernels_##variant
-#define TABLE(variant) TABLE_ (variant)
-#define WINOGRAD_(variant) cpu_winograd_##variant
-#define WINOGRAD__(variant) WINOGRAD_ (variant)
-#define WINOGRAD WINOGRAD__ (VARIANT)
+#define BLOCKS(kind) { sums_##kind, deviations_##kind, normalize_##kind, norm_sums_##kind, norm_input_##kind, \
+    sum_##kind, fill_##kind, add_##kind, scatter_add_##kind }
+#define WINOGRAD CPU_JOIN (cpu_winograd_, VARIANT)
 #define STRING_(x) #x
 #define STRING(x) STRING_ (x)
 
 extern const CpuWinogradKernels WINOGRAD[2][2];
 
-const CpuKernels TABLE (VARIANT) = {
+const CpuKernels CPU_JOIN (cpu_kernels_, VARIANT) = {
   STRING (VARIANT),
-  {{BLOCKS (f32_8_), BLOCKS (f32_16_)}, {BLOCKS (bf16_8_), BLOCKS (bf16_16_)}},
+  {{BLOCKS (f8), BLOCKS (f16)}, {BLOCKS (h8), BLOCKS (h16)}},
   sgd, adam, add_floats, sum_squares, to_bf16, from_bf16,
 #ifdef __AVX512F__
   {{&WINOGRAD[0][0], &WINOGRAD[0][1]}, {&WINOGRAD[1][0], &WINOGRAD[1][1]}}

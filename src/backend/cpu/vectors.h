@@ -41,5 +41,28 @@ static inline vec##n positive##n (vec##n y, vec##n g) { return (vec##n) ((int##n
 
 DEFINE_LANES (16)
 DEFINE_LANES (8)
+#undef DEFINE_LANES
+
+typedef gfloat element_f;
+typedef guint16 element_h;
+
+/* The names that kernels are written in: of LANES lanes and, where they read or
+ * write activations, of their TYPE: f or h for f32 or bf16. */
+#define CPU_JOIN_(a, b) a##b
+#define CPU_JOIN(a, b) CPU_JOIN_ (a, b)
+#define VEC CPU_JOIN (vec, LANES)
+#define DVEC CPU_JOIN (double, LANES)
+#define INT CPU_JOIN (int, LANES)
+#define LOADF CPU_JOIN (loadf, LANES)
+#define STOREF CPU_JOIN (storef, LANES)
+#define LOADD CPU_JOIN (loadd, LANES)
+#define STORED CPU_JOIN (stored, LANES)
+#define LOADBITS CPU_JOIN (loadbits, LANES)
+#define STOREBITS CPU_JOIN (storebits, LANES)
+#define WHERE_POSITIVE CPU_JOIN (positive, LANES)
+#define ELEMENT CPU_JOIN (element_, TYPE)
+#define LOAD CPU_JOIN (CPU_JOIN (load, TYPE), LANES)
+#define STORE CPU_JOIN (CPU_JOIN (store, TYPE), LANES)
+#define NAME(x) CPU_JOIN (CPU_JOIN (x##_, TYPE), LANES)
 
 #endif

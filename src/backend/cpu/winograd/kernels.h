@@ -39,6 +39,13 @@ cpu_winograd_points (CpuWinogradAxis a)
   return a == CPU_WINOGRAD_FOUR ? 6 : a == CPU_WINOGRAD_PAIR ? 3 : 1;
 }
 
+/* Of a kernel: one of 3 has only its middle tap on an axis that is 1 long. */
+static inline gint
+cpu_winograd_taps (CpuWinogradAxis a)
+{
+  return a == CPU_WINOGRAD_POINT ? 1 : 3;
+}
+
 /* A product's operands, in floats: c[row][column] (+)= the sum of
  * a[row][step] * b[step][column] over steps and blocks of steps. Columns are
  * vectors, 1 or 2 of them; b has them side by side, step after step. */

@@ -1,9 +1,9 @@
 /* What Winograd does to weights, and its products: included for each number of
- * lanes, behind transforms.inc.h. Needs what that needs, INT, LANES, ROWS and
- * EACH_ROW(x), which is x(1) to x(ROWS). SPDX-License-Identifier: LGPL-2.1-or-later */
+ * lanes, behind transforms.inc.h. Needs what that needs, ROWS and EACH_ROW(x), which
+ * is x(1) to x(ROWS). SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* Weights of one input (or, transposed, output): `tap` floats from one tap to the
- * next. A kernel of 3 has only its middle tap on an axis that is 1 long. */
+ * next. */
 INLINE const gfloat *
 LINE (first_tap) (const CpuWinogradShape *s, const gfloat *w, gsize tap)
 {
@@ -18,18 +18,14 @@ static void
 LINE (transform_taps) (const CpuWinogradShape *s, const gfloat *w, gsize tap, gfloat *values, gsize stride)
 {
   const gint height = cpu_winograd_points (s->axis[1]), width = cpu_winograd_points (s->axis[2]);
-  const gint depth_taps = s->axis[0] == CPU_WINOGRAD_POINT ? 1 : 3;
-  const gint height_taps = s->axis[1] == CPU_WINOGRAD_POINT ? 1 : 3;
-  const gsize row = width * LANES, plane = height * row;
+  const gint depth_taps = cpu_winograd_taps (s->axis[0]), height_taps = cpu_winograd_taps (s->axis[1]);
   const gsize taps_at[3] = { s->taps[1] * s->taps[2] * tap, s->taps[2] * tap, tap };
-  const gsize rows_at[3] = { plane, row, LANES }, columns_at[3] = { plane, LANES, row };
-  const gsize depths_at[3] = { row, LANES, plane };
-  const gsize values_at[3] = { width * stride, stride, height * width * stride };
+  const LINE (Places) at = LINE (places) (s, stride);
   gfloat b[CPU_WINOGRAD_MOST_POINTS * LANES] __attribute__((aligned (64)));
 
-  LINE (weights_lines) (s->axis[2], depth_taps, height_taps, LINE (first_tap) (s, w, tap), taps_at, b, rows_at);
-  LINE (weights_lines) (s->axis[1], depth_taps, width, b, columns_at, b, columns_at);
-  LINE (weights_lines) (s->axis[0], height, width, b, depths_at, values, values_at);
+  LINE (weights_lines) (s->axis[2], depth_taps, height_taps, LINE (first_tap) (s, w, tap), taps_at, b, at.rows);
+  LINE (weights_lines) (s->axis[1], depth_taps, width, b, at.columns, b, at.columns);
+  LINE (weights_lines) (s->axis[0], height, width, b, at.depths, values, at.values);
 }
 
 /* b[j][i] = a[i][j] */
@@ -86,13 +82,10 @@ LINE (weights_gradient) (const CpuWinogradShape *s, const gfloat *values, gsize 
 {
   const gint height = cpu_winograd_points (s->axis[1]), width = cpu_winograd_points (s->axis[2]);
   const gint taps = s->taps[0] * s->taps[1] * s->taps[2];
-  const gint depth_taps = s->axis[0] == CPU_WINOGRAD_POINT ? 1 : 3;
-  const gint height_taps = s->axis[1] == CPU_WINOGRAD_POINT ? 1 : 3;
-  const gint width_taps = s->axis[2] == CPU_WINOGRAD_POINT ? 1 : 3;
-  const gsize line = width * LANES, plane = height * line, tap = LANES * LANES;
-  const gsize values_at[3] = { width * stride, stride, height * width * stride };
-  const gsize depths_at[3] = { line, LANES, plane }, columns_at[3] = { plane, LANES, line };
-  const gsize rows_at[3] = { plane, line, LANES };
+  const gint depth_taps = cpu_winograd_taps (s->axis[0]), height_taps = cpu_winograd_taps (s->axis[1]);
+  const gint width_taps = cpu_winograd_taps (s->axis[2]);
+  const gsize tap = LANES * LANES;
+  const LINE (Places) at = LINE (places) (s, stride);
   gfloat b[CPU_WINOGRAD_MOST_POINTS * LANES] __attribute__((aligned (64)));
 
   if (!adds)
@@ -101,15 +94,15 @@ LINE (weights_gradient) (const CpuWinogradShape *s, const gfloat *values, gsize 
     const gfloat *from = values + i * row;
     gfloat *to = (gfloat *) LINE (first_tap) (s, dw, tap) + i * LANES;
 
-    LINE (taps_lines) (s->axis[0], height, width, from, values_at, b, depths_at);
-    LINE (taps_lines) (s->axis[1], depth_taps, width, b, columns_at, b, columns_at);
-    LINE (taps_lines) (s->axis[2], depth_taps, height_taps, b, rows_at, b, rows_at);
+    LINE (taps_lines) (s->axis[0], height, width, from, at.values, b, at.depths);
+    LINE (taps_lines) (s->axis[1], depth_taps, width, b, at.columns, b, at.columns);
+    LINE (taps_lines) (s->axis[2], depth_taps, height_taps, b, at.rows, b, at.rows);
     for (gint d = 0; d < depth_taps; d++)
       for (gint h = 0; h < height_taps; h++)
         for (gint w = 0; w < width_taps; w++) {
           gfloat *t = to + ((d * s->taps[1] + h) * s->taps[2] + w) * tap;
 
-          STOREF (t, LOADF (t) + LOADF (b + d * plane + h * line + w * LANES));
+          STOREF (t, LOADF (t) + LOADF (b + d * at.plane + h * at.line + w * LANES));
         }
   }
 }

@@ -1,5 +1,5 @@
 /* Tiles of activations; included for each type of them and number of lanes,
- * behind transforms.inc.h. Needs what that needs, NAME(x), ELEMENT, LOAD, STORE.
+ * behind transforms.inc.h. Needs what that needs, and TYPE.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* n vectors of a row from place `first` on, 0 where it has none. */
@@ -30,19 +30,17 @@ NAME (read_box) (const CpuWinogradShape *s, const ELEMENT *x, const gint from[3]
     const gboolean gradient, gfloat *values, gsize stride)
 {
   const gint height = cpu_winograd_points (s->axis[1]), width = cpu_winograd_points (s->axis[2]);
-  const gsize line = width * LANES, plane = height * line;
-  const gsize columns_at[3] = { plane, LANES, line }, depths_at[3] = { line, LANES, plane };
-  const gsize values_at[3] = { width * stride, stride, height * width * stride };
+  const LINE (Places) at = LINE (places) (s, stride);
   gfloat b[CPU_WINOGRAD_MOST_POINTS * LANES] __attribute__((aligned (64)));
 
   for (gint d = 0; d < n[0]; d++)
     for (gint h = 0; h < n[1]; h++) {
       const gint z = from[0] + d, y = from[1] + h;
       const ELEMENT *row = x + ((gssize) z * s->size[1] + y) * s->size[2] * LANES;
-      gfloat *to = b + d * plane + h * line;
+      gfloat *to = b + d * at.plane + h * at.line;
 
       if (z < 0 || z >= s->size[0] || y < 0 || y >= s->size[1])
-        memset (to, 0, line * sizeof *to);
+        memset (to, 0, at.line * sizeof *to);
       else if (s->axis[2] == CPU_WINOGRAD_POINT)
         READ (point, 1, 1);
       else if (s->axis[2] == CPU_WINOGRAD_PAIR && gradient)
@@ -55,11 +53,11 @@ NAME (read_box) (const CpuWinogradShape *s, const ELEMENT *x, const gint from[3]
         READ (input_four, 6, 6);
     }
   if (gradient) {
-    LINE (gradient_lines) (s->axis[1], n[0], width, b, columns_at, b, columns_at);
-    LINE (gradient_lines) (s->axis[0], height, width, b, depths_at, values, values_at);
+    LINE (gradient_lines) (s->axis[1], n[0], width, b, at.columns, b, at.columns);
+    LINE (gradient_lines) (s->axis[0], height, width, b, at.depths, values, at.values);
   } else {
-    LINE (input_lines) (s->axis[1], n[0], width, b, columns_at, b, columns_at);
-    LINE (input_lines) (s->axis[0], height, width, b, depths_at, values, values_at);
+    LINE (input_lines) (s->axis[1], n[0], width, b, at.columns, b, at.columns);
+    LINE (input_lines) (s->axis[0], height, width, b, at.depths, values, at.values);
   }
 }
 #undef READ
@@ -104,9 +102,7 @@ static void
 NAME (output) (const CpuWinogradShape *s, const gfloat *values, gsize stride, const gint tile[3], gpointer y)
 {
   const gint height = cpu_winograd_points (s->axis[1]), width = cpu_winograd_points (s->axis[2]);
-  const gsize line = width * LANES, plane = height * line;
-  const gsize columns_at[3] = { plane, LANES, line }, depths_at[3] = { line, LANES, plane };
-  const gsize values_at[3] = { width * stride, stride, height * width * stride };
+  const LINE (Places) at = LINE (places) (s, stride);
   gfloat b[CPU_WINOGRAD_MOST_POINTS * LANES] __attribute__((aligned (64)));
   gint from[3], last[3];
 
@@ -116,11 +112,11 @@ NAME (output) (const CpuWinogradShape *s, const gfloat *values, gsize stride, co
     from[k] = tile[k] * m;
     last[k] = MIN (m, s->size[k] - from[k]);
   }
-  LINE (output_lines) (s->axis[0], height, width, values, values_at, b, depths_at);
-  LINE (output_lines) (s->axis[1], last[0], width, b, columns_at, b, columns_at);
+  LINE (output_lines) (s->axis[0], height, width, values, at.values, b, at.depths);
+  LINE (output_lines) (s->axis[1], last[0], width, b, at.columns, b, at.columns);
   for (gint d = 0; d < last[0]; d++)
     for (gint h = 0; h < last[1]; h++) {
-      const gfloat *row = b + d * plane + h * line;
+      const gfloat *row = b + d * at.plane + h * at.line;
       ELEMENT *to = (ELEMENT *) y + (((gsize) (from[0] + d) * s->size[1] + from[1] + h) * s->size[2] + from[2]) * LANES;
 
       if (s->axis[2] == CPU_WINOGRAD_POINT)

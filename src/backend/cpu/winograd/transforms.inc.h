@@ -1,5 +1,5 @@
 /* Winograd's transforms along one axis, of vectors; included for each number of
- * lanes. Needs: LINE(x), VEC. SPDX-License-Identifier: LGPL-2.1-or-later */
+ * lanes. Needs LANES, as vectors.h has them, and LINE(x). SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* FOUR: F(4, 3) at the points 0, A, -A, B, -B and infinity. With f(p) the product
  * of p - q over the other finite points q, row p of B^T has the coefficients of
@@ -136,6 +136,26 @@ LINE (point) (const VEC *x, VEC *y)
 #undef F0
 #undef FA
 #undef FB
+
+/* Where the lines along each axis lie in a tile's buffer, [D][H][W][lane], as wide
+ * and high as its points, and along D among values, `stride` apart: in floats from
+ * one outer, one inner line, and one of its vectors to the next. */
+typedef struct {
+  gsize line, plane;            /* of the buffer */
+  gsize rows[3], columns[3], depths[3], values[3];
+} LINE (Places);
+
+INLINE LINE (Places)
+LINE (places) (const CpuWinogradShape *s, gsize stride)
+{
+  const gsize height = cpu_winograd_points (s->axis[1]), width = cpu_winograd_points (s->axis[2]);
+  const gsize line = width * LANES, plane = height * line;
+
+  return (LINE (Places)) {
+    line, plane, {plane, line, LANES}, {plane, LANES, line}, {line, LANES, plane},
+    {width * stride, stride, height * width * stride}
+  };
+}
 
 /* Lines of vectors along one axis: where they lie, in floats. */
 INLINE void

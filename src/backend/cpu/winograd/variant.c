@@ -8,89 +8,53 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* Rows of a product: with two columns each, what 32 or 16 registers hold. Only
- * with AVX-512 does a block have 16 channels. */
+/* Of as many lanes, whatever activations are. */
+#define LINE(x) CPU_JOIN (x##_, LANES)
+
+/* Rows of a product: with two columns each, what 32 or 16 registers hold. */
+#define ROWS_16 14
+#define ROWS_8 6
+#define EACH_ROW_8(X) X (1) X (2) X (3) X (4) X (5) X (6)
+#define EACH_ROW_16(X) EACH_ROW_8 (X) X (7) X (8) X (9) X (10) X (11) X (12) X (13) X (14)
+#define ROWS CPU_JOIN (ROWS_, LANES)
+#define EACH_ROW CPU_JOIN (EACH_ROW_, LANES)
+
+/* Only with AVX-512 does a block have 16 channels. */
 #ifdef __AVX512F__
 #define LANES 16
-#define LINE(x) x##_16
-#define VEC vec16
-#define INT int16
-#define LOADF loadf16
-#define STOREF storef16
-#define ROWS 14
-#define EACH_ROW(X) X (1) X (2) X (3) X (4) X (5) X (6) X (7) X (8) X (9) X (10) X (11) X (12) X (13) X (14)
 #include "src/backend/cpu/winograd/transforms.inc.h"
 #include "src/backend/cpu/winograd/lanes.inc.h"
-
-#define NAME(x) f32_16_##x
-#define ELEMENT gfloat
-#define LOAD loadf16
-#define STORE storef16
+#define TYPE f
 #include "src/backend/cpu/winograd/tiles.inc.h"
-#undef NAME
-#undef ELEMENT
-#undef LOAD
-#undef STORE
-
-#define NAME(x) bf16_16_##x
-#define ELEMENT guint16
-#define LOAD loadh16
-#define STORE storeh16
+#undef TYPE
+#define TYPE h
 #include "src/backend/cpu/winograd/tiles.inc.h"
-#undef NAME
-#undef ELEMENT
-#undef LOAD
-#undef STORE
-
+#undef TYPE
 #undef LANES
-#undef LINE
-#undef VEC
-#undef INT
-#undef LOADF
-#undef STOREF
-#undef ROWS
-#undef EACH_ROW
 #endif
 
 #define LANES 8
-#define LINE(x) x##_8
-#define VEC vec8
-#define INT int8
-#define LOADF loadf8
-#define STOREF storef8
-#define ROWS 6
-#define EACH_ROW(X) X (1) X (2) X (3) X (4) X (5) X (6)
 #include "src/backend/cpu/winograd/transforms.inc.h"
 #include "src/backend/cpu/winograd/lanes.inc.h"
-
-#define NAME(x) f32_8_##x
-#define ELEMENT gfloat
-#define LOAD loadf8
-#define STORE storef8
+#define TYPE f
 #include "src/backend/cpu/winograd/tiles.inc.h"
-#undef NAME
-#undef ELEMENT
-#undef LOAD
-#undef STORE
-
-#define NAME(x) bf16_8_##x
-#define ELEMENT guint16
-#define LOAD loadh8
-#define STORE storeh8
+#undef TYPE
+#define TYPE h
 #include "src/backend/cpu/winograd/tiles.inc.h"
+#undef TYPE
+#undef LANES
 
-#define KERNELS(rows, prefix, lanes) { rows, prefix##input, prefix##output, prefix##gradient, weights_##lanes, \
-    weights_gradient_##lanes, product_##lanes, product_transposed_##lanes }
-#define TABLE_(variant) cpu_winograd_##variant
-#define TABLE(variant) TABLE_ (variant)
+#define KERNELS(type, lanes) { ROWS_##lanes, input_##type##lanes, output_##type##lanes, gradient_##type##lanes, \
+    weights_##lanes, weights_gradient_##lanes, product_##lanes, product_transposed_##lanes }
+#define TABLE CPU_JOIN (cpu_winograd_, VARIANT)
 
 /* [activations are bf16][lanes is 16]; kernels_variant.c puts them into its table */
-extern const CpuWinogradKernels TABLE (VARIANT)[2][2];
+extern const CpuWinogradKernels TABLE[2][2];
 
-const CpuWinogradKernels TABLE (VARIANT)[2][2] = {
+const CpuWinogradKernels TABLE[2][2] = {
 #ifdef __AVX512F__
-  {KERNELS (6, f32_8_, 8), KERNELS (14, f32_16_, 16)}, {KERNELS (6, bf16_8_, 8), KERNELS (14, bf16_16_, 16)}
+  {KERNELS (f, 8), KERNELS (f, 16)}, {KERNELS (h, 8), KERNELS (h, 16)}
 #else
-  {KERNELS (6, f32_8_, 8)}, {KERNELS (6, bf16_8_, 8)}
+  {KERNELS (f, 8)}, {KERNELS (h, 8)}
 #endif
 };

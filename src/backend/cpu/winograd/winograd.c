@@ -17,6 +17,7 @@ struct _CpuWinograd {
   CpuWinogradShape shape;
   CpuPass pass;
   gint from, to;                /* blocks that are read and written */
+  gint pairs;                   /* of the latter; the last may be one alone */
   gint points, taps;
   gint tiles[3], n_tiles;       /* of a clip along each axis; of all clips */
   /* Weights' values, or their gradient's, lie in the scratch whole; otherwise a few
@@ -83,9 +84,7 @@ static void
 plan_activations (CpuWinograd *w)
 {
   const gint lanes = w->spec.lanes, pair = 2 * lanes;
-  const gsize pairs = (w->to + 1) / 2;
 
-  w->keeps = pairs * pair * w->from * lanes * w->points <= KEPT_FLOATS;
   if (w->keeps) {
     w->group = group_of (w, OWN_FLOATS, (gsize) w->points * (w->from * lanes + pair), w->spec.threads);
     w->blocks = w->from;
@@ -93,13 +92,13 @@ plan_activations (CpuWinograd *w)
   } else {
     w->group = group_of (w, SHARED_FLOATS, (gsize) w->points * w->from * lanes, 1);
     w->blocks = MIN (w->from, 32 / lanes);
-    w->parts = CLAMP ((gint) (w->spec.threads / pairs), 1, (w->group + FEWEST_TILES - 1) / FEWEST_TILES);
-    w->team = MIN (w->spec.threads, pairs * w->parts);
+    w->parts = CLAMP ((gint) w->spec.threads / w->pairs, 1, (w->group + FEWEST_TILES - 1) / FEWEST_TILES);
+    w->team = MIN ((gint) w->spec.threads, w->pairs * w->parts);
   }
   w->weights_stride = STRIDE (w, w->blocks * lanes * pair);
   w->in_stride = STRIDE (w, w->from * w->group * lanes);
   w->out_stride = STRIDE (w, w->group * pair);
-  w->weights_floats = round_floats (w->points * w->weights_stride) * (w->keeps ? pairs : (gsize) w->team);
+  w->weights_floats = round_floats (w->points * w->weights_stride) * (w->keeps ? w->pairs : w->team);
   w->in_floats = round_floats (w->points * w->in_stride) * (w->keeps ? w->team : 1);
   w->out_floats = round_floats (w->points * w->out_stride) * w->team;
 }
@@ -108,15 +107,14 @@ static void
 plan_gradient (CpuWinograd *w)
 {
   const gint lanes = w->spec.lanes, pair = 2 * lanes;
-  const gsize pairs = (w->to + 1) / 2, tile = (gsize) w->points * (w->from * lanes + pairs * pair);
+  const gsize tile = (gsize) w->points * (w->from * lanes + w->pairs * pair);
 
-  w->keeps = pairs * pair * w->from * lanes * w->points <= KEPT_FLOATS;
   w->group = group_of (w, w->keeps ? SHARED_FLOATS : 4 * SHARED_FLOATS, tile, 1);
   w->blocks = w->keeps ? w->from : 1;
-  w->weights_stride = STRIDE (w, (w->keeps ? pairs : 1) * w->blocks * lanes * pair);
+  w->weights_stride = STRIDE (w, (gsize) (w->keeps ? w->pairs : 1) * w->blocks * lanes * pair);
   w->in_stride = STRIDE (w, w->from * w->group * lanes);
-  w->out_stride = STRIDE (w, pairs * w->group * pair);
-  w->team = w->keeps ? 1 : MIN (w->spec.threads, pairs * w->from);
+  w->out_stride = STRIDE (w, (gsize) w->pairs * w->group * pair);
+  w->team = w->keeps ? 1 : MIN ((gint) w->spec.threads, w->pairs * w->from);
   w->weights_floats = round_floats (w->points * w->weights_stride) * w->team;
   w->in_floats = round_floats (w->points * w->in_stride);
   w->out_floats = round_floats (w->points * w->out_stride);
@@ -138,6 +136,8 @@ plan (CpuWinograd *w, const CpuWinogradSpec *spec, CpuPass pass)
     w->points *= cpu_winograd_points (w->shape.axis[k]);
     w->taps *= spec->kernel[k];
   }
+  w->pairs = (w->to + 1) / 2;
+  w->keeps = (gsize) w->pairs * 2 * w->from * spec->lanes * spec->lanes * w->points <= KEPT_FLOATS;
   if (pass == CPU_BACKWARD_WEIGHTS)
     plan_gradient (w);
   else
@@ -290,12 +290,12 @@ multiply (const CpuWinograd *w, const gfloat *in, const gfloat *weights, gint bl
 void
 cpu_winograd_prepare (const CpuWinograd *w, const gfloat *weights, gpointer scratch)
 {
-  const gint pairs = (w->to + 1) / 2, lanes = w->spec.lanes;
+  const gint lanes = w->spec.lanes;
 
   if (!w->keeps || w->pass == CPU_BACKWARD_WEIGHTS)
     return;
 #pragma omp parallel for collapse (2) num_threads (w->spec.threads) schedule (static)
-  for (gint pair = 0; pair < pairs; pair++)
+  for (gint pair = 0; pair < w->pairs; pair++)
     for (gint block = 0; block < w->from; block++)
       make_weights (w, weights, block, 1, pair, (gfloat *) scratch + pair * round_floats (w->points * w->weights_stride)
           + (gsize) block * lanes * columns_of (w, pair) * lanes);
@@ -315,7 +315,7 @@ run_by_tiles (const CpuWinograd *w, gpointer in, gpointer out, const gfloat *wei
     for (gint block = 0; block < w->from; block++)
       for (gint t = 0; t < n; t++)
         read_tile (w, in, block, first, t, n, read);
-    for (gint pair = 0; 2 * pair < w->to; pair++) {
+    for (gint pair = 0; pair < w->pairs; pair++) {
       multiply (w, read, weights + pair * round_floats (w->points * w->weights_stride), 0, w->from, pair, n, 0, n,
           written);
       write_tiles (w, out, pair, first, n, written);
@@ -344,7 +344,7 @@ run_by_outputs (const CpuWinograd *w, gpointer in, gpointer out, const gfloat *w
         for (gint t = 0; t < n; t++)
           read_tile (w, in, block, first, t, n, read);
 #pragma omp for collapse (2) schedule (dynamic)
-      for (gint pair = 0; pair < (w->to + 1) / 2; pair++)
+      for (gint pair = 0; pair < w->pairs; pair++)
         for (gint part = 0; part < w->parts; part++) {
           const gint row = n * part / w->parts, rows = n * (part + 1) / w->parts - row;
 
@@ -402,7 +402,7 @@ write_weights (const CpuWinograd *w, const gfloat *values, gint block, gint pair
 static void
 run_gradient (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, gfloat *values)
 {
-  const gint pairs = (w->to + 1) / 2, lanes = w->spec.lanes;
+  const gint lanes = w->spec.lanes;
   const gsize block_floats = (gsize) lanes * 2 * lanes, own_weights = w->weights_floats / w->team;
   gfloat *read = values + w->weights_floats, *gradients = read + w->in_floats;
 
@@ -416,13 +416,13 @@ run_gradient (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, 
         for (gint t = 0; t < n; t++)
           read_tile (w, in, block, first, t, n, read);
 #pragma omp for collapse (2) schedule (static)
-      for (gint pair = 0; pair < pairs; pair++)
+      for (gint pair = 0; pair < w->pairs; pair++)
         for (gint t = 0; t < n; t++)
           read_gradient (w, out, pair, first, t, n, gradients);
       if (w->keeps) {
 #pragma omp for schedule (static)
         for (gint point = 0; point < w->points; point++)
-          for (gint pair = 0; pair < pairs; pair++)
+          for (gint pair = 0; pair < w->pairs; pair++)
             for (gint block = 0; block < w->from; block++)
               multiply_gradients (w, read, gradients, point, block, pair, n, values + point * w->weights_stride
                   + (pair * w->from + block) * block_floats, first > 0);
@@ -430,7 +430,7 @@ run_gradient (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, 
         gfloat *own = values + omp_get_thread_num () * own_weights;
 
 #pragma omp for collapse (2) schedule (static)
-        for (gint pair = 0; pair < pairs; pair++)
+        for (gint pair = 0; pair < w->pairs; pair++)
           for (gint block = 0; block < w->from; block++) {
             for (gint point = 0; point < w->points; point++)
               multiply_gradients (w, read, gradients, point, block, pair, n, own + point * w->weights_stride, FALSE);
@@ -440,7 +440,7 @@ run_gradient (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, 
     }
     if (w->keeps) {
 #pragma omp for collapse (2) schedule (static)
-      for (gint pair = 0; pair < pairs; pair++)
+      for (gint pair = 0; pair < w->pairs; pair++)
         for (gint block = 0; block < w->from; block++)
           write_weights (w, values + (pair * w->from + block) * block_floats, block, pair, weights, FALSE);
     }
