@@ -156,6 +156,7 @@ typedef struct {
   guint64 budget;
   Cnn3dFit best;                /* micro_batch 0: nothing fits so far */
   Cnn3dFit least;               /* of all that were tried, the one that needs least */
+  gdouble fastest;              /* seconds of this micro-batch's fastest way, whether it fits or not */
 } Search;
 
 /* A way that `params` allow: is it the best so far? */
@@ -169,6 +170,7 @@ try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, 
     return FALSE;
   if (!s->least.micro_batch || cnn3d_fit_needs (&fit) < cnn3d_fit_needs (&s->least))
     s->least = fit;
+  s->fastest = MIN (s->fastest, fit.seconds);
   if (cnn3d_fit_needs (&fit) <= s->budget && (!s->best.micro_batch || fit.seconds < s->best.seconds))
     s->best = fit;
   return TRUE;
@@ -191,8 +193,9 @@ try_recomputes (Search *s, const Cnn3dTrainerParams *params, guint batch, guint 
   return TRUE;
 }
 
-/* All ways that the settings allow; FALSE only with error. Micro-batches shrink
- * until recomputation need not be feared any more: smaller ones only cost. */
+/* All ways that the settings allow; FALSE only with error. A smaller micro-batch
+ * may spare recomputation. Without it each is slower than the larger ones, so
+ * none is tried any more when even that would not beat the best. */
 static gboolean
 search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error)
 {
@@ -207,9 +210,10 @@ search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error
     if (micro == tried)
       continue;
     tried = micro;
+    s->fastest = G_MAXDOUBLE;
     if (!try_recomputes (s, params, batch, micro, error))
       return FALSE;
-    if (!params->auto_fit || (s->best.micro_batch && s->best.recompute != CNN3D_RECOMPUTE_BLOCK))
+    if (!params->auto_fit || (s->best.micro_batch && s->best.seconds <= s->fastest))
       break;
   }
   return TRUE;
