@@ -11,6 +11,7 @@
 #define KEPT_FLOATS (2 << 20)
 #define FEWEST_TILES 12
 #define MOST_TILES 256
+#define MOST_PARTS 8
 
 struct _CpuWinograd {
   CpuWinogradSpec spec;
@@ -24,7 +25,9 @@ struct _CpuWinograd {
    * are made where they are needed. */
   gboolean keeps;
   gint group;                   /* tiles that are gone through at once */
-  gint parts;                   /* of a group that different threads multiply, where weights are not kept */
+  gint parts;                   /* of a group that different threads multiply, where weights are not kept; of
+                                 * all tiles, that a kept gradient is summed up from */
+  gint shares;                  /* of a kept gradient, that different threads sum up */
   gint blocks;                  /* of weights that are made at once */
   gint team;                    /* threads that have values of their own */
   /* Floats: from one point to the next of weights, tiles that are read, and tiles
@@ -103,21 +106,36 @@ plan_activations (CpuWinograd *w)
   w->out_floats = round_floats (w->points * w->out_stride) * w->team;
 }
 
+/* Where the weights' gradient is kept, parts of the tiles are summed up apart: what
+ * threads share, they would wait for, all the more where they have no cache in
+ * common. How many parts, is a matter of sizes alone, as bits depend on it. With
+ * more threads each part is done in `shares` of the weights. */
 static void
 plan_gradient (CpuWinograd *w)
 {
-  const gint lanes = w->spec.lanes, pair = 2 * lanes;
+  const gint lanes = w->spec.lanes, pair = 2 * lanes, cells = w->pairs * w->from, threads = w->spec.threads;
   const gsize tile = (gsize) w->points * (w->from * lanes + w->pairs * pair);
 
-  w->group = group_of (w, w->keeps ? SHARED_FLOATS : 4 * SHARED_FLOATS, tile, 1);
   w->blocks = w->keeps ? w->from : 1;
   w->weights_stride = STRIDE (w, (gsize) (w->keeps ? w->pairs : 1) * w->blocks * lanes * pair);
+  w->parts = w->shares = 1;
+  if (w->keeps) {
+    while (w->parts < MOST_PARTS && 2 * w->parts * w->points * w->weights_stride <= KEPT_FLOATS
+        && 2 * w->parts * FEWEST_TILES <= w->n_tiles)
+      w->parts *= 2;
+    while (w->shares < cells && (w->parts * w->shares % threads || w->parts * w->shares < threads))
+      w->shares++;
+    w->team = MIN (threads, w->parts * w->shares);
+    w->group = group_of (w, SHARED_FLOATS / 2 / w->team, tile, w->parts);
+  } else {
+    w->team = MIN (threads, cells);
+    w->group = group_of (w, 4 * SHARED_FLOATS, tile, 1);
+  }
   w->in_stride = STRIDE (w, w->from * w->group * lanes);
   w->out_stride = STRIDE (w, (gsize) w->pairs * w->group * pair);
-  w->team = w->keeps ? 1 : MIN ((gint) w->spec.threads, w->pairs * w->from);
-  w->weights_floats = round_floats (w->points * w->weights_stride) * w->team;
-  w->in_floats = round_floats (w->points * w->in_stride);
-  w->out_floats = round_floats (w->points * w->out_stride);
+  w->weights_floats = round_floats (w->points * w->weights_stride) * (w->keeps ? w->parts : w->team);
+  w->in_floats = round_floats (w->points * w->in_stride) * (w->keeps ? w->team : 1);
+  w->out_floats = round_floats (w->points * w->out_stride) * (w->keeps ? w->team : 1);
 }
 
 static void
@@ -399,58 +417,95 @@ write_weights (const CpuWinograd *w, const gfloat *values, gint block, gint pair
         columns * w->spec.lanes, weights + weights_at (w, 2 * pair + c, block), adds);
 }
 
+/* A share of what a part of the tiles adds up to. */
+static void
+sum_up (const CpuWinograd *w, gpointer in, gpointer out, gint part, gint share, gfloat *sums, gfloat *read,
+    gfloat *gradients)
+{
+  const gint lanes = w->spec.lanes, cells = w->pairs * w->from;
+  const gint first_cell = cells * share / w->shares, end_cell = cells * (share + 1) / w->shares;
+  const gint first_pair = first_cell / w->from, last_pair = (end_cell - 1) / w->from;
+  const gboolean one = first_pair == last_pair;
+  const gint first_block = one ? first_cell % w->from : 0, last_block = one ? (end_cell - 1) % w->from : w->from - 1;
+  const gint start = (gint64) w->n_tiles * part / w->parts, end = (gint64) w->n_tiles * (part + 1) / w->parts;
+
+  for (gint first = start; first < end; first += w->group) {
+    const gint n = MIN (w->group, end - first);
+
+    for (gint block = first_block; block <= last_block; block++)
+      for (gint t = 0; t < n; t++)
+        read_tile (w, in, block, first, t, n, read);
+    for (gint pair = first_pair; pair <= last_pair; pair++)
+      for (gint t = 0; t < n; t++)
+        read_gradient (w, out, pair, first, t, n, gradients);
+    for (gint point = 0; point < w->points; point++)
+      for (gint cell = first_cell; cell < end_cell; cell++)
+        multiply_gradients (w, read, gradients, point, cell % w->from, cell / w->from, n,
+            sums + point * w->weights_stride + (gsize) cell * lanes * 2 * lanes, first > start);
+  }
+}
+
+static void
+run_kept_gradient (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, gfloat *values)
+{
+  const gsize cell = 2 * (gsize) w->spec.lanes * w->spec.lanes, part_floats = w->weights_floats / w->parts;
+  const gsize own_in = w->in_floats / w->team, own_out = w->out_floats / w->team;
+
+#pragma omp parallel num_threads (w->team)
+  {
+    gfloat *read = values + w->weights_floats + omp_get_thread_num () * own_in;
+    gfloat *gradients = values + w->weights_floats + w->in_floats + omp_get_thread_num () * own_out;
+
+#pragma omp for collapse (2) schedule (static)
+    for (gint part = 0; part < w->parts; part++)
+      for (gint share = 0; share < w->shares; share++)
+        sum_up (w, in, out, part, share, values + part * part_floats, read, gradients);
+#pragma omp for collapse (2) schedule (static)
+    for (gint pair = 0; pair < w->pairs; pair++)
+      for (gint block = 0; block < w->from; block++)
+        for (gint part = 0; part < w->parts; part++)
+          write_weights (w, values + part * part_floats + (pair * w->from + block) * cell, block, pair, weights,
+              part > 0);
+  }
+}
+
+/* A group of tiles after the other; each thread sums up some of the weights, and
+ * brings them back from their values at once. */
 static void
 run_gradient (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, gfloat *values)
 {
-  const gint lanes = w->spec.lanes;
-  const gsize block_floats = (gsize) lanes * 2 * lanes, own_weights = w->weights_floats / w->team;
+  const gsize own_weights = w->weights_floats / w->team;
   gfloat *read = values + w->weights_floats, *gradients = read + w->in_floats;
 
 #pragma omp parallel num_threads (w->spec.threads)
-  {
-    for (gint first = 0; first < w->n_tiles; first += w->group) {
-      const gint n = MIN (w->group, w->n_tiles - first);
+  for (gint first = 0; first < w->n_tiles; first += w->group) {
+    const gint n = MIN (w->group, w->n_tiles - first);
+    gfloat *own = values + omp_get_thread_num () * own_weights;
 
 #pragma omp for collapse (2) schedule (static) nowait
-      for (gint block = 0; block < w->from; block++)
-        for (gint t = 0; t < n; t++)
-          read_tile (w, in, block, first, t, n, read);
+    for (gint block = 0; block < w->from; block++)
+      for (gint t = 0; t < n; t++)
+        read_tile (w, in, block, first, t, n, read);
 #pragma omp for collapse (2) schedule (static)
-      for (gint pair = 0; pair < w->pairs; pair++)
-        for (gint t = 0; t < n; t++)
-          read_gradient (w, out, pair, first, t, n, gradients);
-      if (w->keeps) {
-#pragma omp for schedule (static)
+    for (gint pair = 0; pair < w->pairs; pair++)
+      for (gint t = 0; t < n; t++)
+        read_gradient (w, out, pair, first, t, n, gradients);
+#pragma omp for collapse (2) schedule (static)
+    for (gint pair = 0; pair < w->pairs; pair++)
+      for (gint block = 0; block < w->from; block++) {
         for (gint point = 0; point < w->points; point++)
-          for (gint pair = 0; pair < w->pairs; pair++)
-            for (gint block = 0; block < w->from; block++)
-              multiply_gradients (w, read, gradients, point, block, pair, n, values + point * w->weights_stride
-                  + (pair * w->from + block) * block_floats, first > 0);
-      } else {
-        gfloat *own = values + omp_get_thread_num () * own_weights;
-
-#pragma omp for collapse (2) schedule (static)
-        for (gint pair = 0; pair < w->pairs; pair++)
-          for (gint block = 0; block < w->from; block++) {
-            for (gint point = 0; point < w->points; point++)
-              multiply_gradients (w, read, gradients, point, block, pair, n, own + point * w->weights_stride, FALSE);
-            write_weights (w, own, block, pair, weights, first > 0);
-          }
+          multiply_gradients (w, read, gradients, point, block, pair, n, own + point * w->weights_stride, FALSE);
+        write_weights (w, own, block, pair, weights, first > 0);
       }
-    }
-    if (w->keeps) {
-#pragma omp for collapse (2) schedule (static)
-      for (gint pair = 0; pair < w->pairs; pair++)
-        for (gint block = 0; block < w->from; block++)
-          write_weights (w, values + (pair * w->from + block) * block_floats, block, pair, weights, FALSE);
-    }
   }
 }
 
 void
 cpu_winograd_run (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, gpointer scratch)
 {
-  if (w->pass == CPU_BACKWARD_WEIGHTS)
+  if (w->pass == CPU_BACKWARD_WEIGHTS && w->keeps)
+    run_kept_gradient (w, in, out, weights, scratch);
+  else if (w->pass == CPU_BACKWARD_WEIGHTS)
     run_gradient (w, in, out, weights, scratch);
   else if (w->keeps)
     run_by_tiles (w, in, out, scratch, (gfloat *) scratch + w->weights_floats);
