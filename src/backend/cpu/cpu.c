@@ -57,6 +57,13 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
         "%s describes a GPU, not a CPU: the CPU that plans are made for is this one", params->profile);
     return NULL;
   }
+  /* that one's engines and memory are SYCL's, not the CPU's own */
+  if (version->cpu_runtime & DNNL_RUNTIME_DPCPP) {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
+        "oneDNN %d.%d.%d was built for SYCL: install one that was built for CPUs, with OpenMP, and build with that",
+        version->major, version->minor, version->patch);
+    return NULL;
+  }
   d = g_new0 (Cnn3dDevice, 1);
   if (dnnl_engine_create (&d->dnnl.engine, dnnl_cpu, 0) != dnnl_success
       || dnnl_stream_create (&d->dnnl.stream, d->dnnl.engine, dnnl_stream_default_flags) != dnnl_success) {
