@@ -199,15 +199,33 @@ measure (const ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, Cn
   return TRUE;
 }
 
+gchar *
+tool_plan_changes (const ToolPlan *plan, const Cnn3dFit *fit, const gchar *changes)
+{
+  const gboolean fewer = fit->micro_batch < micro_batch (&plan->params, plan->batch);
+  g_autofree gchar *norm = NULL;
+
+  if (!fewer)
+    return g_strdup (changes);
+  norm = cnn3d_freezes_norm (plan->params.freeze) ? g_strdup ("order of sums")
+      : g_strdup_printf ("batch norm sees %u clip%s at once", fit->micro_batch, fit->micro_batch == 1 ? "" : "s");
+  return changes ? g_strconcat (changes, "; ", norm, NULL) : g_steal_pointer (&norm);
+}
+
+/* changes: beside the clips that run at once; NULL: nothing. */
 static void
 add_knob (ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, const gchar *changes, gchar *setting)
 {
-  ToolKnob knob = { setting, changes, {0} };
+  ToolKnob knob = { setting, NULL, {0} };
 
-  if (measure (plan, params, batch, &knob.fit))
-    g_array_append_val (plan->knobs, knob);
-  else
+  if (!measure (plan, params, batch, &knob.fit)) {
     g_free (setting);
+    return;
+  }
+  knob.changes = tool_plan_changes (plan, &knob.fit, changes);
+  if (!knob.changes)
+    knob.changes = g_strdup ("nothing: the same bits");
+  g_array_append_val (plan->knobs, knob);
 }
 
 /* Each setting alone, changed from what was asked for. */
@@ -216,13 +234,12 @@ add_knobs (ToolPlan *plan)
 {
   const Cnn3dTrainerParams *asked = &plan->params;
   const Cnn3dNetworkParams *n = &asked->network;
-  const gchar *nothing = "nothing: the same bits", *norm = "batch norm sees fewer clips at once";
   Cnn3dTrainerParams p = *asked;
 
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
     p.recompute = r;
     if (r != plan->fit.recompute)
-      add_knob (plan, &p, plan->batch, nothing, g_strdup_printf ("recompute=%s", cnn3d_recompute_name (r)));
+      add_knob (plan, &p, plan->batch, NULL, g_strdup_printf ("recompute=%s", cnn3d_recompute_name (r)));
   }
   p = *asked;
   /* the others are compared in the same way of running */
@@ -235,7 +252,7 @@ add_knobs (ToolPlan *plan)
   for (guint d = 2; d <= plan->batch; d *= 2)
     if (plan->batch % d == 0) {
       p.accumulate = asked->accumulate * d;
-      add_knob (plan, &p, plan->batch / d, norm,
+      add_knob (plan, &p, plan->batch / d, NULL,
           g_strdup_printf ("batch-size=%u accumulate-grad-batches=%u", plan->batch / d, p.accumulate));
     }
   p.accumulate = asked->accumulate;
@@ -267,11 +284,13 @@ add_knobs (ToolPlan *plan)
   }
 }
 
-/* Of all ways to cut a step's clips, the quickest that fits. */
+/* Of all ways to cut a step's clips, the one with the largest batches that fit, as
+ * batch norm sees no more than one; where it is frozen, the quickest. */
 static void
 recommend (ToolPlan *plan)
 {
   const guint64 clips = (guint64) plan->batch * plan->params.accumulate;
+  const gboolean norm_frozen = cnn3d_freezes_norm (plan->params.freeze);
 
   for (guint64 batch = 1; batch <= MIN (clips, 512); batch++) {
     Cnn3dTrainerParams p = plan->params;
@@ -284,7 +303,7 @@ recommend (ToolPlan *plan)
     p.auto_fit = FALSE;
     p.recompute = CNN3D_RECOMPUTE_AUTO;
     if (measure (plan, &p, batch, &fit) && cnn3d_fit_needs (&fit) <= plan->budget
-        && (!plan->best_accumulate || fit.seconds < plan->best.seconds)) {
+        && (!norm_frozen || !plan->best_accumulate || fit.seconds < plan->best.seconds)) {
       plan->best = fit;
       plan->best_accumulate = p.accumulate;
     }
@@ -363,6 +382,7 @@ static void
 clear_knob (gpointer knob)
 {
   g_free (((ToolKnob *) knob)->setting);
+  g_free (((ToolKnob *) knob)->changes);
 }
 
 static gboolean

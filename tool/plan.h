@@ -9,8 +9,7 @@
 
 /* One setting changed. */
 typedef struct {
-  gchar *setting;
-  const gchar *changes;         /* what it does to the training */
+  gchar *setting, *changes;     /* changes: what it does to the training */
   Cnn3dFit fit;                 /* seconds: of a whole step's clips */
 } ToolKnob;
 
@@ -32,6 +31,10 @@ typedef struct {
   Cnn3dRoofline *roofline;      /* of `fit`; NULL: not asked for */
   Cnn3dRates rates;             /* the device's, for it */
 } ToolPlan;
+
+/* What a fit does to the training that was asked for, beside `changes` (NULL:
+ * nothing); NULL: nothing. g_free(). */
+gchar *tool_plan_changes (const ToolPlan * plan, const Cnn3dFit * fit, const gchar * changes);
 
 /* planreport.c: as text on stdout; as one object (network: for its roofline,
  * where there is one). */

@@ -75,6 +75,7 @@ tool_plan_print (const ToolPlan *plan)
 {
   const Cnn3dNetworkParams *n = &plan->params.network;
   g_autofree gchar *budget = cnn3d_format_bytes (plan->budget);
+  g_autofree gchar *split = tool_plan_changes (plan, &plan->fit, NULL);
 
   printf ("%s, %ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s\n", n->model, n->frames,
       n->height, n->width, plan->batch, plan->params.accumulate, plan->batch * plan->params.accumulate,
@@ -88,7 +89,7 @@ tool_plan_print (const ToolPlan *plan)
 
   printf ("\n  %-42s %11s %8s %7s  %-4s %s\n", "one setting changed", "in all", "memory", "time", "fits",
       "what it changes");
-  print_knob (plan, "(as asked for)", &plan->fit, "");
+  print_knob (plan, "(as asked for)", &plan->fit, split ? split : "");
   for (guint i = 0; i < plan->knobs->len; i++) {
     const ToolKnob *k = &g_array_index (plan->knobs, ToolKnob, i);
 

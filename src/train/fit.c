@@ -193,13 +193,15 @@ try_recomputes (Search *s, const Cnn3dTrainerParams *params, guint batch, guint 
   return TRUE;
 }
 
-/* All ways that the settings allow; FALSE only with error. A smaller micro-batch
- * may spare recomputation. Without it each is slower than the larger ones, so
- * none is tried any more when even that would not beat the best. */
+/* All ways that the settings allow; FALSE only with error. Batch norm sees one
+ * micro-batch: the largest that fits is the best. Where batch norm is frozen a
+ * smaller one that spares recomputation may be quicker, until even what does not
+ * fit of it would not be. */
 static gboolean
 search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error)
 {
   const guint most = params->micro_batch ? MIN (params->micro_batch, batch) : batch;
+  const gboolean norm_frozen = cnn3d_freezes_norm (params->freeze);
   guint tried = 0;
 
   memset (&s->best, 0, sizeof s->best);
@@ -213,7 +215,7 @@ search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error
     s->fastest = G_MAXDOUBLE;
     if (!try_recomputes (s, params, batch, micro, error))
       return FALSE;
-    if (!params->auto_fit || (s->best.micro_batch && s->best.seconds <= s->fastest))
+    if (!params->auto_fit || (s->best.micro_batch && (!norm_frozen || s->best.seconds <= s->fastest)))
       break;
   }
   return TRUE;

@@ -14,6 +14,12 @@ has_token (const gchar *list, const gchar *token)
   return FALSE;
 }
 
+gboolean
+cnn3d_freezes_norm (const gchar *freeze)
+{
+  return has_token (freeze, "batch-norm");
+}
+
 /* Marks what trains; a prefix that names nothing is a mistake worth telling. */
 gboolean *
 cnn3d_freeze (const Cnn3dNetwork *net, const gchar *freeze, gboolean *norm_frozen, GError **error)
@@ -24,7 +30,7 @@ cnn3d_freeze (const Cnn3dNetwork *net, const gchar *freeze, gboolean *norm_froze
 
   for (guint i = 0; i < net->n_weights; i++)
     trains[i] = CNN3D_PARAM_TRAINED (net->weights[i].role);
-  *norm_frozen = has_token (freeze, "batch-norm");
+  *norm_frozen = cnn3d_freezes_norm (freeze);
   for (guint k = 0; tokens[k]; k++) {
     const gchar *token = g_strstrip (tokens[k]);
     gboolean found = FALSE;

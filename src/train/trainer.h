@@ -65,6 +65,8 @@ typedef struct {
 } Cnn3dTrainerParams;
 
 CNN3D_API void cnn3d_trainer_params_init (Cnn3dTrainerParams * params);
+/* Does batch norm, with this `freeze`, normalise with its running figures, whatever the batch? */
+CNN3D_API gboolean cnn3d_freezes_norm (const gchar * freeze);
 
 /* Bytes taken, by kind. */
 typedef struct {
