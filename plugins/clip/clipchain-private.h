@@ -80,6 +80,7 @@ struct _ClipChain
   gboolean *wanted;             /* [window_last - window_first + 1] which of
                                  * these; NULL: all, or who knows */
   guint from, to;               /* packets to decode */
+  gboolean runs_up;             /* `from` lies before where it is exact */
 
   /* Whoever pushes packets */
   gint64 at;                    /* the next packet; -1: after a seek */

@@ -319,6 +319,21 @@ decode_pictures (ClipChain * self)
   return OUTCOME_DONE;
 }
 
+/* libavcodec asks for a frame for each reference that is not there. From 1.24 on
+ * GStreamer's element for it takes the first frame for done when one of these goes,
+ * and loses it; with several threads, any number of those after it. */
+static void
+run_up (ClipChain * self)
+{
+  guint major, minor, micro, nano, from;
+
+  gst_version (&major, &minor, &micro, &nano);
+  from = major == 1 && minor < 24 ? self->from
+      : clip_index_run_up (self->index, self->from);
+  self->runs_up = from != self->from;
+  self->from = from;
+}
+
 /* Decodes what is wanted of the chosen track. */
 static Outcome
 decode (ClipChain * self, gboolean may_seek)
@@ -331,6 +346,8 @@ decode (ClipChain * self, gboolean may_seek)
     return OUTCOME_BAD;
   clip_index_range (self->index, self->first + self->window_first,
       self->first + self->window_last, &self->from, &self->to);
+  if (!self->pictures)
+    run_up (self);
   GST_DEBUG_OBJECT (self, "%s: frames %u + %" G_GUINT64_FORMAT " to %"
       G_GUINT64_FORMAT " of %u: packets %u to %u", job->path, self->first,
       self->window_first, self->window_last, self->frames, self->from,

@@ -352,6 +352,21 @@ clip_index_range (const ClipIndex * self, guint first, guint last,
 }
 
 guint
+clip_index_run_up (const ClipIndex * self, guint from)
+{
+  /* as many frames, of two fields each, as a decoder may hold */
+  const guint least = 32;
+  guint start = from;
+
+  while (start > 0 && !(self->packets[start].flags & CLIP_PACKET_RESET)
+      && (start + least > from
+          || !(self->packets[start].flags & CLIP_PACKET_START)))
+    start--;
+
+  return start;
+}
+
+guint
 clip_index_before (const ClipIndex * self, guint packet)
 {
   const GstClockTime pts = self->packets[packet].pts;

@@ -63,6 +63,10 @@ guint clip_index_segment (const ClipIndex * index, gdouble start, gdouble end,
 void clip_index_range (const ClipIndex * index, guint first, guint last,
     guint * from, guint * to);
 
+/* A start before `from`, so far that a decoder which spoils the first frames of a
+ * start that lacks references does it before `from`; `from` where it is a RESET. */
+guint clip_index_run_up (const ClipIndex * index, guint from);
+
 /* How many frames are shown before what a packet would be, which is never shown, by
  * its time; G_MAXUINT: nobody knows. */
 guint clip_index_before (const ClipIndex * index, guint packet);

@@ -363,10 +363,11 @@ clip_chain_plug (ClipChain * self, GstPad * src)
  * ahead of what is wanted. But with one thread libavcodec's H.264 paints over
  * frames whose lists name frames from before the start, used or not. */
 static void
-set_threads (GstElement * decoder, const ClipIndex * index, guint from)
+set_threads (ClipChain * self, GstElement * decoder)
 {
-  const gboolean clean = index->packets[from].flags & CLIP_PACKET_RESET
-      || (from == 0 && index->codec != CLIP_CODEC_H264);
+  const gboolean clean = self->index->packets[self->from].flags
+      & CLIP_PACKET_RESET || self->runs_up
+      || (self->from == 0 && self->index->codec != CLIP_CODEC_H264);
   static const gchar *const names[] = { "max-threads", "threads", "n-threads" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
@@ -389,7 +390,7 @@ try_decoder (ClipChain * self, GstElementFactory * factory)
 
   if (!decoder)
     return FALSE;
-  set_threads (decoder, self->index, self->from);
+  set_threads (self, decoder);
   gst_bin_add (GST_BIN (self), decoder);
   src = gst_element_get_static_pad (decoder, "src");
   if (src) {

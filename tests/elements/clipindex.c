@@ -497,6 +497,23 @@ test_segments (void)
   g_rand_free (rand);
 }
 
+/* The last RESET, or else the last START that is 32 packets before. */
+static void
+assert_runs_up (const ClipIndex * index, guint from)
+{
+  const guint start = clip_index_run_up (index, from);
+
+  for (guint i = from + 1; i-- > 0;) {
+    const guint16 flags = index->packets[i].flags;
+
+    if (i == 0 || flags & CLIP_PACKET_RESET || (flags & START
+            && from - i >= 32)) {
+      g_assert_cmpuint (start, ==, i);
+      break;
+    }
+  }
+}
+
 static void
 test_ranges (void)
 {
@@ -531,6 +548,7 @@ test_ranges (void)
       g_assert_false (all && index->packets[i].flags & START
           && index->ranks[i] <= first);
     }
+    assert_runs_up (index, from);
     g_assert_cmpint (clip_index_find (index, index->packets[to].pts,
             index->packets[to].dts), ==, to);
     g_assert_cmpint (clip_index_find (index, S (999), S (999)), ==, -1);
