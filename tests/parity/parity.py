@@ -327,7 +327,8 @@ def check_on_device(name, precision, frames, size):
     """FP32 as near to PyTorch's FP32 as that is to itself with its input nudged, others
     no further from it than PyTorch's own autocast is; or within rounding."""
     kind = autocast_type(precision)
-    options = ["--device", ARGS.device, "--precision", precision] + ["--no-tf32"] * (precision == "32")
+    options = ["--device", ARGS.device, "--precision", precision, "--convolution", "direct"]
+    options += ["--no-tf32"] * (precision == "32")
     rounding = {"32": 1e-4, "16-mixed": 4e-3, "bf16-mixed": 3e-2}[precision if ORACLE == "cuda" or kind is None
                                                                   else "bf16-mixed"]
     model = make_model(name)

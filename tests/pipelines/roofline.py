@@ -173,7 +173,8 @@ def everywhere(folder):
     small = "--model", "mc3_18", "--num-frames", "8", "--size", "64", "--batch-size", "4", "--base-width", "16"
     answers = tool(*small, "--gpu", "all").count("clips/s; fused")
     assert answers == len(glob.glob(os.path.join(launch.TOP, "configs", "gpus", "*.json"))), answers
-    for options in (["--device", "cpu"], ["--gpu", "rtx3070", "--recompute", "bn"],
+    # as many clips as make recomputation worth it beside any workspace
+    for options in (["--device", "cpu"], ["--gpu", "rtx3070", "--recompute", "bn", "--batch-size", "32"],
                     ["--device", "cpu", "--recompute", "block"], ["--device", "cpu", "--freeze", "backbone"],
                     ["--gpu", "rtx3070", "--freeze", "batch-norm", "--optimizer", "adam"]):
         for told in json.loads(tool("--json", *small, *options)):
