@@ -319,6 +319,16 @@ try_way (Wanted *w, gboolean may_add, GError **error)
   return ok;
 }
 
+/* Which ways there are hangs on the weights' formats, too. */
+static gchar *
+passed_key (const Cnn3dModel *m, gint i, const gchar *text)
+{
+  g_autofree gchar *master = cpu_desc_text (m->conv[i].master);
+  g_autofree gchar *copy = m->conv[i].copy ? cpu_desc_text (m->conv[i].copy) : NULL;
+
+  return g_strjoin (" ", text, master, copy, NULL);
+}
+
 /* The best way of those that are not known to be wrong. */
 static gboolean
 choose (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboolean may_add, gchar **implementation,
@@ -326,11 +336,11 @@ choose (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboole
 {
   CpuFindings *findings = m->device->findings;
   const CpuConvPass plain = {.pass = pass };
-  g_autofree gchar *text = way_text (m, i, &plain, clips);
+  g_autofree gchar *text = way_text (m, i, &plain, clips), *key = passed_key (m, i, text);
   Wanted wanted = { m, i, c };
   g_autoptr (GError) reason = NULL;
 
-  for (guint way = cpu_findings_get_passed (findings, text); way < G_N_ELEMENTS (kinds) * N_DEPTHS; way++) {
+  for (guint way = cpu_findings_get_passed (findings, key); way < G_N_ELEMENTS (kinds) * N_DEPTHS; way++) {
     const guint k = way / N_DEPTHS, depth = way % N_DEPTHS;
 
     *c = (CpuConvPass) {.pass = pass,.clips = clips,.f32 = kinds[k].f32,.channels_last = kinds[k].channels_last };
@@ -339,7 +349,7 @@ choose (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboole
         || !deepen (m, &m->net->ops[i], depth, &c->in_depth, &c->out_depth))
       continue;
     if (try_way (&wanted, may_add, reason ? NULL : &reason)) {
-      cpu_findings_set_passed (findings, text, way);
+      cpu_findings_set_passed (findings, key, way);
       *implementation = wanted.name;
       *weights = wanted.weights;
       return TRUE;
