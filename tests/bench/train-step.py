@@ -7,9 +7,10 @@ so that all see the same machine; ratios are those of the medians, to PyTorch's 
 
 usage: train-step.py TRAINER-TOOL [--model r3d_18] [--batch 2] [--frames 16]
        [--size 112] [--threads 2] [--rounds 5] [--steps 3]
-       [--precisions 32,bf16-mixed] [--convolutions auto,direct] [--eager]
+       [--precisions 32,bf16-mixed] [--convolutions auto,direct] [--eager] [--only TEXT]
 
-Without AVX-512 PyTorch takes hours for bf16: --precisions 32. --eager: not compiled."""
+Without AVX-512 PyTorch takes hours for bf16: --precisions 32. --eager: not compiled. --only:
+of PyTorch's ways those whose names end so, as the quickest of an earlier run."""
 import argparse
 import os
 import statistics
@@ -31,6 +32,7 @@ for name, value in (("batch", 2), ("frames", 16), ("size", 112), ("threads", 2),
 parser.add_argument("--precisions", default="32,bf16-mixed")
 parser.add_argument("--convolutions", default="auto,direct")
 parser.add_argument("--eager", action="store_true")
+parser.add_argument("--only", default="")
 args = parser.parse_args()
 precisions = args.precisions.split(",")
 
@@ -74,7 +76,8 @@ for precision in precisions:
     for layout in (torch.contiguous_format, torch.channels_last_3d):
         for compiled in (False,) if args.eager else (False, True):
             name = f"PyTorch {precision} {str(layout)[6:]}{' compiled' if compiled else ''}"
-            theirs[name] = torch_way(precision, layout, compiled)
+            if name.endswith(args.only):
+                theirs[name] = torch_way(precision, layout, compiled)
     for convolution in args.convolutions.split(","):
         ours[f"ours {precision} {convolution}"] = (precision, convolution)
 for _ in range(args.rounds):
