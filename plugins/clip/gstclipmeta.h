@@ -95,8 +95,8 @@ GST_CLIP_API gboolean gst_event_parse_clip_preparation (GstEvent * event, GstCli
 /* Event `clip-epoch`, serialized, before each pass.
  * fields: epoch (uint), training (boolean), clips (uint64), epochs (uint),
  * first-clip (uint64), position (uint64), seed (uint64), validates (boolean).
- * When a pass was entered in its middle by a seek, `position` is the clip that
- * comes next; otherwise it is first_clip. */
+ * `position` is the clip that comes next: beyond first_clip where the pass was
+ * entered in its middle by a seek, or where its first clips cannot be read. */
 typedef struct {
   guint epoch;                  /* from 0 */
   gboolean training;

@@ -6,7 +6,6 @@
 
 #include "elementreport.h"
 #include "modelprecision.h"
-#include "src/evaluate/results.h"
 #include "src/train/fit.h"
 
 void
@@ -76,6 +75,9 @@ show_result (EvalRun * self, const Cnn3dMetrics * m, gboolean complete,
   if (m->videos != m->views)
     g_string_append_printf (line, " of %" G_GUINT64_FORMAT " videos",
         m->videos);
+  if (self->skipped.count > 0)
+    g_string_append_printf (line, ", skipped %" G_GUINT64_FORMAT,
+        self->skipped.count);
   append_share (line, "accuracy", m->accuracy);
   if (m->num_classes > 5)
     append_share (line, "top-5", m->top5_accuracy);
@@ -115,7 +117,7 @@ eval_run_report_result (EvalRun * self, gboolean complete)
           "complete", G_TYPE_BOOLEAN, complete,
           "clips", G_TYPE_UINT64, m.views,
           "videos", G_TYPE_UINT64, m.videos,
-          "skipped", G_TYPE_UINT64, self->skipped,
+          "skipped", G_TYPE_UINT64, self->skipped.count,
           "accuracy", G_TYPE_DOUBLE, m.accuracy,
           "view-accuracy", G_TYPE_DOUBLE, m.view_accuracy,
           "top5-accuracy", G_TYPE_DOUBLE, m.top5_accuracy,
@@ -129,7 +131,7 @@ eval_run_report_result (EvalRun * self, gboolean complete)
     show_result (self, &m, complete, seconds);
   if (self->settings.output_dir
       && !cnn3d_results_write (self->settings.output_dir, self->settings.model,
-          self->info, self->predictions, &m, complete, &error))
+          self->info, self->predictions, &m, &self->skipped, complete, &error))
     eval_run_fail (self, error, "The results cannot be written");
   cnn3d_metrics_clear (&m);
 }

@@ -7,6 +7,7 @@
 
 #include "progress.h"
 #include "src/evaluate/predictor.h"
+#include "src/evaluate/results.h"
 
 struct _EvalRun
 {
@@ -34,11 +35,10 @@ struct _EvalRun
 
   gboolean announced;           /* the stream has clip-epoch events */
   gboolean pass_open;
-  gboolean entered_late;        /* not at the pass's first clip */
   GstClipEpoch pass;
   Cnn3dPredictions *predictions;        /* of the pass */
   guint64 clips, right;         /* of the pass */
-  guint64 skipped;
+  Cnn3dSkipped skipped;         /* likewise */
   guint batches;
   guint64 last_clip;            /* by its meta: its views may go on */
   GRefString *last_path;        /* likewise; NULL: not known */

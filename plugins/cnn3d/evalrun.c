@@ -30,6 +30,23 @@ eval_run_fail (EvalRun * self, GError * error, const gchar * about)
 
 /* --- passes --- */
 
+/* What the folder has is another pass's, and must not pass for this one's if it
+ * fails. FALSE: with an error posted. */
+static gboolean
+clear_results (EvalRun * self)
+{
+  GError *error = NULL;
+
+  if (!self->settings.output_dir
+      || cnn3d_results_clear (self->settings.output_dir, &error))
+    return TRUE;
+
+  /* ERRORS */
+  eval_run_fail (self, error, NULL);
+
+  return FALSE;
+}
+
 static void
 begin_pass (EvalRun * self)
 {
@@ -38,7 +55,9 @@ begin_pass (EvalRun * self)
       cnn3d_predictions_new (self->info->network.num_classes);
   self->pass_open = TRUE;
   self->pass_began = g_get_monotonic_time ();
-  self->clips = self->right = self->skipped = 0;
+  self->clips = self->right = 0;
+  cnn3d_skipped_clear (&self->skipped);
+  cnn3d_skipped_init (&self->skipped);
   self->batches = self->view = 0;
   if (self->announced && self->pass.training && !self->training_warned) {
     self->training_warned = TRUE;
@@ -46,6 +65,7 @@ begin_pass (EvalRun * self)
         ("These are training clips, drawn and changed at random: set clipsrc "
             "passes=val or passes=test to evaluate."), (NULL));
   }
+  clear_results (self);
 }
 
 static void
@@ -82,6 +102,7 @@ static void
 take_custom_event (EvalRun * self, GstEvent * event)
 {
   GstClipEpochDone done;
+  GstClipSkipped skipped;
   GstClipEpoch epoch;
 
   if (gst_event_parse_clip_epoch (event, &epoch)) {
@@ -89,12 +110,15 @@ take_custom_event (EvalRun * self, GstEvent * event)
       cut_short (self);
     self->announced = TRUE;
     self->pass = epoch;
-    self->entered_late = epoch.position > epoch.first_clip;
     begin_pass (self);
   } else if (gst_event_parse_clip_epoch_done (event, &done)
       && self->pass_open) {
-    self->skipped = done.skipped;
-    end_pass (self, !self->entered_late);
+    self->skipped.count = MAX (self->skipped.count, done.skipped);
+    /* fewer where the pass was entered in its middle */
+    end_pass (self, done.delivered + done.skipped >= self->pass.clips);
+  } else if (gst_event_parse_clip_skipped (event, &skipped)
+      && self->pass_open) {
+    cnn3d_skipped_add (&self->skipped, skipped.path, skipped.reason);
   }
 }
 
@@ -374,6 +398,8 @@ eval_run_batch (EvalRun * self, GstBuffer * buffer)
       goto between_passes;
     /* a stream that announces nothing is one pass */
     begin_pass (self);
+    if (self->flow != GST_FLOW_OK)
+      return self->flow;
   }
   if (self->announced && !self->prepared && !self->told)
     eval_run_check_unprepared (self);
@@ -447,6 +473,9 @@ eval_run_set_layout (EvalRun * self, const TensorLayout * layout)
   }
   if (!same_model (self->info, cnn3d_predictor_info (self->predictor)))
     goto other_file;
+  /* not earlier: a line with a slip in it takes nothing away */
+  if (!clear_results (self))
+    return FALSE;
   self->max_clips = layout->clips;
   self->logits = g_new (gfloat,
       (gsize) self->max_clips * self->info->network.num_classes);
@@ -596,6 +625,7 @@ eval_run_free (EvalRun ** run)
     return;
   cnn3d_predictor_free (&self->predictor);
   cnn3d_predictions_free (self->predictions);
+  cnn3d_skipped_clear (&self->skipped);
   cnn3d_model_file_free (self->file);
   progress_free (&self->progress);
   eval_settings_clear (&self->settings);

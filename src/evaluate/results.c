@@ -13,6 +13,43 @@
 #include "src/escape.h"
 #include "src/model/atomicfile.h"
 
+/* --- skipped clips --- */
+
+static void
+clear_skipped_clip (gpointer data)
+{
+  Cnn3dSkippedClip *clip = data;
+
+  g_free (clip->path);
+  g_free (clip->reason);
+}
+
+void
+cnn3d_skipped_init (Cnn3dSkipped *skipped)
+{
+  skipped->count = 0;
+  skipped->clips = g_array_new (FALSE, FALSE, sizeof (Cnn3dSkippedClip));
+  g_array_set_clear_func (skipped->clips, clear_skipped_clip);
+}
+
+void
+cnn3d_skipped_add (Cnn3dSkipped *skipped, const gchar *path, const gchar *reason)
+{
+  if (skipped->clips->len < CNN3D_MOST_SKIPPED) {
+    const Cnn3dSkippedClip clip = { g_strdup (path), g_strdup (reason) };
+
+    g_array_append_val (skipped->clips, clip);
+  }
+  skipped->count++;
+}
+
+void
+cnn3d_skipped_clear (Cnn3dSkipped *skipped)
+{
+  skipped->count = 0;
+  g_clear_pointer (&skipped->clips, g_array_unref);
+}
+
 /* A path as text: what is no UTF-8 is escaped. */
 static gchar *
 as_text (const gchar *path)
@@ -145,9 +182,26 @@ add_confusion (JsonBuilder *b, const Cnn3dMetrics *m)
   json_builder_end_array (b);
 }
 
+static void
+add_skipped (JsonBuilder *b, const Cnn3dSkipped *skipped)
+{
+  add_count (b, "skipped", skipped->count);
+  json_builder_set_member_name (b, "skipped-clips");
+  json_builder_begin_array (b);
+  for (guint i = 0; i < skipped->clips->len; i++) {
+    const Cnn3dSkippedClip *clip = &g_array_index (skipped->clips, Cnn3dSkippedClip, i);
+
+    json_builder_begin_object (b);
+    add_string (b, "path", clip->path);
+    add_string (b, "reason", clip->reason);
+    json_builder_end_object (b);
+  }
+  json_builder_end_array (b);
+}
+
 static gboolean
 write_metrics (const gchar *path, const gchar *model, const Cnn3dModelInfo *info, const Cnn3dMetrics *m,
-    gboolean complete, GError **error)
+    const Cnn3dSkipped *skipped, gboolean complete, GError **error)
 {
   g_autoptr (JsonBuilder) b = json_builder_new ();
   g_autoptr (JsonNode) root = NULL;
@@ -168,6 +222,7 @@ write_metrics (const gchar *path, const gchar *model, const Cnn3dModelInfo *info
   add_number (b, "recall-macro", m->recall_macro);
   add_number (b, "f1-macro", m->f1_macro);
   add_number (b, "auroc-macro", m->auroc_macro);
+  add_skipped (b, skipped);
   add_classes (b, info, m);
   add_confusion (b, m);
   json_builder_end_object (b);
@@ -190,12 +245,8 @@ write_confusion (const gchar *png_path, const gchar *svg_path, const Cnn3dModelI
   gsize size = 0;
   const gchar *data;
 
-  /* another evaluation's are not this one's */
-  if (!m->confusion) {
-    g_unlink (png_path);
-    g_unlink (svg_path);
+  if (!m->confusion)
     return TRUE;
-  }
   if ((png = cnn3d_confusion_png (m->confusion, names, m->num_classes, &reason)))
     svg = cnn3d_confusion_svg (m->confusion, names, m->num_classes, &reason);
   if (!svg) {
@@ -211,8 +262,30 @@ write_confusion (const gchar *png_path, const gchar *svg_path, const Cnn3dModelI
 }
 
 gboolean
+cnn3d_results_clear (const gchar *dir, GError **error)
+{
+  /* the figures first: predictions without them are no result */
+  static const gchar *const names[] = { "metrics.json", "predictions.csv", "confusion.png", "confusion.svg" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
+    g_autofree gchar *path = g_build_filename (dir, names[i], NULL);
+
+    if (g_unlink (path) < 0 && errno != ENOENT) {
+      const gint number = errno;
+
+      g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number),
+          "%s, which another evaluation left, cannot be removed: %s", path, g_strerror (number));
+      return FALSE;
+    }
+  }
+
+  return TRUE;
+}
+
+gboolean
 cnn3d_results_write (const gchar *dir, const gchar *model, const Cnn3dModelInfo *info,
-    const Cnn3dPredictions *predictions, const Cnn3dMetrics *metrics, gboolean complete, GError **error)
+    const Cnn3dPredictions *predictions, const Cnn3dMetrics *metrics, const Cnn3dSkipped *skipped, gboolean complete,
+    GError **error)
 {
   g_autofree gchar *csv = g_build_filename (dir, "predictions.csv", NULL);
   g_autofree gchar *png = g_build_filename (dir, "confusion.png", NULL);
@@ -226,6 +299,7 @@ cnn3d_results_write (const gchar *dir, const gchar *model, const Cnn3dModelInfo 
     return FALSE;
   }
 
-  return write_predictions (csv, info, predictions, error) && write_confusion (png, svg, info, metrics, error)
-      && write_metrics (json, model, info, metrics, complete, error);
+  return cnn3d_results_clear (dir, error) && write_predictions (csv, info, predictions, error)
+      && write_confusion (png, svg, info, metrics, error)
+      && write_metrics (json, model, info, metrics, skipped, complete, error);
 }

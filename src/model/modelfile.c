@@ -94,6 +94,32 @@ get_floats (const Cnn3dModelFile *f, const gchar *key, guint n, gboolean positiv
   return ok || wrong (f, key, positive ? "a positive number a channel" : "a number a channel", error);
 }
 
+/* FALSE where one name is two classes': which of them a clip is of could not be told. */
+static gboolean
+classes_differ (const Cnn3dModelFile *f, GError **error)
+{
+  g_autoptr (GHashTable) numbers = g_hash_table_new (g_str_hash, g_str_equal);
+
+  for (guint i = 0; i < f->info.network.num_classes; i++) {
+    const gchar *name = f->info.classes[i];
+    gpointer first;
+
+    /* no name at all: an output that no clip was of */
+    if (!*name)
+      continue;
+    if (g_hash_table_lookup_extended (numbers, name, NULL, &first)) {
+      g_autofree gchar *shown = safetensors_show (name);
+
+      g_set_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION,
+          "%s: '%s' is the name of class %u and of class %u: give each class a name of its own", f->path, shown,
+          GPOINTER_TO_UINT (first), i);
+      return FALSE;
+    }
+    g_hash_table_insert (numbers, (gpointer) name, GUINT_TO_POINTER (i));
+  }
+  return TRUE;
+}
+
 static gboolean
 get_classes (Cnn3dModelFile *f, GError **error)
 {
@@ -110,7 +136,7 @@ get_classes (Cnn3dModelFile *f, GError **error)
     if (ok)
       f->info.classes[i] = node ? json_node_dup_string (node) : g_strdup_printf ("%u", i);
   }
-  return ok || wrong (f, "classes", "a list of as many names as num-classes says", error);
+  return ok ? classes_differ (f, error) : wrong (f, "classes", "a list of as many names as num-classes says", error);
 }
 
 /* One of the names; NULL: none of them, or not in the file. */

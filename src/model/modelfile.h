@@ -30,7 +30,8 @@ typedef struct {
 typedef struct {
   Cnn3dNetworkParams network;   /* of the clips that it was trained on */
   gfloat mean[4], std[4];       /* per channel: the input is (x / 255 - mean) / std */
-  gchar **classes;              /* network.num_classes names, NULL-terminated; numbers where the file has no names */
+  gchar **classes;              /* network.num_classes names, NULL-terminated; numbers where the file has no names;
+                                 * "": an output that no clip was of */
   Cnn3dPrecision precision;     /* that training computed in */
   guint64 step;                 /* optimizer steps */
   guint epoch;                  /* epochs that were complete when it was written */

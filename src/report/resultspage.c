@@ -106,7 +106,7 @@ figures (GString *page, JsonObject *metrics)
   } all[] = {
     {"accuracy", "accuracy", 0}, {"top5-accuracy", "top-5 accuracy", 0}, {"precision-macro", "precision, macro", 0},
     {"recall-macro", "recall, macro", 0}, {"f1-macro", "F1, macro", 0}, {"auroc-macro", "AUROC, macro", 1},
-    {"loss", "loss", 1}, {"clips", "clips", 2}, {"videos", "videos", 2},
+    {"loss", "loss", 1}, {"clips", "clips", 2}, {"videos", "videos", 2}, {"skipped", "skipped clips", 2},
   };
 
   g_string_append (page, "<div class=\"tiles\">\n");
@@ -116,7 +116,7 @@ figures (GString *page, JsonObject *metrics)
 
     /* with one view a video there are as many of both */
     if (!json_object_has_member (metrics, all[i].name) || (strcmp (all[i].name, "videos") == 0
-            && value == report_json_number (metrics, "clips")))
+            && value == report_json_number (metrics, "clips")) || (strcmp (all[i].name, "skipped") == 0 && value == 0))
       continue;
     g_string_append (page, "<div>");
     page_element (page, "b", NULL, text);
@@ -186,6 +186,36 @@ wrong_rows (GString *page, const ReportEvaluation *e)
   g_string_append (page, "</table>\n");
 }
 
+/* What could not be read. */
+static void
+skipped_rows (GString *page, JsonObject *metrics)
+{
+  const gdouble count = report_json_number (metrics, "skipped");
+  JsonArray *clips = report_json_array (metrics, "skipped-clips");
+  const guint n = clips ? json_array_get_length (clips) : 0;
+
+  if (!(count > 0))
+    return;
+  g_string_append (page, "<h3>Skipped clips</h3>\n");
+  if (n < count)
+    page_printf (page, "p", "pale", "%.0f clips could not be read; metrics.json names %u of them.", count, n);
+  if (n == 0)
+    return;
+  g_string_append (page, "<table class=\"wide wrong\">\n<tr><th>path</th><th>reason</th></tr>\n");
+  for (guint i = 0; i < n; i++) {
+    JsonNode *node = json_array_get_element (clips, i);
+    JsonObject *one = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+    const gchar *path = one ? report_json_string (one, "path") : NULL;
+    const gchar *reason = one ? report_json_string (one, "reason") : NULL;
+
+    g_string_append (page, "<tr>");
+    page_element (page, "td", NULL, path ? path : "");
+    page_element (page, "td", NULL, reason ? reason : "");
+    g_string_append (page, "</tr>\n");
+  }
+  g_string_append (page, "</table>\n");
+}
+
 static void
 notes (GString *page, const ReportEvaluation *e)
 {
@@ -218,6 +248,8 @@ results_page_evaluation (GString *page, const ReportEvaluation *e)
     page_printf (page, "h2", NULL, "Test: %s", e->folder);
   g_string_append_c (page, '\n');
   notes (page, e);
+  if (metrics && json_object_has_member (metrics, "complete") && !report_json_boolean (metrics, "complete"))
+    page_element (page, "p", "note", "The evaluation was cut short: its figures are of the clips that came.");
   if (metrics)
     figures (page, metrics);
   if (model)
@@ -229,6 +261,8 @@ results_page_evaluation (GString *page, const ReportEvaluation *e)
     matrix (page, e->confusion);
   if (metrics)
     class_rows (page, metrics);
+  if (metrics)
+    skipped_rows (page, metrics);
   if (e->predictions)
     wrong_rows (page, e);
   g_string_append (page, "</section>\n");

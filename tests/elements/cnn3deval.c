@@ -328,6 +328,74 @@ test_cut_short (void)
   rig_free (&r);
 }
 
+static void
+push_skipped (Rig * r, const gchar * path, guint64 clip)
+{
+  GstClipSkipped skipped = { path, "it is empty", clip, 0 };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_skipped (&skipped));
+}
+
+static void
+push_counts (Rig * r, guint64 delivered, guint64 skipped)
+{
+  GstClipEpochDone done = { 0, FALSE, VAL, delivered, skipped };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_epoch_done (&done));
+}
+
+/* A pass whose first clip cannot be read is as whole as one whose last cannot;
+ * one that was entered in its middle is not. */
+static void
+test_skipped (void)
+{
+  gchar *dir = make_dir (), *line = g_strconcat ("output-dir=", dir, NULL);
+  guint64 clips, videos, skipped;
+  gdouble accuracy;
+  gchar *text;
+  Rig r = eval_new (line);
+  GstMessage *message;
+  guint first;
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  for (first = 0; first < 2; first++) {
+    push_epoch (&r, 0, FALSE, 0, first);
+    if (first)
+      push_skipped (&r, "bad.mp4", 0);
+    gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+    if (!first)
+      push_skipped (&r, "bad.mp4", 4);
+    push_counts (&r, 4, 1);
+    message = find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result");
+    g_assert_true (gst_structure_get_uint64 (gst_message_get_structure
+            (message), "skipped", &skipped));
+    g_assert_cmpuint (skipped, ==, 1);
+    gst_bus_post (r.bus, message);
+    g_assert_true (result (&r, &accuracy, &clips, &videos));
+    text = contents (dir, "metrics.json");
+    g_assert_nonnull (strstr (text, "\"complete\":true,\"clips\":4,"));
+    g_assert_nonnull (strstr (text, "\"skipped\":1,\"skipped-clips\":[{\"path\":"
+            "\"bad.mp4\",\"reason\":\"it is empty\"}]"));
+    g_free (text);
+  }
+  push_epoch (&r, 0, FALSE, 0, 1);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  push_counts (&r, 4, 0);
+  g_assert_false (result (&r, &accuracy, &clips, &videos));
+  text = contents (dir, "metrics.json");
+  g_assert_nonnull (strstr (text, "\"skipped\":0,\"skipped-clips\":[]"));
+  g_free (text);
+
+  /* a pass that fails leaves no figures, its own or another's */
+  push_epoch (&r, 0, FALSE, 0, 0);
+  g_assert_false (exists (dir, "metrics.json"));
+  g_assert_false (exists (dir, "predictions.csv"));
+  rig_free (&r);
+  remove_dir (dir);
+  g_free (line);
+}
+
 /* A flush lets what is half collected go. */
 static void
 test_flush (void)
@@ -557,6 +625,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3deval/views", test_views);
   g_test_add_func ("/cnn3deval/passes", test_passes);
   g_test_add_func ("/cnn3deval/cut-short", test_cut_short);
+  g_test_add_func ("/cnn3deval/skipped", test_skipped);
   g_test_add_func ("/cnn3deval/flush", test_flush);
   g_test_add_func ("/cnn3deval/again", test_again);
   g_test_add_func ("/cnn3deval/preparation", test_preparation);

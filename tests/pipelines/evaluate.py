@@ -269,6 +269,8 @@ def bad_files(folder):
             ("foreign", build(lambda h: h.pop("__metadata__")), "does not say what it is a model of"),
             ("network", build(lambda h: h["__metadata__"].update(model="resnet")), "'resnet'"),
             ("classes", build(lambda h: h["__metadata__"].update(classes='["a"]')), "'classes'"),
+            ("twice", build(lambda h: h["__metadata__"].update(classes=json.dumps(["a"] * CLASSES))),
+             "twice.safetensors: 'a' is the name of class 0 and of class 1"),
             ("width", build(lambda h: h["__metadata__"].update({"base-width": "16"})), "base-width=16"),
             ("shape", build(shape), re.escape(some))):
         with open(os.path.join(folder, name + ".safetensors"), "wb") as file:
@@ -276,6 +278,39 @@ def bad_files(folder):
         # in time: no clip is read
         launch.launch("videotestsrc ! clipsample ! clipbatch ! cnn3deval model=%s.safetensors" % name,
                       folder).refused(reason)
+
+
+def skipped(folder):
+    """What cannot be read is named wherever it stands, the first clip too; a run that fails leaves no results"""
+    model, _ = trained()
+    launch.make_videos(folder, {"good.mp4": {}})
+    place = os.path.join(folder, "results")
+    rows = ["good.mp4,%s" % name for name in classes_of(model)[:2]]
+    lost = ["lost.mp4,%s" % classes_of(model)[0]]
+    for i, lines in enumerate((lost + rows, rows + lost)):
+        with open(os.path.join(folder, "%d.csv" % i), "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        run = launch.launch(line("clipsrc location=%d.csv passes=test %s" % (i, BIN % ("", "add-borders=false", 32, 32)),
+                                 "model=%s output-dir=results" % model, 1), folder).fine()
+        metrics, _ = read(place)
+        run.need(metrics["complete"] is True and metrics["clips"] == 2 and metrics["skipped"] == 1, str(metrics))
+        run.need([clip["path"] for clip in metrics["skipped-clips"]] == ["./lost.mp4"], str(metrics["skipped-clips"]))
+        run.need(metrics["skipped-clips"][0]["reason"], "no reason")
+        run.need(re.search(r"evaluated 2 clips, skipped 1 ", run.out), "its line does not tell")
+        run.need(run.messages("cnn3deval-result")[0]["complete"] == "true", "it tells as of a part")
+    # what this one leaves is its own, not the whole pass of the last one
+    run = launch.launch(line("clipsrc location=1.csv passes=test on-error=stop %s" % BIN % ("", "add-borders=false", 32, 32),
+                             "model=%s output-dir=results" % model, 1), folder).refused("lost.mp4")
+    if os.path.exists(os.path.join(place, "metrics.json")):
+        metrics, _ = read(place)
+        run.need(metrics["complete"] is False and metrics["skipped"] == 0, str(metrics))
+
+
+def classes_of(model):
+    """Names of a model file's classes"""
+    data = launch.read(model)
+    size, = struct.unpack("<Q", data[:8])
+    return json.loads(json.loads(data[8:8 + size])["__metadata__"]["classes"])
 
 
 def feature_maps(folder):
@@ -311,7 +346,8 @@ def cut_short(folder):
 
 if __name__ == "__main__":
     try:
-        launch.main(as_trained, same_bits, scikit_learn, views, otherwise, at_a_rate, names, bad_files, feature_maps, cut_short)
+        launch.main(as_trained, same_bits, scikit_learn, views, otherwise, at_a_rate, names, bad_files, skipped, feature_maps,
+                    cut_short)
     finally:
         if MODEL:
             shutil.rmtree(os.path.dirname(os.path.dirname(MODEL[0])))

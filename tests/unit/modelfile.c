@@ -112,6 +112,17 @@ open_with (const gchar *key, const gchar *value)
   return error;
 }
 
+/* Which of two classes of one name a clip is of could not be told. */
+static void
+test_same_names (void)
+{
+  g_autoptr (GError) error = open_with ("classes", "[\"a\",\"b c\",\"b c\"]");
+
+  g_assert_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION);
+  g_assert_nonnull (strstr (error->message, path));
+  g_assert_nonnull (strstr (error->message, "'b c' is the name of class 1 and of class 2"));
+}
+
 /* A description that cannot be is refused with its key and the path. */
 static void
 test_descriptions (void)
@@ -316,6 +327,7 @@ main (int argc, char **argv)
   path = g_build_filename (folder, "m.safetensors", NULL);
   g_test_add_func ("/modelfile/round-trip", test_round_trip);
   g_test_add_func ("/modelfile/descriptions", test_descriptions);
+  g_test_add_func ("/modelfile/same-names", test_same_names);
   g_test_add_func ("/modelfile/rates", test_rates);
   g_test_add_func ("/modelfile/depth", test_depth);
   g_test_add_func ("/modelfile/surrogates", test_surrogates);

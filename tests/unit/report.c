@@ -409,6 +409,25 @@ test_predictions (void)
 }
 
 static void
+test_skipped_clips (void)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL), *page = NULL;
+  g_autoptr (GError) error = NULL;
+
+  put (folder, "metrics.json", "{\"complete\":true,\"clips\":3,\"skipped\":0,\"skipped-clips\":[]}", -1);
+  put (folder, "some/metrics.json", "{\"complete\":false,\"clips\":3,\"skipped\":4,\"skipped-clips\":"
+      "[{\"path\":\"<b>.mp4\",\"reason\":\"it is empty\"},{\"path\":7},null]}", -1);
+  page = cnn3d_report_html (folder, NULL, &error);
+  g_assert_no_error (error);
+  assert_has (page, "<b>4</b><span>skipped clips</span>");
+  assert_has (page, "4 clips could not be read; metrics.json names 3 of them.");
+  assert_has (page, "<tr><td>&lt;b&gt;.mp4</td><td>it is empty</td></tr>");
+  assert_has (page, "The evaluation was cut short");
+  g_assert_null (strstr (page, "<b>0</b><span>skipped clips</span>"));
+  drop (folder);
+}
+
+static void
 test_nothing (void)
 {
   g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL);
@@ -449,6 +468,7 @@ main (int argc, char **argv)
   g_test_add_func ("/report/skipped-steps", test_skipped_steps);
   g_test_add_func ("/report/damaged-logs", test_damaged_logs);
   g_test_add_func ("/report/predictions", test_predictions);
+  g_test_add_func ("/report/skipped-clips", test_skipped_clips);
   g_test_add_func ("/report/nothing", test_nothing);
   return g_test_run ();
 }

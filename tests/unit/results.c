@@ -51,16 +51,27 @@ contents (const gchar *dir, const gchar *name, gsize *size)
 }
 
 static void
-write_all (const gchar *dir, const gchar *model, gchar **names, guint n, const Cnn3dPredictions *p, gboolean complete)
+write_with (const gchar *dir, const gchar *model, gchar **names, guint n, const Cnn3dPredictions *p, gboolean complete,
+    const Cnn3dSkipped *skipped)
 {
   const Cnn3dModelInfo info = {.network = {.model = "r3d_18",.num_classes = n },.classes = names };
   GError *error = NULL;
   Cnn3dMetrics m;
 
   cnn3d_predictions_measure (p, &m);
-  g_assert_true (cnn3d_results_write (dir, model, &info, p, &m, complete, &error));
+  g_assert_true (cnn3d_results_write (dir, model, &info, p, &m, skipped, complete, &error));
   g_assert_no_error (error);
   cnn3d_metrics_clear (&m);
+}
+
+static void
+write_all (const gchar *dir, const gchar *model, gchar **names, guint n, const Cnn3dPredictions *p, gboolean complete)
+{
+  Cnn3dSkipped none;
+
+  cnn3d_skipped_init (&none);
+  write_with (dir, model, names, n, p, complete, &none);
+  cnn3d_skipped_clear (&none);
 }
 
 static void
@@ -154,6 +165,78 @@ test_many_classes (void)
   cnn3d_predictions_free (p);
 }
 
+/* Each by its path and reason, up to a number. */
+static void
+test_skipped (void)
+{
+  static gchar *names[] = { "a", "b", NULL };
+  Cnn3dPredictions *p = cnn3d_predictions_new (2);
+  gchar *dir = make_dir (), *json;
+  Cnn3dSkipped skipped;
+
+  write_all (dir, "m", names, 2, p, TRUE);
+  json = contents (dir, "metrics.json", NULL);
+  g_assert_nonnull (strstr (json, "\"skipped\":0,\"skipped-clips\":[],"));
+  g_free (json);
+
+  cnn3d_skipped_init (&skipped);
+  cnn3d_skipped_add (&skipped, "a \"b\".mp4", "it is empty");
+  write_with (dir, "m", names, 2, p, TRUE, &skipped);
+  json = contents (dir, "metrics.json", NULL);
+  g_assert_nonnull (strstr (json,
+          "\"skipped\":1,\"skipped-clips\":[{\"path\":\"a \\\"b\\\".mp4\",\"reason\":\"it is empty\"}],"));
+  g_free (json);
+
+  for (guint i = 0; i < CNN3D_MOST_SKIPPED; i++)
+    cnn3d_skipped_add (&skipped, "c.mp4", i + 2 > CNN3D_MOST_SKIPPED ? "too many" : "bad");
+  write_with (dir, "m", names, 2, p, TRUE, &skipped);
+  json = contents (dir, "metrics.json", NULL);
+  g_assert_nonnull (strstr (json, "\"skipped\":1001,"));
+  g_assert_null (strstr (json, "too many"));
+  g_free (json);
+  cnn3d_skipped_clear (&skipped);
+  remove_dir (dir);
+  cnn3d_predictions_free (p);
+}
+
+/* What another evaluation left goes, also where nothing takes its place. */
+static void
+test_clear (void)
+{
+  static gchar *names[] = { "a", "b", NULL };
+  static const gchar *const all[] = { "metrics.json", "predictions.csv", "confusion.png", "confusion.svg" };
+  const Cnn3dModelInfo info = {.network = {.model = "r3d_18",.num_classes = 2 },.classes = names };
+  Cnn3dPredictions *p = cnn3d_predictions_new (2);
+  gchar *dir = make_dir (), *csv = g_build_filename (dir, "predictions.csv", NULL);
+  gchar *json = g_build_filename (dir, "metrics.json", NULL);
+  Cnn3dSkipped none;
+  GError *error = NULL;
+  Cnn3dMetrics m;
+
+  write_all (dir, "m", names, 2, p, TRUE);
+  g_assert_true (cnn3d_results_clear (dir, &error));
+  for (guint i = 0; i < G_N_ELEMENTS (all); i++)
+    g_assert_null (contents (dir, all[i], NULL));
+  g_assert_true (cnn3d_results_clear (dir, &error));
+
+  /* predictions that cannot be written: the figures before them are gone */
+  write_all (dir, "m", names, 2, p, TRUE);
+  g_unlink (csv);
+  g_assert_cmpint (g_mkdir (csv, 0777), ==, 0);
+  cnn3d_predictions_measure (p, &m);
+  cnn3d_skipped_init (&none);
+  g_assert_false (cnn3d_results_write (dir, "m", &info, p, &m, &none, TRUE, &error));
+  g_assert_true (error->domain == G_IO_ERROR && strstr (error->message, csv));
+  g_clear_error (&error);
+  g_assert_false (g_file_test (json, G_FILE_TEST_EXISTS));
+  cnn3d_skipped_clear (&none);
+  cnn3d_metrics_clear (&m);
+  g_free (json);
+  g_free (csv);
+  remove_dir (dir);
+  cnn3d_predictions_free (p);
+}
+
 static void
 test_no_place (void)
 {
@@ -163,12 +246,15 @@ test_no_place (void)
   const Cnn3dFeatureMap map = { "layer1", 0, 1, 1, 1, 1, &value };
   Cnn3dPredictions *p = cnn3d_predictions_new (2);
   gchar *dir = make_dir (), *file = g_build_filename (dir, "file", NULL), *below = g_build_filename (file, "x", NULL);
+  Cnn3dSkipped none;
   GError *error = NULL;
   Cnn3dMetrics m;
 
   g_assert_true (g_file_set_contents (file, "", 0, NULL));
   cnn3d_predictions_measure (p, &m);
-  g_assert_false (cnn3d_results_write (below, "m", &info, p, &m, TRUE, &error));
+  cnn3d_skipped_init (&none);
+  g_assert_false (cnn3d_results_write (below, "m", &info, p, &m, &none, TRUE, &error));
+  cnn3d_skipped_clear (&none);
   g_assert_true (error->domain == G_IO_ERROR && strstr (error->message, below));
   g_clear_error (&error);
   g_assert_false (cnn3d_feature_map_write (below, 1, 0, &map, &error));
@@ -236,6 +322,8 @@ main (int argc, char **argv)
   g_test_add_func ("/results/names", test_names);
   g_test_add_func ("/results/digits", test_digits);
   g_test_add_func ("/results/many-classes", test_many_classes);
+  g_test_add_func ("/results/skipped", test_skipped);
+  g_test_add_func ("/results/clear", test_clear);
   g_test_add_func ("/results/no-place", test_no_place);
   g_test_add_func ("/results/feature-map", test_feature_map);
   return g_test_run ();
