@@ -39,6 +39,7 @@
 #include <math.h>
 
 #include "elementreport.h"
+#include "trainpreset.h"
 #include "trainrun.h"
 
 GST_DEBUG_CATEGORY (cnn3d_train_debug);
@@ -68,14 +69,17 @@ struct _GstCnn3dTrain
 
   /* Under the object lock */
   TrainSettings settings;
+  TrainPreset *preset;
   TrainFigures figures;
 
   TrainRun *run;                /* from READY to READY; under the pad's stream
                                  * lock, as FLUSH_STOP comes in every state */
 };
 
+static void gst_cnn3d_train_preset_init (GstPresetInterface * iface);
+
 G_DEFINE_TYPE_WITH_CODE (GstCnn3dTrain, gst_cnn3d_train, GST_TYPE_BASE_SINK,
-    G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, NULL));
+    G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, gst_cnn3d_train_preset_init));
 GST_ELEMENT_REGISTER_DEFINE (cnn3dtrain, "cnn3dtrain", GST_RANK_NONE,
     GST_TYPE_CNN3D_TRAIN);
 
@@ -177,11 +181,16 @@ gst_cnn3d_train_begin (GstCnn3dTrain * self)
   TrainSettings settings;
   TrainRun *run = NULL;
   GError *error = NULL;
+  gchar *told;
 
   GST_OBJECT_LOCK (self);
   train_settings_copy (&settings, &self->settings);
+  told = train_preset_tell (self->preset);
   self->figures = none;
   GST_OBJECT_UNLOCK (self);
+  if (told)
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", told), (NULL));
+  g_free (told);
   if (train_settings_check (&settings, &error))
     run = train_run_new (GST_BASE_SINK (self), &settings, &self->figures);
   train_settings_clear (&settings);
@@ -245,8 +254,35 @@ gst_cnn3d_train_set_property (GObject * object, guint id, const GValue * value,
   if (GST_STATE (self) > GST_STATE_READY)
     GST_WARNING_OBJECT (self, "%s changes in the states NULL and READY only: "
         "it holds from the next run on", pspec->name);
-  train_settings_set (&self->settings, id - PROP_SETTINGS, value);
+  train_preset_set (self->preset, &self->settings, id - PROP_SETTINGS, value);
   GST_OBJECT_UNLOCK (self);
+}
+
+/* GStreamer's own way of loading a preset */
+static gboolean (*load_preset) (GstPreset *, const gchar *);
+
+static gboolean
+gst_cnn3d_train_load_preset (GstPreset * preset, const gchar * name)
+{
+  GstCnn3dTrain *self = GST_CNN3D_TRAIN (preset);
+  gboolean ret;
+
+  GST_OBJECT_LOCK (self);
+  train_preset_load (self->preset, name);
+  GST_OBJECT_UNLOCK (self);
+  ret = load_preset (preset, name);
+  GST_OBJECT_LOCK (self);
+  train_preset_load (self->preset, NULL);
+  GST_OBJECT_UNLOCK (self);
+
+  return ret;
+}
+
+static void
+gst_cnn3d_train_preset_init (GstPresetInterface * iface)
+{
+  load_preset = iface->load_preset;
+  iface->load_preset = gst_cnn3d_train_load_preset;
 }
 
 /* A line for each device. Found when somebody first asks, never when the plugin
@@ -328,6 +364,7 @@ gst_cnn3d_train_finalize (GObject * object)
 
   train_run_free (&self->run);
   train_settings_clear (&self->settings);
+  train_preset_free (self->preset);
 
   G_OBJECT_CLASS (gst_cnn3d_train_parent_class)->finalize (object);
 }
@@ -434,6 +471,7 @@ gst_cnn3d_train_init (GstCnn3dTrain * self)
   GstBaseSink *sink = GST_BASE_SINK (self);
 
   train_settings_init (&self->settings);
+  self->preset = train_preset_new ();
   self->figures.loss_scale = 1;
   /* every batch counts, at whatever time it comes; and none is kept */
   gst_base_sink_set_sync (sink, FALSE);

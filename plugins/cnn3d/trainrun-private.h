@@ -1,4 +1,4 @@
-/* trainrun-private.h: what trainrun.c and trainbatch.c share.
+/* trainrun-private.h: what the files of a run of cnn3dtrain share.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TRAIN_RUN_PRIVATE_H
 #define TRAIN_RUN_PRIVATE_H
@@ -64,6 +64,10 @@ struct _TrainRun
 /* Posts an error and frees it; nothing is taken any more. about: see
  * element_report_error(). */
 void train_run_fail (TrainRun * run, GError * error, const gchar * about);
+
+/* trainclasses.c: the number of classes and their names, from upstream and
+ * num-classes. FALSE: with an error posted. */
+gboolean train_run_find_classes (TrainRun * run);
 
 /* Begins the pass that run->pass tells of, or sees to it that the stream gets
  * to the one that a resumed run goes on in: pass_open says which. */

@@ -30,65 +30,6 @@ train_run_fail (TrainRun * self, GError * error, const gchar * about)
 
 /* --- the trainer --- */
 
-static gboolean
-find_classes (TrainRun * self)
-{
-  guint names = self->classes ? g_strv_length (self->classes) : 0;
-  guint n = self->settings.num_classes, i;
-
-  if (n == 0)
-    n = names ? names : self->layout.num_classes;
-  if (n == 0)
-    goto unknown;
-  if (n < names)
-    goto too_few;
-  if (self->layout.num_classes > n)
-    goto one_hot;
-  if (n < 2)
-    goto one_class;
-
-  self->num_classes = n;
-  if (names > 0 && names < n) {
-    self->classes = g_renew (gchar *, self->classes, n + 1);
-    for (i = names; i < n; i++)
-      self->classes[i] = g_strdup_printf ("%u", i);
-    self->classes[n] = NULL;
-  }
-
-  return TRUE;
-
-  /* ERRORS */
-unknown:
-  {
-    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-        ("Upstream does not tell how many classes there are: set num-classes, "
-            "or take the clips from clipsrc."), (NULL));
-    return FALSE;
-  }
-too_few:
-  {
-    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-        ("num-classes is %u, but upstream has %u classes: set it to 0 to take "
-            "them all, or take fewer classes upstream.", n, names), (NULL));
-    return FALSE;
-  }
-one_hot:
-  {
-    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-        ("One-hot labels are of %u classes, but the network is to have %u: set "
-            "num-classes to %u.", self->layout.num_classes, n,
-            self->layout.num_classes), (NULL));
-    return FALSE;
-  }
-one_class:
-  {
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("Upstream has one class only: there is nothing to tell apart."),
-        (NULL));
-    return FALSE;
-  }
-}
-
 /* Makes the folder for checkpoints and sees that files can be written there:
  * better said now than after the first epoch. */
 static gboolean
@@ -276,7 +217,7 @@ make_trainer (TrainRun * self)
 
   if (self->trainer)
     return TRUE;
-  if (!find_classes (self)
+  if (!train_run_find_classes (self)
       || !make_folder (self)
       || !open_log (self))
     goto failed;

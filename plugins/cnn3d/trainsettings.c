@@ -318,6 +318,12 @@ train_settings_count (void)
   return G_N_ELEMENTS (properties);
 }
 
+const gchar *
+train_settings_name (guint index)
+{
+  return properties[index].name;
+}
+
 void
 train_settings_install (GObjectClass * object_class, guint first)
 {

@@ -53,6 +53,7 @@ typedef struct {
 
 /* Number of properties; they take the ids first to first + this - 1. */
 guint train_settings_count (void);
+const gchar *train_settings_name (guint index);
 void train_settings_install (GObjectClass * object_class, guint first);
 
 /* Defaults into a struct of zeros. */

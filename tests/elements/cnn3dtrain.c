@@ -428,45 +428,6 @@ test_misaligned (void)
   rig_free (&r);
 }
 
-static void
-test_classes (void)
-{
-  Rig r = rig_new ("");
-  const gchar *one[] = { "only", NULL };
-
-  caps_for (&r, 4);
-  push_segment (&r, 0);
-  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
-  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-      "set num-classes");
-  rig_free (&r);
-
-  r = rig_new ("num-classes=2");
-  caps_for (&r, 4);
-  push_segment (&r, 0);
-  push_classes (&r);
-  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
-  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-      "upstream has 3 classes");
-  rig_free (&r);
-
-  r = rig_new ("");
-  caps_for (&r, 4);
-  push_segment (&r, 0);
-  gst_harness_push_event (r.h, gst_event_new_clip_classes (one));
-  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "one class");
-  rig_free (&r);
-
-  r = rig_new ("num-classes=5");
-  caps_for (&r, 4);
-  push_segment (&r, 0);
-  push_classes (&r);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_OK);
-  rig_free (&r);
-}
-
 /* --- properties --- */
 
 static void
@@ -588,44 +549,6 @@ test_blurbs (void)
   gst_util_set_object_arg (G_OBJECT (element), "precision", "32");
   g_object_get (element, "precision", &precision, NULL);
   g_assert_cmpint (precision, ==, 0);
-  gst_object_unref (element);
-}
-
-static void
-test_presets (void)
-{
-  GstElement *element = gst_element_factory_make ("cnn3dtrain", NULL);
-  gchar **names, *model;
-  gint schedule, optimizer;
-  gdouble lr;
-  guint i;
-
-  gst_object_ref_sink (element);
-  names = gst_preset_get_preset_names (GST_PRESET (element));
-  g_assert_nonnull (names);
-  g_assert_cmpuint (g_strv_length (names), ==, 3);
-  for (i = 0; names[i]; i++)
-    g_assert_true (gst_preset_load_preset (GST_PRESET (element), names[i]));
-  g_strfreev (names);
-
-  g_assert_true (gst_preset_load_preset (GST_PRESET (element),
-          "slow_r50-adam"));
-  g_object_get (element, "model", &model, "lr", &lr, "lr-schedule", &schedule,
-      "optimizer", &optimizer, NULL);
-  g_assert_cmpstr (model, ==, "slow_r50");
-  g_assert_cmpfloat (lr, ==, 1e-4);
-  g_assert_cmpint (schedule, ==, 1);
-  g_assert_cmpint (optimizer, ==, 1);
-  g_free (model);
-  gst_object_unref (element);
-
-  element = gst_parse_launch ("cnn3dtrain @preset=quick-cpu threads=1", NULL);
-  g_assert_nonnull (element);
-  gst_object_ref_sink (element);
-  g_object_get (element, "optimizer", &optimizer, "base-width", &schedule,
-      NULL);
-  g_assert_cmpint (optimizer, ==, 2);
-  g_assert_cmpint (schedule, ==, 16);
   gst_object_unref (element);
 }
 
@@ -775,11 +698,9 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain/nan", test_nan);
   g_test_add_func ("/cnn3dtrain/bad-buffers", test_bad_buffers);
   g_test_add_func ("/cnn3dtrain/misaligned", test_misaligned);
-  g_test_add_func ("/cnn3dtrain/classes", test_classes);
   g_test_add_func ("/cnn3dtrain/settings", test_settings);
   g_test_add_func ("/cnn3dtrain/conflicts", test_conflicts);
   g_test_add_func ("/cnn3dtrain/blurbs", test_blurbs);
-  g_test_add_func ("/cnn3dtrain/presets", test_presets);
   g_test_add_func ("/cnn3dtrain/left-out", test_left_out);
   g_test_add_func ("/cnn3dtrain/patience", test_patience);
   g_test_add_func ("/cnn3dtrain/cycles", test_cycles);

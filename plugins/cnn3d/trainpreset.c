@@ -1,0 +1,130 @@
+/* trainpreset.c: properties that both a preset and somebody else sets.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "trainpreset.h"
+
+typedef enum
+{
+  NOBODY,
+  LINE,                         /* a launch line or a program */
+  PRESET,
+} Setter;
+
+typedef struct
+{
+  Setter setter;
+  gchar *text;                  /* what it was set to */
+  gchar *other;                 /* what the other one had set it to, or NULL */
+} Entry;
+
+struct _TrainPreset
+{
+  Entry *entries;               /* one for each property */
+  gboolean loading;
+  gchar *name;                  /* of the last one that was loaded */
+};
+
+TrainPreset *
+train_preset_new (void)
+{
+  TrainPreset *self = g_new0 (TrainPreset, 1);
+
+  self->entries = g_new0 (Entry, train_settings_count ());
+
+  return self;
+}
+
+void
+train_preset_free (TrainPreset * self)
+{
+  guint i;
+
+  for (i = 0; i < train_settings_count (); i++) {
+    g_free (self->entries[i].text);
+    g_free (self->entries[i].other);
+  }
+  g_free (self->entries);
+  g_free (self->name);
+  g_free (self);
+}
+
+void
+train_preset_load (TrainPreset * self, const gchar * name)
+{
+  self->loading = name != NULL;
+  if (name) {
+    g_free (self->name);
+    self->name = g_strdup (name);
+  }
+}
+
+/* As a launch line has it; g_free(). */
+static gchar *
+value_text (const GValue * value)
+{
+  const GEnumValue *nick;
+  GEnumClass *values;
+  gchar *text;
+
+  if (G_VALUE_HOLDS_DOUBLE (value))
+    return g_strdup_printf ("%.15g", g_value_get_double (value));
+  if (G_VALUE_HOLDS_STRING (value))
+    return g_strdup (g_value_get_string (value) ? g_value_get_string (value) :
+        "");
+  if (!G_VALUE_HOLDS_ENUM (value))
+    return gst_value_serialize (value);
+  values = g_type_class_ref (G_VALUE_TYPE (value));
+  nick = g_enum_get_value (values, g_value_get_enum (value));
+  text = g_strdup (nick ? nick->value_nick : "");
+  g_type_class_unref (values);
+
+  return text;
+}
+
+void
+train_preset_set (TrainPreset * self, TrainSettings * settings, guint index,
+    const GValue * value)
+{
+  const Setter setter = self->loading ? PRESET : LINE;
+  Entry *entry = &self->entries[index];
+  gchar *text = value_text (value);
+
+  train_settings_set (settings, index, value);
+  if (entry->setter != NOBODY && entry->setter != setter) {
+    g_free (entry->other);
+    entry->other = entry->text;
+  } else {
+    g_free (entry->text);
+  }
+  entry->text = text;
+  entry->setter = setter;
+}
+
+gchar *
+train_preset_tell (const TrainPreset * self)
+{
+  GString *told = g_string_new (NULL);
+  guint i;
+
+  for (i = 0; i < train_settings_count (); i++) {
+    const Entry *e = &self->entries[i];
+    const gchar *name = train_settings_name (i);
+
+    if (!e->other || g_strcmp0 (e->other, e->text) == 0)
+      continue;
+    if (told->len > 0)
+      g_string_append (told, "; ");
+    if (e->setter == PRESET)
+      g_string_append_printf (told, "%s=%s of the preset %s holds, not %s=%s",
+          name, e->text, self->name, name, e->other);
+    else
+      g_string_append_printf (told, "%s=%s holds, not %s=%s of the preset %s",
+          name, e->text, name, e->other, self->name);
+  }
+  if (told->len == 0) {
+    g_string_free (told, TRUE);
+    return NULL;
+  }
+  g_string_append_c (told, '.');
+
+  return g_string_free (told, FALSE);
+}

@@ -1,0 +1,194 @@
+/* cnn3dtrain-classes.c: which classes cnn3dtrain tells apart, and its presets.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "trainrig.h"
+
+#include "src/model/modelfile.h"
+
+/* --- classes --- */
+
+static void
+test_classes (void)
+{
+  Rig r = rig_new ("");
+  const gchar *one[] = { "only", NULL };
+  const gchar *same[] = { "red", "green", "red", NULL };
+  GstMessage *message;
+  GError *error = NULL;
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "set num-classes");
+  rig_free (&r);
+
+  r = rig_new ("num-classes=2");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "upstream has 3 classes");
+  rig_free (&r);
+
+  r = rig_new ("");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  gst_harness_push_event (r.h, gst_event_new_clip_classes (one));
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "one class");
+  rig_free (&r);
+
+  r = rig_new ("num-classes=5");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_OK);
+  message = pop (&r, GST_MESSAGE_WARNING, NULL);
+  g_assert_nonnull (message);
+  gst_message_parse_warning (message, &error, NULL);
+  g_assert_nonnull (strstr (error->message, "num-classes is 5, but upstream "
+          "has 3 classes: the network gets 2 outputs"));
+  g_clear_error (&error);
+  gst_message_unref (message);
+  rig_free (&r);
+
+  r = rig_new ("");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  gst_harness_push_event (r.h, gst_event_new_clip_classes (same));
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "two classes 'red'");
+  rig_free (&r);
+}
+
+/* A class that no clip is of has no name in the model's file. */
+static void
+test_unnamed_classes (void)
+{
+  gchar *dir = make_dir (), *path = g_build_filename (dir, "last.safetensors",
+      NULL);
+  gchar *line = g_strconcat ("num-classes=5 checkpoint-dir=", dir, NULL);
+  const Cnn3dModelInfo *info;
+  Cnn3dModelFile *file;
+  Rig r = rig_new (line);
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
+  rig_free (&r);
+  file = cnn3d_model_file_open (path, NULL);
+  g_assert_nonnull (file);
+  info = cnn3d_model_file_info (file);
+  g_assert_cmpuint (g_strv_length (info->classes), ==, 5);
+  g_assert_cmpstr (info->classes[2], !=, "");
+  g_assert_cmpstr (info->classes[3], ==, "");
+  g_assert_cmpstr (info->classes[4], ==, "");
+  cnn3d_model_file_free (file);
+  remove_dir (dir);
+  g_free (path);
+  g_free (line);
+}
+
+/* --- presets --- */
+
+static void
+test_presets (void)
+{
+  GstElement *element = gst_element_factory_make ("cnn3dtrain", NULL);
+  gchar **names, *model;
+  gint schedule, optimizer;
+  gdouble lr;
+  guint i;
+
+  gst_object_ref_sink (element);
+  names = gst_preset_get_preset_names (GST_PRESET (element));
+  g_assert_nonnull (names);
+  g_assert_cmpuint (g_strv_length (names), ==, 3);
+  for (i = 0; names[i]; i++)
+    g_assert_true (gst_preset_load_preset (GST_PRESET (element), names[i]));
+  g_strfreev (names);
+
+  g_assert_true (gst_preset_load_preset (GST_PRESET (element),
+          "slow_r50-adam"));
+  g_object_get (element, "model", &model, "lr", &lr, "lr-schedule", &schedule,
+      "optimizer", &optimizer, NULL);
+  g_assert_cmpstr (model, ==, "slow_r50");
+  g_assert_cmpfloat (lr, ==, 1e-4);
+  g_assert_cmpint (schedule, ==, 1);
+  g_assert_cmpint (optimizer, ==, 1);
+  g_free (model);
+  gst_object_unref (element);
+
+  element = gst_parse_launch ("cnn3dtrain @preset=quick-cpu threads=1", NULL);
+  g_assert_nonnull (element);
+  gst_object_ref_sink (element);
+  g_object_get (element, "optimizer", &optimizer, "base-width", &schedule,
+      NULL);
+  g_assert_cmpint (optimizer, ==, 2);
+  g_assert_cmpint (schedule, ==, 16);
+  gst_object_unref (element);
+}
+
+/* Where a preset and the line differ, which of them holds is told. */
+static void
+test_preset (void)
+{
+  GstElement *element = gst_element_factory_make ("cnn3dtrain", NULL);
+  const gchar *wanted = "lr=0.01 of the preset r3d_18-torchvision holds, not "
+      "lr=0.5; momentum=0.25 holds, not momentum=0.9 of the preset "
+      "r3d_18-torchvision; lr-schedule=cosine holds, not lr-schedule=step of "
+      "the preset r3d_18-torchvision.";
+  GstBus *bus = gst_bus_new ();
+  GError *error = NULL;
+  GstMessage *message;
+  gdouble lr, momentum;
+
+  gst_object_ref_sink (element);
+  gst_element_set_bus (element, bus);
+  /* the same value is nothing to tell */
+  g_object_set (element, "lr", 0.5, "weight-decay", 1e-4, "progress", FALSE,
+      NULL);
+  g_assert_true (gst_preset_load_preset (GST_PRESET (element),
+          "r3d_18-torchvision"));
+  g_object_set (element, "momentum", 0.25, "seed", G_GUINT64_CONSTANT (5),
+      NULL);
+  gst_util_set_object_arg (G_OBJECT (element), "lr-schedule", "cosine");
+  g_object_get (element, "lr", &lr, "momentum", &momentum, NULL);
+  g_assert_cmpfloat (lr, ==, 0.01);
+  g_assert_cmpfloat (momentum, ==, 0.25);
+  gst_element_set_state (element, GST_STATE_PAUSED);
+  message = gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING);
+  g_assert_nonnull (message);
+  gst_message_parse_warning (message, &error, NULL);
+  g_assert_cmpstr (error->message, ==, wanted);
+  g_error_free (error);
+  gst_message_unref (message);
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+  gst_object_unref (element);
+  gst_object_unref (bus);
+}
+
+int
+main (int argc, char **argv)
+{
+  int ret;
+
+  g_setenv ("GST_PRESET_PATH", TEST_SOURCE_DIR "/presets", TRUE);
+  gst_init (&argc, &argv);
+  g_test_init (&argc, &argv, NULL);
+
+  g_test_add_func ("/cnn3dtrain-classes/classes", test_classes);
+  g_test_add_func ("/cnn3dtrain-classes/unnamed", test_unnamed_classes);
+  g_test_add_func ("/cnn3dtrain-classes/presets", test_presets);
+  g_test_add_func ("/cnn3dtrain-classes/preset", test_preset);
+
+  ret = g_test_run ();
+  gst_deinit ();
+
+  return ret;
+}
