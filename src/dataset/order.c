@@ -7,10 +7,13 @@
 
 /* Streams of CNN3D_RANDOM_SHUFFLE: which clips a limited pass has, apart from
  * the order of an epoch. */
-enum { STREAM_ORDER, STREAM_LIMIT_TRAIN, STREAM_LIMIT_VAL };
+enum { STREAM_ORDER, STREAM_LIMIT_TRAIN, STREAM_LIMIT_VAL, STREAM_CLASS };
 
 struct _Cnn3dOrder {
   Cnn3dOrderParams params;
+  const Cnn3dDataset *dataset;
+  GArray **classes;             /* balanced: rows of guint32 of each class that trains, as listed */
+  guint n_classes;
   const guint32 *rows[2];       /* [training], as listed */
   guint32 *limited[2];          /* what rows points to where it is limited */
   guint n[2];                   /* rows of a pass, all ranks together */
@@ -61,6 +64,92 @@ limit_pass (Cnn3dOrder *order, gboolean training)
   order->rows[training] = order->limited[training] = rows;
 }
 
+static gint
+label_of (const Cnn3dOrder *order, guint32 row)
+{
+  Cnn3dDatasetRow r;
+
+  cnn3d_dataset_row (order->dataset, row, &r);
+  return r.label;
+}
+
+static void
+group_by_class (Cnn3dOrder *order)
+{
+  const guint n = cnn3d_dataset_num_classes (order->dataset);
+  GArray **all = g_new0 (GArray *, n);
+
+  order->classes = g_new0 (GArray *, n);
+  for (guint i = 0; i < order->n[TRUE]; i++) {
+    const gint label = label_of (order, order->rows[TRUE][i]);
+
+    if (!all[label])
+      all[label] = g_array_new (FALSE, FALSE, sizeof (guint32));
+    g_array_append_val (all[label], order->rows[TRUE][i]);
+  }
+  /* one without clips has no share */
+  for (guint c = 0; c < n; c++)
+    if (all[c])
+      order->classes[order->n_classes++] = all[c];
+  g_free (all);
+}
+
+/* Clips of a class that the epochs before this one have had. */
+static guint64
+clips_before (const Cnn3dOrder *order, guint class, guint64 epoch)
+{
+  return (epoch * order->n[TRUE] + order->n_classes - 1 - class) / order->n_classes;
+}
+
+/* The epoch's clips of a class. */
+static guint
+take_class (const Cnn3dOrder *order, guint class, guint epoch, guint32 *rows)
+{
+  const GArray *listed = order->classes[class];
+  const guint64 first = clips_before (order, class, epoch), end = clips_before (order, class, epoch + 1ull);
+  guint32 *lap_rows = g_new (guint32, listed->len);
+  guint64 lap = G_MAXUINT64;
+
+  for (guint64 i = first; i < end; i++) {
+    if (i / listed->len != lap) {
+      const Cnn3dRandomKey key = {.seed = order->params.seed,.epoch = (guint32) (lap = i / listed->len),
+        .purpose = CNN3D_RANDOM_SHUFFLE,.clip = STREAM_CLASS + class
+      };
+
+      memcpy (lap_rows, listed->data, listed->len * sizeof *lap_rows);
+      if (order->params.shuffle)
+        shuffle (lap_rows, listed->len, &key);
+    }
+    rows[i - first] = lap_rows[i % listed->len];
+  }
+  g_free (lap_rows);
+  return (guint) (end - first);
+}
+
+/* The epoch's clips, in no order yet, or, without shuffling, as listed. */
+static void
+balance (const Cnn3dOrder *order, guint epoch, guint32 *rows)
+{
+  guint n = 0;
+
+  for (guint c = 0; c < order->n_classes; c++)
+    n += take_class (order, c, epoch, rows + n);
+  if (!order->params.shuffle)
+    qsort (rows, n, sizeof *rows, compare_rows);
+}
+
+void
+cnn3d_order_class_clips (const Cnn3dOrder *order, guint64 *clips)
+{
+  memset (clips, 0, cnn3d_dataset_num_classes (order->dataset) * sizeof *clips);
+  if (order->classes)
+    for (guint c = 0; c < order->n_classes; c++)
+      clips[label_of (order, g_array_index (order->classes[c], guint32, 0))] = clips_before (order, c, 1);
+  else
+    for (guint i = 0; i < order->n[TRUE]; i++)
+      clips[label_of (order, order->rows[TRUE][i])]++;
+}
+
 Cnn3dOrder *
 cnn3d_order_new (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, GError **error)
 {
@@ -79,12 +168,15 @@ cnn3d_order_new (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, GE
   }
   order = g_new0 (Cnn3dOrder, 1);
   order->params = *params;
+  order->dataset = dataset;
   for (guint t = 0; t < 2; t++) {
     order->rows[t] = cnn3d_dataset_split (dataset, t, &order->n[t]);
     limit_pass (order, t);
     order->clips[t] = ((guint64) order->n[t] + params->world_size - 1) / params->world_size;
     order->shuffled[t].epoch = -1;
   }
+  if (params->sampling == CNN3D_SAMPLING_BALANCED)
+    group_by_class (order);
   return order;
 }
 
@@ -97,6 +189,9 @@ cnn3d_order_free (Cnn3dOrder *order)
     g_free (order->limited[t]);
     g_free (order->shuffled[t].rows);
   }
+  for (guint c = 0; c < order->n_classes; c++)
+    g_array_unref (order->classes[c]);
+  g_free (order->classes);
   g_free (order);
 }
 
@@ -120,15 +215,19 @@ training_rows (Cnn3dOrder *order, guint epoch)
     .purpose = CNN3D_RANDOM_SHUFFLE,.clip = STREAM_ORDER
   };
 
-  if (!order->params.shuffle)
+  if (!order->params.shuffle && !order->classes)
     return order->rows[TRUE];
   if (order->shuffled[slot].epoch != (gint64) epoch) {
     gsize size = order->n[TRUE] * sizeof (guint32);
 
     if (!order->shuffled[slot].rows)
       order->shuffled[slot].rows = g_malloc (size);
-    memcpy (order->shuffled[slot].rows, order->rows[TRUE], size);
-    shuffle (order->shuffled[slot].rows, order->n[TRUE], &key);
+    if (order->classes)
+      balance (order, epoch, order->shuffled[slot].rows);
+    else
+      memcpy (order->shuffled[slot].rows, order->rows[TRUE], size);
+    if (order->params.shuffle)
+      shuffle (order->shuffled[slot].rows, order->n[TRUE], &key);
     order->shuffled[slot].epoch = epoch;
   }
   return order->shuffled[slot].rows;

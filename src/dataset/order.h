@@ -15,11 +15,20 @@ G_BEGIN_DECLS
 
 typedef struct _Cnn3dOrder Cnn3dOrder;
 
+typedef enum {
+  CNN3D_SAMPLING_NONE,          /* each training clip once an epoch */
+  CNN3D_SAMPLING_BALANCED,      /* each class as often as the others */
+} Cnn3dSampling;
+
 /* shuffle:     training passes are shuffled, differently each epoch;
  *              others always come as listed
  * limit_clips: at most so many clips a pass (before they are shared out to
  *              ranks); 0: all. Which ones is drawn from the seed, once for all
  *              epochs, so that all classes are among them
+ * sampling:    balanced: a training pass has as many clips as are listed, of each
+ *              class as many as of the others, one more or less. Each class's
+ *              clips are gone through again and again, over the epochs, in
+ *              another order each time: none comes again before all have come
  * rank, world_size: this process takes every world_size-th clip from rank on;
  *              the pass is padded from its own start, so that all ranks have
  *              equally many
@@ -28,6 +37,7 @@ typedef struct {
   guint64 seed;
   gboolean shuffle;
   guint64 limit_clips;
+  Cnn3dSampling sampling;
   guint rank;
   guint world_size;
   guint epochs;
@@ -49,6 +59,10 @@ CNN3D_API void cnn3d_order_free (Cnn3dOrder * order);
 CNN3D_API guint64 cnn3d_order_pass_clips (const Cnn3dOrder * order, gboolean training);
 /* Clips of the whole run, for this rank. */
 CNN3D_API guint64 cnn3d_order_total (const Cnn3dOrder * order);
+
+/* Clips of each class in the first training pass, all ranks together; `clips`:
+ * one for each class of the data set. */
+CNN3D_API void cnn3d_order_class_clips (const Cnn3dOrder * order, guint64 * clips);
 
 /* What comes at a position; FALSE: the run has ended there. */
 CNN3D_API gboolean cnn3d_order_locate (Cnn3dOrder * order, guint64 position, Cnn3dOrderClip * clip);

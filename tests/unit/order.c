@@ -366,6 +366,88 @@ test_passes (void)
   }
 }
 
+/* 1 clip of class a, 3 of b, 12 of c, and one that validates. */
+static Cnn3dDataset *
+make_uneven (void)
+{
+  GString *text = g_string_new ("path,label,split\n");
+  Cnn3dDataset *dataset;
+
+  for (guint i = 0; i < 16; i++)
+    g_string_append_printf (text, "v%u,%s,train\n", i, i == 5 ? "a" : i % 5 == 1 && i < 15 ? "b" : "c");
+  g_string_append (text, "w,c,val\n");
+  dataset = load_text (text->str, 0, 0, 0);
+  g_string_free (text, TRUE);
+  return dataset;
+}
+
+/* Each class as often as the others, each of a class's clips as often as its
+ * others; the same whoever asks for what first. */
+static void
+test_balanced (void)
+{
+  Cnn3dDataset *dataset = make_uneven ();
+  Cnn3dOrderParams params = {.seed = 3,.shuffle = TRUE,.sampling = CNN3D_SAMPLING_BALANCED,.world_size = 1,
+    .epochs = 9
+  };
+  Cnn3dOrder *order = make_order (dataset, &params), *again = make_order (dataset, &params);
+  guint times[17] = { 0 }, before = 0, same = 0;
+  guint64 clips[3];
+
+  cnn3d_order_class_clips (order, clips);
+  g_assert_cmpuint (clips[0] + clips[1] + clips[2], ==, 16);
+  g_assert_cmpuint (cnn3d_order_pass_clips (order, TRUE), ==, 16);
+  for (guint epoch = 0; epoch < 9; epoch++) {
+    guint of_class[3] = { 0 };
+
+    for (guint i = 0; i < 16; i++) {
+      const guint row = row_at (order, epoch * 17 + i);
+      Cnn3dDatasetRow r;
+
+      cnn3d_dataset_row (dataset, row, &r);
+      of_class[r.label]++;
+      times[row]++;
+      same += i > 0 && row == before;
+      before = row;
+    }
+    for (guint c = 0; c < 3; c++) {
+      g_assert_cmpuint (of_class[c], >=, 5);
+      g_assert_cmpuint (of_class[c], <=, 6);
+      if (epoch == 0)
+        g_assert_cmpuint (of_class[c], ==, clips[c]);
+    }
+    g_assert_cmpuint (row_at (order, epoch * 17 + 16), ==, 16);
+  }
+  g_assert_cmpuint (times[5], ==, 48);
+  for (guint row = 0; row < 16; row++)
+    if (row != 5)
+      g_assert_true (row % 5 == 1 && row < 15 ? times[row] == 16 : times[row] == 4);
+  /* the classes are mixed */
+  g_assert_cmpuint (same, <, 40);
+  /* from the middle, from the end */
+  for (guint i = 9 * 17; i-- > 0;)
+    g_assert_cmpuint (row_at (again, i), ==, row_at (order, i));
+  cnn3d_order_free (again);
+
+  /* without shuffling, as listed; of the limited clips alone */
+  params.shuffle = FALSE;
+  params.limit_clips = 8;
+  again = make_order (dataset, &params);
+  for (guint i = 1; i < 8; i++)
+    g_assert_cmpuint (row_at (again, i), >=, row_at (again, i - 1));
+  cnn3d_order_class_clips (again, clips);
+  g_assert_cmpuint (clips[0] + clips[1] + clips[2], ==, 8);
+  cnn3d_order_free (again);
+  cnn3d_order_free (order);
+
+  params = (Cnn3dOrderParams) {.world_size = 1,.epochs = 1 };
+  order = make_order (dataset, &params);
+  cnn3d_order_class_clips (order, clips);
+  g_assert_true (clips[0] == 1 && clips[1] == 3 && clips[2] == 12);
+  cnn3d_order_free (order);
+  cnn3d_dataset_free (dataset);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -380,5 +462,6 @@ main (int argc, char **argv)
   g_test_add_func ("/folds/groups", test_groups);
   g_test_add_func ("/folds/paths", test_paths);
   g_test_add_func ("/folds/column", test_fold_column);
+  g_test_add_func ("/order/balanced", test_balanced);
   return g_test_run ();
 }
