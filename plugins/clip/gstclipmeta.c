@@ -168,6 +168,57 @@ gst_event_parse_clip_classes (GstEvent * event, gchar *** classes)
 }
 
 GstEvent *
+gst_event_new_clip_classes_counted (const gchar * const *classes,
+    const guint64 * clips)
+{
+  GstEvent *event = gst_event_new_clip_classes (classes);
+  GValue array = G_VALUE_INIT;
+  gsize i;
+
+  g_value_init (&array, GST_TYPE_ARRAY);
+  for (i = 0; classes && classes[i]; i++) {
+    GValue count = G_VALUE_INIT;
+
+    g_value_init (&count, G_TYPE_UINT64);
+    g_value_set_uint64 (&count, clips[i]);
+    gst_value_array_append_and_take_value (&array, &count);
+  }
+  gst_structure_take_value (gst_event_writable_structure (event),
+      "training-clips", &array);
+
+  return event;
+}
+
+guint64 *
+gst_event_parse_clip_class_counts (GstEvent * event)
+{
+  const GstStructure *s;
+  const GValue *array;
+  gchar **classes;
+  guint64 *clips;
+  guint i, n;
+
+  if (!gst_event_parse_clip_classes (event, &classes))
+    return NULL;
+  n = g_strv_length (classes);
+  g_strfreev (classes);
+  s = gst_event_get_structure (event);
+  array = gst_structure_get_value (s, "training-clips");
+  if (!array || !GST_VALUE_HOLDS_ARRAY (array)
+      || gst_value_array_get_size (array) != n)
+    return NULL;
+  for (i = 0; i < n; i++)
+    if (!G_VALUE_HOLDS_UINT64 (gst_value_array_get_value (array, i)))
+      return NULL;
+
+  clips = g_new (guint64, MAX (n, 1));
+  for (i = 0; i < n; i++)
+    clips[i] = g_value_get_uint64 (gst_value_array_get_value (array, i));
+
+  return clips;
+}
+
+GstEvent *
 gst_event_new_clip_preparation (const GstClipPreparation * preparation)
 {
   GstStructure *s = gst_structure_new (PREPARATION_NAME,

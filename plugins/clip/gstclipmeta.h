@@ -56,10 +56,16 @@ GST_CLIP_API GstClipMeta *gst_buffer_add_clip_meta (GstBuffer * buffer, const Gs
 GST_CLIP_API GstClipMeta *gst_buffer_get_clip_meta (GstBuffer * buffer);
 
 /* Sticky event `clip-classes`: the names of the classes, label 0 first.
- * field classes: GstValueArray of strings. */
+ * fields: classes (GstValueArray of strings), training-clips (optional:
+ * GstValueArray of as many uint64: each class's clips in a training pass). */
 GST_CLIP_API GstEvent *gst_event_new_clip_classes (const gchar * const *classes);
+/* clips: one for each class. */
+GST_CLIP_API GstEvent *gst_event_new_clip_classes_counted (const gchar * const *classes, const guint64 * clips);
 /* FALSE: another event. *classes: (transfer full), g_strfreev(). */
 GST_CLIP_API gboolean gst_event_parse_clip_classes (GstEvent * event, gchar *** classes);
+/* The training clips of as many classes, g_free(); NULL: the event does not
+ * tell. */
+GST_CLIP_API guint64 *gst_event_parse_clip_class_counts (GstEvent * event);
 
 /* Sticky event `clip-preparation`: how clips become what a network sees. A model
  * file keeps it, so that clips to test on can be held against it. clipsample

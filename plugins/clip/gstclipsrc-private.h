@@ -27,11 +27,19 @@ typedef enum
   GST_CLIP_SRC_PASSES_TEST
 } GstClipSrcPasses;
 
+/* in the order of Cnn3dSampling */
+typedef enum
+{
+  GST_CLIP_SRC_SAMPLING_NONE,
+  GST_CLIP_SRC_SAMPLING_BALANCED
+} GstClipSrcSampling;
+
 typedef struct
 {
   gchar *location, *root, *val_location, *clip_bin, *index_location;
   guint num_folds, fold;
   gboolean shuffle;
+  GstClipSrcSampling sampling;
   guint64 seed;
   guint epochs;
   GstClipSrcPasses passes;
@@ -91,6 +99,11 @@ struct _GstClipSrc
   GstClockTime frame_duration;  /* by caps */
   GstClockTime clip_base, clip_origin, next_pts, last_pts;
 };
+
+/* gstclipsrcproperties.c */
+void gst_clip_src_install_properties (GObjectClass * klass);
+/* Defaults into a struct of zeros. */
+void gst_clip_src_init_settings (ClipSrcSettings * settings);
 
 /* The streaming thread's task: one clip each time. */
 void gst_clip_src_loop (GstPad * pad);

@@ -125,12 +125,16 @@ start_stream (GstClipSrc * self)
 {
   gchar *id = gst_pad_create_stream_id (self->srcpad, GST_ELEMENT (self), NULL);
   GstEvent *event = gst_event_new_stream_start (id);
+  guint64 *clips;
 
   gst_event_set_group_id (event, gst_util_group_id_next ());
   gst_pad_push_event (self->srcpad, event);
   g_free (id);
-  gst_pad_push_event (self->srcpad, gst_event_new_clip_classes
-      (cnn3d_dataset_classes (self->dataset)));
+  clips = g_new0 (guint64, cnn3d_dataset_num_classes (self->dataset));
+  cnn3d_order_class_clips (self->order, clips);
+  gst_pad_push_event (self->srcpad, gst_event_new_clip_classes_counted
+      (cnn3d_dataset_classes (self->dataset), clips));
+  g_free (clips);
   self->started = TRUE;
 }
 

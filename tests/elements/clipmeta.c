@@ -104,6 +104,8 @@ test_classes (void)
 {
   const gchar *names[] = { "left", "right", "a \"quoted\", odd; name", NULL };
   const gchar *none[] = { NULL };
+  const guint64 clips[] = { 0, 7, 1000000 };
+  guint64 *counts;
   gchar **back = NULL;
   GstEvent *event = gst_event_new_clip_classes (names);
 
@@ -115,13 +117,24 @@ test_classes (void)
   g_strfreev (back);
   gst_event_unref (event);
 
+  event = gst_event_new_clip_classes_counted (names, clips);
+  g_assert_true (gst_event_parse_clip_classes (event, &back));
+  g_assert_cmpstrv (back, names);
+  g_strfreev (back);
+  counts = gst_event_parse_clip_class_counts (event);
+  g_assert_cmpmem (counts, sizeof clips, clips, sizeof clips);
+  g_free (counts);
+  gst_event_unref (event);
+
   event = gst_event_new_clip_classes (none);
+  g_assert_null (gst_event_parse_clip_class_counts (event));
   g_assert_true (gst_event_parse_clip_classes (event, &back));
   g_assert_cmpstrv (back, none);
   g_strfreev (back);
   gst_event_unref (event);
 
   event = gst_event_new_eos ();
+  g_assert_null (gst_event_parse_clip_class_counts (event));
   g_assert_false (gst_event_parse_clip_classes (event, &back));
   gst_event_unref (event);
 

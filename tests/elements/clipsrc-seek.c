@@ -248,6 +248,49 @@ test_seek_bad_rest (void)
   g_free (rows);
 }
 
+/* Each class as often as the other; the clips after a seek are those of a run
+ * without one. */
+static void
+test_balanced (void)
+{
+  gchar *rows = g_strdup_printf ("%s,x,0,0.1\n%s,y,0,0.1\n%s,y,0.1,0.2\n"
+      "%s,y,0.2,0.3\n%s,y,0.3,0.4\n%s,y,0.4,0.5\n", video, video, video,
+      video, video, video);
+  gchar *csv = write_text ("balanced.csv", rows), **names;
+  gchar *properties = g_strdup_printf ("location=%s epochs=3 sampling=balanced "
+      "seed=4", csv);
+  Run *whole = run_new (properties), *rest = run_new (properties);
+  guint of_class[2] = { 0 };
+
+  run_play (whole);
+  g_assert_true (whole->eos);
+  for (guint i = 0; i < whole->frames->len; i++)
+    of_class[frame_at (whole, i)->label]++;
+  g_assert_cmpuint (of_class[0], ==, 9 * 2);
+  g_assert_cmpuint (of_class[1], ==, 9 * 2);
+  g_object_get (whole->src, "class-names", &names, NULL);
+  g_assert_cmpuint (g_strv_length (names), ==, 2);
+  g_assert_cmpstr (names[1], ==, "y");
+  g_strfreev (names);
+
+  gst_element_set_state (rest->pipeline, GST_STATE_READY);
+  g_assert_true (gst_element_send_event (rest->src, clip_seek (8, 0)));
+  run_play (rest);
+  g_assert_true (rest->eos);
+  g_assert_cmpuint (rest->frames->len, ==, 10 * 2);
+  for (guint i = 0; i < rest->frames->len; i++) {
+    g_assert_cmpuint (frame_at (rest, i)->clip, ==,
+        frame_at (whole, i + 16)->clip);
+    g_assert_cmpuint (frame_at (rest, i)->sample, ==,
+        frame_at (whole, i + 16)->sample);
+  }
+  run_free (rest);
+  run_free (whole);
+  g_free (properties);
+  g_free (csv);
+  g_free (rows);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -258,6 +301,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipsrc-seek/flush", test_seek_flush);
   g_test_add_func ("/clipsrc-seek/ready", test_seek_ready);
   g_test_add_func ("/clipsrc-seek/bad-rest", test_seek_bad_rest);
+  g_test_add_func ("/clipsrc-seek/balanced", test_balanced);
   g_test_add_func ("/clipsrc-seek/end-request", test_end_request);
   g_test_add_func ("/clipsrc-seek/cycles", test_cycles);
   ret = g_test_run ();
