@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrun-private.h"
 
+#include "classweights.h"
 #include "src/escape.h"
 
 /* Whether each class has a name of its own. FALSE: with an error posted. */
@@ -49,6 +50,51 @@ leave_unnamed (TrainRun * self, guint names)
           "take upstream's classes.", n, names, n - names), (NULL));
 }
 
+/* FALSE: with an error posted. */
+static gboolean
+find_weights (TrainRun * self)
+{
+  GError *error = NULL;
+
+  g_clear_pointer (&self->class_weights, g_free);
+  self->class_weights = class_weights_new (self->settings.class_weights,
+      self->num_classes, self->class_clips, self->named, &error);
+  if (!error)
+    return TRUE;
+
+  /* ERRORS */
+  train_run_fail (self, error, NULL);
+
+  return FALSE;
+}
+
+gboolean
+train_run_take_classes (TrainRun * self, GstEvent * event)
+{
+  gchar **classes;
+
+  if (!gst_event_parse_clip_classes (event, &classes))
+    return FALSE;
+  if (self->trainer) {
+    g_strfreev (classes);
+    return TRUE;
+  }
+  train_run_clear_classes (self);
+  self->classes = classes;
+  self->named = g_strv_length (classes);
+  self->class_clips = gst_event_parse_clip_class_counts (event);
+
+  return TRUE;
+}
+
+void
+train_run_clear_classes (TrainRun * self)
+{
+  g_clear_pointer (&self->classes, g_strfreev);
+  g_clear_pointer (&self->class_clips, g_free);
+  g_clear_pointer (&self->class_weights, g_free);
+}
+
 gboolean
 train_run_find_classes (TrainRun * self)
 {
@@ -73,7 +119,7 @@ train_run_find_classes (TrainRun * self)
   if (names > 0 && names < n)
     leave_unnamed (self, names);
 
-  return TRUE;
+  return find_weights (self);
 
   /* ERRORS */
 unknown:

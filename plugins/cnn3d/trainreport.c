@@ -137,7 +137,9 @@ train_report_pass (GstElement * element, TrainLog * log,
   if (result->training)
     gst_structure_set (s, "lr", G_TYPE_DOUBLE, lr, NULL);
   else
-    gst_structure_set (s, "best", G_TYPE_BOOLEAN, result->improved, NULL);
+    gst_structure_set (s, "best", G_TYPE_BOOLEAN, result->improved,
+        "recall", G_TYPE_DOUBLE, result->recall,
+        "f1", G_TYPE_DOUBLE, result->f1, NULL);
   element_post (element, s);
 }
 

@@ -27,6 +27,9 @@ struct _TrainRun
   gboolean have_layout;
   TensorLayout layout;
   gchar **classes;
+  guint64 *class_clips;         /* of each name's class in a training pass; NULL: not told */
+  guint named;                  /* classes that those are of */
+  gfloat *class_weights;        /* of num_classes; NULL: each 1 */
   GstEvent *preparation;        /* clip-preparation; NULL: none came */
   guint num_classes;
   Cnn3dTrainer *trainer;
@@ -65,9 +68,13 @@ struct _TrainRun
  * element_report_error(). */
 void train_run_fail (TrainRun * run, GError * error, const gchar * about);
 
-/* trainclasses.c: the number of classes and their names, from upstream and
- * num-classes. FALSE: with an error posted. */
+/* trainclasses.c: the number of classes, their names and weights, from upstream and
+ * the settings. FALSE: with an error posted. */
 gboolean train_run_find_classes (TrainRun * run);
+/* What a clip-classes event tells. Sticky events come again after a flush: what the
+ * trainer was made with stays. FALSE: it is another event. */
+gboolean train_run_take_classes (TrainRun * run, GstEvent * event);
+void train_run_clear_classes (TrainRun * run);
 
 /* Begins the pass that run->pass tells of, or sees to it that the stream gets
  * to the one that a resumed run goes on in: pass_open says which. */

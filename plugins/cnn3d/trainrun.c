@@ -231,6 +231,7 @@ make_trainer (TrainRun * self)
   params.network.width = self->layout.width;
   params.frames_type = self->layout.type;
   params.classes = (const gchar * const *) self->classes;
+  params.class_weights = self->class_weights;
   fill_preparation (self, &params.preparation);
   params.lr.epochs = self->announced ? self->pass.epochs : 0;
   if (!cnn3d_lr_params_check (&params.lr, &error)) {
@@ -531,19 +532,6 @@ other_clips:
   }
 }
 
-/* Takes the names. Sticky events come again after a flush: what the trainer
- * was made with stays. */
-static void
-take_classes (TrainRun * self, gchar ** classes)
-{
-  if (self->trainer) {
-    g_strfreev (classes);
-    return;
-  }
-  g_strfreev (self->classes);
-  self->classes = classes;
-}
-
 static void
 take_custom_event (TrainRun * self, GstEvent * event)
 {
@@ -576,7 +564,6 @@ gboolean
 train_run_event (TrainRun * self, GstEvent * event)
 {
   GstClipPreparation preparation;
-  gchar **classes;
 
   if (self->resume == RESUME_SEEKING
       && gst_event_get_seqnum (event) == self->seek_seqnum
@@ -586,9 +573,8 @@ train_run_event (TrainRun * self, GstEvent * event)
 
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
-      if (gst_event_parse_clip_classes (event, &classes))
-        take_classes (self, classes);
-      else if (gst_event_parse_clip_preparation (event, &preparation))
+      if (!train_run_take_classes (self, event)
+          && gst_event_parse_clip_preparation (event, &preparation))
         gst_event_replace (&self->preparation, event);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
@@ -639,7 +625,7 @@ train_run_free (TrainRun ** run)
   progress_free (&self->progress);
   train_settings_clear (&self->settings);
   gst_clear_event (&self->preparation);
-  g_strfreev (self->classes);
+  train_run_clear_classes (self);
   g_free (self->labels);
   g_free (self);
 }

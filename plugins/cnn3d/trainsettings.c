@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainsettings.h"
 
+#include "classweights.h"
 #include "convolution.h"
 #include "plugins/paramrange.h"
 #include "src/escape.h"
@@ -60,6 +61,8 @@ static const GEnumValue monitors[] = {
       "val-accuracy"},
   {CNN3D_MONITOR_VAL_LOSS, "Loss on the validation clips", "val-loss"},
   {CNN3D_MONITOR_TRAIN_LOSS, "Loss on the training clips", "train-loss"},
+  {CNN3D_MONITOR_VAL_F1, "F1 on the validation clips, the mean over classes",
+      "val-f1"},
   {0, NULL, NULL}
 };
 
@@ -169,6 +172,11 @@ static const Property properties[] = {
   DOUBLE ("label-smoothing", "Label smoothing", label_smoothing, 0, BELOW_ONE,
       0, "as a part of 1",
       "How much of each label is spread evenly over all classes in training"),
+  STRING ("class-weights", "Class weights", class_weights, "none",
+      "How much clips of each class count in the training loss, as a clip's "
+      "own weight in a weighted mean: none, all the same; balanced, each class "
+      "as much as the others, however many clips it has; or numbers with commas "
+      "between them, one for each class in their order"),
   DOUBLE ("gradient-clip-val", "Gradient clipping", gradient_clip, 0, 1e30, 0,
       "as a norm",
       "Gradients whose norm over all parameters is larger are scaled down to "
@@ -515,6 +523,8 @@ train_settings_check (const TrainSettings * settings, GError ** error)
     goto no_size;
   if (settings->chunking && settings->video_batch_size == 0)
     goto no_chunk;
+  if (!class_weights_check (settings->class_weights, error))
+    return FALSE;
 
   return TRUE;
 

@@ -33,6 +33,7 @@ typedef struct {
   gint schedule;                /* Cnn3dLrSchedule */
   gdouble warmup_epochs, lr_step_size, lr_gamma;
   gdouble label_smoothing;
+  gchar *class_weights;         /* as written: class_weights_new() */
   gdouble gradient_clip;
   guint64 seed;
   gchar *device;

@@ -12,7 +12,7 @@
 #include "src/network/network.h"
 #include "src/plan/plan.h"
 
-#define CNN3D_BACKEND_ABI 6
+#define CNN3D_BACKEND_ABI 7
 
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
@@ -133,6 +133,7 @@ typedef struct {
   Cnn3dType frames_type;
   const gint32 *labels;         /* N, on the device; NULL: no loss */
   gfloat label_smoothing;
+  const gfloat *class_weights;  /* of the loss: num_classes, on the device; NULL: each 1 */
   gfloat loss_scale;            /* multiplies the gradient of the summed loss */
   gboolean training;            /* dropout */
   gboolean batch_statistics;    /* batch norm normalises with the batch's own and updates the running ones */

@@ -51,12 +51,11 @@ cnn3d_json_string (GString *line, const gchar *name, const gchar *value)
   append_string (line, value);
 }
 
-void
-cnn3d_json_number (GString *line, const gchar *name, gdouble value)
+static void
+append_number (GString *line, gdouble value)
 {
   gchar text[G_ASCII_DTOSTR_BUF_SIZE];
 
-  append_name (line, name);
   if (!isfinite (value)) {
     g_string_append (line, "null");
     return;
@@ -68,6 +67,26 @@ cnn3d_json_number (GString *line, const gchar *name, gdouble value)
       break;
   }
   g_string_append (line, text);
+}
+
+void
+cnn3d_json_number (GString *line, const gchar *name, gdouble value)
+{
+  append_name (line, name);
+  append_number (line, value);
+}
+
+void
+cnn3d_json_numbers (GString *line, const gchar *name, const gdouble *values, gsize n)
+{
+  append_name (line, name);
+  g_string_append_c (line, '[');
+  for (gsize i = 0; i < n; i++) {
+    if (i)
+      g_string_append_c (line, ',');
+    append_number (line, values[i]);
+  }
+  g_string_append_c (line, ']');
 }
 
 void

@@ -334,6 +334,17 @@ write_resumed (Cnn3dRunLog *log)
   write_json (log);
 }
 
+static void
+write_class_weights (GString *line, const Cnn3dTrainerParams *params)
+{
+  const guint n = params->network.num_classes;
+  g_autofree gdouble *weights = g_new (gdouble, n);
+
+  for (guint i = 0; i < n; i++)
+    weights[i] = params->class_weights[i];
+  cnn3d_json_numbers (line, "class-weights", weights, n);
+}
+
 void
 cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTrainerParams *params, guint batch,
     guint epochs)
@@ -378,6 +389,8 @@ cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTra
   cnn3d_json_integer (line, "arena-bytes", memory.arena);
   cnn3d_json_integer (line, "workspace-bytes", memory.workspace);
   cnn3d_json_integer (line, "epochs", epochs);
+  if (params->class_weights)
+    write_class_weights (line, params);
   write_json (log);
   if (log->resumes)
     write_resumed (log);
@@ -446,7 +459,7 @@ write_confusion_picture (Cnn3dRunLog *log, const Cnn3dPassResult *result)
 static void
 write_validation (Cnn3dRunLog *log, const Cnn3dPassResult *result, gdouble seconds)
 {
-  const Cnn3dScalar scalars[] = { {"val/loss", result->loss}, {"val/accuracy", result->accuracy} };
+  const Cnn3dScalar scalars[] = { {"val/loss", result->loss}, {"val/accuracy", result->accuracy}, {"val/f1", result->f1} };
   GString *line = log->line;
 
   cnn3d_json_begin (line, "validation");
@@ -457,12 +470,17 @@ write_validation (Cnn3dRunLog *log, const Cnn3dPassResult *result, gdouble secon
   cnn3d_json_integer (line, "clips", result->clips);
   cnn3d_json_number (line, "seconds", seconds);
   cnn3d_json_boolean (line, "best", result->improved);
+  cnn3d_json_number (line, "recall", result->recall);
+  cnn3d_json_number (line, "f1", result->f1);
+  if (result->class_accuracy)
+    cnn3d_json_numbers (line, "class-accuracy", result->class_accuracy, log->num_classes);
   if (result->confusion)
     cnn3d_json_matrix (line, "confusion", result->confusion, log->num_classes);
   write_json (log);
   cnn3d_csv_validation (line, result);
   write_line (log, log->csv);
-  write_scalars (log, result->last.step, scalars, G_N_ELEMENTS (scalars));
+  /* a figure that is not known is none */
+  write_scalars (log, result->last.step, scalars, G_N_ELEMENTS (scalars) - (isnan (result->f1) ? 1 : 0));
   if (result->confusion && result->clips)
     write_confusion_picture (log, result);
 }

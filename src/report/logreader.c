@@ -122,6 +122,8 @@ on_validation (ReportLog *log, JsonObject *o)
     .loss = report_json_number (o, "loss"),
     .accuracy = report_json_number (o, "accuracy"),
     .clips = report_json_number (o, "clips"),
+    .recall = report_json_number (o, "recall"),
+    .f1 = report_json_number (o, "f1"),
     .best = report_json_boolean (o, "best"),
   };
 

@@ -17,7 +17,7 @@ typedef struct {
 } ReportEpoch;
 
 typedef struct {
-  gdouble epoch, step, loss, accuracy, clips;
+  gdouble epoch, step, loss, accuracy, recall, f1, clips;
   gboolean best;
   ReportMatrix *confusion;      /* of the classes that its run had; or NULL */
 } ReportValidation;

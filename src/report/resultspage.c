@@ -72,6 +72,30 @@ matrix (GString *page, const ReportMatrix *m)
   g_string_append (page, "</div>\n");
 }
 
+/* What was told right of each class. */
+static void
+class_shares (GString *page, const ReportMatrix *m)
+{
+  g_string_append (page, "<h3>Classes</h3>\n<table class=\"wide\">\n<tr><th>class</th><th class=\"n\">clips</th>"
+      "<th class=\"n\">right</th><th class=\"n\">accuracy</th></tr>\n");
+  for (guint i = 0; i < m->n; i++) {
+    const guint64 *row = m->counts + (gsize) i * m->n;
+    g_autofree gchar *share = NULL;
+    guint64 clips = 0;
+
+    for (guint k = 0; k < m->n; k++)
+      clips += row[k];
+    share = page_share (clips ? (gdouble) row[i] / clips : NAN);
+    g_string_append (page, "<tr>");
+    page_element (page, "td", NULL, m->classes[i]);
+    page_printf (page, "td", "n", "%" G_GUINT64_FORMAT, clips);
+    page_printf (page, "td", "n", "%" G_GUINT64_FORMAT, row[i]);
+    page_element (page, "td", "n", share);
+    g_string_append (page, "</tr>\n");
+  }
+  g_string_append (page, "</table>\n");
+}
+
 void
 results_page_validation (GString *page, const ReportLog *log)
 {
@@ -85,11 +109,18 @@ results_page_validation (GString *page, const ReportLog *log)
   g_string_append_printf (page, "<section><h2>%s validation</h2>\n", v->best ? "Best" : "Last");
   page_printf (page, "p", NULL, "Epoch %.0f, step %.0f: accuracy %s, loss %s, on %.0f clips.", v->epoch, v->step,
       accuracy, loss, isfinite (v->clips) ? v->clips : 0);
+  if (isfinite (v->f1)) {
+    g_autofree gchar *recall = page_share (v->recall), *f1 = page_share (v->f1);
+
+    page_printf (page, "p", NULL, "Over the classes, each counting the same: recall %s, F1 %s.", recall, f1);
+  }
   if (v->confusion && !(log->classes && g_strv_equal ((const gchar *const *) v->confusion->classes,
               (const gchar *const *) log->classes)))
     page_element (page, "p", "note", "It is of an earlier start, which had other classes.");
   if (v->confusion)
     matrix (page, v->confusion);
+  if (v->confusion)
+    class_shares (page, v->confusion);
   else
     page_element (page, "p", "note", "The log has no confusion matrix for it.");
   g_string_append (page, "</section>\n");

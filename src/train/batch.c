@@ -16,12 +16,20 @@
 /* Where gradients still are not finite at this scale, no scale helps. */
 #define SCALE_LEAST 0x1p-24
 
+static gsize
+round_up (gsize bytes)
+{
+  return (bytes + 63) & ~(gsize) 63;
+}
+
 gsize
 cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *p, guint batch)
 {
   const gsize frames = cnn3d_clip_bytes (&p->network, p->frames_type) * batch;
 
-  return ((frames + 63) & ~(gsize) 63) + ((batch * sizeof (gint32) + 63) & ~(gsize) 63);
+  const gsize weights = p->class_weights ? p->network.num_classes * sizeof (gfloat) : 0;
+
+  return round_up (frames) + round_up (batch * sizeof (gint32)) + round_up (weights);
 }
 
 static gboolean
@@ -50,15 +58,23 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
   return TRUE;
 }
 
+/* A batch where it is run. */
+typedef struct {
+  Cnn3dBatch batch;
+  const gfloat *weights;        /* of the classes; NULL: each 1 */
+} There;
+
 /* Where a batch lies when it is run: where it is, or in one of the device's
  * slots, the one that the batch under way does not use. */
 static gboolean
-bring (Cnn3dTrainer *t, const Cnn3dBatch *from, Cnn3dBatch *to, GError **error)
+bring (Cnn3dTrainer *t, const Cnn3dBatch *from, There *there, GError **error)
 {
   const gsize bytes = cnn3d_clip_bytes (&t->net->params, from->type) * from->n;
+  Cnn3dBatch *to = &there->batch;
   guint8 *slot;
 
   *to = *from;
+  there->weights = t->class_weights;
   if (!t->slots[0])
     return TRUE;
   slot = t->slots[t->next_slot ^= 1];
@@ -67,12 +83,31 @@ bring (Cnn3dTrainer *t, const Cnn3dBatch *from, Cnn3dBatch *to, GError **error)
     return FALSE;
   if (!from->labels)
     return TRUE;
-  slot += (bytes + 63) & ~(gsize) 63;
+  slot += round_up (bytes);
   to->labels = (const gint32 *) slot;
-  return t->backend->stage (t->device, slot, from->labels, from->n * sizeof (gint32), error);
+  if (!t->backend->stage (t->device, slot, from->labels, from->n * sizeof (gint32), error))
+    return FALSE;
+  if (!there->weights)
+    return TRUE;
+  slot += round_up (from->n * sizeof (gint32));
+  there->weights = (const gfloat *) slot;
+  return t->backend->stage (t->device, slot, t->class_weights, t->net->params.num_classes * sizeof (gfloat), error);
 }
 
 /* --- starting --- */
+
+/* How often clips count in a mean: their number, or their labels' weights. */
+static gdouble
+weight_of (const Cnn3dTrainer *t, const gint32 *labels, guint n)
+{
+  gdouble weight = 0;
+
+  if (!t->class_weights || !t->now.pass.training)
+    return n;
+  for (guint i = 0; i < n; i++)
+    weight += t->class_weights[labels[i]];
+  return weight;
+}
 
 /* Epochs that have passed, by clips rather than steps: skipped files and short
  * batches move no learning rate. */
@@ -93,15 +128,15 @@ loss_scale (const Cnn3dTrainer *t)
   return t->scales ? t->now.loss_scale / t->fit.micro_batch : 1;
 }
 
-/* The next optimizer step's figures, for the mean gradient of `clips` clips. */
+/* The next optimizer step's figures, for the mean gradient of clips of that weight. */
 static Cnn3dUpdate
-next_update (Cnn3dTrainer *t, guint64 clips)
+next_update (Cnn3dTrainer *t, gfloat weight)
 {
   t->pending.lr = cnn3d_lr_at (&t->params.lr, cnn3d_trainer_epochs_passed (t));
   return (Cnn3dUpdate) {
     .rule = t->params.optimizer,.lr = t->pending.lr,
     .momentum = t->params.momentum,.beta1 = 0.9f,.beta2 = 0.999f,.eps = 1e-8f,
-    .weight_decay = t->params.weight_decay,.gradient_scale = 1.0 / (clips * loss_scale (t)),.step = t->now.step + 1,
+    .weight_decay = t->params.weight_decay,.gradient_scale = 1.0 / (weight * loss_scale (t)),.step = t->now.step + 1,
     .checks = t->scales || t->backend->asynchronous || t->params.gradient_clip > 0,.clip = t->params.gradient_clip
   };
 }
@@ -127,9 +162,10 @@ arrays (const Cnn3dTrainer *t)
 /* The micro-batches of a batch, one after the other. logits: of all clips; may be
  * NULL. update: where layers are updated as their gradients come. */
 static gboolean
-start_passes (Cnn3dTrainer *t, const Cnn3dBatch *batch, gboolean training, gfloat *logits, const Cnn3dUpdate *update,
+start_passes (Cnn3dTrainer *t, const There *there, gboolean training, gfloat *logits, const Cnn3dUpdate *update,
     GError **error)
 {
+  const Cnn3dBatch *batch = &there->batch;
   const Cnn3dNetworkParams *n = &t->net->params;
   const gsize clip = cnn3d_clip_bytes (n, batch->type);
 
@@ -142,7 +178,8 @@ start_passes (Cnn3dTrainer *t, const Cnn3dBatch *batch, gboolean training, gfloa
       .arena = t->arena,.arrays = arrays (t),.accumulate = t->group_batches > 0 || first > 0,
       .frames = (const guint8 *) batch->frames + first * clip,.frames_type = batch->type,
       .labels = batch->labels ? batch->labels + first : NULL,
-      .label_smoothing = training ? t->params.label_smoothing : 0,.loss_scale = loss_scale (t),
+      .label_smoothing = training ? t->params.label_smoothing : 0,.class_weights = training ? there->weights : NULL,
+      .loss_scale = loss_scale (t),
       .training = training,.batch_statistics = training && !t->norm_frozen,
       .seed = t->params.seed,.step = t->now.position + first,.update = update,
       .logits = logits ? logits + (gsize) first * n->num_classes : NULL
@@ -165,14 +202,14 @@ start_passes (Cnn3dTrainer *t, const Cnn3dBatch *batch, gboolean training, gfloa
  * what the backward pass does already. Its running statistics are looked at too:
  * a checkpoint of this moment needs them. */
 static gboolean
-start_step (Cnn3dTrainer *t, guint64 clips, GError **error)
+start_step (Cnn3dTrainer *t, gfloat weight, GError **error)
 {
   const Cnn3dArrays a = arrays (t);
 
   t->pending.steps = TRUE;
   t->pending.squares = 0;
   if (!t->updates_early) {
-    const Cnn3dUpdate update = next_update (t, clips);
+    const Cnn3dUpdate update = next_update (t, weight);
 
     t->pending.checks = update.checks;
     if (!t->backend->update (t->model, &a, &update, &t->pending.squares, error))
@@ -184,24 +221,25 @@ start_step (Cnn3dTrainer *t, guint64 clips, GError **error)
       (t->layout->total - t->layout->trained) * sizeof (gfloat), error);
 }
 
-/* batch: on the device. labels: the same ones, on the host. */
+/* there: on the device. labels: the same ones, on the host. */
 static gboolean
-start (Cnn3dTrainer *t, const Cnn3dBatch *batch, const gint32 *labels, GError **error)
+start (Cnn3dTrainer *t, const There *there, const gint32 *labels, GError **error)
 {
+  const Cnn3dBatch *batch = &there->batch;
   const gboolean training = t->now.pass.training, early = training && t->updates_early;
   Cnn3dUpdate update;
 
-  t->pending = (TrainerPending) {.n = batch->n,.position = batch->position };
+  t->pending = (TrainerPending) {.n = batch->n,.weight = weight_of (t, labels, batch->n),.position = batch->position };
   if (early) {
-    update = next_update (t, batch->n);
+    update = next_update (t, t->pending.weight);
     t->in_step = TRUE;
   }
   if (!training && t->labels)
     memcpy (t->labels, labels, batch->n * sizeof *labels);
-  if (!start_passes (t, batch, training, training ? NULL : t->logits, early ? &update : NULL, error))
+  if (!start_passes (t, there, training, training ? NULL : t->logits, early ? &update : NULL, error))
     return FALSE;
   if (training && t->group_batches + 1 >= t->params.accumulate
-      && !start_step (t, t->group_clips + batch->n, error))
+      && !start_step (t, t->group_weight + t->pending.weight, error))
     return FALSE;
   t->pending.active = TRUE;
   return TRUE;
@@ -212,10 +250,10 @@ start (Cnn3dTrainer *t, const Cnn3dBatch *batch, const gint32 *labels, GError **
 static void
 end_group (Cnn3dTrainer *t)
 {
-  t->last_group_clips = t->group_clips;
+  t->last_group_weight = t->group_weight;
   t->group_batches = 0;
   t->group_clips = t->group_correct = 0;
-  t->group_loss = 0;
+  t->group_loss = t->group_weight = 0;
 }
 
 /* Gradients that are not finite changed nothing. Under a loss scale that is its
@@ -254,7 +292,7 @@ take_step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
       t->now.scale_steps = 0;
     }
   }
-  progress->loss = t->group_loss / t->group_clips;
+  progress->loss = t->group_loss / t->group_weight;
   progress->accuracy = (gdouble) t->group_correct / t->group_clips;
   end_group (t);
   t->mark = t->now;
@@ -275,7 +313,7 @@ cnn3d_trainer_fill_progress (const Cnn3dTrainer *t, Cnn3dProgress *p)
   p->lr = t->now.lr;
   p->loss_scale = t->scales ? t->now.loss_scale : 1;
   p->steps_skipped = t->now.steps_skipped;
-  p->pass_loss = pass->clips ? pass->loss_sum / pass->clips : NAN;
+  p->pass_loss = pass->clips ? pass->loss_sum / pass->weight : NAN;
   p->pass_accuracy = pass->clips ? (gdouble) pass->correct / pass->clips : NAN;
 }
 
@@ -314,16 +352,18 @@ collect (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
   if (!check_loss (t, loss, error))
     return FALSE;
   t->now.pass.clips += t->pending.n;
+  t->now.pass.weight += t->pending.weight;
   t->now.pass.loss_sum += loss;
   t->now.pass.correct += correct;
   t->now.position = t->pending.position;
   progress->ready = TRUE;
-  progress->loss = loss / t->pending.n;
+  progress->loss = loss / t->pending.weight;
   progress->accuracy = (gdouble) correct / t->pending.n;
   if (training) {
     t->now.norm_batches += t->norm_frozen ? 0 : t->n_results;
     t->group_batches++;
     t->group_clips += t->pending.n;
+    t->group_weight += t->pending.weight;
     t->group_loss += loss;
     t->group_correct += correct;
     if (t->pending.steps && !take_step (t, progress, error))
@@ -357,7 +397,7 @@ cnn3d_trainer_flush (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 gboolean
 cnn3d_trainer_run (Cnn3dTrainer *t, const Cnn3dBatch *batch, Cnn3dProgress *progress, GError **error)
 {
-  Cnn3dBatch there;
+  There there;
 
   memset (progress, 0, sizeof *progress);
   g_return_val_if_fail (batch->labels != NULL, FALSE);
@@ -378,7 +418,7 @@ cnn3d_trainer_step_short_group (Cnn3dTrainer *t, Cnn3dProgress *progress, GError
   if (t->group_clips == 0)
     return TRUE;
   t->pending = (TrainerPending) { 0 };
-  return start_step (t, t->group_clips, error) && t->backend->finish (t->device, error)
+  return start_step (t, t->group_weight, error) && t->backend->finish (t->device, error)
       && take_step (t, progress, error);
 }
 
@@ -386,7 +426,7 @@ gboolean
 cnn3d_trainer_logits (Cnn3dTrainer *t, const Cnn3dBatch *batch, gfloat *logits, GError **error)
 {
   Cnn3dProgress progress;
-  Cnn3dBatch there;
+  There there;
   gdouble loss = 0;
 
   if (!check_batch (t, batch, error) || !cnn3d_trainer_flush (t, &progress, error)

@@ -159,6 +159,8 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
   cnn3d_safetensors_writer_number (w, "clips", m->pass.clips);
   cnn3d_safetensors_writer_number (w, "correct", m->pass.correct);
   add_double (w, "loss-sum", m->pass.loss_sum);
+  if (t->class_weights)
+    add_double (w, "loss-weight", m->pass.weight);
   add_double (w, "train-loss", m->train_loss);
   add_double (w, "best", m->best);
   cnn3d_safetensors_writer_number (w, "epochs-since-best", m->epochs_since_best);
@@ -358,6 +360,9 @@ get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
       || !get_uint (file, "epochs-since-best", &m->epochs_since_best))
     return FALSE;
   m->pass.training = !!training;
+  /* without weights of classes it is the clips' number */
+  if (!get_double (file, "loss-weight", &m->pass.weight))
+    m->pass.weight = m->pass.clips;
   t->validates = !!validates;
   return get_kept (t, file);
 }

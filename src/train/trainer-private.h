@@ -21,6 +21,7 @@ typedef struct {
   guint64 first, clips_listed;
   guint64 clips, correct;
   gdouble loss_sum;
+  gdouble weight;               /* of the clips: what the sum is divided by */
 } TrainerPass;
 
 /* Where a resumed run goes on: all that is not an array. Taken after each
@@ -48,6 +49,7 @@ typedef struct {
 typedef struct {
   gboolean active;
   guint n;
+  gdouble weight;               /* of its clips */
   guint64 position;
   gboolean steps, checks;       /* it ends an optimizer step, which looks at the gradients first */
   gdouble lr, squares;          /* of that; squares: filled when it is done */
@@ -56,6 +58,7 @@ typedef struct {
 struct _Cnn3dTrainer {
   Cnn3dTrainerParams params;    /* strings owned, but for `classes` */
   gchar **classes;
+  gfloat *class_weights;        /* NULL: each 1 */
   guint batch;
 
   const Cnn3dBackend *backend;
@@ -90,11 +93,12 @@ struct _Cnn3dTrainer {
   gfloat *logits;               /* (batch, num_classes); NULL: too many classes */
   gint32 *labels;               /* batch */
   guint64 *confusion;           /* as in Cnn3dPassResult */
+  gdouble *class_accuracy;      /* [num_classes], of the last validation pass; NULL as confusion is */
   /* optimizer steps need all of a group, and a group all of its batches */
   guint group_batches;
   guint64 group_clips, group_correct;
-  gdouble group_loss;
-  guint64 last_group_clips;
+  gdouble group_loss, group_weight;
+  gdouble last_group_weight;
 
   TrainerMark mark;             /* the state that would be saved */
   gfloat *mark_statistics;      /* running ones at the mark: layout->total - layout->trained */
@@ -106,13 +110,18 @@ struct _Cnn3dTrainer {
   gboolean resumed;             /* and the pass that it goes on with has not begun */
 };
 
+/* figures.c: recall, f1 and class_accuracy, from the confusion matrix; `accuracy`:
+ * where the last goes. */
+void cnn3d_class_figures (Cnn3dPassResult * result, guint num_classes, gdouble * accuracy);
+
 /* Sets the mark to now; no batch is under way. */
 gboolean cnn3d_trainer_take_mark (Cnn3dTrainer * t, GError ** error);
 
 /* The network for so many clips: made when it is first asked for. */
 const TrainerProgram *cnn3d_trainer_get_program (Cnn3dTrainer * t, guint batch, gboolean training, GError ** error);
 
-/* batch.c. Bytes of a batch's place on a device, its labels included. */
+/* batch.c. Bytes of a batch's place on a device, its labels and the classes'
+ * weights included. */
 gsize cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams * params, guint batch);
 gdouble cnn3d_trainer_epochs_passed (const Cnn3dTrainer * t);
 void cnn3d_trainer_fill_progress (const Cnn3dTrainer * t, Cnn3dProgress * progress);

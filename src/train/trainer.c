@@ -26,6 +26,7 @@ cnn3d_trainer_params_init (Cnn3dTrainerParams *p)
   p->save_top_k = 1;
 }
 
+#define MOST_WEIGHT 1e6          /* of a class */
 #define INITIAL_LOSS_SCALE 65536        /* torch.amp.GradScaler's */
 
 /* --- setting up --- */
@@ -132,6 +133,7 @@ take_memory (Cnn3dTrainer *t, GError **error)
     t->logits = g_new0 (gfloat, t->batch * classes);
     t->labels = g_new0 (gint32, t->batch);
     t->confusion = g_new0 (guint64, classes * classes);
+    t->class_accuracy = g_new0 (gdouble, classes);
   }
   t->arena_bytes = t->fit.memory.arena;
   if ((t->weights = alloc_floats (t, l->total, &reason))
@@ -210,6 +212,19 @@ check_settings (const Cnn3dTrainerParams *p, guint batch, GError **error)
         g_strv_length ((gchar **) p->classes), p->network.num_classes);
     return FALSE;
   }
+  for (guint i = 0; p->class_weights && i < p->network.num_classes; i++)
+    if (!(p->class_weights[i] > 0 && p->class_weights[i] <= MOST_WEIGHT)) {
+      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+          "class %u has the weight %g, but class-weights must be above 0 and at most %g", i, p->class_weights[i],
+          MOST_WEIGHT);
+      return FALSE;
+    }
+  if (p->monitor == CNN3D_MONITOR_VAL_F1 && p->network.num_classes > CNN3D_CONFUSION_CLASSES) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+        "monitor=val-f1 needs the confusions of all classes, which are counted for %u at most, not for %u: set "
+        "monitor=val-accuracy or val-loss", CNN3D_CONFUSION_CLASSES, p->network.num_classes);
+    return FALSE;
+  }
   return TRUE;
 }
 
@@ -232,6 +247,9 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   t->params.preparation.scaling = g_strdup (params->preparation.scaling);
   t->classes = g_strdupv ((gchar **) params->classes);
   t->params.classes = (const gchar *const *) t->classes;
+  if (params->class_weights)
+    t->class_weights = g_memdup2 (params->class_weights, params->network.num_classes * sizeof (gfloat));
+  t->params.class_weights = t->class_weights;
   t->batch = batch;
   t->programs = g_array_new (FALSE, FALSE, sizeof (TrainerProgram));
   t->kept = g_array_new (FALSE, FALSE, sizeof (TrainerKept));
@@ -304,6 +322,8 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   g_free (t->logits);
   g_free (t->labels);
   g_free (t->confusion);
+  g_free (t->class_accuracy);
+  g_free (t->class_weights);
   g_array_free (t->kept, TRUE);
   g_ptr_array_free (t->left_out, TRUE);
   g_strfreev (t->classes);
@@ -434,9 +454,15 @@ cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error
         "another checkpoint-dir, or resume=never", t->params.checkpoint_dir, t->now.position);
     return FALSE;
   }
+  if (t->params.monitor == CNN3D_MONITOR_VAL_F1 && pass->training && !pass->validates) {
+    g_set_error_literal (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+        "monitor=val-f1 needs a validation pass in each epoch, and there is none: add clips to validate on, or set "
+        "monitor=train-loss");
+    return FALSE;
+  }
   t->resumed = FALSE;
   if (!goes_on) {
-    t->now.pass = (TrainerPass) { pass->epoch, pass->training, pass->first, pass->clips, 0, 0, 0 };
+    t->now.pass = (TrainerPass) { pass->epoch, pass->training, pass->first, pass->clips, 0, 0, 0, 0 };
     t->now.position = pass->position;
   }
   if (t->confusion && t->now.pass.clips == 0)
@@ -446,7 +472,7 @@ cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error
   t->validates = pass->validates;
   t->group_batches = 0;
   t->group_clips = t->group_correct = 0;
-  t->group_loss = 0;
+  t->group_loss = t->group_weight = 0;
   if (pass->training) {
     const gboolean saved = t->mark_saved;
 
@@ -467,6 +493,8 @@ monitored (const Cnn3dTrainer *t, const Cnn3dPassResult *r)
       return -t->now.train_loss;
     case CNN3D_MONITOR_VAL_LOSS:
       return -r->loss;
+    case CNN3D_MONITOR_VAL_F1:
+      return r->f1;
     default:
       return r->accuracy;
   }
@@ -486,9 +514,12 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
   result->epoch = pass->epoch;
   result->training = pass->training;
   result->clips = pass->clips;
-  result->loss = pass->clips ? pass->loss_sum / pass->clips : NAN;
+  result->loss = pass->clips ? pass->loss_sum / pass->weight : NAN;
   result->accuracy = pass->clips ? (gdouble) pass->correct / pass->clips : NAN;
   result->confusion = pass->training ? NULL : t->confusion;
+  result->recall = result->f1 = NAN;
+  if (result->confusion)
+    cnn3d_class_figures (result, t->net->params.num_classes, t->class_accuracy);
   result->epoch_complete = !pass->training || !t->validates;
   if (pass->training)
     t->now.train_loss = result->loss;
@@ -508,7 +539,7 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
   /* The next pass starts at `position` with empty figures. */
   t->now.position = position;
   t->now.pass = (TrainerPass) { pass->epoch + result->epoch_complete, result->epoch_complete, position,
-    0, 0, 0, 0
+    0, 0, 0, 0, 0
   };
   if (!cnn3d_trainer_take_mark (t, error))
     return FALSE;
@@ -541,7 +572,7 @@ cnn3d_trainer_get_weight (Cnn3dTrainer *t, guint param, GError **error)
 gfloat *
 cnn3d_trainer_get_gradient (Cnn3dTrainer *t, guint param, GError **error)
 {
-  gdouble clips;
+  gdouble weight;
   gfloat *values;
 
   g_return_val_if_fail (param < t->net->n_weights && CNN3D_PARAM_TRAINED (t->net->weights[param].role), NULL);
@@ -551,10 +582,10 @@ cnn3d_trainer_get_gradient (Cnn3dTrainer *t, guint param, GError **error)
     return NULL;
   }
   values = export (t, param, t->gradients, error);
-  clips = MAX (t->group_clips ? t->group_clips : t->last_group_clips, 1);
+  weight = t->group_clips ? t->group_weight : t->last_group_weight > 0 ? t->last_group_weight : 1;
   if (t->scales)
-    clips *= t->now.loss_scale / t->fit.micro_batch;
+    weight *= t->now.loss_scale / t->fit.micro_batch;
   for (gint64 i = 0; values && i < t->net->weights[param].count; i++)
-    values[i] /= clips;
+    values[i] /= weight;
   return values;
 }

@@ -24,6 +24,7 @@ typedef enum {
   CNN3D_MONITOR_VAL_ACCURACY,
   CNN3D_MONITOR_VAL_LOSS,
   CNN3D_MONITOR_TRAIN_LOSS,
+  CNN3D_MONITOR_VAL_F1,         /* the mean over classes */
 } Cnn3dMonitor;
 
 /* Every setting of a run. Fill with cnn3d_trainer_params_init(), then change. */
@@ -46,6 +47,8 @@ typedef struct {
   gdouble momentum, weight_decay;
   Cnn3dLrParams lr;             /* its `epochs` is set by cnn3d_trainer_begin_pass() */
   gdouble label_smoothing;
+  const gfloat *class_weights;  /* of the training loss: num_classes, each above 0; NULL: each 1. A mean is then one
+                                 * over the weights of the clips' labels, as torch.nn.CrossEntropyLoss makes it */
   gdouble gradient_clip;        /* global norm; 0: none */
   guint64 seed;
   const gchar *checkpoint_dir;  /* NULL: nothing is saved */
@@ -126,6 +129,11 @@ typedef struct {
    * trainer's, until the next pass begins. NULL: a training pass, or more than
    * CNN3D_CONFUSION_CLASSES classes. */
   const guint64 *confusion;
+  /* Of that: the means over the classes that are labelled or predicted at all, as
+   * cnn3deval tells them, and how many clips of each class were told right, as a
+   * part of 1, NaN where it has none. NaN and NULL where there is no confusion. */
+  gdouble recall, f1;
+  const gdouble *class_accuracy;        /* [num_classes] */
   Cnn3dProgress last;           /* the batch that was under way, or the short last group's step (last.stepped) */
   gchar *saved;                 /* checkpoint written, or NULL; g_free() */
 } Cnn3dPassResult;
@@ -216,7 +224,7 @@ CNN3D_API gboolean cnn3d_trainer_end_pass (Cnn3dTrainer * trainer, guint64 posit
 CNN3D_API gboolean cnn3d_trainer_save (Cnn3dTrainer * trainer, gchar ** path, GError ** error);
 
 /* --- for tests and tools --- */
-/* A parameter's values or gradient (of the group so far, divided by its clips;
+/* A parameter's values or gradient (of the group so far, divided by its clips, or their weights;
  * with keep_gradients), in PyTorch's layout; g_free(). NULL with error. */
 CNN3D_API gfloat *cnn3d_trainer_get_weight (Cnn3dTrainer * trainer, guint param, GError ** error);
 CNN3D_API gfloat *cnn3d_trainer_get_gradient (Cnn3dTrainer * trainer, guint param, GError ** error);

@@ -302,7 +302,7 @@ test_linear (void)
 /* --- the loss --- */
 
 static void
-check_loss (gint clips, gint classes, gdouble smoothing, gfloat loss_scale, gboolean trains)
+check_loss (gint clips, gint classes, gdouble smoothing, gfloat loss_scale, gboolean trains, gboolean weighs)
 {
   const gint row = (classes + 7) / 8 * 8;
   const gsize n = (gsize) clips * row;
@@ -312,14 +312,19 @@ check_loss (gint clips, gint classes, gdouble smoothing, gfloat loss_scale, gboo
   g_autoptr (Array) results = array_new (RIG_BYTE, sizeof (CudaResults));
   g_autofree gdouble *expected = doubles (n);
   g_autofree gint32 *labels = g_new (gint32, clips);
-  const CudaPass pass = {.labels = labels,.loss_scale = loss_scale,.label_smoothing = smoothing };
+  g_autofree gfloat *weights = g_new (gfloat, classes);
+  const CudaPass pass = {.labels = labels,.loss_scale = loss_scale,.label_smoothing = smoothing,
+    .class_weights = weighs ? weights : NULL
+  };
   CudaResults *got = results->data;
   const gdouble e = pass.label_smoothing;
   gdouble loss = 0;
   guint correct = 0;
 
+  for (gint k = 0; k < classes; k++)
+    weights[k] = weighs ? 0.25 + 0.125 * rig_below (40) : 1;
   for (gint i = 0; i < clips; i++) {
-    gdouble sum = 0, all = 0, log_sum;
+    gdouble sum = 0, all = 0, weight = 0, log_sum;
     gint best = 0;
 
     labels[i] = i == 0 ? 0 : i == 1 ? classes - 1 : (gint) rig_below (classes);
@@ -330,16 +335,19 @@ check_loss (gint clips, gint classes, gdouble smoothing, gfloat loss_scale, gboo
       const gdouble v = array_get (logits, i * row + k);
 
       sum += exp (v);
-      all += v;
+      all += weights[k] * v;
+      weight += weights[k];
       if (v > array_get (logits, i * row + best))
         best = k;
     }
     log_sum = log (sum);
-    loss += (1 - e) * (log_sum - array_get (logits, i * row + labels[i])) + e * (log_sum - all / classes);
+    loss += (1 - e) * weights[labels[i]] * (log_sum - array_get (logits, i * row + labels[i]))
+        + e * (weight * log_sum - all) / classes;
+    weight = (1 - e) * weights[labels[i]] + e * weight / classes;
     correct += best == labels[i];
     for (gint k = 0; k < classes; k++)
-      expected[i * row + k] = loss_scale * (exp (array_get (logits, i * row + k)) / sum - e / classes
-          - (k == labels[i] ? 1 - e : 0));
+      expected[i * row + k] = loss_scale * (weight * exp (array_get (logits, i * row + k)) / sum
+          - e * weights[k] / classes - (k == labels[i] ? (1 - e) * weights[k] : 0));
   }
   got->squares = 3;
   RUN (cuda_loss (NULL, &pass, clips, classes, row, logits->data, trains ? dlogits->data : NULL, per_clip->data,
@@ -358,12 +366,14 @@ static void
 test_loss (void)
 {
   rig_seed (31);
-  check_loss (1, 1, 0, 1, TRUE);
-  check_loss (2, 2, 0.1, 1024, TRUE);
-  check_loss (40, 101, 0, 65536, TRUE);
-  check_loss (33, 700, 0.1, 0.5, TRUE);
-  check_loss (5, 31, 0.2, 1, FALSE);
-  check_loss (70, 9, 0, 8, TRUE);
+  for (gint weighs = 0; weighs < 2; weighs++) {
+    check_loss (1, 1, 0, 1, TRUE, weighs);
+    check_loss (2, 2, 0.1, 1024, TRUE, weighs);
+    check_loss (40, 101, 0, 65536, TRUE, weighs);
+    check_loss (33, 700, 0.1, 0.5, TRUE, weighs);
+    check_loss (5, 31, 0.2, 1, FALSE, weighs);
+    check_loss (70, 9, 0, 8, TRUE, weighs);
+  }
 }
 
 static void

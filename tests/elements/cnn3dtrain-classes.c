@@ -93,6 +93,100 @@ test_unnamed_classes (void)
   g_free (line);
 }
 
+/* --- weights --- */
+
+/* The weights that the log of a run tells; g_free(). clips: NULL: upstream does
+ * not tell. */
+static gchar *
+weights_of (const gchar * properties, const guint64 * clips)
+{
+  const gchar *three[] = { "red", "green", "blue", NULL };
+  gchar *dir = make_dir (), *text = NULL, *path, *found, *ret = NULL;
+  gchar *line = g_strdup_printf ("%s log-dir=%s", properties, dir);
+  Rig r = rig_new (line);
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  gst_harness_push_event (r.h, clips ?
+      gst_event_new_clip_classes_counted (three, clips) :
+      gst_event_new_clip_classes (three));
+  g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
+  rig_free (&r);
+  path = g_build_filename (dir, "log.jsonl", NULL);
+  g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
+  found = strstr (text, "\"class-weights\":");
+  if (found)
+    ret = g_strndup (found + 16, strcspn (found + 16, "]") + 1);
+  g_assert_nonnull (strstr (text, "\"class-accuracy\":["));
+  g_assert_nonnull (strstr (text, "\"f1\":"));
+  g_unlink (path);
+  g_free (path);
+  g_free (text);
+  g_free (line);
+  remove_dir (dir);
+
+  return ret;
+}
+
+static void
+test_weights (void)
+{
+  static const struct
+  {
+    const gchar *properties, *reason;
+    gboolean in_time;           /* before a clip comes */
+  } bad[] = {
+    {"class-weights=1,2", "2 numbers, but there are 3 classes", FALSE},
+    {"class-weights=balanced", "upstream does not tell", FALSE},
+    {"class-weights=1,x,2", "'x' where a number", TRUE},
+    {"class-weights=1,0,2", "'0' where a number", TRUE},
+    {"class-weights=1,inf,2", "'inf' where a number", TRUE},
+    {"class-weights=1,2,", "'' where a number", TRUE},
+  };
+  const guint64 clips[] = { 5, 0, 20 };
+  gchar *text = weights_of ("class-weights=balanced monitor=val-f1", clips);
+  guint i;
+
+  g_assert_cmpstr (text, ==, "[2.5,1,0.625]");
+  g_free (text);
+  text = weights_of ("class-weights=\"1, 2.5,0.5\"", NULL);
+  g_assert_cmpstr (text, ==, "[1,2.5,0.5]");
+  g_free (text);
+  g_assert_null (weights_of ("class-weights=none", clips));
+
+  for (i = 0; i < G_N_ELEMENTS (bad); i++) {
+    gchar *line = g_strdup_printf ("cnn3dtrain progress=false base-width=4 %s",
+        bad[i].properties);
+    Rig r;
+
+    if (bad[i].in_time) {
+      GstElement *element = gst_parse_launch (line, NULL);
+
+      r = (Rig) {
+      gst_object_ref_sink (element), NULL, gst_bus_new (), 0};
+      gst_element_set_bus (element, r.bus);
+      g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+          GST_STATE_CHANGE_FAILURE);
+      assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+          bad[i].reason);
+      gst_element_set_state (element, GST_STATE_NULL);
+      gst_element_set_bus (element, NULL);
+      gst_object_unref (element);
+      gst_object_unref (r.bus);
+    } else {
+      r = rig_new (bad[i].properties);
+      caps_for (&r, 4);
+      push_segment (&r, 0);
+      push_classes (&r);
+      gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+      assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+          bad[i].reason);
+      rig_free (&r);
+    }
+    g_free (line);
+  }
+}
+
 /* --- presets --- */
 
 static void
@@ -184,6 +278,7 @@ main (int argc, char **argv)
 
   g_test_add_func ("/cnn3dtrain-classes/classes", test_classes);
   g_test_add_func ("/cnn3dtrain-classes/unnamed", test_unnamed_classes);
+  g_test_add_func ("/cnn3dtrain-classes/weights", test_weights);
   g_test_add_func ("/cnn3dtrain-classes/presets", test_presets);
   g_test_add_func ("/cnn3dtrain-classes/preset", test_preset);
 

@@ -223,6 +223,29 @@ def check_steps(optimizer):
     test(f"20 steps of {optimizer}", [(f"loss of step {i}", off[i], bounds[i]) for i in range(20)])
 
 
+def check_class_weights():
+    """A weighted mean, with label smoothing and without, of one batch and of micro-batches
+    whose clips weigh differently."""
+    classes = 10
+    x, y = make_clips(6, 8, 56, classes)
+    weights = [0.25 + 0.5 * i for i in range(classes)]
+    for smoothing in (0, 0.2):
+        for batch in (6, 4):
+            model = make_model("r3d_18", classes)
+            got = run_tool(model, x, y, "--batch", batch, "--freeze", "batch-norm", "--label-smoothing", smoothing,
+                           "--class-weights", ",".join(map(str, weights)), "--convolution", "direct", classes=classes)
+            model.eval()
+            loss = torch.nn.functional.cross_entropy(model(x), y, weight=torch.tensor(weights), reduction="mean",
+                                                     label_smoothing=smoothing)
+            loss.backward()
+            title = f"class weights, label smoothing {smoothing}, batches of {batch}"
+            test(title + ": gradients", [(k, relative(got["grad." + k], p.grad), 1e-3)
+                                         for k, p in model.named_parameters()])
+            # of several batches the tool tells the last one's
+            if batch == 6:
+                test(title + ": loss", [("loss", abs(got["losses"][0] - loss.item()) / loss.item(), 1e-5)])
+
+
 def check_clipping():
     classes = 10
     model = make_model("r3d_18", classes)
@@ -385,6 +408,8 @@ def main():
     for optimizer in ("sgd", "adam", "adamw"):
         if wanted(optimizer):
             check_steps(optimizer)
+    if wanted("class-weights"):
+        check_class_weights()
     if wanted("clipping"):
         check_clipping()
     if wanted("accumulation"):

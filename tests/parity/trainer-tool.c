@@ -13,6 +13,7 @@
 static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32", *optimizer = (gchar *) "sgd", *freeze, *recompute = (gchar *) "none", *max_memory, *device = (gchar *) "cpu", *convolution = (gchar *) "auto";
 static gint batch = 2, accumulate = 1, steps, classes = 400, base_width = 64, threads = 2, frames = 16, size = 112, seed = 1, micro_batch;
 static gdouble lr = 0.01, momentum = 0.9, weight_decay, smoothing, clip;
+static gchar *class_weights;
 static gboolean timing, memory, auto_fit, serve, tf32 = TRUE, deterministic = TRUE;
 
 static const GOptionEntry entries[] = {
@@ -36,6 +37,7 @@ static const GOptionEntry entries[] = {
   {"momentum", 0, 0, G_OPTION_ARG_DOUBLE, &momentum, "momentum", NULL},
   {"weight-decay", 0, 0, G_OPTION_ARG_DOUBLE, &weight_decay, "weight decay", NULL},
   {"label-smoothing", 0, 0, G_OPTION_ARG_DOUBLE, &smoothing, "label smoothing", NULL},
+  {"class-weights", 0, 0, G_OPTION_ARG_STRING, &class_weights, "numbers with commas between them, one a class", NULL},
   {"clip", 0, 0, G_OPTION_ARG_DOUBLE, &clip, "gradient clipping", NULL},
   {"time", 0, 0, G_OPTION_ARG_NONE, &timing, "print seconds of each step", NULL},
   {"memory", 0, 0, G_OPTION_ARG_NONE, &memory, "print bytes by kind, and by how much the process grew", NULL},
@@ -227,6 +229,18 @@ serve_rounds (Cnn3dTrainer *t, const Clips *c, GError **error)
   return TRUE;
 }
 
+/* As many as there are classes; NULL: none were given. */
+static gfloat *
+parse_weights (void)
+{
+  g_auto (GStrv) words = g_strsplit (class_weights ? class_weights : "", ",", -1);
+  gfloat *weights = class_weights ? g_new0 (gfloat, classes) : NULL;
+
+  for (gint i = 0; weights && i < classes && words[i]; i++)
+    weights[i] = g_ascii_strtod (words[i], NULL);
+  return weights;
+}
+
 static gboolean
 run (GError **error)
 {
@@ -234,7 +248,7 @@ run (GError **error)
   Clips clips = { NULL };
   Cnn3dTrainer *t;
   Cnn3dProgress told = { 0 };
-  g_autofree gfloat *logits = NULL;
+  g_autofree gfloat *logits = NULL, *weights = NULL;
   g_autoptr (GArray) losses = g_array_new (FALSE, FALSE, sizeof (gfloat));
   guint64 position = 0, before;
   Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE;
@@ -262,6 +276,7 @@ run (GError **error)
   params.momentum = momentum;
   params.weight_decay = weight_decay;
   params.label_smoothing = smoothing;
+  params.class_weights = weights = parse_weights ();
   params.gradient_clip = clip;
   if (!load_clips (&clips, &params.network, error))
     return FALSE;

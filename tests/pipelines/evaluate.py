@@ -96,6 +96,8 @@ def as_trained(folder):
     run.need(result["accuracy"] == told["accuracy"], "training told %s" % told)
     run.need(result["clips"] == told["clips"] == "40" and result["complete"] == "true", "not all clips")
     run.need(abs(float(result["loss"]) - float(told["loss"])) < 1e-12 * float(told["loss"]), "training told %s" % told)
+    run.need(all(abs(float(result[name]) - float(told[name])) < 1e-12 for name in ("f1", "recall")),
+             "training told %s" % told)
     for name, other in (("accuracy", "accuracy"), ("loss", "loss"), ("f1", "f1-macro"), ("auroc", "auroc-macro"),
                         ("precision", "precision-macro"), ("recall", "recall-macro"),
                         ("top5-accuracy", "top5-accuracy"), ("view-accuracy", "accuracy")):

@@ -35,7 +35,7 @@ RECORDS = {
     "step": "epoch step clips loss accuracy lr loss-scale skipped steps-skipped "
             "clips-per-second memory-bytes memory-share",
     "epoch": "epoch step loss accuracy clips seconds lr clips-per-second memory-bytes",
-    "validation": "epoch step loss accuracy clips seconds best confusion",
+    "validation": "epoch step loss accuracy clips seconds best recall f1 class-accuracy confusion",
     "checkpoint": "path best",
     "skipped": "path reason clip epoch",
     "warning": "message", "error": "message", "finished": "reason"}
@@ -114,6 +114,8 @@ def told(folder):
                          "%s of %s: %s, %s" % (name, event, message, record))
     for record in of(found, "validation"):
         matrix = record["confusion"]
+        assert record["class-accuracy"] == [row[i] / sum(row) if sum(row) else None
+                                            for i, row in enumerate(matrix)], record
         right = sum(matrix[i][i] for i in range(2))
         run.need(sum(map(sum, matrix)) == record["clips"]
                  and right == round(record["accuracy"] * record["clips"]), str(record))
@@ -143,7 +145,7 @@ def tensorboard(folder):
     found, read = records(folder), events(folder)
     assert sorted(read["scalars"]) == ["clips_per_second", "loss_scale", "lr", "memory_bytes",
                                        "train/accuracy", "train/loss", "val/accuracy",
-                                       "val/loss"], sorted(read["scalars"])
+                                       "val/f1", "val/loss"], sorted(read["scalars"])
     for tag, event in (("train", "step"), ("val", "validation")):
         for name in ("loss", "accuracy"):
             values = [(r["step"], r[name]) for r in of(found, event)]

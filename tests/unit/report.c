@@ -178,6 +178,18 @@ test_checklist (void)
   }
 }
 
+static void
+test_classes (void)
+{
+  g_autofree gchar *page = page_of_log (RUN "{\"event\":\"validation\",\"epoch\":0,\"step\":3,\"loss\":1,"
+      "\"accuracy\":0.75,\"clips\":4,\"best\":true,\"recall\":0.5,\"f1\":0.4375,\"class-accuracy\":[0.75,null],"
+      "\"confusion\":[[3,1],[0,0]]}\n", -1);
+
+  assert_has (page, "recall 50.0 %, F1 43.8 %.");
+  assert_has (page, "<tr><td>a</td><td class=\"n\">4</td><td class=\"n\">3</td><td class=\"n\">75.0 %</td></tr>");
+  assert_has (page, "<tr><td>b</td><td class=\"n\">0</td><td class=\"n\">0</td><td class=\"n\">–</td></tr>");
+}
+
 /* Steps that were done again count once, with what was told last. */
 static void
 test_resumed (void)
@@ -469,6 +481,7 @@ main (int argc, char **argv)
   g_test_add_func ("/report/damaged-logs", test_damaged_logs);
   g_test_add_func ("/report/predictions", test_predictions);
   g_test_add_func ("/report/skipped-clips", test_skipped_clips);
+  g_test_add_func ("/report/classes", test_classes);
   g_test_add_func ("/report/nothing", test_nothing);
   return g_test_run ();
 }

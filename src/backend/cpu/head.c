@@ -106,6 +106,26 @@ cpu_linear_run (const CpuStep *s)
   }
 }
 
+/* What weights make of a clip's loss: each class's part of the target counts so
+ * often as its weight says (as torch.nn.CrossEntropyLoss; Szegedy et al. 2016).
+ * The gradient goes over what dx is. */
+static gdouble
+weighted_loss (const Cnn3dBinding *b, gint classes, const gfloat *x, gdouble log_sum, gint label, gfloat *dx)
+{
+  const gfloat *w = b->class_weights;
+  const gdouble at_label = (1 - (gdouble) b->label_smoothing) * w[label];
+  const gdouble spread = (gdouble) b->label_smoothing / classes;
+  gdouble all = at_label, loss = at_label * (log_sum - x[label]);
+
+  for (gint k = 0; k < classes; k++) {
+    all += spread * w[k];
+    loss += spread * w[k] * (log_sum - x[k]);
+  }
+  for (gint k = 0; dx && k < classes; k++)
+    dx[k] = b->loss_scale * (all * exp (x[k] - log_sum) - spread * w[k] - (k == label ? at_label : 0));
+  return loss;
+}
+
 /* Softmax cross-entropy summed over the clips; with smoothing e the target is
  * 1 - e at the label plus e / K everywhere (Szegedy et al. 2016; the same as
  * torch.nn.CrossEntropyLoss). The gradient is of the sum, times loss_scale. */
@@ -137,11 +157,15 @@ cpu_loss_run (const CpuStep *s)
     log_sum = x[best] + log (sum);
     mean /= classes;
     s->program->correct += best == b->labels[n];
+    for (gsize k = classes; dx && k < row; k++)
+      dx[k] = 0;
+    if (b->class_weights) {
+      s->program->loss_sum += weighted_loss (b, classes, x, log_sum, b->labels[n], dx);
+      continue;
+    }
     s->program->loss_sum += (1 - smoothing) * (log_sum - x[b->labels[n]]) + smoothing * (log_sum - mean);
     for (gint k = 0; dx && k < classes; k++)
       dx[k] = b->loss_scale * (exp (x[k] - log_sum) - smoothing / classes
           - (k == b->labels[n] ? 1 - smoothing : 0));
-    for (gsize k = classes; dx && k < row; k++)
-      dx[k] = 0;
   }
 }

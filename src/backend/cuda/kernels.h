@@ -38,6 +38,7 @@ typedef struct {
   uint64_t seed, step;          /* dropout's key: the first clip's number; the next has the next */
   float loss_scale;             /* multiplies the gradient of the summed loss */
   float label_smoothing;
+  const float *class_weights;   /* of the loss, each class's; NULL: each 1 */
 } CudaPass;
 
 /* What a pass and an update have to tell, in device memory. */
@@ -169,7 +170,8 @@ int cuda_linear_data (CudaStream stream, int clips, int in_row, int classes, int
 /* Softmax cross-entropy, summed over the clips, and how many largest logits (of
  * equals the first) are the label's, into results; with smoothing e the target is
  * 1 - e at the label plus e / K everywhere (Szegedy et al. 2016; as
- * torch.nn.CrossEntropyLoss). dlogits (NULL: none): gradient of the sum times
+ * torch.nn.CrossEntropyLoss), and each class's part of it counts so often as its
+ * weight says. dlogits (NULL: none): gradient of the sum times
  * pass->loss_scale, 0 behind the classes. per_clip: 2 * clips floats to work in. */
 int cuda_loss (CudaStream stream, const CudaPass * pass, int clips, int classes, int row, const float *logits,
     float *dlogits, float *per_clip, CudaResults * results);

@@ -395,7 +395,7 @@ cuda_run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBin
   Recording *rec = find_recording (p->runs, steps, n_steps, b);
   GError *reason = NULL;
   const CudaFigures figures = {
-    {b->frames, b->labels, b->seed, b->step, b->loss_scale, b->label_smoothing},
+    {b->frames, b->labels, b->seed, b->step, b->loss_scale, b->label_smoothing, b->class_weights},
     b->update ? cuda_update_figures (b->update, TRUE) : (CudaUpdate) { 0 }
   };
   CudaWeights w;

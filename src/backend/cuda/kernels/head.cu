@@ -195,6 +195,30 @@ cuda_linear_data (CudaStream stream, int clips, int in_row, int classes, int out
 
 #define LOSS_THREADS 1024
 
+/* A clip's loss and its gradient where classes have weights. */
+__device__ __forceinline__ void
+weighted_loss (const CudaPass &pass, int classes, int row, const float *x, double log_sum, int label, float *dx,
+    float *loss)
+{
+  const int lane = threadIdx.x % WARP;
+  const float *w = pass.class_weights;
+  const double at_label = (1 - static_cast<double> (pass.label_smoothing)) * w[label];
+  const double spread = static_cast<double> (pass.label_smoothing) / classes;
+  double all = 0, sum = 0;
+
+  for (int k = lane; k < classes; k += WARP) {
+    all += spread * w[k];
+    sum += spread * w[k] * (log_sum - x[k]);
+  }
+  all = add_warp (all) + at_label;
+  sum = add_warp (sum) + at_label * (log_sum - x[label]);
+  if (lane == 0)
+    *loss = static_cast<float> (sum);
+  for (int k = lane; dx && k < row; k += WARP)
+    dx[k] = k < classes ? static_cast<float> (pass.loss_scale * (all * exp (x[k] - log_sum) - spread * w[k]
+            - (k == label ? at_label : 0))) : 0;
+}
+
 /* A clip's loss, with all lanes of a warp; dx: its gradient. */
 __device__ __forceinline__ void
 clip_loss (const CudaPass &pass, int classes, int row, const float *x, int label, float *dx, float *loss,
@@ -228,10 +252,14 @@ clip_loss (const CudaPass &pass, int classes, int row, const float *x, int label
   mean = add_warp (mean) / classes;
   const double log_sum = best + log (sum);
 
-  if (lane == 0) {
-    *loss = static_cast<float> ((1 - smoothing) * (log_sum - x[label]) + smoothing * (log_sum - mean));
+  if (lane == 0)
     *correct = at == label;
+  if (pass.class_weights) {
+    weighted_loss (pass, classes, row, x, log_sum, label, dx, loss);
+    return;
   }
+  if (lane == 0)
+    *loss = static_cast<float> ((1 - smoothing) * (log_sum - x[label]) + smoothing * (log_sum - mean));
   for (int k = lane; dx && k < row; k += WARP)
     dx[k] = k < classes ? static_cast<float> (pass.loss_scale * (exp (x[k] - log_sum) - smoothing / classes
             - (k == label ? 1 - smoothing : 0))) : 0;
