@@ -116,6 +116,45 @@ element_report_info (GstElement * element, const gchar * format, ...)
       GST_FUNCTION, __LINE__);
 }
 
+G_GNUC_BEGIN_IGNORE_DEPRECATIONS
+
+void
+element_set_numbers (GstStructure * structure, const gchar * field,
+    const gdouble * values, guint n)
+{
+  GValueArray *array = g_value_array_new (n);
+  GValue value = G_VALUE_INIT;
+  guint i;
+
+  g_value_init (&value, G_TYPE_DOUBLE);
+  for (i = 0; i < n; i++) {
+    g_value_set_double (&value, values[i]);
+    g_value_array_append (array, &value);
+  }
+  gst_structure_set (structure, field, g_value_array_get_type (), array, NULL);
+  g_value_array_free (array);
+}
+
+void
+element_set_strings (GstStructure * structure, const gchar * field,
+    const gchar * const *values)
+{
+  GValueArray *array = g_value_array_new (0);
+  GValue value = G_VALUE_INIT;
+  guint i;
+
+  g_value_init (&value, G_TYPE_STRING);
+  for (i = 0; values[i]; i++) {
+    g_value_set_string (&value, values[i]);
+    g_value_array_append (array, &value);
+  }
+  g_value_unset (&value);
+  gst_structure_set (structure, field, g_value_array_get_type (), array, NULL);
+  g_value_array_free (array);
+}
+
+G_GNUC_END_IGNORE_DEPRECATIONS
+
 void
 element_post (GstElement * element, GstStructure * structure)
 {

@@ -16,6 +16,15 @@ void element_report_error (GstElement * element, const GError * error,
 void element_report_info (GstElement * element, const gchar * format, ...)
     G_GNUC_PRINTF (2, 3);
 
+/* Fields that other languages read as lists. They are GValueArrays, which GLib would
+ * rather not have any more: what GStreamer has in their place, GstValueArray, is
+ * closed to Python, and a GStrv does not show in a structure's text. */
+void element_set_numbers (GstStructure * structure, const gchar * field,
+    const gdouble * values, guint n);
+/* NULL-terminated */
+void element_set_strings (GstStructure * structure, const gchar * field,
+    const gchar * const *values);
+
 /* Posts an element message; takes the structure. */
 void element_post (GstElement * element, GstStructure * structure);
 

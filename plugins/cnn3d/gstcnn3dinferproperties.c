@@ -21,6 +21,7 @@ enum
   PROP_CONVOLUTION,
   PROP_MAX_MEMORY,
   PROP_LABELS,
+  PROP_LABEL_NAMES,
   PROP_LABEL,
   PROP_CLASS,
   PROP_SCORE,
@@ -173,6 +174,9 @@ gst_cnn3d_infer_get_property (GObject * object, guint id, GValue * value,
     case PROP_LABELS:
       get_labels (self, value);
       break;
+    case PROP_LABEL_NAMES:
+      g_value_set_boxed (value, self->labels);
+      break;
     case PROP_LABEL:
       g_value_set_int (value, newest ? newest->label : -1);
       break;
@@ -254,6 +258,9 @@ gst_cnn3d_infer_install_properties (GObjectClass * object_class)
       "Names of the model's classes, once it is loaded",
       g_param_spec_string ("label", "Label", "A class's name", NULL, shows),
       shows);
+  properties[PROP_LABEL_NAMES] = g_param_spec_boxed ("label-names",
+      "Label names", "The same as labels, as a plain list of strings, which "
+      "other languages read", G_TYPE_STRV, shows);
   properties[PROP_LABEL] = g_param_spec_int ("label", "Label",
       "Class number of the newest result (from 0; -1: none)", -1, G_MAXINT, -1,
       shows);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "inferresult.h"
 
+#include "elementreport.h"
+
 #include <string.h>
 
 #ifdef HAVE_GST_ANALYTICS
@@ -67,6 +69,7 @@ set_probabilities (GstStructure * structure, const gdouble * probabilities,
     gst_value_array_append_value (&array, &value);
   }
   gst_structure_take_value (structure, "probabilities", &array);
+  element_set_numbers (structure, "probability-list", probabilities, n);
 }
 
 static GstMemory *

@@ -22,6 +22,7 @@ report_left_out (GstElement * element, const gchar * pretrained,
     gst_value_array_append_and_take_value (&array, &name);
   }
   gst_structure_take_value (s, "names", &array);
+  element_set_strings (s, "name-list", names);
   element_post (element, s);
 
   list = g_strjoinv (", ", (gchar **) names);
@@ -121,7 +122,7 @@ train_report_step (GstElement * element, TrainLog * log,
 
 void
 train_report_pass (GstElement * element, TrainLog * log,
-    const Cnn3dPassResult * result, gdouble seconds, gdouble lr,
+    const Cnn3dPassResult * result, guint classes, gdouble seconds, gdouble lr,
     gdouble clips_per_second, guint64 memory)
 {
   GstStructure *s;
@@ -140,6 +141,8 @@ train_report_pass (GstElement * element, TrainLog * log,
     gst_structure_set (s, "best", G_TYPE_BOOLEAN, result->improved,
         "recall", G_TYPE_DOUBLE, result->recall,
         "f1", G_TYPE_DOUBLE, result->f1, NULL);
+  if (result->class_accuracy)
+    element_set_numbers (s, "class-accuracy", result->class_accuracy, classes);
   element_post (element, s);
 }
 

@@ -22,9 +22,9 @@ void train_report_memory (GstElement * element, TrainLog * log,
     guint64 memory, guint64 budget);
 
 /* cnn3dtrain-epoch for a training pass, cnn3dtrain-validation for the other.
- * clips_per_second, memory: for the log. */
+ * classes: how many there are. clips_per_second, memory: for the log. */
 void train_report_pass (GstElement * element, TrainLog * log,
-    const Cnn3dPassResult * result, gdouble seconds, gdouble lr,
+    const Cnn3dPassResult * result, guint classes, gdouble seconds, gdouble lr,
     gdouble clips_per_second, guint64 memory);
 
 /* cnn3dtrain-checkpoint */

@@ -78,8 +78,8 @@ report_pass (TrainRun * self, const Cnn3dPassResult * result)
     train_report_step (self->element, self->log, &result->last,
         self->figures->clips_per_second, self->line.memory,
         cnn3d_trainer_budget (self->trainer));
-  train_report_pass (self->element, self->log, result, seconds, self->lr,
-      self->line.clips_per_second, self->line.memory);
+  train_report_pass (self->element, self->log, result, self->num_classes,
+      seconds, self->lr, self->line.clips_per_second, self->line.memory);
 }
 
 static gboolean

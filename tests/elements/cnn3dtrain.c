@@ -577,6 +577,10 @@ test_left_out (void)
   g_assert_cmpuint (gst_value_array_get_size (names), ==, 2);
   g_assert_true (g_str_has_prefix (g_value_get_string
           (gst_value_array_get_value (names, 0)), "fc."));
+  /* as a list that other languages read */
+  names = gst_structure_get_value (gst_message_get_structure (message),
+      "name-list");
+  g_assert_cmpstr (G_VALUE_TYPE_NAME (names), ==, "GValueArray");
   gst_message_unref (message);
   message = pop (&r, GST_MESSAGE_WARNING, NULL);
   g_assert_nonnull (message);

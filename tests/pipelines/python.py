@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The programs of docs/python.md run as they stand, but for what takes long, and hear what
+the page says that they hear."""
+import json
+import os
+import re
+import subprocess
+
+import docs
+import launch
+
+PAGE = os.path.join(launch.TOP, "docs", "python.md")
+
+
+def python():
+    """A Python that has GStreamer's bindings: the system's."""
+    for path in ("/usr/bin/python3", "python3"):
+        try:
+            done = subprocess.run([path, "-c", "import gi\ngi.require_version('Gst', '1.0')\n"
+                                   "from gi.repository import Gst"], capture_output=True, check=False)
+        except OSError:
+            continue
+        if done.returncode == 0:
+            return path
+    raise launch.Skip("Python has no bindings of GStreamer")
+
+
+def blocks():
+    """(heading, program) of each."""
+    text = docs.words(PAGE)
+    return [(re.findall(r"^## (.*)$", text[:match.start()], re.MULTILINE)[-1], match.group(1))
+            for match in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+
+
+def program(folder, name, text, seconds=120):
+    """What it prints; it has ended well."""
+    for pattern, shorter in docs.SHORTER:
+        text = re.sub(pattern, shorter, text)
+    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+        file.write(text)
+    env = launch.environment()
+    done = subprocess.run([python(), name], cwd=folder, env=env, timeout=launch.limit(seconds),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    out, err = launch.text(done.stdout), launch.text(done.stderr)
+    assert done.returncode == 0 and not err, "%s: %s\n%s\n%s" % (name, done.returncode, out, err)
+    return out
+
+
+def page(folder):
+    """Each of its programs hears what the page says"""
+    python()
+    docs.world(folder)
+    found = blocks()
+    titles = [title for title, _ in found]
+    assert titles == ["Running a line, and hearing of it", "Progress", "Stopping",
+                      "Figures into a tracker of one's own", "Serving"], titles
+    texts = dict(found)
+    program(folder, "runline.py", texts[titles[0]])
+    with open(os.path.join(folder, "train.csv"), "a", encoding="utf-8") as file:
+        file.write("lost.mp4,ball\n")
+
+    told = program(folder, "progress.py", texts["Progress"])
+    assert re.search(r"epoch 0, step 1: loss \d\.\d+, [\d.]+ clips/s", told), told
+    assert re.search(r"epoch 0: accuracy [\d.]+ %, F1 \d\.\d+, the best so far", told), told
+    assert re.search(r"of each class: \[[\d.]+, [\d.]+\]", told), told
+    assert re.search(r"skipped .*lost\.mp4: ", told), told
+    # three clips an epoch: it stops in the midst of what is asked for
+    told = program(folder, "stop.py", re.sub(r"\bepochs=\d+", "epochs= 30", texts["Stopping"]))
+    assert "saved stopped/last.safetensors" in told, told
+    assert os.path.exists(os.path.join(folder, "stopped", "last.safetensors"))
+    told = program(folder, "tracker.py", texts[titles[3]])
+    figures = [json.loads(part) for part in told.splitlines() if part]
+    assert {f["figure"] for f in figures} == {"train/loss", "train/accuracy", "train/lr", "val/loss", "val/accuracy",
+                                              "val/f1"}, told
+    assert all(f["step"] == 1 and isinstance(f["value"], float) for f in figures), told
+    told = program(folder, "serve.py", texts["Serving"])
+    match = re.search(r"^(ball|bars) \{'ball': ([\d.e-]+), 'bars': ([\d.e-]+)\}$", told, re.MULTILINE)
+    assert match and abs(sum(map(float, match.groups()[1:])) - 1) < 1e-6, told
+
+
+READ = """
+import gi
+gi.require_version("Gst", "1.0")
+from gi.repository import Gst
+Gst.init(None)
+for name in ("clipsrc", "clipsample", "clipaugment", "clipcache", "clipdiff", "clipbatch", "cnn3dtrain", "cnn3deval",
+             "cnn3dinfer"):
+    element = Gst.ElementFactory.make(name)
+    for spec in element.list_properties():
+        try:
+            element.get_property(spec.name)
+        except TypeError as error:
+            print(name, spec.name)
+"""
+
+
+def properties(folder):
+    """Each property is readable, but for the arrays that have a list beside them, and a fraction"""
+    told = program(folder, "read.py", READ)
+    # GStreamer's own additions to the bindings read these, too
+    assert set(told.splitlines()) <= {"clipsrc classes", "clipsample frame-rate", "cnn3dinfer labels"}, told
+
+
+if __name__ == "__main__":
+    launch.main(page, properties)
