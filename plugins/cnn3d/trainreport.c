@@ -77,6 +77,15 @@ train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
     GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS,
         ("device=auto takes %s, as the GPU that is here cannot be used: %s",
             device, cnn3d_trainer_passed_over (trainer)), (NULL));
+  if (cnn3d_trainer_prefix (trainer)) {
+    gchar *path = cnn3d_escape (params->pretrained, FALSE);
+    gchar *prefix = cnn3d_escape (cnn3d_trainer_prefix (trainer), FALSE);
+
+    element_report_info (element, "Weights of %s are those whose names begin "
+        "with '%s'.", path, prefix);
+    g_free (prefix);
+    g_free (path);
+  }
   if (left_out && left_out[0])
     report_left_out (element, params->pretrained, left_out);
 }

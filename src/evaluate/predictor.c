@@ -327,7 +327,7 @@ set_up (Cnn3dPredictor *p, const Cnn3dPredictorParams *params, GError **error)
   return choose_chunk (p, MIN (params->chunk ? params->chunk : params->batch, params->batch), params->max_memory,
       error)
       && take_memory (p, error)
-      && cnn3d_model_file_load (cnn3d_model_file_tensors (p->file), params->model, p->backend, p->model, p->net,
+      && cnn3d_model_file_load (cnn3d_model_file_tensors (p->file), params->model, "", p->backend, p->model, p->net,
       p->weights, NULL, error) && (!p->copy || p->backend->refresh (p->model, p->weights, p->copy, error));
 }
 

@@ -307,19 +307,53 @@ is_head (const Cnn3dParam *p)
   return p->role == CNN3D_PARAM_LINEAR_WEIGHT || p->role == CNN3D_PARAM_LINEAR_BIAS;
 }
 
-/* The tensor of a parameter. NULL with error, or, for a head of another shape
- * where `left_out` is given, without. */
+gchar *
+cnn3d_model_file_prefix (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, GError **error)
+{
+  const gchar *first = net->weights[0].name;
+  g_autofree gchar *end = g_strconcat (".", first, NULL), *prefix = NULL;
+
+  if (cnn3d_safetensors_lookup (tensors, first))
+    return g_strdup ("");
+  for (guint i = 0; i < cnn3d_safetensors_get_n_tensors (tensors); i++) {
+    const gchar *name = cnn3d_safetensors_nth (tensors, i)->name;
+
+    if (!g_str_has_suffix (name, end))
+      continue;
+    if (prefix) {
+      g_autofree gchar *other = g_strndup (name, strlen (name) - strlen (first)), *a = safetensors_show (prefix);
+      g_autofree gchar *b = safetensors_show (other);
+
+      g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_PARAMETER,
+          "%s has the weights of a %s twice, under '%s' and '%s': write a file of those that are meant", path,
+          net->model, a, b);
+      return NULL;
+    }
+    prefix = g_strndup (name, strlen (name) - strlen (first));
+  }
+  return prefix ? g_steal_pointer (&prefix) : g_strdup ("");
+}
+
+/* The tensor of a parameter. NULL with error, or, for a head that is missing or of
+ * another shape where `left_out` is given, without. */
 static const Cnn3dSafetensor *
-find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, guint param, GPtrArray *left_out,
-    GError **error)
+find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix, const Cnn3dNetwork *net, guint param,
+    GPtrArray *left_out, GError **error)
 {
   const Cnn3dParam *p = &net->weights[param];
-  const Cnn3dSafetensor *tensor = cnn3d_safetensors_lookup (tensors, p->name);
+  g_autofree gchar *name = g_strconcat (prefix, p->name, NULL);
+  const Cnn3dSafetensor *tensor = cnn3d_safetensors_lookup (tensors, name);
   g_autofree gchar *wanted = NULL, *got = NULL;
 
+  if (!tensor && left_out && is_head (p)) {
+    g_ptr_array_add (left_out, g_strdup_printf ("%s (not in the file)", p->name));
+    return NULL;
+  }
   if (!tensor) {
+    g_autofree gchar *shown = safetensors_show (name);
+
     g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_PARAMETER,
-        "%s has no '%s', which %s needs: is it a file of another model?", path, p->name, net->model);
+        "%s has no '%s', which %s needs: is it a file of another model?", path, shown, net->model);
     return NULL;
   }
   if (cnn3d_model_file_same_shape (tensor, p))
@@ -339,7 +373,7 @@ gboolean
 cnn3d_model_file_check (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, GError **error)
 {
   for (guint i = 0; i < net->n_weights; i++)
-    if (!find_tensor (tensors, path, net, i, NULL, error))
+    if (!find_tensor (tensors, path, "", net, i, NULL, error))
       return FALSE;
   return TRUE;
 }
@@ -348,7 +382,7 @@ gboolean
 cnn3d_model_file_read (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, guint param,
     gfloat *values, GError **error)
 {
-  const Cnn3dSafetensor *tensor = find_tensor (tensors, path, net, param, NULL, error);
+  const Cnn3dSafetensor *tensor = find_tensor (tensors, path, "", net, param, NULL, error);
 
   if (tensor && cnn3d_safetensor_to_float (tensor, values, net->weights[param].count, error))
     return TRUE;
@@ -370,12 +404,12 @@ cnn3d_model_file_import (const Cnn3dSafetensor *tensor, const Cnn3dBackend *back
 }
 
 gboolean
-cnn3d_model_file_load (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dBackend *backend, Cnn3dModel *model,
-    const Cnn3dNetwork *net, gfloat *array, GPtrArray *left_out, GError **error)
+cnn3d_model_file_load (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix, const Cnn3dBackend *backend,
+    Cnn3dModel *model, const Cnn3dNetwork *net, gfloat *array, GPtrArray *left_out, GError **error)
 {
   for (guint i = 0; i < net->n_weights; i++) {
     GError *reason = NULL;
-    const Cnn3dSafetensor *tensor = find_tensor (tensors, path, net, i, left_out, &reason);
+    const Cnn3dSafetensor *tensor = find_tensor (tensors, path, prefix, net, i, left_out, &reason);
 
     if (tensor && !cnn3d_model_file_import (tensor, backend, model, net, i, array, &reason))
       g_prefix_error (&reason, "%s: ", path);

@@ -67,11 +67,18 @@ CNN3D_API gboolean cnn3d_model_file_check (Cnn3dSafetensors * tensors, const gch
 CNN3D_API gboolean cnn3d_model_file_read (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dNetwork * net,
     guint param, gfloat * values, GError ** error);
 
-/* All parameters to a model's array on its device. left_out: a last layer of
- * another shape is added here as "name (shapes)" and keeps the array's values;
- * NULL: it is an error. */
-CNN3D_API gboolean cnn3d_model_file_load (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dBackend * backend,
-    Cnn3dModel * model, const Cnn3dNetwork * net, gfloat * array, GPtrArray * left_out, GError ** error);
+/* What stands before the network's names in the file, such as "model." or
+ * "module.backbone."; empty: nothing does, or no name is there; g_free(). NULL with
+ * CNN3D_NETWORK_ERROR_PARAMETER: several do, each of which could be meant. */
+CNN3D_API gchar *cnn3d_model_file_prefix (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dNetwork * net,
+    GError ** error);
+
+/* All parameters to a model's array on its device. prefix: before the names in the
+ * file. left_out: a last layer that is missing or has another shape is added here as
+ * "name (why)" and keeps the array's values; NULL: it is an error. */
+CNN3D_API gboolean cnn3d_model_file_load (Cnn3dSafetensors * tensors, const gchar * path, const gchar * prefix,
+    const Cnn3dBackend * backend, Cnn3dModel * model, const Cnn3dNetwork * net, gfloat * array, GPtrArray * left_out,
+    GError ** error);
 
 /* One tensor to a parameter's place in such an array; the shapes are the same. */
 gboolean cnn3d_model_file_import (const Cnn3dSafetensor * tensor, const Cnn3dBackend * backend, Cnn3dModel * model,

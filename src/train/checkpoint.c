@@ -26,13 +26,17 @@ gboolean
 cnn3d_trainer_load_pretrained (Cnn3dTrainer *t, const gchar *path, GError **error)
 {
   g_autoptr (Cnn3dSafetensors) file = cnn3d_safetensors_open (path, error);
+  gsize length;
 
-  if (!file || !cnn3d_model_file_load (file, path, t->backend, t->model, t->net, t->weights, t->left_out, error))
+  if (!file || !(t->prefix = cnn3d_model_file_prefix (file, path, t->net, error))
+      || !cnn3d_model_file_load (file, path, t->prefix, t->backend, t->model, t->net, t->weights, t->left_out, error))
     return FALSE;
+  length = strlen (t->prefix);
   for (guint i = 0; i < cnn3d_safetensors_get_n_tensors (file); i++) {
     const gchar *name = cnn3d_safetensors_nth (file, i)->name;
+    const gboolean below = g_str_has_prefix (name, t->prefix);
 
-    if (cnn3d_network_find_param (t->net, name) < 0 && !g_str_has_suffix (name, ".num_batches_tracked"))
+    if ((!below || cnn3d_network_find_param (t->net, name + length) < 0) && !g_str_has_suffix (name, ".num_batches_tracked"))
       g_ptr_array_add (t->left_out, g_strdup_printf ("%s (not in the model)", name));
   }
   return TRUE;
@@ -437,7 +441,7 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
   }
   state_path = g_build_filename (t->params.checkpoint_dir, name, NULL);
   state = cnn3d_safetensors_open (state_path, error);
-  if (!state || !read_state (t, state, state_path, &mark, error) || !cnn3d_model_file_load (weights, last, t->backend, t->model, t->net, t->weights, NULL, error)
+  if (!state || !read_state (t, state, state_path, &mark, error) || !cnn3d_model_file_load (weights, last, "", t->backend, t->model, t->net, t->weights, NULL, error)
       || !cnn3d_trainer_refresh (t, error))
     return FALSE;
   t->now = mark;

@@ -76,6 +76,7 @@ struct _Cnn3dTrainer {
   gboolean *trained;            /* [parameter] */
   gboolean norm_frozen;
   GPtrArray *left_out;
+  gchar *prefix;                /* before the names in `pretrained`; NULL: no file was read */
   gboolean validates;           /* a validation pass follows each training pass */
 
   gfloat *weights, *gradients, *first, *second;

@@ -328,6 +328,7 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   g_ptr_array_free (t->left_out, TRUE);
   g_strfreev (t->classes);
   g_free (t->passed_over);
+  g_free (t->prefix);
   g_free ((gchar *) t->params.pretrained);
   g_free ((gchar *) t->params.freeze);
   g_free ((gchar *) t->params.device);
@@ -343,6 +344,12 @@ const gchar *const *
 cnn3d_trainer_left_out (const Cnn3dTrainer *t)
 {
   return (const gchar *const *) t->left_out->pdata;
+}
+
+const gchar *
+cnn3d_trainer_prefix (const Cnn3dTrainer *t)
+{
+  return t->prefix && *t->prefix ? t->prefix : NULL;
 }
 
 const gchar *

@@ -157,10 +157,12 @@ typedef void (*Cnn3dTrainerTell) (gpointer data, const Cnn3dProgress * progress,
 CNN3D_API Cnn3dTrainer *cnn3d_trainer_new (const Cnn3dTrainerParams * params, guint batch, GError ** error);
 CNN3D_API void cnn3d_trainer_free (Cnn3dTrainer ** trainer);
 
-/* Weights that `pretrained` had in another size and that were left out, and
+/* Weights that `pretrained` lacked, or had in another size, and that were left out, and
  * those of it that the model does not have: "name (reason)", NULL-terminated;
  * owned by the trainer. */
 CNN3D_API const gchar *const *cnn3d_trainer_left_out (const Cnn3dTrainer * trainer);
+/* What stands before all names in `pretrained`, such as "model."; NULL: nothing. */
+CNN3D_API const gchar *cnn3d_trainer_prefix (const Cnn3dTrainer * trainer);
 /* The device's name, and the precision that is really used. */
 CNN3D_API const gchar *cnn3d_trainer_device (const Cnn3dTrainer * trainer);
 CNN3D_API Cnn3dPrecision cnn3d_trainer_precision (const Cnn3dTrainer * trainer);

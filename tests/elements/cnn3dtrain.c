@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrig.h"
 
+#include "src/model/safetensors.h"
+
 /* --- caps --- */
 
 static void
@@ -590,6 +592,58 @@ test_left_out (void)
   remove_dir (dir);
 }
 
+/* A wrapper's name before each of the model's is told. */
+static void
+test_prefix (void)
+{
+  gchar *dir = make_dir (), *from = g_build_filename (dir, "last.safetensors",
+      NULL), *to = g_build_filename (dir, "wrapped.safetensors", NULL);
+  gchar *line = g_strdup_printf ("num-classes=3 pretrained=%s", to), *debug;
+  Cnn3dSafetensorsWriter *writer = cnn3d_safetensors_writer_new (to, NULL);
+  Rig r = begin_run (dir);
+  Cnn3dSafetensors *file;
+  GstMessage *message;
+  guint pass, i;
+
+  feed (&r, 0, TOTAL + 1);
+  rig_free (&r);
+  file = cnn3d_safetensors_open (from, NULL);
+  for (pass = 0; pass < 2; pass++)
+    for (i = 0; i < cnn3d_safetensors_get_n_tensors (file); i++) {
+      const Cnn3dSafetensor *s = cnn3d_safetensors_nth (file, i);
+      gchar *name = g_strconcat ("model.", s->name, NULL);
+
+      if (pass == 0)
+        cnn3d_safetensors_writer_add (writer, name, s->dtype, s->n_dims,
+            s->shape);
+      else
+        cnn3d_safetensors_writer_data (writer, s->data, s->size, NULL);
+      g_free (name);
+    }
+  g_assert_true (cnn3d_safetensors_writer_finish (writer, NULL));
+  cnn3d_safetensors_writer_free (writer);
+  cnn3d_safetensors_free (file);
+
+  r = rig_new (line);
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_OK);
+  message = pop (&r, GST_MESSAGE_INFO, NULL);
+  g_assert_nonnull (message);
+  gst_message_parse_info (message, NULL, &debug);
+  g_assert_nonnull (strstr (debug, "wrapped.safetensors are those whose names "
+          "begin with 'model.'"));
+  g_free (debug);
+  gst_message_unref (message);
+  g_assert_null (pop (&r, GST_MESSAGE_WARNING, NULL));
+  rig_free (&r);
+  remove_dir (dir);
+  g_free (line);
+  g_free (to);
+  g_free (from);
+}
+
 /* No better for an epoch: EOS from the element itself, and refusals after. */
 static void
 test_patience (void)
@@ -706,6 +760,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain/conflicts", test_conflicts);
   g_test_add_func ("/cnn3dtrain/blurbs", test_blurbs);
   g_test_add_func ("/cnn3dtrain/left-out", test_left_out);
+  g_test_add_func ("/cnn3dtrain/prefix", test_prefix);
   g_test_add_func ("/cnn3dtrain/patience", test_patience);
   g_test_add_func ("/cnn3dtrain/cycles", test_cycles);
   g_test_add_func ("/cnn3dtrain/empty", test_empty);

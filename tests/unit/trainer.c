@@ -489,7 +489,7 @@ write_run (const gchar *dir)
 
 /* The file `from` without tensor `without`, with tensor `more`. */
 static gchar *
-edit_weights (const gchar *dir, const gchar *from, const gchar *without, const gchar *more)
+edit_weights (const gchar *dir, const gchar *from, const gchar *prefix, const gchar *without, const gchar *more)
 {
   gchar *path = path_in (dir, "edited.safetensors");
   g_autoptr (GError) error = NULL;
@@ -501,13 +501,14 @@ edit_weights (const gchar *dir, const gchar *from, const gchar *without, const g
   for (guint data = 0; data < 2; data++) {
     for (guint i = 0; i < cnn3d_safetensors_get_n_tensors (file); i++) {
       const Cnn3dSafetensor *s = cnn3d_safetensors_nth (file, i);
+      g_autofree gchar *name = g_strconcat (prefix, s->name, NULL);
 
       if (without && !strcmp (s->name, without))
         continue;
       if (data)
         cnn3d_safetensors_writer_data (w, s->data, s->size, &error);
       else
-        cnn3d_safetensors_writer_add (w, s->name, s->dtype, s->n_dims, s->shape);
+        cnn3d_safetensors_writer_add (w, name, s->dtype, s->n_dims, s->shape);
     }
     if (more && data)
       cnn3d_safetensors_writer_data (w, &zero, sizeof zero, &error);
@@ -555,10 +556,10 @@ test_pretrained (void)
   p.network.base_width = 5;
   assert_not_pretrained (&p, "last.safetensors|stem.0.weight|(4, 3, 3, 7, 7)|base-width=5|(5, 3, 3, 7, 7)");
   params_init (&p, NULL);
-  p.pretrained = edited = edit_weights (dir, path, "layer3.1.conv1.1.bias", "layer9.weight");
+  p.pretrained = edited = edit_weights (dir, path, "", "layer3.1.conv1.1.bias", "layer9.weight");
   assert_not_pretrained (&p, "edited.safetensors|layer3.1.conv1.1.bias|r3d_18");
   g_free (edited);
-  p.pretrained = edited = edit_weights (dir, path, NULL, "layer9.weight");
+  p.pretrained = edited = edit_weights (dir, path, "", NULL, "layer9.weight");
   t = start (&p);
   left_out = cnn3d_trainer_left_out (t);
   g_assert_cmpstr (left_out[0], ==, "layer9.weight (not in the model)");
@@ -566,6 +567,45 @@ test_pretrained (void)
   cnn3d_trainer_free (&t);
   p.pretrained = "/nowhere/weights.safetensors";
   assert_not_pretrained (&p, "/nowhere/weights.safetensors");
+  remove_dir (dir);
+}
+
+/* Names below what a wrapper puts before them; a head that is missing is drawn. */
+static void
+test_prefix (void)
+{
+  gchar *dir = make_dir ();
+  g_autofree gchar *path = write_run (dir), *edited = NULL;
+  g_autofree gfloat *plain = NULL, *prefixed = NULL;
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+  gint64 bytes;
+
+  params_init (&p, NULL);
+  p.pretrained = path;
+  t = start (&p);
+  g_assert_null (cnn3d_trainer_prefix (t));
+  plain = cnn3d_trainer_get_weight (t, 3, &error);
+  bytes = cnn3d_trainer_network (t)->weights[3].count * sizeof (gfloat);
+  cnn3d_trainer_free (&t);
+
+  p.pretrained = edited = edit_weights (dir, path, "module.backbone.", "fc.bias", "other.weight");
+  t = start (&p);
+  g_assert_cmpstr (cnn3d_trainer_prefix (t), ==, "module.backbone.");
+  g_assert_cmpstr (cnn3d_trainer_left_out (t)[0], ==, "fc.bias (not in the file)");
+  g_assert_cmpstr (cnn3d_trainer_left_out (t)[1], ==, "other.weight (not in the model)");
+  g_assert_null (cnn3d_trainer_left_out (t)[2]);
+  prefixed = cnn3d_trainer_get_weight (t, 3, &error);
+  g_assert_cmpmem (plain, bytes, prefixed, bytes);
+  cnn3d_trainer_free (&t);
+  g_free (edited);
+
+  p.pretrained = edited = edit_weights (dir, path, "model.", NULL, "teacher.stem.0.weight");
+  assert_not_pretrained (&p, "edited.safetensors|twice|'model.'|'teacher.'");
+  g_free (edited);
+  p.pretrained = edited = edit_weights (dir, path, "model.", "layer3.1.conv1.1.bias", NULL);
+  assert_not_pretrained (&p, "no 'model.layer3.1.conv1.1.bias'");
   remove_dir (dir);
 }
 
@@ -656,6 +696,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/other-names", test_other_names);
   g_test_add_func ("/trainer/freeze", test_freeze);
   g_test_add_func ("/trainer/pretrained", test_pretrained);
+  g_test_add_func ("/trainer/prefix", test_prefix);
   g_test_add_func ("/trainer/two-at-once", test_two_at_once);
   g_test_add_func ("/trainer/no-growth", test_no_growth);
   status = g_test_run ();
