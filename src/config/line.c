@@ -75,14 +75,32 @@ add_properties (const Cnn3dConfig *config, const gchar *element, gboolean testin
 {
   guint n_keys;
   const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
+  /* what nobody has set is the preset's */
+  const gboolean preset = !testing && strcmp (element, "cnn3dtrain") == 0 && cnn3d_config_get (config, "model.preset");
 
   for (guint i = 0; i < n_keys; i++) {
     const gchar *value = cnn3d_config_get (config, keys[i].name);
 
     if (is_of (&keys[i], element) && value && (!testing || keys[i].tests)
-        && (keys[i].always || g_strcmp0 (value, keys[i].fallback) != 0))
+        && (preset ? config->values[i] != NULL : keys[i].always || g_strcmp0 (value, keys[i].fallback) != 0))
       add_property (words, keys[i].property, value);
   }
+}
+
+/* Whether training clips are changed: said so, or implied by how. */
+static gboolean
+augments (const Cnn3dConfig *config)
+{
+  const gchar *enabled = cnn3d_config_get (config, "augment.enabled");
+  guint n_keys;
+  const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
+
+  if (enabled)
+    return strcmp (enabled, "true") == 0;
+  for (guint i = 0; i < n_keys; i++)
+    if (g_str_has_prefix (keys[i].name, "augment.") && config->values[i])
+      return TRUE;
+  return FALSE;
 }
 
 static void
@@ -99,18 +117,27 @@ static gchar *
 clip_bin (const Cnn3dConfig *config, gboolean testing)
 {
   GPtrArray *words = g_ptr_array_new_with_free_func (g_free);
+  const gchar *gain = cnn3d_config_get (config, "data.diff_gain");
   guint height, width;
-  gchar *sample, *text;
+  gchar *text;
 
-  add_words (words, "clipsample");
+  add_words (words, "clip-bin=clipsample");
   add_properties (config, "clipsample", testing, words);
-  g_ptr_array_add (words, NULL);
-  sample = g_strjoinv (" ", (gchar **) words->pdata);
   cnn3d_config_get_size (config, &height, &width);
   /* borders would show the network something that no video has */
-  text = g_strdup_printf ("clip-bin=%s ! videoconvertscale add-borders=false ! "
-      "video/x-raw,format=RGB,width=%u,height=%u", sample, width, height);
-  g_free (sample);
+  add_words (words, "! videoconvertscale add-borders=false !");
+  g_ptr_array_add (words, g_strdup_printf ("video/x-raw,format=RGB,width=%u,height=%u", width, height));
+  if (strcmp (gain, "0") != 0) {
+    add_words (words, "! clipdiff");
+    add_property (words, "gain", gain);
+  }
+  /* clips to test on would go through as they are */
+  if (!testing && augments (config)) {
+    add_words (words, "! clipaugment");
+    add_properties (config, "clipaugment", testing, words);
+  }
+  g_ptr_array_add (words, NULL);
+  text = g_strjoinv (" ", (gchar **) words->pdata);
   g_ptr_array_free (words, TRUE);
   return text;
 }
@@ -150,6 +177,8 @@ cnn3d_config_line (const Cnn3dConfig *config, GError **error)
   add_words (words, "gst-launch-1.0 -e clipsrc");
   add_clips (config, FALSE, words);
   add_words (words, "cnn3dtrain");
+  if (cnn3d_config_get (config, "model.preset"))
+    add_property (words, "@preset", cnn3d_config_get (config, "model.preset"));
   add_properties (config, "cnn3dtrain", FALSE, words);
   g_ptr_array_add (words, NULL);
   return (gchar **) g_ptr_array_free (words, FALSE);

@@ -164,6 +164,46 @@ def defaults(folder):
     return ["not there: " + ", ".join(missing)] if missing else []
 
 
+def elements_of(words):
+    """[(element, {property: value})] of a launch line, clip-bin's elements in it likewise; what
+    an element does by itself is left out"""
+    own = {"cnn3dtrain": {"model": "r3d_18", "precision": 32.0, "lr": 0.01}}
+    found, expects = [], True
+    for word in words:
+        name, equals, value = word.partition("=")
+        if word == "!":
+            expects = True
+        elif expects:
+            found.append((word, {}))
+            expects = False
+        elif equals:
+            if name == "clip-bin":
+                value = elements_of(value.split())
+            elif re.fullmatch(r"[\d.e+-]+", value):
+                value = float(value)
+            found[-1][1][name] = value
+    return [(element, {name: value for name, value in properties.items()
+                       if own.get(element, {}).get(name) != value}) for element, properties in found]
+
+
+def recipes(folder):
+    """Each line of docs/recipes.md is what its YAML makes"""
+    with open(os.path.join(launch.TOP, "docs", "recipes.md"), encoding="utf-8") as file:
+        page = file.read()
+    lines = [shlex.split(re.sub(r" *\\\n\s*", " ", match))[2:] for match in
+             re.findall(r"^    (gst-launch-1\.0 (?:.*\\\n)*.*)$", page, re.M)]
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", page, re.M | re.S)
+    assert len(lines) == len(blocks) >= 2, (len(lines), len(blocks))
+    for number, (line, block) in enumerate(zip(lines, blocks)):
+        path = os.path.join(folder, "%d.yaml" % number)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(block)
+        made = words_of(line_of("--config", path))
+        assert made[:2] == ["gst-launch-1.0", "-e"], made
+        wanted, got = elements_of(line), elements_of(made[2:])
+        assert wanted == got, "%s\nis not\n%s" % (got, wanted)
+
+
 def quotes(folder):
     """Any path comes through shell and gst-launch-1.0 as it was, by file and by
     option"""
@@ -307,4 +347,4 @@ def trains(folder):
     assert found[0] == found[1], "what differs between the two files is overridden"
 
 
-launch.main(shipped, errors, helps, defaults, quotes, same_line, tests, trains)
+launch.main(shipped, errors, helps, defaults, recipes, quotes, same_line, tests, trains)
