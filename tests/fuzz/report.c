@@ -35,7 +35,8 @@ static const gchar *const records[] = {
   "{\"event\":\"epoch\",\"time\":1790000004.5,\"epoch\":0,\"step\":2,\"loss\":0.9,\"accuracy\":0.5,\"clips\":8,\"seconds\":"
       "2.25,\"lr\":0.005,\"clips-per-second\":3.6,\"memory-bytes\":900000}",
   "{\"event\":\"validation\",\"time\":1790000005.5,\"epoch\":0,\"step\":2,\"loss\":0.8,\"accuracy\":0.75,\"clips\":8,"
-      "\"seconds\":0.5,\"best\":true,\"confusion\":[[3,0,0],[1,2,0],[0,1,1]]}",
+      "\"seconds\":0.5,\"best\":true,\"recall\":0.7,\"f1\":0.75,\"class-accuracy\":[1,0.6,null],"
+      "\"confusion\":[[3,0,0],[1,2,0],[0,1,1]]}",
   "{\"event\":\"validation\",\"time\":1790000006.5,\"epoch\":1,\"step\":4,\"loss\":0.9,\"accuracy\":0.5,\"clips\":8,"
       "\"seconds\":0.5,\"best\":false,\"confusion\":[[2,1,0],[1,2,0],[0,2,0]]}",
   "{\"event\":\"skipped\",\"time\":1790000007.5,\"path\":\"a/b.mp4\",\"reason\":\"no video\",\"clip\":3,\"epoch\":0}",
@@ -47,7 +48,8 @@ static const gchar *const records[] = {
 
 static const gchar metrics[] = "{\"model\":\"m.safetensors\",\"network\":\"r3d_18\",\"complete\":true,\"clips\":6,\"videos\":6,"
     "\"accuracy\":0.5,\"top5-accuracy\":1,\"loss\":0.75,\"precision-macro\":0.5,\"recall-macro\":0.5,\"f1-macro\":0.5,"
-    "\"auroc-macro\":null,\"classes\":[{\"name\":\"ball\",\"support\":3,\"precision\":1,\"recall\":0.5,\"f1\":0.6,\"auroc\":"
+    "\"auroc-macro\":null,\"skipped\":3,\"skipped-clips\":[{\"path\":\"e.mp4\",\"reason\":\"no video\"},"
+    "{\"path\":\"f.mp4\",\"reason\":\"it is empty\"}],\"classes\":[{\"name\":\"ball\",\"support\":3,\"precision\":1,\"recall\":0.5,\"f1\":0.6,\"auroc\":"
     "null},{\"name\":\"box\",\"support\":3,\"precision\":0.5,\"recall\":0.5,\"f1\":0.5,\"auroc\":1}],"
     "\"confusion\":[[2,1],[2,1]]}";
 static const gchar predictions[] = "path,clip,label,prediction,ball,box\na.mp4,0,ball,ball,0.9,0.1\n"

@@ -110,10 +110,28 @@ set_frozen_stem (Cnn3dTrainerParams *p)
   p->keep_gradients = TRUE;
 }
 
+static const gfloat class_weights[CLASSES] = { 0.5f, 4, 1.25f, 2, 1 };
+
+static void
+set_class_weights (Cnn3dTrainerParams *p)
+{
+  p->class_weights = class_weights;
+}
+
+/* Groups whose batches do not weigh the same. */
+static void
+set_weighted_groups (Cnn3dTrainerParams *p)
+{
+  p->class_weights = class_weights;
+  set_accumulation (p);
+}
+
 static const struct {
   const gchar *name;
   void (*set) (Cnn3dTrainerParams * p);
 } settings[] = {
+  {"class-weights", set_class_weights},
+  {"weighted-groups", set_weighted_groups},
   {"accumulation", set_accumulation},
   {"clipping", set_clipping},
   {"micro-batches", set_micro_batches},
