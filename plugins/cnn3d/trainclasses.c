@@ -33,21 +33,24 @@ twice:
   }
 }
 
-/* There are `names` names for self->num_classes classes: the others have none. */
+/* Upstream has `there` of the classes, with names or without: what is beyond them
+ * has none. */
 static void
-leave_unnamed (TrainRun * self, guint names)
+leave_unnamed (TrainRun * self, guint there)
 {
   const guint n = self->num_classes;
   guint i;
 
-  self->classes = g_renew (gchar *, self->classes, n + 1);
-  for (i = names; i < n; i++)
-    self->classes[i] = g_strdup ("");
-  self->classes[n] = NULL;
+  if (self->classes && self->classes[0]) {
+    self->classes = g_renew (gchar *, self->classes, n + 1);
+    for (i = there; i < n; i++)
+      self->classes[i] = g_strdup ("");
+    self->classes[n] = NULL;
+  }
   GST_ELEMENT_WARNING (self->element, RESOURCE, SETTINGS,
       ("num-classes is %u, but upstream has %u classes: the network gets %u "
           "outputs that no clip is of, without a name. Set num-classes to 0 to "
-          "take upstream's classes.", n, names, n - names), (NULL));
+          "take upstream's classes.", n, there, n - there), (NULL));
 }
 
 /* FALSE: with an error posted. */
@@ -99,10 +102,11 @@ gboolean
 train_run_find_classes (TrainRun * self)
 {
   guint names = self->classes ? g_strv_length (self->classes) : 0;
+  const guint there = names ? names : self->layout.num_classes;
   guint n = self->settings.num_classes;
 
   if (n == 0)
-    n = names ? names : self->layout.num_classes;
+    n = there;
   if (n == 0)
     goto unknown;
   if (n < names)
@@ -116,8 +120,8 @@ train_run_find_classes (TrainRun * self)
     return FALSE;
 
   self->num_classes = n;
-  if (names > 0 && names < n)
-    leave_unnamed (self, names);
+  if (there > 0 && there < n)
+    leave_unnamed (self, there);
 
   return find_weights (self);
 
