@@ -10,7 +10,7 @@ usage: train-step.py TRAINER-TOOL [--model r3d_18] [--batch 2] [--frames 16]
        [--precisions 32,bf16-mixed] [--convolutions auto,direct] [--eager] [--only TEXT]
 
 Without AVX-512 PyTorch takes hours for bf16: --precisions 32. --eager: not compiled. --only:
-of PyTorch's ways those whose names end so, as the quickest of an earlier run."""
+of PyTorch's ways those whose names have this in them, as the quickest of an earlier run."""
 import argparse
 import os
 import statistics
@@ -76,7 +76,7 @@ for precision in precisions:
     for layout in (torch.contiguous_format, torch.channels_last_3d):
         for compiled in (False,) if args.eager else (False, True):
             name = f"PyTorch {precision} {str(layout)[6:]}{' compiled' if compiled else ''}"
-            if name.endswith(args.only):
+            if args.only in name:
                 theirs[name] = torch_way(precision, layout, compiled)
     for convolution in args.convolutions.split(","):
         ours[f"ours {precision} {convolution}"] = (precision, convolution)
