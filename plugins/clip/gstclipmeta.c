@@ -4,6 +4,7 @@
 
 #define CLASSES_NAME "clip-classes"
 #define PREPARATION_NAME "clip-preparation"
+#define DATA_NAME "clip-data"
 #define EPOCH_NAME "clip-epoch"
 #define EPOCH_DONE_NAME "clip-epoch-done"
 #define SKIPPED_NAME "clip-skipped"
@@ -259,6 +260,42 @@ gst_event_parse_clip_preparation (GstEvent * event,
 
   if (preparation)
     *preparation = p;
+
+  return TRUE;
+}
+
+GstEvent *
+gst_event_new_clip_data (const GstClipData * data)
+{
+  return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
+      gst_structure_new (DATA_NAME,
+          "rows", G_TYPE_UINT64, data->rows,
+          "training-clips", G_TYPE_UINT64, data->training_clips,
+          "validation-clips", G_TYPE_UINT64, data->validation_clips,
+          "clips", G_TYPE_STRING, data->clips,
+          "labels", G_TYPE_STRING, data->labels,
+          "order", G_TYPE_STRING, data->order, NULL));
+}
+
+gboolean
+gst_event_parse_clip_data (GstEvent * event, GstClipData * data)
+{
+  const GstStructure *s;
+  GstClipData d = { 0, };
+
+  s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, DATA_NAME);
+  if (!s || !gst_structure_get (s, "rows", G_TYPE_UINT64, &d.rows,
+          "training-clips", G_TYPE_UINT64, &d.training_clips,
+          "validation-clips", G_TYPE_UINT64, &d.validation_clips, NULL))
+    return FALSE;
+  d.clips = gst_structure_get_string (s, "clips");
+  d.labels = gst_structure_get_string (s, "labels");
+  d.order = gst_structure_get_string (s, "order");
+  if (!d.clips || !d.labels || !d.order)
+    return FALSE;
+
+  if (data)
+    *data = d;
 
   return TRUE;
 }

@@ -98,6 +98,26 @@ GST_CLIP_API GstEvent *gst_event_new_clip_preparation (const GstClipPreparation 
 /* FALSE: another event. */
 GST_CLIP_API gboolean gst_event_parse_clip_preparation (GstEvent * event, GstClipPreparation * preparation);
 
+/* Sticky event `clip-data`: which data set the clips are of, so that a run that is
+ * resumed can tell whether it is still the same.
+ * fields: rows, training-clips, validation-clips (uint64), clips, labels, order
+ * (string).
+ *
+ * rows:   of the data set that train and validate
+ * training_clips, validation_clips: listed for a pass
+ * clips:  digest of the rows' paths, segments and splits, in any order
+ * labels: the same with their labels
+ * order:  the same in their order, with all that the order of a run depends on
+ * Strings that were parsed belong to the event. */
+typedef struct {
+  guint64 rows;
+  guint64 training_clips, validation_clips;
+  const gchar *clips, *labels, *order;
+} GstClipData;
+GST_CLIP_API GstEvent *gst_event_new_clip_data (const GstClipData * data);
+/* FALSE: another event. */
+GST_CLIP_API gboolean gst_event_parse_clip_data (GstEvent * event, GstClipData * data);
+
 /* Event `clip-epoch`, serialized, before each pass.
  * fields: epoch (uint), training (boolean), clips (uint64), epochs (uint),
  * first-clip (uint64), position (uint64), seed (uint64), validates (boolean).

@@ -3,6 +3,7 @@
 #include "gstclipsrc-private.h"
 
 #include "clipscaling.h"
+#include "src/dataset/digest.h"
 #include "src/escape.h"
 
 GST_DEBUG_CATEGORY_EXTERN (gst_clip_src_debug);
@@ -121,6 +122,28 @@ push_event (GstClipSrc * self, GstEvent * event)
 }
 
 static void
+push_data (GstClipSrc * self)
+{
+  const Cnn3dOrderParams order = {.seed = self->used.seed,
+    .shuffle = self->used.shuffle,.limit_clips = self->used.limit_clips,
+    .rank = self->used.rank,.world_size = self->used.world_size
+  };
+  GstClipData data = {
+    .training_clips = cnn3d_order_pass_clips (self->order, TRUE),
+    .validation_clips = cnn3d_order_pass_clips (self->order, FALSE)
+  };
+  Cnn3dDigest digest;
+
+  cnn3d_digest (self->dataset, &order, &digest);
+  data.rows = digest.rows;
+  data.clips = digest.clips;
+  data.labels = digest.labels;
+  data.order = digest.order;
+  gst_pad_push_event (self->srcpad, gst_event_new_clip_data (&data));
+  cnn3d_digest_clear (&digest);
+}
+
+static void
 start_stream (GstClipSrc * self)
 {
   gchar *id = gst_pad_create_stream_id (self->srcpad, GST_ELEMENT (self), NULL);
@@ -135,6 +158,7 @@ start_stream (GstClipSrc * self)
   gst_pad_push_event (self->srcpad, gst_event_new_clip_classes_counted
       (cnn3d_dataset_classes (self->dataset), clips));
   g_free (clips);
+  push_data (self);
   self->started = TRUE;
 }
 

@@ -197,6 +197,26 @@ test_preparation (void)
 }
 
 static void
+test_data (void)
+{
+  const GstClipData in = { 7, 5, 2, "aa", "bb", "cc" };
+  GstEvent *event = gst_event_new_clip_data (&in);
+  GstClipData out;
+
+  g_assert_true (GST_EVENT_IS_STICKY (event));
+  g_assert_true (gst_event_parse_clip_data (event, NULL));
+  g_assert_true (gst_event_parse_clip_data (event, &out));
+  g_assert_cmpuint (out.rows, ==, 7);
+  g_assert_cmpuint (out.training_clips, ==, 5);
+  g_assert_cmpuint (out.validation_clips, ==, 2);
+  g_assert_cmpstr (out.clips, ==, "aa");
+  g_assert_cmpstr (out.labels, ==, "bb");
+  g_assert_cmpstr (out.order, ==, "cc");
+  g_assert_false (gst_event_parse_clip_preparation (event, NULL));
+  gst_event_unref (event);
+}
+
+static void
 test_skipped (void)
 {
   GstClipSkipped in = { "a\xff\xfe.mp4", "\xc3 no", G_MAXUINT64, 7 }, out;
@@ -322,6 +342,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipmeta/through-scaler", test_through_scaler);
   g_test_add_func ("/clipmeta/classes", test_classes);
   g_test_add_func ("/clipmeta/preparation", test_preparation);
+  g_test_add_func ("/clipmeta/data", test_data);
   g_test_add_func ("/clipmeta/skipped", test_skipped);
   g_test_add_func ("/clipmeta/epoch", test_epoch);
   g_test_add_func ("/clipmeta/window", test_window);

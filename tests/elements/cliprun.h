@@ -173,6 +173,7 @@ see_data (GstPad * pad, GstPadProbeInfo * info, gpointer data)
     GstClipPreparation prepared;
     GstClipSkipped skipped;
     gchar **classes;
+    GstClipData data;
 
     if (gst_event_parse_clip_epoch (event, &epoch)) {
       g_string_append_printf (run->events, "%c%u:%" G_GUINT64_FORMAT " ",
@@ -187,6 +188,14 @@ see_data (GstPad * pad, GstPadProbeInfo * info, gpointer data)
       g_string_append_printf (run->events, "classes=%s ", names);
       g_free (names);
       g_strfreev (classes);
+    } else if (gst_event_parse_clip_data (event, &data)) {
+      /* follows the classes wherever they are */
+      g_assert_true (g_str_has_suffix (run->events->str, " ")
+          && strstr (run->events->str, "classes="));
+      g_assert_cmpuint (data.rows, >, 0);
+      g_assert_cmpuint (data.training_clips + data.validation_clips, >, 0);
+      g_assert_true (strlen (data.clips) == 64 && strlen (data.labels) == 64
+          && strlen (data.order) == 64);
     } else if (gst_event_parse_clip_preparation (event, &prepared)) {
       g_string_append_printf (run->events, "%u/%u,%s,%s%s%s ",
           prepared.num_frames, prepared.frame_interval, prepared.sampling,

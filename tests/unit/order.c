@@ -1,5 +1,6 @@
 /* order.c: splits, folds, and the order of clips.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/digest.h"
 #include "src/dataset/order.h"
 
 #include <string.h>
@@ -448,6 +449,54 @@ test_balanced (void)
   cnn3d_dataset_free (dataset);
 }
 
+static Cnn3dDigest
+digest_of (const gchar *text, guint64 seed)
+{
+  const Cnn3dOrderParams params = {.seed = seed,.shuffle = TRUE,.world_size = 1,.epochs = 3 };
+  Cnn3dDataset *dataset = load_text (text, 0, 0, 0);
+  Cnn3dDigest digest;
+
+  cnn3d_digest (dataset, &params, &digest);
+  cnn3d_dataset_free (dataset);
+  return digest;
+}
+
+/* What a change of the rows changes in their digest: clips, labels, order. */
+static void
+test_digest (void)
+{
+  static const gchar rows[] = "path,label,start,end,split\na,x,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n";
+  static const struct {
+    const gchar *text;
+    guint64 seed;
+    gboolean clips, labels, order;
+  } table[] = {
+    {rows, 0, FALSE, FALSE, FALSE},
+    {rows, 1, FALSE, FALSE, TRUE},
+    /* with a row that neither trains nor validates */
+    {"path,label,start,end,split\nd,x,0,1,test\na,x,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n", 0, FALSE, FALSE, TRUE},
+    {"path,label,start,end,split\nb,y,0,1,train\na,x,0,1,train\nc,x,0,1,val\n", 0, FALSE, FALSE, TRUE},
+    {"path,label,start,end,split\na,y,0,1,train\nb,x,0,1,train\nc,x,0,1,val\n", 0, FALSE, TRUE, TRUE},
+    {"path,label,start,end,split\na,x,0,1.5,train\nb,y,0,1,train\nc,x,0,1,val\n", 0, TRUE, TRUE, TRUE},
+    {"path,label,start,end,split\na,x,0,1,val\nb,y,0,1,train\nc,x,0,1,train\n", 0, TRUE, TRUE, TRUE},
+    {"path,label,start,end,split\na,x,0,1,train\nbb,y,0,1,train\nc,x,0,1,val\n", 0, TRUE, TRUE, TRUE},
+    {"path,label,start,end,split\na,x,0,1,train\nb,y,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n", 0, TRUE, TRUE, TRUE},
+  };
+  Cnn3dDigest whole = digest_of (rows, 0);
+
+  g_assert_cmpuint (whole.rows, ==, 3);
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
+    Cnn3dDigest other = digest_of (table[i].text, table[i].seed);
+
+    g_test_message ("%s", table[i].text);
+    g_assert_cmpint (strcmp (whole.clips, other.clips) != 0, ==, table[i].clips);
+    g_assert_cmpint (strcmp (whole.labels, other.labels) != 0, ==, table[i].labels);
+    g_assert_cmpint (strcmp (whole.order, other.order) != 0, ==, table[i].order);
+    cnn3d_digest_clear (&other);
+  }
+  cnn3d_digest_clear (&whole);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -459,6 +508,7 @@ main (int argc, char **argv)
   g_test_add_func ("/order/ranks", test_ranks);
   g_test_add_func ("/order/bad-params", test_bad_params);
   g_test_add_func ("/order/limit", test_limit);
+  g_test_add_func ("/order/digest", test_digest);
   g_test_add_func ("/folds/groups", test_groups);
   g_test_add_func ("/folds/paths", test_paths);
   g_test_add_func ("/folds/column", test_fold_column);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/digest.h"
+
+#include <string.h>
+
+#define WORDS 4                 /* of 64 bits, in a SHA-256 */
+
+/* The sum of many, which no order changes. */
+typedef struct {
+  guint64 word[WORDS];
+} Sum;
+
+/* Ends the checksum and adds it. */
+static void
+add (Sum *sum, GChecksum *row)
+{
+  guint64 words[WORDS];
+  gsize size = sizeof words;
+
+  g_checksum_get_digest (row, (guint8 *) words, &size);
+  for (guint i = 0; i < WORDS; i++)
+    sum->word[i] += GUINT64_FROM_LE (words[i]);
+}
+
+static gchar *
+text_of (const Sum *sum)
+{
+  GString *text = g_string_new (NULL);
+
+  for (guint i = 0; i < WORDS; i++)
+    g_string_append_printf (text, "%016" G_GINT64_MODIFIER "x", sum->word[i]);
+  return g_string_free (text, FALSE);
+}
+
+static void
+update (GChecksum *checksum, const gchar *text)
+{
+  /* with its end: no two rows run into each other */
+  g_checksum_update (checksum, (const guchar *) text, strlen (text) + 1);
+}
+
+void
+cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3dDigest *digest)
+{
+  GChecksum *order = g_checksum_new (G_CHECKSUM_SHA256), *row = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autofree gchar *drawn = g_strdup_printf ("%" G_GUINT64_FORMAT " %d %d %" G_GUINT64_FORMAT " %u %u", params->seed,
+      params->shuffle != FALSE, params->sampling, params->limit_clips, params->rank, params->world_size);
+  Sum clips = { { 0 } }, labels = { { 0 } };
+
+  digest->rows = 0;
+  update (order, drawn);
+  for (gint training = TRUE; training >= FALSE; training--) {
+    guint n;
+    const guint32 *rows = cnn3d_dataset_split (dataset, training, &n);
+
+    for (guint i = 0; i < n; i++) {
+      gchar start[G_ASCII_DTOSTR_BUF_SIZE], end[G_ASCII_DTOSTR_BUF_SIZE], numbers[64];
+      GChecksum *whole;
+      Cnn3dDatasetRow r;
+
+      cnn3d_dataset_row (dataset, rows[i], &r);
+      g_checksum_reset (row);
+      update (row, training ? "train" : "other");
+      update (row, r.path);
+      update (row, g_ascii_dtostr (start, sizeof start, r.start));
+      update (row, g_ascii_dtostr (end, sizeof end, r.end));
+      whole = g_checksum_copy (row);
+      add (&clips, row);
+      g_snprintf (numbers, sizeof numbers, "%d", r.label);
+      update (whole, numbers);
+      add (&labels, whole);
+      update (order, g_checksum_get_string (whole));
+      g_snprintf (numbers, sizeof numbers, "%u", rows[i]);
+      update (order, numbers);
+      g_checksum_free (whole);
+    }
+    digest->rows += n;
+  }
+  digest->clips = text_of (&clips);
+  digest->labels = text_of (&labels);
+  digest->order = g_strdup (g_checksum_get_string (order));
+  g_checksum_free (order);
+  g_checksum_free (row);
+}
+
+void
+cnn3d_digest_clear (Cnn3dDigest *digest)
+{
+  g_clear_pointer (&digest->clips, g_free);
+  g_clear_pointer (&digest->labels, g_free);
+  g_clear_pointer (&digest->order, g_free);
+}
