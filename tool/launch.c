@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,16 +67,20 @@ launch_become (gchar ** words)
   return TOOL_FAILED;
 }
 
+/* What gst-launch-1.0 exits with after Ctrl-C */
+#define INTERRUPTED 2
+
 static volatile pid_t child;
-static volatile sig_atomic_t was_stopped;
+static volatile sig_atomic_t stopped_by;
 
 static void
 pass_on (int number, siginfo_t * info, void *context)
 {
-  was_stopped = TRUE;
-  /* Ctrl-C has gone from the terminal to both; twice would mean: at once */
-  if (info->si_code <= 0)
-    kill (child, number);
+  stopped_by = number;
+  /* Ctrl-C has gone from the terminal to both; twice would mean: at once. What
+   * gst-launch-1.0 takes for a wish to end, so that all is saved, is Ctrl-C. */
+  if (info->si_code <= 0 || number != SIGINT)
+    kill (child, SIGINT);
 }
 
 int
@@ -95,21 +100,30 @@ launch_wait (gchar ** words, gboolean * stopped)
   sigprocmask (SIG_BLOCK, &held, &mask);
   child = fork ();
   if (child == 0) {
+    /* Whoever ends a group of processes ends the line through us; one that is
+     * left alone saves and ends, too. */
+    signal (SIGTERM, SIG_IGN);
+    signal (SIGHUP, SIG_IGN);
+    prctl (PR_SET_PDEATHSIG, SIGINT);
     sigprocmask (SIG_SETMASK, &mask, NULL);
     _exit (launch_become (words));
   }
   if (child < 0)
     goto no_process;
 
-  was_stopped = FALSE;
+  stopped_by = 0;
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
     sigaction (numbers[i], &action, &before[i]);
   sigprocmask (SIG_SETMASK, &mask, NULL);
   while (waitpid (child, &status, 0) < 0 && errno == EINTR);
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
     sigaction (numbers[i], &before[i], NULL);
-  *stopped = was_stopped;
-  return WIFEXITED (status) ? WEXITSTATUS (status) : 128 + WTERMSIG (status);
+  *stopped = stopped_by != 0;
+  status = WIFEXITED (status) ? WEXITSTATUS (status) : 128 + WTERMSIG (status);
+  if (stopped_by && (status == TOOL_FINE || status == INTERRUPTED
+          || status == 128 + SIGINT))
+    status = 128 + stopped_by;
+  return status;
 
   /* ERRORS */
 no_process:

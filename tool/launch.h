@@ -13,8 +13,9 @@ void launch_print (gchar ** words);
 int launch_become (gchar ** words);
 
 /* Runs the line, to its end, and returns its exit status. What ends this program
- * (SIGINT, SIGTERM, SIGHUP) goes to the line instead, and *stopped is TRUE: the
- * line may end well all the same. */
+ * (SIGINT, SIGTERM, SIGHUP) goes to the line instead, as the SIGINT that makes it
+ * save and end; then, unless it failed, the status is 128 and that signal's number,
+ * and *stopped is TRUE in any case. */
 int launch_wait (gchar ** words, gboolean * stopped);
 
 #endif

@@ -147,6 +147,8 @@ tool_pipeline (int argc, char **argv)
   return status;
 }
 
+/* The lines to run are run through launch_wait() where they train: it makes them
+ * save whatever ends this program. */
 int
 tool_train (int argc, char **argv)
 {
@@ -154,22 +156,19 @@ tool_train (int argc, char **argv)
   int status = read_lines (argc, argv, &lines);
   gboolean stopped;
 
-  if (lines.train && lines.test) {
+  if (lines.train) {
     launch_print (lines.train);
     status = launch_wait (lines.train, &stopped);
-    g_clear_pointer (&lines.train, g_strfreev);
-    if (stopped || status != TOOL_FINE) {
+    if (lines.test && (stopped || status != TOOL_FINE)) {
       tool_complain ("training %s, nothing is tested",
           stopped ? "was stopped" : "did not end well");
-      clear_lines (&lines);
+      g_clear_pointer (&lines.test, g_strfreev);
     }
   }
-  if (lines.train || lines.test) {
-    gchar **last = lines.train ? lines.train : lines.test;
-
-    launch_print (last);
+  if (lines.test) {
+    launch_print (lines.test);
     fflush (stdout);
-    status = launch_become (last);
+    status = launch_become (lines.test);
   }
   clear_lines (&lines);
   return status;

@@ -281,7 +281,9 @@ def tests(folder):
             ("exit 0", 5, 2, ""), ("exit 3", 3, 1, "did not end well"),
             ("kill -KILL $$", 137, 1, "did not end well"),
             ("kill -INT $PPID; while :; do sleep 0.1; done", 130, 1, "was stopped"),
-            ("trap 'exit 0' TERM; kill -TERM $PPID; while :; do sleep 0.1; done", 0, 1, "was stopped")):
+            ("trap 'exit 0' INT; kill -TERM $PPID; while :; do sleep 0.1; done", 143, 1, "was stopped"),
+            ("trap 'exit 0' INT; kill -HUP $PPID; while :; do sleep 0.1; done", 129, 1, "was stopped"),
+            ("trap 'exit 1' INT; kill -TERM $PPID; while :; do sleep 0.1; done", 1, 1, "was stopped")):
         if os.path.exists(calls):
             os.remove(calls)
         run = tool("train", *arguments, **more, TRAINING=training)
