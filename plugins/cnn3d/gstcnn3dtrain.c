@@ -196,6 +196,8 @@ gst_cnn3d_train_begin (GstCnn3dTrain * self)
   train_settings_clear (&settings);
   if (error)
     goto bad_settings;
+  if (!run)
+    return FALSE;
   GST_PAD_STREAM_LOCK (GST_BASE_SINK_PAD (self));
   self->run = run;
   GST_PAD_STREAM_UNLOCK (GST_BASE_SINK_PAD (self));
@@ -217,7 +219,7 @@ gst_cnn3d_train_end (GstCnn3dTrain * self, gboolean saves)
 {
   GST_PAD_STREAM_LOCK (GST_BASE_SINK_PAD (self));
   if (saves)
-    train_run_save (self->run);
+    train_run_stop (self->run);
   train_run_free (&self->run);
   GST_PAD_STREAM_UNLOCK (GST_BASE_SINK_PAD (self));
 }

@@ -140,6 +140,16 @@ append_time (GString * line, gdouble seconds)
         (guint) (s % 60));
 }
 
+static void
+append_skipped (GString * line, const gchar * prefix, guint64 skipped,
+    guint64 clips)
+{
+  g_string_append_printf (line, "  %sclips skipped %" G_GUINT64_FORMAT, prefix,
+      skipped);
+  if (clips)
+    g_string_append_printf (line, " of %" G_GUINT64_FORMAT, clips);
+}
+
 /* Draws over the line that stands there; cut, as a line that wraps cannot be
  * drawn over. All of it is ASCII. */
 static void
@@ -154,12 +164,28 @@ draw (Progress * self, GString * line)
   self->open = TRUE;
 }
 
+/* The time left comes last, but where it would be cut there it comes at `at`. */
+static void
+insert_left (Progress * self, GString * line, gsize at, gdouble left)
+{
+  GString *text;
+
+  if (left < 0)
+    return;
+  text = g_string_new ("  left ");
+  append_time (text, left);
+  if (line->len + text->len < terminal_width (self->fd))
+    at = line->len;
+  g_string_insert_len (line, at, text->str, text->len);
+  g_string_free (text, TRUE);
+}
+
 void
 progress_step (Progress * self, const ProgressStep * step)
 {
   gint64 now = g_get_monotonic_time ();
   GString *line;
-  gdouble left;
+  gsize at;
 
   if (!step->training && !self->validating)
     self->validating = now;
@@ -177,16 +203,15 @@ progress_step (Progress * self, const ProgressStep * step)
   if (step->clips)
     g_string_append_printf (line, "  %3.0f %%",
         100.0 * MIN (step->done, step->clips) / step->clips);
+  at = line->len;
+  if (step->clips_skipped)
+    append_skipped (line, "", step->clips_skipped, step->clips);
   append_figures (line, "", step->loss, step->accuracy);
   if (step->training)
     g_string_append_printf (line, "  lr %.3g", step->lr);
   append_speed (line, step->clips_per_second, step->memory);
   append_scale (line, step->loss_scale, step->steps_skipped);
-  left = progress_time_left (step, self->val_seconds);
-  if (left >= 0) {
-    g_string_append (line, "  left ");
-    append_time (line, left);
-  }
+  insert_left (self, line, at, progress_time_left (step, self->val_seconds));
   draw (self, line);
   g_string_free (line, TRUE);
 }
@@ -219,6 +244,15 @@ progress_epoch (Progress * self, const ProgressEpoch * epoch)
   append_speed (line, epoch->clips_per_second, epoch->memory);
   append_scale (line, epoch->loss_scale, epoch->steps_skipped);
   g_string_append_printf (line, "  %.3g s", epoch->seconds);
+  if (epoch->epoch + 1 < epoch->epochs) {
+    g_string_append (line, "  left ");
+    append_time (line,
+        (epoch->epochs - epoch->epoch - 1) * MAX (epoch->seconds, 0));
+  }
+  if (epoch->clips_skipped)
+    append_skipped (line, "", epoch->clips_skipped, epoch->clips);
+  if (epoch->val_clips_skipped)
+    append_skipped (line, "val-", epoch->val_clips_skipped, epoch->val_clips);
   put_line (self, line);
   g_string_free (line, TRUE);
 }

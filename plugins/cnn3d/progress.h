@@ -22,9 +22,11 @@ typedef struct {
   gdouble loss_scale;           /* 0: none is in use */
   guint64 steps_skipped;        /* by it, so far */
   const gchar *doing;           /* where nothing is trained; NULL: "validating" */
+  guint64 clips_skipped;        /* of the pass so far */
 } ProgressStep;
 
-/* An epoch's figures; NaN: there is none. */
+/* An epoch's figures; NaN: there is none. Clips that were skipped are shown where
+ * there are some. */
 typedef struct {
   guint epoch, epochs;
   gdouble loss, accuracy;
@@ -35,6 +37,8 @@ typedef struct {
   gdouble seconds;
   gdouble loss_scale;           /* as in ProgressStep */
   guint64 steps_skipped;
+  guint64 clips_skipped, clips; /* of the training pass */
+  guint64 val_clips_skipped, val_clips;
 } ProgressEpoch;
 
 /* For the terminal or file behind `fd`, which stays the caller's. */

@@ -71,7 +71,8 @@ train_run_measure (TrainRun * self, const Cnn3dProgress * p)
     step = (ProgressStep) {
     self->pass.epoch, self->pass.epochs, self->pass.training, p->step,
           p->clips, self->pass.clips, p->pass_loss, p->pass_accuracy, p->lr,
-          rate, resident, self->line.loss_scale, p->steps_skipped};
+          rate, resident, self->line.loss_scale, p->steps_skipped, NULL,
+          self->skips.pass.skipped};
     progress_step (self->progress, &step);
   }
 }
@@ -219,7 +220,7 @@ train_run_batch (TrainRun * self, GstBuffer * buffer)
     if (!self->pass_open) {
       if (self->pass_over)
         self->position += self->layout.clips;
-      return self->flow;
+      return self->stopped ? GST_FLOW_EOS : self->flow;
     }
   }
   if (self->pass.training && self->layout.clips > self->max_clips)

@@ -1,4 +1,6 @@
-/* trainrun-private.h: what the files of a run of cnn3dtrain share.
+/* trainrun-private.h: what the run's files share: trainrun.c has the stream and the
+ * trainer, trainclasses.c classes, trainbatch.c batches, trainresume.c the way to a
+ * checkpoint, trainend.c the ends of passes and of the run.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TRAIN_RUN_PRIVATE_H
 #define TRAIN_RUN_PRIVATE_H
@@ -7,6 +9,9 @@
 
 #include "progress.h"
 #include "trainlog.h"
+#include "trainskips.h"
+#include "trainwatch.h"
+#include "src/folderlock.h"
 
 /* How a resumed run gets to its position. */
 typedef enum
@@ -31,6 +36,7 @@ struct _TrainRun
   guint named;                  /* classes that those are of */
   gfloat *class_weights;        /* of num_classes; NULL: each 1 */
   GstEvent *preparation;        /* clip-preparation; NULL: none came */
+  GstEvent *data;               /* clip-data; likewise */
   guint num_classes;
   Cnn3dTrainer *trainer;
   guint max_clips;              /* N that the trainer was made for */
@@ -49,6 +55,7 @@ struct _TrainRun
   gboolean stopped;             /* patience has run out */
   GstFlowReturn flow;
 
+  Cnn3dFolderLock *lock;        /* on checkpoint-dir; NULL: there is none */
   Progress *progress;           /* NULL: silent */
   TrainLog *log;                /* NULL: none is kept */
   ProgressEpoch line;           /* the epoch so far */
@@ -61,6 +68,11 @@ struct _TrainRun
   guint64 resident_before;      /* bytes, before the trainer was made */
   guint64 device_memory;        /* bytes of a GPU's; 0: the process's count */
   gboolean memory_warned;
+  TrainSkips skips;
+  TrainWatch watch;
+  gboolean void_pass;           /* the pass at hand is worth no checkpoint */
+  gboolean finished;            /* all epochs are done */
+  gboolean end_told;
   Cnn3dPassResult ended;        /* a training pass that resuming ended */
 };
 
@@ -79,6 +91,26 @@ void train_run_clear_classes (TrainRun * run);
 /* Begins the pass that run->pass tells of, or sees to it that the stream gets
  * to the one that a resumed run goes on in: pass_open says which. */
 void train_run_begin_pass (TrainRun * run);
+
+/* Goes to the last checkpoint where that is wanted and there is one. FALSE: with
+ * an error posted. */
+gboolean train_run_resume (TrainRun * run);
+/* Warns where that was one of other data, or of data that nobody knows. */
+void train_run_tell_data (TrainRun * run);
+/* Takes run->pass for what a resumed run does with it. FALSE: it is not to be
+ * begun. */
+gboolean train_run_go_on (TrainRun * run);
+/* The checkpoint has nothing left to train: says so, and stops. */
+void train_run_end_complete (TrainRun * run);
+
+/* A pass is over, and its checkpoint not written yet. */
+void train_run_report_pass (TrainRun * run, const Cnn3dPassResult * result);
+void train_run_end_pass (TrainRun * run, const GstClipEpochDone * done);
+/* The stream is over. */
+void train_run_end (TrainRun * run);
+/* What a person wants to know when a run is over, once: what was skipped, the best
+ * epoch and, unless it is complete, where it goes on. */
+void train_run_tell_end (TrainRun * run, gboolean complete);
 
 /* Tells of the batch of told_clips clips. */
 void train_run_measure (TrainRun * run, const Cnn3dProgress * progress);

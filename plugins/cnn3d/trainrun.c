@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <math.h>
 #include <unistd.h>
+#include <gio/gio.h>
 #include <glib/gstdio.h>
 
 #include "elementreport.h"
@@ -29,58 +30,6 @@ train_run_fail (TrainRun * self, GError * error, const gchar * about)
 }
 
 /* --- the trainer --- */
-
-/* Makes the folder for checkpoints and sees that files can be written there:
- * better said now than after the first epoch. */
-static gboolean
-make_folder (TrainRun * self)
-{
-  const gchar *path = self->settings.checkpoint_dir;
-  gchar *shown;
-
-  if (!path || (g_mkdir_with_parents (path, 0777) == 0
-          && g_access (path, W_OK | X_OK) == 0))
-    return TRUE;
-
-  /* ERRORS */
-  shown = cnn3d_escape (path, FALSE);
-  GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
-      ("Checkpoints cannot be written to %s: %s.", shown,
-          g_strerror (errno)), ("checkpoint-dir"));
-  g_free (shown);
-
-  return FALSE;
-}
-
-/* A pass is over, and its checkpoint not written yet. */
-static void
-report_pass (TrainRun * self, const Cnn3dPassResult * result)
-{
-  const gdouble seconds = (g_get_monotonic_time () - self->pass_began)
-      / (gdouble) G_USEC_PER_SEC;
-
-  GST_OBJECT_LOCK (self->element);
-  self->figures->position = self->position;
-  if (result->training) {
-    self->figures->loss = self->line.loss = result->loss;
-    self->figures->accuracy = self->line.accuracy = result->accuracy;
-    self->figures->step = result->last.step;
-    train_run_take_scale (self, &result->last);
-    self->line.lr = self->lr;
-    if (seconds > 0)
-      self->line.clips_per_second = self->pass_clips / seconds;
-  } else {
-    self->figures->val_loss = self->line.val_loss = result->loss;
-    self->figures->val_accuracy = self->line.val_accuracy = result->accuracy;
-  }
-  GST_OBJECT_UNLOCK (self->element);
-  if (result->last.stepped || result->last.skipped)
-    train_report_step (self->element, self->log, &result->last,
-        self->figures->clips_per_second, self->line.memory,
-        cnn3d_trainer_budget (self->trainer));
-  train_report_pass (self->element, self->log, result, self->num_classes,
-      seconds, self->lr, self->line.clips_per_second, self->line.memory);
-}
 
 static gboolean
 open_log (TrainRun * self)
@@ -144,50 +93,7 @@ hear (gpointer data, const Cnn3dProgress * progress,
   if (progress)
     train_run_measure (self, progress);
   else
-    report_pass (self, result);
-}
-
-/* Goes to the last checkpoint where that is wanted and there is one. */
-static gboolean
-resume (TrainRun * self)
-{
-  GError *error = NULL;
-
-  if (!self->settings.checkpoint_dir
-      || self->settings.resume == TRAIN_RESUME_NEVER)
-    return TRUE;
-  if (cnn3d_trainer_resume (self->trainer, &self->resume_position, &error)) {
-    self->resume = RESUME_WANTED;
-    train_report_resumed (self->element, self->resume_position);
-    if (self->progress)
-      progress_note (self->progress, "going on at clip %" G_GUINT64_FORMAT,
-          self->resume_position);
-    return TRUE;
-  }
-  if (error)
-    goto failed;
-  if (self->settings.resume == TRAIN_RESUME_MUST)
-    goto none;
-
-  return TRUE;
-
-  /* ERRORS */
-failed:
-  {
-    train_run_fail (self, error, "Training cannot go on from the last "
-        "checkpoint (resume=never begins anew)");
-    return FALSE;
-  }
-none:
-  {
-    gchar *shown = cnn3d_escape (self->settings.checkpoint_dir, FALSE);
-
-    GST_ELEMENT_ERROR (self->element, RESOURCE, NOT_FOUND,
-        ("There is no checkpoint in %s to go on from: set checkpoint-dir to "
-            "where one is, or resume=auto to begin anew.", shown), (NULL));
-    g_free (shown);
-    return FALSE;
-  }
+    train_run_report_pass (self, result);
 }
 
 static void
@@ -207,6 +113,17 @@ fill_preparation (TrainRun * self, Cnn3dPreparation * to)
   to->diff_gain = from.diff_gain;
 }
 
+static void
+fill_data (TrainRun * self, Cnn3dRunData * to)
+{
+  GstClipData from;
+
+  if (self->data && gst_event_parse_clip_data (self->data, &from))
+    *to = (Cnn3dRunData) {
+    from.rows, from.training_clips, from.validation_clips, from.clips,
+        from.labels, from.order};
+}
+
 static gboolean
 make_trainer (TrainRun * self)
 {
@@ -218,7 +135,6 @@ make_trainer (TrainRun * self)
   if (self->trainer)
     return TRUE;
   if (!train_run_find_classes (self)
-      || !make_folder (self)
       || !open_log (self))
     goto failed;
 
@@ -233,6 +149,7 @@ make_trainer (TrainRun * self)
   params.classes = (const gchar * const *) self->classes;
   params.class_weights = self->class_weights;
   fill_preparation (self, &params.preparation);
+  fill_data (self, &params.data);
   params.lr.epochs = self->announced ? self->pass.epochs : 0;
   if (!cnn3d_lr_params_check (&params.lr, &error)) {
     train_run_fail (self, error, "lr-schedule");
@@ -263,9 +180,10 @@ make_trainer (TrainRun * self)
         cnn3d_precision_name (cnn3d_trainer_precision (self->trainer)),
         cnn3d_trainer_device (self->trainer));
   cnn3d_trainer_set_tell (self->trainer, hear_ended, self);
-  if (!resume (self)
+  if (!train_run_resume (self)
       || !begin_log (self, &params))
     goto failed;
+  train_run_tell_data (self);
   cnn3d_trainer_set_tell (self->trainer, hear, self);
 
   return TRUE;
@@ -276,103 +194,7 @@ failed:
   return FALSE;
 }
 
-/* Saves what was not saved yet. Weights that ran away are worth nothing. */
-void
-train_run_save (TrainRun * self)
-{
-  GError *error = NULL;
-  gchar *path = NULL;
-
-  if (!self->trainer || self->diverged || !train_run_collect (self))
-    return;
-  if (!cnn3d_trainer_save (self->trainer, &path, &error)) {
-    /* on the way to NULL nobody reads the bus any more */
-    if (self->progress)
-      progress_note (self->progress, "The checkpoint could not be saved: %s",
-          error->message);
-    train_run_fail (self, error, "The checkpoint could not be saved");
-  } else if (path) {
-    train_report_checkpoint (self->element, self->log, path, FALSE);
-  }
-  g_free (path);
-}
-
 /* --- passes --- */
-
-/* Has upstream go on where the checkpoint stands; until that comes, what is on
- * its way is dropped. */
-static void
-seek (TrainRun * self)
-{
-  GstEvent *event = gst_event_new_seek (1.0, GST_FORMAT_DEFAULT,
-      GST_SEEK_FLAG_NONE, GST_SEEK_TYPE_SET, self->resume_position,
-      GST_SEEK_TYPE_NONE, -1);
-
-  GST_INFO_OBJECT (self->element, "seeking to clip %" G_GUINT64_FORMAT,
-      self->resume_position);
-  self->seek_seqnum = gst_event_get_seqnum (event);
-  /* before it is pushed: the segment may come from within the push */
-  self->resume = RESUME_SEEKING;
-  if (!gst_pad_push_event (GST_BASE_SINK_PAD (self->element), event))
-    self->resume = RESUME_PASSING;
-}
-
-static void
-report_passing (TrainRun * self)
-{
-  element_report_info (self->element, "The first %" G_GUINT64_FORMAT " clips "
-      "are passed over, as the checkpoint was trained on them and upstream does "
-      "not seek (resume=never begins anew).", self->resume_position);
-}
-
-/* Takes self->pass for what a resumed run does with it. FALSE: it is not to be
- * begun. */
-static gboolean
-go_on (TrainRun * self)
-{
-  const GstClipEpoch *e = &self->pass;
-
-  if (self->resume == RESUME_DONE)
-    return TRUE;
-  /* further on in its pass where the clips that come next cannot be read */
-  if (self->resume_position >= e->first_clip
-      && self->resume_position <= e->position) {
-    self->resume = RESUME_DONE;
-    return TRUE;
-  }
-  if (self->resume == RESUME_SOUGHT
-      || self->resume_position < e->first_clip)
-    goto elsewhere;
-  if (self->resume == RESUME_WANTED) {
-    /* a source that announces no passes cannot be trusted with a seek */
-    if (self->announced) {
-      seek (self);
-      if (self->resume != RESUME_PASSING)
-        return FALSE;
-    }
-    self->resume = RESUME_PASSING;
-    report_passing (self);
-  }
-  if (self->announced)
-    self->pass_over = e->clips > 0
-        && self->resume_position - e->first_clip >= e->clips;
-  else
-    self->pass_over =
-        self->resume_position - e->position >= self->layout.clips;
-
-  return !self->pass_over;
-
-  /* ERRORS */
-elsewhere:
-  {
-    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
-            GST_STREAM_ERROR_FAILED, "Training was to go on at clip %"
-            G_GUINT64_FORMAT ", but upstream is at clip %" G_GUINT64_FORMAT
-            ": take the same clips and seed as before, or set resume=never to "
-            "begin anew.", self->resume_position, e->position), NULL);
-    return FALSE;
-  }
-}
 
 void
 train_run_begin_pass (TrainRun * self)
@@ -390,8 +212,10 @@ train_run_begin_pass (TrainRun * self)
   if (!make_trainer (self))
     return;
   resumes = self->resume != RESUME_DONE;
-  if (!go_on (self))
+  if (!train_run_go_on (self))
     return;
+  train_skips_begin_pass (&self->skips, e->clips - (resumes ?
+          MIN (self->resume_position - e->first_clip, e->clips) : 0));
   if (resumes)
     pass.position = self->resume_position;
   if (!cnn3d_trainer_begin_pass (self->trainer, &pass, &error)) {
@@ -423,84 +247,6 @@ train_run_take_scale (TrainRun * self, const Cnn3dProgress * progress)
   self->line.steps_skipped = progress->steps_skipped;
   self->line.loss_scale = cnn3d_trainer_precision (self->trainer)
       == CNN3D_PRECISION_16_MIXED ? progress->loss_scale : 0;
-}
-
-static void
-end_epoch (TrainRun * self)
-{
-  if (!self->progress)
-    return;
-  self->line.seconds = (g_get_monotonic_time () - self->epoch_began)
-      / (gdouble) G_USEC_PER_SEC;
-  progress_epoch (self->progress, &self->line);
-}
-
-static void
-end_pass (TrainRun * self, guint64 position)
-{
-  Cnn3dPassResult result = { 0, };
-  GError *error = NULL;
-
-  self->pass_open = FALSE;
-  if (!train_run_collect (self))
-    return;
-  self->position = position;
-  if (!cnn3d_trainer_end_pass (self->trainer, position, &result, &error)) {
-    train_run_fail (self, error, NULL);
-    return;
-  }
-  if (result.saved)
-    train_report_checkpoint (self->element, self->log, result.saved,
-        result.improved);
-  if (result.epoch_complete)
-    end_epoch (self);
-  g_free (result.saved);
-
-  if (result.stop) {
-    GST_INFO_OBJECT (self->element, "no better for %d epochs",
-        self->settings.patience);
-    if (self->progress)
-      progress_note (self->progress, "stopped: no better for %d epochs",
-          self->settings.patience);
-    train_report_finished (self->element, self->log, result.epoch, "patience");
-    self->stopped = TRUE;
-  }
-}
-
-static void
-take_eos (TrainRun * self)
-{
-  gboolean reached = self->position >= self->resume_position;
-
-  if (self->flow != GST_FLOW_OK)
-    return;
-  if (self->pass_open && !self->announced && self->resume == RESUME_DONE)
-    end_pass (self, self->position);
-  train_run_save (self);
-  if (self->flow != GST_FLOW_OK)
-    return;
-
-  if (self->resume == RESUME_SOUGHT
-      || (self->resume == RESUME_PASSING && reached)) {
-    element_report_info (self->element, "Training is complete already: raise "
-        "the number of epochs to go on, or set resume=never to begin anew.");
-    if (self->progress)
-      progress_note (self->progress, "complete already");
-    train_report_finished (self->element, self->log, self->figures->epoch,
-        "complete");
-  } else if (self->resume == RESUME_PASSING || self->resume == RESUME_SEEKING) {
-    GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
-        ("The stream ended at clip %" G_GUINT64_FORMAT ", before clip %"
-            G_GUINT64_FORMAT " where training was to go on: take the same "
-            "clips as before, or set resume=never to begin anew.",
-            self->position, self->resume_position), (NULL));
-  } else if (!self->trainer) {
-    GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
-        ("The stream ended before its first batch: nothing was trained."),
-        (NULL));
-  } else if (!self->stopped) {
-    train_log_finished (self->log, "eos");
-  }
 }
 
 /* --- the stream --- */
@@ -551,12 +297,14 @@ take_custom_event (TrainRun * self, GstEvent * event)
   } else if (gst_event_parse_clip_epoch_done (event, &done)) {
     self->pass_pending = self->pass_over = FALSE;
     if (self->pass_open)
-      end_pass (self, done.position);
+      train_run_end_pass (self, &done);
     self->position = done.position;
   } else if (gst_event_parse_clip_skipped (event, &skipped)) {
     /* what was told before a resume may come once more */
-    if (self->pass_open && skipped.clip >= self->resume_position)
+    if (self->pass_open && skipped.clip >= self->resume_position) {
+      train_skips_add (&self->skips, &skipped, self->pass.training);
       train_log_skipped (self->log, &skipped);
+    }
   }
 }
 
@@ -576,13 +324,15 @@ train_run_event (TrainRun * self, GstEvent * event)
       if (!train_run_take_classes (self, event)
           && gst_event_parse_clip_preparation (event, &preparation))
         gst_event_replace (&self->preparation, event);
+      else if (gst_event_parse_clip_data (event, NULL))
+        gst_event_replace (&self->data, event);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
       if (self->flow == GST_FLOW_OK && self->resume != RESUME_SEEKING)
         take_custom_event (self, event);
       break;
     case GST_EVENT_EOS:
-      take_eos (self);
+      train_run_end (self);
       break;
     case GST_EVENT_FLUSH_STOP:
       train_run_collect (self);
@@ -596,6 +346,55 @@ train_run_event (TrainRun * self, GstEvent * event)
   return self->stopped;
 }
 
+/* Makes the folder for checkpoints, sees that files can be written there and
+ * takes it for this run: better said now than after the first epoch. */
+static gboolean
+take_folder (TrainRun * self)
+{
+  const gchar *path = self->settings.checkpoint_dir;
+  GError *error = NULL;
+  gchar *shown, *owner;
+
+  if (!path)
+    return TRUE;
+  shown = cnn3d_escape (path, FALSE);
+  if (g_mkdir_with_parents (path, 0777) < 0
+      || g_access (path, W_OK | X_OK) < 0)
+    goto not_writable;
+  self->lock = cnn3d_folder_lock_new (path, &error);
+  if (!self->lock)
+    goto not_locked;
+  g_free (shown);
+
+  return TRUE;
+
+  /* ERRORS */
+not_writable:
+  {
+    GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
+        ("Checkpoints cannot be written to %s: %s.", shown,
+            g_strerror (errno)), ("checkpoint-dir"));
+    g_free (shown);
+    return FALSE;
+  }
+not_locked:
+  {
+    owner = cnn3d_escape (error->message, FALSE);
+    if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))
+      GST_ELEMENT_ERROR (self->element, RESOURCE, BUSY,
+          ("Another run, %s, has its checkpoints in %s: wait for its end, or "
+              "set checkpoint-dir to another folder.", owner, shown), (NULL));
+    else
+      GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
+          ("Checkpoints cannot be written to %s: %s.", shown, owner),
+          ("checkpoint-dir"));
+    g_free (owner);
+    g_error_free (error);
+    g_free (shown);
+    return FALSE;
+  }
+}
+
 TrainRun *
 train_run_new (GstBaseSink * element, const TrainSettings * settings,
     TrainFigures * figures)
@@ -604,10 +403,13 @@ train_run_new (GstBaseSink * element, const TrainSettings * settings,
 
   self->element = GST_ELEMENT (element);
   train_settings_copy (&self->settings, settings);
+  train_skips_init (&self->skips);
   self->figures = figures;
   self->flow = GST_FLOW_OK;
   if (settings->progress)
     self->progress = progress_new (STDOUT_FILENO);
+  if (!take_folder (self))
+    train_run_free (&self);
 
   return self;
 }
@@ -621,10 +423,13 @@ train_run_free (TrainRun ** run)
   if (!self)
     return;
   cnn3d_trainer_free (&self->trainer);
+  cnn3d_folder_lock_free (&self->lock);
   train_log_free (&self->log);
   progress_free (&self->progress);
   train_settings_clear (&self->settings);
+  train_skips_clear (&self->skips);
   gst_clear_event (&self->preparation);
+  gst_clear_event (&self->data);
   train_run_clear_classes (self);
   g_free (self->labels);
   g_free (self);

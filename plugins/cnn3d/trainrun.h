@@ -29,10 +29,11 @@ typedef struct {
 typedef struct _TrainRun TrainRun;
 
 /* element: not referenced, outlives the run. settings: copied. figures:
- * written under the element's object lock. */
+ * written under the element's object lock. NULL, with an error posted: the folder
+ * for checkpoints cannot be had. */
 TrainRun *train_run_new (GstBaseSink * element, const TrainSettings * settings,
     TrainFigures * figures);
-/* Saves nothing: see train_run_save(). */
+/* Saves nothing: see train_run_stop(). */
 void train_run_free (TrainRun ** run);
 
 /* FALSE, with an error posted, where clips of another size came before. */
@@ -42,7 +43,8 @@ gboolean train_run_set_layout (TrainRun * run, const TensorLayout * layout);
 gboolean train_run_event (TrainRun * run, GstEvent * event);
 GstFlowReturn train_run_batch (TrainRun * run, GstBuffer * buffer);
 
-/* Saves what was not saved yet, as of the last optimizer step. */
-void train_run_save (TrainRun * run);
+/* Saves what was not saved yet, as of the last optimizer step, and says where the
+ * run goes on. */
+void train_run_stop (TrainRun * run);
 
 #endif

@@ -76,6 +76,14 @@ static const GEnumValue resumes[] = {
   {0, NULL, NULL}
 };
 
+static const GEnumValue resume_datas[] = {
+  {TRAIN_RESUME_DATA_SAME, "The clips, labels, sizes and sampling that the "
+        "checkpoint was trained on", "same"},
+  {TRAIN_RESUME_DATA_ANY, "Whatever there is now, with a warning that says how "
+        "it differs; an epoch whose clips are others begins anew", "any"},
+  {0, NULL, NULL}
+};
+
 static const GEnumValue recomputes[] = {
   {CNN3D_RECOMPUTE_NONE, "Everything that the backward pass reads is kept",
       "none"},
@@ -217,9 +225,17 @@ static const Property properties[] = {
   ENUM ("resume", "Resume", resume, resumes, TRAIN_RESUME_AUTO,
       "Whether to go on from the last checkpoint in checkpoint-dir, at the "
       "very clip; the result has the same bits as without the break"),
+  ENUM ("resume-data", "Data to resume on", resume_data, resume_datas,
+      TRAIN_RESUME_DATA_SAME,
+      "Which data a run may go on with; other names of the classes, or their "
+      "order, are refused in any case"),
   INT ("patience", "Patience", patience, 0, 1000000, 0, "epochs",
       "Training stops after this many epochs without a better monitor; 0: "
       "never"),
+  DOUBLE ("max-skipped", "Skipped clips at most", max_skipped, 0, 1, 0.5,
+      "as a part of 1",
+      "A pass that lost more than this part of its clips, as they could not be "
+      "read, ends the run with an error; 1: none does"),
   STRING ("log-dir", "Log folder", log_dir, NULL,
       "Folder for logs, made where it is missing: log.jsonl, metrics.csv and "
       "TensorBoard's event files; a resumed run goes on in them, a new one "
@@ -239,7 +255,7 @@ static const Property properties[] = {
 static GType
 enum_type (const GEnumValue * values)
 {
-  static GType types[6];
+  static GType types[7];
   static const struct
   {
     const gchar *name;
@@ -250,6 +266,7 @@ enum_type (const GEnumValue * values)
     {"GstCnn3dTrainLrSchedule", schedules},
     {"GstCnn3dTrainMonitor", monitors},
     {"GstCnn3dTrainResume", resumes},
+    {"GstCnn3dTrainResumeData", resume_datas},
     {"GstCnn3dTrainRecompute", recomputes},
   };
   guint i;
@@ -625,4 +642,5 @@ train_settings_fill (const TrainSettings * settings,
   params->save_top_k = settings->save_top_k;
   params->monitor = settings->monitor;
   params->patience = settings->patience;
+  params->any_data = settings->resume_data == TRAIN_RESUME_DATA_ANY;
 }

@@ -13,6 +13,11 @@ typedef enum {
   TRAIN_RESUME_MUST,
 } TrainResume;
 
+typedef enum {
+  TRAIN_RESUME_DATA_SAME,
+  TRAIN_RESUME_DATA_ANY,
+} TrainResumeData;
+
 /* What the properties hold. Strings are owned; NULL where nothing is set. */
 typedef struct {
   gchar *model;
@@ -45,7 +50,9 @@ typedef struct {
   gint save_top_k;
   gint monitor;                 /* Cnn3dMonitor */
   gint resume;                  /* TrainResume */
+  gint resume_data;             /* TrainResumeData */
   gint patience;
+  gdouble max_skipped;          /* part of a pass's clips */
   gchar *log_dir;
   gint log_every_steps;
   gint log_histograms;          /* epochs */

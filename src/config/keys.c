@@ -143,8 +143,12 @@ static const Cnn3dConfigKey keys[] = {
     .property = "save-top-k", .help = "best epochs whose weights are kept"},
   {"train.checkpoint_interval", CNN3D_CONFIG_INTEGER, 0, G_MAXINT, .fallback = "0", .elements = "cnn3dtrain",
     .property = "checkpoint-interval", .help = "optimizer steps between checkpoints within an epoch; 0: none there"},
+  {"train.max_skipped", CNN3D_CONFIG_NUMBER, 0, 1, .fallback = "0.5", .elements = "cnn3dtrain",
+    .property = "max-skipped", .help = "part of a pass's clips that may be skipped; more end the run, 1: none do"},
   {"train.resume", CNN3D_CONFIG_CHOICE, .choices = "auto never must", .fallback = "auto", .elements = "cnn3dtrain",
     .property = "resume", .help = "whether to go on from the last checkpoint"},
+  {"train.resume_data", CNN3D_CONFIG_CHOICE, .choices = "same any", .fallback = "same", .elements = "cnn3dtrain",
+    .property = "resume-data", .help = "any: go on from a checkpoint of other clips, labels, sizes or sampling, too"},
 
   {"trainer.precision", CNN3D_CONFIG_CHOICE, .choices = "32 16-mixed 16=16-mixed bf16-mixed", .fallback = "32",
     .elements = "cnn3dtrain", .property = "precision", .always = TRUE, .help = "what numbers are computed with"},

@@ -168,6 +168,13 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
   add_double (w, "train-loss", m->train_loss);
   add_double (w, "best", m->best);
   cnn3d_safetensors_writer_number (w, "epochs-since-best", m->epochs_since_best);
+  cnn3d_trainer_write_data (t, w);
+  if (m->best_epoch.known) {
+    cnn3d_safetensors_writer_number (w, "best-epoch", m->best_epoch.epoch);
+    cnn3d_safetensors_writer_number (w, "best-validated", m->best_epoch.validated);
+    add_double (w, "best-loss", m->best_epoch.loss);
+    add_double (w, "best-accuracy", m->best_epoch.accuracy);
+  }
   for (guint i = 0; i < t->kept->len; i++) {
     const TrainerKept *k = &g_array_index (t->kept, TrainerKept, i);
     guint64 bits;
@@ -346,6 +353,17 @@ get_kept (Cnn3dTrainer *t, Cnn3dSafetensors *file)
   return TRUE;
 }
 
+/* Older versions did not write it. */
+static void
+get_best (Cnn3dSafetensors *file, Cnn3dBest *best)
+{
+  guint validated;
+
+  best->known = get_uint (file, "best-epoch", &best->epoch) && get_uint (file, "best-validated", &validated)
+      && get_double (file, "best-loss", &best->loss) && get_double (file, "best-accuracy", &best->accuracy);
+  best->validated = best->known && validated;
+}
+
 static gboolean
 get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
 {
@@ -363,6 +381,7 @@ get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
       || !get_double (file, "train-loss", &m->train_loss) || !get_double (file, "best", &m->best)
       || !get_uint (file, "epochs-since-best", &m->epochs_since_best))
     return FALSE;
+  get_best (file, &m->best_epoch);
   m->pass.training = !!training;
   /* without weights of classes it is the clips' number */
   if (!get_double (file, "loss-weight", &m->pass.weight))
@@ -371,8 +390,10 @@ get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
   return get_kept (t, file);
 }
 
+/* last: the weights' file. */
 static gboolean
-read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, TrainerMark *mark, GError **error)
+read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gchar *last, TrainerMark *mark,
+    GError **error)
 {
   static const gchar *const prefixes[2] = { "first.", "second." };
   gfloat *const arrays[2] = { t->first, t->second };
@@ -396,6 +417,8 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, TrainerM
         "%s was written with another optimizer: set the same one, or resume=never to start anew", path);
     return FALSE;
   }
+  if (!cnn3d_trainer_check_data (t, last, file, mark, error))
+    return FALSE;
   for (guint a = 0; a < 2; a++)
     for (guint i = 0; arrays[a] && i < t->net->n_weights; i++) {
       const Cnn3dParam *p = &t->net->weights[i];
@@ -441,7 +464,8 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
   }
   state_path = g_build_filename (t->params.checkpoint_dir, name, NULL);
   state = cnn3d_safetensors_open (state_path, error);
-  if (!state || !read_state (t, state, state_path, &mark, error) || !cnn3d_model_file_load (weights, last, "", t->backend, t->model, t->net, t->weights, NULL, error)
+  if (!state || !read_state (t, state, state_path, last, &mark, error)
+      || !cnn3d_model_file_load (weights, last, "", t->backend, t->model, t->net, t->weights, NULL, error)
       || !cnn3d_trainer_refresh (t, error))
     return FALSE;
   t->now = mark;
@@ -457,6 +481,8 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
       return FALSE;
     g_free (result.saved);
   }
+  if (!cnn3d_trainer_move_to_data (t, error))
+    return FALSE;
   t->resumed = TRUE;
   *position = t->now.position;
   return TRUE;

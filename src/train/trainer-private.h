@@ -38,6 +38,7 @@ typedef struct {
   gdouble train_loss;           /* of the epoch's training pass */
   gdouble best;                 /* of the monitor; NaN: none yet */
   guint epochs_since_best;
+  Cnn3dBest best_epoch;
 } TrainerMark;
 
 typedef struct {
@@ -108,6 +109,8 @@ struct _Cnn3dTrainer {
   GArray *kept;                 /* TrainerKept: weights of the best epochs, best first */
   Cnn3dTrainerTell tell;
   gpointer tell_data;
+  gchar *data_note;             /* NULL: none */
+  gboolean other_order, other_clips;    /* than the checkpoint's data has: the order; how many in each pass */
   gboolean resumed;             /* and the pass that it goes on with has not begun */
 };
 
@@ -147,6 +150,14 @@ void cnn3d_fit_refuse (const Cnn3dBackend * backend, Cnn3dDevice * device, const
 /* freeze.c: which parameters train, an array of net->n_weights; g_free(). A
  * prefix that names nothing is a mistake worth telling. */
 gboolean *cnn3d_freeze (const Cnn3dNetwork * net, const gchar * freeze, gboolean * norm_frozen, GError ** error);
+
+/* rundata.c */
+void cnn3d_trainer_write_data (const Cnn3dTrainer * t, Cnn3dSafetensorsWriter * w);
+/* path: last.safetensors; mark: where it stands. */
+gboolean cnn3d_trainer_check_data (Cnn3dTrainer * t, const gchar * path, Cnn3dSafetensors * state,
+    const TrainerMark * mark, GError ** error);
+/* Goes to where the epoch at hand is in the data that there is now. */
+gboolean cnn3d_trainer_move_to_data (Cnn3dTrainer * t, GError ** error);
 
 /* checkpoint.c */
 gboolean cnn3d_trainer_load_pretrained (Cnn3dTrainer * t, const gchar * path, GError ** error);

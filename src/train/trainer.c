@@ -245,6 +245,9 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
       ? g_strdup (params->checkpoint_dir) : NULL;
   t->params.preparation.sampling = g_strdup (params->preparation.sampling);
   t->params.preparation.scaling = g_strdup (params->preparation.scaling);
+  t->params.data.clips = g_strdup (params->data.clips);
+  t->params.data.labels = g_strdup (params->data.labels);
+  t->params.data.order = g_strdup (params->data.order);
   t->classes = g_strdupv ((gchar **) params->classes);
   t->params.classes = (const gchar *const *) t->classes;
   if (params->class_weights)
@@ -335,6 +338,10 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   g_free ((gchar *) t->params.checkpoint_dir);
   g_free ((gchar *) t->params.preparation.sampling);
   g_free ((gchar *) t->params.preparation.scaling);
+  g_free ((gchar *) t->params.data.clips);
+  g_free ((gchar *) t->params.data.labels);
+  g_free ((gchar *) t->params.data.order);
+  g_free (t->data_note);
   g_free (t);
 }
 
@@ -419,6 +426,34 @@ cnn3d_trainer_get_mark (const Cnn3dTrainer *t, Cnn3dRunMark *mark)
   *mark = (Cnn3dRunMark) { t->now.position, t->now.step, t->now.steps_skipped, t->now.pass.epoch,
     t->now.pass.training
   };
+}
+
+void
+cnn3d_trainer_get_saved_at (const Cnn3dTrainer *t, Cnn3dSavedAt *at)
+{
+  const TrainerMark *m = &t->mark;
+
+  *at = (Cnn3dSavedAt) { m->step, m->pass.epoch, m->pass.training, m->position - m->pass.first,
+    m->pass.clips_listed
+  };
+}
+
+void
+cnn3d_trainer_get_best (const Cnn3dTrainer *t, Cnn3dBest *best)
+{
+  *best = t->now.best_epoch;
+}
+
+guint64
+cnn3d_trainer_pass_clips (const Cnn3dTrainer *t)
+{
+  return t->now.pass.clips;
+}
+
+const gchar *
+cnn3d_trainer_data_note (const Cnn3dTrainer *t)
+{
+  return t->data_note;
 }
 
 gboolean
@@ -535,6 +570,7 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
     result->improved = !isnan (value) && (isnan (t->now.best) || value > t->now.best);
     if (result->improved) {
       t->now.best = value;
+      t->now.best_epoch = (Cnn3dBest) { TRUE, pass->epoch, !pass->training, result->loss, result->accuracy };
       t->now.epochs_since_best = 0;
     } else {
       t->now.epochs_since_best++;

@@ -27,6 +27,15 @@ typedef enum {
   CNN3D_MONITOR_VAL_F1,         /* the mean over classes */
 } Cnn3dMonitor;
 
+/* Which data set clips are of; order is NULL: nobody told. The digests are
+ * clipsrc's: of the clips in any order, these with their labels, and these in the
+ * order that they come in. */
+typedef struct {
+  guint64 rows;
+  guint64 training_clips, validation_clips;     /* of an epoch */
+  const gchar *clips, *labels, *order;
+} Cnn3dRunData;
+
 /* Every setting of a run. Fill with cnn3d_trainer_params_init(), then change. */
 typedef struct {
   Cnn3dNetworkParams network;   /* height, width, frames, channels: from the first batch */
@@ -65,6 +74,8 @@ typedef struct {
   gboolean keep_gradients;      /* for cnn3d_trainer_get_gradient() after a step: they are not applied layer by layer */
   const gchar *const *classes;  /* num_classes names, NULL-terminated, stored with the weights; or NULL */
   Cnn3dPreparation preparation; /* of the clips, stored with the weights */
+  Cnn3dRunData data;            /* stored with the state */
+  gboolean any_data;            /* a checkpoint of other data is gone on from, and cnn3d_trainer_data_note() tells */
 } Cnn3dTrainerParams;
 
 CNN3D_API void cnn3d_trainer_params_init (Cnn3dTrainerParams * params);
@@ -146,6 +157,22 @@ typedef struct {
   gboolean training;            /* what kind of pass that is */
 } Cnn3dRunMark;
 
+/* The best epoch by the monitor, with the figures of its last pass. */
+typedef struct {
+  gboolean known;               /* FALSE: no epoch was measured, or an older version has saved it */
+  guint epoch;                  /* from 0 */
+  gboolean validated;           /* that pass was a validation */
+  gdouble loss, accuracy;
+} Cnn3dBest;
+
+/* Where a checkpoint that is saved now stands. */
+typedef struct {
+  guint64 step;                 /* optimizer steps; 0: there is nothing to save */
+  guint epoch;                  /* from 0 */
+  gboolean training;
+  guint64 clip, clips;          /* of the pass; clips is 0 between two passes */
+} Cnn3dSavedAt;
+
 /* Hears of a batch, or of a pass that is over (the other is NULL), before a
  * checkpoint is written that has it behind it: a log that is written in here lacks
  * nothing that a resumed run does not do again. Both are the trainer's, and `saved`
@@ -186,12 +213,20 @@ CNN3D_API const gchar *cnn3d_trainer_passed_over (const Cnn3dTrainer * trainer);
 CNN3D_API void cnn3d_trainer_set_tell (Cnn3dTrainer * trainer, Cnn3dTrainerTell tell, gpointer data);
 /* As of the last batch that was told of. */
 CNN3D_API void cnn3d_trainer_get_mark (const Cnn3dTrainer * trainer, Cnn3dRunMark * mark);
+CNN3D_API void cnn3d_trainer_get_saved_at (const Cnn3dTrainer * trainer, Cnn3dSavedAt * at);
+CNN3D_API void cnn3d_trainer_get_best (const Cnn3dTrainer * trainer, Cnn3dBest * best);
+/* Clips of the pass so far, those before a resume included. */
+CNN3D_API guint64 cnn3d_trainer_pass_clips (const Cnn3dTrainer * trainer);
 
 /* Restores `checkpoint_dir`'s last checkpoint. FALSE without error: there is
  * none. *position: the clip to go on with; *epoch, *training: the pass that it
  * lies in. A checkpoint of another model, width or
- * number of classes, or of another optimizer, is an error that says so. */
+ * number of classes, of another optimizer, of other class names or, without any_data, of
+ * other data is an error that says so. */
 CNN3D_API gboolean cnn3d_trainer_resume (Cnn3dTrainer * trainer, guint64 * position, GError ** error);
+/* After that: how the data differs, or that it cannot be seen; NULL: it is the same.
+ * Owned by the trainer. */
+CNN3D_API const gchar *cnn3d_trainer_data_note (const Cnn3dTrainer * trainer);
 
 /* A pass begins, or goes on after a resume at `position`. first: position of
  * its first clip; clips: how many are listed (0: unknown); epochs: in all (0:

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrig.h"
 
+#include <unistd.h>
+
 static void
 assert_same_file (const gchar * a, const gchar * b, const gchar * name)
 {
@@ -99,9 +101,7 @@ test_resume (void)
     guint32 seqnum = 0;
     GstMessage *message;
 
-    g_assert_cmpint (pull_seek (&r, &seqnum), ==, TOTAL);
-    push_segment (&r, seqnum);
-    gst_harness_push_event (r.h, gst_event_new_eos ());
+    g_assert_cmpint (pull_seek (&r, &seqnum), ==, -1);
     message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-finished");
     g_assert_nonnull (message);
     g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure
@@ -259,6 +259,51 @@ test_resume_unannounced (void)
   remove_dir (dirs[1]);
 }
 
+/* A folder that cannot be written to, and one that another run has */
+static void
+test_folders (void)
+{
+  gchar *dir = make_dir ();
+  gchar *line = g_strdup_printf ("num-classes=3 checkpoint-dir=%s", dir);
+  gchar *process = g_strdup_printf ("process %d on ", getpid ());
+  gchar *lock = g_build_filename (dir, "run.lock", NULL);
+  const struct
+  {
+    const gchar *dir;
+    gint code;
+    const gchar *reason;
+  } table[] = {
+    {"/proc/no/such", GST_RESOURCE_ERROR_OPEN_WRITE, "/proc/no/such"},
+    {dir, GST_RESOURCE_ERROR_BUSY, process},
+  };
+  Rig first = rig_new (line);
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (table); i++) {
+    GstElement *element = gst_element_factory_make ("cnn3dtrain", NULL);
+    Rig r = { gst_object_ref_sink (element), NULL, gst_bus_new (), 0 };
+
+    g_object_set (element, "checkpoint-dir", table[i].dir, NULL);
+    gst_element_set_bus (element, r.bus);
+    g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
+        GST_STATE_CHANGE_FAILURE);
+    assert_error (&r, GST_RESOURCE_ERROR, table[i].code, table[i].reason);
+    gst_element_set_state (element, GST_STATE_NULL);
+    gst_element_set_bus (element, NULL);
+    gst_object_unref (element);
+    gst_object_unref (r.bus);
+  }
+  g_assert_true (g_file_test (lock, G_FILE_TEST_EXISTS));
+  rig_free (&first);
+  g_assert_false (g_file_test (lock, G_FILE_TEST_EXISTS));
+  first = rig_new (line);
+  rig_free (&first);
+  remove_dir (dir);
+  g_free (lock);
+  g_free (process);
+  g_free (line);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -267,6 +312,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
 
+  g_test_add_func ("/cnn3dtrain-resume/folders", test_folders);
   g_test_add_func ("/cnn3dtrain-resume/seek", test_resume);
   g_test_add_func ("/cnn3dtrain-resume/at-bad-clips",
       test_resume_at_bad_clips);

@@ -74,7 +74,7 @@ def terminal(folder):
     # five times a second at most: how often depends on the machine
     run.need(len(full) >= 2, "no line tells all:\n" + "\n".join(states))
     kept = re.findall(r"epoch (\d+)/%d  loss \S+  accuracy \S+ %%  val-loss \S+  "
-                      r"val-accuracy \S+ %%  lr \S+  \S+ clips/s  \d+ MB  \S+ s\n" % EPOCHS,
+                      r"val-accuracy \S+ %%  lr \S+  \S+ clips/s  \d+ MB  \S+ s(?:  left \d+:\d\d)?\n" % EPOCHS,
                       run.out)
     run.need(kept == [str(i + 1) for i in range(EPOCHS)], "lines stay for %s" % kept)
     run.need(not re.search(r"\d+:\d\d:\d\d\.\d+ / ", run.out),
@@ -92,6 +92,8 @@ def narrow(folder):
         run.need(states, "nothing was drawn")
         longest = max(states, key=len)
         run.need(len(longest) < width, "'%s' is as wide as the terminal" % longest)
+        run.need(width < 80 or any(re.match(r"epoch \d+/%d  step \d+ +\d+ %%  .*left \d+:\d\d" % EPOCHS, s)
+                                   for s in states), "the time left is cut")
 
 
 def plain(folder):
@@ -109,7 +111,7 @@ def silent(folder):
     launch.two_classes(os.path.join(folder, "clips"), 4)
     for run in (launch.launch(line("progress=false"), folder, options=""),
                 on_terminal(line("progress=false"), 80, folder)):
-        run.fine().need("epoch" not in run.out and "loss" not in run.out
+        run.fine().need(not re.search(r"epoch \d+/|loss \d|best:", run.out)
                         and "\x1b[K" not in run.out, "it speaks")
 
 

@@ -1,0 +1,386 @@
+/* trainend.c: the ends of passes and of a run, and what is told of them.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "trainrun-private.h"
+
+#include <math.h>
+
+#include "elementreport.h"
+#include "trainreport.h"
+#include "src/escape.h"
+
+GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
+#define GST_CAT_DEFAULT cnn3d_train_debug
+
+/* --- passes --- */
+
+void
+train_run_report_pass (TrainRun * self, const Cnn3dPassResult * result)
+{
+  const gdouble seconds = (g_get_monotonic_time () - self->pass_began)
+      / (gdouble) G_USEC_PER_SEC;
+
+  GST_OBJECT_LOCK (self->element);
+  self->figures->position = self->position;
+  if (result->training) {
+    self->figures->loss = self->line.loss = result->loss;
+    self->figures->accuracy = self->line.accuracy = result->accuracy;
+    self->figures->step = result->last.step;
+    train_run_take_scale (self, &result->last);
+    self->line.lr = self->lr;
+    if (seconds > 0)
+      self->line.clips_per_second = self->pass_clips / seconds;
+  } else {
+    self->figures->val_loss = self->line.val_loss = result->loss;
+    self->figures->val_accuracy = self->line.val_accuracy = result->accuracy;
+  }
+  GST_OBJECT_UNLOCK (self->element);
+  if (result->last.stepped || result->last.skipped)
+    train_report_step (self->element, self->log, &result->last,
+        self->figures->clips_per_second, self->line.memory,
+        cnn3d_trainer_budget (self->trainer));
+  train_report_pass (self->element, self->log, result, self->num_classes,
+      seconds, self->lr, self->line.clips_per_second, self->line.memory);
+}
+
+static const gchar *
+kind (const TrainRun * self)
+{
+  return self->pass.training ? "training" : "validation";
+}
+
+/* No clip of the pass came. delivered: that clipsrc sent. */
+static void
+fail_empty (TrainRun * self, guint64 delivered)
+{
+  const guint batch = self->layout.clips;
+  const gchar *reason = train_skips_reason (&self->skips);
+  GString *text = g_string_new (NULL);
+
+  g_string_append_printf (text, self->pass.training ?
+      "No training step in epoch %u: " : "No validation in epoch %u: ",
+      self->pass.epoch + 1);
+  if (delivered == 0)
+    g_string_append_printf (text, "all %" G_GUINT64_FORMAT " %s clips were "
+        "skipped, mostly as %s. Mend the files or their paths.",
+        self->skips.pass.skipped, kind (self), reason ? reason :
+        "none came");
+  else
+    g_string_append_printf (text, "of %" G_GUINT64_FORMAT " %s clips %"
+        G_GUINT64_FORMAT " came, but no batch of %u was full, and clipbatch "
+        "drop-last=true drops the rest. Set batch-size to %" G_GUINT64_FORMAT
+        " or less, or drop-last=false.", self->pass.clips, kind (self),
+        delivered, batch, MIN (delivered, batch));
+  train_run_fail (self, g_error_new_literal (GST_STREAM_ERROR,
+          GST_STREAM_ERROR_FAILED, text->str), NULL);
+  g_string_free (text, TRUE);
+}
+
+static void
+fail_skipped (TrainRun * self)
+{
+  gchar *count = train_skips_describe (&self->skips.pass, self->pass.training);
+
+  train_run_fail (self, g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+          "%s of epoch %u were skipped, more than max-skipped=%g allows; "
+          "mostly: %s. The first: %s. Mend the files or their paths; "
+          "max-skipped=1 trains on what is left.", count, self->pass.epoch + 1,
+          self->settings.max_skipped, train_skips_reason (&self->skips),
+          self->skips.named[0]), NULL);
+  g_free (count);
+}
+
+/* Whether there is something to make of the pass. */
+static gboolean
+check_pass (TrainRun * self, const GstClipEpochDone * done)
+{
+  const TrainSkipsCount *count = &self->skips.pass;
+
+  if (!done)
+    return TRUE;
+  self->void_pass = self->pass.training;
+  if (count->skipped > count->clips * self->settings.max_skipped) {
+    fail_skipped (self);
+    return FALSE;
+  }
+  if (cnn3d_trainer_pass_clips (self->trainer) == 0 && self->pass.clips > 0) {
+    fail_empty (self, done->delivered);
+    return FALSE;
+  }
+  self->void_pass = FALSE;
+
+  return TRUE;
+}
+
+/* The first pass that lost clips says why, the others how many. */
+static void
+tell_skipped (TrainRun * self)
+{
+  const TrainSkipsCount *count = &self->skips.pass;
+  gchar *text;
+
+  if (self->pass.training) {
+    self->line.clips_skipped = count->skipped;
+    self->line.clips = count->clips;
+  } else {
+    self->line.val_clips_skipped = count->skipped;
+    self->line.val_clips = count->clips;
+  }
+  if (count->skipped == 0 || self->skips.told)
+    return;
+  self->skips.told = TRUE;
+  text = train_skips_describe (count, self->pass.training);
+  if (self->progress)
+    progress_note (self->progress, "%s of epoch %u were skipped; the first: %s",
+        text, self->pass.epoch + 1, self->skips.named[0]);
+  g_free (text);
+}
+
+static gboolean
+is_last (TrainRun * self, const Cnn3dPassResult * result)
+{
+  return result->epoch_complete && (self->pass.epochs == 0 ?
+      !self->announced : result->epoch + 1 >= self->pass.epochs);
+}
+
+static void
+watch (TrainRun * self, const Cnn3dPassResult * result)
+{
+  gchar *text = train_watch_pass (&self->watch, result,
+      (const gchar * const *) self->classes, self->num_classes,
+      is_last (self, result) || result->stop);
+  gchar *shown;
+
+  if (!text)
+    return;
+  shown = cnn3d_escape (text, FALSE);
+  GST_ELEMENT_WARNING (self->element, STREAM, FAILED, ("%s", shown), (NULL));
+  train_log_warning (self->log, text);
+  g_free (shown);
+  g_free (text);
+}
+
+static void
+end_epoch (TrainRun * self)
+{
+  if (!self->progress)
+    return;
+  self->line.seconds = (g_get_monotonic_time () - self->epoch_began)
+      / (gdouble) G_USEC_PER_SEC;
+  progress_epoch (self->progress, &self->line);
+}
+
+void
+train_run_end_pass (TrainRun * self, const GstClipEpochDone * done)
+{
+  const guint64 position = done ? done->position : self->position;
+  Cnn3dPassResult result = { 0, };
+  GError *error = NULL;
+
+  self->pass_open = FALSE;
+  if (!train_run_collect (self) || !check_pass (self, done))
+    return;
+  tell_skipped (self);
+  self->position = position;
+  if (!cnn3d_trainer_end_pass (self->trainer, position, &result, &error)) {
+    train_run_fail (self, error, NULL);
+    return;
+  }
+  if (result.saved)
+    train_report_checkpoint (self->element, self->log, result.saved,
+        result.improved);
+  if (result.epoch_complete)
+    end_epoch (self);
+  watch (self, &result);
+  self->finished = is_last (self, &result);
+  g_free (result.saved);
+
+  if (result.stop) {
+    GST_INFO_OBJECT (self->element, "no better for %d epochs",
+        self->settings.patience);
+    if (self->progress)
+      progress_note (self->progress, "stopped: no better for %d epochs",
+          self->settings.patience);
+    train_run_tell_end (self, TRUE);
+    train_report_finished (self->element, self->log, result.epoch, "patience");
+    self->stopped = TRUE;
+  }
+}
+
+/* --- the run --- */
+
+/* One that was skipped, or the sum of them. */
+static void
+tell_line (TrainRun * self, const gchar * text)
+{
+  gchar *shown;
+
+  if (self->progress) {
+    progress_note (self->progress, "%s", text);
+    return;
+  }
+  shown = cnn3d_escape (text, FALSE);
+  GST_ELEMENT_WARNING (self->element, RESOURCE, READ, ("%s", shown), (NULL));
+  g_free (shown);
+}
+
+static void
+sum_up_skipped (TrainRun * self)
+{
+  const TrainSkips *skips = &self->skips;
+  GString *text = g_string_new ("skipped: ");
+  gboolean any = FALSE;
+  guint i;
+
+  for (i = 0; i < 2; i++) {
+    const gboolean training = i == 0;
+    gchar *count;
+
+    if (skips->most[training].skipped == 0)
+      continue;
+    count = train_skips_describe (&skips->most[training], training);
+    g_string_append_printf (text, "%s%s", any ? ", " : "", count);
+    g_free (count);
+    any = TRUE;
+  }
+  if (any) {
+    for (i = 0; i < skips->n_named; i++)
+      g_string_append_printf (text, "; %s", skips->named[i]);
+    if (self->settings.log_dir)
+      g_string_append_printf (text, "; all of them are in %s"
+          G_DIR_SEPARATOR_S "log.jsonl", self->settings.log_dir);
+    else
+      g_string_append (text, "; with log-dir, log.jsonl has all of them");
+    tell_line (self, text->str);
+    /* an error is the last thing in a log */
+    if (self->flow == GST_FLOW_OK)
+      train_log_warning (self->log, text->str);
+  }
+  g_string_free (text, TRUE);
+}
+
+static void
+tell_best (TrainRun * self)
+{
+  const gboolean kept = self->settings.checkpoint_dir
+      && self->settings.save_top_k > 0;
+  GString *text = g_string_new (NULL);
+  Cnn3dBest best;
+
+  cnn3d_trainer_get_best (self->trainer, &best);
+  if (best.known) {
+    const gchar *prefix = best.validated ? "val-" : "";
+
+    g_string_printf (text, "best: epoch %u  %sloss %.4g  %saccuracy %.1f %%",
+        best.epoch + 1, prefix, best.loss, prefix, 100 * best.accuracy);
+    if (kept)
+      g_string_append_printf (text, "  %s" G_DIR_SEPARATOR_S
+          "best.safetensors", self->settings.checkpoint_dir);
+    progress_note (self->progress, "%s", text->str);
+  }
+  g_string_free (text, TRUE);
+}
+
+static void
+tell_where (TrainRun * self)
+{
+  GString *text = g_string_new (NULL);
+  const gchar *dir = self->settings.checkpoint_dir;
+  Cnn3dSavedAt at;
+
+  cnn3d_trainer_get_saved_at (self->trainer, &at);
+  g_string_append (text, dir && at.step ? "saved " : "stopped ");
+  if (at.step == 0)
+    g_string_append (text, "before the first step");
+  else if (!at.training)
+    g_string_append_printf (text, "at epoch %u, before its validation",
+        at.epoch + 1);
+  else if (at.clip == 0 && at.epoch > 0)
+    g_string_append_printf (text, "at the end of epoch %u", at.epoch);
+  else
+    g_string_append_printf (text, "at epoch %u, clip %" G_GUINT64_FORMAT,
+        at.epoch + 1, at.clip);
+  if (at.clip > 0 && at.clips > 0)
+    g_string_append_printf (text, " of %" G_GUINT64_FORMAT, at.clips);
+  if (dir && at.step)
+    g_string_append (text, ": the same line resumes");
+  else
+    g_string_append_printf (text, ": nothing is saved%s", dir ? "" :
+        ", as checkpoint-dir is not set");
+  progress_note (self->progress, "%s", text->str);
+  g_string_free (text, TRUE);
+}
+
+void
+train_run_tell_end (TrainRun * self, gboolean complete)
+{
+  if (self->end_told || !self->trainer)
+    return;
+  self->end_told = TRUE;
+  sum_up_skipped (self);
+  if (!self->progress)
+    return;
+  tell_best (self);
+  if (!complete && self->flow == GST_FLOW_OK)
+    tell_where (self);
+}
+
+/* Saves what was not saved yet. Weights that ran away are worth nothing. */
+static void
+save (TrainRun * self)
+{
+  GError *error = NULL;
+  gchar *path = NULL;
+
+  if (!self->trainer || self->diverged || self->void_pass
+      || !train_run_collect (self))
+    return;
+  if (!cnn3d_trainer_save (self->trainer, &path, &error)) {
+    /* on the way to NULL nobody reads the bus any more */
+    if (self->progress)
+      progress_note (self->progress, "The checkpoint could not be saved: %s",
+          error->message);
+    train_run_fail (self, error, "The checkpoint could not be saved");
+  } else if (path) {
+    train_report_checkpoint (self->element, self->log, path, FALSE);
+  }
+  g_free (path);
+}
+
+void
+train_run_stop (TrainRun * self)
+{
+  save (self);
+  train_run_tell_end (self, self->finished || self->stopped);
+}
+
+void
+train_run_end (TrainRun * self)
+{
+  gboolean reached = self->position >= self->resume_position;
+
+  if (self->flow != GST_FLOW_OK || self->stopped)
+    return;
+  if (self->pass_open && !self->announced && self->resume == RESUME_DONE)
+    train_run_end_pass (self, NULL);
+  save (self);
+  if (self->flow != GST_FLOW_OK)
+    return;
+
+  if (self->resume == RESUME_SOUGHT
+      || (self->resume == RESUME_PASSING && reached)) {
+    train_run_end_complete (self);
+  } else if (self->resume == RESUME_PASSING || self->resume == RESUME_SEEKING) {
+    GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
+        ("The stream ended at clip %" G_GUINT64_FORMAT ", before clip %"
+            G_GUINT64_FORMAT " where training was to go on: take the same "
+            "clips as before, or set resume=never to begin anew.",
+            self->position, self->resume_position), (NULL));
+  } else if (!self->trainer) {
+    GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
+        ("The stream ended before its first batch: nothing was trained."),
+        (NULL));
+  } else {
+    train_run_tell_end (self, self->finished);
+    train_log_finished (self->log, "eos");
+  }
+}

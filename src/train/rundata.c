@@ -1,0 +1,208 @@
+/* rundata.c: whether a run that is resumed sees the data that its checkpoint was
+ * trained on.
+ *
+ * The state beside last.safetensors has the digests that clipsrc told; classes,
+ * size and sampling are in last.safetensors itself, for those who use the weights.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/train/trainer-private.h"
+
+#include <string.h>
+
+#define ROWS "data-rows"
+#define TRAINING "data-training-clips"
+#define VALIDATION "data-validation-clips"
+#define CLIPS "data-clips"
+#define LABELS "data-labels"
+#define ORDER "data-order"
+
+void
+cnn3d_trainer_write_data (const Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w)
+{
+  const Cnn3dRunData *d = &t->params.data;
+
+  if (!d->order)
+    return;
+  cnn3d_safetensors_writer_number (w, ROWS, d->rows);
+  cnn3d_safetensors_writer_number (w, TRAINING, d->training_clips);
+  cnn3d_safetensors_writer_number (w, VALIDATION, d->validation_clips);
+  cnn3d_safetensors_writer_metadata (w, CLIPS, d->clips);
+  cnn3d_safetensors_writer_metadata (w, LABELS, d->labels);
+  cnn3d_safetensors_writer_metadata (w, ORDER, d->order);
+}
+
+static guint64
+number (Cnn3dSafetensors *file, const gchar *key)
+{
+  const gchar *text = cnn3d_safetensors_metadata (file, key);
+
+  return text ? g_ascii_strtoull (text, NULL, 10) : 0;
+}
+
+/* Strings stay the file's. FALSE: an older version wrote it, or nobody told. */
+static gboolean
+read_data (Cnn3dSafetensors *state, Cnn3dRunData *d)
+{
+  *d = (Cnn3dRunData) { number (state, ROWS), number (state, TRAINING), number (state, VALIDATION),
+    cnn3d_safetensors_metadata (state, CLIPS), cnn3d_safetensors_metadata (state, LABELS),
+    cnn3d_safetensors_metadata (state, ORDER)
+  };
+  return d->clips && d->labels && d->order;
+}
+
+/* --- classes --- */
+
+static gboolean
+check_classes (const Cnn3dTrainer *t, const gchar *path, gchar **was, GError **error)
+{
+  gchar **is = t->classes;
+  g_autofree gchar *before = NULL, *now = NULL;
+
+  if (!is || !was || g_strv_equal ((const gchar *const *) was, (const gchar *const *) is))
+    return TRUE;
+  before = g_strjoinv (", ", was);
+  now = g_strjoinv (", ", is);
+  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+      "the classes of %s are %s, in this order, but the data's are %s: name them as before, set another "
+      "checkpoint-dir, or begin anew with resume=never (pretrained= takes these weights)", path, before, now);
+  return FALSE;
+}
+
+/* --- size and sampling --- */
+
+static void
+add_number (GString *text, const gchar *name, gdouble was, gdouble is)
+{
+  if (was != is)
+    g_string_append_printf (text, "%s%s was %g and is %g", text->len ? "; " : "", name, was, is);
+}
+
+static void
+add_word (GString *text, const gchar *name, const gchar *was, const gchar *is)
+{
+  if (was && is && strcmp (was, is))
+    g_string_append_printf (text, "%s%s was %s and is %s", text->len ? "; " : "", name, was, is);
+}
+
+static void
+compare_preparation (const Cnn3dTrainer *t, const Cnn3dModelInfo *info, GString *text)
+{
+  const Cnn3dNetworkParams *n = &t->net->params, *m = &info->network;
+  const Cnn3dPreparation *is = &t->params.preparation, *was = &info->preparation;
+
+  add_number (text, "num-frames", m->frames, n->frames);
+  add_number (text, "height", m->height, n->height);
+  add_number (text, "width", m->width, n->width);
+  add_number (text, "channels", m->channels, n->channels);
+  /* not known of one: nothing to compare */
+  if (was->sampling && is->sampling) {
+    add_word (text, "sampling", was->sampling, is->sampling);
+    add_number (text, "frame-interval", was->frame_interval, is->frame_interval);
+    add_number (text, "clipdiff's gain", was->diff_gain, is->diff_gain);
+    add_number (text, "the frame rate", was->frame_rate_n ? (gdouble) was->frame_rate_n / MAX (was->frame_rate_d, 1) : 0,
+        is->frame_rate_n ? (gdouble) is->frame_rate_n / MAX (is->frame_rate_d, 1) : 0);
+  }
+  if (was->scaling && is->scaling) {
+    add_word (text, "scaling", was->scaling, is->scaling);
+    add_word (text, "add-borders", was->add_borders ? "true" : "false", is->add_borders ? "true" : "false");
+  }
+}
+
+/* --- rows --- */
+
+/* What of the epoch at hand is trained on already is a matter of their order. */
+static gboolean
+within_training (const TrainerMark *m)
+{
+  return m->pass.training && m->position > m->pass.first
+      && !(m->pass.clips_listed && m->position >= m->pass.first + m->pass.clips_listed);
+}
+
+static gboolean
+same_clips (const Cnn3dRunData *was, const Cnn3dRunData *is)
+{
+  return was->training_clips == is->training_clips && was->validation_clips == is->validation_clips;
+}
+
+static void
+compare_rows (const TrainerMark *m, const Cnn3dRunData *was, const Cnn3dRunData *is, GString *text)
+{
+  const gchar *sep = text->len ? "; " : "";
+
+  if (!strcmp (was->order, is->order))
+    return;
+  if (!strcmp (was->labels, is->labels) && same_clips (was, is)) {
+    if (within_training (m))
+      g_string_append_printf (text, "%sthe clips come in another order than within epoch %u, where it stands "
+          "(rows, seed, shuffle, limit-clips, rank or world-size)", sep, m->pass.epoch + 1);
+  } else if (!strcmp (was->clips, is->clips) && same_clips (was, is)) {
+    g_string_append_printf (text, "%sclips have other labels than before", sep);
+  } else if (was->rows != is->rows) {
+    g_string_append_printf (text, "%sthe data set had %" G_GUINT64_FORMAT " rows and has %" G_GUINT64_FORMAT, sep,
+        was->rows, is->rows);
+  } else {
+    g_string_append_printf (text, "%sother clips, or other segments or splits of them, than before (%" G_GUINT64_FORMAT
+        " training and %" G_GUINT64_FORMAT " validation clips an epoch, now %" G_GUINT64_FORMAT " and %"
+        G_GUINT64_FORMAT ")", sep, was->training_clips, was->validation_clips, is->training_clips,
+        is->validation_clips);
+  }
+}
+
+/* An epoch whose order is another one begins anew. */
+gboolean
+cnn3d_trainer_move_to_data (Cnn3dTrainer *t, GError **error)
+{
+  const Cnn3dRunData *is = &t->params.data;
+  TrainerMark *m = &t->now;
+  gboolean training = m->pass.training;
+  guint epoch = m->pass.epoch;
+
+  if (!t->other_clips && !(t->other_order && within_training (m)))
+    return TRUE;
+  if (!training && is->validation_clips == 0) {
+    training = TRUE;
+    epoch++;
+  }
+  m->position = epoch * (is->training_clips + is->validation_clips) + (training ? 0 : is->training_clips);
+  m->pass = (TrainerPass) { epoch, training, m->position, 0, 0, 0, 0 };
+  if (!cnn3d_trainer_take_mark (t, error))
+    return FALSE;
+  t->mark_saved = TRUE;         /* there is nothing new in it */
+  return TRUE;
+}
+
+gboolean
+cnn3d_trainer_check_data (Cnn3dTrainer *t, const gchar *path, Cnn3dSafetensors *state, const TrainerMark *mark,
+    GError **error)
+{
+  const Cnn3dRunData *is = &t->params.data;
+  /* one that does not describe itself has nothing to compare */
+  g_autoptr (Cnn3dModelFile) file = cnn3d_model_file_open (path, NULL);
+  g_autoptr (GString) text = g_string_new (NULL);
+  Cnn3dRunData was;
+  gboolean known;
+
+  if (file && cnn3d_safetensors_metadata (cnn3d_model_file_tensors (file), "classes")
+      && !check_classes (t, path, cnn3d_model_file_info (file)->classes, error))
+    return FALSE;
+  if (file)
+    compare_preparation (t, cnn3d_model_file_info (file), text);
+  known = read_data (state, &was) && is->order;
+  if (known)
+    compare_rows (mark, &was, is, text);
+  if (text->len == 0) {
+    if (!known && is->order)
+      t->data_note = g_strdup ("the checkpoint does not tell which data it was trained on: whether this is the same "
+          "cannot be seen");
+    return TRUE;
+  }
+  if (!t->params.any_data) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+        "%s was trained on other data: %s. Take the same as before, or set resume-data=any to go on with this", path,
+        text->str);
+    return FALSE;
+  }
+  t->data_note = g_strdup_printf ("the checkpoint was trained on other data: %s", text->str);
+  t->other_order = known && strcmp (was.order, is->order);
+  t->other_clips = known && !same_clips (&was, is);
+  return TRUE;
+}

@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What training says of runs that are not what they look like: two in one folder, without a
+step, with clips that are gone, with other data than before, stopped, or learning nothing."""
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import time
+
+import launch
+
+TOOL = os.path.join(launch.BUILD, "tool", "cnn3d")
+CLIP_BIN = launch.CLIP_BIN.replace("num-frames=8", "num-frames=4")
+ROWS = [("bars/%02d.mp4" % i, "bars") for i in range(3)] + [("ball/%02d.mp4" % i, "ball") for i in range(3)]
+
+
+def line(location="train.csv", epochs=2, batch=2, source="", batching="", more="", folder="run"):
+    return ("clipsrc location=%s epochs=%d %s %s ! clipbatch batch-size=%d %s ! %s ! cnn3dtrain base-width=4 "
+            "threads=1 device=cpu checkpoint-dir=%s %s" % (
+                location, epochs, source, CLIP_BIN, batch, batching, launch.QUEUE, folder, more))
+
+
+def videos(folder):
+    launch.two_classes(folder, 3, frames=8)
+    table(folder, "train.csv", ROWS)
+    table(folder, "val.csv", ROWS[2:4])
+
+
+def table(folder, name, rows):
+    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+        file.write("path,label\n" + "".join("%s,%s\n" % row for row in rows))
+
+
+def files(folder, name="run"):
+    return sorted(os.listdir(os.path.join(folder, name)))
+
+
+def bytes_of(folder, run, name="last.safetensors"):
+    return launch.read(os.path.join(folder, run, name))
+
+
+def locked(folder):
+    """A second run in a folder is refused before its first clip, with the first one's process; what was
+    killed locks nothing"""
+    videos(folder)
+    long = line(epochs=100000)
+    first = launch.start(long, folder, options="")
+    try:
+        until = time.monotonic() + launch.limit(60)
+        while not os.path.exists(os.path.join(folder, "run", "last.safetensors")):
+            assert first.poll() is None and time.monotonic() < until, "the first run does not train"
+            time.sleep(0.05)
+        assert "run.lock" in files(folder)
+        second = launch.launch(line(epochs=1), folder, options="").refused(
+            "Another run, process %d on .*, has its checkpoints in run" % first.pid, "checkpoint-dir")
+        second.need("epoch" not in second.out and "going on" not in second.out, "it went on")
+        other = launch.launch(line(epochs=1, folder="other"), folder, options="").fine()
+        other.need("run.lock" not in files(folder, "other"), "the lock's file stays")
+    finally:
+        launch.kill(first)
+        first.communicate()
+    assert "run.lock" in files(folder), "nothing was left by the kill"
+    launch.launch(line(epochs=1), folder, options="").fine().need("run.lock" not in files(folder), "it stays locked")
+
+
+def without_steps(folder):
+    """An epoch without a full batch is an error that says what to do, and leaves no model; so is a validation
+    without one"""
+    videos(folder)
+    table(folder, "three.csv", ROWS[1:4])
+    run = launch.launch(line("three.csv", batch=8, source="val-location=val.csv", batching="drop-last=true"), folder)
+    run.refused("No training step in epoch 1: of 3 training clips 3 came, but no batch of 8 was full",
+                "batch-size to 3 or less, or drop-last=false")
+    run.need(not files(folder), "it left %s" % files(folder))
+    run = launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=val.csv", batching="drop-last=true"),
+                        folder)
+    run.refused("No validation in epoch 1: of 2 validation clips 2 came, but no batch of 3", "batch-size to 2 or less")
+    # what was trained is not lost, and is whole with its validation
+    launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=val.csv"), folder).fine()
+    launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=val.csv", folder="whole"), folder).fine()
+    assert bytes_of(folder, "run") == bytes_of(folder, "whole"), "it is not the same as without the error"
+
+
+def skipped(folder):
+    """Clips that are skipped are told on the console, with how many of how many, and why; more than max-skipped
+    of them end the run"""
+    videos(folder)
+    table(folder, "some.csv", ROWS + [("gone/%d.mp4" % i, "ball") for i in range(4)])
+    table(folder, "most.csv", ROWS + [("gone/%d.mp4" % i, "ball") for i in range(14)])
+    run = launch.launch(line("some.csv", more="log-dir=log"), folder, options="").fine()
+    told = re.findall(r"^epoch \d/2 .*  clips skipped 4 of 10$", run.out, re.MULTILINE)
+    run.need(len(told) == 2, "not in each epoch's line")
+    run.need(re.search(r"^4 of 10 training clips of epoch 1 were skipped; the first: .*gone/\d.mp4: .+$", run.out,
+                       re.MULTILINE), "not why")
+    run.need(re.search(r"^skipped: 4 of 10 training clips(; .*gone/\d.mp4: [^;]+){3}; all of them are in "
+                       r"log/log.jsonl$", run.out, re.MULTILINE), "no sum")
+    run.need(not launch.launch(line("train.csv", folder="all"), folder, options="").fine().out.count("skipped"),
+             "skipped clips where there are none")
+    run = launch.launch(line("some.csv", more="progress=false", folder="silent"), folder, options="").fine()
+    run.need(re.search("WARNING.*skipped: 4 of 10 training clips", run.err + run.out), "no warning without progress")
+    run = launch.launch(line("most.csv", folder="most"), folder, options="").refused(
+        "14 of 20 training clips of epoch 1 were skipped, more than max-skipped=0.5", "mostly: .*(exist|No such)",
+        "The first: .*gone")
+    run.need(not files(folder, "most"), "it left %s" % files(folder, "most"))
+    run = launch.launch(line("most.csv", more="max-skipped=1", folder="most"), folder, options="").fine()
+    run.need("clips skipped 14 of 20" in run.out, "not told")
+    launch.launch(line("some.csv", more="max-skipped=0.3", folder="few"), folder, options="").refused("4 of 10 training")
+    # a validation that lost most of its clips
+    table(folder, "val.csv", [ROWS[0]] + [("gone/%d.mp4" % i, "ball") for i in range(3)])
+    launch.launch(line(source="val-location=val.csv", folder="val"), folder, options="").refused(
+        "3 of 4 validation clips of epoch 1 were skipped")
+
+
+def complete(folder):
+    """Where no more epochs are asked for than are done, that is said, and nothing is trained"""
+    videos(folder)
+    launch.launch(line(epochs=2), folder, options="").fine()
+    before = bytes_of(folder, "run")
+    for asked, said in ((1, "2 epochs are done, 1 was asked for"), (2, "2 epochs are done, 2 were asked for")):
+        run = launch.launch(line(epochs=asked), folder).fine()
+        run.need("training is complete: " + said in run.out, "not said: " + said)
+        run.need("does not seek" not in run.out and "WARNING" not in run.err + run.out, "something else is said")
+        run.need([m["reason"] for m in run.messages("cnn3dtrain-finished")] == ["complete"]
+                 and not run.messages("cnn3dtrain-step"), "it trained")
+        assert bytes_of(folder, "run") == before
+    run = launch.launch(line(epochs=3), folder).fine()
+    run.need("epoch 3/3  loss" in run.out and "epoch 2/3" not in run.out, "more epochs do not go on")
+
+
+def stopped(folder):
+    """cnn3d train that is stopped by Ctrl-C or SIGTERM saves, says where it goes on, and exits with 130 or 143;
+    each run ends with its best epoch"""
+    videos(folder)
+    arguments = ["train", "--config", os.path.join(launch.TOP, "configs", "config.yaml"), "--data.img_size=[32, 32]",
+                 "--data.num_frames=4", "--data.batch_size=2", "--data.num_workers=0", "--model.base_width=4",
+                 "--model.backbone=r3d_18", "--train.patience=0", "--trainer.precision=32", "--trainer.threads=1",
+                 "--trainer.device=cpu", "--paths.train=train.csv", "--paths.val=val.csv",
+                 "--paths.checkpoint_dir=run", "--loss.warmup_epochs=0", "--loss.lr_schedule=constant"]
+    position = "start"
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)):
+        process = subprocess.Popen([TOOL, *arguments, "--train.max_epochs=100000"], cwd=folder,
+                                   env=launch.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        process.command = process.args
+        out = []
+        for raw in process.stdout:
+            out.append(launch.text(raw))
+            if out[-1].startswith("epoch "):
+                break
+        os.kill(process.pid, number)
+        run = launch.finish(process)
+        run.out = "".join(out) + run.out
+        run.need(run.rc == status, "not %d" % status)
+        saved = re.findall(r"^saved at (?:the end of )?epoch (\d+)(?:, clip \d of 6|, before its validation)?: "
+                           r"the same line resumes$", run.out, re.MULTILINE)
+        run.need(len(saved) == 1, "it does not say where it goes on")
+        run.need(re.search(r"^best: epoch \d+  val-loss \S+  val-accuracy [\d.]+ %  run/best.safetensors$", run.out,
+                           re.MULTILINE), "the best epoch is not named")
+        run.need(position == "start" or "going on " in run.out, "it did not go on")
+        run.need(re.search(r"^epoch \d+/100000 .*  left \d+:\d\d", run.out, re.MULTILINE), "no time left")
+        position = saved[0]
+    run = launch.launch(line(epochs=1, folder="other"), folder, options="").fine()
+    run.need(re.search(r"^best: epoch 1  loss \S+  accuracy [\d.]+ %  other/best.safetensors$", run.out,
+                       re.MULTILINE), "the best epoch is not named")
+    run.need("saved at" not in run.out, "a complete run tells where it goes on")
+    # by gst-launch-1.0, without a place to save to
+    run = launch.stop_when(line(epochs=100000).replace("checkpoint-dir=run", ""), "^epoch 1/", 1, signal.SIGINT,
+                           folder=folder, options="-e")
+    run.need(re.search(r"^stopped at .*: nothing is saved, as checkpoint-dir is not set$", run.out, re.MULTILINE),
+             "it does not say that nothing is saved")
+
+
+def strip(folder, name):
+    """Takes away what older versions did not write."""
+    path = os.path.join(folder, name, [f for f in files(folder, name) if f.endswith(".state")][0])
+    data = launch.read(path)
+    size, = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8:8 + size])
+    metadata = header["__metadata__"]
+    assert any(key.startswith("data-") for key in metadata), metadata
+    header["__metadata__"] = {key: value for key, value in metadata.items()
+                              if not key.startswith(("data-", "best-"))}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + data[8 + size:])
+
+
+def other_data(folder):
+    """A run that is resumed knows its data: what differs is named and refused, or told with resume-data=any"""
+    videos(folder)
+    table(folder, "renamed.csv", [(p, {"bars": "adding", "ball": "bowling"}[c]) for p, c in ROWS])
+    table(folder, "swapped.csv", [(p, {"bars": "ball", "ball": "bars"}[c]) for p, c in ROWS])
+    table(folder, "reordered.csv", ROWS[::-1])
+    table(folder, "more.csv", ROWS + [("ball/01.mp4", "ball")])
+    table(folder, "others.csv", ROWS[:5] + [("ball/01.mp4", "ball")])
+    launch.launch(line(), folder).fine()
+    os.rename(os.path.join(folder, "run"), os.path.join(folder, "two"))
+
+    def resumed(location, more="", **kind):
+        launch.shutil.rmtree(os.path.join(folder, "run"), ignore_errors=True)
+        launch.shutil.copytree(os.path.join(folder, "two"), os.path.join(folder, "run"))
+        return launch.launch(line(location, epochs=3, more=more, **kind), folder)
+
+    for more in "", "resume-data=any", "resume=must":
+        resumed("renamed.csv", more).refused("the classes of run/last.safetensors are ball, bars, in this order, but "
+                                             "the data's are adding, bowling")
+    for location, said in (("swapped.csv", "clips have other labels"), ("more.csv", "had 6 rows and has 7"),
+                           ("others.csv", "other clips, or other segments or splits")):
+        resumed(location).refused(said, "resume-data=any")
+        run = resumed(location, "resume-data=any").fine()
+        run.need(re.search("WARNING.*other data: .*" + said, run.err + run.out), "not told")
+        run.need("epoch 3/3  loss" in run.out and "epoch 2/3" not in run.out, "not the third epoch")
+        # from there on it is the data
+        run = launch.launch(line(location, epochs=4), folder).fine()
+        run.need("epoch 4/4  loss" in run.out and "other data" not in run.out + run.err, "it is other data for ever")
+    resumed("train.csv", source="val-location=val.csv").refused("had 6 rows and has 8")
+    run = resumed("train.csv", "resume-data=any", source="val-location=val.csv").fine()
+    run.need("epoch 3/3  loss" in run.out and "val-loss" in run.out, "not with the validation")
+    run = launch.launch(line(epochs=3, more="resume=auto").replace("width=32", "width=40"), folder)
+    run.refused("width was 32 and is 40")
+    run = launch.launch(line(epochs=4, source="val-location=val.csv").replace(
+        "num-frames=4", "num-frames=4 frame-interval=2"), folder)
+    run.refused("frame-interval was 0 and is 2|sampling was uniform and is center")
+    run = resumed("reordered.csv").fine()
+    run.need("epoch 3/3  loss" in run.out and "WARNING" not in run.out + run.err, "rows in another order")
+    strip(folder, "two")
+    run = resumed("swapped.csv").fine()
+    run.need("does not tell which data" in run.out + run.err and "epoch 3/3  loss" in run.out, "an older checkpoint")
+    resumed("renamed.csv").refused("adding, bowling")
+
+
+def within(folder):
+    """Within an epoch the order of the clips is part of the data; with resume-data=any the epoch begins anew"""
+    videos(folder)
+    table(folder, "reordered.csv", ROWS[::-1])
+    more = "checkpoint-interval=1"
+    run = launch.stop_when(line(epochs=50, more=more), "cnn3dtrain-step", 5, signal.SIGKILL, folder=folder)
+    os.rename(os.path.join(folder, "run"), os.path.join(folder, "cut"))
+
+    def resumed(location, options="", **kind):
+        launch.shutil.rmtree(os.path.join(folder, "run"), ignore_errors=True)
+        launch.shutil.copytree(os.path.join(folder, "cut"), os.path.join(folder, "run"))
+        return launch.launch(line(location, epochs=10, more=more + options, **kind), folder)
+
+    run = resumed("train.csv").fine()
+    place = re.search(r"^going on in epoch (\d+) at clip (\d) of 6$", run.out, re.MULTILINE)
+    if not place:
+        raise launch.Skip("the kill came between two epochs")
+    resumed("reordered.csv").refused("another order than within epoch " + place.group(1))
+    resumed("train.csv", source="seed=7").refused("another order than within epoch")
+    run = resumed("reordered.csv", " resume-data=any").fine()
+    run.need(re.search(r"^going on with epoch %s$" % place.group(1), run.out, re.MULTILINE), "not from its beginning")
+    clips = [m["clips"] for m in run.messages("cnn3dtrain-epoch")]
+    run.need(set(clips) == {"6"}, "epochs of %s clips" % clips)
+
+
+def learns_nothing(folder):
+    """A loss that does not fall and predictions of one class are warned of, once"""
+    videos(folder)
+    run = launch.launch(line(epochs=5, source="val-location=val.csv", more="lr=1e-12 momentum=0 weight-decay=0"),
+                        folder, options="").fine()
+    told = re.findall("The training loss does not fall: it was .* in the first of 3 epochs", run.out + run.err)
+    run.need(len(told) == 1, "told %d times of the loss" % len(told))
+    table(folder, "uneven.csv", ROWS[:3] * 5 + ROWS[3:4])
+    run = launch.launch(line("uneven.csv", epochs=4, source="val-location=val.csv", folder="uneven",
+                             more="lr=0.001"), folder, options="").fine()
+    told = re.findall("All 2 validation clips of epoch . were told to be of class bars", run.out + run.err)
+    run.need(len(told) == 1, "told %d times of one class" % len(told))
+    run = launch.launch(line(epochs=12, batch=6, folder="good", more="lr=0.02"), folder, options="").fine()
+    run.need("does not fall" not in run.out + run.err, "warned of a loss that falls")
+
+
+if __name__ == "__main__":
+    launch.main(locked, without_steps, skipped, complete, stopped, other_data, within, learns_nothing)
