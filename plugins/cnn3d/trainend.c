@@ -319,9 +319,9 @@ train_run_tell_end (TrainRun * self, gboolean complete)
   sum_up_skipped (self);
   if (!self->progress)
     return;
-  tell_best (self);
   if (!complete && self->flow == GST_FLOW_OK)
     tell_where (self);
+  tell_best (self);
 }
 
 /* Saves what was not saved yet. Weights that ran away are worth nothing. */

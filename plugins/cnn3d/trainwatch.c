@@ -75,8 +75,9 @@ watch_classes (TrainWatch * self, const Cnn3dPassResult * result,
     self->one_class = 0;
     return NULL;
   }
-  /* in the first epochs that is nothing unusual */
-  if ((++self->one_class < TRAIN_WATCH_EPOCHS && !last) || self->told_class)
+  /* after an epoch or two that is nothing unusual */
+  self->one_class++;
+  if (self->one_class < (last ? 2 : TRAIN_WATCH_EPOCHS) || self->told_class)
     return NULL;
   self->told_class = TRUE;
   name = classes ? g_strdup (classes[only]) : g_strdup_printf ("%d", only);

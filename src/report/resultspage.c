@@ -107,7 +107,7 @@ results_page_validation (GString *page, const ReportLog *log)
   loss = page_number (v->loss, 4);
   accuracy = page_share (v->accuracy);
   g_string_append_printf (page, "<section><h2>%s validation</h2>\n", v->best ? "Best" : "Last");
-  page_printf (page, "p", NULL, "Epoch %.0f, step %.0f: accuracy %s, loss %s, on %.0f clips.", v->epoch, v->step,
+  page_printf (page, "p", NULL, "Epoch %.0f, step %.0f: accuracy %s, loss %s, on %.0f clips.", v->epoch + 1, v->step,
       accuracy, loss, isfinite (v->clips) ? v->clips : 0);
   if (isfinite (v->f1)) {
     g_autofree gchar *recall = page_share (v->recall), *f1 = page_share (v->f1);

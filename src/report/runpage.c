@@ -219,7 +219,7 @@ epoch_series (ReportChart *chart, const ReportLog *log, gboolean accuracy)
   for (guint i = 0; i < log->epochs->len; i++) {
     const ReportEpoch *epoch = &g_array_index (log->epochs, ReportEpoch, i);
 
-    report_chart_add (points, epoch->epoch, accuracy ? 100 * epoch->accuracy : epoch->loss);
+    report_chart_add (points, epoch->epoch + 1, accuracy ? 100 * epoch->accuracy : epoch->loss);
   }
 }
 
@@ -231,7 +231,7 @@ validation_series (ReportChart *chart, const ReportLog *log, gboolean by_step, g
   for (guint i = 0; i < log->validations->len; i++) {
     const ReportValidation *v = &g_array_index (log->validations, ReportValidation, i);
 
-    report_chart_add (points, by_step ? v->step : v->epoch, accuracy ? 100 * v->accuracy : v->loss);
+    report_chart_add (points, by_step ? v->step : v->epoch + 1, accuracy ? 100 * v->accuracy : v->loss);
   }
 }
 
@@ -455,7 +455,7 @@ epoch_rows (GString *page, const ReportLog *log)
       "<th class=\"n\">clips/s</th><th class=\"n\">loss</th><th class=\"n\">accuracy</th></tr>\n");
   for (guint i = 0; i < log->epochs->len; i++) {
     const ReportEpoch *epoch = &g_array_index (log->epochs, ReportEpoch, i);
-    g_autofree gchar *number = page_number (epoch->epoch, 0), *clips = page_number (epoch->clips, 0);
+    g_autofree gchar *number = page_number (epoch->epoch + 1, 0), *clips = page_number (epoch->clips, 0);
     g_autofree gchar *took = page_seconds (epoch->seconds), *loss = page_number (epoch->loss, 4);
     g_autofree gchar *accuracy = page_share (epoch->accuracy);
     g_autofree gchar *speed = page_number (isfinite (epoch->speed) ? epoch->speed : epoch->clips / epoch->seconds, 2);

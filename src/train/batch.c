@@ -148,7 +148,7 @@ check_loss (const Cnn3dTrainer *t, gdouble loss, GError **error)
     return TRUE;
   g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
       "the loss is not a number any more, in epoch %u after step %" G_GUINT64_FORMAT
-      ": lower lr, add warmup-epochs or gradient-clip-val, or check the input for NaN", t->now.pass.epoch,
+      ": lower lr, add warmup-epochs or gradient-clip-val, or check the input for NaN", t->now.pass.epoch + 1,
       t->now.step);
   return FALSE;
 }
