@@ -125,7 +125,7 @@ def folds(folder):
     seen = {}
     for fold in range(4):
         run = launch.launch("clipsrc location=groups.csv num-folds=4 fold=%d %s ! clipbatch "
-                            "batch-size=4 ! %s" % (fold, launch.CLIP_BIN, TRAIN), folder,
+                            "batch-size=4 ! %s max-skipped=1" % (fold, launch.CLIP_BIN, TRAIN), folder,
                             seconds=120).fine()
         # the training pass comes first, whole
         mark = run.out.index("cnn3dtrain-epoch,")
