@@ -237,6 +237,28 @@ clip_pack_complete (ClipPack * pack, const GstClipMeta * from)
   return CLIP_PACK_OK;
 }
 
+GstEvent *
+clip_pack_report_dropped (const ClipPack * pack, GstElement * element,
+    const GstClipMeta * clip)
+{
+  gchar *reason = g_strdup_printf ("ended after %u of %u frames", pack->have,
+      pack->frames);
+  const GstClipSkipped skipped = {.path = clip->path ? clip->path :
+        "(no file)",.reason = reason,.clip = clip->clip,.epoch = clip->epoch
+  };
+  GstEvent *event = gst_event_new_clip_skipped (&skipped);
+
+  gst_element_post_message (element,
+      gst_message_new_element (GST_OBJECT (element),
+          gst_structure_new ("clipbatch-dropped",
+              "clip", G_TYPE_UINT64, clip->clip,
+              "path", G_TYPE_STRING, clip->path,
+              "reason", G_TYPE_STRING, reason, NULL)));
+  g_free (reason);
+
+  return event;
+}
+
 void
 clip_pack_drop_clip (ClipPack * pack)
 {

@@ -70,6 +70,10 @@ ClipPackResult clip_pack_add (ClipPack * pack, GstBuffer * buffer);
  * come out of the GPU's memory, the clip is forgotten. */
 ClipPackResult clip_pack_complete (ClipPack * pack, const GstClipMeta * clip);
 
+/* The clip at hand ended before its last frame: posts clipbatch-dropped, and gives the
+ * event clip-skipped for downstream. */
+GstEvent *clip_pack_report_dropped (const ClipPack * pack,
+    GstElement * element, const GstClipMeta * clip);
 /* Forgets the clip at hand, or all clips. */
 void clip_pack_drop_clip (ClipPack * pack);
 void clip_pack_drop (ClipPack * pack);

@@ -303,6 +303,23 @@ gst_clip_batch_complete (GstClipBatch * self)
   return gst_clip_batch_push (self);
 }
 
+/* Before the first caps nothing serialized may pass but what starts the stream
+ * and what is told of the whole of it, such as the classes' names. */
+static gboolean
+gst_clip_batch_forward (GstClipBatch * self, GstEvent * event)
+{
+  if (!GST_EVENT_IS_SERIALIZED (event) || self->caps_sent
+      || GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START
+      || GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_DOWNSTREAM_STICKY
+      || GST_EVENT_TYPE (event) == GST_EVENT_EOS
+      || GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
+    return gst_pad_event_default (self->sinkpad, GST_OBJECT (self), event);
+
+  g_queue_push_tail (&self->held, event);
+
+  return TRUE;
+}
+
 /* T is known now: what follows can be told before the first batch is full. */
 static GstFlowReturn
 gst_clip_batch_set_frames (GstClipBatch * self, guint64 frames)
@@ -348,7 +365,6 @@ static GstFlowReturn
 gst_clip_batch_end_clip (GstClipBatch * self)
 {
   GstFlowReturn ret;
-  gchar *reason;
 
   if (!self->in_clip)
     return GST_FLOW_OK;
@@ -364,17 +380,10 @@ gst_clip_batch_end_clip (GstClipBatch * self)
     return gst_clip_batch_other_length (self, &self->clip, "",
         self->pack.have);
 
-  reason = g_strdup_printf ("ended after %u of %u frames",
-      self->pack.have, self->pack.frames);
-  GST_WARNING_OBJECT (self, "clip %" G_GUINT64_FORMAT " (%s) dropped: %s",
-      self->clip.clip, clip_name (self, &self->clip), reason);
-  gst_element_post_message (GST_ELEMENT (self),
-      gst_message_new_element (GST_OBJECT (self),
-          gst_structure_new ("clipbatch-dropped",
-              "clip", G_TYPE_UINT64, self->clip.clip,
-              "path", G_TYPE_STRING, self->clip.path,
-              "reason", G_TYPE_STRING, reason, NULL)));
-  g_free (reason);
+  GST_WARNING_OBJECT (self, "clip %" G_GUINT64_FORMAT " (%s) dropped",
+      self->clip.clip, clip_name (self, &self->clip));
+  gst_clip_batch_forward (self, clip_pack_report_dropped (&self->pack,
+          GST_ELEMENT (self), &self->clip));
   clip_pack_drop_clip (&self->pack);
 
   return GST_FLOW_OK;
@@ -562,23 +571,6 @@ gst_clip_batch_eos (GstClipBatch * self)
   }
   self->in_passes = self->pass_open = FALSE;
   gst_clip_batch_send_held (self);
-}
-
-/* Before the first caps nothing serialized may pass but what starts the stream
- * and what is told of the whole of it, such as the classes' names. */
-static gboolean
-gst_clip_batch_forward (GstClipBatch * self, GstEvent * event)
-{
-  if (!GST_EVENT_IS_SERIALIZED (event) || self->caps_sent
-      || GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START
-      || GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_DOWNSTREAM_STICKY
-      || GST_EVENT_TYPE (event) == GST_EVENT_EOS
-      || GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
-    return gst_pad_event_default (self->sinkpad, GST_OBJECT (self), event);
-
-  g_queue_push_tail (&self->held, event);
-
-  return TRUE;
 }
 
 static gboolean

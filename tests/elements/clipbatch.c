@@ -367,6 +367,9 @@ test_incomplete (void)
   static const guint64 clips[] = { 1, 3, 5 };
   GstHarness *h = batcher ("batch-size=3", CLIPS_GRAY);
   GstClipMeta m = clip_of (2, 2);
+  GstClipSkipped skipped;
+  GstEvent *event;
+  guint n = 0;
 
   push_clips (h, 1, 1);
   m.path = g_ref_string_new ("bad.mp4");
@@ -384,6 +387,14 @@ test_incomplete (void)
   push_done (h);
   assert_dropped (6, NULL);
   assert_nothing (h);
+  while ((event = gst_harness_try_pull_event (h))) {
+    if (gst_event_parse_clip_skipped (event, &skipped)) {
+      g_assert_cmpstr (skipped.path, ==, n < 2 ? "bad.mp4" : "(no file)");
+      g_assert_cmpuint (skipped.clip, ==, 2 + 2 * n++);
+    }
+    gst_event_unref (event);
+  }
+  g_assert_cmpuint (n, ==, 3);
   teardown (h);
 }
 
