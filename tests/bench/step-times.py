@@ -63,7 +63,7 @@ def tensor_bytes(shape, clips):
 
 def moved(step):
     """Bytes of activations and gradients, if each is read and written once a loop over it"""
-    if step.kind not in ("conv", "norm", "max-pool"):
+    if step.kind not in ("conv", "norm", "max-pool") or step.phase == "update":
         return 0
     i, o = tensor_bytes(step.input, int(step.clips)), tensor_bytes(step.output, int(step.clips))
     if step.kind != "norm":
@@ -109,7 +109,7 @@ for way in WAYS:
             layers[step.input, step.output, step.kernel, step.stride, step.phase][way] += took
 lost = 0
 for (source, output, kernel, stride, phase), ways in layers.items():
-    if kernel == "1x1x1" or stride != "1x1x1":
+    if kernel == "1x1x1" or stride != "1x1x1" or phase == "update":
         continue
     worse = ways["auto"] / min(ways["direct"], ways["winograd"]) - 1
     lost += max(0, ways["auto"] - min(ways["direct"], ways["winograd"]))
