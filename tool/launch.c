@@ -76,10 +76,12 @@ static volatile sig_atomic_t stopped_by;
 static void
 pass_on (int number, siginfo_t * info, void *context)
 {
+  const gboolean first = stopped_by == 0;
+
   stopped_by = number;
   /* Ctrl-C has gone from the terminal to both; twice would mean: at once. What
    * gst-launch-1.0 takes for a wish to end, so that all is saved, is Ctrl-C. */
-  if (info->si_code <= 0 || number != SIGINT)
+  if (first && (info->si_code <= 0 || number != SIGINT))
     kill (child, SIGINT);
 }
 
@@ -112,8 +114,12 @@ launch_wait (gchar ** words, gboolean * stopped)
     goto no_process;
 
   stopped_by = 0;
-  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
-    sigaction (numbers[i], &action, &before[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++) {
+    sigaction (numbers[i], NULL, &before[i]);
+    /* nohup's hang-up, and Ctrl-C of a shell's background, stay ignored */
+    if (before[i].sa_handler != SIG_IGN)
+      sigaction (numbers[i], &action, NULL);
+  }
   sigprocmask (SIG_SETMASK, &mask, NULL);
   while (waitpid (child, &status, 0) < 0 && errno == EINTR);
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import shlex
+import signal
 import subprocess
 
 import launch
@@ -28,8 +29,8 @@ HOSTILE = ["$HOME", "$(touch pwned)", "`touch pwned`", "'", '"', "\\", "\\\\", "
            "NULL", "null", "true", "\\012", "\\\"x", "x\"y\"z", "bin.( fakesrc )", "a,b;c:d@e"]
 
 
-def tool(*arguments, folder=None, **more):
-    done = subprocess.run([TOOL, *arguments], cwd=folder, env=launch.environment(**more),
+def tool(*arguments, folder=None, before=None, **more):
+    done = subprocess.run([TOOL, *arguments], cwd=folder, env=launch.environment(**more), preexec_fn=before,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=launch.limit(120))
     return launch.Run([TOOL, *arguments], done.returncode, launch.text(done.stdout),
@@ -292,6 +293,10 @@ def tests(folder):
         given = [call.split("\0")[1:-1] for call in launch.read(calls).decode().splitlines()]
         run.need(given == [words_of(line)[1:] for line in lines[:ran]], "other lines: %s" % given)
         run.need(run.out.splitlines() == lines[:ran], "what ran is not what was printed")
+    # as under nohup: what is ignored stays so
+    run = tool("train", *arguments, **more, TRAINING="kill -HUP $PPID; sleep 0.2; exit 0",
+               before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    run.need(run.rc == 5 and not run.err, "a hang-up that is ignored stopped it")
     os.remove(calls)
     run = tool("train", "--test", *arguments, **more, TRAINING="exit 0")
     run.need(run.rc == 5 and run.out == lines[1] + "\n", "not the line that tests")
