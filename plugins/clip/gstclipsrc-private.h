@@ -105,6 +105,8 @@ void gst_clip_src_install_properties (GObjectClass * klass);
 /* Defaults into a struct of zeros. */
 void gst_clip_src_init_settings (ClipSrcSettings * settings);
 
+Cnn3dOrderParams gst_clip_src_order_params (const ClipSrcSettings * used);
+
 /* The streaming thread's task: one clip each time. */
 void gst_clip_src_loop (GstPad * pad);
 

@@ -260,6 +260,16 @@ gst_clip_src_close (GstClipSrc * self)
   GST_PAD_STREAM_UNLOCK (self->srcpad);
 }
 
+Cnn3dOrderParams
+gst_clip_src_order_params (const ClipSrcSettings * used)
+{
+  return (Cnn3dOrderParams) {.seed = used->seed,.shuffle = used->shuffle,
+    .limit_clips = used->limit_clips,
+    .sampling = (Cnn3dSampling) used->sampling,.rank = used->rank,
+    .world_size = used->world_size,.epochs = used->epochs
+  };
+}
+
 /* Reads the data set and starts the workers; posts an error where it
  * cannot. */
 static gboolean
@@ -285,11 +295,7 @@ gst_clip_src_open (GstClipSrc * self)
     .num_folds = used->num_folds,.fold = used->fold,.seed = used->seed,
     .passes = (Cnn3dPasses) used->passes
   };
-  order_params = (Cnn3dOrderParams) {.seed = used->seed,
-    .shuffle = used->shuffle,.limit_clips = used->limit_clips,
-    .sampling = (Cnn3dSampling) used->sampling,
-    .rank = used->rank,.world_size = used->world_size,.epochs = used->epochs
-  };
+  order_params = gst_clip_src_order_params (used);
   settings.clip_bin = used->clip_bin;
   settings.index_location = used->index_location;
   settings.video_track = used->video_track;

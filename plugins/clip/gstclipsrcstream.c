@@ -124,10 +124,7 @@ push_event (GstClipSrc * self, GstEvent * event)
 static void
 push_data (GstClipSrc * self)
 {
-  const Cnn3dOrderParams order = {.seed = self->used.seed,
-    .shuffle = self->used.shuffle,.limit_clips = self->used.limit_clips,
-    .rank = self->used.rank,.world_size = self->used.world_size
-  };
+  const Cnn3dOrderParams order = gst_clip_src_order_params (&self->used);
   GstClipData data = {
     .training_clips = cnn3d_order_pass_clips (self->order, TRUE),
     .validation_clips = cnn3d_order_pass_clips (self->order, FALSE)

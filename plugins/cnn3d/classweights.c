@@ -3,6 +3,7 @@
 #include "classweights.h"
 
 #include "src/escape.h"
+#include "src/train/trainer.h"
 
 static gboolean
 is_none (const gchar * text)
@@ -25,7 +26,7 @@ parse (const gchar * text, GError ** error)
     g_strstrip (words[i]);
     value = g_ascii_strtod (words[i], &end);
     weight = (gfloat) value;
-    if (end == words[i] || *end || !(weight > 0 && value <= MOST_CLASS_WEIGHT))
+    if (end == words[i] || *end || !(weight > 0 && value <= CNN3D_MOST_CLASS_WEIGHT))
       goto no_number;
     g_array_append_val (numbers, weight);
   }
@@ -40,7 +41,7 @@ no_number:
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
         "class-weights has '%s' where a number above 0 and up to %g must be: "
         "give one for each class, such as 1,2.5,1, or balanced, or none.",
-        shown, MOST_CLASS_WEIGHT);
+        shown, CNN3D_MOST_CLASS_WEIGHT);
     g_free (shown);
     g_strfreev (words);
     g_array_unref (numbers);

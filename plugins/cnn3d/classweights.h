@@ -5,8 +5,6 @@
 
 #include <gst/gst.h>
 
-#define MOST_CLASS_WEIGHT 1e6
-
 /* Whether a property's text is none, balanced or positive numbers with commas
  * between them. Errors are GST_RESOURCE_ERROR_SETTINGS. */
 gboolean class_weights_check (const gchar * text, GError ** error);

@@ -59,7 +59,7 @@ fail_empty (TrainRun * self, guint64 delivered)
   g_string_append_printf (text, self->pass.training ?
       "No training step in epoch %u: " : "No validation in epoch %u: ",
       self->pass.epoch + 1);
-  if (delivered == 0)
+  if (delivered == 0 || self->skips.pass.skipped >= self->skips.pass.clips)
     g_string_append_printf (text, "all %" G_GUINT64_FORMAT " %s clips were "
         "skipped, mostly as %s. Mend the files or their paths.",
         self->skips.pass.skipped, kind (self), reason ? reason :
@@ -302,7 +302,9 @@ tell_where (TrainRun * self)
   if (at.clip > 0 && at.clips > 0)
     g_string_append_printf (text, " of %" G_GUINT64_FORMAT, at.clips);
   if (dir && at.step)
-    g_string_append (text, ": the same line resumes");
+    g_string_append_printf (text, ": %s", self->settings.resume ==
+        TRAIN_RESUME_NEVER ? "with resume=auto the same line goes on there" :
+        "the same line resumes");
   else
     g_string_append_printf (text, ": nothing is saved%s", dir ? "" :
         ", as checkpoint-dir is not set");

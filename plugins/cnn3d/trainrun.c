@@ -204,6 +204,7 @@ train_run_begin_pass (TrainRun * self)
     e->clips, e->epochs, e->validates
   };
   GError *error = NULL;
+  guint64 skipped = 0;
   gboolean resumes;
   gint64 now;
 
@@ -214,14 +215,20 @@ train_run_begin_pass (TrainRun * self)
   resumes = self->resume != RESUME_DONE;
   if (!train_run_go_on (self))
     return;
-  train_skips_begin_pass (&self->skips, e->clips - (resumes ?
-          MIN (self->resume_position - e->first_clip, e->clips) : 0));
   if (resumes)
     pass.position = self->resume_position;
   if (!cnn3d_trainer_begin_pass (self->trainer, &pass, &error)) {
     train_run_fail (self, error, NULL);
     return;
   }
+  /* of those before the checkpoint, what was not trained on was skipped */
+  if (resumes) {
+    const guint64 done = self->resume_position - e->first_clip;
+
+    skipped = done - MIN (cnn3d_trainer_pass_clips (self->trainer), done);
+  }
+  self->watch.resumed |= resumes;
+  train_skips_begin_pass (&self->skips, e->clips, skipped);
 
   now = g_get_monotonic_time ();
   self->pass_open = TRUE;

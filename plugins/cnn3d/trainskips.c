@@ -23,10 +23,10 @@ train_skips_clear (TrainSkips * self)
 }
 
 void
-train_skips_begin_pass (TrainSkips * self, guint64 clips)
+train_skips_begin_pass (TrainSkips * self, guint64 clips, guint64 skipped)
 {
   self->pass = (TrainSkipsCount) {
-  0, clips};
+  skipped, clips};
   g_hash_table_remove_all (self->reasons);
 }
 

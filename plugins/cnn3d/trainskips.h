@@ -23,7 +23,8 @@ typedef struct {
 void train_skips_init (TrainSkips * skips);
 void train_skips_clear (TrainSkips * skips);
 
-void train_skips_begin_pass (TrainSkips * skips, guint64 clips);
+/* skipped: before it was resumed */
+void train_skips_begin_pass (TrainSkips * skips, guint64 clips, guint64 skipped);
 void train_skips_add (TrainSkips * skips, const GstClipSkipped * skipped,
     gboolean training);
 

@@ -6,6 +6,8 @@
 
 /* A loss above this part of the first epoch's has not fallen. */
 #define FALLEN 0.99
+/* One below this has nothing left to fall. */
+#define LEARNT 0.05
 
 static gchar *
 watch_loss (TrainWatch * self, const Cnn3dPassResult * result)
@@ -13,7 +15,7 @@ watch_loss (TrainWatch * self, const Cnn3dPassResult * result)
   gdouble lowest = result->loss;
   guint i;
 
-  if (!isfinite (result->loss))
+  if (!isfinite (result->loss) || self->resumed)
     return NULL;
   if (self->epochs++ == 0) {
     self->first = result->loss;
@@ -26,7 +28,7 @@ watch_loss (TrainWatch * self, const Cnn3dPassResult * result)
     return NULL;
   for (i = 0; i < G_N_ELEMENTS (self->recent); i++)
     lowest = MIN (lowest, self->recent[i]);
-  if (lowest < self->first * FALLEN)
+  if (lowest < self->first * FALLEN || self->first < LEARNT)
     return NULL;
   self->told_loss = TRUE;
 

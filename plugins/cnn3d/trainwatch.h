@@ -12,6 +12,7 @@ typedef struct {
   gdouble first;
   gdouble recent[TRAIN_WATCH_EPOCHS - 1];       /* the last ones, the newest first */
   guint one_class;              /* validations in a row that told one class */
+  gboolean resumed;             /* its first epochs were another process's */
   gboolean told_loss, told_class;
 } TrainWatch;
 

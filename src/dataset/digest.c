@@ -49,6 +49,15 @@ cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3d
 
   digest->rows = 0;
   update (order, drawn);
+  if (params->limit_clips) {
+    /* which clips these are is a matter of both */
+    g_autofree gchar *choice = g_strdup_printf ("%" G_GUINT64_FORMAT " by %" G_GUINT64_FORMAT, params->limit_clips,
+        params->seed);
+
+    update (row, choice);
+    add (&clips, row);
+    add (&labels, row);
+  }
   for (gint training = TRUE; training >= FALSE; training--) {
     guint n;
     const guint32 *rows = cnn3d_dataset_split (dataset, training, &n);

@@ -21,8 +21,6 @@ void cnn3d_json_boolean (GString * line, const gchar * name, gboolean value);
 void cnn3d_json_strings (GString * line, const gchar * name, const gchar * const *values);
 /* Each as cnn3d_json_number() has it. */
 void cnn3d_json_numbers (GString * line, const gchar * name, const gdouble * values, gsize n);
-/* Each as cnn3d_json_number() has it. */
-void cnn3d_json_numbers (GString * line, const gchar * name, const gdouble * values, gsize n);
 /* (n, n), as an array of rows. */
 void cnn3d_json_matrix (GString * line, const gchar * name, const guint64 * values, gsize n);
 void cnn3d_json_end (GString * line);

@@ -51,19 +51,41 @@ read_data (Cnn3dSafetensors *state, Cnn3dRunData *d)
 
 /* --- classes --- */
 
+/* Names of classes that are told in one error. */
+#define MOST_NAMED 20
+#define ADVICE "name them as before, set another checkpoint-dir, or begin anew with resume=never " \
+    "(pretrained= takes these weights)"
+
+/* An older version gave an output without clips its number for a name. */
+static gboolean
+is_same_class (const gchar *was, const gchar *is, guint i)
+{
+  g_autofree gchar *number = g_strdup_printf ("%u", i);
+
+  return !strcmp (was, is) || (!*is && !strcmp (was, number));
+}
+
 static gboolean
 check_classes (const Cnn3dTrainer *t, const gchar *path, gchar **was, GError **error)
 {
   gchar **is = t->classes;
-  g_autofree gchar *before = NULL, *now = NULL;
+  guint i;
 
-  if (!is || !was || g_strv_equal ((const gchar *const *) was, (const gchar *const *) is))
+  if (!is || !was)
     return TRUE;
-  before = g_strjoinv (", ", was);
-  now = g_strjoinv (", ", is);
-  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
-      "the classes of %s are %s, in this order, but the data's are %s: name them as before, set another "
-      "checkpoint-dir, or begin anew with resume=never (pretrained= takes these weights)", path, before, now);
+  for (i = 0; was[i] && is[i] && is_same_class (was[i], is[i], i); i++);
+  if (!was[i] && !is[i])
+    return TRUE;
+  if (MAX (g_strv_length (was), g_strv_length (is)) <= MOST_NAMED) {
+    g_autofree gchar *before = g_strjoinv (", ", was), *now = g_strjoinv (", ", is);
+
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+        "the classes of %s are %s, in this order, but the data's are %s: " ADVICE, path, before, now);
+  } else {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+        "class %u of %s is %s, but the data's is %s: " ADVICE, i, path, was[i] ? was[i] : "none",
+        is[i] ? is[i] : "none");
+  }
   return FALSE;
 }
 
@@ -73,7 +95,7 @@ static void
 add_number (GString *text, const gchar *name, gdouble was, gdouble is)
 {
   if (was != is)
-    g_string_append_printf (text, "%s%s was %g and is %g", text->len ? "; " : "", name, was, is);
+    g_string_append_printf (text, "%s%s was %.10g and is %.10g", text->len ? "; " : "", name, was, is);
 }
 
 static void

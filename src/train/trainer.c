@@ -26,7 +26,6 @@ cnn3d_trainer_params_init (Cnn3dTrainerParams *p)
   p->save_top_k = 1;
 }
 
-#define MOST_WEIGHT 1e6          /* of a class */
 #define INITIAL_LOSS_SCALE 65536        /* torch.amp.GradScaler's */
 
 /* --- setting up --- */
@@ -213,10 +212,10 @@ check_settings (const Cnn3dTrainerParams *p, guint batch, GError **error)
     return FALSE;
   }
   for (guint i = 0; p->class_weights && i < p->network.num_classes; i++)
-    if (!(p->class_weights[i] > 0 && p->class_weights[i] <= MOST_WEIGHT)) {
+    if (!(p->class_weights[i] > 0 && p->class_weights[i] <= CNN3D_MOST_CLASS_WEIGHT)) {
       g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
           "class %u has the weight %g, but class-weights must be above 0 and at most %g", i, p->class_weights[i],
-          MOST_WEIGHT);
+          CNN3D_MOST_CLASS_WEIGHT);
       return FALSE;
     }
   if (p->monitor == CNN3D_MONITOR_VAL_F1 && p->network.num_classes > CNN3D_CONFUSION_CLASSES) {

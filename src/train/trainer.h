@@ -78,6 +78,8 @@ typedef struct {
   gboolean any_data;            /* a checkpoint of other data is gone on from, and cnn3d_trainer_data_note() tells */
 } Cnn3dTrainerParams;
 
+#define CNN3D_MOST_CLASS_WEIGHT 1e6
+
 CNN3D_API void cnn3d_trainer_params_init (Cnn3dTrainerParams * params);
 /* Does batch norm, with this `freeze`, normalise with its running figures, whatever the batch? */
 CNN3D_API gboolean cnn3d_freezes_norm (const gchar * freeze);

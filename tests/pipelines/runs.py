@@ -252,6 +252,7 @@ def within(folder):
         raise launch.Skip("the kill came between two epochs")
     resumed("reordered.csv").refused("another order than within epoch " + place.group(1))
     resumed("train.csv", source="seed=7").refused("another order than within epoch")
+    resumed("train.csv", source="sampling=balanced").refused("another order than within epoch")
     run = resumed("reordered.csv", " resume-data=any").fine()
     run.need(re.search(r"^going on with epoch %s$" % place.group(1), run.out, re.MULTILINE), "not from its beginning")
     clips = [m["clips"] for m in run.messages("cnn3dtrain-epoch")]

@@ -450,9 +450,11 @@ test_balanced (void)
 }
 
 static Cnn3dDigest
-digest_of (const gchar *text, guint64 seed)
+digest_of (const gchar *text, guint64 seed, guint64 limit, Cnn3dSampling sampling)
 {
-  const Cnn3dOrderParams params = {.seed = seed,.shuffle = TRUE,.world_size = 1,.epochs = 3 };
+  const Cnn3dOrderParams params = {.seed = seed,.shuffle = TRUE,.limit_clips = limit,.sampling = sampling,.world_size = 1,
+    .epochs = 3
+  };
   Cnn3dDataset *dataset = load_text (text, 0, 0, 0);
   Cnn3dDigest digest;
 
@@ -482,17 +484,30 @@ test_digest (void)
     {"path,label,start,end,split\na,x,0,1,train\nbb,y,0,1,train\nc,x,0,1,val\n", 0, TRUE, TRUE, TRUE},
     {"path,label,start,end,split\na,x,0,1,train\nb,y,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n", 0, TRUE, TRUE, TRUE},
   };
-  Cnn3dDigest whole = digest_of (rows, 0);
+  Cnn3dDigest whole = digest_of (rows, 0, 0, CNN3D_SAMPLING_NONE);
 
   g_assert_cmpuint (whole.rows, ==, 3);
   for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
-    Cnn3dDigest other = digest_of (table[i].text, table[i].seed);
+    Cnn3dDigest other = digest_of (table[i].text, table[i].seed, 0, CNN3D_SAMPLING_NONE);
 
     g_test_message ("%s", table[i].text);
     g_assert_cmpint (strcmp (whole.clips, other.clips) != 0, ==, table[i].clips);
     g_assert_cmpint (strcmp (whole.labels, other.labels) != 0, ==, table[i].labels);
     g_assert_cmpint (strcmp (whole.order, other.order) != 0, ==, table[i].order);
     cnn3d_digest_clear (&other);
+  }
+  {
+    Cnn3dDigest balanced = digest_of (rows, 0, 0, CNN3D_SAMPLING_BALANCED), first = digest_of (rows, 0, 1,
+        CNN3D_SAMPLING_NONE), second = digest_of (rows, 1, 1, CNN3D_SAMPLING_NONE);
+
+    g_assert_cmpstr (balanced.labels, ==, whole.labels);
+    g_assert_cmpstr (balanced.order, !=, whole.order);
+    /* seed draws other clips */
+    g_assert_cmpstr (first.clips, !=, second.clips);
+    g_assert_cmpstr (first.labels, !=, second.labels);
+    cnn3d_digest_clear (&balanced);
+    cnn3d_digest_clear (&first);
+    cnn3d_digest_clear (&second);
   }
   cnn3d_digest_clear (&whole);
 }
