@@ -26,8 +26,8 @@ typedef struct {
   CudaResults results;
   gdouble partials[CUDA_SQUARES_BLOCKS];
   CudaSegment segments[CUDA_MOST_SEGMENTS];
-  /* batch norm's sums, where only their time is asked for */
-  gfloat sums[2 * (CUDA_NORM_PARTIALS + 16384)];
+  /* batch norm's sums, where only their time is asked for; kernels write four at once */
+  gfloat sums[2 * (CUDA_NORM_PARTIALS + 16384)] __attribute__((aligned (64)));
 } CudaSmall;
 
 #define CUDA_BOUNCES 4          /* frames and labels of two batches */
