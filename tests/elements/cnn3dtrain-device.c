@@ -313,7 +313,7 @@ test_progress (void)
   g_test_trap_assert_passed ();
   g_test_trap_assert_stdout ("*r3d_18, precision 16-mixed, on Test double, *\n"
       "epoch 1/2  loss *  val-accuracy * %  lr 0.01  * clips/s  * MB  "
-      "loss scale 65536, 0 skipped  * s\nepoch 2/2  loss *");
+      "loss scale 65536, 0 skipped  * s  left *\nepoch 2/2  loss *");
 }
 
 static void

@@ -70,7 +70,7 @@ def page(folder):
     assert "saved stopped/last.safetensors" in told, told
     assert os.path.exists(os.path.join(folder, "stopped", "last.safetensors"))
     told = program(folder, "tracker.py", texts[titles[3]])
-    figures = [json.loads(part) for part in told.splitlines() if part]
+    figures = [json.loads(part) for part in told.splitlines() if part.startswith("{")]
     assert {f["figure"] for f in figures} == {"train/loss", "train/accuracy", "train/lr", "val/loss", "val/accuracy",
                                               "val/f1"}, told
     assert all(f["step"] == 1 and isinstance(f["value"], float) for f in figures), told
