@@ -50,23 +50,23 @@ def mixed(folder):
     """device=auto takes the GPU and says which; in 16-mixed each step is told, its memory the GPU's"""
     on_double(folder)
     clips(folder)
-    run = launch.launch(line("precision=16-mixed", epochs=3), folder).fine()
+    run = launch.launch(line("precision=16-mixed", epochs=2), folder).fine()
     run.need("WARNING" not in run.out + run.err, "it warns")
     plan, = run.messages("cnn3dtrain-plan")
     run.need(plan["device"].startswith(NAME) and plan["precision"] == "16-mixed", "not on the double: %s" % plan)
     run.need(re.search(r"^r3d_18, precision 16-mixed, on %s" % re.escape(NAME), run.out, re.M), "no line names the device")
     needs = int(plan["predicted-bytes"]) + int(plan["context-bytes"])
-    steps = steps_of(run, last=3 * TRAIN // BATCH)
+    steps = steps_of(run, last=2 * TRAIN // BATCH)
     for step in steps:
         run.need(0 < float(step["loss"]) < 10 and float(step["loss-scale"]) == 65536 and step["skipped"] == "false"
                  and int(step["memory-bytes"]) == needs, "not such a step: %s" % step)
     ends = run.messages("cnn3dtrain-epoch")
-    run.need(len(ends) == 3 and all(int(e["clips"]) == TRAIN for e in ends), "not three whole epochs: %s" % ends)
-    run.need(len(re.findall(r"^epoch \d/3  loss .*  loss scale 65536, 0 skipped  ", run.out, re.M)) == 3,
+    run.need(len(ends) == 2 and all(int(e["clips"]) == TRAIN for e in ends), "not two whole epochs: %s" % ends)
+    run.need(len(re.findall(r"^epoch \d/2  loss .*  loss scale 65536, 0 skipped  ", run.out, re.M)) == 2,
              "the epochs' lines do not tell the loss scale")
     cache = os.path.join(folder, "cache", "cnn3d", "convolutions.ini")
     run.need(NAME in launch.text(launch.read(cache)), "the choices are not kept")
-    return [run.out[run.out.index("epoch 3/3"):].splitlines()[0]]
+    return [run.out[run.out.index("epoch 2/2"):].splitlines()[0]]
 
 
 def same(folder):
