@@ -79,13 +79,16 @@ static void
 fail_skipped (TrainRun * self)
 {
   gchar *count = train_skips_describe (&self->skips.pass, self->pass.training);
+  const gchar *reason = train_skips_reason (&self->skips);
+  const gchar *first = self->skips.named[0];
 
+  /* what was skipped before a resume, another process named */
   train_run_fail (self, g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
           "%s of epoch %u were skipped, more than max-skipped=%g allows; "
           "mostly: %s. The first: %s. Mend the files or their paths; "
           "max-skipped=1 trains on what is left.", count, self->pass.epoch + 1,
-          self->settings.max_skipped, train_skips_reason (&self->skips),
-          self->skips.named[0]), NULL);
+          self->settings.max_skipped, reason ? reason : "before this resume",
+          first ? first : "before this resume"), NULL);
   g_free (count);
 }
 
@@ -125,7 +128,7 @@ tell_skipped (TrainRun * self)
     self->line.val_clips_skipped = count->skipped;
     self->line.val_clips = count->clips;
   }
-  if (count->skipped == 0 || self->skips.told)
+  if (count->skipped == 0 || self->skips.n_named == 0 || self->skips.told)
     return;
   self->skips.told = TRUE;
   text = train_skips_describe (count, self->pass.training);

@@ -114,6 +114,17 @@ def skipped(folder):
         "3 of 4 validation clips of epoch 1 were skipped")
 
 
+def skipped_before(folder):
+    """What was skipped before a run was resumed counts, too"""
+    videos(folder)
+    table(folder, "void.csv", [("gone/%d.mp4" % i, "ball") for i in range(60)] + 8 * ROWS)
+    cut = line("void.csv", epochs=1, batch=1, source="shuffle=false", more="checkpoint-interval=1 max-skipped=%s")
+    launch.stop_when(cut % 1, "cnn3dtrain-step", 3, signal.SIGKILL, folder=folder)
+    run = launch.launch(cut % 0.5, folder).refused("60 of 108 training clips of epoch 1 were skipped",
+                                                   "mostly: before this resume")
+    run.need("going on in epoch 1 at clip " in run.out and "(null)" not in run.out + run.err, "not within the epoch")
+
+
 def complete(folder):
     """Where no more epochs are asked for than are done, that is said, and nothing is trained"""
     videos(folder)
@@ -277,4 +288,4 @@ def learns_nothing(folder):
 
 
 if __name__ == "__main__":
-    launch.main(locked, without_steps, skipped, complete, stopped, other_data, within, learns_nothing)
+    launch.main(locked, without_steps, skipped, skipped_before, complete, stopped, other_data, within, learns_nothing)
