@@ -1,9 +1,7 @@
 /* The CPU back end, with each step's time: what a training program's steps took
  * is printed when the program goes, a line each, every run's microseconds last.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <gmodule.h>
-
-#include "src/backend/backend.h"
+#include "tests/realbackend.h"
 
 typedef struct {
   const Cnn3dNetwork *net;
@@ -142,13 +140,7 @@ G_MODULE_EXPORT const Cnn3dBackend *cnn3d_backend (void);
 const Cnn3dBackend *
 cnn3d_backend (void)
 {
-  GModule *module = g_module_open (REAL_BACKEND, G_MODULE_BIND_LOCAL);
-  const Cnn3dBackend *(*entry) (void);
-
-  if (!module || !g_module_symbol (module, "cnn3d_backend", (gpointer *) &entry))
-    g_error ("%s: %s", REAL_BACKEND, g_module_error ());
-  g_module_make_resident (module);
-  real = entry ();
+  real = real_backend ();
   networks = g_hash_table_new (NULL, NULL);
   timings = g_hash_table_new_full (NULL, NULL, NULL, timing_free);
   table = *real;

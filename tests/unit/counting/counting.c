@@ -2,9 +2,7 @@
  * be. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "counting.h"
 
-#include <gmodule.h>
-
-#include "src/backend/backend.h"
+#include "tests/realbackend.h"
 
 static const Cnn3dBackend *real;
 static Cnn3dBackend table;
@@ -83,13 +81,7 @@ G_MODULE_EXPORT Counting *cnn3d_counting (void);
 const Cnn3dBackend *
 cnn3d_backend (void)
 {
-  GModule *module = g_module_open (REAL_BACKEND, G_MODULE_BIND_LOCAL);
-  const Cnn3dBackend *(*entry) (void);
-
-  if (!module || !g_module_symbol (module, "cnn3d_backend", (gpointer *) &entry))
-    g_error ("%s: %s", REAL_BACKEND, g_module_error ());
-  g_module_make_resident (module);
-  real = entry ();
+  real = real_backend ();
   table = *real;
   table.memory = count_memory;
   table.alloc = count_alloc;
