@@ -26,8 +26,8 @@ show_help (const gchar * command)
     gchar *values = cnn3d_config_key_values (&keys[i]);
     gchar *becomes = cnn3d_config_key_becomes (&keys[i]);
 
-    printf ("  %s: %s\n      %s", keys[i].name, values, keys[i].help);
-    if (keys[i].fallback && keys[i].type != CNN3D_CONFIG_SIZE)
+    printf ("  %s: %s\n      %s", keys[i].name, values, keys[i].setting->about);
+    if (keys[i].fallback && keys[i].setting->kind != CNN3D_SETTING_SIZE)
       printf (" (default %s)", keys[i].fallback);
     printf ("\n      sets %s\n", becomes);
     g_free (becomes);

@@ -13,158 +13,142 @@
 
 /* --- the command line --- */
 
-#define UNSET G_MININT
+/* Options that are settings: their ranges and what they do are the table's. */
+static const struct {
+  const gchar *option, *key, *fallback; /* fallback: without the option and a configuration; NULL: the setting's */
+} settings[] = {
+  {"model", "model.backbone"},
+  {"size", "data.img_size"},
+  {"num-frames", "data.num_frames"},
+  {"batch-size", "data.batch_size", "4"},
+  {"accumulate-grad-batches", "train.accumulate_grad_batches"},
+  {"precision", "trainer.precision"},
+  {"convolution", "trainer.convolution"},
+  {"recompute", "train.recompute"},
+  {"optimizer", "loss.optimizer"},
+  {"gradient-clip-val", "trainer.gradient_clip_val"},
+  {"freeze", "model.freeze"},
+  {"num-classes", "model.model_class_num", "400"},
+  {"base-width", "model.base_width"},
+  {"budget", "train.max_memory"},
+};
 
 typedef struct {
   gchar *config;
-  gchar *model, *size, *precision, *convolution, *recompute, *optimizer, *budget, *device, *freeze;
+  gchar *values[G_N_ELEMENTS (settings)];
   gchar **gpus;
-  gint frames, batch, accumulate, classes, base_width;
-  gint threads, chunk;          /* by the configuration alone; 0: all, none */
-  gdouble clip, momentum;
+  gchar *device;
   gboolean auto_fit, json, roofline;
 } Options;
 
-/* What an option is where it is not given: the configuration's value, or ours. */
-static const struct {
-  gsize string, number;         /* offset into Options; 0: the other */
-  const gchar *key, *fallback;
-} defaults[] = {
-  {G_STRUCT_OFFSET (Options, model), 0, "model.backbone", "r3d_18"},
-  {G_STRUCT_OFFSET (Options, size), 0, "data.img_size", "112"},
-  {G_STRUCT_OFFSET (Options, precision), 0, "trainer.precision", "32"},
-  {G_STRUCT_OFFSET (Options, convolution), 0, "trainer.convolution", "auto"},
-  {G_STRUCT_OFFSET (Options, recompute), 0, "train.recompute", "auto"},
-  {G_STRUCT_OFFSET (Options, optimizer), 0, "loss.optimizer", "sgd"},
-  {G_STRUCT_OFFSET (Options, budget), 0, "train.max_memory", "0"},
-  {G_STRUCT_OFFSET (Options, freeze), 0, "model.freeze", NULL},
-  {0, G_STRUCT_OFFSET (Options, frames), "data.num_frames", "16"},
-  {0, G_STRUCT_OFFSET (Options, batch), "data.batch_size", "4"},
-  {0, G_STRUCT_OFFSET (Options, accumulate), "train.accumulate_grad_batches", "1"},
-  {0, G_STRUCT_OFFSET (Options, classes), "model.model_class_num", "400"},
-  {0, G_STRUCT_OFFSET (Options, base_width), "model.base_width", "64"},
-};
+/* 128x171 is a list in configurations. FALSE: it is not a size. */
+static gchar *
+size_as_list (const gchar *text, GError **error)
+{
+  const gchar *x = strchr (text, 'x');
 
+  if (!x)
+    return g_strdup (text);
+  if (strspn (text, "0123456789x") == strlen (text) && x > text && x[1] && !strchr (x + 1, 'x'))
+    return g_strdup_printf ("[%.*s, %s]", (gint) (x - text), text, x + 1);
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+      "--size=%s: give pixels, as 112 or, height first, 128x171", text);
+  return NULL;
+}
+
+/* A number of bytes as the elements read it, which is more than configurations do. */
+static gchar *
+size_in_bytes (const gchar *text)
+{
+  guint64 bytes;
+
+  return cnn3d_parse_bytes (text, &bytes) ? g_strdup_printf ("%" G_GUINT64_FORMAT, bytes) : g_strdup (text);
+}
+
+/* A wrong value is the command line's fault, and not that of a file. */
 static gboolean
-fill_in (Options *o, GError **error)
+set_option (Cnn3dConfig *config, const gchar *key, const gchar *option, const gchar *text, GError **error)
+{
+  g_autoptr (GError) wrong = NULL;
+
+  if (cnn3d_config_set (config, key, option, text, &wrong))
+    return TRUE;
+  g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, wrong->message);
+  return FALSE;
+}
+
+/* What the options say, and the configuration where they say nothing. */
+static Cnn3dConfig *
+read_settings (const Options *o, GError **error)
 {
   Cnn3dConfig *config = cnn3d_config_new ();
-  const gboolean ok = !o->config || cnn3d_config_load (config, o->config, error);
+  gboolean ok = !o->config || cnn3d_config_load (config, o->config, error);
 
-  for (guint i = 0; ok && i < G_N_ELEMENTS (defaults); i++) {
-    const gchar *value = o->config ? cnn3d_config_get (config, defaults[i].key) : NULL;
-    gchar **string = &G_STRUCT_MEMBER (gchar *, o, defaults[i].string);
-    gint *number = &G_STRUCT_MEMBER (gint, o, defaults[i].number);
+  for (guint i = 0; ok && i < G_N_ELEMENTS (settings); i++) {
+    const gchar *option = settings[i].option, *given = o->values[i];
+    g_autofree gchar *text = NULL;
 
-    /* a model_class_num of 0 is what upstream tells: here nobody does */
-    if (!value || (defaults[i].number && !strcmp (value, "0")))
-      value = defaults[i].fallback;
-    if (defaults[i].number && *number == UNSET)
-      *number = g_ascii_strtoll (value, NULL, 10);
-    else if (!defaults[i].number && !*string)
-      *string = g_strdup (value);
+    /* a model_class_num of 0 is what upstream has: here there is none */
+    if (!given && (!o->config || !strcmp (cnn3d_config_get (config, settings[i].key), "0")))
+      given = settings[i].fallback;
+    if (!given)
+      continue;
+    text = !strcmp (option, "size") ? size_as_list (given, error)
+        : !strcmp (option, "budget") ? size_in_bytes (given) : g_strdup (given);
+    ok = text && set_option (config, settings[i].key, option, text, error);
   }
-  if (ok && o->config) {
-    o->auto_fit |= !g_strcmp0 (cnn3d_config_get (config, "train.auto_fit"), "true");
-    if (o->clip == UNSET)
-      o->clip = g_ascii_strtod (cnn3d_config_get (config, "trainer.gradient_clip_val"), NULL);
-    o->momentum = g_ascii_strtod (cnn3d_config_get (config, "loss.momentum"), NULL);
-    o->threads = g_ascii_strtoll (cnn3d_config_get (config, "trainer.threads"), NULL, 10);
-    if (!g_strcmp0 (cnn3d_config_get (config, "train.use_chunking_in_train"), "true"))
-      o->chunk = g_ascii_strtoll (cnn3d_config_get (config, "data.video_batch_size"), NULL, 10);
-  }
-  if (o->clip == UNSET)
-    o->clip = 0;
-  cnn3d_config_free (&config);
-  return ok;
+  if (ok && o->auto_fit)
+    ok = set_option (config, "train.auto_fit", "auto-fit", "true", error);
+  if (!ok)
+    cnn3d_config_free (&config);
+  return config;
+}
+
+static gint
+get_int (const Cnn3dConfig *config, const gchar *key)
+{
+  return (gint) g_ascii_strtoll (cnn3d_config_get (config, key), NULL, 10);
+}
+
+static gdouble
+get_double (const Cnn3dConfig *config, const gchar *key)
+{
+  return g_ascii_strtod (cnn3d_config_get (config, key), NULL);
 }
 
 static gboolean
-choose (const gchar *option, const gchar *value, const gchar *const *names, gint *chosen, GError **error)
+get_boolean (const Cnn3dConfig *config, const gchar *key)
 {
-  for (*chosen = 0; names[*chosen]; (*chosen)++)
-    if (!strcmp (value, names[*chosen]))
-      return TRUE;
-
-  g_autofree gchar *all = g_strjoinv (", ", (gchar **) names);
-
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s=%s: use one of %s", option, value, all);
-  return FALSE;
+  return !strcmp (cnn3d_config_get (config, key), "true");
 }
 
-static gboolean
-in_range (const gchar *option, gint value, gint least, gint most, GError **error)
+static gint
+get_choice (const Cnn3dConfig *config, const gchar *key)
 {
-  if (value >= least && value <= most)
-    return TRUE;
-  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--%s=%d: give %d to %d", option, value, least, most);
-  return FALSE;
+  return cnn3d_choice (cnn3d_setting (NULL, key)->choices, cnn3d_config_get (config, key))->value;
 }
 
-/* 112, or 128x171: height and width. */
-static gboolean
-parse_size (const gchar *text, guint *height, guint *width, GError **error)
+/* Strings stay the configuration's. */
+static void
+to_params (const Cnn3dConfig *config, Cnn3dTrainerParams *p)
 {
-  gchar *end;
-  guint64 h = g_ascii_strtoull (text, &end, 10), w = h;
-
-  if (*end == 'x')
-    w = g_ascii_strtoull (end + 1, &end, 10);
-  if (!g_ascii_isdigit (*text) || *end || h < 1 || w < 1 || h > 16384 || w > 16384) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "--size=%s: give pixels, as 112 or, height first, 128x171", text);
-    return FALSE;
-  }
-  *height = h;
-  *width = w;
-  return TRUE;
-}
-
-static gboolean
-to_params (const Options *o, Cnn3dTrainerParams *p, GError **error)
-{
-  static const gchar *const precisions[] = { "32", "16-mixed", "bf16-mixed", "16", NULL };
-  static const gchar *const convolutions[] = { "auto", "direct", "winograd", NULL };
-  static const gchar *const recomputes[] = { "none", "bn", "block", "auto", NULL };
-  static const gchar *const optimizers[] = { "sgd", "adam", "adamw", NULL };
-  gint precision, convolution, recompute, optimizer;
-
-  if (!parse_size (o->size, &p->network.height, &p->network.width, error)
-      || !choose ("precision", o->precision, precisions, &precision, error)
-      || !choose ("convolution", o->convolution, convolutions, &convolution, error)
-      || !choose ("recompute", o->recompute, recomputes, &recompute, error)
-      || !choose ("optimizer", o->optimizer, optimizers, &optimizer, error)
-      || !in_range ("num-frames", o->frames, 1, 4096, error) || !in_range ("batch-size", o->batch, 1, 4096, error)
-      || !in_range ("accumulate-grad-batches", o->accumulate, 1, 1000000, error)
-      || !in_range ("num-classes", o->classes, 2, 1000000, error)
-      || !in_range ("base-width", o->base_width, 1, 1024, error))
-    return FALSE;
-  if (o->budget && !cnn3d_parse_bytes (o->budget, &p->max_memory)) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "--budget=%s: give bytes, or a number with a unit such as 8GiB or 800MiB", o->budget);
-    return FALSE;
-  }
-  if (!(o->clip >= 0 && o->clip <= G_MAXFLOAT)) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "--gradient-clip-val=%g: give a number from 0, which means no clipping", o->clip);
-    return FALSE;
-  }
-  p->network.model = o->model;
-  p->network.num_classes = o->classes;
-  p->network.base_width = o->base_width;
-  p->network.frames = o->frames;
-  p->precision = precision == 3 ? CNN3D_PRECISION_16_MIXED : (Cnn3dPrecision) precision;
-  p->convolution = (Cnn3dConvolution) convolution;
-  p->recompute = (Cnn3dRecompute) recompute;
-  p->optimizer = (Cnn3dUpdateRule) optimizer;
-  p->accumulate = o->accumulate;
-  p->gradient_clip = o->clip;
-  p->momentum = o->momentum;
-  p->threads = o->threads;
-  p->micro_batch = o->chunk;
-  p->freeze = o->freeze;
-  p->auto_fit = o->auto_fit;
-  return TRUE;
+  p->network.model = cnn3d_config_get (config, "model.backbone");
+  p->network.num_classes = get_int (config, "model.model_class_num");
+  p->network.base_width = get_int (config, "model.base_width");
+  p->network.frames = get_int (config, "data.num_frames");
+  cnn3d_config_get_size (config, &p->network.height, &p->network.width);
+  p->precision = get_choice (config, "trainer.precision");
+  p->convolution = get_choice (config, "trainer.convolution");
+  p->recompute = get_choice (config, "train.recompute");
+  p->optimizer = get_choice (config, "loss.optimizer");
+  p->accumulate = get_int (config, "train.accumulate_grad_batches");
+  p->gradient_clip = get_double (config, "trainer.gradient_clip_val");
+  p->momentum = get_double (config, "loss.momentum");
+  p->threads = get_int (config, "trainer.threads");
+  p->micro_batch = get_boolean (config, "train.use_chunking_in_train") ? get_int (config, "data.video_batch_size") : 0;
+  p->freeze = cnn3d_config_get (config, "model.freeze");
+  p->auto_fit = get_boolean (config, "train.auto_fit");
+  cnn3d_parse_bytes (cnn3d_config_get (config, "train.max_memory"), &p->max_memory);
 }
 
 /* --- what is worth knowing --- */
@@ -239,7 +223,7 @@ add_knobs (ToolPlan *plan)
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
     p.recompute = r;
     if (r != plan->fit.recompute)
-      add_knob (plan, &p, plan->batch, NULL, g_strdup_printf ("recompute=%s", cnn3d_recompute_name (r)));
+      add_knob (plan, &p, plan->batch, NULL, g_strdup_printf ("recompute=%s", cnn3d_choice_name (&cnn3d_recomputes, r)));
   }
   p = *asked;
   /* the others are compared in the same way of running */
@@ -386,16 +370,17 @@ clear_knob (gpointer knob)
 }
 
 static gboolean
-plan_one (const Options *o, const gchar *gpu, JsonBuilder *json, GError **error)
+plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBuilder *json, GError **error)
 {
-  ToolPlan plan = { .gpu = gpu, .batch = o->batch };
+  ToolPlan plan = { .gpu = gpu, .batch = get_int (config, "data.batch_size") };
   Cnn3dNetwork *net = NULL;
   gboolean ok;
 
   cnn3d_trainer_params_init (&plan.params);
+  to_params (config, &plan.params);
   plan.knobs = g_array_new (FALSE, FALSE, sizeof (ToolKnob));
   g_array_set_clear_func (plan.knobs, clear_knob);
-  ok = to_params (o, &plan.params, error) && open_device (&plan, gpu, o->device, error) && fill (&plan, error);
+  ok = open_device (&plan, gpu, o->device, error) && fill (&plan, error);
   if (ok && (json || !o->roofline))
     look_around (&plan);
   if (ok && o->roofline) {
@@ -418,7 +403,7 @@ plan_one (const Options *o, const gchar *gpu, JsonBuilder *json, GError **error)
 }
 
 static gboolean
-plan_all (const Options *o, GError **error)
+plan_all (const Options *o, const Cnn3dConfig *config, GError **error)
 {
   static gchar *none[] = { NULL, NULL };
   g_auto (GStrv) known = NULL;
@@ -432,7 +417,7 @@ plan_all (const Options *o, GError **error)
   for (guint i = 0; i == 0 || gpus[i]; i++) {
     if (i > 0 && !json)
       putchar ('\n');
-    if (!plan_one (o, gpus[i], json, error))
+    if (!plan_one (o, config, gpus[i], json, error))
       return FALSE;
   }
   if (json) {
@@ -453,38 +438,33 @@ plan_all (const Options *o, GError **error)
 int
 tool_plan (int argc, char **argv)
 {
-  Options o = {.frames = UNSET,.batch = UNSET,.accumulate = UNSET,.classes = UNSET,.base_width = UNSET,
-    .clip = UNSET,.momentum = 0.9
-  };
-  const GOptionEntry entries[] = {
+  Options o = { NULL };
+  const GOptionEntry others[] = {
     {"config", 0, 0, G_OPTION_ARG_FILENAME, &o.config, "Settings of a run; options win over them", "FILE"},
-    {"model", 0, 0, G_OPTION_ARG_STRING, &o.model, "The network (default r3d_18)", "NAME"},
-    {"size", 0, 0, G_OPTION_ARG_STRING, &o.size, "Frames' height and width (default 112)", "PIXELS"},
-    {"num-frames", 0, 0, G_OPTION_ARG_INT, &o.frames, "Frames in a clip (default 16)", "N"},
-    {"batch-size", 0, 0, G_OPTION_ARG_INT, &o.batch, "Clips in a batch (default 4)", "N"},
-    {"accumulate-grad-batches", 0, 0, G_OPTION_ARG_INT, &o.accumulate, "Batches in an optimizer step (default 1)", "N"},
-    {"precision", 0, 0, G_OPTION_ARG_STRING, &o.precision, "32, 16-mixed, bf16-mixed (default 32)", "P"},
-    {"convolution", 0, 0, G_OPTION_ARG_STRING, &o.convolution, "On a CPU: auto, direct, winograd (default auto)", "C"},
-    {"recompute", 0, 0, G_OPTION_ARG_STRING, &o.recompute, "none, bn, block, auto (default auto)", "R"},
     {"auto-fit", 0, 0, G_OPTION_ARG_NONE, &o.auto_fit, "Batches may be split to fit", NULL},
-    {"optimizer", 0, 0, G_OPTION_ARG_STRING, &o.optimizer, "sgd, adam, adamw (default sgd)", "O"},
-    {"gradient-clip-val", 0, 0, G_OPTION_ARG_DOUBLE, &o.clip, "Clip gradients to this norm (default 0: no)", "NORM"},
-    {"freeze", 0, 0, G_OPTION_ARG_STRING, &o.freeze, "What does not train", "PREFIXES"},
-    {"num-classes", 0, 0, G_OPTION_ARG_INT, &o.classes, "Classes (default 400)", "N"},
-    {"base-width", 0, 0, G_OPTION_ARG_INT, &o.base_width, "Channels after the stem (default 64)", "N"},
     {"gpu", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.gpus,
         "A GPU that need not be here: rtx3070, ...; all; may be given again", "NAME"},
     {"device", 0, 0, G_OPTION_ARG_STRING, &o.device, "One that is here: auto, cpu, cuda (default auto)", "D"},
-    {"budget", 0, 0, G_OPTION_ARG_STRING, &o.budget, "Bytes that training may take: 8GiB (default: all)", "SIZE"},
     {"roofline", 0, 0, G_OPTION_ARG_NONE, &o.roofline, "What a step computes and moves at least, layer by layer", NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &o.json, "Print JSON", NULL},
     {NULL}
   };
+  GOptionEntry entries[G_N_ELEMENTS (settings) + 1] = { {NULL} };
+  gchar *abouts[G_N_ELEMENTS (settings)];
   g_autoptr (GOptionContext) context = g_option_context_new ("- what training takes, and what would fit");
+  Cnn3dConfig *config = NULL;
   g_autoptr (GError) error = NULL;
   gint status = TOOL_FINE;
 
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++) {
+    const Cnn3dSetting *s = cnn3d_setting (NULL, settings[i].key);
+
+    abouts[i] = s->name && !settings[i].fallback ? cnn3d_setting_blurb (s)
+        : g_strdup_printf ("%s (default %s)", s->about, settings[i].fallback ? settings[i].fallback : s->without);
+    entries[i] = (GOptionEntry) {settings[i].option, 0, 0, G_OPTION_ARG_STRING, &o.values[i], abouts[i], "VALUE"};
+  }
   g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_add_main_entries (context, others, NULL);
   g_set_prgname ("cnn3d plan");
   if (!g_option_context_parse (context, &argc, &argv, &error)) {
     status = TOOL_USAGE;
@@ -492,7 +472,7 @@ tool_plan (int argc, char **argv)
     g_set_error (&error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "'%s' is no option; cnn3d plan --help lists them",
         argv[1]);
     status = TOOL_USAGE;
-  } else if (!fill_in (&o, &error) || !plan_all (&o, &error)) {
+  } else if (!(config = read_settings (&o, &error)) || !plan_all (&o, config, &error)) {
     status = error->domain == G_OPTION_ERROR ? TOOL_USAGE : TOOL_FAILED;
   }
   if (error) {
@@ -501,16 +481,13 @@ tool_plan (int argc, char **argv)
     tool_complain ("cannot print the plan: %s", g_strerror (errno));
     status = TOOL_FAILED;
   }
+  cnn3d_config_free (&config);
+  for (guint i = 0; i < G_N_ELEMENTS (settings); i++) {
+    g_free (o.values[i]);
+    g_free (abouts[i]);
+  }
   g_free (o.config);
-  g_free (o.model);
-  g_free (o.size);
-  g_free (o.precision);
-  g_free (o.convolution);
-  g_free (o.recompute);
-  g_free (o.optimizer);
-  g_free (o.budget);
   g_free (o.device);
-  g_free (o.freeze);
   g_strfreev (o.gpus);
   return status;
 }

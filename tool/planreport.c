@@ -17,9 +17,9 @@ settings (const ToolPlan *plan, const Cnn3dFit *fit, guint64 accumulate)
   const gboolean other = plan->params.convolution != CNN3D_CONVOLUTION_AUTO;
 
   return g_strdup_printf ("clipbatch batch-size=%u, cnn3dtrain precision=%s accumulate-grad-batches=%" G_GUINT64_FORMAT
-      " recompute=%s%s%s", fit->micro_batch, cnn3d_precision_name (plan->params.precision), accumulate,
-      cnn3d_recompute_name (fit->recompute), other ? " convolution=" : "",
-      other ? cnn3d_convolution_name (plan->params.convolution) : "");
+      " recompute=%s%s%s", fit->micro_batch, cnn3d_choice_name (&cnn3d_precisions, plan->params.precision), accumulate,
+      cnn3d_choice_name (&cnn3d_recomputes, fit->recompute), other ? " convolution=" : "",
+      other ? cnn3d_choice_name (&cnn3d_convolutions, plan->params.convolution) : "");
 }
 
 static void
@@ -79,9 +79,9 @@ tool_plan_print (const ToolPlan *plan)
 
   printf ("%s, %ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s\n", n->model, n->frames,
       n->height, n->width, plan->batch, plan->params.accumulate, plan->batch * plan->params.accumulate,
-      cnn3d_precision_name (plan->fit.precision));
+      cnn3d_choice_name (&cnn3d_precisions, plan->fit.precision));
   printf ("%s; budget %s\n\n", plan->backend->describe (plan->device), budget);
-  printf ("With recompute=%s", cnn3d_recompute_name (plan->fit.recompute));
+  printf ("With recompute=%s", cnn3d_choice_name (&cnn3d_recomputes, plan->fit.recompute));
   if (plan->fit.micro_batch != plan->batch)
     printf (" in micro-batches of %u", plan->fit.micro_batch);
   printf (" it %s:\n", plan->fits ? "fits" : "does not fit");
@@ -143,8 +143,8 @@ add_fit (JsonBuilder *b, const ToolPlan *plan, const Cnn3dFit *f)
   const Cnn3dMemory *m = &f->memory;
 
   add_int (b, "batch-size", f->micro_batch);
-  add_text (b, "recompute", cnn3d_recompute_name (f->recompute));
-  add_text (b, "precision", cnn3d_precision_name (f->precision));
+  add_text (b, "recompute", cnn3d_choice_name (&cnn3d_recomputes, f->recompute));
+  add_text (b, "precision", cnn3d_choice_name (&cnn3d_precisions, f->precision));
   add_bool (b, "fits", cnn3d_fit_needs (f) <= plan->budget);
   add_int (b, "bytes", cnn3d_fit_needs (f));
   add_int (b, "predicted-bytes", m->total);
@@ -174,7 +174,7 @@ tool_plan_json (const ToolPlan *plan, const Cnn3dNetwork *net, JsonBuilder *b)
   add_text (b, "device", plan->backend->describe (plan->device));
   add_int (b, "budget-bytes", plan->budget);
   add_text (b, "context-source", plan->context_source);
-  add_text (b, "convolution", cnn3d_convolution_name (plan->params.convolution));
+  add_text (b, "convolution", cnn3d_choice_name (&cnn3d_convolutions, plan->params.convolution));
   add_text (b, "model", n->model);
   add_int (b, "num-frames", n->frames);
   add_int (b, "height", n->height);
@@ -200,7 +200,7 @@ tool_plan_json (const ToolPlan *plan, const Cnn3dNetwork *net, JsonBuilder *b)
   json_builder_set_member_name (b, "largest-batch");
   json_builder_begin_object (b);
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++)
-    add_int (b, cnn3d_recompute_name (r), plan->largest[r]);
+    add_int (b, cnn3d_choice_name (&cnn3d_recomputes, r), plan->largest[r]);
   json_builder_end_object (b);
   json_builder_set_member_name (b, "recommended");
   if (plan->best_accumulate) {

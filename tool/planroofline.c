@@ -167,7 +167,7 @@ tool_plan_print_roofline (const ToolPlan *plan, const Cnn3dNetwork *net)
   fill_table (&t, plan, net);
   printf ("%s, %ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s, recompute=%s", n->model,
       n->frames, n->height, n->width, plan->batch, plan->params.accumulate, t.clips,
-      cnn3d_precision_name (plan->fit.precision), cnn3d_recompute_name (plan->fit.recompute));
+      cnn3d_choice_name (&cnn3d_precisions, plan->fit.precision), cnn3d_choice_name (&cnn3d_recomputes, plan->fit.recompute));
   if (plan->fit.micro_batch != plan->batch)
     printf (" in micro-batches of %u", plan->fit.micro_batch);
   printf ("\n%s; at best %.1f TFLOP/s and %.0f GB/s\n\n", plan->backend->describe (plan->device),

@@ -25,7 +25,7 @@ clip_window_linspace (guint64 stop, guint num, guint i)
 static gboolean
 spreads (const ClipWindow * window)
 {
-  return window->interval == 0 || window->mode == CLIP_WINDOW_UNIFORM;
+  return window->interval == 0 || window->mode == CNN3D_WINDOW_UNIFORM;
 }
 
 guint
@@ -54,7 +54,7 @@ clip_window_plan (const ClipWindow * window, guint64 total, gboolean training,
 
     if (views > 1) {
       start = clip_window_linspace (total - length, views, view);
-    } else if (training && window->mode == CLIP_WINDOW_RANDOM) {
+    } else if (training && window->mode == CNN3D_WINDOW_RANDOM) {
       const Cnn3dRandomKey key = {
         window->seed, epoch, CNN3D_RANDOM_WINDOW, sample
       };

@@ -4,18 +4,13 @@
 #define CLIP_WINDOW_H
 
 #include "plugins/framerate.h"
-
-typedef enum {
-  CLIP_WINDOW_RANDOM,
-  CLIP_WINDOW_CENTER,
-  CLIP_WINDOW_UNIFORM,
-} ClipWindowMode;
+#include "src/settings/choices.h"
 
 typedef struct {
   guint num_frames;             /* frames of a view, at least 1 */
   guint interval;               /* of one frame to the next; 0: even spread */
   FrameRate rate;               /* of the frames that are counted */
-  ClipWindowMode mode;
+  gint mode;                    /* Cnn3dWindow */
   guint views;                  /* at least 1; when training it counts as 1 */
   guint64 seed;
 } ClipWindow;

@@ -26,32 +26,27 @@
 
 #include "clipdraw.h"
 #include "gstclipmeta.h"
-#include "plugins/paramrange.h"
-
-#define DEFAULT_SCALE_MIN 0.5
-#define DEFAULT_SCALE_MAX 1.0
-#define DEFAULT_RATIO_MIN 0.75
-#define DEFAULT_RATIO_MAX (4.0 / 3.0)
-#define DEFAULT_FLIP 0.5
-#define DEFAULT_COLOUR 0.0
-#define DEFAULT_SEED 0
+#include "plugins/settings.h"
 
 GST_DEBUG_CATEGORY_STATIC (clip_augment_debug);
 #define GST_CAT_DEFAULT clip_augment_debug
 
-enum
-{
-  PROP_0,
-  PROP_SCALE_MIN,
-  PROP_SCALE_MAX,
-  PROP_RATIO_MIN,
-  PROP_RATIO_MAX,
-  PROP_FLIP,
-  PROP_BRIGHTNESS,
-  PROP_CONTRAST,
-  PROP_SATURATION,
-  PROP_SEED,
+#define FIELD(field) G_STRUCT_OFFSET (ClipDrawSettings, field)
+
+static const SettingsField fields[] = {
+  {"scale-min", FIELD (scale_min)},
+  {"scale-max", FIELD (scale_max)},
+  {"ratio-min", FIELD (ratio_min)},
+  {"ratio-max", FIELD (ratio_max)},
+  {"flip", FIELD (flip)},
+  {"brightness", FIELD (colours[CLIP_DRAW_BRIGHTNESS])},
+  {"contrast", FIELD (colours[CLIP_DRAW_CONTRAST])},
+  {"saturation", FIELD (colours[CLIP_DRAW_SATURATION])},
+  {"seed", FIELD (seed)},
 };
+
+static const SettingsOf settings =
+    { "clipaugment", fields, G_N_ELEMENTS (fields) };
 
 struct _GstClipAugment
 {
@@ -222,7 +217,7 @@ gst_clip_augment_start (GstBaseTransform * trans)
   GstClipAugment *self = GST_CLIP_AUGMENT (trans);
   ClipDrawSettings s;
 
-  if (!param_range_check (GST_ELEMENT (self)))
+  if (!settings_check (GST_ELEMENT (self)))
     return FALSE;
   GST_OBJECT_LOCK (self);
   s = self->settings;
@@ -259,66 +254,21 @@ gst_clip_augment_stop (GstBaseTransform * trans)
   return TRUE;
 }
 
-/* The setting of a property of type double. */
-static gdouble *
-gst_clip_augment_setting (GstClipAugment * self, guint id)
-{
-  switch (id) {
-    case PROP_SCALE_MIN:
-      return &self->settings.scale_min;
-    case PROP_SCALE_MAX:
-      return &self->settings.scale_max;
-    case PROP_RATIO_MIN:
-      return &self->settings.ratio_min;
-    case PROP_RATIO_MAX:
-      return &self->settings.ratio_max;
-    case PROP_FLIP:
-      return &self->settings.flip;
-    case PROP_BRIGHTNESS:
-      return &self->settings.colours[CLIP_DRAW_BRIGHTNESS];
-    case PROP_CONTRAST:
-      return &self->settings.colours[CLIP_DRAW_CONTRAST];
-    case PROP_SATURATION:
-      return &self->settings.colours[CLIP_DRAW_SATURATION];
-    default:
-      return NULL;
-  }
-}
-
 static void
 gst_clip_augment_set_property (GObject * object, guint id,
     const GValue * value, GParamSpec * pspec)
 {
-  GstClipAugment *self = GST_CLIP_AUGMENT (object);
-  gdouble *setting = gst_clip_augment_setting (self, id);
-
-  if (!param_range_accept (GST_ELEMENT (object), value, pspec))
-    return;
-  GST_OBJECT_LOCK (self);
-  if (setting)
-    *setting = g_value_get_double (value);
-  else if (id == PROP_SEED)
-    self->settings.seed = g_value_get_uint64 (value);
-  else
-    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  GST_OBJECT_UNLOCK (self);
+  settings_set (&settings, GST_ELEMENT (object),
+      &GST_CLIP_AUGMENT (object)->settings, id - 1, value);
 }
 
 static void
 gst_clip_augment_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * pspec)
 {
-  GstClipAugment *self = GST_CLIP_AUGMENT (object);
-  const gdouble *setting = gst_clip_augment_setting (self, id);
-
-  GST_OBJECT_LOCK (self);
-  if (setting)
-    g_value_set_double (value, *setting);
-  else if (id == PROP_SEED)
-    g_value_set_uint64 (value, self->settings.seed);
-  else
-    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  GST_OBJECT_UNLOCK (self);
+  GST_OBJECT_LOCK (object);
+  settings_get (&settings, &GST_CLIP_AUGMENT (object)->settings, id - 1, value);
+  GST_OBJECT_UNLOCK (object);
 }
 
 static void
@@ -328,8 +278,6 @@ gst_clip_augment_class_init (GstClipAugmentClass * klass)
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
   GstVideoFilterClass *filter_class = GST_VIDEO_FILTER_CLASS (klass);
-  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
-      | GST_PARAM_MUTABLE_PLAYING;
 
   GST_DEBUG_CATEGORY_INIT (clip_augment_debug, "clipaugment", 0,
       "shows training clips differently each epoch");
@@ -345,52 +293,8 @@ gst_clip_augment_class_init (GstClipAugmentClass * klass)
   filter_class->transform_frame =
       GST_DEBUG_FUNCPTR (gst_clip_augment_transform_frame);
 
-  /**
-   * GstClipAugment:scale-min:
-   *
-   * Changes of this and the other properties hold from the next clip on.
-   */
-  g_object_class_install_property (object_class, PROP_SCALE_MIN,
-      param_range_double ("scale-min", "Smallest crop",
-          "Smallest crop, as a part of the frame's area; 1: nothing is "
-          "cropped (0.01 to 1, default 0.5)",
-          0.01, 1, DEFAULT_SCALE_MIN, flags));
-  g_object_class_install_property (object_class, PROP_SCALE_MAX,
-      param_range_double ("scale-max", "Largest crop",
-          "Largest crop, as a part of the frame's area (0.01 to 1, default 1)",
-          0.01, 1, DEFAULT_SCALE_MAX, flags));
-  g_object_class_install_property (object_class, PROP_RATIO_MIN,
-      param_range_double ("ratio-min", "Narrowest crop",
-          "A crop's width divided by its height, in the frame's pixels, at "
-          "least (0.1 to 10, default 0.75)",
-          0.1, 10, DEFAULT_RATIO_MIN, flags));
-  g_object_class_install_property (object_class, PROP_RATIO_MAX,
-      param_range_double ("ratio-max", "Widest crop",
-          "A crop's width divided by its height, in the frame's pixels, at "
-          "most (0.1 to 10, default 1.3333)",
-          0.1, 10, DEFAULT_RATIO_MAX, flags));
-  g_object_class_install_property (object_class, PROP_FLIP,
-      param_range_double ("flip", "Flip",
-          "How likely left and right are exchanged (as a probability, 0 to 1, "
-          "default 0.5)", 0, 1, DEFAULT_FLIP, flags));
-  g_object_class_install_property (object_class, PROP_BRIGHTNESS,
-      param_range_double ("brightness", "Brightness",
-          "Pixels are multiplied by a factor within 1 +- this (0 to 10, "
-          "default 0)", 0, 10, DEFAULT_COLOUR, flags));
-  g_object_class_install_property (object_class, PROP_CONTRAST,
-      param_range_double ("contrast", "Contrast",
-          "Distances from the frame's mean brightness are multiplied by a "
-          "factor within 1 +- this (0 to 10, default 0)",
-          0, 10, DEFAULT_COLOUR, flags));
-  g_object_class_install_property (object_class, PROP_SATURATION,
-      param_range_double ("saturation", "Saturation",
-          "Distances from the pixel's grey are multiplied by a factor within "
-          "1 +- this (0 to 10, default 0)", 0, 10, DEFAULT_COLOUR, flags));
-  g_object_class_install_property (object_class, PROP_SEED,
-      g_param_spec_uint64 ("seed", "Seed",
-          "Number that all draws follow from, with the epoch and the clip's "
-          "row in the data set (0 to 2^64-1, default 0)",
-          0, G_MAXUINT64, DEFAULT_SEED, flags));
+  /* changes hold from the next clip on */
+  settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_PLAYING);
 
   gst_element_class_set_static_metadata (element_class, "Clip augmenter",
       "Filter/Effect/Video", "Crops, mirrors and recolours training clips at "
@@ -402,12 +306,7 @@ gst_clip_augment_class_init (GstClipAugmentClass * klass)
 static void
 gst_clip_augment_init (GstClipAugment * self)
 {
-  self->settings.scale_min = DEFAULT_SCALE_MIN;
-  self->settings.scale_max = DEFAULT_SCALE_MAX;
-  self->settings.ratio_min = DEFAULT_RATIO_MIN;
-  self->settings.ratio_max = DEFAULT_RATIO_MAX;
-  self->settings.flip = DEFAULT_FLIP;
-  self->settings.seed = DEFAULT_SEED;
+  settings_init (&settings, &self->settings);
   /* a frame that came late is still a frame of its clip */
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);
 }

@@ -40,13 +40,9 @@
 
 #include "clippack.h"
 #include "gstclipmeta.h"
-#include "plugins/paramrange.h"
+#include "plugins/settings.h"
 #include "src/escape.h"
 
-#define DEFAULT_BATCH_SIZE 1
-#define DEFAULT_DROP_LAST FALSE
-
-#define MAX_BATCH_SIZE 4096
 #define FORMATS "{ RGB, GRAY8 }"
 
 /* of the frames that come in */
@@ -55,8 +51,6 @@
 
 GST_DEBUG_CATEGORY_STATIC (clip_batch_debug);
 #define GST_CAT_DEFAULT clip_batch_debug
-
-enum { PROP_0, PROP_BATCH_SIZE, PROP_DROP_LAST };
 
 struct _GstClipBatch
 {
@@ -89,6 +83,13 @@ struct _GstClipBatch
   guint32 segment_seqnum;
   GstFlowReturn flow;           /* of a batch pushed from an event */
 };
+
+static const SettingsField fields[] = {
+  {"batch-size", G_STRUCT_OFFSET (GstClipBatch, batch_size)},
+  {"drop-last", G_STRUCT_OFFSET (GstClipBatch, drop_last)},
+};
+
+static const SettingsOf settings = { "clipbatch", fields, G_N_ELEMENTS (fields) };
 
 G_DEFINE_TYPE (GstClipBatch, gst_clip_batch, GST_TYPE_ELEMENT);
 GST_ELEMENT_REGISTER_DEFINE (clipbatch, "clipbatch", GST_RANK_NONE,
@@ -665,7 +666,7 @@ gst_clip_batch_change_state (GstElement * element, GstStateChange transition)
   GstStateChangeReturn ret;
 
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-      && !param_range_check (element))
+      && !settings_check (element))
     return GST_STATE_CHANGE_FAILURE;
 
   ret = GST_ELEMENT_CLASS (gst_clip_batch_parent_class)->change_state (element,
@@ -683,34 +684,16 @@ static void
 gst_clip_batch_set_property (GObject * object, guint id, const GValue * value,
     GParamSpec * pspec)
 {
-  GstClipBatch *self = GST_CLIP_BATCH (object);
-
-  if (!param_range_accept (GST_ELEMENT (object), value, pspec))
-    return;
-  GST_OBJECT_LOCK (self);
-  if (id == PROP_BATCH_SIZE)
-    self->batch_size = g_value_get_uint (value);
-  else if (id == PROP_DROP_LAST)
-    self->drop_last = g_value_get_boolean (value);
-  else
-    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  GST_OBJECT_UNLOCK (self);
+  settings_set (&settings, GST_ELEMENT (object), object, id - 1, value);
 }
 
 static void
 gst_clip_batch_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * pspec)
 {
-  GstClipBatch *self = GST_CLIP_BATCH (object);
-
-  GST_OBJECT_LOCK (self);
-  if (id == PROP_BATCH_SIZE)
-    g_value_set_uint (value, self->batch_size);
-  else if (id == PROP_DROP_LAST)
-    g_value_set_boolean (value, self->drop_last);
-  else
-    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  GST_OBJECT_UNLOCK (self);
+  GST_OBJECT_LOCK (object);
+  settings_get (&settings, object, id - 1, value);
+  GST_OBJECT_UNLOCK (object);
 }
 
 static void
@@ -730,8 +713,6 @@ gst_clip_batch_class_init (GstClipBatchClass * klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
-  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
-      | GST_PARAM_MUTABLE_PLAYING;
 
   GST_DEBUG_CATEGORY_INIT (clip_batch_debug, "clipbatch", 0,
       "packs clips into tensors");
@@ -741,20 +722,8 @@ gst_clip_batch_class_init (GstClipBatchClass * klass)
   object_class->finalize = gst_clip_batch_finalize;
   element_class->change_state = GST_DEBUG_FUNCPTR (gst_clip_batch_change_state);
 
-  /**
-   * GstClipBatch:batch-size:
-   *
-   * A change holds from the next batch on.
-   */
-  g_object_class_install_property (object_class, PROP_BATCH_SIZE,
-      param_range_uint ("batch-size", "Batch size",
-          "Clips in a batch (1 to 4096, default 1)",
-          1, MAX_BATCH_SIZE, DEFAULT_BATCH_SIZE, flags));
-  g_object_class_install_property (object_class, PROP_DROP_LAST,
-      g_param_spec_boolean ("drop-last", "Drop last",
-          "Drop the clips that do not fill a batch at the end of a pass, be "
-          "it training or validation, instead of sending a shorter batch "
-          "(default false)", DEFAULT_DROP_LAST, flags));
+  /* a change holds from the next batch on */
+  settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_PLAYING);
 
   gst_element_class_set_static_metadata (element_class, "Clip batcher",
       "Filter/Converter/Video/Tensor", "Packs clips of video frames and their "
@@ -766,8 +735,7 @@ gst_clip_batch_class_init (GstClipBatchClass * klass)
 static void
 gst_clip_batch_init (GstClipBatch * self)
 {
-  self->batch_size = DEFAULT_BATCH_SIZE;
-  self->drop_last = DEFAULT_DROP_LAST;
+  settings_init (&settings, self);
   clip_pack_init (&self->pack);
   g_queue_init (&self->held);
 

@@ -31,8 +31,8 @@
 #include "cliplinks.h"
 #include "clipscaling.h"
 #include "clipstore.h"
+#include "plugins/settings.h"
 
-#define DEFAULT_MAX_SIZE (10 * G_GUINT64_CONSTANT (1000000000))
 /* Frames of one clip are held until it is complete: no more than this */
 #define MAX_CLIP_BYTES (256 << 20)
 #define FORMAT "clipcache 1, " VERSION
@@ -41,13 +41,6 @@
 
 GST_DEBUG_CATEGORY_STATIC (clip_cache_debug);
 #define GST_CAT_DEFAULT clip_cache_debug
-
-enum
-{
-  PROP_0,
-  PROP_LOCATION,
-  PROP_MAX_SIZE,
-};
 
 /* A frame of a record: its head, then the frames' pixels one after the other,
  * each in the layout that its caps have by default.
@@ -88,6 +81,13 @@ struct _GstClipCache
   guint64 bytes;
   gboolean new_caps, new_preparation;   /* not yet in texts */
 };
+
+static const SettingsField fields[] = {
+  {"location", G_STRUCT_OFFSET (GstClipCache, location)},
+  {"max-size", G_STRUCT_OFFSET (GstClipCache, max_size)},
+};
+
+static const SettingsOf settings = { "clipcache", fields, G_N_ELEMENTS (fields) };
 
 G_DEFINE_TYPE (GstClipCache, gst_clip_cache, GST_TYPE_ELEMENT);
 GST_ELEMENT_REGISTER_DEFINE (clipcache, "clipcache", GST_RANK_NONE,
@@ -550,7 +550,7 @@ gst_clip_cache_open (GstClipCache * self)
     return TRUE;
   }
   GST_OBJECT_LOCK (self);
-  location = self->location && *self->location ? g_strdup (self->location) :
+  location = self->location ? g_strdup (self->location) :
       g_build_filename (g_get_user_cache_dir (), "cnn3d", "clips", NULL);
   max_size = self->max_size;
   GST_OBJECT_UNLOCK (self);
@@ -588,43 +588,18 @@ gst_clip_cache_change_state (GstElement * element, GstStateChange transition)
 
 static void
 gst_clip_cache_set_property (GObject * object, guint id, const GValue * value,
-    GParamSpec * spec)
+    GParamSpec * pspec)
 {
-  GstClipCache *self = GST_CLIP_CACHE (object);
-
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_LOCATION:
-      g_free (self->location);
-      self->location = g_value_dup_string (value);
-      break;
-    case PROP_MAX_SIZE:
-      self->max_size = g_value_get_uint64 (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, spec);
-  }
-  GST_OBJECT_UNLOCK (self);
+  settings_set (&settings, GST_ELEMENT (object), object, id - 1, value);
 }
 
 static void
 gst_clip_cache_get_property (GObject * object, guint id, GValue * value,
-    GParamSpec * spec)
+    GParamSpec * pspec)
 {
-  GstClipCache *self = GST_CLIP_CACHE (object);
-
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_LOCATION:
-      g_value_set_string (value, self->location);
-      break;
-    case PROP_MAX_SIZE:
-      g_value_set_uint64 (value, self->max_size);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, spec);
-  }
-  GST_OBJECT_UNLOCK (self);
+  GST_OBJECT_LOCK (object);
+  settings_get (&settings, object, id - 1, value);
+  GST_OBJECT_UNLOCK (object);
 }
 
 static void
@@ -638,7 +613,7 @@ gst_clip_cache_finalize (GObject * object)
   g_array_unref (self->heads);
   g_byte_array_unref (self->texts);
   g_ptr_array_unref (self->frames);
-  g_free (self->location);
+  settings_clear (&settings, self);
   G_OBJECT_CLASS (gst_clip_cache_parent_class)->finalize (object);
 }
 
@@ -647,21 +622,12 @@ gst_clip_cache_class_init (GstClipCacheClass * klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
-  const GParamFlags rw = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
-      | GST_PARAM_MUTABLE_READY;
 
   object_class->set_property = gst_clip_cache_set_property;
   object_class->get_property = gst_clip_cache_get_property;
   object_class->finalize = gst_clip_cache_finalize;
   element_class->change_state = gst_clip_cache_change_state;
-  g_object_class_install_property (object_class, PROP_LOCATION,
-      g_param_spec_string ("location", "Location", "Folder of the files, which "
-          "processes may share. Default: cnn3d/clips in the user's cache folder",
-          NULL, rw));
-  g_object_class_install_property (object_class, PROP_MAX_SIZE,
-      g_param_spec_uint64 ("max-size", "Maximum size", "Bytes that the files "
-          "in location may have together; a full cache keeps what it has. "
-          "Default: 10 GB", 0, G_MAXUINT64, DEFAULT_MAX_SIZE, rw));
+  settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_READY);
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_set_static_metadata (element_class, "Clip cache",
@@ -674,7 +640,7 @@ gst_clip_cache_class_init (GstClipCacheClass * klass)
 static void
 gst_clip_cache_init (GstClipCache * self)
 {
-  self->max_size = DEFAULT_MAX_SIZE;
+  settings_init (&settings, self);
   self->heads = g_array_new (FALSE, FALSE, sizeof (Head));
   self->texts = g_byte_array_new ();
   self->frames = g_ptr_array_new_with_free_func ((GDestroyNotify)

@@ -26,19 +26,11 @@
 #include <string.h>
 
 #include "gstclipmeta.h"
-#include "plugins/paramrange.h"
+#include "plugins/settings.h"
 #include "src/framediff.h"
-
-#define DEFAULT_GAIN 1.0
 
 GST_DEBUG_CATEGORY_STATIC (clip_diff_debug);
 #define GST_CAT_DEFAULT clip_diff_debug
-
-enum
-{
-  PROP_0,
-  PROP_GAIN,
-};
 
 struct _GstClipDiff
 {
@@ -56,6 +48,12 @@ struct _GstClipDiff
   GstEvent *preparation;        /* clip-preparation as it came; NULL: none */
   gdouble told;                 /* the gain that was told downstream */
 };
+
+static const SettingsField fields[] = {
+  {"gain", G_STRUCT_OFFSET (GstClipDiff, gain)},
+};
+
+static const SettingsOf settings = { "clipdiff", fields, G_N_ELEMENTS (fields) };
 
 G_DEFINE_TYPE (GstClipDiff, gst_clip_diff, GST_TYPE_VIDEO_FILTER);
 GST_ELEMENT_REGISTER_DEFINE (clipdiff, "clipdiff", GST_RANK_NONE,
@@ -205,7 +203,7 @@ gst_clip_diff_sink_event (GstBaseTransform * trans, GstEvent * event)
 static gboolean
 gst_clip_diff_start (GstBaseTransform * trans)
 {
-  return param_range_check (GST_ELEMENT (trans));
+  return settings_check (GST_ELEMENT (trans));
 }
 
 static gboolean
@@ -224,30 +222,16 @@ static void
 gst_clip_diff_set_property (GObject * object, guint id, const GValue * value,
     GParamSpec * pspec)
 {
-  GstClipDiff *self = GST_CLIP_DIFF (object);
-
-  if (!param_range_accept (GST_ELEMENT (object), value, pspec))
-    return;
-  if (id != PROP_GAIN) {
-    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-    return;
-  }
-  GST_OBJECT_LOCK (self);
-  self->gain = g_value_get_double (value);
-  GST_OBJECT_UNLOCK (self);
+  settings_set (&settings, GST_ELEMENT (object), object, id - 1, value);
 }
 
 static void
 gst_clip_diff_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * pspec)
 {
-  GstClipDiff *self = GST_CLIP_DIFF (object);
-
-  if (id != PROP_GAIN) {
-    G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-    return;
-  }
-  g_value_set_double (value, gst_clip_diff_gain (self));
+  GST_OBJECT_LOCK (object);
+  settings_get (&settings, object, id - 1, value);
+  GST_OBJECT_UNLOCK (object);
 }
 
 static void
@@ -272,11 +256,7 @@ gst_clip_diff_class_init (GstClipDiffClass * klass)
   filter_class->transform_frame =
       GST_DEBUG_FUNCPTR (gst_clip_diff_transform_frame);
 
-  g_object_class_install_property (object_class, PROP_GAIN,
-      param_range_double ("gain", "Gain",
-          "What differences are multiplied by (as a factor, 0 to 100, default "
-          "1)", 0, 100, DEFAULT_GAIN, G_PARAM_READWRITE
-          | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING));
+  settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_PLAYING);
 
   gst_element_class_set_static_metadata (element_class, "Clip difference",
       "Filter/Effect/Video", "Replaces each frame of a clip by how it differs "
@@ -288,6 +268,6 @@ gst_clip_diff_class_init (GstClipDiffClass * klass)
 static void
 gst_clip_diff_init (GstClipDiff * self)
 {
-  self->gain = DEFAULT_GAIN;
+  settings_init (&settings, self);
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);
 }

@@ -6,6 +6,7 @@
 #include "gstclipsample.h"
 
 #include "clipplans.h"
+#include "plugins/settings.h"
 
 /* A frame of a clip whose plan is not known. */
 typedef struct

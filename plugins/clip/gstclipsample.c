@@ -46,7 +46,6 @@
 #include "clipcached.h"
 #include "cliplinks.h"
 #include "clipscaling.h"
-#include "plugins/paramrange.h"
 
 /* What is held of a clip whose plan is not known. */
 #define MAX_KEPT_FRAMES 4096
@@ -181,7 +180,7 @@ gst_clip_sample_begin (GstClipSample * self, const GstClipMeta * clip,
 static void
 gst_clip_sample_tell (GstClipSample * self)
 {
-  const gboolean uniform = self->window.mode == CLIP_WINDOW_UNIFORM
+  const gboolean uniform = self->window.mode == CNN3D_WINDOW_UNIFORM
       || self->window.interval == 0;
   GstClipPreparation preparation = {.num_frames = self->window.num_frames,
     .frame_interval = uniform ? 0 : self->window.interval,
@@ -666,7 +665,7 @@ gst_clip_sample_change_state (GstElement * element, GstStateChange transition)
   GstStateChangeReturn ret;
 
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-      && !param_range_check (element))
+      && !settings_check (element))
     return GST_STATE_CHANGE_FAILURE;
 
   ret = GST_ELEMENT_CLASS (gst_clip_sample_parent_class)->change_state (element,

@@ -7,46 +7,25 @@
 
 #include "gstclipsrc.h"
 #include "clipworkers.h"
+#include "plugins/settings.h"
 #include "src/dataset/dataset.h"
 #include "src/dataset/order.h"
 
 G_BEGIN_DECLS
-
-typedef enum
-{
-  GST_CLIP_SRC_ON_ERROR_SKIP,
-  GST_CLIP_SRC_ON_ERROR_STOP
-} GstClipSrcOnError;
-
-/* in the order of Cnn3dPasses */
-typedef enum
-{
-  GST_CLIP_SRC_PASSES_ALL,
-  GST_CLIP_SRC_PASSES_TRAIN,
-  GST_CLIP_SRC_PASSES_VAL,
-  GST_CLIP_SRC_PASSES_TEST
-} GstClipSrcPasses;
-
-/* in the order of Cnn3dSampling */
-typedef enum
-{
-  GST_CLIP_SRC_SAMPLING_NONE,
-  GST_CLIP_SRC_SAMPLING_BALANCED
-} GstClipSrcSampling;
 
 typedef struct
 {
   gchar *location, *root, *val_location, *clip_bin, *index_location;
   guint num_folds, fold;
   gboolean shuffle;
-  GstClipSrcSampling sampling;
+  gint sampling;                /* Cnn3dSampling */
   guint64 seed;
   guint epochs;
-  GstClipSrcPasses passes;
+  gint passes;                  /* Cnn3dPasses */
   guint64 limit_clips;
   guint num_workers;
   gboolean persistent_workers;
-  GstClipSrcOnError on_error;
+  gint on_error;                /* Cnn3dOnError */
   guint rank, world_size;
   gint video_track;
   gdouble fps;
@@ -101,9 +80,8 @@ struct _GstClipSrc
 };
 
 /* gstclipsrcproperties.c */
+extern const SettingsOf gst_clip_src_settings;
 void gst_clip_src_install_properties (GObjectClass * klass);
-/* Defaults into a struct of zeros. */
-void gst_clip_src_init_settings (ClipSrcSettings * settings);
 
 Cnn3dOrderParams gst_clip_src_order_params (const ClipSrcSettings * used);
 

@@ -22,7 +22,6 @@
  */
 #include "gstclipsrc-private.h"
 
-#include "plugins/paramrange.h"
 #include "src/escape.h"
 
 GST_DEBUG_CATEGORY (gst_clip_src_debug);
@@ -214,26 +213,11 @@ gst_clip_src_take_settings (GstClipSrc * self)
   ClipSrcSettings *used = &self->used;
 
   GST_OBJECT_LOCK (self);
-  *used = self->settings;
-  used->location = g_strdup (used->location);
-  used->root = g_strdup (used->root);
-  used->val_location = g_strdup (used->val_location);
-  used->clip_bin = g_strdup (used->clip_bin);
-  /* an empty one is none */
-  used->index_location = used->index_location ?
-      g_strdup (used->index_location) :
-      g_build_filename (g_get_user_cache_dir (), "cnn3d", "index", NULL);
+  settings_copy (&gst_clip_src_settings, used, &self->settings);
+  if (!used->index_location)
+    used->index_location = g_build_filename (g_get_user_cache_dir (), "cnn3d",
+        "index", NULL);
   GST_OBJECT_UNLOCK (self);
-}
-
-static void
-clear_settings (ClipSrcSettings * settings)
-{
-  g_clear_pointer (&settings->location, g_free);
-  g_clear_pointer (&settings->root, g_free);
-  g_clear_pointer (&settings->val_location, g_free);
-  g_clear_pointer (&settings->clip_bin, g_free);
-  g_clear_pointer (&settings->index_location, g_free);
 }
 
 /* The streaming thread is gone by now, but another one may seek. */
@@ -249,7 +233,7 @@ gst_clip_src_close (GstClipSrc * self)
   dataset = g_steal_pointer (&self->dataset);
   self->total = 0;
   self->ended = FALSE;
-  clear_settings (&self->used);
+  settings_clear (&gst_clip_src_settings, &self->used);
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&self->order, cnn3d_order_free);
   cnn3d_dataset_free (dataset);
@@ -287,7 +271,7 @@ gst_clip_src_open (GstClipSrc * self)
   guint64 sought, total;
   gboolean too_far;
 
-  if (!param_range_check (GST_ELEMENT (self)))
+  if (!settings_check (GST_ELEMENT (self)))
     return FALSE;
   gst_clip_src_take_settings (self);
   dataset_params = (Cnn3dDatasetParams) {.location = used->location,
@@ -299,7 +283,7 @@ gst_clip_src_open (GstClipSrc * self)
   settings.clip_bin = used->clip_bin;
   settings.index_location = used->index_location;
   settings.video_track = used->video_track;
-  if (used->clip_bin && *used->clip_bin) {
+  if (used->clip_bin) {
     GstElement *bin = clip_chain_parse_bin (used->clip_bin, &error);
 
     if (!bin)
@@ -394,7 +378,7 @@ gst_clip_src_finalize (GObject * object)
 {
   GstClipSrc *self = GST_CLIP_SRC (object);
 
-  clear_settings (&self->settings);
+  settings_clear (&gst_clip_src_settings, &self->settings);
   g_mutex_clear (&self->seek_lock);
   G_OBJECT_CLASS (gst_clip_src_parent_class)->finalize (object);
 }
@@ -422,7 +406,7 @@ gst_clip_src_init (GstClipSrc * self)
   g_mutex_init (&self->seek_lock);
   g_queue_init (&self->jobs);
   g_queue_init (&self->untold);
-  gst_clip_src_init_settings (&self->settings);
+  settings_init (&gst_clip_src_settings, &self->settings);
   self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
   gst_pad_set_activatemode_function (self->srcpad, gst_clip_src_activate_mode);
   gst_pad_set_event_function (self->srcpad, gst_clip_src_event);

@@ -485,7 +485,7 @@ gst_clip_src_loop (GstPad * pad)
       self->delivered++;
       break;
     case CLIP_RESULT_BAD:
-      if (self->used.on_error == GST_CLIP_SRC_ON_ERROR_STOP)
+      if (self->used.on_error == CNN3D_ON_ERROR_STOP)
         goto bad_clip;
       skip_clip (self, job);
       break;
@@ -554,7 +554,7 @@ all_bad:
   GST_ELEMENT_ERROR (self, RESOURCE, READ, ("No clip of the %s pass could be "
           "read, all %" G_GUINT64_FORMAT " were skipped; the first: %s",
           clip.training ? "training" :
-          self->used.passes == GST_CLIP_SRC_PASSES_TEST ? "test" : "validation",
+          self->used.passes == CNN3D_PASSES_TEST ? "test" : "validation",
           self->skipped, reason), (NULL));
 failed:
   g_free (path);

@@ -5,7 +5,6 @@
 #include <math.h>
 
 #include "elementreport.h"
-#include "modelprecision.h"
 #include "src/train/fit.h"
 
 void
@@ -15,7 +14,7 @@ eval_run_report_plan (EvalRun * self)
   const gchar *device = cnn3d_predictor_device (self->predictor);
   const Cnn3dPrecision is = cnn3d_predictor_precision (self->predictor);
   const Cnn3dPrecision asked =
-      self->settings.precision == MODEL_PRECISION_AUTO ? info->precision :
+      self->settings.precision == CNN3D_PRECISION_AUTO ? info->precision :
       (Cnn3dPrecision) self->settings.precision;
   guint chunk = cnn3d_predictor_chunk (self->predictor);
   gchar *shown = g_filename_display_name (self->settings.model);
@@ -37,23 +36,23 @@ eval_run_report_plan (EvalRun * self)
           "batch", G_TYPE_UINT, self->max_clips,
           "chunk", G_TYPE_UINT, chunk,
           "device", G_TYPE_STRING, device,
-          "precision", G_TYPE_STRING, cnn3d_precision_name (is),
+          "precision", G_TYPE_STRING, cnn3d_choice_name (&cnn3d_precisions, is),
           "threads", G_TYPE_UINT, self->settings.threads ?
-          self->settings.threads : g_get_num_processors (),
+          (guint) self->settings.threads : g_get_num_processors (),
           "convolution", G_TYPE_STRING,
-          cnn3d_convolution_name (self->settings.convolution), NULL));
+          cnn3d_choice_name (&cnn3d_convolutions, self->settings.convolution), NULL));
 
   if (is != asked)
     element_report_info (self->element, "%s computes in %s where precision=%s "
-        "was asked for.", device, cnn3d_precision_name (is),
-        cnn3d_precision_name (asked));
+        "was asked for.", device, cnn3d_choice_name (&cnn3d_precisions, is),
+        cnn3d_choice_name (&cnn3d_precisions, asked));
   if (cnn3d_predictor_passed_over (self->predictor))
     GST_ELEMENT_WARNING (self->element, RESOURCE, SETTINGS,
         ("device=auto takes %s, as the GPU that is here cannot be used: %s",
             device, cnn3d_predictor_passed_over (self->predictor)), (NULL));
   if (self->progress)
     progress_note (self->progress, "%s of %s, precision %s, on %s",
-        info->network.model, shown, cnn3d_precision_name (is), device);
+        info->network.model, shown, cnn3d_choice_name (&cnn3d_precisions, is), device);
   g_free (shown);
 }
 

@@ -9,7 +9,6 @@
 #include <glib/gstdio.h>
 
 #include "elementreport.h"
-#include "modelprecision.h"
 #include "tensorbatch.h"
 #include "src/escape.h"
 #include "src/evaluate/featuremaps.h"
@@ -19,6 +18,25 @@ GST_DEBUG_CATEGORY_EXTERN (cnn3d_eval_debug);
 #define GST_CAT_DEFAULT cnn3d_eval_debug
 
 #define NO_CLIP G_MAXUINT64
+
+#define FIELD(field) G_STRUCT_OFFSET (EvalSettings, field)
+
+static const SettingsField fields[] = {
+  {"model", FIELD (model)},
+  {"video-batch-size", FIELD (video_batch_size)},
+  {"precision", FIELD (precision)},
+  {"device", FIELD (device)},
+  {"threads", FIELD (threads)},
+  {"convolution", FIELD (convolution)},
+  {"max-memory", FIELD (max_memory)},
+  {"clips-per-video", FIELD (clips_per_video)},
+  {"output-dir", FIELD (output_dir)},
+  {"feature-maps", FIELD (feature_maps)},
+  {"feature-layers", FIELD (feature_layers)},
+  {"progress", FIELD (progress)},
+};
+
+const SettingsOf eval_settings = { "cnn3deval", fields, G_N_ELEMENTS (fields) };
 
 void
 eval_run_fail (EvalRun * self, GError * error, const gchar * about)
@@ -599,7 +617,7 @@ eval_run_new (GstBaseSink * element, const EvalSettings * settings,
   EvalRun *self = g_new0 (EvalRun, 1);
 
   self->element = GST_ELEMENT (element);
-  eval_settings_copy (&self->settings, settings);
+  settings_copy (&eval_settings, &self->settings, settings);
   self->figures = figures;
   self->flow = GST_FLOW_OK;
   if (!check_settings (self) || !open_model (self)) {
@@ -628,7 +646,7 @@ eval_run_free (EvalRun ** run)
   cnn3d_skipped_clear (&self->skipped);
   cnn3d_model_file_free (self->file);
   progress_free (&self->progress);
-  eval_settings_clear (&self->settings);
+  settings_clear (&eval_settings, &self->settings);
   g_free (self->numbers);
   g_free (self->labels);
   g_free (self->metas);
@@ -637,27 +655,4 @@ eval_run_free (EvalRun ** run)
   g_free (self->told);
   set_last_path (self, NULL);
   g_free (self);
-}
-
-/* --- settings --- */
-
-void
-eval_settings_copy (EvalSettings * to, const EvalSettings * from)
-{
-  *to = *from;
-  to->model = g_strdup (from->model);
-  to->device = g_strdup (from->device);
-  to->max_memory = g_strdup (from->max_memory);
-  to->output_dir = g_strdup (from->output_dir);
-  to->feature_layers = g_strdup (from->feature_layers);
-}
-
-void
-eval_settings_clear (EvalSettings * settings)
-{
-  g_clear_pointer (&settings->model, g_free);
-  g_clear_pointer (&settings->device, g_free);
-  g_clear_pointer (&settings->max_memory, g_free);
-  g_clear_pointer (&settings->output_dir, g_free);
-  g_clear_pointer (&settings->feature_layers, g_free);
 }

@@ -8,15 +8,16 @@
 
 #include "gstclipmeta.h"
 #include "tensorcaps.h"
+#include "plugins/settings.h"
 #include "src/evaluate/metrics.h"
 
 /* What the properties hold. Strings are owned; NULL where nothing is set. */
 typedef struct {
   gchar *model;
-  guint video_batch_size;       /* 0: whole batches */
-  gint precision;               /* Cnn3dPrecision or MODEL_PRECISION_AUTO */
+  gint video_batch_size;        /* 0: whole batches */
+  gint precision;               /* Cnn3dPrecision or CNN3D_PRECISION_AUTO */
   gchar *device;
-  guint threads;
+  gint threads;
   gint convolution;             /* Cnn3dConvolution */
   gchar *max_memory;            /* as written: cnn3d_parse_bytes() */
   guint clips_per_video;        /* 0: by clip numbers */
@@ -26,9 +27,7 @@ typedef struct {
   gboolean progress;
 } EvalSettings;
 
-/* to: holds nothing yet. */
-void eval_settings_copy (EvalSettings * to, const EvalSettings * from);
-void eval_settings_clear (EvalSettings * settings);
+extern const SettingsOf eval_settings;
 
 /* What the read-only properties tell: of the last pass, NaN before its end, but
  * for clips, which counts those of the pass at hand. */

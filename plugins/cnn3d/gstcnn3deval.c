@@ -27,34 +27,15 @@
 
 #include <math.h>
 
-#include "convolution.h"
 #include "elementreport.h"
 #include "evalrun.h"
-#include "modelprecision.h"
-#include "plugins/paramrange.h"
 
 GST_DEBUG_CATEGORY (cnn3d_eval_debug);
 #define GST_CAT_DEFAULT cnn3d_eval_debug
 
-#define DEFAULT_DEVICE "auto"
-#define DEFAULT_MAX_MEMORY "0"
-#define DEFAULT_FEATURE_LAYERS "stages"
-
 enum
 {
   PROP_0,
-  PROP_MODEL,
-  PROP_VIDEO_BATCH_SIZE,
-  PROP_PRECISION,
-  PROP_DEVICE,
-  PROP_THREADS,
-  PROP_CONVOLUTION,
-  PROP_MAX_MEMORY,
-  PROP_CLIPS_PER_VIDEO,
-  PROP_OUTPUT_DIR,
-  PROP_FEATURE_MAPS,
-  PROP_FEATURE_LAYERS,
-  PROP_PROGRESS,
   PROP_ACCURACY,
   PROP_TOP5_ACCURACY,
   PROP_F1,
@@ -62,6 +43,7 @@ enum
   PROP_LOSS,
   PROP_CLIPS,
   PROP_PREDICTED_MEMORY,
+  PROP_SETTINGS,                /* the first of them */
 };
 
 struct _GstCnn3dEval
@@ -165,14 +147,14 @@ gst_cnn3d_eval_begin (GstCnn3dEval * self)
   EvalSettings settings;
   EvalRun *run;
 
-  if (!param_range_check (GST_ELEMENT (self)))
+  if (!settings_check (GST_ELEMENT (self)))
     return FALSE;
   GST_OBJECT_LOCK (self);
-  eval_settings_copy (&settings, &self->settings);
+  settings_copy (&eval_settings, &settings, &self->settings);
   self->figures = none;
   GST_OBJECT_UNLOCK (self);
   run = eval_run_new (GST_BASE_SINK (self), &settings, &self->figures);
-  eval_settings_clear (&settings);
+  settings_clear (&eval_settings, &settings);
   GST_PAD_STREAM_LOCK (GST_BASE_SINK_PAD (self));
   self->run = run;
   GST_PAD_STREAM_UNLOCK (GST_BASE_SINK_PAD (self));
@@ -210,71 +192,16 @@ gst_cnn3d_eval_change_state (GstElement * element, GstStateChange transition)
   return ret;
 }
 
-/* An empty text is none: a launch line cannot say NULL. */
-static void
-gst_cnn3d_eval_take_string (gchar ** to, const GValue * value)
-{
-  g_free (*to);
-  *to = g_value_dup_string (value);
-  if (*to && !**to)
-    g_clear_pointer (to, g_free);
-}
-
 static void
 gst_cnn3d_eval_set_property (GObject * object, guint id, const GValue * value,
     GParamSpec * pspec)
 {
   GstCnn3dEval *self = GST_CNN3D_EVAL (object);
-  EvalSettings *s = &self->settings;
 
-  if (!param_range_accept (GST_ELEMENT (object), value, pspec))
-    return;
-  GST_OBJECT_LOCK (self);
-  if (GST_STATE (self) > GST_STATE_READY)
+  if (settings_set (&eval_settings, GST_ELEMENT (self), &self->settings,
+          id - PROP_SETTINGS, value) && GST_STATE (self) > GST_STATE_READY)
     GST_WARNING_OBJECT (self, "%s changes in the states NULL and READY only: "
         "it holds from the next run on", pspec->name);
-  switch (id) {
-    case PROP_MODEL:
-      gst_cnn3d_eval_take_string (&s->model, value);
-      break;
-    case PROP_VIDEO_BATCH_SIZE:
-      s->video_batch_size = g_value_get_uint (value);
-      break;
-    case PROP_PRECISION:
-      s->precision = g_value_get_enum (value);
-      break;
-    case PROP_DEVICE:
-      gst_cnn3d_eval_take_string (&s->device, value);
-      break;
-    case PROP_THREADS:
-      s->threads = g_value_get_uint (value);
-      break;
-    case PROP_CONVOLUTION:
-      s->convolution = g_value_get_enum (value);
-      break;
-    case PROP_MAX_MEMORY:
-      gst_cnn3d_eval_take_string (&s->max_memory, value);
-      break;
-    case PROP_CLIPS_PER_VIDEO:
-      s->clips_per_video = g_value_get_uint (value);
-      break;
-    case PROP_OUTPUT_DIR:
-      gst_cnn3d_eval_take_string (&s->output_dir, value);
-      break;
-    case PROP_FEATURE_MAPS:
-      s->feature_maps = g_value_get_uint (value);
-      break;
-    case PROP_FEATURE_LAYERS:
-      gst_cnn3d_eval_take_string (&s->feature_layers, value);
-      break;
-    case PROP_PROGRESS:
-      s->progress = g_value_get_boolean (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
-  GST_OBJECT_UNLOCK (self);
 }
 
 static void
@@ -282,47 +209,10 @@ gst_cnn3d_eval_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * pspec)
 {
   GstCnn3dEval *self = GST_CNN3D_EVAL (object);
-  const EvalSettings *s = &self->settings;
   const EvalFigures *f = &self->figures;
 
   GST_OBJECT_LOCK (self);
   switch (id) {
-    case PROP_MODEL:
-      g_value_set_string (value, s->model);
-      break;
-    case PROP_VIDEO_BATCH_SIZE:
-      g_value_set_uint (value, s->video_batch_size);
-      break;
-    case PROP_PRECISION:
-      g_value_set_enum (value, s->precision);
-      break;
-    case PROP_DEVICE:
-      g_value_set_string (value, s->device);
-      break;
-    case PROP_THREADS:
-      g_value_set_uint (value, s->threads);
-      break;
-    case PROP_CONVOLUTION:
-      g_value_set_enum (value, s->convolution);
-      break;
-    case PROP_MAX_MEMORY:
-      g_value_set_string (value, s->max_memory);
-      break;
-    case PROP_CLIPS_PER_VIDEO:
-      g_value_set_uint (value, s->clips_per_video);
-      break;
-    case PROP_OUTPUT_DIR:
-      g_value_set_string (value, s->output_dir);
-      break;
-    case PROP_FEATURE_MAPS:
-      g_value_set_uint (value, s->feature_maps);
-      break;
-    case PROP_FEATURE_LAYERS:
-      g_value_set_string (value, s->feature_layers);
-      break;
-    case PROP_PROGRESS:
-      g_value_set_boolean (value, s->progress);
-      break;
     case PROP_ACCURACY:
       g_value_set_double (value, f->accuracy);
       break;
@@ -345,7 +235,8 @@ gst_cnn3d_eval_get_property (GObject * object, guint id, GValue * value,
       g_value_set_uint64 (value, f->predicted);
       break;
     default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      settings_get (&eval_settings, &self->settings, id - PROP_SETTINGS,
+          value);
       break;
   }
   GST_OBJECT_UNLOCK (self);
@@ -357,75 +248,9 @@ gst_cnn3d_eval_finalize (GObject * object)
   GstCnn3dEval *self = GST_CNN3D_EVAL (object);
 
   eval_run_free (&self->run);
-  eval_settings_clear (&self->settings);
+  settings_clear (&eval_settings, &self->settings);
 
   G_OBJECT_CLASS (gst_cnn3d_eval_parent_class)->finalize (object);
-}
-
-static void
-gst_cnn3d_eval_install_settings (GObjectClass * object_class)
-{
-  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
-      | GST_PARAM_MUTABLE_READY;
-
-  g_object_class_install_property (object_class, PROP_MODEL,
-      g_param_spec_string ("model", "Model",
-          "The model file to evaluate, as cnn3dtrain writes it; architecture, "
-          "classes, sizes and normalisation are the file's (a path, default "
-          "unset)", NULL, flags));
-  g_object_class_install_property (object_class, PROP_VIDEO_BATCH_SIZE,
-      param_range_uint ("video-batch-size", "Clips in a chunk",
-          "Clips that are computed at once: a larger batch is cut into chunks, "
-          "one after another, with the same result; 0: whole batches (clips, 0 "
-          "to 1000000, default 0)", 0, 1000000, 0, flags));
-  g_object_class_install_property (object_class, PROP_PRECISION,
-      g_param_spec_enum ("precision", "Precision",
-          "What numbers are computed with (auto: as the model was trained, 32, "
-          "16-mixed, 16, bf16-mixed; default auto)",
-          TYPE_MODEL_PRECISION, MODEL_PRECISION_AUTO, flags));
-  g_object_class_install_property (object_class, PROP_DEVICE,
-      g_param_spec_string ("device", "Device",
-          "Where to compute: auto (a GPU where there is one, the CPU where "
-          "not), cpu, cuda or cuda:N (default auto)", DEFAULT_DEVICE, flags));
-  g_object_class_install_property (object_class, PROP_THREADS,
-      param_range_uint ("threads", "Threads",
-          "Threads that compute on a CPU; 0: one for each core that the "
-          "process may use (threads, 0 to 4096, default 0)", 0, 4096, 0,
-          flags));
-  g_object_class_install_property (object_class, PROP_CONVOLUTION,
-      g_param_spec_enum ("convolution", "Convolution", CONVOLUTION_BLURB,
-          TYPE_CONVOLUTION, CNN3D_CONVOLUTION_AUTO, flags));
-  g_object_class_install_property (object_class, PROP_MAX_MEMORY,
-      g_param_spec_string ("max-memory", "Memory budget",
-          "Bytes that the model may take, as a number or with a unit: 8GiB, "
-          "800MiB; chunks are made smaller to fit; 0: what the device has "
-          "(default 0)", DEFAULT_MAX_MEMORY, flags));
-  g_object_class_install_property (object_class, PROP_CLIPS_PER_VIDEO,
-      param_range_uint ("clips-per-video", "Clips per video",
-          "How many clips, one after another, are views of one video, whose "
-          "probabilities are averaged; 0: those with the same clip number, as "
-          "clipsample's clips-per-video makes them (clips, 0 to 1000000, "
-          "default 0)", 0, 1000000, 0, flags));
-  g_object_class_install_property (object_class, PROP_OUTPUT_DIR,
-      g_param_spec_string ("output-dir", "Output folder",
-          "Folder for metrics.json, predictions.csv, confusion.png, "
-          "confusion.svg and feature maps, made where it is missing; unset: "
-          "nothing is written (a path, default unset)", NULL, flags));
-  g_object_class_install_property (object_class, PROP_FEATURE_MAPS,
-      param_range_uint ("feature-maps", "Feature maps",
-          "How many batches, from the first, have their feature maps drawn "
-          "into output-dir (batches, 0 to 1000000, default 0)", 0, 1000000, 0,
-          flags));
-  g_object_class_install_property (object_class, PROP_FEATURE_LAYERS,
-      g_param_spec_string ("feature-layers", "Feature layers",
-          "Whose feature maps are drawn: comma-separated names of layers, such "
-          "as layer1,layer4.1.conv1; stages: the stem and every stage (default "
-          "stages)", DEFAULT_FEATURE_LAYERS, flags));
-  g_object_class_install_property (object_class, PROP_PROGRESS,
-      g_param_spec_boolean ("progress", "Progress",
-          "Show progress on stdout: the device, a line that is redrawn on a "
-          "terminal, and each pass's figures (true or false, default true)",
-          TRUE, flags));
 }
 
 static void
@@ -491,10 +316,9 @@ gst_cnn3d_eval_class_init (GstCnn3dEvalClass * klass)
   sink_class->query = GST_DEBUG_FUNCPTR (gst_cnn3d_eval_query);
   sink_class->render = GST_DEBUG_FUNCPTR (gst_cnn3d_eval_render);
 
-  gst_cnn3d_eval_install_settings (object_class);
+  settings_install (&eval_settings, object_class, PROP_SETTINGS,
+      GST_PARAM_MUTABLE_READY);
   gst_cnn3d_eval_install_figures (object_class);
-  gst_type_mark_as_plugin_api (TYPE_MODEL_PRECISION, 0);
-  gst_type_mark_as_plugin_api (TYPE_CONVOLUTION, 0);
 
   gst_element_class_set_static_metadata (element_class, "3D CNN evaluator",
       "Sink/Video", "Tells how good a trained 3D convolutional network is",
@@ -507,11 +331,7 @@ gst_cnn3d_eval_init (GstCnn3dEval * self)
 {
   GstBaseSink *sink = GST_BASE_SINK (self);
 
-  self->settings = (EvalSettings) {
-  .precision = MODEL_PRECISION_AUTO,.device = g_strdup (DEFAULT_DEVICE),
-        .convolution = CNN3D_CONVOLUTION_AUTO,.max_memory =
-        g_strdup (DEFAULT_MAX_MEMORY),.feature_layers =
-        g_strdup (DEFAULT_FEATURE_LAYERS),.progress = TRUE};
+  settings_init (&eval_settings, &self->settings);
   self->figures = (EvalFigures) {
   NAN, NAN, NAN, NAN, NAN, 0, 0};
   /* every batch counts, at whatever time it comes; and none is kept */

@@ -7,9 +7,6 @@
 #include "inferresult.h"
 #include "inferworker.h"
 
-/* Of frame-interval: what a file says beyond it is not believed. */
-#define INFER_MOST_INTERVAL 1000
-
 typedef struct
 {
   InferModelSettings model;

@@ -28,11 +28,8 @@
 
 #include <string.h>
 
-#include "convolution.h"
 #include "elementreport.h"
 #include "infertext.h"
-#include "modelprecision.h"
-#include "plugins/paramrange.h"
 #include "src/escape.h"
 #include "src/train/fit.h"
 
@@ -133,12 +130,12 @@ gst_cnn3d_infer_loaded (gpointer user, const InferModelSettings * settings,
   if (model) {
     passed = self->next;
     self->next = model;
-    infer_model_settings_clear (&self->used);
-    infer_model_settings_copy (&self->used, settings);
+    settings_clear (&infer_model_settings, &self->used);
+    settings_copy (&infer_model_settings, &self->used, settings);
   } else if (infer_model_settings_equal (settings, &self->settings.model)) {
     /* the properties tell what is at work */
-    infer_model_settings_clear (&self->settings.model);
-    infer_model_settings_copy (&self->settings.model, &self->used);
+    settings_clear (&infer_model_settings, &self->settings.model);
+    settings_copy (&infer_model_settings, &self->settings.model, &self->used);
   }
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&passed, infer_model_unref);
@@ -166,7 +163,8 @@ interval_for (const InferModel * model, guint setting)
     return setting;
 
   return !g_strcmp0 (p->sampling, "center") ?
-      CLAMP (p->frame_interval, 1, INFER_MOST_INTERVAL) : 1;
+      CLAMP (p->frame_interval, 1, cnn3d_setting ("cnn3dinfer",
+          "frame-interval")->maximum) : 1;
 }
 
 static void
@@ -197,12 +195,12 @@ gst_cnn3d_infer_report_model (GstCnn3dInfer * self, const InferModel * model,
           "channels", G_TYPE_UINT, info->network.channels,
           "predicted-bytes", G_TYPE_UINT64, model->memory,
           "device", G_TYPE_STRING, device,
-          "precision", G_TYPE_STRING, cnn3d_precision_name (precision), NULL));
+          "precision", G_TYPE_STRING, cnn3d_choice_name (&cnn3d_precisions, precision), NULL));
 
-  if (asked != MODEL_PRECISION_AUTO && (gint) precision != asked)
+  if (asked != CNN3D_PRECISION_AUTO && (gint) precision != asked)
     element_report_info (GST_ELEMENT (self), "%s computes in %s where "
-        "precision=%s was asked for.", device, cnn3d_precision_name (precision),
-        cnn3d_precision_name (asked));
+        "precision=%s was asked for.", device, cnn3d_choice_name (&cnn3d_precisions, precision),
+        cnn3d_choice_name (&cnn3d_precisions, asked));
   if (passed_over)
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
         ("device=auto takes %s, as the GPU that is here cannot be used: %s",
@@ -635,7 +633,7 @@ gst_cnn3d_infer_begin (GstCnn3dInfer * self)
   InferWorker *worker;
 
   GST_OBJECT_LOCK (self);
-  infer_model_settings_copy (&settings, &self->settings.model);
+  settings_copy (&infer_model_settings, &settings, &self->settings.model);
   GST_OBJECT_UNLOCK (self);
   model = infer_model_load (&settings, &error);
   if (!model)
@@ -650,7 +648,7 @@ gst_cnn3d_infer_begin (GstCnn3dInfer * self)
   self->worker = worker;
   self->windows = self->dropped = 0;
   self->failed = FALSE;
-  infer_model_settings_clear (&self->used);
+  settings_clear (&infer_model_settings, &self->used);
   self->used = settings;
   /* another file may have been named meanwhile */
   if (!infer_model_settings_equal (&self->used, &self->settings.model))
@@ -668,7 +666,7 @@ no_model:
     element_report_error (GST_ELEMENT (self), error,
         "The model could not be loaded");
     g_error_free (error);
-    infer_model_settings_clear (&settings);
+    settings_clear (&infer_model_settings, &settings);
     return FALSE;
   }
 }
@@ -703,7 +701,7 @@ gst_cnn3d_infer_change_state (GstElement * element, GstStateChange transition)
   GstStateChangeReturn ret;
 
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-      && (!param_range_check (element) || !gst_cnn3d_infer_begin (self)))
+      && (!settings_check (element) || !gst_cnn3d_infer_begin (self)))
     return GST_STATE_CHANGE_FAILURE;
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
     gst_cnn3d_infer_set_flushing (self, TRUE);
@@ -724,8 +722,8 @@ gst_cnn3d_infer_finalize (GObject * object)
 {
   GstCnn3dInfer *self = GST_CNN3D_INFER (object);
 
-  infer_model_settings_clear (&self->settings.model);
-  infer_model_settings_clear (&self->used);
+  settings_clear (&infer_model_settings, &self->settings.model);
+  settings_clear (&infer_model_settings, &self->used);
   g_clear_pointer (&self->newest, infer_result_unref);
   g_strfreev (self->labels);
 
@@ -757,8 +755,6 @@ gst_cnn3d_infer_class_init (GstCnn3dInferClass * klass)
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_add_static_pad_template (element_class, &text_template);
-  gst_type_mark_as_plugin_api (TYPE_MODEL_PRECISION, 0);
-  gst_type_mark_as_plugin_api (TYPE_CONVOLUTION, 0);
 }
 
 static void

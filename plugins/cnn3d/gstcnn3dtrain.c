@@ -183,8 +183,10 @@ gst_cnn3d_train_begin (GstCnn3dTrain * self)
   GError *error = NULL;
   gchar *told;
 
+  if (!settings_check (GST_ELEMENT (self)))
+    return FALSE;
   GST_OBJECT_LOCK (self);
-  train_settings_copy (&settings, &self->settings);
+  settings_copy (&train_settings, &settings, &self->settings);
   told = train_preset_tell (self->preset);
   self->figures = none;
   GST_OBJECT_UNLOCK (self);
@@ -193,7 +195,7 @@ gst_cnn3d_train_begin (GstCnn3dTrain * self)
   g_free (told);
   if (train_settings_check (&settings, &error))
     run = train_run_new (GST_BASE_SINK (self), &settings, &self->figures);
-  train_settings_clear (&settings);
+  settings_clear (&train_settings, &settings);
   if (error)
     goto bad_settings;
   if (!run)
@@ -252,6 +254,9 @@ gst_cnn3d_train_set_property (GObject * object, guint id, const GValue * value,
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (object);
 
+  if (!settings_accept (&train_settings, GST_ELEMENT (self),
+          id - PROP_SETTINGS, value))
+    return;
   GST_OBJECT_LOCK (self);
   if (GST_STATE (self) > GST_STATE_READY)
     GST_WARNING_OBJECT (self, "%s changes in the states NULL and READY only: "
@@ -353,7 +358,7 @@ gst_cnn3d_train_get_property (GObject * object, guint id, GValue * value,
       g_value_set_uint64 (value, f->steps_skipped);
       break;
     default:
-      train_settings_get (&self->settings, id - PROP_SETTINGS, value);
+      settings_get (&train_settings, &self->settings, id - PROP_SETTINGS, value);
       break;
   }
   GST_OBJECT_UNLOCK (self);
@@ -365,7 +370,7 @@ gst_cnn3d_train_finalize (GObject * object)
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (object);
 
   train_run_free (&self->run);
-  train_settings_clear (&self->settings);
+  settings_clear (&train_settings, &self->settings);
   train_preset_free (self->preset);
 
   G_OBJECT_CLASS (gst_cnn3d_train_parent_class)->finalize (object);
@@ -458,7 +463,8 @@ gst_cnn3d_train_class_init (GstCnn3dTrainClass * klass)
   sink_class->query = GST_DEBUG_FUNCPTR (gst_cnn3d_train_query);
   sink_class->render = GST_DEBUG_FUNCPTR (gst_cnn3d_train_render);
 
-  train_settings_install (object_class, PROP_SETTINGS);
+  settings_install (&train_settings, object_class, PROP_SETTINGS,
+      GST_PARAM_MUTABLE_READY);
   gst_cnn3d_train_install_figures (object_class);
 
   gst_element_class_set_static_metadata (element_class, "3D CNN trainer",
@@ -472,7 +478,7 @@ gst_cnn3d_train_init (GstCnn3dTrain * self)
 {
   GstBaseSink *sink = GST_BASE_SINK (self);
 
-  train_settings_init (&self->settings);
+  settings_init (&train_settings, &self->settings);
   self->preset = train_preset_new ();
   self->figures.loss_scale = 1;
   /* every batch counts, at whatever time it comes; and none is kept */

@@ -4,23 +4,19 @@
 #include "src/escape.h"
 #include "src/train/fit.h"
 
-void
-infer_model_settings_copy (InferModelSettings * to,
-    const InferModelSettings * from)
-{
-  *to = *from;
-  to->path = g_strdup (from->path);
-  to->device = g_strdup (from->device);
-  to->max_memory = g_strdup (from->max_memory);
-}
+#define FIELD(field) G_STRUCT_OFFSET (InferModelSettings, field)
 
-void
-infer_model_settings_clear (InferModelSettings * settings)
-{
-  g_clear_pointer (&settings->path, g_free);
-  g_clear_pointer (&settings->device, g_free);
-  g_clear_pointer (&settings->max_memory, g_free);
-}
+static const SettingsField fields[] = {
+  {"model", FIELD (path)},
+  {"device", FIELD (device)},
+  {"max-memory", FIELD (max_memory)},
+  {"threads", FIELD (threads)},
+  {"convolution", FIELD (convolution)},
+  {"precision", FIELD (precision)},
+};
+
+const SettingsOf infer_model_settings =
+    { "cnn3dinfer", fields, G_N_ELEMENTS (fields) };
 
 gboolean
 infer_model_settings_equal (const InferModelSettings * a,
@@ -37,7 +33,7 @@ model_clear (gpointer data)
   InferModel *model = data;
 
   cnn3d_predictor_free (&model->predictor);
-  infer_model_settings_clear (&model->settings);
+  settings_clear (&infer_model_settings, &model->settings);
   g_strfreev (model->shown);
 }
 
@@ -68,7 +64,7 @@ infer_model_load (const InferModelSettings * settings, GError ** error)
 
   model = g_atomic_rc_box_new0 (InferModel);
   model->serial = g_atomic_int_add (&serials, 1);
-  infer_model_settings_copy (&model->settings, settings);
+  settings_copy (&infer_model_settings, &model->settings, settings);
   model->predictor = predictor;
   model->info = cnn3d_predictor_info (predictor);
   model->num_classes = model->info->network.num_classes;

@@ -5,21 +5,20 @@
 
 #include <gst/gst.h>
 
+#include "plugins/settings.h"
 #include "src/evaluate/predictor.h"
 
-/* What a model is loaded by. */
+/* What a model is loaded by: properties of cnn3dinfer. */
 typedef struct {
   gchar *path;                  /* NULL: not set */
   gchar *device;
   gchar *max_memory;            /* bytes, as text */
-  guint threads;
+  gint threads;
   gint convolution;             /* Cnn3dConvolution */
-  gint precision;               /* Cnn3dPrecision, or -1: the model's own */
+  gint precision;               /* Cnn3dPrecision or CNN3D_PRECISION_AUTO */
 } InferModelSettings;
 
-void infer_model_settings_copy (InferModelSettings * to,
-    const InferModelSettings * from);
-void infer_model_settings_clear (InferModelSettings * settings);
+extern const SettingsOf infer_model_settings;
 gboolean infer_model_settings_equal (const InferModelSettings * a,
     const InferModelSettings * b);
 

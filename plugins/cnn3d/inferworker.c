@@ -145,7 +145,7 @@ loading_thread (gpointer data)
     model = infer_model_load (&settings, &error);
     self->funcs->loaded (self->user, &settings, model, error);
     g_clear_error (&error);
-    infer_model_settings_clear (&settings);
+    settings_clear (&infer_model_settings, &settings);
     g_mutex_lock (&self->lock);
   }
   g_mutex_unlock (&self->lock);
@@ -157,8 +157,8 @@ void
 infer_worker_load (InferWorker * self, const InferModelSettings * settings)
 {
   g_mutex_lock (&self->lock);
-  infer_model_settings_clear (&self->wanted);
-  infer_model_settings_copy (&self->wanted, settings);
+  settings_clear (&infer_model_settings, &self->wanted);
+  settings_copy (&infer_model_settings, &self->wanted, settings);
   self->asked = TRUE;
   if (!self->loads)
     self->loads = g_thread_new ("cnn3dinfer-load", loading_thread, self);
@@ -197,7 +197,7 @@ infer_worker_free (InferWorker ** worker)
   if (self->loads)
     g_thread_join (self->loads);
   g_clear_pointer (&self->job.model, infer_model_unref);
-  infer_model_settings_clear (&self->wanted);
+  settings_clear (&infer_model_settings, &self->wanted);
   g_free (self->job.clip);
   g_cond_clear (&self->cond);
   g_mutex_clear (&self->lock);

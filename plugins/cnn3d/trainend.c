@@ -306,7 +306,7 @@ tell_where (TrainRun * self)
     g_string_append_printf (text, " of %" G_GUINT64_FORMAT, at.clips);
   if (dir && at.step)
     g_string_append_printf (text, ": %s", self->settings.resume ==
-        TRAIN_RESUME_NEVER ? "with resume=auto the same line goes on there" :
+        CNN3D_RESUME_NEVER ? "with resume=auto the same line goes on there" :
         "the same line resumes");
   else
     g_string_append_printf (text, ": nothing is saved%s", dir ? "" :

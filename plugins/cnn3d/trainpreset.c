@@ -28,7 +28,7 @@ train_preset_new (void)
 {
   TrainPreset *self = g_new0 (TrainPreset, 1);
 
-  self->entries = g_new0 (Entry, train_settings_count ());
+  self->entries = g_new0 (Entry, train_settings.n);
 
   return self;
 }
@@ -38,7 +38,7 @@ train_preset_free (TrainPreset * self)
 {
   guint i;
 
-  for (i = 0; i < train_settings_count (); i++) {
+  for (i = 0; i < train_settings.n; i++) {
     g_free (self->entries[i].text);
     g_free (self->entries[i].other);
   }
@@ -88,7 +88,7 @@ train_preset_set (TrainPreset * self, TrainSettings * settings, guint index,
   Entry *entry = &self->entries[index];
   gchar *text = value_text (value);
 
-  train_settings_set (settings, index, value);
+  settings_put (&train_settings, settings, index, value);
   if (entry->setter != NOBODY && entry->setter != setter) {
     g_free (entry->other);
     entry->other = entry->text;
@@ -105,9 +105,9 @@ train_preset_tell (const TrainPreset * self)
   GString *told = g_string_new (NULL);
   guint i;
 
-  for (i = 0; i < train_settings_count (); i++) {
+  for (i = 0; i < train_settings.n; i++) {
     const Entry *e = &self->entries[i];
-    const gchar *name = train_settings_name (i);
+    const gchar *name = train_settings.fields[i].name;
 
     if (!e->other || g_strcmp0 (e->other, e->text) == 0)
       continue;

@@ -16,7 +16,7 @@ void train_preset_free (TrainPreset * preset);
  * again. */
 void train_preset_load (TrainPreset * preset, const gchar * name);
 
-/* Sets a property as train_settings_set() does. */
+/* Sets a property as settings_put() does. */
 void train_preset_set (TrainPreset * preset, TrainSettings * settings,
     guint index, const GValue * value);
 

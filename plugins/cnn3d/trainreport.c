@@ -61,18 +61,18 @@ train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
           "micro-batch", G_TYPE_UINT, cnn3d_trainer_micro_batch (trainer),
           "accumulate-grad-batches", G_TYPE_UINT, params->accumulate,
           "recompute", G_TYPE_STRING,
-          cnn3d_recompute_name (cnn3d_trainer_recompute (trainer)),
+          cnn3d_choice_name (&cnn3d_recomputes, cnn3d_trainer_recompute (trainer)),
           "device", G_TYPE_STRING, device,
-          "precision", G_TYPE_STRING, cnn3d_precision_name (precision),
+          "precision", G_TYPE_STRING, cnn3d_choice_name (&cnn3d_precisions, precision),
           "threads", G_TYPE_UINT, params->threads ? params->threads :
           g_get_num_processors (),
           "convolution", G_TYPE_STRING,
-          cnn3d_convolution_name (params->convolution), NULL));
+          cnn3d_choice_name (&cnn3d_convolutions, params->convolution), NULL));
 
   if (precision != params->precision)
     element_report_info (element, "%s computes in %s where precision=%s was "
-        "asked for.", device, cnn3d_precision_name (precision),
-        cnn3d_precision_name (params->precision));
+        "asked for.", device, cnn3d_choice_name (&cnn3d_precisions, precision),
+        cnn3d_choice_name (&cnn3d_precisions, params->precision));
   if (cnn3d_trainer_passed_over (trainer))
     GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS,
         ("device=auto takes %s, as the GPU that is here cannot be used: %s",

@@ -29,7 +29,7 @@ train_run_resume (TrainRun * self)
   GError *error = NULL;
 
   if (!self->settings.checkpoint_dir
-      || self->settings.resume == TRAIN_RESUME_NEVER)
+      || self->settings.resume == CNN3D_RESUME_NEVER)
     return TRUE;
   if (cnn3d_trainer_resume (self->trainer, &self->resume_position, &error)) {
     self->resume = RESUME_WANTED;
@@ -38,7 +38,7 @@ train_run_resume (TrainRun * self)
   }
   if (error)
     goto failed;
-  if (self->settings.resume == TRAIN_RESUME_MUST)
+  if (self->settings.resume == CNN3D_RESUME_MUST)
     goto none;
 
   return TRUE;

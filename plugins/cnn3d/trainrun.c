@@ -177,7 +177,7 @@ make_trainer (TrainRun * self)
   if (self->progress)
     progress_note (self->progress, "%s, precision %s, on %s",
         self->settings.model,
-        cnn3d_precision_name (cnn3d_trainer_precision (self->trainer)),
+        cnn3d_choice_name (&cnn3d_precisions, cnn3d_trainer_precision (self->trainer)),
         cnn3d_trainer_device (self->trainer));
   cnn3d_trainer_set_tell (self->trainer, hear_ended, self);
   if (!train_run_resume (self)
@@ -409,7 +409,7 @@ train_run_new (GstBaseSink * element, const TrainSettings * settings,
   TrainRun *self = g_new0 (TrainRun, 1);
 
   self->element = GST_ELEMENT (element);
-  train_settings_copy (&self->settings, settings);
+  settings_copy (&train_settings, &self->settings, settings);
   train_skips_init (&self->skips);
   self->figures = figures;
   self->flow = GST_FLOW_OK;
@@ -433,7 +433,7 @@ train_run_free (TrainRun ** run)
   cnn3d_folder_lock_free (&self->lock);
   train_log_free (&self->log);
   progress_free (&self->progress);
-  train_settings_clear (&self->settings);
+  settings_clear (&train_settings, &self->settings);
   train_skips_clear (&self->skips);
   gst_clear_event (&self->preparation);
   gst_clear_event (&self->data);

@@ -1,22 +1,12 @@
-/* trainsettings.h: cnn3dtrain's properties, one row of a table each.
+/* trainsettings.h: cnn3dtrain's properties.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TRAIN_SETTINGS_H
 #define TRAIN_SETTINGS_H
 
 #include <gst/gst.h>
 
+#include "plugins/settings.h"
 #include "src/train/trainer.h"
-
-typedef enum {
-  TRAIN_RESUME_AUTO,
-  TRAIN_RESUME_NEVER,
-  TRAIN_RESUME_MUST,
-} TrainResume;
-
-typedef enum {
-  TRAIN_RESUME_DATA_SAME,
-  TRAIN_RESUME_DATA_ANY,
-} TrainResumeData;
 
 /* What the properties hold. Strings are owned; NULL where nothing is set. */
 typedef struct {
@@ -49,8 +39,8 @@ typedef struct {
   gint checkpoint_interval;
   gint save_top_k;
   gint monitor;                 /* Cnn3dMonitor */
-  gint resume;                  /* TrainResume */
-  gint resume_data;             /* TrainResumeData */
+  gint resume;                  /* Cnn3dResume */
+  gint resume_data;             /* Cnn3dResumeData */
   gint patience;
   gdouble max_skipped;          /* part of a pass's clips */
   gchar *log_dir;
@@ -59,25 +49,9 @@ typedef struct {
   gboolean progress;
 } TrainSettings;
 
-/* Number of properties; they take the ids first to first + this - 1. */
-guint train_settings_count (void);
-const gchar *train_settings_name (guint index);
-void train_settings_install (GObjectClass * object_class, guint first);
+extern const SettingsOf train_settings;
 
-/* Defaults into a struct of zeros. */
-void train_settings_init (TrainSettings * settings);
-void train_settings_clear (TrainSettings * settings);
-/* to: a struct of zeros, or one that train_settings_clear() left. */
-void train_settings_copy (TrainSettings * to, const TrainSettings * from);
-
-/* index: a property's id less `first`. */
-void train_settings_set (TrainSettings * settings, guint index,
-    const GValue * value);
-void train_settings_get (const TrainSettings * settings, guint index,
-    GValue * value);
-
-/* Whether each value is in its range and all go together. The properties
- * themselves take any number: see plugins/paramrange.h. Errors are
+/* Whether settings that are each in their range go together. Errors are
  * GST_RESOURCE_ERROR_SETTINGS, a sentence that says what to do. */
 gboolean train_settings_check (const TrainSettings * settings, GError ** error);
 

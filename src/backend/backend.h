@@ -24,12 +24,6 @@ typedef enum {
 } Cnn3dBackendError;
 
 typedef enum {
-  CNN3D_PRECISION_32,
-  CNN3D_PRECISION_16_MIXED,     /* FP16 storage, FP32 accumulation and masters */
-  CNN3D_PRECISION_BF16_MIXED,
-} Cnn3dPrecision;
-
-typedef enum {
   CNN3D_TYPE_UINT8,             /* 0..255: normalised by the first operation */
   CNN3D_TYPE_FLOAT16,           /* taken as normalised already */
   CNN3D_TYPE_FLOAT32,
@@ -42,15 +36,6 @@ CNN3D_API gsize cnn3d_clip_bytes (const Cnn3dNetworkParams * params, Cnn3dType t
 typedef struct _Cnn3dDevice Cnn3dDevice;
 typedef struct _Cnn3dModel Cnn3dModel;
 typedef struct _Cnn3dProgram Cnn3dProgram;
-
-/* How a CPU convolves: F(4, 3) of Winograd's, where strides and kernels allow it,
- * multiplies a fraction of what direct convolution does, and rounds some ten times
- * as coarsely. */
-typedef enum {
-  CNN3D_CONVOLUTION_AUTO,       /* whatever is faster, layer by layer */
-  CNN3D_CONVOLUTION_DIRECT,
-  CNN3D_CONVOLUTION_WINOGRAD,   /* wherever it can */
-} Cnn3dConvolution;
 
 typedef struct {
   gint index;                   /* which device; ignored on the CPU */
@@ -94,12 +79,6 @@ typedef struct {
   gsize total;                  /* floats, running statistics included */
   gsize copy_bytes;             /* of the copy in the precision that is computed with */
 } Cnn3dWeightLayout;
-
-typedef enum {
-  CNN3D_UPDATE_SGD,
-  CNN3D_UPDATE_ADAM,
-  CNN3D_UPDATE_ADAMW,
-} Cnn3dUpdateRule;
 
 /* One optimizer step: torch.optim's SGD (dampening 0, no Nesterov), Adam and
  * AdamW (no amsgrad) to the letter. */

@@ -46,14 +46,66 @@ read_list (const gchar *text, Cnn3dConfigWritten *written)
   g_free (inside);
 }
 
+/* Of the key with that number; errors begin with `option`. */
+static gboolean
+set_value (Cnn3dConfig *config, gint number, const gchar *option, const gchar *text, GError **error)
+{
+  const Cnn3dConfigKey *key = &cnn3d_config_keys (NULL)[number];
+  Cnn3dConfigWritten written = { 0, };
+  gchar *reason = NULL, *value, *cut;
+  gboolean right;
+
+  if (key->setting->kind == CNN3D_SETTING_SIZE && *text == '[' && g_str_has_suffix (text, "]"))
+    read_list (text, &written);
+  else {
+    written.n_items = 1;
+    written.items[0] = g_strdup (text);
+  }
+  right = cnn3d_config_value (key, &written, &value, &reason);
+  g_free (written.items[0]);
+  g_free (written.items[1]);
+  if (!right)
+    goto wrong;
+  g_free (config->values[number]);
+  config->values[number] = value;
+  return TRUE;
+
+  /* ERRORS */
+wrong:
+  cut = cnn3d_config_cut (option);
+  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_VALUE, "%s: %s", cut, reason);
+  g_free (cut);
+  g_free (reason);
+  return FALSE;
+}
+
+gboolean
+cnn3d_config_set (Cnn3dConfig *config, const gchar *name, const gchar *option, const gchar *text, GError **error)
+{
+  const gint number = cnn3d_config_find (name);
+  gchar *shown;
+  gboolean set;
+
+  g_return_val_if_fail (number >= 0, FALSE);
+  if (!g_utf8_validate (text, -1, NULL))
+    goto not_utf8;
+  shown = g_strdup_printf ("--%s=%s", option, text);
+  set = set_value (config, number, shown, text, error);
+  g_free (shown);
+  return set;
+
+  /* ERRORS */
+not_utf8:
+  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_SYNTAX, "--%s: its value is not UTF-8", option);
+  return FALSE;
+}
+
 gboolean
 cnn3d_config_override (Cnn3dConfig *config, const gchar *option, GError **error)
 {
-  Cnn3dConfigWritten written = { 0, };
   const gchar *equals;
-  gchar *name, *reason = NULL, *value, *cut;
+  gchar *name, *reason = NULL, *cut;
   gint number;
-  gboolean right;
 
   if (!g_utf8_validate (option, -1, NULL))
     goto not_utf8;
@@ -68,20 +120,7 @@ cnn3d_config_override (Cnn3dConfig *config, const gchar *option, GError **error)
   if (number < 0)
     goto unknown;
 
-  if (cnn3d_config_keys (NULL)[number].type == CNN3D_CONFIG_SIZE && equals[1] == '[' && g_str_has_suffix (option, "]"))
-    read_list (equals + 1, &written);
-  else {
-    written.n_items = 1;
-    written.items[0] = g_strdup (equals + 1);
-  }
-  right = cnn3d_config_value (&cnn3d_config_keys (NULL)[number], &written, &value, &reason);
-  g_free (written.items[0]);
-  g_free (written.items[1]);
-  if (!right)
-    goto wrong;
-  g_free (config->values[number]);
-  config->values[number] = value;
-  return TRUE;
+  return set_value (config, number, option, equals + 1, error);
 
   /* ERRORS */
 not_utf8:
@@ -97,12 +136,6 @@ no_option:
 unknown:
   cut = cnn3d_config_cut (option);
   g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_KEY, "%s: %s", cut, reason);
-  g_free (cut);
-  g_free (reason);
-  return FALSE;
-wrong:
-  cut = cnn3d_config_cut (option);
-  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_VALUE, "%s: %s", cut, reason);
   g_free (cut);
   g_free (reason);
   return FALSE;

@@ -1,15 +1,14 @@
 /* config.h: settings of a training run, from YAML and from options, and the
  * launch lines that they become: one that trains, one that tests.
  *
- * One table has every key: what it may be, which element's property it sets,
- * what that property is where the key is not set. Files, options, the line and
- * the documentation all go by it.
+ * The table of settings (src/settings) has every key: what it may be, which
+ * element's property it sets, what that property is where the key is not set.
+ * Files, options, the line and the documentation all go by it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CONFIG_H
 #define CNN3D_CONFIG_H
 
-#include <glib.h>
-#include "src/api.h"
+#include "src/settings/settings.h"
 
 G_BEGIN_DECLS
 
@@ -26,43 +25,27 @@ typedef enum {
   CNN3D_CONFIG_ERROR_MISSING,   /* the line needs it */
 } Cnn3dConfigError;
 
-typedef enum {
-  CNN3D_CONFIG_BOOLEAN,         /* "true", "false" */
-  CNN3D_CONFIG_INTEGER,         /* "8" */
-  CNN3D_CONFIG_NUMBER,          /* "0.0001" */
-  CNN3D_CONFIG_TEXT,            /* any valid UTF-8 but the empty string */
-  CNN3D_CONFIG_CHOICE,          /* one of `choices` */
-  CNN3D_CONFIG_MODEL,           /* the name of a model */
-  CNN3D_CONFIG_BYTES,           /* "8589934592", "8GiB" */
-  CNN3D_CONFIG_SIZE,            /* "HEIGHTxWIDTH", pixels */
-  CNN3D_CONFIG_BATCHES,         /* "100"; "1.0": all of them */
-  CNN3D_CONFIG_RATE,            /* "15/1", "30000/1001", in lowest terms */
-} Cnn3dConfigType;
-
+/* A setting (src/settings) that configurations have. Its values as text are, by
+ * kind: "true" or "false"; "8"; "0.0001"; any valid UTF-8 but the empty string;
+ * a choice's own name; "8589934592" or "8GiB"; "HEIGHTxWIDTH" in pixels; "100"
+ * batches or "1.0", all of them; "15/1" or "30000/1001", in lowest terms. */
 typedef struct {
   const gchar *name;            /* SECTION.KEY */
-  Cnn3dConfigType type;
-  gdouble minimum, maximum;     /* of whole and other numbers, of pixels, of rates */
-  const gchar *choices;         /* blanks between them; A=B: A may be written and means B */
+  const Cnn3dSetting *setting;
   const gchar *fallback;        /* what holds where it is not set; NULL: nothing does */
-  const gchar *elements;        /* that have the property; blanks between them */
-  const gchar *property;        /* NULL: `becomes` tells */
-  const gchar *becomes;
-  const gchar *refused;         /* a value that is not possible here; NULL: none */
-  const gchar *reason;          /* why it is not */
-  const gchar *help;            /* unit and meaning, a line */
-  gboolean always;              /* in the line even if it is the fallback */
-  gboolean tests;               /* in the line that tests, too; cnn3dtrain's are cnn3deval's there */
 } Cnn3dConfigKey;
 
-/* The table; `n_keys` may be NULL. */
+/* All of them, in the order of the table of settings; `n_keys` may be NULL. */
 CNN3D_API const Cnn3dConfigKey *cnn3d_config_keys (guint *n_keys);
 
 /* What a value of the key may be, in words: "a whole number from 1 to 64".
  * g_free(). */
 CNN3D_API gchar *cnn3d_config_key_values (const Cnn3dConfigKey *key);
 
-/* What the key becomes, in words: "clipsrc num-workers". g_free(). */
+/* Whether the key is a property of its elements and nothing else. */
+CNN3D_API gboolean cnn3d_config_key_is_property (const Cnn3dConfigKey *key);
+
+/* What the key becomes, in words: "clipsrc `num-workers`". g_free(). */
 CNN3D_API gchar *cnn3d_config_key_becomes (const Cnn3dConfigKey *key);
 
 /* Not thread-safe, but every config can be in a thread of its own. */
@@ -83,7 +66,11 @@ CNN3D_API gboolean cnn3d_config_load_data (Cnn3dConfig *config, const gchar *nam
  * quotes; `null` unsets. */
 CNN3D_API gboolean cnn3d_config_override (Cnn3dConfig *config, const gchar *option, GError **error);
 
-/* The value as text, in the form that its type says above, or the fallback.
+/* Sets the key `name`, which there is; errors name it as an option, --OPTION=TEXT. */
+CNN3D_API gboolean cnn3d_config_set (Cnn3dConfig *config, const gchar *name, const gchar *option, const gchar *text,
+    GError **error);
+
+/* The value as text, in the form that its kind has above, or the fallback.
  * NULL if there is neither. The config owns it, until the key changes. */
 CNN3D_API const gchar *cnn3d_config_get (const Cnn3dConfig *config, const gchar *name);
 /* Of data.img_size, in pixels. */

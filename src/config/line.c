@@ -43,21 +43,6 @@ append_text (GString *word, const gchar *text)
   g_string_append (word, "\\\"");
 }
 
-/* Whether one of the key's elements is this one. */
-static gboolean
-is_of (const Cnn3dConfigKey *key, const gchar *element)
-{
-  gchar **elements;
-  gboolean is;
-
-  if (!key->property)
-    return FALSE;
-  elements = g_strsplit (key->elements, " ", -1);
-  is = g_strv_contains ((const gchar * const *) elements, element);
-  g_strfreev (elements);
-  return is;
-}
-
 static void
 add_property (GPtrArray *words, const gchar *property, const gchar *value)
 {
@@ -80,10 +65,11 @@ add_properties (const Cnn3dConfig *config, const gchar *element, gboolean testin
 
   for (guint i = 0; i < n_keys; i++) {
     const gchar *value = cnn3d_config_get (config, keys[i].name);
+    const Cnn3dSetting *s = keys[i].setting;
 
-    if (is_of (&keys[i], element) && value && (!testing || keys[i].tests)
-        && (preset ? config->values[i] != NULL : keys[i].always || g_strcmp0 (value, keys[i].fallback) != 0))
-      add_property (words, keys[i].property, value);
+    if (value && cnn3d_config_key_is_property (&keys[i]) && cnn3d_setting_is_of (s, element) && (!testing || s->tests)
+        && (preset ? config->values[i] != NULL : s->always || g_strcmp0 (value, keys[i].fallback) != 0))
+      add_property (words, s->name, value);
   }
 }
 
@@ -217,7 +203,7 @@ cnn3d_config_test_line (const Cnn3dConfig *config, GError **error)
   path = g_build_filename (folder, "test", NULL);
   add_property (words, "output-dir", path);
   g_free (path);
-  add_properties (config, "cnn3dtrain", TRUE, words);
+  add_properties (config, "cnn3deval", TRUE, words);
   g_ptr_array_add (words, NULL);
   return (gchar **) g_ptr_array_free (words, FALSE);
 

@@ -22,85 +22,46 @@ cnn3d_config_cut (const gchar *text)
   return g_strdup (text);
 }
 
-/* A choice is NAME or NAME=MEANING. Whether it is `text`; then, its meaning. */
-static gboolean
-choice_is (const gchar *choice, const gchar *text, const gchar **meaning)
-{
-  const gchar *equals = strchr (choice, '=');
-  gsize length = equals ? (gsize) (equals - choice) : strlen (choice);
-
-  if (strlen (text) != length || strncmp (choice, text, length) != 0)
-    return FALSE;
-  *meaning = equals ? equals + 1 : choice;
-  return TRUE;
-}
-
-static gchar *
-find_choice (const gchar *choices, const gchar *text)
-{
-  gchar **list = g_strsplit (choices, " ", -1), *found = NULL;
-  const gchar *meaning;
-
-  for (guint i = 0; list[i] && !found; i++)
-    if (choice_is (list[i], text, &meaning))
-      found = g_strdup (meaning);
-  g_strfreev (list);
-  return found;
-}
-
-/* Appends A, B, C=... of the choices' names. */
-static void
-append_choices (GString *text, const gchar *choices)
-{
-  gchar **list = g_strsplit (choices, " ", -1);
-
-  for (guint i = 0; list[i]; i++)
-    g_string_append_printf (text, "%s%.*s", i ? ", " : "", (gint) strcspn (list[i], "="), list[i]);
-  g_strfreev (list);
-}
+/* Names that the networks have elsewhere. */
+static const struct {
+  const gchar *name, *model;
+} models[] = {
+  {"resnet18", "r3d_18"},
+  {"resnet50", "slow_r50"},
+};
 
 gchar *
 cnn3d_config_key_values (const Cnn3dConfigKey *key)
 {
-  GString *text = g_string_new (NULL);
+  const Cnn3dSetting *s = key->setting;
+  g_autofree gchar *range = cnn3d_setting_range (s);
 
-  switch (key->type) {
-    case CNN3D_CONFIG_BOOLEAN:
-      g_string_append (text, "true or false");
-      break;
-    case CNN3D_CONFIG_INTEGER:
-      g_string_append_printf (text, "a whole number from %.0f to %.0f", key->minimum, key->maximum);
-      break;
-    case CNN3D_CONFIG_NUMBER:
-      g_string_append_printf (text, "a number from %g to %g", key->minimum, key->maximum);
-      break;
-    case CNN3D_CONFIG_TEXT:
-      g_string_append (text, "text");
-      break;
-    case CNN3D_CONFIG_CHOICE:
-      g_string_append (text, "one of ");
-      append_choices (text, key->choices);
-      break;
-    case CNN3D_CONFIG_MODEL:
-      append_choices (text, key->choices);
-      g_string_append (text, " or a model's own name");
-      break;
-    case CNN3D_CONFIG_BYTES:
-      g_string_append (text, "a number of bytes, or one with KiB, MiB or GiB, such as 8GiB");
-      break;
-    case CNN3D_CONFIG_SIZE:
-      g_string_append_printf (text, "a whole number from %.0f to %.0f, or two, [height, width]", key->minimum,
-          key->maximum);
-      break;
-    case CNN3D_CONFIG_BATCHES:
-      g_string_append (text, "a whole number from 1, or 1.0");
-      break;
-    case CNN3D_CONFIG_RATE:
-      g_string_append_printf (text, "from %.0f to %.0f, a whole number or a fraction such as 30000/1001", key->minimum,
-          key->maximum);
-      break;
+  switch (s->kind) {
+    case CNN3D_SETTING_INT:
+    case CNN3D_SETTING_UINT:
+      return g_strdup_printf ("a whole number from %.0f to %.0f", s->minimum, s->maximum);
+    case CNN3D_SETTING_UINT64:
+      return g_strdup_printf ("a whole number from %s", range);
+    case CNN3D_SETTING_NUMBER:
+      return g_strdup_printf ("a number from %s", range);
+    case CNN3D_SETTING_CHOICE:
+      return g_strdup_printf ("one of %s", range);
+    case CNN3D_SETTING_MODEL:
+      return g_strdup_printf ("%s, %s or a model's own name", models[0].name, models[1].name);
+    case CNN3D_SETTING_BYTES:
+      return g_strdup ("a number of bytes, or one with KiB, MiB or GiB, such as 8GiB");
+    case CNN3D_SETTING_SIZE:
+      return g_strdup_printf ("a whole number from %.0f to %.0f, or two, [height, width]", s->minimum, s->maximum);
+    case CNN3D_SETTING_BATCHES:
+      return g_strdup ("a whole number from 1, or 1.0");
+    case CNN3D_SETTING_RATE:
+      return g_strdup_printf ("from %.0f to %.0f, a whole number or a fraction such as 30000/1001", s->minimum,
+          s->maximum);
+    case CNN3D_SETTING_BOOLEAN:
+      return g_steal_pointer (&range);
+    default:
+      return g_strdup ("text");
   }
-  return g_string_free (text, FALSE);
 }
 
 static gboolean
@@ -156,19 +117,6 @@ read_number (const gchar *text, gdouble *number)
   return *end == 0 && isfinite (*number);
 }
 
-/* Text that is read as the same number */
-static gchar *
-write_number (gdouble number)
-{
-  gchar text[G_ASCII_DTOSTR_BUF_SIZE];
-
-  number += 0.0;                /* no minus before 0 */
-  g_ascii_formatd (text, sizeof text, "%.15g", number);
-  if (g_ascii_strtod (text, NULL) != number)
-    g_ascii_formatd (text, sizeof text, "%.17g", number);
-  return g_strdup (text);
-}
-
 /* Bytes stay as they are written, but for parts of a unit: the element takes
  * whole numbers. */
 static gchar *
@@ -209,7 +157,7 @@ common_divisor (gint64 a, gint64 b)
 }
 
 static gchar *
-read_rate (const Cnn3dConfigKey *key, const gchar *text)
+read_rate (const Cnn3dSetting *s, const gchar *text)
 {
   const gchar *slash = strchr (text, '/');
   gchar *first = slash ? g_strndup (text, slash - text) : g_strdup (text);
@@ -218,70 +166,107 @@ read_rate (const Cnn3dConfigKey *key, const gchar *text)
 
   g_free (first);
   /* GStreamer's fractions are of 32 bits */
-  if (!ok || n < 0 || d < 1 || n > G_MAXINT || d > G_MAXINT || n < key->minimum * d || n > key->maximum * d)
+  if (!ok || n < 0 || d < 1 || n > G_MAXINT || d > G_MAXINT || n < s->minimum * d || n > s->maximum * d)
     return NULL;
   divisor = common_divisor (n, d);
   return g_strdup_printf ("%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT, n / divisor, d / divisor);
 }
 
 static gboolean
-read_pixels (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written, guint item, gint64 *pixels)
+read_pixels (const Cnn3dSetting *s, const Cnn3dConfigWritten *written, guint item, gint64 *pixels)
 {
   return !written->quoted[item] && read_integer (written->items[item], pixels) &&
-      *pixels >= key->minimum && *pixels <= key->maximum;
+      *pixels >= s->minimum && *pixels <= s->maximum;
 }
 
 static gchar *
-read_size (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written)
+read_size (const Cnn3dSetting *s, const Cnn3dConfigWritten *written)
 {
   guint last = written->list ? 1 : 0;
   gint64 height, width;
 
-  if (written->n_items != last + 1 || !read_pixels (key, written, 0, &height)
-      || !read_pixels (key, written, last, &width))
+  if (written->n_items != last + 1 || !read_pixels (s, written, 0, &height)
+      || !read_pixels (s, written, last, &width))
     return NULL;
   return g_strdup_printf ("%" G_GINT64_FORMAT "x%" G_GINT64_FORMAT, height, width);
 }
 
+/* A number's text if it is in the setting's range. */
 static gchar *
-read_one (const Cnn3dConfigKey *key, const gchar *text, gboolean quoted)
+read_ranged (const Cnn3dSetting *s, const gchar *text)
 {
-  const gboolean may_be_quoted = key->type == CNN3D_CONFIG_TEXT || key->type == CNN3D_CONFIG_CHOICE ||
-      key->type == CNN3D_CONFIG_MODEL || key->type == CNN3D_CONFIG_BYTES || key->type == CNN3D_CONFIG_RATE;
+  g_autofree gchar *wrong = NULL;
+  gdouble number;
+  guint64 big;
+  gint64 whole;
+
+  if (s->kind == CNN3D_SETTING_UINT64)
+    return (*text != '0' || !text[1]) && strspn (text, "0123456789") == strlen (text)
+        && g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT64, &big, NULL) ? g_strdup (text) : NULL;
+  if (s->kind == CNN3D_SETTING_NUMBER ? !read_number (text, &number) : !read_integer (text, &whole))
+    return NULL;
+  if (s->kind != CNN3D_SETTING_NUMBER)
+    number = whole;
+  wrong = cnn3d_setting_refuse (s, number);
+  return wrong ? NULL : cnn3d_setting_number (number);
+}
+
+static gchar *
+read_model (const gchar *text)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (models); i++)
+    if (strcmp (text, models[i].name) == 0)
+      return g_strdup (models[i].model);
+  return is_one_of (text, cnn3d_network_models ()) ? g_strdup (text) : NULL;
+}
+
+static gchar *
+read_batches (const Cnn3dSetting *s, const gchar *text)
+{
   gint64 whole;
   gdouble number;
 
-  if (quoted && !may_be_quoted)
+  if (read_integer (text, &whole))
+    return whole >= s->minimum && whole <= s->maximum ? g_strdup_printf ("%" G_GINT64_FORMAT, whole) : NULL;
+  return read_number (text, &number) && number == 1 ? g_strdup ("1.0") : NULL;
+}
+
+static gboolean
+may_be_quoted (Cnn3dSettingKind kind)
+{
+  return (kind >= CNN3D_SETTING_TEXT && kind <= CNN3D_SETTING_CHOICE) || kind == CNN3D_SETTING_RATE;
+}
+
+static gchar *
+read_one (const Cnn3dSetting *s, const gchar *text, gboolean quoted)
+{
+  const GEnumValue *choice;
+
+  if (quoted && !may_be_quoted (s->kind))
     return NULL;
-  switch (key->type) {
-    case CNN3D_CONFIG_BOOLEAN:
+  switch (s->kind) {
+    case CNN3D_SETTING_BOOLEAN:
       return g_strdup (boolean_of (text));
-    case CNN3D_CONFIG_INTEGER:
-      if (read_integer (text, &whole) && whole >= key->minimum && whole <= key->maximum)
-        return g_strdup_printf ("%" G_GINT64_FORMAT, whole);
-      return NULL;
-    case CNN3D_CONFIG_NUMBER:
-      if (read_number (text, &number) && number >= key->minimum && number <= key->maximum)
-        return write_number (number);
-      return NULL;
-    case CNN3D_CONFIG_TEXT:
+    case CNN3D_SETTING_INT:
+    case CNN3D_SETTING_UINT:
+    case CNN3D_SETTING_UINT64:
+    case CNN3D_SETTING_NUMBER:
+      return read_ranged (s, text);
+    case CNN3D_SETTING_TEXT:
+    case CNN3D_SETTING_TEXT_OR_EMPTY:
       return !quoted && boolean_of (text) ? NULL : g_strdup (text);
-    case CNN3D_CONFIG_CHOICE:
-      return find_choice (key->choices, text);
-    case CNN3D_CONFIG_MODEL:
-      if (is_one_of (text, cnn3d_network_models ()))
-        return g_strdup (text);
-      return find_choice (key->choices, text);
-    case CNN3D_CONFIG_BYTES:
+    case CNN3D_SETTING_CHOICE:
+      choice = cnn3d_choice (s->choices, text);
+      return choice ? g_strdup (cnn3d_choice_name (s->choices, choice->value)) : NULL;
+    case CNN3D_SETTING_MODEL:
+      return read_model (text);
+    case CNN3D_SETTING_BYTES:
       return read_bytes (text);
-    case CNN3D_CONFIG_BATCHES:
-      if (read_integer (text, &whole))
-        return whole >= key->minimum && whole <= key->maximum ?
-            g_strdup_printf ("%" G_GINT64_FORMAT, whole) : NULL;
-      return read_number (text, &number) && number == 1 ? g_strdup ("1.0") : NULL;
-    case CNN3D_CONFIG_RATE:
-      return read_rate (key, text);
-    case CNN3D_CONFIG_SIZE:
+    case CNN3D_SETTING_BATCHES:
+      return read_batches (s, text);
+    case CNN3D_SETTING_RATE:
+      return read_rate (s, text);
+    case CNN3D_SETTING_SIZE:
       break;
   }
   return NULL;
@@ -293,7 +278,7 @@ wrong_value (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written)
   gchar *values = cnn3d_config_key_values (key), *cut, *reason;
   gdouble number;
 
-  if (key->type == CNN3D_CONFIG_MODEL) {
+  if (key->setting->kind == CNN3D_SETTING_MODEL) {
     gchar *joined = g_strjoinv (", ", (gchar **) cnn3d_network_models ());
     gchar *named = g_strdup_printf ("%s (%s)", values, joined);
 
@@ -304,8 +289,8 @@ wrong_value (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written)
 
   if (written->list)
     reason = g_strdup_printf ("%s must be %s, not %s", key->name, values,
-        key->type == CNN3D_CONFIG_SIZE ? "this list" : "a list");
-  else if (key->type == CNN3D_CONFIG_BATCHES && !written->quoted[0] && read_number (written->items[0], &number)
+        key->setting->kind == CNN3D_SETTING_SIZE ? "this list" : "a list");
+  else if (key->setting->kind == CNN3D_SETTING_BATCHES && !written->quoted[0] && read_number (written->items[0], &number)
       && number > 0 && number < 1)
     reason = g_strdup_printf ("%s cannot be the fraction %s: a launch line says how many, and how many there are is "
         "known only when the data has been read; write the number of batches", key->name, written->items[0]);
@@ -334,16 +319,16 @@ cnn3d_config_value (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written
     *reason = g_strdup_printf ("%s is longer than %d bytes", key->name, MAX_TEXT);
     return FALSE;
   }
-  if (key->type == CNN3D_CONFIG_SIZE)
-    *value = read_size (key, written);
+  if (key->setting->kind == CNN3D_SETTING_SIZE)
+    *value = read_size (key->setting, written);
   else if (!written->list)
-    *value = read_one (key, written->items[0], written->quoted[0]);
+    *value = read_one (key->setting, written->items[0], written->quoted[0]);
   if (!*value) {
     *reason = wrong_value (key, written);
     return FALSE;
   }
-  if (g_strcmp0 (*value, key->refused) == 0) {
-    *reason = g_strdup_printf ("%s cannot be %s: %s", key->name, *value, key->reason);
+  if (g_strcmp0 (*value, key->setting->refused) == 0) {
+    *reason = g_strdup_printf ("%s cannot be %s: %s", key->name, *value, key->setting->reason);
     g_clear_pointer (value, g_free);
     return FALSE;
   }

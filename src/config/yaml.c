@@ -188,7 +188,7 @@ read_written (Reader *reader, const Cnn3dConfigKey *key, Cnn3dConfigWritten *wri
   *mark = reader->event.start_mark;
   if (reader->event.type == YAML_SCALAR_EVENT)
     return add_item (reader, written, error);
-  if (reader->event.type != YAML_SEQUENCE_START_EVENT || key->type != CNN3D_CONFIG_SIZE)
+  if (reader->event.type != YAML_SEQUENCE_START_EVENT || key->setting->kind != CNN3D_SETTING_SIZE)
     goto nested;
   written->list = TRUE;
   for (;;) {

@@ -8,8 +8,7 @@
 #ifndef CNN3D_DATASET_H
 #define CNN3D_DATASET_H
 
-#include <glib.h>
-#include "src/api.h"
+#include "src/settings/choices.h"
 
 G_BEGIN_DECLS
 
@@ -26,19 +25,13 @@ typedef enum {
   CNN3D_DATASET_ERROR_PARAMS,   /* parameters that contradict each other */
 } Cnn3dDatasetError;
 
-/* Which passes the clips are for.
+/* Which clips each of Cnn3dPasses has:
  *
  * CNN3D_PASSES_ALL:   training and validation; validation may have no clips
  * CNN3D_PASSES_TRAIN, CNN3D_PASSES_VAL: one of them, with the same clips
  * CNN3D_PASSES_TEST:  the rows of `location` that are in split test. Where no row is
  *                     in any split, and neither val_location nor num_folds says
  *                     that some of them train: all of its rows */
-typedef enum {
-  CNN3D_PASSES_ALL,
-  CNN3D_PASSES_TRAIN,
-  CNN3D_PASSES_VAL,
-  CNN3D_PASSES_TEST,
-} Cnn3dPasses;
 
 /* What to read. Strings are copied.
  *

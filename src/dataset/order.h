@@ -15,11 +15,6 @@ G_BEGIN_DECLS
 
 typedef struct _Cnn3dOrder Cnn3dOrder;
 
-typedef enum {
-  CNN3D_SAMPLING_NONE,          /* each training clip once an epoch */
-  CNN3D_SAMPLING_BALANCED,      /* each class as often as the others */
-} Cnn3dSampling;
-
 /* shuffle:     training passes are shuffled, differently each epoch;
  *              others always come as listed
  * limit_clips: at most so many clips a pass (before they are shared out to

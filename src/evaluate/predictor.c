@@ -268,9 +268,9 @@ differs (guint asked, guint has)
 static gboolean
 check_sizes (const Cnn3dPredictorParams *params, const Cnn3dNetworkParams *n, GError **error)
 {
-  if (params->batch < 1 || params->batch > 65536) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS, "batch is %u, but must be from 1 to 65536",
-        params->batch);
+  if (params->batch < 1 || params->batch > CNN3D_MOST_BATCH) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS, "batch is %u, but must be from 1 to %u",
+        params->batch, CNN3D_MOST_BATCH);
     return FALSE;
   }
   if (!differs (params->frames, n->frames) && !differs (params->height, n->height)

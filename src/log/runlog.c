@@ -349,7 +349,6 @@ void
 cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTrainerParams *params, guint batch,
     guint epochs)
 {
-  static const gchar *const optimizers[] = { "sgd", "adam", "adamw" };
   const Cnn3dNetworkParams *net = &cnn3d_trainer_network (trainer)->params;
   g_autofree gchar *command = command_line ();
   GString *line = log->line;
@@ -371,14 +370,14 @@ cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTra
   cnn3d_json_integer (line, "height", net->height);
   cnn3d_json_integer (line, "width", net->width);
   cnn3d_json_string (line, "device", cnn3d_trainer_device (trainer));
-  cnn3d_json_string (line, "precision", cnn3d_precision_name (cnn3d_trainer_precision (trainer)));
+  cnn3d_json_string (line, "precision", cnn3d_choice_name (&cnn3d_precisions, cnn3d_trainer_precision (trainer)));
   cnn3d_json_integer (line, "threads", params->threads ? params->threads : g_get_num_processors ());
-  cnn3d_json_string (line, "convolution", cnn3d_convolution_name (params->convolution));
+  cnn3d_json_string (line, "convolution", cnn3d_choice_name (&cnn3d_convolutions, params->convolution));
   cnn3d_json_integer (line, "batch", batch);
   cnn3d_json_integer (line, "micro-batch", cnn3d_trainer_micro_batch (trainer));
   cnn3d_json_integer (line, "accumulate-grad-batches", params->accumulate);
-  cnn3d_json_string (line, "recompute", cnn3d_recompute_name (cnn3d_trainer_recompute (trainer)));
-  cnn3d_json_string (line, "optimizer", optimizers[params->optimizer]);
+  cnn3d_json_string (line, "recompute", cnn3d_choice_name (&cnn3d_recomputes, cnn3d_trainer_recompute (trainer)));
+  cnn3d_json_string (line, "optimizer", cnn3d_choice_name (&cnn3d_optimizers, params->optimizer));
   cnn3d_json_integer (line, "predicted-bytes", memory.total);
   cnn3d_json_integer (line, "context-bytes", memory.context);
   cnn3d_json_integer (line, "budget-bytes", cnn3d_trainer_budget (trainer));

@@ -6,15 +6,12 @@
 
 #include "src/json.h"
 #include "src/model/safetensors-private.h"
+#include "src/settings/settings.h"
 #include "src/temporary.h"
 
 G_DEFINE_QUARK (cnn3d-model-file-error, cnn3d_model_file_error)
 
 /* Beyond these no network is, and products of sizes could wrap. */
-#define MOST_CLASSES 1000000
-#define MOST_SIZE 65535
-#define MOST_GAIN 100
-#define MOST_RATE 1000
 
 struct _Cnn3dModelFile {
   gchar *path;
@@ -51,6 +48,13 @@ get_number (const Cnn3dModelFile *f, const gchar *key, guint64 min, guint64 max,
     return TRUE;
   range = g_strdup_printf ("a number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, min, max);
   return wrong (f, key, range, error);
+}
+
+/* The largest value that a setting may have. */
+static guint
+most (const gchar *element, const gchar *name)
+{
+  return (guint) cnn3d_setting (element, name)->maximum;
 }
 
 static gboolean
@@ -172,7 +176,7 @@ get_rate (const Cnn3dModelFile *f, gint *n, gint *d)
   text = end + 1;
   denominator = g_ascii_strtoll (text, &end, 10);
   if (end == text || *end || numerator < 1 || denominator < 1 || numerator > G_MAXINT || denominator > G_MAXINT
-      || numerator > denominator * MOST_RATE)
+      || numerator > denominator * cnn3d_setting ("clipsample", "frame-rate")->maximum)
     return FALSE;
   *n = numerator;
   *d = denominator;
@@ -189,18 +193,16 @@ get_preparation (Cnn3dModelFile *f)
   gint borders = 0;
 
   p->sampling = get_choice (f, "sampling", samplings, NULL);
-  if (p->sampling && (!get_uint (f, "frame-interval", 0, MOST_SIZE, &p->frame_interval, NULL)
+  if (p->sampling && (!get_uint (f, "frame-interval", 0, most ("clipsample", "frame-interval"), &p->frame_interval, NULL)
           || !get_rate (f, &p->frame_rate_n, &p->frame_rate_d)))
     p->sampling = NULL;
   p->scaling = cnn3d_safetensors_metadata (f->tensors, "scaling");
   get_choice (f, "add-borders", booleans, &borders);
   p->add_borders = borders;
   p->diff_gain = gain ? g_ascii_strtod (gain, NULL) : 0;
-  if (!(p->diff_gain >= 0 && p->diff_gain <= MOST_GAIN))
+  if (!(p->diff_gain >= 0 && p->diff_gain <= cnn3d_setting ("clipdiff", "gain")->maximum))
     p->diff_gain = 0;
 }
-
-static const gchar *const precisions[] = { "32", "16-mixed", "bf16-mixed", NULL };
 
 static gboolean
 read_description (Cnn3dModelFile *f, GError **error)
@@ -208,8 +210,10 @@ read_description (Cnn3dModelFile *f, GError **error)
   Cnn3dNetworkParams *n = &f->info.network;
   const gchar *model = cnn3d_safetensors_metadata (f->tensors, "model");
   const gchar *const *models = cnn3d_network_models ();
+  const gchar *precision = cnn3d_safetensors_metadata (f->tensors, "precision");
+  const GEnumValue *choice = precision ? cnn3d_choice (&cnn3d_precisions, precision) : NULL;
+  const guint size = most (NULL, "data.img_size");
   guint64 number = 0;
-  gint precision = CNN3D_PRECISION_32;
 
   if (!model || !g_strv_contains (models, model)) {
     g_autofree gchar *list = g_strjoinv (", ", (gchar **) models), *what = g_strconcat ("one of ", list, NULL);
@@ -217,17 +221,16 @@ read_description (Cnn3dModelFile *f, GError **error)
     return wrong (f, "model", what, error);
   }
   n->model = model;
-  if (!get_uint (f, "num-classes", 2, MOST_CLASSES, &n->num_classes, error)
-      || !get_uint (f, "base-width", 1, 4096, &n->base_width, error)
+  if (!get_uint (f, "num-classes", 2, most ("cnn3dtrain", "num-classes"), &n->num_classes, error)
+      || !get_uint (f, "base-width", 1, most ("cnn3dtrain", "base-width"), &n->base_width, error)
       || !get_uint (f, "channels", 1, G_N_ELEMENTS (f->info.mean), &n->channels, error)
-      || !get_uint (f, "num-frames", 1, MOST_SIZE, &n->frames, error)
-      || !get_uint (f, "height", 1, MOST_SIZE, &n->height, error)
-      || !get_uint (f, "width", 1, MOST_SIZE, &n->width, error)
+      || !get_uint (f, "num-frames", 1, most ("clipsample", "num-frames"), &n->frames, error)
+      || !get_uint (f, "height", 1, size, &n->height, error)
+      || !get_uint (f, "width", 1, size, &n->width, error)
       || !get_floats (f, "mean", n->channels, FALSE, f->info.mean, error)
       || !get_floats (f, "std", n->channels, TRUE, f->info.std, error) || !get_classes (f, error))
     return FALSE;
-  get_choice (f, "precision", precisions, &precision);
-  f->info.precision = precision;
+  f->info.precision = choice ? choice->value : CNN3D_PRECISION_32;
   if (get_number (f, "step", 0, G_MAXUINT64, &number, NULL))
     f->info.step = number;
   get_uint (f, "epoch", 0, G_MAXUINT, &f->info.epoch, NULL);
@@ -452,7 +455,7 @@ cnn3d_model_file_describe (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info
   cnn3d_safetensors_writer_number (w, "num-frames", n->frames);
   cnn3d_safetensors_writer_number (w, "height", n->height);
   cnn3d_safetensors_writer_number (w, "width", n->width);
-  cnn3d_safetensors_writer_metadata (w, "precision", precisions[info->precision]);
+  cnn3d_safetensors_writer_metadata (w, "precision", cnn3d_choice_name (&cnn3d_precisions, info->precision));
   cnn3d_safetensors_writer_number (w, "step", info->step);
   cnn3d_safetensors_writer_number (w, "epoch", info->epoch);
   if (p->sampling) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/random.h"
+#include "src/settings/settings.h"
 
 G_DEFINE_QUARK (cnn3d-network-error, cnn3d_network_error)
 
@@ -165,27 +166,28 @@ cnn3d_network_add_head (Cnn3dNetwork *n, const gchar *name, gint in)
 static gboolean
 check_params (const Cnn3dNetworkParams *p, GError **error)
 {
+  const gdouble size = cnn3d_setting (NULL, "data.img_size")->maximum;
   const struct {
     const gchar *what;
-    guint value, min, max;
+    gdouble value, max;
   } ranges[] = {
-    {"num-classes", p->num_classes, 1, 1000000},
-    {"base-width", p->base_width, 1, 1024},
-    {"channels", p->channels, 1, 4},
-    {"frames", p->frames, 1, 1024},
-    {"height", p->height, 1, 4096},
-    {"width", p->width, 1, 4096},
+    {"num-classes", p->num_classes, cnn3d_setting ("cnn3dtrain", "num-classes")->maximum},
+    {"base-width", p->base_width, cnn3d_setting ("cnn3dtrain", "base-width")->maximum},
+    {"channels", p->channels, 4},
+    {"frames", p->frames, cnn3d_setting ("clipsample", "num-frames")->maximum},
+    {"height", p->height, size},
+    {"width", p->width, size},
   };
+  g_autofree gchar *dropout = cnn3d_setting_refuse (cnn3d_setting ("cnn3dtrain", "dropout"), p->dropout);
 
   for (guint i = 0; i < G_N_ELEMENTS (ranges); i++)
-    if (ranges[i].value < ranges[i].min || ranges[i].value > ranges[i].max) {
-      g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE, "%s is %u, but must be from %u to %u",
-          ranges[i].what, ranges[i].value, ranges[i].min, ranges[i].max);
+    if (!(ranges[i].value >= 1 && ranges[i].value <= ranges[i].max)) {
+      g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE, "%s is %.0f, but must be from 1 to %.0f",
+          ranges[i].what, ranges[i].value, ranges[i].max);
       return FALSE;
     }
-  if (!(p->dropout >= 0 && p->dropout < 1)) {
-    g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE, "dropout is %g, but must be from 0 to below 1",
-        p->dropout);
+  if (dropout) {
+    g_set_error_literal (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE, dropout);
     return FALSE;
   }
   return TRUE;

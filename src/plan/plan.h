@@ -9,6 +9,7 @@
 #define CNN3D_PLAN_H
 
 #include "src/network/network.h"
+#include "src/settings/choices.h"
 
 typedef enum {
   CNN3D_PHASE_FORWARD,
@@ -18,14 +19,6 @@ typedef enum {
   CNN3D_PHASE_UPDATE,           /* optimizer step of the op's parameters: for whoever runs the plan */
   CNN3D_N_PHASES
 } Cnn3dPhase;
-
-/* What the backward pass makes again rather than finds kept. */
-typedef enum {
-  CNN3D_RECOMPUTE_NONE,
-  CNN3D_RECOMPUTE_BN,           /* convolutions' outputs are kept; batch norm and ReLU are done again */
-  CNN3D_RECOMPUTE_BLOCK,        /* residual blocks' inputs are kept; convolutions are done again too */
-  CNN3D_RECOMPUTE_AUTO,         /* for a fit to decide: no plan is made with it */
-} Cnn3dRecompute;
 
 #define CNN3D_NOWHERE G_MAXSIZE /* an offset: no such buffer */
 #define CNN3D_ARENA_ALIGNMENT 64        /* bytes; of every buffer */

@@ -306,7 +306,7 @@ add_ways (GArray *ways, Search *s, const Cnn3dTrainerParams *base, guint batch, 
 {
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
     Cnn3dTrainerParams p = *base;
-    g_autofree gchar *text = g_strdup_printf ("%srecompute=%s", prefix, cnn3d_recompute_name (r));
+    g_autofree gchar *text = g_strdup_printf ("%srecompute=%s", prefix, cnn3d_choice_name (&cnn3d_recomputes, r));
 
     p.recompute = r;
     add_way (ways, s, &p, batch, changes, text);
@@ -343,7 +343,7 @@ cnn3d_fit_suggest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
     const gboolean fewer = k != 1 && n->frames > 8, smaller = k != 0 && (n->height > 112 || n->width > 112);
     g_autofree gchar *text = g_strdup_printf ("%s%s%s, cnn3dtrain precision=%s auto-fit=true recompute=auto",
         fewer ? "clipsample num-frames=8" : "", fewer && smaller ? ", " : "",
-        smaller ? "video/x-raw,width=112,height=112" : "", cnn3d_precision_name (p.precision));
+        smaller ? "video/x-raw,width=112,height=112" : "", cnn3d_choice_name (&cnn3d_precisions, p.precision));
 
     p.network.frames = fewer ? 8 : n->frames;
     p.network.height = smaller ? 112 : n->height;
@@ -395,31 +395,7 @@ cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
   return fits;
 }
 
-/* --- names --- */
-
-const gchar *
-cnn3d_recompute_name (Cnn3dRecompute recompute)
-{
-  static const gchar *const names[] = { "none", "bn", "block", "auto" };
-
-  return names[recompute];
-}
-
-const gchar *
-cnn3d_convolution_name (Cnn3dConvolution convolution)
-{
-  static const gchar *const names[] = { "auto", "direct", "winograd" };
-
-  return names[convolution];
-}
-
-const gchar *
-cnn3d_precision_name (Cnn3dPrecision precision)
-{
-  static const gchar *const names[] = { "32", "16-mixed", "bf16-mixed" };
-
-  return names[precision];
-}
+/* --- bytes --- */
 
 gchar *
 cnn3d_format_bytes (guint64 bytes)

@@ -51,12 +51,6 @@ CNN3D_API gchar **cnn3d_fit_suggest (const Cnn3dBackend * backend, Cnn3dDevice *
 CNN3D_API guint cnn3d_fit_largest (const Cnn3dBackend * backend, Cnn3dDevice * device,
     const Cnn3dTrainerParams * params, Cnn3dRecompute recompute, guint64 budget, Cnn3dFit * fit);
 
-/* none, bn, block, auto. */
-CNN3D_API const gchar *cnn3d_recompute_name (Cnn3dRecompute recompute);
-/* auto, direct, winograd. */
-CNN3D_API const gchar *cnn3d_convolution_name (Cnn3dConvolution convolution);
-/* 32, 16-mixed, bf16-mixed. */
-CNN3D_API const gchar *cnn3d_precision_name (Cnn3dPrecision precision);
 /* "1.93 GiB"; g_free(). */
 CNN3D_API gchar *cnn3d_format_bytes (guint64 bytes);
 /* "8GiB", "800MiB", "6G" (= GiB), plain bytes; FALSE: not a size. */

@@ -3,16 +3,9 @@
 #ifndef CNN3D_LR_H
 #define CNN3D_LR_H
 
-#include <glib.h>
-#include "src/api.h"
+#include "src/settings/choices.h"
 
 G_BEGIN_DECLS
-
-typedef enum {
-  CNN3D_LR_CONSTANT,
-  CNN3D_LR_COSINE,              /* half a cosine from lr to 0 at the end */
-  CNN3D_LR_STEP,                /* times gamma each step_size epochs */
-} Cnn3dLrSchedule;
 
 typedef struct {
   Cnn3dLrSchedule schedule;

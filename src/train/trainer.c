@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/settings/settings.h"
 #include "src/temporary.h"
 
 G_DEFINE_QUARK (cnn3d-trainer-error, cnn3d_trainer_error)
@@ -188,23 +189,29 @@ check_settings (const Cnn3dTrainerParams *p, guint batch, GError **error)
 {
   const struct {
     const gchar *name;
-    gdouble value, min, max;
-  } ranges[] = {
-    {"batch", batch, 1, 65536},
-    {"accumulate-grad-batches", p->accumulate, 1, 1000000},
-    {"momentum", p->momentum, 0, 1},
-    {"weight-decay", p->weight_decay, 0, 1000},
-    {"label-smoothing", p->label_smoothing, 0, 1},
-    {"gradient-clip-val", p->gradient_clip, 0, G_MAXFLOAT},
-    {"threads", p->threads, 0, 1024},
+    gdouble value;
+  } numbers[] = {
+    {"accumulate-grad-batches", p->accumulate},
+    {"momentum", p->momentum},
+    {"weight-decay", p->weight_decay},
+    {"label-smoothing", p->label_smoothing},
+    {"gradient-clip-val", p->gradient_clip},
+    {"threads", p->threads},
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (ranges); i++)
-    if (!(ranges[i].value >= ranges[i].min && ranges[i].value <= ranges[i].max)) {
-      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS, "%s is %g, but must be from %g to %g",
-          ranges[i].name, ranges[i].value, ranges[i].min, ranges[i].max);
+  if (batch < 1 || batch > CNN3D_MOST_BATCH) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS, "batch is %u, but must be from 1 to %u",
+        batch, CNN3D_MOST_BATCH);
+    return FALSE;
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (numbers); i++) {
+    g_autofree gchar *wrong = cnn3d_setting_refuse (cnn3d_setting ("cnn3dtrain", numbers[i].name), numbers[i].value);
+
+    if (wrong) {
+      g_set_error_literal (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS, wrong);
       return FALSE;
     }
+  }
   if (p->classes && g_strv_length ((gchar **) p->classes) != p->network.num_classes) {
     g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
         "there are names for %u classes, but num-classes is %u: name each class, or none",

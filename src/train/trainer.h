@@ -20,13 +20,6 @@ typedef enum {
   CNN3D_TRAINER_ERROR_MEMORY,   /* it does not fit */
 } Cnn3dTrainerError;
 
-typedef enum {
-  CNN3D_MONITOR_VAL_ACCURACY,
-  CNN3D_MONITOR_VAL_LOSS,
-  CNN3D_MONITOR_TRAIN_LOSS,
-  CNN3D_MONITOR_VAL_F1,         /* the mean over classes */
-} Cnn3dMonitor;
-
 /* Which data set clips are of; order is NULL: nobody told. The digests are
  * clipsrc's: of the clips in any order, these with their labels, and these in the
  * order that they come in. */
@@ -78,6 +71,7 @@ typedef struct {
   gboolean any_data;            /* a checkpoint of other data is gone on from, and cnn3d_trainer_data_note() tells */
 } Cnn3dTrainerParams;
 
+#define CNN3D_MOST_BATCH 65536  /* clips, whatever upstream sends */
 #define CNN3D_MOST_CLASS_WEIGHT 1e6
 
 CNN3D_API void cnn3d_trainer_params_init (Cnn3dTrainerParams * params);

@@ -48,7 +48,7 @@ test_values (void)
     for (k = G_N_ELEMENTS (ways); k-- > 0;) {
       gst_util_set_object_arg (G_OBJECT (element), "convolution", ways[k]);
       g_object_get (element, "convolution", &value, NULL);
-      g_assert_cmpstr (cnn3d_convolution_name (value), ==, ways[k]);
+      g_assert_cmpstr (cnn3d_choice_name (&cnn3d_convolutions, value), ==, ways[k]);
     }
     gst_object_unref (element);
   }

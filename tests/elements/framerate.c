@@ -170,7 +170,7 @@ test_jumps (void)
 static void
 test_windows (void)
 {
-  ClipWindow window = { 4, 2, {5, 1}, CLIP_WINDOW_RANDOM, 3, 9 };
+  ClipWindow window = { 4, 2, {5, 1}, CNN3D_WINDOW_RANDOM, 3, 9 };
   guint64 times[90], wanted[12], moments[12] = { 0 };
 
   for (guint training = 0; training < 2; training++) {

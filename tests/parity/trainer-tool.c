@@ -285,7 +285,7 @@ run (GError **error)
   params.keep_gradients = output != NULL;
   params.micro_batch = micro_batch;
   params.auto_fit = auto_fit;
-  while (strcmp (recompute, cnn3d_recompute_name (params.recompute = r)) && r < CNN3D_RECOMPUTE_AUTO)
+  while (strcmp (recompute, cnn3d_choice_name (&cnn3d_recomputes, params.recompute = r)) && r < CNN3D_RECOMPUTE_AUTO)
     r++;
   if (max_memory)
     cnn3d_parse_bytes (max_memory, &params.max_memory);
@@ -325,7 +325,7 @@ run (GError **error)
         G_GSIZE_FORMAT " input %" G_GSIZE_FORMAT " arena %" G_GSIZE_FORMAT " total %" G_GSIZE_FORMAT " context %"
         G_GSIZE_FORMAT " grown %" G_GUINT64_FORMAT " micro-batch %u recompute %s\n", m.weights, m.copy, m.gradients, m.optimizer, m.input, m.arena,
         m.total, m.context, resident ("VmHWM:") - before, cnn3d_trainer_micro_batch (t),
-        cnn3d_recompute_name (cnn3d_trainer_recompute (t)));
+        cnn3d_choice_name (&cnn3d_recomputes, cnn3d_trainer_recompute (t)));
   }
   if (ok && output)
     ok = write_results (t, logits, clips.n, (gfloat *) losses->data, losses->len, error);

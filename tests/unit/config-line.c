@@ -131,27 +131,33 @@ test_properties (void)
     gchar *option, *word, *line;
     gboolean in_bin;
 
-    if (!key->property || strcmp (key->name, "paths.train") == 0)
+    if (!cnn3d_config_key_is_property (key) || strcmp (key->name, "paths.train") == 0)
       continue;
-    switch (key->type) {
-      case CNN3D_CONFIG_BOOLEAN:
+    switch (key->setting->kind) {
+      case CNN3D_SETTING_BOOLEAN:
         value = strcmp (key->fallback, "true") ? "true" : "false";
         break;
-      case CNN3D_CONFIG_INTEGER:
+      case CNN3D_SETTING_INT:
+      case CNN3D_SETTING_UINT:
+      case CNN3D_SETTING_UINT64:
         value = "37";
         break;
-      case CNN3D_CONFIG_NUMBER:
+      case CNN3D_SETTING_NUMBER:
         value = "0.375";
         break;
-      case CNN3D_CONFIG_CHOICE:
-      case CNN3D_CONFIG_MODEL:
-        value = strrchr (key->choices, ' ') + 1;
-        value = strchr (value, '=') ? strchr (value, '=') + 1 : value;
+      case CNN3D_SETTING_CHOICE:
+        value = NULL;
+        for (const GEnumValue * v = key->setting->choices->values; v->value_nick; v++)
+          if (v->value != (gint) key->setting->preset)
+            value = cnn3d_choice_name (key->setting->choices, v->value);
         break;
-      case CNN3D_CONFIG_BYTES:
+      case CNN3D_SETTING_MODEL:
+        value = "slow_r50";
+        break;
+      case CNN3D_SETTING_BYTES:
         value = "5MiB";
         break;
-      case CNN3D_CONFIG_RATE:
+      case CNN3D_SETTING_RATE:
         value = "30000/1001";
         break;
       default:
@@ -159,20 +165,20 @@ test_properties (void)
         break;
     }
     option = g_strdup_printf ("--%s=%s", key->name, value);
-    in_bin = strcmp (key->elements, "clipsample") == 0 || strcmp (key->elements, "clipaugment") == 0;
-    word = g_strdup_printf (in_bin ? " %s=%s" : "|%s=%s", key->property, value);
+    in_bin = strcmp (key->setting->elements, "clipsample") == 0 || strcmp (key->setting->elements, "clipaugment") == 0;
+    word = g_strdup_printf (in_bin ? " %s=%s" : "|%s=%s", key->setting->name, value);
     line = LINE ("--paths.train=t", option);
     if (!strstr (line, word))
       g_error ("%s: no %s in %s", option, word, line);
     g_free (line);
     g_free (option);
     g_free (word);
-    if (!key->fallback || key->always)
+    if (!key->fallback || key->setting->always)
       continue;
     option = g_strdup_printf ("--%s=%s", key->name, key->fallback);
     line = LINE ("--paths.train=t", option);
     /* any of its keys wants the element */
-    if (strcmp (key->elements, "clipaugment") == 0)
+    if (strcmp (key->setting->elements, "clipaugment") == 0)
       g_assert_nonnull (strstr (line, "height=112 ! clipaugment|"));
     else
       g_assert_cmpstr (line, ==, bare);

@@ -58,8 +58,8 @@ check_value (const Cnn3dConfigKey * key, const gchar * written, gboolean fine, c
 static void
 check_range (const Cnn3dConfigKey * key)
 {
-  gchar *least = g_strdup_printf ("%.0f", key->minimum), *most = g_strdup_printf ("%.0f", key->maximum);
-  gchar *less = g_strdup_printf ("%.0f", key->minimum - 1), *more = g_strdup_printf ("%.0f", key->maximum + 1);
+  gchar *least = g_strdup_printf ("%.0f", key->setting->minimum), *most = g_strdup_printf ("%.0f", key->setting->maximum);
+  gchar *less = g_strdup_printf ("%.0f", key->setting->minimum - 1), *more = g_strdup_printf ("%.0f", key->setting->maximum + 1);
   gchar *range = g_strdup_printf ("a whole number from %s to %s", least, most);
 
   check_value (key, least, TRUE, least);
@@ -79,11 +79,11 @@ check_range (const Cnn3dConfigKey * key)
 static void
 check_number (const Cnn3dConfigKey * key)
 {
-  gchar *less = g_strdup_printf ("%g", key->minimum - 0.5), *more = g_strdup_printf ("%.17g", key->maximum * 1.5);
+  gchar *less = g_strdup_printf ("%g", key->setting->minimum - 0.5), *more = g_strdup_printf ("%.17g", key->setting->maximum * 1.5);
 
-  check_value (key, "1", TRUE, "1");
+  check_value (key, "1", !key->setting->below, key->setting->below ? "to below 1, not '1'" : "1");
   check_value (key, "0.25", TRUE, "0.25");
-  if (key->minimum <= 1e-4)
+  if (key->setting->minimum <= 1e-4)
     check_value (key, "1e-4", TRUE, "0.0001");
   check_value (key, "5e-1", TRUE, "0.5");
   check_value (key, ".5", TRUE, "0.5");
@@ -99,19 +99,28 @@ check_number (const Cnn3dConfigKey * key)
 static void
 check_choices (const Cnn3dConfigKey * key)
 {
-  gchar **choices = g_strsplit (key->choices, " ", -1);
+  for (const GEnumValue * v = key->setting->choices->values; v->value_nick; v++) {
+    gchar *quoted = g_strdup_printf ("\"%s\"", v->value_nick);
+    /* a further name becomes its value's own */
+    const gchar *name = cnn3d_choice_name (key->setting->choices, v->value);
 
-  for (guint i = 0; choices[i]; i++) {
-    gchar **pair = g_strsplit (choices[i], "=", 2);
-    gchar *quoted = g_strdup_printf ("\"%s\"", pair[0]);
-
-    check_value (key, pair[0], TRUE, pair[1] ? pair[1] : pair[0]);
-    check_value (key, quoted, TRUE, pair[1] ? pair[1] : pair[0]);
+    check_value (key, v->value_nick, TRUE, name);
+    check_value (key, quoted, TRUE, name);
     g_free (quoted);
-    g_strfreev (pair);
   }
   check_value (key, "neither", FALSE, "not 'neither'");
-  g_strfreev (choices);
+}
+
+/* All of a guint64, digit by digit. */
+static void
+check_uint64 (const Cnn3dConfigKey * key)
+{
+  for (const gchar * const *right = (const gchar * const[]) { "0", "7", "9007199254740993", "18446744073709551615",
+        NULL }; *right; right++)
+    check_value (key, *right, TRUE, *right);
+  for (const gchar * const *wrong = (const gchar * const[]) { "-1", "18446744073709551616", "01", "+1", "1.0", "0x7",
+        "1e3", "'4'", "seven", NULL }; *wrong; wrong++)
+    check_value (key, *wrong, FALSE, "a whole number from 0 to 2^64 - 1");
 }
 
 static void
@@ -126,36 +135,41 @@ test_each_key (void)
     const Cnn3dConfigKey *key = &keys[i];
 
     g_test_message ("%s", key->name);
-    g_assert_nonnull (key->help);
-    g_assert_true ((key->property != NULL) == (key->elements != NULL));
-    g_assert_true (key->property || key->becomes);
+    g_assert_nonnull (key->setting->about);
+    g_assert_true ((key->setting->name != NULL) == (key->setting->elements != NULL));
+    g_assert_true (key->setting->name || key->setting->becomes);
     for (guint j = 0; j < i; j++)
       g_assert_cmpstr (key->name, !=, keys[j].name);
     check_value (key, "null", TRUE, key->fallback);
     check_value (key, "~", TRUE, key->fallback);
     check_value (key, "", FALSE, "has no value; write null");
-    switch (key->type) {
-      case CNN3D_CONFIG_BOOLEAN:
-        if (g_strcmp0 (key->refused, "true") != 0)
+    switch (key->setting->kind) {
+      case CNN3D_SETTING_BOOLEAN:
+        if (g_strcmp0 (key->setting->refused, "true") != 0)
           for (const gchar * const *yes = (const gchar * const[]) { "true", "True", "yes", "on", "ON", NULL }; *yes;
               yes++)
             check_value (key, *yes, TRUE, "true");
-        if (g_strcmp0 (key->refused, "false") != 0)
+        if (g_strcmp0 (key->setting->refused, "false") != 0)
           for (const gchar * const *no = (const gchar * const[]) { "false", "FALSE", "no", "Off", NULL }; *no; no++)
             check_value (key, *no, TRUE, "false");
-        if (key->refused)
-          check_value (key, key->refused, FALSE, key->reason);
+        if (key->setting->refused)
+          check_value (key, key->setting->refused, FALSE, key->setting->reason);
         check_value (key, "1", FALSE, "must be true or false, not '1'");
         check_value (key, "'true'", FALSE, "must be true or false, not the text 'true'");
         check_value (key, "maybe", FALSE, "must be true or false");
         break;
-      case CNN3D_CONFIG_INTEGER:
+      case CNN3D_SETTING_INT:
+      case CNN3D_SETTING_UINT:
         check_range (key);
         break;
-      case CNN3D_CONFIG_NUMBER:
+      case CNN3D_SETTING_UINT64:
+        check_uint64 (key);
+        break;
+      case CNN3D_SETTING_NUMBER:
         check_number (key);
         break;
-      case CNN3D_CONFIG_TEXT:
+      case CNN3D_SETTING_TEXT:
+      case CNN3D_SETTING_TEXT_OR_EMPTY:
         check_value (key, "some/path", TRUE, "some/path");
         check_value (key, "2024", TRUE, "2024");
         check_value (key, longest, TRUE, longest);
@@ -164,17 +178,18 @@ test_each_key (void)
         check_value (key, "'true'", TRUE, "true");
         check_value (key, "'null'", TRUE, "null");
         break;
-      case CNN3D_CONFIG_CHOICE:
+      case CNN3D_SETTING_CHOICE:
         check_choices (key);
         break;
-      case CNN3D_CONFIG_MODEL:
-        check_choices (key);
+      case CNN3D_SETTING_MODEL:
+        check_value (key, "resnet18", TRUE, "r3d_18");
+        check_value (key, "'resnet50'", TRUE, "slow_r50");
         for (const gchar * const *model = cnn3d_network_models (); *model; model++) {
           check_value (key, *model, TRUE, *model);
           check_value (key, "vgg16", FALSE, *model);
         }
         break;
-      case CNN3D_CONFIG_BYTES:
+      case CNN3D_SETTING_BYTES:
         check_value (key, "0", TRUE, "0");
         check_value (key, "8589934592", TRUE, "8589934592");
         check_value (key, "8GiB", TRUE, "8GiB");
@@ -186,7 +201,7 @@ test_each_key (void)
               "1.2.3GiB", "9999999999GiB", "99999999999999999999", "8gib", NULL }; *wrong; wrong++)
           check_value (key, *wrong, FALSE, "such as 8GiB, not ");
         break;
-      case CNN3D_CONFIG_SIZE:
+      case CNN3D_SETTING_SIZE:
         check_value (key, "112", TRUE, "112x112");
         check_value (key, "[112, 171]", TRUE, "112x171");
         check_value (key, "[8,4096]", TRUE, "8x4096");
@@ -195,7 +210,7 @@ test_each_key (void)
               NULL }; *wrong; wrong++)
           check_value (key, *wrong, FALSE, "a whole number from 8 to 4096, or two, [height, width], not ");
         break;
-      case CNN3D_CONFIG_BATCHES:
+      case CNN3D_SETTING_BATCHES:
         check_value (key, "1", TRUE, "1");
         check_value (key, "1000000000", TRUE, "1000000000");
         check_value (key, "1.0", TRUE, "1.0");
@@ -204,7 +219,7 @@ test_each_key (void)
               "1000000001", NULL }; *wrong; wrong++)
           check_value (key, *wrong, FALSE, "must be a whole number from 1, or 1.0");
         break;
-      case CNN3D_CONFIG_RATE:
+      case CNN3D_SETTING_RATE:
         check_value (key, "0", TRUE, "0/1");
         check_value (key, "0/7", TRUE, "0/1");
         check_value (key, "15", TRUE, "15/1");
@@ -508,10 +523,10 @@ test_documented (void)
 
   for (guint i = 0; i < n_keys; i++) {
     gchar *values = cnn3d_config_key_values (&keys[i]), *becomes = cnn3d_config_key_becomes (&keys[i]);
-    const gchar *fallback = keys[i].type == CNN3D_CONFIG_SIZE ? "112" : keys[i].fallback ? keys[i].fallback : "";
+    const gchar *fallback = keys[i].setting->kind == CNN3D_SETTING_SIZE ? "112" : keys[i].fallback ? keys[i].fallback : "";
 
     g_string_append_printf (table, "| `%s` | %s | %s | %s | %s |\n", keys[i].name, values, fallback, becomes,
-        keys[i].help);
+        keys[i].setting->about);
     g_free (becomes);
     g_free (values);
   }

@@ -343,10 +343,10 @@ apply (Cnn3dTrainerParams *p, const gchar *line)
   g_autofree gchar *width = find_value (line, "width"), *height = find_value (line, "height");
 
   if (recompute)
-    for (p->recompute = 0; strcmp (cnn3d_recompute_name (p->recompute), recompute); p->recompute++)
+    for (p->recompute = 0; strcmp (cnn3d_choice_name (&cnn3d_recomputes, p->recompute), recompute); p->recompute++)
       g_assert_cmpint (p->recompute, <, CNN3D_RECOMPUTE_AUTO);
   if (precision)
-    for (p->precision = 0; strcmp (cnn3d_precision_name (p->precision), precision); p->precision++)
+    for (p->precision = 0; strcmp (cnn3d_choice_name (&cnn3d_precisions, p->precision), precision); p->precision++)
       g_assert_cmpint (p->precision, <, CNN3D_PRECISION_BF16_MIXED);
   if (fit) {
     g_assert_cmpstr (fit, ==, "true");
@@ -537,13 +537,13 @@ test_bytes (void)
 static void
 test_names (void)
 {
-  g_assert_cmpstr (cnn3d_recompute_name (CNN3D_RECOMPUTE_NONE), ==, "none");
-  g_assert_cmpstr (cnn3d_recompute_name (CNN3D_RECOMPUTE_BN), ==, "bn");
-  g_assert_cmpstr (cnn3d_recompute_name (CNN3D_RECOMPUTE_BLOCK), ==, "block");
-  g_assert_cmpstr (cnn3d_recompute_name (CNN3D_RECOMPUTE_AUTO), ==, "auto");
-  g_assert_cmpstr (cnn3d_precision_name (CNN3D_PRECISION_32), ==, "32");
-  g_assert_cmpstr (cnn3d_precision_name (CNN3D_PRECISION_16_MIXED), ==, "16-mixed");
-  g_assert_cmpstr (cnn3d_precision_name (CNN3D_PRECISION_BF16_MIXED), ==, "bf16-mixed");
+  g_assert_cmpstr (cnn3d_choice_name (&cnn3d_recomputes, CNN3D_RECOMPUTE_NONE), ==, "none");
+  g_assert_cmpstr (cnn3d_choice_name (&cnn3d_recomputes, CNN3D_RECOMPUTE_BN), ==, "bn");
+  g_assert_cmpstr (cnn3d_choice_name (&cnn3d_recomputes, CNN3D_RECOMPUTE_BLOCK), ==, "block");
+  g_assert_cmpstr (cnn3d_choice_name (&cnn3d_recomputes, CNN3D_RECOMPUTE_AUTO), ==, "auto");
+  g_assert_cmpstr (cnn3d_choice_name (&cnn3d_precisions, CNN3D_PRECISION_32), ==, "32");
+  g_assert_cmpstr (cnn3d_choice_name (&cnn3d_precisions, CNN3D_PRECISION_16_MIXED), ==, "16-mixed");
+  g_assert_cmpstr (cnn3d_choice_name (&cnn3d_precisions, CNN3D_PRECISION_BF16_MIXED), ==, "bf16-mixed");
 }
 
 int

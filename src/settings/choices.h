@@ -1,0 +1,115 @@
+/* choices.h: the settings whose values are names, and these names.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_CHOICES_H
+#define CNN3D_CHOICES_H
+
+#include <glib-object.h>
+#include "src/api.h"
+
+G_BEGIN_DECLS
+
+/* What numbers are computed with. */
+typedef enum {
+  CNN3D_PRECISION_32,
+  CNN3D_PRECISION_16_MIXED,     /* FP16 storage, FP32 accumulation and masters */
+  CNN3D_PRECISION_BF16_MIXED,
+} Cnn3dPrecision;
+
+/* Beside them, where a trained model is run: as it was trained. */
+#define CNN3D_PRECISION_AUTO (-1)
+
+/* How a CPU convolves: F(4, 3) of Winograd's, where strides and kernels allow it,
+ * multiplies a fraction of what direct convolution does, and rounds some ten times
+ * as coarsely. */
+typedef enum {
+  CNN3D_CONVOLUTION_AUTO,       /* whatever is faster, layer by layer */
+  CNN3D_CONVOLUTION_DIRECT,
+  CNN3D_CONVOLUTION_WINOGRAD,   /* wherever it can */
+} Cnn3dConvolution;
+
+/* What the backward pass computes again instead of reading it from memory. */
+typedef enum {
+  CNN3D_RECOMPUTE_NONE,
+  CNN3D_RECOMPUTE_BN,           /* convolutions' outputs are kept; batch norm and ReLU are done again */
+  CNN3D_RECOMPUTE_BLOCK,        /* residual blocks' inputs are kept; convolutions are done again too */
+  CNN3D_RECOMPUTE_AUTO,         /* for a fit to decide: no plan is made with it */
+} Cnn3dRecompute;
+
+typedef enum {
+  CNN3D_UPDATE_SGD,
+  CNN3D_UPDATE_ADAM,
+  CNN3D_UPDATE_ADAMW,
+} Cnn3dUpdateRule;
+
+typedef enum {
+  CNN3D_LR_CONSTANT,
+  CNN3D_LR_COSINE,              /* half a cosine from lr to 0 at the end */
+  CNN3D_LR_STEP,                /* times gamma each step_size epochs */
+} Cnn3dLrSchedule;
+
+/* How good an epoch is. */
+typedef enum {
+  CNN3D_MONITOR_VAL_ACCURACY,
+  CNN3D_MONITOR_VAL_LOSS,
+  CNN3D_MONITOR_TRAIN_LOSS,
+  CNN3D_MONITOR_VAL_F1,         /* the mean over classes */
+} Cnn3dMonitor;
+
+typedef enum {
+  CNN3D_RESUME_AUTO,
+  CNN3D_RESUME_NEVER,
+  CNN3D_RESUME_MUST,
+} Cnn3dResume;
+
+typedef enum {
+  CNN3D_RESUME_DATA_SAME,
+  CNN3D_RESUME_DATA_ANY,
+} Cnn3dResumeData;
+
+/* What an epoch consists of; cnn3d_dataset_new() says which clips each has. */
+typedef enum {
+  CNN3D_PASSES_ALL,
+  CNN3D_PASSES_TRAIN,
+  CNN3D_PASSES_VAL,
+  CNN3D_PASSES_TEST,
+} Cnn3dPasses;
+
+/* How often a training pass has each clip. */
+typedef enum {
+  CNN3D_SAMPLING_NONE,          /* each training clip once an epoch */
+  CNN3D_SAMPLING_BALANCED,      /* each class as often as the others */
+} Cnn3dSampling;
+
+/* What becomes of a clip that cannot be read. */
+typedef enum {
+  CNN3D_ON_ERROR_SKIP,
+  CNN3D_ON_ERROR_STOP,
+} Cnn3dOnError;
+
+/* Where the frames that are taken lie in their clip. */
+typedef enum {
+  CNN3D_WINDOW_RANDOM,
+  CNN3D_WINDOW_CENTER,
+  CNN3D_WINDOW_UNIFORM,
+} Cnn3dWindow;
+
+/* The values of one such setting. Where two have the same number, the first is
+ * its own name and the others are further ones. */
+typedef struct {
+  const gchar *type_name;       /* of the GType that an element registers */
+  const GEnumValue *values;     /* value, a sentence, nick; ends with zeros */
+} Cnn3dChoices;
+
+CNN3D_API extern const Cnn3dChoices cnn3d_precisions, cnn3d_model_precisions, cnn3d_convolutions, cnn3d_recomputes,
+    cnn3d_optimizers, cnn3d_schedules, cnn3d_monitors, cnn3d_resumes, cnn3d_resume_datas, cnn3d_passes, cnn3d_samplings,
+    cnn3d_on_errors, cnn3d_windows;
+
+/* The choice of that name, under its own or a further one; NULL: there is none. */
+CNN3D_API const GEnumValue *cnn3d_choice (const Cnn3dChoices *choices, const gchar *name);
+
+/* A value's own name; NULL: there is no such value. */
+CNN3D_API const gchar *cnn3d_choice_name (const Cnn3dChoices *choices, gint value);
+
+G_END_DECLS
+
+#endif
