@@ -89,7 +89,7 @@ read_settings (const Options *o, GError **error)
     g_autofree gchar *text = NULL;
 
     /* a model_class_num of 0 is what upstream has: here there is none */
-    if (!given && (!o->config || !strcmp (cnn3d_config_get (config, settings[i].key), "0")))
+    if (!given && (!o->config || !g_strcmp0 (cnn3d_config_get (config, settings[i].key), "0")))
       given = settings[i].fallback;
     if (!given)
       continue;

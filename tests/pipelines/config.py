@@ -157,7 +157,7 @@ def defaults(folder):
                 found = ""
             same = found == default
             try:
-                same = same or float(found) == float(default)
+                same = same or float(found) == float("%.7g" % float(default))   # as gst-inspect prints it
             except ValueError:
                 pass
             assert same, "%s: %s %s is %s by itself, not %s" % (key, element, name, found, default)
