@@ -4,7 +4,7 @@
 #ifndef CNN3D_CUDA_DEVICE_H
 #define CNN3D_CUDA_DEVICE_H
 
-#include "src/backend/cuda/cuda.h"
+#include "src/backend/cuda/cuda-private.h"
 
 /* FALSE with error (UNSUPPORTED): the device is a plan for a GPU that is not here,
  * and runs nothing. */

@@ -1,5 +1,5 @@
 /* The weights' layout. SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cuda/cuda.h"
+#include "src/backend/cuda/cuda-private.h"
 
 #include <math.h>
 #include <string.h>

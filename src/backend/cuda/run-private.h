@@ -3,7 +3,7 @@
 #ifndef CNN3D_CUDA_RUN_PRIVATE_H
 #define CNN3D_CUDA_RUN_PRIVATE_H
 
-#include "src/backend/cuda/here.h"
+#include "src/backend/cuda/runtime.h"
 #include "src/backend/cuda/run.h"
 #include "src/backend/cuda/tune.h"
 

@@ -7,7 +7,7 @@
 #ifndef CNN3D_CUDA_RUN_H
 #define CNN3D_CUDA_RUN_H
 
-#include "src/backend/cuda/cuda.h"
+#include "src/backend/cuda/cuda-private.h"
 
 /* program->runs. FALSE with error: the device is not here, or cuDNN is not to be
  * trusted. */

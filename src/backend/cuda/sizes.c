@@ -1,5 +1,5 @@
 /* What each piece of a pass takes. SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cuda/cuda.h"
+#include "src/backend/cuda/cuda-private.h"
 
 #include "src/backend/cuda/bound.h"
 #include "src/backend/cuda/run.h"

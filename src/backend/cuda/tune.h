@@ -6,7 +6,7 @@
 #ifndef CNN3D_CUDA_TUNE_H
 #define CNN3D_CUDA_TUNE_H
 
-#include "src/backend/cuda/here.h"
+#include "src/backend/cuda/runtime.h"
 
 /* Whether what can be fused is: as timed; for tests, by $CNN3D_CUDA_FUSION, never
  * or always. */

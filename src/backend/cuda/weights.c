@@ -1,5 +1,5 @@
 /* Weights: in and out, and their updates. SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cuda/here.h"
+#include "src/backend/cuda/runtime.h"
 
 #include <math.h>
 #include <string.h>

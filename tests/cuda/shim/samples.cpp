@@ -1,6 +1,6 @@
 /* Kernels that the shim itself is tested with, right ones and wrong ones.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cuda/kernels/device.h"
+#include "src/backend/cuda/kernels/launch.h"
 #include "tests/cuda/shim/samples.h"
 
 static __global__ void

@@ -1,6 +1,6 @@
 /* Dropout, the last layer and the loss: small, in f32.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cuda/kernels/device.h"
+#include "src/backend/cuda/kernels/launch.h"
 #include "src/philox.h"
 
 #define WARP 32

@@ -1,6 +1,6 @@
 /* Frames to the network's input: channels padded, uint8 normalised.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cuda/kernels/device.h"
+#include "src/backend/cuda/kernels/launch.h"
 
 #define POINTS 1024             /* of a block's turn */
 #define MOST_BYTES (POINTS * CUDA_FRAME_CHANNELS * sizeof (float))

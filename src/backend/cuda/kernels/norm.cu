@@ -1,7 +1,7 @@
 /* Batch norm with residual and ReLU. How often each activation is read and
  * written is said above each kernel; vectors and partial sums are small beside.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cuda/kernels/device.h"
+#include "src/backend/cuda/kernels/launch.h"
 
 /* A block's share of the points in the kernels that add up: `each` in a row. */
 struct Share {

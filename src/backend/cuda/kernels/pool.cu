@@ -1,5 +1,5 @@
 /* Max pooling and the mean over a clip. SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cuda/kernels/device.h"
+#include "src/backend/cuda/kernels/launch.h"
 
 #define ROW_THREADS 128
 #define AHEAD 3                 /* points of a window's line that are loaded at once */

@@ -1,5 +1,5 @@
 /* Weights: their copies, gradients and updates. SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cuda/kernels/device.h"
+#include "src/backend/cuda/kernels/launch.h"
 
 /* Reads once, writes once. */
 template <CudaType type> static __global__ void __launch_bounds__ (THREADS)

@@ -1,4 +1,4 @@
-/* cuda.h: what the files of the CUDA back end share.
+/* cuda-private.h: what the files of the CUDA back end share.
  *
  * Activations are (N, D, H, W, C), channels padded to a multiple of 8 with
  * zeros, the input's three too: with 4 there cuDNN pads the input itself, into a
@@ -7,14 +7,14 @@
  * rows padded likewise. Convolutions' weights are (O, kD, kH, kW, I) with both
  * channels padded, masters f32.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef CNN3D_CUDA_H
-#define CNN3D_CUDA_H
+#ifndef CNN3D_CUDA_PRIVATE_H
+#define CNN3D_CUDA_PRIVATE_H
 
 #include "src/backend/backend.h"
 #include "src/backend/cuda/cudnn.h"
 #include "src/backend/cuda/profile.h"
 
-/* A device that is here; here.h. */
+/* A device that is here; runtime.h. */
 typedef struct _CudaHere CudaHere;
 
 struct _Cnn3dDevice {

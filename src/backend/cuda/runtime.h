@@ -1,12 +1,12 @@
-/* here.h: a GPU that is here: its memory, and the order of its work.
+/* runtime.h: a GPU that is here: its memory, and the order of its work.
  *
  * One stream of work, on which everything that computes is put, and one of
  * copies, on which batches come under that work. The host waits for the work in
  * cuda_finish() alone. What is small and lives as long as the device lies in one
  * piece of memory, part of what Cnn3dDeviceMemory's `context` bounds.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef CNN3D_CUDA_HERE_H
-#define CNN3D_CUDA_HERE_H
+#ifndef CNN3D_CUDA_RUNTIME_H
+#define CNN3D_CUDA_RUNTIME_H
 
 #include "src/backend/cuda/device.h"
 

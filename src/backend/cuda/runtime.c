@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cuda/here.h"
+#include "src/backend/cuda/runtime.h"
 
 #include <string.h>
 

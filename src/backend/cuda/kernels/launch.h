@@ -1,8 +1,8 @@
-/* device.h: what the kernels share. They are compiled by nvcc, and by a C++
+/* launch.h: what the kernels share. They are compiled by nvcc, and by a C++
  * compiler with tests/cuda/shim in front, which runs them on the CPU.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef CNN3D_CUDA_DEVICE_H
-#define CNN3D_CUDA_DEVICE_H
+#ifndef CNN3D_CUDA_LAUNCH_H
+#define CNN3D_CUDA_LAUNCH_H
 
 #include <float.h>
 #include <math.h>
