@@ -67,6 +67,8 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
 
   const Cnn3dWeightLayout *layout = backend->model_layout (model);
   const gdouble passes = (gdouble) batch / micro_batch;
+  /* a short micro-batch has fewer clips, but as many steps */
+  const guint rounds = (batch + micro_batch - 1) / micro_batch;
   Cnn3dMemory *m = &fit->memory;
   Cnn3dDeviceMemory device_memory;
   Cnn3dDeviceSpeed speed;
@@ -89,7 +91,7 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
   /* an update reads and writes each number of each array about once */
   fit->bytes = passes * training->bytes;
   fit->seconds = fit->macs / speed.macs_per_second + fit->bytes / speed.bytes_per_second
-      + passes * training->n_steps * speed.step_seconds
+      + (gdouble) rounds * training->n_steps * speed.step_seconds
       + (gdouble) layout->trained * sizeof (gfloat) * (3 + 2 * states) / speed.bytes_per_second;
 
 done:
@@ -181,7 +183,7 @@ try_recomputes (Search *s, const Cnn3dTrainerParams *params, guint batch, guint 
 {
   if (params->recompute != CNN3D_RECOMPUTE_AUTO)
     return try_way (s, params, batch, micro, params->recompute, error);
-  /* each is slower than the one before */
+  /* each is slower than the one before, or as quick */
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
     const guint had = s->best.micro_batch;
 
@@ -194,20 +196,22 @@ try_recomputes (Search *s, const Cnn3dTrainerParams *params, guint batch, guint 
 }
 
 /* All ways that the settings allow; FALSE only with error. Batch norm sees one
- * micro-batch: the largest that fits is the best. Where batch norm is frozen a
+ * micro-batch: as few of them as fit are the best, of one size but the last. Where batch norm is frozen a
  * smaller one that spares recomputation may be quicker, until even what does not
  * fit of it would not be. */
 static gboolean
 search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error)
 {
   const guint most = params->micro_batch ? MIN (params->micro_batch, batch) : batch;
+  const guint fewest = (batch + most - 1) / most;
   const gboolean norm_frozen = cnn3d_freezes_norm (params->freeze);
   guint tried = 0;
 
   memset (&s->best, 0, sizeof s->best);
   memset (&s->least, 0, sizeof s->least);
-  for (guint parts = (batch + most - 1) / most; parts <= batch; parts++) {
-    const guint micro = parts == (batch + most - 1) / most ? most : (batch + parts - 1) / parts;
+  for (guint parts = fewest - 1; parts <= batch; parts++) {
+    /* the most that are allowed, then as few pieces as can be, of one size but the last */
+    const guint micro = parts < fewest ? most : (batch + parts - 1) / parts;
 
     if (micro == tried)
       continue;

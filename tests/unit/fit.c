@@ -238,6 +238,47 @@ test_choose (void)
   cnn3d_trainer_free (&t);
 }
 
+/* Where not even micro_batch clips fit at once, as few pieces as they would have made
+ * are tried next, of the same size. */
+static void
+test_even (void)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dFit way, fit;
+
+  start_counting ();
+  params_init (&p);
+  p.auto_fit = TRUE;
+  p.micro_batch = 5;
+  way = measure (&p, BATCH, 3, CNN3D_RECOMPUTE_BLOCK);
+  p.max_memory = cnn3d_fit_needs (&way);
+  g_assert_true (choose (&p, &fit, &error));
+  g_assert_cmpuint (fit.micro_batch, ==, 3);
+  p.max_memory--;
+  g_assert_true (choose (&p, &fit, &error));
+  g_assert_cmpuint (fit.micro_batch, <, 3);
+}
+
+/* A short micro-batch takes the steps of a whole one: 4 + 2 clips are not quicker
+ * than 3 + 3 for their number. */
+static void
+test_short_micro_batch (void)
+{
+  Cnn3dTrainerParams p;
+  Cnn3dFit even, uneven, whole;
+
+  params_init (&p);
+  p.network.frames = 1;
+  p.network.height = p.network.width = 16;
+  p.freeze = "batch-norm";
+  whole = measure (&p, BATCH, 6, CNN3D_RECOMPUTE_NONE);
+  even = measure (&p, BATCH, 3, CNN3D_RECOMPUTE_NONE);
+  uneven = measure (&p, BATCH, 4, CNN3D_RECOMPUTE_NONE);
+  g_assert_cmpfloat (even.seconds, >, whole.seconds);
+  g_assert_cmpfloat_with_epsilon (uneven.seconds / even.seconds, 1, 0.01);
+}
+
 /* No larger micro-batch would have fitted, in any way. */
 static void
 assert_largest (const Cnn3dTrainerParams *p, const Cnn3dFit *fit)
@@ -572,6 +613,8 @@ main (int argc, char **argv)
   g_test_add_data_func ("/fit/exact/r3d_18", "r3d_18", test_exact);
   g_test_add_data_func ("/fit/exact/slow_r50", "slow_r50", test_exact);
   g_test_add_func ("/fit/choose", test_choose);
+  g_test_add_func ("/fit/even", test_even);
+  g_test_add_func ("/fit/short-micro-batch", test_short_micro_batch);
   g_test_add_func ("/fit/more-is-better", test_more_is_better);
   g_test_add_func ("/fit/largest", test_largest);
   g_test_add_func ("/fit/suggestions", test_suggestions);
