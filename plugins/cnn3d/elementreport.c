@@ -102,6 +102,15 @@ element_report_error (GstElement * element, const GError * error,
 }
 
 void
+element_report_warning (GstElement * element, GQuark domain, gint code,
+    const gchar * text)
+{
+  /* the message takes the text */
+  gst_element_message_full (element, GST_MESSAGE_WARNING, domain, code,
+      cnn3d_escape (text, FALSE), NULL, __FILE__, GST_FUNCTION, __LINE__);
+}
+
+void
 element_report_info (GstElement * element, const gchar * format, ...)
 {
   gchar *text;

@@ -11,6 +11,10 @@
 void element_report_error (GstElement * element, const GError * error,
     const gchar * about);
 
+/* Posts a warning; text from files in it is escaped. */
+void element_report_warning (GstElement * element, GQuark domain, gint code,
+    const gchar * text);
+
 /* Posts an information. gst-launch shows its debug text only, so the text is in
  * both. */
 void element_report_info (GstElement * element, const gchar * format, ...)

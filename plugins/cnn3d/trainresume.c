@@ -13,14 +13,15 @@ void
 train_run_tell_data (TrainRun * self)
 {
   const gchar *note = cnn3d_trainer_data_note (self->trainer);
-  gchar *shown;
+  gchar *text;
 
   if (!note)
     return;
-  shown = cnn3d_escape (note, FALSE);
-  GST_ELEMENT_WARNING (self->element, RESOURCE, READ, ("%s.", shown), (NULL));
+  text = g_strconcat (note, ".", NULL);
+  element_report_warning (self->element, GST_RESOURCE_ERROR,
+      GST_RESOURCE_ERROR_READ, text);
   train_log_warning (self->log, note);
-  g_free (shown);
+  g_free (text);
 }
 
 gboolean
