@@ -9,28 +9,21 @@
 static gboolean
 names_differ (TrainRun * self)
 {
-  GHashTable *names = g_hash_table_new (g_str_hash, g_str_equal);
-  guint i;
+  guint first, second;
+  gchar *shown;
 
-  for (i = 0; self->classes && self->classes[i]; i++)
-    if (!g_hash_table_add (names, self->classes[i]))
-      goto twice;
-  g_hash_table_unref (names);
-
-  return TRUE;
+  if (!self->classes || !cnn3d_class_names_repeat ((const gchar * const *)
+          self->classes, &first, &second))
+    return TRUE;
 
   /* ERRORS */
-twice:
-  {
-    gchar *shown = cnn3d_escape (self->classes[i], FALSE);
+  shown = cnn3d_escape (self->classes[first], FALSE);
+  GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+      ("Upstream has two classes '%s': give each class a name of its own.",
+          shown), (NULL));
+  g_free (shown);
 
-    g_hash_table_unref (names);
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("Upstream has two classes '%s': give each class a name of its own.",
-            shown), (NULL));
-    g_free (shown);
-    return FALSE;
-  }
+  return FALSE;
 }
 
 /* Upstream has `there` of the classes, with names or without: what is beyond them

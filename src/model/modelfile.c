@@ -98,30 +98,39 @@ get_floats (const Cnn3dModelFile *f, const gchar *key, guint n, gboolean positiv
   return ok || wrong (f, key, positive ? "a positive number a channel" : "a number a channel", error);
 }
 
-/* FALSE where one name is two classes': which of them a clip is of could not be told. */
+gboolean
+cnn3d_class_names_repeat (const gchar *const *names, guint *first, guint *second)
+{
+  g_autoptr (GHashTable) numbers = g_hash_table_new (g_str_hash, g_str_equal);
+  gpointer found;
+
+  for (guint i = 0; names[i]; i++) {
+    /* an output that no clip was of */
+    if (!*names[i])
+      continue;
+    if (g_hash_table_lookup_extended (numbers, names[i], NULL, &found)) {
+      *first = GPOINTER_TO_UINT (found);
+      *second = i;
+      return TRUE;
+    }
+    g_hash_table_insert (numbers, (gpointer) names[i], GUINT_TO_POINTER (i));
+  }
+  return FALSE;
+}
+
 static gboolean
 classes_differ (const Cnn3dModelFile *f, GError **error)
 {
-  g_autoptr (GHashTable) numbers = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autofree gchar *shown = NULL;
+  guint first, second;
 
-  for (guint i = 0; i < f->info.network.num_classes; i++) {
-    const gchar *name = f->info.classes[i];
-    gpointer first;
-
-    /* no name at all: an output that no clip was of */
-    if (!*name)
-      continue;
-    if (g_hash_table_lookup_extended (numbers, name, NULL, &first)) {
-      g_autofree gchar *shown = safetensors_show (name);
-
-      g_set_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION,
-          "%s: '%s' is the name of class %u and of class %u: give each class a name of its own", f->path, shown,
-          GPOINTER_TO_UINT (first), i);
-      return FALSE;
-    }
-    g_hash_table_insert (numbers, (gpointer) name, GUINT_TO_POINTER (i));
-  }
-  return TRUE;
+  if (!cnn3d_class_names_repeat ((const gchar *const *) f->info.classes, &first, &second))
+    return TRUE;
+  shown = safetensors_show (f->info.classes[first]);
+  g_set_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION,
+      "%s: '%s' is the name of class %u and of class %u: give each class a name of its own", f->path, shown, first,
+      second);
+  return FALSE;
 }
 
 static gboolean

@@ -38,6 +38,10 @@ typedef struct {
   Cnn3dPreparation preparation;
 } Cnn3dModelInfo;
 
+/* Whether a name of the NULL-terminated list is there twice: which of two classes a clip
+ * is of could not be told. "" is no name. *first, *second: where. */
+CNN3D_API gboolean cnn3d_class_names_repeat (const gchar * const *names, guint * first, guint * second);
+
 /* An open model file; the weights are read from the disk when they are asked
  * for. Any number of threads may read one. */
 typedef struct _Cnn3dModelFile Cnn3dModelFile;
