@@ -78,6 +78,8 @@ struct _GstClipBatch
   GstClipMeta clip;             /* the clip at hand; frame: last one seen */
 
   gboolean in_passes;           /* the stream has clip-epoch events */
+  guint64 listed[2];            /* [training]: clips of a pass; 0: none, or not told */
+  guint views;                  /* clips of each in a pass that does not train */
   gboolean pass_open;           /* no clip-epoch-done since the last */
   gboolean have_segment;
   guint32 segment_seqnum;
@@ -132,6 +134,8 @@ gst_clip_batch_reset (GstClipBatch * self)
   self->have_info = FALSE;
   self->caps_sent = FALSE;
   self->in_passes = self->pass_open = FALSE;
+  self->listed[0] = self->listed[1] = 0;
+  self->views = 1;
   self->have_segment = FALSE;
   self->flow = GST_FLOW_OK;
   GST_OBJECT_LOCK (self);
@@ -321,6 +325,38 @@ gst_clip_batch_forward (GstClipBatch * self, GstEvent * event)
   return TRUE;
 }
 
+/* A pass of less than a batch has none, each time: better said before the first
+ * clip than after an epoch. */
+static GstFlowReturn
+gst_clip_batch_check_passes (GstClipBatch * self)
+{
+  const guint64 clips[2] = { self->listed[1], self->listed[0] * self->views };
+  guint batch_size, i;
+  gboolean drop_last;
+
+  GST_OBJECT_LOCK (self);
+  batch_size = self->batch_size;
+  drop_last = self->drop_last;
+  GST_OBJECT_UNLOCK (self);
+  for (i = 0; drop_last && i < 2; i++)
+    if (clips[i] > 0 && clips[i] < batch_size)
+      goto too_few;
+
+  return GST_FLOW_OK;
+
+  /* ERRORS */
+too_few:
+  {
+    GST_ELEMENT_ERROR (self, STREAM, FAILED,
+        ("The %" G_GUINT64_FORMAT " clips of a %s pass do not fill a batch of "
+            "%u, and drop-last=true drops them. Set batch-size to %"
+            G_GUINT64_FORMAT " or less, or drop-last=false.", clips[i],
+            i ? "validation or test" : "training", batch_size, clips[i]),
+        (NULL));
+    return GST_FLOW_ERROR;
+  }
+}
+
 /* T is known now: what follows can be told before the first batch is full. */
 static GstFlowReturn
 gst_clip_batch_set_frames (GstClipBatch * self, guint64 frames)
@@ -329,6 +365,9 @@ gst_clip_batch_set_frames (GstClipBatch * self, guint64 frames)
 
   if (frames > CLIP_PACK_MAX_FRAMES)
     goto too_long;
+  ret = gst_clip_batch_check_passes (self);
+  if (ret != GST_FLOW_OK)
+    return ret;
   clip_pack_set_frames (&self->pack, frames);
   ret = gst_clip_batch_begin (self);
   if (ret == GST_FLOW_OK)
@@ -574,6 +613,20 @@ gst_clip_batch_eos (GstClipBatch * self)
   gst_clip_batch_send_held (self);
 }
 
+static void
+gst_clip_batch_take_counts (GstClipBatch * self, GstEvent * event)
+{
+  GstClipPreparation preparation;
+  GstClipData data;
+
+  if (gst_event_parse_clip_data (event, &data)) {
+    self->listed[0] = data.validation_clips;
+    self->listed[1] = data.training_clips;
+  } else if (gst_event_parse_clip_preparation (event, &preparation)) {
+    self->views = preparation.views;
+  }
+}
+
 static gboolean
 gst_clip_batch_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
 {
@@ -593,6 +646,9 @@ gst_clip_batch_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
         gst_clip_batch_drop (self);
       self->have_segment = TRUE;
       self->segment_seqnum = gst_event_get_seqnum (event);
+      break;
+    case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
+      gst_clip_batch_take_counts (self, event);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
       if (gst_event_parse_clip_epoch (event, NULL)) {
@@ -736,6 +792,7 @@ static void
 gst_clip_batch_init (GstClipBatch * self)
 {
   settings_init (&settings, self);
+  self->views = 1;
   clip_pack_init (&self->pack);
   g_queue_init (&self->held);
 

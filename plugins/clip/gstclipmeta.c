@@ -229,7 +229,8 @@ gst_event_new_clip_preparation (const GstClipPreparation * preparation)
       "add-borders", G_TYPE_BOOLEAN, preparation->add_borders,
       "diff-gain", G_TYPE_DOUBLE, preparation->diff_gain,
       "frame-rate", GST_TYPE_FRACTION, preparation->frame_rate_n,
-      MAX (preparation->frame_rate_d, 1), NULL);
+      MAX (preparation->frame_rate_d, 1),
+      "clips-per-video", G_TYPE_UINT, MAX (preparation->views, 1), NULL);
 
   if (preparation->scaling)
     gst_structure_set (s, "scaling", G_TYPE_STRING, preparation->scaling, NULL);
@@ -242,7 +243,7 @@ gst_event_parse_clip_preparation (GstEvent * event,
     GstClipPreparation * preparation)
 {
   const GstStructure *s;
-  GstClipPreparation p = {.frame_rate_d = 1 };
+  GstClipPreparation p = {.frame_rate_d = 1,.views = 1 };
 
   s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
       PREPARATION_NAME);
@@ -255,6 +256,7 @@ gst_event_parse_clip_preparation (GstEvent * event,
   gst_structure_get_double (s, "diff-gain", &p.diff_gain);
   gst_structure_get_fraction (s, "frame-rate", &p.frame_rate_n,
       &p.frame_rate_d);
+  gst_structure_get_uint (s, "clips-per-video", &p.views);
   if (!p.sampling || p.frame_rate_n < 0)
     return FALSE;
 

@@ -72,7 +72,7 @@ GST_CLIP_API guint64 *gst_event_parse_clip_class_counts (GstEvent * event);
  * sends it before its first frame, and again when it changes.
  * fields: num-frames, frame-interval (uint), sampling (string), scaling (string;
  * absent where it is not known), add-borders (boolean), diff-gain (double; 0 where absent),
- * frame-rate (fraction; 0/1 where absent).
+ * frame-rate (fraction; 0/1 where absent), clips-per-video (uint; 1 where absent).
  *
  * num_frames:     of each clip
  * frame_interval: frames of the video from one to the next; 0 with "uniform"
@@ -84,6 +84,7 @@ GST_CLIP_API guint64 *gst_event_parse_clip_class_counts (GstEvent * event);
  * diff_gain:      gain of the clipdiff that the frames went through; 0: none
  * frame_rate_n/d: frames a second of the video that frame_interval counts in and
  *                 frames are spread over; 0/d: its own frames, whatever their rate
+ * views:          clips that are made of one in a pass that does not train
  * Strings that were parsed belong to the event. */
 typedef struct {
   guint num_frames;
@@ -93,6 +94,7 @@ typedef struct {
   gboolean add_borders;
   gdouble diff_gain;
   gint frame_rate_n, frame_rate_d;
+  guint views;
 } GstClipPreparation;
 GST_CLIP_API GstEvent *gst_event_new_clip_preparation (const GstClipPreparation * preparation);
 /* FALSE: another event. */

@@ -185,7 +185,8 @@ gst_clip_sample_tell (GstClipSample * self)
   GstClipPreparation preparation = {.num_frames = self->window.num_frames,
     .frame_interval = uniform ? 0 : self->window.interval,
     .sampling = uniform ? "uniform" : "center",.scaling = "none",
-    .frame_rate_n = self->window.rate.n,.frame_rate_d = self->window.rate.d
+    .frame_rate_n = self->window.rate.n,.frame_rate_d = self->window.rate.d,
+    .views = clip_window_views (&self->window, FALSE)
   };
   ClipScaling scaling;
   GstEvent *event;

@@ -295,6 +295,55 @@ test_drop_last (void)
   teardown (h);
 }
 
+/* A pass that cannot fill a batch is refused with the first frame. */
+static void
+test_drop_all (void)
+{
+  static const struct
+  {
+    guint batch_size;
+    guint64 training, validation;
+    guint views;                /* 0: clip-preparation does not come */
+    const gchar *says;          /* NULL: taken */
+  } cases[] = {
+    {4, 3, 8, 0, "The 3 clips of a training pass do not fill a batch of 4"},
+    {4, 8, 3, 0, "The 3 clips of a validation or test pass do not fill"},
+    {4, 0, 3, 1, "batch-size to 3 or less, or drop-last=false"},
+    {4, 8, 3, 2, NULL},
+    {4, 4, 4, 1, NULL},
+    {4, 8, 0, 1, NULL},
+    {1, 1, 1, 1, NULL},
+  };
+  guint i, drops;
+
+  for (i = 0; i < G_N_ELEMENTS (cases); i++)
+    for (drops = 0; drops < 2; drops++) {
+      GstClipData data = { 9, cases[i].training, cases[i].validation, "a", "b",
+        "c"
+      };
+      GstClipPreparation preparation = {.num_frames = 2,.sampling = "center",
+        .frame_interval = 1,.views = cases[i].views
+      };
+      gchar *line = g_strdup_printf ("batch-size=%u drop-last=%d",
+          cases[i].batch_size, drops);
+      GstHarness *h = batcher (line, CLIPS_GRAY);
+      const gboolean refused = drops && cases[i].says;
+      GstClipMeta m = clip_of (0, 2);
+
+      gst_harness_push_event (h, gst_event_new_clip_data (&data));
+      if (cases[i].views)
+        gst_harness_push_event (h,
+            gst_event_new_clip_preparation (&preparation));
+      push_epoch (h, 0, TRUE);
+      g_assert_cmpint (clips_push (h, &m, 0, 0), ==, refused ? GST_FLOW_ERROR :
+          GST_FLOW_OK);
+      if (refused)
+        clips_assert_error (bus, cases[i].says);
+      teardown (h);
+      g_free (line);
+    }
+}
+
 /* EOS in mid-pass: cut short. Without passes: the end. */
 static void
 test_eos (void)
@@ -773,6 +822,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipbatch/recycles", test_recycles);
   g_test_add_func ("/clipbatch/short-last", test_short_last);
   g_test_add_func ("/clipbatch/drop-last", test_drop_last);
+  g_test_add_func ("/clipbatch/drop-all", test_drop_all);
   g_test_add_func ("/clipbatch/eos", test_eos);
   g_test_add_func ("/clipbatch/passes-apart", test_passes_apart);
   g_test_add_func ("/clipbatch/flush-and-segment", test_flush_and_segment);

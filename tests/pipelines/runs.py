@@ -67,20 +67,31 @@ def locked(folder):
 
 
 def without_steps(folder):
-    """An epoch without a full batch is an error that says what to do, and leaves no model; so is a validation
-    without one"""
+    """An epoch, or a validation, that cannot fill a batch is refused before it is trained; one that does not, as clips
+    were skipped, at its end"""
     videos(folder)
     table(folder, "three.csv", ROWS[1:4])
-    run = launch.launch(line("three.csv", batch=8, source="val-location=val.csv", batching="drop-last=true"), folder)
-    run.refused("No training step in epoch 1: of 3 training clips 3 came, but no batch of 8 was full",
-                "batch-size to 3 or less, or drop-last=false")
-    run.need(not files(folder), "it left %s" % files(folder))
-    run = launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=val.csv", batching="drop-last=true"),
+    table(folder, "gone.csv", ROWS[2:4] + [("gone/0.mp4", "ball")])
+    table(folder, "trains-gone.csv", ROWS[1:3] + [("gone/0.mp4", "ball")])
+    few = "The %d clips of a %s pass do not fill a batch of %d", "batch-size to %d or less, or drop-last=false"
+    for location, batch, said in (("three.csv", 8, (3, "training", 8)), ("three.csv", 3, (2, "validation or test", 3))):
+        run = launch.launch(line(location, batch=batch, source="val-location=val.csv", batching="drop-last=true"), folder)
+        run.refused(few[0] % said, few[1] % said[0])
+        run.need(not run.messages("cnn3dtrain-step") and not files(folder), "it trained")
+    # views of a video are clips
+    views = line("three.csv", epochs=1, batch=3, source="val-location=val.csv", batching="drop-last=true", folder="views")
+    run = launch.launch(views.replace("num-frames=4", "num-frames=4 frame-interval=1 clips-per-video=2"), folder).fine()
+    run.need([m["clips"] for m in run.messages("cnn3dtrain-validation")] == ["3"], "not one batch of views")
+    run = launch.launch(line("trains-gone.csv", batch=3, batching="drop-last=true", folder="none"), folder)
+    run.refused("No training step in epoch 1: of 3 training clips 2 came, but no batch of 3 was full",
+                "batch-size to 2 or less, or drop-last=false")
+    run.need(not files(folder, "none"), "it left %s" % files(folder, "none"))
+    run = launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=gone.csv", batching="drop-last=true"),
                         folder)
-    run.refused("No validation in epoch 1: of 2 validation clips 2 came, but no batch of 3", "batch-size to 2 or less")
+    run.refused("No validation in epoch 1: of 3 validation clips 2 came, but no batch of 3", "batch-size to 2 or less")
     # what was trained is not lost, and is whole with its validation
-    launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=val.csv"), folder).fine()
-    launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=val.csv", folder="whole"), folder).fine()
+    launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=gone.csv"), folder).fine()
+    launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=gone.csv", folder="whole"), folder).fine()
     assert bytes_of(folder, "run") == bytes_of(folder, "whole"), "it is not the same as without the error"
 
 
