@@ -86,6 +86,29 @@ begin_pass (EvalRun * self)
   clear_results (self);
 }
 
+/* Figures of no clip are none. */
+static void
+fail_empty (EvalRun * self, guint64 delivered)
+{
+  GString *text = g_string_new ("Nothing was evaluated: ");
+
+  if (delivered > 0)
+    g_string_append_printf (text, "of %" G_GUINT64_FORMAT " clips %"
+        G_GUINT64_FORMAT " came, but no batch was full, and clipbatch "
+        "drop-last=true drops the rest. Set batch-size to %" G_GUINT64_FORMAT
+        " or less, or drop-last=false.", self->pass.clips, delivered,
+        delivered);
+  else if (self->skipped.count > 0)
+    g_string_append_printf (text, "all %" G_GUINT64_FORMAT " clips were "
+        "skipped. Mend the files or their paths.", self->skipped.count);
+  else
+    g_string_append (text, "the stream ended before its first batch. See that "
+        "clips come from upstream.");
+  eval_run_fail (self, g_error_new_literal (GST_STREAM_ERROR,
+          GST_STREAM_ERROR_FAILED, text->str), NULL);
+  g_string_free (text, TRUE);
+}
+
 static void
 end_pass (EvalRun * self, gboolean complete)
 {
@@ -132,8 +155,11 @@ take_custom_event (EvalRun * self, GstEvent * event)
   } else if (gst_event_parse_clip_epoch_done (event, &done)
       && self->pass_open) {
     self->skipped.count = MAX (self->skipped.count, done.skipped);
-    /* fewer where the pass was entered in its middle */
-    end_pass (self, done.delivered + done.skipped >= self->pass.clips);
+    if (self->clips == 0)
+      fail_empty (self, done.delivered);
+    else
+      /* fewer where the pass was entered in its middle */
+      end_pass (self, done.delivered + done.skipped >= self->pass.clips);
   } else if (gst_event_parse_clip_skipped (event, &skipped)
       && self->pass_open) {
     cnn3d_skipped_add (&self->skipped, skipped.path, skipped.reason);
@@ -159,14 +185,12 @@ take_sticky_event (EvalRun * self, GstEvent * event)
 static void
 take_eos (EvalRun * self)
 {
-  if (self->pass_open && self->announced)
+  if (!self->predictions || (self->pass_open && self->clips == 0))
+    fail_empty (self, 0);
+  else if (self->pass_open && self->announced)
     cut_short (self);
   else if (self->pass_open)
     end_pass (self, TRUE);
-  else if (!self->predictions)
-    GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
-        ("The stream ended before its first batch: nothing was evaluated."),
-        (NULL));
 }
 
 void

@@ -502,8 +502,7 @@ static void
 gst_cnn3d_infer_eos (GstCnn3dInfer * self)
 {
   const FrameRate rate = self->params.rate;
-  gchar *at = rate.n ? g_strdup_printf (" at %d/%d a second", rate.n, rate.d) :
-      g_strdup ("");
+  gchar *at;
   gboolean drop;
   guint epoch;
 
@@ -518,11 +517,20 @@ gst_cnn3d_infer_eos (GstCnn3dInfer * self)
   }
   /* what is under way is told first */
   infer_worker_wait (self->worker);
-  if (self->number == 0 && self->window)
-    element_report_info (GST_ELEMENT (self), "The video ended before its first "
-        "window of %u frames, %u apart%s, was complete: there is no result. A "
-        "smaller frame-interval takes less of it.", self->params.frames,
-        self->params.interval, at);
+  if (self->number > 0)
+    return;
+  at = rate.n ? g_strdup_printf (" at %d/%d a second", rate.n, rate.d) :
+      g_strdup ("");
+  if (self->window)
+    GST_ELEMENT_WARNING (self, STREAM, FAILED,
+        ("The video ended before its first window of %u frames, %u apart%s, "
+            "was complete: there is no result. A smaller frame-interval takes "
+            "less of it.", self->params.frames, self->params.interval, at),
+        (NULL));
+  else
+    GST_ELEMENT_WARNING (self, STREAM, FAILED,
+        ("The video ended before its first frame: there is no result."),
+        (NULL));
   g_free (at);
 }
 

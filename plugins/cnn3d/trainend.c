@@ -6,7 +6,6 @@
 
 #include "elementreport.h"
 #include "trainreport.h"
-#include "src/escape.h"
 
 GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 #define GST_CAT_DEFAULT cnn3d_train_debug
@@ -151,14 +150,12 @@ watch (TrainRun * self, const Cnn3dPassResult * result)
   gchar *text = train_watch_pass (&self->watch, result,
       (const gchar * const *) self->classes, self->num_classes,
       is_last (self, result) || result->stop);
-  gchar *shown;
 
   if (!text)
     return;
-  shown = cnn3d_escape (text, FALSE);
-  GST_ELEMENT_WARNING (self->element, STREAM, FAILED, ("%s", shown), (NULL));
+  element_report_warning (self->element, GST_STREAM_ERROR,
+      GST_STREAM_ERROR_FAILED, text);
   train_log_warning (self->log, text);
-  g_free (shown);
   g_free (text);
 }
 
@@ -215,15 +212,11 @@ train_run_end_pass (TrainRun * self, const GstClipEpochDone * done)
 static void
 tell_line (TrainRun * self, const gchar * text)
 {
-  gchar *shown;
-
-  if (self->progress) {
+  if (self->progress)
     progress_note (self->progress, "%s", text);
-    return;
-  }
-  shown = cnn3d_escape (text, FALSE);
-  GST_ELEMENT_WARNING (self->element, RESOURCE, READ, ("%s", shown), (NULL));
-  g_free (shown);
+  else
+    element_report_warning (self->element, GST_RESOURCE_ERROR,
+        GST_RESOURCE_ERROR_READ, text);
 }
 
 static void
@@ -358,6 +351,47 @@ train_run_stop (TrainRun * self)
   train_run_tell_end (self, self->finished || self->stopped);
 }
 
+/* A run that has never taken a step is no success, however the stream ended. What
+ * was stopped within its first one has been told so. */
+static gboolean
+check_steps (TrainRun * self)
+{
+  const gboolean cut = self->trainer && self->announced && self->pass_open
+      && self->pass.training;
+  Cnn3dRunMark mark = { 0, };
+  GError *error = NULL;
+
+  if (self->trainer)
+    cnn3d_trainer_get_mark (self->trainer, &mark);
+  if (mark.step > 0)
+    return TRUE;
+  if (cut && self->progress)
+    return TRUE;
+
+  if (cut)
+    element_report_warning (self->element, GST_STREAM_ERROR,
+        GST_STREAM_ERROR_FAILED, "Training was stopped before its first step: "
+        "nothing was trained.");
+  else if (!self->trainer)
+    error = g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+        "The stream ended before its first batch: nothing was trained. See "
+        "that clips come from upstream.");
+  else if (mark.steps_skipped > 0)
+    error = g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+        "No training step: the gradients of all %" G_GUINT64_FORMAT " batches "
+        "overflowed, with a loss scale of %g at last. Train for longer, lower "
+        "lr, or set precision=bf16-mixed or 32.", mark.steps_skipped,
+        self->figures->loss_scale);
+  else
+    error = g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+        "No training step: no clip to train on came. With clipsrc, "
+        "passes=all has training clips.");
+  if (error)
+    train_run_fail (self, error, NULL);
+
+  return !error;
+}
+
 void
 train_run_end (TrainRun * self)
 {
@@ -375,16 +409,13 @@ train_run_end (TrainRun * self)
       || (self->resume == RESUME_PASSING && reached)) {
     train_run_end_complete (self);
   } else if (self->resume == RESUME_PASSING || self->resume == RESUME_SEEKING) {
-    GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
-        ("The stream ended at clip %" G_GUINT64_FORMAT ", before clip %"
-            G_GUINT64_FORMAT " where training was to go on: take the same "
-            "clips as before, or set resume=never to begin anew.",
-            self->position, self->resume_position), (NULL));
-  } else if (!self->trainer) {
-    GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
-        ("The stream ended before its first batch: nothing was trained."),
-        (NULL));
-  } else {
+    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
+            GST_STREAM_ERROR_FAILED, "The stream ended at clip %"
+            G_GUINT64_FORMAT ", before clip %" G_GUINT64_FORMAT " where "
+            "training was to go on: take the same clips as before, or set "
+            "resume=never to begin anew.", self->position,
+            self->resume_position), NULL);
+  } else if (check_steps (self)) {
     train_run_tell_end (self, self->finished);
     train_log_finished (self->log, "eos");
   }

@@ -286,6 +286,7 @@ test_passes (void)
   caps_for (&r, 4);
   push_segment (&r, 0);
   push_epoch (&r, 0, FALSE, 0, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   push_done (&r, 0, FALSE, 5);
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
       GST_FLOW_ERROR);
@@ -319,13 +320,56 @@ test_cut_short (void)
   remove_dir (dir);
   g_free (line);
 
+  /* with nothing of it there is nothing to mark */
   r = eval_new ("");
   caps_for (&r, 4);
   push_segment (&r, 0);
-  finish (&r);
-  assert_warning (&r, "nothing was evaluated");
+  push_epoch (&r, 0, FALSE, 0, 0);
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "Nothing was evaluated: the stream ended before its first batch");
   g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
   rig_free (&r);
+}
+
+/* A stream or a pass without a batch is an error, and has no figures. */
+static void
+test_empty (void)
+{
+  static const struct
+  {
+    guint64 delivered, skipped;
+    const gchar *says;
+  } passes[] = {
+    {5, 0, "of 5 clips 5 came, but no batch was full"},
+    {0, 5, "all 5 clips were skipped"},
+  };
+  guint i;
+  Rig r = eval_new ("");
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "Nothing was evaluated: the stream ended before its first batch");
+  g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
+  rig_free (&r);
+
+  for (i = 0; i < G_N_ELEMENTS (passes); i++) {
+    GstClipEpochDone done = { 0, FALSE, VAL, passes[i].delivered,
+      passes[i].skipped
+    };
+
+    r = eval_new ("");
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    push_epoch (&r, 0, FALSE, 0, 0);
+    gst_harness_push_event (r.h, gst_event_new_clip_epoch_done (&done));
+    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+        passes[i].says);
+    g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
+    rig_free (&r);
+  }
 }
 
 static void
@@ -625,6 +669,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3deval/views", test_views);
   g_test_add_func ("/cnn3deval/passes", test_passes);
   g_test_add_func ("/cnn3deval/cut-short", test_cut_short);
+  g_test_add_func ("/cnn3deval/empty", test_empty);
   g_test_add_func ("/cnn3deval/skipped", test_skipped);
   g_test_add_func ("/cnn3deval/flush", test_flush);
   g_test_add_func ("/cnn3deval/again", test_again);

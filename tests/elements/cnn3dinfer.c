@@ -834,14 +834,20 @@ test_too_short (void)
 
   push_on (&r, 9);
   gst_harness_push_event (r.h, gst_event_new_eos ());
-  assert_says (pop (r.bus, GST_MESSAGE_INFO, NULL, 0), "before its first window "
-      "of 4 frames, 3 apart");
+  assert_says (pop (r.bus, GST_MESSAGE_WARNING, NULL, 0), "before its first "
+      "window of 4 frames, 3 apart");
+  rig_free (&r);
+
+  r = rig_new (model, "");
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  assert_says (pop (r.bus, GST_MESSAGE_WARNING, NULL, 0), "before its first "
+      "frame");
   rig_free (&r);
 
   r = rig_new (model, "frame-interval=3");
   push_on (&r, 10);
   gst_harness_push_event (r.h, gst_event_new_eos ());
-  g_assert_null (pop (r.bus, GST_MESSAGE_INFO, NULL, 0));
+  g_assert_null (pop (r.bus, GST_MESSAGE_WARNING, NULL, 0));
   rig_free (&r);
   g_free (model);
 }

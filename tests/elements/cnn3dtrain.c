@@ -688,13 +688,38 @@ test_cycles (void)
   gst_object_unref (element);
 }
 
-/* An end before the beginning is told, and is no error. */
+/* An end before the first step is an error; one that comes within it is told. */
 static void
 test_empty (void)
 {
   Rig r = rig_new ("");
   GstMessage *message;
 
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "ended before its first batch: nothing was trained");
+  rig_free (&r);
+
+  /* validation passes alone */
+  r = rig_new ("");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  push_epoch (&r, 0, FALSE, 0, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  push_done (&r, 0, FALSE, VAL);
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "No training step: no clip to train on came");
+  rig_free (&r);
+
+  /* Ctrl-C: clip-epoch-done does not come */
+  r = rig_new ("accumulate-grad-batches=3");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  push_epoch (&r, 0, TRUE, 0, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   gst_harness_push_event (r.h, gst_event_new_eos ());
   message = pop (&r, GST_MESSAGE_WARNING, NULL);
   g_assert_nonnull (message);

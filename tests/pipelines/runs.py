@@ -95,6 +95,22 @@ def without_steps(folder):
     assert bytes_of(folder, "run") == bytes_of(folder, "whole"), "it is not the same as without the error"
 
 
+def empty(folder):
+    """A stream without a clip, or without one to train on, is no success; serving none is warned of"""
+    videos(folder)
+    launch.launch(line(epochs=1), folder).fine()
+    model = "model=run/last.safetensors"
+    for sink, said in (("cnn3dtrain", "nothing was trained"), ("cnn3deval " + model, "Nothing was evaluated")):
+        launch.launch("fakesrc num-buffers=0 ! " + sink, folder, options="-e").refused(
+            said, "See that clips come from upstream")
+    run = launch.launch("videotestsrc num-buffers=0 ! cnn3dinfer %s ! fakesink" % model, folder).fine()
+    run.need(re.search("WARNING.*before its first frame: there is no result", run.err + run.out), "no warning")
+    run = launch.launch(line(source="passes=val val-location=val.csv", folder="none"), folder)
+    run.refused("No training step: no clip to train on came", "passes=all")
+    launch.launch("clipsrc location=val.csv passes=test %s ! clipbatch batch-size=8 drop-last=true ! cnn3deval %s" % (
+        CLIP_BIN, model), folder).refused("The 2 clips of a validation or test pass do not fill a batch of 8")
+
+
 def skipped(folder):
     """Clips that are skipped are told on the console, with how many of how many, and why; more than max-skipped
     of them end the run"""
@@ -299,4 +315,4 @@ def learns_nothing(folder):
 
 
 if __name__ == "__main__":
-    launch.main(locked, without_steps, skipped, skipped_before, complete, stopped, other_data, within, learns_nothing)
+    launch.main(locked, without_steps, empty, skipped, skipped_before, complete, stopped, other_data, within, learns_nothing)
