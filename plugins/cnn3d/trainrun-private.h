@@ -68,6 +68,7 @@ struct _TrainRun
   guint64 resident_before;      /* bytes, before the trainer was made */
   guint64 device_memory;        /* bytes of a GPU's; 0: the process's count */
   gboolean memory_warned;
+  gboolean monitor_told;        /* that it is training's accuracy */
   TrainSkips skips;
   TrainWatch watch;
   gboolean void_pass;           /* the pass at hand is worth no checkpoint */

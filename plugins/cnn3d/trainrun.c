@@ -196,6 +196,22 @@ failed:
 
 /* --- passes --- */
 
+/* Once, and where something goes by it. */
+static void
+tell_monitor (TrainRun * self)
+{
+  const TrainSettings *s = &self->settings;
+
+  if (self->monitor_told || s->monitor != CNN3D_MONITOR_AUTO
+      || !self->pass.training || self->pass.validates
+      || (s->patience == 0 && (!s->checkpoint_dir || s->save_top_k == 0)))
+    return;
+  self->monitor_told = TRUE;
+  element_report_info (self->element, "There are no validation clips: the best "
+      "epoch is told by its accuracy in training (monitor=auto)%s.",
+      s->patience > 0 ? ", and patience goes by it" : "");
+}
+
 void
 train_run_begin_pass (TrainRun * self)
 {
@@ -221,6 +237,7 @@ train_run_begin_pass (TrainRun * self)
     train_run_fail (self, error, NULL);
     return;
   }
+  tell_monitor (self);
   /* of those before the checkpoint, what was not trained on was skipped */
   if (resumes) {
     const guint64 done = self->resume_position - e->first_clip;

@@ -46,6 +46,7 @@ CHOICES (schedules, "GstCnn3dTrainLrSchedule",
     {CNN3D_LR_STEP, "Times lr-gamma each lr-step-size epochs", "step"});
 
 CHOICES (monitors, "GstCnn3dTrainMonitor",
+    {CNN3D_MONITOR_AUTO, "val-accuracy; without validation clips the accuracy in training", "auto"},
     {CNN3D_MONITOR_VAL_ACCURACY, "Accuracy on the validation clips", "val-accuracy"},
     {CNN3D_MONITOR_VAL_LOSS, "Loss on the validation clips", "val-loss"},
     {CNN3D_MONITOR_TRAIN_LOSS, "Loss on the training clips", "train-loss"},

@@ -49,6 +49,7 @@ typedef enum {
 
 /* How good an epoch is. */
 typedef enum {
+  CNN3D_MONITOR_AUTO,           /* val-accuracy; the training pass's accuracy where there is no validation */
   CNN3D_MONITOR_VAL_ACCURACY,
   CNN3D_MONITOR_VAL_LOSS,
   CNN3D_MONITOR_TRAIN_LOSS,

@@ -211,8 +211,8 @@ static Cnn3dSetting settings[] = {
     .about = "What everything that is random follows from: clipsrc's order and folds, clipsample's windows, "
         "clipaugment's draws, cnn3dtrain's initial weights and dropout; the same seed, clips and settings give the same "
         "bits"},
-  {CHOICE ("cnn3dtrain", "monitor", "Monitor", monitors, CNN3D_MONITOR_VAL_ACCURACY), .key = "train.monitor",
-    .about = "What says how good an epoch is, for save-top-k and patience"},
+  {CHOICE ("cnn3dtrain", "monitor", "Monitor", monitors, CNN3D_MONITOR_AUTO), .key = "train.monitor",
+    .about = "What says how good an epoch is, for save-top-k and patience; all of val-... need validation clips"},
   {INT ("cnn3dtrain", "patience", "Patience", 0, 1000000, 0), .unit = "epochs", .key = "train.patience",
     .about = "Training stops after this many epochs without a better monitor; 0: never"},
   {INT ("cnn3dtrain", "save-top-k", "Best checkpoints kept", 0, 1000, 1), .unit = "files", .key = "train.save_top_k",

@@ -25,6 +25,7 @@ cnn3d_trainer_params_init (Cnn3dTrainerParams *p)
   p->recompute = CNN3D_RECOMPUTE_AUTO;
   p->deterministic = p->tf32 = p->benchmark = TRUE;
   p->save_top_k = 1;
+  p->monitor = CNN3D_MONITOR_AUTO;
 }
 
 #define INITIAL_LOSS_SCALE 65536        /* torch.amp.GradScaler's */
@@ -479,9 +480,26 @@ cnn3d_trainer_refresh (Cnn3dTrainer *t, GError **error)
 
 /* --- passes --- */
 
+/* The name of a monitor that only a validation pass measures; NULL: it is another. */
+static const gchar *
+validation_monitor (Cnn3dMonitor monitor)
+{
+  switch (monitor) {
+    case CNN3D_MONITOR_VAL_ACCURACY:
+      return "val-accuracy";
+    case CNN3D_MONITOR_VAL_LOSS:
+      return "val-loss";
+    case CNN3D_MONITOR_VAL_F1:
+      return "val-f1";
+    default:
+      return NULL;
+  }
+}
+
 gboolean
 cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error)
 {
+  const gchar *validated = validation_monitor (t->params.monitor);
   Cnn3dProgress progress;
   gboolean goes_on;
 
@@ -502,10 +520,10 @@ cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error
         "another checkpoint-dir, or resume=never", t->params.checkpoint_dir, t->now.position);
     return FALSE;
   }
-  if (t->params.monitor == CNN3D_MONITOR_VAL_F1 && pass->training && !pass->validates) {
-    g_set_error_literal (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
-        "monitor=val-f1 needs a validation pass in each epoch, and there is none: add clips to validate on, or set "
-        "monitor=train-loss");
+  if (validated && pass->training && !pass->validates) {
+    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+        "monitor=%s needs a validation pass in each epoch, and there is none: add clips to validate on, or set "
+        "monitor=train-loss", validated);
     return FALSE;
   }
   t->resumed = FALSE;

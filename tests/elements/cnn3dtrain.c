@@ -728,6 +728,66 @@ test_empty (void)
   rig_free (&r);
 }
 
+/* What only a validation measures needs one, where it is asked for by name. */
+static void
+test_monitor (void)
+{
+  static const gchar *const names[] = { "val-accuracy", "val-loss", "val-f1" };
+  GstClipEpoch alone = {.training = TRUE,.clips = TRAIN,.epochs = 1 };
+  GstMessage *message;
+  guint i, told;
+  Rig r;
+
+  for (i = 0; i < G_N_ELEMENTS (names); i++) {
+    gchar *line = g_strconcat ("monitor=", names[i], NULL);
+    gchar *says = g_strdup_printf ("monitor=%s needs a validation pass",
+        names[i]);
+    gboolean announced;
+
+    for (announced = FALSE; announced <= TRUE; announced++) {
+      r = rig_new (line);
+      caps_for (&r, 4);
+      push_segment (&r, 0);
+      push_classes (&r);
+      if (announced)
+        gst_harness_push_event (r.h, gst_event_new_clip_epoch (&alone));
+      g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)),
+          ==, GST_FLOW_ERROR);
+      assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, says);
+      rig_free (&r);
+    }
+    g_free (says);
+    g_free (line);
+  }
+
+  /* the default takes what there is, and says so where it matters */
+  for (i = 0; i < 2; i++) {
+    r = rig_new (i ? "patience=3" : "");
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    push_classes (&r);
+    alone.epochs = 2;
+    gst_harness_push_event (r.h, gst_event_new_clip_epoch (&alone));
+    g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)),
+        ==, GST_FLOW_OK);
+    push_done (&r, 0, TRUE, TRAIN);
+    alone.epoch = 1;
+    alone.first_clip = alone.position = TRAIN;
+    gst_harness_push_event (r.h, gst_event_new_clip_epoch (&alone));
+    alone.epoch = alone.first_clip = alone.position = 0;
+    for (told = 0; (message = pop (&r, GST_MESSAGE_INFO, NULL)); told++) {
+      GError *error = NULL;
+
+      gst_message_parse_info (message, &error, NULL);
+      g_assert_nonnull (strstr (error->message, "accuracy in training"));
+      g_error_free (error);
+      gst_message_unref (message);
+    }
+    g_assert_cmpuint (told, ==, i);
+    rig_free (&r);
+  }
+}
+
 static void
 test_progress (void)
 {
@@ -780,6 +840,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain/patience", test_patience);
   g_test_add_func ("/cnn3dtrain/cycles", test_cycles);
   g_test_add_func ("/cnn3dtrain/empty", test_empty);
+  g_test_add_func ("/cnn3dtrain/monitor", test_monitor);
   g_test_add_func ("/cnn3dtrain/progress", test_progress);
 
   ret = g_test_run ();

@@ -111,6 +111,29 @@ def empty(folder):
         CLIP_BIN, model), folder).refused("The 2 clips of a validation or test pass do not fill a batch of 8")
 
 
+def monitors(folder):
+    """A monitor that only a validation measures is refused where there is none; the default says what it takes"""
+    videos(folder)
+    for name in "val-accuracy", "val-loss", "val-f1":
+        run = launch.launch(line(more="monitor=" + name), folder)
+        run.refused("monitor=%s needs a validation pass in each epoch" % name, "monitor=train-loss")
+        run.need(not run.messages("cnn3dtrain-step") and not files(folder), "it trained")
+    told = "no validation clips: the best epoch is told by its accuracy in training"
+    run = launch.launch(line(epochs=1), folder, options="").fine()
+    run.need((run.out + run.err).count(told) >= 1, "not told")
+    for more, source in (("save-top-k=0", ""), ("monitor=train-loss", ""), ("", "val-location=val.csv")):
+        run = launch.launch(line(epochs=1, more=more + " resume=never", source=source), folder, options="").fine()
+        run.need(told not in run.out + run.err, "told of nothing")
+    config = ["train", "--config", os.path.join(launch.TOP, "configs", "config.yaml"), "--data.img_size=[32, 32]",
+              "--data.num_frames=4", "--data.batch_size=2", "--data.num_workers=0", "--model.base_width=4",
+              "--model.backbone=r3d_18", "--trainer.threads=1", "--trainer.device=cpu", "--paths.train=train.csv",
+              "--paths.val=null", "--paths.checkpoint_dir=config", "--train.max_epochs=1", "--trainer.precision=32"]
+    for more, status in (["--train.monitor=val-accuracy"], 1), ([], 0):
+        process = subprocess.run([TOOL, *config, *more], cwd=folder, env=launch.environment(), stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        assert process.returncode == status, launch.text(process.stdout + process.stderr)
+
+
 def skipped(folder):
     """Clips that are skipped are told on the console, with how many of how many, and why; more than max-skipped
     of them end the run"""
@@ -315,4 +338,4 @@ def learns_nothing(folder):
 
 
 if __name__ == "__main__":
-    launch.main(locked, without_steps, empty, skipped, skipped_before, complete, stopped, other_data, within, learns_nothing)
+    launch.main(locked, without_steps, empty, monitors, skipped, skipped_before, complete, stopped, other_data, within, learns_nothing)

@@ -204,6 +204,12 @@ test_figures (void)
 static void
 test_refused (void)
 {
+  static const struct {
+    Cnn3dMonitor monitor;
+    const gchar *name;          /* NULL: needs no validation */
+  } monitors[] = { {CNN3D_MONITOR_VAL_ACCURACY, "val-accuracy"}, {CNN3D_MONITOR_VAL_LOSS, "val-loss"},
+    {CNN3D_MONITOR_VAL_F1, "val-f1"}, {CNN3D_MONITOR_TRAIN_LOSS, NULL}, {CNN3D_MONITOR_AUTO, NULL}
+  };
   const Cnn3dPass alone = {.training = TRUE,.clips = CLIPS,.epochs = EPOCHS };
   gfloat bad[CLASSES] = { 1, 0, 1, 1 };
   GError *error = NULL;
@@ -220,12 +226,18 @@ test_refused (void)
   assert_says (error, CNN3D_TRAINER_ERROR, "class 1 has the weight nan");
   g_clear_error (&error);
   p.class_weights = NULL;
-  p.monitor = CNN3D_MONITOR_VAL_F1;
-  t = start (&p);
-  g_assert_false (cnn3d_trainer_begin_pass (t, &alone, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "monitor=val-f1 needs a validation pass");
-  g_clear_error (&error);
-  cnn3d_trainer_free (&t);
+  for (guint i = 0; i < G_N_ELEMENTS (monitors); i++) {
+    g_autofree gchar *words = monitors[i].name ? g_strdup_printf ("monitor=%s needs a validation pass",
+        monitors[i].name) : NULL;
+
+    p.monitor = monitors[i].monitor;
+    t = start (&p);
+    g_assert_cmpint (cnn3d_trainer_begin_pass (t, &alone, &error), ==, !words);
+    if (words)
+      assert_says (error, CNN3D_TRAINER_ERROR, words);
+    g_clear_error (&error);
+    cnn3d_trainer_free (&t);
+  }
   p.network.num_classes = CNN3D_CONFUSION_CLASSES + 1;
   p.monitor = CNN3D_MONITOR_VAL_F1;
   g_assert_null (cnn3d_trainer_new (&p, BATCH, &error));
