@@ -170,5 +170,6 @@ train_settings_fill (const TrainSettings * settings,
   params->save_top_k = settings->save_top_k;
   params->monitor = settings->monitor;
   params->patience = settings->patience;
+  params->max_skipped = settings->max_skipped;
   params->any_data = settings->resume_data == CNN3D_RESUME_DATA_ANY;
 }

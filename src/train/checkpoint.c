@@ -472,6 +472,9 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
   if (!cnn3d_trainer_take_mark (t, error))
     return FALSE;
   t->mark_saved = TRUE;
+  if (!cnn3d_trainer_repeat_skipped (t, error))
+    return FALSE;
+  mark = t->now;
   /* Stopped between a pass's last step and its end: nothing of it will come
    * again, so it ends here. */
   if (mark.pass.clips_listed && mark.position >= mark.pass.first + mark.pass.clips_listed) {

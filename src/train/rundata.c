@@ -169,12 +169,52 @@ compare_rows (const TrainerMark *m, const Cnn3dRunData *was, const Cnn3dRunData 
   }
 }
 
+/* What is trained next is the pass at `position`, from its first clip on. */
+static gboolean
+begin_anew (Cnn3dTrainer *t, guint epoch, gboolean training, guint64 position, GError **error)
+{
+  t->now.position = position;
+  t->now.pass = (TrainerPass) { epoch, training, position, 0, 0, 0, 0 };
+  if (!cnn3d_trainer_take_mark (t, error))
+    return FALSE;
+  t->mark_saved = TRUE;         /* there is nothing new in it */
+  return TRUE;
+}
+
+static void
+add_note (Cnn3dTrainer *t, const gchar *text)
+{
+  gchar *both = g_strdup_printf ("%s%s%s", t->data_note ? t->data_note : "", t->data_note ? "; " : "", text);
+
+  g_free (t->data_note);
+  t->data_note = both;
+}
+
+/* Clips that could not be read may be there again, but an epoch that has lost more
+ * than max_skipped can only end in an error: it begins anew. */
+gboolean
+cnn3d_trainer_repeat_skipped (Cnn3dTrainer *t, GError **error)
+{
+  const TrainerPass *pass = &t->now.pass;
+  const guint64 done = t->now.position - MIN (pass->first, t->now.position);
+  const guint64 skipped = done - MIN (pass->clips, done);
+  g_autofree gchar *text = NULL;
+
+  if (!pass->training || !pass->clips_listed || !(skipped > pass->clips_listed * t->params.max_skipped))
+    return TRUE;
+  text = g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " clips of epoch %u were skipped before the "
+      "checkpoint, more than max-skipped=%g allows: the epoch begins anew, with the weights as they are", skipped,
+      pass->clips_listed, pass->epoch + 1, t->params.max_skipped);
+  add_note (t, text);
+  return begin_anew (t, pass->epoch, TRUE, pass->first, error);
+}
+
 /* An epoch whose order is another one begins anew. */
 gboolean
 cnn3d_trainer_move_to_data (Cnn3dTrainer *t, GError **error)
 {
   const Cnn3dRunData *is = &t->params.data;
-  TrainerMark *m = &t->now;
+  const TrainerMark *m = &t->now;
   gboolean training = m->pass.training;
   guint epoch = m->pass.epoch;
 
@@ -184,12 +224,8 @@ cnn3d_trainer_move_to_data (Cnn3dTrainer *t, GError **error)
     training = TRUE;
     epoch++;
   }
-  m->position = epoch * (is->training_clips + is->validation_clips) + (training ? 0 : is->training_clips);
-  m->pass = (TrainerPass) { epoch, training, m->position, 0, 0, 0, 0 };
-  if (!cnn3d_trainer_take_mark (t, error))
-    return FALSE;
-  t->mark_saved = TRUE;         /* there is nothing new in it */
-  return TRUE;
+  return begin_anew (t, epoch, training, epoch * (is->training_clips + is->validation_clips)
+      + (training ? 0 : is->training_clips), error);
 }
 
 gboolean

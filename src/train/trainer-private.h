@@ -158,6 +158,7 @@ gboolean cnn3d_trainer_check_data (Cnn3dTrainer * t, const gchar * path, Cnn3dSa
     const TrainerMark * mark, GError ** error);
 /* Goes to where the epoch at hand is in the data that there is now. */
 gboolean cnn3d_trainer_move_to_data (Cnn3dTrainer * t, GError ** error);
+gboolean cnn3d_trainer_repeat_skipped (Cnn3dTrainer * t, GError ** error);
 
 /* checkpoint.c */
 gboolean cnn3d_trainer_load_pretrained (Cnn3dTrainer * t, const gchar * path, GError ** error);

@@ -26,6 +26,7 @@ cnn3d_trainer_params_init (Cnn3dTrainerParams *p)
   p->deterministic = p->tf32 = p->benchmark = TRUE;
   p->save_top_k = 1;
   p->monitor = CNN3D_MONITOR_AUTO;
+  p->max_skipped = 1;
 }
 
 #define INITIAL_LOSS_SCALE 65536        /* torch.amp.GradScaler's */

@@ -68,6 +68,8 @@ typedef struct {
   const gchar *const *classes;  /* num_classes names, NULL-terminated, stored with the weights; or NULL */
   Cnn3dPreparation preparation; /* of the clips, stored with the weights */
   Cnn3dRunData data;            /* stored with the state */
+  gdouble max_skipped;          /* part of a pass's clips: a checkpoint within an epoch that lost more is resumed at its
+                                 * beginning, and cnn3d_trainer_data_note() says so; 1: none is */
   gboolean any_data;            /* a checkpoint of other data is gone on from, and cnn3d_trainer_data_note() tells */
 } Cnn3dTrainerParams;
 
@@ -220,7 +222,7 @@ CNN3D_API guint64 cnn3d_trainer_pass_clips (const Cnn3dTrainer * trainer);
  * number of classes, of another optimizer, of other class names or, without any_data, of
  * other data is an error that says so. */
 CNN3D_API gboolean cnn3d_trainer_resume (Cnn3dTrainer * trainer, guint64 * position, GError ** error);
-/* After that: how the data differs, or that it cannot be seen; NULL: it is the same.
+/* After that: how the data differs, or that it cannot be seen, or that the epoch begins anew; NULL: nothing of it.
  * Owned by the trainer. */
 CNN3D_API const gchar *cnn3d_trainer_data_note (const Cnn3dTrainer * trainer);
 

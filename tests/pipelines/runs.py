@@ -165,14 +165,27 @@ def skipped(folder):
 
 
 def skipped_before(folder):
-    """What was skipped before a run was resumed counts, too"""
+    """An epoch that has skipped too much before a run is resumed begins anew: the same line is refused while the files
+    are gone, and goes on when they are there again"""
     videos(folder)
     table(folder, "void.csv", [("gone/%d.mp4" % i, "ball") for i in range(60)] + 8 * ROWS)
     cut = line("void.csv", epochs=1, batch=1, source="shuffle=false", more="checkpoint-interval=1 max-skipped=%s")
+    anew = "60 of 108 clips of epoch 1 were skipped before the checkpoint, more than max-skipped=0.5.*begins anew"
     launch.stop_when(cut % 1, "cnn3dtrain-step", 3, signal.SIGKILL, folder=folder)
-    run = launch.launch(cut % 0.5, folder).refused("60 of 108 training clips of epoch 1 were skipped",
-                                                   "mostly: before this resume")
-    run.need("going on in epoch 1 at clip " in run.out and "(null)" not in run.out + run.err, "not within the epoch")
+    # the second time its checkpoint stands at the epoch's end
+    for _ in range(2):
+        run = launch.launch(cut % 0.5, folder).refused("60 of 108 training clips of epoch 1 were skipped",
+                                                       "The first: .*gone/0.mp4")
+        run.need(re.search("WARNING.*" + anew, run.err + run.out) and "going on with epoch 1\n" in run.out, "not anew")
+    os.rename(os.path.join(folder, "ball"), os.path.join(folder, "gone"))
+    launch.shutil.copytree(os.path.join(folder, "gone"), os.path.join(folder, "ball"))
+    for i in range(60):
+        launch.shutil.copy(os.path.join(folder, "gone", "00.mp4"), os.path.join(folder, "gone", "%d.mp4" % i))
+    run = launch.launch(cut % 0.5, folder).fine()
+    run.need(re.search("WARNING.*" + anew, run.err + run.out), "not told")
+    run.need([m["clips"] for m in run.messages("cnn3dtrain-epoch")] == ["108"], "not the whole epoch")
+    run = launch.launch(cut % 0.5, folder).fine()
+    run.need("training is complete" in run.out and "skipped" not in run.out + run.err, "it is not over")
 
 
 def complete(folder):

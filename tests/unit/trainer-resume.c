@@ -124,6 +124,79 @@ test_nothing_to_resume (void)
   remove_dir (dir);
 }
 
+/* --- skipped clips --- */
+
+/* Of an epoch's CLIPS clips the first `skipped` are missing, then batches of two come
+ * until `end`. */
+static void
+train_some (Cnn3dTrainer *t, guint64 skipped, guint64 end)
+{
+  const Cnn3dPass pass = { 0, TRUE, 0, skipped, CLIPS, EPOCHS, TRUE };
+  guint8 frames[2 * CLIP_BYTES];
+  g_autoptr (GError) error = NULL;
+  Cnn3dProgress progress;
+  gint32 labels[2];
+
+  g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
+  for (guint64 at = skipped; at < end; at += 2) {
+    const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, MIN (2, end - at), MIN (at + 2, end) };
+
+    for (guint i = 0; i < batch.n; i++)
+      draw_clip (at + i, frames + i * CLIP_BYTES, labels + i);
+    g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
+    g_clear_pointer (&progress.saved, g_free);
+  }
+  g_assert_true (cnn3d_trainer_save (t, NULL, &error));
+  g_assert_no_error (error);
+}
+
+/* An epoch that has lost more than max_skipped begins anew; with less, or at the
+ * limit, it goes on. */
+static void
+test_skipped (void)
+{
+  static const struct {
+    guint64 skipped, end;
+    gdouble max_skipped;
+    guint64 position;
+  } cases[] = { {6, 8, 0.5, 0}, {6, CLIPS, 0.5, 0}, {6, 8, 1, 8}, {5, 7, 0.5, 7}, {6, 8, 6.0 / CLIPS, 8}, {1, 5, 0, 0},
+    {0, 4, 0, 4}, {5, CLIPS, 0.5, CLIPS}
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    gchar *dir = make_dir ();
+    g_autoptr (GError) error = NULL;
+    Cnn3dTrainerParams p;
+    guint64 position;
+    Cnn3dRunMark mark;
+    Cnn3dTrainer *t;
+
+    params_init (&p, dir);
+    t = start (&p);
+    train_some (t, cases[i].skipped, cases[i].end);
+    cnn3d_trainer_free (&t);
+    p.max_skipped = cases[i].max_skipped;
+    t = start (&p);
+    g_assert_true (cnn3d_trainer_resume (t, &position, &error));
+    g_assert_no_error (error);
+    g_assert_cmpuint (position, ==, cases[i].position);
+    if (position) {
+      g_assert_null (cnn3d_trainer_data_note (t));
+    } else {
+      g_autofree gchar *words = g_strdup_printf ("%d of %d clips of epoch 1 were skipped before the checkpoint",
+          (int) cases[i].skipped, CLIPS);
+
+      g_assert_nonnull (strstr (cnn3d_trainer_data_note (t), words));
+      cnn3d_trainer_get_mark (t, &mark);
+      g_assert_true (mark.training && mark.epoch == 0 && mark.step > 0);
+      /* with all its clips */
+      drive (t, 0, G_MAXUINT);
+    }
+    cnn3d_trainer_free (&t);
+    remove_dir (dir);
+  }
+}
+
 /* --- checkpoints that cannot be resumed --- */
 
 static void
@@ -371,6 +444,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer-resume/sgd", test_resume_sgd);
   g_test_add_func ("/trainer-resume/accumulating", test_resume_accumulating);
   g_test_add_func ("/trainer-resume/nothing", test_nothing_to_resume);
+  g_test_add_func ("/trainer-resume/skipped", test_skipped);
   g_test_add_func ("/trainer-resume/bad-checkpoints", test_bad_checkpoints);
   g_test_add_func ("/trainer-resume/weights-alone", test_weights_alone);
   g_test_add_func ("/trainer-resume/other-data", test_other_data);
