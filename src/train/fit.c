@@ -152,6 +152,8 @@ cnn3d_fit_needs (const Cnn3dFit *fit)
 
 /* --- choosing --- */
 
+#define SLACK 4                 /* micro-batches above one that fits, which are tried as well */
+
 typedef struct {
   const Cnn3dBackend *backend;
   Cnn3dDevice *device;
@@ -195,34 +197,85 @@ try_recomputes (Search *s, const Cnn3dTrainerParams *params, guint batch, guint 
   return TRUE;
 }
 
-/* All ways that the settings allow; FALSE only with error. Batch norm sees one
- * micro-batch: as few of them as fit are the best, of one size but the last. Where batch norm is frozen a
- * smaller one that spares recomputation may be quicker, until even what does not
- * fit of it would not be. */
+/* Of this micro-batch alone: s->best is its quickest way that fits. */
 static gboolean
-search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error)
+try_micro (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, GError **error)
 {
-  const guint most = params->micro_batch ? MIN (params->micro_batch, batch) : batch;
-  const guint fewest = (batch + most - 1) / most;
-  const gboolean norm_frozen = cnn3d_freezes_norm (params->freeze);
-  guint tried = 0;
-
   memset (&s->best, 0, sizeof s->best);
-  memset (&s->least, 0, sizeof s->least);
-  for (guint parts = fewest - 1; parts <= batch; parts++) {
-    /* the most that are allowed, then as few pieces as can be, of one size but the last */
-    const guint micro = parts < fewest ? most : (batch + parts - 1) / parts;
+  s->fastest = G_MAXDOUBLE;
+  return try_recomputes (s, params, batch, micro, error);
+}
 
-    if (micro == tried)
+/* Batch norm sees one micro-batch: the largest that fits below `most`, whatever is
+ * left for the last one. */
+static gboolean
+search_largest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint most, GError **error)
+{
+  Cnn3dFit best = { 0 };
+  guint fits = 0, above = most;
+
+  while (above - fits > 1) {
+    const guint micro = fits + (above - fits) / 2;
+
+    if (!try_micro (s, params, batch, micro, error))
+      return FALSE;
+    if (s->best.micro_batch) {
+      best = s->best;
+      fits = micro;
+    } else {
+      above = micro;
+    }
+  }
+  /* where buffers are placed is a heuristic's: somewhat more may take less */
+  for (guint micro = fits + 1; fits && micro < MIN (most, fits + 1 + SLACK); micro++) {
+    if (!try_micro (s, params, batch, micro, error))
+      return FALSE;
+    if (s->best.micro_batch) {
+      best = s->best;
+      fits = micro;
+    }
+  }
+  s->best = best;
+  return TRUE;
+}
+
+/* Where batch norm is frozen, a smaller micro-batch that spares recomputation may be
+ * quicker, until even what does not fit of it would not be: of all splits into pieces
+ * of one size but the last, the quickest that fits. */
+static gboolean
+search_quickest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint most, GError **error)
+{
+  guint tried = most;
+
+  for (guint parts = (batch + most - 1) / most; parts <= batch; parts++) {
+    const guint micro = (batch + parts - 1) / parts;
+
+    if (micro >= tried)
       continue;
     tried = micro;
     s->fastest = G_MAXDOUBLE;
     if (!try_recomputes (s, params, batch, micro, error))
       return FALSE;
-    if (!params->auto_fit || (s->best.micro_batch && (!norm_frozen || s->best.seconds <= s->fastest)))
+    if (s->best.micro_batch && s->best.seconds <= s->fastest)
       break;
   }
   return TRUE;
+}
+
+/* All ways that the settings allow; FALSE only with error. */
+static gboolean
+search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error)
+{
+  const guint most = params->micro_batch ? MIN (params->micro_batch, batch) : batch;
+
+  memset (&s->least, 0, sizeof s->least);
+  if (!try_micro (s, params, batch, most, error))
+    return FALSE;
+  if (!params->auto_fit)
+    return TRUE;
+  if (cnn3d_freezes_norm (params->freeze))
+    return (s->best.micro_batch && s->best.seconds <= s->fastest) || search_quickest (s, params, batch, most, error);
+  return s->best.micro_batch || search_largest (s, params, batch, most, error);
 }
 
 gboolean

@@ -1,5 +1,5 @@
 /* Random settings, held against a slow walk over every micro-batch and every way
- * to recompute: no split into fewer micro-batches would have fitted, and what fits
+ * to recompute: no larger micro-batch would have fitted, and what fits
  * whole trains to the bits that it has without a budget.
  *
  * CNN3D_FIT_SEED is the first setting's seed, the next one's is one more;
@@ -65,7 +65,7 @@ open_device (Setting *s, GRand *rand)
   s->params.threads = params.threads;
   s->params.convolution = params.convolution;
   s->params.tf32 = params.tf32;
-  s->text = g_strdup_printf ("%s", gpu ? name : cnn3d_convolution_name (params.convolution));
+  s->text = g_strdup_printf ("%s", gpu ? name : cnn3d_choice_name (&cnn3d_convolutions, params.convolution));
 }
 
 static void
@@ -158,9 +158,9 @@ describe (Setting *s, guint seed)
   const Cnn3dNetworkParams *n = &p->network;
   gchar *text = g_strdup_printf ("CNN3D_FIT_SEED=%u: %s %s width %u, %u clips of %ux%ux%u, precision %s, %s%s%s"
       "recompute %s, optimizer %u, accumulate %u, freeze %s, at most %" G_GUINT64_FORMAT " bytes, %u clips", seed,
-      s->text, n->model, n->base_width, s->batch, n->frames, n->height, n->width, cnn3d_precision_name (p->precision),
+      s->text, n->model, n->base_width, s->batch, n->frames, n->height, n->width, cnn3d_choice_name (&cnn3d_precisions, p->precision),
       p->auto_fit ? "auto-fit, " : "", p->gradient_clip > 0 ? "clipping, " : "",
-      p->frames_type == CNN3D_TYPE_UINT8 ? "" : "float, ", cnn3d_recompute_name (p->recompute), p->optimizer,
+      p->frames_type == CNN3D_TYPE_UINT8 ? "" : "float, ", cnn3d_choice_name (&cnn3d_recomputes, p->recompute), p->optimizer,
       p->accumulate, p->freeze ? p->freeze : "nothing", p->max_memory, p->micro_batch);
 
   g_free (s->text);
@@ -190,7 +190,7 @@ check (const Setting *s, guint64 budget, const Cnn3dFit *chosen)
 
   if (chosen && cnn3d_fit_needs (chosen) > budget)
     g_error ("%s: micro-batch %u with recompute %s takes %" G_GUINT64_FORMAT " bytes", s->text, chosen->micro_batch,
-        cnn3d_recompute_name (chosen->recompute), cnn3d_fit_needs (chosen));
+        cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute), cnn3d_fit_needs (chosen));
   for (guint micro = 1; micro <= s->batch; micro++)
     for (guint r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
       const Cnn3dFit *way = &s->ways[micro][r];
@@ -198,17 +198,17 @@ check (const Setting *s, guint64 budget, const Cnn3dFit *chosen)
       if (!way->micro_batch || cnn3d_fit_needs (way) > budget)
         continue;
       if (!chosen)
-        g_error ("%s: refused, but micro-batch %u with recompute %s fits", s->text, micro, cnn3d_recompute_name (r));
-      if (!frozen && passes (s, micro) < passes (s, chosen->micro_batch))
+        g_error ("%s: refused, but micro-batch %u with recompute %s fits", s->text, micro, cnn3d_choice_name (&cnn3d_recomputes, r));
+      if (!frozen && micro > chosen->micro_batch)
         g_error ("%s: micro-batch %u was chosen, but %u with recompute %s fits", s->text, chosen->micro_batch, micro,
-            cnn3d_recompute_name (r));
+            cnn3d_choice_name (&cnn3d_recomputes, r));
       /* of one micro-batch the first that fits, by count the quickest but for rounding */
       if (micro == chosen->micro_batch && r < chosen->recompute)
-        g_error ("%s: recompute %s was chosen, but %s fits", s->text, cnn3d_recompute_name (chosen->recompute),
-            cnn3d_recompute_name (r));
+        g_error ("%s: recompute %s was chosen, but %s fits", s->text, cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute),
+            cnn3d_choice_name (&cnn3d_recomputes, r));
       if (frozen && is_even (s, micro) && way->seconds < chosen->seconds * (1 - 1e-3))
         g_error ("%s: micro-batch %u with recompute %s was chosen, but %u with %s fits and is quicker, %g to %g s",
-            s->text, chosen->micro_batch, cnn3d_recompute_name (chosen->recompute), micro, cnn3d_recompute_name (r),
+            s->text, chosen->micro_batch, cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute), micro, cnn3d_choice_name (&cnn3d_recomputes, r),
             way->seconds, chosen->seconds);
     }
 }
@@ -277,7 +277,7 @@ check_bits (const Setting *s, const Cnn3dFit *chosen)
     g_assert_no_error (error);
     if (memcmp (a, b, net->weights[i].count * sizeof *a))
       g_error ("%s: %s has other bits with recompute %s", s->text, net->weights[i].name,
-          cnn3d_recompute_name (chosen->recompute));
+          cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute));
   }
   cnn3d_trainer_free (&t);
   cnn3d_trainer_free (&free_one);
@@ -316,7 +316,7 @@ run_setting (guint seed)
     check (s, budget, chosen);
     count (s, chosen);
     g_test_message ("%s: micro-batch %u, %s", s->text, chosen ? fit.micro_batch : 0,
-        chosen ? cnn3d_recompute_name (fit.recompute) : "refused");
+        chosen ? cnn3d_choice_name (&cnn3d_recomputes, fit.recompute) : "refused");
     if (chosen && s->backend != cuda && fit.micro_batch == s->batch)
       check_bits (s, &fit);
   } else {
@@ -342,7 +342,7 @@ number (const gchar *name, guint fallback)
 static void
 test_random (void)
 {
-  const guint seed = number ("CNN3D_FIT_SEED", g_random_int_range (0, 1 << 30));
+  const guint seed = number ("CNN3D_FIT_SEED", 1);
   const guint n = number ("CNN3D_FIT_SETTINGS", SETTINGS);
 
   g_test_message ("CNN3D_FIT_SEED=%u CNN3D_FIT_SETTINGS=%u", seed, n);

@@ -238,10 +238,9 @@ test_choose (void)
   cnn3d_trainer_free (&t);
 }
 
-/* Where not even micro_batch clips fit at once, as few pieces as they would have made
- * are tried next, of the same size. */
+/* Where not even micro_batch clips fit at once, the largest number below that does. */
 static void
-test_even (void)
+test_capped (void)
 {
   g_autoptr (GError) error = NULL;
   Cnn3dTrainerParams p;
@@ -613,7 +612,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/fit/exact/r3d_18", "r3d_18", test_exact);
   g_test_add_data_func ("/fit/exact/slow_r50", "slow_r50", test_exact);
   g_test_add_func ("/fit/choose", test_choose);
-  g_test_add_func ("/fit/even", test_even);
+  g_test_add_func ("/fit/capped", test_capped);
   g_test_add_func ("/fit/short-micro-batch", test_short_micro_batch);
   g_test_add_func ("/fit/more-is-better", test_more_is_better);
   g_test_add_func ("/fit/largest", test_largest);
