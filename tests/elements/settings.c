@@ -44,18 +44,16 @@ test_all (void)
   }
 }
 
-/* Before any element is made: a row with another range makes another property. */
+/* main() has changed the row, before any class was made. */
 static void
 test_one_row (void)
 {
-  Cnn3dSetting *row = (Cnn3dSetting *) cnn3d_setting ("cnn3dtrain", "threads");
   GstElement *element;
   GParamSpecInt *spec;
   GstMessage *message;
   GstBus *bus;
   GError *error;
 
-  row->maximum = 5;
   element = gst_element_factory_make ("cnn3dtrain", NULL);
   spec = G_PARAM_SPEC_INT (g_object_class_find_property (G_OBJECT_GET_CLASS
           (element), "threads"));
@@ -82,6 +80,9 @@ test_one_row (void)
 int
 main (int argc, char **argv)
 {
+  Cnn3dSetting *row = (Cnn3dSetting *) cnn3d_setting ("cnn3dtrain", "threads");
+
+  row->maximum = 5;
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/settings/one-row", test_one_row);
