@@ -160,7 +160,6 @@ typedef struct {
   guint64 budget;
   Cnn3dFit best;                /* micro_batch 0: nothing fits so far */
   Cnn3dFit least;               /* of all that were tried, the one that needs least */
-  gdouble fastest;              /* seconds of this micro-batch's fastest way, whether it fits or not */
 } Search;
 
 /* A way that `params` allow: is it the best so far? */
@@ -174,7 +173,6 @@ try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, 
     return FALSE;
   if (!s->least.micro_batch || cnn3d_fit_needs (&fit) < cnn3d_fit_needs (&s->least))
     s->least = fit;
-  s->fastest = MIN (s->fastest, fit.seconds);
   if (cnn3d_fit_needs (&fit) <= s->budget && (!s->best.micro_batch || fit.seconds < s->best.seconds))
     s->best = fit;
   return TRUE;
@@ -202,7 +200,6 @@ static gboolean
 try_micro (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, GError **error)
 {
   memset (&s->best, 0, sizeof s->best);
-  s->fastest = G_MAXDOUBLE;
   return try_recomputes (s, params, batch, micro, error);
 }
 
@@ -239,9 +236,8 @@ search_largest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint 
   return TRUE;
 }
 
-/* Where batch norm is frozen, a smaller micro-batch that spares recomputation may be
- * quicker, until even what does not fit of it would not be: of all splits into pieces
- * of one size but the last, the quickest that fits. */
+/* Where batch norm is frozen, a smaller micro-batch that recomputes less may be
+ * quicker: of all splits into pieces of one size but the last, the quickest that fits. */
 static gboolean
 search_quickest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint most, GError **error)
 {
@@ -253,11 +249,8 @@ search_quickest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint
     if (micro >= tried)
       continue;
     tried = micro;
-    s->fastest = G_MAXDOUBLE;
     if (!try_recomputes (s, params, batch, micro, error))
       return FALSE;
-    if (s->best.micro_batch && s->best.seconds <= s->fastest)
-      break;
   }
   return TRUE;
 }
@@ -274,7 +267,8 @@ search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error
   if (!params->auto_fit)
     return TRUE;
   if (cnn3d_freezes_norm (params->freeze))
-    return (s->best.micro_batch && s->best.seconds <= s->fastest) || search_quickest (s, params, batch, most, error);
+    return (s->best.micro_batch && s->best.recompute == CNN3D_RECOMPUTE_NONE)
+        || search_quickest (s, params, batch, most, error);
   return s->best.micro_batch || search_largest (s, params, batch, most, error);
 }
 
