@@ -9,6 +9,9 @@
 # "universe"). Packages that are there are left alone: apt runs only where one
 # is missing, and sudo only where the user is not root.
 set -eu
+case " $* " in
+  *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
+esac
 
 build="build-essential pkg-config meson ninja-build libglib2.0-dev
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libdnnl-dev libyaml-dev

@@ -3,6 +3,9 @@
 # demonstration data set, and trains a 3D CNN on it with one gst-launch line.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail
+case " $* " in
+  *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
+esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 build=build

@@ -27,6 +27,9 @@
 # which systems are unpacked, the packages fetched, and SYSTEM-USER.log beside
 # SYSTEM-USER-results, the test results. Remove it to start anew.
 set -euo pipefail
+case " $* " in
+  *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
+esac
 
 user_name=tester
 host_apt=etc/apt/apt.conf.d/90host

@@ -19,6 +19,9 @@
 # GStreamer with the files. GST_BUNDLE_PLUGINS names more of its plugins.
 # Exit status 0: nothing failed.
 set -uo pipefail
+case " $* " in
+  *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
+esac
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 all="parity sanitizer bench demo"
 bundle='' out='' parts=$all try=''

@@ -10,6 +10,9 @@
 # the list below changes. Without a network: says so and fails, and tests that
 # need one of the packages are left out.
 set -eu
+case " $* " in
+  *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
+esac
 
 packages="tensorboard onnxruntime safetensors scikit-learn av"
 python=/usr/bin/python3

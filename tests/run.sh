@@ -20,6 +20,9 @@
 # Time limits only guard against hanging. All of them are multiplied by
 # CNN3D_TEST_TIME_FACTOR, which is measured at the start unless it is set.
 set -uo pipefail
+case " $* " in
+  *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
+esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 

@@ -106,6 +106,9 @@ def from_tap(path):
 
 
 def main():
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__)
+        return 0
     passed = failed = skipped = 0
     for path in sys.argv[1:]:
         for test in from_meson(path) if path.endswith(".json") else from_tap(path):

@@ -122,7 +122,7 @@ def time_cached(args, paths, epochs=11):
 
 
 def main():
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
     parser.add_argument("peer")
     parser.add_argument("manifest")

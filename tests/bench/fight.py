@@ -121,7 +121,7 @@ def torch(args, recipe, fold, seed):
     return json.loads(peer.stdout)
 
 
-parser = argparse.ArgumentParser()
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("build")
 parser.add_argument("--recipe", choices=sorted(RECIPES), default="motion")
 parser.add_argument("--without", action="append", choices=("clipdiff", "clipaugment"), default=[],

@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import time
 
-parser = argparse.ArgumentParser()
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("build")
 parser.add_argument("manifest")
 parser.add_argument("--precision", default="32")

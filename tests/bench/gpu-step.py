@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 
-parser = argparse.ArgumentParser()
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("tool")
 parser.add_argument("--model", default="r3d_18")
 parser.add_argument("--device", default="cuda")

@@ -11,6 +11,10 @@ import sys
 import tempfile
 import time
 
+if {"-h", "--help"} & set(sys.argv[1:]):
+    print(__doc__)
+    sys.exit()
+
 with tempfile.TemporaryDirectory() as folder:
     path = os.path.join(folder, "million.csv")
     with open(path, "w") as file:

@@ -12,7 +12,7 @@ import os
 import statistics
 import subprocess
 
-parser = argparse.ArgumentParser()
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("build")
 for name, value in (("model", "r3d_18"), ("precision", "32"), ("recompute", "none")):
     parser.add_argument("--" + name, default=value)

@@ -18,13 +18,8 @@ import subprocess
 import sys
 import time
 
-import torch
-import torchvision
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "parity"))
-from slow_r50 import SlowR50
-
-parser = argparse.ArgumentParser()
+# --help works without PyTorch
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("tool")
 parser.add_argument("--model", default="r3d_18")
 for name, value in (("batch", 2), ("frames", 16), ("size", 112), ("threads", 2), ("rounds", 5), ("steps", 3)):
@@ -34,6 +29,13 @@ parser.add_argument("--convolutions", default="auto,direct")
 parser.add_argument("--eager", action="store_true")
 parser.add_argument("--only", default="")
 args = parser.parse_args()
+
+import torch
+import torchvision
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "parity"))
+from slow_r50 import SlowR50
+
 precisions = args.precisions.split(",")
 
 torch.set_num_threads(args.threads)

@@ -1,12 +1,18 @@
 #!/usr/bin/env python3
-"""objects.py NVCC "ARCHITECTURES" OBJECT...: whether each object holds machine
-code for each architecture, and the last one's PTX; whether all link into a module
-that lacks nothing. Prints TAP. SPDX-License-Identifier: LGPL-2.1-or-later"""
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Whether each object holds machine code for each architecture, and the last
+one's PTX; whether all link into a module that lacks nothing. Prints TAP.
+
+usage: objects.py NVCC "ARCHITECTURES" OBJECT..."""
 import os
 import struct
 import subprocess
 import sys
 import tempfile
+
+if {"-h", "--help"} & set(sys.argv[1:]):
+    print(__doc__)
+    sys.exit()
 
 MAGIC = struct.pack('<I', 0xba55ed50)
 PTX, MACHINE = 1, 2

@@ -6,6 +6,10 @@ import os
 import subprocess
 import sys
 
+if {"-h", "--help"} & set(sys.argv[1:]):
+    print(__doc__)
+    sys.exit()
+
 tool = sys.argv[1]
 bench = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench", "memory.py")
 MIB = 1 << 20

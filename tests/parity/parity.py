@@ -20,6 +20,15 @@ import subprocess
 import sys
 import tempfile
 
+# --help works without PyTorch
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("tool")
+parser.add_argument("names", nargs="*")
+parser.add_argument("--device")
+parser.add_argument("--steps", type=int, default=100)
+parser.add_argument("--small", action="store_true")
+ARGS = parser.parse_intermixed_args()
+
 import numpy
 import torch
 
@@ -28,13 +37,6 @@ import resnet18
 import tensors
 from slow_r50 import SlowR50
 
-parser = argparse.ArgumentParser()
-parser.add_argument("tool")
-parser.add_argument("names", nargs="*")
-parser.add_argument("--device")
-parser.add_argument("--steps", type=int, default=100)
-parser.add_argument("--small", action="store_true")
-ARGS = parser.parse_intermixed_args()
 TOOL = ARGS.tool
 WANTED = ARGS.names
 with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:

@@ -2,6 +2,9 @@
 # The demonstration set: it is whole, repeats, and is never half there.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -uo pipefail
+case " $* " in
+  *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
+esac
 build=${CNN3D_BUILD:-$PWD/build}
 make=$build/pipelines/demo/make-demo-videos
 work=$(mktemp -d)

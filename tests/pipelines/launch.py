@@ -19,6 +19,12 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("CNN3D_BUILD") or os.path.join(TOP, "build")
 
+# Before a test looks for what it needs
+if {"-h", "--help"} & set(sys.argv[1:]):
+    print("%s\n\nusage: %s [TEST...]     functions in it; all" % (sys.modules["__main__"].__doc__,
+                                                              os.path.basename(sys.argv[0])))
+    sys.exit()
+
 # What each worker does to a clip, and the queue before training: 8 frames of
 # 32x32 are enough for everything but accuracy.
 CLIP_BIN = ('clip-bin="clipsample num-frames=8 ! videoconvertscale '
