@@ -94,7 +94,7 @@ pack () {
   stage=$(mktemp -d)
   # shellcheck disable=SC2064
   trap "rm -rf '$stage'" EXIT
-  for file in src/libcnn3d.so.0 src/backend/cpu/libcnn3d-cpu.so \
+  for file in src/libcnn3d.so src/backend/cpu/libcnn3d-cpu.so \
     src/backend/cuda/libcnn3d-cuda.so plugins/clip/libgstclipmeta-1.0.so.0 \
     plugins/clip/libgstclip.so plugins/cnn3d/libgstcnn3d.so tool/cnn3d \
     tests/parity/trainer-tool pipelines/demo/make-demo-videos; do

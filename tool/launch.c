@@ -53,9 +53,37 @@ launch_print (gchar ** words)
   putchar ('\n');
 }
 
+/* Appends the first of two folders that exists to a search path: in the build
+ * tree, or as installed, both relative to this program's folder. What the user
+ * has set comes first. */
+static void
+add_folder (const gchar * variable, const gchar * built,
+    const gchar * installed)
+{
+  g_autofree gchar *program = g_file_read_link ("/proc/self/exe", NULL);
+  g_autofree gchar *own = program ? g_path_get_dirname (program) : NULL;
+  const gchar *const folders[] = { built, installed };
+  const gchar *value = g_getenv (variable);
+
+  for (guint i = 0; own && i < G_N_ELEMENTS (folders); i++) {
+    g_autofree gchar *path = g_build_filename (own, folders[i], NULL);
+    g_autofree gchar *folder = g_canonicalize_filename (path, NULL);
+    g_autofree gchar *both = NULL;
+
+    if (!g_file_test (path, G_FILE_TEST_IS_DIR))
+      continue;
+    both = g_strjoin (value && *value ? G_SEARCHPATH_SEPARATOR_S : "",
+        value ? value : "", folder, NULL);
+    g_setenv (variable, both, TRUE);
+    return;
+  }
+}
+
 int
 launch_become (gchar ** words)
 {
+  add_folder ("GST_PLUGIN_PATH", "../tool/../plugins", PLUGINS_DIR);
+  add_folder ("GST_PRESET_PATH", "../tool/../presets", PRESETS_DIR);
   execvp (words[0], words);
 
   /* ERRORS */

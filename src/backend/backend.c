@@ -15,8 +15,8 @@ G_DEFINE_QUARK (cnn3d-backend-error, cnn3d_backend_error)
 static GMutex lock;
 static GHashTable *loaded;      /* name -> const Cnn3dBackend * */
 
-/* Where modules may lie: an explicit path, beside this library as built, and
- * as installed. */
+/* Where modules may lie: an explicit path, and from where this library lies the
+ * folder of the build tree, and as installed its own. */
 static GPtrArray *
 module_paths (const gchar *name)
 {
@@ -35,9 +35,8 @@ module_paths (const gchar *name)
     g_autofree gchar *folder = g_path_get_dirname (info.dli_fname);
 
     g_ptr_array_add (paths, g_build_filename (folder, "backend", name, file, NULL));
-    g_ptr_array_add (paths, g_build_filename (folder, "cnn3d", file, NULL));
+    g_ptr_array_add (paths, g_build_filename (folder, file, NULL));
   }
-  g_ptr_array_add (paths, g_build_filename (CNN3D_MODULES_DIR, file, NULL));
   return paths;
 }
 

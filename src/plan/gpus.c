@@ -30,8 +30,8 @@ folders (void)
     g_autofree gchar *folder = g_path_get_dirname (info.dli_fname);
 
     g_ptr_array_add (paths, g_build_filename (folder, "..", "configs", "gpus", NULL));
+    g_ptr_array_add (paths, g_build_filename (folder, CNN3D_DATA_DIR, "gpus", NULL));
   }
-  g_ptr_array_add (paths, g_build_filename (CNN3D_DATA_DIR, "gpus", NULL));
   return paths;
 }
 
