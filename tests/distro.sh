@@ -14,6 +14,8 @@
 #   --cuda             CUDA_PATH (/usr/local/cuda) of this machine is in the
 #                      system too, at /usr/local/cuda
 #   --no-quickstart    tests/run.sh alone
+#   --packages         instead, Debian's packages are built in one system, and in
+#                      another installed, tried and purged: see tests/packages.sh
 #   --keep             leave the system; the next call with --keep goes on in
 #                      it, with its packages and its build folder
 #
@@ -84,7 +86,7 @@ case $system in
 esac
 shift
 
-users="root $user_name" cuda='' quickstart=yes keep='' parts=()
+users="root $user_name" cuda='' quickstart=yes keep='' packages='' parts=()
 for argument in "$@"; do
   case $argument in
     --root) users=root ;;
@@ -93,6 +95,7 @@ for argument in "$@"; do
       || die "no CUDA toolkit is in ${CUDA_PATH:-/usr/local/cuda}: set CUDA_PATH" ;;
     --no-quickstart) quickstart='' ;;
     --keep) keep=yes ;;
+    --packages) packages=yes ;;
     -*) die "there is no option $argument: see the head of $0" ;;
     *) parts+=("$argument") ;;
   esac
@@ -208,6 +211,31 @@ run_as () {
   judge "$log" "$system${cuda:+ with CUDA}, $user" $status
 }
 
+# What is built goes to SYSTEM-packages in DISTRO_FOLDER.
+run_packages () {
+  local step root built=$folder/$system-packages log=$folder/$system-packages.log
+  rm -rf "$built"
+  echo "In $system: tests/packages.sh; see $log"
+  : >"$log"
+  for step in build try; do
+    root=$folder/$system-packages-$step
+    rm -rf "$root"
+    mkdir -p "$root"
+    tar -C "$root" -xf "$folder/$system.tar"
+    git clone --quiet --no-hardlinks "$checkout" "$root/root/cnn3d"
+    [ $step = build ] || cp -r "$built" "$root/var/tmp/packages"
+    inside "$root" root sh -c "apt-get update && tests/packages.sh $step \
+      /var/tmp/packages" >>"$log" 2>&1 </dev/null || {
+      echo "$system, packages: $step failed; see $log"
+      return 1
+    }
+    [ $step = try ] || cp -r "$root/var/tmp/packages" "$built"
+    [ -n "$keep" ] || rm -rf "$root"
+  done
+  echo "$system, packages: built, accepted by lintian, tried and purged; they are" \
+    "in $built"
+}
+
 # judge LOG NAME STATUS
 judge () {
   local accuracy='' tests
@@ -227,6 +255,7 @@ judge () {
 
 [ -e "$folder/$system.tar" ] || make_pristine
 failed=0
+[ -z "$packages" ] || { run_packages; exit; }
 for user in $users; do
   run_as "$user" || failed=1
 done
