@@ -29,7 +29,7 @@ RUNS = {"run": "", "runs/a": "frame-interval=2"}
 def documents():
     return sorted(glob.glob(os.path.join(launch.TOP, "docs", "**", "*.md"),
                             recursive=True)
-                  + glob.glob(os.path.join(launch.TOP, "README.md")))
+                  + glob.glob(os.path.join(launch.TOP, "*.md")))
 
 
 def sources():

@@ -260,5 +260,26 @@ def devenv(folder):
          "@preset=quick-cpu base-width=8" % launch.CLIP_BIN], folder, env)
 
 
+def project(folder):
+    """Versions, dependencies and scripts that other files repeat are those of meson.build
+    and pipelines/packages.sh"""
+    def text(*path):
+        with open(os.path.join(launch.TOP, *path), encoding="utf-8") as file:
+            return file.read()
+
+    version = introspect("projectinfo")["version"]
+    assert text("debian", "changelog").startswith("cnn3d (%s)" % version)
+    packages = set(re.search(r'^build="(.*?)"', text("pipelines", "packages.sh"),
+                             re.MULTILINE | re.DOTALL).group(1).split())
+    depends = re.search(r"^Build-Depends: (.*?)^\S", text("debian", "control") + "\n", re.MULTILINE | re.DOTALL)
+    names = {re.match(r"[\w.+-]+", part.strip()).group() for part in depends.group(1).split(",")}
+    names -= {"debhelper-compat", "pkgconf"}
+    assert names <= packages, "debian/control has %s, pipelines/packages.sh has not" % sorted(names - packages)
+    libraries = {name for name in packages if name.endswith("-dev")}
+    assert libraries <= names, "debian/control lacks %s" % sorted(libraries - names)
+    assert "packages.sh build" in text("Dockerfile") and "tests/run.sh" in text(".github", "workflows", "tests.yml")
+    assert "GNU LESSER GENERAL PUBLIC LICENSE" in text("COPYING") and "Version 2.1" in text("COPYING")
+
+
 if __name__ == "__main__":
-    launch.main(destdir, prefix, quickstart, manual, completion, development, devenv)
+    launch.main(destdir, prefix, quickstart, manual, completion, development, devenv, project)
