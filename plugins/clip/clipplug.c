@@ -13,6 +13,7 @@
 #include <gst/pbutils/pbutils.h>
 
 #include "cliplinks.h"
+#include "clipquicktime.h"
 
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
@@ -336,9 +337,11 @@ clip_chain_plug (ClipChain * self, GstPad * src)
   if (!caps)
     return;
   name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
-  if (g_str_equal (name, "video/quicktime"))
+  if (g_str_equal (name, "video/quicktime")) {
     self->container = CLIP_CONTAINER_QUICKTIME;
-  else if (g_str_equal (name, "video/x-matroska")
+    gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
+        | GST_PAD_PROBE_TYPE_BUFFER, clip_quicktime_watch, NULL, NULL);
+  } else if (g_str_equal (name, "video/x-matroska")
       || g_str_equal (name, "video/webm"))
     self->container = CLIP_CONTAINER_MATROSKA;
   else if (g_str_equal (name, "video/x-msvideo")

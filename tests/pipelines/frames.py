@@ -9,7 +9,8 @@ first one's number (2010).
 
 The child, which has PyAV: frames.py --compare FILE (RAW EXPECTED)...
                            frames.py --make FOLDER SEED
-                           frames.py --fields FOLDER"""
+                           frames.py --fields FOLDER
+                           frames.py --copies FOLDER"""
 import csv
 import json
 import os
@@ -130,6 +131,25 @@ def fields(folder):
         except AssertionError as error:
             differ, worst = [str(error)], "not read"
         notes.append("%s: %s: %s" % (os.path.basename(made["file"]), made["kind"], worst))
+        wrong += ["%s: %s" % (notes[-1], line) for line in differ]
+    assert not wrong, "\n".join(wrong)
+    return notes
+
+
+def copies(folder):
+    """What was cut without being coded anew gives the frames that a decoding by FFmpeg shows"""
+    python = launch.peer("av", "numpy")
+    child = subprocess.run([python, os.path.abspath(__file__), "--copies", folder], check=True, stdout=subprocess.PIPE,
+                           text=True)
+    notes, wrong = [], []
+    for made in json.loads(child.stdout.splitlines()[-1]):
+        try:
+            differ, worst = check(python, folder, made["file"], made["rows"])
+            if not is_kept(folder, made["file"]):
+                differ.append("other frames come when its index was kept")
+        except AssertionError as error:
+            differ, worst = [str(error)], "not read"
+        notes.append("%s: %s" % (os.path.basename(made["file"]), worst))
         wrong += ["%s: %s" % (notes[-1], line) for line in differ]
     assert not wrong, "\n".join(wrong)
     return notes
@@ -516,6 +536,42 @@ def make_fields(folder):
     print(json.dumps(rows))
 
 
+def encode(path, codec, options, pix_fmt="yuv420p", count=60):
+    import fractions
+
+    import av
+
+    with av.open(path, "w") as container:
+        stream = container.add_stream(ENCODERS[codec], rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, pix_fmt
+        for i in range(count):
+            frame = av.VideoFrame.from_ndarray(draw_picture(i), format="rgb24").reformat(format=pix_fmt)
+            frame.pts, frame.time_base = i, fractions.Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def make_copies(folder):
+    """Files that were cut, with what is expected."""
+    import av
+
+    draw, made = random.Random(3), []
+    path = lambda name: os.path.join(folder, name)
+
+    for codec in ("h264", "hevc"):
+        for seconds in (0.4, 1, 1.5):
+            made.append(path("%s-%g.mp4" % (codec, seconds)))
+            encode(made[-1], codec, encoder_options(codec, 12, 2, draw))
+            cut(made[-1], seconds)
+    rows = []
+    for name in made:
+        with av.open(name) as container:
+            times = [frame.time for frame in container.decode(container.streams.best("video"))]
+        times = [time - times[0] for time in times]
+        rows.append({"file": name, "rows": clips(name, times, draw, 3)})
+    print(json.dumps(rows))
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--compare"]:
         compare(sys.argv[2], sys.argv[3::2], sys.argv[4::2])
@@ -523,5 +579,7 @@ if __name__ == "__main__":
         make(sys.argv[2], int(sys.argv[3]))
     elif sys.argv[1:2] == ["--fields"]:
         make_fields(sys.argv[2])
+    elif sys.argv[1:2] == ["--copies"]:
+        make_copies(sys.argv[2])
     else:
-        launch.main(listed, generated, fields, left_out, kept_indices, tracks, pictures)
+        launch.main(listed, generated, fields, copies, left_out, kept_indices, tracks, pictures)

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clipquicktime.h"
+
+/* No movie is longer */
+#define MAX_TICKS (G_GUINT64_CONSTANT (1) << 48)
+
+/* ISO/IEC 14496-12 4.2: what a box has in it. */
+typedef struct
+{
+  guint32 type;
+  guint8 *data;
+  gsize size;
+} Box;
+
+/* The next box of those that one holds; FALSE: no more, or the rest is cut off. */
+static gboolean
+next_box (const Box * in, gsize * at, Box * box)
+{
+  const gsize left = in->size - *at;
+  guint8 *const data = in->data + *at;
+  guint64 length;
+  gsize header = 8;
+
+  if (left < header)
+    return FALSE;
+  length = GST_READ_UINT32_BE (data);
+  if (length == 1) {
+    header = 16;
+    length = left < header ? 0 : GST_READ_UINT64_BE (data + 8);
+  }
+  if (length < header || length > left)
+    return FALSE;
+  box->type = GST_READ_UINT32_BE (data + 4);
+  box->data = data + header;
+  box->size = length - header;
+  *at += length;
+
+  return TRUE;
+}
+
+/* The first box of that type; FALSE: none. */
+static gboolean
+find_box (const Box * in, const gchar * type, Box * box)
+{
+  for (gsize at = 0; next_box (in, &at, box);)
+    if (box->type == GST_READ_UINT32_BE (type))
+      return TRUE;
+
+  return FALSE;
+}
+
+/* 8.2.2, 8.4.2: ticks a second, and where the duration lies, in 8 bytes or 4. */
+static gboolean
+read_clock (const Box * header, guint32 * scale, guint8 ** duration,
+    gboolean * is_long)
+{
+  gsize at;
+
+  if (header->size < 20)
+    return FALSE;
+  *is_long = header->data[0] == 1;
+  at = *is_long ? 20 : 12;
+  if (header->size < at + 12)
+    return FALSE;
+  *scale = GST_READ_UINT32_BE (header->data + at);
+  *duration = header->data + at + 4;
+
+  return *scale > 0;
+}
+
+/* 8.6.6: until when an edit list shows a track, by the track's clock, in the
+ * movie's ticks; empty edits, whose media time is negative, go before. */
+static guint64
+find_end (const Box * track, guint32 movie_scale)
+{
+  Box media, header, edits, list;
+  guint64 shown = 0, end = 0;
+  guint32 scale;
+  guint8 *duration;
+  gboolean is_long;
+
+  if (!find_box (track, "mdia", &media) || !find_box (&media, "mdhd", &header)
+      || !read_clock (&header, &scale, &duration, &is_long)
+      || !find_box (track, "edts", &edits) || !find_box (&edits, "elst", &list)
+      || list.size < 8)
+    return 0;
+  is_long = list.data[0] == 1;
+  for (gsize at = 8, n = is_long ? 20 : 12; at + n <= list.size; at += n) {
+    const guint8 *edit = list.data + at;
+    const guint64 length = is_long ? GST_READ_UINT64_BE (edit)
+        : GST_READ_UINT32_BE (edit);
+    const gint64 start = is_long ? (gint64) GST_READ_UINT64_BE (edit + 8)
+        : (gint32) GST_READ_UINT32_BE (edit + 4);
+    const guint64 behind = start < 0 ? 0 :
+        gst_util_uint64_scale_ceil (start, movie_scale, scale);
+
+    if (length > MAX_TICKS || behind > MAX_TICKS)
+      return 0;
+    shown = MIN (shown + length, MAX_TICKS);
+    if (start >= 0)
+      end = MAX (end, shown + behind);
+  }
+
+  return end;
+}
+
+gboolean
+clip_quicktime_lengthen (guint8 * data, gsize size)
+{
+  Box file = {.data = data,.size = size }, movie, header, box;
+  guint64 end = 0;
+  guint32 scale;
+  guint8 *duration;
+  gboolean is_long;
+  gsize at = 0;
+
+  if (!next_box (&file, &at, &movie)
+      || movie.type != GST_READ_UINT32_BE ("moov")
+      || !find_box (&movie, "mvhd", &header)
+      || !read_clock (&header, &scale, &duration, &is_long))
+    return FALSE;
+  for (at = 0; next_box (&movie, &at, &box);)
+    if (box.type == GST_READ_UINT32_BE ("trak"))
+      end = MAX (end, find_end (&box, scale));
+  /* without one it is a file in fragments, of which nobody knows the length */
+  if (is_long) {
+    if (GST_READ_UINT64_BE (duration) == 0
+        || GST_READ_UINT64_BE (duration) >= end)
+      return FALSE;
+    GST_WRITE_UINT64_BE (duration, end);
+  } else {
+    if (GST_READ_UINT32_BE (duration) == 0 || end >= G_MAXUINT32
+        || GST_READ_UINT32_BE (duration) >= end)
+      return FALSE;
+    GST_WRITE_UINT32_BE (duration, end);
+  }
+
+  return TRUE;
+}
+
+GstPadProbeReturn
+clip_quicktime_watch (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  guint8 type[4];
+  GstMapInfo map;
+
+  if (gst_buffer_extract (buffer, 4, type, 4) < 4
+      || GST_READ_UINT32_BE (type) != GST_READ_UINT32_BE ("moov"))
+    return GST_PAD_PROBE_OK;
+  info->data = buffer = gst_buffer_make_writable (buffer);
+  if (gst_buffer_map (buffer, &map, GST_MAP_READWRITE)) {
+    clip_quicktime_lengthen (map.data, map.size);
+    gst_buffer_unmap (buffer, &map);
+  }
+
+  return GST_PAD_PROBE_OK;
+}
