@@ -6,6 +6,8 @@
 #ifndef CLIP_CHAIN_PRIVATE_H
 #define CLIP_CHAIN_PRIVATE_H
 
+#include <gst/video/video.h>
+
 #include "clipchain.h"
 #include "clipindex.h"
 #include "clippictures.h"
@@ -85,7 +87,8 @@ struct _ClipChain
   /* Whoever pushes packets */
   gint64 at;                    /* the next packet; -1: after a seek */
   GstCaps *fed_caps;            /* of the last packet */
-  gboolean has_colorimetry;     /* they, or the container, tell of colours */
+  gboolean has_matrix;          /* they, or the container, tell of it */
+  GstVideoColorRange range;     /* as they, or the container, tell */
   gboolean fed;
   guint fed_frames;             /* the last one's number, from 1 */
 
@@ -171,6 +174,11 @@ gboolean clip_chain_make_index (ClipChain * self);
 GstPad *clip_track_get_pad (const ClipTrack * track);
 /* (transfer full), NULL where there is none yet. */
 GstCaps *clip_track_get_caps (const ClipTrack * track);
+
+/* What a field of caps tells of colours, part by part: all unknown where there is
+ * none. */
+GstVideoColorimetry clip_chain_read_colorimetry (const GstStructure * s,
+    const gchar * field);
 
 /* Feeds the packets that were kept, or the pictures; tasks. */
 void clip_chain_feed_kept (gpointer chain);

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <string.h>
 #include <glib/gstdio.h>
-#include <gst/video/video.h>
 
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug

@@ -2,7 +2,6 @@
 #include "clipchain-private.h"
 #include "clipcached.h"
 
-#include <gst/video/video.h>
 
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
@@ -45,9 +44,9 @@ unfold_event (GstEvent * event)
   return event;
 }
 
-/* Caps for what comes next. Where nothing tells of colours GStreamer guesses by
- * the picture's size, and FFmpeg, which everyone else's frames come from, takes
- * BT.601. */
+/* Caps for what comes next. Where nothing tells of the matrix GStreamer guesses all
+ * of the colorimetry by the picture's size, though the range may be told; FFmpeg,
+ * which everyone else's frames come from, takes BT.601. */
 static GstEvent *
 translate_caps (ClipChain * self, GstEvent * event)
 {
@@ -56,7 +55,9 @@ translate_caps (ClipChain * self, GstEvent * event)
   gchar *text;
 
   gst_event_parse_caps (event, &caps);
-  if (self->has_colorimetry || !gst_video_info_from_caps (&info, caps)
+  range = clip_chain_read_colorimetry (gst_caps_get_structure (caps, 0),
+      "colorimetry").range;
+  if (self->has_matrix || !gst_video_info_from_caps (&info, caps)
       || !GST_VIDEO_INFO_IS_YUV (&info))
     return gst_event_ref (event);
   info.colorimetry.matrix = GST_VIDEO_COLOR_MATRIX_BT601;
@@ -78,6 +79,7 @@ forward_sticky (GstPad * pad, GstEvent ** event, gpointer data)
   if (GST_EVENT_TYPE (*event) != GST_EVENT_EOS)
     gst_pad_push_event (self->gate_src, gst_event_ref (*event));
 
+  GstVideoColorRange range;
   return TRUE;
 }
 
@@ -87,6 +89,10 @@ finish_gate (ClipChain * self)
   gboolean good;
 
   /* an end tells that all frames came */
+  if (range == GST_VIDEO_COLOR_RANGE_UNKNOWN)
+    range = self->range;
+  if (range != GST_VIDEO_COLOR_RANGE_UNKNOWN)
+    info.colorimetry.range = range;
   g_mutex_lock (&self->job->lock);
   good = !self->error && !self->lost && !self->stop && !self->job->aborted;
   g_mutex_unlock (&self->job->lock);

@@ -183,18 +183,46 @@ keep_packet (ClipTrack * track, GstBuffer * buffer)
 
 /* Feeding */
 
-/* The stream's own word on its colours goes before the container's. */
+GstVideoColorimetry
+clip_chain_read_colorimetry (const GstStructure * s,
+    const gchar * field)
+{
+  const gchar *text = gst_structure_get_string (s, field);
+  GstVideoColorimetry colorimetry = { 0 };
+
+  if (text)
+    gst_video_colorimetry_from_string (&colorimetry, text);
+
+  return colorimetry;
+}
+
+/* The stream's own word on its colours goes before the container's. Either may
+ * tell of a part only, as of the range. */
 static void
 feed_caps (ClipChain * self)
 {
   GstCaps *caps = gst_caps_copy (self->fed_caps);
   GstStructure *s = gst_caps_get_structure (caps, 0);
-  const GValue *container = gst_structure_get_value (s, CLIP_CHAIN_COLORIMETRY);
+  GstVideoColorimetry own = clip_chain_read_colorimetry (s, "colorimetry");
+  const GstVideoColorimetry container =
+      clip_chain_read_colorimetry (s, CLIP_CHAIN_COLORIMETRY);
+  gchar *text;
 
-  if (container && !gst_structure_has_field (s, "colorimetry"))
-    gst_structure_set_value (s, "colorimetry", container);
+  if (own.range == GST_VIDEO_COLOR_RANGE_UNKNOWN)
+    own.range = container.range;
+  if (own.matrix == GST_VIDEO_COLOR_MATRIX_UNKNOWN)
+    own.matrix = container.matrix;
+  if (own.transfer == GST_VIDEO_TRANSFER_UNKNOWN)
+    own.transfer = container.transfer;
+  if (own.primaries == GST_VIDEO_COLOR_PRIMARIES_UNKNOWN)
+    own.primaries = container.primaries;
+  text = gst_video_colorimetry_to_string (&own);
+  if (text)
+    gst_structure_set (s, "colorimetry", G_TYPE_STRING, text, NULL);
+  g_free (text);
   gst_structure_remove_field (s, CLIP_CHAIN_COLORIMETRY);
-  self->has_colorimetry = gst_structure_has_field (s, "colorimetry");
+  self->has_matrix = own.matrix != GST_VIDEO_COLOR_MATRIX_UNKNOWN;
+  self->range = own.range;
   gst_pad_push_event (self->feed, gst_event_new_caps (caps));
   gst_caps_unref (caps);
 }

@@ -137,7 +137,8 @@ def fields(folder):
 
 
 def copies(folder):
-    """What was cut without being coded anew gives the frames that a decoding by FFmpeg shows"""
+    """What was cut without being coded anew, and full-range video of which nothing else is told, give the
+    frames that a decoding by FFmpeg shows"""
     python = launch.peer("av", "numpy")
     child = subprocess.run([python, os.path.abspath(__file__), "--copies", folder], check=True, stdout=subprocess.PIPE,
                            text=True)
@@ -552,7 +553,7 @@ def encode(path, codec, options, pix_fmt="yuv420p", count=60):
 
 
 def make_copies(folder):
-    """Files that were cut, with what is expected."""
+    """Files that were cut, and such of full range; with what is expected."""
     import av
 
     draw, made = random.Random(3), []
@@ -563,6 +564,9 @@ def make_copies(folder):
             made.append(path("%s-%g.mp4" % (codec, seconds)))
             encode(made[-1], codec, encoder_options(codec, 12, 2, draw))
             cut(made[-1], seconds)
+    for codec, name in (("h264", "range.mp4"), ("h264", "range.mkv"), ("h264", "range.ts")):
+        made.append(path(name))
+        encode(made[-1], codec, {"preset": "veryfast"}, "yuvj420p", 20)
     rows = []
     for name in made:
         with av.open(name) as container:
