@@ -65,6 +65,59 @@ fill_times (Shown * shown, guint n)
   }
 }
 
+/* Whether the container gives the times of decoding for those of showing, as where
+ * the packets of an AVI file were copied into another container: none goes back, and
+ * yet there are pictures that are shown before the one that lies before them. */
+static gboolean
+has_decoding_times (const ClipIndex * self, const Shown * shown, guint n)
+{
+  gboolean backward = FALSE;
+
+  for (guint i = 1; i < n; i++) {
+    if ((gint64) shown[i].time < (gint64) shown[i - 1].time)
+      return FALSE;
+    backward |= self->packets[shown[i].packet].flags & CLIP_PACKET_BACKWARD;
+  }
+
+  return backward;
+}
+
+/* Gives frames, put in the order that they are shown, the times that they had
+ * between them. */
+static void
+order_with_times (const ClipIndex * self, Shown * shown, guint n)
+{
+  GstClockTime *times = g_new (GstClockTime, n);
+
+  for (guint i = 0; i < n; i++)
+    times[i] = shown[i].time;
+  order_backward (self, shown, n);
+  for (guint i = 0; i < n; i++)
+    shown[i].time = times[i];
+  g_free (times);
+}
+
+/* matroskademux does not tell times before zero. In a file that was cut within an
+ * open group of pictures they are those of the pictures that come right behind the
+ * first one and are shown before it. FALSE: other times are missing, too. */
+static gboolean
+add_early_times (const ClipIndex * self, Shown * shown, guint n)
+{
+  guint early = 1;
+
+  if (self->packets[shown[0].packet].flags & CLIP_PACKET_RESET)
+    return FALSE;
+  while (early < n && !GST_CLOCK_TIME_IS_VALID (shown[early].time))
+    early++;
+  for (guint i = 0; i < n; i++)
+    if ((i == 0 || i >= early) && !GST_CLOCK_TIME_IS_VALID (shown[i].time))
+      return FALSE;
+  for (guint i = 1; i < early; i++)
+    shown[i].time = shown[0].time - (early - i);
+
+  return TRUE;
+}
+
 /* Frames in the order that they are shown, and their times. FALSE: nobody can say
  * which packet is which frame. */
 static gboolean
@@ -80,7 +133,11 @@ order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
     any_pts |= GST_CLOCK_TIME_IS_VALID (p->pts);
     shown[i].time = p->pts;
   }
-  if (all_pts) {
+  if (all_pts && known && has_decoding_times (self, shown, n)) {
+    order_with_times (self, shown, n);
+    return TRUE;
+  }
+  if (all_pts || (!known && any_pts && add_early_times (self, shown, n))) {
     qsort (shown, n, sizeof *shown, compare_shown);
     return TRUE;
   }
@@ -241,7 +298,10 @@ clip_index_new (const gchar * stream, ClipCodec codec,
       starts++;
       closed = (p->flags & CLIP_PACKET_RESET) != 0;
     }
+    /* what lies before H.265's first picture that can be entered at lacks its
+     * references, and libavcodec does not show it */
     if (p->flags & CLIP_PACKET_OUTSIDE
+        || (codec == CLIP_CODEC_H265 && starts == 0)
         || (p->flags & CLIP_PACKET_LEADING && (starts < 2 || closed))
         || is_half (self, i))
       p->flags |= CLIP_PACKET_HIDDEN;
@@ -372,9 +432,11 @@ clip_index_before (const ClipIndex * self, guint packet)
   const GstClockTime pts = self->packets[packet].pts;
   guint low = 0, high = self->n_frames;
 
-  if (high == 0 || !GST_CLOCK_TIME_IS_VALID (pts)
+  if (high == 0
       || !GST_CLOCK_TIME_IS_VALID (self->packets[self->frames[0]].pts))
     return G_MAXUINT;
+  if (!GST_CLOCK_TIME_IS_VALID (pts))
+    return 0;
   while (low < high) {
     const guint middle = low + (high - low) / 2;
 

@@ -64,12 +64,12 @@ is_field (const guint8 * picture, gsize size, guint * second)
   return TRUE;
 }
 
-/* How many pictures there are, or stand-ins for those that never came, once one
- * of this coding type is there: a P picture gets one to refer to. */
+/* How many pictures there are, or stand-ins for those that never came, once
+ * another one is there: one that is not intra gets one to refer to. */
 static void
-count_reference (ClipMpeg2 * self, guint type)
+count_reference (guint * references, gboolean intra)
 {
-  self->references = MIN (self->references + (type == 1 ? 1 : 2), 2);
+  *references = MIN (*references + (intra ? 1 : 2), 2);
 }
 
 /* ISO 13818-2 6.2.3: ten bits of temporal reference, three of coding type. What
@@ -97,7 +97,7 @@ parse_mpeg2 (ClipMpeg2 * self, const guint8 * data, gsize size)
   if (field && !second && self->field) {
     self->field = FALSE;
     if (type == 2)
-      count_reference (self, type);
+      count_reference (&self->references, FALSE);
     return CLIP_PACKET_HIDDEN | CLIP_PACKET_SECOND
         | (type == 3 ? CLIP_PACKET_UNUSED : 0);
   }
@@ -110,9 +110,9 @@ parse_mpeg2 (ClipMpeg2 * self, const guint8 * data, gsize size)
         | CLIP_PACKET_LEADING : 0);
   if (type != 1 && self->references == 0 && !self->begun)
     return flags | CLIP_PACKET_HIDDEN;
-  count_reference (self, type);
+  count_reference (&self->references, type == 1);
   if (second == 2)
-    count_reference (self, second);
+    count_reference (&self->references, FALSE);
 
   return flags | (type == 1 ? CLIP_PACKET_START : 0);
 }
@@ -130,14 +130,15 @@ clip_packet_close_group (guint8 * data, gsize size)
 
 /* ISO 14496-2 6.2.5: two bits of coding type. DivX packs a B picture behind the
  * picture that it needs; the next packet then gives that one's, and has a picture of
- * its own, or in a few bytes none. */
+ * its own, or in a few bytes none. A B picture that lacks one of its references is
+ * not shown. */
 static ClipPacketFlags
 parse_mpeg4 (ClipPacketFormat * format, const guint8 * data, gsize size)
 {
   const guint8 *picture = find_code (data, size, 0xb6, 1);
   const gsize left = picture ? size - (picture - data) : 0;
   const guint type = picture ? picture[0] >> 6 : 1;
-  const gboolean none = !picture || (type == 1 && left <= 4);
+  const gboolean none = left <= 4;
   const gboolean packed = format->packed;
 
   format->packed = (picture && find_code (picture, left, 0xb6, 1))
@@ -146,14 +147,13 @@ parse_mpeg4 (ClipPacketFormat * format, const guint8 * data, gsize size)
     return CLIP_PACKET_BACKWARD;
   if (none)
     return CLIP_PACKET_HIDDEN;
-  switch (type) {
-    case 0:
-      return CLIP_PACKET_START;
-    case 2:
-      return CLIP_PACKET_UNUSED | CLIP_PACKET_BACKWARD;
-    default:
-      return 0;
-  }
+  if (type == 2)
+    return CLIP_PACKET_UNUSED | CLIP_PACKET_BACKWARD
+        | (format->references < 2 ? CLIP_PACKET_HIDDEN | CLIP_PACKET_LEADING
+        : 0);
+  count_reference (&format->references, type == 0);
+
+  return type == 0 ? CLIP_PACKET_START : 0;
 }
 
 /* VP8, VP9 */

@@ -70,6 +70,8 @@ typedef struct
   guint length_size;            /* H.264, H.265: bytes of a NAL unit's length;
                                  * 0: start codes */
   gboolean packed;              /* MPEG-4: the packet before had two pictures */
+  guint references;             /* MPEG-4: pictures there are to refer to; 2: or
+                                 * more */
   ClipH264 h264;
   ClipMpeg2 mpeg2;
 } ClipPacketFormat;

@@ -71,13 +71,15 @@ test_packets (void)
     {"video/mpeg,mpegversion=1", "\0\0\1\0\0\x1f\xff\xf8", 8,
         HIDDEN | LEADING | UNUSED | BACKWARD},
     /* 0 (I), 1 (P), 2 (B) */
-    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60", 6, START},
+    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60\x91\x82\x73", 9, START},
     {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60\x91\x82\x73", 9, 0},
-    /* a P picture of a few bytes is none */
+    /* a picture of a few bytes is none */
     {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60", 6, HIDDEN},
-    {"video/x-divx,divxversion=5", "\0\0\1\xb6\x90\x60", 6,
-        UNUSED | BACKWARD},
-    {"video/x-xvid", "\0\0\1\xb6\x90\x60", 6, UNUSED | BACKWARD},
+    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60", 6, HIDDEN},
+    {"video/x-divx,divxversion=5", "\0\0\1\xb6\x90\x60\x91\x82\x73", 9,
+        HIDDEN | LEADING | UNUSED | BACKWARD},
+    {"video/x-xvid", "\0\0\1\xb6\x90\x60\x91\x82\x73", 9,
+        HIDDEN | LEADING | UNUSED | BACKWARD},
     /* key and shown; neither; nothing */
     {"video/x-vp8", "\x10\x02\0\x9d\x01\x2a", 6, START | RESET},
     {"video/x-vp8", "\x31\x02\0\x9d", 4, 0},
@@ -184,6 +186,23 @@ assert_packets (const gchar * text, const Packet * packets, guint n)
 }
 
 #define P(bytes, flags) {bytes, sizeof bytes - 1, flags}
+
+/* B pictures are not shown before there are two pictures that they refer to. */
+static void
+test_mpeg4 (void)
+{
+  static const Packet open[] = {
+    P ("\0\0\1\xb6\x10\x60\x91\x82\x73", START),
+    P ("\0\0\1\xb6\x90\x60\x91\x82\x73",
+        HIDDEN | LEADING | UNUSED | BACKWARD),
+    P ("\0\0\1\xb6\x50\x60\x91\x82\x73", 0),
+    P ("\0\0\1\xb6\x90\x60\x91\x82\x73", UNUSED | BACKWARD),
+    P ("\0\0\1\xb6\x10\x60\x91\x82\x73", START),
+    P ("\0\0\1\xb6\x90\x60\x91\x82\x73", UNUSED | BACKWARD),
+  };
+
+  assert_packets ("video/mpeg,mpegversion=4", open, G_N_ELEMENTS (open));
+}
 
 /* The sets: Main, 4 bits of frame_num, 4 references, fields may come; 1
  * reference a list. Then slices: first_mb 0, slice type, set 0, frame_num, field,
@@ -335,6 +354,23 @@ test_order (void)
     {NONE, NONE, 1, START, 0}, {NONE, NONE, 1, UNUSED | BACKWARD, 0},
     {S (3), NONE, 1, 0, 0}, {S (2), NONE, 1, UNUSED | BACKWARD, 0},
   };
+  /* I, B and a P picture each, under the times that they are decoded at */
+  static const ClipPacket decoding[] = {
+    {S (0), S (0), 1, START, 0}, {S (1), S (1), 1, 0, 0},
+    {S (2), S (2), 1, UNUSED | BACKWARD, 0}, {S (3), S (3), 1, 0, 0},
+    {S (4), S (4), 1, UNUSED | BACKWARD, 0},
+  };
+  /* two pictures before the first one lie before the container's zero */
+  static const ClipPacket early[] = {
+    {S (0), NONE, 1, START | RECOVERED, 0}, {NONE, NONE, 1, 0, 0},
+    {NONE, NONE, 1, UNUSED, 0}, {S (2), NONE, 1, 0, 0},
+    {S (1), NONE, 1, UNUSED, 0},
+  };
+  static const ClipPacket cut[] = {
+    {S (1), NONE, 1, 0, 0}, {S (0), NONE, 1, UNUSED, 0},
+    {S (3), NONE, 1, START, 0},
+    {S (2), NONE, 1, UNUSED | CLIP_PACKET_LEADING, 0}, {S (4), NONE, 1, 0, 0},
+  };
   ClipIndex *index;
   guint from, to;
 
@@ -388,6 +424,20 @@ test_order (void)
   /* what hangs on a frame before the first one is not shown */
   index = clip_index_new ("", CLIP_CODEC_H265, leading, 5);
   assert_order (index, "0@0.00 2@1.00 4@3.00 3@4.00");
+  clip_index_unref (index);
+  index = clip_index_new ("", CLIP_CODEC_H265, cut, G_N_ELEMENTS (cut));
+  assert_order (index, "2@0.00 4@1.00");
+  clip_index_unref (index);
+
+  index = clip_index_new ("", CLIP_CODEC_MPEG4, decoding,
+      G_N_ELEMENTS (decoding));
+  assert_order (index, "0@0.00 2@1.00 1@2.00 4@3.00 3@4.00");
+  clip_index_unref (index);
+
+  index = clip_index_new ("", CLIP_CODEC_H264, early, G_N_ELEMENTS (early));
+  g_assert_false (index->counted);
+  assert_order (index, "0@0.00 4@1.00 3@2.00");
+  g_assert_cmpuint (clip_index_before (index, 1), ==, 0);
   clip_index_unref (index);
 }
 
@@ -702,6 +752,7 @@ main (int argc, char **argv)
 
   g_test_add_func ("/clipindex/packets", test_packets);
   g_test_add_func ("/clipindex/packed", test_packed);
+g_test_add_func ("/clipindex/mpeg4", test_mpeg4);
   g_test_add_func ("/clipindex/h264-fields", test_h264_fields);
   g_test_add_func ("/clipindex/mpeg2-fields", test_mpeg2_fields);
   g_test_add_func ("/clipindex/order", test_order);

@@ -137,7 +137,7 @@ def fields(folder):
 
 
 def copies(folder):
-    """What was cut without being coded anew, and full-range video of which nothing else is told, give the
+    """What was cut or copied without being coded anew, and full-range video of which nothing else is told, give the
     frames that a decoding by FFmpeg shows"""
     python = launch.peer("av", "numpy")
     child = subprocess.run([python, os.path.abspath(__file__), "--copies", folder], check=True, stdout=subprocess.PIPE,
@@ -552,12 +552,31 @@ def encode(path, codec, options, pix_fmt="yuv420p", count=60):
         container.mux(stream.encode(None))
 
 
+def copy_packets(path, copied, first, keep=lambda packet: None):
+    """Copies packets from the first one on for which that holds, whose time becomes zero."""
+    import av
+
+    with av.open(path) as source, av.open(copied, "w", options={"avoid_negative_ts": "disabled"}) as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        packets = [packet for packet in source.demux(stream) if packet.dts is not None]
+        begin = next(i for i, packet in enumerate(packets) if first(i, packet))
+        zero = packets[begin].pts if packets[begin].pts is not None else packets[begin].dts
+        for packet in packets[begin:]:
+            keep(packet)
+            packet.pts, packet.dts, packet.stream = packet.pts - zero, packet.dts - zero, copy
+            target.mux(packet)
+
+
 def make_copies(folder):
-    """Files that were cut, and such of full range; with what is expected."""
+    """Files that were cut or copied, and such of full range; with what is expected."""
     import av
 
     draw, made = random.Random(3), []
     path = lambda name: os.path.join(folder, name)
+
+    def show_when_decoded(packet):
+        packet.pts = packet.dts
 
     for codec in ("h264", "hevc"):
         for seconds in (0.4, 1, 1.5):
@@ -567,11 +586,23 @@ def make_copies(folder):
     for codec, name in (("h264", "range.mp4"), ("h264", "range.mkv"), ("h264", "range.ts")):
         made.append(path(name))
         encode(made[-1], codec, {"preset": "veryfast"}, "yuvj420p", 20)
+    for codec in ("h264", "hevc", "mpeg4"):
+        encode(path(codec + ".mkv"), codec, encoder_options(codec, 12 if codec == "mpeg4" else "open", 3, draw))
+    later_key = lambda i, packet: i > 0 and packet.is_keyframe
+    for source, name, first in (("h264.mkv", "open.mkv", later_key), ("hevc.mkv", "open-hevc.mkv", later_key),
+                                ("hevc.mkv", "mid.mkv", lambda i, packet: i == 5),
+                                ("hevc.mkv", "mid.ts", lambda i, packet: i == 6),
+                                ("mpeg4.mkv", "open-mpeg4.mkv", later_key), ("mpeg4.mkv", "open-mpeg4.mp4", later_key)):
+        made.append(path(name))
+        copy_packets(path(source), made[-1], first)
+    encode(path("mpeg4.avi"), "mpeg4", encoder_options("mpeg4", 12, 2, draw))
+    made.append(path("from-avi.mp4"))
+    copy_packets(path("mpeg4.avi"), made[-1], lambda i, packet: True, show_when_decoded)
     rows = []
     for name in made:
         with av.open(name) as container:
             times = [frame.time for frame in container.decode(container.streams.best("video"))]
-        times = [time - times[0] for time in times]
+        times = [i / 25 if "from-avi" in name else time - times[0] for i, time in enumerate(times)]
         rows.append({"file": name, "rows": clips(name, times, draw, 3)})
     print(json.dumps(rows))
 
