@@ -263,11 +263,12 @@ plug_locked (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
   for (GList * l = fitting; l && !ok; l = l->next)
     ok = is_reader (l->data, s) && add_reader (self, l->data, src, root);
   gst_plugin_feature_list_free (fitting);
-  if (!ok && is_video (name)) {
-    clip_chain_add_track (self, src, root ? root : src);
+  /* a file as such is no stream of packets */
+  if (!ok && root && is_video (name)) {
+    clip_chain_add_track (self, src, root);
     ok = TRUE;
   }
-  if (!ok)
+  if (!ok && root)
     note_other (self);
 
   return ok;
