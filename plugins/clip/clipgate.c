@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
 #include "clipcached.h"
+#include "cliplinks.h"
 
 
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
@@ -8,18 +9,44 @@ GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 
 /* The gate */
 
+/* Does anything that follows make frames of fields? */
+static gboolean
+is_deinterlaced (ClipChain * self)
+{
+  gboolean deinterlacer = FALSE;
+
+  clip_links_walk (self->gate_src, clip_links_lead_to_deinterlacer,
+      &deinterlacer);
+  if (!deinterlacer)
+    clip_links_walk (self->src_pad, clip_links_lead_to_deinterlacer,
+        &deinterlacer);
+
+  return deinterlacer;
+}
+
 /* A decoder's caps (taken) as frames. Where each field is a picture of its own, as
- * H.265 codes them, GStreamer calls that halves of a frame. */
+ * H.265 codes them, GStreamer calls that halves of a frame. Where a frame has two,
+ * its colours are converted field by field, and FFmpeg takes it as it is. */
 static GstCaps *
-unfold_fields (GstCaps * caps)
+unfold_fields (ClipChain * self, GstCaps * caps)
 {
   GstCapsFeatures *features;
   GstVideoInfo info;
 
   if (!gst_caps_is_fixed (caps) || !gst_video_info_from_caps (&info, caps)
-      || GST_VIDEO_INFO_INTERLACE_MODE (&info)
-      != GST_VIDEO_INTERLACE_MODE_ALTERNATE)
+      || !GST_VIDEO_INFO_IS_INTERLACED (&info))
     return caps;
+  if (GST_VIDEO_INFO_INTERLACE_MODE (&info)
+      != GST_VIDEO_INTERLACE_MODE_ALTERNATE) {
+    if (is_deinterlaced (self))
+      return caps;
+    caps = gst_caps_make_writable (caps);
+    gst_caps_set_simple (caps, "interlace-mode", G_TYPE_STRING, "progressive",
+        NULL);
+    gst_structure_remove_field (gst_caps_get_structure (caps, 0),
+        "field-order");
+    return caps;
+  }
   caps = gst_caps_make_writable (caps);
   features = gst_caps_features_copy (gst_caps_get_features (caps, 0));
   gst_caps_features_remove (features, GST_CAPS_FEATURE_FORMAT_INTERLACED);
@@ -31,12 +58,12 @@ unfold_fields (GstCaps * caps)
 }
 
 static GstEvent *
-unfold_event (GstEvent * event)
+unfold_event (ClipChain * self, GstEvent * event)
 {
   GstCaps *caps;
 
   gst_event_parse_caps (event, &caps);
-  caps = unfold_fields (gst_caps_ref (caps));
+  caps = unfold_fields (self, gst_caps_ref (caps));
   gst_event_unref (event);
   event = gst_event_new_caps (caps);
   gst_caps_unref (caps);
@@ -50,6 +77,7 @@ unfold_event (GstEvent * event)
 static GstEvent *
 translate_caps (ClipChain * self, GstEvent * event)
 {
+  GstVideoColorRange range;
   GstVideoInfo info;
   GstCaps *caps;
   gchar *text;
@@ -61,6 +89,10 @@ translate_caps (ClipChain * self, GstEvent * event)
       || !GST_VIDEO_INFO_IS_YUV (&info))
     return gst_event_ref (event);
   info.colorimetry.matrix = GST_VIDEO_COLOR_MATRIX_BT601;
+  if (range == GST_VIDEO_COLOR_RANGE_UNKNOWN)
+    range = self->range;
+  if (range != GST_VIDEO_COLOR_RANGE_UNKNOWN)
+    info.colorimetry.range = range;
   text = gst_video_colorimetry_to_string (&info.colorimetry);
   caps = gst_caps_copy (caps);
   gst_caps_set_simple (caps, "colorimetry", G_TYPE_STRING, text, NULL);
@@ -79,7 +111,6 @@ forward_sticky (GstPad * pad, GstEvent ** event, gpointer data)
   if (GST_EVENT_TYPE (*event) != GST_EVENT_EOS)
     gst_pad_push_event (self->gate_src, gst_event_ref (*event));
 
-  GstVideoColorRange range;
   return TRUE;
 }
 
@@ -89,10 +120,6 @@ finish_gate (ClipChain * self)
   gboolean good;
 
   /* an end tells that all frames came */
-  if (range == GST_VIDEO_COLOR_RANGE_UNKNOWN)
-    range = self->range;
-  if (range != GST_VIDEO_COLOR_RANGE_UNKNOWN)
-    info.colorimetry.range = range;
   g_mutex_lock (&self->job->lock);
   good = !self->error && !self->lost && !self->stop && !self->job->aborted;
   g_mutex_unlock (&self->job->lock);
@@ -240,7 +267,7 @@ gate_event (GstPad * pad, GstObject * parent, GstEvent * event)
   g_mutex_unlock (&job->lock);
 
   if (type == GST_EVENT_CAPS) {
-    event = unfold_event (event);
+    event = unfold_event (self, event);
     check_caps (self, event);
   }
   if (type == GST_EVENT_EOS && self->forwarding)
@@ -421,7 +448,7 @@ gate_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
   if (GST_QUERY_TYPE (query) == GST_QUERY_CAPS) {
     GstCaps *caps = gst_pad_get_current_caps (self->gate_sink);
 
-    caps = caps ? unfold_fields (caps) : gst_caps_new_any ();
+    caps = caps ? unfold_fields (self, caps) : gst_caps_new_any ();
     gst_query_set_caps_result (query, caps);
     gst_caps_unref (caps);
     return TRUE;

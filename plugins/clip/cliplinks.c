@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cliplinks.h"
 
+#include <string.h>
+
 /* Elements to look at, at most: links can go in a circle */
 #define MAX_STEPS 64
 
@@ -105,4 +107,15 @@ clip_links_lead_to_sampler (GstElement * element, gpointer sampler)
     *(gboolean *) sampler = TRUE;
 
   return !g_strv_contains (passed, name);
+}
+
+gboolean
+clip_links_lead_to_deinterlacer (GstElement * element, gpointer deinterlacer)
+{
+  const gchar *kind = gst_element_get_metadata (element,
+      GST_ELEMENT_METADATA_KLASS);
+
+  *(gboolean *) deinterlacer = kind && strstr (kind, "Deinterlace");
+
+  return *(gboolean *) deinterlacer;
 }

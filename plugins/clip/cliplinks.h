@@ -35,6 +35,10 @@ gboolean clip_links_propose (GstPad * srcpad, GstQuery * query);
  * that it takes to make them. */
 gboolean clip_links_lead_to_sampler (GstElement * element, gpointer sampler);
 
+/* For clip_links_walk(), with a gboolean: TRUE where a deinterlacer is reached. */
+gboolean clip_links_lead_to_deinterlacer (GstElement * element,
+    gpointer deinterlacer);
+
 G_END_DECLS
 
 #endif

@@ -166,6 +166,18 @@ def bare(folder):
     run.need("CRITICAL" not in run.out + run.err, "it crashed")
 
 
+def interlaced(folder):
+    """Interlaced frames are converted as whole ones, but where a deinterlacer follows"""
+    path = os.path.join(folder, "interlaced.mp4")
+    launch.launch("videotestsrc num-buffers=10 ! video/x-raw,format=I420,width=64,height=64,interlace-mode=interleaved,"
+                  "field-order=top-field-first ! x264enc interlaced=true ! mp4mux ! filesink location=%s" %
+                  launch.gst_quote(path), folder).fine()
+    size, raw = 64 * 64 * 3, "videoconvert ! video/x-raw,format=RGB"
+    for caps, after in (("interlace-mode=progressive", ""), ("interlace-mode={interleaved,mixed}", "deinterlace ! ")):
+        frames = play(folder, path, "video/x-raw,%s ! %s%s" % (caps, after, raw))
+        assert frames and len(frames) % size == 0, after
+
+
 def is_kept(folder, path):
     """Whether the frames are the same with an index that an earlier run kept."""
     place = os.path.join(folder, "kept", os.path.basename(path))
@@ -627,4 +639,4 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--copies"]:
         make_copies(sys.argv[2])
     else:
-        launch.main(listed, generated, fields, copies, bare, left_out, kept_indices, tracks, pictures)
+        launch.main(listed, generated, fields, copies, bare, interlaced, left_out, kept_indices, tracks, pictures)
