@@ -262,6 +262,29 @@ leave_out_wrong (const ClipIndex * self, Shown * shown, guint n)
   return left;
 }
 
+/* Leaves out what an edit list cuts off, which is decoded all the same. Returns how
+ * many frames are left. */
+static guint
+leave_out_outside (const ClipIndex * self, Shown * shown, guint n)
+{
+  guint left = 0;
+
+  for (guint i = 0; i < n; i++)
+    if (!(self->packets[shown[i].packet].flags & CLIP_PACKET_OUTSIDE))
+      shown[left++] = shown[i];
+
+  return left;
+}
+
+/* Whether libavcodec's decoder has nothing to show for a packet that comes before
+ * the first one that can be entered at: it lacks what it refers to. */
+static gboolean
+is_early (ClipCodec codec, guint starts)
+{
+  return starts == 0 && (codec == CLIP_CODEC_H265 || codec == CLIP_CODEC_VP8
+      || codec == CLIP_CODEC_VP9);
+}
+
 ClipIndex *
 clip_index_new (const gchar * stream, ClipCodec codec,
     const ClipPacket * packets, guint n)
@@ -298,10 +321,7 @@ clip_index_new (const gchar * stream, ClipCodec codec,
       starts++;
       closed = (p->flags & CLIP_PACKET_RESET) != 0;
     }
-    /* what lies before H.265's first picture that can be entered at lacks its
-     * references, and libavcodec does not show it */
-    if (p->flags & CLIP_PACKET_OUTSIDE
-        || (codec == CLIP_CODEC_H265 && starts == 0)
+    if (is_early (codec, starts)
         || (p->flags & CLIP_PACKET_LEADING && (starts < 2 || closed))
         || is_half (self, i))
       p->flags |= CLIP_PACKET_HIDDEN;
@@ -313,6 +333,7 @@ clip_index_new (const gchar * stream, ClipCodec codec,
       || codec == CLIP_CODEC_GIF;
   if (!self->counted)
     frames = leave_out_wrong (self, shown, frames);
+  frames = leave_out_outside (self, shown, frames);
   self->n_frames = frames;
   last = frames > 0 ? (gint64) shown[0].time : 0;
   for (guint i = 0; i < frames; i++) {

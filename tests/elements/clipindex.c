@@ -371,7 +371,12 @@ test_order (void)
     {S (3), NONE, 1, START, 0},
     {S (2), NONE, 1, UNUSED | CLIP_PACKET_LEADING, 0}, {S (4), NONE, 1, 0, 0},
   };
-  ClipIndex *index;
+  static const ClipPacket edited[] = {
+    {S (1), NONE, 1, START | RECOVERED | CLIP_PACKET_OUTSIDE, 0},
+    {S (2), NONE, 1, 0, 0}, {S (4), NONE, 1, 0, 0},
+    {S (3), NONE, 1, UNUSED, 0}, {S (5), NONE, 1, START | RECOVERED, 0},
+  };
+  ClipIndex *index, *again;
   guint from, to;
 
   index = clip_index_new ("", CLIP_CODEC_H264, fields, G_N_ELEMENTS (fields));
@@ -426,6 +431,18 @@ test_order (void)
   assert_order (index, "0@0.00 2@1.00 4@3.00 3@4.00");
   clip_index_unref (index);
   index = clip_index_new ("", CLIP_CODEC_H265, cut, G_N_ELEMENTS (cut));
+  assert_order (index, "2@0.00 4@1.00");
+  clip_index_unref (index);
+
+  /* what an edit list cuts off is decoded, and what follows it is right */
+  index = clip_index_new ("", CLIP_CODEC_H264, edited, G_N_ELEMENTS (edited));
+  assert_order (index, "1@0.00 3@1.00 2@2.00 4@3.00");
+  again = clip_index_new ("", CLIP_CODEC_H264, index->packets,
+      index->n_packets);
+  assert_order (again, "1@0.00 3@1.00 2@2.00 4@3.00");
+  clip_index_unref (again);
+  clip_index_unref (index);
+  index = clip_index_new ("", CLIP_CODEC_VP8, cut, G_N_ELEMENTS (cut));
   assert_order (index, "2@0.00 4@1.00");
   clip_index_unref (index);
 

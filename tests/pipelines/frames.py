@@ -617,6 +617,9 @@ def make_copies(folder):
                                 ("mpeg4.mkv", "open-mpeg4.mkv", later_key), ("mpeg4.mkv", "open-mpeg4.mp4", later_key)):
         made.append(path(name))
         copy_packets(path(source), made[-1], first)
+    made.append(path("open.mp4"))
+    copy_packets(path("h264.mkv"), made[-1], later_key)
+    cut(made[-1], 0.2)
     encode(path("mpeg4.avi"), "mpeg4", encoder_options("mpeg4", 12, 2, draw))
     made.append(path("from-avi.mp4"))
     copy_packets(path("mpeg4.avi"), made[-1], lambda i, packet: True, show_when_decoded)
