@@ -276,13 +276,22 @@ leave_out_outside (const ClipIndex * self, Shown * shown, guint n)
   return left;
 }
 
-/* Whether libavcodec's decoder has nothing to show for a packet that comes before
- * the first one that can be entered at: it lacks what it refers to. */
+/* Whether libavcodec's decoder has nothing to show for what comes before the first
+ * packet that can be entered at: it lacks what it refers to. Of H.264 with times more
+ * is known than that. */
 static gboolean
-is_early (ClipCodec codec, guint starts)
+lacks_early (ClipCodec codec, const ClipPacket * packets, guint n)
 {
-  return starts == 0 && (codec == CLIP_CODEC_H265 || codec == CLIP_CODEC_VP8
-      || codec == CLIP_CODEC_VP9);
+  gboolean starts = FALSE, timed = FALSE;
+
+  for (guint i = 0; i < n; i++) {
+    starts |= (packets[i].flags & CLIP_PACKET_START) != 0;
+    timed |= GST_CLOCK_TIME_IS_VALID (packets[i].pts);
+  }
+
+  return codec == CLIP_CODEC_H265 || codec == CLIP_CODEC_VP8
+      || codec == CLIP_CODEC_VP9
+      || (codec == CLIP_CODEC_H264 && starts && !timed);
 }
 
 ClipIndex *
@@ -294,6 +303,7 @@ clip_index_new (const gchar * stream, ClipCodec codec,
           + sizeof *self->times + sizeof *self->frames + sizeof *self->ranks)
       + stream_bytes);
   Shown *shown = g_new (Shown, MAX (n, 1));
+  const gboolean early = lacks_early (codec, packets, n);
   gboolean closed = FALSE;
   gint64 last;
   guint8 layer = 0;
@@ -321,7 +331,7 @@ clip_index_new (const gchar * stream, ClipCodec codec,
       starts++;
       closed = (p->flags & CLIP_PACKET_RESET) != 0;
     }
-    if (is_early (codec, starts)
+    if ((starts == 0 && early)
         || (p->flags & CLIP_PACKET_LEADING && (starts < 2 || closed))
         || is_half (self, i))
       p->flags |= CLIP_PACKET_HIDDEN;

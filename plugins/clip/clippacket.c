@@ -192,6 +192,21 @@ parse_vp9 (const guint8 * data, gsize size)
       | (shown ? 0 : CLIP_PACKET_HIDDEN);
 }
 
+/* Theora */
+
+/* Theora specification 6 and 7.1: headers come first, in packets of their own. A
+ * packet of no bytes shows the frame before once more. */
+static ClipPacketFlags
+parse_theora (const guint8 * data, gsize size)
+{
+  if (size == 0)
+    return 0;
+  if (data[0] & 0x80)
+    return CLIP_PACKET_HIDDEN;
+
+  return data[0] & 0x40 ? 0 : CLIP_PACKET_START | CLIP_PACKET_RESET;
+}
+
 /* Which */
 
 static ClipCodec
@@ -206,6 +221,7 @@ codec_of (const GstStructure * s)
     {"video/x-h265", CLIP_CODEC_H265},
     {"video/x-vp8", CLIP_CODEC_VP8},
     {"video/x-vp9", CLIP_CODEC_VP9},
+    {"video/x-theora", CLIP_CODEC_THEORA},
     {"video/x-xvid", CLIP_CODEC_MPEG4},
     {"video/x-av1", CLIP_CODEC_REORDERED},
     {"video/x-wmv", CLIP_CODEC_REORDERED},
@@ -288,6 +304,8 @@ clip_packet_parse (ClipPacketFormat * format, const guint8 * data,
       return parse_vp8 (data, size);
     case CLIP_CODEC_VP9:
       return parse_vp9 (data, size);
+    case CLIP_CODEC_THEORA:
+      return parse_theora (data, size);
     default:
       return key ? CLIP_PACKET_START : 0;
   }

@@ -50,6 +50,7 @@ typedef enum
   CLIP_CODEC_MPEG4,             /* part 2, under its many names */
   CLIP_CODEC_VP8,
   CLIP_CODEC_VP9,
+  CLIP_CODEC_THEORA,
   CLIP_N_CODECS
 } ClipCodec;
 

@@ -95,7 +95,12 @@ test_packets (void)
     {"image/jpeg", "\xff\xd8", 2, START | RESET | UNUSED},
     {"video/x-raw", "", 0, START | RESET | UNUSED},
     /* the container's word */
-    {"video/x-theora", "x", 1, START},
+    {"video/x-dirac", "x", 1, START},
+    /* a header, a key frame, another one, the last one again */
+    {"video/x-theora", "\x80theora", 7, HIDDEN},
+    {"video/x-theora", "\x20x", 2, START | RESET},
+    {"video/x-theora", "\x60x", 2, 0},
+    {"video/x-theora", "", 0, 0},
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
