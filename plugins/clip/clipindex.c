@@ -65,6 +65,58 @@ fill_times (Shown * shown, guint n)
   }
 }
 
+/* A frame that is told to be as far before the one that it follows begins another
+ * file's times: a demuxer may have shifted them until they nearly fit */
+#define RESTART (GST_SECOND / 10)
+
+/* Where the clock of frames in order starts again, as in files that were joined, the
+ * rest goes on from there. Returns whether it does anywhere. */
+static gboolean
+join_times (Shown * shown, guint n)
+{
+  gint64 offset = 0, step = STEP;
+  gboolean restarts = FALSE;
+  guint before = G_MAXUINT;
+
+  for (guint i = 0; i < n; i++) {
+    gint64 time = shown[i].time;
+
+    if (!GST_CLOCK_TIME_IS_VALID (time))
+      continue;
+    if (before != G_MAXUINT) {
+      const gint64 last = shown[before].time;
+
+      if (time + offset + RESTART < last) {
+        offset = last + step * (i - before) - time;
+        restarts = TRUE;
+      } else if (time + offset > last) {
+        step = (time + offset - last) / (i - before);
+      }
+    }
+    shown[i].time = time + offset;
+    before = i;
+  }
+
+  return restarts;
+}
+
+/* Whether frames whose codec tells their order have a clock that starts again; they
+ * are in that order then. */
+static gboolean
+is_joined (const ClipIndex * self, Shown * shown, guint n)
+{
+  Shown *ordered = g_memdup2 (shown, n * sizeof *shown);
+  gboolean joined;
+
+  order_backward (self, ordered, n);
+  joined = join_times (ordered, n);
+  if (joined)
+    memcpy (shown, ordered, n * sizeof *shown);
+  g_free (ordered);
+
+  return joined;
+}
+
 /* Whether the container gives the times of decoding for those of showing, as where
  * the packets of an AVI file were copied into another container: none goes back, and
  * yet there are pictures that are shown before the one that lies before them. */
@@ -137,12 +189,16 @@ order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
     order_with_times (self, shown, n);
     return TRUE;
   }
+  if (all_pts && known && is_joined (self, shown, n))
+    return TRUE;
   if (all_pts || (!known && any_pts && add_early_times (self, shown, n))) {
     qsort (shown, n, sizeof *shown, compare_shown);
     return TRUE;
   }
-  if (known)
+  if (known) {
     order_backward (self, shown, n);
+    join_times (shown, n);
+  }
   if (any_pts) {
     for (guint i = 0; i < n; i++)
       if (GST_CLOCK_TIME_IS_VALID (shown[i].time)) {

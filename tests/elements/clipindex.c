@@ -381,6 +381,15 @@ test_order (void)
     {S (2), NONE, 1, 0, 0}, {S (4), NONE, 1, 0, 0},
     {S (3), NONE, 1, UNUSED, 0}, {S (5), NONE, 1, START | RECOVERED, 0},
   };
+  static const ClipPacket joined[] = {
+    {S (3), NONE, 1, START, 0}, {S (5), NONE, 1, 0, 0},
+    {S (4), NONE, 1, UNUSED | BACKWARD, 0}, {S (0), NONE, 1, START, 0},
+    {S (2), NONE, 1, 0, 0}, {S (1), NONE, 1, UNUSED | BACKWARD, 0},
+  };
+  static const ClipPacket joined_some[] = {
+    {S (3), NONE, 1, START, 0}, {NONE, NONE, 1, 0, 0}, {S (5), NONE, 1, 0, 0},
+    {S (0), NONE, 1, START, 0}, {S (1), NONE, 1, 0, 0},
+  };
   ClipIndex *index, *again;
   guint from, to;
 
@@ -449,6 +458,15 @@ test_order (void)
   clip_index_unref (index);
   index = clip_index_new ("", CLIP_CODEC_VP8, cut, G_N_ELEMENTS (cut));
   assert_order (index, "2@0.00 4@1.00");
+  clip_index_unref (index);
+
+  /* the clock starts again */
+  index = clip_index_new ("", CLIP_CODEC_MPEG2, joined, G_N_ELEMENTS (joined));
+  assert_order (index, "0@0.00 2@1.00 1@2.00 3@3.00 5@4.00 4@5.00");
+  clip_index_unref (index);
+  index = clip_index_new ("", CLIP_CODEC_MPEG2, joined_some,
+      G_N_ELEMENTS (joined_some));
+  assert_order (index, "0@0.00 1@1.00 2@2.00 3@3.00 4@4.00");
   clip_index_unref (index);
 
   index = clip_index_new ("", CLIP_CODEC_MPEG4, decoding,

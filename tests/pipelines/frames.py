@@ -623,11 +623,15 @@ def make_copies(folder):
     encode(path("mpeg4.avi"), "mpeg4", encoder_options("mpeg4", 12, 2, draw))
     made.append(path("from-avi.mp4"))
     copy_packets(path("mpeg4.avi"), made[-1], lambda i, packet: True, show_when_decoded)
+    encode(path("part.mpg"), "mpeg2", encoder_options("mpeg2", 12, 2, draw))
+    made.append(path("joined.mpg"))
+    with open(made[-1], "wb") as file:
+        file.write(launch.read(path("part.mpg")) * 2)
     rows = []
     for name in made:
         with av.open(name) as container:
             times = [frame.time for frame in container.decode(container.streams.best("video"))]
-        times = [i / 25 if "from-avi" in name else time - times[0] for i, time in enumerate(times)]
+        times = [i / 25 if "from-avi" in name or "joined" in name else time - times[0] for i, time in enumerate(times)]
         rows.append({"file": name, "rows": clips(name, times, draw, 3)})
     print(json.dumps(rows))
 
