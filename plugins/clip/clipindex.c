@@ -209,9 +209,11 @@ order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
         return known;
       }
   }
-  /* AVI has one time a chunk, and they are in no picture's order */
-  for (guint i = 0, k = 0; i < self->n_packets; i++)
-    if (!(self->packets[i].flags & CLIP_PACKET_HIDDEN))
+  /* AVI has one time a chunk, and they are in no picture's order: that of a B picture
+   * which is not shown is another one's */
+  for (guint i = 0, k = 0; i < self->n_packets && k < n; i++)
+    if (!(self->packets[i].flags & CLIP_PACKET_HIDDEN)
+        || self->packets[i].flags & CLIP_PACKET_LEADING)
       shown[k++].time = self->packets[i].dts;
   if (n > 0 && !GST_CLOCK_TIME_IS_VALID (shown[0].time))
     shown[0].time = 0;

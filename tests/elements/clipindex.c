@@ -329,6 +329,11 @@ test_order (void)
     {NONE, S (6), 1, UNUSED | BACKWARD, 0},
     {NONE, S (7), 1, UNUSED | BACKWARD, 0},
   };
+  static const ClipPacket open[] = {
+    {NONE, S (0), 1, START, 0},
+    {NONE, S (1), 1, HIDDEN | LEADING | UNUSED | BACKWARD, 0},
+    {NONE, S (2), 1, 0, 0}, {NONE, S (3), 1, UNUSED | BACKWARD, 0},
+  };
   static const ClipPacket some[] = {
     {NONE, NONE, 1, START, 0}, {S (4), NONE, 1, 0, 0},
     {NONE, NONE, 1, UNUSED | BACKWARD, 0}, {NONE, NONE, 1, 0, 0},
@@ -425,6 +430,11 @@ test_order (void)
   index = clip_index_new ("", CLIP_CODEC_MPEG4, chunks, 6);
   g_assert_false (index->counted);
   assert_order (index, "0@0.00 2@1.00 1@4.00 4@5.00 5@6.00 3@7.00");
+  clip_index_unref (index);
+
+  /* I, a B picture that lacks a reference, P, and a B picture between them */
+  index = clip_index_new ("", CLIP_CODEC_MPEG4, open, G_N_ELEMENTS (open));
+  assert_order (index, "0@0.00 3@1.00 2@2.00");
   clip_index_unref (index);
 
   /* nothing does */
