@@ -170,6 +170,49 @@ add_early_times (const ClipIndex * self, Shown * shown, guint n)
   return TRUE;
 }
 
+/* Whether B pictures of MPEG-4 lie in DivX's way behind the picture that they need:
+ * a packet with next to nothing in it follows the last one behind each. */
+static gboolean
+is_packed (ClipCodec codec, const ClipPacket * packets, guint n)
+{
+  /* what is hidden for another reason is none of those */
+  const guint16 kind = CLIP_PACKET_HIDDEN | CLIP_PACKET_LEADING
+      | CLIP_PACKET_BACKWARD | CLIP_PACKET_FIELD;
+  gboolean packed = FALSE;
+
+  for (guint i = 1; i < n && codec == CLIP_CODEC_MPEG4; i++)
+    if ((packets[i].flags & kind) == CLIP_PACKET_HIDDEN) {
+      if (!(packets[i - 1].flags & CLIP_PACKET_BACKWARD))
+        return FALSE;
+      packed = TRUE;
+    }
+
+  return packed;
+}
+
+/* Times of chunks of AVI, of which there is one each, and they are in no picture's
+ * order: that of a B picture which is not shown is another one's. Of two pictures in
+ * one chunk only the first one has a time of its own. */
+static void
+take_chunk_times (const ClipIndex * self, ClipCodec codec, Shown * shown,
+    guint n)
+{
+  const gboolean packed = is_packed (codec, self->packets, self->n_packets);
+  /* a parser makes the second one's up, to a few ns */
+  GstClockTime last = GST_CLOCK_TIME_NONE;
+
+  for (guint i = 0, k = 0; i < self->n_packets && k < n; i++) {
+    const ClipPacket *p = self->packets + i;
+
+    if (packed ? last != GST_CLOCK_TIME_NONE && p->dts < last + GST_MSECOND
+        : p->flags & CLIP_PACKET_HIDDEN
+        && !(p->flags & CLIP_PACKET_LEADING))
+      continue;
+    last = p->dts;
+    shown[k++].time = p->dts;
+  }
+}
+
 /* Frames in the order that they are shown, and their times. FALSE: nobody can say
  * which packet is which frame. */
 static gboolean
@@ -209,12 +252,7 @@ order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
         return known;
       }
   }
-  /* AVI has one time a chunk, and they are in no picture's order: that of a B picture
-   * which is not shown is another one's */
-  for (guint i = 0, k = 0; i < self->n_packets && k < n; i++)
-    if (!(self->packets[i].flags & CLIP_PACKET_HIDDEN)
-        || self->packets[i].flags & CLIP_PACKET_LEADING)
-      shown[k++].time = self->packets[i].dts;
+  take_chunk_times (self, codec, shown, n);
   if (n > 0 && !GST_CLOCK_TIME_IS_VALID (shown[0].time))
     shown[0].time = 0;
   fill_times (shown, n);
@@ -352,6 +390,16 @@ lacks_early (ClipCodec codec, const ClipPacket * packets, guint n)
       || (codec == CLIP_CODEC_H264 && starts && !timed);
 }
 
+/* Whether MPEG-4's last packet is the second one of two in DivX's way, which
+ * libavcodec shows when the next packet comes: none does. */
+static gboolean
+ends_packed (ClipCodec codec, const ClipPacket * packets, guint n)
+{
+  return n >= 2 && packets[n - 1].flags & CLIP_PACKET_BACKWARD
+      && !(packets[n - 2].flags & (CLIP_PACKET_BACKWARD | CLIP_PACKET_HIDDEN))
+      && is_packed (codec, packets, n);
+}
+
 ClipIndex *
 clip_index_new (const gchar * stream, ClipCodec codec,
     const ClipPacket * packets, guint n)
@@ -391,7 +439,8 @@ clip_index_new (const gchar * stream, ClipCodec codec,
     }
     if ((starts == 0 && early)
         || (p->flags & CLIP_PACKET_LEADING && (starts < 2 || closed))
-        || is_half (self, i))
+        || is_half (self, i)
+        || (i + 1 == n && ends_packed (codec, packets, n)))
       p->flags |= CLIP_PACKET_HIDDEN;
     self->ranks[i] = G_MAXUINT32;
     if (!(p->flags & CLIP_PACKET_HIDDEN))

@@ -329,6 +329,11 @@ test_order (void)
     {NONE, S (6), 1, UNUSED | BACKWARD, 0},
     {NONE, S (7), 1, UNUSED | BACKWARD, 0},
   };
+  static const ClipPacket packed[] = {
+    {NONE, S (0), 1, START, 0}, {NONE, S (1), 1, 0, 0},
+    {NONE, S (2), 1, UNUSED | BACKWARD, 0}, {NONE, S (3), 1, HIDDEN, 0},
+    {NONE, S (4), 1, 0, 0}, {NONE, S (5), 1, UNUSED | BACKWARD, 0},
+  };
   static const ClipPacket open[] = {
     {NONE, S (0), 1, START, 0},
     {NONE, S (1), 1, HIDDEN | LEADING | UNUSED | BACKWARD, 0},
@@ -435,6 +440,14 @@ test_order (void)
   /* I, a B picture that lacks a reference, P, and a B picture between them */
   index = clip_index_new ("", CLIP_CODEC_MPEG4, open, G_N_ELEMENTS (open));
   assert_order (index, "0@0.00 3@1.00 2@2.00");
+  clip_index_unref (index);
+
+  /* the last one lies in the packet before */
+  index = clip_index_new ("", CLIP_CODEC_MPEG4, packed, G_N_ELEMENTS (packed));
+  assert_order (index, "0@0.00 2@1.00 1@2.00 4@3.00");
+  clip_index_unref (index);
+  index = clip_index_new ("", CLIP_CODEC_MPEG4, chunks, 3);
+  g_assert_cmpuint (index->n_frames, ==, 3);
   clip_index_unref (index);
 
   /* nothing does */

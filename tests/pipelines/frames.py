@@ -441,18 +441,23 @@ def draw_picture(i):
     return picture.astype(numpy.uint8)
 
 
-def clips(path, times, draw, count):
-    """Rows: all of the file, and random parts of it, with what is expected."""
+def clips(path, times, draw, count, other_times=None):
+    """Rows: all of the file, and random parts of it, with what is expected; of parts that other times would give
+    other frames of nobody can say which."""
     import numpy
+
+    def between(times, start, end):
+        return [i for i, time in enumerate(times) if start - 0.0005 <= time < end - 0.0005]
 
     rows = [{"file": path, "start": "", "end": "", "num_frames": "", "frame_interval": 0,
              "expected": " ".join(map(str, range(len(times))))}]
     for _ in range(count):
         start = round(draw.uniform(0, times[-1]), 3)
         end = round(start + draw.uniform(0.01, 1.2 * times[-1] + 0.1), 3)
-        inside = [i for i, time in enumerate(times) if start - 0.0005 <= time < end - 0.0005]
+        inside = between(times, start, end)
         # where rounding decides, nobody can say
-        if not inside or min(abs(time - edge + 0.0005) for time in times for edge in (start, end)) < 1e-4:
+        if not inside or min(abs(time - edge + 0.0005) for time in times for edge in (start, end)) < 1e-4 or (
+                inside != between(other_times or times, start, end)):
             continue
         number, interval = draw.choice(((0, 0), (8, 0), (8, 1), (4, 3)))
         window = (number - 1) * interval + 1
@@ -503,7 +508,8 @@ def make(folder, seed):
     if not timed:
         times = [i / float(base) for i in range(len(times))]
     times = [time - times[0] for time in times]
-    rows = clips(path, times, draw, 3)
+    # a program stream tells a few times only
+    rows = clips(path, times, draw, 3, [i / float(base) for i in range(len(times))] if suffix == "mpg" else None)
     print(json.dumps({"file": path, "rows": rows, "kind": "%s in %s, %s a second, GOP %s, %d B-frames, %d frames%s" % (
         codec, suffix, rate, gop, b_frames, count, ", cut" if is_cut else "")}))
 
