@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to a trained network: installs the packages, builds, makes the
-# demonstration data set, and trains a 3D CNN on it with one gst-launch line.
+# demonstration data set, trains a 3D CNN on it with one gst-launch line, tests
+# the best weights on clips that did not train them, and makes a page of it all.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail
 case " $* " in
@@ -13,7 +14,7 @@ run=runs/quickstart
 
 # Printed, and run as it is printed. One thread trains: clips this small take as
 # long to decode, and decoders want the other core.
-line='gst-launch-1.0 -e clipsrc location=demo/train.csv val-location=demo/val.csv epochs=16 num-workers=2 seed=1 clip-bin="clipsample num-frames=8 frame-interval=1 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=16 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=mc3_18 base-width=16 optimizer=adamw lr=0.001 lr-schedule=cosine warmup-epochs=1 threads=1 checkpoint-dir='$run
+line='gst-launch-1.0 -e clipsrc location=demo/train.csv val-location=demo/val.csv epochs=16 num-workers=2 seed=1 clip-bin="clipsample num-frames=8 frame-interval=1 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=16 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=mc3_18 base-width=16 optimizer=adamw lr=0.001 lr-schedule=cosine warmup-epochs=1 threads=1 log-dir='$run' checkpoint-dir='$run
 
 step () {
   printf '\n== %s\n' "$*"
@@ -65,7 +66,20 @@ if [ -z "$accuracies" ]; then
   echo "quickstart.sh: no epoch was finished" >&2
   exit 1
 fi
+# The same clips, once, and what tells how good the best weights are
+test_line=$(sed -e 's/ -e clipsrc/ clipsrc/; s/ seed=1 / /' \
+  -e 's/train.csv val-location=demo.val.csv epochs=[0-9]*/val.csv passes=test/' \
+  -e "s,cnn3dtrain .*,cnn3deval model=$run/best.safetensors threads=1 output-dir=$run/test," \
+  <<<"$line")
+step "Test"
+printf '%s\n\n' "$test_line"
+bash -c "$test_line" </dev/null
+
+step "Report"
+"$build/tool/cnn3d" report "$run"
+
 step "Done"
 echo "Validation accuracy: $(tail -n 1 <<<"$accuracies") % after the last epoch," \
   "$(sort -g <<<"$accuracies" | tail -n 1) % at best."
 echo "The weights are in $PWD/$run; remove that folder to train anew."
+echo "The run as a page: $PWD/$run/report.html"

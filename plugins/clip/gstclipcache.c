@@ -632,7 +632,7 @@ gst_clip_cache_class_init (GstClipCacheClass * klass)
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_set_static_metadata (element_class, "Clip cache",
       "Filter/Video", "Keeps clips' frames on disk, so that they are decoded "
-      "once", "cnn3d");
+      "once", "The cnn3d authors");
   GST_DEBUG_CATEGORY_INIT (clip_cache_debug, "clipcache", 0,
       "frames kept on disk");
 }

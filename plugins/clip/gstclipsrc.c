@@ -397,7 +397,7 @@ gst_clip_src_class_init (GstClipSrcClass * klass)
   gst_element_class_set_static_metadata (element_class,
       "Source of labelled clips", "Source/Video",
       "Decodes the labelled videos of a data set, clip after clip, epoch after "
-      "epoch", "cnn3d");
+      "epoch", "The cnn3d authors");
 }
 
 static void
