@@ -135,6 +135,12 @@ write_weights (Cnn3dTrainer *t, const gchar *path, const gchar *state, GError **
   return cnn3d_safetensors_writer_finish (w, error);
 }
 
+static const gchar *
+monitor_name (Cnn3dMonitor monitor)
+{
+  return cnn3d_choice_name (&cnn3d_monitors, monitor == CNN3D_MONITOR_AUTO ? CNN3D_MONITOR_VAL_ACCURACY : monitor);
+}
+
 static gboolean
 write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
 {
@@ -166,6 +172,7 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
   if (t->class_weights)
     add_double (w, "loss-weight", m->pass.weight);
   add_double (w, "train-loss", m->train_loss);
+  cnn3d_safetensors_writer_metadata (w, "monitor", monitor_name (t->params.monitor));
   add_double (w, "best", m->best);
   cnn3d_safetensors_writer_number (w, "epochs-since-best", m->epochs_since_best);
   cnn3d_trainer_write_data (t, w);
@@ -390,6 +397,25 @@ get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
   return get_kept (t, file);
 }
 
+/* What one monitor found best is nothing to another. Older versions did not write
+ * which it was. */
+static void
+check_monitor (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
+{
+  const gchar *was = cnn3d_safetensors_metadata (file, "monitor"), *is = monitor_name (t->params.monitor);
+  g_autofree gchar *note = NULL;
+
+  if (!was || !strcmp (was, is) || isnan (m->best))
+    return;
+  m->best = NAN;
+  m->best_epoch.known = FALSE;
+  m->epochs_since_best = 0;
+  g_array_set_size (t->kept, 0);
+  note = g_strdup_printf ("the best weights so far were chosen by monitor=%s, not by %s: from here on epochs are compared "
+      "anew, and the next one's weights become best.safetensors", was, is);
+  cnn3d_trainer_add_note (t, note);
+}
+
 /* last: the weights' file. */
 static gboolean
 read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gchar *last, TrainerMark *mark,
@@ -419,6 +445,7 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
   }
   if (!cnn3d_trainer_check_data (t, last, file, mark, error))
     return FALSE;
+  check_monitor (t, file, mark);
   for (guint a = 0; a < 2; a++)
     for (guint i = 0; arrays[a] && i < t->net->n_weights; i++) {
       const Cnn3dParam *p = &t->net->weights[i];

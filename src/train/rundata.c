@@ -181,8 +181,8 @@ begin_anew (Cnn3dTrainer *t, guint epoch, gboolean training, guint64 position, G
   return TRUE;
 }
 
-static void
-add_note (Cnn3dTrainer *t, const gchar *text)
+void
+cnn3d_trainer_add_note (Cnn3dTrainer *t, const gchar *text)
 {
   gchar *both = g_strdup_printf ("%s%s%s", t->data_note ? t->data_note : "", t->data_note ? "; " : "", text);
 
@@ -205,7 +205,7 @@ cnn3d_trainer_repeat_skipped (Cnn3dTrainer *t, GError **error)
   text = g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " clips of epoch %u were skipped before the "
       "checkpoint, more than max-skipped=%g allows: the epoch begins anew, with the weights as they are", skipped,
       pass->clips_listed, pass->epoch + 1, t->params.max_skipped);
-  add_note (t, text);
+  cnn3d_trainer_add_note (t, text);
   return begin_anew (t, pass->epoch, TRUE, pass->first, error);
 }
 

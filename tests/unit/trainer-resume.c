@@ -197,6 +197,50 @@ test_skipped (void)
   }
 }
 
+/* --- other monitors --- */
+
+/* Where another monitor goes by, what was best is not compared with. */
+static void
+test_other_monitor (void)
+{
+  static const struct {
+    Cnn3dMonitor was, is;
+    gboolean same;
+  } cases[] = { {CNN3D_MONITOR_TRAIN_LOSS, CNN3D_MONITOR_TRAIN_LOSS, TRUE},
+    {CNN3D_MONITOR_AUTO, CNN3D_MONITOR_VAL_ACCURACY, TRUE}, {CNN3D_MONITOR_TRAIN_LOSS, CNN3D_MONITOR_VAL_LOSS, FALSE},
+    {CNN3D_MONITOR_VAL_ACCURACY, CNN3D_MONITOR_VAL_F1, FALSE}
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    gchar *dir = make_dir ();
+    g_autoptr (GError) error = NULL;
+    Cnn3dTrainerParams p;
+    guint64 position;
+    Cnn3dTrainer *t;
+    Cnn3dBest best;
+
+    params_init (&p, dir);
+    p.monitor = cases[i].was;
+    t = start (&p);
+    drive (t, 0, G_MAXUINT);
+    cnn3d_trainer_get_best (t, &best);
+    g_assert_true (best.known);
+    cnn3d_trainer_free (&t);
+    p.monitor = cases[i].is;
+    t = start (&p);
+    g_assert_true (cnn3d_trainer_resume (t, &position, &error));
+    g_assert_no_error (error);
+    cnn3d_trainer_get_best (t, &best);
+    g_assert_cmpint (best.known, ==, cases[i].same);
+    if (cases[i].same)
+      g_assert_null (cnn3d_trainer_data_note (t));
+    else
+      g_assert_nonnull (strstr (cnn3d_trainer_data_note (t), "the best weights so far were chosen by monitor="));
+    cnn3d_trainer_free (&t);
+    remove_dir (dir);
+  }
+}
+
 /* --- checkpoints that cannot be resumed --- */
 
 static void
@@ -445,6 +489,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer-resume/accumulating", test_resume_accumulating);
   g_test_add_func ("/trainer-resume/nothing", test_nothing_to_resume);
   g_test_add_func ("/trainer-resume/skipped", test_skipped);
+  g_test_add_func ("/trainer-resume/other-monitor", test_other_monitor);
   g_test_add_func ("/trainer-resume/bad-checkpoints", test_bad_checkpoints);
   g_test_add_func ("/trainer-resume/weights-alone", test_weights_alone);
   g_test_add_func ("/trainer-resume/other-data", test_other_data);
