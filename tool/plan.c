@@ -65,6 +65,12 @@ size_in_bytes (const gchar *text)
   return cnn3d_parse_bytes (text, &bytes) ? g_strdup_printf ("%" G_GUINT64_FORMAT, bytes) : g_strdup (text);
 }
 
+static gint
+get_int (const Cnn3dConfig *config, const gchar *key)
+{
+  return (gint) g_ascii_strtoll (cnn3d_config_get (config, key), NULL, 10);
+}
+
 /* A wrong value is the command line's fault, and not that of a file. */
 static gboolean
 set_option (Cnn3dConfig *config, const gchar *key, const gchar *option, const gchar *text, GError **error)
@@ -97,17 +103,17 @@ read_settings (const Options *o, GError **error)
         : !strcmp (option, "budget") ? size_in_bytes (given) : g_strdup (given);
     ok = text && set_option (config, settings[i].key, option, text, error);
   }
+  if (ok && get_int (config, "model.model_class_num") < 2) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--num-classes=%s: with fewer than 2 classes there is nothing to tell apart",
+        cnn3d_config_get (config, "model.model_class_num"));
+    ok = FALSE;
+  }
   if (ok && o->auto_fit)
     ok = set_option (config, "train.auto_fit", "auto-fit", "true", error);
   if (!ok)
     cnn3d_config_free (&config);
   return config;
-}
-
-static gint
-get_int (const Cnn3dConfig *config, const gchar *key)
-{
-  return (gint) g_ascii_strtoll (cnn3d_config_get (config, key), NULL, 10);
 }
 
 static gdouble

@@ -33,6 +33,7 @@ struct _EvalRun
   const GstClipMeta **metas;
   guint *views;                 /* which of its video's each is, from 0 */
 
+  gboolean has_clips;           /* the stream has a clip-classes event */
   gboolean announced;           /* the stream has clip-epoch events */
   gboolean pass_open;
   GstClipEpoch pass;

@@ -173,6 +173,7 @@ take_sticky_event (EvalRun * self, GstEvent * event)
   gchar **names;
 
   if (gst_event_parse_clip_classes (event, &names)) {
+    self->has_clips = TRUE;
     if (!eval_run_match_classes (self, names))
       self->flow = GST_FLOW_ERROR;
     g_strfreev (names);
@@ -185,7 +186,15 @@ take_sticky_event (EvalRun * self, GstEvent * event)
 static void
 take_eos (EvalRun * self)
 {
-  if (!self->predictions || (self->pass_open && self->clips == 0))
+  /* a source of clips that had none, or lost them all, has said so itself */
+  const gboolean stopped = self->pass_open ? self->announced && self->clips == 0
+      : !self->predictions && self->has_clips;
+
+  if (stopped)
+    GST_ELEMENT_WARNING (self->element, STREAM, FAILED, ("The stream was "
+            "stopped before the first batch of its pass: nothing of it was "
+            "evaluated."), (NULL));
+  else if (!self->predictions || (self->pass_open && self->clips == 0))
     fail_empty (self, 0);
   else if (self->pass_open && self->announced)
     cut_short (self);

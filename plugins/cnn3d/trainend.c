@@ -351,13 +351,20 @@ train_run_stop (TrainRun * self)
   train_run_tell_end (self, self->finished || self->stopped);
 }
 
+/* Whether a source of clips was stopped on its way: it tells of each pass's end. */
+static gboolean
+is_stopped (TrainRun * self)
+{
+  return self->data && (self->pass_open || !self->announced);
+}
+
 /* A run that has never taken a step is no success, however the stream ended. What
  * was stopped within its first one has been told so. */
 static gboolean
 check_steps (TrainRun * self)
 {
-  const gboolean cut = self->trainer && self->announced && self->pass_open
-      && self->pass.training;
+  const gboolean cut = self->trainer ? self->announced && self->pass_open
+      && self->pass.training : is_stopped (self);
   Cnn3dRunMark mark = { 0, };
   GError *error = NULL;
 
@@ -378,7 +385,7 @@ check_steps (TrainRun * self)
         "that clips come from upstream.");
   else if (mark.steps_skipped > 0)
     error = g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-        "No training step: the gradients of all %" G_GUINT64_FORMAT " batches "
+        "No training step: the gradients of all %" G_GUINT64_FORMAT " steps "
         "overflowed, with a loss scale of %g at last. Train for longer, lower "
         "lr, or set precision=bf16-mixed or 32.", mark.steps_skipped,
         self->figures->loss_scale);
@@ -408,6 +415,11 @@ train_run_end (TrainRun * self)
   if (self->resume == RESUME_SOUGHT
       || (self->resume == RESUME_PASSING && reached)) {
     train_run_end_complete (self);
+  } else if ((self->resume == RESUME_PASSING
+          || self->resume == RESUME_SEEKING) && is_stopped (self)) {
+    element_report_warning (self->element, GST_STREAM_ERROR,
+        GST_STREAM_ERROR_FAILED, "The stream was stopped before training "
+        "resumed: the checkpoint is as it was.");
   } else if (self->resume == RESUME_PASSING || self->resume == RESUME_SEEKING) {
     train_run_fail (self, g_error_new (GST_STREAM_ERROR,
             GST_STREAM_ERROR_FAILED, "The stream ended at clip %"

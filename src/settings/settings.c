@@ -76,7 +76,8 @@ cnn3d_setting_refuse (const Cnn3dSetting *s, gdouble value)
 {
   g_autofree gchar *text = NULL;
 
-  if (value >= s->minimum && value <= s->maximum && !(s->below && value == s->maximum))
+  /* what is below the maximum is so in single precision, too, which it is used in */
+  if (value >= s->minimum && value <= s->maximum && !(s->below && (gfloat) value >= s->maximum))
     return NULL;
   text = short_number (value);
   return refusal (s, text);

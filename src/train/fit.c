@@ -152,6 +152,7 @@ cnn3d_fit_needs (const Cnn3dFit *fit)
 
 /* --- choosing --- */
 
+#define PATIENCE 6              /* splits, one finer than the other, without a quicker one */
 #define SLACK 4                 /* micro-batches above one that fits, which are tried as well */
 
 typedef struct {
@@ -241,16 +242,21 @@ search_largest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint 
 static gboolean
 search_quickest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint most, GError **error)
 {
-  guint tried = most;
+  guint tried = most, slower = 0;
 
   for (guint parts = (batch + most - 1) / most; parts <= batch; parts++) {
     const guint micro = (batch + parts - 1) / parts;
+    guint before;
 
     if (micro >= tried)
       continue;
     tried = micro;
+    before = s->best.micro_batch;
     if (!try_recomputes (s, params, batch, micro, error))
       return FALSE;
+    slower = s->best.micro_batch == before && before ? slower + 1 : 0;
+    if (slower == PATIENCE)
+      break;
   }
   return TRUE;
 }

@@ -325,9 +325,9 @@ test_cut_short (void)
   caps_for (&r, 4);
   push_segment (&r, 0);
   push_epoch (&r, 0, FALSE, 0, 0);
-  gst_harness_push_event (r.h, gst_event_new_eos ());
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-      "Nothing was evaluated: the stream ended before its first batch");
+  finish (&r);
+  assert_warning (&r,
+      "was stopped before the first batch of its pass: nothing of it was");
   g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
   rig_free (&r);
 }

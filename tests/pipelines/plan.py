@@ -119,7 +119,8 @@ def wrong(folder):
             (["--precision=8"], 2, "16-mixed"), (["--recompute=all"], 2, "block"), (["--convolution=fft"], 2, "winograd"),
             (["--budget=lots"], 2, "8GiB"),
             (["--gpu=rtx0000"], 1, "rtx3070"), (["--gpu=/no/such.json"], 1, "/no/such.json"), (["--device=tpu"], 2, "cpu"),
-            (["--model=r3d_19"], 2, "r3d_18"), (["--nonsense"], 2, "nonsense"), (["more"], 2, "more"),
+            (["--model=r3d_19"], 2, "r3d_18"), (["--num-classes=1"], 2, "--num-classes=1: with fewer than 2"), (["--num-classes=0"], 2, "--num-classes=0: with"),
+            (["--nonsense"], 2, "nonsense"), (["more"], 2, "more"),
             (["--config=/no/such.yaml"], 1, "/no/such.yaml"), (["--freeze=nothing."], 1, "freeze"),
             (["--gradient-clip-val=nan"], 2, "clip"), (["--gradient-clip-val=-1"], 2, "clip")):
         done = tool(*options)

@@ -50,7 +50,10 @@ test_ranges (void)
   g_free (wrong);
   g_assert_null (cnn3d_setting_refuse (threads, 0));
   g_assert_null (cnn3d_setting_refuse (threads, 1024));
-  g_assert_null (cnn3d_setting_refuse (momentum, 0.999999999));
+  g_assert_null (cnn3d_setting_refuse (momentum, 0.9999999));
+  wrong = cnn3d_setting_refuse (momentum, 0.999999999);
+  g_assert_nonnull (wrong);
+  g_free (wrong);
   wrong = cnn3d_setting_refuse (momentum, 1);
   g_assert_cmpstr (wrong, ==, "momentum is 1, but must be from 0 to below 1 (as a factor)");
   g_free (wrong);
