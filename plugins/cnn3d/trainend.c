@@ -372,7 +372,7 @@ check_steps (TrainRun * self)
     cnn3d_trainer_get_mark (self->trainer, &mark);
   if (mark.step > 0)
     return TRUE;
-  if (cut && self->progress)
+  if (cut && self->trainer && self->progress)
     return TRUE;
 
   if (cut)
