@@ -2,9 +2,12 @@
 #include "clipchain-private.h"
 #include "clipcached.h"
 #include "cliplinks.h"
+#include "clipmatroska.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 #include <glib/gstdio.h>
 
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
@@ -71,25 +74,43 @@ is_done (ClipChain * self)
 
 /* Building the rest */
 
-/* Turns the picture as players do, by the file's own metadata: between the gate
- * and what follows it. */
-static gboolean
-add_flip (ClipChain * self)
+/* How the picture is to be turned by the file's own metadata. matroskademux, whose
+ * streams' names begin with the track's number, has no tag for it. */
+static GstVideoOrientationMethod
+find_orientation (ClipChain * self)
 {
-  GstVideoOrientationMethod method = GST_VIDEO_ORIENTATION_IDENTITY, tagged;
-  GstElement *convert, *flip;
-  GstPad *first, *last, *follows;
+  GstVideoOrientationMethod method = GST_VIDEO_ORIENTATION_IDENTITY, told;
   GstEvent *event;
+  gint file;
 
   for (guint i = 0; (event = gst_pad_get_sticky_event (clip_track_get_pad
               (self->track), GST_EVENT_TAG, i)); i++) {
     GstTagList *tags;
 
     gst_event_parse_tag (event, &tags);
-    if (gst_video_orientation_from_tag (tags, &tagged))
-      method = tagged;
+    if (gst_video_orientation_from_tag (tags, &told))
+      method = told;
     gst_event_unref (event);
   }
+  if (self->container != CLIP_CONTAINER_MATROSKA
+      || (file = g_open (self->job->path, O_RDONLY | O_CLOEXEC, 0)) < 0)
+    return method;
+  if (clip_matroska_orientation (file, g_ascii_strtoull (self->index->stream,
+              NULL, 10), &told))
+    method = told;
+  close (file);
+
+  return method;
+}
+
+/* Turns the picture as players do: between the gate and what follows it. */
+static gboolean
+add_flip (ClipChain * self)
+{
+  const GstVideoOrientationMethod method = find_orientation (self);
+  GstElement *convert, *flip;
+  GstPad *first, *last, *follows;
+
   if (method == GST_VIDEO_ORIENTATION_IDENTITY)
     return TRUE;
   convert = gst_element_factory_make ("videoconvert", NULL);

@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 
+import containers
 import launch
 
 # A mean difference (of 255) that rounding in the conversion from YUV may make; other
@@ -187,6 +188,28 @@ def is_kept(folder, path):
                          "index-location=" + launch.gst_quote(place)) for _ in range(2))
     assert os.listdir(place), "no index was kept"
     return first == again
+
+
+def turned(folder):
+    """Matroska's pictures are turned as its projection says"""
+    launch.launch("videotestsrc num-buffers=5 ! video/x-raw,width=64,height=48 ! jpegenc ! multifilesink location=%d.jpg",
+                  folder).fine()
+    images = [launch.read(os.path.join(folder, "%d.jpg" % i)) for i in range(5)]
+    raw = "videoconvert ! videoflip video-direction=%s ! videoconvert ! video/x-raw,format=RGB"
+    path = os.path.join(folder, "turned.mkv")
+
+    def show(direction, *form):
+        with open(path, "wb") as file:
+            file.write(containers.matroska(b"V_MJPEG", images, 64, 48, *form))
+        return play(folder, path, raw % direction)
+
+    for yaw, roll, direction in ((0, 90, "90l"), (0, -90, "90r"), (0, 270, "90r"), (0, 180, "180"), (180, 0, "horiz"),
+                                 (180, 180, "vert"), (180, 90, "ul-lr"), (180, 270, "ur-ll"), (0, 0.5, "identity"),
+                                 (90, 0, "identity")):
+        expected = show(direction)
+        assert len(expected) == 5 * 64 * 48 * 3
+        for last in (False, True):
+            assert show("identity", float(yaw), float(roll), last) == expected, (yaw, roll, last)
 
 
 def left_out(folder):
@@ -652,4 +675,4 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--copies"]:
         make_copies(sys.argv[2])
     else:
-        launch.main(listed, generated, fields, copies, bare, interlaced, left_out, kept_indices, tracks, pictures)
+        launch.main(listed, generated, fields, copies, bare, interlaced, turned, left_out, kept_indices, tracks, pictures)

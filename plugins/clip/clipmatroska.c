@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clipmatroska.h"
+
+#include <errno.h>
+#include <math.h>
+#include <unistd.h>
+
+/* RFC 8794 and RFC 9559 */
+#define ID_EBML 0x1a45dfa3
+#define ID_SEGMENT 0x18538067
+#define ID_SEEK_HEAD 0x114d9b74
+#define ID_SEEK 0x4dbb
+#define ID_SEEK_ID 0x53ab
+#define ID_SEEK_POSITION 0x53ac
+#define ID_CLUSTER 0x1f43b675
+#define ID_TRACKS 0x1654ae6b
+#define ID_TRACK_ENTRY 0xae
+#define ID_TRACK_NUMBER 0xd7
+#define ID_VIDEO 0xe0
+#define ID_PROJECTION 0x7670
+#define ID_PROJECTION_TYPE 0x7671
+#define ID_POSE_YAW 0x7673
+#define ID_POSE_PITCH 0x7674
+#define ID_POSE_ROLL 0x7675
+
+/* No description of tracks is longer, and no element's head */
+#define MAX_BYTES (16 * 1024 * 1024)
+#define HEAD_BYTES 12
+
+#define UNKNOWN_SIZE G_MAXUINT64
+
+typedef struct
+{
+  guint32 id;
+  guint64 size;
+  const guint8 *data;
+} Element;
+
+/* An element's id and its size. Returns how long they are; 0: they are none. */
+static gsize
+parse_head (const guint8 * data, gsize size, Element * element)
+{
+  guint id_bytes = 1, size_bytes = 1;
+
+  if (size < 2 || data[0] < 0x10)
+    return 0;
+  while (!(data[0] & 0x80 >> (id_bytes - 1)))
+    id_bytes++;
+  if (size <= id_bytes || data[id_bytes] == 0)
+    return 0;
+  while (!(data[id_bytes] & 0x80 >> (size_bytes - 1)))
+    size_bytes++;
+  if (size < id_bytes + size_bytes)
+    return 0;
+  element->id = 0;
+  for (guint i = 0; i < id_bytes; i++)
+    element->id = element->id << 8 | data[i];
+  element->size = data[id_bytes] & (0xff >> size_bytes);
+  for (guint i = 1; i < size_bytes; i++)
+    element->size = element->size << 8 | data[id_bytes + i];
+  if (element->size == (G_GUINT64_CONSTANT (1) << 7 * size_bytes) - 1)
+    element->size = UNKNOWN_SIZE;
+
+  return id_bytes + size_bytes;
+}
+
+/* The next of those that one holds; FALSE: no more, or the rest is cut off. */
+static gboolean
+next_element (const Element * in, gsize * at, Element * element)
+{
+  const gsize head = parse_head (in->data + *at, in->size - *at, element);
+
+  if (head == 0 || element->size > in->size - *at - head)
+    return FALSE;
+  element->data = in->data + *at + head;
+  *at += head + element->size;
+
+  return TRUE;
+}
+
+static gboolean
+find_element (const Element * in, guint32 id, Element * element)
+{
+  for (gsize at = 0; next_element (in, &at, element);)
+    if (element->id == id)
+      return TRUE;
+
+  return FALSE;
+}
+
+static guint64
+read_number (const Element * in, guint32 id)
+{
+  Element element;
+  guint64 number = 0;
+
+  if (!find_element (in, id, &element) || element.size > 8)
+    return 0;
+  for (guint i = 0; i < element.size; i++)
+    number = number << 8 | element.data[i];
+
+  return number;
+}
+
+static gdouble
+read_float (const Element * in, guint32 id)
+{
+  Element element;
+
+  if (!find_element (in, id, &element))
+    return 0;
+
+  return element.size == 4 ? GST_READ_FLOAT_BE (element.data)
+      : element.size == 8 ? GST_READ_DOUBLE_BE (element.data) : 0;
+}
+
+/* The poses are turns against the clock, the roll's after the yaw's. A flat picture
+ * that is seen from behind, by a yaw of 180 degrees, is mirrored. */
+static gboolean
+read_projection (const Element * projection,
+    GstVideoOrientationMethod * method)
+{
+  static const GstVideoOrientationMethod methods[2][4] = {
+    {GST_VIDEO_ORIENTATION_IDENTITY, GST_VIDEO_ORIENTATION_90L,
+          GST_VIDEO_ORIENTATION_180, GST_VIDEO_ORIENTATION_90R},
+    {GST_VIDEO_ORIENTATION_HORIZ, GST_VIDEO_ORIENTATION_UL_LR,
+          GST_VIDEO_ORIENTATION_VERT, GST_VIDEO_ORIENTATION_UR_LL}
+  };
+  const gdouble yaw = fabs (read_float (projection, ID_POSE_YAW));
+  const gdouble roll = read_float (projection, ID_POSE_ROLL);
+
+  if (read_number (projection, ID_PROJECTION_TYPE) != 0
+      || read_float (projection, ID_POSE_PITCH) != 0
+      || (yaw != 0 && yaw != 180) || !(fabs (roll) <= 360)
+      || fmod (roll, 90) != 0)
+    return FALSE;
+  *method = methods[yaw != 0][(gint) (roll / 90 + 4) % 4];
+
+  return TRUE;
+}
+
+static gboolean
+read_tracks (const Element * tracks, guint64 track,
+    GstVideoOrientationMethod * method)
+{
+  Element entry, video, projection;
+
+  for (gsize at = 0; next_element (tracks, &at, &entry);)
+    if (entry.id == ID_TRACK_ENTRY
+        && read_number (&entry, ID_TRACK_NUMBER) == track)
+      return find_element (&entry, ID_VIDEO, &video)
+          && find_element (&video, ID_PROJECTION, &projection)
+          && read_projection (&projection, method);
+
+  return FALSE;
+}
+
+/* Where the tracks are described, from the segment's start on; 0: it is not told. */
+static guint64
+find_tracks (const Element * head)
+{
+  Element seek;
+
+  for (gsize at = 0; next_element (head, &at, &seek);)
+    if (seek.id == ID_SEEK && read_number (&seek, ID_SEEK_ID) == ID_TRACKS)
+      return read_number (&seek, ID_SEEK_POSITION);
+
+  return 0;
+}
+
+static gsize
+read_at (gint file, guint64 offset, guint8 * data, gsize size)
+{
+  gssize n;
+
+  while ((n = pread (file, data, size, offset)) < 0 && errno == EINTR);
+
+  return MAX (n, 0);
+}
+
+/* The element at an offset and, for g_free(), its data. */
+static guint8 *
+read_element (gint file, guint64 offset, const Element * element)
+{
+  guint8 *data;
+
+  if (element->size > MAX_BYTES)
+    return NULL;
+  data = g_malloc (MAX (element->size, 1));
+  if (read_at (file, offset, data, element->size) == element->size)
+    return data;
+  g_free (data);
+
+  return NULL;
+}
+
+gboolean
+clip_matroska_orientation (gint file, guint64 track,
+    GstVideoOrientationMethod * method)
+{
+  guint64 offset = 0, segment = 0, tracks = 0;
+  gboolean found = FALSE, looks = TRUE;
+
+  while (looks) {
+    guint8 bytes[HEAD_BYTES], *data = NULL;
+    Element element;
+    const gsize n = read_at (file, offset, bytes, sizeof bytes);
+    const gsize head = parse_head (bytes, n, &element);
+
+    if (head == 0)
+      return FALSE;
+    offset += head;
+    if (element.id == ID_SEGMENT && segment == 0) {
+      segment = offset;
+      continue;
+    }
+    if (element.id == ID_TRACKS || element.id == ID_SEEK_HEAD)
+      data = read_element (file, offset, &element);
+    element.data = data;
+    if (data && element.id == ID_TRACKS)
+      found = read_tracks (&element, track, method);
+    else if (data && tracks == 0)
+      tracks = find_tracks (&element);
+    g_free (data);
+    looks = element.id != ID_TRACKS && element.size != UNKNOWN_SIZE;
+    offset += element.size;
+    /* behind what may be the whole file */
+    if (element.id == ID_CLUSTER) {
+      looks = tracks > 0;
+      offset = segment + tracks;
+      tracks = 0;
+    }
+    looks &= offset <= G_MAXINT64;
+  }
+
+  return found;
+}

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Container files that no muxer at hand writes."""
+import struct
+
+
+def element(number, *contents):
+    """One of Matroska's elements: bytes, numbers (unsigned, or floating) and other elements, one after the other."""
+    data = b"".join(value if isinstance(value, bytes) else struct.pack(">d", value) if isinstance(value, float)
+                    else value.to_bytes(4, "big") for value in contents)
+    return number.to_bytes((number.bit_length() + 7) // 8, "big") + (1 << 56 | len(data)).to_bytes(8, "big") + data
+
+
+def matroska(codec, pictures, width, height, yaw=0.0, roll=0.0, tracks_last=False):
+    """A file of pictures at 25 a second, each a key frame, that are to be shown turned."""
+    tracks = element(0x1654ae6b, element(
+        0xae, element(0xd7, 1), element(0x73c5, 1), element(0x83, 1), element(0x86, codec), element(
+            0xe0, element(0xb0, width), element(0xba, height), element(
+                0x7670, element(0x7671, 0), element(0x7673, yaw), element(0x7675, roll)))))
+    info = element(0x1549a966, element(0x2ad7b1, 1000000))
+    cluster = element(0x1f43b675, element(0xe7, 0), *(
+        element(0xa3, b"\x81" + struct.pack(">hB", 40 * i, 0x80) + picture) for i, picture in enumerate(pictures)))
+    seek = lambda at: element(0x114d9b74, element(0x4dbb, element(0x53ab, 0x1654ae6b), element(0x53ac, at)))
+    parts = [seek(len(seek(0) + info + cluster)), info, cluster, tracks] if tracks_last else [info, tracks, cluster]
+    return element(0x1a45dfa3, element(0x4282, b"matroska"), element(0x4285, 2)) + element(0x18538067, *parts)
