@@ -9,6 +9,7 @@
 #include <gst/video/video.h>
 
 #include "clipchain.h"
+#include "clipclock.h"
 #include "clipindex.h"
 #include "clippictures.h"
 
@@ -73,6 +74,7 @@ struct _ClipChain
   ClipPictures *pictures;       /* these, not a file; NULL: a file */
   guint64 size;                 /* of the file, bytes */
   ClipContainer container;
+  ClipClocks *clocks;           /* its demuxer's thread's */
   ClipIndex *index;             /* NULL: the file is read to make one */
   ClipTrack *track;             /* the one that is decoded */
   guint first, frames;          /* the segment's first frame, and how many */

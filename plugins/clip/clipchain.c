@@ -103,6 +103,12 @@ clip_chain_handle_message (GstBin * bin, GstMessage * message)
           && G_VALUE_HOLDS (value, GST_TYPE_TASK))
         gst_task_set_pool (g_value_get_object (value), self->tasks);
       break;
+    case GST_MESSAGE_ELEMENT:
+      if (clip_clocks_take (self->clocks, message)) {
+        gst_message_unref (message);
+        return;
+      }
+      break;
     case GST_MESSAGE_NEED_CONTEXT:
       /* The answer goes to the element that asked, not to who passed it on */
       gst_element_post_message (self->owner, message);
@@ -120,6 +126,7 @@ clip_chain_init (ClipChain * self)
 {
   g_rec_mutex_init (&self->plugging);
   self->keeps = TRUE;
+  self->clocks = clip_clocks_new ();
   self->last_frame = -1;
   self->tracks = g_ptr_array_new_with_free_func ((GDestroyNotify)
       clip_track_free);
@@ -132,6 +139,7 @@ clip_chain_finalize (GObject * object)
   ClipChain *self = CLIP_CHAIN (object);
 
   g_ptr_array_unref (self->tracks);
+  clip_clocks_free (self->clocks);
   g_clear_pointer (&self->index, clip_index_unref);
   g_clear_pointer (&self->pictures, clip_pictures_unref);
   gst_clear_caps (&self->fed_caps);

@@ -169,8 +169,10 @@ take_demuxed (ClipChain * self, GstPad * pad)
 static void
 pad_added (GstElement * demuxer, GstPad * pad, ClipChain * self)
 {
-  if (GST_PAD_IS_SRC (pad))
-    take_demuxed (self, pad);
+  if (!GST_PAD_IS_SRC (pad))
+    return;
+  clip_clocks_correct (self->clocks, demuxer, pad);
+  take_demuxed (self, pad);
 }
 
 static void
@@ -211,6 +213,7 @@ add_reader (ClipChain * self, GstElementFactory * factory, GstPad * src,
   if (parses) {
     set_up_parser (element);
   } else {
+    clip_clocks_watch (self->clocks, element, src);
     g_signal_connect (element, "pad-added", G_CALLBACK (pad_added), self);
     g_signal_connect (element, "pad-removed", G_CALLBACK (pad_removed), self);
   }

@@ -588,7 +588,7 @@ def make_fields(folder):
     print(json.dumps(rows))
 
 
-def encode(path, codec, options, pix_fmt="yuv420p", count=60):
+def encode(path, codec, options, pix_fmt="yuv420p", count=60, place=lambda i: i):
     import fractions
 
     import av
@@ -598,7 +598,7 @@ def encode(path, codec, options, pix_fmt="yuv420p", count=60):
         stream.width, stream.height, stream.pix_fmt = 96, 64, pix_fmt
         for i in range(count):
             frame = av.VideoFrame.from_ndarray(draw_picture(i), format="rgb24").reformat(format=pix_fmt)
-            frame.pts, frame.time_base = i, fractions.Fraction(1, 25)
+            frame.pts, frame.time_base = place(i), fractions.Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
@@ -617,6 +617,18 @@ def copy_packets(path, copied, first, keep=lambda packet: None):
             keep(packet)
             packet.pts, packet.dts, packet.stream = packet.pts - zero, packet.dts - zero, copy
             target.mux(packet)
+
+
+def drop_out(count, seconds):
+    """What makes the packets behind so many ones later."""
+    seen = []
+
+    def keep(packet):
+        seen.append(packet)
+        if len(seen) > count:
+            packet.pts, packet.dts = (time + round(seconds / packet.time_base) for time in (packet.pts, packet.dts))
+
+    return keep
 
 
 def make_copies(folder):
@@ -656,6 +668,18 @@ def make_copies(folder):
     made.append(path("joined.mpg"))
     with open(made[-1], "wb") as file:
         file.write(launch.read(path("part.mpg")) * 2)
+    # a camera that dropped out; the last one's encoder knew only the times of showing
+    for name, gap in (("gap.ts", 20), ("short-gap.ts", 0.7), ("long-gap.ts", 4000), ("gap-mpeg2.ts", 20)):
+        codec, b_frames = ("mpeg2", 0) if "mpeg2" in name else ("h264", 2)
+        encode(path(codec + "-12.mkv"), codec, encoder_options(codec, 12, b_frames, draw))
+        made.append(path(name))
+        copy_packets(path(codec + "-12.mkv"), made[-1], lambda i, packet: True, drop_out(24, gap))
+    made.append(path("gap.flv"))
+    encode(made[-1], "h264", encoder_options("h264", 12, 2, draw), place=lambda i: i + (500 if i > 30 else 0))
+    encode(path("part.ts"), "h264", encoder_options("h264", 12, 2, draw))
+    made.append(path("joined.ts"))
+    with open(made[-1], "wb") as file:
+        file.write(launch.read(path("part.ts")) * 2)
     rows = []
     for name in made:
         with av.open(name) as container:

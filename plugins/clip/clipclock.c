@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clipclock.h"
+
+#include <string.h>
+
+#include "cliplinks.h"
+
+/* Times that differ by less are the same, rounded */
+#define NEAR (2 * GST_MSECOND)
+/* Packets come in the order of decoding. A clock that goes back by more starts again,
+ * as in files that were joined. */
+#define RESTART (GST_SECOND / 2)
+
+/* Video File Format Specification 10, annex E.4.1: a tag is its kind and its length,
+ * which are read first, then the rest of its head, its data and its length again. */
+#define TAG_KIND 4
+#define TAG_REST 7
+#define TAG_TAIL 4
+#define TAG_VIDEO 9
+#define TAG_H264 7
+#define FLV_STREAM 0
+
+/* ISO/IEC 13818-1 2.4.3.7: 33 bits of 90 kHz; FLV: 32 bits of milliseconds */
+typedef struct
+{
+  guint bits;
+  guint rate;
+  GArray *told;                 /* of guint64: when packets that did not come are
+                                 * decoded */
+  guint64 at;                   /* where in the file the last one of these is */
+  guint64 packets;              /* since the clock began; 0: none came */
+  guint64 last;                 /* of `told`, of the packet that came last */
+  gint64 ticks;                 /* the same, since the clock began */
+  gint64 zero;                  /* when the clock began */
+} Clock;
+
+struct _ClipClocks
+{
+  GHashTable *clocks;           /* stream -> Clock */
+  gsize tag;                    /* bytes of a tag of video that is read next; or 0 */
+};
+
+typedef struct
+{
+  ClipClocks *clocks;
+  guint stream;
+} Stream;
+
+static void
+clock_free (gpointer data)
+{
+  Clock *clock = data;
+
+  g_array_unref (clock->told);
+  g_free (clock);
+}
+
+ClipClocks *
+clip_clocks_new (void)
+{
+  ClipClocks *self = g_new0 (ClipClocks, 1);
+
+  self->clocks = g_hash_table_new_full (NULL, NULL, NULL, clock_free);
+
+  return self;
+}
+
+void
+clip_clocks_free (ClipClocks * self)
+{
+  g_hash_table_unref (self->clocks);
+  g_free (self);
+}
+
+/* Until the first packet comes a demuxer may hold back several; one that is still
+ * due later was dropped. */
+static void
+tell (ClipClocks * self, guint stream, guint bits, guint rate, guint64 at,
+    guint64 time)
+{
+  Clock *clock = g_hash_table_lookup (self->clocks, GUINT_TO_POINTER (stream));
+
+  if (!clock) {
+    clock = g_new0 (Clock, 1);
+    clock->bits = bits;
+    clock->rate = rate;
+    clock->told = g_array_new (FALSE, FALSE, sizeof (guint64));
+    g_hash_table_insert (self->clocks, GUINT_TO_POINTER (stream), clock);
+  }
+  /* of a packet with two times the one of showing comes second */
+  if (clock->told->len > 0 && at == clock->at)
+    return;
+  clock->at = at;
+  if (clock->packets > 0)
+    g_array_set_size (clock->told, 0);
+  g_array_append_val (clock->told, time);
+}
+
+static gint64
+in_time (const Clock * clock, gint64 ticks)
+{
+  const gint64 rate = clock->rate;
+
+  return clock->zero + ticks / rate * (gint64) GST_SECOND
+      + ticks % rate * (gint64) GST_SECOND / rate;
+}
+
+/* When the next packet is by the file's clock. Where that starts again, as in files
+ * that were joined, it goes on as far behind what came so far as packets are from
+ * each other. time: what the demuxer says of the packet, or nothing */
+static gint64
+next_time (Clock * clock, GstClockTime time)
+{
+  const guint spare = 64 - clock->bits;
+  const guint64 told = g_array_index (clock->told, guint64, 0);
+  /* the counter may have begun anew */
+  const gint64 ticks = (gint64) ((told - clock->last) << spare) >> spare;
+
+  g_array_remove_index (clock->told, 0);
+  clock->last = told;
+  if (clock->packets > 0 && ticks >= -(gint64)
+      gst_util_uint64_scale (RESTART, clock->rate, GST_SECOND)) {
+    clock->ticks += ticks;
+  } else {
+    if (clock->packets > 0)
+      clock->zero = in_time (clock, clock->ticks + (clock->packets > 1 ?
+              clock->ticks / (gint64) (clock->packets - 1) : 0));
+    else
+      clock->zero = GST_CLOCK_TIME_IS_VALID (time) ? time : 0;
+    clock->ticks = 0;
+    clock->packets = 0;
+  }
+  clock->packets++;
+
+  return in_time (clock, clock->ticks);
+}
+
+static GstClockTime
+moved (GstClockTime time, gint64 later)
+{
+  return GST_CLOCK_TIME_IS_VALID (time) && (later >= 0
+      || time >= (GstClockTime) - later) ? time + later : time;
+}
+
+static GstPadProbeReturn
+correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  const Stream *stream = data;
+  Clock *clock = g_hash_table_lookup (stream->clocks->clocks,
+      GUINT_TO_POINTER (stream->stream));
+  GstBuffer *buffer;
+  GstClockTime time, pts, dts;
+  gint64 now, later;
+
+  if (info->type & GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM) {
+    GstSegment segment;
+
+    if (GST_EVENT_TYPE (info->data) != GST_EVENT_SEGMENT)
+      return GST_PAD_PROBE_OK;
+    gst_event_copy_segment (info->data, &segment);
+    /* what is moved may lie behind it */
+    segment.stop = GST_CLOCK_TIME_NONE;
+    gst_event_unref (info->data);
+    info->data = gst_event_new_segment (&segment);
+    return GST_PAD_PROBE_OK;
+  }
+  if (!clock || clock->told->len == 0)
+    return GST_PAD_PROBE_OK;
+  buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  pts = GST_BUFFER_PTS (buffer);
+  dts = GST_BUFFER_DTS (buffer);
+  time = GST_CLOCK_TIME_IS_VALID (dts) ? dts : pts;
+  now = next_time (clock, time);
+  if (GST_CLOCK_TIME_IS_VALID (time)) {
+    later = now - (gint64) time;
+    if (ABS (later) <= NEAR)
+      return GST_PAD_PROBE_OK;
+    pts = moved (pts, later);
+    dts = moved (dts, later);
+  } else {
+    pts = MAX (now, 0);
+  }
+  info->data = buffer = gst_buffer_make_writable (buffer);
+  GST_BUFFER_PTS (buffer) = pts;
+  GST_BUFFER_DTS (buffer) = dts;
+
+  return GST_PAD_PROBE_OK;
+}
+
+/* MPEG transport streams: the demuxer tells */
+
+gboolean
+clip_clocks_take (ClipClocks * self, GstMessage * message)
+{
+  const GstStructure *s = gst_message_get_structure (message);
+  guint64 time, at;
+  guint pid;
+
+  if (GST_MESSAGE_TYPE (message) != GST_MESSAGE_ELEMENT
+      || !gst_structure_has_name (s, "tsdemux"))
+    return FALSE;
+  if (gst_structure_get_uint (s, "pid", &pid)
+      && gst_structure_get_uint64 (s, "offset", &at)
+      && (gst_structure_get_uint64 (s, "dts", &time)
+          || gst_structure_get_uint64 (s, "pts", &time)))
+    tell (self, pid, 33, 90000, at, time);
+
+  return TRUE;
+}
+
+/* FLV: each tag is read right before what is in it comes */
+static GstPadProbeReturn
+take_tag (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  ClipClocks *self = data;
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  const gsize size = gst_buffer_get_size (buffer), tag = self->tag;
+  guint8 head[TAG_REST + 2];
+  const gsize n = gst_buffer_extract (buffer, 0, head, sizeof head);
+
+  self->tag = 0;
+  if (size == TAG_KIND && head[0] == TAG_VIDEO)
+    self->tag = TAG_REST + GST_READ_UINT24_BE (head + 1) + TAG_TAIL;
+  else if (size == tag && n == sizeof head
+      /* what a decoder must know comes in a tag of its own */
+      && ((head[TAG_REST] & 15) != TAG_H264 || head[TAG_REST + 1] == 1))
+    tell (self, FLV_STREAM, 32, 1000, info->offset, GST_READ_UINT24_BE (head)
+        | (guint32) head[3] << 24);
+
+  return GST_PAD_PROBE_OK;
+}
+
+/* Which */
+
+static gboolean
+is_flv (GstElement * demuxer)
+{
+  return g_str_equal (clip_links_kind (demuxer), "flvdemux");
+}
+
+static gboolean
+tells (GstElement * demuxer)
+{
+  return g_object_class_find_property (G_OBJECT_GET_CLASS (demuxer),
+      "emit-stats") != NULL;
+}
+
+void
+clip_clocks_watch (ClipClocks * self, GstElement * demuxer, GstPad * src)
+{
+  if (tells (demuxer))
+    g_object_set (demuxer, "emit-stats", TRUE, NULL);
+  else if (is_flv (demuxer))
+    gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
+        | GST_PAD_PROBE_TYPE_BUFFER, take_tag, self, NULL);
+}
+
+void
+clip_clocks_correct (ClipClocks * self, GstElement * demuxer, GstPad * pad)
+{
+  const gchar *number = strrchr (GST_OBJECT_NAME (pad), '_');
+  Stream *stream;
+
+  if (!is_flv (demuxer) && !(tells (demuxer) && number))
+    return;
+  stream = g_new0 (Stream, 1);
+  stream->clocks = self;
+  /* the pad of a transport stream's demuxer has the stream's number, in hexadecimal */
+  stream->stream = is_flv (demuxer) ? FLV_STREAM
+      : (guint) g_ascii_strtoull (number + 1, NULL, 16);
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER
+      | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, correct, stream, g_free);
+}
