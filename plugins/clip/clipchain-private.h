@@ -12,6 +12,7 @@
 #include "clipclock.h"
 #include "clipindex.h"
 #include "clippictures.h"
+#include "clipraw.h"
 
 G_BEGIN_DECLS
 
@@ -89,6 +90,7 @@ struct _ClipChain
   /* Whoever pushes packets */
   gint64 at;                    /* the next packet; -1: after a seek */
   GstCaps *fed_caps;            /* of the last packet */
+  GstVideoInfo raw;             /* of packets that are frames; or of no format */
   gboolean has_matrix;          /* they, or the container, tell of it */
   GstVideoColorRange range;     /* as they, or the container, tell */
   gboolean fed;

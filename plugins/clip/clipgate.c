@@ -85,11 +85,15 @@ translate_caps (ClipChain * self, GstEvent * event)
   gst_event_parse_caps (event, &caps);
   range = clip_chain_read_colorimetry (gst_caps_get_structure (caps, 0),
       "colorimetry").range;
-  if (self->has_matrix || !gst_video_info_from_caps (&info, caps)
-      || !GST_VIDEO_INFO_IS_YUV (&info))
+  if (!gst_video_info_from_caps (&info, caps)
+      || !(GST_VIDEO_INFO_IS_GRAY (&info) || (GST_VIDEO_INFO_IS_YUV (&info)
+              && !self->has_matrix)))
     return gst_event_ref (event);
   info.colorimetry.matrix = GST_VIDEO_COLOR_MATRIX_BT601;
-  if (range == GST_VIDEO_COLOR_RANGE_UNKNOWN)
+  /* every gray picture is one of full range for FFmpeg */
+  if (GST_VIDEO_INFO_IS_GRAY (&info))
+    range = GST_VIDEO_COLOR_RANGE_0_255;
+  else if (range == GST_VIDEO_COLOR_RANGE_UNKNOWN)
     range = self->range;
   if (range != GST_VIDEO_COLOR_RANGE_UNKNOWN)
     info.colorimetry.range = range;

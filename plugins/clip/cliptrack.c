@@ -221,6 +221,9 @@ feed_caps (ClipChain * self)
     gst_structure_set (s, "colorimetry", G_TYPE_STRING, text, NULL);
   g_free (text);
   gst_structure_remove_field (s, CLIP_CHAIN_COLORIMETRY);
+  if (!gst_structure_has_name (s, "video/x-raw")
+      || !gst_video_info_from_caps (&self->raw, caps))
+    gst_video_info_init (&self->raw);
   self->has_matrix = own.matrix != GST_VIDEO_COLOR_MATRIX_UNKNOWN;
   self->range = own.range;
   gst_pad_push_event (self->feed, gst_event_new_caps (caps));
@@ -328,6 +331,8 @@ static GstFlowReturn
 push_packet (ClipChain * self, guint number, GstBuffer * buffer,
     GstCaps * caps)
 {
+  gchar *reason;
+
   if (!self->fed_caps || (caps != self->fed_caps
           && !gst_caps_is_equal (caps, self->fed_caps))) {
     gst_caps_replace (&self->fed_caps, caps);
@@ -338,6 +343,13 @@ push_packet (ClipChain * self, guint number, GstBuffer * buffer,
   }
   if (number == 0 && self->index->codec == CLIP_CODEC_MPEG2)
     buffer = close_group (buffer);
+  if (GST_VIDEO_INFO_FORMAT (&self->raw) > GST_VIDEO_FORMAT_ENCODED) {
+    buffer = clip_raw_pad (&self->raw, buffer, &reason);
+    if (!buffer) {
+      clip_chain_set_error (self, reason, FALSE);
+      return GST_FLOW_ERROR;
+    }
+  }
   GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
   GST_BUFFER_DURATION (buffer) = GST_CLOCK_TIME_NONE;
   GST_BUFFER_PTS (buffer) = fed_time (self, number);
