@@ -4,6 +4,7 @@
 #include <string.h>
 #include <gst/base/gsttypefindhelper.h>
 
+#include "clipimage.h"
 #include "src/dataset/picturename.h"
 
 /* A name in three parts: digits [first, last), and what is around them. */
@@ -335,5 +336,5 @@ clip_pictures_caps (const ClipPictures * self, guint i, GstBuffer * picture,
   caps = gst_caps_make_writable (caps);
   gst_caps_set_simple (caps, "framerate", GST_TYPE_FRACTION, n, d, NULL);
 
-  return caps;
+  return clip_image_describe (clip_image_frame (caps), picture);
 }

@@ -12,6 +12,7 @@
 #include <gst/base/gsttypefindhelper.h>
 #include <gst/pbutils/pbutils.h>
 
+#include "clipimage.h"
 #include "cliplinks.h"
 #include "clipquicktime.h"
 
@@ -417,17 +418,34 @@ try_decoder (ClipChain * self, GstElementFactory * factory)
 gboolean
 clip_chain_add_decoder (ClipChain * self, GstCaps * caps)
 {
-  const gchar *name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+  const gchar *name = gst_structure_get_name (s);
+  const gchar *chroma = clip_image_chroma (caps);
   GList *fitting;
   gboolean ok = FALSE;
 
+  if (gst_structure_has_field (s, CLIP_IMAGE_ANIMATED)) {
+    clip_chain_set_error (self, g_strdup ("it is an animated picture, of which "
+            "GStreamer decodes the first frame only"), FALSE);
+    return FALSE;
+  }
+  /* nor do its decoders refuse them, some crash */
+  if (gst_structure_has_field (s, "chroma-format")
+      && !g_strcmp0 (chroma, "4:4:0")) {
+    clip_chain_set_error (self, g_strdup ("its chroma is 4:4:0, for which "
+            "GStreamer has no format"), FALSE);
+    return FALSE;
+  }
   if (g_str_equal (name, "video/x-raw"))
     return gst_pad_link_full (self->feed, self->gate_sink,
         GST_PAD_LINK_CHECK_NOTHING) == GST_PAD_LINK_OK;
   fitting = clip_factories_find (self->factories, CLIP_FACTORIES_DECODERS,
       caps);
-  for (GList * l = fitting; l && !ok; l = l->next)
-    ok = try_decoder (self, l->data);
+  /* one that takes chroma away, as jpegdec does, comes last */
+  for (guint keeps = 2; keeps-- > 0;)
+    for (GList * l = fitting; l && !ok; l = l->next)
+      if (clip_image_keeps_chroma (l->data, chroma) == (keeps > 0))
+        ok = try_decoder (self, l->data);
   if (!ok) {
     gchar *description = gst_pb_utils_get_codec_description (caps);
 

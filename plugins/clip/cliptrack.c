@@ -2,6 +2,7 @@
  * and fed to the decoder under times that are their frames' numbers.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
+#include "clipimage.h"
 
 #include <string.h>
 
@@ -31,6 +32,7 @@ struct _ClipTrack
   /* Its streaming thread's */
   ClipPacketFormat format;
   GstCaps *caps;
+  GstCaps *described;           /* the same, and what the first packet tells */
   GstSegment segment;
   guint segment_packets;        /* packets before it */
   GstClockTime segment_length;  /* of its packets, together */
@@ -47,7 +49,8 @@ clip_track_get_pad (const ClipTrack * track)
 GstCaps *
 clip_track_get_caps (const ClipTrack * track)
 {
-  return gst_pad_get_current_caps (track->sink);
+  return track->described ? gst_caps_ref (track->described)
+      : gst_pad_get_current_caps (track->sink);
 }
 
 void
@@ -55,6 +58,7 @@ clip_track_free (ClipTrack * track)
 {
   gst_object_unref (track->sink);
   gst_clear_caps (&track->caps);
+  gst_clear_caps (&track->described);
   g_array_unref (track->packets);
   g_ptr_array_unref (track->kept);
   g_free (track->stream);
@@ -501,6 +505,8 @@ track_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   decodes = !self->read && track == self->track;
   ends = self->read;
   g_mutex_unlock (&self->job->lock);
+  if (!track->described && track->caps)
+    track->described = clip_image_describe (gst_caps_ref (track->caps), buffer);
   if (ends) {
     ret = GST_FLOW_EOS;
   } else if (reads) {
@@ -550,6 +556,7 @@ track_event (GstPad * pad, GstObject * parent, GstEvent * event)
   if (type == GST_EVENT_CAPS) {
     gst_event_parse_caps (event, &caps);
     gst_caps_replace (&track->caps, caps);
+    track->caps = clip_image_frame (track->caps);
     clip_packet_format_init (&track->format, caps);
   }
   g_mutex_lock (&self->job->lock);
@@ -621,8 +628,13 @@ clip_chain_watch_end (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   if (info->offset < self->size)
     return GST_PAD_PROBE_PASS;
   g_mutex_lock (&self->job->lock);
-  if (++self->past_end == MAX_PAST_END + 1)
+  if (++self->past_end == MAX_PAST_END + 1) {
+    /* nor will it, then, find any video */
+    if (self->tracks->len == 0)
+      clip_chain_set_error_locked (self, g_strdup ("it is cut off: it ends "
+              "before its first packets are whole"), FALSE);
     g_cond_broadcast (&self->job->cond);
+  }
   g_mutex_unlock (&self->job->lock);
 
   return GST_PAD_PROBE_PASS;

@@ -258,6 +258,18 @@ def mpeg2(kinds, width=64, height=64, fields=True, closed=False):
 
 # --- files ---
 
+def vp9_key_frame(width, height):
+    """The head of a key frame whose chroma is halved only from top to bottom, 4:4:0; there is no picture in it."""
+    b = Bits()
+    # profile 1, shown; 8 bits, BT.601, studio range
+    for value, count in ((2, 2), (1, 1), (0, 1), (0, 1), (0, 1), (1, 1), (0, 1), (0x498342, 24), (1, 3), (0, 1),
+                         (0, 1), (1, 1), (0, 1), (width - 1, 16), (height - 1, 16), (0, 1),
+                         # contexts, no filter, one quantizer, no segments, one tile, a byte of probabilities
+                         (1, 1), (0, 1), (0, 2), (0, 10), (60, 8), (0, 3), (0, 1), (0, 1), (1, 16)):
+        b.put(value, count)
+    return b.data() + bytes(64)
+
+
 def groups(count, length, cut=False):
     """Open groups of pictures, in decoding order: I, the B pictures before it, P, B, B, ... cut: there are such B
     pictures in the first group, too."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Container files that no muxer at hand writes."""
 import struct
+import zlib
 
 
 def element(number, *contents):
@@ -22,3 +23,15 @@ def matroska(codec, pictures, width, height, yaw=0.0, roll=0.0, tracks_last=Fals
     seek = lambda at: element(0x114d9b74, element(0x4dbb, element(0x53ab, 0x1654ae6b), element(0x53ac, at)))
     parts = [seek(len(seek(0) + info + cluster)), info, cluster, tracks] if tracks_last else [info, tracks, cluster]
     return element(0x1a45dfa3, element(0x4282, b"matroska"), element(0x4285, 2)) + element(0x18538067, *parts)
+
+
+def chunk(kind, *numbers):
+    """One of PNG's chunks."""
+    data = kind + struct.pack(">%dI" % len(numbers), *numbers)
+    return struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
+
+
+def cut_gif(width, height):
+    """A GIF that ends within its first picture."""
+    return b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6) + b"," + struct.pack(
+        "<HHHHB", 0, 0, width, height, 0) + b"\x02\xff" + bytes(20)

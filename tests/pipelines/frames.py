@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 
+import bitstreams
 import containers
 import launch
 
@@ -165,6 +166,22 @@ def bare(folder):
     run = launch.launch("clipsrc location=one.csv passes=val on-error=stop ! fakesink", folder)
     run.need(run.rc == 0 or "nothing that reads it is installed" in run.err, "it says something else")
     run.need("CRITICAL" not in run.out + run.err, "it crashed")
+
+
+def refused(folder):
+    """What GStreamer would decode in part, or not at all, is refused at once, with the reason"""
+    launch.launch("videotestsrc num-buffers=1 ! video/x-raw,width=64,height=48 ! pngenc ! filesink location=still.png",
+                  folder).fine()
+    still = launch.read(os.path.join(folder, "still.png"))
+    for name, contents, reason in (
+            ("animated.png", still[:33] + containers.chunk(b"acTL", 5, 0) + still[33:], "it is an animated picture"),
+            ("cut.gif", containers.cut_gif(64, 48), "it is cut off|nothing that reads it is installed"),
+            ("440.webm", containers.matroska(b"V_VP9", [bitstreams.vp9_key_frame(64, 48)] * 3, 64, 48),
+             "its chroma is 4:4:0")):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(contents)
+        table(folder, "one.csv", [name, "x", "val"], [name, "x", "train"])
+        launch.launch("clipsrc location=one.csv passes=val on-error=stop ! fakesink", folder, seconds=15).refused(reason)
 
 
 def interlaced(folder):
@@ -541,8 +558,6 @@ def make_fields(folder):
     """Files of field pictures, and of groups of pictures that refer to one that was cut away."""
     import av
 
-    import bitstreams
-
     draw, made = random.Random(1), []
     whole, cut = bitstreams.groups(2, 4), bitstreams.groups(2, 4, cut=True)
     for codec, suffix, muxer, kinds, paired, kind, options in (
@@ -588,16 +603,16 @@ def make_fields(folder):
     print(json.dumps(rows))
 
 
-def encode(path, codec, options, pix_fmt="yuv420p", count=60, place=lambda i: i):
+def encode(path, codec, options, pix_fmt="yuv420p", count=60, place=lambda i: i, size=(96, 64)):
     import fractions
 
     import av
 
     with av.open(path, "w") as container:
-        stream = container.add_stream(ENCODERS[codec], rate=25, options=options)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, pix_fmt
+        stream = container.add_stream(ENCODERS.get(codec, codec), rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
         for i in range(count):
-            frame = av.VideoFrame.from_ndarray(draw_picture(i), format="rgb24").reformat(format=pix_fmt)
+            frame = av.VideoFrame.from_ndarray(draw_picture(i), format="rgb24").reformat(*size, pix_fmt)
             frame.pts, frame.time_base = place(i), fractions.Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -649,6 +664,12 @@ def make_copies(folder):
     for codec, name in (("h264", "range.mp4"), ("h264", "range.mkv"), ("h264", "range.ts")):
         made.append(path(name))
         encode(made[-1], codec, {"preset": "veryfast"}, "yuvj420p", 20)
+    # rows without padding, gray pictures, and chroma that is not halved
+    for codec, name, pix_fmt in (("rawvideo", "raw.mkv", "yuv420p"), ("ffv1", "gray.mkv", "gray"),
+                                 ("mjpeg", "444.avi", "yuvj444p"), ("mjpeg", "444.mov", "yuvj444p"),
+                                 ("mjpeg", "422.mkv", "yuvj422p")):
+        made.append(path(name))
+        encode(made[-1], codec, {"qmin": "2", "qmax": "2"} if codec == "mjpeg" else {}, pix_fmt, 20, size=(92, 62))
     for codec in ("h264", "hevc", "mpeg4"):
         encode(path(codec + ".mkv"), codec, encoder_options(codec, 12 if codec == "mpeg4" else "open", 3, draw))
     later_key = lambda i, packet: i > 0 and packet.is_keyframe
@@ -699,4 +720,4 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--copies"]:
         make_copies(sys.argv[2])
     else:
-        launch.main(listed, generated, fields, copies, bare, interlaced, turned, left_out, kept_indices, tracks, pictures)
+        launch.main(listed, generated, fields, copies, bare, refused, interlaced, turned, left_out, kept_indices, tracks, pictures)

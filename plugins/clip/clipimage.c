@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "clipimage.h"
+
+#include <string.h>
+
+/* JPEG */
+
+/* ITU-T T.81 B.2.2: how three components are sampled: the first one's factors, in
+ * the others'. NULL: in another way, or they are not of luma and chroma. */
+static const gchar *
+parse_frame (const guint8 * frame, gsize size)
+{
+  guint across, down;
+
+  if (size < 15 || frame[5] != 3 || frame[10] != frame[13]
+      || !(frame[10] >> 4) || !(frame[10] & 15)
+      || (frame[6] == 'R' && frame[9] == 'G' && frame[12] == 'B'))
+    return NULL;
+  across = frame[7] >> 4;
+  down = frame[7] & 15;
+  if (across % (frame[10] >> 4) || down % (frame[10] & 15))
+    return NULL;
+  switch (across / (frame[10] >> 4) << 4 | down / (frame[10] & 15)) {
+    case 0x11:
+      return "YCbCr-4:4:4";
+    case 0x21:
+      return "YCbCr-4:2:2";
+    case 0x12:
+      return "YCbCr-4:4:0";
+    case 0x22:
+      return "YCbCr-4:2:0";
+    case 0x41:
+      return "YCbCr-4:1:1";
+    default:
+      return NULL;
+  }
+}
+
+/* Annex B: segments begin with a marker and their length. */
+static const gchar *
+find_sampling (const guint8 * data, gsize size)
+{
+  gboolean rgb = FALSE;
+  gsize at = 2;
+
+  while (at + 4 <= size && data[at] == 0xff) {
+    const guint marker = data[at + 1];
+    gsize length;
+
+    if (marker == 0xff) {
+      at++;
+      continue;
+    }
+    length = GST_READ_UINT16_BE (data + at + 2);
+    if (marker == 0xda || length < 2 || at + 2 + length > size)
+      break;
+    /* Adobe's transform: 0: there is none */
+    if (marker == 0xee && length >= 14 && !memcmp (data + at + 4, "Adobe", 5))
+      rgb = data[at + 15] == 0;
+    /* tables, extensions and arithmetic conditioning lie among the frames */
+    if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8
+        && marker != 0xcc)
+      return rgb ? NULL : parse_frame (data + at + 4, length - 2);
+    at += 2 + length;
+  }
+
+  return NULL;
+}
+
+/* PNG specification 5.3: chunks of a length, a type, data and a checksum. That of
+ * the animation goes before the first picture's data. */
+static gboolean
+is_animated (const guint8 * data, gsize size)
+{
+  for (gsize at = 8; at + 12 <= size;) {
+    const gsize length = GST_READ_UINT32_BE (data + at);
+
+    if (!memcmp (data + at + 4, "acTL", 4))
+      return length >= 4 && at + 12 <= size
+          && GST_READ_UINT32_BE (data + at + 8) > 1;
+    if (!memcmp (data + at + 4, "IDAT", 4) || length > size - at - 12)
+      return FALSE;
+    at += 12 + length;
+  }
+
+  return FALSE;
+}
+
+GstCaps *
+clip_image_frame (GstCaps * caps)
+{
+  if (!gst_structure_has_name (gst_caps_get_structure (caps, 0), "image/jpeg"))
+    return caps;
+  caps = gst_caps_make_writable (caps);
+  gst_caps_set_simple (caps, "parsed", G_TYPE_BOOLEAN, TRUE, NULL);
+
+  return caps;
+}
+
+GstCaps *
+clip_image_describe (GstCaps * caps, GstBuffer * picture)
+{
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+  const gboolean jpeg = gst_structure_has_name (s, "image/jpeg")
+      && !gst_structure_has_field (s, "sampling");
+  const gboolean png = gst_structure_has_name (s, "image/png");
+  const gchar *sampling;
+  GstMapInfo map;
+
+  if ((!jpeg && !png) || !gst_buffer_map (picture, &map, GST_MAP_READ))
+    return caps;
+  sampling = jpeg ? find_sampling (map.data, map.size) : NULL;
+  if (sampling || (png && is_animated (map.data, map.size))) {
+    caps = gst_caps_make_writable (caps);
+    if (sampling)
+      gst_caps_set_simple (caps, "sampling", G_TYPE_STRING, sampling, NULL);
+    else
+      gst_caps_set_simple (caps, CLIP_IMAGE_ANIMATED, G_TYPE_BOOLEAN, TRUE,
+          NULL);
+  }
+  gst_buffer_unmap (picture, &map);
+
+  return caps;
+}
+
+/* Decoders */
+
+const gchar *
+clip_image_chroma (const GstCaps * caps)
+{
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+  const gchar *sampling = gst_structure_get_string (s, "sampling");
+
+  if (sampling && g_str_has_prefix (sampling, "YCbCr-"))
+    return sampling + strlen ("YCbCr-");
+
+  return gst_structure_get_string (s, "chroma-format");
+}
+
+static gboolean
+has_format (const GstCaps * caps, const gchar * format)
+{
+  GValue wanted = G_VALUE_INIT;
+  gboolean has = FALSE;
+
+  g_value_init (&wanted, G_TYPE_STRING);
+  g_value_set_string (&wanted, format);
+  for (guint i = 0; i < gst_caps_get_size (caps) && !has; i++) {
+    const GValue *formats = gst_structure_get_value (gst_caps_get_structure
+        (caps, i), "format");
+
+    has = !formats || gst_value_intersect (NULL, formats, &wanted);
+  }
+  g_value_unset (&wanted);
+
+  return has;
+}
+
+gboolean
+clip_image_keeps_chroma (GstElementFactory * decoder, const gchar * chroma)
+{
+  const gchar *format = !g_strcmp0 (chroma, "4:4:4") ? "Y444"
+      : !g_strcmp0 (chroma, "4:2:2") ? "Y42B" : NULL;
+  const GList *t = gst_element_factory_get_static_pad_templates (decoder);
+
+  for (; t && format; t = t->next) {
+    GstStaticPadTemplate *template = t->data;
+
+    if (template->direction == GST_PAD_SRC) {
+      GstCaps *caps = gst_static_pad_template_get_caps (template);
+      const gboolean has = has_format (caps, format);
+
+      gst_caps_unref (caps);
+      return has;
+    }
+  }
+
+  return TRUE;
+}
