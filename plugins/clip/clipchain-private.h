@@ -94,6 +94,8 @@ struct _ClipChain
   gboolean has_matrix;          /* they, or the container, tell of it */
   GstVideoColorRange range;     /* as they, or the container, tell */
   gboolean fed;
+  gboolean fed_backward;        /* since a key frame, one that is shown before what
+                                 * lies before it */
   guint fed_frames;             /* the last one's number, from 1 */
 
   /* Whoever pushes frames */

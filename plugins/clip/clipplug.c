@@ -375,6 +375,7 @@ set_threads (ClipChain * self, GstElement * decoder)
 {
   const gboolean clean = self->index->packets[self->from].flags
       & CLIP_PACKET_RESET || self->runs_up
+      || self->index->codec == CLIP_CODEC_MPEG4
       || (self->from == 0 && self->index->codec != CLIP_CODEC_H264);
   static const gchar *const names[] = { "max-threads", "threads", "n-threads" };
 

@@ -279,6 +279,13 @@ is_needed (const ClipChain * self, guint number)
       && !(packet->flags & CLIP_PACKET_START))
     return FALSE;
 
+  /* libavcodec takes the distance of MPEG-4's first B picture behind a header from
+   * what it follows for the length of a frame; if that is too long, it drops B
+   * pictures of fields */
+  if (index->codec == CLIP_CODEC_MPEG4 && !self->fed_backward
+      && packet->flags & CLIP_PACKET_BACKWARD)
+    return TRUE;
+
   return !(packet->flags & CLIP_PACKET_UNUSED)
       || clip_chain_wants (self, rank);
 }
@@ -365,6 +372,10 @@ push_packet (ClipChain * self, guint number, GstBuffer * buffer,
   else
     GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
   self->fed = TRUE;
+  if (self->index->packets[number].flags & CLIP_PACKET_START)
+    self->fed_backward = FALSE;
+  self->fed_backward |= (self->index->packets[number].flags
+      & CLIP_PACKET_BACKWARD) != 0;
   g_mutex_lock (&self->job->lock);
   self->progress++;
   g_mutex_unlock (&self->job->lock);

@@ -685,6 +685,8 @@ def make_copies(folder):
     encode(path("mpeg4.avi"), "mpeg4", encoder_options("mpeg4", 12, 2, draw))
     made.append(path("from-avi.mp4"))
     copy_packets(path("mpeg4.avi"), made[-1], lambda i, packet: True, show_when_decoded)
+    made.append(path("interlaced.avi"))
+    encode(made[-1], "mpeg4", dict(encoder_options("mpeg4", 12, 2, draw), flags="+ilme+ildct"))
     encode(path("part.mpg"), "mpeg2", encoder_options("mpeg2", 12, 2, draw))
     made.append(path("joined.mpg"))
     with open(made[-1], "wb") as file:
