@@ -311,6 +311,25 @@ read_range (GstObject * object, GstObject * parent, guint64 offset,
   return GST_FLOW_OK;
 }
 
+/* AVI's parts, which it has from 1 GiB on, are of another type than its first. Whether
+ * another file lies behind: avidemux reads the first one only. */
+static gboolean
+is_joined_avi (ClipChain * self)
+{
+  guint8 head[12];
+  guint64 at = 0;
+
+  while (at < self->size && pread (self->file, head, sizeof head, at)
+      == sizeof head && !memcmp (head, "RIFF", 4)) {
+    if (at > 0 && !memcmp (head + 8, "AVI ", 4))
+      return TRUE;
+    at += 8 + (guint64) GST_READ_UINT32_LE (head + 4);
+    at += at & 1;
+  }
+
+  return FALSE;
+}
+
 static GstCaps *
 find_type (ClipChain * self)
 {
@@ -325,6 +344,12 @@ find_type (ClipChain * self)
   }
   caps = gst_type_find_helper_get_range (GST_OBJECT (self), NULL, read_range,
       self->size, dot && !strchr (dot, '/') ? dot + 1 : NULL, &probability);
+  if (caps && gst_structure_has_name (gst_caps_get_structure (caps, 0),
+          "video/x-msvideo") && is_joined_avi (self)) {
+    clip_chain_set_error (self, g_strdup ("it is several AVI files in one, of "
+            "which GStreamer reads the first one only"), FALSE);
+    gst_clear_caps (&caps);
+  }
   close (self->file);
   if (!caps)
     clip_chain_set_error (self, g_strdup ("nothing tells what kind of file it "

@@ -172,9 +172,12 @@ def refused(folder):
     """What GStreamer would decode in part, or not at all, is refused at once, with the reason"""
     launch.launch("videotestsrc num-buffers=1 ! video/x-raw,width=64,height=48 ! pngenc ! filesink location=still.png",
                   folder).fine()
-    still = launch.read(os.path.join(folder, "still.png"))
+    launch.launch("videotestsrc num-buffers=5 ! video/x-raw,width=64,height=48 ! jpegenc ! avimux ! "
+                  "filesink location=a.avi", folder).fine()
+    still, part = (launch.read(os.path.join(folder, name)) for name in ("still.png", "a.avi"))
     for name, contents, reason in (
             ("animated.png", still[:33] + containers.chunk(b"acTL", 5, 0) + still[33:], "it is an animated picture"),
+            ("joined.avi", part * 2, "it is several AVI files in one"),
             ("cut.gif", containers.cut_gif(64, 48), "it is cut off|nothing that reads it is installed"),
             ("440.webm", containers.matroska(b"V_VP9", [bitstreams.vp9_key_frame(64, 48)] * 3, 64, 48),
              "its chroma is 4:4:0")):
@@ -722,4 +725,5 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--copies"]:
         make_copies(sys.argv[2])
     else:
-        launch.main(listed, generated, fields, copies, bare, refused, interlaced, turned, left_out, kept_indices, tracks, pictures)
+        launch.main(listed, generated, fields, copies, bare, refused, interlaced, turned, left_out, kept_indices, tracks,
+                    pictures)
