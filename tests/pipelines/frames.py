@@ -292,7 +292,8 @@ def pictures(folder):
     count, size = 24, 64 * 48 * 3
     os.makedirs(os.path.join(folder, "raw frames"))
     caps = "video/x-raw,width=64,height=48,framerate=12/1"
-    for encoder, name in (("jpegenc", "img_%05d.jpg"), ("pngenc", "%d.PNG")):
+    # jpegdec takes chroma away from any other format
+    for encoder, name in (("capsfilter caps=video/x-raw,format=I420 ! jpegenc", "img_%05d.jpg"), ("pngenc", "%d.PNG")):
         launch.launch("videotestsrc pattern=smpte horizontal-speed=5 num-buffers=%d ! %s ! %s ! "
                       "multifilesink location=%s" % (
                           count, caps, encoder, launch.gst_quote(os.path.join(folder, "raw frames", name))), folder).fine()
