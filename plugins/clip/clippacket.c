@@ -33,16 +33,23 @@ parse_h265 (const ClipPacketFormat * format, const guint8 * data, gsize size,
 
 /* MPEG video: start codes */
 
-/* The bytes behind the first start code `code`, at least n; NULL: none. */
+/* The bytes behind the first start code from `code` to `last`, at least n; NULL:
+ * none. */
 static const guint8 *
-find_code (const guint8 * data, gsize size, guint8 code, gsize n)
+find_codes (const guint8 * data, gsize size, guint8 code, guint8 last, gsize n)
 {
   for (gsize i = 0; i + 4 + n <= size; i++)
     if (data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1
-        && data[i + 3] == code)
+        && data[i + 3] >= code && data[i + 3] <= last)
       return data + i + 4;
 
   return NULL;
+}
+
+static const guint8 *
+find_code (const guint8 * data, gsize size, guint8 code, gsize n)
+{
+  return find_codes (data, size, code, code, n);
 }
 
 /* ISO 13818-2 6.2.3 and 6.2.3.1: picture_structure is 1 or 2 for a field. FALSE:
@@ -128,19 +135,74 @@ clip_packet_close_group (guint8 * data, gsize size)
     data[group - data + 3] |= 0x40;
 }
 
+/* ISO 14496-2 6.2.3, as far as vop_time_increment_resolution. */
+static void
+read_layer (ClipPacketFormat * format, const guint8 * data, gsize size)
+{
+  const guint8 *layer = find_codes (data, size, 0x20, 0x2f, 1);
+  ClipBits b = {.data = layer,.size = layer ? size - (layer - data) : 0 };
+  guint version = 1, shape, resolution;
+
+  if (!layer)
+    return;
+  clip_bits (&b, 9);
+  if (clip_bits_1 (&b)) {
+    version = clip_bits (&b, 4);
+    clip_bits (&b, 3);
+  }
+  /* an aspect of its own */
+  if (clip_bits (&b, 4) == 15)
+    clip_bits (&b, 16);
+  if (clip_bits_1 (&b)) {
+    clip_bits (&b, 3);
+    /* the buffer's parameters */
+    if (clip_bits_1 (&b))
+      for (guint i = 0; i < 79; i++)
+        clip_bits_1 (&b);
+  }
+  shape = clip_bits (&b, 2);
+  if (shape == 3 && version != 1)
+    clip_bits (&b, 4);
+  clip_bits_1 (&b);
+  resolution = clip_bits (&b, 16);
+  if (resolution > 0)
+    format->time_bits = g_bit_storage (resolution - 1);
+}
+
+/* ISO 14496-2 6.2.5: whether anything follows a picture's type and time. size: from
+ * the type on */
+static gboolean
+is_coded (const ClipPacketFormat * format, const guint8 * picture, gsize size)
+{
+  ClipBits b = {.data = picture,.size = size };
+  const guint type = clip_bits (&b, 2);
+
+  while (clip_bits_1 (&b));
+  clip_bits_1 (&b);
+  clip_bits (&b, format->time_bits);
+  /* where there is no marker the layer is another one's: no I or P picture is as
+   * short, but a B picture of what stands still is */
+  if (format->time_bits == 0 || !clip_bits_1 (&b))
+    return size > 4 || type == 2;
+
+  return clip_bits_1 (&b);
+}
+
 /* ISO 14496-2 6.2.5: two bits of coding type. DivX packs a B picture behind the
  * picture that it needs; the next packet then gives that one's, and has a picture of
- * its own, or in a few bytes none. A B picture that lacks one of its references is
- * not shown. */
+ * its own, or one that is not coded. Neither that is shown, nor a B picture that
+ * lacks one of its references. */
 static ClipPacketFlags
 parse_mpeg4 (ClipPacketFormat * format, const guint8 * data, gsize size)
 {
   const guint8 *picture = find_code (data, size, 0xb6, 1);
   const gsize left = picture ? size - (picture - data) : 0;
   const guint type = picture ? picture[0] >> 6 : 1;
-  const gboolean none = left <= 4;
   const gboolean packed = format->packed;
+  gboolean none;
 
+  read_layer (format, data, size - left);
+  none = !picture || !is_coded (format, picture, left);
   format->packed = (picture && find_code (picture, left, 0xb6, 1))
       || (packed && !none);
   if (packed)
@@ -271,6 +333,12 @@ clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps)
   format->length_size = 0;
   format->packed = FALSE;
   at = format->codec == CLIP_CODEC_H264 ? 4 : 21;
+  if (format->codec == CLIP_CODEC_MPEG4 && value
+      && GST_VALUE_HOLDS_BUFFER (value)
+      && gst_buffer_map (gst_value_get_buffer (value), &map, GST_MAP_READ)) {
+    read_layer (format, map.data, map.size);
+    gst_buffer_unmap (gst_value_get_buffer (value), &map);
+  }
   if ((format->codec == CLIP_CODEC_H264 || format->codec == CLIP_CODEC_H265)
       && g_strcmp0 (stream, "byte-stream") != 0)
     format->length_size = value && GST_VALUE_HOLDS_BUFFER (value)

@@ -71,6 +71,8 @@ typedef struct
   guint length_size;            /* H.264, H.265: bytes of a NAL unit's length;
                                  * 0: start codes */
   gboolean packed;              /* MPEG-4: the packet before had two pictures */
+  guint time_bits;              /* MPEG-4: of a picture's time within its second;
+                                 * 0: not known */
   guint references;             /* MPEG-4: pictures there are to refer to; 2: or
                                  * more */
   ClipH264 h264;

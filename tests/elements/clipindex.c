@@ -73,9 +73,11 @@ test_packets (void)
     /* 0 (I), 1 (P), 2 (B) */
     {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60\x91\x82\x73", 9, START},
     {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60\x91\x82\x73", 9, 0},
-    /* a picture of a few bytes is none */
+    /* an I or P picture of a few bytes is none */
     {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60", 6, HIDDEN},
     {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60", 6, HIDDEN},
+    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x90\x60", 6,
+        HIDDEN | LEADING | UNUSED | BACKWARD},
     {"video/x-divx,divxversion=5", "\0\0\1\xb6\x90\x60\x91\x82\x73", 9,
         HIDDEN | LEADING | UNUSED | BACKWARD},
     {"video/x-xvid", "\0\0\1\xb6\x90\x60\x91\x82\x73", 9,
@@ -192,6 +194,9 @@ assert_packets (const gchar * text, const Packet * packets, guint n)
 
 #define P(bytes, flags) {bytes, sizeof bytes - 1, flags}
 
+/* A layer of 25 ticks a second. */
+#define LAYER "\0\0\1\x20\0\xc4\x88\x80\x0c\xc0"
+
 /* B pictures are not shown before there are two pictures that they refer to. */
 static void
 test_mpeg4 (void)
@@ -206,7 +211,34 @@ test_mpeg4 (void)
     P ("\0\0\1\xb6\x90\x60\x91\x82\x73", UNUSED | BACKWARD),
   };
 
+  /* I and P; B pictures of what stands still, all header; P and I that are not coded;
+   * P of a few blocks */
+  static const Packet still[] = {
+    P (LAYER "\0\0\1\xb6\x10\x62\x85\x0a\x14", START),
+    P ("\0\0\1\xb6\x51\xe8\x88\x88\x80", 0),
+    P ("\0\0\1\xb6\x90\xe8\x88\x88", UNUSED | BACKWARD),
+    P ("\0\0\1\xb6\x91\x68\x88\x88", UNUSED | BACKWARD),
+    P ("\0\0\1\xb6\x52\x5f\xe0\xff\xff\xff", HIDDEN),
+    P ("\0\0\1\xb6\x12\xdf\x80", HIDDEN),
+    P ("\0\0\1\xb6\x53\x68\x88\x88", 0),
+  };
+  static const Packet few[] = {
+    P ("\0\0\1\xb6\x53\x68\x88\x88", 0),
+  };
+  /* all that a layer may have, 1000 ticks a second; times of more seconds */
+  static const Packet layer[] = {
+    P ("\0\0\1\x20\0\xbc\x0c\x12\xa0\0\x60\0\x60\0\x64\0\xc0\0\xc8\x1f\x44"
+        "\0\0\1\xb6\x50\xa3\x44\x40", 0),
+    P ("\0\0\1\xb6\x68\xa1\x7f\xff\xe0", HIDDEN),
+    P ("\0\0\1\xb6\xa8\xa1\xaa\xaa", UNUSED | BACKWARD),
+  };
+
   assert_packets ("video/mpeg,mpegversion=4", open, G_N_ELEMENTS (open));
+  assert_packets ("video/mpeg,mpegversion=4", still, G_N_ELEMENTS (still));
+  assert_packets ("video/mpeg,mpegversion=4", layer, G_N_ELEMENTS (layer));
+  /* the container has the layer */
+  assert_packets ("video/mpeg,mpegversion=4,codec_data=(buffer)000001200"
+      "0c488800cc0", few, G_N_ELEMENTS (few));
 }
 
 /* The sets: Main, 4 bits of frame_num, 4 references, fields may come; 1

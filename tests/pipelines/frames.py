@@ -607,7 +607,7 @@ def make_fields(folder):
     print(json.dumps(rows))
 
 
-def encode(path, codec, options, pix_fmt="yuv420p", count=60, place=lambda i: i, size=(96, 64)):
+def encode(path, codec, options, pix_fmt="yuv420p", count=60, place=lambda i: i, size=(96, 64), draw=None):
     import fractions
 
     import av
@@ -615,8 +615,10 @@ def encode(path, codec, options, pix_fmt="yuv420p", count=60, place=lambda i: i,
     with av.open(path, "w") as container:
         stream = container.add_stream(ENCODERS.get(codec, codec), rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
+        # each thread has a slice, and what stands still takes more bytes then
+        stream.codec_context.thread_count = 1
         for i in range(count):
-            frame = av.VideoFrame.from_ndarray(draw_picture(i), format="rgb24").reformat(*size, pix_fmt)
+            frame = av.VideoFrame.from_ndarray((draw or draw_picture)(i), format="rgb24").reformat(*size, pix_fmt)
             frame.pts, frame.time_base = place(i), fractions.Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -707,6 +709,10 @@ def make_copies(folder):
     made.append(path("joined.ts"))
     with open(made[-1], "wb") as file:
         file.write(launch.read(path("part.ts")) * 2)
+    for name in ("still.avi", "still.mkv", "still.mp4"):
+        made.append(path(name))
+        encode(made[-1], "mpeg4", encoder_options("mpeg4", 24, 2, draw), draw=lambda i: draw_picture(
+            i if i < 12 else max(12, i - 18)))
     rows = []
     for name in made:
         with av.open(name) as container:
