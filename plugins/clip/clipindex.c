@@ -216,7 +216,7 @@ take_chunk_times (const ClipIndex * self, ClipCodec codec, Shown * shown,
 /* Frames in the order that they are shown, and their times. FALSE: nobody can say
  * which packet is which frame. */
 static gboolean
-order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
+order_part (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
 {
   gboolean all_pts = TRUE, any_pts = FALSE, known = codec != CLIP_CODEC_H264
       && codec != CLIP_CODEC_H265 && codec != CLIP_CODEC_REORDERED;
@@ -256,6 +256,26 @@ order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
   if (n > 0 && !GST_CLOCK_TIME_IS_VALID (shown[0].time))
     shown[0].time = 0;
   fill_times (shown, n);
+
+  return known;
+}
+
+/* The parts of an edit list are shown one after the other. Each one's packets begin
+ * with what it takes to decode it, under times of the part before. */
+static gboolean
+order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
+{
+  gboolean known = TRUE;
+
+  for (guint from = 0, to = 0, end; from < n; from = to) {
+    end = shown[from].packet + 1;
+    while (end < self->n_packets
+        && !(self->packets[end].flags & CLIP_PACKET_PART))
+      end++;
+    while (to < n && shown[to].packet < end)
+      to++;
+    known &= order_part (self, codec, shown + from, to - from);
+  }
 
   return known;
 }
@@ -568,13 +588,22 @@ guint
 clip_index_before (const ClipIndex * self, guint packet)
 {
   const GstClockTime pts = self->packets[packet].pts;
-  guint low = 0, high = self->n_frames;
+  guint low = 0, high = 0;
 
-  if (high == 0
+  /* the frames of its part */
+  for (guint i = 0; i < self->n_packets; i++) {
+    if (self->packets[i].flags & CLIP_PACKET_PART) {
+      if (i > packet)
+        break;
+      low = high;
+    }
+    high += self->ranks[i] != G_MAXUINT32;
+  }
+  if (self->n_frames == 0
       || !GST_CLOCK_TIME_IS_VALID (self->packets[self->frames[0]].pts))
     return G_MAXUINT;
   if (!GST_CLOCK_TIME_IS_VALID (pts))
-    return 0;
+    return low;
   while (low < high) {
     const guint middle = low + (high - low) / 2;
 

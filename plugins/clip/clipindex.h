@@ -68,7 +68,7 @@ void clip_index_range (const ClipIndex * index, guint first, guint last,
 guint clip_index_run_up (const ClipIndex * index, guint from);
 
 /* How many frames are shown before what a packet would be, which is never shown, by
- * its time; G_MAXUINT: nobody knows. */
+ * its part and time; G_MAXUINT: nobody knows. */
 guint clip_index_before (const ClipIndex * index, guint packet);
 
 /* How long a frame is shown, in ns; the last one as long as the one before. */

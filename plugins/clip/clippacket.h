@@ -14,7 +14,9 @@ G_BEGIN_DECLS
  * HIDDEN:    decoded, never shown
  * UNUSED:    no other frame is made of it
  * BACKWARD:  shown before the frame that lies before it (MPEG's B pictures)
- * OUTSIDE:   cut away by the container's edit list, and so HIDDEN
+ * OUTSIDE:   cut away by the container's edit list: decoded, and left out of what
+ *            is shown once all is in order
+ * PART:      the first packet of another part of the container's edit list
  * AFTER:     after the end that the container told, which may be no cut
  * LEADING:   hangs on a frame before the start: HEVC's RASL are shown only if the
  *            frame that they follow was not the start
@@ -35,7 +37,8 @@ typedef enum
   CLIP_PACKET_RECOVERED = 1 << 8,
   CLIP_PACKET_FIELD = 1 << 9,
   CLIP_PACKET_SECOND = 1 << 10,
-  CLIP_PACKET_INTRA = 1 << 11
+  CLIP_PACKET_INTRA = 1 << 11,
+  CLIP_PACKET_PART = 1 << 12
 } ClipPacketFlags;
 
 typedef enum

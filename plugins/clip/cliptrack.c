@@ -35,6 +35,7 @@ struct _ClipTrack
   GstCaps *described;           /* the same, and what the first packet tells */
   GstSegment segment;
   guint segment_packets;        /* packets before it */
+  gboolean part;                /* no packet of it came yet, others did before */
   GstClockTime segment_length;  /* of its packets, together */
   GArray *packets;              /* of ClipPacket */
   GPtrArray *kept;              /* of GstSample: packets with their caps */
@@ -117,6 +118,9 @@ describe_packet (ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
   if (track->chain->container != CLIP_CONTAINER_QUICKTIME
       || !GST_CLOCK_TIME_IS_VALID (pts))
     return;
+  if (track->part)
+    packet->flags |= CLIP_PACKET_PART;
+  track->part = FALSE;
   if (pts < segment->start)
     packet->flags |= CLIP_PACKET_OUTSIDE;
   else if (pts >= segment->stop)
@@ -148,6 +152,7 @@ settle_segment (ClipTrack * track)
   }
   track->segment_packets = track->packets->len;
   track->segment_length = 0;
+  track->part = TRUE;
 }
 
 /* A file in fragments tells its end bit by bit. matroskademux begins a segment anew

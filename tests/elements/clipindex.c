@@ -432,6 +432,17 @@ test_order (void)
     {S (3), NONE, 1, START, 0}, {NONE, NONE, 1, 0, 0}, {S (5), NONE, 1, 0, 0},
     {S (0), NONE, 1, START, 0}, {S (1), NONE, 1, 0, 0},
   };
+  /* I, P, B; another part that begins with an I and a B picture of no use to it, and
+   * what comes after its end */
+  static const ClipPacket parts[] = {
+    {S (0), NONE, 1, START | RESET, 0}, {S (2), NONE, 1, 0, 0},
+    {S (1), NONE, 1, UNUSED | BACKWARD, 0},
+    {S (1), NONE, 1, START | CLIP_PACKET_PART | CLIP_PACKET_OUTSIDE, 0},
+    {S (0), NONE, 1, UNUSED | BACKWARD | CLIP_PACKET_OUTSIDE, 0},
+    {S (4), NONE, 1, 0, 0}, {S (3), NONE, 1, UNUSED | BACKWARD, 0},
+    {S (5), NONE, 1, CLIP_PACKET_OUTSIDE, 0},
+    {S (5), NONE, 1, START | CLIP_PACKET_PART, 0},
+  };
   ClipIndex *index, *again;
   guint from, to;
 
@@ -524,6 +535,17 @@ test_order (void)
   assert_order (index, "0@0.00 1@1.00 2@2.00 3@3.00 4@4.00");
   clip_index_unref (index);
 
+  /* what an edit list cuts off before one of its parts is not of the part before */
+  for (guint i = 0; i < 3; i++) {
+    index = clip_index_new ("", ((ClipCodec[]) {CLIP_CODEC_H264,
+        CLIP_CODEC_H265, CLIP_CODEC_MPEG4})[i], parts, G_N_ELEMENTS (parts));
+    assert_order (index, "0@0.00 2@1.00 1@2.00 6@3.00 5@4.00 8@5.00");
+    g_assert_cmpuint (clip_index_before (index, 3), ==, 3);
+    g_assert_cmpuint (clip_index_before (index, 4), ==, 3);
+    g_assert_cmpuint (clip_index_before (index, 7), ==, 5);
+    clip_index_unref (index);
+  }
+
   index = clip_index_new ("", CLIP_CODEC_MPEG4, decoding,
       G_N_ELEMENTS (decoding));
   assert_order (index, "0@0.00 2@1.00 1@2.00 4@3.00 3@4.00");
@@ -579,7 +601,7 @@ test_again (void)
   static const ClipCodec codecs[] = { CLIP_CODEC_H264, CLIP_CODEC_H265, CLIP_CODEC_MPEG2, CLIP_CODEC_MPEG4 };
   static const guint16 kinds[] = {
     START, RESET, HIDDEN, UNUSED, BACKWARD, LEADING, CLIP_PACKET_OUTSIDE, RECOVERED, FIELD, SECOND,
-    CLIP_PACKET_INTRA
+    CLIP_PACKET_INTRA, CLIP_PACKET_PART
   };
   GRand *rand = g_rand_new_with_seed (g_test_rand_int ());
   guint some = 0;

@@ -17,6 +17,7 @@ import os
 import random
 import re
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -652,6 +653,23 @@ def drop_out(count, seconds):
     return keep
 
 
+def edit(path, parts):
+    """Makes an MP4 file's edit list one of parts: how many seconds, from which one on."""
+    data = bytearray(launch.read(path))
+    moov = data.rindex(b"moov")
+    at = lambda name: data.index(name, moov)
+    number = lambda place: int.from_bytes(data[place:place + 4], "big")
+    movie, media, elst = number(at(b"mvhd") + 16), number(at(b"mdhd") + 16), at(b"elst")
+    assert number(elst + 8) == 1
+    entries = b"".join(struct.pack(">IiI", round(length * movie), round(start * media) + number(elst + 16), 1 << 16)
+                       for length, start in parts)
+    for box in (moov, at(b"trak"), at(b"edts"), elst):
+        data[box - 4:box] = struct.pack(">I", number(box - 4) + len(entries) - 12)
+    data[elst + 8:elst + 24] = struct.pack(">I", len(parts)) + entries
+    with open(path, "wb") as file:
+        file.write(data)
+
+
 def make_copies(folder):
     """Files that were cut or copied, and such of full range; with what is expected."""
     import av
@@ -713,11 +731,17 @@ def make_copies(folder):
         made.append(path(name))
         encode(made[-1], "mpeg4", encoder_options("mpeg4", 24, 2, draw), draw=lambda i: draw_picture(
             i if i < 12 else max(12, i - 18)))
+    for codec in ("h264", "hevc", "mpeg4"):
+        for order, parts in (("on", ((0.8, 0), (1, 1.2))), ("back", ((0.6, 1.6), (0.8, 0.2)))):
+            made.append(path("parts-%s-%s.mp4" % (codec, order)))
+            encode(made[-1], codec, encoder_options(codec, 24, 2, draw))
+            edit(made[-1], parts)
     rows = []
     for name in made:
         with av.open(name) as container:
             times = [frame.time for frame in container.decode(container.streams.best("video"))]
-        times = [i / 25 if "from-avi" in name or "joined" in name else time - times[0] for i, time in enumerate(times)]
+        # where FFmpeg has the times of something else
+        times = [i / 25 if re.search("from-avi|joined|parts", name) else time - times[0] for i, time in enumerate(times)]
         rows.append({"file": name, "rows": clips(name, times, draw, 3)})
     print(json.dumps(rows))
 
