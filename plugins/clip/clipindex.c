@@ -220,6 +220,9 @@ order_part (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
 {
   gboolean all_pts = TRUE, any_pts = FALSE, known = codec != CLIP_CODEC_H264
       && codec != CLIP_CODEC_H265 && codec != CLIP_CODEC_REORDERED;
+  /* of no other codec are pictures marked that are shown before */
+  const gboolean marked = codec == CLIP_CODEC_MPEG2
+      || codec == CLIP_CODEC_MPEG4;
 
   for (guint i = 0; i < n; i++) {
     const ClipPacket *p = self->packets + shown[i].packet;
@@ -228,11 +231,11 @@ order_part (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
     any_pts |= GST_CLOCK_TIME_IS_VALID (p->pts);
     shown[i].time = p->pts;
   }
-  if (all_pts && known && has_decoding_times (self, shown, n)) {
+  if (all_pts && marked && has_decoding_times (self, shown, n)) {
     order_with_times (self, shown, n);
     return TRUE;
   }
-  if (all_pts && known && is_joined (self, shown, n))
+  if (all_pts && marked && is_joined (self, shown, n))
     return TRUE;
   if (all_pts || (!known && any_pts && add_early_times (self, shown, n))) {
     qsort (shown, n, sizeof *shown, compare_shown);

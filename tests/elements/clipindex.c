@@ -443,6 +443,11 @@ test_order (void)
     {S (5), NONE, 1, CLIP_PACKET_OUTSIDE, 0},
     {S (5), NONE, 1, START | CLIP_PACKET_PART, 0},
   };
+  /* I, P and a B picture between them that nothing marks */
+  static const ClipPacket untold[] = {
+    {S (0), S (0), 1, START, 0}, {S (2), S (1), 1, 0, 0},
+    {S (1), S (2), 1, 0, 0}, {S (3), S (3), 1, START, 0},
+  };
   ClipIndex *index, *again;
   guint from, to;
 
@@ -545,6 +550,11 @@ test_order (void)
     g_assert_cmpuint (clip_index_before (index, 7), ==, 5);
     clip_index_unref (index);
   }
+
+  /* times that go back are those of a codec with B pictures, not another clock's */
+  index = clip_index_new ("", CLIP_CODEC_OTHER, untold, G_N_ELEMENTS (untold));
+  assert_order (index, "0@0.00 2@1.00 1@2.00 3@3.00");
+  clip_index_unref (index);
 
   index = clip_index_new ("", CLIP_CODEC_MPEG4, decoding,
       G_N_ELEMENTS (decoding));
