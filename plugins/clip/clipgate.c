@@ -9,19 +9,39 @@ GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 
 /* The gate */
 
-/* Does anything that follows make frames of fields? */
 static gboolean
-is_deinterlaced (ClipChain * self)
+takes (ClipChain * self, GstCaps * caps)
 {
-  gboolean deinterlacer = FALSE;
+  GstCaps *possible = gst_pad_peer_query_caps (self->gate_src, caps);
+  const gboolean takes = !gst_caps_is_empty (possible);
 
-  clip_links_walk (self->gate_src, clip_links_lead_to_deinterlacer,
-      &deinterlacer);
-  if (!deinterlacer)
-    clip_links_walk (self->src_pad, clip_links_lead_to_deinterlacer,
-        &deinterlacer);
+  gst_caps_unref (possible);
 
-  return deinterlacer;
+  return takes;
+}
+
+/* Caps (taken) of frames of two fields as such of frames, unless something that
+ * follows makes frames of the fields, or takes nothing else. */
+static GstCaps *
+join_fields (ClipChain * self, GstCaps * caps)
+{
+  GstCaps *joined;
+
+  if (clip_links_lead_to_deinterlacer (self->gate_src)
+      || clip_links_lead_to_deinterlacer (self->src_pad))
+    return caps;
+  joined = gst_caps_copy (caps);
+  gst_caps_set_simple (joined, "interlace-mode", G_TYPE_STRING, "progressive",
+      NULL);
+  gst_structure_remove_field (gst_caps_get_structure (joined, 0),
+      "field-order");
+  if (!takes (self, joined) && takes (self, caps)) {
+    gst_caps_unref (joined);
+    return caps;
+  }
+  gst_caps_unref (caps);
+
+  return joined;
 }
 
 /* A decoder's caps (taken) as frames. Where each field is a picture of its own, as
@@ -37,16 +57,8 @@ unfold_fields (ClipChain * self, GstCaps * caps)
       || !GST_VIDEO_INFO_IS_INTERLACED (&info))
     return caps;
   if (GST_VIDEO_INFO_INTERLACE_MODE (&info)
-      != GST_VIDEO_INTERLACE_MODE_ALTERNATE) {
-    if (is_deinterlaced (self))
-      return caps;
-    caps = gst_caps_make_writable (caps);
-    gst_caps_set_simple (caps, "interlace-mode", G_TYPE_STRING, "progressive",
-        NULL);
-    gst_structure_remove_field (gst_caps_get_structure (caps, 0),
-        "field-order");
-    return caps;
-  }
+      != GST_VIDEO_INTERLACE_MODE_ALTERNATE)
+    return join_fields (self, caps);
   caps = gst_caps_make_writable (caps);
   features = gst_caps_features_copy (gst_caps_get_features (caps, 0));
   gst_caps_features_remove (features, GST_CAPS_FEATURE_FORMAT_INTERLACED);

@@ -109,13 +109,45 @@ clip_links_lead_to_sampler (GstElement * element, gpointer sampler)
   return !g_strv_contains (passed, name);
 }
 
-gboolean
-clip_links_lead_to_deinterlacer (GstElement * element, gpointer deinterlacer)
+static gboolean
+is_deinterlacer (GstElement * element)
 {
   const gchar *kind = gst_element_get_metadata (element,
       GST_ELEMENT_METADATA_KLASS);
 
-  *(gboolean *) deinterlacer = kind && strstr (kind, "Deinterlace");
+  return kind && strstr (kind, "Deinterlace");
+}
 
-  return *(gboolean *) deinterlacer;
+/* *steps: how many elements more to look at */
+static gboolean
+lead_to_deinterlacer (GstPad * pad, guint * steps)
+{
+  GstPad *entered = linked_pad (pad);
+  GstElement *element = entered ? gst_pad_get_parent_element (entered) : NULL;
+  gboolean found = element && is_deinterlacer (element);
+  GList *pads = NULL;
+
+  if (element && !found && *steps > 0) {
+    --*steps;
+    GST_OBJECT_LOCK (element);
+    pads = g_list_copy (element->srcpads);
+    for (GList * l = pads; l; l = l->next)
+      gst_object_ref (l->data);
+    GST_OBJECT_UNLOCK (element);
+  }
+  for (GList * l = pads; l && !found; l = l->next)
+    found = lead_to_deinterlacer (l->data, steps);
+  g_list_free_full (pads, gst_object_unref);
+  gst_clear_object (&element);
+  gst_clear_object (&entered);
+
+  return found;
+}
+
+gboolean
+clip_links_lead_to_deinterlacer (GstPad * pad)
+{
+  guint steps = MAX_STEPS;
+
+  return lead_to_deinterlacer (pad, &steps);
 }

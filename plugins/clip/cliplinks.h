@@ -35,9 +35,8 @@ gboolean clip_links_propose (GstPad * srcpad, GstQuery * query);
  * that it takes to make them. */
 gboolean clip_links_lead_to_sampler (GstElement * element, gpointer sampler);
 
-/* For clip_links_walk(), with a gboolean: TRUE where a deinterlacer is reached. */
-gboolean clip_links_lead_to_deinterlacer (GstElement * element,
-    gpointer deinterlacer);
+/* Whether a deinterlacer follows a source pad, in whatever branch. */
+gboolean clip_links_lead_to_deinterlacer (GstPad * pad);
 
 G_END_DECLS
 

@@ -195,9 +195,13 @@ def interlaced(folder):
                   "field-order=top-field-first ! x264enc interlaced=true ! mp4mux ! filesink location=%s" %
                   launch.gst_quote(path), folder).fine()
     size, raw = 64 * 64 * 3, "videoconvert ! video/x-raw,format=RGB"
-    for caps, after in (("interlace-mode=progressive", ""), ("interlace-mode={interleaved,mixed}", "deinterlace ! ")):
+    progressive, fields = "interlace-mode=progressive", "interlace-mode={interleaved,mixed}"
+    for caps, after in ((progressive, ""), (fields, "deinterlace ! "), (fields, "")):
         frames = play(folder, path, "video/x-raw,%s ! %s%s" % (caps, after, raw))
         assert frames and len(frames) % size == 0, after
+    for caps, branch in ((progressive, "videoconvert"), (fields, "deinterlace")):
+        launch.launch("clipsrc location=one.csv passes=val on-error=stop ! tee name=t ! queue ! video/x-raw,%s ! "
+                      "fakesink t. ! queue ! %s ! fakesink" % (caps, branch), folder).fine()
 
 
 def is_kept(folder, path):
