@@ -11,8 +11,6 @@
 
 G_DEFINE_QUARK (cnn3d-model-file-error, cnn3d_model_file_error)
 
-/* Beyond these no network is, and products of sizes could wrap. */
-
 struct _Cnn3dModelFile {
   gchar *path;
   Cnn3dSafetensors *tensors;
