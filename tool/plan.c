@@ -475,7 +475,7 @@ tool_plan (int argc, char **argv)
   if (!g_option_context_parse (context, &argc, &argv, &error)) {
     status = TOOL_USAGE;
   } else if (argc > 1) {
-    g_set_error (&error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "'%s' is no option; cnn3d plan --help lists them",
+    g_set_error (&error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "'%s' is not an option; cnn3d plan --help lists them",
         argv[1]);
     status = TOOL_USAGE;
   } else if (!(config = read_settings (&o, &error)) || !plan_all (&o, config, &error)) {

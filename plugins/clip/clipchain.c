@@ -293,7 +293,8 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
   }
   if (gst_element_set_state (GST_ELEMENT (self), GST_STATE_PAUSED)
       == GST_STATE_CHANGE_FAILURE)
-    clip_chain_set_error (self, g_strdup ("clip-bin does not start"), TRUE);
+    clip_chain_set_error (self, g_strdup ("clip-bin could not be "
+        "started"), TRUE);
 
   return self;
 
@@ -336,7 +337,7 @@ clip_chain_start_task (ClipChain * self, GstTaskPoolFunction func)
   self->task = gst_task_pool_push (self->tasks, func, self, &error);
   if (!self->task)
     clip_chain_set_error (self, g_strdup (error ? error->message :
-            "no thread is to be had"), FALSE);
+            "no thread could be started"), FALSE);
   g_clear_error (&error);
 }
 
@@ -431,7 +432,7 @@ clip_chain_stop (ClipChain * self)
       break;
   }
   if (!stop->stopped)
-    GST_WARNING_OBJECT (self, "%s: a decoder does not stop, leaving it",
+    GST_WARNING_OBJECT (self, "%s: a decoder does not stop and is abandoned",
         self->job->path);
   g_mutex_unlock (&stop->lock);
   stop_unref (stop);

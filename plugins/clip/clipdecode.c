@@ -52,8 +52,8 @@ wait_for (ClipChain * self, gboolean (*ready) (ClipChain *))
     }
     if (!g_cond_wait_until (&job->cond, &job->lock, deadline)
         && self->progress == progress && !job->streaming) {
-      clip_chain_set_error_locked (self, g_strdup_printf ("nothing came for %d "
-              "seconds", (gint) (STALL_TIME / G_TIME_SPAN_SECOND)), FALSE);
+      clip_chain_set_error_locked (self, g_strdup_printf ("no data arrived for "
+              "%d seconds", (gint) (STALL_TIME / G_TIME_SPAN_SECOND)), FALSE);
       return FALSE;
     }
   }
@@ -281,7 +281,7 @@ prepare (ClipChain * self, const ClipVideo * video)
     clip_chain_set_error (self, self->first >= self->index->n_frames ?
         g_strdup_printf ("the clip starts at %g s, after the video's end",
             job->start) :
-        g_strdup_printf ("no frame lies from %g to %g s", job->start,
+        g_strdup_printf ("it has no frame from %g to %g s", job->start,
             job->end), FALSE);
     return FALSE;
   }
@@ -326,7 +326,7 @@ decode_pictures (ClipChain * self)
         self->job->rate);
   gst_clear_buffer (&picture);
   if (!reason && !self->fed_caps)
-    reason = g_strdup_printf ("nothing tells what kind of picture %s is",
+    reason = g_strdup_printf ("the picture format of %s is not recognised",
         (gchar *) g_ptr_array_index (pictures->names, self->from));
   if (reason) {
     clip_chain_set_error (self, reason, FALSE);

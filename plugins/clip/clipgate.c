@@ -219,7 +219,7 @@ gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   /* A decoder that does not know what it gives: GStreamer's base class lets no
    * time go back, and two pictures would have one number */
   if (frame <= self->last_frame) {
-    GST_WARNING_OBJECT (self, "%s: frame %u came again", self->job->path,
+    GST_WARNING_OBJECT (self, "%s: frame %u arrived twice", self->job->path,
         frame);
     gst_buffer_unref (buffer);
     return GST_FLOW_OK;
@@ -258,8 +258,8 @@ check_caps (ClipChain * self, GstEvent * event)
   possible = gst_pad_peer_query_caps (self->gate_src, caps);
   if (gst_caps_is_empty (possible)) {
     text = gst_caps_to_string (caps);
-    clip_chain_set_error (self, g_strdup_printf ("not-negotiated: %s not take "
-            "its frames, which are %s", self->clip_bin ?
+    clip_chain_set_error (self, g_strdup_printf ("not-negotiated: %s not "
+            "accept its frames, which are %s", self->clip_bin ?
             "clip-bin and what follows do" : "downstream does", text), TRUE);
     g_free (text);
   }

@@ -117,14 +117,14 @@ check_series (const GArray * found, gboolean pattern)
   const Numbered *one = (const Numbered *) found->data;
 
   if (found->len == 0)
-    return g_strdup (pattern ? "no picture has such a name" :
+    return g_strdup (pattern ? "no picture matches this name" :
         "it is a folder, and no numbered pictures (img_00001.jpg) are in it");
   for (guint i = 1; i < found->len; i++) {
     const Numbered *other = &g_array_index (found, Numbered, i);
 
     if (!same_series (one, other))
       return g_strdup_printf ("its pictures are more than one series (%s, %s); "
-          "give a pattern, as img_%%05d.jpg", one->name, other->name);
+          "give a pattern such as img_%%05d.jpg", one->name, other->name);
   }
 
   return NULL;
@@ -315,11 +315,11 @@ clip_pictures_explain (const ClipPictures * self, guint i, guint like,
 
   if (wanted && g_strcmp0 (type, wanted) != 0)
     return g_strdup_printf ("%s cannot be decoded: it is %s, and %s is %s",
-        name, type ? type : "no known kind of picture",
+        name, type ? type : "of no known picture format",
         (gchar *) g_ptr_array_index (self->names, like), wanted);
 
   return g_strdup_printf ("%s cannot be decoded: %s", name,
-      said ? said : "it is damaged or cut off");
+      said ? said : "it is damaged or truncated");
 }
 
 GstCaps *

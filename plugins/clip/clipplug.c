@@ -352,8 +352,8 @@ find_type (ClipChain * self)
   }
   close (self->file);
   if (!caps)
-    clip_chain_set_error (self, g_strdup ("nothing tells what kind of file it "
-            "is"), FALSE);
+    clip_chain_set_error (self, g_strdup ("its file type is not "
+            "recognised"), FALSE);
 
   return caps;
 }
@@ -383,8 +383,9 @@ clip_chain_plug (ClipChain * self, GstPad * src)
   } else if (!plug (self, src, caps, NULL)) {
     gchar *description = gst_pb_utils_get_decoder_description (caps);
 
-    clip_chain_set_error (self, g_strdup_printf ("nothing that reads it is "
-            "installed (%s)", description ? description : name), FALSE);
+    clip_chain_set_error (self, g_strdup_printf ("no GStreamer element that "
+            "reads its format is installed (%s)", description ? description :
+            name), FALSE);
     g_free (description);
   }
   gst_caps_unref (caps);

@@ -45,7 +45,8 @@ slab_new (gsize bytes)
   Slab *slab;
 
   if (start == MAP_FAILED)
-    g_error ("%" G_GSIZE_FORMAT " bytes of memory are not to be had", bytes);
+    g_error ("%" G_GSIZE_FORMAT " bytes of memory could not be "
+        "allocated", bytes);
   before = -(gsize) start & (SLAB_BYTES - 1);
   slab = (Slab *) (start + before);
   if (before)

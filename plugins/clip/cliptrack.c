@@ -407,7 +407,8 @@ feed (ClipChain * self, guint number, GstBuffer * buffer, GstCaps * caps)
   if (ret < GST_FLOW_EOS)
     clip_chain_set_error (self, self->pictures ?
         clip_chain_explain_picture (self, NULL) :
-        g_strdup_printf ("its decoder: %s", gst_flow_get_name (ret)), FALSE);
+        g_strdup_printf ("its decoder failed: %s", gst_flow_get_name (ret)),
+        FALSE);
 
   return ret;
 }
@@ -689,7 +690,8 @@ clip_chain_add_track (ClipChain * self, GstPad * pad, GstPad * root)
   g_mutex_unlock (&self->job->lock);
   if (gst_pad_link_full (pad, track->sink, GST_PAD_LINK_CHECK_NOTHING)
       != GST_PAD_LINK_OK)
-    clip_chain_set_error (self, g_strdup ("its video cannot be linked"), FALSE);
+    clip_chain_set_error (self, g_strdup ("its video stream could not be "
+        "linked"), FALSE);
 }
 
 void

@@ -195,7 +195,7 @@ gst_clip_augment_transform_frame (GstVideoFilter * filter,
 no_copy:
   {
     GST_ELEMENT_ERROR (self, STREAM, FAILED,
-        ("A frame of %ux%u is not of the size that the stream's caps say.",
+        ("A frame of %ux%u does not have the size in the caps.",
             GST_VIDEO_FRAME_WIDTH (in), GST_VIDEO_FRAME_HEIGHT (in)), (NULL));
     return GST_FLOW_ERROR;
   }

@@ -159,8 +159,9 @@ gst_clip_batch_refused (GstClipBatch * self, guint n)
   GstCaps *caps = clip_pack_caps (&self->pack, n);
 
   GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
-      ("What follows clipbatch does not take batches of %u clips of %u frames "
-          "of %dx%d.", n, self->pack.frames, WIDTH (self), HEIGHT (self)),
+      ("The element after clipbatch does not accept batches of %u clips of %u "
+          "frames of %dx%d.", n, self->pack.frames, WIDTH (self),
+          HEIGHT (self)),
       ("refused: %" GST_PTR_FORMAT, caps));
   gst_caps_unref (caps);
 }
@@ -235,8 +236,8 @@ gst_clip_batch_begin (GstClipBatch * self)
 no_memory:
   {
     GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-        ("No memory for a batch of %u clips of %u frames of %dx%d: make "
-            "batch-size or the frames smaller.", batch_size, self->pack.frames,
+        ("No memory for a batch of %u clips of %u frames of %dx%d: reduce "
+            "batch-size or the frame size.", batch_size, self->pack.frames,
             WIDTH (self), HEIGHT (self)), (NULL));
     return GST_FLOW_ERROR;
   }
@@ -494,7 +495,7 @@ too_large:
 no_frame:
   {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("Frame %u of clip %" G_GUINT64_FORMAT " (%s) is no picture of "
+        ("Frame %u of clip %" G_GUINT64_FORMAT " (%s) is not a picture of "
             "%dx%d.", self->pack.have, self->clip.clip, clip_name (self, &self->clip),
             WIDTH (self), HEIGHT (self)),
         ("a buffer of %" G_GSIZE_FORMAT " bytes could not be mapped",
@@ -544,7 +545,7 @@ done:
 no_clip:
   {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("Frames come that belong to no clip: put a clipsample in front of "
+        ("The frames belong to no clip: put a clipsample in front of "
             "clipbatch, or take them from clipsrc."),
         ("a buffer without GstClipMeta"));
     gst_buffer_unref (buffer);

@@ -154,7 +154,7 @@ gst_clip_diff_transform_frame (GstVideoFilter * filter, GstVideoFrame * in,
 no_map:
   {
     GST_ELEMENT_ERROR (self, RESOURCE, READ,
-        ("The frame before cannot be read any more."), (NULL));
+        ("The previous frame can no longer be read."), (NULL));
     return GST_FLOW_ERROR;
   }
 }

@@ -321,7 +321,7 @@ gst_clip_src_open (GstClipSrc * self)
 no_clip_bin:
   shown = cnn3d_escape (error->message, TRUE);
   GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("clip-bin \"%s\" is not a "
-          "bin's description: %s", used->clip_bin, shown), (NULL));
+          "valid bin description: %s", used->clip_bin, shown), (NULL));
   goto failed;
 no_dataset:
   shown = cnn3d_escape (error->message, TRUE);
@@ -334,8 +334,9 @@ no_order:
   GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message), (NULL));
   goto failed;
 no_threads:
-  GST_ELEMENT_ERROR (self, RESOURCE, FAILED, ("No threads for num-workers=%u: "
-          "%s", used->num_workers, error->message), (NULL));
+  GST_ELEMENT_ERROR (self, RESOURCE, FAILED, ("Threads for num-workers=%u "
+          "could not be started: %s", used->num_workers, error->message),
+      (NULL));
   goto failed;
 seek_too_far:
   GST_ELEMENT_ERROR (self, STREAM, FAILED, ("Clip %" G_GUINT64_FORMAT " was "

@@ -107,7 +107,7 @@ unknown:
   {
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
         "class-weights=balanced needs to know how many clips there are of each "
-        "class, and upstream does not tell: take the clips from clipsrc, or "
+        "class, and upstream does not say: take the clips from clipsrc, or "
         "give a number for each class.");
     return NULL;
   }

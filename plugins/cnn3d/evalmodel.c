@@ -34,8 +34,8 @@ other_clips:
     was = tensor_layout_describe (&self->layout);
     is = tensor_layout_describe (layout);
     GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("The model was set up for %s, now %s come: all clips of a run must be "
-            "of one kind.", was, is), (NULL));
+        ("The model was set up for %s, but %s arrived: all clips of a run must "
+            "have the same form.", was, is), (NULL));
     g_free (was);
     g_free (is);
     return FALSE;
@@ -48,9 +48,10 @@ other_sizes:
     was = cnn3d_escape (self->settings.model, FALSE);
     is = tensor_layout_describe (layout);
     GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("%s was trained on clips of %u frames of %ux%ux%u, but %s come: set "
-            "clipsample num-frames=%u and video/x-raw,%s%s%swidth=%u,height=%u "
-            "after the scaler.", was, n->frames, n->width, n->height,
+        ("%s was trained on clips of %u frames of %ux%ux%u, but %s arrived: "
+            "set clipsample num-frames=%u and "
+            "video/x-raw,%s%s%swidth=%u,height=%u after the scaler.", was,
+            n->frames, n->width, n->height,
             n->channels, is, n->frames, format ? "format=" : "",
             format ? format : "", format ? "," : "", n->width, n->height),
         (NULL));
@@ -61,8 +62,8 @@ other_sizes:
 more_classes:
   {
     GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("Labels come one-hot for %u classes, but there are %u: take the model "
-            "that was trained on them all.", layout->num_classes,
+        ("One-hot labels are of %u classes, but the model has %u: use a model "
+            "that was trained on all of them.", layout->num_classes,
             self->num_classes), (NULL));
     return FALSE;
   }
@@ -116,8 +117,8 @@ eval_run_match_classes (EvalRun * self, gchar ** names)
     if (!only_numbers (info))
       goto unknown;
     GST_ELEMENT_WARNING (self->element, STREAM, FORMAT,
-        ("The model file has no names of classes: the stream's are taken in "
-            "their order, the first for the model's class 0."), (NULL));
+        ("The model file has no class names: the stream's names are used in "
+            "their order, the first for class 0."), (NULL));
     return TRUE;
   }
   self->numbers = numbers;
@@ -139,8 +140,9 @@ unknown:
     model = cnn3d_escape (self->settings.model, FALSE);
     known = cnn3d_escape (list->str, FALSE);
     GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("The stream's class '%s' is none that %s was trained on, which are "
-            "%s: evaluate on clips of these, or mend the name.", name, model,
+        ("The stream's class '%s' is not one of the classes that %s was "
+            "trained on, which are %s: evaluate on clips of those, or correct "
+            "the name.", name, model,
             known), (NULL));
     g_free (known);
     g_free (model);
@@ -263,8 +265,8 @@ warn_of (EvalRun * self, GString * text)
   if (text->len > 0 && g_strcmp0 (text->str, self->told) != 0) {
     shown = cnn3d_escape (text->str, FALSE);
     GST_ELEMENT_WARNING (self->element, STREAM, FORMAT,
-        ("Clips are made otherwise than those that the model was trained on: "
-            "%s.", shown), (NULL));
+        ("Clips are prepared differently from those that the model was trained "
+            "on: %s.", shown), (NULL));
     g_free (shown);
     g_free (self->told);
     self->told = g_strdup (text->str);

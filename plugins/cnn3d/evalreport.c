@@ -48,7 +48,8 @@ eval_run_report_plan (EvalRun * self)
         cnn3d_choice_name (&cnn3d_precisions, asked));
   if (cnn3d_predictor_passed_over (self->predictor))
     GST_ELEMENT_WARNING (self->element, RESOURCE, SETTINGS,
-        ("device=auto takes %s, as the GPU that is here cannot be used: %s",
+        ("device=auto uses %s, because the GPU of this machine cannot be used: "
+            "%s",
             device, cnn3d_predictor_passed_over (self->predictor)), (NULL));
   if (self->progress)
     progress_note (self->progress, "%s of %s, precision %s, on %s",

@@ -414,8 +414,8 @@ bad_label:
   {
     name = tensor_batch_clip_name (buffer, clip, self->clips);
     GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("%s cannot be evaluated: %s. Mend the label, or take the model that "
-            "knows it.", name, error->message), (NULL));
+        ("%s cannot be evaluated: %s. Correct the label, or use a model that "
+            "was trained on its class.", name, error->message), (NULL));
     g_free (name);
     g_error_free (error);
     self->flow = GST_FLOW_ERROR;
@@ -540,8 +540,8 @@ other_file:
     gchar *shown = cnn3d_escape (s->model, FALSE);
 
     GST_ELEMENT_ERROR (self->element, RESOURCE, READ,
-        ("%s is another model than it was when the pipeline started: start "
-            "again.", shown), (NULL));
+        ("%s was changed after the pipeline started: stop the pipeline and "
+            "start it again.", shown), (NULL));
     g_free (shown);
     goto failed;
   }
@@ -611,8 +611,9 @@ no_size:
   {
     shown = cnn3d_escape (s->max_memory, FALSE);
     GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-        ("max-memory is '%s', which is no size: give bytes, or a number with a "
-            "unit such as 8GiB or 800MiB; 0 for what the device has.", shown),
+        ("max-memory is '%s', which is not a valid size: give bytes, or a "
+            "number with a unit such as 8GiB or 800MiB; 0 for what the device "
+            "has.", shown),
         (NULL));
     g_free (shown);
     return FALSE;

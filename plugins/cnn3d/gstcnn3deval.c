@@ -200,8 +200,8 @@ gst_cnn3d_eval_set_property (GObject * object, guint id, const GValue * value,
 
   if (settings_set (&eval_settings, GST_ELEMENT (self), &self->settings,
           id - PROP_SETTINGS, value) && GST_STATE (self) > GST_STATE_READY)
-    GST_WARNING_OBJECT (self, "%s changes in the states NULL and READY only: "
-        "it holds from the next run on", pspec->name);
+    GST_WARNING_OBJECT (self, "%s can only be changed in the states NULL and "
+        "READY: the new value holds from the next run on", pspec->name);
 }
 
 static void

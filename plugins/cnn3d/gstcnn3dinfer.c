@@ -203,26 +203,28 @@ gst_cnn3d_infer_report_model (GstCnn3dInfer * self, const InferModel * model,
         cnn3d_choice_name (&cnn3d_precisions, asked));
   if (passed_over)
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
-        ("device=auto takes %s, as the GPU that is here cannot be used: %s",
+        ("device=auto uses %s, because the GPU of this machine cannot be used: "
+            "%s",
             device, passed_over), (NULL));
   if (!interval && !g_strcmp0 (p->sampling, "uniform"))
     element_report_info (GST_ELEMENT (self), "%s was trained on frames spread "
         "evenly over whole clips, and video has no clips: windows are of %u "
-        "frames in a row; frame-interval makes them as long as the clips were.",
+        "consecutive frames; frame-interval makes them as long as the clips "
+        "were.",
         shown, info->network.frames);
   else if (!interval && !p->sampling)
-    element_report_info (GST_ELEMENT (self), "%s does not tell how far apart "
-        "the frames of its clips were: windows are of %u frames in a row; "
-        "frame-interval sets it.", shown, info->network.frames);
+    element_report_info (GST_ELEMENT (self), "%s does not record how far apart "
+        "the frames of its clips were: windows are of %u consecutive frames; "
+        "frame-interval changes that.", shown, info->network.frames);
   if (!p->scaling)
-    element_report_info (GST_ELEMENT (self), "%s does not tell how its frames "
-        "were scaled: bilinear is taken, without borders.", shown);
+    element_report_info (GST_ELEMENT (self), "%s does not record how its "
+        "frames were scaled: bilinear is used, without borders.", shown);
   else if (strcmp (p->scaling, "none")
       && infer_window_find_scaling (p->scaling) < 0) {
     gchar *method = cnn3d_escape (p->scaling, FALSE);
 
     element_report_info (GST_ELEMENT (self), "%s was trained on frames scaled "
-        "by '%s', which is not known here: bilinear is taken.", shown, method);
+        "by '%s', which is not known here: bilinear is used.", shown, method);
     g_free (method);
   }
   g_free (shown);
@@ -296,8 +298,9 @@ gst_cnn3d_infer_prepare (GstCnn3dInfer * self, guint interval, guint stride)
 bad_format:
   {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("Video in %s cannot be made the model's %ux%u: convert it first, with "
-            "videoconvert", gst_video_format_to_string (GST_VIDEO_INFO_FORMAT
+        ("Video in %s cannot be scaled to the model's %ux%u: convert it first, "
+            "with videoconvert",
+            gst_video_format_to_string (GST_VIDEO_INFO_FORMAT
                 (&self->info)), params.width, params.height), (NULL));
     return FALSE;
   }
@@ -452,7 +455,7 @@ gst_cnn3d_infer_set_caps (GstCnn3dInfer * self, GstCaps * caps)
 bad_caps:
   {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("These are no caps of raw video"), ("%" GST_PTR_FORMAT, caps));
+        ("These caps are not raw video"), ("%" GST_PTR_FORMAT, caps));
     return FALSE;
   }
 }
@@ -607,8 +610,8 @@ gst_cnn3d_infer_request_pad (GstElement * element, GstPadTemplate * template,
     self->text = gst_object_ref_sink (pad);
   GST_OBJECT_UNLOCK (self);
   if (has) {
-    GST_WARNING_OBJECT (self, "there is one text pad, and it is taken: put a "
-        "tee behind it");
+    GST_WARNING_OBJECT (self, "there is only one text pad, and it is in use: "
+        "put a tee after it");
     gst_object_unref (gst_object_ref_sink (pad));
     return NULL;
   }

@@ -259,8 +259,8 @@ gst_cnn3d_train_set_property (GObject * object, guint id, const GValue * value,
     return;
   GST_OBJECT_LOCK (self);
   if (GST_STATE (self) > GST_STATE_READY)
-    GST_WARNING_OBJECT (self, "%s changes in the states NULL and READY only: "
-        "it holds from the next run on", pspec->name);
+    GST_WARNING_OBJECT (self, "%s can only be changed in the states NULL and "
+        "READY: the new value holds from the next run on", pspec->name);
   train_preset_set (self->preset, &self->settings, id - PROP_SETTINGS, value);
   GST_OBJECT_UNLOCK (self);
 }

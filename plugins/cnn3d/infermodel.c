@@ -89,7 +89,7 @@ no_file:
 bad_memory:
   {
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-        "max-memory=%s is no number of bytes: write it as 8GiB, 800MiB or "
+        "max-memory=%s is not a valid size: write it as 8GiB, 800MiB or "
         "8589934592", settings->max_memory);
     return NULL;
   }

@@ -111,8 +111,8 @@ too_many:
   }
 no_size:
   {
-    set_error (error, "'%s' in the dimensions %s is no size: whole numbers "
-        "from 1 on are.", parts[i], text);
+    set_error (error, "'%s' in the dimensions %s is not a valid size: sizes "
+        "are whole numbers from 1.", parts[i], text);
     g_strfreev (parts);
     return FALSE;
   }
@@ -270,7 +270,7 @@ tensor_layout_from_caps (TensorLayout * layout, const GstCaps * caps,
   /* ERRORS */
 no_tensors:
   {
-    set_error (error, "%s is no batch of tensors: put clipbatch in front.",
+    set_error (error, "%s is not a batch of tensors: put clipbatch in front.",
         gst_structure_get_name (s));
     return FALSE;
   }

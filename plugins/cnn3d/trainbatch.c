@@ -190,7 +190,7 @@ bad_label:
   {
     name = tensor_batch_clip_name (buffer, clip, begin);
     train_run_fail (self, g_error_new (GST_STREAM_ERROR,
-            GST_STREAM_ERROR_FORMAT, "%s cannot be trained on: %s. Mend the "
+            GST_STREAM_ERROR_FORMAT, "%s cannot be trained on: %s. Correct the "
             "label, or set num-classes.", name, error->message), NULL);
     g_free (name);
     g_error_free (error);

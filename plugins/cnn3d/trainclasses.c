@@ -42,7 +42,7 @@ leave_unnamed (TrainRun * self, guint there)
   }
   GST_ELEMENT_WARNING (self->element, RESOURCE, SETTINGS,
       ("num-classes is %u, but upstream has %u classes: the network gets %u "
-          "outputs that no clip is of, without a name. Set num-classes to 0 to "
+          "outputs that have no name and no clips. Set num-classes to 0 to "
           "take upstream's classes.", n, there, n - there), (NULL));
 }
 
@@ -122,7 +122,7 @@ train_run_find_classes (TrainRun * self)
 unknown:
   {
     GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-        ("Upstream does not tell how many classes there are: set num-classes, "
+        ("Upstream does not say how many classes there are: set num-classes, "
             "or take the clips from clipsrc."), (NULL));
     return FALSE;
   }
@@ -144,7 +144,7 @@ one_hot:
 one_class:
   {
     GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("Upstream has one class only: there is nothing to tell apart."),
+        ("Upstream has only one class: training needs at least two."),
         (NULL));
     return FALSE;
   }

@@ -60,7 +60,7 @@ fail_empty (TrainRun * self, guint64 delivered)
       self->pass.epoch + 1);
   if (delivered == 0 || self->skips.pass.skipped >= self->skips.pass.clips)
     g_string_append_printf (text, "all %" G_GUINT64_FORMAT " %s clips were "
-        "skipped, mostly as %s. Mend the files or their paths.",
+        "skipped; mostly: %s. Repair the files or correct their paths.",
         self->skips.pass.skipped, kind (self), reason ? reason :
         "none came");
   else
@@ -84,7 +84,7 @@ fail_skipped (TrainRun * self)
   /* what was skipped before a resume, another process named */
   train_run_fail (self, g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
           "%s of epoch %u were skipped, more than max-skipped=%g allows; "
-          "mostly: %s. The first: %s. Mend the files or their paths; "
+          "mostly: %s. The first: %s. Repair the files or correct their paths; "
           "max-skipped=1 trains on what is left.", count, self->pass.epoch + 1,
           self->settings.max_skipped, reason ? reason : "before this resume",
           first ? first : "before this resume"), NULL);
@@ -198,7 +198,7 @@ train_run_end_pass (TrainRun * self, const GstClipEpochDone * done)
     GST_INFO_OBJECT (self->element, "no better for %d epochs",
         self->settings.patience);
     if (self->progress)
-      progress_note (self->progress, "stopped: no better for %d epochs",
+      progress_note (self->progress, "stopped: no improvement for %d epochs",
           self->settings.patience);
     train_run_tell_end (self, TRUE);
     train_report_finished (self->element, self->log, result.epoch, "patience");
@@ -299,7 +299,7 @@ tell_where (TrainRun * self)
     g_string_append_printf (text, " of %" G_GUINT64_FORMAT, at.clips);
   if (dir && at.step)
     g_string_append_printf (text, ": %s", self->settings.resume ==
-        CNN3D_RESUME_NEVER ? "with resume=auto the same line goes on there" :
+        CNN3D_RESUME_NEVER ? "with resume=auto the same line resumes there" :
         "the same line resumes");
   else
     g_string_append_printf (text, ": nothing is saved%s", dir ? "" :
@@ -424,8 +424,8 @@ train_run_end (TrainRun * self)
     train_run_fail (self, g_error_new (GST_STREAM_ERROR,
             GST_STREAM_ERROR_FAILED, "The stream ended at clip %"
             G_GUINT64_FORMAT ", before clip %" G_GUINT64_FORMAT " where "
-            "training was to go on: take the same clips as before, or set "
-            "resume=never to begin anew.", self->position,
+            "training was to resume: use the same clips as before, or set "
+            "resume=never to start anew.", self->position,
             self->resume_position), NULL);
   } else if (check_steps (self)) {
     train_run_tell_end (self, self->finished);

@@ -75,7 +75,8 @@ train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
         cnn3d_choice_name (&cnn3d_precisions, params->precision));
   if (cnn3d_trainer_passed_over (trainer))
     GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS,
-        ("device=auto takes %s, as the GPU that is here cannot be used: %s",
+        ("device=auto uses %s, because the GPU of this machine cannot be used: "
+            "%s",
             device, cnn3d_trainer_passed_over (trainer)), (NULL));
   if (cnn3d_trainer_prefix (trainer)) {
     gchar *path = cnn3d_escape (params->pretrained, FALSE);

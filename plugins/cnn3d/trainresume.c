@@ -47,8 +47,8 @@ train_run_resume (TrainRun * self)
   /* ERRORS */
 failed:
   {
-    train_run_fail (self, error, "Training cannot go on from the last "
-        "checkpoint (resume=never begins anew)");
+    train_run_fail (self, error, "Training cannot resume from the last "
+        "checkpoint (resume=never starts anew)");
     return FALSE;
   }
 none:
@@ -56,8 +56,8 @@ none:
     gchar *shown = cnn3d_escape (self->settings.checkpoint_dir, FALSE);
 
     GST_ELEMENT_ERROR (self->element, RESOURCE, NOT_FOUND,
-        ("There is no checkpoint in %s to go on from: set checkpoint-dir to "
-            "where one is, or resume=auto to begin anew.", shown), (NULL));
+        ("There is no checkpoint in %s to resume from: set checkpoint-dir to "
+            "where one is, or resume=auto to start anew.", shown), (NULL));
     g_free (shown);
     return FALSE;
   }
@@ -85,8 +85,9 @@ static void
 report_passing (TrainRun * self)
 {
   element_report_info (self->element, "The first %" G_GUINT64_FORMAT " clips "
-      "are passed over, as the checkpoint was trained on them and upstream does "
-      "not seek (resume=never begins anew).", self->resume_position);
+      "are dropped, because the checkpoint was trained on them and upstream "
+      "cannot seek past them (resume=never starts "
+      "anew).", self->resume_position);
 }
 
 /* All the epochs that are asked for now are behind the checkpoint. */
@@ -116,7 +117,7 @@ train_run_end_complete (TrainRun * self)
         asked == 1 ? "was" : "were");
   }
   element_report_info (self->element, "Training is complete already%s. Raise "
-      "the number of epochs to go on, or set resume=never to begin anew.",
+      "the number of epochs to continue, or set resume=never to start anew.",
       figures);
   if (self->progress)
     progress_note (self->progress, "training is complete%s", figures);
@@ -137,11 +138,11 @@ tell_position (TrainRun * self)
     return;
   cnn3d_trainer_get_saved_at (self->trainer, &at);
   if (at.clips > 0)
-    progress_note (self->progress, "going on in epoch %u at clip %"
+    progress_note (self->progress, "resuming in epoch %u at clip %"
         G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT, at.epoch + 1, at.clip,
         at.clips);
   else
-    progress_note (self->progress, "going on with epoch %u%s", at.epoch + 1,
+    progress_note (self->progress, "resuming with epoch %u%s", at.epoch + 1,
         at.training ? "" : ", its validation");
 }
 
@@ -191,10 +192,10 @@ train_run_go_on (TrainRun * self)
 elsewhere:
   {
     train_run_fail (self, g_error_new (GST_STREAM_ERROR,
-            GST_STREAM_ERROR_FAILED, "Training was to go on at clip %"
-            G_GUINT64_FORMAT ", but upstream is at clip %" G_GUINT64_FORMAT
-            ": take the same clips and seed as before, or set resume=never to "
-            "begin anew.", self->resume_position, e->position), NULL);
+            GST_STREAM_ERROR_FAILED, "Training was to resume at clip %"
+            G_GUINT64_FORMAT ", but upstream is at clip %" G_GUINT64_FORMAT ": "
+            "use the same clips and seed as before, or set resume=never to "
+            "start anew.", self->resume_position, e->position), NULL);
     return FALSE;
   }
 }

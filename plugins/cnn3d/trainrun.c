@@ -294,8 +294,8 @@ other_clips:
     was = tensor_layout_describe (&self->layout);
     is = tensor_layout_describe (layout);
     train_run_fail (self, g_error_new (GST_STREAM_ERROR,
-            GST_STREAM_ERROR_FORMAT, "The network is made for %s, now %s come: "
-            "all clips of a run must be of one size.", was, is), NULL);
+            GST_STREAM_ERROR_FORMAT, "The network was set up for %s, but %s "
+            "arrived: all clips of a run must be of one size.", was, is), NULL);
     g_free (was);
     g_free (is);
     return FALSE;

@@ -95,8 +95,8 @@ no_model:
 one_class:
   {
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-        "num-classes is 1, but with one class there is nothing to tell apart: "
-        "set 2 or more, or 0 to take what upstream tells.");
+        "num-classes is 1, but training needs at least two classes: set 2 or "
+        "more, or 0 to take upstream's number.");
     return FALSE;
   }
 no_folder:
@@ -117,8 +117,9 @@ no_size:
   {
     names = cnn3d_escape (settings->max_memory, FALSE);
     g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-        "max-memory is '%s', which is no size: give bytes, or a number with a "
-        "unit such as 8GiB or 800MiB; 0 for what the device has.", names);
+        "max-memory is '%s', which is not a valid size: give bytes, or a "
+        "number with a unit such as 8GiB or 800MiB; 0 for what the device "
+        "has.", names);
     g_free (names);
     return FALSE;
   }

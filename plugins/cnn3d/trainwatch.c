@@ -34,7 +34,7 @@ watch_loss (TrainWatch * self, const Cnn3dPassResult * result)
 
   return g_strdup_printf ("The training loss does not fall: it was %.4g in the "
       "first of %u epochs and is %.4g now. Usual reasons: lr is much too large "
-      "or too small, labels that do not go with their videos, freeze leaves "
+      "or too small, labels that do not match their videos, freeze leaves "
       "nothing to train, or num-frames, frame-interval or the frame's size do "
       "not show what tells the classes apart.", self->first, self->epochs,
       result->loss);
@@ -84,10 +84,10 @@ watch_classes (TrainWatch * self, const Cnn3dPassResult * result,
   self->told_class = TRUE;
   name = classes ? g_strdup (classes[only]) : g_strdup_printf ("%d", only);
   text = g_strdup_printf ("All %" G_GUINT64_FORMAT " validation clips of epoch "
-      "%u were told to be of class %s. Usual reasons: too few epochs or too "
-      "small an lr yet, one class with most of the clips, an lr that is much "
-      "too large, batches of one or two clips without freeze=batch-norm, or "
-      "labels that do not go with their videos.", result->clips,
+      "%u were predicted to be of class %s. Usual reasons: too few epochs or "
+      "too small an lr yet, one class with most of the clips, an lr that is "
+      "much too large, batches of one or two clips without freeze=batch-norm, "
+      "or labels that do not match their videos.", result->clips,
       result->epoch + 1, name);
   g_free (name);
 

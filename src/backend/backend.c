@@ -99,7 +99,7 @@ cnn3d_backend_load (const gchar *name, GError **error)
     g_string_append_printf (reasons, "\n  %s", reason->message);
   }
   g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
-      "the %s back end is not installed or does not load:%s", name, reasons->str);
+      "the %s back end is not installed or cannot be loaded:%s", name, reasons->str);
   return NULL;
 }
 

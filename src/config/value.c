@@ -312,7 +312,7 @@ cnn3d_config_value (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written
   if (is_null (written))
     return TRUE;
   if (!written->list && written->items[0][0] == 0) {
-    *reason = g_strdup_printf ("%s has no value; write null for what holds without it", key->name);
+    *reason = g_strdup_printf ("%s has no value; write null for the default", key->name);
     return FALSE;
   }
   if (!written->list && strlen (written->items[0]) > MAX_TEXT) {

@@ -138,7 +138,7 @@ alias:
   return FALSE;
 decorated:
   set_error (reader, &reader->event.start_mark, CNN3D_CONFIG_ERROR_SYNTAX, error,
-      anchor ? "an anchor (&); values are written out here" : "a tag (!); values are written without here");
+      anchor ? "an anchor (&); write each value out" : "a tag (!); write the value without it");
   return FALSE;
 }
 
@@ -164,7 +164,7 @@ add_item (Reader *reader, Cnn3dConfigWritten *written, GError **error)
   }
   if (style == YAML_LITERAL_SCALAR_STYLE || style == YAML_FOLDED_SCALAR_STYLE) {
     set_error (reader, &reader->event.start_mark, CNN3D_CONFIG_ERROR_VALUE, error,
-        "a value in lines of its own (| or >); write it behind its key");
+        "a block value (| or >); write it after its key");
     return FALSE;
   }
   if (written->n_items < G_N_ELEMENTS (written->items)) {
@@ -261,7 +261,7 @@ unknown:
   g_free (reason);
   return FALSE;
 twice:
-  set_error (reader, &at, CNN3D_CONFIG_ERROR_KEY, error, "%s is there twice; the first is on line %u", key->name,
+  set_error (reader, &at, CNN3D_CONFIG_ERROR_KEY, error, "%s appears twice; the first is on line %u", key->name,
       reader->lines[number]);
   return FALSE;
 }
@@ -308,7 +308,7 @@ unknown:
   g_free (reason);
   return FALSE;
 twice:
-  set_error (reader, &at, CNN3D_CONFIG_ERROR_KEY, error, "the section %s is there twice; the first is on line %u",
+  set_error (reader, &at, CNN3D_CONFIG_ERROR_KEY, error, "the section %s appears twice; the first is on line %u",
       text, line);
   return FALSE;
 no_keys:

@@ -196,7 +196,7 @@ check_params (const Cnn3dDatasetParams *params, GError **error)
         params->fold, params->num_folds, params->num_folds - 1);
   else if (params->num_folds > 0 && params->val_location && *params->val_location)
     g_set_error_literal (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
-        "Both num-folds and val-location are set; validation comes from one of them");
+        "Both num-folds and val-location are set; set only one of them");
   else
     return TRUE;
   return FALSE;

@@ -52,6 +52,7 @@ typedef struct {
   guint n_fields;
   Column columns[MAX_COLUMNS];
   guint n_columns;
+  guint first_row;              /* of the data set's, that is in this file */
   gboolean header;
   gboolean group_may_be_split;
 } Reader;
@@ -313,9 +314,16 @@ parse_seconds (const Reader *reader, const Field *field, const gchar *name,
 
   /* ERRORS */
 not_a_number:
+  if (!reader->header && reader->dataset->rows->len == reader->first_row)
+    goto no_header;
   set_row_error (reader, field->line, field->column, error,
-      "the %s \"%.*s\" is not a number of seconds; write it as 12.5", name,
+      "the %s \"%.*s\" is not a number of seconds; write it like 12.5", name,
       (int) MIN (field->size, 40), field->text);
+  return FALSE;
+no_header:
+  set_row_error (reader, field->line, field->column, error,
+      "this row is not a header, which names at least path and label, and its %s \"%.*s\" is not a number of seconds, "
+      "such as 12.5", name, (int) MIN (field->size, 40), field->text);
   return FALSE;
 negative:
   set_row_error (reader, field->line, field->column, error,
@@ -405,7 +413,7 @@ bad_split:
   return FALSE;
 bad_fps:
   set_row_error (reader, field->line, field->column, error,
-      "the fps \"%.*s\" is no rate; write pictures a second, as 29.97",
+      "the fps \"%.*s\" is not a valid frame rate; write frames per second, such as 29.97",
       (int) MIN (field->size, 40), field->text);
   return FALSE;
 no_fold:
@@ -473,10 +481,10 @@ check_text (Reader *reader, GError **error)
 static gboolean
 read_rows (Reader *reader, GError **error)
 {
-  guint first_row = reader->dataset->rows->len;
   guint first_group = reader->dataset->groups.n;
   const gchar *p;
 
+  reader->first_row = reader->dataset->rows->len;
   if (reader->end - reader->p >= 3 && memcmp (reader->p, "\xEF\xBB\xBF", 3) == 0)
     reader->line_start = reader->p += 3;
   if (!check_text (reader, error))
@@ -500,7 +508,7 @@ read_rows (Reader *reader, GError **error)
       return FALSE;
   }
   if (reader->group_may_be_split)
-    groups_to_splits (reader, first_row, first_group);
+    groups_to_splits (reader, reader->first_row, first_group);
   return TRUE;
 }
 

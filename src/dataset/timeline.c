@@ -130,7 +130,7 @@ add_video (const Timeline *timeline, JsonNode *node, guint video, GError **error
   else if (split && *split && !cnn3d_split_parse (split, strlen (split), &split_value))
     reason = "the split is unknown; it is train, val, validation or test";
   else if (has_fps && !(get_number (object, "fps", &fps) && cnn3d_fps_is_valid (fps)))
-    reason = "the fps is no rate; write pictures a second, as 29.97";
+    reason = "the fps is not a valid frame rate; write frames per second, such as 29.97";
   else if (segments && !JSON_NODE_HOLDS_ARRAY (segments))
     reason = "segments is not an array";
   if (reason) {

@@ -54,7 +54,7 @@ cnn3d_feature_map_write (const gchar *dir, guint64 clip, guint view, const Cnn3d
   if (g_mkdir_with_parents (folder, 0777) < 0) {
     const gint number = errno;
 
-    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number), "%s cannot be made: %s", folder,
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number), "%s cannot be created: %s", folder,
         g_strerror (number));
     return FALSE;
   }

@@ -526,8 +526,8 @@ cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, gu
   for (gsize i = 0; i < (gsize) n * classes; i++)
     if (!isfinite (logits[i])) {
       g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
-          "the model's output for clip %u of a batch is not a number: its weights have run away, or the input is not "
-          "finite", (guint) (i / classes));
+          "the model's output for clip %u of a batch is NaN or infinite: its weights have diverged, or the input is "
+          "not finite", (guint) (i / classes));
       return FALSE;
     }
   return TRUE;

@@ -295,7 +295,8 @@ cnn3d_results_write (const gchar *dir, const gchar *model, const Cnn3dModelInfo 
   if (g_mkdir_with_parents (dir, 0777) < 0) {
     const gint number = errno;
 
-    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number), "%s cannot be made: %s", dir, g_strerror (number));
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number), "%s cannot be created: %s", dir,
+        g_strerror (number));
     return FALSE;
   }
 

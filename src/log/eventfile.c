@@ -214,7 +214,7 @@ cnn3d_event_file_image (Cnn3dEventFile *file, guint64 step, const gchar *tag, GB
   Tensorboard__Summary__Image image = TENSORBOARD__SUMMARY__IMAGE__INIT;
 
   if (!read_png_header (png, &image)) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the picture for %s is no PNG", tag);
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the picture for %s is not a PNG", tag);
     return FALSE;
   }
   value.tag = (gchar *) tag;

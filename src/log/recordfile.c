@@ -103,7 +103,7 @@ cnn3d_record_file_open_lines (const gchar *path, GError **error)
     return NULL;
   size = file->end;
   if (!find_last_line (file) || (file->end < size && !cut_back (file))) {
-    set_error (error, "go on with", path, errno);
+    set_error (error, "continue", path, errno);
     cnn3d_record_file_free (&file);
   }
   return file;

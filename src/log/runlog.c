@@ -92,7 +92,7 @@ cnn3d_run_log_new (const gchar *dir, GError **error)
   log->lock = -1;
   log->line = g_string_new (NULL);
   if (g_mkdir_with_parents (dir, 0777) < 0)
-    set_error (error, "make the folder", dir, errno);
+    set_error (error, "create the folder", dir, errno);
   else if (lock_folder (log, error) && open_json (log, error))
     return log;
   cnn3d_run_log_free (&log);
@@ -148,11 +148,11 @@ make_earlier (const Cnn3dRunLog *log, GError **error)
     if (g_mkdir (path, 0777) == 0)
       return g_steal_pointer (&path);
     if (errno != EEXIST) {
-      set_error (error, "make the folder", path, errno);
+      set_error (error, "create the folder", path, errno);
       return NULL;
     }
   }
-  set_error (error, "move what is there away in", log->dir, EEXIST);
+  set_error (error, "move the earlier records aside in", log->dir, EEXIST);
   return NULL;
 }
 

@@ -223,7 +223,7 @@ scan_tensor (Scan * scan, SafetensorsEntry * entry)
   if (!expect (scan, '{'))
     return FALSE;
   if (accept (scan, '}'))
-    return fail (scan, "a tensor without dtype, shape and data_offsets");
+    return fail (scan, "a tensor without dtype, shape or data_offsets");
   do {
     g_autofree gchar *key = scan_string (scan);
     guint i;

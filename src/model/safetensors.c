@@ -222,7 +222,7 @@ place_tensors (Cnn3dSafetensors * file, const guint8 * data, gsize size,
           ": the file is cut short", shown, e->end, size);
     else
       g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-          "tensor “%s” is there twice", shown);
+          "tensor “%s” appears twice", shown);
     return FALSE;
   }
   if (at != size) {

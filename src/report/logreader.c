@@ -151,8 +151,8 @@ on_skipped (Reader *r, JsonObject *o)
   if (found)
     g_array_index (r->log->skips, ReportSkip, found - 1).times++;
   else if (r->log->skips->len < MOST_SKIPS) {
-    const ReportSkip skip = {.path = g_strdup (path ? path : "no path was told"),
-      .reason = g_strdup (reason ? reason : "no reason was told"),.times = 1
+    const ReportSkip skip = {.path = g_strdup (path ? path : "(no path in the log)"),
+      .reason = g_strdup (reason ? reason : "(no reason in the log)"),.times = 1
     };
 
     g_array_append_val (r->log->skips, skip);
@@ -165,7 +165,9 @@ static void
 on_notice (ReportLog *log, JsonObject *o, gboolean warning, gdouble time)
 {
   const gchar *text = report_json_string (o, "message");
-  const ReportNotice notice = {.warning = warning,.text = g_strdup (text ? text : "no message was told"),.time = time };
+  const ReportNotice notice = {.warning = warning,.text = g_strdup (text ? text : "(no message in the log)"),
+    .time = time
+  };
 
   if (!warning) {
     g_free (log->failed);
@@ -212,7 +214,7 @@ on_record (Reader *r, JsonNode *record)
   } else if (g_strcmp0 (event, "finished") == 0) {
     reason = report_json_string (o, "reason");
     g_free (log->finished);
-    log->finished = g_strdup (reason ? reason : "no reason was told");
+    log->finished = g_strdup (reason ? reason : "(no reason in the log)");
   }
 }
 

@@ -114,11 +114,11 @@ cnn3d_report_html (const gchar *run, const gchar *compare, GError **error)
   /* ERRORS */
 no_folder:
   g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR,
-      "%s is no folder: give the one that cnn3dtrain's log-dir named", shown);
+      "%s is not a folder: give the one that cnn3dtrain's log-dir named", shown);
   return NULL;
 nothing:
-  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s has nothing to report: it was looked for log.jsonl "
-      "(cnn3dtrain log-dir=...), and here and in the folders in it for metrics.json and predictions.csv "
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s has nothing to report: neither log.jsonl "
+      "(cnn3dtrain log-dir=...), nor, here or in the folders in it, metrics.json or predictions.csv "
       "(cnn3deval output-dir=...)", shown);
   return NULL;
 no_other:

@@ -51,7 +51,7 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
   for (guint i = 0; batch->labels && i < batch->n; i++)
     if (batch->labels[i] < 0 || batch->labels[i] >= classes) {
       g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
-          "a clip has label %d, but there are %d classes: labels count from 0; set num-classes or mend the labels",
+          "a clip has label %d, but there are %d classes: labels count from 0; set num-classes or correct the labels",
           batch->labels[i], classes);
       return FALSE;
     }
@@ -147,8 +147,8 @@ check_loss (const Cnn3dTrainer *t, gdouble loss, GError **error)
   if (isfinite (loss))
     return TRUE;
   g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
-      "the loss is not a number any more, in epoch %u after step %" G_GUINT64_FORMAT
-      ": lower lr, add warmup-epochs or gradient-clip-val, or check the input for NaN", t->now.pass.epoch + 1,
+      "the loss became NaN or infinite, in epoch %u after step %" G_GUINT64_FORMAT ": lower lr, add warmup-epochs or "
+      "gradient-clip-val, or check the input for NaN", t->now.pass.epoch + 1,
       t->now.step);
   return FALSE;
 }
@@ -269,7 +269,7 @@ take_overflow (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
     return TRUE;
   }
   g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
-      "the gradient's norm is not a number at step %" G_GUINT64_FORMAT ": lower lr", t->now.step + 1);
+      "the gradient's norm became NaN or infinite at step %" G_GUINT64_FORMAT ": lower lr", t->now.step + 1);
   return FALSE;
 }
 

@@ -206,7 +206,7 @@ make_folder (const Cnn3dTrainer *t, GError **error)
 {
   if (g_mkdir_with_parents (t->params.checkpoint_dir, 0777) == 0)
     return TRUE;
-  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT, "checkpoint-dir %s cannot be made: %s",
+  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT, "checkpoint-dir %s cannot be created: %s",
       t->params.checkpoint_dir, g_strerror (errno));
   return FALSE;
 }
@@ -486,7 +486,8 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
   name = cnn3d_safetensors_metadata (weights, "state");
   if (!name || strchr (name, G_DIR_SEPARATOR)) {
     g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
-        "%s names no state to go on from: use it as pretrained=, with resume=never or another checkpoint-dir", last);
+        "%s names no training state to resume from: use it as pretrained=, with resume=never or another "
+        "checkpoint-dir", last);
     return FALSE;
   }
   state_path = g_build_filename (t->params.checkpoint_dir, name, NULL);

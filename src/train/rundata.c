@@ -53,7 +53,7 @@ read_data (Cnn3dSafetensors *state, Cnn3dRunData *d)
 
 /* Names of classes that are told in one error. */
 #define MOST_NAMED 20
-#define ADVICE "name them as before, set another checkpoint-dir, or begin anew with resume=never " \
+#define ADVICE "name them as before, set another checkpoint-dir, or start anew with resume=never " \
     "(pretrained= takes these weights)"
 
 /* An older version gave an output without clips its number for a name. */
@@ -249,13 +249,14 @@ cnn3d_trainer_check_data (Cnn3dTrainer *t, const gchar *path, Cnn3dSafetensors *
     compare_rows (mark, &was, is, text);
   if (text->len == 0) {
     if (!known && is->order)
-      t->data_note = g_strdup ("the checkpoint does not tell which data it was trained on: whether this is the same "
-          "cannot be seen");
+      t->data_note = g_strdup ("the checkpoint does not record which data it was trained on: whether this is the same "
+          "cannot be checked");
     return TRUE;
   }
   if (!t->params.any_data) {
     g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
-        "%s was trained on other data: %s. Take the same as before, or set resume-data=any to go on with this", path,
+        "%s was trained on other data: %s. Use the same data as before, or set resume-data=any to continue with "
+        "this", path,
         text->str);
     return FALSE;
   }

@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cliprun.h"
 
+#include <sys/stat.h>
+
 static gchar *
 two_videos (void)
 {
@@ -248,16 +250,18 @@ test_bad_clips (void)
     const gchar *name, *reason;
   } bads[] = {
     {"missing.mp4", "No such file"},
-    {"empty.mp4", "empty"},
-    {"text.mp4", ""},
+    {"empty.mp4", "it is empty (0 bytes)"},
+    {"text.mp4", "its file type is not recognised"},
+    {"words.mp4", "there is no video in it: it is text/plain"},
     {"cut.mp4", ""},
-    {"sound.mkv", "no video"},
+    {"sound.mkv", "there is no video in it"},
     {"folder.mp4", "folder"},
-    {"late.mp4", "after the video's end"},
-    {"http://localhost/a.mp4", "file://"},
+    {"late.mp4", "the clip starts at 100 s, after the video's end"},
+    {"fifo.mp4", "it is not a regular file"},
+    {"http://localhost/a.mp4", "only file:// addresses and paths are read"},
   };
   GString *text = g_string_new (NULL);
-  gchar *path, *content, *csv, *line;
+  gchar *path, *content, *csv, *line, *words;
   gsize size;
 
   g_free (write_text ("empty.mp4", ""));
@@ -273,6 +277,12 @@ test_bad_clips (void)
   g_assert_true (g_file_set_contents (path, content, size / 2, NULL));
   g_free (path);
   g_free (content);
+  words = g_strnfill (5000, 'a');
+  g_free (write_text ("words.mp4", words));
+  g_free (words);
+  path = in_dir ("fifo.mp4");
+  g_assert_cmpint (mkfifo (path, 0600), ==, 0);
+  g_free (path);
   path = in_dir ("sound.mkv");
   line = g_strdup_printf ("audiotestsrc num-buffers=20 ! matroskamux ! "
       "filesink location=\"%s\"", path);
@@ -302,11 +312,12 @@ test_bad_clips (void)
       gchar *skipped = g_ptr_array_index (run->skipped, i);
 
       g_assert_nonnull (strstr (skipped, bads[i].name));
+      g_test_message ("%s", skipped);
       g_assert_nonnull (strstr (skipped, bads[i].reason));
     }
     g_object_get (run->src, "clips-skipped", &count, NULL);
     g_assert_cmpuint (count, ==, G_N_ELEMENTS (bads));
-    g_assert_nonnull (strstr (run->events->str, "/16+8-8 "));
+    g_assert_nonnull (strstr (run->events->str, "/20+10-10 "));
     run_free (run);
     g_free (properties);
   }
@@ -359,7 +370,7 @@ test_errors (void)
   } cases[] = {
     {"", "", "No location"},
     {"/no/such", "", "/no/such"},
-    {bad, "", "No clip of the training pass"},
+    {bad, "", "No clip of the training pass could be read, all 3 were skipped"},
     {bad, "num-workers=3", "no.mp4: No such file"},
     {row, "", "row.csv:2:3: the label is missing"},
     {one, "", "one class"},
@@ -369,11 +380,13 @@ test_errors (void)
     {csv, "num-folds=2 fold=2", "fold is 2"},
     {csv, "num-folds=1", "num-folds is 1"},
     {csv, "rank=1", "rank is 1"},
-    {csv, "clip-bin=\"nosuchelement\"", "nosuchelement"},
+    {csv, "clip-bin=\"nosuchelement\"",
+        "clip-bin \"nosuchelement\" is not a valid bin description: "},
     {csv, "clip-bin=\"fakesink\"", "no free source pad"},
     {csv, "clip-bin=\"capsfilter caps=video/x-raw,format=RGB\"",
-        "not-negotiated"},
-    {csv, "clip-bin=\"audioconvert\" num-workers=2", "not-negotiated"},
+        "clip-bin and what follows do not accept its frames, which are video"},
+    {csv, "clip-bin=\"audioconvert\" num-workers=2", "No clip can pass (the "
+        "first was "},
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {

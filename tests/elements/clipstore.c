@@ -128,6 +128,8 @@ test_round_trip (void)
     g_assert_cmpint (clip_store_add (store, too_long, chunks, 1, &error), ==,
         CLIP_STORE_FAILED);
     g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL);
+    g_assert_cmpstr (error->message, ==, "A key of 1048577 bytes is too long: "
+        "use a checksum of it.");
     g_clear_error (&error);
     clip_store_get_stats (store, &stats);
     g_assert_cmpuint (stats.records, ==, G_N_ELEMENTS (sizes) + 2);
@@ -176,14 +178,14 @@ test_locations (void)
   ClipStoreStats stats;
 
   g_assert_true (g_file_set_contents (file, "", 0, NULL));
-  assert_not_opened (file, "not a folder");
-  assert_not_opened (below, "Cannot create");
+  assert_not_opened (file, " is not a folder. Choose another location");
+  assert_not_opened (below, "Cannot create the folder ");
   g_assert_cmpint (g_mkdir_with_parents (lock, 0777), ==, 0);
-  assert_not_opened (folder, "Cannot write");
+  assert_not_opened (folder, "Cannot write and lock ");
   g_assert_cmpint (g_chmod (folder, 0555), ==, 0);
   g_assert_cmpint (g_rmdir (lock), ==, geteuid () ? -1 : 0);
   if (geteuid ())
-    assert_not_opened (folder, "Cannot write");
+    assert_not_opened (folder, "Cannot write and lock ");
   g_assert_cmpint (g_chmod (folder, 0777), ==, 0);
   g_rmdir (lock);
 

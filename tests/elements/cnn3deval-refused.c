@@ -32,7 +32,9 @@ test_bad_files (void)
   gchar *whole, *other;
   gsize size;
 
-  refused (NULL, "", resource, GST_RESOURCE_ERROR_SETTINGS, "set model");
+  refused (NULL, "", resource, GST_RESOURCE_ERROR_SETTINGS,
+      "There is no model to evaluate: set model to a file that cnn3dtrain "
+          "wrote");
   refused ("/nowhere/m.safetensors", "", resource,
       GST_RESOURCE_ERROR_NOT_FOUND, "/nowhere/m.safetensors");
   g_assert_true (g_file_set_contents (path, "", 0, NULL));
@@ -73,12 +75,14 @@ test_bad_settings (void)
   Rig r;
 
   refused (model, "max-memory=much", resource, GST_RESOURCE_ERROR_SETTINGS,
-      "'much', which is no size");
+      "'much', which is not a valid size");
   refused (model, "feature-maps=1", resource, GST_RESOURCE_ERROR_SETTINGS,
-      "set output-dir");
+      "feature-maps needs a place to put them: set output-dir");
   refused (model, "feature-maps=1 feature-layers=\"\" output-dir=maps", resource,
-      GST_RESOURCE_ERROR_SETTINGS, "set feature-layers");
-  refused (model, line, resource, GST_RESOURCE_ERROR_OPEN_WRITE, "/below");
+      GST_RESOURCE_ERROR_SETTINGS,
+          "feature-maps needs layers to draw: set feature-layers");
+  refused (model, line, resource, GST_RESOURCE_ERROR_OPEN_WRITE,
+      "Results cannot be written to ");
   g_free (line);
 
   line = g_strdup_printf ("feature-maps=1 feature-layers=layer9 output-dir=%s",
@@ -96,7 +100,8 @@ test_bad_settings (void)
 
   r = eval_new ("max-memory=1000");
   push_caps (&r, CAPS ("uint8", "int32", "4"));
-  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT, "");
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT,
+      "The model cannot be set up: one clip at a time takes ");
   rig_free (&r);
 }
 
@@ -108,7 +113,8 @@ test_caps (void)
   push_caps (&r, "other/tensors,format=static,num_tensors=2,types=uint8.int32,"
       "dimensions=3:64:48:8:4.4");
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "set clipsample num-frames=4 and "
+      " was trained on clips of 4 frames of 32x32x3, but uint8 clips of 8 "
+      "frames of 64x48x3 arrived: set clipsample num-frames=4 and "
       "video/x-raw,format=RGB,width=32,height=32");
   rig_free (&r);
 
@@ -121,7 +127,7 @@ test_caps (void)
   g_assert_true (push_caps (&r, CAPS ("uint8", "int32", "4")));
   push_caps (&r, CAPS ("float32", "int32", "4"));
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "set up for uint8 clips");
+      "The model was set up for uint8 clips");
   rig_free (&r);
 }
 
@@ -139,7 +145,7 @@ test_one_hot (void)
   push_caps (&r, "other/tensors,format=static,num_tensors=2,"
       "types=float32.float32,dimensions=3:32:32:4:4.5:4");
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "one-hot for 5 classes, but there are 3");
+      "One-hot labels are of 5 classes, but the model has 3");
   rig_free (&r);
 }
 
@@ -154,7 +160,7 @@ test_other_file (void)
   g_assert_cmpstr (other, ==, path);
   push_caps (&r, CAPS ("uint8", "int32", "4"));
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
-      "is another model than it was");
+      "was changed after the pipeline started");
   rig_free (&r);
   g_free (other);
   g_free (path);
@@ -202,7 +208,8 @@ test_bad_buffers (void)
   push_segment (&r, 0);
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32)), ==,
       GST_FLOW_ERROR);
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "as the caps");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "but its caps say ");
   rig_free (&r);
 
   r = eval_new ("");
@@ -210,7 +217,8 @@ test_bad_buffers (void)
   push_segment (&r, 0);
   g_assert_cmpint (gst_harness_push (r.h, gst_buffer_new_allocate (NULL, 16,
               NULL)), ==, GST_FLOW_ERROR);
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "1 memories");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "A batch came as 1 memories, but is two: frames and labels");
   rig_free (&r);
 }
 

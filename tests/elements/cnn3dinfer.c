@@ -778,15 +778,21 @@ test_bad_files (void)
 
   assert_refused (NULL, "", "model is not set");
   assert_refused ("/nowhere/\033[1m.safetensors", "", "\\x1b[1m");
+  assert_refused ("/nowhere/m", "",
+      "The model could not be loaded: cannot read");
   g_assert_true (g_file_get_contents (good, &bytes, &size, NULL));
   g_assert_true (g_file_set_contents (bad, bytes, size / 2, NULL));
   assert_refused (bad, "", bad);
-  assert_refused (good, "max-memory=many", "max-memory=many");
-  assert_refused (good, "max-memory=10KiB", "memory");
-  assert_refused (good, "device=nothing", "nothing");
+  assert_refused (good, "max-memory=many",
+      "max-memory=many is not a valid size: write it as 8GiB");
+  assert_refused (good, "max-memory=10KiB",
+      "The model could not be loaded: one clip at a time takes ");
+  assert_refused (good, "device=nothing",
+      "device=nothing: use auto, cpu, cuda, or");
   spec.channels = 4;
   g_free (write_model ("bad.safetensors", &spec));
-  assert_refused (bad, "", "4 channels");
+  assert_refused (bad, "",
+      "is a model of clips with 4 channels: video has 3, or 1 in gray");
   g_free (bytes);
   g_free (good);
   g_free (bad);

@@ -19,7 +19,7 @@ test_classes (void)
   push_segment (&r, 0);
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-      "set num-classes");
+      "Upstream does not say how many classes there are: set num-classes");
   rig_free (&r);
 
   r = rig_new ("num-classes=2");
@@ -28,7 +28,7 @@ test_classes (void)
   push_classes (&r);
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-      "upstream has 3 classes");
+      "num-classes is 2, but upstream has 3 classes: set it to 0 to take them");
   rig_free (&r);
 
   r = rig_new ("");
@@ -36,7 +36,8 @@ test_classes (void)
   push_segment (&r, 0);
   gst_harness_push_event (r.h, gst_event_new_clip_classes (one));
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "one class");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "Upstream has only one class: training needs at least two");
   rig_free (&r);
 
   r = rig_new ("num-classes=5");
@@ -72,7 +73,7 @@ test_classes (void)
   gst_harness_push_event (r.h, gst_event_new_clip_classes (same));
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "two classes 'red'");
+      "Upstream has two classes 'red'");
   rig_free (&r);
 }
 
@@ -149,7 +150,7 @@ test_weights (void)
     gboolean in_time;           /* before a clip comes */
   } bad[] = {
     {"class-weights=1,2", "2 numbers, but there are 3 classes", FALSE},
-    {"class-weights=balanced", "upstream does not tell", FALSE},
+    {"class-weights=balanced", "upstream does not say: take the clips", FALSE},
     {"class-weights=1,x,2", "'x' where a number", TRUE},
     {"class-weights=1,0,2", "'0' where a number", TRUE},
     {"class-weights=1,inf,2", "'inf' where a number", TRUE},

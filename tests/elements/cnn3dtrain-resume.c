@@ -273,7 +273,8 @@ test_folders (void)
     gint code;
     const gchar *reason;
   } table[] = {
-    {"/proc/no/such", GST_RESOURCE_ERROR_OPEN_WRITE, "/proc/no/such"},
+    {"/proc/no/such", GST_RESOURCE_ERROR_OPEN_WRITE,
+          "Checkpoints cannot be written to /proc/no/such"},
     {dir, GST_RESOURCE_ERROR_BUSY, process},
   };
   Rig first = rig_new (line);

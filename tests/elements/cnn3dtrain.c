@@ -29,23 +29,28 @@ test_caps (void)
           "dimensions=3:32:32:4:2.3:1:1:2:1:1:1:1:1:1:1:1:1:1:1:1", NULL},
     {"other/tensors,format=static,num_tensors=2,types=float32.float32,"
           "dimensions=3:32:32:4.3", NULL},
-    {"other/tensors,format=flexible", "format=flexible"},
+    {"other/tensors,format=flexible",
+          "format=flexible say their sizes with each"},
     {"other/tensors,format=static,num_tensors=1,types=uint8,"
           "dimensions=(string)3:32",
-          "num_tensors=1"},
-    {"other/tensors,format=static,num_tensors=2", "no types"},
+          "num_tensors=1, but a batch is two tensors"},
+    {"other/tensors,format=static,num_tensors=2",
+          "The caps have no types: batches come as "},
     {"other/tensors,format=static,num_tensors=2,types=uint8.int32",
-          "no dimensions"},
+          "The caps have no dimensions: batches"},
     {"other/tensors,format=static,num_tensors=2,types=uint8,"
           "dimensions=3:32:32:4:2.2", "not for two tensors"},
-    {CAPS ("int16", "int32", "4"), "of type int16"},
+    {CAPS ("int16", "int32", "4"),
+          "of type int16, but frames are uint8, float16"},
     {CAPS ("int32", "uint8", "4"), "frames first and labels second"},
-    {CAPS ("uint8", "uint8", "4"), "labels are int32"},
-    {CAPS ("uint8", "float32", "4"), "for each of 4 clips"},
+    {CAPS ("uint8", "uint8", "4"),
+          "but labels are int32 or int64 class numbers"},
+    {CAPS ("uint8", "float32", "4"), "are not one label for each of 4 clips"},
     {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
           "dimensions=3:32:32:4:4.3", "for each of 4 clips: take 4"},
     {"other/tensors,format=static,num_tensors=2,types=uint8.float32,"
-          "dimensions=3:32:32:4:2.1:2", "not one-hot"},
+          "dimensions=3:32:32:4:2.1:2",
+              " are not one-hot: their first dimension is"},
     {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
           "dimensions=3:32:32:4:0.1", "'0' in the dimensions"},
     {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
@@ -55,7 +60,7 @@ test_caps (void)
     {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
           "dimensions=3:32:32:4:1:2.2", "more than five"},
     {"other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions="
-          "1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1.1", "more than 16"},
+          "1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1.1", " are more than 16."},
     {"other/tensors,format=static,num_tensors=2,types=float32.int32,dimensions="
           "2147483647:2147483647:2147483647:4:1.1", "larger than any memory"},
     {"other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions="
@@ -89,7 +94,7 @@ test_caps_change (void)
   push_caps (&r, "other/tensors,format=static,num_tensors=2,types=uint8.int32,"
       "dimensions=3:32:32:8:4.4");
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "made for uint8 clips of 4 frames of 32x32x3");
+      "The network was set up for uint8 clips of 4 frames of 32x32x3");
   rig_free (&r);
 }
 
@@ -371,7 +376,8 @@ test_nan (void)
       "types=float32.float32,dimensions=3:32:32:4:2.3:2");
   push_segment (&r, 0);
   g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "not a number");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "the loss became NaN or infinite");
   rig_free (&r);
   /* weights that ran away are not saved */
   g_assert_cmpint (g_rmdir (dir), ==, 0);
@@ -450,15 +456,16 @@ test_settings (void)
     {"accumulate-grad-batches=-4", "accumulate-grad-batches is -4"},
     {"base-width=0", "base-width is 0"},
     {"threads=-1", "threads is -1"},
-    {"num-classes=1", "nothing to tell apart"},
+    {"num-classes=1",
+          "num-classes is 1, but training needs at least two classes: "},
     {"lr-gamma=0", "lr-gamma is 0"},
     {"lr-step-size=0", "lr-step-size is 0"},
     {"warmup-epochs=-1", "warmup-epochs is -1"},
     {"save-top-k=-1", "save-top-k is -1"},
     {"patience=-1", "patience is -1"},
     {"model=resnet", "no model 'resnet': set model to one of r3d_18"},
-    {"resume=must", "set checkpoint-dir"},
-    {"checkpoint-interval=5", "set checkpoint-dir"},
+    {"resume=must", "resume=must needs to know where the checkpoint is"},
+    {"checkpoint-interval=5", "but there is no place to save to: set"},
   };
   guint i;
 
@@ -492,7 +499,7 @@ test_conflicts (void)
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
       GST_FLOW_ERROR);
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-      "number of epochs");
+      "the cosine schedule needs to know the number of epochs");
   rig_free (&r);
 
   r = rig_new ("num-classes=3 resume=must checkpoint-dir=/tmp");
@@ -501,7 +508,7 @@ test_conflicts (void)
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
       GST_FLOW_ERROR);
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
-      "no checkpoint in /tmp");
+      "There is no checkpoint in /tmp to resume from: set");
   rig_free (&r);
 
   r = rig_new ("num-classes=3 pretrained=/no/such.safetensors");

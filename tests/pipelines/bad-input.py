@@ -158,7 +158,7 @@ def caps(folder):
     # one clip a batch: clipbatch has no objection, the network has
     launch.launch(two + "clipbatch ! " + TRAIN, folder).refused("48x40|64x40")
     launch.launch("clipsrc location=. ! " + TRAIN, folder).refused(
-        "not take its frames.*video/x-raw")
+        "downstream does not accept its frames, which are video/x-raw")
     launch.launch("clipsrc location=. ! video/x-raw,format=NV12 ! clipbatch ! fakesink",
                   folder).refused("could not link.*clipbatch0")
     launch.launch("videotestsrc num-buffers=9 ! " + TRAIN, folder).refused("could not link")
@@ -172,7 +172,7 @@ def caps(folder):
             (base % ("uint8.uint8", good), "type uint8, but labels"),
             (base % ("float64.int32", good), "type float64"),
             (base % ("uint8.int32.int32", good), "not for two tensors"),
-            (base % ("uint8.int32", "3:0:32:8:2.2"), "no size"),
+            (base % ("uint8.int32", "3:0:32:8:2.2"), "'0' in the dimensions .* is not a valid size"),
             (base % ("uint8.int32", "3:32:32:8:2:2.2"), "more than five"),
             (base % ("uint8.float32", good), "one-hot"),
             ("other/tensors,format=static,num_tensors=2,framerate=0/1", "no types"),

@@ -175,7 +175,7 @@ def otherwise(folder):
     model = "model=%s" % trained()[0]
     run = launch.launch(line(source(sample="mode=uniform", scale="method=lanczos add-borders=true "
                                   "! video/x-raw,pixel-aspect-ratio=1/1 ! identity"), model), folder)
-    run.need(run.rc == 0 and run.out.count("Clips are made otherwise") == 1, "no warning")
+    run.need(run.rc == 0 and run.out.count("Clips are prepared differently") == 1, "no warning")
     for part in ("set clipsample frame-interval=2", "method=lanczos add-borders=true instead of",
                  r"set videoconvertscale method=\w+ add-borders=false"):
         run.need(re.search(part, run.out), "it does not say '%s'" % part)
@@ -244,7 +244,7 @@ def names(folder):
     metrics, rows = read(os.path.join(folder, "results"))
     run.need([c["support"] for c in metrics["classes"]] == [0, 1] and rows[1][2] == label["bars"], str(rows))
     run = launch.launch(line(clips % "other.csv", model), folder).refused(
-        r"class 'b\\x1b\[32mlue' is none that run/best.safetensors was trained on", "<script>alert")
+        r"class 'b\\x1b\[32mlue' is not one of the classes that run/best.safetensors was trained on", "<script>alert")
     run.need("\033" not in run.out + run.err, "a terminal would read a name")
 
 

@@ -348,12 +348,12 @@ def pictures(folder):
     # a picture that is none is named, whether its decoder reports it, drops it, or takes the next one for its rest
     broken(folder, "jpg", jpegs, 7, b"", "7.jpg is empty")
     for at in (0, 7, count - 1):
-        broken(folder, "jpg", jpegs, at, jpegs[at][:300], "%d.jpg cannot be decoded: it is damaged or cut off" % at)
-        broken(folder, "png", pngs, at, pngs[at][:150], "%d.png cannot be decoded: it is damaged or cut off" % at)
+        broken(folder, "jpg", jpegs, at, jpegs[at][:300], "%d.jpg cannot be decoded: it is damaged or truncated" % at)
+        broken(folder, "png", pngs, at, pngs[at][:150], "%d.png cannot be decoded: it is damaged or truncated" % at)
     for at in (7, count - 1):
         broken(folder, "jpg", jpegs, at, pngs[at],
                "%d.jpg cannot be decoded: it is image/png, and 0.jpg is image/jpeg" % at)
-        broken(folder, "jpg", jpegs, at, b"no picture", "%d.jpg cannot be decoded: it is no known kind of picture" % at)
+        broken(folder, "jpg", jpegs, at, b"no picture", "%d.jpg cannot be decoded: it is of no known picture format" % at)
         broken(folder, "png", pngs, at, jpegs[at],
                "%d.png cannot be decoded: it is image/jpeg, and 0.png is image/png" % at)
     # one that nobody wants is not looked at

@@ -231,9 +231,9 @@ def failed(folder):
     launch.launch(line("max-memory=1MiB"), folder).refused("max-memory|memory")
     found = records(folder)
     assert [r["event"] for r in found] == ["error"] and "MiB" in found[0]["message"], found
-    launch.launch(line("lr=1000 momentum=0.99", 30), folder).refused("not a number")
+    launch.launch(line("lr=1000 momentum=0.99", 30), folder).refused("the loss became NaN or infinite")
     found = records(folder)
-    assert found[-1]["event"] == "error" and "not a number" in found[-1]["message"], found[-1]
+    assert found[-1]["event"] == "error" and "became NaN or infinite" in found[-1]["message"], found[-1]
     with open(os.path.join(folder, "file"), "w", encoding="utf-8"):
         pass
     launch.launch(line().replace("log-dir=log", "log-dir=file/log"), folder).refused(

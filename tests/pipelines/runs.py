@@ -196,7 +196,7 @@ def complete(folder):
     for asked, said in ((1, "2 epochs are done, 1 was asked for"), (2, "2 epochs are done, 2 were asked for")):
         run = launch.launch(line(epochs=asked), folder).fine()
         run.need("training is complete: " + said in run.out, "not said: " + said)
-        run.need("does not seek" not in run.out and "WARNING" not in run.err + run.out, "something else is said")
+        run.need("upstream cannot seek past them" not in run.out and "WARNING" not in run.err + run.out, "something else is said")
         run.need([m["reason"] for m in run.messages("cnn3dtrain-finished")] == ["complete"]
                  and not run.messages("cnn3dtrain-step"), "it trained")
         assert bytes_of(folder, "run") == before
@@ -233,7 +233,7 @@ def stopped(folder):
         run.need(len(saved) == 1, "it does not say where it goes on")
         run.need(re.search(r"^best: epoch \d+  val-loss \S+  val-accuracy [\d.]+ %  run/best.safetensors$", run.out,
                            re.MULTILINE), "the best epoch is not named")
-        run.need(position == "start" or "going on " in run.out, "it did not go on")
+        run.need(position == "start" or "resuming " in run.out, "it did not go on")
         run.need(re.search(r"^epoch \d+/100000 .*  left \d+:\d\d", run.out, re.MULTILINE), "no time left")
         position = saved[0]
     run = launch.launch(line(epochs=1, folder="other"), folder, options="").fine()
@@ -303,7 +303,7 @@ def other_data(folder):
     run.need("epoch 3/3  loss" in run.out and "WARNING" not in run.out + run.err, "rows in another order")
     strip(folder, "two")
     run = resumed("swapped.csv").fine()
-    run.need("does not tell which data" in run.out + run.err and "epoch 3/3  loss" in run.out, "an older checkpoint")
+    run.need("does not record which data" in run.out + run.err and "epoch 3/3  loss" in run.out, "an older checkpoint")
     resumed("renamed.csv").refused("adding, bowling")
 
 
@@ -322,14 +322,14 @@ def within(folder):
 
     run = resumed("train.csv").fine()
     # gst-launch-1.0 prints messages piece by piece: ours may stand within one
-    place = re.search(r"going on in epoch (\d+) at clip (\d) of 6\n", run.out)
+    place = re.search(r"resuming in epoch (\d+) at clip (\d) of 6\n", run.out)
     if not place:
         raise launch.Skip("the kill came between two epochs")
     resumed("reordered.csv").refused("another order than within epoch " + place.group(1))
     resumed("train.csv", source="seed=7").refused("another order than within epoch")
     resumed("train.csv", source="sampling=balanced").refused("another order than within epoch")
     run = resumed("reordered.csv", " resume-data=any").fine()
-    run.need("going on with epoch %s\n" % place.group(1) in run.out, "not from its beginning")
+    run.need("resuming with epoch %s\n" % place.group(1) in run.out, "not from its beginning")
     clips = [m["clips"] for m in run.messages("cnn3dtrain-epoch")]
     run.need(set(clips) == {"6"}, "epochs of %s clips" % clips)
 
@@ -344,7 +344,7 @@ def learns_nothing(folder):
     table(folder, "uneven.csv", ROWS[:3] * 5 + ROWS[3:4])
     run = launch.launch(line("uneven.csv", epochs=4, source="val-location=val.csv", folder="uneven",
                              more="lr=0.001"), folder, options="").fine()
-    told = re.findall("All 2 validation clips of epoch . were told to be of class bars", run.out + run.err)
+    told = re.findall("All 2 validation clips of epoch . were predicted to be of class bars", run.out + run.err)
     run.need(len(told) == 1, "told %d times of one class" % len(told))
     run = launch.launch(line(epochs=12, batch=6, folder="good", more="lr=0.02"), folder, options="").fine()
     run.need("does not fall" not in run.out + run.err, "warned of a loss that falls")

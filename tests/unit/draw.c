@@ -136,6 +136,7 @@ test_confusion (void)
 
   g_assert_null (cnn3d_confusion_svg (counts, NULL, 0, &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL);
+  g_assert_true (g_str_has_prefix (error->message, "a confusion matrix of 0 classes is not drawn: 1 to "));
   g_clear_error (&error);
   g_assert_null (cnn3d_confusion_png (counts, NULL, CNN3D_CONFUSION_LARGEST + 1, &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL);
@@ -240,8 +241,10 @@ test_tiles (void)
 
   g_assert_null (cnn3d_tiles_png (same, 0, 2, 3, 0, &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL);
+  g_assert_cmpstr (error->message, ==, "there is nothing to draw in 0 maps of 2x3");
   g_clear_error (&error);
   g_assert_null (cnn3d_tiles_png (same, 1, 2, 3, 1u << 31, &error));
+  g_assert_nonnull (strstr (error->message, " pixels wide, make too large a picture: draw fewer, or with a smaller"));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL);
   g_clear_error (&error);
 }

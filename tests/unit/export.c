@@ -425,6 +425,23 @@ test_wrong_places (void)
   assert_refused (file, missing, G_IO_ERROR, missing);
 }
 
+/* The model is there, but a folder is where its classes belong. */
+static void
+test_beside (void)
+{
+  const SmallModel small = {.model = "r3d_18" };
+  g_autoptr (Cnn3dModelFile) file = open_small (&small);
+  g_autofree gchar *labels = g_strconcat (output, ".labels.txt", NULL);
+  g_autoptr (GError) error = NULL;
+
+  g_unlink (labels);
+  g_assert_cmpint (g_mkdir (labels, 0777), ==, 0);
+  g_assert_false (cnn3d_export_onnx (file, CNN3D_EXPORT_CLIP, output, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_IS_DIRECTORY);
+  g_assert_nonnull (strstr (error->message, " was written, but not the file that belongs beside it: cannot write “"));
+  g_assert_cmpint (g_rmdir (labels), ==, 0);
+}
+
 /* As much as fits is written, and none of it stays. */
 static void
 test_full_disk (void)
@@ -480,7 +497,7 @@ test_too_large (void)
   g_assert_true (g_file_set_contents (output, "before", -1, NULL));
   g_assert_false (cnn3d_export_onnx (file, CNN3D_EXPORT_CLIP, output, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
-  g_assert_nonnull (strstr (error->message, "2 GiB"));
+  g_assert_nonnull (strstr (error->message, " bytes, but an ONNX file ends at 2 GiB: export safetensors"));
 
 out:
   cnn3d_network_free (&net);
@@ -518,6 +535,7 @@ main (int argc, char **argv)
   g_test_add_func ("/export/weights", test_weights);
   g_test_add_func ("/export/wrong-weights", test_wrong_weights);
   g_test_add_func ("/export/wrong-places", test_wrong_places);
+  g_test_add_func ("/export/beside", test_beside);
   g_test_add_func ("/export/full-disk", test_full_disk);
   g_test_add_func ("/export/too-large", test_too_large);
   status = g_test_run ();

@@ -98,6 +98,7 @@ test_lookup (void)
     g_clear_error (&error);
   }
   g_assert_null (cnn3d_gpus_find ("no/such.json", &error));
+  g_assert_cmpstr (error ? error->message : NULL, ==, "there is no file no/such.json");
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
   g_clear_error (&error);
   /* a folder of one's own comes first */
@@ -127,12 +128,12 @@ test_not_profiles (void)
   } bad[] = {
     {"", ""},
     {"{", ""},
-    {"null", "JSON object"},
-    {"[]", "JSON object"},
-    {"12", "JSON object"},
+    {"null", "a GPU's profile is a JSON object"},
+    {"[]", "a GPU's profile is a JSON object"},
+    {"12", "a GPU's profile is a JSON object"},
     {"{}", "cudaDeviceId is missing"},
-    {"{\"cudaDeviceId\": 0, \"cudaDeviceId\": 0}", "cudaDeviceId is there twice"},
-    {"\xff\xfe", "not UTF-8"},
+    {"{\"cudaDeviceId\": 0, \"cudaDeviceId\": 0}", "cudaDeviceId appears twice"},
+    {"\xff\xfe", "not UTF-8 text"},
     {"[[[[[[[[[[", "nested deeper than 4"},
   };
   g_autoptr (GError) error = NULL;
@@ -141,10 +142,11 @@ test_not_profiles (void)
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     assert_refused (bad[i].text, -1, bad[i].what);
   assert_refused (deep, -1, "nested deeper than 4");
-  assert_refused (large, -1, "larger than 64 KiB");
-  assert_refused ("{}\0{}", 5, "not UTF-8");
+  assert_refused (large, -1, "larger than 64 KiB: not a GPU's profile");
+  assert_refused ("{}\0{}", 5, "not UTF-8 text");
   g_assert_null (cuda_profile_read ("/nowhere/gpu.json", &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING);
+  g_assert_nonnull (strstr (error->message, "this GPU's profile cannot be read: "));
   g_clear_error (&error);
   g_assert_null (cuda_profile_read (folder, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING);
@@ -176,7 +178,7 @@ test_each_key (void)
     key = g_strndup (open + 1, colon - open - 1);
     if (*comma) {
       g_autofree gchar *missing = g_strconcat (key, " is missing", NULL);
-      g_autofree gchar *twice = g_strconcat (key, " is there twice", NULL);
+      g_autofree gchar *twice = g_strconcat (key, " appears twice", NULL);
 
       lines[i] = g_strdup ("");
       joined = g_strjoinv ("\n", lines);
@@ -342,7 +344,7 @@ test_device (void)
   g_assert_cmpfloat (fast.step_seconds, <, 1e-4);
   g_assert_null (backend->alloc (device, 64, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
-  g_assert_nonnull (strstr (error->message, "a GPU that is not here"));
+  g_assert_nonnull (strstr (error->message, " runs nothing: it is a plan for a GPU that is not here"));
   backend->close (&device);
 
   params.profile = ada;

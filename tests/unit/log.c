@@ -141,6 +141,7 @@ test_framing (void)
   g_assert_true (cnn3d_event_file_histogram (file, 8, "h", none, 1, NULL));
   g_assert_false (cnn3d_event_file_image (file, 8, "picture", no_png, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
+  g_assert_cmpstr (error->message, ==, "the picture for picture is not a PNG");
   cnn3d_event_file_free (&file);
 
   name = event_file (dir, 0);
@@ -620,11 +621,13 @@ test_two_at_once (void)
 
   g_assert_null (cnn3d_run_log_new (dir, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BUSY);
+  g_assert_true (g_str_has_prefix (error->message, "another run logs to “"));
   g_clear_error (&error);
   cnn3d_run_log_free (&log);
   log = open_log (dir, NULL);
   cnn3d_run_log_free (&log);
   g_assert_null (cnn3d_run_log_new (file, &error));
+  g_assert_true (g_str_has_prefix (error->message, "cannot create the folder “"));
   g_assert_nonnull (strstr (error->message, "log.jsonl"));
 }
 

@@ -136,19 +136,19 @@ test_check (void)
     Cnn3dLrParams p;
     const gchar *word;
   } bad[] = {
-    {{CNN3D_LR_CONSTANT, -0.1}, "learning rate"},
-    {{CNN3D_LR_CONSTANT, NAN}, "learning rate"},
-    {{CNN3D_LR_CONSTANT, INFINITY}, "learning rate"},
-    {{CNN3D_LR_CONSTANT, 0.1, -1}, "warm-up"},
-    {{CNN3D_LR_CONSTANT, 0.1, NAN}, "warm-up"},
-    {{CNN3D_LR_CONSTANT, 0.1, 0, -1}, "number of epochs"},
-    {{CNN3D_LR_CONSTANT, 0.1, 6, 5}, "warm-up"},
-    {{CNN3D_LR_COSINE, 0.1}, "number of epochs"},
-    {{CNN3D_LR_COSINE, 0.1, 5, 5}, "warm-up"},
-    {{CNN3D_LR_STEP, 0.1, 0, 9, 0, 0.1}, "step size"},
-    {{CNN3D_LR_STEP, 0.1, 0, 9, 1, 0}, "gamma"},
-    {{CNN3D_LR_STEP, 0.1, 0, 9, 1, 1.5}, "gamma"},
-    {{CNN3D_LR_STEP, 0.1, 0, 9, 1, NAN}, "gamma"},
+    {{CNN3D_LR_CONSTANT, -0.1}, "the learning rate must be 0 or more, not "},
+    {{CNN3D_LR_CONSTANT, NAN}, "the learning rate must be 0 or more, not "},
+    {{CNN3D_LR_CONSTANT, INFINITY}, "the learning rate must be 0 or more, not "},
+    {{CNN3D_LR_CONSTANT, 0.1, -1}, "the warm-up must last 0 or more epochs, not "},
+    {{CNN3D_LR_CONSTANT, 0.1, NAN}, "the warm-up must last 0 or more epochs, not "},
+    {{CNN3D_LR_CONSTANT, 0.1, 0, -1}, "the number of epochs must be 0 or more, not -1"},
+    {{CNN3D_LR_CONSTANT, 0.1, 6, 5}, "a warm-up of 6 epochs is longer than all 5: shorten it"},
+    {{CNN3D_LR_COSINE, 0.1}, "the cosine schedule needs to know the number of epochs: set it"},
+    {{CNN3D_LR_COSINE, 0.1, 5, 5}, "the cosine schedule has no epoch left after a warm-up of 5 of 5: shorten it"},
+    {{CNN3D_LR_STEP, 0.1, 0, 9, 0, 0.1}, "the step schedule's step size must be more than 0 epochs, not 0"},
+    {{CNN3D_LR_STEP, 0.1, 0, 9, 1, 0}, "the step schedule's gamma must be above 0 and at most 1, not "},
+    {{CNN3D_LR_STEP, 0.1, 0, 9, 1, 1.5}, "the step schedule's gamma must be above 0 and at most 1, not "},
+    {{CNN3D_LR_STEP, 0.1, 0, 9, 1, NAN}, "the step schedule's gamma must be above 0 and at most 1, not "},
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (good); i++) {

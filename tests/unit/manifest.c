@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <glib/gstdio.h>
 
@@ -290,49 +291,65 @@ typedef struct {
 } Bad;
 
 static const Bad bads[] = {
-  {"label.csv", "a,x\nb,\n", -1, ":2:3: ", "label is missing"},
-  {"one.csv", "a\n", -1, ":1:1: ", "label is missing"},
-  {"short.csv", "a,x\nb\n", -1, ":2:1: ", "1 columns, but the first row has 2"},
-  {"long.csv", "path,label\na,x\nb,y,z\n", -1, ":3:1: ", "3 columns, but the header has 2"},
-  {"order.csv", "a,x,1,2\nb,y,3,3\n", -1, ":2:7: ", "not after the start"},
-  {"swap.csv", "a,x,1,2\nb,y,3,1\n", -1, ":2:7: ", "not after the start"},
-  {"minus.csv", "a,x,1,2\nb,y,-3,1\n", -1, ":2:5: ", "negative"},
-  {"nan.csv", "a,x,1,2\nb,y,nan,1\n", -1, ":2:5: ", "not a number"},
-  {"inf.csv", "a,x,1,2\nb,y,1,inf\n", -1, ":2:7: ", "not a number"},
-  {"huge.csv", "a,x,1,2\nb,y,1,1e999\n", -1, ":2:7: ", "not a number"},
-  {"hex.csv", "a,x,1,2\nb,y,0x1,3\n", -1, ":2:5: ", "not a number"},
+  {"label.csv", "a,x\nb,\n", -1, ":2:3: ", "the label is missing; write the clip's class, or remove the row"},
+  {"one.csv", "a\n", -1, ":1:1: ", "the label is missing: this row has one column; a row is path,label"},
+  {"short.csv", "a,x\nb\n", -1, ":2:1: ", "1 columns, but the first row has 2; quote what contains a comma"},
+  {"long.csv", "path,label\na,x\nb,y,z\n", -1,
+      ":3:1: ", "3 columns, but the header has 2; quote what contains a comma"},
+  {"order.csv", "a,x,1,2\nb,y,3,3\n", -1, ":2:7: ", "the end (3 s) is not after the start (3 s)"},
+  {"swap.csv", "a,x,1,2\nb,y,3,1\n", -1, ":2:7: ", "the end (1 s) is not after the start (3 s)"},
+  {"minus.csv", "a,x,1,2\nb,y,-3,1\n", -1,
+      ":2:5: ", "the start (-3) is negative; seconds count from the video's first frame"},
+  {"nan.csv", "a,x,1,2\nb,y,nan,1\n", -1, ":2:5: ", "\"nan\" is not a number of seconds; write it like 12.5"},
+  {"inf.csv", "a,x,1,2\nb,y,1,inf\n", -1, ":2:7: ", "is not a number of seconds; write it like"},
+  {"huge.csv", "a,x,1,2\nb,y,1,1e999\n", -1, ":2:7: ", "is not a number of seconds; write it like"},
+  {"hex.csv", "a,x,1,2\nb,y,0x1,3\n", -1, ":2:5: ", "\"0x1\" is not a number of seconds; write it like"},
   {"word.csv", "path,start,label\na,soon,x\n", -1, ":2:3: ", "\"soon\" is not a number"},
-  {"empty-path.csv", "a,x\n,y\n", -1, ":2:1: ", "path is empty"},
-  {"split.csv", "path,label,split\na,x,train\nb,y,vla\n", -1, ":3:5: ", "\"vla\" is unknown"},
-  {"quote.csv", "a,x\n\"b,y\nc,z\n", -1, ":2:1: ", "never closed"},
-  {"after.csv", "a,x\n\"b\"c,y\n", -1, ":2:4: ", "after a closing quote"},
-  {"utf8.csv", "\xC3\xA4,x\n\xC3\xA4,\xC3y\n", -1, ":2:3: ", "0xC3 is not UTF-8"},
-  {"nul.csv", "a,x\nb\0,y\n", 9, ":2:2: ", "NUL"},
-  {"header.csv", "path,start\na,1\n", -1, ":1:1: ", "no label column"},
-  {"twice.csv", "path,label,Label\na,x,y\n", -1, ":1:12: ", "second label column"},
-  {"many.csv", "a,b,1,2,c,d,e\n", -1, ":1:1: ", "at most 6"},
-  {"fold.csv", "path,label,fold\na,x,1\nb,y,\n", -1, ":3:5: ", "fold is empty"},
-  {"fps.csv", "path,label,fps\na,x,25\nb,y,0\n", -1, ":3:5: ", "fps \"0\" is no rate"},
-  {"fps-text.csv", "path,label,fps\na,x,25/1\nb,y,\n", -1, ":2:5: ", "write pictures a second"},
-  {"empty.csv", "", 0, ": ", "no clips"},
-  {"blank.csv", "\n\n  \n", -1, ": ", "no clips"},
-  {"only.csv", "path,label\n", -1, ": ", "no clips"},
+  {"header-names.csv", "clip,kind,begin,stop\na,x,1,2\n", -1, ":1:11: ",
+      "this row is not a header, which names at least path and label, and "
+      "its start \"begin\" is not a number of seconds"},
+  {"empty-path.csv", "a,x\n,y\n", -1, ":2:1: ", "the path is empty"},
+  {"split.csv", "path,label,split\na,x,train\nb,y,vla\n", -1,
+      ":3:5: ", "the split \"vla\" is unknown; it is train, val, validation or test"},
+  {"quote.csv", "a,x\n\"b,y\nc,z\n", -1, ":2:1: ", "this quote is never closed; write \"\" for"},
+  {"after.csv", "a,x\n\"b\"c,y\n", -1, ":2:4: ", "text after a closing quote; write \"\" for"},
+  {"utf8.csv", "\xC3\xA4,x\n\xC3\xA4,\xC3y\n", -1, ":2:3: ", "the byte 0xC3 is not UTF-8; save the file as UTF-8"},
+  {"nul.csv", "a,x\nb\0,y\n", 9, ":2:2: ", "a NUL byte; is this a text file? Save it as UTF-8"},
+  {"header.csv", "path,start\na,1\n", -1, ":1:1: ", "the header has no label column; it needs path and label"},
+  {"twice.csv", "path,label,Label\na,x,y\n", -1, ":1:12: ", "the header has a second label column; keep one of them"},
+  {"many.csv", "a,b,1,2,c,d,e\n", -1, ":1:1: ", "7 columns, but without a header there are at most 6 (path, label,"},
+  {"fold.csv", "path,label,fold\na,x,1\nb,y,\n", -1, ":3:5: ", "the fold is empty"},
+  {"fps.csv", "path,label,fps\na,x,25\nb,y,0\n", -1, ":3:5: ", "fps \"0\" is not a valid frame rate"},
+  {"fps-text.csv", "path,label,fps\na,x,25/1\nb,y,\n", -1, ":2:5: ", "write frames per second"},
+  {"empty.csv", "", 0, ": ", "no clips in it; a manifest has a row a clip (path,label)"},
+  {"blank.csv", "\n\n  \n", -1, ": ", "no clips in it; a manifest has a row a clip (path,label)"},
+  {"only.csv", "path,label\n", -1, ": ", "no clips in it; a manifest has a row a clip (path,label)"},
   {"class.csv", "a,x\nb,x\n", -1, ": ", "of one class, \"x\""},
-  {"val.csv", "path,label,split\na,x,val\nb,y,test\n", -1, ": ", "none of its 2 clips"},
-  {"untrained.csv", "a,x,train\nb,y,train\nc,z,val\n", -1, ": ", "of class \"z\""},
+  {"val.csv", "path,label,split\na,x,val\nb,y,test\n", -1,
+      ": ", "none of its 2 clips is to train on; mark some as train in the split column"},
+  {"untrained.csv", "a,x,train\nb,y,train\nc,z,val\n", -1,
+      ": ", "which no training clip is of; correct the label, or add training clips"},
   {"syntax.json", "{\"videos\": [", -1, ":1:12: ", "Parse error"},
-  {"none.json", "{\"video\": []}", -1, ": ", "no list of videos"},
-  {"path.json", "[{\"label\":\"x\"}]", -1, ": videos[0]: ", "path is missing"},
+  {"none.json", "{\"video\": []}", -1, ": ", "no list of videos; write {"},
+  {"path.json", "[{\"label\":\"x\"}]", -1, ": videos[0]: ", "the path is missing"},
   {"label.json", "[{\"path\":\"a\",\"segments\":[{\"start\":1}]}]", -1,
-      ": videos[0].segments[0]: ", "label is missing"},
+      ": videos[0].segments[0]: ", "the label is missing; write \"label\": \"its class\""},
   {"end.json", "[{\"path\":\"a\",\"segments\":[{\"start\":2,\"end\":2,\"label\":\"x\"}]}]",
-      -1, ": videos[0].segments[0]: ", "not after"},
+      -1, ": videos[0].segments[0]: ", "the end is not after the start"},
   {"fps.json", "[{\"path\":\"a\",\"label\":\"x\",\"fps\":0}]", -1,
-      ": videos[0]: ", "fps is no rate"},
+      ": videos[0]: ", "fps is not a valid frame rate"},
   {"fps-text.json", "[{\"path\":\"a\",\"fps\":\"25\",\"segments\":[{\"label\":\"x\"}]}]", -1,
-      ": videos[0]: ", "write pictures a second"},
+      ": videos[0]: ", "write frames per second"},
   {"start.json", "[{\"path\":\"a\",\"label\":\"x\",\"start\":\"1\"}]", -1,
-      ": videos[0]: ", "not a number"},
+      ": videos[0]: ", "the start is not a number of seconds from 0 on"},
+  {"end-text.json", "[{\"path\":\"a\",\"label\":\"x\",\"end\":\"1\"}]", -1,
+      ": videos[0]: ", "the end is not a number of seconds from 0 on"},
+  {"split.json", "[{\"path\":\"a\",\"label\":\"x\",\"split\":\"vla\"}]", -1,
+      ": videos[0]: ", "the split is unknown; it is train, val, validation or test"},
+  {"number.json", "[3]", -1, ": videos[0]: ", "not an object"},
+  {"segment.json", "[{\"path\":\"a\",\"segments\":[3]}]", -1, ": videos[0].segments[0]: ", "not an object"},
+  {"segments.json", "[{\"path\":\"a\",\"label\":\"x\",\"segments\":3}]", -1,
+      ": videos[0]: ", "segments is not an array"},
 };
 
 static void
@@ -372,26 +389,39 @@ test_params (void)
 {
   gchar *train = write_file ("p-train.csv", "a,x\nb,y\n", -1);
   gchar *val = write_file ("p-val.csv", "c,z\n", -1);
+  gchar *none = write_file ("p-none.csv", "path,label\n", -1);
+  gchar *folds = write_file ("p-folds.csv", "path,label,fold,split\na,x,0,\nb,y,0,\nc,x,1,test\n", -1);
   gchar *deep = write_file ("deep.json", "", 0);
   GString *nested = g_string_new (NULL);
 
-  assert_params_error (&(Cnn3dDatasetParams) { NULL }, CNN3D_DATASET_ERROR_PARAMS, "location");
+  assert_params_error (&(Cnn3dDatasetParams) { NULL }, CNN3D_DATASET_ERROR_PARAMS,
+      "No location; give a manifest or a folder of class folders");
   assert_params_error (&(Cnn3dDatasetParams) {.location = "/no/such.csv" },
-      CNN3D_DATASET_ERROR_OPEN, "/no/such.csv");
+      CNN3D_DATASET_ERROR_OPEN,
+      "/no/such.csv: No such file or directory; give a manifest (CSV, TSV, JSON) or a folder of class folders");
   assert_params_error (&(Cnn3dDatasetParams) {.location = "/dev/null" },
       CNN3D_DATASET_ERROR_OPEN, "/dev/null");
   assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 1 },
-      CNN3D_DATASET_ERROR_PARAMS, "num-folds is 1");
+      CNN3D_DATASET_ERROR_PARAMS, "num-folds is 1, which leaves nothing to train on; use 0");
   assert_params_error (&(Cnn3dDatasetParams) {.location = train,.fold = 1 },
-      CNN3D_DATASET_ERROR_PARAMS, "num-folds is 0");
+      CNN3D_DATASET_ERROR_PARAMS, "fold is 1, but num-folds is 0; set num-folds too");
   assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 2,.fold = 2 },
-      CNN3D_DATASET_ERROR_PARAMS, "from 0 to 1");
+      CNN3D_DATASET_ERROR_PARAMS, "fold is 2, but num-folds is 2; fold counts from 0 to 1");
   assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 3 },
-      CNN3D_DATASET_ERROR_PARAMS, "only 2 groups");
+      CNN3D_DATASET_ERROR_PARAMS, "num-folds is 3, but there are only 2 groups to share out");
   assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 2,
-          .val_location = val }, CNN3D_DATASET_ERROR_PARAMS, "val-location");
+          .val_location = val }, CNN3D_DATASET_ERROR_PARAMS,
+      "Both num-folds and val-location are set; set only one of them");
   assert_params_error (&(Cnn3dDatasetParams) {.location = train,.val_location = val },
       CNN3D_DATASET_ERROR_CLASSES, "\"z\"");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.val_location = none },
+      CNN3D_DATASET_ERROR_EMPTY, "no clips to validate on in it");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 70000 },
+      CNN3D_DATASET_ERROR_PARAMS, "num-folds is 70000; at most 65535 are possible");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = folds,.num_folds = 3 },
+      CNN3D_DATASET_ERROR_PARAMS, "num-folds is 3, but its fold column has 2 different values; set num-folds=2");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = folds,.num_folds = 2,.fold = 1 },
+      CNN3D_DATASET_ERROR_EMPTY, "fold 1 has no clips to validate on");
   for (guint i = 0; i < 100000; i++)
     g_string_append_c (nested, '[');
   g_assert_true (g_file_set_contents (deep, nested->str, nested->len, NULL));
@@ -400,7 +430,40 @@ test_params (void)
   g_string_free (nested, TRUE);
   g_free (train);
   g_free (val);
+  g_free (none);
+  g_free (folds);
   g_free (deep);
+}
+
+/* More folds than can be numbered, a file that is larger than any timeline, and a folder when no file can be opened. */
+static void
+test_large (void)
+{
+  GString *text = g_string_new ("path,label,fold\n");
+  gchar *path = g_build_filename (dir, "large.json", NULL), *many;
+  struct rlimit before, none;
+
+  for (guint i = 0; i <= G_MAXUINT16 + 1; i++)
+    g_string_append_printf (text, "a,x,%u\n", i);
+  many = write_file ("many-folds.csv", text->str, text->len);
+  assert_params_error (&(Cnn3dDatasetParams) {.location = many }, CNN3D_DATASET_ERROR_ROW,
+      ":65538:5: more than 65535 different folds; is this column the fold?");
+  g_string_free (text, TRUE);
+  g_free (many);
+  /* a hole: it takes no room */
+  g_assert_true (g_file_set_contents (path, "", 0, NULL));
+  g_assert_cmpint (truncate (path, (goffset) 1 << 30), ==, 0);
+  assert_params_error (&(Cnn3dDatasetParams) {.location = path }, CNN3D_DATASET_ERROR_OPEN,
+      "large.json: larger than 256 MiB; use a CSV manifest");
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  g_free (path);
+  g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);
+  none = before;
+  none.rlim_cur = 0;
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &none), ==, 0);
+  assert_params_error (&(Cnn3dDatasetParams) {.location = dir }, CNN3D_DATASET_ERROR_OPEN,
+      ": the folder cannot be read: Too many open files");
+  g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
 }
 
 /* Which rows each kind of pass has; classes are all rows' own. */
@@ -462,18 +525,22 @@ test_passes (void)
   }
 
   assert_params_error (&(Cnn3dDatasetParams) {.location = tested,.passes = CNN3D_PASSES_TRAIN },
-      CNN3D_DATASET_ERROR_EMPTY, "to train on");
+      CNN3D_DATASET_ERROR_EMPTY, "none of its 2 clips is to train on; mark some as train");
   assert_params_error (&(Cnn3dDatasetParams) {.location = plain,.passes = CNN3D_PASSES_TRAIN },
-      CNN3D_DATASET_ERROR_CLASSES, "one class");
+      CNN3D_DATASET_ERROR_CLASSES, "every clip to train on is of one class, \"x\"; training needs at least two");
   assert_params_error (&(Cnn3dDatasetParams) {.location = plain,.passes = CNN3D_PASSES_VAL },
-      CNN3D_DATASET_ERROR_EMPTY, "val-location");
+      CNN3D_DATASET_ERROR_EMPTY,
+      "none of its 2 clips is to validate on; set val-location or num-folds, or mark some as val");
   /* What trains is not tested on by mistake */
   assert_params_error (&(Cnn3dDatasetParams) {.location = trained,.passes = CNN3D_PASSES_TEST },
-      CNN3D_DATASET_ERROR_EMPTY, "to test on");
+      CNN3D_DATASET_ERROR_EMPTY,
+      "none of its clips is to test on; mark some as test in the split column");
   assert_params_error (&(Cnn3dDatasetParams) {.location = plain,.num_folds = 2,.passes = CNN3D_PASSES_TEST },
-      CNN3D_DATASET_ERROR_EMPTY, "to test on");
+      CNN3D_DATASET_ERROR_EMPTY,
+      "none of its clips is to test on; mark some as test in the split column");
   assert_params_error (&(Cnn3dDatasetParams) {.location = plain,.val_location = tested,
-          .passes = CNN3D_PASSES_TEST}, CNN3D_DATASET_ERROR_EMPTY, "to test on");
+          .passes = CNN3D_PASSES_TEST}, CNN3D_DATASET_ERROR_EMPTY,
+      "none of its clips is to test on; mark some as test in the split column");
   g_free (splits);
   g_free (plain);
   g_free (tested);
@@ -551,6 +618,7 @@ main (int argc, char **argv)
   g_test_add_func ("/manifest/json", test_json);
   g_test_add_func ("/manifest/fps", test_fps);
   g_test_add_func ("/manifest/folder", test_folder);
+  g_test_add_func ("/manifest/large", test_large);
   g_test_add_func ("/manifest/pictures", test_pictures);
   for (guint i = 0; i < G_N_ELEMENTS (bads); i++) {
     gchar *name = g_strconcat ("/manifest/bad/", bads[i].name, NULL);

@@ -128,20 +128,24 @@ static void
 test_descriptions (void)
 {
   static const struct {
-    const gchar *key, *value;
+    const gchar *key, *value, *says;
   } bad[] = {
-    {"model", "r3d_19"}, {"model", ""}, {"model", "\033[2J"},
-    {"num-classes", "0"}, {"num-classes", "-3"}, {"num-classes", "3.5"}, {"num-classes", "4294967299"},
+    {"model", "r3d_19", "its 'model' is 'r3d_19', which is not one of r3d_18, "}, {"model", ""}, {"model", "\033[2J"},
+    {"num-classes", "0", "'0', which is not a number from 2 to 1000000"}, {"num-classes", "-3"}, {"num-classes", "3.5"},
+    {"num-classes", "4294967299"},
     {"num-classes", "99999999999999999999999"},
     {"base-width", ""}, {"base-width", "0"}, {"base-width", "1000000"},
     {"channels", "0"}, {"channels", "5"}, {"channels", "4"},
     {"num-frames", "0"}, {"height", "x"}, {"width", "70000"},
-    {"mean", ""}, {"mean", "[0,0]"}, {"mean", "[0,0,0,0]"}, {"mean", "[0,0,1e999]"}, {"mean", "[0,0,\"0\"]"},
+    {"mean", "", "'', which is not a number a channel: take a file that cnn3dtrain wrote"}, {"mean", "[0,0]"},
+    {"mean", "[0,0,0,0]"}, {"mean", "[0,0,1e999]"}, {"mean", "[0,0,\"0\"]"},
     {"mean", "[0,0,[0]]"}, {"mean", "{}"}, {"mean", "[0,0,null]"}, {"mean", "[0,0"},
-    {"std", "[1,1,0]"}, {"std", "[1,1,-1]"}, {"std", "[1,1,1e-60]"}, {"std", "1"},
-    {"classes", "[\"a\",\"b\"]"}, {"classes", "[\"a\",\"b\",3]"}, {"classes", "[\"a\",\"b\",[]]"}, {"classes", "a"},
+    {"std", "[1,1,0]", "is not a positive number a channel"}, {"std", "[1,1,-1]"}, {"std", "[1,1,1e-60]"}, {"std", "1"},
+    {"classes", "[\"a\",\"b\"]", "is not a list of as many names as num-classes says"},
+    {"classes", "[\"a\",\"b\",3]"}, {"classes", "[\"a\",\"b\",[]]"}, {"classes", "a"},
     {"classes", "{\"a\":1}"}, {"classes", "["},
-    {"model", NULL}, {"num-classes", NULL}, {"base-width", NULL}, {"channels", NULL}, {"num-frames", NULL},
+    {"model", NULL, "does not say what it is a model of (its metadata has no 'model')"}, {"num-classes", NULL},
+    {"base-width", NULL}, {"channels", NULL}, {"num-frames", NULL},
     {"height", NULL}, {"width", NULL}, {"mean", NULL}, {"std", NULL}, {"classes", NULL},
   };
 
@@ -156,6 +160,7 @@ test_descriptions (void)
     g_assert_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION);
     g_assert_nonnull (strstr (error->message, path));
     g_assert_nonnull (strstr (error->message, quoted));
+    g_assert_true (!bad[i].says || strstr (error->message, bad[i].says));
     g_assert_null (strchr (error->message, '\033'));
   }
 }

@@ -185,7 +185,8 @@ test_errors (void)
   Cnn3dNetworkParams p = good;
 
   p.model = "resnet";
-  assert_refused (p, CNN3D_NETWORK_ERROR_UNKNOWN_MODEL, "resnet|r3d_18|mc3_18|r2plus1d_18|slow_r50");
+  assert_refused (p, CNN3D_NETWORK_ERROR_UNKNOWN_MODEL,
+      "there is no model 'resnet': use one of |r3d_18|mc3_18|r2plus1d_18|slow_r50");
   p.model = "";
   assert_refused (p, CNN3D_NETWORK_ERROR_UNKNOWN_MODEL, "r3d_18");
 #define REFUSE(field, value, words) \

@@ -185,11 +185,13 @@ test_bad_params (void)
 
   g_assert_null (cnn3d_order_new (dataset, &params, &error));
   g_assert_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS);
+  g_assert_cmpstr (error->message, ==, "rank is 2, but world-size is 2; rank counts from 0 to world-size - 1");
   g_clear_error (&error);
   params.rank = 0;
   params.epochs = 0;
   g_assert_null (cnn3d_order_new (dataset, &params, &error));
   g_assert_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS);
+  g_assert_cmpstr (error->message, ==, "epochs is 0; it must be at least 1");
   g_clear_error (&error);
   cnn3d_dataset_free (dataset);
 }

@@ -338,7 +338,9 @@ test_refused (void)
     guint frames, height, width, channels;
     const gchar *layers, *device, *words;
   } bad[] = {
-    {3, 0, 0, 0, NULL, "cpu", "2 frames of 16x16|3 frames|num-frames=2"},
+    {3, 0, 0, 0, NULL, "cpu",
+        "was trained on clips of 2 frames of 16x16 with 3 channels (width x height), but clips of 3 "
+            "frames|num-frames=2"},
     {0, 16, 8, 0, NULL, "cpu", "16x16|8x16|width=16"},
     {0, 0, 0, 1, NULL, "cpu", "3 channels"},
     {0, 0, 0, 0, "layer7", "cpu", "no layer 'layer7'|stem, layer1, layer2, layer3, layer4"},
@@ -385,10 +387,10 @@ test_bad_clips (void)
   for (guint i = 0; i < CLIP_BYTES; i++)
     input[i] = i == 7 ? NAN : 0;
   g_assert_false (cnn3d_predictor_run (p, input, CNN3D_TYPE_FLOAT32, 1, logits, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "not a number");
+  assert_says (error, CNN3D_TRAINER_ERROR, "is NaN or infinite: its weights have diverged");
   g_clear_error (&error);
   g_assert_false (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, 2, logits, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "2 clips|at most 1");
+  assert_says (error, CNN3D_TRAINER_ERROR, "2 clips of 8-bit numbers came, but memory was planned for at most 1");
   g_clear_error (&error);
   run (p, 0, 1, logits);
   cnn3d_predictor_free (&p);

@@ -412,7 +412,8 @@ test_predictions (void)
   g_assert_null (strstr (page, "one.mp4"));
   assert_has (page, "3 rows of predictions.csv were left out; the first is line 6: ");
   assert_has (page, "1 clips of predictions.csv have no label");
-  assert_has (page, "other/predictions.csv: its first line is not");
+  assert_has (page,
+      "other/predictions.csv: its first line is not &quot;path,clip,label,prediction,&quot; and the names of");
   assert_has (page, "bad/metrics.json: ");
   assert_has (page, "There is no metrics.json that could be read");
   assert_has (page, "There is no predictions.csv that could be read");
@@ -448,16 +449,17 @@ test_nothing (void)
 
   g_assert_null (cnn3d_report_html (folder, NULL, &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
-  assert_has (error->message, "log.jsonl");
+  assert_has (error->message, " has nothing to report: neither log.jsonl (cnn3dtrain log-dir=...)");
   assert_has (error->message, "predictions.csv");
   g_clear_error (&error);
   g_assert_null (cnn3d_report_html (missing, NULL, &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR);
+  assert_has (error->message, "is not a folder: give the one that cnn3dtrain's log-dir named");
   g_clear_error (&error);
   put (folder, "log.jsonl", RUN, -1);
   g_assert_null (cnn3d_report_html (folder, missing, &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
-  assert_has (error->message, "none");
+  assert_has (error->message, "/none has no log.jsonl to compare with");
   g_clear_error (&error);
   drop (folder);
 }

@@ -256,9 +256,11 @@ test_no_place (void)
   g_assert_false (cnn3d_results_write (below, "m", &info, p, &m, &none, TRUE, &error));
   cnn3d_skipped_clear (&none);
   g_assert_true (error->domain == G_IO_ERROR && strstr (error->message, below));
+  g_assert_true (g_str_has_suffix (error->message, "/file/x cannot be created: Not a directory"));
   g_clear_error (&error);
   g_assert_false (cnn3d_feature_map_write (below, 1, 0, &map, &error));
   g_assert_true (error->domain == G_IO_ERROR && strstr (error->message, below));
+  g_assert_true (g_str_has_suffix (error->message, "/file/x/feature-maps cannot be created: Not a directory"));
   g_clear_error (&error);
   cnn3d_metrics_clear (&m);
   g_free (file);

@@ -128,67 +128,67 @@ test_bad_headers (void)
     gsize size;
     const gchar *reason;
   } bad[] = {
-    {"{", 0, "not a safetensors"},
-    {"[]", 0, "not a safetensors"},
-    {" {}", 0, "not a safetensors"},
-    {"{}", 1, "after the last"},
-    {"{}x", 0, "after the end"},
-    {"{} {}", 0, "after the end"},
+    {"{", 0, "it is cut short, or not a safetensors file"},
+    {"[]", 0, "it is not a safetensors file"},
+    {" {}", 0, "it is not a safetensors file"},
+    {"{}", 1, "bytes after the last tensor"},
+    {"{}x", 0, "more after the end"},
+    {"{} {}", 0, "more after the end"},
     {"{,}", 0, "expected"},
     {"{'a':1}", 0, "expected"},
     {"{/* \" */}", 0, "expected"},
     {"{\"a\":[[[[[[[[[[[[", 0, "expected"},
-    {"{\"a\":{\"b\":{\"c\":{", 0, "unknown key"},
-    {"{\"a\":{}}", 0, "without dtype"},
-    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[0]}}", 0, "without dtype"},
-    {"{\"a\":{\"shape\":[0],\"data_offsets\":[0,0]}}", 0, "without dtype"},
-    {"{\"a", 0, "without an end"},
-    {"{\"a\\", 0, "without an end"},
-    {"{\"a\\u00", 0, "hexadecimal"},
-    {"{\"a\\x\":{}}", 0, "escape"},
-    {"{\"a\n\":{}}", 0, "control"},
-    {"{\"\\u0000\":{}}", 0, "NUL"},
-    {"{\"\\ud800\":{}}", 0, "surrogate"},
-    {"{\"\\ud800\\u0041\":{}}", 0, "surrogate"},
-    {"{\"\\udc00\":{}}", 0, "surrogate"},
-    {"{\"\xff\":{}}", 0, "UTF-8"},
+    {"{\"a\":{\"b\":{\"c\":{", 0, "unknown key “b” in a tensor"},
+    {"{\"a\":{}}", 0, "a tensor without dtype, shape or data_offsets"},
+    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[0]}}", 0, "a tensor without dtype, shape or data_offsets"},
+    {"{\"a\":{\"shape\":[0],\"data_offsets\":[0,0]}}", 0, "a tensor without dtype, shape or data_offsets"},
+    {"{\"a", 0, "text without an end"},
+    {"{\"a\\", 0, "text without an end"},
+    {"{\"a\\u00", 0, "four hexadecimal digits expected"},
+    {"{\"a\\x\":{}}", 0, "unknown escape"},
+    {"{\"a\n\":{}}", 0, "control character in a text"},
+    {"{\"\\u0000\":{}}", 0, "NUL in a text"},
+    {"{\"\\ud800\":{}}", 0, "half a surrogate pair"},
+    {"{\"\\ud800\\u0041\":{}}", 0, "half a surrogate pair"},
+    {"{\"\\udc00\":{}}", 0, "half a surrogate pair"},
+    {"{\"\xff\":{}}", 0, "text that is not UTF-8"},
     {"{" TENSOR ("a", "U8", "[1]", 0, 1) ",}", 1, "expected"},
     {"{" TENSOR ("a", "U8", "[1]", 0, 1) "," TENSOR ("a", "U8", "[1]", 1, 2)
-          "}", 2, "twice"},
+          "}", 2, "appears twice"},
     {"{" TENSOR ("a", "U8", "[0]", 0, 0) "," TENSOR ("a", "U8", "[0]", 0, 0)
-          "}", 0, "twice"},
-    {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\"}}", 0, "twice"},
-    {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "twice"},
-    {"{\"__metadata__\":{\"a\":\"\",\"a\":\"\"}}", 0, "twice"},
+          "}", 0, "tensor “a” appears twice"},
+    {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\"}}", 0, "key “dtype” twice"},
+    {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "“__metadata__” twice"},
+    {"{\"__metadata__\":{\"a\":\"\",\"a\":\"\"}}", 0, "metadata “a” twice"},
     {"{\"__metadata__\":{\"a\":1}}", 0, "expected"},
     {"{\"__metadata__\":{\"a\":{\"a\":\"\"}}}", 0, "expected"},
-    {"{" TENSOR ("a", "F4", "[2]", 0, 1) "}", 1, "not supported"},
-    {"{" TENSOR ("a", "U8", "[-1]", 0, 1) "}", 1, "whole number"},
+    {"{" TENSOR ("a", "F4", "[2]", 0, 1) "}", 1, "tensors of type “F4” are not supported"},
+    {"{" TENSOR ("a", "U8", "[-1]", 0, 1) "}", 1, "whole number expected"},
     {"{" TENSOR ("a", "U8", "[1.5]", 0, 1) "}", 1, "expected"},
     {"{" TENSOR ("a", "U8", "[1e1]", 0, 10) "}", 10, "expected"},
-    {"{" TENSOR ("a", "U8", "[01]", 0, 1) "}", 1, "whole number"},
+    {"{" TENSOR ("a", "U8", "[01]", 0, 1) "}", 1, "whole number expected"},
     {"{" TENSOR ("a", "U8", "[18446744073709551616]", 0, 1) "}", 1,
-        "too large"},
+        "number too large"},
     {"{" TENSOR ("a", "U8", "[4294967296,4294967296]", 0, 0) "}", 0,
-        "larger than memory"},
+        "a tensor larger than memory can be"},
     {"{" TENSOR ("a", "F64", "[2305843009213693952]", 0, 0) "}", 0,
-        "larger than memory"},
+        "a tensor larger than memory can be"},
     {"{" TENSOR ("a", "U8", "[1,1,1,1,1,1,1,1,1]", 0, 1) "}", 1,
-        "more than 8"},
+        "more than 8 numbers"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1,2]}}", 1,
-        "more than 2"},
+        "more than 2 numbers"},
     {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}}", 1,
-        "two data_offsets"},
-    {"{" TENSOR ("a", "U8", "[1]", 0, 2) "}", 2, "takes 1 bytes"},
-    {"{" TENSOR ("a", "U8", "[2]", 2, 0) "}", 2, "begins at byte 2"},
-    {"{" TENSOR ("a", "U8", "[2]", 2, 2) "}", 2, "begins at byte 2"},
-    {"{" TENSOR ("a", "U8", "[1]", 1, 2) "}", 2, "begins at byte 1"},
+        "two data_offsets expected"},
+    {"{" TENSOR ("a", "U8", "[1]", 0, 2) "}", 2, "tensor “a” lies from byte 0 to 2, but [1] of U8 takes 1 bytes"},
+    {"{" TENSOR ("a", "U8", "[2]", 2, 0) "}", 2, "begins at byte 2 of the data, where"},
+    {"{" TENSOR ("a", "U8", "[2]", 2, 2) "}", 2, "begins at byte 2 of the data, where"},
+    {"{" TENSOR ("a", "U8", "[1]", 1, 2) "}", 2, "begins at byte 1 of the data, where"},
     {"{" TENSOR ("a", "U8", "[2]", 0, 2) "," TENSOR ("b", "U8", "[2]", 1, 3)
-          "}", 3, "begins at byte 1"},
+          "}", 3, "begins at byte 1 of the data, where"},
     {"{" TENSOR ("a", "U8", "[1]", 0, 1) "," TENSOR ("b", "U8", "[1]", 2, 3)
-          "}", 3, "begins at byte 2"},
-    {"{" TENSOR ("a", "U8", "[4]", 0, 4) "}", 3, "cut short"},
-    {"{" TENSOR ("a", "U8", "[3]", 0, 3) "}", 4, "after the last"},
+          "}", 3, "begins at byte 2 of the data, where"},
+    {"{" TENSOR ("a", "U8", "[4]", 0, 4) "}", 3, "tensor “a” ends at byte 4 of 3: the file is cut short"},
+    {"{" TENSOR ("a", "U8", "[3]", 0, 3) "}", 4, "bytes after the last tensor"},
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
@@ -212,13 +212,13 @@ test_not_safetensors (void)
     gint code;
     const gchar *reason;
   } bad[] = {
-    {"", 0, G_IO_ERROR_INVALID_DATA, "empty"},
-    {"{}", 2, G_IO_ERROR_INVALID_DATA, "not a safetensors"},
-    {"\2\0\0\0\0\0\0\0", 8, G_IO_ERROR_INVALID_DATA, "not a safetensors"},
-    {"\3\0\0\0\0\0\0\0{}", 10, G_IO_ERROR_INVALID_DATA, "cut short"},
+    {"", 0, G_IO_ERROR_INVALID_DATA, "it is empty"},
+    {"{}", 2, G_IO_ERROR_INVALID_DATA, "it is not a safetensors file"},
+    {"\2\0\0\0\0\0\0\0", 8, G_IO_ERROR_INVALID_DATA, "it is not a safetensors file"},
+    {"\3\0\0\0\0\0\0\0{}", 10, G_IO_ERROR_INVALID_DATA, "it is cut short, or not a safetensors file"},
     {"\xff\xff\xff\xff\xff\xff\xff\xff{}", 10, G_IO_ERROR_INVALID_DATA,
-        "cut short"},
-    {"\0\0\0\0\0\0\0\0{}", 10, G_IO_ERROR_INVALID_DATA, "cut short"},
+        "it is cut short, or not a safetensors file"},
+    {"\0\0\0\0\0\0\0\0{}", 10, G_IO_ERROR_INVALID_DATA, "it is cut short, or not a safetensors file"},
     {"PK\3\4\0\0\x8\x8\0\0archive/data.pkl", 26, G_IO_ERROR_NOT_SUPPORTED,
         "weights_only=True"},
     {"\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.", 16,
@@ -238,10 +238,12 @@ test_not_safetensors (void)
   }
   g_assert_null (cnn3d_safetensors_open (missing, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  g_assert_true (g_str_has_prefix (error->message, "cannot read “"));
   g_assert_nonnull (strstr (error->message, missing));
   g_clear_error (&error);
   g_assert_null (cnn3d_safetensors_open (folder, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE);
+  g_assert_true (g_str_has_suffix (error->message, ": it is not a file"));
   g_clear_error (&error);
   g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
   g_assert_null (cnn3d_safetensors_open (fifo, &error));
@@ -372,10 +374,12 @@ test_to_float (void)
 
   g_assert_false (cnn3d_safetensor_to_float (&t, out, 3, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA);
+  g_assert_nonnull (strstr (error->message, " has 2 elements, where 3 were expected"));
   g_clear_error (&error);
   t.dtype = CNN3D_SAFETENSOR_I64;
   g_assert_false (cnn3d_safetensor_to_float (&t, out, 2, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
+  g_assert_nonnull (strstr (error->message, " holds I64, where F64, F32, F16 or BF16 was expected"));
 }
 
 static void
@@ -497,9 +501,10 @@ typedef enum { TWICE, RESERVED, NOT_UTF8, TOO_LARGE, LATE, KEY_TWICE,
 static void
 test_misuse (void)
 {
-  static const gchar *const reasons[] = { "twice", "itself", "UTF-8",
-    "too large", "after the first data", "twice", "UTF-8", "after the last",
-    "which lacks 4", "lacks 2"
+  static const gchar *const reasons[] = { "tensor “a”: declared twice",
+    "a name that the format keeps for itself", ": not UTF-8", "tensor “c”: too large", "declared after the first data",
+    "metadata “k”: declared twice", "its value is not UTF-8", "1 bytes after the last tensor",
+    "6 bytes for tensor “a”, which lacks 4", "tensor “b” lacks 2 bytes"
   };
   g_autofree gchar *path = in_folder ("misuse.safetensors");
   const guint64 four = 4, huge = G_MAXUINT64 / 2;
@@ -578,10 +583,13 @@ test_atomic (void)
   g_clear_pointer (&contents, g_free);
   g_assert_false (cnn3d_atomic_file_set_contents (path, "three", -1, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BUSY);
+  g_assert_true (g_str_has_suffix (error->message, ": another writer of it is at work"));
   g_clear_error (&error);
   g_assert_true (cnn3d_atomic_file_finish (file, NULL));
   g_assert_false (cnn3d_atomic_file_write (file, "x", 1, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED);
+  g_assert_true (g_str_has_prefix (error->message, "cannot write “"));
+  g_assert_true (g_str_has_suffix (error->message, ": it is finished"));
   g_clear_error (&error);
   g_assert_true (g_file_get_contents (path, &contents, NULL, NULL));
   g_assert_cmpstr (contents, ==, "two");
@@ -686,6 +694,7 @@ test_full (void)
     g_assert_false (cnn3d_atomic_file_finish (file, &error));
     g_assert_nonnull (error);
     g_assert_nonnull (strstr (error->message, path));
+    g_assert_true (g_str_has_suffix (error->message, ": an earlier write failed") == !at_finish);
   }
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
   signal (SIGXFSZ, handler);

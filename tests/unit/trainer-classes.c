@@ -241,7 +241,8 @@ test_refused (void)
   p.network.num_classes = CNN3D_CONFUSION_CLASSES + 1;
   p.monitor = CNN3D_MONITOR_VAL_F1;
   g_assert_null (cnn3d_trainer_new (&p, BATCH, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "monitor=val-f1|not for 1001|val-accuracy");
+  assert_says (error, CNN3D_TRAINER_ERROR,
+      "monitor=val-f1 needs the confusions of all classes, which are counted|not for 1001|val-accuracy");
   g_clear_error (&error);
 }
 

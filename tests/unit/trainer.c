@@ -315,7 +315,7 @@ test_bad_batches (void)
   t = start (&p);
   same = start (&p);
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "4 clips|at most 3");
+  assert_says (error, CNN3D_TRAINER_ERROR, "a batch of 4 clips came, but memory was planned for at most 3");
   g_clear_error (&error);
   batch.n = 0;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
@@ -324,7 +324,7 @@ test_bad_batches (void)
   batch.n = 2;
   labels[1] = CLASSES;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "label 4|4 classes");
+  assert_says (error, CNN3D_TRAINER_ERROR, "a clip has label 4, but there are 4 classes: labels count from 0; set");
   g_clear_error (&error);
   labels[1] = -1;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
@@ -359,7 +359,7 @@ test_diverged (void)
   for (guint i = 0; i < CLIP_BYTES; i++)
     frames[i] = i == 100 ? NAN : 0.1f;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "not a number|after step 1|lower lr");
+  assert_says (error, CNN3D_TRAINER_ERROR, "the loss became NaN or infinite, in epoch 1 after step 1: lower lr");
   g_assert_cmpint (error->code, ==, CNN3D_TRAINER_ERROR_DIVERGED);
   g_clear_error (&error);
   g_assert_true (cnn3d_trainer_save (t, NULL, &error));
@@ -393,10 +393,10 @@ test_bad_settings (void)
     {2, 1, NAN, 0, 0, "cpu", NULL, "momentum"},
     {2, 1, 0, 2, 0, "cpu", NULL, "label-smoothing is 2"},
     {2, 1, 0, 0, -1, "cpu", NULL, "gradient-clip-val is -1"},
-    {2, 1, 0, 0, 0, "tpu", NULL, "device=tpu|cpu|cuda"},
+    {2, 1, 0, 0, 0, "tpu", NULL, "device=tpu: use auto, cpu, cuda, or cuda:N for the N-th GPU"},
     {2, 1, 0, 0, 0, "cuda:x", NULL, "device=cuda:x"},
-    {2, 1, 0, 0, 0, "cpu", "layer9", "layer9|backbone|batch-norm"},
-    {2, 1, 0, 0, 0, "cpu", "backbone,fc", "nothing to train"},
+    {2, 1, 0, 0, 0, "cpu", "layer9", "has no parameter that begins with 'layer9'; it may name|backbone|batch-norm"},
+    {2, 1, 0, 0, 0, "cpu", "backbone,fc", "freeze=backbone,fc leaves nothing to train"},
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
@@ -426,7 +426,7 @@ test_other_names (void)
   params_init (&p, NULL);
   p.classes = names;
   g_assert_null (cnn3d_trainer_new (&p, 2, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "names for 1 classes");
+  assert_says (error, CNN3D_TRAINER_ERROR, "there are names for 1 classes, but num-classes is");
 }
 
 /* --- freezing --- */
@@ -554,10 +554,12 @@ test_pretrained (void)
   cnn3d_trainer_free (&t);
 
   p.network.base_width = 5;
-  assert_not_pretrained (&p, "last.safetensors|stem.0.weight|(4, 3, 3, 7, 7)|base-width=5|(5, 3, 3, 7, 7)");
+  assert_not_pretrained (&p,
+      "last.safetensors: 'stem.0.weight' is (4, 3, 3, 7, 7), but r3d_18 with base-width=5 has (5, 3, 3, 7, 7)");
   params_init (&p, NULL);
   p.pretrained = edited = edit_weights (dir, path, "", "layer3.1.conv1.1.bias", "layer9.weight");
-  assert_not_pretrained (&p, "edited.safetensors|layer3.1.conv1.1.bias|r3d_18");
+  assert_not_pretrained (&p,
+      "edited.safetensors has no 'layer3.1.conv1.1.bias', which r3d_18 needs: is it a file of another model?");
   g_free (edited);
   p.pretrained = edited = edit_weights (dir, path, "", NULL, "layer9.weight");
   t = start (&p);

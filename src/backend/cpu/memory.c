@@ -121,7 +121,7 @@ cpu_memory_alloc (Cnn3dDevice *device, gsize bytes, GError **error)
 
   if (memory == MAP_FAILED) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY,
-        "%" G_GSIZE_FORMAT " bytes of memory are not to be had", bytes);
+        "%" G_GSIZE_FORMAT " bytes of memory could not be allocated", bytes);
     return NULL;
   }
   madvise (memory, bytes, MADV_HUGEPAGE);
@@ -129,7 +129,7 @@ cpu_memory_alloc (Cnn3dDevice *device, gsize bytes, GError **error)
   if (madvise (memory, bytes, MADV_POPULATE_WRITE) < 0 && errno == ENOMEM) {
     munmap (memory, MAX (bytes, 1));
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY,
-        "%" G_GSIZE_FORMAT " bytes of memory are not to be had", bytes);
+        "%" G_GSIZE_FORMAT " bytes of memory could not be allocated", bytes);
     return NULL;
   }
 #endif

@@ -51,7 +51,7 @@ version_unlocked (GError **error)
   name = g_getenv ("CNN3D_CUDNN");
   module = g_module_open (name ? name : "libcudnn.so.9", G_MODULE_BIND_LAZY | G_MODULE_BIND_LOCAL);
   if (!module) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING, "cuDNN 9 does not load: %s",
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING, "cuDNN 9 cannot be loaded: %s",
         g_module_error ());
     return 0;
   }

@@ -267,7 +267,7 @@ cuda_profile_parse (const gchar *path, const gchar *text, gsize size, GError **e
   if (members.twice) {
     g_autofree gchar *shown = cnn3d_escape (members.twice, FALSE);
 
-    set_error (error, path, "%.80s is there twice", shown);
+    set_error (error, path, "%.80s appears twice", shown);
     g_free (members.twice);
     return NULL;
   }

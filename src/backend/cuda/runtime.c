@@ -31,7 +31,7 @@ cuda_enter (Cnn3dDevice *d, GError **error)
 {
   if (!d->here)
     return cuda_runs_nothing (d, error);
-  return cuda_ok (cudaSetDevice (d->here->index), "the GPU cannot be taken", error);
+  return cuda_ok (cudaSetDevice (d->here->index), "the GPU cannot be selected", error);
 }
 
 /* --- opening --- */
@@ -54,7 +54,7 @@ count_devices (GError **error)
 static gboolean
 get_attribute (gint index, enum cudaDeviceAttr attribute, gint *value, GError **error)
 {
-  return cuda_ok (cudaDeviceGetAttribute (value, attribute, index), "the GPU does not tell about itself", error);
+  return cuda_ok (cudaDeviceGetAttribute (value, attribute, index), "the GPU's properties cannot be read", error);
 }
 
 static gint
@@ -73,7 +73,7 @@ describe (gint index, GError **error)
 {
   struct cudaDeviceProp properties;
 
-  if (!cuda_ok (cudaGetDeviceProperties (&properties, index), "the GPU does not tell about itself", error))
+  if (!cuda_ok (cudaGetDeviceProperties (&properties, index), "the GPU's properties cannot be read", error))
     return NULL;
   return g_strdup_printf ("%.256s, %.1f GiB, compute capability %d.%d", properties.name,
       properties.totalGlobalMem / 0x1p30, properties.major, properties.minor);
@@ -98,19 +98,22 @@ cuda_here_list (GError **error)
 static gboolean
 take_own (CudaHere *h, GError **error)
 {
-  if (!cuda_ok (cudaStreamCreateWithFlags (&h->work, cudaStreamNonBlocking), "no stream of work", error)
-      || !cuda_ok (cudaStreamCreateWithFlags (&h->copies, cudaStreamNonBlocking), "no stream of copies", error)
-      || !cuda_ok (cudaEventCreateWithFlags (&h->staged, cudaEventDisableTiming), "no event", error)
-      || !cuda_ok (cudaEventCreate (&h->begin), "no event", error)
-      || !cuda_ok (cudaEventCreate (&h->end), "no event", error))
+  if (!cuda_ok (cudaStreamCreateWithFlags (&h->work, cudaStreamNonBlocking), "cannot create the work stream", error)
+      || !cuda_ok (cudaStreamCreateWithFlags (&h->copies, cudaStreamNonBlocking),
+          "cannot create the copy stream", error)
+      || !cuda_ok (cudaEventCreateWithFlags (&h->staged, cudaEventDisableTiming), "cannot create an event", error)
+      || !cuda_ok (cudaEventCreate (&h->begin), "cannot create an event", error)
+      || !cuda_ok (cudaEventCreate (&h->end), "cannot create an event", error))
     return FALSE;
   for (guint i = 0; i < CUDA_BOUNCES; i++)
-    if (!cuda_ok (cudaEventCreateWithFlags (&h->bounces[i].done, cudaEventDisableTiming), "no event", error))
+    if (!cuda_ok (cudaEventCreateWithFlags (&h->bounces[i].done, cudaEventDisableTiming),
+        "cannot create an event", error))
       return FALSE;
-  if (!cuda_ok (cudaHostAlloc ((void **) &h->pinned, PINNED_BYTES, cudaHostAllocDefault), "no pinned memory", error))
+  if (!cuda_ok (cudaHostAlloc ((void **) &h->pinned, PINNED_BYTES, cudaHostAllocDefault),
+      "cannot allocate pinned memory", error))
     return FALSE;
   h->pinned_size = PINNED_BYTES;
-  if (!cuda_ok (cudaMalloc ((void **) &h->small, sizeof *h->small), "no memory", error))
+  if (!cuda_ok (cudaMalloc ((void **) &h->small, sizeof *h->small), "cannot allocate the GPU's memory", error))
     return FALSE;
   return cuda_ok (cudaMemsetAsync (h->small, 0, sizeof *h->small, h->work), "memory cannot be cleared", error);
 }
@@ -260,7 +263,7 @@ gpointer
 cuda_alloc (Cnn3dDevice *d, gsize bytes, GError **error)
 {
   gpointer memory = NULL;
-  g_autofree gchar *what = g_strdup_printf ("%" G_GSIZE_FORMAT " bytes cannot be taken", bytes);
+  g_autofree gchar *what = g_strdup_printf ("%" G_GSIZE_FORMAT " bytes cannot be allocated", bytes);
 
   if (!cuda_enter (d, error))
     return NULL;
@@ -311,7 +314,8 @@ take_pinned (Cnn3dDevice *d, gsize bytes, GError **error)
     const gsize size = MAX (2 * h->pinned_size, 2 * rounded);
 
     if (!cuda_finish (d, error)
-        || !cuda_ok (cudaHostAlloc ((void **) &memory, size, cudaHostAllocDefault), "no pinned memory", error))
+        || !cuda_ok (cudaHostAlloc ((void **) &memory, size, cudaHostAllocDefault),
+            "cannot allocate pinned memory", error))
       return NULL;
     cudaFreeHost (h->pinned);
     h->pinned = memory;
@@ -355,7 +359,7 @@ cuda_finish (Cnn3dDevice *d, GError **error)
 {
   CudaHere *h = d->here;
   const gboolean ok = cuda_enter (d, error)
-      && cuda_ok (cudaStreamSynchronize (h->work), "the GPU failed in its work", error);
+      && cuda_ok (cudaStreamSynchronize (h->work), "the GPU failed while it computed", error);
 
   for (guint i = 0; ok && i < h->fetches->len; i++) {
     const CudaFetch *f = &g_array_index (h->fetches, CudaFetch, i);
@@ -381,8 +385,8 @@ cuda_stage (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError
       cudaFreeHost (h->bounces[i].memory);
     h->bounces[i].memory = NULL;
     h->bounces[i].size = 0;
-    if (!cuda_ok (cudaHostAlloc ((void **) &h->bounces[i].memory, bytes, cudaHostAllocDefault), "no pinned memory",
-            error))
+    if (!cuda_ok (cudaHostAlloc ((void **) &h->bounces[i].memory, bytes, cudaHostAllocDefault),
+        "cannot allocate pinned memory", error))
       return FALSE;
     h->bounces[i].size = bytes;
   }

@@ -489,25 +489,28 @@ test_devices (void)
   g_assert_cmpuint (g_strv_length (list), ==, 1);
   g_assert_cmpstr (list[0], ==, "cuda:0: Test double, 4.0 GiB, compute capability 9.0");
   g_assert_null (backend->open (&params, &error));
-  g_assert_nonnull (strstr (error->message, "no GPU number 3"));
+  g_assert_nonnull (strstr (error->message, "there is no GPU number 3 here, only 0 to 0: use device=cuda:0"));
   g_clear_error (&error);
   cuda->capability = 700;
   params.index = 0;
   g_assert_null (backend->open (&params, &error));
-  g_assert_nonnull (strstr (error->message, "7.5 is the oldest"));
+  g_assert_nonnull (strstr (error->message,
+      "this GPU's compute capability is 7.0, and 7.5 is the oldest that is supported"));
   g_clear_error (&error);
   cuda->capability = 750;
   rig_params (&p, "r3d_18");
   p.device = "cuda";
   p.precision = CNN3D_PRECISION_BF16_MIXED;
   g_assert_false (rig_run (&p, 1, 1, 0, &r, &error));
-  g_assert_nonnull (strstr (error->message, "no bf16"));
+  g_assert_nonnull (strstr (error->message,
+      " has no bf16 (compute capability 7.5, it came with 8.0): use precision=16-mixed"));
   g_clear_error (&error);
   cuda->capability = 900;
   cuda->devices = 0;
   none = backend->list (&error);
   g_assert_cmpuint (g_strv_length (none), ==, 0);
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING);
+  g_assert_cmpstr (error->message, ==, "there is no NVIDIA GPU here (CUDA finds none): use device=cpu");
   g_clear_error (&error);
   /* auto takes what there is */
   rig_must (&p, "auto", 1, 1, 0, &r);

@@ -27,12 +27,17 @@ cnn3d_cuda_double (void)
 
 static cudaError_t sticky;      /* what cudaGetLastError() tells */
 
-/* Counts a call; what it is to return instead of succeeding. */
+/* Counts a call of `name`; what it is to return instead of succeeding. */
 static cudaError_t
-call (cudaError_t failure)
+call (const gchar *name, cudaError_t failure)
 {
   const guint64 n = ++control.calls;
 
+  if (control.fail_in && !strcmp (name, control.fail_in)) {
+    if (control.fail_after == 0)
+      return sticky = failure;
+    control.fail_after--;
+  }
   if (!control.fail_at || n < control.fail_at || n > control.fail_at + control.fails_again)
     return cudaSuccess;
   return sticky = failure;
@@ -40,7 +45,7 @@ call (cudaError_t failure)
 
 #define CALL(failure) \
   G_STMT_START { \
-    const cudaError_t status_ = call (failure); \
+    const cudaError_t status_ = call (__func__, failure); \
     if (status_ != cudaSuccess) \
       return status_; \
   } G_STMT_END
@@ -253,7 +258,7 @@ wait_for_all (void)
 static int
 launch_fails (void)
 {
-  return call (cudaErrorLaunchFailure);
+  return call (cuda_shim_launcher, cudaErrorLaunchFailure);
 }
 
 static void
@@ -319,7 +324,7 @@ cudaStreamDestroy (cudaStream_t stream)
 cudaError_t
 cudaStreamSynchronize (cudaStream_t stream)
 {
-  const cudaError_t status = call (cudaErrorLaunchFailure);
+  const cudaError_t status = call (__func__, cudaErrorLaunchFailure);
 
   control.synchronisations++;
   /* what the GPU failed in is lost */
@@ -513,7 +518,7 @@ cudaError_t
 cudaStreamEndCapture (cudaStream_t stream, cudaGraph_t *graph)
 {
   GPtrArray *works = g_steal_pointer (&stream->capture);
-  const cudaError_t status = call (cudaErrorStreamCaptureInvalidated);
+  const cudaError_t status = call (__func__, cudaErrorStreamCaptureInvalidated);
 
   if (!works || status != cudaSuccess) {
     g_clear_pointer (&works, g_ptr_array_unref);

@@ -16,6 +16,8 @@ typedef struct {
   guint64 calls;                /* of the run time, kernels' launches included */
   guint64 fail_at;              /* the call with this number fails; 0: none */
   guint64 fails_again;          /* calls after it that fail too */
+  const gchar *fail_in;         /* the function, of the run time or of kernels.h, whose calls fail; NULL: none */
+  guint64 fail_after;           /* its calls that do not fail yet */
   gsize memory;                 /* bytes that the GPU has */
   gsize taken, most;            /* now, and at most */
   guint allocations, synchronisations;  /* so far, pinned memory included; waits for a stream or an event */

@@ -130,6 +130,69 @@ test_memory (void)
   g_assert_cmpuint (refused, ==, 11);
 }
 
+/* What is said of each kind of call. */
+static void
+test_words (void)
+{
+  static const struct {
+    const gchar *call, *says, *model;
+  } table[] = {
+    {"cudaGetDeviceCount", "there is no NVIDIA GPU here (no driver for CUDA 13 or later is installed): use device=cpu"},
+    {"cudaGetDeviceProperties", "CUDA: the GPU's properties cannot be read: "},
+    {"cudaSetDevice", "CUDA: the GPU cannot be selected: "},
+    {"cudaStreamCreateWithFlags", "CUDA: cannot create the work stream: "},
+    {"cudaStreamCreateWithFlags", "CUDA: cannot create the copy stream: "},
+    {"event_new", "CUDA: cannot create an event: "},
+    {"cudaHostAlloc", "CUDA: cannot allocate pinned memory: "},
+    {"cudaMalloc", "CUDA: cannot allocate the GPU's memory: "},
+    {"cudaMalloc", " bytes cannot be allocated: "},
+    {"cudaMemsetAsync", "CUDA: memory cannot be cleared: "},
+    {"cudaMemcpyAsync", "CUDA: a copy failed: "},
+    {"cudaStreamSynchronize", "CUDA: the GPU failed while it computed: "},
+    {"cudaStreamBeginCapture", "CUDA: recording failed: "},
+    {"cudaGraphLaunch", "CUDA: a recorded pass cannot be started: "},
+    {"cudaEventElapsedTime", "CUDA: timing failed: "},
+    {"cuda_input", "CUDA: the input cannot be normalised: "},
+    {"cuda_convert", "CUDA: the self-test cannot be prepared: "},
+    {"cuda_convert", "CUDA: weights cannot be converted: "},
+    {"cuda_add_gradient", "CUDA: a gradient cannot be converted: "},
+    {"cuda_norm_finish", "CUDA: batch norm failed: "},
+    {"cuda_max_pool", "CUDA: max pooling failed: ", "slow_r50"},
+    {"cuda_global_pool", "CUDA: pooling failed: "},
+    {"cuda_dropout", "CUDA: dropout failed: "},
+    {"cuda_linear", "CUDA: the last layer failed: "},
+    {"cuda_loss", "CUDA: the loss failed: "},
+    {"cuda_squares", "CUDA: the gradient's norm failed: "},
+    {"cuda_update", "CUDA: the update failed: "},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
+    Cnn3dTrainerParams p;
+    gboolean said = FALSE, reached = TRUE;
+
+    params_init (&p, CNN3D_PRECISION_16_MIXED);
+    p.network.model = table[i].model ? table[i].model : "r3d_18";
+    p.gradient_clip = 1;
+    p.benchmark = !strcmp (table[i].call, "cudaEventElapsedTime");
+    for (guint after = 0; !said && reached && after < 200; after++) {
+      g_autoptr (GError) error = NULL;
+      Run r;
+
+      cuda->fail_in = table[i].call;
+      cuda->fail_after = after;
+      if (rig_run (&p, 1, BATCHES, 0, &r, &error))
+        run_clear (&r);
+      else
+        said = strstr (error->message, table[i].says) != NULL;
+      reached = cuda->fail_after == 0;
+      cuda->fail_in = NULL;
+      g_assert_cmpuint (cuda->taken, ==, 0);
+    }
+    if (!said)
+      g_error ("no call of %s that fails is said to be '%s'", table[i].call, table[i].says);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -138,5 +201,6 @@ main (int argc, char **argv)
   g_test_add_data_func ("/failures/32", GUINT_TO_POINTER (CNN3D_PRECISION_32), test_failures);
   g_test_add_data_func ("/failures/16-mixed", GUINT_TO_POINTER (CNN3D_PRECISION_16_MIXED), test_failures);
   g_test_add_func ("/failures/memory", test_memory);
+  g_test_add_func ("/failures/words", test_words);
   return g_test_run ();
 }

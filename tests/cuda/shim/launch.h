@@ -25,6 +25,9 @@ typedef struct {
  * for each launch. */
 extern uint64_t cuda_shim_order;
 
+/* The function of kernels.h that launched last */
+extern const char *cuda_shim_launcher;
+
 /* Told of each launch before it runs; what it returns, unless 0, is the launch's
  * error. NULL (as at first): none. */
 extern int (*cuda_shim_fails) (void);

@@ -25,6 +25,7 @@
 
 uint3 gridDim, blockDim, blockIdx, threadIdx;
 uint64_t cuda_shim_order;
+const char *cuda_shim_launcher;
 int (*cuda_shim_fails) (void);
 int (*cuda_shim_takes) (const CudaShimLaunch *launch);
 const char *cuda_shim_error;

@@ -451,7 +451,7 @@ test_bad_frames (void)
     else
       gst_buffer_append_memory (buffer, gst_allocator_alloc (NULL, 8, NULL));
     g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_ERROR);
-    clips_assert_error (bus, "is no picture of 5x3");
+    clips_assert_error (bus, "is not a picture of 5x3");
     teardown (h);
   }
 }

@@ -21,7 +21,7 @@
 #define IS_GLOBAL(pointer) __builtin_assume (__isGlobal (pointer))
 #else
 #define LAUNCH(kernel, blocks, threads, stream, ...) \
-  cuda_shim_launch (stream, (blocks), (threads), (kernel), __VA_ARGS__)
+  (cuda_shim_launcher = __func__, cuda_shim_launch (stream, (blocks), (threads), (kernel), __VA_ARGS__))
 #define SHARED(type, name, n) \
   type *const name = static_cast<type *> (cuda_shim_shared (__COUNTER__, sizeof (type) * (n)))
 #define UNROLL
