@@ -255,7 +255,7 @@ test_bad_clips (void)
     {"words.mp4", "there is no video in it: it is text/plain"},
     {"cut.mp4", ""},
     {"sound.mkv", "there is no video in it"},
-    {"folder.mp4", "folder"},
+    {"folder.mp4", "it is a folder, and no numbered pictures (img_"},
     {"late.mp4", "the clip starts at 100 s, after the video's end"},
     {"fifo.mp4", "it is not a regular file"},
     {"http://localhost/a.mp4", "only file:// addresses and paths are read"},

@@ -276,10 +276,14 @@ test_interval (void)
     GstClockTime last;
   } cases[] = {
     {{"center", 3, "bilinear", FALSE}, NULL, 9 * FRAME},
-    {{"uniform", 0, "bilinear", FALSE}, "spread evenly", 3 * FRAME},
-    {{NULL, 0, "bilinear", FALSE}, "how far apart", 3 * FRAME},
-    {{"center", 1, NULL, FALSE}, "how its frames were scaled", 3 * FRAME},
-    {{"center", 1, "cubic", FALSE}, "not known here", 3 * FRAME},
+    {{"uniform", 0, "bilinear", FALSE}, "was trained on frames spread "
+          "evenly over whole clips, and video has no clips", 3 * FRAME},
+    {{NULL, 0, "bilinear", FALSE}, "does not record how far apart "
+          "the frames of its clips were", 3 * FRAME},
+    {{"center", 1, NULL, FALSE}, "does not record how its "
+          "frames were scaled: bilinear is used, without borders.", 3 * FRAME},
+    {{"center", 1, "cubic", FALSE}, "was trained on frames scaled "
+          "by 'cubic', which is not known here: bilinear is used.", 3 * FRAME},
     {{"center", 1, "none", FALSE}, NULL, 3 * FRAME},
   };
 
@@ -706,7 +710,8 @@ test_swap (void)
   /* a file that is no model: the old one goes on */
   g_assert_true (g_file_set_contents (bad, "no model", -1, NULL));
   g_object_set (r.element, "model", bad, NULL);
-  assert_says (pop (r.bus, GST_MESSAGE_WARNING, NULL, WAIT), "not changed");
+  assert_says (pop (r.bus, GST_MESSAGE_WARNING, NULL, WAIT),
+      "The model was not changed: ");
   g_object_get (r.element, "model", &path, NULL);
   g_assert_cmpstr (path, ==, first);
   g_free (path);
@@ -815,7 +820,8 @@ test_failure (void)
     ret = gst_harness_push (r.h, make_frame (i));
   }
   g_assert_cmpint (ret, ==, GST_FLOW_ERROR);
-  assert_says (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0), "could not be run");
+  assert_says (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0),
+      "The model could not be run");
   g_assert_cmpint (gst_harness_push (r.h, make_frame (4)), ==, GST_FLOW_ERROR);
   g_assert_null (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0));
 

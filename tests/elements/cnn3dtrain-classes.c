@@ -149,7 +149,8 @@ test_weights (void)
     const gchar *properties, *reason;
     gboolean in_time;           /* before a clip comes */
   } bad[] = {
-    {"class-weights=1,2", "2 numbers, but there are 3 classes", FALSE},
+    {"class-weights=1,2",
+          "class-weights has 2 numbers, but there are 3 classes", FALSE},
     {"class-weights=balanced", "upstream does not say: take the clips", FALSE},
     {"class-weights=1,x,2", "'x' where a number", TRUE},
     {"class-weights=1,0,2", "'0' where a number", TRUE},

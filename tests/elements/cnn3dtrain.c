@@ -58,9 +58,11 @@ test_caps (void)
     {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
           "dimensions=3::32:4:1.1", "'' in the dimensions"},
     {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
-          "dimensions=3:32:32:4:1:2.2", "more than five"},
+          "dimensions=3:32:32:4:1:2.2",
+              "have more than five, which are channels:width:"},
     {"other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions="
-          "1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1.1", " are more than 16."},
+          "1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1.1", "The dimensions "
+              "1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1 are more than 16."},
     {"other/tensors,format=static,num_tensors=2,types=float32.int32,dimensions="
           "2147483647:2147483647:2147483647:4:1.1", "larger than any memory"},
     {"other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions="
@@ -303,7 +305,7 @@ test_bad_labels (void)
     gint32 label;
     const gchar *reason;
   } table[] = {
-    {3, "label is 3, but there are 3 classes, 0 to 2"},
+    {3, "its label is 3, but there are 3 classes, 0 to 2"},
     {-1, "it has no label"},
     {-7, "label is -7"},
   };
@@ -334,7 +336,7 @@ test_bad_labels (void)
     push_segment (&r, 0);
     gst_harness_push (r.h, buffer);
     assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-        "Clip 1 (a\\x1b[2Jb.mp4)");
+        "Clip 1 (a\\x1b[2Jb.mp4) cannot be trained on: ");
     rig_free (&r);
   }
   g_ref_string_release (meta.path);
@@ -445,10 +447,11 @@ test_settings (void)
   {
     const gchar *properties, *reason;
   } table[] = {
-    {"lr=-0.1", "lr is -0.1, but must be from 0 to 1000"},
+    {"lr=-0.1", "lr is -0.1, but must be from 0 to 1000 (per step)."},
     {"lr=nan", "lr is nan"},
     {"lr=inf", "lr is inf"},
-    {"momentum=1", "momentum is 1, but must be from 0 to below 1"},
+    {"momentum=1",
+          "momentum is 1, but must be from 0 to below 1 (as a factor)."},
     {"dropout=1", "dropout is 1"},
     {"label-smoothing=-1", "label-smoothing is -1"},
     {"gradient-clip-val=-1", "gradient-clip-val is -1"},
@@ -561,7 +564,9 @@ test_left_out (void)
       "num-classes=7", dir);
   Rig r = begin_run (dir);
   const GValue *names;
+  GError *error = NULL;
   GstMessage *message;
+  gchar *debug;
 
   feed (&r, 0, TOTAL + 1);
   rig_free (&r);
@@ -584,6 +589,13 @@ test_left_out (void)
   gst_message_unref (message);
   message = pop (&r, GST_MESSAGE_WARNING, NULL);
   g_assert_nonnull (message);
+  gst_message_parse_warning (message, &error, &debug);
+  g_assert_true (g_str_has_prefix (error->message, "Weights of "));
+  g_assert_nonnull (strstr (error->message, " that were left out: fc."));
+  g_assert_nonnull (strstr (debug, "what the model has and the file has not "
+          "keeps its initial values"));
+  g_clear_error (&error);
+  g_free (debug);
   gst_message_unref (message);
   rig_free (&r);
   g_free (line);

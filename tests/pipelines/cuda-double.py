@@ -116,7 +116,8 @@ def unusable(folder):
     run = launch.launch(line("", epochs=1), folder).fine()
     plan, = run.messages("cnn3dtrain-plan")
     run.need(plan["device"].startswith("CPU"), "not on the CPU: %s" % plan)
-    run.need(re.search("WARNING.*device=auto takes CPU.*cannot be used: .*91400", run.out + run.err), "it does not say why")
+    run.need(re.search("WARNING.*device=auto uses CPU.*because the GPU of this machine cannot be used: .*91400",
+                       run.out + run.err), "it does not say why")
     launch.launch(line("device=cuda", epochs=1), folder).refused("device=cuda: .*91400")
 
 

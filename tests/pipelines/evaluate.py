@@ -182,7 +182,7 @@ def otherwise(folder):
     run = launch.launch(line(source("train"), model), folder)
     run.need(run.rc == 0 and "set clipsrc passes=val or passes=test" in run.out, "no warning of training clips")
     launch.launch(line(source(size=48), model), folder).refused(
-        "clips of 8 frames of 32x32x3", "48x48x3 come",
+        "clips of 8 frames of 32x32x3", "48x48x3 arrived",
         "set clipsample num-frames=8 and video/x-raw,format=RGB,width=32")
 
 

@@ -254,11 +254,12 @@ def refused(folder):
             assert not os.listdir(place("out")), os.listdir(place("out"))
         notes.append(said.strip())
     before = launch.read(place("good"))
-    for options, reason in (((), "which one file"), (("good", "good"), "which one file"),
-                            (("--format=tflite", "good"), "onnx or safetensors"),
-                            (("--input=tiles", "good"), "clip or picture"),
-                            (("--format=safetensors", "--input=clip", "good"), "--format onnx"),
-                            (("--output=good", "good"), "the model itself"),
+    for options, reason in (((), "say which one file: cnn3d export MODEL"), (("good", "good"), "which one file"),
+                            (("--format=tflite", "good"), "there is no format 'tflite': use onnx or"),
+                            (("--input=tiles", "good"), "there is no input 'tiles': use clip or picture"),
+                            (("--format=safetensors", "--input=clip", "good"),
+                             "--input is of --format onnx; weights alone take no input"),
+                            (("--output=good", "good"), "is the model itself: give --output another name"),
                             (("--output=./../%s/good" % os.path.basename(folder), "good"), "the model itself"),
                             (("--what",), "what")):
         done = tool(*options, folder=folder)

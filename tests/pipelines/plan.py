@@ -115,21 +115,32 @@ def configured(folder):
 def wrong(folder):
     """A wrong option is named, with what it may be; the exit status tells usage from failure"""
     for options, status, words in (
-            (["--size=0"], 2, "--size=0"), (["--size=112x"], 2, "128x171"), (["--batch-size=0"], 2, "1 to 4096"),
-            (["--precision=8"], 2, "16-mixed"), (["--recompute=all"], 2, "block"), (["--convolution=fft"], 2, "winograd"),
-            (["--budget=lots"], 2, "8GiB"),
-            (["--gpu=rtx0000"], 1, "rtx3070"), (["--gpu=/no/such.json"], 1, "/no/such.json"), (["--device=tpu"], 2, "cpu"),
-            (["--model=r3d_19"], 2, "r3d_18"), (["--num-classes=1"], 2, "--num-classes=1: with fewer than 2"), (["--num-classes=0"], 2, "--num-classes=0: with"),
-            (["--nonsense"], 2, "nonsense"), (["more"], 2, "more"),
-            (["--config=/no/such.yaml"], 1, "/no/such.yaml"), (["--freeze=nothing."], 1, "freeze"),
-            (["--gradient-clip-val=nan"], 2, "clip"), (["--gradient-clip-val=-1"], 2, "clip")):
+            (["--size=0"], 2, "--size=0: data.img_size must be a whole number from 8 to 4096"),
+            (["--size=112x"], 2, "--size=112x: give pixels, as 112 or, height first, 128x171"),
+            (["--batch-size=0"], 2, "--batch-size=0: data.batch_size must be a whole number from 1 to 4096"),
+            (["--precision=8"], 2, "--precision=8: trainer.precision must be one of 32"),
+            (["--recompute=all"], 2, "block"),
+            (["--convolution=fft"], 2, "winograd"),
+            (["--budget=lots"], 2, "--budget=lots: train.max_memory must be a number of bytes"),
+            (["--gpu=rtx0000"], 1, "no GPU is called 'rtx0000': there are "),
+            (["--gpu=/no/such.json"], 1, "there is no file /no/such.json"),
+            (["--device=tpu"], 2, "--device=tpu: use auto, cpu or cuda; --gpu is for"),
+            (["--model=r3d_19"], 2, "r3d_18"),
+            (["--num-classes=1"], 2, "--num-classes=1: with fewer than 2 classes there is nothing to tell apart"),
+            (["--num-classes=0"], 2, "--num-classes=0: with"),
+            (["--nonsense"], 2, "Unknown option --nonsense"),
+            (["more"], 2, "'more' is not an option; cnn3d plan --help"),
+            (["--config=/no/such.yaml"], 1, "/no/such.yaml"),
+            (["--freeze=nothing."], 1, "freeze"),
+            (["--gradient-clip-val=nan"], 2, "=nan: trainer.gradient_clip_val must be a number from 0"),
+            (["--gradient-clip-val=-1"], 2, "clip")):
         done = tool(*options)
         err = launch.text(done.stderr)
         assert done.returncode == status and words in err and not done.stdout, (options, done.returncode, err)
     with open("/dev/full", "w") as full:
         done = subprocess.run([os.path.join(os.environ["CNN3D_BUILD"], "tool", "cnn3d"), "plan", "--device", "cpu"],
                               env=launch.environment(), stdout=full, stderr=subprocess.PIPE)
-    assert done.returncode == 1 and b"cannot print" in done.stderr, done
+    assert done.returncode == 1 and b"cannot print the plan: " in done.stderr, done
 
 
 launch.main(cards, budgets, without_cudnn, configured, wrong)

@@ -153,12 +153,12 @@ def refused(folder):
     os.mkdir(empty)
     err = report(empty, status=1)
     assert "log.jsonl" in err and "predictions.csv" in err and "\\x1b[31mempty" in err and "\x1b" not in err, err
-    assert "no folder" in report(os.path.join(folder, "none"), status=1)
+    assert "is not a folder: give" in report(os.path.join(folder, "none"), status=1)
     run, _ = by_hand(folder)
-    assert "log.jsonl" in report(run, "--compare", empty, status=1)
+    assert "has no log.jsonl to compare with" in report(run, "--compare", empty, status=1)
     assert "/no/such" in report(run, "--output", "/no/such/page.html", status=1)
-    assert "cannot write" in report(run, "--output", "/dev/full", status=1) and os.path.exists("/dev/full")
-    assert "one folder" in report(status=2) and "one folder" in report(run, run, status=2)
+    assert "cannot write /dev/full: " in report(run, "--output", "/dev/full", status=1) and os.path.exists("/dev/full")
+    assert "say which one folder: cnn3d report RUN" in report(status=2) and "one folder" in report(run, run, status=2)
     assert report(run, "--output", "-").endswith("</html>\n")
 
 

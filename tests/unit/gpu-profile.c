@@ -152,6 +152,32 @@ test_not_profiles (void)
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING);
 }
 
+/* What is said of a value that is wrong. */
+static void
+test_values (void)
+{
+  static const struct {
+    const gchar *key, *value, *says;
+  } bad[] = {
+    {"deviceName", "\"\"", "deviceName must be a text of 1 to "},
+    {"deviceName", "\"\xc3\xa4\"", "deviceName may only have printable ASCII, without \" and \\"},
+    {"warpSize", "1.5", "warpSize must be a whole number"},
+    {"maxGridSize", "[1, 2]", "maxGridSize must be an array of 3 whole numbers"},
+    {"maxGridSize", "[1, 2, 0.5]", "maxGridSize must be a whole number on each of three axes"},
+  };
+  g_autofree gchar *good = good_text ();
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    g_autofree gchar *pattern = g_strdup_printf ("\"%s\": [^\n]*?(,?)\n", bad[i].key);
+    g_autofree gchar *line = g_strdup_printf ("\"%s\": %s\\1\n", bad[i].key, bad[i].value);
+    g_autoptr (GRegex) regex = g_regex_new (pattern, 0, 0, NULL);
+    g_autofree gchar *text = g_regex_replace (regex, good, -1, 0, line, 0, NULL);
+
+    g_assert_cmpstr (text, !=, good);
+    assert_refused (text, -1, bad[i].says);
+  }
+}
+
 /* The file has one key a line. Each in turn is missing, there twice, unknown,
  * or has another value. */
 static void
@@ -542,6 +568,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gpus/shipped", test_shipped);
   g_test_add_func ("/gpus/lookup", test_lookup);
   g_test_add_func ("/profile/not-profiles", test_not_profiles);
+  g_test_add_func ("/profile/values", test_values);
   g_test_add_func ("/profile/each-key", test_each_key);
   g_test_add_func ("/profile/damage", test_damage);
   g_test_add_func ("/cuda/device", test_device);
