@@ -291,7 +291,7 @@ test_passes (void)
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
       GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-      "between two passes");
+      "A batch came between two passes: upstream has to send");
   rig_free (&r);
 }
 

@@ -67,6 +67,16 @@ test_classes (void)
   gst_message_unref (message);
   rig_free (&r);
 
+  r = rig_new ("num-classes=2");
+  g_assert_true (push_caps (&r, "other/tensors,format=static,num_tensors=2,"
+          "types=float32.float32,dimensions=3:32:32:4:4.3:4"));
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, FLOAT_ONE_HOT)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "One-hot labels are of 3 classes, but the network is to have 2");
+  rig_free (&r);
+
   r = rig_new ("");
   caps_for (&r, 4);
   push_segment (&r, 0);

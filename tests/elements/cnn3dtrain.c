@@ -514,6 +514,36 @@ test_conflicts (void)
       "There is no checkpoint in /tmp to resume from: set");
   rig_free (&r);
 
+  r = rig_new ("num-classes=3");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_epoch (&r, 0, FALSE, 0, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_OK);
+  push_done (&r, 0, FALSE, 4);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (4, 4, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "A batch came between two passes: upstream has to send");
+  rig_free (&r);
+
+  r = rig_new ("num-classes=3");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  {
+    GstMessage *message = pop (&r, GST_MESSAGE_WARNING, NULL);
+    GError *error = NULL;
+
+    g_assert_nonnull (message);
+    gst_message_parse_warning (message, &error, NULL);
+    g_assert_cmpstr (error->message, ==, "The stream ended before its first "
+        "batch: nothing was trained.");
+    g_clear_error (&error);
+    gst_message_unref (message);
+  }
+  rig_free (&r);
+
   r = rig_new ("num-classes=3 pretrained=/no/such.safetensors");
   caps_for (&r, 4);
   push_segment (&r, 0);

@@ -22,7 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 RUN = 16
 # rows without a test at most
-REASONS_AT_MOST = 174
+REASONS_AT_MOST = 146
 
 # Their texts are messages wherever they stand
 MESSAGE_CALLS = """
@@ -34,7 +34,7 @@ OTHER_CALLS = """
     *_param_spec_* param_range_* DOUBLE INT STRING BOOLEAN ENUM GST_DEBUG* GST_INFO* GST_LOG* g_debug
     gst_element_class_set_static_metadata GST_*_CAPS* GST_VIDEO_CAPS_MAKE* GST_PLUGIN_DEFINE g_option_context_*
     g_set_prgname asm _Pragma strstr strchr strcspn strspn strcmp strlen g_strsplit printf puts fputs page_* fact_of tile
-    bytes_row cnn3d_canvas_* g_date_time_format json_* g_type_register_static_simple describe_* memcmp
+    bytes_row cnn3d_canvas_* g_date_time_format json_* cnn3d_temporary_take g_type_register_static_simple describe_* memcmp
 """.split()
 # (files, call or - for none, or *): texts that are no messages there
 OTHER_PLACES = [
@@ -67,7 +67,9 @@ OTHER_PLACES = [
     ("tool/plan*.c", "-"),
     ("tool/plan*.c", "print_*"),
     ("tool/plan*.c", "g_strdup*"),
+    ("tool/plan.c", "add_knob"),
     ("tool/export.c", "-"),
+    ("tool/export.c", "g_strdup_printf"),
     ("tool/export.c", "tell"),
     ("tool/report.c", "-"),
     ("tool/main.c", "-"),

@@ -69,7 +69,7 @@ def refused(folder):
     """What cannot fit is refused before the first batch, and each setting that the error names runs"""
     least = tool_plan("--recompute", "none")["asked"]["bytes"] * 5 // 8
     run = launch.launch(line(folder, "recompute=none max-memory=%d" % least), folder)
-    run.refused("training needs", "max-memory allows", "what would fit")
+    run.refused("training needs", " of it for libraries\\), but max-memory allows ", "; what would fit:")
     run.need(not run.messages("cnn3dtrain-step"), "it trained")
     ways = re.findall(r"^  ([a-z-]+=.*) \(([\d.]+) (MiB|GiB)\)\.?$", run.err, re.M)
     run.need(1 <= len(ways) <= 3, "not one to three settings: %s" % ways)
@@ -121,8 +121,10 @@ def chunks(folder):
         run = launch.launch(line(folder, more, clips=11, frames=8, size=32, width=4), folder)
         run.need(plan_of(run)["micro-batch"] == micro, "%s: %s" % (more, plan_of(run)))
         run.need([s["clips"] for s in run.messages("cnn3dtrain-step")] == ["8", "11"], "other steps")
-    launch.launch(line(folder, "use-chunking-in-train=true"), folder).refused("video-batch-size")
-    launch.launch(line(folder, "max-memory=8XB"), folder).refused("max-memory is '8XB'", "8GiB")
+    launch.launch(line(folder, "use-chunking-in-train=true"), folder).refused(
+        "use-chunking-in-train needs to know how large a chunk is: set video-batch-size")
+    launch.launch(line(folder, "max-memory=8XB"), folder).refused(
+        "max-memory is '8XB', which is not a valid size: give bytes, or a number with a unit such as 8GiB")
 
 
 def warned(folder):

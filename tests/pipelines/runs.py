@@ -153,7 +153,7 @@ def skipped(folder):
     run.need(re.search("WARNING.*skipped: 4 of 10 training clips", run.err + run.out), "no warning without progress")
     run = launch.launch(line("most.csv", folder="most"), folder, options="").refused(
         "14 of 20 training clips of epoch 1 were skipped, more than max-skipped=0.5", "mostly: .*(exist|No such)",
-        "The first: .*gone")
+        "max-skipped=1 trains on what is left", "The first: .*gone")
     run.need(not files(folder, "most"), "it left %s" % files(folder, "most"))
     run = launch.launch(line("most.csv", more="max-skipped=1", folder="most"), folder, options="").fine()
     run.need("clips skipped 14 of 20" in run.out, "not told")
@@ -196,7 +196,8 @@ def complete(folder):
     for asked, said in ((1, "2 epochs are done, 1 was asked for"), (2, "2 epochs are done, 2 were asked for")):
         run = launch.launch(line(epochs=asked), folder).fine()
         run.need("training is complete: " + said in run.out, "not said: " + said)
-        run.need("upstream cannot seek past them" not in run.out and "WARNING" not in run.err + run.out, "something else is said")
+        run.need("upstream cannot seek past them" not in run.out and "WARNING" not in run.err + run.out,
+                 "something else is said")
         run.need([m["reason"] for m in run.messages("cnn3dtrain-finished")] == ["complete"]
                  and not run.messages("cnn3dtrain-step"), "it trained")
         assert bytes_of(folder, "run") == before
@@ -228,6 +229,8 @@ def stopped(folder):
         run = launch.finish(process)
         run.out = "".join(out) + run.out
         run.need(run.rc == status, "not %d" % status)
+        run.need(re.search(r"at the end of epoch \d+|at epoch \d+, (clip \d|before its validation)", run.out),
+                 "it does not say where it stopped")
         saved = re.findall(r"^saved at (?:the end of )?epoch (\d+)(?:, clip \d of 6|, before its validation)?: "
                            r"the same line resumes$", run.out, re.MULTILINE)
         run.need(len(saved) == 1, "it does not say where it goes on")
@@ -281,12 +284,17 @@ def other_data(folder):
 
     for more in "", "resume-data=any", "resume=must":
         resumed("renamed.csv", more).refused("the classes of run/last.safetensors are ball, bars, in this order, but "
-                                             "the data's are adding, bowling")
+                                             "the data's are adding, bowling: name them as before, set another "
+                                             "checkpoint-dir, or start anew with resume=never "
+                                             r"\(pretrained= takes these weights\)")
     for location, said in (("swapped.csv", "clips have other labels"), ("more.csv", "had 6 rows and has 7"),
                            ("others.csv", "other clips, or other segments or splits")):
-        resumed(location).refused(said, "resume-data=any")
+        resumed(location).refused(
+            "run/last.safetensors was trained on other data: .*" + said,
+            "Use the same data as before, or set resume-data=any to continue with this")
         run = resumed(location, "resume-data=any").fine()
-        run.need(re.search("WARNING.*other data: .*" + said, run.err + run.out), "not told")
+        run.need(re.search("WARNING.*the checkpoint was trained on other data: .*" + said, run.err + run.out),
+                 "not told")
         run.need("epoch 3/3  loss" in run.out and "epoch 2/3" not in run.out, "not the third epoch")
         # from there on it is the data
         run = launch.launch(line(location, epochs=4), folder).fine()

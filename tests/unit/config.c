@@ -173,7 +173,7 @@ test_each_key (void)
         check_value (key, "some/path", TRUE, "some/path");
         check_value (key, "2024", TRUE, "2024");
         check_value (key, longest, TRUE, longest);
-        check_value (key, longer, FALSE, "longer than 4096 bytes");
+        check_value (key, longer, FALSE, " is longer than 4096 bytes");
         check_value (key, "true", FALSE, "must be text");
         check_value (key, "'true'", TRUE, "true");
         check_value (key, "'null'", TRUE, "null");
@@ -268,15 +268,19 @@ static const struct
   {"data:\n  # \xc3\xa9\n  batch_size:   four\n", 0, 3, 17, CNN3D_CONFIG_ERROR_VALUE, "not 'four'"},
   {"{\"data\": {\"\\u0062atch_size\": 0}}", 0, 1, 30, CNN3D_CONFIG_ERROR_VALUE, "from 1 to 4096, not '0'"},
   {"paths: {val: \"\xc3\xa9\", train: true}", 0, 1, 26, CNN3D_CONFIG_ERROR_VALUE, "must be text, not 'true'"},
+  {"model:\n  backbone: r4d\n", 0, 2, 13, CNN3D_CONFIG_ERROR_VALUE, " or a model's own name (r3d_18, "},
+  {"train:\n  max_memory: lots\n", 0, 2, 15, CNN3D_CONFIG_ERROR_VALUE,
+      "must be a number of bytes, or one with KiB, MiB or GiB, such as 8GiB, not"},
+  {"data:\n  img_size: [1, 2, 3]\n", 0, 2, 13, CNN3D_CONFIG_ERROR_VALUE, "or two, [height, width], not this list"},
   {"data:\n  batch_size: [4]\n", 0, 2, 15, CNN3D_CONFIG_ERROR_VALUE, "not a list"},
   {"data:\n  batch_size:\n    - 4\n", 0, 3, 5, CNN3D_CONFIG_ERROR_VALUE, "not a list"},
   {"data:\n  batch_size:\n    is: 4\n", 0, 3, 5, CNN3D_CONFIG_ERROR_VALUE, "not keys of its own"},
   {"data:\n  img_size: [112, [1]]\n", 0, 2, 19, CNN3D_CONFIG_ERROR_VALUE, "not a list"},
   {"data:\n  img_size: [112, {a: 1}]\n", 0, 2, 19, CNN3D_CONFIG_ERROR_VALUE, "not keys of its own"},
   {"data:\n  img_size: {h: 112}\n", 0, 2, 13, CNN3D_CONFIG_ERROR_VALUE, "not keys of its own"},
-  {"data: 4\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section"},
-  {"data: [4]\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section"},
-  {"data: null\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section"},
+  {"data: 4\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section: its keys come"},
+  {"data: [4]\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section: its keys come"},
+  {"data: null\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section: its keys come"},
   {"paths:\n  train: |\n    a\n    b\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "a block value (| or >)"},
   {"paths:\n  train: >\n    a\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "a block value (| or >)"},
   {"paths:\n  train: \"a\\0b\"\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "a character NUL in a value"},
@@ -304,7 +308,7 @@ static const struct
   {"data:\n\tbatch_size: 4\n", 0, 2, 1, CNN3D_CONFIG_ERROR_SYNTAX, "a tab; YAML is indented with spaces"},
   {"data:\n  num_frames: 8\n \tbatch_size: 4\n", 0, 3, 2, CNN3D_CONFIG_ERROR_SYNTAX,
       "a tab; YAML is indented with spaces"},
-  {"data: [1\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section"},
+  {"data: [1\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section: its keys come"},
   {"data: {batch_size: 1\n", 0, 2, 1, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML"},
   {"data:\n  batch_size: 4\n num_frames: 8\n", 0, 3, 2, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML"},
   {"data:\n  num_frames: \"8\n", 0, 3, 1, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML"},
@@ -411,7 +415,7 @@ test_bounds (void)
     {g_strnfill (65536, 'x'), ""},
     {g_strnfill (65537, '\n'), "larger than 65536 bytes"},
     {filled ("data:\n  ", 1000, 'k', ": 1\n"), "kkk...'"},
-    {filled ("data:\n  num_frames: ", 60000, '9', ""), "longer than 4096 bytes"},
+    {filled ("data:\n  num_frames: ", 60000, '9', ""), "data.num_frames is longer than 4096 bytes"},
     {filled ("data:\n  num_frames: ", 4000, '9', ""), "999...'"},
     {filled ("data:\n  img_size: [", 40000, ',', ""), ""},
   };

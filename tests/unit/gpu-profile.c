@@ -135,6 +135,7 @@ test_not_profiles (void)
     {"{\"cudaDeviceId\": 0, \"cudaDeviceId\": 0}", "cudaDeviceId appears twice"},
     {"\xff\xfe", "not UTF-8 text"},
     {"[[[[[[[[[[", "nested deeper than 4"},
+    {"{'a': 1}", "1:2: a ''' outside of a text; JSON has no comments"},
   };
   g_autoptr (GError) error = NULL;
   g_autofree gchar *deep = g_strnfill (60000, '['), *large = g_strnfill (70000, ' ');

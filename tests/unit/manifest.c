@@ -319,7 +319,7 @@ static const Bad bads[] = {
   {"twice.csv", "path,label,Label\na,x,y\n", -1, ":1:12: ", "the header has a second label column; keep one of them"},
   {"many.csv", "a,b,1,2,c,d,e\n", -1, ":1:1: ", "7 columns, but without a header there are at most 6 (path, label,"},
   {"fold.csv", "path,label,fold\na,x,1\nb,y,\n", -1, ":3:5: ", "the fold is empty"},
-  {"fps.csv", "path,label,fps\na,x,25\nb,y,0\n", -1, ":3:5: ", "fps \"0\" is not a valid frame rate"},
+  {"fps.csv", "path,label,fps\na,x,25\nb,y,0\n", -1, ":3:5: ", "the fps \"0\" is not a valid frame rate; write"},
   {"fps-text.csv", "path,label,fps\na,x,25/1\nb,y,\n", -1, ":2:5: ", "write frames per second"},
   {"empty.csv", "", 0, ": ", "no clips in it; a manifest has a row a clip (path,label)"},
   {"blank.csv", "\n\n  \n", -1, ": ", "no clips in it; a manifest has a row a clip (path,label)"},
@@ -448,6 +448,13 @@ test_large (void)
   many = write_file ("many-folds.csv", text->str, text->len);
   assert_params_error (&(Cnn3dDatasetParams) {.location = many }, CNN3D_DATASET_ERROR_ROW,
       ":65538:5: more than 65535 different folds; is this column the fold?");
+  g_string_free (text, TRUE);
+  g_free (many);
+  text = g_string_new ("a");
+  for (guint i = 0; i < 1000; i++)
+    g_string_append (text, ",b");
+  many = write_file ("many-columns.csv", text->str, text->len);
+  assert_params_error (&(Cnn3dDatasetParams) {.location = many }, CNN3D_DATASET_ERROR_ROW, ": more than 256 columns");
   g_string_free (text, TRUE);
   g_free (many);
   /* a hole: it takes no room */

@@ -368,6 +368,15 @@ test_damaged_logs (void)
     RUN "{\"event\":\"skipped\"}\n{\"event\":\"error\"}\n{\"event\":\"checkpoint\"}\n{\"event\":\"finished\"}\n",
     RUN "{\"event\":\"step\",\"step\":3,\"lo", "\xff\xfe\n", RUN "{\"event\":\"warning\",\"message\":\"\\u0000\\u001b\"}\n",
   };
+  static const struct {
+    const gchar *log, *says;
+  } told[] = {
+    {RUN "{\"event\":\"skipped\"}\n", "(no path in the log)"},
+    {RUN "{\"event\":\"skipped\"}\n", "(no reason in the log)"},
+    {RUN "{\"event\":\"error\"}\n", "(no message in the log)"},
+    {RUN "[]\n", "it is not an object"},
+    {RUN "{}\n", "it has no &quot;event&quot;"},
+  };
   g_autofree gchar *deep = g_strnfill (1000000, '[');
   g_autofree gchar *page = page_of_log (deep, -1);
 
@@ -377,6 +386,11 @@ test_damaged_logs (void)
     page = page_of_log (hostile[i], -1);
     g_assert_null (strstr (page, "nan"));
     assert_has (page, "The log has ");
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (told); i++) {
+    g_free (page);
+    page = page_of_log (told[i].log, -1);
+    assert_has (page, told[i].says);
   }
   /* cut at each place */
   for (guint i = 0; i < strlen (RUN); i += 3) {
@@ -410,7 +424,8 @@ test_predictions (void)
   two = strstr (page, "<td>two\\x0alines, &quot;quoted&quot;.mp4</td>");
   g_assert_true (three && two && three < two);
   g_assert_null (strstr (page, "one.mp4"));
-  assert_has (page, "3 rows of predictions.csv were left out; the first is line 6: ");
+  assert_has (page, "3 rows of predictions.csv were left out; the first is line 6: the first line does "
+      "not have its class");
   assert_has (page, "1 clips of predictions.csv have no label");
   assert_has (page,
       "other/predictions.csv: its first line is not &quot;path,clip,label,prediction,&quot; and the names of");

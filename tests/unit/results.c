@@ -218,6 +218,12 @@ test_clear (void)
   for (guint i = 0; i < G_N_ELEMENTS (all); i++)
     g_assert_null (contents (dir, all[i], NULL));
   g_assert_true (cnn3d_results_clear (dir, &error));
+  g_assert_cmpint (g_mkdir (csv, 0777), ==, 0);
+  g_assert_false (cnn3d_results_clear (dir, &error));
+  g_assert_true (error->domain == G_IO_ERROR && strstr (error->message, ", which another evaluation left, cannot be "
+          "removed: "));
+  g_clear_error (&error);
+  g_assert_cmpint (g_rmdir (csv), ==, 0);
 
   /* predictions that cannot be written: the figures before them are gone */
   write_all (dir, "m", names, 2, p, TRUE);

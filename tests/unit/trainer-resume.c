@@ -277,6 +277,8 @@ find_state (const gchar *dir)
 static void
 test_bad_checkpoints (void)
 {
+  gchar *weights;
+  gsize bytes;
   gchar *dir = make_dir ();
   g_autofree gchar *last = path_in (dir, "last.safetensors"), *state = NULL, *data = NULL;
   g_autoptr (GError) error = NULL;
@@ -308,6 +310,10 @@ test_bad_checkpoints (void)
   g_assert_true (g_file_get_contents (state, &data, &size, NULL));
   g_assert_true (g_file_set_contents (state, data, size / 2, NULL));
   assert_resume_fails (&p, state);
+  g_assert_true (g_file_get_contents (last, &weights, &bytes, NULL));
+  g_assert_true (g_file_set_contents (state, weights, bytes, NULL));
+  assert_resume_fails (&p, " is not a state that this version wrote: use resume=never to start anew");
+  g_free (weights);
   g_assert_true (g_file_set_contents (state, data, 0, NULL));
   assert_resume_fails (&p, state);
   g_unlink (state);
