@@ -100,7 +100,7 @@ fail_empty (EvalRun * self, guint64 delivered)
         delivered);
   else if (self->skipped.count > 0)
     g_string_append_printf (text, "all %" G_GUINT64_FORMAT " clips were "
-        "skipped. Mend the files or their paths.", self->skipped.count);
+        "skipped. Repair the files or correct their paths.", self->skipped.count);
   else
     g_string_append (text, "the stream ended before its first batch. See that "
         "clips come from upstream.");

@@ -104,7 +104,8 @@ assert_dropped (guint64 clip, const gchar * path)
   g_assert_true (gst_structure_get_uint64 (s, "clip", &number));
   g_assert_cmpuint (number, ==, clip);
   g_assert_cmpstr (gst_structure_get_string (s, "path"), ==, path);
-  g_assert_nonnull (gst_structure_get_string (s, "reason"));
+  g_assert_cmpstr (gst_structure_get_string (s, "reason"), ==,
+      "ended after 1 of 2 frames");
   gst_message_unref (message);
 }
 
@@ -545,13 +546,15 @@ test_other_length (void)
   m = clip_of (0, 5000);
   g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 0)), ==,
       GST_FLOW_ERROR);
-  clips_assert_error (bus, "more than 4096 frames");
+  clips_assert_error (bus, "has more than 4096 frames: put a clipsample in "
+      "front of clipbatch, it makes clips of num-frames frames.");
   teardown (h);
 
   h = batcher ("", CLIPS_GRAY);
   m = clip_of (0, 0);
   g_assert_cmpint (clips_push (h, &m, 0, 4096), ==, GST_FLOW_ERROR);
-  clips_assert_error (bus, "more than 4096 frames");
+  clips_assert_error (bus, "has more than 4096 frames: put a clipsample in "
+      "front of clipbatch, it makes clips of num-frames frames.");
   teardown (h);
 }
 
@@ -564,13 +567,43 @@ test_bad_frames (void)
 
   g_assert_cmpint (gst_harness_push (h, clips_frame (NULL, 0)), ==,
       GST_FLOW_ERROR);
-  clips_assert_error (bus,
-      "The frames belong to no clip: put a clipsample in front");
+  clips_assert_error_full (bus,
+      "The frames belong to no clip: put a clipsample in front",
+      "a buffer without GstClipMeta");
   buffer = gst_buffer_new_allocate (NULL, 3, NULL);
   gst_buffer_add_clip_meta (buffer, &m);
   g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_ERROR);
-  clips_assert_error (bus, "is not a picture of 8x2");
+  clips_assert_error_full (bus, "is not a picture of 8x2",
+      "a buffer of 3 bytes could not be mapped");
   teardown (h);
+}
+
+/* Sizes that are refused before any memory is taken for them. */
+static void
+test_too_large (void)
+{
+  static const struct
+  {
+    const gchar *properties;
+    guint64 frames;
+    const gchar *says;
+  } cases[] = {
+    {"batch-size=4096", 4096, "No memory for a batch of 4096 clips of 4096 "
+          "frames of 32000x32000: reduce batch-size or the frame size."},
+    {"", 0, "is larger than 2 GiB: put a clipsample and a scaler in front of "
+          "clipbatch."},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    GstHarness *h = batcher (cases[i].properties,
+        "video/x-raw,format=RGB,width=32000,height=32000,framerate=25/1");
+    GstClipMeta m = clip_of (1, cases[i].frames);
+
+    g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 0)), ==,
+        GST_FLOW_ERROR);
+    clips_assert_error (bus, cases[i].says);
+    teardown (h);
+  }
 }
 
 static void
@@ -832,6 +865,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipbatch/uncounted", test_uncounted);
   g_test_add_func ("/clipbatch/other-length", test_other_length);
   g_test_add_func ("/clipbatch/bad-frames", test_bad_frames);
+  g_test_add_func ("/clipbatch/too-large", test_too_large);
   g_test_add_func ("/clipbatch/other-size", test_other_size);
   g_test_add_func ("/clipbatch/refused", test_refused);
   g_test_add_func ("/clipbatch/event-order", test_event_order);

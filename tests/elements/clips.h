@@ -55,19 +55,31 @@ clips_element (GstHarness * h, const gchar * factory)
   return element;
 }
 
-/* Asserts that the bus has an error whose text has `part` in it. */
+/* Asserts that the bus has an error with these parts of its text and of what
+ * is said for whoever debugs. */
 static inline void
-clips_assert_error (GstBus * bus, const gchar * part)
+clips_assert_error_full (GstBus * bus, const gchar * part, const gchar * debug)
 {
   GstMessage *message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
   GError *error = NULL;
+  gchar *text = NULL;
 
   g_assert_nonnull (message);
-  gst_message_parse_error (message, &error, NULL);
+  gst_message_parse_error (message, &error, &text);
   if (!strstr (error->message, part))
     g_error ("no \"%s\" in \"%s\"", part, error->message);
+  if (debug && (!text || !strstr (text, debug)))
+    g_error ("no \"%s\" in \"%s\"", debug, text);
+  g_free (text);
   g_error_free (error);
   gst_message_unref (message);
+}
+
+/* The same with an error's text alone. */
+static inline void
+clips_assert_error (GstBus * bus, const gchar * part)
+{
+  clips_assert_error_full (bus, part, NULL);
 }
 
 #endif

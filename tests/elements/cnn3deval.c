@@ -342,7 +342,7 @@ test_empty (void)
     const gchar *says;
   } passes[] = {
     {5, 0, "of 5 clips 5 came, but no batch was full"},
-    {0, 5, "all 5 clips were skipped"},
+    {0, 5, "all 5 clips were skipped. Repair the files or correct their paths."},
   };
   guint i;
   Rig r = eval_new ("");

@@ -803,6 +803,27 @@ test_bad_files (void)
   g_free (bad);
 }
 
+static void
+test_no_caps (void)
+{
+  gchar *model = write_model ("plain.safetensors", &plain);
+  Rig r = rig_new (model, "");
+  GstPad *pad = gst_element_get_static_pad (r.element, "sink");
+  GstSegment segment;
+
+  gst_element_set_state (r.element, GST_STATE_READY);
+  gst_element_set_state (r.element, GST_STATE_PLAYING);
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  gst_pad_send_event (pad, gst_event_new_stream_start ("again"));
+  gst_pad_send_event (pad, gst_event_new_segment (&segment));
+  gst_pad_chain (pad, make_frame (0));
+  assert_says (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0),
+      "Frames came before their caps");
+  gst_object_unref (pad);
+  rig_free (&r);
+  g_free (model);
+}
+
 /* A model that computes nonsense ends the stream, with one error. */
 static void
 test_failure (void)
@@ -852,8 +873,8 @@ test_too_short (void)
 
   r = rig_new (model, "");
   gst_harness_push_event (r.h, gst_event_new_eos ());
-  assert_says (pop (r.bus, GST_MESSAGE_WARNING, NULL, 0), "before its first "
-      "frame");
+  assert_says (pop (r.bus, GST_MESSAGE_WARNING, NULL, 0), "The video ended "
+      "before its first frame: there is no result.");
   rig_free (&r);
 
   r = rig_new (model, "frame-interval=3");
@@ -1015,6 +1036,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dinfer/discontinuity", test_discontinuity);
   g_test_add_func ("/cnn3dinfer/swap", test_swap);
   g_test_add_func ("/cnn3dinfer/bad-files", test_bad_files);
+  g_test_add_func ("/cnn3dinfer/no-caps", test_no_caps);
   g_test_add_func ("/cnn3dinfer/failure", test_failure);
   g_test_add_func ("/cnn3dinfer/too-short", test_too_short);
   g_test_add_func ("/cnn3dinfer/without-scaler", test_without_scaler);

@@ -22,7 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 RUN = 16
 # rows without a test at most
-REASONS_AT_MOST = 146
+REASONS_AT_MOST = 145
 
 # Their texts are messages wherever they stand
 MESSAGE_CALLS = """
@@ -44,8 +44,6 @@ OTHER_PLACES = [
     ("plugins/cnn3d/gstcnn3d*.c", "-"),
     ("plugins/cnn3d/convolution.[ch]", "*"),
     ("plugins/cnn3d/modelprecision.c", "*"),
-    ("plugins/cnn3d/trainsettings.c", "-"),
-    ("plugins/cnn3d/trainsettings.c", "g_string_append*"),
     ("src/backend/cpu/findings.c", "*"),
     ("src/backend/cpu/convpass.c", "g_str*"),
     ("src/backend/cpu/cpu.c", "g_strdup_printf"),
@@ -58,6 +56,9 @@ OTHER_PLACES = [
     ("src/config/line.c", "g_strdup"),
     ("src/export/sidecar.c", "*"),
     ("src/draw/*", "*"),
+    # held by tests/unit/settings.c
+    ("src/settings/choices.c", "*"),
+    ("src/settings/table.c", "*"),
     ("src/report/page.c", "*"),
     ("src/report/chart.c", "*"),
     ("src/report/runpage.c", "*"),
@@ -125,8 +126,8 @@ def in_test(path):
 
 def whole(text):
     """A regular expression of all of it."""
-    parts = re.split("(%%|%)", text)
-    return "".join(".*" if part == "%" else re.escape(part) for part in parts)
+    parts = re.split("(%+)", text)
+    return "".join(".*" if part[:1] == "%" else re.escape(part) for part in parts)
 
 
 def finder(messages):

@@ -56,7 +56,7 @@ def locked(folder):
         assert "run.lock" in files(folder)
         second = launch.launch(line(epochs=1), folder, options="").refused(
             "Another run, process %d on .*, has its checkpoints in run" % first.pid, "checkpoint-dir")
-        second.need("epoch" not in second.out and "going on" not in second.out, "it went on")
+        second.need("epoch" not in second.out and "resuming" not in second.out, "it went on")
         other = launch.launch(line(epochs=1, folder="other"), folder, options="").fine()
         other.need("run.lock" not in files(folder, "other"), "the lock's file stays")
     finally:
@@ -176,7 +176,7 @@ def skipped_before(folder):
     for _ in range(2):
         run = launch.launch(cut % 0.5, folder).refused("60 of 108 training clips of epoch 1 were skipped",
                                                        "The first: .*gone/0.mp4")
-        run.need(re.search("WARNING.*" + anew, run.err + run.out) and "going on with epoch 1\n" in run.out, "not anew")
+        run.need(re.search("WARNING.*" + anew, run.err + run.out) and "resuming with epoch 1\n" in run.out, "not anew")
     os.rename(os.path.join(folder, "ball"), os.path.join(folder, "gone"))
     launch.shutil.copytree(os.path.join(folder, "gone"), os.path.join(folder, "ball"))
     for i in range(60):

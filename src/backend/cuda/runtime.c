@@ -46,8 +46,10 @@ count_devices (GError **error)
   if (status == cudaSuccess && n > 0)
     return n;
   g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
-      "there is no NVIDIA GPU here (%s): use device=cpu", status == cudaSuccess ? "CUDA finds none"
-      : status == cudaErrorInsufficientDriver ? "no driver for CUDA 13 or later is installed" : cudaGetErrorString (status));
+      "there is no NVIDIA GPU here (%s): use device=cpu",
+      status == cudaSuccess || status == cudaErrorNoDevice ? "CUDA finds none"
+      : status == cudaErrorInsufficientDriver ? "no driver for CUDA 13 or later is installed"
+      : cudaGetErrorString (status));
   return 0;
 }
 
