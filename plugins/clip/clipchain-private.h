@@ -76,6 +76,7 @@ struct _ClipChain
   guint64 size;                 /* of the file, bytes */
   ClipContainer container;
   ClipClocks *clocks;           /* its demuxer's thread's */
+  gint encrypted;               /* atomic; its video is */
   ClipIndex *index;             /* NULL: the file is read to make one */
   ClipTrack *track;             /* the one that is decoded */
   guint first, frames;          /* the segment's first frame, and how many */

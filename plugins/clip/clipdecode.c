@@ -397,6 +397,8 @@ decode (ClipChain * self, gboolean may_seek)
 static gchar *
 describe_nothing (ClipChain * self)
 {
+  if (self->tracks->len == 0 && g_atomic_int_get (&self->encrypted))
+    return g_strdup ("its video is encrypted");
   if (self->tracks->len == 0)
     return g_strdup ("there is no video in it");
 
@@ -475,7 +477,8 @@ attempt (const ClipChainSettings * settings, ClipJob * job,
   else if (outcome <= OUTCOME_BAD && self->error && !self->done) {
     outcome = self->fatal ? OUTCOME_FATAL : OUTCOME_BAD;
     /* What sound that nobody takes leads to is told in other words */
-    if (!self->fatal && self->tracks->len == 0 && self->has_other)
+    if (!self->fatal && self->tracks->len == 0 && (self->has_other
+            || g_atomic_int_get (&self->encrypted)))
       *reason = describe_nothing (self);
     else
       *reason = g_steal_pointer (&self->error);

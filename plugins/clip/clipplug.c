@@ -254,7 +254,7 @@ static gboolean
 plug_locked (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
 {
   const GstStructure *s = gst_caps_get_structure (caps, 0);
-  const gchar *name = gst_structure_get_name (s);
+  const gchar *original, *name = gst_structure_get_name (s);
   gboolean ok = FALSE;
   GList *fitting;
 
@@ -272,8 +272,13 @@ plug_locked (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
     clip_chain_add_track (self, src, root);
     ok = TRUE;
   }
-  if (!ok && root)
+  if (!ok && root) {
     note_other (self);
+    /* a demuxer's caps of what is encrypted */
+    if ((original = gst_structure_get_string (s, "original-media-type"))
+        && is_video (original))
+      g_atomic_int_set (&self->encrypted, 1);
+  }
 
   return ok;
 }
@@ -370,7 +375,8 @@ clip_chain_plug (ClipChain * self, GstPad * src)
   if (g_str_equal (name, "video/quicktime")) {
     self->container = CLIP_CONTAINER_QUICKTIME;
     gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
-        | GST_PAD_PROBE_TYPE_BUFFER, clip_quicktime_watch, NULL, NULL);
+        | GST_PAD_PROBE_TYPE_BUFFER, clip_quicktime_watch,
+        &self->encrypted, NULL);
   } else if (g_str_equal (name, "video/x-matroska")
       || g_str_equal (name, "video/webm"))
     self->container = CLIP_CONTAINER_MATROSKA;

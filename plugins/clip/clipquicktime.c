@@ -138,6 +138,47 @@ clip_quicktime_lengthen (guint8 * data, gsize size)
   return TRUE;
 }
 
+/* 8.4.3, 8.5.2, 8.12: a video track's sample entry is renamed where it is
+ * encrypted; Apple's own name is older. 0: no video track. */
+static guint32
+find_video_entry (const Box * track)
+{
+  Box media, handler, information, table, entries;
+
+  if (!find_box (track, "mdia", &media) || !find_box (&media, "hdlr", &handler)
+      || handler.size < 12
+      || GST_READ_UINT32_BE (handler.data + 8) != GST_READ_UINT32_BE ("vide")
+      || !find_box (&media, "minf", &information)
+      || !find_box (&information, "stbl", &table)
+      || !find_box (&table, "stsd", &entries) || entries.size < 16)
+    return 0;
+
+  return GST_READ_UINT32_BE (entries.data + 12);
+}
+
+gboolean
+clip_quicktime_is_encrypted (guint8 * data, gsize size)
+{
+  Box file = {.data = data,.size = size }, movie, box;
+  gboolean encrypted = FALSE;
+  gsize at = 0;
+
+  if (!next_box (&file, &at, &movie))
+    return FALSE;
+  for (at = 0; next_box (&movie, &at, &box);) {
+    const guint32 entry = box.type == GST_READ_UINT32_BE ("trak") ?
+        find_video_entry (&box) : 0;
+
+    if (entry == GST_READ_UINT32_BE ("encv")
+        || entry == GST_READ_UINT32_BE ("drmi"))
+      encrypted = TRUE;
+    else if (entry)
+      return FALSE;
+  }
+
+  return encrypted;
+}
+
 GstPadProbeReturn
 clip_quicktime_watch (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
@@ -151,6 +192,8 @@ clip_quicktime_watch (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   info->data = buffer = gst_buffer_make_writable (buffer);
   if (gst_buffer_map (buffer, &map, GST_MAP_READWRITE)) {
     clip_quicktime_lengthen (map.data, map.size);
+    if (clip_quicktime_is_encrypted (map.data, map.size))
+      g_atomic_int_set ((gint *) data, 1);
     gst_buffer_unmap (buffer, &map);
   }
 

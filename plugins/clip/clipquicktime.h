@@ -13,8 +13,12 @@ G_BEGIN_DECLS
  * ends a file whose beginning is cut off that much too early. TRUE: it did. */
 gboolean clip_quicktime_lengthen (guint8 * data, gsize size);
 
-/* The same with what is read from a file; a probe for GST_PAD_PROBE_TYPE_PULL |
- * GST_PAD_PROBE_TYPE_BUFFER. */
+/* Whether all video tracks in a `moov` box are encrypted. */
+gboolean clip_quicktime_is_encrypted (guint8 * data, gsize size);
+
+/* Does both with what is read from a file; a probe for GST_PAD_PROBE_TYPE_PULL |
+ * GST_PAD_PROBE_TYPE_BUFFER. data: an atomic gint, 1 from then on where the video is
+ * encrypted. */
 GstPadProbeReturn clip_quicktime_watch (GstPad * pad, GstPadProbeInfo * info,
     gpointer data);
 

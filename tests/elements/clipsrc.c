@@ -258,10 +258,12 @@ test_bad_clips (void)
     {"folder.mp4", "it is a folder, and no numbered pictures (img_"},
     {"late.mp4", "the clip starts at 100 s, after the video's end"},
     {"fifo.mp4", "it is not a regular file"},
+    {"locked.mp4", "its video is encrypted"},
+    {"sealed.mp4", "its video is encrypted"},
     {"http://localhost/a.mp4", "only file:// addresses and paths are read"},
   };
   GString *text = g_string_new (NULL);
-  gchar *path, *content, *csv, *line, *words;
+  gchar *path, *content, *entry, *csv, *line, *words;
   gsize size;
 
   g_free (write_text ("empty.mp4", ""));
@@ -275,6 +277,17 @@ test_bad_clips (void)
   g_free (path);
   path = in_dir ("cut.mp4");
   g_assert_true (g_file_set_contents (path, content, size / 2, NULL));
+  g_free (path);
+  /* the sample entry's name says so */
+  for (entry = content; memcmp (entry, "stsd", 4); entry++)
+    g_assert_true (entry < content + size - 20);
+  memcpy (entry + 16, "encv", 4);
+  path = in_dir ("locked.mp4");
+  g_assert_true (g_file_set_contents (path, content, size, NULL));
+  g_free (path);
+  memcpy (entry + 16, "drmi", 4);
+  path = in_dir ("sealed.mp4");
+  g_assert_true (g_file_set_contents (path, content, size, NULL));
   g_free (path);
   g_free (content);
   words = g_strnfill (5000, 'a');
@@ -317,7 +330,7 @@ test_bad_clips (void)
     }
     g_object_get (run->src, "clips-skipped", &count, NULL);
     g_assert_cmpuint (count, ==, G_N_ELEMENTS (bads));
-    g_assert_nonnull (strstr (run->events->str, "/20+10-10 "));
+    g_assert_nonnull (strstr (run->events->str, "/24+12-12 "));
     run_free (run);
     g_free (properties);
   }
