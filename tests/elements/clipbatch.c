@@ -800,8 +800,18 @@ test_batch_size_changes (void)
 {
   static const guint64 clips[] = { 0, 1, 2, 3, 4 };
   GstHarness *h = batcher ("batch-size=2", CLIPS_GRAY);
+  GstMessage *message;
+  GError *error = NULL;
 
   push_clips (h, 0, 0);
+  g_object_set (clips_element (h, "clipbatch"), "batch-size", 5000, NULL);
+  message = gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING);
+  g_assert_nonnull (message);
+  gst_message_parse_warning (message, &error, NULL);
+  g_assert_cmpstr (error->message, ==, "batch-size is 5000, but must be from 1 "
+      "to 4096 (clips): it keeps its value.");
+  g_error_free (error);
+  gst_message_unref (message);
   g_object_set (clips_element (h, "clipbatch"), "batch-size", 3, NULL);
   push_clips (h, 1, 1);
   assert_batch (h, "1:8:2:2:2.2", 2, clips);

@@ -241,6 +241,13 @@ test_sampled (void)
   g_free (ts);
 }
 
+static const gchar *
+segment_of (const gchar * name)
+{
+  return g_str_equal (name, "late.mp4") ? "100,101" :
+      g_str_equal (name, "short.mp4") ? "0.001,0.002" : ",";
+}
+
 /* Each in a manifest with good clips around it. */
 static void
 test_bad_clips (void)
@@ -256,6 +263,8 @@ test_bad_clips (void)
     {"cut.mp4", ""},
     {"sound.mkv", "there is no video in it"},
     {"folder.mp4", "it is a folder, and no numbered pictures (img_"},
+    {"none_%03d.jpg", "no picture matches this name"},
+    {"short.mp4", "it has no frame from 0.001 to 0.002 s"},
     {"late.mp4", "the clip starts at 100 s, after the video's end"},
     {"fifo.mp4", "it is not a regular file"},
     {"locked.mp4", "its video is encrypted"},
@@ -273,6 +282,9 @@ test_bad_clips (void)
   g_free (path);
   g_assert_true (g_file_get_contents (video, &content, &size, NULL));
   path = in_dir ("late.mp4");
+  g_assert_true (g_file_set_contents (path, content, size, NULL));
+  g_free (path);
+  path = in_dir ("short.mp4");
   g_assert_true (g_file_set_contents (path, content, size, NULL));
   g_free (path);
   path = in_dir ("cut.mp4");
@@ -304,7 +316,7 @@ test_bad_clips (void)
   g_free (path);
   for (guint i = 0; i < G_N_ELEMENTS (bads); i++) {
     g_string_append_printf (text, "%s,x,%s\n", bads[i].name,
-        g_str_equal (bads[i].name, "late.mp4") ? "100,101" : ",");
+        segment_of (bads[i].name));
     g_string_append_printf (text, "%s,y,,\n", i % 2 ? avi : video);
   }
   csv = write_text ("bad.csv", text->str);
@@ -330,7 +342,7 @@ test_bad_clips (void)
     }
     g_object_get (run->src, "clips-skipped", &count, NULL);
     g_assert_cmpuint (count, ==, G_N_ELEMENTS (bads));
-    g_assert_nonnull (strstr (run->events->str, "/24+12-12 "));
+    g_assert_nonnull (strstr (run->events->str, "/28+14-14 "));
     run_free (run);
     g_free (properties);
   }
@@ -339,7 +351,7 @@ test_bad_clips (void)
   /* One of them alone stops the run, if asked to */
   for (guint i = 0; i < G_N_ELEMENTS (bads); i++) {
     gchar *rows = g_strdup_printf ("%s,y,,\n%s,x,%s\n", video, bads[i].name,
-        g_str_equal (bads[i].name, "late.mp4") ? "100,101" : ",");
+        segment_of (bads[i].name));
     gchar *one = write_text ("stop.csv", rows);
     gchar *properties = g_strdup_printf ("location=%s on-error=stop "
         "shuffle=false", one);
@@ -348,6 +360,8 @@ test_bad_clips (void)
     run_play (run);
     g_assert_nonnull (run->error);
     g_assert_nonnull (strstr (run->error, bads[i].name));
+    g_assert_nonnull (strstr (run->error, ", cannot be read: "));
+    g_assert_nonnull (strstr (run->error, ". Repair or remove it, or set on-error=skip"));
     g_assert_nonnull (strstr (run->error, bads[i].reason));
     g_assert_cmpuint (run->frames->len, ==, FRAMES);
     run_free (run);
@@ -395,7 +409,7 @@ test_errors (void)
     {csv, "rank=1", "rank is 1"},
     {csv, "clip-bin=\"nosuchelement\"",
         "clip-bin \"nosuchelement\" is not a valid bin description: "},
-    {csv, "clip-bin=\"fakesink\"", "no free source pad"},
+    {csv, "clip-bin=\"fakesink\"", "it has no free source pad; frames go in at one end and out at the other"},
     {csv, "clip-bin=\"capsfilter caps=video/x-raw,format=RGB\"",
         "clip-bin and what follows do not accept its frames, which are video"},
     {csv, "clip-bin=\"audioconvert\" num-workers=2", "No clip can pass (the "

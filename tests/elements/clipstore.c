@@ -151,6 +151,43 @@ test_round_trip (void)
   remove_folder (location);
 }
 
+/* A record that does not fit is refused, and room that is not there. */
+static void
+test_full (void)
+{
+  gchar *folder = make_folder ();
+  ClipStore *store = open_store (folder, 4096);
+  gchar *data = g_malloc0 (8192);
+  const ClipStoreChunk chunk = { data, 8192 };
+  GBytes *key = g_bytes_new_static ("key", 3);
+  GError *error = NULL;
+
+  g_assert_cmpint (clip_store_add (store, key, &chunk, 1, &error), ==,
+      CLIP_STORE_FULL);
+  g_test_message ("%s", error->message);
+  g_assert_nonnull (strstr (error->message, " is full: its *.pack files have "
+          "0 of 4096 bytes, and the record takes "));
+  g_assert_nonnull (strstr (error->message, ". Raise its limit, or remove the "
+          "files while no process writes them."));
+  g_clear_error (&error);
+  clip_store_unref (store);
+
+  /* nobody can make a file in a folder that is gone */
+  store = open_store (folder, MIB);
+  remove_folder (g_strdup (folder));
+  g_assert_cmpint (clip_store_add (store, key, &chunk, 1, &error), ==,
+      CLIP_STORE_FAILED);
+  g_test_message ("%s", error->message);
+  g_assert_nonnull (strstr (error->message, "Cannot extend the store in "));
+  g_assert_nonnull (strstr (error->message,
+          ". Free some room there, or make the folder writable."));
+  g_clear_error (&error);
+  clip_store_unref (store);
+  g_bytes_unref (key);
+  g_free (folder);
+  g_free (data);
+}
+
 static void
 assert_not_opened (const gchar * location, const gchar * text)
 {
@@ -587,6 +624,7 @@ main (int argc, char **argv)
 
   store_rig_init (&argc, &argv, modes);
   g_test_add_func ("/clipstore/round-trip", test_round_trip);
+  g_test_add_func ("/clipstore/full", test_full);
   g_test_add_func ("/clipstore/locations", test_locations);
   g_test_add_func ("/clipstore/outlive", test_outlive);
   g_test_add_func ("/clipstore/fork", test_fork);

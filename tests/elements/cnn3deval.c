@@ -332,6 +332,48 @@ test_cut_short (void)
   rig_free (&r);
 }
 
+/* What a CPU cannot compute in, and a folder that goes. */
+static void
+test_otherwise (void)
+{
+  gchar *dir = make_dir (), *below = g_build_filename (dir, "below", NULL);
+  gchar *line = g_strconcat ("output-dir=", below, NULL);
+  Rig r = eval_new ("device=cpu precision=16-mixed");
+  GstMessage *message;
+  GError *error;
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  message = pop (&r, GST_MESSAGE_INFO, NULL);
+  g_assert_nonnull (message);
+  gst_message_parse_info (message, &error, NULL);
+  g_assert_nonnull (strstr (error->message,
+          " computes in bf16-mixed where precision=16-mixed was asked for."));
+  g_error_free (error);
+  gst_message_unref (message);
+  rig_free (&r);
+
+  r = eval_new (line);
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  remove_dir (g_strdup (below));
+  g_assert_true (g_file_set_contents (below, "", -1, NULL));
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  message = pop (&r, GST_MESSAGE_ERROR, NULL);
+  g_assert_nonnull (message);
+  gst_message_parse_error (message, &error, NULL);
+  g_assert_true (g_str_has_prefix (error->message,
+          "The results cannot be written: "));
+  g_error_free (error);
+  gst_message_unref (message);
+  rig_free (&r);
+  remove_dir (dir);
+  g_free (below);
+  g_free (line);
+}
+
 /* A stream or a pass without a batch is an error, and has no figures. */
 static void
 test_empty (void)
@@ -533,7 +575,7 @@ test_preparation (void)
   push_preparation (&r, "uniform", 0, "lanczos", TRUE);
   g_assert_null (warning (&r));
   push_preparation (&r, "center", 4, "none", FALSE);
-  assert_warning (&r, "frame-interval=4 instead of");
+  assert_warning (&r, ", and no scaler instead of a scaler with method=bilinear");
   push_differences (&r, "center", 2, "bilinear", FALSE, 2.5);
   assert_warning (&r, "trained on: differences by clipdiff gain=2.5 instead of "
       "pictures.");
@@ -669,6 +711,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3deval/views", test_views);
   g_test_add_func ("/cnn3deval/passes", test_passes);
   g_test_add_func ("/cnn3deval/cut-short", test_cut_short);
+  g_test_add_func ("/cnn3deval/otherwise", test_otherwise);
   g_test_add_func ("/cnn3deval/empty", test_empty);
   g_test_add_func ("/cnn3deval/skipped", test_skipped);
   g_test_add_func ("/cnn3deval/flush", test_flush);

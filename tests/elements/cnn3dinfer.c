@@ -804,7 +804,7 @@ test_bad_files (void)
 }
 
 static void
-test_no_caps (void)
+test_asked_otherwise (void)
 {
   gchar *model = write_model ("plain.safetensors", &plain);
   Rig r = rig_new (model, "");
@@ -820,6 +820,12 @@ test_no_caps (void)
   assert_says (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0),
       "Frames came before their caps");
   gst_object_unref (pad);
+  rig_free (&r);
+
+  /* a CPU has no such precision */
+  r = rig_new (model, "device=cpu precision=16-mixed");
+  assert_says (pop (r.bus, GST_MESSAGE_INFO, NULL, 0), " computes in bf16-mixed "
+      "where precision=16-mixed was asked for.");
   rig_free (&r);
   g_free (model);
 }
@@ -1036,7 +1042,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dinfer/discontinuity", test_discontinuity);
   g_test_add_func ("/cnn3dinfer/swap", test_swap);
   g_test_add_func ("/cnn3dinfer/bad-files", test_bad_files);
-  g_test_add_func ("/cnn3dinfer/no-caps", test_no_caps);
+  g_test_add_func ("/cnn3dinfer/asked-otherwise", test_asked_otherwise);
   g_test_add_func ("/cnn3dinfer/failure", test_failure);
   g_test_add_func ("/cnn3dinfer/too-short", test_too_short);
   g_test_add_func ("/cnn3dinfer/without-scaler", test_without_scaler);

@@ -259,6 +259,120 @@ test_resume_unannounced (void)
   remove_dir (dirs[1]);
 }
 
+/* What a run cannot be resumed from, or to. */
+static void
+test_refused (void)
+{
+  gchar *dir = make_dir ();
+  gchar *last = g_build_filename (dir, "last.safetensors", NULL);
+  guint32 seqnum = 0;
+  GstMessage *message;
+  GError *error = NULL;
+  Rig r = begin_run (dir);
+
+  feed (&r, 0, 8);
+  rig_free (&r);
+
+  /* the clips end before it */
+  r = begin_run (dir);
+  gst_pad_set_event_function (r.h->srcpad, refuse);
+  feed (&r, 0, 4);
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "The stream "
+      "ended at clip 4, before clip 8 where training was to resume: use the "
+      "same clips as before, or set resume=never to start anew.");
+  rig_free (&r);
+
+  /* the source seeks elsewhere */
+  r = begin_run (dir);
+  push_epoch (&r, 0, TRUE, 0, 0);
+  g_assert_cmpint (pull_seek (&r, &seqnum), ==, 8);
+  push_segment (&r, seqnum);
+  push_epoch (&r, 0, TRUE, 0, 4);
+  gst_harness_push (r.h, make_batch (4, 4, UINT8_INT32));
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "Training was "
+      "to resume at clip 8, but upstream is at clip 4: use the same clips and "
+      "seed as before, or set resume=never to start anew.");
+  rig_free (&r);
+
+  /* complete, with how much of it is done */
+  r = begin_run (dir);
+  push_epoch (&r, 0, TRUE, 0, 0);
+  g_assert_cmpint (pull_seek (&r, &seqnum), ==, 8);
+  push_segment (&r, seqnum);
+  feed (&r, 8, TOTAL + 1);
+  rig_free (&r);
+  r = begin_run (dir);
+  push_epoch (&r, 0, TRUE, 0, 0);
+  message = pop (&r, GST_MESSAGE_INFO, NULL);
+  g_assert_nonnull (message);
+  gst_message_parse_info (message, &error, NULL);
+  g_assert_cmpstr (error->message, ==, "Training is complete already: 2 epochs "
+      "are done, 2 were asked for. Raise the number of epochs to continue, or "
+      "set resume=never to start anew.");
+  g_clear_error (&error);
+  gst_message_unref (message);
+  rig_free (&r);
+
+  /* a checkpoint that is none */
+  g_assert_true (g_file_set_contents (last, "no model", -1, NULL));
+  r = begin_run (dir);
+  push_epoch (&r, 0, TRUE, 0, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  message = pop (&r, GST_MESSAGE_ERROR, NULL);
+  g_assert_nonnull (message);
+  gst_message_parse_error (message, &error, NULL);
+  g_assert_true (g_str_has_prefix (error->message, "Training cannot resume "
+          "from the last checkpoint (resume=never starts anew): "));
+  g_clear_error (&error);
+  gst_message_unref (message);
+  rig_free (&r);
+  remove_dir (dir);
+  g_free (last);
+}
+
+/* The folder goes while the run is under way, or is none to log in. */
+static void
+test_unwritable (void)
+{
+  gchar *dir = make_dir ();
+  gchar *file = g_build_filename (dir, "file", NULL);
+  gchar *below = g_build_filename (dir, "below", NULL);
+  gchar *line = g_strdup_printf ("num-classes=3 log-dir=%s", file);
+  Rig r;
+
+  g_assert_true (g_file_set_contents (file, "", -1, NULL));
+  r = rig_new (line);
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_OPEN_WRITE,
+      ". Set log-dir to a folder where it can.");
+  rig_free (&r);
+
+  r = begin_run (below);
+  feed (&r, 0, 8);
+  remove_dir (g_strdup (below));
+  g_assert_true (g_file_set_contents (below, "", -1, NULL));
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  {
+    GstMessage *message = pop (&r, GST_MESSAGE_ERROR, NULL);
+    GError *error = NULL;
+
+    g_assert_nonnull (message);
+    gst_message_parse_error (message, &error, NULL);
+    g_assert_true (g_str_has_prefix (error->message,
+            "The checkpoint could not be saved: "));
+    g_error_free (error);
+    gst_message_unref (message);
+  }
+  rig_free (&r);
+  remove_dir (dir);
+  g_free (line);
+  g_free (below);
+  g_free (file);
+}
+
 /* A folder that cannot be written to, and one that another run has */
 static void
 test_folders (void)
@@ -314,6 +428,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/cnn3dtrain-resume/folders", test_folders);
+  g_test_add_func ("/cnn3dtrain-resume/refused", test_refused);
+  g_test_add_func ("/cnn3dtrain-resume/unwritable", test_unwritable);
   g_test_add_func ("/cnn3dtrain-resume/seek", test_resume);
   g_test_add_func ("/cnn3dtrain-resume/at-bad-clips",
       test_resume_at_bad_clips);

@@ -502,7 +502,7 @@ test_conflicts (void)
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
       GST_FLOW_ERROR);
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-      "the cosine schedule needs to know the number of epochs");
+      "lr-schedule: the cosine schedule needs to know the number of epochs");
   rig_free (&r);
 
   r = rig_new ("num-classes=3 resume=must checkpoint-dir=/tmp");
@@ -525,6 +525,33 @@ test_conflicts (void)
       GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
       "A batch came between two passes: upstream has to send");
+  rig_free (&r);
+
+  r = rig_new ("num-classes=3 max-memory=10KiB");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_ERROR);
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT,
+      "The network cannot be set up: training needs ");
+  rig_free (&r);
+
+  r = rig_new ("num-classes=3 device=cpu precision=16-mixed");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
+      GST_FLOW_OK);
+  {
+    GstMessage *message = pop (&r, GST_MESSAGE_INFO, NULL);
+    GError *error = NULL;
+
+    g_assert_nonnull (message);
+    gst_message_parse_info (message, &error, NULL);
+    g_assert_nonnull (strstr (error->message,
+            " computes in bf16-mixed where precision=16-mixed was asked for."));
+    g_error_free (error);
+    gst_message_unref (message);
+  }
   rig_free (&r);
 
   r = rig_new ("num-classes=3 pretrained=/no/such.safetensors");
@@ -757,8 +784,63 @@ test_empty (void)
   gst_harness_push_event (r.h, gst_event_new_eos ());
   message = pop (&r, GST_MESSAGE_WARNING, NULL);
   g_assert_nonnull (message);
+  {
+    GError *error = NULL;
+
+    gst_message_parse_warning (message, &error, NULL);
+    g_assert_cmpstr (error->message, ==, "Training was stopped before its "
+        "first step: nothing was trained.");
+    g_error_free (error);
+  }
   gst_message_unref (message);
   assert_no_error (&r);
+  rig_free (&r);
+
+  /* no clip of a pass came, and nobody said why */
+  r = rig_new ("max-skipped=1");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  push_epoch (&r, 0, FALSE, 0, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  push_done (&r, 0, FALSE, VAL);
+  push_epoch (&r, 0, TRUE, VAL, VAL);
+  {
+    GstClipEpochDone done = { 0, TRUE, VAL + TRAIN, 0, TRAIN };
+
+    gst_harness_push_event (r.h, gst_event_new_clip_epoch_done (&done));
+  }
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, " training "
+      "clips were skipped; mostly: none came. Repair the files or correct "
+      "their paths.");
+  rig_free (&r);
+}
+
+/* Who skips clips is told where all of them are named. */
+static void
+test_skips (void)
+{
+  GstClipSkipped skipped = {.path = "bad.mp4",.reason = "it is empty",.clip = 4 };
+  GstClipEpochDone done = { 0, TRUE, TRAIN, TRAIN - 1, 1 };
+  Rig r = rig_new ("max-skipped=1");
+  GstMessage *message;
+  GError *error;
+
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_classes (&r);
+  push_epoch (&r, 0, TRUE, 0, 0);
+  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+  gst_harness_push_event (r.h, gst_event_new_clip_skipped (&skipped));
+  gst_harness_push_event (r.h, gst_event_new_clip_epoch_done (&done));
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  message = pop (&r, GST_MESSAGE_WARNING, NULL);
+  g_assert_nonnull (message);
+  gst_message_parse_warning (message, &error, NULL);
+  g_assert_nonnull (strstr (error->message, "bad.mp4: it is empty; with "
+          "log-dir, log.jsonl has all of them"));
+  g_error_free (error);
+  gst_message_unref (message);
   rig_free (&r);
 }
 
@@ -813,7 +895,9 @@ test_monitor (void)
       GError *error = NULL;
 
       gst_message_parse_info (message, &error, NULL);
-      g_assert_nonnull (strstr (error->message, "accuracy in training"));
+      g_assert_cmpstr (error->message, ==, "There are no validation clips: "
+          "the best epoch is told by its accuracy in training (monitor=auto), "
+          "and patience goes by it.");
       g_error_free (error);
       gst_message_unref (message);
     }
@@ -822,6 +906,7 @@ test_monitor (void)
   }
 }
 
+/* A line for each epoch, and how it ended. */
 static void
 test_progress (void)
 {
@@ -834,12 +919,28 @@ test_progress (void)
     push_classes (&r);
     feed (&r, 0, TOTAL + 1);
     rig_free (&r);
+    r = rig_new ("progress=true patience=1 monitor=train-loss lr=0");
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    push_classes (&r);
+    feed (&r, 0, TOTAL);
+    rig_free (&r);
+    r = rig_new ("progress=true");
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    push_classes (&r);
+    feed (&r, 0, 8);
+    rig_free (&r);
     return;
   }
   g_test_trap_subprocess (NULL, 0, 0);
   g_test_trap_assert_passed ();
   g_test_trap_assert_stdout ("*epoch 1/2  loss *  accuracy * %  val-loss *  "
-      "val-accuracy * %  lr 0.01  * clips/s  * s  left *\n*epoch 2/2  loss *");
+      "val-accuracy * %  lr 0.01  * clips/s  * s  left *\n*epoch 2/2  loss *"
+      "best: epoch *  val-loss *  val-accuracy * %\n*"
+      "stopped: no improvement for 1 epochs\n*"
+      "stopped at epoch 1, clip 8 of *: nothing is saved, as checkpoint-dir is "
+      "not set\n*");
 }
 
 int
@@ -874,6 +975,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain/patience", test_patience);
   g_test_add_func ("/cnn3dtrain/cycles", test_cycles);
   g_test_add_func ("/cnn3dtrain/empty", test_empty);
+  g_test_add_func ("/cnn3dtrain/skips", test_skips);
   g_test_add_func ("/cnn3dtrain/monitor", test_monitor);
   g_test_add_func ("/cnn3dtrain/progress", test_progress);
 

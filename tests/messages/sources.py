@@ -73,8 +73,9 @@ def texts_in_python(code):
             documents.add(node.value)
     found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in documents:
-            text = re.sub(r"\s+", " ", node.value)
+        if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)) and node not in documents:
+            value = node.value if isinstance(node.value, str) else node.value.decode("utf-8", "replace")
+            text = re.sub(r"\s+", " ", value)
             # regular expressions escape points and brackets
             found += [text, re.sub(r"\\(.)", r"\1", text)]
     return found

@@ -259,6 +259,15 @@ def same_line(folder):
             assert given == words_of(run.out[:-1])[1:], given
     run = tool("train", "--config", CONFIGS[0], PATH=folder)
     run.need(run.rc == 1 and "gst-launch-1.0 is not on the PATH" in run.err, "it ran")
+    os.chmod(os.path.join(fake, "gst-launch-1.0"), 0o644)
+    run = tool("train", "--config", CONFIGS[0], PATH=fake)
+    run.need(run.rc == 1 and "cannot run gst-launch-1.0: Permission denied" in run.err, "it ran")
+    run = tool("pipeline", "--config", CONFIGS[0], os.fsdecode(b"--paths.train=\xff"))
+    run.need(run.rc != 0 and "this option is not UTF-8" in run.err, "not refused")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([TOOL, "pipeline", "--config", CONFIGS[0]], env=launch.environment(), stdout=full,
+                              stderr=subprocess.PIPE, timeout=launch.limit(120))
+    assert done.returncode == 1 and b"cannot print the line: No space left on device" in done.stderr, done
 
 
 def tests(folder):

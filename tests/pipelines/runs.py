@@ -287,7 +287,7 @@ def other_data(folder):
                                              "the data's are adding, bowling: name them as before, set another "
                                              "checkpoint-dir, or start anew with resume=never "
                                              r"\(pretrained= takes these weights\)")
-    for location, said in (("swapped.csv", "clips have other labels"), ("more.csv", "had 6 rows and has 7"),
+    for location, said in (("swapped.csv", "clips have other labels"), ("more.csv", "the data set had 6 rows and has 7"),
                            ("others.csv", "other clips, or other segments or splits")):
         resumed(location).refused(
             "run/last.safetensors was trained on other data: .*" + said,

@@ -1,6 +1,10 @@
 /* What a run takes is what was foretold, to the byte; what does not fit is
  * refused with settings that do; every allocation that fails is an error.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <unistd.h>
+#include <glib/gstdio.h>
 #include <glib.h>
 #include <gmodule.h>
 #include <stdlib.h>
@@ -238,6 +242,60 @@ test_choose (void)
   cnn3d_trainer_free (&t);
 }
 
+/* What a folder that back ends are looked for in may have. */
+static void
+test_other_modules (void)
+{
+  g_autofree gchar *before = g_strdup (g_getenv ("CNN3D_BACKEND_PATH"));
+  g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-fit-XXXXXX", NULL);
+  g_autofree gchar *path = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) lines = NULL;
+  Dl_info info;
+
+  g_setenv ("CNN3D_BACKEND_PATH", folder, TRUE);
+  g_assert_null (cnn3d_backend_load ("other", &error));
+  g_assert_nonnull (strstr (error->message, ": not there"));
+  lines = g_strsplit (error->message, "\n  ", -1);
+  g_clear_error (&error);
+  path = g_strdup (lines[1]);
+  g_assert_true (g_str_has_prefix (path, folder));
+  *strstr (path, ": not there") = '\0';
+  g_assert_cmpint (dladdr ((gpointer) g_free, &info), !=, 0);
+  g_assert_cmpint (symlink (info.dli_fname, path), ==, 0);
+  g_assert_null (cnn3d_backend_load ("other", &error));
+  g_assert_nonnull (strstr (error->message, " is not a back end"));
+  g_unlink (path);
+  g_rmdir (folder);
+  g_setenv ("CNN3D_BACKEND_PATH", before, TRUE);
+}
+
+/* Where nothing helps, and where it is the device that has too little. */
+static void
+test_nothing_fits (void)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dFit fit;
+
+  start_counting ();
+  params_init (&p);
+  p.max_memory = 1;
+  g_assert_false (choose (&p, &fit, &error));
+  g_assert_nonnull (strstr (error->message, "but max-memory allows "));
+  g_assert_nonnull (strstr (error->message, "; no setting fits with this model and these clips: try fewer frames, a "
+      "smaller size or a smaller base-width"));
+  g_clear_error (&error);
+
+  params_init (&p);
+  p.network.frames = 1024;
+  p.network.height = p.network.width = 1024;
+  p.network.base_width = 64;
+  p.recompute = CNN3D_RECOMPUTE_NONE;
+  g_assert_false (choose (&p, &fit, &error));
+  g_assert_nonnull (strstr (error->message, "but there is only "));
+}
+
 /* Where not even micro_batch clips fit at once, the largest number below that does. */
 static void
 test_capped (void)
@@ -434,6 +492,7 @@ test_suggestions (void)
   } cases[] = { {8, 48, CNN3D_RECOMPUTE_NONE, FALSE}, {8, 48, CNN3D_RECOMPUTE_AUTO, FALSE},
     {16, 128, CNN3D_RECOMPUTE_AUTO, FALSE}, {16, 128, CNN3D_RECOMPUTE_AUTO, TRUE}, {16, 128, CNN3D_RECOMPUTE_BN, TRUE}
   };
+  gboolean in_pieces = FALSE;
   guint lines = 0, none = 0;
 
   start_counting ();
@@ -463,6 +522,7 @@ test_suggestions (void)
       g_assert_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY);
       g_assert_true (g_str_has_prefix (error->message, "training needs "));
       g_assert_nonnull (strstr (error->message, " of it for libraries), but max-memory allows "));
+      in_pieces |= strstr (error->message, "auto-fit=true recompute=auto") != NULL;
       list = strstr (error->message, "fit:\n  ");
       if (list) {
         g_auto (GStrv) ways = g_strsplit (list + strlen ("fit:\n  "), "\n  ", -1);
@@ -485,6 +545,7 @@ test_suggestions (void)
   g_test_message ("%u settings, %u times none", lines, none);
   g_assert_cmpuint (lines, >=, 10);
   g_assert_cmpuint (none, >=, 1);
+  g_assert_true (in_pieces);
 }
 
 /* --- no memory after all: somebody else was quicker --- */
@@ -613,6 +674,8 @@ main (int argc, char **argv)
   g_test_add_data_func ("/fit/exact/r3d_18", "r3d_18", test_exact);
   g_test_add_data_func ("/fit/exact/slow_r50", "slow_r50", test_exact);
   g_test_add_func ("/fit/choose", test_choose);
+  g_test_add_func ("/fit/other-modules", test_other_modules);
+  g_test_add_func ("/fit/nothing-fits", test_nothing_fits);
   g_test_add_func ("/fit/capped", test_capped);
   g_test_add_func ("/fit/short-micro-batch", test_short_micro_batch);
   g_test_add_func ("/fit/more-is-better", test_more_is_better);

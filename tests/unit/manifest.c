@@ -319,7 +319,8 @@ static const Bad bads[] = {
   {"twice.csv", "path,label,Label\na,x,y\n", -1, ":1:12: ", "the header has a second label column; keep one of them"},
   {"many.csv", "a,b,1,2,c,d,e\n", -1, ":1:1: ", "7 columns, but without a header there are at most 6 (path, label,"},
   {"fold.csv", "path,label,fold\na,x,1\nb,y,\n", -1, ":3:5: ", "the fold is empty"},
-  {"fps.csv", "path,label,fps\na,x,25\nb,y,0\n", -1, ":3:5: ", "the fps \"0\" is not a valid frame rate; write"},
+  {"fps.csv", "path,label,fps\na,x,25\nb,y,0\n", -1, ":3:5: ", "the fps \"0\" is not a valid frame rate; write frames per "
+      "second, such as 29.97"},
   {"fps-text.csv", "path,label,fps\na,x,25/1\nb,y,\n", -1, ":2:5: ", "write frames per second"},
   {"empty.csv", "", 0, ": ", "no clips in it; a manifest has a row a clip (path,label)"},
   {"blank.csv", "\n\n  \n", -1, ": ", "no clips in it; a manifest has a row a clip (path,label)"},

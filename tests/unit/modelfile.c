@@ -137,7 +137,7 @@ test_descriptions (void)
     {"base-width", ""}, {"base-width", "0"}, {"base-width", "1000000"},
     {"channels", "0"}, {"channels", "5"}, {"channels", "4"},
     {"num-frames", "0"}, {"height", "x"}, {"width", "70000"},
-    {"mean", "", "'', which is not a number a channel: take a file that cnn3dtrain wrote"}, {"mean", "[0,0]"},
+    {"mean", "", ": its 'mean' is '', which is not a number a channel: take a file that cnn3dtrain wrote"}, {"mean", "[0,0]"},
     {"mean", "[0,0,0,0]"}, {"mean", "[0,0,1e999]"}, {"mean", "[0,0,\"0\"]"},
     {"mean", "[0,0,[0]]"}, {"mean", "{}"}, {"mean", "[0,0,null]"}, {"mean", "[0,0"},
     {"std", "[1,1,0]", "is not a positive number a channel"}, {"std", "[1,1,-1]"}, {"std", "[1,1,1e-60]"}, {"std", "1"},

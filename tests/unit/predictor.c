@@ -343,7 +343,8 @@ test_refused (void)
             "frames|num-frames=2"},
     {0, 16, 8, 0, NULL, "cpu", "16x16|8x16|width=16"},
     {0, 0, 0, 1, NULL, "cpu", "3 channels"},
-    {0, 0, 0, 0, "layer7", "cpu", " has no layer 'layer7': there are stem|stem, layer1, layer2, layer3, layer4"},
+    {0, 0, 0, 0, "layer7", "cpu", " has no layer 'layer7': there are stem, layer1, layer2, layer3, layer4, and in "
+        "them what its parameters are named by, such as stem"},
     {0, 0, 0, 0, "layer", "cpu", "no layer"},
     {0, 0, 0, 0, "\033[2J", "cpu", "\\x1b"},
     {0, 0, 0, 0, NULL, "tpu", "device=tpu"},

@@ -5,6 +5,7 @@
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/report/chart.h"
 #include "src/report/report.h"
@@ -436,6 +437,49 @@ test_predictions (void)
   drop (folder);
 }
 
+/* What is said of files that are damaged or too large. */
+static void
+test_damaged_evaluations (void)
+{
+#define FIRST "path,clip,label,prediction,a,b\n"
+  g_autofree gchar *commas = g_strnfill (10010, ',');
+  g_autofree gchar *long_row = g_strconcat (FIRST "one.mp4,0,a,b", commas, "\n", NULL);
+  const struct {
+    const gchar *csv, *says;
+  } cases[] = {
+    {FIRST "short.mp4,4,a\n", "it has another number of fields than the first line"},
+    {FIRST "torn.mp4,6,a,b", "its end is missing"},
+    {long_row, "it is too long"},
+  };
+  g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL), *page = NULL;
+  g_autofree gchar *metrics = g_build_filename (folder, "metrics.json", NULL);
+  g_autofree gchar *log = g_build_filename (folder, "log.jsonl", NULL);
+  g_autoptr (GError) error = NULL;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree gchar *says = g_strconcat ("1 rows of predictions.csv were left out; the first is line 2: ",
+        cases[i].says, NULL);
+
+    put (folder, "predictions.csv", cases[i].csv, -1);
+    g_free (page);
+    page = cnn3d_report_html (folder, NULL, &error);
+    g_assert_no_error (error);
+    assert_has (page, says);
+  }
+  put (folder, "metrics.json", "{}", -1);
+  g_assert_cmpint (truncate (metrics, (64 << 20) + 1), ==, 0);
+  g_free (page);
+  page = cnn3d_report_html (folder, NULL, &error);
+  g_assert_no_error (error);
+  assert_has (page, "metrics.json: it is too large to be an evaluation&apos;s figures");
+  /* opens, and cannot be read from its beginning */
+  g_assert_cmpint (symlink ("/proc/self/mem", log), ==, 0);
+  g_assert_null (cnn3d_report_html (folder, NULL, &error));
+  g_assert_nonnull (error);
+  g_assert_true (g_regex_match_simple ("^cannot read .*: .", error->message, 0, 0));
+  drop (folder);
+}
+
 static void
 test_skipped_clips (void)
 {
@@ -497,6 +541,7 @@ main (int argc, char **argv)
   g_test_add_func ("/report/skipped-steps", test_skipped_steps);
   g_test_add_func ("/report/damaged-logs", test_damaged_logs);
   g_test_add_func ("/report/predictions", test_predictions);
+  g_test_add_func ("/report/damaged-evaluations", test_damaged_evaluations);
   g_test_add_func ("/report/skipped-clips", test_skipped_clips);
   g_test_add_func ("/report/classes", test_classes);
   g_test_add_func ("/report/nothing", test_nothing);

@@ -243,6 +243,8 @@ test_other_monitor (void)
 
 /* --- checkpoints that cannot be resumed --- */
 
+#define MANY 21                 /* classes, too many to list */
+
 static void
 assert_resume_fails (const Cnn3dTrainerParams *p, const gchar *words)
 {
@@ -327,6 +329,40 @@ test_bad_checkpoints (void)
   g_assert_true (g_file_set_contents (last, "no model", -1, NULL));
   assert_resume_fails (&p, last);
   g_assert_true (g_file_set_contents (last, data, size, NULL));
+  remove_dir (dir);
+}
+
+/* How the clips were prepared, and which classes of many they were of. */
+static void
+test_other_preparation (void)
+{
+  static const gchar *const words[] = { "clipdiff's gain was 0 and is 2", "the frame rate was 0 and is 7.5",
+    "scaling was bilinear and is nearest"
+  };
+  gchar *dir = make_dir (), *names[MANY + 1] = { NULL };
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+
+  params_init (&p, dir);
+  for (guint i = 0; i < MANY; i++)
+    names[i] = g_strdup_printf ("class %u", i);
+  p.network.num_classes = MANY;
+  p.classes = (const gchar * const *) names;
+  p.preparation = (Cnn3dPreparation) {.sampling = "center",.frame_interval = 1,.scaling = "bilinear" };
+  t = start (&p);
+  drive (t, 0, G_MAXUINT);
+  cnn3d_trainer_free (&t);
+  p.preparation.diff_gain = 2;
+  p.preparation.frame_rate_n = 15;
+  p.preparation.frame_rate_d = 2;
+  p.preparation.scaling = "nearest";
+  for (guint i = 0; i < G_N_ELEMENTS (words); i++)
+    assert_resume_fails (&p, words[i]);
+  g_free (names[4]);
+  names[4] = g_strdup ("other");
+  assert_resume_fails (&p, "class 4 of | is class 4, but the data's is other: name them as before, set another");
+  for (guint i = 0; i < MANY; i++)
+    g_free (names[i]);
   remove_dir (dir);
 }
 
@@ -498,6 +534,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer-resume/skipped", test_skipped);
   g_test_add_func ("/trainer-resume/other-monitor", test_other_monitor);
   g_test_add_func ("/trainer-resume/bad-checkpoints", test_bad_checkpoints);
+  g_test_add_func ("/trainer-resume/other-preparation", test_other_preparation);
   g_test_add_func ("/trainer-resume/weights-alone", test_weights_alone);
   g_test_add_func ("/trainer-resume/other-data", test_other_data);
   g_test_add_func ("/trainer-resume/unwritable", test_unwritable);

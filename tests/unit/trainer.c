@@ -168,6 +168,19 @@ test_learning_rate (void)
     p.lr.schedule = CNN3D_LR_COSINE;
     p.lr.warmup_epochs = 0.5;
     t = start (&p);
+    {
+      const Cnn3dPass endless = {.training = TRUE,.clips = CLIPS };
+      g_autoptr (GError) error = NULL;
+
+      g_assert_false (cnn3d_trainer_begin_pass (t, &endless, &error));
+      assert_says (error, error->domain, "learning rate schedule: the cosine schedule needs to know");
+    }
+    if (accumulate == 1) {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (cnn3d_trainer_get_gradient (t, 0, &error));
+      assert_says (error, CNN3D_TRAINER_ERROR, "gradients are applied layer by layer and not kept");
+    }
     lr = p.lr;
     lr.epochs = EPOCHS;
     begin (t, 0);
@@ -387,7 +400,7 @@ test_bad_settings (void)
     gdouble momentum, smoothing, clip;
     const gchar *device, *freeze, *words;
   } bad[] = {
-    {0, 1, 0, 0, 0, "cpu", NULL, "batch is 0"},
+    {0, 1, 0, 0, 0, "cpu", NULL, "batch is 0, but must be from 1 to 65536"},
     {2, 0, 0, 0, 0, "cpu", NULL, "accumulate-grad-batches is 0"},
     {2, 1, 1.5, 0, 0, "cpu", NULL, "momentum is 1.5"},
     {2, 1, NAN, 0, 0, "cpu", NULL, "momentum"},
