@@ -374,6 +374,27 @@ test_otherwise (void)
   g_free (line);
 }
 
+static void
+test_progress (void)
+{
+  Rig r;
+
+  if (g_test_subprocess ()) {
+    r = eval_new ("progress=true");
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    push_epoch (&r, 0, FALSE, 0, 0);
+    gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+    gst_harness_push_event (r.h, gst_event_new_eos ());
+    rig_free (&r);
+    return;
+  }
+  g_test_trap_subprocess (NULL, 0, 0);
+  g_test_trap_assert_passed ();
+  g_test_trap_assert_stdout ("*r3d_18 of *, precision 32, on *\n*cut short at 4 "
+      "clips *");
+}
+
 /* A stream or a pass without a batch is an error, and has no figures. */
 static void
 test_empty (void)
@@ -584,6 +605,16 @@ test_preparation (void)
   rig_free (&r);
   g_free (known);
 
+  known = make_model ("known", KNOWN_UNSCALED);
+  r = eval_of (known, "");
+  caps_for (&r, 4);
+  push_segment (&r, 0);
+  push_preparation (&r, "center", 2, "bilinear", FALSE);
+  assert_warning (&r, "instead of no scaler (take videos of the model's own "
+      "size).");
+  rig_free (&r);
+  g_free (known);
+
   /* clips that nothing is told of */
   known = make_model ("known", KNOWN);
   r = eval_of (known, "");
@@ -712,6 +743,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3deval/passes", test_passes);
   g_test_add_func ("/cnn3deval/cut-short", test_cut_short);
   g_test_add_func ("/cnn3deval/otherwise", test_otherwise);
+  g_test_add_func ("/cnn3deval/progress", test_progress);
   g_test_add_func ("/cnn3deval/empty", test_empty);
   g_test_add_func ("/cnn3deval/skipped", test_skipped);
   g_test_add_func ("/cnn3deval/flush", test_flush);

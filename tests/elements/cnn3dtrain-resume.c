@@ -259,6 +259,37 @@ test_resume_unannounced (void)
   remove_dir (dirs[1]);
 }
 
+/* Where a run goes on is told. */
+static void
+test_progress (void)
+{
+  gchar *dir, *line;
+  Rig r;
+
+  if (g_test_subprocess ()) {
+    dir = make_dir ();
+    line = g_strdup_printf ("progress=true checkpoint-dir=%s", dir);
+    for (guint run = 0; run < 2; run++) {
+      r = rig_new (line);
+      caps_for (&r, 4);
+      push_segment (&r, 0);
+      push_classes (&r);
+      if (run == 0)
+        feed (&r, 0, TRAIN);
+      else
+        push_epoch (&r, 0, TRUE, 0, 0);
+      rig_free (&r);
+    }
+    remove_dir (dir);
+    g_free (line);
+    return;
+  }
+  g_test_trap_subprocess (NULL, 0, 0);
+  g_test_trap_assert_passed ();
+  g_test_trap_assert_stdout ("*saved at epoch 1, before its validation*"
+      "resuming with epoch 1, its validation\n*");
+}
+
 /* What a run cannot be resumed from, or to. */
 static void
 test_refused (void)
@@ -428,6 +459,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
 
   g_test_add_func ("/cnn3dtrain-resume/folders", test_folders);
+  g_test_add_func ("/cnn3dtrain-resume/progress", test_progress);
   g_test_add_func ("/cnn3dtrain-resume/refused", test_refused);
   g_test_add_func ("/cnn3dtrain-resume/unwritable", test_unwritable);
   g_test_add_func ("/cnn3dtrain-resume/seek", test_resume);

@@ -23,6 +23,7 @@ typedef enum
   NO_NAMES,                     /* of classes */
   KNOWN,                        /* how its clips were made */
   KNOWN_RATE,                   /* the same, and at 15 frames a second */
+  KNOWN_UNSCALED,               /* of videos of its own size */
 } Kind;
 
 /* A small r3d_18 with drawn weights; its path, g_free(). */
@@ -41,9 +42,11 @@ make_model (const gchar * name, Kind kind)
   guint i;
 
   g_assert_no_error (error);
-  if (kind == KNOWN || kind == KNOWN_RATE)
+  if (kind == KNOWN || kind == KNOWN_RATE || kind == KNOWN_UNSCALED)
     info.preparation = (Cnn3dPreparation) {
     "center", 2, "bilinear", FALSE};
+  if (kind == KNOWN_UNSCALED)
+    info.preparation.scaling = "none";
   if (kind == KNOWN_RATE) {
     info.preparation.frame_rate_n = 15;
     info.preparation.frame_rate_d = 1;

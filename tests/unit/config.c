@@ -581,6 +581,17 @@ test_shipped (void)
   }
 }
 
+static void
+test_not_utf8 (void)
+{
+  Cnn3dConfig *config = cnn3d_config_new ();
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (cnn3d_config_set (config, "paths.train", "paths.train", "\xff", &error));
+  g_assert_cmpstr (error->message, ==, "--paths.train: its value is not UTF-8");
+  cnn3d_config_free (&config);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -593,5 +604,6 @@ main (int argc, char **argv)
   g_test_add_func ("/config/options", test_options);
   g_test_add_func ("/config/documented", test_documented);
   g_test_add_func ("/config/shipped", test_shipped);
+  g_test_add_func ("/config/not-utf8", test_not_utf8);
   return g_test_run ();
 }

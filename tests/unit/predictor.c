@@ -367,6 +367,15 @@ test_refused (void)
     g_assert_nonnull (error);
     assert_says (error, error->domain, bad[i].words);
   }
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (GError) error = NULL;
+    Cnn3dPredictorParams params;
+
+    params_for (&params, path);
+    params.batch = i ? 65537 : 0;
+    g_assert_null (cnn3d_predictor_new (&params, &error));
+    assert_says (error, error->domain, i ? "batch is 65537, but must be from 1 to 65536" : "batch is 0, but must be");
+  }
   remove_dir (dir);
 }
 
