@@ -242,10 +242,11 @@ test_choose (void)
   cnn3d_trainer_free (&t);
 }
 
-/* What a folder that back ends are looked for in may have. */
+/* What a folder that back ends are looked for in may have, and a card for one. */
 static void
 test_other_modules (void)
 {
+  const Cnn3dDeviceParams card = {.profile = "card.json" };
   g_autofree gchar *before = g_strdup (g_getenv ("CNN3D_BACKEND_PATH"));
   g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-fit-XXXXXX", NULL);
   g_autofree gchar *path = NULL;
@@ -265,6 +266,10 @@ test_other_modules (void)
   g_assert_cmpint (symlink (info.dli_fname, path), ==, 0);
   g_assert_null (cnn3d_backend_load ("other", &error));
   g_assert_nonnull (strstr (error->message, " is not a back end"));
+  g_clear_error (&error);
+  g_assert_null (backend->open (&card, &error));
+  g_assert_cmpstr (error->message, ==, "card.json describes a GPU, not a CPU: the CPU that plans are made for is this "
+      "one");
   g_unlink (path);
   g_rmdir (folder);
   g_setenv ("CNN3D_BACKEND_PATH", before, TRUE);

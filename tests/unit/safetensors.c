@@ -630,6 +630,20 @@ test_atomic (void)
   g_assert_nonnull (strstr (error->message, folder));
 }
 
+/* What no reader takes is not written. */
+static void
+test_large_header (void)
+{
+  g_autofree gchar *path = in_folder ("header.safetensors"), *value = g_strnfill (101 << 20, 'x');
+  g_autoptr (Cnn3dSafetensorsWriter) writer = cnn3d_safetensors_writer_new (path, NULL);
+  g_autoptr (GError) error = NULL;
+
+  cnn3d_safetensors_writer_metadata (writer, "k", value);
+  g_assert_false (cnn3d_safetensors_writer_finish (writer, &error));
+  g_assert_true (g_regex_match_simple ("its header would have [0-9]+ bytes, which no reader takes", error->message, 0,
+      0));
+}
+
 /* Killed at any moment, a writer leaves a whole file, and at most one other. */
 static void
 test_killed (void)
@@ -735,6 +749,7 @@ main (int argc, char **argv)
     {"/safetensors/large", test_large},
     {"/safetensors/empty", test_empty},
     {"/safetensors/misuse", test_misuse},
+    {"/safetensors/large-header", test_large_header},
     {"/atomic-file/replace", test_atomic},
     {"/atomic-file/killed", test_killed},
     {"/atomic-file/full", test_full},

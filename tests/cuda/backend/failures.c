@@ -140,7 +140,7 @@ test_words (void)
   } table[] = {
     {"cudaGetDeviceCount", "there is no NVIDIA GPU here (no driver for CUDA 13 or later is installed): use device=cpu"},
     {"cudaGetDeviceProperties", "CUDA: the GPU's properties cannot be read: "},
-    {"cudaSetDevice", "CUDA: the GPU cannot be selected: "},
+    {"cudaSetDevice", "CUDA: the GPU cannot be selected: an error that a test asked for (error 101)"},
     {"cudaStreamCreateWithFlags", "CUDA: cannot create the work stream: "},
     {"cudaStreamCreateWithFlags", "CUDA: cannot create the copy stream: "},
     {"event_new", "CUDA: cannot create an event: "},
