@@ -218,7 +218,7 @@ COMP_WORDS=(cnn3d "$@"); COMP_CWORD=$#; _cnn3d cnn3d; printf '%%s\\n' "${COMPREP
         assert wanted <= found | {"--help"}, "%s: %s" % (command, sorted(wanted - found))
         assert found <= wanted | {"--config", "--test"}, "%s: %s" % (command, sorted(found - wanted))
     assert complete("plan", "--prec") == {"--precision="}
-    assert complete("plan", "--precision", "=") == {"32", "16-mixed", "bf16-mixed"}
+    assert complete("plan", "--precision", "=") == {"32", "16-mixed", "16", "bf16-mixed"}
     assert complete("plan", "--precision", "=", "b") == {"bf16-mixed"}
     assert complete("train", "--data.shuffle", "=") == {"true", "false"}
     assert complete("export", "--format", "") == {"onnx", "safetensors"}
