@@ -13,7 +13,7 @@ _cnn3d_words () {
 _cnn3d_values () {
   LC_ALL=C.UTF-8 LANGUAGE='' "$1" "$2" --help 2>/dev/null \
     | sed -nE "s/^ +(--)?${3#--}(=[A-Z]+ +|: )//p" \
-    | sed -E 's/^[^:]*: //; s/ \(default.*//; s/^one of //; s/ or /, /; s/,,/,/' \
+    | sed -E 's/.* \((.*); default.*\)$/\1/; s/^[^:]*: //; s/ \(default.*//; s/^one of //; s/ or /, /; s/,,/,/' \
     | grep -E '^[a-z0-9_.-]+(, [a-z0-9_.-]+)+$' | tr -d ,
 }
 
