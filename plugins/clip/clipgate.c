@@ -296,6 +296,7 @@ gate_event (GstPad * pad, GstObject * parent, GstEvent * event)
   if (self->forwarding && type == GST_EVENT_CAPS)
     gst_pad_push_event (self->gate_src, translate_caps (self, event));
   else if (self->forwarding && type != GST_EVENT_EOS
+      && !gst_video_event_parse_still_frame (event, NULL)
       && type != GST_EVENT_FLUSH_START && type != GST_EVENT_FLUSH_STOP)
     return gst_pad_push_event (self->gate_src, event);
   gst_event_unref (event);

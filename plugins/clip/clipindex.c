@@ -456,6 +456,9 @@ clip_index_new (const gchar * stream, ClipCodec codec,
 
     if (p->layer < layer)
       p->flags &= ~CLIP_PACKET_UNUSED;
+    /* it is decoded from its start on */
+    if (p->flags & CLIP_PACKET_PART && codec == CLIP_CODEC_H265)
+      starts = 0;
     if (p->flags & CLIP_PACKET_START) {
       starts++;
       closed = (p->flags & CLIP_PACKET_RESET) != 0;

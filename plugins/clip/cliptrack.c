@@ -342,6 +342,21 @@ close_group (GstBuffer * buffer)
   return buffer;
 }
 
+/* H.265's decoder gives pictures by their numbers, and where a part of an edit list
+ * begins with a CRA picture they go on from the part before, or back: all that came
+ * has to be out before. Nor does it take the picture for one within the stream then,
+ * whose RASL pictures could be shown. */
+static void
+end_part (ClipChain * self, guint number)
+{
+  const guint16 begins = CLIP_PACKET_PART | CLIP_PACKET_START;
+  const guint16 flags = self->index->packets[number].flags;
+
+  if (self->fed && self->index->codec == CLIP_CODEC_H265
+      && (flags & begins) == begins)
+    gst_pad_push_event (self->feed, gst_video_event_new_still_frame (TRUE));
+}
+
 /* Takes the buffer. */
 static GstFlowReturn
 push_packet (ClipChain * self, guint number, GstBuffer * buffer,
@@ -357,6 +372,7 @@ push_packet (ClipChain * self, guint number, GstBuffer * buffer,
     else
       start_feed (self);
   }
+  end_part (self, number);
   if (number == 0 && self->index->codec == CLIP_CODEC_MPEG2)
     buffer = close_group (buffer);
   if (GST_VIDEO_INFO_FORMAT (&self->raw) > GST_VIDEO_FORMAT_ENCODED) {

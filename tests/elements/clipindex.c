@@ -448,6 +448,12 @@ test_order (void)
     {S (0), S (0), 1, START, 0}, {S (2), S (1), 1, 0, 0},
     {S (1), S (2), 1, 0, 0}, {S (3), S (3), 1, START, 0},
   };
+  /* a part that begins with a picture, and has one that hangs on what lies before */
+  static const ClipPacket open_parts[] = {
+    {S (0), NONE, 1, START, 0}, {S (1), NONE, 1, START, 0},
+    {S (3), NONE, 1, START | CLIP_PACKET_PART, 0},
+    {S (2), NONE, 1, UNUSED | LEADING, 0}, {S (4), NONE, 1, 0, 0},
+  };
   ClipIndex *index, *again;
   guint from, to;
 
@@ -550,6 +556,11 @@ test_order (void)
     g_assert_cmpuint (clip_index_before (index, 7), ==, 5);
     clip_index_unref (index);
   }
+
+  index = clip_index_new ("", CLIP_CODEC_H265, open_parts,
+      G_N_ELEMENTS (open_parts));
+  assert_order (index, "0@0.00 1@1.00 2@3.00 4@4.00");
+  clip_index_unref (index);
 
   /* times that go back are those of a codec with B pictures, not another clock's */
   index = clip_index_new ("", CLIP_CODEC_OTHER, untold, G_N_ELEMENTS (untold));

@@ -10,7 +10,8 @@ first one's number (2010).
 The child, which has PyAV: frames.py --compare FILE (RAW EXPECTED)...
                            frames.py --make FOLDER SEED
                            frames.py --fields FOLDER
-                           frames.py --copies FOLDER"""
+                           frames.py --copies FOLDER
+                           frames.py --parts FOLDER"""
 import csv
 import json
 import os
@@ -157,6 +158,20 @@ def copies(folder):
         wrong += ["%s: %s" % (notes[-1], line) for line in differ]
     assert not wrong, "\n".join(wrong)
     return notes
+
+
+def parts(folder):
+    """Each part of an edit list has its own frames, also where it goes back to a group of pictures that is open"""
+    python = launch.peer("av", "numpy")
+    subprocess.run([python, os.path.abspath(__file__), "--parts", folder], check=True)
+    raw, size = "videoconvert ! video/x-raw,format=RGB", 96 * 64 * 3
+    for codec in ("h264", "hevc"):
+        whole = play(folder, os.path.join(folder, codec + ".mp4"), raw)
+        assert len(whole) == 60 * size, codec
+        for number, order in enumerate(PARTS):
+            frames = play(folder, os.path.join(folder, "%s-%d.mp4" % (codec, number)), raw)
+            assert frames == b"".join(whole[round(start * 25) * size:round((start + length) * 25) * size]
+                                      for length, start in order), "%s, %s" % (codec, order)
 
 
 def bare(folder):
@@ -657,6 +672,10 @@ def drop_out(count, seconds):
     return keep
 
 
+# Seconds, and from which one on: the second part after the first one, and before it
+PARTS = (((0.8, 0), (1, 1.2)), ((0.6, 1.6), (0.8, 0.2)), ((0.6, 1.6), (0.8, 0.6)))
+
+
 def edit(path, parts):
     """Makes an MP4 file's edit list one of parts: how many seconds, from which one on."""
     data = bytearray(launch.read(path))
@@ -736,10 +755,10 @@ def make_copies(folder):
         encode(made[-1], "mpeg4", encoder_options("mpeg4", 24, 2, draw), draw=lambda i: draw_picture(
             i if i < 12 else max(12, i - 18)))
     for codec in ("h264", "hevc", "mpeg4"):
-        for order, parts in (("on", ((0.8, 0), (1, 1.2))), ("back", ((0.6, 1.6), (0.8, 0.2)))):
-            made.append(path("parts-%s-%s.mp4" % (codec, order)))
+        for number, order in enumerate(PARTS[:2]):
+            made.append(path("parts-%s-%d.mp4" % (codec, number)))
             encode(made[-1], codec, encoder_options(codec, 24, 2, draw))
-            edit(made[-1], parts)
+            edit(made[-1], order)
     rows = []
     for name in made:
         with av.open(name) as container:
@@ -748,6 +767,17 @@ def make_copies(folder):
         times = [i / 25 if re.search("from-avi|joined|parts", name) else time - times[0] for i, time in enumerate(times)]
         rows.append({"file": name, "rows": clips(name, times, draw, 3)})
     print(json.dumps(rows))
+
+
+def make_parts(folder):
+    """Files of open groups of pictures, and the same with edit lists."""
+    for codec in ("h264", "hevc"):
+        whole = os.path.join(folder, codec + ".mp4")
+        encode(whole, codec, encoder_options(codec, "open", 2, None))
+        for number, order in enumerate(PARTS):
+            path = os.path.join(folder, "%s-%d.mp4" % (codec, number))
+            shutil.copy(whole, path)
+            edit(path, order)
 
 
 if __name__ == "__main__":
@@ -759,6 +789,8 @@ if __name__ == "__main__":
         make_fields(sys.argv[2])
     elif sys.argv[1:2] == ["--copies"]:
         make_copies(sys.argv[2])
+    elif sys.argv[1:2] == ["--parts"]:
+        make_parts(sys.argv[2])
     else:
-        launch.main(listed, generated, fields, copies, bare, refused, interlaced, turned, left_out, kept_indices, tracks,
-                    pictures)
+        launch.main(listed, generated, fields, copies, parts, bare, refused, interlaced, turned, left_out, kept_indices,
+                    tracks, pictures)
