@@ -339,17 +339,12 @@ decode_pictures (ClipChain * self)
   return OUTCOME_DONE;
 }
 
-/* libavcodec asks for a frame for each reference that is not there. From 1.24 on
- * GStreamer's element for it takes the first frame for done when one of these goes,
- * and loses it; with several threads, any number of those after it. */
 static void
 run_up (ClipChain * self)
 {
-  guint major, minor, micro, nano, from;
+  const guint from = clip_index_loses_frames () ?
+      clip_index_run_up (self->index, self->from) : self->from;
 
-  gst_version (&major, &minor, &micro, &nano);
-  from = major == 1 && minor < 24 ? self->from
-      : clip_index_run_up (self->index, self->from);
   self->runs_up = from != self->from;
   self->from = from;
 }

@@ -346,6 +346,19 @@ find_right (const ClipIndex * self, guint n, const guint32 * order,
   }
 }
 
+/* libavcodec asks for a frame for each reference that is not there. From 1.24 on
+ * GStreamer's element for it takes the first frame for done when one of these goes,
+ * and loses it; with several threads, any number of those after it. */
+gboolean
+clip_index_loses_frames (void)
+{
+  guint major, minor, micro, nano;
+
+  gst_version (&major, &minor, &micro, &nano);
+
+  return major > 1 || minor >= 24;
+}
+
 /* Leaves out what H.264's decoder does not show; where that were all, nothing.
  * Packets stay as they are: they are kept on disk, and this is done again with
  * those that are read from there. Returns how many frames are left. */
@@ -365,6 +378,10 @@ leave_out_wrong (const ClipIndex * self, Shown * shown, guint n)
   for (guint i = 0; i < n; i++)
     order[shown[i].packet] = i;
   find_right (self, n, order, right);
+  /* what is shown before the file's first picture lacks a reference */
+  for (guint i = 0; i < n && shown[i].packet != 0 && clip_index_loses_frames ();
+      i++)
+    right[i] = 0;
   for (guint i = 0; i < n; i++)
     left += right[i] != 0;
   if (left > 0) {

@@ -67,6 +67,10 @@ void clip_index_range (const ClipIndex * index, guint first, guint last,
  * start that lacks references does it before `from`; `from` where it is a RESET. */
 guint clip_index_run_up (const ClipIndex * index, guint from);
 
+/* Whether GStreamer's element for libavcodec loses frames behind a start in an open
+ * group of pictures. */
+gboolean clip_index_loses_frames (void);
+
 /* How many frames are shown before what a packet would be, which is never shown, by
  * its part and time; G_MAXUINT: nobody knows. */
 guint clip_index_before (const ClipIndex * index, guint packet);

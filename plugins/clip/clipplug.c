@@ -408,7 +408,8 @@ set_threads (ClipChain * self, GstElement * decoder)
   const gboolean clean = self->index->packets[self->from].flags
       & CLIP_PACKET_RESET || self->runs_up
       || self->index->codec == CLIP_CODEC_MPEG4
-      || (self->from == 0 && self->index->codec != CLIP_CODEC_H264);
+      || (self->from == 0 && (self->index->codec != CLIP_CODEC_H264
+              || clip_index_loses_frames ()));
   static const gchar *const names[] = { "max-threads", "threads", "n-threads" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
