@@ -254,8 +254,9 @@ def refused(folder):
             assert not os.listdir(place("out")), os.listdir(place("out"))
         notes.append(said.strip())
     with open("/dev/full", "w") as full:
-        done = subprocess.run([TOOL, "export", place("good"), "--output", place("printed")], env=launch.environment(),
-                              stdout=full, stderr=subprocess.PIPE, timeout=launch.limit(120))
+        done = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "export", place("good"), "--output",
+                               place("printed")], env=launch.environment(), stdout=full,
+                              stderr=subprocess.PIPE, timeout=launch.limit(120))
     assert done.returncode == 1 and b"cannot print what was written: No space left on device" in done.stderr, done
     before = launch.read(place("good"))
     for options, reason in (((), "say which one file: cnn3d export MODEL"), (("good", "good"), "which one file"),
