@@ -205,7 +205,10 @@ def refused(folder):
         with open(os.path.join(folder, name), "wb") as file:
             file.write(contents)
         table(folder, "one.csv", [name, "x", "val"], [name, "x", "train"])
-        launch.launch("clipsrc location=one.csv passes=val on-error=stop ! fakesink", folder, seconds=15).refused(reason)
+        run = launch.launch("clipsrc location=one.csv passes=val on-error=stop ! fakesink", folder, seconds=15)
+        # newer versions of GStreamer show what there is of it
+        if name != "cut.gif" or run.rc:
+            run.refused(reason)
 
 
 def interlaced(folder):
