@@ -138,7 +138,7 @@ for part in $parts; do
     sanitizers)
       build_in "$build_asan" -Db_sanitize=address,undefined -Db_lundef=false
       # leaks are the leaks tracer's affair: GLib and GStreamer keep some things
-      ASAN_OPTIONS=detect_leaks=0 \
+      ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
       UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         meson_part "$part" "$build_asan" unit elements
       ;;

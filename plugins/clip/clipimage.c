@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipimage.h"
+#include "clipbytes.h"
 
 #include <string.h>
 
@@ -51,7 +52,7 @@ find_sampling (const guint8 * data, gsize size)
       at++;
       continue;
     }
-    length = GST_READ_UINT16_BE (data + at + 2);
+    length = data[at + 2] << 8 | data[at + 3];
     if (marker == 0xda || length < 2 || at + 2 + length > size)
       break;
     /* Adobe's transform: 0: there is none */
@@ -73,11 +74,11 @@ static gboolean
 is_animated (const guint8 * data, gsize size)
 {
   for (gsize at = 8; at + 12 <= size;) {
-    const gsize length = GST_READ_UINT32_BE (data + at);
+    const gsize length = clip_read_32_be (data + at);
 
     if (!memcmp (data + at + 4, "acTL", 4))
       return length >= 4 && at + 12 <= size
-          && GST_READ_UINT32_BE (data + at + 8) > 1;
+          && clip_read_32_be (data + at + 8) > 1;
     if (!memcmp (data + at + 4, "IDAT", 4) || length > size - at - 12)
       return FALSE;
     at += 12 + length;

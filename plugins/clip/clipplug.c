@@ -3,6 +3,7 @@
  * three, but it cannot be stopped while it plugs without leaking or worse.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
+#include "clipbytes.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -328,7 +329,7 @@ is_joined_avi (ClipChain * self)
       == sizeof head && !memcmp (head, "RIFF", 4)) {
     if (at > 0 && !memcmp (head + 8, "AVI ", 4))
       return TRUE;
-    at += 8 + (guint64) GST_READ_UINT32_LE (head + 4);
+    at += 8 + (guint64) clip_read_32_le (head + 4);
     at += at & 1;
   }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipquicktime.h"
+#include "clipbytes.h"
 
 /* No movie is longer */
 #define MAX_TICKS (G_GUINT64_CONSTANT (1) << 48)
@@ -23,14 +24,14 @@ next_box (const Box * in, gsize * at, Box * box)
 
   if (left < header)
     return FALSE;
-  length = GST_READ_UINT32_BE (data);
+  length = clip_read_32_be (data);
   if (length == 1) {
     header = 16;
-    length = left < header ? 0 : GST_READ_UINT64_BE (data + 8);
+    length = left < header ? 0 : clip_read_64_be (data + 8);
   }
   if (length < header || length > left)
     return FALSE;
-  box->type = GST_READ_UINT32_BE (data + 4);
+  box->type = clip_read_32_be (data + 4);
   box->data = data + header;
   box->size = length - header;
   *at += length;
@@ -43,7 +44,7 @@ static gboolean
 find_box (const Box * in, const gchar * type, Box * box)
 {
   for (gsize at = 0; next_box (in, &at, box);)
-    if (box->type == GST_READ_UINT32_BE (type))
+    if (box->type == clip_read_32_be (type))
       return TRUE;
 
   return FALSE;
@@ -62,7 +63,7 @@ read_clock (const Box * header, guint32 * scale, guint8 ** duration,
   at = *is_long ? 20 : 12;
   if (header->size < at + 12)
     return FALSE;
-  *scale = GST_READ_UINT32_BE (header->data + at);
+  *scale = clip_read_32_be (header->data + at);
   *duration = header->data + at + 4;
 
   return *scale > 0;
@@ -87,10 +88,10 @@ find_end (const Box * track, guint32 movie_scale)
   is_long = list.data[0] == 1;
   for (gsize at = 8, n = is_long ? 20 : 12; at + n <= list.size; at += n) {
     const guint8 *edit = list.data + at;
-    const guint64 length = is_long ? GST_READ_UINT64_BE (edit)
-        : GST_READ_UINT32_BE (edit);
-    const gint64 start = is_long ? (gint64) GST_READ_UINT64_BE (edit + 8)
-        : (gint32) GST_READ_UINT32_BE (edit + 4);
+    const guint64 length = is_long ? clip_read_64_be (edit)
+        : clip_read_32_be (edit);
+    const gint64 start = is_long ? (gint64) clip_read_64_be (edit + 8)
+        : (gint32) clip_read_32_be (edit + 4);
     const guint64 behind = start < 0 ? 0 :
         gst_util_uint64_scale_ceil (start, movie_scale, scale);
 
@@ -115,22 +116,22 @@ clip_quicktime_lengthen (guint8 * data, gsize size)
   gsize at = 0;
 
   if (!next_box (&file, &at, &movie)
-      || movie.type != GST_READ_UINT32_BE ("moov")
+      || movie.type != clip_read_32_be ("moov")
       || !find_box (&movie, "mvhd", &header)
       || !read_clock (&header, &scale, &duration, &is_long))
     return FALSE;
   for (at = 0; next_box (&movie, &at, &box);)
-    if (box.type == GST_READ_UINT32_BE ("trak"))
+    if (box.type == clip_read_32_be ("trak"))
       end = MAX (end, find_end (&box, scale));
   /* without one it is a file in fragments, of which nobody knows the length */
   if (is_long) {
-    if (GST_READ_UINT64_BE (duration) == 0
-        || GST_READ_UINT64_BE (duration) >= end)
+    if (clip_read_64_be (duration) == 0
+        || clip_read_64_be (duration) >= end)
       return FALSE;
-    GST_WRITE_UINT64_BE (duration, end);
+    clip_write_64_be (duration, end);
   } else {
-    if (GST_READ_UINT32_BE (duration) == 0 || end >= G_MAXUINT32
-        || GST_READ_UINT32_BE (duration) >= end)
+    if (clip_read_32_be (duration) == 0 || end >= G_MAXUINT32
+        || clip_read_32_be (duration) >= end)
       return FALSE;
     GST_WRITE_UINT32_BE (duration, end);
   }
@@ -147,13 +148,13 @@ find_video_entry (const Box * track)
 
   if (!find_box (track, "mdia", &media) || !find_box (&media, "hdlr", &handler)
       || handler.size < 12
-      || GST_READ_UINT32_BE (handler.data + 8) != GST_READ_UINT32_BE ("vide")
+      || clip_read_32_be (handler.data + 8) != clip_read_32_be ("vide")
       || !find_box (&media, "minf", &information)
       || !find_box (&information, "stbl", &table)
       || !find_box (&table, "stsd", &entries) || entries.size < 16)
     return 0;
 
-  return GST_READ_UINT32_BE (entries.data + 12);
+  return clip_read_32_be (entries.data + 12);
 }
 
 gboolean
@@ -166,11 +167,11 @@ clip_quicktime_is_encrypted (guint8 * data, gsize size)
   if (!next_box (&file, &at, &movie))
     return FALSE;
   for (at = 0; next_box (&movie, &at, &box);) {
-    const guint32 entry = box.type == GST_READ_UINT32_BE ("trak") ?
+    const guint32 entry = box.type == clip_read_32_be ("trak") ?
         find_video_entry (&box) : 0;
 
-    if (entry == GST_READ_UINT32_BE ("encv")
-        || entry == GST_READ_UINT32_BE ("drmi"))
+    if (entry == clip_read_32_be ("encv")
+        || entry == clip_read_32_be ("drmi"))
       encrypted = TRUE;
     else if (entry)
       return FALSE;
@@ -187,7 +188,7 @@ clip_quicktime_watch (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   GstMapInfo map;
 
   if (gst_buffer_extract (buffer, 4, type, 4) < 4
-      || GST_READ_UINT32_BE (type) != GST_READ_UINT32_BE ("moov"))
+      || clip_read_32_be (type) != clip_read_32_be ("moov"))
     return GST_PAD_PROBE_OK;
   info->data = buffer = gst_buffer_make_writable (buffer);
   if (gst_buffer_map (buffer, &map, GST_MAP_READWRITE)) {

@@ -1,0 +1,43 @@
+/* clipbytes.h: numbers at any address, which GStreamer's own macros read as if
+ * they were aligned.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CLIP_BYTES_H
+#define CLIP_BYTES_H
+
+#include <glib.h>
+#include <string.h>
+
+static inline guint32
+clip_read_32_be (gconstpointer bytes)
+{
+  guint32 number;
+
+  memcpy (&number, bytes, sizeof number);
+
+  return GUINT32_FROM_BE (number);
+}
+
+static inline guint32
+clip_read_32_le (gconstpointer bytes)
+{
+  return GUINT32_SWAP_LE_BE (clip_read_32_be (bytes));
+}
+
+static inline guint64
+clip_read_64_be (gconstpointer bytes)
+{
+  guint64 number;
+
+  memcpy (&number, bytes, sizeof number);
+
+  return GUINT64_FROM_BE (number);
+}
+
+static inline void
+clip_write_64_be (gpointer bytes, guint64 number)
+{
+  number = GUINT64_TO_BE (number);
+  memcpy (bytes, &number, sizeof number);
+}
+
+#endif
