@@ -81,12 +81,15 @@ int
 main (int argc, char **argv)
 {
   Cnn3dSetting *row = (Cnn3dSetting *) cnn3d_setting ("cnn3dtrain", "threads");
+  int status;
 
   row->maximum = 5;
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/settings/one-row", test_one_row);
   g_test_add_func ("/settings/all", test_all);
+  status = g_test_run ();
+  gst_deinit ();
 
-  return g_test_run ();
+  return status;
 }
