@@ -10,11 +10,11 @@ esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 build=build
-run=runs/quickstart
 
 # Printed, and run as it is printed. One thread trains: clips this small take as
 # long to decode, and decoders want the other core.
-line='gst-launch-1.0 -e clipsrc location=demo/train.csv val-location=demo/val.csv epochs=16 num-workers=2 seed=1 clip-bin="clipsample num-frames=8 frame-interval=1 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=16 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=mc3_18 base-width=16 optimizer=adamw lr=0.001 lr-schedule=cosine warmup-epochs=1 threads=1 log-dir='$run' checkpoint-dir='$run
+line='gst-launch-1.0 -e clipsrc location=demo/train.csv val-location=demo/val.csv epochs=16 num-workers=2 seed=1 clip-bin="clipsample num-frames=8 frame-interval=1 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=16 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=mc3_18 base-width=16 optimizer=adamw lr=0.001 lr-schedule=cosine warmup-epochs=1 threads=1 log-dir=runs/quickstart checkpoint-dir=runs/quickstart'
+run=${line##*=}
 
 step () {
   printf '\n== %s\n' "$*"

@@ -368,8 +368,9 @@ demo () {
       return
     fi
   fi
-  line=$(sed -n "s/^line='gst-launch-1.0 \(.*\)'\$run\$/\1/p" "$top/pipelines/quickstart.sh")
-  line="$launch ${line//=demo\//=$demo/}$results/run device=$device precision=$precision"
+  line=$(sed -n "s/^line='gst-launch-1.0 \(.*\)'\$/\1/p" "$top/pipelines/quickstart.sh")
+  line=${line//runs\/quickstart/$results/run}
+  line="$launch ${line//=demo\//=$demo/} device=$device precision=$precision"
   [ -z "$try" ] || line=${line/epochs=16/epochs=2}
   timeout "$(limit 900)" bash -c "$line" </dev/null >"$log" 2>&1 || {
     tail -n 5 "$log"

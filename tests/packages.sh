@@ -50,7 +50,7 @@ as_user () {
 
 try () {
   local line names left
-  line=$(sed -n "s/^line='\(.*\)'\$run\$/\1runs\/quickstart/p" pipelines/quickstart.sh)
+  line=$(sed -n "s/^line='\(.*\)'\$/\1/p" pipelines/quickstart.sh)
   [ -n "$line" ] || die "pipelines/quickstart.sh has no line"
   id tester >/dev/null 2>&1 || useradd --create-home tester
   names=$(for file in "$1"/*.deb; do dpkg-deb -f "$file" Package; done \

@@ -168,7 +168,7 @@ def quickstart(folder):
     run([os.path.join(prefix_, "libexec/cnn3d/make-demo-videos"), "demo", "--train=8", "--test=2"], folder, env)
     with open(os.path.join(launch.TOP, "pipelines", "quickstart.sh"), encoding="utf-8") as file:
         text = file.read()
-    line = re.search(r"^line='(.*)'\$run$", text, re.MULTILINE).group(1).replace("'$run'", "run") + "run"
+    line = re.search(r"^line='(.*)'$", text, re.MULTILINE).group(1).replace("runs/quickstart", "run")
     assert "epochs=" in line
     run(re.sub(r" epochs=\d+", " epochs=2", line), folder, env)
     assert os.path.exists(os.path.join(folder, "run", "best.safetensors"))

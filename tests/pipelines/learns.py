@@ -16,8 +16,8 @@ def quickstart_line(folder, **changes):
     """The line that quickstart.sh prints, with its data found and some
     properties set otherwise."""
     with open(os.path.join(TOP, "pipelines", "quickstart.sh")) as file:
-        line = re.search(r"^line='gst-launch-1.0 (.*)'\$run$", file.read(), re.M).group(1)
-    line = line.replace("'$run'", os.path.join(folder, "run")) + os.path.join(folder, "run")
+        line = re.search(r"^line='gst-launch-1.0 (.*)'$", file.read(), re.M).group(1)
+    line = line.replace("runs/quickstart", os.path.join(folder, "run"))
     line = line.replace("=demo/", "=%s/" % os.environ["CNN3D_DEMO"])
     line += "".join(" %s=%s" % (name.replace("_", "-"), value) for name, value in changes.items())
     return line
