@@ -41,7 +41,7 @@ typedef struct {
   gboolean auto_fit, json, roofline;
 } Options;
 
-/* 128x171 is a list in configurations. FALSE: it is not a size. */
+/* 128x171 is a list in configurations. NULL with error: it is not a size. g_free(). */
 static gchar *
 size_as_list (const gchar *text, GError **error)
 {
@@ -56,7 +56,8 @@ size_as_list (const gchar *text, GError **error)
   return NULL;
 }
 
-/* A number of bytes as the elements read it, which is more than configurations do. */
+/* A number of bytes as the elements read it, which is more than configurations do.
+ * g_free(). */
 static gchar *
 size_in_bytes (const gchar *text)
 {

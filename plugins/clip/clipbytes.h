@@ -34,6 +34,13 @@ clip_read_64_be (gconstpointer bytes)
 }
 
 static inline void
+clip_write_32_be (gpointer bytes, guint32 number)
+{
+  number = GUINT32_TO_BE (number);
+  memcpy (bytes, &number, sizeof number);
+}
+
+static inline void
 clip_write_64_be (gpointer bytes, guint64 number)
 {
   number = GUINT64_TO_BE (number);

@@ -133,7 +133,7 @@ clip_quicktime_lengthen (guint8 * data, gsize size)
     if (clip_read_32_be (duration) == 0 || end >= G_MAXUINT32
         || clip_read_32_be (duration) >= end)
       return FALSE;
-    GST_WRITE_UINT32_BE (duration, end);
+    clip_write_32_be (duration, end);
   }
 
   return TRUE;

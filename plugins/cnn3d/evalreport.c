@@ -40,7 +40,8 @@ eval_run_report_plan (EvalRun * self)
           "threads", G_TYPE_UINT, self->settings.threads ?
           (guint) self->settings.threads : g_get_num_processors (),
           "convolution", G_TYPE_STRING,
-          cnn3d_choice_name (&cnn3d_convolutions, self->settings.convolution), NULL));
+          cnn3d_choice_name (&cnn3d_convolutions, self->settings.convolution),
+          NULL));
 
   if (is != asked)
     element_report_info (self->element, "%s computes in %s where precision=%s "
@@ -53,7 +54,8 @@ eval_run_report_plan (EvalRun * self)
             device, cnn3d_predictor_passed_over (self->predictor)), (NULL));
   if (self->progress)
     progress_note (self->progress, "%s of %s, precision %s, on %s",
-        info->network.model, shown, cnn3d_choice_name (&cnn3d_precisions, is), device);
+        info->network.model, shown, cnn3d_choice_name (&cnn3d_precisions, is),
+        device);
   g_free (shown);
 }
 

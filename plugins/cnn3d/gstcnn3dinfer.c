@@ -195,11 +195,13 @@ gst_cnn3d_infer_report_model (GstCnn3dInfer * self, const InferModel * model,
           "channels", G_TYPE_UINT, info->network.channels,
           "predicted-bytes", G_TYPE_UINT64, model->memory,
           "device", G_TYPE_STRING, device,
-          "precision", G_TYPE_STRING, cnn3d_choice_name (&cnn3d_precisions, precision), NULL));
+          "precision", G_TYPE_STRING,
+          cnn3d_choice_name (&cnn3d_precisions, precision), NULL));
 
   if (asked != CNN3D_PRECISION_AUTO && (gint) precision != asked)
     element_report_info (GST_ELEMENT (self), "%s computes in %s where "
-        "precision=%s was asked for.", device, cnn3d_choice_name (&cnn3d_precisions, precision),
+        "precision=%s was asked for.", device,
+        cnn3d_choice_name (&cnn3d_precisions, precision),
         cnn3d_choice_name (&cnn3d_precisions, asked));
   if (passed_over)
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,

@@ -35,7 +35,8 @@ CNN3D_API guint64 cnn3d_fit_budget (const Cnn3dBackend * backend, Cnn3dDevice * 
  * micro-batch up to params' own that fits in any way, as batch norm sees no more than
  * that, and the last one of a batch may be smaller; where batch norm is frozen, any.
  * Of these, the quickest: with recompute auto, any. Precision, frames and sizes stay
- * as they are. FALSE with error: CNN3D_TRAINER_ERROR_MEMORY says what is needed, what there is, and what would fit, as settings to paste. */
+ * as they are. FALSE with error: CNN3D_TRAINER_ERROR_MEMORY says what is needed, what
+ * there is, and what would fit, as settings to paste. */
 CNN3D_API gboolean cnn3d_fit_choose (const Cnn3dBackend * backend, Cnn3dDevice * device,
     const Cnn3dTrainerParams * params, guint batch, Cnn3dFit * fit, GError ** error);
 

@@ -153,9 +153,9 @@ gboolean *cnn3d_freeze (const Cnn3dNetwork * net, const gchar * freeze, gboolean
 
 /* rundata.c */
 void cnn3d_trainer_write_data (const Cnn3dTrainer * t, Cnn3dSafetensorsWriter * w);
-/* path: last.safetensors; mark: where it stands. */
 /* Adds to what cnn3d_trainer_data_note() says. */
 void cnn3d_trainer_add_note (Cnn3dTrainer * t, const gchar * text);
+/* path: last.safetensors; mark: where it stands. */
 gboolean cnn3d_trainer_check_data (Cnn3dTrainer * t, const gchar * path, Cnn3dSafetensors * state,
     const TrainerMark * mark, GError ** error);
 /* Goes to where the epoch at hand is in the data that there is now. */
