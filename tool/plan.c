@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/bytes.h"
 #include "src/config/config.h"
-#include "src/plan/gpus.h"
+#include "src/backend/gpus.h"
 #include "tool/tool.h"
 
 /* --- the command line --- */

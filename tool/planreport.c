@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 
+#include "src/bytes.h"
 #include "tool/plan.h"
 
 static guint64

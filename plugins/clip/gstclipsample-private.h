@@ -8,6 +8,9 @@
 #include "clipplans.h"
 #include "plugins/settings.h"
 
+/* Without the type's function, for files that its own calls. */
+#define GST_CLIP_SAMPLE_CAST(object) ((GstClipSample *) (object))
+
 /* A frame of a clip whose plan is not known. */
 typedef struct
 {

@@ -27,7 +27,7 @@ gst_clip_sample_set_property (GObject * object, guint id, const GValue * value,
     GParamSpec * pspec)
 {
   settings_set (&settings, GST_ELEMENT (object),
-      &GST_CLIP_SAMPLE (object)->settings, id - 1, value);
+      &GST_CLIP_SAMPLE_CAST (object)->settings, id - 1, value);
 }
 
 static void
@@ -35,7 +35,7 @@ gst_clip_sample_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * pspec)
 {
   GST_OBJECT_LOCK (object);
-  settings_get (&settings, &GST_CLIP_SAMPLE (object)->settings, id - 1, value);
+  settings_get (&settings, &GST_CLIP_SAMPLE_CAST (object)->settings, id - 1, value);
   GST_OBJECT_UNLOCK (object);
 }
 

@@ -11,6 +11,9 @@
 #include "src/dataset/dataset.h"
 #include "src/dataset/order.h"
 
+/* Without the type's function, for files that its own calls. */
+#define GST_CLIP_SRC_CAST(object) ((GstClipSrc *) (object))
+
 G_BEGIN_DECLS
 
 typedef struct

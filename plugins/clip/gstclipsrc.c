@@ -24,7 +24,7 @@
 
 #include "src/escape.h"
 
-GST_DEBUG_CATEGORY (gst_clip_src_debug);
+GST_DEBUG_CATEGORY_EXTERN (gst_clip_src_debug);
 #define GST_CAT_DEFAULT gst_clip_src_debug
 
 static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
@@ -242,16 +242,6 @@ gst_clip_src_close (GstClipSrc * self)
   g_queue_clear_full (&self->untold, (GDestroyNotify) gst_event_unref);
   g_clear_pointer (&self->first_reason, g_free);
   GST_PAD_STREAM_UNLOCK (self->srcpad);
-}
-
-Cnn3dOrderParams
-gst_clip_src_order_params (const ClipSrcSettings * used)
-{
-  return (Cnn3dOrderParams) {.seed = used->seed,.shuffle = used->shuffle,
-    .limit_clips = used->limit_clips,
-    .sampling = (Cnn3dSampling) used->sampling,.rank = used->rank,
-    .world_size = used->world_size,.epochs = used->epochs
-  };
 }
 
 /* Reads the data set and starts the workers; posts an error where it

@@ -2,8 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstclipsrc-private.h"
 
-GST_DEBUG_CATEGORY_EXTERN (gst_clip_src_debug);
-#define GST_CAT_DEFAULT gst_clip_src_debug
+GST_DEBUG_CATEGORY (gst_clip_src_debug);
 
 #define FIELD(field) G_STRUCT_OFFSET (ClipSrcSettings, field)
 
@@ -33,6 +32,16 @@ static const SettingsField fields[] = {
 const SettingsOf gst_clip_src_settings =
     { "clipsrc", fields, G_N_ELEMENTS (fields) };
 
+Cnn3dOrderParams
+gst_clip_src_order_params (const ClipSrcSettings * used)
+{
+  return (Cnn3dOrderParams) {.seed = used->seed,.shuffle = used->shuffle,
+    .limit_clips = used->limit_clips,
+    .sampling = (Cnn3dSampling) used->sampling,.rank = used->rank,
+    .world_size = used->world_size,.epochs = used->epochs
+  };
+}
+
 enum
 {
   PROP_0,
@@ -49,7 +58,7 @@ gst_clip_src_set_property (GObject * object, guint id, const GValue * value,
     GParamSpec * spec)
 {
   settings_set (&gst_clip_src_settings, GST_ELEMENT (object),
-      &GST_CLIP_SRC (object)->settings, id - PROP_SETTINGS, value);
+      &GST_CLIP_SRC_CAST (object)->settings, id - PROP_SETTINGS, value);
 }
 
 static void
@@ -71,7 +80,7 @@ static void
 gst_clip_src_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * spec)
 {
-  GstClipSrc *self = GST_CLIP_SRC (object);
+  GstClipSrc *self = GST_CLIP_SRC_CAST (object);
 
   GST_OBJECT_LOCK (self);
   switch (id) {

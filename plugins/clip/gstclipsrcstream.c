@@ -422,7 +422,7 @@ end_pass (GstClipSrc * self, const Cnn3dOrderClip * clip)
 void
 gst_clip_src_loop (GstPad * pad)
 {
-  GstClipSrc *self = GST_CLIP_SRC (GST_PAD_PARENT (pad));
+  GstClipSrc *self = GST_CLIP_SRC_CAST (GST_PAD_PARENT (pad));
   gboolean interrupted, end, seek;
   guint64 position, pass_end, pushed = 0;
   gchar *path = NULL, *reason = NULL;

@@ -6,7 +6,7 @@
 
 #include "src/escape.h"
 #include "src/model/modelfile.h"
-#include "src/train/trainer.h"
+#include "src/session/session.h"
 
 /* GStreamer's code for an error of the core. */
 static void
@@ -20,23 +20,23 @@ translate (const GError * error, GQuark * domain, gint * code)
       || error->domain == GST_LIBRARY_ERROR) {
     *domain = error->domain;
     *code = error->code;
-  } else if (error->domain == CNN3D_TRAINER_ERROR) {
-    switch ((Cnn3dTrainerError) error->code) {
-      case CNN3D_TRAINER_ERROR_SETTINGS:
+  } else if (error->domain == CNN3D_SESSION_ERROR) {
+    switch ((Cnn3dSessionError) error->code) {
+      case CNN3D_SESSION_ERROR_SETTINGS:
         *code = GST_RESOURCE_ERROR_SETTINGS;
         break;
-      case CNN3D_TRAINER_ERROR_DATA:
+      case CNN3D_SESSION_ERROR_DATA:
         *domain = GST_STREAM_ERROR;
         *code = GST_STREAM_ERROR_FORMAT;
         break;
-      case CNN3D_TRAINER_ERROR_DIVERGED:
+      case CNN3D_SESSION_ERROR_DIVERGED:
         *domain = GST_STREAM_ERROR;
         *code = GST_STREAM_ERROR_FAILED;
         break;
-      case CNN3D_TRAINER_ERROR_CHECKPOINT:
+      case CNN3D_SESSION_ERROR_CHECKPOINT:
         *code = GST_RESOURCE_ERROR_READ;
         break;
-      case CNN3D_TRAINER_ERROR_MEMORY:
+      case CNN3D_SESSION_ERROR_MEMORY:
         *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
         break;
     }

@@ -5,7 +5,6 @@
 #include <math.h>
 
 #include "elementreport.h"
-#include "src/train/fit.h"
 
 void
 eval_run_report_plan (EvalRun * self)
@@ -96,12 +95,12 @@ show_result (EvalRun * self, const Cnn3dMetrics * m, gboolean complete,
   g_string_free (line, TRUE);
 }
 
-void
-eval_run_report_result (EvalRun * self, gboolean complete)
+gboolean
+eval_run_report_result (EvalRun * self, gboolean complete, GError ** error)
 {
   const gdouble seconds = (g_get_monotonic_time () - self->pass_began)
       / (gdouble) G_USEC_PER_SEC;
-  GError *error = NULL;
+  gboolean written;
   Cnn3dMetrics m;
 
   cnn3d_predictions_measure (self->predictions, &m);
@@ -131,9 +130,10 @@ eval_run_report_result (EvalRun * self, gboolean complete)
           "seconds", G_TYPE_DOUBLE, seconds, NULL));
   if (self->progress)
     show_result (self, &m, complete, seconds);
-  if (self->settings.output_dir
-      && !cnn3d_results_write (self->settings.output_dir, self->settings.model,
-          self->info, self->predictions, &m, &self->skipped, complete, &error))
-    eval_run_fail (self, error, "The results cannot be written");
+  written = !self->settings.output_dir
+      || cnn3d_results_write (self->settings.output_dir, self->settings.model,
+      self->info, self->predictions, &m, &self->skipped, complete, error);
   cnn3d_metrics_clear (&m);
+
+  return written;
 }

@@ -1,4 +1,5 @@
-/* evalrun-private.h: what the files of a run of cnn3deval share.
+/* evalrun-private.h: what the files of a run of cnn3deval share:
+ * evalrun.c calls the others.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef EVAL_RUN_PRIVATE_H
 #define EVAL_RUN_PRIVATE_H
@@ -76,7 +77,9 @@ void eval_run_check_unprepared (EvalRun * run);
 /* --- evalreport.c: messages and files --- */
 
 void eval_run_report_plan (EvalRun * run);
-/* At a pass's end, or where it was cut short. */
-void eval_run_report_result (EvalRun * run, gboolean complete);
+/* At a pass's end, or where it was cut short. FALSE with error: the files cannot
+ * be written. */
+gboolean eval_run_report_result (EvalRun * run, gboolean complete,
+    GError ** error);
 
 #endif

@@ -12,9 +12,9 @@
 #include "tensorbatch.h"
 #include "src/escape.h"
 #include "src/evaluate/featuremaps.h"
-#include "src/train/fit.h"
+#include "src/bytes.h"
 
-GST_DEBUG_CATEGORY_EXTERN (cnn3d_eval_debug);
+GST_DEBUG_CATEGORY (cnn3d_eval_debug);
 #define GST_CAT_DEFAULT cnn3d_eval_debug
 
 #define NO_CLIP G_MAXUINT64
@@ -113,6 +113,7 @@ static void
 end_pass (EvalRun * self, gboolean complete)
 {
   const guint n = self->settings.clips_per_video;
+  GError *error = NULL;
 
   self->pass_open = FALSE;
   if (complete && n > 1 && self->clips % n)
@@ -121,7 +122,8 @@ end_pass (EvalRun * self, gboolean complete)
             "has fewer, and where a clip was skipped, others have the wrong "
             "ones. clips-per-video=0 goes by clip numbers.", self->clips, n),
         (NULL));
-  eval_run_report_result (self, complete);
+  if (!eval_run_report_result (self, complete, &error))
+    eval_run_fail (self, error, "The results cannot be written");
 }
 
 /* The stream ends in the middle of a pass. */

@@ -30,7 +30,7 @@
 #include "elementreport.h"
 #include "evalrun.h"
 
-GST_DEBUG_CATEGORY (cnn3d_eval_debug);
+GST_DEBUG_CATEGORY_EXTERN (cnn3d_eval_debug);
 #define GST_CAT_DEFAULT cnn3d_eval_debug
 
 enum

@@ -7,6 +7,9 @@
 #include "inferresult.h"
 #include "inferworker.h"
 
+/* Without the type's function, for files that its own calls. */
+#define GST_CNN3D_INFER_CAST(object) ((GstCnn3dInfer *) (object))
+
 typedef struct
 {
   InferModelSettings model;

@@ -31,7 +31,6 @@
 #include "elementreport.h"
 #include "infertext.h"
 #include "src/escape.h"
-#include "src/train/fit.h"
 
 GST_DEBUG_CATEGORY_STATIC (cnn3d_infer_debug);
 #define GST_CAT_DEFAULT cnn3d_infer_debug

@@ -42,7 +42,7 @@ static void
 gst_cnn3d_infer_set_property (GObject * object, guint id, const GValue * value,
     GParamSpec * pspec)
 {
-  GstCnn3dInfer *self = GST_CNN3D_INFER (object);
+  GstCnn3dInfer *self = GST_CNN3D_INFER_CAST (object);
 
   if (id < PROP_MODEL_SETTINGS) {
     settings_set (&settings, GST_ELEMENT (self), &self->settings,
@@ -77,7 +77,7 @@ static void
 gst_cnn3d_infer_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * pspec)
 {
-  GstCnn3dInfer *self = GST_CNN3D_INFER (object);
+  GstCnn3dInfer *self = GST_CNN3D_INFER_CAST (object);
   const InferResult *newest;
 
   GST_OBJECT_LOCK (self);

@@ -42,7 +42,7 @@
 #include "trainpreset.h"
 #include "trainrun.h"
 
-GST_DEBUG_CATEGORY (cnn3d_train_debug);
+GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 #define GST_CAT_DEFAULT cnn3d_train_debug
 
 enum

@@ -2,7 +2,7 @@
 #include "infermodel.h"
 
 #include "src/escape.h"
-#include "src/train/fit.h"
+#include "src/bytes.h"
 
 #define FIELD(field) G_STRUCT_OFFSET (InferModelSettings, field)
 

@@ -12,12 +12,12 @@ names_differ (TrainRun * self)
   guint first, second;
   gchar *shown;
 
-  if (!self->classes || !cnn3d_class_names_repeat ((const gchar * const *)
-          self->classes, &first, &second))
+  if (!self->classes.names || !cnn3d_class_names_repeat ((const gchar * const *)
+          self->classes.names, &first, &second))
     return TRUE;
 
   /* ERRORS */
-  shown = cnn3d_escape (self->classes[first], FALSE);
+  shown = cnn3d_escape (self->classes.names[first], FALSE);
   GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
       ("Upstream has two classes '%s': give each class a name of its own.",
           shown), (NULL));
@@ -31,14 +31,14 @@ names_differ (TrainRun * self)
 static void
 leave_unnamed (TrainRun * self, guint there)
 {
-  const guint n = self->num_classes;
+  const guint n = self->classes.n;
   guint i;
 
-  if (self->classes && self->classes[0]) {
-    self->classes = g_renew (gchar *, self->classes, n + 1);
+  if (self->classes.names && self->classes.names[0]) {
+    self->classes.names = g_renew (gchar *, self->classes.names, n + 1);
     for (i = there; i < n; i++)
-      self->classes[i] = g_strdup ("");
-    self->classes[n] = NULL;
+      self->classes.names[i] = g_strdup ("");
+    self->classes.names[n] = NULL;
   }
   GST_ELEMENT_WARNING (self->element, RESOURCE, SETTINGS,
       ("num-classes is %u, but upstream has %u classes: the network gets %u "
@@ -52,9 +52,9 @@ find_weights (TrainRun * self)
 {
   GError *error = NULL;
 
-  g_clear_pointer (&self->class_weights, g_free);
-  self->class_weights = class_weights_new (self->settings.class_weights,
-      self->num_classes, self->class_clips, self->named, &error);
+  g_clear_pointer (&self->classes.weights, g_free);
+  self->classes.weights = class_weights_new (self->settings.class_weights,
+      self->classes.n, self->classes.clips, self->classes.named, &error);
   if (!error)
     return TRUE;
 
@@ -76,9 +76,9 @@ train_run_take_classes (TrainRun * self, GstEvent * event)
     return TRUE;
   }
   train_run_clear_classes (self);
-  self->classes = classes;
-  self->named = g_strv_length (classes);
-  self->class_clips = gst_event_parse_clip_class_counts (event);
+  self->classes.names = classes;
+  self->classes.named = g_strv_length (classes);
+  self->classes.clips = gst_event_parse_clip_class_counts (event);
 
   return TRUE;
 }
@@ -86,16 +86,16 @@ train_run_take_classes (TrainRun * self, GstEvent * event)
 void
 train_run_clear_classes (TrainRun * self)
 {
-  g_clear_pointer (&self->classes, g_strfreev);
-  g_clear_pointer (&self->class_clips, g_free);
-  g_clear_pointer (&self->class_weights, g_free);
+  g_clear_pointer (&self->classes.names, g_strfreev);
+  g_clear_pointer (&self->classes.clips, g_free);
+  g_clear_pointer (&self->classes.weights, g_free);
 }
 
 gboolean
 train_run_find_classes (TrainRun * self)
 {
-  guint names = self->classes ? g_strv_length (self->classes) : 0;
-  const guint there = names ? names : self->layout.num_classes;
+  guint names = self->classes.names ? g_strv_length (self->classes.names) : 0;
+  const guint there = names ? names : self->stream.layout.num_classes;
   guint n = self->settings.num_classes;
 
   if (n == 0)
@@ -104,7 +104,7 @@ train_run_find_classes (TrainRun * self)
     goto unknown;
   if (n < names)
     goto too_few;
-  if (self->layout.num_classes > n)
+  if (self->stream.layout.num_classes > n)
     goto one_hot;
   if (n < 2)
     goto one_class;
@@ -112,7 +112,7 @@ train_run_find_classes (TrainRun * self)
   if (!names_differ (self))
     return FALSE;
 
-  self->num_classes = n;
+  self->classes.n = n;
   if (there > 0 && there < n)
     leave_unnamed (self, there);
 
@@ -137,8 +137,8 @@ one_hot:
   {
     GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
         ("One-hot labels are of %u classes, but the network is to have %u: set "
-            "num-classes to %u.", self->layout.num_classes, n,
-            self->layout.num_classes), (NULL));
+            "num-classes to %u.", self->stream.layout.num_classes, n,
+            self->stream.layout.num_classes), (NULL));
     return FALSE;
   }
 one_class:

@@ -10,36 +10,125 @@
 GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 #define GST_CAT_DEFAULT cnn3d_train_debug
 
-/* --- passes --- */
+/* --- reports --- */
 
-void
-train_run_report_pass (TrainRun * self, const Cnn3dPassResult * result)
+/* One that was skipped, or the sum of them. */
+static void
+report_line (TrainRun * self, const gchar * text)
 {
-  const gdouble seconds = (g_get_monotonic_time () - self->pass_began)
-      / (gdouble) G_USEC_PER_SEC;
-
-  GST_OBJECT_LOCK (self->element);
-  self->figures->position = self->position;
-  if (result->training) {
-    self->figures->loss = self->line.loss = result->loss;
-    self->figures->accuracy = self->line.accuracy = result->accuracy;
-    self->figures->step = result->last.step;
-    train_run_take_scale (self, &result->last);
-    self->line.lr = self->lr;
-    if (seconds > 0)
-      self->line.clips_per_second = self->pass_clips / seconds;
-  } else {
-    self->figures->val_loss = self->line.val_loss = result->loss;
-    self->figures->val_accuracy = self->line.val_accuracy = result->accuracy;
-  }
-  GST_OBJECT_UNLOCK (self->element);
-  if (result->last.stepped || result->last.skipped)
-    train_report_step (self->element, self->log, &result->last,
-        self->figures->clips_per_second, self->line.memory,
-        cnn3d_trainer_budget (self->trainer));
-  train_report_pass (self->element, self->log, result, self->num_classes,
-      seconds, self->lr, self->line.clips_per_second, self->line.memory);
+  if (self->progress)
+    progress_note (self->progress, "%s", text);
+  else
+    element_report_warning (self->element, GST_RESOURCE_ERROR,
+        GST_RESOURCE_ERROR_READ, text);
 }
+
+static void
+sum_up_skipped (TrainRun * self)
+{
+  const TrainSkips *skips = &self->skips;
+  GString *text = g_string_new ("skipped: ");
+  gboolean any = FALSE;
+  guint i;
+
+  for (i = 0; i < 2; i++) {
+    const gboolean training = i == 0;
+    gchar *count;
+
+    if (skips->most[training].skipped == 0)
+      continue;
+    count = train_skips_describe (&skips->most[training], training);
+    g_string_append_printf (text, "%s%s", any ? ", " : "", count);
+    g_free (count);
+    any = TRUE;
+  }
+  if (any) {
+    for (i = 0; i < skips->n_named; i++)
+      g_string_append_printf (text, "; %s", skips->named[i]);
+    if (self->settings.log_dir)
+      g_string_append_printf (text, "; all of them are in %s"
+          G_DIR_SEPARATOR_S "log.jsonl", self->settings.log_dir);
+    else
+      g_string_append (text, "; with log-dir, log.jsonl has all of them");
+    report_line (self, text->str);
+    /* an error is the last thing in a log */
+    if (self->flow == GST_FLOW_OK)
+      train_log_warning (self->log, text->str);
+  }
+  g_string_free (text, TRUE);
+}
+
+static void
+report_best (TrainRun * self)
+{
+  const gboolean kept = self->settings.checkpoint_dir
+      && self->settings.save_top_k > 0;
+  GString *text = g_string_new (NULL);
+  Cnn3dBest best;
+
+  cnn3d_trainer_get_best (self->trainer, &best);
+  if (best.known) {
+    const gchar *prefix = best.validated ? "val-" : "";
+
+    g_string_printf (text, "best: epoch %u  %sloss %.4g  %saccuracy %.1f %%",
+        best.epoch + 1, prefix, best.loss, prefix, 100 * best.accuracy);
+    if (kept)
+      g_string_append_printf (text, "  %s" G_DIR_SEPARATOR_S
+          "best.safetensors", self->settings.checkpoint_dir);
+    progress_note (self->progress, "%s", text->str);
+  }
+  g_string_free (text, TRUE);
+}
+
+static void
+report_place (TrainRun * self)
+{
+  GString *text = g_string_new (NULL);
+  const gchar *dir = self->settings.checkpoint_dir;
+  Cnn3dSavedAt at;
+
+  cnn3d_trainer_get_saved_at (self->trainer, &at);
+  g_string_append (text, dir && at.step ? "saved " : "stopped ");
+  if (at.step == 0)
+    g_string_append (text, "before the first step");
+  else if (!at.training)
+    g_string_append_printf (text, "at epoch %u, before its validation",
+        at.epoch + 1);
+  else if (at.clip == 0 && at.epoch > 0)
+    g_string_append_printf (text, "at the end of epoch %u", at.epoch);
+  else
+    g_string_append_printf (text, "at epoch %u, clip %" G_GUINT64_FORMAT,
+        at.epoch + 1, at.clip);
+  if (at.clip > 0 && at.clips > 0)
+    g_string_append_printf (text, " of %" G_GUINT64_FORMAT, at.clips);
+  if (dir && at.step)
+    g_string_append_printf (text, ": %s", self->settings.resume ==
+        CNN3D_RESUME_NEVER ? "with resume=auto the same line resumes there" :
+        "the same line resumes");
+  else
+    g_string_append_printf (text, ": nothing is saved%s", dir ? "" :
+        ", as checkpoint-dir is not set");
+  progress_note (self->progress, "%s", text->str);
+  g_string_free (text, TRUE);
+}
+
+/* What a person wants to know when a run is over, once: what was skipped, the best
+ * epoch and, unless it is complete, where it resumes. */
+static void
+report_end (TrainRun * self, gboolean complete)
+{
+  if (self->end.reported || !self->trainer)
+    return;
+  self->end.reported = TRUE;
+  sum_up_skipped (self);
+  if (!self->progress)
+    return;
+  if (!complete && self->flow == GST_FLOW_OK)
+    report_place (self);
+  report_best (self);
+}
+
+/* --- passes --- */
 
 static const gchar *
 kind (const TrainRun * self)
@@ -51,7 +140,7 @@ kind (const TrainRun * self)
 static void
 fail_empty (TrainRun * self, guint64 delivered)
 {
-  const guint batch = self->layout.clips;
+  const guint batch = self->stream.layout.clips;
   const gchar *reason = train_skips_reason (&self->skips);
   GString *text = g_string_new (NULL);
 
@@ -99,7 +188,7 @@ check_pass (TrainRun * self, const GstClipEpochDone * done)
 
   if (!done)
     return TRUE;
-  self->void_pass = self->pass.training;
+  self->at.worthless = self->pass.training;
   if (count->skipped > count->clips * self->settings.max_skipped) {
     fail_skipped (self);
     return FALSE;
@@ -108,24 +197,24 @@ check_pass (TrainRun * self, const GstClipEpochDone * done)
     fail_empty (self, done->delivered);
     return FALSE;
   }
-  self->void_pass = FALSE;
+  self->at.worthless = FALSE;
 
   return TRUE;
 }
 
 /* The first pass that lost clips says why, the others how many. */
 static void
-tell_skipped (TrainRun * self)
+report_skipped (TrainRun * self)
 {
   const TrainSkipsCount *count = &self->skips.pass;
   gchar *text;
 
   if (self->pass.training) {
-    self->line.clips_skipped = count->skipped;
-    self->line.clips = count->clips;
+    self->meter.line.clips_skipped = count->skipped;
+    self->meter.line.clips = count->clips;
   } else {
-    self->line.val_clips_skipped = count->skipped;
-    self->line.val_clips = count->clips;
+    self->meter.line.val_clips_skipped = count->skipped;
+    self->meter.line.val_clips = count->clips;
   }
   if (count->skipped == 0 || self->skips.n_named == 0 || self->skips.told)
     return;
@@ -141,14 +230,14 @@ static gboolean
 is_last (TrainRun * self, const Cnn3dPassResult * result)
 {
   return result->epoch_complete && (self->pass.epochs == 0 ?
-      !self->announced : result->epoch + 1 >= self->pass.epochs);
+      !self->stream.announced : result->epoch + 1 >= self->pass.epochs);
 }
 
 static void
 watch (TrainRun * self, const Cnn3dPassResult * result)
 {
   gchar *text = train_watch_pass (&self->watch, result,
-      (const gchar * const *) self->classes, self->num_classes,
+      (const gchar * const *) self->classes.names, self->classes.n,
       is_last (self, result) || result->stop);
 
   if (!text)
@@ -164,35 +253,34 @@ end_epoch (TrainRun * self)
 {
   if (!self->progress)
     return;
-  self->line.seconds = (g_get_monotonic_time () - self->epoch_began)
+  self->meter.line.seconds = (g_get_monotonic_time () - self->meter.epoch_began)
       / (gdouble) G_USEC_PER_SEC;
-  progress_epoch (self->progress, &self->line);
+  progress_epoch (self->progress, &self->meter.line);
 }
 
 void
 train_run_end_pass (TrainRun * self, const GstClipEpochDone * done)
 {
-  const guint64 position = done ? done->position : self->position;
+  const guint64 position = done ? done->position : self->at.position;
   Cnn3dPassResult result = { 0, };
   GError *error = NULL;
 
-  self->pass_open = FALSE;
+  self->at.open = FALSE;
   if (!train_run_collect (self) || !check_pass (self, done))
     return;
-  tell_skipped (self);
-  self->position = position;
+  report_skipped (self);
+  self->at.position = position;
   if (!cnn3d_trainer_end_pass (self->trainer, position, &result, &error)) {
     train_run_fail (self, error, NULL);
     return;
   }
-  if (result.saved)
-    train_report_checkpoint (self->element, self->log, result.saved,
-        result.improved);
+  train_run_measure_pass (self, &result);
+  if (result.checkpoint_due && !train_run_save (self, result.improved))
+    return;
   if (result.epoch_complete)
     end_epoch (self);
   watch (self, &result);
-  self->finished = is_last (self, &result);
-  g_free (result.saved);
+  self->end.finished = is_last (self, &result);
 
   if (result.stop) {
     GST_INFO_OBJECT (self->element, "no better for %d epochs",
@@ -200,162 +288,62 @@ train_run_end_pass (TrainRun * self, const GstClipEpochDone * done)
     if (self->progress)
       progress_note (self->progress, "stopped: no improvement for %d epochs",
           self->settings.patience);
-    train_run_tell_end (self, TRUE);
+    report_end (self, TRUE);
     train_report_finished (self->element, self->log, result.epoch, "patience");
-    self->stopped = TRUE;
+    self->end.stopped = TRUE;
   }
 }
 
 /* --- the run --- */
 
-/* One that was skipped, or the sum of them. */
-static void
-tell_line (TrainRun * self, const gchar * text)
-{
-  if (self->progress)
-    progress_note (self->progress, "%s", text);
-  else
-    element_report_warning (self->element, GST_RESOURCE_ERROR,
-        GST_RESOURCE_ERROR_READ, text);
-}
-
-static void
-sum_up_skipped (TrainRun * self)
-{
-  const TrainSkips *skips = &self->skips;
-  GString *text = g_string_new ("skipped: ");
-  gboolean any = FALSE;
-  guint i;
-
-  for (i = 0; i < 2; i++) {
-    const gboolean training = i == 0;
-    gchar *count;
-
-    if (skips->most[training].skipped == 0)
-      continue;
-    count = train_skips_describe (&skips->most[training], training);
-    g_string_append_printf (text, "%s%s", any ? ", " : "", count);
-    g_free (count);
-    any = TRUE;
-  }
-  if (any) {
-    for (i = 0; i < skips->n_named; i++)
-      g_string_append_printf (text, "; %s", skips->named[i]);
-    if (self->settings.log_dir)
-      g_string_append_printf (text, "; all of them are in %s"
-          G_DIR_SEPARATOR_S "log.jsonl", self->settings.log_dir);
-    else
-      g_string_append (text, "; with log-dir, log.jsonl has all of them");
-    tell_line (self, text->str);
-    /* an error is the last thing in a log */
-    if (self->flow == GST_FLOW_OK)
-      train_log_warning (self->log, text->str);
-  }
-  g_string_free (text, TRUE);
-}
-
-static void
-tell_best (TrainRun * self)
-{
-  const gboolean kept = self->settings.checkpoint_dir
-      && self->settings.save_top_k > 0;
-  GString *text = g_string_new (NULL);
-  Cnn3dBest best;
-
-  cnn3d_trainer_get_best (self->trainer, &best);
-  if (best.known) {
-    const gchar *prefix = best.validated ? "val-" : "";
-
-    g_string_printf (text, "best: epoch %u  %sloss %.4g  %saccuracy %.1f %%",
-        best.epoch + 1, prefix, best.loss, prefix, 100 * best.accuracy);
-    if (kept)
-      g_string_append_printf (text, "  %s" G_DIR_SEPARATOR_S
-          "best.safetensors", self->settings.checkpoint_dir);
-    progress_note (self->progress, "%s", text->str);
-  }
-  g_string_free (text, TRUE);
-}
-
-static void
-tell_where (TrainRun * self)
-{
-  GString *text = g_string_new (NULL);
-  const gchar *dir = self->settings.checkpoint_dir;
-  Cnn3dSavedAt at;
-
-  cnn3d_trainer_get_saved_at (self->trainer, &at);
-  g_string_append (text, dir && at.step ? "saved " : "stopped ");
-  if (at.step == 0)
-    g_string_append (text, "before the first step");
-  else if (!at.training)
-    g_string_append_printf (text, "at epoch %u, before its validation",
-        at.epoch + 1);
-  else if (at.clip == 0 && at.epoch > 0)
-    g_string_append_printf (text, "at the end of epoch %u", at.epoch);
-  else
-    g_string_append_printf (text, "at epoch %u, clip %" G_GUINT64_FORMAT,
-        at.epoch + 1, at.clip);
-  if (at.clip > 0 && at.clips > 0)
-    g_string_append_printf (text, " of %" G_GUINT64_FORMAT, at.clips);
-  if (dir && at.step)
-    g_string_append_printf (text, ": %s", self->settings.resume ==
-        CNN3D_RESUME_NEVER ? "with resume=auto the same line resumes there" :
-        "the same line resumes");
-  else
-    g_string_append_printf (text, ": nothing is saved%s", dir ? "" :
-        ", as checkpoint-dir is not set");
-  progress_note (self->progress, "%s", text->str);
-  g_string_free (text, TRUE);
-}
-
-void
-train_run_tell_end (TrainRun * self, gboolean complete)
-{
-  if (self->end_told || !self->trainer)
-    return;
-  self->end_told = TRUE;
-  sum_up_skipped (self);
-  if (!self->progress)
-    return;
-  if (!complete && self->flow == GST_FLOW_OK)
-    tell_where (self);
-  tell_best (self);
-}
-
-/* Saves what was not saved yet. Weights that ran away are worth nothing. */
+/* Saves what was not saved yet. Diverged weights are worth nothing. */
 static void
 save (TrainRun * self)
 {
-  GError *error = NULL;
-  gchar *path = NULL;
+  if (self->trainer && !self->end.diverged && !self->at.worthless
+      && train_run_collect (self))
+    train_run_save (self, FALSE);
+}
 
-  if (!self->trainer || self->diverged || self->void_pass
-      || !train_run_collect (self))
-    return;
-  if (!cnn3d_trainer_save (self->trainer, &path, &error)) {
-    /* on the way to NULL nobody reads the bus any more */
-    if (self->progress)
-      progress_note (self->progress, "The checkpoint could not be saved: %s",
-          error->message);
-    train_run_fail (self, error, "The checkpoint could not be saved");
-  } else if (path) {
-    train_report_checkpoint (self->element, self->log, path, FALSE);
+void
+train_run_end_complete (TrainRun * self)
+{
+  const guint asked = self->stream.announced ? self->pass.epochs : 0;
+  gchar *figures = g_strdup ("");
+  Cnn3dSavedAt at;
+
+  if (asked > 0) {
+    cnn3d_trainer_get_saved_at (self->trainer, &at);
+    g_free (figures);
+    figures = g_strdup_printf (": %u %s done, %u %s asked for", at.epoch,
+        at.epoch == 1 ? "epoch is" : "epochs are", asked,
+        asked == 1 ? "was" : "were");
   }
-  g_free (path);
+  element_report_info (self->element, "Training is complete already%s. Raise "
+      "the number of epochs to continue, or set resume=never to start anew.",
+      figures);
+  if (self->progress)
+    progress_note (self->progress, "training is complete%s", figures);
+  g_free (figures);
+  report_end (self, TRUE);
+  train_report_finished (self->element, self->log, self->figures->epoch,
+      "complete");
+  self->resume.state = RESUME_DONE;
+  self->end.stopped = TRUE;
 }
 
 void
 train_run_stop (TrainRun * self)
 {
   save (self);
-  train_run_tell_end (self, self->finished || self->stopped);
+  report_end (self, self->end.finished || self->end.stopped);
 }
 
 /* Whether a source of clips was stopped on its way: it tells of each pass's end. */
 static gboolean
 is_stopped (TrainRun * self)
 {
-  return self->data && (self->pass_open || !self->announced);
+  return self->stream.data && (self->at.open || !self->stream.announced);
 }
 
 /* A run that has never taken a step is no success, however the stream ended. What
@@ -363,7 +351,7 @@ is_stopped (TrainRun * self)
 static gboolean
 check_steps (TrainRun * self)
 {
-  const gboolean cut = self->trainer ? self->announced && self->pass_open
+  const gboolean cut = self->trainer ? self->stream.announced && self->at.open
       && self->pass.training : is_stopped (self);
   Cnn3dRunMark mark = { 0, };
   GError *error = NULL;
@@ -402,33 +390,33 @@ check_steps (TrainRun * self)
 void
 train_run_end (TrainRun * self)
 {
-  gboolean reached = self->position >= self->resume_position;
+  gboolean reached = self->at.position >= self->resume.position;
 
-  if (self->flow != GST_FLOW_OK || self->stopped)
+  if (self->flow != GST_FLOW_OK || self->end.stopped)
     return;
-  if (self->pass_open && !self->announced && self->resume == RESUME_DONE)
+  if (self->at.open && !self->stream.announced && self->resume.state == RESUME_DONE)
     train_run_end_pass (self, NULL);
   save (self);
   if (self->flow != GST_FLOW_OK)
     return;
 
-  if (self->resume == RESUME_SOUGHT
-      || (self->resume == RESUME_PASSING && reached)) {
+  if (self->resume.state == RESUME_SOUGHT
+      || (self->resume.state == RESUME_PASSING && reached)) {
     train_run_end_complete (self);
-  } else if ((self->resume == RESUME_PASSING
-          || self->resume == RESUME_SEEKING) && is_stopped (self)) {
+  } else if ((self->resume.state == RESUME_PASSING
+          || self->resume.state == RESUME_SEEKING) && is_stopped (self)) {
     element_report_warning (self->element, GST_STREAM_ERROR,
         GST_STREAM_ERROR_FAILED, "The stream was stopped before training "
         "resumed: the checkpoint is as it was.");
-  } else if (self->resume == RESUME_PASSING || self->resume == RESUME_SEEKING) {
+  } else if (self->resume.state == RESUME_PASSING || self->resume.state == RESUME_SEEKING) {
     train_run_fail (self, g_error_new (GST_STREAM_ERROR,
             GST_STREAM_ERROR_FAILED, "The stream ended at clip %"
             G_GUINT64_FORMAT ", before clip %" G_GUINT64_FORMAT " where "
             "training was to resume: use the same clips as before, or set "
-            "resume=never to start anew.", self->position,
-            self->resume_position), NULL);
+            "resume=never to start anew.", self->at.position,
+            self->resume.position), NULL);
   } else if (check_steps (self)) {
-    train_run_tell_end (self, self->finished);
+    report_end (self, self->end.finished);
     train_log_finished (self->log, "eos");
   }
 }

@@ -4,7 +4,7 @@
 
 #include "elementreport.h"
 #include "src/escape.h"
-#include "src/train/fit.h"
+#include "src/bytes.h"
 
 static void
 report_left_out (GstElement * element, const gchar * pretrained,

@@ -10,7 +10,7 @@ GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 #define GST_CAT_DEFAULT cnn3d_train_debug
 
 void
-train_run_tell_data (TrainRun * self)
+train_run_report_data (TrainRun * self)
 {
   const gchar *note = cnn3d_trainer_data_note (self->trainer);
   gchar *text;
@@ -25,16 +25,18 @@ train_run_tell_data (TrainRun * self)
 }
 
 gboolean
-train_run_resume (TrainRun * self)
+train_run_resume (TrainRun * self, Cnn3dPassResult * ended)
 {
   GError *error = NULL;
 
+  memset (ended, 0, sizeof *ended);
   if (!self->settings.checkpoint_dir
       || self->settings.resume == CNN3D_RESUME_NEVER)
     return TRUE;
-  if (cnn3d_trainer_resume (self->trainer, &self->resume_position, &error)) {
-    self->resume = RESUME_WANTED;
-    train_report_resumed (self->element, self->resume_position);
+  if (cnn3d_trainer_resume (self->trainer, &self->resume.position, ended,
+          &error)) {
+    self->resume.state = RESUME_WANTED;
+    train_report_resumed (self->element, self->resume.position);
     return TRUE;
   }
   if (error)
@@ -69,16 +71,16 @@ static void
 seek (TrainRun * self)
 {
   GstEvent *event = gst_event_new_seek (1.0, GST_FORMAT_DEFAULT,
-      GST_SEEK_FLAG_NONE, GST_SEEK_TYPE_SET, self->resume_position,
+      GST_SEEK_FLAG_NONE, GST_SEEK_TYPE_SET, self->resume.position,
       GST_SEEK_TYPE_NONE, -1);
 
   GST_INFO_OBJECT (self->element, "seeking to clip %" G_GUINT64_FORMAT,
-      self->resume_position);
-  self->seek_seqnum = gst_event_get_seqnum (event);
+      self->resume.position);
+  self->resume.seqnum = gst_event_get_seqnum (event);
   /* before it is pushed: the segment may come from within the push */
-  self->resume = RESUME_SEEKING;
+  self->resume.state = RESUME_SEEKING;
   if (!gst_pad_push_event (GST_BASE_SINK_PAD (self->element), event))
-    self->resume = RESUME_PASSING;
+    self->resume.state = RESUME_PASSING;
 }
 
 static void
@@ -87,7 +89,7 @@ report_passing (TrainRun * self)
   element_report_info (self->element, "The first %" G_GUINT64_FORMAT " clips "
       "are dropped, because the checkpoint was trained on them and upstream "
       "cannot seek past them (resume=never starts "
-      "anew).", self->resume_position);
+      "anew).", self->resume.position);
 }
 
 /* All the epochs that are asked for now are behind the checkpoint. */
@@ -98,39 +100,12 @@ is_complete (TrainRun * self)
 
   cnn3d_trainer_get_saved_at (self->trainer, &at);
 
-  return self->announced && self->pass.epochs > 0
+  return self->stream.announced && self->pass.epochs > 0
       && at.epoch >= self->pass.epochs;
 }
 
-void
-train_run_end_complete (TrainRun * self)
-{
-  const guint asked = self->announced ? self->pass.epochs : 0;
-  gchar *figures = g_strdup ("");
-  Cnn3dSavedAt at;
-
-  if (asked > 0) {
-    cnn3d_trainer_get_saved_at (self->trainer, &at);
-    g_free (figures);
-    figures = g_strdup_printf (": %u %s done, %u %s asked for", at.epoch,
-        at.epoch == 1 ? "epoch is" : "epochs are", asked,
-        asked == 1 ? "was" : "were");
-  }
-  element_report_info (self->element, "Training is complete already%s. Raise "
-      "the number of epochs to continue, or set resume=never to start anew.",
-      figures);
-  if (self->progress)
-    progress_note (self->progress, "training is complete%s", figures);
-  g_free (figures);
-  train_run_tell_end (self, TRUE);
-  train_report_finished (self->element, self->log, self->figures->epoch,
-      "complete");
-  self->resume = RESUME_DONE;
-  self->stopped = TRUE;
-}
-
 static void
-tell_position (TrainRun * self)
+report_position (TrainRun * self)
 {
   Cnn3dSavedAt at;
 
@@ -151,42 +126,42 @@ train_run_go_on (TrainRun * self)
 {
   const GstClipEpoch *e = &self->pass;
 
-  if (self->resume == RESUME_DONE)
+  if (self->resume.state == RESUME_DONE)
     return TRUE;
-  if (self->resume == RESUME_WANTED) {
+  if (self->resume.state == RESUME_WANTED) {
     if (is_complete (self)) {
       train_run_end_complete (self);
       return FALSE;
     }
-    tell_position (self);
+    report_position (self);
   }
   /* further on in its pass where the clips that come next cannot be read */
-  if (self->resume_position >= e->first_clip
-      && self->resume_position <= e->position) {
-    self->resume = RESUME_DONE;
+  if (self->resume.position >= e->first_clip
+      && self->resume.position <= e->position) {
+    self->resume.state = RESUME_DONE;
     return TRUE;
   }
-  if (self->resume == RESUME_SOUGHT
-      || self->resume_position < e->first_clip)
+  if (self->resume.state == RESUME_SOUGHT
+      || self->resume.position < e->first_clip)
     goto elsewhere;
-  if (self->resume == RESUME_WANTED) {
+  if (self->resume.state == RESUME_WANTED) {
     /* a source that announces no passes cannot be trusted with a seek */
-    if (self->announced) {
+    if (self->stream.announced) {
       seek (self);
-      if (self->resume != RESUME_PASSING)
+      if (self->resume.state != RESUME_PASSING)
         return FALSE;
     }
-    self->resume = RESUME_PASSING;
+    self->resume.state = RESUME_PASSING;
     report_passing (self);
   }
-  if (self->announced)
-    self->pass_over = e->clips > 0
-        && self->resume_position - e->first_clip >= e->clips;
+  if (self->stream.announced)
+    self->at.over = e->clips > 0
+        && self->resume.position - e->first_clip >= e->clips;
   else
-    self->pass_over =
-        self->resume_position - e->position >= self->layout.clips;
+    self->at.over =
+        self->resume.position - e->position >= self->stream.layout.clips;
 
-  return !self->pass_over;
+  return !self->at.over;
 
   /* ERRORS */
 elsewhere:
@@ -195,7 +170,7 @@ elsewhere:
             GST_STREAM_ERROR_FAILED, "Training was to resume at clip %"
             G_GUINT64_FORMAT ", but upstream is at clip %" G_GUINT64_FORMAT ": "
             "use the same clips and seed as before, or set resume=never to "
-            "start anew.", self->resume_position, e->position), NULL);
+            "start anew.", self->resume.position, e->position), NULL);
     return FALSE;
   }
 }

@@ -12,22 +12,9 @@
 #include "memoryuse.h"
 #include "trainreport.h"
 #include "src/escape.h"
-#include "src/train/fit.h"
 
 GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 #define GST_CAT_DEFAULT cnn3d_train_debug
-
-void
-train_run_fail (TrainRun * self, GError * error, const gchar * about)
-{
-  element_report_error (self->element, error, about);
-  train_log_error (self->log, error, about);
-  if (g_error_matches (error, CNN3D_TRAINER_ERROR,
-          CNN3D_TRAINER_ERROR_DIVERGED))
-    self->diverged = TRUE;
-  self->flow = GST_FLOW_ERROR;
-  g_error_free (error);
-}
 
 /* --- the trainer --- */
 
@@ -53,22 +40,12 @@ open_log (TrainRun * self)
   return FALSE;
 }
 
-/* A checkpoint that stands where a training pass is over ends that pass; its
- * end may be missing in the log. */
-static void
-hear_ended (gpointer data, const Cnn3dProgress * progress,
-    const Cnn3dPassResult * result)
-{
-  TrainRun *self = data;
-
-  if (result && result->training)
-    self->ended = *result;
-}
-
+/* ended: a training pass that resuming ended; its end may be missing in the log. */
 static gboolean
-begin_log (TrainRun * self, const Cnn3dTrainerParams * params)
+begin_log (TrainRun * self, const Cnn3dTrainerParams * params,
+    const Cnn3dPassResult * ended)
 {
-  const gboolean resumed = self->resume != RESUME_DONE;
+  const gboolean resumed = self->resume.state != RESUME_DONE;
   GError *error = NULL;
   Cnn3dRunMark mark;
 
@@ -78,22 +55,10 @@ begin_log (TrainRun * self, const Cnn3dTrainerParams * params)
     train_run_fail (self, error, "The log cannot be written");
     return FALSE;
   }
-  if (self->ended.clips)
-    train_log_pass (self->log, &self->ended, NAN, self->ended.last.lr, NAN, 0);
+  if (ended->clips > 0)
+    train_log_pass (self->log, ended, NAN, ended->last.lr, NAN, 0);
 
-  return TRUE;
-}
-
-static void
-hear (gpointer data, const Cnn3dProgress * progress,
-    const Cnn3dPassResult * result)
-{
-  TrainRun *self = data;
-
-  if (progress)
-    train_run_measure (self, progress);
-  else
-    train_run_report_pass (self, result);
+  return !ended->checkpoint_due || train_run_save (self, ended->improved);
 }
 
 static void
@@ -101,8 +66,8 @@ fill_preparation (TrainRun * self, Cnn3dPreparation * to)
 {
   GstClipPreparation from;
 
-  if (!self->preparation
-      || !gst_event_parse_clip_preparation (self->preparation, &from))
+  if (!self->stream.preparation
+      || !gst_event_parse_clip_preparation (self->stream.preparation, &from))
     return;
   to->sampling = from.sampling;
   to->frame_interval = from.frame_interval;
@@ -118,7 +83,7 @@ fill_data (TrainRun * self, Cnn3dRunData * to)
 {
   GstClipData from;
 
-  if (self->data && gst_event_parse_clip_data (self->data, &from))
+  if (self->stream.data && gst_event_parse_clip_data (self->stream.data, &from))
     *to = (Cnn3dRunData) {
     from.rows, from.training_clips, from.validation_clips, from.clips,
         from.labels, from.order};
@@ -128,6 +93,7 @@ static gboolean
 make_trainer (TrainRun * self)
 {
   Cnn3dTrainerParams params;
+  Cnn3dPassResult ended;
   Cnn3dMemory memory;
   GError *error = NULL;
   guint64 peak;
@@ -140,24 +106,24 @@ make_trainer (TrainRun * self)
 
   cnn3d_trainer_params_init (&params);
   train_settings_fill (&self->settings, &params);
-  params.network.num_classes = self->num_classes;
-  params.network.channels = self->layout.channels;
-  params.network.frames = self->layout.frames;
-  params.network.height = self->layout.height;
-  params.network.width = self->layout.width;
-  params.frames_type = self->layout.type;
-  params.classes = (const gchar * const *) self->classes;
-  params.class_weights = self->class_weights;
+  params.network.num_classes = self->classes.n;
+  params.network.channels = self->stream.layout.channels;
+  params.network.frames = self->stream.layout.frames;
+  params.network.height = self->stream.layout.height;
+  params.network.width = self->stream.layout.width;
+  params.frames_type = self->stream.layout.type;
+  params.classes = (const gchar * const *) self->classes.names;
+  params.class_weights = self->classes.weights;
   fill_preparation (self, &params.preparation);
   fill_data (self, &params.data);
-  params.lr.epochs = self->announced ? self->pass.epochs : 0;
+  params.lr.epochs = self->stream.announced ? self->pass.epochs : 0;
   if (!cnn3d_lr_params_check (&params.lr, &error)) {
     train_run_fail (self, error, "lr-schedule");
     return FALSE;
   }
 
-  memory_use (&self->resident_before, &peak);
-  self->max_clips = self->layout.clips;
+  memory_use (&self->meter.resident_before, &peak);
+  self->max_clips = self->stream.layout.clips;
   self->trainer = cnn3d_trainer_new (&params, self->max_clips, &error);
   if (!self->trainer) {
     train_run_fail (self, error, "The network cannot be set up");
@@ -165,13 +131,13 @@ make_trainer (TrainRun * self)
   }
   self->labels = g_new (gint32, self->max_clips);
   cnn3d_trainer_memory (self->trainer, &memory);
-  self->device_memory = cnn3d_trainer_device_memory (self->trainer);
+  self->meter.device_memory = cnn3d_trainer_device_memory (self->trainer);
   GST_OBJECT_LOCK (self->element);
   self->figures->predicted = memory.total;
   GST_OBJECT_UNLOCK (self->element);
   GST_INFO_OBJECT (self->element, "%s on %s, %u classes, %" G_GSIZE_FORMAT
       " bytes", self->settings.model, cnn3d_trainer_device (self->trainer),
-      self->num_classes, memory.total);
+      self->classes.n, memory.total);
   train_report_plan (self->element, self->trainer, &params,
       self->max_clips);
   if (self->progress)
@@ -179,12 +145,10 @@ make_trainer (TrainRun * self)
         self->settings.model,
         cnn3d_choice_name (&cnn3d_precisions, cnn3d_trainer_precision (self->trainer)),
         cnn3d_trainer_device (self->trainer));
-  cnn3d_trainer_set_tell (self->trainer, hear_ended, self);
-  if (!train_run_resume (self)
-      || !begin_log (self, &params))
+  if (!train_run_resume (self, &ended)
+      || !begin_log (self, &params, &ended))
     goto failed;
-  train_run_tell_data (self);
-  cnn3d_trainer_set_tell (self->trainer, hear, self);
+  train_run_report_data (self);
 
   return TRUE;
 
@@ -198,22 +162,24 @@ failed:
 
 /* Once, and where something goes by it. */
 static void
-tell_monitor (TrainRun * self)
+report_monitor (TrainRun * self)
 {
   const TrainSettings *s = &self->settings;
 
-  if (self->monitor_told || s->monitor != CNN3D_MONITOR_AUTO
+  if (self->monitor_reported || s->monitor != CNN3D_MONITOR_AUTO
       || !self->pass.training || self->pass.validates
       || (s->patience == 0 && (!s->checkpoint_dir || s->save_top_k == 0)))
     return;
-  self->monitor_told = TRUE;
+  self->monitor_reported = TRUE;
   element_report_info (self->element, "There are no validation clips: the best "
       "epoch is told by its accuracy in training (monitor=auto)%s.",
       s->patience > 0 ? ", and patience goes by it" : "");
 }
 
-void
-train_run_begin_pass (TrainRun * self)
+/* Begins the pass that self->pass announces, or sees to it that the stream gets to
+ * the one that a resumed run goes on in: at.open says which. */
+static void
+begin_pass (TrainRun * self)
 {
   const GstClipEpoch *e = &self->pass;
   Cnn3dPass pass = { e->epoch, e->training, e->first_clip, e->position,
@@ -222,55 +188,32 @@ train_run_begin_pass (TrainRun * self)
   GError *error = NULL;
   guint64 skipped = 0;
   gboolean resumes;
-  gint64 now;
 
-  self->pass_pending = self->pass_over = FALSE;
-  self->position = e->position;
+  self->at.pending = self->at.over = FALSE;
+  self->at.position = e->position;
   if (!make_trainer (self))
     return;
-  resumes = self->resume != RESUME_DONE;
+  resumes = self->resume.state != RESUME_DONE;
   if (!train_run_go_on (self))
     return;
   if (resumes)
-    pass.position = self->resume_position;
+    pass.position = self->resume.position;
   if (!cnn3d_trainer_begin_pass (self->trainer, &pass, &error)) {
     train_run_fail (self, error, NULL);
     return;
   }
-  tell_monitor (self);
+  report_monitor (self);
   /* of those before the checkpoint, what was not trained on was skipped */
   if (resumes) {
-    const guint64 done = self->resume_position - e->first_clip;
+    const guint64 done = self->resume.position - e->first_clip;
 
     skipped = done - MIN (cnn3d_trainer_pass_clips (self->trainer), done);
   }
   self->watch.resumed |= resumes;
   train_skips_begin_pass (&self->skips, e->clips, skipped);
 
-  now = g_get_monotonic_time ();
-  self->pass_open = TRUE;
-  self->pass_began = self->measured = now;
-  self->pass_clips = self->under_way = 0;
-  if (e->training || e->epoch != self->line.epoch || !self->epoch_began) {
-    self->epoch_began = now;
-    self->line = (ProgressEpoch) {
-    e->epoch, e->epochs, NAN, NAN, NAN, NAN, self->lr, 0,
-          self->device_memory, 0, 0, 0};
-  }
-  GST_OBJECT_LOCK (self->element);
-  self->figures->epoch = e->epoch;
-  self->figures->position = pass.position;
-  GST_OBJECT_UNLOCK (self->element);
-}
-
-void
-train_run_take_scale (TrainRun * self, const Cnn3dProgress * progress)
-{
-  self->figures->loss_scale = progress->loss_scale;
-  self->figures->steps_skipped = progress->steps_skipped;
-  self->line.steps_skipped = progress->steps_skipped;
-  self->line.loss_scale = cnn3d_trainer_precision (self->trainer)
-      == CNN3D_PRECISION_16_MIXED ? progress->loss_scale : 0;
+  self->at.open = TRUE;
+  train_run_measure_from (self, pass.position);
 }
 
 /* --- the stream --- */
@@ -280,18 +223,18 @@ train_run_set_layout (TrainRun * self, const TensorLayout * layout)
 {
   gchar *was, *is;
 
-  if (self->have_layout && !tensor_layout_same_clips (layout, &self->layout))
+  if (self->stream.known && !tensor_layout_same_clips (layout, &self->stream.layout))
     goto other_clips;
 
-  self->layout = *layout;
-  self->have_layout = TRUE;
+  self->stream.layout = *layout;
+  self->stream.known = TRUE;
 
   return TRUE;
 
   /* ERRORS */
 other_clips:
   {
-    was = tensor_layout_describe (&self->layout);
+    was = tensor_layout_describe (&self->stream.layout);
     is = tensor_layout_describe (layout);
     train_run_fail (self, g_error_new (GST_STREAM_ERROR,
             GST_STREAM_ERROR_FORMAT, "The network was set up for %s, but %s "
@@ -312,20 +255,20 @@ take_custom_event (TrainRun * self, GstEvent * event)
   if (gst_event_parse_clip_epoch (event, &epoch)) {
     if (!train_run_collect (self))
       return;
-    self->announced = TRUE;
+    self->stream.announced = TRUE;
     self->pass = epoch;
-    self->pass_open = FALSE;
-    self->pass_pending = TRUE;
-    if (self->have_layout)
-      train_run_begin_pass (self);
+    self->at.open = FALSE;
+    self->at.pending = TRUE;
+    if (self->stream.known)
+      begin_pass (self);
   } else if (gst_event_parse_clip_epoch_done (event, &done)) {
-    self->pass_pending = self->pass_over = FALSE;
-    if (self->pass_open)
+    self->at.pending = self->at.over = FALSE;
+    if (self->at.open)
       train_run_end_pass (self, &done);
-    self->position = done.position;
+    self->at.position = done.position;
   } else if (gst_event_parse_clip_skipped (event, &skipped)) {
     /* what was told before a resume may come once more */
-    if (self->pass_open && skipped.clip >= self->resume_position) {
+    if (self->at.open && skipped.clip >= self->resume.position) {
       train_skips_add (&self->skips, &skipped, self->pass.training);
       train_log_skipped (self->log, &skipped);
     }
@@ -337,22 +280,22 @@ train_run_event (TrainRun * self, GstEvent * event)
 {
   GstClipPreparation preparation;
 
-  if (self->resume == RESUME_SEEKING
-      && gst_event_get_seqnum (event) == self->seek_seqnum
+  if (self->resume.state == RESUME_SEEKING
+      && gst_event_get_seqnum (event) == self->resume.seqnum
       && (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT
           || GST_EVENT_TYPE (event) == GST_EVENT_EOS))
-    self->resume = RESUME_SOUGHT;
+    self->resume.state = RESUME_SOUGHT;
 
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
       if (!train_run_take_classes (self, event)
           && gst_event_parse_clip_preparation (event, &preparation))
-        gst_event_replace (&self->preparation, event);
+        gst_event_replace (&self->stream.preparation, event);
       else if (gst_event_parse_clip_data (event, NULL))
-        gst_event_replace (&self->data, event);
+        gst_event_replace (&self->stream.data, event);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
-      if (self->flow == GST_FLOW_OK && self->resume != RESUME_SEEKING)
+      if (self->flow == GST_FLOW_OK && self->resume.state != RESUME_SEEKING)
         take_custom_event (self, event);
       break;
     case GST_EVENT_EOS:
@@ -360,15 +303,64 @@ train_run_event (TrainRun * self, GstEvent * event)
       break;
     case GST_EVENT_FLUSH_STOP:
       train_run_collect (self);
-      self->pass_pending = self->pass_open = self->pass_over = FALSE;
-      self->stopped = FALSE;
+      self->at.pending = self->at.open = self->at.over = FALSE;
+      self->end.stopped = FALSE;
       break;
     default:
       break;
   }
 
-  return self->stopped;
+  return self->end.stopped;
 }
+
+GstFlowReturn
+train_run_batch (TrainRun * self, GstBuffer * buffer)
+{
+  if (self->flow != GST_FLOW_OK || self->resume.state == RESUME_SEEKING)
+    return self->flow;
+  if (!self->stream.known)
+    return GST_FLOW_NOT_NEGOTIATED;
+  if (!self->at.open) {
+    /* a stream that announces nothing is one training pass */
+    if (!self->stream.announced)
+      self->pass = (GstClipEpoch) {
+      .training = TRUE,.position = self->at.position};
+    else if (!self->at.pending && !self->at.over)
+      goto between_passes;
+    if (!self->stream.announced || self->at.pending)
+      begin_pass (self);
+    if (!self->at.open) {
+      if (self->at.over)
+        self->at.position += self->stream.layout.clips;
+      return self->end.stopped ? GST_FLOW_EOS : self->flow;
+    }
+  }
+  if (self->pass.training && self->stream.layout.clips > self->max_clips)
+    goto too_many;
+
+  train_run_take (self, buffer);
+
+  return self->flow;
+
+  /* ERRORS */
+between_passes:
+  {
+    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
+            GST_STREAM_ERROR_FAILED, "A batch came between two passes: "
+            "upstream has to send clip-epoch before it."), NULL);
+    return GST_FLOW_ERROR;
+  }
+too_many:
+  {
+    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
+            GST_STREAM_ERROR_FORMAT, "A batch of %u clips came after the "
+            "network was set up for %u: send the largest batch first; only the "
+            "last may be smaller.", self->stream.layout.clips, self->max_clips), NULL);
+    return GST_FLOW_ERROR;
+  }
+}
+
+/* --- the run --- */
 
 /* Makes the folder for checkpoints, sees that files can be written there and
  * takes it for this run: better said now than after the first epoch. */
@@ -452,8 +444,8 @@ train_run_free (TrainRun ** run)
   progress_free (&self->progress);
   settings_clear (&train_settings, &self->settings);
   train_skips_clear (&self->skips);
-  gst_clear_event (&self->preparation);
-  gst_clear_event (&self->data);
+  gst_clear_event (&self->stream.preparation);
+  gst_clear_event (&self->stream.data);
   train_run_clear_classes (self);
   g_free (self->labels);
   g_free (self);

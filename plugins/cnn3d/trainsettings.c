@@ -4,7 +4,7 @@
 
 #include "classweights.h"
 #include "src/escape.h"
-#include "src/train/fit.h"
+#include "src/bytes.h"
 
 #define FIELD(field) G_STRUCT_OFFSET (TrainSettings, field)
 

@@ -4,15 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/bytes.h"
 #include "src/escape.h"
-#include "src/train/fit.h"
-
-/* The network for one number of clips. */
-typedef struct {
-  guint clips;
-  Cnn3dProgram *program;
-  Cnn3dPlan *plan;
-} PredictorProgram;
 
 typedef struct {
   gchar *name;
@@ -21,21 +14,9 @@ typedef struct {
 
 struct _Cnn3dPredictor {
   Cnn3dModelFile *file;
-  const Cnn3dBackend *backend;
-  Cnn3dDevice *device;
-  gchar *passed_over;
-  Cnn3dNetwork *net;
-  Cnn3dModel *model;
-  const Cnn3dWeightLayout *layout;
-  Cnn3dPrecision precision;
+  Cnn3dSession s;
   Cnn3dType frames_type;
   guint batch, chunk;
-  Cnn3dMemory memory;
-  GArray *programs;             /* PredictorProgram */
-
-  gfloat *weights;
-  gpointer copy;
-  guint8 *arena;
   guint8 *slot;                 /* for a chunk on the device; NULL: it reads the host's memory */
 
   GArray *layers;               /* PredictorLayer */
@@ -108,25 +89,25 @@ take_layers (Cnn3dPredictor *p, const gchar *layers, GError **error)
   g_auto (GStrv) names = g_strsplit (layers ? layers : "", ",", -1);
 
   p->layers = g_array_new (FALSE, FALSE, sizeof (PredictorLayer));
-  p->features = g_new0 (gboolean, p->net->n_tensors);
+  p->s.plan[FALSE].features = p->features = g_new0 (gboolean, p->s.net->n_tensors);
   if (names[0] && !names[1] && !strcmp (g_strstrip (names[0]), "stages")) {
     g_strfreev (names);
-    names = stages (p->net);
+    names = stages (p->s.net);
   }
   for (guint i = 0; names[i]; i++) {
     PredictorLayer layer = { NULL, -1 };
 
     if (!*g_strstrip (names[i]))
       continue;
-    layer.tensor = layer_output (p->net, names[i]);
+    layer.tensor = layer_output (p->s.net, names[i]);
     if (layer.tensor < 0) {
-      g_auto (GStrv) all = stages (p->net);
+      g_auto (GStrv) all = stages (p->s.net);
       g_autofree gchar *list = g_strjoinv (", ", all), *shown = cnn3d_escape (names[i], FALSE);
 
-      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+      g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
           "%s has no layer '%s': there are %s, and in them what its parameters are named by, such as %.*s",
-          p->net->model, shown, list, (gint) (strrchr (p->net->weights[0].name, '.') - p->net->weights[0].name),
-          p->net->weights[0].name);
+          p->s.net->model, shown, list, (gint) (strrchr (p->s.net->weights[0].name, '.') - p->s.net->weights[0].name),
+          p->s.net->weights[0].name);
       return FALSE;
     }
     layer.name = g_strdup (names[i]);
@@ -138,69 +119,48 @@ take_layers (Cnn3dPredictor *p, const gchar *layers, GError **error)
 
 /* --- setting up --- */
 
-static gboolean
-make_program (Cnn3dPredictor *p, guint clips, gboolean sizes_only, gboolean checks, PredictorProgram *program,
-    GError **error)
-{
-  const Cnn3dProgramParams params = {.batch = clips,.sizes_only = sizes_only,.checks = checks };
-  const Cnn3dPlanParams plan_params = {.features = p->features };
-
-  program->clips = clips;
-  program->program = p->backend->program_new (p->model, &params, error);
-  if (!program->program)
-    return FALSE;
-  program->plan = cnn3d_plan_new (p->net, p->backend->program_sizes (program->program), &plan_params);
-  return TRUE;
-}
-
-static void
-clear_program (Cnn3dPredictor *p, PredictorProgram *program)
-{
-  cnn3d_plan_free (&program->plan);
-  p->backend->program_free (&program->program);
-}
-
 static gsize
 slot_bytes (const Cnn3dPredictor *p, guint clips)
 {
-  return p->backend->asynchronous ? cnn3d_clip_bytes (&p->net->params, p->frames_type) * clips : 0;
+  return p->s.backend->asynchronous ? cnn3d_clip_bytes (&p->s.net->params, p->frames_type) * clips : 0;
 }
 
 static gboolean
 measure (Cnn3dPredictor *p, guint chunk, Cnn3dMemory *m, GError **error)
 {
-  PredictorProgram program = { 0 };
+  const Cnn3dProgramParams program = {.batch = chunk };
   Cnn3dDeviceMemory device;
+  Cnn3dPlan *plan = cnn3d_session_plan (p->s.backend, p->s.model, p->s.net, &program, &p->s.plan[FALSE], error);
 
-  if (!make_program (p, chunk, TRUE, FALSE, &program, error))
+  if (!plan)
     return FALSE;
-  p->backend->memory (p->device, &device);
-  *m = (Cnn3dMemory) {.weights = p->layout->total * sizeof (gfloat),.copy = p->layout->copy_bytes,
-    .input = slot_bytes (p, chunk),.arena = program.plan->arena_bytes,.workspace = program.plan->scratch_bytes,
+  p->s.backend->memory (p->s.device, &device);
+  *m = (Cnn3dMemory) {.weights = p->s.layout->total * sizeof (gfloat),.copy = p->s.layout->copy_bytes,
+    .input = slot_bytes (p, chunk),.arena = plan->arena_bytes,.workspace = plan->scratch_bytes,
     .context = device.context
   };
   m->total = m->weights + m->copy + m->input + m->arena;
-  clear_program (p, &program);
+  cnn3d_plan_free (&plan);
   return TRUE;
 }
 
 /* The largest chunk that fits, up to the one that was asked for. */
 static gboolean
-fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
+fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, Cnn3dMemory *memory, GError **error)
 {
   guint fits = 0, too_many = most + 1, chunk = most;
   Cnn3dDeviceMemory device;
   Cnn3dMemory m = { 0 };
   guint64 budget;
 
-  p->backend->memory (p->device, &device);
+  p->s.backend->memory (p->s.device, &device);
   budget = max_memory ? MIN (max_memory, device.available) : device.available;
   while (fits + 1 < too_many) {
     if (!measure (p, chunk, &m, error))
       return FALSE;
-    if ((guint64) m.total + m.context <= budget) {
+    if (cnn3d_memory_needs (&m) <= budget) {
       fits = chunk;
-      p->memory = m;
+      *memory = m;
     } else {
       too_many = chunk;
     }
@@ -208,10 +168,10 @@ fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
   }
   p->chunk = fits;
   if (!fits) {
-    g_autofree gchar *needed = cnn3d_format_bytes ((guint64) m.total + m.context), *there = cnn3d_format_bytes (budget);
+    g_autofree gchar *needed = cnn3d_format_bytes (cnn3d_memory_needs (&m)), *there = cnn3d_format_bytes (budget);
     g_autofree gchar *weights = cnn3d_format_bytes (m.weights + m.copy);
 
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY,
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY,
         "one clip at a time takes %s, of which %s are weights, but there are only %s: raise max-memory, or use another "
         "device", needed, weights, there);
     return FALSE;
@@ -221,42 +181,27 @@ fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
 
 /* And whose program is checked: what is found wrong may take other memory. */
 static gboolean
-choose_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, GError **error)
+choose_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, Cnn3dMemory *memory, GError **error)
 {
   for (gboolean replaced = TRUE; replaced;) {
-    PredictorProgram program;
+    Cnn3dProgramParams program = { 0 };
 
-    if (!fit_chunk (p, most, max_memory, error))
+    if (!fit_chunk (p, most, max_memory, memory, error))
       return FALSE;
-    replaced = FALSE;
-    if (p->backend->program_replaced) {
-      if (!make_program (p, p->chunk, TRUE, TRUE, &program, error))
-        return FALSE;
-      replaced = p->backend->program_replaced (program.program);
-      clear_program (p, &program);
-    }
+    program.batch = p->chunk;
+    if (!cnn3d_session_check (p->s.backend, p->s.model, &program, 1, &replaced, error))
+      return FALSE;
   }
   return TRUE;
 }
 
-static gpointer
-alloc (Cnn3dPredictor *p, gsize bytes, GError **error)
-{
-  return p->backend->alloc (p->device, bytes, error);
-}
-
 static gboolean
-take_memory (Cnn3dPredictor *p, GError **error)
+take_memory (Cnn3dPredictor *p, const Cnn3dMemory *m, GError **error)
 {
-  const Cnn3dMemory *m = &p->memory;
-  PredictorProgram program;
-
-  if (!(p->weights = alloc (p, m->weights, error)) || (m->copy && !(p->copy = alloc (p, m->copy, error)))
-      || !(p->arena = alloc (p, m->arena, error)) || (m->input && !(p->slot = alloc (p, m->input, error)))
-      || !make_program (p, p->chunk, FALSE, TRUE, &program, error))
-    return FALSE;
-  g_array_append_val (p->programs, program);
-  return TRUE;
+  p->s.most_clips = p->chunk;
+  return cnn3d_session_take_memory (&p->s, m, error)
+      && (!m->input || (p->slot = cnn3d_session_alloc (&p->s, m->input, error)))
+      && cnn3d_session_program (&p->s, p->chunk, FALSE, error);
 }
 
 static gboolean
@@ -269,7 +214,7 @@ static gboolean
 check_sizes (const Cnn3dPredictorParams *params, const Cnn3dNetworkParams *n, GError **error)
 {
   if (params->batch < 1 || params->batch > CNN3D_MOST_BATCH) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS, "batch is %u, but must be from 1 to %u",
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS, "batch is %u, but must be from 1 to %u",
         params->batch, CNN3D_MOST_BATCH);
     return FALSE;
   }
@@ -291,8 +236,8 @@ set_up (Cnn3dPredictor *p, const Cnn3dPredictorParams *params, GError **error)
   const Cnn3dDeviceParams device_params = {.threads = params->threads,.convolution = params->convolution,
     .deterministic = TRUE,.tf32 = TRUE,.benchmark = TRUE
   };
-  Cnn3dModelParams model_params = {.keeps_copy = TRUE };
   const Cnn3dModelInfo *info;
+  Cnn3dMemory memory;
 
   p->file = cnn3d_model_file_open (params->model, error);
   if (!p->file)
@@ -300,35 +245,28 @@ set_up (Cnn3dPredictor *p, const Cnn3dPredictorParams *params, GError **error)
   info = cnn3d_model_file_info (p->file);
   if (!check_sizes (params, &info->network, error))
     return FALSE;
-  p->net = cnn3d_network_new (&info->network, error);
-  if (!p->net) {
+  p->s.net = cnn3d_network_new (&info->network, error);
+  if (!p->s.net) {
     g_prefix_error (error, "%s: ", params->model);
     return FALSE;
   }
-  memcpy (p->net->mean, info->mean, sizeof info->mean);
-  memcpy (p->net->std, info->std, sizeof info->std);
+  memcpy (p->s.net->mean, info->mean, sizeof info->mean);
+  memcpy (p->s.net->std, info->std, sizeof info->std);
   /* before a device is opened, which takes a second */
-  if (!cnn3d_model_file_check (cnn3d_model_file_tensors (p->file), params->model, p->net, error)
+  if (!cnn3d_model_file_check (cnn3d_model_file_tensors (p->file), params->model, p->s.net, error)
       || !take_layers (p, params->layers, error))
     return FALSE;
-  p->device = cnn3d_backend_open_device (params->device, &device_params, &p->backend, &p->passed_over, error);
-  if (!p->device)
+  if (!cnn3d_session_open (&p->s, params->device, &device_params,
+          params->precision < 0 ? info->precision : (Cnn3dPrecision) params->precision, error)
+      || !cnn3d_session_set_model (&p->s, TRUE, error))
     return FALSE;
-  p->precision = params->precision < 0 ? info->precision : (Cnn3dPrecision) params->precision;
-  if (!p->backend->resolve_precision (p->device, &p->precision, error))
-    return FALSE;
-  model_params.precision = p->precision;
-  p->model = p->backend->model_new (p->device, p->net, &model_params, error);
-  if (!p->model)
-    return FALSE;
-  p->layout = p->backend->model_layout (p->model);
   p->frames_type = params->frames_type;
   p->batch = params->batch;
   return choose_chunk (p, MIN (params->chunk ? params->chunk : params->batch, params->batch), params->max_memory,
-      error)
-      && take_memory (p, error)
-      && cnn3d_model_file_load (cnn3d_model_file_tensors (p->file), params->model, "", p->backend, p->model, p->net,
-      p->weights, NULL, error) && (!p->copy || p->backend->refresh (p->model, p->weights, p->copy, error));
+      &memory, error)
+      && take_memory (p, &memory, error)
+      && cnn3d_model_file_load (cnn3d_model_file_tensors (p->file), params->model, "", p->s.backend, p->s.model, p->s.net,
+      p->s.weights, NULL, error) && cnn3d_session_refresh (&p->s, error);
 }
 
 Cnn3dPredictor *
@@ -336,17 +274,10 @@ cnn3d_predictor_new (const Cnn3dPredictorParams *params, GError **error)
 {
   Cnn3dPredictor *p = g_new0 (Cnn3dPredictor, 1);
 
-  p->programs = g_array_new (FALSE, FALSE, sizeof (PredictorProgram));
+  cnn3d_session_init (&p->s);
   if (!set_up (p, params, error))
     cnn3d_predictor_free (&p);
   return p;
-}
-
-static void
-give_back (Cnn3dPredictor *p, gpointer memory, gsize bytes)
-{
-  if (memory)
-    p->backend->free (p->device, memory, bytes);
 }
 
 void
@@ -357,25 +288,11 @@ cnn3d_predictor_free (Cnn3dPredictor **predictor)
   *predictor = NULL;
   if (!p)
     return;
-  if (p->device)
-    p->backend->finish (p->device, NULL);
-  for (guint i = 0; i < p->programs->len; i++)
-    clear_program (p, &g_array_index (p->programs, PredictorProgram, i));
-  g_array_free (p->programs, TRUE);
-  give_back (p, p->weights, p->memory.weights);
-  give_back (p, p->copy, p->memory.copy);
-  give_back (p, p->arena, p->memory.arena);
-  give_back (p, p->slot, p->memory.input);
-  if (p->model)
-    p->backend->model_free (&p->model);
-  if (p->device)
-    p->backend->close (&p->device);
+  cnn3d_session_clear (&p->s);
   for (guint i = 0; p->layers && i < p->layers->len; i++)
     g_free (g_array_index (p->layers, PredictorLayer, i).name);
   g_clear_pointer (&p->layers, g_array_unref);
   g_free (p->features);
-  g_free (p->passed_over);
-  cnn3d_network_free (&p->net);
   cnn3d_model_file_free (p->file);
   g_free (p);
 }
@@ -391,13 +308,13 @@ cnn3d_predictor_info (const Cnn3dPredictor *p)
 const gchar *
 cnn3d_predictor_device (const Cnn3dPredictor *p)
 {
-  return p->backend->describe (p->device);
+  return p->s.backend->describe (p->s.device);
 }
 
 Cnn3dPrecision
 cnn3d_predictor_precision (const Cnn3dPredictor *p)
 {
-  return p->precision;
+  return p->s.precision;
 }
 
 guint
@@ -409,13 +326,13 @@ cnn3d_predictor_chunk (const Cnn3dPredictor *p)
 void
 cnn3d_predictor_memory (const Cnn3dPredictor *p, Cnn3dMemory *memory)
 {
-  *memory = p->memory;
+  *memory = p->s.memory;
 }
 
 const gchar *
 cnn3d_predictor_passed_over (const Cnn3dPredictor *p)
 {
-  return p->passed_over;
+  return p->s.passed_over;
 }
 
 void
@@ -427,51 +344,27 @@ cnn3d_predictor_set_features (Cnn3dPredictor *p, Cnn3dFeatureFunc func, gpointer
 
 /* --- running --- */
 
-static const PredictorProgram *
-get_program (Cnn3dPredictor *p, guint clips, GError **error)
-{
-  PredictorProgram program;
-
-  for (guint i = 0; i < p->programs->len; i++) {
-    const PredictorProgram *have = &g_array_index (p->programs, PredictorProgram, i);
-
-    if (have->clips == clips)
-      return have;
-  }
-  if (!make_program (p, clips, FALSE, TRUE, &program, error))
-    return NULL;
-  if (program.plan->arena_bytes > p->memory.arena) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY,
-        "%u clips need an arena of %" G_GSIZE_FORMAT " bytes, more than the %" G_GSIZE_FORMAT " that %u clips need",
-        clips, program.plan->arena_bytes, p->memory.arena, p->chunk);
-    clear_program (p, &program);
-    return NULL;
-  }
-  g_array_append_val (p->programs, program);
-  return &g_array_index (p->programs, PredictorProgram, p->programs->len - 1);
-}
-
 static gsize
 place_of (const Cnn3dPredictor *p, const Cnn3dPlan *plan, gint tensor)
 {
   for (guint i = 0; i < plan->n_steps; i++)
-    if (plan->steps[i].op == p->net->tensors[tensor].producer)
+    if (plan->steps[i].op == p->s.net->tensors[tensor].producer)
       return plan->steps[i].out;
   g_return_val_if_reached (CNN3D_NOWHERE);
 }
 
 /* first: the chunk's first clip's number in the batch */
 static gboolean
-tell_features (Cnn3dPredictor *p, const PredictorProgram *program, guint first, GError **error)
+report_features (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, guint first, GError **error)
 {
   for (guint i = 0; i < p->layers->len; i++) {
     const PredictorLayer *layer = &g_array_index (p->layers, PredictorLayer, i);
-    const Cnn3dTensor *t = &p->net->tensors[layer->tensor];
+    const Cnn3dTensor *t = &p->s.net->tensors[layer->tensor];
     const gsize count = (gsize) t->c * t->d * t->h * t->w;
     g_autofree gfloat *values = g_new (gfloat, count * program->clips);
 
-    if (!p->backend->read_activation (program->program, layer->tensor,
-            p->arena + place_of (p, program->plan, layer->tensor), values, error))
+    if (!p->s.backend->read_activation (program->program, layer->tensor,
+            p->s.arena + place_of (p, program->plan, layer->tensor), values, error))
       return FALSE;
     for (guint k = 0; k < program->clips; k++) {
       const Cnn3dFeatureMap map = { layer->name, first + k, t->c, t->d, t->h, t->w, values + k * count };
@@ -487,8 +380,8 @@ static gboolean
 run_chunk (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint first, guint clips, gfloat *logits,
     GError **error)
 {
-  const PredictorProgram *program = get_program (p, clips, error);
-  Cnn3dBinding b = {.arena = p->arena,.arrays = {.weights = p->weights,.copy = p->copy },.frames = frames,
+  const Cnn3dSessionProgram *program = cnn3d_session_program (&p->s, clips, FALSE, error);
+  Cnn3dBinding b = {.arena = p->s.arena,.arrays = {.weights = p->s.weights,.copy = p->s.copy },.frames = frames,
     .frames_type = type,.loss_scale = 1,.logits = logits
   };
 
@@ -496,25 +389,25 @@ run_chunk (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint first,
     return FALSE;
   if (p->slot) {
     b.frames = p->slot;
-    if (!p->backend->stage (p->device, p->slot, frames, cnn3d_clip_bytes (&p->net->params, type) * clips, error))
+    if (!p->s.backend->stage (p->s.device, p->slot, frames, cnn3d_clip_bytes (&p->s.net->params, type) * clips, error))
       return FALSE;
   }
-  if (!p->backend->run (program->program, program->plan->steps, program->plan->n_steps, &b, NULL, error)) {
+  if (!p->s.backend->run (program->program, program->plan->steps, program->plan->n_steps, &b, NULL, error)) {
     /* what was started writes to the logits */
-    p->backend->finish (p->device, NULL);
+    p->s.backend->finish (p->s.device, NULL);
     return FALSE;
   }
-  return p->backend->finish (p->device, error) && (!p->func || tell_features (p, program, first, error));
+  return p->s.backend->finish (p->s.device, error) && (!p->func || report_features (p, program, first, error));
 }
 
 gboolean
 cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint n, gfloat *logits, GError **error)
 {
-  const guint classes = p->net->params.num_classes;
-  const gsize clip = cnn3d_clip_bytes (&p->net->params, type);
+  const guint classes = p->s.net->params.num_classes;
+  const gsize clip = cnn3d_clip_bytes (&p->s.net->params, type);
 
   if (n < 1 || n > p->batch || cnn3d_type_size (type) > cnn3d_type_size (p->frames_type)) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
         "%u clips of %d-bit numbers came, but memory was planned for at most %u of %d", n,
         (gint) cnn3d_type_size (type) * 8, p->batch, (gint) cnn3d_type_size (p->frames_type) * 8);
     return FALSE;
@@ -525,7 +418,7 @@ cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, gu
       return FALSE;
   for (gsize i = 0; i < (gsize) n * classes; i++)
     if (!isfinite (logits[i])) {
-      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
+      g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DIVERGED,
           "the model's output for clip %u of a batch is NaN or infinite: its weights have diverged, or the input is "
           "not finite", (guint) (i / classes));
       return FALSE;

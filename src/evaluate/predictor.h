@@ -9,7 +9,7 @@
 #define CNN3D_PREDICTOR_H
 
 #include "src/model/modelfile.h"
-#include "src/train/trainer.h"
+#include "src/session/session.h"
 
 typedef struct {
   const gchar *model;           /* the file */
@@ -49,7 +49,7 @@ CNN3D_API const gchar *cnn3d_predictor_passed_over (const Cnn3dPredictor * predi
 
 /* Logits (n, num_classes) of n clips (n, T, H, W, C) in host memory, at most
  * params.batch of them, which any memory of that type may hold. FALSE with
- * error, also where a logit is not finite (CNN3D_TRAINER_ERROR_DIVERGED). */
+ * error, also where a logit is not finite (CNN3D_SESSION_ERROR_DIVERGED). */
 CNN3D_API gboolean cnn3d_predictor_run (Cnn3dPredictor * predictor, gconstpointer frames, Cnn3dType type, guint n,
     gfloat * logits, GError ** error);
 

@@ -17,7 +17,7 @@
 #include "src/log/eventfile.h"
 #include "src/log/jsonlines.h"
 #include "src/log/recordfile.h"
-#include "src/train/fit.h"
+#include "src/session/session.h"
 
 #define JSON_NAME "log.jsonl"
 #define CSV_NAME "metrics.csv"

@@ -1,9 +1,8 @@
-/* Batches: on their way to the device, run, and told of.
+/* Batches: staged, started, and waited for.
  *
- * On a device that works while its caller goes on, a batch is under way when
- * cnn3d_trainer_run() returns: it is brought there under the batch before, whose
- * results are waited for next, and then started. So the host reads a loss one
- * batch late, and decides nothing from a step that is not done.
+ * On a device that works while its caller continues, a started batch is under way
+ * until it is waited for: the next one is staged meanwhile. So the host reads a loss
+ * one batch late, and decides nothing from a step that is not done.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/train/trainer-private.h"
 
@@ -16,41 +15,25 @@
 /* Where gradients still are not finite at this scale, no scale helps. */
 #define SCALE_LEAST 0x1p-24
 
-static gsize
-round_up (gsize bytes)
-{
-  return (bytes + 63) & ~(gsize) 63;
-}
-
-gsize
-cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *p, guint batch)
-{
-  const gsize frames = cnn3d_clip_bytes (&p->network, p->frames_type) * batch;
-
-  const gsize weights = p->class_weights ? p->network.num_classes * sizeof (gfloat) : 0;
-
-  return round_up (frames) + round_up (batch * sizeof (gint32)) + round_up (weights);
-}
-
 static gboolean
 check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
 {
-  const gint classes = t->net->params.num_classes;
+  const gint classes = t->s.net->params.num_classes;
 
   if (batch->n < 1 || batch->n > t->batch) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
         "a batch of %u clips came, but memory was planned for at most %u", batch->n, t->batch);
     return FALSE;
   }
   if (t->slots[0] && cnn3d_type_size (batch->type) > cnn3d_type_size (t->params.frames_type)) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
         "numbers of %d bits came, but memory was planned for %d", (gint) cnn3d_type_size (batch->type) * 8,
         (gint) cnn3d_type_size (t->params.frames_type) * 8);
     return FALSE;
   }
   for (guint i = 0; batch->labels && i < batch->n; i++)
     if (batch->labels[i] < 0 || batch->labels[i] >= classes) {
-      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA,
+      g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
           "a clip has label %d, but there are %d classes: labels count from 0; set num-classes or correct the labels",
           batch->labels[i], classes);
       return FALSE;
@@ -58,40 +41,32 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
   return TRUE;
 }
 
-/* A batch where it is run. */
-typedef struct {
-  Cnn3dBatch batch;
-  const gfloat *weights;        /* of the classes; NULL: each 1 */
-} There;
-
-/* Where a batch lies when it is run: where it is, or in one of the device's
- * slots, the one that the batch under way does not use. */
+/* A batch is run where it lies, or in one of the device's slots: the one that the
+ * batch under way does not use. */
 static gboolean
-bring (Cnn3dTrainer *t, const Cnn3dBatch *from, There *there, GError **error)
+stage (Cnn3dTrainer *t, const Cnn3dBatch *batch, TrainerStaged *to, GError **error)
 {
-  const gsize bytes = cnn3d_clip_bytes (&t->net->params, from->type) * from->n;
-  Cnn3dBatch *to = &there->batch;
+  const gsize bytes = cnn3d_clip_bytes (&t->s.net->params, batch->type) * batch->n;
   guint8 *slot;
 
-  *to = *from;
-  there->weights = t->class_weights;
+  *to = (TrainerStaged) { *batch, batch->labels, t->class_weights };
   if (!t->slots[0])
     return TRUE;
   slot = t->slots[t->next_slot ^= 1];
-  to->frames = slot;
-  if (!t->backend->stage (t->device, slot, from->frames, bytes, error))
+  to->batch.frames = slot;
+  if (!t->s.backend->stage (t->s.device, slot, batch->frames, bytes, error))
     return FALSE;
-  if (!from->labels)
+  if (!batch->labels)
     return TRUE;
-  slot += round_up (bytes);
-  to->labels = (const gint32 *) slot;
-  if (!t->backend->stage (t->device, slot, from->labels, from->n * sizeof (gint32), error))
+  slot += cnn3d_trainer_round_slot (bytes);
+  to->batch.labels = (const gint32 *) slot;
+  if (!t->s.backend->stage (t->s.device, slot, batch->labels, batch->n * sizeof (gint32), error))
     return FALSE;
-  if (!there->weights)
+  if (!to->weights)
     return TRUE;
-  slot += round_up (from->n * sizeof (gint32));
-  there->weights = (const gfloat *) slot;
-  return t->backend->stage (t->device, slot, t->class_weights, t->net->params.num_classes * sizeof (gfloat), error);
+  slot += cnn3d_trainer_round_slot (batch->n * sizeof (gint32));
+  to->weights = (const gfloat *) slot;
+  return t->s.backend->stage (t->s.device, slot, t->class_weights, t->s.net->params.num_classes * sizeof (gfloat), error);
 }
 
 /* --- starting --- */
@@ -137,7 +112,7 @@ next_update (Cnn3dTrainer *t, gfloat weight)
     .rule = t->params.optimizer,.lr = t->pending.lr,
     .momentum = t->params.momentum,.beta1 = 0.9f,.beta2 = 0.999f,.eps = 1e-8f,
     .weight_decay = t->params.weight_decay,.gradient_scale = 1.0 / (weight * loss_scale (t)),.step = t->now.step + 1,
-    .checks = t->scales || t->backend->asynchronous || t->params.gradient_clip > 0,.clip = t->params.gradient_clip
+    .checks = t->scales || t->s.backend->asynchronous || t->params.gradient_clip > 0,.clip = t->params.gradient_clip
   };
 }
 
@@ -146,7 +121,7 @@ check_loss (const Cnn3dTrainer *t, gdouble loss, GError **error)
 {
   if (isfinite (loss))
     return TRUE;
-  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
+  g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DIVERGED,
       "the loss became NaN or infinite, in epoch %u after step %" G_GUINT64_FORMAT ": lower lr, add warmup-epochs or "
       "gradient-clip-val, or check the input for NaN", t->now.pass.epoch + 1,
       t->now.step);
@@ -156,29 +131,29 @@ check_loss (const Cnn3dTrainer *t, gdouble loss, GError **error)
 static Cnn3dArrays
 arrays (const Cnn3dTrainer *t)
 {
-  return (Cnn3dArrays) { t->weights, t->copy, t->gradients, t->first, t->second, t->trained };
+  return (Cnn3dArrays) { t->s.weights, t->s.copy, t->gradients, t->first, t->second, t->trained };
 }
 
 /* The micro-batches of a batch, one after the other. logits: of all clips; may be
  * NULL. update: where layers are updated as their gradients come. */
 static gboolean
-start_passes (Cnn3dTrainer *t, const There *there, gboolean training, gfloat *logits, const Cnn3dUpdate *update,
+start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, gfloat *logits, const Cnn3dUpdate *update,
     GError **error)
 {
-  const Cnn3dBatch *batch = &there->batch;
-  const Cnn3dNetworkParams *n = &t->net->params;
+  const Cnn3dBatch *batch = &staged->batch;
+  const Cnn3dNetworkParams *n = &t->s.net->params;
   const gsize clip = cnn3d_clip_bytes (n, batch->type);
 
   t->n_results = 0;
   for (guint first = 0; first < batch->n; first += t->fit.micro_batch) {
     const guint clips = MIN (t->fit.micro_batch, batch->n - first);
-    const TrainerProgram *p = cnn3d_trainer_get_program (t, clips, training, error);
+    const Cnn3dSessionProgram *p = cnn3d_session_program (&t->s, clips, training, error);
     Cnn3dResults *results = &t->results[t->n_results];
     const Cnn3dBinding b = {
-      .arena = t->arena,.arrays = arrays (t),.accumulate = t->group_batches > 0 || first > 0,
+      .arena = t->s.arena,.arrays = arrays (t),.accumulate = t->group_batches > 0 || first > 0,
       .frames = (const guint8 *) batch->frames + first * clip,.frames_type = batch->type,
       .labels = batch->labels ? batch->labels + first : NULL,
-      .label_smoothing = training ? t->params.label_smoothing : 0,.class_weights = training ? there->weights : NULL,
+      .label_smoothing = training ? t->params.label_smoothing : 0,.class_weights = training ? staged->weights : NULL,
       .loss_scale = loss_scale (t),
       .training = training,.batch_statistics = training && !t->norm_frozen,
       .seed = t->params.seed,.step = t->now.position + first,.update = update,
@@ -186,13 +161,13 @@ start_passes (Cnn3dTrainer *t, const There *there, gboolean training, gfloat *lo
     };
 
     *results = (Cnn3dResults) { 0 };
-    if (!p || !t->backend->run (p->program, p->plan->steps, p->plan->n_steps, &b, results, error))
+    if (!p || !t->s.backend->run (p->program, p->plan->steps, p->plan->n_steps, &b, results, error))
       return FALSE;
     t->n_results++;
     /* a batch whose loss is no number changed no weights */
-    if (!t->backend->asynchronous && !isfinite (results->loss_sum))
+    if (!t->s.backend->asynchronous && !isfinite (results->loss_sum))
       t->in_step = FALSE;
-    if (!t->backend->asynchronous && !check_loss (t, results->loss_sum, error))
+    if (!t->s.backend->asynchronous && !check_loss (t, results->loss_sum, error))
       return FALSE;
   }
   return TRUE;
@@ -212,20 +187,21 @@ start_step (Cnn3dTrainer *t, gfloat weight, GError **error)
     const Cnn3dUpdate update = next_update (t, weight);
 
     t->pending.checks = update.checks;
-    if (!t->backend->update (t->model, &a, &update, &t->pending.squares, error))
+    if (!t->s.backend->update (t->s.model, &a, &update, &t->pending.squares, error))
       return FALSE;
-  } else if (!cnn3d_trainer_refresh (t, error)) {
+  } else if (!cnn3d_session_refresh (&t->s, error)) {
     return FALSE;
   }
-  return t->backend->fetch (t->device, t->new_statistics, t->weights + t->layout->trained,
-      (t->layout->total - t->layout->trained) * sizeof (gfloat), error);
+  return t->s.backend->fetch (t->s.device, t->new_statistics, t->s.weights + t->s.layout->trained,
+      (t->s.layout->total - t->s.layout->trained) * sizeof (gfloat), error);
 }
 
-/* there: on the device. labels: the same ones, on the host. */
 static gboolean
-start (Cnn3dTrainer *t, const There *there, const gint32 *labels, GError **error)
+start (Cnn3dTrainer *t, GError **error)
 {
-  const Cnn3dBatch *batch = &there->batch;
+  const TrainerStaged *staged = &t->staged;
+  const gint32 *labels = staged->labels;
+  const Cnn3dBatch *batch = &staged->batch;
   const gboolean training = t->now.pass.training, early = training && t->updates_early;
   Cnn3dUpdate update;
 
@@ -236,7 +212,7 @@ start (Cnn3dTrainer *t, const There *there, const gint32 *labels, GError **error
   }
   if (!training && t->labels)
     memcpy (t->labels, labels, batch->n * sizeof *labels);
-  if (!start_passes (t, there, training, training ? NULL : t->logits, early ? &update : NULL, error))
+  if (!start_passes (t, staged, training, training ? NULL : t->logits, early ? &update : NULL, error))
     return FALSE;
   if (training && t->group_batches + 1 >= t->params.accumulate
       && !start_step (t, t->group_weight + t->pending.weight, error))
@@ -268,7 +244,7 @@ take_overflow (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
     progress->skipped = TRUE;
     return TRUE;
   }
-  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED,
+  g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DIVERGED,
       "the gradient's norm became NaN or infinite at step %" G_GUINT64_FORMAT ": lower lr", t->now.step + 1);
   return FALSE;
 }
@@ -302,6 +278,15 @@ take_step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
   return TRUE;
 }
 
+gboolean
+cnn3d_trainer_take_mark (Cnn3dTrainer *t, GError **error)
+{
+  t->mark = t->now;
+  t->mark_saved = FALSE;
+  return t->s.backend->download (t->s.device, t->mark_statistics, t->s.weights + t->s.layout->trained,
+      (t->s.layout->total - t->s.layout->trained) * sizeof (gfloat), error);
+}
+
 void
 cnn3d_trainer_fill_progress (const Cnn3dTrainer *t, Cnn3dProgress *p)
 {
@@ -320,7 +305,7 @@ cnn3d_trainer_fill_progress (const Cnn3dTrainer *t, Cnn3dProgress *p)
 static void
 count_confusion (Cnn3dTrainer *t, guint clips)
 {
-  const gsize classes = t->net->params.num_classes;
+  const gsize classes = t->s.net->params.num_classes;
 
   for (guint i = 0; t->confusion && i < clips; i++) {
     const gfloat *logits = t->logits + i * classes;
@@ -342,7 +327,7 @@ collect (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
   guint correct = 0;
 
   t->pending.active = FALSE;
-  if (!t->backend->finish (t->device, error))
+  if (!t->s.backend->finish (t->s.device, error))
     return FALSE;
   for (guint i = 0; i < t->n_results; i++) {
     loss += t->results[i].loss_sum;
@@ -372,6 +357,8 @@ collect (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
     count_confusion (t, t->pending.n);
   }
   cnn3d_trainer_fill_progress (t, progress);
+  progress->checkpoint_due = progress->stepped && t->params.checkpoint_interval
+      && t->now.step % t->params.checkpoint_interval == 0;
   return TRUE;
 }
 
@@ -383,33 +370,36 @@ cnn3d_trainer_wait (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 }
 
 gboolean
-cnn3d_trainer_flush (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
+cnn3d_trainer_stage (Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
 {
-  if (!cnn3d_trainer_wait (t, progress, error))
+  g_return_val_if_fail (batch->labels != NULL, FALSE);
+  return check_batch (t, batch, error) && stage (t, batch, &t->staged, error);
+}
+
+gboolean
+cnn3d_trainer_start (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
+{
+  memset (progress, 0, sizeof *progress);
+  g_return_val_if_fail (!t->pending.active && t->staged.labels, FALSE);
+  if (!start (t, error)) {
+    /* what was started writes to the trainer's figures */
+    t->s.backend->finish (t->s.device, NULL);
     return FALSE;
-  if (!progress->stepped || !t->params.checkpoint_interval || t->now.step % t->params.checkpoint_interval)
-    return TRUE;
-  if (t->tell)
-    t->tell (t->tell_data, progress, NULL);
-  return cnn3d_trainer_save (t, &progress->saved, error);
+  }
+  return t->s.backend->asynchronous || collect (t, progress, error);
 }
 
 gboolean
 cnn3d_trainer_run (Cnn3dTrainer *t, const Cnn3dBatch *batch, Cnn3dProgress *progress, GError **error)
 {
-  There there;
+  Cnn3dProgress own;
 
-  memset (progress, 0, sizeof *progress);
-  g_return_val_if_fail (batch->labels != NULL, FALSE);
-  if (!check_batch (t, batch, error) || !bring (t, batch, &there, error)
-      || !cnn3d_trainer_flush (t, progress, error))
+  if (!cnn3d_trainer_stage (t, batch, error) || !cnn3d_trainer_wait (t, progress, error)
+      || !cnn3d_trainer_start (t, &own, error))
     return FALSE;
-  if (!start (t, &there, batch->labels, error)) {
-    /* what was started writes to the trainer's figures */
-    t->backend->finish (t->device, NULL);
-    return FALSE;
-  }
-  return t->backend->asynchronous || cnn3d_trainer_flush (t, progress, error);
+  if (own.ready)
+    *progress = own;
+  return TRUE;
 }
 
 gboolean
@@ -418,7 +408,7 @@ cnn3d_trainer_step_short_group (Cnn3dTrainer *t, Cnn3dProgress *progress, GError
   if (t->group_clips == 0)
     return TRUE;
   t->pending = (TrainerPending) { 0 };
-  return start_step (t, t->group_weight, error) && t->backend->finish (t->device, error)
+  return start_step (t, t->group_weight, error) && t->s.backend->finish (t->s.device, error)
       && take_step (t, progress, error);
 }
 
@@ -426,18 +416,18 @@ gboolean
 cnn3d_trainer_logits (Cnn3dTrainer *t, const Cnn3dBatch *batch, gfloat *logits, GError **error)
 {
   Cnn3dProgress progress;
-  There there;
+  TrainerStaged staged;
   gdouble loss = 0;
 
-  if (!check_batch (t, batch, error) || !cnn3d_trainer_flush (t, &progress, error)
-      || !bring (t, batch, &there, error))
+  if (!check_batch (t, batch, error) || !cnn3d_trainer_wait (t, &progress, error)
+      || !stage (t, batch, &staged, error))
     return FALSE;
-  if (!start_passes (t, &there, FALSE, logits, NULL, error)) {
+  if (!start_passes (t, &staged, FALSE, logits, NULL, error)) {
     /* what was started writes to logits */
-    t->backend->finish (t->device, NULL);
+    t->s.backend->finish (t->s.device, NULL);
     return FALSE;
   }
-  if (!t->backend->finish (t->device, error))
+  if (!t->s.backend->finish (t->s.device, error))
     return FALSE;
   for (guint i = 0; i < t->n_results; i++)
     loss += t->results[i].loss_sum;

@@ -28,15 +28,15 @@ cnn3d_trainer_load_pretrained (Cnn3dTrainer *t, const gchar *path, GError **erro
   g_autoptr (Cnn3dSafetensors) file = cnn3d_safetensors_open (path, error);
   gsize length;
 
-  if (!file || !(t->prefix = cnn3d_model_file_prefix (file, path, t->net, error))
-      || !cnn3d_model_file_load (file, path, t->prefix, t->backend, t->model, t->net, t->weights, t->left_out, error))
+  if (!file || !(t->prefix = cnn3d_model_file_prefix (file, path, t->s.net, error))
+      || !cnn3d_model_file_load (file, path, t->prefix, t->s.backend, t->s.model, t->s.net, t->s.weights, t->left_out, error))
     return FALSE;
   length = strlen (t->prefix);
   for (guint i = 0; i < cnn3d_safetensors_get_n_tensors (file); i++) {
     const gchar *name = cnn3d_safetensors_nth (file, i)->name;
     const gboolean below = g_str_has_prefix (name, t->prefix);
 
-    if ((!below || cnn3d_network_find_param (t->net, name + length) < 0) && !g_str_has_suffix (name, ".num_batches_tracked"))
+    if ((!below || cnn3d_network_find_param (t->s.net, name + length) < 0) && !g_str_has_suffix (name, ".num_batches_tracked"))
       g_ptr_array_add (t->left_out, g_strdup_printf ("%s (not in the model)", name));
   }
   return TRUE;
@@ -60,12 +60,12 @@ add_double (Cnn3dSafetensorsWriter *w, const gchar *key, gdouble value)
 static void
 add_description (const Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w)
 {
-  Cnn3dModelInfo info = {.network = t->net->params,.precision = t->params.precision,.step = t->mark.step,
+  Cnn3dModelInfo info = {.network = t->s.net->params,.precision = t->params.precision,.step = t->mark.step,
     .epoch = t->mark.pass.epoch,.preparation = t->params.preparation,.classes = t->classes
   };
 
-  memcpy (info.mean, t->net->mean, sizeof info.mean);
-  memcpy (info.std, t->net->std, sizeof info.std);
+  memcpy (info.mean, t->s.net->mean, sizeof info.mean);
+  memcpy (info.std, t->s.net->std, sizeof info.std);
   cnn3d_model_file_describe (w, &info);
 }
 
@@ -91,12 +91,12 @@ counter_name (const Cnn3dParam *running_var)
 static gboolean
 write_param (Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w, guint param, const gfloat *array, GError **error)
 {
-  const Cnn3dParam *p = &t->net->weights[param];
+  const Cnn3dParam *p = &t->s.net->weights[param];
   const gsize bytes = p->count * sizeof (gfloat);
   g_auto (Cnn3dTemporary) values = { NULL };
 
   return cnn3d_temporary_take (&values, bytes, p->name, error)
-      && t->backend->export_weight (t->model, param, array, values.data, error)
+      && t->s.backend->export_weight (t->s.model, param, array, values.data, error)
       && cnn3d_safetensors_writer_data (w, values.data, bytes, error);
 }
 
@@ -104,7 +104,7 @@ write_param (Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w, guint param, const gflo
 static gboolean
 write_weights (Cnn3dTrainer *t, const gchar *path, const gchar *state, GError **error)
 {
-  const Cnn3dNetwork *net = t->net;
+  const Cnn3dNetwork *net = t->s.net;
   g_autoptr (Cnn3dSafetensorsWriter) w = cnn3d_safetensors_writer_new (path, error);
   const gint64 batches = GINT64_TO_LE ((gint64) t->mark.norm_batches);
 
@@ -126,8 +126,8 @@ write_weights (Cnn3dTrainer *t, const gchar *path, const gchar *state, GError **
     const gboolean trained = CNN3D_PARAM_TRAINED (p->role);
 
     /* running statistics are as at the mark, in host memory */
-    if (!(trained ? write_param (t, w, i, t->weights, error)
-            : cnn3d_safetensors_writer_data (w, t->mark_statistics + (t->layout->offset[i] - t->layout->trained),
+    if (!(trained ? write_param (t, w, i, t->s.weights, error)
+            : cnn3d_safetensors_writer_data (w, t->mark_statistics + (t->s.layout->offset[i] - t->s.layout->trained),
                 p->count * sizeof (gfloat), error))
         || (p->role == CNN3D_PARAM_RUNNING_VAR && !cnn3d_safetensors_writer_data (w, &batches, sizeof batches, error)))
       return FALSE;
@@ -153,7 +153,7 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
   if (!w)
     return FALSE;
   cnn3d_safetensors_writer_metadata (w, "version", STATE_VERSION);
-  cnn3d_safetensors_writer_metadata (w, "model", t->net->model);
+  cnn3d_safetensors_writer_metadata (w, "model", t->s.net->model);
   cnn3d_safetensors_writer_number (w, "optimizer", t->params.optimizer);
   cnn3d_safetensors_writer_number (w, "step", m->step);
   cnn3d_safetensors_writer_number (w, "position", m->position);
@@ -191,12 +191,12 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
   }
   cnn3d_safetensors_writer_metadata (w, "kept", kept->str);
   for (guint a = 0; a < 2; a++)
-    for (guint i = 0; arrays[a] && i < t->net->n_weights; i++)
-      if (CNN3D_PARAM_TRAINED (t->net->weights[i].role))
-        declare (w, prefixes[a], &t->net->weights[i]);
+    for (guint i = 0; arrays[a] && i < t->s.net->n_weights; i++)
+      if (CNN3D_PARAM_TRAINED (t->s.net->weights[i].role))
+        declare (w, prefixes[a], &t->s.net->weights[i]);
   for (guint a = 0; a < 2; a++)
-    for (guint i = 0; arrays[a] && i < t->net->n_weights; i++)
-      if (CNN3D_PARAM_TRAINED (t->net->weights[i].role) && !write_param (t, w, i, arrays[a], error))
+    for (guint i = 0; arrays[a] && i < t->s.net->n_weights; i++)
+      if (CNN3D_PARAM_TRAINED (t->s.net->weights[i].role) && !write_param (t, w, i, arrays[a], error))
         return FALSE;
   return cnn3d_safetensors_writer_finish (w, error);
 }
@@ -206,7 +206,7 @@ make_folder (const Cnn3dTrainer *t, GError **error)
 {
   if (g_mkdir_with_parents (t->params.checkpoint_dir, 0777) == 0)
     return TRUE;
-  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT, "checkpoint-dir %s cannot be created: %s",
+  g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT, "checkpoint-dir %s cannot be created: %s",
       t->params.checkpoint_dir, g_strerror (errno));
   return FALSE;
 }
@@ -229,31 +229,6 @@ remove_other_states (const Cnn3dTrainer *t, const gchar *keep)
     g_dir_close (dir);
 }
 
-gboolean
-cnn3d_trainer_save (Cnn3dTrainer *t, gchar **path, GError **error)
-{
-  g_autofree gchar *state = NULL, *state_path = NULL, *last = NULL;
-  Cnn3dProgress progress;
-
-  if (!cnn3d_trainer_wait (t, &progress, error))
-    return FALSE;
-  if (!t->params.checkpoint_dir || t->mark_saved || t->in_step)
-    return TRUE;
-  if (!make_folder (t, error))
-    return FALSE;
-  /* A position is passed once: no two states of a run have the same name. */
-  state = g_strdup_printf ("last-%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT ".state", t->mark.step, t->mark.position);
-  state_path = g_build_filename (t->params.checkpoint_dir, state, NULL);
-  last = g_build_filename (t->params.checkpoint_dir, LAST, NULL);
-  if (!write_state (t, state_path, error) || !write_weights (t, last, state, error))
-    return FALSE;
-  remove_other_states (t, state);
-  t->mark_saved = TRUE;
-  if (path)
-    *path = g_steal_pointer (&last);
-  return TRUE;
-}
-
 static gchar *
 kept_path (const Cnn3dTrainer *t, guint epoch)
 {
@@ -262,30 +237,29 @@ kept_path (const Cnn3dTrainer *t, guint epoch)
   return g_build_filename (t->params.checkpoint_dir, name, NULL);
 }
 
-gboolean
-cnn3d_trainer_keep_best (Cnn3dTrainer *t, guint epoch, gdouble value, gboolean improved, GError **error)
+/* Keeps the weights of the epoch that ended if they are among the best. */
+static gboolean
+keep_best (Cnn3dTrainer *t, GError **error)
 {
-  const TrainerKept entry = { epoch, value };
+  const TrainerKept entry = { t->ended.epoch, t->ended.value };
   guint at = 0;
 
-  if (!t->params.checkpoint_dir || !t->params.save_top_k)
+  if (!t->ended.unsaved || !t->params.save_top_k)
     return TRUE;
-  if (!make_folder (t, error))
-    return FALSE;
-  if (improved) {
+  if (t->ended.improved) {
     g_autofree gchar *best = g_build_filename (t->params.checkpoint_dir, "best.safetensors", NULL);
 
     if (!write_weights (t, best, NULL, error))
       return FALSE;
   }
-  if (t->params.save_top_k == 1 || isnan (value))
+  if (t->params.save_top_k == 1 || isnan (entry.value))
     return TRUE;
-  while (at < t->kept->len && g_array_index (t->kept, TrainerKept, at).value >= value)
+  while (at < t->kept->len && g_array_index (t->kept, TrainerKept, at).value >= entry.value)
     at++;
   if (at >= t->params.save_top_k)
     return TRUE;
 
-  g_autofree gchar *path = kept_path (t, epoch);
+  g_autofree gchar *path = kept_path (t, entry.epoch);
 
   if (!write_weights (t, path, NULL, error))
     return FALSE;
@@ -296,6 +270,32 @@ cnn3d_trainer_keep_best (Cnn3dTrainer *t, guint epoch, gdouble value, gboolean i
     g_unlink (worst);
     g_array_set_size (t->kept, t->kept->len - 1);
   }
+  return TRUE;
+}
+
+gboolean
+cnn3d_trainer_save (Cnn3dTrainer *t, gchar **path, GError **error)
+{
+  g_autofree gchar *state = NULL, *state_path = NULL, *last = NULL;
+  Cnn3dProgress progress;
+
+  if (!cnn3d_trainer_wait (t, &progress, error))
+    return FALSE;
+  if (!t->params.checkpoint_dir || t->mark_saved || t->in_step)
+    return TRUE;
+  if (!make_folder (t, error) || !keep_best (t, error))
+    return FALSE;
+  t->ended.unsaved = FALSE;
+  /* A position is passed once: no two states of a run have the same name. */
+  state = g_strdup_printf ("last-%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT ".state", t->mark.step, t->mark.position);
+  state_path = g_build_filename (t->params.checkpoint_dir, state, NULL);
+  last = g_build_filename (t->params.checkpoint_dir, LAST, NULL);
+  if (!write_state (t, state_path, error) || !write_weights (t, last, state, error))
+    return FALSE;
+  remove_other_states (t, state);
+  t->mark_saved = TRUE;
+  if (path)
+    *path = g_steal_pointer (&last);
   return TRUE;
 }
 
@@ -428,18 +428,18 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
   if (g_strcmp0 (cnn3d_safetensors_metadata (file, "version"), STATE_VERSION)
       || !cnn3d_safetensors_metadata (file, "model") || !get_mark (t, file, mark)
       || !get_uint (file, "optimizer", &optimizer)) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
         "%s is not a state that this version wrote: use resume=never to start anew", path);
     return FALSE;
   }
-  if (strcmp (cnn3d_safetensors_metadata (file, "model"), t->net->model)) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+  if (strcmp (cnn3d_safetensors_metadata (file, "model"), t->s.net->model)) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
         "%s was written by another model than %s: set the same one, or resume=never to start anew", path,
-        t->net->model);
+        t->s.net->model);
     return FALSE;
   }
   if (optimizer != t->params.optimizer) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
         "%s was written with another optimizer: set the same one, or resume=never to start anew", path);
     return FALSE;
   }
@@ -447,8 +447,8 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
     return FALSE;
   check_monitor (t, file, mark);
   for (guint a = 0; a < 2; a++)
-    for (guint i = 0; arrays[a] && i < t->net->n_weights; i++) {
-      const Cnn3dParam *p = &t->net->weights[i];
+    for (guint i = 0; arrays[a] && i < t->s.net->n_weights; i++) {
+      const Cnn3dParam *p = &t->s.net->weights[i];
       g_autofree gchar *name = g_strconcat (prefixes[a], p->name, NULL);
       const Cnn3dSafetensor *tensor;
 
@@ -456,25 +456,26 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
         continue;
       tensor = cnn3d_safetensors_lookup (file, name);
       if (!tensor || !cnn3d_model_file_same_shape (tensor, p)) {
-        g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+        g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
             "%s has no optimizer state '%s' that fits: use the settings that it was written with, or resume=never",
             path, name);
         return FALSE;
       }
-      if (!cnn3d_model_file_import (tensor, t->backend, t->model, t->net, i, arrays[a], error))
+      if (!cnn3d_model_file_import (tensor, t->s.backend, t->s.model, t->s.net, i, arrays[a], error))
         return FALSE;
     }
   return TRUE;
 }
 
 gboolean
-cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
+cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, Cnn3dPassResult *ended, GError **error)
 {
   g_autofree gchar *last = NULL, *state_path = NULL;
   g_autoptr (Cnn3dSafetensors) weights = NULL, state = NULL;
   const gchar *name;
   TrainerMark mark;
 
+  memset (ended, 0, sizeof *ended);
   if (!t->params.checkpoint_dir)
     return FALSE;
   last = g_build_filename (t->params.checkpoint_dir, LAST, NULL);
@@ -485,7 +486,7 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
     return FALSE;
   name = cnn3d_safetensors_metadata (weights, "state");
   if (!name || strchr (name, G_DIR_SEPARATOR)) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
         "%s names no training state to resume from: use it as pretrained=, with resume=never or another "
         "checkpoint-dir", last);
     return FALSE;
@@ -493,8 +494,8 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
   state_path = g_build_filename (t->params.checkpoint_dir, name, NULL);
   state = cnn3d_safetensors_open (state_path, error);
   if (!state || !read_state (t, state, state_path, last, &mark, error)
-      || !cnn3d_model_file_load (weights, last, "", t->backend, t->model, t->net, t->weights, NULL, error)
-      || !cnn3d_trainer_refresh (t, error))
+      || !cnn3d_model_file_load (weights, last, "", t->s.backend, t->s.model, t->s.net, t->s.weights, NULL, error)
+      || !cnn3d_session_refresh (&t->s, error))
     return FALSE;
   t->now = mark;
   if (!cnn3d_trainer_take_mark (t, error))
@@ -505,13 +506,9 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, GError **error)
   mark = t->now;
   /* Stopped between a pass's last step and its end: nothing of it will come
    * again, so it ends here. */
-  if (mark.pass.clips_listed && mark.position >= mark.pass.first + mark.pass.clips_listed) {
-    Cnn3dPassResult result;
-
-    if (!cnn3d_trainer_end_pass (t, mark.position, &result, error))
-      return FALSE;
-    g_free (result.saved);
-  }
+  if (mark.pass.clips_listed && mark.position >= mark.pass.first + mark.pass.clips_listed
+      && !cnn3d_trainer_end_pass (t, mark.position, ended, error))
+    return FALSE;
   if (!cnn3d_trainer_move_to_data (t, error))
     return FALSE;
   t->resumed = TRUE;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/bytes.h"
 #include "src/train/fit.h"
 
 #include <string.h>
@@ -20,18 +21,20 @@ cnn3d_trainer_updates_early (const Cnn3dTrainerParams *p, guint batch, guint mic
       && p->precision != CNN3D_PRECISION_16_MIXED;
 }
 
-static Cnn3dPlan *
-make_plan (const Cnn3dBackend *backend, Cnn3dModel *model, const Cnn3dNetwork *net, const Cnn3dProgramParams *program,
-    const Cnn3dPlanParams *params, GError **error)
+gsize
+cnn3d_trainer_round_slot (gsize bytes)
 {
-  Cnn3dProgram *p = backend->program_new (model, program, error);
-  Cnn3dPlan *plan;
+  return (bytes + 63) & ~(gsize) 63;
+}
 
-  if (!p)
-    return NULL;
-  plan = cnn3d_plan_new (net, backend->program_sizes (p), params);
-  backend->program_free (&p);
-  return plan;
+gsize
+cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *p, guint batch)
+{
+  const gsize frames = cnn3d_clip_bytes (&p->network, p->frames_type) * batch;
+  const gsize weights = p->class_weights ? p->network.num_classes * sizeof (gfloat) : 0;
+
+  return cnn3d_trainer_round_slot (frames) + cnn3d_trainer_round_slot (batch * sizeof (gint32))
+      + cnn3d_trainer_round_slot (weights);
 }
 
 gboolean
@@ -55,13 +58,13 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
   const gboolean early = cnn3d_trainer_updates_early (&resolved, batch, micro_batch);
   const Cnn3dModelParams model_params = { resolved.precision, recompute != CNN3D_RECOMPUTE_BLOCK };
   const Cnn3dPlanParams plan_params = { TRUE, trained, recompute, early }, forward_params = { FALSE };
-  Cnn3dProgramParams program = { micro_batch, TRUE, cnn3d_trainer_accumulates (params, batch, micro_batch), TRUE };
+  Cnn3dProgramParams program = { micro_batch, TRUE, cnn3d_trainer_accumulates (params, batch, micro_batch) };
 
   model = backend->model_new (device, net, &model_params, error);
-  if (!model || !(training = make_plan (backend, model, net, &program, &plan_params, error)))
+  if (!model || !(training = cnn3d_session_plan (backend, model, net, &program, &plan_params, error)))
     goto done;
   program.training = FALSE;
-  forward = make_plan (backend, model, net, &program, &forward_params, error);
+  forward = cnn3d_session_plan (backend, model, net, &program, &forward_params, error);
   if (!forward)
     goto done;
 
@@ -112,23 +115,13 @@ check (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParam
   const Cnn3dModelParams model_params = { fit->precision, fit->recompute != CNN3D_RECOMPUTE_BLOCK };
   const gboolean accumulates = cnn3d_trainer_accumulates (params, batch, fit->micro_batch);
   const Cnn3dProgramParams programs[] = {
-    {fit->micro_batch, TRUE, accumulates, TRUE,.checks = TRUE}, {fit->micro_batch, FALSE, FALSE, TRUE,.checks = TRUE},
-    {1, TRUE, accumulates, TRUE,.most = fit->micro_batch,.checks = TRUE},
+    {fit->micro_batch, TRUE, accumulates}, {fit->micro_batch, FALSE, FALSE},
+    {1, TRUE, accumulates,.most = fit->micro_batch},
   };
   Cnn3dNetwork *net = cnn3d_network_new (&params->network, error);
   Cnn3dModel *model = net ? backend->model_new (device, net, &model_params, error) : NULL;
-  gboolean ok = model != NULL;
+  const gboolean ok = model && cnn3d_session_check (backend, model, programs, G_N_ELEMENTS (programs), replaced, error);
 
-  *replaced = FALSE;
-  for (guint i = 0; ok && i < G_N_ELEMENTS (programs); i++) {
-    Cnn3dProgram *p = backend->program_new (model, &programs[i], error);
-
-    ok = p != NULL;
-    if (!ok)
-      break;
-    *replaced |= backend->program_replaced (p);
-    backend->program_free (&p);
-  }
   if (model)
     backend->model_free (&model);
   cnn3d_network_free (&net);
@@ -147,7 +140,7 @@ cnn3d_fit_budget (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
 guint64
 cnn3d_fit_needs (const Cnn3dFit *fit)
 {
-  return (guint64) fit->memory.total + fit->memory.context;
+  return cnn3d_memory_needs (&fit->memory);
 }
 
 /* --- choosing --- */
@@ -309,7 +302,7 @@ cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
   g_autofree gchar *needed = cnn3d_format_bytes (cnn3d_fit_needs (fit)), *have = cnn3d_format_bytes (there);
   g_autofree gchar *context = cnn3d_format_bytes (fit->memory.context);
 
-  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY,
+  g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY,
       "training needs %s (%" G_GUINT64_FORMAT " bytes, %s of it for libraries), but %s %s (%" G_GUINT64_FORMAT
       " bytes)%s%s", needed, cnn3d_fit_needs (fit), context,
       params->max_memory == there ? "max-memory allows" : "there is only", have, there,
@@ -450,45 +443,4 @@ cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
     }
   }
   return fits;
-}
-
-/* --- bytes --- */
-
-gchar *
-cnn3d_format_bytes (guint64 bytes)
-{
-  if (bytes >= 1 << 30)
-    return g_strdup_printf ("%.2f GiB", bytes / (gdouble) (1 << 30));
-  return g_strdup_printf ("%.1f MiB", bytes / (gdouble) (1 << 20));
-}
-
-gboolean
-cnn3d_parse_bytes (const gchar *text, guint64 *bytes)
-{
-  static const struct {
-    const gchar *name;
-    gdouble factor;
-  } units[] = {
-    {"", 1}, {"b", 1}, {"k", 1024}, {"kib", 1024}, {"kb", 1e3}, {"m", 1 << 20}, {"mib", 1 << 20}, {"mb", 1e6},
-    {"g", 1 << 30}, {"gib", 1 << 30}, {"gb", 1e9}, {"t", 0x1p40}, {"tib", 0x1p40}, {"tb", 1e12},
-  };
-  gchar *end;
-  gdouble value;
-
-  if (!text || !g_ascii_isdigit (*text))
-    return FALSE;
-  value = g_ascii_strtod (text, &end);
-  if (end != text + strspn (text, "0123456789."))
-    return FALSE;               /* hexadecimal, or an exponent */
-  while (*end == ' ')
-    end++;
-  for (guint i = 0; i < G_N_ELEMENTS (units); i++)
-    if (!g_ascii_strcasecmp (end, units[i].name)) {
-      value *= units[i].factor;
-      if (!(value < 0x1p63))
-        return FALSE;
-      *bytes = value;
-      return TRUE;
-    }
-  return FALSE;
 }

@@ -35,7 +35,7 @@ CNN3D_API guint64 cnn3d_fit_budget (const Cnn3dBackend * backend, Cnn3dDevice * 
  * micro-batch up to params' own that fits in any way, as batch norm sees no more than
  * that, and the last one of a batch may be smaller; where batch norm is frozen, any.
  * Of these, the quickest: with recompute auto, any. Precision, frames and sizes stay
- * as they are. FALSE with error: CNN3D_TRAINER_ERROR_MEMORY says what is needed, what
+ * as they are. FALSE with error: CNN3D_SESSION_ERROR_MEMORY says what is needed, what
  * there is, and what would fit, as settings to paste. */
 CNN3D_API gboolean cnn3d_fit_choose (const Cnn3dBackend * backend, Cnn3dDevice * device,
     const Cnn3dTrainerParams * params, guint batch, Cnn3dFit * fit, GError ** error);
@@ -51,10 +51,5 @@ CNN3D_API gchar **cnn3d_fit_suggest (const Cnn3dBackend * backend, Cnn3dDevice *
 #define CNN3D_FIT_MOST_CLIPS 4096
 CNN3D_API guint cnn3d_fit_largest (const Cnn3dBackend * backend, Cnn3dDevice * device,
     const Cnn3dTrainerParams * params, Cnn3dRecompute recompute, guint64 budget, Cnn3dFit * fit);
-
-/* "1.93 GiB"; g_free(). */
-CNN3D_API gchar *cnn3d_format_bytes (guint64 bytes);
-/* "8GiB", "800MiB", "6G" (= GiB), plain bytes; FALSE: not a size. */
-CNN3D_API gboolean cnn3d_parse_bytes (const gchar * text, guint64 * bytes);
 
 #endif

@@ -47,7 +47,7 @@ cnn3d_freeze (const Cnn3dNetwork *net, const gchar *freeze, gboolean *norm_froze
       }
     }
     if (!found) {
-      g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+      g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
           "freeze: %s has no parameter that begins with '%s'; it may name 'backbone', 'batch-norm' or prefixes such "
           "as '%.*s'", net->model, token, (int) strcspn (net->weights[0].name, "."), net->weights[0].name);
       return NULL;
@@ -57,7 +57,7 @@ cnn3d_freeze (const Cnn3dNetwork *net, const gchar *freeze, gboolean *norm_froze
     trained += trains[i];
   if (trained)
     return g_steal_pointer (&trains);
-  g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_SETTINGS,
+  g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
       "freeze=%s leaves nothing to train", freeze);
   return NULL;
 }

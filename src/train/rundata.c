@@ -79,10 +79,10 @@ check_classes (const Cnn3dTrainer *t, const gchar *path, gchar **was, GError **e
   if (MAX (g_strv_length (was), g_strv_length (is)) <= MOST_NAMED) {
     g_autofree gchar *before = g_strjoinv (", ", was), *now = g_strjoinv (", ", is);
 
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
         "the classes of %s are %s, in this order, but the data's are %s: " ADVICE, path, before, now);
   } else {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
         "class %u of %s is %s, but the data's is %s: " ADVICE, i, path, was[i] ? was[i] : "none",
         is[i] ? is[i] : "none");
   }
@@ -108,7 +108,7 @@ add_word (GString *text, const gchar *name, const gchar *was, const gchar *is)
 static void
 compare_preparation (const Cnn3dTrainer *t, const Cnn3dModelInfo *info, GString *text)
 {
-  const Cnn3dNetworkParams *n = &t->net->params, *m = &info->network;
+  const Cnn3dNetworkParams *n = &t->s.net->params, *m = &info->network;
   const Cnn3dPreparation *is = &t->params.preparation, *was = &info->preparation;
 
   add_number (text, "num-frames", m->frames, n->frames);
@@ -254,7 +254,7 @@ cnn3d_trainer_check_data (Cnn3dTrainer *t, const gchar *path, Cnn3dSafetensors *
     return TRUE;
   }
   if (!t->params.any_data) {
-    g_set_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_CHECKPOINT,
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
         "%s was trained on other data: %s. Use the same data as before, or set resume-data=any to continue with "
         "this", path,
         text->str);

@@ -6,14 +6,6 @@
 #include "src/train/fit.h"
 #include "src/train/trainer.h"
 
-/* The network for one number of clips. */
-typedef struct {
-  guint batch;
-  gboolean training;
-  Cnn3dProgram *program;
-  Cnn3dPlan *plan;
-} TrainerProgram;
-
 /* A pass's figures so far. */
 typedef struct {
   guint epoch;
@@ -46,7 +38,14 @@ typedef struct {
   gdouble value;
 } TrainerKept;
 
-/* A batch that was started: what is to be told of it when it is done. */
+/* A batch where it is run. */
+typedef struct {
+  Cnn3dBatch batch;
+  const gint32 *labels;         /* its labels on the host */
+  const gfloat *weights;        /* of the classes; NULL: each 1 */
+} TrainerStaged;
+
+/* A batch that was started: what is reported when it is done. */
 typedef struct {
   gboolean active;
   guint n;
@@ -56,39 +55,40 @@ typedef struct {
   gdouble lr, squares;          /* of that; squares: filled when it is done */
 } TrainerPending;
 
+/* An epoch that is over, until it is saved. */
+typedef struct {
+  gboolean unsaved;
+  guint epoch;
+  gdouble value;                /* of the monitor, larger is better */
+  gboolean improved;
+} TrainerEnded;
+
 struct _Cnn3dTrainer {
+  Cnn3dSession s;
   Cnn3dTrainerParams params;    /* strings owned, but for `classes` */
   gchar **classes;
   gfloat *class_weights;        /* NULL: each 1 */
   guint batch;
 
-  const Cnn3dBackend *backend;
-  Cnn3dDevice *device;
-  gchar *passed_over;           /* by device=auto, and why; NULL: nothing */
-  Cnn3dNetwork *net;
-  Cnn3dModel *model;
-  const Cnn3dWeightLayout *layout;
   guint64 budget;
   Cnn3dFit fit;                 /* how it runs */
   gboolean updates_early;       /* each layer as soon as its gradient is there */
   gboolean in_step;             /* such a step is under way, or failed: the weights are neither the old nor the new */
   gboolean scales;              /* the loss, against underflow */
-  GArray *programs;             /* TrainerProgram */
   gboolean *trained;            /* [parameter] */
   gboolean norm_frozen;
   GPtrArray *left_out;
   gchar *prefix;                /* before the names in `pretrained`; NULL: no file was read */
   gboolean validates;           /* a validation pass follows each training pass */
 
-  gfloat *weights, *gradients, *first, *second;
-  gpointer copy;
-  guint8 *arena;
-  gsize arena_bytes;
+  gfloat *gradients, *first, *second;   /* s.layout->trained; NULL: not kept */
   guint8 *slots[2];             /* for batches on the device: frames, then labels; NULL: it reads the host's */
   guint next_slot;
 
   TrainerMark now;
+  TrainerStaged staged;
   TrainerPending pending;
+  TrainerEnded ended;
   Cnn3dResults *results;        /* of the started batch's micro-batches */
   guint n_results;
   /* what validation passes told: of the started batch on the host, and of the pass */
@@ -107,8 +107,6 @@ struct _Cnn3dTrainer {
   gfloat *new_statistics;       /* after the step that is under way */
   gboolean mark_saved;
   GArray *kept;                 /* TrainerKept: weights of the best epochs, best first */
-  Cnn3dTrainerTell tell;
-  gpointer tell_data;
   gchar *data_note;             /* NULL: none */
   gboolean other_order, other_clips;    /* than the checkpoint's data has: the order; how many in each pass */
   gboolean resumed;             /* and the pass that it goes on with has not begun */
@@ -118,24 +116,17 @@ struct _Cnn3dTrainer {
  * where the last goes. */
 void cnn3d_class_figures (Cnn3dPassResult * result, guint num_classes, gdouble * accuracy);
 
-/* Sets the mark to now; no batch is under way. */
-gboolean cnn3d_trainer_take_mark (Cnn3dTrainer * t, GError ** error);
-
-/* The network for so many clips: made when it is first asked for. */
-const TrainerProgram *cnn3d_trainer_get_program (Cnn3dTrainer * t, guint batch, gboolean training, GError ** error);
-
-/* batch.c. Bytes of a batch's place on a device, its labels and the classes'
- * weights included. */
+/* fit.c. Bytes of a batch's place on a device, its labels and the classes'
+ * weights included, each part rounded. */
+gsize cnn3d_trainer_round_slot (gsize bytes);
 gsize cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams * params, guint batch);
+/* batch.c */
 gdouble cnn3d_trainer_epochs_passed (const Cnn3dTrainer * t);
 void cnn3d_trainer_fill_progress (const Cnn3dTrainer * t, Cnn3dProgress * progress);
-/* As cnn3d_trainer_flush(), but saves nothing that is due. */
-gboolean cnn3d_trainer_wait (Cnn3dTrainer * t, Cnn3dProgress * progress, GError ** error);
+/* Sets the mark to now; no batch is under way. */
+gboolean cnn3d_trainer_take_mark (Cnn3dTrainer * t, GError ** error);
 /* What a pass's end leaves of a group, where there is something. */
 gboolean cnn3d_trainer_step_short_group (Cnn3dTrainer * t, Cnn3dProgress * progress, GError ** error);
-
-/* Refreshes what is computed with from the masters. */
-gboolean cnn3d_trainer_refresh (Cnn3dTrainer * t, GError ** error);
 
 /* Whether gradients add up over micro-batches; whether they need not outlive
  * their layer. One answer for the plan and for the run. */
@@ -164,7 +155,5 @@ gboolean cnn3d_trainer_repeat_skipped (Cnn3dTrainer * t, GError ** error);
 
 /* checkpoint.c */
 gboolean cnn3d_trainer_load_pretrained (Cnn3dTrainer * t, const gchar * path, GError ** error);
-/* After an epoch: keeps its weights if they are among the best. */
-gboolean cnn3d_trainer_keep_best (Cnn3dTrainer * t, guint epoch, gdouble value, gboolean improved, GError ** error);
 
 #endif

@@ -8,17 +8,8 @@
 #define CNN3D_TRAINER_H
 
 #include "src/model/modelfile.h"
+#include "src/session/session.h"
 #include "src/train/lr.h"
-
-#define CNN3D_TRAINER_ERROR (cnn3d_trainer_error_quark ())
-CNN3D_API GQuark cnn3d_trainer_error_quark (void);
-typedef enum {
-  CNN3D_TRAINER_ERROR_SETTINGS, /* settings that do not go together */
-  CNN3D_TRAINER_ERROR_DATA,     /* a label out of range, a batch of another size */
-  CNN3D_TRAINER_ERROR_DIVERGED, /* the loss is not a number any more */
-  CNN3D_TRAINER_ERROR_CHECKPOINT,
-  CNN3D_TRAINER_ERROR_MEMORY,   /* it does not fit */
-} Cnn3dTrainerError;
 
 /* Which data set clips are of; order is NULL: nobody told. The digests are
  * clipsrc's: of the clips in any order, these with their labels, and these in the
@@ -73,25 +64,11 @@ typedef struct {
   gboolean any_data;            /* a checkpoint of other data is gone on from, and cnn3d_trainer_data_note() tells */
 } Cnn3dTrainerParams;
 
-#define CNN3D_MOST_BATCH 65536  /* clips, whatever upstream sends */
 #define CNN3D_MOST_CLASS_WEIGHT 1e6
 
 CNN3D_API void cnn3d_trainer_params_init (Cnn3dTrainerParams * params);
 /* Does batch norm, with this `freeze`, normalise with its running figures, whatever the batch? */
 CNN3D_API gboolean cnn3d_freezes_norm (const gchar * freeze);
-
-/* Bytes taken, by kind. */
-typedef struct {
-  gsize weights;                /* masters and running statistics */
-  gsize copy;                   /* in the precision that is computed with */
-  gsize gradients;              /* that outlive their layer's step */
-  gsize optimizer;
-  gsize input;                  /* batches as they arrive, for a device that does not read the host's memory */
-  gsize arena;                  /* activations, their gradients, scratch */
-  gsize workspace;              /* of the arena: scratch, at the step where it is fullest */
-  gsize total;                  /* what the plan predicted and what is taken: all but context */
-  gsize context;                /* what libraries and driver take beside: measured, or a bound */
-} Cnn3dMemory;
 
 typedef struct _Cnn3dTrainer Cnn3dTrainer;
 
@@ -104,7 +81,7 @@ typedef struct {
   guint64 position;             /* in the run's order of clips: where to go on after this batch */
 } Cnn3dBatch;
 
-/* What there is to tell after a batch. */
+/* The figures after a batch. */
 typedef struct {
   gboolean ready;               /* FALSE: nothing yet; all that follows is empty */
   guint epoch;                  /* from 0 */
@@ -118,7 +95,10 @@ typedef struct {
   gdouble pass_loss, pass_accuracy;     /* of the pass so far */
   gdouble lr;
   gdouble gradient_norm;        /* before clipping; 0 unless clipping */
-  gchar *saved;                 /* checkpoint written, or NULL; g_free() */
+  /* cnn3d_trainer_save() is to be called before the next batch starts, and after
+   * this one is in the log: a log then lacks nothing that a resumed run does not
+   * repeat. */
+  gboolean checkpoint_due;
 } Cnn3dProgress;
 
 /* Validation passes count confusions of at most so many classes: 8 MiB. */
@@ -144,7 +124,7 @@ typedef struct {
   gdouble recall, f1;
   const gdouble *class_accuracy;        /* [num_classes] */
   Cnn3dProgress last;           /* the batch that was under way, or the short last group's step (last.stepped) */
-  gchar *saved;                 /* checkpoint written, or NULL; g_free() */
+  gboolean checkpoint_due;      /* as in Cnn3dProgress */
 } Cnn3dPassResult;
 
 /* Where training stands: what a resumed run has behind it. */
@@ -170,12 +150,6 @@ typedef struct {
   gboolean training;
   guint64 clip, clips;          /* of the pass; clips is 0 between two passes */
 } Cnn3dSavedAt;
-
-/* Hears of a batch, or of a pass that is over (the other is NULL), before a
- * checkpoint is written that has it behind it: a log that is written in here lacks
- * nothing that a resumed run does not do again. Both are the trainer's, and `saved`
- * is not filled in yet. No batch is under way: weights may be read. */
-typedef void (*Cnn3dTrainerTell) (gpointer data, const Cnn3dProgress * progress, const Cnn3dPassResult * result);
 
 /* Sets up everything and takes all memory: back end, network, plan, weights
  * (pretrained, or drawn from the seed). Strings are copied. NULL with error. */
@@ -206,22 +180,20 @@ CNN3D_API guint64 cnn3d_trainer_device_memory (const Cnn3dTrainer * trainer);
  * or a device was named. Owned by the trainer. */
 CNN3D_API const gchar *cnn3d_trainer_passed_over (const Cnn3dTrainer * trainer);
 
-/* Of batches after which a checkpoint is due, and of all passes, `tell` hears first;
- * whoever runs them gets the same once more. NULL: nobody does. */
-CNN3D_API void cnn3d_trainer_set_tell (Cnn3dTrainer * trainer, Cnn3dTrainerTell tell, gpointer data);
-/* As of the last batch that was told of. */
+/* As of the last batch that was reported. */
 CNN3D_API void cnn3d_trainer_get_mark (const Cnn3dTrainer * trainer, Cnn3dRunMark * mark);
 CNN3D_API void cnn3d_trainer_get_saved_at (const Cnn3dTrainer * trainer, Cnn3dSavedAt * at);
 CNN3D_API void cnn3d_trainer_get_best (const Cnn3dTrainer * trainer, Cnn3dBest * best);
 /* Clips of the pass so far, those before a resume included. */
 CNN3D_API guint64 cnn3d_trainer_pass_clips (const Cnn3dTrainer * trainer);
 
-/* Restores `checkpoint_dir`'s last checkpoint. FALSE without error: there is
- * none. *position: the clip to go on with; *epoch, *training: the pass that it
- * lies in. A checkpoint of another model, width or
- * number of classes, of another optimizer, of other class names or, without any_data, of
- * other data is an error that says so. */
-CNN3D_API gboolean cnn3d_trainer_resume (Cnn3dTrainer * trainer, guint64 * position, GError ** error);
+/* Restores `checkpoint_dir`'s last checkpoint. FALSE without error: there is none.
+ * *position: the clip to go on with. *ended: the training pass that ends here because
+ * the checkpoint stands behind its last clip; its `clips` is 0 where there is none. A
+ * checkpoint of another model, width or number of classes, of another optimizer, of
+ * other class names or, without any_data, of other data is an error that says so. */
+CNN3D_API gboolean cnn3d_trainer_resume (Cnn3dTrainer * trainer, guint64 * position, Cnn3dPassResult * ended,
+    GError ** error);
 /* After that: how the data differs, or that it cannot be seen, or that the epoch begins anew; NULL: nothing of it.
  * Owned by the trainer. */
 CNN3D_API const gchar *cnn3d_trainer_data_note (const Cnn3dTrainer * trainer);
@@ -238,23 +210,32 @@ typedef struct {
 } Cnn3dPass;
 CNN3D_API gboolean cnn3d_trainer_begin_pass (Cnn3dTrainer * trainer, const Cnn3dPass * pass, GError ** error);
 
-/* Trains on a batch, or validates, as the pass says. A batch may be smaller
- * than the trainer's (an epoch's last), never larger; its memory may be used again
- * at once. On a GPU the batch is under way on return, and progress tells of the
- * one before; on a CPU it is done, and progress tells of it. */
+/* A batch is trained on, or validated, as the pass says, in three calls. A batch may
+ * be smaller than the trainer's (an epoch's last), never larger.
+ *
+ * Stages a batch: on a GPU brings it there, beside the batch that is under way. Its
+ * memory is read until it was started. */
+CNN3D_API gboolean cnn3d_trainer_stage (Cnn3dTrainer * trainer, const Cnn3dBatch * batch, GError ** error);
+/* Waits for the batch that is under way and fills in its figures, with `ready` FALSE
+ * where there is none. The end of a pass, saving and reading weights wait by
+ * themselves. */
+CNN3D_API gboolean cnn3d_trainer_wait (Cnn3dTrainer * trainer, Cnn3dProgress * progress, GError ** error);
+/* Starts the staged batch; none may be under way. On a CPU it is done on return, and
+ * its figures are filled in; on a GPU `ready` is FALSE. */
+CNN3D_API gboolean cnn3d_trainer_start (Cnn3dTrainer * trainer, Cnn3dProgress * progress, GError ** error);
+/* The three in one, for who saves nothing on the way. progress: of this batch on a
+ * CPU, of the one before on a GPU. */
 CNN3D_API gboolean cnn3d_trainer_run (Cnn3dTrainer * trainer, const Cnn3dBatch * batch, Cnn3dProgress * progress,
     GError ** error);
-/* Waits for a batch that is under way, and tells of it. Whatever needs it waits
- * by itself: the end of a pass, saving, reading weights. */
-CNN3D_API gboolean cnn3d_trainer_flush (Cnn3dTrainer * trainer, Cnn3dProgress * progress, GError ** error);
 
-/* The pass is complete: a short last group steps, figures are made, what is
- * due is saved. position: the next pass's first clip. */
+/* The pass is complete: a short last group steps, figures are made. position: the
+ * next pass's first clip. */
 CNN3D_API gboolean cnn3d_trainer_end_pass (Cnn3dTrainer * trainer, guint64 position, Cnn3dPassResult * result,
     GError ** error);
 
-/* Saves the state as of the last optimizer step (what was accumulated since is
- * left out, and done again after a resume). Does nothing where that is saved
+/* Saves the weights of an epoch that ended where they are among the best, and the
+ * state as of the last optimizer step (what was accumulated since is left out, and
+ * repeated after a resume). Does nothing where that is saved
  * already or there is no checkpoint-dir; *path (may be NULL): g_free(). */
 CNN3D_API gboolean cnn3d_trainer_save (Cnn3dTrainer * trainer, gchar ** path, GError ** error);
 

@@ -8,7 +8,7 @@
 #include "src/backend/backend.h"
 #include "src/backend/cuda/bound.h"
 #include "src/backend/cuda/profile.h"
-#include "src/plan/gpus.h"
+#include "src/backend/gpus.h"
 #include "tests/cuda/convs.h"
 
 /* One of each architecture's kind; each kernel that is compiled takes half a

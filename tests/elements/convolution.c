@@ -2,7 +2,6 @@
  * cnn3dinfer. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "evalrig.h"
 
-#include "src/train/fit.h"
 #include "tests/limits.h"
 
 static const gchar *const elements[] = { "cnn3dtrain", "cnn3deval",

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/bytes.h"
 #include "src/train/fit.h"
 #include "src/model/safetensors.h"
 #include "src/train/trainer.h"
@@ -183,7 +184,6 @@ start_step (Cnn3dTrainer *t, const Clips *c, guint batches, guint64 *position, C
 
     if (!cnn3d_trainer_run (t, &b, &progress, error))
       return FALSE;
-    g_free (progress.saved);
     if (progress.ready)
       *told = progress;
     *position += n;
@@ -196,9 +196,8 @@ end_step (Cnn3dTrainer *t, Cnn3dProgress *told, GError **error)
 {
   Cnn3dProgress progress;
 
-  if (!cnn3d_trainer_flush (t, &progress, error))
+  if (!cnn3d_trainer_wait (t, &progress, error))
     return FALSE;
-  g_free (progress.saved);
   if (progress.ready)
     *told = progress;
   return TRUE;

@@ -8,7 +8,7 @@
 #include "src/backend/cuda/bound.h"
 #include "src/backend/cuda/cudnn.h"
 #include "src/backend/cuda/profile.h"
-#include "src/plan/gpus.h"
+#include "src/backend/gpus.h"
 #include "tests/cuda/convs.h"
 
 /* frames and height; width is height */

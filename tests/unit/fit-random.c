@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "src/backend/backend.h"
-#include "src/plan/gpus.h"
+#include "src/backend/gpus.h"
 #include "src/train/fit.h"
 
 #define SETTINGS 12
@@ -312,7 +312,7 @@ run_setting (guint seed)
     describe (s, seed);
     chosen = cnn3d_fit_choose (s->backend, s->device, &s->params, s->batch, &fit, &refusal) ? &fit : NULL;
     if (!chosen)
-      g_assert_error (refusal, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY);
+      g_assert_error (refusal, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY);
     check (s, budget, chosen);
     count (s, chosen);
     g_test_message ("%s: micro-batch %u, %s", s->text, chosen ? fit.micro_batch : 0,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/bytes.h"
 #include "src/train/fit.h"
 #include "counting/counting.h"
 
@@ -217,7 +218,7 @@ test_choose (void)
     /* one that was asked for by name is not changed */
     p.recompute = r;
     g_assert_false (choose (&p, &fit, &error));
-    g_assert_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY);
+    g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY);
     g_clear_error (&error);
     p.recompute = CNN3D_RECOMPUTE_AUTO;
   }
@@ -524,7 +525,7 @@ test_suggestions (void)
       p.max_memory = context + most * eighths / 8;
       if (choose (&p, &fit, &error))
         continue;
-      g_assert_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY);
+      g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY);
       g_assert_true (g_str_has_prefix (error->message, "training needs "));
       g_assert_nonnull (strstr (error->message, " of it for libraries), but max-memory allows "));
       in_pieces |= strstr (error->message, "auto-fit=true recompute=auto") != NULL;
@@ -585,7 +586,7 @@ test_alloc_fails (void)
         cnn3d_trainer_free (&t);
         break;
       }
-      g_assert_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_MEMORY);
+      g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY);
       g_assert_cmpuint (counting->allocs, ==, n - 1);
       assert_nothing_left ();
       /* the same help as when it would not have fitted from the start */

@@ -6,7 +6,7 @@
 
 #include "src/backend/backend.h"
 #include "src/backend/cuda/profile.h"
-#include "src/plan/gpus.h"
+#include "src/backend/gpus.h"
 #include "src/random.h"
 
 static gchar *folder;           /* empty, for what a test makes there */

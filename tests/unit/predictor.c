@@ -327,7 +327,7 @@ test_budget (void)
   cnn3d_predictor_free (&p);
   params.max_memory = one - 1;
   g_assert_null (cnn3d_predictor_new (&params, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "one clip|max-memory");
+  assert_says (error, CNN3D_SESSION_ERROR, "one clip|max-memory");
   remove_dir (dir);
 }
 
@@ -397,10 +397,10 @@ test_bad_clips (void)
   for (guint i = 0; i < CLIP_BYTES; i++)
     input[i] = i == 7 ? NAN : 0;
   g_assert_false (cnn3d_predictor_run (p, input, CNN3D_TYPE_FLOAT32, 1, logits, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "is NaN or infinite: its weights have diverged");
+  assert_says (error, CNN3D_SESSION_ERROR, "is NaN or infinite: its weights have diverged");
   g_clear_error (&error);
   g_assert_false (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, 2, logits, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "2 clips of 8-bit numbers came, but memory was planned for at most 1");
+  assert_says (error, CNN3D_SESSION_ERROR, "2 clips of 8-bit numbers came, but memory was planned for at most 1");
   g_clear_error (&error);
   run (p, 0, 1, logits);
   cnn3d_predictor_free (&p);

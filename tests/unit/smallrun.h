@@ -151,9 +151,9 @@ begin (Cnn3dTrainer *t, guint64 position)
   g_assert_no_error (error);
 }
 
-/* One batch of the run at `position`; where the next one is. */
+/* One batch of the run at `position`, without saving; where the next one is. */
 static inline guint64
-feed (Cnn3dTrainer *t, guint64 position, Cnn3dProgress *progress)
+run_next (Cnn3dTrainer *t, guint64 position, Cnn3dProgress *progress)
 {
   const guint64 in_epoch = position % EPOCH_POSITIONS, end = position - in_epoch + (in_epoch < CLIPS ? CLIPS
       : EPOCH_POSITIONS);
@@ -167,8 +167,20 @@ feed (Cnn3dTrainer *t, guint64 position, Cnn3dProgress *progress)
     draw_clip (position + i, frames + i * CLIP_BYTES, labels + i);
   cnn3d_trainer_run (t, &batch, progress, &error);
   g_assert_no_error (error);
-  g_clear_pointer (&progress->saved, g_free);
   return position + n;
+}
+
+/* The same, with what is due saved. */
+static inline guint64
+feed (Cnn3dTrainer *t, guint64 position, Cnn3dProgress *progress)
+{
+  g_autoptr (GError) error = NULL;
+
+  position = run_next (t, position, progress);
+  if (progress->checkpoint_due)
+    cnn3d_trainer_save (t, NULL, &error);
+  g_assert_no_error (error);
+  return position;
 }
 
 static inline gboolean
@@ -193,7 +205,9 @@ drive (Cnn3dTrainer *t, guint64 position, guint batches)
       continue;
     g_assert_true (cnn3d_trainer_end_pass (t, position, &result, &error));
     g_assert_no_error (error);
-    g_free (result.saved);
+    if (result.checkpoint_due)
+      cnn3d_trainer_save (t, NULL, &error);
+    g_assert_no_error (error);
     if (position < EPOCHS * EPOCH_POSITIONS)
       begin (t, position);
   }

@@ -119,6 +119,7 @@ test_resumed (void)
   Cnn3dPassResult whole, resumed;
   Cnn3dTrainerParams p;
   Cnn3dTrainer *t;
+  Cnn3dPassResult ended;
   guint64 position;
   gchar *dir = make_dir ();
 
@@ -135,7 +136,7 @@ test_resumed (void)
       g_assert_true (cnn3d_trainer_save (t, NULL, &error));
       cnn3d_trainer_free (&t);
       t = start (&p);
-      g_assert_true (cnn3d_trainer_resume (t, &position, &error));
+      g_assert_true (cnn3d_trainer_resume (t, &position, &ended, &error));
       begin (t, position);
     }
     while (!at_pass_end (position))
@@ -219,11 +220,11 @@ test_refused (void)
   params_init (&p, NULL);
   p.class_weights = bad;
   g_assert_null (cnn3d_trainer_new (&p, BATCH, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "class 1 has the weight 0");
+  assert_says (error, CNN3D_SESSION_ERROR, "class 1 has the weight 0");
   g_clear_error (&error);
   bad[1] = NAN;
   g_assert_null (cnn3d_trainer_new (&p, BATCH, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "class 1 has the weight nan");
+  assert_says (error, CNN3D_SESSION_ERROR, "class 1 has the weight nan");
   g_clear_error (&error);
   p.class_weights = NULL;
   for (guint i = 0; i < G_N_ELEMENTS (monitors); i++) {
@@ -234,14 +235,14 @@ test_refused (void)
     t = start (&p);
     g_assert_cmpint (cnn3d_trainer_begin_pass (t, &alone, &error), ==, !words);
     if (words)
-      assert_says (error, CNN3D_TRAINER_ERROR, words);
+      assert_says (error, CNN3D_SESSION_ERROR, words);
     g_clear_error (&error);
     cnn3d_trainer_free (&t);
   }
   p.network.num_classes = CNN3D_CONFUSION_CLASSES + 1;
   p.monitor = CNN3D_MONITOR_VAL_F1;
   g_assert_null (cnn3d_trainer_new (&p, BATCH, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR,
+  assert_says (error, CNN3D_SESSION_ERROR,
       "monitor=val-f1 needs the confusions of all classes, which are counted|not for 1001|val-accuracy");
   g_clear_error (&error);
 }

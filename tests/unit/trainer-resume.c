@@ -42,6 +42,7 @@ check_resume (const Cnn3dTrainerParams *settings)
     for (guint saves = 0; saves < 2; saves++) {
       gchar *dir = make_dir ();
       g_autoptr (GError) error = NULL;
+      Cnn3dPassResult ended;
       guint64 position = 0;
 
       p.checkpoint_dir = dir;
@@ -53,7 +54,7 @@ check_resume (const Cnn3dTrainerParams *settings)
       cnn3d_trainer_free (&t);
 
       t = start (&p);
-      if (!cnn3d_trainer_resume (t, &position, &error))
+      if (!cnn3d_trainer_resume (t, &position, &ended, &error))
         g_assert_false (exists (dir, "last.safetensors"));
       g_assert_no_error (error);
       drive (t, position, G_MAXUINT);
@@ -102,12 +103,13 @@ test_nothing_to_resume (void)
   g_autoptr (GError) error = NULL;
   Cnn3dTrainerParams p;
   Cnn3dTrainer *t;
+  Cnn3dPassResult ended;
   guint64 position = 7;
   gchar *saved = NULL;
 
   params_init (&p, dir);
   t = start (&p);
-  g_assert_false (cnn3d_trainer_resume (t, &position, &error));
+  g_assert_false (cnn3d_trainer_resume (t, &position, &ended, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (position, ==, 7);
   /* a run that has done nothing writes nothing */
@@ -144,7 +146,6 @@ train_some (Cnn3dTrainer *t, guint64 skipped, guint64 end)
     for (guint i = 0; i < batch.n; i++)
       draw_clip (at + i, frames + i * CLIP_BYTES, labels + i);
     g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
-    g_clear_pointer (&progress.saved, g_free);
   }
   g_assert_true (cnn3d_trainer_save (t, NULL, &error));
   g_assert_no_error (error);
@@ -167,6 +168,7 @@ test_skipped (void)
     gchar *dir = make_dir ();
     g_autoptr (GError) error = NULL;
     Cnn3dTrainerParams p;
+    Cnn3dPassResult ended;
     guint64 position;
     Cnn3dRunMark mark;
     Cnn3dTrainer *t;
@@ -177,7 +179,7 @@ test_skipped (void)
     cnn3d_trainer_free (&t);
     p.max_skipped = cases[i].max_skipped;
     t = start (&p);
-    g_assert_true (cnn3d_trainer_resume (t, &position, &error));
+    g_assert_true (cnn3d_trainer_resume (t, &position, &ended, &error));
     g_assert_no_error (error);
     g_assert_cmpuint (position, ==, cases[i].position);
     if (position) {
@@ -215,6 +217,7 @@ test_other_monitor (void)
     gchar *dir = make_dir ();
     g_autoptr (GError) error = NULL;
     Cnn3dTrainerParams p;
+    Cnn3dPassResult ended;
     guint64 position;
     Cnn3dTrainer *t;
     Cnn3dBest best;
@@ -228,7 +231,7 @@ test_other_monitor (void)
     cnn3d_trainer_free (&t);
     p.monitor = cases[i].is;
     t = start (&p);
-    g_assert_true (cnn3d_trainer_resume (t, &position, &error));
+    g_assert_true (cnn3d_trainer_resume (t, &position, &ended, &error));
     g_assert_no_error (error);
     cnn3d_trainer_get_best (t, &best);
     g_assert_cmpint (best.known, ==, cases[i].same);
@@ -251,9 +254,10 @@ assert_resume_fails (const Cnn3dTrainerParams *p, const gchar *words)
   Cnn3dTrainer *t = start (p);
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) all = g_strsplit (words, "|", -1);
+  Cnn3dPassResult ended;
   guint64 position = 0;
 
-  g_assert_false (cnn3d_trainer_resume (t, &position, &error));
+  g_assert_false (cnn3d_trainer_resume (t, &position, &ended, &error));
   g_assert_nonnull (error);
   for (guint i = 0; all[i]; i++)
     if (!strstr (error->message, all[i]))
@@ -393,6 +397,7 @@ test_other_data (void)
   Cnn3dTrainerParams p;
   Cnn3dTrainer *t;
   Cnn3dPass pass = { 0, TRUE, 0, 6, CLIPS + 1, EPOCHS, TRUE };
+  Cnn3dPassResult ended;
   guint64 position;
 
   params_init (&p, dir);
@@ -401,10 +406,10 @@ test_other_data (void)
   g_assert_true (cnn3d_trainer_save (t, NULL, &error));
   cnn3d_trainer_free (&t);
   t = start (&p);
-  g_assert_true (cnn3d_trainer_resume (t, &position, &error));
+  g_assert_true (cnn3d_trainer_resume (t, &position, &ended, &error));
   g_assert_cmpuint (position, ==, 6);
   g_assert_false (cnn3d_trainer_begin_pass (t, &pass, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, " stands at clip 6 of another data set or split: use the same one");
+  assert_says (error, CNN3D_SESSION_ERROR, " stands at clip 6 of another data set or split: use the same one");
   g_clear_error (&error);
   pass.clips = CLIPS;
   g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
@@ -427,63 +432,90 @@ test_unwritable (void)
   t = start (&p);
   drive (t, 0, 1);
   g_assert_false (cnn3d_trainer_save (t, NULL, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, below);
-  assert_says (error, CNN3D_TRAINER_ERROR, "checkpoint-dir |/file/run cannot be created: Not a directory");
+  assert_says (error, CNN3D_SESSION_ERROR, below);
+  assert_says (error, CNN3D_SESSION_ERROR, "checkpoint-dir |/file/run cannot be created: Not a directory");
   cnn3d_trainer_free (&t);
   remove_dir (dir);
 }
 
-typedef struct {
-  const gchar *dir;
-  guint steps, trained, validated;
-} Told;
-
-/* Of a state whose name has the step's number: nothing is written yet. */
-static void
-hear (gpointer data, const Cnn3dProgress *progress, const Cnn3dPassResult *result)
+/* Whether a state is there whose name has the step's number. */
+static gboolean
+is_saved (const gchar *dir, guint64 step)
 {
-  Told *told = data;
-  const guint64 step = progress ? progress->step : result->last.step;
   g_autofree gchar *begins = g_strdup_printf ("last-%" G_GUINT64_FORMAT "-", step);
-  g_autoptr (GDir) d = g_dir_open (told->dir, 0, NULL);
+  g_autoptr (GDir) d = g_dir_open (dir, 0, NULL);
   const gchar *name;
+  gboolean saved = FALSE;
 
-  g_assert_true ((progress == NULL) != (result == NULL));
-  if (progress) {
-    g_assert_true (progress->stepped);
-    while ((name = g_dir_read_name (d)))
-      g_assert_false (g_str_has_prefix (name, begins));
-    told->steps++;
-  } else if (result->training) {
-    g_assert_cmpuint (result->clips, ==, CLIPS);
-    told->trained++;
-  } else {
-    g_assert_nonnull (result->confusion);
-    told->validated++;
-  }
+  while ((name = g_dir_read_name (d)))
+    saved |= g_str_has_prefix (name, begins);
+  return saved;
 }
 
-/* Who wants to log what a checkpoint has behind it hears of it before. Between a
- * training pass's last step and its end, resuming tells of that end. */
 static void
-test_told_first (void)
+save_due (Cnn3dTrainer *t, const gchar *dir, guint64 step)
+{
+  g_autofree gchar *path = NULL;
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (is_saved (dir, step));
+  g_assert_true (cnn3d_trainer_save (t, &path, &error));
+  g_assert_no_error (error);
+  g_assert_nonnull (path);
+  g_assert_true (is_saved (dir, step));
+}
+
+/* Checkpoints are due and not written, so that a caller's log is ahead of them.
+ * Between a training pass's last step and its end, resuming ends that pass. */
+static void
+test_due (void)
 {
   gchar *dir = make_dir ();
-  Told told = { dir, 0, 0, 0 };
+  g_autofree gchar *best = g_build_filename (dir, "best.safetensors", NULL);
+  guint steps = 0, trained = 0, validated = 0;
   Cnn3dTrainerParams p;
+  Cnn3dPassResult ended;
   Cnn3dRunMark mark;
   Cnn3dTrainer *t;
-  guint64 position;
+  guint64 position = 0;
 
   params_init (&p, dir);
   p.checkpoint_interval = 2;
   t = start (&p);
-  cnn3d_trainer_set_tell (t, hear, &told);
-  drive (t, 0, G_MAXUINT);
-  /* of 4 steps an epoch, each second one; the passes' ends always */
-  g_assert_cmpuint (told.steps, ==, EPOCHS * 4 / 2);
-  g_assert_cmpuint (told.trained, ==, EPOCHS);
-  g_assert_cmpuint (told.validated, ==, EPOCHS);
+  while (position < EPOCHS * EPOCH_POSITIONS) {
+    const guint last_steps = steps;
+    Cnn3dProgress progress;
+
+    if (position == 0 || at_pass_end (position))
+      begin (t, position);
+    position = run_next (t, position, &progress);
+    if (progress.checkpoint_due) {
+      g_assert_true (progress.stepped);
+      steps++;
+      save_due (t, dir, progress.step);
+    }
+    if (!at_pass_end (position))
+      continue;
+    g_assert_true (cnn3d_trainer_end_pass (t, position, &ended, NULL));
+    if (ended.training) {
+      g_assert_cmpuint (ended.clips, ==, CLIPS);
+      g_assert_false (ended.checkpoint_due);
+      trained++;
+    } else {
+      g_assert_cmpuint (steps, ==, last_steps);
+      g_assert_nonnull (ended.confusion);
+      g_assert_true (ended.checkpoint_due);
+      if (!validated)
+        g_assert_false (g_file_test (best, G_FILE_TEST_EXISTS));
+      g_assert_true (cnn3d_trainer_save (t, NULL, NULL));
+      g_assert_true (g_file_test (best, G_FILE_TEST_EXISTS));
+      validated++;
+    }
+  }
+  /* of 4 steps an epoch, each second one */
+  g_assert_cmpuint (steps, ==, EPOCHS * 4 / 2);
+  g_assert_cmpuint (trained, ==, EPOCHS);
+  g_assert_cmpuint (validated, ==, EPOCHS);
   cnn3d_trainer_get_mark (t, &mark);
   g_assert_cmpuint (mark.position, ==, EPOCHS * EPOCH_POSITIONS);
   g_assert_cmpuint (mark.step, ==, EPOCHS * 4);
@@ -492,7 +524,7 @@ test_told_first (void)
   cnn3d_trainer_free (&t);
   remove_dir (dir);
 
-  told.dir = dir = make_dir ();
+  dir = make_dir ();
   params_init (&p, dir);
   p.checkpoint_interval = 2;
   t = start (&p);
@@ -503,12 +535,11 @@ test_told_first (void)
     position = feed (t, position, &progress);
   }
   cnn3d_trainer_free (&t);
-  told.trained = told.validated = 0;
   t = start (&p);
-  cnn3d_trainer_set_tell (t, hear, &told);
-  g_assert_true (cnn3d_trainer_resume (t, &position, NULL));
-  g_assert_cmpuint (told.trained, ==, 1);
-  g_assert_cmpuint (told.validated, ==, 0);
+  g_assert_true (cnn3d_trainer_resume (t, &position, &ended, NULL));
+  g_assert_true (ended.training);
+  g_assert_cmpuint (ended.clips, ==, CLIPS);
+  g_assert_false (ended.checkpoint_due);
   cnn3d_trainer_get_mark (t, &mark);
   g_assert_cmpuint (mark.position, ==, CLIPS);
   g_assert_cmpuint (mark.step, ==, 4);
@@ -538,7 +569,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer-resume/weights-alone", test_weights_alone);
   g_test_add_func ("/trainer-resume/other-data", test_other_data);
   g_test_add_func ("/trainer-resume/unwritable", test_unwritable);
-  g_test_add_func ("/trainer-resume/told-first", test_told_first);
+  g_test_add_func ("/trainer-resume/due", test_due);
   status = g_test_run ();
   g_rmdir (folder);
   g_free (folder);

@@ -179,7 +179,7 @@ test_learning_rate (void)
       g_autoptr (GError) error = NULL;
 
       g_assert_null (cnn3d_trainer_get_gradient (t, 0, &error));
-      assert_says (error, CNN3D_TRAINER_ERROR, "gradients are applied layer by layer and not kept");
+      assert_says (error, CNN3D_SESSION_ERROR, "gradients are applied layer by layer and not kept");
     }
     lr = p.lr;
     lr.epochs = EPOCHS;
@@ -223,11 +223,11 @@ one_pass (Cnn3dTrainer *t, guint epoch, gboolean training, guint right, Cnn3dPas
     label = i < right ? best : (best + 1) % CLASSES;
     g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
     g_assert_no_error (error);
-    g_free (progress.saved);
   }
   g_assert_true (cnn3d_trainer_end_pass (t, first + VAL, result, &error));
   g_assert_no_error (error);
-  g_clear_pointer (&result->saved, g_free);
+  if (result->checkpoint_due)
+    g_assert_true (cnn3d_trainer_save (t, NULL, &error));
 }
 
 /* Each epoch's number of right clips decides what is kept. */
@@ -328,20 +328,20 @@ test_bad_batches (void)
   t = start (&p);
   same = start (&p);
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "a batch of 4 clips came, but memory was planned for at most 3");
+  assert_says (error, CNN3D_SESSION_ERROR, "a batch of 4 clips came, but memory was planned for at most 3");
   g_clear_error (&error);
   batch.n = 0;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "0 clips");
+  assert_says (error, CNN3D_SESSION_ERROR, "0 clips");
   g_clear_error (&error);
   batch.n = 2;
   labels[1] = CLASSES;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "a clip has label 4, but there are 4 classes: labels count from 0; set");
+  assert_says (error, CNN3D_SESSION_ERROR, "a clip has label 4, but there are 4 classes: labels count from 0; set");
   g_clear_error (&error);
   labels[1] = -1;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "label -1");
+  assert_says (error, CNN3D_SESSION_ERROR, "label -1");
   g_clear_error (&error);
   /* nothing happened: the run goes on as one that never saw them */
   drive (t, 0, 3);
@@ -372,8 +372,8 @@ test_diverged (void)
   for (guint i = 0; i < CLIP_BYTES; i++)
     frames[i] = i == 100 ? NAN : 0.1f;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "the loss became NaN or infinite, in epoch 1 after step 1: lower lr");
-  g_assert_cmpint (error->code, ==, CNN3D_TRAINER_ERROR_DIVERGED);
+  assert_says (error, CNN3D_SESSION_ERROR, "the loss became NaN or infinite, in epoch 1 after step 1: lower lr");
+  g_assert_cmpint (error->code, ==, CNN3D_SESSION_ERROR_DIVERGED);
   g_clear_error (&error);
   g_assert_true (cnn3d_trainer_save (t, NULL, &error));
   cnn3d_trainer_free (&t);
@@ -424,7 +424,7 @@ test_bad_settings (void)
     p.device = bad[i].device;
     p.freeze = bad[i].freeze;
     g_assert_null (cnn3d_trainer_new (&p, bad[i].batch, &error));
-    assert_says (error, strstr (bad[i].words, "device=") ? CNN3D_BACKEND_ERROR : CNN3D_TRAINER_ERROR, bad[i].words);
+    assert_says (error, strstr (bad[i].words, "device=") ? CNN3D_BACKEND_ERROR : CNN3D_SESSION_ERROR, bad[i].words);
   }
 }
 
@@ -439,7 +439,7 @@ test_other_names (void)
   params_init (&p, NULL);
   p.classes = names;
   g_assert_null (cnn3d_trainer_new (&p, 2, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "there are names for 1 classes, but num-classes is");
+  assert_says (error, CNN3D_SESSION_ERROR, "there are names for 1 classes, but num-classes is");
 }
 
 /* --- freezing --- */

@@ -301,7 +301,7 @@ test_no_scale (void)
   p.gradient_clip = 1;
   p.lr.lr = 1e30;
   g_assert_false (rig_run (&p, EPOCHS, 0, 0, &r, &error));
-  g_assert_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DIVERGED);
+  g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DIVERGED);
   g_assert_nonnull (strstr (error->message, "lower lr"));
 }
 

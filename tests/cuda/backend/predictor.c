@@ -99,7 +99,7 @@ train (Cnn3dTrainerParams *p, const guint8 *frames, const gint32 *labels)
     g_assert_true (cnn3d_trainer_run (t, &batch, &progress, NULL));
   }
   g_assert_true (cnn3d_trainer_end_pass (t, batch.position, &result, NULL));
-  g_free (result.saved);
+  g_assert_true (cnn3d_trainer_save (t, NULL, NULL));
   cnn3d_trainer_free (&t);
   return g_build_filename (p->checkpoint_dir, "last.safetensors", NULL);
 }

@@ -144,8 +144,9 @@ rig_run (const Cnn3dTrainerParams *p, guint epochs, guint batches, gdouble scale
     t->now.loss_scale = scale;
   if (p->checkpoint_dir) {
     GError *reason = NULL;
+    Cnn3dPassResult ended;
 
-    if (!cnn3d_trainer_resume (t, &position, &reason) && reason) {
+    if (!cnn3d_trainer_resume (t, &position, &ended, &reason) && reason) {
       g_propagate_error (error, reason);
       ok = FALSE;
     }
@@ -170,7 +171,6 @@ rig_run (const Cnn3dTrainerParams *p, guint epochs, guint batches, gdouble scale
       done++;
       if (ok)
         note_progress (r, &progress);
-      g_free (progress.saved);
     }
     if (ok && position == begun + CLIPS) {
       ok = cnn3d_trainer_end_pass (t, position, &result, error);
@@ -178,12 +178,12 @@ rig_run (const Cnn3dTrainerParams *p, guint epochs, guint batches, gdouble scale
         result.last.ready &= r->n_losses < done;
         note_progress (r, &result.last);
         r->n_steps = result.last.step;
+        ok = !result.checkpoint_due || cnn3d_trainer_save (t, NULL, error);
       }
-      g_free (result.saved);
     }
   }
   if (ok) {
-    ok = cnn3d_trainer_flush (t, &progress, error);
+    ok = cnn3d_trainer_wait (t, &progress, error);
     note_progress (r, &progress);
   }
   if (ok && p->checkpoint_dir)

@@ -2,7 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE             /* dladdr() */
 #endif
-#include "src/plan/gpus.h"
+#include "src/backend/gpus.h"
 
 #include <dlfcn.h>
 #include <gio/gio.h>

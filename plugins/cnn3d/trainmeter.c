@@ -1,0 +1,128 @@
+/* trainmeter.c: the figures of batches and passes, in properties, messages, the log
+ * and on the progress line.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "trainrun-private.h"
+
+#include <math.h>
+
+#include "memoryuse.h"
+#include "trainreport.h"
+
+/* Over how many seconds clips per second are averaged. */
+#define RATE_SECONDS 10.0
+/* Of the budget: more is worth a warning. */
+#define WARN_SHARE 0.9
+
+void
+train_run_measure_from (TrainRun * self, guint64 position)
+{
+  const GstClipEpoch *e = &self->pass;
+  TrainMeter *m = &self->meter;
+
+  m->pass_began = m->measured = g_get_monotonic_time ();
+  m->pass_clips = m->under_way = 0;
+  if (e->training || e->epoch != m->line.epoch || !m->epoch_began) {
+    m->epoch_began = m->pass_began;
+    m->line = (ProgressEpoch) {
+    e->epoch, e->epochs, NAN, NAN, NAN, NAN, m->lr, 0, m->device_memory, 0, 0,
+          0};
+  }
+  GST_OBJECT_LOCK (self->element);
+  self->figures->epoch = e->epoch;
+  self->figures->position = position;
+  GST_OBJECT_UNLOCK (self->element);
+}
+
+/* Under the object lock. */
+static void
+take_scale (TrainRun * self, const Cnn3dProgress * progress)
+{
+  self->figures->loss_scale = progress->loss_scale;
+  self->figures->steps_skipped = progress->steps_skipped;
+  self->meter.line.steps_skipped = progress->steps_skipped;
+  self->meter.line.loss_scale = cnn3d_trainer_precision (self->trainer)
+      == CNN3D_PRECISION_16_MIXED ? progress->loss_scale : 0;
+}
+
+void
+train_run_measure (TrainRun * self, const Cnn3dProgress * p, guint clips)
+{
+  gint64 now = g_get_monotonic_time ();
+  gdouble seconds = (now - self->meter.measured) / (gdouble) G_USEC_PER_SEC;
+  gdouble rate, old;
+  const guint64 budget = cnn3d_trainer_budget (self->trainer);
+  guint64 resident, peak;
+  ProgressStep step;
+
+  self->meter.measured = now;
+  memory_use (&resident, &peak);
+  resident -= MIN (resident, self->meter.resident_before);
+  peak -= MIN (peak, self->meter.resident_before);
+  if (self->meter.device_memory)
+    resident = peak = self->meter.device_memory;
+  self->meter.line.memory = MAX (self->meter.line.memory, resident);
+
+  GST_OBJECT_LOCK (self->element);
+  old = self->figures->clips_per_second;
+  rate = clips / MAX (seconds, 1e-6);
+  if (self->pass.training) {
+    /* the first batch has nothing to be averaged with */
+    rate = old > 0 ? old + (rate - old) * (1 - exp (-seconds / RATE_SECONDS))
+        : rate;
+    self->figures->clips_per_second = rate;
+    self->figures->step = p->step;
+    self->figures->loss = p->pass_loss;
+    self->figures->accuracy = p->pass_accuracy;
+    take_scale (self, p);
+  }
+  self->figures->peak = peak;
+  self->figures->position = self->at.position;
+  GST_OBJECT_UNLOCK (self->element);
+
+  if (self->pass.training) {
+    self->meter.lr = p->lr;
+    if (p->stepped || p->skipped)
+      train_report_step (self->element, self->log, p, rate, resident, budget);
+  }
+  if (resident > budget * WARN_SHARE && !self->meter.memory_warned) {
+    self->meter.memory_warned = TRUE;
+    train_report_memory (self->element, self->log, resident, budget);
+  }
+  if (self->progress) {
+    step = (ProgressStep) {
+    self->pass.epoch, self->pass.epochs, self->pass.training, p->step,
+          p->clips, self->pass.clips, p->pass_loss, p->pass_accuracy, p->lr,
+          rate, resident, self->meter.line.loss_scale, p->steps_skipped, NULL,
+          self->skips.pass.skipped};
+    progress_step (self->progress, &step);
+  }
+}
+
+void
+train_run_measure_pass (TrainRun * self, const Cnn3dPassResult * result)
+{
+  const gdouble seconds = (g_get_monotonic_time () - self->meter.pass_began)
+      / (gdouble) G_USEC_PER_SEC;
+
+  GST_OBJECT_LOCK (self->element);
+  self->figures->position = self->at.position;
+  if (result->training) {
+    self->figures->loss = self->meter.line.loss = result->loss;
+    self->figures->accuracy = self->meter.line.accuracy = result->accuracy;
+    self->figures->step = result->last.step;
+    take_scale (self, &result->last);
+    self->meter.line.lr = self->meter.lr;
+    if (seconds > 0)
+      self->meter.line.clips_per_second = self->meter.pass_clips / seconds;
+  } else {
+    self->figures->val_loss = self->meter.line.val_loss = result->loss;
+    self->figures->val_accuracy = self->meter.line.val_accuracy = result->accuracy;
+  }
+  GST_OBJECT_UNLOCK (self->element);
+  if (result->last.stepped || result->last.skipped)
+    train_report_step (self->element, self->log, &result->last,
+        self->figures->clips_per_second, self->meter.line.memory,
+        cnn3d_trainer_budget (self->trainer));
+  train_report_pass (self->element, self->log, result, self->classes.n,
+      seconds, self->meter.lr, self->meter.line.clips_per_second, self->meter.line.memory);
+}

@@ -1,0 +1,14 @@
+/* bytes.h: amounts of memory as text. SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_BYTES_H
+#define CNN3D_BYTES_H
+
+#include <glib.h>
+
+#include "src/api.h"
+
+/* "1.93 GiB"; g_free(). */
+CNN3D_API gchar *cnn3d_format_bytes (guint64 bytes);
+/* "8GiB", "800MiB", "6G" (= GiB), plain bytes; FALSE: not a size. */
+CNN3D_API gboolean cnn3d_parse_bytes (const gchar * text, guint64 * bytes);
+
+#endif
