@@ -326,7 +326,8 @@ clip_chain_open (ClipChain * self, guint64 size)
   clip_chain_plug (self, pad);
   gst_object_unref (pad);
   if (!self->error && !gst_bin_sync_children_states (GST_BIN (self)))
-    clip_chain_set_error (self, g_strdup ("it cannot be read"), FALSE);
+    clip_chain_set_error (self, g_strdup ("the element that reads its "
+            "format could not be started"), FALSE);
 }
 
 void

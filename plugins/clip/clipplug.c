@@ -485,7 +485,7 @@ clip_chain_add_decoder (ClipChain * self, GstCaps * caps)
     gchar *description = gst_pb_utils_get_codec_description (caps);
 
     clip_chain_set_error (self, g_strdup_printf ("no decoder for it %s (%s)",
-            fitting ? "starts" : "is installed",
+            fitting ? "could be started" : "is installed",
             description ? description : name), FALSE);
     g_free (description);
   }
