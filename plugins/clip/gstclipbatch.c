@@ -572,8 +572,9 @@ gst_clip_batch_set_caps (GstClipBatch * self, GstCaps * caps)
 no_video:
   {
     GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
-        ("clipbatch takes RGB or GRAY8 video: put a videoconvertscale in "
-            "front."), ("caps %" GST_PTR_FORMAT, caps));
+        ("The caps in front of clipbatch are not valid raw video: check the "
+            "frames' size and interlace-mode."),
+        ("caps %" GST_PTR_FORMAT, caps));
     return FALSE;
   }
 other_size:

@@ -154,7 +154,8 @@ gst_clip_diff_transform_frame (GstVideoFilter * filter, GstVideoFrame * in,
 no_map:
   {
     GST_ELEMENT_ERROR (self, RESOURCE, READ,
-        ("The previous frame can no longer be read."), (NULL));
+        ("The clip's previous frame can no longer be read: its memory could "
+            "not be mapped."), (NULL));
     return GST_FLOW_ERROR;
   }
 }

@@ -606,6 +606,31 @@ test_too_large (void)
   }
 }
 
+/* Caps that the pad's template has, and that are no video. */
+static void
+test_no_video (void)
+{
+  static const gchar *const bad[] = {
+    "video/x-raw,format=RGB,width=2147483647,height=2147483647,framerate=25/1",
+    "video/x-raw,format=RGB,width=8,height=2,framerate=25/1,"
+        "interlace-mode=alternate"
+  };
+  GstHarness *h = batcher ("", CLIPS_GRAY);
+  GstPad *pad = gst_element_get_static_pad (clips_element (h, "clipbatch"),
+      "sink");
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
+    GstCaps *caps = gst_caps_from_string (bad[i]);
+
+    g_assert_false (gst_pad_send_event (pad, gst_event_new_caps (caps)));
+    gst_caps_unref (caps);
+    clips_assert_error (bus, "The caps in front of clipbatch are not valid raw "
+        "video: check the frames' size and interlace-mode.");
+  }
+  gst_object_unref (pad);
+  teardown (h);
+}
+
 static void
 test_other_size (void)
 {
@@ -876,6 +901,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipbatch/other-length", test_other_length);
   g_test_add_func ("/clipbatch/bad-frames", test_bad_frames);
   g_test_add_func ("/clipbatch/too-large", test_too_large);
+  g_test_add_func ("/clipbatch/no-video", test_no_video);
   g_test_add_func ("/clipbatch/other-size", test_other_size);
   g_test_add_func ("/clipbatch/refused", test_refused);
   g_test_add_func ("/clipbatch/event-order", test_event_order);

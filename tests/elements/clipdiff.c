@@ -123,6 +123,80 @@ test_new_size (void)
   gst_harness_teardown (h);
 }
 
+/* Memory that its owner takes back: it can be mapped until then. */
+
+typedef struct
+{
+  GstMemory parent;
+  guint8 data[BYTES];
+} LentMemory;
+typedef GstAllocator LentAllocator;
+typedef GstAllocatorClass LentAllocatorClass;
+
+static gboolean taken_back;
+
+GType lent_allocator_get_type (void);
+G_DEFINE_TYPE (LentAllocator, lent_allocator, GST_TYPE_ALLOCATOR);
+
+static gpointer
+lent_map (GstMemory * memory, gsize size, GstMapFlags flags)
+{
+  return taken_back ? NULL : ((LentMemory *) memory)->data;
+}
+
+static void
+lent_unmap (GstMemory * memory)
+{
+}
+
+static void
+lent_free (GstAllocator * allocator, GstMemory * memory)
+{
+  g_free (memory);
+}
+
+static void
+lent_allocator_class_init (LentAllocatorClass * klass)
+{
+  klass->free = lent_free;
+}
+
+static void
+lent_allocator_init (LentAllocator * self)
+{
+  self->mem_type = "lent";
+  self->mem_map = lent_map;
+  self->mem_unmap = lent_unmap;
+}
+
+static void
+test_unreadable (void)
+{
+  GstAllocator *allocator = gst_object_ref_sink (g_object_new
+      (lent_allocator_get_type (), NULL));
+  GstHarness *h = differ ("clipdiff");
+  GstClipMeta clip = {.num_frames = 3 };
+  LentMemory *memory = g_new0 (LentMemory, 1);
+  GstBuffer *lent = gst_buffer_new ();
+  GstBus *bus = gst_bus_new ();
+
+  gst_memory_init (GST_MEMORY_CAST (memory), 0, allocator, NULL, BYTES, 0, 0,
+      BYTES);
+  gst_buffer_append_memory (lent, GST_MEMORY_CAST (memory));
+  gst_buffer_add_clip_meta (lent, &clip);
+  gst_element_set_bus (h->element, bus);
+  g_assert_cmpint (gst_harness_push (h, lent), ==, GST_FLOW_OK);
+  taken_back = TRUE;
+  g_assert_cmpint (gst_harness_push (h, frame_new (&clip, 1, 2)), ==,
+      GST_FLOW_ERROR);
+  clips_assert_error (bus, "The clip's previous frame can no longer be read: "
+      "its memory could not be mapped.");
+  gst_element_set_bus (h->element, NULL);
+  gst_object_unref (bus);
+  gst_harness_teardown (h);
+  gst_object_unref (allocator);
+}
+
 /* The gain that downstream was told last; -1: none. */
 static gdouble
 told (GstHarness * h)
@@ -179,6 +253,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipdiff/first-frames", test_first_frames);
   g_test_add_func ("/clipdiff/without-clips", test_without_clips);
   g_test_add_func ("/clipdiff/new-size", test_new_size);
+  g_test_add_func ("/clipdiff/unreadable", test_unreadable);
   g_test_add_func ("/clipdiff/told", test_told);
 
   ret = g_test_run ();

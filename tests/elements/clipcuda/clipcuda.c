@@ -494,6 +494,20 @@ test_failures (void)
   g_assert_cmpuint (failed, ==, 6 + 2 + 6 + 7);
 }
 
+/* The driver has no text for its error. */
+static void
+test_no_text (void)
+{
+  const Layout l = layout_of (GST_VIDEO_FORMAT_RGB, 5, 3, 32);
+  GstHarness *h = batcher (&l, 1);
+
+  fake_cuda.fail_copies = 0;
+  fake_cuda.no_texts = TRUE;
+  g_assert_cmpint (push (h, 1, 1, 0, 0), ==, GST_FLOW_ERROR);
+  clips_assert_error (bus, "unknown error");
+  teardown (h);
+}
+
 /* clipsample hands frames on, repeated ones too, and looks at none. */
 static void
 test_sample (void)
@@ -543,6 +557,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipcuda/mixed", test_mixed);
   g_test_add_func ("/clipcuda/bad-frames", test_bad_frames);
   g_test_add_func ("/clipcuda/failures", test_failures);
+  g_test_add_func ("/clipcuda/no-text", test_no_text);
   g_test_add_func ("/clipcuda/sample", test_sample);
 
   result = g_test_run ();

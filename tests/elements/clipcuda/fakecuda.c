@@ -236,6 +236,8 @@ gst_clear_cuda_stream (GstCudaStream ** stream)
 CUresult
 CuGetErrorString (CUresult error, const char **text)
 {
+  if (fake_cuda.no_texts)
+    return CUDA_ERROR_INVALID_CONTEXT;
   *text = error == CUDA_ERROR_ILLEGAL_ADDRESS ? "an illegal memory access"
       : error == CUDA_ERROR_INVALID_CONTEXT ? "invalid device context"
       : "mapping of buffer object failed";

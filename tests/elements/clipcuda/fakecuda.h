@@ -13,6 +13,7 @@ typedef struct
   gint fail_maps;
   gint fail_pushes;
   gboolean no_pinned;           /* there is no page-locked memory */
+  gboolean no_texts;            /* no error has a text */
   guint copies, waits;
   guint mapped_by_cpu;          /* device memory that was read by the CPU */
   guint under_way;              /* copies begun and not waited for */
