@@ -27,8 +27,8 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
   }
   if (t->slots[0] && cnn3d_type_size (batch->type) > cnn3d_type_size (t->params.frames_type)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
-        "numbers of %d bits came, but memory was planned for %d", (gint) cnn3d_type_size (batch->type) * 8,
-        (gint) cnn3d_type_size (t->params.frames_type) * 8);
+        "frames came as %d-bit numbers, but memory was planned for %d-bit ones",
+        (gint) cnn3d_type_size (batch->type) * 8, (gint) cnn3d_type_size (t->params.frames_type) * 8);
     return FALSE;
   }
   for (guint i = 0; batch->labels && i < batch->n; i++)

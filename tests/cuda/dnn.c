@@ -277,6 +277,7 @@ test_choice (void)
     {CUDA_TYPE_F16, TRUE, FALSE, 256, 9, TRUE, "engine 23 k2=3", 256},
     {CUDA_TYPE_F32, FALSE, FALSE, G_MAXSIZE, 9, TRUE, "engine 23 k2=3", 256},
     {CUDA_TYPE_F16, TRUE, FALSE, 255, 9, TRUE, NULL, 256},
+    {CUDA_TYPE_F32, FALSE, FALSE, 255, 9, TRUE, NULL, 256},
   };
   CudaDnnGpu *here = gpu_open (), *described = cuda_dnn_gpu_new (PROPERTIES, NULL);
 
@@ -302,6 +303,7 @@ test_choice (void)
       g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
       g_assert_nonnull (strstr (error->message, " within a workspace of "));
       g_assert_nonnull (strstr (error->message, " bytes: the least is 256"));
+      g_assert_cmpint (strstr (error->message, ", without TF32)") != NULL, ==, cases[i].type == CUDA_TYPE_F32);
       continue;
     }
     g_assert_no_error (error);
@@ -360,11 +362,34 @@ test_refusals (void)
   g_assert_cmpint (hooks.descriptors (), ==, 0);
 }
 
+/* What is said of a cuDNN that does not take this GPU. */
+static void
+test_start (void)
+{
+  static const gchar *const calls[] = { "cudnnCreate", "cudnnSetStream" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++) {
+    g_autofree gchar *says = g_strdup_printf ("cuDNN 91900 does not start on this GPU: %s: ", calls[i]);
+    g_autoptr (GError) error = NULL;
+
+    hooks.fail_at (i + 1);
+    g_assert_null (cuda_dnn_gpu_open (NULL, &error));
+    if (!error || !g_str_has_prefix (error->message, says))
+      g_error ("no '%s' in '%s'", says, error ? error->message : "");
+    g_assert_cmpint (hooks.descriptors (), ==, 0);
+  }
+  hooks.fail_at (0);
+}
+
 /* --- running --- */
 
 static gboolean
-run_with (CudaDnnPlan *plan, CudaConvArgs args, gsize field, gpointer value, const gchar *why)
+run_with (CudaDnnPlan *plan, const CudaConvGraph *g, CudaConvArgs args, gsize field, gpointer value,
+    const gchar *why)
 {
+  g_autofree gchar *graph = cuda_conv_graph_text (g);
+  g_autofree gchar *says = g_strdup_printf ("a convolution (%s, %s) failed: cudnnBackendExecute: ", graph,
+      cuda_dnn_plan_name (plan));
   g_autoptr (GError) error = NULL;
 
   *(gpointer *) ((guint8 *) &args + field) = value;
@@ -372,11 +397,8 @@ run_with (CudaDnnPlan *plan, CudaConvArgs args, gsize field, gpointer value, con
     return TRUE;
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED);
   g_assert_nonnull (strstr (error->message, why));
-  g_assert_true (g_str_has_prefix (error->message, "a convolution (forward"));
-  g_assert_nonnull (strstr (error->message, ") failed: "));
-  g_assert_nonnull (strstr (error->message, "cudnnBackendExecute"));
+  g_assert_true (g_str_has_prefix (error->message, says));
   g_assert_nonnull (strstr (error->message, "with statistics FP16"));
-  g_assert_nonnull (strstr (error->message, cuda_dnn_plan_name (plan)));
   return FALSE;
 }
 
@@ -404,17 +426,17 @@ test_arguments (void)
   for (guint i = 0; i < G_N_ELEMENTS (fields); i++) {
     guint8 *right = *(gpointer *) ((guint8 *) &d.args + fields[i]);
 
-    g_assert_false (run_with (plans->pdata[0], d.args, fields[i], NULL, "has no pointer"));
-    g_assert_false (run_with (plans->pdata[0], d.args, fields[i], right + 8, "not aligned"));
-    g_assert_true (run_with (plans->pdata[0], d.args, fields[i], right, ""));
+    g_assert_false (run_with (plans->pdata[0], &g, d.args, fields[i], NULL, "has no pointer"));
+    g_assert_false (run_with (plans->pdata[0], &g, d.args, fields[i], right + 8, "not aligned"));
+    g_assert_true (run_with (plans->pdata[0], &g, d.args, fields[i], right, ""));
     check_result (&g, &d, FALSE, rand);
   }
   /* ReLU hides no NaN */
   ((gfloat *) d.shift.data)[0] = NAN;
-  g_assert_true (run_with (plans->pdata[0], d.args, workspace, d.workspace, ""));
+  g_assert_true (run_with (plans->pdata[0], &g, d.args, workspace, d.workspace, ""));
   g_assert_true (isnan ((gdouble) ((gfloat *) d.sum.data)[0]));
-  g_assert_false (run_with (plans->pdata[0], d.args, workspace, NULL, "needs a workspace"));
-  g_assert_false (run_with (plans->pdata[0], d.args, workspace, d.workspace + 64, "not aligned"));
+  g_assert_false (run_with (plans->pdata[0], &g, d.args, workspace, NULL, "needs a workspace"));
+  g_assert_false (run_with (plans->pdata[0], &g, d.args, workspace, d.workspace + 64, "not aligned"));
   data_clear (&d);
   g_ptr_array_unref (plans);
   g_rand_free (rand);
@@ -626,6 +648,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/dnn/run/bf16", GUINT_TO_POINTER (CUDA_TYPE_BF16), test_run);
   g_test_add_func ("/dnn/choice", test_choice);
   g_test_add_func ("/dnn/refusals", test_refusals);
+  g_test_add_func ("/dnn/start", test_start);
   g_test_add_func ("/dnn/arguments", test_arguments);
   g_test_add_func ("/dnn/double", test_double);
   g_test_add_data_func ("/dnn/failures/plain", GINT_TO_POINTER (FALSE), test_failures);

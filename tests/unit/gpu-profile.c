@@ -138,13 +138,21 @@ test_not_profiles (void)
     {"{'a': 1}", "1:2: a ''' outside of a text; JSON has no comments"},
   };
   g_autoptr (GError) error = NULL;
-  g_autofree gchar *deep = g_strnfill (60000, '['), *large = g_strnfill (70000, ' ');
+  g_autofree gchar *deep = g_strnfill (60000, '['), *large = g_strnfill (70000, ' '), *good = good_text ();
+  static const gchar *const own[] = { "", ", \"cnn3d\": 1" };
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     assert_refused (bad[i].text, -1, bad[i].what);
   assert_refused (deep, -1, "nested deeper than 4");
   assert_refused (large, -1, "larger than 64 KiB: not a GPU's profile");
   assert_refused ("{}\0{}", 5, "not UTF-8 text");
+  for (guint i = 0; i < G_N_ELEMENTS (own); i++) {
+    g_autoptr (GRegex) regex = g_regex_new (",\\s*\"cnn3d\": {[^}]*}", 0, 0, NULL);
+    g_autofree gchar *text = g_regex_replace_literal (regex, good, -1, 0, own[i], 0, NULL);
+
+    g_assert_cmpstr (text, !=, good);
+    assert_refused (text, -1, "the section \"cnn3d\" is missing");
+  }
   g_assert_null (cuda_profile_read ("/nowhere/gpu.json", &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING);
   g_assert_nonnull (strstr (error->message, "this GPU's profile cannot be read: "));

@@ -4,6 +4,8 @@
 
 #include <glib/gstdio.h>
 
+#include "src/plan/gpus.h"
+
 #ifdef __SANITIZE_ADDRESS__     /* which looks at each access: a few of them will do */
 #define EPOCHS 1
 #define FEWER 1
@@ -522,6 +524,50 @@ test_devices (void)
   run_clear (&r);
 }
 
+/* A GPU that is not here: where cuDNN is, it tells its plans' workspaces. */
+static void
+test_planned (void)
+{
+  const Cnn3dBackend *backend = cnn3d_backend_load ("cuda", NULL);
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *profile = cnn3d_gpus_find ("rtx3080", &error);
+  const Cnn3dDeviceParams params = {.profile = profile };
+  Cnn3dDevice *device = profile ? backend->open (&params, &error) : NULL;
+
+  g_assert_no_error (error);
+  g_assert_nonnull (strstr (backend->describe (device), "RTX 3080 (not here), workspaces by cuDNN 9.19.0"));
+  backend->close (&device);
+}
+
+/* Frames of more bits than memory was planned for: the run goes on without them. */
+static void
+test_wide_frames (void)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+
+  rig_params (&p, "r3d_18");
+  p.device = "cuda";
+
+  const Cnn3dPass pass = {.training = TRUE,.clips = 2 };
+  g_autofree gfloat *frames = g_new0 (gfloat, BATCH * clip_bytes (&p));
+  const gint32 labels[2] = { 0 };
+  Cnn3dBatch batch = { frames, CNN3D_TYPE_FLOAT32, labels, 2, 2 };
+  Cnn3dTrainer *t = cnn3d_trainer_new (&p, BATCH, &error);
+  Cnn3dProgress progress;
+
+  g_assert_no_error (error);
+  g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
+  g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
+  g_assert_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA);
+  g_assert_cmpstr (error->message, ==, "frames came as 32-bit numbers, but memory was planned for 8-bit ones");
+  g_clear_error (&error);
+  batch.type = CNN3D_TYPE_UINT8;
+  g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
+  cnn3d_trainer_free (&t);
+  g_assert_cmpuint (cuda->taken, ==, 0);
+}
+
 /* A cuDNN that convolves wrongly trains nothing. */
 static void
 test_wrong (void)
@@ -585,6 +631,8 @@ main (int argc, char **argv)
   g_test_add_func ("/backend/steps", test_steps);
   g_test_add_func ("/backend/memory", test_memory);
   g_test_add_func ("/backend/devices", test_devices);
+  g_test_add_func ("/backend/planned", test_planned);
+  g_test_add_func ("/backend/wide-frames", test_wide_frames);
   g_test_add_func ("/backend/wrong-cudnn", test_wrong);
   return g_test_run ();
 }
