@@ -299,8 +299,8 @@ gst_cnn3d_infer_prepare (GstCnn3dInfer * self, guint interval, guint stride)
 bad_format:
   {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("Video in %s cannot be scaled to the model's %ux%u: convert it first, "
-            "with videoconvert",
+        ("Video in %s cannot be scaled to the model's %ux%u: put a "
+            "videoconvert in front of cnn3dinfer.",
             gst_video_format_to_string (GST_VIDEO_INFO_FORMAT
                 (&self->info)), params.width, params.height), (NULL));
     return FALSE;
@@ -456,7 +456,8 @@ gst_cnn3d_infer_set_caps (GstCnn3dInfer * self, GstCaps * caps)
 bad_caps:
   {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("These caps are not raw video"), ("%" GST_PTR_FORMAT, caps));
+        ("The caps in front of cnn3dinfer are not valid raw video: check the "
+            "frames' size and interlace-mode."), ("%" GST_PTR_FORMAT, caps));
     return FALSE;
   }
 }

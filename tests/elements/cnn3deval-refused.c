@@ -167,6 +167,24 @@ test_other_file (void)
   g_free (path);
 }
 
+/* Of many classes the first are named. */
+static void
+test_unknown_class (void)
+{
+  static const gchar *const strange[] = { "a", "zebra", NULL };
+  gchar *path = make_model ("many", MANY_CLASSES);
+  Rig r = eval_of (path, "");
+
+  caps_for (&r, 1);
+  push_segment (&r, 0);
+  push_names (&r, strange);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "many was trained on, which are a, b, c, d, e, f, g, h, i, j, k, l, m, "
+      "n, o, p, q, r, s, t and 5 more: evaluate on clips of those");
+  rig_free (&r);
+  g_free (path);
+}
+
 /* --- clips --- */
 
 static void
@@ -234,6 +252,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3deval-refused/caps", test_caps);
   g_test_add_func ("/cnn3deval-refused/one-hot", test_one_hot);
   g_test_add_func ("/cnn3deval-refused/other-file", test_other_file);
+  g_test_add_func ("/cnn3deval-refused/unknown-class", test_unknown_class);
   g_test_add_func ("/cnn3deval-refused/labels", test_labels);
   g_test_add_func ("/cnn3deval-refused/bad-buffers", test_bad_buffers);
 

@@ -7,7 +7,13 @@
 
 #include "src/model/modelfile.h"
 
+#define MANY 25
+
 static const gchar *const names[] = { "red", "green", "blue", NULL };
+static const gchar *const many[MANY + 1] = { "a", "b", "c", "d", "e", "f", "g",
+  "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", "u", "v", "w",
+  "x", "y", NULL
+};
 
 static gchar *folder;           /* with model.safetensors */
 static gchar *model;            /* that */
@@ -24,6 +30,7 @@ typedef enum
   KNOWN,                        /* how its clips were made */
   KNOWN_RATE,                   /* the same, and at 15 frames a second */
   KNOWN_UNSCALED,               /* of videos of its own size */
+  MANY_CLASSES,                 /* MANY of them */
 } Kind;
 
 /* A small r3d_18 with drawn weights; its path, g_free(). */
@@ -31,7 +38,8 @@ static inline gchar *
 make_model (const gchar * name, Kind kind)
 {
   gchar *path = g_build_filename (folder, name, NULL);
-  Cnn3dModelInfo info = {.network = {"r3d_18", CLASSES, 4, C, FRAMES, SIZE,
+  Cnn3dModelInfo info = {.network = {"r3d_18",
+          kind == MANY_CLASSES ? MANY : CLASSES, 4, C, FRAMES, SIZE,
           SIZE, 0},.mean = {.5, .5, .5},.std = {.2, .2, .2},
     .classes = kind == NO_NAMES ? NULL : (gchar **) names
   };
@@ -45,6 +53,8 @@ make_model (const gchar * name, Kind kind)
   if (kind == KNOWN || kind == KNOWN_RATE || kind == KNOWN_UNSCALED)
     info.preparation = (Cnn3dPreparation) {
     "center", 2, "bilinear", FALSE};
+  if (kind == MANY_CLASSES)
+    info.classes = (gchar **) many;
   if (kind == KNOWN_UNSCALED)
     info.preparation.scaling = "none";
   if (kind == KNOWN_RATE) {
