@@ -373,9 +373,9 @@ check_steps (TrainRun * self)
         "that clips come from upstream.");
   else if (mark.steps_skipped > 0)
     error = g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-        "No training step: the gradients of all %" G_GUINT64_FORMAT " steps "
-        "overflowed, with a loss scale of %g at last. Train for longer, lower "
-        "lr, or set precision=bf16-mixed or 32.", mark.steps_skipped,
+        "No training step: the gradients of every step (%" G_GUINT64_FORMAT
+        " in all) overflowed, with a loss scale of %g at last. Train for "
+        "longer, lower lr, or set precision=bf16-mixed or 32.", mark.steps_skipped,
         self->figures->loss_scale);
   else
     error = g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,

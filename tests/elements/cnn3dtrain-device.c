@@ -295,6 +295,85 @@ test_skipped (void)
   rig_free (&r);
 }
 
+/* The warning's text; g_free() */
+static gchar *
+pop_warning (Rig * r)
+{
+  GstMessage *message = pop (r, GST_MESSAGE_WARNING, NULL);
+  GError *error = NULL;
+  gchar *text;
+
+  if (!message)
+    return NULL;
+  gst_message_parse_warning (message, &error, NULL);
+  text = g_strdup (error->message);
+  g_error_free (error);
+  gst_message_unref (message);
+
+  return text;
+}
+
+/* Weights so large that no gradient is finite in FP16: nothing is trained. */
+static void
+test_all_skipped (void)
+{
+  gchar *dir = make_dir ();
+  gchar *line = g_strdup_printf ("optimizer=sgd lr=3 checkpoint-dir=%s", dir);
+  Rig r = begin (line);
+
+  push (&r, 0);
+  rig_free (&r);
+  g_free (line);
+  line = g_strdup_printf ("precision=16-mixed pretrained=%s/last.safetensors",
+      dir);
+  r = begin (line);
+  push (&r, 0);
+  push (&r, 1);
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "No training "
+      "step: the gradients of every step (2 in all) overflowed, with a loss "
+      "scale of 16384 at last. Train for longer, lower lr, or set "
+      "precision=bf16-mixed or 32.");
+  rig_free (&r);
+  remove_dir (dir);
+  g_free (line);
+}
+
+/* More than nine tenths of the budget are worth a warning, once. */
+static void
+test_close (void)
+{
+  Rig r = begin ("max-memory=4GiB");
+  GstMessage *message;
+  guint64 needs, budget;
+  gchar *line, *warning;
+
+  push (&r, 0);
+  push (&r, 1);
+  message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-plan");
+  needs = get_uint64 (message, "predicted-bytes")
+      + get_uint64 (message, "context-bytes");
+  gst_message_unref (message);
+  g_assert_null (pop_warning (&r));
+  rig_free (&r);
+
+  budget = needs + needs / 20;
+  line = g_strdup_printf ("max-memory=%" G_GUINT64_FORMAT, budget);
+  r = begin (line);
+  for (guint k = 0; k < 3; k++)
+    push (&r, k);
+  warning = pop_warning (&r);
+  g_assert_nonnull (warning);
+  g_assert_true (g_str_has_prefix (warning, "Memory in use, "));
+  g_assert_nonnull (strstr (warning, ", is 95 % of the "));
+  g_assert_nonnull (strstr (warning, ": a smaller max-memory with "
+          "recompute=auto or auto-fit=true takes less."));
+  g_assert_null (pop_warning (&r));
+  g_free (warning);
+  rig_free (&r);
+  g_free (line);
+}
+
 static void
 test_progress (void)
 {
@@ -346,6 +425,8 @@ main (int argc, char **argv)
     g_test_add_data_func ("/cnn3dtrain-device/late/stop", "stop", test_late);
     g_test_add_func ("/cnn3dtrain-device/passes", test_passes);
     g_test_add_func ("/cnn3dtrain-device/skipped", test_skipped);
+    g_test_add_func ("/cnn3dtrain-device/all-skipped", test_all_skipped);
+    g_test_add_func ("/cnn3dtrain-device/close", test_close);
     g_test_add_func ("/cnn3dtrain-device/progress", test_progress);
     g_test_add_func ("/cnn3dtrain-device/no-such-gpu", test_no_such_gpu);
   }

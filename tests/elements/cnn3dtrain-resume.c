@@ -314,6 +314,30 @@ test_refused (void)
       "same clips as before, or set resume=never to start anew.");
   rig_free (&r);
 
+  /* clipsrc is stopped before it */
+  r = begin_run (dir);
+  {
+    const GstClipData data = {.rows = 1,.training_clips = TRAIN,
+      .validation_clips = VAL,.clips = "",.labels = "",.order = ""
+    };
+
+    gst_harness_push_event (r.h, gst_event_new_clip_data (&data));
+  }
+  gst_pad_set_event_function (r.h->srcpad, refuse);
+  feed (&r, 0, 4);
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  /* the first is about the data, which the checkpoint does not know */
+  gst_message_unref (pop (&r, GST_MESSAGE_WARNING, NULL));
+  message = pop (&r, GST_MESSAGE_WARNING, NULL);
+  g_assert_nonnull (message);
+  gst_message_parse_warning (message, &error, NULL);
+  g_assert_cmpstr (error->message, ==, "The stream was stopped before training "
+      "resumed: the checkpoint is as it was.");
+  g_clear_error (&error);
+  gst_message_unref (message);
+  assert_no_error (&r);
+  rig_free (&r);
+
   /* the source seeks elsewhere */
   r = begin_run (dir);
   push_epoch (&r, 0, TRUE, 0, 0);
@@ -412,6 +436,9 @@ test_folders (void)
   gchar *line = g_strdup_printf ("num-classes=3 checkpoint-dir=%s", dir);
   gchar *process = g_strdup_printf ("process %d on ", getpid ());
   gchar *lock = g_build_filename (dir, "run.lock", NULL);
+  gchar *taken = make_dir ();
+  gchar *name = g_build_filename (taken, "run.lock", NULL);
+  gchar *open = g_strdup_printf ("cannot open “%s”: Is a directory", name);
   const struct
   {
     const gchar *dir;
@@ -423,10 +450,12 @@ test_folders (void)
     {dir, GST_RESOURCE_ERROR_BUSY, process},
     /* which has not yet written who it is */
     {dir, GST_RESOURCE_ERROR_BUSY, "another process"},
+    {taken, GST_RESOURCE_ERROR_OPEN_WRITE, open},
   };
   Rig first = rig_new (line);
   guint i;
 
+  g_assert_cmpint (g_mkdir (name, 0755), ==, 0);
   for (i = 0; i < G_N_ELEMENTS (table); i++) {
     GstElement *element = gst_element_factory_make ("cnn3dtrain", NULL);
     Rig r = { gst_object_ref_sink (element), NULL, gst_bus_new (), 0 };
@@ -449,6 +478,10 @@ test_folders (void)
   first = rig_new (line);
   rig_free (&first);
   remove_dir (dir);
+  g_rmdir (name);
+  remove_dir (taken);
+  g_free (open);
+  g_free (name);
   g_free (lock);
   g_free (process);
   g_free (line);

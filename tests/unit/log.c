@@ -1,5 +1,8 @@
 /* Logs: whole records whatever happens, and lines as they should read.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
@@ -567,6 +570,43 @@ test_earlier (void)
   g_assert_false (g_file_test (again, G_FILE_TEST_EXISTS));
 }
 
+/* All folders earlier-N are there, as far as mkdir() is asked. */
+static gboolean no_more_folders;
+
+__attribute__ ((visibility ("default"))) int
+mkdir (const char *path, mode_t mode)
+{
+  static int (*real) (const char *path, mode_t mode);
+
+  if (!real)
+    real = dlsym (RTLD_NEXT, "mkdir");
+  if (no_more_folders && strstr (path, "/earlier-")) {
+    errno = EEXIST;
+    return -1;
+  }
+  return real (path, mode);
+}
+
+static void
+test_too_many_earlier (void)
+{
+  g_autofree gchar *dir = make_dir (), *now = NULL, *says = NULL;
+  Cnn3dRunLog *log = open_log (dir, NULL);
+  g_autoptr (GError) error = NULL;
+
+  log_epoch (log, 0, 2, FALSE);
+  cnn3d_run_log_free (&log);
+  log = cnn3d_run_log_new (dir, NULL);
+  no_more_folders = TRUE;
+  g_assert_false (cnn3d_run_log_begin (log, NULL, &error));
+  no_more_folders = FALSE;
+  cnn3d_run_log_free (&log);
+  says = g_strdup_printf ("cannot move the earlier records aside in “%s”: File exists", dir);
+  g_assert_cmpstr (error ? error->message : NULL, ==, says);
+  now = told (dir);
+  g_assert_cmpstr (now, ==, "step1 step2");
+}
+
 /* Any text is JSON, any number too. */
 static void
 test_values (void)
@@ -747,6 +787,7 @@ main (int argc, char **argv)
   g_test_add_func ("/log/validated-again", test_validated_again);
   g_test_add_func ("/log/skipped-steps", test_skipped_steps);
   g_test_add_func ("/log/earlier", test_earlier);
+  g_test_add_func ("/log/too-many-earlier", test_too_many_earlier);
   g_test_add_func ("/log/values", test_values);
   g_test_add_func ("/log/two-at-once", test_two_at_once);
   g_test_add_func ("/log/told-once", test_told_once);
