@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+
 #include "src/bytes.h"
+#include "src/evaluate/predictor.h"
 #include "src/train/fit.h"
 #include "counting/counting.h"
 
@@ -602,6 +604,95 @@ test_alloc_fails (void)
   }
 }
 
+/* --- other than foretold --- */
+
+/* A program that needs more than was planned takes no memory that is not there. */
+static void
+test_more_than_planned (void)
+{
+  const Cnn3dPass pass = {.training = TRUE,.clips = BATCH };
+  g_autofree gchar *dir = g_dir_make_tmp ("fit-XXXXXX", NULL), *file = g_build_filename (dir, "last.safetensors", NULL);
+  g_autofree guint8 *frames = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GDir) names = NULL;
+  const gchar *name;
+  gint32 labels[BATCH] = { 0 };
+  gfloat logits[BATCH * 7];
+  Cnn3dPredictorParams infer;
+  Cnn3dPredictor *predictor;
+  Cnn3dTrainerParams p;
+  Cnn3dProgress progress;
+  Cnn3dTrainer *t;
+
+  start_counting ();
+  params_init (&p);
+  p.checkpoint_dir = dir;
+  frames = g_malloc0 (BATCH * cnn3d_clip_bytes (&p.network, CNN3D_TYPE_UINT8));
+
+  Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, BATCH };
+
+  t = cnn3d_trainer_new (&p, BATCH, &error);
+  g_assert_no_error (error);
+  g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
+  g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
+  g_assert_true (cnn3d_trainer_save (t, NULL, &error));
+  counting->more = 1 << 30;
+  batch.n = 4;
+  g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
+  g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY);
+  g_assert_true (g_str_has_prefix (error->message, "4 clips need "));
+  g_assert_nonnull (strstr (error->message, " bytes beside the weights, more than the "));
+  g_assert_true (g_str_has_suffix (error->message, " that were planned for 6"));
+  g_clear_error (&error);
+  counting->more = 0;
+  g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
+  cnn3d_trainer_free (&t);
+  assert_nothing_left ();
+
+  cnn3d_predictor_params_init (&infer);
+  infer.model = file;
+  infer.device = "cpu";
+  infer.threads = 2;
+  infer.batch = BATCH;
+  predictor = cnn3d_predictor_new (&infer, &error);
+  g_assert_no_error (error);
+  counting->more = 1 << 30;
+  g_assert_false (cnn3d_predictor_run (predictor, frames, CNN3D_TYPE_UINT8, 4, logits, &error));
+  g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY);
+  g_assert_true (g_str_has_prefix (error->message, "4 clips need an arena of "));
+  g_assert_true (g_str_has_suffix (error->message, " that 6 clips need"));
+  g_clear_error (&error);
+  counting->more = 0;
+  g_assert_true (cnn3d_predictor_run (predictor, frames, CNN3D_TYPE_UINT8, 4, logits, &error));
+  cnn3d_predictor_free (&predictor);
+  assert_nothing_left ();
+  names = g_dir_open (dir, 0, NULL);
+  while ((name = g_dir_read_name (names))) {
+    g_autofree gchar *path = g_build_filename (dir, name, NULL);
+
+    g_unlink (path);
+  }
+  g_rmdir (dir);
+}
+
+/* oneDNN would end the process. */
+static void
+test_too_large (void)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dFit fit;
+
+  params_init (&p);
+  p.network.base_width = 1024;
+  p.network.frames = 1;
+  p.network.height = p.network.width = 4096;
+  g_assert_false (cnn3d_fit_measure (backend, device, &p, 1, 1, CNN3D_RECOMPUTE_NONE, &fit, &error));
+  g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
+  g_assert_cmpstr (error->message, ==, "r3d_18 with base-width=1024 makes of a frame of 4096x4096 pixels 2048x2048 "
+      "points of 1024 channels, more than oneDNN can count: use smaller frames or a smaller base-width");
+}
+
 /* --- numbers and names --- */
 
 static void
@@ -688,6 +779,8 @@ main (int argc, char **argv)
   g_test_add_func ("/fit/largest", test_largest);
   g_test_add_func ("/fit/suggestions", test_suggestions);
   g_test_add_func ("/fit/alloc-fails", test_alloc_fails);
+  g_test_add_func ("/fit/more-than-planned", test_more_than_planned);
+  g_test_add_func ("/fit/too-large", test_too_large);
   status = g_test_run ();
   backend->close (&device);
   return status;

@@ -559,7 +559,7 @@ test_wide_frames (void)
   g_assert_no_error (error);
   g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  g_assert_error (error, CNN3D_TRAINER_ERROR, CNN3D_TRAINER_ERROR_DATA);
+  g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA);
   g_assert_cmpstr (error->message, ==, "frames came as 32-bit numbers, but memory was planned for 8-bit ones");
   g_clear_error (&error);
   batch.type = CNN3D_TYPE_UINT8;

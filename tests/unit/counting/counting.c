@@ -75,6 +75,15 @@ count_program_free (Cnn3dProgram **program)
   real->program_free (program);
 }
 
+static const Cnn3dSizes *
+count_program_sizes (Cnn3dProgram *program)
+{
+  const Cnn3dSizes *sizes = real->program_sizes (program);
+
+  sizes->scratch[CNN3D_PHASE_FORWARD] += counting.more;
+  return sizes;
+}
+
 G_MODULE_EXPORT const Cnn3dBackend *cnn3d_backend (void);
 G_MODULE_EXPORT Counting *cnn3d_counting (void);
 
@@ -90,6 +99,7 @@ cnn3d_backend (void)
   table.model_free = count_model_free;
   table.program_new = count_program_new;
   table.program_free = count_program_free;
+  table.program_sizes = count_program_sizes;
   return &table;
 }
 

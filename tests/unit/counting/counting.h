@@ -12,6 +12,7 @@ typedef struct {
   guint64 leaves;               /* bytes that are available from then on */
   guint64 available;            /* 0: what the device really has */
   guint models, programs;       /* that are there */
+  gsize more;                   /* scratch bytes that a pass's first step needs, beside those it had */
 } Counting;
 
 /* Exported by the module as `cnn3d_counting`. */
