@@ -5,6 +5,8 @@
 
 #define FILE_TYPE "video/x-fake"
 #define PACKETS "video/x-fake-packets"
+/* four packets of so much are not kept in memory: they are read once more */
+#define LARGE (10 * 1024 * 1024)
 
 /* What the next reader, decoder or filter does wrong */
 typedef enum
@@ -13,6 +15,7 @@ typedef enum
   READER_DOES_NOT_START,
   READER_READS_ON,              /* behind the file's end */
   READER_REFUSES_LINK,
+  READER_CHANGES,               /* gives other packets each time */
   DECODER_DOES_NOT_START,
   DECODER_FAILS,
   DECODER_DROPS,
@@ -21,6 +24,7 @@ typedef enum
 
 static Fault fault;
 static const gchar *stream_caps;        /* what the reader gives */
+static guint readings;          /* how often it did */
 
 typedef struct
 {
@@ -64,22 +68,20 @@ start (GstElement * element, GstStateChange transition, gpointer parent_class,
 static void
 give_packets (Fake * self)
 {
-  GstCaps *caps = gst_caps_from_string (stream_caps);
+  const gsize size = fault == READER_CHANGES ? LARGE + readings : 100;
   GstSegment segment;
 
-  gst_pad_push_event (self->src, gst_event_new_stream_start ("fake/0"));
-  gst_pad_push_event (self->src, gst_event_new_caps (caps));
+  readings++;
   gst_segment_init (&segment, GST_FORMAT_TIME);
   gst_pad_push_event (self->src, gst_event_new_segment (&segment));
   for (guint i = 0; i < 4; i++) {
-    GstBuffer *buffer = gst_buffer_new_allocate (NULL, 100, NULL);
+    GstBuffer *buffer = gst_buffer_new_allocate (NULL, size, NULL);
 
-    gst_buffer_memset (buffer, 0, i, 100);
+    gst_buffer_memset (buffer, 0, i, size);
     GST_BUFFER_PTS (buffer) = i * GST_SECOND / FPS;
     gst_pad_push (self->src, buffer);
   }
   gst_pad_push_event (self->src, gst_event_new_eos ());
-  gst_caps_unref (caps);
 }
 
 static GstPadLinkReturn
@@ -92,6 +94,7 @@ static void
 read_file (gpointer data)
 {
   Fake *self = data;
+  GstCaps *caps;
 
   if (fault == READER_READS_ON) {
     GstBuffer *buffer = NULL;
@@ -104,13 +107,10 @@ read_file (gpointer data)
   if (fault == READER_REFUSES_LINK)
     gst_pad_set_link_function (self->src, refuse_link);
   gst_pad_set_active (self->src, TRUE);
-  {
-    GstCaps *caps = gst_caps_from_string (stream_caps);
-
-    gst_pad_push_event (self->src, gst_event_new_stream_start ("fake/0"));
-    gst_pad_push_event (self->src, gst_event_new_caps (caps));
-    gst_caps_unref (caps);
-  }
+  caps = gst_caps_from_string (stream_caps);
+  gst_pad_push_event (self->src, gst_event_new_stream_start ("fake/0"));
+  gst_pad_push_event (self->src, gst_event_new_caps (caps));
+  gst_caps_unref (caps);
   gst_element_add_pad (GST_ELEMENT (self), self->src);
   give_packets (self);
   gst_pad_pause_task (self->sink);
@@ -302,6 +302,7 @@ test_files (void)
     {READER_READS_ON, PACKETS,
         "it is cut off: it ends before its first packets are whole"},
     {READER_REFUSES_LINK, PACKETS, "its video stream could not be linked"},
+    {READER_CHANGES, PACKETS, "it changed while it was read"},
     {NOTHING_IS_WRONG, "video/x-nobody-decodes-it",
         "no decoder for it is installed (video/x-nobody-decodes-it)"},
     {DECODER_DOES_NOT_START, PACKETS,

@@ -170,6 +170,30 @@ spoil (const_dnnl_primitive_desc_t pd, gint n, const dnnl_exec_arg_t *args, cons
   }
 }
 
+/* What the next call of each answers. */
+static dnnl_status_t next_execute = dnnl_success, next_wait = dnnl_success;
+
+static dnnl_status_t
+answer (dnnl_status_t *next)
+{
+  const dnnl_status_t status = *next;
+
+  *next = dnnl_success;
+  return status;
+}
+
+dnnl_status_t dnnl_stream_wait (dnnl_stream_t stream);
+
+__attribute__((visibility ("default"))) dnnl_status_t
+dnnl_stream_wait (dnnl_stream_t stream)
+{
+  static dnnl_status_t (*real) (dnnl_stream_t);
+
+  if (!real)
+    real = dlsym (RTLD_NEXT, "dnnl_stream_wait");
+  return next_wait == dnnl_success ? real (stream) : answer (&next_wait);
+}
+
 dnnl_status_t dnnl_primitive_execute (const_dnnl_primitive_t primitive, dnnl_stream_t stream, int n,
     const dnnl_exec_arg_t * args);
 
@@ -184,6 +208,8 @@ dnnl_primitive_execute (const_dnnl_primitive_t primitive, dnnl_stream_t stream, 
 
   if (!real)
     real = dlsym (RTLD_NEXT, "dnnl_primitive_execute");
+  if (next_execute != dnnl_success)
+    return answer (&next_execute);
   dnnl_primitive_get_primitive_desc (primitive, &pd);
   dnnl_primitive_desc_query (pd, dnnl_query_primitive_kind, 0, &kind);
   if (kind == dnnl_convolution)
@@ -328,6 +354,47 @@ test_faults (gconstpointer data)
   memset (&faulty, 0, sizeof faulty);
 }
 
+/* A step that oneDNN fails in is an error that says how; the next one may do. */
+static void
+test_failures (void)
+{
+  static const struct {
+    dnnl_status_t execute, wait;
+    gint code;
+    const gchar *says;
+  } table[] = {
+    {dnnl_out_of_memory, dnnl_success, CNN3D_BACKEND_ERROR_MEMORY, "oneDNN execution: out of memory"},
+    {dnnl_unimplemented, dnnl_success, CNN3D_BACKEND_ERROR_FAILED, "oneDNN execution: not implemented on this CPU"},
+    {dnnl_runtime_error, dnnl_success, CNN3D_BACKEND_ERROR_FAILED,
+        "oneDNN execution: invalid arguments or a failure inside it"},
+    {dnnl_success, dnnl_runtime_error, CNN3D_BACKEND_ERROR_FAILED, "oneDNN failed to finish a step"},
+  };
+
+  memset (&faulty, 0, sizeof faulty);
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
+    guint8 frames[BATCH * CLIP_BYTES] = { 0 };
+    const gint32 labels[BATCH] = { 0 };
+    const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, BATCH };
+    g_autoptr (GError) error = NULL;
+    Cnn3dTrainerParams p;
+    Cnn3dProgress progress;
+    Cnn3dTrainer *t;
+
+    params_init (&p, NULL);
+    p.convolution = CNN3D_CONVOLUTION_DIRECT;
+    t = start (&p);
+    begin (t, 0);
+    next_execute = table[i].execute;
+    next_wait = table[i].wait;
+    g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
+    g_assert_error (error, CNN3D_BACKEND_ERROR, table[i].code);
+    g_assert_cmpstr (error->message, ==, table[i].says);
+    g_clear_error (&error);
+    g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
+    cnn3d_trainer_free (&t);
+  }
+}
+
 /* A run that knows all that it needs convolves only what it trains on. */
 static void
 test_once (void)
@@ -395,6 +462,7 @@ main (int argc, char **argv)
   cache = g_build_filename (folder, "cnn3d", NULL);
   g_test_add_data_func ("/convolutions/faults/f32", GINT_TO_POINTER (FALSE), test_faults);
   g_test_add_data_func ("/convolutions/faults/bf16", GINT_TO_POINTER (TRUE), test_faults);
+  g_test_add_func ("/convolutions/failures", test_failures);
   g_test_add_func ("/convolutions/once", test_once);
   g_test_add_func ("/convolutions/unwritable", test_unwritable);
   status = g_test_run ();

@@ -252,7 +252,7 @@ test_other_modules (void)
   const Cnn3dDeviceParams card = {.profile = "card.json" };
   g_autofree gchar *before = g_strdup (g_getenv ("CNN3D_BACKEND_PATH"));
   g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-fit-XXXXXX", NULL);
-  g_autofree gchar *path = NULL;
+  g_autofree gchar *path = NULL, *version = NULL;
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) lines = NULL;
   Dl_info info;
@@ -269,6 +269,17 @@ test_other_modules (void)
   g_assert_cmpint (symlink (info.dli_fname, path), ==, 0);
   g_assert_null (cnn3d_backend_load ("other", &error));
   g_assert_nonnull (strstr (error->message, " is not a back end"));
+  g_clear_error (&error);
+  g_unlink (path);
+  /* under another name: the loader remembers what it found under that one */
+  memcpy (strstr (path, "other"), "older", strlen ("older"));
+  g_assert_cmpint (symlink (COUNTING_BACKEND, path), ==, 0);
+  counting->abi = CNN3D_BACKEND_ABI - 1;
+  version = g_strdup_printf ("%s was built for version %u of the back end interface, this is version %u: install both "
+      "from one build", path, CNN3D_BACKEND_ABI - 1, CNN3D_BACKEND_ABI);
+  g_assert_null (cnn3d_backend_load ("older", &error));
+  g_assert_nonnull (strstr (error->message, version));
+  counting->abi = 0;
   g_clear_error (&error);
   g_assert_null (backend->open (&card, &error));
   g_assert_cmpstr (error->message, ==, "card.json describes a GPU, not a CPU: the CPU that plans are made for is this "

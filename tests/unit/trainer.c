@@ -392,6 +392,58 @@ test_diverged (void)
   remove_dir (dir);
 }
 
+/* A last layer so large that the loss is finite and its gradients are not. */
+static void
+test_no_norm (void)
+{
+  gchar *dir = make_dir ();
+  g_autofree gchar *last = path_in (dir, "last.safetensors"), *contents = NULL;
+  g_autofree guint8 *frames = g_malloc (BATCH * CLIP_BYTES);
+  const gint32 labels[BATCH] = { 0, 1, 2 };
+  const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, BATCH };
+  g_autoptr (GError) error = NULL;
+  gchar *offsets, *data;
+  guint64 header, first, end;
+  Cnn3dTrainerParams p;
+  Cnn3dTrainer *t;
+  Cnn3dProgress progress;
+  gsize size;
+
+  params_init (&p, dir);
+  t = start (&p);
+  drive (t, 0, 1);
+  g_assert_true (cnn3d_trainer_save (t, NULL, &error));
+  cnn3d_trainer_free (&t);
+  g_assert_true (g_file_get_contents (last, &contents, &size, NULL));
+  memcpy (&header, contents, 8);
+  data = contents + 8 + GUINT64_FROM_LE (header);
+  offsets = strstr (strstr (contents + 8, "\"fc.weight\""), "\"data_offsets\":[") + strlen ("\"data_offsets\":[");
+  first = g_ascii_strtoull (offsets, &offsets, 10);
+  end = g_ascii_strtoull (offsets + 1, NULL, 10);
+  g_assert_cmpuint (end - first, ==, CLASSES * 32 * sizeof (gfloat));
+  for (guint64 at = first; at < end; at += sizeof (gfloat)) {
+    gfloat weight;
+
+    memcpy (&weight, data + at, sizeof weight);
+    weight *= 1e37f;
+    memcpy (data + at, &weight, sizeof weight);
+  }
+  g_assert_true (g_file_set_contents (last, contents, size, NULL));
+
+  params_init (&p, NULL);
+  p.pretrained = last;
+  p.gradient_clip = 1;
+  t = start (&p);
+  begin (t, 0);
+  for (guint i = 0; i < BATCH * CLIP_BYTES; i++)
+    frames[i] = i * i >> 3;
+  g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
+  assert_says (error, CNN3D_TRAINER_ERROR, "the gradient's norm became NaN or infinite at step 1: lower lr");
+  g_assert_cmpint (error->code, ==, CNN3D_TRAINER_ERROR_DIVERGED);
+  cnn3d_trainer_free (&t);
+  remove_dir (dir);
+}
+
 static void
 test_bad_settings (void)
 {
@@ -708,6 +760,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/monitors", test_monitors);
   g_test_add_func ("/trainer/bad-batches", test_bad_batches);
   g_test_add_func ("/trainer/diverged", test_diverged);
+  g_test_add_func ("/trainer/no-norm", test_no_norm);
   g_test_add_func ("/trainer/bad-settings", test_bad_settings);
   g_test_add_func ("/trainer/other-names", test_other_names);
   g_test_add_func ("/trainer/freeze", test_freeze);

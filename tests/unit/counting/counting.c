@@ -100,6 +100,8 @@ cnn3d_backend (void)
   table.program_new = count_program_new;
   table.program_free = count_program_free;
   table.program_sizes = count_program_sizes;
+  if (counting.abi)
+    table.abi = counting.abi;
   return &table;
 }
 

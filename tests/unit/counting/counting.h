@@ -12,6 +12,7 @@ typedef struct {
   guint64 leaves;               /* bytes that are available from then on */
   guint64 available;            /* 0: what the device really has */
   guint models, programs;       /* that are there */
+  guint abi;                    /* of the interface, where it is loaded once more; 0: the right one */
   gsize more;                   /* scratch bytes that a pass's first step needs, beside those it had */
 } Counting;
 
