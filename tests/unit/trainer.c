@@ -438,8 +438,8 @@ test_no_norm (void)
   for (guint i = 0; i < BATCH * CLIP_BYTES; i++)
     frames[i] = i * i >> 3;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_TRAINER_ERROR, "the gradient's norm became NaN or infinite at step 1: lower lr");
-  g_assert_cmpint (error->code, ==, CNN3D_TRAINER_ERROR_DIVERGED);
+  assert_says (error, CNN3D_SESSION_ERROR, "the gradient's norm became NaN or infinite at step 1: lower lr");
+  g_assert_cmpint (error->code, ==, CNN3D_SESSION_ERROR_DIVERGED);
   cnn3d_trainer_free (&t);
   remove_dir (dir);
 }

@@ -4,7 +4,7 @@
 
 #include <glib/gstdio.h>
 
-#include "src/plan/gpus.h"
+#include "src/backend/gpus.h"
 
 #ifdef __SANITIZE_ADDRESS__     /* which looks at each access: a few of them will do */
 #define EPOCHS 1
