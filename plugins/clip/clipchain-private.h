@@ -1,7 +1,7 @@
 /* clipchain-private.h: a chain, for the files that it is made of: clipchain.c
  * builds it and takes it down, clipplug.c finds what reads and decodes the file,
- * cliptrack.c is what packets pass, clipgate.c what frames pass, and clipdecode.c
- * runs it.
+ * cliptrack.c is what packets pass, clipfeed.c what they go into the decoder as,
+ * clipgate.c what frames pass, and clipdecode.c runs it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_CHAIN_PRIVATE_H
 #define CLIP_CHAIN_PRIVATE_H
@@ -30,6 +30,7 @@ typedef enum
   CLIP_CONTAINER_OTHER,
   CLIP_CONTAINER_MATROSKA,
   CLIP_CONTAINER_QUICKTIME,
+  CLIP_CONTAINER_TIMED,         /* as those two it has times of each packet */
   CLIP_CONTAINER_UNORDERED      /* its times are in decoding order */
 } ClipContainer;
 
@@ -186,6 +187,13 @@ GstCaps *clip_track_get_caps (const ClipTrack * track);
  * none. */
 GstVideoColorimetry clip_chain_read_colorimetry (const GstStructure * s,
     const gchar * field);
+
+/* Feeding */
+
+/* Decodes a packet, if anything that is wanted needs it. GST_FLOW_EOS: no more are
+ * wanted. */
+GstFlowReturn clip_chain_feed (ClipChain * self, guint number,
+    GstBuffer * buffer, GstCaps * caps);
 
 /* Feeds the packets that were kept, or the pictures; tasks. */
 void clip_chain_feed_kept (gpointer chain);

@@ -149,6 +149,70 @@ order_with_times (const ClipIndex * self, Shown * shown, guint n)
   g_free (times);
 }
 
+/* The time of a packet: where it is that of the packet before, that one's. Behind a
+ * first picture that is not the stream's first one, times before zero are missing. */
+static GstClockTime
+told_time (const ClipIndex * self, guint packet)
+{
+  const ClipPacket *packets = self->packets;
+  guint at = packet;
+
+  if (!(packets[packet].flags & CLIP_PACKET_SAME))
+    return packets[packet].pts;
+  while (at > 0 && packets[at].flags & CLIP_PACKET_SAME
+      && !(packets[at].flags & CLIP_PACKET_PART))
+    at--;
+  if (at == 0 && !(packets[0].flags & CLIP_PACKET_RESET)
+      && (packets[packet].flags & CLIP_PACKET_BACKWARD
+          || self->codec == CLIP_CODEC_H264
+          || self->codec == CLIP_CODEC_H265))
+    return GST_CLOCK_TIME_NONE;
+
+  return packets[at].pts;
+}
+
+/* Whether the times do not tell the order of frames: it is not that of decoding, and
+ * some are shown at one time. They get the times in order then. */
+static gboolean
+takes_turns (Shown * shown, guint n)
+{
+  gboolean reordered = FALSE, tied = FALSE;
+  Shown *ordered;
+
+  for (guint i = 1; i < n; i++)
+    reordered |= (gint64) shown[i].time < (gint64) shown[i - 1].time;
+  if (!reordered)
+    return FALSE;
+  ordered = g_memdup2 (shown, n * sizeof *shown);
+  qsort (ordered, n, sizeof *ordered, compare_shown);
+  for (guint i = 1; i < n; i++)
+    tied |= ordered[i].time == ordered[i - 1].time;
+  for (guint i = 0; tied && i < n; i++)
+    shown[i].time = ordered[i].time;
+  g_free (ordered);
+
+  return tied;
+}
+
+/* Times of decoding, where those of showing are told of some frames only and in an
+ * order that nobody knows: as far apart, frame by frame. FALSE: they are not told of
+ * all. */
+static gboolean
+take_decoding_times (const ClipIndex * self, Shown * shown, guint n)
+{
+  for (guint i = 0; i < n; i++) {
+    const ClipPacket *p = self->packets + shown[i].packet;
+
+    if (!GST_CLOCK_TIME_IS_VALID (p->dts) || (i > 0 && (gint64) p->dts
+            < (gint64) self->packets[shown[i - 1].packet].dts))
+      return FALSE;
+  }
+  for (guint i = 0; i < n; i++)
+    shown[i].time = self->packets[shown[i].packet].dts;
+
+  return TRUE;
+}
+
 /* matroskademux does not tell times before zero. In a file that was cut within an
  * open group of pictures they are those of the pictures that come right behind the
  * first one and are shown before it. FALSE: other times are missing, too. */
@@ -223,13 +287,14 @@ order_part (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
   /* of no other codec are pictures marked that are shown before */
   const gboolean marked = codec == CLIP_CODEC_MPEG2
       || codec == CLIP_CODEC_MPEG4;
+  const gboolean packed = is_packed (codec, self->packets, self->n_packets);
 
   for (guint i = 0; i < n; i++) {
     const ClipPacket *p = self->packets + shown[i].packet;
 
-    all_pts &= GST_CLOCK_TIME_IS_VALID (p->pts);
-    any_pts |= GST_CLOCK_TIME_IS_VALID (p->pts);
-    shown[i].time = p->pts;
+    shown[i].time = packed ? p->pts : told_time (self, shown[i].packet);
+    all_pts &= GST_CLOCK_TIME_IS_VALID (shown[i].time);
+    any_pts |= GST_CLOCK_TIME_IS_VALID (shown[i].time);
   }
   if (all_pts && marked && has_decoding_times (self, shown, n)) {
     order_with_times (self, shown, n);
@@ -238,9 +303,16 @@ order_part (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
   if (all_pts && marked && is_joined (self, shown, n))
     return TRUE;
   if (all_pts || (!known && any_pts && add_early_times (self, shown, n))) {
+    if (!(known && !marked) && takes_turns (shown, n)) {
+      if (marked)
+        order_with_times (self, shown, n);
+      return marked;
+    }
     qsort (shown, n, sizeof *shown, compare_shown);
     return TRUE;
   }
+  if (!known && any_pts && take_decoding_times (self, shown, n))
+    return FALSE;
   if (known) {
     order_backward (self, shown, n);
     join_times (shown, n);

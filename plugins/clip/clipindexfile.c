@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define MAGIC "cnn3didx"
-#define REVISION 5              /* of what packets' flags mean, too */
+#define REVISION 6              /* of what packets' flags mean, too */
 #define BYTE_ORDER_MARK 0x01020304
 #define DIGEST_BYTES 32         /* SHA-256 */
 

@@ -5,7 +5,8 @@ guint
 clip_bits_1 (ClipBits * b)
 {
   if (b->left == 0) {
-    if (b->at < b->size && b->zeros >= 2 && b->data[b->at] == 3) {
+    if (!b->plain && b->at < b->size && b->zeros >= 2
+        && b->data[b->at] == 3) {
       b->at++;
       b->zeros = 0;
     }

@@ -7,12 +7,13 @@
 
 G_BEGIN_DECLS
 
-/* Bits, most significant first, with emulation prevention taken out. Past the
- * end they are 0. */
+/* Bits, most significant first. Past the end they are 0.
+ * plain: the stream has no emulation prevention, which is taken out otherwise */
 typedef struct
 {
   const guint8 *data;
   gsize size, at;
+  gboolean plain;
   guint zeros;                  /* bytes of 0 before `at` */
   guint8 byte;
   guint left;                   /* bits of it */

@@ -140,7 +140,9 @@ static void
 read_layer (ClipPacketFormat * format, const guint8 * data, gsize size)
 {
   const guint8 *layer = find_codes (data, size, 0x20, 0x2f, 1);
-  ClipBits b = {.data = layer,.size = layer ? size - (layer - data) : 0 };
+  ClipBits b = {
+    .data = layer,.size = layer ? size - (layer - data) : 0,.plain = TRUE
+  };
   guint version = 1, shape, resolution;
 
   if (!layer)
@@ -174,7 +176,7 @@ read_layer (ClipPacketFormat * format, const guint8 * data, gsize size)
 static gboolean
 is_coded (const ClipPacketFormat * format, const guint8 * picture, gsize size)
 {
-  ClipBits b = {.data = picture,.size = size };
+  ClipBits b = {.data = picture,.size = size,.plain = TRUE };
   const guint type = clip_bits (&b, 2);
 
   while (clip_bits_1 (&b));
@@ -235,7 +237,7 @@ parse_vp8 (const guint8 * data, gsize size)
 static ClipPacketFlags
 parse_vp9 (const guint8 * data, gsize size)
 {
-  ClipBits b = {.data = data,.size = MIN (size, 3) };
+  ClipBits b = {.data = data,.size = MIN (size, 3),.plain = TRUE };
   gboolean superframe, existing, key, shown;
   guint profile;
 

@@ -23,7 +23,9 @@ G_BEGIN_DECLS
  * RECOVERED: H.264: marked as right whatever came before
  * INTRA:     H.264: not marked so, but it looks as if it were
  * FIELD:     the first field of a frame: SECOND comes in the next packet
- * SECOND:    the second field, and so HIDDEN: the packet before is the frame */
+ * SECOND:    the second field, and so HIDDEN: the packet before is the frame
+ * SAME:      it has no time, and its container gives each packet one: the time of
+ *            the packet before, or one before zero */
 typedef enum
 {
   CLIP_PACKET_START = 1 << 0,
@@ -38,7 +40,8 @@ typedef enum
   CLIP_PACKET_FIELD = 1 << 9,
   CLIP_PACKET_SECOND = 1 << 10,
   CLIP_PACKET_INTRA = 1 << 11,
-  CLIP_PACKET_PART = 1 << 12
+  CLIP_PACKET_PART = 1 << 12,
+  CLIP_PACKET_SAME = 1 << 13
 } ClipPacketFlags;
 
 typedef enum

@@ -381,8 +381,11 @@ clip_chain_plug (ClipChain * self, GstPad * src)
   } else if (g_str_equal (name, "video/x-matroska")
       || g_str_equal (name, "video/webm"))
     self->container = CLIP_CONTAINER_MATROSKA;
+  else if (g_str_equal (name, "video/x-flv"))
+    self->container = CLIP_CONTAINER_TIMED;
   else if (g_str_equal (name, "video/x-msvideo")
-      || g_str_equal (name, "video/x-ms-asf"))
+      || g_str_equal (name, "video/x-ms-asf")
+      || g_str_equal (name, "application/mxf"))
     self->container = CLIP_CONTAINER_UNORDERED;
   if (is_other (name)) {
     clip_chain_set_error (self, g_strdup_printf ("there is no video in it: it "

@@ -1,5 +1,5 @@
 /* cliptrack.c: the packets of a chain. They are numbered, read to make an index,
- * and fed to the decoder under times that are their frames' numbers.
+ * and handed on to be decoded.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
 #include "clipimage.h"
@@ -88,13 +88,23 @@ stream_time (const ClipTrack * track, GstClockTime time)
 }
 
 /* The times that are to be believed: AVI and ASF have one time a chunk or packet,
- * and that is no picture's. */
+ * and that is no picture's; what mxfdemux tells are places in the file. */
 static void
 take_times (const ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
 {
   packet->pts = track->chain->container == CLIP_CONTAINER_UNORDERED ?
       GST_CLOCK_TIME_NONE : stream_time (track, GST_BUFFER_PTS (buffer));
   packet->dts = stream_time (track, GST_BUFFER_DTS_OR_PTS (buffer));
+}
+
+/* A parser takes a time that comes twice, one right after the other, for one that
+ * was not told again. */
+static gboolean
+is_timed (const ClipChain * chain)
+{
+  return chain->container == CLIP_CONTAINER_MATROSKA
+      || chain->container == CLIP_CONTAINER_QUICKTIME
+      || chain->container == CLIP_CONTAINER_TIMED;
 }
 
 static void
@@ -114,6 +124,8 @@ describe_packet (ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
     gst_buffer_unmap (buffer, &map);
   }
   packet->layer = layer;
+  if (is_timed (track->chain) && !GST_CLOCK_TIME_IS_VALID (pts))
+    packet->flags |= CLIP_PACKET_SAME;
   /* elsewhere a segment's ends are a header's guess */
   if (track->chain->container != CLIP_CONTAINER_QUICKTIME
       || !GST_CLOCK_TIME_IS_VALID (pts))
@@ -192,243 +204,6 @@ keep_packet (ClipTrack * track, GstBuffer * buffer)
 
 /* Feeding */
 
-GstVideoColorimetry
-clip_chain_read_colorimetry (const GstStructure * s,
-    const gchar * field)
-{
-  const gchar *text = gst_structure_get_string (s, field);
-  GstVideoColorimetry colorimetry = { 0 };
-
-  if (text)
-    gst_video_colorimetry_from_string (&colorimetry, text);
-
-  return colorimetry;
-}
-
-/* The stream's own word on its colours goes before the container's. Either may
- * tell of a part only, as of the range. */
-static void
-feed_caps (ClipChain * self)
-{
-  GstCaps *caps = gst_caps_copy (self->fed_caps);
-  GstStructure *s = gst_caps_get_structure (caps, 0);
-  GstVideoColorimetry own = clip_chain_read_colorimetry (s, "colorimetry");
-  const GstVideoColorimetry container =
-      clip_chain_read_colorimetry (s, CLIP_CHAIN_COLORIMETRY);
-  gchar *text;
-
-  if (own.range == GST_VIDEO_COLOR_RANGE_UNKNOWN)
-    own.range = container.range;
-  if (own.matrix == GST_VIDEO_COLOR_MATRIX_UNKNOWN)
-    own.matrix = container.matrix;
-  if (own.transfer == GST_VIDEO_TRANSFER_UNKNOWN)
-    own.transfer = container.transfer;
-  if (own.primaries == GST_VIDEO_COLOR_PRIMARIES_UNKNOWN)
-    own.primaries = container.primaries;
-  text = gst_video_colorimetry_to_string (&own);
-  if (text)
-    gst_structure_set (s, "colorimetry", G_TYPE_STRING, text, NULL);
-  g_free (text);
-  gst_structure_remove_field (s, CLIP_CHAIN_COLORIMETRY);
-  if (!gst_structure_has_name (s, "video/x-raw")
-      || !gst_video_info_from_caps (&self->raw, caps))
-    gst_video_info_init (&self->raw);
-  self->has_matrix = own.matrix != GST_VIDEO_COLOR_MATRIX_UNKNOWN;
-  self->range = own.range;
-  gst_pad_push_event (self->feed, gst_event_new_caps (caps));
-  gst_caps_unref (caps);
-}
-
-static void
-start_feed (ClipChain * self)
-{
-  GstEvent *start = self->track ? gst_pad_get_sticky_event (self->track->sink,
-      GST_EVENT_STREAM_START, 0) : NULL;
-  GstSegment segment;
-
-  gst_pad_push_event (self->feed, start ? start :
-      gst_event_new_stream_start ("clip"));
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-  feed_caps (self);
-  gst_pad_push_event (self->feed, gst_event_new_segment (&segment));
-}
-
-/* The packet that stands for a packet's frame: of a second field it is the one
- * before. One that follows another, as in a damaged file, stands for itself. */
-static guint
-frame_packet (const ClipChain * self, guint number)
-{
-  const ClipPacket *packets = self->index->packets;
-
-  return number > self->from && packets[number].flags & CLIP_PACKET_SECOND
-      && !(packets[number - 1].flags & CLIP_PACKET_SECOND) ? number - 1
-      : number;
-}
-
-/* Whether a frame that is wanted is made of the packet. */
-static gboolean
-is_needed (const ClipChain * self, guint number)
-{
-  const ClipIndex *index = self->index;
-  const ClipPacket *packet;
-  guint32 rank;
-
-  number = frame_packet (self, number);
-  packet = index->packets + number;
-  rank = index->ranks[number];
-  if (index->counted || number == self->from || rank == G_MAXUINT32)
-    return TRUE;
-  /* It hangs on what was not decoded. From the file's start on it is the decoder
-   * that knows what can be shown. */
-  if (self->from > 0 && rank < index->ranks[self->from]
-      && !(packet->flags & CLIP_PACKET_START))
-    return FALSE;
-
-  /* libavcodec takes the distance of MPEG-4's first B picture behind a header from
-   * what it follows for the length of a frame; if that is too long, it drops B
-   * pictures of fields */
-  if (index->codec == CLIP_CODEC_MPEG4 && !self->fed_backward
-      && packet->flags & CLIP_PACKET_BACKWARD)
-    return TRUE;
-
-  return !(packet->flags & CLIP_PACKET_UNUSED)
-      || clip_chain_wants (self, rank);
-}
-
-/* The time that a packet goes under: its frame's number, counted from 1, in
- * seconds; the decoder hands that on. What is never shown lies between two numbers,
- * where it comes out, if the decoder gives it at all: times must not go back. A
- * second field goes under its frame's: decoders differ in which of the two they
- * hand on. */
-static GstClockTime
-fed_time (ClipChain * self, guint number)
-{
-  const ClipIndex *index = self->index;
-  const ClipPacket *packet;
-  guint before = G_MAXUINT;
-  guint32 rank;
-
-  if (index->counted)
-    return GST_CLOCK_TIME_NONE;
-  number = frame_packet (self, number);
-  packet = index->packets + number;
-  rank = index->ranks[number];
-  if (rank != G_MAXUINT32) {
-    self->fed_frames = rank + 1;
-    return (rank + 1) * GST_SECOND;
-  }
-  if (index->codec == CLIP_CODEC_H264
-      || packet->flags & (CLIP_PACKET_LEADING | CLIP_PACKET_OUTSIDE))
-    before = clip_index_before (index, number);
-  if (before == G_MAXUINT)
-    before = packet->flags & CLIP_PACKET_LEADING ? 0 : self->fed_frames;
-
-  return before * GST_SECOND + GST_SECOND / 2;
-}
-
-/* MPEG-2's first group of pictures goes as one that refers to none before it: which
- * frames of an open one are shown is the index's choice, and decoders differ. */
-static GstBuffer *
-close_group (GstBuffer * buffer)
-{
-  GstMapInfo map;
-
-  buffer = gst_buffer_make_writable (buffer);
-  if (gst_buffer_map (buffer, &map, GST_MAP_READWRITE)) {
-    clip_packet_close_group (map.data, map.size);
-    gst_buffer_unmap (buffer, &map);
-  }
-
-  return buffer;
-}
-
-/* H.265's decoder gives pictures by their numbers, and where a part of an edit list
- * begins with a CRA picture they go on from the part before, or back: all that came
- * has to be out before. Nor does it take the picture for one within the stream then,
- * whose RASL pictures could be shown. */
-static void
-end_part (ClipChain * self, guint number)
-{
-  const guint16 begins = CLIP_PACKET_PART | CLIP_PACKET_START;
-  const guint16 flags = self->index->packets[number].flags;
-
-  if (self->fed && self->index->codec == CLIP_CODEC_H265
-      && (flags & begins) == begins)
-    gst_pad_push_event (self->feed, gst_video_event_new_still_frame (TRUE));
-}
-
-/* Takes the buffer. */
-static GstFlowReturn
-push_packet (ClipChain * self, guint number, GstBuffer * buffer,
-    GstCaps * caps)
-{
-  gchar *reason;
-
-  if (!self->fed_caps || (caps != self->fed_caps
-          && !gst_caps_is_equal (caps, self->fed_caps))) {
-    gst_caps_replace (&self->fed_caps, caps);
-    if (self->fed)
-      feed_caps (self);
-    else
-      start_feed (self);
-  }
-  end_part (self, number);
-  if (number == 0 && self->index->codec == CLIP_CODEC_MPEG2)
-    buffer = close_group (buffer);
-  if (GST_VIDEO_INFO_FORMAT (&self->raw) > GST_VIDEO_FORMAT_ENCODED) {
-    buffer = clip_raw_pad (&self->raw, buffer, &reason);
-    if (!buffer) {
-      clip_chain_set_error (self, reason, FALSE);
-      return GST_FLOW_ERROR;
-    }
-  }
-  GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
-  GST_BUFFER_DURATION (buffer) = GST_CLOCK_TIME_NONE;
-  GST_BUFFER_PTS (buffer) = fed_time (self, number);
-  if (self->index->ranks[number] == G_MAXUINT32
-      && !(self->index->packets[number].flags & CLIP_PACKET_SECOND))
-    GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DECODE_ONLY);
-  if (self->fed)
-    GST_BUFFER_FLAG_UNSET (buffer, GST_BUFFER_FLAG_DISCONT);
-  else
-    GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_DISCONT);
-  self->fed = TRUE;
-  if (self->index->packets[number].flags & CLIP_PACKET_START)
-    self->fed_backward = FALSE;
-  self->fed_backward |= (self->index->packets[number].flags
-      & CLIP_PACKET_BACKWARD) != 0;
-  g_mutex_lock (&self->job->lock);
-  self->progress++;
-  g_mutex_unlock (&self->job->lock);
-
-  return gst_pad_push (self->feed, buffer);
-}
-
-/* GST_FLOW_EOS: no more are wanted. */
-static GstFlowReturn
-feed (ClipChain * self, guint number, GstBuffer * buffer, GstCaps * caps)
-{
-  GstFlowReturn ret = GST_FLOW_OK;
-
-  if (number < self->from)
-    return GST_FLOW_OK;
-  if (number > self->to)
-    return GST_FLOW_EOS;
-  if (is_needed (self, number))
-    ret = push_packet (self, number, gst_buffer_copy (buffer), caps);
-  if (ret == GST_FLOW_OK && number == self->to) {
-    gst_pad_push_event (self->feed, gst_event_new_eos ());
-    ret = GST_FLOW_EOS;
-  }
-  if (ret < GST_FLOW_EOS)
-    clip_chain_set_error (self, self->pictures ?
-        clip_chain_explain_picture (self, NULL) :
-        g_strdup_printf ("its decoder failed: %s", gst_flow_get_name (ret)),
-        FALSE);
-
-  return ret;
-}
-
 void
 clip_chain_feed_kept (gpointer data)
 {
@@ -440,36 +215,9 @@ clip_chain_feed_kept (gpointer data)
       && !clip_chain_is_stopping (self); i++) {
     GstSample *sample = g_ptr_array_index (kept, i);
 
-    ret = feed (self, i, gst_sample_get_buffer (sample),
+    ret = clip_chain_feed (self, i, gst_sample_get_buffer (sample),
         gst_sample_get_caps (sample));
   }
-}
-
-/* Those that nobody wants are not even read. */
-void
-clip_chain_feed_pictures (gpointer data)
-{
-  ClipChain *self = data;
-  GstCaps *caps = gst_caps_ref (self->fed_caps);
-  GstFlowReturn ret = GST_FLOW_OK;
-
-  gst_clear_caps (&self->fed_caps);
-  for (guint i = self->from; i <= self->to && ret == GST_FLOW_OK
-      && !clip_chain_is_stopping (self); i++) {
-    GstBuffer *picture;
-    gchar *reason;
-
-    if (!is_needed (self, i))
-      continue;
-    picture = clip_pictures_read (self->pictures, i, &reason);
-    if (!picture) {
-      clip_chain_set_error (self, reason, FALSE);
-      break;
-    }
-    ret = feed (self, i, picture, caps);
-    gst_buffer_unref (picture);
-  }
-  gst_caps_unref (caps);
 }
 
 /* The number of a packet that comes from the demuxer; -1: it is none of the
@@ -565,7 +313,7 @@ track_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
       g_mutex_unlock (&self->job->lock);
       ret = GST_FLOW_EOS;
     } else {
-      ret = feed (self, number, buffer, track->caps);
+      ret = clip_chain_feed (self, number, buffer, track->caps);
     }
   } else {
     ret = GST_FLOW_NOT_LINKED;
@@ -658,10 +406,13 @@ clip_chain_watch_end (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
   ClipChain *self = data;
 
+  gboolean ends;
+
   if (info->offset < self->size)
     return GST_PAD_PROBE_PASS;
   g_mutex_lock (&self->job->lock);
-  if (++self->past_end == MAX_PAST_END + 1) {
+  ends = ++self->past_end > MAX_PAST_END + 1;
+  if (self->past_end == MAX_PAST_END + 1) {
     /* nor will it, then, find any video */
     if (self->tracks->len == 0)
       clip_chain_set_error_locked (self, g_strdup ("it is cut off: it ends "
@@ -669,8 +420,14 @@ clip_chain_watch_end (GstPad * pad, GstPadProbeInfo * info, gpointer data)
     g_cond_broadcast (&self->job->cond);
   }
   g_mutex_unlock (&self->job->lock);
+  if (!ends)
+    return GST_PAD_PROBE_PASS;
+  /* what it cannot read is an end to it, and a parser behind it gives the packet that
+   * it holds back */
+  info->data = NULL;
+  GST_PAD_PROBE_INFO_FLOW_RETURN (info) = GST_FLOW_FLUSHING;
 
-  return GST_PAD_PROBE_PASS;
+  return GST_PAD_PROBE_HANDLED;
 }
 
 void
@@ -731,7 +488,8 @@ clip_chain_is_read (const ClipChain * self)
   /* a demuxer shows all that it found before anything of it comes */
   if (self->tracks->len == 0)
     return FALSE;
-  if (self->past_end > MAX_PAST_END)
+  /* nor does it end when told to */
+  if (self->past_end > 2 * MAX_PAST_END)
     return TRUE;
   for (guint i = 0; i < self->tracks->len; i++)
     if (!((ClipTrack *) g_ptr_array_index (self->tracks, i))->eos)
