@@ -38,12 +38,17 @@ struct _ClipClocks
 {
   GHashTable *clocks;           /* stream -> Clock */
   gsize tag;                    /* bytes of a tag of video that is read next; or 0 */
+  guint64 raw;                  /* packets that a demuxer gave as they are */
 };
 
+/* raw:   the demuxer hands on what the file tells, and nothing else does
+ * joins: a clock that starts again is one that goes on; of a codec that tells the
+ *        order of its pictures the index finds that out, who knows all of them */
 typedef struct
 {
   ClipClocks *clocks;
   guint stream;
+  gboolean raw, joins;
 } Stream;
 
 static void
@@ -107,9 +112,9 @@ in_time (const Clock * clock, gint64 ticks)
 
 /* When the next packet is by the file's clock. Where that starts again, as in files
  * that were joined, it goes on as far behind what came so far as packets are from
- * each other. time: what the demuxer says of the packet, or nothing */
+ * each other, if it `joins`. time: what the demuxer says of the packet, or nothing */
 static gint64
-next_time (Clock * clock, GstClockTime time)
+next_time (Clock * clock, GstClockTime time, gboolean joins)
 {
   const guint spare = 64 - clock->bits;
   const guint64 told = g_array_index (clock->told, guint64, 0);
@@ -118,8 +123,8 @@ next_time (Clock * clock, GstClockTime time)
 
   g_array_remove_index (clock->told, 0);
   clock->last = told;
-  if (clock->packets > 0 && ticks >= -(gint64)
-      gst_util_uint64_scale (RESTART, clock->rate, GST_SECOND)) {
+  if (clock->packets > 0 && (!joins || ticks >= -(gint64)
+          gst_util_uint64_scale (RESTART, clock->rate, GST_SECOND))) {
     clock->ticks += ticks;
   } else {
     if (clock->packets > 0)
@@ -142,12 +147,23 @@ moved (GstClockTime time, gint64 later)
       || time >= (GstClockTime) - later) ? time + later : time;
 }
 
+/* A program stream's times are those of 33 bits that the file has, in ns. */
+static Clock *
+take_raw (const Stream * stream, GstClockTime time)
+{
+  if (GST_CLOCK_TIME_IS_VALID (time))
+    tell (stream->clocks, stream->stream, 33, 90000, ++stream->clocks->raw,
+        gst_util_uint64_scale_round (time, 9, 100000));
+
+  return g_hash_table_lookup (stream->clocks->clocks,
+      GUINT_TO_POINTER (stream->stream));
+}
+
 static GstPadProbeReturn
 correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
   const Stream *stream = data;
-  Clock *clock = g_hash_table_lookup (stream->clocks->clocks,
-      GUINT_TO_POINTER (stream->stream));
+  Clock *clock;
   GstBuffer *buffer;
   GstClockTime time, pts, dts;
   gint64 now, later;
@@ -164,13 +180,15 @@ correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
     info->data = gst_event_new_segment (&segment);
     return GST_PAD_PROBE_OK;
   }
-  if (!clock || clock->told->len == 0)
-    return GST_PAD_PROBE_OK;
   buffer = GST_PAD_PROBE_INFO_BUFFER (info);
   pts = GST_BUFFER_PTS (buffer);
   dts = GST_BUFFER_DTS (buffer);
   time = GST_CLOCK_TIME_IS_VALID (dts) ? dts : pts;
-  now = next_time (clock, time);
+  clock = stream->raw ? take_raw (stream, time) : g_hash_table_lookup
+      (stream->clocks->clocks, GUINT_TO_POINTER (stream->stream));
+  if (!clock || clock->told->len == 0)
+    return GST_PAD_PROBE_OK;
+  now = next_time (clock, time, stream->joins);
   if (GST_CLOCK_TIME_IS_VALID (time)) {
     later = now - (gint64) time;
     if (ABS (later) <= NEAR)
@@ -238,6 +256,15 @@ is_flv (GstElement * demuxer)
   return g_str_equal (clip_links_kind (demuxer), "flvdemux");
 }
 
+/* mpegpsdemux: its clock is then that of the pictures, not of what the file was read
+ * by, which it would let neither go back nor pause. */
+static gboolean
+is_raw (GstElement * demuxer)
+{
+  return g_object_class_find_property (G_OBJECT_GET_CLASS (demuxer),
+      "ignore-scr") != NULL;
+}
+
 static gboolean
 tells (GstElement * demuxer)
 {
@@ -250,6 +277,8 @@ clip_clocks_watch (ClipClocks * self, GstElement * demuxer, GstPad * src)
 {
   if (tells (demuxer))
     g_object_set (demuxer, "emit-stats", TRUE, NULL);
+  else if (is_raw (demuxer))
+    g_object_set (demuxer, "ignore-scr", TRUE, NULL);
   else if (is_flv (demuxer))
     gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
         | GST_PAD_PROBE_TYPE_BUFFER, take_tag, self, NULL);
@@ -259,15 +288,21 @@ void
 clip_clocks_correct (ClipClocks * self, GstElement * demuxer, GstPad * pad)
 {
   const gchar *number = strrchr (GST_OBJECT_NAME (pad), '_');
+  GstCaps *caps;
   Stream *stream;
 
-  if (!is_flv (demuxer) && !(tells (demuxer) && number))
+  if (!is_flv (demuxer) && !((tells (demuxer) || is_raw (demuxer)) && number))
     return;
+  caps = gst_pad_get_current_caps (pad);
   stream = g_new0 (Stream, 1);
   stream->clocks = self;
+  stream->raw = is_raw (demuxer);
+  stream->joins = !(stream->raw && caps && gst_structure_has_name
+      (gst_caps_get_structure (caps, 0), "video/mpeg"));
   /* the pad of a transport stream's demuxer has the stream's number, in hexadecimal */
   stream->stream = is_flv (demuxer) ? FLV_STREAM
       : (guint) g_ascii_strtoull (number + 1, NULL, 16);
+  gst_clear_caps (&caps);
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER
       | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, correct, stream, g_free);
 }
