@@ -12,6 +12,7 @@
 #include "clipclock.h"
 #include "clipindex.h"
 #include "clippictures.h"
+#include "clipquicktime.h"
 #include "clipraw.h"
 
 G_BEGIN_DECLS
@@ -77,7 +78,7 @@ struct _ClipChain
   guint64 size;                 /* of the file, bytes */
   ClipContainer container;
   ClipClocks *clocks;           /* its demuxer's thread's */
-  gint encrypted;               /* atomic; its video is */
+  ClipQuicktime quicktime;
   ClipIndex *index;             /* NULL: the file is read to make one */
   ClipTrack *track;             /* the one that is decoded */
   guint first, frames;          /* the segment's first frame, and how many */

@@ -392,10 +392,13 @@ decode (ClipChain * self, gboolean may_seek)
 static gchar *
 describe_nothing (ClipChain * self)
 {
-  if (self->tracks->len == 0 && g_atomic_int_get (&self->encrypted))
+  if (self->tracks->len == 0 && g_atomic_int_get (&self->quicktime.encrypted))
     return g_strdup ("its video is encrypted");
   if (self->tracks->len == 0)
     return g_strdup ("there is no video in it");
+  if (self->index && self->index->headless)
+    return g_strdup ("it begins with pictures that refer to ones which were cut "
+        "away; cut it at a key frame, or encode it again");
 
   return g_strdup ("no frame of it could be decoded");
 }
@@ -473,7 +476,7 @@ attempt (const ClipChainSettings * settings, ClipJob * job,
     outcome = self->fatal ? OUTCOME_FATAL : OUTCOME_BAD;
     /* What sound that nobody takes leads to is told in other words */
     if (!self->fatal && self->tracks->len == 0 && (self->has_other
-            || g_atomic_int_get (&self->encrypted)))
+            || g_atomic_int_get (&self->quicktime.encrypted)))
       *reason = describe_nothing (self);
     else
       *reason = g_steal_pointer (&self->error);

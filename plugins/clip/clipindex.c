@@ -431,8 +431,7 @@ clip_index_loses_frames (void)
   return major > 1 || minor >= 24;
 }
 
-/* Leaves out what H.264's decoder does not show; where that were all, nothing.
- * Packets stay as they are: they are kept on disk, and this is done again with
+/* Leaves out what H.264's decoder does not show. Packets stay as they are: they are kept on disk, and this is done again with
  * those that are read from there. Returns how many frames are left. */
 static guint
 leave_out_wrong (const ClipIndex * self, Shown * shown, guint n)
@@ -455,15 +454,8 @@ leave_out_wrong (const ClipIndex * self, Shown * shown, guint n)
       i++)
     right[i] = 0;
   for (guint i = 0; i < n; i++)
-    left += right[i] != 0;
-  if (left > 0) {
-    left = 0;
-    for (guint i = 0; i < n; i++)
-      if (right[i])
-        shown[left++] = shown[i];
-  } else {
-    left = n;
-  }
+    if (right[i])
+      shown[left++] = shown[i];
   g_free (order);
   g_free (right);
 
@@ -490,16 +482,14 @@ leave_out_outside (const ClipIndex * self, Shown * shown, guint n)
 static gboolean
 lacks_early (ClipCodec codec, const ClipPacket * packets, guint n)
 {
-  gboolean starts = FALSE, timed = FALSE;
+  gboolean timed = FALSE;
 
-  for (guint i = 0; i < n; i++) {
-    starts |= (packets[i].flags & CLIP_PACKET_START) != 0;
+  for (guint i = 0; i < n; i++)
     timed |= GST_CLOCK_TIME_IS_VALID (packets[i].pts);
-  }
 
   return codec == CLIP_CODEC_H265 || codec == CLIP_CODEC_VP8
       || codec == CLIP_CODEC_VP9
-      || (codec == CLIP_CODEC_H264 && starts && !timed);
+      || (codec == CLIP_CODEC_H264 && !timed);
 }
 
 /* Whether MPEG-4's last packet is the second one of two in DivX's way, which
@@ -510,6 +500,28 @@ ends_packed (ClipCodec codec, const ClipPacket * packets, guint n)
   return n >= 2 && packets[n - 1].flags & CLIP_PACKET_BACKWARD
       && !(packets[n - 2].flags & (CLIP_PACKET_BACKWARD | CLIP_PACKET_HIDDEN))
       && is_packed (codec, packets, n);
+}
+
+/* Whether nobody can say which frames come: of H.264 whose times do not tell the
+ * order, and of MPEG-4 with B pictures, for which libavcodec makes one up that it
+ * shows under the time of the first one that comes. */
+static gboolean
+is_headless (const ClipIndex * self, gboolean known)
+{
+  gboolean backward = FALSE, timed = FALSE;
+
+  for (guint i = 0; i < self->n_packets; i++) {
+    backward |= (self->packets[i].flags & CLIP_PACKET_BACKWARD) != 0;
+    timed |= GST_CLOCK_TIME_IS_VALID (self->packets[i].pts);
+  }
+  if (self->codec == CLIP_CODEC_H264)
+    return timed && !known && !(self->packets[0].flags & CLIP_PACKET_RESET);
+  for (guint i = 0; backward && self->codec == CLIP_CODEC_MPEG4
+      && i < self->n_packets; i++)
+    if (!(self->packets[i].flags & CLIP_PACKET_HIDDEN))
+      return !(self->packets[i].flags & CLIP_PACKET_START);
+
+  return FALSE;
 }
 
 ClipIndex *
@@ -563,8 +575,14 @@ clip_index_new (const gchar * stream, ClipCodec codec,
   }
   self->counted = !order_frames (self, codec, shown, frames)
       || codec == CLIP_CODEC_GIF;
-  if (!self->counted)
-    frames = leave_out_wrong (self, shown, frames);
+  self->headless = n > 0 && frames == 0;
+  if (frames > 0) {
+    if (is_headless (self, !self->counted))
+      frames = 0;
+    else if (!self->counted)
+      frames = leave_out_wrong (self, shown, frames);
+    self->headless = frames == 0;
+  }
   frames = leave_out_outside (self, shown, frames);
   self->n_frames = frames;
   last = frames > 0 ? (gint64) shown[0].time : 0;

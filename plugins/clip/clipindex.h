@@ -26,6 +26,8 @@ typedef struct
 
 /* counted: the container gives no times and the codec no order. Frames are then
  *          counted as they come out, from a RESET on
+ * headless: there is no frame, since what comes first refers to pictures that were cut
+ *          away
  * packets: [n_packets]
  * frames:  [n_frames] the packet of each frame; with `counted`, the packet
  *          of the same number among the shown ones
@@ -36,7 +38,7 @@ typedef struct
   gint refcount;
   gchar *stream;                /* id of the track, without its file's part */
   ClipCodec codec;
-  gboolean counted;
+  gboolean counted, headless;
   guint n_packets, n_frames;
   ClipPacket *packets;
   guint32 *frames;

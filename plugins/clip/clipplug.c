@@ -15,7 +15,6 @@
 
 #include "clipimage.h"
 #include "cliplinks.h"
-#include "clipquicktime.h"
 
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
@@ -278,7 +277,7 @@ plug_locked (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
     /* a demuxer's caps of what is encrypted */
     if ((original = gst_structure_get_string (s, "original-media-type"))
         && is_video (original))
-      g_atomic_int_set (&self->encrypted, 1);
+      g_atomic_int_set (&self->quicktime.encrypted, 1);
   }
 
   return ok;
@@ -377,7 +376,7 @@ clip_chain_plug (ClipChain * self, GstPad * src)
     self->container = CLIP_CONTAINER_QUICKTIME;
     gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
         | GST_PAD_PROBE_TYPE_BUFFER, clip_quicktime_watch,
-        &self->encrypted, NULL);
+        &self->quicktime, NULL);
   } else if (g_str_equal (name, "video/x-matroska")
       || g_str_equal (name, "video/webm"))
     self->container = CLIP_CONTAINER_MATROSKA;

@@ -180,10 +180,21 @@ clip_quicktime_is_encrypted (guint8 * data, gsize size)
   return encrypted;
 }
 
+/* 8.8.1 */
+static gboolean
+is_fragmented (guint8 * data, gsize size)
+{
+  Box file = {.data = data,.size = size }, movie, box;
+  gsize at = 0;
+
+  return next_box (&file, &at, &movie) && find_box (&movie, "mvex", &box);
+}
+
 GstPadProbeReturn
 clip_quicktime_watch (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
   GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  ClipQuicktime *file = data;
   guint8 type[4];
   GstMapInfo map;
 
@@ -194,7 +205,9 @@ clip_quicktime_watch (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   if (gst_buffer_map (buffer, &map, GST_MAP_READWRITE)) {
     clip_quicktime_lengthen (map.data, map.size);
     if (clip_quicktime_is_encrypted (map.data, map.size))
-      g_atomic_int_set ((gint *) data, 1);
+      g_atomic_int_set (&file->encrypted, 1);
+    if (is_fragmented (map.data, map.size))
+      g_atomic_int_set (&file->fragmented, 1);
     gst_buffer_unmap (buffer, &map);
   }
 

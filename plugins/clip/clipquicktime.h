@@ -16,9 +16,16 @@ gboolean clip_quicktime_lengthen (guint8 * data, gsize size);
 /* Whether all video tracks in a `moov` box are encrypted. */
 gboolean clip_quicktime_is_encrypted (guint8 * data, gsize size);
 
+/* What is known of a file, 1 from when it is: atomic.
+ * encrypted:  its video is
+ * fragmented: its samples lie in fragments */
+typedef struct
+{
+  gint encrypted, fragmented;
+} ClipQuicktime;
+
 /* Does both with what is read from a file; a probe for GST_PAD_PROBE_TYPE_PULL |
- * GST_PAD_PROBE_TYPE_BUFFER. data: an atomic gint, 1 from then on where the video is
- * encrypted. */
+ * GST_PAD_PROBE_TYPE_BUFFER. data: ClipQuicktime */
 GstPadProbeReturn clip_quicktime_watch (GstPad * pad, GstPadProbeInfo * info,
     gpointer data);
 

@@ -37,6 +37,9 @@ struct _ClipTrack
   guint segment_packets;        /* packets before it */
   gboolean part;                /* no packet of it came yet, others did before */
   GstClockTime segment_length;  /* of its packets, together */
+  GstClockTime open;            /* when its first picture is shown, if others that need
+                                 * what lies before that go before; or NONE */
+  gboolean open_parts;          /* such others are shown */
   GArray *packets;              /* of ClipPacket */
   GPtrArray *kept;              /* of GstSample: packets with their caps */
 };
@@ -97,6 +100,28 @@ take_times (const ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
   packet->dts = stream_time (track, GST_BUFFER_DTS_OR_PTS (buffer));
 }
 
+/* Where an edit list begins a little before a key frame qtdemux begins with that,
+ * and the pictures that are shown before it lack what they refer to; unless it is the
+ * file's first one. */
+static void
+watch_open (ClipTrack * track, GstBuffer * buffer, guint flags)
+{
+  const GstClockTime pts = GST_BUFFER_PTS (buffer);
+
+  if (track->packets->len == 0 || track->part)
+    track->open = GST_BUFFER_DTS_IS_VALID (buffer) && GST_BUFFER_DTS (buffer) > 0
+        && !(flags & CLIP_PACKET_RESET)
+        && !g_atomic_int_get (&track->chain->quicktime.fragmented) ? pts
+        : GST_CLOCK_TIME_NONE;
+  else if (flags & CLIP_PACKET_START)
+    track->open = GST_CLOCK_TIME_NONE;
+  /* of H.265 RADL pictures need nothing of it */
+  else if (GST_CLOCK_TIME_IS_VALID (track->open) && pts < track->open
+      && pts >= track->segment.start && (track->format.codec != CLIP_CODEC_H265
+          || flags & CLIP_PACKET_LEADING))
+    track->open_parts = TRUE;
+}
+
 /* A parser takes a time that comes twice, one right after the other, for one that
  * was not told again. */
 static gboolean
@@ -132,6 +157,7 @@ describe_packet (ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
     return;
   if (track->part)
     packet->flags |= CLIP_PACKET_PART;
+  watch_open (track, buffer, packet->flags);
   track->part = FALSE;
   if (pts < segment->start)
     packet->flags |= CLIP_PACKET_OUTSIDE;
@@ -536,6 +562,13 @@ clip_chain_make_index (ClipChain * self)
             self->tracks->len - 1), FALSE);
   if (!best || best->packets->len == 0)
     return FALSE;
+  if (best->open_parts) {
+    clip_chain_set_error_locked (self, g_strdup ("its edit list begins with "
+            "pictures that need what lies before, which GStreamer's qtdemux "
+            "leaves out; encode it again, or let the list begin at a key frame"),
+        FALSE);
+    return FALSE;
+  }
   settle_segment (best);
   self->index = clip_index_new (best->stream, best->format.codec,
       (const ClipPacket *) best->packets->data, best->packets->len);
