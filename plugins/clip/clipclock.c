@@ -20,13 +20,27 @@
 #define TAG_H264 7
 #define FLV_STREAM 0
 
+/* A transport stream's packet; recordings may have four bytes before each. */
+#define TS_BYTES 188
+#define TS_BEFORE 4
+#define TS_SYNC 0x47
+/* tsdemux takes a time of showing that is farther from that of decoding for none */
+#define TS_FAR (5 * GST_SECOND)
+
+/* A packet that is due: when it is decoded, and how much later it is shown, where a
+ * demuxer would not say so. */
+typedef struct
+{
+  guint64 time;
+  gint64 later;
+} Told;
+
 /* ISO/IEC 13818-1 2.4.3.7: 33 bits of 90 kHz; FLV: 32 bits of milliseconds */
 typedef struct
 {
   guint bits;
   guint rate;
-  GArray *told;                 /* of guint64: when packets that did not come are
-                                 * decoded */
+  GArray *told;                 /* of Told: packets that did not come */
   guint64 at;                   /* where in the file the last one of these is */
   guint64 packets;              /* since the clock began; 0: none came */
   guint64 last;                 /* of `told`, of the packet that came last */
@@ -39,6 +53,8 @@ struct _ClipClocks
   GHashTable *clocks;           /* stream -> Clock */
   gsize tag;                    /* bytes of a tag of video that is read next; or 0 */
   guint64 raw;                  /* packets that a demuxer gave as they are */
+  GstBuffer *read[2];           /* of a transport stream, what was read last */
+  guint64 read_at[2];
 };
 
 /* raw:   the demuxer hands on what the file tells, and nothing else does
@@ -74,6 +90,8 @@ void
 clip_clocks_free (ClipClocks * self)
 {
   g_hash_table_unref (self->clocks);
+  gst_clear_buffer (&self->read[0]);
+  gst_clear_buffer (&self->read[1]);
   g_free (self);
 }
 
@@ -81,7 +99,7 @@ clip_clocks_free (ClipClocks * self)
  * due later was dropped. */
 static void
 tell (ClipClocks * self, guint stream, guint bits, guint rate, guint64 at,
-    guint64 time)
+    Told told)
 {
   Clock *clock = g_hash_table_lookup (self->clocks, GUINT_TO_POINTER (stream));
 
@@ -89,7 +107,7 @@ tell (ClipClocks * self, guint stream, guint bits, guint rate, guint64 at,
     clock = g_new0 (Clock, 1);
     clock->bits = bits;
     clock->rate = rate;
-    clock->told = g_array_new (FALSE, FALSE, sizeof (guint64));
+    clock->told = g_array_new (FALSE, FALSE, sizeof (Told));
     g_hash_table_insert (self->clocks, GUINT_TO_POINTER (stream), clock);
   }
   /* of a packet with two times the one of showing comes second */
@@ -98,16 +116,29 @@ tell (ClipClocks * self, guint stream, guint bits, guint rate, guint64 at,
   clock->at = at;
   if (clock->packets > 0)
     g_array_set_size (clock->told, 0);
-  g_array_append_val (clock->told, time);
+  g_array_append_val (clock->told, told);
+}
+
+static gint64
+in_ns (const Clock * clock, gint64 ticks)
+{
+  const gint64 rate = clock->rate;
+
+  return ticks / rate * (gint64) GST_SECOND
+      + ticks % rate * (gint64) GST_SECOND / rate;
 }
 
 static gint64
 in_time (const Clock * clock, gint64 ticks)
 {
-  const gint64 rate = clock->rate;
+  return clock->zero + in_ns (clock, ticks);
+}
 
-  return clock->zero + ticks / rate * (gint64) GST_SECOND
-      + ticks % rate * (gint64) GST_SECOND / rate;
+/* How much later a time of a counter of so many bits is than another one. */
+static gint64
+distance (guint bits, guint64 from, guint64 to)
+{
+  return (gint64) ((to - from) << (64 - bits)) >> (64 - bits);
 }
 
 /* When the next packet is by the file's clock. Where that starts again, as in files
@@ -116,10 +147,9 @@ in_time (const Clock * clock, gint64 ticks)
 static gint64
 next_time (Clock * clock, GstClockTime time, gboolean joins)
 {
-  const guint spare = 64 - clock->bits;
-  const guint64 told = g_array_index (clock->told, guint64, 0);
+  const guint64 told = g_array_index (clock->told, Told, 0).time;
   /* the counter may have begun anew */
-  const gint64 ticks = (gint64) ((told - clock->last) << spare) >> spare;
+  const gint64 ticks = distance (clock->bits, clock->last, told);
 
   g_array_remove_index (clock->told, 0);
   clock->last = told;
@@ -153,7 +183,7 @@ take_raw (const Stream * stream, GstClockTime time)
 {
   if (GST_CLOCK_TIME_IS_VALID (time))
     tell (stream->clocks, stream->stream, 33, 90000, ++stream->clocks->raw,
-        gst_util_uint64_scale_round (time, 9, 100000));
+        (Told) {.time = gst_util_uint64_scale_round (time, 9, 100000) });
 
   return g_hash_table_lookup (stream->clocks->clocks,
       GUINT_TO_POINTER (stream->stream));
@@ -166,7 +196,7 @@ correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   Clock *clock;
   GstBuffer *buffer;
   GstClockTime time, pts, dts;
-  gint64 now, later;
+  gint64 now, later, shown;
 
   if (info->type & GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM) {
     GstSegment segment;
@@ -188,13 +218,18 @@ correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
       (stream->clocks->clocks, GUINT_TO_POINTER (stream->stream));
   if (!clock || clock->told->len == 0)
     return GST_PAD_PROBE_OK;
+  shown = in_ns (clock, g_array_index (clock->told, Told, 0).later);
   now = next_time (clock, time, stream->joins);
   if (GST_CLOCK_TIME_IS_VALID (time)) {
     later = now - (gint64) time;
     if (ABS (later) <= NEAR)
+      later = 0;
+    if (later == 0 && ABS (shown) <= TS_FAR)
       return GST_PAD_PROBE_OK;
     pts = moved (pts, later);
     dts = moved (dts, later);
+    if (ABS (shown) > TS_FAR)
+      pts = moved (dts, shown);
   } else {
     pts = MAX (now, 0);
   }
@@ -206,6 +241,62 @@ correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 }
 
 /* MPEG transport streams: the demuxer tells */
+
+/* What was read last is what a packet that is told of lies in. */
+static GstPadProbeReturn
+take_read (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  ClipClocks *self = data;
+
+  gst_buffer_replace (&self->read[0], self->read[1]);
+  self->read_at[0] = self->read_at[1];
+  gst_buffer_replace (&self->read[1], GST_PAD_PROBE_INFO_BUFFER (info));
+  self->read_at[1] = info->offset;
+
+  return GST_PAD_PROBE_OK;
+}
+
+/* ISO/IEC 13818-1 2.4.3.6 */
+static guint64
+read_time (const guint8 * data)
+{
+  return (guint64) (data[0] >> 1 & 7) << 30 | data[1] << 22
+      | (data[2] >> 1) << 15 | data[3] << 7 | data[4] >> 1;
+}
+
+/* 2.4.3.2 and 2.4.3.6: how much later than it is decoded is what begins in a packet of
+ * 188 bytes shown? 0: it does not say. */
+static gint64
+read_later (const guint8 * data)
+{
+  const guint at = 4 + (data[3] & 0x20 ? 1 + data[4] : 0);
+
+  if (data[0] != TS_SYNC || at + 19 > TS_BYTES || data[at] || data[at + 1]
+      || data[at + 2] != 1 || data[at + 7] >> 6 != 3)
+    return 0;
+
+  return distance (33, read_time (data + at + 14), read_time (data + at + 9));
+}
+
+/* Of the packet at a place in the file. */
+static gint64
+find_later (const ClipClocks * self, guint64 at)
+{
+  guint8 data[TS_BYTES + TS_BEFORE];
+
+  for (guint i = 0; i < G_N_ELEMENTS (self->read); i++)
+    if (self->read[i] && at >= self->read_at[i]) {
+      const gsize n = gst_buffer_extract (self->read[i], at - self->read_at[i],
+          data, sizeof data);
+
+      if (n >= TS_BYTES && data[0] == TS_SYNC)
+        return read_later (data);
+      if (n == sizeof data && data[TS_BEFORE] == TS_SYNC)
+        return read_later (data + TS_BEFORE);
+    }
+
+  return 0;
+}
 
 gboolean
 clip_clocks_take (ClipClocks * self, GstMessage * message)
@@ -221,7 +312,8 @@ clip_clocks_take (ClipClocks * self, GstMessage * message)
       && gst_structure_get_uint64 (s, "offset", &at)
       && (gst_structure_get_uint64 (s, "dts", &time)
           || gst_structure_get_uint64 (s, "pts", &time)))
-    tell (self, pid, 33, 90000, at, time);
+    tell (self, pid, 33, 90000, at, (Told) {.time = time,.later =
+          find_later (self, at) });
 
   return TRUE;
 }
@@ -242,8 +334,8 @@ take_tag (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   else if (size == tag && n == sizeof head
       /* what a decoder must know comes in a tag of its own */
       && ((head[TAG_REST] & 15) != TAG_H264 || head[TAG_REST + 1] == 1))
-    tell (self, FLV_STREAM, 32, 1000, info->offset, GST_READ_UINT24_BE (head)
-        | (guint32) head[3] << 24);
+    tell (self, FLV_STREAM, 32, 1000, info->offset, (Told) {.time =
+          GST_READ_UINT24_BE (head) | (guint32) head[3] << 24 });
 
   return GST_PAD_PROBE_OK;
 }
@@ -275,13 +367,16 @@ tells (GstElement * demuxer)
 void
 clip_clocks_watch (ClipClocks * self, GstElement * demuxer, GstPad * src)
 {
-  if (tells (demuxer))
+  if (tells (demuxer)) {
     g_object_set (demuxer, "emit-stats", TRUE, NULL);
-  else if (is_raw (demuxer))
+    gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
+        | GST_PAD_PROBE_TYPE_BUFFER, take_read, self, NULL);
+  } else if (is_raw (demuxer)) {
     g_object_set (demuxer, "ignore-scr", TRUE, NULL);
-  else if (is_flv (demuxer))
+  } else if (is_flv (demuxer)) {
     gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
         | GST_PAD_PROBE_TYPE_BUFFER, take_tag, self, NULL);
+  }
 }
 
 void
