@@ -40,11 +40,13 @@ order_backward (const ClipIndex * self, Shown * shown, guint n)
   }
 }
 
+/* So many times as far apart as before: there is a pause */
+#define PAUSE 8
 /* How far apart frames are where nothing tells it */
 #define STEP (GST_SECOND / 25)
 
 /* Times of frames in order, where the container told only some of them, the first
- * one's among them. */
+ * one's among them. Frames before a pause are as far apart as those before them. */
 static void
 fill_times (Shown * shown, guint n)
 {
@@ -57,7 +59,9 @@ fill_times (Shown * shown, guint n)
     if (after < n) {
       gdouble gap = (gint64) (shown[after].time - shown[i].time);
 
-      step = MAX (gap, 0) / (after - i);
+      gap = MAX (gap, 0) / (after - i);
+      if (i == 0 || step == 0 || gap < PAUSE * step)
+        step = gap;
     }
     for (before = i; i + 1 < after; i++)
       shown[i + 1].time = shown[before].time + (GstClockTime)

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Files with clocks, ends and beginnings of which GStreamer's elements lose something:
+those frames come that FFmpeg shows, or the file is refused and it is said why.
+
+The child, which has PyAV: cuts.py --shown FOLDER
+                           cuts.py --refused FOLDER"""
+import json
+import os
+import random
+import subprocess
+import sys
+
+import frames
+import launch
+
+# Open groups of pictures, or closed ones, with two B pictures in a row whatever is drawn
+OPEN, CLOSED = ({name: "keyint=12:min-keyint=12:bframes=2:b-adapt=0:b-pyramid=0:scenecut=0:ref=1:open-gop=%d" % is_open
+                 for name in ("x264-params", "x265-params")} for is_open in (1, 0))
+# Seconds of pause between two parts, by the muxer's clock
+LATER = 97.06
+
+
+def made(kind, folder):
+    child = subprocess.run([launch.peer("av", "numpy"), os.path.abspath(__file__), kind, folder], check=True,
+                           stdout=subprocess.PIPE, text=True, env=dict(os.environ, SVT_LOG="1"))
+    return json.loads(child.stdout.splitlines()[-1])
+
+
+def shown(folder):
+    """The right frames come, also with an index that was kept"""
+    python = launch.peer("av", "numpy")
+    notes, wrong = [], []
+    for path, rows in made("--shown", folder):
+        try:
+            differ, worst = frames.check(python, folder, path, rows)
+            if not frames.is_kept(folder, path):
+                differ.append("other frames come when its index was kept")
+        except AssertionError as error:
+            differ, worst = [str(error)], "not read"
+        notes.append("%s: %s" % (os.path.basename(path), worst))
+        wrong += ["%s: %s" % (notes[-1], line) for line in differ]
+    assert not wrong, "\n".join(wrong)
+    return notes
+
+
+def refused(folder):
+    """What nobody can show right is refused, and the reason is told"""
+    for path, reason in made("--refused", folder):
+        frames.table(folder, "one.csv", [path, "x", "val"], [path, "x", "train"])
+        launch.launch("clipsrc location=one.csv passes=val on-error=stop ! fakesink", folder, seconds=15).refused(reason)
+
+
+# --- the child ---
+
+def options(codec, is_open=False):
+    if codec in ("h264", "hevc"):
+        name = {"h264": "x264-params", "hevc": "x265-params"}[codec]
+        return {"preset": "veryfast", name: (OPEN if is_open else CLOSED)[name] + (
+            ":log-level=none" if codec == "hevc" else "")}
+    return frames.encoder_options(codec, 12, 2, None)
+
+
+def show_later(seconds):
+    def change(packet):
+        packet.pts += round(seconds / packet.time_base)
+
+    return change
+
+
+def in_pairs(packet):
+    """Two frames that are shown one after the other have one time."""
+    step = round(0.08 / packet.time_base)
+    packet.pts = packet.pts // step * step
+    packet.dts = min(packet.dts, packet.pts)
+
+
+def join_packets(source, path, count):
+    """A transport stream, as many pictures to one of its packets."""
+    import fractions
+
+    import av
+
+    with av.open(source) as file, av.open(path, "w", format="mpegts") as target:
+        stream = file.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        packets = [packet for packet in file.demux(stream) if packet.size]
+        for i in range(0, len(packets), count):
+            packet = av.Packet(b"".join(bytes(one) for one in packets[i:i + count]))
+            packet.stream, packet.time_base = copy, fractions.Fraction(1, 90000)
+            packet.pts, packet.dts = (round(time * packets[i].time_base * 90000) for time in (
+                packets[i].pts, packets[i].dts))
+            target.mux(packet)
+
+
+def full_range_av1(path):
+    """Nothing but the stream's own header says that its colours are of full range."""
+    import fractions
+
+    import av
+
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libsvtav1", rate=25, options={"preset": "10", "crf": "20"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.color_range = 2
+        for i in range(20):
+            full = av.VideoFrame.from_ndarray(frames.draw_picture(i), format="rgb24").reformat(
+                format="yuvj420p", dst_color_range=2)
+            frame = av.VideoFrame(96, 64, "yuv420p")
+            for plane, other in zip(frame.planes, full.planes):
+                plane.update(bytes(other))
+            frame.color_range, frame.pts, frame.time_base = 2, i, fractions.Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    # the container's word, which goes
+    data = launch.read(path)
+    assert data.count(b"\x55\xb9\x81\x02") == 1
+    with open(path, "wb") as file:
+        file.write(data.replace(b"\x55\xb9\x81\x02", b"\x55\xb9\x81\x00"))
+
+
+def make_shown(folder):
+    """Files, with the frames of random parts."""
+    import av
+
+    draw, files = random.Random(4), []
+    path = lambda name: os.path.join(folder, name)
+    everything = lambda i, packet: True
+
+    def add(name, codec, **more):
+        files.append(path(name))
+        frames.encode(files[-1], codec, options(codec), **more)
+
+    def copy(source, name, change):
+        files.append(path(name))
+        frames.copy_packets(path(source), files[-1], everything, change)
+
+    for codec in ("h264", "hevc", "mpeg4"):
+        frames.encode(path(codec + ".mp4"), codec, options(codec), place=lambda i: i + 50)
+    frames.encode(path("h264.ts"), "h264", options("h264"))
+    for codec in ("h264", "hevc"):
+        copy(codec + ".mp4", "far-%s.ts" % codec, show_later(6))
+    # the counter of 33 bits begins anew in its midst
+    add("wrap.mpg", "mpeg2", place=lambda i: i + 95442 * 25)
+    add("pause.mpg", "mpeg2")
+    # 60 frames, and 100 s after the first one the next 60
+    frames.encode(path("later.mpg"), "mpeg2", options("mpeg2"), place=lambda i: i + 100 * 25)
+    with open(files[-1], "ab") as file:
+        file.write(launch.read(path("later.mpg")))
+    files.append(path("range.mkv"))
+    full_range_av1(files[-1])
+    add("mpeg4.nut", "mpeg4")
+    copy("h264.ts", "h264.mxf", lambda packet: None)
+    for codec in ("h264", "mpeg4"):
+        copy(codec + ".mp4", "pairs-%s.mkv" % codec, in_pairs)
+    files.append(path("two.ts"))
+    join_packets(path("h264.ts"), files[-1], 2)
+    rows = []
+    for name in files:
+        with av.open(name) as container:
+            times = [frame.time for frame in container.decode(container.streams.best("video"))]
+        # where FFmpeg has the times of something else, or of some only
+        if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg"):
+            times = [i / 25 + (LATER if "pause" in name and i >= 60 else 0) for i in range(len(times))]
+        times = [time - times[0] for time in times]
+        rows.append((name, frames.clips(name, times, draw, 3)))
+    print(json.dumps(rows))
+
+
+def make_refused(folder):
+    """Files, with the reason."""
+    path = lambda name: os.path.join(folder, name)
+    cut_away = "it begins with pictures that refer to ones which were cut away; cut it at a key frame"
+    frames.encode(path("mpeg4.mkv"), "mpeg4", options("mpeg4"))
+    # of three pictures, P, B, B, the first one
+    frames.copy_packets(path("mpeg4.mkv"), path("no-key.mkv"), lambda i, packet: i == 4)
+    frames.encode(path("refresh.mkv"), "h264", {"preset": "veryfast", "x264-params": "keyint=30:scenecut=0:bframes=0:intra-refresh=1"})
+    frames.copy_packets(path("refresh.mkv"), path("in-refresh.mkv"), lambda i, packet: i == 35)
+    rows = [(path(name), cut_away) for name in ("no-key.mkv", "in-refresh.mkv")]
+    for codec in ("h264", "hevc"):
+        rows.append((path("edit-%s.mp4" % codec), "its edit list begins with pictures that need what lies before"))
+        frames.encode(rows[-1][0], codec, options(codec, True))
+        frames.edit(rows[-1][0], ((0.8, 23 / 25),))
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--shown"]:
+        make_shown(sys.argv[2])
+    elif sys.argv[1:2] == ["--refused"]:
+        make_refused(sys.argv[2])
+    else:
+        launch.main(shown, refused)
