@@ -177,13 +177,18 @@ moved (GstClockTime time, gint64 later)
       || time >= (GstClockTime) - later) ? time + later : time;
 }
 
-/* A program stream's times are those of 33 bits that the file has, in ns. */
+/* A program stream's times are those of 33 bits that the file has, in ns. time: of
+ * decoding, or of showing where there is no other */
 static Clock *
-take_raw (const Stream * stream, GstClockTime time)
+take_raw (const Stream * stream, GstClockTime time, GstClockTime pts)
 {
+  const guint64 ticks = gst_util_uint64_scale_round (time, 9, 100000);
+
   if (GST_CLOCK_TIME_IS_VALID (time))
     tell (stream->clocks, stream->stream, 33, 90000, ++stream->clocks->raw,
-        (Told) {.time = gst_util_uint64_scale_round (time, 9, 100000) });
+        (Told) {.time = ticks,.later = GST_CLOCK_TIME_IS_VALID (pts) ?
+          distance (33, ticks, gst_util_uint64_scale_round (pts, 9, 100000)) :
+          0});
 
   return g_hash_table_lookup (stream->clocks->clocks,
       GUINT_TO_POINTER (stream->stream));
@@ -197,6 +202,7 @@ correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   GstBuffer *buffer;
   GstClockTime time, pts, dts;
   gint64 now, later, shown;
+  gboolean apart;
 
   if (info->type & GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM) {
     GstSegment segment;
@@ -214,7 +220,7 @@ correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   pts = GST_BUFFER_PTS (buffer);
   dts = GST_BUFFER_DTS (buffer);
   time = GST_CLOCK_TIME_IS_VALID (dts) ? dts : pts;
-  clock = stream->raw ? take_raw (stream, time) : g_hash_table_lookup
+  clock = stream->raw ? take_raw (stream, time, pts) : g_hash_table_lookup
       (stream->clocks->clocks, GUINT_TO_POINTER (stream->stream));
   if (!clock || clock->told->len == 0)
     return GST_PAD_PROBE_OK;
@@ -224,11 +230,13 @@ correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
     later = now - (gint64) time;
     if (ABS (later) <= NEAR)
       later = 0;
-    if (later == 0 && ABS (shown) <= TS_FAR)
+    /* the two may be of different rounds of the counter */
+    apart = ABS (shown) > TS_FAR || (stream->raw && pts != time);
+    if (later == 0 && !apart)
       return GST_PAD_PROBE_OK;
     pts = moved (pts, later);
     dts = moved (dts, later);
-    if (ABS (shown) > TS_FAR)
+    if (apart && GST_CLOCK_TIME_IS_VALID (pts))
       pts = moved (dts, shown);
   } else {
     pts = MAX (now, 0);
@@ -236,6 +244,71 @@ correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   info->data = buffer = gst_buffer_make_writable (buffer);
   GST_BUFFER_PTS (buffer) = pts;
   GST_BUFFER_DTS (buffer) = dts;
+
+  return GST_PAD_PROBE_OK;
+}
+
+/* Program streams */
+
+/* ISO/IEC 13818-1 2.4.3.6 */
+static guint64
+read_time (const guint8 * data)
+{
+  return (guint64) (data[0] >> 1 & 7) << 30 | data[1] << 22
+      | (data[2] >> 1) << 15 | data[3] << 7 | data[4] >> 1;
+}
+
+/* 2.5.3.3; ISO/IEC 11172-1 2.4.3.2 has its clock as times are. */
+static guint64
+read_clock (const guint8 * pack)
+{
+  if ((pack[4] & 0xc0) != 0x40)
+    return read_time (pack + 4);
+
+  return (guint64) (pack[4] >> 3 & 7) << 30 | (pack[4] & 3) << 28
+      | pack[5] << 20 | (pack[6] >> 3) << 15 | (pack[6] & 3) << 13
+      | pack[7] << 5 | pack[8] >> 3;
+}
+
+static void
+clear_clock (guint8 * pack)
+{
+  static const guint8 first[] = { 0x21, 0, 1, 0, 1 };
+  static const guint8 second[] = { 0x44, 0, 4, 0, 4, 1 };
+
+  if ((pack[4] & 0xc0) != 0x40)
+    memcpy (pack + 4, first, sizeof first);
+  else
+    memcpy (pack + 4, second, sizeof second);
+}
+
+/* Where a clock begins again within the first packs, as one that begins a little
+ * before zero does, mpegpsdemux leaves out what comes before that. */
+static GstPadProbeReturn
+take_start (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  guint8 *first = NULL;
+  gboolean again = FALSE;
+  GstMapInfo map;
+
+  if (info->offset > 0)
+    return GST_PAD_PROBE_OK;
+  info->data = buffer = gst_buffer_make_writable (buffer);
+  if (!gst_buffer_map (buffer, &map, GST_MAP_READWRITE))
+    return GST_PAD_PROBE_OK;
+  for (gsize i = 0; i + 12 <= map.size; i++) {
+    guint8 *pack = map.data + i;
+
+    if (pack[0] || pack[1] || pack[2] != 1 || pack[3] != 0xba)
+      continue;
+    if (!first)
+      first = pack;
+    again |= read_clock (pack) < read_clock (first);
+  }
+  if (again)
+    clear_clock (first);
+  gst_buffer_unmap (buffer, &map);
 
   return GST_PAD_PROBE_OK;
 }
@@ -254,14 +327,6 @@ take_read (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   self->read_at[1] = info->offset;
 
   return GST_PAD_PROBE_OK;
-}
-
-/* ISO/IEC 13818-1 2.4.3.6 */
-static guint64
-read_time (const guint8 * data)
-{
-  return (guint64) (data[0] >> 1 & 7) << 30 | data[1] << 22
-      | (data[2] >> 1) << 15 | data[3] << 7 | data[4] >> 1;
 }
 
 /* 2.4.3.2 and 2.4.3.6: how much later than it is decoded is what begins in a packet of
@@ -373,6 +438,8 @@ clip_clocks_watch (ClipClocks * self, GstElement * demuxer, GstPad * src)
         | GST_PAD_PROBE_TYPE_BUFFER, take_read, self, NULL);
   } else if (is_raw (demuxer)) {
     g_object_set (demuxer, "ignore-scr", TRUE, NULL);
+    gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
+        | GST_PAD_PROBE_TYPE_BUFFER, take_start, NULL, NULL);
   } else if (is_flv (demuxer)) {
     gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
         | GST_PAD_PROBE_TYPE_BUFFER, take_tag, self, NULL);

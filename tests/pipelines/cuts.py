@@ -147,6 +147,10 @@ def make_shown(folder):
     frames.encode(path("later.mpg"), "mpeg2", options("mpeg2"), place=lambda i: i + 100 * 25)
     with open(files[-1], "ab") as file:
         file.write(launch.read(path("later.mpg")))
+    # from a key frame on that is shown at zero: the clock begins before that
+    frames.encode(path("mpeg2.mkv"), "mpeg2", options("mpeg2"))
+    files.append(path("early.mpg"))
+    frames.copy_packets(path("mpeg2.mkv"), files[-1], lambda i, packet: i > 0 and packet.is_keyframe)
     files.append(path("range.mkv"))
     full_range_av1(files[-1])
     add("mpeg4.nut", "mpeg4")
@@ -160,7 +164,7 @@ def make_shown(folder):
         with av.open(name) as container:
             times = [frame.time for frame in container.decode(container.streams.best("video"))]
         # where FFmpeg has the times of something else, or of some only
-        if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg"):
+        if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg", "early.mpg"):
             times = [i / 25 + (LATER if "pause" in name and i >= 60 else 0) for i in range(len(times))]
         times = [time - times[0] for time in times]
         rows.append((name, frames.clips(name, times, draw, 3)))
