@@ -372,7 +372,8 @@ clip_chain_plug (ClipChain * self, GstPad * src)
   if (!caps)
     return;
   name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
-  if (g_str_equal (name, "video/quicktime")) {
+  if (g_str_equal (name, "video/quicktime")
+      || g_str_equal (name, "application/x-3gp")) {
     self->container = CLIP_CONTAINER_QUICKTIME;
     gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
         | GST_PAD_PROBE_TYPE_BUFFER, clip_quicktime_watch,

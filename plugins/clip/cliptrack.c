@@ -107,7 +107,10 @@ static void
 watch_open (ClipTrack * track, GstBuffer * buffer, guint flags)
 {
   const GstClockTime pts = GST_BUFFER_PTS (buffer);
+  const ClipCodec codec = track->format.codec;
 
+  if (codec != CLIP_CODEC_H264 && codec != CLIP_CODEC_H265)
+    return;
   if (track->packets->len == 0 || track->part)
     track->open = GST_BUFFER_DTS_IS_VALID (buffer) && GST_BUFFER_DTS (buffer) > 0
         && !(flags & CLIP_PACKET_RESET)
@@ -117,7 +120,7 @@ watch_open (ClipTrack * track, GstBuffer * buffer, guint flags)
     track->open = GST_CLOCK_TIME_NONE;
   /* of H.265 RADL pictures need nothing of it */
   else if (GST_CLOCK_TIME_IS_VALID (track->open) && pts < track->open
-      && pts >= track->segment.start && (track->format.codec != CLIP_CODEC_H265
+      && pts >= track->segment.start && (codec == CLIP_CODEC_H264
           || flags & CLIP_PACKET_LEADING))
     track->open_parts = TRUE;
 }

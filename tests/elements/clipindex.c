@@ -854,7 +854,8 @@ test_memory (void)
 #endif
 
   for (guint i = 0; i < PACKETS; i++)
-    packets[i] = (ClipPacket) {.pts = i,.dts = i,.size = 1 };
+    packets[i] = (ClipPacket) {.pts = i,.dts = i,.size = 1,.flags = i ? 0 :
+      CLIP_PACKET_START | CLIP_PACKET_RESET };
   for (guint i = 0; i < N; i++) {
     gchar stream[16];
     gpointer buffer = g_malloc (300000 + i % 7 * 1000);

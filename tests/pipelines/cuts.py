@@ -126,6 +126,7 @@ def make_shown(folder):
     draw, files = random.Random(4), []
     path = lambda name: os.path.join(folder, name)
     everything = lambda i, packet: True
+    later_key = lambda i, packet: i > 0 and packet.is_keyframe
 
     def add(name, codec, **more):
         files.append(path(name))
@@ -150,13 +151,17 @@ def make_shown(folder):
     # from a key frame on that is shown at zero: the clock begins before that
     frames.encode(path("mpeg2.mkv"), "mpeg2", options("mpeg2"))
     files.append(path("early.mpg"))
-    frames.copy_packets(path("mpeg2.mkv"), files[-1], lambda i, packet: i > 0 and packet.is_keyframe)
+    frames.copy_packets(path("mpeg2.mkv"), files[-1], later_key)
     files.append(path("range.mkv"))
     full_range_av1(files[-1])
     add("mpeg4.nut", "mpeg4")
     copy("h264.ts", "h264.mxf", lambda packet: None)
     for codec in ("h264", "mpeg4"):
         copy(codec + ".mp4", "pairs-%s.mkv" % codec, in_pairs)
+    # its end is told, and no edit list that moves it
+    frames.encode(path("27.mp4"), "mpeg4", options("mpeg4"), place=lambda i: i + 50, count=27)
+    files.append(path("phone.3gp"))
+    frames.copy_packets(path("27.mp4"), files[-1], later_key)
     files.append(path("two.ts"))
     join_packets(path("h264.ts"), files[-1], 2)
     rows = []
