@@ -81,6 +81,7 @@ struct _ClipChain
   ClipQuicktime quicktime;
   ClipIndex *index;             /* NULL: the file is read to make one */
   ClipTrack *track;             /* the one that is decoded */
+  GstPad *track_pad;            /* its pad that takes packets */
   guint first, frames;          /* the segment's first frame, and how many */
   guint64 window_first, window_last;    /* frames wanted, in the segment */
   GBytes *plan;                 /* what the sampler makes of them; NULL: unknown */
@@ -110,15 +111,6 @@ struct _ClipChain
   GstEvent *preparation;        /* the same; clip-preparation */
 };
 
-/* What comes behind the decoder: nothing reads the file yet. index: NULL: all of
- * the file is read first, and its packets are kept. Never NULL, but perhaps with
- * an error already. */
-ClipChain *clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
-    ClipIndex * index, ClipPictures * pictures);
-
-/* Begins to read the file, of so many bytes; or sets the error. */
-void clip_chain_open (ClipChain * self, guint64 size);
-
 /* Runs func on the chain in a thread that clip_chain_stop() waits for. */
 void clip_chain_start_task (ClipChain * self, GstTaskPoolFunction func);
 
@@ -136,6 +128,23 @@ void clip_chain_set_error_locked (ClipChain * self, gchar * reason,
 /* Whether nobody wants anything of it any more. */
 gboolean clip_chain_is_stopping (ClipChain * self);
 
+/* Whether a frame of the file is wanted. */
+gboolean clip_chain_wants (const ClipChain * self, guint frame);
+/* The first frame that is wanted and has not come. */
+guint64 clip_chain_next_wanted (const ClipChain * self);
+
+/* Why the first picture that is wanted and did not come cannot be decoded; as
+ * clip_pictures_explain(). */
+gchar *clip_chain_explain_picture (const ClipChain * self, const gchar * said);
+
+/* Answers who asks which caps may come: any. FALSE: another question. */
+gboolean clip_chain_take_any_caps (GstQuery * query);
+
+/* What a field of caps tells of colours, part by part: all unknown where there is
+ * none. */
+GstVideoColorimetry clip_chain_read_colorimetry (const GstStructure * s,
+    const gchar * field);
+
 /* Plugging */
 
 /* Adds what reads the file that comes out of src, now and as its streams are
@@ -146,20 +155,10 @@ void clip_chain_plug (ClipChain * self, GstPad * src);
  * the error is set. */
 gboolean clip_chain_add_decoder (ClipChain * self, GstCaps * caps);
 
-/* Whether a frame of the file is wanted. */
-gboolean clip_chain_wants (const ClipChain * self, guint frame);
-
 /* Gate */
 
 /* Makes gate_sink, gate_src and out. */
 void clip_chain_make_pads (ClipChain * self);
-
-/* Why the first picture that is wanted and did not come cannot be decoded; as
- * clip_pictures_explain(). */
-gchar *clip_chain_explain_picture (const ClipChain * self, const gchar * said);
-
-/* Answers who asks which caps may come: any. FALSE: another question. */
-gboolean clip_chain_take_any_caps (GstQuery * query);
 
 /* Tracks */
 
@@ -180,14 +179,8 @@ gboolean clip_chain_is_read (const ClipChain * self);
  * chooses it. FALSE: there is no video. */
 gboolean clip_chain_make_index (ClipChain * self);
 
-GstPad *clip_track_get_pad (const ClipTrack * track);
 /* (transfer full), NULL where there is none yet. */
 GstCaps *clip_track_get_caps (const ClipTrack * track);
-
-/* What a field of caps tells of colours, part by part: all unknown where there is
- * none. */
-GstVideoColorimetry clip_chain_read_colorimetry (const GstStructure * s,
-    const gchar * field);
 
 /* Feeding */
 
@@ -199,6 +192,17 @@ GstFlowReturn clip_chain_feed (ClipChain * self, guint number,
 /* Feeds the packets that were kept, or the pictures; tasks. */
 void clip_chain_feed_kept (gpointer chain);
 void clip_chain_feed_pictures (gpointer chain);
+
+/* Opening */
+
+/* What comes behind the decoder: nothing reads the file yet. index: NULL: all of
+ * the file is read first, and its packets are kept. Never NULL, but perhaps with
+ * an error already. */
+ClipChain *clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
+    ClipIndex * index, ClipPictures * pictures);
+
+/* Begins to read the file, of so many bytes; or sets the error. */
+void clip_chain_open (ClipChain * self, guint64 size);
 
 G_END_DECLS
 

@@ -83,8 +83,7 @@ find_orientation (ClipChain * self)
   GstEvent *event;
   gint file;
 
-  for (guint i = 0; (event = gst_pad_get_sticky_event (clip_track_get_pad
-              (self->track), GST_EVENT_TAG, i)); i++) {
+  for (guint i = 0; (event = gst_pad_get_sticky_event (self->track_pad, GST_EVENT_TAG, i)); i++) {
     GstTagList *tags;
 
     gst_event_parse_tag (event, &tags);
@@ -141,15 +140,6 @@ add_flip (ClipChain * self)
 }
 
 /* Decoding */
-
-gboolean
-clip_chain_wants (const ClipChain * self, guint frame)
-{
-  const guint64 first = self->first + self->window_first;
-
-  return frame >= first && frame <= self->first + self->window_last
-      && (!self->wanted || self->wanted[frame - first]);
-}
 
 /* Takes the single frames that are wanted, where nobody needs any other. */
 static void
@@ -227,7 +217,7 @@ seek_to_start (ClipChain * self)
   self->waiting = FALSE;
   g_mutex_unlock (&self->job->lock);
   self->at = -1;
-  if (gst_pad_push_event (clip_track_get_pad (self->track),
+  if (gst_pad_push_event (self->track_pad,
           gst_event_new_seek (1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH
               | GST_SEEK_FLAG_KEY_UNIT | GST_SEEK_FLAG_SNAP_BEFORE,
               GST_SEEK_TYPE_SET, clip_index_seek_time (index, self->from),

@@ -6,19 +6,6 @@
 
 /* Caps */
 
-GstVideoColorimetry
-clip_chain_read_colorimetry (const GstStructure * s,
-    const gchar * field)
-{
-  const gchar *text = gst_structure_get_string (s, field);
-  GstVideoColorimetry colorimetry = { 0 };
-
-  if (text)
-    gst_video_colorimetry_from_string (&colorimetry, text);
-
-  return colorimetry;
-}
-
 /* The stream's own word on its colours goes before the container's. Either may
  * tell of a part only, as of the range. av1parse tells nothing of a stream that has
  * no more than that. */
@@ -63,8 +50,8 @@ feed_caps (ClipChain * self, GstBuffer * packet)
 static void
 start_feed (ClipChain * self, GstBuffer * packet)
 {
-  GstEvent *start = self->track ? gst_pad_get_sticky_event (clip_track_get_pad
-      (self->track), GST_EVENT_STREAM_START, 0) : NULL;
+  GstEvent *start = self->track_pad ? gst_pad_get_sticky_event (self->track_pad,
+      GST_EVENT_STREAM_START, 0) : NULL;
   GstSegment segment;
 
   gst_pad_push_event (self->feed, start ? start :

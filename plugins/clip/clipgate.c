@@ -161,35 +161,12 @@ number_frame (ClipChain * self, GstBuffer * buffer)
   return pts / GST_SECOND - 1;
 }
 
-/* The first frame that is wanted and has not come. */
-static guint64
-next_wanted (const ClipChain * self)
-{
-  guint64 frame = MAX (self->last_frame + 1, (gint64) (self->first
-          + self->window_first));
-
-  while (frame < self->first + self->window_last
-      && !clip_chain_wants (self, frame))
-    frame++;
-
-  return frame;
-}
-
-/* A decoder may fail on the next picture, that it took for the rest of this one. */
-gchar *
-clip_chain_explain_picture (const ClipChain * self, const gchar * said)
-{
-  return clip_pictures_explain (self->pictures,
-      MIN (next_wanted (self), self->pictures->names->len - 1), self->from,
-      said);
-}
-
 /* Every picture is a frame: one that is wanted and did not come before `frame` is
  * an error. FALSE: it is set. */
 static gboolean
 check_pictures (ClipChain * self, guint64 frame)
 {
-  if (!self->pictures || self->finished || next_wanted (self) >= frame)
+  if (!self->pictures || self->finished || clip_chain_next_wanted (self) >= frame)
     return TRUE;
   clip_chain_set_error (self, clip_chain_explain_picture (self, NULL), FALSE);
 
@@ -398,26 +375,6 @@ answer (ClipChain * self, GstQuery * query)
   gst_caps_unref (caps);
 
   return TRUE;
-}
-
-gboolean
-clip_chain_take_any_caps (GstQuery * query)
-{
-  GstCaps *filter, *any;
-
-  switch (GST_QUERY_TYPE (query)) {
-    case GST_QUERY_CAPS:
-      gst_query_parse_caps (query, &filter);
-      any = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
-      gst_query_set_caps_result (query, any);
-      gst_caps_unref (any);
-      return TRUE;
-    case GST_QUERY_ACCEPT_CAPS:
-      gst_query_set_accept_caps_result (query, TRUE);
-      return TRUE;
-    default:
-      return FALSE;
-  }
 }
 
 /* Whether the frames that memory is asked for are those that go on. */

@@ -44,12 +44,6 @@ struct _ClipTrack
   GPtrArray *kept;              /* of GstSample: packets with their caps */
 };
 
-GstPad *
-clip_track_get_pad (const ClipTrack * track)
-{
-  return track->sink;
-}
-
 GstCaps *
 clip_track_get_caps (const ClipTrack * track)
 {
@@ -459,6 +453,14 @@ clip_chain_watch_end (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   return GST_PAD_PROBE_HANDLED;
 }
 
+/* The one that is decoded. */
+static void
+take_track (ClipChain * self, ClipTrack * track)
+{
+  self->track = track;
+  self->track_pad = track ? track->sink : NULL;
+}
+
 void
 clip_chain_add_track (ClipChain * self, GstPad * pad, GstPad * root)
 {
@@ -485,10 +487,11 @@ clip_chain_add_track (ClipChain * self, GstPad * pad, GstPad * root)
   gst_pad_set_query_function (track->sink, track_query);
   gst_pad_set_active (track->sink, TRUE);
   g_mutex_lock (&self->job->lock);
+  g_ptr_array_set_free_func (self->tracks, (GDestroyNotify) clip_track_free);
   g_ptr_array_add (self->tracks, track);
   if (self->index && !self->track
       && !strcmp (track->stream, self->index->stream))
-    self->track = track;
+    take_track (self, track);
   g_mutex_unlock (&self->job->lock);
   if (gst_pad_link_full (pad, track->sink, GST_PAD_LINK_CHECK_NOTHING)
       != GST_PAD_LINK_OK)
@@ -575,7 +578,7 @@ clip_chain_make_index (ClipChain * self)
   settle_segment (best);
   self->index = clip_index_new (best->stream, best->format.codec,
       (const ClipPacket *) best->packets->data, best->packets->len);
-  self->track = best;
+  take_track (self, best);
   for (guint i = 0; i < best->packets->len; i++)
     GST_LOG_OBJECT (self, "packet %u: pts %" GST_TIME_FORMAT " dts %"
         GST_TIME_FORMAT " flags %#x, frame %d", i,
