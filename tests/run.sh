@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 #   tests/run.sh                    all parts
-#   tests/run.sh unit elements      some of: unit elements pipelines parity
+#   tests/run.sh unit elements      some of: unit long elements pipelines parity
 #                                   sanitizers leaks threads
 #
-# threads is not among `all`: it builds once more, with the thread sanitizer,
-# and runs the elements' stress test alone, which takes minutes.
+# long has the unit tests that take minutes and rarely fail: the sanitizers leave
+# them out. threads is not among the parts that run by default: it builds once
+# more, with the thread sanitizer.
 #
 # BUILD (build), BUILD_ASAN (BUILD-asan) and BUILD_TSAN (BUILD-tsan) are the
 # build folders. A pipeline
@@ -26,7 +27,7 @@ esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
-all="unit elements pipelines parity sanitizers leaks"
+all="unit long elements pipelines parity sanitizers leaks"
 parts=${*:-$all}
 for part in $parts; do
   case " $all threads " in
@@ -129,11 +130,8 @@ declare -A seen=()
 for part in $parts; do
   part_starts "$part"
   case $part in
-    unit)
-      meson_part "$part" "$build" unit long
-      ;;
-    elements)
-      meson_part "$part" "$build" elements
+    unit | long | elements)
+      meson_part "$part" "$build" "$part"
       ;;
     sanitizers)
       build_in "$build_asan" -Db_sanitize=address,undefined -Db_lundef=false
