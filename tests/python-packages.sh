@@ -14,7 +14,7 @@ case " $* " in
   *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
 esac
 
-packages="tensorboard onnxruntime safetensors scikit-learn av"
+packages="tensorboard onnxruntime safetensors scikit-learn av clang-format==19.1.7"
 python=/usr/bin/python3
 folder=${1:?say which folder}
 

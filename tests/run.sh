@@ -141,11 +141,10 @@ for part in $parts; do
         meson_part "$part" "$build_asan" unit elements
       ;;
     threads)
-      targets=stress build_in "$build_tsan" -Dcuda=disabled \
-        -Db_sanitize=thread -Db_lundef=false
+      build_in "$build_tsan" -Dcuda=disabled -Db_sanitize=thread -Db_lundef=false
       # GStreamer, GLib, oneDNN and OpenMP are built without it
-      TSAN_OPTIONS=ignore_noninstrumented_modules=1 OMP_NUM_THREADS=1 \
-        meson_part "$part" "$build_tsan" stress
+      TSAN_OPTIONS=ignore_noninstrumented_modules=1 OMP_NUM_THREADS=2 \
+        meson_part "$part" "$build_tsan" unit elements
       ;;
     leaks)
       GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7,leaks:5 GST_DEBUG_NO_COLOR=1 \

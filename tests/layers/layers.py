@@ -104,6 +104,9 @@ def between_folders(graph):
 
 
 def main():
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__.strip())
+        return 0
     sys.setrecursionlimit(10000)
     if not shutil.which("nm"):
         print("1..0 # SKIP nm is not installed: install binutils")
