@@ -56,13 +56,13 @@ part_starts () {
   printf '\n== %s (%s s)\n' "$1" "$SECONDS"
 }
 
-# [targets=TARGET] build_in FOLDER [SETUP-OPTION...]
+# build_in FOLDER [SETUP-OPTION...]
 build_in () {
   local folder=$1
   shift
   [ -f "$folder/build.ninja" ] || meson setup "$folder" -Dtests=enabled "$@" \
     || give_up "cannot set up $folder"
-  ninja -C "$folder" ${targets:-} || give_up "cannot build $folder"
+  ninja -C "$folder" || give_up "cannot build $folder"
 }
 
 # meson_part PART FOLDER SUITE...: what meson logs becomes the part's result
