@@ -13,6 +13,8 @@ clip_job_new (const GstClipMeta * meta, gchar * path, gdouble start,
     g_ref_string_acquire (meta->path);
   if (meta->group)
     g_ref_string_acquire (meta->group);
+  if (meta->file)
+    g_ref_string_acquire (meta->file);
   job->path = path;
   job->start = start;
   job->end = end;
@@ -41,6 +43,7 @@ clip_job_unref (ClipJob * job)
   clip_job_clear (job);
   g_clear_pointer (&job->meta.path, g_ref_string_release);
   g_clear_pointer (&job->meta.group, g_ref_string_release);
+  g_clear_pointer (&job->meta.file, g_ref_string_release);
   g_free (job->path);
   g_free (job->reason);
   g_mutex_clear (&job->lock);

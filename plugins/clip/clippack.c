@@ -20,6 +20,8 @@ clip_pack_copy_meta (const GstClipMeta * from)
     g_ref_string_acquire (clip.path);
   if (clip.group)
     g_ref_string_acquire (clip.group);
+  if (clip.file)
+    g_ref_string_acquire (clip.file);
 
   return clip;
 }
@@ -29,6 +31,7 @@ clip_pack_clear_meta (gpointer clip)
 {
   g_clear_pointer (&((GstClipMeta *) clip)->path, g_ref_string_release);
   g_clear_pointer (&((GstClipMeta *) clip)->group, g_ref_string_release);
+  g_clear_pointer (&((GstClipMeta *) clip)->file, g_ref_string_release);
 }
 
 void

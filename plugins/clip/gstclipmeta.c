@@ -24,6 +24,10 @@ gst_clip_meta_set (GstClipMeta * meta, const GstClipMeta * from)
   meta->num_frames = from->num_frames;
   meta->path = from->path ? g_ref_string_acquire (from->path) : NULL;
   meta->group = from->group ? g_ref_string_acquire (from->group) : NULL;
+  meta->file = from->file ? g_ref_string_acquire (from->file) : NULL;
+  meta->start = from->start;
+  meta->end = from->end;
+  meta->fps = from->fps;
 }
 
 static gboolean
@@ -44,6 +48,7 @@ gst_clip_meta_free (GstMeta * meta, GstBuffer * buffer)
 
   g_clear_pointer (&clip->path, g_ref_string_release);
   g_clear_pointer (&clip->group, g_ref_string_release);
+  g_clear_pointer (&clip->file, g_ref_string_release);
 }
 
 /* Whatever is done to a picture, it stays a frame of its clip: the meta goes

@@ -28,7 +28,12 @@ G_BEGIN_DECLS
  * num_frames: frames in the clip; 0: unknown. The figure that the clip-window
  *             query told for this clip, so that what was asked for and what is
  *             taken agree
- * path, group: owned by the meta as GRefString; may be NULL */
+ * path, group: owned by the meta as GRefString; may be NULL
+ * file:       the path as the file system takes it, relative ones from the working
+ *             folder; GRefString; NULL: not known, nor are the next three
+ * start, end: seconds since the file's first frame; end is infinite where the
+ *             clip goes to the file's end
+ * fps:        pictures a second, where the path names pictures */
 typedef struct {
   GstMeta meta;
   guint64 clip;
@@ -40,6 +45,9 @@ typedef struct {
   guint64 num_frames;
   GRefString *path;
   GRefString *group;
+  GRefString *file;
+  gdouble start, end;
+  gdouble fps;
 } GstClipMeta;
 
 GST_CLIP_API GType gst_clip_meta_api_get_type (void);

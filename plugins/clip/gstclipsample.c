@@ -148,7 +148,7 @@ gst_clip_sample_begin (GstClipSample * self, const GstClipMeta * clip,
   self->in_clip = TRUE;
   self->complete = FALSE;
   self->clip = *clip;
-  self->clip.path = self->clip.group = NULL;
+  self->clip.path = self->clip.group = self->clip.file = NULL;
   self->stride = 1;
   self->views = 0;
 

@@ -44,6 +44,7 @@ make_job (GstClipSrc * self, guint64 position)
   Cnn3dDatasetRow row;
   GstClipMeta meta = { .clip = position };
   gsize bytes = MAX_BYTES / MAX (2 * self->used.num_workers, 2);
+  gchar *path;
   ClipJob *job;
 
   cnn3d_order_locate (self->order, position, &clip);
@@ -54,12 +55,17 @@ make_job (GstClipSrc * self, guint64 position)
   meta.label = row.label;
   meta.path = g_ref_string_new (row.path);
   meta.group = row.group ? g_ref_string_new (row.group) : NULL;
-  job = clip_job_new (&meta, cnn3d_dataset_path (self->dataset, clip.row),
-      row.start, row.end, row.fps > 0 ? row.fps : self->used.fps,
+  path = cnn3d_dataset_path (self->dataset, clip.row);
+  meta.file = g_ref_string_new (path);
+  meta.start = row.start;
+  meta.end = row.end;
+  meta.fps = row.fps > 0 ? row.fps : self->used.fps;
+  job = clip_job_new (&meta, path, row.start, row.end, meta.fps,
       MAX (bytes, MIN_CLIP_BYTES));
   g_ref_string_release (meta.path);
   if (meta.group)
     g_ref_string_release (meta.group);
+  g_ref_string_release (meta.file);
 
   return job;
 }

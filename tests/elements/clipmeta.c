@@ -2,6 +2,7 @@
 #include <gst/check/gstharness.h>
 #include <gst/gst.h>
 #include <gst/video/video.h>
+#include <math.h>
 #include <string.h>
 
 #include "gstclipmeta.h"
@@ -11,7 +12,9 @@ example (void)
 {
   GstClipMeta m = { .clip = G_GUINT64_CONSTANT (5000000000), .sample = 7,
     .epoch = 3, .training = TRUE, .label = -1, .frame = 11, .num_frames = 16,
-    .path = g_ref_string_new ("a/b.mp4"), .group = NULL
+    .path = g_ref_string_new ("a/b.mp4"), .group = NULL,
+    .file = g_ref_string_new ("/root/a/b.mp4"), .start = 1.5, .end = INFINITY,
+    .fps = 12
   };
 
   return m;
@@ -31,6 +34,10 @@ assert_equal (const GstClipMeta * a, const GstClipMeta * b)
   g_assert_cmpuint (a->num_frames, ==, b->num_frames);
   g_assert_cmpstr (a->path, ==, b->path);
   g_assert_cmpstr (a->group, ==, b->group);
+  g_assert_cmpstr (a->file, ==, b->file);
+  g_assert_cmpfloat (a->start, ==, b->start);
+  g_assert_cmpfloat (a->end, ==, b->end);
+  g_assert_cmpfloat (a->fps, ==, b->fps);
 }
 
 static void
@@ -50,6 +57,7 @@ test_copy (void)
   g_assert_cmpint (gst_buffer_add_clip_meta (a, NULL)->label, ==, 0);
   gst_buffer_unref (a);
   g_ref_string_release (from.path);
+  g_ref_string_release (from.file);
 }
 
 /* A batch carries one meta for each clip, in order. */
@@ -74,6 +82,7 @@ test_several (void)
   g_assert_cmpuint (clip, ==, 20);
   gst_buffer_unref (a);
   g_ref_string_release (from.path);
+  g_ref_string_release (from.file);
 }
 
 /* The meta goes through what people put into a clip-bin. */
@@ -97,6 +106,7 @@ test_through_scaler (void)
   gst_buffer_unref (buffer);
   gst_harness_teardown (h);
   g_ref_string_release (from.path);
+  g_ref_string_release (from.file);
 }
 
 static void
