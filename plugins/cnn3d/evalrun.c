@@ -322,6 +322,9 @@ take_clip (EvalRun * self, GstBuffer * buffer, guint n, const gfloat * logits)
 
   cnn3d_predictions_add (self->predictions, meta ? meta->path : NULL,
       clip_number (self, n, self->clips - n), self->labels[n], logits, more);
+  if (meta && meta->file && !more)
+    cnn3d_predictions_locate (self->predictions, meta->file, meta->start,
+        meta->end, meta->fps);
   for (i = 1; i < classes; i++)
     if (logits[i] > logits[best])
       best = i;

@@ -29,6 +29,7 @@ clear_prediction (gpointer data)
 
   g_free (p->path);
   g_free (p->probabilities);
+  g_free (p->file);
 }
 
 Cnn3dPredictions *
@@ -111,7 +112,9 @@ cnn3d_predictions_add (Cnn3dPredictions *self, const gchar *path, guint64 clip, 
   cnn3d_softmax (logits, n, self->one);
 
   if (!continues || self->list->len == 0) {
-    Cnn3dPrediction first = { g_strdup (path), clip, label, best, 1, g_memdup2 (self->one, n * sizeof (gdouble)) };
+    Cnn3dPrediction first = {.path = g_strdup (path),.clip = clip,.label = label,.prediction = best,.views = 1,
+      .probabilities = g_memdup2 (self->one, n * sizeof (gdouble))
+    };
 
     /* probabilities can be the same where logits are not */
     g_array_append_val (self->list, first);
@@ -125,6 +128,21 @@ cnn3d_predictions_add (Cnn3dPredictions *self, const gchar *path, guint64 clip, 
     p->probabilities[i] = self->sum[i] / p->views;
   }
   p->prediction = largest (p->probabilities, n);
+}
+
+void
+cnn3d_predictions_locate (Cnn3dPredictions *self, const gchar *file, gdouble start, gdouble end, gdouble fps)
+{
+  Cnn3dPrediction *p;
+
+  g_return_if_fail (self->list->len > 0);
+
+  p = &g_array_index (self->list, Cnn3dPrediction, self->list->len - 1);
+  g_free (p->file);
+  p->file = g_strdup (file);
+  p->start = start;
+  p->end = end;
+  p->fps = fps;
 }
 
 guint64

@@ -45,6 +45,9 @@ typedef struct {
   guint prediction;
   guint views;
   gdouble *probabilities;       /* [num_classes], mean of its views' */
+  gchar *file;                  /* where the path is; NULL: not known, nor are the next three */
+  gdouble start, end;           /* seconds; end may be infinite */
+  gdouble fps;                  /* of a clip that is pictures */
 } Cnn3dPrediction;
 
 /* Collects a pass. */
@@ -58,6 +61,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Cnn3dPredictions, cnn3d_predictions_free)
  * the clip before. path: copied; may be NULL. */
 CNN3D_API void cnn3d_predictions_add (Cnn3dPredictions * predictions, const gchar * path, guint64 clip, gint label,
     const gfloat * logits, gboolean continues);
+
+/* Where the video is that was added last; the file is copied. */
+CNN3D_API void cnn3d_predictions_locate (Cnn3dPredictions * predictions, const gchar * file, gdouble start,
+    gdouble end, gdouble fps);
 
 CNN3D_API guint64 cnn3d_predictions_count (const Cnn3dPredictions * predictions);
 /* In the order in which they came; the collection's own, until something is added. */

@@ -115,6 +115,66 @@ write_predictions (const gchar *path, const Cnn3dModelInfo *info, const Cnn3dPre
   return ok && cnn3d_atomic_file_finish (file, error);
 }
 
+/* --- wrong.csv --- */
+
+/* An address, which any file's name fits in; what has none is left as it is. */
+static gchar *
+as_address (const gchar *file)
+{
+  g_autofree gchar *absolute = strstr (file, "://") ? NULL : g_canonicalize_filename (file, NULL);
+  gchar *address = absolute ? g_filename_to_uri (absolute, NULL, NULL) : NULL;
+
+  return address ? address : as_text (file);
+}
+
+static void
+append_seconds (GString *line, gdouble value, gboolean known)
+{
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
+
+  if (known)
+    g_string_append (line, g_ascii_dtostr (number, sizeof number, value));
+  g_string_append_c (line, ',');
+}
+
+static void
+append_wrong (GString *line, const Cnn3dPrediction *p, const Cnn3dModelInfo *info)
+{
+  g_autofree gchar *address = as_address (p->file);
+  /* what clipsrc would take for pictures */
+  const gboolean pictures = strchr (p->file, '%') || g_file_test (p->file, G_FILE_TEST_IS_DIR);
+
+  append_field (line, address, ',');
+  append_field (line, info->classes[p->label], ',');
+  append_seconds (line, p->start, p->start > 0);
+  append_seconds (line, p->end, isfinite (p->end));
+  append_seconds (line, p->fps, pictures && p->fps > 0);
+  g_string_append_printf (line, "%" G_GUINT64_FORMAT ",", p->clip);
+  append_field (line, info->classes[p->prediction], '\n');
+}
+
+/* A manifest that clipsrc takes: `clip` and `prediction` are columns that it does not know. */
+static gboolean
+write_wrong (const gchar *path, const Cnn3dModelInfo *info, const Cnn3dPredictions *predictions, GError **error)
+{
+  g_autoptr (Cnn3dAtomicFile) file = cnn3d_atomic_file_new (path, error);
+  GString *line = g_string_new ("path,label,start,end,fps,clip,prediction\n");
+  gboolean ok = file && cnn3d_atomic_file_write (file, line->str, line->len, error);
+
+  for (guint64 i = 0; ok && i < cnn3d_predictions_count (predictions); i++) {
+    const Cnn3dPrediction *p = cnn3d_predictions_nth (predictions, i);
+
+    if (!p->file || p->label < 0 || (guint) p->label >= info->network.num_classes || (guint) p->label == p->prediction)
+      continue;
+    g_string_truncate (line, 0);
+    append_wrong (line, p, info);
+    ok = cnn3d_atomic_file_write (file, line->str, line->len, error);
+  }
+  g_string_free (line, TRUE);
+
+  return ok && cnn3d_atomic_file_finish (file, error);
+}
+
 /* --- metrics.json --- */
 
 /* Not a number has no word in JSON. */
@@ -265,7 +325,7 @@ gboolean
 cnn3d_results_clear (const gchar *dir, GError **error)
 {
   /* the figures first: predictions without them are no result */
-  static const gchar *const names[] = { "metrics.json", "predictions.csv", "confusion.png", "confusion.svg" };
+  static const gchar *const names[] = { "metrics.json", "predictions.csv", "wrong.csv", "confusion.png", "confusion.svg" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
     g_autofree gchar *path = g_build_filename (dir, names[i], NULL);
@@ -288,6 +348,7 @@ cnn3d_results_write (const gchar *dir, const gchar *model, const Cnn3dModelInfo 
     GError **error)
 {
   g_autofree gchar *csv = g_build_filename (dir, "predictions.csv", NULL);
+  g_autofree gchar *wrong = g_build_filename (dir, "wrong.csv", NULL);
   g_autofree gchar *png = g_build_filename (dir, "confusion.png", NULL);
   g_autofree gchar *svg = g_build_filename (dir, "confusion.svg", NULL);
   g_autofree gchar *json = g_build_filename (dir, "metrics.json", NULL);
@@ -301,6 +362,6 @@ cnn3d_results_write (const gchar *dir, const gchar *model, const Cnn3dModelInfo 
   }
 
   return cnn3d_results_clear (dir, error) && write_predictions (csv, info, predictions, error)
-      && write_confusion (png, svg, info, metrics, error)
+      && write_wrong (wrong, info, predictions, error) && write_confusion (png, svg, info, metrics, error)
       && write_metrics (json, model, info, metrics, skipped, complete, error);
 }

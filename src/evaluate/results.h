@@ -23,11 +23,12 @@ CNN3D_API void cnn3d_skipped_init (Cnn3dSkipped * skipped);
 CNN3D_API void cnn3d_skipped_add (Cnn3dSkipped * skipped, const gchar * path, const gchar * reason);
 CNN3D_API void cnn3d_skipped_clear (Cnn3dSkipped * skipped);
 
-/* Takes away what another evaluation left in `dir`: predictions.csv, the matrix's
- * pictures and metrics.json. Errors are in G_IO_ERROR and name the path. */
+/* Takes away what another evaluation left in `dir`: predictions.csv, wrong.csv, the
+ * matrix's pictures and metrics.json. Errors are in G_IO_ERROR and name the path. */
 CNN3D_API gboolean cnn3d_results_clear (const gchar * dir, GError ** error);
 
-/* predictions.csv, confusion.png and confusion.svg (up to CNN3D_MOST_CONFUSION
+/* predictions.csv, wrong.csv (a manifest of the wrong clips whose files are known),
+ * confusion.png and confusion.svg (up to CNN3D_MOST_CONFUSION
  * classes; above, none are left there) and, last, metrics.json into `dir`, which
  * is made where it is missing; each is there whole or not at all, and none of
  * another evaluation's stays. model: the

@@ -39,8 +39,8 @@ static Cnn3dSetting settings[] = {
         "sizes and normalisation are the file's; set while cnn3dinfer plays, it is loaded beside the old one, which "
         "serves until then"},
   {TEXT ("cnn3deval", "output-dir", "Output folder", NULL),
-    .about = "Folder for metrics.json, predictions.csv, confusion.png, confusion.svg and feature maps, made where it is "
-        "missing; unset: nothing is written"},
+    .about = "Folder for metrics.json, predictions.csv, wrong.csv, confusion.png, confusion.svg and feature maps, made "
+        "where it is missing; unset: nothing is written"},
 
   /* data */
   {UINT ("clipbatch", "batch-size", "Batch size", 1, 4096, 1), .unit = "clips", .key = "data.batch_size",

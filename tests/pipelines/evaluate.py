@@ -111,6 +111,10 @@ def as_trained(folder):
     run.need(counted == metrics["confusion"], "the matrix is not of the predictions")
     run.need(len({r[1] for r in rows[1:]}) == 40, "clips have the same numbers")
     run.need(all(r[2] in r[0] for r in rows[1:]), "paths and labels do not go together")
+    with open(os.path.join(folder, "results", "wrong.csv"), newline="", encoding="utf-8") as file:
+        wrong = list(csv.DictReader(file))
+    run.need([(r["clip"], r["label"], r["prediction"]) for r in wrong] == [tuple(r[1:4]) for r in rows[1:] if r[2] != r[3]]
+             and all(os.path.isfile(r["path"].partition("file://")[2]) for r in wrong), "wrong.csv has other clips")
     run.need(len({m["accuracy"] for m in passes}) > 1 and len({r[3] for r in rows[1:]}) > 2, "that tells little")
     return ["accuracy %s, loss %s" % (result["accuracy"], result["loss"])]
 
@@ -124,7 +128,7 @@ def same_bits(folder):
         run, metrics, _ = evaluate(folder, "video-batch-size=%d" % chunk, batch, output,
                                    more="num-workers=%d" % workers)
         files = [launch.read(os.path.join(folder, output, name))
-                 for name in ("predictions.csv", "metrics.json", "confusion.png", "confusion.svg")]
+                 for name in ("predictions.csv", "wrong.csv", "metrics.json", "confusion.png", "confusion.svg")]
         run.need(wanted is None or files == wanted, "batches of %d, chunks of %d and %d workers change what comes out"
                  % (batch, chunk, workers))
         wanted = files

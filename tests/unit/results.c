@@ -111,6 +111,47 @@ test_names (void)
   cnn3d_predictions_free (p);
 }
 
+/* The wrong clips whose files are known, as a manifest with addresses of any name's bytes. */
+static void
+test_wrong (void)
+{
+  static gchar *names[] = { "a", "b, \"c\"", NULL };
+  static const gfloat logits[2] = { 1, 0 };
+  Cnn3dPredictions *p = cnn3d_predictions_new (2);
+  gchar *dir = make_dir (), *pictures = g_build_filename (dir, "pictures", NULL), *csv, *wanted;
+
+  cnn3d_predictions_add (p, "right.mp4", 1, 0, logits, FALSE);
+  cnn3d_predictions_locate (p, "/right.mp4", 0, INFINITY, 30);
+  cnn3d_predictions_add (p, "unknown.mp4", 2, -1, logits, FALSE);
+  cnn3d_predictions_locate (p, "/unknown.mp4", 0, INFINITY, 30);
+  cnn3d_predictions_add (p, "nowhere.mp4", 3, 1, logits, FALSE);
+  cnn3d_predictions_add (p, "x", 4, 1, logits, FALSE);
+  cnn3d_predictions_locate (p, "/a b/\"q\", 'x'\n\xff.mp4", 0, INFINITY, 30);
+  cnn3d_predictions_add (p, "x", 5, 1, logits, FALSE);
+  cnn3d_predictions_locate (p, "/v/../c.mp4", 1.25, 2.5, 30);
+  cnn3d_predictions_add (p, "x", 6, 1, logits, FALSE);
+  cnn3d_predictions_locate (p, pictures, 0, INFINITY, 12.5);
+  cnn3d_predictions_add (p, "x", 7, 1, logits, FALSE);
+  cnn3d_predictions_locate (p, "/p/img_%05d.jpg", 0, 1, 25);
+  cnn3d_predictions_add (p, "x", 8, 1, logits, FALSE);
+  cnn3d_predictions_locate (p, "http://a/b.mp4", 0, INFINITY, 30);
+  g_assert_cmpint (g_mkdir (pictures, 0700), ==, 0);
+  write_all (dir, "m", names, 2, p, TRUE);
+
+  csv = contents (dir, "wrong.csv", NULL);
+#define LABEL ",\"b, \"\"c\"\"\","
+  wanted = g_strconcat ("path,label,start,end,fps,clip,prediction\n"
+      "\"file:///a%20b/%22q%22,%20'x'%0A%FF.mp4\"" LABEL ",,,4,a\n"
+      "file:///c.mp4" LABEL "1.25,2.5,,5,a\n" "file://", pictures, LABEL ",,12.5,6,a\n"
+      "file:///p/img_%2505d.jpg" LABEL ",1,25,7,a\n" "http://a/b.mp4" LABEL ",,,8,a\n", NULL);
+  g_assert_cmpstr (csv, ==, wanted);
+  g_free (wanted);
+  g_free (csv);
+  g_free (pictures);
+  remove_dir (dir);
+  cnn3d_predictions_free (p);
+}
+
 /* Every number can be read back to the bit. */
 static void
 test_digits (void)
@@ -204,7 +245,9 @@ static void
 test_clear (void)
 {
   static gchar *names[] = { "a", "b", NULL };
-  static const gchar *const all[] = { "metrics.json", "predictions.csv", "confusion.png", "confusion.svg" };
+  static const gchar *const all[] = { "metrics.json", "predictions.csv", "wrong.csv", "confusion.png",
+    "confusion.svg"
+  };
   const Cnn3dModelInfo info = {.network = {.model = "r3d_18",.num_classes = 2 },.classes = names };
   Cnn3dPredictions *p = cnn3d_predictions_new (2);
   gchar *dir = make_dir (), *csv = g_build_filename (dir, "predictions.csv", NULL);
@@ -328,6 +371,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/results/names", test_names);
+  g_test_add_func ("/results/wrong", test_wrong);
   g_test_add_func ("/results/digits", test_digits);
   g_test_add_func ("/results/many-classes", test_many_classes);
   g_test_add_func ("/results/skipped", test_skipped);
