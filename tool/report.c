@@ -8,6 +8,7 @@
 #include "src/escape.h"
 #include "src/model/atomicfile.h"
 #include "src/report/report.h"
+#include "tool/frames.h"
 #include "tool/tool.h"
 
 /* To the end of what is no file to be replaced: a pipe, a device. */
@@ -42,11 +43,13 @@ tool_report (int argc, char **argv)
 {
   g_autofree gchar *compare = NULL, *output = NULL, *page = NULL, *shown = NULL;
   g_auto (GStrv) runs = NULL;
+  gboolean no_frames = FALSE;
   const GOptionEntry entries[] = {
     {"compare", 0, 0, G_OPTION_ARG_FILENAME, &compare, "The folder of a run whose speed is compared (default none)",
         "RUN"},
     {"output", 0, 0, G_OPTION_ARG_FILENAME, &output, "The page to write; - is standard output "
         "(default RUN/report.html)", "FILE"},
+    {"no-frames", 0, 0, G_OPTION_ARG_NONE, &no_frames, "Leave out the frames of wrong clips", NULL},
     {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &runs, NULL, NULL},
     {NULL}
   };
@@ -68,7 +71,7 @@ tool_report (int argc, char **argv)
   if (!output)
     output = g_build_filename (runs[0], "report.html", NULL);
 
-  page = cnn3d_report_html (runs[0], compare, &error);
+  page = cnn3d_report_html (runs[0], compare, no_frames ? NULL : frames_decode, &error);
   if (!page || !write_page (output, page, &error)) {
     tool_complain ("%s", error->message);
     return TOOL_FAILED;

@@ -1,4 +1,4 @@
-/* evaluation.c: metrics.json, and predictions.csv by RFC 4180.
+/* evaluation.c: metrics.json, and predictions.csv and wrong.csv by RFC 4180.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/report/evaluation.h"
 
@@ -18,6 +18,7 @@
 #define MOST_MATRIX 1000        /* classes whose confusions are counted */
 
 enum { PATH, CLIP, LABEL, PREDICTION, FIRST_CLASS };
+enum { PLACE_PATH, PLACE_LABEL, PLACE_START, PLACE_END, PLACE_FPS, PLACE_CLIP, PLACE_PREDICTION, PLACE_FIELDS };
 
 static void
 problem (ReportEvaluation *e, const gchar *path, const gchar *what)
@@ -218,8 +219,63 @@ read_rows (ReportEvaluation *e, const gchar *path, Csv *csv)
   g_array_sort (e->wrong, by_confidence);
 }
 
+/* --- wrong.csv --- */
+
+/* Empty: `otherwise`. FALSE: it is no number. */
+static gboolean
+number_field (const Csv *csv, guint i, gdouble otherwise, gdouble *number)
+{
+  const gchar *text = field (csv, i);
+  gchar *end;
+
+  *number = *text ? g_ascii_strtod (text, &end) : otherwise;
+  return !*text || (end != text && *end == '\0' && *number >= 0);
+}
+
+/* A row that does not belong to a wrong clip is left out: the files may be of two evaluations. */
 static void
-read_predictions (ReportEvaluation *e, const gchar *path)
+take_place (ReportEvaluation *e, const Csv *csv, GHashTable *clips)
+{
+  Cnn3dReportClip place = { NULL };
+  ReportWrong *wrong;
+
+  if (csv->too_long || csv->torn || csv->fields->len != PLACE_FIELDS)
+    return;
+  wrong = g_hash_table_lookup (clips, field (csv, PLACE_CLIP));
+  if (!wrong || wrong->place.path || strcmp (wrong->label, field (csv, PLACE_LABEL)) != 0
+      || strcmp (wrong->prediction, field (csv, PLACE_PREDICTION)) != 0
+      || !number_field (csv, PLACE_START, 0, &place.start) || !number_field (csv, PLACE_END, INFINITY, &place.end)
+      || !number_field (csv, PLACE_FPS, 0, &place.fps))
+    return;
+  place.path = g_strdup (field (csv, PLACE_PATH));
+  wrong->place = place;
+  e->located = TRUE;
+}
+
+static void
+read_places (ReportEvaluation *e, const gchar *path, Csv *csv)
+{
+  static const gchar *const head[] = { "path", "label", "start", "end", "fps", "clip", "prediction" };
+  g_autoptr (GHashTable) clips = g_hash_table_new (g_str_hash, g_str_equal);
+  gboolean right = next_row (csv) && !csv->too_long && csv->fields->len == G_N_ELEMENTS (head);
+
+  for (guint i = 0; right && i < G_N_ELEMENTS (head); i++)
+    right = strcmp (field (csv, i), head[i]) == 0;
+  if (!right) {
+    problem (e, path, "its first line is not \"path,label,start,end,fps,clip,prediction\"");
+    return;
+  }
+  for (guint i = 0; i < e->wrong->len; i++) {
+    ReportWrong *wrong = &g_array_index (e->wrong, ReportWrong, i);
+
+    g_hash_table_insert (clips, wrong->clip, wrong);
+  }
+  while (next_row (csv))
+    take_place (e, csv, clips);
+}
+
+static void
+read_csv (ReportEvaluation *e, const gchar *path, void (*read) (ReportEvaluation *, const gchar *, Csv *))
 {
   Csv csv = {.file = g_fopen (path, "rb"),.next_line = 1 };
 
@@ -229,7 +285,7 @@ read_predictions (ReportEvaluation *e, const gchar *path)
   }
   csv.text = g_string_new (NULL);
   csv.fields = g_array_new (FALSE, FALSE, sizeof (gsize));
-  read_rows (e, path, &csv);
+  read (e, path, &csv);
   if (ferror (csv.file))
     problem (e, path, "it could not be read to its end");
   fclose (csv.file);
@@ -246,6 +302,10 @@ clear_wrong (gpointer data)
   g_free (wrong->clip);
   g_free (wrong->label);
   g_free (wrong->prediction);
+  g_free (wrong->place.path);
+  for (guint i = 0; i < CNN3D_REPORT_FRAMES; i++)
+    g_bytes_unref (wrong->place.frames[i]);
+  g_free (wrong->place.problem);
 }
 
 /* Where there are no predictions the metrics have the matrix, too. */
@@ -274,6 +334,7 @@ report_evaluation_read (const gchar *folder, const gchar *name)
 {
   g_autofree gchar *metrics = g_build_filename (folder, "metrics.json", NULL);
   g_autofree gchar *predictions = g_build_filename (folder, "predictions.csv", NULL);
+  g_autofree gchar *wrong = g_build_filename (folder, "wrong.csv", NULL);
   const gboolean has_metrics = g_file_test (metrics, G_FILE_TEST_IS_REGULAR);
   const gboolean has_predictions = g_file_test (predictions, G_FILE_TEST_IS_REGULAR);
   ReportEvaluation *e;
@@ -288,7 +349,9 @@ report_evaluation_read (const gchar *folder, const gchar *name)
   if (has_metrics)
     read_metrics (e, metrics);
   if (has_predictions)
-    read_predictions (e, predictions);
+    read_csv (e, predictions, read_rows);
+  if (e->wrong->len && g_file_test (wrong, G_FILE_TEST_IS_REGULAR))
+    read_csv (e, wrong, read_places);
   if (e->metrics && !e->predictions)
     take_confusion (e);
   return e;
@@ -303,6 +366,7 @@ report_evaluation_free (ReportEvaluation *e)
   g_clear_pointer (&e->metrics, json_node_unref);
   report_matrix_free (e->confusion);
   g_free (e->first_bad);
+  g_free (e->no_frames);
   g_array_unref (e->wrong);
   g_ptr_array_unref (e->problems);
   g_free (e);

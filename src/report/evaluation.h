@@ -1,16 +1,19 @@
-/* evaluation.h: what an evaluation wrote: metrics.json and predictions.csv.
+/* evaluation.h: what an evaluation wrote: metrics.json, predictions.csv and wrong.csv.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_EVALUATION_H
 #define CNN3D_EVALUATION_H
 
 #include <json-glib/json-glib.h>
 
+#include "src/report/frames.h"
 #include "src/report/matrix.h"
 
 typedef struct {
   gchar *path, *clip, *label, *prediction;
   gdouble probability;          /* the prediction's, or NAN */
   gdouble label_probability;    /* or NAN */
+  Cnn3dReportClip place;        /* from wrong.csv; without a path: it does not say */
+  gboolean shown;               /* frames were asked for */
 } ReportWrong;
 
 typedef struct {
@@ -21,6 +24,9 @@ typedef struct {
   guint64 rows, right, unlabelled, bad_rows;
   gchar *first_bad;             /* where and what, or NULL */
   GArray *wrong;                /* of ReportWrong, the most confident first */
+  gboolean located;             /* wrong.csv is there, and has some of them */
+  guint shown;                  /* wrong clips whose frames were asked for */
+  gchar *no_frames;             /* why none could be decoded, or NULL */
   GPtrArray *problems;          /* sentences about what could not be read */
 } ReportEvaluation;
 

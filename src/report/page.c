@@ -55,6 +55,18 @@ page_fact (GString *page, const gchar *name, const gchar *value)
 }
 
 void
+page_jpeg (GString *page, GBytes *jpeg, const gchar *alt)
+{
+  gsize size;
+  gconstpointer data = g_bytes_get_data (jpeg, &size);
+  g_autofree gchar *text = g_base64_encode (data, size);
+
+  g_string_append (page, "<img alt=\"");
+  page_text (page, alt);
+  g_string_append_printf (page, "\" src=\"data:image/jpeg;base64,%s\">", text);
+}
+
+void
 page_drawing (GString *page, Cnn3dCanvas *canvas)
 {
   g_autofree gchar *svg = cnn3d_canvas_to_html (canvas);
@@ -133,6 +145,8 @@ static const gchar style[] =
     ".two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:14px 22px;"
     "align-items:start}.two>*{min-width:0}.beside{display:flex;flex-wrap:wrap;gap:0 36px;align-items:flex-start}"
     ".beside>*{min-width:0;max-width:100%}"
+    "tr.over td{border-bottom:0}.strip div{display:flex;gap:4px;align-items:flex-start}"
+    ".strip img{min-width:0;max-width:calc(100%/6 - 4px);border-radius:3px}"
     "figure{margin:0;overflow-x:auto}svg{max-width:100%;height:auto;display:block}"
     ".tiles{display:flex;flex-wrap:wrap;gap:12px;margin:4px 0 16px}"
     ".tiles div{background:#f3f5f8;border-radius:6px;padding:8px 14px;min-width:92px}"
@@ -149,7 +163,8 @@ page_begin (GString *page, const gchar *title)
 {
   g_string_append (page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       /* whatever a name may hold, nothing is run or fetched */
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+      "img-src data:\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
   page_element (page, "title", NULL, title);
   g_string_append_printf (page, "\n<style>%s</style>\n</head>\n<body>\n<main>\n", style);

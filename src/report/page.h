@@ -16,6 +16,8 @@ void page_element (GString *page, const gchar *tag, const gchar *class, const gc
 void page_printf (GString *page, const gchar *tag, const gchar *class, const gchar *format, ...) G_GNUC_PRINTF (4, 5);
 /* A row of a table of two columns; nothing where the value is NULL. */
 void page_fact (GString *page, const gchar *name, const gchar *value);
+/* A JPEG file, inline. */
+void page_jpeg (GString *page, GBytes *jpeg, const gchar *alt);
 /* The drawing, inline; takes it. */
 void page_drawing (GString *page, Cnn3dCanvas *canvas);
 

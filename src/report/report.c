@@ -55,8 +55,44 @@ read_evaluations (const gchar *folder)
   return found;
 }
 
+/* The most confident wrong clips of each evaluation, as many of each. */
 static void
-append_page (GString *page, const gchar *run, const ReportLog *log, const ReportLog *other, GPtrArray *evaluations)
+decode_wrong (GPtrArray *evaluations, Cnn3dReportDecode decode)
+{
+  g_autoptr (GPtrArray) clips = g_ptr_array_new ();
+  g_autofree gchar *problem = NULL;
+  guint n = 0, share;
+
+  for (guint i = 0; i < evaluations->len; i++)
+    n += ((const ReportEvaluation *) evaluations->pdata[i])->located;
+  if (n == 0)
+    return;
+  share = MAX (CNN3D_REPORT_CLIPS / n, 1);
+  for (guint i = 0; i < evaluations->len; i++) {
+    ReportEvaluation *e = evaluations->pdata[i];
+
+    for (guint k = 0; k < e->wrong->len && e->shown < share && clips->len < CNN3D_REPORT_CLIPS; k++) {
+      ReportWrong *wrong = &g_array_index (e->wrong, ReportWrong, k);
+
+      if (!wrong->place.path)
+        continue;
+      wrong->shown = TRUE;
+      e->shown++;
+      g_ptr_array_add (clips, &wrong->place);
+    }
+  }
+  problem = decode ((Cnn3dReportClip *const *) clips->pdata, clips->len);
+  for (guint i = 0; problem && i < evaluations->len; i++) {
+    ReportEvaluation *e = evaluations->pdata[i];
+
+    if (e->located)
+      e->no_frames = g_strdup (problem);
+  }
+}
+
+static void
+append_page (GString *page, const gchar *run, const ReportLog *log, const ReportLog *other, GPtrArray *evaluations,
+    gboolean frames)
 {
   g_autofree gchar *absolute = g_canonicalize_filename (run, NULL), *name = g_path_get_basename (absolute);
   g_autofree gchar *title = g_strconcat (name, " – cnn3d report", NULL);
@@ -73,7 +109,7 @@ append_page (GString *page, const gchar *run, const ReportLog *log, const Report
   } else
     page_element (page, "p", "note", "There is no log.jsonl here: how it was trained is not known.");
   for (guint i = 0; i < evaluations->len; i++)
-    results_page_evaluation (page, evaluations->pdata[i]);
+    results_page_evaluation (page, evaluations->pdata[i], frames);
   if (log) {
     results_page_validation (page, log);
     run_page_memory (page, log);
@@ -85,7 +121,7 @@ append_page (GString *page, const gchar *run, const ReportLog *log, const Report
 }
 
 gchar *
-cnn3d_report_html (const gchar *run, const gchar *compare, GError **error)
+cnn3d_report_html (const gchar *run, const gchar *compare, Cnn3dReportDecode decode, GError **error)
 {
   g_autofree gchar *shown = g_filename_display_name (run);
   g_autofree gchar *shown_compare = compare ? g_filename_display_name (compare) : NULL;
@@ -105,8 +141,10 @@ cnn3d_report_html (const gchar *run, const gchar *compare, GError **error)
   if (compare && !(other = read_log (compare, &reason)))
     goto no_other;
 
+  if (decode)
+    decode_wrong (evaluations, decode);
   page = g_string_new (NULL);
-  append_page (page, run, log, other, evaluations);
+  append_page (page, run, log, other, evaluations, decode != NULL);
   report_log_free (log);
   report_log_free (other);
   return g_string_free (page, FALSE);

@@ -189,8 +189,42 @@ class_rows (GString *page, JsonObject *metrics)
   g_string_append (page, "</table>\n");
 }
 
+/* Which clips have frames, or why none does. */
 static void
-wrong_rows (GString *page, const ReportEvaluation *e)
+frames_note (GString *page, const ReportEvaluation *e, gboolean frames)
+{
+  if (!frames)
+    return;
+  if (e->no_frames)
+    page_printf (page, "p", "note", "No frames are shown: %s", e->no_frames);
+  else if (e->shown) {
+    g_autofree gchar *which = e->shown < e->wrong->len ? g_strdup_printf ("%u of them", e->shown)
+        : g_strdup ("each");
+
+    page_printf (page, "p", "pale", "Under %s: %u frames, spread evenly over the clip, as its file has them now.",
+        which, CNN3D_REPORT_FRAMES);
+  } else
+    page_element (page, "p", "pale", "No frames are shown: there is no wrong.csv, which says where the clips are.");
+}
+
+static void
+strip_row (GString *page, const Cnn3dReportClip *clip)
+{
+  g_string_append (page, "<tr class=\"strip\"><td colspan=\"6\">");
+  if (clip->frames[0])
+    g_string_append (page, "<div>");
+  else
+    page_printf (page, "span", "pale", "No frames: %s", clip->problem ? clip->problem : "they were not decoded.");
+  for (guint i = 0; i < CNN3D_REPORT_FRAMES && clip->frames[i]; i++) {
+    g_autofree gchar *alt = g_strdup_printf ("frame %u of %u", i + 1, CNN3D_REPORT_FRAMES);
+
+    page_jpeg (page, clip->frames[i], alt);
+  }
+  g_string_append (page, clip->frames[0] ? "</div></td></tr>\n" : "</td></tr>\n");
+}
+
+static void
+wrong_rows (GString *page, const ReportEvaluation *e, gboolean frames)
 {
   g_string_append (page, "<h3>Wrong clips</h3>\n");
   if (e->wrong->len == 0) {
@@ -199,13 +233,15 @@ wrong_rows (GString *page, const ReportEvaluation *e)
   }
   page_printf (page, "p", "pale", "%u of %" G_GUINT64_FORMAT " predictions are wrong. All are listed, the most "
       "confident first.", e->wrong->len, e->rows - e->unlabelled);
+  frames_note (page, e, frames);
   g_string_append (page, "<table class=\"wide wrong\">\n<tr><th>path</th><th class=\"n\">clip</th><th>label</th>"
       "<th>prediction</th><th class=\"n\">its probability</th><th class=\"n\">the label's</th></tr>\n");
   for (guint i = 0; i < e->wrong->len; i++) {
     const ReportWrong *wrong = &g_array_index (e->wrong, ReportWrong, i);
     g_autofree gchar *its = page_share (wrong->probability), *labels = page_share (wrong->label_probability);
+    const gboolean strip = wrong->shown && !e->no_frames;
 
-    g_string_append (page, "<tr>");
+    g_string_append (page, strip ? "<tr class=\"over\">" : "<tr>");
     page_element (page, "td", NULL, wrong->path);
     page_element (page, "td", "n", wrong->clip);
     page_element (page, "td", NULL, wrong->label);
@@ -213,6 +249,8 @@ wrong_rows (GString *page, const ReportEvaluation *e)
     page_element (page, "td", "n", its);
     page_element (page, "td", "n", labels);
     g_string_append (page, "</tr>\n");
+    if (strip)
+      strip_row (page, &wrong->place);
   }
   g_string_append (page, "</table>\n");
 }
@@ -266,7 +304,7 @@ notes (GString *page, const ReportEvaluation *e)
 }
 
 void
-results_page_evaluation (GString *page, const ReportEvaluation *e)
+results_page_evaluation (GString *page, const ReportEvaluation *e, gboolean frames)
 {
   JsonObject *metrics = e->metrics ? json_node_get_object (e->metrics) : NULL;
   const gchar *model = metrics ? report_json_string (metrics, "model") : NULL;
@@ -295,6 +333,6 @@ results_page_evaluation (GString *page, const ReportEvaluation *e)
   if (metrics)
     skipped_rows (page, metrics);
   if (e->predictions)
-    wrong_rows (page, e);
+    wrong_rows (page, e, frames);
   g_string_append (page, "</section>\n");
 }

@@ -9,7 +9,7 @@
 /* The best validation's matrix, or the last's; nothing where the log has
  * no validation. */
 void results_page_validation (GString *page, const ReportLog *log);
-/* Figures, matrix, classes, and every wrong clip. */
-void results_page_evaluation (GString *page, const ReportEvaluation *evaluation);
+/* Figures, matrix, classes, and every wrong clip; `frames`: with frames, or why there are none. */
+void results_page_evaluation (GString *page, const ReportEvaluation *evaluation, gboolean frames);
 
 #endif

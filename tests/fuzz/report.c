@@ -1,5 +1,5 @@
-/* Mutated runs: each log, metrics.json and predictions.csv gives a page or an
- * error, in no time, and nothing is read that is not theirs.
+/* Mutated runs: each log, metrics.json, predictions.csv and wrong.csv gives a page or
+ * an error, in no time, and nothing is read that is not theirs.
  *
  *   fuzz-report [SECONDS [SEED [CASE]]]
  *
@@ -54,6 +54,8 @@ static const gchar metrics[] = "{\"model\":\"m.safetensors\",\"network\":\"r3d_1
     "\"confusion\":[[2,1],[2,1]]}";
 static const gchar predictions[] = "path,clip,label,prediction,ball,box\na.mp4,0,ball,ball,0.9,0.1\n"
     "\"b,\"\"x\"\".mp4\",1,ball,box,0.25,0.75\nc.mp4,2,box,box,0.125,0.875\nd.mp4,3,,ball,1,0\n";
+static const gchar wrong[] = "path,label,start,end,fps,clip,prediction\n"
+    "\"file:///b,%20%22x%22.mp4\",ball,1.5,2,25,1,box\nfile:///b.mp4,box,,,,2,ball\n";
 
 static const gchar *const numbers[] = { "0", "-1", "1", "2", "3", "0.5", "1e308", "-1e308", "1e-308", "4294967295",
   "4294967296", "9007199254740993", "18446744073709551615", "null", "true", "\"\"", "[]", "{}", "[[1]]"
@@ -185,6 +187,16 @@ put (const gchar *name, GString *text)
   g_string_free (text, TRUE);
 }
 
+/* Frames of all clips but those of one address. */
+static gchar *
+decode (Cnn3dReportClip *const *clips, guint n)
+{
+  for (guint i = 0; i < n; i++)
+    for (guint k = 0; k < CNN3D_REPORT_FRAMES && strcmp (clips[i]->path, "file:///b.mp4"); k++)
+      clips[i]->frames[k] = g_bytes_new_static ("frame", 5);
+  return n == 1 ? g_strdup ("no decoder") : NULL;
+}
+
 static void
 run_case (void)
 {
@@ -195,7 +207,8 @@ run_case (void)
   put ("log.jsonl", make_log ());
   put ("metrics.json", make_text (metrics));
   put ("predictions.csv", make_text (draw (2) ? predictions : ""));
-  page = cnn3d_report_html (folder, draw (2) ? folder : NULL, &error);
+  put ("wrong.csv", make_text (wrong));
+  page = cnn3d_report_html (folder, draw (2) ? folder : NULL, decode, &error);
   if (!page)
     fail ("no page", error ? error->message : "and no error");
   if (!g_str_has_suffix (page, "</html>\n") || !g_utf8_validate (page, -1, NULL))
@@ -205,7 +218,7 @@ run_case (void)
 int
 main (int argc, char **argv)
 {
-  static const gchar *const names[] = { "log.jsonl", "metrics.json", "predictions.csv" };
+  static const gchar *const names[] = { "log.jsonl", "metrics.json", "predictions.csv", "wrong.csv" };
   const gdouble seconds = fuzz_begin ("fuzz-report", argc, argv, 10);
   const gint64 begin = g_get_monotonic_time ();
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """cnn3d report: of a run as cnn3dtrain leaves it, and of one made by hand whose names
 would be markup: one page, text as text, every wrong clip, nothing from outside."""
+import base64
 import csv
 import html.parser
 import json
@@ -29,14 +30,14 @@ def report(*options, status=0, **more):
 
 
 class Page(html.parser.HTMLParser):
-    """Texts of cells and headings; fails at what does not close, and at what a page
+    """Texts of cells and headings, and each row's pictures; fails at what does not close, and at what a page
     that stands alone lacks."""
 
     def __init__(self, path):
         super().__init__()
         with open(path, encoding="utf-8") as file:
             self.source = file.read()
-        self.open, self.texts, self.rows = [], [], []
+        self.open, self.texts, self.rows, self.pictures = [], [], [], []
         self.feed(self.source)
         self.close()
         assert not self.open, self.open
@@ -45,8 +46,12 @@ class Page(html.parser.HTMLParser):
             xml.dom.minidom.parseString(svg.encode())
 
     def handle_starttag(self, tag, attributes):
-        assert tag not in ("script", "link", "img", "iframe", "object", "embed", "b\\", "a"), tag
+        assert tag not in ("script", "link", "iframe", "object", "embed", "b\\", "a"), tag
         for name, value in attributes:
+            if tag == "img" and name == "src":
+                assert value.startswith("data:image/jpeg;base64,"), value[:50]
+                self.pictures[-1].append(base64.b64decode(value.partition(",")[2], validate=True))
+                continue
             assert name not in ("src", "href", "action", "xlink:href") and not name.startswith("on"), (tag, name)
             assert "http" not in (value or "") and "url(" not in (value or ""), (tag, name, value)
         if tag not in VOID:
@@ -54,6 +59,7 @@ class Page(html.parser.HTMLParser):
             self.texts.append("")
         if tag == "tr":
             self.rows.append([])
+            self.pictures.append([])
 
     def handle_endtag(self, tag):
         assert self.open and self.open.pop() == tag, (tag, self.open)

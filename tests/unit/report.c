@@ -124,7 +124,7 @@ page_of_log (const gchar *log, gssize length)
   gchar *page;
 
   put (folder, "log.jsonl", log, length);
-  page = cnn3d_report_html (folder, NULL, &error);
+  page = cnn3d_report_html (folder, NULL, NULL, &error);
   g_assert_no_error (error);
   drop (folder);
   g_assert_true (g_str_has_suffix (page, "</html>\n"));
@@ -416,7 +416,7 @@ test_predictions (void)
   put (folder, "fold 1/predictions.csv", csv, -1);
   put (folder, "bad/metrics.json", "{\"accuracy\":", -1);
   put (folder, "other/predictions.csv", "a,b\n1,2\n", -1);
-  page = cnn3d_report_html (folder, NULL, &error);
+  page = cnn3d_report_html (folder, NULL, NULL, &error);
   g_assert_no_error (error);
   assert_has (page, "<h2>Test: fold 1</h2>");
   assert_has (page, "2 of 3 predictions are wrong.");
@@ -434,6 +434,116 @@ test_predictions (void)
   assert_has (page, "There is no metrics.json that could be read");
   assert_has (page, "There is no predictions.csv that could be read");
   assert_has (page, "There is no log.jsonl here");
+  drop (folder);
+}
+
+static guint asked;             /* clips that frames were asked for */
+
+/* Frames that are the clip's address and numbers; none of an address with "bad" in it. */
+static gchar *
+pretend (Cnn3dReportClip *const *clips, guint n)
+{
+  for (guint i = 0; i < n; i++) {
+    g_autofree gchar *text = g_strdup_printf ("%s %g %g %g", clips[i]->path, clips[i]->start, clips[i]->end,
+        clips[i]->fps);
+
+    if (strstr (clips[i]->path, "bad"))
+      clips[i]->problem = g_strdup ("it is <bad>");
+    else
+      for (guint k = 0; k < CNN3D_REPORT_FRAMES; k++)
+        clips[i]->frames[k] = g_bytes_new (text, strlen (text));
+  }
+  asked = n;
+  return NULL;
+}
+
+static gchar *
+refuse (Cnn3dReportClip *const *clips, guint n)
+{
+  asked = n;
+  return g_strdup ("there is no <decoder>");
+}
+
+static guint
+count (const gchar *page, const gchar *text)
+{
+  guint n = 0;
+
+  while ((page = strstr (page, text))) {
+    page += strlen (text);
+    n++;
+  }
+  return n;
+}
+
+static void
+assert_image (const gchar *page, const gchar *data)
+{
+  g_autofree gchar *text = g_base64_encode ((const guchar *) data, strlen (data));
+  g_autofree gchar *image = g_strdup_printf ("src=\"data:image/jpeg;base64,%s\">", text);
+
+  g_assert_cmpuint (count (page, image), ==, CNN3D_REPORT_FRAMES);
+}
+
+/* Frames are those of the row of wrong.csv that has the clip's number, label and prediction. */
+static void
+test_frames (void)
+{
+#define WRONG "path,label,start,end,fps,clip,prediction\n"
+  static const gchar predictions[] = "path,clip,label,prediction,a,b\n" "one.mp4,1,a,b,0.1,0.9\n"
+      "two.mp4,2,b,a,0.8,0.2\n" "three.mp4,3,a,b,0.3,0.7\n" "four.mp4,4,a,b,0.4,0.6\n" "five.mp4,5,a,a,1,0\n";
+  static const gchar wrong[] = WRONG "\"file:///one,.mp4\",a,1.5,2.5,25,1,b\n" "file:///other,b,,,,2,a,\n"
+      "file:///no,a,,,,2,b\n" "file:///no,b,-1,,,2,a\n" "file:///no,b,,nan,,2,a\n" "file:///no,b,,,x,2,a\n"
+      "file:///bad,a,,,,3,b\n" "file:///four,a,,,,4,b\n" "file:///again,a,,,,4,b\n" "file:///no,a,,,,5,a\n" "torn";
+  g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL), *page = NULL;
+  g_autoptr (GString) many = g_string_new ("path,clip,label,prediction,a,b\n");
+  g_autoptr (GString) their = g_string_new (WRONG);
+
+  put (folder, "predictions.csv", predictions, -1);
+  page = cnn3d_report_html (folder, NULL, pretend, NULL);
+  assert_has (page, "No frames are shown: there is no wrong.csv, which says where the clips are.");
+  put (folder, "wrong.csv", wrong, -1);
+  g_free (page);
+  page = cnn3d_report_html (folder, NULL, pretend, NULL);
+  g_assert_cmpuint (asked, ==, 3);
+  assert_image (page, "file:///one,.mp4 1.5 2.5 25");
+  assert_image (page, "file:///four 0 inf 0");
+  assert_has (page, "<span class=\"pale\">No frames: it is &lt;bad&gt;</span>");
+  assert_has (page, "Under 3 of them: 6 frames");
+  g_assert_cmpuint (count (page, "<img"), ==, 2 * CNN3D_REPORT_FRAMES);
+  g_free (page);
+  page = cnn3d_report_html (folder, NULL, refuse, NULL);
+  assert_has (page, "No frames are shown: there is no &lt;decoder&gt;</p>");
+  g_assert_cmpuint (count (page, "No frames"), ==, 1);
+  g_free (page);
+  page = cnn3d_report_html (folder, NULL, NULL, NULL);
+  g_assert_null (strstr (page, "rames"));
+  put (folder, "wrong.csv", "path\n", -1);
+  g_free (page);
+  page = cnn3d_report_html (folder, NULL, pretend, NULL);
+  assert_has (page, "wrong.csv: its first line is not &quot;path,label,start,end,fps,clip,prediction&quot;");
+
+  /* the most confident of each evaluation, as many of each, and of no more than a page shows */
+  for (guint i = 0; i < 100; i++) {
+    g_string_append_printf (many, "%u.mp4,%u,a,b,%g,%g\n", i, i, i / 200., 1 - i / 200.);
+    g_string_append_printf (their, "file:///%u.mp4,a,,,,%u,b\n", i, i);
+  }
+  put (folder, "predictions.csv", many->str, many->len);
+  put (folder, "wrong.csv", their->str, their->len);
+  for (guint n = 1; n <= 2 * CNN3D_REPORT_CLIPS; n++) {
+    g_autofree gchar *name = g_strdup_printf ("%u", n), *csv = g_build_filename (name, "predictions.csv", NULL);
+    g_autofree gchar *places = g_build_filename (name, "wrong.csv", NULL);
+
+    g_free (page);
+    page = cnn3d_report_html (folder, NULL, pretend, NULL);
+    g_assert_cmpuint (asked, <=, CNN3D_REPORT_CLIPS);
+    g_assert_cmpuint (asked, >, CNN3D_REPORT_CLIPS / 2);
+    g_assert_cmpuint (count (page, "<img"), ==, asked * CNN3D_REPORT_FRAMES);
+    if (n == 1)
+      assert_image (page, "file:///23.mp4 0 inf 0");
+    put (folder, csv, many->str, many->len);
+    put (folder, places, their->str, their->len);
+  }
   drop (folder);
 }
 
@@ -462,19 +572,19 @@ test_damaged_evaluations (void)
 
     put (folder, "predictions.csv", cases[i].csv, -1);
     g_free (page);
-    page = cnn3d_report_html (folder, NULL, &error);
+    page = cnn3d_report_html (folder, NULL, NULL, &error);
     g_assert_no_error (error);
     assert_has (page, says);
   }
   put (folder, "metrics.json", "{}", -1);
   g_assert_cmpint (truncate (metrics, (64 << 20) + 1), ==, 0);
   g_free (page);
-  page = cnn3d_report_html (folder, NULL, &error);
+  page = cnn3d_report_html (folder, NULL, NULL, &error);
   g_assert_no_error (error);
   assert_has (page, "metrics.json: it is too large to be an evaluation&apos;s figures");
   /* opens, and cannot be read from its beginning */
   g_assert_cmpint (symlink ("/proc/self/mem", log), ==, 0);
-  g_assert_null (cnn3d_report_html (folder, NULL, &error));
+  g_assert_null (cnn3d_report_html (folder, NULL, NULL, &error));
   g_assert_nonnull (error);
   g_assert_true (g_regex_match_simple ("^cannot read .*: .", error->message, 0, 0));
   drop (folder);
@@ -489,7 +599,7 @@ test_skipped_clips (void)
   put (folder, "metrics.json", "{\"complete\":true,\"clips\":3,\"skipped\":0,\"skipped-clips\":[]}", -1);
   put (folder, "some/metrics.json", "{\"complete\":false,\"clips\":3,\"skipped\":4,\"skipped-clips\":"
       "[{\"path\":\"<b>.mp4\",\"reason\":\"it is empty\"},{\"path\":7},null]}", -1);
-  page = cnn3d_report_html (folder, NULL, &error);
+  page = cnn3d_report_html (folder, NULL, NULL, &error);
   g_assert_no_error (error);
   assert_has (page, "<b>4</b><span>skipped clips</span>");
   assert_has (page, "4 clips could not be read; metrics.json names 3 of them.");
@@ -506,17 +616,17 @@ test_nothing (void)
   g_autofree gchar *missing = g_build_filename (folder, "none", NULL);
   GError *error = NULL;
 
-  g_assert_null (cnn3d_report_html (folder, NULL, &error));
+  g_assert_null (cnn3d_report_html (folder, NULL, NULL, &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
   assert_has (error->message, " has nothing to report: neither log.jsonl (cnn3dtrain log-dir=...)");
   assert_has (error->message, "predictions.csv");
   g_clear_error (&error);
-  g_assert_null (cnn3d_report_html (missing, NULL, &error));
+  g_assert_null (cnn3d_report_html (missing, NULL, NULL, &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR);
   assert_has (error->message, "is not a folder: give the one that cnn3dtrain's log-dir named");
   g_clear_error (&error);
   put (folder, "log.jsonl", RUN, -1);
-  g_assert_null (cnn3d_report_html (folder, missing, &error));
+  g_assert_null (cnn3d_report_html (folder, missing, NULL, &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
   assert_has (error->message, "/none has no log.jsonl to compare with");
   g_clear_error (&error);
@@ -541,6 +651,7 @@ main (int argc, char **argv)
   g_test_add_func ("/report/skipped-steps", test_skipped_steps);
   g_test_add_func ("/report/damaged-logs", test_damaged_logs);
   g_test_add_func ("/report/predictions", test_predictions);
+  g_test_add_func ("/report/frames", test_frames);
   g_test_add_func ("/report/damaged-evaluations", test_damaged_evaluations);
   g_test_add_func ("/report/skipped-clips", test_skipped_clips);
   g_test_add_func ("/report/classes", test_classes);

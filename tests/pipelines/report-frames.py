@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Frames of wrong clips in a report: the right ones of the right clip, whatever its file is called
+and is; what cannot be decoded is said; nothing is left behind."""
+import csv
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+import urllib.parse
+
+import launch
+from report import Page, report
+
+FRAMES, CLIPS = 6, 24
+# The left half's gray tells a frame's number, the right one's its clip
+SIZE, STEP, LENGTH = 96, 6, 40
+
+
+def pictures(folder, clip, name="%05d.pgm"):
+    os.makedirs(folder, exist_ok=True)
+    for i in range(LENGTH):
+        with open(os.path.join(folder, name % i), "wb") as file:
+            row = bytes((10 + STEP * i,)) * (SIZE // 2) + bytes((clip,)) * (SIZE // 2)
+            file.write(b"P5 %d %d 255\n" % (SIZE, SIZE) + row * SIZE)
+
+
+def video(folder, path, clip):
+    """LENGTH frames, 10 a second"""
+    scratch = os.path.join(folder, "scratch")
+    pictures(scratch, clip)
+    launch.launch("multifilesrc location=%s caps=image/x-portable-graymap,framerate=10/1 ! pnmdec ! videoconvert ! "
+                  "video/x-raw,format=I420 ! x264enc key-int-max=8 qp-max=10 threads=1 ! mp4mux ! filesink location=%s"
+                  % (os.path.join(scratch, "%05d.pgm"), launch.gst_quote(os.path.join(folder, "made.mp4"))),
+                  options="-q").fine()
+    shutil.rmtree(scratch)
+    os.rename(os.path.join(folder, "made.mp4"), path)
+
+
+def told(jpegs):
+    """(frame, clip) of each"""
+    line = ["gst-launch-1.0", "-q", "fdsrc", "!", "image/jpeg", "!", "jpegparse", "!", "jpegdec", "!", "videoconvert",
+            "!", "video/x-raw,format=GRAY8", "!", "fdsink"]
+    done = subprocess.run(line, input=b"".join(jpegs), stdout=subprocess.PIPE, env=launch.environment(),
+                          timeout=launch.limit(60), check=True).stdout
+    assert len(done) == SIZE * SIZE * len(jpegs), (len(done), len(jpegs))
+    rows = [done[(2 * i + 1) * SIZE * SIZE // 2:][:SIZE] for i in range(len(jpegs))]
+    return [(round((row[SIZE // 4] - 10) / STEP), row[3 * SIZE // 4]) for row in rows]
+
+
+def spread(first, last):
+    return [round(first + (last - first) * i / (FRAMES - 1)) for i in range(FRAMES)]
+
+
+def by_hand(folder, clips, name="run"):
+    """A run whose clips, (path, start, end), are all wrong"""
+    test = os.path.join(folder, name, "test")
+    os.makedirs(test)
+    with open(os.path.join(test, "predictions.csv"), "w", encoding="utf-8") as file:
+        file.write("path,clip,label,prediction,x,y\n")
+        file.writelines("%d.mp4,%d,x,y,%g,%g\n" % (i, i, i / 1000, 1 - i / 1000) for i in range(len(clips)))
+    with open(os.path.join(test, "wrong.csv"), "w", encoding="utf-8") as file:
+        file.write("path,label,start,end,fps,clip,prediction\n")
+        file.writelines("file://%s,x,%s,%s,,%d,y\n" % (urllib.parse.quote(clip[0]), clip[1], clip[2], i)
+                        for i, clip in enumerate(clips))
+    return os.path.join(folder, name)
+
+
+def strips(run):
+    """clip: (its frames, what is said in their place); texts of the page"""
+    page = Page(os.path.join(run, "report.html"))
+    found = {}
+    for (row, below), (_, jpegs) in zip(zip(page.rows, page.rows[1:]), zip(page.pictures, page.pictures[1:])):
+        if len(row) == 6 and len(below) == 1:
+            found[int(row[1])] = (jpegs, below[0])
+    return found, page.source
+
+
+def evaluated(folder):
+    """Of an evaluation: segments, views, pictures, names with all that a name may have, files that went or broke"""
+    odd = os.path.join(folder, "a, \"b\"\n'100%' c\\d.mp4")
+    plain, gone, broken = (os.path.join(folder, name) for name in ("plain.mp4", "gone.mp4", "broken.mp4"))
+    video(folder, odd, 40)
+    video(folder, plain, 80)
+    bare = os.path.join(os.fsencode(folder), b"\xff\xfe.mp4")
+    shutil.copy(plain, gone)
+    shutil.copy(plain, broken)
+    shutil.copy(odd, bare)
+    pictures(os.path.join(folder, "pictures"), 120)
+    pictures(os.path.join(folder, "series"), 160, "img_%05d.pgm")
+    address = lambda path: "file://" + urllib.parse.quote(path)
+    clips = [  # path, start, end, fps, the frames, the clip's gray or what is said
+        (address(odd), "", "", "", spread(0, 39), 40), (address(odd), 1, 2, "", spread(10, 19), 40),
+        ("plain.mp4", "", "", "", spread(0, 39), 80), ("plain.mp4", 3, "", "", spread(30, 39), 80),
+        ("plain.mp4", "", 0.35, "", spread(0, 3), 80), (address(bare), 2, 3, "", spread(20, 29), 40),
+        ("pictures", 2, 4, 5, spread(10, 19), 120), ("series/img_%05d.pgm", "", "", "", spread(0, 39), 160),
+        ("gone.mp4", "", "", "", None, "No such file or directory"),
+        ("broken.mp4", "", "", "", None, "it is empty (0 bytes)")]
+    # each once as either class: one of the two is wrong
+    with open(os.path.join(folder, "test.csv"), "w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "start", "end", "fps", "label"])
+        rows.writerows(clip[:4] + (label,) for clip in clips for label in ("x", "y"))
+    sample = 'clip-bin="clipsample num-frames=8 frame-interval=1 %s ! videoconvertscale add-borders=false ! ' \
+        'video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=2'
+    launch.launch("clipsrc location=test.csv limit-clips=4 %s ! cnn3dtrain base-width=4 threads=1 "
+                  "checkpoint-dir=run" % sample % "", folder).fine()
+    launch.launch("clipsrc location=test.csv passes=test %s ! cnn3deval threads=1 model=run/last.safetensors "
+                  "output-dir=run/test" % sample % "clips-per-video=2", folder).fine()
+    os.unlink(gone)
+    os.truncate(broken, 0)
+
+    home, run = os.path.join(folder, "home"), os.path.join(folder, "run")
+    os.makedirs(home)
+    before = set(os.listdir(run))
+    began = time.monotonic()
+    report(run, TMPDIR=home)
+    took = time.monotonic() - began
+    found, source = strips(run)
+    assert sorted(clip // 2 for clip in found) == list(range(len(clips))), sorted(found)
+    assert "Under each: %d frames" % FRAMES in source
+    for clip, (jpegs, said) in found.items():
+        *_, frames, which = clips[clip // 2]
+        if frames is None:
+            assert not jpegs and said == "No frames: " + which, (clip, said)
+            continue
+        assert len(jpegs) == FRAMES, (clip, said)
+        shown = told(jpegs)
+        assert [frame for frame, _ in shown] == frames and all(abs(number - which) < 10 for _, number in shown), (
+            clips[clip // 2], shown)
+    assert os.listdir(home) == [] and set(os.listdir(run)) == before | {"report.html"}
+
+    report(run, "--no-frames")
+    found, source = strips(run)
+    assert not found and "<img" not in source and "frames are shown" not in source
+    return ["%d clips, %.1f s" % (len(clips), took)]
+
+
+def many(folder):
+    """Of many wrong clips the most confident get frames, soon; a page of several evaluations shares them out"""
+    path = os.path.join(folder, "a.mp4")
+    video(folder, path, 40)
+    run = by_hand(folder, [(path, "", "")] * 200)
+    began = time.monotonic()
+    report(run)
+    took = time.monotonic() - began
+    found, source = strips(run)
+    assert sorted(found) == list(range(CLIPS)) and all(len(jpegs) == FRAMES for jpegs, _ in found.values()), sorted(found)
+    assert "Under %d of them: %d frames" % (CLIPS, FRAMES) in source
+    assert os.path.getsize(os.path.join(run, "report.html")) < 2 << 20
+    shutil.copytree(os.path.join(run, "test"), os.path.join(run, "other"))
+    os.unlink(os.path.join(run, "test", "wrong.csv"))
+    shutil.copytree(os.path.join(run, "other"), os.path.join(run, "more"))
+    report(run)
+    source = strips(run)[1]
+    assert source.count("Under %d of them: " % (CLIPS // 2)) == 2
+    assert source.count("there is no wrong.csv, which says where the clips are") == 1
+    return ["%d clips of 200, %.1f s" % (CLIPS, took)]
+
+
+def tool_folder(folder, script):
+    """A folder with a gst-launch-1.0 that is this script"""
+    os.makedirs(folder)
+    path = os.path.join(folder, "gst-launch-1.0")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\n" + script)
+    os.chmod(path, 0o755)
+    return "%s:%s" % (folder, os.environ["PATH"])
+
+
+def crashed(folder):
+    """A file that ends its decoder's process, or stops it, costs its own frames alone"""
+    path, bad = os.path.join(folder, "a.mp4"), os.path.join(folder, "bad.mp4")
+    video(folder, path, 40)
+    shutil.copy(path, bad)
+    run = by_hand(folder, [(path, 0, 1), (bad, "", ""), (path, 1, 2)])
+    program = shutil.which("gst-launch-1.0")
+    for how, said in (("kill -SEGV $$", "its decoding was ended by signal 11"), ("exit 3", "its decoding gave too few frames")):
+        report(run, PATH=tool_folder(os.path.join(folder, how.split()[0]), "for word; do case $word in\nlocation=*) "
+                                     "grep -q bad.mp4 \"${word#location=}\" && %s;; esac; done\nexec %s \"$@\"\n"
+                                     % (how, program)))
+        found, _ = strips(run)
+        assert [frame for frame, _ in told(found[0][0])] == spread(0, 9), (found[0][1], told(found[0][0]))
+        assert [frame for frame, _ in told(found[2][0])] == spread(10, 19), found[2][1]
+        assert found[1] == ([], "No frames: " + said), found[1]
+
+
+def processes(of):
+    """Those that have the name in their command line"""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if of.encode() in launch.read("/proc/%s/cmdline" % pid):
+                found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def stuck(folder):
+    """What hangs is ended in time, or with Ctrl-C at once, and leaves neither processes nor files"""
+    mark, home = "61.%d" % os.getpid(), os.path.join(folder, "home")
+    os.makedirs(home)
+    path = os.path.join(folder, "a.mp4")
+    shutil.copy("/dev/null", path)
+    run = by_hand(folder, [(path, "", "")] * 3)
+    way = tool_folder(os.path.join(folder, "bin"), "exec sleep %s\n" % mark)
+    tool = subprocess.Popen([os.path.join(launch.BUILD, "tool", "cnn3d"), "report", run],
+                            env=launch.environment(PATH=way, TMPDIR=home), start_new_session=True)
+    while not processes(mark):
+        time.sleep(0.05)
+    os.killpg(tool.pid, signal.SIGINT)
+    assert tool.wait(launch.limit(60)) == -signal.SIGINT
+    limit = time.monotonic() + launch.limit(60)
+    while processes(mark) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert not processes(mark) and os.listdir(run) == ["test"] and not os.listdir(home)
+
+    began = time.monotonic()
+    report(run, PATH=way)
+    took = time.monotonic() - began
+    found, _ = strips(run)
+    assert all(said == "No frames: the 10 seconds that the frames of a page may take were over"
+               for _, said in found.values()) and len(found) == 3, found
+    assert took < launch.limit(15) and not processes(mark), took
+
+
+def without(folder):
+    """Without gst-launch-1.0, a plug-in or files to spare, the page says so in a line and has all else"""
+    path = os.path.join(folder, "a.mp4")
+    shutil.copy("/dev/null", path)
+    run = by_hand(folder, [(path, "", ""), (path, "", "")])
+    os.mkdir(os.path.join(folder, "bin"))
+    for more, said in (({"PATH": os.path.join(folder, "bin")}, "gst-launch-1.0 is not on the PATH; Debian"),
+                       ({}, "no process for gst-launch-1.0: Too many open files"),
+                       ({"GST_PLUGIN_SYSTEM_PATH_1_0": folder, "GST_PLUGIN_PATH_1_0": folder,
+                         "GST_REGISTRY": os.path.join(folder, "registry")}, "no element &quot;")):
+        if more:
+            report(run, **more)
+        else:
+            # enough for the page, but not for two pipes
+            subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "report", run], env=launch.environment(),
+                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (7, 7)),
+                           stdout=subprocess.DEVNULL, check=True)
+        found, source = strips(run)
+        assert not found and source.count("No frames are shown: " + said) == 1, (said, source[-3000:])
+        assert "2 of 2 predictions are wrong." in source
+
+
+if __name__ == "__main__":
+    launch.main(evaluated, many, crashed, stuck, without)

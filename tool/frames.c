@@ -1,0 +1,432 @@
+/* frames.c: frames of clips, decoded by gst-launch-1.0. One process decodes all
+ * clips; those that it has not come to, or that it was ended by, get a process
+ * each, so that a file that crashes or stops a decoder costs its own frames only.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#define _GNU_SOURCE             /* memfd_create, pipe2 */
+#include "tool/frames.h"
+#include "tool/launch.h"
+#include "tool/tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SECONDS 10              /* in all */
+#define TOGETHER_SECONDS 6      /* of these, for all clips in one process */
+#define MOST_CHILDREN 4
+#define MOST_BYTES (32u << 20)  /* of frames */
+#define MOST_SAID (1u << 20)    /* bytes of messages */
+#define GRACE 1000              /* ms, for what is interrupted to end */
+
+typedef struct
+{
+  Cnn3dReportClip *const *clips;        /* NULL: none runs */
+  guint n;
+  pid_t pid;
+  gint frames_fd, said_fd;      /* -1: at its end */
+  GByteArray *frames;
+  GString *said;
+} Child;
+
+typedef struct
+{
+  Child children[MOST_CHILDREN];
+  guint running;
+  gchar *problem;               /* that every clip would have */
+} Decoder;
+
+static void
+append_row (GString * text, const Cnn3dReportClip * clip)
+{
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
+
+  g_string_append_c (text, '"');
+  for (const gchar * p = clip->path; *p; p++) {
+    if (*p == '"')
+      g_string_append_c (text, '"');
+    g_string_append_c (text, *p);
+  }
+  g_string_append_printf (text, "\",x,%s,",
+      g_ascii_dtostr (number, sizeof number, clip->start));
+  if (isfinite (clip->end))
+    g_string_append (text, g_ascii_dtostr (number, sizeof number, clip->end));
+  g_string_append_c (text, ',');
+  if (clip->fps > 0)
+    g_string_append (text, g_ascii_dtostr (number, sizeof number, clip->fps));
+  g_string_append_c (text, '\n');
+}
+
+/* A manifest in memory, or -1. */
+static gint
+manifest_of (Cnn3dReportClip * const *clips, guint n)
+{
+  const gint fd = memfd_create ("cnn3d-report", MFD_CLOEXEC);
+  GString *text = g_string_new ("path,label,start,end,fps\n");
+  gboolean ok;
+
+  for (guint i = 0; i < n; i++)
+    append_row (text, clips[i]);
+  ok = fd >= 0 && write (fd, text->str, text->len) == (gssize) text->len;
+  g_string_free (text, TRUE);
+  if (fd >= 0 && !ok)
+    close (fd);
+  return ok ? fd : -1;
+}
+
+static gchar clip_bin[] = "clip-bin=clipsample num-frames="
+    G_STRINGIFY (CNN3D_REPORT_FRAMES) " ! videoconvertscale method=lanczos "
+    "! video/x-raw,width=[16,240],height=96,pixel-aspect-ratio=1/1";
+
+/* In the new process. */
+static void
+become_line (gint manifest, gint frames, gint said, gboolean together,
+    pid_t parent)
+{
+  const gint null = open ("/dev/null", O_RDWR);
+  g_autofree gchar *location =
+      g_strdup_printf ("location=/proc/self/fd/%d", manifest);
+  g_autofree gchar *fd = g_strdup_printf ("fd=%d", frames);
+  g_autofree gchar *workers = g_strdup_printf ("num-workers=%u", together ?
+      MIN (g_get_num_processors (), MOST_CHILDREN) : 0);
+  gchar *words[] = { "gst-launch-1.0", together ? "-m" : "-q", "clipsrc",
+    location, "passes=test", workers,
+    together ? "on-error=skip" : "on-error=stop", clip_bin, "!", "jpegenc",
+    "quality=80", "!", "fdsink", fd, "sync=false", NULL
+  };
+
+  /* Not the terminal's Ctrl-C, but that which follows from the end of this program:
+   * a second one would end it before it has tidied up. */
+  setpgid (0, 0);
+  prctl (PR_SET_PDEATHSIG, SIGINT);
+  if (getppid () != parent)
+    _exit (TOOL_FAILED);
+  signal (SIGINT, SIG_DFL);
+  dup2 (null, STDIN_FILENO);
+  dup2 (said, STDOUT_FILENO);
+  dup2 (said, STDERR_FILENO);
+  fcntl (manifest, F_SETFD, 0);
+  fcntl (frames, F_SETFD, 0);
+  g_setenv ("LC_ALL", "C.UTF-8", TRUE);
+  g_unsetenv ("GST_DEBUG");
+  _exit (launch_become (words));
+}
+
+static void
+start (Decoder * self, Cnn3dReportClip * const *clips, guint n)
+{
+  const pid_t parent = getpid ();
+  gint manifest = manifest_of (clips, n), frames[2] = { -1, -1 };
+  gint said[2] = { -1, -1 };
+  Child *child = self->children;
+
+  while (child->clips)
+    child++;
+  if (manifest < 0 || pipe2 (frames, O_CLOEXEC) < 0
+      || pipe2 (said, O_CLOEXEC) < 0)
+    goto no_process;
+  child->pid = fork ();
+  if (child->pid == 0)
+    become_line (manifest, frames[1], said[1], n > 1, parent);
+  if (child->pid < 0)
+    goto no_process;
+  close (manifest);
+  close (frames[1]);
+  close (said[1]);
+  child->clips = clips;
+  child->n = n;
+  child->frames_fd = frames[0];
+  child->said_fd = said[0];
+  child->frames = g_byte_array_new ();
+  child->said = g_string_new (NULL);
+  self->running++;
+  return;
+
+  /* ERRORS */
+no_process:
+  self->problem = g_strdup_printf ("no process for gst-launch-1.0: %s",
+      g_strerror (errno));
+  for (guint i = 0; i < 2; i++) {
+    if (frames[i] >= 0)
+      close (frames[i]);
+    if (said[i] >= 0)
+      close (said[i]);
+  }
+  if (manifest >= 0)
+    close (manifest);
+}
+
+/* The size of the JPEG file that the bytes begin with; 0: there is none. */
+static gsize
+jpeg_size (const guint8 * data, gsize size)
+{
+  gsize i = 2;
+
+  if (size < 4 || data[0] != 0xff || data[1] != 0xd8)
+    return 0;
+  while (i + 4 <= size && data[i] == 0xff && data[i + 1] != 0xd9) {
+    const gboolean scan = data[i + 1] == 0xda;
+
+    i += 2 + (data[i + 2] << 8 | data[i + 3]);
+    /* in a scan, 0xff is followed by 0 or by the number of a restart */
+    while (scan && i + 2 <= size && (data[i] != 0xff || data[i + 1] == 0
+            || (data[i + 1] & 0xf8) == 0xd0))
+      i++;
+  }
+  return i + 2 <= size && data[i] == 0xff && data[i + 1] == 0xd9 ? i + 2 : 0;
+}
+
+/* Which clips were skipped, by their messages. */
+static void
+find_skipped (const Child * child, gboolean * skipped)
+{
+  static const gchar name[] = "(element): clipsrc-skipped, ", number[] =
+      " clip=(guint64)";
+  const gchar *text = child->said->str;
+
+  while ((text = strstr (text, name))) {
+    const gsize length = strcspn (text, "\n");
+    const gchar *last = g_strrstr_len (text, length, number);
+    const guint64 clip = last ? g_ascii_strtoull (last + strlen (number), NULL,
+        10) : child->n;
+
+    if (clip < child->n)
+      skipped[clip] = TRUE;
+    text += length;
+  }
+}
+
+/* Frames come in the order of the clips, all of a clip or none. Where there are not
+ * as many as that makes, nothing tells whose they are. */
+static void
+take_frames (Child * child)
+{
+  g_autofree gboolean *skipped = g_new0 (gboolean, child->n);
+  g_autoptr (GPtrArray) all =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  const guint8 *data = child->frames->data;
+  gsize left = child->frames->len, size;
+  guint wanted = 0;
+
+  find_skipped (child, skipped);
+  for (; (size = jpeg_size (data, left)); data += size, left -= size)
+    g_ptr_array_add (all, g_bytes_new (data, size));
+  for (guint i = 0; i < child->n; i++)
+    wanted += skipped[i] ? 0 : CNN3D_REPORT_FRAMES;
+  if (left > 0 || all->len != wanted)
+    return;
+  for (guint i = 0, k = 0; i < child->n; i++)
+    for (guint f = 0; !skipped[i] && f < CNN3D_REPORT_FRAMES; f++)
+      child->clips[i]->frames[f] = g_bytes_ref (all->pdata[k++]);
+}
+
+/* What gst-launch-1.0 said of the clip, without what it says of every one. */
+static gchar *
+reason_of (const Child * child, gint status)
+{
+  static const gchar from[] = "ERROR: from element ", why[] =
+      ", cannot be read: ", advice[] = ". Repair or remove it";
+  const gchar *line = strstr (child->said->str, from);
+  const gchar *text = line ? strstr (line, ": ") : NULL, *begin, *end;
+
+  text = text ? strstr (text + 2, ": ") : NULL;
+  if (!text)
+    return WIFSIGNALED (status)
+        ? g_strdup_printf ("its decoding was ended by signal %d",
+        WTERMSIG (status))
+        : g_strdup ("its decoding gave too few frames");
+  text += 2;
+  end = strstr (text, "\nAdditional debug info:");
+  if (!end)
+    end = text + strlen (text);
+  begin = g_strstr_len (text, end - text, why);
+  if (begin) {
+    const gchar *rest = g_strrstr_len (begin, end - begin, advice);
+
+    text = begin + strlen (why);
+    end = rest ? rest : end;
+  }
+  return g_strndup (text, end - text);
+}
+
+/* A problem of the program or the plug-ins, not of the clip; NULL: there is none. */
+static gchar *
+problem_of (const Child * child, gint status)
+{
+  static const gchar *const bad[] = { "cnn3d: ", "erroneous pipeline: ",
+    "pipeline could not be constructed: "
+  };
+  const gchar *line = NULL;
+
+  for (guint i = 0; !line && i < G_N_ELEMENTS (bad); i++)
+    if ((line = strstr (child->said->str, bad[i])))
+      line += strlen (bad[i]);
+  return line && WIFEXITED (status) && WEXITSTATUS (status) != 0
+      ? g_strndup (line, strcspn (line, "\n")) : NULL;
+}
+
+static void
+clear (Decoder * self, Child * child)
+{
+  if (child->frames_fd >= 0)
+    close (child->frames_fd);
+  if (child->said_fd >= 0)
+    close (child->said_fd);
+  g_byte_array_unref (child->frames);
+  g_string_free (child->said, TRUE);
+  *child = (Child) {
+    NULL
+  };
+  self->running--;
+}
+
+static void
+end (Decoder * self, Child * child)
+{
+  gint status = 0;
+
+  while (waitpid (child->pid, &status, 0) < 0 && errno == EINTR);
+  if (status == 0)
+    take_frames (child);
+  else if (!self->problem)
+    self->problem = problem_of (child, status);
+  if (child->n == 1 && !child->clips[0]->frames[0])
+    child->clips[0]->problem = reason_of (child, status);
+  clear (self, child);
+}
+
+/* What is there to be read; what has come to its end is closed. */
+static void
+read_from (Child * child, gint * fd)
+{
+  guint8 block[65536];
+  const gssize n = read (*fd, block, sizeof block);
+
+  if (n > 0 && fd == &child->said_fd) {
+    if (child->said->len < MOST_SAID)
+      g_string_append_len (child->said, (gchar *) block, n);
+  } else if (n > 0 && child->frames->len < MOST_BYTES) {
+    g_byte_array_append (child->frames, block, n);
+  } else if (n >= 0 || errno != EINTR) {
+    close (*fd);
+    *fd = -1;
+  }
+}
+
+static void
+wait_and_read (Decoder * self, gint64 deadline)
+{
+  struct pollfd fds[2 * MOST_CHILDREN];
+  const gint64 left = deadline - g_get_monotonic_time ();
+
+  for (guint i = 0; i < MOST_CHILDREN; i++) {
+    const Child *child = &self->children[i];
+
+    fds[2 * i] = (struct pollfd) {
+    child->clips ? child->frames_fd : -1, POLLIN, 0};
+    fds[2 * i + 1] = (struct pollfd) {
+    child->clips ? child->said_fd : -1, POLLIN, 0};
+  }
+  if (poll (fds, G_N_ELEMENTS (fds), (gint) (MAX (left, 0) / 1000) + 1) <= 0)
+    return;
+  for (guint i = 0; i < MOST_CHILDREN; i++) {
+    Child *child = &self->children[i];
+
+    if (fds[2 * i].revents)
+      read_from (child, &child->frames_fd);
+    if (fds[2 * i + 1].revents)
+      read_from (child, &child->said_fd);
+    if (child->clips && child->frames_fd < 0 && child->said_fd < 0)
+      end (self, child);
+  }
+}
+
+/* Interrupts what still runs, and kills what does not end by that. */
+static void
+stop (Decoder * self)
+{
+  for (guint i = 0; i < MOST_CHILDREN; i++)
+    if (self->children[i].clips)
+      kill (self->children[i].pid, SIGINT);
+  for (gint ms = 0; self->running > 0; ms += 10) {
+    for (guint i = 0; i < MOST_CHILDREN; i++) {
+      Child *child = &self->children[i];
+
+      if (!child->clips)
+        continue;
+      if (ms >= GRACE)
+        kill (child->pid, SIGKILL);
+      if (waitpid (child->pid, NULL, ms >= GRACE ? 0 : WNOHANG) == child->pid)
+        clear (self, child);
+    }
+    g_usleep (10000);
+  }
+}
+
+/* Decodes in processes of so many clips, until the deadline. */
+static void
+decode (Decoder * self, Cnn3dReportClip * const *clips, guint n, guint each,
+    gint64 deadline)
+{
+  const guint most = MIN (g_get_num_processors (), MOST_CHILDREN);
+  guint next = 0;
+
+  while (!self->problem && (next < n || self->running > 0)
+      && g_get_monotonic_time () < deadline) {
+    for (; next < n && !self->problem && self->running < most; next += each)
+      start (self, clips + next, MIN (each, n - next));
+    wait_and_read (self, deadline);
+  }
+  stop (self);
+}
+
+/* Those that have neither frames nor a reason. */
+static GPtrArray *
+remaining (Cnn3dReportClip * const *clips, guint n)
+{
+  GPtrArray *list = g_ptr_array_new ();
+
+  for (guint i = 0; i < n; i++)
+    if (!clips[i]->frames[0] && !clips[i]->problem)
+      g_ptr_array_add (list, clips[i]);
+  return list;
+}
+
+/* Nobody need start a process to find that a file is missing. */
+static void
+find_missing (Cnn3dReportClip * clip)
+{
+  g_autofree gchar *file = g_filename_from_uri (clip->path, NULL, NULL);
+
+  /* one that is a pattern names no file */
+  if (file && !strchr (file, '%') && access (file, F_OK) < 0)
+    clip->problem = g_strdup (g_strerror (errno));
+}
+
+gchar *
+frames_decode (Cnn3dReportClip * const *clips, guint n)
+{
+  const gint64 now = g_get_monotonic_time ();
+  g_autoptr (GPtrArray) all = NULL, rest = NULL, late = NULL;
+  Decoder self = { 0 };
+
+  for (guint i = 0; i < n; i++)
+    find_missing (clips[i]);
+  all = remaining (clips, n);
+  decode (&self, (Cnn3dReportClip * const *) all->pdata, all->len, MAX (all->len,
+          1), now + TOGETHER_SECONDS * G_USEC_PER_SEC);
+  rest = remaining (clips, n);
+  decode (&self, (Cnn3dReportClip * const *) rest->pdata, rest->len, 1,
+      now + SECONDS * G_USEC_PER_SEC);
+  late = remaining (clips, n);
+  for (guint i = 0; i < late->len; i++)
+    ((Cnn3dReportClip *) late->pdata[i])->problem = g_strdup_printf ("the %d "
+        "seconds that the frames of a page may take were over", SECONDS);
+  return self.problem;
+}
