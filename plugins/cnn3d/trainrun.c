@@ -114,6 +114,8 @@ make_trainer (TrainRun * self)
   params.frames_type = self->stream.layout.type;
   params.classes = (const gchar * const *) self->classes.names;
   params.class_weights = self->classes.weights;
+  if (self->classes.named == self->classes.n)
+    params.class_clips = self->classes.clips;
   fill_preparation (self, &params.preparation);
   fill_data (self, &params.data);
   params.lr.epochs = self->stream.announced ? self->pass.epochs : 0;

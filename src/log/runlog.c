@@ -345,6 +345,17 @@ write_class_weights (GString *line, const Cnn3dTrainerParams *params)
   cnn3d_json_numbers (line, "class-weights", weights, n);
 }
 
+static void
+write_class_clips (GString *line, const Cnn3dTrainerParams *params)
+{
+  const guint n = params->network.num_classes;
+  g_autofree gdouble *clips = g_new (gdouble, n);
+
+  for (guint i = 0; i < n; i++)
+    clips[i] = params->class_clips[i];
+  cnn3d_json_numbers (line, "training-clips", clips, n);
+}
+
 void
 cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTrainerParams *params, guint batch,
     guint epochs)
@@ -381,6 +392,7 @@ cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTra
   cnn3d_json_integer (line, "predicted-bytes", memory.total);
   cnn3d_json_integer (line, "context-bytes", memory.context);
   cnn3d_json_integer (line, "budget-bytes", cnn3d_trainer_budget (trainer));
+  cnn3d_json_integer (line, "max-memory-bytes", params->max_memory);
   cnn3d_json_integer (line, "weights-bytes", memory.weights + memory.copy);
   cnn3d_json_integer (line, "gradients-bytes", memory.gradients);
   cnn3d_json_integer (line, "optimizer-bytes", memory.optimizer);
@@ -390,6 +402,8 @@ cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTra
   cnn3d_json_integer (line, "epochs", epochs);
   if (params->class_weights)
     write_class_weights (line, params);
+  if (params->class_clips)
+    write_class_clips (line, params);
   write_json (log);
   if (log->resumes)
     write_resumed (log);

@@ -42,6 +42,7 @@ typedef struct {
   gdouble label_smoothing;
   const gfloat *class_weights;  /* of the training loss: num_classes, each above 0; NULL: each 1. A mean is then one
                                  * over the weights of the clips' labels, as torch.nn.CrossEntropyLoss makes it */
+  const guint64 *class_clips;   /* training clips of each class, for the log alone; NULL: nobody told */
   gdouble gradient_clip;        /* global norm; 0: none */
   guint64 seed;
   const gchar *checkpoint_dir;  /* NULL: nothing is saved */

@@ -140,6 +140,7 @@ weights_of (const gchar * properties, const guint64 * clips)
   found = strstr (text, "\"class-weights\":");
   if (found)
     ret = g_strndup (found + 16, strcspn (found + 16, "]") + 1);
+  g_assert_true (!strstr (text, "\"training-clips\":[5,0,20]") == !clips);
   g_assert_nonnull (strstr (text, "\"class-accuracy\":["));
   g_assert_nonnull (strstr (text, "\"f1\":"));
   g_unlink (path);
