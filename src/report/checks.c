@@ -5,10 +5,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/report/learning.h"
 #include "src/report/page.h"
 
 #define MOST_SHARE 0.9          /* of the budget */
-#define LEAST_STEPS 10          /* that tell whether the loss falls */
 #define AS_FAST 0.95            /* of the other run */
 
 /* Of the budget that the step ran under, which a start before the last may have had another of. */
@@ -25,6 +25,7 @@ check_memory (const ReportLog *log, ReportCheck *check)
   const ReportStep *most = NULL;
 
   check->what = "memory below 90 % of the budget";
+  check->advice = "A smaller max-memory with recompute=auto or auto-fit=true takes less.";
   for (guint i = 0; budget > 0 && i < log->steps->len; i++) {
     const ReportStep *step = &g_array_index (log->steps, ReportStep, i);
 
@@ -40,33 +41,6 @@ check_memory (const ReportLog *log, ReportCheck *check)
     check->figure = g_strdup_printf ("%s at most: %s of %s", part, bytes, all);
   } else
     check->figure = g_strdup (budget > 0 ? "no step tells its memory" : "the log has no budget");
-}
-
-static void
-check_loss (const ReportLog *log, ReportCheck *check)
-{
-  g_autoptr (GArray) losses = g_array_new (FALSE, FALSE, sizeof (gdouble));
-  gdouble first = 0, last = 0;
-  guint tenth;
-
-  check->what = "loss falling";
-  for (guint i = 0; i < log->steps->len; i++) {
-    const gdouble loss = g_array_index (log->steps, ReportStep, i).loss;
-
-    if (isfinite (loss))
-      g_array_append_val (losses, loss);
-  }
-  if (losses->len < LEAST_STEPS) {
-    check->figure = g_strdup_printf ("%u steps have a loss; it takes %d", losses->len, LEAST_STEPS);
-    return;
-  }
-  tenth = losses->len / 10;
-  for (guint i = 0; i < tenth; i++) {
-    first += g_array_index (losses, gdouble, i) / tenth;
-    last += g_array_index (losses, gdouble, losses->len - 1 - i) / tenth;
-  }
-  check->state = last < first ? CHECK_OK : CHECK_NOT_OK;
-  check->figure = g_strdup_printf ("mean over the last tenth of the steps %.4g, over the first %.4g", last, first);
 }
 
 static gboolean
@@ -92,6 +66,7 @@ check_out_of_memory (const ReportLog *log, ReportCheck *check)
   guint errors = 0;
 
   check->what = "no out-of-memory error";
+  check->advice = "cnn3d plan shows what would fit; auto-fit=true takes it by itself, and max-memory leaves room for others.";
   for (guint i = 0; i < log->notices->len; i++) {
     const ReportNotice *notice = &g_array_index (log->notices, ReportNotice, i);
 
@@ -125,12 +100,31 @@ check_speed (const ReportLog *log, const ReportLog *other, ReportCheck *check)
     check->figure = g_strdup (isfinite (speed) ? "the other run's log has no clips/s" : "the log has no clips/s");
 }
 
-void
-report_checks (const ReportLog *log, const ReportLog *other, ReportCheck checks[REPORT_CHECKS])
+static void
+clear_check (gpointer data)
 {
-  memset (checks, 0, REPORT_CHECKS * sizeof *checks);
-  check_memory (log, &checks[0]);
-  check_loss (log, &checks[1]);
-  check_out_of_memory (log, &checks[2]);
-  check_speed (log, other, &checks[3]);
+  g_free (((ReportCheck *) data)->figure);
+}
+
+GArray *
+report_checks (const ReportLog *log, const ReportLog *other)
+{
+  static void (*const all[]) (const ReportLog *, ReportCheck *) = {
+    check_memory, check_out_of_memory, report_check_falling, report_check_jumps, report_check_length,
+    report_check_overfitting, report_check_norm, report_check_one_class, report_check_predicted, report_check_balance,
+    report_check_skipped
+  };
+  static const ReportState order[] = { CHECK_NOT_OK, CHECK_OK, CHECK_UNKNOWN };
+  ReportCheck checks[G_N_ELEMENTS (all) + 1] = { {CHECK_UNKNOWN} };
+  GArray *sorted = g_array_new (FALSE, FALSE, sizeof (ReportCheck));
+
+  for (guint i = 0; i < G_N_ELEMENTS (all); i++)
+    all[i] (log, &checks[i]);
+  check_speed (log, other, &checks[G_N_ELEMENTS (all)]);
+  g_array_set_clear_func (sorted, clear_check);
+  for (guint k = 0; k < G_N_ELEMENTS (order); k++)
+    for (guint i = 0; i < G_N_ELEMENTS (checks); i++)
+      if (checks[i].state == order[k])
+        g_array_append_val (sorted, checks[i]);
+  return sorted;
 }

@@ -10,12 +10,12 @@ typedef enum { CHECK_UNKNOWN, CHECK_OK, CHECK_NOT_OK } ReportState;
 typedef struct {
   ReportState state;
   const gchar *what;
-  gchar *figure;                /* what was found, or what is missing; g_free() */
+  gchar *figure;                /* what was found, or what is missing */
+  const gchar *advice;          /* of one that is not ok: what it mostly means, and what to do; or NULL */
 } ReportCheck;
 
-#define REPORT_CHECKS 4
-
-/* `other` may be NULL: no second run was given. */
-void report_checks (const ReportLog *log, const ReportLog *other, ReportCheck checks[REPORT_CHECKS]);
+/* Of ReportCheck, what is not ok first, what is not known last; g_array_unref(). `other` may be NULL: no second
+ * run was given. */
+GArray *report_checks (const ReportLog *log, const ReportLog *other);
 
 #endif

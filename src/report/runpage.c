@@ -173,18 +173,22 @@ run_page_checks (GString *page, const ReportLog *log, const ReportLog *other)
 {
   static const gchar *const classes[] = { "mark open", "mark ok", "mark bad" };
   static const gchar *const words[] = { "not known", "ok", "not ok" };
-  ReportCheck checks[REPORT_CHECKS];
+  g_autoptr (GArray) checks = report_checks (log, other);
 
-  report_checks (log, other, checks);
   g_string_append (page, "<section><h2>Checklist</h2>\n<table class=\"wide\">\n");
-  for (guint i = 0; i < REPORT_CHECKS; i++) {
-    g_string_append (page, "<tr><td class=\"n\">");
-    page_element (page, "span", classes[checks[i].state], words[checks[i].state]);
+  for (guint i = 0; i < checks->len; i++) {
+    const ReportCheck *check = &g_array_index (checks, ReportCheck, i);
+
+    g_string_append (page, check->state == CHECK_UNKNOWN ? "<tr class=\"pale\">" : "<tr>");
+    g_string_append (page, "<td class=\"n\">");
+    page_element (page, "span", classes[check->state], words[check->state]);
     g_string_append (page, "</td>");
-    page_element (page, "td", NULL, checks[i].what);
-    page_element (page, "td", NULL, checks[i].figure);
-    g_string_append (page, "</tr>\n");
-    g_free (checks[i].figure);
+    page_element (page, "td", NULL, check->what);
+    g_string_append (page, "<td>");
+    page_text (page, check->figure);
+    if (check->state == CHECK_NOT_OK && check->advice)
+      page_element (page, "p", "pale", check->advice);
+    g_string_append (page, "</td></tr>\n");
   }
   g_string_append (page, "</table></section>\n");
 }

@@ -67,6 +67,7 @@ OTHER_PLACES = [
     ("src/report/report.c", "*"),
     ("src/report/resultspage.c", "*"),
     ("src/report/checks.c", "*"),
+    ("src/report/learning.c", "*"),
     ("tool/plan*.c", "-"),
     ("tool/plan*.c", "print_*"),
     ("tool/plan*.c", "g_strdup*"),

@@ -1,0 +1,551 @@
+/* learning.c: what a log tells of how well a network learns.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/report/learning.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/report/jsontext.h"
+
+#define LEAST_STEPS 10          /* that tell whether the loss falls */
+
+/* --- numbers --- */
+
+static gint
+by_number (gconstpointer a, gconstpointer b)
+{
+  const gdouble x = *(const gdouble *) a, y = *(const gdouble *) b;
+
+  return (x > y) - (x < y);
+}
+
+/* Of n >= 1 and at most 64 numbers. */
+static gdouble
+median (const gdouble *numbers, guint n)
+{
+  gdouble sorted[64];
+
+  memcpy (sorted, numbers, n * sizeof *sorted);
+  qsort (sorted, n, sizeof *sorted, by_number);
+  return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+}
+
+static gdouble
+mean (const gdouble *numbers, guint n)
+{
+  gdouble sum = 0;
+
+  for (guint i = 0; i < n; i++)
+    sum += numbers[i];
+  return sum / n;
+}
+
+static GArray *
+new_numbers (void)
+{
+  return g_array_new (FALSE, FALSE, sizeof (gdouble));
+}
+
+#define NUMBERS(array) ((const gdouble *) (array)->data)
+
+/* The loss of who gives each class the same probability; NAN: the classes are not known. */
+static gdouble
+guessing (const ReportLog *of)
+{
+  const guint n = of->classes ? g_strv_length (of->classes) : 0;
+
+  return n > 1 ? log (n) : NAN;
+}
+
+/* --- the training loss --- */
+
+static GArray *
+step_losses (const ReportLog *log)
+{
+  GArray *losses = new_numbers ();
+
+  for (guint i = 0; i < log->steps->len; i++) {
+    const gdouble loss = g_array_index (log->steps, ReportStep, i).loss;
+
+    if (isfinite (loss))
+      g_array_append_val (losses, loss);
+  }
+  return losses;
+}
+
+void
+report_check_falling (const ReportLog *log, ReportCheck *check)
+{
+  g_autoptr (GArray) losses = step_losses (log);
+  const guint tenth = losses->len / 10;
+  gdouble first, last;
+
+  check->what = "loss falling";
+  check->advice = "Nothing is learned, mostly as lr is too large or too small: try a tenth of it and ten times as much. "
+      "See, too, that labels belong to their clips, and that the run is long enough: a class takes some ten steps.";
+  if (losses->len < LEAST_STEPS) {
+    check->figure = g_strdup_printf ("%u steps have a loss; it takes %d", losses->len, LEAST_STEPS);
+    return;
+  }
+  first = mean (NUMBERS (losses), tenth);
+  last = mean (NUMBERS (losses) + losses->len - tenth, tenth);
+  check->state = last < first ? CHECK_OK : CHECK_NOT_OK;
+  check->figure = g_strdup_printf ("mean over the last tenth of the steps %.4g, over the first %.4g", last, first);
+}
+
+#define JUMP_BEFORE 20          /* points whose median it was */
+#define JUMP_AFTER 10           /* points whose median it is then: a single batch that is hard is no jump */
+#define JUMP_RATIO 2
+#define MOST_POINTS 20000
+
+/* The step before which the loss rises for good, to worse than guessing; NULL: none. Of many steps, means over
+ * as many are looked at. */
+static const ReportStep *
+find_jump (const ReportLog *log, gdouble worse, gdouble *before, gdouble *after)
+{
+  g_autoptr (GArray) points = new_numbers (), firsts = g_array_new (FALSE, FALSE, sizeof (guint));
+  const guint each = log->steps->len / MOST_POINTS + 1;
+  gdouble sum = 0;
+  guint n = 0, first = 0;
+
+  for (guint i = 0; i < log->steps->len; i++) {
+    const gdouble loss = g_array_index (log->steps, ReportStep, i).loss;
+
+    if (!isfinite (loss))
+      continue;
+    first = n == 0 ? i : first;
+    sum += loss;
+    if (++n == each) {
+      sum /= each;
+      g_array_append_val (points, sum);
+      g_array_append_val (firsts, first);
+      sum = n = 0;
+    }
+  }
+  for (guint i = JUMP_BEFORE; i + JUMP_AFTER <= points->len; i++) {
+    *before = median (NUMBERS (points) + i - JUMP_BEFORE, JUMP_BEFORE);
+    *after = median (NUMBERS (points) + i, JUMP_AFTER);
+    if (*after > JUMP_RATIO * *before && *after > worse)
+      return &g_array_index (log->steps, ReportStep, g_array_index (firsts, guint, i));
+  }
+  return NULL;
+}
+
+void
+report_check_jumps (const ReportLog *log, ReportCheck *check)
+{
+  const gdouble worse = guessing (log);
+  const ReportStep *step;
+  gdouble before, after;
+
+  check->what = "loss without jumps";
+  check->advice = "The learning rate is too large: lower lr, add warmup-epochs, or set gradient-clip-val.";
+  if (log->failed && strstr (log->failed, "NaN")) {
+    check->state = CHECK_NOT_OK;
+    check->figure = g_strdup (log->failed);
+    return;
+  }
+  if (!isfinite (worse) || log->steps->len < JUMP_BEFORE + JUMP_AFTER) {
+    check->figure = isfinite (worse) ? g_strdup_printf ("%u steps; it takes %d", log->steps->len,
+        JUMP_BEFORE + JUMP_AFTER) : g_strdup ("the log has no classes");
+    return;
+  }
+  step = find_jump (log, worse, &before, &after);
+  check->state = step ? CHECK_NOT_OK : CHECK_OK;
+  check->figure = step ? g_strdup_printf ("about step %.0f it rose from %.4g to %.4g and stayed there, at a learning "
+      "rate of %.3g; guessing has %.4g", step->step, before, after, step->lr, worse) : g_strdup ("none");
+}
+
+#define LEAST_EPOCHS 4          /* that tell whether a run was long enough */
+#define STILL_FALLS 0.9         /* from quarter to quarter */
+
+static gboolean
+best_is_late (const ReportLog *log, gdouble from)
+{
+  gdouble best = INFINITY, epoch = INFINITY;
+
+  for (guint i = 0; i < log->validations->len; i++) {
+    const ReportValidation *v = &g_array_index (log->validations, ReportValidation, i);
+
+    if (v->loss < best) {
+      best = v->loss;
+      epoch = v->epoch;
+    }
+  }
+  return epoch >= from;
+}
+
+/* Still far from having learned, still getting better, and the rate is not yet lowered. */
+void
+report_check_length (const ReportLog *log, ReportCheck *check)
+{
+  g_autoptr (GArray) losses = new_numbers ();
+  const gdouble guess = guessing (log);
+  gdouble most = 0, rate = NAN, last, before, from = 0;
+  guint quarter;
+
+  check->what = "trained for long enough";
+  check->advice = "The run was too short: set more epochs; with the same checkpoint-dir it is resumed.";
+  for (guint i = 0; i < log->epochs->len; i++) {
+    const gdouble loss = g_array_index (log->epochs, ReportEpoch, i).loss;
+
+    if (isfinite (loss))
+      g_array_append_val (losses, loss);
+  }
+  for (guint i = 0; i < log->steps->len; i++) {
+    rate = g_array_index (log->steps, ReportStep, i).lr;
+    most = fmax (most, rate);
+  }
+  if (losses->len < LEAST_EPOCHS || !isfinite (guess) || g_strcmp0 (log->finished, "patience") == 0) {
+    check->figure = losses->len < LEAST_EPOCHS ? g_strdup_printf ("%u epochs have a loss; it takes %d", losses->len,
+        LEAST_EPOCHS) : g_strdup (isfinite (guess) ? "patience ended it" : "the log has no classes");
+    check->state = losses->len >= LEAST_EPOCHS && isfinite (guess) ? CHECK_OK : CHECK_UNKNOWN;
+    return;
+  }
+  if (!log->finished) {
+    check->figure = g_strdup ("it has not finished");
+    return;
+  }
+  quarter = losses->len / 4;
+  last = mean (NUMBERS (losses) + losses->len - quarter, quarter);
+  before = mean (NUMBERS (losses) + losses->len - 2 * quarter, quarter);
+  from = g_array_index (log->epochs, ReportEpoch, log->epochs->len - quarter).epoch;
+  check->state = last > guess / 2 && last < STILL_FALLS * before && !(rate < most / 10)
+      && (log->validations->len == 0 || best_is_late (log, from)) ? CHECK_NOT_OK : CHECK_OK;
+  check->figure = g_strdup_printf ("training loss %.4g over the last quarter of the epochs, %.4g over the one before; "
+      "guessing has %.4g", last, before, guess);
+}
+
+/* --- training beside validation --- */
+
+typedef struct {
+  gdouble epoch, step, training, validation;
+} Pair;
+
+/* Epochs that have both losses. */
+static GArray *
+find_pairs (const ReportLog *log)
+{
+  GArray *pairs = g_array_new (FALSE, FALSE, sizeof (Pair));
+
+  for (guint i = 0, k = 0; i < log->validations->len; i++) {
+    const ReportValidation *v = &g_array_index (log->validations, ReportValidation, i);
+    const ReportEpoch *e;
+
+    while (k < log->epochs->len && g_array_index (log->epochs, ReportEpoch, k).epoch < v->epoch)
+      k++;
+    if (k == log->epochs->len)
+      break;
+    e = &g_array_index (log->epochs, ReportEpoch, k);
+    if (e->epoch == v->epoch && isfinite (v->loss) && isfinite (e->loss)) {
+      const Pair pair = { v->epoch, v->step, e->loss, v->loss };
+
+      g_array_append_val (pairs, pair);
+    }
+  }
+  return pairs;
+}
+
+#define LEAST_PAIRS 6
+#define WINDOW 3                /* epochs whose mean counts */
+#define RISE 1.15               /* of the validation loss */
+#define LEAST_RISE 0.02
+#define FALL 0.9                /* of the training loss meanwhile */
+
+static Pair
+window (const GArray *pairs, guint from)
+{
+  Pair sum = { 0, 0, 0, 0 };
+
+  for (guint i = from; i < from + WINDOW; i++) {
+    sum.training += g_array_index (pairs, Pair, i).training / WINDOW;
+    sum.validation += g_array_index (pairs, Pair, i).validation / WINDOW;
+  }
+  return sum;
+}
+
+void
+report_check_overfitting (const ReportLog *log, ReportCheck *check)
+{
+  g_autoptr (GArray) pairs = find_pairs (log);
+  const Pair *lowest;
+  guint best = 0, from;
+  Pair then, now;
+
+  check->what = "no overfitting";
+  check->advice = "The network learns the training clips by heart. More clips, or more varied ones by clipaugment, help "
+      "most; then dropout, weight-decay, label-smoothing, or pretrained weights. monitor=val-loss keeps the best weights, and "
+      "patience stops in time.";
+  if (pairs->len < LEAST_PAIRS) {
+    check->figure = g_strdup_printf ("%u epochs have a training and a validation loss; it takes %d", pairs->len,
+        LEAST_PAIRS);
+    return;
+  }
+  from = pairs->len - WINDOW;
+  for (guint i = 1; i <= from; i++)
+    if (window (pairs, i).validation < window (pairs, best).validation)
+      best = i;
+  then = window (pairs, best);
+  now = window (pairs, from);
+  lowest = &g_array_index (pairs, Pair, best);
+  for (guint i = best; i < best + WINDOW; i++)
+    if (g_array_index (pairs, Pair, i).validation < lowest->validation)
+      lowest = &g_array_index (pairs, Pair, i);
+  check->state = from >= best + WINDOW && now.validation > RISE * then.validation
+      && now.validation > then.validation + LEAST_RISE && now.training < FALL * then.training
+      ? CHECK_NOT_OK : CHECK_OK;
+  if (check->state == CHECK_NOT_OK)
+    check->figure = g_strdup_printf ("from epoch %.0f on validation loss rose, from %.4g to %.4g, while training loss fell "
+        "from %.4g to %.4g (means over %d epochs)", lowest->epoch + 2, then.validation, now.validation, then.training,
+        now.training, WINDOW);
+  else
+    check->figure = g_strdup_printf ("validation loss %.4g at its lowest, %.4g at the end (means over %d epochs)",
+        then.validation, now.validation, WINDOW);
+}
+
+#define FAR_FROM_TRAINING 2
+#define WORSE_THAN_GUESSING 1.2
+#define SMALL_BATCH 8           /* clips */
+#define EARLY_STEPS 300
+
+/* Where training is better than guessing, and validation, which normalises by running figures, much worse. */
+void
+report_check_norm (const ReportLog *log, ReportCheck *check)
+{
+  g_autoptr (GArray) pairs = find_pairs (log);
+  const gdouble guess = guessing (log), micro = report_log_setting (log, "micro-batch");
+  gdouble lowest = INFINITY;
+  const Pair *last;
+  gboolean far;
+
+  check->what = "batch norm settled";
+  check->advice = "Validation normalises by running figures of batch norm. These follow training after some hundred steps, "
+      "and badly where batches are small: train on, take a larger batch-size without micro-batches, or start from pretrained "
+      "weights with freeze=batch-norm.";
+  if (pairs->len == 0 || !isfinite (guess)) {
+    check->figure = g_strdup (isfinite (guess) ? "no epoch has a training and a validation loss" :
+        "the log has no classes");
+    return;
+  }
+  for (guint i = 0; i < pairs->len; i++)
+    lowest = fmin (lowest, g_array_index (pairs, Pair, i).validation);
+  last = &g_array_index (pairs, Pair, pairs->len - 1);
+  far = last->validation > FAR_FROM_TRAINING * last->training && last->validation > WORSE_THAN_GUESSING * guess
+      && last->training < WORSE_THAN_GUESSING * guess;
+  /* what was once better than guessing had settled, and is another matter */
+  check->state = far && lowest > guess && (last->step <= EARLY_STEPS || micro <= SMALL_BATCH)
+      ? CHECK_NOT_OK : CHECK_OK;
+  check->figure = g_strdup_printf ("loss %.4g in validation and %.4g in training in epoch %.0f, after %.0f steps",
+      last->validation, last->training, last->epoch + 1, last->step);
+  if (check->state == CHECK_NOT_OK && isfinite (micro)) {
+    gchar *more = g_strdup_printf ("%s, with micro-batches of %.0f; guessing has %.4g", check->figure, micro, guess);
+
+    g_free (check->figure);
+    check->figure = more;
+  }
+}
+
+/* --- classes --- */
+
+#define LEAST_CLIPS 8           /* of a validation */
+#define LEAST_OF_CLASS 5        /* clips of a class that should be predicted at times */
+#define LEAST_VALIDATIONS 3     /* before each class can be expected */
+#define MOST_NAMED 5
+
+/* The clips of a label, or, of a prediction, those taken for it. */
+static guint64
+clips_of (const ReportMatrix *m, guint class, gboolean prediction)
+{
+  guint64 clips = 0;
+
+  for (guint k = 0; k < m->n; k++)
+    clips += prediction ? m->counts[(gsize) k * m->n + class] : m->counts[(gsize) class * m->n + k];
+  return clips;
+}
+
+/* How many classes are predicted; the last one's number. */
+static guint
+count_predicted (const ReportMatrix *m, guint *last)
+{
+  guint n = 0;
+
+  for (guint i = 0; i < m->n; i++)
+    if (clips_of (m, i, TRUE)) {
+      n++;
+      *last = i;
+    }
+  return n;
+}
+
+void
+report_check_one_class (const ReportLog *log, ReportCheck *check)
+{
+  const ReportMatrix *m = log->validations->len ? g_array_index (log->validations, ReportValidation,
+      log->validations->len - 1).confusion : NULL;
+  guint labelled = 0, predicted, last = 0;
+  guint64 clips = 0;
+
+  check->what = "more than one class predicted";
+  check->advice = "The network tells nothing apart yet, or always names the most frequent class: train longer, lower lr, and "
+      "where classes differ in size set class-weights=balanced or sampling=balanced.";
+  for (guint i = 0; m && i < m->n; i++) {
+    clips += clips_of (m, i, FALSE);
+    labelled += clips_of (m, i, FALSE) > 0;
+  }
+  if (!m || labelled < 2 || clips < LEAST_CLIPS) {
+    check->figure = m ? g_strdup_printf ("the last validation has %" G_GUINT64_FORMAT " clips of %u classes; it takes %d of "
+        "two", clips, labelled, LEAST_CLIPS) : g_strdup ("no validation with a confusion matrix");
+    return;
+  }
+  predicted = count_predicted (m, &last);
+  check->state = predicted > 1 ? CHECK_OK : CHECK_NOT_OK;
+  check->figure = predicted > 1 ? g_strdup_printf ("%u of %u classes in the last validation", predicted, m->n)
+      : g_strdup_printf ("the last validation took all %" G_GUINT64_FORMAT " clips for %s", clips, m->classes[last]);
+}
+
+void
+report_check_predicted (const ReportLog *log, ReportCheck *check)
+{
+  const ReportValidation *v = report_log_validation (log);
+  const ReportMatrix *m = v ? v->confusion : NULL;
+  g_autoptr (GString) names = g_string_new (NULL);
+  guint never = 0, last, of = 0;
+
+  check->what = "each class predicted";
+  check->advice = "These classes are not recognised at all: see what they are confused with, and whether their labels are "
+      "right; more clips of them, class-weights=balanced or sampling=balanced give them more weight.";
+  for (guint i = 0; m && i < m->n; i++) {
+    if (clips_of (m, i, FALSE) < LEAST_OF_CLASS)
+      continue;
+    of++;
+    if (clips_of (m, i, TRUE))
+      continue;
+    if (never++ < MOST_NAMED)
+      g_string_append_printf (names, "%s%s", names->len ? ", " : "", m->classes[i]);
+  }
+  if (of == 0 || log->validations->len < LEAST_VALIDATIONS || count_predicted (m, &last) < 2) {
+    check->figure = of == 0 ? g_strdup_printf ("no validation has %d clips of a class", LEAST_OF_CLASS)
+        : log->validations->len < LEAST_VALIDATIONS ? g_strdup_printf ("%u validations; it takes %d",
+        log->validations->len, LEAST_VALIDATIONS) : g_strdup ("one class alone is predicted");
+    return;
+  }
+  if (never > MOST_NAMED)
+    g_string_append_printf (names, " and %u more", never - MOST_NAMED);
+  check->state = never ? CHECK_NOT_OK : CHECK_OK;
+  check->figure = never ? g_strdup_printf ("%u of %u never, in epoch %.0f: %s", never, of, v->epoch + 1, names->str)
+      : g_strdup_printf ("all %u that have %d clips or more", of, LEAST_OF_CLASS);
+}
+
+#define UNEVEN 5                /* times as many clips */
+#define VERY_UNEVEN 10          /* where no validation tells what comes of it */
+#define WORSE_RECALL 0.2
+
+/* The mean of a group's recalls: of classes with so many clips in training; NAN where it has none. */
+static gdouble
+mean_recall (const ReportMatrix *m, const gdouble *clips, gdouble least, gdouble most)
+{
+  gdouble sum = 0;
+  guint n = 0;
+
+  for (guint i = 0; i < m->n; i++) {
+    const guint64 labels = clips_of (m, i, FALSE);
+
+    if (labels == 0 || clips[i] < least || clips[i] > most)
+      continue;
+    sum += (gdouble) m->counts[(gsize) i * m->n + i] / labels;
+    n++;
+  }
+  return n ? sum / n : NAN;
+}
+
+/* Each class's clips in training; NULL where the log does not tell. */
+static gdouble *
+training_clips (const ReportLog *log, guint n)
+{
+  JsonObject *run = log->run ? json_node_get_object (log->run) : NULL;
+  JsonArray *array = run ? report_json_array (run, "training-clips") : NULL;
+  gdouble *clips;
+
+  if (n < 2 || !array || json_array_get_length (array) != n)
+    return NULL;
+  clips = g_new (gdouble, n);
+  for (guint i = 0; i < n; i++)
+    clips[i] = report_json_count (json_array_get_element (array, i));
+  return clips;
+}
+
+void
+report_check_balance (const ReportLog *log, ReportCheck *check)
+{
+  const guint n = log->classes ? g_strv_length (log->classes) : 0;
+  g_autofree gdouble *clips = training_clips (log, n);
+  const ReportValidation *v = report_log_validation (log);
+  const ReportMatrix *m = v && v->confusion && v->confusion->n == n ? v->confusion : NULL;
+  guint small = 0, large = 0;
+  gdouble rare = NAN, frequent = NAN;
+
+  check->what = "classes balanced, or weighted";
+  check->advice = "Rare classes are learned late, and frequent ones preferred: set class-weights=balanced in cnn3dtrain, or "
+      "sampling=balanced in clipsrc.";
+  if (!clips) {
+    check->figure = g_strdup ("the log does not tell the training clips of the classes");
+    return;
+  }
+  for (guint i = 1; i < n; i++) {
+    small = clips[i] > 0 && (clips[i] < clips[small] || clips[small] == 0) ? i : small;
+    large = clips[i] > clips[large] ? i : large;
+  }
+  if (clips[small] == 0) {
+    check->figure = g_strdup ("no class has training clips");
+    return;
+  }
+  check->state = CHECK_OK;
+  if (json_object_has_member (json_node_get_object (log->run), "class-weights")) {
+    check->figure = g_strdup ("class-weights is set");
+    return;
+  }
+  if (clips[large] >= UNEVEN * clips[small]) {
+    if (m) {
+      rare = mean_recall (m, clips, 1, clips[large] / UNEVEN);
+      frequent = mean_recall (m, clips, clips[large] / UNEVEN + 1, INFINITY);
+    }
+    if (isfinite (rare) && isfinite (frequent) ? rare < frequent - WORSE_RECALL
+        : clips[large] >= VERY_UNEVEN * clips[small])
+      check->state = CHECK_NOT_OK;
+  }
+  check->figure = isfinite (rare) && isfinite (frequent) ? g_strdup_printf ("%.0f training clips of %s, %.0f of %s; "
+      "recall in validation %.1f %% over rare classes, %.1f %% over the others", clips[large], log->classes[large],
+      clips[small], log->classes[small], 100 * rare, 100 * frequent)
+      : g_strdup_printf ("%.0f training clips of %s, %.0f of %s", clips[large], log->classes[large], clips[small],
+      log->classes[small]);
+}
+
+/* --- clips --- */
+
+#define MOST_SKIPPED 0.05       /* of the clips */
+#define LEAST_SKIPPED 3
+
+void
+report_check_skipped (const ReportLog *log, ReportCheck *check)
+{
+  guint64 times = 0;
+  gdouble clips = 0;
+
+  check->what = "few clips skipped";
+  check->advice = "Training goes without them. Their reasons are below, under skipped clips: repair or remove the files, or "
+      "install what decodes them; on-error=stop ends a run at the first.";
+  for (guint i = 0; i < log->skips->len; i++)
+    times += g_array_index (log->skips, ReportSkip, i).times;
+  for (guint i = 0; i < log->epochs->len; i++)
+    clips += fmax (g_array_index (log->epochs, ReportEpoch, i).clips, 0);
+  for (guint i = 0; i < log->validations->len; i++)
+    clips += fmax (g_array_index (log->validations, ReportValidation, i).clips, 0);
+  if (!(clips > 0)) {
+    check->figure = g_strdup_printf ("%u files so far; no epoch has ended", log->skips->len);
+    return;
+  }
+  check->state = times >= LEAST_SKIPPED && times > MOST_SKIPPED * (times + clips) ? CHECK_NOT_OK : CHECK_OK;
+  check->figure = times ? g_strdup_printf ("%u files, %.1f %% of the clips of all epochs", log->skips->len,
+      100 * times / (times + clips)) : g_strdup ("none");
+}
