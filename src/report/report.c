@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/report/evaluation.h"
+#include "src/report/memorypage.h"
 #include "src/report/page.h"
 #include "src/report/resultspage.h"
 #include "src/report/logreader.h"
@@ -112,7 +113,7 @@ append_page (GString *page, const gchar *run, const ReportLog *log, const Report
     results_page_evaluation (page, evaluations->pdata[i], frames);
   if (log) {
     results_page_validation (page, log);
-    run_page_memory (page, log);
+    memory_page (page, log);
     run_page_speed (page, log, other);
     run_page_skips (page, log);
     run_page_notices (page, log);

@@ -8,6 +8,7 @@
 #include "src/report/chart.h"
 #include "src/report/checks.h"
 #include "src/report/jsontext.h"
+#include "src/report/memorypage.h"
 #include "src/report/page.h"
 
 #define TRAINING 0x2b6cb0
@@ -272,11 +273,11 @@ score_charts (GString *page, const ReportLog *log)
 static void
 memory_chart (GString *page, const ReportLog *log)
 {
-  const gdouble budget = report_log_setting (log, "budget-bytes"), most = fmax (report_log_memory (log), budget);
-  const gboolean large = most >= 1024. * 1024 * 1024;
+  const gdouble used = report_log_memory (log), budget = memory_page_budget (log, used);
+  const gboolean large = fmax (used, budget) >= 1024. * 1024 * 1024;
   const gdouble unit = large ? 1024. * 1024 * 1024 : 1024. * 1024;
   ReportChart chart = {.title = large ? "Memory (GiB)" : "Memory (MiB)",.x_name = "optimizer step",.from_zero = TRUE,
-    .line = budget > 0 ? budget / unit : NAN,.line_name = "budget"
+    .line = budget > 0 ? budget / unit : NAN,.line_name = "max-memory"
   };
 
   step_series (&chart, log, G_STRUCT_OFFSET (ReportStep, memory), 1 / unit, NULL);
@@ -320,133 +321,6 @@ run_page_curves (GString *page, const ReportLog *log)
   if (log->steps_skipped > 0)
     page_printf (page, "p", "pale", "Steps skipped, as their gradients overflowed: %.0f. The loss scale was lowered "
         "each time.", log->steps_skipped);
-  g_string_append (page, "</section>\n");
-}
-
-/* --- memory --- */
-
-#define BARS_WIDTH 1120
-#define BARS_LEFT 120.
-#define BARS_RIGHT 30.
-
-typedef struct {
-  const gchar *name;
-  Cnn3dColor color;
-  gdouble bytes;
-} Part;
-
-static gdouble
-bar (Cnn3dCanvas *canvas, gdouble x, gdouble y, gdouble scale, const Part *part)
-{
-  const gdouble width = part->bytes * scale;
-  g_autofree gchar *bytes = page_bytes (part->bytes);
-  g_autofree gchar *hint = g_strdup_printf ("%s: %s", part->name, bytes);
-
-  if (!(width > 0))
-    return x;
-  cnn3d_canvas_rect (canvas, x, y, fmax (width, 0.5), 34, part->color);
-  cnn3d_canvas_hint (canvas, hint);
-  if (width > cnn3d_text_width (bytes, 11) + 6)
-    cnn3d_canvas_text (canvas, x + width / 2, y + 21, 11, CNN3D_ANCHOR_MIDDLE, 0xffffff, 0, 0, bytes);
-  return x + width;
-}
-
-static void
-level (Cnn3dCanvas *canvas, gdouble x, gdouble bottom, Cnn3dColor color, const gchar *name)
-{
-  const gboolean left = x > BARS_WIDTH / 2;
-
-  cnn3d_canvas_line (canvas, x, 14, x, bottom, 1.5, color);
-  cnn3d_canvas_text (canvas, x + (left ? -5 : 5), 22, 11, left ? CNN3D_ANCHOR_END : CNN3D_ANCHOR_START, color, 0, 0,
-      name);
-}
-
-static Cnn3dCanvas *
-draw_bars (const Part *parts, guint n, gdouble used, gdouble budget)
-{
-  Cnn3dCanvas *canvas = cnn3d_canvas_new (BARS_WIDTH, 168, "Memory: the plan, what was used, and the budget");
-  gdouble sum = 0, most, scale, x = BARS_LEFT, legend = BARS_LEFT;
-
-  for (guint i = 0; i < n; i++)
-    sum += parts[i].bytes;
-  most = fmax (fmax (sum, isfinite (used) ? used : 0), budget > 0 ? budget : 0);
-  scale = (BARS_WIDTH - BARS_LEFT - BARS_RIGHT) / most;
-  cnn3d_canvas_text (canvas, BARS_LEFT - 12, 52, 12, CNN3D_ANCHOR_END, 0x1c2733, 0, 0, "planned");
-  for (guint i = 0; i < n; i++)
-    x = bar (canvas, x, 30, scale, &parts[i]);
-  cnn3d_canvas_text (canvas, BARS_LEFT - 12, 98, 12, CNN3D_ANCHOR_END, 0x1c2733, 0, 0, "used at most");
-  bar (canvas, BARS_LEFT, 76, scale, &(Part) {"used at most", 0x5b6b7b, used});
-  if (budget > 0) {
-    g_autofree gchar *bytes = page_bytes (budget), *name = g_strdup_printf ("budget %s", bytes);
-    const gdouble ninety = BARS_LEFT + 0.9 * budget * scale;
-
-    level (canvas, BARS_LEFT + budget * scale, 120, 0xc0392b, name);
-    cnn3d_canvas_line (canvas, ninety, 30, ninety, 120, 1, 0xd9a02a);
-    cnn3d_canvas_text (canvas, ninety, 132, 10, CNN3D_ANCHOR_MIDDLE, 0x9a6f12, 0, 0, "90 %");
-  }
-  for (guint i = 0; i < n; i++) {
-    if (!(parts[i].bytes > 0))
-      continue;
-    cnn3d_canvas_rect (canvas, legend, 146, 11, 11, parts[i].color);
-    cnn3d_canvas_text (canvas, legend + 16, 156, 11, CNN3D_ANCHOR_START, 0x5b6b7b, 0, 0, parts[i].name);
-    legend += 16 + cnn3d_text_width (parts[i].name, 11) + 20;
-  }
-  return canvas;
-}
-
-static void
-bytes_row (GString *page, const gchar *name, gdouble bytes, gdouble budget)
-{
-  g_autofree gchar *text = page_bytes (bytes), *share = budget > 0 ? page_share (bytes / budget) : g_strdup ("–");
-
-  if (!isfinite (bytes))
-    return;
-  g_string_append (page, "<tr>");
-  page_element (page, "td", NULL, name);
-  page_element (page, "td", "n", text);
-  page_printf (page, "td", "n", "%.0f", bytes);
-  page_element (page, "td", "n", share);
-  g_string_append (page, "</tr>\n");
-}
-
-void
-run_page_memory (GString *page, const ReportLog *log)
-{
-  const gdouble arena = report_log_setting (log, "arena-bytes");
-  const gdouble workspace = report_log_setting (log, "workspace-bytes");
-  const gdouble budget = report_log_setting (log, "budget-bytes"), used = report_log_memory (log);
-  const Part parts[] = {
-    {"weights", 0x2b6cb0, report_log_setting (log, "weights-bytes")},
-    {"gradients", 0x2f8f83, report_log_setting (log, "gradients-bytes")},
-    {"optimizer", 0x7a5ea8, report_log_setting (log, "optimizer-bytes")},
-    {"input", 0xb0567f, report_log_setting (log, "input-bytes")},
-    {"activations", 0xc2702a, isfinite (workspace) ? arena - workspace : arena},
-    {"libraries' workspace", 0x8a7a2f, workspace},
-    {"driver and libraries", 0x8795a3, report_log_setting (log, "context-bytes")},
-  };
-  Part shown[G_N_ELEMENTS (parts)];
-  gdouble most = 0;
-
-  for (guint i = 0; i < G_N_ELEMENTS (parts); i++) {
-    shown[i] = parts[i];
-    if (!(shown[i].bytes > 0))
-      shown[i].bytes = 0;
-    most += shown[i].bytes;
-  }
-  if (!(fmax (most, used) > 0))
-    return;
-  g_string_append (page, "<section><h2>Memory: planned and used</h2>\n");
-  page_drawing (page, draw_bars (shown, G_N_ELEMENTS (shown), used, budget));
-  g_string_append (page, "<table>\n<tr><th>part</th><th class=\"n\">memory</th><th class=\"n\">bytes</th>"
-      "<th class=\"n\">of the budget</th></tr>\n");
-  for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
-    bytes_row (page, parts[i].name, parts[i].bytes, budget);
-  bytes_row (page, "planned in all, without driver and libraries", report_log_setting (log, "predicted-bytes"), budget);
-  bytes_row (page, "used at most", used, budget);
-  bytes_row (page, "budget", budget > 0 ? budget : NAN, budget);
-  g_string_append (page, "</table>\n");
-  if (!isfinite (used))
-    page_element (page, "p", "pale", "No step tells what was used.");
   g_string_append (page, "</section>\n");
 }
 

@@ -10,7 +10,6 @@
 void run_page_head (GString *page, const ReportLog *log);
 void run_page_checks (GString *page, const ReportLog *log, const ReportLog *other);
 void run_page_curves (GString *page, const ReportLog *log);
-void run_page_memory (GString *page, const ReportLog *log);
 void run_page_speed (GString *page, const ReportLog *log, const ReportLog *other);
 void run_page_skips (GString *page, const ReportLog *log);
 void run_page_notices (GString *page, const ReportLog *log);

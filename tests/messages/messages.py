@@ -63,6 +63,7 @@ OTHER_PLACES = [
     ("src/settings/table.c", "*"),
     ("src/report/page.c", "*"),
     ("src/report/chart.c", "*"),
+    ("src/report/memorypage.c", "*"),
     ("src/report/runpage.c", "*"),
     ("src/report/report.c", "*"),
     ("src/report/resultspage.c", "*"),

@@ -186,7 +186,7 @@ def real(folder):
     assert page.check("memory below")[0] in ("ok", "not ok"), page.check("memory below")
     assert page.check("no out") == ("ok", "no error in the log")
     planned = next(row for row in page.rows if row[0].startswith("planned in all"))
-    parts = [int(row[2]) for row in page.rows if len(row) == 4 and row[0] in (
+    parts = [int(row[2]) for row in page.rows if len(row) == 3 and row[0] in (
         "weights", "gradients", "optimizer", "input", "activations", "libraries' workspace")]
     assert sum(parts) == int(planned[2]), (parts, planned)
 

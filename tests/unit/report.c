@@ -139,6 +139,18 @@ assert_has (const gchar *page, const gchar *text)
     g_error ("the page has no '%s'", text);
 }
 
+static guint
+count (const gchar *page, const gchar *text)
+{
+  guint n = 0;
+
+  while ((page = strstr (page, text))) {
+    page += strlen (text);
+    n++;
+  }
+  return n;
+}
+
 #define RUN "{\"event\":\"run\",\"time\":1000,\"classes\":[\"a\",\"b\"],\"budget-bytes\":1000,\"model\":\"r3d_18\"}\n"
 
 static gchar *
@@ -304,6 +316,35 @@ test_budgets (void)
   assert_has (page, "ok\">ok</span></td><td>memory below 90 % of the budget</td><td>80.0 % at most: 1.56 KiB of 1.95");
 }
 
+/* A budget is drawn where max-memory sets it, and where it leaves the rest its room. */
+static void
+test_memory (void)
+{
+  static const gchar run[] = "{\"event\":\"run\",\"time\":1000,\"budget-bytes\":%u,%s\"weights-bytes\":100,"
+      "\"gradients-bytes\":200,\"arena-bytes\":700,\"workspace-bytes\":300,\"predicted-bytes\":1000}\n"
+      "{\"event\":\"step\",\"step\":1,\"memory-bytes\":900}\n{\"event\":\"step\",\"step\":2,\"memory-bytes\":950}\n";
+  static const struct {
+    guint budget;
+    const gchar *set, *says;
+    guint lines;
+  } cases[] = {
+    {2000, "\"max-memory-bytes\":2000,", "The budget is 1.95 KiB, by max-memory. 47.5 % of it were used at most.", 1},
+    {9000, "\"max-memory-bytes\":9000,", "The budget is 8.79 KiB, by max-memory. 10.6 % of it were used at most.", 0},
+    {2000, "\"max-memory-bytes\":0,", "The budget is 1.95 KiB, what the device has: max-memory is not set. 47.5 %", 0},
+    {2000, "", "The budget is 1.95 KiB. 47.5 % of it were used at most.", 0},
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree gchar *log = g_strdup_printf (run, cases[i].budget, cases[i].set), *page = page_of_log (log, -1);
+
+    assert_has (page, cases[i].says);
+    /* in the bars and in the curve */
+    g_assert_cmpuint (count (page, ">max-memory</text>"), ==, 2 * cases[i].lines);
+    assert_has (page, "<title>activations: 400 bytes</title>");
+    assert_has (page, "<title>used at most: 950 bytes</title>");
+  }
+}
+
 /* An error ends a run, too; one that was killed, perhaps after an error and a new start, has no end. */
 static void
 test_ends (void)
@@ -462,18 +503,6 @@ refuse (Cnn3dReportClip *const *clips, guint n)
 {
   asked = n;
   return g_strdup ("there is no <decoder>");
-}
-
-static guint
-count (const gchar *page, const gchar *text)
-{
-  guint n = 0;
-
-  while ((page = strstr (page, text))) {
-    page += strlen (text);
-    n++;
-  }
-  return n;
 }
 
 static void
@@ -647,6 +676,7 @@ main (int argc, char **argv)
   g_test_add_func ("/report/other-classes", test_other_classes);
   g_test_add_func ("/report/many-reasons", test_many_reasons);
   g_test_add_func ("/report/budgets", test_budgets);
+  g_test_add_func ("/report/memory", test_memory);
   g_test_add_func ("/report/ends", test_ends);
   g_test_add_func ("/report/skipped-steps", test_skipped_steps);
   g_test_add_func ("/report/damaged-logs", test_damaged_logs);
