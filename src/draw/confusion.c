@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "src/draw/colormap.h"
+#include "src/escape.h"
 
 #define INK 0x1c2733
 #define PALE_INK 0x5b6b7b
@@ -132,23 +133,43 @@ draw_grid (const Picture *p)
   }
 }
 
+/* What fits, with the middle left out: names that begin alike mostly end differently. */
+static gchar *
+shortened (const Picture *p, const gchar *name)
+{
+  g_autofree gchar *shown = cnn3d_escape_shown (name);
+  const glong length = g_utf8_strlen (shown, -1);
+
+  if (cnn3d_text_width (shown, p->font) <= NAME_WIDTH)
+    return g_steal_pointer (&shown);
+  for (glong left = MIN (length - 1, 64); left > 1; left--) {
+    g_autofree gchar *head = g_utf8_substring (shown, 0, (left + 1) / 2);
+    g_autofree gchar *tail = g_utf8_substring (shown, length - left / 2, length);
+    g_autofree gchar *both = g_strconcat (head, "…", tail, NULL);
+
+    if (cnn3d_text_width (both, p->font) <= NAME_WIDTH)
+      return g_steal_pointer (&both);
+  }
+  return g_steal_pointer (&shown);
+}
+
 /* `slant`: the predictions' names; -45 is read more easily than -90 */
 static void
 draw_names (const Picture *p, gdouble slant, gdouble names_height)
 {
   for (guint i = 0; i < p->n; i += p->every) {
-    g_autofree gchar *name = class_name (p, i);
+    g_autofree gchar *name = class_name (p, i), *shown = shortened (p, name);
     const gdouble middle = (i + 0.5) * p->cell, below = p->top + p->side + 8;
 
     cnn3d_canvas_text (p->canvas, p->left - 8, p->top + middle + p->font * 0.35, p->font, CNN3D_ANCHOR_END, INK, 0,
-        NAME_WIDTH, name);
+        NAME_WIDTH, shown);
     cnn3d_canvas_hint (p->canvas, name);
     if (slant == 0)
       cnn3d_canvas_text (p->canvas, p->left + middle, below + p->font * 0.8, p->font, CNN3D_ANCHOR_MIDDLE, INK, 0, 0,
           name);
     else
       cnn3d_canvas_text (p->canvas, p->left + middle + p->font * 0.35, below + (slant == -45 ? p->font * 0.35 : 0),
-          p->font, CNN3D_ANCHOR_END, INK, slant, NAME_WIDTH, name);
+          p->font, CNN3D_ANCHOR_END, INK, slant, NAME_WIDTH, shown);
     cnn3d_canvas_hint (p->canvas, name);
   }
   cnn3d_canvas_text (p->canvas, p->left + p->side / 2, p->top + p->side + names_height + 24, 13, CNN3D_ANCHOR_MIDDLE,

@@ -18,6 +18,10 @@
 #define AXIS 0x9aa7b4
 #define LEVEL 0xc0392b
 
+#define CUT_POINTS 12
+#define CUT_RATIO 3
+#define CUT_ROOM 1.5
+
 #define X(points, i) g_array_index (points, gdouble, 2 * (i))
 #define Y(points, i) g_array_index (points, gdouble, 2 * (i) + 1)
 
@@ -147,6 +151,8 @@ tick_text (gdouble value, gdouble tick)
 
 typedef struct {
   gdouble x0, x1, y0, y1;       /* the ranges that are shown */
+  gdouble largest;              /* y that there is */
+  gboolean cut;                 /* it is beyond y1 */
 } Frame;
 
 static gdouble
@@ -159,6 +165,31 @@ static gdouble
 at_y (const Frame *f, gdouble y)
 {
   return HEIGHT - BOTTOM - (y - f->y0) / (f->y1 - f->y0) * (HEIGHT - TOP - BOTTOM);
+}
+
+static gint
+by_number (gconstpointer a, gconstpointer b)
+{
+  const gdouble x = *(const gdouble *) a, y = *(const gdouble *) b;
+
+  return (x > y) - (x < y);
+}
+
+/* The largest y, or, where the largest twentieth is far above the rest, what the rest needs. */
+static gdouble
+largest_shown (const ReportChart *chart, gdouble largest)
+{
+  g_autoptr (GArray) all = g_array_new (FALSE, FALSE, sizeof (gdouble));
+  gdouble rest;
+
+  for (guint k = 0; k < chart->n_series; k++)
+    for (guint i = 0; i < chart->series[k].points->len / 2; i++)
+      g_array_append_val (all, Y (chart->series[k].points, i));
+  if (all->len < CUT_POINTS)
+    return largest;
+  g_array_sort (all, by_number);
+  rest = g_array_index (all, gdouble, all->len - 1 - MAX (all->len / 20, 1));
+  return rest > 0 && largest > CUT_RATIO * rest ? CUT_ROOM * rest : largest;
 }
 
 static void
@@ -176,6 +207,10 @@ find_frame (const ReportChart *chart, Frame *f)
       f->y1 = MAX (f->y1, Y (points, i));
     }
   }
+  f->largest = f->y1;
+  if (chart->cuts)
+    f->y1 = largest_shown (chart, f->y1);
+  f->cut = f->y1 < f->largest;
   if (isfinite (chart->line)) {
     f->y0 = MIN (f->y0, chart->line);
     f->y1 = MAX (f->y1, chart->line);
@@ -233,7 +268,7 @@ draw_series (Cnn3dCanvas *canvas, const ReportSeries *series, const Frame *f)
 
   for (guint i = 0; i < points->len / 2; i++) {
     X (points, i) = at_x (f, X (points, i));
-    Y (points, i) = at_y (f, Y (points, i));
+    Y (points, i) = fmax (at_y (f, Y (points, i)), at_y (f, f->y1));
   }
   cnn3d_canvas_polyline (canvas, (const gdouble *) points->data, points->len / 2, 1.7, series->color);
   if (n == 1 || (series->dots && n <= 60))
@@ -259,6 +294,11 @@ report_chart_draw (const ReportChart *chart)
   }
   find_frame (chart, &f);
   draw_axes (canvas, chart, &f);
+  if (f.cut) {
+    g_autofree gchar *text = g_strdup_printf ("cut off; the largest is %.3g", f.largest);
+
+    cnn3d_canvas_text (canvas, WIDTH - RIGHT, 42, 11, CNN3D_ANCHOR_END, PALE_INK, 0, 0, text);
+  }
   for (guint i = 0; i < chart->n_series; i++) {
     const ReportSeries *s = &chart->series[i];
 

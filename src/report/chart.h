@@ -20,6 +20,7 @@ typedef struct {
   ReportSeries series[CHART_MOST_SERIES];
   guint n_series;
   gboolean from_zero;           /* the y axis */
+  gboolean cuts;                /* the few points that are far above all others are beyond the upper edge */
   gdouble line;                 /* a level that is marked; NAN: none */
   const gchar *line_name;
 } ReportChart;

@@ -66,7 +66,8 @@ check_out_of_memory (const ReportLog *log, ReportCheck *check)
   guint errors = 0;
 
   check->what = "no out-of-memory error";
-  check->advice = "cnn3d plan shows what would fit; auto-fit=true takes it by itself, and max-memory leaves room for others.";
+  check->advice = "cnn3d plan shows what would fit. auto-fit=true splits batches so that they fit, and max-memory "
+      "leaves room for other programs.";
   for (guint i = 0; i < log->notices->len; i++) {
     const ReportNotice *notice = &g_array_index (log->notices, ReportNotice, i);
 

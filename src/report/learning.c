@@ -82,10 +82,10 @@ report_check_falling (const ReportLog *log, ReportCheck *check)
   gdouble first, last;
 
   check->what = "loss falling";
-  check->advice = "Nothing is learned, mostly as lr is too large or too small: try a tenth of it and ten times as much. "
-      "See, too, that labels belong to their clips, and that the run is long enough: a class takes some ten steps.";
+  check->advice = "Nothing is being learned. Usually lr is too large or too small: try a tenth of it and ten times "
+      "as much. Check also that labels match their clips, and that the run is long enough.";
   if (losses->len < LEAST_STEPS) {
-    check->figure = g_strdup_printf ("%u steps have a loss; it takes %d", losses->len, LEAST_STEPS);
+    check->figure = g_strdup_printf ("it takes %d steps with a loss; there are %u", LEAST_STEPS, losses->len);
     return;
   }
   first = mean (NUMBERS (losses), tenth);
@@ -147,14 +147,14 @@ report_check_jumps (const ReportLog *log, ReportCheck *check)
     return;
   }
   if (!isfinite (worse) || log->steps->len < JUMP_BEFORE + JUMP_AFTER) {
-    check->figure = isfinite (worse) ? g_strdup_printf ("%u steps; it takes %d", log->steps->len,
-        JUMP_BEFORE + JUMP_AFTER) : g_strdup ("the log has no classes");
+    check->figure = isfinite (worse) ? g_strdup_printf ("it takes %d steps; there are %u",
+        JUMP_BEFORE + JUMP_AFTER, log->steps->len) : g_strdup ("the log has no classes");
     return;
   }
   step = find_jump (log, worse, &before, &after);
   check->state = step ? CHECK_NOT_OK : CHECK_OK;
-  check->figure = step ? g_strdup_printf ("about step %.0f it rose from %.4g to %.4g and stayed there, at a learning "
-      "rate of %.3g; guessing has %.4g", step->step, before, after, step->lr, worse) : g_strdup ("none");
+  check->figure = step ? g_strdup_printf ("at about step %.0f it rose from %.4g to %.4g and stayed there, at a "
+      "learning rate of %.3g; guessing would give %.4g", step->step, before, after, step->lr, worse) : g_strdup ("none");
 }
 
 #define LEAST_EPOCHS 4          /* that tell whether a run was long enough */
@@ -186,7 +186,8 @@ report_check_length (const ReportLog *log, ReportCheck *check)
   guint quarter;
 
   check->what = "trained for long enough";
-  check->advice = "The run was too short: set more epochs; with the same checkpoint-dir it is resumed.";
+  check->advice = "The run was too short: raise epochs. With the same checkpoint-dir, training resumes where it "
+      "ended.";
   for (guint i = 0; i < log->epochs->len; i++) {
     const gdouble loss = g_array_index (log->epochs, ReportEpoch, i).loss;
 
@@ -198,8 +199,8 @@ report_check_length (const ReportLog *log, ReportCheck *check)
     most = fmax (most, rate);
   }
   if (losses->len < LEAST_EPOCHS || !isfinite (guess) || g_strcmp0 (log->finished, "patience") == 0) {
-    check->figure = losses->len < LEAST_EPOCHS ? g_strdup_printf ("%u epochs have a loss; it takes %d", losses->len,
-        LEAST_EPOCHS) : g_strdup (isfinite (guess) ? "patience ended it" : "the log has no classes");
+    check->figure = losses->len < LEAST_EPOCHS ? g_strdup_printf ("it takes %d epochs; there are %u", LEAST_EPOCHS,
+        losses->len) : g_strdup (isfinite (guess) ? "patience ended it" : "the log has no classes");
     check->state = losses->len >= LEAST_EPOCHS && isfinite (guess) ? CHECK_OK : CHECK_UNKNOWN;
     return;
   }
@@ -214,7 +215,7 @@ report_check_length (const ReportLog *log, ReportCheck *check)
   check->state = last > guess / 2 && last < STILL_FALLS * before && !(rate < most / 10)
       && (log->validations->len == 0 || best_is_late (log, from)) ? CHECK_NOT_OK : CHECK_OK;
   check->figure = g_strdup_printf ("training loss %.4g over the last quarter of the epochs, %.4g over the one before; "
-      "guessing has %.4g", last, before, guess);
+      "guessing would give %.4g", last, before, guess);
 }
 
 /* --- training beside validation --- */
@@ -274,12 +275,12 @@ report_check_overfitting (const ReportLog *log, ReportCheck *check)
   Pair then, now;
 
   check->what = "no overfitting";
-  check->advice = "The network learns the training clips by heart. More clips, or more varied ones by clipaugment, help "
-      "most; then dropout, weight-decay, label-smoothing, or pretrained weights. monitor=val-loss keeps the best weights, and "
-      "patience stops in time.";
+  check->advice = "The network memorises the training clips. More clips help most, or more varied ones through "
+      "clipaugment; then dropout, weight-decay, label-smoothing or pretrained weights. monitor=val-loss keeps the best "
+      "weights, and patience stops in time.";
   if (pairs->len < LEAST_PAIRS) {
-    check->figure = g_strdup_printf ("%u epochs have a training and a validation loss; it takes %d", pairs->len,
-        LEAST_PAIRS);
+    check->figure = g_strdup_printf ("it takes %d epochs with a training and a validation loss; there are %u",
+        LEAST_PAIRS, pairs->len);
     return;
   }
   from = pairs->len - WINDOW;
@@ -296,8 +297,8 @@ report_check_overfitting (const ReportLog *log, ReportCheck *check)
       && now.validation > then.validation + LEAST_RISE && now.training < FALL * then.training
       ? CHECK_NOT_OK : CHECK_OK;
   if (check->state == CHECK_NOT_OK)
-    check->figure = g_strdup_printf ("from epoch %.0f on validation loss rose, from %.4g to %.4g, while training loss fell "
-        "from %.4g to %.4g (means over %d epochs)", lowest->epoch + 2, then.validation, now.validation, then.training,
+    check->figure = g_strdup_printf ("since epoch %.0f validation loss has risen from %.4g to %.4g, while training "
+        "loss fell from %.4g to %.4g (means over %d epochs)", lowest->epoch + 1, then.validation, now.validation, then.training,
         now.training, WINDOW);
   else
     check->figure = g_strdup_printf ("validation loss %.4g at its lowest, %.4g at the end (means over %d epochs)",
@@ -320,9 +321,9 @@ report_check_norm (const ReportLog *log, ReportCheck *check)
   gboolean far;
 
   check->what = "batch norm settled";
-  check->advice = "Validation normalises by running figures of batch norm. These follow training after some hundred steps, "
-      "and badly where batches are small: train on, take a larger batch-size without micro-batches, or start from pretrained "
-      "weights with freeze=batch-norm.";
+  check->advice = "Validation normalises with the running statistics of batch norm, which settle only after some "
+      "hundred steps, and poorly with small batches. Train longer, use a larger batch-size without splitting it into "
+      "micro-batches, or start from pretrained weights with freeze=batch-norm.";
   if (pairs->len == 0 || !isfinite (guess)) {
     check->figure = g_strdup (isfinite (guess) ? "no epoch has a training and a validation loss" :
         "the log has no classes");
@@ -339,7 +340,8 @@ report_check_norm (const ReportLog *log, ReportCheck *check)
   check->figure = g_strdup_printf ("loss %.4g in validation and %.4g in training in epoch %.0f, after %.0f steps",
       last->validation, last->training, last->epoch + 1, last->step);
   if (check->state == CHECK_NOT_OK && isfinite (micro)) {
-    gchar *more = g_strdup_printf ("%s, with micro-batches of %.0f; guessing has %.4g", check->figure, micro, guess);
+    gchar *more = g_strdup_printf ("%s, with micro-batches of %.0f; guessing would give %.4g", check->figure, micro,
+        guess);
 
     g_free (check->figure);
     check->figure = more;
@@ -387,21 +389,22 @@ report_check_one_class (const ReportLog *log, ReportCheck *check)
   guint64 clips = 0;
 
   check->what = "more than one class predicted";
-  check->advice = "The network tells nothing apart yet, or always names the most frequent class: train longer, lower lr, and "
-      "where classes differ in size set class-weights=balanced or sampling=balanced.";
+  check->advice = "The network does not tell the classes apart yet, or always answers with the most frequent one. "
+      "Train longer or lower lr; if the classes differ in size, set class-weights=balanced or sampling=balanced.";
   for (guint i = 0; m && i < m->n; i++) {
     clips += clips_of (m, i, FALSE);
     labelled += clips_of (m, i, FALSE) > 0;
   }
   if (!m || labelled < 2 || clips < LEAST_CLIPS) {
-    check->figure = m ? g_strdup_printf ("the last validation has %" G_GUINT64_FORMAT " clips of %u classes; it takes %d of "
-        "two", clips, labelled, LEAST_CLIPS) : g_strdup ("no validation with a confusion matrix");
+    check->figure = m ? g_strdup_printf ("it takes a validation with %d clips of two classes; the last one has %"
+        G_GUINT64_FORMAT " of %u", LEAST_CLIPS, clips, labelled) : g_strdup ("no validation with a confusion matrix");
     return;
   }
   predicted = count_predicted (m, &last);
   check->state = predicted > 1 ? CHECK_OK : CHECK_NOT_OK;
   check->figure = predicted > 1 ? g_strdup_printf ("%u of %u classes in the last validation", predicted, m->n)
-      : g_strdup_printf ("the last validation took all %" G_GUINT64_FORMAT " clips for %s", clips, m->classes[last]);
+      : g_strdup_printf ("in the last validation all %" G_GUINT64_FORMAT " clips were predicted as %s", clips,
+      m->classes[last]);
 }
 
 void
@@ -413,8 +416,8 @@ report_check_predicted (const ReportLog *log, ReportCheck *check)
   guint never = 0, last, of = 0;
 
   check->what = "each class predicted";
-  check->advice = "These classes are not recognised at all: see what they are confused with, and whether their labels are "
-      "right; more clips of them, class-weights=balanced or sampling=balanced give them more weight.";
+  check->advice = "The network does not recognise these classes. Check what they are confused with, and whether "
+      "their labels are right. More clips of them help; so do class-weights=balanced or sampling=balanced.";
   for (guint i = 0; m && i < m->n; i++) {
     if (clips_of (m, i, FALSE) < LEAST_OF_CLASS)
       continue;
@@ -426,15 +429,16 @@ report_check_predicted (const ReportLog *log, ReportCheck *check)
   }
   if (of == 0 || log->validations->len < LEAST_VALIDATIONS || count_predicted (m, &last) < 2) {
     check->figure = of == 0 ? g_strdup_printf ("no validation has %d clips of a class", LEAST_OF_CLASS)
-        : log->validations->len < LEAST_VALIDATIONS ? g_strdup_printf ("%u validations; it takes %d",
-        log->validations->len, LEAST_VALIDATIONS) : g_strdup ("one class alone is predicted");
+        : log->validations->len < LEAST_VALIDATIONS ? g_strdup_printf ("it takes %d validations; there are %u",
+        LEAST_VALIDATIONS, log->validations->len) : g_strdup ("only one class is predicted");
     return;
   }
   if (never > MOST_NAMED)
     g_string_append_printf (names, " and %u more", never - MOST_NAMED);
   check->state = never ? CHECK_NOT_OK : CHECK_OK;
-  check->figure = never ? g_strdup_printf ("%u of %u never, in epoch %.0f: %s", never, of, v->epoch + 1, names->str)
-      : g_strdup_printf ("all %u that have %d clips or more", of, LEAST_OF_CLASS);
+  check->figure = never ? g_strdup_printf ("%u of %u classes are never predicted in epoch %.0f: %s", never, of,
+      v->epoch + 1, names->str)
+      : g_strdup_printf ("all %u classes with %d clips or more", of, LEAST_OF_CLASS);
 }
 
 #define UNEVEN 5                /* times as many clips */
@@ -486,10 +490,10 @@ report_check_balance (const ReportLog *log, ReportCheck *check)
   gdouble rare = NAN, frequent = NAN;
 
   check->what = "classes balanced, or weighted";
-  check->advice = "Rare classes are learned late, and frequent ones preferred: set class-weights=balanced in cnn3dtrain, or "
-      "sampling=balanced in clipsrc.";
+  check->advice = "Rare classes are learned late, and frequent ones are preferred. Set class-weights=balanced in "
+      "cnn3dtrain, or sampling=balanced in clipsrc.";
   if (!clips) {
-    check->figure = g_strdup ("the log does not tell the training clips of the classes");
+    check->figure = g_strdup ("the log has no counts of training clips");
     return;
   }
   for (guint i = 1; i < n; i++) {
@@ -501,6 +505,10 @@ report_check_balance (const ReportLog *log, ReportCheck *check)
     return;
   }
   check->state = CHECK_OK;
+  if (clips[large] == clips[small]) {
+    check->figure = g_strdup_printf ("%.0f training clips of each class", clips[large]);
+    return;
+  }
   if (json_object_has_member (json_node_get_object (log->run), "class-weights")) {
     check->figure = g_strdup ("class-weights is set");
     return;
@@ -533,8 +541,8 @@ report_check_skipped (const ReportLog *log, ReportCheck *check)
   gdouble clips = 0;
 
   check->what = "few clips skipped";
-  check->advice = "Training goes without them. Their reasons are below, under skipped clips: repair or remove the files, or "
-      "install what decodes them; on-error=stop ends a run at the first.";
+  check->advice = "Nothing is learned from these clips. The reasons are below, under Skipped clips: repair or remove "
+      "the files, or install the missing decoders. on-error=stop ends a run at the first.";
   for (guint i = 0; i < log->skips->len; i++)
     times += g_array_index (log->skips, ReportSkip, i).times;
   for (guint i = 0; i < log->epochs->len; i++)
@@ -542,10 +550,10 @@ report_check_skipped (const ReportLog *log, ReportCheck *check)
   for (guint i = 0; i < log->validations->len; i++)
     clips += fmax (g_array_index (log->validations, ReportValidation, i).clips, 0);
   if (!(clips > 0)) {
-    check->figure = g_strdup_printf ("%u files so far; no epoch has ended", log->skips->len);
+    check->figure = g_strdup ("no epoch has ended");
     return;
   }
   check->state = times >= LEAST_SKIPPED && times > MOST_SKIPPED * (times + clips) ? CHECK_NOT_OK : CHECK_OK;
-  check->figure = times ? g_strdup_printf ("%u files, %.1f %% of the clips of all epochs", log->skips->len,
-      100 * times / (times + clips)) : g_strdup ("none");
+  check->figure = times ? g_strdup_printf ("%u %s, %.1f %% of the clips of all epochs", log->skips->len,
+      log->skips->len == 1 ? "file" : "files", 100 * times / (times + clips)) : g_strdup ("none");
 }

@@ -48,7 +48,8 @@ static Cnn3dCanvas *
 draw_bars (const Part *parts, guint n, gdouble used, gdouble budget)
 {
   const gdouble bottom = isfinite (used) ? 100 : 60;
-  Cnn3dCanvas *canvas = cnn3d_canvas_new (BARS_WIDTH, (guint) bottom + 46, "Memory: the plan's parts, and what was used");
+  Cnn3dCanvas *canvas = cnn3d_canvas_new (BARS_WIDTH, (guint) bottom + 46,
+      "Memory: the plan's parts, and what was used");
   gdouble sum = 0, scale, x = BARS_LEFT, legend = BARS_LEFT;
 
   for (guint i = 0; i < n; i++)

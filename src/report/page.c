@@ -145,6 +145,7 @@ static const gchar style[] =
     ".two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:14px 22px;"
     "align-items:start}.two>*{min-width:0}.beside{display:flex;flex-wrap:wrap;gap:0 36px;align-items:flex-start}"
     ".beside>*{min-width:0;max-width:100%}"
+    ".wrong th:first-child{width:34%}.checks td:nth-child(2){width:27%}"
     "tr.over td{border-bottom:0}.strip div{display:flex;gap:4px;align-items:flex-start}"
     ".strip img{min-width:0;max-width:calc(100%/6 - 4px);border-radius:3px}"
     "figure{margin:0;overflow-x:auto}svg{max-width:100%;height:auto;display:block}"

@@ -176,7 +176,7 @@ run_page_checks (GString *page, const ReportLog *log, const ReportLog *other)
   static const gchar *const words[] = { "not known", "ok", "not ok" };
   g_autoptr (GArray) checks = report_checks (log, other);
 
-  g_string_append (page, "<section><h2>Checklist</h2>\n<table class=\"wide\">\n");
+  g_string_append (page, "<section><h2>Checklist</h2>\n<table class=\"wide checks\">\n");
   for (guint i = 0; i < checks->len; i++) {
     const ReportCheck *check = &g_array_index (checks, ReportCheck, i);
 
@@ -256,14 +256,18 @@ score_charts (GString *page, const ReportLog *log)
   };
 
   for (gint accuracy = 0; accuracy < 2; accuracy++) {
-    ReportChart chart = {.title = titles[accuracy][0],.x_name = "optimizer step",.line = NAN,.from_zero = TRUE };
+    ReportChart chart = {.title = titles[accuracy][0],.x_name = "optimizer step",.line = NAN,.from_zero = TRUE,
+      .cuts = !accuracy
+    };
 
     step_series (&chart, log, accuracy ? G_STRUCT_OFFSET (ReportStep, accuracy) : G_STRUCT_OFFSET (ReportStep, loss),
         accuracy ? 100 : 1, "training");
     validation_series (&chart, log, TRUE, accuracy);
     finish_chart (page, &chart, TRUE);
 
-    chart = (ReportChart) {.title = titles[accuracy][1],.x_name = "epoch",.line = NAN,.from_zero = TRUE };
+    chart = (ReportChart) {.title = titles[accuracy][1],.x_name = "epoch",.line = NAN,.from_zero = TRUE,
+      .cuts = !accuracy
+    };
     epoch_series (&chart, log, accuracy);
     validation_series (&chart, log, FALSE, accuracy);
     finish_chart (page, &chart, TRUE);

@@ -113,6 +113,27 @@ test_ellipsis (void)
     }
 }
 
+/* Names that begin alike stay apart. */
+static void
+test_long_names (void)
+{
+  const guint64 counts[] = { 3, 1, 0, 2 };
+  const gchar *const classes[] = { "a class with a name that is too long, the first", "a class with a name that is too long, the "
+        "second"
+  };
+  g_autofree gchar *svg = cnn3d_confusion_svg (counts, classes, 2, NULL);
+
+  for (guint i = 0; i < 2; i++) {
+    const gchar *end = strrchr (classes[i], ' ');
+    g_autofree gchar *cut = g_strconcat (end, "<title>", classes[i], "</title></text>", NULL);
+    g_autofree gchar *whole = g_strconcat (">", classes[i], "<title>", NULL);
+
+    g_assert_nonnull (strstr (svg, cut));
+    g_assert_null (strstr (svg, whole));
+  }
+  g_assert_nonnull (strstr (svg, "…"));
+}
+
 static void
 test_confusion (void)
 {
@@ -255,6 +276,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/draw/canvas", test_canvas);
   g_test_add_func ("/draw/ellipsis", test_ellipsis);
+  g_test_add_func ("/draw/long-names", test_long_names);
   g_test_add_func ("/draw/confusion", test_confusion);
   g_test_add_func ("/draw/confusion-sizes", test_confusion_sizes);
   g_test_add_func ("/draw/colors", test_colors);

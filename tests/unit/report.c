@@ -219,6 +219,26 @@ test_resumed (void)
   assert_has (page, "last tenth of the steps 1, over the first 100");
 }
 
+/* A first validation far above all that follows leaves the curves their height; its figure is there. */
+static void
+test_outlier (void)
+{
+  GString *log = g_string_new (RUN);
+
+  for (guint i = 0; i < 20; i++)
+    g_string_append_printf (log, "{\"event\":\"epoch\",\"epoch\":%u,\"step\":%u,\"loss\":%g}\n{\"event\":\"validation\","
+        "\"epoch\":%u,\"step\":%u,\"loss\":%g}\n", i, i, 2 - i / 20., i, i, i ? 2.25 - i / 20. : 87.5);
+  {
+    g_autofree gchar *page = page_of_log (log->str, log->len);
+
+    assert_has (page, "cut off; the largest is 87.5</text>");
+    assert_has (page, "<title>1: 87.5</title>");
+    assert_has (page, ">2.5</text>");
+    g_assert_null (strstr (page, ">80</text>"));
+  }
+  g_string_free (log, TRUE);
+}
+
 static void
 test_figures (void)
 {
@@ -671,6 +691,7 @@ main (int argc, char **argv)
   g_test_add_func ("/report/smooth", test_smooth);
   g_test_add_func ("/report/checklist", test_checklist);
   g_test_add_func ("/report/resumed", test_resumed);
+  g_test_add_func ("/report/outlier", test_outlier);
   g_test_add_func ("/report/figures", test_figures);
   g_test_add_func ("/report/best", test_best);
   g_test_add_func ("/report/other-classes", test_other_classes);
