@@ -347,13 +347,21 @@ wait_and_read (Decoder * self, gint64 deadline)
   }
 }
 
+/* To the process and those that it has started. */
+static void
+signal_child (const Child * child, gint number)
+{
+  if (kill (-child->pid, number) < 0)
+    kill (child->pid, number);
+}
+
 /* Interrupts what still runs, and kills what does not end by that. */
 static void
 stop (Decoder * self)
 {
   for (guint i = 0; i < MOST_CHILDREN; i++)
     if (self->children[i].clips)
-      kill (self->children[i].pid, SIGINT);
+      signal_child (&self->children[i], SIGINT);
   for (gint ms = 0; self->running > 0; ms += 10) {
     for (guint i = 0; i < MOST_CHILDREN; i++) {
       Child *child = &self->children[i];
@@ -361,7 +369,7 @@ stop (Decoder * self)
       if (!child->clips)
         continue;
       if (ms >= GRACE)
-        kill (child->pid, SIGKILL);
+        signal_child (child, SIGKILL);
       if (waitpid (child->pid, NULL, ms >= GRACE ? 0 : WNOHANG) == child->pid)
         clear (self, child);
     }

@@ -154,7 +154,8 @@ report_check_jumps (const ReportLog *log, ReportCheck *check)
   step = find_jump (log, worse, &before, &after);
   check->state = step ? CHECK_NOT_OK : CHECK_OK;
   check->figure = step ? g_strdup_printf ("at about step %.0f it rose from %.4g to %.4g and stayed there, at a "
-      "learning rate of %.3g; guessing would give %.4g", step->step, before, after, step->lr, worse) : g_strdup ("none");
+      "learning rate of %.3g; guessing would give %.4g", step->step, before, after, step->lr, worse)
+      : g_strdup ("none");
 }
 
 #define LEAST_EPOCHS 4          /* that tell whether a run was long enough */
@@ -298,8 +299,8 @@ report_check_overfitting (const ReportLog *log, ReportCheck *check)
       ? CHECK_NOT_OK : CHECK_OK;
   if (check->state == CHECK_NOT_OK)
     check->figure = g_strdup_printf ("since epoch %.0f validation loss has risen from %.4g to %.4g, while training "
-        "loss fell from %.4g to %.4g (means over %d epochs)", lowest->epoch + 1, then.validation, now.validation, then.training,
-        now.training, WINDOW);
+        "loss fell from %.4g to %.4g (means over %d epochs)", lowest->epoch + 1, then.validation, now.validation,
+        then.training, now.training, WINDOW);
   else
     check->figure = g_strdup_printf ("validation loss %.4g at its lowest, %.4g at the end (means over %d epochs)",
         then.validation, now.validation, WINDOW);
