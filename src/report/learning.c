@@ -353,7 +353,6 @@ report_check_norm (const ReportLog *log, ReportCheck *check)
 
 #define LEAST_CLIPS 8           /* of a validation */
 #define LEAST_OF_CLASS 5        /* clips of a class that should be predicted at times */
-#define LEAST_VALIDATIONS 3     /* before each class can be expected */
 #define MOST_NAMED 5
 
 /* The clips of a label, or, of a prediction, those taken for it. */
@@ -408,37 +407,55 @@ report_check_one_class (const ReportLog *log, ReportCheck *check)
       m->classes[last]);
 }
 
+/* The last validations' matrices of the same classes, the last first; FALSE: there are not as many. */
+static gboolean
+last_matrices (const ReportLog *log, const ReportMatrix *matrices[REPORT_LAST_MATRICES])
+{
+  for (guint i = 0; i < REPORT_LAST_MATRICES; i++) {
+    matrices[i] = log->validations->len > i ? g_array_index (log->validations, ReportValidation,
+        log->validations->len - 1 - i).confusion : NULL;
+    if (!matrices[i] || matrices[i]->n != matrices[0]->n)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* In all of the last validations: while a network learns, a class may be missing in one. */
 void
 report_check_predicted (const ReportLog *log, ReportCheck *check)
 {
-  const ReportValidation *v = report_log_validation (log);
-  const ReportMatrix *m = v ? v->confusion : NULL;
+  const ReportMatrix *m[REPORT_LAST_MATRICES];
   g_autoptr (GString) names = g_string_new (NULL);
   guint never = 0, last, of = 0;
 
   check->what = "each class predicted";
   check->advice = "The network does not recognise these classes. Check what they are confused with, and whether "
       "their labels are right. More clips of them help; so do class-weights=balanced or sampling=balanced.";
-  for (guint i = 0; m && i < m->n; i++) {
-    if (clips_of (m, i, FALSE) < LEAST_OF_CLASS)
+  if (!last_matrices (log, m)) {
+    check->figure = g_strdup_printf ("it takes %d validations with a confusion matrix", REPORT_LAST_MATRICES);
+    return;
+  }
+  for (guint i = 0; i < m[0]->n; i++) {
+    gboolean predicted = FALSE;
+
+    if (clips_of (m[0], i, FALSE) < LEAST_OF_CLASS)
       continue;
     of++;
-    if (clips_of (m, i, TRUE))
-      continue;
-    if (never++ < MOST_NAMED)
-      g_string_append_printf (names, "%s%s", names->len ? ", " : "", m->classes[i]);
+    for (guint k = 0; k < REPORT_LAST_MATRICES; k++)
+      predicted |= clips_of (m[k], i, TRUE) > 0;
+    if (!predicted && never++ < MOST_NAMED)
+      g_string_append_printf (names, "%s%s", names->len ? ", " : "", m[0]->classes[i]);
   }
-  if (of == 0 || log->validations->len < LEAST_VALIDATIONS || count_predicted (m, &last) < 2) {
-    check->figure = of == 0 ? g_strdup_printf ("no validation has %d clips of a class", LEAST_OF_CLASS)
-        : log->validations->len < LEAST_VALIDATIONS ? g_strdup_printf ("it takes %d validations; there are %u",
-        LEAST_VALIDATIONS, log->validations->len) : g_strdup ("only one class is predicted");
+  if (of == 0 || count_predicted (m[0], &last) < 2) {
+    check->figure = of == 0 ? g_strdup_printf ("no class has %d clips in validation", LEAST_OF_CLASS)
+        : g_strdup ("only one class is predicted");
     return;
   }
   if (never > MOST_NAMED)
     g_string_append_printf (names, " and %u more", never - MOST_NAMED);
   check->state = never ? CHECK_NOT_OK : CHECK_OK;
-  check->figure = never ? g_strdup_printf ("%u of %u classes are never predicted in epoch %.0f: %s", never, of,
-      v->epoch + 1, names->str)
+  check->figure = never ? g_strdup_printf ("%u of %u classes are never predicted in the last %d validations: %s", never,
+      of, REPORT_LAST_MATRICES, names->str)
       : g_strdup_printf ("all %u classes with %d clips or more", of, LEAST_OF_CLASS);
 }
 

@@ -126,19 +126,21 @@ on_validation (ReportLog *log, JsonObject *o)
     .f1 = report_json_number (o, "f1"),
     .best = report_json_boolean (o, "best"),
   };
+  const ReportValidation *best;
 
   if (!isfinite (validation.step) || !isfinite (validation.epoch))
     return;
   validation.confusion = report_matrix_read (o, "confusion", log->classes);
   FORGET (log->validations, ReportValidation, v, v->epoch >= validation.epoch || v->step > validation.step);
-  /* one matrix is shown: memory is not for all */
-  for (guint i = 0; i < log->validations->len; i++) {
+  g_array_append_val (log->validations, validation);
+  /* the best is shown, and the last ones are compared: memory is not for all */
+  best = report_log_validation (log);
+  for (guint i = 0; i + REPORT_LAST_MATRICES < log->validations->len; i++) {
     ReportValidation *old = &g_array_index (log->validations, ReportValidation, i);
 
-    if (validation.best || !old->best)
+    if (old != best)
       g_clear_pointer (&old->confusion, report_matrix_free);
   }
-  g_array_append_val (log->validations, validation);
 }
 
 static void

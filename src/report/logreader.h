@@ -19,8 +19,11 @@ typedef struct {
 typedef struct {
   gdouble epoch, step, loss, accuracy, recall, f1, clips;
   gboolean best;
-  ReportMatrix *confusion;      /* of the classes that its run had; or NULL */
+  ReportMatrix *confusion;      /* of the classes that its run had, of the validation that is shown and of the last
+                                 * ones; or NULL */
 } ReportValidation;
+
+#define REPORT_LAST_MATRICES 3
 
 typedef struct {
   gchar *path, *reason;

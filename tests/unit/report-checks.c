@@ -166,18 +166,22 @@ test_good_figures (void)
   g_autofree gchar *page = page_of (&run), *other = page_of (&killed);
 
   g_assert_cmpuint (count (page, OK), ==, 11);
-  g_assert_nonnull (strstr (page, OK "classes balanced, or weighted</td><td>100 training clips of run, 60 of fall</td>"));
+  g_assert_nonnull (strstr (page, OK "classes balanced, or weighted</td><td>100 training clips of run, 60 of "
+      "fall</td>"));
   g_assert_nonnull (strstr (page, OK "each class predicted</td><td>all 4 classes with 5 clips or more</td>"));
-  g_assert_nonnull (strstr (page, OK "more than one class predicted</td><td>4 of 4 classes in the last validation</td>"));
+  g_assert_nonnull (strstr (page, OK "more than one class predicted</td><td>4 of 4 classes in the last "
+      "validation</td>"));
   g_assert_nonnull (strstr (page, OK "few clips skipped</td><td>none</td>"));
   g_assert_nonnull (strstr (page, OK "loss without jumps</td><td>none</td>"));
   g_assert_nonnull (strstr (page, OK "no overfitting</td><td>validation loss "));
   g_assert_nonnull (strstr (page, UNKNOWN "as fast as"));
   /* what is not ok comes first, what is not known last */
-  g_assert_true (strstr (other, OK "memory") < strstr (other, UNKNOWN "no overfitting</td><td>it takes 6 epochs with a"));
+  g_assert_true (strstr (other, OK "memory") < strstr (other, UNKNOWN "no overfitting</td><td>it takes 6 epochs with "
+      "a"));
   g_assert_nonnull (strstr (other, UNKNOWN "trained for long enough</td><td>it takes 4 epochs; there are 1"));
   g_assert_nonnull (strstr (other, UNKNOWN "batch norm settled</td><td>no epoch has a training and a validation loss"));
-  g_assert_nonnull (strstr (other, UNKNOWN "more than one class predicted</td><td>no validation with a confusion matrix"));
+  g_assert_nonnull (strstr (other, UNKNOWN "more than one class predicted</td><td>no validation with a confusion "
+      "matrix"));
 }
 
 static gdouble
@@ -191,8 +195,8 @@ test_overfitting (void)
 {
   const Run run = {.epochs = 20,.validation = rising_validation };
 
-  assert_alone (&run, "no overfitting", "since epoch 9 validation loss has risen from 0.5932 to 1.045, while training loss "
-      "fell from 0.28", "clipaugment");
+  assert_alone (&run, "no overfitting", "since epoch 9 validation loss has risen from 0.5932 to 1.045, while training "
+      "loss fell from 0.28", "clipaugment");
 }
 
 static gdouble
@@ -216,9 +220,14 @@ test_never_predicted (void)
   const Run run = {.epochs = 24,.validation = good_validation,
     .confusion = "[[24,1,0,0],[2,22,1,0],[0,25,0,0],[0,24,1,0]]"
   }, small = {.epochs = 24,.validation = good_validation,.confusion = "[[24,1,0,0],[2,22,1,0],[0,1,24,0],[0,4,0,0]]" };
+  const Run once = {.epochs = 24,.validation = good_validation,.more = "{\"event\":\"validation\",\"epoch\":24,"
+        "\"step\":481,\"loss\":0.3,\"best\":true,\"confusion\":[[24,1,0,0],[2,22,1,0],[0,25,0,0],[0,24,1,0]]}\n"
+  };
 
-  assert_alone (&run, "each class predicted", "1 of 4 classes are never predicted in epoch 24: fall<", "labels");
+  assert_alone (&run, "each class predicted", "1 of 4 classes are never predicted in the last 3 validations: fall<",
+      "labels");
   assert_alone (&small, NULL, NULL, NULL);
+  assert_alone (&once, NULL, NULL, NULL);
 }
 
 static gdouble
@@ -239,8 +248,8 @@ test_norm (void)
   const Run early = {.epochs = 2,.validation = unsettled }, late = {.epochs = 24,.validation = unsettled };
   const Run never = {.epochs = 24,.validation = never_settled,.settings = "\"batch\":8,\"micro-batch\":2," };
 
-  assert_alone (&early, "batch norm settled", "loss 13 in validation and 1.13 in training in epoch 2, after 40 steps, with "
-      "micro-batches of 16; guessing would give 1.386<", "freeze=batch-norm");
+  assert_alone (&early, "batch norm settled", "loss 13 in validation and 1.13 in training in epoch 2, after 40 steps, "
+      "with micro-batches of 16; guessing would give 1.386<", "freeze=batch-norm");
   assert_alone (&late, NULL, NULL, NULL);
   assert_alone (&never, "batch norm settled", "loss 5 in validation", "batch-size");
 }
@@ -263,14 +272,14 @@ test_jumps (void)
 {
   const Run jumps = {.epochs = 24,.step = jumping,.validation = good_validation };
   const Run spikes = {.epochs = 24,.step = spiking,.validation = good_validation };
-  const Run ended = {.epochs = 24,.validation = good_validation,.end = "{\"event\":\"error\",\"message\":\"the loss became "
-        "NaN or infinite, in epoch 3 after step 70: lower lr\"}\n"
+  const Run ended = {.epochs = 24,.validation = good_validation,.end = "{\"event\":\"error\",\"message\":\"the loss "
+      "became NaN or infinite, in epoch 3 after step 70: lower lr\"}\n"
   };
   g_autofree gchar *page = page_of (&jumps);
 
   g_assert_nonnull (strstr (page, NOT_OK "loss without jumps</td><td>at about step 29"));
-  g_assert_nonnull (strstr (page, " and stayed there, at a learning rate of 0.01; guessing would give 1.386<p class=\"pale\">The "
-          "learning rate is too large: lower lr, add warmup-epochs"));
+  g_assert_nonnull (strstr (page, " and stayed there, at a learning rate of 0.01; guessing would give 1.386<p "
+      "class=\"pale\">The learning rate is too large: lower lr, add warmup-epochs"));
   assert_alone (&spikes, NULL, NULL, NULL);
   assert_alone (&ended, "loss without jumps", "the loss became NaN or infinite, in epoch 3", "warmup-epochs");
 }
@@ -303,8 +312,8 @@ test_length (void)
   const Run patient = {.epochs = 8,.training = slow,.end = "{\"event\":\"finished\",\"reason\":\"patience\"}\n" };
   const Run running = {.epochs = 8,.training = slow,.end = "" };
 
-  assert_alone (&brief, "trained for long enough", "training loss 0.9235 over the last quarter of the epochs, 1.045 over the "
-      "one before; guessing would give 1.386<", "epochs");
+  assert_alone (&brief, "trained for long enough", "training loss 0.9235 over the last quarter of the epochs, 1.045 "
+      "over the one before; guessing would give 1.386<", "epochs");
   assert_alone (&falling, NULL, NULL, NULL);
   assert_alone (&patient, NULL, NULL, NULL);
   assert_alone (&running, NULL, NULL, NULL);
@@ -321,8 +330,8 @@ test_not_falling (void)
 {
   const Run run = {.epochs = 24,.training = guessing,.step = rising,.validation = guessing };
 
-  assert_alone (&run, "loss falling", "mean over the last tenth of the steps 1.432, over the first 1.388<", "lr is too large or "
-      "too small");
+  assert_alone (&run, "loss falling", "mean over the last tenth of the steps 1.432, over the first 1.388<", "lr is "
+      "too large or too small");
 }
 
 static void
@@ -331,7 +340,8 @@ test_skipped (void)
   GString *few = g_string_new (NULL), *many = g_string_new (NULL);
 
   for (guint i = 0; i < 200; i++)
-    g_string_append_printf (i < 40 ? few : many, "{\"event\":\"skipped\",\"path\":\"%u.mp4\",\"reason\":\"it is empty\"}\n",
+    g_string_append_printf (i < 40 ? few : many, "{\"event\":\"skipped\",\"path\":\"%u.mp4\",\"reason\":\"it is "
+        "empty\"}\n",
         i % 10);
   {
     const Run some = {.epochs = 12,.more = few->str }, most = {.epochs = 1,.more = many->str };
@@ -353,15 +363,17 @@ test_balance (void)
   const Run weighted = {.epochs = 24,.validation = good_validation,.confusion = bad,
     .settings = UNEVEN "\"class-weights\":[1,1,5,40],"
   };
-  const Run blind = {.epochs = 24,.settings = UNEVEN }, mild = {.epochs = 24,.settings = "\"training-clips\":[60,8,60,60]," };
+  const Run blind = {.epochs = 24,.settings = UNEVEN },
+      mild = {.epochs = 24,.settings = "\"training-clips\":[60,8,60,60]," };
   const Run strange = {.epochs = 24,.settings = "\"training-clips\":[0,0,0,0]," }, other = {.epochs = 24,
     .settings = "\"training-clips\":[5,\"x\",null]," };
 
-  assert_alone (&uneven, "classes balanced, or weighted", "500 training clips of run, 12 of fall; recall in validation 20.0 % "
-      "over rare classes, 92.0 % over the others<", "sampling=balanced");
+  assert_alone (&uneven, "classes balanced, or weighted", "500 training clips of run, 12 of fall; recall in "
+      "validation 20.0 % over rare classes, 92.0 % over the others<", "sampling=balanced");
   assert_alone (&learned, NULL, NULL, NULL);
   assert_alone (&weighted, NULL, NULL, NULL);
-  assert_alone (&blind, "classes balanced, or weighted", "500 training clips of run, 12 of fall<", "class-weights=balanced");
+  assert_alone (&blind, "classes balanced, or weighted", "500 training clips of run, 12 of fall<",
+      "class-weights=balanced");
   assert_alone (&mild, NULL, NULL, NULL);
   assert_alone (&strange, NULL, NULL, NULL);
   assert_alone (&other, NULL, NULL, NULL);
