@@ -36,7 +36,7 @@ cnn3d_session_clear (Cnn3dSession *s)
 {
   if (!s->programs)
     return;
-  /* nothing is taken away from under what is under way, a failed batch's part included */
+  /* memory is not freed while the device still uses it, also for part of a failed batch */
   if (s->device)
     s->backend->finish (s->device, NULL);
   for (guint i = 0; i < s->programs->len; i++)

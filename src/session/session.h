@@ -1,42 +1,41 @@
-/* session.h: a network on a device: what training and inference set up alike.
+/* session.h: a network on a device; the setup that training and inference share.
  *
- * Its owner fills a session in this order: cnn3d_session_init(), `net`,
- * cnn3d_session_open(), cnn3d_session_set_model(), cnn3d_session_take_memory(). Fields
- * are the owner's to read; only these functions change them, but for `net` and the
- * parameters of programs. One thread at a time.
+ * Call in this order: cnn3d_session_init(), fill in `net`, cnn3d_session_open(), cnn3d_session_set_model(),
+ * cnn3d_session_take_memory(). The owner may read all fields, but only these functions change them, except `net` and
+ * the parameters of programs. One thread at a time.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_SESSION_H
 #define CNN3D_SESSION_H
 
 #include "src/backend/backend.h"
 
-/* Why a session cannot be set up or go on. */
+/* Errors of setting up and using a session. */
 #define CNN3D_SESSION_ERROR (cnn3d_session_error_quark ())
 CNN3D_API GQuark cnn3d_session_error_quark (void);
 typedef enum {
-  CNN3D_SESSION_ERROR_SETTINGS, /* settings that do not go together */
+  CNN3D_SESSION_ERROR_SETTINGS, /* settings that contradict each other */
   CNN3D_SESSION_ERROR_DATA,     /* a label out of range, a batch of another size */
   CNN3D_SESSION_ERROR_DIVERGED, /* a loss or an output became NaN or infinite */
   CNN3D_SESSION_ERROR_CHECKPOINT,
-  CNN3D_SESSION_ERROR_MEMORY,   /* it does not fit */
+  CNN3D_SESSION_ERROR_MEMORY,   /* not enough memory */
 } Cnn3dSessionError;
 
-#define CNN3D_MOST_BATCH 65536  /* clips, whatever upstream sends */
+#define CNN3D_MOST_BATCH 65536  /* clips; an upper bound on upstream's batches */
 
-/* Bytes taken, by kind. */
+/* Bytes allocated, by kind. */
 typedef struct {
-  gsize weights;                /* masters and running statistics */
-  gsize copy;                   /* in the precision that is computed with */
-  gsize gradients;              /* that outlive their layer's step */
+  gsize weights;                /* master weights and running statistics */
+  gsize copy;                   /* weights in the compute precision */
+  gsize gradients;              /* those that outlive their layer's step */
   gsize optimizer;
-  gsize input;                  /* batches as they arrive, for a device that does not read the host's memory */
+  gsize input;                  /* batches as they arrive, on a device that does not read host memory */
   gsize arena;                  /* activations, their gradients, scratch */
-  gsize workspace;              /* of the arena: scratch, at the step where it is fullest */
-  gsize total;                  /* what the plan predicted and what is taken: all but context */
-  gsize context;                /* what libraries and driver take beside: measured, or a bound */
+  gsize workspace;              /* part of the arena: scratch, at the step with the most live bytes */
+  gsize total;                  /* planned and allocated: all except context */
+  gsize context;                /* used by libraries and driver in addition: measured, or a bound */
 } Cnn3dMemory;
 
-/* Bytes in all, context included. */
+/* Total bytes, including the context. */
 CNN3D_API guint64 cnn3d_memory_needs (const Cnn3dMemory * memory);
 
 /* The network for one number of clips. */
@@ -51,55 +50,54 @@ typedef struct {
   Cnn3dNetwork *net;            /* owned */
   const Cnn3dBackend *backend;
   Cnn3dDevice *device;
-  gchar *passed_over;           /* by device=auto, and why; NULL: nothing */
-  Cnn3dPrecision precision;     /* what the device really uses */
+  gchar *passed_over;           /* by device=auto: the device and the reason; NULL: none */
+  Cnn3dPrecision precision;     /* that the device uses */
   Cnn3dModel *model;
   const Cnn3dWeightLayout *layout;
 
-  /* Of a program for training and of one for inference, but for clips; what the
-   * plan's arrays point to is the owner's. */
+  /* Parameters of training and inference programs, except clips. The owner keeps the arrays that the plan's parameters
+   * point to. */
   Cnn3dProgramParams program[2];        /* [training] */
   Cnn3dPlanParams plan[2];      /* [training] */
-  guint most_clips;             /* of one program: what the arena was planned for */
-  GArray *programs;             /* Cnn3dSessionProgram */
+  guint most_clips;             /* of one program; the arena was planned for it */
+  GArray *programs;             /* of Cnn3dSessionProgram */
 
-  GArray *taken;                /* device memory */
+  GArray *taken;                /* of device memory */
   Cnn3dMemory memory;
   gfloat *weights;              /* layout->total */
   gpointer copy;                /* NULL: the layout has none */
   guint8 *arena;
 } Cnn3dSession;
 
-/* No function but this one takes a session that is neither zeroed nor initialized. */
+/* The only function that takes an uninitialized session. */
 void cnn3d_session_init (Cnn3dSession * session);
-/* Frees all of it, as far as it was set up, and zeroes it. */
+/* Frees whatever was set up, and zeroes the session. */
 void cnn3d_session_clear (Cnn3dSession * session);
 
-/* Opens the device and resolves `precision` on it. name: auto, cpu, cuda, cuda:N. */
+/* Opens the device and resolves `precision` on it. name: auto, cpu, cuda, cuda:N. FALSE with error. */
 gboolean cnn3d_session_open (Cnn3dSession * session, const gchar * name, const Cnn3dDeviceParams * params,
     Cnn3dPrecision precision, GError ** error);
 gboolean cnn3d_session_set_model (Cnn3dSession * session, gboolean keeps_copy, GError ** error);
 
-/* Memory of the device, the session's. NULL with error. */
+/* Allocates device memory, owned by the session. NULL with error. */
 gpointer cnn3d_session_alloc (Cnn3dSession * session, gsize bytes, GError ** error);
-/* Takes `memory`'s weights, copy and arena. */
+/* Allocates the weights, copy and arena of `memory`. FALSE with error. */
 gboolean cnn3d_session_take_memory (Cnn3dSession * session, const Cnn3dMemory * memory, GError ** error);
-/* Gives all of the device's memory back. */
+/* Frees all device memory. */
 void cnn3d_session_give_back (Cnn3dSession * session);
 
-/* Refreshes what is computed with from the masters. */
+/* Updates the copy in the compute precision from the master weights. FALSE with error. */
 gboolean cnn3d_session_refresh (Cnn3dSession * session, GError ** error);
 
-/* The network for so many clips: made when it is first asked for. NULL with error,
- * also where it needs more than the arena. */
+/* The network for that many clips, created on first use. NULL with error, also if it needs more than the arena. */
 const Cnn3dSessionProgram *cnn3d_session_program (Cnn3dSession * session, guint clips, gboolean training,
     GError ** error);
 
-/* A program's plan, without running it. NULL with error; cnn3d_plan_free(). */
+/* The plan of a program, without running it. NULL with error; free with cnn3d_plan_free(). */
 Cnn3dPlan *cnn3d_session_plan (const Cnn3dBackend * backend, Cnn3dModel * model, const Cnn3dNetwork * net,
     const Cnn3dProgramParams * program, const Cnn3dPlanParams * params, GError ** error);
-/* Compares what n programs would run with their references. *replaced: something was
- * found wrong and another way was taken, so that plans made before no longer hold. */
+/* Checks n programs against their references. *replaced: a program failed and was replaced, so that earlier plans no
+ * longer hold. */
 gboolean cnn3d_session_check (const Cnn3dBackend * backend, Cnn3dModel * model, const Cnn3dProgramParams * programs,
     guint n, gboolean * replaced, GError ** error);
 

@@ -53,14 +53,14 @@ CHOICES (monitors, "GstCnn3dTrainMonitor",
     {CNN3D_MONITOR_VAL_F1, "F1 on the validation clips, the mean over classes", "val-f1"});
 
 CHOICES (resumes, "GstCnn3dTrainResume",
-    {CNN3D_RESUME_AUTO, "Resume where checkpoint-dir has a checkpoint, start anew where not", "auto"},
-    {CNN3D_RESUME_NEVER, "Start anew; a checkpoint that is there is overwritten", "never"},
-    {CNN3D_RESUME_MUST, "Resume; it is an error if there is no checkpoint", "must"});
+    {CNN3D_RESUME_AUTO, "Resume if checkpoint-dir has a checkpoint, start over if not", "auto"},
+    {CNN3D_RESUME_NEVER, "Start over, and overwrite an existing checkpoint", "never"},
+    {CNN3D_RESUME_MUST, "Resume; a missing checkpoint is an error", "must"});
 
 CHOICES (resume_datas, "GstCnn3dTrainResumeData",
     {CNN3D_RESUME_DATA_SAME, "The clips, labels, sizes and sampling that the checkpoint was trained on", "same"},
-    {CNN3D_RESUME_DATA_ANY, "Whatever there is now, with a warning that says how it differs; an epoch whose clips are "
-        "others starts anew", "any"});
+    {CNN3D_RESUME_DATA_ANY, "Any data, with a warning that says how it differs; an epoch whose clips have changed "
+        "starts over", "any"});
 
 CHOICES (passes, "GstClipSrcPasses",
     {CNN3D_PASSES_ALL, "Each epoch trains, then validates", "all"},

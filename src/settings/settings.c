@@ -1,4 +1,4 @@
-/* settings.c: what the table's rows say, in words, and whether a value is in range.
+/* settings.c: text and range checks of the table's rows.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/settings/settings.h"
 
@@ -37,14 +37,14 @@ cnn3d_setting_number (gdouble number)
 {
   gchar text[G_ASCII_DTOSTR_BUF_SIZE];
 
-  number += 0.0;                /* no minus before 0 */
+  number += 0.0;                /* turns -0 into 0 */
   g_ascii_formatd (text, sizeof text, "%.15g", number);
   if (g_ascii_strtod (text, NULL) != number)
     g_ascii_formatd (text, sizeof text, "%.17g", number);
   return g_strdup (text);
 }
 
-/* As people read it: 10 digits, with a point in every locale. */
+/* For display: 10 digits, with a point in every locale. */
 static gchar *
 short_number (gdouble number)
 {
@@ -53,7 +53,7 @@ short_number (gdouble number)
   return g_strdup (g_ascii_formatd (text, sizeof text, "%.10g", number));
 }
 
-/* "0 to 1024"; of whole rates "0/1 to 1000/1". */
+/* "0 to 1024"; a range of whole rates: "0/1 to 1000/1". */
 static gchar *
 bounds (const Cnn3dSetting *s)
 {
@@ -76,7 +76,7 @@ cnn3d_setting_refuse (const Cnn3dSetting *s, gdouble value)
 {
   g_autofree gchar *text = NULL;
 
-  /* what is below the maximum is so in single precision, too, which it is used in */
+  /* a value below the maximum must also be below it in single precision, in which it is used */
   if (value >= s->minimum && value <= s->maximum && !(s->below && (gfloat) value >= s->maximum))
     return NULL;
   text = short_number (value);

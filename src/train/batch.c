@@ -1,18 +1,16 @@
-/* Batches: staged, started, and waited for.
+/* batch.c: batches are staged, started, and waited for.
  *
- * On a device that works while its caller continues, a started batch is under way
- * until it is waited for: the next one is staged meanwhile. So the host reads a loss
- * one batch late, and decides nothing from a step that is not done.
+ * On an asynchronous device a started batch runs until it is waited for, while the next one is staged. So the host
+ * reads a loss one batch late, and decides nothing from an unfinished step.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/train/trainer-private.h"
 
 #include <math.h>
 #include <string.h>
 
-/* torch.amp.GradScaler's: twice as large after so many steps without overflow,
- * half after one with. */
+/* As torch.amp.GradScaler: doubled after this many steps without overflow, halved after an overflow. */
 #define SCALE_GROWTH_STEPS 2000
-/* Where gradients still are not finite at this scale, no scale helps. */
+/* If gradients are not finite at this scale, no scale helps. */
 #define SCALE_LEAST 0x1p-24
 
 static gboolean
@@ -41,8 +39,7 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
   return TRUE;
 }
 
-/* A batch is run where it lies, or in one of the device's slots: the one that the
- * batch under way does not use. */
+/* A batch is read in place, or copied to one of the device's slots: the one that the running batch does not use. */
 static gboolean
 stage (Cnn3dTrainer *t, const Cnn3dBatch *batch, TrainerStaged *to, GError **error)
 {
@@ -71,7 +68,7 @@ stage (Cnn3dTrainer *t, const Cnn3dBatch *batch, TrainerStaged *to, GError **err
 
 /* --- starting --- */
 
-/* How often clips count in a mean: their number, or their labels' weights. */
+/* The weight of clips in a mean: their number, or the sum of their labels' weights. */
 static gdouble
 weight_of (const Cnn3dTrainer *t, const gint32 *labels, guint n)
 {
@@ -84,8 +81,8 @@ weight_of (const Cnn3dTrainer *t, const gint32 *labels, guint n)
   return weight;
 }
 
-/* Epochs that have passed, by clips rather than steps: skipped files and short
- * batches move no learning rate. */
+/* Epochs that have passed, counted in clips and not in steps, so that skipped files and short batches do not change the
+ * learning rate. */
 gdouble
 cnn3d_trainer_epochs_passed (const Cnn3dTrainer *t)
 {
@@ -95,15 +92,15 @@ cnn3d_trainer_epochs_passed (const Cnn3dTrainer *t)
   return pass->epoch + (pass->clips_listed ? MIN (1.0, (gdouble) done / pass->clips_listed) : 0);
 }
 
-/* Gradients come multiplied by this: of the mean loss of a micro-batch, as in
- * torch.amp, so that its scales serve here. */
+/* Factor on the loss gradient. Gradients are those of a micro-batch's mean loss, as in torch.amp, so that the same loss
+ * scales work. */
 static gfloat
 loss_scale (const Cnn3dTrainer *t)
 {
   return t->scales ? t->now.loss_scale / t->fit.micro_batch : 1;
 }
 
-/* The next optimizer step's figures, for the mean gradient of clips of that weight. */
+/* The parameters of the next optimizer step, for the mean gradient of clips of that weight. */
 static Cnn3dUpdate
 next_update (Cnn3dTrainer *t, gfloat weight)
 {
@@ -134,8 +131,8 @@ arrays (const Cnn3dTrainer *t)
   return (Cnn3dArrays) { t->s.weights, t->s.copy, t->gradients, t->first, t->second, t->trained };
 }
 
-/* The micro-batches of a batch, one after the other. logits: of all clips; may be
- * NULL. update: where layers are updated as their gradients come. */
+/* Runs the micro-batches of a batch in turn. logits, (clips, num_classes): may be NULL. update: non-NULL if layers are
+ * updated as their gradients become available. */
 static gboolean
 start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, gfloat *logits, const Cnn3dUpdate *update,
     GError **error)
@@ -164,7 +161,7 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
     if (!p || !t->s.backend->run (p->program, p->plan->steps, p->plan->n_steps, &b, results, error))
       return FALSE;
     t->n_results++;
-    /* a batch whose loss is no number changed no weights */
+    /* a batch with a NaN or infinite loss changed no weights */
     if (!t->s.backend->asynchronous && !isfinite (results->loss_sum))
       t->in_step = FALSE;
     if (!t->s.backend->asynchronous && !check_loss (t, results->loss_sum, error))
@@ -173,9 +170,8 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
   return TRUE;
 }
 
-/* The group is complete: one step with the mean gradient of its clips, but for
- * what the backward pass does already. Its running statistics are looked at too:
- * a checkpoint of this moment needs them. */
+/* The group is complete: takes one step with the mean gradient of its clips, except for what the backward pass has
+ * updated already. Also checks the running statistics, because a checkpoint saved now needs them. */
 static gboolean
 start_step (Cnn3dTrainer *t, gfloat weight, GError **error)
 {
@@ -232,8 +228,7 @@ end_group (Cnn3dTrainer *t)
   t->group_loss = t->group_weight = 0;
 }
 
-/* Gradients that are not finite changed nothing. Under a loss scale that is its
- * affair; otherwise there is no going on. */
+/* Gradients that are not finite change no weights. With loss scaling the step is skipped, without it training fails. */
 static gboolean
 take_overflow (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 {
@@ -318,7 +313,7 @@ count_confusion (Cnn3dTrainer *t, guint clips)
   }
 }
 
-/* Waits for the batch under way, and takes its figures into the pass's. */
+/* Waits for the running batch and adds its metrics to the pass's. */
 static gboolean
 collect (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 {
@@ -382,7 +377,7 @@ cnn3d_trainer_start (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
   memset (progress, 0, sizeof *progress);
   g_return_val_if_fail (!t->pending.active && t->staged.labels, FALSE);
   if (!start (t, error)) {
-    /* what was started writes to the trainer's figures */
+    /* a running batch writes to the trainer's results */
     t->s.backend->finish (t->s.device, NULL);
     return FALSE;
   }
@@ -423,7 +418,7 @@ cnn3d_trainer_logits (Cnn3dTrainer *t, const Cnn3dBatch *batch, gfloat *logits, 
       || !stage (t, batch, &staged, error))
     return FALSE;
   if (!start_passes (t, &staged, FALSE, logits, NULL, error)) {
-    /* what was started writes to logits */
+    /* a running batch writes to logits */
     t->s.backend->finish (t->s.device, NULL);
     return FALSE;
   }

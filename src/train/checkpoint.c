@@ -1,11 +1,9 @@
-/* Weights and checkpoints on disk.
+/* checkpoint.c: weights and checkpoints on disk.
  *
- * last.safetensors holds the weights, by PyTorch's names, and its metadata
- * names the file with the rest of the state (optimizer, position, figures).
- * That one is written first, under a name of its own: the rename of
- * last.safetensors is the moment at which the new checkpoint is the valid one,
- * and only then is the old state removed. best.safetensors (and epoch-*, with
- * save-top-k above 1) are weights alone.
+ * last.safetensors holds the weights, by PyTorch's names, and its metadata names the file with the rest of the state
+ * (optimizer, position, metrics). The state file is written first, under a new name: the rename of last.safetensors
+ * makes the new checkpoint the valid one, and only then is the old state file removed. best.safetensors (and epoch-*,
+ * with save-top-k above 1) hold weights only.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/temporary.h"
 #include "src/train/trainer-private.h"
@@ -44,7 +42,7 @@ cnn3d_trainer_load_pretrained (Cnn3dTrainer *t, const gchar *path, GError **erro
 
 /* --- writing --- */
 
-/* Hexadecimal: the same bits when read again. */
+/* Hexadecimal, so that the same bits are read back. */
 static void
 add_double (Cnn3dSafetensorsWriter *w, const gchar *key, gdouble value)
 {
@@ -56,7 +54,7 @@ add_double (Cnn3dSafetensorsWriter *w, const gchar *key, gdouble value)
   cnn3d_safetensors_writer_metadata (w, key, text);
 }
 
-/* Enough to build the network again and to feed it as in training. */
+/* Enough to rebuild the network and to prepare its input as in training. */
 static void
 add_description (const Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w)
 {
@@ -100,7 +98,7 @@ write_param (Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w, guint param, const gflo
       && cnn3d_safetensors_writer_data (w, values.data, bytes, error);
 }
 
-/* All weights as of the mark. state: name of the file with the rest, or NULL. */
+/* Writes all weights as of the mark. state: name of the state file, or NULL. */
 static gboolean
 write_weights (Cnn3dTrainer *t, const gchar *path, const gchar *state, GError **error)
 {
@@ -125,7 +123,7 @@ write_weights (Cnn3dTrainer *t, const gchar *path, const gchar *state, GError **
     const Cnn3dParam *p = &net->weights[i];
     const gboolean trained = CNN3D_PARAM_TRAINED (p->role);
 
-    /* running statistics are as at the mark, in host memory */
+    /* running statistics are those of the mark, in host memory */
     if (!(trained ? write_param (t, w, i, t->s.weights, error)
             : cnn3d_safetensors_writer_data (w, t->mark_statistics + (t->s.layout->offset[i] - t->s.layout->trained),
                 p->count * sizeof (gfloat), error))
@@ -211,8 +209,7 @@ make_folder (const Cnn3dTrainer *t, GError **error)
   return FALSE;
 }
 
-/* Files of states that no checkpoint names: older ones, and those of runs that
- * were killed between two writes. */
+/* Removes state files that no checkpoint names: older ones, and those of runs that were killed between two writes. */
 static void
 remove_other_states (const Cnn3dTrainer *t, const gchar *keep)
 {
@@ -286,7 +283,7 @@ cnn3d_trainer_save (Cnn3dTrainer *t, gchar **path, GError **error)
   if (!make_folder (t, error) || !keep_best (t, error))
     return FALSE;
   t->ended.unsaved = FALSE;
-  /* A position is passed once: no two states of a run have the same name. */
+  /* A position is passed once, so state names of a run are unique. */
   state = g_strdup_printf ("last-%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT ".state", t->mark.step, t->mark.position);
   state_path = g_build_filename (t->params.checkpoint_dir, state, NULL);
   last = g_build_filename (t->params.checkpoint_dir, LAST, NULL);
@@ -360,7 +357,7 @@ get_kept (Cnn3dTrainer *t, Cnn3dSafetensors *file)
   return TRUE;
 }
 
-/* Older versions did not write it. */
+/* Not in files of older versions. */
 static void
 get_best (Cnn3dSafetensors *file, Cnn3dBest *best)
 {
@@ -390,15 +387,14 @@ get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
     return FALSE;
   get_best (file, &m->best_epoch);
   m->pass.training = !!training;
-  /* without weights of classes it is the clips' number */
+  /* without class weights it is the number of clips */
   if (!get_double (file, "loss-weight", &m->pass.weight))
     m->pass.weight = m->pass.clips;
   t->validates = !!validates;
   return get_kept (t, file);
 }
 
-/* What one monitor found best is nothing to another. Older versions did not write
- * which it was. */
+/* One monitor's best value means nothing to another. Older versions did not write the monitor. */
 static void
 check_monitor (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
 {
@@ -416,7 +412,7 @@ check_monitor (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
   cnn3d_trainer_add_note (t, note);
 }
 
-/* last: the weights' file. */
+/* last: path of the weights file. */
 static gboolean
 read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gchar *last, TrainerMark *mark,
     GError **error)
@@ -429,18 +425,18 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
       || !cnn3d_safetensors_metadata (file, "model") || !get_mark (t, file, mark)
       || !get_uint (file, "optimizer", &optimizer)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-        "%s is not a state that this version wrote: use resume=never to start anew", path);
+        "%s is not a state that this version wrote: use resume=never to start over", path);
     return FALSE;
   }
   if (strcmp (cnn3d_safetensors_metadata (file, "model"), t->s.net->model)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-        "%s was written by another model than %s: set the same one, or resume=never to start anew", path,
+        "%s was written by another model than %s: set the same one, or resume=never to start over", path,
         t->s.net->model);
     return FALSE;
   }
   if (optimizer != t->params.optimizer) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-        "%s was written with another optimizer: set the same one, or resume=never to start anew", path);
+        "%s was written with another optimizer: set the same one, or resume=never to start over", path);
     return FALSE;
   }
   if (!cnn3d_trainer_check_data (t, last, file, mark, error))
@@ -504,8 +500,7 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, Cnn3dPassResult *ended
   if (!cnn3d_trainer_repeat_skipped (t, error))
     return FALSE;
   mark = t->now;
-  /* Stopped between a pass's last step and its end: nothing of it will come
-   * again, so it ends here. */
+  /* Stopped between the last step of a pass and its end: no clip of the pass is left, so it ends here. */
   if (mark.pass.clips_listed && mark.position >= mark.pass.first + mark.pass.clips_listed
       && !cnn3d_trainer_end_pass (t, mark.position, ended, error))
     return FALSE;

@@ -12,8 +12,7 @@ cnn3d_trainer_accumulates (const Cnn3dTrainerParams *p, guint batch, guint micro
   return p->accumulate > 1 || micro_batch < batch;
 }
 
-/* Clipping needs the norm of all gradients before the first update; 16-mixed
- * must know that all are finite. */
+/* Clipping needs the norm of all gradients before the first update; 16-mixed must know that all are finite. */
 gboolean
 cnn3d_trainer_updates_early (const Cnn3dTrainerParams *p, guint batch, guint micro_batch)
 {
@@ -106,8 +105,8 @@ done:
   return fit->micro_batch > 0;
 }
 
-/* Checks the programs that a fit runs, and those of single clips, of which a short
- * batch is made. replaced: something was found wrong, and the fit no longer holds. */
+/* Checks the programs that a fit runs, and those of single clips, which short batches consist of. replaced: a program
+ * failed its check and was replaced, so the fit no longer holds. */
 static gboolean
 check (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
     const Cnn3dFit *fit, gboolean *replaced, GError **error)
@@ -145,18 +144,18 @@ cnn3d_fit_needs (const Cnn3dFit *fit)
 
 /* --- choosing --- */
 
-#define PATIENCE 6              /* splits, one finer than the other, without a quicker one */
-#define SLACK 4                 /* micro-batches above one that fits, which are tried as well */
+#define PATIENCE 6              /* consecutive finer splits without a faster one */
+#define SLACK 4                 /* micro-batches above the largest that fits, also tried */
 
 typedef struct {
   const Cnn3dBackend *backend;
   Cnn3dDevice *device;
   guint64 budget;
   Cnn3dFit best;                /* micro_batch 0: nothing fits so far */
-  Cnn3dFit least;               /* of all that were tried, the one that needs least */
+  Cnn3dFit least;               /* the fit that needs the least memory of all that were tried */
 } Search;
 
-/* A way that `params` allow: is it the best so far? */
+/* Tries a fit that `params` allow, and keeps it if it is the best so far. */
 static gboolean
 try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, Cnn3dRecompute recompute,
     GError **error)
@@ -177,7 +176,7 @@ try_recomputes (Search *s, const Cnn3dTrainerParams *params, guint batch, guint 
 {
   if (params->recompute != CNN3D_RECOMPUTE_AUTO)
     return try_way (s, params, batch, micro, params->recompute, error);
-  /* each is slower than the one before, or as quick */
+  /* each is at least as slow as the one before */
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
     const guint had = s->best.micro_batch;
 
@@ -189,7 +188,7 @@ try_recomputes (Search *s, const Cnn3dTrainerParams *params, guint batch, guint 
   return TRUE;
 }
 
-/* Of this micro-batch alone: s->best is its quickest way that fits. */
+/* Tries this micro-batch only: s->best becomes its fastest fit. */
 static gboolean
 try_micro (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, GError **error)
 {
@@ -197,8 +196,7 @@ try_micro (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro
   return try_recomputes (s, params, batch, micro, error);
 }
 
-/* Batch norm sees one micro-batch: the largest that fits below `most`, whatever is
- * left for the last one. */
+/* Batch norm sees one micro-batch: takes the largest that fits up to `most`, whatever remains for the last one. */
 static gboolean
 search_largest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint most, GError **error)
 {
@@ -217,7 +215,7 @@ search_largest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint 
       above = micro;
     }
   }
-  /* where buffers are placed is a heuristic's: somewhat more may take less */
+  /* buffers are placed by a heuristic: a larger micro-batch may need less memory */
   for (guint micro = fits + 1; fits && micro < MIN (most, fits + 1 + SLACK); micro++) {
     if (!try_micro (s, params, batch, micro, error))
       return FALSE;
@@ -230,8 +228,8 @@ search_largest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint 
   return TRUE;
 }
 
-/* Where batch norm is frozen, a smaller micro-batch that recomputes less may be
- * quicker: of all splits into pieces of one size but the last, the quickest that fits. */
+/* With frozen batch norm a smaller micro-batch that recomputes less may be faster: takes the fastest that fits, of all
+ * splits into pieces of equal size except the last. */
 static gboolean
 search_quickest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint most, GError **error)
 {
@@ -254,7 +252,7 @@ search_quickest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint
   return TRUE;
 }
 
-/* All ways that the settings allow; FALSE only with error. */
+/* Tries all fits that the settings allow; FALSE only with error. */
 static gboolean
 search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error)
 {
@@ -277,7 +275,7 @@ cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
 {
   Search s = { backend, device, cnn3d_fit_budget (backend, device, params) };
 
-  /* what is found wrong is not taken again: this comes to an end */
+  /* terminates, because a program that failed its check is not chosen again */
   for (gboolean replaced = TRUE; replaced;) {
     if (!search (&s, params, batch, error))
       return FALSE;
@@ -310,13 +308,13 @@ cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
       : "; no setting fits with this model and these clips: try fewer frames, a smaller size or a smaller base-width", list);
 }
 
-/* --- what would fit --- */
+/* --- suggestions --- */
 
 typedef struct {
   gchar *text;
   guint64 needs;
   gdouble seconds;
-  gint changes;                 /* how much of the training it changes */
+  gint changes;                 /* how much it changes the training */
 } Way;
 
 static void
@@ -350,7 +348,7 @@ cheapest_first (gconstpointer a, gconstpointer b)
   return x->seconds < y->seconds ? -1 : x->seconds > y->seconds;
 }
 
-/* Ways in which nothing but memory and time changes, with `prefix` before them. */
+/* Suggestions that change only memory and time; `prefix` precedes each. */
 static void
 add_ways (GArray *ways, Search *s, const Cnn3dTrainerParams *base, guint batch, gint changes, const gchar *prefix)
 {
@@ -386,7 +384,7 @@ cnn3d_fit_suggest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
     p.precision = CNN3D_PRECISION_16_MIXED;
     add_ways (ways, &s, &p, batch, 2, "precision=16-mixed ");
   }
-  /* what follows sees less of each clip: least first, on top of all the rest */
+  /* the following use less of each clip: with the least memory, on top of all the rest */
   p.recompute = CNN3D_RECOMPUTE_AUTO;
   p.auto_fit = TRUE;
   for (gint k = 0; k < 3; k++) {

@@ -3,7 +3,7 @@
 
 #include "src/train/trainer-private.h"
 
-/* Bytes of a number of the weights' copy. */
+/* Bytes of a number in the half-precision copy of the weights */
 #define HALF 2
 
 Cnn3dRoofline *

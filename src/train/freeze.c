@@ -20,7 +20,7 @@ cnn3d_freezes_norm (const gchar *freeze)
   return has_token (freeze, "batch-norm");
 }
 
-/* Marks what trains; a prefix that names nothing is a mistake worth telling. */
+/* Marks the parameters that train. A prefix that matches no name is an error. */
 gboolean *
 cnn3d_freeze (const Cnn3dNetwork *net, const gchar *freeze, gboolean *norm_frozen, GError **error)
 {

@@ -1,4 +1,4 @@
-/* lr.c: learning-rate schedules, those of torchvision's training recipes.
+/* lr.c: learning-rate schedules of torchvision's training recipes.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/train/lr.h"
 
@@ -58,7 +58,7 @@ cnn3d_lr_at (const Cnn3dLrParams * p, gdouble epoch)
       after /= p->epochs - p->warmup_epochs;
       return p->lr * 0.5 * (1 + cos (G_PI * MIN (after, 1)));
     case CNN3D_LR_STEP:
-      /* An epoch that was summed or divided may miss its mark by rounding */
+      /* rounding may leave a computed epoch just below its value */
       return p->lr * pow (p->gamma, floor (after / p->step_size + 1e-9));
     default:
       return p->lr;

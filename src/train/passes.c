@@ -1,11 +1,11 @@
-/* Passes over the clips: their beginnings, their ends and what the ends say.
+/* passes.c: passes over the clips: start, end and results.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/train/trainer-private.h"
 
 #include <math.h>
 #include <string.h>
 
-/* The name of a monitor that only a validation pass measures; NULL: it is another. */
+/* The name of a monitor that requires a validation pass; NULL: another monitor. */
 static const gchar *
 validation_monitor (Cnn3dMonitor monitor)
 {
@@ -28,7 +28,7 @@ cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error
   Cnn3dProgress progress;
   gboolean goes_on;
 
-  /* of a pass that was broken off */
+  /* of an interrupted pass */
   if (!cnn3d_trainer_wait (t, &progress, error))
     return FALSE;
   goes_on = pass->epoch == t->now.pass.epoch && pass->training == t->now.pass.training
@@ -70,13 +70,13 @@ cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error
 
     if (!cnn3d_trainer_take_mark (t, error))
       return FALSE;
-    t->mark_saved = saved;      /* a border of passes alone is nothing to save */
+    t->mark_saved = saved;      /* the boundary between two passes alone is not worth saving */
     t->now.lr = cnn3d_lr_at (&t->params.lr, cnn3d_trainer_epochs_passed (t));
   }
   return TRUE;
 }
 
-/* The monitor's value, larger is better; r is the epoch's last pass. */
+/* The monitor's value, larger is better; r: of the epoch's last pass. */
 static gdouble
 monitored (const Cnn3dTrainer *t, const Cnn3dPassResult *r)
 {
@@ -111,7 +111,7 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
   result->confusion = pass->training ? NULL : t->confusion;
   result->recall = result->f1 = NAN;
   if (result->confusion)
-    cnn3d_class_figures (result, t->s.net->params.num_classes, t->class_accuracy);
+    cnn3d_class_metrics (result, t->s.net->params.num_classes, t->class_accuracy);
   result->epoch_complete = !pass->training || !t->validates;
   if (pass->training)
     t->now.train_loss = result->loss;
@@ -127,7 +127,7 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
     }
     result->stop = t->params.patience > 0 && t->now.epochs_since_best >= t->params.patience;
   }
-  /* The next pass starts at `position` with empty figures. */
+  /* The next pass starts at `position` with no clips counted. */
   t->now.position = position;
   t->now.pass = (TrainerPass) { pass->epoch + result->epoch_complete, result->epoch_complete, position,
     0, 0, 0, 0, 0

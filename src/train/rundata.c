@@ -1,8 +1,7 @@
-/* rundata.c: whether a run that is resumed sees the data that its checkpoint was
- * trained on.
+/* rundata.c: checks that a resumed run has the data that its checkpoint was trained on.
  *
- * The state beside last.safetensors has the digests that clipsrc told; classes,
- * size and sampling are in last.safetensors itself, for those who use the weights.
+ * The state file beside last.safetensors has clipsrc's digests. Classes, size and sampling are in last.safetensors
+ * itself, for users of the weights.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/train/trainer-private.h"
 
@@ -38,7 +37,7 @@ number (Cnn3dSafetensors *file, const gchar *key)
   return text ? g_ascii_strtoull (text, NULL, 10) : 0;
 }
 
-/* Strings stay the file's. FALSE: an older version wrote it, or nobody told. */
+/* Strings are owned by the file. FALSE: written by an older version, or the data was not known. */
 static gboolean
 read_data (Cnn3dSafetensors *state, Cnn3dRunData *d)
 {
@@ -51,12 +50,12 @@ read_data (Cnn3dSafetensors *state, Cnn3dRunData *d)
 
 /* --- classes --- */
 
-/* Names of classes that are told in one error. */
+/* Class names in one error, at most */
 #define MOST_NAMED 20
-#define ADVICE "name them as before, set another checkpoint-dir, or start anew with resume=never " \
+#define ADVICE "name them as before, set another checkpoint-dir, or start over with resume=never " \
     "(pretrained= takes these weights)"
 
-/* An older version gave an output without clips its number for a name. */
+/* Older versions named an output without clips by its number. */
 static gboolean
 is_same_class (const gchar *was, const gchar *is, guint i)
 {
@@ -115,7 +114,7 @@ compare_preparation (const Cnn3dTrainer *t, const Cnn3dModelInfo *info, GString 
   add_number (text, "height", m->height, n->height);
   add_number (text, "width", m->width, n->width);
   add_number (text, "channels", m->channels, n->channels);
-  /* not known of one: nothing to compare */
+  /* unknown for one of them: not compared */
   if (was->sampling && is->sampling) {
     add_word (text, "sampling", was->sampling, is->sampling);
     add_number (text, "frame-interval", was->frame_interval, is->frame_interval);
@@ -131,7 +130,7 @@ compare_preparation (const Cnn3dTrainer *t, const Cnn3dModelInfo *info, GString 
 
 /* --- rows --- */
 
-/* What of the epoch at hand is trained on already is a matter of their order. */
+/* Within an epoch, which clips are trained on already depends on their order. */
 static gboolean
 within_training (const TrainerMark *m)
 {
@@ -169,15 +168,15 @@ compare_rows (const TrainerMark *m, const Cnn3dRunData *was, const Cnn3dRunData 
   }
 }
 
-/* What is trained next is the pass at `position`, from its first clip on. */
+/* Restarts the pass at `position` from its first clip. */
 static gboolean
-begin_anew (Cnn3dTrainer *t, guint epoch, gboolean training, guint64 position, GError **error)
+restart_pass (Cnn3dTrainer *t, guint epoch, gboolean training, guint64 position, GError **error)
 {
   t->now.position = position;
   t->now.pass = (TrainerPass) { epoch, training, position, 0, 0, 0, 0 };
   if (!cnn3d_trainer_take_mark (t, error))
     return FALSE;
-  t->mark_saved = TRUE;         /* there is nothing new in it */
+  t->mark_saved = TRUE;         /* it equals the checkpoint */
   return TRUE;
 }
 
@@ -190,8 +189,8 @@ cnn3d_trainer_add_note (Cnn3dTrainer *t, const gchar *text)
   t->data_note = both;
 }
 
-/* Clips that could not be read may be there again, but an epoch that has lost more
- * than max_skipped can only end in an error: it begins anew. */
+/* Clips that could not be read may be readable again, but an epoch that has skipped more than max_skipped can only end
+ * in an error: it starts over. */
 gboolean
 cnn3d_trainer_repeat_skipped (Cnn3dTrainer *t, GError **error)
 {
@@ -203,13 +202,13 @@ cnn3d_trainer_repeat_skipped (Cnn3dTrainer *t, GError **error)
   if (!pass->training || !pass->clips_listed || !(skipped > pass->clips_listed * t->params.max_skipped))
     return TRUE;
   text = g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " clips of epoch %u were skipped before the "
-      "checkpoint, more than max-skipped=%g allows: the epoch begins anew, with the weights as they are", skipped,
+      "checkpoint, more than max-skipped=%g allows: the epoch starts over, with the weights as they are", skipped,
       pass->clips_listed, pass->epoch + 1, t->params.max_skipped);
   cnn3d_trainer_add_note (t, text);
-  return begin_anew (t, pass->epoch, TRUE, pass->first, error);
+  return restart_pass (t, pass->epoch, TRUE, pass->first, error);
 }
 
-/* An epoch whose order is another one begins anew. */
+/* An epoch whose order differs starts over. */
 gboolean
 cnn3d_trainer_move_to_data (Cnn3dTrainer *t, GError **error)
 {
@@ -224,7 +223,7 @@ cnn3d_trainer_move_to_data (Cnn3dTrainer *t, GError **error)
     training = TRUE;
     epoch++;
   }
-  return begin_anew (t, epoch, training, epoch * (is->training_clips + is->validation_clips)
+  return restart_pass (t, epoch, training, epoch * (is->training_clips + is->validation_clips)
       + (training ? 0 : is->training_clips), error);
 }
 
@@ -233,7 +232,7 @@ cnn3d_trainer_check_data (Cnn3dTrainer *t, const gchar *path, Cnn3dSafetensors *
     GError **error)
 {
   const Cnn3dRunData *is = &t->params.data;
-  /* one that does not describe itself has nothing to compare */
+  /* a file without a description has nothing to compare */
   g_autoptr (Cnn3dModelFile) file = cnn3d_model_file_open (path, NULL);
   g_autoptr (GString) text = g_string_new (NULL);
   Cnn3dRunData was;

@@ -27,9 +27,9 @@ cnn3d_trainer_params_init (Cnn3dTrainerParams *p)
   p->max_skipped = 1;
 }
 
-#define INITIAL_LOSS_SCALE 65536        /* torch.amp.GradScaler's */
+#define INITIAL_LOSS_SCALE 65536        /* as torch.amp.GradScaler */
 
-/* --- setting up --- */
+/* --- setup --- */
 
 static gboolean
 open_device (Cnn3dTrainer *t, GError **error)
@@ -50,7 +50,7 @@ alloc_trained (Cnn3dTrainer *t, GError **error)
   return cnn3d_session_alloc (&t->s, t->s.layout->trained * sizeof (gfloat), error);
 }
 
-/* Where clips are brought to, for a device that works on others meanwhile. */
+/* Slots that the next batch is copied to, for an asynchronous device. */
 static gboolean
 take_slots (Cnn3dTrainer *t, GError **error)
 {
@@ -62,7 +62,7 @@ take_slots (Cnn3dTrainer *t, GError **error)
   return TRUE;
 }
 
-/* All of it, once: a step takes none. */
+/* Allocates all memory; steps allocate none. */
 static gboolean
 take_memory (Cnn3dTrainer *t, GError **error)
 {
@@ -89,12 +89,12 @@ take_memory (Cnn3dTrainer *t, GError **error)
         && cnn3d_session_program (&t->s, t->fit.micro_batch, FALSE, error);
 
   if (g_error_matches (reason, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY)) {
-    /* It was there when this was planned: somebody else has taken it. */
+    /* It was free when the plan was made: another process has taken it. */
     Cnn3dDeviceMemory now;
 
     cnn3d_session_give_back (&t->s);
     t->s.backend->memory (t->s.device, &now);
-    /* less than was asked for, whatever the system says */
+    /* less than was asked for, whatever the system reports */
     cnn3d_fit_refuse (t->s.backend, t->s.device, &t->params, t->batch, &t->fit,
         MIN (MIN (t->budget, now.available), cnn3d_memory_needs (&t->fit.memory) - 1), error);
     g_prefix_error (error, "%s: ", reason->message);
@@ -243,7 +243,7 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   g_ptr_array_add (t->left_out, NULL);
   if (!cnn3d_trainer_take_mark (t, error))
     goto failed;
-  t->mark_saved = TRUE;         /* nothing is lost yet */
+  t->mark_saved = TRUE;         /* there is nothing to save yet */
   return t;
 
 failed:
@@ -286,7 +286,7 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   g_free (t);
 }
 
-/* --- what there is to know --- */
+/* --- state --- */
 
 const gchar *const *
 cnn3d_trainer_left_out (const Cnn3dTrainer *t)

@@ -165,12 +165,12 @@ def skipped(folder):
 
 
 def skipped_before(folder):
-    """An epoch that has skipped too much before a run is resumed begins anew: the same line is refused while the files
+    """An epoch that has skipped too much before a run is resumed starts over: the same line is refused while the files
     are gone, and goes on when they are there again"""
     videos(folder)
     table(folder, "void.csv", [("gone/%d.mp4" % i, "ball") for i in range(60)] + 8 * ROWS)
     cut = line("void.csv", epochs=1, batch=1, source="shuffle=false", more="checkpoint-interval=1 max-skipped=%s")
-    anew = "60 of 108 clips of epoch 1 were skipped before the checkpoint, more than max-skipped=0.5.*begins anew"
+    anew = "60 of 108 clips of epoch 1 were skipped before the checkpoint, more than max-skipped=0.5.*starts over"
     launch.stop_when(cut % 1, "cnn3dtrain-step", 3, signal.SIGKILL, folder=folder)
     # the second time its checkpoint stands at the epoch's end
     for _ in range(2):
@@ -285,7 +285,7 @@ def other_data(folder):
     for more in "", "resume-data=any", "resume=must":
         resumed("renamed.csv", more).refused("the classes of run/last.safetensors are ball, bars, in this order, but "
                                              "the data's are adding, bowling: name them as before, set another "
-                                             "checkpoint-dir, or start anew with resume=never "
+                                             "checkpoint-dir, or start over with resume=never "
                                              r"\(pretrained= takes these weights\)")
     for location, said in (("swapped.csv", "clips have other labels"), ("more.csv", "the data set had 6 rows and has 7"),
                            ("others.csv", "other clips, or other segments or splits")):
@@ -316,7 +316,7 @@ def other_data(folder):
 
 
 def within(folder):
-    """Within an epoch the order of the clips is part of the data; with resume-data=any the epoch begins anew"""
+    """Within an epoch the order of the clips is part of the data; with resume-data=any the epoch starts over"""
     videos(folder)
     table(folder, "reordered.csv", ROWS[::-1])
     more = "checkpoint-interval=1"

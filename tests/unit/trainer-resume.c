@@ -151,7 +151,7 @@ train_some (Cnn3dTrainer *t, guint64 skipped, guint64 end)
   g_assert_no_error (error);
 }
 
-/* An epoch that has lost more than max_skipped begins anew; with less, or at the
+/* An epoch that has lost more than max_skipped starts over; with less, or at the
  * limit, it goes on. */
 static void
 test_skipped (void)
@@ -318,7 +318,7 @@ test_bad_checkpoints (void)
   assert_resume_fails (&p, state);
   g_assert_true (g_file_get_contents (last, &weights, &bytes, NULL));
   g_assert_true (g_file_set_contents (state, weights, bytes, NULL));
-  assert_resume_fails (&p, " is not a state that this version wrote: use resume=never to start anew");
+  assert_resume_fails (&p, " is not a state that this version wrote: use resume=never to start over");
   g_free (weights);
   g_assert_true (g_file_set_contents (state, data, 0, NULL));
   assert_resume_fails (&p, state);

@@ -1,11 +1,11 @@
-/* figures.c: what a validation pass tells of each class.
+/* classmetrics.c: per-class metrics of a validation pass.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/train/trainer-private.h"
 
 #include <math.h>
 
 void
-cnn3d_class_figures (Cnn3dPassResult *result, guint num_classes, gdouble *accuracy)
+cnn3d_class_metrics (Cnn3dPassResult *result, guint num_classes, gdouble *accuracy)
 {
   const guint64 *confusion = result->confusion;
   gdouble recall = 0, f1 = 0;
@@ -24,7 +24,7 @@ cnn3d_class_figures (Cnn3dPassResult *result, guint num_classes, gdouble *accura
       continue;
     n++;
     recall += labelled ? accuracy[c] : 0;
-    /* of precision and recall, the harmonic mean */
+    /* harmonic mean of precision and recall */
     f1 += 2.0 * right / (labelled + predicted);
   }
   result->class_accuracy = accuracy;
