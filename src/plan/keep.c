@@ -7,12 +7,12 @@ typedef struct {
   const Cnn3dPlanParams *params;
   gint *segment;                /* [op] */
   gint n_segments;
-  gboolean *again;              /* [segment]: its convolutions are done again */
-  gboolean *cheap;              /* [tensor]: not a convolution's, kept although it could be made again */
+  gboolean *again;              /* [segment]: its convolutions are recomputed */
+  gboolean *cheap;              /* [tensor]: not a convolution's output; kept although it could be recomputed */
 } Choice;
 
-/* Passes over a tensor that making another's slice takes, at most; longer chains
- * of residuals are cut by keeping one of them. */
+/* The most passes over a tensor that recomputing a slice of another may take; longer chains of residuals are cut by
+ * keeping one of them. */
 #define LONGEST_CHAIN 3
 
 static gboolean
@@ -21,7 +21,7 @@ is_cheap (const Cnn3dOp *op)
   return op->kind == CNN3D_OP_INPUT || op->kind == CNN3D_OP_NORM || op->kind == CNN3D_OP_MAX_POOL;
 }
 
-/* Fills keep[tensor] from the choice. */
+/* Fills in keep[tensor] from the choice. */
 static void
 fill_keep (const Choice *c, gboolean *keep)
 {
@@ -39,8 +39,7 @@ fill_keep (const Choice *c, gboolean *keep)
     } else if (!is_cheap (op)) {
       keep[t] = TRUE;
     } else {
-      /* A block that is done again hands its output on. The stem, which is
-       * cheap, is done again with the block behind it. */
+      /* A recomputed block keeps its output. The stem, which is cheap, is recomputed with the block after it. */
       keep[t] = c->cheap[t] || (ends && c->again[segment]);
       if (!keep[t])
         chain[t] = 1 + (op->residual >= 0 ? chain[op->residual] : 0);
@@ -52,7 +51,7 @@ fill_keep (const Choice *c, gboolean *keep)
   }
 }
 
-/* The most that is alive at one step. */
+/* The largest number of bytes alive at one step. */
 static gsize
 live (const Choice *c)
 {
@@ -67,9 +66,8 @@ live (const Choice *c)
   return bytes;
 }
 
-/* Everything is made again at first; then what does not lower the peak is kept
- * after all: blocks, those with the most multiply-adds first, then tensors, the
- * last, which are the smallest, first. */
+/* Recomputes everything at first, then keeps what does not lower the peak: first blocks, those with the most
+ * multiply-adds first, then tensors, from the last, which are the smallest. */
 static void
 choose (Choice *c)
 {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The largest sum of sizes that are alive at one step, and which step that is. */
+/* The largest sum of sizes alive at one step, and that step. */
 static gsize
 most_alive (const Cnn3dBuffer *buffers, guint n, guint *when)
 {
@@ -55,18 +55,18 @@ aligned (gsize bytes)
 }
 
 #define NONE G_MAXUINT
-#define BRIEF 8                 /* steps that a buffer may live to be looked up by its first */
+#define BRIEF 8                 /* lifetime, in steps, up to which a buffer is found by its first step */
 
 typedef struct {
   gsize offset, end;
 } Region;
 
-/* In which order buffers get their places. None is best for every plan. */
+/* The order in which buffers are placed. None is best for every plan. */
 typedef enum {
   LARGEST_FIRST,
   LONGEST_FIRST,
-  CROWD_FIRST,                  /* what is alive where most is, the longest first; then the largest */
-  NEAREST_FIRST,                /* to where most is alive */
+  CROWD_FIRST,                  /* alive at the peak step, longest first; then the largest */
+  NEAREST_FIRST,                /* to the peak step */
   EARLIEST_FIRST,
   LATEST_FIRST,
   N_ORDERS
@@ -75,19 +75,18 @@ typedef enum {
 typedef struct {
   const Cnn3dBuffer *buffers;
   guint n, n_steps;
-  guint crowd;                  /* the step where most is alive */
+  guint crowd;                  /* the peak step */
   Order by;
-  guint *order;                 /* buffers as they get their places */
+  guint *order;                 /* buffers, in the order of placement */
   gsize *offset;                /* [buffer] */
-  /* Those that have a place, to be found by when they are alive. Of those that
-   * live long there are few, however many slices a batch has. */
+  /* Placed buffers, found by their lifetime. Few live long, however many slices a batch has. */
   guint *lasting, n_lasting;
-  guint *brief;                 /* [step]: the last placed that begins there; NONE: no such */
-  guint *before;                /* [buffer]: placed before it, beginning at the same step */
-  Region *near;                 /* room for n */
+  guint *brief;                 /* [step]: the last placed buffer that begins there; NONE: none */
+  guint *before;                /* [buffer]: the previously placed one that begins at the same step */
+  Region *near;                 /* capacity n */
 } Packing;
 
-/* Steps from it to where most is alive. */
+/* Distance in steps from the buffer's lifetime to the peak step. */
 static inline guint
 distance (const Packing *p, const Cnn3dBuffer *b)
 {
@@ -132,7 +131,7 @@ add_near (Packing *p, guint i, guint *n)
   p->near[(*n)++] = (Region) { p->offset[i], p->offset[i] + aligned (p->buffers[i].bytes) };
 }
 
-/* What is placed and alive while `b` is, by offset; returns how many. */
+/* Finds the placed buffers that are alive while `b` is, by offset; returns their number. */
 static guint
 find_near (Packing *p, const Cnn3dBuffer *b)
 {
@@ -165,8 +164,7 @@ note_placed (Packing *p, guint i)
   }
 }
 
-/* Places one after the other in the tightest gap, or in the lowest; returns the
- * arena's size. */
+/* Places the buffers in order, each in the tightest or the lowest gap; returns the arena's size. */
 static gsize
 place (Packing *p, gboolean lowest)
 {
@@ -199,11 +197,10 @@ place (Packing *p, gboolean lowest)
   return total;
 }
 
-#define PACK_WORK 100000        /* buffers placed in all the tries of one climb */
-#define PACK_GOOD 1.003         /* of what is alive: not worth another try */
+#define PACK_WORK 100000        /* buffers placed in all tries of one climb */
+#define PACK_GOOD 1.003         /* of the live bytes: not worth another try */
 
-/* What ended highest gets its place earlier, anywhere before its turn; or, at
- * random too, something that was in its way does. */
+/* Moves the highest buffer to an earlier, random place in the order, or, also at random, one that was in its way. */
 static void
 hurry_one (Packing *p, const gsize *offset, gsize total, gboolean other, GRand *random)
 {
@@ -215,7 +212,7 @@ hurry_one (Packing *p, const gsize *offset, gsize total, gboolean other, GRand *
   if (other && highest > 0) {
     const Cnn3dBuffer *b = &p->buffers[p->order[highest]], *o;
 
-    /* the next from there on that is alive with it; at the latest itself */
+    /* the next one from there on that is alive with it; at the latest itself */
     from = g_rand_int_range (random, 0, highest);
     while (o = &p->buffers[p->order[from]], o->last < b->first || o->first > b->last)
       from++;
@@ -245,7 +242,7 @@ keep_better (const Packing *p, Cnn3dBuffer *buffers, gsize total, gsize *best)
     buffers[i].offset = p->offset[i];
 }
 
-/* From one order on, better ones step by step, in at most `tries`. */
+/* Hill climbing from an order, in at most `tries` tries. */
 static void
 climb (Packing *p, Cnn3dBuffer *buffers, guint tries, gsize good, GRand *random, gsize *best)
 {
@@ -260,7 +257,7 @@ climb (Packing *p, Cnn3dBuffer *buffers, guint tries, gsize good, GRand *random,
     memcpy (p->order, order, p->n * sizeof *order);
     hurry_one (p, offset, now, t % 2, random);
     total = place (p, FALSE);
-    /* as good will do: another is highest then */
+    /* an equal result is kept: another buffer is highest then */
     if (total > now)
       continue;
     now = total;
@@ -294,7 +291,7 @@ cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n)
     sort_by (&p, t / 2);
     keep_better (&p, buffers, place (&p, t % 2), &best);
   }
-  random = g_rand_new_with_seed (n);    /* the same numbers for the same buffers */
+  random = g_rand_new_with_seed (n);    /* fixed seed: the same numbers for the same buffers */
   for (guint s = 0; s < G_N_ELEMENTS (starts) && best > good; s++) {
     sort_by (&p, starts[s]);
     climb (&p, buffers, PACK_WORK / n, good, random, &best);

@@ -10,19 +10,19 @@ typedef struct {
   const Cnn3dPlanParams *params;
   const gboolean *keep;
   gint *segment;                /* [op] */
-  gboolean *trains;             /* [op]: any parameter */
-  gboolean *wanted;             /* [tensor]: its gradient leads to something trained */
+  gboolean *trains;             /* [op]: any of its parameters */
+  gboolean *wanted;             /* [tensor]: its gradient is needed for something trained */
   gsize *activation;            /* [tensor]: buffer number */
-  guint *filled;                /* [tensor]: clips that are there */
+  guint *filled;                /* [tensor]: clips available */
   gsize *saved;                 /* [op]: buffer number */
   gsize *parameters;            /* [op]: buffer number */
-  gsize (*gradient)[2];         /* [tensor]: contributions' buffer numbers */
+  gsize (*gradient)[2];         /* [tensor]: buffer numbers of the contributions */
 } Planner;
 
-/* A tensor's clips from `first` on, for the step that is being made. */
+/* A tensor's clips from `first` on, for the step being created. */
 typedef struct {
   gsize buffer, displacement;
-  gboolean temporary;           /* nobody else will read it */
+  gboolean temporary;           /* nothing else reads it */
 } Slice;
 
 static const Slice no_slice = { CNN3D_NOWHERE, 0, FALSE };
@@ -36,7 +36,7 @@ new_buffer (Planner *p, const gchar *kind, gint index, gsize bytes)
   return p->pass->buffers->len - 1;
 }
 
-/* Notes that the step being made touches a buffer; returns the place. */
+/* Records that the step being created uses a buffer; returns the place. */
 static gsize
 use_at (Planner *p, gsize buffer, gsize displacement)
 {
@@ -66,7 +66,7 @@ use_slice (Planner *p, Slice s)
   return use_at (p, s.buffer, s.displacement);
 }
 
-/* The whole of a tensor, which is there or is being made. */
+/* The whole of a tensor that is available or being computed. */
 static gsize
 use_activation (Planner *p, gint tensor)
 {
@@ -123,7 +123,7 @@ add_step (Planner *p, const Cnn3dStep *s)
 
 /* --- forward --- */
 
-/* The op that reads a tensor in the forward pass; -1: more than one does. */
+/* The op that reads a tensor in the forward pass; -1: more than one. */
 static gint
 only_reader (const Planner *p, gint tensor)
 {
@@ -138,14 +138,14 @@ only_reader (const Planner *p, gint tensor)
   return reader;
 }
 
-/* Does a tensor outlive those who read it in the forward pass? */
+/* Whether a tensor outlives its readers in the forward pass. */
 static gboolean
 stays (const Planner *p, gint tensor)
 {
   return p->params->training ? p->keep[tensor] : p->params->features && p->params->features[tensor];
 }
 
-/* Does only a convolution read a batch norm's output, and nothing later? */
+/* Whether only a convolution reads a batch norm's output, and nothing reads it later. */
 static gboolean
 forward_defers (const Planner *p, const Cnn3dOp *op)
 {
@@ -163,7 +163,7 @@ add_forward (Planner *p, gint i)
 
   s.in = use_activation (p, op->in);
   s.residual = use_activation (p, op->residual);
-  /* Where nobody else reads a convolution's output, its batch norm works in place. */
+  /* If nothing else reads a convolution's output, its batch norm works in place. */
   if (op->kind == CNN3D_OP_NORM && !stays (p, op->in))
     p->activation[op->out] = p->activation[op->in];
   s.defers = op->kind == CNN3D_OP_NORM && forward_defers (p, op);
@@ -183,10 +183,9 @@ add_forward (Planner *p, gint i)
   add_step (p, &s);
 }
 
-/* --- what is not kept, again --- */
+/* --- recomputation --- */
 
-/* The batch norm step that was made last leaves its output to the convolution
- * that is about to be. */
+/* Defers the last batch norm step to the convolution step that follows. */
 static void
 leave_to_convolution (Planner *p, gint tensor, const Slice *in)
 {
@@ -202,8 +201,7 @@ is_there (const Planner *p, gint tensor, guint end)
   return p->activation[tensor] != CNN3D_NOWHERE && p->filled[tensor] >= end;
 }
 
-/* Clips that must be made at once so that each convolution on the way has whole
- * slices. */
+/* The number of clips to recompute at once so that each convolution involved has whole slices. */
 static guint
 unit (const Planner *p, gint tensor)
 {
@@ -218,9 +216,8 @@ unit (const Planner *p, gint tensor)
   return MAX (clips, MAX (unit (p, op->in), unit (p, op->residual)));
 }
 
-/* Makes clips of a tensor if they are not there. Convolutions of block
- * `segment` fill whole tensors, because their batch norms' backward steps
- * follow; anything else is gone after its use. */
+/* Recomputes clips of a tensor unless they are available. Convolutions of block `segment` fill whole tensors, because
+ * the backward steps of their batch norms follow; everything else is temporary. */
 static Slice
 make (Planner *p, gint tensor, guint first, guint clips, gint segment)
 {
@@ -265,7 +262,7 @@ make (Planner *p, gint tensor, guint first, guint clips, gint segment)
   return out;
 }
 
-/* Makes the whole of a convolution's output if it is not there. */
+/* Recomputes the whole of a convolution's output unless it is available. */
 static void
 make_whole (Planner *p, gint tensor)
 {
@@ -278,7 +275,7 @@ make_whole (Planner *p, gint tensor)
 
 /* --- backward --- */
 
-/* A second buffer, or the first, for another contribution to a gradient. */
+/* Takes a free buffer, of two, for another contribution to a gradient. */
 static gsize
 contribute (Planner *p, gint tensor, gsize buffer)
 {
@@ -289,7 +286,7 @@ contribute (Planner *p, gint tensor, gsize buffer)
   return slots[k] = buffer != CNN3D_NOWHERE ? buffer : new_buffer (p, "gradient", tensor, p->sizes->gradient[tensor]);
 }
 
-/* Slice by slice where the input must be made again. */
+/* Slice by slice if the input must be recomputed. */
 static void
 add_backward_weights (Planner *p, gint i)
 {
@@ -316,8 +313,8 @@ add_backward_weights (Planner *p, gint i)
   }
 }
 
-/* Of a convolution or the last layer: the gradient of its input. Where memory
- * counts most and both are of one size, it goes over the output's. */
+/* The gradient of the input of a convolution or of the last layer. With the least-memory setting it overwrites the
+ * output's gradient if both have the same size. */
 static void
 add_backward_data (Planner *p, gint i)
 {
@@ -349,10 +346,10 @@ add_backward (Planner *p, gint i)
     s.dout[k] = use (p, p->gradient[op->out][k]);
   if (op->kind == CNN3D_OP_NORM) {
     s.in = use (p, p->activation[op->in]);
-    /* what ReLU lets through, written over dout[0], is the residual's gradient */
+    /* the masked gradient, written over dout[0], is the residual's gradient */
     if (op->residual >= 0 && p->wanted[op->residual])
       s.dresidual = use (p, contribute (p, op->residual, p->gradient[op->out][0]));
-    /* nobody reads the convolution's output after this */
+    /* the convolution's output is not read after this */
     if (p->wanted[op->in])
       s.din = use (p, contribute (p, op->in, p->activation[op->in]));
     s.parameters = use_parameters (p, i);
@@ -429,8 +426,8 @@ add_pass (Planner *p)
   }
 }
 
-/* A batch norm can only leave its work to the convolution while what it reads is
- * there: with layers that do not train, nobody may need it any more. */
+/* A batch norm can be deferred to the convolution only while its own input is available; with frozen layers nothing may
+ * keep that alive. */
 static void
 settle_deferred (Pass *pass)
 {

@@ -48,7 +48,7 @@ cnn3d_plan_slice (guint batch, guint most, gsize clip_bytes, gsize limit)
   return clips;
 }
 
-/* --- what it costs --- */
+/* --- cost --- */
 
 static gdouble
 clip_bytes (const Cnn3dSizes *sizes, gint tensor)

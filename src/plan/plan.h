@@ -1,9 +1,8 @@
-/* plan.h: what a step does in which order, and where each buffer of it lies.
+/* plan.h: the steps of a pass, in order, and the offsets of their buffers.
  *
- * From a network and the bytes that a back end says each piece takes, the plan
- * lays out the steps of a pass, finds out from which step to which each buffer
- * lives, and packs all of them into one arena. It knows no back end, takes no
- * memory of the arena's size, and is a pure function of its arguments.
+ * From a network and the bytes that a back end reports for each piece, the plan lists the steps of a pass, computes
+ * each buffer's lifetime in steps, and packs all buffers into one arena. It depends on no back end, allocates no arena,
+ * and is a pure function of its arguments.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_PLAN_H
 #define CNN3D_PLAN_H
@@ -16,49 +15,48 @@ typedef enum {
   CNN3D_PHASE_RECOMPUTE,        /* forward again for the backward pass, with saved statistics */
   CNN3D_PHASE_BACKWARD_WEIGHTS, /* gradients of the op's parameters */
   CNN3D_PHASE_BACKWARD,         /* gradient of its input (batch norm: parameters too) */
-  CNN3D_PHASE_UPDATE,           /* optimizer step of the op's parameters: for whoever runs the plan */
+  CNN3D_PHASE_UPDATE,           /* optimizer step of the op's parameters; run by the plan's user */
   CNN3D_N_PHASES
 } Cnn3dPhase;
 
 #define CNN3D_NOWHERE G_MAXSIZE /* an offset: no such buffer */
 #define CNN3D_ARENA_ALIGNMENT 64        /* bytes; of every buffer */
 
-/* Bytes that a back end needs, for one micro-batch of `batch` clips. Tensors lie
- * clip after clip. Arrays belong to whoever made the struct. */
+/* Bytes that a back end needs for one micro-batch of `batch` clips. Tensors are stored clip after clip. The creator of
+ * the struct owns the arrays. */
 typedef struct {
   guint batch;
   gsize *activation;            /* [tensor], a multiple of batch */
   gsize *gradient;              /* [tensor], a multiple of batch */
-  gsize *saved;                 /* [op]: from forward to backward, beside activations */
+  gsize *saved;                 /* [op]: kept from forward to backward, in addition to activations */
   gsize *scratch;               /* [op * CNN3D_N_PHASES + phase]: within one step */
   gsize *parameters;            /* [op]: gradients of its parameters, f32, in the order of the weights' layout */
-  guint *slice;                 /* [op]: clips that it takes at once, see cnn3d_plan_slice() */
-  gboolean *adds;               /* [op]: a convolution can add to the gradient of its input that is there */
-  gboolean *statistics;         /* [op]: a convolution can sum up its output for the batch norm that follows */
+  guint *slice;                 /* [op]: clips processed at once, see cnn3d_plan_slice() */
+  gboolean *adds;               /* [op]: a convolution can add to an existing gradient of its input */
+  gboolean *statistics;         /* [op]: a convolution can compute its output's sums for the batch norm that follows */
 } Cnn3dSizes;
 
-/* Room for a network's figures, all 0 but for slices, which are whole batches. */
+/* Allocates the arrays for a network, all 0 except slices, which are whole batches. */
 CNN3D_API void cnn3d_sizes_init (Cnn3dSizes * sizes, const Cnn3dNetwork * network, guint batch);
 CNN3D_API void cnn3d_sizes_clear (Cnn3dSizes * sizes);
 
-/* One step and where its buffers lie: bytes from the arena's start. What has
- * clips is given at clip `first`. */
+/* One step and its buffers: bytes from the arena's start. Offsets of tensors are those of clip `first`. */
 typedef struct {
   gint op;
   Cnn3dPhase phase;
-  guint first, clips;           /* multiples of the op's slice; all clips but where something is recomputed */
+  guint first, clips;           /* multiples of the op's slice; all clips except in recomputation */
   gsize in, residual, out;      /* activations */
   gsize saved, scratch;         /* saved: of the whole batch */
   gsize statistics;             /* a convolution's forward step in training: `saved` of the batch norm that follows */
-  gboolean defers;              /* batch norm: `out` is read by the next step of a convolution alone, while `in` is there */
-  gsize parameters;             /* gradients of the op's parameters; NOWHERE: they have a place outside the arena */
-  gboolean adds;                /* to them: an earlier slice wrote them */
-  /* Gradient of out, as the sum of up to two buffers; of in; of residual.
-   * Batch norm writes `din` over `in` or `dout[0]`; `dresidual` always is
-   * dout[0]. A convolution's din may be its dout[0]: it then works slice by
-   * slice through one slice of din at the end of its scratch. */
+  gboolean defers;              /* batch norm: `out` is read only by the next step of a convolution, while `in` is
+                                 * available */
+  gsize parameters;             /* gradients of the op's parameters; NOWHERE: stored outside the arena */
+  gboolean adds;                /* add to them: an earlier slice wrote them */
+  /* Gradient of out, as the sum of up to two buffers; of in; of residual. Batch norm writes `din` over `in` or
+   * `dout[0]`; `dresidual` is always dout[0]. A convolution's din may be its dout[0]: it then works slice by slice
+   * through one slice of din at the end of its scratch. */
   gsize dout[2], din, dresidual;
-  gboolean accumulate;          /* add to what din holds */
+  gboolean accumulate;          /* add to the contents of din */
 } Cnn3dStep;
 
 typedef struct {
@@ -71,44 +69,41 @@ typedef struct {
 typedef struct {
   Cnn3dStep *steps;
   guint n_steps;
-  guint n_forward;              /* the first of them run forward */
+  guint n_forward;              /* the first n_forward run forward */
   Cnn3dBuffer *buffers;
   guint n_buffers;
-  gsize arena_bytes;            /* the arena's size */
-  gsize live_bytes;             /* the largest sum alive at one step: no arena can be smaller */
+  gsize arena_bytes;            /* size of the arena */
+  gsize live_bytes;             /* the largest sum alive at one step: a lower bound of the arena */
   gsize scratch_bytes;          /* of these: scratch */
-  /* What a pass costs, all its steps together. */
+  /* Cost of a pass, the sum over its steps. */
   gdouble macs;                 /* multiply-adds of convolutions and the last layer */
   gdouble bytes;                /* of activations and gradients read and written */
 } Cnn3dPlan;
 
 typedef struct {
-  gboolean training;            /* FALSE: forward only; the rest is ignored but for `features` */
+  gboolean training;            /* FALSE: forward only; everything else but `features` is ignored */
   const gboolean *trained;      /* [parameter]; NULL: all that can be */
   Cnn3dRecompute recompute;
-  gboolean updates;             /* each op's parameters are updated as soon as their gradient is there */
-  /* [tensor], of a forward-only plan: those that are whole and there after its last
-   * step; NULL: none but logits need be. */
+  gboolean updates;             /* each op's parameters are updated as soon as their gradient is available */
+  /* [tensor], of a forward-only plan: tensors that are complete and available after its last step; NULL: only the
+   * logits */
   const gboolean *features;
 } Cnn3dPlanParams;
 
-/* How many of `batch` clips an op should take at once, so that its largest
- * tensor, `clip_bytes` a clip, stays near `limit` bytes: 1, 2, 4, ... dividing
- * batch, or batch itself, so that of two slices one is a multiple of the other.
- * most: clips of the run's whole batches (0: this is one); a short one is cut no
- * coarser, and so needs no more memory. A function of these alone: the same bits
- * with every choice of recomputation. */
+/* How many of `batch` clips an op should process at once, so that its largest tensor, `clip_bytes` a clip, stays near
+ * `limit` bytes: 1, 2, 4, ... dividing batch, or batch itself, so that of two slices one is a multiple of the other.
+ * most: clips of the run's whole batches (0: this is one); a short batch has slices no larger than theirs, and so needs
+ * no more memory. A function of these alone: the bits are the same with every choice of recomputation. */
 CNN3D_API guint cnn3d_plan_slice (guint batch, guint most, gsize clip_bytes, gsize limit);
 
-/* Owned by the caller; cannot fail. */
+/* Creates a plan, owned by the caller. Cannot fail. */
 CNN3D_API Cnn3dPlan *cnn3d_plan_new (const Cnn3dNetwork * network, const Cnn3dSizes * sizes,
     const Cnn3dPlanParams * params);
 CNN3D_API void cnn3d_plan_free (Cnn3dPlan ** plan);
 
-/* Gives each buffer an offset such that no two that are alive at the same step
- * overlap; returns the arena's size. One after another, in the tightest or the
- * lowest gap that fits: Pisarchyk and Lee, "Efficient memory management for deep
- * neural net inference", 2020. Several orders are tried, and the best is kept. */
+/* Gives each buffer an offset such that buffers alive at the same step do not overlap; returns the arena's size.
+ * Buffers are placed one after another in the tightest or the lowest gap that fits: Pisarchyk and Lee, "Efficient
+ * memory management for deep neural net inference", 2020. Several orders are tried, and the best is kept. */
 CNN3D_API gsize cnn3d_plan_pack (Cnn3dBuffer * buffers, guint n_buffers);
 
 #endif

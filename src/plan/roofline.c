@@ -6,10 +6,10 @@ typedef struct {
   const Cnn3dSizes *sizes;
   const Cnn3dRooflineParams *params;
   Cnn3dRoofline *roofline;
-  gdouble *made;                /* [op]: times that it does */
+  gdouble *made;                /* [op]: how often it runs */
 } Counter;
 
-/* --- bytes of a clip --- */
+/* --- bytes per clip --- */
 
 static gdouble
 activation (const Counter *c, gint tensor)
@@ -23,7 +23,7 @@ gradient (const Counter *c, gint tensor)
   return tensor < 0 ? 0 : (gdouble) c->sizes->gradient[tensor] / c->sizes->batch;
 }
 
-/* Of the points of its input, those that a kernel smaller than its stride reads. */
+/* The points of its input that a kernel smaller than its stride reads. */
 static gdouble
 touched (const Counter *c, const Cnn3dOp *op)
 {
@@ -39,7 +39,7 @@ touched (const Counter *c, const Cnn3dOp *op)
 
 /* --- steps --- */
 
-/* Numbers of an op's parameters, as they are laid out. */
+/* Number of an op's parameters. */
 static gdouble
 numbers (const Counter *c, gint i)
 {
@@ -56,8 +56,8 @@ add (Counter *c, const Cnn3dStep *s, gdouble flops, gdouble bytes, gdouble fused
   op->fused_bytes[s->phase] += fused * c->params->passes;
 }
 
-/* A convolution, or the last layer: its weights are read, or their gradient
- * written, once a step, whatever its clips. */
+/* A convolution, or the last layer: its weights are read, or their gradient written, once a step, for any number of
+ * clips. */
 static void
 count_product (Counter *c, const Cnn3dStep *s)
 {
@@ -71,7 +71,7 @@ count_product (Counter *c, const Cnn3dStep *s)
   switch (s->phase) {
     case CNN3D_PHASE_BACKWARD_WEIGHTS:
       bytes = s->clips * (reach * activation (c, op->in) + gradient (c, op->out)) + (s->adds ? 2 : 1) * sums;
-      /* a first slice that adds to what an earlier pass left */
+      /* a first slice that adds to an earlier pass's gradient */
       if (!s->adds)
         bytes += sums * (1 - 1 / c->params->passes);
       break;
@@ -84,7 +84,7 @@ count_product (Counter *c, const Cnn3dStep *s)
   add (c, s, 2.0 * cnn3d_op_macs (c->net, s->op) * s->clips, bytes, bytes);
 }
 
-/* Is a batch norm's output read by one convolution alone? */
+/* Whether a batch norm's output is read by one convolution only. */
 static gboolean
 is_read_through (const Counter *c, const Cnn3dOp *norm)
 {
@@ -131,7 +131,7 @@ count_norm_backward (Counter *c, const Cnn3dStep *s)
   const Cnn3dOp *op = &c->net->ops[s->op];
   const gboolean two = s->dout[1] != CNN3D_NOWHERE, hands_on = s->dresidual != CNN3D_NOWHERE;
   const gboolean din = s->din != CNN3D_NOWHERE;
-  /* a second look at everything, with the sums of all */
+  /* second pass over everything, with the sums of all */
   const gboolean again = din && c->params->batch_statistics;
   const gint x = 1 + again, g = 1 + (hands_on || (two && again)) + again;
   const gdouble bytes = s->clips * (x * activation (c, op->in) + (g + two) * gradient (c, op->out)
@@ -160,7 +160,7 @@ count_other (Counter *c, const Cnn3dStep *s)
 
       bytes += (gdouble) s->clips * c->params->frame_bytes * t->c * t->d * t->h * t->w;
     }
-    /* the loss leaves its gradient */
+    /* the loss writes its gradient */
     bytes += s->din != CNN3D_NOWHERE ? s->clips * gradient (c, op->in) : 0;
   }
   add (c, s, 0, bytes, bytes);
@@ -172,7 +172,7 @@ count_step (Counter *c, const Cnn3dStep *s)
   const Cnn3dOpKind kind = c->net->ops[s->op].kind;
 
   if (s->phase == CNN3D_PHASE_UPDATE)
-    return;                     /* once, wherever the plan has it */
+    return;                     /* once, wherever it is in the plan */
   if (kind == CNN3D_OP_CONV || kind == CNN3D_OP_LINEAR)
     count_product (c, s);
   else if (kind == CNN3D_OP_NORM && s->phase == CNN3D_PHASE_BACKWARD)
@@ -201,7 +201,7 @@ count_update (Counter *c, guint i)
   counted->fused_bytes[CNN3D_PHASE_UPDATE] = counted->bytes[CNN3D_PHASE_UPDATE];
 }
 
-/* --- the whole --- */
+/* --- total --- */
 
 Cnn3dRoofline *
 cnn3d_roofline_new (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlan *plan,
