@@ -12,12 +12,12 @@
 #include "src/log/tensorboard.pb-c.h"
 
 #define MAX_TRIES 1000
-#define LAST_TIME 9999999999    /* of ten digits */
+#define LAST_TIME 9999999999    /* with ten digits */
 
 struct _Cnn3dEventFile
 {
   Cnn3dRecordFile *file;
-  GByteArray *record;           /* the last one; its memory is used again */
+  GByteArray *record;           /* the last one; its memory is reused */
 };
 
 guint32
@@ -43,7 +43,7 @@ cnn3d_crc32c (gconstpointer data, gsize size)
   return ~crc;
 }
 
-/* TFRecord's mask: a CRC of data that holds CRCs tells little. */
+/* TFRecord's mask: a CRC of data that contains CRCs is weak. */
 static void
 put_crc (guint8 *to, const guint8 *data, gsize size)
 {
@@ -89,8 +89,8 @@ write_version (Cnn3dEventFile *file, GError **error)
   return write_event (file, &event, error);
 }
 
-/* The time in a new name: now, or whatever sorts behind the names that are there, by a
- * part of the run that began in the same second, or on a machine whose clock is ahead. */
+/* The timestamp of a new name: now, or later if that is needed to sort after existing names, of a part of the run that
+ * started in the same second, or on a machine whose clock is ahead. */
 static gint64
 find_time (const gchar *dir)
 {
@@ -187,11 +187,11 @@ cnn3d_event_file_scalars (Cnn3dEventFile *file, guint64 step, const Cnn3dScalar 
   return write_values (file, step, pointers, n, error);
 }
 
-/* A PNG's size and colours stand in its first chunk. */
+/* A PNG's size and colour type are in its first chunk. */
 static gboolean
 read_png_header (GBytes *png, Tensorboard__Summary__Image *image)
 {
-  static const guint8 colorspaces[7] = { 1, 0, 3, 3, 2, 0, 4 }; /* of PNG's colour types */
+  static const guint8 colorspaces[7] = { 1, 0, 3, 3, 2, 0, 4 }; /* by PNG's colour type */
   gsize size;
   const guint8 *data = g_bytes_get_data (png, &size);
   guint32 width, height;
@@ -261,7 +261,7 @@ cnn3d_event_file_histogram (Cnn3dEventFile *file, guint64 step, const gchar *tag
   for (gsize i = 0; i < n; i++)
     if (isfinite (values[i]))
       counts[width > 0 ? MIN ((guint) ((values[i] - histogram.min) / width), CNN3D_EVENT_BUCKETS - 1) : 0]++;
-  /* numbers that are all the same fill one bucket */
+  /* equal numbers fill one bucket */
   histogram.n_bucket = histogram.n_bucket_limit = width > 0 ? CNN3D_EVENT_BUCKETS : 1;
   histogram.bucket_limit = width > 0 ? limits : &histogram.max;
   histogram.bucket = counts;

@@ -12,7 +12,7 @@ append_string (GString *line, const gchar *value)
 
   g_string_append_c (line, '"');
   for (const guchar *p = (const guchar *) valid; *p; p++) {
-    /* 0x80 to 0x9f, in UTF-8 behind 0xc2, are control characters, too */
+    /* 0x80 to 0x9f, encoded in UTF-8 after 0xc2, are control characters too */
     const gboolean late = *p == 0xc2 && p[1] < 0xa0;
 
     if (*p == '"' || *p == '\\')
@@ -25,7 +25,7 @@ append_string (GString *line, const gchar *value)
   g_string_append_c (line, '"');
 }
 
-/* Names are ours, and plain. */
+/* Names are ours and need no escaping. */
 static void
 append_name (GString *line, const gchar *name)
 {
@@ -136,9 +136,9 @@ cnn3d_json_end (GString *line)
   g_string_append (line, "}\n");
 }
 
-/* --- reading our own lines back --- */
+/* --- reading our own lines --- */
 
-/* Inside a string a quote has a backslash before it: what matches is a name. */
+/* A quote within a string is escaped, so a match is a name. */
 static gboolean
 find_integer (const gchar *line, gsize size, const gchar *name, guint64 *value)
 {
@@ -184,10 +184,10 @@ cnn3d_json_keep (const gchar *line, gsize size, gpointer data)
     beyond = !find_integer (line, size, "\"epoch\":", &number) || number >= m->epoch;
     filter->validated |= beyond && find_integer (line, size, "\"step\":", &number) && number == m->step;
   } else if (is_event (line, size, "skipped")) {
-    /* batches and what is skipped between them may be told in either order */
+    /* the order of batches and the clips skipped between them may vary */
     return find_integer (line, size, "\"clip\":", &number) && number < m->position;
   } else {
-    /* these have no place of their own but that in the file; starts and what ended them do not happen again */
+    /* these have no position but that in the file; starts of the run and their ends do not happen again */
     return !filter->beyond || is_event (line, size, "run") || is_event (line, size, "error");
   }
   filter->beyond |= beyond;

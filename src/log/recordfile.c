@@ -16,7 +16,7 @@ struct _Cnn3dRecordFile
   gchar *path;
   int fd;
   guint64 end;                  /* of the last whole record */
-  gboolean torn;                /* there may be something behind it */
+  gboolean torn;                /* there may be a partial record after it */
 };
 
 static void
@@ -36,7 +36,7 @@ open_file (const gchar *path, int flags, GError **error)
   int fd;
 
   do
-    /* O_NONBLOCK: a FIFO of that name must not hang us */
+    /* O_NONBLOCK: a FIFO of that name must not block */
     fd = open (path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | flags, 0666);
   while (fd < 0 && errno == EINTR);
   if (fd < 0) {
@@ -62,14 +62,14 @@ cut_back (Cnn3dRecordFile *file)
   int result;
 
   do
-    /* never longer: somebody else may have cut it */
+    /* never extended: another process may have truncated it */
     result = fstat (file->fd, &s) < 0 ? -1 : ftruncate (file->fd, MIN (file->end, (guint64) s.st_size));
   while (result < 0 && errno == EINTR);
   file->torn = result < 0;
   return !file->torn;
 }
 
-/* Moves the end back to behind the last newline. */
+/* Moves the end to after the last newline. */
 static gboolean
 find_last_line (Cnn3dRecordFile *file)
 {
@@ -143,7 +143,7 @@ cnn3d_record_file_append (Cnn3dRecordFile *file, gconstpointer data, gsize size,
   gsize left = size;
 
   if (file->torn && !cut_back (file)) {
-    set_error (error, "mend", file->path, errno);
+    set_error (error, "repair", file->path, errno);
     return FALSE;
   }
   while (left > 0) {
@@ -163,7 +163,7 @@ cnn3d_record_file_append (Cnn3dRecordFile *file, gconstpointer data, gsize size,
   return TRUE;
 }
 
-/* --- on resuming --- */
+/* --- resuming --- */
 
 static gboolean
 write_lines (const gchar *path, const gchar *text, const GArray *kept, GError **error)

@@ -1,9 +1,8 @@
 /* recordfile.h: a file that grows by whole records.
  *
- * A record is one write() of all its bytes, made when it is there to be told, so
- * that a process killed at any moment leaves whole records, the last one perhaps
- * excepted. A write that fails is undone: the file is cut back to where its last
- * whole record ends, and the next one may succeed again.
+ * A record is written as it occurs, by a single write(), so that a process killed at any moment leaves whole records,
+ * possibly except the last. A failed write is undone: the file is truncated to its last whole record, and the next
+ * write may succeed.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_RECORDFILE_H
 #define CNN3D_RECORDFILE_H
@@ -17,24 +16,23 @@ G_BEGIN_DECLS
 /* One thread at a time. Errors are in G_IO_ERROR and name the path. */
 typedef struct _Cnn3dRecordFile Cnn3dRecordFile;
 
-/* Opens a file of lines to be appended to, made where it is missing. A last line
- * without its end, as a killed writer leaves it, is cut off. NULL with error. */
+/* Opens a file of lines for appending, and creates it if it is missing. An incomplete last line, as a killed writer
+ * leaves it, is cut off. NULL with error. */
 CNN3D_API Cnn3dRecordFile *cnn3d_record_file_open_lines (const gchar * path, GError ** error);
-/* Makes a file that must not be there yet; G_IO_ERROR_EXISTS where it is. */
+/* Creates a file; G_IO_ERROR_EXISTS if it exists. */
 CNN3D_API Cnn3dRecordFile *cnn3d_record_file_create (const gchar * path, GError ** error);
-/* NULL is fine. */
+/* *file may be NULL. */
 CNN3D_API void cnn3d_record_file_free (Cnn3dRecordFile ** file);
 
 /* Bytes of the whole records. */
 CNN3D_API guint64 cnn3d_record_file_size (const Cnn3dRecordFile * file);
-/* All of it or nothing of it. */
+/* Appends all of the record or nothing. */
 CNN3D_API gboolean cnn3d_record_file_append (Cnn3dRecordFile * file, gconstpointer data, gsize size, GError ** error);
 
-/* Whether a line stays; `size` bytes without its newline, not NUL-terminated. */
+/* Whether to keep a line of `size` bytes, without its newline, not NUL-terminated. */
 typedef gboolean (*Cnn3dKeepLine) (const gchar * line, gsize size, gpointer data);
-/* Leaves the lines of a file that nobody has open which `keep` says stay, in
- * their order; what is not a whole line goes. The file is replaced at once, and
- * only where something goes. A file that is not there has no lines. */
+/* Keeps the lines that `keep` accepts, in order, of a file that is not open; an incomplete line is removed. The file is
+ * replaced atomically, and only if something is removed. A missing file has no lines. */
 CNN3D_API gboolean cnn3d_record_file_filter_lines (const gchar * path, Cnn3dKeepLine keep, gpointer data,
     GError ** error);
 

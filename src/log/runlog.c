@@ -1,4 +1,4 @@
-/* runlog.c: what a training run leaves for other tools.
+/* runlog.c: the log files of a training run.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/log/runlog.h"
 
@@ -26,17 +26,17 @@
 struct _Cnn3dRunLog
 {
   gchar *dir;
-  int lock;                     /* the folder */
+  int lock;                     /* on the folder */
   Cnn3dRecordFile *json;
   Cnn3dRecordFile *csv;         /* NULL before cnn3d_run_log_begin() */
   Cnn3dEventFile *events;       /* likewise */
   gboolean others;              /* log.jsonl was not empty */
   gboolean resumes;
-  guint epochs;                 /* whose training pass is told of already */
+  guint epochs;                 /* whose training pass is logged already */
   Cnn3dRunMark mark;
   gchar **classes;
   guint num_classes;
-  GString *line;                /* the last one; its memory is used again */
+  GString *line;                /* the last one; its memory is reused */
   GError *error;                /* the first, until it is taken */
   gboolean failed;
 };
@@ -52,8 +52,7 @@ set_error (GError **error, const gchar *what, const gchar *path, int code)
 
 /* --- the folder --- */
 
-/* Held as long as the run logs. Some network file systems have no locks: there
- * it goes without. */
+/* Held as long as the run logs. Network file systems without locks are used without one. */
 static gboolean
 lock_folder (Cnn3dRunLog *log, GError **error)
 {
@@ -119,7 +118,7 @@ cnn3d_run_log_free (Cnn3dRunLog **log)
   g_free (l);
 }
 
-/* The names of what an earlier run left; log.jsonl counts where it is not empty. */
+/* The files that an earlier run left; log.jsonl only if it is not empty. */
 static GPtrArray *
 list_earlier (const Cnn3dRunLog *log, GError **error)
 {
@@ -137,7 +136,7 @@ list_earlier (const Cnn3dRunLog *log, GError **error)
   return names;
 }
 
-/* A folder earlier-N that was not there; g_free(). */
+/* A new folder earlier-N; free with g_free(). */
 static gchar *
 make_earlier (const Cnn3dRunLog *log, GError **error)
 {
@@ -194,7 +193,7 @@ take_out_beyond (Cnn3dRunLog *log, Cnn3dJsonFilter *filter, GError **error)
   return TRUE;
 }
 
-/* A step's scalars once more, from its line in log.jsonl. */
+/* Repeats a step's scalars from its line in log.jsonl. */
 static gboolean
 tell_step_again (Cnn3dRunLog *log, const gchar *line, GError **error)
 {
@@ -206,7 +205,7 @@ tell_step_again (Cnn3dRunLog *log, const gchar *line, GError **error)
   Cnn3dScalar scalars[G_N_ELEMENTS (names)];
   JsonNode *root;
 
-  /* a line that somebody has spoilt is nothing to tell */
+  /* a damaged line is skipped */
   if (!cnn3d_json_load (parser, line, strlen (line), 1, NULL) || !(root = json_parser_get_root (parser))
       || !JSON_NODE_HOLDS_OBJECT (root))
     return TRUE;
@@ -219,8 +218,8 @@ tell_step_again (Cnn3dRunLog *log, const gchar *line, GError **error)
   return cnn3d_event_file_scalars (log->events, log->mark.step, scalars, G_N_ELEMENTS (scalars), error);
 }
 
-/* What earlier event files tell beyond the mark is void. A validation that is done
- * again is at the mark's own step: then that is void, too, and told again. */
+/* Discards the events of earlier files beyond the mark. A validation that is repeated has the mark's own step: then the
+ * events of that step are discarded, too, and repeated. */
 static gboolean
 restart_events (Cnn3dRunLog *log, const Cnn3dJsonFilter *filter, GError **error)
 {
@@ -248,7 +247,7 @@ cnn3d_run_log_begin (Cnn3dRunLog *log, const Cnn3dRunMark *mark, GError **error)
   if (mark)
     filter.mark = log->mark = *mark;
   if (mark ? take_out_beyond (log, &filter, error) : move_earlier (log, error)) {
-    /* what was open may have another name now, or none */
+    /* the file that was open may be renamed or removed */
     cnn3d_record_file_free (&log->json);
     begun = open_json (log, error) && open_csv (log, error)
         && (log->events = cnn3d_event_file_new (log->dir, error)) && (!mark || restart_events (log, &filter, error));
@@ -301,7 +300,7 @@ write_scalars (Cnn3dRunLog *log, guint64 step, const Cnn3dScalar *scalars, guint
   check (log, cnn3d_event_file_scalars (log->events, step, scalars, n, &error), &error);
 }
 
-/* As a shell would take it. NULL: the system does not tell. */
+/* Quoted as for a shell. NULL: the system does not provide it. */
 static gchar *
 command_line (void)
 {
@@ -492,7 +491,7 @@ write_validation (Cnn3dRunLog *log, const Cnn3dPassResult *result, gdouble secon
   write_json (log);
   cnn3d_csv_validation (line, result);
   write_line (log, log->csv);
-  /* a figure that is not known is none */
+  /* an unknown value is omitted */
   write_scalars (log, result->last.step, scalars, G_N_ELEMENTS (scalars) - (isnan (result->f1) ? 1 : 0));
   if (result->confusion && result->clips)
     write_confusion_picture (log, result);
@@ -559,7 +558,7 @@ cnn3d_run_log_skipped (Cnn3dRunLog *log, const gchar *path, const gchar *reason,
 static void
 write_text (Cnn3dRunLog *log, const gchar *event, const gchar *name, const gchar *text)
 {
-  /* a run that does not come to begin says nothing in another one's log */
+  /* a run that does not begin logs nothing in another run's log */
   if (!log->events && log->others)
     return;
   cnn3d_json_begin (log->line, event);
