@@ -37,7 +37,7 @@ report_chart_series (ReportChart *chart, const gchar *name, Cnn3dColor color, gb
 void
 report_chart_add (GArray *points, gdouble x, gdouble y)
 {
-  /* larger ones have no place on a picture, nor in sums */
+  /* larger values cannot be drawn or summed */
   if (fabs (x) < 1e15 && fabs (y) < 1e30) {
     g_array_append_val (points, x);
     g_array_append_val (points, y);
@@ -110,7 +110,7 @@ report_smooth (const gdouble *points, guint n)
   GArray *out = g_array_sized_new (FALSE, FALSE, sizeof (gdouble), 2 * n);
   const guint reach = MAX (1, n / 100);
   gdouble sum = 0;
-  guint from = 0, to = 0;       /* what the sum is of, without `to` */
+  guint from = 0, to = 0;       /* range of the sum, without `to` */
 
   for (guint i = 0; i < n; i++) {
     gdouble pair[2];
@@ -134,7 +134,7 @@ report_tick (gdouble range, guint wanted)
   return power * (first <= 1.4 ? 1 : first <= 3 ? 2 : first <= 7 ? 5 : 10);
 }
 
-/* 0.25 with marks 0.05 apart, 20k, 1e-05 */
+/* such as 0.25 for marks 0.05 apart, 20k, 1e-05 */
 static gchar *
 tick_text (gdouble value, gdouble tick)
 {
@@ -221,7 +221,7 @@ find_frame (const ReportChart *chart, Frame *f)
     f->x0 -= 1;
     f->x1 += 1;
   }
-  /* what is constant is in the middle, or at a part of its height */
+  /* a constant is drawn in the middle, or at a fraction of its height */
   if (f->y0 == 0 && f->y1 == 0) {
     f->y1 = 1;
   } else if (f->y1 - f->y0 <= 1e-9 * fabs (f->y1)) {

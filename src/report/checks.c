@@ -1,4 +1,4 @@
-/* checks.c: the questions that a run is asked first.
+/* checks.c: a run's checklist.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/report/checks.h"
 
@@ -11,7 +11,7 @@
 #define MOST_SHARE 0.9          /* of the budget */
 #define AS_FAST 0.95            /* of the other run */
 
-/* Of the budget that the step ran under, which a start before the last may have had another of. */
+/* Fraction of the budget that the step ran under; an earlier start of the run may have had another budget. */
 static gdouble
 share_of (const ReportStep *step, gdouble budget)
 {
@@ -38,9 +38,9 @@ check_memory (const ReportLog *log, ReportCheck *check)
     g_autofree gchar *all = page_bytes (most->memory > 0 ? most->memory / share : budget);
 
     check->state = share < MOST_SHARE ? CHECK_OK : CHECK_NOT_OK;
-    check->figure = g_strdup_printf ("%s at most: %s of %s", part, bytes, all);
+    check->finding = g_strdup_printf ("%s at most: %s of %s", part, bytes, all);
   } else
-    check->figure = g_strdup (budget > 0 ? "no step tells its memory" : "the log has no budget");
+    check->finding = g_strdup (budget > 0 ? "no step reports its memory" : "the log has no budget");
 }
 
 static gboolean
@@ -74,15 +74,15 @@ check_out_of_memory (const ReportLog *log, ReportCheck *check)
     errors += !notice->warning;
     if (is_out_of_memory (notice)) {
       check->state = CHECK_NOT_OK;
-      check->figure = g_strdup (notice->text);
+      check->finding = g_strdup (notice->text);
       return;
     }
   }
   if (log->finished || log->failed) {
     check->state = CHECK_OK;
-    check->figure = g_strdup (errors ? "none among the errors" : "no error in the log");
+    check->finding = g_strdup (errors ? "none among the errors" : "no error in the log");
   } else
-    check->figure = g_strdup ("none in the log; but it has no end: the run still goes on, or was killed");
+    check->finding = g_strdup ("none in the log, which has no end: the run is still running, or was killed");
 }
 
 static void
@@ -92,19 +92,19 @@ check_speed (const ReportLog *log, const ReportLog *other, ReportCheck *check)
 
   check->what = "as fast as the run it is compared with";
   if (!other)
-    check->figure = g_strdup ("no other run was given: --compare does");
+    check->finding = g_strdup ("no other run was given; see --compare");
   else if (isfinite (speed / its)) {
     check->state = speed / its >= AS_FAST ? CHECK_OK : CHECK_NOT_OK;
-    check->figure = g_strdup_printf ("%.2f times as fast: %.4g clips/s against %.4g (medians over the steps; 0.95 "
+    check->finding = g_strdup_printf ("%.2f times as fast: %.4g clips/s against %.4g (medians over the steps; 0.95 "
         "times counts as equal)", speed / its, speed, its);
   } else
-    check->figure = g_strdup (isfinite (speed) ? "the other run's log has no clips/s" : "the log has no clips/s");
+    check->finding = g_strdup (isfinite (speed) ? "the other run's log has no clips/s" : "the log has no clips/s");
 }
 
 static void
 clear_check (gpointer data)
 {
-  g_free (((ReportCheck *) data)->figure);
+  g_free (((ReportCheck *) data)->finding);
 }
 
 GArray *

@@ -1,4 +1,4 @@
-/* checks.h: the questions that a run is asked first.
+/* checks.h: a run's checklist.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CHECKS_H
 #define CNN3D_CHECKS_H
@@ -10,7 +10,7 @@ typedef enum { CHECK_UNKNOWN, CHECK_OK, CHECK_NOT_OK } ReportState;
 typedef struct {
   ReportState state;
   const gchar *what;
-  gchar *figure;                /* what was found, or what is missing */
+  gchar *finding;               /* what was found, or what is missing */
   const gchar *advice;          /* of one that is not ok: what it mostly means, and what to do; or NULL */
 } ReportCheck;
 

@@ -15,7 +15,7 @@
 #define MOST_CLASSES 10000
 #define MOST_ROWS (16u << 20)
 #define LONGEST_ROW (4u << 20)  /* bytes */
-#define MOST_MATRIX 1000        /* classes whose confusions are counted */
+#define MOST_MATRIX 1000        /* most classes of a confusion matrix */
 
 enum { PATH, CLIP, LABEL, PREDICTION, FIRST_CLASS };
 enum { PLACE_PATH, PLACE_LABEL, PLACE_START, PLACE_END, PLACE_FPS, PLACE_CLIP, PLACE_PREDICTION, PLACE_FIELDS };
@@ -37,7 +37,7 @@ read_metrics (ReportEvaluation *e, const gchar *path)
   GStatBuf file;
 
   if (g_stat (path, &file) == 0 && (guint64) file.st_size > LARGEST_METRICS) {
-    problem (e, path, "it is too large to be an evaluation's figures");
+    problem (e, path, "it is too large to be an evaluation's metrics");
     return;
   }
   if (!g_file_get_contents (path, &text, &length, &error)
@@ -51,10 +51,10 @@ typedef struct {
   FILE *file;
   guint64 line;                 /* of the row's first character */
   guint64 next_line;
-  GString *text;                /* the fields, each with its NUL */
-  GArray *fields;               /* of gsize: where each begins */
-  guint n_classes;              /* that the first line has */
-  gboolean torn, too_long;      /* the row */
+  GString *text;                /* the fields, each NUL-terminated */
+  GArray *fields;               /* of gsize: offset of each field */
+  guint n_classes;              /* of the first line */
+  gboolean torn, too_long;      /* of the row */
 } Csv;
 
 static void
@@ -65,7 +65,7 @@ begin_field (Csv *csv)
   g_array_append_val (csv->fields, at);
 }
 
-/* FALSE at the file's end. */
+/* FALSE at the end of the file. */
 static gboolean
 next_row (Csv *csv)
 {
@@ -135,7 +135,7 @@ probability (const Csv *csv, guint class_number)
   return end != text && *end == '\0' && number >= 0 && number <= 1 ? number : NAN;
 }
 
-/* Class numbers are told by `numbers`: name to 1 + number. */
+/* numbers: maps a class name to 1 + its number. */
 static void
 take_row (ReportEvaluation *e, const Csv *csv, GHashTable *numbers)
 {
@@ -308,7 +308,7 @@ clear_wrong (gpointer data)
   g_free (wrong->place.problem);
 }
 
-/* Where there are no predictions the metrics have the matrix, too. */
+/* Without predictions, takes the matrix from the metrics. */
 static void
 take_confusion (ReportEvaluation *e)
 {

@@ -19,8 +19,8 @@ typedef struct {
 typedef struct {
   gchar *folder;                /* "." for the run's own */
   JsonNode *metrics;            /* an object, or NULL */
-  gboolean predictions;         /* predictions.csv is there: what follows is from it */
-  ReportMatrix *confusion;      /* from the metrics where there are no predictions; or NULL */
+  gboolean predictions;         /* predictions.csv was read; the following is from it */
+  ReportMatrix *confusion;      /* from the metrics if there are no predictions; or NULL */
   guint64 rows, right, unlabelled, bad_rows;
   gchar *first_bad;             /* where and what, or NULL */
   GArray *wrong;                /* of ReportWrong, the most confident first */
@@ -30,8 +30,8 @@ typedef struct {
   GPtrArray *problems;          /* sentences about what could not be read */
 } ReportEvaluation;
 
-/* The evaluation in FOLDER, which is shown as `name`; NULL where it has neither
- * file. What cannot be read is among its problems. */
+/* Reads the evaluation in FOLDER, which is shown as `name`. NULL: neither file exists. Read errors are listed in its
+ * problems. */
 ReportEvaluation *report_evaluation_read (const gchar *folder, const gchar *name);
 void report_evaluation_free (ReportEvaluation *evaluation);
 

@@ -1,4 +1,4 @@
-/* jsontext.c: JSON from strangers, and its values without surprises.
+/* jsontext.c: type-checked values of untrusted JSON.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/report/jsontext.h"
 

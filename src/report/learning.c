@@ -85,13 +85,13 @@ report_check_falling (const ReportLog *log, ReportCheck *check)
   check->advice = "Nothing is being learned. Usually lr is too large or too small: try a tenth of it and ten times "
       "as much. Check also that labels match their clips, and that the run is long enough.";
   if (losses->len < LEAST_STEPS) {
-    check->figure = g_strdup_printf ("it takes %d steps with a loss; there are %u", LEAST_STEPS, losses->len);
+    check->finding = g_strdup_printf ("it takes %d steps with a loss; there are %u", LEAST_STEPS, losses->len);
     return;
   }
   first = mean (NUMBERS (losses), tenth);
   last = mean (NUMBERS (losses) + losses->len - tenth, tenth);
   check->state = last < first ? CHECK_OK : CHECK_NOT_OK;
-  check->figure = g_strdup_printf ("mean over the last tenth of the steps %.4g, over the first %.4g", last, first);
+  check->finding = g_strdup_printf ("mean over the last tenth of the steps %.4g, over the first %.4g", last, first);
 }
 
 #define JUMP_BEFORE 20          /* points whose median it was */
@@ -143,17 +143,17 @@ report_check_jumps (const ReportLog *log, ReportCheck *check)
   check->advice = "The learning rate is too large: lower lr, add warmup-epochs, or set gradient-clip-val.";
   if (log->failed && strstr (log->failed, "NaN")) {
     check->state = CHECK_NOT_OK;
-    check->figure = g_strdup (log->failed);
+    check->finding = g_strdup (log->failed);
     return;
   }
   if (!isfinite (worse) || log->steps->len < JUMP_BEFORE + JUMP_AFTER) {
-    check->figure = isfinite (worse) ? g_strdup_printf ("it takes %d steps; there are %u",
+    check->finding = isfinite (worse) ? g_strdup_printf ("it takes %d steps; there are %u",
         JUMP_BEFORE + JUMP_AFTER, log->steps->len) : g_strdup ("the log has no classes");
     return;
   }
   step = find_jump (log, worse, &before, &after);
   check->state = step ? CHECK_NOT_OK : CHECK_OK;
-  check->figure = step ? g_strdup_printf ("at about step %.0f it rose from %.4g to %.4g and stayed there, at a "
+  check->finding = step ? g_strdup_printf ("at about step %.0f it rose from %.4g to %.4g and stayed there, at a "
       "learning rate of %.3g; guessing would give %.4g", step->step, before, after, step->lr, worse)
       : g_strdup ("none");
 }
@@ -200,13 +200,13 @@ report_check_length (const ReportLog *log, ReportCheck *check)
     most = fmax (most, rate);
   }
   if (losses->len < LEAST_EPOCHS || !isfinite (guess) || g_strcmp0 (log->finished, "patience") == 0) {
-    check->figure = losses->len < LEAST_EPOCHS ? g_strdup_printf ("it takes %d epochs; there are %u", LEAST_EPOCHS,
+    check->finding = losses->len < LEAST_EPOCHS ? g_strdup_printf ("it takes %d epochs; there are %u", LEAST_EPOCHS,
         losses->len) : g_strdup (isfinite (guess) ? "patience ended it" : "the log has no classes");
     check->state = losses->len >= LEAST_EPOCHS && isfinite (guess) ? CHECK_OK : CHECK_UNKNOWN;
     return;
   }
   if (!log->finished) {
-    check->figure = g_strdup ("it has not finished");
+    check->finding = g_strdup ("it has not finished");
     return;
   }
   quarter = losses->len / 4;
@@ -215,7 +215,7 @@ report_check_length (const ReportLog *log, ReportCheck *check)
   from = g_array_index (log->epochs, ReportEpoch, log->epochs->len - quarter).epoch;
   check->state = last > guess / 2 && last < STILL_FALLS * before && !(rate < most / 10)
       && (log->validations->len == 0 || best_is_late (log, from)) ? CHECK_NOT_OK : CHECK_OK;
-  check->figure = g_strdup_printf ("training loss %.4g over the last quarter of the epochs, %.4g over the one before; "
+  check->finding = g_strdup_printf ("training loss %.4g over the last quarter of the epochs, %.4g over the one before; "
       "guessing would give %.4g", last, before, guess);
 }
 
@@ -280,7 +280,7 @@ report_check_overfitting (const ReportLog *log, ReportCheck *check)
       "clipaugment; then dropout, weight-decay, label-smoothing or pretrained weights. monitor=val-loss keeps the best "
       "weights, and patience stops in time.";
   if (pairs->len < LEAST_PAIRS) {
-    check->figure = g_strdup_printf ("it takes %d epochs with a training and a validation loss; there are %u",
+    check->finding = g_strdup_printf ("it takes %d epochs with a training and a validation loss; there are %u",
         LEAST_PAIRS, pairs->len);
     return;
   }
@@ -298,11 +298,11 @@ report_check_overfitting (const ReportLog *log, ReportCheck *check)
       && now.validation > then.validation + LEAST_RISE && now.training < FALL * then.training
       ? CHECK_NOT_OK : CHECK_OK;
   if (check->state == CHECK_NOT_OK)
-    check->figure = g_strdup_printf ("since epoch %.0f validation loss has risen from %.4g to %.4g, while training "
+    check->finding = g_strdup_printf ("since epoch %.0f validation loss has risen from %.4g to %.4g, while training "
         "loss fell from %.4g to %.4g (means over %d epochs)", lowest->epoch + 1, then.validation, now.validation,
         then.training, now.training, WINDOW);
   else
-    check->figure = g_strdup_printf ("validation loss %.4g at its lowest, %.4g at the end (means over %d epochs)",
+    check->finding = g_strdup_printf ("validation loss %.4g at its lowest, %.4g at the end (means over %d epochs)",
         then.validation, now.validation, WINDOW);
 }
 
@@ -326,7 +326,7 @@ report_check_norm (const ReportLog *log, ReportCheck *check)
       "hundred steps, and poorly with small batches. Train longer, use a larger batch-size without splitting it into "
       "micro-batches, or start from pretrained weights with freeze=batch-norm.";
   if (pairs->len == 0 || !isfinite (guess)) {
-    check->figure = g_strdup (isfinite (guess) ? "no epoch has a training and a validation loss" :
+    check->finding = g_strdup (isfinite (guess) ? "no epoch has a training and a validation loss" :
         "the log has no classes");
     return;
   }
@@ -338,14 +338,14 @@ report_check_norm (const ReportLog *log, ReportCheck *check)
   /* what was once better than guessing had settled, and is another matter */
   check->state = far && lowest > guess && (last->step <= EARLY_STEPS || micro <= SMALL_BATCH)
       ? CHECK_NOT_OK : CHECK_OK;
-  check->figure = g_strdup_printf ("loss %.4g in validation and %.4g in training in epoch %.0f, after %.0f steps",
+  check->finding = g_strdup_printf ("loss %.4g in validation and %.4g in training in epoch %.0f, after %.0f steps",
       last->validation, last->training, last->epoch + 1, last->step);
   if (check->state == CHECK_NOT_OK && isfinite (micro)) {
-    gchar *more = g_strdup_printf ("%s, with micro-batches of %.0f; guessing would give %.4g", check->figure, micro,
+    gchar *more = g_strdup_printf ("%s, with micro-batches of %.0f; guessing would give %.4g", check->finding, micro,
         guess);
 
-    g_free (check->figure);
-    check->figure = more;
+    g_free (check->finding);
+    check->finding = more;
   }
 }
 
@@ -396,13 +396,13 @@ report_check_one_class (const ReportLog *log, ReportCheck *check)
     labelled += clips_of (m, i, FALSE) > 0;
   }
   if (!m || labelled < 2 || clips < LEAST_CLIPS) {
-    check->figure = m ? g_strdup_printf ("it takes a validation with %d clips of two classes; the last one has %"
+    check->finding = m ? g_strdup_printf ("it takes a validation with %d clips of two classes; the last one has %"
         G_GUINT64_FORMAT " of %u", LEAST_CLIPS, clips, labelled) : g_strdup ("no validation with a confusion matrix");
     return;
   }
   predicted = count_predicted (m, &last);
   check->state = predicted > 1 ? CHECK_OK : CHECK_NOT_OK;
-  check->figure = predicted > 1 ? g_strdup_printf ("%u of %u classes in the last validation", predicted, m->n)
+  check->finding = predicted > 1 ? g_strdup_printf ("%u of %u classes in the last validation", predicted, m->n)
       : g_strdup_printf ("in the last validation all %" G_GUINT64_FORMAT " clips were predicted as %s", clips,
       m->classes[last]);
 }
@@ -432,7 +432,7 @@ report_check_predicted (const ReportLog *log, ReportCheck *check)
   check->advice = "The network does not recognise these classes. Check what they are confused with, and whether "
       "their labels are right. More clips of them help; so do class-weights=balanced or sampling=balanced.";
   if (!last_matrices (log, m)) {
-    check->figure = g_strdup_printf ("it takes %d validations with a confusion matrix", REPORT_LAST_MATRICES);
+    check->finding = g_strdup_printf ("it takes %d validations with a confusion matrix", REPORT_LAST_MATRICES);
     return;
   }
   for (guint i = 0; i < m[0]->n; i++) {
@@ -447,14 +447,14 @@ report_check_predicted (const ReportLog *log, ReportCheck *check)
       g_string_append_printf (names, "%s%s", names->len ? ", " : "", m[0]->classes[i]);
   }
   if (of == 0 || count_predicted (m[0], &last) < 2) {
-    check->figure = of == 0 ? g_strdup_printf ("no class has %d clips in validation", LEAST_OF_CLASS)
+    check->finding = of == 0 ? g_strdup_printf ("no class has %d clips in validation", LEAST_OF_CLASS)
         : g_strdup ("only one class is predicted");
     return;
   }
   if (never > MOST_NAMED)
     g_string_append_printf (names, " and %u more", never - MOST_NAMED);
   check->state = never ? CHECK_NOT_OK : CHECK_OK;
-  check->figure = never ? g_strdup_printf ("%u of %u classes are never predicted in the last %d validations: %s", never,
+  check->finding = never ? g_strdup_printf ("%u of %u classes are never predicted in the last %d validations: %s", never,
       of, REPORT_LAST_MATRICES, names->str)
       : g_strdup_printf ("all %u classes with %d clips or more", of, LEAST_OF_CLASS);
 }
@@ -511,7 +511,7 @@ report_check_balance (const ReportLog *log, ReportCheck *check)
   check->advice = "Rare classes are learned late, and frequent ones are preferred. Set class-weights=balanced in "
       "cnn3dtrain, or sampling=balanced in clipsrc.";
   if (!clips) {
-    check->figure = g_strdup ("the log has no counts of training clips");
+    check->finding = g_strdup ("the log has no counts of training clips");
     return;
   }
   for (guint i = 1; i < n; i++) {
@@ -519,16 +519,16 @@ report_check_balance (const ReportLog *log, ReportCheck *check)
     large = clips[i] > clips[large] ? i : large;
   }
   if (clips[small] == 0) {
-    check->figure = g_strdup ("no class has training clips");
+    check->finding = g_strdup ("no class has training clips");
     return;
   }
   check->state = CHECK_OK;
   if (clips[large] == clips[small]) {
-    check->figure = g_strdup_printf ("%.0f training clips of each class", clips[large]);
+    check->finding = g_strdup_printf ("%.0f training clips of each class", clips[large]);
     return;
   }
   if (json_object_has_member (json_node_get_object (log->run), "class-weights")) {
-    check->figure = g_strdup ("class-weights is set");
+    check->finding = g_strdup ("class-weights is set");
     return;
   }
   if (clips[large] >= UNEVEN * clips[small]) {
@@ -540,7 +540,7 @@ report_check_balance (const ReportLog *log, ReportCheck *check)
         : clips[large] >= VERY_UNEVEN * clips[small])
       check->state = CHECK_NOT_OK;
   }
-  check->figure = isfinite (rare) && isfinite (frequent) ? g_strdup_printf ("%.0f training clips of %s, %.0f of %s; "
+  check->finding = isfinite (rare) && isfinite (frequent) ? g_strdup_printf ("%.0f training clips of %s, %.0f of %s; "
       "recall in validation %.1f %% over rare classes, %.1f %% over the others", clips[large], log->classes[large],
       clips[small], log->classes[small], 100 * rare, 100 * frequent)
       : g_strdup_printf ("%.0f training clips of %s, %.0f of %s", clips[large], log->classes[large], clips[small],
@@ -568,10 +568,10 @@ report_check_skipped (const ReportLog *log, ReportCheck *check)
   for (guint i = 0; i < log->validations->len; i++)
     clips += fmax (g_array_index (log->validations, ReportValidation, i).clips, 0);
   if (!(clips > 0)) {
-    check->figure = g_strdup ("no epoch has ended");
+    check->finding = g_strdup ("no epoch has ended");
     return;
   }
   check->state = times >= LEAST_SKIPPED && times > MOST_SKIPPED * (times + clips) ? CHECK_NOT_OK : CHECK_OK;
-  check->figure = times ? g_strdup_printf ("%u %s, %.1f %% of the clips of all epochs", log->skips->len,
+  check->finding = times ? g_strdup_printf ("%u %s, %.1f %% of the clips of all epochs", log->skips->len,
       log->skips->len == 1 ? "file" : "files", 100 * times / (times + clips)) : g_strdup ("none");
 }

@@ -1,5 +1,4 @@
-/* logreader.c: log.jsonl, line by line. Lines that are no records are counted and
- * left out; a record's missing numbers are missing.
+/* logreader.c: reads log.jsonl line by line. Invalid lines are counted and skipped; missing numbers are NAN.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/report/logreader.h"
 
@@ -13,7 +12,7 @@
 #include "src/report/jsontext.h"
 
 #define MOST_LINES (8u << 20)
-#define LONGEST_LINE (32u << 20)        /* a confusion matrix of 1000 classes is less */
+#define LONGEST_LINE (32u << 20)        /* a confusion matrix of 1000 classes is smaller */
 #define MOST_CLASSES 10000
 #define MOST_SKIPS 100000
 #define MOST_NOTICES 1000
@@ -21,7 +20,8 @@
 typedef struct {
   ReportLog *log;
   gdouble session_start;        /* NAN: none */
-  GHashTable *skipped;          /* "path\nreason" to 1 + index of skips */
+  GHashTable *skipped;          /* "path
+                                 * reason" -> 1 + index in skips */
 } Reader;
 
 static gdouble
@@ -60,8 +60,8 @@ on_run (Reader *r, JsonNode *record, gdouble time)
   log->n_runs++;
 }
 
-/* A run that goes on from a checkpoint, or starts anew, does steps again: what
- * was told of them before is forgotten. `again`: whether an item was. */
+/* A run that resumes from a checkpoint, or starts over, repeats steps: drops what was logged about them before. again:
+ * whether an item is repeated. */
 #define FORGET(array, Type, item, again) \
   for (const Type *item; (array)->len > 0 && (item = &g_array_index ((array), Type, (array)->len - 1), (again));) \
     g_array_set_size ((array), (array)->len - 1)
@@ -84,7 +84,7 @@ on_step (ReportLog *log, JsonObject *o)
 
   if (!isfinite (step.step))
     return;
-  /* a skipped step has the number of the one before it, which stays, as does what else was told at that number */
+  /* a skipped step has the number of the step before it, which is kept, as are the other records with that number */
   FORGET (log->steps, ReportStep, s, s->step > step.step || (s->step == step.step
           && (!skipped || s->steps_skipped >= step.steps_skipped)));
   FORGET (log->epochs, ReportEpoch, e, skipped ? e->step > step.step : e->step >= step.step);
@@ -242,8 +242,8 @@ on_line (Reader *r, const gchar *line, gsize length)
   g_clear_pointer (&record, json_node_unref);
 }
 
-/* A line without its newline; FALSE at the file's end. `torn` is set where it
- * has none, `cut` where it is longer than a line is read. */
+/* Reads a line without its newline; FALSE at the end of the file. *torn: it has no newline; *cut: it is longer than the
+ * limit. */
 static gboolean
 next_line (FILE *file, GString *line, gboolean *torn, gboolean *cut)
 {

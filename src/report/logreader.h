@@ -1,4 +1,4 @@
-/* logreader.h: what a run's log.jsonl tells.
+/* logreader.h: reads a run's log.jsonl.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_LOGREADER_H
 #define CNN3D_LOGREADER_H
@@ -31,7 +31,7 @@ typedef struct {
 } ReportSkip;
 
 typedef struct {
-  gboolean warning;             /* not an error */
+  gboolean warning;             /* FALSE: an error */
   gchar *text;
   gdouble time;
 } ReportNotice;
@@ -39,31 +39,31 @@ typedef struct {
 typedef struct {
   gchar *path;
   JsonNode *run;                /* the last "run" record; NULL: none */
-  gchar **classes;              /* its classes, or NULL */
+  gchar **classes;              /* class names, or NULL */
   guint n_runs, n_resumed;
-  GArray *steps, *epochs, *validations; /* what was done again is there once */
-  GArray *skips;                /* of ReportSkip, in the order they came in */
+  GArray *steps, *epochs, *validations; /* repeated steps and passes are listed once */
+  GArray *skips;                /* of ReportSkip, in order */
   GArray *notices;              /* of ReportNotice */
   gchar *checkpoint;            /* the last one, or NULL */
   gchar *finished, *failed;     /* reason, or the error that ended the last start; both NULL: the log has no end */
   gdouble first_time, last_time;        /* seconds since 1970 */
-  gdouble seconds;              /* from each start to the last record after it, summed up */
-  gdouble steps_skipped;        /* by the loss scale; NAN: not told */
+  gdouble seconds;              /* sum over the starts, each from its first record to its last */
+  gdouble steps_skipped;        /* because of the loss scale; NAN: unknown */
   guint64 lines, bad_lines;
-  gchar *first_bad;             /* where and what, or NULL */
-  gboolean torn;                /* the last line is without its end */
-  gboolean cut;                 /* there was more than is read */
+  gchar *first_bad;             /* position and error, or NULL */
+  gboolean torn;                /* the last line is incomplete */
+  gboolean cut;                 /* the file is longer than the limit */
 } ReportLog;
 
-/* NULL with error where the file cannot be read; `error` is unset where there is none. */
+/* NULL with error if the file cannot be read; NULL without error if it does not exist. */
 ReportLog *report_log_read (const gchar *path, GError **error);
 void report_log_free (ReportLog *log);
 
-/* The validation that is shown: the last one marked best, or the last; NULL: none. */
+/* The validation that is shown: the last one marked best, or else the last; NULL: none. */
 const ReportValidation *report_log_validation (const ReportLog *log);
-/* The median of the steps' clips per second; NAN where there is none. */
+/* Median of the steps' clips per second; NAN: none. */
 gdouble report_log_speed (const ReportLog *log);
-/* The most memory that a step told, in bytes, or NAN. */
+/* The largest memory that a step reported, in bytes, or NAN. */
 gdouble report_log_memory (const ReportLog *log);
 /* A number of the last "run" record, or NAN. */
 gdouble report_log_setting (const ReportLog *log, const gchar *name);

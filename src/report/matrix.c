@@ -1,4 +1,4 @@
-/* matrix.c: a confusion matrix with what it is a matrix of.
+/* matrix.c: a confusion matrix with its class names.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/report/matrix.h"
 
@@ -15,7 +15,7 @@ report_matrix_new (gchar **classes)
   return matrix;
 }
 
-/* Whether it has n rows of n each. */
+/* Whether the array has n rows of n numbers. */
 static gboolean
 is_square (JsonArray *rows, guint n)
 {

@@ -1,21 +1,20 @@
-/* matrix.h: a confusion matrix with what it is a matrix of.
+/* matrix.h: a confusion matrix with its class names.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_MATRIX_H
 #define CNN3D_MATRIX_H
 
 #include <json-glib/json-glib.h>
 
-/* The classes are the matrix's own: a log whose run is resumed with other classes
- * still has the matrices from before. */
+/* The class names are the matrix's own, because the classes may change when a run is resumed. */
 typedef struct {
-  guint n;                      /* classes */
+  guint n;                      /* number of classes */
   gchar **classes;              /* n names, NULL-terminated */
   guint64 *counts;              /* (n labels, n predictions) */
 } ReportMatrix;
 
-/* All zeros; the names are copied. */
+/* A matrix of zeros; the names are copied. */
 ReportMatrix *report_matrix_new (gchar **classes);
-/* A member's square array of counts, one row and column a class; NULL where it is not one. */
+/* Reads a member that is a square array of counts, one row and column a class; NULL: it is not. */
 ReportMatrix *report_matrix_read (JsonObject *object, const gchar *name, gchar **classes);
 void report_matrix_free (ReportMatrix *matrix);
 

@@ -1,4 +1,4 @@
-/* report.c: a run as a page.
+/* report.c: an HTML report of a run.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/report/report.h"
 
@@ -13,13 +13,13 @@
 
 #define MOST_EVALUATIONS 100
 
-/* The log of a run's folder; NULL where there is none, or with error. */
+/* The log in a run's folder; NULL: none, or with error. */
 static ReportLog *
 read_log (const gchar *folder, GError **error)
 {
   g_autofree gchar *path = g_build_filename (folder, "log.jsonl", NULL);
 
-  /* a pipe would be waited for */
+  /* a pipe would block */
   return g_file_test (path, G_FILE_TEST_IS_REGULAR) || !g_file_test (path, G_FILE_TEST_EXISTS)
       ? report_log_read (path, error) : NULL;
 }
@@ -30,7 +30,7 @@ by_name (gconstpointer a, gconstpointer b)
   return strcmp (*(gchar *const *) a, *(gchar *const *) b);
 }
 
-/* What the folder and those in it hold, in the order of their names. */
+/* The evaluations in the folder and its sub-folders, sorted by name. */
 static GPtrArray *
 read_evaluations (const gchar *folder)
 {
@@ -108,7 +108,7 @@ append_page (GString *page, const gchar *run, const ReportLog *log, const Report
     run_page_checks (page, log, other);
     run_page_curves (page, log);
   } else
-    page_element (page, "p", "note", "There is no log.jsonl here: how it was trained is not known.");
+    page_element (page, "p", "note", "There is no log.jsonl here: the training is unknown.");
   for (guint i = 0; i < evaluations->len; i++)
     results_page_evaluation (page, evaluations->pdata[i], frames);
   if (log) {

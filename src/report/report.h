@@ -1,4 +1,4 @@
-/* report.h: a run as a page.
+/* report.h: an HTML report of a run.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_REPORT_H
 #define CNN3D_REPORT_H

@@ -1,4 +1,4 @@
-/* resultspage.c: a page's sections about validation and evaluations.
+/* resultspage.c: the page's sections about validation and evaluations.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/report/resultspage.h"
 
@@ -9,7 +9,7 @@
 #include "src/report/jsontext.h"
 #include "src/report/page.h"
 
-#define MOST_DRAWN 200          /* classes: a larger matrix would be megabytes */
+#define MOST_DRAWN 200          /* classes: a larger matrix would take megabytes */
 #define MOST_PAIRS 10
 
 typedef struct {
@@ -25,7 +25,7 @@ by_count (gconstpointer a, gconstpointer b)
   return (x->count < y->count) - (x->count > y->count);
 }
 
-/* What is confused most. */
+/* The largest confusions. */
 static void
 pairs (GString *page, const ReportMatrix *m)
 {
@@ -72,7 +72,7 @@ matrix (GString *page, const ReportMatrix *m)
   g_string_append (page, "</div>\n");
 }
 
-/* What was told right of each class. */
+/* The accuracy of each class. */
 static void
 class_shares (GString *page, const ReportMatrix *m)
 {
@@ -129,7 +129,7 @@ results_page_validation (GString *page, const ReportLog *log)
 /* --- evaluations --- */
 
 static void
-figures (GString *page, JsonObject *metrics)
+metric_tiles (GString *page, JsonObject *metrics)
 {
   static const struct {
     const gchar *name, *title;
@@ -145,7 +145,7 @@ figures (GString *page, JsonObject *metrics)
     const gdouble value = report_json_number (metrics, all[i].name);
     g_autofree gchar *text = all[i].kind == 0 ? page_share (value) : page_number (value, all[i].kind == 1 ? 4 : 0);
 
-    /* with one view a video there are as many of both */
+    /* with one view a video the two accuracies are equal */
     if (!json_object_has_member (metrics, all[i].name) || (strcmp (all[i].name, "videos") == 0
             && value == report_json_number (metrics, "clips")) || (strcmp (all[i].name, "skipped") == 0 && value == 0))
       continue;
@@ -255,7 +255,7 @@ wrong_rows (GString *page, const ReportEvaluation *e, gboolean frames)
   g_string_append (page, "</table>\n");
 }
 
-/* What could not be read. */
+/* Notes about what could not be read. */
 static void
 skipped_rows (GString *page, JsonObject *metrics)
 {
@@ -296,11 +296,9 @@ notes (GString *page, const ReportEvaluation *e)
   if (e->unlabelled)
     page_printf (page, "p", "note", "%" G_GUINT64_FORMAT " clips of predictions.csv have no label.", e->unlabelled);
   if (!e->metrics)
-    page_element (page, "p", "note", "There is no metrics.json that could be read: precision, recall, F1 and AUROC are not "
-        "known.");
+    page_element (page, "p", "note", "metrics.json is missing or cannot be read: precision, recall, F1 and AUROC are unknown.");
   if (!e->predictions)
-    page_element (page, "p", "note", "There is no predictions.csv that could be read: which clips are wrong is not "
-        "known.");
+    page_element (page, "p", "note", "predictions.csv is missing or cannot be read: the wrong clips are unknown.");
 }
 
 void
@@ -318,9 +316,9 @@ results_page_evaluation (GString *page, const ReportEvaluation *e, gboolean fram
   g_string_append_c (page, '\n');
   notes (page, e);
   if (metrics && json_object_has_member (metrics, "complete") && !report_json_boolean (metrics, "complete"))
-    page_element (page, "p", "note", "The evaluation was cut short: its figures are of the clips that came.");
+    page_element (page, "p", "note", "The evaluation was cut short: its metrics cover only the clips that arrived.");
   if (metrics)
-    figures (page, metrics);
+    metric_tiles (page, metrics);
   if (model)
     page_printf (page, "p", "pale", "Model: %s", model);
   if (labelled)

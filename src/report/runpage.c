@@ -1,4 +1,4 @@
-/* runpage.c: a page's sections about the run itself.
+/* runpage.c: the page's sections about the run itself.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/report/runpage.h"
 
@@ -19,7 +19,7 @@
 
 /* --- the head --- */
 
-/* Of the last "run" record: what it says, as text; NULL where it does not. */
+/* A value of the last "run" record as text, or NULL. */
 static gchar *
 setting_text (const ReportLog *log, const gchar *name)
 {
@@ -61,11 +61,11 @@ settings_facts (GString *page, const ReportLog *log)
   fact_of (page, log, "Batches a step", "accumulate-grad-batches");
   fact_of (page, log, "Recomputation", "recompute");
   fact_of (page, log, "Optimizer", "optimizer");
-  if (report_log_setting (log, "epochs") > 0)   /* 0: nobody told */
+  if (report_log_setting (log, "epochs") > 0)   /* 0: unknown */
     fact_of (page, log, "Epochs asked for", "epochs");
 }
 
-/* cnn3dtrain's words in more words; others as they are */
+/* Describes cnn3dtrain's reasons; others are shown unchanged. */
 static const gchar *
 end_text (const gchar *reason)
 {
@@ -96,24 +96,24 @@ time_facts (GString *page, const ReportLog *log)
   page_fact (page, "Log", log->path);
 }
 
-/* What is missing, or left out. */
+/* Notes about what is missing or was skipped. */
 static void
 head_notes (GString *page, const ReportLog *log)
 {
   if (!log->run)
-    page_element (page, "p", "note", "The log does not tell what was run: it has no \"run\" record.");
+    page_element (page, "p", "note", "The log has no \"run\" record: the run's settings are unknown.");
   if (!log->finished && log->failed)
-    page_printf (page, "p", "note", "Training ended by an error: %s", log->failed);
+    page_printf (page, "p", "note", "Training ended with an error: %s", log->failed);
   else if (!log->finished)
-    page_element (page, "p", "note", "The log has no end: the run still goes on, or was killed. What follows goes as "
-        "far as the last record.");
+    page_element (page, "p", "note", "The log has no end: the run is still running, or was killed. This report covers "
+        "it up to the last record.");
   if (log->torn)
     page_element (page, "p", "note", "The log's last line has no end: it was being written.");
   if (log->bad_lines)
-    page_printf (page, "p", "note", "%" G_GUINT64_FORMAT " of the log's %" G_GUINT64_FORMAT " lines are no records and "
-        "were left out; the first is %s", log->bad_lines, log->lines, log->first_bad);
+    page_printf (page, "p", "note", "%" G_GUINT64_FORMAT " of the log's %" G_GUINT64_FORMAT " lines are not valid and "
+        "were skipped; the first is %s", log->bad_lines, log->lines, log->first_bad);
   if (log->cut)
-    page_element (page, "p", "note", "The log has more than is read: what follows is without its rest.");
+    page_element (page, "p", "note", "The log is longer than the limit: this report covers its first part only.");
   if (log->steps->len == 0)
     page_element (page, "p", "note", "The log has no training step.");
   if (log->validations->len == 0)
@@ -121,10 +121,10 @@ head_notes (GString *page, const ReportLog *log)
 }
 
 static void
-tile (GString *page, const gchar *figure, const gchar *what)
+tile (GString *page, const gchar *value, const gchar *what)
 {
   g_string_append (page, "<div>");
-  page_element (page, "b", NULL, figure);
+  page_element (page, "b", NULL, value);
   page_element (page, "span", NULL, what);
   g_string_append (page, "</div>\n");
 }
@@ -137,7 +137,7 @@ head_tiles (GString *page, const ReportLog *log)
   const ReportEpoch *epoch = log->epochs->len ? &g_array_index (log->epochs, ReportEpoch, log->epochs->len - 1) : NULL;
   g_autofree gchar *accuracy = page_share (validation ? validation->accuracy : NAN);
   g_autofree gchar *loss = page_number (epoch ? epoch->loss : step ? step->loss : NAN, 4);
-  /* not each step has to be logged */
+  /* steps may be missing in the log */
   g_autofree gchar *steps = page_number (fmax (step ? step->step : NAN, epoch ? epoch->step : NAN), 0);
   g_autofree gchar *speed = page_number (report_log_speed (log), 2), *memory = page_bytes (report_log_memory (log));
 
@@ -186,7 +186,7 @@ run_page_checks (GString *page, const ReportLog *log, const ReportLog *other)
     g_string_append (page, "</td>");
     page_element (page, "td", NULL, check->what);
     g_string_append (page, "<td>");
-    page_text (page, check->figure);
+    page_text (page, check->finding);
     if (check->state == CHECK_NOT_OK && check->advice)
       page_element (page, "p", "pale", check->advice);
     g_string_append (page, "</td></tr>\n");
@@ -196,7 +196,7 @@ run_page_checks (GString *page, const ReportLog *log, const ReportLog *other)
 
 /* --- curves --- */
 
-/* A step's member against its number; where it has a name and there are many, smoothed, too. */
+/* A step's member against its number; long series with a name are smoothed, too. */
 static void
 step_series (ReportChart *chart, const ReportLog *log, gsize member, gdouble factor, const gchar *name)
 {
@@ -367,7 +367,7 @@ run_page_speed (GString *page, const ReportLog *log, const ReportLog *other)
     const ReportEpoch *epoch = &g_array_index (log->epochs, ReportEpoch, i);
 
     if (epoch->clips > 0 && epoch->seconds > 0) {
-      /* of an epoch that was resumed, the seconds are those since then */
+      /* the seconds of a resumed epoch are those since the resume */
       clips += isfinite (epoch->speed) ? epoch->speed * epoch->seconds : epoch->clips;
       seconds += epoch->seconds;
     }
@@ -395,12 +395,12 @@ run_page_speed (GString *page, const ReportLog *log, const ReportLog *other)
   g_string_append (page, "</section>\n");
 }
 
-/* --- what went wrong --- */
+/* --- errors, warnings and skipped clips --- */
 
 void
 run_page_skips (GString *page, const ReportLog *log)
 {
-  g_autoptr (GPtrArray) groups = g_ptr_array_new ();    /* of arrays of ReportSkip, in the order they came in */
+  g_autoptr (GPtrArray) groups = g_ptr_array_new ();    /* of arrays of ReportSkip, in order */
   g_autoptr (GHashTable) by_reason = g_hash_table_new_full (g_str_hash, g_str_equal, NULL,
       (GDestroyNotify) g_ptr_array_unref);
 

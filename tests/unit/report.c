@@ -377,7 +377,7 @@ test_ends (void)
   g_free (page);
   page = page_of_log (ended, -1);
   g_assert_null (strstr (page, "no end"));
-  assert_has (page, "Training ended by an error: not a number: &lt;lower&gt; lr</p>");
+  assert_has (page, "Training ended with an error: not a number: &lt;lower&gt; lr</p>");
   assert_has (page, "<th>Ended because</th><td>not a number");
   assert_has (page, "ok\">ok</span></td><td>no out-of-memory error</td><td>none among the errors</td>");
   g_free (page);
@@ -492,8 +492,8 @@ test_predictions (void)
   assert_has (page,
       "other/predictions.csv: its first line is not &quot;path,clip,label,prediction,&quot; and the names of");
   assert_has (page, "bad/metrics.json: ");
-  assert_has (page, "There is no metrics.json that could be read");
-  assert_has (page, "There is no predictions.csv that could be read");
+  assert_has (page, "metrics.json is missing or cannot be read");
+  assert_has (page, "predictions.csv is missing or cannot be read");
   assert_has (page, "There is no log.jsonl here");
   drop (folder);
 }
@@ -630,7 +630,7 @@ test_damaged_evaluations (void)
   g_free (page);
   page = cnn3d_report_html (folder, NULL, NULL, &error);
   g_assert_no_error (error);
-  assert_has (page, "metrics.json: it is too large to be an evaluation&apos;s figures");
+  assert_has (page, "metrics.json: it is too large to be an evaluation&apos;s metrics");
   /* opens, and cannot be read from its beginning */
   g_assert_cmpint (symlink ("/proc/self/mem", log), ==, 0);
   g_assert_null (cnn3d_report_html (folder, NULL, NULL, &error));
