@@ -1,4 +1,4 @@
-/* featuremaps.c: what a layer saw in a clip, as a picture.
+/* featuremaps.c: feature maps of a layer as pictures.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/evaluate/featuremaps.h"
 
@@ -9,7 +9,7 @@
 #include "src/escape.h"
 #include "src/model/atomicfile.h"
 
-/* A name of a stranger's as part of a file's name: no folder, nothing hidden. */
+/* Escapes an untrusted name for use in a file name: no folders, no hidden files. */
 static gchar *
 file_part (const gchar *name)
 {

@@ -1,4 +1,4 @@
-/* metrics.c: how good predictions are, over a whole pass.
+/* metrics.c: metrics of a whole pass.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/evaluate/metrics.h"
 
@@ -16,7 +16,7 @@ struct _Cnn3dPredictions
   GArray *list;                 /* of Cnn3dPrediction */
   gdouble *one;                 /* [num_classes]: the latest view's probabilities */
   gdouble *sum;                 /* [num_classes]: of the latest video's views */
-  guint64 views, right;         /* clips in all, and told right */
+  guint64 views, right;         /* clips, and correctly classified ones */
   gdouble loss;                 /* sum over clips */
 };
 
@@ -82,8 +82,7 @@ largest_logit (const gfloat *values, guint n)
   return best;
 }
 
-/* -log softmax (logits)[label], also where that probability is too small for a
- * double. */
+/* -log softmax (logits)[label], also if that probability underflows a double. */
 static gdouble
 loss_of (const gfloat *logits, guint n, guint label)
 {
@@ -116,7 +115,7 @@ cnn3d_predictions_add (Cnn3dPredictions *self, const gchar *path, guint64 clip, 
       .probabilities = g_memdup2 (self->one, n * sizeof (gdouble))
     };
 
-    /* probabilities can be the same where logits are not */
+    /* probabilities can be equal where logits are not */
     g_array_append_val (self->list, first);
     memcpy (self->sum, self->one, n * sizeof (gdouble));
     return;
@@ -161,8 +160,7 @@ cnn3d_predictions_nth (const Cnn3dPredictions *self, guint64 n)
 
 /* --- measuring --- */
 
-/* How many classes come before the label: those of larger probability, and of
- * the same the ones before it. */
+/* How many classes rank before the label: those with a larger probability, and those before it with an equal one. */
 static guint
 place_of_label (const Cnn3dPrediction *p, guint n)
 {
@@ -188,9 +186,8 @@ by_score (const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-/* The area under the curve by ranks (Mann and Whitney 1947): the part of all
- * pairs of a positive and a negative in which the positive has the higher
- * score, half of those with the same score. */
+/* Area under the ROC curve from ranks (Mann and Whitney 1947): the fraction of all pairs of a positive and a negative
+ * in which the positive has the higher score; equal scores count half. */
 static gdouble
 auroc (const Cnn3dPredictions *self, guint class, Ranked *ranked)
 {
@@ -215,7 +212,7 @@ auroc (const Cnn3dPredictions *self, guint class, Ranked *ranked)
 
     for (end = i; end < n && ranked[end].score == ranked[i].score; end++)
       same += ranked[end].positive;
-    /* ranks from 1 on: i + 1 to end have their mean */
+    /* ranks from 1 on: i + 1 to end share their mean */
     ranks += same * ((i + 1.0 + end) / 2);
   }
 
@@ -241,8 +238,7 @@ measure_classes (const Cnn3dPredictions *self, const guint64 *right, Cnn3dMetric
     k->precision = ratio (right[c], k->predicted);
     k->recall = ratio (right[c], k->support);
     k->f1 = ratio (2.0 * right[c], k->predicted + k->support);
-    /* of two classes one is the other's rest: one ranking, not two that rounding
-     * tells apart */
+    /* with two classes both have the same ranking; computing it once avoids differences by rounding */
     k->auroc = auroc (self, m->num_classes == 2 ? 1 : c, ranked);
     if (k->support || k->predicted) {
       m->precision_macro += k->precision;

@@ -1,7 +1,7 @@
-/* metrics.h: how good predictions are, over a whole pass.
+/* metrics.h: metrics of a whole pass.
  *
- * Figures agree with scikit-learn's functions of the same names, called on
- * all labels and predictions at once (zero_division=0).
+ * They agree with scikit-learn's functions of the same names, called on all labels and predictions at once
+ * (zero_division=0).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_METRICS_H
 #define CNN3D_METRICS_H
@@ -9,27 +9,27 @@
 #include <glib.h>
 #include "src/api.h"
 
-/* Classes that a confusion matrix is made of, at most: it grows by their square. */
+/* The most classes of a confusion matrix, whose size is their square. */
 #define CNN3D_MOST_CONFUSION 1000
 
-/* One class's figures; NaN where there is nothing to divide. */
+/* Metrics of one class; NaN: undefined. */
 typedef struct {
   guint64 support;              /* videos with this label */
-  guint64 predicted;            /* that were told to be of it */
-  gdouble precision, recall, f1;        /* 0 where their denominator is 0 */
+  guint64 predicted;            /* videos predicted as this class */
+  gdouble precision, recall, f1;        /* 0 if the denominator is 0 */
   gdouble auroc;                /* this class against the rest; NaN: one of the two has no video */
 } Cnn3dClassMetrics;
 
 typedef struct {
   guint num_classes;
-  guint64 videos;               /* predictions, views of one video averaged */
-  guint64 views;                /* clips that they were made from */
+  guint64 videos;               /* predictions; views of one video are averaged */
+  guint64 views;                /* clips that they were computed from */
   gdouble accuracy;             /* top 1: the first of the largest probabilities is the label's */
   gdouble top5_accuracy;        /* of min (5, num_classes) */
-  gdouble view_accuracy;        /* every view by itself: what a validation pass of training tells */
-  gdouble loss;                 /* mean of -log probability of the label, every view by itself */
-  /* Means over the classes that are labelled or predicted at all; auroc: over
-   * those where it is defined. NaN: there is none. */
+  gdouble view_accuracy;        /* of single views, as in a validation pass of training */
+  gdouble loss;                 /* mean of -log probability of the label, over single views */
+  /* Means over the classes that are labelled or predicted at all; auroc: over those where it is defined. NaN:
+   * undefined. */
   gdouble precision_macro, recall_macro, f1_macro, auroc_macro;
   Cnn3dClassMetrics *classes;   /* [num_classes] */
   guint64 *confusion;           /* [label * num_classes + prediction]; NULL: more than CNN3D_MOST_CONFUSION classes */
@@ -37,9 +37,9 @@ typedef struct {
 
 CNN3D_API void cnn3d_metrics_clear (Cnn3dMetrics * metrics);
 
-/* One video's prediction. */
+/* Prediction of one video. */
 typedef struct {
-  gchar *path;                  /* as it came; NULL: not known */
+  gchar *path;                  /* NULL: unknown */
   guint64 clip;                 /* its number in the data set or stream */
   gint label;
   guint prediction;
@@ -50,15 +50,15 @@ typedef struct {
   gdouble fps;                  /* of a clip that is pictures */
 } Cnn3dPrediction;
 
-/* Collects a pass. */
+/* Collects the predictions of a pass. */
 typedef struct _Cnn3dPredictions Cnn3dPredictions;
 
 CNN3D_API Cnn3dPredictions *cnn3d_predictions_new (guint num_classes);
 CNN3D_API void cnn3d_predictions_free (Cnn3dPredictions * predictions);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Cnn3dPredictions, cnn3d_predictions_free)
 
-/* A clip's logits [num_classes]. continues: it is a further view of the video of
- * the clip before. path: copied; may be NULL. */
+/* Adds a clip's logits, [num_classes]. continues: it is a further view of the previous clip's video. path: copied; may
+ * be NULL. */
 CNN3D_API void cnn3d_predictions_add (Cnn3dPredictions * predictions, const gchar * path, guint64 clip, gint label,
     const gfloat * logits, gboolean continues);
 
@@ -67,10 +67,10 @@ CNN3D_API void cnn3d_predictions_locate (Cnn3dPredictions * predictions, const g
     gdouble end, gdouble fps);
 
 CNN3D_API guint64 cnn3d_predictions_count (const Cnn3dPredictions * predictions);
-/* In the order in which they came; the collection's own, until something is added. */
+/* In the order of addition; owned by the collection, valid until the next addition. */
 CNN3D_API const Cnn3dPrediction *cnn3d_predictions_nth (const Cnn3dPredictions * predictions, guint64 n);
 
-/* Fills `metrics`, an uninitialized struct: cnn3d_metrics_clear(). */
+/* Fills `metrics`, an uninitialized struct; free with cnn3d_metrics_clear(). */
 CNN3D_API void cnn3d_predictions_measure (const Cnn3dPredictions * predictions, Cnn3dMetrics * metrics);
 
 #endif

@@ -17,10 +17,10 @@ struct _Cnn3dPredictor {
   Cnn3dSession s;
   Cnn3dType frames_type;
   guint batch, chunk;
-  guint8 *slot;                 /* for a chunk on the device; NULL: it reads the host's memory */
+  guint8 *slot;                 /* for a chunk on the device; NULL: it reads host memory */
 
-  GArray *layers;               /* PredictorLayer */
-  gboolean *features;           /* [tensor]: one of theirs */
+  GArray *layers;               /* of PredictorLayer */
+  gboolean *features;           /* [tensor]: output of one of the layers */
   Cnn3dFeatureFunc func;
   gpointer user;
 };
@@ -44,7 +44,7 @@ belongs_to (const gchar *parameter, const gchar *layer)
   return !strncmp (parameter, layer, n) && parameter[n] == '.';
 }
 
-/* A layer's output is that of its last operation; -1: there is no such layer. */
+/* Index of the layer's last operation, whose output is the layer's; -1: unknown layer. */
 static gint
 layer_output (const Cnn3dNetwork *net, const gchar *layer)
 {
@@ -56,8 +56,8 @@ layer_output (const Cnn3dNetwork *net, const gchar *layer)
   return op < 0 ? -1 : net->ops[op].out;
 }
 
-/* The stem and the stages: the first parts of the parameters' names, or the
- * first two where all begin alike; without the last layer. */
+/* The stem and the stages: the first components of the parameters' names, or the first two if all names begin alike;
+ * without the last layer. */
 static gchar **
 stages (const Cnn3dNetwork *net)
 {
@@ -117,7 +117,7 @@ take_layers (Cnn3dPredictor *p, const gchar *layers, GError **error)
   return TRUE;
 }
 
-/* --- setting up --- */
+/* --- setup --- */
 
 static gsize
 slot_bytes (const Cnn3dPredictor *p, guint clips)
@@ -144,7 +144,7 @@ measure (Cnn3dPredictor *p, guint chunk, Cnn3dMemory *m, GError **error)
   return TRUE;
 }
 
-/* The largest chunk that fits, up to the one that was asked for. */
+/* Finds the largest chunk that fits, up to the requested one. */
 static gboolean
 fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, Cnn3dMemory *memory, GError **error)
 {
@@ -179,7 +179,7 @@ fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, Cnn3dMemory *memor
   return TRUE;
 }
 
-/* And whose program is checked: what is found wrong may take other memory. */
+/* The same, and checks its program: a replaced program may need other memory. */
 static gboolean
 choose_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, Cnn3dMemory *memory, GError **error)
 {
@@ -297,7 +297,7 @@ cnn3d_predictor_free (Cnn3dPredictor **predictor)
   g_free (p);
 }
 
-/* --- what there is to know --- */
+/* --- state --- */
 
 const Cnn3dModelInfo *
 cnn3d_predictor_info (const Cnn3dPredictor *p)
@@ -353,7 +353,7 @@ place_of (const Cnn3dPredictor *p, const Cnn3dPlan *plan, gint tensor)
   g_return_val_if_reached (CNN3D_NOWHERE);
 }
 
-/* first: the chunk's first clip's number in the batch */
+/* first: number of the chunk's first clip in the batch */
 static gboolean
 report_features (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, guint first, GError **error)
 {
@@ -393,7 +393,7 @@ run_chunk (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint first,
       return FALSE;
   }
   if (!p->s.backend->run (program->program, program->plan->steps, program->plan->n_steps, &b, NULL, error)) {
-    /* what was started writes to the logits */
+    /* running work writes to the logits */
     p->s.backend->finish (p->s.device, NULL);
     return FALSE;
   }

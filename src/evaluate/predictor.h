@@ -1,9 +1,7 @@
-/* predictor.h: a trained model at work: clips in, logits out.
+/* predictor.h: inference with a trained model: clips in, logits out.
  *
- * Each clip is computed by itself, whatever batch it comes in, so that its
- * logits are the same to the bit for every size of batches and chunks, and the
- * same as in a validation pass of training. All memory is taken when it is set
- * up. One thread at a time.
+ * Each clip is computed independently of its batch, so its logits have the same bits for every batch and chunk size,
+ * and the same as in a validation pass of training. All memory is allocated at setup. One thread at a time.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_PREDICTOR_H
 #define CNN3D_PREDICTOR_H
@@ -12,20 +10,19 @@
 #include "src/session/session.h"
 
 typedef struct {
-  const gchar *model;           /* the file */
+  const gchar *model;           /* path of the model file */
   const gchar *device;          /* auto, cpu, cuda, cuda:N */
-  guint threads;                /* 0: one a core */
+  guint threads;                /* 0: one per core */
   Cnn3dConvolution convolution; /* on a CPU */
-  gint precision;               /* Cnn3dPrecision; -1: as the model was trained in */
+  gint precision;               /* Cnn3dPrecision or CNN3D_PRECISION_AUTO */
   guint64 max_memory;           /* bytes; 0: what the device has */
-  guint batch;                  /* clips that come at once, at most */
-  guint chunk;                  /* clips that are computed at once, at most; 0: whole batches. Fewer where they
-                                 * do not fit */
-  Cnn3dType frames_type;        /* of the clips that will come, or a wider one */
-  /* Sizes of these clips. 0: the model's own; others than these are an error. */
+  guint batch;                  /* most clips per call */
+  guint chunk;                  /* most clips computed at once; 0: whole batches. Reduced if they do not fit */
+  Cnn3dType frames_type;        /* of the clips, or a wider type */
+  /* Shape of the clips. 0: the model's; other values than the model's are an error. */
   guint channels, frames, height, width;
-  /* Comma-separated names of layers whose feature maps are wanted, such as
-   * "layer1,layer4.1.conv1"; "stages": the stem and every stage; NULL: none. */
+  /* Comma-separated names of layers whose feature maps are reported, such as "layer1,layer4.1.conv1"; "stages": the
+   * stem and every stage; NULL: none. */
   const gchar *layers;
 } Cnn3dPredictorParams;
 
@@ -33,28 +30,27 @@ CNN3D_API void cnn3d_predictor_params_init (Cnn3dPredictorParams * params);
 
 typedef struct _Cnn3dPredictor Cnn3dPredictor;
 
-/* Reads the file and takes all memory. Strings are copied. NULL with error. */
+/* Reads the file and allocates all memory. Strings are copied. NULL with error. Free with cnn3d_predictor_free(). */
 CNN3D_API Cnn3dPredictor *cnn3d_predictor_new (const Cnn3dPredictorParams * params, GError ** error);
 CNN3D_API void cnn3d_predictor_free (Cnn3dPredictor ** predictor);
 
 CNN3D_API const Cnn3dModelInfo *cnn3d_predictor_info (const Cnn3dPredictor * predictor);
 CNN3D_API const gchar *cnn3d_predictor_device (const Cnn3dPredictor * predictor);
 CNN3D_API Cnn3dPrecision cnn3d_predictor_precision (const Cnn3dPredictor * predictor);
-/* Clips that are computed at once. */
+/* Clips computed at once. */
 CNN3D_API guint cnn3d_predictor_chunk (const Cnn3dPredictor * predictor);
-/* Of training's parts, those that it has: weights, copy, input, arena. */
+/* The members that inference uses: weights, copy, input, arena. */
 CNN3D_API void cnn3d_predictor_memory (const Cnn3dPredictor * predictor, Cnn3dMemory * memory);
-/* Why device=auto did not take the GPU that is here; NULL: see cnn3d_trainer_passed_over(). */
+/* Why device=auto did not take the GPU of this machine; NULL: see cnn3d_trainer_passed_over(). */
 CNN3D_API const gchar *cnn3d_predictor_passed_over (const Cnn3dPredictor * predictor);
 
-/* Logits (n, num_classes) of n clips (n, T, H, W, C) in host memory, at most
- * params.batch of them, which any memory of that type may hold. FALSE with
- * error, also where a logit is not finite (CNN3D_SESSION_ERROR_DIVERGED). */
+/* Computes logits, (n, num_classes), of n clips, (n, T, H, W, C), in host memory, at most params.batch. type:
+ * params.frames_type or a smaller one. FALSE with error, also if a logit is NaN or infinite
+ * (CNN3D_SESSION_ERROR_DIVERGED). */
 CNN3D_API gboolean cnn3d_predictor_run (Cnn3dPredictor * predictor, gconstpointer frames, Cnn3dType type, guint n,
     gfloat * logits, GError ** error);
 
-/* One clip's output of one of `layers`: values (C, D, H, W), valid during the
- * call. clip: its number in the batch. */
+/* One clip's output of one of `layers`: values, (C, D, H, W), valid during the call. clip: its number in the batch. */
 typedef struct {
   const gchar *layer;
   guint clip;
@@ -62,8 +58,8 @@ typedef struct {
   const gfloat *values;
 } Cnn3dFeatureMap;
 typedef gboolean (*Cnn3dFeatureFunc) (gpointer user, const Cnn3dFeatureMap * map, GError ** error);
-/* From now on cnn3d_predictor_run() calls `func` for each clip and layer, layer
- * after layer within a chunk; FALSE from it ends the run. NULL: no more. */
+/* Makes cnn3d_predictor_run() call `func` for each clip and layer, layer by layer within a chunk. If it returns FALSE,
+ * the run ends. NULL: no calls. */
 CNN3D_API void cnn3d_predictor_set_features (Cnn3dPredictor * predictor, Cnn3dFeatureFunc func, gpointer user);
 
 /* softmax of logits[0..n-1] in double, to probabilities[0..n-1]. */

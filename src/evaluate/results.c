@@ -1,4 +1,4 @@
-/* results.c: an evaluation's files.
+/* results.c: writes the files of an evaluation.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/evaluate/results.h"
 
@@ -50,7 +50,7 @@ cnn3d_skipped_clear (Cnn3dSkipped *skipped)
   g_clear_pointer (&skipped->clips, g_array_unref);
 }
 
-/* A path as text: what is no UTF-8 is escaped. */
+/* A path as text; invalid UTF-8 is escaped. */
 static gchar *
 as_text (const gchar *path)
 {
@@ -59,7 +59,7 @@ as_text (const gchar *path)
 
 /* --- predictions.csv --- */
 
-/* A field by RFC 4180, and what comes after it. */
+/* Appends a field by RFC 4180, and the separator after it. */
 static void
 append_field (GString *line, const gchar *text, gchar after)
 {
@@ -88,7 +88,7 @@ append_prediction (GString *line, const Cnn3dPrediction *p, const Cnn3dModelInfo
   g_string_append_printf (line, "%" G_GUINT64_FORMAT ",", p->clip);
   append_field (line, p->label >= 0 && (guint) p->label < n ? info->classes[p->label] : "", ',');
   append_field (line, info->classes[p->prediction], ',');
-  /* 17 digits: the very number */
+  /* 17 digits: exact */
   for (guint i = 0; i < n; i++)
     append_field (line, g_ascii_formatd (number, sizeof number, "%.17g", p->probabilities[i]),
         i + 1 < n ? ',' : '\n');
@@ -177,7 +177,7 @@ write_wrong (const gchar *path, const Cnn3dModelInfo *info, const Cnn3dPredictio
 
 /* --- metrics.json --- */
 
-/* Not a number has no word in JSON. */
+/* JSON has no NaN. */
 static void
 add_number (JsonBuilder *b, const gchar *name, gdouble value)
 {

@@ -1,4 +1,4 @@
-/* results.h: an evaluation's files.
+/* results.h: writes the files of an evaluation.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_RESULTS_H
 #define CNN3D_RESULTS_H
@@ -6,7 +6,7 @@
 #include "src/evaluate/metrics.h"
 #include "src/model/modelfile.h"
 
-/* Skipped clips that are listed by name, at most. */
+/* The most skipped clips listed by name. */
 #define CNN3D_MOST_SKIPPED 1000
 
 typedef struct {
@@ -16,7 +16,7 @@ typedef struct {
 /* Clips of a pass that could not be read. */
 typedef struct {
   guint64 count;
-  GArray *clips;                /* of Cnn3dSkippedClip: the first CNN3D_MOST_SKIPPED, in their order */
+  GArray *clips;                /* of Cnn3dSkippedClip: the first CNN3D_MOST_SKIPPED, in order */
 } Cnn3dSkipped;
 
 CNN3D_API void cnn3d_skipped_init (Cnn3dSkipped * skipped);
