@@ -1,4 +1,4 @@
-/* config-private.h: what the parts of src/config share.
+/* config-private.h: shared by the files of src/config.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CONFIG_PRIVATE_H
 #define CNN3D_CONFIG_PRIVATE_H
@@ -6,32 +6,32 @@
 #include "src/config/config.h"
 
 struct _Cnn3dConfig {
-  gchar **values;               /* one a key; NULL: not set */
+  gchar **values;               /* one per key; NULL: not set */
 };
 
-/* A value as it was written. */
+/* A value as written. */
 typedef struct {
   gboolean list;
-  guint n_items;                /* 1 if no list; no more than 2 are kept */
+  guint n_items;                /* 1 if not a list; at most 2 are kept */
   gchar *items[2];
   gboolean quoted[2];
 } Cnn3dConfigWritten;
 
-/* Number of the key, or -1. */
+/* Index of the key, or -1. */
 gint cnn3d_config_find (const gchar *name);
 
-/* What to say to a name that is no key: never NULL; g_free(). */
+/* Error text for an unknown key; never NULL, free with g_free(). */
 gchar *cnn3d_config_unknown_key (const gchar *name);
-/* The same of a name that is no section. */
+/* Error text for an unknown section; never NULL, free with g_free(). */
 gchar *cnn3d_config_unknown_section (const gchar *name);
 gboolean cnn3d_config_is_section (const gchar *name);
 
-/* Puts the value into *value in its key's form, NULL for null. If it is wrong,
- * FALSE with what is wrong in *reason. Both g_free(). */
+/* Normalizes the value for its key into *value, NULL for null. FALSE if it is invalid, with the reason in *reason. Free
+ * both with g_free(). */
 gboolean cnn3d_config_value (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written, gchar **value,
     gchar **reason);
 
-/* A short copy, to be shown in quotes; g_free(). */
+/* A shortened copy to be shown in quotes; free with g_free(). */
 gchar *cnn3d_config_cut (const gchar *text);
 
 #endif

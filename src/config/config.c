@@ -31,7 +31,7 @@ cnn3d_config_free (Cnn3dConfig **config)
   g_clear_pointer (config, g_free);
 }
 
-/* [A, B] as YAML would read it, but for quotes. */
+/* Appends [A, B] as in YAML, but without quotes. */
 static void
 read_list (const gchar *text, Cnn3dConfigWritten *written)
 {
@@ -46,7 +46,7 @@ read_list (const gchar *text, Cnn3dConfigWritten *written)
   g_free (inside);
 }
 
-/* Of the key with that number; errors begin with `option`. */
+/* Sets the key with that index; errors begin with `option`. */
 static gboolean
 set_value (Cnn3dConfig *config, gint number, const gchar *option, const gchar *text, GError **error)
 {

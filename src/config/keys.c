@@ -1,4 +1,4 @@
-/* keys.c: the settings that are keys, and which one somebody may have meant.
+/* keys.c: the settings that are keys, and suggestions for misspelt ones.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/config/config-private.h"
 
@@ -55,7 +55,7 @@ cnn3d_config_key_becomes (const Cnn3dConfigKey *key)
   text = g_string_new (NULL);
   elements = g_strsplit (s->elements, " ", -1);
   for (guint i = 0; elements[i]; i++)
-    /* no line has cnn3dinfer, and cnn3deval is in the one that tests */
+    /* no line uses cnn3dinfer, and cnn3deval is only in the line that tests */
     if (strcmp (elements[i], "cnn3dinfer") && (s->tests || strcmp (elements[i], "cnn3deval")))
       g_string_append_printf (text, "%s%s", text->len ? ", " : "", elements[i]);
   g_strfreev (elements);
@@ -99,7 +99,7 @@ cnn3d_config_is_section (const gchar *name)
   return FALSE;
 }
 
-/* Edits (a letter more, less or another) from a to b, whose size is n. */
+/* Edit distance from a to b, whose length is n: insertions, deletions, substitutions. */
 static guint
 edit_distance (const gchar *a, const gchar *b, gsize n)
 {
@@ -123,8 +123,7 @@ edit_distance (const gchar *a, const gchar *b, gsize n)
   return row[n];
 }
 
-/* The nearest key. Where it is in another section, that is one edit, however
- * different the sections' names are. */
+/* The nearest key. A different section counts as one edit, however different its name. */
 static guint
 nearest_key (const gchar *name, guint *distance)
 {

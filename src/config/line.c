@@ -1,4 +1,4 @@
-/* line.c: settings to the words of a launch line.
+/* line.c: builds the words of a launch line from settings.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/config/config-private.h"
 
@@ -9,7 +9,7 @@ is_plain (const gchar *text)
 {
   gsize length = strlen (text);
 
-  /* GStreamer reads this word as no string at all */
+  /* GStreamer reads this word as NULL */
   if (length == 0 || strcmp (text, "NULL") == 0 || text[0] == ' ' || text[length - 1] == ' ')
     return FALSE;
   for (const gchar *p = text; *p; p = g_utf8_next_char (p)) {
@@ -21,11 +21,9 @@ is_plain (const gchar *text)
   return TRUE;
 }
 
-/* A property's text as it has to be in a word of gst-launch-1.0's. What is
- * not plain goes in the form that GStreamer itself gives to strings, in quotes
- * and with octal numbers; their quotes and backslashes have a backslash more,
- * for the reader of lines. No blank, quote or control character is left to be
- * misread by either, or by a terminal. */
+/* Quotes a property's value for a word of gst-launch-1.0. A value that is not plain is written as GStreamer writes
+ * strings, in quotes and with octal escapes; their quotes and backslashes are escaped once more for the launch-line
+ * parser. No blank, quote or control character remains that it, or a terminal, could misinterpret. */
 static void
 append_text (GString *word, const gchar *text)
 {
@@ -53,14 +51,14 @@ add_property (GPtrArray *words, const gchar *property, const gchar *value)
   g_ptr_array_add (words, g_string_free (word, FALSE));
 }
 
-/* Appends NAME=VALUE of each key that is this element's, in the line that tests if
- * it is meant for that, and away from what the element does by itself. */
+/* Appends NAME=VALUE for each key of this element that differs from the default; in the line that tests, only for keys
+ * that apply to it. */
 static void
 add_properties (const Cnn3dConfig *config, const gchar *element, gboolean testing, GPtrArray *words)
 {
   guint n_keys;
   const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
-  /* what nobody has set is the preset's */
+  /* keys that are not set are left to the preset */
   const gboolean preset = !testing && strcmp (element, "cnn3dtrain") == 0 && cnn3d_config_get (config, "model.preset");
 
   for (guint i = 0; i < n_keys; i++) {
@@ -73,7 +71,7 @@ add_properties (const Cnn3dConfig *config, const gchar *element, gboolean testin
   }
 }
 
-/* Whether training clips are changed: said so, or implied by how. */
+/* Whether training clips are augmented: set explicitly, or implied by another key. */
 static gboolean
 augments (const Cnn3dConfig *config)
 {
@@ -117,7 +115,7 @@ clip_bin (const Cnn3dConfig *config, gboolean testing)
     add_words (words, "! clipdiff");
     add_property (words, "gain", gain);
   }
-  /* clips to test on would go through as they are */
+  /* test clips would pass through unchanged */
   if (!testing && augments (config)) {
     add_words (words, "! clipaugment");
     add_properties (config, "clipaugment", testing, words);
@@ -128,7 +126,7 @@ clip_bin (const Cnn3dConfig *config, gboolean testing)
   return text;
 }
 
-/* What is left of clipsrc, and all that stands between it and the last element. */
+/* The rest of clipsrc, and everything between it and the last element. */
 static void
 add_clips (const Cnn3dConfig *config, gboolean testing, GPtrArray *words)
 {
@@ -137,7 +135,7 @@ add_clips (const Cnn3dConfig *config, gboolean testing, GPtrArray *words)
   const gboolean limited = strcmp (batches, "1.0") != 0;
 
   add_properties (config, "clipsrc", testing, words);
-  /* it draws which clips a limited pass has; otherwise a test needs none */
+  /* the seed selects the clips of a limited pass; otherwise a test does not depend on it */
   if (testing && limited && strcmp (seed, "0") != 0)
     add_property (words, "seed", seed);
   if (limited)
@@ -147,7 +145,7 @@ add_clips (const Cnn3dConfig *config, gboolean testing, GPtrArray *words)
   g_ptr_array_add (words, clip_bin (config, testing));
   add_words (words, "! clipbatch");
   add_properties (config, "clipbatch", testing, words);
-  /* the next batch is made while this one is computed on, and no more: batches are large */
+  /* one batch is prepared while another is computed, and no more: batches are large */
   add_words (words, "! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 !");
 }
 

@@ -1,4 +1,4 @@
-/* value.c: what is written of a key, checked and brought into one form.
+/* value.c: checks and normalizes a key's value.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/config/config-private.h"
 #include "src/network/network.h"
@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_TEXT 4096           /* bytes, as the longest path */
+#define MAX_TEXT 4096           /* bytes, the longest path */
 #define MAX_SHOWN 48            /* characters of a wrong value that are shown */
 
 gchar *
@@ -73,7 +73,7 @@ is_one_of (const gchar *text, const gchar *const *words)
   return FALSE;
 }
 
-/* As YAML 1.1, and so Python's reader of it, takes them */
+/* As in YAML 1.1, and so in Python's reader */
 static const gchar *
 boolean_of (const gchar *text)
 {
@@ -91,8 +91,7 @@ is_null (const Cnn3dConfigWritten *written)
   return !written->list && !written->quoted[0] && is_one_of (written->items[0], null);
 }
 
-/* Decimal digits without a leading zero, which means an octal number to some
- * readers of YAML; a sign may come first. */
+/* Decimal digits without a leading zero, which some readers of YAML take for octal; a sign may come first. */
 static gboolean
 read_integer (const gchar *text, gint64 *number)
 {
@@ -117,8 +116,7 @@ read_number (const gchar *text, gdouble *number)
   return *end == 0 && isfinite (*number);
 }
 
-/* Bytes stay as they are written, but for parts of a unit: the element takes
- * whole numbers. */
+/* Keeps bytes as written, except for fractions of a unit: the element requires whole numbers. */
 static gchar *
 read_bytes (const gchar *text)
 {
@@ -165,7 +163,7 @@ read_rate (const Cnn3dSetting *s, const gchar *text)
   gboolean ok = read_integer (first, &n) && (!slash || read_integer (slash + 1, &d));
 
   g_free (first);
-  /* GStreamer's fractions are of 32 bits */
+  /* GStreamer's fractions have 32 bits */
   if (!ok || n < 0 || d < 1 || n > G_MAXINT || d > G_MAXINT || n < s->minimum * d || n > s->maximum * d)
     return NULL;
   divisor = common_divisor (n, d);

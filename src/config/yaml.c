@@ -1,9 +1,7 @@
-/* yaml.c: YAML files to settings, by libyaml's events.
+/* yaml.c: reads YAML files by libyaml's events.
  *
- * What is read is sections of keys of scalars, and one list of two numbers.
- * Anything deeper ends the reading at the event that begins it, so depth needs
- * no bound of its own; aliases, anchors and tags have no use here and are
- * refused, so nothing can grow.
+ * A file has sections of keys with scalars, and one list of two numbers. Deeper nesting ends the reading at the event
+ * that starts it, so the depth is bounded; aliases, anchors and tags are refused, so nothing can expand.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/config/config-private.h"
 
@@ -21,9 +19,9 @@ typedef struct {
   const gchar *data;
   gsize size;
   yaml_parser_t parser;
-  yaml_event_t event;           /* the one at hand; the reader owns it */
-  guint *lines;                 /* where a key was set in this file; 0: not yet */
-  GHashTable *sections;         /* name (owned) to line */
+  yaml_event_t event;           /* the current one; owned by the reader */
+  guint *lines;                 /* [key]: line where it was set in this file; 0: not yet */
+  GHashTable *sections;         /* name (owned) -> line */
 } Reader;
 
 static void G_GNUC_PRINTF (5, 6)
@@ -41,7 +39,7 @@ set_error (const Reader *reader, const yaml_mark_t *mark, Cnn3dConfigError code,
   g_free (reason);
 }
 
-/* Line and column of a byte, for what is found before libyaml reads. */
+/* Line and column of a byte, for errors found before libyaml reads. */
 static yaml_mark_t
 mark_at (const Reader *reader, gsize offset)
 {
@@ -57,7 +55,7 @@ mark_at (const Reader *reader, gsize offset)
   return mark;
 }
 
-/* Whether a tab is in what indents the line. */
+/* Whether the line's indentation has a tab. */
 static gboolean
 has_tab (const Reader *reader, const yaml_mark_t *mark)
 {
@@ -98,7 +96,7 @@ set_syntax_error (const Reader *reader, GError **error)
   }
 }
 
-/* Takes the next event in the place of the one at hand. */
+/* Replaces the current event by the next one. */
 static gboolean
 next (Reader *reader, GError **error)
 {
@@ -142,8 +140,7 @@ decorated:
   return FALSE;
 }
 
-/* The text of the scalar at hand; the event owns it. NULL if it has a NUL,
- * which "\0" in quotes can bring in. */
+/* The text of the current scalar; owned by the event. NULL if it contains a NUL, as from "\0" in quotes. */
 static const gchar *
 scalar_text (const Reader *reader)
 {
@@ -175,8 +172,7 @@ add_item (Reader *reader, Cnn3dConfigWritten *written, GError **error)
   return TRUE;
 }
 
-/* Reads the value of a key, the event before which is at hand. A list's items
- * beyond the second are counted, not kept. */
+/* Reads the value of a key; the event before it is current. A list's items beyond the second are counted, not kept. */
 static gboolean
 read_written (Reader *reader, const Cnn3dConfigKey *key, Cnn3dConfigWritten *written, yaml_mark_t *mark,
     GError **error)
@@ -211,7 +207,7 @@ nested:
   return FALSE;
 }
 
-/* Reads one key of a section and its value; the key is at hand. */
+/* Reads one key of a section, the current event, and its value. */
 static gboolean
 read_key (Reader *reader, const gchar *section, GError **error)
 {
@@ -266,7 +262,7 @@ twice:
   return FALSE;
 }
 
-/* Reads one section with its keys; its name is at hand. */
+/* Reads one section, whose name is the current event, with its keys. */
 static gboolean
 read_section (Reader *reader, GError **error)
 {
@@ -320,7 +316,7 @@ no_keys:
 static gboolean
 read_stream (Reader *reader, GError **error)
 {
-  if (!next (reader, error) || !next (reader, error))   /* the stream's begin, the document's */
+  if (!next (reader, error) || !next (reader, error))   /* start of the stream and of the document */
     return FALSE;
   if (reader->event.type == YAML_STREAM_END_EVENT)
     return TRUE;
@@ -337,7 +333,7 @@ read_stream (Reader *reader, GError **error)
     }
   } else if (reader->event.type != YAML_SCALAR_EVENT || reader->event.data.scalar.length > 0)
     goto no_sections;
-  if (!next (reader, error) || !next (reader, error))   /* the document's end */
+  if (!next (reader, error) || !next (reader, error))   /* end of the document */
     return FALSE;
   if (reader->event.type != YAML_STREAM_END_EVENT)
     goto second_document;
@@ -365,7 +361,7 @@ cnn3d_config_load_data (Cnn3dConfig *config, const gchar *name, const gchar *dat
 
   if (size > MAX_SIZE)
     goto too_large;
-  if (size >= 3 && memcmp (data, "\xef\xbb\xbf", 3) == 0) {     /* a byte order mark */
+  if (size >= 3 && memcmp (data, "\xef\xbb\xbf", 3) == 0) {     /* byte order mark */
     reader.data += 3;
     reader.size -= 3;
   }
@@ -407,7 +403,7 @@ no_memory:
 gboolean
 cnn3d_config_load (Cnn3dConfig *config, const gchar *path, GError **error)
 {
-  /* One byte more tells that a file is too large, be it endless */
+  /* one byte more detects a file that is too large, or endless */
   gchar *data = g_malloc (MAX_SIZE + 1);
   FILE *file = g_fopen (path, "rbe");
   gsize size;
