@@ -157,7 +157,7 @@ fill_gradient (Check *k)
         set (e, place (e, clip, c) + p * e->lanes, factor (c) * point_sign (k, clip, p));
 }
 
-/* --- what must come out --- */
+/* --- expected outputs --- */
 
 static gboolean
 is_near (gdouble got, gdouble expected, gsize element)
@@ -321,9 +321,9 @@ compare_weights (const Check *k)
   return !wrong;
 }
 
-/* --- the memory for it --- */
+/* --- memory --- */
 
-/* A piece with what surrounds it, all NaN. */
+/* A piece surrounded by NaN. */
 static gpointer
 take (Check *k, gsize *at, gsize bytes)
 {
@@ -353,7 +353,7 @@ lay_out (Check *k)
   return at;
 }
 
-/* Is there still nothing but NaN between the pieces? */
+/* Whether everything between the pieces is still NaN. */
 static gboolean
 is_untouched (const Check *k)
 {

@@ -1,4 +1,4 @@
-/* What memory there is for this process, and taking it.
+/* memory.c: available memory of this process, and its allocation.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cpu/cpu.h"
 

@@ -56,7 +56,7 @@ choose_formats (Cnn3dModel *m, gint i, GError **error)
 
   if (!check_frames (m, &m->net->ops[i], error))
     return FALSE;
-  m->device->dnnl.sizes_only = TRUE;    /* these only tell formats */
+  m->device->dnnl.sizes_only = TRUE;    /* these only determine formats */
   cpu_padded_dims (m, &m->net->ops[i], dims);
   w->plain = cpu_desc_new (5, dims, dnnl_f32, dnnl_abcde);
   w->copy = cpu_conv_weights_format (m, i, CPU_FORWARD, FALSE);

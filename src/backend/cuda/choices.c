@@ -82,9 +82,8 @@ write_file (GKeyFile *file)
   return g_key_file_save_to_file (file, path, NULL);
 }
 
-/* Held between reading and writing, or one of two writers would lose the other's
- * entries. Some network file systems have no locks: there it goes without. -1: there
- * is no folder. */
+/* Held between reading and writing, so that of two writers none loses the other's entries. Network file systems without
+ * locks are used without one. -1: the folder is missing. */
 static gint
 lock_folder (void)
 {
@@ -98,9 +97,8 @@ lock_folder (void)
   return fd;
 }
 
-/* Puts a plan into the file, unless another process's is there that the caller
- * offers: then *plan is that one. What this process has settled on and somebody
- * has removed goes there again. FALSE: it cannot be written. */
+/* Stores a plan in the file, unless it has another process's that the caller offers: then *plan becomes that one. An
+ * entry that this process settled on is stored again if it was removed. FALSE: the file cannot be written. */
 static gboolean
 keep (const gchar *group, const gchar *key, const CudaProposal *p, gchar **plan)
 {
@@ -148,7 +146,7 @@ cuda_choices_recall (const gchar *group, const gchar *key, gboolean *settled)
     g_autoptr (GKeyFile) file = read_file ();
     g_autofree gchar *plan = g_key_file_get_string (file, group, key, NULL);
 
-    /* kept from here on: other threads must not find another */
+    /* kept from now on: other threads must not find another */
     if (plan)
       c = add (group, key, plan);
   }

@@ -1,5 +1,5 @@
-/* The CUDA back end: the device and the table. A device opened from a profile
- * tells what training takes on a GPU that need not be here.
+/* cuda.c: the CUDA back end's device and table. A device opened from a profile computes the memory of training on a GPU
+ * that need not be in this machine.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/device.h"
 

@@ -1,18 +1,18 @@
-/* Execution plans of cuDNN's: which there are, which may be taken, and running
- * them. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* cudnn-plans.c: lists, filters and runs cuDNN's execution plans.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/cudnn-private.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_CONFIGS 64         /* that one mode of heuristics gives: about 32 */
+#define MOST_CONFIGS 64         /* returned by one heuristics mode: about 32 */
 #define MOST_KNOBS 32
 
 /* --- engine configurations --- */
 
-/* What a configuration's engine says of itself. */
+/* Properties of a configuration's engine. */
 typedef struct {
-  int64_t index;                /* its name, among all that this graph could have */
+  int64_t index;                /* its index among all engines of this graph */
   guint numerical, behavior;    /* bit n: note n */
 } Engine;
 
@@ -44,8 +44,8 @@ engine_of (DnnCalls *calls, Desc config)
   return e;
 }
 
-/* As PyTorch has them, and none that adds up in fewer digits than f32's: an
- * engine without TENSOR_CORE multiplies FP32 in FP32. */
+/* As in PyTorch, and no engine that accumulates in less than f32: an engine without TENSOR_CORE multiplies FP32 in
+ * FP32. */
 static gboolean
 may_be_taken (const Engine *e, const CudaConvGraph *graph, const CudaConvLimits *limits)
 {
@@ -66,7 +66,7 @@ compare_knobs (gconstpointer a, gconstpointer b)
   return (ka[0] > kb[0]) - (ka[0] < kb[0]);
 }
 
-/* "engine 38 k2=1 k13=0", by knob. */
+/* "engine 38 k2=1 k13=0", ordered by knob. */
 static gchar *
 name_of (DnnCalls *calls, Desc config, const Engine *engine)
 {
@@ -95,7 +95,7 @@ name_of (DnnCalls *calls, Desc config, const Engine *engine)
   return g_string_free (name, FALSE);
 }
 
-/* A plan of this configuration, and its workspace. */
+/* Creates a plan of this configuration, and reads its workspace. */
 static Desc
 plan_of (DnnCalls *calls, CudaDnnGpu *gpu, Desc config, gsize *workspace)
 {
@@ -115,17 +115,17 @@ plan_of (DnnCalls *calls, CudaDnnGpu *gpu, Desc config, gsize *workspace)
   return plan;
 }
 
-/* --- the row of plans --- */
+/* --- candidates --- */
 
-/* One that was built; what takes the plan or the configuration sets it to NULL. */
+/* A plan that was built; a visitor that takes the plan or the configuration sets it to NULL. */
 typedef struct {
   Desc plan, config;
   Engine engine;
   gsize workspace;
-  guint tried;                  /* configurations until this one */
+  guint tried;                  /* configurations tried up to this one */
 } Candidate;
 
-/* FALSE: enough. */
+/* FALSE: stop. */
 typedef gboolean (*Visit) (Candidate * candidate, gpointer data);
 
 typedef struct {
@@ -134,11 +134,11 @@ typedef struct {
   const CudaConvLimits *limits;
   DnnGraph *graph;
   guint tried;
-  DnnCalls *failed;             /* the first failure that cost a candidate */
+  DnnCalls *failed;             /* the first failure of a candidate */
 } Search;
 
-/* An engine that refuses is as good as one that is not there, but its reason is
- * kept in case there is none at all; any other failure goes before that. */
+/* An engine that does not support the graph is skipped, but its reason is kept in case there is no plan at all; any
+ * other failure has precedence. */
 static void
 remember (DnnCalls *failed, DnnCalls *calls)
 {
@@ -151,7 +151,7 @@ remember (DnnCalls *failed, DnnCalls *calls)
   dnn_calls_clear (calls);
 }
 
-/* TRUE: go on. */
+/* TRUE: continue. */
 static gboolean
 try_config (Search *s, Desc *config, Visit visit, gpointer data)
 {
@@ -173,7 +173,7 @@ try_config (Search *s, Desc *config, Visit visit, gpointer data)
   return more;
 }
 
-/* What one mode of the heuristics proposes, in its order. TRUE: go on. */
+/* Visits the proposals of one heuristics mode, in order. TRUE: continue. */
 static gboolean
 ask_heuristics (Search *s, cudnnBackendHeurMode_t mode, Visit visit, gpointer data)
 {
@@ -202,8 +202,7 @@ ask_heuristics (Search *s, cudnnBackendHeurMode_t mode, Visit visit, gpointer da
   return more;
 }
 
-/* Visits the plans that may be taken, in the order in which cuDNN expects them
- * to be fast, until `visit` has enough; then those that always work. */
+/* Visits the permitted plans, in cuDNN's order of expected speed, until `visit` has enough; then the fallback plans. */
 static void
 search (Search *s, Visit visit, gpointer data)
 {
@@ -301,7 +300,7 @@ cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimit
   (void) locker;
   if (!answer) {
     answer = find_answer (gpu, wanted, limits);
-    /* what failed may succeed the next time */
+    /* a failure may be temporary */
     if (answer->refusal && answer->refusal->code != CNN3D_BACKEND_ERROR_UNSUPPORTED) {
       g_propagate_error (error, g_steal_pointer (&answer->refusal));
       answer_free (answer);
@@ -317,7 +316,7 @@ cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimit
 
 /* --- running --- */
 
-/* What the plans of one graph share. */
+/* Shared by the plans of one graph. */
 typedef struct {
   CudaConvGraph wanted;
   DnnGraph graph;
@@ -327,7 +326,7 @@ struct _CudaDnnPlan {
   CudaDnnGpu *gpu;
   Shared *shared;               /* g_rc_box */
   Desc plan, config, pack;
-  CudaConvArgs packed;          /* what is in the pack */
+  CudaConvArgs packed;          /* contents of the pack */
   gchar *name;
   gsize workspace;
 };
@@ -437,8 +436,7 @@ cuda_dnn_plan_workspace (const CudaDnnPlan *plan)
   return plan->workspace;
 }
 
-/* cuDNN takes no change of a pack that is finalized: it is made anew when a
- * pointer is another. */
+/* A finalized pack cannot be changed: it is rebuilt when a pointer changes. */
 static void
 pack (CudaDnnPlan *p, const CudaConvArgs *args, DnnCalls *calls)
 {

@@ -1,4 +1,4 @@
-/* cudnn-private.h: what the files that talk to cuDNN share.
+/* cudnn-private.h: shared by the files that call cuDNN.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_CUDNN_PRIVATE_H
 #define CNN3D_CUDA_CUDNN_PRIVATE_H
@@ -11,7 +11,7 @@
 
 typedef cudnnBackendDescriptor_t Desc;
 
-/* The entry points used, found at run time. */
+/* The entry points, resolved at run time. */
 typedef struct {
   size_t (*version) (void);
   const char *(*error_string) (cudnnStatus_t status);
@@ -30,26 +30,26 @@ typedef struct {
 } CudaDnnLibrary;
 
 struct _CudaDnnGpu {
-  Desc properties;              /* of a GPU that is described */
-  cudnnHandle_t handle;         /* of one that is here */
-  gchar *name;                  /* the properties' checksum: what answers are kept under */
+  Desc properties;              /* of a described GPU */
+  cudnnHandle_t handle;         /* of a GPU of this machine */
+  gchar *name;                  /* checksum of the properties: key of the answers */
   GHashTable *answers;          /* text of name, graph and limits -> CudaDnnAnswer */
 };
 
 /* --- cudnn.c --- */
 
 extern CudaDnnLibrary cuda_dnn;
-extern GMutex cuda_dnn_lock;    /* of all that is asked; plans run without it */
+extern GMutex cuda_dnn_lock;    /* protects all queries; plans run without it */
 
-/* A row of calls. The first that fails is told; after it none is made. */
+/* A sequence of calls. Only the first failure is recorded, and no further calls are made. */
 typedef struct {
   cudnnStatus_t status;
-  gchar *failure;               /* which call, and what cuDNN says */
+  gchar *failure;               /* the failed call, and cuDNN's message */
 } DnnCalls;
 
 #define DNN_CALLS_INIT { CUDNN_STATUS_SUCCESS, NULL }
 
-/* Whether all calls succeeded until now. */
+/* Whether all calls have succeeded so far. */
 static inline gboolean
 dnn_good (const DnnCalls *calls)
 {
@@ -61,12 +61,12 @@ Desc dnn_create (DnnCalls * calls, cudnnBackendDescriptorType_t type);
 void dnn_set (DnnCalls * calls, Desc desc, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
     int64_t count, const void *values);
 void dnn_finalize (DnnCalls * calls, Desc desc);
-/* How many there were; at most `most` of them are in `values`. */
+/* The number of values; at most `most` of them are stored in `values`. */
 int64_t dnn_get (DnnCalls * calls, Desc desc, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
     int64_t most, void *values);
 void dnn_destroy (Desc * desc);
 void dnn_calls_clear (DnnCalls * calls);
-/* What kind of error the failure is. */
+/* The CNN3D_BACKEND_ERROR code of the failure. */
 gint dnn_calls_code (const DnnCalls * calls);
 
 /* --- cudnn-graph.c: graphs of operations --- */
@@ -80,7 +80,7 @@ enum {
 
 typedef struct {
   Desc graph;
-  Desc parts[DNN_MOST_PARTS];   /* what it is made of, in the order they were made */
+  Desc parts[DNN_MOST_PARTS];   /* its parts, in the order of creation */
   guint n_parts;
 } DnnGraph;
 

@@ -1,17 +1,14 @@
-/* device.h: what the back end's table has for a device that is here. In a build
- * that cannot run, each says so.
+/* device.h: the back end's functions for a GPU of this machine. In a build without CUDA each sets an error.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_DEVICE_H
 #define CNN3D_CUDA_DEVICE_H
 
 #include "src/backend/cuda/cuda-private.h"
 
-/* FALSE with error (UNSUPPORTED): the device is a plan for a GPU that is not here,
- * and runs nothing. */
+/* FALSE with error (UNSUPPORTED): the device is a profile, and runs nothing. */
 gboolean cuda_runs_nothing (const Cnn3dDevice * d, GError ** error);
 
-/* The N-th GPU; d->name, d->dnn and d->here. FALSE with error (MISSING): there is
- * none, or it is too old. */
+/* Opens the N-th GPU: sets d->name, d->dnn and d->here. FALSE with error (MISSING): there is none, or it is too old. */
 gboolean cuda_here_open (Cnn3dDevice * d, gint index, GError ** error);
 void cuda_here_close (Cnn3dDevice * d);
 gchar **cuda_here_list (GError ** error);

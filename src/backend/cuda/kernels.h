@@ -1,12 +1,10 @@
-/* kernels.h: what the CUDA back end computes itself: all but convolutions.
+/* kernels.h: the CUDA back end's own kernels: everything but convolutions.
  *
- * Each function puts its kernels on a stream and returns a cudaError_t (0: they
- * are on their way). Tensors are (N, D, H, W, C), C padded to a multiple of
- * CUDA_LANES, 16-byte aligned, of one CudaType; a `point` is one (n, d, h, w).
- * Vectors are f32 of C numbers. Sums are made in an order that does not depend
- * on which block runs first: the same bits every time.
+ * Each function launches its kernels on a stream and returns a cudaError_t (0: launched). Tensors are (N, D, H, W, C),
+ * C padded to a multiple of CUDA_LANES, 16-byte aligned, of one CudaType; a `point` is one (n, d, h, w). Vectors are
+ * f32 of C numbers. The order of summation does not depend on which block runs first: the same bits every time.
  *
- * C, and free of CUDA's own headers: the same sources run on a CPU in the tests.
+ * Plain C without CUDA's headers: in the tests the same sources run on a CPU.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_KERNELS_H
 #define CNN3D_CUDA_KERNELS_H
@@ -30,18 +28,17 @@ typedef enum {
  * cores want a multiple of. */
 #define CUDA_LANES 8
 
-/* What changes from one pass to the next, in device memory: a recorded pass
- * reads it anew each time. */
+/* Parameters that change between passes, in device memory: a recorded pass reads them each time. */
 typedef struct {
   const void *frames;           /* (N, T, H, W, channels) of frames_type */
-  const int32_t *labels;        /* N; NULL: no loss */
-  uint64_t seed, step;          /* dropout's key: the first clip's number; the next has the next */
-  float loss_scale;             /* multiplies the gradient of the summed loss */
+  const int32_t *labels;        /* (N); NULL: no loss */
+  uint64_t seed, step;          /* dropout's key: the number of the first clip; the others are consecutive */
+  float loss_scale;             /* factor on the gradient of the summed loss */
   float label_smoothing;
-  const float *class_weights;   /* of the loss, each class's; NULL: each 1 */
+  const float *class_weights;   /* of the loss, (classes); NULL: all 1 */
 } CudaPass;
 
-/* What a pass and an update have to tell, in device memory. */
+/* Results of a pass and an update, in device memory. */
 typedef struct {
   double loss_sum;
   uint32_t correct;
@@ -52,7 +49,7 @@ typedef struct {
 
 typedef enum {
   CUDA_FRAMES_UINT8,            /* normalised: value * scale + shift */
-  CUDA_FRAMES_F16,              /* taken as they are, as are F32 */
+  CUDA_FRAMES_F16,              /* not normalised, like F32 */
   CUDA_FRAMES_F32,
 } CudaFrames;
 
@@ -64,17 +61,16 @@ typedef struct {
   float scale[CUDA_FRAME_CHANNELS], shift[CUDA_FRAME_CHANNELS];
 } CudaInput;
 
-/* out (points, CUDA_LANES): frames from point `first` on; channels that frames
- * have not are zero. */
+/* out (points, CUDA_LANES): frames from point `first` on; missing channels are zero. */
 int cuda_input (CudaStream stream, CudaType type, const CudaInput * input, const CudaPass * pass, size_t first,
     size_t points, void *out);
 
 /* --- batch norm --- */
 
-#define CUDA_NORM_PARTIALS 65536        /* pairs of sums that blocks leave, at most */
-#define CUDA_NORM_POINTS 32     /* that a block takes, at least */
+#define CUDA_NORM_PARTIALS 65536        /* the most pairs of partial sums */
+#define CUDA_NORM_POINTS 32     /* the fewest points of a block */
 
-/* Blocks along the points: sums that are left a channel. */
+/* Number of blocks along the points: partial sums per channel. */
 static inline size_t
 cuda_norm_rows (size_t points, size_t channels)
 {
@@ -89,7 +85,7 @@ typedef struct {
   size_t points;                /* N * D * H * W */
   int channels;                 /* padded */
   int relu;
-  float eps, momentum;          /* momentum: the new batch's share of the running figures */
+  float eps, momentum;          /* momentum: weight of the batch in the running statistics */
   float *mean, *inverse;        /* inverse: 1 / sqrt (var + eps) */
   const float *weight, *bias;
   float *running_mean, *running_var;
@@ -98,11 +94,10 @@ typedef struct {
 /* Sums of (x - x[0]) and of its square, x[0] being the channel's first point, so
  * that a large mean costs no digits: partials [row][2][C]. */
 int cuda_norm_statistics (CudaStream stream, const CudaNorm * norm, const void *x, float *partials);
-/* Adds up `rows` pairs in double, in order: mean, inverse, and the running
- * figures (PyTorch's: the variance unbiased). x: what the sums are shifted by,
- * NULL: they are sums of x itself and of its square. */
+/* Adds up `rows` pairs in double, in order: mean, inverse, and the running statistics (as in PyTorch: the variance
+ * unbiased). x: offset of the sums; NULL: they are sums of x itself and of its square. */
 int cuda_norm_finish (CudaStream stream, const CudaNorm * norm, const void *x, const float *partials, size_t rows);
-/* mean and inverse from the running figures. */
+/* mean and inverse from the running statistics. */
 int cuda_norm_running (CudaStream stream, const CudaNorm * norm);
 /* scale and shift with (x - mean) * inverse * weight + bias = x * scale + shift. */
 int cuda_norm_vectors (CudaStream stream, const CudaNorm * norm, float *scale, float *shift);
@@ -117,11 +112,11 @@ int cuda_norm_apply (CudaStream stream, const CudaNorm * norm, const void *x, co
  * and of g (x - mean): partials [row][2][C]. writes: g goes over dout0. */
 int cuda_norm_backward_sums (CudaStream stream, const CudaNorm * norm, const void *x, void *dout0, const void *dout1,
     const uint8_t * mask, int by_x, int writes, float *partials);
-/* dbias = sum g, dweight = sum g (x - mean) inverse; adds: to what is there.
- * vectors: a, slope and constant, C numbers each, for the input's gradient
+/* dbias = sum g, dweight = sum g (x - mean) inverse; adds: to the existing values. vectors: a, slope and constant, C
+ * numbers each, for the input's gradient
  *   a g + slope (x - mean) + constant
- * batch_statistics: the norm used the batch's own figures; else slope and
- * constant are 0. Ioffe and Szegedy, "Batch normalization", 2015. */
+ * batch_statistics: the norm used the batch's own statistics; else slope and constant are 0. Ioffe and Szegedy, "Batch
+ * normalization", 2015. */
 int cuda_norm_backward_finish (CudaStream stream, const CudaNorm * norm, const float *partials, size_t rows,
     int batch_statistics, float *dweight, float *dbias, int adds, float *vectors);
 /* by_x: g is masked by the norm's own output again. din may be x or g. */
@@ -198,11 +193,11 @@ typedef enum {
   CUDA_RULE_ADAMW,
 } CudaRule;
 
-/* An optimizer step's figures, in device memory. */
+/* Parameters of an optimizer step, in device memory. */
 typedef struct {
   CudaRule rule;
   float lr, momentum, beta1, beta2, eps, weight_decay;
-  float gradient_scale;         /* the gradient is multiplied by it first */
+  float gradient_scale;         /* factor on the gradient, applied first */
   float rate, root;             /* Adam: lr / (1 - beta1^t), 1 / sqrt (1 - beta2^t) */
   float clip;                   /* the largest global norm; 0: any */
   int checks;                   /* nothing is updated unless results->squares is finite; clip needs it too */

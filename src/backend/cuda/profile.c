@@ -55,7 +55,7 @@ static const Key cudnn_keys[] = {
 
 #define PEAK G_GINT64_CONSTANT (1000000000000000000)
 
-/* Ours. */
+/* Keys of our own section. */
 static const Key own_keys[] = {
   {"memorySource", KEY_TEXT},
   {"contextBytes", KEY_NUMBER, 0, G_GINT64_CONSTANT (1) << 36},
@@ -81,11 +81,11 @@ set_error (GError **error, const gchar *path, const gchar *format, ...)
   g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED, "%s: %s", shown, what);
 }
 
-/* --- duplicate keys: json-glib takes the last; it tells of each, though --- */
+/* --- duplicate keys: json-glib keeps the last, but reports each --- */
 
 typedef struct {
   GHashTable *seen;             /* "object name" */
-  gchar *twice;                 /* the first that was there before */
+  gchar *twice;                 /* the first duplicate */
 } Members;
 
 static void
@@ -119,8 +119,7 @@ check_number (const gchar *path, const Key *key, JsonNode *node, GError **error)
   return TRUE;
 }
 
-/* Texts are shown, and given to cuDNN as they are: printable ones, without
- * anything that JSON would escape. */
+/* Texts are shown, and passed to cuDNN unchanged: printable characters only, and none that JSON escapes. */
 static gboolean
 check_text (const gchar *path, const Key *key, JsonNode *node, GError **error)
 {
@@ -160,7 +159,7 @@ check_value (const gchar *path, const Key *key, JsonNode *node, GError **error)
   return TRUE;
 }
 
-/* All keys and no other, but for `section`. */
+/* Checks that all keys are present and no other, except `section`. */
 static gboolean
 check_object (const gchar *path, JsonObject *object, const Key *keys, guint n_keys, const gchar *section,
     GError **error)

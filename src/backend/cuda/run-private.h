@@ -1,4 +1,4 @@
-/* run-private.h: what the files that run steps share.
+/* run-private.h: shared by the files that run steps.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_RUN_PRIVATE_H
 #define CNN3D_CUDA_RUN_PRIVATE_H
@@ -18,8 +18,7 @@ typedef struct {
   gpointer in, residual, out, saved, scratch, statistics, dout[2], din;
 } CudaStep;
 
-/* A batch norm whose figures are there, and whose output the convolution that
- * comes next makes for itself, or has made. */
+/* A batch norm whose statistics are computed, and whose output is computed by the next convolution. */
 typedef struct {
   gboolean waits;
   CudaNorm norm;

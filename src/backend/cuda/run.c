@@ -316,8 +316,8 @@ run_steps (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBi
 
 /* --- recording --- */
 
-/* What kernels are started with, beside addresses, figures that the device reads
- * for itself, and what is the same in every run of a program. */
+/* Everything that kernels are started with, except addresses, parameters in device memory, and what is the same in
+ * every run of a program. */
 static guint
 binding_kind (const Cnn3dBinding *b)
 {

@@ -19,7 +19,7 @@ cuda_ok (gint status, const gchar *what, GError **error)
 {
   if (status == cudaSuccess)
     return TRUE;
-  cudaGetLastError ();          /* it is told of here, and not to be found by the next kernel */
+  cudaGetLastError ();          /* clear it, so that the next kernel's check does not report it again */
   g_set_error (error, CNN3D_BACKEND_ERROR,
       status == cudaErrorMemoryAllocation ? CNN3D_BACKEND_ERROR_MEMORY : CNN3D_BACKEND_ERROR_FAILED,
       "CUDA: %s: %s (error %d)", what, cudaGetErrorString (status), status);
@@ -36,7 +36,7 @@ cuda_enter (Cnn3dDevice *d, GError **error)
 
 /* --- opening --- */
 
-/* How many there are; where there is none, why. */
+/* The number of GPUs; 0 with error. */
 static gint
 count_devices (GError **error)
 {
@@ -202,7 +202,7 @@ cuda_here_close (Cnn3dDevice *d)
   d->here = NULL;
 }
 
-/* --- what it is --- */
+/* --- description --- */
 
 gint
 cuda_here_capability (Cnn3dDevice *d)
@@ -223,8 +223,8 @@ cuda_here_memory (Cnn3dDevice *d, Cnn3dDeviceMemory *memory)
   memory->context_source = "a bound";
 }
 
-/* Multiply-adds of a multiprocessor in a clock cycle, in FP16 with FP32 sums, by
- * NVIDIA's tables of its architectures; TF32 does half of it. */
+/* FP16 multiply-adds, with FP32 sums, of a multiprocessor per clock cycle, from NVIDIA's tables of its architectures;
+ * TF32 has half of it. */
 static gint
 macs_per_cycle (gint capability)
 {
@@ -301,7 +301,7 @@ cuda_download (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GEr
       && cuda_ok (cudaStreamSynchronize (d->here->work), "a copy failed", error);
 }
 
-/* --- under way --- */
+/* --- asynchronous copies --- */
 
 /* Pinned memory until the next finish(). Where it is used up, everything under
  * way is waited for, and it grows. */

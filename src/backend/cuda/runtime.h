@@ -1,9 +1,8 @@
-/* runtime.h: a GPU that is here: its memory, and the order of its work.
+/* runtime.h: a GPU of this machine: its memory, and the order of its work.
  *
- * One stream of work, on which everything that computes is put, and one of
- * copies, on which batches come under that work. The host waits for the work in
- * cuda_finish() alone. What is small and lives as long as the device lies in one
- * piece of memory, part of what Cnn3dDeviceMemory's `context` bounds.
+ * All computation is put on one stream, and copies of batches on another, which runs concurrently. The host waits for
+ * the work only in cuda_finish(). Small buffers that live as long as the device are in one piece of memory, part of
+ * what Cnn3dDeviceMemory's `context` bounds.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_RUNTIME_H
 #define CNN3D_CUDA_RUNTIME_H
@@ -14,7 +13,7 @@
 
 #define CUDA_MOST_SEGMENTS 1024
 
-/* What is sent before a pass or an update. */
+/* Sent before a pass or an update. */
 typedef struct {
   CudaPass pass;
   CudaUpdate update;
@@ -69,7 +68,7 @@ gboolean cuda_send (Cnn3dDevice * d, gpointer to, gconstpointer from, gsize byte
 gboolean cuda_wait_for_staged (Cnn3dDevice * d, GError ** error);
 
 /* weights.c */
-/* An update's figures as kernels read them. */
+/* Converts an update's parameters for the kernels. */
 CudaUpdate cuda_update_figures (const Cnn3dUpdate * update, gboolean checks);
 /* What kernels see of a model's arrays; sends the table of segments where that
  * is another one than before. */

@@ -1,4 +1,4 @@
-/* In a build without cuDNN's headers: nothing to ask.
+/* stub-cudnn.c: for builds without cuDNN's headers: cuDNN is never available.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/cudnn.h"
 

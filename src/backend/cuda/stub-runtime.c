@@ -1,5 +1,5 @@
-/* In a build without the CUDA compiler, or without cuDNN's headers: plans, but no
- * device that runs. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* stub-runtime.c: for builds without the CUDA compiler or cuDNN's headers: plans, but no running device.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/device.h"
 #include "src/backend/cuda/run.h"
 

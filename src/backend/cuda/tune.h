@@ -1,15 +1,14 @@
-/* tune.h: which plan a convolution runs, alone or fused to its neighbours.
+/* tune.h: chooses a convolution's plan, alone or fused to its neighbours.
  *
- * Where plans are timed, the choice is settled once (choices.h): all programs of a
- * process compute a convolution with the same plan, and the next process begins at
- * once, and with the same bits. SPDX-License-Identifier: LGPL-2.1-or-later */
+ * If plans are timed, the choice is settled once (choices.h): all programs of a process compute a convolution with the
+ * same plan, and later processes start faster and with the same bits.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_TUNE_H
 #define CNN3D_CUDA_TUNE_H
 
 #include "src/backend/cuda/runtime.h"
 
-/* Whether what can be fused is: as timed; for tests, by $CNN3D_CUDA_FUSION, never
- * or always. */
+/* Whether fusion is used: as timed; for tests, by $CNN3D_CUDA_FUSION, never or always. */
 typedef enum {
   CUDA_FUSION_TIMED,
   CUDA_FUSION_NEVER,
@@ -17,35 +16,34 @@ typedef enum {
 } CudaFusion;
 CudaFusion cuda_fusion (void);
 
-/* What a convolution runs as; empty until it was chosen. */
+/* The plan that a convolution runs; empty until it is chosen. */
 typedef struct {
-  GPtrArray *plans;             /* the plan is among them; NULL: not chosen */
+  GPtrArray *plans;             /* contains the plan; NULL: not chosen */
   CudaDnnPlan *plan;
   gboolean normalizes, statistics;      /* what is fused to it */
 } CudaChoice;
 
 void cuda_choice_clear (CudaChoice * choice);
 
-/* What there is to choose between, and how to try it. */
+/* The candidates, and how to try them. */
 typedef struct {
   Cnn3dDevice *device;
-  CudaConvGraph graph;          /* with all that may be fused to it */
+  CudaConvGraph graph;          /* with everything that may be fused to it */
   CudaConvLimits limits;
-  CudaConvArgs args;            /* to run any of them, harmlessly; x: as read by one that does not normalize */
-  gpointer raw;                 /* x as read by one that does */
+  CudaConvArgs args;            /* to run any of them without side effects; x: as read by one that does not normalize */
+  gpointer raw;                 /* x as read by one that normalizes */
   CudaFusion fusion;
-  gboolean times;               /* running it again and again changes nothing */
-  /* Puts what a plan that is not fused leaves to separate kernels on the stream,
-   * for its time: the batch norm's output, the sums. Changes nothing but what is
-   * written again. */
+  gboolean times;               /* running it repeatedly changes nothing */
+  /* Launches the separate kernels that an unfused plan needs, for timing: the batch norm's output, the sums. Writes
+   * only what is written again. */
   gboolean (*apart) (gpointer data, gboolean statistics, GError ** error);
   gpointer data;
 } CudaTrial;
 
 gboolean cuda_choose (const CudaTrial * trial, CudaChoice * choice, GError ** error);
 
-/* selftest.c: whether cuDNN convolves rightly in a type, each way, on a small
- * case. FALSE with error. Once a device and type. */
+/* selftest.c: checks cuDNN's convolutions in a type, each direction, on a small case. FALSE with error. Once per device
+ * and type. */
 gboolean cuda_self_test (Cnn3dDevice * device, CudaType type, GError ** error);
 
 #endif
