@@ -1,4 +1,4 @@
-/* escape.c: names that come from files, made fit to be shown.
+/* escape.c: escapes names from files for display.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/escape.h"
 
@@ -28,8 +28,8 @@ cnn3d_escape (const gchar * text, gboolean lines)
   return g_string_free (out, FALSE);
 }
 
-/* Marks, overrides and isolates of the writing direction; line ends beside
- * \n; what is no character. */
+/* Characters that control the writing direction; line separators other than
+ * ; noncharacters. */
 static gboolean
 is_unseen (gunichar c)
 {

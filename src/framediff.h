@@ -1,4 +1,4 @@
-/* framediff.h: motion of pictures.
+/* framediff.h: differences of frames.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_FRAMEDIFF_H
 #define CNN3D_FRAMEDIFF_H
@@ -9,8 +9,7 @@
 
 G_BEGIN_DECLS
 
-/* Of n bytes: to = min (255, |frame - before| * gain), rounded down; gain counts
- * in steps of 1/256, from 0 to 100. */
+/* For n bytes: to = min (255, |frame - before| * gain), rounded down. gain: 0 to 100, in steps of 1/256. */
 CNN3D_API void cnn3d_frame_diff (guint8 *to, const guint8 *frame, const guint8 *before, gsize n, gdouble gain);
 
 G_END_DECLS

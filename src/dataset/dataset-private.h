@@ -1,4 +1,4 @@
-/* dataset-private.h: how a data set is kept, for its readers.
+/* dataset-private.h: the representation of a data set, for its readers.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_DATASET_PRIVATE_H
 #define CNN3D_DATASET_PRIVATE_H

@@ -1,5 +1,4 @@
-/* digest.h: what tells two data sets apart, so that a run is not resumed on other
- * clips than it was trained on.
+/* digest.h: digests of a data set, so that a run is not resumed on other clips than it was trained on.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_DIGEST_H
 #define CNN3D_DIGEST_H
@@ -8,15 +7,14 @@
 
 G_BEGIN_DECLS
 
-/* Of the rows that train and validate (or test). Hexadecimal SHA-256, or sums of
- * them where the order of the rows makes no difference. Paths are as they are
- * written: a data set may move as a whole. */
+/* Of the rows that train and validate (or test). Hexadecimal SHA-256, or sums of them if the order of the rows is
+ * irrelevant. Paths are as written, so that a data set may be moved as a whole. */
 typedef struct {
   guint64 rows;
   gchar *clips;                 /* path, segment and split, in any order */
   gchar *labels;                /* these and the class's number, in any order */
-  gchar *order;                 /* these in their order, with the row's number and all that the order of a run and
-                                 * its random draws depend on */
+  gchar *order;                 /* these in order, with the row's number and everything that the order of a run and its
+                                 * random draws depend on */
 } Cnn3dDigest;
 
 CNN3D_API void cnn3d_digest (const Cnn3dDataset * dataset, const Cnn3dOrderParams * order, Cnn3dDigest * digest);

@@ -37,7 +37,7 @@ is_video_name (const gchar *name)
   return FALSE;
 }
 
-/* file: it is a file, and no folder; FALSE: not every file system tells */
+/* file: a file, not a folder; FALSE if the file system does not report it */
 typedef struct {
   gboolean file;
   gchar name[];
@@ -108,7 +108,7 @@ add_clip (const Walk *walk, const gchar *path, const gchar *label, GError **erro
   return cnn3d_dataset_add (walk->dataset, &row, error);
 }
 
-/* depth: 0: the class folder itself, which is no clip. */
+/* depth: 0: the class folder itself, which is not a clip. */
 static gboolean
 walk_class (const Walk *walk, const gchar *path, const gchar *label, guint depth, GError **error)
 {
@@ -123,7 +123,7 @@ walk_class (const Walk *walk, const gchar *path, const gchar *label, guint depth
     const gboolean picture = cnn3d_picture_number (name, &first, &last);
     gchar *full, *relative;
 
-    /* hundreds of them in a folder: one tells enough */
+    /* of hundreds of pictures in a folder, one is enough */
     if (picture && pictures && entry->file)
       continue;
     full = g_build_filename (folder, name, NULL);

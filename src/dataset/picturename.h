@@ -9,11 +9,10 @@
 
 G_BEGIN_DECLS
 
-/* Whether the name ends as pictures' do. */
+/* Whether the name has a picture's extension. */
 CNN3D_API gboolean cnn3d_picture_name (const gchar * name);
 
-/* Where the last number before the ending is: [*first, *last). FALSE: it is no
- * numbered picture. */
+/* Finds the last number before the extension: [*first, *last). FALSE: not a numbered picture. */
 CNN3D_API gboolean cnn3d_picture_number (const gchar * name, guint * first, guint * last);
 
 G_END_DECLS

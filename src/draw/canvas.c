@@ -112,7 +112,7 @@ cnn3d_text_width (const gchar *text, gdouble size)
   return width * size;
 }
 
-/* A copy that is no wider than `most`. */
+/* A copy that is at most `most` wide. */
 static gchar *
 fit (const gchar *shown, gdouble size, gdouble most)
 {

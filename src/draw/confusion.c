@@ -12,7 +12,7 @@
 #define GRID 0xd5dce4
 #define NO_CLIPS 0xe6e8ea
 
-#define MOST_WITH_TEXT 50       /* classes whose cells have figures */
+#define MOST_WITH_TEXT 50       /* classes whose cells have numbers */
 #define NAME_WIDTH 170.
 #define TITLE_HEIGHT 44.
 #define SCALE_WIDTH 80.         /* what the scale of colours takes on the right */

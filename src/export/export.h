@@ -1,5 +1,5 @@
-/* export.h: a model file as others take it: ONNX with what GStreamer's own
- * elements read beside it, and weights alone.
+/* export.h: exports a model file: to ONNX, with the files that GStreamer's own elements read beside it, or as weights
+ * only.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_EXPORT_H
 #define CNN3D_EXPORT_H

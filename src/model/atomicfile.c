@@ -54,7 +54,7 @@ open_locked (const gchar * temporary)
     }
     if (fd < 0)
       return -1;
-    /* Some network file systems have no locks: go on without one */
+    /* Network file systems without locks are used without one */
     if (flock (fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
       goto failed;
     if (fstat (fd, &opened) < 0)

@@ -15,7 +15,7 @@ struct _Cnn3dModelFile {
   gchar *path;
   Cnn3dSafetensors *tensors;
   gchar *model;
-  Cnn3dModelInfo info;          /* its strings are the metadata's, or static */
+  Cnn3dModelInfo info;          /* strings are owned by the metadata, or static */
 };
 
 /* --- reading --- */
@@ -48,7 +48,7 @@ get_number (const Cnn3dModelFile *f, const gchar *key, guint64 min, guint64 max,
   return wrong (f, key, range, error);
 }
 
-/* The largest value that a setting may have. */
+/* The largest valid value of a setting. */
 static guint
 most (const gchar *element, const gchar *name)
 {
@@ -66,7 +66,7 @@ get_uint (const Cnn3dModelFile *f, const gchar *key, guint min, guint max, guint
   return TRUE;
 }
 
-/* An array of JSON; NULL: it is none. */
+/* Parses a JSON array; NULL: it is not one. */
 static JsonArray *
 get_array (const Cnn3dModelFile *f, const gchar *key, JsonParser *parser)
 {
@@ -103,7 +103,7 @@ cnn3d_class_names_repeat (const gchar *const *names, guint *first, guint *second
   gpointer found;
 
   for (guint i = 0; names[i]; i++) {
-    /* an output that no clip was of */
+    /* an output without clips */
     if (!*names[i])
       continue;
     if (g_hash_table_lookup_extended (numbers, names[i], NULL, &found)) {
@@ -150,7 +150,7 @@ get_classes (Cnn3dModelFile *f, GError **error)
   return ok ? classes_differ (f, error) : wrong (f, "classes", "a list of as many names as num-classes says", error);
 }
 
-/* One of the names; NULL: none of them, or not in the file. */
+/* One of the names; NULL: another name, or missing. */
 static const gchar *
 get_choice (const Cnn3dModelFile *f, const gchar *key, const gchar *const *names, gint *index)
 {
@@ -165,7 +165,7 @@ get_choice (const Cnn3dModelFile *f, const gchar *key, const gchar *const *names
   return NULL;
 }
 
-/* FALSE: it is no rate. Without one in the file, *n is 0. */
+/* FALSE: not a valid rate. If the file has none, *n is 0. */
 static gboolean
 get_rate (const Cnn3dModelFile *f, gint *n, gint *d)
 {
@@ -190,7 +190,7 @@ get_rate (const Cnn3dModelFile *f, gint *n, gint *d)
   return TRUE;
 }
 
-/* What files from before had not, or others' have not, is not known, and no error. */
+/* What older versions or other programs do not write is unknown, which is not an error. */
 static void
 get_preparation (Cnn3dModelFile *f)
 {
@@ -344,8 +344,8 @@ cnn3d_model_file_prefix (Cnn3dSafetensors *tensors, const gchar *path, const Cnn
   return prefix ? g_steal_pointer (&prefix) : g_strdup ("");
 }
 
-/* The tensor of a parameter. NULL with error, or, for a head that is missing or of
- * another shape where `left_out` is given, without. */
+/* The tensor of a parameter. NULL with error; NULL without error for a head that is missing or has another shape if
+ * `left_out` is given. */
 static const Cnn3dSafetensor *
 find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix, const Cnn3dNetwork *net, guint param,
     GPtrArray *left_out, GError **error)

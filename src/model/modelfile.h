@@ -1,5 +1,4 @@
-/* modelfile.h: a model's file: its weights by PyTorch's names, and what it says
- * of itself in its metadata.
+/* modelfile.h: a model file: its weights by PyTorch's names, and a description in its metadata.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_MODELFILE_H
 #define CNN3D_MODELFILE_H
@@ -10,89 +9,82 @@
 #define CNN3D_MODEL_FILE_ERROR (cnn3d_model_file_error_quark ())
 CNN3D_API GQuark cnn3d_model_file_error_quark (void);
 typedef enum {
-  CNN3D_MODEL_FILE_ERROR_DESCRIPTION,   /* it does not say what it is a model of, or not in a way that can be */
+  CNN3D_MODEL_FILE_ERROR_DESCRIPTION,   /* the description of the model is missing or invalid */
 } Cnn3dModelFileError;
 
-/* How clips were made from videos, as far as it is known: what serves a model
- * does the same. */
+/* How clips were prepared from videos, as far as it is known, so that inference can prepare them alike. */
 typedef struct {
   const gchar *sampling;        /* a clip's frames: center (a window in its middle), uniform (spread over all of it);
-                                 * NULL: not known */
-  guint frame_interval;         /* of center: from one frame to the next */
-  const gchar *scaling;         /* videoscale's method: bilinear, lanczos, ...; none: frames came in their size;
-                                 * NULL: not known */
-  gboolean add_borders;         /* where shapes differ: borders rather than stretching */
-  gdouble diff_gain;            /* where frames were made differences by clipdiff: its gain; 0: they were pictures */
-  gint frame_rate_n, frame_rate_d;      /* frames a second that videos were brought to first; n is 0: their own */
+                                 * NULL: unknown */
+  guint frame_interval;         /* of center: frames from one frame to the next */
+  const gchar *scaling;         /* videoscale's method: bilinear, lanczos, ...; none: frames were not scaled; NULL:
+                                 * unknown */
+  gboolean add_borders;         /* if shapes differ: borders instead of stretching */
+  gdouble diff_gain;            /* gain of clipdiff if frames were differences; 0: they were pictures */
+  gint frame_rate_n, frame_rate_d;      /* frames per second that videos were converted to first; n is 0: not
+                                         * converted */
 } Cnn3dPreparation;
 
-/* What a model file says of itself. */
+/* The description of a model file. */
 typedef struct {
   Cnn3dNetworkParams network;   /* of the clips that it was trained on */
   gfloat mean[4], std[4];       /* per channel: the input is (x / 255 - mean) / std */
-  gchar **classes;              /* network.num_classes names, NULL-terminated; numbers where the file has no names;
-                                 * "": an output that no clip was of */
-  Cnn3dPrecision precision;     /* that training computed in */
+  gchar **classes;              /* network.num_classes names, NULL-terminated; numbers if the file has no names; "": an
+                                 * output without clips */
+  Cnn3dPrecision precision;     /* of the training */
   guint64 step;                 /* optimizer steps */
-  guint epoch;                  /* epochs that were complete when it was written */
+  guint epoch;                  /* completed epochs */
   Cnn3dPreparation preparation;
 } Cnn3dModelInfo;
 
-/* Whether a name of the NULL-terminated list is there twice: which of two classes a clip
- * is of could not be told. "" is no name. *first, *second: where. */
+/* Whether a NULL-terminated list has a name twice, so that the two classes could not be distinguished. "" does not
+ * count as a name. *first, *second: their indices. */
 CNN3D_API gboolean cnn3d_class_names_repeat (const gchar * const *names, guint * first, guint * second);
 
-/* An open model file; the weights are read from the disk when they are asked
- * for. Any number of threads may read one. */
+/* An open model file; weights are read from the disk on demand. Any number of threads may read it. */
 typedef struct _Cnn3dModelFile Cnn3dModelFile;
 
-/* Opens and checks the header and the description, not yet the weights' shapes.
- * Errors name the path: G_IO_ERROR where it is no safetensors file,
- * CNN3D_MODEL_FILE_ERROR where it does not describe a model. */
+/* Opens a file and checks the header and the description, but not the weights' shapes. NULL with error, which names the
+ * path: G_IO_ERROR if it is not a safetensors file, CNN3D_MODEL_FILE_ERROR if it does not describe a model. */
 CNN3D_API Cnn3dModelFile *cnn3d_model_file_open (const gchar * path, GError ** error);
 CNN3D_API void cnn3d_model_file_free (Cnn3dModelFile * file);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Cnn3dModelFile, cnn3d_model_file_free)
 
-/* The file's own. */
+/* Owned by the file. */
 CNN3D_API const Cnn3dModelInfo *cnn3d_model_file_info (const Cnn3dModelFile * file);
 CNN3D_API const gchar *cnn3d_model_file_path (const Cnn3dModelFile * file);
 CNN3D_API Cnn3dSafetensors *cnn3d_model_file_tensors (const Cnn3dModelFile * file);
 
-/* The weights of any open safetensors file, whose path is for errors only; net:
- * the network that they are wanted for. */
+/* Weights of any open safetensors file, whose path is used in errors only; net: the network to load them into. */
 
-/* Whether the file has every parameter in its shape. FALSE with
- * CNN3D_NETWORK_ERROR_PARAMETER: which one is missing, or what shape it has and
- * should have. */
+/* Checks that the file has every parameter in its shape. FALSE with CNN3D_NETWORK_ERROR_PARAMETER: one is missing, or
+ * has another shape, which the message gives. */
 CNN3D_API gboolean cnn3d_model_file_check (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dNetwork * net,
     GError ** error);
 
-/* Parameter number `param`, in PyTorch's layout, to `values` (its `count` floats). */
+/* Reads parameter number `param`, in PyTorch's layout, to `values` (its `count` floats). */
 CNN3D_API gboolean cnn3d_model_file_read (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dNetwork * net,
     guint param, gfloat * values, GError ** error);
 
-/* What stands before the network's names in the file, such as "model." or
- * "module.backbone."; empty: nothing does, or no name is there; g_free(). NULL with
- * CNN3D_NETWORK_ERROR_PARAMETER: several do, each of which could be meant. */
+/* The prefix of the network's names in the file, such as "model." or "module.backbone."; empty: none, or no name was
+ * found; free with g_free(). NULL with CNN3D_NETWORK_ERROR_PARAMETER: several prefixes are possible. */
 CNN3D_API gchar *cnn3d_model_file_prefix (Cnn3dSafetensors * tensors, const gchar * path, const Cnn3dNetwork * net,
     GError ** error);
 
-/* All parameters to a model's array on its device. prefix: before the names in the
- * file. left_out: a last layer that is missing or has another shape is added here as
- * "name (why)" and keeps the array's values; NULL: it is an error. */
+/* Loads all parameters into a model's array on its device. prefix: of the names in the file. left_out: if the last
+ * layer is missing or has another shape, "name (why)" is added here and it keeps its values; NULL: that is an error. */
 CNN3D_API gboolean cnn3d_model_file_load (Cnn3dSafetensors * tensors, const gchar * path, const gchar * prefix,
     const Cnn3dBackend * backend, Cnn3dModel * model, const Cnn3dNetwork * net, gfloat * array, GPtrArray * left_out,
     GError ** error);
 
-/* One tensor to a parameter's place in such an array; the shapes are the same. */
+/* Loads one tensor into a parameter of such an array; the shapes must be the same. */
 gboolean cnn3d_model_file_import (const Cnn3dSafetensor * tensor, const Cnn3dBackend * backend, Cnn3dModel * model,
     const Cnn3dNetwork * net, guint param, gfloat * array, GError ** error);
 gboolean cnn3d_model_file_same_shape (const Cnn3dSafetensor * tensor, const Cnn3dParam * param);
 
-/* The description as metadata of a file that is being written. classes:
- * network.num_classes names; NULL: none. */
+/* Writes the description as metadata of a new file. classes: network.num_classes names; NULL: none. */
 CNN3D_API void cnn3d_model_file_describe (Cnn3dSafetensorsWriter * writer, const Cnn3dModelInfo * info);
-/* A number as metadata. */
+/* Writes a number as metadata. */
 void cnn3d_safetensors_writer_number (Cnn3dSafetensorsWriter * writer, const gchar * key, guint64 value);
 
 #endif

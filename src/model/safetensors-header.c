@@ -1,8 +1,7 @@
-/* safetensors-header.c: the JSON header of a safetensors file.
+/* safetensors-header.c: parses the JSON header of a safetensors file.
  *
- * A scanner for exactly what the header may hold, strict JSON. A general
- * parser recurses as deep as a stranger nests, lets the last of two equal names
- * win, and keeps a tree many times the text's size; this has none to bound.
+ * A scanner for exactly what the header may contain, strict JSON. A general parser recurses as deep as untrusted input
+ * nests, accepts duplicate names, and keeps a tree many times the size of the text; this one needs no such limits.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/model/safetensors-private.h"
 
@@ -54,8 +53,7 @@ expect (Scan * scan, gchar c)
   return accept (scan, c) || fail (scan, "“%c” expected", c);
 }
 
-/* After a member: TRUE for another one, FALSE at the end or after an error,
- * which *ok tells apart. */
+/* After a member: TRUE for another one. FALSE at the end, or after an error: *ok is FALSE then. */
 static gboolean
 another (Scan * scan, gchar close, gboolean * ok)
 {

@@ -1,5 +1,4 @@
-/* safetensors.c: reading a safetensors file. The header is the only thing in
- * it that is believed, and only after it was held against the file's size.
+/* safetensors.c: reads a safetensors file. The header is checked against the file's size before any of it is used.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/model/safetensors-private.h"
 
@@ -126,7 +125,7 @@ looks_like_pytorch (const guint8 * bytes, gsize size)
       (size >= 2 && bytes[0] == 0x80 && bytes[1] == 0x02);
 }
 
-/* The header's text and the data after it, or why this is no such file. */
+/* Finds the header's text and the data after it. FALSE with error: not such a file. */
 static gboolean
 split_file (const gchar * path, const guint8 * bytes, gsize size,
     gsize * header_size, GError ** error)

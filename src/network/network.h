@@ -1,7 +1,6 @@
 /* network.h: a model as a static graph of operations, for clips of one size.
  *
- * The graph knows no batch size, no precision, no back end and no memory: it
- * says what is computed from what. Tensors are (C, D, H, W) per clip.
+ * The graph is independent of batch size, precision, back end and memory. Tensors are (C, D, H, W) per clip.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_NETWORK_H
 #define CNN3D_NETWORK_H
