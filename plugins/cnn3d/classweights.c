@@ -1,4 +1,4 @@
-/* classweights.c: how much the clips of each class count in the training loss.
+/* classweights.c: weights of the classes in the training loss.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "classweights.h"
 
@@ -11,7 +11,7 @@ is_none (const gchar * text)
   return !text || g_str_equal (text, "none");
 }
 
-/* The numbers of "1,2.5,1". NULL with error. */
+/* Parses a list such as "1,2.5,1". NULL with error. */
 static GArray *
 parse (const gchar * text, GError ** error)
 {

@@ -1,4 +1,4 @@
-/* elementreport.c: the core's errors, and messages, on an element's bus.
+/* elementreport.c: posts the core's errors, and messages, on an element's bus.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "elementreport.h"
 
@@ -8,7 +8,7 @@
 #include "src/model/modelfile.h"
 #include "src/session/session.h"
 
-/* GStreamer's code for an error of the core. */
+/* Maps an error of the core to GStreamer's domain and code. */
 static void
 translate (const GError * error, GQuark * domain, gint * code)
 {
@@ -95,7 +95,7 @@ element_report_error (GstElement * element, const GError * error,
 
   translate (error, &domain, &code);
   g_free (escaped);
-  /* the message takes both texts */
+  /* takes ownership of both texts */
   gst_element_message_full (element, GST_MESSAGE_ERROR, domain, code, text,
       g_strdup_printf ("%s %d", g_quark_to_string (error->domain),
           error->code), __FILE__, GST_FUNCTION, __LINE__);
@@ -105,7 +105,7 @@ void
 element_report_warning (GstElement * element, GQuark domain, gint code,
     const gchar * text)
 {
-  /* the message takes the text */
+  /* takes ownership of the text */
   gst_element_message_full (element, GST_MESSAGE_WARNING, domain, code,
       cnn3d_escape (text, FALSE), NULL, __FILE__, GST_FUNCTION, __LINE__);
 }
@@ -119,7 +119,7 @@ element_report_info (GstElement * element, const gchar * format, ...)
   va_start (args, format);
   text = g_strdup_vprintf (format, args);
   va_end (args);
-  /* the message takes both texts */
+  /* takes ownership of both texts */
   gst_element_message_full (element, GST_MESSAGE_INFO, GST_RESOURCE_ERROR,
       GST_RESOURCE_ERROR_SETTINGS, text, g_strdup (text), __FILE__,
       GST_FUNCTION, __LINE__);

@@ -1,4 +1,4 @@
-/* evalmodel.c: what cnn3deval's stream tells, held against its model.
+/* evalmodel.c: checks cnn3deval's stream against its model.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "evalrun-private.h"
 
@@ -7,7 +7,7 @@
 #include "plugins/framerate.h"
 #include "src/escape.h"
 
-/* Names of classes shown in an error, at most. */
+/* Class names shown in an error, at most. */
 #define SHOWN_CLASSES 20
 
 static const gchar *const formats[] = { NULL, "GRAY8", NULL, "RGB", "RGBA" };
@@ -81,7 +81,7 @@ find_class (const Cnn3dModelInfo * info, const gchar * name)
   return -1;
 }
 
-/* Whether the file has no names, but numbers in their place. */
+/* Whether the file has class numbers in place of names. */
 static gboolean
 only_numbers (const Cnn3dModelInfo * info)
 {
@@ -175,7 +175,7 @@ append_scaling (GString * text, const gchar * scaling, gboolean borders)
         scaling, borders ? "true" : "false");
 }
 
-/* Two ways to go on after what was said: how it is, how it was. */
+/* Appends a difference: the stream's value, then the model's. */
 static void
 compare_sampling (GString * text, const GstClipPreparation * is,
     const Cnn3dPreparation * was)
@@ -255,21 +255,21 @@ compare_diff (GString * text, const GstClipPreparation * is,
   append_diff (text, was->diff_gain);
 }
 
-/* Takes the text. */
+/* Takes ownership of the text. */
 static void
 warn_of (EvalRun * self, GString * text)
 {
   gchar *shown;
 
-  /* a sticky event comes again after a flush */
-  if (text->len > 0 && g_strcmp0 (text->str, self->told) != 0) {
+  /* sticky events are sent again after a flush */
+  if (text->len > 0 && g_strcmp0 (text->str, self->reported) != 0) {
     shown = cnn3d_escape (text->str, FALSE);
     GST_ELEMENT_WARNING (self->element, STREAM, FORMAT,
         ("Clips are prepared differently from those that the model was trained "
             "on: %s.", shown), (NULL));
     g_free (shown);
-    g_free (self->told);
-    self->told = g_strdup (text->str);
+    g_free (self->reported);
+    self->reported = g_strdup (text->str);
   }
   g_string_free (text, TRUE);
 }

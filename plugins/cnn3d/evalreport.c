@@ -1,4 +1,4 @@
-/* evalreport.c: what cnn3deval tells, and the files that it leaves.
+/* evalreport.c: cnn3deval's messages and result files.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "evalrun-private.h"
 
@@ -21,7 +21,7 @@ eval_run_report_plan (EvalRun * self)
 
   cnn3d_predictor_memory (self->predictor, &memory);
   GST_OBJECT_LOCK (self->element);
-  self->figures->predicted = memory.total;
+  self->metrics->predicted = memory.total;
   GST_OBJECT_UNLOCK (self->element);
   element_post (self->element, gst_structure_new ("cnn3deval-plan",
           "model", G_TYPE_STRING, shown,
@@ -65,7 +65,7 @@ append_share (GString * line, const gchar * name, gdouble value)
     g_string_append_printf (line, "  %s %.1f %%", name, 100 * value);
 }
 
-/* Of the whole pass; what cannot be told is not. */
+/* Metrics of the whole pass; those that are not defined are omitted. */
 static void
 show_result (EvalRun * self, const Cnn3dMetrics * m, gboolean complete,
     gdouble seconds)
@@ -105,12 +105,12 @@ eval_run_report_result (EvalRun * self, gboolean complete, GError ** error)
 
   cnn3d_predictions_measure (self->predictions, &m);
   GST_OBJECT_LOCK (self->element);
-  self->figures->accuracy = m.accuracy;
-  self->figures->top5_accuracy = m.top5_accuracy;
-  self->figures->f1 = m.f1_macro;
-  self->figures->auroc = m.auroc_macro;
-  self->figures->loss = m.loss;
-  self->figures->clips = m.views;
+  self->metrics->accuracy = m.accuracy;
+  self->metrics->top5_accuracy = m.top5_accuracy;
+  self->metrics->f1 = m.f1_macro;
+  self->metrics->auroc = m.auroc_macro;
+  self->metrics->loss = m.loss;
+  self->metrics->clips = m.views;
   GST_OBJECT_UNLOCK (self->element);
   element_post (self->element, gst_structure_new ("cnn3deval-result",
           "epoch", G_TYPE_UINT, self->pass.epoch,

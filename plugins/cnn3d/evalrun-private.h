@@ -1,5 +1,5 @@
-/* evalrun-private.h: what the files of a run of cnn3deval share:
- * evalrun.c calls the others.
+/* evalrun-private.h: shared by the files of a cnn3deval run. evalrun.c calls
+ * the others.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef EVAL_RUN_PRIVATE_H
 #define EVAL_RUN_PRIVATE_H
@@ -14,25 +14,26 @@ struct _EvalRun
 {
   GstElement *element;
   EvalSettings settings;
-  EvalFigures *figures;         /* the element's, under its object lock */
+  EvalMetrics *metrics;         /* the element's, under its object lock */
 
   Cnn3dModelFile *file;
-  const Cnn3dModelInfo *info;   /* the file's */
+  const Cnn3dModelInfo *info;   /* of the model file; owned */
   guint64 max_memory;           /* bytes */
 
   gboolean have_layout;
   TensorLayout layout;
   Cnn3dPredictor *predictor;
-  guint max_clips;              /* that the predictor takes at once */
+  guint max_clips;              /* the predictor's batch size */
   gfloat *logits;               /* (max_clips, num_classes) */
 
-  gint32 *numbers;              /* the model's number of each of the stream's
-                                 * classes; NULL: the same */
-  guint num_classes;            /* that labels must stay below */
-  guint room;                   /* clips that there is room for in: */
+  gint32 *numbers;              /* (stream's classes) -> the model's class
+                                 * numbers; NULL: the same */
+  guint num_classes;            /* labels are 0 to num_classes - 1 */
+  guint room;                   /* capacity, in clips, of: */
   gint32 *labels;
   const GstClipMeta **metas;
-  guint *views;                 /* which of its video's each is, from 0 */
+  guint *views;                 /* view number of each clip within its video,
+                                 * from 0 */
 
   gboolean has_clips;           /* the stream has a clip-classes event */
   gboolean announced;           /* the stream has clip-epoch events */
@@ -40,45 +41,46 @@ struct _EvalRun
   GstClipEpoch pass;
   Cnn3dPredictions *predictions;        /* of the pass */
   guint64 clips, right;         /* of the pass */
-  Cnn3dSkipped skipped;         /* likewise */
+  Cnn3dSkipped skipped;         /* of the pass */
   guint batches;
-  guint64 last_clip;            /* by its meta: its views may go on */
-  GRefString *last_path;        /* likewise; NULL: not known */
+  guint64 last_clip;            /* number from its meta; more views of it may
+                                 * follow */
+  GRefString *last_path;        /* path from its meta; NULL: unknown */
   gint32 last_label;
-  guint view;                   /* the last one's */
+  guint view;                   /* view number of the last clip */
   gint64 pass_began;            /* monotonic microseconds */
   GstFlowReturn flow;
 
-  gboolean prepared;            /* clip-preparation came */
-  gchar *told;                  /* differences that were warned of */
+  gboolean prepared;            /* a clip-preparation event was received */
+  gchar *reported;                  /* differences already warned of */
   gboolean training_warned;
   Progress *progress;           /* NULL: silent */
 };
 
-/* Posts an error and frees it; nothing is taken any more. about: see
+/* Posts an error, frees it and refuses further buffers. about: see
  * element_report_error(). */
 void eval_run_fail (EvalRun * run, GError * error, const gchar * about);
 
-/* --- evalmodel.c: what the stream tells, held against the model --- */
+/* --- evalmodel.c: checks of the stream against the model --- */
 
-/* Whether clips of this layout are what the model was trained on. FALSE: with
- * an error posted. */
+/* Checks that clips of this layout have the shape that the model was trained
+ * on. FALSE if not; an error is posted. */
 gboolean eval_run_check_layout (EvalRun * run, const TensorLayout * layout);
-/* The stream's names of classes, matched with the model's. FALSE: with an
- * error posted. */
+/* Matches the stream's class names with the model's. FALSE if one is unknown;
+ * an error is posted. */
 gboolean eval_run_match_classes (EvalRun * run, gchar ** names);
-/* Warns where clips are made otherwise than those that the model was trained
- * on. */
+/* Warns if the clips were prepared differently from those that the model was
+ * trained on. */
 void eval_run_check_preparation (EvalRun * run,
     const GstClipPreparation * preparation);
-/* The same where clips come that nothing was told of. */
+/* The same for clips without a clip-preparation event. */
 void eval_run_check_unprepared (EvalRun * run);
 
 /* --- evalreport.c: messages and files --- */
 
 void eval_run_report_plan (EvalRun * run);
-/* At a pass's end, or where it was cut short. FALSE with error: the files cannot
- * be written. */
+/* Reports the pass and writes the result files, at its end or when it was cut
+ * short (complete: FALSE). FALSE with error: the files cannot be written. */
 gboolean eval_run_report_result (EvalRun * run, gboolean complete,
     GError ** error);
 

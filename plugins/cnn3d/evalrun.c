@@ -48,8 +48,9 @@ eval_run_fail (EvalRun * self, GError * error, const gchar * about)
 
 /* --- passes --- */
 
-/* What the folder has is another pass's, and must not pass for this one's if it
- * fails. FALSE: with an error posted. */
+/* Removes the results of earlier passes from output-dir, so that they are not
+ * mistaken for this pass's if it fails. FALSE on failure; an error is
+ * posted. */
 static gboolean
 clear_results (EvalRun * self)
 {
@@ -86,7 +87,7 @@ begin_pass (EvalRun * self)
   clear_results (self);
 }
 
-/* Figures of no clip are none. */
+/* A pass without clips has no metrics. */
 static void
 fail_empty (EvalRun * self, guint64 delivered)
 {
@@ -126,7 +127,7 @@ end_pass (EvalRun * self, gboolean complete)
     eval_run_fail (self, error, "The results cannot be written");
 }
 
-/* The stream ends in the middle of a pass. */
+/* The stream ended in the middle of a pass. */
 static void
 cut_short (EvalRun * self)
 {
@@ -134,7 +135,7 @@ cut_short (EvalRun * self)
       g_strdup_printf (" of %" G_GUINT64_FORMAT, self->pass.clips) : NULL;
 
   GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
-      ("The stream ended before its pass did: the figures are of the %"
+      ("The stream ended before its pass did: the metrics cover the %"
           G_GUINT64_FORMAT " clips%s that came, and are marked as incomplete.",
           self->clips, of ? of : ""), (NULL));
   g_free (of);
@@ -160,7 +161,7 @@ take_custom_event (EvalRun * self, GstEvent * event)
     if (self->clips == 0)
       fail_empty (self, done.delivered);
     else
-      /* fewer where the pass was entered in its middle */
+      /* a pass entered in its middle delivers fewer clips */
       end_pass (self, done.delivered + done.skipped >= self->pass.clips);
   } else if (gst_event_parse_clip_skipped (event, &skipped)
       && self->pass_open) {
@@ -188,7 +189,7 @@ take_sticky_event (EvalRun * self, GstEvent * event)
 static void
 take_eos (EvalRun * self)
 {
-  /* a source of clips that had none, or lost them all, has said so itself */
+  /* a source that had no clips, or skipped all, reported that itself */
   const gboolean stopped = self->pass_open ? self->announced && self->clips == 0
       : !self->predictions && self->has_clips;
 
@@ -229,15 +230,15 @@ eval_run_event (EvalRun * self, GstEvent * event)
 
 /* --- batches --- */
 
-/* Where the clips of a predictor's call come from. */
+/* The clips of one call of the predictor. */
 typedef struct
 {
   EvalRun *run;
-  guint first;                  /* in the batch */
+  guint first;                  /* index in the batch */
   guint64 number;               /* of the batch's first clip in the pass */
 } Piece;
 
-/* A clip's row in its data set, or its number in the pass. */
+/* The clip's row in its data set, or else its number in the pass. */
 static guint64
 clip_number (const EvalRun * self, guint n, guint64 first)
 {
@@ -253,8 +254,8 @@ set_last_path (EvalRun * self, GRefString * path)
   g_clear_pointer (&last, g_ref_string_release);
 }
 
-/* Which view of its video each clip of the batch is, from 0. FALSE: clip
- * *wrong would be one of another file's. */
+/* Finds the view number of each clip of the batch within its video, from 0.
+ * FALSE if clip *wrong would be a view of another file. */
 static gboolean
 count_views (EvalRun * self, guint * wrong)
 {
@@ -307,7 +308,7 @@ show_progress (EvalRun * self)
   progress_step (self->progress, &step);
 }
 
-/* One clip's logits into the pass. FALSE: with an error posted. */
+/* Adds one clip's logits to the pass. FALSE on failure; an error is posted. */
 static gboolean
 take_clip (EvalRun * self, GstBuffer * buffer, guint n, const gfloat * logits)
 {
@@ -348,7 +349,7 @@ other_label:
   }
 }
 
-/* Runs a batch, in pieces where it is larger than the first one was. */
+/* Evaluates a batch, in chunks if it is larger than the first one was. */
 static void
 run_batch (EvalRun * self, GstBuffer * buffer, const guint8 * frames)
 {
@@ -376,13 +377,14 @@ run_batch (EvalRun * self, GstBuffer * buffer, const guint8 * frames)
   }
   self->batches++;
   GST_OBJECT_LOCK (self->element);
-  self->figures->clips = self->clips;
+  self->metrics->clips = self->clips;
   GST_OBJECT_UNLOCK (self->element);
   if (self->progress)
     show_progress (self);
 }
 
-/* A mapped batch: labels are read, numbered as the model does, and it is run. */
+/* Evaluates a mapped batch: reads its labels and maps them to the model's class
+ * numbers. */
 static void
 take (EvalRun * self, GstBuffer * buffer, const TensorBatch * mapped)
 {
@@ -406,7 +408,7 @@ take (EvalRun * self, GstBuffer * buffer, const TensorBatch * mapped)
     self->labels[i] = self->numbers[self->labels[i]];
   if (!count_views (self, &clip))
     goto other_video;
-  /* part of a larger memory may begin anywhere; numbers may not */
+  /* a part of a larger memory may be unaligned, numbers may not */
   if ((guintptr) frames % self->layout.item_size)
     frames = aligned = g_memdup2 (frames, self->layout.frames_size);
   run_batch (self, buffer, frames);
@@ -452,12 +454,12 @@ eval_run_batch (EvalRun * self, GstBuffer * buffer)
   if (!self->pass_open) {
     if (self->announced)
       goto between_passes;
-    /* a stream that announces nothing is one pass */
+    /* a stream without clip-epoch events is one pass */
     begin_pass (self);
     if (self->flow != GST_FLOW_OK)
       return self->flow;
   }
-  if (self->announced && !self->prepared && !self->told)
+  if (self->announced && !self->prepared && !self->reported)
     eval_run_check_unprepared (self);
   if (!tensor_batch_map (&batch, buffer, &self->layout, &error))
     goto bad_batch;
@@ -482,8 +484,8 @@ bad_batch:
   }
 }
 
-/* Whether the predictor, which opens the file by itself, found the model that
- * was there before. */
+/* Whether the model that the predictor loaded is the one that was checked at
+ * the start. */
 static gboolean
 same_model (const Cnn3dModelInfo * a, const Cnn3dModelInfo * b)
 {
@@ -529,7 +531,7 @@ eval_run_set_layout (EvalRun * self, const TensorLayout * layout)
   }
   if (!same_model (self->info, cnn3d_predictor_info (self->predictor)))
     goto other_file;
-  /* not earlier: a line with a slip in it takes nothing away */
+  /* only now, so that a mistyped launch line removes no results */
   if (!clear_results (self))
     return FALSE;
   self->max_clips = layout->clips;
@@ -556,9 +558,9 @@ failed:
   return FALSE;
 }
 
-/* --- beginning --- */
+/* --- start --- */
 
-/* Whether the file is a model's: its description, and its weights' shapes. */
+/* Opens the model file and checks its header and the shapes of its weights. */
 static gboolean
 open_model (EvalRun * self)
 {
@@ -651,13 +653,13 @@ no_writing:
 
 EvalRun *
 eval_run_new (GstBaseSink * element, const EvalSettings * settings,
-    EvalFigures * figures)
+    EvalMetrics * metrics)
 {
   EvalRun *self = g_new0 (EvalRun, 1);
 
   self->element = GST_ELEMENT (element);
   settings_copy (&eval_settings, &self->settings, settings);
-  self->figures = figures;
+  self->metrics = metrics;
   self->flow = GST_FLOW_OK;
   if (!check_settings (self) || !open_model (self)) {
     eval_run_free (&self);
@@ -691,7 +693,7 @@ eval_run_free (EvalRun ** run)
   g_free (self->metas);
   g_free (self->views);
   g_free (self->logits);
-  g_free (self->told);
+  g_free (self->reported);
   set_last_path (self, NULL);
   g_free (self);
 }

@@ -1,4 +1,4 @@
-/* gstcnn3deval.c: tells how good a trained 3D CNN is.
+/* gstcnn3deval.c: evaluates a trained 3D CNN on video clips.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /**
@@ -6,22 +6,25 @@
  * @title: cnn3deval
  * @see_also: clipsrc, clipsample, clipbatch, cnn3dtrain
  *
- * The last element of a pipeline that tests: each buffer is a batch of clips
- * and their labels, which the network of #GstCnn3dEval:model, a file that
- * cnn3dtrain wrote, is tried on. Architecture, classes, sizes and normalisation are the
- * file's; clips of another size are refused, and clips that are sampled or
- * scaled otherwise are warned of.
+ * Evaluates a trained network on video clips. Each buffer is a batch of clips
+ * and their labels. #GstCnn3dEval:model is a model file that cnn3dtrain wrote;
+ * architecture, classes, clip size and normalisation are taken from it. Clips
+ * of another size are an error. Clips that were sampled or scaled differently
+ * from those in training cause a warning.
  *
- * Batches come in NNStreamer's caps, as cnn3dtrain takes them. At the end of
- * each pass the message cnn3deval-result tells accuracy, precision, recall, F1
- * and AUROC of the whole pass, and with #GstCnn3dEval:output-dir they are
- * written there, with each prediction and the confusion matrix. A clip's
- * prediction is the same to the bit whatever batch or chunk it is in.
+ * Batches have NNStreamer's caps, as for cnn3dtrain. At the end of each pass
+ * the element posts the message cnn3deval-result with accuracy, precision,
+ * recall, F1 and AUROC of the whole pass. If #GstCnn3dEval:output-dir is set,
+ * these are also written there, with every prediction and the confusion
+ * matrix. A clip's prediction has the same bits in every batch and chunk.
  *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 clipsrc location=test.csv passes=test clip-bin="clipsample num-frames=16 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=112,height=112" ! clipbatch batch-size=4 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3deval model=run/best.safetensors output-dir=results
- * ]| Tests what cnn3dtrain's example trained on videos that it has not seen.
+ * ]| Evaluates the model of cnn3dtrain's example on videos that it was not
+ * trained on.
+ *
+ * Since: 0.1.0
  */
 #include "gstcnn3deval.h"
 
@@ -43,7 +46,7 @@ enum
   PROP_LOSS,
   PROP_CLIPS,
   PROP_PREDICTED_MEMORY,
-  PROP_SETTINGS,                /* the first of them */
+  PROP_SETTINGS,                /* the first setting */
 };
 
 struct _GstCnn3dEval
@@ -52,10 +55,11 @@ struct _GstCnn3dEval
 
   /* Under the object lock */
   EvalSettings settings;
-  EvalFigures figures;
+  EvalMetrics metrics;
 
   EvalRun *run;                 /* from READY to READY; under the pad's stream
-                                 * lock, as FLUSH_STOP comes in every state */
+                                 * lock, because FLUSH_STOP arrives in every
+                                 * state */
 };
 
 G_DEFINE_TYPE (GstCnn3dEval, gst_cnn3d_eval, GST_TYPE_BASE_SINK);
@@ -115,7 +119,7 @@ gst_cnn3d_eval_query (GstBaseSink * sink, GstQuery * query)
   return TRUE;
 }
 
-/* Its position is counted in clips of the pass, as it has no time. */
+/* Position in clips of the pass, as it has no time. */
 static gboolean
 gst_cnn3d_eval_element_query (GstElement * element, GstQuery * query)
 {
@@ -131,7 +135,7 @@ gst_cnn3d_eval_element_query (GstElement * element, GstQuery * query)
   if (format != GST_FORMAT_DEFAULT)
     return FALSE;
   GST_OBJECT_LOCK (self);
-  clips = self->figures.clips;
+  clips = self->metrics.clips;
   GST_OBJECT_UNLOCK (self);
   gst_query_set_position (query, format, clips);
 
@@ -143,7 +147,7 @@ gst_cnn3d_eval_element_query (GstElement * element, GstQuery * query)
 static gboolean
 gst_cnn3d_eval_begin (GstCnn3dEval * self)
 {
-  const EvalFigures none = { NAN, NAN, NAN, NAN, NAN, 0, 0 };
+  const EvalMetrics none = { NAN, NAN, NAN, NAN, NAN, 0, 0 };
   EvalSettings settings;
   EvalRun *run;
 
@@ -151,9 +155,9 @@ gst_cnn3d_eval_begin (GstCnn3dEval * self)
     return FALSE;
   GST_OBJECT_LOCK (self);
   settings_copy (&eval_settings, &settings, &self->settings);
-  self->figures = none;
+  self->metrics = none;
   GST_OBJECT_UNLOCK (self);
-  run = eval_run_new (GST_BASE_SINK (self), &settings, &self->figures);
+  run = eval_run_new (GST_BASE_SINK (self), &settings, &self->metrics);
   settings_clear (&eval_settings, &settings);
   GST_PAD_STREAM_LOCK (GST_BASE_SINK_PAD (self));
   self->run = run;
@@ -162,7 +166,7 @@ gst_cnn3d_eval_begin (GstCnn3dEval * self)
   return run != NULL;
 }
 
-/* The streaming thread is gone by now, but another one may flush. */
+/* The streaming thread has ended, but another thread may flush. */
 static void
 gst_cnn3d_eval_end (GstCnn3dEval * self)
 {
@@ -209,7 +213,7 @@ gst_cnn3d_eval_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * pspec)
 {
   GstCnn3dEval *self = GST_CNN3D_EVAL (object);
-  const EvalFigures *f = &self->figures;
+  const EvalMetrics *f = &self->metrics;
 
   GST_OBJECT_LOCK (self);
   switch (id) {
@@ -254,7 +258,7 @@ gst_cnn3d_eval_finalize (GObject * object)
 }
 
 static void
-gst_cnn3d_eval_install_figures (GObjectClass * object_class)
+gst_cnn3d_eval_install_metrics (GObjectClass * object_class)
 {
   const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
   static const struct
@@ -264,21 +268,21 @@ gst_cnn3d_eval_install_figures (GObjectClass * object_class)
     gdouble most;
   } doubles[] = {
     {PROP_ACCURACY, "accuracy", "Accuracy",
-          "Part of the last pass's videos whose class was told right (0 to 1; "
-          "not a number before the first pass's end)", 1},
+          "Fraction of the last pass's videos that were classified correctly "
+          "(0 to 1; NaN before the end of the first pass)", 1},
     {PROP_TOP5_ACCURACY, "top5-accuracy", "Top-5 accuracy",
-          "Part of the last pass's videos whose class was among the five "
-          "likeliest (0 to 1; not a number before the first pass's end)", 1},
+          "Fraction of the last pass's videos whose class was among the five "
+          "most probable (0 to 1; NaN before the end of the first pass)", 1},
     {PROP_F1, "f1", "F1",
-          "F1 of the last pass, mean over the classes that occur (0 to 1; not "
-          "a number before the first pass's end)", 1},
+          "F1 of the last pass, mean over the classes that occur (0 to 1; NaN "
+          "before the end of the first pass)", 1},
     {PROP_AUROC, "auroc", "AUROC",
           "Area under the ROC curve of the last pass, one class against the "
-          "rest, mean over classes (0 to 1; not a number before the first "
-          "pass's end, or with one class only)", 1},
+          "rest, mean over classes (0 to 1; NaN before the end of the first "
+          "pass, or with one class only)", 1},
     {PROP_LOSS, "loss", "Loss",
-          "Mean loss of the last pass's clips (0 or more; not a number before "
-          "the first pass's end)", G_MAXDOUBLE},
+          "Mean loss of the last pass's clips (0 or more; NaN before the end "
+          "of the first pass)", G_MAXDOUBLE},
   };
   guint i;
 
@@ -288,12 +292,12 @@ gst_cnn3d_eval_install_figures (GObjectClass * object_class)
             doubles[i].blurb, 0, doubles[i].most, 0, flags));
   g_object_class_install_property (object_class, PROP_CLIPS,
       g_param_spec_uint64 ("clips", "Clips",
-          "Clips of the pass at hand so far, or of the last one (clips, from "
-          "0)", 0, G_MAXUINT64, 0, flags));
+          "Clips evaluated so far in the current pass, or in the last one "
+          "(clips, from 0)", 0, G_MAXUINT64, 0, flags));
   g_object_class_install_property (object_class, PROP_PREDICTED_MEMORY,
       g_param_spec_uint64 ("predicted-memory", "Predicted memory",
-          "What the model takes by its plan: weights, input and the arena "
-          "(bytes; 0 before it is set up)", 0, G_MAXUINT64, 0, flags));
+          "Planned memory of the model: weights, input and the arena (bytes; "
+          "0 before it is set up)", 0, G_MAXUINT64, 0, flags));
 }
 
 static void
@@ -304,7 +308,7 @@ gst_cnn3d_eval_class_init (GstCnn3dEvalClass * klass)
   GstBaseSinkClass *sink_class = GST_BASE_SINK_CLASS (klass);
 
   GST_DEBUG_CATEGORY_INIT (cnn3d_eval_debug, "cnn3deval", 0,
-      "tells how good a trained 3D CNN is");
+      "evaluation of a trained 3D CNN");
 
   object_class->set_property = gst_cnn3d_eval_set_property;
   object_class->get_property = gst_cnn3d_eval_get_property;
@@ -318,11 +322,11 @@ gst_cnn3d_eval_class_init (GstCnn3dEvalClass * klass)
 
   settings_install (&eval_settings, object_class, PROP_SETTINGS,
       GST_PARAM_MUTABLE_READY);
-  gst_cnn3d_eval_install_figures (object_class);
+  gst_cnn3d_eval_install_metrics (object_class);
 
   gst_element_class_set_static_metadata (element_class, "3D CNN evaluator",
-      "Sink/Video", "Tells how good a trained 3D convolutional network is",
-      "The cnn3d authors");
+      "Sink/Video", "Evaluates a trained 3D convolutional network on video "
+      "clips", "The cnn3d authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
 }
 
@@ -332,9 +336,9 @@ gst_cnn3d_eval_init (GstCnn3dEval * self)
   GstBaseSink *sink = GST_BASE_SINK (self);
 
   settings_init (&eval_settings, &self->settings);
-  self->figures = (EvalFigures) {
+  self->metrics = (EvalMetrics) {
   NAN, NAN, NAN, NAN, NAN, 0, 0};
-  /* every batch counts, at whatever time it comes; and none is kept */
+  /* every batch counts, regardless of its time; none is kept */
   gst_base_sink_set_sync (sink, FALSE);
   gst_base_sink_set_last_sample_enabled (sink, FALSE);
   gst_base_sink_set_drop_out_of_segment (sink, FALSE);

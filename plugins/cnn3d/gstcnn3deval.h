@@ -1,4 +1,4 @@
-/* gstcnn3deval.h: tells how good a trained 3D CNN is.
+/* gstcnn3deval.h: evaluates a trained 3D CNN on video clips.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef GST_CNN3D_EVAL_H
 #define GST_CNN3D_EVAL_H

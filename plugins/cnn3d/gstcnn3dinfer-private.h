@@ -1,4 +1,4 @@
-/* gstcnn3dinfer-private.h: what the element's files share.
+/* gstcnn3dinfer-private.h: shared by the element's files.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef GST_CNN3D_INFER_PRIVATE_H
 #define GST_CNN3D_INFER_PRIVATE_H
@@ -7,7 +7,7 @@
 #include "inferresult.h"
 #include "inferworker.h"
 
-/* Without the type's function, for files that its own calls. */
+/* An unchecked cast, for the files that do not see the type's function. */
 #define GST_CNN3D_INFER_CAST(object) ((GstCnn3dInfer *) (object))
 
 typedef struct
@@ -27,28 +27,28 @@ struct _GstCnn3dInfer
   /* Under the object lock */
   Settings settings;
   InferWorker *worker;          /* from READY to READY */
-  GstPad *text;                 /* NULL: nobody asked for it */
-  InferModel *next;             /* loaded, for the next frame to take over */
-  InferModelSettings used;      /* that the newest model was loaded by */
+  GstPad *text;                 /* NULL: not requested */
+  InferModel *next;             /* loaded; the next frame switches to it */
+  InferModelSettings used;      /* of the newest model */
   InferResult *newest;
   gchar **labels;
   guint64 windows, dropped, memory;
   gboolean failed;
-  guint epoch;                  /* one more with each flush */
+  guint epoch;                  /* incremented by each flush */
 
-  /* Under the sink pad's stream lock: the streaming thread's, and FLUSH_STOP's,
-   * which comes in every state */
+  /* Under the sink pad's stream lock: used by the streaming thread, and by
+   * FLUSH_STOP, which arrives in every state */
   GstVideoInfo info;
   gboolean has_info;
   GstSegment segment;
   InferModel *model;
-  InferWindow *window;          /* NULL: to be made for the next frame */
-  InferWindowParams params;     /* that it was made for */
-  guint64 number;               /* windows so far */
+  InferWindow *window;          /* NULL: created for the next frame */
+  InferWindowParams params;     /* of `window` */
+  guint64 number;               /* of windows so far */
 
-  /* The computing thread's */
+  /* Used by the computing thread */
   InferAverage average;
-  guint serial, average_epoch;  /* whose windows are in it */
+  guint serial, average_epoch;  /* of the windows in `average` */
 };
 
 /* gstcnn3dinferproperties.c */

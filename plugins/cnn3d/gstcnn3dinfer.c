@@ -1,4 +1,4 @@
-/* gstcnn3dinfer.c: tells what happens in live video by a trained 3D CNN.
+/* gstcnn3dinfer.c: classifies live video with a trained 3D CNN.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /**
@@ -6,23 +6,26 @@
  * @title: cnn3dinfer
  * @see_also: cnn3dtrain, cnn3deval
  *
- * Video goes through as it is and at once. Beside it, windows of frames are
- * scaled as they were when #GstCnn3dInfer:model was trained, and a thread
- * computes one after another which class they show. A window that is complete
- * while another is being computed is dropped and counted; a frame never is.
+ * Classifies live video. Frames are passed through unchanged and without
+ * delay. Windows of frames are scaled as for the training of
+ * #GstCnn3dInfer:model, and a separate thread classifies them one at a time. A
+ * window that becomes complete while another is being computed is dropped and
+ * counted; frames are never dropped.
  *
- * What is found out is told in element messages, cnn3dinfer-result, and stays
- * on all frames that follow, as a #GstCustomMeta named Cnn3dResult and, where
- * GStreamer has them, as analytics metas. The pad `text` has it as text, for
- * an overlay.
+ * Each result is posted as an element message, cnn3dinfer-result, and attached
+ * to all frames that follow, as a #GstCustomMeta named Cnn3dResult and, where
+ * GStreamer supports them, as analytics metas. The request pad `text` outputs
+ * it as text, for an overlay.
  *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 -m filesrc location=clips/ball/00.mp4 ! decodebin ! cnn3dinfer model=run/best.safetensors drop=false ! fakesink
- * ]| Tells the class of each window of a file.
+ * ]| Prints the class of each window of a file.
  * |[
  * gst-launch-1.0 filesrc location=clips/ball/00.mp4 ! decodebin ! cnn3dinfer name=i model=run/best.safetensors ! queue ! textoverlay name=o ! videoconvert ! fakesink i.text ! queue ! o.text_sink
- * ]| Shows it on the picture.
+ * ]| Overlays the class on the video.
+ *
+ * Since: 0.1.0
  */
 #include "gstcnn3dinfer-private.h"
 
@@ -82,7 +85,7 @@ gst_cnn3d_infer_done (gpointer user, const InferJob * job,
   g_free (probabilities);
 
   GST_OBJECT_LOCK (self);
-  /* what was flushed meanwhile is not told */
+  /* results of flushed windows are dropped */
   current = job->epoch == self->epoch;
   if (current) {
     old = self->newest;
@@ -132,7 +135,7 @@ gst_cnn3d_infer_loaded (gpointer user, const InferModelSettings * settings,
     settings_clear (&infer_model_settings, &self->used);
     settings_copy (&infer_model_settings, &self->used, settings);
   } else if (infer_model_settings_equal (settings, &self->settings.model)) {
-    /* the properties tell what is at work */
+    /* the properties show the values in use */
     settings_clear (&infer_model_settings, &self->settings.model);
     settings_copy (&infer_model_settings, &self->settings.model, &self->used);
   }
@@ -152,7 +155,7 @@ static const InferWorkerFuncs worker_funcs = {
   gst_cnn3d_infer_done, gst_cnn3d_infer_failed, gst_cnn3d_infer_loaded
 };
 
-/* How far apart a window's frames are. 0 as a setting: as in training. */
+/* The interval between a window's frames. A setting of 0: as in training. */
 static guint
 interval_for (const InferModel * model, guint setting)
 {
@@ -176,7 +179,7 @@ gst_cnn3d_infer_report_model (GstCnn3dInfer * self, const InferModel * model,
   const gchar *device = cnn3d_predictor_device (model->predictor);
   const gchar *passed_over = cnn3d_predictor_passed_over (model->predictor);
   const gint asked = model->settings.precision;
-  /* a structure's strings are UTF-8, a path need not be */
+  /* a structure's strings are UTF-8, a path may not be */
   gchar *path = g_filename_display_name (model->settings.path);
   gchar *shown = cnn3d_escape (path, FALSE);
 
@@ -232,7 +235,7 @@ gst_cnn3d_infer_report_model (GstCnn3dInfer * self, const InferModel * model,
   g_free (path);
 }
 
-/* Makes a model the one whose windows are cut; takes the reference. */
+/* Switches to a model; takes ownership of the reference. */
 static void
 gst_cnn3d_infer_use (GstCnn3dInfer * self, InferModel * model)
 {
@@ -270,8 +273,8 @@ window_params (const InferModel * model, guint interval, guint stride)
   return params;
 }
 
-/* The window cutter for the model, the settings and the video at hand. FALSE
- * with an error posted. */
+/* Creates the window for the current model, settings and video. FALSE on
+ * failure; an error is posted. */
 static gboolean
 gst_cnn3d_infer_prepare (GstCnn3dInfer * self, guint interval, guint stride)
 {
@@ -307,7 +310,7 @@ bad_format:
   }
 }
 
-/* Hands the complete window over, or drops it. FALSE: told to wait no more. */
+/* Passes the complete window to the worker, or drops it. FALSE: flushing. */
 static gboolean
 gst_cnn3d_infer_hand_over (GstCnn3dInfer * self, gboolean drop, guint epoch)
 {
@@ -320,7 +323,8 @@ gst_cnn3d_infer_hand_over (GstCnn3dInfer * self, gboolean drop, guint epoch)
     GST_OBJECT_UNLOCK (self);
   }
 
-  /* then the result is on the window's own last frame, every time */
+  /* without drop, wait, so that the result is always on the window's last
+   * frame */
   return drop || infer_worker_wait (self->worker);
 }
 
@@ -351,8 +355,8 @@ gst_cnn3d_infer_look (GstCnn3dInfer * self, GstBuffer * buffer)
     running_time = gst_segment_to_running_time (&self->segment,
         GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
   if (!infer_window_push (self->window, buffer, running_time))
-    GST_WARNING_OBJECT (self, "a frame that cannot be read goes through, and "
-        "windows begin anew after it: %" GST_PTR_FORMAT, buffer);
+    GST_WARNING_OBJECT (self, "a frame that cannot be read is passed through, "
+        "and windows start again after it: %" GST_PTR_FORMAT, buffer);
   while (infer_window_next (self->window))
     if (!gst_cnn3d_infer_hand_over (self, drop, epoch))
       return GST_FLOW_FLUSHING;
@@ -376,7 +380,7 @@ gst_cnn3d_infer_get_text (GstCnn3dInfer * self)
   return text;
 }
 
-/* A change of metas copies a buffer that others have, too, but no pixel. */
+/* Makes the buffer writable for its metas. This copies no pixels. */
 static GstBuffer *
 gst_cnn3d_infer_attach (GstCnn3dInfer * self, InferResult * result,
     GstBuffer * buffer)
@@ -462,7 +466,7 @@ bad_caps:
   }
 }
 
-/* The last result is not about the frames that come. */
+/* Drops the last result, which is not about the frames that follow. */
 static void
 gst_cnn3d_infer_forget (GstCnn3dInfer * self)
 {
@@ -478,7 +482,7 @@ gst_cnn3d_infer_forget (GstCnn3dInfer * self)
     g_object_notify (G_OBJECT (self), "class");
 }
 
-/* From any thread, in any state: the lock keeps the worker. */
+/* From any thread, in any state: the lock keeps the worker alive. */
 static void
 gst_cnn3d_infer_set_flushing (GstCnn3dInfer * self, gboolean flushing)
 {
@@ -501,8 +505,7 @@ gst_cnn3d_infer_flush_stop (GstCnn3dInfer * self)
   gst_cnn3d_infer_forget (self);
 }
 
-/* A file that is shorter than a window has no result: nobody should look for
- * it. */
+/* Warns that video shorter than a window has no result. */
 static void
 gst_cnn3d_infer_eos (GstCnn3dInfer * self)
 {
@@ -520,7 +523,7 @@ gst_cnn3d_infer_eos (GstCnn3dInfer * self)
     while (infer_window_next (self->window)
         && gst_cnn3d_infer_hand_over (self, drop, epoch));
   }
-  /* what is under way is told first */
+  /* the pending window is reported first */
   infer_worker_wait (self->worker);
   if (self->number > 0)
     return;
@@ -580,7 +583,7 @@ gst_cnn3d_infer_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
   return gst_pad_push_event (self->src, event);
 }
 
-/* Video goes from the one pad to the other; the text's is its own. */
+/* The video's pads are linked internally; the text pad is linked to none. */
 static GstIterator *
 gst_cnn3d_infer_links (GstPad * pad, GstObject * parent)
 {
@@ -663,7 +666,7 @@ gst_cnn3d_infer_begin (GstCnn3dInfer * self)
   self->failed = FALSE;
   settings_clear (&infer_model_settings, &self->used);
   self->used = settings;
-  /* another file may have been named meanwhile */
+  /* another file may have been set meanwhile */
   if (!infer_model_settings_equal (&self->used, &self->settings.model))
     infer_worker_load (worker, &self->settings.model);
   GST_OBJECT_UNLOCK (self);
@@ -684,8 +687,8 @@ no_model:
   }
 }
 
-/* The streaming thread is gone by now, but another one may flush. Labels and the
- * last result stay to be asked for. */
+/* The streaming thread has ended, but another thread may flush. Labels and the
+ * last result remain readable. */
 static void
 gst_cnn3d_infer_end (GstCnn3dInfer * self)
 {
@@ -750,7 +753,7 @@ gst_cnn3d_infer_class_init (GstCnn3dInferClass * klass)
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
 
   GST_DEBUG_CATEGORY_INIT (cnn3d_infer_debug, "cnn3dinfer", 0,
-      "tells what happens in video");
+      "classification of live video");
   infer_result_register_meta ();
 
   object_class->finalize = gst_cnn3d_infer_finalize;
@@ -763,7 +766,7 @@ gst_cnn3d_infer_class_init (GstCnn3dInferClass * klass)
   gst_cnn3d_infer_install_properties (object_class);
   gst_element_class_set_static_metadata (element_class,
       "3D CNN classifier of live video", "Filter/Analyzer/Video",
-      "Tells what happens in video by a trained 3D convolutional network",
+      "Classifies live video with a trained 3D convolutional network",
       "The cnn3d authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);

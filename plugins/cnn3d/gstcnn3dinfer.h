@@ -1,4 +1,4 @@
-/* gstcnn3dinfer.h: tells what happens in live video by a trained 3D CNN.
+/* gstcnn3dinfer.h: classifies live video with a trained 3D CNN.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef GST_CNN3D_INFER_H
 #define GST_CNN3D_INFER_H

@@ -12,7 +12,7 @@ static const SettingsField fields[] = {
   {"drop", FIELD (drop)},
 };
 
-/* beside the model's */
+/* all but the model's settings */
 static const SettingsOf settings =
     { "cnn3dinfer", fields, G_N_ELEMENTS (fields) };
 
@@ -27,7 +27,7 @@ enum
   PROP_WINDOWS,
   PROP_WINDOWS_DROPPED,
   PROP_PREDICTED_MEMORY,
-  PROP_SETTINGS,                /* the first of them */
+  PROP_SETTINGS,                /* the first setting */
   PROP_MODEL_SETTINGS = PROP_SETTINGS + G_N_ELEMENTS (fields),
 };
 
@@ -55,7 +55,7 @@ gst_cnn3d_infer_set_property (GObject * object, guint id, const GValue * value,
   GST_OBJECT_LOCK (self);
   settings_put (&infer_model_settings, &self->settings.model,
       id - PROP_MODEL_SETTINGS, value);
-  /* also where it is what it was: the same name may stand for a newer file */
+  /* even if it is unchanged: the same name may be a newer file */
   if (self->worker)
     infer_worker_load (self->worker, &self->settings.model);
   GST_OBJECT_UNLOCK (self);
@@ -138,31 +138,31 @@ gst_cnn3d_infer_install_properties (GObjectClass * object_class)
           shows));
   g_object_class_install_property (object_class, PROP_LABEL_NAMES,
       g_param_spec_boxed ("label-names",
-          "Label names", "The same as labels, as a plain list of strings, which "
-          "other languages read", G_TYPE_STRV, shows));
+          "Label names", "The same as labels, as a list of strings, for "
+          "language bindings", G_TYPE_STRV, shows));
   g_object_class_install_property (object_class, PROP_LABEL,
       g_param_spec_int ("label", "Label",
           "Class number of the newest result (from 0; -1: none)", -1, G_MAXINT, -1,
           shows));
   g_object_class_install_property (object_class, PROP_CLASS,
       g_param_spec_string ("class", "Class",
-          "Class name of the newest result; notified when it is another one "
-          "(empty: none)", "", shows));
+          "Class name of the newest result; notified when it changes (empty: "
+          "none)", "", shows));
   g_object_class_install_property (object_class, PROP_SCORE,
       g_param_spec_double ("score", "Score",
           "Largest probability of the newest result (0 to 1)", 0, 1, 0, shows));
   g_object_class_install_property (object_class, PROP_WINDOWS,
       g_param_spec_uint64 ("windows", "Windows",
-          "Windows that were computed (windows, from 0)", 0, G_MAXUINT64, 0,
+          "Windows computed so far (windows, from 0)", 0, G_MAXUINT64, 0,
           shows));
   g_object_class_install_property (object_class, PROP_WINDOWS_DROPPED,
       g_param_spec_uint64 ("windows-dropped",
           "Windows dropped",
-          "Windows that came while another was being computed (windows, from 0)",
-          0, G_MAXUINT64, 0, shows));
+          "Windows dropped because another was being computed (windows, from "
+          "0)", 0, G_MAXUINT64, 0, shows));
   g_object_class_install_property (object_class, PROP_PREDICTED_MEMORY,
       g_param_spec_uint64 ("predicted-memory",
           "Predicted memory",
-          "What the model takes by its plan: weights and arena (bytes; 0 before it "
+          "Planned memory of the model: weights and arena (bytes; 0 before it "
           "is loaded)", 0, G_MAXUINT64, 0, shows));
 }

@@ -6,33 +6,34 @@
  * @title: cnn3dtrain
  * @see_also: clipsrc, clipsample, clipbatch
  *
- * The last element of a pipeline that trains: each buffer is a batch of clips
- * and their labels, which the network of #GstCnn3dTrain:model is trained on.
+ * Trains the network named by #GstCnn3dTrain:model. Each buffer is a batch of
+ * clips and their labels.
  *
- * Batches come in NNStreamer's caps, other/tensors with two static tensors.
- * The first is frames, C:W:H:T:N, innermost dimension first: uint8, which is
- * normalised with the model's own mean and deviation, or float16 or float32,
- * which are taken as normalised. The second is labels: N class numbers, int32
- * or int64, or K:N one-hot float32.
+ * Batches have NNStreamer's caps, other/tensors with two static tensors. The
+ * first holds the frames, C:W:H:T:N, innermost dimension first: uint8, which
+ * is normalised with the model's own mean and deviation, or float16 or
+ * float32, which must be normalised already. The second holds the labels: N
+ * class numbers, int32 or int64, or K:N one-hot float32.
  *
- * clipsrc says with events where a pass begins and ends and what the classes
- * are called; after each training pass it may send the validation clips, which
- * the network is tried on. A stream without such events is one training pass.
+ * clipsrc sends events that mark the start and end of each pass and name the
+ * classes. After each training pass it may send the validation clips, on which
+ * the network is evaluated. A stream without such events is one training pass.
  *
- * Training can stop at any moment, by Ctrl-C or because the power fails, and
- * go on later: with #GstCnn3dTrain:checkpoint-dir the same line, run again,
- * goes on at the very clip, and ends with the same weights, bit by bit, as if
- * it had never stopped.
+ * Training can be interrupted at any time, by Ctrl-C or a power failure. With
+ * #GstCnn3dTrain:checkpoint-dir the same launch line resumes at the clip where
+ * it stopped, and ends with the same weights, bit for bit, as an uninterrupted
+ * run.
  *
- * What happens is told in element messages: cnn3dtrain-plan,
- * cnn3dtrain-step, cnn3dtrain-epoch, cnn3dtrain-validation,
- * cnn3dtrain-checkpoint, cnn3dtrain-left-out, cnn3dtrain-resumed and
- * cnn3dtrain-finished.
+ * The element posts the messages cnn3dtrain-plan, cnn3dtrain-step,
+ * cnn3dtrain-epoch, cnn3dtrain-validation, cnn3dtrain-checkpoint,
+ * cnn3dtrain-left-out, cnn3dtrain-resumed and cnn3dtrain-finished.
  *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 -e clipsrc location=clips epochs=10 clip-bin="clipsample num-frames=16 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=112,height=112" ! clipbatch batch-size=4 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=r3d_18 base-width=16 lr=0.005 checkpoint-dir=run
  * ]| Trains a small r3d_18 on a folder of class folders.
+ *
+ * Since: 0.1.0
  */
 #include "gstcnn3dtrain.h"
 
@@ -60,7 +61,7 @@ enum
   PROP_LOSS_SCALE,
   PROP_STEPS_SKIPPED,
   PROP_DEVICES,
-  PROP_SETTINGS,                /* the first of them */
+  PROP_SETTINGS,                /* the first setting */
 };
 
 struct _GstCnn3dTrain
@@ -70,10 +71,11 @@ struct _GstCnn3dTrain
   /* Under the object lock */
   TrainSettings settings;
   TrainPreset *preset;
-  TrainFigures figures;
+  TrainMetrics metrics;
 
   TrainRun *run;                /* from READY to READY; under the pad's stream
-                                 * lock, as FLUSH_STOP comes in every state */
+                                 * lock, because FLUSH_STOP arrives in every
+                                 * state */
 };
 
 static void gst_cnn3d_train_preset_init (GstPresetInterface * iface);
@@ -116,8 +118,8 @@ gst_cnn3d_train_event (GstBaseSink * sink, GstEvent * event)
     return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->event (sink,
         event);
 
-  /* Training ends before the stream: EOS, as if it had come from upstream, ends
-   * the pipeline, and whatever comes after it is refused. */
+  /* Training ends before the stream does: an EOS, as if from upstream, ends the
+   * pipeline, and all later buffers are refused. */
   if (train_run_event (self->run, event)
       && GST_EVENT_TYPE (event) != GST_EVENT_EOS) {
     gst_event_unref (event);
@@ -146,8 +148,8 @@ gst_cnn3d_train_query (GstBaseSink * sink, GstQuery * query)
   return TRUE;
 }
 
-/* Training has no time of its own: its position is counted in clips, and
- * gst-launch shows none beside the progress line. */
+/* Training has no time: its position is counted in clips, and gst-launch shows
+ * no position beside the progress line. */
 static gboolean
 gst_cnn3d_train_element_query (GstElement * element, GstQuery * query)
 {
@@ -163,7 +165,7 @@ gst_cnn3d_train_element_query (GstElement * element, GstQuery * query)
   if (format != GST_FORMAT_DEFAULT)
     return FALSE;
   GST_OBJECT_LOCK (self);
-  position = self->figures.position;
+  position = self->metrics.position;
   GST_OBJECT_UNLOCK (self);
   gst_query_set_position (query, format, position);
 
@@ -175,26 +177,26 @@ gst_cnn3d_train_element_query (GstElement * element, GstQuery * query)
 static gboolean
 gst_cnn3d_train_begin (GstCnn3dTrain * self)
 {
-  const TrainFigures none = {.loss = NAN,.accuracy = NAN,.val_loss = NAN,
+  const TrainMetrics none = {.loss = NAN,.accuracy = NAN,.val_loss = NAN,
     .val_accuracy = NAN,.loss_scale = 1
   };
   TrainSettings settings;
   TrainRun *run = NULL;
   GError *error = NULL;
-  gchar *told;
+  gchar *conflicts;
 
   if (!settings_check (GST_ELEMENT (self)))
     return FALSE;
   GST_OBJECT_LOCK (self);
   settings_copy (&train_settings, &settings, &self->settings);
-  told = train_preset_tell (self->preset);
-  self->figures = none;
+  conflicts = train_preset_describe (self->preset);
+  self->metrics = none;
   GST_OBJECT_UNLOCK (self);
-  if (told)
-    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", told), (NULL));
-  g_free (told);
+  if (conflicts)
+    GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", conflicts), (NULL));
+  g_free (conflicts);
   if (train_settings_check (&settings, &error))
-    run = train_run_new (GST_BASE_SINK (self), &settings, &self->figures);
+    run = train_run_new (GST_BASE_SINK (self), &settings, &self->metrics);
   settings_clear (&train_settings, &settings);
   if (error)
     goto bad_settings;
@@ -215,7 +217,7 @@ bad_settings:
   }
 }
 
-/* The streaming thread is gone by now, but another one may flush. */
+/* The streaming thread has ended, but another thread may flush. */
 static void
 gst_cnn3d_train_end (GstCnn3dTrain * self, gboolean saves)
 {
@@ -265,7 +267,7 @@ gst_cnn3d_train_set_property (GObject * object, guint id, const GValue * value,
   GST_OBJECT_UNLOCK (self);
 }
 
-/* GStreamer's own way of loading a preset */
+/* GStreamer's own implementation of load_preset */
 static gboolean (*load_preset) (GstPreset *, const gchar *);
 
 static gboolean
@@ -292,8 +294,8 @@ gst_cnn3d_train_preset_init (GstPresetInterface * iface)
   iface->load_preset = gst_cnn3d_train_load_preset;
 }
 
-/* A line for each device. Found when somebody first asks, never when the plugin
- * is loaded: the drivers take their time. */
+/* Lists the devices, one a line, on the first request and not when the plugin
+ * is loaded: the drivers are slow to start. */
 static const gchar *
 gst_cnn3d_train_devices (void)
 {
@@ -315,7 +317,7 @@ gst_cnn3d_train_get_property (GObject * object, guint id, GValue * value,
     GParamSpec * pspec)
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (object);
-  const TrainFigures *f = &self->figures;
+  const TrainMetrics *f = &self->metrics;
 
   if (id == PROP_DEVICES) {
     g_value_set_string (value, gst_cnn3d_train_devices ());
@@ -377,7 +379,7 @@ gst_cnn3d_train_finalize (GObject * object)
 }
 
 static void
-gst_cnn3d_train_install_figures (GObjectClass * object_class)
+gst_cnn3d_train_install_metrics (GObjectClass * object_class)
 {
   const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
   static const struct
@@ -387,59 +389,59 @@ gst_cnn3d_train_install_figures (GObjectClass * object_class)
   } doubles[] = {
     {PROP_LOSS, "loss", "Loss",
         "Mean loss of the training pass so far, or of the last one (0 or "
-        "more; not a number before the first batch)"},
+        "more; NaN before the first batch)"},
     {PROP_ACCURACY, "accuracy", "Accuracy",
-        "Part of the training pass's clips so far whose class was told right "
-        "(0 to 1; not a number before the first batch)"},
+        "Fraction of the training pass's clips so far that were classified "
+        "correctly (0 to 1; NaN before the first batch)"},
     {PROP_VAL_LOSS, "val-loss", "Validation loss",
-        "Mean loss of the last validation pass (0 or more; not a number before "
-        "the first)"},
+        "Mean loss of the last validation pass (0 or more; NaN before the "
+        "first)"},
     {PROP_VAL_ACCURACY, "val-accuracy", "Validation accuracy",
-        "Part of the last validation pass's clips whose class was told right "
-        "(0 to 1; not a number before the first)"},
+        "Fraction of the last validation pass's clips that were classified "
+        "correctly (0 to 1; NaN before the first)"},
     {PROP_CLIPS_PER_SECOND, "clips-per-second", "Clips per second",
-        "Training clips a second, waiting for them included, averaged over "
-        "the last ten seconds or so (0 before the first batch)"},
+        "Training clips per second, including the time spent waiting for "
+        "them, averaged over about the last ten seconds (0 before the first "
+        "batch)"},
   };
   guint i;
 
   g_object_class_install_property (object_class, PROP_EPOCH,
       g_param_spec_uint ("epoch", "Epoch",
-          "The epoch at hand (epochs, from 0)", 0, G_MAXUINT, 0, flags));
+          "The current epoch (epochs, from 0)", 0, G_MAXUINT, 0, flags));
   g_object_class_install_property (object_class, PROP_STEP,
       g_param_spec_uint64 ("step", "Step",
-          "Optimizer steps so far, those before a resume included (steps, from "
-          "0)", 0, G_MAXUINT64, 0, flags));
+          "Optimizer steps so far, including those before a resume (steps, "
+          "from 0)", 0, G_MAXUINT64, 0, flags));
   for (i = 0; i < G_N_ELEMENTS (doubles); i++)
     g_object_class_install_property (object_class, doubles[i].id,
         g_param_spec_double (doubles[i].name, doubles[i].nick,
             doubles[i].blurb, 0, G_MAXDOUBLE, 0, flags));
   g_object_class_install_property (object_class, PROP_PREDICTED_MEMORY,
       g_param_spec_uint64 ("predicted-memory", "Predicted memory",
-          "What training takes by its plan: weights, gradients, optimizer "
-          "state and the arena (bytes; 0 before the network is set up)",
+          "Planned memory of training: weights, gradients, optimizer state "
+          "and the arena (bytes; 0 before the network is set up)",
           0, G_MAXUINT64, 0, flags));
   g_object_class_install_property (object_class, PROP_PEAK_MEMORY,
       g_param_spec_uint64 ("peak-memory", "Peak memory",
-          "How far the process's largest resident size exceeds its resident "
-          "size before the network was set up; other elements' memory is "
-          "counted too; on a GPU what training takes of its memory (bytes; 0 "
+          "Increase of the process's peak resident size over its resident "
+          "size before the network was set up, including other elements' "
+          "memory; on a GPU, the GPU memory that training uses (bytes; 0 "
           "before the first batch)", 0, G_MAXUINT64, 0, flags));
   g_object_class_install_property (object_class, PROP_LOSS_SCALE,
       g_param_spec_double ("loss-scale", "Loss scale",
-          "What precision=16-mixed multiplies the loss by on a GPU, for the "
-          "next step (a factor; 1 where there is no scale)", 0, G_MAXDOUBLE, 1,
-          flags));
+          "Loss scale of the next step with precision=16-mixed on a GPU (a "
+          "factor; 1: no loss scaling)", 0, G_MAXDOUBLE, 1, flags));
   g_object_class_install_property (object_class, PROP_STEPS_SKIPPED,
       g_param_spec_uint64 ("steps-skipped", "Steps skipped",
-          "Optimizer steps that changed nothing as the loss scale was too "
-          "large, those before a resume included (steps, from 0)",
+          "Optimizer steps skipped because the loss scale was too large, "
+          "including those before a resume (steps, from 0)",
           0, G_MAXUINT64, 0, flags));
   g_object_class_install_property (object_class, PROP_DEVICES,
       g_param_spec_string ("devices", "Devices",
-          "The devices that there are, a line for each that begins as the "
-          "property device names it, or why there is none; device=auto takes "
-          "the first", NULL, flags));
+          "Available devices, one a line that begins with the value for the "
+          "property device, or the reason why there is none; device=auto "
+          "takes the first", NULL, flags));
 }
 
 static void
@@ -450,7 +452,7 @@ gst_cnn3d_train_class_init (GstCnn3dTrainClass * klass)
   GstBaseSinkClass *sink_class = GST_BASE_SINK_CLASS (klass);
 
   GST_DEBUG_CATEGORY_INIT (cnn3d_train_debug, "cnn3dtrain", 0,
-      "trains a 3D CNN");
+      "training of a 3D CNN");
 
   object_class->set_property = gst_cnn3d_train_set_property;
   object_class->get_property = gst_cnn3d_train_get_property;
@@ -465,7 +467,7 @@ gst_cnn3d_train_class_init (GstCnn3dTrainClass * klass)
 
   settings_install (&train_settings, object_class, PROP_SETTINGS,
       GST_PARAM_MUTABLE_READY);
-  gst_cnn3d_train_install_figures (object_class);
+  gst_cnn3d_train_install_metrics (object_class);
 
   gst_element_class_set_static_metadata (element_class, "3D CNN trainer",
       "Sink/Video", "Trains a 3D convolutional network on batches of clips",
@@ -480,8 +482,8 @@ gst_cnn3d_train_init (GstCnn3dTrain * self)
 
   settings_init (&train_settings, &self->settings);
   self->preset = train_preset_new ();
-  self->figures.loss_scale = 1;
-  /* every batch counts, at whatever time it comes; and none is kept */
+  self->metrics.loss_scale = 1;
+  /* every batch counts, regardless of its time; none is kept */
   gst_base_sink_set_sync (sink, FALSE);
   gst_base_sink_set_last_sample_enabled (sink, FALSE);
   gst_base_sink_set_drop_out_of_segment (sink, FALSE);

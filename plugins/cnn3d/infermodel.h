@@ -1,4 +1,4 @@
-/* infermodel.h: a loaded model, which windows that are under way share.
+/* infermodel.h: a loaded model, shared by the windows that are being computed.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef INFER_MODEL_H
 #define INFER_MODEL_H
@@ -8,11 +8,11 @@
 #include "plugins/settings.h"
 #include "src/evaluate/predictor.h"
 
-/* What a model is loaded by: properties of cnn3dinfer. */
+/* The properties of cnn3dinfer that a model is loaded with. */
 typedef struct {
   gchar *path;                  /* NULL: not set */
   gchar *device;
-  gchar *max_memory;            /* bytes, as text */
+  gchar *max_memory;            /* as written; see cnn3d_parse_bytes() */
   gint threads;
   gint convolution;             /* Cnn3dConvolution */
   gint precision;               /* Cnn3dPrecision or CNN3D_PRECISION_AUTO */
@@ -23,16 +23,16 @@ gboolean infer_model_settings_equal (const InferModelSettings * a,
     const InferModelSettings * b);
 
 typedef struct {
-  guint serial;                 /* no other model has it */
+  guint serial;                 /* unique among the models */
   InferModelSettings settings;
-  Cnn3dPredictor *predictor;    /* one thread at a time */
-  const Cnn3dModelInfo *info;   /* the predictor's */
+  Cnn3dPredictor *predictor;    /* used by one thread at a time */
+  const Cnn3dModelInfo *info;   /* owned by the predictor */
   guint num_classes;
-  gchar **shown;                /* class names, fit to be shown */
-  guint64 memory;               /* bytes that it takes by its plan */
+  gchar **shown;                /* class names, escaped for display */
+  guint64 memory;               /* planned memory in bytes */
 } InferModel;
 
-/* Reads the file and takes all memory. NULL with error. */
+/* Reads the file and allocates all memory. NULL with error. */
 InferModel *infer_model_load (const InferModelSettings * settings,
     GError ** error);
 /* From any thread. */

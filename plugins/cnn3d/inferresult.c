@@ -42,7 +42,7 @@ infer_average_add (InferAverage * average, gdouble * probabilities)
   if (average->count == 1)
     return;
   memset (probabilities, 0, n * sizeof *probabilities);
-  /* from the oldest to the newest, so that the sum is the same every time */
+  /* from the oldest to the newest, so that the sum is reproducible */
   for (guint i = average->most - average->count; i < average->most; i++) {
     const gdouble *window = average->windows
         + (gsize) ((average->at + i) % average->most) * n;
@@ -88,7 +88,7 @@ infer_result_new (const InferJob * job, const gdouble * probabilities,
 {
   const InferModel *model = job->model;
   InferResult *result = g_atomic_rc_box_new0 (InferResult);
-  /* a structure's strings are UTF-8, a path need not be */
+  /* a structure's strings are UTF-8, a path may not be */
   gchar *path = g_filename_display_name (model->settings.path);
   guint best = 0;
 
@@ -161,7 +161,7 @@ infer_result_unref (InferResult * result)
 void
 infer_result_register_meta (void)
 {
-  /* no tags: it stays when a frame is scaled or converted */
+  /* no tags: the meta is kept when a frame is scaled or converted */
   static const gchar *tags[] = { NULL };
 
   if (!gst_meta_get_info (INFER_RESULT_META))

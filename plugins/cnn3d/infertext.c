@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "infertext.h"
 
-/* Of a frame that does not say how long it lasts, in a stream that does not say
- * how many there are a second: what textoverlay takes it for. A text that lasts
- * longer would stay there, and hold the thread up that brings the next frame. */
+/* Duration in nanoseconds of a frame that has none, in a stream without a frame
+ * rate: textoverlay assumes the same. A longer text would stay on display and
+ * block the thread that brings the next frame. */
 #define LEAST_DURATION 1
 
-/* A seek that a sink of the text sends has been sent by the video's as well;
- * the other events from there are about the text alone. */
+/* Drops upstream events: a seek from the text's sink was also sent by the
+ * video's sink, and the others concern the text alone. */
 static gboolean
 infer_text_upstream_event (GstPad * pad, GstObject * parent, GstEvent * event)
 {
@@ -43,7 +43,7 @@ infer_text_pad_new (GstPadTemplate * template, GstPad * sink)
   return pad;
 }
 
-/* from: the video's, of whose group the text is. */
+/* from: the video's stream-start, whose group the text belongs to. */
 static void
 push_stream_start (GstPad * text, GstEvent * from)
 {
@@ -62,8 +62,8 @@ push_stream_start (GstPad * text, GstEvent * from)
   gst_pad_push_event (text, event);
 }
 
-/* What must come before anything else; the pad may have been asked for in the
- * middle of the stream. */
+/* Sends the sticky events that must precede any other; the pad may have been
+ * requested in the middle of the stream. */
 static void
 begin (GstPad * text, GstPad * sink)
 {
@@ -129,7 +129,7 @@ infer_text_push (GstPad * text, GstPad * sink, GstBuffer * frame,
   GstBuffer *buffer;
   GstFlowReturn ret;
 
-  /* nobody could say which frame a text without a time is for */
+  /* a text without a timestamp cannot be assigned to a frame */
   if (!gst_pad_is_linked (text) || !GST_BUFFER_PTS_IS_VALID (frame))
     return GST_FLOW_OK;
   begin (text, sink);
@@ -146,7 +146,7 @@ infer_text_push (GstPad * text, GstPad * sink, GstBuffer * frame,
     GST_BUFFER_DURATION (buffer) = LEAST_DURATION;
   ret = gst_pad_push (text, buffer);
 
-  /* the video goes on when somebody has had enough of the text */
+  /* the video continues if the text's sink is at EOS, flushing or unlinked */
   return ret == GST_FLOW_ERROR || ret == GST_FLOW_NOT_NEGOTIATED ? ret :
       GST_FLOW_OK;
 }

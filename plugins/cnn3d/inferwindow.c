@@ -6,10 +6,11 @@
 #include "src/framediff.h"
 
 /* Only frames that belong to a window are converted. Their numbers are
- * multiples of `grid`, so they fill a ring of as many slots as a window spans. */
+ * multiples of `grid`, so a ring of one slot per frame of a window holds
+ * them. */
 typedef struct
 {
-  guint8 *data;                 /* (H, W, C); NULL: not used so far */
+  guint8 *data;                 /* (H, W, C); NULL: not allocated yet */
   InferFrameTime time;
 } Slot;
 
@@ -17,27 +18,27 @@ struct _InferWindow
 {
   GstVideoInfo in, out;
   GstVideoConverter *converter;
-  GstBuffer *scratch;           /* a frame as the converter writes it */
+  GstBuffer *scratch;           /* output of the converter */
   guint frames, interval, stride;
   gdouble diff_gain;
   gsize row, frame_size;        /* bytes, without padding */
   FrameRateStream stream;
-  /* At a rate, which frames one stands for is known when the next one comes: the
-   * frame before and the last one, scaled where they may be wanted */
+  /* With a frame rate, a frame's number of repeats is known only when the next
+   * one arrives: the two last frames, scaled if they may be needed */
   Slot before, now;
-  guint64 n_before, n_now;      /* frames at the rate that are still theirs */
-  guint64 next;                 /* number of the frame that comes */
+  guint64 n_before, n_now;      /* output frames that they still stand for */
+  guint64 next;                 /* number of the next frame */
   guint grid, n_slots;
   Slot *slots;
 };
 
-/* What videoconvertscale calls its methods, and what it asks of the converter
+/* videoconvertscale's methods, and the options that it sets on the converter
  * for each. */
 static const struct
 {
   const gchar *name;
   GstVideoResamplerMethod method;
-  gint taps;                    /* 0: as many as it takes */
+  gint taps;                    /* 0: as many as the method needs */
   gboolean cubic;
   gdouble b, c;
 } methods[] = {
@@ -65,8 +66,8 @@ infer_window_find_scaling (const gchar * name)
 
 /* --- the converter --- */
 
-/* The frame that videoconvertscale would make: it keeps what colours mean where
- * it can, and takes full range where it cannot. */
+/* The output format that videoconvertscale would choose: it keeps the
+ * colorimetry where it can, and uses full range otherwise. */
 static gboolean
 make_out_info (InferWindow * self, const InferWindowParams * params)
 {
@@ -90,7 +91,8 @@ make_out_info (InferWindow * self, const InferWindowParams * params)
   return TRUE;
 }
 
-/* Columns and rows of borders that keep the shape on square pixels. */
+/* The borders, in columns and rows, that keep the display aspect ratio with
+ * square pixels. */
 static void
 find_borders (const InferWindow * self, guint * columns, guint * rows)
 {
@@ -104,7 +106,7 @@ find_borders (const InferWindow * self, guint * columns, guint * rows)
     return;
   h = gst_util_uint64_scale_int (width, d, n);
   w = gst_util_uint64_scale_int (height, n, d);
-  /* a side that would vanish keeps one line */
+  /* at least one line remains */
   if (h <= height)
     *rows = height - MAX (h, 1);
   else
@@ -160,10 +162,10 @@ convert (InferWindow * self, GstBuffer * buffer, guint8 * data)
   if (!gst_video_frame_map (&in, &self->in, buffer,
           GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))
     return FALSE;
-  /* by the caps: a frame's own meta may say that it is larger */
+  /* the caps' size: a frame's video meta may have a larger one */
   in.info.width = self->in.width;
   in.info.height = self->in.height;
-  /* of a frame in a mixed stream flags say whether it is interlaced */
+  /* in a mixed stream the frame's flags say whether it is interlaced */
   gst_buffer_copy_into (self->scratch, buffer, GST_BUFFER_COPY_FLAGS, 0, -1);
   if (!gst_video_frame_map (&out, &self->out, self->scratch,
           GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
@@ -255,7 +257,7 @@ slot (const InferWindow * self, guint64 frame)
   return &self->slots[frame / self->grid % self->n_slots];
 }
 
-/* Is it frame i of the window that begins with frame k * stride? */
+/* Whether frame i belongs to the window that begins with frame k * stride. */
 static gboolean
 is_wanted (const InferWindow * self, guint64 frame)
 {
@@ -273,14 +275,14 @@ is_wanted (const InferWindow * self, guint64 frame)
   return FALSE;
 }
 
-/* The first frame of the window that ends with the frame before `next`. */
+/* Number of the first frame of the window that ends with frame next - 1. */
 static guint64
 first_frame (const InferWindow * self)
 {
   return self->next - 1 - (guint64) (self->frames - 1) * self->interval;
 }
 
-/* Is any of the n frames from `first` on? */
+/* Whether a window needs any of the n frames from `first` on. */
 static gboolean
 wants (const InferWindow * self, guint64 first, guint64 n)
 {
@@ -308,7 +310,7 @@ fill (InferWindow * self, Slot * s, GstBuffer * buffer,
   return TRUE;
 }
 
-/* The last frame is the one before. */
+/* Makes the last frame the previous one. */
 static void
 step (InferWindow * self)
 {
@@ -355,7 +357,7 @@ infer_window_end (InferWindow * self)
   self->n_before = frame_rate_end (&self->stream);
 }
 
-/* The next frame at the rate. */
+/* Takes the next frame at the frame rate. */
 static void
 take (InferWindow * self, const Slot * from)
 {

@@ -10,12 +10,12 @@ struct _InferWorker
 
   GMutex lock;
   GCond cond;
-  GThread *computes, *loads;    /* loads: NULL until a model is asked for */
+  GThread *computes, *loads;    /* loads: NULL until a model is requested */
   gboolean quit, flushing;
-  /* Who sets `busy` owns the job until it is cleared. */
+  /* The thread that sets `busy` owns the job until it clears it. */
   gboolean busy, ready;
   InferJob job;
-  gboolean asked;               /* for the model that `wanted` says */
+  gboolean asked;               /* `wanted` is to be loaded */
   InferModelSettings wanted;
 };
 
@@ -53,7 +53,7 @@ computing_thread (gpointer data)
       break;
     g_mutex_unlock (&self->lock);
     compute (self);
-    /* a model that was swapped out goes with its last window */
+    /* a replaced model is freed with its last window */
     g_clear_pointer (&self->job.model, infer_model_unref);
     g_mutex_lock (&self->lock);
     self->ready = self->busy = FALSE;

@@ -1,5 +1,5 @@
-/* inferworker.h: the thread that computes one window at a time, and the one
- * that loads the next model beside it.
+/* inferworker.h: a thread that computes one window at a time, and another that
+ * loads the next model.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef INFER_WORKER_H
 #define INFER_WORKER_H
@@ -7,25 +7,25 @@
 #include "infermodel.h"
 #include "inferwindow.h"
 
-/* A window that is computed. */
+/* A window to compute. */
 typedef struct {
   InferModel *model;            /* a reference */
-  guint64 number;               /* of all windows of the stream, from 0 */
+  guint64 number;               /* of the windows of the stream, from 0 */
   InferFrameTime first, last;
-  guint epoch;                  /* as it was handed over */
+  guint epoch;                  /* the caller's, at infer_worker_take() */
   guint8 *clip;                 /* (T, H, W, C) */
   gsize size;
 } InferJob;
 
-/* Called in the worker's threads, with no lock held. */
+/* Callbacks, called from the worker's threads without a lock. */
 typedef struct {
-  /* A window's logits, (num_classes), valid during the call, and how long they
-   * took; or why there are none. */
+  /* A window's logits, (num_classes), valid during the call, and the computing
+   * time in nanoseconds; or an error. */
   void (*done) (gpointer user, const InferJob * job, const gfloat * logits,
       GstClockTime took);
   void (*failed) (gpointer user, const GError * error);
-  /* A model that infer_worker_load() asked for, whose reference is the
-   * callee's; NULL with error. */
+  /* The result of infer_worker_load(): a model, whose reference the callee
+   * takes, or NULL with error. */
   void (*loaded) (gpointer user, const InferModelSettings * settings,
       InferModel * model, const GError * error);
 } InferWorkerFuncs;
@@ -33,19 +33,19 @@ typedef struct {
 typedef struct _InferWorker InferWorker;
 
 InferWorker *infer_worker_new (const InferWorkerFuncs * funcs, gpointer user);
-/* Ends the threads: waits for the window and the model that are under way. */
+/* Stops the threads. Waits for the current window and model. */
 void infer_worker_free (InferWorker ** worker);
 
-/* Hands a window over, copied. FALSE: another one is being computed. */
+/* Copies a window for computing. FALSE: another one is being computed. */
 gboolean infer_worker_take (InferWorker * worker, InferModel * model,
     const InferWindow * window, guint64 number, guint epoch);
-/* Waits until no window is being computed. FALSE: was told to wait no more. */
+/* Waits until no window is being computed. FALSE: flushing. */
 gboolean infer_worker_wait (InferWorker * worker);
-/* Whether infer_worker_wait() gives up at once. */
+/* While flushing, infer_worker_wait() returns at once. */
 void infer_worker_set_flushing (InferWorker * worker, gboolean flushing);
 
-/* Loads a model beside what is computed. Of several that are asked for while
- * one is being loaded, the last one comes. */
+/* Loads a model in the background. Requests made while one is being loaded
+ * replace each other: the last one is loaded. */
 void infer_worker_load (InferWorker * worker,
     const InferModelSettings * settings);
 

@@ -1,4 +1,4 @@
-/* memoryuse.c: what the process takes of the machine's memory.
+/* memoryuse.c: resident memory of the process.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "memoryuse.h"
 

@@ -9,9 +9,9 @@
 static gboolean
 plugin_init (GstPlugin * plugin)
 {
-  /* OpenMP's threads wait for each other spinning, for milliseconds, on cores
-   * that the decoders could have. libgomp reads this when it is loaded, with
-   * the CPU back end; whoever has set a policy keeps it. */
+  /* OpenMP's threads spin while they wait, for milliseconds, on cores that the
+   * decoders need. libgomp reads this variable when it is loaded, with the CPU
+   * back end. A policy set by the user is kept. */
   if (!g_getenv ("OMP_WAIT_POLICY"))
     g_setenv ("GOMP_SPINCOUNT", "10000", FALSE);
 

@@ -1,4 +1,4 @@
-/* progress.c: how a sink shows its work on stdout.
+/* progress.c: a sink's progress on stdout.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "progress.h"
 
@@ -17,10 +17,11 @@ struct _Progress
 {
   gint fd;
   gboolean terminal;
-  gboolean open;                /* a line stands there without its end */
-  gint64 drawn;                 /* when, monotonic microseconds */
-  gint64 validating;            /* since when; 0: not */
-  gdouble val_seconds;          /* the last validation's */
+  gboolean open;                /* an unfinished line is on display */
+  gint64 drawn;                 /* time of the last drawing, monotonic
+                                 * microseconds */
+  gint64 validating;            /* start time; 0: not validating */
+  gdouble val_seconds;          /* of the last validation */
 };
 
 Progress *
@@ -48,8 +49,8 @@ progress_free (Progress ** progress)
   g_free (self);
 }
 
-/* Whole: a line cut short by a signal would spoil the next one. What cannot
- * be written is let go: training does not depend on who is looking. */
+/* Writes all of it: a line cut short by a signal would spoil the next one.
+ * Write errors are ignored, because training does not depend on the display. */
 static void
 put (Progress * self, const gchar * text)
 {
@@ -100,7 +101,7 @@ append_epoch (GString * line, guint epoch, guint epochs)
 }
 
 static void
-append_figures (GString * line, const gchar * prefix, gdouble loss,
+append_metrics (GString * line, const gchar * prefix, gdouble loss,
     gdouble accuracy)
 {
   if (isfinite (loss))
@@ -150,8 +151,8 @@ append_skipped (GString * line, const gchar * prefix, guint64 skipped,
     g_string_append_printf (line, " of %" G_GUINT64_FORMAT, clips);
 }
 
-/* Draws over the line that stands there; cut, as a line that wraps cannot be
- * drawn over. All of it is ASCII. */
+/* Redraws the line, cut to the terminal's width, because a line that wraps
+ * cannot be redrawn. It is ASCII only. */
 static void
 draw (Progress * self, GString * line)
 {
@@ -164,7 +165,8 @@ draw (Progress * self, GString * line)
   self->open = TRUE;
 }
 
-/* The time left comes last, but where it would be cut there it comes at `at`. */
+/* Appends the time left at the end, or inserts it at `at` if the end would be
+ * cut off. */
 static void
 insert_left (Progress * self, GString * line, gsize at, gdouble left)
 {
@@ -206,7 +208,7 @@ progress_step (Progress * self, const ProgressStep * step)
   at = line->len;
   if (step->clips_skipped)
     append_skipped (line, "", step->clips_skipped, step->clips);
-  append_figures (line, "", step->loss, step->accuracy);
+  append_metrics (line, "", step->loss, step->accuracy);
   if (step->training)
     g_string_append_printf (line, "  lr %.3g", step->lr);
   append_speed (line, step->clips_per_second, step->memory);
@@ -216,7 +218,7 @@ progress_step (Progress * self, const ProgressStep * step)
   g_string_free (line, TRUE);
 }
 
-/* A line of its own, in the place of one that stands open. */
+/* Writes a separate line in place of an unfinished one. */
 static void
 put_line (Progress * self, GString * line)
 {
@@ -238,8 +240,8 @@ progress_epoch (Progress * self, const ProgressEpoch * epoch)
   self->validating = 0;
 
   append_epoch (line, epoch->epoch, epoch->epochs);
-  append_figures (line, "", epoch->loss, epoch->accuracy);
-  append_figures (line, "val-", epoch->val_loss, epoch->val_accuracy);
+  append_metrics (line, "", epoch->loss, epoch->accuracy);
+  append_metrics (line, "val-", epoch->val_loss, epoch->val_accuracy);
   g_string_append_printf (line, "  lr %.3g", epoch->lr);
   append_speed (line, epoch->clips_per_second, epoch->memory);
   append_scale (line, epoch->loss_scale, epoch->steps_skipped);

@@ -1,6 +1,6 @@
-/* progress.h: how a sink shows its work on stdout: a line redrawn in place on a
- * terminal, otherwise a plain line an epoch. An element that prints is an
- * exception, asked for by its property `progress`, as fpsdisplaysink is.
+/* progress.h: a sink's progress on stdout: a line that is redrawn on a
+ * terminal, otherwise one plain line an epoch. Elements do not usually print;
+ * the property `progress` controls it, as in fpsdisplaysink.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef PROGRESS_H
 #define PROGRESS_H
@@ -9,24 +9,24 @@
 
 typedef struct _Progress Progress;
 
-/* What there is to show within a pass. */
+/* State within a pass. */
 typedef struct {
-  guint epoch, epochs;          /* from 0; in all, 0: unknown */
-  gboolean training;            /* otherwise validating */
+  guint epoch, epochs;          /* from 0; total, 0: unknown */
+  gboolean training;            /* FALSE: validating */
   guint64 step;                 /* optimizer steps so far */
-  guint64 done, clips;          /* of the pass; 0: unknown */
+  guint64 done, clips;          /* of the pass; clips: 0: unknown */
   gdouble loss, accuracy;       /* of the pass so far; accuracy 0 to 1 */
   gdouble lr;
   gdouble clips_per_second;
   guint64 memory;               /* bytes */
-  gdouble loss_scale;           /* 0: none is in use */
-  guint64 steps_skipped;        /* by it, so far */
-  const gchar *doing;           /* where nothing is trained; NULL: "validating" */
+  gdouble loss_scale;           /* 0: no loss scaling */
+  guint64 steps_skipped;        /* because of the loss scale, so far */
+  const gchar *doing;           /* shown when not training; NULL:
+                                 * "validating" */
   guint64 clips_skipped;        /* of the pass so far */
 } ProgressStep;
 
-/* An epoch's figures; NaN: there is none. Clips that were skipped are shown where
- * there are some. */
+/* Metrics of an epoch; NaN: none. Skipped clips are shown if there are any. */
 typedef struct {
   guint epoch, epochs;
   gdouble loss, accuracy;
@@ -41,20 +41,20 @@ typedef struct {
   guint64 val_clips_skipped, val_clips;
 } ProgressEpoch;
 
-/* For the terminal or file behind `fd`, which stays the caller's. */
+/* fd: a terminal or file; the caller keeps ownership. */
 Progress *progress_new (gint fd);
-/* Ends a line that stands open. NULL is fine. */
+/* Ends an unfinished line. *progress may be NULL. */
 void progress_free (Progress ** progress);
 
-/* At most five times a second, and only on a terminal. */
+/* Draws at most five times a second, and only on a terminal. */
 void progress_step (Progress * progress, const ProgressStep * step);
 void progress_epoch (Progress * progress, const ProgressEpoch * epoch);
-/* A line of its own; control characters in it are escaped. */
+/* Writes a line of text; control characters are escaped. */
 void progress_note (Progress * progress, const gchar * format, ...)
     G_GNUC_PRINTF (2, 3);
 
-/* Seconds until the last epoch's end; negative: unknown. val_seconds: how long
- * a validation takes, 0 where none was seen. */
+/* Seconds until the end of the last epoch; negative: unknown. val_seconds:
+ * duration of a validation, 0 if unknown. */
 gdouble progress_time_left (const ProgressStep * step, gdouble val_seconds);
 
 #endif

@@ -1,4 +1,4 @@
-/* tensorbatch.c: a batch's memories and names, out of its buffer.
+/* tensorbatch.c: a batch's tensors and the names of its clips.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tensorbatch.h"
 

@@ -1,4 +1,4 @@
-/* tensorbatch.h: a batch's memories and names, out of its buffer.
+/* tensorbatch.h: a batch's tensors and the names of its clips.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TENSOR_BATCH_H
 #define TENSOR_BATCH_H
@@ -6,25 +6,24 @@
 #include "gstclipmeta.h"
 #include "tensorcaps.h"
 
-/* A buffer's two memories, to be read. */
+/* A buffer's two memories, mapped for reading. */
 typedef struct {
   GstMemory *memories[2];
   GstMapInfo frames, labels;
 } TensorBatch;
 
-/* The buffer must outlive it. FALSE with an error of GStreamer's, a sentence
- * for a person, where the buffer is not as its caps say. */
+/* Maps a buffer, which must outlive the batch. FALSE with a GST_STREAM_ERROR,
+ * readable by the user, if the buffer does not match its caps. */
 gboolean tensor_batch_map (TensorBatch * batch, GstBuffer * buffer,
     const TensorLayout * layout, GError ** error);
 void tensor_batch_unmap (TensorBatch * batch);
 
-/* The metas of a batch's clips, in their order, to metas[0..n-1]; NULL where
- * there is none. */
+/* The metas of a batch's clips, in order, to metas[0..n-1]; NULL: none. */
 void tensor_batch_metas (GstBuffer * buffer, const GstClipMeta ** metas,
     guint n);
 
-/* Names clip number `n` of a batch whose first clip is number `first`: "Clip 17
- * (path)", escaped; g_free(). */
+/* Describes clip number `n` of a batch whose first clip is number `first`:
+ * "Clip 17 (path)", escaped; free with g_free(). */
 gchar *tensor_batch_clip_name (GstBuffer * buffer, guint n, guint64 first);
 
 #endif

@@ -1,11 +1,11 @@
-/* tensorcaps.c: what a batch in NNStreamer's caps looks like.
+/* tensorcaps.c: parses NNStreamer's caps of a batch.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tensorcaps.h"
 
 #include <math.h>
 #include <string.h>
 
-#define MAX_RANK 16             /* NNStreamer's own limit */
+#define MAX_RANK 16             /* NNStreamer's limit */
 #define VIDEO_RANK 5            /* C:W:H:T:N */
 
 #define EXAMPLE "other/tensors,format=static,num_tensors=2," \
@@ -13,8 +13,8 @@
 
 typedef struct
 {
-  guint rank;                   /* ones at the end taken off */
-  guint size[MAX_RANK];         /* innermost first; 1 beyond the rank */
+  guint rank;                   /* without trailing ones */
+  guint size[MAX_RANK];         /* innermost first; 1 from rank on */
 } Dimensions;
 
 static const struct
@@ -51,8 +51,7 @@ set_error (GError ** error, const gchar * format, ...)
   va_end (args);
 }
 
-/* The two parts of a field, which are separated by a dot or, as newer
- * NNStreamer writes it, a comma. */
+/* Splits a field at its dot or, as in newer versions of NNStreamer, comma. */
 static gchar **
 split_field (const GstStructure * s, const gchar * field, GError ** error)
 {
@@ -118,7 +117,7 @@ no_size:
   }
 }
 
-/* Product of sizes; FALSE: more than memory can hold. */
+/* Product of the sizes. FALSE: overflow. */
 static gboolean
 product (const Dimensions * d, gsize item, gsize * out)
 {
@@ -311,7 +310,7 @@ tensor_layout_describe (const TensorLayout * layout)
       layout->channels);
 }
 
-/* The largest of a clip's `n` values; -1: there is no single one. */
+/* Index of the largest of a clip's `n` values; -1: not unique. */
 static gint64
 read_one_hot (const guint8 * data, guint n)
 {

@@ -1,17 +1,17 @@
-/* trainbatch.c: the batches of a run, from a buffer to the trainer.
+/* trainbatch.c: passes a run's batches from buffers to the trainer.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrun-private.h"
 
 #include "tensorbatch.h"
 #include "trainreport.h"
 
-/* The parts of a batch that come after its frames and labels were found. */
+/* What is read of a batch after its frames and labels. */
 typedef struct
 {
   const guint8 *frames;
   const gint32 *labels;
   guint clips;
-  guint64 end;                  /* position to go on at */
+  guint64 end;                  /* position after the batch */
 } Batch;
 
 gboolean
@@ -31,7 +31,7 @@ train_run_save (TrainRun * self, gboolean best)
   /* ERRORS */
 failed:
   {
-    /* on the way to NULL nobody reads the bus any more */
+    /* on the way to NULL the bus is no longer read */
     if (self->progress)
       progress_note (self->progress, "The checkpoint could not be saved: %s",
           error->message);
@@ -40,7 +40,7 @@ failed:
   }
 }
 
-/* A batch of so many clips is done: it is in the log before a checkpoint has it. */
+/* Reports a finished batch. It is logged before a checkpoint contains it. */
 static gboolean
 take_progress (TrainRun * self, const Cnn3dProgress * progress, guint clips)
 {
@@ -70,8 +70,8 @@ train_run_collect (TrainRun * self)
   return FALSE;
 }
 
-/* Runs a batch, in pieces where it is larger than the trainer: a validation
- * pass may have larger ones than the training passes. */
+/* Runs a batch, in parts if it is larger than the trainer's: a validation pass
+ * may have larger batches than the training passes. */
 static void
 run_batch (TrainRun * self, const Batch * from)
 {
@@ -107,8 +107,8 @@ run_batch (TrainRun * self, const Batch * from)
   }
 }
 
-/* A mapped batch: labels are read, what was trained on before is passed over,
- * and the rest is run. */
+/* Runs a mapped batch: reads its labels, skips clips that were trained on
+ * before a resume, and runs the rest. */
 static void
 take (TrainRun * self, GstBuffer * buffer, const TensorBatch * mapped)
 {
@@ -142,7 +142,7 @@ take (TrainRun * self, GstBuffer * buffer, const TensorBatch * mapped)
     self->resume.state = RESUME_DONE;
     self->meter.measured = g_get_monotonic_time ();
   }
-  /* part of a larger memory may begin anywhere; numbers may not */
+  /* a part of a larger memory may be unaligned, numbers may not */
   if ((guintptr) batch.frames % self->stream.layout.item_size)
     batch.frames = aligned =
         g_memdup2 (batch.frames, batch.clips * self->stream.layout.clip_size);

@@ -1,11 +1,11 @@
-/* trainclasses.c: which classes cnn3dtrain's network tells apart.
+/* trainclasses.c: the classes of cnn3dtrain's network.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrun-private.h"
 
 #include "classweights.h"
 #include "src/escape.h"
 
-/* Whether each class has a name of its own. FALSE: with an error posted. */
+/* Checks that class names are unique. FALSE if not; an error is posted. */
 static gboolean
 names_differ (TrainRun * self)
 {
@@ -26,8 +26,8 @@ names_differ (TrainRun * self)
   return FALSE;
 }
 
-/* Upstream has `there` of the classes, with names or without: what is beyond them
- * has none. */
+/* Warns that the network has more classes than upstream, which has `there` of
+ * them, and gives the rest empty names. */
 static void
 leave_unnamed (TrainRun * self, guint there)
 {
@@ -46,7 +46,7 @@ leave_unnamed (TrainRun * self, guint there)
           "take upstream's classes.", n, there, n - there), (NULL));
 }
 
-/* FALSE: with an error posted. */
+/* FALSE on failure; an error is posted. */
 static gboolean
 find_weights (TrainRun * self)
 {

@@ -1,4 +1,4 @@
-/* trainend.c: the ends of passes and of a run, and what is told of them.
+/* trainend.c: the ends of passes and of a run, and their reports.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrun-private.h"
 
@@ -12,7 +12,7 @@ GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 
 /* --- reports --- */
 
-/* One that was skipped, or the sum of them. */
+/* Reports a skipped clip, or the summary of all. */
 static void
 report_line (TrainRun * self, const gchar * text)
 {
@@ -51,7 +51,7 @@ sum_up_skipped (TrainRun * self)
     else
       g_string_append (text, "; with log-dir, log.jsonl has all of them");
     report_line (self, text->str);
-    /* an error is the last thing in a log */
+    /* an error is the last record of a log */
     if (self->flow == GST_FLOW_OK)
       train_log_warning (self->log, text->str);
   }
@@ -112,8 +112,8 @@ report_place (TrainRun * self)
   g_string_free (text, TRUE);
 }
 
-/* What a person wants to know when a run is over, once: what was skipped, the best
- * epoch and, unless it is complete, where it resumes. */
+/* Reports the end of a run once: skipped clips, the best epoch and, unless the
+ * run is complete, where it resumes. */
 static void
 report_end (TrainRun * self, gboolean complete)
 {
@@ -136,7 +136,7 @@ kind (const TrainRun * self)
   return self->pass.training ? "training" : "validation";
 }
 
-/* No clip of the pass came. delivered: that clipsrc sent. */
+/* Reports a pass without a batch. delivered: clips that clipsrc sent. */
 static void
 fail_empty (TrainRun * self, guint64 delivered)
 {
@@ -170,7 +170,7 @@ fail_skipped (TrainRun * self)
   const gchar *reason = train_skips_reason (&self->skips);
   const gchar *first = self->skips.named[0];
 
-  /* what was skipped before a resume, another process named */
+  /* clips skipped before a resume were named by the earlier process */
   train_run_fail (self, g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
           "%s of epoch %u were skipped, more than max-skipped=%g allows; "
           "mostly: %s. The first: %s. Repair the files or correct their paths; "
@@ -180,7 +180,7 @@ fail_skipped (TrainRun * self)
   g_free (count);
 }
 
-/* Whether there is something to make of the pass. */
+/* Whether the pass has a result. */
 static gboolean
 check_pass (TrainRun * self, const GstClipEpochDone * done)
 {
@@ -202,7 +202,8 @@ check_pass (TrainRun * self, const GstClipEpochDone * done)
   return TRUE;
 }
 
-/* The first pass that lost clips says why, the others how many. */
+/* The first pass that skipped clips names the first one, later passes only
+ * count. */
 static void
 report_skipped (TrainRun * self)
 {
@@ -216,9 +217,9 @@ report_skipped (TrainRun * self)
     self->meter.line.val_clips_skipped = count->skipped;
     self->meter.line.val_clips = count->clips;
   }
-  if (count->skipped == 0 || self->skips.n_named == 0 || self->skips.told)
+  if (count->skipped == 0 || self->skips.n_named == 0 || self->skips.reported)
     return;
-  self->skips.told = TRUE;
+  self->skips.reported = TRUE;
   text = train_skips_describe (count, self->pass.training);
   if (self->progress)
     progress_note (self->progress, "%s of epoch %u were skipped; the first: %s",
@@ -296,7 +297,7 @@ train_run_end_pass (TrainRun * self, const GstClipEpochDone * done)
 
 /* --- the run --- */
 
-/* Saves what was not saved yet. Diverged weights are worth nothing. */
+/* Saves what is not saved yet, unless training diverged. */
 static void
 save (TrainRun * self)
 {
@@ -309,24 +310,24 @@ void
 train_run_end_complete (TrainRun * self)
 {
   const guint asked = self->stream.announced ? self->pass.epochs : 0;
-  gchar *figures = g_strdup ("");
+  gchar *counts = g_strdup ("");
   Cnn3dSavedAt at;
 
   if (asked > 0) {
     cnn3d_trainer_get_saved_at (self->trainer, &at);
-    g_free (figures);
-    figures = g_strdup_printf (": %u %s done, %u %s asked for", at.epoch,
+    g_free (counts);
+    counts = g_strdup_printf (": %u %s done, %u %s asked for", at.epoch,
         at.epoch == 1 ? "epoch is" : "epochs are", asked,
         asked == 1 ? "was" : "were");
   }
   element_report_info (self->element, "Training is complete already%s. Raise "
-      "the number of epochs to continue, or set resume=never to start anew.",
-      figures);
+      "the number of epochs to continue, or set resume=never to start over.",
+      counts);
   if (self->progress)
-    progress_note (self->progress, "training is complete%s", figures);
-  g_free (figures);
+    progress_note (self->progress, "training is complete%s", counts);
+  g_free (counts);
   report_end (self, TRUE);
-  train_report_finished (self->element, self->log, self->figures->epoch,
+  train_report_finished (self->element, self->log, self->metrics->epoch,
       "complete");
   self->resume.state = RESUME_DONE;
   self->end.stopped = TRUE;
@@ -339,15 +340,16 @@ train_run_stop (TrainRun * self)
   report_end (self, self->end.finished || self->end.stopped);
 }
 
-/* Whether a source of clips was stopped on its way: it tells of each pass's end. */
+/* Whether a source of clips was stopped in mid-pass: it announces the end of
+ * each pass. */
 static gboolean
 is_stopped (TrainRun * self)
 {
   return self->stream.data && (self->at.open || !self->stream.announced);
 }
 
-/* A run that has never taken a step is no success, however the stream ended. What
- * was stopped within its first one has been told so. */
+/* A run without a single step has failed, however the stream ended. A run that
+ * was stopped within its first step has already reported that. */
 static gboolean
 check_steps (TrainRun * self)
 {
@@ -376,7 +378,7 @@ check_steps (TrainRun * self)
         "No training step: the gradients of every step (%" G_GUINT64_FORMAT
         " in all) overflowed, with a loss scale of %g at last. Train for "
         "longer, lower lr, or set precision=bf16-mixed or 32.", mark.steps_skipped,
-        self->figures->loss_scale);
+        self->metrics->loss_scale);
   else
     error = g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
         "No training step: no clip to train on came. With clipsrc, "
@@ -413,7 +415,7 @@ train_run_end (TrainRun * self)
             GST_STREAM_ERROR_FAILED, "The stream ended at clip %"
             G_GUINT64_FORMAT ", before clip %" G_GUINT64_FORMAT " where "
             "training was to resume: use the same clips as before, or set "
-            "resume=never to start anew.", self->at.position,
+            "resume=never to start over.", self->at.position,
             self->resume.position), NULL);
   } else if (check_steps (self)) {
     report_end (self, self->end.finished);

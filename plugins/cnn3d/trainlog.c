@@ -1,4 +1,4 @@
-/* trainlog.c: what cnn3dtrain writes to its log-dir.
+/* trainlog.c: cnn3dtrain's log in log-dir.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainlog.h"
 
@@ -51,9 +51,9 @@ train_log_free (TrainLog ** log)
   g_free (self);
 }
 
-/* After each record: says once that one was lost. */
+/* Called after each record: warns once if one was lost. */
 static void
-tell_trouble (TrainLog * self)
+report_trouble (TrainLog * self)
 {
   GError *error = cnn3d_run_log_take_error (self->log);
   gchar *shown, *dir;
@@ -63,8 +63,9 @@ tell_trouble (TrainLog * self)
   shown = cnn3d_escape (error->message, FALSE);
   dir = cnn3d_escape (self->dir, FALSE);
   GST_ELEMENT_WARNING (self->element, RESOURCE, WRITE,
-      ("The log in %s has gaps: %s. Training goes on; this is said once.", dir,
-          shown), ("%s %d", g_quark_to_string (error->domain), error->code));
+      ("The log in %s has gaps: %s. Training continues; this is reported once.",
+          dir, shown), ("%s %d", g_quark_to_string (error->domain),
+          error->code));
   if (self->progress)
     progress_note (self->progress, "the log has gaps: %s", error->message);
   g_free (dir);
@@ -83,7 +84,7 @@ train_log_begin (TrainLog * self, Cnn3dTrainer * trainer,
   if (!cnn3d_run_log_begin (self->log, mark, error))
     return FALSE;
   cnn3d_run_log_run (self->log, trainer, params, batch, epochs);
-  tell_trouble (self);
+  report_trouble (self);
 
   return TRUE;
 }
@@ -95,7 +96,7 @@ train_log_step (TrainLog * self, const Cnn3dProgress * progress,
   if (!self || progress->step % self->every_steps)
     return;
   cnn3d_run_log_step (self->log, progress, clips_per_second, memory, budget);
-  tell_trouble (self);
+  report_trouble (self);
 }
 
 void
@@ -109,7 +110,7 @@ train_log_pass (TrainLog * self, const Cnn3dPassResult * result,
   if (result->epoch_complete && self->histogram_epochs
       && (result->epoch + 1) % self->histogram_epochs == 0)
     cnn3d_run_log_weights (self->log, self->trainer, result->last.step);
-  tell_trouble (self);
+  report_trouble (self);
 }
 
 void
@@ -118,7 +119,7 @@ train_log_checkpoint (TrainLog * self, const gchar * path, gboolean best)
   if (!self)
     return;
   cnn3d_run_log_checkpoint (self->log, path, best);
-  tell_trouble (self);
+  report_trouble (self);
 }
 
 void
@@ -128,7 +129,7 @@ train_log_skipped (TrainLog * self, const GstClipSkipped * skipped)
     return;
   cnn3d_run_log_skipped (self->log, skipped->path, skipped->reason,
       skipped->clip, skipped->epoch);
-  tell_trouble (self);
+  report_trouble (self);
 }
 
 void
@@ -137,7 +138,7 @@ train_log_warning (TrainLog * self, const gchar * message)
   if (!self)
     return;
   cnn3d_run_log_warning (self->log, message);
-  tell_trouble (self);
+  report_trouble (self);
 }
 
 void
@@ -151,7 +152,7 @@ train_log_error (TrainLog * self, const GError * error, const gchar * about)
       NULL);
   cnn3d_run_log_error (self->log, text);
   g_free (text);
-  tell_trouble (self);
+  report_trouble (self);
 }
 
 void
@@ -160,5 +161,5 @@ train_log_finished (TrainLog * self, const gchar * reason)
   if (!self)
     return;
   cnn3d_run_log_finished (self->log, reason);
-  tell_trouble (self);
+  report_trouble (self);
 }

@@ -1,4 +1,4 @@
-/* trainlog.h: what cnn3dtrain writes to its log-dir (src/log/runlog.h).
+/* trainlog.h: cnn3dtrain's log in log-dir (src/log/runlog.h).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TRAIN_LOG_H
 #define TRAIN_LOG_H
@@ -10,24 +10,24 @@
 #include "src/log/runlog.h"
 #include "trainsettings.h"
 
-/* A log that cannot be written stops no training: the first failure is told by
- * a warning and a line of progress. Without a log-dir the log is NULL, which
- * all functions take. */
+/* A log that cannot be written does not stop training: the first failure is
+ * reported by a warning and a line of progress. Without a log-dir the log is
+ * NULL, which all functions accept. */
 typedef struct _TrainLog TrainLog;
 
-/* element, progress (may be NULL): not referenced, outlive the log. NULL
+/* element, progress (may be NULL): not referenced, must outlive the log. NULL
  * without error: log-dir is not set. */
 TrainLog *train_log_new (GstElement * element, const TrainSettings * settings,
     Progress * progress, GError ** error);
 void train_log_free (TrainLog ** log);
 
-/* The trainer is there, and where it goes on; see cnn3d_run_log_begin() and
- * cnn3d_run_log_run(). */
+/* Called when the trainer is set up and the position of a resumed run is known;
+ * see cnn3d_run_log_begin() and cnn3d_run_log_run(). */
 gboolean train_log_begin (TrainLog * log, Cnn3dTrainer * trainer,
     const Cnn3dTrainerParams * params, guint batch, guint epochs,
     const Cnn3dRunMark * mark, GError ** error);
 
-/* Arguments are those of train_report_step() and its neighbours. */
+/* The arguments are those of train_report_step() and its neighbours. */
 void train_log_step (TrainLog * log, const Cnn3dProgress * progress,
     gdouble clips_per_second, guint64 memory, guint64 budget);
 void train_log_pass (TrainLog * log, const Cnn3dPassResult * result,

@@ -1,5 +1,5 @@
-/* trainmeter.c: the figures of batches and passes, in properties, messages, the log
- * and on the progress line.
+/* trainmeter.c: the metrics of batches and passes, in properties, messages, the
+ * log and the progress line.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrun-private.h"
 
@@ -8,9 +8,9 @@
 #include "memoryuse.h"
 #include "trainreport.h"
 
-/* Over how many seconds clips per second are averaged. */
+/* Averaging time of clips per second */
 #define RATE_SECONDS 10.0
-/* Of the budget: more is worth a warning. */
+/* Fraction of the budget above which a warning is posted */
 #define WARN_SHARE 0.9
 
 void
@@ -28,17 +28,17 @@ train_run_measure_from (TrainRun * self, guint64 position)
           0};
   }
   GST_OBJECT_LOCK (self->element);
-  self->figures->epoch = e->epoch;
-  self->figures->position = position;
+  self->metrics->epoch = e->epoch;
+  self->metrics->position = position;
   GST_OBJECT_UNLOCK (self->element);
 }
 
-/* Under the object lock. */
+/* Called with the object lock held. */
 static void
 take_scale (TrainRun * self, const Cnn3dProgress * progress)
 {
-  self->figures->loss_scale = progress->loss_scale;
-  self->figures->steps_skipped = progress->steps_skipped;
+  self->metrics->loss_scale = progress->loss_scale;
+  self->metrics->steps_skipped = progress->steps_skipped;
   self->meter.line.steps_skipped = progress->steps_skipped;
   self->meter.line.loss_scale = cnn3d_trainer_precision (self->trainer)
       == CNN3D_PRECISION_16_MIXED ? progress->loss_scale : 0;
@@ -63,20 +63,20 @@ train_run_measure (TrainRun * self, const Cnn3dProgress * p, guint clips)
   self->meter.line.memory = MAX (self->meter.line.memory, resident);
 
   GST_OBJECT_LOCK (self->element);
-  old = self->figures->clips_per_second;
+  old = self->metrics->clips_per_second;
   rate = clips / MAX (seconds, 1e-6);
   if (self->pass.training) {
-    /* the first batch has nothing to be averaged with */
+    /* the first batch has no earlier rate */
     rate = old > 0 ? old + (rate - old) * (1 - exp (-seconds / RATE_SECONDS))
         : rate;
-    self->figures->clips_per_second = rate;
-    self->figures->step = p->step;
-    self->figures->loss = p->pass_loss;
-    self->figures->accuracy = p->pass_accuracy;
+    self->metrics->clips_per_second = rate;
+    self->metrics->step = p->step;
+    self->metrics->loss = p->pass_loss;
+    self->metrics->accuracy = p->pass_accuracy;
     take_scale (self, p);
   }
-  self->figures->peak = peak;
-  self->figures->position = self->at.position;
+  self->metrics->peak = peak;
+  self->metrics->position = self->at.position;
   GST_OBJECT_UNLOCK (self->element);
 
   if (self->pass.training) {
@@ -105,23 +105,23 @@ train_run_measure_pass (TrainRun * self, const Cnn3dPassResult * result)
       / (gdouble) G_USEC_PER_SEC;
 
   GST_OBJECT_LOCK (self->element);
-  self->figures->position = self->at.position;
+  self->metrics->position = self->at.position;
   if (result->training) {
-    self->figures->loss = self->meter.line.loss = result->loss;
-    self->figures->accuracy = self->meter.line.accuracy = result->accuracy;
-    self->figures->step = result->last.step;
+    self->metrics->loss = self->meter.line.loss = result->loss;
+    self->metrics->accuracy = self->meter.line.accuracy = result->accuracy;
+    self->metrics->step = result->last.step;
     take_scale (self, &result->last);
     self->meter.line.lr = self->meter.lr;
     if (seconds > 0)
       self->meter.line.clips_per_second = self->meter.pass_clips / seconds;
   } else {
-    self->figures->val_loss = self->meter.line.val_loss = result->loss;
-    self->figures->val_accuracy = self->meter.line.val_accuracy = result->accuracy;
+    self->metrics->val_loss = self->meter.line.val_loss = result->loss;
+    self->metrics->val_accuracy = self->meter.line.val_accuracy = result->accuracy;
   }
   GST_OBJECT_UNLOCK (self->element);
   if (result->last.stepped || result->last.skipped)
     train_report_step (self->element, self->log, &result->last,
-        self->figures->clips_per_second, self->meter.line.memory,
+        self->metrics->clips_per_second, self->meter.line.memory,
         cnn3d_trainer_budget (self->trainer));
   train_report_pass (self->element, self->log, result, self->classes.n,
       seconds, self->meter.lr, self->meter.line.clips_per_second, self->meter.line.memory);

@@ -1,4 +1,4 @@
-/* trainpreset.c: properties that both a preset and somebody else sets.
+/* trainpreset.c: properties set both by a preset and by the user.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainpreset.h"
 
@@ -12,15 +12,15 @@ typedef enum
 typedef struct
 {
   Setter setter;
-  gchar *text;                  /* what it was set to */
-  gchar *other;                 /* what the other one had set it to, or NULL */
+  gchar *text;                  /* the value set */
+  gchar *other;                 /* the other setter's value, or NULL */
 } Entry;
 
 struct _TrainPreset
 {
-  Entry *entries;               /* one for each property */
+  Entry *entries;               /* one per property */
   gboolean loading;
-  gchar *name;                  /* of the last one that was loaded */
+  gchar *name;                  /* of the preset loaded last */
 };
 
 TrainPreset *
@@ -57,7 +57,7 @@ train_preset_load (TrainPreset * self, const gchar * name)
   }
 }
 
-/* As a launch line has it; g_free(). */
+/* Formats a value as in a launch line; free with g_free(). */
 static gchar *
 value_text (const GValue * value)
 {
@@ -100,9 +100,9 @@ train_preset_set (TrainPreset * self, TrainSettings * settings, guint index,
 }
 
 gchar *
-train_preset_tell (const TrainPreset * self)
+train_preset_describe (const TrainPreset * self)
 {
-  GString *told = g_string_new (NULL);
+  GString *text = g_string_new (NULL);
   guint i;
 
   for (i = 0; i < train_settings.n; i++) {
@@ -111,20 +111,20 @@ train_preset_tell (const TrainPreset * self)
 
     if (!e->other || g_strcmp0 (e->other, e->text) == 0)
       continue;
-    if (told->len > 0)
-      g_string_append (told, "; ");
+    if (text->len > 0)
+      g_string_append (text, "; ");
     if (e->setter == PRESET)
-      g_string_append_printf (told, "%s=%s of the preset %s holds, not %s=%s",
+      g_string_append_printf (text, "%s=%s of the preset %s holds, not %s=%s",
           name, e->text, self->name, name, e->other);
     else
-      g_string_append_printf (told, "%s=%s holds, not %s=%s of the preset %s",
+      g_string_append_printf (text, "%s=%s holds, not %s=%s of the preset %s",
           name, e->text, name, e->other, self->name);
   }
-  if (told->len == 0) {
-    g_string_free (told, TRUE);
+  if (text->len == 0) {
+    g_string_free (text, TRUE);
     return NULL;
   }
-  g_string_append_c (told, '.');
+  g_string_append_c (text, '.');
 
-  return g_string_free (told, FALSE);
+  return g_string_free (text, FALSE);
 }

@@ -1,4 +1,4 @@
-/* trainreport.c: what cnn3dtrain tells, on the bus and in its log.
+/* trainreport.c: cnn3dtrain's messages, on the bus and in its log.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainreport.h"
 
@@ -160,7 +160,7 @@ void
 train_report_checkpoint (GstElement * element, TrainLog * log,
     const gchar * path, gboolean best)
 {
-  /* a structure's strings are UTF-8, a path need not be */
+  /* a structure's strings are UTF-8, a path may not be */
   gchar *shown = g_filename_display_name (path);
 
   train_log_checkpoint (log, path, best);

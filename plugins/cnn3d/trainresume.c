@@ -1,4 +1,4 @@
-/* trainresume.c: how a run gets to where its checkpoint stands.
+/* trainresume.c: brings a resumed run to its checkpoint's position.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrun-private.h"
 
@@ -50,7 +50,7 @@ train_run_resume (TrainRun * self, Cnn3dPassResult * ended)
 failed:
   {
     train_run_fail (self, error, "Training cannot resume from the last "
-        "checkpoint (resume=never starts anew)");
+        "checkpoint (resume=never starts over)");
     return FALSE;
   }
 none:
@@ -59,14 +59,14 @@ none:
 
     GST_ELEMENT_ERROR (self->element, RESOURCE, NOT_FOUND,
         ("There is no checkpoint in %s to resume from: set checkpoint-dir to "
-            "where one is, or resume=auto to start anew.", shown), (NULL));
+            "where one is, or resume=auto to start over.", shown), (NULL));
     g_free (shown);
     return FALSE;
   }
 }
 
-/* Has upstream go on where the checkpoint stands; until that comes, what is on
- * its way is dropped. */
+/* Asks upstream to continue at the checkpoint's position; what arrives before
+ * that is dropped. */
 static void
 seek (TrainRun * self)
 {
@@ -77,7 +77,7 @@ seek (TrainRun * self)
   GST_INFO_OBJECT (self->element, "seeking to clip %" G_GUINT64_FORMAT,
       self->resume.position);
   self->resume.seqnum = gst_event_get_seqnum (event);
-  /* before it is pushed: the segment may come from within the push */
+  /* before the push, during which the segment may arrive */
   self->resume.state = RESUME_SEEKING;
   if (!gst_pad_push_event (GST_BASE_SINK_PAD (self->element), event))
     self->resume.state = RESUME_PASSING;
@@ -88,11 +88,11 @@ report_passing (TrainRun * self)
 {
   element_report_info (self->element, "The first %" G_GUINT64_FORMAT " clips "
       "are dropped, because the checkpoint was trained on them and upstream "
-      "cannot seek past them (resume=never starts "
-      "anew).", self->resume.position);
+      "cannot seek past them (resume=never starts over).",
+      self->resume.position);
 }
 
-/* All the epochs that are asked for now are behind the checkpoint. */
+/* Whether the checkpoint has trained all epochs that are requested now. */
 static gboolean
 is_complete (TrainRun * self)
 {
@@ -122,7 +122,7 @@ report_position (TrainRun * self)
 }
 
 gboolean
-train_run_go_on (TrainRun * self)
+train_run_continue (TrainRun * self)
 {
   const GstClipEpoch *e = &self->pass;
 
@@ -135,7 +135,7 @@ train_run_go_on (TrainRun * self)
     }
     report_position (self);
   }
-  /* further on in its pass where the clips that come next cannot be read */
+  /* the source may start later in the pass if the next clips cannot be read */
   if (self->resume.position >= e->first_clip
       && self->resume.position <= e->position) {
     self->resume.state = RESUME_DONE;
@@ -145,7 +145,7 @@ train_run_go_on (TrainRun * self)
       || self->resume.position < e->first_clip)
     goto elsewhere;
   if (self->resume.state == RESUME_WANTED) {
-    /* a source that announces no passes cannot be trusted with a seek */
+    /* a source that announces no passes is not asked to seek */
     if (self->stream.announced) {
       seek (self);
       if (self->resume.state != RESUME_PASSING)
@@ -170,7 +170,7 @@ elsewhere:
             GST_STREAM_ERROR_FAILED, "Training was to resume at clip %"
             G_GUINT64_FORMAT ", but upstream is at clip %" G_GUINT64_FORMAT ": "
             "use the same clips and seed as before, or set resume=never to "
-            "start anew.", self->resume.position, e->position), NULL);
+            "start over.", self->resume.position, e->position), NULL);
     return FALSE;
   }
 }

@@ -1,7 +1,7 @@
-/* trainrun-private.h: what the run's files share, each of which calls those before it:
- * trainfail.c errors, trainclasses.c classes, trainmeter.c figures, trainbatch.c
- * batches, trainend.c the ends of passes and of the run, trainresume.c the way to a
- * checkpoint, trainrun.c the stream and the trainer.
+/* trainrun-private.h: shared by the files of a run, each of which calls those
+ * before it: trainfail.c errors, trainclasses.c classes, trainmeter.c metrics,
+ * trainbatch.c batches, trainend.c ends of passes and of the run, trainresume.c
+ * resuming, trainrun.c the stream and the trainer.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TRAIN_RUN_PRIVATE_H
 #define TRAIN_RUN_PRIVATE_H
@@ -14,40 +14,41 @@
 #include "trainwatch.h"
 #include "src/folderlock.h"
 
-/* What upstream announced. */
+/* Announced by upstream. */
 typedef struct {
-  gboolean known;               /* `layout` came */
+  gboolean known;               /* `layout` is set */
   TensorLayout layout;
-  GstEvent *preparation;        /* clip-preparation; NULL: none came */
+  GstEvent *preparation;        /* clip-preparation; NULL: none received */
   GstEvent *data;               /* clip-data; likewise */
   gboolean announced;           /* there are clip-epoch events */
 } TrainStream;
 
 typedef struct {
-  guint n;                      /* of the network */
-  gchar **names;                /* NULL: none came */
-  guint64 *clips;               /* of each name's class in a training pass; NULL: not known */
-  guint named;                  /* classes that those are of */
-  gfloat *weights;              /* of n; NULL: each 1 */
+  guint n;                      /* the network's */
+  gchar **names;                /* NULL: none received */
+  guint64 *clips;               /* of each named class in a training pass; NULL:
+                                 * unknown */
+  guint named;                  /* length of names and clips */
+  gfloat *weights;              /* (n); NULL: all 1 */
 } TrainClasses;
 
-/* Where the stream is in its passes. */
+/* Position of the stream in its passes. */
 typedef struct {
   gboolean pending;             /* the pass waits for the first caps */
   gboolean open;
-  gboolean over;                /* it was trained on before: drop it */
-  gboolean worthless;           /* what it changed is worth no checkpoint */
+  gboolean over;                /* trained on before: to be dropped */
+  gboolean worthless;           /* its result is not worth a checkpoint */
   guint64 position;             /* clips */
 } TrainPlace;
 
-/* How a resumed run gets to its position. */
+/* State of a resumed run's search for its position. */
 typedef enum
 {
-  RESUME_DONE,                  /* it is there, or had nowhere to go */
-  RESUME_WANTED,                /* the stream stands elsewhere */
+  RESUME_DONE,                  /* at the position, or not resumed */
+  RESUME_WANTED,                /* the stream is elsewhere */
   RESUME_SEEKING,               /* dropping all until the seek's segment */
-  RESUME_SOUGHT,                /* that came */
-  RESUME_PASSING,               /* no seek: dropping all up to the position */
+  RESUME_SOUGHT,                /* the segment has arrived */
+  RESUME_PASSING,               /* no seek: dropping all before the position */
 } Resume;
 
 typedef struct {
@@ -60,17 +61,18 @@ typedef struct {
 typedef struct {
   gint64 epoch_began, pass_began, measured;
   guint64 pass_clips;           /* since pass_began */
-  guint under_way;              /* clips of the batch that a GPU is at */
+  guint under_way;              /* clips of the batch that a GPU is computing */
   gdouble lr;
-  guint64 resident_before;      /* bytes, before the trainer was made */
-  guint64 device_memory;        /* bytes of a GPU's; 0: the process's count */
+  guint64 resident_before;      /* bytes, before the trainer was created */
+  guint64 device_memory;        /* bytes; 0: use the process's memory instead */
   gboolean memory_warned;
   ProgressEpoch line;           /* the epoch so far */
 } TrainMeter;
 
 typedef struct {
   gboolean diverged;
-  gboolean stopped;             /* before the stream's end: patience has run out, or all is trained */
+  gboolean stopped;             /* before the stream's end: patience ran out, or
+                                 * training is complete */
   gboolean finished;            /* all epochs are done */
   gboolean reported;
 } TrainEnd;
@@ -79,83 +81,84 @@ struct _TrainRun
 {
   GstElement *element;
   TrainSettings settings;
-  TrainFigures *figures;        /* the element's, under its object lock */
+  TrainMetrics *metrics;        /* the element's, under its object lock */
   GstFlowReturn flow;
 
   TrainStream stream;
   TrainClasses classes;
   Cnn3dTrainer *trainer;
-  guint max_clips;              /* N that the trainer was made for */
-  gint32 *labels;               /* as many, or as the largest batch has */
+  guint max_clips;              /* N that the trainer was created for */
+  gint32 *labels;               /* (max_clips), or more if a larger batch
+                                 * came */
   GstClipEpoch pass;
   TrainPlace at;
   TrainResume resume;
   TrainEnd end;
 
-  Cnn3dFolderLock *lock;        /* on checkpoint-dir; NULL: there is none */
+  Cnn3dFolderLock *lock;        /* on checkpoint-dir; NULL: none */
   Progress *progress;           /* NULL: silent */
-  TrainLog *log;                /* NULL: none is kept */
+  TrainLog *log;                /* NULL: no log */
   TrainMeter meter;
   TrainSkips skips;
   TrainWatch watch;
-  gboolean monitor_reported;    /* that it is training's accuracy */
+  gboolean monitor_reported;    /* that it is the training accuracy */
 };
 
 /* --- trainfail.c --- */
 
-/* Posts an error and frees it; nothing is taken any more. about: see
+/* Posts an error, frees it and refuses further buffers. about: see
  * element_report_error(). */
 void train_run_fail (TrainRun * run, GError * error, const gchar * about);
 
 /* --- trainclasses.c --- */
 
-/* The number of classes, their names and weights, from upstream and the settings.
- * FALSE: with an error posted. */
+/* Determines the number of classes, their names and weights from upstream and
+ * the settings. FALSE on failure; an error is posted. */
 gboolean train_run_find_classes (TrainRun * run);
-/* Takes a clip-classes event. Sticky events come again after a flush: what the
- * trainer was made with stays. FALSE: it is another event. */
+/* Handles a clip-classes event. Sticky events are sent again after a flush:
+ * once the trainer exists, its classes stay. FALSE: another event. */
 gboolean train_run_take_classes (TrainRun * run, GstEvent * event);
 void train_run_clear_classes (TrainRun * run);
 
 /* --- trainmeter.c --- */
 
-/* `pass` begins at that position. */
+/* Starts measuring `pass` at that position. */
 void train_run_measure_from (TrainRun * run, guint64 position);
-/* Reports a batch of so many clips that is done. */
+/* Reports a finished batch. */
 void train_run_measure (TrainRun * run, const Cnn3dProgress * progress,
     guint clips);
-/* Reports a pass that is over. */
+/* Reports a finished pass. */
 void train_run_measure_pass (TrainRun * run, const Cnn3dPassResult * result);
 
 /* --- trainbatch.c --- */
 
-/* Saves the trainer's state where that was not done yet, and reports it. FALSE:
- * with an error posted. */
+/* Saves the trainer's state if it is not saved yet, and reports it. FALSE on
+ * failure; an error is posted. */
 gboolean train_run_save (TrainRun * run, gboolean best);
-/* Waits for the batch that a GPU is at, reports it, and saves what is due. FALSE:
- * with an error posted. */
+/* Waits for the batch that a GPU is computing, reports it, and saves if due.
+ * FALSE on failure; an error is posted. */
 gboolean train_run_collect (TrainRun * run);
-/* Runs a batch of the pass at hand, or what a resumed run has not trained on. */
+/* Runs a batch of the current pass; a resumed run skips clips that it trained
+ * on. */
 void train_run_take (TrainRun * run, GstBuffer * buffer);
 
 /* --- trainend.c --- */
 
-/* done: what upstream says of it; NULL: it announces no passes. */
+/* done: the event's content; NULL: upstream announces no passes. */
 void train_run_end_pass (TrainRun * run, const GstClipEpochDone * done);
-/* The checkpoint has nothing left to train: says so, and stops. */
+/* Reports that the checkpoint has nothing left to train, and stops. */
 void train_run_end_complete (TrainRun * run);
-/* The stream is over. */
+/* Ends the run with the stream. */
 void train_run_end (TrainRun * run);
 
 /* --- trainresume.c --- */
 
-/* Goes to the last checkpoint where that is wanted and there is one. ended: see
- * cnn3d_trainer_resume(). FALSE: with an error posted. */
+/* Loads the last checkpoint if resume asks for it and there is one. ended: see
+ * cnn3d_trainer_resume(). FALSE on failure; an error is posted. */
 gboolean train_run_resume (TrainRun * run, Cnn3dPassResult * ended);
-/* Warns where that was one of other data, or of data that nobody knows. */
+/* Warns if the checkpoint's data differs or is unknown. */
 void train_run_report_data (TrainRun * run);
-/* Takes run->pass for what a resumed run does with it. FALSE: it is not to be
- * begun. */
-gboolean train_run_go_on (TrainRun * run);
+/* Moves a resumed run on to run->pass. FALSE: the pass is not to be started. */
+gboolean train_run_continue (TrainRun * run);
 
 #endif

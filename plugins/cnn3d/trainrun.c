@@ -40,7 +40,7 @@ open_log (TrainRun * self)
   return FALSE;
 }
 
-/* ended: a training pass that resuming ended; its end may be missing in the log. */
+/* ended: a training pass that resuming ended; the log may lack its end. */
 static gboolean
 begin_log (TrainRun * self, const Cnn3dTrainerParams * params,
     const Cnn3dPassResult * ended)
@@ -135,7 +135,7 @@ make_trainer (TrainRun * self)
   cnn3d_trainer_memory (self->trainer, &memory);
   self->meter.device_memory = cnn3d_trainer_device_memory (self->trainer);
   GST_OBJECT_LOCK (self->element);
-  self->figures->predicted = memory.total;
+  self->metrics->predicted = memory.total;
   GST_OBJECT_UNLOCK (self->element);
   GST_INFO_OBJECT (self->element, "%s on %s, %u classes, %" G_GSIZE_FORMAT
       " bytes", self->settings.model, cnn3d_trainer_device (self->trainer),
@@ -162,7 +162,7 @@ failed:
 
 /* --- passes --- */
 
-/* Once, and where something goes by it. */
+/* Reports once, and only if something depends on it. */
 static void
 report_monitor (TrainRun * self)
 {
@@ -174,12 +174,12 @@ report_monitor (TrainRun * self)
     return;
   self->monitor_reported = TRUE;
   element_report_info (self->element, "There are no validation clips: the best "
-      "epoch is told by its accuracy in training (monitor=auto)%s.",
-      s->patience > 0 ? ", and patience goes by it" : "");
+      "epoch is chosen by training accuracy (monitor=auto)%s.",
+      s->patience > 0 ? ", which patience also uses" : "");
 }
 
-/* Begins the pass that self->pass announces, or sees to it that the stream gets to
- * the one that a resumed run goes on in: at.open says which. */
+/* Starts the pass that self->pass announces, or moves the stream on to the pass
+ * that a resumed run continues; at.open says which. */
 static void
 begin_pass (TrainRun * self)
 {
@@ -196,7 +196,7 @@ begin_pass (TrainRun * self)
   if (!make_trainer (self))
     return;
   resumes = self->resume.state != RESUME_DONE;
-  if (!train_run_go_on (self))
+  if (!train_run_continue (self))
     return;
   if (resumes)
     pass.position = self->resume.position;
@@ -205,7 +205,8 @@ begin_pass (TrainRun * self)
     return;
   }
   report_monitor (self);
-  /* of those before the checkpoint, what was not trained on was skipped */
+  /* in passes before the checkpoint, clips that were not trained on were
+   * skipped */
   if (resumes) {
     const guint64 done = self->resume.position - e->first_clip;
 
@@ -269,7 +270,7 @@ take_custom_event (TrainRun * self, GstEvent * event)
       train_run_end_pass (self, &done);
     self->at.position = done.position;
   } else if (gst_event_parse_clip_skipped (event, &skipped)) {
-    /* what was told before a resume may come once more */
+    /* clips skipped before a resume may be reported again */
     if (self->at.open && skipped.clip >= self->resume.position) {
       train_skips_add (&self->skips, &skipped, self->pass.training);
       train_log_skipped (self->log, &skipped);
@@ -323,7 +324,7 @@ train_run_batch (TrainRun * self, GstBuffer * buffer)
   if (!self->stream.known)
     return GST_FLOW_NOT_NEGOTIATED;
   if (!self->at.open) {
-    /* a stream that announces nothing is one training pass */
+    /* a stream without clip-epoch events is one training pass */
     if (!self->stream.announced)
       self->pass = (GstClipEpoch) {
       .training = TRUE,.position = self->at.position};
@@ -364,8 +365,8 @@ too_many:
 
 /* --- the run --- */
 
-/* Makes the folder for checkpoints, sees that files can be written there and
- * takes it for this run: better said now than after the first epoch. */
+/* Creates and locks the folder for checkpoints and tests whether it is
+ * writable, so that a failure shows now and not after the first epoch. */
 static gboolean
 take_folder (TrainRun * self)
 {
@@ -415,14 +416,14 @@ not_locked:
 
 TrainRun *
 train_run_new (GstBaseSink * element, const TrainSettings * settings,
-    TrainFigures * figures)
+    TrainMetrics * metrics)
 {
   TrainRun *self = g_new0 (TrainRun, 1);
 
   self->element = GST_ELEMENT (element);
   settings_copy (&train_settings, &self->settings, settings);
   train_skips_init (&self->skips);
-  self->figures = figures;
+  self->metrics = metrics;
   self->flow = GST_FLOW_OK;
   if (settings->progress)
     self->progress = progress_new (STDOUT_FILENO);

@@ -8,7 +8,7 @@
 #include "plugins/settings.h"
 #include "src/train/trainer.h"
 
-/* What the properties hold. Strings are owned; NULL where nothing is set. */
+/* The properties' values. Strings are owned; NULL: not set. */
 typedef struct {
   gchar *model;
   gint num_classes;             /* 0: from upstream */
@@ -19,7 +19,7 @@ typedef struct {
   gint precision;               /* Cnn3dPrecision */
   gint accumulate;
   gint recompute;               /* Cnn3dRecompute */
-  gchar *max_memory;            /* as written: cnn3d_parse_bytes() */
+  gchar *max_memory;            /* as written; see cnn3d_parse_bytes() */
   gboolean auto_fit;
   gboolean chunking;
   gint video_batch_size;
@@ -28,7 +28,7 @@ typedef struct {
   gint schedule;                /* Cnn3dLrSchedule */
   gdouble warmup_epochs, lr_step_size, lr_gamma;
   gdouble label_smoothing;
-  gchar *class_weights;         /* as written: class_weights_new() */
+  gchar *class_weights;         /* as written; see class_weights_new() */
   gdouble gradient_clip;
   guint64 seed;
   gchar *device;
@@ -42,7 +42,7 @@ typedef struct {
   gint resume;                  /* Cnn3dResume */
   gint resume_data;             /* Cnn3dResumeData */
   gint patience;
-  gdouble max_skipped;          /* part of a pass's clips */
+  gdouble max_skipped;          /* fraction of a pass's clips */
   gchar *log_dir;
   gint log_every_steps;
   gint log_histograms;          /* epochs */
@@ -51,12 +51,12 @@ typedef struct {
 
 extern const SettingsOf train_settings;
 
-/* Whether settings that are each in their range go together. Errors are
- * GST_RESOURCE_ERROR_SETTINGS, a sentence that says what to do. */
+/* Checks settings that are each in range for consistency. Errors are
+ * GST_RESOURCE_ERROR_SETTINGS, and say what to change. */
 gboolean train_settings_check (const TrainSettings * settings, GError ** error);
 
-/* A trainer's parameters but for the clip's size and the classes. Strings stay
- * the settings'. */
+/* Fills in a trainer's parameters except the clip's shape and the classes.
+ * Strings remain owned by the settings. */
 void train_settings_fill (const TrainSettings * settings,
     Cnn3dTrainerParams * params);
 

@@ -1,4 +1,4 @@
-/* trainskips.c: the clips that could not be read.
+/* trainskips.c: clips that could not be read.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainskips.h"
 
@@ -30,7 +30,7 @@ train_skips_begin_pass (TrainSkips * self, guint64 clips, guint64 skipped)
   g_hash_table_remove_all (self->reasons);
 }
 
-/* The same file may have several clips, and comes again each epoch. */
+/* A file may have several clips, and is read again each epoch. */
 static void
 name_file (TrainSkips * self, const GstClipSkipped * skipped)
 {
@@ -71,7 +71,7 @@ train_skips_describe (const TrainSkipsCount * count, gboolean training)
       training ? "training" : "validation");
 }
 
-/* Where two are said equally often, the order of their letters decides. */
+/* Ties are broken by alphabetical order. */
 const gchar *
 train_skips_reason (const TrainSkips * self)
 {

@@ -1,12 +1,12 @@
-/* trainwatch.c: signs that a network learns nothing.
+/* trainwatch.c: detects a network that learns nothing.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainwatch.h"
 
 #include <math.h>
 
-/* A loss above this part of the first epoch's has not fallen. */
+/* A loss above this fraction of the first epoch's has not fallen. */
 #define FALLEN 0.99
-/* One below this has nothing left to fall. */
+/* A loss below this is not expected to fall further. */
 #define LEARNT 0.05
 
 static gchar *
@@ -24,40 +24,40 @@ watch_loss (TrainWatch * self, const Cnn3dPassResult * result)
   for (i = G_N_ELEMENTS (self->recent) - 1; i > 0; i--)
     self->recent[i] = self->recent[i - 1];
   self->recent[0] = result->loss;
-  if (self->epochs < TRAIN_WATCH_EPOCHS || self->told_loss)
+  if (self->epochs < TRAIN_WATCH_EPOCHS || self->reported_loss)
     return NULL;
   for (i = 0; i < G_N_ELEMENTS (self->recent); i++)
     lowest = MIN (lowest, self->recent[i]);
   if (lowest < self->first * FALLEN || self->first < LEARNT)
     return NULL;
-  self->told_loss = TRUE;
+  self->reported_loss = TRUE;
 
   return g_strdup_printf ("The training loss does not fall: it was %.4g in the "
       "first of %u epochs and is %.4g now. Usual reasons: lr is much too large "
       "or too small, labels that do not match their videos, freeze leaves "
       "nothing to train, or num-frames, frame-interval or the frame's size do "
-      "not show what tells the classes apart.", self->first, self->epochs,
+      "not show what distinguishes the classes.", self->first, self->epochs,
       result->loss);
 }
 
-/* The only class that was told where clips of more than one were there; -1:
- * there is none. */
+/* The only class that was predicted, although clips of several were evaluated;
+ * -1: none. */
 static gint
 only_class (const guint64 * confusion, guint n)
 {
-  guint label, told, labels = 0;
+  guint label, prediction, labels = 0;
   gint only = -1;
 
   for (label = 0; label < n; label++) {
     gboolean any = FALSE;
 
-    for (told = 0; told < n; told++) {
-      if (confusion[(gsize) label * n + told] == 0)
+    for (prediction = 0; prediction < n; prediction++) {
+      if (confusion[(gsize) label * n + prediction] == 0)
         continue;
       any = TRUE;
-      if (only >= 0 && only != (gint) told)
+      if (only >= 0 && only != (gint) prediction)
         return -1;
-      only = told;
+      only = prediction;
     }
     labels += any;
   }
@@ -77,11 +77,11 @@ watch_classes (TrainWatch * self, const Cnn3dPassResult * result,
     self->one_class = 0;
     return NULL;
   }
-  /* after an epoch or two that is nothing unusual */
+  /* one or two such epochs are nothing unusual */
   self->one_class++;
-  if (self->one_class < (last ? 2 : TRAIN_WATCH_EPOCHS) || self->told_class)
+  if (self->one_class < (last ? 2 : TRAIN_WATCH_EPOCHS) || self->reported_class)
     return NULL;
-  self->told_class = TRUE;
+  self->reported_class = TRUE;
   name = classes ? g_strdup (classes[only]) : g_strdup_printf ("%d", only);
   text = g_strdup_printf ("All %" G_GUINT64_FORMAT " validation clips of epoch "
       "%u were predicted to be of class %s. Usual reasons: too few epochs or "

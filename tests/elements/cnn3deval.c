@@ -310,7 +310,7 @@ test_cut_short (void)
   push_epoch (&r, 0, FALSE, 0, 0);
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   finish (&r);
-  assert_warning (&r, "of the 4 clips of 5 that came");
+  assert_warning (&r, "cover the 4 clips of 5 that came");
   g_assert_false (result (&r, &accuracy, &clips, &videos));
   g_assert_cmpuint (clips, ==, 4);
   text = contents (dir, "metrics.json");

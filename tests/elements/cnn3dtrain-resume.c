@@ -311,7 +311,7 @@ test_refused (void)
   gst_harness_push_event (r.h, gst_event_new_eos ());
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "The stream "
       "ended at clip 4, before clip 8 where training was to resume: use the "
-      "same clips as before, or set resume=never to start anew.");
+      "same clips as before, or set resume=never to start over.");
   rig_free (&r);
 
   /* clipsrc is stopped before it */
@@ -347,7 +347,7 @@ test_refused (void)
   gst_harness_push (r.h, make_batch (4, 4, UINT8_INT32));
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "Training was "
       "to resume at clip 8, but upstream is at clip 4: use the same clips and "
-      "seed as before, or set resume=never to start anew.");
+      "seed as before, or set resume=never to start over.");
   rig_free (&r);
 
   /* complete, with how much of it is done */
@@ -364,7 +364,7 @@ test_refused (void)
   gst_message_parse_info (message, &error, NULL);
   g_assert_cmpstr (error->message, ==, "Training is complete already: 2 epochs "
       "are done, 2 were asked for. Raise the number of epochs to continue, or "
-      "set resume=never to start anew.");
+      "set resume=never to start over.");
   g_clear_error (&error);
   gst_message_unref (message);
   rig_free (&r);
@@ -378,7 +378,7 @@ test_refused (void)
   g_assert_nonnull (message);
   gst_message_parse_error (message, &error, NULL);
   g_assert_true (g_str_has_prefix (error->message, "Training cannot resume "
-          "from the last checkpoint (resume=never starts anew): "));
+          "from the last checkpoint (resume=never starts over): "));
   g_clear_error (&error);
   gst_message_unref (message);
   rig_free (&r);

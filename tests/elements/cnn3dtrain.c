@@ -896,8 +896,8 @@ test_monitor (void)
 
       gst_message_parse_info (message, &error, NULL);
       g_assert_cmpstr (error->message, ==, "There are no validation clips: "
-          "the best epoch is told by its accuracy in training (monitor=auto), "
-          "and patience goes by it.");
+          "the best epoch is chosen by training accuracy (monitor=auto), "
+          "which patience also uses.");
       g_error_free (error);
       gst_message_unref (message);
     }

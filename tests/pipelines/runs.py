@@ -118,7 +118,7 @@ def monitors(folder):
         run = launch.launch(line(more="monitor=" + name), folder)
         run.refused("monitor=%s needs a validation pass in each epoch" % name, "monitor=train-loss")
         run.need(not run.messages("cnn3dtrain-step") and not files(folder), "it trained")
-    told = "no validation clips: the best epoch is told by its accuracy in training"
+    told = "no validation clips: the best epoch is chosen by training accuracy"
     run = launch.launch(line(epochs=1), folder, options="").fine()
     run.need((run.out + run.err).count(told) >= 1, "not told")
     for more, source in (("save-top-k=0", ""), ("monitor=train-loss", ""), ("", "val-location=val.csv")):
