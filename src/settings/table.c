@@ -13,31 +13,31 @@
 #define TEXT(of, is, shown, default) of, is, shown, .kind = CNN3D_SETTING_TEXT, .text = default
 #define CHOICE(of, is, shown, list, default) \
   of, is, shown, .kind = CNN3D_SETTING_CHOICE, .choices = &cnn3d_##list, .preset = default
-/* Of configurations alone; a row sets its kind and range. */
+/* For configurations only; a row sets its kind and range. */
 #define KEY(path) NULL, NULL, NULL, .key = path
 
-/* Not const: a test changes a row. */
+/* Not const, because a test changes a row. */
 static Cnn3dSetting settings[] = {
   /* paths */
   {TEXT ("clipsrc", "location", "Location", NULL), .key = "paths.train",
     .about = "Clips to read, with their labels: a manifest (CSV or TSV: path label [start end] [group] [split]; or JSON "
         "timelines), or a folder of class folders; it must be set"},
   {TEXT ("clipsrc", "val-location", "Validation location", NULL), .key = "paths.val",
-    .about = "Manifest or folder of the clips to validate on; unset: a column split or num-folds may say which they are"},
-  {KEY ("paths.test"), .kind = CNN3D_SETTING_TEXT, .becomes = "clipsrc `location` in a line of its own",
+    .about = "Manifest or folder of the clips to validate on; unset: a column split or num-folds may select them"},
+  {KEY ("paths.test"), .kind = CNN3D_SETTING_TEXT, .becomes = "clipsrc `location` in a separate line",
     .about = "Manifest or folder to test the best weights on at the end; needs paths.checkpoint_dir"},
   {TEXT ("clipsrc", "root", "Root", NULL), .key = "paths.root", .tests = TRUE,
-    .about = "Folder that a manifest's relative paths are in; unset: the manifest's own"},
+    .about = "Folder that relative paths of a manifest refer to; unset: the manifest's folder"},
   {TEXT ("cnn3dtrain", "checkpoint-dir", "Checkpoint folder", NULL), .key = "paths.checkpoint_dir",
-    .about = "Folder for checkpoints, made where it is missing: last.safetensors, to resume from, and the best weights; "
-        "unset: nothing is saved"},
+    .about = "Folder for checkpoints, created if it is missing: last.safetensors, to resume from, and the best "
+        "weights; unset: nothing is saved"},
   {TEXT ("cnn3dtrain", "log-dir", "Log folder", NULL), .key = "paths.log_dir",
-    .about = "Folder for logs, made where it is missing: log.jsonl, metrics.csv and TensorBoard's event files; a resumed "
-        "run appends to them, a new one moves them into earlier-N first; unset: nothing is logged"},
+    .about = "Folder for logs, created if it is missing: log.jsonl, metrics.csv and TensorBoard's event files; a "
+        "resumed run appends to them, a new one moves them into earlier-N first; unset: nothing is logged"},
   {TEXT ("cnn3deval cnn3dinfer", "model", "Model", NULL),
-    .about = "File of a trained model, such as best.safetensors in cnn3dtrain's checkpoint-dir: architecture, classes, "
-        "sizes and normalisation are the file's; set while cnn3dinfer plays, it is loaded beside the old one, which "
-        "serves until then"},
+    .about = "File of a trained model, such as best.safetensors in cnn3dtrain's checkpoint-dir: architecture, "
+        "classes, sizes and normalisation are taken from the file; if it is set while cnn3dinfer plays, the old "
+        "model is used until the new one is loaded"},
   {TEXT ("cnn3deval", "output-dir", "Output folder", NULL),
     .about = "Folder for metrics.json, predictions.csv, wrong.csv, confusion.png, confusion.svg and feature maps, made "
         "where it is missing; unset: nothing is written"},
@@ -55,25 +55,26 @@ static Cnn3dSetting settings[] = {
     .always = TRUE, .tests = TRUE, .about = "Frames taken from each clip"},
   {UINT ("clipsample", "frame-interval", "Frame interval", 0, 1024, 0), .unit = "frames",
     .key = "data.frame_interval", .tests = TRUE,
-    .about = "Frames of the video from one frame taken to the next; 0: num-frames are spread evenly over the whole clip"},
+    .about = "Frames of the video from one sampled frame to the next; 0: num-frames are spread evenly over the whole "
+        "clip"},
   {"clipsample", "frame-rate", "Frame rate", .kind = CNN3D_SETTING_RATE, .maximum = 1000, .text = "0/1",
     .unit = "frames a second", .key = "data.frame_rate", .tests = TRUE,
-    .about = "Frames a second that clips are brought to, by the nearest in time, before frames are counted and taken; 0: "
+    .about = "Frame rate that clips are converted to, by the nearest frame in time, before frames are sampled; 0: "
         "each clip's own frames"},
   {CHOICE ("clipsample", "mode", "Mode", windows, CNN3D_WINDOW_RANDOM), .key = "data.sampling", .tests = TRUE,
-    .about = "Where the window of frames lies in its clip, if frame-interval is not 0"},
+    .about = "Position of the window of frames in its clip, if frame-interval is not 0"},
   {UINT ("clipsample", "clips-per-video", "Clips per video", 1, 64, 1), .unit = "clips",
     .key = "data.clips_per_video", .tests = TRUE,
-    .about = "Views: windows placed evenly over a clip, each sent as a clip of its own under the same clip number, in "
+    .about = "Views: windows placed evenly over a clip, each sent as a separate clip with the same clip number, in "
         "validation and test passes and if frame-interval is not 0"},
   {UINT ("cnn3deval", "clips-per-video", "Clips per video", 0, 1000000, 0), .unit = "clips",
-    .about = "How many clips, one after another, are views of one video, whose probabilities are averaged; 0: those with "
-        "the same clip number, as clipsample's clips-per-video makes them"},
+    .about = "Number of consecutive clips that are views of one video, whose probabilities are averaged; 0: clips "
+        "with the same clip number, as from clipsample's clips-per-video"},
   {NUMBER ("clipdiff", "gain", "Gain", 0, 100, 1), .unit = "as a factor", .key = "data.diff_gain",
     .without = "0", .becomes = "`gain` of a clipdiff", .tests = TRUE,
-    .about = "What the differences of frames are multiplied by; 0 in a configuration: clips are pictures, without clipdiff"},
+    .about = "Factor on the differences of frames; 0 in a configuration: clips are pictures, without clipdiff"},
   {BOOLEAN ("clipsrc", "shuffle", "Shuffle", TRUE), .key = "data.shuffle",
-    .about = "Whether training passes come in a random order, another one each epoch; other passes come as listed"},
+    .about = "Shuffle training passes, differently each epoch; other passes are in the listed order"},
   {CHOICE ("clipsrc", "sampling", "Sampling", samplings, CNN3D_SAMPLING_NONE), .key = "data.class_sampling",
     .about = "How often training passes have each clip: once, or each class as often as the others, however many clips "
         "it has"},
@@ -82,19 +83,20 @@ static Cnn3dSetting settings[] = {
         "sending a shorter batch"},
   {UINT ("clipsrc", "num-workers", "Number of workers", 0, 64, 0), .unit = "chains", .key = "data.num_workers",
     .tests = TRUE,
-    .about = "Chains that decode clips side by side, up to two clips each ahead; the order does not depend on it; 0: one "
-        "chain and nothing ahead"},
+    .about = "Chains that decode clips in parallel, each up to two clips ahead; the order does not depend on it; 0: "
+        "one chain, without decoding ahead"},
   {BOOLEAN ("clipsrc", "persistent-workers", "Persistent workers", TRUE), .key = "data.persistent_workers",
     .about = "Whether workers continue with the next pass's clips before this pass has ended"},
   {UINT ("clipsrc", "num-folds", "Number of folds", 0, G_MAXUINT16, 0), .unit = "parts", .key = "data.num_folds",
-    .about = "Cross-validation: parts, one of which validates; no group is in two; 0: none, else from 2"},
+    .about = "Cross-validation: number of parts, one of which validates; a group is never split; 0: none, otherwise "
+        "at least 2"},
   {UINT ("clipsrc", "fold", "Fold", 0, G_MAXUINT16 - 1, 0), .key = "data.fold",
     .about = "The fold that validates, from 0 to num-folds - 1"},
   {CHOICE ("clipsrc", "on-error", "On error", on_errors, CNN3D_ON_ERROR_SKIP), .key = "data.on_error", .tests = TRUE,
-    .about = "What becomes of a clip that cannot be read"},
+    .about = "What to do with a clip that cannot be read"},
   {CHOICE ("clipsrc", "passes", "Passes", passes, CNN3D_PASSES_ALL), .about = "What each epoch consists of"},
   {UINT64 ("clipsrc", "limit-clips", "Limit of clips", 0), .unit = "clips",
-    .about = "Clips of each pass at most, always the same ones, drawn by seed; 0: all"},
+    .about = "Most clips of each pass, always the same ones, drawn by seed; 0: all"},
   {TEXT ("clipsrc", "clip-bin", "Clip bin", NULL),
     .about = "Bin description, as for gst-launch-1.0, that each worker runs on its own clips' frames; unset: frames as "
         "decoded"},
@@ -102,17 +104,17 @@ static Cnn3dSetting settings[] = {
     .about = "Which of a file's video tracks is decoded, from 0; -1: the one that the file marks as the default, or its "
         "first; never a cover"},
   {NUMBER ("clipsrc", "fps", "Pictures a second", 0.001, 1000000, 30), .unit = "pictures a second",
-    .about = "Rate of clips that are pictures in a folder, where their row has no fps"},
+    .about = "Frame rate of clips that are pictures in a folder, if their row has no fps"},
   {"clipsrc", "index-location", "Index location", .kind = CNN3D_SETTING_TEXT_OR_EMPTY,
-    .about = "Folder where the indices of files are kept from one run to the next; unset: cnn3d/index in the user's cache "
-        "folder; empty (\"\"): nowhere"},
+    .about = "Folder that keeps the indices of files between runs; unset: cnn3d/index in the user's cache folder; "
+        "empty (\"\"): nowhere"},
   {TEXT ("clipcache", "location", "Location", NULL),
-    .about = "Folder of the files, which processes may share; unset: cnn3d/clips in the user's cache folder"},
+    .about = "Folder of the cache files, which processes may share; unset: cnn3d/clips in the user's cache folder"},
   {UINT64 ("clipcache", "max-size", "Maximum size", 1e10), .unit = "bytes",
-    .about = "Bytes that the files in location may have together; a full cache keeps what it has"},
+    .about = "Largest total size of the files in location; a full cache keeps its contents"},
   {UINT ("clipsrc", "rank", "Rank", 0, G_MAXINT, 0), .about = "Number of this process, from 0 to world-size - 1"},
   {UINT ("clipsrc", "world-size", "World size", 1, G_MAXINT, 1), .unit = "processes",
-    .about = "Processes that share each pass's clips; all get equally many"},
+    .about = "Processes that share each pass's clips; all get the same number"},
   {KEY ("data.load_rgb"), .kind = CNN3D_SETTING_BOOLEAN, .without = "true", .becomes = "nothing: frames are always read",
     .refused = "false", .reason = "the networks see frames and nothing else, so there would be nothing to train on",
     .about = "Only true"},
@@ -123,7 +125,7 @@ static Cnn3dSetting settings[] = {
 
   /* augment */
   {KEY ("augment.enabled"), .kind = CNN3D_SETTING_BOOLEAN, .becomes = "whether there is a clipaugment",
-    .about = "Training clips are changed at random; unset: where another key of this section is set"},
+    .about = "Training clips are changed at random; unset: if another key of this section is set"},
   {NUMBER ("clipaugment", "scale-min", "Smallest crop", 0.01, 1, 0.5), .key = "augment.scale_min",
     .about = "Smallest crop, as a part of the frame's area; 1: nothing is cropped"},
   {NUMBER ("clipaugment", "scale-max", "Largest crop", 0.01, 1, 1), .key = "augment.scale_max",
@@ -133,7 +135,7 @@ static Cnn3dSetting settings[] = {
   {NUMBER ("clipaugment", "ratio-max", "Widest crop", 0.1, 10, 4.0 / 3.0), .key = "augment.ratio_max",
     .about = "A crop's width divided by its height, in the frame's pixels, at most"},
   {NUMBER ("clipaugment", "flip", "Flip", 0, 1, 0.5), .unit = "as a probability", .key = "augment.flip",
-    .about = "How likely left and right are exchanged"},
+    .about = "Probability of a horizontal flip"},
   {NUMBER ("clipaugment", "brightness", "Brightness", 0, 10, 0), .key = "augment.brightness",
     .about = "Pixels are multiplied by a factor within 1 plus or minus this"},
   {NUMBER ("clipaugment", "contrast", "Contrast", 0, 10, 0), .key = "augment.contrast",
@@ -143,7 +145,7 @@ static Cnn3dSetting settings[] = {
 
   /* model */
   {KEY ("model.preset"), .kind = CNN3D_SETTING_TEXT, .becomes = "cnn3dtrain `@preset`",
-    .about = "A recipe by its name; what it sets wins over keys, of which a warning is given"},
+    .about = "Name of a recipe; its settings take precedence over keys, with a warning"},
   {"cnn3dtrain", "model", "Model", .kind = CNN3D_SETTING_MODEL, .text = "r3d_18", .key = "model.backbone",
     .always = TRUE,
     .about = "The network: r3d_18, mc3_18 or r2plus1d_18 as in torchvision, slow_r50 as in PyTorchVideo"},
@@ -160,131 +162,133 @@ static Cnn3dSetting settings[] = {
     .about = "Channels after the stem, which all others are in proportion to; 64 is the model as published, less is "
         "smaller and faster"},
   {NUMBER ("cnn3dtrain", "dropout", "Dropout", 0, 1, 0), .below = TRUE, .unit = "as a probability",
-    .key = "model.dropout", .about = "How likely each feature before the last layer is dropped in training"},
+    .key = "model.dropout", .about = "Probability that a feature before the last layer is dropped in training"},
 
   /* loss */
   {NUMBER ("cnn3dtrain", "lr", "Learning rate", 0, 1000, 0.01), .unit = "per step", .key = "loss.lr", .always = TRUE,
     .about = "The learning rate after the warm-up"},
   {CHOICE ("cnn3dtrain", "optimizer", "Optimizer", optimizers, CNN3D_UPDATE_SGD), .key = "loss.optimizer",
-    .about = "The rule that weights are updated by, as in torch.optim"},
+    .about = "Update rule of the weights, as in torch.optim"},
   {NUMBER ("cnn3dtrain", "momentum", "Momentum", 0, 1, 0.9), .below = TRUE, .unit = "as a factor",
     .key = "loss.momentum", .about = "Momentum of optimizer=sgd; the others have their own, 0.9 and 0.999"},
   {NUMBER ("cnn3dtrain", "weight-decay", "Weight decay", 0, 1000, 1e-4), .unit = "as a factor",
-    .key = "loss.weight_decay", .about = "How strongly weights are drawn to 0, as torch.optim's weight_decay"},
+    .key = "loss.weight_decay", .about = "As weight_decay in torch.optim"},
   {CHOICE ("cnn3dtrain", "lr-schedule", "Learning rate schedule", schedules, CNN3D_LR_CONSTANT),
     .key = "loss.lr_schedule",
-    .about = "How the learning rate changes over the epochs; cosine needs to know from upstream how many there are"},
+    .about = "How the learning rate changes over the epochs; cosine requires that upstream gives their number"},
   {NUMBER ("cnn3dtrain", "warmup-epochs", "Warm-up", 0, 100000, 0), .unit = "epochs", .key = "loss.warmup_epochs",
-    .about = "How long the learning rate rises, in a line, from a thousandth of lr; parts of an epoch count"},
+    .about = "How long the learning rate rises linearly from a thousandth of lr; may be a fraction"},
   {NUMBER ("cnn3dtrain", "lr-step-size", "Step size", 1e-6, 100000, 10), .unit = "epochs", .key = "loss.lr_step_size",
-    .about = "How long each stair of lr-schedule=step is, from the warm-up's end"},
+    .about = "Length of each step of lr-schedule=step, from the end of the warm-up"},
   {NUMBER ("cnn3dtrain", "lr-gamma", "Gamma", 1e-6, 1, 0.1), .unit = "as a factor", .key = "loss.lr_gamma",
-    .about = "What each stair of lr-schedule=step multiplies the learning rate by"},
+    .about = "Factor on the learning rate at each step of lr-schedule=step"},
   {NUMBER ("cnn3dtrain", "label-smoothing", "Label smoothing", 0, 1, 0), .below = TRUE, .unit = "as a part of 1",
-    .key = "loss.label_smoothing", .about = "How much of each label is spread evenly over all classes in training"},
+    .key = "loss.label_smoothing", .about = "Part of each label that is spread evenly over all classes in training"},
   {TEXT ("cnn3dtrain", "class-weights", "Class weights", "none"), .key = "loss.class_weights",
-    .about = "How much clips of each class count in the training loss, as a clip's own weight in a weighted mean: none, "
-        "all the same; balanced, each class as much as the others, however many clips it has; or numbers with commas "
-        "between them, one for each class in their order"},
+    .about = "Weights of the classes in the training loss, a weighted mean over the clips: none, all the same; "
+        "balanced, each class counts as much as the others, however many clips it has; or comma-separated numbers, "
+        "one for each class in order"},
 
   /* train */
   {UINT ("clipsrc", "epochs", "Epochs", 1, G_MAXINT, 1), .unit = "epochs", .key = "train.max_epochs", .always = TRUE,
-    .about = "How often the passes come"},
+    .about = "Number of epochs"},
   {INT ("cnn3dtrain", "accumulate-grad-batches", "Accumulate gradients over", 1, 1000000, 1), .unit = "batches",
     .key = "train.accumulate_grad_batches",
-    .about = "Batches whose gradients make one optimizer step; the effective batch is this many times as large, the "
-        "memory is not"},
+    .about = "Batches per optimizer step; multiplies the effective batch size, but not the memory"},
   {BOOLEAN ("cnn3dtrain", "use-chunking-in-train", "Chunk training batches", FALSE),
     .key = "train.use_chunking_in_train",
     .about = "Split batches larger than video-batch-size into chunks that run forward and backward one after another; "
         "batch norm sees one chunk at a time"},
   {"cnn3dtrain cnn3deval cnn3dinfer", "max-memory", "Memory budget", .kind = CNN3D_SETTING_BYTES, .text = "0",
     .key = "train.max_memory", .tests = TRUE,
-    .about = "Bytes that the network may take, as a number or with a unit: 8GiB, 800MiB; what would need more is refused "
-        "before the first batch, with what would fit (cnn3deval makes its chunks smaller first); 0: what the device has"},
+    .about = "Largest memory of the network in bytes, as a number or with a unit: 8GiB, 800MiB; settings that need "
+        "more are an error before the first batch, which names settings that fit (cnn3deval first reduces its "
+        "chunks); 0: what the device has"},
   {BOOLEAN ("cnn3dtrain", "auto-fit", "Fit by micro-batches", FALSE), .key = "train.auto_fit",
-    .about = "Split batches into micro-batches, as large as fit max-memory, and accumulate their gradients: the "
-        "effective batch stays what it is, batch norm sees one micro-batch at a time"},
+    .about = "Split batches into the largest micro-batches that fit max-memory, and accumulate their gradients: the "
+        "effective batch size stays the same, batch norm sees one micro-batch at a time"},
   {CHOICE ("cnn3dtrain", "recompute", "Recompute", recomputes, CNN3D_RECOMPUTE_AUTO), .key = "train.recompute",
-    .about = "What the backward pass computes again rather than keeps; the gradients are the same to the bit"},
+    .about = "What the backward pass recomputes instead of keeping it; the gradients have the same bits"},
   {UINT64 ("clipsrc clipsample clipaugment cnn3dtrain", "seed", "Seed", 0), .key = "train.seed",
-    .about = "What everything that is random follows from: clipsrc's order and folds, clipsample's windows, "
-        "clipaugment's draws, cnn3dtrain's initial weights and dropout; the same seed, clips and settings give the same "
-        "bits"},
+    .about = "Seed of everything random: clipsrc's order and folds, clipsample's windows, clipaugment's draws, "
+        "cnn3dtrain's initial weights and dropout; the same seed, clips and settings give the same bits"},
   {CHOICE ("cnn3dtrain", "monitor", "Monitor", monitors, CNN3D_MONITOR_AUTO), .key = "train.monitor",
-    .about = "What says how good an epoch is, for save-top-k and patience; all of val-... need validation clips"},
+    .about = "Metric that ranks epochs, for save-top-k and patience; val-... require validation clips"},
   {INT ("cnn3dtrain", "patience", "Patience", 0, 1000000, 0), .unit = "epochs", .key = "train.patience",
     .about = "Training stops after this many epochs without a better monitor; 0: never"},
   {INT ("cnn3dtrain", "save-top-k", "Best checkpoints kept", 0, 1000, 1), .unit = "files", .key = "train.save_top_k",
-    .about = "How many of the best epochs' weights are kept beside the last"},
+    .about = "Number of best epochs whose weights are kept in addition to the last"},
   {INT ("cnn3dtrain", "checkpoint-interval", "Checkpoint interval", 0, G_MAXINT, 0), .unit = "optimizer steps",
     .key = "train.checkpoint_interval",
-    .about = "Steps between two checkpoints within an epoch, for the sake of crashes; 0: only when an epoch ends and when "
-        "training is stopped"},
+    .about = "Steps between checkpoints within an epoch, to limit what a crash loses; 0: only when an epoch ends and "
+        "when training is stopped"},
   {NUMBER ("cnn3dtrain", "max-skipped", "Skipped clips at most", 0, 1, 0.5), .unit = "as a part of 1",
     .key = "train.max_skipped",
-    .about = "A pass that lost more than this part of its clips, as they could not be read, ends the run with an error; "
-        "1: none does"},
+    .about = "Largest fraction of a pass's clips that may be skipped because they cannot be read; a pass that "
+        "exceeds it ends the run with an error; 1: none does"},
   {CHOICE ("cnn3dtrain", "resume", "Resume", resumes, CNN3D_RESUME_AUTO), .key = "train.resume",
-    .about = "Whether to resume from the last checkpoint in checkpoint-dir, at the very clip; the result has the same "
-        "bits as without the break"},
+    .about = "Whether to resume from the last checkpoint in checkpoint-dir, at the clip where it stopped; the result "
+        "has the same bits as that of an uninterrupted run"},
   {CHOICE ("cnn3dtrain", "resume-data", "Data to resume on", resume_datas, CNN3D_RESUME_DATA_SAME),
     .key = "train.resume_data",
-    .about = "Which data a run may resume with; other names of the classes, or their order, are refused in any case"},
+    .about = "Data that a run may resume with; a change of the classes' names or order is always an error"},
   {INT ("cnn3dtrain", "log-every-n-steps", "Log every", 1, G_MAXINT, 1), .unit = "optimizer steps",
-    .about = "How many steps lie between two that are logged; epochs and validations are logged always"},
+    .about = "Steps from one logged step to the next; epochs and validations are always logged"},
   {INT ("cnn3dtrain", "log-histograms", "Histograms", 0, G_MAXINT, 0), .unit = "epochs",
-    .about = "Epochs between two histograms of all weights in the event files; 0: there are none"},
+    .about = "Epochs between histograms of all weights in the event files; 0: none"},
 
   /* trainer */
   {CHOICE ("cnn3dtrain", "precision", "Precision", precisions, CNN3D_PRECISION_32), .key = "trainer.precision",
-    .always = TRUE, .about = "What numbers are computed with; weights and their updates are FP32 always"},
+    .always = TRUE, .about = "Number format of the computation; weights and their updates are always FP32"},
   {CHOICE ("cnn3deval cnn3dinfer", "precision", "Precision", model_precisions, CNN3D_PRECISION_AUTO),
-    .about = "What numbers are computed with; auto: as the model was trained"},
+    .about = "Number format of the computation; auto: as in training"},
   {KEY ("trainer.limit_train_batches"), .kind = CNN3D_SETTING_BATCHES, .minimum = 1, .maximum = 1e9, .without = "1.0",
     .becomes = "clipsrc `limit-clips`, times data.batch_size",
-    .about = "Batches of each pass, validation too; 1.0: all; other fractions would need to know how many clips there are"},
+    .about = "Batches of each pass, validation too; 1.0: all; other fractions are not supported, because they depend "
+        "on the number of clips"},
   {NUMBER ("cnn3dtrain", "gradient-clip-val", "Gradient clipping", 0, 1e30, 0), .unit = "as a norm",
     .key = "trainer.gradient_clip_val",
-    .about = "Gradients whose norm over all parameters is larger are scaled down to it; 0: none are"},
+    .about = "Largest norm of the gradients over all parameters, to which larger ones are scaled; 0: no clipping"},
   {TEXT ("cnn3dtrain cnn3deval cnn3dinfer", "device", "Device", "auto"), .key = "trainer.device", .tests = TRUE,
-    .about = "Where to compute: auto (a GPU where there is one, the CPU where not), cpu, cuda or cuda:N"},
+    .about = "Where to compute: auto (a GPU if there is one, otherwise the CPU), cpu, cuda or cuda:N"},
   {INT ("cnn3dtrain cnn3deval cnn3dinfer", "threads", "Threads", 0, 1024, 0), .unit = "threads",
     .key = "trainer.threads", .tests = TRUE,
-    .about = "Threads that compute on a CPU; 0: one for each core that the process may use"},
+    .about = "Threads for computing on a CPU; 0: one for each core that the process may use"},
   {CHOICE ("cnn3dtrain cnn3deval cnn3dinfer", "convolution", "Convolution", convolutions, CNN3D_CONVOLUTION_AUTO),
     .key = "trainer.convolution", .tests = TRUE,
     .about = "On a CPU, how convolutions are computed; results differ by rounding only; a GPU ignores this"},
   {BOOLEAN ("cnn3dtrain", "deterministic", "Deterministic", TRUE), .key = "trainer.deterministic",
-    .about = "On a GPU, only take algorithms for convolutions that give the same bits every time; everything else always "
-        "does; a CPU ignores this"},
+    .about = "On a GPU, use only deterministic convolution algorithms; everything else is always deterministic; a "
+        "CPU ignores this"},
   {BOOLEAN ("cnn3dtrain", "benchmark", "Benchmark", TRUE), .key = "trainer.benchmark",
-    .about = "On a GPU, time each convolution's algorithms once and keep the fastest, in cnn3d/convolutions.ini in the "
-        "user's cache folder; false: take what cuDNN thinks fastest; a CPU ignores this"},
+    .about = "On a GPU, time each convolution's algorithms once and keep the fastest, in cnn3d/convolutions.ini in "
+        "the user's cache folder; false: use the algorithm that cuDNN expects to be fastest; a CPU ignores this"},
   {BOOLEAN ("cnn3dtrain", "allow-tf32", "Allow TF32", TRUE), .key = "trainer.allow_tf32",
     .about = "On a GPU, precision=32 may multiply numbers rounded to TF32, which has 11 of FP32's 24 digits, and adds up "
         "in FP32; a CPU ignores this"},
   {BOOLEAN ("cnn3dtrain cnn3deval", "progress", "Progress", TRUE), .key = "trainer.progress",
-    .about = "Show progress on stdout: the device, then one line that is redrawn on a terminal, otherwise a line an epoch "
-        "or pass"},
+    .about = "Show progress on stdout: the device, then a line that is redrawn on a terminal, or otherwise a line "
+        "per epoch or pass"},
 
   /* of elements alone */
   {UINT ("cnn3deval", "feature-maps", "Feature maps", 0, 1000000, 0), .unit = "batches",
-    .about = "How many batches, from the first, have their feature maps drawn into output-dir"},
+    .about = "Number of batches, from the first, whose feature maps are drawn into output-dir"},
   {TEXT ("cnn3deval", "feature-layers", "Feature layers", "stages"),
-    .about = "Whose feature maps are drawn: comma-separated names of layers, such as layer1,layer4.1.conv1; stages: the "
+    .about = "Layers whose feature maps are drawn: comma-separated names, such as layer1,layer4.1.conv1; stages: the "
         "stem and every stage"},
   {NUMBER ("cnn3dinfer", "threshold", "Threshold", 0, 1, 0), .unit = "as a probability",
-    .about = "The probability below which no class is named: label -1, class \"\""},
+    .about = "Probability below which no class is reported: label -1, class \"\""},
   {UINT ("cnn3dinfer", "smoothing", "Smoothing", 1, 1000, 1), .unit = "windows",
     .about = "Windows whose probabilities are averaged, the newest included"},
   {UINT ("cnn3dinfer", "stride", "Stride", 0, 100000, 0), .unit = "frames",
-    .about = "From one window's first frame to the next one's; 0: as many as a window spans, so that they do not overlap"},
+    .about = "Frames from the start of one window to the start of the next; 0: the span of a window, so that windows "
+        "do not overlap"},
   {UINT ("cnn3dinfer", "frame-interval", "Frame interval", 0, 1000, 0), .unit = "frames",
-    .about = "From one frame of a window to its next; 0: as in training where the model's file has it, otherwise 1"},
+    .about = "Frames from one frame of a window to the next; 0: as in training if the model file records it, "
+        "otherwise 1"},
   {BOOLEAN ("cnn3dinfer", "drop", "Drop windows", TRUE),
-    .about = "Drop a window that is complete while another is being computed; otherwise the stream waits for each "
-        "result, which is for files"},
+    .about = "Drop a window that is complete while another is being computed; false: the stream waits for each "
+        "result, as needed for files"},
 };
 
 const Cnn3dSetting *
