@@ -1,8 +1,8 @@
-/* framerate.c: video as it would be at another rate.
+/* framerate.c: selects the frames of a video at another frame rate.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "framerate.h"
 
-/* A longer gap is not filled. */
+/* Longest gap that is filled. */
 #define MOST_GAP (10 * GST_SECOND)
 
 gboolean
