@@ -1,4 +1,4 @@
-/* export.c: `cnn3d export`: a model file as others take it.
+/* export.c: `cnn3d export`: exports a model file to ONNX or plain weights.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tool/tool.h"
 #include "src/escape.h"
@@ -15,7 +15,7 @@ typedef struct
   gchar **models;
 } Options;
 
-/* runs/a/best.onnx for runs/a/best.safetensors */
+/* Such as runs/a/best.onnx for runs/a/best.safetensors. */
 static gchar *
 beside (const gchar * path, const gchar * suffix)
 {
@@ -36,7 +36,7 @@ is_same_file (const gchar * a, const gchar * b)
 }
 
 static void
-tell (const gchar * path, const gchar * what)
+list_written (const gchar * path, const gchar * what)
 {
   g_autofree gchar *shown = cnn3d_escape (path, FALSE);
 
@@ -62,9 +62,9 @@ export_onnx (const Options * o, const Cnn3dModelFile * file, GError ** error)
         p->model, p->channels, p->frames, p->height, p->width, p->num_classes);
   modelinfo = g_strconcat (o->output, ".modelinfo", NULL);
   labels = g_strconcat (o->output, ".labels.txt", NULL);
-  tell (o->output, what);
-  tell (modelinfo, "what GStreamer's inference elements read");
-  tell (labels, "the classes");
+  list_written (o->output, what);
+  list_written (modelinfo, "description for GStreamer's inference elements");
+  list_written (labels, "class names");
   return TRUE;
 }
 
@@ -76,7 +76,7 @@ export_weights (const Options * o, const Cnn3dModelFile * file, GError ** error)
 
   if (!cnn3d_export_weights (file, o->output, error))
     return FALSE;
-  tell (o->output, what);
+  list_written (o->output, what);
   return TRUE;
 }
 
@@ -112,7 +112,7 @@ no_input:
   return FALSE;
 input_of_weights:
   g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-      "--input is of --format onnx; weights alone take no input");
+      "--input needs --format onnx: weights have no input");
   return FALSE;
 same_file:
   g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,

@@ -1,4 +1,4 @@
-/* launch.c: launch lines, printed and run.
+/* launch.c: prints and runs launch lines.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tool/launch.h"
 #include "tool/tool.h"
@@ -11,8 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What no shell takes for anything but itself. A line's words have printable
- * characters only. */
+/* Characters that no shell interprets. A line's words have printable characters only. */
 static gboolean
 is_plain (const gchar * text)
 {
@@ -24,8 +23,7 @@ is_plain (const gchar * text)
   return *text != 0;
 }
 
-/* The word as a shell reads it: NAME=VALUE keeps its name outside of the
- * quotes, for people to read. */
+/* Quotes a word for a shell; the name in NAME=VALUE is left outside of the quotes, for readability. */
 static void
 print_word (const gchar * word)
 {
@@ -53,9 +51,8 @@ launch_print (gchar ** words)
   putchar ('\n');
 }
 
-/* Appends the first of two folders that exists to a search path: in the build
- * tree, or as installed, both relative to this program's folder. What the user
- * has set comes first. */
+/* Appends the first of two folders that exists to a search path: that of the build tree, or the installed one, both
+ * relative to this program's folder. The user's entries come first. */
 static void
 add_folder (const gchar * variable, const gchar * built,
     const gchar * installed)
@@ -95,7 +92,7 @@ launch_become (gchar ** words)
   return TOOL_FAILED;
 }
 
-/* What gst-launch-1.0 exits with after Ctrl-C */
+/* Exit status of gst-launch-1.0 after Ctrl-C */
 #define INTERRUPTED 2
 
 static volatile pid_t child;
@@ -107,8 +104,8 @@ pass_on (int number, siginfo_t * info, void *context)
   const gboolean first = stopped_by == 0;
 
   stopped_by = number;
-  /* Ctrl-C has gone from the terminal to both; twice would mean: at once. What
-   * gst-launch-1.0 takes for a wish to end, so that all is saved, is Ctrl-C. */
+  /* The terminal sends Ctrl-C to both processes, and a second one would stop gst-launch-1.0 at once. Other signals are
+   * passed on as SIGINT, which lets it save and end. */
   if (first && (info->si_code <= 0 || number != SIGINT))
     kill (child, SIGINT);
 }
@@ -130,8 +127,7 @@ launch_wait (gchar ** words, gboolean * stopped)
   sigprocmask (SIG_BLOCK, &held, &mask);
   child = fork ();
   if (child == 0) {
-    /* Whoever ends a group of processes ends the line through us; one that is
-     * left alone saves and ends, too. */
+    /* A signal to the process group reaches gst-launch-1.0 through us; without us it saves and ends, too. */
     signal (SIGTERM, SIG_IGN);
     signal (SIGHUP, SIG_IGN);
     prctl (PR_SET_PDEATHSIG, SIGINT);
@@ -144,7 +140,7 @@ launch_wait (gchar ** words, gboolean * stopped)
   stopped_by = 0;
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++) {
     sigaction (numbers[i], NULL, &before[i]);
-    /* nohup's hang-up, and Ctrl-C of a shell's background, stay ignored */
+    /* signals ignored by nohup or a background shell stay ignored */
     if (before[i].sa_handler != SIG_IGN)
       sigaction (numbers[i], &action, NULL);
   }

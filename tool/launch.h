@@ -1,21 +1,18 @@
-/* launch.h: launch lines, printed and run. No shell is between this program and
- * gst-launch-1.0: what is printed is what a shell would have to be given.
+/* launch.h: prints and runs launch lines. gst-launch-1.0 is run without a shell; the printed line is quoted for one.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_LAUNCH_H
 #define CNN3D_LAUNCH_H
 
 #include <glib.h>
 
-/* On stdout, quoted for a shell. */
+/* Prints the line on stdout, quoted for a shell. */
 void launch_print (gchar ** words);
 
-/* Becomes the line. Returns an exit status only where it cannot be run. */
+/* Replaces this process by the line. Returns an exit status only if that fails. */
 int launch_become (gchar ** words);
 
-/* Runs the line, to its end, and returns its exit status. What ends this program
- * (SIGINT, SIGTERM, SIGHUP) goes to the line instead, as the SIGINT that makes it
- * save and end; then, unless it failed, the status is 128 and that signal's number,
- * and *stopped is TRUE in any case. */
+/* Runs the line and returns its exit status. SIGINT, SIGTERM and SIGHUP are passed on to it as SIGINT, on which it
+ * saves and ends; then *stopped is TRUE and, unless it failed, the status is 128 plus the number of the signal. */
 int launch_wait (gchar ** words, gboolean * stopped);
 
 #endif

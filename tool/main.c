@@ -1,5 +1,4 @@
-/* main.c: the command-line tool cnn3d; each command is a thin shell over the
- * library.
+/* main.c: the command-line tool cnn3d; each command is a thin layer over the library.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tool/tool.h"
 #include "src/escape.h"
@@ -13,13 +12,13 @@ static const struct
   const gchar *help;
   int (*run) (int argc, char **argv);
 } commands[] = {
-  {"plan", "tell what training takes, and what would fit", tool_plan},
+  {"plan", "show the memory that training needs, and settings that fit", tool_plan},
   {"pipeline", "print the gst-launch-1.0 lines of a configuration",
       tool_pipeline},
   {"train", "print these lines and run them", tool_train},
-  {"export", "write a model file as others take it: ONNX, or weights alone",
+  {"export", "export a model file to ONNX, or to plain weights",
       tool_export},
-  {"report", "a run's curves, results and wrong clips as one HTML page",
+  {"report", "write an HTML page with a run's curves, results and wrong clips",
       tool_report},
 };
 
@@ -44,8 +43,8 @@ show_help (FILE * file)
   fputs ("usage: cnn3d COMMAND [OPTION...]\n\nCommands:\n", file);
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
     fprintf (file, "  %-10s %s\n", commands[i].name, commands[i].help);
-  fputs ("\n  cnn3d COMMAND --help   how to use one\n"
-      "  cnn3d --version        which cnn3d this is\n", file);
+  fputs ("\n  cnn3d COMMAND --help   show its options\n"
+      "  cnn3d --version        print the version\n", file);
 }
 
 int

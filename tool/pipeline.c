@@ -1,5 +1,5 @@
-/* pipeline.c: `cnn3d pipeline` and `cnn3d train`: a configuration's launch
- * lines, the one that trains and the one that tests, printed, and printed and run.
+/* pipeline.c: `cnn3d pipeline` and `cnn3d train`: print, or print and run, a configuration's launch lines, the one that
+ * trains and the one that tests.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tool/launch.h"
 #include "tool/tool.h"
@@ -35,7 +35,7 @@ show_help (const gchar * command)
   }
 }
 
-/* The lines to print or run, each NULL where it is not wanted. */
+/* The lines to print or run; NULL: not requested. */
 typedef struct
 {
   gchar **train, **test;
@@ -62,8 +62,7 @@ make_lines (const Cnn3dConfig * config, gboolean test_only, Lines * lines,
   return test_only || lines->train;
 }
 
-/* Reads the file, then the options. Returns an exit status; there are no lines
- * where nothing is left to do. */
+/* Reads the file, then the options. Returns an exit status; without lines nothing is left to do. */
 static int
 read_lines (int argc, char **argv, Lines * lines)
 {
@@ -147,8 +146,7 @@ tool_pipeline (int argc, char **argv)
   return status;
 }
 
-/* The lines to run are run through launch_wait() where they train: it makes them
- * save whatever ends this program. */
+/* Lines that train are run by launch_wait(), so that they save whatever signal ends this program. */
 int
 tool_train (int argc, char **argv)
 {

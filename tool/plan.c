@@ -1,5 +1,5 @@
-/* cnn3d plan: what training takes, on the device that is here or on a GPU that
- * need not be, and which setting to use.
+/* plan.c: `cnn3d plan`: the memory that training needs, on this machine or on a described GPU, and which setting to
+ * use.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tool/plan.h"
 
@@ -14,9 +14,9 @@
 
 /* --- the command line --- */
 
-/* Options that are settings: their ranges and what they do are the table's. */
+/* Options that are settings: their ranges and descriptions are the table's. */
 static const struct {
-  const gchar *option, *key, *fallback; /* fallback: without the option and a configuration; NULL: the setting's */
+  const gchar *option, *key, *fallback; /* fallback: the default without a configuration; NULL: the setting's */
 } settings[] = {
   {"model", "model.backbone"},
   {"size", "data.img_size"},
@@ -42,7 +42,7 @@ typedef struct {
   gboolean auto_fit, json, roofline;
 } Options;
 
-/* 128x171 is a list in configurations. NULL with error: it is not a size. g_free(). */
+/* 128x171 is a list in configurations. NULL with error: not a size. Free with g_free(). */
 static gchar *
 size_as_list (const gchar *text, GError **error)
 {
@@ -57,8 +57,7 @@ size_as_list (const gchar *text, GError **error)
   return NULL;
 }
 
-/* A number of bytes as the elements read it, which is more than configurations do.
- * g_free(). */
+/* A number of bytes as the elements parse it, which is more than configurations accept. Free with g_free(). */
 static gchar *
 size_in_bytes (const gchar *text)
 {
@@ -73,7 +72,7 @@ get_int (const Cnn3dConfig *config, const gchar *key)
   return (gint) g_ascii_strtoll (cnn3d_config_get (config, key), NULL, 10);
 }
 
-/* A wrong value is the command line's fault, and not that of a file. */
+/* Reports a wrong value as an error of the command line, not of a file. */
 static gboolean
 set_option (Cnn3dConfig *config, const gchar *key, const gchar *option, const gchar *text, GError **error)
 {
@@ -85,7 +84,7 @@ set_option (Cnn3dConfig *config, const gchar *key, const gchar *option, const gc
   return FALSE;
 }
 
-/* What the options say, and the configuration where they say nothing. */
+/* Applies the options on top of the configuration. */
 static Cnn3dConfig *
 read_settings (const Options *o, GError **error)
 {
@@ -96,7 +95,7 @@ read_settings (const Options *o, GError **error)
     const gchar *option = settings[i].option, *given = o->values[i];
     g_autofree gchar *text = NULL;
 
-    /* a model_class_num of 0 is what upstream has: here there is none */
+    /* a model_class_num of 0 takes upstream's number: here there is no upstream */
     if (!given && (!o->config || !g_strcmp0 (cnn3d_config_get (config, settings[i].key), "0")))
       given = settings[i].fallback;
     if (!given)
@@ -107,7 +106,7 @@ read_settings (const Options *o, GError **error)
   }
   if (ok && get_int (config, "model.model_class_num") < 2) {
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "--num-classes=%s: with fewer than 2 classes there is nothing to tell apart",
+        "--num-classes=%s: training needs at least 2 classes",
         cnn3d_config_get (config, "model.model_class_num"));
     ok = FALSE;
   }
@@ -136,7 +135,7 @@ get_choice (const Cnn3dConfig *config, const gchar *key)
   return cnn3d_choice (cnn3d_setting (NULL, key)->choices, cnn3d_config_get (config, key))->value;
 }
 
-/* Strings stay the configuration's. */
+/* Strings remain owned by the configuration. */
 static void
 to_params (const Cnn3dConfig *config, Cnn3dTrainerParams *p)
 {
@@ -159,18 +158,17 @@ to_params (const Cnn3dConfig *config, Cnn3dTrainerParams *p)
   cnn3d_parse_bytes (cnn3d_config_get (config, "train.max_memory"), &p->max_memory);
 }
 
-/* --- what is worth knowing --- */
+/* --- results --- */
 
-/* Clips that run at once where nothing needs to be made to fit. */
+/* Clips that run at once if everything fits. */
 static guint
 micro_batch (const Cnn3dTrainerParams *params, guint batch)
 {
   return params->micro_batch ? MIN (params->micro_batch, batch) : batch;
 }
 
-/* The quickest way that fits of those that are allowed or, where none does, the
- * whole batch with the recomputation that takes least. seconds: made those of a
- * whole step's clips. */
+/* The fastest permitted configuration that fits or, if none does, the whole batch with the recomputation that needs
+ * least. seconds: converted to a whole step's clips. */
 static gboolean
 measure (const ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, Cnn3dFit *fit)
 {
@@ -204,7 +202,7 @@ tool_plan_changes (const ToolPlan *plan, const Cnn3dFit *fit, const gchar *chang
   return changes ? g_strconcat (changes, "; ", norm, NULL) : g_steal_pointer (&norm);
 }
 
-/* changes: beside the clips that run at once; NULL: nothing. */
+/* changes: in addition to the clips that run at once; NULL: none. */
 static void
 add_knob (ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, const gchar *changes, gchar *setting)
 {
@@ -220,7 +218,7 @@ add_knob (ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, const g
   g_array_append_val (plan->knobs, knob);
 }
 
-/* Each setting alone, changed from what was asked for. */
+/* Changes each setting on its own. */
 static void
 add_knobs (ToolPlan *plan)
 {
@@ -234,7 +232,7 @@ add_knobs (ToolPlan *plan)
       add_knob (plan, &p, plan->batch, NULL, g_strdup_printf ("recompute=%s", cnn3d_choice_name (&cnn3d_recomputes, r)));
   }
   p = *asked;
-  /* the others are compared in the same way of running */
+  /* the others are compared with the same recomputation */
   p.recompute = plan->fit.recompute;
   if (asked->precision == CNN3D_PRECISION_32) {
     p.precision = CNN3D_PRECISION_16_MIXED;
@@ -276,8 +274,8 @@ add_knobs (ToolPlan *plan)
   }
 }
 
-/* Of all ways to cut a step's clips, the one with the largest batches that fit, as
- * batch norm sees no more than one; where it is frozen, the quickest. */
+/* Of all splits of a step's clips, the one with the largest batches that fit, as batch norm sees one batch at a time;
+ * with frozen batch norm, the fastest. */
 static void
 recommend (ToolPlan *plan)
 {
@@ -309,7 +307,7 @@ fill (ToolPlan *plan, GError **error)
   Cnn3dDeviceMemory memory;
   Cnn3dFit checked;
 
-  /* what a run would find wrong, and replace by what takes more memory, is found now */
+  /* programs that a run would reject, and replace by ones that need more memory, are found now */
   if (plan->backend->program_replaced)
     cnn3d_fit_choose (plan->backend, plan->device, &plan->params, plan->batch, &checked, NULL);
   plan->backend->memory (plan->device, &memory);
@@ -326,7 +324,7 @@ fill (ToolPlan *plan, GError **error)
   return TRUE;
 }
 
-/* What else one may want to know. */
+/* Additional results. */
 static void
 look_around (ToolPlan *plan)
 {

@@ -1,4 +1,4 @@
-/* How `cnn3d plan` shows what it found.
+/* planreport.c: the output of `cnn3d plan`.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 
@@ -11,7 +11,7 @@ activations (const Cnn3dMemory *m)
   return m->arena - m->workspace;
 }
 
-/* The assignments of a way to run, for a launch line; g_free(). */
+/* The property assignments of a configuration, for a launch line; free with g_free(). */
 static gchar *
 settings (const ToolPlan *plan, const Cnn3dFit *fit, guint64 accumulate)
 {
@@ -137,7 +137,7 @@ add_bool (JsonBuilder *b, const gchar *name, gboolean value)
   json_builder_add_boolean_value (b, value);
 }
 
-/* Members of one way to run; time: as a share of what was asked for. */
+/* Members of one configuration; time: relative to the requested one. */
 static void
 add_fit (JsonBuilder *b, const ToolPlan *plan, const Cnn3dFit *f)
 {

@@ -1,12 +1,11 @@
-/* How `cnn3d plan --roofline` shows what a step computes and moves at least.
+/* planroofline.c: the output of `cnn3d plan --roofline`.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 #include <string.h>
 
 #include "tool/plan.h"
 
-/* In the order of the columns. What is done again is shown where there is any;
- * updates have a row of their own. */
+/* In the order of the columns. Recomputation is shown if there is any; updates have a separate row. */
 static const struct {
   Cnn3dPhase phase;
   const gchar *title, *json;
@@ -21,16 +20,16 @@ typedef struct {
   const Cnn3dRoofline *roofline;
   const Cnn3dNetwork *net;
   const Cnn3dRates *rates;
-  guint clips;                  /* of an optimizer step */
-  gboolean again;               /* something is done again */
+  guint clips;                  /* per optimizer step */
+  gboolean again;               /* something is recomputed */
   gint width;                   /* of the longest name */
   Cnn3dRooflineOp all, update;  /* all: without updates */
   gdouble convolutions, norms, fused_norms;     /* seconds */
-  gdouble moving;               /* of all seconds, those that bytes take */
+  gdouble moving;               /* fraction of all seconds that is bound by memory traffic */
   gdouble seconds, fused;
 } Table;
 
-/* Names are those of the weights; g_free(). */
+/* Named after the weights; free with g_free(). */
 static gchar *
 op_name (const Cnn3dNetwork *net, guint i)
 {
@@ -44,7 +43,7 @@ op_name (const Cnn3dNetwork *net, guint i)
   return weight ? g_strndup (weight, strlen (weight) - strlen (".weight")) : g_strdup (kinds[op->kind]);
 }
 
-/* Without its update, which has a row of its own. */
+/* Without its update, which has a separate row. */
 static Cnn3dRooflineOp
 without_update (const Cnn3dRooflineOp *op)
 {
@@ -98,7 +97,7 @@ fill_table (Table *t, const ToolPlan *plan, const Cnn3dNetwork *net)
 
 /* --- text --- */
 
-/* A figure, or nothing where there is none. */
+/* A number, or blank if there is none. */
 static void
 print_figure (gdouble value, gdouble unit, gint digits)
 {
@@ -136,7 +135,7 @@ print_head (const Table *t)
   printf (" %9s %9s  %-5s %6s\n", "", "", "binds", "%");
 }
 
-/* The update has no column of its own: it moves what it moves. */
+/* The update has no column: all its time is memory traffic. */
 static void
 print_update (const Table *t)
 {

@@ -1,4 +1,4 @@
-/* cnn3d report: a run's folder as one HTML page.
+/* report.c: `cnn3d report`: writes a run's folder as an HTML page.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <gio/gio.h>
@@ -11,7 +11,7 @@
 #include "tool/frames.h"
 #include "tool/tool.h"
 
-/* To the end of what is no file to be replaced: a pipe, a device. */
+/* Writes to a pipe or device, which cannot be replaced atomically. */
 static gboolean
 write_through (FILE *file, const gchar *name, const gchar *page, GError **error)
 {

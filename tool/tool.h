@@ -1,4 +1,4 @@
-/* tool.h: what cnn3d's commands share.
+/* tool.h: shared by the commands of cnn3d.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_TOOL_H
 #define CNN3D_TOOL_H
@@ -8,18 +8,17 @@
 /* Exit statuses */
 #define TOOL_FINE 0
 #define TOOL_FAILED 1
-#define TOOL_USAGE 2            /* the command line itself is wrong */
+#define TOOL_USAGE 2            /* the command line is invalid */
 
-/* A command, in a file of its own. argv[0] is its name; it returns the exit
- * status. */
+/* Commands. argv[0] is the command's name; they return the exit status. */
 int tool_plan (int argc, char **argv);
 int tool_pipeline (int argc, char **argv);
 int tool_train (int argc, char **argv);
 int tool_report (int argc, char **argv);
 int tool_export (int argc, char **argv);
 
-/* "cnn3d: MESSAGE" and a newline on stderr. What files hold may be in it:
- * control characters are escaped. */
+/* Prints "cnn3d: MESSAGE" and a newline to stderr. Control characters, which text from files may contain, are
+ * escaped. */
 void tool_complain (const gchar * format, ...) G_GNUC_PRINTF (1, 2);
 
 #endif

@@ -407,8 +407,8 @@ check_monitor (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
   m->best_epoch.known = FALSE;
   m->epochs_since_best = 0;
   g_array_set_size (t->kept, 0);
-  note = g_strdup_printf ("the best weights so far were chosen by monitor=%s, not by %s: from here on epochs are compared "
-      "anew, and the next one's weights become best.safetensors", was, is);
+  note = g_strdup_printf ("the best weights so far were chosen by monitor=%s, not by %s: the comparison of epochs starts "
+      "over, and the next epoch's weights become best.safetensors", was, is);
   cnn3d_trainer_add_note (t, note);
 }
 

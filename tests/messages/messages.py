@@ -75,7 +75,7 @@ OTHER_PLACES = [
     ("tool/plan.c", "add_knob"),
     ("tool/export.c", "-"),
     ("tool/export.c", "g_strdup_printf"),
-    ("tool/export.c", "tell"),
+    ("tool/export.c", "list_written"),
     ("tool/report.c", "-"),
     ("tool/main.c", "-"),
 ]

@@ -263,7 +263,7 @@ def refused(folder):
                             (("--format=tflite", "good"), "there is no format 'tflite': use onnx or"),
                             (("--input=tiles", "good"), "there is no input 'tiles': use clip or picture"),
                             (("--format=safetensors", "--input=clip", "good"),
-                             "--input is of --format onnx; weights alone take no input"),
+                             "--input needs --format onnx: weights have no input"),
                             (("--output=good", "good"), "is the model itself: give --output another name"),
                             (("--output=./../%s/good" % os.path.basename(folder), "good"), "the model itself"),
                             (("--what",), "what")):
