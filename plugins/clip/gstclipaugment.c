@@ -6,21 +6,22 @@
  * @title: clipaugment
  *
  * Crops, mirrors and recolours the clips of training passes at random, so that
- * a network sees each of them differently every epoch. What is drawn holds for
- * all frames of a clip; it follows from the seed, the epoch and the clip's row
- * in the data set, from nothing else. A crop is scaled back to the frames' own
- * size.
+ * a network sees each of them differently every epoch. All frames of a clip are
+ * changed alike. The random draws depend only on the seed, the epoch and the
+ * clip's row in the data set. A crop is scaled to the size of the frames.
  *
- * Clips of validation passes, and streams without clip meta, pass through
- * untouched.
+ * Clips of validation passes, and streams without clip meta, are passed through
+ * unchanged.
  *
- * The properties mean what torchvision's RandomResizedCrop,
- * RandomHorizontalFlip and ColorJitter mean by them.
+ * The properties have the meaning of those of torchvision's RandomResizedCrop,
+ * RandomHorizontalFlip and ColorJitter.
  *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 clipsrc location=train.csv clip-bin="clipsample num-frames=16 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=128,height=128 ! clipaugment scale-min=0.4 brightness=0.2 ! videoconvertscale ! video/x-raw,width=112,height=112" ! clipbatch batch-size=4 ! fakesink
- * ]| Batches of clips, each cut out of its video at random.
+ * ]| Batches of randomly cropped clips.
+ *
+ * Since: 0.1.0
  */
 #include "gstclipaugment.h"
 
@@ -280,7 +281,7 @@ gst_clip_augment_class_init (GstClipAugmentClass * klass)
   GstVideoFilterClass *filter_class = GST_VIDEO_FILTER_CLASS (klass);
 
   GST_DEBUG_CATEGORY_INIT (clip_augment_debug, "clipaugment", 0,
-      "shows training clips differently each epoch");
+      "random augmentation of training clips");
 
   object_class->set_property = gst_clip_augment_set_property;
   object_class->get_property = gst_clip_augment_get_property;

@@ -5,8 +5,8 @@
  * SECTION:element-clipbatch
  * @title: clipbatch
  *
- * Collects #GstClipBatch:batch-size clips into one buffer of tensors, as
- * networks take them. Its caps are those of NNStreamer:
+ * Collects #GstClipBatch:batch-size clips into one buffer of tensors, with
+ * NNStreamer's caps:
  *
  *     other/tensors, format=static, num_tensors=2, types=uint8.int32,
  *     dimensions=C:W:H:T:N.N
@@ -14,25 +14,27 @@
  * innermost dimension first: N clips of T frames of H rows of W pixels of
  * C values (3 for RGB, 1 for GRAY8), without padding between rows, in one
  * memory; their N labels (class number, -1: unknown) in a second one. Frames
- * that lie in a GPU's memory are copied to the host's, each once.
+ * in GPU memory are copied to host memory once.
  *
- * Every clip must have as many frames as the first, and all frames one size:
+ * All clips must have the same number of frames, and all frames the same size:
  * put a clipsample and `videoconvertscale ! video/x-raw,width=..,height=..`
- * in front. A clip that ends before its last frame is left out, and an element
- * message `clipbatch-dropped` names it (clip: uint64, path and reason: string).
+ * in front. An incomplete clip is dropped, and the element message
+ * `clipbatch-dropped` names it (clip: uint64, path and reason: string).
  *
- * What is left at the end of a pass goes out as a shorter batch, whose caps
- * have the smaller N. A stream of passes (from clipsrc) that ends in mid-pass
- * was cut short: its last, incomplete batch is dropped, so that a run that is
- * resumed there sees the same batches as one that was never stopped.
+ * The remaining clips at the end of a pass are sent as a shorter batch, whose
+ * caps have the smaller N. If a stream of passes (from clipsrc) ends in
+ * mid-pass, the last, incomplete batch is dropped, so that a run that is resumed
+ * there has the same batches as an uninterrupted one.
  *
- * A batch carries a GstClipMeta for each of its clips, in their order. Its
- * offset is the first clip's number, its offset-end the last one's plus 1.
+ * A batch has a GstClipMeta for each of its clips, in order. Its offset is the
+ * first clip's number, its offset-end the last one's plus 1.
  *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 videotestsrc num-buffers=64 ! video/x-raw,format=RGB,width=112,height=112 ! clipsample num-frames=16 ! clipbatch batch-size=2 ! fakesink
  * ]| Two batches of two clips of sixteen frames.
+ *
+ * Since: 0.1.0
  */
 #include "gstclipbatch.h"
 

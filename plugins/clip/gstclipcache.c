@@ -5,21 +5,23 @@
  * SECTION:element-clipcache
  * @title: clipcache
  *
- * Keeps the frames of each clip that come to it in #GstClipSrc:clip-bin, in
- * memory-mapped files. When the same frames are wanted again, in the next epoch,
- * the next run or another process, nothing is decoded: the frames come out of here.
+ * Caches the frames of each clip in #GstClipSrc:clip-bin, in memory-mapped
+ * files. When the same frames are needed again, in the next epoch, the next run
+ * or another process, they are read from the cache and not decoded.
  *
- * What stands before it, elements and properties, is a part of what frames are
- * found by, as are the file, its size and its time of change, and which frames are
- * wanted. So it belongs behind the scaler and before anything that differs from
- * epoch to epoch: behind a `clipsample` that spreads its frames evenly, before one
- * that draws its window at random (the whole clip is kept then), and before
- * `clipaugment`.
+ * The key of a clip's frames consists of the elements before the cache with
+ * their properties, the file with its size and modification time, and the
+ * selected frames. So put it after the scaler and before anything that differs
+ * between epochs: after a `clipsample` that spreads its frames evenly, before
+ * one that draws its window at random (the whole clip is cached then), and
+ * before `clipaugment`.
  *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 clipsrc location=train.csv epochs=10 clip-bin="clipsample num-frames=16 frame-interval=0 ! videoconvertscale ! video/x-raw,format=RGB,width=112,height=112 ! clipcache max-size=20000000000" ! fakesink
  * ]| Decodes in the first epoch only.
+ *
+ * Since: 0.1.0
  */
 #include "gstclipcache.h"
 
@@ -631,10 +633,10 @@ gst_clip_cache_class_init (GstClipCacheClass * klass)
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_set_static_metadata (element_class, "Clip cache",
-      "Filter/Video", "Keeps clips' frames on disk, so that they are decoded "
-      "once", "The cnn3d authors");
+      "Filter/Video", "Caches the decoded frames of clips on disk",
+      "The cnn3d authors");
   GST_DEBUG_CATEGORY_INIT (clip_cache_debug, "clipcache", 0,
-      "frames kept on disk");
+      "cache of frames on disk");
 }
 
 static void

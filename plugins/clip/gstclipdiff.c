@@ -5,21 +5,22 @@
  * SECTION:element-clipdiff
  * @title: clipdiff
  *
- * Replaces each frame of a clip by how it differs from the frame before it.
- * What stands still is black and what moves is bright, so that a network that
- * has few clips to learn from learns what happens in them, not where they were
- * taken.
+ * Replaces each frame of a clip by its difference from the previous frame.
+ * Static parts become black and moving parts bright, so that a network that is
+ * trained on few clips learns the motion in them and not their background.
  *
- * A clip's first frame, which has none before it, differs from nothing: it is
- * black. So is the first frame of a stream without clip meta.
+ * The first frame of a clip has no previous one and becomes black. So does the
+ * first frame of a stream without clip meta.
  *
- * The event `clip-preparation` tells downstream of it, so that the model's file
- * says what the network was trained on.
+ * The event `clip-preparation` reports it downstream, so that the model file
+ * records the differences.
  *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 videotestsrc pattern=ball num-buffers=100 ! videoconvert ! clipdiff gain=2 ! videoconvert ! fakesink
- * ]| The ball's edges, where it came and where it went.
+ * ]| Shows the edges of the moving ball.
+ *
+ * Since: 0.1.0
  */
 #include "gstclipdiff.h"
 
@@ -244,7 +245,7 @@ gst_clip_diff_class_init (GstClipDiffClass * klass)
   GstVideoFilterClass *filter_class = GST_VIDEO_FILTER_CLASS (klass);
 
   GST_DEBUG_CATEGORY_INIT (clip_diff_debug, "clipdiff", 0,
-      "makes motion of pictures");
+      "differences of frames");
 
   object_class->set_property = gst_clip_diff_set_property;
   object_class->get_property = gst_clip_diff_get_property;
@@ -260,8 +261,8 @@ gst_clip_diff_class_init (GstClipDiffClass * klass)
   settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_PLAYING);
 
   gst_element_class_set_static_metadata (element_class, "Clip difference",
-      "Filter/Effect/Video", "Replaces each frame of a clip by how it differs "
-      "from the one before", "The cnn3d authors");
+      "Filter/Effect/Video", "Replaces each frame of a clip by its difference "
+      "from the previous one", "The cnn3d authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
 }

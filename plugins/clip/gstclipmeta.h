@@ -1,4 +1,4 @@
-/* gstclipmeta.h: what clip elements tell each other and whoever comes after.
+/* gstclipmeta.h: the meta, events and query that clip elements exchange.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef GST_CLIP_META_H
 #define GST_CLIP_META_H
@@ -9,18 +9,18 @@ G_BEGIN_DECLS
 
 #define GST_CLIP_API __attribute__((visibility("default")))
 
-/* GstClipMeta: which clip a frame belongs to.
+/* GstClipMeta: the clip that a frame belongs to.
  *
- * clipsrc puts one on every decoded frame; clipsample passes it on with
- * `frame` and `num_frames` as after sampling. A batch from clipbatch carries
- * one for each of its clips, in the batch's order (frame 0), so that whoever
- * evaluates can name the file.
+ * clipsrc adds one to every decoded frame; clipsample forwards it with `frame`
+ * and `num_frames` of the sampled clip. A batch from clipbatch has one for each
+ * of its clips, in the batch's order (frame 0), so that evaluation can name the
+ * file.
  *
  * clip:       position in the run's order, over all epochs, training and
  *             validation passes alike, skipped clips included; what a seek in
  *             GST_FORMAT_DEFAULT takes
- * sample:     the clip's row in the data set (its number in the manifest):
- *             what random draws are keyed by, with the epoch
+ * sample:     the clip's row in the data set (its number in the manifest);
+ *             with the epoch it is the key of random draws
  * epoch:      from 0
  * training:   a training pass; otherwise a validation or test pass
  * label:      class number, from 0; -1: unknown
@@ -56,44 +56,44 @@ GST_CLIP_API const GstMetaInfo *gst_clip_meta_get_info (void);
 #define GST_CLIP_META_INFO (gst_clip_meta_get_info ())
 
 /* Adds a meta to a writable buffer; the fields are copied from `from`
- * (its `meta` member is ignored, its strings are referenced), or zero where
- * `from` is NULL. */
+ * (its `meta` member is ignored, its strings are referenced), or zero if `from`
+ * is NULL. The buffer owns the meta. */
 GST_CLIP_API GstClipMeta *gst_buffer_add_clip_meta (GstBuffer * buffer, const GstClipMeta * from);
 
-/* The first clip meta of a buffer, or NULL. */
+/* The first clip meta of a buffer, which owns it, or NULL. */
 GST_CLIP_API GstClipMeta *gst_buffer_get_clip_meta (GstBuffer * buffer);
 
 /* Sticky event `clip-classes`: the names of the classes, label 0 first.
  * fields: classes (GstValueArray of strings), training-clips (optional:
  * GstValueArray of as many uint64: each class's clips in a training pass). */
 GST_CLIP_API GstEvent *gst_event_new_clip_classes (const gchar * const *classes);
-/* clips: one for each class. */
+/* clips: (number of classes). */
 GST_CLIP_API GstEvent *gst_event_new_clip_classes_counted (const gchar * const *classes, const guint64 * clips);
-/* FALSE: another event. *classes: (transfer full), g_strfreev(). */
+/* FALSE: another event. *classes: (transfer full); free with g_strfreev(). */
 GST_CLIP_API gboolean gst_event_parse_clip_classes (GstEvent * event, gchar *** classes);
-/* The training clips of as many classes, g_free(); NULL: the event does not
- * tell. */
+/* The training clips, (number of classes); free with g_free(). NULL: not in the
+ * event. */
 GST_CLIP_API guint64 *gst_event_parse_clip_class_counts (GstEvent * event);
 
-/* Sticky event `clip-preparation`: how clips become what a network sees. A model
- * file keeps it, so that clips to test on can be held against it. clipsample
+/* Sticky event `clip-preparation`: how clips are prepared for a network. A model
+ * file records it, so that test clips can be compared with it. clipsample
  * sends it before its first frame, and again when it changes.
  * fields: num-frames, frame-interval (uint), sampling (string), scaling (string;
- * absent where it is not known), add-borders (boolean), diff-gain (double; 0 where absent),
- * frame-rate (fraction; 0/1 where absent), clips-per-video (uint; 1 where absent).
+ * absent: unknown), add-borders (boolean), diff-gain (double; absent: 0),
+ * frame-rate (fraction; absent: 0/1), clips-per-video (uint; absent: 1).
  *
  * num_frames:     of each clip
  * frame_interval: frames of the video from one to the next; 0 with "uniform"
  * sampling:       "center": a window in the middle of the clip, or "uniform":
- *                 spread evenly over it; what validation does
- * scaling:        nick of the scaling element's method; "none": there is no such
- *                 element; NULL: not known
+ *                 spread evenly over it; as in validation
+ * scaling:        nick of the scaling element's method; "none": no scaling
+ *                 element; NULL: unknown
  * add_borders:    whether that element keeps the picture's shape
  * diff_gain:      gain of the clipdiff that the frames went through; 0: none
- * frame_rate_n/d: frames a second of the video that frame_interval counts in and
- *                 frames are spread over; 0/d: its own frames, whatever their rate
- * views:          clips that are made of one in a pass that does not train
- * Strings that were parsed belong to the event. */
+ * frame_rate_n/d: frames per second that the video is converted to before
+ *                 sampling; 0/d: not converted
+ * views:          clips per clip in validation and test passes
+ * Parsed strings are owned by the event. */
 typedef struct {
   guint num_frames;
   guint frame_interval;
@@ -108,8 +108,8 @@ GST_CLIP_API GstEvent *gst_event_new_clip_preparation (const GstClipPreparation 
 /* FALSE: another event. */
 GST_CLIP_API gboolean gst_event_parse_clip_preparation (GstEvent * event, GstClipPreparation * preparation);
 
-/* Sticky event `clip-data`: which data set the clips are of, so that a run that is
- * resumed can tell whether it is still the same.
+/* Sticky event `clip-data`: identifies the data set of the clips, so that a
+ * resumed run can check that it has not changed.
  * fields: rows, training-clips, validation-clips (uint64), clips, labels, order
  * (string).
  *
@@ -117,8 +117,9 @@ GST_CLIP_API gboolean gst_event_parse_clip_preparation (GstEvent * event, GstCli
  * training_clips, validation_clips: listed for a pass
  * clips:  digest of the rows' paths, segments and splits, in any order
  * labels: the same with their labels
- * order:  the same in their order, with all that the order of a run depends on
- * Strings that were parsed belong to the event. */
+ * order:  the same in their order, with everything that the order of a run
+ *         depends on
+ * Parsed strings are owned by the event. */
 typedef struct {
   guint64 rows;
   guint64 training_clips, validation_clips;
@@ -131,24 +132,24 @@ GST_CLIP_API gboolean gst_event_parse_clip_data (GstEvent * event, GstClipData *
 /* Event `clip-epoch`, serialized, before each pass.
  * fields: epoch (uint), training (boolean), clips (uint64), epochs (uint),
  * first-clip (uint64), position (uint64), seed (uint64), validates (boolean).
- * `position` is the clip that comes next: beyond first_clip where the pass was
- * entered in its middle by a seek, or where its first clips cannot be read. */
+ * `position` is the next clip: beyond first_clip if a seek went to the middle of
+ * the pass, or if its first clips cannot be read. */
 typedef struct {
   guint epoch;                  /* from 0 */
   gboolean training;
-  guint64 clips;                /* clips listed for this pass, good or not */
-  guint epochs;                 /* in all */
+  guint64 clips;                /* clips listed for this pass, readable or not */
+  guint epochs;                 /* total */
   guint64 first_clip;           /* position of the pass's first clip */
   guint64 position;             /* position of the next clip */
   guint64 seed;                 /* of the order */
-  gboolean validates;           /* a pass that does not train is in each epoch */
+  gboolean validates;           /* each epoch has a validation or test pass */
 } GstClipEpoch;
 GST_CLIP_API GstEvent *gst_event_new_clip_epoch (const GstClipEpoch * epoch);
 GST_CLIP_API gboolean gst_event_parse_clip_epoch (GstEvent * event, GstClipEpoch * epoch);
 
 /* Event `clip-epoch-done`, serialized, after the last clip of each pass: the
- * pass is complete. An EOS without one means that the stream was cut short
- * (gst-launch -e and Ctrl-C), and what is half collected must not be used.
+ * pass is complete. An EOS without it means that the stream was cut short
+ * (gst-launch -e and Ctrl-C), and incomplete batches must not be used.
  * fields: epoch (uint), training (boolean), position (uint64: the next
  * pass's first clip), delivered (uint64), skipped (uint64). */
 typedef struct {
@@ -161,10 +162,10 @@ typedef struct {
 GST_CLIP_API GstEvent *gst_event_new_clip_epoch_done (const GstClipEpochDone * done);
 GST_CLIP_API gboolean gst_event_parse_clip_epoch_done (GstEvent * event, GstClipEpochDone * done);
 
-/* Event `clip-skipped`, serialized, after its pass's `clip-epoch`: a clip of the pass
- * cannot be read and does not come.
- * fields: path, reason (string, what is no UTF-8 in them replaced), clip (uint64),
- * epoch (uint). Strings that were parsed belong to the event. */
+/* Event `clip-skipped`, serialized, after its pass's `clip-epoch`: a clip of the
+ * pass cannot be read and is skipped.
+ * fields: path, reason (string, invalid UTF-8 is replaced), clip (uint64),
+ * epoch (uint). Parsed strings are owned by the event. */
 typedef struct {
   const gchar *path;
   const gchar *reason;
@@ -174,9 +175,9 @@ typedef struct {
 GST_CLIP_API GstEvent *gst_event_new_clip_skipped (const GstClipSkipped * skipped);
 GST_CLIP_API gboolean gst_event_parse_clip_skipped (GstEvent * event, GstClipSkipped * skipped);
 
-/* Query `clip-window`: before clipsrc decodes a clip it asks downstream which
- * frames will be wanted, so that nothing after them, and as little as possible
- * before them, is decoded. Unanswered: all of them.
+/* Query `clip-window`: sent by clipsrc before it decodes a clip. Downstream
+ * answers with the frames that it needs, so that nothing after them, and as
+ * little as possible before them, is decoded. Unanswered: all frames.
  * in: clip, sample (uint64), epoch (uint), training (boolean),
  *     num-frames (uint64: frames in the clip; 0: unknown), framerate
  *     (fraction: the file's mean; 0/1: unknown), times (optional: of the frames)
@@ -186,20 +187,22 @@ GST_CLIP_API GstQuery *gst_query_new_clip_window (const GstClipMeta * clip, gint
 /* FALSE: another query. Fills clip, sample, epoch, training, num_frames of
  * *clip (strings NULL). fps_n, fps_d may be NULL. */
 GST_CLIP_API gboolean gst_query_parse_clip_window (GstQuery * query, GstClipMeta * clip, gint * fps_n, gint * fps_d);
-/* Whoever asks adds the frames' times: [n], n is num-frames, ns since any moment,
- * not decreasing. They are copied, counted from the first one's. */
+/* Adds the frames' times to a query that is to be sent: [n], n is num-frames, in
+ * nanoseconds from any origin, not decreasing. They are copied, relative to the
+ * first. */
 GST_CLIP_API void gst_query_set_clip_window_times (GstQuery * query, const guint64 * times, guint64 n);
-/* NULL: they are not known. Otherwise [num-frames], ns since the first frame, the
- * query's own. */
+/* [num-frames], in nanoseconds from the first frame, owned by the query. NULL:
+ * unknown. */
 GST_CLIP_API const guint64 *gst_query_get_clip_window_times (GstQuery * query);
 GST_CLIP_API void gst_query_set_clip_window (GstQuery * query, guint64 first, guint64 last);
 /* Answers with single frames, [n] ascending, n at least 1. An element that needs
- * the ones between, as a difference of neighbours does, passes the query on and
- * then answers itself with gst_query_set_clip_window(), which takes them back. */
+ * the frames between them, such as one that computes differences, forwards the
+ * query and then calls gst_query_set_clip_window(), which replaces them by the
+ * whole range. */
 GST_CLIP_API void gst_query_set_clip_window_frames (GstQuery * query, const guint64 * frames, guint n);
-/* NULL: all from first to last are wanted. Otherwise [*n], the query's own. */
+/* [*n], owned by the query. NULL: all frames from first to last. */
 GST_CLIP_API const guint64 *gst_query_get_clip_window_frames (GstQuery * query, guint * n);
-/* FALSE: nobody answered. */
+/* FALSE: the query was not answered. */
 GST_CLIP_API gboolean gst_query_get_clip_window (GstQuery * query, guint64 * first, guint64 * last);
 
 G_END_DECLS

@@ -5,41 +5,42 @@
  * SECTION:element-clipsample
  * @title: clipsample
  *
- * Takes #GstClipSample:num-frames frames from each clip and drops the others.
- * A network for video is trained on clips of a fixed number of frames; this is
- * the element that makes them so.
+ * Takes #GstClipSample:num-frames frames from each clip and drops the others,
+ * because video networks are trained on clips with a fixed number of frames.
  *
  * With a #GstClipSample:frame-interval of 0, or with mode=uniform, the frames
  * are spread evenly over the whole clip, its first and last frame included, as
  * numpy.linspace(0, N-1, num).round() would. With an interval, a window of
  * (num-frames - 1) * frame-interval + 1 frames is taken: in training passes
  * its start is drawn at random (mode=random), in validation passes it is the
- * middle of the clip. The draw depends on the seed, the epoch and the clip's
- * row in the data set, on nothing else. A clip shorter than the window repeats
- * frames by the rule of even spreading.
+ * middle of the clip. The draw depends only on the seed, the epoch and the
+ * clip's row in the data set. The frames of a clip shorter than the window are
+ * spread evenly, with repetitions.
  *
- * With a #GstClipSample:frame-rate frames are those of the clip as it would be
- * at that rate, the nearest ones by time: clips of 10 and of 30 frames a second
- * then show the same motion.
+ * With a #GstClipSample:frame-rate the clip is first converted to that rate, by
+ * the nearest frames in time, so that clips of 10 and of 30 frames per second
+ * show the same motion.
  *
- * Which clip a frame belongs to is told by the clip meta that clipsrc puts on
- * it. clipsample also answers the query with which clipsrc asks, before it
- * decodes a clip, which of its frames will be wanted. A clip that ends before
- * its container said repeats its last frame. Where the number of frames is not
- * known beforehand, frames are held until the clip ends: 4096 frames or
- * 512 MiB; beyond that every second one is let go.
+ * The clip meta, which clipsrc adds, identifies the clip of a frame. clipsample
+ * also answers clipsrc's query for the frames that it needs, which is sent
+ * before a clip is decoded. If a clip ends earlier than its container declares,
+ * its last frame is repeated. If the number of frames is unknown, frames are
+ * held until the clip ends: 4096 frames or 512 MiB; beyond that every second one
+ * is dropped.
  *
- * The sticky event `clip-preparation` tells downstream how clips become what a
- * network sees, scaling included where an element does that in the same line.
+ * The sticky event `clip-preparation` reports downstream how clips are prepared
+ * for the network, including scaling by an element of the same line.
  *
  * A stream without clip meta, such as a camera's, is one endless clip: every
- * num-frames * frame-interval frames (an interval of 0 counts as 1) become
- * a clip, without label, numbered from 0.
+ * num-frames * frame-interval frames (an interval of 0 counts as 1) form a
+ * clip, without label, numbered from 0.
  *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 videotestsrc num-buffers=64 ! clipsample num-frames=8 frame-interval=2 ! videoconvertscale ! video/x-raw,format=RGB,width=112,height=112 ! clipbatch batch-size=2 ! fakesink
  * ]| Four clips of eight frames, in two batches of two.
+ *
+ * Since: 0.1.0
  */
 #include "gstclipsample-private.h"
 
@@ -709,7 +710,7 @@ gst_clip_sample_class_init (GstClipSampleClass * klass)
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
 
   GST_DEBUG_CATEGORY_INIT (clip_sample_debug, "clipsample", 0,
-      "picks the frames of each clip");
+      "selection of the frames of a clip");
 
   object_class->finalize = gst_clip_sample_finalize;
   element_class->change_state =
@@ -718,7 +719,7 @@ gst_clip_sample_class_init (GstClipSampleClass * klass)
   gst_clip_sample_install_properties (object_class);
   gst_element_class_set_static_metadata (element_class, "Clip sampler",
       "Filter/Video", "Takes a fixed number of frames from each clip, for "
-      "networks that look at videos", "The cnn3d authors");
+      "video networks", "The cnn3d authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
 }

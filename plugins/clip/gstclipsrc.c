@@ -3,15 +3,15 @@
  * SECTION:element-clipsrc
  * @title: clipsrc
  *
- * Reads a data set of labelled videos and gives the decoded frames of one clip
- * after another, each with a GstClipMeta. A run is #GstClipSrc:epochs times a
- * training pass, in an order that depends on #GstClipSrc:seed and the epoch
- * alone, and a validation pass, or one of these, or a test pass
- * (#GstClipSrc:passes). Clips are decoded by #GstClipSrc:num-workers
- * chains side by side, each of which ends in #GstClipSrc:clip-bin.
+ * Reads a data set of labelled videos and outputs the decoded frames of one clip
+ * after another, each with a GstClipMeta. A run has #GstClipSrc:epochs epochs.
+ * Each has a training pass, in an order that depends only on #GstClipSrc:seed
+ * and the epoch, and a validation pass, or one of these, or a test pass
+ * (#GstClipSrc:passes). Clips are decoded in parallel by #GstClipSrc:num-workers
+ * chains, each of which ends in #GstClipSrc:clip-bin.
  *
- * Buffers get running timestamps: a clip begins where the one before ended.
- * Seeking in GST_FORMAT_DEFAULT goes to a clip, counted over the whole run.
+ * Timestamps are continuous: a clip starts where the previous one ended. A seek
+ * in GST_FORMAT_DEFAULT goes to a clip, counted over the whole run.
  *
  * ## Example launch line
  * |[
@@ -19,6 +19,8 @@
  *     clip-bin="videoconvertscale ! video/x-raw,format=RGB,width=112,height=112" ! fakesink
  * ]|
  * All frames of the clips that train.csv lists, scaled, in a random order.
+ *
+ * Since: 0.1.0
  */
 #include "gstclipsrc-private.h"
 
@@ -387,7 +389,7 @@ gst_clip_src_class_init (GstClipSrcClass * klass)
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_set_static_metadata (element_class,
       "Source of labelled clips", "Source/Video",
-      "Decodes the labelled videos of a data set, clip after clip, epoch after "
+      "Decodes the labelled videos of a data set, clip by clip and epoch by "
       "epoch", "The cnn3d authors");
 }
 

@@ -122,23 +122,23 @@ gst_clip_src_install_properties (GObjectClass * klass)
       GST_PARAM_MUTABLE_READY);
   g_object_class_install_property (klass, PROP_NUM_CLIPS,
       g_param_spec_uint64 ("num-clips",
-          "Number of clips", "Clips of one epoch, all its passes together, once "
-          "the data set has been read (PAUSED)", 0, G_MAXUINT64, 0, ro));
+          "Number of clips", "Clips of one epoch, including all its passes; "
+          "valid from PAUSED on (clips, from 0)", 0, G_MAXUINT64, 0, ro));
   g_object_class_install_property (klass, PROP_NUM_CLASSES,
       g_param_spec_uint ("num-classes",
-          "Number of classes", "Classes, once the data set has been read (PAUSED)",
-          0, G_MAXUINT, 0, ro));
+          "Number of classes", "Number of classes; valid from PAUSED on (classes, "
+          "from 0)", 0, G_MAXUINT, 0, ro));
   g_object_class_install_property (klass, PROP_CLASSES,
       gst_param_spec_array ("classes", "Classes",
-          "Names of the classes, class 0 first, once the data set has been read "
-          "(PAUSED)", g_param_spec_string ("class", "Class", "Name of a class",
-              NULL, ro), ro));
+          "Names of the classes, class 0 first; valid from PAUSED on",
+          g_param_spec_string ("class", "Class", "Name of a class", NULL, ro),
+          ro));
   g_object_class_install_property (klass, PROP_CLASS_NAMES,
       g_param_spec_boxed ("class-names",
-          "Class names", "The same as classes, as a plain list of strings, which "
-          "other languages read", G_TYPE_STRV, ro));
+          "Class names", "The same as classes, as a list of strings, for "
+          "language bindings", G_TYPE_STRV, ro));
   g_object_class_install_property (klass, PROP_CLIPS_SKIPPED,
       g_param_spec_uint64 ("clips-skipped",
-          "Clips skipped", "Clips that could not be read, in this run so far", 0,
-          G_MAXUINT64, 0, ro));
+          "Clips skipped", "Clips of this run so far that could not be read "
+          "(clips, from 0)", 0, G_MAXUINT64, 0, ro));
 }
