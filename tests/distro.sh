@@ -27,7 +27,7 @@
 #
 # DISTRO_FOLDER (cnn3d-distro in TMPDIR or /var/tmp) keeps SYSTEM.tar, from
 # which systems are unpacked, the packages fetched, and SYSTEM-USER.log beside
-# SYSTEM-USER-results, the test results. Remove it to start anew.
+# SYSTEM-USER-results, the test results. Remove it to start over.
 set -euo pipefail
 case " $* " in
   *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
