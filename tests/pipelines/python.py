@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The programs of docs/python.md run as they stand, but for what takes long, and hear what
-the page says that they hear."""
+"""The programs of docs/python.md run unchanged, except for long runs, and receive the messages
+that the page describes."""
 import json
 import os
 import re
@@ -48,35 +48,35 @@ def program(folder, name, text, seconds=120):
 
 
 def page(folder):
-    """Each of its programs hears what the page says"""
+    """Each of its programs receives the messages that the page describes"""
     python()
     docs.world(folder)
     found = blocks()
     titles = [title for title, _ in found]
-    assert titles == ["Running a line, and hearing of it", "Progress", "Stopping",
-                      "Figures into a tracker of one's own", "Serving"], titles
+    assert titles == ["Running a line and receiving messages", "Progress", "Stopping",
+                      "Passing metrics to a tracker", "Serving"], titles
     texts = dict(found)
     program(folder, "runline.py", texts[titles[0]])
     with open(os.path.join(folder, "train.csv"), "a", encoding="utf-8") as file:
         file.write("lost.mp4,ball\n")
 
-    told = program(folder, "progress.py", texts["Progress"])
-    assert re.search(r"epoch 0, step 1: loss \d\.\d+, [\d.]+ clips/s", told), told
-    assert re.search(r"epoch 0: accuracy [\d.]+ %, F1 \d\.\d+, the best so far", told), told
-    assert re.search(r"of each class: \[[\d.]+, [\d.]+\]", told), told
-    assert re.search(r"skipped .*lost\.mp4: ", told), told
-    # three clips an epoch: it stops in the midst of what is asked for
-    told = program(folder, "stop.py", re.sub(r"\bepochs=\d+", "epochs= 30", texts["Stopping"]))
-    assert "saved stopped/last.safetensors" in told, told
+    output = program(folder, "progress.py", texts["Progress"])
+    assert re.search(r"epoch 0, step 1: loss \d\.\d+, [\d.]+ clips/s", output), output
+    assert re.search(r"epoch 0: accuracy [\d.]+ %, F1 \d\.\d+, the best so far", output), output
+    assert re.search(r"of each class: \[[\d.]+, [\d.]+\]", output), output
+    assert re.search(r"skipped .*lost\.mp4: ", output), output
+    # three clips an epoch: it stops in the middle of the requested epochs
+    output = program(folder, "stop.py", re.sub(r"\bepochs=\d+", "epochs= 30", texts["Stopping"]))
+    assert "saved stopped/last.safetensors" in output, output
     assert os.path.exists(os.path.join(folder, "stopped", "last.safetensors"))
-    told = program(folder, "tracker.py", texts[titles[3]])
-    figures = [json.loads(part) for part in told.splitlines() if part.startswith("{")]
-    assert {f["figure"] for f in figures} == {"train/loss", "train/accuracy", "train/lr", "val/loss", "val/accuracy",
-                                              "val/f1"}, told
-    assert all(f["step"] == 1 and isinstance(f["value"], float) for f in figures), told
-    told = program(folder, "serve.py", texts["Serving"])
-    match = re.search(r"^(ball|bars) \{'ball': ([\d.e-]+), 'bars': ([\d.e-]+)\}$", told, re.MULTILINE)
-    assert match and abs(sum(map(float, match.groups()[1:])) - 1) < 1e-6, told
+    output = program(folder, "tracker.py", texts[titles[3]])
+    metrics = [json.loads(part) for part in output.splitlines() if part.startswith("{")]
+    assert {f["metric"] for f in metrics} == {"train/loss", "train/accuracy", "train/lr", "val/loss", "val/accuracy",
+                                              "val/f1"}, output
+    assert all(f["step"] == 1 and isinstance(f["value"], float) for f in metrics), output
+    output = program(folder, "serve.py", texts["Serving"])
+    match = re.search(r"^(ball|bars) \{'ball': ([\d.e-]+), 'bars': ([\d.e-]+)\}$", output, re.MULTILINE)
+    assert match and abs(sum(map(float, match.groups()[1:])) - 1) < 1e-6, output
 
 
 READ = """
@@ -97,9 +97,9 @@ for name in ("clipsrc", "clipsample", "clipaugment", "clipcache", "clipdiff", "c
 
 def properties(folder):
     """Each property is readable, but for the arrays that have a list beside them, and a fraction"""
-    told = program(folder, "read.py", READ)
+    output = program(folder, "read.py", READ)
     # GStreamer's own additions to the bindings read these, too
-    assert set(told.splitlines()) <= {"clipsrc classes", "clipsample frame-rate", "cnn3dinfer labels"}, told
+    assert set(output.splitlines()) <= {"clipsrc classes", "clipsample frame-rate", "cnn3dinfer labels"}, output
 
 
 if __name__ == "__main__":
