@@ -39,7 +39,7 @@ To run it yourself, in $PWD:
 export GST_PLUGIN_PATH=$plugins
 $line
 
-Ctrl-C saves and ends; the same line then goes on where it was.
+Ctrl-C saves and ends; the same line then resumes.
 
 END
 
@@ -66,7 +66,7 @@ if [ -z "$accuracies" ]; then
   echo "quickstart.sh: no epoch was finished" >&2
   exit 1
 fi
-# The same clips, once, and what tells how good the best weights are
+# The same clips, once, and the element that evaluates the best weights
 test_line=$(sed -e 's/ -e clipsrc/ clipsrc/; s/ seed=1 / /' \
   -e 's/train.csv val-location=demo.val.csv epochs=[0-9]*/val.csv passes=test/' \
   -e "s,cnn3dtrain .*,cnn3deval model=$run/best.safetensors threads=1 output-dir=$run/test," \
@@ -81,5 +81,5 @@ step "Report"
 step "Done"
 echo "Validation accuracy: $(tail -n 1 <<<"$accuracies") % after the last epoch," \
   "$(sort -g <<<"$accuracies" | tail -n 1) % at best."
-echo "The weights are in $PWD/$run; remove that folder to train anew."
+echo "The weights are in $PWD/$run; remove that folder to start over."
 echo "The run as a page: $PWD/$run/report.html"

@@ -1,12 +1,12 @@
 /* scene.c: what one demonstration video shows.
  *
- * The class must be told by the order of the frames and by nothing else. So
- * in every video all four attributes (x, y, turn, size) are on their way all
- * the time. The class's attribute goes quickly one way, jumps back and goes
- * again; the other three go slowly there and back. While the slow ones go
- * over their range once, the quick one goes over its own twice: the values
- * seen are much the same, only their order differs. A single frame then
- * carries nothing at all, and frames without their order next to nothing.
+ * Only the order of the frames may show the class. So in every video all four
+ * attributes (x, y, turn, size) change all the time. The class's attribute moves
+ * quickly in one direction, jumps back and repeats; the other three move slowly
+ * back and forth. While the slow ones cover their range once, the quick one
+ * covers its own twice: the values are much the same, only their order differs.
+ * A single frame then carries no information, and frames without their order
+ * almost none.
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "scene.h"

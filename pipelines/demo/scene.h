@@ -1,5 +1,5 @@
 /* scene.h: what one demonstration video shows. A scene is a pure function of
- * (seed, part, class, number), so that a set can be made again.
+ * (seed, part, class, number), so that a set is reproducible.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef DEMO_SCENE_H
 #define DEMO_SCENE_H
