@@ -16,8 +16,8 @@
 #   --no-quickstart    tests/run.sh alone
 #   --packages         instead, Debian's packages are built in one system, and in
 #                      another installed, tried and purged: see tests/packages.sh
-#   --keep             leave the system; the next call with --keep goes on in
-#                      it, with its packages and its build folder
+#   --keep             leave the system; the next call with --keep continues
+#                      in it, with its packages and its build folder
 #
 # The system is debootstrap's smallest, in a folder, entered by chroot(8) in
 # name spaces of its own: whatever ends the script ends all that it started,

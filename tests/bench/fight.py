@@ -3,7 +3,7 @@
 """How well a network trained from scratch does on real clips: 240 of two seconds,
 fights or none, in four folds. For each fold the lines that are printed train on three
 and test the last epoch's weights on the fourth, which nothing was chosen by. Each run's
-report.html names the clips that were told wrong.
+report.html names the misclassified clips.
 
 --torch trains torchvision's r3d_18 from scratch beside it, with the same settings on
 the same batches in the same order: PyTorch reads what cnn3dtrain would have got.
@@ -21,7 +21,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# What both sides of the comparison are trained by, and what docs/recipes.md tells of.
+# Settings of both sides of the comparison, which docs/recipes.md describes.
 RECIPES = {
     "plain": {
         "epochs": 15, "batch": 8, "frames": 8, "size": 64,

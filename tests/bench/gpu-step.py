@@ -10,8 +10,8 @@ usage: gpu-step.py TRAINER-TOOL [--model r3d_18] [--batch 32] [--frames 16]
        [--size 112] [--rounds 5] [--steps 10] [--device cuda] [--precision 16-mixed]
        [--no-compile]
 
-With --device cpu it runs where there is no GPU, to try the script; memory is not
-told there. The last line is JSON: seconds a step of each, clips/s, ratio, and bytes:
+With --device cpu it runs without a GPU, to try the script; memory is not
+reported then. The last line is JSON: seconds a step of each, clips/s, ratio, and bytes:
 `grown` is what the GPU's used memory grew by while ours ran, `predicted` what the
 plan said, context included, `torch` PyTorch's max_memory_reserved."""
 import argparse
@@ -36,7 +36,7 @@ cuda = args.device != "cpu"
 
 
 def used_memory():
-    """Bytes in use on the whole GPU, by the driver; None: nobody tells."""
+    """Bytes in use on the whole GPU, by the driver; None: unknown."""
     try:
         import pynvml
         pynvml.nvmlInit()
@@ -52,7 +52,7 @@ def used_memory():
 
 
 class Ours:
-    """The trainer in a process of its own, which runs so many steps when it is told to."""
+    """The trainer in a separate process, which runs that many steps on request."""
 
     def __init__(self):
         self.process = subprocess.Popen(
@@ -137,14 +137,14 @@ def clear(torch):
 
 
 def main():
-    told = {"model": args.model, "batch": args.batch, "precision": args.precision, "recompute": args.recompute}
+    result = {"model": args.model, "batch": args.batch, "precision": args.precision, "recompute": args.recompute}
     torch, ways = their_ways()
-    # memory first, each by itself: whoever came before has given everything back
+    # memory first, one after the other: the previous one has freed everything
     before = used_memory() if cuda else None
     ours = Ours()
     ours(3)
     if before is not None:
-        told["grown"] = used_memory() - before
+        result["grown"] = used_memory() - before
     best, reserved = None, {}
     for way in ways:
         clear(torch)
@@ -172,23 +172,23 @@ def main():
         seconds["ours"].append(ours(args.steps) / args.steps)
         if theirs:
             seconds[best[1][0]].append(theirs(args.steps) / args.steps)
-    figures = ours.end()
+    memory = ours.end()
     print("%s, %d clips of %dx%dx%d, %s, %s%s" % (args.model, args.batch, args.frames, args.size, args.size,
                                                  args.precision, args.device, ", PyTorch " + torch.__version__ if torch else ""))
     for name, values in seconds.items():
         median = statistics.median(values)
-        told.setdefault("seconds", {})[name] = median
+        result.setdefault("seconds", {})[name] = median
         print("%-24s median %.5f s (from %.5f to %.5f), %.1f clips/s" % (
             name, median, min(values), max(values), args.batch / median))
-    told["clips-per-second"] = args.batch / told["seconds"]["ours"]
-    told["predicted"] = int(figures["total"]) + int(figures["context"])
-    told["planned"] = int(figures["total"])
+    result["clips-per-second"] = args.batch / result["seconds"]["ours"]
+    result["predicted"] = int(memory["total"]) + int(memory["context"])
+    result["planned"] = int(memory["total"])
     if best:
-        told["best"] = best[1][0]
-        told["ratio"] = told["seconds"][best[1][0]] / told["seconds"]["ours"]
+        result["best"] = best[1][0]
+        result["ratio"] = result["seconds"][best[1][0]] / result["seconds"]["ours"]
     if reserved and best:
-        told["torch"] = reserved[best[1][0]]
-    print(json.dumps(told))
+        result["torch"] = reserved[best[1][0]]
+    print(json.dumps(result))
 
 
 main()

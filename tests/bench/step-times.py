@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where a training step's time goes on a CPU: seconds of each kind of work, the bytes of
+"""Profiles a training step on a CPU: seconds of each kind of work, the bytes of
 activations that it reads and writes, and each convolution's passes with convolution=auto,
 direct and winograd, so that auto's choices can be judged. Rounds alternate; medians.
 
