@@ -29,11 +29,9 @@ typedef struct {
   guint8 *scratch;
 } Check;
 
-/* Every number that goes in is 1 or -1. But the plain loops need not do what the
- * convolution does in full: where it has many outputs of one kind (channels that
- * come out; of a gradient of weights, channels of `out`), each is the same sum
- * times a factor of its own. So the loops compute one sum, of products none of
- * which is 0, and each output is compared with its multiple. */
+/* All inputs are 1 or -1. The plain loops need not compute the whole convolution: if it has many outputs of one kind
+ * (output channels; for a gradient of weights, channels of `out`), each is the same sum times its own factor. So the
+ * loops compute one sum, of nonzero products, and each output is compared with its multiple. */
 
 /* --- numbers --- */
 

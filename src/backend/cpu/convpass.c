@@ -6,16 +6,15 @@
 #include "src/backend/cpu/convcheck.h"
 #include "src/backend/cpu/findings.h"
 
-/* Depths that are tried: as it is, with as many slices of zeros behind as the
- * last window reaches over, and with 1 to 4 more slices coming out. Some
- * implementations are wrong, and 2.x's fast backward-weights in f32 are not to be
- * had, where fewer slices come out than the kernel has. */
+/* Depths that are tried: the original, padded with zero slices for the last window's reach, and with 1 to 4 more output
+ * slices. Some implementations are wrong, and the fast f32 backward-weights of 2.x are not available, if there are
+ * fewer output slices than the kernel has. */
 #define N_DEPTHS 6
 
 static const gchar *const pass_names[] = { "forward", "backward-data", "backward-weights" };
 
-/* Only these points of a strided 1x1x1 convolution's input have a gradient. It
- * is computed for them alone, by a convolution without stride. */
+/* Only these points of a strided 1x1x1 convolution's input have a gradient. It is computed for them alone, by an
+ * unstrided convolution. */
 static gboolean
 is_dense (const Cnn3dOp *op, CpuPass pass)
 {
@@ -41,8 +40,8 @@ deepen (const Cnn3dModel *m, const Cnn3dOp *op, gint which, gint *in_depth, gint
   return TRUE;
 }
 
-/* What a way is known by in messages and in the file of what was found. clips 0:
- * any number; without depths: the tensors' own. */
+/* Identifies a method in messages and in the file of findings. clips 0: any number; without depths: the tensors'
+ * own. */
 static gchar *
 way_text (const Cnn3dModel *m, gint i, const CpuConvPass *way, guint clips)
 {
@@ -65,17 +64,17 @@ way_text (const Cnn3dModel *m, gint i, const CpuConvPass *way, guint clips)
   return g_string_free (text, FALSE);
 }
 
-/* --- choosing a way --- */
+/* --- choosing a method --- */
 
-/* What an implementation is accepted for. */
+/* Criteria for accepting an implementation. */
 typedef struct {
   const Cnn3dModel *model;
   gint op;
   CpuConvPass *way;
   gboolean reference;
-  gchar *name;                  /* of the one that was accepted */
-  gchar *weights;               /* how it has its weights */
-  guint wrong;                  /* were passed over */
+  gchar *name;                  /* of the accepted one */
+  gchar *weights;               /* its format of the weights */
+  guint wrong;                  /* number of rejected ones */
 } Wanted;
 
 static gchar *
@@ -168,7 +167,7 @@ cpu_conv_weights_format (const Cnn3dModel *m, gint op, CpuPass pass, gboolean f3
   return format;
 }
 
-/* Bytes of a slice of an end, as `way` has it. */
+/* Bytes of a slice of an end, in the method's format. */
 static gsize
 staged_bytes (const Cnn3dModel *m, gint tensor, const Cnn3dTensor *shape, const CpuConvPass *way, gint depth)
 {
@@ -207,9 +206,8 @@ place_scratch (Cnn3dModel *m, gint i, CpuConvPass *c, gboolean may_add, CpuDesc 
   return TRUE;
 }
 
-/* How many times as fast as in f32 oneDNN multiplies what the model stores. In bf16
- * it turns operands of backward-weights around first, and that takes as long again:
- * 1.1 to 1.4 times in slow_r50 on Zen 4. */
+/* Speed relative to f32 at which oneDNN multiplies the model's type. In bf16, backward-weights transposes its operands
+ * first, which takes the same time again: 1.1 to 1.4 times in slow_r50 on Zen 4. */
 static gdouble
 direct_speed (const Cnn3dModel *m, CpuPass pass)
 {
@@ -275,18 +273,17 @@ set_up_winograd (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, const CpuW
   return ok;
 }
 
-/* In which order ways are tried: the model's own type and format, as deep as it
- * is or deeper, then f32, then channels last; at the end oneDNN's reference
- * implementations, which are hundreds of times slower. */
+/* The order in which methods are tried: the model's own type and format, with its depth or more, then f32, then
+ * channels last; at the end oneDNN's reference implementations, which are hundreds of times slower. */
 static const struct {
   gboolean f32, channels_last, reference;
 } kinds[] = {
   {FALSE}, {TRUE}, {FALSE, TRUE}, {TRUE, TRUE}, {FALSE, FALSE, TRUE}, {TRUE, FALSE, TRUE},
 };
 
-/* One way, if there is a primitive for it that is not known to be wrong. Weights
- * are taken as the model has them if the primitive can, but backward-data, which
- * likes another format than the forward pass, and copies have the primitive's. */
+/* Tries one method, if there is a primitive for it that is not known to be wrong. The model's format of the weights is
+ * used if the primitive supports it, except that backward-data, which prefers another format than the forward pass, and
+ * copies use the primitive's. */
 static gboolean
 try_way (Wanted *w, gboolean may_add, GError **error)
 {
@@ -319,7 +316,7 @@ try_way (Wanted *w, gboolean may_add, GError **error)
   return ok;
 }
 
-/* Which ways there are hangs on the weights' formats, too. */
+/* The available methods also depend on the weights' formats. */
 static gchar *
 passed_key (const Cnn3dModel *m, gint i, const gchar *text)
 {
@@ -329,7 +326,7 @@ passed_key (const Cnn3dModel *m, gint i, const gchar *text)
   return g_strjoin (" ", text, master, copy, NULL);
 }
 
-/* The best way of those that are not known to be wrong. */
+/* The best method that is not known to be wrong. */
 static gboolean
 choose (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboolean may_add, gchar **implementation,
     gchar **weights, GError **error)
@@ -400,7 +397,7 @@ cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *m, gint op, CpuPass pass, guint
     if (sizes_only) {
       g_autofree gchar *name = NULL, *format = NULL;
 
-      /* the same again, so that it can run */
+      /* again, this time able to run */
       cpu_conv_pass_clear (c);
       ok = choose (c, m, op, pass, clips, may_add, &name, &format, error);
     }
@@ -430,9 +427,9 @@ cpu_conv_pass_clear (CpuConvPass *c)
   memset (c, 0, sizeof *c);
 }
 
-/* --- running it --- */
+/* --- running --- */
 
-/* An end of a convolution as it lies in memory. */
+/* An end of a convolution in memory. */
 typedef struct {
   gpointer data;
   gboolean f32, channels_last;
@@ -454,8 +451,7 @@ convert (const Cnn3dModel *m, gsize n, const End *from, gsize from_at, const End
     k->from_bf16 (n, (gfloat *) target, (const guint16 *) source);
 }
 
-/* Copies an end from one form to another: what is deeper there is zero, what is
- * less deep left out. */
+/* Copies an end from one form to another: additional depth is filled with zeros, missing depth is dropped. */
 static void
 restage (const Cnn3dModel *m, gint tensor, const Cnn3dTensor *shape, guint clips, const End *from, const End *to)
 {
@@ -551,7 +547,7 @@ run_backward_weights (const Cnn3dModel *m, const Cnn3dOp *op, CpuConvPass *c, co
     for (gsize i = 0; i < length; i += 4096)
       m->device->kernels->add_floats (MIN (4096, length - i), o->gradient + i, sums + i);
   }
-  /* what follows up to a multiple of 16, which nobody writes, is in no norm */
+  /* the padding up to a multiple of 16 is never written, and must not contribute to the norm */
   memset (o->gradient + length, 0, (m->layout.length[op->weight] - length) * sizeof (gfloat));
   return TRUE;
 }

@@ -1,4 +1,4 @@
-/* The CPU back end: the device, programs, and the table.
+/* cpu.c: the CPU back end's device, programs and table.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE             /* sched_getaffinity() */
@@ -57,7 +57,7 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
         "%s describes a GPU, not a CPU: the CPU that plans are made for is this one", params->profile);
     return NULL;
   }
-  /* that one's engines and memory are SYCL's, not the CPU's own */
+  /* its engines and memory are SYCL's, not the CPU's */
   if (version->cpu_runtime & DNNL_RUNTIME_DPCPP) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
         "oneDNN %d.%d.%d was built for SYCL: install one that was built for CPUs, with OpenMP, and build with that",
@@ -109,7 +109,7 @@ resolve_precision (Cnn3dDevice *d, Cnn3dPrecision *precision, GError **error)
   return TRUE;
 }
 
-/* Of the order that large convolutions reach; only their ratios decide. */
+/* Rough rates of large convolutions; only their ratios matter. */
 static void
 device_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed)
 {
@@ -188,8 +188,7 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
   p->pool = g_new0 (CpuPool, net->n_ops);
   cnn3d_sizes_init (&p->sizes, net, batch);
   m->device->dnnl.sizes_only = params->sizes_only;
-  /* oneDNN splits its work when a primitive is made, for as many threads as
-   * there are then. */
+  /* oneDNN splits its work when a primitive is created, for the number of threads at that time. */
   omp_set_num_threads (m->device->threads);
   for (guint i = 0; i < net->n_tensors; i++) {
     const Cnn3dTensor *t = &net->tensors[i];
@@ -222,7 +221,7 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
     }
   }
   m->device->dnnl.sizes_only = FALSE;
-  /* something was checked: oneDNN keeps what it made for that */
+  /* frees what oneDNN kept for the check */
   if (m->device->check_memory.data) {
     cpu_dnnl_forget ();
 #ifdef __GLIBC__
@@ -296,8 +295,7 @@ sum_squares (Cnn3dDevice *d, gsize n, const gfloat *values)
   return sum;
 }
 
-/* From parameter *i on, the next stretch of the arrays all of which trains.
- * FALSE: there is none. */
+/* From parameter *i on, the next range of the arrays that trains as a whole. FALSE: there is none. */
 static gboolean
 next_stretch (const Cnn3dModel *m, const gboolean *trained, guint *i, gsize *first, gsize *n)
 {
@@ -309,7 +307,7 @@ next_stretch (const Cnn3dModel *m, const gboolean *trained, guint *i, gsize *fir
   if (*i == m->net->n_weights)
     return FALSE;
   *first = end = l->offset[*i];
-  /* what is not trained at all lies behind, and is passed over */
+  /* untrained parameters are at the end, and are skipped */
   for (; *i < m->net->n_weights; ++*i) {
     if (!trained[*i] && l->offset[*i] >= l->trained)
       continue;

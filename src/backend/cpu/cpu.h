@@ -1,4 +1,4 @@
-/* cpu.h: what the files of the CPU back end share.
+/* cpu.h: shared by the files of the CPU back end.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CPU_H
 #define CNN3D_CPU_H
@@ -9,9 +9,8 @@
 #include "src/backend/cpu/winograd/winograd.h"
 #include "src/temporary.h"
 
-/* Points of one channel block that a kernel takes at once. Sums are made chunk
- * by chunk and then added in order, in double: the same bits for any number of
- * threads. */
+/* Points of one channel block that a kernel processes at once. Sums are computed chunk by chunk and then added in
+ * order, in double: the same bits for any number of threads. */
 #define CPU_CHUNK 1024
 
 typedef struct _CpuFindings CpuFindings;
@@ -19,7 +18,7 @@ typedef struct _CpuFindings CpuFindings;
 struct _Cnn3dDevice {
   CpuDnnl dnnl;
   CpuFindings *findings;
-  Cnn3dTemporary check_memory;  /* that convcheck.h's checks share while a program is made */
+  Cnn3dTemporary check_memory;  /* shared by convcheck.h's checks while a program is created */
   guint threads;
   Cnn3dConvolution convolution;
   const CpuKernels *kernels;
@@ -29,9 +28,9 @@ struct _Cnn3dDevice {
 /* Formats of one convolution's weights. */
 typedef struct {
   CpuDesc plain;                /* (O, I, D, H, W) padded, f32 */
-  CpuDesc master;               /* f32, as the gradient comes out */
-  CpuDesc copy;                 /* as the forward pass wants them; NULL: it takes masters */
-  gsize copy_offset;            /* bytes; of one that is kept */
+  CpuDesc master;               /* f32, in the layout of the computed gradient */
+  CpuDesc copy;                 /* in the layout of the forward pass; NULL: it reads the masters */
+  gsize copy_offset;            /* bytes; if it is kept */
   CpuPrimitive refresh;
 } CpuConvWeights;
 
@@ -51,22 +50,20 @@ struct _Cnn3dModel {
 typedef struct {
   CpuPass pass;
   guint clips;
-  CpuWinograd *winograd;        /* instead of a primitive; NULL: the latter */
+  CpuWinograd *winograd;        /* used instead of a primitive; NULL: a primitive */
   CpuPrimitive primitive;
-  gboolean f32;                 /* it runs on f32 copies of bf16 tensors */
-  gboolean channels_last;       /* it runs on copies in (N, D, H, W, C) */
-  gint in_depth, out_depth;     /* it runs on tensors that are zero-padded at the end of D to these */
-  /* Weights: from masters or copy to the primitive's, or Winograd's, format, or their gradient
-   * back from it. */
+  gboolean f32;                 /* runs on f32 copies of bf16 tensors */
+  gboolean channels_last;       /* runs on copies in (N, D, H, W, C) */
+  gint in_depth, out_depth;     /* runs on tensors that are zero-padded at the end of D to these depths */
+  /* Weights: from masters or copy to the format of the primitive or Winograd, or their gradient back. */
   CpuPrimitive reorder;
   gboolean from_master;
-  /* Bytes of scratch, in this order, 0 where it can do without: weights in the
-   * primitive's format; a gradient that is to be added; the gradient of those
-   * points of the input that a strided 1x1x1 convolution reads; and the two ends
-   * as the primitive sees them. */
+  /* Bytes of scratch, in this order, 0 if not needed: weights in the primitive's format; a gradient that is to be
+   * added; the gradient of the points of the input that a strided 1x1x1 convolution reads; and the two ends in the
+   * primitive's format. */
   gsize weights, sums, dense, in, out;
-  gsize scratch;                /* bytes of all, oneDNN's or Winograd's own included */
-  gsize gap;                    /* bytes behind each of those pieces, beside that: while it is checked */
+  gsize scratch;                /* total bytes, including those of oneDNN or Winograd */
+  gsize gap;                    /* additional bytes after each of these pieces, during a check */
 } CpuConvPass;
 
 /* One convolution's passes, for one slice of a batch. */
@@ -77,8 +74,8 @@ typedef struct {
 
 typedef struct {
   CpuPrimitive forward, backward;       /* for one clip */
-  gsize workspace;              /* bytes of a clip's; oneDNN notes there where the largest is */
-  gsize in, out;                /* bytes of f32 copies of a clip's bf16 ends, where oneDNN pools no bf16; else 0 */
+  gsize workspace;              /* bytes per clip; oneDNN stores the positions of the maxima there */
+  gsize in, out;                /* bytes of f32 copies of a clip's bf16 ends, if oneDNN cannot pool bf16; else 0 */
 } CpuPool;
 
 struct _Cnn3dProgram {
@@ -88,7 +85,7 @@ struct _Cnn3dProgram {
   Cnn3dSizes sizes;
   CpuConv *conv;                /* [op] */
   CpuPool *pool;                /* [op] */
-  gboolean replaced;            /* something was found wrong while it was made */
+  gboolean replaced;            /* an implementation failed its check */
   gdouble loss_sum;
   guint correct;
 };
@@ -103,7 +100,7 @@ typedef struct {
   gpointer in, residual, out, saved, scratch, dout[2], din;     /* NULL: none */
 } CpuStep;
 
-/* Where a parameter's gradient goes. */
+/* The address of a parameter's gradient. */
 static inline gfloat *
 cpu_gradient (const CpuStep *s, gint param)
 {
@@ -113,7 +110,7 @@ cpu_gradient (const CpuStep *s, gint param)
       : (gfloat *) (s->binding->arena + s->step->parameters) + (offset[param] - offset[s->op->weight]);
 }
 
-/* Whether it adds to that. */
+/* Whether the gradient is added to. */
 static inline gboolean
 cpu_adds (const CpuStep *s)
 {

@@ -115,7 +115,7 @@ cpu_desc_text (CpuDesc desc)
   return g_string_free (text, FALSE);
 }
 
-/* --- making primitives --- */
+/* --- creating primitives --- */
 
 static gboolean
 add_argument (CpuDnnl *dnnl, CpuPrimitive *p, gint slot, const_dnnl_primitive_desc_t pd, dnnl_query_t query, gint arg,
@@ -126,7 +126,7 @@ add_argument (CpuDnnl *dnnl, CpuPrimitive *p, gint slot, const_dnnl_primitive_de
           DNNL_MEMORY_NONE), "memory", error);
 }
 
-/* Takes over `pd`. queries, args: of the primitive's n_args arguments. */
+/* Takes ownership of `pd`. queries, args: of the primitive's n_args arguments. */
 static gboolean
 finish_primitive (CpuDnnl *dnnl, CpuPrimitive *p, dnnl_primitive_desc_t pd, gint n_args, const dnnl_query_t *queries,
     const gint *args, GError **error)
@@ -147,7 +147,7 @@ finish_primitive (CpuDnnl *dnnl, CpuPrimitive *p, dnnl_primitive_desc_t pd, gint
   return ok;
 }
 
-/* Scratch comes from the arena, not from inside the library. */
+/* Scratch is in the arena, not allocated by the library. */
 static dnnl_primitive_attr_t
 new_attributes (void)
 {
@@ -158,7 +158,7 @@ new_attributes (void)
   return attr;
 }
 
-/* The implementations that oneDNN has for one convolution, best first. */
+/* oneDNN's implementations of one convolution, best first. */
 typedef struct {
   dnnl_primitive_desc_t pd;
 #if DNNL_VERSION_MAJOR < 3
@@ -215,7 +215,7 @@ conv_list_begin (ConvList *list, CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec 
 #endif
 }
 
-/* FALSE: that was the last. */
+/* FALSE: no more. */
 static gboolean
 conv_list_next (ConvList *list)
 {
@@ -246,8 +246,7 @@ implementation_name (const_dnnl_primitive_desc_t pd)
   return name;
 }
 
-/* The forward pass that a backward pass belongs to: weights as it likes them,
- * of the activations' type. */
+/* The forward pass that a backward pass requires: with the weights' preferred format, in the activations' type. */
 static dnnl_status_t
 make_hint (CpuDnnl *dnnl, const CpuConvSpec *spec, const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *hint)
 {

@@ -1,5 +1,5 @@
-/* dnnl.h: the few things asked of oneDNN, the same for its versions 2 and 3,
- * whose C interfaces differ. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* dnnl.h: the parts of oneDNN that are used, for its versions 2 and 3, whose C interfaces differ.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CPU_DNNL_H
 #define CNN3D_CPU_DNNL_H
 
@@ -16,7 +16,7 @@ typedef dnnl_memory_desc_t *CpuDesc;
 typedef struct {
   dnnl_engine_t engine;
   dnnl_stream_t stream;
-  gboolean sizes_only;          /* primitives are described but not made: code need not be generated */
+  gboolean sizes_only;          /* primitives are described but not created: no code is generated */
 } CpuDnnl;
 
 typedef enum {
@@ -25,9 +25,8 @@ typedef enum {
   CPU_BACKWARD_WEIGHTS,
 } CpuPass;
 
-/* A primitive with its memory objects made, so that running it makes none.
- * A convolution's arguments: source, weights, destination (or their gradients);
- * a pool's: source, destination, workspace; a reorder's: from, to. */
+/* A primitive with its memory objects, so that running it creates none. A convolution's arguments: source, weights,
+ * destination (or their gradients); a pool's: source, destination, workspace; a reorder's: from, to. */
 typedef struct {
   dnnl_primitive_t primitive;
   dnnl_exec_arg_t args[4];
@@ -35,14 +34,13 @@ typedef struct {
   gsize scratch;                /* bytes */
 } CpuPrimitive;
 
-/* NULL when out of memory or refused. */
+/* NULL: out of memory, or not supported. */
 CpuDesc cpu_desc_new (gint n_dims, const gint64 * dims, dnnl_data_type_t type, dnnl_format_tag_t tag);
 CpuDesc cpu_desc_copy (CpuDesc desc);
 void cpu_desc_free (CpuDesc * desc);
 gsize cpu_desc_size (CpuDesc desc);
 gboolean cpu_desc_equal (CpuDesc a, CpuDesc b);
-/* Its layout: the strides, and from the outside in the blocks and their axes.
- * g_free(). */
+/* Describes the layout: the strides, and the blocks with their axes from the outside in. Free with g_free(). */
 gchar *cpu_desc_text (CpuDesc desc);
 
 typedef struct {
@@ -50,7 +48,7 @@ typedef struct {
   CpuDesc source, weights, destination; /* formats may be `any` */
 } CpuConvSpec;
 
-/* Is oneDNN's implementation of this name wanted? */
+/* Whether oneDNN's implementation of this name is acceptable. */
 typedef gboolean (*CpuAccepts) (const gchar * implementation, gpointer user);
 
 static inline gboolean
@@ -59,8 +57,8 @@ cpu_is_reference (const gchar *implementation)
   return g_str_has_prefix (implementation, "ref");
 }
 
-/* The first accepted one of the implementations that oneDNN has, in its own
- * order. Chosen formats are returned in `weights` (new, NULL: not wanted). */
+/* Creates the first accepted one of oneDNN's implementations, in its own order. The chosen formats are returned in
+ * `weights` (new; may be NULL). */
 gboolean cpu_conv_new (CpuDnnl * dnnl, CpuPass pass, const CpuConvSpec * spec, CpuAccepts accepts, gpointer user,
     CpuPrimitive * p, CpuDesc * weights, GError ** error);
 gboolean cpu_max_pool_new (CpuDnnl * dnnl, CpuPass pass, const CpuConvSpec * spec, CpuPrimitive * p,

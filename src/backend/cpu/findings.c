@@ -11,12 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REVISION 1              /* of the check: what an older one found is not taken over */
+#define REVISION 1              /* of the check: findings of an older one are not used */
 
 struct _CpuFindings {
   gchar *machine;
   gchar *path;
-  GHashTable *known;            /* key -> CpuFinding; NULL: the file was not read yet */
+  GHashTable *known;            /* key -> CpuFinding; NULL: the file is not read yet */
   GHashTable *passed;           /* key -> ways */
 };
 
@@ -47,7 +47,7 @@ library_build (void)
       (gint64) status.st_mtime);
 }
 
-/* A file for each machine that this may be, so that the others' findings cost nothing. */
+/* One file for each machine that shares the folder, so that the others' findings cost nothing. */
 CpuFindings *
 cpu_findings_new (void)
 {
@@ -77,7 +77,7 @@ cpu_findings_free (CpuFindings *f)
   g_free (f);
 }
 
-/* finding, key, and a dot: without it the line's writer was killed. */
+/* finding, key, and a dot, which is missing if the writer was killed. */
 static void
 read_line (CpuFindings *f, const gchar *line)
 {
@@ -113,7 +113,7 @@ cpu_findings_get (CpuFindings *f, const gchar *key)
   return GPOINTER_TO_INT (g_hash_table_lookup (f->known, key));
 }
 
-/* At once and at the end, so that processes that write side by side lose nothing. */
+/* Appended at once, so that concurrent processes lose nothing. */
 static gboolean
 append (const gchar *path, gint flags, const gchar *line)
 {
@@ -138,7 +138,7 @@ cpu_findings_set (CpuFindings *f, const gchar *key, CpuFinding finding)
   g_hash_table_insert (f->known, g_strdup (key), GINT_TO_POINTER (finding));
   if (g_mkdir_with_parents (folder, 0777) < 0)
     return;
-  append (f->path, O_CREAT | O_EXCL, head);     /* says whose they are, to whoever looks */
+  append (f->path, O_CREAT | O_EXCL, head);     /* describes the file for readers */
   if (!append (f->path, 0, line))
     g_debug ("cannot write %s", f->path);
 }

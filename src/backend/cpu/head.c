@@ -1,4 +1,4 @@
-/* Dropout, the last layer and the loss: small, in f32.
+/* head.c: dropout, the last layer and the loss: small, in f32.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cpu/cpu.h"
 
@@ -15,7 +15,7 @@ cpu_dropout_run (const CpuStep *s)
   const gsize row = cpu_row (s->in_tensor);
   const gfloat keep = 1 / (1 - s->op->dropout);
 
-  /* The mask is drawn again in the backward pass rather than kept. */
+  /* The backward pass draws the mask again instead of keeping it. */
   for (guint n = 0; n < s->program->batch; n++) {
     const Cnn3dRandomKey key = { b->seed, 0, CNN3D_RANDOM_DROPOUT, b->step + n };
     const gfloat *from = (const gfloat *) (forward ? s->in : s->dout[0]) + n * row;
@@ -106,9 +106,8 @@ cpu_linear_run (const CpuStep *s)
   }
 }
 
-/* What weights make of a clip's loss: each class's part of the target counts so
- * often as its weight says (as torch.nn.CrossEntropyLoss; Szegedy et al. 2016).
- * The gradient goes over what dx is. */
+/* Applies class weights to a clip's loss: each class's part of the target is multiplied by its weight (as
+ * torch.nn.CrossEntropyLoss; Szegedy et al. 2016). The gradient overwrites dx. */
 static gdouble
 weighted_loss (const Cnn3dBinding *b, gint classes, const gfloat *x, gdouble log_sum, gint label, gfloat *dx)
 {

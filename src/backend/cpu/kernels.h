@@ -22,10 +22,8 @@ typedef struct {
    * as bits: for each 8 points a byte a lane. */
   void (*normalize) (gconstpointer x, gconstpointer residual, gpointer y, gsize points, const gfloat * scale,
       const gfloat * bias, gboolean relu, guint8 * mask);
-  /* g = dy0 (+ dy1), then 0 where ReLU let nothing through: where mask says so,
-   * or, where scale is given instead, x * scale + bias is not above 0 (neither:
-   * there was no ReLU). Written over dy0 if store. sum += g,
-   * product += g * (x - mean). */
+  /* g = dy0 (+ dy1), then 0 where ReLU was inactive: according to mask or, if scale is given instead, where x * scale +
+   * bias is not above 0 (neither: no ReLU). Written over dy0 if store. sum += g, product += g * (x - mean). */
   void (*norm_sums) (gpointer dy0, gconstpointer dy1, const guint8 * mask, gconstpointer x, gsize points,
       const gfloat * mean, const gfloat * scale, const gfloat * bias, gboolean store, gfloat * sum, gfloat * product);
   /* dx = a * g + b * (x - mean) + c, with g 0 as above where scale is given.
@@ -59,13 +57,13 @@ typedef struct {
   const CpuWinogradKernels *winograd[2][2];     /* [bf16][lanes is 16]; NULL: none */
 } CpuKernels;
 
-/* The plainest: also what the others are tested against. */
+/* The plain version, which the others are tested against. */
 extern const CpuKernels cpu_kernels_base;
 #ifdef CNN3D_X86
 extern const CpuKernels cpu_kernels_avx2, cpu_kernels_avx512;
 #endif
 
-/* The best that this CPU runs. */
+/* The best one that this CPU supports. */
 const CpuKernels *cpu_kernels_select (void);
 
 #endif

@@ -36,7 +36,7 @@ meminfo (const gchar *text, const gchar *name)
 }
 
 /* Of what a control group has in use, the pages of files that the kernel gives
- * back when somebody wants memory: videos that were read fill it to its limit. */
+ * reclaims on demand: videos that were read fill it to its limit. */
 static guint64
 cached (const gchar *folder, const gchar *name)
 {

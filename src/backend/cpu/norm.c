@@ -4,13 +4,12 @@
 #include <math.h>
 #include <string.h>
 
-/* Saved: mean and 1 / sqrt (var + eps), a vector of padded channels each; with a
- * residual before ReLU, the mask of what it let through, so that neither y nor
- * the residual is needed to know. Scratch: two sums for each chunk and lane, and three vectors a channel block.
+/* Saved: mean and 1 / sqrt (var + eps), a vector of padded channels each; with a residual before ReLU, ReLU's mask, so
+ * that neither y nor the residual is needed. Scratch: two sums for each chunk and lane, and three vectors a channel
+ * block.
  *
- * The forward pass makes its sums in double and rounds where PyTorch does. A
- * last bit's difference before ReLU now and then puts a number on the other
- * side of zero, and one such switch changes a gradient in the third digit. */
+ * The forward pass sums in double and rounds where PyTorch does. A difference in the last bit before ReLU occasionally
+ * changes the sign of a number, and one such change affects a gradient in the third digit. */
 
 typedef struct {
   const CpuStep *s;
@@ -52,8 +51,8 @@ norm_init (Norm *o, const CpuStep *s)
   o->partial = s->scratch;
   o->vectors = (gfloat *) (o->partial + (gsize) c * o->n * o->chunks * 2);
   if (s->step->phase == CNN3D_PHASE_RECOMPUTE)
-    o->vectors = s->scratch;    /* no sums to be made */
-  /* an evaluation keeps nothing: its place is behind the vectors */
+    o->vectors = s->scratch;    /* no sums are needed */
+  /* an evaluation keeps nothing: they are stored after the vectors */
   o->mean = s->saved ? s->saved : o->vectors + 3 * c;
   o->inverse = o->mean + c;
   o->mask_slab = CPU_MASK_BYTES (o->points, m->lanes);
@@ -105,8 +104,8 @@ piece (const Norm *o, gint block, gint clip, gint chunk)
   };
 }
 
-/* A pass over the tensor, piece by piece, and then what there is to do once a
- * channel block (NULL: nothing). A block's stages follow one another. */
+/* A pass over the tensor, piece by piece, and then a function once per channel block (NULL: none). A block's stages run
+ * in order. */
 typedef struct {
   void (*run) (const Norm * o, gint block, const Piece * p);    /* NULL: no pass */
   void (*finish) (const Norm * o, gint block);
@@ -118,8 +117,7 @@ run_stages (const Norm *o, const Stage *stages, gint n_stages)
   const gint pieces = o->n * o->chunks, threads = o->m->device->threads;
 
   if (o->blocks % threads == 0 || o->blocks >= 4 * threads) {
-    /* Each thread a channel block at a time: what was read is still in the
-     * cache when it is read again. */
+    /* Each thread processes a channel block at a time, so that data is still in the cache when it is read again. */
 #pragma omp parallel for num_threads (threads) schedule (static)
     for (gint block = 0; block < o->blocks; block++)
       for (const Stage *stage = stages; stage < stages + n_stages; stage++) {
@@ -189,7 +187,7 @@ forward_deviations (const Norm *o, gint block, const Piece *p)
   o->k->deviations (cpu_at (o->s->in, p->offset), p->points, o->mean + block * o->lanes, p->partial + o->lanes);
 }
 
-/* y = x * scale + bias; zeros in the padding, which so stays zero */
+/* y = x * scale + bias; padding is written as zeros */
 static void
 forward_vectors (const Norm *o, gint block, gfloat *scale, gfloat *bias)
 {
@@ -277,8 +275,8 @@ cpu_norm_forward (const CpuStep *s)
 
 /* --- backward --- */
 
-/* Whether ReLU let a number through shows in x where no residual was added
- * between: then dout[0] is masked again rather than written back. */
+/* Whether x shows ReLU's mask, because no residual was added in between: then dout[0] is masked again instead of
+ * written back. */
 static gboolean
 masked_by_x (const Norm *o)
 {
@@ -303,11 +301,9 @@ backward_sum (const Norm *o, gint block, const Piece *p)
   }
 }
 
-/* With g the gradient behind ReLU, x^ = (x - mean) * inverse and M numbers a
- * channel: dbias = sum g, dweight = sum g x^,
- * dx = weight * inverse * (g - dbias / M - x^ * dweight / M);
- * with running statistics dx = weight * inverse * g.
- * Ioffe and Szegedy, "Batch normalization", 2015. */
+/* With g the gradient after ReLU, x^ = (x - mean) * inverse and M numbers a channel: dbias = sum g, dweight = sum g x^,
+ * dx = weight * inverse * (g - dbias / M - x^ * dweight / M); with running statistics dx = weight * inverse * g. Ioffe
+ * and Szegedy, "Batch normalization", 2015. */
 static void
 backward_finish (const Norm *o, gint block)
 {

@@ -1,7 +1,7 @@
-/* Convolutions, a slice of a batch at a time, through cuDNN; with what can be
- * fused to them. A batch norm that the plan lets defer is not applied when its
- * turn comes: the convolution that follows reads its input and applies it itself,
- * or has it applied. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* convolve.c: convolutions by cuDNN, a slice of a batch at a time, with what can be fused to them. A batch norm that
+ * the plan defers is not applied in its own step: the convolution that follows reads its input and applies it, or has
+ * it applied.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/run-private.h"
 
 gboolean
@@ -35,7 +35,7 @@ direction (Cnn3dPhase phase)
       : CUDA_CONV_FORWARD;
 }
 
-/* The weights as cuDNN reads them, converted where no copy of them is kept. */
+/* The weights in cuDNN's type, converted if no copy of them is kept. */
 static gboolean
 find_weights (Conv *c, guint8 *scratch, GError **error)
 {
@@ -106,8 +106,8 @@ conv_init (Conv *c, const CudaStep *s, GError **error)
   return find_weights (c, scratch, error);
 }
 
-/* What a fused plan spares, for its time: a batch norm in place that changes
- * nothing, (x - 0) * 1 * 1 + 0; and the sums. */
+/* Work that a fused plan saves, for timing: a batch norm in place that changes nothing, (x - 0) * 1 * 1 + 0; and the
+ * sums. */
 static gboolean
 apart (gpointer data, gboolean statistics, GError **error)
 {
@@ -133,7 +133,7 @@ apart (gpointer data, gboolean statistics, GError **error)
       error);
 }
 
-/* The plan for this step: as chosen before, or chosen now. */
+/* The plan for this step: chosen earlier, or now. */
 static gboolean
 choose (const Conv *c, CudaChoice *choice, GError **error)
 {

@@ -14,13 +14,13 @@
 #include "src/backend/cuda/cudnn.h"
 #include "src/backend/cuda/profile.h"
 
-/* A device that is here; runtime.h. */
+/* A GPU of this machine; runtime.h. */
 typedef struct _CudaHere CudaHere;
 
 struct _Cnn3dDevice {
-  Cnn3dDeviceParams params;     /* its strings are gone */
-  CudaProfile *profile;         /* NULL: the device is here */
-  CudaHere *here;               /* NULL: it is planned for, and runs nothing */
+  Cnn3dDeviceParams params;     /* its strings are not kept */
+  CudaProfile *profile;         /* NULL: a GPU of this machine */
+  CudaHere *here;               /* NULL: a profile, which runs nothing */
   CudaDnnGpu *dnn;              /* NULL: workspaces by bound */
   gchar *name;
 };
@@ -37,24 +37,24 @@ struct _Cnn3dModel {
 
 /* Where the parts of a convolution's scratch begin: bytes. */
 typedef struct {
-  gsize weights;                /* a copy of the weights, or their gradient, in the type that is computed with */
-  gsize vectors;                /* scale and shift of a batch norm that is read into it: f32, then 16 bits */
-  gsize workspace;              /* cuDNN's: the multiple of CUDA_WORKSPACE_ALIGNMENT from here on */
-  gsize through;                /* one slice of the input's gradient, where it goes over the output's */
+  gsize weights;                /* a copy of the weights, or their gradient, in the compute type */
+  gsize vectors;                /* scale and shift of a batch norm that is fused to its input: f32, then 16 bits */
+  gsize workspace;              /* cuDNN's, starting at the next multiple of CUDA_WORKSPACE_ALIGNMENT */
+  gsize through;                /* one slice of the input's gradient, if it overwrites the output's */
 } CudaScratch;
 
-/* cuDNN is given a workspace that begins at a multiple of this, in an arena whose
- * buffers begin at multiples of CNN3D_ARENA_ALIGNMENT. */
+/* cuDNN's workspace starts at a multiple of this, in an arena whose buffers start at multiples of
+ * CNN3D_ARENA_ALIGNMENT. */
 #define CUDA_WORKSPACE_ALIGNMENT 256
 
-/* run.h: what a program needs to run. */
+/* run.h: the data of a program that runs. */
 typedef struct _CudaRuns CudaRuns;
 
 struct _Cnn3dProgram {
   Cnn3dModel *model;
   Cnn3dProgramParams params;
   Cnn3dSizes sizes;
-  gsize *workspace;             /* [op * CNN3D_N_PHASES + phase]: bytes that cuDNN may take */
+  gsize *workspace;             /* [op * CNN3D_N_PHASES + phase]: workspace bytes of cuDNN */
   CudaRuns *runs;               /* NULL: sizes only */
 };
 

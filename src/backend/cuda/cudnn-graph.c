@@ -1,4 +1,4 @@
-/* cuDNN's graphs of operations: a convolution, and what is fused to it.
+/* cudnn-graph.c: cuDNN's operation graphs: a convolution, and what is fused to it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/cudnn-private.h"
 
@@ -84,7 +84,7 @@ static Desc
 pointwise_new (DnnCalls *calls, DnnGraph *g, cudnnPointwiseMode_t mode, Desc x, Desc b, Desc y)
 {
   Desc how = part_new (calls, g, CUDNN_BACKEND_POINTWISE_DESCRIPTOR), op;
-  /* ReLU passes NaN, as the kernels do: what overflowed must be seen */
+  /* ReLU propagates NaN, as in our kernels, so that overflows are visible */
   const cudnnNanPropagation_t nan = CUDNN_PROPAGATE_NAN;
 
   dnn_set (calls, how, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);

@@ -1,4 +1,4 @@
-/* cuDNN: the library, its calls, and the GPUs that it is asked about.
+/* cudnn.c: cuDNN: the library, its calls, and the GPUs that it describes.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/cudnn-private.h"
 
@@ -9,7 +9,7 @@ CudaDnnLibrary cuda_dnn;
 GMutex cuda_dnn_lock;
 
 static guint opened;            /* its version; 0: not yet */
-static GHashTable *answers;     /* about described GPUs: for the process's life */
+static GHashTable *answers;     /* about described GPUs; kept until the process exits */
 
 /* --- the library --- */
 
@@ -67,7 +67,7 @@ version_unlocked (GError **error)
     g_module_close (module);
     return 0;
   }
-  /* its threads outlive a module that is closed */
+  /* its threads outlive a closed module */
   g_module_make_resident (module);
   answers = dnn_answers_new ();
   return opened = cuda_dnn.version ();
@@ -92,7 +92,7 @@ dnn_check (DnnCalls *calls, cudnnStatus_t status, const gchar *call)
   if (!dnn_good (calls) || status == CUDNN_STATUS_SUCCESS)
     return;
   calls->status = status;
-  /* why, in words, of this thread's last failure */
+  /* the message of this thread's last failure */
   cuda_dnn.last_error (reason, sizeof reason);
   reason[sizeof reason - 1] = '\0';
   g_strstrip (reason);
@@ -216,7 +216,7 @@ cuda_dnn_gpu_open (CudaStream stream, GError **error)
   if (!version_unlocked (error))
     return NULL;
   gpu = g_new0 (CudaDnnGpu, 1);
-  /* its own: another handle may be another GPU's */
+  /* separate, because another handle may be another GPU's */
   gpu->answers = dnn_answers_new ();
   gpu->name = g_strdup ("here");
   dnn_check (&calls, cuda_dnn.handle_create (&gpu->handle), "cudnnCreate");

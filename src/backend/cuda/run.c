@@ -65,7 +65,7 @@ cuda_runs_free (CudaRuns **runs)
 /* --- batch norm --- */
 
 static CudaNorm
-norm_of (const CudaStep *s, gfloat *figures)
+norm_of (const CudaStep *s, gfloat *statistics)
 {
   const Cnn3dModel *m = s->program->model;
   const gsize *offset = m->layout.offset;
@@ -74,7 +74,7 @@ norm_of (const CudaStep *s, gfloat *figures)
   return (CudaNorm) {
     .type = m->type,.points = cuda_points (s->in_tensor) * s->step->clips,.channels = cuda_pad (s->in_tensor->c),
     .relu = s->op->relu,.eps = s->op->eps,.momentum = s->op->momentum,
-    .mean = figures,.inverse = figures + cuda_pad (s->in_tensor->c),
+    .mean = statistics,.inverse = statistics + cuda_pad (s->in_tensor->c),
     .weight = weights + offset[s->op->weight],.bias = weights + offset[s->op->bias],
     .running_mean = weights + offset[s->op->mean],.running_var = weights + offset[s->op->var]
   };
@@ -165,7 +165,7 @@ input_forward (const CudaStep *s, GError **error)
     input.scale[c] = 1 / (255 * m->net->std[c]);
     input.shift[c] = -m->net->mean[c] / m->net->std[c];
   }
-  return cuda_ok (cuda_input (s->here->work, m->type, &input, &s->here->small->figures.pass, s->step->first * points,
+  return cuda_ok (cuda_input (s->here->work, m->type, &input, &s->here->small->scalars.pass, s->step->first * points,
           s->step->clips * points, s->out), "the input cannot be normalised", error);
 }
 
@@ -203,7 +203,7 @@ dropout (const CudaStep *s, GError **error)
 {
   const gboolean backward = s->step->phase == CNN3D_PHASE_BACKWARD;
 
-  return cuda_ok (cuda_dropout (s->here->work, &s->here->small->figures.pass, s->step->clips,
+  return cuda_ok (cuda_dropout (s->here->work, &s->here->small->scalars.pass, s->step->clips,
           cuda_pad (s->in_tensor->c), s->binding->training ? s->op->dropout : 0, backward ? s->dout[0] : s->in,
           backward ? s->din : s->out),
       "dropout failed", error);
@@ -239,7 +239,7 @@ loss (const CudaStep *s, GError **error)
 {
   CudaSmall *small = s->here->small;
 
-  return cuda_ok (cuda_loss (s->here->work, &small->figures.pass, s->step->clips, s->in_tensor->c,
+  return cuda_ok (cuda_loss (s->here->work, &small->scalars.pass, s->step->clips, s->in_tensor->c,
           cuda_pad (s->in_tensor->c), s->in, s->din, s->scratch, &small->results), "the loss failed", error)
       && (!s->binding->update || cuda_ok (cudaMemcpyAsync (&small->results.squares, &small->results.loss_sum,
               sizeof (gdouble), cudaMemcpyDeviceToDevice, s->here->work), "a copy failed", error));
@@ -254,7 +254,7 @@ update_layer (const CudaStep *s, GError **error)
   CudaWeights w;
 
   return cuda_weights (m, &s->binding->arrays, &w, error)
-      && cuda_ok (cuda_update (s->here->work, &w, &s->here->small->figures.update, first, n,
+      && cuda_ok (cuda_update (s->here->work, &w, &s->here->small->scalars.update, first, n,
           cuda_gradient (s, s->op->weight), &s->here->small->results), "the update failed", error);
 }
 
@@ -394,15 +394,15 @@ cuda_run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBin
   CudaHere *h = d->here;
   Recording *rec = find_recording (p->runs, steps, n_steps, b);
   GError *reason = NULL;
-  const CudaFigures figures = {
+  const CudaScalars scalars = {
     {b->frames, b->labels, b->seed, b->step, b->loss_scale, b->label_smoothing, b->class_weights},
-    b->update ? cuda_update_figures (b->update, TRUE) : (CudaUpdate) { 0 }
+    b->update ? cuda_update_scalars (b->update, TRUE) : (CudaUpdate) { 0 }
   };
   CudaWeights w;
 
   if (!cuda_enter (d, error) || !cuda_wait_for_staged (d, error)
       || (b->update && !cuda_weights (p->model, &b->arrays, &w, error))
-      || !cuda_send (d, &h->small->figures, &figures, b->update ? sizeof figures : sizeof figures.pass, error))
+      || !cuda_send (d, &h->small->scalars, &scalars, b->update ? sizeof scalars : sizeof scalars.pass, error))
     return FALSE;
   if (rec && !rec->graph && !rec->fails && !record (p, rec, b, &reason) && reason) {
     g_propagate_error (error, reason);

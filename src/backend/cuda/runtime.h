@@ -17,11 +17,11 @@
 typedef struct {
   CudaPass pass;
   CudaUpdate update;
-} CudaFigures;
+} CudaScalars;
 
 /* In device memory. */
 typedef struct {
-  CudaFigures figures;
+  CudaScalars scalars;
   CudaResults results;
   gdouble partials[CUDA_SQUARES_BLOCKS];
   CudaSegment segments[CUDA_MOST_SEGMENTS];
@@ -69,7 +69,7 @@ gboolean cuda_wait_for_staged (Cnn3dDevice * d, GError ** error);
 
 /* weights.c */
 /* Converts an update's parameters for the kernels. */
-CudaUpdate cuda_update_figures (const Cnn3dUpdate * update, gboolean checks);
+CudaUpdate cuda_update_scalars (const Cnn3dUpdate * update, gboolean checks);
 /* What kernels see of a model's arrays; sends the table of segments where that
  * is another one than before. */
 gboolean cuda_weights (Cnn3dModel * m, const Cnn3dArrays * arrays, CudaWeights * weights, GError ** error);

@@ -5,8 +5,7 @@
 
 #include "src/backend/cuda/choices.h"
 
-/* Plans looked at: alone; fused, which cuDNN mostly compiles, taking a second
- * for each. */
+/* Plans that are timed: unfused; fused, which cuDNN mostly compiles, taking a second each. */
 #define MOST_PLAIN 10
 #define MOST_FUSED 3
 #define TIMED_RUNS 4
@@ -30,7 +29,7 @@ cuda_choice_clear (CudaChoice *c)
 
 /* --- choosing --- */
 
-/* Device and cuDNN, without what no group's name may have. */
+/* Device and cuDNN, without characters that are invalid in a group's name. */
 static gchar *
 choices_group (const CudaTrial *t)
 {
@@ -74,12 +73,12 @@ run_once (const CudaTrial *t, const Variant *v, CudaDnnPlan *plan, GError **erro
 {
   if (plan && !cuda_dnn_plan_run (plan, &v->args, error))
     return FALSE;
-  /* what is fused need not be done apart */
+  /* what is fused need not run separately */
   return (v->normalizes || !t->graph.normalizes) && (v->statistics || !t->graph.statistics) ? TRUE
       : t->apart (t->data, t->graph.statistics && !v->statistics, error);
 }
 
-/* Seconds of a run, with what it leaves to others. */
+/* Seconds of a run, including the separate work that it leaves. */
 static gboolean
 time_plan (const CudaTrial *t, const Variant *v, CudaDnnPlan *plan, gdouble *seconds, GError **error)
 {
@@ -105,7 +104,7 @@ typedef struct {
   guint n;
 } Variants;
 
-/* Takes the plan of that name. FALSE: there is none. choice may be NULL. */
+/* Takes the plan of that name. FALSE: not available. choice may be NULL. */
 static gboolean
 take_named (const Variants *all, const gchar *name, CudaChoice *choice)
 {
@@ -129,7 +128,7 @@ offers (gconstpointer data, const gchar *plan)
   return take_named (data, plan, NULL);
 }
 
-/* The fastest one's name; NULL with error: none runs. */
+/* Name of the fastest plan; NULL with error: none runs. */
 static gchar *
 time_all (const CudaTrial *t, const Variants *all, GError **error)
 {
@@ -142,7 +141,7 @@ time_all (const CudaTrial *t, const Variants *all, GError **error)
       CudaDnnPlan *plan = g_ptr_array_index (all->variants[i].plans, k);
       gdouble seconds;
 
-      /* one that fails is none to take; where all do, the first says why */
+      /* a failing plan is skipped; if all fail, the first reason is reported */
       if (!time_plan (t, &all->variants[i], plan, &seconds, reason ? NULL : &reason) || seconds >= best)
         continue;
       best = seconds;
@@ -154,9 +153,8 @@ time_all (const CudaTrial *t, const Variants *all, GError **error)
   return text;
 }
 
-/* The trial's variant number i: bit 0, the batch norm before is read into it;
- * bit 1, the sums come out of it. FALSE: it is none. v->plans NULL with error:
- * cuDNN has no plan for it. */
+/* The trial's variant number i: bit 0, the batch norm before is fused; bit 1, the sums are computed. FALSE: not
+ * possible. v->plans NULL with error: cuDNN has no plan for it. */
 static gboolean
 make_variant (const CudaTrial *t, guint i, guint most, Variant *v, GError **error)
 {
@@ -173,8 +171,8 @@ make_variant (const CudaTrial *t, guint i, guint most, Variant *v, GError **erro
   return TRUE;
 }
 
-/* Takes the plan that was chosen before. FALSE: it cannot be made. Plans of the
- * other variants are not made, which would take seconds. */
+/* Takes the plan that was chosen before. FALSE: not available. Plans of the other variants are not created, which would
+ * take seconds. */
 static gboolean
 take_recalled (const CudaTrial *t, const gchar *name, CudaChoice *choice, GError **error)
 {
@@ -188,7 +186,7 @@ take_recalled (const CudaTrial *t, const gchar *name, CudaChoice *choice, GError
   return ok;
 }
 
-/* Plans that were not taken hold memory of the GPU. */
+/* Plans that were not chosen hold GPU memory. */
 static void
 drop_others (CudaChoice *choice)
 {
@@ -209,7 +207,7 @@ refuse_another (const CudaTrial *t, const gchar *name, GError *reason, GError **
   return FALSE;
 }
 
-/* The fastest, unless another thread or process has settled on one meanwhile. */
+/* The fastest, unless another thread or process settled on one meanwhile. */
 static gboolean
 choose_timed (const CudaTrial *t, Variants *all, const gchar *group, const gchar *key, CudaChoice *choice,
     GError **error)
@@ -219,7 +217,7 @@ choose_timed (const CudaTrial *t, Variants *all, const gchar *group, const gchar
   if (!fastest)
     return FALSE;
   first = plan_text (&all->variants[0], g_ptr_array_index (all->variants[0].plans, 0));
-  /* A resumed run must find the same: what cannot be kept is not taken. */
+  /* A resumed run must find the same: a choice that cannot be stored is not used. */
   const CudaProposal proposal = {.plan = fastest,.unkept = t->limits.deterministic ? first : NULL,
     .offers = offers,.data = all
   };
@@ -257,7 +255,7 @@ cuda_choose (const CudaTrial *t, CudaChoice *choice, GError **error)
       return refuse_another (t, known, reason, error);
     }
   }
-  /* first the one that is not fused, which must be there */
+  /* first the unfused variant, which must be available */
   make_variant (t, 0, times ? MOST_PLAIN : 1, &all.variants[all.n++], error);
   ok = all.variants[0].plans != NULL;
   for (guint i = 1; ok && fuses && i < N_VARIANTS; i++)

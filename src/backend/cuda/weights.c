@@ -106,7 +106,7 @@ cuda_weights (Cnn3dModel *m, const Cnn3dArrays *a, CudaWeights *weights, GError 
 }
 
 CudaUpdate
-cuda_update_figures (const Cnn3dUpdate *u, gboolean checks)
+cuda_update_scalars (const Cnn3dUpdate *u, gboolean checks)
 {
   static const CudaRule rules[] = {
     [CNN3D_UPDATE_SGD] = CUDA_RULE_SGD,[CNN3D_UPDATE_ADAM] = CUDA_RULE_ADAM,[CNN3D_UPDATE_ADAMW] = CUDA_RULE_ADAMW
@@ -125,16 +125,16 @@ cuda_update_all (Cnn3dModel *m, const Cnn3dArrays *a, const Cnn3dUpdate *update,
 {
   CudaHere *h = m->device->here;
   const gboolean checks = update->checks || update->clip > 0;
-  const CudaUpdate figures = cuda_update_figures (update, checks);
+  const CudaUpdate scalars = cuda_update_scalars (update, checks);
   CudaWeights w;
 
   if (!cuda_enter (m->device, error) || !cuda_weights (m, a, &w, error)
-      || !cuda_send (m->device, &h->small->figures.update, &figures, sizeof figures, error))
+      || !cuda_send (m->device, &h->small->scalars.update, &scalars, sizeof scalars, error))
     return FALSE;
-  if (checks && (!cuda_ok (cuda_squares (h->work, &w, &h->small->figures.update, a->gradients, h->small->partials,
+  if (checks && (!cuda_ok (cuda_squares (h->work, &w, &h->small->scalars.update, a->gradients, h->small->partials,
                   &h->small->results), "the gradient's norm failed", error)
           || (squares && !cuda_fetch (m->device, squares, &h->small->results.squares, sizeof *squares, error))))
     return FALSE;
-  return cuda_ok (cuda_update (h->work, &w, &h->small->figures.update, 0, m->layout.trained, a->gradients,
+  return cuda_ok (cuda_update (h->work, &w, &h->small->scalars.update, 0, m->layout.trained, a->gradients,
           &h->small->results), "the update failed", error);
 }

@@ -3,8 +3,8 @@
 
 #include <omp.h>
 
-/* Floats of values that a thread, or all of them together, go through at once:
- * about a thread's second-level cache, and a share of the last level. */
+/* Floats of values that a thread, or all threads together, process at once: about a thread's second-level cache, and a
+ * share of the last level. */
 #define OWN_FLOATS (256 << 10)
 #define SHARED_FLOATS (2 << 20)
 /* Transformed weights up to this many floats are kept for a whole pass. */
@@ -18,25 +18,25 @@ struct _CpuWinograd {
   CpuWinogradShape shape;
   CpuPass pass;
   gint from, to;                /* blocks that are read and written */
-  gint pairs;                   /* of the latter; the last may be one alone */
+  gint pairs;                   /* pairs of the latter; the last may be single */
   gint points, taps;
   gint tiles[3], n_tiles;       /* of a clip along each axis; of all clips */
-  /* Weights' values, or their gradient's, lie in the scratch whole; otherwise a few
-   * are made where they are needed. */
+  /* Weights' values, or their gradient's, are in the scratch as a whole; FALSE: a few are computed when they are
+   * needed. */
   gboolean keeps;
-  gint group;                   /* tiles that are gone through at once */
-  gint parts;                   /* of a group that different threads multiply, where weights are not kept; of
-                                 * all tiles, that a kept gradient is summed up from */
-  gint shares;                  /* of a kept gradient, that different threads sum up */
-  gint blocks;                  /* of weights that are made at once */
-  gint team;                    /* threads that have values of their own */
+  gint group;                   /* tiles that are processed at once */
+  gint parts;                   /* parts of a group that different threads multiply, if weights are not kept; parts of
+                                 * all tiles whose sums make a kept gradient */
+  gint shares;                  /* parts of a kept gradient that different threads sum up */
+  gint blocks;                  /* of weights that are computed at once */
+  gint team;                    /* threads with separate values */
   /* Floats: from one point to the next of weights, tiles that are read, and tiles
    * that are written; of backward-weights, the latter are the output's. */
   gsize weights_stride, in_stride, out_stride;
   gsize weights_floats, in_floats, out_floats;  /* in all; see cpu_winograd_scratch() */
 };
 
-/* A line apart, or a point's values would share cache sets with all the others'. */
+/* A cache line apart, so that a point's values do not share cache sets with all the others'. */
 #define STRIDE(w, floats) ((gsize) (floats) + (w)->spec.lanes)
 
 static inline gsize
@@ -69,9 +69,8 @@ cpu_winograd_fits (const gint size[3], const gint kernel[3], const gint stride[3
   return three > 0;
 }
 
-/* Tiles that are gone through at once: about as many as `floats` hold of them, spread
- * evenly over a number of goes that is a multiple of `goes`, and in whole rows of a
- * product, if there are as many. Fewer clips never have larger groups. */
+/* Tiles that are processed at once: about as many as `floats` hold of them, spread evenly over a number of rounds that
+ * is a multiple of `goes`, and in whole rows of a product if there are enough. Fewer clips never have larger groups. */
 static gint
 group_of (const CpuWinograd *w, gsize floats, gsize tile_floats, gint goes)
 {
@@ -106,10 +105,9 @@ plan_activations (CpuWinograd *w)
   w->out_floats = round_floats (w->points * w->out_stride) * w->team;
 }
 
-/* Where the weights' gradient is kept, parts of the tiles are summed up apart: what
- * threads share, they would wait for, all the more where they have no cache in
- * common. How many parts, is a matter of sizes alone, as bits depend on it. With
- * more threads each part is done in `shares` of the weights. */
+/* If the weights' gradient is kept, parts of the tiles are summed up separately, because threads would wait for shared
+ * values, especially without a common cache. The number of parts depends on sizes only, because bits depend on it. With
+ * more threads each part is split into `shares` of the weights. */
 static void
 plan_gradient (CpuWinograd *w)
 {
@@ -184,8 +182,8 @@ cpu_winograd_scratch (const CpuWinograd *w)
   return (w->weights_floats + w->in_floats + w->out_floats) * sizeof (gfloat);
 }
 
-/* Cycles of a core, about. A vector's multiply-add takes half of one; what moves
- * values through a transform, some 7 for each of its points. */
+/* Estimated cycles of a core. A vector's multiply-add takes half a cycle; a transform takes about 7 for each of its
+ * points. */
 gboolean
 cpu_winograd_pays (const CpuWinogradSpec *spec, CpuPass pass, gdouble direct_speed)
 {
@@ -204,7 +202,7 @@ cpu_winograd_pays (const CpuWinogradSpec *spec, CpuPass pass, gdouble direct_spe
   return 1.15 * (products + activations + weights) < direct;
 }
 
-/* --- where things are --- */
+/* --- addresses --- */
 
 /* Tile number `at` of all clips: its clip, and its place there. */
 static gint

@@ -23,10 +23,10 @@ typedef struct {
 
 typedef struct _CpuWinograd CpuWinograd;
 
-/* Can it be computed so? */
+/* Whether the method supports the convolution. */
 gboolean cpu_winograd_fits (const gint size[3], const gint kernel[3], const gint stride[3], const gint pad[3]);
-/* By count of products and transforms: is that faster than direct convolution, which
- * multiplies direct_speed times as fast as in f32? */
+/* Whether, by counting products and transforms, it is faster than direct convolution, which multiplies direct_speed
+ * times as fast as in f32. */
 gboolean cpu_winograd_pays (const CpuWinogradSpec * spec, CpuPass pass, gdouble direct_speed);
 
 CpuWinograd *cpu_winograd_new (const CpuWinogradSpec * spec, CpuPass pass);
@@ -34,10 +34,10 @@ void cpu_winograd_free (CpuWinograd * w);
 /* Bytes, 64-byte aligned. */
 gsize cpu_winograd_scratch (const CpuWinograd * w);
 
-/* Readies the scratch for runs with these weights; nothing for backward-weights. */
+/* Prepares the scratch for runs with these weights; does nothing for backward-weights. */
 void cpu_winograd_prepare (const CpuWinograd * w, const gfloat * weights, gpointer scratch);
-/* in: activations, out: their convolution, as gradients where the pass goes back.
- * weights: those that it was readied with; written by backward-weights. */
+/* in: activations, out: their convolution; gradients in backward passes. weights: those of cpu_winograd_prepare();
+ * written by backward-weights. */
 void cpu_winograd_run (const CpuWinograd * w, gpointer in, gpointer out, gfloat * weights, gpointer scratch);
 
 #endif
