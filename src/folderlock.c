@@ -27,7 +27,7 @@ set_error (GError **error, const gchar *path, int code)
   g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code), "cannot open “%s”: %s", shown, g_strerror (code));
 }
 
-/* Who has it, as they wrote it: "process N on HOST". */
+/* The owner, as written by it: "process N on HOST". */
 static gchar *
 read_owner (int fd)
 {
@@ -51,13 +51,12 @@ write_owner (int fd)
 {
   g_autofree gchar *text = g_strdup_printf ("%ld %s\n", (long) getpid (), g_get_host_name ());
 
-  /* for people: whether it can be written changes nothing */
+  /* informational: failure to write it does not matter */
   if (ftruncate (fd, 0) == 0 && pwrite (fd, text, strlen (text), 0) < 0)
     g_debug ("the owner of a lock is not written: %s", g_strerror (errno));
 }
 
-/* Whether the file still has its name: whoever gave the lock back before us took
- * the name away. */
+/* Whether the file still has its name: an owner that released the lock before us removed the name. */
 static gboolean
 is_there (int fd, const gchar *path)
 {
@@ -119,7 +118,7 @@ cnn3d_folder_lock_free (Cnn3dFolderLock **lock)
   *lock = NULL;
   if (!l)
     return;
-  /* while it is ours: nobody else can have it under this name */
+  /* while we have the lock no other process can have it under this name */
   if (is_there (l->fd, l->path))
     g_unlink (l->path);
   close (l->fd);

@@ -30,7 +30,7 @@ other_number:
   {
     g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
         "A batch came as %u memories, but is two: frames and labels. Give "
-        "each tensor a GstMemory of its own.", gst_buffer_n_memory (buffer));
+        "each tensor its own GstMemory.", gst_buffer_n_memory (buffer));
     return FALSE;
   }
 other_size:

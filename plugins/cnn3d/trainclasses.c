@@ -19,7 +19,7 @@ names_differ (TrainRun * self)
   /* ERRORS */
   shown = cnn3d_escape (self->classes.names[first], FALSE);
   GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-      ("Upstream has two classes '%s': give each class a name of its own.",
+      ("Upstream has two classes '%s': give each class a unique name.",
           shown), (NULL));
   g_free (shown);
 

@@ -6,7 +6,7 @@
 #include "src/dataset/dataset.h"
 
 /* Strings end to end, each with its NUL; a string is its 32-bit offset, so
- * that a row costs 40 bytes and no allocation of its own. */
+ * that a row costs 40 bytes and no separate allocation. */
 typedef struct {
   gchar *data;
   gsize size;

@@ -1,4 +1,4 @@
-/* dataset.c: a data set's making and its answers.
+/* dataset.c: creates a data set and answers queries.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/dataset-private.h"
 
@@ -128,9 +128,8 @@ unreadable:
   }
 }
 
-/* Of what trains: a test or validation set alone may be of one class. An explicit
- * validation set whose class nobody trains is a spelling mistake far more often
- * than a wish. */
+/* Of the training clips: a test or validation set alone may have one class. A class of an explicit validation set that
+ * is not trained is probably a spelling mistake. */
 static gboolean
 check_classes (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
 {

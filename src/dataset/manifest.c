@@ -57,7 +57,7 @@ typedef struct {
   gboolean group_may_be_split;
 } Reader;
 
-/* Columns count characters, as editors do. */
+/* Columns count characters, as in editors. */
 static guint
 column_at (const Reader *reader, const gchar *p)
 {
@@ -129,8 +129,7 @@ after_quote:
   return FALSE;
 }
 
-/* Reads a row into `fields`. Blank lines are passed over; n_fields is 0 at
- * the end. */
+/* Reads a row into `fields`. Blank lines are skipped; n_fields is 0 at the end. */
 static gboolean
 read_row (Reader *reader, GError **error)
 {
@@ -212,7 +211,7 @@ column_by_name (const Field *field)
   return COLUMN_IGNORED;
 }
 
-/* Decides from the first row what the columns are. */
+/* Determines the columns from the first row. */
 static gboolean
 set_columns (Reader *reader, GError **error)
 {
@@ -293,7 +292,7 @@ parse_number (const Field *field, gdouble *number)
     return FALSE;
   memcpy (buf, field->text, field->size);
   buf[field->size] = '\0';
-  /* strtod() also takes nan, inf and hexadecimal */
+  /* strtod() also accepts nan, inf and hexadecimal */
   if (strspn (buf, "0123456789.eE+-") != field->size)
     return FALSE;
   *number = g_ascii_strtod (buf, &end);
@@ -428,7 +427,7 @@ full:
   return FALSE;
 }
 
-/* What was read as a group was the split all along. */
+/* A column that was read as the group is the split. */
 static void
 groups_to_splits (Reader *reader, guint first_row, guint first_group)
 {
@@ -454,7 +453,7 @@ groups_to_splits (Reader *reader, guint first_row, guint first_group)
   }
 }
 
-/* Finds what no text file has before any of it is believed. */
+/* Rejects files that are not text before parsing. */
 static gboolean
 check_text (Reader *reader, GError **error)
 {

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Streams of CNN3D_RANDOM_SHUFFLE: which clips a limited pass has, apart from
- * the order of an epoch. */
+/* Streams of CNN3D_RANDOM_SHUFFLE: the selection of a limited pass is independent of the order of an epoch. */
 enum { STREAM_ORDER, STREAM_LIMIT_TRAIN, STREAM_LIMIT_VAL, STREAM_CLASS };
 
 struct _Cnn3dOrder {
@@ -15,10 +14,10 @@ struct _Cnn3dOrder {
   GArray **classes;             /* balanced: rows of guint32 of each class that trains, as listed */
   guint n_classes;
   const guint32 *rows[2];       /* [training], as listed */
-  guint32 *limited[2];          /* what rows points to where it is limited */
-  guint n[2];                   /* rows of a pass, all ranks together */
+  guint32 *limited[2];          /* storage of limited rows */
+  guint n[2];                   /* rows of a pass, over all ranks */
   guint64 clips[2];             /* of this rank */
-  /* Decoding ahead asks for this epoch and the next in turn */
+  /* Decoding ahead requests this epoch and the next in turn */
   struct {
     guint32 *rows;
     gint64 epoch;               /* -1: none */
@@ -87,14 +86,14 @@ group_by_class (Cnn3dOrder *order)
       all[label] = g_array_new (FALSE, FALSE, sizeof (guint32));
     g_array_append_val (all[label], order->rows[TRUE][i]);
   }
-  /* one without clips has no share */
+  /* a class without clips has no share */
   for (guint c = 0; c < n; c++)
     if (all[c])
       order->classes[order->n_classes++] = all[c];
   g_free (all);
 }
 
-/* Clips of a class that the epochs before this one have had. */
+/* Clips of a class used by earlier epochs. */
 static guint64
 clips_before (const Cnn3dOrder *order, guint class, guint64 epoch)
 {
@@ -126,7 +125,7 @@ take_class (const Cnn3dOrder *order, guint class, guint epoch, guint32 *rows)
   return (guint) (end - first);
 }
 
-/* The epoch's clips, in no order yet, or, without shuffling, as listed. */
+/* The epoch's clips, unordered, or, without shuffling, as listed. */
 static void
 balance (const Cnn3dOrder *order, guint epoch, guint32 *rows)
 {

@@ -30,7 +30,7 @@ cnn3d_split_parse (const gchar *text, gsize size, Cnn3dSplit *split)
 typedef struct {
   guint32 group;
   guint32 clips;
-  guint32 draw;                 /* its place in the shuffled order */
+  guint32 draw;                 /* position in the shuffled order */
 } Group;
 
 static gint
@@ -43,8 +43,8 @@ compare_groups (gconstpointer a, gconstpointer b)
   return x->draw < y->draw ? -1 : x->draw > y->draw;
 }
 
-/* Largest group first into the smallest fold; groups of one size in an order
- * drawn from the seed. group_fold[group] is the answer. */
+/* Largest group first into the smallest fold; groups of equal size in an order drawn from the seed. group_fold[group]
+ * is the result. */
 static void
 assign_groups (const guint32 *clips, guint n_groups, guint num_folds, guint64 seed,
     guint16 *group_fold)
@@ -136,7 +136,7 @@ compare_folds (gconstpointer a, gconstpointer b)
   gchar *end_x, *end_y;
   gint64 i = g_ascii_strtoll (x, &end_x, 10), j = g_ascii_strtoll (y, &end_y, 10);
 
-  /* Numbers before names, so that the order is one even where they are mixed */
+  /* Numbers before names, so that the order is well defined if they are mixed */
   if (!*end_x != !*end_y)
     return *end_x ? 1 : -1;
   if (!*end_x && i != j)
@@ -176,7 +176,7 @@ fold_column (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **e
   return TRUE;
 }
 
-/* The passes that a row is for; CNN3D_PASSES_ALL: none. */
+/* The passes that a row belongs to; CNN3D_PASSES_ALL: none. */
 static Cnn3dPasses
 row_passes (const Cnn3dDatasetParams *params, const Cnn3dRow *row)
 {
@@ -191,7 +191,7 @@ row_passes (const Cnn3dDatasetParams *params, const Cnn3dRow *row)
   return params->val_location && *params->val_location ? CNN3D_PASSES_ALL : CNN3D_PASSES_VAL;
 }
 
-/* Nothing says that a row is for anything else than a test. */
+/* Whether nothing assigns a row to another pass than a test. */
 static gboolean
 all_test (const Cnn3dDataset *dataset, const Cnn3dDatasetParams *params)
 {
@@ -203,7 +203,7 @@ all_test (const Cnn3dDataset *dataset, const Cnn3dDatasetParams *params)
   return TRUE;
 }
 
-/* Sets `error` where a pass that is asked for has no clips. */
+/* Sets `error` if a requested pass has no clips. */
 static gboolean
 is_empty (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
 {

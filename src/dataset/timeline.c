@@ -3,7 +3,7 @@
  *     {"videos": [{"path": "a.mp4", "group": "anna", "split": "train",
  *                  "segments": [{"start": 1.5, "end": 4, "label": "wave"}]}]}
  *
- * or the array alone. A video with a label of its own and no segments is one
+ * or the array alone. A video with a label and without segments is one
  * clip. "fps" is the rate of one that is a folder of pictures.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/dataset-private.h"

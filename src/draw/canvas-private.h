@@ -1,4 +1,4 @@
-/* canvas-private.h: what a canvas has recorded, and pixels as a file.
+/* canvas-private.h: the operations that a canvas has recorded, and pixels as a file.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CANVAS_PRIVATE_H
 #define CNN3D_CANVAS_PRIVATE_H

@@ -1,4 +1,4 @@
-/* canvas.c: what is painted is recorded; text is made fit to be shown.
+/* canvas.c: records drawing operations; prepares text for display.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/draw/canvas-private.h"
 
@@ -40,7 +40,7 @@ cnn3d_canvas_free (Cnn3dCanvas **canvas)
   g_clear_pointer (canvas, g_free);
 }
 
-/* Takes what the mark owns. */
+/* Takes ownership of the mark's contents. */
 static void
 record (Cnn3dCanvas *canvas, CanvasMark mark)
 {
@@ -86,7 +86,7 @@ cnn3d_canvas_polyline (Cnn3dCanvas *canvas, const gdouble *points, guint n, gdou
             .points = g_memdup2 (points, 2 * n * sizeof *points)});
 }
 
-/* In parts of the text's height: between Arial's widths and DejaVu Sans's. */
+/* As a fraction of the text's height: between Arial's widths and DejaVu Sans's. */
 static gdouble
 character_width (gunichar c)
 {
@@ -116,7 +116,7 @@ cnn3d_text_width (const gchar *text, gdouble size)
 static gchar *
 fit (const gchar *shown, gdouble size, gdouble most)
 {
-  const gchar *cut = shown;     /* what fits with the ellipsis */
+  const gchar *cut = shown;     /* the longest prefix that fits with the ellipsis */
   gdouble width = 0;
 
   for (const gchar *p = shown; *p;) {

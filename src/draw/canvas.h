@@ -43,7 +43,7 @@ CNN3D_API void cnn3d_canvas_polyline (Cnn3dCanvas *canvas, const gdouble *points
 /* One line of sans-serif text, `size` pixels high, turned clockwise by
  * `degrees` about (x, y). Text that is wider than `most` pixels, by
  * cnn3d_text_width(), ends in an ellipsis; 0: text is never cut. It may come
- * from strangers: control characters are shown as \xNN. */
+ * from untrusted files: control characters are shown as \xNN. */
 CNN3D_API void cnn3d_canvas_text (Cnn3dCanvas *canvas, gdouble x, gdouble y, gdouble size, Cnn3dAnchor anchor,
     Cnn3dColor color, gdouble degrees, gdouble most, const gchar *text);
 /* What is shown while a pointer rests on what was painted last; in an SVG

@@ -85,13 +85,13 @@ draw_cell (const Picture *p, guint row, guint column, guint64 count, guint64 sum
     g_autofree gchar *label = class_name (p, row);
     g_autofree gchar *prediction = class_name (p, column);
     g_autofree gchar *percent = share_text (count, sum);
-    g_autofree gchar *figure = g_strdup_printf ("%" G_GUINT64_FORMAT, count);
+    g_autofree gchar *number = g_strdup_printf ("%" G_GUINT64_FORMAT, count);
     g_autofree gchar *hint = g_strdup_printf ("label %s, prediction %s: %s of %" G_GUINT64_FORMAT " (%s)", label,
-        prediction, figure, sum, percent);
+        prediction, number, sum, percent);
     const gdouble size = MIN (15, p->cell * 0.3);
 
     cnn3d_canvas_hint (p->canvas, hint);
-    cell_text (p, x + p->cell / 2, y + p->cell / 2 + (count ? -size * 0.1 : size * 0.35), size, ink, figure);
+    cell_text (p, x + p->cell / 2, y + p->cell / 2 + (count ? -size * 0.1 : size * 0.35), size, ink, number);
     if (count)
       cell_text (p, x + p->cell / 2, y + p->cell / 2 + size * 0.95, size * 0.75, ink, percent);
   }

@@ -10,7 +10,7 @@ number (GString *out, const gchar *before, gdouble value, const gchar *after)
 {
   gchar text[G_ASCII_DTOSTR_BUF_SIZE];
 
-  /* as large as nothing that is seen, so that it fits the buffer */
+  /* clamped beyond the visible range, so that it fits the buffer */
   g_ascii_formatd (text, sizeof text, "%.2f", CLAMP (value, -1e6, 1e6));
   for (gsize end = strlen (text); text[end - 1] == '0' || text[end - 1] == '.'; text[--end] = '\0')
     if (text[end - 1] == '.') {

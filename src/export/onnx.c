@@ -11,7 +11,7 @@
 #include "src/temporary.h"
 
 #define OPSET 17
-#define IR_VERSION 8            /* of ONNX 1.12, which brought opset 17 */
+#define IR_VERSION 8            /* of ONNX 1.12, which introduced opset 17 */
 
 /* The network as protobuf's messages, which point to each other, to the
  * network's names, and to the weights where the file has them mapped. */

@@ -223,7 +223,7 @@ cnn3d_atomic_file_finish (Cnn3dAtomicFile * file, GError ** error)
   file->used = 0;
   if (sync_fd (file->fd) < 0)
     goto cannot_sync;
-  /* Renamed while the lock is held, so that nobody takes it for a leftover */
+  /* Renamed while the lock is held, so that no other writer takes it for a leftover */
   if (g_rename (file->temporary, file->path) < 0)
     goto cannot_rename;
   g_clear_pointer (&file->temporary, g_free);

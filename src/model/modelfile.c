@@ -126,7 +126,7 @@ classes_differ (const Cnn3dModelFile *f, GError **error)
     return TRUE;
   shown = safetensors_show (f->info.classes[first]);
   g_set_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION,
-      "%s: '%s' is the name of class %u and of class %u: give each class a name of its own", f->path, shown, first,
+      "%s: '%s' is the name of class %u and of class %u: give each class a unique name", f->path, shown, first,
       second);
   return FALSE;
 }

@@ -82,7 +82,7 @@ gboolean cnn3d_model_file_import (const Cnn3dSafetensor * tensor, const Cnn3dBac
     const Cnn3dNetwork * net, guint param, gfloat * array, GError ** error);
 gboolean cnn3d_model_file_same_shape (const Cnn3dSafetensor * tensor, const Cnn3dParam * param);
 
-/* Writes the description as metadata of a new file. classes: network.num_classes names; NULL: none. */
+/* Writes the description as metadata of a new file. info->classes may be NULL: no class names. */
 CNN3D_API void cnn3d_model_file_describe (Cnn3dSafetensorsWriter * writer, const Cnn3dModelInfo * info);
 /* Writes a number as metadata. */
 void cnn3d_safetensors_writer_number (Cnn3dSafetensorsWriter * writer, const gchar * key, guint64 value);

@@ -66,7 +66,7 @@ matrix (GString *page, const ReportMatrix *m)
     page_drawing (page, canvas);
   else
     page_printf (page, "p", "pale", "The confusion matrix of %u classes is too large for a page; cnn3deval draws it "
-        "in a file of its own.", m->n);
+        "in a separate file.", m->n);
   if (m->n > 4)
     pairs (page, m);
   g_string_append (page, "</div>\n");
