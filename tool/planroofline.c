@@ -191,7 +191,7 @@ tool_plan_print_roofline (const ToolPlan *plan, const Cnn3dNetwork *net)
       t.convolutions * 1e3, t.norms * 1e3, t.fused_norms * 1e3, (t.seconds - t.convolutions - t.norms) * 1e3);
   printf ("Batch norm, ReLU and residual move an activation at most %g times forward and %g times backward, fused %g "
       "and %g.\n", plain.forward, plain.backward, fused.forward, fused.backward);
-  printf ("Both floors are counted, with the device's best figures: a run takes longer.\n");
+  printf ("Both floors are counted, with the device's peak rates: a run takes longer.\n");
 }
 
 /* --- JSON --- */

@@ -35,7 +35,7 @@ RECIPES = {
                  "lr-schedule=cosine precision=bf16-mixed",
     },
 }
-# torchvision's r3d_18 on batches from stdin. The last epoch's figures are the test's.
+# torchvision's r3d_18 on batches from stdin. The last epoch's metrics are the test's.
 PEER = """
 import json, sys
 import torch, torchvision

@@ -74,8 +74,8 @@ def our_run(precision, batch, accumulate=1, recompute="none", model="r3d_18", fr
               "--accumulate", str(accumulate), "--recompute", recompute, "--frames", str(frames), "--size", str(size), "--base-width", str(width),
               "--steps", str(args.steps + 1), "--threads", str(args.threads), "--lr", "0.001")
     words = out[-2].split()
-    figures = dict(zip(words[::2], words[1::2]))
-    return int(figures["grown"]), int(figures["total"]), [float(line) for line in out[1:-2]]
+    values = dict(zip(words[::2], words[1::2]))
+    return int(values["grown"]), int(values["total"]), [float(line) for line in out[1:-2]]
 
 
 def beside_torch():
