@@ -3,37 +3,78 @@
 
 #include <string.h>
 
-static gboolean
-check (const gchar *text, gsize length, guint deepest, GError **error)
+#define DEEPEST 64
+#define MOST_MEMBERS 4096       /* of an object */
+
+static void G_GNUC_PRINTF (4, 5)
+set_error (GError **error, const gchar *text, const gchar *at, const gchar *format, ...)
 {
   const gchar *line_begins = text;
-  guint depth = 0, line = 1;
-  gboolean quoted = FALSE;
+  guint line = 1;
+  va_list args;
+  gchar *reason;
 
-  for (const gchar *c = text; c < text + length; c++) {
+  for (const gchar *c = text; c < at; c++) {
     if (*c == '\n') {
       line++;
       line_begins = c + 1;
     }
+  }
+  va_start (args, format);
+  reason = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_set_error (error, JSON_PARSER_ERROR, JSON_PARSER_ERROR_PARSE, "%u:%u: %s", line, (guint) (at - line_begins) + 1,
+      reason);
+  g_free (reason);
+}
+
+static gboolean
+check (const gchar *text, gsize length, guint deepest, guint most, GError **error)
+{
+  guint members[DEEPEST + 1];   /* a level: commas of an object; of an array, MOST_MEMBERS and more */
+  guint depth = 0, values = 0;
+  gboolean quoted = FALSE;
+
+  for (const gchar *c = text; c < text + length; c++) {
     if (quoted) {
       if (*c == '"')
         quoted = FALSE;
       else if (*c == '\\' && c + 1 < text + length && c[1] != '\n')
         c++;
-    } else if (*c == '"') {
-      quoted = TRUE;
-    } else if (*c == '[' || *c == '{') {
-      if (++depth > deepest) {
-        g_set_error (error, JSON_PARSER_ERROR, JSON_PARSER_ERROR_PARSE, "%u:%u: nested deeper than %u", line,
-            (guint) (c - line_begins) + 1, deepest);
+      continue;
+    }
+    switch (*c) {
+      case '"':
+        quoted = TRUE;
+        break;
+      case '[':
+      case '{':
+        if (++depth > MIN (deepest, DEEPEST)) {
+          set_error (error, text, c, "nested deeper than %u", deepest);
+          return FALSE;
+        }
+        members[depth] = *c == '{' ? 0 : MOST_MEMBERS;
+        values++;
+        break;
+      case ']':
+      case '}':
+        depth -= depth > 0;
+        break;
+      case ',':
+        values++;
+        if (depth > 0 && ++members[depth] == MOST_MEMBERS) {
+          set_error (error, text, c, "an object of more than %u members", MOST_MEMBERS);
+          return FALSE;
+        }
+        break;
+      case '/':
+      case '#':
+      case '\'':
+        set_error (error, text, c, "a '%c' outside of a text; JSON has no comments and no other quotes than \"", *c);
         return FALSE;
-      }
-    } else if ((*c == ']' || *c == '}') && depth > 0) {
-      depth--;
-    } else if (*c == '/' || *c == '#' || *c == '\'') {
-      g_set_error (error, JSON_PARSER_ERROR, JSON_PARSER_ERROR_PARSE,
-          "%u:%u: a '%c' outside of a text; JSON has no comments and no other quotes than \"", line,
-          (guint) (c - line_begins) + 1, *c);
+    }
+    if (values > most) {
+      set_error (error, text, c, "more than %u values", most);
       return FALSE;
     }
   }
@@ -41,12 +82,12 @@ check (const gchar *text, gsize length, guint deepest, GError **error)
 }
 
 gboolean
-cnn3d_json_load (JsonParser *parser, const gchar *text, gsize length, guint deepest, GError **error)
+cnn3d_json_load (JsonParser *parser, const gchar *text, gsize length, guint deepest, guint most, GError **error)
 {
   static const gchar no_file[] = "<data>:";
   GError *reason = NULL;
 
-  if (!check (text, length, deepest, error))
+  if (!check (text, length, deepest, most, error))
     return FALSE;
   if (json_parser_load_from_data (parser, text, (gssize) length, &reason))
     return TRUE;

@@ -15,6 +15,7 @@
 
 #define MAX_SIZE (256u << 20)
 #define MAX_DEPTH 32
+#define MAX_VALUES (8u << 20)
 
 typedef struct {
   Cnn3dDataset *dataset;
@@ -190,7 +191,7 @@ cnn3d_timeline_read (Cnn3dDataset *dataset, const gchar *file, guint8 source, GE
   if (size > MAX_SIZE)
     goto too_large;
   parser = json_parser_new_immutable ();
-  if (!cnn3d_json_load (parser, text, size, MAX_DEPTH, &reason))
+  if (!cnn3d_json_load (parser, text, size, MAX_DEPTH, MAX_VALUES, &reason))
     goto no_json;
   videos = root = json_parser_get_root (parser);
   if (root && JSON_NODE_HOLDS_OBJECT (root))

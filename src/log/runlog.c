@@ -193,6 +193,9 @@ take_out_beyond (Cnn3dRunLog *log, Cnn3dJsonFilter *filter, GError **error)
   return TRUE;
 }
 
+/* The most members of a step's record. */
+#define MOST_SCALARS 1000
+
 /* Repeats a step's scalars from its line in log.jsonl. */
 static gboolean
 tell_step_again (Cnn3dRunLog *log, const gchar *line, GError **error)
@@ -206,7 +209,7 @@ tell_step_again (Cnn3dRunLog *log, const gchar *line, GError **error)
   JsonNode *root;
 
   /* a damaged line is skipped */
-  if (!cnn3d_json_load (parser, line, strlen (line), 1, NULL) || !(root = json_parser_get_root (parser))
+  if (!cnn3d_json_load (parser, line, strlen (line), 1, MOST_SCALARS, NULL) || !(root = json_parser_get_root (parser))
       || !JSON_NODE_HOLDS_OBJECT (root))
     return TRUE;
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {

@@ -66,14 +66,14 @@ get_uint (const Cnn3dModelFile *f, const gchar *key, guint min, guint max, guint
   return TRUE;
 }
 
-/* Parses a JSON array; NULL: it is not one. */
+/* Parses a JSON array of at most `most` values; NULL: it is not one. */
 static JsonArray *
-get_array (const Cnn3dModelFile *f, const gchar *key, JsonParser *parser)
+get_array (const Cnn3dModelFile *f, const gchar *key, guint most, JsonParser *parser)
 {
   const gchar *text = cnn3d_safetensors_metadata (f->tensors, key);
   JsonNode *root;
 
-  if (!text || !cnn3d_json_load (parser, text, strlen (text), 1, NULL))
+  if (!text || !cnn3d_json_load (parser, text, strlen (text), 1, most, NULL))
     return NULL;
   root = json_parser_get_root (parser);
   return root && JSON_NODE_HOLDS_ARRAY (root) ? json_node_get_array (root) : NULL;
@@ -83,7 +83,7 @@ static gboolean
 get_floats (const Cnn3dModelFile *f, const gchar *key, guint n, gboolean positive, gfloat *values, GError **error)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
-  JsonArray *array = get_array (f, key, parser);
+  JsonArray *array = get_array (f, key, n, parser);
   gboolean ok = array && json_array_get_length (array) == n;
 
   for (guint i = 0; ok && i < n; i++) {
@@ -135,8 +135,9 @@ static gboolean
 get_classes (Cnn3dModelFile *f, GError **error)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
-  JsonArray *array = get_array (f, "classes", parser);
-  const guint n = f->info.network.num_classes, names = array ? json_array_get_length (array) : 0;
+  const guint n = f->info.network.num_classes;
+  JsonArray *array = get_array (f, "classes", n, parser);
+  const guint names = array ? json_array_get_length (array) : 0;
   gboolean ok = array && (names == 0 || names == n);
 
   f->info.classes = g_new0 (gchar *, n + 1);

@@ -7,6 +7,7 @@
 #include "src/json.h"
 
 #define MOST_DEEP 16
+#define MOST_VALUES (2u << 20)  /* a confusion matrix of 1400 classes is less */
 #define LARGEST_COUNT 9007199254740992.       /* 2^53 */
 
 JsonNode *
@@ -15,7 +16,7 @@ report_json_object (const gchar *text, gsize length, GError **error)
   g_autoptr (JsonParser) parser = json_parser_new ();
   JsonNode *root;
 
-  if (!cnn3d_json_load (parser, text, length, MOST_DEEP, error))
+  if (!cnn3d_json_load (parser, text, length, MOST_DEEP, MOST_VALUES, error))
     return NULL;
   root = json_parser_steal_root (parser);
   if (root && JSON_NODE_HOLDS_OBJECT (root))

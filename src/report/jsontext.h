@@ -6,7 +6,7 @@
 #include <json-glib/json-glib.h>
 
 /* Parses a text that is an object; free with json_node_unref(). NULL with error (JSON_PARSER_ERROR) for anything else,
- * or nesting deeper than 16. */
+ * nesting deeper than 16, or more than 2^21 values. */
 JsonNode *report_json_object (const gchar *text, gsize length, GError **error);
 
 /* A member's value, or NAN, fallback or NULL if it is missing or of another type. Strings and arrays are owned by the

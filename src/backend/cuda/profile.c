@@ -8,6 +8,7 @@
 #include "src/json.h"
 
 #define MAX_SIZE (64u << 10)
+#define MAX_VALUES 10000
 #define MAX_DEPTH 4
 #define MAX_TEXT 400
 #define AXES 3                  /* numbers in an array */
@@ -262,7 +263,7 @@ cuda_profile_parse (const gchar *path, const gchar *text, gsize size, GError **e
     return NULL;
   }
   g_signal_connect (parser, "object-member", G_CALLBACK (member_found), &members);
-  ok = cnn3d_json_load (parser, text, size, MAX_DEPTH, &reason);
+  ok = cnn3d_json_load (parser, text, size, MAX_DEPTH, MAX_VALUES, &reason);
   if (members.twice) {
     g_autofree gchar *shown = cnn3d_escape (members.twice, FALSE);
 
