@@ -265,10 +265,17 @@ prepare (ClipChain * self, const ClipVideo * video)
   GBytes *source;
   GstQuery *query;
 
-  self->frames = clip_index_segment (self->index, job->start, job->end,
-      &self->first);
+  if (job->in_frames)
+    self->frames = clip_index_frames (self->index, job->start, job->end,
+        &self->first, &job->meta.start, &job->meta.end);
+  else
+    self->frames = clip_index_segment (self->index, job->start, job->end,
+        &self->first);
   if (self->frames == 0) {
-    clip_chain_set_error (self, self->first >= self->index->n_frames ?
+    clip_chain_set_error (self, job->in_frames ?
+        g_strdup_printf ("the clip starts with frame %.0f, but the video has %u",
+            job->start, self->index->n_frames) :
+        self->first >= self->index->n_frames ?
         g_strdup_printf ("the clip starts at %g s, after the video's end",
             job->start) :
         g_strdup_printf ("it has no frame from %g to %g s", job->start,

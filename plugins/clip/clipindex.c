@@ -657,6 +657,22 @@ clip_index_segment (const ClipIndex * self, gdouble start, gdouble end,
   return to > from ? to - from : 0;
 }
 
+guint
+clip_index_frames (const ClipIndex * self, gdouble start, gdouble end,
+    guint * first, gdouble * from, gdouble * to)
+{
+  const guint behind = MIN (end, self->n_frames);
+
+  *first = MIN (start, self->n_frames);
+  if (*first >= behind)
+    return 0;
+  *from = *first > 0 ? (gdouble) self->times[*first] / GST_SECOND : 0;
+  *to = behind < self->n_frames ?
+      (gdouble) self->times[behind] / GST_SECOND : INFINITY;
+
+  return behind - *first;
+}
+
 void
 clip_index_range (const ClipIndex * self, guint first, guint last,
     guint * from, guint * to)

@@ -60,6 +60,11 @@ gsize clip_index_bytes (const ClipIndex * index);
 guint clip_index_segment (const ClipIndex * index, gdouble start, gdouble end,
     guint * first);
 
+/* The same of frames [start, end) by their numbers from 0; *from and *to are then
+ * the segment of these frames in seconds. */
+guint clip_index_frames (const ClipIndex * index, gdouble start, gdouble end,
+    guint * first, gdouble * from, gdouble * to);
+
 /* The packets that give the frames from `first` to `last`, inclusive: decoding
  * starts at *from and ends with *to. */
 void clip_index_range (const ClipIndex * index, guint first, guint last,

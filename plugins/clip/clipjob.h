@@ -21,9 +21,11 @@ typedef struct
   gint refcount;
 
   /* What to decode; set before it is shared, constant after */
-  GstClipMeta meta;             /* frame, num_frames unused */
+  GstClipMeta meta;             /* frame, num_frames unused; of a window of
+                                 * frames, start and end are the decoder's */
   gchar *path;
   gdouble start, end;           /* seconds; end may be infinite */
+  gboolean in_frames;           /* start and end are numbers of frames */
   gdouble rate;                 /* pictures a second, if they are pictures */
   gsize max_bytes;
 

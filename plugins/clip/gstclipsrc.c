@@ -246,6 +246,24 @@ gst_clip_src_close (GstClipSrc * self)
   GST_PAD_STREAM_UNLOCK (self->srcpad);
 }
 
+/* Tells what reading the data set has found. */
+static void
+gst_clip_src_post_notes (GstClipSrc * self, const Cnn3dDataset * dataset)
+{
+  guint n;
+  const Cnn3dDatasetNote *notes = cnn3d_dataset_notes (dataset, &n);
+
+  for (guint i = 0; i < n; i++) {
+    gchar *shown = cnn3d_escape (notes[i].text, TRUE);
+
+    if (notes[i].warning)
+      GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", shown), (NULL));
+    else
+      GST_ELEMENT_INFO (self, RESOURCE, SETTINGS, ("%s", shown), (NULL));
+    g_free (shown);
+  }
+}
+
 /* Reads the data set and starts the workers; posts an error where it
  * cannot. */
 static gboolean
@@ -269,7 +287,9 @@ gst_clip_src_open (GstClipSrc * self)
   dataset_params = (Cnn3dDatasetParams) {.location = used->location,
     .root = used->root,.val_location = used->val_location,
     .num_folds = used->num_folds,.fold = used->fold,.seed = used->seed,
-    .passes = (Cnn3dPasses) used->passes
+    .passes = (Cnn3dPasses) used->passes,
+    .classes_location = used->classes_location,
+    .annotator = used->annotator,.background = used->background
   };
   order_params = gst_clip_src_order_params (used);
   settings.clip_bin = used->clip_bin;
@@ -285,6 +305,7 @@ gst_clip_src_open (GstClipSrc * self)
   dataset = cnn3d_dataset_new (&dataset_params, &error);
   if (!dataset)
     goto no_dataset;
+  gst_clip_src_post_notes (self, dataset);
   self->order = cnn3d_order_new (dataset, &order_params, &error);
   if (!self->order)
     goto no_order;

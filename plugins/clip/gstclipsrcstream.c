@@ -62,6 +62,7 @@ make_job (GstClipSrc * self, guint64 position)
   meta.fps = row.fps > 0 ? row.fps : self->used.fps;
   job = clip_job_new (&meta, path, row.start, row.end, meta.fps,
       MAX (bytes, MIN_CLIP_BYTES));
+  job->in_frames = row.in_frames;
   g_ref_string_release (meta.path);
   if (meta.group)
     g_ref_string_release (meta.group);

@@ -32,6 +32,8 @@ typedef struct {
 /* The string's number, added where it is new; CNN3D_NAME_NONE where the arena
  * is full. */
 guint32 cnn3d_names_intern (Cnn3dNames * names, Cnn3dArena * arena, const gchar * text, gsize size);
+/* The string's number, or CNN3D_NAME_NONE. */
+guint32 cnn3d_names_find (const Cnn3dNames * names, const Cnn3dArena * arena, const gchar * text, gsize size);
 void cnn3d_names_drop_slots (Cnn3dNames * names);
 void cnn3d_names_clear (Cnn3dNames * names);
 
@@ -42,8 +44,11 @@ typedef enum {
   CNN3D_SPLIT_TEST,             /* never trains nor validates */
 } Cnn3dSplit;
 
-/* FALSE: not the name of a split. */
+/* The split that a text which must name one means. FALSE: it names none. */
 gboolean cnn3d_split_parse (const gchar * text, gsize size, Cnn3dSplit * split);
+/* The same of a text that may as well be something else, a group or a class: without
+ * the words that only some data sets use. */
+gboolean cnn3d_split_guess (const gchar * text, gsize size, Cnn3dSplit * split);
 
 typedef struct {
   guint32 path;                 /* offset in the arena */
@@ -52,8 +57,9 @@ typedef struct {
   guint16 fold;                 /* number in folds, where there is a column */
   guint8 split;                 /* Cnn3dSplit */
   guint8 source;                /* 0: from location, 1: from val-location */
-  gdouble start, end;           /* seconds */
+  gdouble start, end;           /* seconds, or frames */
   gfloat fps;                   /* of pictures; 0: not said */
+  guint8 in_frames;             /* start and end are frames, from 0; end is the first behind */
 } Cnn3dRow;
 
 /* What clipsrc's property `fps` takes */
@@ -71,20 +77,27 @@ struct _Cnn3dDataset {
   Cnn3dNames folds;
   gboolean has_folds;           /* the manifest assigns folds */
   gchar *roots[2];              /* by source */
+  const gchar *formats[2];      /* the readers' names */
   const gchar **classes;        /* into the arena, NULL-terminated */
   guint32 *split[2];            /* [training]: rows; those that test: [FALSE] */
   guint n_split[2];
+  GArray *notes;                /* Cnn3dDatasetNote */
 };
 
 /* Appends a row; strings are given by offset or number already. FALSE where
  * there are more than 2^31 rows. */
 gboolean cnn3d_dataset_add (Cnn3dDataset * dataset, const Cnn3dRow * row, GError ** error);
 void cnn3d_dataset_set_full (GError ** error, const gchar * file);
+void cnn3d_dataset_note (Cnn3dDataset * dataset, gboolean warning, const gchar * format, ...) G_GNUC_PRINTF (3, 4);
 
-/* The readers append the rows of one source. */
-gboolean cnn3d_manifest_read (Cnn3dDataset * dataset, const gchar * file, guint8 source, GError ** error);
-gboolean cnn3d_timeline_read (Cnn3dDataset * dataset, const gchar * file, guint8 source, GError ** error);
-gboolean cnn3d_folder_read (Cnn3dDataset * dataset, const gchar * folder, guint8 source, GError ** error);
+/* Appends the rows of one source, 0 (location) or 1 (val_location). */
+gboolean cnn3d_readers_read (Cnn3dDataset * dataset, const Cnn3dDatasetParams * params, const gchar * location,
+    guint8 source, GError ** error);
+
+/* Gives numbered classes their names, of the file that params say. */
+gboolean cnn3d_class_names_apply (Cnn3dDataset * dataset, const gchar * file, GError ** error);
+/* Notes classes whose names differ in case and blanks only. */
+void cnn3d_class_names_compare (Cnn3dDataset * dataset);
 
 /* Fills split[] and n_split[] from the rows. */
 gboolean cnn3d_split_rows (Cnn3dDataset * dataset, const Cnn3dDatasetParams * params, GError ** error);

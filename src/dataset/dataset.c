@@ -2,10 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/dataset-private.h"
 
-#include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <glib/gstdio.h>
 
 G_DEFINE_QUARK (cnn3d-dataset-error-quark, cnn3d_dataset_error)
 
@@ -26,6 +24,24 @@ cnn3d_dataset_set_full (GError **error, const gchar *file)
 {
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
       "%s: more than 4 GiB of text; use shorter paths, relative to root", file);
+}
+
+void
+cnn3d_dataset_note (Cnn3dDataset *dataset, gboolean warning, const gchar *format, ...)
+{
+  Cnn3dDatasetNote note = {.warning = warning };
+  va_list args;
+
+  va_start (args, format);
+  note.text = g_strdup_vprintf (format, args);
+  va_end (args);
+  g_array_append_val (dataset->notes, note);
+}
+
+static void
+clear_note (gpointer note)
+{
+  g_free (((Cnn3dDatasetNote *) note)->text);
 }
 
 static gboolean
@@ -91,45 +107,9 @@ number_classes (Cnn3dDataset *dataset)
   g_free (renumber);
 }
 
-static gboolean
-read_source (Cnn3dDataset *dataset, const gchar *location, const gchar *root,
-    guint8 source, GError **error)
-{
-  GStatBuf st;
-
-  if (g_stat (location, &st) != 0)
-    goto unreadable;
-  if (S_ISDIR (st.st_mode)) {
-    dataset->roots[source] = g_strdup (location);
-    return cnn3d_folder_read (dataset, location, source, error);
-  }
-  /* A pipe or a device would block, or never end */
-  if (!S_ISREG (st.st_mode)) {
-    errno = EINVAL;
-    goto unreadable;
-  }
-  if (root && *root)
-    dataset->roots[source] = g_strdup (root);
-  else
-    dataset->roots[source] = g_path_get_dirname (location);
-  if (g_str_has_suffix (location, ".json"))
-    return cnn3d_timeline_read (dataset, location, source, error);
-  return cnn3d_manifest_read (dataset, location, source, error);
-
-  /* ERRORS */
-unreadable:
-  {
-    int err = errno;
-
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN,
-        "%s: %s; give a manifest (CSV, TSV, JSON) or a folder of class folders",
-        location, g_strerror (err));
-    return FALSE;
-  }
-}
-
-/* Of the training clips: a test or validation set alone may have one class. A class of an explicit validation set that
- * is not trained is probably a spelling mistake. */
+/* Of what trains: a test or validation set alone may be of one class. An explicit
+ * validation set whose class nobody trains is a spelling mistake far more often
+ * than a wish. */
 static gboolean
 check_classes (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
 {
@@ -211,7 +191,9 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
     return NULL;
   dataset = g_new0 (Cnn3dDataset, 1);
   dataset->rows = g_array_new (FALSE, FALSE, sizeof (Cnn3dRow));
-  if (!read_source (dataset, params->location, params->root, 0, error))
+  dataset->notes = g_array_new (FALSE, FALSE, sizeof (Cnn3dDatasetNote));
+  g_array_set_clear_func (dataset->notes, clear_note);
+  if (!cnn3d_readers_read (dataset, params, params->location, 0, error))
     goto failed;
   if (dataset->rows->len == 0) {
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
@@ -222,7 +204,7 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
   if (params->val_location && *params->val_location) {
     guint n = dataset->rows->len;
 
-    if (!read_source (dataset, params->val_location, params->root, 1, error))
+    if (!cnn3d_readers_read (dataset, params, params->val_location, 1, error))
       goto failed;
     if (dataset->rows->len == n) {
       g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
@@ -231,6 +213,10 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
     }
   }
   number_classes (dataset);
+  if (params->classes_location && *params->classes_location
+      && !cnn3d_class_names_apply (dataset, params->classes_location, error))
+    goto failed;
+  cnn3d_class_names_compare (dataset);
   if (!cnn3d_split_rows (dataset, params, error))
     goto failed;
   if (params->passes <= CNN3D_PASSES_TRAIN && !check_classes (dataset, params, error))
@@ -253,6 +239,7 @@ cnn3d_dataset_free (Cnn3dDataset *dataset)
     return;
   g_free (dataset->arena.data);
   g_array_unref (dataset->rows);
+  g_array_unref (dataset->notes);
   cnn3d_names_clear (&dataset->labels);
   cnn3d_names_clear (&dataset->groups);
   cnn3d_names_clear (&dataset->folds);
@@ -293,7 +280,21 @@ cnn3d_dataset_row (const Cnn3dDataset *dataset, guint row, Cnn3dDatasetRow *out)
   out->label = (gint) r->label;
   out->start = r->start;
   out->end = r->end;
+  out->in_frames = r->in_frames;
   out->fps = r->fps;
+}
+
+const Cnn3dDatasetNote *
+cnn3d_dataset_notes (const Cnn3dDataset *dataset, guint *n)
+{
+  *n = dataset->notes->len;
+  return (const Cnn3dDatasetNote *) dataset->notes->data;
+}
+
+const gchar *
+cnn3d_dataset_format (const Cnn3dDataset *dataset, gboolean val)
+{
+  return dataset->formats[val != FALSE];
 }
 
 gchar *

@@ -35,14 +35,20 @@ typedef enum {
 
 /* What to read. Strings are copied.
  *
- * location:     a manifest (CSV, TSV or JSON timelines), or a folder of class
- *               folders
+ * location:     a file of annotations, in any of the formats that readers.c lists, or
+ *               a folder of class folders
  * root:         what relative paths of a manifest are relative to; NULL or
  *               empty: the manifest's own folder
  * val_location: the same for validation; NULL or empty: none
  * num_folds:    cross-validation: 0, or 2 and more
  * fold:         the fold that validates, from 0
  * seed:         of the assignment of groups to folds
+ * classes_location: names of classes that annotations number: a name a line, the
+ *               first of which is 0's, or lines "NUMBER NAME"; NULL or empty: none
+ * annotator:    whose annotations are taken, where several people's are listed; NULL
+ *               or empty: there is one
+ * background:   class of what no label covers of a video; NULL or empty: it is left
+ *               out
  * passes:       which rows the splits have. Classes are those of all rows,
  *               whichever are wanted */
 typedef struct {
@@ -53,6 +59,9 @@ typedef struct {
   guint fold;
   guint64 seed;
   Cnn3dPasses passes;
+  const gchar *classes_location;
+  const gchar *annotator;
+  const gchar *background;
 } Cnn3dDatasetParams;
 
 /* A row. Strings belong to the data set.
@@ -60,7 +69,9 @@ typedef struct {
  * path:  as written in the manifest; cnn3d_dataset_path() for the file
  * group: NULL: none
  * label: class number, from 0
- * start, end: seconds; end is infinite where the clip goes to the file's end
+ * start, end: seconds, or, where in_frames is set, numbers of frames from 0, of which
+ *        end is the first one behind; end is infinite where the clip goes to the
+ *        file's end
  * fps: pictures a second, where the path names pictures; 0: not said */
 typedef struct {
   const gchar *path;
@@ -68,8 +79,15 @@ typedef struct {
   gint label;
   gdouble start;
   gdouble end;
+  gboolean in_frames;
   gdouble fps;
 } Cnn3dDatasetRow;
+
+/* What is worth telling of a data set that was read. */
+typedef struct {
+  gboolean warning;             /* something is probably a mistake */
+  gchar *text;
+} Cnn3dDatasetNote;
 
 /* Reads everything that `params` names. Returns NULL and sets `error`
  * (CNN3D_DATASET_ERROR) where a row is wrong, where a pass that is asked for has
@@ -85,6 +103,13 @@ CNN3D_API guint cnn3d_dataset_num_classes (const Cnn3dDataset * dataset);
 /* Rows in all, those that neither train nor validate included. */
 CNN3D_API guint cnn3d_dataset_num_rows (const Cnn3dDataset * dataset);
 CNN3D_API void cnn3d_dataset_row (const Cnn3dDataset * dataset, guint row, Cnn3dDatasetRow * out);
+
+/* Owned by the data set. */
+CNN3D_API const Cnn3dDatasetNote *cnn3d_dataset_notes (const Cnn3dDataset * dataset, guint * n);
+
+/* The name of the format that location, or val_location, was read as; NULL: there is no
+ * such source. */
+CNN3D_API const gchar *cnn3d_dataset_format (const Cnn3dDataset * dataset, gboolean val);
 
 /* The row's file: its path, also where the manifest has a file:// address;
  * another address as it is written. Free with g_free(). */

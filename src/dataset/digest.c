@@ -73,6 +73,8 @@ cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3d
       update (row, r.path);
       update (row, g_ascii_dtostr (start, sizeof start, r.start));
       update (row, g_ascii_dtostr (end, sizeof end, r.end));
+      if (r.in_frames)
+        update (row, "frames");
       whole = g_checksum_copy (row);
       add (&clips, row);
       g_snprintf (numbers, sizeof numbers, "%d", r.label);

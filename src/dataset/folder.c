@@ -5,7 +5,7 @@
  * validation or test, those are splits and the classes are one level below.
  * Hidden names are passed over.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/dataset/dataset-private.h"
+#include "src/dataset/reader.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,26 +18,7 @@
  * bounds only what is really nested. */
 #define MAX_DEPTH 16
 
-static const gchar *const extensions[] = {
-  ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts",
-  ".m2ts", ".3gp", ".flv", ".wmv", ".asf", ".ogv", ".ogg", ".mxf", ".gif", ".y4m"
-};
-
-static gboolean
-is_video_name (const gchar *name)
-{
-  gsize size = strlen (name);
-
-  for (guint i = 0; i < G_N_ELEMENTS (extensions); i++) {
-    gsize n = strlen (extensions[i]);
-
-    if (size > n && g_ascii_strcasecmp (name + size - n, extensions[i]) == 0)
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* file: a file, not a folder; FALSE if the file system does not report it */
+/* file: it is a file, and no folder; FALSE: not every file system tells */
 typedef struct {
   gboolean file;
   gchar name[];
@@ -131,7 +112,7 @@ walk_class (const Walk *walk, const gchar *path, const gchar *label, guint depth
     if (g_file_test (full, G_FILE_TEST_IS_DIR)) {
       if (depth < MAX_DEPTH && !g_file_test (full, G_FILE_TEST_IS_SYMLINK))
         ok = walk_class (walk, relative, label, depth + 1, error);
-    } else if (is_video_name (name)) {
+    } else if (cnn3d_video_name (name, strlen (name))) {
       videos = TRUE;
       ok = add_clip (walk, relative, label, error);
     } else if (picture) {
@@ -172,10 +153,17 @@ walk_classes (const Walk *walk, const gchar *path, GError **error)
   return ok;
 }
 
-gboolean
-cnn3d_folder_read (Cnn3dDataset *dataset, const gchar *folder, guint8 source, GError **error)
+static gboolean
+knows (const Cnn3dReading *reading)
 {
-  Walk walk = {.dataset = dataset,.root = folder,.source = source };
+  return reading->content == CNN3D_CONTENT_FOLDER;
+}
+
+static gboolean
+read_folder (Cnn3dReading *reading, GError **error)
+{
+  const gchar *folder = reading->location;
+  Walk walk = {.dataset = reading->dataset,.root = folder,.source = reading->source };
   GPtrArray *entries = list_folder (folder, error);
   gboolean splits = FALSE, others = FALSE;
   gboolean ok = entries != NULL;
@@ -190,7 +178,7 @@ cnn3d_folder_read (Cnn3dDataset *dataset, const gchar *folder, guint8 source, GE
       continue;
     }
     g_free (full);
-    if (cnn3d_split_parse (name, strlen (name), &split))
+    if (cnn3d_split_guess (name, strlen (name), &split))
       splits = TRUE;
     else
       others = TRUE;
@@ -201,10 +189,12 @@ cnn3d_folder_read (Cnn3dDataset *dataset, const gchar *folder, guint8 source, GE
     for (guint i = 0; ok && i < entries->len; i++) {
       const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
 
-      if (cnn3d_split_parse (name, strlen (name), &walk.split))
+      if (cnn3d_split_guess (name, strlen (name), &walk.split))
         ok = walk_classes (&walk, name, error);
     }
   }
   g_clear_pointer (&entries, g_ptr_array_unref);
   return ok;
 }
+
+const Cnn3dReader cnn3d_folder_reader = { "class folders", knows, read_folder };

@@ -6,25 +6,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-gboolean
-cnn3d_split_parse (const gchar *text, gsize size, Cnn3dSplit *split)
-{
-  static const struct {
-    const gchar *name;
-    Cnn3dSplit split;
-  } names[] = {
-    {"train", CNN3D_SPLIT_TRAIN}, {"training", CNN3D_SPLIT_TRAIN},
-    {"val", CNN3D_SPLIT_VAL}, {"valid", CNN3D_SPLIT_VAL},
-    {"validation", CNN3D_SPLIT_VAL}, {"test", CNN3D_SPLIT_TEST},
-  };
+static const struct {
+  const gchar *name;
+  Cnn3dSplit split;
+  gboolean alone;               /* means a split wherever it stands */
+} split_names[] = {
+  {"train", CNN3D_SPLIT_TRAIN, TRUE}, {"training", CNN3D_SPLIT_TRAIN, TRUE}, {"val", CNN3D_SPLIT_VAL, TRUE},
+  {"valid", CNN3D_SPLIT_VAL, TRUE}, {"validation", CNN3D_SPLIT_VAL, TRUE}, {"test", CNN3D_SPLIT_TEST, TRUE},
+  {"testing", CNN3D_SPLIT_TEST}, {"validate", CNN3D_SPLIT_VAL}, {"dev", CNN3D_SPLIT_VAL},
+};
 
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
-    if (strlen (names[i].name) == size && g_ascii_strncasecmp (names[i].name, text, size) == 0) {
-      *split = names[i].split;
+static gboolean
+parse_split (const gchar *text, gsize size, gboolean alone, Cnn3dSplit *split)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (split_names); i++) {
+    if ((split_names[i].alone || !alone) && strlen (split_names[i].name) == size
+        && g_ascii_strncasecmp (split_names[i].name, text, size) == 0) {
+      *split = split_names[i].split;
       return TRUE;
     }
   }
   return FALSE;
+}
+
+gboolean
+cnn3d_split_parse (const gchar *text, gsize size, Cnn3dSplit *split)
+{
+  return parse_split (text, size, FALSE, split);
+}
+
+gboolean
+cnn3d_split_guess (const gchar *text, gsize size, Cnn3dSplit *split)
+{
+  return parse_split (text, size, TRUE, split);
 }
 
 typedef struct {

@@ -3,228 +3,283 @@
  *     {"videos": [{"path": "a.mp4", "group": "anna", "split": "train",
  *                  "segments": [{"start": 1.5, "end": 4, "label": "wave"}]}]}
  *
- * or the array alone. A video with a label and without segments is one
- * clip. "fps" is the rate of one that is a folder of pictures.
+ * or the array alone, as CreateML has it. A video with a label of its own and no
+ * segments is one clip. "fps" is the rate of one that is a folder of pictures. Members
+ * have the names of columns (columns.c); a time may be "segment": [1.5, 4], too.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/dataset/dataset-private.h"
+#include "src/dataset/reader.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "src/json.h"
-
-#define MAX_SIZE (256u << 20)
-#define MAX_DEPTH 32
-#define MAX_VALUES (8u << 20)
+/* So many members without a meaning are named. */
+#define MAX_NAMED 20
 
 typedef struct {
-  Cnn3dDataset *dataset;
-  const gchar *file;
-  guint8 source;
+  Cnn3dReading *reading;
+  GString *texts[CNN3D_N_COLUMNS];      /* of members that were escaped */
+  GPtrArray *ignored;                   /* names of members */
 } Timeline;
 
+/* An object's members by their meaning. */
+typedef struct {
+  const gchar *by[CNN3D_N_COLUMNS];     /* values; NULL: absent */
+  const gchar *segment, *segments;
+  Cnn3dJsonWalk unknown;                /* one that looks like a time or a split */
+  Cnn3dColumn resembles;
+} Members;
+
 static void
-set_entry_error (const Timeline *timeline, guint video, gint segment, GError **error,
-    const gchar *reason)
+note_member (Timeline *timeline, const Cnn3dJsonWalk *walk)
 {
-  if (segment < 0)
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
-        "%s: videos[%u]: %s", timeline->file, video, reason);
-  else
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
-        "%s: videos[%u].segments[%d]: %s", timeline->file, video, segment, reason);
+  for (guint i = 0; i < timeline->ignored->len; i++)
+    if (cnn3d_json_is (walk, g_ptr_array_index (timeline->ignored, i)))
+      return;
+  if (timeline->ignored->len <= MAX_NAMED)
+    g_ptr_array_add (timeline->ignored, g_strndup (walk->key, walk->key_size));
 }
 
-/* A member's text; an integer counts as its digits. NULL: absent, or not
- * text. Free with g_free(). */
-static gchar *
-get_text (JsonObject *object, const gchar *name)
+static void
+find_members (Timeline *timeline, const gchar *object, Members *members)
 {
-  JsonNode *node = json_object_get_member (object, name);
+  guint ranks[CNN3D_N_COLUMNS];
+  Cnn3dJsonWalk walk;
 
-  if (!node || !JSON_NODE_HOLDS_VALUE (node))
-    return NULL;
-  if (json_node_get_value_type (node) == G_TYPE_STRING)
-    return json_node_dup_string (node);
-  if (json_node_get_value_type (node) == G_TYPE_INT64)
-    return g_strdup_printf ("%" G_GINT64_FORMAT, json_node_get_int (node));
-  return NULL;
-}
+  memset (members, 0, sizeof *members);
+  for (cnn3d_json_enter (&walk, object); cnn3d_json_next (&walk);) {
+    guint rank;
+    const Cnn3dColumn column = cnn3d_column_find (walk.key, walk.key_size, &rank);
+    Cnn3dColumn like;
 
-/* Where there is none, *number stays. FALSE: there, but not a finite number. */
-static gboolean
-get_number (JsonObject *object, const gchar *name, gdouble *number)
-{
-  JsonNode *node = json_object_get_member (object, name);
-
-  if (!node || JSON_NODE_HOLDS_NULL (node))
-    return TRUE;
-  if (!JSON_NODE_HOLDS_VALUE (node) || (json_node_get_value_type (node) != G_TYPE_INT64 &&
-          json_node_get_value_type (node) != G_TYPE_DOUBLE))
-    return FALSE;
-  *number = json_node_get_double (node);
-  return isfinite (*number);
-}
-
-static gboolean
-get_seconds (JsonObject *object, const gchar *name, gdouble *seconds)
-{
-  return get_number (object, name, seconds) && *seconds >= 0;
-}
-
-static gboolean
-add_clip (const Timeline *timeline, JsonObject *object, Cnn3dRow row, guint video,
-    gint segment, GError **error)
-{
-  Cnn3dDataset *dataset = timeline->dataset;
-  gchar *label = get_text (object, "label");
-  const gchar *reason = NULL;
-
-  row.end = INFINITY;
-  if (!label || !*label)
-    reason = "the label is missing; write \"label\": \"its class\"";
-  else if (!get_seconds (object, "start", &row.start))
-    reason = "the start is not a number of seconds from 0 on";
-  else if (!get_seconds (object, "end", &row.end))
-    reason = "the end is not a number of seconds from 0 on";
-  else if (row.start >= row.end)
-    reason = "the end is not after the start";
-  else
-    row.label = cnn3d_names_intern (&dataset->labels, &dataset->arena, label, strlen (label));
-  g_free (label);
-  if (reason) {
-    set_entry_error (timeline, video, segment, error, reason);
-    return FALSE;
-  }
-  if (row.label == CNN3D_NAME_NONE) {
-    cnn3d_dataset_set_full (error, timeline->file);
-    return FALSE;
-  }
-  return cnn3d_dataset_add (dataset, &row, error);
-}
-
-static gboolean
-add_video (const Timeline *timeline, JsonNode *node, guint video, GError **error)
-{
-  Cnn3dDataset *dataset = timeline->dataset;
-  Cnn3dRow row = {.group = CNN3D_NAME_NONE,.source = timeline->source };
-  Cnn3dSplit split_value = CNN3D_SPLIT_NONE;
-  gchar *path = NULL, *group = NULL, *split = NULL;
-  const gchar *reason = NULL;
-  gdouble fps = 0;
-  JsonObject *object;
-  JsonNode *segments;
-  gboolean ok = TRUE, has_fps;
-
-  if (!JSON_NODE_HOLDS_OBJECT (node)) {
-    set_entry_error (timeline, video, -1, error, "not an object");
-    return FALSE;
-  }
-  object = json_node_get_object (node);
-  segments = json_object_get_member (object, "segments");
-  path = get_text (object, "path");
-  group = get_text (object, "group");
-  split = get_text (object, "split");
-  has_fps = json_object_has_member (object, "fps") && !json_object_get_null_member (object, "fps");
-  if (!path || !*path)
-    reason = "the path is missing";
-  else if (split && *split && !cnn3d_split_parse (split, strlen (split), &split_value))
-    reason = "the split is unknown; it is train, val, validation or test";
-  else if (has_fps && !(get_number (object, "fps", &fps) && cnn3d_fps_is_valid (fps)))
-    reason = "the fps is not a valid frame rate; write frames per second, such as 29.97";
-  else if (segments && !JSON_NODE_HOLDS_ARRAY (segments))
-    reason = "segments is not an array";
-  if (reason) {
-    set_entry_error (timeline, video, -1, error, reason);
-    ok = FALSE;
-    goto done;
-  }
-  row.split = split_value;
-  row.fps = (gfloat) fps;
-  row.path = cnn3d_arena_add (&dataset->arena, path, strlen (path));
-  if (group && *group)
-    row.group = cnn3d_names_intern (&dataset->groups, &dataset->arena, group, strlen (group));
-  if (row.path == CNN3D_ARENA_FULL) {
-    cnn3d_dataset_set_full (error, timeline->file);
-    ok = FALSE;
-  } else if (!segments) {
-    ok = add_clip (timeline, object, row, video, -1, error);
-  } else {
-    JsonArray *array = json_node_get_array (segments);
-
-    for (guint i = 0; ok && i < json_array_get_length (array); i++) {
-      JsonNode *segment = json_array_get_element (array, i);
-
-      if (JSON_NODE_HOLDS_OBJECT (segment)) {
-        ok = add_clip (timeline, json_node_get_object (segment), row, video, (gint) i, error);
+    if (cnn3d_json_is (&walk, "segments") || cnn3d_json_is (&walk, "annotations")) {
+      members->segments = walk.value;
+    } else if (cnn3d_json_is (&walk, "segment")) {
+      members->segment = walk.value;
+    } else if (column != CNN3D_COLUMN_IGNORED) {
+      /* a documented name wins; of equals the last, as everywhere in JSON */
+      if (!members->by[column] || rank <= ranks[column]) {
+        members->by[column] = walk.value;
+        ranks[column] = rank;
+      }
+    } else {
+      like = cnn3d_column_resembles (walk.key, walk.key_size);
+      if (like == CNN3D_COLUMN_START || like == CNN3D_COLUMN_SPLIT) {
+        members->unknown = walk;
+        members->resembles = like;
       } else {
-        set_entry_error (timeline, video, (gint) i, error, "not an object");
-        ok = FALSE;
+        note_member (timeline, &walk);
       }
     }
   }
-
-done:
-  g_free (path);
-  g_free (group);
-  g_free (split);
-  return ok;
 }
 
-gboolean
-cnn3d_timeline_read (Cnn3dDataset *dataset, const gchar *file, guint8 source, GError **error)
+/* A time or a split that is passed over in silence makes another data set of it. */
+static gboolean
+check_unknown (const Timeline *timeline, const Members *members, GError **error)
 {
-  Timeline timeline = { dataset, file, source };
-  JsonParser *parser = NULL;
-  GError *reason = NULL;
-  GMappedFile *map = g_mapped_file_new (file, FALSE, &reason);
-  const gchar *text;
-  JsonNode *root, *videos;
-  JsonArray *array;
-  gboolean ok = FALSE;
-  gsize size;
+  const gboolean times = members->segment || (members->by[CNN3D_COLUMN_START] && members->by[CNN3D_COLUMN_END])
+      || (members->by[CNN3D_COLUMN_START_FRAME] && members->by[CNN3D_COLUMN_END_FRAME]);
 
-  if (!map)
-    goto unreadable;
-  size = g_mapped_file_get_length (map);
-  text = size > 0 ? g_mapped_file_get_contents (map) : "";
-  if (size > MAX_SIZE)
-    goto too_large;
-  parser = json_parser_new_immutable ();
-  if (!cnn3d_json_load (parser, text, size, MAX_DEPTH, MAX_VALUES, &reason))
-    goto no_json;
-  videos = root = json_parser_get_root (parser);
-  if (root && JSON_NODE_HOLDS_OBJECT (root))
-    videos = json_object_get_member (json_node_get_object (root), "videos");
-  if (!videos || !JSON_NODE_HOLDS_ARRAY (videos))
-    goto no_videos;
-  array = json_node_get_array (videos);
-  ok = TRUE;
-  for (guint i = 0; ok && i < json_array_get_length (array); i++)
-    ok = add_video (&timeline, json_array_get_element (array, i), i, error);
-  goto done;
+  if (members->resembles == CNN3D_COLUMN_IGNORED
+      || (members->resembles == CNN3D_COLUMN_START ? times : members->by[CNN3D_COLUMN_SPLIT] != NULL))
+    return TRUE;
+  cnn3d_reading_error (timeline->reading, members->unknown.key, error,
+      "the member \"%.*s\" looks like a %s, but its name is not known; call it %s, or remove it",
+      (int) MIN (members->unknown.key_size, 40), members->unknown.key,
+      members->resembles == CNN3D_COLUMN_START ? "time" : "split",
+      members->resembles == CNN3D_COLUMN_START ? "start, end, start_frame or end_frame" : "split");
+  return FALSE;
+}
 
-  /* ERRORS */
-unreadable:
-  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN, "%s: %s",
-      file, reason->message);
-  g_clear_error (&reason);
-  goto done;
-no_json:
-  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW, "%s:%s%s",
-      file, g_ascii_isdigit (*reason->message) ? "" : " ", reason->message);
-  g_clear_error (&reason);
-  goto done;
-too_large:
-  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN,
-      "%s: larger than %u MiB; use a CSV manifest", file, MAX_SIZE >> 20);
-  goto done;
-no_videos:
+/* The text of a member, empty where it is absent. */
+static gboolean
+get_field (Timeline *timeline, const Members *members, Cnn3dColumn column, Cnn3dField *field, GError **error)
+{
+  const Cnn3dReading *reading = timeline->reading;
+
+  *field = (Cnn3dField) {.text = "" };
+  if (!members->by[column])
+    return TRUE;
+  if (!cnn3d_reading_value (reading, members->by[column], cnn3d_column_names[column], field, error))
+    return FALSE;
+  if (field->text == reading->buffer->str) {
+    g_string_truncate (timeline->texts[column], 0);
+    g_string_append_len (timeline->texts[column], field->text, field->size);
+    field->text = timeline->texts[column]->str;
+  }
+  return TRUE;
+}
+
+static gboolean
+get_window (Timeline *timeline, const Members *members, Cnn3dClip *clip, GError **error)
+{
+  const Cnn3dReading *reading = timeline->reading;
+  Cnn3dField start, end;
+
+  if (members->segment && !cnn3d_json_is_null (members->segment))
+    return cnn3d_reading_segment (reading, members->segment, &clip->start, &clip->end, error);
+  if (members->by[CNN3D_COLUMN_START] || members->by[CNN3D_COLUMN_END]) {
+    clip->end_at = members->by[CNN3D_COLUMN_END];
+    return get_field (timeline, members, CNN3D_COLUMN_START, &start, error)
+        && get_field (timeline, members, CNN3D_COLUMN_END, &end, error)
+        && cnn3d_reading_seconds (reading, &start, "start", FALSE, &clip->start, error)
+        && cnn3d_reading_seconds (reading, &end, "end", FALSE, &clip->end, error);
+  }
+  if (!get_field (timeline, members, CNN3D_COLUMN_START_FRAME, &start, error)
+      || !get_field (timeline, members, CNN3D_COLUMN_END_FRAME, &end, error)
+      || !cnn3d_reading_frame (reading, &start, "first frame", &clip->start, error)
+      || !cnn3d_reading_frame (reading, &end, "last frame", &clip->end, error))
+    return FALSE;
+  clip->in_frames = start.size || end.size;
+  clip->end_at = members->by[CNN3D_COLUMN_END_FRAME];
+  clip->end += 1;
+  return TRUE;
+}
+
+static gboolean
+add_clip (Timeline *timeline, const gchar *object, const Members *members, Cnn3dClip clip, GError **error)
+{
+  Cnn3dField label;
+
+  clip.at = object;
+  clip.label_at = members->by[CNN3D_COLUMN_LABEL];
+  if (!get_field (timeline, members, CNN3D_COLUMN_LABEL, &label, error)
+      || !get_window (timeline, members, &clip, error) || !check_unknown (timeline, members, error))
+    return FALSE;
+  clip.label = label.text;
+  clip.label_size = label.size;
+  return cnn3d_reading_add (timeline->reading, &clip, error);
+}
+
+static gboolean
+add_segments (Timeline *timeline, const Members *members, const Cnn3dClip *video, GError **error)
+{
+  Cnn3dReading *reading = timeline->reading;
+  Cnn3dField duration;
+  Cnn3dJsonWalk walk;
+  Cnn3dClip rest = *video;
+
+  if (*members->segments != '[') {
+    cnn3d_reading_error (reading, members->segments, error, "segments is not an array");
+    return FALSE;
+  }
+  cnn3d_reading_begin_video (reading);
+  for (cnn3d_json_enter (&walk, members->segments); cnn3d_json_next (&walk);) {
+    Members own;
+
+    if (*walk.value != '{') {
+      cnn3d_reading_error (reading, walk.value, error, "not an object");
+      return FALSE;
+    }
+    find_members (timeline, walk.value, &own);
+    if (!add_clip (timeline, walk.value, &own, *video, error))
+      return FALSE;
+  }
+  return get_field (timeline, members, CNN3D_COLUMN_DURATION, &duration, error)
+      && cnn3d_reading_seconds (reading, &duration, "duration", FALSE, &rest.end, error)
+      && cnn3d_reading_end_video (reading, &rest, error);
+}
+
+static gboolean
+add_video (Timeline *timeline, const gchar *value, gfloat fps, GError **error)
+{
+  Cnn3dReading *reading = timeline->reading;
+  Cnn3dField path, group, split, rate;
+  Cnn3dClip video = {.end = INFINITY,.fps = fps,.at = value };
+  Members members;
+
+  if (*value != '{') {
+    cnn3d_reading_error (reading, value, error, "not an object");
+    return FALSE;
+  }
+  find_members (timeline, value, &members);
+  if (!members.by[CNN3D_COLUMN_PATH]) {
+    cnn3d_reading_error (reading, value, error, "the path is missing");
+    return FALSE;
+  }
+  if (!get_field (timeline, &members, CNN3D_COLUMN_PATH, &path, error)
+      || !get_field (timeline, &members, CNN3D_COLUMN_GROUP, &group, error)
+      || !get_field (timeline, &members, CNN3D_COLUMN_SPLIT, &split, error)
+      || !get_field (timeline, &members, CNN3D_COLUMN_FPS, &rate, error)
+      || !cnn3d_reading_split (reading, &split, &video.split, error)
+      || !cnn3d_reading_fps (reading, &rate, FALSE, &video.fps, error))
+    return FALSE;
+  video.group = group.text;
+  video.group_size = group.size;
+  video.path = cnn3d_reading_path (reading, path.text, path.size, members.by[CNN3D_COLUMN_PATH], error);
+  if (video.path == CNN3D_ARENA_FULL)
+    return FALSE;
+  if (members.segments)
+    return add_segments (timeline, &members, &video, error);
+  return add_clip (timeline, value, &members, video, error);
+}
+
+/* The list of videos, and what the document says of all of them. */
+static gboolean
+find_videos (const Cnn3dReading *reading, const gchar **videos, gfloat *fps, GError **error)
+{
+  const gchar *root = cnn3d_reading_json (reading);
+  Cnn3dJsonWalk walk;
+  Cnn3dField rate;
+
+  *videos = *root == '[' ? root : NULL;
+  if (*root == '[')
+    return TRUE;
+  for (cnn3d_json_enter (&walk, root); cnn3d_json_next (&walk);) {
+    if (cnn3d_json_is (&walk, "videos") && *walk.value == '[')
+      *videos = walk.value;
+    else if (cnn3d_json_is (&walk, "fps") && (!cnn3d_reading_value (reading, walk.value, "fps", &rate, error)
+            || !cnn3d_reading_fps (reading, &rate, FALSE, fps, error)))
+      return FALSE;
+  }
+  if (*videos)
+    return TRUE;
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
-      "%s: no list of videos; write {\"videos\": [{\"path\": ..., "
-      "\"segments\": [...]}]}", file);
-done:
-  g_clear_object (&parser);
-  g_clear_pointer (&map, g_mapped_file_unref);
+      "%s: no list of videos; write {\"videos\": [{\"path\": ..., \"segments\": [...]}]}", reading->location);
+  return FALSE;
+}
+
+static void
+note_ignored (const Timeline *timeline)
+{
+  const guint n = timeline->ignored->len;
+  g_autoptr (GString) names = g_string_new (NULL);
+
+  for (guint i = 0; i < MIN (n, MAX_NAMED); i++)
+    g_string_append_printf (names, "%s%.40s", i ? ", " : "", (const gchar *) g_ptr_array_index (timeline->ignored, i));
+  if (n > 0)
+    cnn3d_dataset_note (timeline->reading->dataset, FALSE, "%s: members that are not read: %s%s",
+        timeline->reading->location, names->str, n > MAX_NAMED ? ", ..." : "");
+}
+
+static gboolean
+knows (const Cnn3dReading *reading)
+{
+  return reading->content == CNN3D_CONTENT_JSON;
+}
+
+static gboolean
+read_timeline (Cnn3dReading *reading, GError **error)
+{
+  Timeline timeline = {.reading = reading,.ignored = g_ptr_array_new_with_free_func (g_free) };
+  const gchar *videos;
+  Cnn3dJsonWalk walk;
+  gfloat fps = 0;
+  gboolean ok;
+
+  for (guint i = 0; i < CNN3D_N_COLUMNS; i++)
+    timeline.texts[i] = g_string_new (NULL);
+  ok = find_videos (reading, &videos, &fps, error);
+  if (ok)
+    cnn3d_json_enter (&walk, videos);
+  while (ok && cnn3d_json_next (&walk))
+    ok = add_video (&timeline, walk.value, fps, error);
+  if (ok)
+    note_ignored (&timeline);
+  for (guint i = 0; i < CNN3D_N_COLUMNS; i++)
+    g_string_free (timeline.texts[i], TRUE);
+  g_ptr_array_unref (timeline.ignored);
   return ok;
 }
+
+const Cnn3dReader cnn3d_timeline_reader = { "JSON timelines", knows, read_timeline,.background = TRUE };

@@ -21,13 +21,16 @@ static Cnn3dSetting settings[] = {
   /* paths */
   {TEXT ("clipsrc", "location", "Location", NULL), .key = "paths.train",
     .about = "Clips to read, with their labels: a manifest (CSV or TSV: path label [start end] [group] [split]; or JSON "
-        "timelines), or a folder of class folders; it must be set"},
+        "timelines), annotations in another format, or a folder of class folders; it must be set"},
   {TEXT ("clipsrc", "val-location", "Validation location", NULL), .key = "paths.val",
     .about = "Manifest or folder of the clips to validate on; unset: a column split or num-folds may select them"},
   {KEY ("paths.test"), .kind = CNN3D_SETTING_TEXT, .becomes = "clipsrc `location` in a separate line",
     .about = "Manifest or folder to test the best weights on at the end; needs paths.checkpoint_dir"},
   {TEXT ("clipsrc", "root", "Root", NULL), .key = "paths.root", .tests = TRUE,
     .about = "Folder that relative paths of a manifest refer to; unset: the manifest's folder"},
+  {TEXT ("clipsrc", "classes-location", "Location of class names", NULL), .key = "paths.classes", .tests = TRUE,
+    .about = "File with names for classes that are numbers: one a line, the first for 0, or lines of number and name; "
+        "unset: the numbers are the names"},
   {TEXT ("cnn3dtrain", "checkpoint-dir", "Checkpoint folder", NULL), .key = "paths.checkpoint_dir",
     .about = "Folder for checkpoints, created if it is missing: last.safetensors, to resume from, and the best "
         "weights; unset: nothing is saved"},
@@ -92,6 +95,11 @@ static Cnn3dSetting settings[] = {
         "at least 2"},
   {UINT ("clipsrc", "fold", "Fold", 0, G_MAXUINT16 - 1, 0), .key = "data.fold",
     .about = "The fold that validates, from 0 to num-folds - 1"},
+  {TEXT ("clipsrc", "annotator", "Annotator", NULL), .key = "data.annotator", .tests = TRUE,
+    .about = "Number or address of the person whose annotations are taken, where several people annotated (Label Studio); "
+        "unset: there is one"},
+  {TEXT ("clipsrc", "background", "Background", NULL), .key = "data.background", .tests = TRUE,
+    .about = "Class of those parts of annotated videos that no label covers; unset: they are left out"},
   {CHOICE ("clipsrc", "on-error", "On error", on_errors, CNN3D_ON_ERROR_SKIP), .key = "data.on_error", .tests = TRUE,
     .about = "What to do with a clip that cannot be read"},
   {CHOICE ("clipsrc", "passes", "Passes", passes, CNN3D_PASSES_ALL), .about = "What each epoch consists of"},

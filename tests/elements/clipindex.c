@@ -657,6 +657,31 @@ test_again (void)
   g_rand_free (rand);
 }
 
+/* A window of frames by their numbers, and the same one in seconds. */
+static void
+assert_frames (const ClipIndex * index, GRand * rand)
+{
+  const guint a = g_rand_int_range (rand, 0, index->n_frames + 2);
+  const guint b = g_rand_int_range (rand, 0, index->n_frames + 2);
+  gdouble from, to;
+  guint first, again;
+  const guint n = clip_index_frames (index, a, b, &first, &from, &to);
+
+  if (a >= b || a >= index->n_frames) {
+    g_assert_cmpuint (n, ==, 0);
+    return;
+  }
+  g_assert_cmpuint (first, ==, a);
+  g_assert_cmpuint (n, ==, MIN (b, index->n_frames) - a);
+  /* frames that are shown at one time cannot be told apart by it */
+  if ((a > 0 && index->times[a] < index->times[a - 1] + GST_MSECOND)
+      || (b < index->n_frames
+          && index->times[b] < index->times[b - 1] + GST_MSECOND))
+    return;
+  g_assert_cmpuint (clip_index_segment (index, from, to, &again), ==, n);
+  g_assert_cmpuint (again, ==, first);
+}
+
 static void
 test_segments (void)
 {
@@ -680,6 +705,7 @@ test_segments (void)
     n = clip_index_segment (index, 0, G_MAXDOUBLE, &first);
     g_assert_cmpuint (first, ==, 0);
     g_assert_cmpuint (n, ==, index->n_frames);
+    assert_frames (index, rand);
     clip_index_unref (index);
   }
   g_rand_free (rand);

@@ -305,15 +305,17 @@ static const Bad bads[] = {
   {"huge.csv", "a,x,1,2\nb,y,1,1e999\n", -1, ":2:7: ", "is not a number of seconds; write it like"},
   {"hex.csv", "a,x,1,2\nb,y,0x1,3\n", -1, ":2:5: ", "\"0x1\" is not a number of seconds; write it like"},
   {"word.csv", "path,start,label\na,soon,x\n", -1, ":2:3: ", "\"soon\" is not a number"},
-  {"header-names.csv", "clip,kind,begin,stop\na,x,1,2\n", -1, ":1:11: ",
+  {"header-names.csv", "what,kind,von,bis\na,x,1,2\n", -1, ":1:11: ",
       "this row is not a header, which names at least path and label, and "
-      "its start \"begin\" is not a number of seconds"},
+      "its start \"von\" is not a number of seconds"},
+  {"header-label.csv", "clip,kind,begin,stop\na,x,1,2\n", -1, ":1:1: ", "the header has no label column"},
   {"empty-path.csv", "a,x\n,y\n", -1, ":2:1: ", "the path is empty"},
   {"split.csv", "path,label,split\na,x,train\nb,y,vla\n", -1,
       ":3:5: ", "the split \"vla\" is unknown; it is train, val, validation or test"},
   {"quote.csv", "a,x\n\"b,y\nc,z\n", -1, ":2:1: ", "this quote is never closed; write \"\" for"},
   {"after.csv", "a,x\n\"b\"c,y\n", -1, ":2:4: ", "text after a closing quote; write \"\" for"},
-  {"utf8.csv", "\xC3\xA4,x\n\xC3\xA4,\xC3y\n", -1, ":2:3: ", "the byte 0xC3 is not UTF-8; save the file as UTF-8"},
+  {"utf8.csv", "\xC3\xA4,x\n\xC3\xA4,\xC3y\n", -1, ":2:3: ", "the byte 0xC3 is not UTF-8, but perhaps ISO 8859-1 or Windows-1252; "
+      "save the file as UTF-8"},
   {"nul.csv", "a,x\nb\0,y\n", 9, ":2:2: ", "a NUL byte; is this a text file? Save it as UTF-8"},
   {"header.csv", "path,start\na,1\n", -1, ":1:1: ", "the header has no label column; it needs path and label"},
   {"twice.csv", "path,label,Label\na,x,y\n", -1, ":1:12: ", "the header has a second label column; keep one of them"},
@@ -330,27 +332,27 @@ static const Bad bads[] = {
       ": ", "none of its 2 clips is to train on; mark some as train in the split column"},
   {"untrained.csv", "a,x,train\nb,y,train\nc,z,val\n", -1,
       ": ", "which no training clip is of; correct the label, or add training clips"},
-  {"syntax.json", "{\"videos\": [", -1, ":1:12: ", "Parse error"},
+  {"syntax.json", "{\"videos\": [", -1, ":1:13: ", "the JSON ends too early; is the file cut off?"},
   {"none.json", "{\"video\": []}", -1, ": ", "no list of videos; write {"},
-  {"path.json", "[{\"label\":\"x\"}]", -1, ": videos[0]: ", "the path is missing"},
+  {"path.json", "[{\"label\":\"x\"}]", -1, ":1:2: ", "the path is missing"},
   {"label.json", "[{\"path\":\"a\",\"segments\":[{\"start\":1}]}]", -1,
-      ": videos[0].segments[0]: ", "the label is missing; write \"label\": \"its class\""},
+      ":1:26: ", "the label is missing; write the clip's class"},
   {"end.json", "[{\"path\":\"a\",\"segments\":[{\"start\":2,\"end\":2,\"label\":\"x\"}]}]",
-      -1, ": videos[0].segments[0]: ", "the end is not after the start"},
+      -1, ":1:43: ", "the end (2 s) is not after the start (2 s)"},
   {"fps.json", "[{\"path\":\"a\",\"label\":\"x\",\"fps\":0}]", -1,
-      ": videos[0]: ", "fps is not a valid frame rate"},
-  {"fps-text.json", "[{\"path\":\"a\",\"fps\":\"25\",\"segments\":[{\"label\":\"x\"}]}]", -1,
-      ": videos[0]: ", "write frames per second"},
-  {"start.json", "[{\"path\":\"a\",\"label\":\"x\",\"start\":\"1\"}]", -1,
-      ": videos[0]: ", "the start is not a number of seconds from 0 on"},
-  {"end-text.json", "[{\"path\":\"a\",\"label\":\"x\",\"end\":\"1\"}]", -1,
-      ": videos[0]: ", "the end is not a number of seconds from 0 on"},
+      ":1:32: ", "the fps \"0\" is not a valid frame rate; write frames per second"},
+  {"fps-text.json", "[{\"path\":\"a\",\"fps\":\"x\",\"segments\":[{\"label\":\"x\"}]}]", -1,
+      ":1:20: ", "the fps \"x\" is not a valid"},
+  {"start.json", "[{\"path\":\"a\",\"label\":\"x\",\"start\":\"soon\"}]", -1,
+      ":1:34: ", "the start \"soon\" is not a number of seconds"},
+  {"end-text.json", "[{\"path\":\"a\",\"label\":\"x\",\"end\":\"late\"}]", -1,
+      ":1:32: ", "the end \"late\" is not a number of seconds"},
   {"split.json", "[{\"path\":\"a\",\"label\":\"x\",\"split\":\"vla\"}]", -1,
-      ": videos[0]: ", "the split is unknown; it is train, val, validation or test"},
-  {"number.json", "[3]", -1, ": videos[0]: ", "not an object"},
-  {"segment.json", "[{\"path\":\"a\",\"segments\":[3]}]", -1, ": videos[0].segments[0]: ", "not an object"},
+      ":1:34: ", "the split \"vla\" is unknown; it is train, val, validation or test"},
+  {"number.json", "[3]", -1, ":1:2: ", "not an object"},
+  {"segment.json", "[{\"path\":\"a\",\"segments\":[3]}]", -1, ":1:26: ", "not an object"},
   {"segments.json", "[{\"path\":\"a\",\"label\":\"x\",\"segments\":3}]", -1,
-      ": videos[0]: ", "segments is not an array"},
+      ":1:37: ", "segments is not an array"},
 };
 
 static void
@@ -436,7 +438,7 @@ test_params (void)
   g_free (deep);
 }
 
-/* More folds than can be numbered, a file that is larger than any timeline, and a folder when no file can be opened. */
+/* More folds than can be numbered, a large file of nothing, and a folder when no file can be opened. */
 static void
 test_large (void)
 {
@@ -461,8 +463,8 @@ test_large (void)
   /* a hole: it takes no room */
   g_assert_true (g_file_set_contents (path, "", 0, NULL));
   g_assert_cmpint (truncate (path, (goffset) 1 << 30), ==, 0);
-  assert_params_error (&(Cnn3dDatasetParams) {.location = path }, CNN3D_DATASET_ERROR_OPEN,
-      "large.json: larger than 256 MiB; use a CSV manifest");
+  assert_params_error (&(Cnn3dDatasetParams) {.location = path }, CNN3D_DATASET_ERROR_ROW,
+      "large.json:1:1: a NUL byte; is this a text file?");
   g_assert_cmpint (g_unlink (path), ==, 0);
   g_free (path);
   g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);

@@ -1,0 +1,194 @@
+/* classnames.c: names for classes that annotations number, and names that look like
+ * one.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/dataset-private.h"
+
+#include <string.h>
+
+/* The field of the line up to its first blank, tab or comma is a key: a number, or a
+ * letter and a number as Charades' c092. */
+static gsize
+key_size (const gchar *line)
+{
+  const gsize letter = g_ascii_islower (*line) ? 1 : 0;
+  const gsize digits = strspn (line + letter, "0123456789");
+
+  return digits && line[letter + digits] && strchr (" \t,", line[letter + digits]) ? letter + digits : 0;
+}
+
+typedef struct {
+  Cnn3dArena arena;
+  Cnn3dNames keys;
+  GArray *names;                /* guint32, by the keys' numbers: offset in the arena */
+} Table;
+
+/* One line: "NUMBER NAME", or "NAME", whose number is that of its line from 0. */
+static gboolean
+add_line (Table *table, const gchar *file, guint number, gchar *line, gboolean keyed, GError **error)
+{
+  gchar own[16];
+  gsize size = keyed ? key_size (line) : 0;
+  const gchar *key = line, *name = line + size;
+  guint32 offset;
+
+  if (keyed && size == 0)
+    goto no_key;
+  if (!keyed) {
+    g_snprintf (own, sizeof own, "%u", table->keys.n);
+    key = own;
+    size = strlen (own);
+  }
+  name += strspn (name, " \t,");
+  if (!*name)
+    goto no_name;
+  if (cnn3d_names_intern (&table->keys, &table->arena, key, size) != table->names->len)
+    goto twice;
+  offset = cnn3d_arena_add (&table->arena, name, strlen (name));
+  g_array_append_val (table->names, offset);
+  return TRUE;
+
+  /* ERRORS */
+no_key:
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
+      "%s:%u: the line has no number, but the first one has; write a name a line, or a number and a name", file, number);
+  return FALSE;
+no_name:
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES, "%s:%u: the class has no name", file, number);
+  return FALSE;
+twice:
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES, "%s:%u: a second name of the class %.*s", file,
+      number, (int) size, key);
+  return FALSE;
+}
+
+static gboolean
+read_table (Table *table, const gchar *file, GError **error)
+{
+  g_autofree gchar *text = NULL;
+  GError *reason = NULL;
+  gboolean keyed = FALSE, ok;
+  guint number = 0;
+  gsize size;
+
+  if (!g_file_get_contents (file, &text, &size, &reason)) {
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN, "%s: %s", file, reason->message);
+    g_clear_error (&reason);
+    return FALSE;
+  }
+  if (!g_utf8_validate (text, size, NULL)) {
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES, "%s: not UTF-8 text; save the file as UTF-8",
+        file);
+    return FALSE;
+  }
+  ok = TRUE;
+  for (gchar *line = text, *next; ok && line; line = next) {
+    next = strchr (line, '\n');
+    if (next)
+      *next++ = '\0';
+    number++;
+    line = g_strstrip (line);
+    if (!*line)
+      continue;
+    if (table->keys.n == 0)
+      keyed = key_size (line) > 0;
+    ok = add_line (table, file, number, line, keyed, error);
+  }
+  return ok;
+}
+
+/* The names of the classes, by their numbers: offsets in the table's arena. FALSE with
+ * `error` set: one has none, or two have the same. */
+static gboolean
+match_names (const Cnn3dDataset *dataset, Table *table, const gchar *file, guint32 *offsets, GError **error)
+{
+  Cnn3dNames seen = { NULL, };
+  gboolean ok = TRUE;
+
+  for (guint i = 0; ok && i < dataset->labels.n; i++) {
+    const gchar *label = dataset->classes[i];
+    const guint32 key = cnn3d_names_find (&table->keys, &table->arena, label, strlen (label));
+
+    ok = key != CNN3D_NAME_NONE;
+    if (!ok) {
+      g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
+          "%s: no name for the class \"%.80s\"; it names %u classes, the first of which is \"%.80s\"", file, label,
+          table->keys.n, table->keys.n ? table->arena.data + table->keys.offsets[0] : "");
+      break;
+    }
+    offsets[i] = g_array_index (table->names, guint32, key);
+    ok = cnn3d_names_intern (&seen, &table->arena, table->arena.data + offsets[i],
+        strlen (table->arena.data + offsets[i])) == i;
+    if (!ok)
+      g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
+          "%s: two classes are called \"%.80s\"; give each its own name", file, table->arena.data + offsets[i]);
+  }
+  cnn3d_names_clear (&seen);
+  return ok;
+}
+
+gboolean
+cnn3d_class_names_apply (Cnn3dDataset *dataset, const gchar *file, GError **error)
+{
+  Table table = {.names = g_array_new (FALSE, FALSE, sizeof (guint32)) };
+  g_autofree guint32 *offsets = g_new (guint32, dataset->labels.n + 1);
+  gboolean ok = read_table (&table, file, error) && match_names (dataset, &table, file, offsets, error);
+
+  for (guint i = 0; ok && i < dataset->labels.n; i++) {
+    const gchar *name = table.arena.data + offsets[i];
+
+    offsets[i] = cnn3d_arena_add (&dataset->arena, name, strlen (name));
+    ok = offsets[i] != CNN3D_ARENA_FULL;
+    if (!ok)
+      cnn3d_dataset_set_full (error, file);
+  }
+  /* only now: the arena has moved */
+  for (guint i = 0; ok && i < dataset->labels.n; i++)
+    dataset->classes[i] = dataset->arena.data + offsets[i];
+  cnn3d_names_clear (&table.keys);
+  g_array_unref (table.names);
+  g_free (table.arena.data);
+  return ok;
+}
+
+/* The name without what people do not see, or do not mean, as a difference. g_free(). */
+static gchar *
+folded_name (const gchar *name)
+{
+  g_autofree gchar *lower = g_utf8_casefold (name, -1);
+  gchar *to = lower;
+
+  for (const gchar *p = lower; *p; p++)
+    if (!g_ascii_isspace (*p))
+      *to++ = *p;
+  *to = '\0';
+  return g_steal_pointer (&lower);
+}
+
+void
+cnn3d_class_names_compare (Cnn3dDataset *dataset)
+{
+  Cnn3dArena arena = { NULL, };
+  Cnn3dNames names = { NULL, };
+  GArray *first = g_array_new (FALSE, FALSE, sizeof (guint));
+  g_autoptr (GString) pairs = g_string_new (NULL);
+  guint n = 0;
+
+  for (guint i = 0; dataset->classes[i]; i++) {
+    g_autofree gchar *folded = folded_name (dataset->classes[i]);
+    const guint32 number = cnn3d_names_intern (&names, &arena, folded, strlen (folded));
+
+    if (number == CNN3D_NAME_NONE)
+      break;
+    if (number == first->len)
+      g_array_append_val (first, i);
+    else if (n++ < 3)
+      g_string_append_printf (pairs, "%s\"%.80s\" and \"%.80s\"", n > 1 ? ", " : "",
+          dataset->classes[g_array_index (first, guint, number)], dataset->classes[i]);
+  }
+  if (n > 0)
+    cnn3d_dataset_note (dataset, TRUE, "Classes differ by case or blanks only: %s%s; write them alike if they are one "
+        "class", pairs->str, n > 3 ? ", and more" : "");
+  g_array_unref (first);
+  cnn3d_names_clear (&names);
+  g_free (arena.data);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/finder.h"
+
+#include <dirent.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "src/dataset/dataset-private.h"
+
+/* Of folders below the first; links to folders are not followed. */
+#define MAX_DEPTH 8
+
+struct _Cnn3dFinder {
+  Cnn3dArena arena;
+  Cnn3dNames names;             /* of videos, without their endings */
+  GArray *first;                /* guint32, a name: its first file + 1 */
+  GArray *files;                /* File */
+};
+
+typedef struct {
+  guint32 path;                 /* offset in the arena */
+  guint32 next;                 /* file of the same name + 1; 0: none */
+} File;
+
+gboolean
+cnn3d_video_name (const gchar *name, gsize size)
+{
+  static const gchar *const endings[] = {
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts",
+    ".m2ts", ".3gp", ".flv", ".wmv", ".asf", ".ogv", ".ogg", ".mxf", ".gif", ".y4m"
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (endings); i++) {
+    gsize n = strlen (endings[i]);
+
+    if (size > n && g_ascii_strncasecmp (name + size - n, endings[i], n) == 0)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static void
+add_file (Cnn3dFinder *finder, const gchar *path, const gchar *name)
+{
+  const gsize size = strrchr (name, '.') - name;
+  File file = {.path = cnn3d_arena_add (&finder->arena, path, strlen (path)) };
+  const guint32 number = cnn3d_names_intern (&finder->names, &finder->arena, name, size);
+  const guint32 none = 0;
+
+  if (file.path == CNN3D_ARENA_FULL || number == CNN3D_NAME_NONE)
+    return;
+  if (number == finder->first->len)
+    g_array_append_val (finder->first, none);
+  file.next = g_array_index (finder->first, guint32, number);
+  g_array_append_val (finder->files, file);
+  g_array_index (finder->first, guint32, number) = finder->files->len;
+}
+
+/* A folder that cannot be read has nothing: its clips are then skipped one by one. */
+static void
+walk (Cnn3dFinder *finder, const gchar *folder, const gchar *path, guint depth)
+{
+  DIR *dir = opendir (folder);
+  const struct dirent *entry;
+
+  while (dir && (entry = readdir (dir))) {
+    g_autofree gchar *full = NULL, *relative = NULL;
+    gboolean is_folder = entry->d_type == DT_DIR;
+
+    if (*entry->d_name == '.')
+      continue;
+    if (!is_folder && entry->d_type != DT_UNKNOWN && !cnn3d_video_name (entry->d_name, strlen (entry->d_name)))
+      continue;
+    relative = *path ? g_build_filename (path, entry->d_name, NULL) : g_strdup (entry->d_name);
+    full = g_build_filename (folder, entry->d_name, NULL);
+    if (entry->d_type == DT_UNKNOWN) {
+      struct stat st;
+
+      is_folder = lstat (full, &st) == 0 && S_ISDIR (st.st_mode);
+    }
+    if (is_folder && depth < MAX_DEPTH)
+      walk (finder, full, relative, depth + 1);
+    else if (!is_folder && cnn3d_video_name (entry->d_name, strlen (entry->d_name)))
+      add_file (finder, relative, entry->d_name);
+  }
+  if (dir)
+    closedir (dir);
+}
+
+Cnn3dFinder *
+cnn3d_finder_new (const gchar *folder)
+{
+  Cnn3dFinder *finder = g_new0 (Cnn3dFinder, 1);
+
+  finder->first = g_array_new (FALSE, FALSE, sizeof (guint32));
+  finder->files = g_array_new (FALSE, FALSE, sizeof (File));
+  walk (finder, folder, "", 0);
+  return finder;
+}
+
+void
+cnn3d_finder_free (Cnn3dFinder *finder)
+{
+  if (!finder)
+    return;
+  cnn3d_names_clear (&finder->names);
+  g_free (finder->arena.data);
+  g_array_unref (finder->first);
+  g_array_unref (finder->files);
+  g_free (finder);
+}
+
+/* Whether the last folder of the path is called so, a blank as good as a _. */
+static gboolean
+is_in_folder (const gchar *path, const gchar *label, gsize size)
+{
+  const gchar *slash = strrchr (path, '/');
+  const gchar *start = slash;
+
+  while (start && start > path && start[-1] != '/')
+    start--;
+  if (!slash || (gsize) (slash - start) != size)
+    return FALSE;
+  for (gsize i = 0; i < size; i++)
+    if (start[i] != label[i] && !(start[i] == '_' && label[i] == ' '))
+      return FALSE;
+  return TRUE;
+}
+
+const gchar *
+cnn3d_finder_find (const Cnn3dFinder *finder, const gchar *name, gsize size, const gchar *label, gsize label_size,
+    const gchar **other)
+{
+  const guint32 number = cnn3d_names_find (&finder->names, &finder->arena, name, size);
+  const gchar *found = NULL;
+
+  *other = NULL;
+  if (number == CNN3D_NAME_NONE)
+    return NULL;
+  for (guint32 at = g_array_index (finder->first, guint32, number); at;) {
+    const File *file = &g_array_index (finder->files, File, at - 1);
+    const gchar *path = finder->arena.data + file->path;
+
+    if (label && is_in_folder (path, label, label_size)) {
+      *other = NULL;
+      return path;
+    }
+    *other = found;
+    found = path;
+    at = file->next;
+  }
+  return found;
+}

@@ -1,0 +1,56 @@
+/* kinetics.c: Kinetics' own CSV, which names videos by their ids:
+ *
+ *     label,youtube_id,time_start,time_end,split
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/table.h"
+
+#include <math.h>
+
+enum { LABEL, ID, START, END, SPLIT, N };
+
+static const gchar *const names[N] = { "label", "youtube_id", "time_start", "time_end", "split" };
+
+static gboolean
+knows (const Cnn3dReading *reading)
+{
+  return cnn3d_reading_has_field (reading, names[ID]) && cnn3d_reading_has_field (reading, names[START]);
+}
+
+static gboolean
+read_rows (Cnn3dReading *reading, Cnn3dTable *table, GError **error)
+{
+  GError *reason = NULL;
+  guint at[N], columns;
+
+  if (!cnn3d_table_header (table, names, N, at, error))
+    return FALSE;
+  columns = table->n_fields;
+  while (cnn3d_table_row (table, columns, &reason)) {
+    const Cnn3dField *fields = table->fields;
+    Cnn3dClip clip = CNN3D_CLIP_WHOLE;
+
+    clip.at = fields[0].at;
+    clip.label = fields[at[LABEL]].text;
+    clip.label_size = fields[at[LABEL]].size;
+    clip.end_at = fields[at[END]].at;
+    if (!cnn3d_reading_seconds (reading, &fields[at[START]], "start", FALSE, &clip.start, error)
+        || !cnn3d_reading_seconds (reading, &fields[at[END]], "end", FALSE, &clip.end, error)
+        || !cnn3d_reading_split (reading, &fields[at[SPLIT]], &clip.split, error)
+        || !cnn3d_reading_find_cut (reading, &fields[at[ID]], &clip, error)
+        || !cnn3d_reading_add (reading, &clip, error))
+      return FALSE;
+  }
+  if (!reason)
+    return TRUE;
+  g_propagate_error (error, reason);
+  return FALSE;
+}
+
+static gboolean
+read_kinetics (Cnn3dReading *reading, GError **error)
+{
+  return cnn3d_table_with (reading, read_rows, error);
+}
+
+const Cnn3dReader cnn3d_kinetics_reader = { "Kinetics' CSV", knows, read_kinetics };

@@ -1,0 +1,391 @@
+/* formats.c: what a data set makes of annotations in the formats of others: the rows,
+ * or the error.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/dataset.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <glib/gstdio.h>
+
+/* files: each begins with a line "=== NAME"; the first one is the location, unless
+ * there is one. rows: path|label|window|split|group, a line each; a window of frames has a #.
+ * error, note: a part of what is told. */
+typedef struct {
+  const gchar *name;
+  const gchar *files;
+  const gchar *rows, *error, *note;
+  const gchar *location, *root, *classes, *annotator, *background, *format;
+} Case;
+
+#define STUDIO_TASK(video, annotations) "{\"id\":1,\"data\":{\"video\":\"" video "\"},\"annotations\":[" annotations "]}"
+#define STUDIO_RANGE(start, end, label) "{\"type\":\"timelinelabels\",\"value\":{\"ranges\":[{\"start\":" start \
+  ",\"end\":" end "}],\"timelinelabels\":[" label "]}}"
+
+static const Case cases[] = {
+  /* tables */
+  {"names", "=== a.csv\nFilename,Category,Begin,Stop,Partition\na,x,1,2,training\nb,y,0:01.5,01:00:00.25,testing\n"
+        "c,y,,,dev\nd,y,,,Train\n",
+      "a|x|1-2|train|\nb|y|1.5-3600.25|test|\nc|y||val|\nd|y||train|\n"},
+  {"units", "=== a.csv\nvideo name;action;Start (s);End (s)\na b;x;0,5;1,5\nc;y;1;2,25\n",
+      "a b|x|0.5-1.5|train|\nc|y|1-2.25|train|\n"},
+  {"bars", "=== a.txt\na.mp4|x\nb.mp4|y\n", "a.mp4|x||train|\nb.mp4|y||train|\n"},
+  {"tabs", "=== a.csv\na b.mp4\tx\nb.mp4\ty\n", "a b.mp4|x||train|\nb.mp4|y||train|\n"},
+  {"decimal-comma", "=== a.csv\na.mp4;x;0,5;1,5\nb.mp4;y;1;2\n", "a.mp4|x|0.5-1.5|train|\nb.mp4|y|1-2|train|\n"},
+  {"frames", "=== a.csv\nclip,label,first_frame,last_frame\na,x,0,9\nb,y,10.0,\nc,y,,\n",
+      "a|x|#0-10|train|\nb|y|#10-inf|train|\nc|y||train|\n"},
+  {"frames-order", "=== a.csv\npath,label,start_frame,end_frame\na,x,9,8\n", NULL,
+      "a.csv:2:7: the last frame (8) is before the first (9)"},
+  {"frames-number", "=== a.csv\npath,label,start_frame,end_frame\na,x,1.5,8\n", NULL,
+      "a.csv:2:5: the first frame \"1.5\" is not a frame's number; write a whole number, 0 or more"},
+  {"last-frame-number", "=== a.csv\npath,label,start_frame,end_frame\na,x,1,-8\n", NULL, "the last frame \"-8\" is not"},
+  {"duration", "=== a.csv\npath,label,start,duration\na,x,1,2\nb,y,2,1.5\n", "a|x|1-3|train|\nb|y|2-3.5|train|\n"},
+  {"ignored", "=== a.csv\npath,label,start,end,duration,verb,person\na,x,1,2,20,run,anna\nb,y,1,2,20,run,bob\n",
+      "a|x|1-2|train|\nb|y|1-2|train|\n", NULL, "a.csv: columns that are not read: duration, verb, person"},
+  {"many-ignored", "=== a.csv\npath,label,a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q,r,s,t,u\n"
+        "a,x,,,,,,,,,,,,,,,,,,,,,\nb,y,,,,,,,,,,,,,,,,,,,,,\n",
+      "a|x||train|\nb|y||train|\n", NULL, "r, s, t and 1 more"},
+  {"like-time", "=== a.csv\npath,label,start,stop_ms\na,x,1,2\n", NULL,
+      "a.csv:1:18: the column \"stop_ms\" looks like a time, but its name is not known; call it start, end, "
+      "start_frame or end_frame, or remove it"},
+  {"like-split", "=== a.csv\npath,label,phase\na,x,train\n", NULL,
+      "a.csv:1:12: the column \"phase\" looks like a split, but its name is not known; call it split, or remove it"},
+  {"two-labels", "=== a.csv\nvideo,action,category\na,x,y\n", NULL,
+      "a.csv:1:14: the header has a second label column; keep one of them"},
+  {"documented-wins", "=== a.csv\nname,path,action,label,begin,start,subset,split\nn,a,u,x,7,1,test,train\n"
+        "n,b,u,y,7,2,test,val\nn,c,u,x,7,0,val,train\n",
+      "a|x|1-inf|train|\nb|y|2-inf|val|\nc|x||train|\n", "looks like a time"},
+  {"minutes", "=== a.csv\na,x,1:60,2:00\n", NULL, "its start \"1:60\" is not a number of seconds"},
+  {"utf16", "=== a.csv\n\xFE\xFF\1", NULL, "a.csv: not valid UTF-16, which its byte-order mark says it is ("},
+  {"binary", "=== a.csv\n\xFF\x01\x02\n", NULL, "a.csv:1:1: the byte 0xFF is not UTF-8, but perhaps ISO 8859-1"},
+  {"xml", "=== a.xml\n<html><body/></html>\n", NULL,
+      "a.xml: XML, but not an export of CVAT for video; export it as \"CVAT for video 1.1\""},
+
+  /* lists */
+  {"list", "=== a.csv\npath label\na b (1).mp4  3\n\"c d.mp4\" 10\n/x/e.mp4 3\r\n",
+      "a b (1).mp4|3||train|\nc d.mp4|10||train|\n/x/e.mp4|3||train|\n"},
+  {"list-frames", "=== a.txt\nframes/a 6 0\nframes/b c 12 1\n", "frames/a|0|#0-6|train|\nframes/b c|1|#0-12|train|\n"},
+  {"list-no-frames", "=== a.txt\nframes/a 0 0\n", NULL, "a.txt:1:10: the last frame (-1) is before the first (0)"},
+  {"list-several", "=== a.txt\na.mp4 1\nb.mp4 1 2\n", NULL,
+      "a.txt:2:7: several labels; a clip has one class here: keep one label in each line"},
+  {"list-offset", "=== a.txt\nframes/a 1 6 0\n", NULL, "a.txt:1:10: three numbers behind the path; write a CSV"},
+  {"list-label", "=== a.txt\nb.mp4 1\na c.mp4\n", NULL,
+      "a.txt:2:1: the label is missing: a line is path and label, with a blank between"},
+  {"list-header", "=== a.txt\npath label start end\n", NULL,
+      "a.txt:1:1: columns with blanks between are path and label alone; separate more of them by commas or tabs"},
+  {"list-number", "=== a.txt\nframes/a 99999999999 0\n", NULL, "the number of frames \"99999999999\" is not a frame's"},
+  {"list-format", "=== a.txt\na 1\nb 2\n", NULL, "a.txt: background is set, but this format (list) does not say what of "
+      "a video has no label; unset it",.background = "none"},
+
+  /* names of classes */
+  {"class-names", "=== a.txt\na.mp4 0\nb.mp4 10\nc.mp4 2\n=== names\nzebra\n\nape\nbear\n3\n4\n5\n6\n7\n8\n9\ncat\n",
+      "a.mp4|zebra||train|\nb.mp4|cat||train|\nc.mp4|bear||train|\n",.classes = "names"},
+  {"class-numbers", "=== a.txt\na.mp4 5\nb.mp4 7\n=== names\n5 high jump\n7\trun, fast\n",
+      "a.mp4|high jump||train|\nb.mp4|run, fast||train|\n",.classes = "names"},
+  {"class-missing", "=== a.txt\na.mp4 0\nb.mp4 2\n=== names\nx\ny\n", NULL,
+      "names: no name for the class \"2\"; it names 2 classes, the first of which is \"0\"",.classes = "names"},
+  {"class-twice", "=== a.txt\na.mp4 0\nb.mp4 1\n=== names\nx\nx\n", NULL,
+      "names: two classes are called \"x\"; give each its own name",.classes = "names"},
+  {"class-key", "=== a.txt\na.mp4 0\nb.mp4 1\n=== names\n0 x\ny\n", NULL,
+      "names:2: the line has no number, but the first one has; write a name a line, or a number and a name",
+        .classes = "names"},
+  {"class-key-twice", "=== a.txt\na.mp4 0\nb.mp4 1\n=== names\n0 x\n0 y\n", NULL, "names:2: a second name of the class 0",
+        .classes = "names"},
+  {"class-empty", "=== a.txt\na.mp4 0\nb.mp4 1\n=== names\n0 x\n1 ,\n", NULL, "names:2: the class has no name",
+        .classes = "names"},
+  {"class-encoding", "=== a.txt\na.mp4 0\nb.mp4 1\n=== names\n\xFC\n", NULL,
+      "names: not UTF-8 text; save the file as UTF-8",.classes = "names"},
+  {"class-file", "=== a.txt\na.mp4 0\nb.mp4 1\n", NULL, "none: Failed to open file",.classes = "none"},
+  {"class-case", "=== a.csv\na,Walk\nb,walk\nc,\"w alk\"\nd,run\ne,RUN\nf,r un\n",
+      "a|Walk||train|\nb|walk||train|\nc|w alk||train|\nd|run||train|\ne|RUN||train|\nf|r un||train|\n", NULL,
+      "Classes differ by case or blanks only: \"RUN\" and \"r un\", \"RUN\" and \"run\", \"Walk\" and \"w alk\", and "
+      "more; write them alike if they are one class"},
+
+  /* UCF101, HMDB51 */
+  {"folders", "=== tree/x/a.mp4\n-\n=== tree/y/b.mp4\n-\n", NULL,
+      "tree: annotator is set, but this format (class folders) does not say who annotated; unset it",.location = "tree",
+        .annotator = "1"},
+
+  /* Kinetics, Charades, EPIC-KITCHENS, AVA */
+  {"kinetics", "=== k/a.csv\nlabel,youtube_id,time_start,time_end,split,is_cc\nhigh jump,id1,10,20,train,0\n"
+        "run,id2,1,2,validate,0\nrun,id3,7,17,test,0\nrun,-id4,7,17,train,0\n=== k/v/high_jump/id1_000010_000020.mp4\n-\n"
+        "=== k/v/other/id1_000010_000020.mp4\n-\n=== k/v/id2.webm\n-\n=== k/v/id3_7_17.mkv\n-\n",
+      "high_jump/id1_000010_000020.mp4|high jump||train|\nid2.webm|run|1-2|val|\nid3_7_17.mkv|run||test|\n"
+        "-id4.mp4|run|7-17|train|\n",.root = "k/v"},
+  {"kinetics-two", "=== k2/a.csv\nlabel,youtube_id,time_start,time_end,split\nrun,id1,10,20,train\n=== k2/x/id1.mp4\n-\n"
+        "=== k2/y/id1.mp4\n-\n", NULL, "a.csv:2:5: two files are called id1 below root, "},
+  {"kinetics-columns", "=== k2/b.csv\nlabel,youtube_id,time_start,split\n", NULL, "the header has no column time_end",
+        .location = "k2/b.csv"},
+  {"kinetics-row", "=== k3/a.csv\nlabel,youtube_id,time_start,time_end,split\nx,y\n", NULL,
+      "a.csv:2:1: 2 columns, but the header has 5; quote what contains a comma"},
+  {"kinetics-format", "=== k3/a.csv\nlabel,youtube_id,time_start,time_end,split\n", NULL, "this format (Kinetics' CSV)",
+        .annotator = "1"},
+
+  /* JSON */
+  {"json-names", "=== a.json\n{\"fps\":12,\"videos\":[{\"filename\":\"a\\u00e4\\\"\",\"subset\":\"training\",\"annotations\":["
+        "{\"start_frame\":5,\"end_frame\":14,\"action\":\"x\"},{\"segment\":[1,\"0:02.5\"],\"label\":\"y\"}]},"
+        "{\"video\":\"b\",\"label\":\"\\ud83d\\ude00\",\"split\":null,\"group\":7}]}",
+      "a\xC3\xA4\"|x|#5-15|train|\na\xC3\xA4\"|y|1-2.5|train|\nb|\xF0\x9F\x98\x80||train|7\n"},
+  {"json-background", "=== a.json\n[{\"path\":\"a\",\"duration\":9,\"segments\":[{\"start\":1,\"end\":2,\"label\":\"x\"}]}]",
+      "a|x|1-2|train|\na|none|0-1|train|\na|none|2-9|train|\n",.background = "none"},
+  {"json-ignored", "=== a.json\n[{\"path\":\"a\",\"label\":\"x\",\"who\":1},{\"path\":\"b\",\"label\":\"y\",\"who\":1,"
+        "\"note\":{}}]", "a|x||train|\nb|y||train|\n", NULL, "a.json: members that are not read: who, note"},
+  {"json-time", "=== a.json\n[{\"path\":\"a\",\"label\":\"x\",\"begin_ms\":1}]", NULL,
+      "a.json:1:27: the member \"begin_ms\" looks like a time, but its name is not known; call it start, end, "
+        "start_frame or end_frame, or remove it"},
+  {"json-frames", "=== a.json\n[{\"path\":\"a\",\"label\":\"x\",\"start_frame\":1.5}]", NULL, "the first frame \"1.5\""},
+  {"json-last", "=== a.json\n[{\"path\":\"a\",\"label\":\"x\",\"end_frame\":1.5}]", NULL, "the last frame \"1.5\""},
+  {"json-text", "=== a.json\n[{\"path\":[],\"label\":\"x\"}]", NULL, "a.json:1:10: \"path\" is neither a text nor a number"},
+  {"json-segment", "=== a.json\n[{\"path\":\"a\",\"segments\":[{\"label\":\"x\",\"segment\":[1]}]}]", NULL,
+      "a.json:1:49: a segment is not a list of two times, [start, end]"},
+  {"json-format", "=== a.json\n[]", NULL, "this format (JSON timelines)",.annotator = "1"},
+  {"json-comment", "=== a.json\n[1,\n // x\n]", NULL, "a.json:2:2: JSON has no comments and no other quotes than \""},
+  {"json-comma", "=== a.json\n[1 2]", NULL, "a.json:1:4: a comma or a closing bracket is missing here"},
+  {"json-value", "=== a.json\n[1,]", NULL, "a.json:1:4: a value is missing here; is the file cut off, or a comma too many?"},
+  {"json-name", "=== a.json\n{\"a\":1,}", NULL, "a.json:1:8: the name of a member, in double quotes, is missing here"},
+  {"json-colon", "=== a.json\n{\"a\" 1}", NULL, "a.json:1:6: a colon is missing here"},
+  {"json-number", "=== a.json\n[01]", NULL, "a.json:1:2: not a valid number of JSON"},
+  {"json-open", "=== a.json\n[\"a]", NULL, "a.json:1:2: a text is never closed"},
+  {"json-escape", "=== a.json\n[\"a\\x\"]", NULL,
+      "a.json:1:4: an escape that JSON does not have; a backslash is written \\\\"},
+  {"json-unicode", "=== a.json\n[\"\\u12x4\"]", NULL, "a.json:1:3: \\u needs four hexadecimal digits"},
+  {"json-nul", "=== a.json\n[\"\\u0000\"]", NULL, "a.json:1:3: a NUL character in a text"},
+  {"json-line", "=== a.json\n[\"a\nb\"]", NULL, "a line end or control character in a text; write it as \\n or \\u"},
+  {"json-behind", "=== a.json\n[] []", NULL, "a.json:1:4: text behind the end of the JSON"},
+};
+
+static gchar *dir;
+
+/* --- what strangers' files may cost --- */
+
+typedef struct {
+  const gchar *name, *head, *again, *tail;
+  guint times;
+  const gchar *error;
+} Large;
+
+static const Large larges[] = {
+  {"deep.json", "", "[", "", 15000000, ":1:33: nested deeper than 32 levels"},
+  {"wide.json", "[[]", ",[]", "]", 5000000, ":1:2: not an object"},
+  {"quotes.csv", "a,b\n", "\"\",", "\n", 5000000, ":2:769: more than 256 columns"},
+  {"classes.txt", "a.mp4 0\nb.mp4 0\n", "c.mp4 1 2\n", "", 2000000, ":3:7: several labels; a clip has one class"},
+};
+
+static glong
+peak_kib (void)
+{
+  struct rusage usage;
+
+  getrusage (RUSAGE_SELF, &usage);
+  return usage.ru_maxrss;
+}
+
+/* Of what is refused nothing is kept before: the file's own pages and little more. */
+static void
+test_large (gconstpointer data)
+{
+  const Large *large = data;
+  g_autoptr (GString) text = g_string_new (large->head);
+  g_autofree gchar *path = g_build_filename (dir, large->name, NULL);
+  const Cnn3dDatasetParams params = {.location = path };
+  GError *error = NULL;
+  glong before;
+
+  for (guint i = 0; i < large->times; i++)
+    g_string_append (text, large->again);
+  g_string_append (text, large->tail);
+  g_assert_true (g_file_set_contents (path, text->str, text->len, NULL));
+  before = peak_kib ();
+  g_assert_null (cnn3d_dataset_new (&params, &error));
+  g_assert_nonnull (strstr (error->message, large->error));
+  g_test_message ("%s: %ld KiB", error->message, peak_kib () - before);
+  g_assert_cmpint (peak_kib () - before, <, (glong) (text->len >> 10) + 8192);
+  g_error_free (error);
+}
+
+/* UTF-16 without a mark has NULs. */
+static void
+test_others (gconstpointer data)
+{
+  g_autofree gchar *path = g_build_filename (dir, "other", NULL);
+  const Cnn3dDatasetParams params = {.location = path };
+  GError *error = NULL;
+
+  g_assert_true (g_file_set_contents (path, "a\0,\0x\0\n\0", 8, NULL));
+  g_assert_null (cnn3d_dataset_new (&params, &error));
+  g_assert_nonnull (strstr (error->message, ":1:2: UTF-16 without a byte-order mark; save the file as UTF-8"));
+  g_error_free (error);
+}
+
+/* --- the cases --- */
+
+/* Writes the files; returns the first one's path. */
+static gchar *
+write_files (const gchar *text)
+{
+  g_auto (GStrv) files = g_strsplit (text, "=== ", -1);
+  gchar *first = NULL;
+
+  for (guint i = 1; files[i]; i++) {
+    gchar *content = strchr (files[i], '\n');
+    g_autofree gchar *path = NULL, *folder = NULL;
+    GError *error = NULL;
+
+    *content++ = '\0';
+    path = g_build_filename (dir, files[i], NULL);
+    folder = g_path_get_dirname (path);
+    g_assert_cmpint (g_mkdir_with_parents (folder, 0755), ==, 0);
+    g_file_set_contents (path, content, -1, &error);
+    g_assert_no_error (error);
+    if (!first)
+      first = g_strdup (path);
+  }
+  return first;
+}
+
+static void
+mark_split (const Cnn3dDataset *d, gboolean training, const gchar *name, const gchar **splits)
+{
+  guint n;
+  const guint32 *rows = cnn3d_dataset_split (d, training, &n);
+
+  for (guint i = 0; i < n; i++)
+    if (!splits[rows[i]])
+      splits[rows[i]] = name;
+}
+
+/* All rows, as a case has them. */
+static gchar *
+show_rows (const Cnn3dDataset *d, const Cnn3dDatasetParams *params)
+{
+  GString *text = g_string_new (NULL);
+  const guint n = cnn3d_dataset_num_rows (d);
+  g_autofree const gchar **splits = g_new0 (const gchar *, n);
+  Cnn3dDatasetParams of_test = *params;
+  Cnn3dDataset *test;
+
+  mark_split (d, TRUE, "train", splits);
+  mark_split (d, FALSE, "val", splits);
+  of_test.passes = CNN3D_PASSES_TEST;
+  test = cnn3d_dataset_new (&of_test, NULL);
+  if (test)
+    mark_split (test, FALSE, "test", splits);
+  cnn3d_dataset_free (test);
+  for (guint i = 0; i < n; i++) {
+    Cnn3dDatasetRow row;
+
+    cnn3d_dataset_row (d, i, &row);
+    g_string_append_printf (text, "%s|%s|", row.path, cnn3d_dataset_classes (d)[row.label]);
+    if (row.start > 0 || isfinite (row.end))
+      g_string_append_printf (text, "%s%g-%g", row.in_frames ? "#" : "", row.start, row.end);
+    g_string_append_printf (text, "|%s|%s\n", splits[i] ? splits[i] : "", row.group ? row.group : "");
+  }
+  return g_string_free (text, FALSE);
+}
+
+static gchar *
+in_dir (const gchar *name)
+{
+  return name ? g_build_filename (dir, name, NULL) : NULL;
+}
+
+static void
+test_case (gconstpointer data)
+{
+  const Case *c = data;
+  g_autofree gchar *first = write_files (c->files), *location = in_dir (c->location), *root = in_dir (c->root);
+  g_autofree gchar *classes = in_dir (c->classes), *shown = NULL;
+  const Cnn3dDatasetParams params = {.location = location ? location : first,.root = root,
+    .classes_location = classes,.annotator = c->annotator,.background = c->background
+  };
+  GError *error = NULL;
+  Cnn3dDataset *d = cnn3d_dataset_new (&params, &error);
+  gboolean noted = c->note == NULL;
+  guint n;
+
+  if (c->error) {
+    g_assert_null (d);
+    g_test_message ("%s", error->message);
+    g_assert_true (error->domain == CNN3D_DATASET_ERROR);
+    g_assert_nonnull (strstr (error->message, c->error));
+    g_error_free (error);
+    return;
+  }
+  g_assert_no_error (error);
+  shown = show_rows (d, &params);
+  g_assert_cmpstr (shown, ==, c->rows);
+  for (cnn3d_dataset_notes (d, &n); n > 0; n--) {
+    const gchar *text = cnn3d_dataset_notes (d, &(guint) { 0 })[n - 1].text;
+
+    g_test_message ("%s", text);
+    noted = noted || strstr (text, c->note);
+  }
+  g_assert_true (noted);
+  if (c->format)
+    g_assert_cmpstr (cnn3d_dataset_format (d, FALSE), ==, c->format);
+  cnn3d_dataset_free (d);
+}
+
+static void
+remove_tree (const gchar *path)
+{
+  if (g_file_test (path, G_FILE_TEST_IS_DIR)) {
+    GDir *entries = g_dir_open (path, 0, NULL);
+    const gchar *name;
+
+    while ((name = g_dir_read_name (entries))) {
+      g_autofree gchar *full = g_build_filename (path, name, NULL);
+
+      remove_tree (full);
+    }
+    g_dir_close (entries);
+  }
+  g_remove (path);
+}
+
+/* Each test has a folder of its own. */
+static void
+make_folder (gpointer unused, gconstpointer data)
+{
+  dir = g_dir_make_tmp ("formats-XXXXXX", NULL);
+  g_assert_nonnull (dir);
+}
+
+static void
+remove_folder (gpointer unused, gconstpointer data)
+{
+  remove_tree (dir);
+  g_clear_pointer (&dir, g_free);
+}
+
+static void
+run_case (gpointer unused, gconstpointer data)
+{
+  test_case (data);
+}
+
+static void
+run_large (gpointer unused, gconstpointer data)
+{
+  (data ? test_large : test_others) (data);
+}
+
+static void
+add_test (const gchar *name, gconstpointer data, void (*run) (gpointer, gconstpointer))
+{
+  g_autofree gchar *path = g_strconcat ("/formats/", name, NULL);
+
+  g_test_add_vtable (path, 1, data, make_folder, run, remove_folder);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (larges); i++)
+    add_test (larges[i].name, &larges[i], run_large);
+  add_test ("others", NULL, run_large);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    add_test (cases[i].name, &cases[i], run_case);
+  return g_test_run ();
+}
