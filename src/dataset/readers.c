@@ -12,7 +12,10 @@
 #define READERS(READER) \
   READER (folder) \
   READER (timeline) \
+  READER (ava) \
   READER (kinetics) \
+  READER (charades) \
+  READER (epic) \
   READER (list) \
   READER (manifest)
 

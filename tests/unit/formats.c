@@ -21,6 +21,9 @@ typedef struct {
 #define STUDIO_TASK(video, annotations) "{\"id\":1,\"data\":{\"video\":\"" video "\"},\"annotations\":[" annotations "]}"
 #define STUDIO_RANGE(start, end, label) "{\"type\":\"timelinelabels\",\"value\":{\"ranges\":[{\"start\":" start \
   ",\"end\":" end "}],\"timelinelabels\":[" label "]}}"
+#define CHARADES_HEADER "id,subject,scene,actions,length\n"
+#define EPIC_HEADER "narration_id,participant_id,video_id,start_timestamp,stop_timestamp,start_frame,stop_frame,verb," \
+  "noun\n"
 
 static const Case cases[] = {
   /* tables */
@@ -119,6 +122,26 @@ static const Case cases[] = {
   {"kinetics-row", "=== k3/a.csv\nlabel,youtube_id,time_start,time_end,split\nx,y\n", NULL,
       "a.csv:2:1: 2 columns, but the header has 5; quote what contains a comma"},
   {"kinetics-format", "=== k3/a.csv\nlabel,youtube_id,time_start,time_end,split\n", NULL, "this format (Kinetics' CSV)",
+        .annotator = "1"},
+  {"charades", "=== c/a.csv\n" CHARADES_HEADER "AB1,ann,\"Hall, dark\",c092 11.90 21.20;c147 0.00 12.60,24.5\n"
+        "AB2,bob,Hall,,10\n=== c/AB1.mp4\n-\n=== c/names\nc092 Sit\nc147 Stand up\n",
+      "AB1.mp4|Sit|11.9-21.2|train|ann\nAB1.mp4|Stand up|0-12.6|train|ann\n",.classes = "c/names"},
+  {"charades-background", "=== c/a.csv\n" CHARADES_HEADER "AB1,ann,Hall,c092 2 3;c147 1 2.5,24.5\n",
+      "AB1.mp4|c092|2-3|train|ann\nAB1.mp4|c147|1-2.5|train|ann\nAB1.mp4|none|0-1|train|ann\n"
+        "AB1.mp4|none|3-24.5|train|ann\n",.background = "none"},
+  {"charades-action", "=== c/a.csv\n" CHARADES_HEADER "AB1,ann,Hall,c092 2,24.5\n", NULL,
+      "a.csv:2:14: an action is not a class, its start and its end, such as c077 12.10 18.00"},
+  {"charades-format", "=== c/a.csv\n" CHARADES_HEADER, NULL, "this format (Charades' CSV)",.annotator = "1"},
+  {"epic", "=== e/a.csv\n" EPIC_HEADER "P01_01_0,P01,P01_01,00:00:00.14,00:01:03.37,8,202,open,door\n"
+        "P01_01_1,P01,P01_02,00:00:04.37,00:00:06.17,262,370,turn-on,light\n=== e/P01/videos/P01_01.MP4\n-\n",
+      "P01/videos/P01_01.MP4|open|0.14-63.37|train|P01\nP01_02.mp4|turn-on|4.37-6.17|train|P01\n", NULL,
+      "EPIC-KITCHENS: the verb is the class; nouns are not read"},
+  {"epic-format", "=== e/b.csv\n" EPIC_HEADER, NULL, "this format (EPIC-KITCHENS' CSV)",.background = "none"},
+  {"ava", "=== a.csv\n-5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,80,1\n", NULL,
+      "a.csv:1:1: rows as AVA has them, a box in a frame each and several labels a box; the networks see whole frames and "
+        "one class a clip: write a CSV with path, label, start and end"},
+  {"ava-speech", "=== a.csv\nvideo_id,frame_timestamp,entity_box_x1,entity_box_y1,label\n", NULL, "rows as AVA has them"},
+  {"ava-format", "=== a.csv\n-5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,80,1\n", NULL, "this format (AVA's CSV)",
         .annotator = "1"},
 
   /* JSON */
