@@ -10,12 +10,14 @@
 
 /* The order matters where a content is two formats': what knows less comes later. */
 #define READERS(READER) \
+  READER (hmdb51) \
   READER (folder) \
   READER (timeline) \
   READER (ava) \
   READER (kinetics) \
   READER (charades) \
   READER (epic) \
+  READER (ucf101) \
   READER (list) \
   READER (manifest)
 

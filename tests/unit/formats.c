@@ -105,6 +105,27 @@ static const Case cases[] = {
       "more; write them alike if they are one class"},
 
   /* UCF101, HMDB51 */
+  {"ucf101", "=== ucf/trainlist01.txt\n\r\nJump/v_Jump_g02_c01.avi 2\r\nRun/x.avi 1\r\n=== ucf/classInd.txt\n1 Run\r\n"
+        "2 Jump\r\n", "Jump/v_Jump_g02_c01.avi|Jump||train|Jump/v_Jump_g02\nRun/x.avi|Run||train|\n"},
+  {"ucf101-number", "=== ucf/a.txt\nJump/a.avi 2\nRun/b.avi 2\n=== ucf/classInd.txt\n1 Run\n2 Jump\n", NULL,
+      "a.txt:2:11: not 1, which is the number of the folder's class in classInd.txt"},
+  {"ucf101-folder", "=== ucf/a.txt\nJump/a.avi\nWalk/b.avi\n=== ucf/classInd.txt\n1 Run\n2 Jump\n", NULL,
+      "a.txt:2:1: the folder is not a class of classInd.txt, which is beside it; a line is Class/video.avi"},
+  {"ucf101-index", "=== ucf/a.txt\nJump/a.avi\n=== ucf/classInd.txt\n1 Run\n3 Jump\n", NULL,
+      "classInd.txt:2: not the number 2, a blank and the name of a class"},
+  {"ucf101-one-column", "=== noindex/a.txt\nJump/a.avi\n", NULL, "the label is missing: this row has one column"},
+  {"hmdb51", "=== hmdb/run_test_split1.txt\na.avi 1 \nb.avi 2 \nc.avi 0 \n=== hmdb/high_five_test_split1.txt\nd.avi 1\n",
+      "high_five/d.avi|high_five||train|\nrun/a.avi|run||train|\nrun/b.avi|run||test|\n",.location = "hmdb",.root = "."},
+  {"hmdb51-file", "=== hmdb2/run_test_split1.txt\na.avi 1\n=== hmdb2/run_test_split2.txt\nb.avi 1\n"
+        "=== hmdb2/eat_test_split2.txt\nc.avi 1\n", "eat/c.avi|eat||train|\nrun/b.avi|run||train|\n",
+        .location = "hmdb2/run_test_split2.txt"},
+  {"hmdb51-splits", "=== hmdb2/run_test_split1.txt\na.avi 1\n=== hmdb2/run_test_split2.txt\nb.avi 1\n", NULL,
+      "hmdb2: HMDB51's splits 1 and 2; set location to one file of the split that is wanted, such as run_test_split1.txt",
+        .location = "hmdb2"},
+  {"hmdb51-line", "=== hmdb3/run_test_split1.txt\na.avi 1\nb.avi 3\n", NULL,
+      "run_test_split1.txt:2:1: not a video's name, a blank, and 0, 1 (train) or 2 (test)"},
+  {"hmdb51-text", "=== hmdb4/run_test_split1.txt\na.avi 1\n=== hmdb4/a_test_split1.txt\n\xFF\n", NULL,
+      "a_test_split1.txt: it is not UTF-8 text"},
   {"folders", "=== tree/x/a.mp4\n-\n=== tree/y/b.mp4\n-\n", NULL,
       "tree: annotator is set, but this format (class folders) does not say who annotated; unset it",.location = "tree",
         .annotator = "1"},
