@@ -12,6 +12,8 @@
 #define READERS(READER) \
   READER (hmdb51) \
   READER (folder) \
+  READER (something) \
+  READER (videomap) \
   READER (timeline) \
   READER (ava) \
   READER (kinetics) \

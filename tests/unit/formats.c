@@ -196,6 +196,30 @@ static const Case cases[] = {
   {"json-nul", "=== a.json\n[\"\\u0000\"]", NULL, "a.json:1:3: a NUL character in a text"},
   {"json-line", "=== a.json\n[\"a\nb\"]", NULL, "a line end or control character in a text; write it as \\n or \\u"},
   {"json-behind", "=== a.json\n[] []", NULL, "a.json:1:4: text behind the end of the JSON"},
+
+  /* ActivityNet, Kinetics, MMAction2, Something-Something */
+  {"activitynet", "=== an/a.json\n{\"version\":\"1.3\",\"database\":{\"id1\":{\"subset\":\"training\",\"duration\":9,"
+        "\"annotations\":[{\"segment\":[0.5,4],\"label\":\"High jump\"},{\"label\":\"Run\",\"segment\":[5,6]}]},"
+        "\"id2\":{\"annotations\":[],\"subset\":\"testing\"}}}=== an/other.mkv\n-\n",
+      "id1.mp4|High jump|0.5-4|train|\nid1.mp4|Run|5-6|train|\n", NULL,
+      "a.json: videos without annotations, which are left out: 1"},
+  {"activitynet-background", "=== an/a.json\n{\"database\":{\"id1\":{\"subset\":\"training\",\"duration\":9,"
+        "\"annotations\":[{\"segment\":[0.5,4],\"label\":\"High jump\"},{\"label\":\"Run\",\"segment\":[3,6]}]}}}\n"
+        "=== an/v_id1.mkv\n-\n",
+      "v_id1.mkv|High jump|0.5-4|train|\nv_id1.mkv|Run|3-6|train|\nv_id1.mkv|none|0-0.5|train|\n"
+        "v_id1.mkv|none|6-9|train|\n",.background = "none"},
+  {"kinetics-json", "=== kj/a.json\n{\"id1\":{\"annotations\":{\"label\":\"run\",\"segment\":[3.0,13.0]},"
+        "\"subset\":\"train\"},\"id2\":{\"annotations\":{\"label\":\"sit\",\"segment\":[3.0,13.0]},\"subset\":\"validate\"},"
+        "\"id3\":{\"annotations\":{\"label\":\"sit\"}}}\n=== kj/id1_000003_000013.mp4\n-\n",
+      "id1_000003_000013.mp4|run||train|\nid2.mp4|sit|3-13|val|\nid3.mp4|sit||train|\n"},
+  {"video-map", "=== a.json\n{\"id1\":{\"annotations\":[]},\"id2\":{}}", NULL, "a.json:1:33: the video has no \"annotations\""},
+  {"video-map-format", "=== a.json\n{\"id1\":{\"annotations\":[]}}", NULL, "this format (ActivityNet's JSON)",
+        .annotator = "1"},
+  {"something", "=== s/a.json\n[{\"id\":\"78687\",\"label\":\"holding a potato\",\"template\":\"Holding [something] up\","
+        "\"placeholders\":[\"a potato\"]},{\"id\":5,\"template\":\"Moving [\\u00e4]\"}]\n=== s/78687.webm\n-\n",
+      "78687.webm|Holding something up||train|\n5.mp4|Moving \xC3\xA4||train|\n"},
+  {"something-format", "=== a.json\n[{\"id\":1,\"template\":\"x\"}]", NULL, "this format (Something-Something's JSON)",
+        .annotator = "1"},
 };
 
 static gchar *dir;
