@@ -12,6 +12,7 @@
 #define READERS(READER) \
   READER (hmdb51) \
   READER (folder) \
+  READER (labelstudio) \
   READER (something) \
   READER (videomap) \
   READER (timeline) \

@@ -220,6 +220,43 @@ static const Case cases[] = {
       "78687.webm|Holding something up||train|\n5.mp4|Moving \xC3\xA4||train|\n"},
   {"something-format", "=== a.json\n[{\"id\":1,\"template\":\"x\"}]", NULL, "this format (Something-Something's JSON)",
         .annotator = "1"},
+
+  /* Label Studio */
+  {"studio", "=== ls/a.json\n[" STUDIO_TASK ("/data/upload/1/0123abcd-a%20b.mp4?x=1",
+        "{\"was_cancelled\":true,\"result\":[]},{\"result\":[" STUDIO_RANGE ("3", "12", "\"Walk\"") ","
+            STUDIO_RANGE ("0", "1", "\"J\\u00fcmp\"") "]}") ","
+        STUDIO_TASK ("/data/local-files/?d=x/c.mp4", "{\"result\":[{\"type\":\"labels\",\"value\":{\"start\":0.5,\"end\":2,"
+            "\"labels\":[\"Walk\"]}},{\"type\":\"choices\",\"value\":{\"choices\":[\"Sit\"]}},{\"type\":\"videorectangle\","
+            "\"value\":{\"labels\":[\"x\"],\"sequence\":[]}}]}") "," STUDIO_TASK ("d.mp4", "") "]\n=== ls/v/a b.mp4\n-\n",
+      "v/a b.mp4|Walk|#2-12|train|\nv/a b.mp4|J\xC3\xBCmp|#0-1|train|\nc.mp4|Walk|0.5-2|train|\nc.mp4|Sit||train|\n", NULL,
+      "tasks without an annotation, which are left out: 1",.format = "Label Studio's JSON"},
+  {"studio-background", "=== a.json\n[" STUDIO_TASK ("a.mp4", "{\"result\":[" STUDIO_RANGE ("11", "20", "\"Walk\"") ","
+        STUDIO_RANGE ("31", "40", "\"Run\"") "]}") "," STUDIO_TASK ("b.mp4", "{\"result\":[]}") "]",
+      "a.mp4|Walk|#10-20|train|\na.mp4|Run|#30-40|train|\na.mp4|none|#0-10|train|\na.mp4|none|#20-30|train|\n"
+        "b.mp4|none||train|\n",.background = "none"},
+  {"studio-annotators", "=== a.json\n[" STUDIO_TASK ("a.mp4",
+        "{\"completed_by\":1,\"result\":[]},{\"completed_by\":2,\"result\":[]}") "]", NULL,
+      "a second annotation of this video; set annotator to the number or address (completed_by) of one annotator"},
+  {"studio-annotator", "=== a.json\n[" STUDIO_TASK ("a.mp4",
+        "{\"completed_by\":1,\"result\":[" STUDIO_RANGE ("1", "2", "\"No\"") "]},{\"completed_by\":{\"id\":2,\"email\":"
+            "\"b@x.org\"},\"result\":[" STUDIO_RANGE ("1", "2", "\"Walk\"") "," STUDIO_RANGE ("3", "4", "\"Run\"") "]}") "]",
+      "a.mp4|Walk|#0-2|train|\na.mp4|Run|#2-4|train|\n",.annotator = "b@x.org"},
+  {"studio-labels", "=== a.json\n[" STUDIO_TASK ("a.mp4", "{\"result\":[" STUDIO_RANGE ("1", "2", "\"No\",\"Yes\"") "]}") "]",
+      NULL, "several labels; a clip has one class here: keep one label for each range"},
+  {"studio-first", "=== a.json\n[" STUDIO_TASK ("a.mp4", "{\"result\":[" STUDIO_RANGE ("\"x\"", "2", "\"No\"") "]}") "]",
+      NULL, "the first frame \"x\" is not a frame's number"},
+  {"studio-last", "=== a.json\n[" STUDIO_TASK ("a.mp4", "{\"result\":[" STUDIO_RANGE ("1", "\"y\"", "\"No\"") "]}") "]",
+      NULL, "the last frame \"y\" is not a frame's number"},
+  {"studio-video", "=== a.json\n[{\"data\":{\"text\":\"x\"},\"annotations\":[]}]", NULL,
+      "a.json:1:2: the task has no video in its data"},
+  {"studio-min", "=== a.json\n[{\"clip\":\"/data/upload/1/a.mp4\",\"id\":1,\"videoLabels\":[{\"ranges\":[{\"start\":3,"
+        "\"end\":12}],\"timelinelabels\":[\"Walk\"]}],\"annotator\":\"b@x.org 1\",\"annotation_id\":1},"
+        "{\"video\":\"b.mp4\",\"id\":2,\"choice\":\"Sit\",\"annotator\":1,\"annotation_id\":2}]",
+      "a.mp4|Walk|#2-12|train|\nb.mp4|Sit||train|\n"},
+  {"studio-min-annotators", "=== a.json\n[{\"video\":\"b.mp4\",\"id\":2,\"choice\":\"Sit\",\"annotator\":1,"
+        "\"annotation_id\":2},{\"video\":\"b.mp4\",\"id\":2,\"choice\":\"Run\",\"annotator\":2,\"annotation_id\":3}]", NULL,
+      "a second annotation of this video; set annotator to one annotator's, as the member annotator has it"},
+  {"studio-min-video", "=== a.json\n[{\"id\":2,\"annotation_id\":2}]", NULL, "a.json:1:2: the row has no video"},
 };
 
 static gchar *dir;
