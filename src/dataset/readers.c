@@ -12,10 +12,12 @@
 #define READERS(READER) \
   READER (hmdb51) \
   READER (folder) \
+  READER (cvat) \
   READER (labelstudio) \
   READER (something) \
   READER (videomap) \
   READER (timeline) \
+  READER (via) \
   READER (ava) \
   READER (kinetics) \
   READER (charades) \

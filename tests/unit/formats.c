@@ -18,6 +18,11 @@ typedef struct {
   const gchar *location, *root, *classes, *annotator, *background, *format;
 } Case;
 
+#define VIA_HEADER "# Exported using VGG Image Annotator\n# ATTRIBUTE = {\"1\":{\"aname\":\"action\",\"type\":4," \
+  "\"options\":{\"0\":\"walk\",\"1\":\"jump\"}}}\n" \
+  "# CSV_HEADER = metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates,metadata\n"
+#define CVAT_META "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<annotations><version>1.1</version><meta><task>" \
+  "<size>20</size><start_frame>0</start_frame><source>a b.mp4</source></task></meta>\n"
 #define STUDIO_TASK(video, annotations) "{\"id\":1,\"data\":{\"video\":\"" video "\"},\"annotations\":[" annotations "]}"
 #define STUDIO_RANGE(start, end, label) "{\"type\":\"timelinelabels\",\"value\":{\"ranges\":[{\"start\":" start \
   ",\"end\":" end "}],\"timelinelabels\":[" label "]}}"
@@ -165,6 +170,30 @@ static const Case cases[] = {
   {"ava-format", "=== a.csv\n-5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,80,1\n", NULL, "this format (AVA's CSV)",
         .annotator = "1"},
 
+  /* VIA */
+  {"via", "=== a.csv\n" VIA_HEADER "\"1_a\",\"[\"\"a.mp4\"\"]\",0,\"[1.5,4]\",\"[]\",\"{\"\"1\"\":\"\"0\"\"}\"\n"
+        "\"1_b\",\"[\"\"b, \\u00e4.mp4\"\"]\",0,\"[]\",\"[]\",\"{\"\"1\"\":\"\"1\"\"}\"\n"
+        "\"1_c\",\"[\"\"a.mp4\"\"]\",0,\"[2]\",\"[2,1,1,5,5]\",\"{\"\"1\"\":\"\"0\"\"}\"\n",
+      "a.mp4|walk|1.5-4|train|\nb, \xC3\xA4.mp4|jump||train|\n", NULL,
+      "a.csv: rows of single frames, which are left out: 1; a clip has two times"},
+  {"via-text", "=== a.csv\n# ATTRIBUTES = {\"1\":\"comment\",\"2\":{\"aname\":\"label\"}}\n"
+        "# CSV_HEADER = metadata_id,file_list,temporal_coordinates,metadata,,\n"
+        "\"1\",\"[\"\"a\"\"]\",\"[1,2]\",\"{\"\"1\"\":\"\"u\"\",\"\"2\"\":\"\"x\"\"}\"\n"
+        "\"2\",\"[\"\"b\"\"]\",\"[1,2]\",\"{\"\"2\"\":\"\"y\"\"}\"\n", "a|x|1-2|train|\nb|y|1-2|train|\n"},
+  {"via-attributes", "=== a.csv\n# ATTRIBUTES = {\"1\":{\"aname\":\"a\"},\"2\":{\"aname\":\"b\"}}\n"
+        "# CSV_HEADER = file_list,temporal_coordinates,metadata\n", NULL,
+      "a.csv:1:16: 2 attributes; call the one that is the class \"label\", and only that one"},
+  {"via-option", "=== a.csv\n" VIA_HEADER "\"1\",\"[\"\"a\"\"]\",0,\"[1,2]\",\"[]\",\"{\"\"1\"\":\"\"0,1\"\"}\"\n", NULL,
+      "\"0,1\" is not one of the attribute's options; a clip has one class"},
+  {"via-files", "=== a.csv\n" VIA_HEADER "\"1\",\"[\"\"a\"\",\"\"b\"\"]\",0,\"[1,2]\",\"[]\",\"{\"\"1\"\":\"\"0\"\"}\"\n", NULL,
+      "file_list is not a list of one video"},
+  {"via-json", "=== a.csv\n" VIA_HEADER "\"1\",\"[\"\"a\"\"]\",0,\"[1,2\",\"[]\",\"{}\"\n", NULL,
+      "a.csv:4:17: not the JSON that VIA writes: the JSON ends too early"},
+  {"via-scalar", "=== a.csv\n" VIA_HEADER "\"1\",3,0,\"[1,2]\",\"[]\",\"{}\"\n", NULL, "neither an object nor an array"},
+  {"via-header", "=== a.csv\n# CSV_HEADER = file_list,temporal_coordinates\n", NULL,
+      "a.csv:1:16: the header needs file_list, temporal_coordinates and metadata"},
+  {"via-format", "=== a.csv\n" VIA_HEADER, NULL, "this format (VIA's CSV)",.annotator = "1"},
+
   /* JSON */
   {"json-names", "=== a.json\n{\"fps\":12,\"videos\":[{\"filename\":\"a\\u00e4\\\"\",\"subset\":\"training\",\"annotations\":["
         "{\"start_frame\":5,\"end_frame\":14,\"action\":\"x\"},{\"segment\":[1,\"0:02.5\"],\"label\":\"y\"}]},"
@@ -257,6 +286,32 @@ static const Case cases[] = {
         "\"annotation_id\":2},{\"video\":\"b.mp4\",\"id\":2,\"choice\":\"Run\",\"annotator\":2,\"annotation_id\":3}]", NULL,
       "a second annotation of this video; set annotator to one annotator's, as the member annotator has it"},
   {"studio-min-video", "=== a.json\n[{\"id\":2,\"annotation_id\":2}]", NULL, "a.json:1:2: the row has no video"},
+
+  /* CVAT */
+  {"cvat", "=== a.xml\n" CVAT_META "<track id=\"0\" label=\"walk\"><box frame=\"2\" outside=\"0\"/><box frame=\"3\" "
+        "outside=\"0\"/><box frame=\"4\" outside=\"1\"/><box frame=\"7\" outside=\"0\"/><box frame=\"9\" outside=\"0\">"
+        "<attribute name=\"speed\">1</attribute></box></track>\n<track id=\"1\" label=\"x &amp; y\"><polygon frame=\"0\" "
+        "outside=\"0\"/></track>\n<image id=\"10\" name=\"f\"><tag label=\"sit\"/></image><image id=\"11\"><tag label=\"sit\"/>"
+        "</image><image id=\"13\"><tag label=\"sit\"/></image></annotations>",
+      "a b.mp4|walk|#2-4|train|\na b.mp4|walk|#7-10|train|\na b.mp4|x & y|#0-1|train|\na b.mp4|sit|#10-12|train|\n"
+        "a b.mp4|sit|#13-14|train|\n"},
+  {"cvat-step", "=== c2/a.xml\n<annotations><meta><task><size>5</size><start_frame>100</start_frame><frame_filter>step=10"
+        "</frame_filter><source>d/a.mp4</source></task></meta><track label=\"x\"><box frame=\"1\" outside=\"0\"/><box "
+        "frame=\"3\" outside=\"1\"/></track></annotations>\n=== c2/v/a.mp4\n-\n",
+      "v/a.mp4|x|#110-121|train|\nv/a.mp4|none|#100-110|train|\nv/a.mp4|none|#121-150|train|\n",.background = "none"},
+  {"cvat-syntax", "=== a.xml\n<annotations><meta>", NULL, "a.xml: not valid XML: "},
+  {"cvat-source", "=== a.xml\n<annotations><track label=\"x\"/></annotations>", NULL,
+      "no video is named (meta has no source); export it as \"CVAT for video 1.1\""},
+  {"cvat-tasks", "=== a.xml\n" CVAT_META "<meta><source>b.mp4</source></meta></annotations>", NULL,
+      "a second video; export each task of the project alone"},
+  {"cvat-frame", "=== a.xml\n" CVAT_META "<track label=\"x\"><box frame=\"-1\"/></track></annotations>", NULL,
+      "the frame of a track's shape is not a whole number, 0 or more"},
+  {"cvat-track", "=== a.xml\n" CVAT_META "<track id=\"3\"/></annotations>", NULL, "the track has no label"},
+  {"cvat-image", "=== a.xml\n" CVAT_META "<image name=\"3\"/></annotations>", NULL, "the image has no number (id)"},
+  {"cvat-tag", "=== a.xml\n" CVAT_META "<image id=\"3\"><tag/></image></annotations>", NULL, "the tag has no label"},
+  {"cvat-deep", "=== a.xml\n<annotations><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a><a>", NULL,
+      "elements are nested deeper than 16 levels"},
+  {"cvat-format", "=== a.xml\n" CVAT_META "</annotations>", NULL, "this format (CVAT's XML)",.annotator = "1"},
 };
 
 static gchar *dir;
@@ -272,6 +327,7 @@ typedef struct {
 static const Large larges[] = {
   {"deep.json", "", "[", "", 15000000, ":1:33: nested deeper than 32 levels"},
   {"wide.json", "[[]", ",[]", "]", 5000000, ":1:2: not an object"},
+  {"tag.xml", "<annotations ", "a=\"1\" ", "/>", 20000, ":1:1: an element of more than 64 KiB"},
   {"quotes.csv", "a,b\n", "\"\",", "\n", 5000000, ":2:769: more than 256 columns"},
   {"classes.txt", "a.mp4 0\nb.mp4 0\n", "c.mp4 1 2\n", "", 2000000, ":3:7: several labels; a clip has one class"},
 };
@@ -308,10 +364,11 @@ test_large (gconstpointer data)
   g_error_free (error);
 }
 
-/* UTF-16 without a mark has NULs. */
+/* UTF-16 without a mark, which has NULs, and more tags than anyone has. */
 static void
 test_others (gconstpointer data)
 {
+  g_autoptr (GString) text = g_string_new (CVAT_META);
   g_autofree gchar *path = g_build_filename (dir, "other", NULL);
   const Cnn3dDatasetParams params = {.location = path };
   GError *error = NULL;
@@ -319,6 +376,14 @@ test_others (gconstpointer data)
   g_assert_true (g_file_set_contents (path, "a\0,\0x\0\n\0", 8, NULL));
   g_assert_null (cnn3d_dataset_new (&params, &error));
   g_assert_nonnull (strstr (error->message, ":1:2: UTF-16 without a byte-order mark; save the file as UTF-8"));
+  g_clear_error (&error);
+  g_string_append (text, "<image id=\"1\">");
+  for (guint i = 0; i <= 10000; i++)
+    g_string_append_printf (text, "<tag label=\"%u\"/>", i);
+  g_string_append (text, "</image></annotations>");
+  g_assert_true (g_file_set_contents (path, text->str, text->len, NULL));
+  g_assert_null (cnn3d_dataset_new (&params, &error));
+  g_assert_nonnull (strstr (error->message, "more than 10000 different tags"));
   g_error_free (error);
 }
 
