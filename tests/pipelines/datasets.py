@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Annotations give the very frames that they name."""
+"""Annotation files as people have them, beside the real videos: each gives the very
+frames that a person expects, or an error or a warning that names what is wrong."""
+import json
 import os
 
 import launch
@@ -8,6 +10,14 @@ import launch
 # of all videos; only their frames are compared
 SIZE = (64, 48)
 FRAME = SIZE[0] * SIZE[1]
+
+
+def cases():
+    folder = os.path.join(launch.data_folder(), "cases", "datasets")
+    if not os.path.exists(os.path.join(folder, "expected.json")):
+        raise launch.Skip("no annotations beside the real videos")
+    with open(os.path.join(folder, "expected.json"), encoding="utf-8") as file:
+        return folder, json.load(file)
 
 
 def frames(place, location, options):
@@ -20,6 +30,59 @@ def frames(place, location, options):
                             launch.gst_quote(location), options, *SIZE, launch.gst_quote(raw)), place)
     data = launch.read(raw) if os.path.exists(raw) else b""
     return run, [data[at:at + FRAME] for at in range(0, len(data), FRAME)]
+
+
+def numbers(got, clips, whole):
+    """What the clips should have, and what came, as "file:frame" a frame."""
+    wanted, names = [], {}
+    for clip in clips:
+        video = whole(clip["path"])
+        for number in range(clip["first_frame"], clip["first_frame"] + clip["frames"]):
+            name = "%s:%d" % (clip["path"], number)
+            wanted.append(name)
+            names.setdefault(video[number], []).append(name)
+    # videos may be copies of each other
+    came = [wanted[i] if i < len(wanted) and wanted[i] in names.get(frame, ()) else names.get(frame, ["another"])[0]
+            for i, frame in enumerate(got)]
+    return wanted, came
+
+
+def annotations(folder):
+    """Each file's clips come, frame by frame, or what is wrong with it is told"""
+    data, expected = cases()
+    known = {}
+
+    def whole(path):
+        if path not in known:
+            table = os.path.join(folder, "whole.csv")
+            with open(table, "w", encoding="utf-8") as file:
+                file.write("path,label,split\n%s,x,test\n" % os.path.join(data, path))
+            run, known[path] = frames(folder, table, "passes=test")
+            run.fine()
+        return known[path]
+
+    wrong, errors = [], 0
+    for name, case in sorted(expected.items()):
+        options = "root=" + launch.gst_quote(os.path.join(data, case["root"])) if case["root"] else ""
+        location = os.path.join(data, name)
+        runs = [("all", case["train"] + case["val"])] if case["passes"] == "all" else []
+        runs += [("test", case["test"])] if case["test"] else []
+        for passes, clips in runs:
+            run, got = frames(folder, location, options + " passes=" + passes)
+            told = run.out + run.err
+            if run.rc:
+                errors += 1
+                rest = told.partition(location)[2]
+                if "or_error" not in case or not all(word in rest for word in case["or_error"]):
+                    wrong.append("%s: %s" % (name, told.strip()[-300:]))
+                break
+            wanted, came = numbers(got, clips, whole)
+            if wanted != came:
+                wrong.append("%s, %s: %s for %s" % (name, passes, " ".join(came), " ".join(wanted)))
+            if "warning" in case and not ("WARNING" in told and all(word in told for word in case["warning"])):
+                wrong.append("%s: no warning" % name)
+    assert not wrong, "\n".join(wrong)
+    return ["%d files, %d of them refused" % (len(expected), errors)]
 
 
 def frame_numbers(folder):
@@ -38,4 +101,4 @@ def frame_numbers(folder):
 
 
 if __name__ == "__main__":
-    launch.main(frame_numbers)
+    launch.main(annotations, frame_numbers)
