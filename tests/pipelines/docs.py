@@ -64,6 +64,20 @@ def launch_lines():
     return found
 
 
+def annotations(folder):
+    """The files that docs/datasets.md shows, and the videos that they name."""
+    text = words(os.path.join(launch.TOP, "docs", "datasets.md"))
+    for path, block in re.findall(r"^`(annotations/[^`]+)`:\n\n((?: {4}.*\n|\n(?= {4}(?!gst-launch)))+)", text, re.MULTILINE):
+        path = os.path.join(folder, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(re.sub("^ {4}", "", block, flags=re.MULTILINE))
+    os.mkdir(os.path.join(folder, "videos"))
+    for c in ("ball", "bars"):
+        for i in range(2):
+            shutil.copy(os.path.join(folder, "clips", c, "%02d.mp4" % i), os.path.join(folder, "videos", "%s%d.mp4" % (c, i)))
+
+
 def world(folder):
     """Small data under the names that the lines use."""
     launch.two_classes(os.path.join(folder, "clips"), 2, frames=32)
@@ -71,6 +85,7 @@ def world(folder):
     for name in ("train.csv", "val.csv", "test.csv"):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.writelines(rows)
+    annotations(folder)
     demo = os.path.join(folder, "demo")
     os.mkdir(demo)
     shutil.copytree(os.path.join(folder, "clips"), os.path.join(demo, "clips"))
@@ -103,7 +118,7 @@ def lines(folder):
         more.pop("GST_PRESET_PATH", None)
         place = os.path.join(folder, "run%d" % i)
         os.mkdir(place)
-        for name in ("clips", "demo", "train.csv", "val.csv", "test.csv"):
+        for name in ("clips", "demo", "train.csv", "val.csv", "test.csv", "annotations", "videos"):
             os.symlink(os.path.join(folder, name), os.path.join(place, name))
         # no run to go on with: only its best weights
         for run in RUNS:
