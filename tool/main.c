@@ -12,7 +12,9 @@ static const struct
   const gchar *help;
   int (*run) (int argc, char **argv);
 } commands[] = {
-  {"plan", "show the memory that training needs, and settings that fit", tool_plan},
+  {"dataset", "tell what is in a data set, and write it as a manifest",
+      tool_dataset},
+  {"plan", "tell what training takes, and what would fit", tool_plan},
   {"pipeline", "print the gst-launch-1.0 lines of a configuration",
       tool_pipeline},
   {"train", "print these lines and run them", tool_train},

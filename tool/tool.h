@@ -10,7 +10,9 @@
 #define TOOL_FAILED 1
 #define TOOL_USAGE 2            /* the command line is invalid */
 
-/* Commands. argv[0] is the command's name; they return the exit status. */
+/* A command, in a file of its own. argv[0] is its name; it returns the exit
+ * status. */
+int tool_dataset (int argc, char **argv);
 int tool_plan (int argc, char **argv);
 int tool_pipeline (int argc, char **argv);
 int tool_train (int argc, char **argv);

@@ -217,13 +217,15 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
       && !cnn3d_class_names_apply (dataset, params->classes_location, error))
     goto failed;
   cnn3d_class_names_compare (dataset);
-  if (!cnn3d_split_rows (dataset, params, error))
+  if (!params->rows_only && !cnn3d_split_rows (dataset, params, error))
     goto failed;
-  if (params->passes <= CNN3D_PASSES_TRAIN && !check_classes (dataset, params, error))
+  if (!params->rows_only && params->passes <= CNN3D_PASSES_TRAIN && !check_classes (dataset, params, error))
     goto failed;
   cnn3d_names_drop_slots (&dataset->labels);
   cnn3d_names_drop_slots (&dataset->groups);
-  cnn3d_names_clear (&dataset->folds);
+  cnn3d_names_drop_slots (&dataset->folds);
+  if (!params->rows_only)
+    cnn3d_names_clear (&dataset->folds);
   return dataset;
 
   /* ERRORS */
@@ -272,8 +274,11 @@ cnn3d_dataset_num_rows (const Cnn3dDataset *dataset)
 void
 cnn3d_dataset_row (const Cnn3dDataset *dataset, guint row, Cnn3dDatasetRow *out)
 {
+  static const gchar *const splits[] = { NULL, "train", "val", "test" };
   const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, row);
 
+  out->split = splits[r->split];
+  out->fold = dataset->has_folds && dataset->folds.n ? dataset->arena.data + dataset->folds.offsets[r->fold] : NULL;
   out->path = dataset->arena.data + r->path;
   out->group = r->group == CNN3D_NAME_NONE ? NULL :
       dataset->arena.data + dataset->groups.offsets[r->group];

@@ -49,6 +49,8 @@ typedef enum {
  *               or empty: there is one
  * background:   class of what no label covers of a video; NULL or empty: it is left
  *               out
+ * rows_only:    to look at the rows alone: no pass is asked for, so that none needs
+ *               clips or classes
  * passes:       which rows the splits have. Classes are those of all rows,
  *               whichever are wanted */
 typedef struct {
@@ -62,6 +64,7 @@ typedef struct {
   const gchar *classes_location;
   const gchar *annotator;
   const gchar *background;
+  gboolean rows_only;
 } Cnn3dDatasetParams;
 
 /* A row. Strings belong to the data set.
@@ -72,7 +75,9 @@ typedef struct {
  * start, end: seconds, or, where in_frames is set, numbers of frames from 0, of which
  *        end is the first one behind; end is infinite where the clip goes to the
  *        file's end
- * fps: pictures a second, where the path names pictures; 0: not said */
+ * fps: pictures a second, where the path names pictures; 0: not said
+ * split: "train", "val" or "test"; NULL: not said
+ * fold:  as written, with rows_only; NULL: none */
 typedef struct {
   const gchar *path;
   const gchar *group;
@@ -81,6 +86,8 @@ typedef struct {
   gdouble end;
   gboolean in_frames;
   gdouble fps;
+  const gchar *split;
+  const gchar *fold;
 } Cnn3dDatasetRow;
 
 /* What is worth telling of a data set that was read. */
@@ -110,6 +117,10 @@ CNN3D_API const Cnn3dDatasetNote *cnn3d_dataset_notes (const Cnn3dDataset * data
 /* The name of the format that location, or val_location, was read as; NULL: there is no
  * such source. */
 CNN3D_API const gchar *cnn3d_dataset_format (const Cnn3dDataset * dataset, gboolean val);
+
+/* All rows as a manifest, a CSV that is read as the same rows in a file in `folder`.
+ * g_free(). */
+CNN3D_API gchar *cnn3d_dataset_manifest (const Cnn3dDataset * dataset, const gchar * folder);
 
 /* The row's file: its path, also where the manifest has a file:// address;
  * another address as it is written. Free with g_free(). */

@@ -106,12 +106,6 @@ match_columns (Manifest *manifest, guint at[CNN3D_N_COLUMNS], GError **error)
         "the header has a second %s column; keep one of them", cnn3d_column_names[column]);
     return FALSE;
   }
-  /* seconds, where there are both */
-  if (at[CNN3D_COLUMN_START] || at[CNN3D_COLUMN_END]) {
-    for (guint column = CNN3D_COLUMN_START_FRAME; column <= CNN3D_COLUMN_END_FRAME; column++)
-      if (at[column])
-        manifest->columns[at[column] - 1] = CNN3D_COLUMN_IGNORED;
-  }
   if (at[CNN3D_COLUMN_DURATION] && (at[CNN3D_COLUMN_END] || !at[CNN3D_COLUMN_START]))
     manifest->columns[at[CNN3D_COLUMN_DURATION] - 1] = CNN3D_COLUMN_IGNORED;
   return TRUE;
@@ -196,31 +190,37 @@ read_seconds (const Manifest *manifest, const Cnn3dField *field, const gchar *na
 }
 
 static gboolean
+is_given (const Cnn3dField *field)
+{
+  return field && field->size > 0;
+}
+
+/* Seconds, where a row has both. */
+static gboolean
 read_window (const Manifest *manifest, const Cnn3dField *const by[CNN3D_N_COLUMNS], Cnn3dClip *clip, GError **error)
 {
   const Cnn3dReading *reading = manifest->reading;
-  const Cnn3dField *end = by[CNN3D_COLUMN_END];
-  gdouble duration = INFINITY;
+  const Cnn3dField *start = by[CNN3D_COLUMN_START], *end = by[CNN3D_COLUMN_END];
+  const Cnn3dField *first = by[CNN3D_COLUMN_START_FRAME], *last = by[CNN3D_COLUMN_END_FRAME];
+  const Cnn3dField *duration = by[CNN3D_COLUMN_DURATION];
+  gdouble seconds = INFINITY;
 
-  if (by[CNN3D_COLUMN_START_FRAME] || by[CNN3D_COLUMN_END_FRAME]) {
-    end = by[CNN3D_COLUMN_END_FRAME];
-    clip->in_frames = (by[CNN3D_COLUMN_START_FRAME] && by[CNN3D_COLUMN_START_FRAME]->size > 0)
-        || (end && end->size > 0);
-    if ((by[CNN3D_COLUMN_START_FRAME] && !cnn3d_reading_frame (reading, by[CNN3D_COLUMN_START_FRAME], "first frame",
-                &clip->start, error)) || (end && !cnn3d_reading_frame (reading, end, "last frame", &clip->end, error)))
+  if (!is_given (start) && !is_given (end) && (is_given (first) || is_given (last))) {
+    clip->in_frames = TRUE;
+    clip->end_at = last ? last->at : NULL;
+    if ((first && !cnn3d_reading_frame (reading, first, "first frame", &clip->start, error))
+        || (last && !cnn3d_reading_frame (reading, last, "last frame", &clip->end, error)))
       return FALSE;
     clip->end += 1;
-  } else if ((by[CNN3D_COLUMN_START] && !read_seconds (manifest, by[CNN3D_COLUMN_START], "start", &clip->start,
-              error)) || (end && !read_seconds (manifest, end, "end", &clip->end, error))) {
+    return TRUE;
+  }
+  if ((start && !read_seconds (manifest, start, "start", &clip->start, error))
+      || (end && !read_seconds (manifest, end, "end", &clip->end, error))
+      || (duration && !read_seconds (manifest, duration, "duration", &seconds, error)))
     return FALSE;
-  }
-  if (by[CNN3D_COLUMN_DURATION]) {
-    end = by[CNN3D_COLUMN_DURATION];
-    if (!read_seconds (manifest, end, "duration", &duration, error))
-      return FALSE;
-    clip->end = clip->start + duration;
-  }
-  clip->end_at = end ? end->at : NULL;
+  if (duration)
+    clip->end = clip->start + seconds;
+  clip->end_at = duration ? duration->at : end ? end->at : NULL;
   return TRUE;
 }
 

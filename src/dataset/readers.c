@@ -78,9 +78,9 @@ content_of (const gchar *p, const gchar *end)
   while (p < end && g_ascii_isspace (*p))
     p++;
   for (next = p + 1; next < end && g_ascii_isspace (*next); next++);
-  if (p < end && *p == '{' && (next == end || *next == '"' || *next == '}'))
+  if (p < end && *p == '{' && (next == end || strchr ("\"}'", *next)))
     return CNN3D_CONTENT_JSON;
-  if (p < end && *p == '[' && (next == end || strchr ("[]{\"-0123456789", *next)))
+  if (p < end && *p == '[' && (next == end || strchr ("[]{\"'-0123456789", *next)))
     return CNN3D_CONTENT_JSON;
   if (end - p > 1 && *p == '<' && (p[1] == '?' || p[1] == '!' || g_ascii_isalpha (p[1])))
     return CNN3D_CONTENT_XML;

@@ -102,6 +102,33 @@ compare_json (const GString *text)
     fail ("JSON that json-glib does not read", error->message);
 }
 
+/* The data set's manifest has the same rows. */
+static void
+compare_manifest (const Cnn3dDataset *dataset, const gchar *path)
+{
+  g_autofree gchar *text = cnn3d_dataset_manifest (dataset, folder);
+  const Cnn3dDatasetParams params = {.location = path,.rows_only = TRUE };
+  g_autoptr (GError) error = NULL;
+  Cnn3dDataset *again;
+
+  if (!g_file_set_contents_full (path, text, -1, G_FILE_SET_CONTENTS_NONE, 0600, &error)
+      || !(again = cnn3d_dataset_new (&params, &error)))
+    fail ("a manifest that cannot be read", error->message);
+  if (cnn3d_dataset_num_rows (again) != cnn3d_dataset_num_rows (dataset))
+    fail ("a manifest of other rows", text);
+  for (guint i = 0; i < cnn3d_dataset_num_rows (dataset); i++) {
+    Cnn3dDatasetRow a, b;
+
+    cnn3d_dataset_row (dataset, i, &a);
+    cnn3d_dataset_row (again, i, &b);
+    if (strcmp (a.path, b.path) != 0 || g_strcmp0 (a.group, b.group) != 0 || g_strcmp0 (a.split, b.split) != 0
+        || strcmp (cnn3d_dataset_classes (dataset)[a.label], cnn3d_dataset_classes (again)[b.label]) != 0
+        || a.start != b.start || a.end != b.end || a.in_frames != b.in_frames)
+      fail ("a manifest with another row", text);
+  }
+  cnn3d_dataset_free (again);
+}
+
 static void
 run_case (const gchar *path)
 {
@@ -128,6 +155,8 @@ run_case (const gchar *path)
   if (dataset && (error || cnn3d_dataset_num_rows (dataset) == 0 || cnn3d_dataset_num_classes (dataset) == 0))
     fail ("a data set without rows", path);
   g_clear_error (&error);
+  if (dataset)
+    compare_manifest (dataset, path);
   cnn3d_dataset_free (dataset);
   g_string_free (text, TRUE);
 }

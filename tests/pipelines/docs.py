@@ -162,7 +162,7 @@ def tools(folder):
         for line in re.findall(r"^ {4}(cnn3d .*)$", re.sub(r" *\\\n\s*", " ", words(path)), re.MULTILINE):
             command = shlex.split(re.sub(r"^cnn3d train ", "cnn3d pipeline ", line))
             command[0] = os.path.join(os.environ["CNN3D_BUILD"], "tool", "cnn3d")
-            place = folder if any(re.match("run(/|$)", word) for word in command) else launch.TOP
+            place = folder if any(re.match("(run|annotations)(/|$)", word) for word in command) else launch.TOP
             done = subprocess.run(command, cwd=place, env=launch.environment(), timeout=launch.limit(100),
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             assert done.returncode == 0 and done.stdout, "%s: %s: %s" % (path, line, launch.text(done.stderr))

@@ -97,6 +97,7 @@ def use(folder, env):
     for name in VARIABLES[1:]:
         alone.pop(name)
     lines = {
+        "dataset": "cnn3d dataset clips",
         "plan": "cnn3d plan --base-width=8 && cnn3d plan --gpu=rtx3070 --json",
         "pipeline": "cnn3d pipeline --config config.yaml",
         "train": "cnn3d train --config config.yaml",

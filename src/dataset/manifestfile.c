@@ -1,0 +1,123 @@
+/* manifestfile.c: a data set's rows, written as a manifest.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/dataset-private.h"
+#include "src/settings/settings.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Which columns the rows need. */
+typedef struct {
+  gboolean seconds, frames, group, split, fold, fps;
+} Needed;
+
+static void
+add_field (GString *text, const gchar *field)
+{
+  const gboolean plain = field[strcspn (field, "\",\r\n")] == '\0' && *field != ' '
+      && !g_str_has_suffix (field, " ");
+
+  if (plain) {
+    g_string_append (text, field);
+    return;
+  }
+  g_string_append_c (text, '"');
+  for (const gchar *p = field; *p; p++) {
+    if (*p == '"')
+      g_string_append_c (text, '"');
+    g_string_append_c (text, *p);
+  }
+  g_string_append_c (text, '"');
+}
+
+static void
+add_number (GString *text, gboolean given, gdouble number)
+{
+  g_autofree gchar *digits = cnn3d_setting_number (number);
+
+  g_string_append_c (text, ',');
+  if (given)
+    g_string_append (text, digits);
+}
+
+static void
+add_optional (GString *text, gboolean needed, const gchar *field)
+{
+  if (!needed)
+    return;
+  g_string_append_c (text, ',');
+  if (field)
+    add_field (text, field);
+}
+
+/* A path in the root stays as it is where the manifest lies there. */
+static void
+add_path (GString *text, const Cnn3dDataset *dataset, guint row, const gchar *folder)
+{
+  const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, row);
+  g_autofree gchar *root = g_canonicalize_filename (dataset->roots[r->source], NULL);
+  g_autofree gchar *here = g_canonicalize_filename (folder, NULL), *path = NULL, *full = NULL;
+
+  if (strcmp (root, here) == 0) {
+    add_field (text, dataset->arena.data + r->path);
+    return;
+  }
+  path = cnn3d_dataset_path (dataset, row);
+  if (!strstr (path, "://"))
+    full = g_canonicalize_filename (path, NULL);
+  add_field (text, full ? full : path);
+}
+
+static Needed
+needed_by (const Cnn3dDataset *dataset)
+{
+  Needed needed = { FALSE };
+
+  for (guint i = 0; i < dataset->rows->len; i++) {
+    const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, i);
+    const gboolean window = r->start > 0 || isfinite (r->end);
+
+    needed.seconds |= window && !r->in_frames;
+    needed.frames |= window && r->in_frames;
+    needed.group |= r->group != CNN3D_NAME_NONE;
+    needed.split |= r->split != CNN3D_SPLIT_NONE || r->source == 1;
+    needed.fps |= r->fps > 0;
+  }
+  needed.fold = dataset->has_folds && dataset->folds.n;
+  return needed;
+}
+
+gchar *
+cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder)
+{
+  const Needed needed = needed_by (dataset);
+  GString *text = g_string_new ("path,label");
+
+  g_string_append_printf (text, "%s%s%s%s%s%s\n", needed.seconds ? ",start,end" : "",
+      needed.frames ? ",start_frame,end_frame" : "", needed.group ? ",group" : "", needed.split ? ",split" : "",
+      needed.fold ? ",fold" : "", needed.fps ? ",fps" : "");
+  for (guint i = 0; i < dataset->rows->len; i++) {
+    gchar rate[G_ASCII_DTOSTR_BUF_SIZE];
+    Cnn3dDatasetRow row;
+
+    cnn3d_dataset_row (dataset, i, &row);
+    add_path (text, dataset, i, folder);
+    g_string_append_c (text, ',');
+    add_field (text, dataset->classes[row.label]);
+    if (needed.seconds) {
+      add_number (text, !row.in_frames && row.start > 0, row.start);
+      add_number (text, !row.in_frames && isfinite (row.end), row.end);
+    }
+    if (needed.frames) {
+      add_number (text, row.in_frames, row.start);
+      add_number (text, row.in_frames && isfinite (row.end), row.end - 1);
+    }
+    add_optional (text, needed.group, row.group);
+    add_optional (text, needed.split, g_array_index (dataset->rows, Cnn3dRow, i).source == 1 ? "val" : row.split);
+    add_optional (text, needed.fold, row.fold);
+    if (needed.fps)
+      g_string_append_printf (text, ",%s", row.fps > 0 ? g_ascii_formatd (rate, sizeof rate, "%.7g", row.fps) : "");
+    g_string_append_c (text, '\n');
+  }
+  return g_string_free (text, FALSE);
+}

@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""cnn3d dataset: what is in a data set, and its manifest, which is read as the same clips."""
+import os
+import subprocess
+
+import launch
+
+
+def dataset(folder, *options, status=0):
+    done = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "dataset", *options], cwd=folder,
+                          timeout=launch.limit(60), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env=launch.environment(), check=False)
+    out = launch.text(done.stdout) + launch.text(done.stderr)
+    assert done.returncode == status, "%d: %s" % (done.returncode, out)
+    return out
+
+
+def write(folder, name, text):
+    with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def summary(folder):
+    """It tells classes, splits, groups, windows, imbalance, what is not read and what is missing"""
+    write(folder, "a.csv", "path,label,start,end,group,split,note\n" + "".join(
+        "%d.mp4,walk,0.1,2,g%d,train,\n" % (i, i % 2) for i in range(20))
+          + "0.mp4,run,,,,val,\n1.mp4,Walk,1,,g0,test,\nempty.mp4,run,,,,val,\n")
+    for i in range(19):
+        write(folder, "%d.mp4" % i, "x")
+    write(folder, "empty.mp4", "")
+    out = dataset(folder, "a.csv", status=1)
+    for text in ("a.csv: CSV\n", "23 clips of 21 files, 3 classes, 2 groups, 21 windows in seconds",
+                 "    clips    train      val     test  class\n", "       20       20        0        0  walk\n",
+                 "       23       20        2        1  (all)\n", '"walk" has 20 times as many clips as "Walk"',
+                 "columns that are not read: note", "Warning: Classes differ by case or blanks only",
+                 "Missing or empty: 2 of 21 files\n", "/19.mp4\n", "/empty.mp4\n"):
+        assert text in out.replace("./", "/"), "no %r in %s" % (text, out)
+    write(folder, "missing.txt", "".join("no/%d.mp4 0\n" % i for i in range(30)))
+    assert out.count("\n") < 30 and "  ...\n" in dataset(folder, "missing.txt", status=1)
+
+
+def manifest(folder):
+    """The manifest has the same clips, wherever it lies"""
+    write(folder, "a.json", '[{"path": "a, \\"b\\".mp4", "group": "g", "split": "val", "fps": 29.97, "segments": ['
+          '{"start": 0.1, "end": 2, "label": " x"}, {"start_frame": 3, "end_frame": 9, "label": "y"}, '
+          '{"start_frame": 0, "label": "y"}, {"end": 4, "label": "z"}]}, {"path": "http://h/c.mp4", "label": "x"}]')
+    dataset(folder, "a.json", "--output=here.csv", status=1)
+    with open(os.path.join(folder, "here.csv"), encoding="utf-8") as file:
+        assert file.read() == """path,label,start,end,start_frame,end_frame,group,split,fps
+"a, ""b"".mp4"," x",0.1,2,,,g,val,29.97
+"a, ""b"".mp4",y,,,3,9,g,val,29.97
+"a, ""b"".mp4",y,,,0,,g,val,29.97
+"a, ""b"".mp4",z,,4,,,g,val,29.97
+http://h/c.mp4,x,,,,,,,
+"""
+    dataset(folder, "here.csv", "--output=again.csv", status=1)
+    assert launch.read(os.path.join(folder, "again.csv")) == launch.read(os.path.join(folder, "here.csv"))
+    os.mkdir(os.path.join(folder, "far"))
+    dataset(folder, "here.csv", "--output=far/a.csv", status=1)
+    text = launch.read(os.path.join(folder, "far", "a.csv")).decode()
+    assert '"%s/a, ""b"".mp4"' % os.path.realpath(folder) in text and "\nhttp://h/c.mp4,x," in text, text
+    write(folder, "folds.csv", "path,label,fold\na,x,first\nb,y,second\n")
+    dataset(folder, "folds.csv", "--output=folds2.csv", status=1)
+    assert launch.read(os.path.join(folder, "folds2.csv")) == launch.read(os.path.join(folder, "folds.csv"))
+
+
+def wrong(folder):
+    """Wrong lines and files are told"""
+    assert "say which one data set: cnn3d dataset PATH" in dataset(folder, status=2)
+    assert "Unknown option" in dataset(folder, "--no", status=2)
+    assert "none.csv: No such file" in dataset(folder, "none.csv", status=1)
+    write(folder, "a.csv", "a.mp4,x\n")
+    assert "/no/such" in dataset(folder, "a.csv", "--output=/no/such/b.csv", status=1)
+
+
+if __name__ == "__main__":
+    launch.main(summary, manifest, wrong)

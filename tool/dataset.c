@@ -1,0 +1,228 @@
+/* cnn3d dataset: what is in a data set.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <gio/gio.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "src/dataset/dataset.h"
+#include "src/escape.h"
+#include "src/model/atomicfile.h"
+#include "tool/tool.h"
+
+#define MOST_NAMED 10           /* missing files that are listed */
+#define IMBALANCED 10           /* times as many clips as the rarest class */
+
+enum { TRAIN, VAL, TEST, NONE, SPLITS };
+static const gchar *const split_names[SPLITS] = { "train", "val", "test", "none" };
+
+typedef struct {
+  guint clips, by[SPLITS];
+} Counts;
+
+typedef struct {
+  Counts all, *classes;
+  guint seconds, frames;        /* clips that are windows */
+  GHashTable *files;            /* paths */
+  GHashTable *groups;
+  GPtrArray *missing;           /* of the files' */
+} Summary;
+
+static guint
+split_of (const gchar *name)
+{
+  guint split = 0;
+
+  while (split < NONE && g_strcmp0 (name, split_names[split]) != 0)
+    split++;
+  return split;
+}
+
+static gboolean
+is_missing (const gchar *path)
+{
+  struct stat st;
+
+  /* an address, or a pattern of pictures' names */
+  if (strstr (path, "://") || strchr (path, '%'))
+    return FALSE;
+  return stat (path, &st) != 0 || (S_ISREG (st.st_mode) && st.st_size == 0);
+}
+
+static void
+count_rows (Summary *summary, const Cnn3dDataset *dataset)
+{
+  for (guint i = 0; i < cnn3d_dataset_num_rows (dataset); i++) {
+    g_autofree gchar *path = cnn3d_dataset_path (dataset, i);
+    Cnn3dDatasetRow row;
+    guint split;
+
+    cnn3d_dataset_row (dataset, i, &row);
+    split = split_of (row.split);
+    summary->all.clips++;
+    summary->all.by[split]++;
+    summary->classes[row.label].clips++;
+    summary->classes[row.label].by[split]++;
+    if (row.start > 0 || isfinite (row.end))
+      row.in_frames ? summary->frames++ : summary->seconds++;
+    if (row.group)
+      g_hash_table_add (summary->groups, (gpointer) row.group);
+    if (g_hash_table_contains (summary->files, path))
+      continue;
+    if (is_missing (path))
+      g_ptr_array_add (summary->missing, g_strdup (path));
+    g_hash_table_add (summary->files, g_steal_pointer (&path));
+  }
+}
+
+static void
+print_counts (const Counts *counts, const Counts *all, const gchar *name)
+{
+  g_autofree gchar *shown = cnn3d_escape_shown (name);
+
+  printf ("%9u", counts->clips);
+  for (guint split = 0; split < SPLITS; split++)
+    if (all->by[split] && all->by[split] < all->clips)
+      printf ("%9u", counts->by[split]);
+  printf ("  %s\n", shown);
+}
+
+static void
+print_summary (const Summary *summary, const Cnn3dDataset *dataset, const gchar *location)
+{
+  const gchar *const *classes = cnn3d_dataset_classes (dataset);
+  const guint n = cnn3d_dataset_num_classes (dataset);
+  g_autofree gchar *shown = cnn3d_escape (location, FALSE);
+  guint most = 0, least = 0;
+
+  printf ("%s: %s\n%u clips of %u files, %u classes", shown, cnn3d_dataset_format (dataset, FALSE), summary->all.clips,
+      g_hash_table_size (summary->files), n);
+  if (g_hash_table_size (summary->groups))
+    printf (", %u groups", g_hash_table_size (summary->groups));
+  if (summary->seconds)
+    printf (", %u windows in seconds", summary->seconds);
+  if (summary->frames)
+    printf (", %u windows in frames", summary->frames);
+  printf ("\n\n    clips");
+  for (guint split = 0; split < SPLITS; split++)
+    if (summary->all.by[split] && summary->all.by[split] < summary->all.clips)
+      printf ("%9s", split_names[split]);
+  printf ("  class\n");
+  for (guint i = 0; i < n; i++) {
+    print_counts (&summary->classes[i], &summary->all, classes[i]);
+    most = summary->classes[i].clips > summary->classes[most].clips ? i : most;
+    least = summary->classes[i].clips < summary->classes[least].clips ? i : least;
+  }
+  print_counts (&summary->all, &summary->all, "(all)");
+  if (summary->classes[most].clips >= IMBALANCED * summary->classes[least].clips) {
+    g_autofree gchar *rare = cnn3d_escape_shown (classes[least]), *frequent = cnn3d_escape_shown (classes[most]);
+
+    printf ("\nImbalanced: \"%s\" has %.3g times as many clips as \"%s\"; sampling=balanced shows them equally often\n",
+        frequent, (gdouble) summary->classes[most].clips / summary->classes[least].clips, rare);
+  }
+}
+
+static void
+print_notes (const Cnn3dDataset *dataset)
+{
+  guint n;
+  const Cnn3dDatasetNote *notes = cnn3d_dataset_notes (dataset, &n);
+
+  for (guint i = 0; i < n; i++) {
+    g_autofree gchar *shown = cnn3d_escape (notes[i].text, FALSE);
+
+    printf ("%s%s%s\n", i ? "" : "\n", notes[i].warning ? "Warning: " : "", shown);
+  }
+}
+
+static void
+print_missing (const Summary *summary)
+{
+  const guint n = summary->missing->len;
+
+  if (n > 0)
+    printf ("\nMissing or empty: %u of %u files\n", n, g_hash_table_size (summary->files));
+  for (guint i = 0; i < MIN (n, MOST_NAMED); i++) {
+    g_autofree gchar *shown = cnn3d_escape (g_ptr_array_index (summary->missing, i), FALSE);
+
+    printf ("  %s\n", shown);
+  }
+  if (n > MOST_NAMED)
+    puts ("  ...");
+}
+
+static gboolean
+write_manifest (const Cnn3dDataset *dataset, const gchar *output, GError **error)
+{
+  g_autofree gchar *folder = g_path_get_dirname (output), *text = cnn3d_dataset_manifest (dataset, folder);
+
+  return cnn3d_atomic_file_set_contents (output, text, -1, error);
+}
+
+int
+tool_dataset (int argc, char **argv)
+{
+  g_autofree gchar *root = NULL, *classes = NULL, *annotator = NULL, *background = NULL, *output = NULL;
+  g_auto (GStrv) paths = NULL;
+  const GOptionEntry entries[] = {
+    {"root", 0, 0, G_OPTION_ARG_FILENAME, &root, "The folder that relative paths are in (default PATH's own)", "FOLDER"},
+    {"classes-location", 0, 0, G_OPTION_ARG_FILENAME, &classes, "Names of classes that are numbers (default none)",
+        "FILE"},
+    {"annotator", 0, 0, G_OPTION_ARG_STRING, &annotator, "Whose annotations are taken (default: there is one)", "WHO"},
+    {"background", 0, 0, G_OPTION_ARG_STRING, &background, "Class of what no label covers (default: it is left out)",
+        "NAME"},
+    {"output", 0, 0, G_OPTION_ARG_FILENAME, &output, "A manifest to write of all clips (default none)", "FILE"},
+    {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &paths, NULL, NULL},
+    {NULL}
+  };
+  g_autoptr (GOptionContext) context = g_option_context_new ("PATH - what is in a data set");
+  g_autoptr (GError) error = NULL;
+  Cnn3dDatasetParams params = {.rows_only = TRUE };
+  Summary summary = { {0} };
+  Cnn3dDataset *dataset;
+  gboolean ok = TRUE;
+
+  g_option_context_add_main_entries (context, entries, NULL);
+  g_option_context_set_summary (context, "PATH is what clipsrc takes as location: a file of annotations, or a folder of\n"
+      "class folders. Exits with 1 where files are missing.");
+  g_set_prgname ("cnn3d dataset");
+  if (!g_option_context_parse (context, &argc, &argv, &error)) {
+    tool_complain ("%s", error->message);
+    return TOOL_USAGE;
+  }
+  if (!paths || paths[1]) {
+    tool_complain ("say which one data set: cnn3d dataset PATH");
+    return TOOL_USAGE;
+  }
+  params.location = paths[0];
+  params.root = root;
+  params.classes_location = classes;
+  params.annotator = annotator;
+  params.background = background;
+  dataset = cnn3d_dataset_new (&params, &error);
+  if (!dataset) {
+    tool_complain ("%s", error->message);
+    return TOOL_FAILED;
+  }
+  summary.classes = g_new0 (Counts, cnn3d_dataset_num_classes (dataset));
+  summary.files = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  summary.groups = g_hash_table_new (g_str_hash, g_str_equal);
+  summary.missing = g_ptr_array_new_with_free_func (g_free);
+  count_rows (&summary, dataset);
+  print_summary (&summary, dataset, paths[0]);
+  print_notes (dataset);
+  print_missing (&summary);
+  if (output) {
+    ok = write_manifest (dataset, output, &error);
+    if (!ok)
+      tool_complain ("%s", error->message);
+  }
+  ok = ok && summary.missing->len == 0;
+  g_free (summary.classes);
+  g_hash_table_unref (summary.files);
+  g_hash_table_unref (summary.groups);
+  g_ptr_array_unref (summary.missing);
+  cnn3d_dataset_free (dataset);
+  return ok ? TOOL_FINE : TOOL_FAILED;
+}
