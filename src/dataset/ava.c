@@ -14,7 +14,7 @@ knows (const Cnn3dReading *reading)
   gdouble number;
 
   if (cnn3d_reading_has_field (reading, "entity_box_x1"))
-    return TRUE;
+    return !cnn3d_reading_is_manifest (reading);
   if (reading->n_fields != 7 && reading->n_fields != 8)
     return FALSE;
   for (guint i = 1; i < FIRST_OF_BOX + 4; i++) {

@@ -20,7 +20,7 @@ knows (const Cnn3dReading *reading)
   for (guint i = 0; i < N; i++)
     if (!cnn3d_reading_has_field (reading, names[i]))
       return FALSE;
-  return TRUE;
+  return !cnn3d_reading_is_manifest (reading);
 }
 
 /* The next word of the text, up to one of the stops, both moved on. */

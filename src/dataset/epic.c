@@ -15,7 +15,7 @@ static gboolean
 knows (const Cnn3dReading *reading)
 {
   return cnn3d_reading_has_field (reading, names[PERSON]) && cnn3d_reading_has_field (reading, names[VIDEO])
-      && cnn3d_reading_has_field (reading, names[START]);
+      && cnn3d_reading_has_field (reading, names[START]) && !cnn3d_reading_is_manifest (reading);
 }
 
 static gboolean

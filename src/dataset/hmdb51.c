@@ -5,7 +5,7 @@
  * All classes' files of one split are read: location is the folder, where it has those
  * of one split alone, or any one of the files. Videos are root/brush_hair/NAME.avi.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/dataset/reader.h"
+#include "src/dataset/table.h"
 
 #include <math.h>
 #include <string.h>
@@ -32,18 +32,28 @@ compare_names (gconstpointer a, gconstpointer b)
   return strcmp (*(const gchar * const *) a, *(const gchar * const *) b);
 }
 
-/* Names of the folder's files, sorted; g_ptr_array_unref(). */
+/* Names of the folder's files, sorted; none where it has other folders, as class folders
+ * have. g_ptr_array_unref(). */
 static GPtrArray *
 list_files (const gchar *folder)
 {
+  gboolean others = FALSE;
   GPtrArray *files = g_ptr_array_new_with_free_func (g_free);
   GDir *dir = g_dir_open (folder, 0, NULL);
   const gchar *name;
   gsize size;
 
-  while (dir && (name = g_dir_read_name (dir)))
-    if (split_of (name, &size) && g_utf8_validate (name, -1, NULL))
+  while (dir && (name = g_dir_read_name (dir))) {
+    if (split_of (name, &size) && g_utf8_validate (name, -1, NULL)) {
       g_ptr_array_add (files, g_strdup (name));
+    } else if (!others) {
+      g_autofree gchar *path = g_build_filename (folder, name, NULL);
+
+      others = *name != '.' && g_file_test (path, G_FILE_TEST_IS_DIR);
+    }
+  }
+  if (others)
+    g_ptr_array_set_size (files, 0);
   g_clear_pointer (&dir, g_dir_close);
   g_ptr_array_sort (files, compare_names);
   return files;
@@ -57,7 +67,8 @@ knows (const Cnn3dReading *reading)
   gsize size;
 
   if (reading->content != CNN3D_CONTENT_FOLDER)
-    return reading->content == CNN3D_CONTENT_ROWS && split_of (name, &size) > 0;
+    return reading->content == CNN3D_CONTENT_ROWS && split_of (name, &size) > 0
+        && cnn3d_table_delimiter (reading->text, reading->end) == ' ';
   files = list_files (reading->location);
   return files->len > 0;
 }

@@ -14,7 +14,8 @@ static const gchar *const names[N] = { "label", "youtube_id", "time_start", "tim
 static gboolean
 knows (const Cnn3dReading *reading)
 {
-  return cnn3d_reading_has_field (reading, names[ID]) && cnn3d_reading_has_field (reading, names[START]);
+  return cnn3d_reading_has_field (reading, names[ID]) && cnn3d_reading_has_field (reading, names[START])
+      && !cnn3d_reading_is_manifest (reading);
 }
 
 static gboolean

@@ -28,7 +28,8 @@ typedef struct {
 static gboolean
 knows (const Cnn3dReading *reading)
 {
-  if (reading->content != CNN3D_CONTENT_JSON || reading->keys[0]->len > 0)
+  if (reading->content != CNN3D_CONTENT_JSON || reading->keys[0]->len > 0
+      || cnn3d_reading_has_key (reading, 1, "path"))
     return FALSE;
   return (cnn3d_reading_has_key (reading, 1, "annotations") && cnn3d_reading_has_key (reading, 1, "data"))
       || cnn3d_reading_has_key (reading, 1, "annotation_id")

@@ -64,6 +64,10 @@ gboolean cnn3d_reading_has_key (const Cnn3dReading * reading, guint level, const
 /* Whether the first row has a field of this text, whatever its case. */
 gboolean cnn3d_reading_has_field (const Cnn3dReading * reading, const gchar * text);
 
+/* Whether the first row has a documented name of the path's column: it is a manifest
+ * then, whatever other columns it has. */
+gboolean cnn3d_reading_is_manifest (const Cnn3dReading * reading);
+
 /* The JSON document. */
 const gchar *cnn3d_reading_json (const Cnn3dReading * reading);
 

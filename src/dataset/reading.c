@@ -36,6 +36,17 @@ cnn3d_reading_has_field (const Cnn3dReading *reading, const gchar *text)
   return FALSE;
 }
 
+gboolean
+cnn3d_reading_is_manifest (const Cnn3dReading *reading)
+{
+  guint rank;
+
+  for (guint i = 0; i < reading->n_fields; i++)
+    if (cnn3d_column_find (reading->fields[i].text, reading->fields[i].size, &rank) == CNN3D_COLUMN_PATH && rank == 0)
+      return TRUE;
+  return FALSE;
+}
+
 const gchar *
 cnn3d_reading_json (const Cnn3dReading *reading)
 {

@@ -12,7 +12,8 @@ static gboolean
 knows (const Cnn3dReading *reading)
 {
   return reading->content == CNN3D_CONTENT_JSON && reading->keys[0]->len == 0
-      && cnn3d_reading_has_key (reading, 1, "id") && cnn3d_reading_has_key (reading, 1, "template");
+      && cnn3d_reading_has_key (reading, 1, "id") && cnn3d_reading_has_key (reading, 1, "template")
+      && !cnn3d_reading_has_key (reading, 1, "path");
 }
 
 static gboolean

@@ -24,7 +24,7 @@ typedef struct {
 /* An object's members by their meaning. */
 typedef struct {
   const gchar *by[CNN3D_N_COLUMNS];     /* values; NULL: absent */
-  const gchar *segment, *segments;
+  const gchar *segment, *segments, *annotations;
   Cnn3dJsonWalk unknown;                /* one that looks like a time or a split */
   Cnn3dColumn resembles;
 } Members;
@@ -51,8 +51,10 @@ find_members (Timeline *timeline, const gchar *object, Members *members)
     const Cnn3dColumn column = cnn3d_column_find (walk.key, walk.key_size, &rank);
     Cnn3dColumn like;
 
-    if (cnn3d_json_is (&walk, "segments") || cnn3d_json_is (&walk, "annotations")) {
+    if (cnn3d_json_is (&walk, "segments")) {
       members->segments = walk.value;
+    } else if (cnn3d_json_is (&walk, "annotations")) {
+      members->annotations = walk.value;
     } else if (cnn3d_json_is (&walk, "segment")) {
       members->segment = walk.value;
     } else if (column != CNN3D_COLUMN_IGNORED) {
@@ -116,7 +118,8 @@ get_window (Timeline *timeline, const Members *members, Cnn3dClip *clip, GError 
   const Cnn3dReading *reading = timeline->reading;
   Cnn3dField start, end;
 
-  if (members->segment && !cnn3d_json_is_null (members->segment))
+  if (members->segment && !cnn3d_json_is_null (members->segment) && !members->by[CNN3D_COLUMN_START]
+      && !members->by[CNN3D_COLUMN_END])
     return cnn3d_reading_segment (reading, members->segment, &clip->start, &clip->end, error);
   if (members->by[CNN3D_COLUMN_START] || members->by[CNN3D_COLUMN_END]) {
     clip->end_at = members->by[CNN3D_COLUMN_END];
@@ -209,6 +212,8 @@ add_video (Timeline *timeline, const gchar *value, gfloat fps, GError **error)
   video.path = cnn3d_reading_path (reading, path.text, path.size, members.by[CNN3D_COLUMN_PATH], error);
   if (video.path == CNN3D_ARENA_FULL)
     return FALSE;
+  if (!members.segments && !members.by[CNN3D_COLUMN_LABEL])
+    members.segments = members.annotations;
   if (members.segments)
     return add_segments (timeline, &members, &video, error);
   return add_clip (timeline, value, &members, video, error);

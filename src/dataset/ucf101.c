@@ -27,7 +27,7 @@ knows (const Cnn3dReading *reading)
   const gchar *p = reading->text, *slash;
   Cnn3dField line;
 
-  if (reading->content != CNN3D_CONTENT_ROWS)
+  if (reading->content != CNN3D_CONTENT_ROWS || !strchr (" ,", cnn3d_table_delimiter (reading->text, reading->end)))
     return FALSE;
   do {
     if (!cnn3d_reading_line (reading, &p, &line))

@@ -15,6 +15,7 @@ static gboolean
 knows (const Cnn3dReading *reading)
 {
   return reading->content == CNN3D_CONTENT_JSON && reading->keys[0]->len > 0
+      && !cnn3d_reading_has_key (reading, 0, "videos")
       && (cnn3d_reading_has_key (reading, 0, "database") || cnn3d_reading_has_key (reading, 1, "annotations"));
 }
 

@@ -194,6 +194,22 @@ static const Case cases[] = {
       "a.csv:1:16: the header needs file_list, temporal_coordinates and metadata"},
   {"via-format", "=== a.csv\n" VIA_HEADER, NULL, "this format (VIA's CSV)",.annotator = "1"},
 
+  /* what was a manifest before others were known stays one */
+  {"own-kinetics", "=== a.csv\npath,label,youtube_id,time_start,start,end\na,x,i,7,1,2\nb,y,j,7,1,2\n",
+      "a|x|1-2|train|\nb|y|1-2|train|\n"},
+  {"own-charades", "=== a.csv\nvideo,label,id,subject,actions,length\na,x,1,2,3,4\nb,y,1,2,3,4\n",
+      "a|x||train|\nb|y||train|\n"},
+  {"own-ucf101", "=== a.tsv\nx/a.avi\tx\ny/b.avi\ty\n=== classInd.txt\n1 x\n2 y\n",
+      "x/a.avi|x||train|\ny/b.avi|y||train|\n"},
+  {"own-hmdb51", "=== my_test_split1.txt\na,x\nb,y\n", "a|x||train|\nb|y||train|\n"},
+  {"own-folders", "=== t/a_test_split1.txt\nx 1\n=== t/x/a.mp4\n-\n=== t/y/b.mp4\n-\n",
+      "x/a.mp4|x||train|\ny/b.mp4|y||train|\n",.location = "t"},
+  {"own-json", "=== a.json\n{\"database\":\"d\",\"videos\":[{\"path\":\"a\",\"label\":\"x\",\"annotations\":[{}]},"
+        "{\"path\":\"b\",\"segments\":[{\"label\":\"y\",\"segment\":[5,6],\"start\":1,\"end\":2}],\"annotations\":[]}]}",
+      "a|x||train|\nb|y|1-2|train|\n"},
+  {"own-list", "=== a.json\n[{\"path\":\"a\",\"label\":\"x\",\"annotations\":[],\"data\":{},\"id\":1,\"template\":\"\"},"
+        "{\"path\":\"b\",\"label\":\"y\"}]", "a|x||train|\nb|y||train|\n"},
+
   /* JSON */
   {"json-names", "=== a.json\n{\"fps\":12,\"videos\":[{\"filename\":\"a\\u00e4\\\"\",\"subset\":\"training\",\"annotations\":["
         "{\"start_frame\":5,\"end_frame\":14,\"action\":\"x\"},{\"segment\":[1,\"0:02.5\"],\"label\":\"y\"}]},"
