@@ -9,6 +9,7 @@
 #include "src/dataset/dataset.h"
 #include "src/escape.h"
 #include "src/model/atomicfile.h"
+#include "tool/datasetcheck.h"
 #include "tool/tool.h"
 
 #define MOST_NAMED 10           /* missing files that are listed */
@@ -25,6 +26,7 @@ typedef struct {
   Counts all, *classes;
   guint seconds, frames;        /* clips that are windows */
   GHashTable *files;            /* paths */
+  GPtrArray *listed;            /* the same, as they first came */
   GHashTable *groups;
   GPtrArray *missing;           /* of the files' */
 } Summary;
@@ -72,6 +74,7 @@ count_rows (Summary *summary, const Cnn3dDataset *dataset)
       continue;
     if (is_missing (path))
       g_ptr_array_add (summary->missing, g_strdup (path));
+    g_ptr_array_add (summary->listed, path);
     g_hash_table_add (summary->files, g_steal_pointer (&path));
   }
 }
@@ -152,6 +155,19 @@ print_missing (const Summary *summary)
     puts ("  ...");
 }
 
+/* FALSE: some cannot be read, or none could be opened at all. */
+static gboolean
+check_files (const Summary *summary)
+{
+  gint bad;
+
+  puts ("\nFiles that cannot be read:");
+  bad = dataset_check ((gchar **) summary->listed->pdata, summary->listed->len);
+  if (bad == 0)
+    puts ("  none");
+  return bad == 0;
+}
+
 static gboolean
 write_manifest (const Cnn3dDataset *dataset, const gchar *output, GError **error)
 {
@@ -165,6 +181,7 @@ tool_dataset (int argc, char **argv)
 {
   g_autofree gchar *root = NULL, *classes = NULL, *annotator = NULL, *background = NULL, *output = NULL;
   g_auto (GStrv) paths = NULL;
+  gboolean check = FALSE;
   const GOptionEntry entries[] = {
     {"root", 0, 0, G_OPTION_ARG_FILENAME, &root, "The folder that relative paths are in (default PATH's own)", "FOLDER"},
     {"classes-location", 0, 0, G_OPTION_ARG_FILENAME, &classes, "Names of classes that are numbers (default none)",
@@ -172,6 +189,8 @@ tool_dataset (int argc, char **argv)
     {"annotator", 0, 0, G_OPTION_ARG_STRING, &annotator, "Whose annotations are taken (default: there is one)", "WHO"},
     {"background", 0, 0, G_OPTION_ARG_STRING, &background, "Class of what no label covers (default: it is left out)",
         "NAME"},
+    {"check", 0, 0, G_OPTION_ARG_NONE, &check, "Decode a frame of each file (default: look whether they are there)",
+        NULL},
     {"output", 0, 0, G_OPTION_ARG_FILENAME, &output, "A manifest to write of all clips (default none)", "FILE"},
     {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &paths, NULL, NULL},
     {NULL}
@@ -208,20 +227,25 @@ tool_dataset (int argc, char **argv)
   summary.classes = g_new0 (Counts, cnn3d_dataset_num_classes (dataset));
   summary.files = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   summary.groups = g_hash_table_new (g_str_hash, g_str_equal);
+  summary.listed = g_ptr_array_new ();
   summary.missing = g_ptr_array_new_with_free_func (g_free);
   count_rows (&summary, dataset);
   print_summary (&summary, dataset, paths[0]);
   print_notes (dataset);
   print_missing (&summary);
+  if (check)
+    ok = check_files (&summary);
   if (output) {
-    ok = write_manifest (dataset, output, &error);
-    if (!ok)
+    if (!write_manifest (dataset, output, &error)) {
       tool_complain ("%s", error->message);
+      ok = FALSE;
+    }
   }
   ok = ok && summary.missing->len == 0;
   g_free (summary.classes);
   g_hash_table_unref (summary.files);
   g_hash_table_unref (summary.groups);
+  g_ptr_array_unref (summary.listed);
   g_ptr_array_unref (summary.missing);
   cnn3d_dataset_free (dataset);
   return ok ? TOOL_FINE : TOOL_FAILED;

@@ -73,7 +73,7 @@ OTHER_PLACES = [
     ("tool/plan*.c", "print_*"),
     ("tool/plan*.c", "g_strdup*"),
     ("tool/plan.c", "add_knob"),
-    ("tool/dataset.c", "-"),
+    ("tool/dataset*.c", "-"),
     ("tool/export.c", "-"),
     ("tool/export.c", "g_strdup_printf"),
     ("tool/export.c", "list_written"),

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """cnn3d dataset: what is in a data set, and its manifest, which is read as the same clips."""
 import os
+import re
 import subprocess
 
 import launch
@@ -65,6 +66,26 @@ http://h/c.mp4,x,,,,,,,
     assert launch.read(os.path.join(folder, "folds2.csv")) == launch.read(os.path.join(folder, "folds.csv"))
 
 
+def check(folder):
+    """--check names the files that cannot be read, with the reason"""
+    launch.make_videos(folder, {"good.mp4": {"frames": 12}, "b \"c\", d.mp4": {"frames": 12}})
+    write(folder, "bad.mp4", "This is no video.\n" * 100)
+    write(folder, "a.csv", 'path,label\ngood.mp4,x\n"b ""c"", d.mp4",y\ngood.mp4,x\n')
+    assert dataset(folder, "a.csv", "--check").endswith("Files that cannot be read:\n  none\n")
+    terminal, other = os.openpty()
+    subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "dataset", "a.csv", "--check"], cwd=folder, stderr=other,
+                   env=launch.environment(), stdout=subprocess.DEVNULL, timeout=launch.limit(60), check=True)
+    assert b"\r2 of 2 files opened\r\n" in os.read(terminal, 1000)
+    os.close(terminal)
+    os.close(other)
+    write(folder, "a.csv", "path,label\ngood.mp4,x\nbad.mp4,y\nnone.mp4,y\n")
+    out = dataset(folder, "a.csv", "--check", status=1)
+    assert re.search(r"/bad\.mp4: \w", out) and "/none.mp4: No such file or directory\n" in out and "good" not in out, out
+    out = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "dataset", "a.csv", "--check"], cwd=folder,
+                         env=dict(launch.environment(), PATH="/nowhere"), capture_output=True, text=True, check=False)
+    assert out.returncode == 1 and "the files could not be opened: gst-launch-1.0 ended after 0 of 3" in out.stderr, out
+
+
 def wrong(folder):
     """Wrong lines and files are told"""
     assert "say which one data set: cnn3d dataset PATH" in dataset(folder, status=2)
@@ -75,4 +96,4 @@ def wrong(folder):
 
 
 if __name__ == "__main__":
-    launch.main(summary, manifest, wrong)
+    launch.main(summary, manifest, check, wrong)
