@@ -566,7 +566,8 @@ test_drop (void)
     }
   }
   g_assert_cmpuint (number (s, "window"), >=, 4);
-  g_assert_cmpuint (number (s, "windows-dropped"), ==,
+  /* and those that came until it was posted */
+  g_assert_cmpuint (number (s, "windows-dropped"), >=,
       number (s, "window") - 1);
   gst_structure_free (s);
   rig_free (&r);
