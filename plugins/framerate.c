@@ -20,20 +20,18 @@ frame_rate_time (FrameRate rate, guint64 k)
 static guint64
 count (FrameRate rate, guint64 length)
 {
-  return MAX (1, gst_util_uint64_scale_round (length, rate.n,
-          (guint64) rate.d * GST_SECOND));
+  return MAX (1, gst_util_uint64_scale_round (length, rate.n, (guint64) rate.d * GST_SECOND));
 }
 
 guint64
-frame_rate_count (FrameRate rate, const guint64 * times, guint64 n)
+frame_rate_count (FrameRate rate, const guint64 *times, guint64 n)
 {
-  return count (rate, n < 2 ? 0 :
-      times[n - 1] - times[0] + times[n - 1] - times[n - 2]);
+  return count (rate, n < 2 ? 0 : times[n - 1] - times[0] + times[n - 1] - times[n - 2]);
 }
 
 /* The first frame that is not before `time`; n: there is none. */
 static guint64
-first_from (const guint64 * times, guint64 n, guint64 time)
+first_from (const guint64 *times, guint64 n, guint64 time)
 {
   guint64 low = 0, high = n;
 
@@ -50,27 +48,25 @@ first_from (const guint64 * times, guint64 n, guint64 time)
 }
 
 guint64
-frame_rate_source (FrameRate rate, const guint64 * times, guint64 n, guint64 k)
+frame_rate_source (FrameRate rate, const guint64 *times, guint64 n, guint64 k)
 {
   const guint64 time = times[0] + frame_rate_time (rate, k);
   const guint64 after = first_from (times, n, time);
 
-  if (after == 0 || (after < n
-          && times[after] - time < time - times[after - 1]))
+  if (after == 0 || (after < n && times[after] - time < time - times[after - 1]))
     return after;
 
   return first_from (times, n, times[after - 1]);
 }
 
 void
-frame_rate_begin (FrameRateStream * self, FrameRate rate)
+frame_rate_begin (FrameRateStream *self, FrameRate rate)
 {
-  *self = (FrameRateStream) {.rate = rate };
+  *self = (FrameRateStream) { .rate = rate };
 }
 
 gboolean
-frame_rate_push (FrameRateStream * self, GstClockTime time, guint64 * before,
-    guint64 * now)
+frame_rate_push (FrameRateStream *self, GstClockTime time, guint64 *before, guint64 *now)
 {
   *before = *now = 0;
   if (!GST_CLOCK_TIME_IS_VALID (time))
@@ -102,22 +98,20 @@ frame_rate_push (FrameRateStream * self, GstClockTime time, guint64 * before,
 }
 
 guint64
-frame_rate_ahead (const FrameRateStream * self)
+frame_rate_ahead (const FrameRateStream *self)
 {
   /* half of a gap is the last frame's, and all of an end */
-  const guint64 far = self->last - self->origin
-      + MAX (self->gap, MOST_GAP / 2);
-  const guint64 end = gst_util_uint64_scale_ceil (far, self->rate.n,
-      (guint64) self->rate.d * GST_SECOND) + 1;
+  const guint64 far = self->last - self->origin + MAX (self->gap, MOST_GAP / 2);
+  const guint64 end =
+      gst_util_uint64_scale_ceil (far, self->rate.n, (guint64) self->rate.d * GST_SECOND) + 1;
 
   return self->any && end > self->next ? end - self->next : 0;
 }
 
 guint64
-frame_rate_end (FrameRateStream * self)
+frame_rate_end (FrameRateStream *self)
 {
-  const guint64 all = self->any ?
-      count (self->rate, self->last - self->origin + self->gap) : 0;
+  const guint64 all = self->any ? count (self->rate, self->last - self->origin + self->gap) : 0;
   const guint64 more = all > self->next ? all - self->next : 0;
 
   self->next += more;

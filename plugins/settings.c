@@ -4,8 +4,7 @@
 
 #include <string.h>
 
-#define FIELD(type, settings, of, i) \
-    G_STRUCT_MEMBER (type, settings, (of)->fields[i].offset)
+#define FIELD(type, settings, of, i) G_STRUCT_MEMBER (type, settings, (of)->fields[i].offset)
 
 /* Of an element: a table of Cnn3dSetting to text, what was refused and why;
  * under the object's lock */
@@ -16,13 +15,13 @@ refused_quark (void)
 }
 
 static const Cnn3dSetting *
-setting_at (const SettingsOf * of, guint i)
+setting_at (const SettingsOf *of, guint i)
 {
   return cnn3d_setting (of->element, of->fields[i].name);
 }
 
 static gboolean
-is_text (const Cnn3dSetting * s)
+is_text (const Cnn3dSetting *s)
 {
   return s->kind >= CNN3D_SETTING_TEXT && s->kind <= CNN3D_SETTING_MODEL;
 }
@@ -31,7 +30,7 @@ is_text (const Cnn3dSetting * s)
 
 /* "Changed nothing" is GObject's "valid". */
 static gboolean
-accept_any (GParamSpec * spec, GValue * value)
+accept_any (GParamSpec *spec, GValue *value)
 {
   return FALSE;
 }
@@ -53,7 +52,7 @@ range_type (GType parent)
   GTypeQuery query;
 
   if (!type) {
-    GTypeInfo info = {.class_init = class_init };
+    GTypeInfo info = { .class_init = class_init };
 
     g_type_query (parent, &query);
     info.class_size = query.class_size;
@@ -67,7 +66,7 @@ range_type (GType parent)
 
 /* The same of a choice's type, which several elements have. */
 static GType
-choice_type (const Cnn3dChoices * choices)
+choice_type (const Cnn3dChoices *choices)
 {
   GType type = g_type_from_name (choices->type_name);
 
@@ -80,7 +79,7 @@ choice_type (const Cnn3dChoices * choices)
 }
 
 static GParamSpec *
-new_spec (const Cnn3dSetting * s, const gchar * blurb, GParamFlags flags)
+new_spec (const Cnn3dSetting *s, const gchar *blurb, GParamFlags flags)
 {
   GstParamSpecFraction *fraction;
   GParamSpecDouble *number;
@@ -89,38 +88,36 @@ new_spec (const Cnn3dSetting * s, const gchar * blurb, GParamFlags flags)
 
   switch (s->kind) {
     case CNN3D_SETTING_BOOLEAN:
-      return g_param_spec_boolean (s->name, s->nick, blurb, s->preset != 0,
-          flags);
+      return g_param_spec_boolean (s->name, s->nick, blurb, s->preset != 0, flags);
     case CNN3D_SETTING_INT:
-      integer = g_param_spec_internal (range_type (G_TYPE_PARAM_INT), s->name,
-          s->nick, blurb, flags);
+      integer =
+          g_param_spec_internal (range_type (G_TYPE_PARAM_INT), s->name, s->nick, blurb, flags);
       integer->minimum = (gint) s->minimum;
       integer->maximum = (gint) s->maximum;
       integer->default_value = (gint) s->preset;
       return G_PARAM_SPEC (integer);
     case CNN3D_SETTING_UINT:
-      uint = g_param_spec_internal (range_type (G_TYPE_PARAM_UINT), s->name,
-          s->nick, blurb, flags);
+      uint = g_param_spec_internal (range_type (G_TYPE_PARAM_UINT), s->name, s->nick, blurb, flags);
       uint->minimum = (guint) s->minimum;
       uint->maximum = (guint) s->maximum;
       uint->default_value = (guint) s->preset;
       return G_PARAM_SPEC (uint);
     case CNN3D_SETTING_UINT64:
-      return g_param_spec_uint64 (s->name, s->nick, blurb, 0, G_MAXUINT64,
-          (guint64) s->preset, flags);
+      return g_param_spec_uint64 (
+          s->name, s->nick, blurb, 0, G_MAXUINT64, (guint64) s->preset, flags);
     case CNN3D_SETTING_NUMBER:
-      number = g_param_spec_internal (range_type (G_TYPE_PARAM_DOUBLE), s->name,
-          s->nick, blurb, flags);
+      number =
+          g_param_spec_internal (range_type (G_TYPE_PARAM_DOUBLE), s->name, s->nick, blurb, flags);
       number->minimum = s->minimum;
       number->maximum = s->maximum;
       number->default_value = s->preset;
       return G_PARAM_SPEC (number);
     case CNN3D_SETTING_CHOICE:
-      return g_param_spec_enum (s->name, s->nick, blurb,
-          choice_type (s->choices), (gint) s->preset, flags);
+      return g_param_spec_enum (
+          s->name, s->nick, blurb, choice_type (s->choices), (gint) s->preset, flags);
     case CNN3D_SETTING_RATE:
-      fraction = g_param_spec_internal (range_type (GST_TYPE_PARAM_FRACTION),
-          s->name, s->nick, blurb, flags);
+      fraction = g_param_spec_internal (
+          range_type (GST_TYPE_PARAM_FRACTION), s->name, s->nick, blurb, flags);
       fraction->min_num = (gint) s->minimum;
       fraction->max_num = (gint) s->maximum;
       fraction->def_num = (gint) s->preset;
@@ -132,19 +129,18 @@ new_spec (const Cnn3dSetting * s, const gchar * blurb, GParamFlags flags)
 }
 
 void
-settings_install (const SettingsOf * of, GObjectClass * object_class,
-    guint first, GParamFlags mutable)
+settings_install (
+    const SettingsOf *of, GObjectClass *object_class, guint first, GParamFlags mutable)
 {
-  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
-      | mutable;
+  const GParamFlags flags = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | mutable;
   guint i;
 
   for (i = 0; i < of->n; i++) {
     const Cnn3dSetting *s = setting_at (of, i);
     gchar *blurb = cnn3d_setting_blurb (s);
 
-    g_object_class_install_property (object_class, first + i,
-        new_spec (s, g_intern_string (blurb), flags));
+    g_object_class_install_property (
+        object_class, first + i, new_spec (s, g_intern_string (blurb), flags));
     g_free (blurb);
   }
 }
@@ -152,7 +148,7 @@ settings_install (const SettingsOf * of, GObjectClass * object_class,
 /* --- the struct --- */
 
 void
-settings_init (const SettingsOf * of, gpointer settings)
+settings_init (const SettingsOf *of, gpointer settings)
 {
   guint i;
 
@@ -186,7 +182,7 @@ settings_init (const SettingsOf * of, gpointer settings)
 }
 
 void
-settings_clear (const SettingsOf * of, gpointer settings)
+settings_clear (const SettingsOf *of, gpointer settings)
 {
   guint i;
 
@@ -196,7 +192,7 @@ settings_clear (const SettingsOf * of, gpointer settings)
 }
 
 void
-settings_copy (const SettingsOf * of, gpointer to, gconstpointer from)
+settings_copy (const SettingsOf *of, gpointer to, gconstpointer from)
 {
   guint i;
 
@@ -208,13 +204,14 @@ settings_copy (const SettingsOf * of, gpointer to, gconstpointer from)
     else
       memcpy (&FIELD (guint8, to, of, i), &FIELD (guint8, from, of, i),
           s->kind == CNN3D_SETTING_UINT64 || s->kind == CNN3D_SETTING_NUMBER
-          || s->kind == CNN3D_SETTING_RATE ? 8 : 4);
+                  || s->kind == CNN3D_SETTING_RATE
+              ? 8
+              : 4);
   }
 }
 
 void
-settings_put (const SettingsOf * of, gpointer settings, guint i,
-    const GValue * value)
+settings_put (const SettingsOf *of, gpointer settings, guint i, const GValue *value)
 {
   const Cnn3dSetting *s = setting_at (of, i);
   gchar **text;
@@ -239,10 +236,8 @@ settings_put (const SettingsOf * of, gpointer settings, guint i,
       FIELD (gint, settings, of, i) = g_value_get_enum (value);
       break;
     case CNN3D_SETTING_RATE:
-      (&FIELD (gint, settings, of, i))[0] =
-          gst_value_get_fraction_numerator (value);
-      (&FIELD (gint, settings, of, i))[1] =
-          gst_value_get_fraction_denominator (value);
+      (&FIELD (gint, settings, of, i))[0] = gst_value_get_fraction_numerator (value);
+      (&FIELD (gint, settings, of, i))[1] = gst_value_get_fraction_denominator (value);
       break;
     default:
       text = &FIELD (gchar *, settings, of, i);
@@ -256,8 +251,7 @@ settings_put (const SettingsOf * of, gpointer settings, guint i,
 }
 
 void
-settings_get (const SettingsOf * of, gconstpointer settings, guint i,
-    GValue * value)
+settings_get (const SettingsOf *of, gconstpointer settings, guint i, GValue *value)
 {
   switch (setting_at (of, i)->kind) {
     case CNN3D_SETTING_BOOLEAN:
@@ -279,8 +273,8 @@ settings_get (const SettingsOf * of, gconstpointer settings, guint i,
       g_value_set_enum (value, FIELD (gint, settings, of, i));
       break;
     case CNN3D_SETTING_RATE:
-      gst_value_set_fraction (value, (&FIELD (gint, settings, of, i))[0],
-          (&FIELD (gint, settings, of, i))[1]);
+      gst_value_set_fraction (
+          value, (&FIELD (gint, settings, of, i))[0], (&FIELD (gint, settings, of, i))[1]);
       break;
     default:
       g_value_set_string (value, FIELD (gchar *, settings, of, i));
@@ -292,7 +286,7 @@ settings_get (const SettingsOf * of, gconstpointer settings, guint i,
 
 /* What is wrong with the value; NULL: nothing. */
 static gchar *
-refusal (const Cnn3dSetting * s, const GValue * value)
+refusal (const Cnn3dSetting *s, const GValue *value)
 {
   switch (s->kind) {
     case CNN3D_SETTING_INT:
@@ -302,17 +296,15 @@ refusal (const Cnn3dSetting * s, const GValue * value)
     case CNN3D_SETTING_NUMBER:
       return cnn3d_setting_refuse (s, g_value_get_double (value));
     case CNN3D_SETTING_RATE:
-      return cnn3d_setting_refuse_rate (s,
-          gst_value_get_fraction_numerator (value),
-          gst_value_get_fraction_denominator (value));
+      return cnn3d_setting_refuse_rate (
+          s, gst_value_get_fraction_numerator (value), gst_value_get_fraction_denominator (value));
     default:
       return NULL;
   }
 }
 
 gboolean
-settings_accept (const SettingsOf * of, GstElement * element, guint i,
-    const GValue * value)
+settings_accept (const SettingsOf *of, GstElement *element, guint i, const GValue *value)
 {
   const Cnn3dSetting *s = setting_at (of, i);
   gchar *reason = refusal (s, value);
@@ -327,24 +319,23 @@ settings_accept (const SettingsOf * of, GstElement * element, guint i,
   } else if (GST_STATE (element) <= GST_STATE_READY) {
     if (!refused) {
       refused = g_hash_table_new_full (NULL, NULL, NULL, g_free);
-      g_object_set_qdata_full (G_OBJECT (element), refused_quark (), refused,
-          (GDestroyNotify) g_hash_table_unref);
+      g_object_set_qdata_full (
+          G_OBJECT (element), refused_quark (), refused, (GDestroyNotify) g_hash_table_unref);
     }
     g_hash_table_insert (refused, (gpointer) s, g_steal_pointer (&reason));
   }
   GST_OBJECT_UNLOCK (element);
 
   if (reason)
-    GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS,
-        ("%s: it keeps its value.", reason), (NULL));
+    GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS, ("%s: it keeps its value.", reason), (NULL));
   g_free (reason);
 
   return accepted;
 }
 
 gboolean
-settings_set (const SettingsOf * of, GstElement * element, gpointer settings,
-    guint i, const GValue * value)
+settings_set (
+    const SettingsOf *of, GstElement *element, gpointer settings, guint i, const GValue *value)
 {
   if (!settings_accept (of, element, i, value))
     return FALSE;
@@ -356,7 +347,7 @@ settings_set (const SettingsOf * of, GstElement * element, gpointer settings,
 }
 
 gboolean
-settings_check (GstElement * element)
+settings_check (GstElement *element)
 {
   GHashTable *refused;
   GHashTableIter iter;
@@ -374,8 +365,7 @@ settings_check (GstElement * element)
     return TRUE;
 
   /* ERRORS */
-  GST_ELEMENT_ERROR (element, RESOURCE, SETTINGS, ("%s.", (gchar *) reason),
-      (NULL));
+  GST_ELEMENT_ERROR (element, RESOURCE, SETTINGS, ("%s.", (gchar *) reason), (NULL));
   g_free (reason);
 
   return FALSE;

@@ -2,6 +2,6 @@
 #ifndef CNN3D_API_H
 #define CNN3D_API_H
 
-#define CNN3D_API __attribute__((visibility("default")))
+#define CNN3D_API __attribute__ ((visibility ("default")))
 
 #endif

@@ -18,8 +18,20 @@ cnn3d_parse_bytes (const gchar *text, guint64 *bytes)
     const gchar *name;
     gdouble factor;
   } units[] = {
-    {"", 1}, {"b", 1}, {"k", 1024}, {"kib", 1024}, {"kb", 1e3}, {"m", 1 << 20}, {"mib", 1 << 20}, {"mb", 1e6},
-    {"g", 1 << 30}, {"gib", 1 << 30}, {"gb", 1e9}, {"t", 0x1p40}, {"tib", 0x1p40}, {"tb", 1e12},
+    { "", 1 },
+    { "b", 1 },
+    { "k", 1024 },
+    { "kib", 1024 },
+    { "kb", 1e3 },
+    { "m", 1 << 20 },
+    { "mib", 1 << 20 },
+    { "mb", 1e6 },
+    { "g", 1 << 30 },
+    { "gib", 1 << 30 },
+    { "gb", 1e9 },
+    { "t", 0x1p40 },
+    { "tib", 0x1p40 },
+    { "tb", 1e12 },
   };
   gchar *end;
   gdouble value;
@@ -28,7 +40,7 @@ cnn3d_parse_bytes (const gchar *text, guint64 *bytes)
     return FALSE;
   value = g_ascii_strtod (text, &end);
   if (end != text + strspn (text, "0123456789."))
-    return FALSE;               /* hexadecimal, or an exponent */
+    return FALSE; /* hexadecimal, or an exponent */
   while (*end == ' ')
     end++;
   for (guint i = 0; i < G_N_ELEMENTS (units); i++)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 gchar *
-cnn3d_escape (const gchar * text, gboolean lines)
+cnn3d_escape (const gchar *text, gboolean lines)
 {
   GString *out = g_string_new (NULL);
   const gchar *p = text;
@@ -13,8 +13,8 @@ cnn3d_escape (const gchar * text, gboolean lines)
   while (*p) {
     gunichar c = g_utf8_get_char_validated (p, -1);
 
-    if (c == (gunichar) - 1 || c == (gunichar) - 2) {
-      g_string_append_printf (out, "\\x%02x", (guint8) * p);
+    if (c == (gunichar) -1 || c == (gunichar) -2) {
+      g_string_append_printf (out, "\\x%02x", (guint8) *p);
       p++;
       continue;
     }
@@ -33,12 +33,12 @@ cnn3d_escape (const gchar * text, gboolean lines)
 static gboolean
 is_unseen (gunichar c)
 {
-  return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069)
-      || (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe;
+  return c == 0x061c || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e)
+      || (c >= 0x2066 && c <= 0x2069) || (c >= 0xfdd0 && c <= 0xfdef) || (c & 0xfffe) == 0xfffe;
 }
 
 gchar *
-cnn3d_escape_shown (const gchar * text)
+cnn3d_escape_shown (const gchar *text)
 {
   g_autofree gchar *plain = cnn3d_escape (text, FALSE);
   GString *out = g_string_sized_new (strlen (plain));

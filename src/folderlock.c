@@ -13,8 +13,7 @@
 #define NAME "run.lock"
 #define MAX_TRIES 100
 
-struct _Cnn3dFolderLock
-{
+struct _Cnn3dFolderLock {
   gchar *path;
   int fd;
 };
@@ -24,7 +23,8 @@ set_error (GError **error, const gchar *path, int code)
 {
   g_autofree gchar *shown = g_filename_display_name (path);
 
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code), "cannot open “%s”: %s", shown, g_strerror (code));
+  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code), "cannot open “%s”: %s", shown,
+      g_strerror (code));
 }
 
 /* The owner, as written by it: "process N on HOST". */

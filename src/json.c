@@ -4,10 +4,10 @@
 #include <string.h>
 
 #define DEEPEST 64
-#define MOST_MEMBERS 4096       /* of an object */
+#define MOST_MEMBERS 4096 /* of an object */
 
 static void G_GNUC_PRINTF (4, 5)
-set_error (GError **error, const gchar *text, const gchar *at, const gchar *format, ...)
+    set_error (GError **error, const gchar *text, const gchar *at, const gchar *format, ...)
 {
   const gchar *line_begins = text;
   guint line = 1;
@@ -23,15 +23,15 @@ set_error (GError **error, const gchar *text, const gchar *at, const gchar *form
   va_start (args, format);
   reason = g_strdup_vprintf (format, args);
   va_end (args);
-  g_set_error (error, JSON_PARSER_ERROR, JSON_PARSER_ERROR_PARSE, "%u:%u: %s", line, (guint) (at - line_begins) + 1,
-      reason);
+  g_set_error (error, JSON_PARSER_ERROR, JSON_PARSER_ERROR_PARSE, "%u:%u: %s", line,
+      (guint) (at - line_begins) + 1, reason);
   g_free (reason);
 }
 
 static gboolean
 check (const gchar *text, gsize length, guint deepest, guint most, GError **error)
 {
-  guint members[DEEPEST + 1];   /* a level: commas of an object; of an array, MOST_MEMBERS and more */
+  guint members[DEEPEST + 1]; /* a level: commas of an object; of an array, MOST_MEMBERS and more */
   guint depth = 0, values = 0;
   gboolean quoted = FALSE;
 
@@ -70,7 +70,8 @@ check (const gchar *text, gsize length, guint deepest, guint most, GError **erro
       case '/':
       case '#':
       case '\'':
-        set_error (error, text, c, "a '%c' outside of a text; JSON has no comments and no other quotes than \"", *c);
+        set_error (error, text, c,
+            "a '%c' outside of a text; JSON has no comments and no other quotes than \"", *c);
         return FALSE;
     }
     if (values > most) {
@@ -82,7 +83,8 @@ check (const gchar *text, gsize length, guint deepest, guint most, GError **erro
 }
 
 gboolean
-cnn3d_json_load (JsonParser *parser, const gchar *text, gsize length, guint deepest, guint most, GError **error)
+cnn3d_json_load (
+    JsonParser *parser, const gchar *text, gsize length, guint deepest, guint most, GError **error)
 {
   static const gchar no_file[] = "<data>:";
   GError *reason = NULL;
@@ -92,7 +94,8 @@ cnn3d_json_load (JsonParser *parser, const gchar *text, gsize length, guint deep
   if (json_parser_load_from_data (parser, text, (gssize) length, &reason))
     return TRUE;
   if (g_str_has_prefix (reason->message, no_file))
-    memmove (reason->message, reason->message + strlen (no_file), strlen (reason->message + strlen (no_file)) + 1);
+    memmove (reason->message, reason->message + strlen (no_file),
+        strlen (reason->message + strlen (no_file)) + 1);
   g_propagate_error (error, reason);
   return FALSE;
 }
@@ -118,6 +121,7 @@ cnn3d_json_float_array (const gfloat *values, guint n)
   gchar number[G_ASCII_DTOSTR_BUF_SIZE];
 
   for (guint i = 0; i < n; i++)
-    g_string_append_printf (text, "%s%s", i ? ", " : "", g_ascii_formatd (number, sizeof number, "%.9g", values[i]));
+    g_string_append_printf (
+        text, "%s%s", i ? ", " : "", g_ascii_formatd (number, sizeof number, "%.9g", values[i]));
   return g_string_free (g_string_append_c (text, ']'), FALSE);
 }

@@ -13,8 +13,8 @@
  * not JSON and would hide brackets from the check of the nesting: they are refused. FALSE with error
  * (JSON_PARSER_ERROR), "line:column: reason", or the reason alone if there is no position, such as for text that is not
  * UTF-8. */
-CNN3D_API gboolean cnn3d_json_load (JsonParser *parser, const gchar *text, gsize length, guint deepest,
-    guint most, GError **error);
+CNN3D_API gboolean cnn3d_json_load (
+    JsonParser *parser, const gchar *text, gsize length, guint deepest, guint most, GError **error);
 
 /* An array as text; free with g_free(). */
 gchar *cnn3d_json_string_array (gchar **strings, guint n);

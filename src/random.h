@@ -10,13 +10,13 @@
 /* Purpose of a draw: two purposes never share a stream. The values are part of a seed's meaning: never renumber them,
  * only append. */
 typedef enum {
-  CNN3D_RANDOM_SHUFFLE = 1,     /* the order of an epoch's clips */
-  CNN3D_RANDOM_FOLD,            /* which fold a group falls into */
-  CNN3D_RANDOM_WINDOW,          /* where clipsample's window starts */
-  CNN3D_RANDOM_AUGMENT,         /* crops, flips, colours */
-  CNN3D_RANDOM_WEIGHTS,         /* initial weights */
+  CNN3D_RANDOM_SHUFFLE = 1, /* the order of an epoch's clips */
+  CNN3D_RANDOM_FOLD,        /* which fold a group falls into */
+  CNN3D_RANDOM_WINDOW,      /* where clipsample's window starts */
+  CNN3D_RANDOM_AUGMENT,     /* crops, flips, colours */
+  CNN3D_RANDOM_WEIGHTS,     /* initial weights */
   CNN3D_RANDOM_DROPOUT,
-  CNN3D_RANDOM_DEMO,            /* the demonstration videos */
+  CNN3D_RANDOM_DEMO, /* the demonstration videos */
 } Cnn3dRandomPurpose;
 
 /* The key of a stream. clip is any second counter: a clip's row in the
@@ -30,15 +30,15 @@ typedef struct {
 
 /* 64 random bits, number `index` of the key's stream. Philox4x32-10:
  * Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011. */
-CNN3D_API guint64 cnn3d_random_bits (const Cnn3dRandomKey * key, guint64 index);
+CNN3D_API guint64 cnn3d_random_bits (const Cnn3dRandomKey *key, guint64 index);
 
 /* Uniform in [0, 1), 53 bits. */
-CNN3D_API gdouble cnn3d_random_uniform (const Cnn3dRandomKey * key, guint64 index);
+CNN3D_API gdouble cnn3d_random_uniform (const Cnn3dRandomKey *key, guint64 index);
 
 /* Uniform integer in [0, n), n > 0. */
-CNN3D_API guint64 cnn3d_random_below (const Cnn3dRandomKey * key, guint64 index, guint64 n);
+CNN3D_API guint64 cnn3d_random_below (const Cnn3dRandomKey *key, guint64 index, guint64 n);
 
 /* Standard normal (Box-Muller). */
-CNN3D_API gdouble cnn3d_random_normal (const Cnn3dRandomKey * key, guint64 index);
+CNN3D_API gdouble cnn3d_random_normal (const Cnn3dRandomKey *key, guint64 index);
 
 #endif

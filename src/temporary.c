@@ -14,7 +14,8 @@ cnn3d_temporary_take (Cnn3dTemporary *t, gsize bytes, const gchar *what, GError 
     return TRUE;
   }
   t->data = NULL;
-  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOMEM, "no memory for %s: %" G_GSIZE_FORMAT " bytes", what, bytes);
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOMEM,
+      "no memory for %s: %" G_GSIZE_FORMAT " bytes", what, bytes);
   return FALSE;
 }
 

@@ -12,10 +12,16 @@
 #include "tool/datasetcheck.h"
 #include "tool/tool.h"
 
-#define MOST_NAMED 10           /* missing files that are listed */
-#define IMBALANCED 10           /* times as many clips as the rarest class */
+#define MOST_NAMED 10 /* missing files that are listed */
+#define IMBALANCED 10 /* times as many clips as the rarest class */
 
-enum { TRAIN, VAL, TEST, NONE, SPLITS };
+enum {
+  TRAIN,
+  VAL,
+  TEST,
+  NONE,
+  SPLITS
+};
 static const gchar *const split_names[SPLITS] = { "train", "val", "test", "none" };
 
 typedef struct {
@@ -24,11 +30,11 @@ typedef struct {
 
 typedef struct {
   Counts all, *classes;
-  guint seconds, frames;        /* clips that are windows */
-  GHashTable *files;            /* paths */
-  GPtrArray *listed;            /* the same, as they first came */
+  guint seconds, frames; /* clips that are windows */
+  GHashTable *files;     /* paths */
+  GPtrArray *listed;     /* the same, as they first came */
   GHashTable *groups;
-  GPtrArray *missing;           /* of the files' */
+  GPtrArray *missing; /* of the files' */
 } Summary;
 
 static guint
@@ -99,8 +105,8 @@ print_summary (const Summary *summary, const Cnn3dDataset *dataset, const gchar 
   g_autofree gchar *shown = cnn3d_escape (location, FALSE);
   guint most = 0, least = 0;
 
-  printf ("%s: %s\n%u clips of %u files, %u classes", shown, cnn3d_dataset_format (dataset, FALSE), summary->all.clips,
-      g_hash_table_size (summary->files), n);
+  printf ("%s: %s\n%u clips of %u files, %u classes", shown, cnn3d_dataset_format (dataset, FALSE),
+      summary->all.clips, g_hash_table_size (summary->files), n);
   if (g_hash_table_size (summary->groups))
     printf (", %u groups", g_hash_table_size (summary->groups));
   if (summary->seconds)
@@ -119,9 +125,11 @@ print_summary (const Summary *summary, const Cnn3dDataset *dataset, const gchar 
   }
   print_counts (&summary->all, &summary->all, "(all)");
   if (summary->classes[most].clips >= IMBALANCED * summary->classes[least].clips) {
-    g_autofree gchar *rare = cnn3d_escape_shown (classes[least]), *frequent = cnn3d_escape_shown (classes[most]);
+    g_autofree gchar *rare = cnn3d_escape_shown (classes[least]),
+                     *frequent = cnn3d_escape_shown (classes[most]);
 
-    printf ("\nImbalanced: \"%s\" has %.3g times as many clips as \"%s\"; sampling=balanced shows them equally often\n",
+    printf ("\nImbalanced: \"%s\" has %.3g times as many clips as \"%s\"; sampling=balanced shows "
+            "them equally often\n",
         frequent, (gdouble) summary->classes[most].clips / summary->classes[least].clips, rare);
   }
 }
@@ -171,7 +179,8 @@ check_files (const Summary *summary)
 static gboolean
 write_manifest (const Cnn3dDataset *dataset, const gchar *output, GError **error)
 {
-  g_autofree gchar *folder = g_path_get_dirname (output), *text = cnn3d_dataset_manifest (dataset, folder);
+  g_autofree gchar *folder = g_path_get_dirname (output),
+                   *text = cnn3d_dataset_manifest (dataset, folder);
 
   return cnn3d_atomic_file_set_contents (output, text, -1, error);
 }
@@ -179,31 +188,34 @@ write_manifest (const Cnn3dDataset *dataset, const gchar *output, GError **error
 int
 tool_dataset (int argc, char **argv)
 {
-  g_autofree gchar *root = NULL, *classes = NULL, *annotator = NULL, *background = NULL, *output = NULL;
+  g_autofree gchar *root = NULL, *classes = NULL, *annotator = NULL, *background = NULL,
+                   *output = NULL;
   g_auto (GStrv) paths = NULL;
   gboolean check = FALSE;
-  const GOptionEntry entries[] = {
-    {"root", 0, 0, G_OPTION_ARG_FILENAME, &root, "The folder that relative paths are in (default PATH's own)", "FOLDER"},
-    {"classes-location", 0, 0, G_OPTION_ARG_FILENAME, &classes, "Names of classes that are numbers (default none)",
-        "FILE"},
-    {"annotator", 0, 0, G_OPTION_ARG_STRING, &annotator, "Whose annotations are taken (default: there is one)", "WHO"},
-    {"background", 0, 0, G_OPTION_ARG_STRING, &background, "Class of what no label covers (default: it is left out)",
-        "NAME"},
-    {"check", 0, 0, G_OPTION_ARG_NONE, &check, "Decode a frame of each file (default: look whether they are there)",
-        NULL},
-    {"output", 0, 0, G_OPTION_ARG_FILENAME, &output, "A manifest to write of all clips (default none)", "FILE"},
-    {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &paths, NULL, NULL},
-    {NULL}
-  };
+  const GOptionEntry entries[] = { { "root", 0, 0, G_OPTION_ARG_FILENAME, &root,
+                                       "The folder that relative paths are in (default PATH's own)",
+                                       "FOLDER" },
+    { "classes-location", 0, 0, G_OPTION_ARG_FILENAME, &classes,
+        "Names of classes that are numbers (default none)", "FILE" },
+    { "annotator", 0, 0, G_OPTION_ARG_STRING, &annotator,
+        "Whose annotations are taken (default: there is one)", "WHO" },
+    { "background", 0, 0, G_OPTION_ARG_STRING, &background,
+        "Class of what no label covers (default: it is left out)", "NAME" },
+    { "check", 0, 0, G_OPTION_ARG_NONE, &check,
+        "Decode a frame of each file (default: look whether they are there)", NULL },
+    { "output", 0, 0, G_OPTION_ARG_FILENAME, &output,
+        "A manifest to write of all clips (default none)", "FILE" },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &paths, NULL, NULL }, { NULL } };
   g_autoptr (GOptionContext) context = g_option_context_new ("PATH - what is in a data set");
   g_autoptr (GError) error = NULL;
-  Cnn3dDatasetParams params = {.rows_only = TRUE };
-  Summary summary = { {0} };
+  Cnn3dDatasetParams params = { .rows_only = TRUE };
+  Summary summary = { { 0 } };
   Cnn3dDataset *dataset;
   gboolean ok = TRUE;
 
   g_option_context_add_main_entries (context, entries, NULL);
-  g_option_context_set_summary (context, "PATH is what clipsrc takes as location: a file of annotations, or a folder of\n"
+  g_option_context_set_summary (context,
+      "PATH is what clipsrc takes as location: a file of annotations, or a folder of\n"
       "class folders. Exits with 1 where files are missing.");
   g_set_prgname ("cnn3d dataset");
   if (!g_option_context_parse (context, &argc, &argv, &error)) {

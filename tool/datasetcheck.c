@@ -21,7 +21,7 @@
 
 /* A manifest of the files; its name, to be removed and freed. NULL with `error` set. */
 static gchar *
-write_manifest (gchar ** files, guint n, GError ** error)
+write_manifest (gchar **files, guint n, GError **error)
 {
   g_autoptr (GString) text = g_string_new ("path,label\n");
   gchar *name;
@@ -30,8 +30,8 @@ write_manifest (gchar ** files, guint n, GError ** error)
   for (guint i = 0; i < n; i++) {
     g_auto (GStrv) parts = g_strsplit (files[i], "\"", -1);
     g_autofree gchar *escaped = g_strjoinv ("\"\"", parts);
-    g_autofree gchar *full = strstr (files[i], "://") ? g_strdup (escaped) :
-        g_canonicalize_filename (escaped, NULL);
+    g_autofree gchar *full =
+        strstr (files[i], "://") ? g_strdup (escaped) : g_canonicalize_filename (escaped, NULL);
 
     g_string_append_printf (text, "\"%s\",file\n", full);
   }
@@ -48,16 +48,14 @@ write_manifest (gchar ** files, guint n, GError ** error)
 
 /* In the new process. */
 static void
-become_line (const gchar * manifest, gint output)
+become_line (const gchar *manifest, gint output)
 {
   g_autofree gchar *location = g_strdup_printf ("location=%s", manifest);
-  g_autofree gchar *workers = g_strdup_printf ("num-workers=%u",
-      MIN (g_get_num_processors (), MOST_WORKERS));
-  gchar clip_bin[] = "clip-bin=clipsample num-frames=1", skip[] =
-      "on-error=skip";
-  gchar *words[] = { "gst-launch-1.0", "-m", "-v", "clipsrc", location, workers,
-    "passes=test", skip, clip_bin, "!", "fakesink", "silent=false", NULL
-  };
+  g_autofree gchar *workers =
+      g_strdup_printf ("num-workers=%u", MIN (g_get_num_processors (), MOST_WORKERS));
+  gchar clip_bin[] = "clip-bin=clipsample num-frames=1", skip[] = "on-error=skip";
+  gchar *words[] = { "gst-launch-1.0", "-m", "-v", "clipsrc", location, workers, "passes=test",
+    skip, clip_bin, "!", "fakesink", "silent=false", NULL };
 
   dup2 (output, STDOUT_FILENO);
   dup2 (output, STDERR_FILENO);
@@ -68,7 +66,7 @@ become_line (const gchar * manifest, gint output)
 
 /* Prints the file and the reason of a message; FALSE: it is about no file. */
 static gboolean
-print_skipped (const gchar * line, gchar ** files, guint n)
+print_skipped (const gchar *line, gchar **files, guint n)
 {
   static const gchar why[] = "reason=(string)", number[] = ", clip=(guint64)";
   const gchar *from = strstr (line, why), *to = g_strrstr (line, number);
@@ -88,7 +86,7 @@ print_skipped (const gchar * line, gchar ** files, guint n)
 }
 
 static gint
-read_messages (FILE * output, gchar ** files, guint n)
+read_messages (FILE *output, gchar **files, guint n)
 {
   const gboolean shows = isatty (STDERR_FILENO);
   gchar *line = NULL;
@@ -110,13 +108,13 @@ read_messages (FILE * output, gchar ** files, guint n)
   free (line);
   if (opened + skipped == n)
     return (gint) skipped;
-  tool_complain ("the files could not be opened: gst-launch-1.0 ended after "
-      "%u of %u", opened + skipped, n);
+  tool_complain (
+      "the files could not be opened: gst-launch-1.0 ended after %u of %u", opened + skipped, n);
   return -1;
 }
 
 gint
-dataset_check (gchar ** files, guint n)
+dataset_check (gchar **files, guint n)
 {
   g_autoptr (GError) error = NULL;
   g_autofree gchar *manifest = write_manifest (files, n, &error);
@@ -130,8 +128,7 @@ dataset_check (gchar ** files, guint n)
   }
   fflush (NULL);
   if (!g_unix_open_pipe (ends, FD_CLOEXEC, &error) || (child = fork ()) < 0) {
-    tool_complain ("gst-launch-1.0: %s",
-        error ? error->message : g_strerror (errno));
+    tool_complain ("gst-launch-1.0: %s", error ? error->message : g_strerror (errno));
     goto done;
   }
   if (child == 0)

@@ -8,6 +8,6 @@
 /* Decodes a frame of each file, as many side by side as there are processors, with its
  * progress on stderr where that is a terminal. Those that cannot be read are printed
  * with the reason. Returns how many these are; -1 with a complaint: the check failed. */
-gint dataset_check (gchar ** files, guint n);
+gint dataset_check (gchar **files, guint n);
 
 #endif

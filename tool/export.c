@@ -9,15 +9,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-typedef struct
-{
+typedef struct {
   gchar *format, *input, *output;
   gchar **models;
 } Options;
 
 /* Such as runs/a/best.onnx for runs/a/best.safetensors. */
 static gchar *
-beside (const gchar * path, const gchar * suffix)
+beside (const gchar *path, const gchar *suffix)
 {
   gsize length = strlen (path);
 
@@ -27,16 +26,16 @@ beside (const gchar * path, const gchar * suffix)
 }
 
 static gboolean
-is_same_file (const gchar * a, const gchar * b)
+is_same_file (const gchar *a, const gchar *b)
 {
   struct stat of_a, of_b;
 
-  return stat (a, &of_a) == 0 && stat (b, &of_b) == 0
-      && of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+  return stat (a, &of_a) == 0 && stat (b, &of_b) == 0 && of_a.st_dev == of_b.st_dev
+      && of_a.st_ino == of_b.st_ino;
 }
 
 static void
-list_written (const gchar * path, const gchar * what)
+list_written (const gchar *path, const gchar *what)
 {
   g_autofree gchar *shown = cnn3d_escape (path, FALSE);
 
@@ -44,22 +43,22 @@ list_written (const gchar * path, const gchar * what)
 }
 
 static gboolean
-export_onnx (const Options * o, const Cnn3dModelFile * file, GError ** error)
+export_onnx (const Options *o, const Cnn3dModelFile *file, GError **error)
 {
   const Cnn3dNetworkParams *p = &cnn3d_model_file_info (file)->network;
   const gboolean picture = !g_strcmp0 (o->input, "picture");
   g_autofree gchar *what = NULL, *modelinfo = NULL, *labels = NULL;
 
-  if (!cnn3d_export_onnx (file, picture ? CNN3D_EXPORT_PICTURE
-          : CNN3D_EXPORT_CLIP, o->output, error))
+  if (!cnn3d_export_onnx (
+          file, picture ? CNN3D_EXPORT_PICTURE : CNN3D_EXPORT_CLIP, o->output, error))
     return FALSE;
   if (picture)
-    what = g_strdup_printf ("%s, batch x %u x %u x %u (a clip's %u frames one "
-        "below the other) to %u classes", p->model, p->channels,
-        p->frames * p->height, p->width, p->frames, p->num_classes);
+    what = g_strdup_printf (
+        "%s, batch x %u x %u x %u (a clip's %u frames one below the other) to %u classes", p->model,
+        p->channels, p->frames * p->height, p->width, p->frames, p->num_classes);
   else
-    what = g_strdup_printf ("%s, batch x %u x %u x %u x %u to %u classes",
-        p->model, p->channels, p->frames, p->height, p->width, p->num_classes);
+    what = g_strdup_printf ("%s, batch x %u x %u x %u x %u to %u classes", p->model, p->channels,
+        p->frames, p->height, p->width, p->num_classes);
   modelinfo = g_strconcat (o->output, ".modelinfo", NULL);
   labels = g_strconcat (o->output, ".labels.txt", NULL);
   list_written (o->output, what);
@@ -69,7 +68,7 @@ export_onnx (const Options * o, const Cnn3dModelFile * file, GError ** error)
 }
 
 static gboolean
-export_weights (const Options * o, const Cnn3dModelFile * file, GError ** error)
+export_weights (const Options *o, const Cnn3dModelFile *file, GError **error)
 {
   const gchar *model = cnn3d_model_file_info (file)->network.model;
   g_autofree gchar *what = g_strdup_printf ("%s's weights", model);
@@ -81,7 +80,7 @@ export_weights (const Options * o, const Cnn3dModelFile * file, GError ** error)
 }
 
 static gboolean
-run (Options * o, const gchar * model, GError ** error)
+run (Options *o, const gchar *model, GError **error)
 {
   const gboolean onnx = !o->format || !strcmp (o->format, "onnx");
   g_autoptr (Cnn3dModelFile) file = NULL;
@@ -124,19 +123,15 @@ int
 tool_export (int argc, char **argv)
 {
   Options o = { NULL };
-  const GOptionEntry entries[] = {
-    {"format", 0, 0, G_OPTION_ARG_STRING, &o.format,
-        "onnx, safetensors (default onnx)", "FORMAT"},
-    {"input", 0, 0, G_OPTION_ARG_STRING, &o.input,
-          "How ONNX takes a clip: clip (C, T, H, W), picture (C, T * H, W: "
-          "frames one below the other) (default clip)", "INPUT"},
-    {"output", 0, 0, G_OPTION_ARG_FILENAME, &o.output,
-          "The file to write (default MODEL.onnx, MODEL.plain.safetensors)",
-        "FILE"},
-    {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.models, NULL,
-        NULL},
-    {NULL}
-  };
+  const GOptionEntry entries[] = { { "format", 0, 0, G_OPTION_ARG_STRING, &o.format,
+                                       "onnx, safetensors (default onnx)", "FORMAT" },
+    { "input", 0, 0, G_OPTION_ARG_STRING, &o.input,
+        "How ONNX takes a clip: clip (C, T, H, W), picture (C, T * H, W: frames one below the "
+        "other) (default clip)",
+        "INPUT" },
+    { "output", 0, 0, G_OPTION_ARG_FILENAME, &o.output,
+        "The file to write (default MODEL.onnx, MODEL.plain.safetensors)", "FILE" },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &o.models, NULL, NULL }, { NULL } };
   g_autoptr (GOptionContext) context =
       g_option_context_new ("MODEL - write a model file as others take it");
   g_autoptr (GError) error = NULL;
@@ -150,8 +145,8 @@ tool_export (int argc, char **argv)
   if (!g_option_context_parse (context, &argc, &argv, &error))
     status = TOOL_USAGE;
   else if (!o.models || o.models[1])
-    g_set_error (&error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
-        "say which one file: cnn3d export MODEL");
+    g_set_error (
+        &error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "say which one file: cnn3d export MODEL");
   else
     run (&o, o.models[0], &error);
   if (error) {

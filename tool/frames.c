@@ -2,7 +2,7 @@
  * clips; those that it has not come to, or that it was ended by, get a process
  * each, so that a file that crashes or stops a decoder costs its own frames only.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#define _GNU_SOURCE             /* memfd_create, pipe2 */
+#define _GNU_SOURCE /* memfd_create, pipe2 */
 #include "tool/frames.h"
 #include "tool/launch.h"
 #include "tool/tool.h"
@@ -18,43 +18,40 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define SECONDS 10              /* in all */
-#define TOGETHER_SECONDS 6      /* of these, for all clips in one process */
+#define SECONDS 10         /* in all */
+#define TOGETHER_SECONDS 6 /* of these, for all clips in one process */
 #define MOST_CHILDREN 4
-#define MOST_BYTES (32u << 20)  /* of frames */
-#define MOST_SAID (1u << 20)    /* bytes of messages */
-#define GRACE 1000              /* ms, for what is interrupted to end */
+#define MOST_BYTES (32u << 20) /* of frames */
+#define MOST_SAID (1u << 20)   /* bytes of messages */
+#define GRACE 1000             /* ms, for what is interrupted to end */
 
-typedef struct
-{
-  Cnn3dReportClip *const *clips;        /* NULL: none runs */
+typedef struct {
+  Cnn3dReportClip *const *clips; /* NULL: none runs */
   guint n;
   pid_t pid;
-  gint frames_fd, said_fd;      /* -1: at its end */
+  gint frames_fd, said_fd; /* -1: at its end */
   GByteArray *frames;
   GString *said;
 } Child;
 
-typedef struct
-{
+typedef struct {
   Child children[MOST_CHILDREN];
   guint running;
-  gchar *problem;               /* that every clip would have */
+  gchar *problem; /* that every clip would have */
 } Decoder;
 
 static void
-append_row (GString * text, const Cnn3dReportClip * clip)
+append_row (GString *text, const Cnn3dReportClip *clip)
 {
   gchar number[G_ASCII_DTOSTR_BUF_SIZE];
 
   g_string_append_c (text, '"');
-  for (const gchar * p = clip->path; *p; p++) {
+  for (const gchar *p = clip->path; *p; p++) {
     if (*p == '"')
       g_string_append_c (text, '"');
     g_string_append_c (text, *p);
   }
-  g_string_append_printf (text, "\",x,%s,",
-      g_ascii_dtostr (number, sizeof number, clip->start));
+  g_string_append_printf (text, "\",x,%s,", g_ascii_dtostr (number, sizeof number, clip->start));
   if (isfinite (clip->end))
     g_string_append (text, g_ascii_dtostr (number, sizeof number, clip->end));
   g_string_append_c (text, ',');
@@ -65,7 +62,7 @@ append_row (GString * text, const Cnn3dReportClip * clip)
 
 /* A manifest in memory, or -1. */
 static gint
-manifest_of (Cnn3dReportClip * const *clips, guint n)
+manifest_of (Cnn3dReportClip *const *clips, guint n)
 {
   const gint fd = memfd_create ("cnn3d-report", MFD_CLOEXEC);
   GString *text = g_string_new ("path,label,start,end,fps\n");
@@ -80,26 +77,22 @@ manifest_of (Cnn3dReportClip * const *clips, guint n)
   return ok ? fd : -1;
 }
 
-static gchar clip_bin[] = "clip-bin=clipsample num-frames="
-    G_STRINGIFY (CNN3D_REPORT_FRAMES) " ! videoconvertscale method=lanczos "
-    "! video/x-raw,width=[16,240],height=96,pixel-aspect-ratio=1/1";
+static gchar clip_bin[] = "clip-bin=clipsample num-frames=" G_STRINGIFY (
+    CNN3D_REPORT_FRAMES) " ! videoconvertscale method=lanczos ! "
+                         "video/x-raw,width=[16,240],height=96,pixel-aspect-ratio=1/1";
 
 /* In the new process. */
 static void
-become_line (gint manifest, gint frames, gint said, gboolean together,
-    pid_t parent)
+become_line (gint manifest, gint frames, gint said, gboolean together, pid_t parent)
 {
   const gint null = open ("/dev/null", O_RDWR);
-  g_autofree gchar *location =
-      g_strdup_printf ("location=/proc/self/fd/%d", manifest);
+  g_autofree gchar *location = g_strdup_printf ("location=/proc/self/fd/%d", manifest);
   g_autofree gchar *fd = g_strdup_printf ("fd=%d", frames);
-  g_autofree gchar *workers = g_strdup_printf ("num-workers=%u", together ?
-      MIN (g_get_num_processors (), MOST_CHILDREN) : 0);
-  gchar *words[] = { "gst-launch-1.0", together ? "-m" : "-q", "clipsrc",
-    location, "passes=test", workers,
-    together ? "on-error=skip" : "on-error=stop", clip_bin, "!", "jpegenc",
-    "quality=80", "!", "fdsink", fd, "sync=false", NULL
-  };
+  g_autofree gchar *workers = g_strdup_printf (
+      "num-workers=%u", together ? MIN (g_get_num_processors (), MOST_CHILDREN) : 0);
+  gchar *words[] = { "gst-launch-1.0", together ? "-m" : "-q", "clipsrc", location, "passes=test",
+    workers, together ? "on-error=skip" : "on-error=stop", clip_bin, "!", "jpegenc", "quality=80",
+    "!", "fdsink", fd, "sync=false", NULL };
 
   /* Not the terminal's Ctrl-C, but that which follows from the end of this program:
    * a second one would end it before it has tidied up. */
@@ -119,7 +112,7 @@ become_line (gint manifest, gint frames, gint said, gboolean together,
 }
 
 static void
-start (Decoder * self, Cnn3dReportClip * const *clips, guint n)
+start (Decoder *self, Cnn3dReportClip *const *clips, guint n)
 {
   const pid_t parent = getpid ();
   gint manifest = manifest_of (clips, n), frames[2] = { -1, -1 };
@@ -128,8 +121,7 @@ start (Decoder * self, Cnn3dReportClip * const *clips, guint n)
 
   while (child->clips)
     child++;
-  if (manifest < 0 || pipe2 (frames, O_CLOEXEC) < 0
-      || pipe2 (said, O_CLOEXEC) < 0)
+  if (manifest < 0 || pipe2 (frames, O_CLOEXEC) < 0 || pipe2 (said, O_CLOEXEC) < 0)
     goto no_process;
   child->pid = fork ();
   if (child->pid == 0)
@@ -150,8 +142,7 @@ start (Decoder * self, Cnn3dReportClip * const *clips, guint n)
 
   /* ERRORS */
 no_process:
-  self->problem = g_strdup_printf ("no process for gst-launch-1.0: %s",
-      g_strerror (errno));
+  self->problem = g_strdup_printf ("no process for gst-launch-1.0: %s", g_strerror (errno));
   for (guint i = 0; i < 2; i++) {
     if (frames[i] >= 0)
       close (frames[i]);
@@ -164,7 +155,7 @@ no_process:
 
 /* The size of the JPEG file that the bytes begin with; 0: there is none. */
 static gsize
-jpeg_size (const guint8 * data, gsize size)
+jpeg_size (const guint8 *data, gsize size)
 {
   gsize i = 2;
 
@@ -175,8 +166,8 @@ jpeg_size (const guint8 * data, gsize size)
 
     i += 2 + (data[i + 2] << 8 | data[i + 3]);
     /* in a scan, 0xff is followed by 0 or by the number of a restart */
-    while (scan && i + 2 <= size && (data[i] != 0xff || data[i + 1] == 0
-            || (data[i + 1] & 0xf8) == 0xd0))
+    while (scan && i + 2 <= size
+        && (data[i] != 0xff || data[i + 1] == 0 || (data[i + 1] & 0xf8) == 0xd0))
       i++;
   }
   return i + 2 <= size && data[i] == 0xff && data[i + 1] == 0xd9 ? i + 2 : 0;
@@ -184,17 +175,15 @@ jpeg_size (const guint8 * data, gsize size)
 
 /* Which clips were skipped, by their messages. */
 static void
-find_skipped (const Child * child, gboolean * skipped)
+find_skipped (const Child *child, gboolean *skipped)
 {
-  static const gchar name[] = "(element): clipsrc-skipped, ", number[] =
-      " clip=(guint64)";
+  static const gchar name[] = "(element): clipsrc-skipped, ", number[] = " clip=(guint64)";
   const gchar *text = child->said->str;
 
   while ((text = strstr (text, name))) {
     const gsize length = strcspn (text, "\n");
     const gchar *last = g_strrstr_len (text, length, number);
-    const guint64 clip = last ? g_ascii_strtoull (last + strlen (number), NULL,
-        10) : child->n;
+    const guint64 clip = last ? g_ascii_strtoull (last + strlen (number), NULL, 10) : child->n;
 
     if (clip < child->n)
       skipped[clip] = TRUE;
@@ -205,11 +194,10 @@ find_skipped (const Child * child, gboolean * skipped)
 /* Frames come in the order of the clips, all of a clip or none. Where there are not
  * as many as that makes, nothing tells whose they are. */
 static void
-take_frames (Child * child)
+take_frames (Child *child)
 {
   g_autofree gboolean *skipped = g_new0 (gboolean, child->n);
-  g_autoptr (GPtrArray) all =
-      g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
+  g_autoptr (GPtrArray) all = g_ptr_array_new_with_free_func ((GDestroyNotify) g_bytes_unref);
   const guint8 *data = child->frames->data;
   gsize left = child->frames->len, size;
   guint wanted = 0;
@@ -228,18 +216,17 @@ take_frames (Child * child)
 
 /* What gst-launch-1.0 said of the clip, without what it says of every one. */
 static gchar *
-reason_of (const Child * child, gint status)
+reason_of (const Child *child, gint status)
 {
-  static const gchar from[] = "ERROR: from element ", why[] =
-      ", cannot be read: ", advice[] = ". Repair or remove it";
+  static const gchar from[] = "ERROR: from element ",
+                     why[] = ", cannot be read: ", advice[] = ". Repair or remove it";
   const gchar *line = strstr (child->said->str, from);
   const gchar *text = line ? strstr (line, ": ") : NULL, *begin, *end;
 
   text = text ? strstr (text + 2, ": ") : NULL;
   if (!text)
     return WIFSIGNALED (status)
-        ? g_strdup_printf ("its decoding was ended by signal %d",
-        WTERMSIG (status))
+        ? g_strdup_printf ("its decoding was ended by signal %d", WTERMSIG (status))
         : g_strdup ("its decoding gave too few frames");
   text += 2;
   end = strstr (text, "\nAdditional debug info:");
@@ -257,10 +244,10 @@ reason_of (const Child * child, gint status)
 
 /* A problem of the program or the plug-ins, not of the clip; NULL: there is none. */
 static gchar *
-problem_of (const Child * child, gint status)
+problem_of (const Child *child, gint status)
 {
-  static const gchar *const bad[] = { "cnn3d: ", "erroneous pipeline: ",
-    "pipeline could not be constructed: "
+  static const gchar *const bad[] = {
+    "cnn3d: ", "erroneous pipeline: ", "pipeline could not be constructed: "
   };
   const gchar *line = NULL;
 
@@ -268,11 +255,12 @@ problem_of (const Child * child, gint status)
     if ((line = strstr (child->said->str, bad[i])))
       line += strlen (bad[i]);
   return line && WIFEXITED (status) && WEXITSTATUS (status) != 0
-      ? g_strndup (line, strcspn (line, "\n")) : NULL;
+      ? g_strndup (line, strcspn (line, "\n"))
+      : NULL;
 }
 
 static void
-clear (Decoder * self, Child * child)
+clear (Decoder *self, Child *child)
 {
   if (child->frames_fd >= 0)
     close (child->frames_fd);
@@ -280,18 +268,17 @@ clear (Decoder * self, Child * child)
     close (child->said_fd);
   g_byte_array_unref (child->frames);
   g_string_free (child->said, TRUE);
-  *child = (Child) {
-    NULL
-  };
+  *child = (Child) { NULL };
   self->running--;
 }
 
 static void
-end (Decoder * self, Child * child)
+end (Decoder *self, Child *child)
 {
   gint status = 0;
 
-  while (waitpid (child->pid, &status, 0) < 0 && errno == EINTR);
+  while (waitpid (child->pid, &status, 0) < 0 && errno == EINTR)
+    ;
   if (status == 0)
     take_frames (child);
   else if (!self->problem)
@@ -303,7 +290,7 @@ end (Decoder * self, Child * child)
 
 /* What is there to be read; what has come to its end is closed. */
 static void
-read_from (Child * child, gint * fd)
+read_from (Child *child, gint *fd)
 {
   guint8 block[65536];
   const gssize n = read (*fd, block, sizeof block);
@@ -320,7 +307,7 @@ read_from (Child * child, gint * fd)
 }
 
 static void
-wait_and_read (Decoder * self, gint64 deadline)
+wait_and_read (Decoder *self, gint64 deadline)
 {
   struct pollfd fds[2 * MOST_CHILDREN];
   const gint64 left = deadline - g_get_monotonic_time ();
@@ -328,10 +315,8 @@ wait_and_read (Decoder * self, gint64 deadline)
   for (guint i = 0; i < MOST_CHILDREN; i++) {
     const Child *child = &self->children[i];
 
-    fds[2 * i] = (struct pollfd) {
-    child->clips ? child->frames_fd : -1, POLLIN, 0};
-    fds[2 * i + 1] = (struct pollfd) {
-    child->clips ? child->said_fd : -1, POLLIN, 0};
+    fds[2 * i] = (struct pollfd) { child->clips ? child->frames_fd : -1, POLLIN, 0 };
+    fds[2 * i + 1] = (struct pollfd) { child->clips ? child->said_fd : -1, POLLIN, 0 };
   }
   if (poll (fds, G_N_ELEMENTS (fds), (gint) (MAX (left, 0) / 1000) + 1) <= 0)
     return;
@@ -349,7 +334,7 @@ wait_and_read (Decoder * self, gint64 deadline)
 
 /* To the process and those that it has started. */
 static void
-signal_child (const Child * child, gint number)
+signal_child (const Child *child, gint number)
 {
   if (kill (-child->pid, number) < 0)
     kill (child->pid, number);
@@ -357,7 +342,7 @@ signal_child (const Child * child, gint number)
 
 /* Interrupts what still runs, and kills what does not end by that. */
 static void
-stop (Decoder * self)
+stop (Decoder *self)
 {
   for (guint i = 0; i < MOST_CHILDREN; i++)
     if (self->children[i].clips)
@@ -379,14 +364,12 @@ stop (Decoder * self)
 
 /* Decodes in processes of so many clips, until the deadline. */
 static void
-decode (Decoder * self, Cnn3dReportClip * const *clips, guint n, guint each,
-    gint64 deadline)
+decode (Decoder *self, Cnn3dReportClip *const *clips, guint n, guint each, gint64 deadline)
 {
   const guint most = MIN (g_get_num_processors (), MOST_CHILDREN);
   guint next = 0;
 
-  while (!self->problem && (next < n || self->running > 0)
-      && g_get_monotonic_time () < deadline) {
+  while (!self->problem && (next < n || self->running > 0) && g_get_monotonic_time () < deadline) {
     for (; next < n && !self->problem && self->running < most; next += each)
       start (self, clips + next, MIN (each, n - next));
     wait_and_read (self, deadline);
@@ -396,7 +379,7 @@ decode (Decoder * self, Cnn3dReportClip * const *clips, guint n, guint each,
 
 /* Those that have neither frames nor a reason. */
 static GPtrArray *
-remaining (Cnn3dReportClip * const *clips, guint n)
+remaining (Cnn3dReportClip *const *clips, guint n)
 {
   GPtrArray *list = g_ptr_array_new ();
 
@@ -408,7 +391,7 @@ remaining (Cnn3dReportClip * const *clips, guint n)
 
 /* Nobody need start a process to find that a file is missing. */
 static void
-find_missing (Cnn3dReportClip * clip)
+find_missing (Cnn3dReportClip *clip)
 {
   g_autofree gchar *file = g_filename_from_uri (clip->path, NULL, NULL);
 
@@ -418,7 +401,7 @@ find_missing (Cnn3dReportClip * clip)
 }
 
 gchar *
-frames_decode (Cnn3dReportClip * const *clips, guint n)
+frames_decode (Cnn3dReportClip *const *clips, guint n)
 {
   const gint64 now = g_get_monotonic_time ();
   g_autoptr (GPtrArray) all = NULL, rest = NULL, late = NULL;
@@ -427,14 +410,14 @@ frames_decode (Cnn3dReportClip * const *clips, guint n)
   for (guint i = 0; i < n; i++)
     find_missing (clips[i]);
   all = remaining (clips, n);
-  decode (&self, (Cnn3dReportClip * const *) all->pdata, all->len, MAX (all->len,
-          1), now + TOGETHER_SECONDS * G_USEC_PER_SEC);
+  decode (&self, (Cnn3dReportClip *const *) all->pdata, all->len, MAX (all->len, 1),
+      now + TOGETHER_SECONDS * G_USEC_PER_SEC);
   rest = remaining (clips, n);
-  decode (&self, (Cnn3dReportClip * const *) rest->pdata, rest->len, 1,
-      now + SECONDS * G_USEC_PER_SEC);
+  decode (
+      &self, (Cnn3dReportClip *const *) rest->pdata, rest->len, 1, now + SECONDS * G_USEC_PER_SEC);
   late = remaining (clips, n);
   for (guint i = 0; i < late->len; i++)
-    ((Cnn3dReportClip *) late->pdata[i])->problem = g_strdup_printf ("the %d "
-        "seconds that the frames of a page may take were over", SECONDS);
+    ((Cnn3dReportClip *) late->pdata[i])->problem =
+        g_strdup_printf ("the %d seconds that the frames of a page may take were over", SECONDS);
   return self.problem;
 }

@@ -8,6 +8,6 @@
 /* A Cnn3dReportDecode: a gst-launch-1.0 for each clip, a few at a time, for ten
  * seconds in all. There are no files: manifests and frames go through memory and
  * pipes. */
-gchar *frames_decode (Cnn3dReportClip * const *clips, guint n);
+gchar *frames_decode (Cnn3dReportClip *const *clips, guint n);
 
 #endif

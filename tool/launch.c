@@ -13,11 +13,11 @@
 
 /* Characters that no shell interprets. A line's words have printable characters only. */
 static gboolean
-is_plain (const gchar * text)
+is_plain (const gchar *text)
 {
   if (strcmp (text, "!") == 0)
     return TRUE;
-  for (const gchar * p = text; *p; p++)
+  for (const gchar *p = text; *p; p++)
     if (!g_ascii_isalnum (*p) && !strchr ("_-+/.,:=@%", *p))
       return FALSE;
   return *text != 0;
@@ -25,7 +25,7 @@ is_plain (const gchar * text)
 
 /* Quotes a word for a shell; the name in NAME=VALUE is left outside of the quotes, for readability. */
 static void
-print_word (const gchar * word)
+print_word (const gchar *word)
 {
   const gchar *equals = strchr (word, '=');
   const gchar *value = equals ? equals + 1 : word;
@@ -41,7 +41,7 @@ print_word (const gchar * word)
 }
 
 void
-launch_print (gchar ** words)
+launch_print (gchar **words)
 {
   for (guint i = 0; words[i]; i++) {
     if (i > 0)
@@ -54,8 +54,7 @@ launch_print (gchar ** words)
 /* Appends the first of two folders that exists to a search path: that of the build tree, or the installed one, both
  * relative to this program's folder. The user's entries come first. */
 static void
-add_folder (const gchar * variable, const gchar * built,
-    const gchar * installed)
+add_folder (const gchar *variable, const gchar *built, const gchar *installed)
 {
   g_autofree gchar *program = g_file_read_link ("/proc/self/exe", NULL);
   g_autofree gchar *own = program ? g_path_get_dirname (program) : NULL;
@@ -69,15 +68,15 @@ add_folder (const gchar * variable, const gchar * built,
 
     if (!g_file_test (path, G_FILE_TEST_IS_DIR))
       continue;
-    both = g_strjoin (value && *value ? G_SEARCHPATH_SEPARATOR_S : "",
-        value ? value : "", folder, NULL);
+    both = g_strjoin (
+        value && *value ? G_SEARCHPATH_SEPARATOR_S : "", value ? value : "", folder, NULL);
     g_setenv (variable, both, TRUE);
     return;
   }
 }
 
 int
-launch_become (gchar ** words)
+launch_become (gchar **words)
 {
   add_folder ("GST_PLUGIN_PATH", "../tool/../plugins", PLUGINS_DIR);
   add_folder ("GST_PRESET_PATH", "../tool/../presets", PRESETS_DIR);
@@ -85,8 +84,7 @@ launch_become (gchar ** words)
 
   /* ERRORS */
   if (errno == ENOENT)
-    tool_complain ("%s is not on the PATH; Debian's package "
-        "gstreamer1.0-tools has it", words[0]);
+    tool_complain ("%s is not on the PATH; Debian's package gstreamer1.0-tools has it", words[0]);
   else
     tool_complain ("cannot run %s: %s", words[0], g_strerror (errno));
   return TOOL_FAILED;
@@ -99,7 +97,7 @@ static volatile pid_t child;
 static volatile sig_atomic_t stopped_by;
 
 static void
-pass_on (int number, siginfo_t * info, void *context)
+pass_on (int number, siginfo_t *info, void *context)
 {
   const gboolean first = stopped_by == 0;
 
@@ -111,10 +109,10 @@ pass_on (int number, siginfo_t * info, void *context)
 }
 
 int
-launch_wait (gchar ** words, gboolean * stopped)
+launch_wait (gchar **words, gboolean *stopped)
 {
   static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
-  struct sigaction action = {.sa_sigaction = pass_on,.sa_flags = SA_SIGINFO };
+  struct sigaction action = { .sa_sigaction = pass_on, .sa_flags = SA_SIGINFO };
   struct sigaction before[G_N_ELEMENTS (numbers)];
   sigset_t held, mask;
   int status = 0;
@@ -145,13 +143,13 @@ launch_wait (gchar ** words, gboolean * stopped)
       sigaction (numbers[i], &action, NULL);
   }
   sigprocmask (SIG_SETMASK, &mask, NULL);
-  while (waitpid (child, &status, 0) < 0 && errno == EINTR);
+  while (waitpid (child, &status, 0) < 0 && errno == EINTR)
+    ;
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
     sigaction (numbers[i], &before[i], NULL);
   *stopped = stopped_by != 0;
   status = WIFEXITED (status) ? WEXITSTATUS (status) : 128 + WTERMSIG (status);
-  if (stopped_by && (status == TOOL_FINE || status == INTERRUPTED
-          || status == 128 + SIGINT))
+  if (stopped_by && (status == TOOL_FINE || status == INTERRUPTED || status == 128 + SIGINT))
     status = 128 + stopped_by;
   return status;
 

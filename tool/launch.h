@@ -6,13 +6,13 @@
 #include <glib.h>
 
 /* Prints the line on stdout, quoted for a shell. */
-void launch_print (gchar ** words);
+void launch_print (gchar **words);
 
 /* Replaces this process by the line. Returns an exit status only if that fails. */
-int launch_become (gchar ** words);
+int launch_become (gchar **words);
 
 /* Runs the line and returns its exit status. SIGINT, SIGTERM and SIGHUP are passed on to it as SIGINT, on which it
  * saves and ends; then *stopped is TRUE and, unless it failed, the status is 128 plus the number of the signal. */
-int launch_wait (gchar ** words, gboolean * stopped);
+int launch_wait (gchar **words, gboolean *stopped);
 
 #endif

@@ -6,26 +6,21 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct
-{
+static const struct {
   const gchar *name;
   const gchar *help;
   int (*run) (int argc, char **argv);
 } commands[] = {
-  {"dataset", "tell what is in a data set, and write it as a manifest",
-      tool_dataset},
-  {"plan", "tell what training takes, and what would fit", tool_plan},
-  {"pipeline", "print the gst-launch-1.0 lines of a configuration",
-      tool_pipeline},
-  {"train", "print these lines and run them", tool_train},
-  {"export", "export a model file to ONNX, or to plain weights",
-      tool_export},
-  {"report", "write an HTML page with a run's curves, results and wrong clips",
-      tool_report},
+  { "dataset", "tell what is in a data set, and write it as a manifest", tool_dataset },
+  { "plan", "tell what training takes, and what would fit", tool_plan },
+  { "pipeline", "print the gst-launch-1.0 lines of a configuration", tool_pipeline },
+  { "train", "print these lines and run them", tool_train },
+  { "export", "export a model file to ONNX, or to plain weights", tool_export },
+  { "report", "write an HTML page with a run's curves, results and wrong clips", tool_report },
 };
 
 void
-tool_complain (const gchar * format, ...)
+tool_complain (const gchar *format, ...)
 {
   va_list args;
   gchar *message, *shown;
@@ -40,13 +35,14 @@ tool_complain (const gchar * format, ...)
 }
 
 static void
-show_help (FILE * file)
+show_help (FILE *file)
 {
   fputs ("usage: cnn3d COMMAND [OPTION...]\n\nCommands:\n", file);
   for (guint i = 0; i < G_N_ELEMENTS (commands); i++)
     fprintf (file, "  %-10s %s\n", commands[i].name, commands[i].help);
   fputs ("\n  cnn3d COMMAND --help   show its options\n"
-      "  cnn3d --version        print the version\n", file);
+         "  cnn3d --version        print the version\n",
+      file);
 }
 
 int

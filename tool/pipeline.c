@@ -10,17 +10,17 @@
 #include <string.h>
 
 static void
-show_help (const gchar * command)
+show_help (const gchar *command)
 {
   guint n_keys;
   const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
 
   printf ("usage: cnn3d %s --config FILE [--test] [--SECTION.KEY=VALUE...]\n\n"
-      "%s the gst-launch-1.0 line that the YAML file describes, and, with\n"
-      "paths.test, the one that tests the best weights after it; --test: that one\n"
-      "alone. Options come after the file, and win over it. In both, null means\n"
-      "what holds without the key. Relative paths begin where the line runs.\n\n"
-      "Keys:\n",
+          "%s the gst-launch-1.0 line that the YAML file describes, and, with\n"
+          "paths.test, the one that tests the best weights after it; --test: that one\n"
+          "alone. Options come after the file, and win over it. In both, null means\n"
+          "what holds without the key. Relative paths begin where the line runs.\n\n"
+          "Keys:\n",
       command, strcmp (command, "train") ? "Prints" : "Prints, and then runs,");
   for (guint i = 0; i < n_keys; i++) {
     gchar *values = cnn3d_config_key_values (&keys[i]);
@@ -36,21 +36,19 @@ show_help (const gchar * command)
 }
 
 /* The lines to print or run; NULL: not requested. */
-typedef struct
-{
+typedef struct {
   gchar **train, **test;
 } Lines;
 
 static void
-clear_lines (Lines * lines)
+clear_lines (Lines *lines)
 {
   g_clear_pointer (&lines->train, g_strfreev);
   g_clear_pointer (&lines->test, g_strfreev);
 }
 
 static gboolean
-make_lines (const Cnn3dConfig * config, gboolean test_only, Lines * lines,
-    GError ** error)
+make_lines (const Cnn3dConfig *config, gboolean test_only, Lines *lines, GError **error)
 {
   if (test_only || cnn3d_config_get (config, "paths.test")) {
     lines->test = cnn3d_config_test_line (config, error);
@@ -64,7 +62,7 @@ make_lines (const Cnn3dConfig * config, gboolean test_only, Lines * lines,
 
 /* Reads the file, then the options. Returns an exit status; without lines nothing is left to do. */
 static int
-read_lines (int argc, char **argv, Lines * lines)
+read_lines (int argc, char **argv, Lines *lines)
 {
   const gchar *command = argv[0], *file = NULL;
   Cnn3dConfig *config = cnn3d_config_new ();
@@ -99,8 +97,7 @@ read_lines (int argc, char **argv, Lines * lines)
   for (int i = 1; i < argc; i++) {
     if (strcmp (argv[i], "--config") == 0)
       i++;
-    else if (!g_str_has_prefix (argv[i], "--config=")
-        && strcmp (argv[i], "--test") != 0
+    else if (!g_str_has_prefix (argv[i], "--config=") && strcmp (argv[i], "--test") != 0
         && !cnn3d_config_override (config, argv[i], &error))
       goto refused;
   }
@@ -158,8 +155,8 @@ tool_train (int argc, char **argv)
     launch_print (lines.train);
     status = launch_wait (lines.train, &stopped);
     if (lines.test && (stopped || status != TOOL_FINE)) {
-      tool_complain ("training %s, nothing is tested",
-          stopped ? "was stopped" : "did not end well");
+      tool_complain (
+          "training %s, nothing is tested", stopped ? "was stopped" : "did not end well");
       g_clear_pointer (&lines.test, g_strfreev);
     }
   }

@@ -16,22 +16,23 @@
 
 /* Options that are settings: their ranges and descriptions are the table's. */
 static const struct {
-  const gchar *option, *key, *fallback; /* fallback: the default without a configuration; NULL: the setting's */
+  const gchar *option, *key,
+      *fallback; /* fallback: the default without a configuration; NULL: the setting's */
 } settings[] = {
-  {"model", "model.backbone"},
-  {"size", "data.img_size"},
-  {"num-frames", "data.num_frames"},
-  {"batch-size", "data.batch_size", "4"},
-  {"accumulate-grad-batches", "train.accumulate_grad_batches"},
-  {"precision", "trainer.precision"},
-  {"convolution", "trainer.convolution"},
-  {"recompute", "train.recompute"},
-  {"optimizer", "loss.optimizer"},
-  {"gradient-clip-val", "trainer.gradient_clip_val"},
-  {"freeze", "model.freeze"},
-  {"num-classes", "model.model_class_num", "400"},
-  {"base-width", "model.base_width"},
-  {"budget", "train.max_memory"},
+  { "model", "model.backbone" },
+  { "size", "data.img_size" },
+  { "num-frames", "data.num_frames" },
+  { "batch-size", "data.batch_size", "4" },
+  { "accumulate-grad-batches", "train.accumulate_grad_batches" },
+  { "precision", "trainer.precision" },
+  { "convolution", "trainer.convolution" },
+  { "recompute", "train.recompute" },
+  { "optimizer", "loss.optimizer" },
+  { "gradient-clip-val", "trainer.gradient_clip_val" },
+  { "freeze", "model.freeze" },
+  { "num-classes", "model.model_class_num", "400" },
+  { "base-width", "model.base_width" },
+  { "budget", "train.max_memory" },
 };
 
 typedef struct {
@@ -63,7 +64,8 @@ size_in_bytes (const gchar *text)
 {
   guint64 bytes;
 
-  return cnn3d_parse_bytes (text, &bytes) ? g_strdup_printf ("%" G_GUINT64_FORMAT, bytes) : g_strdup (text);
+  return cnn3d_parse_bytes (text, &bytes) ? g_strdup_printf ("%" G_GUINT64_FORMAT, bytes)
+                                          : g_strdup (text);
 }
 
 static gint
@@ -74,7 +76,8 @@ get_int (const Cnn3dConfig *config, const gchar *key)
 
 /* Reports a wrong value as an error of the command line, not of a file. */
 static gboolean
-set_option (Cnn3dConfig *config, const gchar *key, const gchar *option, const gchar *text, GError **error)
+set_option (
+    Cnn3dConfig *config, const gchar *key, const gchar *option, const gchar *text, GError **error)
 {
   g_autoptr (GError) wrong = NULL;
 
@@ -100,8 +103,9 @@ read_settings (const Options *o, GError **error)
       given = settings[i].fallback;
     if (!given)
       continue;
-    text = !strcmp (option, "size") ? size_as_list (given, error)
-        : !strcmp (option, "budget") ? size_in_bytes (given) : g_strdup (given);
+    text = !strcmp (option, "size")  ? size_as_list (given, error)
+        : !strcmp (option, "budget") ? size_in_bytes (given)
+                                     : g_strdup (given);
     ok = text && set_option (config, settings[i].key, option, text, error);
   }
   if (ok && get_int (config, "model.model_class_num") < 2) {
@@ -152,7 +156,9 @@ to_params (const Cnn3dConfig *config, Cnn3dTrainerParams *p)
   p->gradient_clip = get_double (config, "trainer.gradient_clip_val");
   p->momentum = get_double (config, "loss.momentum");
   p->threads = get_int (config, "trainer.threads");
-  p->micro_batch = get_boolean (config, "train.use_chunking_in_train") ? get_int (config, "data.video_batch_size") : 0;
+  p->micro_batch = get_boolean (config, "train.use_chunking_in_train")
+      ? get_int (config, "data.video_batch_size")
+      : 0;
   p->freeze = cnn3d_config_get (config, "model.freeze");
   p->auto_fit = get_boolean (config, "train.auto_fit");
   cnn3d_parse_bytes (cnn3d_config_get (config, "train.max_memory"), &p->max_memory);
@@ -172,15 +178,19 @@ micro_batch (const Cnn3dTrainerParams *params, guint batch)
 static gboolean
 measure (const ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, Cnn3dFit *fit)
 {
-  const Cnn3dRecompute first = params->recompute == CNN3D_RECOMPUTE_AUTO ? CNN3D_RECOMPUTE_NONE : params->recompute;
-  const Cnn3dRecompute last = params->recompute == CNN3D_RECOMPUTE_AUTO ? CNN3D_RECOMPUTE_BLOCK : params->recompute;
+  const Cnn3dRecompute first =
+      params->recompute == CNN3D_RECOMPUTE_AUTO ? CNN3D_RECOMPUTE_NONE : params->recompute;
+  const Cnn3dRecompute last =
+      params->recompute == CNN3D_RECOMPUTE_AUTO ? CNN3D_RECOMPUTE_BLOCK : params->recompute;
 
-  if (params->auto_fit && cnn3d_fit_choose (plan->backend, plan->device, params, batch, fit, NULL)) {
+  if (params->auto_fit
+      && cnn3d_fit_choose (plan->backend, plan->device, params, batch, fit, NULL)) {
     fit->seconds *= params->accumulate;
     return TRUE;
   }
   for (Cnn3dRecompute r = first; r <= last; r++) {
-    if (!cnn3d_fit_measure (plan->backend, plan->device, params, batch, micro_batch (params, batch), r, fit, NULL))
+    if (!cnn3d_fit_measure (
+            plan->backend, plan->device, params, batch, micro_batch (params, batch), r, fit, NULL))
       return FALSE;
     fit->seconds *= params->accumulate;
     if (cnn3d_fit_needs (fit) <= plan->budget)
@@ -197,16 +207,19 @@ tool_plan_changes (const ToolPlan *plan, const Cnn3dFit *fit, const gchar *chang
 
   if (!fewer)
     return g_strdup (changes);
-  norm = cnn3d_freezes_norm (plan->params.freeze) ? g_strdup ("order of sums")
-      : g_strdup_printf ("batch norm sees %u clip%s at once", fit->micro_batch, fit->micro_batch == 1 ? "" : "s");
+  norm = cnn3d_freezes_norm (plan->params.freeze)
+      ? g_strdup ("order of sums")
+      : g_strdup_printf ("batch norm sees %u clip%s at once", fit->micro_batch,
+            fit->micro_batch == 1 ? "" : "s");
   return changes ? g_strconcat (changes, "; ", norm, NULL) : g_steal_pointer (&norm);
 }
 
 /* changes: in addition to the clips that run at once; NULL: none. */
 static void
-add_knob (ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, const gchar *changes, gchar *setting)
+add_knob (ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, const gchar *changes,
+    gchar *setting)
 {
-  ToolKnob knob = { setting, NULL, {0} };
+  ToolKnob knob = { setting, NULL, { 0 } };
 
   if (!measure (plan, params, batch, &knob.fit)) {
     g_free (setting);
@@ -229,7 +242,8 @@ add_knobs (ToolPlan *plan)
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
     p.recompute = r;
     if (r != plan->fit.recompute)
-      add_knob (plan, &p, plan->batch, NULL, g_strdup_printf ("recompute=%s", cnn3d_choice_name (&cnn3d_recomputes, r)));
+      add_knob (plan, &p, plan->batch, NULL,
+          g_strdup_printf ("recompute=%s", cnn3d_choice_name (&cnn3d_recomputes, r)));
   }
   p = *asked;
   /* the others are compared with the same recomputation */
@@ -243,12 +257,14 @@ add_knobs (ToolPlan *plan)
     if (plan->batch % d == 0) {
       p.accumulate = asked->accumulate * d;
       add_knob (plan, &p, plan->batch / d, NULL,
-          g_strdup_printf ("batch-size=%u accumulate-grad-batches=%u", plan->batch / d, p.accumulate));
+          g_strdup_printf (
+              "batch-size=%u accumulate-grad-batches=%u", plan->batch / d, p.accumulate));
     }
   p.accumulate = asked->accumulate;
   if (n->frames >= 4) {
     p.network.frames = n->frames / 2;
-    add_knob (plan, &p, plan->batch, "sees half the motion", g_strdup_printf ("num-frames=%u", p.network.frames));
+    add_knob (plan, &p, plan->batch, "sees half the motion",
+        g_strdup_printf ("num-frames=%u", p.network.frames));
     p.network.frames = n->frames;
   }
   if (n->height > 112 && n->width > 112) {
@@ -329,8 +345,8 @@ static void
 look_around (ToolPlan *plan)
 {
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++)
-    plan->largest[r] = cnn3d_fit_largest (plan->backend, plan->device, &plan->params, r, plan->budget,
-        &plan->largest_fit[r]);
+    plan->largest[r] = cnn3d_fit_largest (
+        plan->backend, plan->device, &plan->params, r, plan->budget, &plan->largest_fit[r]);
   add_knobs (plan);
   recommend (plan);
 }
@@ -341,10 +357,12 @@ static gboolean
 open_device (ToolPlan *plan, const gchar *gpu, const gchar *device, GError **error)
 {
   g_autofree gchar *profile = gpu ? cnn3d_gpus_find (gpu, error) : NULL;
-  const Cnn3dDeviceParams params = {.threads = plan->params.threads,.profile = profile,
-    .convolution = plan->params.convolution,.deterministic = plan->params.deterministic,.tf32 = plan->params.tf32,
-    .benchmark = plan->params.benchmark
-  };
+  const Cnn3dDeviceParams params = { .threads = plan->params.threads,
+    .profile = profile,
+    .convolution = plan->params.convolution,
+    .deterministic = plan->params.deterministic,
+    .tf32 = plan->params.tf32,
+    .benchmark = plan->params.benchmark };
   const gboolean any = !gpu && (!device || !strcmp (device, "auto"));
 
   if (gpu && !profile)
@@ -376,7 +394,8 @@ clear_knob (gpointer knob)
 }
 
 static gboolean
-plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBuilder *json, GError **error)
+plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBuilder *json,
+    GError **error)
 {
   ToolPlan plan = { .gpu = gpu, .batch = get_int (config, "data.batch_size") };
   Cnn3dNetwork *net = NULL;
@@ -391,8 +410,9 @@ plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBui
     look_around (&plan);
   if (ok && o->roofline) {
     net = cnn3d_network_new (&plan.params.network, error);
-    ok = net && (plan.roofline = cnn3d_fit_roofline (plan.backend, plan.device, &plan.params, plan.batch, &plan.fit,
-            &plan.rates, error));
+    ok = net
+        && (plan.roofline = cnn3d_fit_roofline (plan.backend, plan.device, &plan.params, plan.batch,
+                &plan.fit, &plan.rates, error));
   }
   if (ok && json)
     tool_plan_json (&plan, net, json);
@@ -445,19 +465,20 @@ int
 tool_plan (int argc, char **argv)
 {
   Options o = { NULL };
-  const GOptionEntry others[] = {
-    {"config", 0, 0, G_OPTION_ARG_FILENAME, &o.config, "Settings of a run; options win over them", "FILE"},
-    {"auto-fit", 0, 0, G_OPTION_ARG_NONE, &o.auto_fit, "Batches may be split to fit", NULL},
-    {"gpu", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.gpus,
-        "A GPU that need not be here: rtx3070, ...; all; may be given again", "NAME"},
-    {"device", 0, 0, G_OPTION_ARG_STRING, &o.device, "One that is here: auto, cpu, cuda (default auto)", "D"},
-    {"roofline", 0, 0, G_OPTION_ARG_NONE, &o.roofline, "What a step computes and moves at least, layer by layer", NULL},
-    {"json", 0, 0, G_OPTION_ARG_NONE, &o.json, "Print JSON", NULL},
-    {NULL}
-  };
-  GOptionEntry entries[G_N_ELEMENTS (settings) + 1] = { {NULL} };
+  const GOptionEntry others[] = { { "config", 0, 0, G_OPTION_ARG_FILENAME, &o.config,
+                                      "Settings of a run; options win over them", "FILE" },
+    { "auto-fit", 0, 0, G_OPTION_ARG_NONE, &o.auto_fit, "Batches may be split to fit", NULL },
+    { "gpu", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.gpus,
+        "A GPU that need not be here: rtx3070, ...; all; may be given again", "NAME" },
+    { "device", 0, 0, G_OPTION_ARG_STRING, &o.device,
+        "One that is here: auto, cpu, cuda (default auto)", "D" },
+    { "roofline", 0, 0, G_OPTION_ARG_NONE, &o.roofline,
+        "What a step computes and moves at least, layer by layer", NULL },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "Print JSON", NULL }, { NULL } };
+  GOptionEntry entries[G_N_ELEMENTS (settings) + 1] = { { NULL } };
   gchar *abouts[G_N_ELEMENTS (settings)];
-  g_autoptr (GOptionContext) context = g_option_context_new ("- what training takes, and what would fit");
+  g_autoptr (GOptionContext) context =
+      g_option_context_new ("- what training takes, and what would fit");
   Cnn3dConfig *config = NULL;
   g_autoptr (GError) error = NULL;
   gint status = TOOL_FINE;
@@ -465,9 +486,12 @@ tool_plan (int argc, char **argv)
   for (guint i = 0; i < G_N_ELEMENTS (settings); i++) {
     const Cnn3dSetting *s = cnn3d_setting (NULL, settings[i].key);
 
-    abouts[i] = s->name && !settings[i].fallback ? cnn3d_setting_blurb (s)
-        : g_strdup_printf ("%s (default %s)", s->about, settings[i].fallback ? settings[i].fallback : s->without);
-    entries[i] = (GOptionEntry) {settings[i].option, 0, 0, G_OPTION_ARG_STRING, &o.values[i], abouts[i], "VALUE"};
+    abouts[i] = s->name && !settings[i].fallback
+        ? cnn3d_setting_blurb (s)
+        : g_strdup_printf ("%s (default %s)", s->about,
+              settings[i].fallback ? settings[i].fallback : s->without);
+    entries[i] = (GOptionEntry) { settings[i].option, 0, 0, G_OPTION_ARG_STRING, &o.values[i],
+      abouts[i], "VALUE" };
   }
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_add_main_entries (context, others, NULL);
@@ -475,8 +499,8 @@ tool_plan (int argc, char **argv)
   if (!g_option_context_parse (context, &argc, &argv, &error)) {
     status = TOOL_USAGE;
   } else if (argc > 1) {
-    g_set_error (&error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "'%s' is not an option; cnn3d plan --help lists them",
-        argv[1]);
+    g_set_error (&error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+        "'%s' is not an option; cnn3d plan --help lists them", argv[1]);
     status = TOOL_USAGE;
   } else if (!(config = read_settings (&o, &error)) || !plan_all (&o, config, &error)) {
     status = error->domain == G_OPTION_ERROR ? TOOL_USAGE : TOOL_FAILED;

@@ -17,8 +17,10 @@ settings (const ToolPlan *plan, const Cnn3dFit *fit, guint64 accumulate)
 {
   const gboolean other = plan->params.convolution != CNN3D_CONVOLUTION_AUTO;
 
-  return g_strdup_printf ("clipbatch batch-size=%u, cnn3dtrain precision=%s accumulate-grad-batches=%" G_GUINT64_FORMAT
-      " recompute=%s%s%s", fit->micro_batch, cnn3d_choice_name (&cnn3d_precisions, plan->params.precision), accumulate,
+  return g_strdup_printf (
+      "clipbatch batch-size=%u, cnn3dtrain precision=%s accumulate-grad-batches=%" G_GUINT64_FORMAT
+      " recompute=%s%s%s",
+      fit->micro_batch, cnn3d_choice_name (&cnn3d_precisions, plan->params.precision), accumulate,
       cnn3d_choice_name (&cnn3d_recomputes, fit->recompute), other ? " convolution=" : "",
       other ? cnn3d_choice_name (&cnn3d_convolutions, plan->params.convolution) : "");
 }
@@ -28,7 +30,8 @@ print_kind (const gchar *kind, guint64 bytes, const gchar *note)
 {
   g_autofree gchar *text = cnn3d_format_bytes (bytes);
 
-  printf ("  %-12s %12s %15" G_GUINT64_FORMAT "%s%s\n", kind, text, bytes, note ? "  " : "", note ? note : "");
+  printf ("  %-12s %12s %15" G_GUINT64_FORMAT "%s%s\n", kind, text, bytes, note ? "  " : "",
+      note ? note : "");
 }
 
 static void
@@ -51,7 +54,8 @@ print_memory (const ToolPlan *plan)
   print_kind ("workspace", m->workspace, NULL);
   print_kind ("predicted", m->total, "what training takes, exactly");
   print_kind ("context", m->context, plan->context_source);
-  share = g_strdup_printf ("%.0f %% of the budget", 100.0 * cnn3d_fit_needs (&plan->fit) / plan->budget);
+  share = g_strdup_printf (
+      "%.0f %% of the budget", 100.0 * cnn3d_fit_needs (&plan->fit) / plan->budget);
   print_kind ("in all", cnn3d_fit_needs (&plan->fit), share);
 }
 
@@ -61,8 +65,9 @@ print_knob (const ToolPlan *plan, const gchar *setting, const Cnn3dFit *fit, con
   g_autofree gchar *bytes = cnn3d_format_bytes (cnn3d_fit_needs (fit));
 
   printf ("  %-42s %11s %+6.0f %% %7.2f  %-4s %s\n", setting, bytes,
-      100.0 * ((gdouble) cnn3d_fit_needs (fit) / cnn3d_fit_needs (&plan->fit) - 1), fit->seconds / plan->fit.seconds,
-      cnn3d_fit_needs (fit) <= plan->budget ? "yes" : "no", changes);
+      100.0 * ((gdouble) cnn3d_fit_needs (fit) / cnn3d_fit_needs (&plan->fit) - 1),
+      fit->seconds / plan->fit.seconds, cnn3d_fit_needs (fit) <= plan->budget ? "yes" : "no",
+      changes);
 }
 
 static const gchar *
@@ -78,8 +83,9 @@ tool_plan_print (const ToolPlan *plan)
   g_autofree gchar *budget = cnn3d_format_bytes (plan->budget);
   g_autofree gchar *split = tool_plan_changes (plan, &plan->fit, NULL);
 
-  printf ("%s, %ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s\n", n->model, n->frames,
-      n->height, n->width, plan->batch, plan->params.accumulate, plan->batch * plan->params.accumulate,
+  printf ("%s, %ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s\n", n->model,
+      n->frames, n->height, n->width, plan->batch, plan->params.accumulate,
+      plan->batch * plan->params.accumulate,
       cnn3d_choice_name (&cnn3d_precisions, plan->fit.precision));
   printf ("%s; budget %s\n\n", plan->backend->describe (plan->device), budget);
   printf ("With recompute=%s", cnn3d_choice_name (&cnn3d_recomputes, plan->fit.recompute));
@@ -88,27 +94,30 @@ tool_plan_print (const ToolPlan *plan)
   printf (" it %s:\n", plan->fits ? "fits" : "does not fit");
   print_memory (plan);
 
-  printf ("\n  %-42s %11s %8s %7s  %-4s %s\n", "one setting changed", "in all", "memory", "time", "fits",
-      "what it changes");
+  printf ("\n  %-42s %11s %8s %7s  %-4s %s\n", "one setting changed", "in all", "memory", "time",
+      "fits", "what it changes");
   print_knob (plan, "(as asked for)", &plan->fit, split ? split : "");
   for (guint i = 0; i < plan->knobs->len; i++) {
     const ToolKnob *k = &g_array_index (plan->knobs, ToolKnob, i);
 
     print_knob (plan, k->setting, &k->fit, k->changes);
   }
-  printf ("\nThe largest batch in one piece: %u%s clips with recompute=none, %u%s with bn, %u%s with block.\n",
-      plan->largest[0], or_more (plan->largest[0]), plan->largest[1], or_more (plan->largest[1]), plan->largest[2],
-      or_more (plan->largest[2]));
+  printf ("\nThe largest batch in one piece: %u%s clips with recompute=none, %u%s with bn, %u%s "
+          "with block.\n",
+      plan->largest[0], or_more (plan->largest[0]), plan->largest[1], or_more (plan->largest[1]),
+      plan->largest[2], or_more (plan->largest[2]));
   if (plan->best_accumulate) {
     g_autofree gchar *line = settings (plan, &plan->best, plan->best_accumulate);
     g_autofree gchar *bytes = cnn3d_format_bytes (cnn3d_fit_needs (&plan->best));
 
-    printf ("Recommended for %u clips a step: %s (%s, time %.2f).\n", plan->batch * plan->params.accumulate, line,
-        bytes, plan->best.seconds / plan->fit.seconds);
+    printf ("Recommended for %u clips a step: %s (%s, time %.2f).\n",
+        plan->batch * plan->params.accumulate, line, bytes, plan->best.seconds / plan->fit.seconds);
   } else {
-    printf ("Nothing fits with these sizes: fewer frames, a smaller size or a smaller network are needed.\n");
+    printf ("Nothing fits with these sizes: fewer frames, a smaller size or a smaller network are "
+            "needed.\n");
   }
-  printf ("Time is by count of multiply-adds and bytes, as a share: measure before you rely on it.\n");
+  printf (
+      "Time is by count of multiply-adds and bytes, as a share: measure before you rely on it.\n");
 }
 
 /* --- JSON --- */

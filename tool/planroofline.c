@@ -10,22 +10,22 @@ static const struct {
   Cnn3dPhase phase;
   const gchar *title, *json;
 } columns[] = {
-  {CNN3D_PHASE_FORWARD, "forward", "forward"},
-  {CNN3D_PHASE_RECOMPUTE, "again", "recompute"},
-  {CNN3D_PHASE_BACKWARD, "data", "backward-data"},
-  {CNN3D_PHASE_BACKWARD_WEIGHTS, "weights", "backward-weights"},
+  { CNN3D_PHASE_FORWARD, "forward", "forward" },
+  { CNN3D_PHASE_RECOMPUTE, "again", "recompute" },
+  { CNN3D_PHASE_BACKWARD, "data", "backward-data" },
+  { CNN3D_PHASE_BACKWARD_WEIGHTS, "weights", "backward-weights" },
 };
 
 typedef struct {
   const Cnn3dRoofline *roofline;
   const Cnn3dNetwork *net;
   const Cnn3dRates *rates;
-  guint clips;                  /* per optimizer step */
-  gboolean again;               /* something is recomputed */
-  gint width;                   /* of the longest name */
-  Cnn3dRooflineOp all, update;  /* all: without updates */
-  gdouble convolutions, norms, fused_norms;     /* seconds */
-  gdouble moving;               /* fraction of all seconds that is bound by memory traffic */
+  guint clips;                              /* per optimizer step */
+  gboolean again;                           /* something is recomputed */
+  gint width;                               /* of the longest name */
+  Cnn3dRooflineOp all, update;              /* all: without updates */
+  gdouble convolutions, norms, fused_norms; /* seconds */
+  gdouble moving; /* fraction of all seconds that is bound by memory traffic */
   gdouble seconds, fused;
 } Table;
 
@@ -34,13 +34,17 @@ static gchar *
 op_name (const Cnn3dNetwork *net, guint i)
 {
   static const gchar *const kinds[] = {
-    [CNN3D_OP_INPUT] = "input",[CNN3D_OP_MAX_POOL] = "max pool",[CNN3D_OP_GLOBAL_POOL] = "mean",
-    [CNN3D_OP_DROPOUT] = "dropout",[CNN3D_OP_LOSS] = "loss",
+    [CNN3D_OP_INPUT] = "input",
+    [CNN3D_OP_MAX_POOL] = "max pool",
+    [CNN3D_OP_GLOBAL_POOL] = "mean",
+    [CNN3D_OP_DROPOUT] = "dropout",
+    [CNN3D_OP_LOSS] = "loss",
   };
   const Cnn3dOp *op = &net->ops[i];
   const gchar *weight = op->weight >= 0 ? net->weights[op->weight].name : NULL;
 
-  return weight ? g_strndup (weight, strlen (weight) - strlen (".weight")) : g_strdup (kinds[op->kind]);
+  return weight ? g_strndup (weight, strlen (weight) - strlen (".weight"))
+                : g_strdup (kinds[op->kind]);
 }
 
 /* Without its update, which has a separate row. */
@@ -66,9 +70,11 @@ add_up (Cnn3dRooflineOp *all, const Cnn3dRooflineOp *op)
 static void
 fill_table (Table *t, const ToolPlan *plan, const Cnn3dNetwork *net)
 {
-  *t = (Table) {.roofline = plan->roofline,.net = net,.rates = &plan->rates,
-    .clips = plan->batch * plan->params.accumulate,.width = strlen ("update (1000000 MB)")
-  };
+  *t = (Table) { .roofline = plan->roofline,
+    .net = net,
+    .rates = &plan->rates,
+    .clips = plan->batch * plan->params.accumulate,
+    .width = strlen ("update (1000000 MB)") };
   for (guint i = 0; i < net->n_ops; i++) {
     g_autofree gchar *name = op_name (net, i);
     const Cnn3dRooflineOp op = without_update (&t->roofline->ops[i]);
@@ -108,8 +114,8 @@ print_figure (gdouble value, gdouble unit, gint digits)
 }
 
 static void
-print_row (const Table *t, const gchar *name, const Cnn3dRooflineOp *op, gdouble seconds, gdouble fused,
-    const gchar *binds)
+print_row (const Table *t, const gchar *name, const Cnn3dRooflineOp *op, gdouble seconds,
+    gdouble fused, const gchar *binds)
 {
   printf ("%-*s", t->width, name);
   for (guint k = 0; k < G_N_ELEMENTS (columns); k++)
@@ -118,7 +124,8 @@ print_row (const Table *t, const gchar *name, const Cnn3dRooflineOp *op, gdouble
   for (guint k = 0; k < G_N_ELEMENTS (columns); k++)
     if (t->again || columns[k].phase != CNN3D_PHASE_RECOMPUTE)
       print_figure (op->bytes[columns[k].phase], 1e6, 1);
-  printf (" %9.4f %9.4f  %-5s %6.2f\n", seconds * 1e3, fused * 1e3, binds, 100 * seconds / t->seconds);
+  printf (
+      " %9.4f %9.4f  %-5s %6.2f\n", seconds * 1e3, fused * 1e3, binds, 100 * seconds / t->seconds);
 }
 
 static void
@@ -126,7 +133,8 @@ print_head (const Table *t)
 {
   const gint width = 9 * (t->again ? 4 : 3);
 
-  printf ("%-*s %*s %*s %9s %9s\n", t->width, "", width - 1, "GFLOP", width - 1, "MB", "floor ms", "fused ms");
+  printf ("%-*s %*s %*s %9s %9s\n", t->width, "", width - 1, "GFLOP", width - 1, "MB", "floor ms",
+      "fused ms");
   printf ("%-*s", t->width, "layer");
   for (gint group = 0; group < 2; group++)
     for (guint k = 0; k < G_N_ELEMENTS (columns); k++)
@@ -140,7 +148,8 @@ static void
 print_update (const Table *t)
 {
   const gdouble seconds = cnn3d_roofline_op_seconds (&t->update, t->rates, FALSE, NULL);
-  g_autofree gchar *name = g_strdup_printf ("update (%.1f MB)", t->update.bytes[CNN3D_PHASE_UPDATE] / 1e6);
+  g_autofree gchar *name =
+      g_strdup_printf ("update (%.1f MB)", t->update.bytes[CNN3D_PHASE_UPDATE] / 1e6);
 
   print_row (t, name, &(Cnn3dRooflineOp) { { 0 } }, seconds, seconds, "bytes");
 }
@@ -164,9 +173,11 @@ tool_plan_print_roofline (const ToolPlan *plan, const Cnn3dNetwork *net)
   Table t;
 
   fill_table (&t, plan, net);
-  printf ("%s, %ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s, recompute=%s", n->model,
-      n->frames, n->height, n->width, plan->batch, plan->params.accumulate, t.clips,
-      cnn3d_choice_name (&cnn3d_precisions, plan->fit.precision), cnn3d_choice_name (&cnn3d_recomputes, plan->fit.recompute));
+  printf (
+      "%s, %ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s, recompute=%s",
+      n->model, n->frames, n->height, n->width, plan->batch, plan->params.accumulate, t.clips,
+      cnn3d_choice_name (&cnn3d_precisions, plan->fit.precision),
+      cnn3d_choice_name (&cnn3d_recomputes, plan->fit.recompute));
   if (plan->fit.micro_batch != plan->batch)
     printf (" in micro-batches of %u", plan->fit.micro_batch);
   printf ("\n%s; at best %.1f TFLOP/s and %.0f GB/s\n\n", plan->backend->describe (plan->device),
@@ -182,15 +193,20 @@ tool_plan_print_roofline (const ToolPlan *plan, const Cnn3dNetwork *net)
         by_bytes ? "bytes" : "FLOPs");
   }
   print_update (&t);
-  print_row (&t, "in all", &t.all, t.seconds, t.fused, t.moving > t.seconds / 2 ? "bytes" : "FLOPs");
-  printf ("\nA step: %.1f GFLOP, %.2f GB (%.2f GB fused). Floor %.3f ms, %.1f clips/s; fused %.3f ms, %.1f clips/s.\n",
+  print_row (
+      &t, "in all", &t.all, t.seconds, t.fused, t.moving > t.seconds / 2 ? "bytes" : "FLOPs");
+  printf ("\nA step: %.1f GFLOP, %.2f GB (%.2f GB fused). Floor %.3f ms, %.1f clips/s; fused %.3f "
+          "ms, %.1f clips/s.\n",
       sum (t.all.flops) / 1e9, (sum (t.all.bytes) + sum (t.update.bytes)) / 1e9,
-      (sum (t.all.fused_bytes) + sum (t.update.bytes)) / 1e9, t.seconds * 1e3, t.clips / t.seconds, t.fused * 1e3,
-      t.clips / t.fused);
-  printf ("Convolutions %.3f ms; batch norm, ReLU and residual %.3f ms, fused %.3f ms; the rest %.3f ms.\n",
-      t.convolutions * 1e3, t.norms * 1e3, t.fused_norms * 1e3, (t.seconds - t.convolutions - t.norms) * 1e3);
-  printf ("Batch norm, ReLU and residual move an activation at most %g times forward and %g times backward, fused %g "
-      "and %g.\n", plain.forward, plain.backward, fused.forward, fused.backward);
+      (sum (t.all.fused_bytes) + sum (t.update.bytes)) / 1e9, t.seconds * 1e3, t.clips / t.seconds,
+      t.fused * 1e3, t.clips / t.fused);
+  printf ("Convolutions %.3f ms; batch norm, ReLU and residual %.3f ms, fused %.3f ms; the rest "
+          "%.3f ms.\n",
+      t.convolutions * 1e3, t.norms * 1e3, t.fused_norms * 1e3,
+      (t.seconds - t.convolutions - t.norms) * 1e3);
+  printf ("Batch norm, ReLU and residual move an activation at most %g times forward and %g times "
+          "backward, fused %g and %g.\n",
+      plain.forward, plain.backward, fused.forward, fused.backward);
   printf ("Both floors are counted, with the device's peak rates: a run takes longer.\n");
 }
 
@@ -228,9 +244,14 @@ static void
 add_op (JsonBuilder *b, const Table *t, guint i)
 {
   static const gchar *const kinds[] = {
-    [CNN3D_OP_INPUT] = "input",[CNN3D_OP_CONV] = "convolution",[CNN3D_OP_NORM] = "batch-norm",
-    [CNN3D_OP_MAX_POOL] = "max-pool",[CNN3D_OP_GLOBAL_POOL] = "mean",[CNN3D_OP_DROPOUT] = "dropout",
-    [CNN3D_OP_LINEAR] = "linear",[CNN3D_OP_LOSS] = "loss",
+    [CNN3D_OP_INPUT] = "input",
+    [CNN3D_OP_CONV] = "convolution",
+    [CNN3D_OP_NORM] = "batch-norm",
+    [CNN3D_OP_MAX_POOL] = "max-pool",
+    [CNN3D_OP_GLOBAL_POOL] = "mean",
+    [CNN3D_OP_DROPOUT] = "dropout",
+    [CNN3D_OP_LINEAR] = "linear",
+    [CNN3D_OP_LOSS] = "loss",
   };
   const Cnn3dRooflineOp *op = &t->roofline->ops[i];
   const Cnn3dRooflineOp rest = without_update (op);

@@ -17,7 +17,8 @@ write_through (FILE *file, const gchar *name, const gchar *page, GError **error)
 {
   if (file && fputs (page, file) >= 0 && fflush (file) == 0)
     return TRUE;
-  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot write %s: %s", name, g_strerror (errno));
+  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot write %s: %s", name,
+      g_strerror (errno));
   return FALSE;
 }
 
@@ -44,20 +45,21 @@ tool_report (int argc, char **argv)
   g_autofree gchar *compare = NULL, *output = NULL, *page = NULL, *shown = NULL;
   g_auto (GStrv) runs = NULL;
   gboolean no_frames = FALSE;
-  const GOptionEntry entries[] = {
-    {"compare", 0, 0, G_OPTION_ARG_FILENAME, &compare, "The folder of a run whose speed is compared (default none)",
-        "RUN"},
-    {"output", 0, 0, G_OPTION_ARG_FILENAME, &output, "The page to write; - is standard output "
-        "(default RUN/report.html)", "FILE"},
-    {"no-frames", 0, 0, G_OPTION_ARG_NONE, &no_frames, "Leave out the frames of wrong clips", NULL},
-    {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &runs, NULL, NULL},
-    {NULL}
-  };
-  g_autoptr (GOptionContext) context = g_option_context_new ("RUN - a run's folder as one HTML page");
+  const GOptionEntry entries[] = { { "compare", 0, 0, G_OPTION_ARG_FILENAME, &compare,
+                                       "The folder of a run whose speed is compared (default none)",
+                                       "RUN" },
+    { "output", 0, 0, G_OPTION_ARG_FILENAME, &output,
+        "The page to write; - is standard output (default RUN/report.html)", "FILE" },
+    { "no-frames", 0, 0, G_OPTION_ARG_NONE, &no_frames, "Leave out the frames of wrong clips",
+        NULL },
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &runs, NULL, NULL }, { NULL } };
+  g_autoptr (GOptionContext) context =
+      g_option_context_new ("RUN - a run's folder as one HTML page");
   g_autoptr (GError) error = NULL;
 
   g_option_context_add_main_entries (context, entries, NULL);
-  g_option_context_set_summary (context, "RUN is a folder with the log of cnn3dtrain (log-dir), results of cnn3deval\n"
+  g_option_context_set_summary (context,
+      "RUN is a folder with the log of cnn3dtrain (log-dir), results of cnn3deval\n"
       "(output-dir), in it or in folders in it, or both.");
   g_set_prgname ("cnn3d report");
   if (!g_option_context_parse (context, &argc, &argv, &error)) {

@@ -8,7 +8,7 @@
 /* Exit statuses */
 #define TOOL_FINE 0
 #define TOOL_FAILED 1
-#define TOOL_USAGE 2            /* the command line is invalid */
+#define TOOL_USAGE 2 /* the command line is invalid */
 
 /* A command, in a file of its own. argv[0] is its name; it returns the exit
  * status. */
@@ -21,6 +21,6 @@ int tool_export (int argc, char **argv);
 
 /* Prints "cnn3d: MESSAGE" and a newline to stderr. Control characters, which text from files may contain, are
  * escaped. */
-void tool_complain (const gchar * format, ...) G_GNUC_PRINTF (1, 2);
+void tool_complain (const gchar *format, ...) G_GNUC_PRINTF (1, 2);
 
 #endif

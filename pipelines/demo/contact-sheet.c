@@ -8,16 +8,16 @@
 
 #define FRAMES 8
 #define EVERY 2
-#define TILE 80                 /* pixels: a frame is fitted into its square */
+#define TILE 80 /* pixels: a frame is fitted into its square */
 #define GAP 4
 #define NAME_WIDTH 130
 
 static void
-draw_row (cairo_t * cr, const DemoScene * scene, gdouble top)
+draw_row (cairo_t *cr, const DemoScene *scene, gdouble top)
 {
   cairo_surface_t *background = demo_draw_background (scene);
-  cairo_surface_t *frame = cairo_image_surface_create (CAIRO_FORMAT_RGB24,
-      scene->width, scene->height);
+  cairo_surface_t *frame =
+      cairo_image_surface_create (CAIRO_FORMAT_RGB24, scene->width, scene->height);
   gdouble scale = (gdouble) TILE / MAX (scene->width, scene->height);
   guint i;
 
@@ -28,8 +28,7 @@ draw_row (cairo_t * cr, const DemoScene * scene, gdouble top)
   for (i = 0; i < FRAMES; i++) {
     demo_draw_frame (scene, EVERY * i, background, frame);
     cairo_save (cr);
-    cairo_translate (cr, NAME_WIDTH + i * (TILE + GAP) +
-        (TILE - scene->width * scale) / 2,
+    cairo_translate (cr, NAME_WIDTH + i * (TILE + GAP) + (TILE - scene->width * scale) / 2,
         top + (TILE - scene->height * scale) / 2);
     cairo_scale (cr, scale, scale);
     cairo_set_source_surface (cr, frame, 0, 0);
@@ -41,25 +40,23 @@ draw_row (cairo_t * cr, const DemoScene * scene, gdouble top)
 }
 
 gboolean
-demo_contact_sheet (guint64 seed, DemoPart part, guint number,
-    const gchar * path, GError ** error)
+demo_contact_sheet (guint64 seed, DemoPart part, guint number, const gchar *path, GError **error)
 {
-  cairo_surface_t *sheet = cairo_image_surface_create (CAIRO_FORMAT_RGB24,
-      NAME_WIDTH + FRAMES * (TILE + GAP), GAP + DEMO_CLASSES * (TILE + GAP));
+  cairo_surface_t *sheet = cairo_image_surface_create (
+      CAIRO_FORMAT_RGB24, NAME_WIDTH + FRAMES * (TILE + GAP), GAP + DEMO_CLASSES * (TILE + GAP));
   cairo_t *cr = cairo_create (sheet);
   cairo_status_t status;
   gint klass;
 
   cairo_set_source_rgb (cr, 1, 1, 1);
   cairo_paint (cr);
-  cairo_select_font_face (cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL,
-      CAIRO_FONT_WEIGHT_NORMAL);
+  cairo_select_font_face (cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
   cairo_set_font_size (cr, 13);
   for (klass = 0; klass < DEMO_CLASSES; klass++) {
     DemoScene scene;
 
     demo_scene_init (&scene, seed, part, klass, number + klass);
-    scene.noise = 0;            /* it makes the file four times as large */
+    scene.noise = 0; /* it makes the file four times as large */
     draw_row (cr, &scene, GAP + klass * (TILE + GAP));
   }
   cairo_destroy (cr);
@@ -67,9 +64,8 @@ demo_contact_sheet (guint64 seed, DemoPart part, guint number,
   status = cairo_surface_write_to_png (sheet, path);
   cairo_surface_destroy (sheet);
   if (status != CAIRO_STATUS_SUCCESS) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED,
-        "cannot write the contact sheet %s: %s", path,
-        cairo_status_to_string (status));
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "cannot write the contact sheet %s: %s",
+        path, cairo_status_to_string (status));
     return FALSE;
   }
   return TRUE;

@@ -8,7 +8,7 @@
 /* Writes a PNG with a row for each class: its name, and every second frame of
  * one of the part's videos, from number `number` on another one in each row,
  * as they were drawn. */
-gboolean demo_contact_sheet (guint64 seed, DemoPart part, guint number,
-    const gchar * path, GError ** error);
+gboolean demo_contact_sheet (
+    guint64 seed, DemoPart part, guint number, const gchar *path, GError **error);
 
 #endif

@@ -13,28 +13,26 @@
 #define NOISE_STREAM 2
 
 static Cnn3dRandomKey
-stream (const DemoScene * scene, guint number)
+stream (const DemoScene *scene, guint number)
 {
-  Cnn3dRandomKey key = { scene->seed, scene->part + 2 * number,
-    CNN3D_RANDOM_DEMO, (guint64) scene->klass << 32 | scene->number
-  };
+  Cnn3dRandomKey key = { scene->seed, scene->part + 2 * number, CNN3D_RANDOM_DEMO,
+    (guint64) scene->klass << 32 | scene->number };
   return key;
 }
 
 static void
-set_colour (cairo_t * cr, const DemoColour * colour)
+set_colour (cairo_t *cr, const DemoColour *colour)
 {
   cairo_set_source_rgb (cr, colour->r, colour->g, colour->b);
 }
 
 static void
-draw_gradient (cairo_t * cr, const DemoScene * scene)
+draw_gradient (cairo_t *cr, const DemoScene *scene)
 {
   gdouble dx = cos (scene->slant) * scene->width / 2;
   gdouble dy = sin (scene->slant) * scene->height / 2;
   gdouble x = scene->width / 2.0, y = scene->height / 2.0;
-  cairo_pattern_t *pattern =
-      cairo_pattern_create_linear (x - dx, y - dy, x + dx, y + dy);
+  cairo_pattern_t *pattern = cairo_pattern_create_linear (x - dx, y - dy, x + dx, y + dy);
   const DemoColour *a = &scene->ground[0], *b = &scene->ground[1];
 
   cairo_pattern_add_color_stop_rgb (pattern, 0, a->r, a->g, a->b);
@@ -45,7 +43,7 @@ draw_gradient (cairo_t * cr, const DemoScene * scene)
 }
 
 static void
-draw_tiles (cairo_t * cr, const DemoScene * scene, gboolean checker)
+draw_tiles (cairo_t *cr, const DemoScene *scene, gboolean checker)
 {
   gdouble reach = hypot (scene->width, scene->height) / 2;
   gint n = ceil (reach / scene->tile), i, j;
@@ -61,15 +59,14 @@ draw_tiles (cairo_t * cr, const DemoScene * scene, gboolean checker)
     }
     for (j = -n; j < n; j++) {
       if ((i + j) & 1)
-        cairo_rectangle (cr, i * scene->tile, j * scene->tile, scene->tile,
-            scene->tile);
+        cairo_rectangle (cr, i * scene->tile, j * scene->tile, scene->tile, scene->tile);
     }
   }
   cairo_fill (cr);
 }
 
 static void
-draw_blobs (cairo_t * cr, const DemoScene * scene)
+draw_blobs (cairo_t *cr, const DemoScene *scene)
 {
   Cnn3dRandomKey key = stream (scene, BLOBS_STREAM);
   guint64 index = 0;
@@ -78,8 +75,7 @@ draw_blobs (cairo_t * cr, const DemoScene * scene)
   for (i = 0; i < n; i++) {
     gdouble x = cnn3d_random_uniform (&key, index++) * scene->width;
     gdouble y = cnn3d_random_uniform (&key, index++) * scene->height;
-    gdouble radius = scene->tile * (0.3 +
-        0.7 * cnn3d_random_uniform (&key, index++));
+    gdouble radius = scene->tile * (0.3 + 0.7 * cnn3d_random_uniform (&key, index++));
 
     set_colour (cr, &scene->ground[(i + 1) & 1]);
     cairo_arc (cr, x, y, radius, 0, 2 * G_PI);
@@ -88,10 +84,10 @@ draw_blobs (cairo_t * cr, const DemoScene * scene)
 }
 
 cairo_surface_t *
-demo_draw_background (const DemoScene * scene)
+demo_draw_background (const DemoScene *scene)
 {
-  cairo_surface_t *surface = cairo_image_surface_create (CAIRO_FORMAT_RGB24,
-      scene->width, scene->height);
+  cairo_surface_t *surface =
+      cairo_image_surface_create (CAIRO_FORMAT_RGB24, scene->width, scene->height);
   cairo_t *cr = cairo_create (surface);
 
   set_colour (cr, &scene->ground[0]);
@@ -119,12 +115,12 @@ demo_draw_background (const DemoScene * scene)
 /* Grey noise, the same for a pixel's three colours, from the sum of four
  * uniform bytes: close enough to a normal distribution. */
 static void
-add_noise (const DemoScene * scene, guint frame, cairo_surface_t * target)
+add_noise (const DemoScene *scene, guint frame, cairo_surface_t *target)
 {
   Cnn3dRandomKey key = stream (scene, NOISE_STREAM + frame);
   gint stride = cairo_image_surface_get_stride (target);
   guint8 *data = cairo_image_surface_get_data (target);
-  gdouble scale = scene->noise / 147.8;  /* of such a sum: sqrt (4 / 12) * 256 */
+  gdouble scale = scene->noise / 147.8; /* of such a sum: sqrt (4 / 12) * 256 */
   guint64 bits = 0, index = 0;
   gint x, y, c;
 
@@ -137,8 +133,7 @@ add_noise (const DemoScene * scene, guint frame, cairo_surface_t * target)
       guint32 pixel = row[x], out = 0;
 
       bits = x & 1 ? bits >> 32 : cnn3d_random_bits (&key, index++);
-      sum = (bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255)
-          + (bits >> 24 & 255);
+      sum = (bits & 255) + (bits >> 8 & 255) + (bits >> 16 & 255) + (bits >> 24 & 255);
       delta = (gint) lrint ((sum - 510) * scale);
       for (c = 0; c < 24; c += 8) {
         gint value = (gint) (pixel >> c & 255) + delta;
@@ -151,8 +146,8 @@ add_noise (const DemoScene * scene, guint frame, cairo_surface_t * target)
 }
 
 void
-demo_draw_frame (const DemoScene * scene, guint frame,
-    cairo_surface_t * background, cairo_surface_t * target)
+demo_draw_frame (
+    const DemoScene *scene, guint frame, cairo_surface_t *background, cairo_surface_t *target)
 {
   cairo_t *cr = cairo_create (target);
   DemoPose pose;

@@ -9,11 +9,11 @@
 
 /* The scene's background, to be drawn once a video: an image surface in
  * CAIRO_FORMAT_RGB24 of the scene's size. The caller destroys it. */
-cairo_surface_t *demo_draw_background (const DemoScene * scene);
+cairo_surface_t *demo_draw_background (const DemoScene *scene);
 
 /* Draws frame number `frame` into `target`, an image surface in
  * CAIRO_FORMAT_RGB24 of the scene's size. `background` is read only. */
-void demo_draw_frame (const DemoScene * scene, guint frame,
-    cairo_surface_t * background, cairo_surface_t * target);
+void demo_draw_frame (
+    const DemoScene *scene, guint frame, cairo_surface_t *background, cairo_surface_t *target);
 
 #endif

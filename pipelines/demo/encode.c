@@ -12,20 +12,19 @@
 
 /* One thread and a constant quantizer: the same bytes everywhere. No frames
  * out of order and a key frame every 12: quick to decode from anywhere. */
-#define ENCODER \
+#define ENCODER                                                      \
   "x264enc threads=1 pass=quant quantizer=20 speed-preset=veryfast " \
   "bframes=0 key-int-max=12"
-#define PIPELINE \
-  "appsrc name=source format=time block=true max-bytes=1000000 " \
+#define PIPELINE                                                    \
+  "appsrc name=source format=time block=true max-bytes=1000000 "    \
   "! videoconvert n-threads=1 ! video/x-raw,format=I420 ! " ENCODER \
   " ! video/x-h264,profile=main ! h264parse ! mp4mux ! filesink name=sink"
 
-static const gchar *const needed[] = {
-  "appsrc", "videoconvert", "x264enc", "h264parse", "mp4mux", "filesink"
-};
+static const gchar *const needed[] = { "appsrc", "videoconvert", "x264enc", "h264parse", "mp4mux",
+  "filesink" };
 
 gboolean
-demo_encode_check (GError ** error)
+demo_encode_check (GError **error)
 {
   GString *missing = g_string_new (NULL);
   gboolean found;
@@ -41,8 +40,9 @@ demo_encode_check (GError ** error)
   found = missing->len == 0;
   if (!found)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-        "GStreamer lacks what encodes the videos:%s; install its plugins "
-        "(base, good, bad and ugly)", missing->str);
+        "GStreamer lacks what encodes the videos:%s; install its plugins (base, good, bad and "
+        "ugly)",
+        missing->str);
   g_string_free (missing, TRUE);
   return found;
 }
@@ -50,8 +50,7 @@ demo_encode_check (GError ** error)
 /* The next box in [*at, end): its payload and type, with *at moved behind it.
  * FALSE where there is none, or where it does not fit. */
 static gboolean
-next_box (const guint8 * data, gsize end, gsize * at, gsize * payload,
-    guint32 * type)
+next_box (const guint8 *data, gsize end, gsize *at, gsize *payload, guint32 *type)
 {
   gsize size, head = 8;
 
@@ -73,7 +72,7 @@ next_box (const guint8 * data, gsize end, gsize * at, gsize * payload,
 /* The muxer writes the time of day into three headers, which would make every
  * file another one: nothing reads it here, so it becomes 0. */
 static void
-clear_times (guint8 * data, gsize at, gsize end)
+clear_times (guint8 *data, gsize at, gsize end)
 {
   gsize payload;
   guint32 type;
@@ -99,7 +98,7 @@ clear_times (guint8 * data, gsize at, gsize end)
 }
 
 static gboolean
-clear_times_in_file (const gchar * path, GError ** error)
+clear_times_in_file (const gchar *path, GError **error)
 {
   gchar *data;
   gsize size;
@@ -109,8 +108,7 @@ clear_times_in_file (const gchar * path, GError ** error)
     return FALSE;
   clear_times ((guint8 *) data, 0, size);
   /* the whole set is renamed into place at its end: no need for care here */
-  written = g_file_set_contents_full (path, data, size,
-      G_FILE_SET_CONTENTS_NONE, 0644, error);
+  written = g_file_set_contents_full (path, data, size, G_FILE_SET_CONTENTS_NONE, 0644, error);
   g_free (data);
   return written;
 }
@@ -118,26 +116,25 @@ clear_times_in_file (const gchar * path, GError ** error)
 /* Draws all frames into the pipeline. FALSE where it stopped taking them: the
  * reason is on its bus. */
 static gboolean
-push_frames (const DemoScene * scene, GstAppSrc * source)
+push_frames (const DemoScene *scene, GstAppSrc *source)
 {
   cairo_surface_t *background = demo_draw_background (scene);
-  cairo_surface_t *target = cairo_image_surface_create (CAIRO_FORMAT_RGB24,
-      scene->width, scene->height);
+  cairo_surface_t *target =
+      cairo_image_surface_create (CAIRO_FORMAT_RGB24, scene->width, scene->height);
   gsize line = 4 * scene->width;
   gint stride = cairo_image_surface_get_stride (target), y;
   gboolean taken = TRUE;
   guint i;
 
   for (i = 0; i < scene->frames && taken; i++) {
-    GstBuffer *buffer = gst_buffer_new_allocate (NULL, line * scene->height,
-        NULL);
+    GstBuffer *buffer = gst_buffer_new_allocate (NULL, line * scene->height, NULL);
     guint64 start = gst_util_uint64_scale_int (i, GST_SECOND, scene->rate);
 
     demo_draw_frame (scene, i, background, target);
     cairo_surface_flush (target);
     for (y = 0; y < scene->height; y++)
-      gst_buffer_fill (buffer, y * line,
-          cairo_image_surface_get_data (target) + (gsize) y * stride, line);
+      gst_buffer_fill (
+          buffer, y * line, cairo_image_surface_get_data (target) + (gsize) y * stride, line);
     GST_BUFFER_PTS (buffer) = start;
     GST_BUFFER_DURATION (buffer) =
         gst_util_uint64_scale_int (i + 1, GST_SECOND, scene->rate) - start;
@@ -149,7 +146,7 @@ push_frames (const DemoScene * scene, GstAppSrc * source)
 }
 
 gboolean
-demo_encode (const DemoScene * scene, const gchar * path, GError ** error)
+demo_encode (const DemoScene *scene, const gchar *path, GError **error)
 {
   GstElement *pipeline, *source, *sink;
   GstCaps *caps;
@@ -164,23 +161,21 @@ demo_encode (const DemoScene * scene, const gchar * path, GError ** error)
   sink = gst_bin_get_by_name (GST_BIN (pipeline), "sink");
   bus = gst_element_get_bus (pipeline);
 
-  caps = gst_caps_new_simple ("video/x-raw",
-      "format", G_TYPE_STRING,
-      G_BYTE_ORDER == G_LITTLE_ENDIAN ? "BGRx" : "xRGB",
-      "width", G_TYPE_INT, scene->width, "height", G_TYPE_INT, scene->height,
-      "framerate", GST_TYPE_FRACTION, scene->rate, 1,
+  caps = gst_caps_new_simple ("video/x-raw", "format", G_TYPE_STRING,
+      G_BYTE_ORDER == G_LITTLE_ENDIAN ? "BGRx" : "xRGB", "width", G_TYPE_INT, scene->width,
+      "height", G_TYPE_INT, scene->height, "framerate", GST_TYPE_FRACTION, scene->rate, 1,
       "pixel-aspect-ratio", GST_TYPE_FRACTION, 1, 1, NULL);
   g_object_set (source, "caps", caps, NULL);
   gst_caps_unref (caps);
   g_object_set (sink, "location", path, NULL);
 
-  if (gst_element_set_state (pipeline, GST_STATE_PLAYING)
-      != GST_STATE_CHANGE_FAILURE && push_frames (scene, GST_APP_SRC (source)))
+  if (gst_element_set_state (pipeline, GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE
+      && push_frames (scene, GST_APP_SRC (source)))
     gst_app_src_end_of_stream (GST_APP_SRC (source));
 
   /* an error ends the pushing too, so that one of the two always comes */
-  message = gst_bus_timed_pop_filtered (bus, GST_CLOCK_TIME_NONE,
-      GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  message =
+      gst_bus_timed_pop_filtered (bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
   if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR)
     gst_message_parse_error (message, error, NULL);
   else

@@ -21,17 +21,13 @@ typedef struct {
   guint64 index;
 } Draws;
 
-static const gchar *const class_names[DEMO_CLASSES] = {
-  "left", "right", "up", "down", "counter-clockwise", "clockwise",
-  "shrinking", "growing"
-};
+static const gchar *const class_names[DEMO_CLASSES] = { "left", "right", "up", "down",
+  "counter-clockwise", "clockwise", "shrinking", "growing" };
 
-static const struct
-{
+static const struct {
   gint width, height;
-} frame_sizes[] = {
-  {128, 96}, {160, 120}, {112, 112}, {128, 128}, {144, 96}, {96, 128}
-};
+} frame_sizes[] = { { 128, 96 }, { 160, 120 }, { 112, 112 }, { 128, 128 }, { 144, 96 },
+  { 96, 128 } };
 
 static const gint frame_rates[] = { 12, 15, 24, 25, 30 };
 
@@ -43,20 +39,19 @@ demo_class_name (DemoClass klass)
 }
 
 static gdouble
-draw (Draws * draws, gdouble low, gdouble high)
+draw (Draws *draws, gdouble low, gdouble high)
 {
-  return low + (high - low) * cnn3d_random_uniform (&draws->key,
-      draws->index++);
+  return low + (high - low) * cnn3d_random_uniform (&draws->key, draws->index++);
 }
 
 static guint
-draw_below (Draws * draws, guint n)
+draw_below (Draws *draws, guint n)
 {
   return cnn3d_random_below (&draws->key, draws->index++, n);
 }
 
 static DemoColour
-draw_colour (Draws * draws)
+draw_colour (Draws *draws)
 {
   DemoColour colour;
 
@@ -67,7 +62,7 @@ draw_colour (Draws * draws)
 }
 
 static gdouble
-luma (const DemoColour * colour)
+luma (const DemoColour *colour)
 {
   return 0.299 * colour->r + 0.587 * colour->g + 0.114 * colour->b;
 }
@@ -96,7 +91,7 @@ at_luma (DemoColour colour, gdouble wanted)
 /* Shape and ground always differ in brightness, so that every video can be
  * seen; which of them is the brighter one is drawn. */
 static void
-draw_colours (DemoScene * scene, Draws * draws)
+draw_colours (DemoScene *scene, Draws *draws)
 {
   gdouble bright = draw (draws, 0.66, 0.95);
   gdouble dark = draw (draws, 0.08, 0.30);
@@ -106,11 +101,9 @@ draw_colours (DemoScene * scene, Draws * draws)
 
   scene->colour = at_luma (draw_colour (draws), bright_shape ? bright : dark);
   scene->outline = draw_below (draws, 3) == 0;
-  scene->outline_colour = at_luma (draw_colour (draws),
-      draw (draws, 0.4, 0.6));
+  scene->outline_colour = at_luma (draw_colour (draws), draw (draws, 0.4, 0.6));
   scene->ground[0] = at_luma (draw_colour (draws), ground);
-  scene->ground[1] = at_luma (scene->ground[0],
-      bright_shape ? ground + step : ground - step);
+  scene->ground[1] = at_luma (scene->ground[0], bright_shape ? ground + step : ground - step);
 }
 
 /* The others' ranges, in parts of the class's. Smaller, and an attribute's
@@ -119,7 +112,7 @@ draw_colours (DemoScene * scene, Draws * draws)
 #define OTHERS_RANGE 0.45
 
 static void
-draw_waves (DemoScene * scene, Draws * draws)
+draw_waves (DemoScene *scene, Draws *draws)
 {
   gdouble side = MIN (scene->width, scene->height);
   gdouble unit[DEMO_ATTRIBUTES] = { 0.36 * side, 0.36 * side, 0.8 * G_PI, 0.9 };
@@ -140,11 +133,9 @@ draw_waves (DemoScene * scene, Draws * draws)
     }
   }
 
-  scene->waves[DEMO_X].middle = draw (draws,
-      margin + scene->waves[DEMO_X].range / 2,
+  scene->waves[DEMO_X].middle = draw (draws, margin + scene->waves[DEMO_X].range / 2,
       scene->width - margin - scene->waves[DEMO_X].range / 2);
-  scene->waves[DEMO_Y].middle = draw (draws,
-      margin + scene->waves[DEMO_Y].range / 2,
+  scene->waves[DEMO_Y].middle = draw (draws, margin + scene->waves[DEMO_Y].range / 2,
       scene->height - margin - scene->waves[DEMO_Y].range / 2);
   scene->waves[DEMO_TURN].middle = draw (draws, -G_PI, G_PI);
   /* the size's wave is in its logarithm: it grows by a factor */
@@ -152,22 +143,23 @@ draw_waves (DemoScene * scene, Draws * draws)
 }
 
 void
-demo_scene_init (DemoScene * scene, guint64 seed, DemoPart part,
-    DemoClass klass, guint number)
+demo_scene_init (DemoScene *scene, guint64 seed, DemoPart part, DemoClass klass, guint number)
 {
-  Draws draws = { {seed, part, CNN3D_RANDOM_DEMO,
-          (guint64) klass << 32 | number}, 0 };
+  Draws draws = { { seed, part, CNN3D_RANDOM_DEMO, (guint64) klass << 32 | number }, 0 };
   guint i;
 
   g_return_if_fail (klass < DEMO_CLASSES);
 
   *scene = (DemoScene) {
-  .seed = seed,.part = part,.klass = klass,.number = number,};
+    .seed = seed,
+    .part = part,
+    .klass = klass,
+    .number = number,
+  };
 
   /* shapes and backgrounds in turn: every class has as many of each */
   scene->shape = number % demo_shape_count (part);
-  scene->background = (number / demo_shape_count (part) + number)
-      % DEMO_BACKGROUNDS;
+  scene->background = (number / demo_shape_count (part) + number) % DEMO_BACKGROUNDS;
 
   i = draw_below (&draws, G_N_ELEMENTS (frame_sizes));
   scene->width = frame_sizes[i].width;
@@ -182,7 +174,7 @@ demo_scene_init (DemoScene * scene, guint64 seed, DemoPart part,
 }
 
 static gdouble
-wave_value (const DemoWave * wave, guint frame)
+wave_value (const DemoWave *wave, guint frame)
 {
   gdouble u = frame / wave->period + wave->phase;
 
@@ -195,7 +187,7 @@ wave_value (const DemoWave * wave, guint frame)
 }
 
 void
-demo_scene_pose (const DemoScene * scene, guint frame, DemoPose * pose)
+demo_scene_pose (const DemoScene *scene, guint frame, DemoPose *pose)
 {
   pose->x = wave_value (&scene->waves[DEMO_X], frame);
   pose->y = wave_value (&scene->waves[DEMO_Y], frame);

@@ -44,7 +44,7 @@ typedef enum {
 } DemoBackground;
 
 typedef struct {
-  gdouble r, g, b;              /* 0 to 1 */
+  gdouble r, g, b; /* 0 to 1 */
 } DemoColour;
 
 /* How an attribute changes with time: around `middle`, over `range`, once in
@@ -52,26 +52,26 @@ typedef struct {
  * end to the other and jumps back. Otherwise there and back. */
 typedef struct {
   gdouble middle, range, period, phase;
-  gint way;                     /* 1, -1, or 0 for there and back */
+  gint way; /* 1, -1, or 0 for there and back */
 } DemoWave;
 
 typedef struct {
   guint64 seed;
   DemoPart part;
   DemoClass klass;
-  guint number;                 /* of the video within its class */
+  guint number; /* of the video within its class */
 
-  gint width, height;           /* pixels */
-  gint rate;                    /* frames a second */
+  gint width, height; /* pixels */
+  gint rate;          /* frames a second */
   guint frames;
 
-  guint shape;                  /* number among the part's shapes */
+  guint shape; /* number among the part's shapes */
   gboolean outline;
-  gdouble noise;                /* camera noise: standard deviation, 0 to 255 */
+  gdouble noise; /* camera noise: standard deviation, 0 to 255 */
   DemoColour colour, outline_colour, ground[2];
   DemoBackground background;
-  gdouble tile;                 /* background's grain, in pixels */
-  gdouble slant;                /* background's direction, radians */
+  gdouble tile;  /* background's grain, in pixels */
+  gdouble slant; /* background's direction, radians */
 
   DemoWave waves[DEMO_ATTRIBUTES];
 } DemoScene;
@@ -86,9 +86,8 @@ typedef struct {
 const gchar *demo_class_name (DemoClass klass);
 
 /* Fills in all of `scene`. It owns nothing. */
-void demo_scene_init (DemoScene * scene, guint64 seed, DemoPart part,
-    DemoClass klass, guint number);
+void demo_scene_init (DemoScene *scene, guint64 seed, DemoPart part, DemoClass klass, guint number);
 
-void demo_scene_pose (const DemoScene * scene, guint frame, DemoPose * pose);
+void demo_scene_pose (const DemoScene *scene, guint frame, DemoPose *pose);
 
 #endif

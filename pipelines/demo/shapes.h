@@ -15,6 +15,6 @@ const gchar *demo_shape_name (DemoPart part, guint shape);
 
 /* Adds the shape's outline to cr's path, in a square from -1 to 1. To be
  * filled with CAIRO_FILL_RULE_WINDING. */
-void demo_shape_path (cairo_t * cr, DemoPart part, guint shape);
+void demo_shape_path (cairo_t *cr, DemoPart part, guint shape);
 
 #endif

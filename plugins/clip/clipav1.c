@@ -8,7 +8,7 @@
 
 /* AV1 bitstream specification 4.10.5; FALSE: it is cut off. */
 static gboolean
-read_size (const guint8 * data, gsize size, gsize * at, gsize * value)
+read_size (const guint8 *data, gsize size, gsize *at, gsize *value)
 {
   *value = 0;
   for (guint i = 0; i < 8 && *at < size; i++) {
@@ -24,15 +24,14 @@ read_size (const guint8 * data, gsize size, gsize * at, gsize * value)
 
 /* 5.3: the first unit of that type. */
 static const guint8 *
-find_unit (const guint8 * data, gsize size, guint type, gsize * unit_size)
+find_unit (const guint8 *data, gsize size, guint type, gsize *unit_size)
 {
   for (gsize at = 0; at < size;) {
     const guint8 header = data[at];
 
     at += header & 4 ? 2 : 1;
     *unit_size = size > at ? size - at : 0;
-    if (header & 2 && (!read_size (data, size, &at, unit_size)
-            || *unit_size > size - at))
+    if (header & 2 && (!read_size (data, size, &at, unit_size) || *unit_size > size - at))
       return NULL;
     if (*unit_size > 0 && (header >> 3 & 15) == type)
       return data + at;
@@ -44,7 +43,7 @@ find_unit (const guint8 * data, gsize size, guint type, gsize * unit_size)
 
 /* 5.5.1: how the units are timed; *delay_bits: 0: there is no decoder's model */
 static void
-skip_timing (ClipBits * b, guint * delay_bits)
+skip_timing (ClipBits *b, guint *delay_bits)
 {
   guint zeros = 0;
 
@@ -66,7 +65,7 @@ skip_timing (ClipBits * b, guint * delay_bits)
 }
 
 static void
-skip_operating_points (ClipBits * b, guint delay_bits)
+skip_operating_points (ClipBits *b, guint delay_bits)
 {
   const gboolean delays = clip_bits_1 (b);
 
@@ -85,11 +84,11 @@ skip_operating_points (ClipBits * b, guint delay_bits)
 }
 
 static void
-skip_tools (ClipBits * b)
+skip_tools (ClipBits *b)
 {
   gboolean order;
 
-  clip_bits (b, 4);             /* kinds of prediction */
+  clip_bits (b, 4); /* kinds of prediction */
   order = clip_bits_1 (b);
   if (order)
     clip_bits (b, 2);
@@ -102,9 +101,9 @@ skip_tools (ClipBits * b)
 
 /* 5.5.1 and 5.5.2. */
 static gboolean
-is_full_range (const guint8 * data, gsize size)
+is_full_range (const guint8 *data, gsize size)
 {
-  ClipBits b = {.data = data,.size = size,.plain = TRUE };
+  ClipBits b = { .data = data, .size = size, .plain = TRUE };
   const guint profile = clip_bits (&b, 3);
   guint delay_bits, width_bits, height_bits, description = 0;
   gboolean reduced, high, gray = FALSE;
@@ -122,7 +121,7 @@ is_full_range (const guint8 * data, gsize size)
   clip_bits (&b, width_bits);
   clip_bits (&b, height_bits);
   if (!reduced && clip_bits_1 (&b))
-    clip_bits (&b, 7);          /* frames' numbers */
+    clip_bits (&b, 7); /* frames' numbers */
   clip_bits (&b, 3);
   if (!reduced)
     skip_tools (&b);
@@ -140,7 +139,7 @@ is_full_range (const guint8 * data, gsize size)
 }
 
 static gboolean
-find_range (GstBuffer * buffer, gsize before, gboolean * full)
+find_range (GstBuffer *buffer, gsize before, gboolean *full)
 {
   const guint8 *unit = NULL;
   gsize size;
@@ -149,8 +148,7 @@ find_range (GstBuffer * buffer, gsize before, gboolean * full)
   if (!gst_buffer_map (buffer, &map, GST_MAP_READ))
     return FALSE;
   if (map.size > before)
-    unit = find_unit (map.data + before, map.size - before, OBU_SEQUENCE,
-        &size);
+    unit = find_unit (map.data + before, map.size - before, OBU_SEQUENCE, &size);
   if (unit)
     *full = is_full_range (unit, size);
   gst_buffer_unmap (buffer, &map);
@@ -159,12 +157,11 @@ find_range (GstBuffer * buffer, gsize before, gboolean * full)
 }
 
 gboolean
-clip_av1_range (const GstCaps * caps, GstBuffer * packet, gboolean * full)
+clip_av1_range (const GstCaps *caps, GstBuffer *packet, gboolean *full)
 {
-  const GValue *value = gst_structure_get_value (gst_caps_get_structure (caps,
-          0), "codec_data");
+  const GValue *value = gst_structure_get_value (gst_caps_get_structure (caps, 0), "codec_data");
 
   return find_range (packet, 0, full)
       || (value && GST_VALUE_HOLDS_BUFFER (value)
-      && find_range (gst_value_get_buffer (value), RECORD_BYTES, full));
+          && find_range (gst_value_get_buffer (value), RECORD_BYTES, full));
 }

@@ -7,26 +7,24 @@
 /* As many as downstream is likely to hold at a time, and then let go. */
 #define MAX_IDLE 4
 
-struct _ClipBlock
-{
+struct _ClipBlock {
   gint refs;
   ClipBlocks *owner;
   guint8 *data;
-  gboolean from_source;         /* not from the heap */
+  gboolean from_source; /* not from the heap */
 };
 
-struct _ClipBlocks
-{
-  gint refs;                    /* the user's, and each given block's */
+struct _ClipBlocks {
+  gint refs; /* the user's, and each given block's */
   GMutex lock;
   gsize size;
-  ClipBlocksSource source;      /* zeros: none */
+  ClipBlocksSource source; /* zeros: none */
   gboolean closed;
-  GQueue idle;                  /* of ClipBlock */
+  GQueue idle; /* of ClipBlock */
 };
 
 static void
-clip_block_destroy (ClipBlock * block)
+clip_block_destroy (ClipBlock *block)
 {
   const ClipBlocksSource *source = &block->owner->source;
 
@@ -38,7 +36,7 @@ clip_block_destroy (ClipBlock * block)
 }
 
 static void
-clip_blocks_unref (ClipBlocks * self)
+clip_blocks_unref (ClipBlocks *self)
 {
   if (!g_atomic_int_dec_and_test (&self->refs))
     return;
@@ -49,7 +47,7 @@ clip_blocks_unref (ClipBlocks * self)
 }
 
 ClipBlocks *
-clip_blocks_new (gsize size, const ClipBlocksSource * source)
+clip_blocks_new (gsize size, const ClipBlocksSource *source)
 {
   ClipBlocks *self = g_new0 (ClipBlocks, 1);
 
@@ -64,7 +62,7 @@ clip_blocks_new (gsize size, const ClipBlocksSource * source)
 }
 
 void
-clip_blocks_free (ClipBlocks ** blocks)
+clip_blocks_free (ClipBlocks **blocks)
 {
   ClipBlocks *self = *blocks;
 
@@ -79,7 +77,7 @@ clip_blocks_free (ClipBlocks ** blocks)
 }
 
 ClipBlock *
-clip_blocks_take (ClipBlocks * self)
+clip_blocks_take (ClipBlocks *self)
 {
   ClipBlock *block;
 
@@ -105,7 +103,7 @@ clip_blocks_take (ClipBlocks * self)
 }
 
 void
-clip_block_unref (ClipBlock * block)
+clip_block_unref (ClipBlock *block)
 {
   ClipBlocks *owner = block->owner;
 
@@ -123,18 +121,18 @@ clip_block_unref (ClipBlock * block)
 }
 
 guint8 *
-clip_block_data (ClipBlock * block)
+clip_block_data (ClipBlock *block)
 {
   return block->data;
 }
 
 GstMemory *
-clip_block_wrap (ClipBlock * block, gsize offset, gsize size)
+clip_block_wrap (ClipBlock *block, gsize offset, gsize size)
 {
   g_return_val_if_fail (offset + size <= block->owner->size, NULL);
 
   g_atomic_int_inc (&block->refs);
 
-  return gst_memory_new_wrapped (0, block->data + offset, size, 0, size, block,
-      (GDestroyNotify) clip_block_unref);
+  return gst_memory_new_wrapped (
+      0, block->data + offset, size, 0, size, block, (GDestroyNotify) clip_block_unref);
 }

@@ -14,7 +14,7 @@ GST_DEBUG_CATEGORY (clip_chain_debug);
 G_DEFINE_TYPE (ClipChain, clip_chain, GST_TYPE_BIN);
 
 void
-clip_chain_set_error_locked (ClipChain * self, gchar * reason, gboolean fatal)
+clip_chain_set_error_locked (ClipChain *self, gchar *reason, gboolean fatal)
 {
   if (self->error || self->done) {
     g_free (reason);
@@ -26,7 +26,7 @@ clip_chain_set_error_locked (ClipChain * self, gchar * reason, gboolean fatal)
 }
 
 void
-clip_chain_set_error (ClipChain * self, gchar * reason, gboolean fatal)
+clip_chain_set_error (ClipChain *self, gchar *reason, gboolean fatal)
 {
   g_mutex_lock (&self->job->lock);
   clip_chain_set_error_locked (self, reason, fatal);
@@ -34,7 +34,7 @@ clip_chain_set_error (ClipChain * self, gchar * reason, gboolean fatal)
 }
 
 gboolean
-clip_chain_is_stopping (ClipChain * self)
+clip_chain_is_stopping (ClipChain *self)
 {
   gboolean stopping;
 
@@ -48,7 +48,7 @@ clip_chain_is_stopping (ClipChain * self)
 /* What is wanted and said */
 
 gboolean
-clip_chain_wants (const ClipChain * self, guint frame)
+clip_chain_wants (const ClipChain *self, guint frame)
 {
   const guint64 first = self->first + self->window_first;
 
@@ -57,13 +57,11 @@ clip_chain_wants (const ClipChain * self, guint frame)
 }
 
 guint64
-clip_chain_next_wanted (const ClipChain * self)
+clip_chain_next_wanted (const ClipChain *self)
 {
-  guint64 frame = MAX (self->last_frame + 1, (gint64) (self->first
-          + self->window_first));
+  guint64 frame = MAX (self->last_frame + 1, (gint64) (self->first + self->window_first));
 
-  while (frame < self->first + self->window_last
-      && !clip_chain_wants (self, frame))
+  while (frame < self->first + self->window_last && !clip_chain_wants (self, frame))
     frame++;
 
   return frame;
@@ -71,15 +69,14 @@ clip_chain_next_wanted (const ClipChain * self)
 
 /* A decoder may fail on the next picture, that it took for the rest of this one. */
 gchar *
-clip_chain_explain_picture (const ClipChain * self, const gchar * said)
+clip_chain_explain_picture (const ClipChain *self, const gchar *said)
 {
   return clip_pictures_explain (self->pictures,
-      MIN (clip_chain_next_wanted (self), self->pictures->names->len - 1), self->from,
-      said);
+      MIN (clip_chain_next_wanted (self), self->pictures->names->len - 1), self->from, said);
 }
 
 gboolean
-clip_chain_take_any_caps (GstQuery * query)
+clip_chain_take_any_caps (GstQuery *query)
 {
   GstCaps *filter, *any;
 
@@ -99,8 +96,7 @@ clip_chain_take_any_caps (GstQuery * query)
 }
 
 GstVideoColorimetry
-clip_chain_read_colorimetry (const GstStructure * s,
-    const gchar * field)
+clip_chain_read_colorimetry (const GstStructure *s, const gchar *field)
 {
   const gchar *text = gst_structure_get_string (s, field);
   GstVideoColorimetry colorimetry = { 0 };
@@ -114,14 +110,15 @@ clip_chain_read_colorimetry (const GstStructure * s,
 /* Messages */
 
 static void
-take_error (ClipChain * self, GstMessage * message)
+take_error (ClipChain *self, GstMessage *message)
 {
   GError *error = NULL;
   gchar *debug = NULL;
   gchar *reason;
   const gchar *detail, *name = GST_OBJECT_NAME (GST_MESSAGE_SRC (message));
-  GstElementFactory *factory = GST_IS_ELEMENT (GST_MESSAGE_SRC (message)) ?
-      gst_element_get_factory (GST_ELEMENT (GST_MESSAGE_SRC (message))) : NULL;
+  GstElementFactory *factory = GST_IS_ELEMENT (GST_MESSAGE_SRC (message))
+      ? gst_element_get_factory (GST_ELEMENT (GST_MESSAGE_SRC (message)))
+      : NULL;
   gboolean ours, fatal;
 
   /* An element's own name counts up: reasons would never be the same twice */
@@ -133,12 +130,11 @@ take_error (ClipChain * self, GstMessage * message)
   /* "Internal data stream error" says nothing; the debug text's last line
    * does */
   detail = debug ? strrchr (debug, '\n') : NULL;
-  ours = self->clip_bin && gst_object_has_as_ancestor
-      (GST_MESSAGE_SRC (message), GST_OBJECT (self->clip_bin));
-  fatal = ours && !g_error_matches (error, GST_STREAM_ERROR,
-      GST_STREAM_ERROR_DECODE);
-  reason = g_strdup_printf ("%s: %s%s%s", name, error->message,
-      detail ? ": " : "", detail ? detail + 1 : "");
+  ours = self->clip_bin
+      && gst_object_has_as_ancestor (GST_MESSAGE_SRC (message), GST_OBJECT (self->clip_bin));
+  fatal = ours && !g_error_matches (error, GST_STREAM_ERROR, GST_STREAM_ERROR_DECODE);
+  reason = g_strdup_printf (
+      "%s: %s%s%s", name, error->message, detail ? ": " : "", detail ? detail + 1 : "");
   /* a decoder knows only that it was a picture, not which */
   if (self->pictures && !ours) {
     gchar *said = reason;
@@ -152,7 +148,7 @@ take_error (ClipChain * self, GstMessage * message)
 }
 
 static void
-clip_chain_handle_message (GstBin * bin, GstMessage * message)
+clip_chain_handle_message (GstBin *bin, GstMessage *message)
 {
   ClipChain *self = CLIP_CHAIN (bin);
   GstStreamStatusType type;
@@ -167,8 +163,7 @@ clip_chain_handle_message (GstBin * bin, GstMessage * message)
     case GST_MESSAGE_STREAM_STATUS:
       gst_message_parse_stream_status (message, &type, &element);
       value = gst_message_get_stream_status_object (message);
-      if (type == GST_STREAM_STATUS_TYPE_CREATE && value
-          && G_VALUE_HOLDS (value, GST_TYPE_TASK))
+      if (type == GST_STREAM_STATUS_TYPE_CREATE && value && G_VALUE_HOLDS (value, GST_TYPE_TASK))
         gst_task_set_pool (g_value_get_object (value), self->tasks);
       break;
     case GST_MESSAGE_ELEMENT:
@@ -190,7 +185,7 @@ clip_chain_handle_message (GstBin * bin, GstMessage * message)
 /* Building */
 
 static void
-clip_chain_init (ClipChain * self)
+clip_chain_init (ClipChain *self)
 {
   g_rec_mutex_init (&self->plugging);
   self->keeps = TRUE;
@@ -200,7 +195,7 @@ clip_chain_init (ClipChain * self)
 }
 
 static void
-clip_chain_finalize (GObject * object)
+clip_chain_finalize (GObject *object)
 {
   ClipChain *self = CLIP_CHAIN (object);
 
@@ -230,16 +225,15 @@ clip_chain_finalize (GObject * object)
 }
 
 static void
-clip_chain_class_init (ClipChainClass * klass)
+clip_chain_class_init (ClipChainClass *klass)
 {
   G_OBJECT_CLASS (klass)->finalize = clip_chain_finalize;
   GST_BIN_CLASS (klass)->handle_message = clip_chain_handle_message;
-  GST_DEBUG_CATEGORY_INIT (clip_chain_debug, "clipchain", 0,
-      "decoding of one clip");
+  GST_DEBUG_CATEGORY_INIT (clip_chain_debug, "clipchain", 0, "decoding of one clip");
 }
 
 gboolean
-clip_chain_holds (GstElement * element)
+clip_chain_holds (GstElement *element)
 {
   GstObject *top = gst_object_ref (GST_OBJECT (element)), *parent;
   gboolean holds;
@@ -255,21 +249,20 @@ clip_chain_holds (GstElement * element)
 }
 
 void
-clip_chain_start_task (ClipChain * self, GstTaskPoolFunction func)
+clip_chain_start_task (ClipChain *self, GstTaskPoolFunction func)
 {
   GError *error = NULL;
 
   self->task = gst_task_pool_push (self->tasks, func, self, &error);
   if (!self->task)
-    clip_chain_set_error (self, g_strdup (error ? error->message :
-            "no thread could be started"), FALSE);
+    clip_chain_set_error (
+        self, g_strdup (error ? error->message : "no thread could be started"), FALSE);
   g_clear_error (&error);
 }
 
 /* Stopping */
 
-typedef struct
-{
+typedef struct {
   gint refcount;
   ClipChain *chain;
   GMutex lock;
@@ -278,7 +271,7 @@ typedef struct
 } Stop;
 
 static void
-stop_unref (Stop * stop)
+stop_unref (Stop *stop)
 {
   if (!g_atomic_int_dec_and_test (&stop->refcount))
     return;
@@ -290,7 +283,7 @@ stop_unref (Stop * stop)
 /* After a clip that was decoded to its end clip-bin's elements, which are in NULL,
  * are as good as new ones, and half of what a chain costs to make. */
 static void
-give_back (ClipChain * self)
+give_back (ClipChain *self)
 {
   gboolean good;
 
@@ -313,8 +306,11 @@ stop_elements (gpointer data)
   g_rec_mutex_unlock (&stop->chain->plugging);
   /* An element that fails on its way down stops the others' descent: they come
    * the second time */
-  for (guint i = 0; i < 3 && gst_element_set_state (GST_ELEMENT (stop->chain),
-          GST_STATE_NULL) == GST_STATE_CHANGE_FAILURE; i++);
+  for (guint i = 0; i < 3
+      && gst_element_set_state (GST_ELEMENT (stop->chain), GST_STATE_NULL)
+          == GST_STATE_CHANGE_FAILURE;
+      i++)
+    ;
   if (stop->chain->task)
     gst_task_pool_join (stop->chain->tasks, stop->chain->task);
   give_back (stop->chain);
@@ -329,7 +325,7 @@ stop_elements (gpointer data)
 }
 
 void
-clip_chain_stop (ClipChain * self)
+clip_chain_stop (ClipChain *self)
 {
   Stop *stop = g_new0 (Stop, 1);
   gint64 deadline = g_get_monotonic_time () + STOP_TIME;
@@ -357,8 +353,7 @@ clip_chain_stop (ClipChain * self)
       break;
   }
   if (!stop->stopped)
-    GST_WARNING_OBJECT (self, "%s: a decoder does not stop and is abandoned",
-        self->job->path);
+    GST_WARNING_OBJECT (self, "%s: a decoder does not stop and is abandoned", self->job->path);
   g_mutex_unlock (&stop->lock);
   stop_unref (stop);
   gst_object_unref (self);

@@ -29,39 +29,35 @@
 
 /* A packet that is due: when it is decoded, and how much later it is shown, where a
  * demuxer would not say so. */
-typedef struct
-{
+typedef struct {
   guint64 time;
   gint64 later;
 } Told;
 
 /* ISO/IEC 13818-1 2.4.3.7: 33 bits of 90 kHz; FLV: 32 bits of milliseconds */
-typedef struct
-{
+typedef struct {
   guint bits;
   guint rate;
-  GArray *told;                 /* of Told: packets that did not come */
-  guint64 at;                   /* where in the file the last one of these is */
-  guint64 packets;              /* since the clock began; 0: none came */
-  guint64 last;                 /* of `told`, of the packet that came last */
-  gint64 ticks;                 /* the same, since the clock began */
-  gint64 zero;                  /* when the clock began */
+  GArray *told;    /* of Told: packets that did not come */
+  guint64 at;      /* where in the file the last one of these is */
+  guint64 packets; /* since the clock began; 0: none came */
+  guint64 last;    /* of `told`, of the packet that came last */
+  gint64 ticks;    /* the same, since the clock began */
+  gint64 zero;     /* when the clock began */
 } Clock;
 
-struct _ClipClocks
-{
-  GHashTable *clocks;           /* stream -> Clock */
-  gsize tag;                    /* bytes of a tag of video that is read next; or 0 */
-  guint64 raw;                  /* packets that a demuxer gave as they are */
-  GstBuffer *read[2];           /* of a transport stream, what was read last */
+struct _ClipClocks {
+  GHashTable *clocks; /* stream -> Clock */
+  gsize tag;          /* bytes of a tag of video that is read next; or 0 */
+  guint64 raw;        /* packets that a demuxer gave as they are */
+  GstBuffer *read[2]; /* of a transport stream, what was read last */
   guint64 read_at[2];
 };
 
 /* raw:   the demuxer hands on what the file tells, and nothing else does
  * joins: a clock that starts again is one that goes on; of a codec that tells the
  *        order of its pictures the index finds that out, who knows all of them */
-typedef struct
-{
+typedef struct {
   ClipClocks *clocks;
   guint stream;
   gboolean raw, joins;
@@ -87,7 +83,7 @@ clip_clocks_new (void)
 }
 
 void
-clip_clocks_free (ClipClocks * self)
+clip_clocks_free (ClipClocks *self)
 {
   g_hash_table_unref (self->clocks);
   gst_clear_buffer (&self->read[0]);
@@ -98,8 +94,7 @@ clip_clocks_free (ClipClocks * self)
 /* Until the first packet comes a demuxer may hold back several; one that is still
  * due later was dropped. */
 static void
-tell (ClipClocks * self, guint stream, guint bits, guint rate, guint64 at,
-    Told told)
+tell (ClipClocks *self, guint stream, guint bits, guint rate, guint64 at, Told told)
 {
   Clock *clock = g_hash_table_lookup (self->clocks, GUINT_TO_POINTER (stream));
 
@@ -120,16 +115,15 @@ tell (ClipClocks * self, guint stream, guint bits, guint rate, guint64 at,
 }
 
 static gint64
-in_ns (const Clock * clock, gint64 ticks)
+in_ns (const Clock *clock, gint64 ticks)
 {
   const gint64 rate = clock->rate;
 
-  return ticks / rate * (gint64) GST_SECOND
-      + ticks % rate * (gint64) GST_SECOND / rate;
+  return ticks / rate * (gint64) GST_SECOND + ticks % rate * (gint64) GST_SECOND / rate;
 }
 
 static gint64
-in_time (const Clock * clock, gint64 ticks)
+in_time (const Clock *clock, gint64 ticks)
 {
   return clock->zero + in_ns (clock, ticks);
 }
@@ -145,7 +139,7 @@ distance (guint bits, guint64 from, guint64 to)
  * that were joined, it goes on as far behind what came so far as packets are from
  * each other, if it `joins`. time: what the demuxer says of the packet, or nothing */
 static gint64
-next_time (Clock * clock, GstClockTime time, gboolean joins)
+next_time (Clock *clock, GstClockTime time, gboolean joins)
 {
   const guint64 told = g_array_index (clock->told, Told, 0).time;
   /* the counter may have begun anew */
@@ -153,13 +147,13 @@ next_time (Clock * clock, GstClockTime time, gboolean joins)
 
   g_array_remove_index (clock->told, 0);
   clock->last = told;
-  if (clock->packets > 0 && (!joins || ticks >= -(gint64)
-          gst_util_uint64_scale (RESTART, clock->rate, GST_SECOND))) {
+  if (clock->packets > 0
+      && (!joins || ticks >= -(gint64) gst_util_uint64_scale (RESTART, clock->rate, GST_SECOND))) {
     clock->ticks += ticks;
   } else {
     if (clock->packets > 0)
-      clock->zero = in_time (clock, clock->ticks + (clock->packets > 1 ?
-              clock->ticks / (gint64) (clock->packets - 1) : 0));
+      clock->zero = in_time (clock,
+          clock->ticks + (clock->packets > 1 ? clock->ticks / (gint64) (clock->packets - 1) : 0));
     else
       clock->zero = GST_CLOCK_TIME_IS_VALID (time) ? time : 0;
     clock->ticks = 0;
@@ -173,29 +167,30 @@ next_time (Clock * clock, GstClockTime time, gboolean joins)
 static GstClockTime
 moved (GstClockTime time, gint64 later)
 {
-  return GST_CLOCK_TIME_IS_VALID (time) && (later >= 0
-      || time >= (GstClockTime) - later) ? time + later : time;
+  return GST_CLOCK_TIME_IS_VALID (time) && (later >= 0 || time >= (GstClockTime) -later)
+      ? time + later
+      : time;
 }
 
 /* A program stream's times are those of 33 bits that the file has, in ns. time: of
  * decoding, or of showing where there is no other */
 static Clock *
-take_raw (const Stream * stream, GstClockTime time, GstClockTime pts)
+take_raw (const Stream *stream, GstClockTime time, GstClockTime pts)
 {
   const guint64 ticks = gst_util_uint64_scale_round (time, 9, 100000);
 
   if (GST_CLOCK_TIME_IS_VALID (time))
     tell (stream->clocks, stream->stream, 33, 90000, ++stream->clocks->raw,
-        (Told) {.time = ticks,.later = GST_CLOCK_TIME_IS_VALID (pts) ?
-          distance (33, ticks, gst_util_uint64_scale_round (pts, 9, 100000)) :
-          0});
+        (Told) { .time = ticks,
+            .later = GST_CLOCK_TIME_IS_VALID (pts)
+                ? distance (33, ticks, gst_util_uint64_scale_round (pts, 9, 100000))
+                : 0 });
 
-  return g_hash_table_lookup (stream->clocks->clocks,
-      GUINT_TO_POINTER (stream->stream));
+  return g_hash_table_lookup (stream->clocks->clocks, GUINT_TO_POINTER (stream->stream));
 }
 
 static GstPadProbeReturn
-correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+correct (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   const Stream *stream = data;
   Clock *clock;
@@ -220,8 +215,9 @@ correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   pts = GST_BUFFER_PTS (buffer);
   dts = GST_BUFFER_DTS (buffer);
   time = GST_CLOCK_TIME_IS_VALID (dts) ? dts : pts;
-  clock = stream->raw ? take_raw (stream, time, pts) : g_hash_table_lookup
-      (stream->clocks->clocks, GUINT_TO_POINTER (stream->stream));
+  clock = stream->raw
+      ? take_raw (stream, time, pts)
+      : g_hash_table_lookup (stream->clocks->clocks, GUINT_TO_POINTER (stream->stream));
   if (!clock || clock->told->len == 0)
     return GST_PAD_PROBE_OK;
   shown = in_ns (clock, g_array_index (clock->told, Told, 0).later);
@@ -252,26 +248,25 @@ correct (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 
 /* ISO/IEC 13818-1 2.4.3.6 */
 static guint64
-read_time (const guint8 * data)
+read_time (const guint8 *data)
 {
-  return (guint64) (data[0] >> 1 & 7) << 30 | data[1] << 22
-      | (data[2] >> 1) << 15 | data[3] << 7 | data[4] >> 1;
+  return (guint64) (data[0] >> 1 & 7) << 30 | data[1] << 22 | (data[2] >> 1) << 15 | data[3] << 7
+      | data[4] >> 1;
 }
 
 /* 2.5.3.3; ISO/IEC 11172-1 2.4.3.2 has its clock as times are. */
 static guint64
-read_clock (const guint8 * pack)
+read_clock (const guint8 *pack)
 {
   if ((pack[4] & 0xc0) != 0x40)
     return read_time (pack + 4);
 
-  return (guint64) (pack[4] >> 3 & 7) << 30 | (pack[4] & 3) << 28
-      | pack[5] << 20 | (pack[6] >> 3) << 15 | (pack[6] & 3) << 13
-      | pack[7] << 5 | pack[8] >> 3;
+  return (guint64) (pack[4] >> 3 & 7) << 30 | (pack[4] & 3) << 28 | pack[5] << 20
+      | (pack[6] >> 3) << 15 | (pack[6] & 3) << 13 | pack[7] << 5 | pack[8] >> 3;
 }
 
 static void
-clear_clock (guint8 * pack)
+clear_clock (guint8 *pack)
 {
   static const guint8 first[] = { 0x21, 0, 1, 0, 1 };
   static const guint8 second[] = { 0x44, 0, 4, 0, 4, 1 };
@@ -285,7 +280,7 @@ clear_clock (guint8 * pack)
 /* Where a clock begins again within the first packs, as one that begins a little
  * before zero does, mpegpsdemux leaves out what comes before that. */
 static GstPadProbeReturn
-take_start (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+take_start (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
   guint8 *first = NULL;
@@ -317,7 +312,7 @@ take_start (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 
 /* What was read last is what a packet that is told of lies in. */
 static GstPadProbeReturn
-take_read (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+take_read (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   ClipClocks *self = data;
 
@@ -332,12 +327,12 @@ take_read (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 /* 2.4.3.2 and 2.4.3.6: how much later than it is decoded is what begins in a packet of
  * 188 bytes shown? 0: it does not say. */
 static gint64
-read_later (const guint8 * data)
+read_later (const guint8 *data)
 {
   const guint at = 4 + (data[3] & 0x20 ? 1 + data[4] : 0);
 
-  if (data[0] != TS_SYNC || at + 19 > TS_BYTES || data[at] || data[at + 1]
-      || data[at + 2] != 1 || data[at + 7] >> 6 != 3)
+  if (data[0] != TS_SYNC || at + 19 > TS_BYTES || data[at] || data[at + 1] || data[at + 2] != 1
+      || data[at + 7] >> 6 != 3)
     return 0;
 
   return distance (33, read_time (data + at + 14), read_time (data + at + 9));
@@ -345,14 +340,13 @@ read_later (const guint8 * data)
 
 /* Of the packet at a place in the file. */
 static gint64
-find_later (const ClipClocks * self, guint64 at)
+find_later (const ClipClocks *self, guint64 at)
 {
   guint8 data[TS_BYTES + TS_BEFORE];
 
   for (guint i = 0; i < G_N_ELEMENTS (self->read); i++)
     if (self->read[i] && at >= self->read_at[i]) {
-      const gsize n = gst_buffer_extract (self->read[i], at - self->read_at[i],
-          data, sizeof data);
+      const gsize n = gst_buffer_extract (self->read[i], at - self->read_at[i], data, sizeof data);
 
       if (n >= TS_BYTES && data[0] == TS_SYNC)
         return read_later (data);
@@ -364,28 +358,24 @@ find_later (const ClipClocks * self, guint64 at)
 }
 
 gboolean
-clip_clocks_take (ClipClocks * self, GstMessage * message)
+clip_clocks_take (ClipClocks *self, GstMessage *message)
 {
   const GstStructure *s = gst_message_get_structure (message);
   guint64 time, at;
   guint pid;
 
-  if (GST_MESSAGE_TYPE (message) != GST_MESSAGE_ELEMENT
-      || !gst_structure_has_name (s, "tsdemux"))
+  if (GST_MESSAGE_TYPE (message) != GST_MESSAGE_ELEMENT || !gst_structure_has_name (s, "tsdemux"))
     return FALSE;
-  if (gst_structure_get_uint (s, "pid", &pid)
-      && gst_structure_get_uint64 (s, "offset", &at)
-      && (gst_structure_get_uint64 (s, "dts", &time)
-          || gst_structure_get_uint64 (s, "pts", &time)))
-    tell (self, pid, 33, 90000, at, (Told) {.time = time,.later =
-          find_later (self, at) });
+  if (gst_structure_get_uint (s, "pid", &pid) && gst_structure_get_uint64 (s, "offset", &at)
+      && (gst_structure_get_uint64 (s, "dts", &time) || gst_structure_get_uint64 (s, "pts", &time)))
+    tell (self, pid, 33, 90000, at, (Told) { .time = time, .later = find_later (self, at) });
 
   return TRUE;
 }
 
 /* FLV: each tag is read right before what is in it comes */
 static GstPadProbeReturn
-take_tag (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+take_tag (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   ClipClocks *self = data;
   GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
@@ -396,11 +386,12 @@ take_tag (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   self->tag = 0;
   if (size == TAG_KIND && head[0] == TAG_VIDEO)
     self->tag = TAG_REST + GST_READ_UINT24_BE (head + 1) + TAG_TAIL;
-  else if (size == tag && n == sizeof head
+  else if (size == tag
+      && n == sizeof head
       /* what a decoder must know comes in a tag of its own */
       && ((head[TAG_REST] & 15) != TAG_H264 || head[TAG_REST + 1] == 1))
-    tell (self, FLV_STREAM, 32, 1000, info->offset, (Told) {.time =
-          GST_READ_UINT24_BE (head) | (guint32) head[3] << 24 });
+    tell (self, FLV_STREAM, 32, 1000, info->offset,
+        (Told) { .time = GST_READ_UINT24_BE (head) | (guint32) head[3] << 24 });
 
   return GST_PAD_PROBE_OK;
 }
@@ -408,7 +399,7 @@ take_tag (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 /* Which */
 
 static gboolean
-is_flv (GstElement * demuxer)
+is_flv (GstElement *demuxer)
 {
   return g_str_equal (clip_links_kind (demuxer), "flvdemux");
 }
@@ -416,38 +407,36 @@ is_flv (GstElement * demuxer)
 /* mpegpsdemux: its clock is then that of the pictures, not of what the file was read
  * by, which it would let neither go back nor pause. */
 static gboolean
-is_raw (GstElement * demuxer)
+is_raw (GstElement *demuxer)
 {
-  return g_object_class_find_property (G_OBJECT_GET_CLASS (demuxer),
-      "ignore-scr") != NULL;
+  return g_object_class_find_property (G_OBJECT_GET_CLASS (demuxer), "ignore-scr") != NULL;
 }
 
 static gboolean
-tells (GstElement * demuxer)
+tells (GstElement *demuxer)
 {
-  return g_object_class_find_property (G_OBJECT_GET_CLASS (demuxer),
-      "emit-stats") != NULL;
+  return g_object_class_find_property (G_OBJECT_GET_CLASS (demuxer), "emit-stats") != NULL;
 }
 
 void
-clip_clocks_watch (ClipClocks * self, GstElement * demuxer, GstPad * src)
+clip_clocks_watch (ClipClocks *self, GstElement *demuxer, GstPad *src)
 {
   if (tells (demuxer)) {
     g_object_set (demuxer, "emit-stats", TRUE, NULL);
-    gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
-        | GST_PAD_PROBE_TYPE_BUFFER, take_read, self, NULL);
+    gst_pad_add_probe (
+        src, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER, take_read, self, NULL);
   } else if (is_raw (demuxer)) {
     g_object_set (demuxer, "ignore-scr", TRUE, NULL);
-    gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
-        | GST_PAD_PROBE_TYPE_BUFFER, take_start, NULL, NULL);
+    gst_pad_add_probe (
+        src, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER, take_start, NULL, NULL);
   } else if (is_flv (demuxer)) {
-    gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
-        | GST_PAD_PROBE_TYPE_BUFFER, take_tag, self, NULL);
+    gst_pad_add_probe (
+        src, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER, take_tag, self, NULL);
   }
 }
 
 void
-clip_clocks_correct (ClipClocks * self, GstElement * demuxer, GstPad * pad)
+clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad)
 {
   const gchar *number = strrchr (GST_OBJECT_NAME (pad), '_');
   GstCaps *caps;
@@ -459,12 +448,11 @@ clip_clocks_correct (ClipClocks * self, GstElement * demuxer, GstPad * pad)
   stream = g_new0 (Stream, 1);
   stream->clocks = self;
   stream->raw = is_raw (demuxer);
-  stream->joins = !(stream->raw && caps && gst_structure_has_name
-      (gst_caps_get_structure (caps, 0), "video/mpeg"));
+  stream->joins = !(stream->raw && caps
+      && gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/mpeg"));
   /* the pad of a transport stream's demuxer has the stream's number, in hexadecimal */
-  stream->stream = is_flv (demuxer) ? FLV_STREAM
-      : (guint) g_ascii_strtoull (number + 1, NULL, 16);
+  stream->stream = is_flv (demuxer) ? FLV_STREAM : (guint) g_ascii_strtoull (number + 1, NULL, 16);
   gst_clear_caps (&caps);
-  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER
-      | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, correct, stream, g_free);
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, correct,
+      stream, g_free);
 }

@@ -7,31 +7,29 @@
 /* Frames that are held for their copies: whoever made them may have few. */
 #define MAX_PENDING 16
 
-typedef struct
-{
+typedef struct {
   GstBuffer *buffer;
   GstMemory *memory;
   GstMapInfo map;
 } Pending;
 
-struct _ClipCuda
-{
-  GstCudaContext *context;      /* of the copies under way, or of the last */
-  GstCudaStream *stream;        /* that they are on; NULL: the default one */
+struct _ClipCuda {
+  GstCudaContext *context; /* of the copies under way, or of the last */
+  GstCudaStream *stream;   /* that they are on; NULL: the default one */
   Pending pending[MAX_PENDING];
   guint n;
-  CUresult error;               /* the last failure */
+  CUresult error; /* the last failure */
 };
 
 gboolean
-clip_cuda_holds (GstBuffer * buffer)
+clip_cuda_holds (GstBuffer *buffer)
 {
   return gst_buffer_n_memory (buffer) > 0
       && gst_is_cuda_memory (gst_buffer_peek_memory (buffer, 0));
 }
 
 ClipCuda *
-clip_cuda_new (GstBuffer * buffer)
+clip_cuda_new (GstBuffer *buffer)
 {
   ClipCuda *self = g_new0 (ClipCuda, 1);
   GstMemory *memory = gst_buffer_peek_memory (buffer, 0);
@@ -42,7 +40,7 @@ clip_cuda_new (GstBuffer * buffer)
 }
 
 void
-clip_cuda_free (ClipCuda ** cuda)
+clip_cuda_free (ClipCuda **cuda)
 {
   ClipCuda *self = *cuda;
 
@@ -80,22 +78,19 @@ give_pinned (gpointer context, gpointer data)
 }
 
 ClipBlocks *
-clip_cuda_blocks (ClipCuda * self, gsize size)
+clip_cuda_blocks (ClipCuda *self, gsize size)
 {
-  const ClipBlocksSource source = { take_pinned, give_pinned,
-    gst_object_ref (self->context), gst_object_unref
-  };
+  const ClipBlocksSource source = { take_pinned, give_pinned, gst_object_ref (self->context),
+    gst_object_unref };
 
   return clip_blocks_new (size, &source);
 }
 
 /* Where a frame's rows are in its memory. FALSE: it is no such picture. */
 static gboolean
-find_rows (GstBuffer * buffer, const GstVideoInfo * info, gsize row_size,
-    gsize * offset, gsize * pitch)
+find_rows (GstBuffer *buffer, const GstVideoInfo *info, gsize row_size, gsize *offset, gsize *pitch)
 {
-  const GstCudaMemory *memory =
-      GST_CUDA_MEMORY_CAST (gst_buffer_peek_memory (buffer, 0));
+  const GstCudaMemory *memory = GST_CUDA_MEMORY_CAST (gst_buffer_peek_memory (buffer, 0));
   const GstVideoMeta *meta = gst_buffer_get_video_meta (buffer);
   const gsize size = GST_MEMORY_CAST (memory)->size;
   const gint height = GST_VIDEO_INFO_HEIGHT (info);
@@ -104,8 +99,7 @@ find_rows (GstBuffer * buffer, const GstVideoInfo * info, gsize row_size,
 
   if (meta) {
     same = meta->format == GST_VIDEO_INFO_FORMAT (info)
-        && meta->width == (guint) GST_VIDEO_INFO_WIDTH (info)
-        && meta->height == (guint) height;
+        && meta->width == (guint) GST_VIDEO_INFO_WIDTH (info) && meta->height == (guint) height;
     *offset = meta->offset[0];
     stride = meta->stride[0];
   } else {
@@ -117,37 +111,37 @@ find_rows (GstBuffer * buffer, const GstVideoInfo * info, gsize row_size,
   }
   *pitch = (gsize) stride;
 
-  return same && gst_buffer_n_memory (buffer) == 1 && stride > 0
-      && *pitch >= row_size && size >= row_size && *offset <= size - row_size
+  return same && gst_buffer_n_memory (buffer) == 1 && stride > 0 && *pitch >= row_size
+      && size >= row_size && *offset <= size - row_size
       && (gsize) (height - 1) <= (size - row_size - *offset) / *pitch;
 }
 
 ClipCudaResult
-clip_cuda_copy (ClipCuda * self, const GstVideoInfo * info, GstBuffer * buffer,
-    guint8 * to, gsize row_size)
+clip_cuda_copy (
+    ClipCuda *self, const GstVideoInfo *info, GstBuffer *buffer, guint8 *to, gsize row_size)
 {
   GstMemory *memory = gst_buffer_peek_memory (buffer, 0);
   GstCudaContext *context = GST_CUDA_MEMORY_CAST (memory)->context;
-  GstCudaStream *stream =
-      gst_cuda_memory_get_stream (GST_CUDA_MEMORY_CAST (memory));
+  GstCudaStream *stream = gst_cuda_memory_get_stream (GST_CUDA_MEMORY_CAST (memory));
   Pending *pending;
-  CUDA_MEMCPY2D copy = { 0, };
+  CUDA_MEMCPY2D copy = {
+    0,
+  };
   gsize offset, pitch;
 
   if (!find_rows (buffer, info, row_size, &offset, &pitch))
     return CLIP_CUDA_BAD_FRAME;
-  if ((self->n == MAX_PENDING || context != self->context
-          || stream != self->stream) && !clip_cuda_wait (self))
+  if ((self->n == MAX_PENDING || context != self->context || stream != self->stream)
+      && !clip_cuda_wait (self))
     return CLIP_CUDA_FAILED;
-  gst_object_replace ((GstObject **) & self->context, GST_OBJECT (context));
+  gst_object_replace ((GstObject **) &self->context, GST_OBJECT (context));
   if (stream != self->stream) {
     gst_clear_cuda_stream (&self->stream);
     self->stream = stream ? gst_cuda_stream_ref (stream) : NULL;
   }
 
   pending = &self->pending[self->n];
-  if (!gst_memory_map (memory, &pending->map,
-          (GstMapFlags) (GST_MAP_READ | GST_MAP_CUDA)))
+  if (!gst_memory_map (memory, &pending->map, (GstMapFlags) (GST_MAP_READ | GST_MAP_CUDA)))
     goto no_map;
   copy.srcMemoryType = CU_MEMORYTYPE_DEVICE;
   copy.srcDevice = (CUdeviceptr) ((guintptr) pending->map.data + offset);
@@ -174,19 +168,15 @@ clip_cuda_copy (ClipCuda * self, const GstVideoInfo * info, GstBuffer * buffer,
 
   /* ERRORS */
 no_map:
-  {
-    self->error = CUDA_ERROR_MAP_FAILED;
-    return CLIP_CUDA_FAILED;
-  }
+  self->error = CUDA_ERROR_MAP_FAILED;
+  return CLIP_CUDA_FAILED;
 failed:
-  {
-    gst_memory_unmap (memory, &pending->map);
-    return CLIP_CUDA_FAILED;
-  }
+  gst_memory_unmap (memory, &pending->map);
+  return CLIP_CUDA_FAILED;
 }
 
 gboolean
-clip_cuda_wait (ClipCuda * self)
+clip_cuda_wait (ClipCuda *self)
 {
   CUresult error = CUDA_ERROR_INVALID_CONTEXT;
 
@@ -209,7 +199,7 @@ clip_cuda_wait (ClipCuda * self)
 }
 
 const gchar *
-clip_cuda_reason (ClipCuda * self)
+clip_cuda_reason (ClipCuda *self)
 {
   const char *text = NULL;
 

@@ -19,21 +19,20 @@ GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 #define MIN_SEEK_BYTES (4 * 1024 * 1024)
 
 /* How an attempt ended, beyond the job's results */
-typedef enum
-{
+typedef enum {
   OUTCOME_DONE,
   OUTCOME_BAD,
   OUTCOME_FATAL,
   OUTCOME_ABORTED,
-  OUTCOME_READ,                 /* again, with the index that there is now */
-  OUTCOME_LOST                  /* again, without a seek */
+  OUTCOME_READ, /* again, with the index that there is now */
+  OUTCOME_LOST  /* again, without a seek */
 } Outcome;
 
 /* Waiting */
 
 /* Waits, with the job's lock, until `ready` or an end. FALSE: an end. */
 static gboolean
-wait_for (ClipChain * self, gboolean (*ready) (ClipChain *))
+wait_for (ClipChain *self, gboolean (*ready) (ClipChain *))
 {
   ClipJob *job = self->job;
   guint64 progress = self->progress;
@@ -50,10 +49,12 @@ wait_for (ClipChain * self, gboolean (*ready) (ClipChain *))
       progress = self->progress;
       deadline = g_get_monotonic_time () + STALL_TIME;
     }
-    if (!g_cond_wait_until (&job->cond, &job->lock, deadline)
-        && self->progress == progress && !job->streaming) {
-      clip_chain_set_error_locked (self, g_strdup_printf ("no data arrived for "
-              "%d seconds", (gint) (STALL_TIME / G_TIME_SPAN_SECOND)), FALSE);
+    if (!g_cond_wait_until (&job->cond, &job->lock, deadline) && self->progress == progress
+        && !job->streaming) {
+      clip_chain_set_error_locked (self,
+          g_strdup_printf (
+              "no data arrived for %d seconds", (gint) (STALL_TIME / G_TIME_SPAN_SECOND)),
+          FALSE);
       return FALSE;
     }
   }
@@ -61,13 +62,13 @@ wait_for (ClipChain * self, gboolean (*ready) (ClipChain *))
 
 /* A packet waits, or the file was read. */
 static gboolean
-is_demultiplexed (ClipChain * self)
+is_demultiplexed (ClipChain *self)
 {
   return self->waiting || clip_chain_is_read (self);
 }
 
 static gboolean
-is_done (ClipChain * self)
+is_done (ClipChain *self)
 {
   return self->done || (self->gate_eos && !self->forwarding);
 }
@@ -77,7 +78,7 @@ is_done (ClipChain * self)
 /* How the picture is to be turned by the file's own metadata. matroskademux, whose
  * streams' names begin with the track's number, has no tag for it. */
 static GstVideoOrientationMethod
-find_orientation (ClipChain * self)
+find_orientation (ClipChain *self)
 {
   GstVideoOrientationMethod method = GST_VIDEO_ORIENTATION_IDENTITY, told;
   GstEvent *event;
@@ -94,8 +95,7 @@ find_orientation (ClipChain * self)
   if (self->container != CLIP_CONTAINER_MATROSKA
       || (file = g_open (self->job->path, O_RDONLY | O_CLOEXEC, 0)) < 0)
     return method;
-  if (clip_matroska_orientation (file, g_ascii_strtoull (self->index->stream,
-              NULL, 10), &told))
+  if (clip_matroska_orientation (file, g_ascii_strtoull (self->index->stream, NULL, 10), &told))
     method = told;
   close (file);
 
@@ -104,7 +104,7 @@ find_orientation (ClipChain * self)
 
 /* Turns the picture as players do: between the gate and what follows it. */
 static gboolean
-add_flip (ClipChain * self)
+add_flip (ClipChain *self)
 {
   const GstVideoOrientationMethod method = find_orientation (self);
   GstElement *convert, *flip;
@@ -117,8 +117,9 @@ add_flip (ClipChain * self)
   if (!convert || !flip) {
     gst_clear_object (&convert);
     gst_clear_object (&flip);
-    clip_chain_set_error (self, g_strdup ("it is rotated, and GStreamer's "
-            "videoflip is missing; install gst-plugins-good"), FALSE);
+    clip_chain_set_error (self,
+        g_strdup ("it is rotated, and GStreamer's videoflip is missing; install gst-plugins-good"),
+        FALSE);
     return FALSE;
   }
   g_object_set (flip, "video-direction", method, NULL);
@@ -143,7 +144,7 @@ add_flip (ClipChain * self)
 
 /* Takes the single frames that are wanted, where nobody needs any other. */
 static void
-take_wanted (ClipChain * self, GstQuery * query)
+take_wanted (ClipChain *self, GstQuery *query)
 {
   gboolean sampler = FALSE;
   const guint64 *frames;
@@ -160,11 +161,10 @@ take_wanted (ClipChain * self, GstQuery * query)
 }
 
 static void
-take_window (ClipChain * self, GstQuery * query)
+take_window (ClipChain *self, GstQuery *query)
 {
-  gboolean ok = query && gst_query_get_clip_window (query, &self->window_first,
-      &self->window_last) && self->window_last >= self->window_first
-      && self->window_first < self->frames;
+  gboolean ok = query && gst_query_get_clip_window (query, &self->window_first, &self->window_last)
+      && self->window_last >= self->window_first && self->window_first < self->frames;
 
   g_clear_pointer (&self->wanted, g_free);
   g_clear_pointer (&self->plan, g_bytes_unref);
@@ -183,7 +183,7 @@ take_window (ClipChain * self, GstQuery * query)
 
 /* Asks which frames of the segment are wanted. */
 static void
-ask_window (ClipChain * self)
+ask_window (ClipChain *self)
 {
   const ClipIndex *index = self->index;
   GstClipMeta meta = self->job->meta;
@@ -192,19 +192,18 @@ ask_window (ClipChain * self)
   GstQuery *query;
 
   if (length > 0)
-    gst_util_double_to_fraction ((gdouble) (index->n_frames - 1) * GST_SECOND
-        / length, &fps_n, &fps_d);
+    gst_util_double_to_fraction (
+        (gdouble) (index->n_frames - 1) * GST_SECOND / length, &fps_n, &fps_d);
   meta.num_frames = self->frames;
   query = gst_query_new_clip_window (&meta, fps_n, fps_d);
-  gst_query_set_clip_window_times (query, index->times + self->first,
-      self->frames);
+  gst_query_set_clip_window_times (query, index->times + self->first, self->frames);
   take_window (self, gst_pad_peer_query (self->gate_src, query) ? query : NULL);
   gst_query_unref (query);
 }
 
 /* FALSE: the demuxer flushed and did not seek. */
 static gboolean
-seek_to_start (ClipChain * self)
+seek_to_start (ClipChain *self)
 {
   const ClipIndex *index = self->index;
   guint64 bytes = 0;
@@ -218,10 +217,9 @@ seek_to_start (ClipChain * self)
   g_mutex_unlock (&self->job->lock);
   self->at = -1;
   if (gst_pad_push_event (self->track_pad,
-          gst_event_new_seek (1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH
-              | GST_SEEK_FLAG_KEY_UNIT | GST_SEEK_FLAG_SNAP_BEFORE,
-              GST_SEEK_TYPE_SET, clip_index_seek_time (index, self->from),
-              GST_SEEK_TYPE_NONE, 0)))
+          gst_event_new_seek (1.0, GST_FORMAT_TIME,
+              GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_KEY_UNIT | GST_SEEK_FLAG_SNAP_BEFORE,
+              GST_SEEK_TYPE_SET, clip_index_seek_time (index, self->from), GST_SEEK_TYPE_NONE, 0)))
     return TRUE;
   self->at = 0;
 
@@ -230,7 +228,7 @@ seek_to_start (ClipChain * self)
 
 /* What tells the frames that will come through the gate from any others. */
 static GBytes *
-describe_source (const ClipChain * self, const ClipVideo * video)
+describe_source (const ClipChain *self, const ClipVideo *video)
 {
   guint major, minor, micro, nano;
   GByteArray *bytes = g_byte_array_new ();
@@ -238,20 +236,17 @@ describe_source (const ClipChain * self, const ClipVideo * video)
 
   /* decoders come with GStreamer */
   gst_version (&major, &minor, &micro, &nano);
-  text = g_strdup_printf ("%u.%u.%u.%u %s %" G_GINT64_FORMAT " %"
-      G_GINT64_FORMAT ".%" G_GINT64_FORMAT " track %d frames %u + %u: %"
-      G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT, major, minor, micro, nano,
-      video->path, video->size, video->seconds, video->nanoseconds,
-      video->video_track, self->first, self->frames, self->window_first,
-      self->window_last);
+  text =
+      g_strdup_printf ("%u.%u.%u.%u %s %" G_GINT64_FORMAT " %" G_GINT64_FORMAT ".%" G_GINT64_FORMAT
+                       " track %d frames %u + %u: %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT,
+          major, minor, micro, nano, video->path, video->size, video->seconds, video->nanoseconds,
+          video->video_track, self->first, self->frames, self->window_first, self->window_last);
   g_byte_array_append (bytes, (const guint8 *) text, strlen (text) + 1);
   g_free (text);
   if (self->pictures)
-    g_byte_array_append (bytes, (const guint8 *) &self->job->rate,
-        sizeof self->job->rate);
+    g_byte_array_append (bytes, (const guint8 *) &self->job->rate, sizeof self->job->rate);
   if (self->plan)
-    g_byte_array_append (bytes, g_bytes_get_data (self->plan, NULL),
-        g_bytes_get_size (self->plan));
+    g_byte_array_append (bytes, g_bytes_get_data (self->plan, NULL), g_bytes_get_size (self->plan));
 
   return g_byte_array_free_to_bytes (bytes);
 }
@@ -259,27 +254,25 @@ describe_source (const ClipChain * self, const ClipVideo * video)
 /* Finds out which frames are wanted, and whether there is a clipcache that has
  * them. FALSE: the error is set. */
 static gboolean
-prepare (ClipChain * self, const ClipVideo * video)
+prepare (ClipChain *self, const ClipVideo *video)
 {
   ClipJob *job = self->job;
   GBytes *source;
   GstQuery *query;
 
   if (job->in_frames)
-    self->frames = clip_index_frames (self->index, job->start, job->end,
-        &self->first, &job->meta.start, &job->meta.end);
+    self->frames = clip_index_frames (
+        self->index, job->start, job->end, &self->first, &job->meta.start, &job->meta.end);
   else
-    self->frames = clip_index_segment (self->index, job->start, job->end,
-        &self->first);
+    self->frames = clip_index_segment (self->index, job->start, job->end, &self->first);
   if (self->frames == 0) {
-    clip_chain_set_error (self, job->in_frames ?
-        g_strdup_printf ("the clip starts with frame %.0f, but the video has %u",
-            job->start, self->index->n_frames) :
-        self->first >= self->index->n_frames ?
-        g_strdup_printf ("the clip starts at %g s, after the video's end",
-            job->start) :
-        g_strdup_printf ("it has no frame from %g to %g s", job->start,
-            job->end), FALSE);
+    clip_chain_set_error (self,
+        job->in_frames ? g_strdup_printf ("the clip starts with frame %.0f, but the video has %u",
+                             job->start, self->index->n_frames)
+            : self->first >= self->index->n_frames
+            ? g_strdup_printf ("the clip starts at %g s, after the video's end", job->start)
+            : g_strdup_printf ("it has no frame from %g to %g s", job->start, job->end),
+        FALSE);
     return FALSE;
   }
   ask_window (self);
@@ -288,8 +281,7 @@ prepare (ClipChain * self, const ClipVideo * video)
     return TRUE;
   source = describe_source (self, video);
   query = clip_cached_query_new (source);
-  self->cached = gst_pad_peer_query (self->gate_src, query)
-      && clip_cached_query_answered (query);
+  self->cached = gst_pad_peer_query (self->gate_src, query) && clip_cached_query_answered (query);
   if (clip_cached_query_narrowed (query))
     take_window (self, clip_cached_query_narrowed (query));
   gst_query_unref (query);
@@ -312,15 +304,14 @@ play_cached (gpointer data)
 
 /* The first one tells what kind all of them are. */
 static Outcome
-decode_pictures (ClipChain * self)
+decode_pictures (ClipChain *self)
 {
   const ClipPictures *pictures = self->pictures;
   gchar *reason = NULL;
   GstBuffer *picture = clip_pictures_read (pictures, self->from, &reason);
 
   if (picture)
-    self->fed_caps = clip_pictures_caps (pictures, self->from, picture,
-        self->job->rate);
+    self->fed_caps = clip_pictures_caps (pictures, self->from, picture, self->job->rate);
   gst_clear_buffer (&picture);
   if (!reason && !self->fed_caps)
     reason = g_strdup_printf ("the picture format of %s is not recognised",
@@ -337,10 +328,10 @@ decode_pictures (ClipChain * self)
 }
 
 static void
-run_up (ClipChain * self)
+run_up (ClipChain *self)
 {
-  const guint from = clip_index_loses_frames () ?
-      clip_index_run_up (self->index, self->from) : self->from;
+  const guint from =
+      clip_index_loses_frames () ? clip_index_run_up (self->index, self->from) : self->from;
 
   self->runs_up = from != self->from;
   self->from = from;
@@ -348,7 +339,7 @@ run_up (ClipChain * self)
 
 /* Decodes what is wanted of the chosen track. */
 static Outcome
-decode (ClipChain * self, gboolean may_seek)
+decode (ClipChain *self, gboolean may_seek)
 {
   ClipJob *job = self->job;
   GstCaps *caps;
@@ -356,13 +347,13 @@ decode (ClipChain * self, gboolean may_seek)
 
   if (self->track && !add_flip (self))
     return OUTCOME_BAD;
-  clip_index_range (self->index, self->first + self->window_first,
-      self->first + self->window_last, &self->from, &self->to);
+  clip_index_range (self->index, self->first + self->window_first, self->first + self->window_last,
+      &self->from, &self->to);
   if (!self->pictures)
     run_up (self);
-  GST_DEBUG_OBJECT (self, "%s: frames %u + %" G_GUINT64_FORMAT " to %"
-      G_GUINT64_FORMAT " of %u: packets %u to %u", job->path, self->first,
-      self->window_first, self->window_last, self->frames, self->from,
+  GST_DEBUG_OBJECT (self,
+      "%s: frames %u + %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " of %u: packets %u to %u",
+      job->path, self->first, self->window_first, self->window_last, self->frames, self->from,
       self->to);
   if (self->pictures)
     return decode_pictures (self);
@@ -387,15 +378,15 @@ decode (ClipChain * self, gboolean may_seek)
 
 /* Why there is no frame at all. With the job's lock. */
 static gchar *
-describe_nothing (ClipChain * self)
+describe_nothing (ClipChain *self)
 {
   if (self->tracks->len == 0 && g_atomic_int_get (&self->quicktime.encrypted))
     return g_strdup ("its video is encrypted");
   if (self->tracks->len == 0)
     return g_strdup ("there is no video in it");
   if (self->index && self->index->headless)
-    return g_strdup ("it begins with pictures that refer to ones which were cut "
-        "away; cut it at a key frame, or encode it again");
+    return g_strdup ("it begins with pictures that refer to ones which were cut away; cut it at a "
+                     "key frame, or encode it again");
 
   return g_strdup ("no frame of it could be decoded");
 }
@@ -403,7 +394,7 @@ describe_nothing (ClipChain * self)
 /* Reads the file as far as its first packet or, without an index, to its end.
  * FALSE: there is an error, or no video in it. */
 static gboolean
-demultiplex (ClipChain * self, guint64 size)
+demultiplex (ClipChain *self, guint64 size)
 {
   gboolean ready;
 
@@ -423,8 +414,7 @@ demultiplex (ClipChain * self, guint64 size)
 
 /* Everything up to a thread that pushes frames. FALSE: there will be none. */
 static gboolean
-start (ClipChain * self, const ClipVideo * video, gboolean may_seek,
-    Outcome * outcome)
+start (ClipChain *self, const ClipVideo *video, gboolean may_seek, Outcome *outcome)
 {
   if (self->error || (self->index && !prepare (self, video)))
     return FALSE;
@@ -449,9 +439,8 @@ start (ClipChain * self, const ClipVideo * video, gboolean may_seek,
 /* One attempt. *index: NULL: read the file first; it is made then.
  * *reason is set for OUTCOME_BAD and OUTCOME_FATAL. */
 static Outcome
-attempt (const ClipChainSettings * settings, ClipJob * job,
-    const ClipVideo * video, ClipPictures * pictures, gboolean may_seek,
-    ClipIndex ** index, gchar ** reason)
+attempt (const ClipChainSettings *settings, ClipJob *job, const ClipVideo *video,
+    ClipPictures *pictures, gboolean may_seek, ClipIndex **index, gchar **reason)
 {
   ClipChain *self = clip_chain_new (settings, job, *index, pictures);
   Outcome outcome = OUTCOME_DONE;
@@ -463,8 +452,7 @@ attempt (const ClipChainSettings * settings, ClipJob * job,
   if (starts)
     wait_for (self, is_done);
   if (self->lost && job->streaming && !self->done)
-    clip_chain_set_error_locked (self, g_strdup ("it changed while it was "
-            "read"), FALSE);
+    clip_chain_set_error_locked (self, g_strdup ("it changed while it was read"), FALSE);
   if (job->aborted)
     outcome = OUTCOME_ABORTED;
   else if (self->lost && !job->streaming)
@@ -472,8 +460,8 @@ attempt (const ClipChainSettings * settings, ClipJob * job,
   else if (outcome <= OUTCOME_BAD && self->error && !self->done) {
     outcome = self->fatal ? OUTCOME_FATAL : OUTCOME_BAD;
     /* What sound that nobody takes leads to is told in other words */
-    if (!self->fatal && self->tracks->len == 0 && (self->has_other
-            || g_atomic_int_get (&self->quicktime.encrypted)))
+    if (!self->fatal && self->tracks->len == 0
+        && (self->has_other || g_atomic_int_get (&self->quicktime.encrypted)))
       *reason = describe_nothing (self);
     else
       *reason = g_steal_pointer (&self->error);
@@ -490,7 +478,7 @@ attempt (const ClipChainSettings * settings, ClipJob * job,
 /* What needs no decoder to find out. failure: of stat(), 0: there was none.
  * NULL: it is a file with something in. */
 static gchar *
-check_file (const gchar * path, const GStatBuf * st, gint failure)
+check_file (const gchar *path, const GStatBuf *st, gint failure)
 {
   if (strstr (path, "://"))
     return g_strdup ("only file:// addresses and paths are read");
@@ -506,8 +494,7 @@ check_file (const gchar * path, const GStatBuf * st, gint failure)
 
 /* Decodes a clip of pictures. */
 static Outcome
-decode_series (const ClipChainSettings * settings, ClipJob * job,
-    gchar ** reason)
+decode_series (const ClipChainSettings *settings, ClipJob *job, gchar **reason)
 {
   ClipPictures *pictures = clip_pictures_new (job->path, reason);
   Outcome outcome;
@@ -528,8 +515,8 @@ decode_series (const ClipChainSettings * settings, ClipJob * job,
 
 /* Decodes a file's clip. */
 static Outcome
-decode_file (const ClipChainSettings * settings, ClipJob * job,
-    const GStatBuf * status, gchar ** reason)
+decode_file (
+    const ClipChainSettings *settings, ClipJob *job, const GStatBuf *status, gchar **reason)
 {
   Outcome outcome = OUTCOME_READ;
   ClipIndex *known, *index;
@@ -565,7 +552,7 @@ decode_file (const ClipChainSettings * settings, ClipJob * job,
 }
 
 void
-clip_chain_decode (const ClipChainSettings * settings, ClipJob * job)
+clip_chain_decode (const ClipChainSettings *settings, ClipJob *job)
 {
   GStatBuf status;
   const gint failure = g_stat (job->path, &status) == 0 ? 0 : errno;
@@ -576,13 +563,11 @@ clip_chain_decode (const ClipChainSettings * settings, ClipJob * job)
     outcome = decode_series (settings, job, &reason);
   } else {
     reason = check_file (job->path, &status, failure);
-    outcome = reason ? OUTCOME_BAD :
-        decode_file (settings, job, &status, &reason);
+    outcome = reason ? OUTCOME_BAD : decode_file (settings, job, &status, &reason);
   }
   if (outcome == OUTCOME_DONE)
     clip_job_finish (job, CLIP_RESULT_GOOD, NULL);
   else
-    clip_job_finish (job, outcome == OUTCOME_FATAL ? CLIP_RESULT_FATAL :
-        CLIP_RESULT_BAD, reason ? reason : g_strdup ("it changed while it was "
-            "read"));
+    clip_job_finish (job, outcome == OUTCOME_FATAL ? CLIP_RESULT_FATAL : CLIP_RESULT_BAD,
+        reason ? reason : g_strdup ("it changed while it was read"));
 }

@@ -9,24 +9,23 @@
 /* Numbers in the clip's random stream. They are part of what a seed means:
  * never renumber, only append. */
 #define CROP_TRIES 10
-#define CROP_DRAWS 4            /* area, ratio, y, x */
-enum
-{
+#define CROP_DRAWS 4 /* area, ratio, y, x */
+enum {
   DRAW_FLIP = CROP_TRIES * CROP_DRAWS,
-  DRAW_COLOURS,                 /* a factor each */
+  DRAW_COLOURS, /* a factor each */
   DRAW_ORDER = DRAW_COLOURS + CLIP_DRAW_COLOURS,
 };
 
 static gdouble
-between (const Cnn3dRandomKey * key, guint64 index, gdouble low, gdouble high)
+between (const Cnn3dRandomKey *key, guint64 index, gdouble low, gdouble high)
 {
   return low + (high - low) * cnn3d_random_uniform (key, index);
 }
 
 /* As torchvision.transforms.RandomResizedCrop. */
 static void
-draw_crop (const ClipDrawSettings * s, const Cnn3dRandomKey * key, guint width,
-    guint height, ClipDraw * draw)
+draw_crop (
+    const ClipDrawSettings *s, const Cnn3dRandomKey *key, guint width, guint height, ClipDraw *draw)
 {
   const gdouble area = (gdouble) width * height;
   const gdouble ratio = (gdouble) width / height;
@@ -41,18 +40,15 @@ draw_crop (const ClipDrawSettings * s, const Cnn3dRandomKey * key, guint width,
   for (i = 0; i < CROP_TRIES; i++) {
     const guint64 index = i * CROP_DRAWS;
     const gdouble part = between (key, index, s->scale_min, s->scale_max);
-    const gdouble shape = exp (between (key, index + 1, log (s->ratio_min),
-            log (s->ratio_max)));
+    const gdouble shape = exp (between (key, index + 1, log (s->ratio_min), log (s->ratio_max)));
     const gdouble w = rint (sqrt (area * part * shape));
     const gdouble h = rint (sqrt (area * part / shape));
 
     if (w >= 1 && w <= width && h >= 1 && h <= height) {
       draw->width = (guint) w;
       draw->height = (guint) h;
-      draw->y = (guint) cnn3d_random_below (key, index + 2,
-          height - draw->height + 1);
-      draw->x = (guint) cnn3d_random_below (key, index + 3,
-          width - draw->width + 1);
+      draw->y = (guint) cnn3d_random_below (key, index + 2, height - draw->height + 1);
+      draw->x = (guint) cnn3d_random_below (key, index + 3, width - draw->width + 1);
       return;
     }
   }
@@ -67,12 +63,10 @@ draw_crop (const ClipDrawSettings * s, const Cnn3dRandomKey * key, guint width,
 }
 
 void
-clip_draw (const ClipDrawSettings * settings, guint epoch, guint64 sample,
-    guint width, guint height, ClipDraw * draw)
+clip_draw (const ClipDrawSettings *settings, guint epoch, guint64 sample, guint width, guint height,
+    ClipDraw *draw)
 {
-  const Cnn3dRandomKey key = {
-    settings->seed, epoch, CNN3D_RANDOM_AUGMENT, sample
-  };
+  const Cnn3dRandomKey key = { settings->seed, epoch, CNN3D_RANDOM_AUGMENT, sample };
   guint i;
 
   draw_crop (settings, &key, width, height, draw);
@@ -81,8 +75,8 @@ clip_draw (const ClipDrawSettings * settings, guint epoch, guint64 sample,
   for (i = 0; i < CLIP_DRAW_COLOURS; i++) {
     const gdouble by = settings->colours[i];
 
-    draw->factors[i] = (guint) rint (CLIP_DRAW_ONE * between (&key,
-            DRAW_COLOURS + i, MAX (1 - by, 0), 1 + by));
+    draw->factors[i] =
+        (guint) rint (CLIP_DRAW_ONE * between (&key, DRAW_COLOURS + i, MAX (1 - by, 0), 1 + by));
     draw->order[i] = i;
   }
   for (i = CLIP_DRAW_COLOURS; i > 1; i--) {
@@ -95,7 +89,7 @@ clip_draw (const ClipDrawSettings * settings, guint epoch, guint64 sample,
 }
 
 void
-clip_draw_flip (guint8 * row, guint width, guint channels)
+clip_draw_flip (guint8 *row, guint width, guint channels)
 {
   guint8 *left = row, *right = row + (gsize) (width - 1) * channels;
 
@@ -123,14 +117,13 @@ blend (guint a, guint b, gint64 factor)
 
 /* Rec. 601, as torchvision's */
 static inline guint
-grey (const guint8 * p)
+grey (const guint8 *p)
 {
   return (19595 * p[0] + 38470 * p[1] + 7471 * p[2]) >> 16;
 }
 
 static guint
-mean_grey (const guint8 * pixels, guint width, guint height, gsize stride,
-    guint channels)
+mean_grey (const guint8 *pixels, guint width, guint height, gsize stride, guint channels)
 {
   guint64 sum = 0;
   guint x, y;
@@ -146,8 +139,8 @@ mean_grey (const guint8 * pixels, guint width, guint height, gsize stride,
 }
 
 void
-clip_draw_colours (const ClipDraw * draw, guint8 * pixels, guint width,
-    guint height, gsize stride, guint channels)
+clip_draw_colours (
+    const ClipDraw *draw, guint8 *pixels, guint width, guint height, gsize stride, guint channels)
 {
   guint i, x, y, c;
 
@@ -156,8 +149,7 @@ clip_draw_colours (const ClipDraw * draw, guint8 * pixels, guint width,
     const gint64 factor = draw->factors[colour];
     guint towards = 0;
 
-    if (factor == CLIP_DRAW_ONE
-        || (colour == CLIP_DRAW_SATURATION && channels != 3))
+    if (factor == CLIP_DRAW_ONE || (colour == CLIP_DRAW_SATURATION && channels != 3))
       continue;
     if (colour == CLIP_DRAW_CONTRAST)
       towards = mean_grey (pixels, width, height, stride, channels);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipfactories.h"
 
-struct _ClipFactories
-{
+struct _ClipFactories {
   gint refcount;
   GMutex lock;
   GList *all[CLIP_N_FACTORIES];
-  GHashTable *named[CLIP_N_FACTORIES];  /* media type -> GList of those that
+  GHashTable *named[CLIP_N_FACTORIES]; /* media type -> GList of those that
                                          * take some of it */
   GstCaps *decodable;
 };
@@ -19,23 +18,21 @@ compare_factories (gconstpointer a, gconstpointer b)
   const gboolean last_a = g_str_equal (GST_OBJECT_NAME (a), "vp9dec");
   const gboolean last_b = g_str_equal (GST_OBJECT_NAME (b), "vp9dec");
 
-  return last_a != last_b ? last_a - last_b
-      : gst_plugin_feature_rank_compare_func (a, b);
+  return last_a != last_b ? last_a - last_b : gst_plugin_feature_rank_compare_func (a, b);
 }
 
 static gboolean
-is_input (const GstStaticPadTemplate * template)
+is_input (const GstStaticPadTemplate *template)
 {
-  return template->direction == GST_PAD_SINK
-      && template->presence == GST_PAD_ALWAYS;
+  return template->direction == GST_PAD_SINK && template->presence == GST_PAD_ALWAYS;
 }
 
 static GstCaps *
-list_decodable (GList * decoders)
+list_decodable (GList *decoders)
 {
   GstCaps *caps = gst_caps_new_empty_simple ("video/x-raw");
 
-  for (GList * l = decoders; l; l = l->next) {
+  for (GList *l = decoders; l; l = l->next) {
     const GList *t = gst_element_factory_get_static_pad_templates (l->data);
 
     for (; t; t = t->next)
@@ -49,19 +46,18 @@ list_decodable (GList * decoders)
 ClipFactories *
 clip_factories_new (void)
 {
-  static const GstElementFactoryListType types[] = {
-    GST_ELEMENT_FACTORY_TYPE_DEMUXER | GST_ELEMENT_FACTORY_TYPE_PARSER,
-    GST_ELEMENT_FACTORY_TYPE_DECODER
-  };
+  static const GstElementFactoryListType types[] = { GST_ELEMENT_FACTORY_TYPE_DEMUXER
+        | GST_ELEMENT_FACTORY_TYPE_PARSER,
+    GST_ELEMENT_FACTORY_TYPE_DECODER };
   ClipFactories *self = g_new0 (ClipFactories, 1);
 
   self->refcount = 1;
   g_mutex_init (&self->lock);
   for (guint i = 0; i < CLIP_N_FACTORIES; i++) {
-    self->all[i] = g_list_sort (gst_element_factory_list_get_elements
-        (types[i], GST_RANK_MARGINAL), compare_factories);
-    self->named[i] = g_hash_table_new_full (g_str_hash, g_str_equal, g_free,
-        (GDestroyNotify) gst_plugin_feature_list_free);
+    self->all[i] = g_list_sort (
+        gst_element_factory_list_get_elements (types[i], GST_RANK_MARGINAL), compare_factories);
+    self->named[i] = g_hash_table_new_full (
+        g_str_hash, g_str_equal, g_free, (GDestroyNotify) gst_plugin_feature_list_free);
   }
   self->decodable = list_decodable (self->all[CLIP_FACTORIES_DECODERS]);
 
@@ -69,7 +65,7 @@ clip_factories_new (void)
 }
 
 ClipFactories *
-clip_factories_ref (ClipFactories * self)
+clip_factories_ref (ClipFactories *self)
 {
   g_atomic_int_inc (&self->refcount);
 
@@ -77,7 +73,7 @@ clip_factories_ref (ClipFactories * self)
 }
 
 void
-clip_factories_unref (ClipFactories * self)
+clip_factories_unref (ClipFactories *self)
 {
   if (!g_atomic_int_dec_and_test (&self->refcount))
     return;
@@ -92,7 +88,7 @@ clip_factories_unref (ClipFactories * self)
 
 /* With the lock. */
 static GList *
-find_named (ClipFactories * self, ClipFactoryKind kind, const gchar * name)
+find_named (ClipFactories *self, ClipFactoryKind kind, const gchar *name)
 {
   GList *named = g_hash_table_lookup (self->named[kind], name);
   GstCaps *caps;
@@ -100,8 +96,7 @@ find_named (ClipFactories * self, ClipFactoryKind kind, const gchar * name)
   if (named || g_hash_table_contains (self->named[kind], name))
     return named;
   caps = gst_caps_new_empty_simple (name);
-  named = gst_element_factory_list_filter (self->all[kind], caps, GST_PAD_SINK,
-      FALSE);
+  named = gst_element_factory_list_filter (self->all[kind], caps, GST_PAD_SINK, FALSE);
   gst_caps_unref (caps);
   g_hash_table_insert (self->named[kind], g_strdup (name), named);
 
@@ -109,28 +104,27 @@ find_named (ClipFactories * self, ClipFactoryKind kind, const gchar * name)
 }
 
 GList *
-clip_factories_find (ClipFactories * self, ClipFactoryKind kind, GstCaps * caps)
+clip_factories_find (ClipFactories *self, ClipFactoryKind kind, GstCaps *caps)
 {
   const gchar *name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
   GList *fitting;
 
   g_mutex_lock (&self->lock);
-  fitting = gst_element_factory_list_filter (find_named (self, kind, name),
-      caps, GST_PAD_SINK, gst_caps_is_fixed (caps));
+  fitting = gst_element_factory_list_filter (
+      find_named (self, kind, name), caps, GST_PAD_SINK, gst_caps_is_fixed (caps));
   g_mutex_unlock (&self->lock);
 
   return fitting;
 }
 
 GstCaps *
-clip_factories_decodable (const ClipFactories * self, GstCaps * filter)
+clip_factories_decodable (const ClipFactories *self, GstCaps *filter)
 {
   GstCaps *caps;
 
   if (!filter)
     return gst_caps_new_any ();
-  caps = gst_caps_intersect_full (self->decodable, filter,
-      GST_CAPS_INTERSECT_FIRST);
+  caps = gst_caps_intersect_full (self->decodable, filter, GST_CAPS_INTERSECT_FIRST);
   if (gst_caps_is_empty (caps)) {
     gst_caps_unref (caps);
     caps = gst_caps_ref (filter);

@@ -10,21 +10,18 @@
  * tell of a part only, as of the range. av1parse tells nothing of a stream that has
  * no more than that. */
 static void
-feed_caps (ClipChain * self, GstBuffer * packet)
+feed_caps (ClipChain *self, GstBuffer *packet)
 {
   GstCaps *caps = gst_caps_copy (self->fed_caps);
   GstStructure *s = gst_caps_get_structure (caps, 0);
   GstVideoColorimetry own = clip_chain_read_colorimetry (s, "colorimetry");
-  const GstVideoColorimetry container =
-      clip_chain_read_colorimetry (s, CLIP_CHAIN_COLORIMETRY);
+  const GstVideoColorimetry container = clip_chain_read_colorimetry (s, CLIP_CHAIN_COLORIMETRY);
   gboolean full;
   gchar *text;
 
-  if (own.range == GST_VIDEO_COLOR_RANGE_UNKNOWN
-      && gst_structure_has_name (s, "video/x-av1")
+  if (own.range == GST_VIDEO_COLOR_RANGE_UNKNOWN && gst_structure_has_name (s, "video/x-av1")
       && clip_av1_range (caps, packet, &full))
-    own.range = full ? GST_VIDEO_COLOR_RANGE_0_255
-        : GST_VIDEO_COLOR_RANGE_16_235;
+    own.range = full ? GST_VIDEO_COLOR_RANGE_0_255 : GST_VIDEO_COLOR_RANGE_16_235;
   if (own.range == GST_VIDEO_COLOR_RANGE_UNKNOWN)
     own.range = container.range;
   if (own.matrix == GST_VIDEO_COLOR_MATRIX_UNKNOWN)
@@ -38,8 +35,7 @@ feed_caps (ClipChain * self, GstBuffer * packet)
     gst_structure_set (s, "colorimetry", G_TYPE_STRING, text, NULL);
   g_free (text);
   gst_structure_remove_field (s, CLIP_CHAIN_COLORIMETRY);
-  if (!gst_structure_has_name (s, "video/x-raw")
-      || !gst_video_info_from_caps (&self->raw, caps))
+  if (!gst_structure_has_name (s, "video/x-raw") || !gst_video_info_from_caps (&self->raw, caps))
     gst_video_info_init (&self->raw);
   self->has_matrix = own.matrix != GST_VIDEO_COLOR_MATRIX_UNKNOWN;
   self->range = own.range;
@@ -48,14 +44,14 @@ feed_caps (ClipChain * self, GstBuffer * packet)
 }
 
 static void
-start_feed (ClipChain * self, GstBuffer * packet)
+start_feed (ClipChain *self, GstBuffer *packet)
 {
-  GstEvent *start = self->track_pad ? gst_pad_get_sticky_event (self->track_pad,
-      GST_EVENT_STREAM_START, 0) : NULL;
+  GstEvent *start = self->track_pad
+      ? gst_pad_get_sticky_event (self->track_pad, GST_EVENT_STREAM_START, 0)
+      : NULL;
   GstSegment segment;
 
-  gst_pad_push_event (self->feed, start ? start :
-      gst_event_new_stream_start ("clip"));
+  gst_pad_push_event (self->feed, start ? start : gst_event_new_stream_start ("clip"));
   gst_segment_init (&segment, GST_FORMAT_TIME);
   feed_caps (self, packet);
   gst_pad_push_event (self->feed, gst_event_new_segment (&segment));
@@ -66,18 +62,19 @@ start_feed (ClipChain * self, GstBuffer * packet)
 /* The packet that stands for a packet's frame: of a second field it is the one
  * before. One that follows another, as in a damaged file, stands for itself. */
 static guint
-frame_packet (const ClipChain * self, guint number)
+frame_packet (const ClipChain *self, guint number)
 {
   const ClipPacket *packets = self->index->packets;
 
   return number > self->from && packets[number].flags & CLIP_PACKET_SECOND
-      && !(packets[number - 1].flags & CLIP_PACKET_SECOND) ? number - 1
+          && !(packets[number - 1].flags & CLIP_PACKET_SECOND)
+      ? number - 1
       : number;
 }
 
 /* Whether a frame that is wanted is made of the packet. */
 static gboolean
-is_needed (const ClipChain * self, guint number)
+is_needed (const ClipChain *self, guint number)
 {
   const ClipIndex *index = self->index;
   const ClipPacket *packet;
@@ -90,8 +87,7 @@ is_needed (const ClipChain * self, guint number)
     return TRUE;
   /* It hangs on what was not decoded. From the file's start on it is the decoder
    * that knows what can be shown. */
-  if (self->from > 0 && rank < index->ranks[self->from]
-      && !(packet->flags & CLIP_PACKET_START))
+  if (self->from > 0 && rank < index->ranks[self->from] && !(packet->flags & CLIP_PACKET_START))
     return FALSE;
 
   /* libavcodec takes the distance of MPEG-4's first B picture behind a header from
@@ -101,8 +97,7 @@ is_needed (const ClipChain * self, guint number)
       && packet->flags & CLIP_PACKET_BACKWARD)
     return TRUE;
 
-  return !(packet->flags & CLIP_PACKET_UNUSED)
-      || clip_chain_wants (self, rank);
+  return !(packet->flags & CLIP_PACKET_UNUSED) || clip_chain_wants (self, rank);
 }
 
 /* The time that a packet goes under: its frame's number, counted from 1, in
@@ -111,7 +106,7 @@ is_needed (const ClipChain * self, guint number)
  * second field goes under its frame's: decoders differ in which of the two they
  * hand on. */
 static GstClockTime
-fed_time (ClipChain * self, guint number)
+fed_time (ClipChain *self, guint number)
 {
   const ClipIndex *index = self->index;
   const ClipPacket *packet;
@@ -139,7 +134,7 @@ fed_time (ClipChain * self, guint number)
 /* MPEG-2's first group of pictures goes as one that refers to none before it: which
  * frames of an open one are shown is the index's choice, and decoders differ. */
 static GstBuffer *
-close_group (GstBuffer * buffer)
+close_group (GstBuffer *buffer)
 {
   GstMapInfo map;
 
@@ -157,25 +152,22 @@ close_group (GstBuffer * buffer)
  * has to be out before. Nor does it take the picture for one within the stream then,
  * whose RASL pictures could be shown. */
 static void
-end_part (ClipChain * self, guint number)
+end_part (ClipChain *self, guint number)
 {
   const guint16 begins = CLIP_PACKET_PART | CLIP_PACKET_START;
   const guint16 flags = self->index->packets[number].flags;
 
-  if (self->fed && self->index->codec == CLIP_CODEC_H265
-      && (flags & begins) == begins)
+  if (self->fed && self->index->codec == CLIP_CODEC_H265 && (flags & begins) == begins)
     gst_pad_push_event (self->feed, gst_video_event_new_still_frame (TRUE));
 }
 
 /* Takes the buffer. */
 static GstFlowReturn
-push_packet (ClipChain * self, guint number, GstBuffer * buffer,
-    GstCaps * caps)
+push_packet (ClipChain *self, guint number, GstBuffer *buffer, GstCaps *caps)
 {
   gchar *reason;
 
-  if (!self->fed_caps || (caps != self->fed_caps
-          && !gst_caps_is_equal (caps, self->fed_caps))) {
+  if (!self->fed_caps || (caps != self->fed_caps && !gst_caps_is_equal (caps, self->fed_caps))) {
     gst_caps_replace (&self->fed_caps, caps);
     if (self->fed)
       feed_caps (self, buffer);
@@ -205,8 +197,7 @@ push_packet (ClipChain * self, guint number, GstBuffer * buffer,
   self->fed = TRUE;
   if (self->index->packets[number].flags & CLIP_PACKET_START)
     self->fed_backward = FALSE;
-  self->fed_backward |= (self->index->packets[number].flags
-      & CLIP_PACKET_BACKWARD) != 0;
+  self->fed_backward |= (self->index->packets[number].flags & CLIP_PACKET_BACKWARD) != 0;
   g_mutex_lock (&self->job->lock);
   self->progress++;
   g_mutex_unlock (&self->job->lock);
@@ -215,7 +206,7 @@ push_packet (ClipChain * self, guint number, GstBuffer * buffer,
 }
 
 GstFlowReturn
-clip_chain_feed (ClipChain * self, guint number, GstBuffer * buffer, GstCaps * caps)
+clip_chain_feed (ClipChain *self, guint number, GstBuffer *buffer, GstCaps *caps)
 {
   GstFlowReturn ret = GST_FLOW_OK;
 
@@ -230,9 +221,9 @@ clip_chain_feed (ClipChain * self, guint number, GstBuffer * buffer, GstCaps * c
     ret = GST_FLOW_EOS;
   }
   if (ret < GST_FLOW_EOS)
-    clip_chain_set_error (self, self->pictures ?
-        clip_chain_explain_picture (self, NULL) :
-        g_strdup_printf ("its decoder failed: %s", gst_flow_get_name (ret)),
+    clip_chain_set_error (self,
+        self->pictures ? clip_chain_explain_picture (self, NULL)
+                       : g_strdup_printf ("its decoder failed: %s", gst_flow_get_name (ret)),
         FALSE);
 
   return ret;
@@ -247,8 +238,8 @@ clip_chain_feed_pictures (gpointer data)
   GstFlowReturn ret = GST_FLOW_OK;
 
   gst_clear_caps (&self->fed_caps);
-  for (guint i = self->from; i <= self->to && ret == GST_FLOW_OK
-      && !clip_chain_is_stopping (self); i++) {
+  for (guint i = self->from; i <= self->to && ret == GST_FLOW_OK && !clip_chain_is_stopping (self);
+      i++) {
     GstBuffer *picture;
     gchar *reason;
 

@@ -3,14 +3,13 @@
 #include "clipcached.h"
 #include "cliplinks.h"
 
-
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
 
 /* The gate */
 
 static gboolean
-takes (ClipChain * self, GstCaps * caps)
+takes (ClipChain *self, GstCaps *caps)
 {
   GstCaps *possible = gst_pad_peer_query_caps (self->gate_src, caps);
   const gboolean takes = !gst_caps_is_empty (possible);
@@ -23,7 +22,7 @@ takes (ClipChain * self, GstCaps * caps)
 /* Caps (taken) of frames of two fields as such of frames, unless something that
  * follows makes frames of the fields, or takes nothing else. */
 static GstCaps *
-join_fields (ClipChain * self, GstCaps * caps)
+join_fields (ClipChain *self, GstCaps *caps)
 {
   GstCaps *joined;
 
@@ -31,10 +30,8 @@ join_fields (ClipChain * self, GstCaps * caps)
       || clip_links_lead_to_deinterlacer (self->src_pad))
     return caps;
   joined = gst_caps_copy (caps);
-  gst_caps_set_simple (joined, "interlace-mode", G_TYPE_STRING, "progressive",
-      NULL);
-  gst_structure_remove_field (gst_caps_get_structure (joined, 0),
-      "field-order");
+  gst_caps_set_simple (joined, "interlace-mode", G_TYPE_STRING, "progressive", NULL);
+  gst_structure_remove_field (gst_caps_get_structure (joined, 0), "field-order");
   if (!takes (self, joined) && takes (self, caps)) {
     gst_caps_unref (joined);
     return caps;
@@ -48,7 +45,7 @@ join_fields (ClipChain * self, GstCaps * caps)
  * H.265 codes them, GStreamer calls that halves of a frame. Where a frame has two,
  * its colours are converted field by field, and FFmpeg takes it as it is. */
 static GstCaps *
-unfold_fields (ClipChain * self, GstCaps * caps)
+unfold_fields (ClipChain *self, GstCaps *caps)
 {
   GstCapsFeatures *features;
   GstVideoInfo info;
@@ -56,21 +53,20 @@ unfold_fields (ClipChain * self, GstCaps * caps)
   if (!gst_caps_is_fixed (caps) || !gst_video_info_from_caps (&info, caps)
       || !GST_VIDEO_INFO_IS_INTERLACED (&info))
     return caps;
-  if (GST_VIDEO_INFO_INTERLACE_MODE (&info)
-      != GST_VIDEO_INTERLACE_MODE_ALTERNATE)
+  if (GST_VIDEO_INFO_INTERLACE_MODE (&info) != GST_VIDEO_INTERLACE_MODE_ALTERNATE)
     return join_fields (self, caps);
   caps = gst_caps_make_writable (caps);
   features = gst_caps_features_copy (gst_caps_get_features (caps, 0));
   gst_caps_features_remove (features, GST_CAPS_FEATURE_FORMAT_INTERLACED);
   gst_caps_set_features (caps, 0, features);
-  gst_caps_set_simple (caps, "interlace-mode", G_TYPE_STRING, "progressive",
-      "height", G_TYPE_INT, GST_VIDEO_INFO_FIELD_HEIGHT (&info), NULL);
+  gst_caps_set_simple (caps, "interlace-mode", G_TYPE_STRING, "progressive", "height", G_TYPE_INT,
+      GST_VIDEO_INFO_FIELD_HEIGHT (&info), NULL);
 
   return caps;
 }
 
 static GstEvent *
-unfold_event (ClipChain * self, GstEvent * event)
+unfold_event (ClipChain *self, GstEvent *event)
 {
   GstCaps *caps;
 
@@ -87,7 +83,7 @@ unfold_event (ClipChain * self, GstEvent * event)
  * of the colorimetry by the picture's size, though the range may be told; FFmpeg,
  * which everyone else's frames come from, takes BT.601. */
 static GstEvent *
-translate_caps (ClipChain * self, GstEvent * event)
+translate_caps (ClipChain *self, GstEvent *event)
 {
   GstVideoColorRange range;
   GstVideoInfo info;
@@ -95,11 +91,9 @@ translate_caps (ClipChain * self, GstEvent * event)
   gchar *text;
 
   gst_event_parse_caps (event, &caps);
-  range = clip_chain_read_colorimetry (gst_caps_get_structure (caps, 0),
-      "colorimetry").range;
+  range = clip_chain_read_colorimetry (gst_caps_get_structure (caps, 0), "colorimetry").range;
   if (!gst_video_info_from_caps (&info, caps)
-      || !(GST_VIDEO_INFO_IS_GRAY (&info) || (GST_VIDEO_INFO_IS_YUV (&info)
-              && !self->has_matrix)))
+      || !(GST_VIDEO_INFO_IS_GRAY (&info) || (GST_VIDEO_INFO_IS_YUV (&info) && !self->has_matrix)))
     return gst_event_ref (event);
   info.colorimetry.matrix = GST_VIDEO_COLOR_MATRIX_BT601;
   /* every gray picture is one of full range for FFmpeg */
@@ -120,7 +114,7 @@ translate_caps (ClipChain * self, GstEvent * event)
 }
 
 static gboolean
-forward_sticky (GstPad * pad, GstEvent ** event, gpointer data)
+forward_sticky (GstPad *pad, GstEvent **event, gpointer data)
 {
   ClipChain *self = data;
 
@@ -131,7 +125,7 @@ forward_sticky (GstPad * pad, GstEvent ** event, gpointer data)
 }
 
 static GstFlowReturn
-finish_gate (ClipChain * self)
+finish_gate (ClipChain *self)
 {
   gboolean good;
 
@@ -148,7 +142,7 @@ finish_gate (ClipChain * self)
 
 /* Which frame of the file this is; G_MAXUINT: none. */
 static guint
-number_frame (ClipChain * self, GstBuffer * buffer)
+number_frame (ClipChain *self, GstBuffer *buffer)
 {
   const GstClockTime pts = GST_BUFFER_PTS (buffer);
 
@@ -164,7 +158,7 @@ number_frame (ClipChain * self, GstBuffer * buffer)
 /* Every picture is a frame: one that is wanted and did not come before `frame` is
  * an error. FALSE: it is set. */
 static gboolean
-check_pictures (ClipChain * self, guint64 frame)
+check_pictures (ClipChain *self, guint64 frame)
 {
   if (!self->pictures || self->finished || clip_chain_next_wanted (self) >= frame)
     return TRUE;
@@ -174,7 +168,7 @@ check_pictures (ClipChain * self, guint64 frame)
 }
 
 static GstFlowReturn
-gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+gate_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   ClipChain *self = gst_pad_get_element_private (pad);
   const guint frame = number_frame (self, buffer);
@@ -184,8 +178,7 @@ gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   g_mutex_lock (&self->job->lock);
   self->progress++;
   g_mutex_unlock (&self->job->lock);
-  if (self->finished || (frame != G_MAXUINT
-          && frame > self->first + self->window_last)) {
+  if (self->finished || (frame != G_MAXUINT && frame > self->first + self->window_last)) {
     gst_buffer_unref (buffer);
     return finish_gate (self);
   }
@@ -196,8 +189,7 @@ gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   /* A decoder that does not know what it gives: GStreamer's base class lets no
    * time go back, and two pictures would have one number */
   if (frame <= self->last_frame) {
-    GST_WARNING_OBJECT (self, "%s: frame %u arrived twice", self->job->path,
-        frame);
+    GST_WARNING_OBJECT (self, "%s: frame %u arrived twice", self->job->path, frame);
     gst_buffer_unref (buffer);
     return GST_FLOW_OK;
   }
@@ -214,19 +206,17 @@ gate_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   GST_BUFFER_DURATION (buffer) = clip_index_duration (self->index, frame);
   gst_buffer_add_clip_meta (buffer, &meta);
   ret = gst_pad_push (self->gate_src, buffer);
-  if (ret == GST_FLOW_EOS || (ret == GST_FLOW_OK
-          && meta.frame >= self->window_last))
+  if (ret == GST_FLOW_EOS || (ret == GST_FLOW_OK && meta.frame >= self->window_last))
     return finish_gate (self);
   if (ret != GST_FLOW_OK && ret != GST_FLOW_FLUSHING)
-    clip_chain_set_error (self, g_strdup_printf ("clip-bin: %s",
-            gst_flow_get_name (ret)), TRUE);
+    clip_chain_set_error (self, g_strdup_printf ("clip-bin: %s", gst_flow_get_name (ret)), TRUE);
 
   return ret;
 }
 
 /* Refuses what cannot be negotiated with a reason, before it fails without. */
 static void
-check_caps (ClipChain * self, GstEvent * event)
+check_caps (ClipChain *self, GstEvent *event)
 {
   GstCaps *caps, *possible;
   gchar *text;
@@ -235,16 +225,17 @@ check_caps (ClipChain * self, GstEvent * event)
   possible = gst_pad_peer_query_caps (self->gate_src, caps);
   if (gst_caps_is_empty (possible)) {
     text = gst_caps_to_string (caps);
-    clip_chain_set_error (self, g_strdup_printf ("not-negotiated: %s not "
-            "accept its frames, which are %s", self->clip_bin ?
-            "clip-bin and what follows do" : "downstream does", text), TRUE);
+    clip_chain_set_error (self,
+        g_strdup_printf ("not-negotiated: %s not accept its frames, which are %s",
+            self->clip_bin ? "clip-bin and what follows do" : "downstream does", text),
+        TRUE);
     g_free (text);
   }
   gst_caps_unref (possible);
 }
 
 static gboolean
-gate_event (GstPad * pad, GstObject * parent, GstEvent * event)
+gate_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   ClipChain *self = gst_pad_get_element_private (pad);
   ClipJob *job = self->job;
@@ -273,8 +264,8 @@ gate_event (GstPad * pad, GstObject * parent, GstEvent * event)
   if (self->forwarding && type == GST_EVENT_CAPS)
     gst_pad_push_event (self->gate_src, translate_caps (self, event));
   else if (self->forwarding && type != GST_EVENT_EOS
-      && !gst_video_event_parse_still_frame (event, NULL)
-      && type != GST_EVENT_FLUSH_START && type != GST_EVENT_FLUSH_STOP)
+      && !gst_video_event_parse_still_frame (event, NULL) && type != GST_EVENT_FLUSH_START
+      && type != GST_EVENT_FLUSH_STOP)
     return gst_pad_push_event (self->gate_src, event);
   gst_event_unref (event);
 
@@ -282,7 +273,7 @@ gate_event (GstPad * pad, GstObject * parent, GstEvent * event)
 }
 
 static gboolean
-can_be (GstCaps * caps)
+can_be (GstCaps *caps)
 {
   gboolean some = !gst_caps_is_empty (caps);
 
@@ -294,7 +285,7 @@ can_be (GstCaps * caps)
 /* Does what comes after take frames in this memory, not the system's? Where
  * clip-bin takes both, what follows it decides. */
 static gboolean
-takes_memory (ClipChain * self, GstCaps * offered)
+takes_memory (ClipChain *self, GstCaps *offered)
 {
   gboolean follows = can_be (gst_pad_peer_query_caps (self->src_pad, offered));
   gboolean takes;
@@ -308,8 +299,8 @@ takes_memory (ClipChain * self, GstCaps * offered)
     return follows;
   plain = gst_caps_copy (offered);
   gst_caps_set_features (plain, 0, NULL);
-  takes = can_be (gst_pad_query_caps (pad, offered)) && (follows
-      || !can_be (gst_pad_query_caps (pad, plain)));
+  takes = can_be (gst_pad_query_caps (pad, offered))
+      && (follows || !can_be (gst_pad_query_caps (pad, plain)));
   gst_caps_unref (plain);
   gst_object_unref (pad);
 
@@ -318,10 +309,9 @@ takes_memory (ClipChain * self, GstCaps * offered)
 
 /* Fields in the system's memory: their caps name no memory at all. */
 static gboolean
-is_plain_fields (const GstCapsFeatures * features)
+is_plain_fields (const GstCapsFeatures *features)
 {
-  if (!gst_caps_features_contains (features,
-          GST_CAPS_FEATURE_FORMAT_INTERLACED))
+  if (!gst_caps_features_contains (features, GST_CAPS_FEATURE_FORMAT_INTERLACED))
     return FALSE;
   for (guint i = 0; i < gst_caps_features_get_size (features); i++)
     if (g_str_has_prefix (gst_caps_features_get_nth (features, i), "memory:"))
@@ -333,7 +323,7 @@ is_plain_fields (const GstCapsFeatures * features)
 /* What a decoder may give: whatever it has, but in a GPU's memory only where what
  * comes after takes that. */
 static GstCaps *
-allowed_caps (ClipChain * self, GstCaps * offered)
+allowed_caps (ClipChain *self, GstCaps *offered)
 {
   GstCaps *allowed = gst_caps_new_empty ();
   guint i;
@@ -342,10 +332,8 @@ allowed_caps (ClipChain * self, GstCaps * offered)
     GstCaps *one = gst_caps_copy_nth (offered, i);
     GstCapsFeatures *features = gst_caps_get_features (one, 0);
 
-    if (gst_caps_features_is_any (features)
-        || is_plain_fields (features)
-        || gst_caps_features_contains (features,
-            GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY)
+    if (gst_caps_features_is_any (features) || is_plain_fields (features)
+        || gst_caps_features_contains (features, GST_CAPS_FEATURE_MEMORY_SYSTEM_MEMORY)
         || takes_memory (self, one))
       gst_caps_append (allowed, one);
     else
@@ -358,7 +346,7 @@ allowed_caps (ClipChain * self, GstCaps * offered)
 /* Answers a decoder that asks which raw video it may give. FALSE: that is not
  * what is asked. */
 static gboolean
-answer (ClipChain * self, GstQuery * query)
+answer (ClipChain *self, GstQuery *query)
 {
   GstCaps *filter, *caps;
   guint i;
@@ -367,8 +355,7 @@ answer (ClipChain * self, GstQuery * query)
   if (!filter || gst_caps_is_any (filter) || gst_caps_is_empty (filter))
     return FALSE;
   for (i = 0; i < gst_caps_get_size (filter); i++)
-    if (!gst_structure_has_name (gst_caps_get_structure (filter, i),
-            "video/x-raw"))
+    if (!gst_structure_has_name (gst_caps_get_structure (filter, i), "video/x-raw"))
       return FALSE;
   caps = allowed_caps (self, filter);
   gst_query_set_caps_result (query, caps);
@@ -379,25 +366,25 @@ answer (ClipChain * self, GstQuery * query)
 
 /* Whether the frames that memory is asked for are those that go on. */
 static gboolean
-takes_whole (GstQuery * query)
+takes_whole (GstQuery *query)
 {
   GstCaps *caps;
 
   gst_query_parse_allocation (query, &caps, NULL);
 
-  return !caps || !gst_caps_features_contains (gst_caps_get_features (caps, 0),
-      GST_CAPS_FEATURE_FORMAT_INTERLACED);
+  return !caps
+      || !gst_caps_features_contains (
+          gst_caps_get_features (caps, 0), GST_CAPS_FEATURE_FORMAT_INTERLACED);
 }
 
 static gboolean
-gate_query (GstPad * pad, GstObject * parent, GstQuery * query)
+gate_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   ClipChain *self = gst_pad_get_element_private (pad);
 
   /* who takes frames with padding spares the decoder a copy of each */
   if (GST_QUERY_TYPE (query) == GST_QUERY_ALLOCATION)
-    return self->forwarding && takes_whole (query)
-        && gst_pad_peer_query (self->gate_src, query);
+    return self->forwarding && takes_whole (query) && gst_pad_peer_query (self->gate_src, query);
   if (GST_QUERY_TYPE (query) == GST_QUERY_CAPS && answer (self, query))
     return TRUE;
 
@@ -407,7 +394,7 @@ gate_query (GstPad * pad, GstObject * parent, GstQuery * query)
 /* What clip-bin sends up, quality of service for instance, ends here: the
  * decoder must not drop frames. */
 static gboolean
-gate_src_event (GstPad * pad, GstObject * parent, GstEvent * event)
+gate_src_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   gst_event_unref (event);
 
@@ -415,7 +402,7 @@ gate_src_event (GstPad * pad, GstObject * parent, GstEvent * event)
 }
 
 static gboolean
-gate_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
+gate_src_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   ClipChain *self = gst_pad_get_element_private (pad);
 
@@ -434,7 +421,7 @@ gate_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
 /* The end of the chain */
 
 static GstFlowReturn
-out_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+out_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   ClipChain *self = gst_pad_get_element_private (pad);
   ClipJob *job = self->job;
@@ -456,7 +443,7 @@ out_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 }
 
 static gboolean
-out_event (GstPad * pad, GstObject * parent, GstEvent * event)
+out_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   ClipChain *self = gst_pad_get_element_private (pad);
 
@@ -480,7 +467,7 @@ out_event (GstPad * pad, GstObject * parent, GstEvent * event)
 }
 
 static gboolean
-out_query (GstPad * pad, GstObject * parent, GstQuery * query)
+out_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   ClipChain *self = gst_pad_get_element_private (pad);
 
@@ -494,14 +481,13 @@ out_query (GstPad * pad, GstObject * parent, GstQuery * query)
   if (gst_query_parse_clip_window (query, NULL, NULL, NULL))
     clip_cached_set_outside (query);
 
-  return gst_pad_peer_query (self->src_pad, query)
-      || clip_chain_take_any_caps (query);
+  return gst_pad_peer_query (self->src_pad, query) || clip_chain_take_any_caps (query);
 }
 
 /* Both */
 
 static GstPad *
-make_pad (ClipChain * self, const gchar * name, GstPadDirection direction)
+make_pad (ClipChain *self, const gchar *name, GstPadDirection direction)
 {
   GstPad *pad = gst_object_ref_sink (gst_pad_new (name, direction));
 
@@ -510,7 +496,7 @@ make_pad (ClipChain * self, const gchar * name, GstPadDirection direction)
   return pad;
 }
 void
-clip_chain_make_pads (ClipChain * self)
+clip_chain_make_pads (ClipChain *self)
 {
   self->feed = make_pad (self, "feed", GST_PAD_SRC);
   self->gate_sink = make_pad (self, "gate_sink", GST_PAD_SINK);

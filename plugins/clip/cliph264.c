@@ -8,7 +8,7 @@
 /* Parameter sets: ITU-T H.264 7.3.2 */
 
 static void
-skip_scaling_list (ClipBits * b, guint size)
+skip_scaling_list (ClipBits *b, guint size)
 {
   guint scale = 8;
 
@@ -22,9 +22,7 @@ skip_scaling_list (ClipBits * b, guint size)
 static gboolean
 has_chroma_format (guint profile)
 {
-  static const guint8 profiles[] = {
-    100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135
-  };
+  static const guint8 profiles[] = { 100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135 };
 
   for (guint i = 0; i < G_N_ELEMENTS (profiles); i++)
     if (profiles[i] == profile)
@@ -34,14 +32,14 @@ has_chroma_format (guint profile)
 }
 
 static void
-take_sequence (ClipH264 * self, const guint8 * data, gsize size)
+take_sequence (ClipH264 *self, const guint8 *data, gsize size)
 {
-  ClipBits b = {.data = data,.size = size };
-  ClipH264Sequence s = {.known = TRUE };
+  ClipBits b = { .data = data, .size = size };
+  ClipH264Sequence s = { .known = TRUE };
   const guint profile = clip_bits (&b, 8);
   guint id, order;
 
-  clip_bits (&b, 16);           /* constraints, level */
+  clip_bits (&b, 16); /* constraints, level */
   id = clip_bits_ue (&b);
   s.baseline = profile == 66;
   if (has_chroma_format (profile)) {
@@ -49,7 +47,7 @@ take_sequence (ClipH264 * self, const guint8 * data, gsize size)
 
     if (chroma == 3)
       s.planes = clip_bits_1 (&b);
-    clip_bits_ue (&b);          /* bit depths */
+    clip_bits_ue (&b); /* bit depths */
     clip_bits_ue (&b);
     clip_bits_1 (&b);
     if (clip_bits_1 (&b)) {
@@ -74,7 +72,7 @@ take_sequence (ClipH264 * self, const guint8 * data, gsize size)
   }
   s.references = clip_bits_ue (&b);
   clip_bits_1 (&b);
-  clip_bits_ue (&b);            /* width, height */
+  clip_bits_ue (&b); /* width, height */
   clip_bits_ue (&b);
   s.frames_only = clip_bits_1 (&b);
   if (id < CLIP_H264_SETS && b.at <= size && s.frame_num_bits <= 16)
@@ -82,16 +80,15 @@ take_sequence (ClipH264 * self, const guint8 * data, gsize size)
 }
 
 static void
-take_picture (ClipH264 * self, const guint8 * data, gsize size)
+take_picture (ClipH264 *self, const guint8 *data, gsize size)
 {
-  ClipBits b = {.data = data,.size = size };
-  ClipH264Picture p = {.known = TRUE };
+  ClipBits b = { .data = data, .size = size };
+  ClipH264Picture p = { .known = TRUE };
   const guint id = clip_bits_ue (&b), sequence = clip_bits_ue (&b);
 
   clip_bits (&b, 2);
   /* slice groups, which no decoder for them has */
-  if (id >= CLIP_H264_PICTURE_SETS || sequence >= CLIP_H264_SETS
-      || clip_bits_ue (&b) > 0)
+  if (id >= CLIP_H264_PICTURE_SETS || sequence >= CLIP_H264_SETS || clip_bits_ue (&b) > 0)
     return;
   p.sequence = sequence;
   for (guint i = 0; i < 2; i++)
@@ -101,7 +98,7 @@ take_picture (ClipH264 * self, const guint8 * data, gsize size)
 }
 
 static void
-take_set (ClipH264 * self, const guint8 * unit, gsize size)
+take_set (ClipH264 *self, const guint8 *unit, gsize size)
 {
   if ((unit[0] & 31) == 7)
     take_sequence (self, unit + 1, size - 1);
@@ -111,7 +108,7 @@ take_set (ClipH264 * self, const guint8 * unit, gsize size)
 
 /* ISO 14496-15 5.3.3.1. */
 void
-clip_h264_configure (ClipH264 * self, const guint8 * data, gsize size)
+clip_h264_configure (ClipH264 *self, const guint8 *data, gsize size)
 {
   gsize at = 5;
 
@@ -131,23 +128,22 @@ clip_h264_configure (ClipH264 * self, const guint8 * data, gsize size)
 /* Pictures */
 
 /* What a slice's header tells: 7.3.3. */
-typedef struct
-{
+typedef struct {
   gboolean intra;
-  const ClipH264Sequence *sequence;     /* NULL: no set of parameters for it came,
+  const ClipH264Sequence *sequence; /* NULL: no set of parameters for it came,
                                          * and the rest is unknown */
   gboolean field, bottom;
   guint frame_num;
 } Slice;
 
 static Slice
-parse_slice (const ClipH264 * self, const guint8 * data, gsize size)
+parse_slice (const ClipH264 *self, const guint8 *data, gsize size)
 {
-  ClipBits b = {.data = data,.size = MIN (size, HEADER_BYTES) };
+  ClipBits b = { .data = data, .size = MIN (size, HEADER_BYTES) };
   Slice slice = { 0 };
   guint kind, id;
 
-  clip_bits_ue (&b);            /* first_mb_in_slice */
+  clip_bits_ue (&b); /* first_mb_in_slice */
   kind = clip_bits_ue (&b) % 5;
   slice.intra = kind == 2 || kind == 4;
   id = clip_bits_ue (&b);
@@ -169,9 +165,9 @@ parse_slice (const ClipH264 * self, const guint8 * data, gsize size)
 /* D.1: after how many frames the recovery point's frames are right; -1: there is
  * no such point. */
 static gint
-recovery_count (const guint8 * sei, gsize size)
+recovery_count (const guint8 *sei, gsize size)
 {
-  ClipBits b = {.data = sei,.size = size };
+  ClipBits b = { .data = sei, .size = size };
 
   while (b.at + 2 < size) {
     guint type = 0, length = 0, value;
@@ -198,7 +194,7 @@ recovery_count (const guint8 * sei, gsize size)
  * pictures are kept that hardly any that comes after could refer to what lies
  * before. */
 static gboolean
-seems_recovered (const ClipH264 * self, const Slice * slice)
+seems_recovered (const ClipH264 *self, const Slice *slice)
 {
   guint most[2] = { 0, 0 };
 
@@ -208,17 +204,15 @@ seems_recovered (const ClipH264 * self, const Slice * slice)
     for (guint k = 0; k < 2 && self->pictures[i].known; k++)
       most[k] = MAX (most[k], self->pictures[i].references[k]);
 
-  return (self->references <= 2
-      || (most[0] <= 2 && most[1] <= 1 && !slice->sequence->baseline)
-      || (most[0] <= 1u + slice->field && most[1] <= 1))
+  return (self->references <= 2 || (most[0] <= 2 && most[1] <= 1 && !slice->sequence->baseline)
+             || (most[0] <= 1u + slice->field && most[1] <= 1))
       && most[0] <= 2u + slice->field + (self->marked ? 0 : 2);
 }
 
 /* Whether the frame is right, whatever comes before: RECOVERED or INTRA. count: as
  * recovery_count()'s. */
 static guint
-recovers (ClipH264 * self, const Slice * slice, gboolean reset, gboolean used,
-    gint count)
+recovers (ClipH264 *self, const Slice *slice, gboolean reset, gboolean used, gint count)
 {
   const guint mask = (1u << slice->sequence->frame_num_bits) - 1;
   const guint most = slice->sequence->references;
@@ -228,10 +222,8 @@ recovers (ClipH264 * self, const Slice * slice, gboolean reset, gboolean used,
     /* some encoders write one before every I picture, with the picture's number */
     if (slice->frame_num != (guint) count || !slice->intra)
       self->ordinary = TRUE;
-    if (self->recovery == 0 || ((self->recovery - 1 - slice->frame_num) & mask)
-        > (guint) count)
-      self->recovery = 1 + ((slice->frame_num
-              + (self->ordinary ? count : 0)) & mask);
+    if (self->recovery == 0 || ((self->recovery - 1 - slice->frame_num) & mask) > (guint) count)
+      self->recovery = 1 + ((slice->frame_num + (self->ordinary ? count : 0)) & mask);
   }
   self->marked |= reset || count >= 0;
   point = reset || (used && self->recovery == 1 + slice->frame_num);
@@ -254,8 +246,7 @@ recovers (ClipH264 * self, const Slice * slice, gboolean reset, gboolean used,
 }
 
 guint
-clip_h264_parse (ClipH264 * self, guint length_size, const guint8 * data,
-    gsize size)
+clip_h264_parse (ClipH264 *self, guint length_size, const guint8 *data, gsize size)
 {
   gboolean intra = TRUE, reset = FALSE, used = FALSE, both = FALSE;
   Slice first = { 0 };
@@ -289,8 +280,7 @@ clip_h264_parse (ClipH264 * self, guint length_size, const guint8 * data,
   if (self->field && first.field && first.bottom != self->bottom
       && first.frame_num == self->frame_num) {
     self->field = FALSE;
-    return CLIP_PACKET_HIDDEN | CLIP_PACKET_SECOND
-        | (used ? 0 : CLIP_PACKET_UNUSED);
+    return CLIP_PACKET_HIDDEN | CLIP_PACKET_SECOND | (used ? 0 : CLIP_PACKET_UNUSED);
   }
   self->field = first.field && !both;
   self->bottom = first.bottom;
@@ -298,8 +288,7 @@ clip_h264_parse (ClipH264 * self, guint length_size, const guint8 * data,
   if (reset)
     flags = CLIP_PACKET_START | CLIP_PACKET_RESET;
   else
-    flags = (count == 0 && intra ? CLIP_PACKET_START : 0)
-        | (used ? 0 : CLIP_PACKET_UNUSED);
+    flags = (count == 0 && intra ? CLIP_PACKET_START : 0) | (used ? 0 : CLIP_PACKET_UNUSED);
   if (first.sequence)
     flags |= recovers (self, &first, reset, used, count);
   else if (flags & CLIP_PACKET_START)

@@ -9,12 +9,11 @@
 /* ITU-T T.81 B.2.2: how three components are sampled: the first one's factors, in
  * the others'. NULL: in another way, or they are not of luma and chroma. */
 static const gchar *
-parse_frame (const guint8 * frame, gsize size)
+parse_frame (const guint8 *frame, gsize size)
 {
   guint across, down;
 
-  if (size < 15 || frame[5] != 3 || frame[10] != frame[13]
-      || !(frame[10] >> 4) || !(frame[10] & 15)
+  if (size < 15 || frame[5] != 3 || frame[10] != frame[13] || !(frame[10] >> 4) || !(frame[10] & 15)
       || (frame[6] == 'R' && frame[9] == 'G' && frame[12] == 'B'))
     return NULL;
   across = frame[7] >> 4;
@@ -39,7 +38,7 @@ parse_frame (const guint8 * frame, gsize size)
 
 /* Annex B: segments begin with a marker and their length. */
 static const gchar *
-find_sampling (const guint8 * data, gsize size)
+find_sampling (const guint8 *data, gsize size)
 {
   gboolean rgb = FALSE;
   gsize at = 2;
@@ -59,8 +58,7 @@ find_sampling (const guint8 * data, gsize size)
     if (marker == 0xee && length >= 14 && !memcmp (data + at + 4, "Adobe", 5))
       rgb = data[at + 15] == 0;
     /* tables, extensions and arithmetic conditioning lie among the frames */
-    if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8
-        && marker != 0xcc)
+    if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc)
       return rgb ? NULL : parse_frame (data + at + 4, length - 2);
     at += 2 + length;
   }
@@ -71,14 +69,13 @@ find_sampling (const guint8 * data, gsize size)
 /* PNG specification 5.3: chunks of a length, a type, data and a checksum. That of
  * the animation goes before the first picture's data. */
 static gboolean
-is_animated (const guint8 * data, gsize size)
+is_animated (const guint8 *data, gsize size)
 {
   for (gsize at = 8; at + 12 <= size;) {
     const gsize length = clip_read_32_be (data + at);
 
     if (!memcmp (data + at + 4, "acTL", 4))
-      return length >= 4 && at + 12 <= size
-          && clip_read_32_be (data + at + 8) > 1;
+      return length >= 4 && at + 12 <= size && clip_read_32_be (data + at + 8) > 1;
     if (!memcmp (data + at + 4, "IDAT", 4) || length > size - at - 12)
       return FALSE;
     at += 12 + length;
@@ -88,7 +85,7 @@ is_animated (const guint8 * data, gsize size)
 }
 
 GstCaps *
-clip_image_frame (GstCaps * caps)
+clip_image_frame (GstCaps *caps)
 {
   if (!gst_structure_has_name (gst_caps_get_structure (caps, 0), "image/jpeg"))
     return caps;
@@ -99,11 +96,11 @@ clip_image_frame (GstCaps * caps)
 }
 
 GstCaps *
-clip_image_describe (GstCaps * caps, GstBuffer * picture)
+clip_image_describe (GstCaps *caps, GstBuffer *picture)
 {
   const GstStructure *s = gst_caps_get_structure (caps, 0);
-  const gboolean jpeg = gst_structure_has_name (s, "image/jpeg")
-      && !gst_structure_has_field (s, "sampling");
+  const gboolean jpeg =
+      gst_structure_has_name (s, "image/jpeg") && !gst_structure_has_field (s, "sampling");
   const gboolean png = gst_structure_has_name (s, "image/png");
   const gchar *sampling;
   GstMapInfo map;
@@ -116,8 +113,7 @@ clip_image_describe (GstCaps * caps, GstBuffer * picture)
     if (sampling)
       gst_caps_set_simple (caps, "sampling", G_TYPE_STRING, sampling, NULL);
     else
-      gst_caps_set_simple (caps, CLIP_IMAGE_ANIMATED, G_TYPE_BOOLEAN, TRUE,
-          NULL);
+      gst_caps_set_simple (caps, CLIP_IMAGE_ANIMATED, G_TYPE_BOOLEAN, TRUE, NULL);
   }
   gst_buffer_unmap (picture, &map);
 
@@ -127,7 +123,7 @@ clip_image_describe (GstCaps * caps, GstBuffer * picture)
 /* Decoders */
 
 const gchar *
-clip_image_chroma (const GstCaps * caps)
+clip_image_chroma (const GstCaps *caps)
 {
   const GstStructure *s = gst_caps_get_structure (caps, 0);
   const gchar *sampling = gst_structure_get_string (s, "sampling");
@@ -139,7 +135,7 @@ clip_image_chroma (const GstCaps * caps)
 }
 
 static gboolean
-has_format (const GstCaps * caps, const gchar * format)
+has_format (const GstCaps *caps, const gchar *format)
 {
   GValue wanted = G_VALUE_INIT;
   gboolean has = FALSE;
@@ -147,8 +143,7 @@ has_format (const GstCaps * caps, const gchar * format)
   g_value_init (&wanted, G_TYPE_STRING);
   g_value_set_string (&wanted, format);
   for (guint i = 0; i < gst_caps_get_size (caps) && !has; i++) {
-    const GValue *formats = gst_structure_get_value (gst_caps_get_structure
-        (caps, i), "format");
+    const GValue *formats = gst_structure_get_value (gst_caps_get_structure (caps, i), "format");
 
     has = !formats || gst_value_intersect (NULL, formats, &wanted);
   }
@@ -158,10 +153,11 @@ has_format (const GstCaps * caps, const gchar * format)
 }
 
 gboolean
-clip_image_keeps_chroma (GstElementFactory * decoder, const gchar * chroma)
+clip_image_keeps_chroma (GstElementFactory *decoder, const gchar *chroma)
 {
   const gchar *format = !g_strcmp0 (chroma, "4:4:4") ? "Y444"
-      : !g_strcmp0 (chroma, "4:2:2") ? "Y42B" : NULL;
+      : !g_strcmp0 (chroma, "4:2:2")                 ? "Y42B"
+                                                     : NULL;
   const GList *t = gst_element_factory_get_static_pad_templates (decoder);
 
   for (; t && format; t = t->next) {

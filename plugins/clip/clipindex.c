@@ -8,8 +8,7 @@
 
 /* Order */
 
-typedef struct
-{
+typedef struct {
   GstClockTime time;
   guint32 packet;
 } Shown;
@@ -28,7 +27,7 @@ compare_shown (gconstpointer a, gconstpointer b)
 
 /* MPEG's B pictures are shown before the picture that lies before them. */
 static void
-order_backward (const ClipIndex * self, Shown * shown, guint n)
+order_backward (const ClipIndex *self, Shown *shown, guint n)
 {
   for (guint i = 1; i < n; i++) {
     const Shown at = shown[i];
@@ -48,14 +47,14 @@ order_backward (const ClipIndex * self, Shown * shown, guint n)
 /* Times of frames in order, where the container told only some of them, the first
  * one's among them. Frames before a pause are as far apart as those before them. */
 static void
-fill_times (Shown * shown, guint n)
+fill_times (Shown *shown, guint n)
 {
   guint before = 0, after;
   gdouble step = STEP;
 
   for (guint i = 0; i < n; i = after) {
-    for (after = i + 1; after < n
-        && !GST_CLOCK_TIME_IS_VALID (shown[after].time); after++);
+    for (after = i + 1; after < n && !GST_CLOCK_TIME_IS_VALID (shown[after].time); after++)
+      ;
     if (after < n) {
       gdouble gap = (gint64) (shown[after].time - shown[i].time);
 
@@ -64,8 +63,7 @@ fill_times (Shown * shown, guint n)
         step = gap;
     }
     for (before = i; i + 1 < after; i++)
-      shown[i + 1].time = shown[before].time + (GstClockTime)
-          llround (step * (i + 1 - before));
+      shown[i + 1].time = shown[before].time + (GstClockTime) llround (step * (i + 1 - before));
   }
 }
 
@@ -76,7 +74,7 @@ fill_times (Shown * shown, guint n)
 /* Where the clock of frames in order starts again, as in files that were joined, the
  * rest goes on from there. Returns whether it does anywhere. */
 static gboolean
-join_times (Shown * shown, guint n)
+join_times (Shown *shown, guint n)
 {
   gint64 offset = 0, step = STEP;
   gboolean restarts = FALSE;
@@ -107,7 +105,7 @@ join_times (Shown * shown, guint n)
 /* Whether frames whose codec tells their order have a clock that starts again; they
  * are in that order then. */
 static gboolean
-is_joined (const ClipIndex * self, Shown * shown, guint n)
+is_joined (const ClipIndex *self, Shown *shown, guint n)
 {
   Shown *ordered = g_memdup2 (shown, n * sizeof *shown);
   gboolean joined;
@@ -125,7 +123,7 @@ is_joined (const ClipIndex * self, Shown * shown, guint n)
  * the packets of an AVI file were copied into another container: none goes back, and
  * yet there are pictures that are shown before the one that lies before them. */
 static gboolean
-has_decoding_times (const ClipIndex * self, const Shown * shown, guint n)
+has_decoding_times (const ClipIndex *self, const Shown *shown, guint n)
 {
   gboolean backward = FALSE;
 
@@ -141,7 +139,7 @@ has_decoding_times (const ClipIndex * self, const Shown * shown, guint n)
 /* Gives frames, put in the order that they are shown, the times that they had
  * between them. */
 static void
-order_with_times (const ClipIndex * self, Shown * shown, guint n)
+order_with_times (const ClipIndex *self, Shown *shown, guint n)
 {
   GstClockTime *times = g_new (GstClockTime, n);
 
@@ -156,19 +154,17 @@ order_with_times (const ClipIndex * self, Shown * shown, guint n)
 /* The time of a packet: where it is that of the packet before, that one's. Behind a
  * first picture that is not the stream's first one, times before zero are missing. */
 static GstClockTime
-told_time (const ClipIndex * self, guint packet)
+told_time (const ClipIndex *self, guint packet)
 {
   const ClipPacket *packets = self->packets;
   guint at = packet;
 
   if (!(packets[packet].flags & CLIP_PACKET_SAME))
     return packets[packet].pts;
-  while (at > 0 && packets[at].flags & CLIP_PACKET_SAME
-      && !(packets[at].flags & CLIP_PACKET_PART))
+  while (at > 0 && packets[at].flags & CLIP_PACKET_SAME && !(packets[at].flags & CLIP_PACKET_PART))
     at--;
   if (at == 0 && !(packets[0].flags & CLIP_PACKET_RESET)
-      && (packets[packet].flags & CLIP_PACKET_BACKWARD
-          || self->codec == CLIP_CODEC_H264
+      && (packets[packet].flags & CLIP_PACKET_BACKWARD || self->codec == CLIP_CODEC_H264
           || self->codec == CLIP_CODEC_H265))
     return GST_CLOCK_TIME_NONE;
 
@@ -178,7 +174,7 @@ told_time (const ClipIndex * self, guint packet)
 /* Whether the times do not tell the order of frames: it is not that of decoding, and
  * some are shown at one time. They get the times in order then. */
 static gboolean
-takes_turns (Shown * shown, guint n)
+takes_turns (Shown *shown, guint n)
 {
   gboolean reordered = FALSE, tied = FALSE;
   Shown *ordered;
@@ -202,13 +198,13 @@ takes_turns (Shown * shown, guint n)
  * order that nobody knows: as far apart, frame by frame. FALSE: they are not told of
  * all. */
 static gboolean
-take_decoding_times (const ClipIndex * self, Shown * shown, guint n)
+take_decoding_times (const ClipIndex *self, Shown *shown, guint n)
 {
   for (guint i = 0; i < n; i++) {
     const ClipPacket *p = self->packets + shown[i].packet;
 
-    if (!GST_CLOCK_TIME_IS_VALID (p->dts) || (i > 0 && (gint64) p->dts
-            < (gint64) self->packets[shown[i - 1].packet].dts))
+    if (!GST_CLOCK_TIME_IS_VALID (p->dts)
+        || (i > 0 && (gint64) p->dts < (gint64) self->packets[shown[i - 1].packet].dts))
       return FALSE;
   }
   for (guint i = 0; i < n; i++)
@@ -221,7 +217,7 @@ take_decoding_times (const ClipIndex * self, Shown * shown, guint n)
  * open group of pictures they are those of the pictures that come right behind the
  * first one and are shown before it. FALSE: other times are missing, too. */
 static gboolean
-add_early_times (const ClipIndex * self, Shown * shown, guint n)
+add_early_times (const ClipIndex *self, Shown *shown, guint n)
 {
   guint early = 1;
 
@@ -241,11 +237,11 @@ add_early_times (const ClipIndex * self, Shown * shown, guint n)
 /* Whether B pictures of MPEG-4 lie in DivX's way behind the picture that they need:
  * a packet with next to nothing in it follows the last one behind each. */
 static gboolean
-is_packed (ClipCodec codec, const ClipPacket * packets, guint n)
+is_packed (ClipCodec codec, const ClipPacket *packets, guint n)
 {
   /* what is hidden for another reason is none of those */
-  const guint16 kind = CLIP_PACKET_HIDDEN | CLIP_PACKET_LEADING
-      | CLIP_PACKET_BACKWARD | CLIP_PACKET_FIELD;
+  const guint16 kind =
+      CLIP_PACKET_HIDDEN | CLIP_PACKET_LEADING | CLIP_PACKET_BACKWARD | CLIP_PACKET_FIELD;
   gboolean packed = FALSE;
 
   for (guint i = 1; i < n && codec == CLIP_CODEC_MPEG4; i++)
@@ -262,8 +258,7 @@ is_packed (ClipCodec codec, const ClipPacket * packets, guint n)
  * order: that of a B picture which is not shown is another one's. Of two pictures in
  * one chunk only the first one has a time of its own. */
 static void
-take_chunk_times (const ClipIndex * self, ClipCodec codec, Shown * shown,
-    guint n)
+take_chunk_times (const ClipIndex *self, ClipCodec codec, Shown *shown, guint n)
 {
   const gboolean packed = is_packed (codec, self->packets, self->n_packets);
   /* a parser makes the second one's up, to a few ns */
@@ -273,8 +268,7 @@ take_chunk_times (const ClipIndex * self, ClipCodec codec, Shown * shown,
     const ClipPacket *p = self->packets + i;
 
     if (packed ? last != GST_CLOCK_TIME_NONE && p->dts < last + GST_MSECOND
-        : p->flags & CLIP_PACKET_HIDDEN
-        && !(p->flags & CLIP_PACKET_LEADING))
+               : p->flags & CLIP_PACKET_HIDDEN && !(p->flags & CLIP_PACKET_LEADING))
       continue;
     last = p->dts;
     shown[k++].time = p->dts;
@@ -284,13 +278,13 @@ take_chunk_times (const ClipIndex * self, ClipCodec codec, Shown * shown,
 /* Frames in the order that they are shown, and their times. FALSE: nobody can say
  * which packet is which frame. */
 static gboolean
-order_part (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
+order_part (const ClipIndex *self, ClipCodec codec, Shown *shown, guint n)
 {
-  gboolean all_pts = TRUE, any_pts = FALSE, known = codec != CLIP_CODEC_H264
-      && codec != CLIP_CODEC_H265 && codec != CLIP_CODEC_REORDERED;
+  gboolean all_pts = TRUE, any_pts = FALSE,
+           known = codec != CLIP_CODEC_H264 && codec != CLIP_CODEC_H265
+      && codec != CLIP_CODEC_REORDERED;
   /* of no other codec are pictures marked that are shown before */
-  const gboolean marked = codec == CLIP_CODEC_MPEG2
-      || codec == CLIP_CODEC_MPEG4;
+  const gboolean marked = codec == CLIP_CODEC_MPEG2 || codec == CLIP_CODEC_MPEG4;
   const gboolean packed = is_packed (codec, self->packets, self->n_packets);
 
   for (guint i = 0; i < n; i++) {
@@ -326,8 +320,8 @@ order_part (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
       if (GST_CLOCK_TIME_IS_VALID (shown[i].time)) {
         fill_times (shown + i, n - i);
         for (guint j = i; j-- > 0;)
-          shown[j].time = shown[j + 1].time
-              - (i + 1 < n ? shown[i + 1].time - shown[i].time : STEP);
+          shown[j].time =
+              shown[j + 1].time - (i + 1 < n ? shown[i + 1].time - shown[i].time : STEP);
         return known;
       }
   }
@@ -342,14 +336,13 @@ order_part (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
 /* The parts of an edit list are shown one after the other. Each one's packets begin
  * with what it takes to decode it, under times of the part before. */
 static gboolean
-order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
+order_frames (const ClipIndex *self, ClipCodec codec, Shown *shown, guint n)
 {
   gboolean known = TRUE;
 
   for (guint from = 0, to = 0, end; from < n; from = to) {
     end = shown[from].packet + 1;
-    while (end < self->n_packets
-        && !(self->packets[end].flags & CLIP_PACKET_PART))
+    while (end < self->n_packets && !(self->packets[end].flags & CLIP_PACKET_PART))
       end++;
     while (to < n && shown[to].packet < end)
       to++;
@@ -362,19 +355,19 @@ order_frames (const ClipIndex * self, ClipCodec codec, Shown * shown, guint n)
 /* Whether a packet is the first field of a frame that is not shown, since its second
  * one never came. */
 static gboolean
-is_half (const ClipIndex * self, guint packet)
+is_half (const ClipIndex *self, guint packet)
 {
   const ClipPacket *p = self->packets + packet;
 
-  return p->flags & CLIP_PACKET_FIELD && (packet + 1 == self->n_packets
-      || !(p[1].flags & CLIP_PACKET_SECOND))
+  return p->flags & CLIP_PACKET_FIELD
+      && (packet + 1 == self->n_packets || !(p[1].flags & CLIP_PACKET_SECOND))
       && (self->codec == CLIP_CODEC_H264 || p->flags & CLIP_PACKET_UNUSED);
 }
 
 /* By how many frames what is shown lags behind what is decoded. order: [n_packets]
  * each packet's place in the order shown; G_MAXUINT32: it has none */
 static guint
-count_delayed (const ClipIndex * self, const guint32 * order)
+count_delayed (const ClipIndex *self, const guint32 *order)
 {
   guint decoded = 0, delayed = 0;
 
@@ -393,8 +386,7 @@ count_delayed (const ClipIndex * self, const guint32 * order)
  * shown, or, of unmarked ones, those that are decoded after that one was shown.
  * right: [n], zeroed: flags of what makes each frame so; 0: it is not shown */
 static void
-find_right (const ClipIndex * self, guint n, const guint32 * order,
-    guint16 * right)
+find_right (const ClipIndex *self, guint n, const guint32 *order, guint16 *right)
 {
   const guint delayed = count_delayed (self, order);
   guint16 all = 0;
@@ -408,8 +400,8 @@ find_right (const ClipIndex * self, guint n, const guint32 * order,
     if (p && p->flags & CLIP_PACKET_RESET)
       right[order[i]] = all |= CLIP_PACKET_RESET;
     else if (p)
-      right[order[i]] = all | (p->flags & (CLIP_PACKET_RECOVERED
-              | (delayed ? CLIP_PACKET_INTRA : 0)));
+      right[order[i]] =
+          all | (p->flags & (CLIP_PACKET_RECOVERED | (delayed ? CLIP_PACKET_INTRA : 0)));
     if (step >= delayed) {
       guint16 *out = right + step - delayed;
 
@@ -438,14 +430,13 @@ clip_index_loses_frames (void)
 /* Leaves out what H.264's decoder does not show. Packets stay as they are: they are kept on disk, and this is done again with
  * those that are read from there. Returns how many frames are left. */
 static guint
-leave_out_wrong (const ClipIndex * self, Shown * shown, guint n)
+leave_out_wrong (const ClipIndex *self, Shown *shown, guint n)
 {
   guint32 *order;
   guint16 *right;
   guint left = 0;
 
-  if (self->codec != CLIP_CODEC_H264 || n == 0
-      || self->packets[0].flags & CLIP_PACKET_RESET)
+  if (self->codec != CLIP_CODEC_H264 || n == 0 || self->packets[0].flags & CLIP_PACKET_RESET)
     return n;
   order = g_new (guint32, self->n_packets);
   right = g_new0 (guint16, n);
@@ -454,8 +445,7 @@ leave_out_wrong (const ClipIndex * self, Shown * shown, guint n)
     order[shown[i].packet] = i;
   find_right (self, n, order, right);
   /* what is shown before the file's first picture lacks a reference */
-  for (guint i = 0; i < n && shown[i].packet != 0 && clip_index_loses_frames ();
-      i++)
+  for (guint i = 0; i < n && shown[i].packet != 0 && clip_index_loses_frames (); i++)
     right[i] = 0;
   for (guint i = 0; i < n; i++)
     if (right[i])
@@ -469,7 +459,7 @@ leave_out_wrong (const ClipIndex * self, Shown * shown, guint n)
 /* Leaves out what an edit list cuts off, which is decoded all the same. Returns how
  * many frames are left. */
 static guint
-leave_out_outside (const ClipIndex * self, Shown * shown, guint n)
+leave_out_outside (const ClipIndex *self, Shown *shown, guint n)
 {
   guint left = 0;
 
@@ -484,22 +474,21 @@ leave_out_outside (const ClipIndex * self, Shown * shown, guint n)
  * packet that can be entered at: it lacks what it refers to. Of H.264 with times more
  * is known than that. */
 static gboolean
-lacks_early (ClipCodec codec, const ClipPacket * packets, guint n)
+lacks_early (ClipCodec codec, const ClipPacket *packets, guint n)
 {
   gboolean timed = FALSE;
 
   for (guint i = 0; i < n; i++)
     timed |= GST_CLOCK_TIME_IS_VALID (packets[i].pts);
 
-  return codec == CLIP_CODEC_H265 || codec == CLIP_CODEC_VP8
-      || codec == CLIP_CODEC_VP9
+  return codec == CLIP_CODEC_H265 || codec == CLIP_CODEC_VP8 || codec == CLIP_CODEC_VP9
       || (codec == CLIP_CODEC_H264 && !timed);
 }
 
 /* Whether MPEG-4's last packet is the second one of two in DivX's way, which
  * libavcodec shows when the next packet comes: none does. */
 static gboolean
-ends_packed (ClipCodec codec, const ClipPacket * packets, guint n)
+ends_packed (ClipCodec codec, const ClipPacket *packets, guint n)
 {
   return n >= 2 && packets[n - 1].flags & CLIP_PACKET_BACKWARD
       && !(packets[n - 2].flags & (CLIP_PACKET_BACKWARD | CLIP_PACKET_HIDDEN))
@@ -510,7 +499,7 @@ ends_packed (ClipCodec codec, const ClipPacket * packets, guint n)
  * order, and of MPEG-4 with B pictures, for which libavcodec makes one up that it
  * shows under the time of the first one that comes. */
 static gboolean
-is_headless (const ClipIndex * self, gboolean known)
+is_headless (const ClipIndex *self, gboolean known)
 {
   gboolean backward = FALSE, timed = FALSE;
 
@@ -520,8 +509,7 @@ is_headless (const ClipIndex * self, gboolean known)
   }
   if (self->codec == CLIP_CODEC_H264)
     return timed && !known && !(self->packets[0].flags & CLIP_PACKET_RESET);
-  for (guint i = 0; backward && self->codec == CLIP_CODEC_MPEG4
-      && i < self->n_packets; i++)
+  for (guint i = 0; backward && self->codec == CLIP_CODEC_MPEG4 && i < self->n_packets; i++)
     if (!(self->packets[i].flags & CLIP_PACKET_HIDDEN))
       return !(self->packets[i].flags & CLIP_PACKET_START);
 
@@ -529,12 +517,13 @@ is_headless (const ClipIndex * self, gboolean known)
 }
 
 ClipIndex *
-clip_index_new (const gchar * stream, ClipCodec codec,
-    const ClipPacket * packets, guint n)
+clip_index_new (const gchar *stream, ClipCodec codec, const ClipPacket *packets, guint n)
 {
   const gsize stream_bytes = strlen (stream) + 1;
-  ClipIndex *self = clip_slab_alloc (sizeof *self + n * (sizeof *self->packets
-          + sizeof *self->times + sizeof *self->frames + sizeof *self->ranks)
+  ClipIndex *self = clip_slab_alloc (sizeof *self
+      + n
+          * (sizeof *self->packets + sizeof *self->times + sizeof *self->frames
+              + sizeof *self->ranks)
       + stream_bytes);
   Shown *shown = g_new (Shown, MAX (n, 1));
   const gboolean early = lacks_early (codec, packets, n);
@@ -568,17 +557,14 @@ clip_index_new (const gchar * stream, ClipCodec codec,
       starts++;
       closed = (p->flags & CLIP_PACKET_RESET) != 0;
     }
-    if ((starts == 0 && early)
-        || (p->flags & CLIP_PACKET_LEADING && (starts < 2 || closed))
-        || is_half (self, i)
-        || (i + 1 == n && ends_packed (codec, packets, n)))
+    if ((starts == 0 && early) || (p->flags & CLIP_PACKET_LEADING && (starts < 2 || closed))
+        || is_half (self, i) || (i + 1 == n && ends_packed (codec, packets, n)))
       p->flags |= CLIP_PACKET_HIDDEN;
     self->ranks[i] = G_MAXUINT32;
     if (!(p->flags & CLIP_PACKET_HIDDEN))
       shown[frames++].packet = i;
   }
-  self->counted = !order_frames (self, codec, shown, frames)
-      || codec == CLIP_CODEC_GIF;
+  self->counted = !order_frames (self, codec, shown, frames) || codec == CLIP_CODEC_GIF;
   self->headless = n > 0 && frames == 0;
   if (frames > 0) {
     if (is_headless (self, !self->counted))
@@ -602,7 +588,7 @@ clip_index_new (const gchar * stream, ClipCodec codec,
 }
 
 ClipIndex *
-clip_index_ref (ClipIndex * self)
+clip_index_ref (ClipIndex *self)
 {
   g_atomic_int_inc (&self->refcount);
 
@@ -610,7 +596,7 @@ clip_index_ref (ClipIndex * self)
 }
 
 void
-clip_index_unref (ClipIndex * self)
+clip_index_unref (ClipIndex *self)
 {
   if (g_atomic_int_dec_and_test (&self->refcount))
     clip_slab_free (self);
@@ -619,16 +605,17 @@ clip_index_unref (ClipIndex * self)
 /* Questions */
 
 gsize
-clip_index_bytes (const ClipIndex * self)
+clip_index_bytes (const ClipIndex *self)
 {
   return sizeof *self
-      + self->n_packets * (sizeof *self->packets + sizeof *self->times
-      + sizeof *self->frames + sizeof *self->ranks) + strlen (self->stream) + 1;
+      + self->n_packets
+      * (sizeof *self->packets + sizeof *self->times + sizeof *self->frames + sizeof *self->ranks)
+      + strlen (self->stream) + 1;
 }
 
 /* The first frame at or after `seconds`. */
 static guint
-frame_at (const ClipIndex * self, gdouble seconds)
+frame_at (const ClipIndex *self, gdouble seconds)
 {
   const gdouble ns = seconds * GST_SECOND - CLIP_INDEX_TOLERANCE;
   guint low = 0, high = self->n_frames;
@@ -646,8 +633,7 @@ frame_at (const ClipIndex * self, gdouble seconds)
 }
 
 guint
-clip_index_segment (const ClipIndex * self, gdouble start, gdouble end,
-    guint * first)
+clip_index_segment (const ClipIndex *self, gdouble start, gdouble end, guint *first)
 {
   const guint from = frame_at (self, MAX (start, 0));
   const guint to = frame_at (self, end);
@@ -658,8 +644,8 @@ clip_index_segment (const ClipIndex * self, gdouble start, gdouble end,
 }
 
 guint
-clip_index_frames (const ClipIndex * self, gdouble start, gdouble end,
-    guint * first, gdouble * from, gdouble * to)
+clip_index_frames (
+    const ClipIndex *self, gdouble start, gdouble end, guint *first, gdouble *from, gdouble *to)
 {
   const guint behind = MIN (end, self->n_frames);
 
@@ -667,18 +653,15 @@ clip_index_frames (const ClipIndex * self, gdouble start, gdouble end,
   if (*first >= behind)
     return 0;
   *from = *first > 0 ? (gdouble) self->times[*first] / GST_SECOND : 0;
-  *to = behind < self->n_frames ?
-      (gdouble) self->times[behind] / GST_SECOND : INFINITY;
+  *to = behind < self->n_frames ? (gdouble) self->times[behind] / GST_SECOND : INFINITY;
 
   return behind - *first;
 }
 
 void
-clip_index_range (const ClipIndex * self, guint first, guint last,
-    guint * from, guint * to)
+clip_index_range (const ClipIndex *self, guint first, guint last, guint *from, guint *to)
 {
-  const guint16 wanted = CLIP_PACKET_START
-      | (self->counted ? CLIP_PACKET_RESET : 0);
+  const guint16 wanted = CLIP_PACKET_START | (self->counted ? CLIP_PACKET_RESET : 0);
   guint32 start = self->frames[first], end = 0;
 
   /* With `counted` nobody knows more of a frame than that it is not before
@@ -687,38 +670,35 @@ clip_index_range (const ClipIndex * self, guint first, guint last,
     start = MIN (start, self->frames[i]);
     end = MAX (end, self->frames[i]);
   }
-  while (start > 0 && ((self->packets[start].flags & wanted) != wanted
-          || self->ranks[start] > first))
+  while (
+      start > 0 && ((self->packets[start].flags & wanted) != wanted || self->ranks[start] > first))
     start--;
   if (self->counted) {
-    while (end + 1 < self->n_packets
-        && (self->packets[end + 1].flags & wanted) != wanted)
+    while (end + 1 < self->n_packets && (self->packets[end + 1].flags & wanted) != wanted)
       end++;
   }
-  while (end + 1 < self->n_packets
-      && self->packets[end + 1].flags & CLIP_PACKET_SECOND)
+  while (end + 1 < self->n_packets && self->packets[end + 1].flags & CLIP_PACKET_SECOND)
     end++;
   *from = start;
   *to = end;
 }
 
 guint
-clip_index_run_up (const ClipIndex * self, guint from)
+clip_index_run_up (const ClipIndex *self, guint from)
 {
   /* as many frames, of two fields each, as a decoder may hold */
   const guint least = 32;
   guint start = from;
 
   while (start > 0 && !(self->packets[start].flags & CLIP_PACKET_RESET)
-      && (start + least > from
-          || !(self->packets[start].flags & CLIP_PACKET_START)))
+      && (start + least > from || !(self->packets[start].flags & CLIP_PACKET_START)))
     start--;
 
   return start;
 }
 
 guint
-clip_index_before (const ClipIndex * self, guint packet)
+clip_index_before (const ClipIndex *self, guint packet)
 {
   const GstClockTime pts = self->packets[packet].pts;
   guint low = 0, high = 0;
@@ -732,16 +712,14 @@ clip_index_before (const ClipIndex * self, guint packet)
     }
     high += self->ranks[i] != G_MAXUINT32;
   }
-  if (self->n_frames == 0
-      || !GST_CLOCK_TIME_IS_VALID (self->packets[self->frames[0]].pts))
+  if (self->n_frames == 0 || !GST_CLOCK_TIME_IS_VALID (self->packets[self->frames[0]].pts))
     return G_MAXUINT;
   if (!GST_CLOCK_TIME_IS_VALID (pts))
     return low;
   while (low < high) {
     const guint middle = low + (high - low) / 2;
 
-    if ((gint64) self->packets[self->frames[0]].pts
-        + (gint64) self->times[middle] <= (gint64) pts)
+    if ((gint64) self->packets[self->frames[0]].pts + (gint64) self->times[middle] <= (gint64) pts)
       low = middle + 1;
     else
       high = middle;
@@ -751,7 +729,7 @@ clip_index_before (const ClipIndex * self, guint packet)
 }
 
 GstClockTime
-clip_index_duration (const ClipIndex * self, guint frame)
+clip_index_duration (const ClipIndex *self, guint frame)
 {
   if (self->n_frames < 2)
     return GST_CLOCK_TIME_NONE;
@@ -761,16 +739,15 @@ clip_index_duration (const ClipIndex * self, guint frame)
 }
 
 GstClockTime
-clip_index_seek_time (const ClipIndex * self, guint packet)
+clip_index_seek_time (const ClipIndex *self, guint packet)
 {
   const ClipPacket *p = self->packets + packet;
 
-  return GST_CLOCK_TIME_IS_VALID (p->pts) ? p->pts
-      : GST_CLOCK_TIME_IS_VALID (p->dts) ? p->dts : 0;
+  return GST_CLOCK_TIME_IS_VALID (p->pts) ? p->pts : GST_CLOCK_TIME_IS_VALID (p->dts) ? p->dts : 0;
 }
 
 gint64
-clip_index_find (const ClipIndex * self, GstClockTime pts, GstClockTime dts)
+clip_index_find (const ClipIndex *self, GstClockTime pts, GstClockTime dts)
 {
   gint64 found = -1;
 

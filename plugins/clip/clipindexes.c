@@ -5,21 +5,19 @@
 
 #include "clipslab.h"
 
-struct _ClipIndexes
-{
-  gchar *folder;                /* NULL: none */
+struct _ClipIndexes {
+  gchar *folder; /* NULL: none */
   GMutex lock;
   gsize max_bytes, bytes;
-  GHashTable *entries;          /* path -> Entry */
-  GQueue ages;                  /* of Entry, the oldest first */
+  GHashTable *entries; /* path -> Entry */
+  GQueue ages;         /* of Entry, the oldest first */
 };
 
-typedef struct
-{
+typedef struct {
   ClipVideo video;
   gsize bytes;
   ClipIndex *index;
-  GList link;                   /* in ages */
+  GList link; /* in ages */
 } Entry;
 
 static void
@@ -32,7 +30,7 @@ entry_free (gpointer data)
 }
 
 ClipIndexes *
-clip_indexes_new (const gchar * folder, gsize max_bytes)
+clip_indexes_new (const gchar *folder, gsize max_bytes)
 {
   ClipIndexes *self = g_new0 (ClipIndexes, 1);
 
@@ -40,14 +38,13 @@ clip_indexes_new (const gchar * folder, gsize max_bytes)
   g_queue_init (&self->ages);
   self->folder = folder && *folder ? g_strdup (folder) : NULL;
   self->max_bytes = max_bytes;
-  self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL,
-      entry_free);
+  self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, entry_free);
 
   return self;
 }
 
 void
-clip_indexes_free (ClipIndexes * self)
+clip_indexes_free (ClipIndexes *self)
 {
   g_hash_table_unref (self->entries);
   g_mutex_clear (&self->lock);
@@ -56,7 +53,7 @@ clip_indexes_free (ClipIndexes * self)
 }
 
 static void
-remove_entry (ClipIndexes * self, Entry * entry)
+remove_entry (ClipIndexes *self, Entry *entry)
 {
   self->bytes -= entry->bytes;
   g_queue_unlink (&self->ages, &entry->link);
@@ -64,7 +61,7 @@ remove_entry (ClipIndexes * self, Entry * entry)
 }
 
 static ClipIndex *
-find (ClipIndexes * self, const ClipVideo * video)
+find (ClipIndexes *self, const ClipVideo *video)
 {
   ClipIndex *index = NULL;
   Entry *entry;
@@ -79,7 +76,7 @@ find (ClipIndexes * self, const ClipVideo * video)
 }
 
 static void
-keep (ClipIndexes * self, const ClipVideo * video, ClipIndex * index)
+keep (ClipIndexes *self, const ClipVideo *video, ClipIndex *index)
 {
   const gsize path_bytes = strlen (video->path) + 1;
   Entry *entry;
@@ -103,7 +100,7 @@ keep (ClipIndexes * self, const ClipVideo * video, ClipIndex * index)
 }
 
 ClipIndex *
-clip_indexes_get (ClipIndexes * self, const ClipVideo * video)
+clip_indexes_get (ClipIndexes *self, const ClipVideo *video)
 {
   ClipIndex *index = find (self, video);
 
@@ -117,8 +114,7 @@ clip_indexes_get (ClipIndexes * self, const ClipVideo * video)
 }
 
 void
-clip_indexes_put (ClipIndexes * self, const ClipVideo * video,
-    ClipIndex * index)
+clip_indexes_put (ClipIndexes *self, const ClipVideo *video, ClipIndex *index)
 {
   keep (self, video, index);
   if (self->folder)

@@ -4,20 +4,19 @@
 #include <string.h>
 
 #define MAGIC "cnn3didx"
-#define REVISION 6              /* of what packets' flags mean, too */
+#define REVISION 6 /* of what packets' flags mean, too */
 #define BYTE_ORDER_MARK 0x01020304
-#define DIGEST_BYTES 32         /* SHA-256 */
+#define DIGEST_BYTES 32 /* SHA-256 */
 
 /* The coarsest clock of a file system */
 #define SETTLED (2 * G_USEC_PER_SEC)
 
 /* Followed by the path, the stream's id, packets [n_packets] and a digest of all
  * of it */
-typedef struct
-{
+typedef struct {
   gchar magic[8];
   guint32 revision, byte_order;
-  guint32 gstreamer;            /* parsers decide what a packet is */
+  guint32 gstreamer; /* parsers decide what a packet is */
   guint32 codec;
   gint64 size, seconds, nanoseconds;
   gint32 video_track;
@@ -25,8 +24,7 @@ typedef struct
 } Header;
 
 void
-clip_video_init (ClipVideo * video, const gchar * path,
-    const GStatBuf * status, gint video_track)
+clip_video_init (ClipVideo *video, const gchar *path, const GStatBuf *status, gint video_track)
 {
   video->path = g_canonicalize_filename (path, NULL);
   video->size = status->st_size;
@@ -43,16 +41,15 @@ clip_video_is_settled (gint64 seconds)
 }
 
 gboolean
-clip_video_equal (const ClipVideo * a, const ClipVideo * b)
+clip_video_equal (const ClipVideo *a, const ClipVideo *b)
 {
-  return a->size == b->size && a->seconds == b->seconds
-      && a->nanoseconds == b->nanoseconds
+  return a->size == b->size && a->seconds == b->seconds && a->nanoseconds == b->nanoseconds
       && a->video_track == b->video_track && g_str_equal (a->path, b->path);
 }
 
 /* folder/ab/cdef....idx: no folder gets too many. */
 static gchar *
-file_name (const gchar * folder, const ClipVideo * video)
+file_name (const gchar *folder, const ClipVideo *video)
 {
   gchar *key = g_strdup_printf ("%d %s", video->video_track, video->path);
   gchar *sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, key, -1);
@@ -76,14 +73,16 @@ digest (const void *data, gsize size, guint8 sum[DIGEST_BYTES])
 }
 
 static Header
-make_header (const ClipVideo * video, const ClipIndex * index)
+make_header (const ClipVideo *video, const ClipIndex *index)
 {
   guint major, minor, micro, nano;
-  Header h = {.revision = REVISION,.byte_order = BYTE_ORDER_MARK,
-    .size = video->size,.seconds = video->seconds,
-    .nanoseconds = video->nanoseconds,.video_track = video->video_track,
-    .path_bytes = strlen (video->path)
-  };
+  Header h = { .revision = REVISION,
+    .byte_order = BYTE_ORDER_MARK,
+    .size = video->size,
+    .seconds = video->seconds,
+    .nanoseconds = video->nanoseconds,
+    .video_track = video->video_track,
+    .path_bytes = strlen (video->path) };
 
   gst_version (&major, &minor, &micro, &nano);
   memcpy (h.magic, MAGIC, sizeof h.magic);
@@ -98,7 +97,7 @@ make_header (const ClipVideo * video, const ClipIndex * index)
 }
 
 static ClipIndex *
-parse (const gchar * data, gsize size, const ClipVideo * video)
+parse (const gchar *data, gsize size, const ClipVideo *video)
 {
   Header h, expected = make_header (video, NULL);
   guint8 sum[DIGEST_BYTES];
@@ -114,8 +113,9 @@ parse (const gchar * data, gsize size, const ClipVideo * video)
   expected.stream_bytes = h.stream_bytes;
   expected.n_packets = h.n_packets;
   if (memcmp (&h, &expected, sizeof h) || h.codec >= CLIP_N_CODECS
-      || size != sizeof h + (guint64) h.path_bytes + h.stream_bytes
-      + (guint64) h.n_packets * sizeof *packets + DIGEST_BYTES
+      || size
+          != sizeof h + (guint64) h.path_bytes + h.stream_bytes
+              + (guint64) h.n_packets * sizeof *packets + DIGEST_BYTES
       || memcmp (path, video->path, h.path_bytes))
     return NULL;
   digest (data, size - DIGEST_BYTES, sum);
@@ -123,8 +123,7 @@ parse (const gchar * data, gsize size, const ClipVideo * video)
     return NULL;
   stream = g_strndup (path + h.path_bytes, h.stream_bytes);
   /* what follows strings is not aligned */
-  packets = g_memdup2 (path + h.path_bytes + h.stream_bytes,
-      h.n_packets * sizeof *packets);
+  packets = g_memdup2 (path + h.path_bytes + h.stream_bytes, h.n_packets * sizeof *packets);
   index = clip_index_new (stream, h.codec, packets, h.n_packets);
   g_free (packets);
   g_free (stream);
@@ -133,7 +132,7 @@ parse (const gchar * data, gsize size, const ClipVideo * video)
 }
 
 ClipIndex *
-clip_index_file_read (const gchar * folder, const ClipVideo * video)
+clip_index_file_read (const gchar *folder, const ClipVideo *video)
 {
   gchar *name = file_name (folder, video), *data;
   ClipIndex *index = NULL;
@@ -149,8 +148,7 @@ clip_index_file_read (const gchar * folder, const ClipVideo * video)
 }
 
 void
-clip_index_file_write (const gchar * folder, const ClipVideo * video,
-    const ClipIndex * index)
+clip_index_file_write (const gchar *folder, const ClipVideo *video, const ClipIndex *index)
 {
   Header h = make_header (video, index);
   guint8 sum[DIGEST_BYTES];
@@ -165,13 +163,12 @@ clip_index_file_write (const gchar * folder, const ClipVideo * video,
   g_byte_array_append (data, (const guint8 *) &h, sizeof h);
   g_byte_array_append (data, (const guint8 *) video->path, h.path_bytes);
   g_byte_array_append (data, (const guint8 *) index->stream, h.stream_bytes);
-  g_byte_array_append (data, (const guint8 *) index->packets,
-      h.n_packets * sizeof *index->packets);
+  g_byte_array_append (data, (const guint8 *) index->packets, h.n_packets * sizeof *index->packets);
   digest (data->data, data->len, sum);
   g_byte_array_append (data, sum, sizeof sum);
   if (g_mkdir_with_parents (parent, 0755) == 0)
-    g_file_set_contents_full (name, (const gchar *) data->data, data->len,
-        G_FILE_SET_CONTENTS_CONSISTENT, 0644, NULL);
+    g_file_set_contents_full (
+        name, (const gchar *) data->data, data->len, G_FILE_SET_CONTENTS_CONSISTENT, 0644, NULL);
   g_byte_array_unref (data);
   g_free (parent);
   g_free (name);

@@ -2,8 +2,8 @@
 #include "clipjob.h"
 
 ClipJob *
-clip_job_new (const GstClipMeta * meta, gchar * path, gdouble start,
-    gdouble end, gdouble rate, gsize max_bytes)
+clip_job_new (
+    const GstClipMeta *meta, gchar *path, gdouble start, gdouble end, gdouble rate, gsize max_bytes)
 {
   ClipJob *job = g_new0 (ClipJob, 1);
 
@@ -28,7 +28,7 @@ clip_job_new (const GstClipMeta * meta, gchar * path, gdouble start,
 }
 
 ClipJob *
-clip_job_ref (ClipJob * job)
+clip_job_ref (ClipJob *job)
 {
   g_atomic_int_inc (&job->refcount);
 
@@ -36,7 +36,7 @@ clip_job_ref (ClipJob * job)
 }
 
 void
-clip_job_unref (ClipJob * job)
+clip_job_unref (ClipJob *job)
 {
   if (!g_atomic_int_dec_and_test (&job->refcount))
     return;
@@ -52,7 +52,7 @@ clip_job_unref (ClipJob * job)
 }
 
 void
-clip_job_abort (ClipJob * job)
+clip_job_abort (ClipJob *job)
 {
   g_mutex_lock (&job->lock);
   job->aborted = TRUE;
@@ -61,7 +61,7 @@ clip_job_abort (ClipJob * job)
 }
 
 void
-clip_job_clear (ClipJob * job)
+clip_job_clear (ClipJob *job)
 {
   g_queue_clear_full (&job->items, (GDestroyNotify) gst_mini_object_unref);
   job->bytes = 0;
@@ -69,8 +69,7 @@ clip_job_clear (ClipJob * job)
 }
 
 gboolean
-clip_job_add (ClipJob * job, GstBuffer * buffer, GstCaps * caps,
-    GstEvent * event)
+clip_job_add (ClipJob *job, GstBuffer *buffer, GstCaps *caps, GstEvent *event)
 {
   gboolean ok;
 
@@ -101,7 +100,7 @@ clip_job_add (ClipJob * job, GstBuffer * buffer, GstCaps * caps,
 }
 
 void
-clip_job_finish (ClipJob * job, ClipResult result, gchar * reason)
+clip_job_finish (ClipJob *job, ClipResult result, gchar *reason)
 {
   g_mutex_lock (&job->lock);
   job->result = result;
@@ -112,7 +111,7 @@ clip_job_finish (ClipJob * job, ClipResult result, gchar * reason)
 }
 
 gboolean
-clip_job_wait (ClipJob * job)
+clip_job_wait (ClipJob *job)
 {
   gboolean ok;
 
@@ -126,7 +125,7 @@ clip_job_wait (ClipJob * job)
 }
 
 GstMiniObject *
-clip_job_take (ClipJob * job)
+clip_job_take (ClipJob *job)
 {
   GstMiniObject *item = NULL;
 

@@ -8,7 +8,7 @@
 
 /* What a pad is linked to, in a bin or out of one; NULL: nothing. */
 static GstPad *
-linked_pad (GstPad * pad)
+linked_pad (GstPad *pad)
 {
   GstPad *peer = gst_pad_get_peer (pad);
 
@@ -35,21 +35,20 @@ linked_pad (GstPad * pad)
 /* The pad at the other end of an element that has one at each; NULL: another
  * kind of element. */
 static GstPad *
-other_end (GstElement * element, GstPadDirection entered)
+other_end (GstElement *element, GstPadDirection entered)
 {
   GstPad *pad = NULL;
 
   GST_OBJECT_LOCK (element);
   if (element->numsinkpads == 1 && element->numsrcpads == 1)
-    pad = gst_object_ref ((entered == GST_PAD_SINK ? element->srcpads :
-            element->sinkpads)->data);
+    pad = gst_object_ref ((entered == GST_PAD_SINK ? element->srcpads : element->sinkpads)->data);
   GST_OBJECT_UNLOCK (element);
 
   return pad;
 }
 
 ClipLinksEnd
-clip_links_walk (GstPad * pad, ClipLinksFunc func, gpointer data)
+clip_links_walk (GstPad *pad, ClipLinksFunc func, gpointer data)
 {
   ClipLinksEnd end = CLIP_LINKS_LOST;
 
@@ -75,7 +74,7 @@ clip_links_walk (GstPad * pad, ClipLinksFunc func, gpointer data)
 }
 
 const gchar *
-clip_links_kind (GstElement * element)
+clip_links_kind (GstElement *element)
 {
   GstElementFactory *factory = gst_element_get_factory (element);
 
@@ -83,7 +82,7 @@ clip_links_kind (GstElement * element)
 }
 
 gboolean
-clip_links_propose (GstPad * srcpad, GstQuery * query)
+clip_links_propose (GstPad *srcpad, GstQuery *query)
 {
   if (!gst_pad_peer_query (srcpad, query))
     return FALSE;
@@ -94,13 +93,12 @@ clip_links_propose (GstPad * srcpad, GstQuery * query)
 }
 
 gboolean
-clip_links_lead_to_sampler (GstElement * element, gpointer sampler)
+clip_links_lead_to_sampler (GstElement *element, gpointer sampler)
 {
-  static const gchar *const passed[] = { "aspectratiocrop", "capsfilter",
-    "clipcache", "cudaconvert", "cudaconvertscale", "cudadownload", "cudascale",
-    "cudaupload", "gamma", "queue", "videobalance", "videoconvert",
-    "videoconvertscale", "videocrop", "videoflip", "videoscale", NULL
-  };
+  static const gchar *const passed[] = { "aspectratiocrop", "capsfilter", "clipcache",
+    "cudaconvert", "cudaconvertscale", "cudadownload", "cudascale", "cudaupload", "gamma", "queue",
+    "videobalance", "videoconvert", "videoconvertscale", "videocrop", "videoflip", "videoscale",
+    NULL };
   const gchar *name = clip_links_kind (element);
 
   if (g_str_equal (name, "clipsample"))
@@ -110,17 +108,16 @@ clip_links_lead_to_sampler (GstElement * element, gpointer sampler)
 }
 
 static gboolean
-is_deinterlacer (GstElement * element)
+is_deinterlacer (GstElement *element)
 {
-  const gchar *kind = gst_element_get_metadata (element,
-      GST_ELEMENT_METADATA_KLASS);
+  const gchar *kind = gst_element_get_metadata (element, GST_ELEMENT_METADATA_KLASS);
 
   return kind && strstr (kind, "Deinterlace");
 }
 
 /* *steps: how many elements more to look at */
 static gboolean
-lead_to_deinterlacer (GstPad * pad, guint * steps)
+lead_to_deinterlacer (GstPad *pad, guint *steps)
 {
   GstPad *entered = linked_pad (pad);
   GstElement *element = entered ? gst_pad_get_parent_element (entered) : NULL;
@@ -131,11 +128,11 @@ lead_to_deinterlacer (GstPad * pad, guint * steps)
     --*steps;
     GST_OBJECT_LOCK (element);
     pads = g_list_copy (element->srcpads);
-    for (GList * l = pads; l; l = l->next)
+    for (GList *l = pads; l; l = l->next)
       gst_object_ref (l->data);
     GST_OBJECT_UNLOCK (element);
   }
-  for (GList * l = pads; l && !found; l = l->next)
+  for (GList *l = pads; l && !found; l = l->next)
     found = lead_to_deinterlacer (l->data, steps);
   g_list_free_full (pads, gst_object_unref);
   gst_clear_object (&element);
@@ -145,7 +142,7 @@ lead_to_deinterlacer (GstPad * pad, guint * steps)
 }
 
 gboolean
-clip_links_lead_to_deinterlacer (GstPad * pad)
+clip_links_lead_to_deinterlacer (GstPad *pad)
 {
   guint steps = MAX_STEPS;
 

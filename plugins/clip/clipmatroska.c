@@ -29,8 +29,7 @@
 
 #define UNKNOWN_SIZE G_MAXUINT64
 
-typedef struct
-{
+typedef struct {
   guint32 id;
   guint64 size;
   const guint8 *data;
@@ -38,7 +37,7 @@ typedef struct
 
 /* An element's id and its size. Returns how long they are; 0: they are none. */
 static gsize
-parse_head (const guint8 * data, gsize size, Element * element)
+parse_head (const guint8 *data, gsize size, Element *element)
 {
   guint id_bytes = 1, size_bytes = 1;
 
@@ -66,7 +65,7 @@ parse_head (const guint8 * data, gsize size, Element * element)
 
 /* The next of those that one holds; FALSE: no more, or the rest is cut off. */
 static gboolean
-next_element (const Element * in, gsize * at, Element * element)
+next_element (const Element *in, gsize *at, Element *element)
 {
   const gsize head = parse_head (in->data + *at, in->size - *at, element);
 
@@ -79,7 +78,7 @@ next_element (const Element * in, gsize * at, Element * element)
 }
 
 static gboolean
-find_element (const Element * in, guint32 id, Element * element)
+find_element (const Element *in, guint32 id, Element *element)
 {
   for (gsize at = 0; next_element (in, &at, element);)
     if (element->id == id)
@@ -89,7 +88,7 @@ find_element (const Element * in, guint32 id, Element * element)
 }
 
 static guint64
-read_number (const Element * in, guint32 id)
+read_number (const Element *in, guint32 id)
 {
   Element element;
   guint64 number = 0;
@@ -103,7 +102,7 @@ read_number (const Element * in, guint32 id)
 }
 
 static gdouble
-read_float (const Element * in, guint32 id)
+read_float (const Element *in, guint32 id)
 {
   Element element;
 
@@ -111,28 +110,27 @@ read_float (const Element * in, guint32 id)
     return 0;
 
   return element.size == 4 ? GST_READ_FLOAT_BE (element.data)
-      : element.size == 8 ? GST_READ_DOUBLE_BE (element.data) : 0;
+      : element.size == 8  ? GST_READ_DOUBLE_BE (element.data)
+                           : 0;
 }
 
 /* The poses are turns against the clock, the roll's after the yaw's. A flat picture
  * that is seen from behind, by a yaw of 180 degrees, is mirrored. */
 static gboolean
-read_projection (const Element * projection,
-    GstVideoOrientationMethod * method)
+read_projection (const Element *projection, GstVideoOrientationMethod *method)
 {
   static const GstVideoOrientationMethod methods[2][4] = {
-    {GST_VIDEO_ORIENTATION_IDENTITY, GST_VIDEO_ORIENTATION_90L,
-          GST_VIDEO_ORIENTATION_180, GST_VIDEO_ORIENTATION_90R},
-    {GST_VIDEO_ORIENTATION_HORIZ, GST_VIDEO_ORIENTATION_UL_LR,
-          GST_VIDEO_ORIENTATION_VERT, GST_VIDEO_ORIENTATION_UR_LL}
+    { GST_VIDEO_ORIENTATION_IDENTITY, GST_VIDEO_ORIENTATION_90L, GST_VIDEO_ORIENTATION_180,
+        GST_VIDEO_ORIENTATION_90R },
+    { GST_VIDEO_ORIENTATION_HORIZ, GST_VIDEO_ORIENTATION_UL_LR, GST_VIDEO_ORIENTATION_VERT,
+        GST_VIDEO_ORIENTATION_UR_LL }
   };
   const gdouble yaw = fabs (read_float (projection, ID_POSE_YAW));
   const gdouble roll = read_float (projection, ID_POSE_ROLL);
 
   if (read_number (projection, ID_PROJECTION_TYPE) != 0
-      || read_float (projection, ID_POSE_PITCH) != 0
-      || (yaw != 0 && yaw != 180) || !(fabs (roll) <= 360)
-      || fmod (roll, 90) != 0)
+      || read_float (projection, ID_POSE_PITCH) != 0 || (yaw != 0 && yaw != 180)
+      || !(fabs (roll) <= 360) || fmod (roll, 90) != 0)
     return FALSE;
   *method = methods[yaw != 0][(gint) (roll / 90 + 4) % 4];
 
@@ -140,14 +138,12 @@ read_projection (const Element * projection,
 }
 
 static gboolean
-read_tracks (const Element * tracks, guint64 track,
-    GstVideoOrientationMethod * method)
+read_tracks (const Element *tracks, guint64 track, GstVideoOrientationMethod *method)
 {
   Element entry, video, projection;
 
   for (gsize at = 0; next_element (tracks, &at, &entry);)
-    if (entry.id == ID_TRACK_ENTRY
-        && read_number (&entry, ID_TRACK_NUMBER) == track)
+    if (entry.id == ID_TRACK_ENTRY && read_number (&entry, ID_TRACK_NUMBER) == track)
       return find_element (&entry, ID_VIDEO, &video)
           && find_element (&video, ID_PROJECTION, &projection)
           && read_projection (&projection, method);
@@ -157,7 +153,7 @@ read_tracks (const Element * tracks, guint64 track,
 
 /* Where the tracks are described, from the segment's start on; 0: it is not told. */
 static guint64
-find_tracks (const Element * head)
+find_tracks (const Element *head)
 {
   Element seek;
 
@@ -169,18 +165,19 @@ find_tracks (const Element * head)
 }
 
 static gsize
-read_at (gint file, guint64 offset, guint8 * data, gsize size)
+read_at (gint file, guint64 offset, guint8 *data, gsize size)
 {
   gssize n;
 
-  while ((n = pread (file, data, size, offset)) < 0 && errno == EINTR);
+  while ((n = pread (file, data, size, offset)) < 0 && errno == EINTR)
+    ;
 
   return MAX (n, 0);
 }
 
 /* The element at an offset and, for g_free(), its data. */
 static guint8 *
-read_element (gint file, guint64 offset, const Element * element)
+read_element (gint file, guint64 offset, const Element *element)
 {
   guint8 *data;
 
@@ -195,8 +192,7 @@ read_element (gint file, guint64 offset, const Element * element)
 }
 
 gboolean
-clip_matroska_orientation (gint file, guint64 track,
-    GstVideoOrientationMethod * method)
+clip_matroska_orientation (gint file, guint64 track, GstVideoOrientationMethod *method)
 {
   guint64 offset = 0, segment = 0, tracks = 0;
   gboolean found = FALSE, looks = TRUE;

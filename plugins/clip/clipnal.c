@@ -2,11 +2,10 @@
 #include "clipnal.h"
 
 guint
-clip_bits_1 (ClipBits * b)
+clip_bits_1 (ClipBits *b)
 {
   if (b->left == 0) {
-    if (!b->plain && b->at < b->size && b->zeros >= 2
-        && b->data[b->at] == 3) {
+    if (!b->plain && b->at < b->size && b->zeros >= 2 && b->data[b->at] == 3) {
       b->at++;
       b->zeros = 0;
     }
@@ -20,7 +19,7 @@ clip_bits_1 (ClipBits * b)
 }
 
 guint
-clip_bits (ClipBits * b, guint n)
+clip_bits (ClipBits *b, guint n)
 {
   guint value = 0;
 
@@ -31,7 +30,7 @@ clip_bits (ClipBits * b, guint n)
 }
 
 guint
-clip_bits_ue (ClipBits * b)
+clip_bits_ue (ClipBits *b)
 {
   guint zeros = 0;
 
@@ -42,8 +41,8 @@ clip_bits_ue (ClipBits * b)
 }
 
 gboolean
-clip_nal_next (guint length_size, const guint8 * data, gsize size, gsize * at,
-    const guint8 ** unit, gsize * unit_size)
+clip_nal_next (guint length_size, const guint8 *data, gsize size, gsize *at, const guint8 **unit,
+    gsize *unit_size)
 {
   gsize length = 0, end;
 

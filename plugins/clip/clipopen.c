@@ -8,23 +8,23 @@
 
 /* Whether a part of a description, between two `!`, is caps. */
 static gboolean
-is_caps (const gchar * part)
+is_caps (const gchar *part)
 {
   part += strspn (part, " \t\n");
 
-  return part[strcspn (part, " \t\n,;(!=\"")] != '=' &&
-      strcspn (part, "/") < strcspn (part, " \t\n,;(!=\"");
+  return part[strcspn (part, " \t\n,;(!=\"")] != '='
+      && strcspn (part, "/") < strcspn (part, " \t\n,;(!=\"");
 }
 
 /* GStreamer's grammar wants an element on both sides of caps; people end a
  * clip-bin in them. */
 static gchar *
-close_description (const gchar * description)
+close_description (const gchar *description)
 {
   const gchar *last = description;
   gboolean quoted = FALSE;
 
-  for (const gchar * p = description; *p; p++) {
+  for (const gchar *p = description; *p; p++) {
     if (*p == '\\' && p[1])
       p++;
     else if (*p == '"')
@@ -38,11 +38,11 @@ close_description (const gchar * description)
 }
 
 GstElement *
-clip_chain_parse_bin (const gchar * description, GError ** error)
+clip_chain_parse_bin (const gchar *description, GError **error)
 {
   gchar *closed = close_description (description);
-  GstElement *bin = gst_parse_bin_from_description_full (closed, TRUE,
-      NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
+  GstElement *bin =
+      gst_parse_bin_from_description_full (closed, TRUE, NULL, GST_PARSE_FLAG_FATAL_ERRORS, error);
   GstPad *sink, *src;
 
   g_free (closed);
@@ -66,7 +66,7 @@ clip_chain_parse_bin (const gchar * description, GError ** error)
 /* Opening */
 
 static void
-link_rest (ClipChain * self)
+link_rest (ClipChain *self)
 {
   GstPad *sink = gst_element_get_static_pad (self->clip_bin, "sink");
   GstPad *src = gst_element_get_static_pad (self->clip_bin, "src");
@@ -78,8 +78,8 @@ link_rest (ClipChain * self)
 }
 
 ClipChain *
-clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
-    ClipIndex * index, ClipPictures * pictures)
+clip_chain_new (
+    const ClipChainSettings *settings, ClipJob *job, ClipIndex *index, ClipPictures *pictures)
 {
   ClipChain *self = g_object_new (CLIP_TYPE_CHAIN, NULL);
   GError *error = NULL;
@@ -112,41 +112,37 @@ clip_chain_new (const ClipChainSettings * settings, ClipJob * job,
   } else {
     gst_pad_link_full (self->gate_src, self->out, GST_PAD_LINK_CHECK_NOTHING);
   }
-  if (gst_element_set_state (GST_ELEMENT (self), GST_STATE_PAUSED)
-      == GST_STATE_CHANGE_FAILURE)
-    clip_chain_set_error (self, g_strdup ("clip-bin could not be "
-        "started"), TRUE);
+  if (gst_element_set_state (GST_ELEMENT (self), GST_STATE_PAUSED) == GST_STATE_CHANGE_FAILURE)
+    clip_chain_set_error (self, g_strdup ("clip-bin could not be started"), TRUE);
 
   return self;
 
   /* ERRORS */
 no_clip_bin:
-  clip_chain_set_error (self, g_strdup_printf ("clip-bin: %s",
-          error->message), TRUE);
+  clip_chain_set_error (self, g_strdup_printf ("clip-bin: %s", error->message), TRUE);
   g_clear_error (&error);
   return self;
 }
 
 void
-clip_chain_open (ClipChain * self, guint64 size)
+clip_chain_open (ClipChain *self, guint64 size)
 {
   GstElement *source = gst_element_factory_make ("filesrc", NULL);
   GstPad *pad;
 
   if (!source) {
-    clip_chain_set_error (self, g_strdup ("GStreamer's filesrc is missing"),
-        TRUE);
+    clip_chain_set_error (self, g_strdup ("GStreamer's filesrc is missing"), TRUE);
     return;
   }
   g_object_set (source, "location", self->job->path, NULL);
   self->size = size;
   pad = gst_element_get_static_pad (source, "src");
-  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BLOCK,
-      clip_chain_watch_end, self, NULL);
+  gst_pad_add_probe (
+      pad, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BLOCK, clip_chain_watch_end, self, NULL);
   gst_bin_add (GST_BIN (self), source);
   clip_chain_plug (self, pad);
   gst_object_unref (pad);
   if (!self->error && !gst_bin_sync_children_states (GST_BIN (self)))
-    clip_chain_set_error (self, g_strdup ("the element that reads its "
-            "format could not be started"), FALSE);
+    clip_chain_set_error (
+        self, g_strdup ("the element that reads its format could not be started"), FALSE);
 }

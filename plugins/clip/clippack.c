@@ -5,14 +5,14 @@
 #include <string.h>
 
 gboolean
-clip_pack_same_clip (const GstClipMeta * a, const GstClipMeta * b)
+clip_pack_same_clip (const GstClipMeta *a, const GstClipMeta *b)
 {
   return a->clip == b->clip && a->sample == b->sample && a->epoch == b->epoch
       && !a->training == !b->training;
 }
 
 GstClipMeta
-clip_pack_copy_meta (const GstClipMeta * from)
+clip_pack_copy_meta (const GstClipMeta *from)
 {
   GstClipMeta clip = *from;
 
@@ -35,7 +35,7 @@ clip_pack_clear_meta (gpointer clip)
 }
 
 void
-clip_pack_init (ClipPack * pack)
+clip_pack_init (ClipPack *pack)
 {
   memset (pack, 0, sizeof (*pack));
   gst_video_info_init (&pack->info);
@@ -45,7 +45,7 @@ clip_pack_init (ClipPack * pack)
 }
 
 void
-clip_pack_finish (ClipPack * pack)
+clip_pack_finish (ClipPack *pack)
 {
   clip_pack_drop (pack);
   clip_cuda_free (&pack->cuda);
@@ -55,7 +55,7 @@ clip_pack_finish (ClipPack * pack)
 }
 
 gboolean
-clip_pack_fits (const ClipPack * pack, const GstVideoInfo * info)
+clip_pack_fits (const ClipPack *pack, const GstVideoInfo *info)
 {
   return GST_VIDEO_INFO_FORMAT (info) == GST_VIDEO_INFO_FORMAT (&pack->info)
       && GST_VIDEO_INFO_WIDTH (info) == GST_VIDEO_INFO_WIDTH (&pack->info)
@@ -63,7 +63,7 @@ clip_pack_fits (const ClipPack * pack, const GstVideoInfo * info)
 }
 
 void
-clip_pack_set_info (ClipPack * pack, const GstVideoInfo * info)
+clip_pack_set_info (ClipPack *pack, const GstVideoInfo *info)
 {
   if (clip_pack_fits (pack, info)) {
     pack->info = *info;
@@ -75,13 +75,12 @@ clip_pack_set_info (ClipPack * pack, const GstVideoInfo * info)
   pack->capacity = 0;
   pack->frames = 0;
   pack->info = *info;
-  pack->row_size = (gsize) GST_VIDEO_INFO_WIDTH (info)
-      * GST_VIDEO_INFO_N_COMPONENTS (info);
+  pack->row_size = (gsize) GST_VIDEO_INFO_WIDTH (info) * GST_VIDEO_INFO_N_COMPONENTS (info);
   pack->frame_size = pack->row_size * GST_VIDEO_INFO_HEIGHT (info);
 }
 
 void
-clip_pack_set_frames (ClipPack * pack, guint frames)
+clip_pack_set_frames (ClipPack *pack, guint frames)
 {
   g_return_if_fail (pack->frames == 0 && frames > 0 && !pack->block);
 
@@ -89,14 +88,14 @@ clip_pack_set_frames (ClipPack * pack, guint frames)
 }
 
 void
-clip_pack_see (ClipPack * pack, GstBuffer * buffer)
+clip_pack_see (ClipPack *pack, GstBuffer *buffer)
 {
   if (!pack->cuda && clip_cuda_holds (buffer))
     pack->cuda = clip_cuda_new (buffer);
 }
 
 GstClockTime
-clip_pack_duration (const ClipPack * pack)
+clip_pack_duration (const ClipPack *pack)
 {
   if (GST_VIDEO_INFO_FPS_N (&pack->info) <= 0)
     return 0;
@@ -108,14 +107,13 @@ clip_pack_duration (const ClipPack * pack)
 
 /* Labels follow the frames of a full batch. */
 static gsize
-labels_offset (const ClipPack * pack)
+labels_offset (const ClipPack *pack)
 {
-  return GST_ROUND_UP_N (pack->frame_size * pack->frames * pack->capacity,
-      CLIP_BLOCKS_ALIGN);
+  return GST_ROUND_UP_N (pack->frame_size * pack->frames * pack->capacity, CLIP_BLOCKS_ALIGN);
 }
 
 ClipPackResult
-clip_pack_begin (ClipPack * pack, guint capacity)
+clip_pack_begin (ClipPack *pack, guint capacity)
 {
   const guint64 labels = sizeof (gint32) * (guint64) capacity;
   guint64 size;
@@ -124,8 +122,7 @@ clip_pack_begin (ClipPack * pack, guint capacity)
 
   if (pack->block)
     return CLIP_PACK_OK;
-  if (!g_uint64_checked_mul (&size, pack->frame_size,
-          (guint64) pack->frames * capacity)
+  if (!g_uint64_checked_mul (&size, pack->frame_size, (guint64) pack->frames * capacity)
       || size > G_MAXSSIZE - labels - CLIP_BLOCKS_ALIGN)
     return CLIP_PACK_NO_MEMORY;
 
@@ -133,15 +130,13 @@ clip_pack_begin (ClipPack * pack, guint capacity)
     clip_blocks_free (&pack->blocks);
     pack->capacity = capacity;
     size = labels_offset (pack) + labels;
-    pack->blocks = pack->cuda ? clip_cuda_blocks (pack->cuda, size)
-        : clip_blocks_new (size, NULL);
+    pack->blocks = pack->cuda ? clip_cuda_blocks (pack->cuda, size) : clip_blocks_new (size, NULL);
   }
   pack->block = clip_blocks_take (pack->blocks);
   if (!pack->block)
     return CLIP_PACK_NO_MEMORY;
   if (pack->unsized->len > 0) {
-    memcpy (clip_block_data (pack->block), pack->unsized->data,
-        pack->unsized->len);
+    memcpy (clip_block_data (pack->block), pack->unsized->data, pack->unsized->len);
     g_byte_array_set_size (pack->unsized, 0);
   }
 
@@ -149,7 +144,7 @@ clip_pack_begin (ClipPack * pack, guint capacity)
 }
 
 static gboolean
-map_rows (const ClipPack * pack, GstBuffer * buffer, guint8 * to)
+map_rows (const ClipPack *pack, GstBuffer *buffer, guint8 *to)
 {
   GstVideoFrame frame;
   const guint8 *from;
@@ -161,15 +156,14 @@ map_rows (const ClipPack * pack, GstBuffer * buffer, guint8 * to)
   stride = GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0);
   /* by the caps: a frame's own meta may say that it is larger */
   for (y = 0; y < GST_VIDEO_INFO_HEIGHT (&pack->info); y++)
-    memcpy (to + y * pack->row_size, from + (gssize) y * stride,
-        pack->row_size);
+    memcpy (to + y * pack->row_size, from + (gssize) y * stride, pack->row_size);
   gst_video_frame_unmap (&frame);
 
   return TRUE;
 }
 
 static ClipPackResult
-copy_rows (const ClipPack * pack, GstBuffer * buffer, guint8 * to)
+copy_rows (const ClipPack *pack, GstBuffer *buffer, guint8 *to)
 {
   if (!pack->cuda || !clip_cuda_holds (buffer))
     return map_rows (pack, buffer, to) ? CLIP_PACK_OK : CLIP_PACK_BAD_FRAME;
@@ -190,22 +184,20 @@ copy_rows (const ClipPack * pack, GstBuffer * buffer, guint8 * to)
 }
 
 ClipPackResult
-clip_pack_add (ClipPack * pack, GstBuffer * buffer)
+clip_pack_add (ClipPack *pack, GstBuffer *buffer)
 {
   ClipPackResult result;
   guint8 *to;
 
   if (pack->frames) {
-    g_return_val_if_fail (pack->block && pack->have < pack->frames,
-        CLIP_PACK_NO_MEMORY);
-    to = clip_block_data (pack->block) + pack->frame_size
-        * ((gsize) pack->clips->len * pack->frames + pack->have);
+    g_return_val_if_fail (pack->block && pack->have < pack->frames, CLIP_PACK_NO_MEMORY);
+    to = clip_block_data (pack->block)
+        + pack->frame_size * ((gsize) pack->clips->len * pack->frames + pack->have);
   } else {
     /* GByteArray counts in guint and doubles */
     if (pack->unsized->len + (guint64) pack->frame_size > G_MAXUINT / 2)
       return CLIP_PACK_NO_MEMORY;
-    g_byte_array_set_size (pack->unsized,
-        pack->unsized->len + pack->frame_size);
+    g_byte_array_set_size (pack->unsized, pack->unsized->len + pack->frame_size);
     to = pack->unsized->data + pack->unsized->len - pack->frame_size;
   }
   result = copy_rows (pack, buffer, to);
@@ -218,7 +210,7 @@ clip_pack_add (ClipPack * pack, GstBuffer * buffer)
 }
 
 ClipPackResult
-clip_pack_complete (ClipPack * pack, const GstClipMeta * from)
+clip_pack_complete (ClipPack *pack, const GstClipMeta *from)
 {
   GstClipMeta clip;
   gint32 *labels;
@@ -241,29 +233,26 @@ clip_pack_complete (ClipPack * pack, const GstClipMeta * from)
 }
 
 GstEvent *
-clip_pack_report_dropped (const ClipPack * pack, GstElement * element,
-    const GstClipMeta * clip)
+clip_pack_report_dropped (const ClipPack *pack, GstElement *element, const GstClipMeta *clip)
 {
-  gchar *reason = g_strdup_printf ("ended after %u of %u frames", pack->have,
-      pack->frames);
-  const GstClipSkipped skipped = {.path = clip->path ? clip->path :
-        "(no file)",.reason = reason,.clip = clip->clip,.epoch = clip->epoch
-  };
+  gchar *reason = g_strdup_printf ("ended after %u of %u frames", pack->have, pack->frames);
+  const GstClipSkipped skipped = { .path = clip->path ? clip->path : "(no file)",
+    .reason = reason,
+    .clip = clip->clip,
+    .epoch = clip->epoch };
   GstEvent *event = gst_event_new_clip_skipped (&skipped);
 
   gst_element_post_message (element,
       gst_message_new_element (GST_OBJECT (element),
-          gst_structure_new ("clipbatch-dropped",
-              "clip", G_TYPE_UINT64, clip->clip,
-              "path", G_TYPE_STRING, clip->path,
-              "reason", G_TYPE_STRING, reason, NULL)));
+          gst_structure_new ("clipbatch-dropped", "clip", G_TYPE_UINT64, clip->clip, "path",
+              G_TYPE_STRING, clip->path, "reason", G_TYPE_STRING, reason, NULL)));
   g_free (reason);
 
   return event;
 }
 
 void
-clip_pack_drop_clip (ClipPack * pack)
+clip_pack_drop_clip (ClipPack *pack)
 {
   /* nothing may still be written to memory that is let go */
   if (pack->cuda)
@@ -273,7 +262,7 @@ clip_pack_drop_clip (ClipPack * pack)
 }
 
 void
-clip_pack_drop (ClipPack * pack)
+clip_pack_drop (ClipPack *pack)
 {
   clip_pack_drop_clip (pack);
   g_array_set_size (pack->clips, 0);
@@ -281,17 +270,17 @@ clip_pack_drop (ClipPack * pack)
 }
 
 GstBuffer *
-clip_pack_take (ClipPack * pack)
+clip_pack_take (ClipPack *pack)
 {
   const guint n = pack->clips->len;
   const GstClipMeta *clips = (const GstClipMeta *) pack->clips->data;
   GstBuffer *buffer = gst_buffer_new ();
   guint i;
 
-  gst_buffer_append_memory (buffer, clip_block_wrap (pack->block, 0,
-          pack->frame_size * pack->frames * n));
-  gst_buffer_append_memory (buffer, clip_block_wrap (pack->block,
-          labels_offset (pack), sizeof (gint32) * n));
+  gst_buffer_append_memory (
+      buffer, clip_block_wrap (pack->block, 0, pack->frame_size * pack->frames * n));
+  gst_buffer_append_memory (
+      buffer, clip_block_wrap (pack->block, labels_offset (pack), sizeof (gint32) * n));
   GST_BUFFER_PTS (buffer) = pack->pts;
   GST_BUFFER_OFFSET (buffer) = clips[0].clip;
   GST_BUFFER_OFFSET_END (buffer) = clips[n - 1].clip + 1;
@@ -303,17 +292,14 @@ clip_pack_take (ClipPack * pack)
 }
 
 GstCaps *
-clip_pack_caps (const ClipPack * pack, guint n)
+clip_pack_caps (const ClipPack *pack, guint n)
 {
   gchar *dimensions = g_strdup_printf ("%d:%d:%d:%u:%u.%u",
-      GST_VIDEO_INFO_N_COMPONENTS (&pack->info),
-      GST_VIDEO_INFO_WIDTH (&pack->info), GST_VIDEO_INFO_HEIGHT (&pack->info),
-      pack->frames, n, n);
-  GstCaps *caps = gst_caps_new_simple ("other/tensors",
-      "format", G_TYPE_STRING, "static", "num_tensors", G_TYPE_INT, 2,
-      "types", G_TYPE_STRING, "uint8.int32",
-      "dimensions", G_TYPE_STRING, dimensions,
-      "framerate", GST_TYPE_FRACTION, 0, 1, NULL);
+      GST_VIDEO_INFO_N_COMPONENTS (&pack->info), GST_VIDEO_INFO_WIDTH (&pack->info),
+      GST_VIDEO_INFO_HEIGHT (&pack->info), pack->frames, n, n);
+  GstCaps *caps = gst_caps_new_simple ("other/tensors", "format", G_TYPE_STRING, "static",
+      "num_tensors", G_TYPE_INT, 2, "types", G_TYPE_STRING, "uint8.int32", "dimensions",
+      G_TYPE_STRING, dimensions, "framerate", GST_TYPE_FRACTION, 0, 1, NULL);
 
   g_free (dimensions);
 

@@ -8,8 +8,7 @@
 /* ITU-T H.265 7.4.2.2: 16 to 20 are BLA and IDR, 21 is CRA; even ones below 16
  * are not used within their temporal layer; 8 and 9 are RASL. */
 static ClipPacketFlags
-parse_h265 (const ClipPacketFormat * format, const guint8 * data, gsize size,
-    guint * layer)
+parse_h265 (const ClipPacketFormat *format, const guint8 *data, gsize size, guint *layer)
 {
   const guint8 *unit;
   gsize at = 0, n;
@@ -36,18 +35,18 @@ parse_h265 (const ClipPacketFormat * format, const guint8 * data, gsize size,
 /* The bytes behind the first start code from `code` to `last`, at least n; NULL:
  * none. */
 static const guint8 *
-find_codes (const guint8 * data, gsize size, guint8 code, guint8 last, gsize n)
+find_codes (const guint8 *data, gsize size, guint8 code, guint8 last, gsize n)
 {
   for (gsize i = 0; i + 4 + n <= size; i++)
-    if (data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1
-        && data[i + 3] >= code && data[i + 3] <= last)
+    if (data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1 && data[i + 3] >= code
+        && data[i + 3] <= last)
       return data + i + 4;
 
   return NULL;
 }
 
 static const guint8 *
-find_code (const guint8 * data, gsize size, guint8 code, gsize n)
+find_code (const guint8 *data, gsize size, guint8 code, gsize n)
 {
   return find_codes (data, size, code, code, n);
 }
@@ -56,13 +55,13 @@ find_code (const guint8 * data, gsize size, guint8 code, gsize n)
  * the picture is a frame. *second: where the packet holds the second field, too,
  * that one's coding type; 0: it does not */
 static gboolean
-is_field (const guint8 * picture, gsize size, guint * second)
+is_field (const guint8 *picture, gsize size, guint *second)
 {
   const guint8 *extension = find_code (picture, size, 0xb5, 5), *other;
 
   /* those of the sequence lie before the picture */
-  if (!extension || extension[0] >> 4 != 8 || (extension[2] & 3) == 3
-      || (extension[2] & 3) == 0 || extension[4] & 0x80)
+  if (!extension || extension[0] >> 4 != 8 || (extension[2] & 3) == 3 || (extension[2] & 3) == 0
+      || extension[4] & 0x80)
     return FALSE;
   other = find_code (extension, size - (extension - picture), 0x00, 2);
   if (other)
@@ -74,7 +73,7 @@ is_field (const guint8 * picture, gsize size, guint * second)
 /* How many pictures there are, or stand-ins for those that never came, once
  * another one is there: one that is not intra gets one to refer to. */
 static void
-count_reference (guint * references, gboolean intra)
+count_reference (guint *references, gboolean intra)
 {
   *references = MIN (*references + (intra ? 1 : 2), 2);
 }
@@ -83,7 +82,7 @@ count_reference (guint * references, gboolean intra)
  * refers to a picture that never came is not shown, unless it is said that it does
  * not refer to it: as libavcodec does it. */
 static ClipPacketFlags
-parse_mpeg2 (ClipMpeg2 * self, const guint8 * data, gsize size)
+parse_mpeg2 (ClipMpeg2 *self, const guint8 *data, gsize size)
 {
   const guint8 *picture = find_code (data, size, 0x00, 2);
   const gsize before = picture ? (gsize) (picture - data) : size;
@@ -105,16 +104,14 @@ parse_mpeg2 (ClipMpeg2 * self, const guint8 * data, gsize size)
     self->field = FALSE;
     if (type == 2)
       count_reference (&self->references, FALSE);
-    return CLIP_PACKET_HIDDEN | CLIP_PACKET_SECOND
-        | (type == 3 ? CLIP_PACKET_UNUSED : 0);
+    return CLIP_PACKET_HIDDEN | CLIP_PACKET_SECOND | (type == 3 ? CLIP_PACKET_UNUSED : 0);
   }
   self->field = field && !second;
   if (self->field)
     flags = CLIP_PACKET_FIELD;
   if (type == 3)
     return flags | CLIP_PACKET_UNUSED | CLIP_PACKET_BACKWARD
-        | (self->references < 2 && !self->closed ? CLIP_PACKET_HIDDEN
-        | CLIP_PACKET_LEADING : 0);
+        | (self->references < 2 && !self->closed ? CLIP_PACKET_HIDDEN | CLIP_PACKET_LEADING : 0);
   if (type != 1 && self->references == 0 && !self->begun)
     return flags | CLIP_PACKET_HIDDEN;
   count_reference (&self->references, type == 1);
@@ -125,7 +122,7 @@ parse_mpeg2 (ClipMpeg2 * self, const guint8 * data, gsize size)
 }
 
 void
-clip_packet_close_group (guint8 * data, gsize size)
+clip_packet_close_group (guint8 *data, gsize size)
 {
   const guint8 *picture = find_code (data, size, 0x00, 0);
   const gsize before = picture ? (gsize) (picture - data) : size;
@@ -137,12 +134,10 @@ clip_packet_close_group (guint8 * data, gsize size)
 
 /* ISO 14496-2 6.2.3, as far as vop_time_increment_resolution. */
 static void
-read_layer (ClipPacketFormat * format, const guint8 * data, gsize size)
+read_layer (ClipPacketFormat *format, const guint8 *data, gsize size)
 {
   const guint8 *layer = find_codes (data, size, 0x20, 0x2f, 1);
-  ClipBits b = {
-    .data = layer,.size = layer ? size - (layer - data) : 0,.plain = TRUE
-  };
+  ClipBits b = { .data = layer, .size = layer ? size - (layer - data) : 0, .plain = TRUE };
   guint version = 1, shape, resolution;
 
   if (!layer)
@@ -174,12 +169,13 @@ read_layer (ClipPacketFormat * format, const guint8 * data, gsize size)
 /* ISO 14496-2 6.2.5: whether anything follows a picture's type and time. size: from
  * the type on */
 static gboolean
-is_coded (const ClipPacketFormat * format, const guint8 * picture, gsize size)
+is_coded (const ClipPacketFormat *format, const guint8 *picture, gsize size)
 {
-  ClipBits b = {.data = picture,.size = size,.plain = TRUE };
+  ClipBits b = { .data = picture, .size = size, .plain = TRUE };
   const guint type = clip_bits (&b, 2);
 
-  while (clip_bits_1 (&b));
+  while (clip_bits_1 (&b))
+    ;
   clip_bits_1 (&b);
   clip_bits (&b, format->time_bits);
   /* where there is no marker the layer is another one's: no I or P picture is as
@@ -195,7 +191,7 @@ is_coded (const ClipPacketFormat * format, const guint8 * picture, gsize size)
  * its own, or one that is not coded. Neither that is shown, nor a B picture that
  * lacks one of its references. */
 static ClipPacketFlags
-parse_mpeg4 (ClipPacketFormat * format, const guint8 * data, gsize size)
+parse_mpeg4 (ClipPacketFormat *format, const guint8 *data, gsize size)
 {
   const guint8 *picture = find_code (data, size, 0xb6, 1);
   const gsize left = picture ? size - (picture - data) : 0;
@@ -205,16 +201,14 @@ parse_mpeg4 (ClipPacketFormat * format, const guint8 * data, gsize size)
 
   read_layer (format, data, size - left);
   none = !picture || !is_coded (format, picture, left);
-  format->packed = (picture && find_code (picture, left, 0xb6, 1))
-      || (packed && !none);
+  format->packed = (picture && find_code (picture, left, 0xb6, 1)) || (packed && !none);
   if (packed)
     return CLIP_PACKET_BACKWARD;
   if (none)
     return CLIP_PACKET_HIDDEN;
   if (type == 2)
     return CLIP_PACKET_UNUSED | CLIP_PACKET_BACKWARD
-        | (format->references < 2 ? CLIP_PACKET_HIDDEN | CLIP_PACKET_LEADING
-        : 0);
+        | (format->references < 2 ? CLIP_PACKET_HIDDEN | CLIP_PACKET_LEADING : 0);
   count_reference (&format->references, type == 0);
 
   return type == 0 ? CLIP_PACKET_START : 0;
@@ -224,7 +218,7 @@ parse_mpeg4 (ClipPacketFormat * format, const guint8 * data, gsize size)
 
 /* RFC 6386 9.1. */
 static ClipPacketFlags
-parse_vp8 (const guint8 * data, gsize size)
+parse_vp8 (const guint8 *data, gsize size)
 {
   if (size < 3)
     return CLIP_PACKET_HIDDEN;
@@ -235,9 +229,9 @@ parse_vp8 (const guint8 * data, gsize size)
 
 /* VP9 bitstream specification 6.2 and, for superframes, annex B. */
 static ClipPacketFlags
-parse_vp9 (const guint8 * data, gsize size)
+parse_vp9 (const guint8 *data, gsize size)
 {
-  ClipBits b = {.data = data,.size = MIN (size, 3),.plain = TRUE };
+  ClipBits b = { .data = data, .size = MIN (size, 3), .plain = TRUE };
   gboolean superframe, existing, key, shown;
   guint profile;
 
@@ -252,8 +246,7 @@ parse_vp9 (const guint8 * data, gsize size)
   key = !existing && !clip_bits_1 (&b);
   shown = existing || clip_bits_1 (&b) || superframe;
 
-  return (key ? CLIP_PACKET_START | CLIP_PACKET_RESET : 0)
-      | (shown ? 0 : CLIP_PACKET_HIDDEN);
+  return (key ? CLIP_PACKET_START | CLIP_PACKET_RESET : 0) | (shown ? 0 : CLIP_PACKET_HIDDEN);
 }
 
 /* Theora */
@@ -261,7 +254,7 @@ parse_vp9 (const guint8 * data, gsize size)
 /* Theora specification 6 and 7.1: headers come first, in packets of their own. A
  * packet of no bytes shows the frame before once more. */
 static ClipPacketFlags
-parse_theora (const guint8 * data, gsize size)
+parse_theora (const guint8 *data, gsize size)
 {
   if (size == 0)
     return 0;
@@ -274,31 +267,30 @@ parse_theora (const guint8 * data, gsize size)
 /* Which */
 
 static ClipCodec
-codec_of (const GstStructure * s)
+codec_of (const GstStructure *s)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *name;
     ClipCodec codec;
   } names[] = {
-    {"video/x-h264", CLIP_CODEC_H264},
-    {"video/x-h265", CLIP_CODEC_H265},
-    {"video/x-vp8", CLIP_CODEC_VP8},
-    {"video/x-vp9", CLIP_CODEC_VP9},
-    {"video/x-theora", CLIP_CODEC_THEORA},
-    {"video/x-xvid", CLIP_CODEC_MPEG4},
-    {"video/x-av1", CLIP_CODEC_REORDERED},
-    {"video/x-wmv", CLIP_CODEC_REORDERED},
-    {"video/x-pn-realvideo", CLIP_CODEC_REORDERED},
-    {"video/x-dirac", CLIP_CODEC_REORDERED},
-    {"video/x-cavs", CLIP_CODEC_REORDERED},
-    {"video/x-raw", CLIP_CODEC_INTRA},
-    {"video/x-prores", CLIP_CODEC_INTRA},
-    {"video/x-dnxhd", CLIP_CODEC_INTRA},
-    {"video/x-dv", CLIP_CODEC_INTRA},
-    {"image/gst-libav-gif", CLIP_CODEC_GIF},
-    {"image/jpeg", CLIP_CODEC_INTRA},
-    {"image/png", CLIP_CODEC_INTRA},
+    { "video/x-h264", CLIP_CODEC_H264 },
+    { "video/x-h265", CLIP_CODEC_H265 },
+    { "video/x-vp8", CLIP_CODEC_VP8 },
+    { "video/x-vp9", CLIP_CODEC_VP9 },
+    { "video/x-theora", CLIP_CODEC_THEORA },
+    { "video/x-xvid", CLIP_CODEC_MPEG4 },
+    { "video/x-av1", CLIP_CODEC_REORDERED },
+    { "video/x-wmv", CLIP_CODEC_REORDERED },
+    { "video/x-pn-realvideo", CLIP_CODEC_REORDERED },
+    { "video/x-dirac", CLIP_CODEC_REORDERED },
+    { "video/x-cavs", CLIP_CODEC_REORDERED },
+    { "video/x-raw", CLIP_CODEC_INTRA },
+    { "video/x-prores", CLIP_CODEC_INTRA },
+    { "video/x-dnxhd", CLIP_CODEC_INTRA },
+    { "video/x-dv", CLIP_CODEC_INTRA },
+    { "image/gst-libav-gif", CLIP_CODEC_GIF },
+    { "image/jpeg", CLIP_CODEC_INTRA },
+    { "image/png", CLIP_CODEC_INTRA },
   };
   const gchar *name = gst_structure_get_name (s);
   gint version = 0;
@@ -321,7 +313,7 @@ codec_of (const GstStructure * s)
 }
 
 void
-clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps)
+clip_packet_format_init (ClipPacketFormat *format, const GstCaps *caps)
 {
   const GstStructure *s = gst_caps_get_structure (caps, 0);
   const GValue *value = gst_structure_get_value (s, "codec_data");
@@ -335,8 +327,7 @@ clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps)
   format->length_size = 0;
   format->packed = FALSE;
   at = format->codec == CLIP_CODEC_H264 ? 4 : 21;
-  if (format->codec == CLIP_CODEC_MPEG4 && value
-      && GST_VALUE_HOLDS_BUFFER (value)
+  if (format->codec == CLIP_CODEC_MPEG4 && value && GST_VALUE_HOLDS_BUFFER (value)
       && gst_buffer_map (gst_value_get_buffer (value), &map, GST_MAP_READ)) {
     read_layer (format, map.data, map.size);
     gst_buffer_unmap (gst_value_get_buffer (value), &map);
@@ -344,8 +335,9 @@ clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps)
   if ((format->codec == CLIP_CODEC_H264 || format->codec == CLIP_CODEC_H265)
       && g_strcmp0 (stream, "byte-stream") != 0)
     format->length_size = value && GST_VALUE_HOLDS_BUFFER (value)
-        && gst_buffer_extract (gst_value_get_buffer (value), at, &byte, 1) == 1
-        ? (byte & 3) + 1 : 4;
+            && gst_buffer_extract (gst_value_get_buffer (value), at, &byte, 1) == 1
+        ? (byte & 3) + 1
+        : 4;
   if (format->codec == CLIP_CODEC_H264 && format->length_size && value
       && GST_VALUE_HOLDS_BUFFER (value)
       && gst_buffer_map (gst_value_get_buffer (value), &map, GST_MAP_READ)) {
@@ -355,8 +347,8 @@ clip_packet_format_init (ClipPacketFormat * format, const GstCaps * caps)
 }
 
 ClipPacketFlags
-clip_packet_parse (ClipPacketFormat * format, const guint8 * data,
-    gsize size, gboolean key, guint * layer)
+clip_packet_parse (
+    ClipPacketFormat *format, const guint8 *data, gsize size, gboolean key, guint *layer)
 {
   *layer = 0;
   switch (format->codec) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE             /* pwritev() */
+#define _GNU_SOURCE /* pwritev() */
 #endif
 #include "clippackfile.h"
 
@@ -17,20 +17,19 @@
 #define FILE_MAGIC "CLIPPACK"
 #define RECORD_MAGIC "CLIPDATA"
 #define FORMAT_VERSION 1
-#define ORDER 0x01020304        /* differs in the other byte order */
-#define WINDOW (G_GUINT64_CONSTANT (64) << 20)  /* bytes mapped at once */
-#define MAX_VECTORS 1024        /* IOV_MAX of Linux */
+#define ORDER 0x01020304                       /* differs in the other byte order */
+#define WINDOW (G_GUINT64_CONSTANT (64) << 20) /* bytes mapped at once */
+#define MAX_VECTORS 1024                       /* IOV_MAX of Linux */
 
 /* Of the file (sizes and checksum 0) and of each record. */
-typedef struct
-{
+typedef struct {
   gchar magic[8];
   guint32 order, version;
-  guint64 offset;               /* of this header in the file */
-  guint64 key_size, data_size;  /* bytes */
-  guint64 checksum;             /* of key and data, XXH3 */
-  guint64 id;                   /* of the file: copied parts are not believed */
-  guint64 own;                  /* checksum of all before */
+  guint64 offset;              /* of this header in the file */
+  guint64 key_size, data_size; /* bytes */
+  guint64 checksum;            /* of key and data, XXH3 */
+  guint64 id;                  /* of the file: copied parts are not believed */
+  guint64 own;                 /* checksum of all before */
 } Header;
 
 G_STATIC_ASSERT (sizeof (Header) == CLIP_PACK_ALIGN);
@@ -42,20 +41,19 @@ align (guint64 size)
 }
 
 guint64
-clip_pack_entry_data (const ClipPackEntry * where)
+clip_pack_entry_data (const ClipPackEntry *where)
 {
   return where->offset + sizeof (Header) + align (where->key_size);
 }
 
 guint64
-clip_pack_entry_size (const ClipPackEntry * where)
+clip_pack_entry_size (const ClipPackEntry *where)
 {
   return sizeof (Header) + align (where->key_size) + align (where->data_size);
 }
 
 static void
-header_init (Header * header, const gchar * magic, guint64 id,
-    const ClipPackEntry * where)
+header_init (Header *header, const gchar *magic, guint64 id, const ClipPackEntry *where)
 {
   memcpy (header->magic, magic, sizeof header->magic);
   header->order = ORDER;
@@ -69,12 +67,11 @@ header_init (Header * header, const gchar * magic, guint64 id,
 }
 
 static gboolean
-header_is_good (const Header * header, const gchar * magic, guint64 offset)
+header_is_good (const Header *header, const gchar *magic, guint64 offset)
 {
-  return memcmp (header->magic, magic, sizeof header->magic) == 0
-      && header->order == ORDER && header->version == FORMAT_VERSION
-      && header->offset == offset && header->key_size <= CLIP_PACK_MAX_KEY
-      && header->data_size <= G_MAXINT64 / 2
+  return memcmp (header->magic, magic, sizeof header->magic) == 0 && header->order == ORDER
+      && header->version == FORMAT_VERSION && header->offset == offset
+      && header->key_size <= CLIP_PACK_MAX_KEY && header->data_size <= G_MAXINT64 / 2
       && header->own == XXH3_64bits (header, G_STRUCT_OFFSET (Header, own));
 }
 
@@ -135,7 +132,7 @@ write_at (gint fd, struct iovec *vectors, guint n_vectors, guint64 offset)
 }
 
 static gboolean
-write_header (gint fd, const Header * header, guint64 offset)
+write_header (gint fd, const Header *header, guint64 offset)
 {
   struct iovec vector = { (gpointer) header, sizeof *header };
 
@@ -149,14 +146,15 @@ cut (gint fd, guint64 size)
   const gint code = errno;
   gint status;
 
-  while ((status = ftruncate (fd, size)) < 0 && errno == EINTR);
+  while ((status = ftruncate (fd, size)) < 0 && errno == EINTR)
+    ;
   errno = code;
 
   return status == 0;
 }
 
 gboolean
-clip_pack_file_parse_name (const gchar * name, guint * number)
+clip_pack_file_parse_name (const gchar *name, guint *number)
 {
   const gchar *digits = name + 6;
   gsize n;
@@ -164,8 +162,7 @@ clip_pack_file_parse_name (const gchar * name, guint * number)
   if (!g_str_has_prefix (name, "clips-"))
     return FALSE;
   n = strspn (digits, "0123456789");
-  if (n < 4 || n > 9 || (n > 4 && *digits == '0')
-      || strcmp (digits + n, ".pack"))
+  if (n < 4 || n > 9 || (n > 4 && *digits == '0') || strcmp (digits + n, ".pack"))
     return FALSE;
   *number = g_ascii_strtoull (digits, NULL, 10);
 
@@ -173,21 +170,20 @@ clip_pack_file_parse_name (const gchar * name, guint * number)
 }
 
 ClipPackFile *
-clip_pack_file_new (const gchar * location, guint number)
+clip_pack_file_new (const gchar *location, guint number)
 {
   ClipPackFile *self = g_new0 (ClipPackFile, 1);
 
   self->path = g_strdup_printf ("%s/clips-%04u.pack", location, number);
   self->number = number;
   self->fd = -1;
-  self->segments = g_hash_table_new_full (NULL, NULL, NULL,
-      (GDestroyNotify) clip_segment_unref);
+  self->segments = g_hash_table_new_full (NULL, NULL, NULL, (GDestroyNotify) clip_segment_unref);
 
   return self;
 }
 
 void
-clip_pack_file_free (ClipPackFile * self)
+clip_pack_file_free (ClipPackFile *self)
 {
   clip_pack_file_release (self);
   g_hash_table_unref (self->segments);
@@ -196,7 +192,7 @@ clip_pack_file_free (ClipPackFile * self)
 }
 
 void
-clip_pack_file_release (ClipPackFile * self)
+clip_pack_file_release (ClipPackFile *self)
 {
   if (self->fd >= 0)
     close (self->fd);
@@ -206,7 +202,7 @@ clip_pack_file_release (ClipPackFile * self)
 /* O_NONBLOCK: a FIFO of that name must not hang us. -1: not a regular file,
  * or not there. */
 static gint
-open_regular (const gchar * path, gint flags, guint64 * size)
+open_regular (const gchar *path, gint flags, guint64 *size)
 {
   struct stat status;
   gint fd;
@@ -227,7 +223,7 @@ open_regular (const gchar * path, gint flags, guint64 * size)
 /* Reads the file's header where it was not read yet. FALSE: not (yet) a file of
  * this format, or not the one of before. */
 static gboolean
-check_file (ClipPackFile * self, gint fd)
+check_file (ClipPackFile *self, gint fd)
 {
   Header header;
 
@@ -248,12 +244,10 @@ check_file (ClipPackFile * self, gint fd)
 }
 
 static void
-scan (ClipPackFile * self, gint fd, guint64 size, ClipPackFound found,
-    gpointer data)
+scan (ClipPackFile *self, gint fd, guint64 size, ClipPackFound found, gpointer data)
 {
   /* most keys come with the header */
-  union
-  {
+  union {
     Header header;
     guint8 bytes[4096];
   } head;
@@ -266,8 +260,7 @@ scan (ClipPackFile * self, gint fd, guint64 size, ClipPackFound found,
     ClipPackEntry where;
     GBytes *key;
 
-    if (n < sizeof *header
-        || !header_is_good (header, RECORD_MAGIC, self->end)
+    if (n < sizeof *header || !header_is_good (header, RECORD_MAGIC, self->end)
         || header->id != self->id)
       return;
     where.offset = header->offset;
@@ -281,8 +274,7 @@ scan (ClipPackFile * self, gint fd, guint64 size, ClipPackFound found,
     } else {
       guint8 *bytes = g_malloc (where.key_size);
 
-      if (read_at (fd, bytes, where.key_size,
-              where.offset + sizeof *header) < where.key_size) {
+      if (read_at (fd, bytes, where.key_size, where.offset + sizeof *header) < where.key_size) {
         g_free (bytes);
         return;
       }
@@ -295,15 +287,14 @@ scan (ClipPackFile * self, gint fd, guint64 size, ClipPackFound found,
 }
 
 void
-clip_pack_file_scan (ClipPackFile * self, ClipPackFound found, gpointer data)
+clip_pack_file_scan (ClipPackFile *self, ClipPackFound found, gpointer data)
 {
   struct stat status;
   guint64 size;
   gint fd;
 
   /* the common case, without opening: nothing new */
-  if (self->foreign || lstat (self->path, &status) < 0
-      || (guint64) status.st_size <= self->end)
+  if (self->foreign || lstat (self->path, &status) < 0 || (guint64) status.st_size <= self->end)
     return;
   fd = open_regular (self->path, O_RDONLY, &size);
   if (fd < 0)
@@ -318,7 +309,7 @@ clip_pack_file_scan (ClipPackFile * self, ClipPackFound found, gpointer data)
  * and no complete record further on. A header that was damaged may have been
  * good when another process read it, so that its record is mapped there. */
 static gboolean
-tail_is_unwritten (const ClipPackFile * self, gint fd, guint64 size)
+tail_is_unwritten (const ClipPackFile *self, gint fd, guint64 size)
 {
   static const Header none;
   const gsize room = 1 << 20;
@@ -331,10 +322,8 @@ tail_is_unwritten (const ClipPackFile * self, gint fd, guint64 size)
     if (n < MIN (room, size - at)
         || (at == self->end && memcmp (block, &none, MIN (n, sizeof none))))
       unwritten = FALSE;
-    for (gsize i = 0; unwritten && i + sizeof (Header) <= n;
-        i += sizeof (Header))
-      unwritten = !header_is_good ((const Header *) (block + i), RECORD_MAGIC,
-          at + i);
+    for (gsize i = 0; unwritten && i + sizeof (Header) <= n; i += sizeof (Header))
+      unwritten = !header_is_good ((const Header *) (block + i), RECORD_MAGIC, at + i);
   }
   g_free (block);
 
@@ -347,13 +336,14 @@ lock (gint fd)
 {
   gint status;
 
-  while ((status = flock (fd, LOCK_EX | LOCK_NB)) < 0 && errno == EINTR);
+  while ((status = flock (fd, LOCK_EX | LOCK_NB)) < 0 && errno == EINTR)
+    ;
 
   return status == 0;
 }
 
 gboolean
-clip_pack_file_create (ClipPackFile * self)
+clip_pack_file_create (ClipPackFile *self)
 {
   gint fd = open (self->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   gint code;
@@ -373,7 +363,7 @@ clip_pack_file_create (ClipPackFile * self)
 }
 
 gboolean
-clip_pack_file_adopt (ClipPackFile * self, ClipPackFound found, gpointer data)
+clip_pack_file_adopt (ClipPackFile *self, ClipPackFound found, gpointer data)
 {
   struct stat status;
   guint64 size;
@@ -393,8 +383,7 @@ clip_pack_file_adopt (ClipPackFile * self, ClipPackFound found, gpointer data)
   if (self->end == 0 ? size > 0 : !check_file (self, fd) || size < self->end)
     goto failed;
   if (size > self->end && !tail_is_unwritten (self, fd, size)) {
-    g_debug ("%s is damaged at byte %" G_GUINT64_FORMAT ": left as it is",
-        self->path, self->end);
+    g_debug ("%s is damaged at byte %" G_GUINT64_FORMAT ": left as it is", self->path, self->end);
     self->damaged = TRUE;
     goto failed;
   }
@@ -410,25 +399,24 @@ failed:
 }
 
 guint64
-clip_pack_file_growth (const ClipPackFile * self, const ClipPackEntry * where)
+clip_pack_file_growth (const ClipPackFile *self, const ClipPackEntry *where)
 {
   return clip_pack_entry_size (where) + (self->end == 0 ? sizeof (Header) : 0);
 }
 
 /* Differs from that of every other file. */
 static guint64
-make_id (const ClipPackFile * self)
+make_id (const ClipPackFile *self)
 {
   /* the process, too: random numbers are the same after fork() */
-  const gint64 parts[] = { g_get_real_time (), g_get_monotonic_time (),
-    getpid (), self->number, g_random_int ()
-  };
+  const gint64 parts[] = { g_get_real_time (), g_get_monotonic_time (), getpid (), self->number,
+    g_random_int () };
 
   return XXH3_64bits (parts, sizeof parts);
 }
 
 gboolean
-clip_pack_file_reserve (ClipPackFile * self, const ClipPackEntry * where)
+clip_pack_file_reserve (ClipPackFile *self, const ClipPackEntry *where)
 {
   const guint64 before = self->end;
   const guint64 growth = clip_pack_file_growth (self, where);
@@ -441,8 +429,8 @@ clip_pack_file_reserve (ClipPackFile * self, const ClipPackEntry * where)
     if (!write_header (self->fd, &header, 0))
       goto failed;
   }
-  while ((status = ftruncate (self->fd, before + growth)) < 0
-      && errno == EINTR);
+  while ((status = ftruncate (self->fd, before + growth)) < 0 && errno == EINTR)
+    ;
   if (status < 0)
     goto failed;
   if (before == 0) {
@@ -458,8 +446,8 @@ failed:
 }
 
 gboolean
-clip_pack_file_append (ClipPackFile * self, ClipPackEntry * where,
-    GBytes * key, const ClipStoreChunk * chunks, guint n_chunks)
+clip_pack_file_append (ClipPackFile *self, ClipPackEntry *where, GBytes *key,
+    const ClipStoreChunk *chunks, guint n_chunks)
 {
   static const guint8 zeros[CLIP_PACK_ALIGN];
   struct iovec *vectors = g_new (struct iovec, n_chunks + 3);
@@ -481,8 +469,7 @@ clip_pack_file_append (ClipPackFile * self, ClipPackEntry * where,
   vectors[n_chunks + 2].iov_len = align (data_size) - data_size;
 
   /* the header last: it makes the record valid */
-  written = write_at (self->fd, vectors, n_chunks + 3,
-      self->end + sizeof header)
+  written = write_at (self->fd, vectors, n_chunks + 3, self->end + sizeof header)
       && write_header (self->fd, &header, self->end);
   g_free (vectors);
   if (written)
@@ -494,15 +481,14 @@ clip_pack_file_append (ClipPackFile * self, ClipPackEntry * where,
 }
 
 static gboolean
-segment_holds (const ClipSegment * segment, const ClipPackEntry * where)
+segment_holds (const ClipSegment *segment, const ClipPackEntry *where)
 {
   return segment->offset <= where->offset
-      && where->offset + clip_pack_entry_size (where)
-      <= segment->offset + segment->size;
+      && where->offset + clip_pack_entry_size (where) <= segment->offset + segment->size;
 }
 
 static ClipSegment *
-segment_ref (ClipSegment * self)
+segment_ref (ClipSegment *self)
 {
   g_atomic_int_inc (&self->refs);
 
@@ -510,7 +496,7 @@ segment_ref (ClipSegment * self)
 }
 
 void
-clip_segment_unref (ClipSegment * self)
+clip_segment_unref (ClipSegment *self)
 {
   if (!g_atomic_int_dec_and_test (&self->refs))
     return;
@@ -521,7 +507,7 @@ clip_segment_unref (ClipSegment * self)
 /* A record belongs to the window that it starts in; a window's segment reaches
  * as far as there were good records, and is replaced when it is too short. */
 ClipSegment *
-clip_pack_file_map (ClipPackFile * self, const ClipPackEntry * where)
+clip_pack_file_map (ClipPackFile *self, const ClipPackEntry *where)
 {
   const guint64 window = where->offset / WINDOW;
   const guint64 record_end = where->offset + clip_pack_entry_size (where);
@@ -541,11 +527,10 @@ clip_pack_file_map (ClipPackFile * self, const ClipPackEntry * where)
   /* not further than the last good record: what follows may be cut off */
   end = MAX (record_end, MIN (self->known, (window + 1) * WINDOW));
   errno = ESTALE;
-  if (size >= record_end
-      && read_at (fd, &header, sizeof header, 0) == sizeof header
+  if (size >= record_end && read_at (fd, &header, sizeof header, 0) == sizeof header
       && header_is_good (&header, FILE_MAGIC, 0) && header.id == self->id)
-    base = mmap (NULL, MIN (end, size) - window * WINDOW, PROT_READ,
-        MAP_SHARED, fd, window * WINDOW);
+    base =
+        mmap (NULL, MIN (end, size) - window * WINDOW, PROT_READ, MAP_SHARED, fd, window * WINDOW);
   code = errno;
   close (fd);
   errno = code;

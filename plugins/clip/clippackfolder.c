@@ -9,23 +9,22 @@
 
 #define LOOK_INTERVAL (200 * G_TIME_SPAN_MILLISECOND)
 
-struct _ClipPackFolder
-{
+struct _ClipPackFolder {
   gchar *location;
   ClipPackFound found;
   gpointer data;
 
   GMutex scan_lock;
-  GPtrArray *packs;             /* ClipPackFile, in the order of numbers */
-  GPtrArray *gone;              /* ClipPackFile: the index refers to them */
-  gint64 looked;                /* when the folder was last read */
+  GPtrArray *packs; /* ClipPackFile, in the order of numbers */
+  GPtrArray *gone;  /* ClipPackFile: the index refers to them */
+  gint64 looked;    /* when the folder was last read */
 
-  ClipPackFile *writer;         /* in packs; changed with scan_lock */
-  pid_t writer_pid;             /* a forked child must not share the file */
+  ClipPackFile *writer; /* in packs; changed with scan_lock */
+  pid_t writer_pid;     /* a forked child must not share the file */
 };
 
 void
-clip_store_set_error (GError ** error, gint code, const gchar * format, ...)
+clip_store_set_error (GError **error, gint code, const gchar *format, ...)
 {
   g_autofree gchar *text = NULL;
   va_list args;
@@ -33,13 +32,12 @@ clip_store_set_error (GError ** error, gint code, const gchar * format, ...)
   va_start (args, format);
   text = g_strdup_vprintf (format, args);
   va_end (args);
-  g_set_error_literal (error, G_FILE_ERROR, g_file_error_from_errno (code),
-      text);
+  g_set_error_literal (error, G_FILE_ERROR, g_file_error_from_errno (code), text);
 }
 
 /* With scan_lock. */
 static ClipPackFile *
-get_pack (ClipPackFolder * self, guint number)
+get_pack (ClipPackFolder *self, guint number)
 {
   guint at = self->packs->len;
   ClipPackFile *pack;
@@ -60,7 +58,7 @@ get_pack (ClipPackFolder * self, guint number)
 
 /* With scan_lock. */
 static void
-look (ClipPackFolder * self)
+look (ClipPackFolder *self)
 {
   GDir *folder = g_dir_open (self->location, 0, NULL);
   const gchar *name;
@@ -88,7 +86,7 @@ look (ClipPackFolder * self)
 }
 
 gboolean
-clip_pack_folder_look (ClipPackFolder * self)
+clip_pack_folder_look (ClipPackFolder *self)
 {
   gboolean due;
 
@@ -104,7 +102,7 @@ clip_pack_folder_look (ClipPackFolder * self)
 }
 
 guint64
-clip_pack_folder_get_bytes (ClipPackFolder * self)
+clip_pack_folder_get_bytes (ClipPackFolder *self)
 {
   GDir *folder = g_dir_open (self->location, 0, NULL);
   const gchar *name;
@@ -128,13 +126,12 @@ clip_pack_folder_get_bytes (ClipPackFolder * self)
 /* Holds all processes' reservations off. -1: errno says why. Each time by its
  * name: the folder may have been emptied meanwhile. */
 static gint
-lock_folder (ClipPackFolder * self)
+lock_folder (ClipPackFolder *self)
 {
   g_autofree gchar *path = g_build_filename (self->location, "lock", NULL);
   gint code, fd;
 
-  fd = open (path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-      0666);
+  fd = open (path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
   if (fd < 0)
     return -1;
   while (flock (fd, LOCK_EX) < 0)
@@ -149,7 +146,7 @@ lock_folder (ClipPackFolder * self)
 }
 
 void
-clip_pack_folder_free (ClipPackFolder * self)
+clip_pack_folder_free (ClipPackFolder *self)
 {
   g_ptr_array_unref (self->packs);
   g_ptr_array_unref (self->gone);
@@ -159,8 +156,7 @@ clip_pack_folder_free (ClipPackFolder * self)
 }
 
 ClipPackFolder *
-clip_pack_folder_new (const gchar * location, ClipPackFound found,
-    gpointer data, GError ** error)
+clip_pack_folder_new (const gchar *location, ClipPackFound found, gpointer data, GError **error)
 {
   ClipPackFolder *self = g_new0 (ClipPackFolder, 1);
   gint code, fd;
@@ -169,10 +165,8 @@ clip_pack_folder_new (const gchar * location, ClipPackFound found,
   self->location = g_canonicalize_filename (location, NULL);
   self->found = found;
   self->data = data;
-  self->packs = g_ptr_array_new_with_free_func (
-      (GDestroyNotify) clip_pack_file_free);
-  self->gone = g_ptr_array_new_with_free_func (
-      (GDestroyNotify) clip_pack_file_free);
+  self->packs = g_ptr_array_new_with_free_func ((GDestroyNotify) clip_pack_file_free);
+  self->gone = g_ptr_array_new_with_free_func ((GDestroyNotify) clip_pack_file_free);
   g_mutex_init (&self->scan_lock);
 
   fd = lock_folder (self);
@@ -186,15 +180,16 @@ clip_pack_folder_new (const gchar * location, ClipPackFound found,
   /* ERRORS */
 failed:
   code = errno;
-  clip_store_set_error (error, code, "Cannot write and lock %s/lock: %s. Make "
-      "the folder writable, or choose another, on a file system with locks.",
+  clip_store_set_error (error, code,
+      "Cannot write and lock %s/lock: %s. Make the folder writable, or choose another, on a file "
+      "system with locks.",
       self->location, g_strerror (code));
   clip_pack_folder_free (self);
   return NULL;
 }
 
 static void
-release_writer (ClipPackFolder * self)
+release_writer (ClipPackFolder *self)
 {
   g_mutex_lock (&self->scan_lock);
   if (self->writer)
@@ -204,25 +199,22 @@ release_writer (ClipPackFolder * self)
 }
 
 static gboolean
-has_room (const ClipPackFile * pack, guint64 growth, guint64 pack_bytes)
+has_room (const ClipPackFile *pack, guint64 growth, guint64 pack_bytes)
 {
   /* a record that is longer than any file may be has one of its own */
-  return pack->end <= CLIP_PACK_ALIGN || (growth <= pack_bytes
-      && pack->end <= pack_bytes - growth);
+  return pack->end <= CLIP_PACK_ALIGN || (growth <= pack_bytes && pack->end <= pack_bytes - growth);
 }
 
 /* Leaves the writer's file where it cannot take the record, and takes over
  * another whose writer is gone. */
 void
-clip_pack_folder_prepare (ClipPackFolder * self, const ClipPackEntry * where,
-    guint64 pack_bytes)
+clip_pack_folder_prepare (ClipPackFolder *self, const ClipPackEntry *where, guint64 pack_bytes)
 {
   GStatBuf status;
 
-  if (self->writer && (self->writer_pid != getpid ()
-          || self->writer->damaged
-          || !has_room (self->writer,
-              clip_pack_file_growth (self->writer, where), pack_bytes)
+  if (self->writer
+      && (self->writer_pid != getpid () || self->writer->damaged
+          || !has_room (self->writer, clip_pack_file_growth (self->writer, where), pack_bytes)
           || fstat (self->writer->fd, &status) < 0 || status.st_nlink == 0))
     release_writer (self);
   if (self->writer)
@@ -248,7 +240,7 @@ clip_pack_folder_prepare (ClipPackFolder * self, const ClipPackEntry * where,
 
 /* FALSE: errno says why. */
 static gboolean
-create_writer (ClipPackFolder * self)
+create_writer (ClipPackFolder *self)
 {
   gboolean created = FALSE;
   gint code = EEXIST;
@@ -283,12 +275,10 @@ is_full_error (gint code)
 
 /* Reserves room in the store's files, against all processes. */
 static ClipStoreResult
-reserve (ClipPackFolder * self, const ClipPackEntry * where, guint64 max_bytes,
-    GError ** error)
+reserve (ClipPackFolder *self, const ClipPackEntry *where, guint64 max_bytes, GError **error)
 {
-  const guint64 growth = self->writer
-      ? clip_pack_file_growth (self->writer, where)
-      : clip_pack_entry_size (where) + CLIP_PACK_ALIGN;
+  const guint64 growth = self->writer ? clip_pack_file_growth (self->writer, where)
+                                      : clip_pack_entry_size (where) + CLIP_PACK_ALIGN;
   const gint fd = lock_folder (self);
   gboolean reserved;
   guint64 sum;
@@ -303,8 +293,7 @@ reserve (ClipPackFolder * self, const ClipPackEntry * where, guint64 max_bytes,
     close (fd);
     goto full;
   }
-  reserved = (self->writer || create_writer (self))
-      && clip_pack_file_reserve (self->writer, where);
+  reserved = (self->writer || create_writer (self)) && clip_pack_file_reserve (self->writer, where);
   code = errno;
   close (fd);
   if (!reserved)
@@ -314,23 +303,22 @@ reserve (ClipPackFolder * self, const ClipPackEntry * where, guint64 max_bytes,
 
   /* ERRORS */
 full:
-  clip_store_set_error (error, ENOSPC, "The store in %s is full: its *.pack "
-      "files have %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " bytes, and "
-      "the record takes %" G_GUINT64_FORMAT ". Raise its limit, or remove the "
-      "files while no process writes them.", self->location, sum, max_bytes,
-      growth);
+  clip_store_set_error (error, ENOSPC,
+      "The store in %s is full: its *.pack files have %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+      " bytes, and the record takes %" G_GUINT64_FORMAT
+      ". Raise its limit, or remove the files while no process writes them.",
+      self->location, sum, max_bytes, growth);
   return CLIP_STORE_FULL;
 failed:
-  clip_store_set_error (error, code, "Cannot extend the store in %s: %s. Free "
-      "some room there, or make the folder writable.", self->location,
-      g_strerror (code));
+  clip_store_set_error (error, code,
+      "Cannot extend the store in %s: %s. Free some room there, or make the folder writable.",
+      self->location, g_strerror (code));
   return is_full_error (code) ? CLIP_STORE_FULL : CLIP_STORE_FAILED;
 }
 
 ClipStoreResult
-clip_pack_folder_add (ClipPackFolder * self, ClipPackEntry * where,
-    guint64 max_bytes, GBytes * key, const ClipStoreChunk * chunks,
-    guint n_chunks, GError ** error)
+clip_pack_folder_add (ClipPackFolder *self, ClipPackEntry *where, guint64 max_bytes, GBytes *key,
+    const ClipStoreChunk *chunks, guint n_chunks, GError **error)
 {
   ClipStoreResult result = reserve (self, where, max_bytes, error);
   gint code;
@@ -346,8 +334,8 @@ clip_pack_folder_add (ClipPackFolder * self, ClipPackEntry * where,
   /* ERRORS */
 failed:
   code = errno;
-  clip_store_set_error (error, code, "Cannot write %s: %s. Free some room "
-      "there, or choose another location.", self->writer->path,
+  clip_store_set_error (error, code,
+      "Cannot write %s: %s. Free some room there, or choose another location.", self->writer->path,
       g_strerror (code));
   return is_full_error (code) ? CLIP_STORE_FULL : CLIP_STORE_FAILED;
 }

@@ -8,8 +8,7 @@
 #include "src/dataset/picturename.h"
 
 /* A name in three parts: digits [first, last), and what is around them. */
-typedef struct
-{
+typedef struct {
   gchar *name;
   guint first, last;
 } Numbered;
@@ -22,7 +21,7 @@ clear_numbered (gpointer data)
 
 /* %d, or %5d, %05d in the last part of a path: [*first, *last). */
 static gboolean
-find_pattern (const gchar * path, guint * first, guint * last)
+find_pattern (const gchar *path, guint *first, guint *last)
 {
   const gchar *slash = strrchr (path, '/'), *p;
 
@@ -46,8 +45,10 @@ compare_numbered (gconstpointer a, gconstpointer b)
   const gchar *p = x->name + x->first, *q = y->name + y->first;
   guint n = x->last - x->first, m = y->last - y->first;
 
-  for (; n > 1 && *p == '0'; p++, n--);
-  for (; m > 1 && *q == '0'; q++, m--);
+  for (; n > 1 && *p == '0'; p++, n--)
+    ;
+  for (; m > 1 && *q == '0'; q++, m--)
+    ;
   if (n != m)
     return n < m ? -1 : 1;
   n = strncmp (p, q, n);
@@ -56,25 +57,24 @@ compare_numbered (gconstpointer a, gconstpointer b)
 }
 
 static gboolean
-same_series (const Numbered * a, const Numbered * b)
+same_series (const Numbered *a, const Numbered *b)
 {
   return a->first == b->first && !strncmp (a->name, b->name, a->first)
       && !g_ascii_strcasecmp (a->name + a->last, b->name + b->last);
 }
 
 gboolean
-clip_pictures_named (const gchar * path, const GStatBuf * status)
+clip_pictures_named (const gchar *path, const GStatBuf *status)
 {
   guint first, last;
 
-  return status ? S_ISDIR (status->st_mode) : cnn3d_picture_name (path)
-      && find_pattern (path, &first, &last);
+  return status ? S_ISDIR (status->st_mode)
+                : cnn3d_picture_name (path) && find_pattern (path, &first, &last);
 }
 
 /* Names in the folder that are numbered pictures; with a pattern, its own. */
 static GArray *
-list_names (const gchar * folder, const gchar * before, const gchar * after,
-    GError ** error)
+list_names (const gchar *folder, const gchar *before, const gchar *after, GError **error)
 {
   GDir *dir = g_dir_open (folder, 0, error);
   GArray *found;
@@ -90,15 +90,13 @@ list_names (const gchar * folder, const gchar * before, const gchar * after,
 
     if (before) {
       numbered.first = strlen (before);
-      if (length <= numbered.first + strlen (after)
-          || !g_str_has_prefix (name, before) || !g_str_has_suffix (name, after))
+      if (length <= numbered.first + strlen (after) || !g_str_has_prefix (name, before)
+          || !g_str_has_suffix (name, after))
         continue;
       numbered.last = length - strlen (after);
-      if (strspn (name + numbered.first, "0123456789")
-          < numbered.last - numbered.first)
+      if (strspn (name + numbered.first, "0123456789") < numbered.last - numbered.first)
         continue;
-    } else if (!cnn3d_picture_number (name, &numbered.first,
-            &numbered.last)) {
+    } else if (!cnn3d_picture_number (name, &numbered.first, &numbered.last)) {
       continue;
     }
     numbered.name = g_strdup (name);
@@ -112,19 +110,21 @@ list_names (const gchar * folder, const gchar * before, const gchar * after,
 
 /* The reason, if there is not one series of pictures. */
 static gchar *
-check_series (const GArray * found, gboolean pattern)
+check_series (const GArray *found, gboolean pattern)
 {
   const Numbered *one = (const Numbered *) found->data;
 
   if (found->len == 0)
-    return g_strdup (pattern ? "no picture matches this name" :
-        "it is a folder, and no numbered pictures (img_00001.jpg) are in it");
+    return g_strdup (pattern
+            ? "no picture matches this name"
+            : "it is a folder, and no numbered pictures (img_00001.jpg) are in it");
   for (guint i = 1; i < found->len; i++) {
     const Numbered *other = &g_array_index (found, Numbered, i);
 
     if (!same_series (one, other))
-      return g_strdup_printf ("its pictures are more than one series (%s, %s); "
-          "give a pattern such as img_%%05d.jpg", one->name, other->name);
+      return g_strdup_printf (
+          "its pictures are more than one series (%s, %s); give a pattern such as img_%%05d.jpg",
+          one->name, other->name);
   }
 
   return NULL;
@@ -140,15 +140,14 @@ clear_pictures (gpointer data)
 }
 
 ClipPictures *
-clip_pictures_new (const gchar * path, gchar ** reason)
+clip_pictures_new (const gchar *path, gchar **reason)
 {
   ClipPictures *self = NULL;
   gchar *folder, *name, *before = NULL, *after = NULL;
   GError *error = NULL;
   GArray *found;
   guint first, last;
-  gboolean pattern = !g_file_test (path, G_FILE_TEST_IS_DIR)
-      && find_pattern (path, &first, &last);
+  gboolean pattern = !g_file_test (path, G_FILE_TEST_IS_DIR) && find_pattern (path, &first, &last);
 
   folder = pattern ? g_path_get_dirname (path) : g_strdup (path);
   if (pattern) {
@@ -164,8 +163,7 @@ clip_pictures_new (const gchar * path, gchar ** reason)
     self->folder = g_steal_pointer (&folder);
     self->names = g_ptr_array_new_with_free_func (g_free);
     for (guint i = 0; i < found->len; i++)
-      g_ptr_array_add (self->names,
-          g_steal_pointer (&g_array_index (found, Numbered, i).name));
+      g_ptr_array_add (self->names, g_steal_pointer (&g_array_index (found, Numbered, i).name));
   }
   g_clear_pointer (&found, g_array_unref);
   g_clear_error (&error);
@@ -177,28 +175,26 @@ clip_pictures_new (const gchar * path, gchar ** reason)
 }
 
 ClipPictures *
-clip_pictures_ref (ClipPictures * self)
+clip_pictures_ref (ClipPictures *self)
 {
   return g_atomic_rc_box_acquire (self);
 }
 
 void
-clip_pictures_unref (ClipPictures * self)
+clip_pictures_unref (ClipPictures *self)
 {
   g_atomic_rc_box_release_full (self, clear_pictures);
 }
 
 static gchar *
-path_of (const ClipPictures * self, guint i)
+path_of (const ClipPictures *self, guint i)
 {
-  return g_build_filename (self->folder, g_ptr_array_index (self->names, i),
-      NULL);
+  return g_build_filename (self->folder, g_ptr_array_index (self->names, i), NULL);
 }
 
 /* A file's time and size are here a digest of all of theirs. */
 void
-clip_pictures_video (const ClipPictures * self, const gchar * path,
-    ClipVideo * video)
+clip_pictures_video (const ClipPictures *self, const gchar *path, ClipVideo *video)
 {
   GChecksum *sum = g_checksum_new (G_CHECKSUM_SHA256);
   guint8 digest[32];
@@ -208,7 +204,9 @@ clip_pictures_video (const ClipPictures * self, const gchar * path,
   for (guint i = 0; i < self->names->len; i++) {
     const gchar *name = g_ptr_array_index (self->names, i);
     gchar *picture = path_of (self, i);
-    gint64 is[3] = { -1, };
+    gint64 is[3] = {
+      -1,
+    };
     GStatBuf status;
 
     if (g_stat (picture, &status) == 0) {
@@ -223,26 +221,24 @@ clip_pictures_video (const ClipPictures * self, const gchar * path,
   }
   g_checksum_get_digest (sum, digest, &length);
   g_checksum_free (sum);
-  *video = (ClipVideo) {.path = g_canonicalize_filename (path, NULL),
-    .video_track = -1,.settled = clip_video_is_settled (newest)
-  };
+  *video = (ClipVideo) { .path = g_canonicalize_filename (path, NULL),
+    .video_track = -1,
+    .settled = clip_video_is_settled (newest) };
   memcpy (&video->size, digest, 8);
   memcpy (&video->seconds, digest + 8, 8);
   memcpy (&video->nanoseconds, digest + 16, 8);
 }
 
 ClipIndex *
-clip_pictures_index (const ClipPictures * self, gdouble rate)
+clip_pictures_index (const ClipPictures *self, gdouble rate)
 {
   const guint n = self->names->len;
   ClipPacket *packets = g_new0 (ClipPacket, n);
   ClipIndex *index;
 
   for (guint i = 0; i < n; i++) {
-    packets[i].pts = packets[i].dts = (GstClockTime) (i * (GST_SECOND / rate)
-        + 0.5);
-    packets[i].flags = CLIP_PACKET_START | CLIP_PACKET_RESET
-        | CLIP_PACKET_UNUSED;
+    packets[i].pts = packets[i].dts = (GstClockTime) (i * (GST_SECOND / rate) + 0.5);
+    packets[i].flags = CLIP_PACKET_START | CLIP_PACKET_RESET | CLIP_PACKET_UNUSED;
   }
   index = clip_index_new ("", CLIP_CODEC_INTRA, packets, n);
   g_free (packets);
@@ -251,7 +247,7 @@ clip_pictures_index (const ClipPictures * self, gdouble rate)
 }
 
 GstBuffer *
-clip_pictures_read (const ClipPictures * self, guint i, gchar ** reason)
+clip_pictures_read (const ClipPictures *self, guint i, gchar **reason)
 {
   gchar *path = path_of (self, i), *data;
   GstBuffer *buffer = NULL;
@@ -262,8 +258,8 @@ clip_pictures_read (const ClipPictures * self, guint i, gchar ** reason)
     *reason = g_strdup (error->message);
     g_clear_error (&error);
   } else if (size == 0) {
-    *reason = g_strdup_printf ("%s is empty (0 bytes)",
-        (gchar *) g_ptr_array_index (self->names, i));
+    *reason =
+        g_strdup_printf ("%s is empty (0 bytes)", (gchar *) g_ptr_array_index (self->names, i));
     g_free (data);
   } else {
     buffer = gst_buffer_new_wrapped (data, size);
@@ -274,15 +270,15 @@ clip_pictures_read (const ClipPictures * self, guint i, gchar ** reason)
 }
 
 static GstCaps *
-find_kind (const ClipPictures * self, guint i, GstBuffer * picture)
+find_kind (const ClipPictures *self, guint i, GstBuffer *picture)
 {
   const gchar *name = g_ptr_array_index (self->names, i);
   GstMapInfo map;
   GstCaps *caps = NULL;
 
   if (gst_buffer_map (picture, &map, GST_MAP_READ)) {
-    caps = gst_type_find_helper_for_data_with_extension (NULL, map.data,
-        map.size, strrchr (name, '.') + 1, NULL);
+    caps = gst_type_find_helper_for_data_with_extension (
+        NULL, map.data, map.size, strrchr (name, '.') + 1, NULL);
     gst_buffer_unmap (picture, &map);
   }
 
@@ -291,13 +287,13 @@ find_kind (const ClipPictures * self, guint i, GstBuffer * picture)
 
 /* The media type of a picture that is read for it; NULL: it has none. */
 static const gchar *
-media_type (const ClipPictures * self, guint i)
+media_type (const ClipPictures *self, guint i)
 {
   gchar *reason = NULL;
   GstBuffer *picture = clip_pictures_read (self, i, &reason);
   GstCaps *caps = picture ? find_kind (self, i, picture) : NULL;
-  const gchar *type = caps ? g_intern_string (gst_structure_get_name
-      (gst_caps_get_structure (caps, 0))) : NULL;
+  const gchar *type =
+      caps ? g_intern_string (gst_structure_get_name (gst_caps_get_structure (caps, 0))) : NULL;
 
   gst_clear_caps (&caps);
   gst_clear_buffer (&picture);
@@ -307,24 +303,22 @@ media_type (const ClipPictures * self, guint i)
 }
 
 gchar *
-clip_pictures_explain (const ClipPictures * self, guint i, guint like,
-    const gchar * said)
+clip_pictures_explain (const ClipPictures *self, guint i, guint like, const gchar *said)
 {
   const gchar *name = g_ptr_array_index (self->names, i);
   const gchar *type = media_type (self, i), *wanted = media_type (self, like);
 
   if (wanted && g_strcmp0 (type, wanted) != 0)
-    return g_strdup_printf ("%s cannot be decoded: it is %s, and %s is %s",
-        name, type ? type : "of no known picture format",
-        (gchar *) g_ptr_array_index (self->names, like), wanted);
+    return g_strdup_printf ("%s cannot be decoded: it is %s, and %s is %s", name,
+        type ? type : "of no known picture format", (gchar *) g_ptr_array_index (self->names, like),
+        wanted);
 
-  return g_strdup_printf ("%s cannot be decoded: %s", name,
-      said ? said : "it is damaged or truncated");
+  return g_strdup_printf (
+      "%s cannot be decoded: %s", name, said ? said : "it is damaged or truncated");
 }
 
 GstCaps *
-clip_pictures_caps (const ClipPictures * self, guint i, GstBuffer * picture,
-    gdouble rate)
+clip_pictures_caps (const ClipPictures *self, guint i, GstBuffer *picture, gdouble rate)
 {
   GstCaps *caps = find_kind (self, i, picture);
   gint n, d;

@@ -12,8 +12,8 @@ free_plan (gpointer data)
 }
 
 void
-clip_plans_put (GQueue * plans, const GstClipMeta * clip,
-    const ClipWindow * window, const guint64 * wanted, guint n)
+clip_plans_put (GQueue *plans, const GstClipMeta *clip, const ClipWindow *window,
+    const guint64 *wanted, guint n)
 {
   ClipPlan *plan;
   GList *at;
@@ -37,14 +37,14 @@ clip_plans_put (GQueue * plans, const GstClipMeta * clip,
 }
 
 static gboolean
-is_same (const GstClipMeta * a, const GstClipMeta * b)
+is_same (const GstClipMeta *a, const GstClipMeta *b)
 {
   return a->clip == b->clip && a->sample == b->sample && a->epoch == b->epoch
       && !a->training == !b->training && a->num_frames == b->num_frames;
 }
 
 const ClipPlan *
-clip_plans_find (GQueue * plans, const GstClipMeta * clip)
+clip_plans_find (GQueue *plans, const GstClipMeta *clip)
 {
   const ClipPlan *found = NULL;
   GList *at, *next;
@@ -65,7 +65,7 @@ clip_plans_find (GQueue * plans, const GstClipMeta * clip)
 }
 
 void
-clip_plans_clear (GQueue * plans)
+clip_plans_clear (GQueue *plans)
 {
   g_queue_clear_full (plans, free_plan);
 }

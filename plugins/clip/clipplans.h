@@ -8,21 +8,21 @@
 #include "gstclipmeta.h"
 
 typedef struct {
-  GstClipMeta clip;             /* as it was asked about */
+  GstClipMeta clip; /* as it was asked about */
   ClipWindow window;
   guint n;
-  guint64 *wanted;              /* [n], view after view */
+  guint64 *wanted; /* [n], view after view */
 } ClipPlan;
 
 /* Notes a plan in a queue of them, in place of what was told before.
  * wanted: [n] copied; NULL: nothing is told of the clip */
-void clip_plans_put (GQueue * plans, const GstClipMeta * clip,
-    const ClipWindow * window, const guint64 * wanted, guint n);
+void clip_plans_put (GQueue *plans, const GstClipMeta *clip, const ClipWindow *window,
+    const guint64 *wanted, guint n);
 
 /* The plan of a clip that begins; NULL: there is none. Lets go of those of the
  * clips before it. */
-const ClipPlan *clip_plans_find (GQueue * plans, const GstClipMeta * clip);
+const ClipPlan *clip_plans_find (GQueue *plans, const GstClipMeta *clip);
 
-void clip_plans_clear (GQueue * plans);
+void clip_plans_clear (GQueue *plans);
 
 #endif

@@ -19,21 +19,20 @@
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
 
-static gboolean plug (ClipChain * self, GstPad * src, GstCaps * caps,
-    GstPad * root);
+static gboolean plug (ClipChain *self, GstPad *src, GstCaps *caps, GstPad *root);
 
 /* Kinds of elements */
 
 static gboolean
-is_kind (GstElementFactory * factory, const gchar * kind)
+is_kind (GstElementFactory *factory, const gchar *kind)
 {
-  return strstr (gst_element_factory_get_metadata (factory,
-          GST_ELEMENT_METADATA_KLASS), kind) != NULL;
+  return strstr (gst_element_factory_get_metadata (factory, GST_ELEMENT_METADATA_KLASS), kind)
+      != NULL;
 }
 
 /* Playlists lead to the network, which a row of a data set may not. */
 static gboolean
-is_reader (GstElementFactory * factory, const GstStructure * s)
+is_reader (GstElementFactory *factory, const GstStructure *s)
 {
   gboolean parsed = FALSE;
 
@@ -47,25 +46,24 @@ is_reader (GstElementFactory * factory, const GstStructure * s)
 }
 
 static gboolean
-is_video (const gchar * name)
+is_video (const gchar *name)
 {
   return g_str_has_prefix (name, "video/") || g_str_has_prefix (name, "image/");
 }
 
 /* Sound and subtitles are not decoded. */
 static gboolean
-is_other (const gchar * name)
+is_other (const gchar *name)
 {
   return g_str_has_prefix (name, "audio/") || g_str_has_prefix (name, "text/")
-      || g_str_has_prefix (name, "subpicture/")
-      || g_str_has_prefix (name, "closedcaption/");
+      || g_str_has_prefix (name, "subpicture/") || g_str_has_prefix (name, "closedcaption/");
 }
 
 /* Parsers */
 
 /* Puts other caps (taken) in the place of an event's. */
 static void
-replace_caps (GstPadProbeInfo * info, GstCaps * caps)
+replace_caps (GstPadProbeInfo *info, GstCaps *caps)
 {
   gst_event_unref (GST_PAD_PROBE_INFO_EVENT (info));
   GST_PAD_PROBE_INFO_DATA (info) = gst_event_new_caps (caps);
@@ -75,7 +73,7 @@ replace_caps (GstPadProbeInfo * info, GstCaps * caps)
 /* mpegvideoparse does not find out that a stream may have field pictures where it
  * was told the stream's header before, and tears frames into their fields. */
 static GstPadProbeReturn
-take_mpeg_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+take_mpeg_caps (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
   GstCaps *caps;
@@ -95,7 +93,7 @@ take_mpeg_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
  * container tells of colours may lack the range, and the parser would believe
  * it rather than the stream: it goes by under another name. */
 static GstPadProbeReturn
-take_parser_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+take_parser_caps (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
   const GstStructure *s;
@@ -120,12 +118,10 @@ take_parser_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 }
 
 static void
-set_up_parser (GstElement * parser)
+set_up_parser (GstElement *parser)
 {
-  GParamSpec *spec = g_object_class_find_property
-      (G_OBJECT_GET_CLASS (parser), "config-interval");
-  const gboolean mpeg = g_str_equal (clip_links_kind (parser),
-      "mpegvideoparse");
+  GParamSpec *spec = g_object_class_find_property (G_OBJECT_GET_CLASS (parser), "config-interval");
+  const gboolean mpeg = g_str_equal (clip_links_kind (parser), "mpegvideoparse");
   GstPad *sink;
 
   if (!mpeg && (!spec || spec->value_type != G_TYPE_INT))
@@ -140,7 +136,7 @@ set_up_parser (GstElement * parser)
 
 /* The stream's caps are on their way: a demuxer that knew them late. */
 static GstPadProbeReturn
-take_late_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+take_late_caps (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
   GstCaps *caps;
@@ -154,7 +150,7 @@ take_late_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 }
 
 static void
-take_demuxed (ClipChain * self, GstPad * pad)
+take_demuxed (ClipChain *self, GstPad *pad)
 {
   GstCaps *caps = gst_pad_get_current_caps (pad);
 
@@ -162,13 +158,12 @@ take_demuxed (ClipChain * self, GstPad * pad)
     plug (self, pad, caps, pad);
     gst_caps_unref (caps);
   } else {
-    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
-        take_late_caps, self, NULL);
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, take_late_caps, self, NULL);
   }
 }
 
 static void
-pad_added (GstElement * demuxer, GstPad * pad, ClipChain * self)
+pad_added (GstElement *demuxer, GstPad *pad, ClipChain *self)
 {
   if (!GST_PAD_IS_SRC (pad))
     return;
@@ -177,24 +172,24 @@ pad_added (GstElement * demuxer, GstPad * pad, ClipChain * self)
 }
 
 static void
-pad_removed (GstElement * demuxer, GstPad * pad, ClipChain * self)
+pad_removed (GstElement *demuxer, GstPad *pad, ClipChain *self)
 {
   clip_chain_end_track (self, pad);
 }
 
 static void
-drop_element (ClipChain * self, GstElement * element)
+drop_element (ClipChain *self, GstElement *element)
 {
   gst_element_set_state (element, GST_STATE_NULL);
   gst_bin_remove (GST_BIN (self), element);
 }
 
 static gboolean
-link_element (GstPad * src, GstElement * element)
+link_element (GstPad *src, GstElement *element)
 {
   GstPad *sink = gst_element_get_static_pad (element, "sink");
-  gboolean ok = sink && gst_pad_link_full (src, sink, GST_PAD_LINK_CHECK_NOTHING)
-      == GST_PAD_LINK_OK;
+  gboolean ok =
+      sink && gst_pad_link_full (src, sink, GST_PAD_LINK_CHECK_NOTHING) == GST_PAD_LINK_OK;
 
   gst_clear_object (&sink);
 
@@ -202,8 +197,7 @@ link_element (GstPad * src, GstElement * element)
 }
 
 static gboolean
-add_reader (ClipChain * self, GstElementFactory * factory, GstPad * src,
-    GstPad * root)
+add_reader (ClipChain *self, GstElementFactory *factory, GstPad *src, GstPad *root)
 {
   GstElement *element = gst_element_factory_create (factory, NULL);
   gboolean parses = !is_kind (factory, "Demux");
@@ -220,8 +214,7 @@ add_reader (ClipChain * self, GstElementFactory * factory, GstPad * src,
   }
   gst_bin_add (GST_BIN (self), element);
   /* the first one starts with what gives it the file */
-  if (root && gst_element_set_state (element, GST_STATE_PAUSED)
-      == GST_STATE_CHANGE_FAILURE)
+  if (root && gst_element_set_state (element, GST_STATE_PAUSED) == GST_STATE_CHANGE_FAILURE)
     goto failed;
   if (!link_element (src, element))
     goto failed;
@@ -241,7 +234,7 @@ failed:
 }
 
 static void
-note_other (ClipChain * self)
+note_other (ClipChain *self)
 {
   g_mutex_lock (&self->job->lock);
   self->has_other = TRUE;
@@ -251,7 +244,7 @@ note_other (ClipChain * self)
 /* Puts what fits behind src: a demuxer, a parser or a track. root: NULL: src is
  * the file's. FALSE: nobody can read this. */
 static gboolean
-plug_locked (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
+plug_locked (ClipChain *self, GstPad *src, GstCaps *caps, GstPad *root)
 {
   const GstStructure *s = gst_caps_get_structure (caps, 0);
   const gchar *original, *name = gst_structure_get_name (s);
@@ -264,7 +257,7 @@ plug_locked (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
     return TRUE;
   }
   fitting = clip_factories_find (self->factories, CLIP_FACTORIES_READERS, caps);
-  for (GList * l = fitting; l && !ok; l = l->next)
+  for (GList *l = fitting; l && !ok; l = l->next)
     ok = is_reader (l->data, s) && add_reader (self, l->data, src, root);
   gst_plugin_feature_list_free (fitting);
   /* a file as such is no stream of packets */
@@ -275,8 +268,7 @@ plug_locked (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
   if (!ok && root) {
     note_other (self);
     /* a demuxer's caps of what is encrypted */
-    if ((original = gst_structure_get_string (s, "original-media-type"))
-        && is_video (original))
+    if ((original = gst_structure_get_string (s, "original-media-type")) && is_video (original))
       g_atomic_int_set (&self->quicktime.encrypted, 1);
   }
 
@@ -284,7 +276,7 @@ plug_locked (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
 }
 
 static gboolean
-plug (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
+plug (ClipChain *self, GstPad *src, GstCaps *caps, GstPad *root)
 {
   gboolean ok = TRUE;
 
@@ -299,14 +291,14 @@ plug (ClipChain * self, GstPad * src, GstCaps * caps, GstPad * root)
 /* The file */
 
 static GstFlowReturn
-read_range (GstObject * object, GstObject * parent, guint64 offset,
-    guint length, GstBuffer ** buffer)
+read_range (GstObject *object, GstObject *parent, guint64 offset, guint length, GstBuffer **buffer)
 {
   ClipChain *self = CLIP_CHAIN (object);
   guint8 *data = g_malloc (length);
   gssize n;
 
-  while ((n = pread (self->file, data, length, offset)) < 0 && errno == EINTR);
+  while ((n = pread (self->file, data, length, offset)) < 0 && errno == EINTR)
+    ;
   if (n <= 0) {
     g_free (data);
     return n < 0 ? GST_FLOW_ERROR : GST_FLOW_EOS;
@@ -319,13 +311,13 @@ read_range (GstObject * object, GstObject * parent, guint64 offset,
 /* AVI's parts, which it has from 1 GiB on, are of another type than its first. Whether
  * another file lies behind: avidemux reads the first one only. */
 static gboolean
-is_joined_avi (ClipChain * self)
+is_joined_avi (ClipChain *self)
 {
   guint8 head[12];
   guint64 at = 0;
 
-  while (at < self->size && pread (self->file, head, sizeof head, at)
-      == sizeof head && !memcmp (head, "RIFF", 4)) {
+  while (at < self->size && pread (self->file, head, sizeof head, at) == sizeof head
+      && !memcmp (head, "RIFF", 4)) {
     if (at > 0 && !memcmp (head + 8, "AVI ", 4))
       return TRUE;
     at += 8 + (guint64) clip_read_32_le (head + 4);
@@ -336,7 +328,7 @@ is_joined_avi (ClipChain * self)
 }
 
 static GstCaps *
-find_type (ClipChain * self)
+find_type (ClipChain *self)
 {
   const gchar *dot = strrchr (self->job->path, '.');
   GstTypeFindProbability probability;
@@ -347,24 +339,24 @@ find_type (ClipChain * self)
     clip_chain_set_error (self, g_strdup (g_strerror (errno)), FALSE);
     return NULL;
   }
-  caps = gst_type_find_helper_get_range (GST_OBJECT (self), NULL, read_range,
-      self->size, dot && !strchr (dot, '/') ? dot + 1 : NULL, &probability);
-  if (caps && gst_structure_has_name (gst_caps_get_structure (caps, 0),
-          "video/x-msvideo") && is_joined_avi (self)) {
-    clip_chain_set_error (self, g_strdup ("it is several AVI files in one, of "
-            "which GStreamer reads the first one only"), FALSE);
+  caps = gst_type_find_helper_get_range (GST_OBJECT (self), NULL, read_range, self->size,
+      dot && !strchr (dot, '/') ? dot + 1 : NULL, &probability);
+  if (caps && gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/x-msvideo")
+      && is_joined_avi (self)) {
+    clip_chain_set_error (self,
+        g_strdup ("it is several AVI files in one, of which GStreamer reads the first one only"),
+        FALSE);
     gst_clear_caps (&caps);
   }
   close (self->file);
   if (!caps)
-    clip_chain_set_error (self, g_strdup ("its file type is not "
-            "recognised"), FALSE);
+    clip_chain_set_error (self, g_strdup ("its file type is not recognised"), FALSE);
 
   return caps;
 }
 
 void
-clip_chain_plug (ClipChain * self, GstPad * src)
+clip_chain_plug (ClipChain *self, GstPad *src)
 {
   GstCaps *caps = find_type (self);
   const gchar *name;
@@ -372,30 +364,26 @@ clip_chain_plug (ClipChain * self, GstPad * src)
   if (!caps)
     return;
   name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
-  if (g_str_equal (name, "video/quicktime")
-      || g_str_equal (name, "application/x-3gp")) {
+  if (g_str_equal (name, "video/quicktime") || g_str_equal (name, "application/x-3gp")) {
     self->container = CLIP_CONTAINER_QUICKTIME;
-    gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL
-        | GST_PAD_PROBE_TYPE_BUFFER, clip_quicktime_watch,
-        &self->quicktime, NULL);
-  } else if (g_str_equal (name, "video/x-matroska")
-      || g_str_equal (name, "video/webm"))
+    gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER,
+        clip_quicktime_watch, &self->quicktime, NULL);
+  } else if (g_str_equal (name, "video/x-matroska") || g_str_equal (name, "video/webm"))
     self->container = CLIP_CONTAINER_MATROSKA;
   else if (g_str_equal (name, "video/x-flv"))
     self->container = CLIP_CONTAINER_TIMED;
-  else if (g_str_equal (name, "video/x-msvideo")
-      || g_str_equal (name, "video/x-ms-asf")
+  else if (g_str_equal (name, "video/x-msvideo") || g_str_equal (name, "video/x-ms-asf")
       || g_str_equal (name, "application/mxf"))
     self->container = CLIP_CONTAINER_UNORDERED;
   if (is_other (name)) {
-    clip_chain_set_error (self, g_strdup_printf ("there is no video in it: it "
-            "is %s", name), FALSE);
+    clip_chain_set_error (self, g_strdup_printf ("there is no video in it: it is %s", name), FALSE);
   } else if (!plug (self, src, caps, NULL)) {
     gchar *description = gst_pb_utils_get_decoder_description (caps);
 
-    clip_chain_set_error (self, g_strdup_printf ("no GStreamer element that "
-            "reads its format is installed (%s)", description ? description :
-            name), FALSE);
+    clip_chain_set_error (self,
+        g_strdup_printf ("no GStreamer element that reads its format is installed (%s)",
+            description ? description : name),
+        FALSE);
     g_free (description);
   }
   gst_caps_unref (caps);
@@ -407,28 +395,24 @@ clip_chain_plug (ClipChain * self, GstPad * src)
  * ahead of what is wanted. But with one thread libavcodec's H.264 paints over
  * frames whose lists name frames from before the start, used or not. */
 static void
-set_threads (ClipChain * self, GstElement * decoder)
+set_threads (ClipChain *self, GstElement *decoder)
 {
-  const gboolean clean = self->index->packets[self->from].flags
-      & CLIP_PACKET_RESET || self->runs_up
+  const gboolean clean = self->index->packets[self->from].flags & CLIP_PACKET_RESET || self->runs_up
       || self->index->codec == CLIP_CODEC_MPEG4
-      || (self->from == 0 && (self->index->codec != CLIP_CODEC_H264
-              || clip_index_loses_frames ()));
+      || (self->from == 0 && (self->index->codec != CLIP_CODEC_H264 || clip_index_loses_frames ()));
   static const gchar *const names[] = { "max-threads", "threads", "n-threads" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
-    GParamSpec *spec = g_object_class_find_property
-        (G_OBJECT_GET_CLASS (decoder), names[i]);
+    GParamSpec *spec = g_object_class_find_property (G_OBJECT_GET_CLASS (decoder), names[i]);
 
-    if (spec && (spec->value_type == G_TYPE_INT
-            || spec->value_type == G_TYPE_UINT))
+    if (spec && (spec->value_type == G_TYPE_INT || spec->value_type == G_TYPE_UINT))
       g_object_set (decoder, names[i], clean ? 1 : 2, NULL);
   }
 }
 
 /* Puts a decoder between the packets and the gate. FALSE: this one cannot. */
 static gboolean
-try_decoder (ClipChain * self, GstElementFactory * factory)
+try_decoder (ClipChain *self, GstElementFactory *factory)
 {
   GstElement *decoder = gst_element_factory_create (factory, NULL);
   gboolean ok = FALSE;
@@ -441,10 +425,8 @@ try_decoder (ClipChain * self, GstElementFactory * factory)
   src = gst_element_get_static_pad (decoder, "src");
   if (src) {
     ok = link_element (self->feed, decoder)
-        && gst_pad_link_full (src, self->gate_sink, GST_PAD_LINK_CHECK_NOTHING)
-        == GST_PAD_LINK_OK
-        && gst_element_set_state (decoder, GST_STATE_PAUSED)
-        != GST_STATE_CHANGE_FAILURE;
+        && gst_pad_link_full (src, self->gate_sink, GST_PAD_LINK_CHECK_NOTHING) == GST_PAD_LINK_OK
+        && gst_element_set_state (decoder, GST_STATE_PAUSED) != GST_STATE_CHANGE_FAILURE;
     gst_object_unref (src);
   }
   if (!ok)
@@ -454,7 +436,7 @@ try_decoder (ClipChain * self, GstElementFactory * factory)
 }
 
 gboolean
-clip_chain_add_decoder (ClipChain * self, GstCaps * caps)
+clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
 {
   const GstStructure *s = gst_caps_get_structure (caps, 0);
   const gchar *name = gst_structure_get_name (s);
@@ -463,33 +445,33 @@ clip_chain_add_decoder (ClipChain * self, GstCaps * caps)
   gboolean ok = FALSE;
 
   if (gst_structure_has_field (s, CLIP_IMAGE_ANIMATED)) {
-    clip_chain_set_error (self, g_strdup ("it is an animated picture, of which "
-            "GStreamer decodes the first frame only"), FALSE);
+    clip_chain_set_error (self,
+        g_strdup ("it is an animated picture, of which GStreamer decodes the first frame only"),
+        FALSE);
     return FALSE;
   }
   /* nor do its decoders refuse them, some crash */
-  if (gst_structure_has_field (s, "chroma-format")
-      && !g_strcmp0 (chroma, "4:4:0")) {
-    clip_chain_set_error (self, g_strdup ("its chroma is 4:4:0, for which "
-            "GStreamer has no format"), FALSE);
+  if (gst_structure_has_field (s, "chroma-format") && !g_strcmp0 (chroma, "4:4:0")) {
+    clip_chain_set_error (
+        self, g_strdup ("its chroma is 4:4:0, for which GStreamer has no format"), FALSE);
     return FALSE;
   }
   if (g_str_equal (name, "video/x-raw"))
-    return gst_pad_link_full (self->feed, self->gate_sink,
-        GST_PAD_LINK_CHECK_NOTHING) == GST_PAD_LINK_OK;
-  fitting = clip_factories_find (self->factories, CLIP_FACTORIES_DECODERS,
-      caps);
+    return gst_pad_link_full (self->feed, self->gate_sink, GST_PAD_LINK_CHECK_NOTHING)
+        == GST_PAD_LINK_OK;
+  fitting = clip_factories_find (self->factories, CLIP_FACTORIES_DECODERS, caps);
   /* one that takes chroma away, as jpegdec does, comes last */
   for (guint keeps = 2; keeps-- > 0;)
-    for (GList * l = fitting; l && !ok; l = l->next)
+    for (GList *l = fitting; l && !ok; l = l->next)
       if (clip_image_keeps_chroma (l->data, chroma) == (keeps > 0))
         ok = try_decoder (self, l->data);
   if (!ok) {
     gchar *description = gst_pb_utils_get_codec_description (caps);
 
-    clip_chain_set_error (self, g_strdup_printf ("no decoder for it %s (%s)",
-            fitting ? "could be started" : "is installed",
-            description ? description : name), FALSE);
+    clip_chain_set_error (self,
+        g_strdup_printf ("no decoder for it %s (%s)", fitting ? "could be started" : "is installed",
+            description ? description : name),
+        FALSE);
     g_free (description);
   }
   gst_plugin_feature_list_free (fitting);

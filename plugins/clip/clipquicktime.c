@@ -6,8 +6,7 @@
 #define MAX_TICKS (G_GUINT64_CONSTANT (1) << 48)
 
 /* ISO/IEC 14496-12 4.2: what a box has in it. */
-typedef struct
-{
+typedef struct {
   guint32 type;
   guint8 *data;
   gsize size;
@@ -15,7 +14,7 @@ typedef struct
 
 /* The next box of those that one holds; FALSE: no more, or the rest is cut off. */
 static gboolean
-next_box (const Box * in, gsize * at, Box * box)
+next_box (const Box *in, gsize *at, Box *box)
 {
   const gsize left = in->size - *at;
   guint8 *const data = in->data + *at;
@@ -41,7 +40,7 @@ next_box (const Box * in, gsize * at, Box * box)
 
 /* The first box of that type; FALSE: none. */
 static gboolean
-find_box (const Box * in, const gchar * type, Box * box)
+find_box (const Box *in, const gchar *type, Box *box)
 {
   for (gsize at = 0; next_box (in, &at, box);)
     if (box->type == clip_read_32_be (type))
@@ -52,8 +51,7 @@ find_box (const Box * in, const gchar * type, Box * box)
 
 /* 8.2.2, 8.4.2: ticks a second, and where the duration lies, in 8 bytes or 4. */
 static gboolean
-read_clock (const Box * header, guint32 * scale, guint8 ** duration,
-    gboolean * is_long)
+read_clock (const Box *header, guint32 *scale, guint8 **duration, gboolean *is_long)
 {
   gsize at;
 
@@ -72,7 +70,7 @@ read_clock (const Box * header, guint32 * scale, guint8 ** duration,
 /* 8.6.6: until when an edit list shows a track, by the track's clock, in the
  * movie's ticks; empty edits, whose media time is negative, go before. */
 static guint64
-find_end (const Box * track, guint32 movie_scale)
+find_end (const Box *track, guint32 movie_scale)
 {
   Box media, header, edits, list;
   guint64 shown = 0, end = 0;
@@ -81,19 +79,16 @@ find_end (const Box * track, guint32 movie_scale)
   gboolean is_long;
 
   if (!find_box (track, "mdia", &media) || !find_box (&media, "mdhd", &header)
-      || !read_clock (&header, &scale, &duration, &is_long)
-      || !find_box (track, "edts", &edits) || !find_box (&edits, "elst", &list)
-      || list.size < 8)
+      || !read_clock (&header, &scale, &duration, &is_long) || !find_box (track, "edts", &edits)
+      || !find_box (&edits, "elst", &list) || list.size < 8)
     return 0;
   is_long = list.data[0] == 1;
   for (gsize at = 8, n = is_long ? 20 : 12; at + n <= list.size; at += n) {
     const guint8 *edit = list.data + at;
-    const guint64 length = is_long ? clip_read_64_be (edit)
-        : clip_read_32_be (edit);
-    const gint64 start = is_long ? (gint64) clip_read_64_be (edit + 8)
-        : (gint32) clip_read_32_be (edit + 4);
-    const guint64 behind = start < 0 ? 0 :
-        gst_util_uint64_scale_ceil (start, movie_scale, scale);
+    const guint64 length = is_long ? clip_read_64_be (edit) : clip_read_32_be (edit);
+    const gint64 start =
+        is_long ? (gint64) clip_read_64_be (edit + 8) : (gint32) clip_read_32_be (edit + 4);
+    const guint64 behind = start < 0 ? 0 : gst_util_uint64_scale_ceil (start, movie_scale, scale);
 
     if (length > MAX_TICKS || behind > MAX_TICKS)
       return 0;
@@ -106,32 +101,28 @@ find_end (const Box * track, guint32 movie_scale)
 }
 
 gboolean
-clip_quicktime_lengthen (guint8 * data, gsize size)
+clip_quicktime_lengthen (guint8 *data, gsize size)
 {
-  Box file = {.data = data,.size = size }, movie, header, box;
+  Box file = { .data = data, .size = size }, movie, header, box;
   guint64 end = 0;
   guint32 scale;
   guint8 *duration;
   gboolean is_long;
   gsize at = 0;
 
-  if (!next_box (&file, &at, &movie)
-      || movie.type != clip_read_32_be ("moov")
-      || !find_box (&movie, "mvhd", &header)
-      || !read_clock (&header, &scale, &duration, &is_long))
+  if (!next_box (&file, &at, &movie) || movie.type != clip_read_32_be ("moov")
+      || !find_box (&movie, "mvhd", &header) || !read_clock (&header, &scale, &duration, &is_long))
     return FALSE;
   for (at = 0; next_box (&movie, &at, &box);)
     if (box.type == clip_read_32_be ("trak"))
       end = MAX (end, find_end (&box, scale));
   /* without one it is a file in fragments, of which nobody knows the length */
   if (is_long) {
-    if (clip_read_64_be (duration) == 0
-        || clip_read_64_be (duration) >= end)
+    if (clip_read_64_be (duration) == 0 || clip_read_64_be (duration) >= end)
       return FALSE;
     clip_write_64_be (duration, end);
   } else {
-    if (clip_read_32_be (duration) == 0 || end >= G_MAXUINT32
-        || clip_read_32_be (duration) >= end)
+    if (clip_read_32_be (duration) == 0 || end >= G_MAXUINT32 || clip_read_32_be (duration) >= end)
       return FALSE;
     clip_write_32_be (duration, end);
   }
@@ -142,15 +133,13 @@ clip_quicktime_lengthen (guint8 * data, gsize size)
 /* 8.4.3, 8.5.2, 8.12: a video track's sample entry is renamed where it is
  * encrypted; Apple's own name is older. 0: no video track. */
 static guint32
-find_video_entry (const Box * track)
+find_video_entry (const Box *track)
 {
   Box media, handler, information, table, entries;
 
-  if (!find_box (track, "mdia", &media) || !find_box (&media, "hdlr", &handler)
-      || handler.size < 12
+  if (!find_box (track, "mdia", &media) || !find_box (&media, "hdlr", &handler) || handler.size < 12
       || clip_read_32_be (handler.data + 8) != clip_read_32_be ("vide")
-      || !find_box (&media, "minf", &information)
-      || !find_box (&information, "stbl", &table)
+      || !find_box (&media, "minf", &information) || !find_box (&information, "stbl", &table)
       || !find_box (&table, "stsd", &entries) || entries.size < 16)
     return 0;
 
@@ -158,20 +147,18 @@ find_video_entry (const Box * track)
 }
 
 gboolean
-clip_quicktime_is_encrypted (guint8 * data, gsize size)
+clip_quicktime_is_encrypted (guint8 *data, gsize size)
 {
-  Box file = {.data = data,.size = size }, movie, box;
+  Box file = { .data = data, .size = size }, movie, box;
   gboolean encrypted = FALSE;
   gsize at = 0;
 
   if (!next_box (&file, &at, &movie))
     return FALSE;
   for (at = 0; next_box (&movie, &at, &box);) {
-    const guint32 entry = box.type == clip_read_32_be ("trak") ?
-        find_video_entry (&box) : 0;
+    const guint32 entry = box.type == clip_read_32_be ("trak") ? find_video_entry (&box) : 0;
 
-    if (entry == clip_read_32_be ("encv")
-        || entry == clip_read_32_be ("drmi"))
+    if (entry == clip_read_32_be ("encv") || entry == clip_read_32_be ("drmi"))
       encrypted = TRUE;
     else if (entry)
       return FALSE;
@@ -182,16 +169,16 @@ clip_quicktime_is_encrypted (guint8 * data, gsize size)
 
 /* 8.8.1 */
 static gboolean
-is_fragmented (guint8 * data, gsize size)
+is_fragmented (guint8 *data, gsize size)
 {
-  Box file = {.data = data,.size = size }, movie, box;
+  Box file = { .data = data, .size = size }, movie, box;
   gsize at = 0;
 
   return next_box (&file, &at, &movie) && find_box (&movie, "mvex", &box);
 }
 
 GstPadProbeReturn
-clip_quicktime_watch (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+clip_quicktime_watch (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
   ClipQuicktime *file = data;

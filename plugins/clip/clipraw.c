@@ -5,15 +5,15 @@
 
 /* The bytes of a row of a plane, without padding; *rows: how many there are. */
 static gsize
-row_bytes (const GstVideoInfo * info, guint plane, gsize * rows)
+row_bytes (const GstVideoInfo *info, guint plane, gsize *rows)
 {
   gsize bytes = 0;
 
   *rows = 0;
   for (guint c = 0; c < GST_VIDEO_INFO_N_COMPONENTS (info); c++)
     if (GST_VIDEO_INFO_COMP_PLANE (info, c) == plane) {
-      bytes = MAX (bytes, (gsize) GST_VIDEO_INFO_COMP_WIDTH (info, c)
-          * GST_VIDEO_INFO_COMP_PSTRIDE (info, c));
+      bytes = MAX (bytes,
+          (gsize) GST_VIDEO_INFO_COMP_WIDTH (info, c) * GST_VIDEO_INFO_COMP_PSTRIDE (info, c));
       *rows = MAX (*rows, (gsize) GST_VIDEO_INFO_COMP_HEIGHT (info, c));
     }
 
@@ -21,7 +21,7 @@ row_bytes (const GstVideoInfo * info, guint plane, gsize * rows)
 }
 
 static gsize
-tight_bytes (const GstVideoInfo * info)
+tight_bytes (const GstVideoInfo *info)
 {
   gsize bytes = 0;
 
@@ -35,10 +35,9 @@ tight_bytes (const GstVideoInfo * info)
 }
 
 static GstBuffer *
-spread (const GstVideoInfo * info, const guint8 * from)
+spread (const GstVideoInfo *info, const guint8 *from)
 {
-  GstBuffer *buffer = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (info),
-      NULL);
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (info), NULL);
   GstMapInfo map;
 
   if (!gst_buffer_map (buffer, &map, GST_MAP_WRITE)) {
@@ -62,7 +61,7 @@ spread (const GstVideoInfo * info, const guint8 * from)
 }
 
 GstBuffer *
-clip_raw_pad (const GstVideoInfo * info, GstBuffer * buffer, gchar ** reason)
+clip_raw_pad (const GstVideoInfo *info, GstBuffer *buffer, gchar **reason)
 {
   const gsize size = gst_buffer_get_size (buffer);
   GstBuffer *padded = NULL;
@@ -72,8 +71,7 @@ clip_raw_pad (const GstVideoInfo * info, GstBuffer * buffer, gchar ** reason)
     return buffer;
   if (!GST_VIDEO_FORMAT_INFO_IS_COMPLEX (info->finfo)
       && !GST_VIDEO_FORMAT_INFO_IS_TILED (info->finfo)
-      && !GST_VIDEO_FORMAT_INFO_HAS_PALETTE (info->finfo)
-      && size == tight_bytes (info)
+      && !GST_VIDEO_FORMAT_INFO_HAS_PALETTE (info->finfo) && size == tight_bytes (info)
       && gst_buffer_map (buffer, &map, GST_MAP_READ)) {
     padded = spread (info, map.data);
     gst_buffer_unmap (buffer, &map);
@@ -82,8 +80,8 @@ clip_raw_pad (const GstVideoInfo * info, GstBuffer * buffer, gchar ** reason)
     gst_buffer_copy_into (padded, buffer, GST_BUFFER_COPY_METADATA, 0, -1);
   else
     *reason = g_strdup_printf ("a raw frame of it has %" G_GSIZE_FORMAT
-        " bytes, but its header makes that %" G_GSIZE_FORMAT, size,
-        GST_VIDEO_INFO_SIZE (info));
+                               " bytes, but its header makes that %" G_GSIZE_FORMAT,
+        size, GST_VIDEO_INFO_SIZE (info));
   gst_buffer_unref (buffer);
 
   return padded;

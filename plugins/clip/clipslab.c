@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipslab.h"
 
-#ifdef __SANITIZE_ADDRESS__     /* which sees where blocks of malloc()'s end */
+#ifdef __SANITIZE_ADDRESS__ /* which sees where blocks of malloc()'s end */
 
 gpointer
 clip_slab_alloc (gsize bytes)
@@ -24,29 +24,26 @@ clip_slab_free (gpointer block)
 #define SLAB_BYTES ((gsize) 1 << 20)
 #define ALIGNMENT 16
 
-typedef struct
-{
+typedef struct {
   gsize bytes, used;
-  guint live;                   /* blocks that are not free */
+  guint live; /* blocks that are not free */
 } Slab;
 
 #define HEADER_BYTES ((sizeof (Slab) + ALIGNMENT - 1) & ~(gsize) (ALIGNMENT - 1))
 
 static GMutex lock;
-static Slab *current;           /* that blocks are taken from */
+static Slab *current; /* that blocks are taken from */
 
 static Slab *
 slab_new (gsize bytes)
 {
   const gsize mapped = bytes + SLAB_BYTES;
-  guint8 *start = mmap (NULL, mapped, PROT_READ | PROT_WRITE,
-      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  guint8 *start = mmap (NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   gsize before;
   Slab *slab;
 
   if (start == MAP_FAILED)
-    g_error ("%" G_GSIZE_FORMAT " bytes of memory could not be "
-        "allocated", bytes);
+    g_error ("%" G_GSIZE_FORMAT " bytes of memory could not be allocated", bytes);
   before = -(gsize) start & (SLAB_BYTES - 1);
   slab = (Slab *) (start + before);
   if (before)

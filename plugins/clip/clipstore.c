@@ -11,52 +11,48 @@
 
 typedef struct _Entry Entry;
 
-struct _Entry
-{
-  Entry *next;                  /* an older record of the same key */
+struct _Entry {
+  Entry *next; /* an older record of the same key */
   ClipPackFile *pack;
   ClipPackEntry where;
   gboolean verified, dropped;
 };
 
-struct _ClipStore
-{
-  guint refs;                   /* registry_lock */
-  gchar *name;                  /* in the registry */
+struct _ClipStore {
+  guint refs;  /* registry_lock */
+  gchar *name; /* in the registry */
   ClipPackFolder *folder;
-  GMutex write_lock;            /* one thread adds; taken before lock */
+  GMutex write_lock; /* one thread adds; taken before lock */
 
-  GMutex lock;                  /* what follows */
+  GMutex lock; /* what follows */
   guint64 max_bytes, pack_bytes;
   gboolean full;
-  GHashTable *index;            /* key (GBytes) -> Entry */
-  GPtrArray *dropped;           /* Entry: a thread may be at its checksum */
+  GHashTable *index;  /* key (GBytes) -> Entry */
+  GPtrArray *dropped; /* Entry: a thread may be at its checksum */
 };
 
-typedef struct
-{
-  ClipRecord record;            /* first: what callers hold */
+typedef struct {
+  ClipRecord record; /* first: what callers hold */
   gint refs;
   ClipSegment *segment;
 } Record;
 
 G_LOCK_DEFINE_STATIC (registry_lock);
-static GHashTable *registry;    /* name -> ClipStore */
+static GHashTable *registry; /* name -> ClipStore */
 
 /* The index */
 
 static void
 entry_free (gpointer data)
 {
-  for (Entry * entry = data, *next; entry; entry = next) {
+  for (Entry *entry = data, *next; entry; entry = next) {
     next = entry->next;
     g_free (entry);
   }
 }
 
 static void
-index_add (ClipPackFile * pack, const ClipPackEntry * where, GBytes * key,
-    gpointer data)
+index_add (ClipPackFile *pack, const ClipPackEntry *where, GBytes *key, gpointer data)
 {
   ClipStore *self = data;
   Entry *entry = g_new0 (Entry, 1);
@@ -77,7 +73,7 @@ index_add (ClipPackFile * pack, const ClipPackEntry * where, GBytes * key,
 
 /* With lock. */
 static void
-index_drop (ClipStore * self, GBytes * key, Entry * entry)
+index_drop (ClipStore *self, GBytes *key, Entry *entry)
 {
   Entry *first = g_hash_table_lookup (self->index, key);
   gpointer old_key;
@@ -101,7 +97,7 @@ index_drop (ClipStore * self, GBytes * key, Entry * entry)
 }
 
 static gboolean
-index_has (ClipStore * self, GBytes * key)
+index_has (ClipStore *self, GBytes *key)
 {
   gboolean has;
 
@@ -115,7 +111,7 @@ index_has (ClipStore * self, GBytes * key)
 /* Opening and closing */
 
 static void
-store_free (ClipStore * self)
+store_free (ClipStore *self)
 {
   g_hash_table_unref (self->index);
   g_ptr_array_unref (self->dropped);
@@ -128,15 +124,15 @@ store_free (ClipStore * self)
 
 /* Takes over the name. NULL: the folder cannot be written. */
 static ClipStore *
-store_new (gchar * name, const gchar * location, GError ** error)
+store_new (gchar *name, const gchar *location, GError **error)
 {
   ClipStore *self = g_new0 (ClipStore, 1);
 
   self->refs = 1;
   self->name = name;
   self->pack_bytes = PACK_BYTES;
-  self->index = g_hash_table_new_full (g_bytes_hash, g_bytes_equal,
-      (GDestroyNotify) g_bytes_unref, entry_free);
+  self->index = g_hash_table_new_full (
+      g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, entry_free);
   self->dropped = g_ptr_array_new_with_free_func (g_free);
   g_mutex_init (&self->lock);
   g_mutex_init (&self->write_lock);
@@ -148,7 +144,7 @@ store_new (gchar * name, const gchar * location, GError ** error)
 }
 
 ClipStore *
-clip_store_open (const gchar * location, guint64 max_bytes, GError ** error)
+clip_store_open (const gchar *location, guint64 max_bytes, GError **error)
 {
   ClipStore *self = NULL;
   GStatBuf status;
@@ -167,8 +163,8 @@ clip_store_open (const gchar * location, guint64 max_bytes, GError ** error)
   }
 
   /* one folder may have several paths */
-  name = g_strdup_printf ("%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT,
-      (guint64) status.st_dev, (guint64) status.st_ino);
+  name = g_strdup_printf (
+      "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, (guint64) status.st_dev, (guint64) status.st_ino);
   G_LOCK (registry_lock);
   if (!registry)
     registry = g_hash_table_new (g_str_hash, g_str_equal);
@@ -192,17 +188,18 @@ clip_store_open (const gchar * location, guint64 max_bytes, GError ** error)
 
   /* ERRORS */
 not_created:
-  clip_store_set_error (error, code, "Cannot create the folder %s: %s. Choose "
-      "another location, or create it.", location, g_strerror (code));
+  clip_store_set_error (error, code,
+      "Cannot create the folder %s: %s. Choose another location, or create it.", location,
+      g_strerror (code));
   return NULL;
 not_a_folder:
-  clip_store_set_error (error, ENOTDIR, "%s is not a folder. Choose another "
-      "location, or move the file away.", location);
+  clip_store_set_error (error, ENOTDIR,
+      "%s is not a folder. Choose another location, or move the file away.", location);
   return NULL;
 }
 
 ClipStore *
-clip_store_ref (ClipStore * self)
+clip_store_ref (ClipStore *self)
 {
   G_LOCK (registry_lock);
   self->refs++;
@@ -212,7 +209,7 @@ clip_store_ref (ClipStore * self)
 }
 
 void
-clip_store_unref (ClipStore * self)
+clip_store_unref (ClipStore *self)
 {
   G_LOCK (registry_lock);
   if (--self->refs == 0) {
@@ -228,7 +225,7 @@ clip_store_unref (ClipStore * self)
 /* Records */
 
 ClipRecord *
-clip_record_ref (ClipRecord * record)
+clip_record_ref (ClipRecord *record)
 {
   g_atomic_int_inc (&((Record *) record)->refs);
 
@@ -236,7 +233,7 @@ clip_record_ref (ClipRecord * record)
 }
 
 void
-clip_record_unref (ClipRecord * record)
+clip_record_unref (ClipRecord *record)
 {
   Record *self = (Record *) record;
 
@@ -247,7 +244,7 @@ clip_record_unref (ClipRecord * record)
 }
 
 static guint64
-record_checksum (GBytes * key, const ClipStoreChunk * chunks, guint n_chunks)
+record_checksum (GBytes *key, const ClipStoreChunk *chunks, guint n_chunks)
 {
   XXH3_state_t *state = XXH3_createState ();
   gconstpointer bytes;
@@ -255,7 +252,7 @@ record_checksum (GBytes * key, const ClipStoreChunk * chunks, guint n_chunks)
   gsize size;
 
   if (!state)
-    g_error ("out of memory");  /* as g_malloc() does */
+    g_error ("out of memory"); /* as g_malloc() does */
   XXH3_64bits_reset (state);
   bytes = g_bytes_get_data (key, &size);
   XXH3_64bits_update (state, bytes, size);
@@ -269,7 +266,7 @@ record_checksum (GBytes * key, const ClipStoreChunk * chunks, guint n_chunks)
 
 /* Has the kernel read the whole record at once, not by page faults. */
 static void
-read_ahead (const ClipSegment * segment, const guint8 * data, gsize size)
+read_ahead (const ClipSegment *segment, const guint8 *data, gsize size)
 {
   const gsize page = sysconf (_SC_PAGESIZE);
   const gsize before = (data - segment->base) % page;
@@ -280,11 +277,10 @@ read_ahead (const ClipSegment * segment, const guint8 * data, gsize size)
 
 /* FALSE: the record is damaged, and dropped. */
 static gboolean
-verify (ClipStore * self, GBytes * key, Entry * entry, const guint8 * data)
+verify (ClipStore *self, GBytes *key, Entry *entry, const guint8 *data)
 {
   const ClipStoreChunk chunk = { data, entry->where.data_size };
-  const gboolean good =
-      record_checksum (key, &chunk, 1) == entry->where.checksum;
+  const gboolean good = record_checksum (key, &chunk, 1) == entry->where.checksum;
 
   g_mutex_lock (&self->lock);
   if (good)
@@ -293,14 +289,14 @@ verify (ClipStore * self, GBytes * key, Entry * entry, const guint8 * data)
     index_drop (self, key, entry);
   g_mutex_unlock (&self->lock);
   if (!good)
-    g_debug ("%s: the record at byte %" G_GUINT64_FORMAT " is damaged: dropped",
-        entry->pack->path, entry->where.offset);
+    g_debug ("%s: the record at byte %" G_GUINT64_FORMAT " is damaged: dropped", entry->pack->path,
+        entry->where.offset);
 
   return good;
 }
 
 ClipRecord *
-clip_store_find (ClipStore * self, GBytes * key)
+clip_store_find (ClipStore *self, GBytes *key)
 {
   for (;;) {
     ClipSegment *segment = NULL;
@@ -326,8 +322,7 @@ clip_store_find (ClipStore * self, GBytes * key)
       continue;
     if (!segment)
       return NULL;
-    data = segment->base
-        + (clip_pack_entry_data (&entry->where) - segment->offset);
+    data = segment->base + (clip_pack_entry_data (&entry->where) - segment->offset);
     read_ahead (segment, data, entry->where.data_size);
     if (!verified && !verify (self, key, entry, data)) {
       clip_segment_unref (segment);
@@ -345,8 +340,8 @@ clip_store_find (ClipStore * self, GBytes * key)
 
 /* With write_lock. */
 static ClipStoreResult
-add (ClipStore * self, GBytes * key, ClipPackEntry * where,
-    const ClipStoreChunk * chunks, guint n_chunks, GError ** error)
+add (ClipStore *self, GBytes *key, ClipPackEntry *where, const ClipStoreChunk *chunks,
+    guint n_chunks, GError **error)
 {
   guint64 max_bytes, pack_bytes;
 
@@ -359,13 +354,12 @@ add (ClipStore * self, GBytes * key, ClipPackEntry * where,
   /* the file's last process, or another thread of ours, may have added it */
   if (index_has (self, key))
     return CLIP_STORE_ADDED;
-  return clip_pack_folder_add (self->folder, where, max_bytes, key, chunks,
-      n_chunks, error);
+  return clip_pack_folder_add (self->folder, where, max_bytes, key, chunks, n_chunks, error);
 }
 
 ClipStoreResult
-clip_store_add (ClipStore * self, GBytes * key, const ClipStoreChunk * chunks,
-    guint n_chunks, GError ** error)
+clip_store_add (
+    ClipStore *self, GBytes *key, const ClipStoreChunk *chunks, guint n_chunks, GError **error)
 {
   ClipPackEntry where = { 0 };
   ClipStoreResult result;
@@ -391,13 +385,13 @@ clip_store_add (ClipStore * self, GBytes * key, const ClipStoreChunk * chunks,
 
   /* ERRORS */
 key_too_long:
-  clip_store_set_error (error, EINVAL, "A key of %" G_GUINT64_FORMAT
-      " bytes is too long: use a checksum of it.", where.key_size);
+  clip_store_set_error (error, EINVAL,
+      "A key of %" G_GUINT64_FORMAT " bytes is too long: use a checksum of it.", where.key_size);
   return CLIP_STORE_FAILED;
 }
 
 gboolean
-clip_store_is_full (ClipStore * self)
+clip_store_is_full (ClipStore *self)
 {
   gboolean full;
 
@@ -409,7 +403,7 @@ clip_store_is_full (ClipStore * self)
 }
 
 void
-clip_store_get_stats (ClipStore * self, ClipStoreStats * stats)
+clip_store_get_stats (ClipStore *self, ClipStoreStats *stats)
 {
   stats->bytes = clip_pack_folder_get_bytes (self->folder);
   g_mutex_lock (&self->lock);
@@ -419,7 +413,7 @@ clip_store_get_stats (ClipStore * self, ClipStoreStats * stats)
 }
 
 void
-clip_store_set_pack_bytes (ClipStore * self, guint64 pack_bytes)
+clip_store_set_pack_bytes (ClipStore *self, guint64 pack_bytes)
 {
   g_mutex_lock (&self->lock);
   self->pack_bytes = pack_bytes;

@@ -9,16 +9,14 @@
  * that are preempted. */
 #define NICE 10
 
-struct _ClipTaskPool
-{
+struct _ClipTaskPool {
   GstTaskPool parent;
   gboolean yielding;
 };
 
 G_DEFINE_TYPE (ClipTaskPool, clip_task_pool, GST_TYPE_TASK_POOL);
 
-typedef struct
-{
+typedef struct {
   GstTaskPoolFunction func;
   gpointer data;
   gboolean yielding;
@@ -47,8 +45,7 @@ run_task (gpointer data)
 }
 
 static gpointer
-clip_task_pool_push (GstTaskPool * pool, GstTaskPoolFunction func,
-    gpointer data, GError ** error)
+clip_task_pool_push (GstTaskPool *pool, GstTaskPoolFunction func, gpointer data, GError **error)
 {
   ClipTask *task = g_new (ClipTask, 1);
   GThread *thread;
@@ -64,31 +61,31 @@ clip_task_pool_push (GstTaskPool * pool, GstTaskPoolFunction func,
 }
 
 static void
-clip_task_pool_join (GstTaskPool * pool, gpointer id)
+clip_task_pool_join (GstTaskPool *pool, gpointer id)
 {
   if (id)
     g_thread_join (id);
 }
 
 static void
-clip_task_pool_dispose_handle (GstTaskPool * pool, gpointer id)
+clip_task_pool_dispose_handle (GstTaskPool *pool, gpointer id)
 {
   if (id)
     g_thread_unref (id);
 }
 
 static void
-clip_task_pool_prepare (GstTaskPool * pool, GError ** error)
+clip_task_pool_prepare (GstTaskPool *pool, GError **error)
 {
 }
 
 static void
-clip_task_pool_cleanup (GstTaskPool * pool)
+clip_task_pool_cleanup (GstTaskPool *pool)
 {
 }
 
 static void
-clip_task_pool_class_init (ClipTaskPoolClass * klass)
+clip_task_pool_class_init (ClipTaskPoolClass *klass)
 {
   GstTaskPoolClass *pool_class = GST_TASK_POOL_CLASS (klass);
 
@@ -100,7 +97,7 @@ clip_task_pool_class_init (ClipTaskPoolClass * klass)
 }
 
 static void
-clip_task_pool_init (ClipTaskPool * self)
+clip_task_pool_init (ClipTaskPool *self)
 {
 }
 

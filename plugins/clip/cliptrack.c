@@ -19,40 +19,39 @@ GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
  * out by itself: libav's for GIF */
 #define MAX_PAST_END 1000
 
-struct _ClipTrack
-{
+struct _ClipTrack {
   ClipChain *chain;
   GstPad *sink;
-  gpointer root;                /* the demuxer's pad, to know it by */
+  gpointer root; /* the demuxer's pad, to know it by */
   gchar *stream;
   GstStreamFlags flags;
-  gboolean picture;             /* a picture, as covers are */
+  gboolean picture; /* a picture, as covers are */
   gboolean eos;
 
   /* Its streaming thread's */
   ClipPacketFormat format;
   GstCaps *caps;
-  GstCaps *described;           /* the same, and what the first packet tells */
+  GstCaps *described; /* the same, and what the first packet tells */
   GstSegment segment;
-  guint segment_packets;        /* packets before it */
-  gboolean part;                /* no packet of it came yet, others did before */
-  GstClockTime segment_length;  /* of its packets, together */
-  GstClockTime open;            /* when its first picture is shown, if others that need
+  guint segment_packets;       /* packets before it */
+  gboolean part;               /* no packet of it came yet, others did before */
+  GstClockTime segment_length; /* of its packets, together */
+  GstClockTime open;           /* when its first picture is shown, if others that need
                                  * what lies before that go before; or NONE */
-  gboolean open_parts;          /* such others are shown */
-  GArray *packets;              /* of ClipPacket */
-  GPtrArray *kept;              /* of GstSample: packets with their caps */
+  gboolean open_parts;         /* such others are shown */
+  GArray *packets;             /* of ClipPacket */
+  GPtrArray *kept;             /* of GstSample: packets with their caps */
 };
 
 GstCaps *
-clip_track_get_caps (const ClipTrack * track)
+clip_track_get_caps (const ClipTrack *track)
 {
   return track->described ? gst_caps_ref (track->described)
-      : gst_pad_get_current_caps (track->sink);
+                          : gst_pad_get_current_caps (track->sink);
 }
 
 void
-clip_track_free (ClipTrack * track)
+clip_track_free (ClipTrack *track)
 {
   gst_object_unref (track->sink);
   gst_clear_caps (&track->caps);
@@ -67,16 +66,14 @@ clip_track_free (ClipTrack * track)
 
 /* Stream time, which is the same after a seek. */
 static GstClockTime
-stream_time (const ClipTrack * track, GstClockTime time)
+stream_time (const ClipTrack *track, GstClockTime time)
 {
   guint64 streamed;
   gint sign;
 
-  if (!GST_CLOCK_TIME_IS_VALID (time)
-      || track->segment.format != GST_FORMAT_TIME)
+  if (!GST_CLOCK_TIME_IS_VALID (time) || track->segment.format != GST_FORMAT_TIME)
     return GST_CLOCK_TIME_NONE;
-  sign = gst_segment_to_stream_time_full (&track->segment, GST_FORMAT_TIME,
-      time, &streamed);
+  sign = gst_segment_to_stream_time_full (&track->segment, GST_FORMAT_TIME, time, &streamed);
   /* What lies before the first frame, decoding times do, is before zero */
   if (sign < 0)
     return streamed > G_MAXINT64 ? GST_CLOCK_TIME_NONE : -streamed;
@@ -87,10 +84,11 @@ stream_time (const ClipTrack * track, GstClockTime time)
 /* The times that are to be believed: AVI and ASF have one time a chunk or packet,
  * and that is no picture's; what mxfdemux tells are places in the file. */
 static void
-take_times (const ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
+take_times (const ClipTrack *track, GstBuffer *buffer, ClipPacket *packet)
 {
-  packet->pts = track->chain->container == CLIP_CONTAINER_UNORDERED ?
-      GST_CLOCK_TIME_NONE : stream_time (track, GST_BUFFER_PTS (buffer));
+  packet->pts = track->chain->container == CLIP_CONTAINER_UNORDERED
+      ? GST_CLOCK_TIME_NONE
+      : stream_time (track, GST_BUFFER_PTS (buffer));
   packet->dts = stream_time (track, GST_BUFFER_DTS_OR_PTS (buffer));
 }
 
@@ -98,7 +96,7 @@ take_times (const ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
  * and the pictures that are shown before it lack what they refer to; unless it is the
  * file's first one. */
 static void
-watch_open (ClipTrack * track, GstBuffer * buffer, guint flags)
+watch_open (ClipTrack *track, GstBuffer *buffer, guint flags)
 {
   const GstClockTime pts = GST_BUFFER_PTS (buffer);
   const ClipCodec codec = track->format.codec;
@@ -107,30 +105,29 @@ watch_open (ClipTrack * track, GstBuffer * buffer, guint flags)
     return;
   if (track->packets->len == 0 || track->part)
     track->open = GST_BUFFER_DTS_IS_VALID (buffer) && GST_BUFFER_DTS (buffer) > 0
-        && !(flags & CLIP_PACKET_RESET)
-        && !g_atomic_int_get (&track->chain->quicktime.fragmented) ? pts
+            && !(flags & CLIP_PACKET_RESET)
+            && !g_atomic_int_get (&track->chain->quicktime.fragmented)
+        ? pts
         : GST_CLOCK_TIME_NONE;
   else if (flags & CLIP_PACKET_START)
     track->open = GST_CLOCK_TIME_NONE;
   /* of H.265 RADL pictures need nothing of it */
-  else if (GST_CLOCK_TIME_IS_VALID (track->open) && pts < track->open
-      && pts >= track->segment.start && (codec == CLIP_CODEC_H264
-          || flags & CLIP_PACKET_LEADING))
+  else if (GST_CLOCK_TIME_IS_VALID (track->open) && pts < track->open && pts >= track->segment.start
+      && (codec == CLIP_CODEC_H264 || flags & CLIP_PACKET_LEADING))
     track->open_parts = TRUE;
 }
 
 /* A parser takes a time that comes twice, one right after the other, for one that
  * was not told again. */
 static gboolean
-is_timed (const ClipChain * chain)
+is_timed (const ClipChain *chain)
 {
-  return chain->container == CLIP_CONTAINER_MATROSKA
-      || chain->container == CLIP_CONTAINER_QUICKTIME
+  return chain->container == CLIP_CONTAINER_MATROSKA || chain->container == CLIP_CONTAINER_QUICKTIME
       || chain->container == CLIP_CONTAINER_TIMED;
 }
 
 static void
-describe_packet (ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
+describe_packet (ClipTrack *track, GstBuffer *buffer, ClipPacket *packet)
 {
   const GstSegment *segment = &track->segment;
   const GstClockTime pts = GST_BUFFER_PTS (buffer);
@@ -149,8 +146,7 @@ describe_packet (ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
   if (is_timed (track->chain) && !GST_CLOCK_TIME_IS_VALID (pts))
     packet->flags |= CLIP_PACKET_SAME;
   /* elsewhere a segment's ends are a header's guess */
-  if (track->chain->container != CLIP_CONTAINER_QUICKTIME
-      || !GST_CLOCK_TIME_IS_VALID (pts))
+  if (track->chain->container != CLIP_CONTAINER_QUICKTIME || !GST_CLOCK_TIME_IS_VALID (pts))
     return;
   if (track->part)
     packet->flags |= CLIP_PACKET_PART;
@@ -168,7 +164,7 @@ describe_packet (ClipTrack * track, GstBuffer * buffer, ClipPacket * packet)
  * of its packets are long cuts nothing away: without an edit list it is the
  * length of what comes, wherever that begins. */
 static void
-settle_segment (ClipTrack * track)
+settle_segment (ClipTrack *track)
 {
   const GstSegment *segment = &track->segment;
   const guint n = track->packets->len - track->segment_packets;
@@ -177,8 +173,7 @@ settle_segment (ClipTrack * track)
   if (n == 0)
     return;
   cuts = GST_CLOCK_TIME_IS_VALID (segment->stop)
-      && segment->stop - segment->start + track->segment_length / n / 2
-      < track->segment_length;
+      && segment->stop - segment->start + track->segment_length / n / 2 < track->segment_length;
   for (guint i = track->segment_packets; i < track->packets->len; i++) {
     ClipPacket *packet = &g_array_index (track->packets, ClipPacket, i);
 
@@ -194,7 +189,7 @@ settle_segment (ClipTrack * track)
  * where a frame is shown before those that came so far, and then its stream time is
  * wrong: the first one holds. */
 static void
-take_segment (ClipTrack * track, GstEvent * event)
+take_segment (ClipTrack *track, GstEvent *event)
 {
   GstSegment now;
 
@@ -209,7 +204,7 @@ take_segment (ClipTrack * track, GstEvent * event)
 }
 
 static void
-keep_packet (ClipTrack * track, GstBuffer * buffer)
+keep_packet (ClipTrack *track, GstBuffer *buffer)
 {
   ClipChain *chain = track->chain;
   gboolean keeps;
@@ -219,8 +214,7 @@ keep_packet (ClipTrack * track, GstBuffer * buffer)
   keeps = chain->keeps &= chain->kept <= MAX_KEPT;
   g_mutex_unlock (&chain->job->lock);
   if (keeps)
-    g_ptr_array_add (track->kept, gst_sample_new (buffer, track->caps, NULL,
-            NULL));
+    g_ptr_array_add (track->kept, gst_sample_new (buffer, track->caps, NULL, NULL));
   else
     g_ptr_array_set_size (track->kept, 0);
 }
@@ -234,12 +228,11 @@ clip_chain_feed_kept (gpointer data)
   GPtrArray *kept = self->track->kept;
   GstFlowReturn ret = GST_FLOW_OK;
 
-  for (guint i = self->from; i <= self->to && ret == GST_FLOW_OK
-      && !clip_chain_is_stopping (self); i++) {
+  for (guint i = self->from; i <= self->to && ret == GST_FLOW_OK && !clip_chain_is_stopping (self);
+      i++) {
     GstSample *sample = g_ptr_array_index (kept, i);
 
-    ret = clip_chain_feed (self, i, gst_sample_get_buffer (sample),
-        gst_sample_get_caps (sample));
+    ret = clip_chain_feed (self, i, gst_sample_get_buffer (sample), gst_sample_get_caps (sample));
   }
 }
 
@@ -247,7 +240,7 @@ clip_chain_feed_kept (gpointer data)
  * index's. After a seek its times tell (its size does not: a parser may put
  * headers before it), from then on packets are counted. */
 static gint64
-number_packet (ClipTrack * track, GstBuffer * buffer)
+number_packet (ClipTrack *track, GstBuffer *buffer)
 {
   ClipChain *self = track->chain;
   const ClipIndex *index = self->index;
@@ -260,8 +253,7 @@ number_packet (ClipTrack * track, GstBuffer * buffer)
     /* further on there is nothing to start from */
     if (number > self->from)
       return -1;
-  } else if (number >= index->n_packets
-      || index->packets[number].pts != packet.pts
+  } else if (number >= index->n_packets || index->packets[number].pts != packet.pts
       || index->packets[number].dts != packet.dts
       || index->packets[number].size != gst_buffer_get_size (buffer)) {
     return -1;
@@ -276,7 +268,7 @@ number_packet (ClipTrack * track, GstBuffer * buffer)
 
 /* Holds the first packet until it is known which are wanted. FALSE: drop it. */
 static gboolean
-wait_open (ClipChain * self)
+wait_open (ClipChain *self)
 {
   ClipJob *job = self->job;
   gboolean ok;
@@ -296,7 +288,7 @@ wait_open (ClipChain * self)
 }
 
 static GstFlowReturn
-track_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+track_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   ClipTrack *track = gst_pad_get_element_private (pad);
   ClipChain *self = track->chain;
@@ -347,7 +339,7 @@ track_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 }
 
 static gboolean
-track_event (GstPad * pad, GstObject * parent, GstEvent * event)
+track_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   ClipTrack *track = gst_pad_get_element_private (pad);
   ClipChain *self = track->chain;
@@ -389,7 +381,7 @@ track_event (GstPad * pad, GstObject * parent, GstEvent * event)
 }
 
 static gboolean
-track_query (GstPad * pad, GstObject * parent, GstQuery * query)
+track_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   ClipTrack *track = gst_pad_get_element_private (pad);
   GstCaps *filter, *caps;
@@ -406,7 +398,7 @@ track_query (GstPad * pad, GstObject * parent, GstQuery * query)
 
 /* The part of a stream's id that does not depend on where its file lies. */
 static gchar *
-stream_name (GstPad * pad, GstStreamFlags * flags)
+stream_name (GstPad *pad, GstStreamFlags *flags)
 {
   GstEvent *event = gst_pad_get_sticky_event (pad, GST_EVENT_STREAM_START, 0);
   const gchar *id, *slash;
@@ -425,7 +417,7 @@ stream_name (GstPad * pad, GstStreamFlags * flags)
 }
 
 GstPadProbeReturn
-clip_chain_watch_end (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+clip_chain_watch_end (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   ClipChain *self = data;
 
@@ -438,8 +430,8 @@ clip_chain_watch_end (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   if (self->past_end == MAX_PAST_END + 1) {
     /* nor will it, then, find any video */
     if (self->tracks->len == 0)
-      clip_chain_set_error_locked (self, g_strdup ("it is cut off: it ends "
-              "before its first packets are whole"), FALSE);
+      clip_chain_set_error_locked (
+          self, g_strdup ("it is cut off: it ends before its first packets are whole"), FALSE);
     g_cond_broadcast (&self->job->cond);
   }
   g_mutex_unlock (&self->job->lock);
@@ -455,14 +447,14 @@ clip_chain_watch_end (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 
 /* The one that is decoded. */
 static void
-take_track (ClipChain * self, ClipTrack * track)
+take_track (ClipChain *self, ClipTrack *track)
 {
   self->track = track;
   self->track_pad = track ? track->sink : NULL;
 }
 
 void
-clip_chain_add_track (ClipChain * self, GstPad * pad, GstPad * root)
+clip_chain_add_track (ClipChain *self, GstPad *pad, GstPad *root)
 {
   ClipTrack *track = g_new0 (ClipTrack, 1);
   GstCaps *caps = gst_pad_get_current_caps (pad);
@@ -473,12 +465,10 @@ clip_chain_add_track (ClipChain * self, GstPad * pad, GstPad * root)
   track->root = root;
   track->stream = stream_name (root, &track->flags);
   track->picture = !gst_caps_is_empty (caps) && !gst_caps_is_any (caps)
-      && g_str_has_prefix (gst_structure_get_name (gst_caps_get_structure
-          (caps, 0)), "image/");
+      && g_str_has_prefix (gst_structure_get_name (gst_caps_get_structure (caps, 0)), "image/");
   gst_caps_unref (caps);
   track->packets = g_array_new (FALSE, FALSE, sizeof (ClipPacket));
-  track->kept = g_ptr_array_new_with_free_func ((GDestroyNotify)
-      gst_sample_unref);
+  track->kept = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_sample_unref);
   gst_segment_init (&track->segment, GST_FORMAT_UNDEFINED);
   track->sink = gst_object_ref_sink (gst_pad_new (NULL, GST_PAD_SINK));
   gst_pad_set_element_private (track->sink, track);
@@ -489,18 +479,15 @@ clip_chain_add_track (ClipChain * self, GstPad * pad, GstPad * root)
   g_mutex_lock (&self->job->lock);
   g_ptr_array_set_free_func (self->tracks, (GDestroyNotify) clip_track_free);
   g_ptr_array_add (self->tracks, track);
-  if (self->index && !self->track
-      && !strcmp (track->stream, self->index->stream))
+  if (self->index && !self->track && !strcmp (track->stream, self->index->stream))
     take_track (self, track);
   g_mutex_unlock (&self->job->lock);
-  if (gst_pad_link_full (pad, track->sink, GST_PAD_LINK_CHECK_NOTHING)
-      != GST_PAD_LINK_OK)
-    clip_chain_set_error (self, g_strdup ("its video stream could not be "
-        "linked"), FALSE);
+  if (gst_pad_link_full (pad, track->sink, GST_PAD_LINK_CHECK_NOTHING) != GST_PAD_LINK_OK)
+    clip_chain_set_error (self, g_strdup ("its video stream could not be linked"), FALSE);
 }
 
 void
-clip_chain_end_track (ClipChain * self, GstPad * root)
+clip_chain_end_track (ClipChain *self, GstPad *root)
 {
   g_mutex_lock (&self->job->lock);
   for (guint i = 0; i < self->tracks->len; i++) {
@@ -515,7 +502,7 @@ clip_chain_end_track (ClipChain * self, GstPad * root)
 /* The index */
 
 gboolean
-clip_chain_is_read (const ClipChain * self)
+clip_chain_is_read (const ClipChain *self)
 {
   /* a demuxer shows all that it found before anything of it comes */
   if (self->tracks->len == 0)
@@ -533,7 +520,7 @@ clip_chain_is_read (const ClipChain * self)
 /* Whether a is rather what a player shows: the container's own choice, then what
  * moves, then the first. */
 static gboolean
-is_better (const ClipTrack * a, const ClipTrack * b)
+is_better (const ClipTrack *a, const ClipTrack *b)
 {
   const gboolean a_on = !(a->flags & GST_STREAM_FLAG_UNSELECT);
   const gboolean b_on = !(b->flags & GST_STREAM_FLAG_UNSELECT);
@@ -551,27 +538,29 @@ is_better (const ClipTrack * a, const ClipTrack * b)
 }
 
 gboolean
-clip_chain_make_index (ClipChain * self)
+clip_chain_make_index (ClipChain *self)
 {
   ClipTrack *best = NULL;
 
   for (guint i = 0; i < self->tracks->len; i++) {
     ClipTrack *track = g_ptr_array_index (self->tracks, i);
 
-    if (self->video_track < 0 ? track->packets->len > 0
-        && (!best || is_better (track, best)) : i == (guint) self->video_track)
+    if (self->video_track < 0 ? track->packets->len > 0 && (!best || is_better (track, best))
+                              : i == (guint) self->video_track)
       best = track;
   }
   if (!best && self->video_track >= 0 && self->tracks->len > 0)
-    clip_chain_set_error_locked (self, g_strdup_printf ("video-track=%d, but "
-            "its video tracks are 0 to %u", self->video_track,
-            self->tracks->len - 1), FALSE);
+    clip_chain_set_error_locked (self,
+        g_strdup_printf ("video-track=%d, but its video tracks are 0 to %u", self->video_track,
+            self->tracks->len - 1),
+        FALSE);
   if (!best || best->packets->len == 0)
     return FALSE;
   if (best->open_parts) {
-    clip_chain_set_error_locked (self, g_strdup ("its edit list begins with "
-            "pictures that need what lies before, which GStreamer's qtdemux "
-            "leaves out; encode it again, or let the list begin at a key frame"),
+    clip_chain_set_error_locked (self,
+        g_strdup (
+            "its edit list begins with pictures that need what lies before, which GStreamer's "
+            "qtdemux leaves out; encode it again, or let the list begin at a key frame"),
         FALSE);
     return FALSE;
   }
@@ -580,14 +569,12 @@ clip_chain_make_index (ClipChain * self)
       (const ClipPacket *) best->packets->data, best->packets->len);
   take_track (self, best);
   for (guint i = 0; i < best->packets->len; i++)
-    GST_LOG_OBJECT (self, "packet %u: pts %" GST_TIME_FORMAT " dts %"
-        GST_TIME_FORMAT " flags %#x, frame %d", i,
-        GST_TIME_ARGS (self->index->packets[i].pts),
-        GST_TIME_ARGS (self->index->packets[i].dts),
+    GST_LOG_OBJECT (self,
+        "packet %u: pts %" GST_TIME_FORMAT " dts %" GST_TIME_FORMAT " flags %#x, frame %d", i,
+        GST_TIME_ARGS (self->index->packets[i].pts), GST_TIME_ARGS (self->index->packets[i].dts),
         self->index->packets[i].flags, (gint) self->index->ranks[i]);
-  GST_DEBUG_OBJECT (self, "%s: track %s, %u packets, %u frames%s",
-      self->job->path, best->stream, self->index->n_packets,
-      self->index->n_frames, self->index->counted ? ", counted" : "");
+  GST_DEBUG_OBJECT (self, "%s: track %s, %u packets, %u frames%s", self->job->path, best->stream,
+      self->index->n_packets, self->index->n_frames, self->index->counted ? ", counted" : "");
 
   return TRUE;
 }

@@ -23,20 +23,20 @@ clip_window_linspace (guint64 stop, guint num, guint i)
 
 /* Frames are spread over the whole clip: there is no window to place. */
 static gboolean
-spreads (const ClipWindow * window)
+spreads (const ClipWindow *window)
 {
   return window->interval == 0 || window->mode == CNN3D_WINDOW_UNIFORM;
 }
 
 guint
-clip_window_views (const ClipWindow * window, gboolean training)
+clip_window_views (const ClipWindow *window, gboolean training)
 {
   return training || spreads (window) ? 1 : window->views;
 }
 
 void
-clip_window_plan (const ClipWindow * window, guint64 total, gboolean training,
-    guint epoch, guint64 sample, guint64 * wanted)
+clip_window_plan (const ClipWindow *window, guint64 total, gboolean training, guint epoch,
+    guint64 sample, guint64 *wanted)
 {
   const guint num = window->num_frames;
   const guint views = clip_window_views (window, training);
@@ -55,9 +55,7 @@ clip_window_plan (const ClipWindow * window, guint64 total, gboolean training,
     if (views > 1) {
       start = clip_window_linspace (total - length, views, view);
     } else if (training && window->mode == CNN3D_WINDOW_RANDOM) {
-      const Cnn3dRandomKey key = {
-        window->seed, epoch, CNN3D_RANDOM_WINDOW, sample
-      };
+      const Cnn3dRandomKey key = { window->seed, epoch, CNN3D_RANDOM_WINDOW, sample };
 
       start = cnn3d_random_below (&key, 0, total - length + 1);
     } else {
@@ -69,14 +67,13 @@ clip_window_plan (const ClipWindow * window, guint64 total, gboolean training,
 }
 
 void
-clip_window_plan_times (const ClipWindow * window, const guint64 * times,
-    guint64 n, gboolean training, guint epoch, guint64 sample,
-    guint64 * wanted)
+clip_window_plan_times (const ClipWindow *window, const guint64 *times, guint64 n,
+    gboolean training, guint epoch, guint64 sample, guint64 *wanted)
 {
   const guint total = clip_window_views (window, training) * window->num_frames;
 
-  clip_window_plan (window, frame_rate_count (window->rate, times, n), training,
-      epoch, sample, wanted);
+  clip_window_plan (
+      window, frame_rate_count (window->rate, times, n), training, epoch, sample, wanted);
   for (guint i = 0; i < total; i++)
     wanted[i] = frame_rate_source (window->rate, times, n, wanted[i]);
 }

@@ -7,11 +7,11 @@
 #include "src/settings/choices.h"
 
 typedef struct {
-  guint num_frames;             /* frames of a view, at least 1 */
-  guint interval;               /* of one frame to the next; 0: even spread */
-  FrameRate rate;               /* of the frames that are counted */
-  gint mode;                    /* Cnn3dWindow */
-  guint views;                  /* at least 1; when training it counts as 1 */
+  guint num_frames; /* frames of a view, at least 1 */
+  guint interval;   /* of one frame to the next; 0: even spread */
+  FrameRate rate;   /* of the frames that are counted */
+  gint mode;        /* Cnn3dWindow */
+  guint views;      /* at least 1; when training it counts as 1 */
   guint64 seed;
 } ClipWindow;
 
@@ -21,19 +21,18 @@ guint64 clip_window_linspace (guint64 stop, guint num, guint i);
 
 /* Views that a clip gives: 1 when training or when its frames are spread
  * evenly over the whole clip. */
-guint clip_window_views (const ClipWindow * window, gboolean training);
+guint clip_window_views (const ClipWindow *window, gboolean training);
 
 /* Fills wanted[views * num_frames] with frame numbers, view after view, each
  * view's not decreasing, all below `total`.
  * total: frames in the clip, at least 1
  * sample, epoch: what the draw of a random window is keyed by */
-void clip_window_plan (const ClipWindow * window, guint64 total,
-    gboolean training, guint epoch, guint64 sample, guint64 * wanted);
+void clip_window_plan (const ClipWindow *window, guint64 total, gboolean training, guint epoch,
+    guint64 sample, guint64 *wanted);
 
 /* The same of the clip at the window's rate, which is not 0.
  * times: [n] of the clip's frames, ns, not decreasing, n at least 1 */
-void clip_window_plan_times (const ClipWindow * window, const guint64 * times,
-    guint64 n, gboolean training, guint epoch, guint64 sample,
-    guint64 * wanted);
+void clip_window_plan_times (const ClipWindow *window, const guint64 *times, guint64 n,
+    gboolean training, guint epoch, guint64 sample, guint64 *wanted);
 
 #endif

@@ -5,12 +5,11 @@
 /* Some 20,000 clips of 60 frames; of others the file is read again */
 #define MAX_INDEX_BYTES (64 * 1024 * 1024)
 
-struct _ClipWorkers
-{
+struct _ClipWorkers {
   ClipChainSettings settings;
   gboolean yielding;
   GAsyncQueue *jobs;
-  ClipJob *stop;                /* a job that means the end */
+  ClipJob *stop; /* a job that means the end */
   GPtrArray *threads;
 };
 
@@ -32,8 +31,7 @@ work (gpointer data)
 }
 
 ClipWorkers *
-clip_workers_new (const ClipChainSettings * settings, guint num_workers,
-    GError ** error)
+clip_workers_new (const ClipChainSettings *settings, guint num_workers, GError **error)
 {
   static const GstClipMeta none;
   ClipWorkers *self = g_new0 (ClipWorkers, 1);
@@ -44,8 +42,7 @@ clip_workers_new (const ClipChainSettings * settings, guint num_workers,
   self->settings = *settings;
   self->settings.clip_bin = g_strdup (settings->clip_bin);
   self->settings.tasks = clip_task_pool_new (self->yielding);
-  self->settings.indexes = clip_indexes_new (settings->index_location,
-      MAX_INDEX_BYTES);
+  self->settings.indexes = clip_indexes_new (settings->index_location, MAX_INDEX_BYTES);
   self->settings.index_location = NULL;
   self->settings.factories = clip_factories_new ();
   self->settings.bins = g_async_queue_new_full (gst_object_unref);
@@ -66,7 +63,7 @@ clip_workers_new (const ClipChainSettings * settings, guint num_workers,
 }
 
 void
-clip_workers_free (ClipWorkers * self)
+clip_workers_free (ClipWorkers *self)
 {
   for (guint i = 0; i < self->threads->len; i++)
     g_async_queue_push_front (self->jobs, clip_job_ref (self->stop));
@@ -84,7 +81,7 @@ clip_workers_free (ClipWorkers * self)
 }
 
 void
-clip_workers_push (ClipWorkers * self, ClipJob * job)
+clip_workers_push (ClipWorkers *self, ClipJob *job)
 {
   g_async_queue_push (self->jobs, clip_job_ref (job));
 }

@@ -35,50 +35,47 @@ GST_DEBUG_CATEGORY_STATIC (clip_augment_debug);
 #define FIELD(field) G_STRUCT_OFFSET (ClipDrawSettings, field)
 
 static const SettingsField fields[] = {
-  {"scale-min", FIELD (scale_min)},
-  {"scale-max", FIELD (scale_max)},
-  {"ratio-min", FIELD (ratio_min)},
-  {"ratio-max", FIELD (ratio_max)},
-  {"flip", FIELD (flip)},
-  {"brightness", FIELD (colours[CLIP_DRAW_BRIGHTNESS])},
-  {"contrast", FIELD (colours[CLIP_DRAW_CONTRAST])},
-  {"saturation", FIELD (colours[CLIP_DRAW_SATURATION])},
-  {"seed", FIELD (seed)},
+  { "scale-min", FIELD (scale_min) },
+  { "scale-max", FIELD (scale_max) },
+  { "ratio-min", FIELD (ratio_min) },
+  { "ratio-max", FIELD (ratio_max) },
+  { "flip", FIELD (flip) },
+  { "brightness", FIELD (colours[CLIP_DRAW_BRIGHTNESS]) },
+  { "contrast", FIELD (colours[CLIP_DRAW_CONTRAST]) },
+  { "saturation", FIELD (colours[CLIP_DRAW_SATURATION]) },
+  { "seed", FIELD (seed) },
 };
 
-static const SettingsOf settings =
-    { "clipaugment", fields, G_N_ELEMENTS (fields) };
+static const SettingsOf settings = { "clipaugment", fields, G_N_ELEMENTS (fields) };
 
-struct _GstClipAugment
-{
+struct _GstClipAugment {
   GstVideoFilter parent;
 
-  ClipDrawSettings settings;    /* the properties, under the object lock */
+  ClipDrawSettings settings; /* the properties, under the object lock */
 
   /* The streaming thread's: the clip at hand */
   gboolean in_clip;
   guint64 clip;
   guint64 sample;
   guint epoch;
-  guint64 frame;                /* the last one seen */
+  guint64 frame; /* the last one seen */
   ClipDraw draw;
-  gboolean changes;             /* the draw does anything */
-  GstVideoConverter *crop;      /* NULL: the whole frame */
+  gboolean changes;        /* the draw does anything */
+  GstVideoConverter *crop; /* NULL: the whole frame */
 };
 
 G_DEFINE_TYPE (GstClipAugment, gst_clip_augment, GST_TYPE_VIDEO_FILTER);
-GST_ELEMENT_REGISTER_DEFINE (clipaugment, "clipaugment", GST_RANK_NONE,
-    GST_TYPE_CLIP_AUGMENT);
+GST_ELEMENT_REGISTER_DEFINE (clipaugment, "clipaugment", GST_RANK_NONE, GST_TYPE_CLIP_AUGMENT);
 
 #define CAPS GST_VIDEO_CAPS_MAKE ("{ RGB, GRAY8 }")
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
 
 static void
-gst_clip_augment_forget (GstClipAugment * self)
+gst_clip_augment_forget (GstClipAugment *self)
 {
   g_clear_pointer (&self->crop, gst_video_converter_free);
   self->in_clip = FALSE;
@@ -86,7 +83,7 @@ gst_clip_augment_forget (GstClipAugment * self)
 
 /* Draws for the clip that begins. */
 static void
-gst_clip_augment_begin (GstClipAugment * self, const GstClipMeta * meta)
+gst_clip_augment_begin (GstClipAugment *self, const GstClipMeta *meta)
 {
   GstVideoInfo *info = &GST_VIDEO_FILTER (self)->in_info;
   const guint width = GST_VIDEO_INFO_WIDTH (info);
@@ -107,28 +104,24 @@ gst_clip_augment_begin (GstClipAugment * self, const GstClipMeta * meta)
   if (draw->width != width || draw->height != height) {
     self->changes = TRUE;
     self->crop = gst_video_converter_new (info, info,
-        gst_structure_new ("crop",
-            GST_VIDEO_CONVERTER_OPT_SRC_X, G_TYPE_INT, (gint) draw->x,
+        gst_structure_new ("crop", GST_VIDEO_CONVERTER_OPT_SRC_X, G_TYPE_INT, (gint) draw->x,
             GST_VIDEO_CONVERTER_OPT_SRC_Y, G_TYPE_INT, (gint) draw->y,
             GST_VIDEO_CONVERTER_OPT_SRC_WIDTH, G_TYPE_INT, (gint) draw->width,
-            GST_VIDEO_CONVERTER_OPT_SRC_HEIGHT, G_TYPE_INT,
-            (gint) draw->height, GST_VIDEO_CONVERTER_OPT_RESAMPLER_METHOD,
-            GST_TYPE_VIDEO_RESAMPLER_METHOD, GST_VIDEO_RESAMPLER_METHOD_LINEAR,
-            NULL));
+            GST_VIDEO_CONVERTER_OPT_SRC_HEIGHT, G_TYPE_INT, (gint) draw->height,
+            GST_VIDEO_CONVERTER_OPT_RESAMPLER_METHOD, GST_TYPE_VIDEO_RESAMPLER_METHOD,
+            GST_VIDEO_RESAMPLER_METHOD_LINEAR, NULL));
   }
   self->in_clip = TRUE;
   self->clip = meta->clip;
   self->sample = meta->sample;
   self->epoch = meta->epoch;
-  GST_LOG_OBJECT (self, "clip %" G_GUINT64_FORMAT ": %ux%u at %u, %u%s",
-      meta->clip, draw->width, draw->height, draw->x, draw->y,
-      draw->flip ? ", mirrored" : "");
+  GST_LOG_OBJECT (self, "clip %" G_GUINT64_FORMAT ": %ux%u at %u, %u%s", meta->clip, draw->width,
+      draw->height, draw->x, draw->y, draw->flip ? ", mirrored" : "");
 }
 
 /* A frame that stays as it is is handed on itself. */
 static GstFlowReturn
-gst_clip_augment_prepare_output_buffer (GstBaseTransform * trans,
-    GstBuffer * in, GstBuffer ** out)
+gst_clip_augment_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, GstBuffer **out)
 {
   GstClipAugment *self = GST_CLIP_AUGMENT (trans);
   GstClipMeta *meta = gst_buffer_get_clip_meta (in);
@@ -139,9 +132,8 @@ gst_clip_augment_prepare_output_buffer (GstBaseTransform * trans,
     return GST_FLOW_OK;
   }
 
-  if (!self->in_clip || meta->clip != self->clip
-      || meta->sample != self->sample || meta->epoch != self->epoch
-      || meta->frame < self->frame)
+  if (!self->in_clip || meta->clip != self->clip || meta->sample != self->sample
+      || meta->epoch != self->epoch || meta->frame < self->frame)
     gst_clip_augment_begin (self, meta);
   self->frame = meta->frame;
   if (!self->changes) {
@@ -149,25 +141,21 @@ gst_clip_augment_prepare_output_buffer (GstBaseTransform * trans,
     return GST_FLOW_OK;
   }
 
-  return
-      GST_BASE_TRANSFORM_CLASS (gst_clip_augment_parent_class)->
-      prepare_output_buffer (trans, in, out);
+  return GST_BASE_TRANSFORM_CLASS (gst_clip_augment_parent_class)
+      ->prepare_output_buffer (trans, in, out);
 }
 
 static GstFlowReturn
-gst_clip_augment_transform (GstBaseTransform * trans, GstBuffer * in,
-    GstBuffer * out)
+gst_clip_augment_transform (GstBaseTransform *trans, GstBuffer *in, GstBuffer *out)
 {
   if (in == out)
     return GST_FLOW_OK;
 
-  return GST_BASE_TRANSFORM_CLASS (gst_clip_augment_parent_class)->transform
-      (trans, in, out);
+  return GST_BASE_TRANSFORM_CLASS (gst_clip_augment_parent_class)->transform (trans, in, out);
 }
 
 static GstFlowReturn
-gst_clip_augment_transform_frame (GstVideoFilter * filter,
-    GstVideoFrame * in, GstVideoFrame * out)
+gst_clip_augment_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, GstVideoFrame *out)
 {
   GstClipAugment *self = GST_CLIP_AUGMENT (filter);
   guint8 *pixels = GST_VIDEO_FRAME_PLANE_DATA (out, 0);
@@ -194,18 +182,17 @@ gst_clip_augment_transform_frame (GstVideoFilter * filter,
 
   /* ERRORS */
 no_copy:
-  {
-    GST_ELEMENT_ERROR (self, STREAM, FAILED,
-        ("A frame of %ux%u does not have the size in the caps.",
-            GST_VIDEO_FRAME_WIDTH (in), GST_VIDEO_FRAME_HEIGHT (in)), (NULL));
-    return GST_FLOW_ERROR;
-  }
+  GST_ELEMENT_ERROR (self, STREAM, FAILED,
+      ("A frame of %ux%u does not have the size in the caps.", GST_VIDEO_FRAME_WIDTH (in),
+          GST_VIDEO_FRAME_HEIGHT (in)),
+      (NULL));
+  return GST_FLOW_ERROR;
 }
 
 /* What is drawn for a clip is drawn for its frames' size. */
 static gboolean
-gst_clip_augment_set_info (GstVideoFilter * filter, GstCaps * incaps,
-    GstVideoInfo * in_info, GstCaps * outcaps, GstVideoInfo * out_info)
+gst_clip_augment_set_info (GstVideoFilter *filter, GstCaps *incaps, GstVideoInfo *in_info,
+    GstCaps *outcaps, GstVideoInfo *out_info)
 {
   gst_clip_augment_forget (GST_CLIP_AUGMENT (filter));
 
@@ -213,7 +200,7 @@ gst_clip_augment_set_info (GstVideoFilter * filter, GstCaps * incaps,
 }
 
 static gboolean
-gst_clip_augment_start (GstBaseTransform * trans)
+gst_clip_augment_start (GstBaseTransform *trans)
 {
   GstClipAugment *self = GST_CLIP_AUGMENT (trans);
   ClipDrawSettings s;
@@ -232,23 +219,17 @@ gst_clip_augment_start (GstBaseTransform * trans)
 
   /* ERRORS */
 scale:
-  {
-    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
-        ("scale-min=%g is larger than scale-max=%g.", s.scale_min,
-            s.scale_max), (NULL));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
+      ("scale-min=%g is larger than scale-max=%g.", s.scale_min, s.scale_max), (NULL));
+  return FALSE;
 ratio:
-  {
-    GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
-        ("ratio-min=%g is larger than ratio-max=%g.", s.ratio_min,
-            s.ratio_max), (NULL));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
+      ("ratio-min=%g is larger than ratio-max=%g.", s.ratio_min, s.ratio_max), (NULL));
+  return FALSE;
 }
 
 static gboolean
-gst_clip_augment_stop (GstBaseTransform * trans)
+gst_clip_augment_stop (GstBaseTransform *trans)
 {
   gst_clip_augment_forget (GST_CLIP_AUGMENT (trans));
 
@@ -256,16 +237,14 @@ gst_clip_augment_stop (GstBaseTransform * trans)
 }
 
 static void
-gst_clip_augment_set_property (GObject * object, guint id,
-    const GValue * value, GParamSpec * pspec)
+gst_clip_augment_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
-  settings_set (&settings, GST_ELEMENT (object),
-      &GST_CLIP_AUGMENT (object)->settings, id - 1, value);
+  settings_set (
+      &settings, GST_ELEMENT (object), &GST_CLIP_AUGMENT (object)->settings, id - 1, value);
 }
 
 static void
-gst_clip_augment_get_property (GObject * object, guint id, GValue * value,
-    GParamSpec * pspec)
+gst_clip_augment_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
   GST_OBJECT_LOCK (object);
   settings_get (&settings, &GST_CLIP_AUGMENT (object)->settings, id - 1, value);
@@ -273,39 +252,37 @@ gst_clip_augment_get_property (GObject * object, guint id, GValue * value,
 }
 
 static void
-gst_clip_augment_class_init (GstClipAugmentClass * klass)
+gst_clip_augment_class_init (GstClipAugmentClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
   GstVideoFilterClass *filter_class = GST_VIDEO_FILTER_CLASS (klass);
 
-  GST_DEBUG_CATEGORY_INIT (clip_augment_debug, "clipaugment", 0,
-      "random augmentation of training clips");
+  GST_DEBUG_CATEGORY_INIT (
+      clip_augment_debug, "clipaugment", 0, "random augmentation of training clips");
 
   object_class->set_property = gst_clip_augment_set_property;
   object_class->get_property = gst_clip_augment_get_property;
   trans_class->start = GST_DEBUG_FUNCPTR (gst_clip_augment_start);
   trans_class->stop = GST_DEBUG_FUNCPTR (gst_clip_augment_stop);
-  trans_class->prepare_output_buffer =
-      GST_DEBUG_FUNCPTR (gst_clip_augment_prepare_output_buffer);
+  trans_class->prepare_output_buffer = GST_DEBUG_FUNCPTR (gst_clip_augment_prepare_output_buffer);
   trans_class->transform = GST_DEBUG_FUNCPTR (gst_clip_augment_transform);
   filter_class->set_info = GST_DEBUG_FUNCPTR (gst_clip_augment_set_info);
-  filter_class->transform_frame =
-      GST_DEBUG_FUNCPTR (gst_clip_augment_transform_frame);
+  filter_class->transform_frame = GST_DEBUG_FUNCPTR (gst_clip_augment_transform_frame);
 
   /* changes hold from the next clip on */
   settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_PLAYING);
 
-  gst_element_class_set_static_metadata (element_class, "Clip augmenter",
-      "Filter/Effect/Video", "Crops, mirrors and recolours training clips at "
-      "random, each clip as a whole", "The cnn3d authors");
+  gst_element_class_set_static_metadata (element_class, "Clip augmenter", "Filter/Effect/Video",
+      "Crops, mirrors and recolours training clips at random, each clip as a whole",
+      "The cnn3d authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
 }
 
 static void
-gst_clip_augment_init (GstClipAugment * self)
+gst_clip_augment_init (GstClipAugment *self)
 {
   settings_init (&settings, &self->settings);
   /* a frame that came late is still a frame of its clip */

@@ -54,8 +54,7 @@
 GST_DEBUG_CATEGORY_STATIC (clip_batch_debug);
 #define GST_CAT_DEFAULT clip_batch_debug
 
-struct _GstClipBatch
-{
+struct _GstClipBatch {
   GstElement parent;
 
   GstPad *sinkpad;
@@ -64,52 +63,49 @@ struct _GstClipBatch
   /* Under the object lock */
   guint batch_size;
   gboolean drop_last;
-  GstClockTime latency;         /* from a batch's first frame to its last */
+  GstClockTime latency; /* from a batch's first frame to its last */
 
   /* The streaming thread's */
-  gchar *name;                  /* of the clip last told of, fit to be shown */
+  gchar *name; /* of the clip last told of, fit to be shown */
   gboolean have_info;
-  ClipPack pack;                /* the batch in the making */
+  ClipPack pack; /* the batch in the making */
 
   gboolean caps_sent;
-  guint caps_clips;             /* N of the caps sent last */
-  GQueue held;                  /* events that come after the first caps */
+  guint caps_clips; /* N of the caps sent last */
+  GQueue held;      /* events that come after the first caps */
 
   gboolean in_clip;
-  gboolean have_clip;           /* `clip` says which one came last */
-  GstClipMeta clip;             /* the clip at hand; frame: last one seen */
+  gboolean have_clip; /* `clip` says which one came last */
+  GstClipMeta clip;   /* the clip at hand; frame: last one seen */
 
-  gboolean in_passes;           /* the stream has clip-epoch events */
-  guint64 listed[2];            /* [training]: clips of a pass; 0: none, or not told */
-  guint views;                  /* clips of each in a pass that does not train */
-  gboolean pass_open;           /* no clip-epoch-done since the last */
+  gboolean in_passes; /* the stream has clip-epoch events */
+  guint64 listed[2];  /* [training]: clips of a pass; 0: none, or not told */
+  guint views;        /* clips of each in a pass that does not train */
+  gboolean pass_open; /* no clip-epoch-done since the last */
   gboolean have_segment;
   guint32 segment_seqnum;
-  GstFlowReturn flow;           /* of a batch pushed from an event */
+  GstFlowReturn flow; /* of a batch pushed from an event */
 };
 
 static const SettingsField fields[] = {
-  {"batch-size", G_STRUCT_OFFSET (GstClipBatch, batch_size)},
-  {"drop-last", G_STRUCT_OFFSET (GstClipBatch, drop_last)},
+  { "batch-size", G_STRUCT_OFFSET (GstClipBatch, batch_size) },
+  { "drop-last", G_STRUCT_OFFSET (GstClipBatch, drop_last) },
 };
 
 static const SettingsOf settings = { "clipbatch", fields, G_N_ELEMENTS (fields) };
 
 G_DEFINE_TYPE (GstClipBatch, gst_clip_batch, GST_TYPE_ELEMENT);
-GST_ELEMENT_REGISTER_DEFINE (clipbatch, "clipbatch", GST_RANK_NONE,
-    GST_TYPE_CLIP_BATCH);
+GST_ELEMENT_REGISTER_DEFINE (clipbatch, "clipbatch", GST_RANK_NONE, GST_TYPE_CLIP_BATCH);
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (FORMATS) CLIP_CUDA_CAPS (FORMATS)));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS ("other/tensors, format = (string) static, "
-        "num_tensors = (int) 2, types = (string) uint8.int32, "
-        "framerate = (fraction) [ 0/1, 2147483647/1 ]"));
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK,
+    GST_PAD_ALWAYS, GST_STATIC_CAPS (GST_VIDEO_CAPS_MAKE (FORMATS) CLIP_CUDA_CAPS (FORMATS)));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS ("other/tensors, format = (string) static, num_tensors = (int) 2, types = "
+                         "(string) uint8.int32, framerate = (fraction) [ 0/1, 2147483647/1 ]"));
 
 static const gchar *
-clip_name (GstClipBatch * self, const GstClipMeta * clip)
+clip_name (GstClipBatch *self, const GstClipMeta *clip)
 {
   g_free (self->name);
   self->name = cnn3d_escape (clip->path ? clip->path : "(no file)", FALSE);
@@ -118,7 +114,7 @@ clip_name (GstClipBatch * self, const GstClipMeta * clip)
 
 /* Lets go of all that is collected. */
 static void
-gst_clip_batch_drop (GstClipBatch * self)
+gst_clip_batch_drop (GstClipBatch *self)
 {
   clip_pack_drop (&self->pack);
   self->in_clip = FALSE;
@@ -127,7 +123,7 @@ gst_clip_batch_drop (GstClipBatch * self)
 }
 
 static void
-gst_clip_batch_reset (GstClipBatch * self)
+gst_clip_batch_reset (GstClipBatch *self)
 {
   gst_clip_batch_drop (self);
   g_queue_clear_full (&self->held, (GDestroyNotify) gst_event_unref);
@@ -146,7 +142,7 @@ gst_clip_batch_reset (GstClipBatch * self)
 }
 
 static void
-gst_clip_batch_send_held (GstClipBatch * self)
+gst_clip_batch_send_held (GstClipBatch *self)
 {
   GstEvent *event;
 
@@ -156,21 +152,20 @@ gst_clip_batch_send_held (GstClipBatch * self)
 
 /* What follows takes other caps than ours; n: clips of the batch. */
 static void
-gst_clip_batch_refused (GstClipBatch * self, guint n)
+gst_clip_batch_refused (GstClipBatch *self, guint n)
 {
   GstCaps *caps = clip_pack_caps (&self->pack, n);
 
   GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
-      ("The element after clipbatch does not accept batches of %u clips of %u "
-          "frames of %dx%d.", n, self->pack.frames, WIDTH (self),
-          HEIGHT (self)),
+      ("The element after clipbatch does not accept batches of %u clips of %u frames of %dx%d.", n,
+          self->pack.frames, WIDTH (self), HEIGHT (self)),
       ("refused: %" GST_PTR_FORMAT, caps));
   gst_caps_unref (caps);
 }
 
 /* Caps of batches of n clips, unless they are the ones sent last. */
 static GstFlowReturn
-gst_clip_batch_send_caps (GstClipBatch * self, guint n)
+gst_clip_batch_send_caps (GstClipBatch *self, guint n)
 {
   GstFlowReturn ret = GST_FLOW_OK;
   GstCaps *caps;
@@ -184,8 +179,7 @@ gst_clip_batch_send_caps (GstClipBatch * self, guint n)
     ret = GST_FLOW_NOT_LINKED;
   } else if (!gst_pad_peer_query_accept_caps (self->srcpad, caps)
       || !gst_pad_push_event (self->srcpad, gst_event_new_caps (caps))) {
-    ret = GST_PAD_IS_FLUSHING (self->srcpad) ? GST_FLOW_FLUSHING
-        : GST_FLOW_NOT_NEGOTIATED;
+    ret = GST_PAD_IS_FLUSHING (self->srcpad) ? GST_FLOW_FLUSHING : GST_FLOW_NOT_NEGOTIATED;
     if (ret == GST_FLOW_NOT_NEGOTIATED)
       gst_clip_batch_refused (self, n);
   } else {
@@ -200,7 +194,7 @@ gst_clip_batch_send_caps (GstClipBatch * self, guint n)
 
 /* Clips wait in a batch: a live pipeline has to know for how long. */
 static void
-gst_clip_batch_update_latency (GstClipBatch * self)
+gst_clip_batch_update_latency (GstClipBatch *self)
 {
   GstQuery *query = gst_query_new_latency ();
   gboolean live = FALSE;
@@ -213,13 +207,12 @@ gst_clip_batch_update_latency (GstClipBatch * self)
     gst_query_parse_latency (query, &live, NULL, NULL);
   gst_query_unref (query);
   if (live)
-    gst_element_post_message (GST_ELEMENT (self),
-        gst_message_new_latency (GST_OBJECT (self)));
+    gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
 }
 
 /* The next batch is begun, where none is. T is known. */
 static GstFlowReturn
-gst_clip_batch_begin (GstClipBatch * self)
+gst_clip_batch_begin (GstClipBatch *self)
 {
   const guint before = self->pack.capacity;
   guint batch_size;
@@ -236,18 +229,17 @@ gst_clip_batch_begin (GstClipBatch * self)
 
   /* ERRORS */
 no_memory:
-  {
-    GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-        ("No memory for a batch of %u clips of %u frames of %dx%d: reduce "
-            "batch-size or the frame size.", batch_size, self->pack.frames,
-            WIDTH (self), HEIGHT (self)), (NULL));
-    return GST_FLOW_ERROR;
-  }
+  GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+      ("No memory for a batch of %u clips of %u frames of %dx%d: reduce batch-size or the frame "
+       "size.",
+          batch_size, self->pack.frames, WIDTH (self), HEIGHT (self)),
+      (NULL));
+  return GST_FLOW_ERROR;
 }
 
 /* Pushes the clips that are complete, as they are. */
 static GstFlowReturn
-gst_clip_batch_push (GstClipBatch * self)
+gst_clip_batch_push (GstClipBatch *self)
 {
   const guint n = self->pack.clips->len;
   GstFlowReturn ret;
@@ -269,7 +261,7 @@ gst_clip_batch_push (GstClipBatch * self)
 
 /* What is left at a pass's end. */
 static GstFlowReturn
-gst_clip_batch_push_last (GstClipBatch * self)
+gst_clip_batch_push_last (GstClipBatch *self)
 {
   gboolean drop_last;
 
@@ -287,20 +279,20 @@ gst_clip_batch_push_last (GstClipBatch * self)
 
 /* A driver seldom recovers: no clip is skipped for it. */
 static GstFlowReturn
-gst_clip_batch_no_copy (GstClipBatch * self)
+gst_clip_batch_no_copy (GstClipBatch *self)
 {
   GST_ELEMENT_ERROR (self, RESOURCE, READ,
-      ("The frames of clip %" G_GUINT64_FORMAT " (%s) could not be copied out "
-          "of the GPU's memory: %s. See the driver's log, or decode without "
-          "a GPU.", self->clip.clip, clip_name (self, &self->clip),
-          clip_cuda_reason (self->pack.cuda)), (NULL));
+      ("The frames of clip %" G_GUINT64_FORMAT " (%s) could not be copied out of the GPU's memory: "
+       "%s. See the driver's log, or decode without a GPU.",
+          self->clip.clip, clip_name (self, &self->clip), clip_cuda_reason (self->pack.cuda)),
+      (NULL));
 
   return GST_FLOW_ERROR;
 }
 
 /* All frames of the clip at hand are in the batch. */
 static GstFlowReturn
-gst_clip_batch_complete (GstClipBatch * self)
+gst_clip_batch_complete (GstClipBatch *self)
 {
   self->in_clip = FALSE;
   if (clip_pack_complete (&self->pack, &self->clip) != CLIP_PACK_OK)
@@ -314,13 +306,12 @@ gst_clip_batch_complete (GstClipBatch * self)
 /* Before the first caps nothing serialized may pass but what starts the stream
  * and what is told of the whole of it, such as the classes' names. */
 static gboolean
-gst_clip_batch_forward (GstClipBatch * self, GstEvent * event)
+gst_clip_batch_forward (GstClipBatch *self, GstEvent *event)
 {
   if (!GST_EVENT_IS_SERIALIZED (event) || self->caps_sent
       || GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START
       || GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_DOWNSTREAM_STICKY
-      || GST_EVENT_TYPE (event) == GST_EVENT_EOS
-      || GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
+      || GST_EVENT_TYPE (event) == GST_EVENT_EOS || GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
     return gst_pad_event_default (self->sinkpad, GST_OBJECT (self), event);
 
   g_queue_push_tail (&self->held, event);
@@ -331,7 +322,7 @@ gst_clip_batch_forward (GstClipBatch * self, GstEvent * event)
 /* A pass of less than a batch has none, each time: better said before the first
  * clip than after an epoch. */
 static GstFlowReturn
-gst_clip_batch_check_passes (GstClipBatch * self)
+gst_clip_batch_check_passes (GstClipBatch *self)
 {
   const guint64 clips[2] = { self->listed[1], self->listed[0] * self->views };
   guint batch_size, i;
@@ -349,20 +340,17 @@ gst_clip_batch_check_passes (GstClipBatch * self)
 
   /* ERRORS */
 too_few:
-  {
-    GST_ELEMENT_ERROR (self, STREAM, FAILED,
-        ("The %" G_GUINT64_FORMAT " clips of a %s pass do not fill a batch of "
-            "%u, and drop-last=true drops them. Set batch-size to %"
-            G_GUINT64_FORMAT " or less, or drop-last=false.", clips[i],
-            i ? "validation or test" : "training", batch_size, clips[i]),
-        (NULL));
-    return GST_FLOW_ERROR;
-  }
+  GST_ELEMENT_ERROR (self, STREAM, FAILED,
+      ("The %" G_GUINT64_FORMAT " clips of a %s pass do not fill a batch of %u, and drop-last=true "
+       "drops them. Set batch-size to %" G_GUINT64_FORMAT " or less, or drop-last=false.",
+          clips[i], i ? "validation or test" : "training", batch_size, clips[i]),
+      (NULL));
+  return GST_FLOW_ERROR;
 }
 
 /* T is known now: what follows can be told before the first batch is full. */
 static GstFlowReturn
-gst_clip_batch_set_frames (GstClipBatch * self, guint64 frames)
+gst_clip_batch_set_frames (GstClipBatch *self, guint64 frames)
 {
   GstFlowReturn ret;
 
@@ -380,32 +368,31 @@ gst_clip_batch_set_frames (GstClipBatch * self, guint64 frames)
 
   /* ERRORS */
 too_long:
-  {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("Clip %" G_GUINT64_FORMAT " (%s) has more than %d frames: put a "
-            "clipsample in front of clipbatch, it makes clips of num-frames "
-            "frames.", self->clip.clip, clip_name (self, &self->clip),
-            CLIP_PACK_MAX_FRAMES), (NULL));
-    return GST_FLOW_ERROR;
-  }
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("Clip %" G_GUINT64_FORMAT " (%s) has more than %d frames: put a clipsample in front of "
+       "clipbatch, it makes clips of num-frames frames.",
+          self->clip.clip, clip_name (self, &self->clip), CLIP_PACK_MAX_FRAMES),
+      (NULL));
+  return GST_FLOW_ERROR;
 }
 
 static GstFlowReturn
-gst_clip_batch_other_length (GstClipBatch * self, const GstClipMeta * clip,
-    const gchar * relation, guint64 frames)
+gst_clip_batch_other_length (
+    GstClipBatch *self, const GstClipMeta *clip, const gchar *relation, guint64 frames)
 {
   GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-      ("Clip %" G_GUINT64_FORMAT " (%s) has %s%" G_GUINT64_FORMAT " frames, "
-          "the clips before it %u: put a clipsample in front of clipbatch, "
-          "behind everything else that drops or repeats frames.", clip->clip,
-          clip_name (self, clip), relation, frames, self->pack.frames), (NULL));
+      ("Clip %" G_GUINT64_FORMAT " (%s) has %s%" G_GUINT64_FORMAT
+       " frames, the clips before it %u: put a clipsample in front of clipbatch, behind everything "
+       "else that drops or repeats frames.",
+          clip->clip, clip_name (self, clip), relation, frames, self->pack.frames),
+      (NULL));
 
   return GST_FLOW_ERROR;
 }
 
 /* No more frames of the clip at hand will come. */
 static GstFlowReturn
-gst_clip_batch_end_clip (GstClipBatch * self)
+gst_clip_batch_end_clip (GstClipBatch *self)
 {
   GstFlowReturn ret;
 
@@ -420,26 +407,24 @@ gst_clip_batch_end_clip (GstClipBatch * self)
     return gst_clip_batch_complete (self);
   }
   if (self->clip.num_frames == 0)
-    return gst_clip_batch_other_length (self, &self->clip, "",
-        self->pack.have);
+    return gst_clip_batch_other_length (self, &self->clip, "", self->pack.have);
 
-  GST_WARNING_OBJECT (self, "clip %" G_GUINT64_FORMAT " (%s) dropped",
-      self->clip.clip, clip_name (self, &self->clip));
-  gst_clip_batch_forward (self, clip_pack_report_dropped (&self->pack,
-          GST_ELEMENT (self), &self->clip));
+  GST_WARNING_OBJECT (self, "clip %" G_GUINT64_FORMAT " (%s) dropped", self->clip.clip,
+      clip_name (self, &self->clip));
+  gst_clip_batch_forward (
+      self, clip_pack_report_dropped (&self->pack, GST_ELEMENT (self), &self->clip));
   clip_pack_drop_clip (&self->pack);
 
   return GST_FLOW_OK;
 }
 
 static GstFlowReturn
-gst_clip_batch_begin_clip (GstClipBatch * self, const GstClipMeta * clip)
+gst_clip_batch_begin_clip (GstClipBatch *self, const GstClipMeta *clip)
 {
   GstFlowReturn ret = GST_FLOW_OK;
 
   if (self->pack.clips->len > 0) {
-    const GstClipMeta *first =
-        &g_array_index (self->pack.clips, GstClipMeta, 0);
+    const GstClipMeta *first = &g_array_index (self->pack.clips, GstClipMeta, 0);
 
     /* training and validation never share a batch, whoever sends them */
     if (first->epoch != clip->epoch || !first->training != !clip->training) {
@@ -452,8 +437,7 @@ gst_clip_batch_begin_clip (GstClipBatch * self, const GstClipMeta * clip)
   clip_pack_clear_meta (&self->clip);
   self->clip = clip_pack_copy_meta (clip);
   self->have_clip = TRUE;
-  if (self->pack.frames && clip->num_frames
-      && clip->num_frames != self->pack.frames)
+  if (self->pack.frames && clip->num_frames && clip->num_frames != self->pack.frames)
     return gst_clip_batch_other_length (self, clip, "", clip->num_frames);
   if (self->pack.frames)
     ret = gst_clip_batch_begin (self);
@@ -465,7 +449,7 @@ gst_clip_batch_begin_clip (GstClipBatch * self, const GstClipMeta * clip)
 }
 
 static GstFlowReturn
-gst_clip_batch_add (GstClipBatch * self, GstBuffer * buffer)
+gst_clip_batch_add (GstClipBatch *self, GstBuffer *buffer)
 {
   if (self->pack.have == CLIP_PACK_MAX_FRAMES)
     return gst_clip_batch_set_frames (self, CLIP_PACK_MAX_FRAMES + 1);
@@ -487,27 +471,22 @@ gst_clip_batch_add (GstClipBatch * self, GstBuffer * buffer)
 
   /* ERRORS */
 too_large:
-  {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("Clip %" G_GUINT64_FORMAT " (%s) is larger than 2 GiB: put a "
-            "clipsample and a scaler in front of clipbatch.", self->clip.clip,
-            clip_name (self, &self->clip)), (NULL));
-    return GST_FLOW_ERROR;
-  }
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("Clip %" G_GUINT64_FORMAT
+       " (%s) is larger than 2 GiB: put a clipsample and a scaler in front of clipbatch.",
+          self->clip.clip, clip_name (self, &self->clip)),
+      (NULL));
+  return GST_FLOW_ERROR;
 no_frame:
-  {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("Frame %u of clip %" G_GUINT64_FORMAT " (%s) is not a picture of "
-            "%dx%d.", self->pack.have, self->clip.clip, clip_name (self, &self->clip),
-            WIDTH (self), HEIGHT (self)),
-        ("a buffer of %" G_GSIZE_FORMAT " bytes could not be mapped",
-            gst_buffer_get_size (buffer)));
-    return GST_FLOW_ERROR;
-  }
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("Frame %u of clip %" G_GUINT64_FORMAT " (%s) is not a picture of %dx%d.", self->pack.have,
+          self->clip.clip, clip_name (self, &self->clip), WIDTH (self), HEIGHT (self)),
+      ("a buffer of %" G_GSIZE_FORMAT " bytes could not be mapped", gst_buffer_get_size (buffer)));
+  return GST_FLOW_ERROR;
 }
 
 static GstFlowReturn
-gst_clip_batch_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+gst_clip_batch_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   GstClipBatch *self = GST_CLIP_BATCH (parent);
   GstClipMeta *clip = gst_buffer_get_clip_meta (buffer);
@@ -526,10 +505,8 @@ gst_clip_batch_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   other = !self->have_clip || !clip_pack_same_clip (clip, &self->clip);
   if (self->in_clip && (other || clip->frame < self->clip.frame))
     ret = gst_clip_batch_end_clip (self);
-  else if (!self->in_clip && !other && clip->frame > 0
-      && clip->frame >= self->clip.frame)
-    ret = gst_clip_batch_other_length (self, clip, "more than ",
-        self->pack.frames);
+  else if (!self->in_clip && !other && clip->frame > 0 && clip->frame >= self->clip.frame)
+    ret = gst_clip_batch_other_length (self, clip, "more than ", self->pack.frames);
   clip_pack_see (&self->pack, buffer);
   if (ret == GST_FLOW_OK && !self->in_clip)
     ret = gst_clip_batch_begin_clip (self, clip);
@@ -545,18 +522,16 @@ done:
 
   /* ERRORS */
 no_clip:
-  {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("The frames belong to no clip: put a clipsample in front of "
-            "clipbatch, or take them from clipsrc."),
-        ("a buffer without GstClipMeta"));
-    gst_buffer_unref (buffer);
-    return GST_FLOW_ERROR;
-  }
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("The frames belong to no clip: put a clipsample in front of clipbatch, or take them from "
+       "clipsrc."),
+      ("a buffer without GstClipMeta"));
+  gst_buffer_unref (buffer);
+  return GST_FLOW_ERROR;
 }
 
 static gboolean
-gst_clip_batch_set_caps (GstClipBatch * self, GstCaps * caps)
+gst_clip_batch_set_caps (GstClipBatch *self, GstCaps *caps)
 {
   GstVideoInfo info;
 
@@ -572,29 +547,24 @@ gst_clip_batch_set_caps (GstClipBatch * self, GstCaps * caps)
 
   /* ERRORS */
 no_video:
-  {
-    GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
-        ("The caps in front of clipbatch are not valid raw video: check the "
-            "frames' size and interlace-mode."),
-        ("caps %" GST_PTR_FORMAT, caps));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
+      ("The caps in front of clipbatch are not valid raw video: check the frames' size and "
+       "interlace-mode."),
+      ("caps %" GST_PTR_FORMAT, caps));
+  return FALSE;
 other_size:
-  {
-    GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
-        ("Frames were %dx%d %s, now %dx%d %s: clips of one batch must have one "
-            "size: put videoconvertscale ! video/x-raw,width=..,height=.. into "
-            "the clip-bin.", WIDTH (self), HEIGHT (self),
-            GST_VIDEO_INFO_NAME (&self->pack.info),
-            GST_VIDEO_INFO_WIDTH (&info), GST_VIDEO_INFO_HEIGHT (&info),
-            GST_VIDEO_INFO_NAME (&info)), (NULL));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
+      ("Frames were %dx%d %s, now %dx%d %s: clips of one batch must have one size: put "
+       "videoconvertscale ! video/x-raw,width=..,height=.. into the clip-bin.",
+          WIDTH (self), HEIGHT (self), GST_VIDEO_INFO_NAME (&self->pack.info),
+          GST_VIDEO_INFO_WIDTH (&info), GST_VIDEO_INFO_HEIGHT (&info), GST_VIDEO_INFO_NAME (&info)),
+      (NULL));
+  return FALSE;
 }
 
 /* The end of a pass, announced or not, or of a stream without passes. */
 static void
-gst_clip_batch_finish (GstClipBatch * self)
+gst_clip_batch_finish (GstClipBatch *self)
 {
   if (self->flow == GST_FLOW_OK)
     self->flow = gst_clip_batch_end_clip (self);
@@ -604,11 +574,11 @@ gst_clip_batch_finish (GstClipBatch * self)
 }
 
 static void
-gst_clip_batch_eos (GstClipBatch * self)
+gst_clip_batch_eos (GstClipBatch *self)
 {
   if (self->in_passes && self->pass_open) {
-    GST_INFO_OBJECT (self, "the stream was cut short in mid-pass: dropping %u "
-        "clips", self->pack.clips->len + (self->in_clip ? 1 : 0));
+    GST_INFO_OBJECT (self, "the stream was cut short in mid-pass: dropping %u clips",
+        self->pack.clips->len + (self->in_clip ? 1 : 0));
     gst_clip_batch_drop (self);
   } else {
     gst_clip_batch_finish (self);
@@ -618,7 +588,7 @@ gst_clip_batch_eos (GstClipBatch * self)
 }
 
 static void
-gst_clip_batch_take_counts (GstClipBatch * self, GstEvent * event)
+gst_clip_batch_take_counts (GstClipBatch *self, GstEvent *event)
 {
   GstClipPreparation preparation;
   GstClipData data;
@@ -632,7 +602,7 @@ gst_clip_batch_take_counts (GstClipBatch * self, GstEvent * event)
 }
 
 static gboolean
-gst_clip_batch_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
+gst_clip_batch_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   GstClipBatch *self = GST_CLIP_BATCH (parent);
   gboolean ret;
@@ -645,8 +615,7 @@ gst_clip_batch_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
       gst_event_unref (event);
       return ret;
     case GST_EVENT_SEGMENT:
-      if (self->have_segment
-          && gst_event_get_seqnum (event) != self->segment_seqnum)
+      if (self->have_segment && gst_event_get_seqnum (event) != self->segment_seqnum)
         gst_clip_batch_drop (self);
       self->have_segment = TRUE;
       self->segment_seqnum = gst_event_get_seqnum (event);
@@ -685,7 +654,7 @@ gst_clip_batch_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
 }
 
 static gboolean
-gst_clip_batch_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
+gst_clip_batch_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   if (GST_QUERY_TYPE (query) != GST_QUERY_ALLOCATION)
     return gst_pad_query_default (pad, parent, query);
@@ -697,7 +666,7 @@ gst_clip_batch_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
 }
 
 static gboolean
-gst_clip_batch_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
+gst_clip_batch_src_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   GstClipBatch *self = GST_CLIP_BATCH (parent);
   GstClockTime min, max, latency;
@@ -720,17 +689,15 @@ gst_clip_batch_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
 }
 
 static GstStateChangeReturn
-gst_clip_batch_change_state (GstElement * element, GstStateChange transition)
+gst_clip_batch_change_state (GstElement *element, GstStateChange transition)
 {
   GstClipBatch *self = GST_CLIP_BATCH (element);
   GstStateChangeReturn ret;
 
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-      && !settings_check (element))
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !settings_check (element))
     return GST_STATE_CHANGE_FAILURE;
 
-  ret = GST_ELEMENT_CLASS (gst_clip_batch_parent_class)->change_state (element,
-      transition);
+  ret = GST_ELEMENT_CLASS (gst_clip_batch_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
     GST_PAD_STREAM_LOCK (self->sinkpad);
     gst_clip_batch_reset (self);
@@ -741,15 +708,13 @@ gst_clip_batch_change_state (GstElement * element, GstStateChange transition)
 }
 
 static void
-gst_clip_batch_set_property (GObject * object, guint id, const GValue * value,
-    GParamSpec * pspec)
+gst_clip_batch_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   settings_set (&settings, GST_ELEMENT (object), object, id - 1, value);
 }
 
 static void
-gst_clip_batch_get_property (GObject * object, guint id, GValue * value,
-    GParamSpec * pspec)
+gst_clip_batch_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
   GST_OBJECT_LOCK (object);
   settings_get (&settings, object, id - 1, value);
@@ -757,7 +722,7 @@ gst_clip_batch_get_property (GObject * object, guint id, GValue * value,
 }
 
 static void
-gst_clip_batch_finalize (GObject * object)
+gst_clip_batch_finalize (GObject *object)
 {
   GstClipBatch *self = GST_CLIP_BATCH (object);
 
@@ -769,13 +734,12 @@ gst_clip_batch_finalize (GObject * object)
 }
 
 static void
-gst_clip_batch_class_init (GstClipBatchClass * klass)
+gst_clip_batch_class_init (GstClipBatchClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
 
-  GST_DEBUG_CATEGORY_INIT (clip_batch_debug, "clipbatch", 0,
-      "packs clips into tensors");
+  GST_DEBUG_CATEGORY_INIT (clip_batch_debug, "clipbatch", 0, "packs clips into tensors");
 
   object_class->set_property = gst_clip_batch_set_property;
   object_class->get_property = gst_clip_batch_get_property;
@@ -786,14 +750,14 @@ gst_clip_batch_class_init (GstClipBatchClass * klass)
   settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_PLAYING);
 
   gst_element_class_set_static_metadata (element_class, "Clip batcher",
-      "Filter/Converter/Video/Tensor", "Packs clips of video frames and their "
-      "labels into batches of tensors", "The cnn3d authors");
+      "Filter/Converter/Video/Tensor",
+      "Packs clips of video frames and their labels into batches of tensors", "The cnn3d authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
 }
 
 static void
-gst_clip_batch_init (GstClipBatch * self)
+gst_clip_batch_init (GstClipBatch *self)
 {
   settings_init (&settings, self);
   self->views = 1;
@@ -801,17 +765,13 @@ gst_clip_batch_init (GstClipBatch * self)
   g_queue_init (&self->held);
 
   self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");
-  gst_pad_set_chain_function (self->sinkpad,
-      GST_DEBUG_FUNCPTR (gst_clip_batch_chain));
-  gst_pad_set_event_function (self->sinkpad,
-      GST_DEBUG_FUNCPTR (gst_clip_batch_sink_event));
-  gst_pad_set_query_function (self->sinkpad,
-      GST_DEBUG_FUNCPTR (gst_clip_batch_sink_query));
+  gst_pad_set_chain_function (self->sinkpad, GST_DEBUG_FUNCPTR (gst_clip_batch_chain));
+  gst_pad_set_event_function (self->sinkpad, GST_DEBUG_FUNCPTR (gst_clip_batch_sink_event));
+  gst_pad_set_query_function (self->sinkpad, GST_DEBUG_FUNCPTR (gst_clip_batch_sink_query));
   gst_element_add_pad (GST_ELEMENT (self), self->sinkpad);
 
   self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
-  gst_pad_set_query_function (self->srcpad,
-      GST_DEBUG_FUNCPTR (gst_clip_batch_src_query));
+  gst_pad_set_query_function (self->srcpad, GST_DEBUG_FUNCPTR (gst_clip_batch_src_query));
   gst_pad_use_fixed_caps (self->srcpad);
   gst_element_add_pad (GST_ELEMENT (self), self->srcpad);
 }

@@ -50,15 +50,13 @@ GST_DEBUG_CATEGORY_STATIC (clip_cache_debug);
  * text:   of the caps, or of the event clip-preparation, that come before it;
  *         bytes, with the 0 at the end; 0: none
  * pixels: offset in the record, bytes */
-typedef struct
-{
+typedef struct {
   guint64 frame, num_frames, pts, duration;
   guint64 offset, size;
   guint32 caps_bytes, event_bytes;
 } Head;
 
-struct _GstClipCache
-{
+struct _GstClipCache {
   GstElement parent;
   GstPad *sinkpad, *srcpad;
 
@@ -68,41 +66,40 @@ struct _GstClipCache
 
   /* From the first PAUSED on: clip after clip it goes down to NULL, where the
    * last one's store would be closed */
-  ClipStore *store;             /* NULL: outside of a clip-bin */
+  ClipStore *store; /* NULL: outside of a clip-bin */
 
   /* Of the clip at hand, the streaming thread's; the query comes before its
    * frames, from whoever starts them */
-  GBytes *key;                  /* NULL: not to be kept */
-  ClipRecord *record;           /* it is there */
-  GstQuery *window;             /* what is wanted behind this; NULL: who knows */
+  GBytes *key;        /* NULL: not to be kept */
+  ClipRecord *record; /* it is there */
+  GstQuery *window;   /* what is wanted behind this; NULL: who knows */
   GstCaps *caps;
   GstEvent *preparation;
-  GArray *heads;                /* of Head */
+  GArray *heads; /* of Head */
   GByteArray *texts;
-  GPtrArray *frames;            /* of GstBuffer */
+  GPtrArray *frames; /* of GstBuffer */
   guint64 bytes;
-  gboolean new_caps, new_preparation;   /* not yet in texts */
+  gboolean new_caps, new_preparation; /* not yet in texts */
 };
 
 static const SettingsField fields[] = {
-  {"location", G_STRUCT_OFFSET (GstClipCache, location)},
-  {"max-size", G_STRUCT_OFFSET (GstClipCache, max_size)},
+  { "location", G_STRUCT_OFFSET (GstClipCache, location) },
+  { "max-size", G_STRUCT_OFFSET (GstClipCache, max_size) },
 };
 
 static const SettingsOf settings = { "clipcache", fields, G_N_ELEMENTS (fields) };
 
 G_DEFINE_TYPE (GstClipCache, gst_clip_cache, GST_TYPE_ELEMENT);
-GST_ELEMENT_REGISTER_DEFINE (clipcache, "clipcache", GST_RANK_NONE,
-    GST_TYPE_CLIP_CACHE);
+GST_ELEMENT_REGISTER_DEFINE (clipcache, "clipcache", GST_RANK_NONE, GST_TYPE_CLIP_CACHE);
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
 
 /* Forgets the clip at hand, but not which of its frames are wanted. */
 static void
-gst_clip_cache_drop (GstClipCache * self)
+gst_clip_cache_drop (GstClipCache *self)
 {
   g_clear_pointer (&self->key, g_bytes_unref);
   g_clear_pointer (&self->record, clip_record_unref);
@@ -118,14 +115,14 @@ gst_clip_cache_drop (GstClipCache * self)
 /* What stands before it */
 
 static void
-describe_property (GString * text, GObject * object, GParamSpec * spec)
+describe_property (GString *text, GObject *object, GParamSpec *spec)
 {
   GValue value = G_VALUE_INIT;
   gchar *shown;
 
   /* what cannot be set, or is an object, does not say how frames are made */
-  if ((spec->flags & G_PARAM_READWRITE) != G_PARAM_READWRITE
-      || g_str_equal (spec->name, "name") || g_str_equal (spec->name, "parent"))
+  if ((spec->flags & G_PARAM_READWRITE) != G_PARAM_READWRITE || g_str_equal (spec->name, "name")
+      || g_str_equal (spec->name, "parent"))
     return;
   g_value_init (&value, spec->value_type);
   g_object_get_property (object, spec->name, &value);
@@ -137,7 +134,7 @@ describe_property (GString * text, GObject * object, GParamSpec * spec)
 }
 
 static gboolean
-describe_element (GstElement * element, gpointer data)
+describe_element (GstElement *element, gpointer data)
 {
   GString *text = data;
   GParamSpec **specs;
@@ -157,7 +154,7 @@ describe_element (GstElement * element, gpointer data)
 
 /* Caps right behind this are obeyed before it. */
 static gboolean
-describe_caps (GstElement * element, gpointer data)
+describe_caps (GstElement *element, gpointer data)
 {
   gboolean filters = g_str_equal (clip_links_kind (element), "capsfilter");
 
@@ -170,14 +167,13 @@ describe_caps (GstElement * element, gpointer data)
 /* NULL: not all that stands before this is known, or it differs from epoch to
  * epoch. */
 static GBytes *
-gst_clip_cache_make_key (GstClipCache * self, GBytes * source)
+gst_clip_cache_make_key (GstClipCache *self, GBytes *source)
 {
   GString *text = g_string_new (FORMAT);
   GByteArray *bytes;
   ClipScaling scaling;
 
-  if (clip_links_walk (self->sinkpad, describe_element, text)
-      != CLIP_LINKS_ENDED) {
+  if (clip_links_walk (self->sinkpad, describe_element, text) != CLIP_LINKS_ENDED) {
     g_string_free (text, TRUE);
     return NULL;
   }
@@ -185,12 +181,11 @@ gst_clip_cache_make_key (GstClipCache * self, GBytes * source)
   clip_links_walk (self->srcpad, describe_caps, text);
   /* a sampler before this tells downstream how frames are scaled */
   if (clip_scaling_find (self->srcpad, &scaling))
-    g_string_append_printf (text, "\n%s %d", scaling.method ? scaling.method :
-        "?", scaling.add_borders);
+    g_string_append_printf (
+        text, "\n%s %d", scaling.method ? scaling.method : "?", scaling.add_borders);
   bytes = g_byte_array_new ();
   g_byte_array_append (bytes, (guint8 *) text->str, text->len + 1);
-  g_byte_array_append (bytes, g_bytes_get_data (source, NULL),
-      g_bytes_get_size (source));
+  g_byte_array_append (bytes, g_bytes_get_data (source, NULL), g_bytes_get_size (source));
   g_string_free (text, TRUE);
 
   return g_byte_array_free_to_bytes (bytes);
@@ -199,7 +194,7 @@ gst_clip_cache_make_key (GstClipCache * self, GBytes * source)
 /* Keeping */
 
 static guint32
-append_text (GByteArray * texts, gchar * text)
+append_text (GByteArray *texts, gchar *text)
 {
   const guint32 bytes = strlen (text) + 1;
 
@@ -210,18 +205,16 @@ append_text (GByteArray * texts, gchar * text)
 }
 
 static void
-gst_clip_cache_keep (GstClipCache * self, GstBuffer * buffer)
+gst_clip_cache_keep (GstClipCache *self, GstBuffer *buffer)
 {
   GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
   GstVideoInfo info;
-  Head head = {.pts = GST_BUFFER_PTS (buffer),
-    .duration = GST_BUFFER_DURATION (buffer)
-  };
+  Head head = { .pts = GST_BUFFER_PTS (buffer), .duration = GST_BUFFER_DURATION (buffer) };
 
   if (!meta || !self->caps || !gst_video_info_from_caps (&info, self->caps)
       || self->bytes + info.size > MAX_CLIP_BYTES) {
-    GST_INFO_OBJECT (self, "not kept: %s", meta ? "it is too long" :
-        "its frames have no clip meta");
+    GST_INFO_OBJECT (
+        self, "not kept: %s", meta ? "it is too long" : "its frames have no clip meta");
     gst_clip_cache_drop (self);
     return;
   }
@@ -230,11 +223,10 @@ gst_clip_cache_keep (GstClipCache * self, GstBuffer * buffer)
   head.offset = self->bytes;
   head.size = info.size;
   if (self->new_caps)
-    head.caps_bytes = append_text (self->texts,
-        gst_caps_to_string (self->caps));
+    head.caps_bytes = append_text (self->texts, gst_caps_to_string (self->caps));
   if (self->new_preparation)
-    head.event_bytes = append_text (self->texts, gst_structure_to_string
-        (gst_event_get_structure (self->preparation)));
+    head.event_bytes = append_text (
+        self->texts, gst_structure_to_string (gst_event_get_structure (self->preparation)));
   self->new_caps = self->new_preparation = FALSE;
   self->bytes += info.size;
   g_array_append_val (self->heads, head);
@@ -244,7 +236,7 @@ gst_clip_cache_keep (GstClipCache * self, GstBuffer * buffer)
 /* The frames in their default layout, one after the other. NULL: one of them
  * cannot be mapped, or there is no memory. */
 static guint8 *
-gst_clip_cache_collect (GstClipCache * self)
+gst_clip_cache_collect (GstClipCache *self)
 {
   guint8 *pixels = g_try_malloc (self->bytes);
   const guint8 *text = self->texts->data;
@@ -253,8 +245,8 @@ gst_clip_cache_collect (GstClipCache * self)
 
   for (guint i = 0; i < self->frames->len && ok; i++) {
     const Head *head = &g_array_index (self->heads, Head, i);
-    GstBuffer *target = gst_buffer_new_wrapped_full (0,
-        pixels + head->offset, head->size, 0, head->size, NULL, NULL);
+    GstBuffer *target = gst_buffer_new_wrapped_full (
+        0, pixels + head->offset, head->size, 0, head->size, NULL, NULL);
     GstVideoFrame from, to;
 
     if (head->caps_bytes) {
@@ -266,8 +258,7 @@ gst_clip_cache_collect (GstClipCache * self)
     text += head->caps_bytes + head->event_bytes;
     /* rows may end in bytes that nobody writes */
     memset (pixels + head->offset, 0, head->size);
-    ok = gst_video_frame_map (&from, &info, g_ptr_array_index (self->frames, i),
-        GST_MAP_READ);
+    ok = gst_video_frame_map (&from, &info, g_ptr_array_index (self->frames, i), GST_MAP_READ);
     if (ok) {
       ok = gst_video_frame_map (&to, &info, target, GST_MAP_WRITE);
       if (ok) {
@@ -286,10 +277,12 @@ gst_clip_cache_collect (GstClipCache * self)
 
 /* Record: number of frames, bytes of texts, heads, texts, pixels. */
 static void
-gst_clip_cache_store (GstClipCache * self)
+gst_clip_cache_store (GstClipCache *self)
 {
   static const guint8 zeros[ALIGNMENT];
-  guint32 counts[4] = { self->heads->len, };
+  guint32 counts[4] = {
+    self->heads->len,
+  };
   GError *error = NULL;
   guint8 *pixels;
   gsize before;
@@ -301,14 +294,11 @@ gst_clip_cache_store (GstClipCache * self)
   counts[1] = self->texts->len;
   pixels = gst_clip_cache_collect (self);
   if (pixels) {
-    const ClipStoreChunk chunks[] = {
-      {counts, sizeof counts},
-      {self->heads->data, self->heads->len * sizeof (Head)},
-      {self->texts->data, self->texts->len}, {pixels, self->bytes}
-    };
+    const ClipStoreChunk chunks[] = { { counts, sizeof counts },
+      { self->heads->data, self->heads->len * sizeof (Head) },
+      { self->texts->data, self->texts->len }, { pixels, self->bytes } };
 
-    clip_store_add (self->store, self->key, chunks, G_N_ELEMENTS (chunks),
-        &error);
+    clip_store_add (self->store, self->key, chunks, G_N_ELEMENTS (chunks), &error);
     if (error)
       GST_WARNING_OBJECT (self, "not kept: %s", error->message);
     g_clear_error (&error);
@@ -320,8 +310,7 @@ gst_clip_cache_store (GstClipCache * self)
 
 /* The segment is one for all of the clip: another would end it. */
 static void
-push_texts (GstClipCache * self, const Head * head, const gchar * text,
-    gboolean first)
+push_texts (GstClipCache *self, const Head *head, const gchar *text, gboolean first)
 {
   GstSegment segment;
 
@@ -336,13 +325,13 @@ push_texts (GstClipCache * self, const Head * head, const gchar * text,
     gst_pad_push_event (self->srcpad, gst_event_new_segment (&segment));
   }
   if (head->event_bytes)
-    gst_pad_push_event (self->srcpad, gst_event_new_custom
-        (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, gst_structure_from_string
-            (text + head->caps_bytes, NULL)));
+    gst_pad_push_event (self->srcpad,
+        gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
+            gst_structure_from_string (text + head->caps_bytes, NULL)));
 }
 
 static GstFlowReturn
-gst_clip_cache_play (GstClipCache * self, GstBuffer * like)
+gst_clip_cache_play (GstClipCache *self, GstBuffer *like)
 {
   const guint8 *data = self->record->data;
   GstClipMeta meta = *gst_buffer_get_clip_meta (like);
@@ -368,8 +357,8 @@ gst_clip_cache_play (GstClipCache * self, GstBuffer * like)
     if (head.frame < first || head.frame > last)
       continue;
     buffer = gst_buffer_new_wrapped_full (GST_MEMORY_FLAG_READONLY,
-        (gpointer) (pixels + head.offset), head.size, 0, head.size,
-        clip_record_ref (self->record), (GDestroyNotify) clip_record_unref);
+        (gpointer) (pixels + head.offset), head.size, 0, head.size, clip_record_ref (self->record),
+        (GDestroyNotify) clip_record_unref);
     GST_BUFFER_PTS (buffer) = head.pts;
     GST_BUFFER_DURATION (buffer) = head.duration;
     meta.frame = head.frame;
@@ -384,7 +373,7 @@ gst_clip_cache_play (GstClipCache * self, GstBuffer * like)
 /* Pads */
 
 static GstFlowReturn
-gst_clip_cache_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+gst_clip_cache_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   GstClipCache *self = GST_CLIP_CACHE (parent);
   GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
@@ -394,8 +383,8 @@ gst_clip_cache_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   if (self->key)
     gst_clip_cache_keep (self, buffer);
   /* the others are for the record */
-  if (self->window && meta && gst_query_get_clip_window (self->window, &first,
-          &last) && (meta->frame < first || meta->frame > last)) {
+  if (self->window && meta && gst_query_get_clip_window (self->window, &first, &last)
+      && (meta->frame < first || meta->frame > last)) {
     gst_buffer_unref (buffer);
     return GST_FLOW_OK;
   }
@@ -408,7 +397,7 @@ gst_clip_cache_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 }
 
 static gboolean
-gst_clip_cache_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
+gst_clip_cache_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   GstClipCache *self = GST_CLIP_CACHE (parent);
   GstFlowReturn ret;
@@ -451,7 +440,7 @@ gst_clip_cache_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
 /* Whoever samples behind this wants a few frames; kept are all, for the next time
  * it will be others. */
 static gboolean
-gst_clip_cache_take_window (GstClipCache * self, GstQuery * query)
+gst_clip_cache_take_window (GstClipCache *self, GstQuery *query)
 {
   gboolean answered = gst_pad_peer_query (self->srcpad, query);
   GstClipMeta clip;
@@ -469,7 +458,7 @@ gst_clip_cache_take_window (GstClipCache * self, GstQuery * query)
 
 /* Whether what follows takes such frames; the record may be of other days. */
 static gboolean
-gst_clip_cache_is_taken (GstClipCache * self)
+gst_clip_cache_is_taken (GstClipCache *self)
 {
   const guint8 *data = self->record->data;
   gboolean taken = FALSE;
@@ -477,8 +466,7 @@ gst_clip_cache_is_taken (GstClipCache * self)
   GstCaps *caps;
 
   memcpy (counts, data, sizeof counts);
-  caps = gst_caps_from_string ((const gchar *) data + sizeof counts
-      + counts[0] * sizeof (Head));
+  caps = gst_caps_from_string ((const gchar *) data + sizeof counts + counts[0] * sizeof (Head));
   if (caps)
     taken = gst_pad_peer_query_accept_caps (self->srcpad, caps);
   gst_clear_caps (&caps);
@@ -487,7 +475,7 @@ gst_clip_cache_is_taken (GstClipCache * self)
 }
 
 static gboolean
-gst_clip_cache_answer (GstClipCache * self, GstQuery * query, GBytes * source)
+gst_clip_cache_answer (GstClipCache *self, GstQuery *query, GBytes *source)
 {
   gst_clip_cache_drop (self);
   if (self->store)
@@ -511,7 +499,7 @@ gst_clip_cache_answer (GstClipCache * self, GstQuery * query, GBytes * source)
 }
 
 static gboolean
-gst_clip_cache_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
+gst_clip_cache_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   GstClipCache *self = GST_CLIP_CACHE (parent);
   GBytes *source = clip_cached_query_parse (query);
@@ -519,15 +507,13 @@ gst_clip_cache_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
 
   if (source)
     return gst_clip_cache_answer (self, query, source);
-  if (gst_query_parse_clip_window (query, NULL, NULL, NULL)
-      && !clip_cached_is_outside (query))
+  if (gst_query_parse_clip_window (query, NULL, NULL, NULL) && !clip_cached_is_outside (query))
     return gst_clip_cache_take_window (self, query);
   if (GST_QUERY_TYPE (query) == GST_QUERY_ALLOCATION) {
     if (!clip_links_propose (self->srcpad, query))
       return FALSE;
     /* no frame is kept with what is cut off it */
-    if (gst_query_find_allocation_meta (query, GST_VIDEO_CROP_META_API_TYPE,
-            &crop))
+    if (gst_query_find_allocation_meta (query, GST_VIDEO_CROP_META_API_TYPE, &crop))
       gst_query_remove_nth_allocation_meta (query, crop);
     return TRUE;
   }
@@ -538,7 +524,7 @@ gst_clip_cache_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
 /* The element */
 
 static gboolean
-gst_clip_cache_open (GstClipCache * self)
+gst_clip_cache_open (GstClipCache *self)
 {
   GError *error = NULL;
   ClipStore *store;
@@ -547,21 +533,20 @@ gst_clip_cache_open (GstClipCache * self)
 
   if (!clip_chain_holds (GST_ELEMENT (self))) {
     g_clear_pointer (&self->store, clip_store_unref);
-    GST_ELEMENT_WARNING (self, STREAM, FAILED, ("clipcache keeps nothing "
-            "outside of clipsrc's clip-bin; put it there"), (NULL));
+    GST_ELEMENT_WARNING (self, STREAM, FAILED,
+        ("clipcache keeps nothing outside of clipsrc's clip-bin; put it there"), (NULL));
     return TRUE;
   }
   GST_OBJECT_LOCK (self);
-  location = self->location ? g_strdup (self->location) :
-      g_build_filename (g_get_user_cache_dir (), "cnn3d", "clips", NULL);
+  location = self->location ? g_strdup (self->location)
+                            : g_build_filename (g_get_user_cache_dir (), "cnn3d", "clips", NULL);
   max_size = self->max_size;
   GST_OBJECT_UNLOCK (self);
   store = clip_store_open (location, max_size, &error);
   g_clear_pointer (&self->store, clip_store_unref);
   self->store = store;
   if (!store)
-    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ_WRITE, ("%s", error->message),
-        (NULL));
+    GST_ELEMENT_ERROR (self, RESOURCE, OPEN_READ_WRITE, ("%s", error->message), (NULL));
   g_clear_error (&error);
   g_free (location);
 
@@ -569,16 +554,14 @@ gst_clip_cache_open (GstClipCache * self)
 }
 
 static GstStateChangeReturn
-gst_clip_cache_change_state (GstElement * element, GstStateChange transition)
+gst_clip_cache_change_state (GstElement *element, GstStateChange transition)
 {
   GstClipCache *self = GST_CLIP_CACHE (element);
   GstStateChangeReturn ret;
 
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-      && !gst_clip_cache_open (self))
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !gst_clip_cache_open (self))
     return GST_STATE_CHANGE_FAILURE;
-  ret = GST_ELEMENT_CLASS (gst_clip_cache_parent_class)->change_state (element,
-      transition);
+  ret = GST_ELEMENT_CLASS (gst_clip_cache_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
     gst_clip_cache_drop (self);
     g_clear_pointer (&self->window, gst_query_unref);
@@ -589,15 +572,13 @@ gst_clip_cache_change_state (GstElement * element, GstStateChange transition)
 }
 
 static void
-gst_clip_cache_set_property (GObject * object, guint id, const GValue * value,
-    GParamSpec * pspec)
+gst_clip_cache_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   settings_set (&settings, GST_ELEMENT (object), object, id - 1, value);
 }
 
 static void
-gst_clip_cache_get_property (GObject * object, guint id, GValue * value,
-    GParamSpec * pspec)
+gst_clip_cache_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
   GST_OBJECT_LOCK (object);
   settings_get (&settings, object, id - 1, value);
@@ -605,7 +586,7 @@ gst_clip_cache_get_property (GObject * object, guint id, GValue * value,
 }
 
 static void
-gst_clip_cache_finalize (GObject * object)
+gst_clip_cache_finalize (GObject *object)
 {
   GstClipCache *self = GST_CLIP_CACHE (object);
 
@@ -620,7 +601,7 @@ gst_clip_cache_finalize (GObject * object)
 }
 
 static void
-gst_clip_cache_class_init (GstClipCacheClass * klass)
+gst_clip_cache_class_init (GstClipCacheClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
@@ -632,21 +613,18 @@ gst_clip_cache_class_init (GstClipCacheClass * klass)
   settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_READY);
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
-  gst_element_class_set_static_metadata (element_class, "Clip cache",
-      "Filter/Video", "Caches the decoded frames of clips on disk",
-      "The cnn3d authors");
-  GST_DEBUG_CATEGORY_INIT (clip_cache_debug, "clipcache", 0,
-      "cache of frames on disk");
+  gst_element_class_set_static_metadata (element_class, "Clip cache", "Filter/Video",
+      "Caches the decoded frames of clips on disk", "The cnn3d authors");
+  GST_DEBUG_CATEGORY_INIT (clip_cache_debug, "clipcache", 0, "cache of frames on disk");
 }
 
 static void
-gst_clip_cache_init (GstClipCache * self)
+gst_clip_cache_init (GstClipCache *self)
 {
   settings_init (&settings, self);
   self->heads = g_array_new (FALSE, FALSE, sizeof (Head));
   self->texts = g_byte_array_new ();
-  self->frames = g_ptr_array_new_with_free_func ((GDestroyNotify)
-      gst_buffer_unref);
+  self->frames = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_buffer_unref);
   self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");
   gst_pad_set_chain_function (self->sinkpad, gst_clip_cache_chain);
   gst_pad_set_event_function (self->sinkpad, gst_clip_cache_sink_event);

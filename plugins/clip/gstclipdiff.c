@@ -33,52 +33,49 @@
 GST_DEBUG_CATEGORY_STATIC (clip_diff_debug);
 #define GST_CAT_DEFAULT clip_diff_debug
 
-struct _GstClipDiff
-{
+struct _GstClipDiff {
   GstVideoFilter parent;
 
-  gdouble gain;                 /* under the object lock */
+  gdouble gain; /* under the object lock */
 
   /* The streaming thread's */
-  GstBuffer *before;            /* the frame before this one */
-  guint64 clip;                 /* its clip meta, if it had one */
+  GstBuffer *before; /* the frame before this one */
+  guint64 clip;      /* its clip meta, if it had one */
   guint64 sample;
   guint epoch;
   gboolean training;
   guint64 frame;
-  GstEvent *preparation;        /* clip-preparation as it came; NULL: none */
-  gdouble told;                 /* the gain that was told downstream */
+  GstEvent *preparation; /* clip-preparation as it came; NULL: none */
+  gdouble told;          /* the gain that was told downstream */
 };
 
 static const SettingsField fields[] = {
-  {"gain", G_STRUCT_OFFSET (GstClipDiff, gain)},
+  { "gain", G_STRUCT_OFFSET (GstClipDiff, gain) },
 };
 
 static const SettingsOf settings = { "clipdiff", fields, G_N_ELEMENTS (fields) };
 
 G_DEFINE_TYPE (GstClipDiff, gst_clip_diff, GST_TYPE_VIDEO_FILTER);
-GST_ELEMENT_REGISTER_DEFINE (clipdiff, "clipdiff", GST_RANK_NONE,
-    GST_TYPE_CLIP_DIFF);
+GST_ELEMENT_REGISTER_DEFINE (clipdiff, "clipdiff", GST_RANK_NONE, GST_TYPE_CLIP_DIFF);
 
 #define CAPS GST_VIDEO_CAPS_MAKE ("{ RGB, GRAY8 }")
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
 
 /* Whether the frame before is one of another clip. */
 static gboolean
-gst_clip_diff_begins (GstClipDiff * self, const GstClipMeta * meta)
+gst_clip_diff_begins (GstClipDiff *self, const GstClipMeta *meta)
 {
-  return meta->clip != self->clip || meta->sample != self->sample
-      || meta->epoch != self->epoch || !meta->training != !self->training
-      || meta->frame <= self->frame;
+  return meta->clip != self->clip || meta->sample != self->sample || meta->epoch != self->epoch
+      || !meta->training != !self->training || meta->frame <= self->frame;
 }
 
 /* Tells what becomes of the clips here. */
 static gboolean
-gst_clip_diff_tell (GstClipDiff * self, gdouble gain)
+gst_clip_diff_tell (GstClipDiff *self, gdouble gain)
 {
   GstClipPreparation preparation;
 
@@ -86,12 +83,12 @@ gst_clip_diff_tell (GstClipDiff * self, gdouble gain)
   gst_event_parse_clip_preparation (self->preparation, &preparation);
   preparation.diff_gain = gain;
 
-  return gst_pad_push_event (GST_BASE_TRANSFORM_SRC_PAD (self),
-      gst_event_new_clip_preparation (&preparation));
+  return gst_pad_push_event (
+      GST_BASE_TRANSFORM_SRC_PAD (self), gst_event_new_clip_preparation (&preparation));
 }
 
 static gdouble
-gst_clip_diff_gain (GstClipDiff * self)
+gst_clip_diff_gain (GstClipDiff *self)
 {
   gdouble gain;
 
@@ -103,8 +100,7 @@ gst_clip_diff_gain (GstClipDiff * self)
 }
 
 static GstFlowReturn
-gst_clip_diff_transform_frame (GstVideoFilter * filter, GstVideoFrame * in,
-    GstVideoFrame * out)
+gst_clip_diff_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, GstVideoFrame *out)
 {
   GstClipDiff *self = GST_CLIP_DIFF (filter);
   /* by the caps: each of the frames may be larger by its own meta */
@@ -126,8 +122,7 @@ gst_clip_diff_transform_frame (GstVideoFilter * filter, GstVideoFrame * in,
     for (y = 0; y < height; y++)
       memset (pixels + y * stride, 0, row);
   } else {
-    if (!gst_video_frame_map (&before, &filter->in_info, self->before,
-            GST_MAP_READ))
+    if (!gst_video_frame_map (&before, &filter->in_info, self->before, GST_MAP_READ))
       goto no_map;
     for (y = 0; y < height; y++) {
       const guint8 *a = (guint8 *) GST_VIDEO_FRAME_PLANE_DATA (in, 0)
@@ -153,17 +148,14 @@ gst_clip_diff_transform_frame (GstVideoFilter * filter, GstVideoFrame * in,
 
   /* ERRORS */
 no_map:
-  {
-    GST_ELEMENT_ERROR (self, RESOURCE, READ,
-        ("The clip's previous frame can no longer be read: its memory could "
-            "not be mapped."), (NULL));
-    return GST_FLOW_ERROR;
-  }
+  GST_ELEMENT_ERROR (self, RESOURCE, READ,
+      ("The clip's previous frame can no longer be read: its memory could not be mapped."), (NULL));
+  return GST_FLOW_ERROR;
 }
 
 static gboolean
-gst_clip_diff_set_info (GstVideoFilter * filter, GstCaps * incaps,
-    GstVideoInfo * in_info, GstCaps * outcaps, GstVideoInfo * out_info)
+gst_clip_diff_set_info (GstVideoFilter *filter, GstCaps *incaps, GstVideoInfo *in_info,
+    GstCaps *outcaps, GstVideoInfo *out_info)
 {
   gst_clear_buffer (&GST_CLIP_DIFF (filter)->before);
 
@@ -172,11 +164,10 @@ gst_clip_diff_set_info (GstVideoFilter * filter, GstCaps * incaps,
 
 /* A pool's size upstream does not reckon with the frame that is held here. */
 static gboolean
-gst_clip_diff_propose_allocation (GstBaseTransform * trans,
-    GstQuery * decide_query, GstQuery * query)
+gst_clip_diff_propose_allocation (GstBaseTransform *trans, GstQuery *decide_query, GstQuery *query)
 {
-  if (!GST_BASE_TRANSFORM_CLASS (gst_clip_diff_parent_class)->propose_allocation
-      (trans, decide_query, query))
+  if (!GST_BASE_TRANSFORM_CLASS (gst_clip_diff_parent_class)
+          ->propose_allocation (trans, decide_query, query))
     return FALSE;
   while (gst_query_get_n_allocation_pools (query) > 0)
     gst_query_remove_nth_allocation_pool (query, 0);
@@ -185,7 +176,7 @@ gst_clip_diff_propose_allocation (GstBaseTransform * trans,
 }
 
 static gboolean
-gst_clip_diff_sink_event (GstBaseTransform * trans, GstEvent * event)
+gst_clip_diff_sink_event (GstBaseTransform *trans, GstEvent *event)
 {
   GstClipDiff *self = GST_CLIP_DIFF (trans);
 
@@ -198,18 +189,17 @@ gst_clip_diff_sink_event (GstBaseTransform * trans, GstEvent * event)
     return gst_clip_diff_tell (self, gst_clip_diff_gain (self));
   }
 
-  return GST_BASE_TRANSFORM_CLASS (gst_clip_diff_parent_class)->sink_event
-      (trans, event);
+  return GST_BASE_TRANSFORM_CLASS (gst_clip_diff_parent_class)->sink_event (trans, event);
 }
 
 static gboolean
-gst_clip_diff_start (GstBaseTransform * trans)
+gst_clip_diff_start (GstBaseTransform *trans)
 {
   return settings_check (GST_ELEMENT (trans));
 }
 
 static gboolean
-gst_clip_diff_stop (GstBaseTransform * trans)
+gst_clip_diff_stop (GstBaseTransform *trans)
 {
   /* another thread may flush */
   GST_PAD_STREAM_LOCK (GST_BASE_TRANSFORM_SINK_PAD (trans));
@@ -221,15 +211,13 @@ gst_clip_diff_stop (GstBaseTransform * trans)
 }
 
 static void
-gst_clip_diff_set_property (GObject * object, guint id, const GValue * value,
-    GParamSpec * pspec)
+gst_clip_diff_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   settings_set (&settings, GST_ELEMENT (object), object, id - 1, value);
 }
 
 static void
-gst_clip_diff_get_property (GObject * object, guint id, GValue * value,
-    GParamSpec * pspec)
+gst_clip_diff_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
   GST_OBJECT_LOCK (object);
   settings_get (&settings, object, id - 1, value);
@@ -237,38 +225,34 @@ gst_clip_diff_get_property (GObject * object, guint id, GValue * value,
 }
 
 static void
-gst_clip_diff_class_init (GstClipDiffClass * klass)
+gst_clip_diff_class_init (GstClipDiffClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstBaseTransformClass *trans_class = GST_BASE_TRANSFORM_CLASS (klass);
   GstVideoFilterClass *filter_class = GST_VIDEO_FILTER_CLASS (klass);
 
-  GST_DEBUG_CATEGORY_INIT (clip_diff_debug, "clipdiff", 0,
-      "differences of frames");
+  GST_DEBUG_CATEGORY_INIT (clip_diff_debug, "clipdiff", 0, "differences of frames");
 
   object_class->set_property = gst_clip_diff_set_property;
   object_class->get_property = gst_clip_diff_get_property;
   trans_class->start = GST_DEBUG_FUNCPTR (gst_clip_diff_start);
   trans_class->stop = GST_DEBUG_FUNCPTR (gst_clip_diff_stop);
   trans_class->sink_event = GST_DEBUG_FUNCPTR (gst_clip_diff_sink_event);
-  trans_class->propose_allocation =
-      GST_DEBUG_FUNCPTR (gst_clip_diff_propose_allocation);
+  trans_class->propose_allocation = GST_DEBUG_FUNCPTR (gst_clip_diff_propose_allocation);
   filter_class->set_info = GST_DEBUG_FUNCPTR (gst_clip_diff_set_info);
-  filter_class->transform_frame =
-      GST_DEBUG_FUNCPTR (gst_clip_diff_transform_frame);
+  filter_class->transform_frame = GST_DEBUG_FUNCPTR (gst_clip_diff_transform_frame);
 
   settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_PLAYING);
 
-  gst_element_class_set_static_metadata (element_class, "Clip difference",
-      "Filter/Effect/Video", "Replaces each frame of a clip by its difference "
-      "from the previous one", "The cnn3d authors");
+  gst_element_class_set_static_metadata (element_class, "Clip difference", "Filter/Effect/Video",
+      "Replaces each frame of a clip by its difference from the previous one", "The cnn3d authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
 }
 
 static void
-gst_clip_diff_init (GstClipDiff * self)
+gst_clip_diff_init (GstClipDiff *self)
 {
   settings_init (&settings, self);
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);

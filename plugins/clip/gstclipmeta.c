@@ -13,7 +13,7 @@
 /* The meta */
 
 static void
-gst_clip_meta_set (GstClipMeta * meta, const GstClipMeta * from)
+gst_clip_meta_set (GstClipMeta *meta, const GstClipMeta *from)
 {
   meta->clip = from->clip;
   meta->sample = from->sample;
@@ -31,7 +31,7 @@ gst_clip_meta_set (GstClipMeta * meta, const GstClipMeta * from)
 }
 
 static gboolean
-gst_clip_meta_init (GstMeta * meta, gpointer params, GstBuffer * buffer)
+gst_clip_meta_init (GstMeta *meta, gpointer params, GstBuffer *buffer)
 {
   GstClipMeta *clip = (GstClipMeta *) meta;
   static const GstClipMeta zero;
@@ -42,7 +42,7 @@ gst_clip_meta_init (GstMeta * meta, gpointer params, GstBuffer * buffer)
 }
 
 static void
-gst_clip_meta_free (GstMeta * meta, GstBuffer * buffer)
+gst_clip_meta_free (GstMeta *meta, GstBuffer *buffer)
 {
   GstClipMeta *clip = (GstClipMeta *) meta;
 
@@ -54,8 +54,7 @@ gst_clip_meta_free (GstMeta * meta, GstBuffer * buffer)
 /* Whatever is done to a picture, it stays a frame of its clip: the meta goes
  * along with every kind of transform. */
 static gboolean
-gst_clip_meta_transform (GstBuffer * dest, GstMeta * meta, GstBuffer * src,
-    GQuark type, gpointer data)
+gst_clip_meta_transform (GstBuffer *dest, GstMeta *meta, GstBuffer *src, GQuark type, gpointer data)
 {
   return gst_buffer_add_clip_meta (dest, (GstClipMeta *) meta) != NULL;
 }
@@ -80,29 +79,27 @@ gst_clip_meta_get_info (void)
 {
   static const GstMetaInfo *info;
 
-  if (g_once_init_enter ((GstMetaInfo **) & info)) {
-    const GstMetaInfo *registered = gst_meta_register (GST_CLIP_META_API_TYPE,
-        "GstClipMeta", sizeof (GstClipMeta), gst_clip_meta_init,
-        gst_clip_meta_free, gst_clip_meta_transform);
+  if (g_once_init_enter ((GstMetaInfo **) &info)) {
+    const GstMetaInfo *registered = gst_meta_register (GST_CLIP_META_API_TYPE, "GstClipMeta",
+        sizeof (GstClipMeta), gst_clip_meta_init, gst_clip_meta_free, gst_clip_meta_transform);
 
-    g_once_init_leave ((GstMetaInfo **) & info, (GstMetaInfo *) registered);
+    g_once_init_leave ((GstMetaInfo **) &info, (GstMetaInfo *) registered);
   }
 
   return info;
 }
 
 GstClipMeta *
-gst_buffer_add_clip_meta (GstBuffer * buffer, const GstClipMeta * from)
+gst_buffer_add_clip_meta (GstBuffer *buffer, const GstClipMeta *from)
 {
   g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
   g_return_val_if_fail (gst_buffer_is_writable (buffer), NULL);
 
-  return (GstClipMeta *) gst_buffer_add_meta (buffer, GST_CLIP_META_INFO,
-      (gpointer) from);
+  return (GstClipMeta *) gst_buffer_add_meta (buffer, GST_CLIP_META_INFO, (gpointer) from);
 }
 
 GstClipMeta *
-gst_buffer_get_clip_meta (GstBuffer * buffer)
+gst_buffer_get_clip_meta (GstBuffer *buffer)
 {
   g_return_val_if_fail (GST_IS_BUFFER (buffer), NULL);
 
@@ -113,7 +110,7 @@ gst_buffer_get_clip_meta (GstBuffer * buffer)
 
 /* The structure of an event of this type and name; NULL: it is another. */
 static const GstStructure *
-event_structure (GstEvent * event, GstEventType type, const gchar * name)
+event_structure (GstEvent *event, GstEventType type, const gchar *name)
 {
   g_return_val_if_fail (GST_IS_EVENT (event), NULL);
 
@@ -124,7 +121,7 @@ event_structure (GstEvent * event, GstEventType type, const gchar * name)
 }
 
 GstEvent *
-gst_event_new_clip_classes (const gchar * const *classes)
+gst_event_new_clip_classes (const gchar *const *classes)
 {
   GValue array = G_VALUE_INIT;
   GstStructure *s = gst_structure_new_empty (CLASSES_NAME);
@@ -144,7 +141,7 @@ gst_event_new_clip_classes (const gchar * const *classes)
 }
 
 gboolean
-gst_event_parse_clip_classes (GstEvent * event, gchar *** classes)
+gst_event_parse_clip_classes (GstEvent *event, gchar ***classes)
 {
   const GstStructure *s;
   const GValue *array;
@@ -174,8 +171,7 @@ gst_event_parse_clip_classes (GstEvent * event, gchar *** classes)
 }
 
 GstEvent *
-gst_event_new_clip_classes_counted (const gchar * const *classes,
-    const guint64 * clips)
+gst_event_new_clip_classes_counted (const gchar *const *classes, const guint64 *clips)
 {
   GstEvent *event = gst_event_new_clip_classes (classes);
   GValue array = G_VALUE_INIT;
@@ -189,14 +185,13 @@ gst_event_new_clip_classes_counted (const gchar * const *classes,
     g_value_set_uint64 (&count, clips[i]);
     gst_value_array_append_and_take_value (&array, &count);
   }
-  gst_structure_take_value (gst_event_writable_structure (event),
-      "training-clips", &array);
+  gst_structure_take_value (gst_event_writable_structure (event), "training-clips", &array);
 
   return event;
 }
 
 guint64 *
-gst_event_parse_clip_class_counts (GstEvent * event)
+gst_event_parse_clip_class_counts (GstEvent *event)
 {
   const GstStructure *s;
   const GValue *array;
@@ -210,8 +205,7 @@ gst_event_parse_clip_class_counts (GstEvent * event)
   g_strfreev (classes);
   s = gst_event_get_structure (event);
   array = gst_structure_get_value (s, "training-clips");
-  if (!array || !GST_VALUE_HOLDS_ARRAY (array)
-      || gst_value_array_get_size (array) != n)
+  if (!array || !GST_VALUE_HOLDS_ARRAY (array) || gst_value_array_get_size (array) != n)
     return NULL;
   for (i = 0; i < n; i++)
     if (!G_VALUE_HOLDS_UINT64 (gst_value_array_get_value (array, i)))
@@ -225,16 +219,13 @@ gst_event_parse_clip_class_counts (GstEvent * event)
 }
 
 GstEvent *
-gst_event_new_clip_preparation (const GstClipPreparation * preparation)
+gst_event_new_clip_preparation (const GstClipPreparation *preparation)
 {
-  GstStructure *s = gst_structure_new (PREPARATION_NAME,
-      "num-frames", G_TYPE_UINT, preparation->num_frames,
-      "frame-interval", G_TYPE_UINT, preparation->frame_interval,
-      "sampling", G_TYPE_STRING, preparation->sampling,
-      "add-borders", G_TYPE_BOOLEAN, preparation->add_borders,
-      "diff-gain", G_TYPE_DOUBLE, preparation->diff_gain,
-      "frame-rate", GST_TYPE_FRACTION, preparation->frame_rate_n,
-      MAX (preparation->frame_rate_d, 1),
+  GstStructure *s = gst_structure_new (PREPARATION_NAME, "num-frames", G_TYPE_UINT,
+      preparation->num_frames, "frame-interval", G_TYPE_UINT, preparation->frame_interval,
+      "sampling", G_TYPE_STRING, preparation->sampling, "add-borders", G_TYPE_BOOLEAN,
+      preparation->add_borders, "diff-gain", G_TYPE_DOUBLE, preparation->diff_gain, "frame-rate",
+      GST_TYPE_FRACTION, preparation->frame_rate_n, MAX (preparation->frame_rate_d, 1),
       "clips-per-video", G_TYPE_UINT, MAX (preparation->views, 1), NULL);
 
   if (preparation->scaling)
@@ -244,23 +235,20 @@ gst_event_new_clip_preparation (const GstClipPreparation * preparation)
 }
 
 gboolean
-gst_event_parse_clip_preparation (GstEvent * event,
-    GstClipPreparation * preparation)
+gst_event_parse_clip_preparation (GstEvent *event, GstClipPreparation *preparation)
 {
   const GstStructure *s;
-  GstClipPreparation p = {.frame_rate_d = 1,.views = 1 };
+  GstClipPreparation p = { .frame_rate_d = 1, .views = 1 };
 
-  s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
-      PREPARATION_NAME);
-  if (!s || !gst_structure_get (s, "num-frames", G_TYPE_UINT, &p.num_frames,
-          "frame-interval", G_TYPE_UINT, &p.frame_interval,
-          "add-borders", G_TYPE_BOOLEAN, &p.add_borders, NULL))
+  s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, PREPARATION_NAME);
+  if (!s
+      || !gst_structure_get (s, "num-frames", G_TYPE_UINT, &p.num_frames, "frame-interval",
+          G_TYPE_UINT, &p.frame_interval, "add-borders", G_TYPE_BOOLEAN, &p.add_borders, NULL))
     return FALSE;
   p.sampling = gst_structure_get_string (s, "sampling");
   p.scaling = gst_structure_get_string (s, "scaling");
   gst_structure_get_double (s, "diff-gain", &p.diff_gain);
-  gst_structure_get_fraction (s, "frame-rate", &p.frame_rate_n,
-      &p.frame_rate_d);
+  gst_structure_get_fraction (s, "frame-rate", &p.frame_rate_n, &p.frame_rate_d);
   gst_structure_get_uint (s, "clips-per-video", &p.views);
   if (!p.sampling || p.frame_rate_n < 0)
     return FALSE;
@@ -272,28 +260,27 @@ gst_event_parse_clip_preparation (GstEvent * event,
 }
 
 GstEvent *
-gst_event_new_clip_data (const GstClipData * data)
+gst_event_new_clip_data (const GstClipData *data)
 {
   return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
-      gst_structure_new (DATA_NAME,
-          "rows", G_TYPE_UINT64, data->rows,
-          "training-clips", G_TYPE_UINT64, data->training_clips,
-          "validation-clips", G_TYPE_UINT64, data->validation_clips,
-          "clips", G_TYPE_STRING, data->clips,
-          "labels", G_TYPE_STRING, data->labels,
-          "order", G_TYPE_STRING, data->order, NULL));
+      gst_structure_new (DATA_NAME, "rows", G_TYPE_UINT64, data->rows, "training-clips",
+          G_TYPE_UINT64, data->training_clips, "validation-clips", G_TYPE_UINT64,
+          data->validation_clips, "clips", G_TYPE_STRING, data->clips, "labels", G_TYPE_STRING,
+          data->labels, "order", G_TYPE_STRING, data->order, NULL));
 }
 
 gboolean
-gst_event_parse_clip_data (GstEvent * event, GstClipData * data)
+gst_event_parse_clip_data (GstEvent *event, GstClipData *data)
 {
   const GstStructure *s;
-  GstClipData d = { 0, };
+  GstClipData d = {
+    0,
+  };
 
   s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, DATA_NAME);
-  if (!s || !gst_structure_get (s, "rows", G_TYPE_UINT64, &d.rows,
-          "training-clips", G_TYPE_UINT64, &d.training_clips,
-          "validation-clips", G_TYPE_UINT64, &d.validation_clips, NULL))
+  if (!s
+      || !gst_structure_get (s, "rows", G_TYPE_UINT64, &d.rows, "training-clips", G_TYPE_UINT64,
+          &d.training_clips, "validation-clips", G_TYPE_UINT64, &d.validation_clips, NULL))
     return FALSE;
   d.clips = gst_structure_get_string (s, "clips");
   d.labels = gst_structure_get_string (s, "labels");
@@ -308,35 +295,30 @@ gst_event_parse_clip_data (GstEvent * event, GstClipData * data)
 }
 
 GstEvent *
-gst_event_new_clip_epoch (const GstClipEpoch * epoch)
+gst_event_new_clip_epoch (const GstClipEpoch *epoch)
 {
   return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
-      gst_structure_new (EPOCH_NAME,
-          "epoch", G_TYPE_UINT, epoch->epoch,
-          "training", G_TYPE_BOOLEAN, epoch->training,
-          "clips", G_TYPE_UINT64, epoch->clips,
-          "epochs", G_TYPE_UINT, epoch->epochs,
-          "first-clip", G_TYPE_UINT64, epoch->first_clip,
-          "position", G_TYPE_UINT64, epoch->position,
-          "seed", G_TYPE_UINT64, epoch->seed,
-          "validates", G_TYPE_BOOLEAN, epoch->validates, NULL));
+      gst_structure_new (EPOCH_NAME, "epoch", G_TYPE_UINT, epoch->epoch, "training", G_TYPE_BOOLEAN,
+          epoch->training, "clips", G_TYPE_UINT64, epoch->clips, "epochs", G_TYPE_UINT,
+          epoch->epochs, "first-clip", G_TYPE_UINT64, epoch->first_clip, "position", G_TYPE_UINT64,
+          epoch->position, "seed", G_TYPE_UINT64, epoch->seed, "validates", G_TYPE_BOOLEAN,
+          epoch->validates, NULL));
 }
 
 gboolean
-gst_event_parse_clip_epoch (GstEvent * event, GstClipEpoch * epoch)
+gst_event_parse_clip_epoch (GstEvent *event, GstClipEpoch *epoch)
 {
   const GstStructure *s;
-  GstClipEpoch e = { 0, };
+  GstClipEpoch e = {
+    0,
+  };
 
   s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM, EPOCH_NAME);
-  if (!s || !gst_structure_get (s, "epoch", G_TYPE_UINT, &e.epoch,
-          "training", G_TYPE_BOOLEAN, &e.training,
-          "clips", G_TYPE_UINT64, &e.clips,
-          "epochs", G_TYPE_UINT, &e.epochs,
-          "first-clip", G_TYPE_UINT64, &e.first_clip,
-          "position", G_TYPE_UINT64, &e.position,
-          "seed", G_TYPE_UINT64, &e.seed,
-          "validates", G_TYPE_BOOLEAN, &e.validates, NULL))
+  if (!s
+      || !gst_structure_get (s, "epoch", G_TYPE_UINT, &e.epoch, "training", G_TYPE_BOOLEAN,
+          &e.training, "clips", G_TYPE_UINT64, &e.clips, "epochs", G_TYPE_UINT, &e.epochs,
+          "first-clip", G_TYPE_UINT64, &e.first_clip, "position", G_TYPE_UINT64, &e.position,
+          "seed", G_TYPE_UINT64, &e.seed, "validates", G_TYPE_BOOLEAN, &e.validates, NULL))
     return FALSE;
 
   if (epoch)
@@ -346,29 +328,27 @@ gst_event_parse_clip_epoch (GstEvent * event, GstClipEpoch * epoch)
 }
 
 GstEvent *
-gst_event_new_clip_epoch_done (const GstClipEpochDone * done)
+gst_event_new_clip_epoch_done (const GstClipEpochDone *done)
 {
   return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
-      gst_structure_new (EPOCH_DONE_NAME,
-          "epoch", G_TYPE_UINT, done->epoch,
-          "training", G_TYPE_BOOLEAN, done->training,
-          "position", G_TYPE_UINT64, done->position,
-          "delivered", G_TYPE_UINT64, done->delivered,
-          "skipped", G_TYPE_UINT64, done->skipped, NULL));
+      gst_structure_new (EPOCH_DONE_NAME, "epoch", G_TYPE_UINT, done->epoch, "training",
+          G_TYPE_BOOLEAN, done->training, "position", G_TYPE_UINT64, done->position, "delivered",
+          G_TYPE_UINT64, done->delivered, "skipped", G_TYPE_UINT64, done->skipped, NULL));
 }
 
 gboolean
-gst_event_parse_clip_epoch_done (GstEvent * event, GstClipEpochDone * done)
+gst_event_parse_clip_epoch_done (GstEvent *event, GstClipEpochDone *done)
 {
   const GstStructure *s;
-  GstClipEpochDone d = { 0, };
+  GstClipEpochDone d = {
+    0,
+  };
 
   s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM, EPOCH_DONE_NAME);
-  if (!s || !gst_structure_get (s, "epoch", G_TYPE_UINT, &d.epoch,
-          "training", G_TYPE_BOOLEAN, &d.training,
-          "position", G_TYPE_UINT64, &d.position,
-          "delivered", G_TYPE_UINT64, &d.delivered,
-          "skipped", G_TYPE_UINT64, &d.skipped, NULL))
+  if (!s
+      || !gst_structure_get (s, "epoch", G_TYPE_UINT, &d.epoch, "training", G_TYPE_BOOLEAN,
+          &d.training, "position", G_TYPE_UINT64, &d.position, "delivered", G_TYPE_UINT64,
+          &d.delivered, "skipped", G_TYPE_UINT64, &d.skipped, NULL))
     return FALSE;
 
   if (done)
@@ -378,16 +358,13 @@ gst_event_parse_clip_epoch_done (GstEvent * event, GstClipEpochDone * done)
 }
 
 GstEvent *
-gst_event_new_clip_skipped (const GstClipSkipped * skipped)
+gst_event_new_clip_skipped (const GstClipSkipped *skipped)
 {
   gchar *path = g_utf8_make_valid (skipped->path, -1);
   gchar *reason = g_utf8_make_valid (skipped->reason, -1);
   GstEvent *event = gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM,
-      gst_structure_new (SKIPPED_NAME,
-          "path", G_TYPE_STRING, path,
-          "reason", G_TYPE_STRING, reason,
-          "clip", G_TYPE_UINT64, skipped->clip,
-          "epoch", G_TYPE_UINT, skipped->epoch, NULL));
+      gst_structure_new (SKIPPED_NAME, "path", G_TYPE_STRING, path, "reason", G_TYPE_STRING, reason,
+          "clip", G_TYPE_UINT64, skipped->clip, "epoch", G_TYPE_UINT, skipped->epoch, NULL));
 
   g_free (path);
   g_free (reason);
@@ -396,14 +373,17 @@ gst_event_new_clip_skipped (const GstClipSkipped * skipped)
 }
 
 gboolean
-gst_event_parse_clip_skipped (GstEvent * event, GstClipSkipped * skipped)
+gst_event_parse_clip_skipped (GstEvent *event, GstClipSkipped *skipped)
 {
   const GstStructure *s;
-  GstClipSkipped c = { NULL, };
+  GstClipSkipped c = {
+    NULL,
+  };
 
   s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM, SKIPPED_NAME);
-  if (!s || !gst_structure_get (s, "clip", G_TYPE_UINT64, &c.clip,
-          "epoch", G_TYPE_UINT, &c.epoch, NULL))
+  if (!s
+      || !gst_structure_get (
+          s, "clip", G_TYPE_UINT64, &c.clip, "epoch", G_TYPE_UINT, &c.epoch, NULL))
     return FALSE;
   c.path = gst_structure_get_string (s, "path");
   c.reason = gst_structure_get_string (s, "reason");
@@ -419,20 +399,17 @@ gst_event_parse_clip_skipped (GstEvent * event, GstClipSkipped * skipped)
 /* The query */
 
 GstQuery *
-gst_query_new_clip_window (const GstClipMeta * clip, gint fps_n, gint fps_d)
+gst_query_new_clip_window (const GstClipMeta *clip, gint fps_n, gint fps_d)
 {
   return gst_query_new_custom (GST_QUERY_CUSTOM,
-      gst_structure_new (WINDOW_NAME,
-          "clip", G_TYPE_UINT64, clip->clip,
-          "sample", G_TYPE_UINT64, clip->sample,
-          "epoch", G_TYPE_UINT, clip->epoch,
-          "training", G_TYPE_BOOLEAN, clip->training,
-          "num-frames", G_TYPE_UINT64, clip->num_frames,
-          "framerate", GST_TYPE_FRACTION, fps_n, fps_d > 0 ? fps_d : 1, NULL));
+      gst_structure_new (WINDOW_NAME, "clip", G_TYPE_UINT64, clip->clip, "sample", G_TYPE_UINT64,
+          clip->sample, "epoch", G_TYPE_UINT, clip->epoch, "training", G_TYPE_BOOLEAN,
+          clip->training, "num-frames", G_TYPE_UINT64, clip->num_frames, "framerate",
+          GST_TYPE_FRACTION, fps_n, fps_d > 0 ? fps_d : 1, NULL));
 }
 
 static const GstStructure *
-window_structure (GstQuery * query)
+window_structure (GstQuery *query)
 {
   const GstStructure *s;
 
@@ -446,19 +423,16 @@ window_structure (GstQuery * query)
 }
 
 gboolean
-gst_query_parse_clip_window (GstQuery * query, GstClipMeta * clip, gint * fps_n,
-    gint * fps_d)
+gst_query_parse_clip_window (GstQuery *query, GstClipMeta *clip, gint *fps_n, gint *fps_d)
 {
   const GstStructure *s = window_structure (query);
   GstClipMeta c = { .label = -1 };
   gint n, d;
 
-  if (!s || !gst_structure_get (s, "clip", G_TYPE_UINT64, &c.clip,
-          "sample", G_TYPE_UINT64, &c.sample,
-          "epoch", G_TYPE_UINT, &c.epoch,
-          "training", G_TYPE_BOOLEAN, &c.training,
-          "num-frames", G_TYPE_UINT64, &c.num_frames,
-          "framerate", GST_TYPE_FRACTION, &n, &d, NULL))
+  if (!s
+      || !gst_structure_get (s, "clip", G_TYPE_UINT64, &c.clip, "sample", G_TYPE_UINT64, &c.sample,
+          "epoch", G_TYPE_UINT, &c.epoch, "training", G_TYPE_BOOLEAN, &c.training, "num-frames",
+          G_TYPE_UINT64, &c.num_frames, "framerate", GST_TYPE_FRACTION, &n, &d, NULL))
     return FALSE;
 
   if (clip)
@@ -473,7 +447,7 @@ gst_query_parse_clip_window (GstQuery * query, GstClipMeta * clip, gint * fps_n,
 
 /* An array of the query's; NULL: it has none of this name. */
 static const guint64 *
-window_array (GstQuery * query, const gchar * name, gsize * n)
+window_array (GstQuery *query, const gchar *name, gsize *n)
 {
   const GstStructure *s = window_structure (query);
   const GValue *value = s ? gst_structure_get_value (s, name) : NULL;
@@ -489,8 +463,7 @@ window_array (GstQuery * query, const gchar * name, gsize * n)
 }
 
 void
-gst_query_set_clip_window_times (GstQuery * query, const guint64 * times,
-    guint64 n)
+gst_query_set_clip_window_times (GstQuery *query, const guint64 *times, guint64 n)
 {
   guint64 *since, i;
   GBytes *bytes;
@@ -501,39 +474,36 @@ gst_query_set_clip_window_times (GstQuery * query, const guint64 * times,
   for (i = 0; i < n; i++)
     since[i] = times[i] - times[0];
   bytes = g_bytes_new_take (since, n * sizeof *since);
-  gst_structure_set (gst_query_writable_structure (query),
-      "times", G_TYPE_BYTES, bytes, NULL);
+  gst_structure_set (gst_query_writable_structure (query), "times", G_TYPE_BYTES, bytes, NULL);
   g_bytes_unref (bytes);
 }
 
 const guint64 *
-gst_query_get_clip_window_times (GstQuery * query)
+gst_query_get_clip_window_times (GstQuery *query)
 {
   gsize n;
   const guint64 *times = window_array (query, "times", &n);
   GstClipMeta clip;
 
-  if (!times || !gst_query_parse_clip_window (query, &clip, NULL, NULL)
-      || n != clip.num_frames)
+  if (!times || !gst_query_parse_clip_window (query, &clip, NULL, NULL) || n != clip.num_frames)
     return NULL;
 
   return times;
 }
 
 void
-gst_query_set_clip_window (GstQuery * query, guint64 first, guint64 last)
+gst_query_set_clip_window (GstQuery *query, guint64 first, guint64 last)
 {
   g_return_if_fail (window_structure (query) != NULL);
   g_return_if_fail (first <= last);
 
-  gst_structure_set (gst_query_writable_structure (query),
-      "first", G_TYPE_UINT64, first, "last", G_TYPE_UINT64, last, NULL);
+  gst_structure_set (gst_query_writable_structure (query), "first", G_TYPE_UINT64, first, "last",
+      G_TYPE_UINT64, last, NULL);
   gst_structure_remove_field (gst_query_writable_structure (query), "frames");
 }
 
 void
-gst_query_set_clip_window_frames (GstQuery * query, const guint64 * frames,
-    guint n)
+gst_query_set_clip_window_frames (GstQuery *query, const guint64 *frames, guint n)
 {
   GBytes *bytes;
 
@@ -542,13 +512,12 @@ gst_query_set_clip_window_frames (GstQuery * query, const guint64 * frames,
 
   gst_query_set_clip_window (query, frames[0], frames[n - 1]);
   bytes = g_bytes_new (frames, n * sizeof *frames);
-  gst_structure_set (gst_query_writable_structure (query),
-      "frames", G_TYPE_BYTES, bytes, NULL);
+  gst_structure_set (gst_query_writable_structure (query), "frames", G_TYPE_BYTES, bytes, NULL);
   g_bytes_unref (bytes);
 }
 
 const guint64 *
-gst_query_get_clip_window_frames (GstQuery * query, guint * n)
+gst_query_get_clip_window_frames (GstQuery *query, guint *n)
 {
   gsize length;
   const guint64 *frames = window_array (query, "frames", &length);
@@ -560,13 +529,13 @@ gst_query_get_clip_window_frames (GstQuery * query, guint * n)
 }
 
 gboolean
-gst_query_get_clip_window (GstQuery * query, guint64 * first, guint64 * last)
+gst_query_get_clip_window (GstQuery *query, guint64 *first, guint64 *last)
 {
   const GstStructure *s = window_structure (query);
   guint64 f, l;
 
-  if (!s || !gst_structure_get (s, "first", G_TYPE_UINT64, &f,
-          "last", G_TYPE_UINT64, &l, NULL) || f > l)
+  if (!s || !gst_structure_get (s, "first", G_TYPE_UINT64, &f, "last", G_TYPE_UINT64, &l, NULL)
+      || f > l)
     return FALSE;
 
   if (first)

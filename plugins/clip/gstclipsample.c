@@ -56,13 +56,12 @@ GST_DEBUG_CATEGORY_STATIC (clip_sample_debug);
 #define GST_CAT_DEFAULT clip_sample_debug
 
 G_DEFINE_TYPE (GstClipSample, gst_clip_sample, GST_TYPE_ELEMENT);
-GST_ELEMENT_REGISTER_DEFINE (clipsample, "clipsample", GST_RANK_NONE,
-    GST_TYPE_CLIP_SAMPLE);
+GST_ELEMENT_REGISTER_DEFINE (clipsample, "clipsample", GST_RANK_NONE, GST_TYPE_CLIP_SAMPLE);
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw(ANY)"));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw(ANY)"));
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw(ANY)"));
+static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE (
+    "src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw(ANY)"));
 
 static void
 clear_kept (gpointer kept)
@@ -72,7 +71,7 @@ clear_kept (gpointer kept)
 
 /* Lets go of the clip at hand; what was not pushed is lost. */
 static void
-gst_clip_sample_drop (GstClipSample * self)
+gst_clip_sample_drop (GstClipSample *self)
 {
   guint i, n = self->views * self->window.num_frames;
 
@@ -90,7 +89,7 @@ gst_clip_sample_drop (GstClipSample * self)
 }
 
 static void
-gst_clip_sample_reset (GstClipSample * self)
+gst_clip_sample_reset (GstClipSample *self)
 {
   gst_clip_sample_drop (self);
   gst_clear_buffer (&self->held);
@@ -104,7 +103,7 @@ gst_clip_sample_reset (GstClipSample * self)
 }
 
 static void
-gst_clip_sample_allocate (GstClipSample * self, guint views)
+gst_clip_sample_allocate (GstClipSample *self, guint views)
 {
   const guint n = views * self->window.num_frames;
 
@@ -119,7 +118,7 @@ gst_clip_sample_allocate (GstClipSample * self, guint views)
  * told, those that it was made by. Returns the plan's frames; NULL: there is
  * none. clip: NULL: of a stream without clip meta */
 static guint64 *
-gst_clip_sample_take_settings (GstClipSample * self, const GstClipMeta * clip)
+gst_clip_sample_take_settings (GstClipSample *self, const GstClipMeta *clip)
 {
   const ClipWindow before = self->window;
   const ClipPlan *plan;
@@ -132,16 +131,14 @@ gst_clip_sample_take_settings (GstClipSample * self, const GstClipMeta * clip)
     wanted = g_memdup2 (plan->wanted, plan->n * sizeof *wanted);
   GST_OBJECT_UNLOCK (self);
   self->tell |= !self->told || before.num_frames != self->window.num_frames
-      || before.interval != self->window.interval
-      || before.mode != self->window.mode
+      || before.interval != self->window.interval || before.mode != self->window.mode
       || !frame_rate_equal (before.rate, self->window.rate);
 
   return wanted;
 }
 
 static void
-gst_clip_sample_begin (GstClipSample * self, const GstClipMeta * clip,
-    gboolean live)
+gst_clip_sample_begin (GstClipSample *self, const GstClipMeta *clip, gboolean live)
 {
   guint64 *wanted;
 
@@ -166,41 +163,40 @@ gst_clip_sample_begin (GstClipSample * self, const GstClipMeta * clip,
   /* by time: nobody knows before the clip's end where no plan was told */
   if (!wanted && (!clip->num_frames || self->window.rate.n))
     return;
-  gst_clip_sample_allocate (self, clip_window_views (&self->window,
-          clip->training));
+  gst_clip_sample_allocate (self, clip_window_views (&self->window, clip->training));
   if (wanted) {
     g_free (self->wanted);
     self->wanted = wanted;
   } else {
-    clip_window_plan (&self->window, clip->num_frames, clip->training,
-        clip->epoch, clip->sample, self->wanted);
+    clip_window_plan (
+        &self->window, clip->num_frames, clip->training, clip->epoch, clip->sample, self->wanted);
   }
 }
 
 /* Tells how clips are made, where that is not what was told last. */
 static void
-gst_clip_sample_tell (GstClipSample * self)
+gst_clip_sample_tell (GstClipSample *self)
 {
-  const gboolean uniform = self->window.mode == CNN3D_WINDOW_UNIFORM
-      || self->window.interval == 0;
-  GstClipPreparation preparation = {.num_frames = self->window.num_frames,
+  const gboolean uniform = self->window.mode == CNN3D_WINDOW_UNIFORM || self->window.interval == 0;
+  GstClipPreparation preparation = { .num_frames = self->window.num_frames,
     .frame_interval = uniform ? 0 : self->window.interval,
-    .sampling = uniform ? "uniform" : "center",.scaling = "none",
-    .frame_rate_n = self->window.rate.n,.frame_rate_d = self->window.rate.d,
-    .views = clip_window_views (&self->window, FALSE)
-  };
+    .sampling = uniform ? "uniform" : "center",
+    .scaling = "none",
+    .frame_rate_n = self->window.rate.n,
+    .frame_rate_d = self->window.rate.d,
+    .views = clip_window_views (&self->window, FALSE) };
   ClipScaling scaling;
   GstEvent *event;
 
   self->tell = FALSE;
-  if (clip_scaling_find (self->srcpad, &scaling)
-      || clip_scaling_find (self->sinkpad, &scaling)) {
+  if (clip_scaling_find (self->srcpad, &scaling) || clip_scaling_find (self->sinkpad, &scaling)) {
     preparation.scaling = scaling.method;
     preparation.add_borders = scaling.add_borders;
   }
   event = gst_event_new_clip_preparation (&preparation);
-  if (self->told && gst_structure_is_equal (gst_event_get_structure (event),
-          gst_event_get_structure (self->told))) {
+  if (self->told
+      && gst_structure_is_equal (
+          gst_event_get_structure (event), gst_event_get_structure (self->told))) {
     gst_event_unref (event);
     return;
   }
@@ -211,13 +207,12 @@ gst_clip_sample_tell (GstClipSample * self)
 
 /* Pushes the frames at the head of the slots. */
 static GstFlowReturn
-gst_clip_sample_push (GstClipSample * self)
+gst_clip_sample_push (GstClipSample *self)
 {
   const guint num = self->window.num_frames;
   GstFlowReturn ret = GST_FLOW_OK;
 
-  while (ret == GST_FLOW_OK && self->next < self->views * num
-      && self->slots[self->next]) {
+  while (ret == GST_FLOW_OK && self->next < self->views * num && self->slots[self->next]) {
     GstBuffer *buffer = self->slots[self->next];
     GstClipMeta *meta;
 
@@ -242,12 +237,10 @@ gst_clip_sample_push (GstClipSample * self)
 
 /* Notes when a frame is shown, as numbers alone do not tell what to take. */
 static void
-gst_clip_sample_note_time (GstClipSample * self, guint64 frame,
-    GstBuffer * buffer)
+gst_clip_sample_note_time (GstClipSample *self, guint64 frame, GstBuffer *buffer)
 {
   const GArray *times = self->times;
-  const guint64 before = times->len ?
-      g_array_index (times, guint64, times->len - 1) : 0;
+  const guint64 before = times->len ? g_array_index (times, guint64, times->len - 1) : 0;
   guint64 time = GST_BUFFER_PTS (buffer);
 
   if (!GST_CLOCK_TIME_IS_VALID (time))
@@ -259,7 +252,7 @@ gst_clip_sample_note_time (GstClipSample * self, guint64 frame,
 
 /* Holds a frame of a clip whose plan is not known. */
 static void
-gst_clip_sample_keep (GstClipSample * self, guint64 frame, GstBuffer * buffer)
+gst_clip_sample_keep (GstClipSample *self, guint64 frame, GstBuffer *buffer)
 {
   Kept kept = { frame, buffer };
   guint i, n;
@@ -272,12 +265,12 @@ gst_clip_sample_keep (GstClipSample * self, guint64 frame, GstBuffer * buffer)
   g_array_append_val (self->kept, kept);
   self->kept_bytes += gst_buffer_get_size (buffer);
   if (self->kept->len <= 2 * self->window.num_frames
-      || (self->kept->len <= MAX_KEPT_FRAMES
-          && self->kept_bytes <= MAX_KEPT_BYTES))
+      || (self->kept->len <= MAX_KEPT_FRAMES && self->kept_bytes <= MAX_KEPT_BYTES))
     return;
 
-  GST_INFO_OBJECT (self, "clip %" G_GUINT64_FORMAT " is long: of %u frames "
-      "every second one is let go", self->clip.clip, self->kept->len);
+  GST_INFO_OBJECT (self,
+      "clip %" G_GUINT64_FORMAT " is long: of %u frames every second one is let go",
+      self->clip.clip, self->kept->len);
   self->stride *= 2;
   for (i = n = 0; i < self->kept->len; i++) {
     Kept *k = &g_array_index (self->kept, Kept, i);
@@ -299,41 +292,36 @@ gst_clip_sample_keep (GstClipSample * self, guint64 frame, GstBuffer * buffer)
 
 /* The length is known now: chooses among the frames held. */
 static void
-gst_clip_sample_choose (GstClipSample * self)
+gst_clip_sample_choose (GstClipSample *self)
 {
   guint slot, n, at = 0;
 
-  gst_clip_sample_allocate (self, clip_window_views (&self->window,
-          self->clip.training));
+  gst_clip_sample_allocate (self, clip_window_views (&self->window, self->clip.training));
   n = self->views * self->window.num_frames;
   if (self->window.rate.n) {
-    clip_window_plan_times (&self->window, (guint64 *) self->times->data,
-        self->times->len, self->clip.training, self->clip.epoch,
-        self->clip.sample, self->wanted);
+    clip_window_plan_times (&self->window, (guint64 *) self->times->data, self->times->len,
+        self->clip.training, self->clip.epoch, self->clip.sample, self->wanted);
     for (slot = 0; slot < n; slot++)
-      self->wanted[slot] =
-          g_array_index (self->numbers, guint64, self->wanted[slot]);
+      self->wanted[slot] = g_array_index (self->numbers, guint64, self->wanted[slot]);
   } else {
-    clip_window_plan (&self->window, self->clip.frame + 1, self->clip.training,
-        self->clip.epoch, self->clip.sample, self->wanted);
+    clip_window_plan (&self->window, self->clip.frame + 1, self->clip.training, self->clip.epoch,
+        self->clip.sample, self->wanted);
   }
 
   for (slot = 0; slot < n; slot++) {
     if (slot % self->window.num_frames == 0)
       at = 0;
-    while (at < self->kept->len
-        && g_array_index (self->kept, Kept, at).frame < self->wanted[slot])
+    while (at < self->kept->len && g_array_index (self->kept, Kept, at).frame < self->wanted[slot])
       at++;
     if (at < self->kept->len)
-      self->slots[slot] =
-          gst_buffer_ref (g_array_index (self->kept, Kept, at).buffer);
+      self->slots[slot] = gst_buffer_ref (g_array_index (self->kept, Kept, at).buffer);
   }
   g_array_set_size (self->kept, 0);
 }
 
 /* The clip is over: pushes what it still owes. */
 static GstFlowReturn
-gst_clip_sample_finish (GstClipSample * self)
+gst_clip_sample_finish (GstClipSample *self)
 {
   guint slot, n;
 
@@ -342,8 +330,8 @@ gst_clip_sample_finish (GstClipSample * self)
   if (!self->wanted)
     gst_clip_sample_choose (self);
   if (!self->last) {
-    GST_WARNING_OBJECT (self, "clip %" G_GUINT64_FORMAT " ended without a "
-        "frame of its new size", self->clip.clip);
+    GST_WARNING_OBJECT (
+        self, "clip %" G_GUINT64_FORMAT " ended without a frame of its new size", self->clip.clip);
     gst_clip_sample_drop (self);
     return GST_FLOW_OK;
   }
@@ -360,15 +348,14 @@ gst_clip_sample_finish (GstClipSample * self)
 
 /* Of a stream without clip meta: the next frame is a clip's first one. */
 static gboolean
-gst_clip_sample_is_between (GstClipSample * self)
+gst_clip_sample_is_between (GstClipSample *self)
 {
-  return self->live_frame == 0 || !self->in_clip
-      || self->live_frame == self->clip.num_frames;
+  return self->live_frame == 0 || !self->in_clip || self->live_frame == self->clip.num_frames;
 }
 
 /* Number of the next frame of a stream without clip meta. */
 static void
-gst_clip_sample_count (GstClipSample * self, GstClipMeta * clip)
+gst_clip_sample_count (GstClipSample *self, GstClipMeta *clip)
 {
   if (gst_clip_sample_is_between (self)) {
     if (self->live_frame)
@@ -378,17 +365,18 @@ gst_clip_sample_count (GstClipSample * self, GstClipMeta * clip)
     gst_clip_sample_drop (self);
     self->in_clip = FALSE;
     gst_clip_sample_take_settings (self, NULL);
-    self->clip.num_frames =
-        (guint64) self->window.num_frames * MAX (self->window.interval, 1);
+    self->clip.num_frames = (guint64) self->window.num_frames * MAX (self->window.interval, 1);
   }
-  *clip = (GstClipMeta) {
-  .clip = self->live_clip,.sample = self->live_clip,.label = -1,.frame =
-        self->live_frame++,.num_frames = self->clip.num_frames};
+  *clip = (GstClipMeta) { .clip = self->live_clip,
+    .sample = self->live_clip,
+    .label = -1,
+    .frame = self->live_frame++,
+    .num_frames = self->clip.num_frames };
 }
 
 /* The next frame of a clip. Takes the buffer. */
 static GstFlowReturn
-gst_clip_sample_frame (GstClipSample * self, GstBuffer * buffer)
+gst_clip_sample_frame (GstClipSample *self, GstBuffer *buffer)
 {
   GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
   GstFlowReturn ret = GST_FLOW_OK;
@@ -397,10 +385,9 @@ gst_clip_sample_frame (GstClipSample * self, GstBuffer * buffer)
 
   if (meta) {
     clip = *meta;
-    if (self->in_clip && (clip.clip != self->clip.clip
-            || clip.sample != self->clip.sample
-            || clip.epoch != self->clip.epoch
-            || !clip.training != !self->clip.training
+    if (self->in_clip
+        && (clip.clip != self->clip.clip || clip.sample != self->clip.sample
+            || clip.epoch != self->clip.epoch || !clip.training != !self->clip.training
             || clip.frame < self->clip.frame)) {
       ret = gst_clip_sample_finish (self);
       self->in_clip = FALSE;
@@ -444,7 +431,7 @@ done:
 
 /* The rate of the next frame of a stream without clip meta. */
 static FrameRate
-gst_clip_sample_live_rate (GstClipSample * self)
+gst_clip_sample_live_rate (GstClipSample *self)
 {
   FrameRate rate = self->window.rate;
 
@@ -459,7 +446,7 @@ gst_clip_sample_live_rate (GstClipSample * self)
 
 /* Goes on for `n` frames with the one that is held. */
 static GstFlowReturn
-gst_clip_sample_repeat (GstClipSample * self, guint64 n)
+gst_clip_sample_repeat (GstClipSample *self, guint64 n)
 {
   GstFlowReturn ret = GST_FLOW_OK;
 
@@ -471,7 +458,7 @@ gst_clip_sample_repeat (GstClipSample * self, guint64 n)
 
 /* The next frame of a stream without clip meta, at the rate that it has. */
 static GstFlowReturn
-gst_clip_sample_live (GstClipSample * self, GstBuffer * buffer, FrameRate rate)
+gst_clip_sample_live (GstClipSample *self, GstBuffer *buffer, FrameRate rate)
 {
   guint64 before, now;
   GstFlowReturn ret;
@@ -480,8 +467,7 @@ gst_clip_sample_live (GstClipSample * self, GstBuffer * buffer, FrameRate rate)
     frame_rate_begin (&self->stream, rate);
     gst_clear_buffer (&self->held);
   }
-  if (!frame_rate_push (&self->stream, GST_BUFFER_PTS (buffer), &before,
-          &now)) {
+  if (!frame_rate_push (&self->stream, GST_BUFFER_PTS (buffer), &before, &now)) {
     gst_buffer_unref (buffer);
     return GST_FLOW_OK;
   }
@@ -493,7 +479,7 @@ gst_clip_sample_live (GstClipSample * self, GstBuffer * buffer, FrameRate rate)
 }
 
 static GstFlowReturn
-gst_clip_sample_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+gst_clip_sample_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   GstClipSample *self = GST_CLIP_SAMPLE (parent);
 
@@ -509,7 +495,7 @@ gst_clip_sample_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 
 /* No frame follows that goes on with what came so far. */
 static void
-gst_clip_sample_end (GstClipSample * self)
+gst_clip_sample_end (GstClipSample *self)
 {
   if (self->held)
     gst_clip_sample_repeat (self, frame_rate_end (&self->stream));
@@ -519,7 +505,7 @@ gst_clip_sample_end (GstClipSample * self)
 
 /* Frames that are held and can not follow other caps. */
 static gboolean
-gst_clip_sample_holds (GstClipSample * self)
+gst_clip_sample_holds (GstClipSample *self)
 {
   guint i, n = self->views * self->window.num_frames;
 
@@ -532,7 +518,7 @@ gst_clip_sample_holds (GstClipSample * self)
 }
 
 static void
-gst_clip_sample_new_caps (GstClipSample * self, GstEvent * event)
+gst_clip_sample_new_caps (GstClipSample *self, GstEvent *event)
 {
   GstCaps *caps, *before = gst_pad_get_current_caps (self->srcpad);
 
@@ -551,7 +537,7 @@ gst_clip_sample_new_caps (GstClipSample * self, GstEvent * event)
 }
 
 static gboolean
-gst_clip_sample_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
+gst_clip_sample_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   GstClipSample *self = GST_CLIP_SAMPLE (parent);
   guint32 seqnum;
@@ -582,8 +568,7 @@ gst_clip_sample_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
       }
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
-      if (gst_event_parse_clip_epoch (event, NULL)
-          || gst_event_parse_clip_epoch_done (event, NULL))
+      if (gst_event_parse_clip_epoch (event, NULL) || gst_event_parse_clip_epoch_done (event, NULL))
         gst_clip_sample_end (self);
       break;
     case GST_EVENT_FLUSH_STOP:
@@ -605,7 +590,7 @@ compare_frames (const void *a, const void *b)
 }
 
 static gboolean
-gst_clip_sample_answer (GstClipSample * self, GstQuery * query)
+gst_clip_sample_answer (GstClipSample *self, GstQuery *query)
 {
   const guint64 *times = gst_query_get_clip_window_times (query);
   ClipWindow window;
@@ -623,14 +608,12 @@ gst_clip_sample_answer (GstClipSample * self, GstQuery * query)
   n = clip_window_views (&window, clip.training) * window.num_frames;
   wanted = g_new (guint64, n);
   if (window.rate.n)
-    clip_window_plan_times (&window, times, clip.num_frames, clip.training,
-        clip.epoch, clip.sample, wanted);
+    clip_window_plan_times (
+        &window, times, clip.num_frames, clip.training, clip.epoch, clip.sample, wanted);
   else
-    clip_window_plan (&window, clip.num_frames, clip.training, clip.epoch,
-        clip.sample, wanted);
+    clip_window_plan (&window, clip.num_frames, clip.training, clip.epoch, clip.sample, wanted);
   GST_OBJECT_LOCK (self);
-  clip_plans_put (&self->plans, &clip, &window, window.rate.n ? wanted : NULL,
-      n);
+  clip_plans_put (&self->plans, &clip, &window, window.rate.n ? wanted : NULL, n);
   GST_OBJECT_UNLOCK (self);
   plan = g_memdup2 (wanted, n * sizeof *wanted);
   /* views follow each other, and may overlap */
@@ -647,7 +630,7 @@ gst_clip_sample_answer (GstClipSample * self, GstQuery * query)
 }
 
 static gboolean
-gst_clip_sample_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
+gst_clip_sample_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   GstClipSample *self = GST_CLIP_SAMPLE (parent);
 
@@ -661,17 +644,15 @@ gst_clip_sample_sink_query (GstPad * pad, GstObject * parent, GstQuery * query)
 }
 
 static GstStateChangeReturn
-gst_clip_sample_change_state (GstElement * element, GstStateChange transition)
+gst_clip_sample_change_state (GstElement *element, GstStateChange transition)
 {
   GstClipSample *self = GST_CLIP_SAMPLE (element);
   GstStateChangeReturn ret;
 
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-      && !settings_check (element))
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !settings_check (element))
     return GST_STATE_CHANGE_FAILURE;
 
-  ret = GST_ELEMENT_CLASS (gst_clip_sample_parent_class)->change_state (element,
-      transition);
+  ret = GST_ELEMENT_CLASS (gst_clip_sample_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
     /* the streaming thread is gone by now, but another one may flush */
     GST_PAD_STREAM_LOCK (self->sinkpad);
@@ -688,7 +669,7 @@ gst_clip_sample_change_state (GstElement * element, GstStateChange transition)
 }
 
 static void
-gst_clip_sample_finalize (GObject * object)
+gst_clip_sample_finalize (GObject *object)
 {
   GstClipSample *self = GST_CLIP_SAMPLE (object);
 
@@ -704,28 +685,25 @@ gst_clip_sample_finalize (GObject * object)
 }
 
 static void
-gst_clip_sample_class_init (GstClipSampleClass * klass)
+gst_clip_sample_class_init (GstClipSampleClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
 
-  GST_DEBUG_CATEGORY_INIT (clip_sample_debug, "clipsample", 0,
-      "selection of the frames of a clip");
+  GST_DEBUG_CATEGORY_INIT (clip_sample_debug, "clipsample", 0, "selection of the frames of a clip");
 
   object_class->finalize = gst_clip_sample_finalize;
-  element_class->change_state =
-      GST_DEBUG_FUNCPTR (gst_clip_sample_change_state);
+  element_class->change_state = GST_DEBUG_FUNCPTR (gst_clip_sample_change_state);
 
   gst_clip_sample_install_properties (object_class);
-  gst_element_class_set_static_metadata (element_class, "Clip sampler",
-      "Filter/Video", "Takes a fixed number of frames from each clip, for "
-      "video networks", "The cnn3d authors");
+  gst_element_class_set_static_metadata (element_class, "Clip sampler", "Filter/Video",
+      "Takes a fixed number of frames from each clip, for video networks", "The cnn3d authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
 }
 
 static void
-gst_clip_sample_init (GstClipSample * self)
+gst_clip_sample_init (GstClipSample *self)
 {
   gst_clip_sample_init_settings (self);
   self->kept = g_array_new (FALSE, FALSE, sizeof (Kept));
@@ -734,12 +712,9 @@ gst_clip_sample_init (GstClipSample * self)
   self->times = g_array_new (FALSE, FALSE, sizeof (guint64));
 
   self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");
-  gst_pad_set_chain_function (self->sinkpad,
-      GST_DEBUG_FUNCPTR (gst_clip_sample_chain));
-  gst_pad_set_event_function (self->sinkpad,
-      GST_DEBUG_FUNCPTR (gst_clip_sample_sink_event));
-  gst_pad_set_query_function (self->sinkpad,
-      GST_DEBUG_FUNCPTR (gst_clip_sample_sink_query));
+  gst_pad_set_chain_function (self->sinkpad, GST_DEBUG_FUNCPTR (gst_clip_sample_chain));
+  gst_pad_set_event_function (self->sinkpad, GST_DEBUG_FUNCPTR (gst_clip_sample_sink_event));
+  gst_pad_set_query_function (self->sinkpad, GST_DEBUG_FUNCPTR (gst_clip_sample_sink_query));
   GST_PAD_SET_PROXY_CAPS (self->sinkpad);
   gst_element_add_pad (GST_ELEMENT (self), self->sinkpad);
 

@@ -5,34 +5,31 @@
 #define FIELD(field) G_STRUCT_OFFSET (ClipWindow, field)
 
 static const SettingsField fields[] = {
-  {"num-frames", FIELD (num_frames)},
-  {"frame-interval", FIELD (interval)},
-  {"frame-rate", FIELD (rate)},
-  {"mode", FIELD (mode)},
-  {"clips-per-video", FIELD (views)},
-  {"seed", FIELD (seed)},
+  { "num-frames", FIELD (num_frames) },
+  { "frame-interval", FIELD (interval) },
+  { "frame-rate", FIELD (rate) },
+  { "mode", FIELD (mode) },
+  { "clips-per-video", FIELD (views) },
+  { "seed", FIELD (seed) },
 };
 
-static const SettingsOf settings =
-    { "clipsample", fields, G_N_ELEMENTS (fields) };
+static const SettingsOf settings = { "clipsample", fields, G_N_ELEMENTS (fields) };
 
 void
-gst_clip_sample_init_settings (GstClipSample * self)
+gst_clip_sample_init_settings (GstClipSample *self)
 {
   settings_init (&settings, &self->settings);
 }
 
 static void
-gst_clip_sample_set_property (GObject * object, guint id, const GValue * value,
-    GParamSpec * pspec)
+gst_clip_sample_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
-  settings_set (&settings, GST_ELEMENT (object),
-      &GST_CLIP_SAMPLE_CAST (object)->settings, id - 1, value);
+  settings_set (
+      &settings, GST_ELEMENT (object), &GST_CLIP_SAMPLE_CAST (object)->settings, id - 1, value);
 }
 
 static void
-gst_clip_sample_get_property (GObject * object, guint id, GValue * value,
-    GParamSpec * pspec)
+gst_clip_sample_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
   GST_OBJECT_LOCK (object);
   settings_get (&settings, &GST_CLIP_SAMPLE_CAST (object)->settings, id - 1, value);
@@ -40,7 +37,7 @@ gst_clip_sample_get_property (GObject * object, guint id, GValue * value,
 }
 
 void
-gst_clip_sample_install_properties (GObjectClass * object_class)
+gst_clip_sample_install_properties (GObjectClass *object_class)
 {
   object_class->set_property = gst_clip_sample_set_property;
   object_class->get_property = gst_clip_sample_get_property;

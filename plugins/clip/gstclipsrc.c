@@ -29,19 +29,17 @@
 GST_DEBUG_CATEGORY_EXTERN (gst_clip_src_debug);
 #define GST_CAT_DEFAULT gst_clip_src_debug
 
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
 
 G_DEFINE_TYPE_WITH_CODE (GstClipSrc, gst_clip_src, GST_TYPE_ELEMENT,
-    GST_DEBUG_CATEGORY_INIT (gst_clip_src_debug, "clipsrc", 0,
-        "source of labelled clips"));
-GST_ELEMENT_REGISTER_DEFINE (clipsrc, "clipsrc", GST_RANK_NONE,
-    GST_TYPE_CLIP_SRC);
+    GST_DEBUG_CATEGORY_INIT (gst_clip_src_debug, "clipsrc", 0, "source of labelled clips"));
+GST_ELEMENT_REGISTER_DEFINE (clipsrc, "clipsrc", GST_RANK_NONE, GST_TYPE_CLIP_SRC);
 
 /* Events and queries */
 
 static gboolean
-gst_clip_src_seek (GstClipSrc * self, GstEvent * event)
+gst_clip_src_seek (GstClipSrc *self, GstEvent *event)
 {
   GstSeekType start_type, stop_type;
   guint32 seqnum = gst_event_get_seqnum (event);
@@ -52,10 +50,9 @@ gst_clip_src_seek (GstClipSrc * self, GstEvent * event)
   gint64 start;
   GstEvent *flush;
 
-  gst_event_parse_seek (event, &rate, &format, &flags, &start_type, &start,
-      &stop_type, NULL);
-  if (format != GST_FORMAT_DEFAULT || rate != 1.0 || start < 0
-      || start_type != GST_SEEK_TYPE_SET || stop_type != GST_SEEK_TYPE_NONE)
+  gst_event_parse_seek (event, &rate, &format, &flags, &start_type, &start, &stop_type, NULL);
+  if (format != GST_FORMAT_DEFAULT || rate != 1.0 || start < 0 || start_type != GST_SEEK_TYPE_SET
+      || stop_type != GST_SEEK_TYPE_NONE)
     return FALSE;
 
   GST_OBJECT_LOCK (self);
@@ -100,8 +97,7 @@ gst_clip_src_seek (GstClipSrc * self, GstEvent * event)
   self->seek_seqnum = seqnum;
   GST_OBJECT_UNLOCK (self);
   if (starts)
-    gst_pad_start_task (self->srcpad, (GstTaskFunction) gst_clip_src_loop,
-        self->srcpad, NULL);
+    gst_pad_start_task (self->srcpad, (GstTaskFunction) gst_clip_src_loop, self->srcpad, NULL);
   GST_PAD_STREAM_UNLOCK (self->srcpad);
   g_mutex_unlock (&self->seek_lock);
 
@@ -109,7 +105,7 @@ gst_clip_src_seek (GstClipSrc * self, GstEvent * event)
 }
 
 static gboolean
-gst_clip_src_event (GstPad * pad, GstObject * parent, GstEvent * event)
+gst_clip_src_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   gboolean ok;
 
@@ -122,7 +118,7 @@ gst_clip_src_event (GstPad * pad, GstObject * parent, GstEvent * event)
 }
 
 static gboolean
-gst_clip_src_send_event (GstElement * element, GstEvent * event)
+gst_clip_src_send_event (GstElement *element, GstEvent *event)
 {
   GstClipSrc *self = GST_CLIP_SRC (element);
   gboolean ok = FALSE;
@@ -142,7 +138,7 @@ gst_clip_src_send_event (GstElement * element, GstEvent * event)
 }
 
 static gboolean
-gst_clip_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
+gst_clip_src_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   GstClipSrc *self = GST_CLIP_SRC (parent);
   guint64 position, total;
@@ -183,11 +179,9 @@ gst_clip_src_query (GstPad * pad, GstObject * parent, GstQuery * query)
 /* States */
 
 static gboolean
-gst_clip_src_activate_mode (GstPad * pad, GstObject * parent, GstPadMode mode,
-    gboolean active)
+gst_clip_src_activate_mode (GstPad *pad, GstObject *parent, GstPadMode mode, gboolean active)
 {
   GstClipSrc *self = GST_CLIP_SRC (parent);
-
 
   if (mode != GST_PAD_MODE_PUSH)
     return FALSE;
@@ -198,8 +192,7 @@ gst_clip_src_activate_mode (GstPad * pad, GstObject * parent, GstPadMode mode,
     gst_clip_src_wake_locked (self);
   GST_OBJECT_UNLOCK (self);
   if (active)
-    return gst_pad_start_task (pad, (GstTaskFunction) gst_clip_src_loop, pad,
-        NULL);
+    return gst_pad_start_task (pad, (GstTaskFunction) gst_clip_src_loop, pad, NULL);
 
   /* a seek that still found it active has started the thread by then */
   g_mutex_lock (&self->seek_lock);
@@ -210,21 +203,20 @@ gst_clip_src_activate_mode (GstPad * pad, GstObject * parent, GstPadMode mode,
 
 /* A property may be set at any time: a run keeps those that it began with. */
 static void
-gst_clip_src_take_settings (GstClipSrc * self)
+gst_clip_src_take_settings (GstClipSrc *self)
 {
   ClipSrcSettings *used = &self->used;
 
   GST_OBJECT_LOCK (self);
   settings_copy (&gst_clip_src_settings, used, &self->settings);
   if (!used->index_location)
-    used->index_location = g_build_filename (g_get_user_cache_dir (), "cnn3d",
-        "index", NULL);
+    used->index_location = g_build_filename (g_get_user_cache_dir (), "cnn3d", "index", NULL);
   GST_OBJECT_UNLOCK (self);
 }
 
 /* The streaming thread is gone by now, but another one may seek. */
 static void
-gst_clip_src_close (GstClipSrc * self)
+gst_clip_src_close (GstClipSrc *self)
 {
   Cnn3dDataset *dataset;
 
@@ -248,7 +240,7 @@ gst_clip_src_close (GstClipSrc * self)
 
 /* Tells what reading the data set has found. */
 static void
-gst_clip_src_post_notes (GstClipSrc * self, const Cnn3dDataset * dataset)
+gst_clip_src_post_notes (GstClipSrc *self, const Cnn3dDataset *dataset)
 {
   guint n;
   const Cnn3dDatasetNote *notes = cnn3d_dataset_notes (dataset, &n);
@@ -267,14 +259,12 @@ gst_clip_src_post_notes (GstClipSrc * self, const Cnn3dDataset * dataset)
 /* Reads the data set and starts the workers; posts an error where it
  * cannot. */
 static gboolean
-gst_clip_src_open (GstClipSrc * self)
+gst_clip_src_open (GstClipSrc *self)
 {
   const ClipSrcSettings *used = &self->used;
   Cnn3dDatasetParams dataset_params = { NULL };
   Cnn3dOrderParams order_params = { 0 };
-  ClipChainSettings settings = {.owner = GST_ELEMENT (self),
-    .src_pad = self->srcpad
-  };
+  ClipChainSettings settings = { .owner = GST_ELEMENT (self), .src_pad = self->srcpad };
   Cnn3dDataset *dataset = NULL;
   GError *error = NULL;
   gchar *shown = NULL;
@@ -284,13 +274,16 @@ gst_clip_src_open (GstClipSrc * self)
   if (!settings_check (GST_ELEMENT (self)))
     return FALSE;
   gst_clip_src_take_settings (self);
-  dataset_params = (Cnn3dDatasetParams) {.location = used->location,
-    .root = used->root,.val_location = used->val_location,
-    .num_folds = used->num_folds,.fold = used->fold,.seed = used->seed,
+  dataset_params = (Cnn3dDatasetParams) { .location = used->location,
+    .root = used->root,
+    .val_location = used->val_location,
+    .num_folds = used->num_folds,
+    .fold = used->fold,
+    .seed = used->seed,
     .passes = (Cnn3dPasses) used->passes,
     .classes_location = used->classes_location,
-    .annotator = used->annotator,.background = used->background
-  };
+    .annotator = used->annotator,
+    .background = used->background };
   order_params = gst_clip_src_order_params (used);
   settings.clip_bin = used->clip_bin;
   settings.index_location = used->index_location;
@@ -333,8 +326,8 @@ gst_clip_src_open (GstClipSrc * self)
   /* ERRORS */
 no_clip_bin:
   shown = cnn3d_escape (error->message, TRUE);
-  GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("clip-bin \"%s\" is not a "
-          "valid bin description: %s", used->clip_bin, shown), (NULL));
+  GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
+      ("clip-bin \"%s\" is not a valid bin description: %s", used->clip_bin, shown), (NULL));
   goto failed;
 no_dataset:
   shown = cnn3d_escape (error->message, TRUE);
@@ -347,14 +340,15 @@ no_order:
   GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("%s", error->message), (NULL));
   goto failed;
 no_threads:
-  GST_ELEMENT_ERROR (self, RESOURCE, FAILED, ("Threads for num-workers=%u "
-          "could not be started: %s", used->num_workers, error->message),
+  GST_ELEMENT_ERROR (self, RESOURCE, FAILED,
+      ("Threads for num-workers=%u could not be started: %s", used->num_workers, error->message),
       (NULL));
   goto failed;
 seek_too_far:
-  GST_ELEMENT_ERROR (self, STREAM, FAILED, ("Clip %" G_GUINT64_FORMAT " was "
-          "asked for, but the run has %" G_GUINT64_FORMAT,
-          sought, total), (NULL));
+  GST_ELEMENT_ERROR (self, STREAM, FAILED,
+      ("Clip %" G_GUINT64_FORMAT " was asked for, but the run has %" G_GUINT64_FORMAT, sought,
+          total),
+      (NULL));
 failed:
   g_free (shown);
   g_clear_error (&error);
@@ -365,19 +359,16 @@ failed:
 }
 
 static GstStateChangeReturn
-gst_clip_src_change_state (GstElement * element, GstStateChange transition)
+gst_clip_src_change_state (GstElement *element, GstStateChange transition)
 {
   GstClipSrc *self = GST_CLIP_SRC (element);
   GstStateChangeReturn ret;
 
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-      && !gst_clip_src_open (self))
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !gst_clip_src_open (self))
     return GST_STATE_CHANGE_FAILURE;
-  ret = GST_ELEMENT_CLASS (gst_clip_src_parent_class)->change_state (element,
-      transition);
+  ret = GST_ELEMENT_CLASS (gst_clip_src_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY
-      || (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-          && ret == GST_STATE_CHANGE_FAILURE)) {
+      || (transition == GST_STATE_CHANGE_READY_TO_PAUSED && ret == GST_STATE_CHANGE_FAILURE)) {
     gst_clip_src_close (self);
     GST_OBJECT_LOCK (self);
     self->seek_pending = FALSE;
@@ -388,7 +379,7 @@ gst_clip_src_change_state (GstElement * element, GstStateChange transition)
 }
 
 static void
-gst_clip_src_finalize (GObject * object)
+gst_clip_src_finalize (GObject *object)
 {
   GstClipSrc *self = GST_CLIP_SRC (object);
 
@@ -398,7 +389,7 @@ gst_clip_src_finalize (GObject * object)
 }
 
 static void
-gst_clip_src_class_init (GstClipSrcClass * klass)
+gst_clip_src_class_init (GstClipSrcClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
@@ -408,14 +399,13 @@ gst_clip_src_class_init (GstClipSrcClass * klass)
   element_class->send_event = gst_clip_src_send_event;
   gst_clip_src_install_properties (object_class);
   gst_element_class_add_static_pad_template (element_class, &src_template);
-  gst_element_class_set_static_metadata (element_class,
-      "Source of labelled clips", "Source/Video",
-      "Decodes the labelled videos of a data set, clip by clip and epoch by "
-      "epoch", "The cnn3d authors");
+  gst_element_class_set_static_metadata (element_class, "Source of labelled clips", "Source/Video",
+      "Decodes the labelled videos of a data set, clip by clip and epoch by epoch",
+      "The cnn3d authors");
 }
 
 static void
-gst_clip_src_init (GstClipSrc * self)
+gst_clip_src_init (GstClipSrc *self)
 {
   g_mutex_init (&self->seek_lock);
   g_queue_init (&self->jobs);

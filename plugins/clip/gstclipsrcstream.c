@@ -18,13 +18,13 @@ GST_DEBUG_CATEGORY_EXTERN (gst_clip_src_debug);
 /* Start */
 
 void
-gst_clip_src_reset_time (GstClipSrc * self)
+gst_clip_src_reset_time (GstClipSrc *self)
 {
   self->clip_base = self->next_pts = self->last_pts = 0;
 }
 
 void
-gst_clip_src_reset_stream (GstClipSrc * self)
+gst_clip_src_reset_stream (GstClipSrc *self)
 {
   self->scheduled = 0;
   self->started = FALSE;
@@ -38,7 +38,7 @@ gst_clip_src_reset_stream (GstClipSrc * self)
 /* Jobs */
 
 static ClipJob *
-make_job (GstClipSrc * self, guint64 position)
+make_job (GstClipSrc *self, guint64 position)
 {
   Cnn3dOrderClip clip;
   Cnn3dDatasetRow row;
@@ -60,8 +60,7 @@ make_job (GstClipSrc * self, guint64 position)
   meta.start = row.start;
   meta.end = row.end;
   meta.fps = row.fps > 0 ? row.fps : self->used.fps;
-  job = clip_job_new (&meta, path, row.start, row.end, meta.fps,
-      MAX (bytes, MIN_CLIP_BYTES));
+  job = clip_job_new (&meta, path, row.start, row.end, meta.fps, MAX (bytes, MIN_CLIP_BYTES));
   job->in_frames = row.in_frames;
   g_ref_string_release (meta.path);
   if (meta.group)
@@ -74,7 +73,7 @@ make_job (GstClipSrc * self, guint64 position)
 /* Gives the workers clips to decode ahead, but not over the end of this pass
  * where they are not to outlive it. */
 static void
-fill_jobs (GstClipSrc * self, guint64 pass_end)
+fill_jobs (GstClipSrc *self, guint64 pass_end)
 {
   guint ahead = self->used.num_workers > 0 ? 2 * self->used.num_workers : 1;
   guint64 end = self->used.persistent_workers ? self->total : pass_end;
@@ -88,7 +87,7 @@ fill_jobs (GstClipSrc * self, guint64 pass_end)
 }
 
 void
-gst_clip_src_drop_jobs (GstClipSrc * self)
+gst_clip_src_drop_jobs (GstClipSrc *self)
 {
   ClipJob *job;
 
@@ -99,20 +98,19 @@ gst_clip_src_drop_jobs (GstClipSrc * self)
 }
 
 static void
-set_current (GstClipSrc * self, ClipJob * job, gboolean pushing)
+set_current (GstClipSrc *self, ClipJob *job, gboolean pushing)
 {
   GST_OBJECT_LOCK (self);
   self->current = job;
   self->pushing = pushing;
   /* Whoever asked just before found nothing to wake */
-  if (job && (self->interrupted || self->seek_pending
-          || (self->end_requested && !pushing)))
+  if (job && (self->interrupted || self->seek_pending || (self->end_requested && !pushing)))
     clip_job_abort (job);
   GST_OBJECT_UNLOCK (self);
 }
 
 void
-gst_clip_src_wake_locked (GstClipSrc * self)
+gst_clip_src_wake_locked (GstClipSrc *self)
 {
   if (self->current)
     clip_job_abort (self->current);
@@ -121,7 +119,7 @@ gst_clip_src_wake_locked (GstClipSrc * self)
 /* Streaming */
 
 static void
-push_event (GstClipSrc * self, GstEvent * event)
+push_event (GstClipSrc *self, GstEvent *event)
 {
   if (self->seqnum)
     gst_event_set_seqnum (event, self->seqnum);
@@ -129,13 +127,11 @@ push_event (GstClipSrc * self, GstEvent * event)
 }
 
 static void
-push_data (GstClipSrc * self)
+push_data (GstClipSrc *self)
 {
   const Cnn3dOrderParams order = gst_clip_src_order_params (&self->used);
-  GstClipData data = {
-    .training_clips = cnn3d_order_pass_clips (self->order, TRUE),
-    .validation_clips = cnn3d_order_pass_clips (self->order, FALSE)
-  };
+  GstClipData data = { .training_clips = cnn3d_order_pass_clips (self->order, TRUE),
+    .validation_clips = cnn3d_order_pass_clips (self->order, FALSE) };
   Cnn3dDigest digest;
 
   cnn3d_digest (self->dataset, &order, &digest);
@@ -148,7 +144,7 @@ push_data (GstClipSrc * self)
 }
 
 static void
-start_stream (GstClipSrc * self)
+start_stream (GstClipSrc *self)
 {
   gchar *id = gst_pad_create_stream_id (self->srcpad, GST_ELEMENT (self), NULL);
   GstEvent *event = gst_event_new_stream_start (id);
@@ -159,15 +155,15 @@ start_stream (GstClipSrc * self)
   g_free (id);
   clips = g_new0 (guint64, cnn3d_dataset_num_classes (self->dataset));
   cnn3d_order_class_clips (self->order, clips);
-  gst_pad_push_event (self->srcpad, gst_event_new_clip_classes_counted
-      (cnn3d_dataset_classes (self->dataset), clips));
+  gst_pad_push_event (self->srcpad,
+      gst_event_new_clip_classes_counted (cnn3d_dataset_classes (self->dataset), clips));
   g_free (clips);
   push_data (self);
   self->started = TRUE;
 }
 
 static void
-set_position (GstClipSrc * self, guint64 position)
+set_position (GstClipSrc *self, guint64 position)
 {
   GST_OBJECT_LOCK (self);
   self->position = position;
@@ -176,7 +172,7 @@ set_position (GstClipSrc * self, guint64 position)
 
 /* Does what a seek asked for. */
 static void
-apply_seek (GstClipSrc * self, guint64 position, guint32 seqnum)
+apply_seek (GstClipSrc *self, guint64 position, guint32 seqnum)
 {
   gst_clip_src_drop_jobs (self);
   g_queue_clear_full (&self->untold, (GDestroyNotify) gst_event_unref);
@@ -188,21 +184,20 @@ apply_seek (GstClipSrc * self, guint64 position, guint32 seqnum)
 }
 
 static void
-push_segment (GstClipSrc * self)
+push_segment (GstClipSrc *self)
 {
   GstSegment segment;
 
   gst_segment_init (&segment, GST_FORMAT_TIME);
   /* Time goes on where a seek did not flush: running time never goes back */
-  segment.start = segment.base = segment.time = segment.position =
-      self->next_pts;
+  segment.start = segment.base = segment.time = segment.position = self->next_pts;
   push_event (self, gst_event_new_segment (&segment));
   self->need_segment = FALSE;
 }
 
 /* Clips are skipped within their pass. */
 static void
-push_untold (GstClipSrc * self)
+push_untold (GstClipSrc *self)
 {
   GstEvent *event;
 
@@ -211,14 +206,13 @@ push_untold (GstClipSrc * self)
 }
 
 static void
-push_epoch (GstClipSrc * self, const Cnn3dOrderClip * clip, guint64 position)
+push_epoch (GstClipSrc *self, const Cnn3dOrderClip *clip, guint64 position)
 {
-  GstClipEpoch epoch = {.epoch = clip->epoch,.training = clip->training };
+  GstClipEpoch epoch = { .epoch = clip->epoch, .training = clip->training };
 
   epoch.clips = cnn3d_order_pass_clips (self->order, clip->training);
   epoch.epochs = self->used.epochs;
-  epoch.first_clip = cnn3d_order_position (self->order, clip->epoch,
-      clip->training, 0);
+  epoch.first_clip = cnn3d_order_position (self->order, clip->epoch, clip->training, 0);
   epoch.position = position;
   epoch.seed = self->used.seed;
   epoch.validates = cnn3d_order_pass_clips (self->order, FALSE) > 0;
@@ -228,7 +222,7 @@ push_epoch (GstClipSrc * self, const Cnn3dOrderClip * clip, guint64 position)
 }
 
 static GstBuffer *
-retime (GstClipSrc * self, GstBuffer * buffer, guint64 index)
+retime (GstClipSrc *self, GstBuffer *buffer, guint64 index)
 {
   GstClockTime pts = GST_BUFFER_PTS (buffer), time;
   GstClockTime duration = GST_BUFFER_DURATION (buffer);
@@ -240,8 +234,8 @@ retime (GstClipSrc * self, GstBuffer * buffer, guint64 index)
     self->clip_base = self->next_pts;
     self->clip_origin = pts;
   }
-  if (GST_CLOCK_TIME_IS_VALID (pts) && GST_CLOCK_TIME_IS_VALID
-      (self->clip_origin) && pts >= self->clip_origin)
+  if (GST_CLOCK_TIME_IS_VALID (pts) && GST_CLOCK_TIME_IS_VALID (self->clip_origin)
+      && pts >= self->clip_origin)
     time = self->clip_base + (pts - self->clip_origin);
   else
     time = self->clip_base + index * duration;
@@ -259,7 +253,7 @@ retime (GstClipSrc * self, GstBuffer * buffer, guint64 index)
 }
 
 static void
-set_caps (GstClipSrc * self, GstCaps * caps)
+set_caps (GstClipSrc *self, GstCaps *caps)
 {
   GstStructure *s = gst_caps_get_structure (caps, 0);
   gint n, d;
@@ -274,30 +268,28 @@ set_caps (GstClipSrc * self, GstCaps * caps)
 /* All chains say the same: once is enough. Where nothing scales in clip-bin
  * something may after it. */
 static void
-push_preparation (GstClipSrc * self, GstEvent * event)
+push_preparation (GstClipSrc *self, GstEvent *event)
 {
   GstClipPreparation preparation;
   ClipScaling scaling;
 
   if (self->preparation
-      && gst_structure_is_equal (gst_event_get_structure (self->preparation),
-          gst_event_get_structure (event)))
+      && gst_structure_is_equal (
+          gst_event_get_structure (self->preparation), gst_event_get_structure (event)))
     return;
   gst_event_replace (&self->preparation, event);
   gst_event_parse_clip_preparation (event, &preparation);
-  if (g_strcmp0 (preparation.scaling, "none") == 0
-      && clip_scaling_find (self->srcpad, &scaling)) {
+  if (g_strcmp0 (preparation.scaling, "none") == 0 && clip_scaling_find (self->srcpad, &scaling)) {
     preparation.scaling = scaling.method;
     preparation.add_borders = scaling.add_borders;
   }
-  gst_pad_push_event (self->srcpad,
-      gst_event_new_clip_preparation (&preparation));
+  gst_pad_push_event (self->srcpad, gst_event_new_clip_preparation (&preparation));
 }
 
 /* Makes sure that a frame says whose it is, also where clip-bin lost that. */
 static void
-complete_meta (const GstClipSrc * self, ClipJob * job, GstBuffer * buffer,
-    guint64 index, guint64 num_frames)
+complete_meta (
+    const GstClipSrc *self, ClipJob *job, GstBuffer *buffer, guint64 index, guint64 num_frames)
 {
   GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
 
@@ -312,8 +304,7 @@ complete_meta (const GstClipSrc * self, ClipJob * job, GstBuffer * buffer,
 
 /* Pushes the frames of a job. *pushed counts those that went out. */
 static GstFlowReturn
-push_clip (GstClipSrc * self, ClipJob * job, const Cnn3dOrderClip * clip,
-    guint64 * pushed)
+push_clip (GstClipSrc *self, ClipJob *job, const Cnn3dOrderClip *clip, guint64 *pushed)
 {
   GstFlowReturn ret = GST_FLOW_OK;
   GstMiniObject *item;
@@ -346,8 +337,7 @@ push_clip (GstClipSrc * self, ClipJob * job, const Cnn3dOrderClip * clip,
     }
     if (self->need_epoch)
       push_epoch (self, clip, job->meta.clip);
-    item = GST_MINI_OBJECT_CAST (retime (self, GST_BUFFER_CAST (item),
-            *pushed));
+    item = GST_MINI_OBJECT_CAST (retime (self, GST_BUFFER_CAST (item), *pushed));
     complete_meta (self, job, GST_BUFFER_CAST (item), *pushed, num_frames);
     (*pushed)++;
     ret = gst_pad_push (self->srcpad, GST_BUFFER_CAST (item));
@@ -357,16 +347,16 @@ push_clip (GstClipSrc * self, ClipJob * job, const Cnn3dOrderClip * clip,
 }
 
 static void
-skip_clip (GstClipSrc * self, ClipJob * job)
+skip_clip (GstClipSrc *self, ClipJob *job)
 {
   /* a structure's strings are UTF-8, a path need not be */
   gchar *path = g_filename_display_name (job->path);
-  GstClipSkipped skipped = {.path = path,.reason = job->reason,
-    .clip = job->meta.clip,.epoch = job->meta.epoch
+  GstClipSkipped skipped = {
+    .path = path, .reason = job->reason, .clip = job->meta.clip, .epoch = job->meta.epoch
   };
 
-  GST_WARNING_OBJECT (self, "skipping clip %" G_GUINT64_FORMAT ", %s: %s",
-      job->meta.clip, job->path, job->reason);
+  GST_WARNING_OBJECT (
+      self, "skipping clip %" G_GUINT64_FORMAT ", %s: %s", job->meta.clip, job->path, job->reason);
   self->skipped++;
   if (!self->first_reason)
     self->first_reason = g_strdup_printf ("%s: %s", job->path, job->reason);
@@ -375,9 +365,8 @@ skip_clip (GstClipSrc * self, ClipJob * job)
   GST_OBJECT_UNLOCK (self);
   gst_element_post_message (GST_ELEMENT (self),
       gst_message_new_element (GST_OBJECT (self),
-          gst_structure_new ("clipsrc-skipped", "path", G_TYPE_STRING,
-              path, "reason", G_TYPE_STRING, job->reason, "clip",
-              G_TYPE_UINT64, job->meta.clip, NULL)));
+          gst_structure_new ("clipsrc-skipped", "path", G_TYPE_STRING, path, "reason",
+              G_TYPE_STRING, job->reason, "clip", G_TYPE_UINT64, job->meta.clip, NULL)));
   g_queue_push_tail (&self->untold, gst_event_new_clip_skipped (&skipped));
   if (!self->need_epoch)
     push_untold (self);
@@ -386,7 +375,7 @@ skip_clip (GstClipSrc * self, ClipJob * job)
 }
 
 static void
-stop_streaming (GstClipSrc * self, gboolean eos)
+stop_streaming (GstClipSrc *self, gboolean eos)
 {
   gst_clip_src_drop_jobs (self);
   GST_OBJECT_LOCK (self);
@@ -404,12 +393,13 @@ stop_streaming (GstClipSrc * self, gboolean eos)
 
 /* FALSE: nothing of the pass could be read. */
 static gboolean
-end_pass (GstClipSrc * self, const Cnn3dOrderClip * clip)
+end_pass (GstClipSrc *self, const Cnn3dOrderClip *clip)
 {
-  GstClipEpochDone done = {.epoch = clip->epoch,.training = clip->training,
-    .position = self->position,.delivered = self->delivered,
-    .skipped = self->skipped
-  };
+  GstClipEpochDone done = { .epoch = clip->epoch,
+    .training = clip->training,
+    .position = self->position,
+    .delivered = self->delivered,
+    .skipped = self->skipped };
 
   if (self->delivered == 0 && self->whole_pass)
     return FALSE;
@@ -427,7 +417,7 @@ end_pass (GstClipSrc * self, const Cnn3dOrderClip * clip)
 
 /* One clip. */
 void
-gst_clip_src_loop (GstPad * pad)
+gst_clip_src_loop (GstPad *pad)
 {
   GstClipSrc *self = GST_CLIP_SRC_CAST (GST_PAD_PARENT (pad));
   gboolean interrupted, end, seek;
@@ -463,8 +453,7 @@ gst_clip_src_loop (GstPad * pad)
     self->whole_pass = clip.index == 0;
     g_clear_pointer (&self->first_reason, g_free);
   }
-  pass_end = position - clip.index +
-      cnn3d_order_pass_clips (self->order, clip.training);
+  pass_end = position - clip.index + cnn3d_order_pass_clips (self->order, clip.training);
 
   fill_jobs (self, pass_end);
   job = g_queue_pop_head (&self->jobs);
@@ -545,24 +534,30 @@ eos:
 bad_clip:
   path = cnn3d_escape (job->path, FALSE);
   reason = cnn3d_escape (job->reason, TRUE);
-  GST_ELEMENT_ERROR (self, RESOURCE, READ, ("Clip %" G_GUINT64_FORMAT
-          ", %s, cannot be read: %s. Repair or remove it, or set "
-          "on-error=skip", position, path, reason), (NULL));
+  GST_ELEMENT_ERROR (self, RESOURCE, READ,
+      ("Clip %" G_GUINT64_FORMAT
+       ", %s, cannot be read: %s. Repair or remove it, or set on-error=skip",
+          position, path, reason),
+      (NULL));
   goto failed;
 fatal:
   path = cnn3d_escape (job->path, FALSE);
   reason = cnn3d_escape (job->reason, TRUE);
-  GST_ELEMENT_ERROR (self, CORE, NEGOTIATION, ("No clip can pass (the first "
-          "was %s): %s. Correct clip-bin, or what follows it", path, reason),
+  GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
+      ("No clip can pass (the first was %s): %s. Correct clip-bin, or what follows it", path,
+          reason),
       ("clip-bin=%s", GST_STR_NULL (self->used.clip_bin)));
   goto failed;
 all_bad:
   reason = cnn3d_escape (self->first_reason, TRUE);
-  GST_ELEMENT_ERROR (self, RESOURCE, READ, ("No clip of the %s pass could be "
-          "read, all %" G_GUINT64_FORMAT " were skipped; the first: %s",
-          clip.training ? "training" :
-          self->used.passes == CNN3D_PASSES_TEST ? "test" : "validation",
-          self->skipped, reason), (NULL));
+  GST_ELEMENT_ERROR (self, RESOURCE, READ,
+      ("No clip of the %s pass could be read, all %" G_GUINT64_FORMAT
+       " were skipped; the first: %s",
+          clip.training                                ? "training"
+              : self->used.passes == CNN3D_PASSES_TEST ? "test"
+                                                       : "validation",
+          self->skipped, reason),
+      (NULL));
 failed:
   g_free (path);
   g_free (reason);

@@ -10,7 +10,7 @@
 #include "gstclipsrc.h"
 
 static gboolean
-plugin_init (GstPlugin * plugin)
+plugin_init (GstPlugin *plugin)
 {
   gboolean ret = TRUE;
 
@@ -25,5 +25,5 @@ plugin_init (GstPlugin * plugin)
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, clip,
-    "Clips out of videos: reading, sampling and batching for 3D CNNs",
-    plugin_init, VERSION, "LGPL", "cnn3d", "cnn3d")
+    "Clips out of videos: reading, sampling and batching for 3D CNNs", plugin_init, VERSION, "LGPL",
+    "cnn3d", "cnn3d")

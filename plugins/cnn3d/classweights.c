@@ -6,14 +6,14 @@
 #include "src/train/trainer.h"
 
 static gboolean
-is_none (const gchar * text)
+is_none (const gchar *text)
 {
   return !text || g_str_equal (text, "none");
 }
 
 /* Parses a list such as "1,2.5,1". NULL with error. */
 static GArray *
-parse (const gchar * text, GError ** error)
+parse (const gchar *text, GError **error)
 {
   GArray *numbers = g_array_new (FALSE, FALSE, sizeof (gfloat));
   gchar **words = g_strsplit (text, ",", -1);
@@ -36,21 +36,19 @@ parse (const gchar * text, GError ** error)
 
   /* ERRORS */
 no_number:
-  {
-    shown = cnn3d_escape (words[i], FALSE);
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-        "class-weights has '%s' where a number above 0 and up to %g must be: "
-        "give one for each class, such as 1,2.5,1, or balanced, or none.",
-        shown, CNN3D_MOST_CLASS_WEIGHT);
-    g_free (shown);
-    g_strfreev (words);
-    g_array_unref (numbers);
-    return NULL;
-  }
+  shown = cnn3d_escape (words[i], FALSE);
+  g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "class-weights has '%s' where a number above 0 and up to %g must be: give one for each "
+      "class, such as 1,2.5,1, or balanced, or none.",
+      shown, CNN3D_MOST_CLASS_WEIGHT);
+  g_free (shown);
+  g_strfreev (words);
+  g_array_unref (numbers);
+  return NULL;
 }
 
 gboolean
-class_weights_check (const gchar * text, GError ** error)
+class_weights_check (const gchar *text, GError **error)
 {
   GArray *numbers;
 
@@ -64,7 +62,7 @@ class_weights_check (const gchar * text, GError ** error)
 }
 
 static gfloat *
-balance (guint n, const guint64 * clips, guint n_clips)
+balance (guint n, const guint64 *clips, guint n_clips)
 {
   gfloat *weights = g_new (gfloat, n);
   guint64 all = 0;
@@ -75,15 +73,13 @@ balance (guint n, const guint64 * clips, guint n_clips)
     classes += clips[i] > 0;
   }
   for (i = 0; i < n; i++)
-    weights[i] = i < n_clips && clips[i] > 0 ?
-        (gdouble) all / classes / clips[i] : 1;
+    weights[i] = i < n_clips && clips[i] > 0 ? (gdouble) all / classes / clips[i] : 1;
 
   return weights;
 }
 
 gfloat *
-class_weights_new (const gchar * text, guint n, const guint64 * clips,
-    guint n_clips, GError ** error)
+class_weights_new (const gchar *text, guint n, const guint64 *clips, guint n_clips, GError **error)
 {
   GArray *numbers;
 
@@ -104,19 +100,15 @@ class_weights_new (const gchar * text, guint n, const guint64 * clips,
 
   /* ERRORS */
 unknown:
-  {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-        "class-weights=balanced needs to know how many clips there are of each "
-        "class, and upstream does not say: take the clips from clipsrc, or "
-        "give a number for each class.");
-    return NULL;
-  }
+  g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "class-weights=balanced needs to know how many clips there are of each class, and upstream "
+      "does not say: take the clips from clipsrc, or give a number for each class.");
+  return NULL;
 other_number:
-  {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-        "class-weights has %u numbers, but there are %u classes: give one for "
-        "each, in the order of their numbers.", numbers->len, n);
-    g_array_unref (numbers);
-    return NULL;
-  }
+  g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "class-weights has %u numbers, but there are %u classes: give one for each, in the order of "
+      "their numbers.",
+      numbers->len, n);
+  g_array_unref (numbers);
+  return NULL;
 }

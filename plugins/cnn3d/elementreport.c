@@ -10,14 +10,13 @@
 
 /* Maps an error of the core to GStreamer's domain and code. */
 static void
-translate (const GError * error, GQuark * domain, gint * code)
+translate (const GError *error, GQuark *domain, gint *code)
 {
   *domain = GST_RESOURCE_ERROR;
   *code = GST_RESOURCE_ERROR_FAILED;
 
   if (error->domain == GST_RESOURCE_ERROR || error->domain == GST_STREAM_ERROR
-      || error->domain == GST_CORE_ERROR
-      || error->domain == GST_LIBRARY_ERROR) {
+      || error->domain == GST_CORE_ERROR || error->domain == GST_LIBRARY_ERROR) {
     *domain = error->domain;
     *code = error->code;
   } else if (error->domain == CNN3D_SESSION_ERROR) {
@@ -84,12 +83,10 @@ translate (const GError * error, GQuark * domain, gint * code)
 }
 
 void
-element_report_error (GstElement * element, const GError * error,
-    const gchar * about)
+element_report_error (GstElement *element, const GError *error, const gchar *about)
 {
   gchar *escaped = cnn3d_escape (error->message, TRUE);
-  gchar *text = about ? g_strconcat (about, ": ", escaped, NULL) :
-      g_strdup (escaped);
+  gchar *text = about ? g_strconcat (about, ": ", escaped, NULL) : g_strdup (escaped);
   GQuark domain;
   gint code;
 
@@ -97,21 +94,20 @@ element_report_error (GstElement * element, const GError * error,
   g_free (escaped);
   /* takes ownership of both texts */
   gst_element_message_full (element, GST_MESSAGE_ERROR, domain, code, text,
-      g_strdup_printf ("%s %d", g_quark_to_string (error->domain),
-          error->code), __FILE__, GST_FUNCTION, __LINE__);
+      g_strdup_printf ("%s %d", g_quark_to_string (error->domain), error->code), __FILE__,
+      GST_FUNCTION, __LINE__);
 }
 
 void
-element_report_warning (GstElement * element, GQuark domain, gint code,
-    const gchar * text)
+element_report_warning (GstElement *element, GQuark domain, gint code, const gchar *text)
 {
   /* takes ownership of the text */
-  gst_element_message_full (element, GST_MESSAGE_WARNING, domain, code,
-      cnn3d_escape (text, FALSE), NULL, __FILE__, GST_FUNCTION, __LINE__);
+  gst_element_message_full (element, GST_MESSAGE_WARNING, domain, code, cnn3d_escape (text, FALSE),
+      NULL, __FILE__, GST_FUNCTION, __LINE__);
 }
 
 void
-element_report_info (GstElement * element, const gchar * format, ...)
+element_report_info (GstElement *element, const gchar *format, ...)
 {
   gchar *text;
   va_list args;
@@ -121,15 +117,13 @@ element_report_info (GstElement * element, const gchar * format, ...)
   va_end (args);
   /* takes ownership of both texts */
   gst_element_message_full (element, GST_MESSAGE_INFO, GST_RESOURCE_ERROR,
-      GST_RESOURCE_ERROR_SETTINGS, text, g_strdup (text), __FILE__,
-      GST_FUNCTION, __LINE__);
+      GST_RESOURCE_ERROR_SETTINGS, text, g_strdup (text), __FILE__, GST_FUNCTION, __LINE__);
 }
 
 G_GNUC_BEGIN_IGNORE_DEPRECATIONS
 
 void
-element_set_numbers (GstStructure * structure, const gchar * field,
-    const gdouble * values, guint n)
+element_set_numbers (GstStructure *structure, const gchar *field, const gdouble *values, guint n)
 {
   GValueArray *array = g_value_array_new (n);
   GValue value = G_VALUE_INIT;
@@ -145,8 +139,7 @@ element_set_numbers (GstStructure * structure, const gchar * field,
 }
 
 void
-element_set_strings (GstStructure * structure, const gchar * field,
-    const gchar * const *values)
+element_set_strings (GstStructure *structure, const gchar *field, const gchar *const *values)
 {
   GValueArray *array = g_value_array_new (0);
   GValue value = G_VALUE_INIT;
@@ -165,8 +158,7 @@ element_set_strings (GstStructure * structure, const gchar * field,
 G_GNUC_END_IGNORE_DEPRECATIONS
 
 void
-element_post (GstElement * element, GstStructure * structure)
+element_post (GstElement *element, GstStructure *structure)
 {
-  gst_element_post_message (element,
-      gst_message_new_element (GST_OBJECT (element), structure));
+  gst_element_post_message (element, gst_message_new_element (GST_OBJECT (element), structure));
 }

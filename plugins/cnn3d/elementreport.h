@@ -8,28 +8,24 @@
 /* Posts `error` as an error message of the element, with GStreamer's domain and
  * code. about: what failed, such as "The model could not be set up"; NULL if
  * the error says so itself. Text from files is escaped. */
-void element_report_error (GstElement * element, const GError * error,
-    const gchar * about);
+void element_report_error (GstElement *element, const GError *error, const gchar *about);
 
 /* Posts a warning message. Text from files is escaped. */
-void element_report_warning (GstElement * element, GQuark domain, gint code,
-    const gchar * text);
+void element_report_warning (GstElement *element, GQuark domain, gint code, const gchar *text);
 
 /* Posts an info message. gst-launch prints only its debug text, so the text is
  * in both. */
-void element_report_info (GstElement * element, const gchar * format, ...)
-    G_GNUC_PRINTF (2, 3);
+void element_report_info (GstElement *element, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
 
 /* Set fields that bindings read as lists. They are GValueArrays, although GLib
  * deprecates these: Python cannot read a GstValueArray, and a GStrv is not
  * shown in a structure's text. */
-void element_set_numbers (GstStructure * structure, const gchar * field,
-    const gdouble * values, guint n);
+void element_set_numbers (
+    GstStructure *structure, const gchar *field, const gdouble *values, guint n);
 /* values: NULL-terminated */
-void element_set_strings (GstStructure * structure, const gchar * field,
-    const gchar * const *values);
+void element_set_strings (GstStructure *structure, const gchar *field, const gchar *const *values);
 
 /* Posts an element message and takes ownership of the structure. */
-void element_post (GstElement * element, GstStructure * structure);
+void element_post (GstElement *element, GstStructure *structure);
 
 #endif

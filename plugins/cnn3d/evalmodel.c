@@ -13,15 +13,16 @@
 static const gchar *const formats[] = { NULL, "GRAY8", NULL, "RGB", "RGBA" };
 
 gboolean
-eval_run_check_layout (EvalRun * self, const TensorLayout * layout)
+eval_run_check_layout (EvalRun *self, const TensorLayout *layout)
 {
   const Cnn3dNetworkParams *n = &self->info->network;
+  const gchar *format;
   gchar *was, *is;
 
   if (self->have_layout && !tensor_layout_same_clips (layout, &self->layout))
     goto other_clips;
-  if (layout->channels != n->channels || layout->frames != n->frames
-      || layout->height != n->height || layout->width != n->width)
+  if (layout->channels != n->channels || layout->frames != n->frames || layout->height != n->height
+      || layout->width != n->width)
     goto other_sizes;
   if (layout->num_classes > self->num_classes)
     goto more_classes;
@@ -30,47 +31,39 @@ eval_run_check_layout (EvalRun * self, const TensorLayout * layout)
 
   /* ERRORS */
 other_clips:
-  {
-    was = tensor_layout_describe (&self->layout);
-    is = tensor_layout_describe (layout);
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("The model was set up for %s, but %s arrived: all clips of a run must "
-            "have the same form.", was, is), (NULL));
-    g_free (was);
-    g_free (is);
-    return FALSE;
-  }
+  was = tensor_layout_describe (&self->layout);
+  is = tensor_layout_describe (layout);
+  GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+      ("The model was set up for %s, but %s arrived: all clips of a run must have the same form.",
+          was, is),
+      (NULL));
+  g_free (was);
+  g_free (is);
+  return FALSE;
 other_sizes:
-  {
-    const gchar *format = n->channels < G_N_ELEMENTS (formats) ?
-        formats[n->channels] : NULL;
-
-    was = cnn3d_escape (self->settings.model, FALSE);
-    is = tensor_layout_describe (layout);
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("%s was trained on clips of %u frames of %ux%ux%u, but %s arrived: "
-            "set clipsample num-frames=%u and "
-            "video/x-raw,%s%s%swidth=%u,height=%u after the scaler.", was,
-            n->frames, n->width, n->height,
-            n->channels, is, n->frames, format ? "format=" : "",
-            format ? format : "", format ? "," : "", n->width, n->height),
-        (NULL));
-    g_free (was);
-    g_free (is);
-    return FALSE;
-  }
+  format = n->channels < G_N_ELEMENTS (formats) ? formats[n->channels] : NULL;
+  was = cnn3d_escape (self->settings.model, FALSE);
+  is = tensor_layout_describe (layout);
+  GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+      ("%s was trained on clips of %u frames of %ux%ux%u, but %s arrived: set clipsample "
+       "num-frames=%u and video/x-raw,%s%s%swidth=%u,height=%u after the scaler.",
+          was, n->frames, n->width, n->height, n->channels, is, n->frames, format ? "format=" : "",
+          format ? format : "", format ? "," : "", n->width, n->height),
+      (NULL));
+  g_free (was);
+  g_free (is);
+  return FALSE;
 more_classes:
-  {
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("One-hot labels are of %u classes, but the model has %u: use a model "
-            "that was trained on all of them.", layout->num_classes,
-            self->num_classes), (NULL));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+      ("One-hot labels are of %u classes, but the model has %u: use a model that was trained on "
+       "all of them.",
+          layout->num_classes, self->num_classes),
+      (NULL));
+  return FALSE;
 }
 
 static gint
-find_class (const Cnn3dModelInfo * info, const gchar * name)
+find_class (const Cnn3dModelInfo *info, const gchar *name)
 {
   guint i;
 
@@ -83,7 +76,7 @@ find_class (const Cnn3dModelInfo * info, const gchar * name)
 
 /* Whether the file has class numbers in place of names. */
 static gboolean
-only_numbers (const Cnn3dModelInfo * info)
+only_numbers (const Cnn3dModelInfo *info)
 {
   gchar number[16];
   guint i;
@@ -98,12 +91,13 @@ only_numbers (const Cnn3dModelInfo * info)
 }
 
 gboolean
-eval_run_match_classes (EvalRun * self, gchar ** names)
+eval_run_match_classes (EvalRun *self, gchar **names)
 {
   const Cnn3dModelInfo *info = self->info;
   guint n = g_strv_length (names), i;
   gint32 *numbers = g_new (gint32, n);
   gchar *name, *model, *known;
+  GString *list;
 
   g_clear_pointer (&self->numbers, g_free);
   self->num_classes = info->network.num_classes;
@@ -117,8 +111,9 @@ eval_run_match_classes (EvalRun * self, gchar ** names)
     if (!only_numbers (info))
       goto unknown;
     GST_ELEMENT_WARNING (self->element, STREAM, FORMAT,
-        ("The model file has no class names: the stream's names are used in "
-            "their order, the first for class 0."), (NULL));
+        ("The model file has no class names: the stream's names are used in their order, the first "
+         "for class 0."),
+        (NULL));
     return TRUE;
   }
   self->numbers = numbers;
@@ -128,57 +123,51 @@ eval_run_match_classes (EvalRun * self, gchar ** names)
 
   /* ERRORS */
 unknown:
-  {
-    GString *list = g_string_new (NULL);
-
-    for (n = 0; info->classes[n] && n < SHOWN_CLASSES; n++)
-      g_string_append_printf (list, "%s%s", n ? ", " : "", info->classes[n]);
-    if (info->classes[n])
-      g_string_append_printf (list, " and %u more",
-          info->network.num_classes - n);
-    name = cnn3d_escape (names[i], FALSE);
-    model = cnn3d_escape (self->settings.model, FALSE);
-    known = cnn3d_escape (list->str, FALSE);
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("The stream's class '%s' is not one of the classes that %s was "
-            "trained on, which are %s: evaluate on clips of those, or correct "
-            "the name.", name, model,
-            known), (NULL));
-    g_free (known);
-    g_free (model);
-    g_free (name);
-    g_string_free (list, TRUE);
-    return FALSE;
-  }
+  list = g_string_new (NULL);
+  for (n = 0; info->classes[n] && n < SHOWN_CLASSES; n++)
+    g_string_append_printf (list, "%s%s", n ? ", " : "", info->classes[n]);
+  if (info->classes[n])
+    g_string_append_printf (list, " and %u more", info->network.num_classes - n);
+  name = cnn3d_escape (names[i], FALSE);
+  model = cnn3d_escape (self->settings.model, FALSE);
+  known = cnn3d_escape (list->str, FALSE);
+  GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+      ("The stream's class '%s' is not one of the classes that %s was trained on, which are %s: "
+       "evaluate on clips of those, or correct the name.",
+          name, model, known),
+      (NULL));
+  g_free (known);
+  g_free (model);
+  g_free (name);
+  g_string_free (list, TRUE);
+  return FALSE;
 }
 
 static void
-append_sampling (GString * text, const gchar * sampling, guint interval,
-    gint rate_n, gint rate_d)
+append_sampling (GString *text, const gchar *sampling, guint interval, gint rate_n, gint rate_d)
 {
   if (!strcmp (sampling, "uniform"))
     g_string_append (text, "frames spread evenly over each clip");
   else
-    g_string_append_printf (text, "a window in each clip's middle with "
-        "frame-interval=%u", interval);
+    g_string_append_printf (
+        text, "a window in each clip's middle with frame-interval=%u", interval);
   if (rate_n)
     g_string_append_printf (text, " at frame-rate=%d/%d", rate_n, rate_d);
 }
 
 static void
-append_scaling (GString * text, const gchar * scaling, gboolean borders)
+append_scaling (GString *text, const gchar *scaling, gboolean borders)
 {
   if (!strcmp (scaling, "none"))
     g_string_append (text, "no scaler");
   else
-    g_string_append_printf (text, "a scaler with method=%s add-borders=%s",
-        scaling, borders ? "true" : "false");
+    g_string_append_printf (
+        text, "a scaler with method=%s add-borders=%s", scaling, borders ? "true" : "false");
 }
 
 /* Appends a difference: the stream's value, then the model's. */
 static void
-compare_sampling (GString * text, const GstClipPreparation * is,
-    const Cnn3dPreparation * was)
+compare_sampling (GString *text, const GstClipPreparation *is, const Cnn3dPreparation *was)
 {
   const FrameRate rate = { is->frame_rate_n, is->frame_rate_d };
   const FrameRate was_rate = { was->frame_rate_n, was->frame_rate_d };
@@ -194,27 +183,23 @@ compare_sampling (GString * text, const GstClipPreparation * is,
 
   append_sampling (text, is->sampling, is->frame_interval, rate.n, rate.d);
   g_string_append (text, " instead of ");
-  append_sampling (text, was->sampling, was->frame_interval, was_rate.n,
-      was_rate.d);
-  g_string_append_printf (text, " (set clipsample frame-interval=%u",
-      uniform ? 0 : was->frame_interval);
+  append_sampling (text, was->sampling, was->frame_interval, was_rate.n, was_rate.d);
+  g_string_append_printf (
+      text, " (set clipsample frame-interval=%u", uniform ? 0 : was->frame_interval);
   if (rate.n || was_rate.n)
-    g_string_append_printf (text, " frame-rate=%d/%d", was_rate.n,
-        MAX (was_rate.d, 1));
+    g_string_append_printf (text, " frame-rate=%d/%d", was_rate.n, MAX (was_rate.d, 1));
   g_string_append_c (text, ')');
 }
 
 static void
-compare_scaling (GString * text, const GstClipPreparation * is,
-    const Cnn3dPreparation * was)
+compare_scaling (GString *text, const GstClipPreparation *is, const Cnn3dPreparation *was)
 {
   gboolean none;
 
   if (!is->scaling || !was->scaling)
     return;
   none = !strcmp (was->scaling, "none");
-  if (!strcmp (is->scaling, was->scaling)
-      && (none || !is->add_borders == !was->add_borders))
+  if (!strcmp (is->scaling, was->scaling) && (none || !is->add_borders == !was->add_borders))
     return;
 
   if (text->len > 0)
@@ -225,25 +210,24 @@ compare_scaling (GString * text, const GstClipPreparation * is,
   if (none)
     g_string_append (text, " (take videos of the model's own size)");
   else
-    g_string_append_printf (text, " (set videoconvertscale method=%s "
-        "add-borders=%s)", was->scaling, was->add_borders ? "true" : "false");
+    g_string_append_printf (text, " (set videoconvertscale method=%s add-borders=%s)", was->scaling,
+        was->add_borders ? "true" : "false");
 }
 
 static void
-append_diff (GString * text, gdouble gain)
+append_diff (GString *text, gdouble gain)
 {
   gchar number[G_ASCII_DTOSTR_BUF_SIZE];
 
   if (gain > 0)
-    g_string_append_printf (text, "differences by clipdiff gain=%s",
-        g_ascii_dtostr (number, sizeof number, gain));
+    g_string_append_printf (
+        text, "differences by clipdiff gain=%s", g_ascii_dtostr (number, sizeof number, gain));
   else
     g_string_append (text, "pictures");
 }
 
 static void
-compare_diff (GString * text, const GstClipPreparation * is,
-    const Cnn3dPreparation * was)
+compare_diff (GString *text, const GstClipPreparation *is, const Cnn3dPreparation *was)
 {
   if (!was->sampling || is->diff_gain == was->diff_gain)
     return;
@@ -257,7 +241,7 @@ compare_diff (GString * text, const GstClipPreparation * is,
 
 /* Takes ownership of the text. */
 static void
-warn_of (EvalRun * self, GString * text)
+warn_of (EvalRun *self, GString *text)
 {
   gchar *shown;
 
@@ -265,8 +249,8 @@ warn_of (EvalRun * self, GString * text)
   if (text->len > 0 && g_strcmp0 (text->str, self->reported) != 0) {
     shown = cnn3d_escape (text->str, FALSE);
     GST_ELEMENT_WARNING (self->element, STREAM, FORMAT,
-        ("Clips are prepared differently from those that the model was trained "
-            "on: %s.", shown), (NULL));
+        ("Clips are prepared differently from those that the model was trained on: %s.", shown),
+        (NULL));
     g_free (shown);
     g_free (self->reported);
     self->reported = g_strdup (text->str);
@@ -275,7 +259,7 @@ warn_of (EvalRun * self, GString * text)
 }
 
 void
-eval_run_check_preparation (EvalRun * self, const GstClipPreparation * is)
+eval_run_check_preparation (EvalRun *self, const GstClipPreparation *is)
 {
   const Cnn3dPreparation *was = &self->info->preparation;
   GString *text = g_string_new (NULL);
@@ -287,7 +271,7 @@ eval_run_check_preparation (EvalRun * self, const GstClipPreparation * is)
 }
 
 void
-eval_run_check_unprepared (EvalRun * self)
+eval_run_check_unprepared (EvalRun *self)
 {
   const Cnn3dPreparation *was = &self->info->preparation;
   GString *text;
@@ -295,7 +279,6 @@ eval_run_check_unprepared (EvalRun * self)
   if (!was->sampling)
     return;
   text = g_string_new ("clips that clipsample has not sampled instead of ");
-  append_sampling (text, was->sampling, was->frame_interval, was->frame_rate_n,
-      was->frame_rate_d);
+  append_sampling (text, was->sampling, was->frame_interval, was->frame_rate_n, was->frame_rate_d);
   warn_of (self, text);
 }

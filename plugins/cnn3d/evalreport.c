@@ -7,14 +7,14 @@
 #include "elementreport.h"
 
 void
-eval_run_report_plan (EvalRun * self)
+eval_run_report_plan (EvalRun *self)
 {
   const Cnn3dModelInfo *info = self->info;
   const gchar *device = cnn3d_predictor_device (self->predictor);
   const Cnn3dPrecision is = cnn3d_predictor_precision (self->predictor);
-  const Cnn3dPrecision asked =
-      self->settings.precision == CNN3D_PRECISION_AUTO ? info->precision :
-      (Cnn3dPrecision) self->settings.precision;
+  const Cnn3dPrecision asked = self->settings.precision == CNN3D_PRECISION_AUTO
+      ? info->precision
+      : (Cnn3dPrecision) self->settings.precision;
   guint chunk = cnn3d_predictor_chunk (self->predictor);
   gchar *shown = g_filename_display_name (self->settings.model);
   Cnn3dMemory memory;
@@ -23,43 +23,36 @@ eval_run_report_plan (EvalRun * self)
   GST_OBJECT_LOCK (self->element);
   self->metrics->predicted = memory.total;
   GST_OBJECT_UNLOCK (self->element);
-  element_post (self->element, gst_structure_new ("cnn3deval-plan",
-          "model", G_TYPE_STRING, shown,
-          "network", G_TYPE_STRING, info->network.model,
-          "predicted-bytes", G_TYPE_UINT64, (guint64) memory.total,
-          "context-bytes", G_TYPE_UINT64, (guint64) memory.context,
-          "weights-bytes", G_TYPE_UINT64,
-          (guint64) memory.weights + memory.copy,
-          "input-bytes", G_TYPE_UINT64, (guint64) memory.input,
-          "arena-bytes", G_TYPE_UINT64, (guint64) memory.arena,
-          "batch", G_TYPE_UINT, self->max_clips,
-          "chunk", G_TYPE_UINT, chunk,
-          "device", G_TYPE_STRING, device,
-          "precision", G_TYPE_STRING, cnn3d_choice_name (&cnn3d_precisions, is),
-          "threads", G_TYPE_UINT, self->settings.threads ?
-          (guint) self->settings.threads : g_get_num_processors (),
+  element_post (self->element,
+      gst_structure_new ("cnn3deval-plan", "model", G_TYPE_STRING, shown, "network", G_TYPE_STRING,
+          info->network.model, "predicted-bytes", G_TYPE_UINT64, (guint64) memory.total,
+          "context-bytes", G_TYPE_UINT64, (guint64) memory.context, "weights-bytes", G_TYPE_UINT64,
+          (guint64) memory.weights + memory.copy, "input-bytes", G_TYPE_UINT64,
+          (guint64) memory.input, "arena-bytes", G_TYPE_UINT64, (guint64) memory.arena, "batch",
+          G_TYPE_UINT, self->max_clips, "chunk", G_TYPE_UINT, chunk, "device", G_TYPE_STRING,
+          device, "precision", G_TYPE_STRING, cnn3d_choice_name (&cnn3d_precisions, is), "threads",
+          G_TYPE_UINT,
+          self->settings.threads ? (guint) self->settings.threads : g_get_num_processors (),
           "convolution", G_TYPE_STRING,
-          cnn3d_choice_name (&cnn3d_convolutions, self->settings.convolution),
-          NULL));
+          cnn3d_choice_name (&cnn3d_convolutions, self->settings.convolution), NULL));
 
   if (is != asked)
-    element_report_info (self->element, "%s computes in %s where precision=%s "
-        "was asked for.", device, cnn3d_choice_name (&cnn3d_precisions, is),
+    element_report_info (self->element, "%s computes in %s where precision=%s was asked for.",
+        device, cnn3d_choice_name (&cnn3d_precisions, is),
         cnn3d_choice_name (&cnn3d_precisions, asked));
   if (cnn3d_predictor_passed_over (self->predictor))
     GST_ELEMENT_WARNING (self->element, RESOURCE, SETTINGS,
-        ("device=auto uses %s, because the GPU of this machine cannot be used: "
-            "%s",
-            device, cnn3d_predictor_passed_over (self->predictor)), (NULL));
+        ("device=auto uses %s, because the GPU of this machine cannot be used: %s", device,
+            cnn3d_predictor_passed_over (self->predictor)),
+        (NULL));
   if (self->progress)
-    progress_note (self->progress, "%s of %s, precision %s, on %s",
-        info->network.model, shown, cnn3d_choice_name (&cnn3d_precisions, is),
-        device);
+    progress_note (self->progress, "%s of %s, precision %s, on %s", info->network.model, shown,
+        cnn3d_choice_name (&cnn3d_precisions, is), device);
   g_free (shown);
 }
 
 static void
-append_share (GString * line, const gchar * name, gdouble value)
+append_share (GString *line, const gchar *name, gdouble value)
 {
   if (isfinite (value))
     g_string_append_printf (line, "  %s %.1f %%", name, 100 * value);
@@ -67,18 +60,15 @@ append_share (GString * line, const gchar * name, gdouble value)
 
 /* Metrics of the whole pass; those that are not defined are omitted. */
 static void
-show_result (EvalRun * self, const Cnn3dMetrics * m, gboolean complete,
-    gdouble seconds)
+show_result (EvalRun *self, const Cnn3dMetrics *m, gboolean complete, gdouble seconds)
 {
   GString *line = g_string_new (complete ? "evaluated" : "cut short at");
 
   g_string_append_printf (line, " %" G_GUINT64_FORMAT " clips", m->views);
   if (m->videos != m->views)
-    g_string_append_printf (line, " of %" G_GUINT64_FORMAT " videos",
-        m->videos);
+    g_string_append_printf (line, " of %" G_GUINT64_FORMAT " videos", m->videos);
   if (self->skipped.count > 0)
-    g_string_append_printf (line, ", skipped %" G_GUINT64_FORMAT,
-        self->skipped.count);
+    g_string_append_printf (line, ", skipped %" G_GUINT64_FORMAT, self->skipped.count);
   append_share (line, "accuracy", m->accuracy);
   if (m->num_classes > 5)
     append_share (line, "top-5", m->top5_accuracy);
@@ -96,10 +86,9 @@ show_result (EvalRun * self, const Cnn3dMetrics * m, gboolean complete,
 }
 
 gboolean
-eval_run_report_result (EvalRun * self, gboolean complete, GError ** error)
+eval_run_report_result (EvalRun *self, gboolean complete, GError **error)
 {
-  const gdouble seconds = (g_get_monotonic_time () - self->pass_began)
-      / (gdouble) G_USEC_PER_SEC;
+  const gdouble seconds = (g_get_monotonic_time () - self->pass_began) / (gdouble) G_USEC_PER_SEC;
   gboolean written;
   Cnn3dMetrics m;
 
@@ -112,27 +101,20 @@ eval_run_report_result (EvalRun * self, gboolean complete, GError ** error)
   self->metrics->loss = m.loss;
   self->metrics->clips = m.views;
   GST_OBJECT_UNLOCK (self->element);
-  element_post (self->element, gst_structure_new ("cnn3deval-result",
-          "epoch", G_TYPE_UINT, self->pass.epoch,
-          "training", G_TYPE_BOOLEAN, self->announced && self->pass.training,
-          "complete", G_TYPE_BOOLEAN, complete,
-          "clips", G_TYPE_UINT64, m.views,
-          "videos", G_TYPE_UINT64, m.videos,
-          "skipped", G_TYPE_UINT64, self->skipped.count,
-          "accuracy", G_TYPE_DOUBLE, m.accuracy,
-          "view-accuracy", G_TYPE_DOUBLE, m.view_accuracy,
-          "top5-accuracy", G_TYPE_DOUBLE, m.top5_accuracy,
-          "precision", G_TYPE_DOUBLE, m.precision_macro,
-          "recall", G_TYPE_DOUBLE, m.recall_macro,
-          "f1", G_TYPE_DOUBLE, m.f1_macro,
-          "auroc", G_TYPE_DOUBLE, m.auroc_macro,
-          "loss", G_TYPE_DOUBLE, m.loss,
-          "seconds", G_TYPE_DOUBLE, seconds, NULL));
+  element_post (self->element,
+      gst_structure_new ("cnn3deval-result", "epoch", G_TYPE_UINT, self->pass.epoch, "training",
+          G_TYPE_BOOLEAN, self->announced && self->pass.training, "complete", G_TYPE_BOOLEAN,
+          complete, "clips", G_TYPE_UINT64, m.views, "videos", G_TYPE_UINT64, m.videos, "skipped",
+          G_TYPE_UINT64, self->skipped.count, "accuracy", G_TYPE_DOUBLE, m.accuracy,
+          "view-accuracy", G_TYPE_DOUBLE, m.view_accuracy, "top5-accuracy", G_TYPE_DOUBLE,
+          m.top5_accuracy, "precision", G_TYPE_DOUBLE, m.precision_macro, "recall", G_TYPE_DOUBLE,
+          m.recall_macro, "f1", G_TYPE_DOUBLE, m.f1_macro, "auroc", G_TYPE_DOUBLE, m.auroc_macro,
+          "loss", G_TYPE_DOUBLE, m.loss, "seconds", G_TYPE_DOUBLE, seconds, NULL));
   if (self->progress)
     show_result (self, &m, complete, seconds);
   written = !self->settings.output_dir
-      || cnn3d_results_write (self->settings.output_dir, self->settings.model,
-      self->info, self->predictions, &m, &self->skipped, complete, error);
+      || cnn3d_results_write (self->settings.output_dir, self->settings.model, self->info,
+          self->predictions, &m, &self->skipped, complete, error);
   cnn3d_metrics_clear (&m);
 
   return written;

@@ -10,78 +10,75 @@
 #include "src/evaluate/predictor.h"
 #include "src/evaluate/results.h"
 
-struct _EvalRun
-{
+struct _EvalRun {
   GstElement *element;
   EvalSettings settings;
-  EvalMetrics *metrics;         /* the element's, under its object lock */
+  EvalMetrics *metrics; /* the element's, under its object lock */
 
   Cnn3dModelFile *file;
-  const Cnn3dModelInfo *info;   /* of the model file; owned */
-  guint64 max_memory;           /* bytes */
+  const Cnn3dModelInfo *info; /* of the model file; owned */
+  guint64 max_memory;         /* bytes */
 
   gboolean have_layout;
   TensorLayout layout;
   Cnn3dPredictor *predictor;
-  guint max_clips;              /* the predictor's batch size */
-  gfloat *logits;               /* (max_clips, num_classes) */
+  guint max_clips; /* the predictor's batch size */
+  gfloat *logits;  /* (max_clips, num_classes) */
 
-  gint32 *numbers;              /* (stream's classes) -> the model's class
+  gint32 *numbers;   /* (stream's classes) -> the model's class
                                  * numbers; NULL: the same */
-  guint num_classes;            /* labels are 0 to num_classes - 1 */
-  guint room;                   /* capacity, in clips, of: */
+  guint num_classes; /* labels are 0 to num_classes - 1 */
+  guint room;        /* capacity, in clips, of: */
   gint32 *labels;
   const GstClipMeta **metas;
-  guint *views;                 /* view number of each clip within its video,
+  guint *views; /* view number of each clip within its video,
                                  * from 0 */
 
-  gboolean has_clips;           /* the stream has a clip-classes event */
-  gboolean announced;           /* the stream has clip-epoch events */
+  gboolean has_clips; /* the stream has a clip-classes event */
+  gboolean announced; /* the stream has clip-epoch events */
   gboolean pass_open;
   GstClipEpoch pass;
-  Cnn3dPredictions *predictions;        /* of the pass */
-  guint64 clips, right;         /* of the pass */
-  Cnn3dSkipped skipped;         /* of the pass */
+  Cnn3dPredictions *predictions; /* of the pass */
+  guint64 clips, right;          /* of the pass */
+  Cnn3dSkipped skipped;          /* of the pass */
   guint batches;
-  guint64 last_clip;            /* number from its meta; more views of it may
+  guint64 last_clip;     /* number from its meta; more views of it may
                                  * follow */
-  GRefString *last_path;        /* path from its meta; NULL: unknown */
+  GRefString *last_path; /* path from its meta; NULL: unknown */
   gint32 last_label;
-  guint view;                   /* view number of the last clip */
-  gint64 pass_began;            /* monotonic microseconds */
+  guint view;        /* view number of the last clip */
+  gint64 pass_began; /* monotonic microseconds */
   GstFlowReturn flow;
 
-  gboolean prepared;            /* a clip-preparation event was received */
-  gchar *reported;                  /* differences already warned of */
+  gboolean prepared; /* a clip-preparation event was received */
+  gchar *reported;   /* differences already warned of */
   gboolean training_warned;
-  Progress *progress;           /* NULL: silent */
+  Progress *progress; /* NULL: silent */
 };
 
 /* Posts an error, frees it and refuses further buffers. about: see
  * element_report_error(). */
-void eval_run_fail (EvalRun * run, GError * error, const gchar * about);
+void eval_run_fail (EvalRun *run, GError *error, const gchar *about);
 
 /* --- evalmodel.c: checks of the stream against the model --- */
 
 /* Checks that clips of this layout have the shape that the model was trained
  * on. FALSE if not; an error is posted. */
-gboolean eval_run_check_layout (EvalRun * run, const TensorLayout * layout);
+gboolean eval_run_check_layout (EvalRun *run, const TensorLayout *layout);
 /* Matches the stream's class names with the model's. FALSE if one is unknown;
  * an error is posted. */
-gboolean eval_run_match_classes (EvalRun * run, gchar ** names);
+gboolean eval_run_match_classes (EvalRun *run, gchar **names);
 /* Warns if the clips were prepared differently from those that the model was
  * trained on. */
-void eval_run_check_preparation (EvalRun * run,
-    const GstClipPreparation * preparation);
+void eval_run_check_preparation (EvalRun *run, const GstClipPreparation *preparation);
 /* The same for clips without a clip-preparation event. */
-void eval_run_check_unprepared (EvalRun * run);
+void eval_run_check_unprepared (EvalRun *run);
 
 /* --- evalreport.c: messages and files --- */
 
-void eval_run_report_plan (EvalRun * run);
+void eval_run_report_plan (EvalRun *run);
 /* Reports the pass and writes the result files, at its end or when it was cut
  * short (complete: FALSE). FALSE with error: the files cannot be written. */
-gboolean eval_run_report_result (EvalRun * run, gboolean complete,
-    GError ** error);
+gboolean eval_run_report_result (EvalRun *run, gboolean complete, GError **error);
 
 #endif

@@ -22,24 +22,24 @@ GST_DEBUG_CATEGORY (cnn3d_eval_debug);
 #define FIELD(field) G_STRUCT_OFFSET (EvalSettings, field)
 
 static const SettingsField fields[] = {
-  {"model", FIELD (model)},
-  {"video-batch-size", FIELD (video_batch_size)},
-  {"precision", FIELD (precision)},
-  {"device", FIELD (device)},
-  {"threads", FIELD (threads)},
-  {"convolution", FIELD (convolution)},
-  {"max-memory", FIELD (max_memory)},
-  {"clips-per-video", FIELD (clips_per_video)},
-  {"output-dir", FIELD (output_dir)},
-  {"feature-maps", FIELD (feature_maps)},
-  {"feature-layers", FIELD (feature_layers)},
-  {"progress", FIELD (progress)},
+  { "model", FIELD (model) },
+  { "video-batch-size", FIELD (video_batch_size) },
+  { "precision", FIELD (precision) },
+  { "device", FIELD (device) },
+  { "threads", FIELD (threads) },
+  { "convolution", FIELD (convolution) },
+  { "max-memory", FIELD (max_memory) },
+  { "clips-per-video", FIELD (clips_per_video) },
+  { "output-dir", FIELD (output_dir) },
+  { "feature-maps", FIELD (feature_maps) },
+  { "feature-layers", FIELD (feature_layers) },
+  { "progress", FIELD (progress) },
 };
 
 const SettingsOf eval_settings = { "cnn3deval", fields, G_N_ELEMENTS (fields) };
 
 void
-eval_run_fail (EvalRun * self, GError * error, const gchar * about)
+eval_run_fail (EvalRun *self, GError *error, const gchar *about)
 {
   element_report_error (self->element, error, about);
   self->flow = GST_FLOW_ERROR;
@@ -52,12 +52,11 @@ eval_run_fail (EvalRun * self, GError * error, const gchar * about)
  * mistaken for this pass's if it fails. FALSE on failure; an error is
  * posted. */
 static gboolean
-clear_results (EvalRun * self)
+clear_results (EvalRun *self)
 {
   GError *error = NULL;
 
-  if (!self->settings.output_dir
-      || cnn3d_results_clear (self->settings.output_dir, &error))
+  if (!self->settings.output_dir || cnn3d_results_clear (self->settings.output_dir, &error))
     return TRUE;
 
   /* ERRORS */
@@ -67,11 +66,10 @@ clear_results (EvalRun * self)
 }
 
 static void
-begin_pass (EvalRun * self)
+begin_pass (EvalRun *self)
 {
   cnn3d_predictions_free (self->predictions);
-  self->predictions =
-      cnn3d_predictions_new (self->info->network.num_classes);
+  self->predictions = cnn3d_predictions_new (self->info->network.num_classes);
   self->pass_open = TRUE;
   self->pass_began = g_get_monotonic_time ();
   self->clips = self->right = 0;
@@ -81,37 +79,39 @@ begin_pass (EvalRun * self)
   if (self->announced && self->pass.training && !self->training_warned) {
     self->training_warned = TRUE;
     GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
-        ("These are training clips, drawn and changed at random: set clipsrc "
-            "passes=val or passes=test to evaluate."), (NULL));
+        ("These are training clips, drawn and changed at random: set clipsrc passes=val or "
+         "passes=test to evaluate."),
+        (NULL));
   }
   clear_results (self);
 }
 
 /* A pass without clips has no metrics. */
 static void
-fail_empty (EvalRun * self, guint64 delivered)
+fail_empty (EvalRun *self, guint64 delivered)
 {
   GString *text = g_string_new ("Nothing was evaluated: ");
 
   if (delivered > 0)
-    g_string_append_printf (text, "of %" G_GUINT64_FORMAT " clips %"
-        G_GUINT64_FORMAT " came, but no batch was full, and clipbatch "
-        "drop-last=true drops the rest. Set batch-size to %" G_GUINT64_FORMAT
-        " or less, or drop-last=false.", self->pass.clips, delivered,
-        delivered);
+    g_string_append_printf (text,
+        "of %" G_GUINT64_FORMAT " clips %" G_GUINT64_FORMAT
+        " came, but no batch was full, and clipbatch drop-last=true drops the rest. Set batch-size "
+        "to %" G_GUINT64_FORMAT " or less, or drop-last=false.",
+        self->pass.clips, delivered, delivered);
   else if (self->skipped.count > 0)
-    g_string_append_printf (text, "all %" G_GUINT64_FORMAT " clips were "
-        "skipped. Repair the files or correct their paths.", self->skipped.count);
+    g_string_append_printf (text,
+        "all %" G_GUINT64_FORMAT " clips were skipped. Repair the files or correct their paths.",
+        self->skipped.count);
   else
-    g_string_append (text, "the stream ended before its first batch. See that "
-        "clips come from upstream.");
-  eval_run_fail (self, g_error_new_literal (GST_STREAM_ERROR,
-          GST_STREAM_ERROR_FAILED, text->str), NULL);
+    g_string_append (
+        text, "the stream ended before its first batch. See that clips come from upstream.");
+  eval_run_fail (
+      self, g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, text->str), NULL);
   g_string_free (text, TRUE);
 }
 
 static void
-end_pass (EvalRun * self, gboolean complete)
+end_pass (EvalRun *self, gboolean complete)
 {
   const guint n = self->settings.clips_per_video;
   GError *error = NULL;
@@ -119,9 +119,10 @@ end_pass (EvalRun * self, gboolean complete)
   self->pass_open = FALSE;
   if (complete && n > 1 && self->clips % n)
     GST_ELEMENT_WARNING (self->element, STREAM, FORMAT,
-        ("%" G_GUINT64_FORMAT " clips are not %u for each video: the last one "
-            "has fewer, and where a clip was skipped, others have the wrong "
-            "ones. clips-per-video=0 goes by clip numbers.", self->clips, n),
+        ("%" G_GUINT64_FORMAT
+         " clips are not %u for each video: the last one has fewer, and where a clip was skipped, "
+         "others have the wrong ones. clips-per-video=0 goes by clip numbers.",
+            self->clips, n),
         (NULL));
   if (!eval_run_report_result (self, complete, &error))
     eval_run_fail (self, error, "The results cannot be written");
@@ -129,21 +130,22 @@ end_pass (EvalRun * self, gboolean complete)
 
 /* The stream ended in the middle of a pass. */
 static void
-cut_short (EvalRun * self)
+cut_short (EvalRun *self)
 {
-  gchar *of = self->pass.clips > 0 ?
-      g_strdup_printf (" of %" G_GUINT64_FORMAT, self->pass.clips) : NULL;
+  gchar *of =
+      self->pass.clips > 0 ? g_strdup_printf (" of %" G_GUINT64_FORMAT, self->pass.clips) : NULL;
 
   GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
-      ("The stream ended before its pass did: the metrics cover the %"
-          G_GUINT64_FORMAT " clips%s that came, and are marked as incomplete.",
-          self->clips, of ? of : ""), (NULL));
+      ("The stream ended before its pass did: the metrics cover the %" G_GUINT64_FORMAT
+       " clips%s that came, and are marked as incomplete.",
+          self->clips, of ? of : ""),
+      (NULL));
   g_free (of);
   end_pass (self, FALSE);
 }
 
 static void
-take_custom_event (EvalRun * self, GstEvent * event)
+take_custom_event (EvalRun *self, GstEvent *event)
 {
   GstClipEpochDone done;
   GstClipSkipped skipped;
@@ -155,22 +157,20 @@ take_custom_event (EvalRun * self, GstEvent * event)
     self->announced = TRUE;
     self->pass = epoch;
     begin_pass (self);
-  } else if (gst_event_parse_clip_epoch_done (event, &done)
-      && self->pass_open) {
+  } else if (gst_event_parse_clip_epoch_done (event, &done) && self->pass_open) {
     self->skipped.count = MAX (self->skipped.count, done.skipped);
     if (self->clips == 0)
       fail_empty (self, done.delivered);
     else
       /* a pass entered in its middle delivers fewer clips */
       end_pass (self, done.delivered + done.skipped >= self->pass.clips);
-  } else if (gst_event_parse_clip_skipped (event, &skipped)
-      && self->pass_open) {
+  } else if (gst_event_parse_clip_skipped (event, &skipped) && self->pass_open) {
     cnn3d_skipped_add (&self->skipped, skipped.path, skipped.reason);
   }
 }
 
 static void
-take_sticky_event (EvalRun * self, GstEvent * event)
+take_sticky_event (EvalRun *self, GstEvent *event)
 {
   GstClipPreparation preparation;
   gchar **names;
@@ -187,16 +187,16 @@ take_sticky_event (EvalRun * self, GstEvent * event)
 }
 
 static void
-take_eos (EvalRun * self)
+take_eos (EvalRun *self)
 {
   /* a source that had no clips, or skipped all, reported that itself */
-  const gboolean stopped = self->pass_open ? self->announced && self->clips == 0
-      : !self->predictions && self->has_clips;
+  const gboolean stopped =
+      self->pass_open ? self->announced && self->clips == 0 : !self->predictions && self->has_clips;
 
   if (stopped)
-    GST_ELEMENT_WARNING (self->element, STREAM, FAILED, ("The stream was "
-            "stopped before the first batch of its pass: nothing of it was "
-            "evaluated."), (NULL));
+    GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
+        ("The stream was stopped before the first batch of its pass: nothing of it was evaluated."),
+        (NULL));
   else if (!self->predictions || (self->pass_open && self->clips == 0))
     fail_empty (self, 0);
   else if (self->pass_open && self->announced)
@@ -206,7 +206,7 @@ take_eos (EvalRun * self)
 }
 
 void
-eval_run_event (EvalRun * self, GstEvent * event)
+eval_run_event (EvalRun *self, GstEvent *event)
 {
   if (self->flow != GST_FLOW_OK)
     return;
@@ -231,22 +231,21 @@ eval_run_event (EvalRun * self, GstEvent * event)
 /* --- batches --- */
 
 /* The clips of one call of the predictor. */
-typedef struct
-{
+typedef struct {
   EvalRun *run;
-  guint first;                  /* index in the batch */
-  guint64 number;               /* of the batch's first clip in the pass */
+  guint first;    /* index in the batch */
+  guint64 number; /* of the batch's first clip in the pass */
 } Piece;
 
 /* The clip's row in its data set, or else its number in the pass. */
 static guint64
-clip_number (const EvalRun * self, guint n, guint64 first)
+clip_number (const EvalRun *self, guint n, guint64 first)
 {
   return self->metas[n] ? self->metas[n]->sample : first + n;
 }
 
 static void
-set_last_path (EvalRun * self, GRefString * path)
+set_last_path (EvalRun *self, GRefString *path)
 {
   GRefString *last = self->last_path;
 
@@ -257,7 +256,7 @@ set_last_path (EvalRun * self, GRefString * path)
 /* Finds the view number of each clip of the batch within its video, from 0.
  * FALSE if clip *wrong would be a view of another file. */
 static gboolean
-count_views (EvalRun * self, guint * wrong)
+count_views (EvalRun *self, guint *wrong)
 {
   const guint n = self->settings.clips_per_video;
   guint i;
@@ -266,11 +265,10 @@ count_views (EvalRun * self, guint * wrong)
     const guint64 number = self->clips + i;
     const guint64 clip = self->metas[i] ? self->metas[i]->clip : NO_CLIP;
     GRefString *path = self->metas[i] ? self->metas[i]->path : NULL;
-    const gboolean more = n > 0 ? number % n != 0 :
-        number > 0 && clip != NO_CLIP && clip == self->last_clip;
+    const gboolean more =
+        n > 0 ? number % n != 0 : number > 0 && clip != NO_CLIP && clip == self->last_clip;
 
-    if (n > 0 && more && path && self->last_path
-        && strcmp (path, self->last_path)) {
+    if (n > 0 && more && path && self->last_path && strcmp (path, self->last_path)) {
       *wrong = i;
       return FALSE;
     }
@@ -283,34 +281,35 @@ count_views (EvalRun * self, guint * wrong)
 }
 
 static gboolean
-draw_features (gpointer user, const Cnn3dFeatureMap * map, GError ** error)
+draw_features (gpointer user, const Cnn3dFeatureMap *map, GError **error)
 {
   const Piece *piece = user;
   const EvalRun *self = piece->run;
   const guint n = piece->first + map->clip;
 
-  return cnn3d_feature_map_write (self->settings.output_dir,
-      clip_number (self, n, piece->number), self->views[n], map, error);
+  return cnn3d_feature_map_write (
+      self->settings.output_dir, clip_number (self, n, piece->number), self->views[n], map, error);
 }
 
 static void
-show_progress (EvalRun * self)
+show_progress (EvalRun *self)
 {
-  const gdouble seconds = (g_get_monotonic_time () - self->pass_began)
-      / (gdouble) G_USEC_PER_SEC;
-  ProgressStep step = {.epoch = self->pass.epoch,.epochs = self->pass.epochs,
-    .done = self->clips,.clips = self->announced ? self->pass.clips : 0,
-    .loss = NAN,.accuracy = (gdouble) self->right / self->clips,
+  const gdouble seconds = (g_get_monotonic_time () - self->pass_began) / (gdouble) G_USEC_PER_SEC;
+  ProgressStep step = { .epoch = self->pass.epoch,
+    .epochs = self->pass.epochs,
+    .done = self->clips,
+    .clips = self->announced ? self->pass.clips : 0,
+    .loss = NAN,
+    .accuracy = (gdouble) self->right / self->clips,
     .clips_per_second = self->clips / MAX (seconds, 1e-6),
-    .doing = "evaluating"
-  };
+    .doing = "evaluating" };
 
   progress_step (self->progress, &step);
 }
 
 /* Adds one clip's logits to the pass. FALSE on failure; an error is posted. */
 static gboolean
-take_clip (EvalRun * self, GstBuffer * buffer, guint n, const gfloat * logits)
+take_clip (EvalRun *self, GstBuffer *buffer, guint n, const gfloat *logits)
 {
   const gboolean more = self->views[n] > 0;
   const GstClipMeta *meta = self->metas[n];
@@ -324,8 +323,7 @@ take_clip (EvalRun * self, GstBuffer * buffer, guint n, const gfloat * logits)
   cnn3d_predictions_add (self->predictions, meta ? meta->path : NULL,
       clip_number (self, n, self->clips - n), self->labels[n], logits, more);
   if (meta && meta->file && !more)
-    cnn3d_predictions_locate (self->predictions, meta->file, meta->start,
-        meta->end, meta->fps);
+    cnn3d_predictions_locate (self->predictions, meta->file, meta->start, meta->end, meta->fps);
   for (i = 1; i < classes; i++)
     if (logits[i] > logits[best])
       best = i;
@@ -337,21 +335,20 @@ take_clip (EvalRun * self, GstBuffer * buffer, guint n, const gfloat * logits)
 
   /* ERRORS */
 other_label:
-  {
-    name = tensor_batch_clip_name (buffer, n, self->clips - n);
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("%s would be a view of the video before it, but has another label: "
-            "set clips-per-video to what clipsample's says, or to 0.", name),
-        (NULL));
-    g_free (name);
-    self->flow = GST_FLOW_ERROR;
-    return FALSE;
-  }
+  name = tensor_batch_clip_name (buffer, n, self->clips - n);
+  GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+      ("%s would be a view of the video before it, but has another label: set clips-per-video to "
+       "what clipsample's says, or to 0.",
+          name),
+      (NULL));
+  g_free (name);
+  self->flow = GST_FLOW_ERROR;
+  return FALSE;
 }
 
 /* Evaluates a batch, in chunks if it is larger than the first one was. */
 static void
-run_batch (EvalRun * self, GstBuffer * buffer, const guint8 * frames)
+run_batch (EvalRun *self, GstBuffer *buffer, const guint8 *frames)
 {
   const guint classes = self->info->network.num_classes;
   const gboolean draws = self->batches < self->settings.feature_maps;
@@ -359,19 +356,16 @@ run_batch (EvalRun * self, GstBuffer * buffer, const guint8 * frames)
   GError *error = NULL;
   guint n, i;
 
-  cnn3d_predictor_set_features (self->predictor, draws ? draw_features : NULL,
-      &piece);
+  cnn3d_predictor_set_features (self->predictor, draws ? draw_features : NULL, &piece);
   while (piece.first < self->layout.clips) {
     n = MIN (self->layout.clips - piece.first, self->max_clips);
-    if (!cnn3d_predictor_run (self->predictor,
-            frames + piece.first * self->layout.clip_size, self->layout.type,
-            n, self->logits, &error)) {
+    if (!cnn3d_predictor_run (self->predictor, frames + piece.first * self->layout.clip_size,
+            self->layout.type, n, self->logits, &error)) {
       eval_run_fail (self, error, NULL);
       return;
     }
     for (i = 0; i < n; i++)
-      if (!take_clip (self, buffer, piece.first + i,
-              self->logits + (gsize) i * classes))
+      if (!take_clip (self, buffer, piece.first + i, self->logits + (gsize) i * classes))
         return;
     piece.first += n;
   }
@@ -386,7 +380,7 @@ run_batch (EvalRun * self, GstBuffer * buffer, const guint8 * frames)
 /* Evaluates a mapped batch: reads its labels and maps them to the model's class
  * numbers. */
 static void
-take (EvalRun * self, GstBuffer * buffer, const TensorBatch * mapped)
+take (EvalRun *self, GstBuffer *buffer, const TensorBatch *mapped)
 {
   const guint8 *frames = mapped->frames.data;
   guint8 *aligned = NULL;
@@ -401,8 +395,8 @@ take (EvalRun * self, GstBuffer * buffer, const TensorBatch * mapped)
     self->views = g_renew (guint, self->views, self->room);
   }
   tensor_batch_metas (buffer, self->metas, self->layout.clips);
-  if (!tensor_layout_read_labels (&self->layout, mapped->labels.data,
-          self->num_classes, self->labels, &clip, &error))
+  if (!tensor_layout_read_labels (
+          &self->layout, mapped->labels.data, self->num_classes, self->labels, &clip, &error))
     goto bad_label;
   for (i = 0; self->numbers && i < self->layout.clips; i++)
     self->labels[i] = self->numbers[self->labels[i]];
@@ -418,31 +412,30 @@ take (EvalRun * self, GstBuffer * buffer, const TensorBatch * mapped)
 
   /* ERRORS */
 bad_label:
-  {
-    name = tensor_batch_clip_name (buffer, clip, self->clips);
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("%s cannot be evaluated: %s. Correct the label, or use a model that "
-            "was trained on its class.", name, error->message), (NULL));
-    g_free (name);
-    g_error_free (error);
-    self->flow = GST_FLOW_ERROR;
-    return;
-  }
+  name = tensor_batch_clip_name (buffer, clip, self->clips);
+  GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+      ("%s cannot be evaluated: %s. Correct the label, or use a model that was trained on its "
+       "class.",
+          name, error->message),
+      (NULL));
+  g_free (name);
+  g_error_free (error);
+  self->flow = GST_FLOW_ERROR;
+  return;
 other_video:
-  {
-    name = tensor_batch_clip_name (buffer, clip, self->clips);
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("%s would be a view of the video before it, which is another file: "
-            "set clips-per-video to what clipsample's says, or to 0.", name),
-        (NULL));
-    g_free (name);
-    self->flow = GST_FLOW_ERROR;
-    return;
-  }
+  name = tensor_batch_clip_name (buffer, clip, self->clips);
+  GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+      ("%s would be a view of the video before it, which is another file: set clips-per-video to "
+       "what clipsample's says, or to 0.",
+          name),
+      (NULL));
+  g_free (name);
+  self->flow = GST_FLOW_ERROR;
+  return;
 }
 
 GstFlowReturn
-eval_run_batch (EvalRun * self, GstBuffer * buffer)
+eval_run_batch (EvalRun *self, GstBuffer *buffer)
 {
   TensorBatch batch;
   GError *error = NULL;
@@ -470,37 +463,32 @@ eval_run_batch (EvalRun * self, GstBuffer * buffer)
 
   /* ERRORS */
 between_passes:
-  {
-    GST_ELEMENT_ERROR (self->element, STREAM, FAILED,
-        ("A batch came between two passes: upstream has to send clip-epoch "
-            "before it."), (NULL));
-    self->flow = GST_FLOW_ERROR;
-    return GST_FLOW_ERROR;
-  }
+  GST_ELEMENT_ERROR (self->element, STREAM, FAILED,
+      ("A batch came between two passes: upstream has to send clip-epoch before it."), (NULL));
+  self->flow = GST_FLOW_ERROR;
+  return GST_FLOW_ERROR;
 bad_batch:
-  {
-    eval_run_fail (self, error, NULL);
-    return GST_FLOW_ERROR;
-  }
+  eval_run_fail (self, error, NULL);
+  return GST_FLOW_ERROR;
 }
 
 /* Whether the model that the predictor loaded is the one that was checked at
  * the start. */
 static gboolean
-same_model (const Cnn3dModelInfo * a, const Cnn3dModelInfo * b)
+same_model (const Cnn3dModelInfo *a, const Cnn3dModelInfo *b)
 {
   return a->network.num_classes == b->network.num_classes
       && !strcmp (a->network.model, b->network.model)
-      && g_strv_equal ((const gchar * const *) a->classes,
-      (const gchar * const *) b->classes);
+      && g_strv_equal ((const gchar *const *) a->classes, (const gchar *const *) b->classes);
 }
 
 gboolean
-eval_run_set_layout (EvalRun * self, const TensorLayout * layout)
+eval_run_set_layout (EvalRun *self, const TensorLayout *layout)
 {
   const EvalSettings *s = &self->settings;
   Cnn3dPredictorParams params;
   GError *error = NULL;
+  gchar *shown;
 
   if (self->flow != GST_FLOW_OK || !eval_run_check_layout (self, layout))
     goto failed;
@@ -535,23 +523,20 @@ eval_run_set_layout (EvalRun * self, const TensorLayout * layout)
   if (!clear_results (self))
     return FALSE;
   self->max_clips = layout->clips;
-  self->logits = g_new (gfloat,
-      (gsize) self->max_clips * self->info->network.num_classes);
+  self->logits = g_new (gfloat, (gsize) self->max_clips * self->info->network.num_classes);
   eval_run_report_plan (self);
 
   return TRUE;
 
   /* ERRORS */
 other_file:
-  {
-    gchar *shown = cnn3d_escape (s->model, FALSE);
+  shown = cnn3d_escape (s->model, FALSE);
 
-    GST_ELEMENT_ERROR (self->element, RESOURCE, READ,
-        ("%s was changed after the pipeline started: stop the pipeline and "
-            "start it again.", shown), (NULL));
-    g_free (shown);
-    goto failed;
-  }
+  GST_ELEMENT_ERROR (self->element, RESOURCE, READ,
+      ("%s was changed after the pipeline started: stop the pipeline and start it again.", shown),
+      (NULL));
+  g_free (shown);
+  goto failed;
 failed:
   self->flow = GST_FLOW_ERROR;
 
@@ -562,7 +547,7 @@ failed:
 
 /* Opens the model file and checks its header and the shapes of its weights. */
 static gboolean
-open_model (EvalRun * self)
+open_model (EvalRun *self)
 {
   const Cnn3dModelInfo *info;
   Cnn3dNetwork *net = NULL;
@@ -573,8 +558,8 @@ open_model (EvalRun * self)
     info = self->info = cnn3d_model_file_info (self->file);
     net = cnn3d_network_new (&info->network, &error);
     if (net)
-      cnn3d_model_file_check (cnn3d_model_file_tensors (self->file),
-          self->settings.model, net, &error);
+      cnn3d_model_file_check (
+          cnn3d_model_file_tensors (self->file), self->settings.model, net, &error);
     cnn3d_network_free (&net);
   }
   if (!error)
@@ -587,9 +572,10 @@ open_model (EvalRun * self)
 }
 
 static gboolean
-check_settings (EvalRun * self)
+check_settings (EvalRun *self)
 {
   const EvalSettings *s = &self->settings;
+  const gchar *reason;
   gchar *shown;
 
   if (!s->model)
@@ -600,7 +586,8 @@ check_settings (EvalRun * self)
     goto no_folder;
   if (s->feature_maps > 0 && !s->feature_layers)
     goto no_layers;
-  if (s->output_dir && (g_mkdir_with_parents (s->output_dir, 0777) < 0
+  if (s->output_dir
+      && (g_mkdir_with_parents (s->output_dir, 0777) < 0
           || g_access (s->output_dir, W_OK | X_OK) < 0))
     goto no_writing;
 
@@ -608,52 +595,40 @@ check_settings (EvalRun * self)
 
   /* ERRORS */
 no_model:
-  {
-    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-        ("There is no model to evaluate: set model to a file that cnn3dtrain "
-            "wrote, such as best.safetensors in its checkpoint-dir."), (NULL));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
+      ("There is no model to evaluate: set model to a file that cnn3dtrain wrote, such as "
+       "best.safetensors in its checkpoint-dir."),
+      (NULL));
+  return FALSE;
 no_size:
-  {
-    shown = cnn3d_escape (s->max_memory, FALSE);
-    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-        ("max-memory is '%s', which is not a valid size: give bytes, or a "
-            "number with a unit such as 8GiB or 800MiB; 0 for what the device "
-            "has.", shown),
-        (NULL));
-    g_free (shown);
-    return FALSE;
-  }
+  shown = cnn3d_escape (s->max_memory, FALSE);
+  GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
+      ("max-memory is '%s', which is not a valid size: give bytes, or a number with a unit such as "
+       "8GiB or 800MiB; 0 for what the device has.",
+          shown),
+      (NULL));
+  g_free (shown);
+  return FALSE;
 no_folder:
-  {
-    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-        ("feature-maps needs a place to put them: set output-dir."), (NULL));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
+      ("feature-maps needs a place to put them: set output-dir."), (NULL));
+  return FALSE;
 no_layers:
-  {
-    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-        ("feature-maps needs layers to draw: set feature-layers to their names, "
-            "or to stages."), (NULL));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
+      ("feature-maps needs layers to draw: set feature-layers to their names, or to stages."),
+      (NULL));
+  return FALSE;
 no_writing:
-  {
-    const gchar *reason = g_strerror (errno);
-
-    shown = cnn3d_escape (s->output_dir, FALSE);
-    GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
-        ("Results cannot be written to %s: %s.", shown, reason),
-        ("output-dir"));
-    g_free (shown);
-    return FALSE;
-  }
+  reason = g_strerror (errno);
+  shown = cnn3d_escape (s->output_dir, FALSE);
+  GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
+      ("Results cannot be written to %s: %s.", shown, reason), ("output-dir"));
+  g_free (shown);
+  return FALSE;
 }
 
 EvalRun *
-eval_run_new (GstBaseSink * element, const EvalSettings * settings,
-    EvalMetrics * metrics)
+eval_run_new (GstBaseSink *element, const EvalSettings *settings, EvalMetrics *metrics)
 {
   EvalRun *self = g_new0 (EvalRun, 1);
 
@@ -668,14 +643,14 @@ eval_run_new (GstBaseSink * element, const EvalSettings * settings,
   self->num_classes = self->info->network.num_classes;
   if (settings->progress)
     self->progress = progress_new (STDOUT_FILENO);
-  GST_INFO_OBJECT (element, "%s: %s, %u classes", settings->model,
-      self->info->network.model, self->num_classes);
+  GST_INFO_OBJECT (
+      element, "%s: %s, %u classes", settings->model, self->info->network.model, self->num_classes);
 
   return self;
 }
 
 void
-eval_run_free (EvalRun ** run)
+eval_run_free (EvalRun **run)
 {
   EvalRun *self = *run;
 

@@ -14,15 +14,15 @@
 /* The properties' values. Strings are owned; NULL: not set. */
 typedef struct {
   gchar *model;
-  gint video_batch_size;        /* clips; 0: whole batches */
-  gint precision;               /* Cnn3dPrecision or CNN3D_PRECISION_AUTO */
+  gint video_batch_size; /* clips; 0: whole batches */
+  gint precision;        /* Cnn3dPrecision or CNN3D_PRECISION_AUTO */
   gchar *device;
   gint threads;
-  gint convolution;             /* Cnn3dConvolution */
-  gchar *max_memory;            /* as written; see cnn3d_parse_bytes() */
-  guint clips_per_video;        /* 0: by clip numbers */
+  gint convolution;      /* Cnn3dConvolution */
+  gchar *max_memory;     /* as written; see cnn3d_parse_bytes() */
+  guint clips_per_video; /* 0: by clip numbers */
   gchar *output_dir;
-  guint feature_maps;           /* batches */
+  guint feature_maps; /* batches */
   gchar *feature_layers;
   gboolean progress;
 } EvalSettings;
@@ -34,7 +34,7 @@ extern const SettingsOf eval_settings;
 typedef struct {
   gdouble accuracy, top5_accuracy, f1, auroc, loss;
   guint64 clips;
-  guint64 predicted;            /* bytes */
+  guint64 predicted; /* bytes */
 } EvalMetrics;
 
 /* Used by the streaming thread, and by state changes while no thread is
@@ -46,16 +46,15 @@ typedef struct _EvalRun EvalRun;
  * on failure; an error is posted. element: not referenced, must outlive the
  * run. settings: copied. metrics: written under the element's object lock, must
  * outlive the run. */
-EvalRun *eval_run_new (GstBaseSink * element, const EvalSettings * settings,
-    EvalMetrics * metrics);
-void eval_run_free (EvalRun ** run);
+EvalRun *eval_run_new (GstBaseSink *element, const EvalSettings *settings, EvalMetrics *metrics);
+void eval_run_free (EvalRun **run);
 
 /* Sets up the model for the first clips. FALSE if they do not fit it; an error
  * is posted. */
-gboolean eval_run_set_layout (EvalRun * run, const TensorLayout * layout);
+gboolean eval_run_set_layout (EvalRun *run, const TensorLayout *layout);
 /* Handles clip-classes, clip-preparation, clip-epoch, clip-epoch-done, flushes
  * and EOS. The caller keeps ownership of the event. */
-void eval_run_event (EvalRun * run, GstEvent * event);
-GstFlowReturn eval_run_batch (EvalRun * run, GstBuffer * buffer);
+void eval_run_event (EvalRun *run, GstEvent *event);
+GstFlowReturn eval_run_batch (EvalRun *run, GstBuffer *buffer);
 
 #endif

@@ -10,31 +10,29 @@
 /* An unchecked cast, for the files that do not see the type's function. */
 #define GST_CNN3D_INFER_CAST(object) ((GstCnn3dInfer *) (object))
 
-typedef struct
-{
+typedef struct {
   InferModelSettings model;
   gdouble threshold;
   guint smoothing, stride, interval;
   gboolean drop;
 } Settings;
 
-struct _GstCnn3dInfer
-{
+struct _GstCnn3dInfer {
   GstElement parent;
 
   GstPad *sink, *src;
 
   /* Under the object lock */
   Settings settings;
-  InferWorker *worker;          /* from READY to READY */
-  GstPad *text;                 /* NULL: not requested */
-  InferModel *next;             /* loaded; the next frame switches to it */
-  InferModelSettings used;      /* of the newest model */
+  InferWorker *worker;     /* from READY to READY */
+  GstPad *text;            /* NULL: not requested */
+  InferModel *next;        /* loaded; the next frame switches to it */
+  InferModelSettings used; /* of the newest model */
   InferResult *newest;
   gchar **labels;
   guint64 windows, dropped, memory;
   gboolean failed;
-  guint epoch;                  /* incremented by each flush */
+  guint epoch; /* incremented by each flush */
 
   /* Under the sink pad's stream lock: used by the streaming thread, and by
    * FLUSH_STOP, which arrives in every state */
@@ -42,17 +40,17 @@ struct _GstCnn3dInfer
   gboolean has_info;
   GstSegment segment;
   InferModel *model;
-  InferWindow *window;          /* NULL: created for the next frame */
-  InferWindowParams params;     /* of `window` */
-  guint64 number;               /* of windows so far */
+  InferWindow *window;      /* NULL: created for the next frame */
+  InferWindowParams params; /* of `window` */
+  guint64 number;           /* of windows so far */
 
   /* Used by the computing thread */
   InferAverage average;
-  guint serial, average_epoch;  /* of the windows in `average` */
+  guint serial, average_epoch; /* of the windows in `average` */
 };
 
 /* gstcnn3dinferproperties.c */
-void gst_cnn3d_infer_init_settings (GstCnn3dInfer * self);
-void gst_cnn3d_infer_install_properties (GObjectClass * object_class);
+void gst_cnn3d_infer_init_settings (GstCnn3dInfer *self);
+void gst_cnn3d_infer_install_properties (GObjectClass *object_class);
 
 #endif

@@ -39,24 +39,21 @@ GST_DEBUG_CATEGORY_STATIC (cnn3d_infer_debug);
 #define GST_CAT_DEFAULT cnn3d_infer_debug
 
 G_DEFINE_TYPE (GstCnn3dInfer, gst_cnn3d_infer, GST_TYPE_ELEMENT);
-GST_ELEMENT_REGISTER_DEFINE (cnn3dinfer, "cnn3dinfer", GST_RANK_NONE,
-    GST_TYPE_CNN3D_INFER);
+GST_ELEMENT_REGISTER_DEFINE (cnn3dinfer, "cnn3dinfer", GST_RANK_NONE, GST_TYPE_CNN3D_INFER);
 
 #define VIDEO_CAPS GST_VIDEO_CAPS_MAKE (GST_VIDEO_FORMATS_ALL)
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (VIDEO_CAPS));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (VIDEO_CAPS));
-static GstStaticPadTemplate text_template = GST_STATIC_PAD_TEMPLATE ("text",
-    GST_PAD_SRC, GST_PAD_REQUEST,
-    GST_STATIC_CAPS ("text/x-raw, format = (string) utf8"));
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (VIDEO_CAPS));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (VIDEO_CAPS));
+static GstStaticPadTemplate text_template = GST_STATIC_PAD_TEMPLATE (
+    "text", GST_PAD_SRC, GST_PAD_REQUEST, GST_STATIC_CAPS ("text/x-raw, format = (string) utf8"));
 
 /* --- results, from the computing thread --- */
 
 static void
-gst_cnn3d_infer_done (gpointer user, const InferJob * job,
-    const gfloat * logits, GstClockTime took)
+gst_cnn3d_infer_done (gpointer user, const InferJob *job, const gfloat *logits, GstClockTime took)
 {
   GstCnn3dInfer *self = user;
   const guint n = job->model->num_classes;
@@ -104,7 +101,7 @@ gst_cnn3d_infer_done (gpointer user, const InferJob * job,
 }
 
 static void
-gst_cnn3d_infer_failed (gpointer user, const GError * error)
+gst_cnn3d_infer_failed (gpointer user, const GError *error)
 {
   GstCnn3dInfer *self = user;
   gboolean first;
@@ -114,16 +111,15 @@ gst_cnn3d_infer_failed (gpointer user, const GError * error)
   self->failed = TRUE;
   GST_OBJECT_UNLOCK (self);
   if (first)
-    element_report_error (GST_ELEMENT (self), error,
-        "The model could not be run");
+    element_report_error (GST_ELEMENT (self), error, "The model could not be run");
 }
 
 /* --- models --- */
 
 /* From the loading thread. */
 static void
-gst_cnn3d_infer_loaded (gpointer user, const InferModelSettings * settings,
-    InferModel * model, const GError * error)
+gst_cnn3d_infer_loaded (
+    gpointer user, const InferModelSettings *settings, InferModel *model, const GError *error)
 {
   GstCnn3dInfer *self = user;
   InferModel *passed = NULL;
@@ -145,33 +141,30 @@ gst_cnn3d_infer_loaded (gpointer user, const InferModelSettings * settings,
   if (!model) {
     gchar *shown = cnn3d_escape (error->message, TRUE);
 
-    GST_ELEMENT_WARNING (self, RESOURCE, READ,
-        ("The model was not changed: %s", shown), (NULL));
+    GST_ELEMENT_WARNING (self, RESOURCE, READ, ("The model was not changed: %s", shown), (NULL));
     g_free (shown);
   }
 }
 
-static const InferWorkerFuncs worker_funcs = {
-  gst_cnn3d_infer_done, gst_cnn3d_infer_failed, gst_cnn3d_infer_loaded
-};
+static const InferWorkerFuncs worker_funcs = { gst_cnn3d_infer_done, gst_cnn3d_infer_failed,
+  gst_cnn3d_infer_loaded };
 
 /* The interval between a window's frames. A setting of 0: as in training. */
 static guint
-interval_for (const InferModel * model, guint setting)
+interval_for (const InferModel *model, guint setting)
 {
   const Cnn3dPreparation *p = &model->info->preparation;
 
   if (setting)
     return setting;
 
-  return !g_strcmp0 (p->sampling, "center") ?
-      CLAMP (p->frame_interval, 1, cnn3d_setting ("cnn3dinfer",
-          "frame-interval")->maximum) : 1;
+  return !g_strcmp0 (p->sampling, "center")
+      ? CLAMP (p->frame_interval, 1, cnn3d_setting ("cnn3dinfer", "frame-interval")->maximum)
+      : 1;
 }
 
 static void
-gst_cnn3d_infer_report_model (GstCnn3dInfer * self, const InferModel * model,
-    guint interval)
+gst_cnn3d_infer_report_model (GstCnn3dInfer *self, const InferModel *model, guint interval)
 {
   const Cnn3dModelInfo *info = model->info;
   const Cnn3dPreparation *p = &info->preparation;
@@ -183,52 +176,45 @@ gst_cnn3d_infer_report_model (GstCnn3dInfer * self, const InferModel * model,
   gchar *path = g_filename_display_name (model->settings.path);
   gchar *shown = cnn3d_escape (path, FALSE);
 
-  element_post (GST_ELEMENT (self), gst_structure_new ("cnn3dinfer-model",
-          "path", G_TYPE_STRING, path,
-          "network", G_TYPE_STRING, info->network.model,
-          "num-classes", G_TYPE_UINT, model->num_classes,
-          "num-frames", G_TYPE_UINT, info->network.frames,
-          "frame-interval", G_TYPE_UINT, interval_for (model, interval),
-          "frame-rate", GST_TYPE_FRACTION, p->frame_rate_n,
-          MAX (p->frame_rate_d, 1),
-          "diff-gain", G_TYPE_DOUBLE, p->diff_gain,
-          "width", G_TYPE_UINT, info->network.width,
-          "height", G_TYPE_UINT, info->network.height,
-          "channels", G_TYPE_UINT, info->network.channels,
-          "predicted-bytes", G_TYPE_UINT64, model->memory,
-          "device", G_TYPE_STRING, device,
-          "precision", G_TYPE_STRING,
+  element_post (GST_ELEMENT (self),
+      gst_structure_new ("cnn3dinfer-model", "path", G_TYPE_STRING, path, "network", G_TYPE_STRING,
+          info->network.model, "num-classes", G_TYPE_UINT, model->num_classes, "num-frames",
+          G_TYPE_UINT, info->network.frames, "frame-interval", G_TYPE_UINT,
+          interval_for (model, interval), "frame-rate", GST_TYPE_FRACTION, p->frame_rate_n,
+          MAX (p->frame_rate_d, 1), "diff-gain", G_TYPE_DOUBLE, p->diff_gain, "width", G_TYPE_UINT,
+          info->network.width, "height", G_TYPE_UINT, info->network.height, "channels", G_TYPE_UINT,
+          info->network.channels, "predicted-bytes", G_TYPE_UINT64, model->memory, "device",
+          G_TYPE_STRING, device, "precision", G_TYPE_STRING,
           cnn3d_choice_name (&cnn3d_precisions, precision), NULL));
 
   if (asked != CNN3D_PRECISION_AUTO && (gint) precision != asked)
-    element_report_info (GST_ELEMENT (self), "%s computes in %s where "
-        "precision=%s was asked for.", device,
-        cnn3d_choice_name (&cnn3d_precisions, precision),
+    element_report_info (GST_ELEMENT (self), "%s computes in %s where precision=%s was asked for.",
+        device, cnn3d_choice_name (&cnn3d_precisions, precision),
         cnn3d_choice_name (&cnn3d_precisions, asked));
   if (passed_over)
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
-        ("device=auto uses %s, because the GPU of this machine cannot be used: "
-            "%s",
-            device, passed_over), (NULL));
+        ("device=auto uses %s, because the GPU of this machine cannot be used: %s", device,
+            passed_over),
+        (NULL));
   if (!interval && !g_strcmp0 (p->sampling, "uniform"))
-    element_report_info (GST_ELEMENT (self), "%s was trained on frames spread "
-        "evenly over whole clips, and video has no clips: windows are of %u "
-        "consecutive frames; frame-interval makes them as long as the clips "
-        "were.",
+    element_report_info (GST_ELEMENT (self),
+        "%s was trained on frames spread evenly over whole clips, and video has no clips: windows "
+        "are of %u consecutive frames; frame-interval makes them as long as the clips were.",
         shown, info->network.frames);
   else if (!interval && !p->sampling)
-    element_report_info (GST_ELEMENT (self), "%s does not record how far apart "
-        "the frames of its clips were: windows are of %u consecutive frames; "
-        "frame-interval changes that.", shown, info->network.frames);
+    element_report_info (GST_ELEMENT (self),
+        "%s does not record how far apart the frames of its clips were: windows are of %u "
+        "consecutive frames; frame-interval changes that.",
+        shown, info->network.frames);
   if (!p->scaling)
-    element_report_info (GST_ELEMENT (self), "%s does not record how its "
-        "frames were scaled: bilinear is used, without borders.", shown);
-  else if (strcmp (p->scaling, "none")
-      && infer_window_find_scaling (p->scaling) < 0) {
+    element_report_info (GST_ELEMENT (self),
+        "%s does not record how its frames were scaled: bilinear is used, without borders.", shown);
+  else if (strcmp (p->scaling, "none") && infer_window_find_scaling (p->scaling) < 0) {
     gchar *method = cnn3d_escape (p->scaling, FALSE);
 
-    element_report_info (GST_ELEMENT (self), "%s was trained on frames scaled "
-        "by '%s', which is not known here: bilinear is used.", shown, method);
+    element_report_info (GST_ELEMENT (self),
+        "%s was trained on frames scaled by '%s', which is not known here: bilinear is used.",
+        shown, method);
     g_free (method);
   }
   g_free (shown);
@@ -237,7 +223,7 @@ gst_cnn3d_infer_report_model (GstCnn3dInfer * self, const InferModel * model,
 
 /* Switches to a model; takes ownership of the reference. */
 static void
-gst_cnn3d_infer_use (GstCnn3dInfer * self, InferModel * model)
+gst_cnn3d_infer_use (GstCnn3dInfer *self, InferModel *model)
 {
   InferModel *old = self->model;
   gchar **labels = g_strdupv (model->info->classes), **passed;
@@ -259,16 +245,13 @@ gst_cnn3d_infer_use (GstCnn3dInfer * self, InferModel * model)
 /* --- frames --- */
 
 static InferWindowParams
-window_params (const InferModel * model, guint interval, guint stride)
+window_params (const InferModel *model, guint interval, guint stride)
 {
   const Cnn3dNetworkParams *network = &model->info->network;
   const Cnn3dPreparation *p = &model->info->preparation;
-  InferWindowParams params = { network->channels, network->frames,
-    network->height, network->width,
-    infer_window_find_scaling (p->scaling), p->add_borders,
-    interval_for (model, interval), stride, p->diff_gain,
-    {p->frame_rate_n, p->frame_rate_d}
-  };
+  InferWindowParams params = { network->channels, network->frames, network->height, network->width,
+    infer_window_find_scaling (p->scaling), p->add_borders, interval_for (model, interval), stride,
+    p->diff_gain, { p->frame_rate_n, p->frame_rate_d } };
 
   return params;
 }
@@ -276,10 +259,9 @@ window_params (const InferModel * model, guint interval, guint stride)
 /* Creates the window for the current model, settings and video. FALSE on
  * failure; an error is posted. */
 static gboolean
-gst_cnn3d_infer_prepare (GstCnn3dInfer * self, guint interval, guint stride)
+gst_cnn3d_infer_prepare (GstCnn3dInfer *self, guint interval, guint stride)
 {
-  const InferWindowParams params = window_params (self->model, interval,
-      stride);
+  const InferWindowParams params = window_params (self->model, interval, stride);
 
   if (self->window && !memcmp (&params, &self->params, sizeof params))
     return TRUE;
@@ -289,35 +271,32 @@ gst_cnn3d_infer_prepare (GstCnn3dInfer * self, guint interval, guint stride)
   if (!self->window)
     goto bad_format;
   if (!g_strcmp0 (self->model->info->preparation.scaling, "none")
-      && (self->info.width != (gint) params.width
-          || self->info.height != (gint) params.height))
-    element_report_info (GST_ELEMENT (self), "The model was trained on videos "
-        "of its own size, %ux%u, without a scaler: these, %dx%d, are scaled by "
-        "the method bilinear, without borders.", params.width, params.height,
-        self->info.width, self->info.height);
+      && (self->info.width != (gint) params.width || self->info.height != (gint) params.height))
+    element_report_info (GST_ELEMENT (self),
+        "The model was trained on videos of its own size, %ux%u, without a scaler: these, %dx%d, "
+        "are scaled by the method bilinear, without borders.",
+        params.width, params.height, self->info.width, self->info.height);
 
   return TRUE;
 
   /* ERRORS */
 bad_format:
-  {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("Video in %s cannot be scaled to the model's %ux%u: put a "
-            "videoconvert in front of cnn3dinfer.",
-            gst_video_format_to_string (GST_VIDEO_INFO_FORMAT
-                (&self->info)), params.width, params.height), (NULL));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("Video in %s cannot be scaled to the model's %ux%u: put a videoconvert in front of "
+       "cnn3dinfer.",
+          gst_video_format_to_string (GST_VIDEO_INFO_FORMAT (&self->info)), params.width,
+          params.height),
+      (NULL));
+  return FALSE;
 }
 
 /* Passes the complete window to the worker, or drops it. FALSE: flushing. */
 static gboolean
-gst_cnn3d_infer_hand_over (GstCnn3dInfer * self, gboolean drop, guint epoch)
+gst_cnn3d_infer_hand_over (GstCnn3dInfer *self, gboolean drop, guint epoch)
 {
   if (!drop && !infer_worker_wait (self->worker))
     return FALSE;
-  if (!infer_worker_take (self->worker, self->model, self->window,
-          self->number++, epoch)) {
+  if (!infer_worker_take (self->worker, self->model, self->window, self->number++, epoch)) {
     GST_OBJECT_LOCK (self);
     self->dropped++;
     GST_OBJECT_UNLOCK (self);
@@ -329,7 +308,7 @@ gst_cnn3d_infer_hand_over (GstCnn3dInfer * self, gboolean drop, guint epoch)
 }
 
 static GstFlowReturn
-gst_cnn3d_infer_look (GstCnn3dInfer * self, GstBuffer * buffer)
+gst_cnn3d_infer_look (GstCnn3dInfer *self, GstBuffer *buffer)
 {
   GstClockTime running_time = GST_CLOCK_TIME_NONE;
   guint interval, stride, epoch;
@@ -350,13 +329,14 @@ gst_cnn3d_infer_look (GstCnn3dInfer * self, GstBuffer * buffer)
   if (GST_BUFFER_IS_DISCONT (buffer))
     infer_window_restart (self->window);
 
-  if (self->segment.format == GST_FORMAT_TIME
-      && GST_BUFFER_PTS_IS_VALID (buffer))
-    running_time = gst_segment_to_running_time (&self->segment,
-        GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
+  if (self->segment.format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID (buffer))
+    running_time =
+        gst_segment_to_running_time (&self->segment, GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
   if (!infer_window_push (self->window, buffer, running_time))
-    GST_WARNING_OBJECT (self, "a frame that cannot be read is passed through, "
-        "and windows start again after it: %" GST_PTR_FORMAT, buffer);
+    GST_WARNING_OBJECT (self,
+        "a frame that cannot be read is passed through, and windows start again after it: "
+        "%" GST_PTR_FORMAT,
+        buffer);
   while (infer_window_next (self->window))
     if (!gst_cnn3d_infer_hand_over (self, drop, epoch))
       return GST_FLOW_FLUSHING;
@@ -369,7 +349,7 @@ gst_cnn3d_infer_look (GstCnn3dInfer * self, GstBuffer * buffer)
 }
 
 static GstPad *
-gst_cnn3d_infer_get_text (GstCnn3dInfer * self)
+gst_cnn3d_infer_get_text (GstCnn3dInfer *self)
 {
   GstPad *text;
 
@@ -382,8 +362,7 @@ gst_cnn3d_infer_get_text (GstCnn3dInfer * self)
 
 /* Makes the buffer writable for its metas. This copies no pixels. */
 static GstBuffer *
-gst_cnn3d_infer_attach (GstCnn3dInfer * self, InferResult * result,
-    GstBuffer * buffer)
+gst_cnn3d_infer_attach (GstCnn3dInfer *self, InferResult *result, GstBuffer *buffer)
 {
   gchar *name = gst_element_get_name (self);
 
@@ -395,7 +374,7 @@ gst_cnn3d_infer_attach (GstCnn3dInfer * self, InferResult * result,
 }
 
 static GstFlowReturn
-gst_cnn3d_infer_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+gst_cnn3d_infer_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   GstCnn3dInfer *self = GST_CNN3D_INFER (parent);
   GstFlowReturn ret;
@@ -427,23 +406,18 @@ gst_cnn3d_infer_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 
   /* ERRORS */
 no_caps:
-  {
-    GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
-        ("Frames came before their caps"), (NULL));
-    gst_buffer_unref (buffer);
-    return GST_FLOW_NOT_NEGOTIATED;
-  }
+  GST_ELEMENT_ERROR (self, CORE, NEGOTIATION, ("Frames came before their caps"), (NULL));
+  gst_buffer_unref (buffer);
+  return GST_FLOW_NOT_NEGOTIATED;
 stopped:
-  {
-    gst_buffer_unref (buffer);
-    return ret;
-  }
+  gst_buffer_unref (buffer);
+  return ret;
 }
 
 /* --- events --- */
 
 static gboolean
-gst_cnn3d_infer_set_caps (GstCnn3dInfer * self, GstCaps * caps)
+gst_cnn3d_infer_set_caps (GstCnn3dInfer *self, GstCaps *caps)
 {
   GstVideoInfo info;
 
@@ -458,17 +432,16 @@ gst_cnn3d_infer_set_caps (GstCnn3dInfer * self, GstCaps * caps)
 
   /* ERRORS */
 bad_caps:
-  {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("The caps in front of cnn3dinfer are not valid raw video: check the "
-            "frames' size and interlace-mode."), ("%" GST_PTR_FORMAT, caps));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("The caps in front of cnn3dinfer are not valid raw video: check the frames' size and "
+       "interlace-mode."),
+      ("%" GST_PTR_FORMAT, caps));
+  return FALSE;
 }
 
 /* Drops the last result, which is not about the frames that follow. */
 static void
-gst_cnn3d_infer_forget (GstCnn3dInfer * self)
+gst_cnn3d_infer_forget (GstCnn3dInfer *self)
 {
   InferResult *newest;
   gboolean named;
@@ -484,7 +457,7 @@ gst_cnn3d_infer_forget (GstCnn3dInfer * self)
 
 /* From any thread, in any state: the lock keeps the worker alive. */
 static void
-gst_cnn3d_infer_set_flushing (GstCnn3dInfer * self, gboolean flushing)
+gst_cnn3d_infer_set_flushing (GstCnn3dInfer *self, gboolean flushing)
 {
   GST_OBJECT_LOCK (self);
   if (self->worker)
@@ -493,7 +466,7 @@ gst_cnn3d_infer_set_flushing (GstCnn3dInfer * self, gboolean flushing)
 }
 
 static void
-gst_cnn3d_infer_flush_stop (GstCnn3dInfer * self)
+gst_cnn3d_infer_flush_stop (GstCnn3dInfer *self)
 {
   gst_cnn3d_infer_set_flushing (self, FALSE);
   gst_segment_init (&self->segment, GST_FORMAT_UNDEFINED);
@@ -507,7 +480,7 @@ gst_cnn3d_infer_flush_stop (GstCnn3dInfer * self)
 
 /* Warns that video shorter than a window has no result. */
 static void
-gst_cnn3d_infer_eos (GstCnn3dInfer * self)
+gst_cnn3d_infer_eos (GstCnn3dInfer *self)
 {
   const FrameRate rate = self->params.rate;
   gchar *at;
@@ -520,30 +493,28 @@ gst_cnn3d_infer_eos (GstCnn3dInfer * self)
   GST_OBJECT_UNLOCK (self);
   if (self->window) {
     infer_window_end (self->window);
-    while (infer_window_next (self->window)
-        && gst_cnn3d_infer_hand_over (self, drop, epoch));
+    while (infer_window_next (self->window) && gst_cnn3d_infer_hand_over (self, drop, epoch))
+      ;
   }
   /* the pending window is reported first */
   infer_worker_wait (self->worker);
   if (self->number > 0)
     return;
-  at = rate.n ? g_strdup_printf (" at %d/%d a second", rate.n, rate.d) :
-      g_strdup ("");
+  at = rate.n ? g_strdup_printf (" at %d/%d a second", rate.n, rate.d) : g_strdup ("");
   if (self->window)
     GST_ELEMENT_WARNING (self, STREAM, FAILED,
-        ("The video ended before its first window of %u frames, %u apart%s, "
-            "was complete: there is no result. A smaller frame-interval takes "
-            "less of it.", self->params.frames, self->params.interval, at),
+        ("The video ended before its first window of %u frames, %u apart%s, was complete: there is "
+         "no result. A smaller frame-interval takes less of it.",
+            self->params.frames, self->params.interval, at),
         (NULL));
   else
     GST_ELEMENT_WARNING (self, STREAM, FAILED,
-        ("The video ended before its first frame: there is no result."),
-        (NULL));
+        ("The video ended before its first frame: there is no result."), (NULL));
   g_free (at);
 }
 
 static gboolean
-gst_cnn3d_infer_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
+gst_cnn3d_infer_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   GstCnn3dInfer *self = GST_CNN3D_INFER (parent);
   GstPad *text;
@@ -585,7 +556,7 @@ gst_cnn3d_infer_sink_event (GstPad * pad, GstObject * parent, GstEvent * event)
 
 /* The video's pads are linked internally; the text pad is linked to none. */
 static GstIterator *
-gst_cnn3d_infer_links (GstPad * pad, GstObject * parent)
+gst_cnn3d_infer_links (GstPad *pad, GstObject *parent)
 {
   GstCnn3dInfer *self = GST_CNN3D_INFER (parent);
   GValue value = G_VALUE_INIT;
@@ -602,8 +573,8 @@ gst_cnn3d_infer_links (GstPad * pad, GstObject * parent)
 /* --- the element --- */
 
 static GstPad *
-gst_cnn3d_infer_request_pad (GstElement * element, GstPadTemplate * template,
-    const gchar * name, const GstCaps * caps)
+gst_cnn3d_infer_request_pad (
+    GstElement *element, GstPadTemplate *template, const gchar *name, const GstCaps *caps)
 {
   GstCnn3dInfer *self = GST_CNN3D_INFER (element);
   GstPad *pad = infer_text_pad_new (template, self->sink);
@@ -615,8 +586,7 @@ gst_cnn3d_infer_request_pad (GstElement * element, GstPadTemplate * template,
     self->text = gst_object_ref_sink (pad);
   GST_OBJECT_UNLOCK (self);
   if (has) {
-    GST_WARNING_OBJECT (self, "there is only one text pad, and it is in use: "
-        "put a tee after it");
+    GST_WARNING_OBJECT (self, "there is only one text pad, and it is in use: put a tee after it");
     gst_object_unref (gst_object_ref_sink (pad));
     return NULL;
   }
@@ -627,7 +597,7 @@ gst_cnn3d_infer_request_pad (GstElement * element, GstPadTemplate * template,
 }
 
 static void
-gst_cnn3d_infer_release_pad (GstElement * element, GstPad * pad)
+gst_cnn3d_infer_release_pad (GstElement *element, GstPad *pad)
 {
   GstCnn3dInfer *self = GST_CNN3D_INFER (element);
   GstPad *text;
@@ -641,7 +611,7 @@ gst_cnn3d_infer_release_pad (GstElement * element, GstPad * pad)
 }
 
 static gboolean
-gst_cnn3d_infer_begin (GstCnn3dInfer * self)
+gst_cnn3d_infer_begin (GstCnn3dInfer *self)
 {
   InferModelSettings settings;
   GError *error = NULL;
@@ -678,19 +648,16 @@ gst_cnn3d_infer_begin (GstCnn3dInfer * self)
 
   /* ERRORS */
 no_model:
-  {
-    element_report_error (GST_ELEMENT (self), error,
-        "The model could not be loaded");
-    g_error_free (error);
-    settings_clear (&infer_model_settings, &settings);
-    return FALSE;
-  }
+  element_report_error (GST_ELEMENT (self), error, "The model could not be loaded");
+  g_error_free (error);
+  settings_clear (&infer_model_settings, &settings);
+  return FALSE;
 }
 
 /* The streaming thread has ended, but another thread may flush. Labels and the
  * last result remain readable. */
 static void
-gst_cnn3d_infer_end (GstCnn3dInfer * self)
+gst_cnn3d_infer_end (GstCnn3dInfer *self)
 {
   InferWorker *worker;
   InferModel *next;
@@ -711,7 +678,7 @@ gst_cnn3d_infer_end (GstCnn3dInfer * self)
 }
 
 static GstStateChangeReturn
-gst_cnn3d_infer_change_state (GstElement * element, GstStateChange transition)
+gst_cnn3d_infer_change_state (GstElement *element, GstStateChange transition)
 {
   GstCnn3dInfer *self = GST_CNN3D_INFER (element);
   GstStateChangeReturn ret;
@@ -722,19 +689,17 @@ gst_cnn3d_infer_change_state (GstElement * element, GstStateChange transition)
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
     gst_cnn3d_infer_set_flushing (self, TRUE);
 
-  ret = GST_ELEMENT_CLASS (gst_cnn3d_infer_parent_class)->change_state (element,
-      transition);
+  ret = GST_ELEMENT_CLASS (gst_cnn3d_infer_parent_class)->change_state (element, transition);
 
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY
-      || (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-          && ret == GST_STATE_CHANGE_FAILURE))
+      || (transition == GST_STATE_CHANGE_READY_TO_PAUSED && ret == GST_STATE_CHANGE_FAILURE))
     gst_cnn3d_infer_end (self);
 
   return ret;
 }
 
 static void
-gst_cnn3d_infer_finalize (GObject * object)
+gst_cnn3d_infer_finalize (GObject *object)
 {
   GstCnn3dInfer *self = GST_CNN3D_INFER (object);
 
@@ -747,26 +712,22 @@ gst_cnn3d_infer_finalize (GObject * object)
 }
 
 static void
-gst_cnn3d_infer_class_init (GstCnn3dInferClass * klass)
+gst_cnn3d_infer_class_init (GstCnn3dInferClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
 
-  GST_DEBUG_CATEGORY_INIT (cnn3d_infer_debug, "cnn3dinfer", 0,
-      "classification of live video");
+  GST_DEBUG_CATEGORY_INIT (cnn3d_infer_debug, "cnn3dinfer", 0, "classification of live video");
   infer_result_register_meta ();
 
   object_class->finalize = gst_cnn3d_infer_finalize;
-  element_class->change_state =
-      GST_DEBUG_FUNCPTR (gst_cnn3d_infer_change_state);
-  element_class->request_new_pad =
-      GST_DEBUG_FUNCPTR (gst_cnn3d_infer_request_pad);
+  element_class->change_state = GST_DEBUG_FUNCPTR (gst_cnn3d_infer_change_state);
+  element_class->request_new_pad = GST_DEBUG_FUNCPTR (gst_cnn3d_infer_request_pad);
   element_class->release_pad = GST_DEBUG_FUNCPTR (gst_cnn3d_infer_release_pad);
 
   gst_cnn3d_infer_install_properties (object_class);
-  gst_element_class_set_static_metadata (element_class,
-      "3D CNN classifier of live video", "Filter/Analyzer/Video",
-      "Classifies live video with a trained 3D convolutional network",
+  gst_element_class_set_static_metadata (element_class, "3D CNN classifier of live video",
+      "Filter/Analyzer/Video", "Classifies live video with a trained 3D convolutional network",
       "The cnn3d authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_add_static_pad_template (element_class, &src_template);
@@ -774,22 +735,20 @@ gst_cnn3d_infer_class_init (GstCnn3dInferClass * klass)
 }
 
 static void
-gst_cnn3d_infer_init (GstCnn3dInfer * self)
+gst_cnn3d_infer_init (GstCnn3dInfer *self)
 {
   self->sink = gst_pad_new_from_static_template (&sink_template, "sink");
-  gst_pad_set_chain_function (self->sink,
-      GST_DEBUG_FUNCPTR (gst_cnn3d_infer_chain));
-  gst_pad_set_event_function (self->sink,
-      GST_DEBUG_FUNCPTR (gst_cnn3d_infer_sink_event));
-  gst_pad_set_iterate_internal_links_function (self->sink,
-      GST_DEBUG_FUNCPTR (gst_cnn3d_infer_links));
+  gst_pad_set_chain_function (self->sink, GST_DEBUG_FUNCPTR (gst_cnn3d_infer_chain));
+  gst_pad_set_event_function (self->sink, GST_DEBUG_FUNCPTR (gst_cnn3d_infer_sink_event));
+  gst_pad_set_iterate_internal_links_function (
+      self->sink, GST_DEBUG_FUNCPTR (gst_cnn3d_infer_links));
   GST_PAD_SET_PROXY_CAPS (self->sink);
   GST_PAD_SET_PROXY_ALLOCATION (self->sink);
   gst_element_add_pad (GST_ELEMENT (self), self->sink);
 
   self->src = gst_pad_new_from_static_template (&src_template, "src");
-  gst_pad_set_iterate_internal_links_function (self->src,
-      GST_DEBUG_FUNCPTR (gst_cnn3d_infer_links));
+  gst_pad_set_iterate_internal_links_function (
+      self->src, GST_DEBUG_FUNCPTR (gst_cnn3d_infer_links));
   GST_PAD_SET_PROXY_CAPS (self->src);
   gst_element_add_pad (GST_ELEMENT (self), self->src);
 

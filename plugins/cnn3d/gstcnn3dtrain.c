@@ -46,8 +46,7 @@
 GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 #define GST_CAT_DEFAULT cnn3d_train_debug
 
-enum
-{
+enum {
   PROP_0,
   PROP_EPOCH,
   PROP_STEP,
@@ -61,11 +60,10 @@ enum
   PROP_LOSS_SCALE,
   PROP_STEPS_SKIPPED,
   PROP_DEVICES,
-  PROP_SETTINGS,                /* the first setting */
+  PROP_SETTINGS, /* the first setting */
 };
 
-struct _GstCnn3dTrain
-{
+struct _GstCnn3dTrain {
   GstBaseSink parent;
 
   /* Under the object lock */
@@ -73,27 +71,25 @@ struct _GstCnn3dTrain
   TrainPreset *preset;
   TrainMetrics metrics;
 
-  TrainRun *run;                /* from READY to READY; under the pad's stream
+  TrainRun *run; /* from READY to READY; under the pad's stream
                                  * lock, because FLUSH_STOP arrives in every
                                  * state */
 };
 
-static void gst_cnn3d_train_preset_init (GstPresetInterface * iface);
+static void gst_cnn3d_train_preset_init (GstPresetInterface *iface);
 
 G_DEFINE_TYPE_WITH_CODE (GstCnn3dTrain, gst_cnn3d_train, GST_TYPE_BASE_SINK,
     G_IMPLEMENT_INTERFACE (GST_TYPE_PRESET, gst_cnn3d_train_preset_init));
-GST_ELEMENT_REGISTER_DEFINE (cnn3dtrain, "cnn3dtrain", GST_RANK_NONE,
-    GST_TYPE_CNN3D_TRAIN);
+GST_ELEMENT_REGISTER_DEFINE (cnn3dtrain, "cnn3dtrain", GST_RANK_NONE, GST_TYPE_CNN3D_TRAIN);
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS ("other/tensors, format = (string) static, "
-        "num_tensors = (int) 2"));
+static GstStaticPadTemplate sink_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS ("other/tensors, format = (string) static, num_tensors = (int) 2"));
 
 /* --- the stream --- */
 
 static gboolean
-gst_cnn3d_train_set_caps (GstBaseSink * sink, GstCaps * caps)
+gst_cnn3d_train_set_caps (GstBaseSink *sink, GstCaps *caps)
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (sink);
   TensorLayout layout;
@@ -110,38 +106,34 @@ gst_cnn3d_train_set_caps (GstBaseSink * sink, GstCaps * caps)
 }
 
 static gboolean
-gst_cnn3d_train_event (GstBaseSink * sink, GstEvent * event)
+gst_cnn3d_train_event (GstBaseSink *sink, GstEvent *event)
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (sink);
 
   if (!GST_EVENT_IS_SERIALIZED (event) || !self->run)
-    return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->event (sink,
-        event);
+    return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->event (sink, event);
 
   /* Training ends before the stream does: an EOS, as if from upstream, ends the
    * pipeline, and all later buffers are refused. */
-  if (train_run_event (self->run, event)
-      && GST_EVENT_TYPE (event) != GST_EVENT_EOS) {
+  if (train_run_event (self->run, event) && GST_EVENT_TYPE (event) != GST_EVENT_EOS) {
     gst_event_unref (event);
     event = gst_event_new_eos ();
   }
 
-  return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->event (sink,
-      event);
+  return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->event (sink, event);
 }
 
 static GstFlowReturn
-gst_cnn3d_train_render (GstBaseSink * sink, GstBuffer * buffer)
+gst_cnn3d_train_render (GstBaseSink *sink, GstBuffer *buffer)
 {
   return train_run_batch (GST_CNN3D_TRAIN (sink)->run, buffer);
 }
 
 static gboolean
-gst_cnn3d_train_query (GstBaseSink * sink, GstQuery * query)
+gst_cnn3d_train_query (GstBaseSink *sink, GstQuery *query)
 {
   if (GST_QUERY_TYPE (query) != GST_QUERY_ACCEPT_CAPS)
-    return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->query (sink,
-        query);
+    return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->query (sink, query);
 
   tensor_layout_answer_accept_caps (query);
 
@@ -151,15 +143,14 @@ gst_cnn3d_train_query (GstBaseSink * sink, GstQuery * query)
 /* Training has no time: its position is counted in clips, and gst-launch shows
  * no position beside the progress line. */
 static gboolean
-gst_cnn3d_train_element_query (GstElement * element, GstQuery * query)
+gst_cnn3d_train_element_query (GstElement *element, GstQuery *query)
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (element);
   GstFormat format;
   guint64 position;
 
   if (GST_QUERY_TYPE (query) != GST_QUERY_POSITION)
-    return GST_ELEMENT_CLASS (gst_cnn3d_train_parent_class)->query (element,
-        query);
+    return GST_ELEMENT_CLASS (gst_cnn3d_train_parent_class)->query (element, query);
 
   gst_query_parse_position (query, &format, NULL);
   if (format != GST_FORMAT_DEFAULT)
@@ -175,10 +166,10 @@ gst_cnn3d_train_element_query (GstElement * element, GstQuery * query)
 /* --- the element --- */
 
 static gboolean
-gst_cnn3d_train_begin (GstCnn3dTrain * self)
+gst_cnn3d_train_begin (GstCnn3dTrain *self)
 {
-  const TrainMetrics none = {.loss = NAN,.accuracy = NAN,.val_loss = NAN,
-    .val_accuracy = NAN,.loss_scale = 1
+  const TrainMetrics none = {
+    .loss = NAN, .accuracy = NAN, .val_loss = NAN, .val_accuracy = NAN, .loss_scale = 1
   };
   TrainSettings settings;
   TrainRun *run = NULL;
@@ -210,16 +201,14 @@ gst_cnn3d_train_begin (GstCnn3dTrain * self)
 
   /* ERRORS */
 bad_settings:
-  {
-    element_report_error (GST_ELEMENT (self), error, NULL);
-    g_error_free (error);
-    return FALSE;
-  }
+  element_report_error (GST_ELEMENT (self), error, NULL);
+  g_error_free (error);
+  return FALSE;
 }
 
 /* The streaming thread has ended, but another thread may flush. */
 static void
-gst_cnn3d_train_end (GstCnn3dTrain * self, gboolean saves)
+gst_cnn3d_train_end (GstCnn3dTrain *self, gboolean saves)
 {
   GST_PAD_STREAM_LOCK (GST_BASE_SINK_PAD (self));
   if (saves)
@@ -229,40 +218,37 @@ gst_cnn3d_train_end (GstCnn3dTrain * self, gboolean saves)
 }
 
 static GstStateChangeReturn
-gst_cnn3d_train_change_state (GstElement * element, GstStateChange transition)
+gst_cnn3d_train_change_state (GstElement *element, GstStateChange transition)
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (element);
   GstStateChangeReturn ret;
 
-  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-      && !gst_cnn3d_train_begin (self))
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && !gst_cnn3d_train_begin (self))
     return GST_STATE_CHANGE_FAILURE;
 
-  ret = GST_ELEMENT_CLASS (gst_cnn3d_train_parent_class)->change_state (element,
-      transition);
+  ret = GST_ELEMENT_CLASS (gst_cnn3d_train_parent_class)->change_state (element, transition);
 
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
     gst_cnn3d_train_end (self, TRUE);
-  else if (transition == GST_STATE_CHANGE_READY_TO_PAUSED
-      && ret == GST_STATE_CHANGE_FAILURE)
+  else if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && ret == GST_STATE_CHANGE_FAILURE)
     gst_cnn3d_train_end (self, FALSE);
 
   return ret;
 }
 
 static void
-gst_cnn3d_train_set_property (GObject * object, guint id, const GValue * value,
-    GParamSpec * pspec)
+gst_cnn3d_train_set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (object);
 
-  if (!settings_accept (&train_settings, GST_ELEMENT (self),
-          id - PROP_SETTINGS, value))
+  if (!settings_accept (&train_settings, GST_ELEMENT (self), id - PROP_SETTINGS, value))
     return;
   GST_OBJECT_LOCK (self);
   if (GST_STATE (self) > GST_STATE_READY)
-    GST_WARNING_OBJECT (self, "%s can only be changed in the states NULL and "
-        "READY: the new value holds from the next run on", pspec->name);
+    GST_WARNING_OBJECT (self,
+        "%s can only be changed in the states NULL and READY: the new value holds from the next "
+        "run on",
+        pspec->name);
   train_preset_set (self->preset, &self->settings, id - PROP_SETTINGS, value);
   GST_OBJECT_UNLOCK (self);
 }
@@ -271,7 +257,7 @@ gst_cnn3d_train_set_property (GObject * object, guint id, const GValue * value,
 static gboolean (*load_preset) (GstPreset *, const gchar *);
 
 static gboolean
-gst_cnn3d_train_load_preset (GstPreset * preset, const gchar * name)
+gst_cnn3d_train_load_preset (GstPreset *preset, const gchar *name)
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (preset);
   gboolean ret;
@@ -288,7 +274,7 @@ gst_cnn3d_train_load_preset (GstPreset * preset, const gchar * name)
 }
 
 static void
-gst_cnn3d_train_preset_init (GstPresetInterface * iface)
+gst_cnn3d_train_preset_init (GstPresetInterface *iface)
 {
   load_preset = iface->load_preset;
   iface->load_preset = gst_cnn3d_train_load_preset;
@@ -313,8 +299,7 @@ gst_cnn3d_train_devices (void)
 }
 
 static void
-gst_cnn3d_train_get_property (GObject * object, guint id, GValue * value,
-    GParamSpec * pspec)
+gst_cnn3d_train_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (object);
   const TrainMetrics *f = &self->metrics;
@@ -367,7 +352,7 @@ gst_cnn3d_train_get_property (GObject * object, guint id, GValue * value,
 }
 
 static void
-gst_cnn3d_train_finalize (GObject * object)
+gst_cnn3d_train_finalize (GObject *object)
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (object);
 
@@ -379,104 +364,98 @@ gst_cnn3d_train_finalize (GObject * object)
 }
 
 static void
-gst_cnn3d_train_install_metrics (GObjectClass * object_class)
+gst_cnn3d_train_install_metrics (GObjectClass *object_class)
 {
   const GParamFlags flags = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
-  static const struct
-  {
+  static const struct {
     guint id;
     const gchar *name, *nick, *blurb;
   } doubles[] = {
-    {PROP_LOSS, "loss", "Loss",
-        "Mean loss of the training pass so far, or of the last one (0 or "
-        "more; NaN before the first batch)"},
-    {PROP_ACCURACY, "accuracy", "Accuracy",
-        "Fraction of the training pass's clips so far that were classified "
-        "correctly (0 to 1; NaN before the first batch)"},
-    {PROP_VAL_LOSS, "val-loss", "Validation loss",
-        "Mean loss of the last validation pass (0 or more; NaN before the "
-        "first)"},
-    {PROP_VAL_ACCURACY, "val-accuracy", "Validation accuracy",
-        "Fraction of the last validation pass's clips that were classified "
-        "correctly (0 to 1; NaN before the first)"},
-    {PROP_CLIPS_PER_SECOND, "clips-per-second", "Clips per second",
-        "Training clips per second, including the time spent waiting for "
-        "them, averaged over about the last ten seconds (0 before the first "
-        "batch)"},
+    { PROP_LOSS, "loss", "Loss",
+        "Mean loss of the training pass so far, or of the last one (0 or more; NaN before the "
+        "first batch)" },
+    { PROP_ACCURACY, "accuracy", "Accuracy",
+        "Fraction of the training pass's clips so far that were classified correctly (0 to 1; NaN "
+        "before the first batch)" },
+    { PROP_VAL_LOSS, "val-loss", "Validation loss",
+        "Mean loss of the last validation pass (0 or more; NaN before the first)" },
+    { PROP_VAL_ACCURACY, "val-accuracy", "Validation accuracy",
+        "Fraction of the last validation pass's clips that were classified correctly (0 to 1; NaN "
+        "before the first)" },
+    { PROP_CLIPS_PER_SECOND, "clips-per-second", "Clips per second",
+        "Training clips per second, including the time spent waiting for them, averaged over about "
+        "the last ten seconds (0 before the first batch)" },
   };
   guint i;
 
   g_object_class_install_property (object_class, PROP_EPOCH,
-      g_param_spec_uint ("epoch", "Epoch",
-          "The current epoch (epochs, from 0)", 0, G_MAXUINT, 0, flags));
+      g_param_spec_uint (
+          "epoch", "Epoch", "The current epoch (epochs, from 0)", 0, G_MAXUINT, 0, flags));
   g_object_class_install_property (object_class, PROP_STEP,
       g_param_spec_uint64 ("step", "Step",
-          "Optimizer steps so far, including those before a resume (steps, "
-          "from 0)", 0, G_MAXUINT64, 0, flags));
+          "Optimizer steps so far, including those before a resume (steps, from 0)", 0, G_MAXUINT64,
+          0, flags));
   for (i = 0; i < G_N_ELEMENTS (doubles); i++)
     g_object_class_install_property (object_class, doubles[i].id,
-        g_param_spec_double (doubles[i].name, doubles[i].nick,
-            doubles[i].blurb, 0, G_MAXDOUBLE, 0, flags));
+        g_param_spec_double (
+            doubles[i].name, doubles[i].nick, doubles[i].blurb, 0, G_MAXDOUBLE, 0, flags));
   g_object_class_install_property (object_class, PROP_PREDICTED_MEMORY,
       g_param_spec_uint64 ("predicted-memory", "Predicted memory",
-          "Planned memory of training: weights, gradients, optimizer state "
-          "and the arena (bytes; 0 before the network is set up)",
+          "Planned memory of training: weights, gradients, optimizer state and the arena (bytes; 0 "
+          "before the network is set up)",
           0, G_MAXUINT64, 0, flags));
   g_object_class_install_property (object_class, PROP_PEAK_MEMORY,
       g_param_spec_uint64 ("peak-memory", "Peak memory",
-          "Increase of the process's peak resident size over its resident "
-          "size before the network was set up, including other elements' "
-          "memory; on a GPU, the GPU memory that training uses (bytes; 0 "
-          "before the first batch)", 0, G_MAXUINT64, 0, flags));
+          "Increase of the process's peak resident size over its resident size before the network "
+          "was set up, including other elements' memory; on a GPU, the GPU memory that training "
+          "uses (bytes; 0 before the first batch)",
+          0, G_MAXUINT64, 0, flags));
   g_object_class_install_property (object_class, PROP_LOSS_SCALE,
       g_param_spec_double ("loss-scale", "Loss scale",
-          "Loss scale of the next step with precision=16-mixed on a GPU (a "
-          "factor; 1: no loss scaling)", 0, G_MAXDOUBLE, 1, flags));
+          "Loss scale of the next step with precision=16-mixed on a GPU (a factor; 1: no loss "
+          "scaling)",
+          0, G_MAXDOUBLE, 1, flags));
   g_object_class_install_property (object_class, PROP_STEPS_SKIPPED,
       g_param_spec_uint64 ("steps-skipped", "Steps skipped",
-          "Optimizer steps skipped because the loss scale was too large, "
-          "including those before a resume (steps, from 0)",
+          "Optimizer steps skipped because the loss scale was too large, including those before a "
+          "resume (steps, from 0)",
           0, G_MAXUINT64, 0, flags));
   g_object_class_install_property (object_class, PROP_DEVICES,
       g_param_spec_string ("devices", "Devices",
-          "Available devices, one a line that begins with the value for the "
-          "property device, or the reason why there is none; device=auto "
-          "takes the first", NULL, flags));
+          "Available devices, one a line that begins with the value for the property device, or "
+          "the reason why there is none; device=auto takes the first",
+          NULL, flags));
 }
 
 static void
-gst_cnn3d_train_class_init (GstCnn3dTrainClass * klass)
+gst_cnn3d_train_class_init (GstCnn3dTrainClass *klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstBaseSinkClass *sink_class = GST_BASE_SINK_CLASS (klass);
 
-  GST_DEBUG_CATEGORY_INIT (cnn3d_train_debug, "cnn3dtrain", 0,
-      "training of a 3D CNN");
+  GST_DEBUG_CATEGORY_INIT (cnn3d_train_debug, "cnn3dtrain", 0, "training of a 3D CNN");
 
   object_class->set_property = gst_cnn3d_train_set_property;
   object_class->get_property = gst_cnn3d_train_get_property;
   object_class->finalize = gst_cnn3d_train_finalize;
-  element_class->change_state =
-      GST_DEBUG_FUNCPTR (gst_cnn3d_train_change_state);
+  element_class->change_state = GST_DEBUG_FUNCPTR (gst_cnn3d_train_change_state);
   element_class->query = GST_DEBUG_FUNCPTR (gst_cnn3d_train_element_query);
   sink_class->set_caps = GST_DEBUG_FUNCPTR (gst_cnn3d_train_set_caps);
   sink_class->event = GST_DEBUG_FUNCPTR (gst_cnn3d_train_event);
   sink_class->query = GST_DEBUG_FUNCPTR (gst_cnn3d_train_query);
   sink_class->render = GST_DEBUG_FUNCPTR (gst_cnn3d_train_render);
 
-  settings_install (&train_settings, object_class, PROP_SETTINGS,
-      GST_PARAM_MUTABLE_READY);
+  settings_install (&train_settings, object_class, PROP_SETTINGS, GST_PARAM_MUTABLE_READY);
   gst_cnn3d_train_install_metrics (object_class);
 
-  gst_element_class_set_static_metadata (element_class, "3D CNN trainer",
-      "Sink/Video", "Trains a 3D convolutional network on batches of clips",
-      "The cnn3d authors");
+  gst_element_class_set_static_metadata (element_class, "3D CNN trainer", "Sink/Video",
+      "Trains a 3D convolutional network on batches of clips", "The cnn3d authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
 }
 
 static void
-gst_cnn3d_train_init (GstCnn3dTrain * self)
+gst_cnn3d_train_init (GstCnn3dTrain *self)
 {
   GstBaseSink *sink = GST_BASE_SINK (self);
 

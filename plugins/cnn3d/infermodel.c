@@ -7,20 +7,18 @@
 #define FIELD(field) G_STRUCT_OFFSET (InferModelSettings, field)
 
 static const SettingsField fields[] = {
-  {"model", FIELD (path)},
-  {"device", FIELD (device)},
-  {"max-memory", FIELD (max_memory)},
-  {"threads", FIELD (threads)},
-  {"convolution", FIELD (convolution)},
-  {"precision", FIELD (precision)},
+  { "model", FIELD (path) },
+  { "device", FIELD (device) },
+  { "max-memory", FIELD (max_memory) },
+  { "threads", FIELD (threads) },
+  { "convolution", FIELD (convolution) },
+  { "precision", FIELD (precision) },
 };
 
-const SettingsOf infer_model_settings =
-    { "cnn3dinfer", fields, G_N_ELEMENTS (fields) };
+const SettingsOf infer_model_settings = { "cnn3dinfer", fields, G_N_ELEMENTS (fields) };
 
 gboolean
-infer_model_settings_equal (const InferModelSettings * a,
-    const InferModelSettings * b)
+infer_model_settings_equal (const InferModelSettings *a, const InferModelSettings *b)
 {
   return !g_strcmp0 (a->path, b->path) && !g_strcmp0 (a->device, b->device)
       && !g_strcmp0 (a->max_memory, b->max_memory) && a->threads == b->threads
@@ -38,7 +36,7 @@ model_clear (gpointer data)
 }
 
 InferModel *
-infer_model_load (const InferModelSettings * settings, GError ** error)
+infer_model_load (const InferModelSettings *settings, GError **error)
 {
   static guint serials;
   Cnn3dPredictorParams params;
@@ -56,8 +54,7 @@ infer_model_load (const InferModelSettings * settings, GError ** error)
   params.frames_type = CNN3D_TYPE_UINT8;
   if (!settings->path || !*settings->path)
     goto no_file;
-  if (settings->max_memory
-      && !cnn3d_parse_bytes (settings->max_memory, &params.max_memory))
+  if (settings->max_memory && !cnn3d_parse_bytes (settings->max_memory, &params.max_memory))
     goto bad_memory;
   if (!(predictor = cnn3d_predictor_new (&params, error)))
     return NULL;
@@ -80,37 +77,31 @@ infer_model_load (const InferModelSettings * settings, GError ** error)
 
   /* ERRORS */
 no_file:
-  {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-        "model is not set: it takes the file of a trained model, such as "
-        "best.safetensors in cnn3dtrain's checkpoint-dir");
-    return NULL;
-  }
+  g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "model is not set: it takes the file of a trained model, such as best.safetensors in "
+      "cnn3dtrain's checkpoint-dir");
+  return NULL;
 bad_memory:
-  {
-    g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-        "max-memory=%s is not a valid size: write it as 8GiB, 800MiB or "
-        "8589934592", settings->max_memory);
-    return NULL;
-  }
+  g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+      "max-memory=%s is not a valid size: write it as 8GiB, 800MiB or 8589934592",
+      settings->max_memory);
+  return NULL;
 bad_channels:
-  {
-    g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-        "%s is a model of clips with %u channels: video has 3, or 1 in gray",
-        settings->path, model->info->network.channels);
-    infer_model_unref (model);
-    return NULL;
-  }
+  g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "%s is a model of clips with %u channels: video has 3, or 1 in gray", settings->path,
+      model->info->network.channels);
+  infer_model_unref (model);
+  return NULL;
 }
 
 InferModel *
-infer_model_ref (InferModel * model)
+infer_model_ref (InferModel *model)
 {
   return g_atomic_rc_box_acquire (model);
 }
 
 void
-infer_model_unref (InferModel * model)
+infer_model_unref (InferModel *model)
 {
   g_atomic_rc_box_release_full (model, model_clear);
 }

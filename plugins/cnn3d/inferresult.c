@@ -12,7 +12,7 @@
 /* --- averages --- */
 
 void
-infer_average_reset (InferAverage * average, guint num_classes, guint most)
+infer_average_reset (InferAverage *average, guint num_classes, guint most)
 {
   if (average->num_classes != num_classes || average->most != most) {
     infer_average_clear (average);
@@ -24,19 +24,18 @@ infer_average_reset (InferAverage * average, guint num_classes, guint most)
 }
 
 void
-infer_average_clear (InferAverage * average)
+infer_average_clear (InferAverage *average)
 {
   g_free (average->windows);
   memset (average, 0, sizeof *average);
 }
 
 void
-infer_average_add (InferAverage * average, gdouble * probabilities)
+infer_average_add (InferAverage *average, gdouble *probabilities)
 {
   const guint n = average->num_classes;
 
-  memcpy (average->windows + (gsize) average->at * n, probabilities,
-      n * sizeof *probabilities);
+  memcpy (average->windows + (gsize) average->at * n, probabilities, n * sizeof *probabilities);
   average->at = (average->at + 1) % average->most;
   average->count = MIN (average->count + 1, average->most);
   if (average->count == 1)
@@ -44,8 +43,7 @@ infer_average_add (InferAverage * average, gdouble * probabilities)
   memset (probabilities, 0, n * sizeof *probabilities);
   /* from the oldest to the newest, so that the sum is reproducible */
   for (guint i = average->most - average->count; i < average->most; i++) {
-    const gdouble *window = average->windows
-        + (gsize) ((average->at + i) % average->most) * n;
+    const gdouble *window = average->windows + (gsize) ((average->at + i) % average->most) * n;
 
     for (guint c = 0; c < n; c++)
       probabilities[c] += window[c];
@@ -57,8 +55,7 @@ infer_average_add (InferAverage * average, gdouble * probabilities)
 /* --- results --- */
 
 static void
-set_probabilities (GstStructure * structure, const gdouble * probabilities,
-    guint n)
+set_probabilities (GstStructure *structure, const gdouble *probabilities, guint n)
 {
   GValue array = G_VALUE_INIT, value = G_VALUE_INIT;
 
@@ -73,18 +70,17 @@ set_probabilities (GstStructure * structure, const gdouble * probabilities,
 }
 
 static GstMemory *
-make_text (const gchar * shown, gdouble score)
+make_text (const gchar *shown, gdouble score)
 {
   gchar *text = g_strdup_printf ("%s %.0f %%", shown, 100 * score);
   gsize size = strlen (text);
 
-  return gst_memory_new_wrapped (GST_MEMORY_FLAG_READONLY, text, size, 0, size,
-      text, g_free);
+  return gst_memory_new_wrapped (GST_MEMORY_FLAG_READONLY, text, size, 0, size, text, g_free);
 }
 
 InferResult *
-infer_result_new (const InferJob * job, const gdouble * probabilities,
-    gdouble threshold, guint64 dropped, GstClockTime took)
+infer_result_new (const InferJob *job, const gdouble *probabilities, gdouble threshold,
+    guint64 dropped, GstClockTime took)
 {
   const InferModel *model = job->model;
   InferResult *result = g_atomic_rc_box_new0 (InferResult);
@@ -97,21 +93,14 @@ infer_result_new (const InferJob * job, const gdouble * probabilities,
       best = i;
   result->score = probabilities[best];
   result->label = result->score < threshold ? -1 : (gint) best;
-  result->structure = gst_structure_new ("cnn3dinfer-result",
-      "label", G_TYPE_INT, result->label,
-      "class", G_TYPE_STRING, result->label < 0 ? "" :
-      model->info->classes[best],
-      "score", G_TYPE_DOUBLE, result->score,
-      "window", G_TYPE_UINT64, job->number,
-      "windows-dropped", G_TYPE_UINT64, dropped,
-      "first-pts", G_TYPE_UINT64, job->first.pts,
-      "first-duration", G_TYPE_UINT64, job->first.duration,
-      "first-running-time", G_TYPE_UINT64, job->first.running_time,
-      "last-pts", G_TYPE_UINT64, job->last.pts,
-      "last-duration", G_TYPE_UINT64, job->last.duration,
-      "last-running-time", G_TYPE_UINT64, job->last.running_time,
-      "inference-time", G_TYPE_UINT64, took,
-      "model", G_TYPE_STRING, path, NULL);
+  result->structure = gst_structure_new ("cnn3dinfer-result", "label", G_TYPE_INT, result->label,
+      "class", G_TYPE_STRING, result->label < 0 ? "" : model->info->classes[best], "score",
+      G_TYPE_DOUBLE, result->score, "window", G_TYPE_UINT64, job->number, "windows-dropped",
+      G_TYPE_UINT64, dropped, "first-pts", G_TYPE_UINT64, job->first.pts, "first-duration",
+      G_TYPE_UINT64, job->first.duration, "first-running-time", G_TYPE_UINT64,
+      job->first.running_time, "last-pts", G_TYPE_UINT64, job->last.pts, "last-duration",
+      G_TYPE_UINT64, job->last.duration, "last-running-time", G_TYPE_UINT64, job->last.running_time,
+      "inference-time", G_TYPE_UINT64, took, "model", G_TYPE_STRING, path, NULL);
   g_free (path);
   set_probabilities (result->structure, probabilities, model->num_classes);
   result->name = gst_structure_get_string (result->structure, "class");
@@ -145,13 +134,13 @@ result_clear (gpointer data)
 }
 
 InferResult *
-infer_result_ref (InferResult * result)
+infer_result_ref (InferResult *result)
 {
   return g_atomic_rc_box_acquire (result);
 }
 
 void
-infer_result_unref (InferResult * result)
+infer_result_unref (InferResult *result)
 {
   g_atomic_rc_box_release_full (result, result_clear);
 }
@@ -169,7 +158,7 @@ infer_result_register_meta (void)
 }
 
 static gboolean
-copy_field (GQuark name, const GValue * value, gpointer user)
+copy_field (GQuark name, const GValue *value, gpointer user)
 {
   gst_structure_id_set_value (user, name, value);
 
@@ -177,8 +166,7 @@ copy_field (GQuark name, const GValue * value, gpointer user)
 }
 
 void
-infer_result_attach (const InferResult * result, GstBuffer * buffer,
-    const gchar * element)
+infer_result_attach (const InferResult *result, GstBuffer *buffer, const gchar *element)
 {
   GstCustomMeta *meta = gst_buffer_add_custom_meta (buffer, INFER_RESULT_META);
   GstStructure *structure = gst_custom_meta_get_structure (meta);
@@ -188,14 +176,13 @@ infer_result_attach (const InferResult * result, GstBuffer * buffer,
 
 #ifdef HAVE_GST_ANALYTICS
   if (result->num_classes) {
-    GstAnalyticsRelationMeta *relations =
-        gst_buffer_get_analytics_relation_meta (buffer);
+    GstAnalyticsRelationMeta *relations = gst_buffer_get_analytics_relation_meta (buffer);
     GstAnalyticsClsMtd classification;
 
     if (!relations)
       relations = gst_buffer_add_analytics_relation_meta (buffer);
-    gst_analytics_relation_meta_add_cls_mtd (relations, result->num_classes,
-        result->levels, result->quarks, &classification);
+    gst_analytics_relation_meta_add_cls_mtd (
+        relations, result->num_classes, result->levels, result->quarks, &classification);
   }
 #endif
 }

@@ -9,7 +9,7 @@
 /* Drops upstream events: a seek from the text's sink was also sent by the
  * video's sink, and the others concern the text alone. */
 static gboolean
-infer_text_upstream_event (GstPad * pad, GstObject * parent, GstEvent * event)
+infer_text_upstream_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   gst_event_unref (event);
 
@@ -17,7 +17,7 @@ infer_text_upstream_event (GstPad * pad, GstObject * parent, GstEvent * event)
 }
 
 static GstIterator *
-infer_text_links (GstPad * pad, GstObject * parent)
+infer_text_links (GstPad *pad, GstObject *parent)
 {
   GValue value = G_VALUE_INIT;
   GstIterator *it;
@@ -31,7 +31,7 @@ infer_text_links (GstPad * pad, GstObject * parent)
 }
 
 GstPad *
-infer_text_pad_new (GstPadTemplate * template, GstPad * sink)
+infer_text_pad_new (GstPadTemplate *template, GstPad *sink)
 {
   GstPad *pad = gst_pad_new_from_template (template, "text");
 
@@ -45,7 +45,7 @@ infer_text_pad_new (GstPadTemplate * template, GstPad * sink)
 
 /* from: the video's stream-start, whose group the text belongs to. */
 static void
-push_stream_start (GstPad * text, GstEvent * from)
+push_stream_start (GstPad *text, GstEvent *from)
 {
   const gchar *stream;
   GstEvent *event;
@@ -65,7 +65,7 @@ push_stream_start (GstPad * text, GstEvent * from)
 /* Sends the sticky events that must precede any other; the pad may have been
  * requested in the middle of the stream. */
 static void
-begin (GstPad * text, GstPad * sink)
+begin (GstPad *text, GstPad *sink)
 {
   GstEvent *has, *wants;
 
@@ -78,8 +78,7 @@ begin (GstPad * text, GstPad * sink)
 
   has = gst_pad_get_sticky_event (text, GST_EVENT_CAPS, 0);
   if (!has) {
-    GstCaps *caps = gst_caps_new_simple ("text/x-raw", "format", G_TYPE_STRING,
-        "utf8", NULL);
+    GstCaps *caps = gst_caps_new_simple ("text/x-raw", "format", G_TYPE_STRING, "utf8", NULL);
 
     gst_pad_push_event (text, gst_event_new_caps (caps));
     gst_caps_unref (caps);
@@ -95,7 +94,7 @@ begin (GstPad * text, GstPad * sink)
 }
 
 void
-infer_text_event (GstPad * text, GstPad * sink, GstEvent * event)
+infer_text_event (GstPad *text, GstPad *sink, GstEvent *event)
 {
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_STREAM_START:
@@ -123,8 +122,8 @@ infer_text_event (GstPad * text, GstPad * sink, GstEvent * event)
 }
 
 GstFlowReturn
-infer_text_push (GstPad * text, GstPad * sink, GstBuffer * frame,
-    const GstVideoInfo * info, const InferResult * result)
+infer_text_push (GstPad *text, GstPad *sink, GstBuffer *frame, const GstVideoInfo *info,
+    const InferResult *result)
 {
   GstBuffer *buffer;
   GstFlowReturn ret;
@@ -140,13 +139,11 @@ infer_text_push (GstPad * text, GstPad * sink, GstBuffer * frame,
   if (GST_BUFFER_DURATION_IS_VALID (frame))
     GST_BUFFER_DURATION (buffer) = GST_BUFFER_DURATION (frame);
   else if (info->fps_n > 0)
-    GST_BUFFER_DURATION (buffer) = gst_util_uint64_scale_int (GST_SECOND,
-        info->fps_d, info->fps_n);
+    GST_BUFFER_DURATION (buffer) = gst_util_uint64_scale_int (GST_SECOND, info->fps_d, info->fps_n);
   else
     GST_BUFFER_DURATION (buffer) = LEAST_DURATION;
   ret = gst_pad_push (text, buffer);
 
   /* the video continues if the text's sink is at EOS, flushing or unlinked */
-  return ret == GST_FLOW_ERROR || ret == GST_FLOW_NOT_NEGOTIATED ? ret :
-      GST_FLOW_OK;
+  return ret == GST_FLOW_ERROR || ret == GST_FLOW_NOT_NEGOTIATED ? ret : GST_FLOW_OK;
 }

@@ -9,15 +9,15 @@
 
 /* Creates a pad from the template, for the element whose frames arrive at
  * `sink`. */
-GstPad *infer_text_pad_new (GstPadTemplate * template, GstPad * sink);
+GstPad *infer_text_pad_new (GstPadTemplate *template, GstPad *sink);
 
 /* Handles an event of the video stream and forwards what concerns the text.
  * Called by the streaming thread, except for FLUSH_START. */
-void infer_text_event (GstPad * text, GstPad * sink, GstEvent * event);
+void infer_text_event (GstPad *text, GstPad *sink, GstEvent *event);
 
 /* Pushes the text of a frame, before the frame is pushed. result: NULL: none so
  * far. */
-GstFlowReturn infer_text_push (GstPad * text, GstPad * sink, GstBuffer * frame,
-    const GstVideoInfo * info, const InferResult * result);
+GstFlowReturn infer_text_push (GstPad *text, GstPad *sink, GstBuffer *frame,
+    const GstVideoInfo *info, const InferResult *result);
 
 #endif

@@ -8,54 +8,51 @@
 /* Only frames that belong to a window are converted. Their numbers are
  * multiples of `grid`, so a ring of one slot per frame of a window holds
  * them. */
-typedef struct
-{
-  guint8 *data;                 /* (H, W, C); NULL: not allocated yet */
+typedef struct {
+  guint8 *data; /* (H, W, C); NULL: not allocated yet */
   InferFrameTime time;
 } Slot;
 
-struct _InferWindow
-{
+struct _InferWindow {
   GstVideoInfo in, out;
   GstVideoConverter *converter;
-  GstBuffer *scratch;           /* output of the converter */
+  GstBuffer *scratch; /* output of the converter */
   guint frames, interval, stride;
   gdouble diff_gain;
-  gsize row, frame_size;        /* bytes, without padding */
+  gsize row, frame_size; /* bytes, without padding */
   FrameRateStream stream;
   /* With a frame rate, a frame's number of repeats is known only when the next
    * one arrives: the two last frames, scaled if they may be needed */
   Slot before, now;
-  guint64 n_before, n_now;      /* output frames that they still stand for */
-  guint64 next;                 /* number of the next frame */
+  guint64 n_before, n_now; /* output frames that they still stand for */
+  guint64 next;            /* number of the next frame */
   guint grid, n_slots;
   Slot *slots;
 };
 
 /* videoconvertscale's methods, and the options that it sets on the converter
  * for each. */
-static const struct
-{
+static const struct {
   const gchar *name;
   GstVideoResamplerMethod method;
-  gint taps;                    /* 0: as many as the method needs */
+  gint taps; /* 0: as many as the method needs */
   gboolean cubic;
   gdouble b, c;
 } methods[] = {
-  {"bilinear", GST_VIDEO_RESAMPLER_METHOD_LINEAR, 2},
-  {"nearest-neighbour", GST_VIDEO_RESAMPLER_METHOD_NEAREST, 0},
-  {"4-tap", GST_VIDEO_RESAMPLER_METHOD_SINC, 4},
-  {"lanczos", GST_VIDEO_RESAMPLER_METHOD_LANCZOS, 0},
-  {"bilinear2", GST_VIDEO_RESAMPLER_METHOD_LINEAR, 0},
-  {"sinc", GST_VIDEO_RESAMPLER_METHOD_SINC, 0},
-  {"hermite", GST_VIDEO_RESAMPLER_METHOD_CUBIC, 0, TRUE, 0, 0},
-  {"spline", GST_VIDEO_RESAMPLER_METHOD_CUBIC, 0, TRUE, 1, 0},
-  {"catrom", GST_VIDEO_RESAMPLER_METHOD_CUBIC, 0, TRUE, 0, 0.5},
-  {"mitchell", GST_VIDEO_RESAMPLER_METHOD_CUBIC, 0, TRUE, 1.0 / 3, 1.0 / 3},
+  { "bilinear", GST_VIDEO_RESAMPLER_METHOD_LINEAR, 2 },
+  { "nearest-neighbour", GST_VIDEO_RESAMPLER_METHOD_NEAREST, 0 },
+  { "4-tap", GST_VIDEO_RESAMPLER_METHOD_SINC, 4 },
+  { "lanczos", GST_VIDEO_RESAMPLER_METHOD_LANCZOS, 0 },
+  { "bilinear2", GST_VIDEO_RESAMPLER_METHOD_LINEAR, 0 },
+  { "sinc", GST_VIDEO_RESAMPLER_METHOD_SINC, 0 },
+  { "hermite", GST_VIDEO_RESAMPLER_METHOD_CUBIC, 0, TRUE, 0, 0 },
+  { "spline", GST_VIDEO_RESAMPLER_METHOD_CUBIC, 0, TRUE, 1, 0 },
+  { "catrom", GST_VIDEO_RESAMPLER_METHOD_CUBIC, 0, TRUE, 0, 0.5 },
+  { "mitchell", GST_VIDEO_RESAMPLER_METHOD_CUBIC, 0, TRUE, 1.0 / 3, 1.0 / 3 },
 };
 
 gint
-infer_window_find_scaling (const gchar * name)
+infer_window_find_scaling (const gchar *name)
 {
   for (guint i = 0; name && i < G_N_ELEMENTS (methods); i++)
     if (!strcmp (methods[i].name, name))
@@ -69,14 +66,13 @@ infer_window_find_scaling (const gchar * name)
 /* The output format that videoconvertscale would choose: it keeps the
  * colorimetry where it can, and uses full range otherwise. */
 static gboolean
-make_out_info (InferWindow * self, const InferWindowParams * params)
+make_out_info (InferWindow *self, const InferWindowParams *params)
 {
   GstVideoInfo *out = &self->out;
 
-  if (!gst_video_info_set_interlaced_format (out, params->channels == 1 ?
-          GST_VIDEO_FORMAT_GRAY8 : GST_VIDEO_FORMAT_RGB,
-          GST_VIDEO_INFO_INTERLACE_MODE (&self->in), params->width,
-          params->height))
+  if (!gst_video_info_set_interlaced_format (out,
+          params->channels == 1 ? GST_VIDEO_FORMAT_GRAY8 : GST_VIDEO_FORMAT_RGB,
+          GST_VIDEO_INFO_INTERLACE_MODE (&self->in), params->width, params->height))
     return FALSE;
   GST_VIDEO_INFO_FPS_N (out) = GST_VIDEO_INFO_FPS_N (&self->in);
   GST_VIDEO_INFO_FPS_D (out) = GST_VIDEO_INFO_FPS_D (&self->in);
@@ -94,15 +90,14 @@ make_out_info (InferWindow * self, const InferWindowParams * params)
 /* The borders, in columns and rows, that keep the display aspect ratio with
  * square pixels. */
 static void
-find_borders (const InferWindow * self, guint * columns, guint * rows)
+find_borders (const InferWindow *self, guint *columns, guint *rows)
 {
   const GstVideoInfo *in = &self->in;
   const gint width = self->out.width, height = self->out.height;
   gint n, d, w, h;
 
   *columns = *rows = 0;
-  if (!gst_util_fraction_multiply (in->width, in->height, in->par_n, in->par_d,
-          &n, &d))
+  if (!gst_util_fraction_multiply (in->width, in->height, in->par_n, in->par_d, &n, &d))
     return;
   h = gst_util_uint64_scale_int (width, d, n);
   w = gst_util_uint64_scale_int (height, n, d);
@@ -114,61 +109,51 @@ find_borders (const InferWindow * self, guint * columns, guint * rows)
 }
 
 static GstVideoConverter *
-make_converter (InferWindow * self, const InferWindowParams * params)
+make_converter (InferWindow *self, const InferWindowParams *params)
 {
   const gint method = MAX (params->scaling, 0);
-  GstStructure *options = gst_structure_new ("cnn3dinfer",
-      GST_VIDEO_CONVERTER_OPT_RESAMPLER_METHOD,
+  GstStructure *options = gst_structure_new ("cnn3dinfer", GST_VIDEO_CONVERTER_OPT_RESAMPLER_METHOD,
       GST_TYPE_VIDEO_RESAMPLER_METHOD, methods[method].method,
-      GST_VIDEO_CONVERTER_OPT_DITHER_METHOD, GST_TYPE_VIDEO_DITHER_METHOD,
-      GST_VIDEO_DITHER_BAYER,
+      GST_VIDEO_CONVERTER_OPT_DITHER_METHOD, GST_TYPE_VIDEO_DITHER_METHOD, GST_VIDEO_DITHER_BAYER,
       GST_VIDEO_CONVERTER_OPT_DITHER_QUANTIZATION, G_TYPE_UINT, 1,
-      GST_VIDEO_CONVERTER_OPT_CHROMA_RESAMPLER_METHOD,
-      GST_TYPE_VIDEO_RESAMPLER_METHOD, GST_VIDEO_RESAMPLER_METHOD_LINEAR,
-      GST_VIDEO_RESAMPLER_OPT_ENVELOPE, G_TYPE_DOUBLE, 2.0,
-      GST_VIDEO_RESAMPLER_OPT_SHARPNESS, G_TYPE_DOUBLE, 1.0,
-      GST_VIDEO_RESAMPLER_OPT_SHARPEN, G_TYPE_DOUBLE, 0.0,
-      GST_VIDEO_CONVERTER_OPT_THREADS, G_TYPE_UINT, 1, NULL);
+      GST_VIDEO_CONVERTER_OPT_CHROMA_RESAMPLER_METHOD, GST_TYPE_VIDEO_RESAMPLER_METHOD,
+      GST_VIDEO_RESAMPLER_METHOD_LINEAR, GST_VIDEO_RESAMPLER_OPT_ENVELOPE, G_TYPE_DOUBLE, 2.0,
+      GST_VIDEO_RESAMPLER_OPT_SHARPNESS, G_TYPE_DOUBLE, 1.0, GST_VIDEO_RESAMPLER_OPT_SHARPEN,
+      G_TYPE_DOUBLE, 0.0, GST_VIDEO_CONVERTER_OPT_THREADS, G_TYPE_UINT, 1, NULL);
   guint columns = 0, rows = 0;
 
   if (methods[method].taps)
-    gst_structure_set (options, GST_VIDEO_RESAMPLER_OPT_MAX_TAPS, G_TYPE_INT,
-        methods[method].taps, NULL);
+    gst_structure_set (
+        options, GST_VIDEO_RESAMPLER_OPT_MAX_TAPS, G_TYPE_INT, methods[method].taps, NULL);
   if (methods[method].cubic)
-    gst_structure_set (options,
-        GST_VIDEO_RESAMPLER_OPT_CUBIC_B, G_TYPE_DOUBLE, methods[method].b,
-        GST_VIDEO_RESAMPLER_OPT_CUBIC_C, G_TYPE_DOUBLE, methods[method].c,
-        NULL);
+    gst_structure_set (options, GST_VIDEO_RESAMPLER_OPT_CUBIC_B, G_TYPE_DOUBLE, methods[method].b,
+        GST_VIDEO_RESAMPLER_OPT_CUBIC_C, G_TYPE_DOUBLE, methods[method].c, NULL);
   if (params->add_borders)
     find_borders (self, &columns, &rows);
-  gst_structure_set (options,
-      GST_VIDEO_CONVERTER_OPT_DEST_X, G_TYPE_INT, (gint) columns / 2,
+  gst_structure_set (options, GST_VIDEO_CONVERTER_OPT_DEST_X, G_TYPE_INT, (gint) columns / 2,
       GST_VIDEO_CONVERTER_OPT_DEST_Y, G_TYPE_INT, (gint) rows / 2,
-      GST_VIDEO_CONVERTER_OPT_DEST_WIDTH, G_TYPE_INT,
-      self->out.width - (gint) columns,
-      GST_VIDEO_CONVERTER_OPT_DEST_HEIGHT, G_TYPE_INT,
-      self->out.height - (gint) rows, NULL);
+      GST_VIDEO_CONVERTER_OPT_DEST_WIDTH, G_TYPE_INT, self->out.width - (gint) columns,
+      GST_VIDEO_CONVERTER_OPT_DEST_HEIGHT, G_TYPE_INT, self->out.height - (gint) rows, NULL);
 
   return gst_video_converter_new (&self->in, &self->out, options);
 }
 
 static gboolean
-convert (InferWindow * self, GstBuffer * buffer, guint8 * data)
+convert (InferWindow *self, GstBuffer *buffer, guint8 *data)
 {
   GstVideoFrame in, out;
   const guint8 *from;
   gint stride;
 
-  if (!gst_video_frame_map (&in, &self->in, buffer,
-          GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))
+  if (!gst_video_frame_map (&in, &self->in, buffer, GST_MAP_READ | GST_VIDEO_FRAME_MAP_FLAG_NO_REF))
     return FALSE;
   /* the caps' size: a frame's video meta may have a larger one */
   in.info.width = self->in.width;
   in.info.height = self->in.height;
   /* in a mixed stream the frame's flags say whether it is interlaced */
   gst_buffer_copy_into (self->scratch, buffer, GST_BUFFER_COPY_FLAGS, 0, -1);
-  if (!gst_video_frame_map (&out, &self->out, self->scratch,
-          GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
+  if (!gst_video_frame_map (
+          &out, &self->out, self->scratch, GST_MAP_READWRITE | GST_VIDEO_FRAME_MAP_FLAG_NO_REF)) {
     gst_video_frame_unmap (&in);
     return FALSE;
   }
@@ -199,7 +184,7 @@ common_divisor (guint a, guint b)
 }
 
 InferWindow *
-infer_window_new (const GstVideoInfo * info, const InferWindowParams * params)
+infer_window_new (const GstVideoInfo *info, const InferWindowParams *params)
 {
   InferWindow *self = g_new0 (InferWindow, 1);
   guint64 spans;
@@ -215,8 +200,7 @@ infer_window_new (const GstVideoInfo * info, const InferWindowParams * params)
   self->n_slots = (spans - self->interval) / self->grid + 1;
   self->row = (gsize) params->width * params->channels;
   self->frame_size = self->row * params->height;
-  if (!make_out_info (self, params)
-      || !(self->converter = make_converter (self, params))) {
+  if (!make_out_info (self, params) || !(self->converter = make_converter (self, params))) {
     infer_window_free (&self);
     return NULL;
   }
@@ -227,7 +211,7 @@ infer_window_new (const GstVideoInfo * info, const InferWindowParams * params)
 }
 
 void
-infer_window_free (InferWindow ** window)
+infer_window_free (InferWindow **window)
 {
   InferWindow *self = *window;
 
@@ -245,21 +229,21 @@ infer_window_free (InferWindow ** window)
 }
 
 void
-infer_window_restart (InferWindow * self)
+infer_window_restart (InferWindow *self)
 {
   self->next = self->n_before = self->n_now = 0;
   frame_rate_begin (&self->stream, self->stream.rate);
 }
 
 static Slot *
-slot (const InferWindow * self, guint64 frame)
+slot (const InferWindow *self, guint64 frame)
 {
   return &self->slots[frame / self->grid % self->n_slots];
 }
 
 /* Whether frame i belongs to the window that begins with frame k * stride. */
 static gboolean
-is_wanted (const InferWindow * self, guint64 frame)
+is_wanted (const InferWindow *self, guint64 frame)
 {
   if (frame % self->grid)
     return FALSE;
@@ -277,14 +261,14 @@ is_wanted (const InferWindow * self, guint64 frame)
 
 /* Number of the first frame of the window that ends with frame next - 1. */
 static guint64
-first_frame (const InferWindow * self)
+first_frame (const InferWindow *self)
 {
   return self->next - 1 - (guint64) (self->frames - 1) * self->interval;
 }
 
 /* Whether a window needs any of the n frames from `first` on. */
 static gboolean
-wants (const InferWindow * self, guint64 first, guint64 n)
+wants (const InferWindow *self, guint64 first, guint64 n)
 {
   for (guint64 i = 0; i < n; i++)
     if (is_wanted (self, first + i))
@@ -294,8 +278,7 @@ wants (const InferWindow * self, guint64 first, guint64 n)
 }
 
 static gboolean
-fill (InferWindow * self, Slot * s, GstBuffer * buffer,
-    GstClockTime running_time)
+fill (InferWindow *self, Slot *s, GstBuffer *buffer, GstClockTime running_time)
 {
   if (!s->data)
     s->data = g_malloc (self->frame_size);
@@ -312,7 +295,7 @@ fill (InferWindow * self, Slot * s, GstBuffer * buffer,
 
 /* Makes the last frame the previous one. */
 static void
-step (InferWindow * self)
+step (InferWindow *self)
 {
   const Slot before = self->before;
 
@@ -321,27 +304,22 @@ step (InferWindow * self)
 }
 
 static gboolean
-push_at_rate (InferWindow * self, GstBuffer * buffer,
-    GstClockTime running_time)
+push_at_rate (InferWindow *self, GstBuffer *buffer, GstClockTime running_time)
 {
-  if (!frame_rate_push (&self->stream, GST_BUFFER_PTS (buffer),
-          &self->n_before, &self->n_now))
+  if (!frame_rate_push (&self->stream, GST_BUFFER_PTS (buffer), &self->n_before, &self->n_now))
     return TRUE;
   step (self);
 
-  return !wants (self, self->next + self->n_before,
-      self->n_now + frame_rate_ahead (&self->stream))
+  return !wants (self, self->next + self->n_before, self->n_now + frame_rate_ahead (&self->stream))
       || fill (self, &self->now, buffer, running_time);
 }
 
 gboolean
-infer_window_push (InferWindow * self, GstBuffer * buffer,
-    GstClockTime running_time)
+infer_window_push (InferWindow *self, GstBuffer *buffer, GstClockTime running_time)
 {
   if (self->stream.rate.n)
     return push_at_rate (self, buffer, running_time);
-  if (is_wanted (self, self->next)
-      && !fill (self, slot (self, self->next), buffer, running_time))
+  if (is_wanted (self, self->next) && !fill (self, slot (self, self->next), buffer, running_time))
     return FALSE;
   self->n_now = 1;
 
@@ -349,7 +327,7 @@ infer_window_push (InferWindow * self, GstBuffer * buffer,
 }
 
 void
-infer_window_end (InferWindow * self)
+infer_window_end (InferWindow *self)
 {
   if (!self->stream.rate.n)
     return;
@@ -359,7 +337,7 @@ infer_window_end (InferWindow * self)
 
 /* Takes the next frame at the frame rate. */
 static void
-take (InferWindow * self, const Slot * from)
+take (InferWindow *self, const Slot *from)
 {
   Slot *s = slot (self, self->next);
 
@@ -372,7 +350,7 @@ take (InferWindow * self, const Slot * from)
 }
 
 gboolean
-infer_window_next (InferWindow * self)
+infer_window_next (InferWindow *self)
 {
   const guint64 last = (guint64) (self->frames - 1) * self->interval;
 
@@ -391,20 +369,19 @@ infer_window_next (InferWindow * self)
 }
 
 gsize
-infer_window_size (const InferWindow * self)
+infer_window_size (const InferWindow *self)
 {
   return self->frames * self->frame_size;
 }
 
 void
-infer_window_copy (const InferWindow * self, guint8 * clip)
+infer_window_copy (const InferWindow *self, guint8 *clip)
 {
   const guint64 first = first_frame (self);
   const guint8 *before = NULL;
 
   for (guint i = 0; i < self->frames; i++) {
-    const guint8 *frame =
-        slot (self, first + (guint64) i * self->interval)->data;
+    const guint8 *frame = slot (self, first + (guint64) i * self->interval)->data;
     guint8 *to = clip + i * self->frame_size;
 
     if (!(self->diff_gain > 0))
@@ -418,8 +395,7 @@ infer_window_copy (const InferWindow * self, guint8 * clip)
 }
 
 void
-infer_window_times (const InferWindow * self, InferFrameTime * first,
-    InferFrameTime * last)
+infer_window_times (const InferWindow *self, InferFrameTime *first, InferFrameTime *last)
 {
   *first = slot (self, first_frame (self))->time;
   *last = slot (self, self->next - 1)->time;

@@ -9,59 +9,56 @@
 
 /* Parameters of a window. */
 typedef struct {
-  guint channels, frames, height, width;        /* of the model's clips */
-  gint scaling;                 /* from infer_window_find_scaling(); -1:
+  guint channels, frames, height, width; /* of the model's clips */
+  gint scaling;                          /* from infer_window_find_scaling(); -1:
                                  * bilinear */
-  gboolean add_borders;         /* TRUE: borders keep the shape, as with square
+  gboolean add_borders;                  /* TRUE: borders keep the shape, as with square
                                  * pixels; FALSE: the picture is stretched */
-  guint interval;               /* frames from one frame of a window to the
+  guint interval;                        /* frames from one frame of a window to the
                                  * next, from 1 */
-  guint stride;                 /* frames from one window to the next; 0: no
+  guint stride;                          /* frames from one window to the next; 0: no
                                  * overlap */
-  gdouble diff_gain;            /* above 0: frames are replaced by their
+  gdouble diff_gain;                     /* above 0: frames are replaced by their
                                  * differences from the previous one in the
                                  * window, as by clipdiff */
-  FrameRate rate;               /* the video is converted to this rate first;
+  FrameRate rate;                        /* the video is converted to this rate first;
                                  * interval and stride count its frames; 0:
                                  * unchanged */
 } InferWindowParams;
 
 /* Position of a frame in the stream. */
 typedef struct {
-  GstClockTime pts, duration, running_time;     /* or GST_CLOCK_TIME_NONE */
+  GstClockTime pts, duration, running_time; /* or GST_CLOCK_TIME_NONE */
 } InferFrameTime;
 
 typedef struct _InferWindow InferWindow;
 
 /* The number of videoconvertscale's method of that name; -1: NULL or
  * unknown. */
-gint infer_window_find_scaling (const gchar * name);
+gint infer_window_find_scaling (const gchar *name);
 
 /* For video of one format and size. NULL: the format cannot be converted. */
-InferWindow *infer_window_new (const GstVideoInfo * info,
-    const InferWindowParams * params);
-void infer_window_free (InferWindow ** window);
+InferWindow *infer_window_new (const GstVideoInfo *info, const InferWindowParams *params);
+void infer_window_free (InferWindow **window);
 
 /* Starts a window at the next frame. */
-void infer_window_restart (InferWindow * window);
+void infer_window_restart (InferWindow *window);
 
 /* Adds the next frame of the video. FALSE: it could not be read, and windows
  * start again after it. */
-gboolean infer_window_push (InferWindow * window, GstBuffer * buffer,
-    GstClockTime running_time);
+gboolean infer_window_push (InferWindow *window, GstBuffer *buffer, GstClockTime running_time);
 /* Ends the video: repeats the last frame as the frame rate requires. */
-void infer_window_end (InferWindow * window);
+void infer_window_end (InferWindow *window);
 
 /* To be called after infer_window_push() and infer_window_end() until it
  * returns FALSE. TRUE: a window is complete. */
-gboolean infer_window_next (InferWindow * window);
+gboolean infer_window_next (InferWindow *window);
 
 /* Of the complete window: its size in bytes; its bytes, (T, H, W, C), to
  * `clip`; the times of its first and last frame. Valid until the next
  * infer_window_next(). */
-gsize infer_window_size (const InferWindow * window);
-void infer_window_copy (const InferWindow * window, guint8 * clip);
-void infer_window_times (const InferWindow * window, InferFrameTime * first,
-    InferFrameTime * last);
+gsize infer_window_size (const InferWindow *window);
+void infer_window_copy (const InferWindow *window, guint8 *clip);
+void infer_window_times (const InferWindow *window, InferFrameTime *first, InferFrameTime *last);
 
 #endif

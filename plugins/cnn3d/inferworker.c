@@ -3,36 +3,33 @@
 
 #include <string.h>
 
-struct _InferWorker
-{
+struct _InferWorker {
   const InferWorkerFuncs *funcs;
   gpointer user;
 
   GMutex lock;
   GCond cond;
-  GThread *computes, *loads;    /* loads: NULL until a model is requested */
+  GThread *computes, *loads; /* loads: NULL until a model is requested */
   gboolean quit, flushing;
   /* The thread that sets `busy` owns the job until it clears it. */
   gboolean busy, ready;
   InferJob job;
-  gboolean asked;               /* `wanted` is to be loaded */
+  gboolean asked; /* `wanted` is to be loaded */
   InferModelSettings wanted;
 };
 
 /* --- windows --- */
 
 static void
-compute (InferWorker * self)
+compute (InferWorker *self)
 {
   const InferJob *job = &self->job;
   gfloat *logits = g_new (gfloat, job->model->num_classes);
   GError *error = NULL;
   GstClockTime began = gst_util_get_timestamp ();
 
-  if (cnn3d_predictor_run (job->model->predictor, job->clip, CNN3D_TYPE_UINT8,
-          1, logits, &error)) {
-    self->funcs->done (self->user, job, logits,
-        gst_util_get_timestamp () - began);
+  if (cnn3d_predictor_run (job->model->predictor, job->clip, CNN3D_TYPE_UINT8, 1, logits, &error)) {
+    self->funcs->done (self->user, job, logits, gst_util_get_timestamp () - began);
   } else {
     self->funcs->failed (self->user, error);
     g_error_free (error);
@@ -65,8 +62,8 @@ computing_thread (gpointer data)
 }
 
 gboolean
-infer_worker_take (InferWorker * self, InferModel * model,
-    const InferWindow * window, guint64 number, guint epoch)
+infer_worker_take (
+    InferWorker *self, InferModel *model, const InferWindow *window, guint64 number, guint epoch)
 {
   const gsize size = infer_window_size (window);
   InferJob *job = &self->job;
@@ -99,7 +96,7 @@ infer_worker_take (InferWorker * self, InferModel * model,
 }
 
 gboolean
-infer_worker_wait (InferWorker * self)
+infer_worker_wait (InferWorker *self)
 {
   gboolean idle;
 
@@ -113,7 +110,7 @@ infer_worker_wait (InferWorker * self)
 }
 
 void
-infer_worker_set_flushing (InferWorker * self, gboolean flushing)
+infer_worker_set_flushing (InferWorker *self, gboolean flushing)
 {
   g_mutex_lock (&self->lock);
   self->flushing = flushing;
@@ -154,7 +151,7 @@ loading_thread (gpointer data)
 }
 
 void
-infer_worker_load (InferWorker * self, const InferModelSettings * settings)
+infer_worker_load (InferWorker *self, const InferModelSettings *settings)
 {
   g_mutex_lock (&self->lock);
   settings_clear (&infer_model_settings, &self->wanted);
@@ -169,7 +166,7 @@ infer_worker_load (InferWorker * self, const InferModelSettings * settings)
 /* --- the worker --- */
 
 InferWorker *
-infer_worker_new (const InferWorkerFuncs * funcs, gpointer user)
+infer_worker_new (const InferWorkerFuncs *funcs, gpointer user)
 {
   InferWorker *self = g_new0 (InferWorker, 1);
 
@@ -183,7 +180,7 @@ infer_worker_new (const InferWorkerFuncs * funcs, gpointer user)
 }
 
 void
-infer_worker_free (InferWorker ** worker)
+infer_worker_free (InferWorker **worker)
 {
   InferWorker *self = *worker;
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 void
-memory_use (guint64 * now, guint64 * peak)
+memory_use (guint64 *now, guint64 *peak)
 {
   FILE *file = fopen ("/proc/self/status", "re");
   gchar line[128];

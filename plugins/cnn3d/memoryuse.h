@@ -7,6 +7,6 @@
 
 /* Resident bytes now, and at most since the process started; 0 if the system
  * does not report them. */
-void memory_use (guint64 * now, guint64 * peak);
+void memory_use (guint64 *now, guint64 *peak);
 
 #endif

@@ -7,7 +7,7 @@
 #include "gstcnn3dtrain.h"
 
 static gboolean
-plugin_init (GstPlugin * plugin)
+plugin_init (GstPlugin *plugin)
 {
   /* OpenMP's threads spin while they wait, for milliseconds, on cores that the
    * decoders need. libgomp reads this variable when it is loaded, with the CPU
@@ -15,11 +15,10 @@ plugin_init (GstPlugin * plugin)
   if (!g_getenv ("OMP_WAIT_POLICY"))
     g_setenv ("GOMP_SPINCOUNT", "10000", FALSE);
 
-  return GST_ELEMENT_REGISTER (cnn3dtrain, plugin)
-      && GST_ELEMENT_REGISTER (cnn3deval, plugin)
+  return GST_ELEMENT_REGISTER (cnn3dtrain, plugin) && GST_ELEMENT_REGISTER (cnn3deval, plugin)
       && GST_ELEMENT_REGISTER (cnn3dinfer, plugin);
 }
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, cnn3d,
-    "3D CNNs on video: training, evaluation and use", plugin_init, VERSION,
-    "LGPL", "cnn3d", "cnn3d")
+    "3D CNNs on video: training, evaluation and use", plugin_init, VERSION, "LGPL", "cnn3d",
+    "cnn3d")

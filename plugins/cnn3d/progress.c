@@ -13,15 +13,14 @@
 #define REDRAW (G_USEC_PER_SEC / 5)
 #define CLEAR "\r\033[K"
 
-struct _Progress
-{
+struct _Progress {
   gint fd;
   gboolean terminal;
-  gboolean open;                /* an unfinished line is on display */
-  gint64 drawn;                 /* time of the last drawing, monotonic
+  gboolean open;       /* an unfinished line is on display */
+  gint64 drawn;        /* time of the last drawing, monotonic
                                  * microseconds */
-  gint64 validating;            /* start time; 0: not validating */
-  gdouble val_seconds;          /* of the last validation */
+  gint64 validating;   /* start time; 0: not validating */
+  gdouble val_seconds; /* of the last validation */
 };
 
 Progress *
@@ -36,7 +35,7 @@ progress_new (gint fd)
 }
 
 void
-progress_free (Progress ** progress)
+progress_free (Progress **progress)
 {
   Progress *self = *progress;
 
@@ -52,7 +51,7 @@ progress_free (Progress ** progress)
 /* Writes all of it: a line cut short by a signal would spoil the next one.
  * Write errors are ignored, because training does not depend on the display. */
 static void
-put (Progress * self, const gchar * text)
+put (Progress *self, const gchar *text)
 {
   gsize left = strlen (text);
   gssize n;
@@ -73,17 +72,16 @@ terminal_width (gint fd)
 {
   struct winsize size;
 
-  return ioctl (fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ?
-      size.ws_col : 80;
+  return ioctl (fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 1 ? size.ws_col : 80;
 }
 
 gdouble
-progress_time_left (const ProgressStep * step, gdouble val_seconds)
+progress_time_left (const ProgressStep *step, gdouble val_seconds)
 {
   gdouble clips, passes;
 
-  if (!step->training || step->epochs == 0 || step->clips == 0
-      || !(step->clips_per_second > 0) || step->epoch >= step->epochs)
+  if (!step->training || step->epochs == 0 || step->clips == 0 || !(step->clips_per_second > 0)
+      || step->epoch >= step->epochs)
     return -1;
 
   passes = step->epochs - step->epoch;
@@ -93,7 +91,7 @@ progress_time_left (const ProgressStep * step, gdouble val_seconds)
 }
 
 static void
-append_epoch (GString * line, guint epoch, guint epochs)
+append_epoch (GString *line, guint epoch, guint epochs)
 {
   g_string_append_printf (line, "epoch %u", epoch + 1);
   if (epochs)
@@ -101,18 +99,16 @@ append_epoch (GString * line, guint epoch, guint epochs)
 }
 
 static void
-append_metrics (GString * line, const gchar * prefix, gdouble loss,
-    gdouble accuracy)
+append_metrics (GString *line, const gchar *prefix, gdouble loss, gdouble accuracy)
 {
   if (isfinite (loss))
     g_string_append_printf (line, "  %sloss %.4g", prefix, loss);
   if (isfinite (accuracy))
-    g_string_append_printf (line, "  %saccuracy %.1f %%", prefix,
-        100 * accuracy);
+    g_string_append_printf (line, "  %saccuracy %.1f %%", prefix, 100 * accuracy);
 }
 
 static void
-append_speed (GString * line, gdouble clips_per_second, guint64 memory)
+append_speed (GString *line, gdouble clips_per_second, guint64 memory)
 {
   if (clips_per_second > 0)
     g_string_append_printf (line, "  %.3g clips/s", clips_per_second);
@@ -121,32 +117,29 @@ append_speed (GString * line, gdouble clips_per_second, guint64 memory)
 }
 
 static void
-append_scale (GString * line, gdouble loss_scale, guint64 steps_skipped)
+append_scale (GString *line, gdouble loss_scale, guint64 steps_skipped)
 {
   if (loss_scale > 0)
-    g_string_append_printf (line, "  loss scale %.6g, %" G_GUINT64_FORMAT
-        " skipped", loss_scale, steps_skipped);
+    g_string_append_printf (
+        line, "  loss scale %.6g, %" G_GUINT64_FORMAT " skipped", loss_scale, steps_skipped);
 }
 
 static void
-append_time (GString * line, gdouble seconds)
+append_time (GString *line, gdouble seconds)
 {
   guint64 s = (guint64) (seconds + 0.5);
 
   if (s >= 3600)
-    g_string_append_printf (line, "%" G_GUINT64_FORMAT ":%02u:%02u", s / 3600,
-        (guint) (s / 60 % 60), (guint) (s % 60));
+    g_string_append_printf (
+        line, "%" G_GUINT64_FORMAT ":%02u:%02u", s / 3600, (guint) (s / 60 % 60), (guint) (s % 60));
   else
-    g_string_append_printf (line, "%u:%02u", (guint) (s / 60),
-        (guint) (s % 60));
+    g_string_append_printf (line, "%u:%02u", (guint) (s / 60), (guint) (s % 60));
 }
 
 static void
-append_skipped (GString * line, const gchar * prefix, guint64 skipped,
-    guint64 clips)
+append_skipped (GString *line, const gchar *prefix, guint64 skipped, guint64 clips)
 {
-  g_string_append_printf (line, "  %sclips skipped %" G_GUINT64_FORMAT, prefix,
-      skipped);
+  g_string_append_printf (line, "  %sclips skipped %" G_GUINT64_FORMAT, prefix, skipped);
   if (clips)
     g_string_append_printf (line, " of %" G_GUINT64_FORMAT, clips);
 }
@@ -154,7 +147,7 @@ append_skipped (GString * line, const gchar * prefix, guint64 skipped,
 /* Redraws the line, cut to the terminal's width, because a line that wraps
  * cannot be redrawn. It is ASCII only. */
 static void
-draw (Progress * self, GString * line)
+draw (Progress *self, GString *line)
 {
   guint width = terminal_width (self->fd) - 1;
 
@@ -168,7 +161,7 @@ draw (Progress * self, GString * line)
 /* Appends the time left at the end, or inserts it at `at` if the end would be
  * cut off. */
 static void
-insert_left (Progress * self, GString * line, gsize at, gdouble left)
+insert_left (Progress *self, GString *line, gsize at, gdouble left)
 {
   GString *text;
 
@@ -183,7 +176,7 @@ insert_left (Progress * self, GString * line, gsize at, gdouble left)
 }
 
 void
-progress_step (Progress * self, const ProgressStep * step)
+progress_step (Progress *self, const ProgressStep *step)
 {
   gint64 now = g_get_monotonic_time ();
   GString *line;
@@ -200,11 +193,10 @@ progress_step (Progress * self, const ProgressStep * step)
   if (step->training)
     g_string_append_printf (line, "  step %" G_GUINT64_FORMAT, step->step);
   else
-    g_string_append_printf (line, "  %s",
-        step->doing ? step->doing : "validating");
+    g_string_append_printf (line, "  %s", step->doing ? step->doing : "validating");
   if (step->clips)
-    g_string_append_printf (line, "  %3.0f %%",
-        100.0 * MIN (step->done, step->clips) / step->clips);
+    g_string_append_printf (
+        line, "  %3.0f %%", 100.0 * MIN (step->done, step->clips) / step->clips);
   at = line->len;
   if (step->clips_skipped)
     append_skipped (line, "", step->clips_skipped, step->clips);
@@ -220,7 +212,7 @@ progress_step (Progress * self, const ProgressStep * step)
 
 /* Writes a separate line in place of an unfinished one. */
 static void
-put_line (Progress * self, GString * line)
+put_line (Progress *self, GString *line)
 {
   if (self->open)
     g_string_prepend (line, CLEAR);
@@ -230,13 +222,12 @@ put_line (Progress * self, GString * line)
 }
 
 void
-progress_epoch (Progress * self, const ProgressEpoch * epoch)
+progress_epoch (Progress *self, const ProgressEpoch *epoch)
 {
   GString *line = g_string_new (NULL);
 
   if (self->validating)
-    self->val_seconds =
-        (g_get_monotonic_time () - self->validating) / (gdouble) G_USEC_PER_SEC;
+    self->val_seconds = (g_get_monotonic_time () - self->validating) / (gdouble) G_USEC_PER_SEC;
   self->validating = 0;
 
   append_epoch (line, epoch->epoch, epoch->epochs);
@@ -248,8 +239,7 @@ progress_epoch (Progress * self, const ProgressEpoch * epoch)
   g_string_append_printf (line, "  %.3g s", epoch->seconds);
   if (epoch->epoch + 1 < epoch->epochs) {
     g_string_append (line, "  left ");
-    append_time (line,
-        (epoch->epochs - epoch->epoch - 1) * MAX (epoch->seconds, 0));
+    append_time (line, (epoch->epochs - epoch->epoch - 1) * MAX (epoch->seconds, 0));
   }
   if (epoch->clips_skipped)
     append_skipped (line, "", epoch->clips_skipped, epoch->clips);
@@ -260,7 +250,7 @@ progress_epoch (Progress * self, const ProgressEpoch * epoch)
 }
 
 void
-progress_note (Progress * self, const gchar * format, ...)
+progress_note (Progress *self, const gchar *format, ...)
 {
   GString *line;
   gchar *text, *shown;

@@ -11,19 +11,19 @@ typedef struct _Progress Progress;
 
 /* State within a pass. */
 typedef struct {
-  guint epoch, epochs;          /* from 0; total, 0: unknown */
-  gboolean training;            /* FALSE: validating */
-  guint64 step;                 /* optimizer steps so far */
-  guint64 done, clips;          /* of the pass; clips: 0: unknown */
-  gdouble loss, accuracy;       /* of the pass so far; accuracy 0 to 1 */
+  guint epoch, epochs;    /* from 0; total, 0: unknown */
+  gboolean training;      /* FALSE: validating */
+  guint64 step;           /* optimizer steps so far */
+  guint64 done, clips;    /* of the pass; clips: 0: unknown */
+  gdouble loss, accuracy; /* of the pass so far; accuracy 0 to 1 */
   gdouble lr;
   gdouble clips_per_second;
-  guint64 memory;               /* bytes */
-  gdouble loss_scale;           /* 0: no loss scaling */
-  guint64 steps_skipped;        /* because of the loss scale, so far */
-  const gchar *doing;           /* shown when not training; NULL:
+  guint64 memory;        /* bytes */
+  gdouble loss_scale;    /* 0: no loss scaling */
+  guint64 steps_skipped; /* because of the loss scale, so far */
+  const gchar *doing;    /* shown when not training; NULL:
                                  * "validating" */
-  guint64 clips_skipped;        /* of the pass so far */
+  guint64 clips_skipped; /* of the pass so far */
 } ProgressStep;
 
 /* Metrics of an epoch; NaN: none. Skipped clips are shown if there are any. */
@@ -35,7 +35,7 @@ typedef struct {
   gdouble clips_per_second;
   guint64 memory;
   gdouble seconds;
-  gdouble loss_scale;           /* as in ProgressStep */
+  gdouble loss_scale; /* as in ProgressStep */
   guint64 steps_skipped;
   guint64 clips_skipped, clips; /* of the training pass */
   guint64 val_clips_skipped, val_clips;
@@ -44,17 +44,16 @@ typedef struct {
 /* fd: a terminal or file; the caller keeps ownership. */
 Progress *progress_new (gint fd);
 /* Ends an unfinished line. *progress may be NULL. */
-void progress_free (Progress ** progress);
+void progress_free (Progress **progress);
 
 /* Draws at most five times a second, and only on a terminal. */
-void progress_step (Progress * progress, const ProgressStep * step);
-void progress_epoch (Progress * progress, const ProgressEpoch * epoch);
+void progress_step (Progress *progress, const ProgressStep *step);
+void progress_epoch (Progress *progress, const ProgressEpoch *epoch);
 /* Writes a line of text; control characters are escaped. */
-void progress_note (Progress * progress, const gchar * format, ...)
-    G_GNUC_PRINTF (2, 3);
+void progress_note (Progress *progress, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
 
 /* Seconds until the end of the last epoch; negative: unknown. val_seconds:
  * duration of a validation, 0 if unknown. */
-gdouble progress_time_left (const ProgressStep * step, gdouble val_seconds);
+gdouble progress_time_left (const ProgressStep *step, gdouble val_seconds);
 
 #endif

@@ -14,16 +14,15 @@ typedef struct {
 
 /* Maps a buffer, which must outlive the batch. FALSE with a GST_STREAM_ERROR,
  * readable by the user, if the buffer does not match its caps. */
-gboolean tensor_batch_map (TensorBatch * batch, GstBuffer * buffer,
-    const TensorLayout * layout, GError ** error);
-void tensor_batch_unmap (TensorBatch * batch);
+gboolean tensor_batch_map (
+    TensorBatch *batch, GstBuffer *buffer, const TensorLayout *layout, GError **error);
+void tensor_batch_unmap (TensorBatch *batch);
 
 /* The metas of a batch's clips, in order, to metas[0..n-1]; NULL: none. */
-void tensor_batch_metas (GstBuffer * buffer, const GstClipMeta ** metas,
-    guint n);
+void tensor_batch_metas (GstBuffer *buffer, const GstClipMeta **metas, guint n);
 
 /* Describes clip number `n` of a batch whose first clip is number `first`:
  * "Clip 17 (path)", escaped; free with g_free(). */
-gchar *tensor_batch_clip_name (GstBuffer * buffer, guint n, guint64 first);
+gchar *tensor_batch_clip_name (GstBuffer *buffer, guint n, guint64 first);
 
 #endif

@@ -5,68 +5,65 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_RANK 16             /* NNStreamer's limit */
-#define VIDEO_RANK 5            /* C:W:H:T:N */
+#define MAX_RANK 16  /* NNStreamer's limit */
+#define VIDEO_RANK 5 /* C:W:H:T:N */
 
-#define EXAMPLE "other/tensors,format=static,num_tensors=2," \
-    "types=uint8.int32,dimensions=C:W:H:T:N.N"
+#define EXAMPLE                                \
+  "other/tensors,format=static,num_tensors=2," \
+  "types=uint8.int32,dimensions=C:W:H:T:N.N"
 
-typedef struct
-{
-  guint rank;                   /* without trailing ones */
-  guint size[MAX_RANK];         /* innermost first; 1 from rank on */
+typedef struct {
+  guint rank;           /* without trailing ones */
+  guint size[MAX_RANK]; /* innermost first; 1 from rank on */
 } Dimensions;
 
-static const struct
-{
+static const struct {
   const gchar *name;
   Cnn3dType type;
   gsize size;
 } video_types[] = {
-  {"uint8", CNN3D_TYPE_UINT8, 1},
-  {"float16", CNN3D_TYPE_FLOAT16, 2},
-  {"float32", CNN3D_TYPE_FLOAT32, 4},
+  { "uint8", CNN3D_TYPE_UINT8, 1 },
+  { "float16", CNN3D_TYPE_FLOAT16, 2 },
+  { "float32", CNN3D_TYPE_FLOAT32, 4 },
 };
 
-static const struct
-{
+static const struct {
   const gchar *name;
   TensorLabels labels;
   gsize size;
 } label_types[] = {
-  {"int32", TENSOR_LABELS_INT32, 4},
-  {"int64", TENSOR_LABELS_INT64, 8},
-  {"float32", TENSOR_LABELS_ONE_HOT, 4},
+  { "int32", TENSOR_LABELS_INT32, 4 },
+  { "int64", TENSOR_LABELS_INT64, 8 },
+  { "float32", TENSOR_LABELS_ONE_HOT, 4 },
 };
 
 static void
-set_error (GError ** error, const gchar * format, ...)
+set_error (GError **error, const gchar *format, ...)
 {
   va_list args;
 
   va_start (args, format);
   if (error)
-    *error = g_error_new_valist (GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-        format, args);
+    *error = g_error_new_valist (GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, format, args);
   va_end (args);
 }
 
 /* Splits a field at its dot or, as in newer versions of NNStreamer, comma. */
 static gchar **
-split_field (const GstStructure * s, const gchar * field, GError ** error)
+split_field (const GstStructure *s, const gchar *field, GError **error)
 {
   const gchar *text = gst_structure_get_string (s, field);
   gchar **parts;
 
   if (!text) {
-    set_error (error, "The caps have no %s: batches come as " EXAMPLE ".",
-        field);
+    set_error (error, "The caps have no %s: batches come as " EXAMPLE ".", field);
     return NULL;
   }
   parts = g_strsplit_set (text, ".,", 3);
   if (g_strv_length (parts) != 2) {
-    set_error (error, "%s=%s is not for two tensors, frames and labels: "
-        "batches come as " EXAMPLE ".", field, text);
+    set_error (error,
+        "%s=%s is not for two tensors, frames and labels: batches come as " EXAMPLE ".", field,
+        text);
     g_strfreev (parts);
     return NULL;
   }
@@ -77,7 +74,7 @@ split_field (const GstStructure * s, const gchar * field, GError ** error)
 }
 
 static gboolean
-parse_dimensions (const gchar * text, Dimensions * d, GError ** error)
+parse_dimensions (const gchar *text, Dimensions *d, GError **error)
 {
   gchar **parts = g_strsplit (text, ":", MAX_RANK + 1);
   guint i, n = g_strv_length (parts);
@@ -90,8 +87,7 @@ parse_dimensions (const gchar * text, Dimensions * d, GError ** error)
   for (i = 0; i < MAX_RANK; i++)
     d->size[i] = 1;
   for (i = 0; i < n; i++) {
-    if (!g_ascii_string_to_unsigned (g_strstrip (parts[i]), 10, 1, G_MAXINT,
-            &size, NULL))
+    if (!g_ascii_string_to_unsigned (g_strstrip (parts[i]), 10, 1, G_MAXINT, &size, NULL))
       goto no_size;
     d->size[i] = (guint) size;
     if (size > 1)
@@ -103,23 +99,20 @@ parse_dimensions (const gchar * text, Dimensions * d, GError ** error)
 
   /* ERRORS */
 too_many:
-  {
-    set_error (error, "The dimensions %s are more than %d.", text, MAX_RANK);
-    g_strfreev (parts);
-    return FALSE;
-  }
+  set_error (error, "The dimensions %s are more than %d.", text, MAX_RANK);
+  g_strfreev (parts);
+  return FALSE;
 no_size:
-  {
-    set_error (error, "'%s' in the dimensions %s is not a valid size: sizes "
-        "are whole numbers from 1.", parts[i], text);
-    g_strfreev (parts);
-    return FALSE;
-  }
+  set_error (error,
+      "'%s' in the dimensions %s is not a valid size: sizes are whole numbers from 1.", parts[i],
+      text);
+  g_strfreev (parts);
+  return FALSE;
 }
 
 /* Product of the sizes. FALSE: overflow. */
 static gboolean
-product (const Dimensions * d, gsize item, gsize * out)
+product (const Dimensions *d, gsize item, gsize *out)
 {
   guint i;
 
@@ -132,8 +125,7 @@ product (const Dimensions * d, gsize item, gsize * out)
 }
 
 static gboolean
-take_video (TensorLayout * layout, const gchar * type, const gchar * dimensions,
-    GError ** error)
+take_video (TensorLayout *layout, const gchar *type, const gchar *dimensions, GError **error)
 {
   Dimensions d;
   guint i;
@@ -163,29 +155,23 @@ take_video (TensorLayout * layout, const gchar * type, const gchar * dimensions,
 
   /* ERRORS */
 other_type:
-  {
-    set_error (error, "The first tensor is of type %s, but frames are uint8, "
-        "float16 or float32: put frames first and labels second, or convert "
-        "them (tensor_transform mode=typecast option=uint8).", type);
-    return FALSE;
-  }
+  set_error (error,
+      "The first tensor is of type %s, but frames are uint8, float16 or float32: put frames first "
+      "and labels second, or convert them (tensor_transform mode=typecast option=uint8).",
+      type);
+  return FALSE;
 other_rank:
-  {
-    set_error (error, "Frames of dimensions %s have more than five, which are "
-        "channels:width:height:frames:clips.", dimensions);
-    return FALSE;
-  }
+  set_error (error,
+      "Frames of dimensions %s have more than five, which are channels:width:height:frames:clips.",
+      dimensions);
+  return FALSE;
 too_large:
-  {
-    set_error (error, "A batch of frames of dimensions %s is larger than any "
-        "memory.", dimensions);
-    return FALSE;
-  }
+  set_error (error, "A batch of frames of dimensions %s is larger than any memory.", dimensions);
+  return FALSE;
 }
 
 static gboolean
-take_labels (TensorLayout * layout, const gchar * type,
-    const gchar * dimensions, GError ** error)
+take_labels (TensorLayout *layout, const gchar *type, const gchar *dimensions, GError **error)
 {
   Dimensions d;
   gsize n;
@@ -217,30 +203,27 @@ take_labels (TensorLayout * layout, const gchar * type,
 
   /* ERRORS */
 other_type:
-  {
-    set_error (error, "The second tensor is of type %s, but labels are int32 "
-        "or int64 class numbers, or one-hot float32.", type);
-    return FALSE;
-  }
+  set_error (error,
+      "The second tensor is of type %s, but labels are int32 or int64 class numbers, or one-hot "
+      "float32.",
+      type);
+  return FALSE;
 one_class:
-  {
-    set_error (error, "float32 labels of dimensions %s are not one-hot: their "
-        "first dimension is the number of classes, 2 at least. Class numbers "
-        "are int32 or int64.", dimensions);
-    return FALSE;
-  }
+  set_error (error,
+      "float32 labels of dimensions %s are not one-hot: their first dimension is the number of "
+      "classes, 2 at least. Class numbers are int32 or int64.",
+      dimensions);
+  return FALSE;
 other_count:
-  {
-    set_error (error, "%s labels of dimensions %s are not one label for each "
-        "of %u clips: take %u, or CLASSES:%u for one-hot float32.", type,
-        dimensions, layout->clips, layout->clips, layout->clips);
-    return FALSE;
-  }
+  set_error (error,
+      "%s labels of dimensions %s are not one label for each of %u clips: take %u, or CLASSES:%u "
+      "for one-hot float32.",
+      type, dimensions, layout->clips, layout->clips, layout->clips);
+  return FALSE;
 }
 
 gboolean
-tensor_layout_from_caps (TensorLayout * layout, const GstCaps * caps,
-    GError ** error)
+tensor_layout_from_caps (TensorLayout *layout, const GstCaps *caps, GError **error)
 {
   const GstStructure *s = gst_caps_get_structure (caps, 0);
   const gchar *format = gst_structure_get_string (s, "format");
@@ -268,36 +251,31 @@ tensor_layout_from_caps (TensorLayout * layout, const GstCaps * caps,
 
   /* ERRORS */
 no_tensors:
-  {
-    set_error (error, "%s is not a batch of tensors: put clipbatch in front.",
-        gst_structure_get_name (s));
-    return FALSE;
-  }
+  set_error (
+      error, "%s is not a batch of tensors: put clipbatch in front.", gst_structure_get_name (s));
+  return FALSE;
 no_static:
-  {
-    set_error (error, "Tensors of format=%s say their sizes with each buffer, "
-        "but a network is made for clips of one size: use format=static.",
-        format);
-    return FALSE;
-  }
+  set_error (error,
+      "Tensors of format=%s say their sizes with each buffer, but a network is made for clips of "
+      "one size: use format=static.",
+      format);
+  return FALSE;
 other_number:
-  {
-    set_error (error, "num_tensors=%d, but a batch is two tensors, frames and "
-        "labels: batches come as " EXAMPLE ".", n);
-    return FALSE;
-  }
+  set_error (error,
+      "num_tensors=%d, but a batch is two tensors, frames and labels: batches come as " EXAMPLE ".",
+      n);
+  return FALSE;
 }
 
 gboolean
-tensor_layout_same_clips (const TensorLayout * a, const TensorLayout * b)
+tensor_layout_same_clips (const TensorLayout *a, const TensorLayout *b)
 {
-  return a->type == b->type && a->frames == b->frames
-      && a->height == b->height && a->width == b->width
-      && a->channels == b->channels && a->num_classes == b->num_classes;
+  return a->type == b->type && a->frames == b->frames && a->height == b->height
+      && a->width == b->width && a->channels == b->channels && a->num_classes == b->num_classes;
 }
 
 gchar *
-tensor_layout_describe (const TensorLayout * layout)
+tensor_layout_describe (const TensorLayout *layout)
 {
   guint i;
 
@@ -305,14 +283,13 @@ tensor_layout_describe (const TensorLayout * layout)
     if (video_types[i].type == layout->type)
       break;
 
-  return g_strdup_printf ("%s clips of %u frames of %ux%ux%u",
-      video_types[i].name, layout->frames, layout->width, layout->height,
-      layout->channels);
+  return g_strdup_printf ("%s clips of %u frames of %ux%ux%u", video_types[i].name, layout->frames,
+      layout->width, layout->height, layout->channels);
 }
 
 /* Index of the largest of a clip's `n` values; -1: not unique. */
 static gint64
-read_one_hot (const guint8 * data, guint n)
+read_one_hot (const guint8 *data, guint n)
 {
   gint64 best = -1;
   gfloat value, largest = 0;
@@ -332,8 +309,8 @@ read_one_hot (const guint8 * data, guint n)
 }
 
 gboolean
-tensor_layout_read_labels (const TensorLayout * layout, gconstpointer data,
-    guint num_classes, gint32 * out, guint * clip, GError ** error)
+tensor_layout_read_labels (const TensorLayout *layout, gconstpointer data, guint num_classes,
+    gint32 *out, guint *clip, GError **error)
 {
   const guint8 *from = data;
   gint64 label = -1;
@@ -351,8 +328,7 @@ tensor_layout_read_labels (const TensorLayout * layout, gconstpointer data,
         memcpy (&label, from + i * sizeof label, sizeof label);
         break;
       case TENSOR_LABELS_ONE_HOT:
-        label = read_one_hot (from + (gsize) i * layout->num_classes * 4,
-            layout->num_classes);
+        label = read_one_hot (from + (gsize) i * layout->num_classes * 4, layout->num_classes);
         if (label < 0)
           goto not_one_hot;
         break;
@@ -366,28 +342,24 @@ tensor_layout_read_labels (const TensorLayout * layout, gconstpointer data,
 
   /* ERRORS */
 not_one_hot:
-  {
-    set_error (error, "its one-hot label has no single largest value above 0");
-    return FALSE;
-  }
+  set_error (error, "its one-hot label has no single largest value above 0");
+  return FALSE;
 out_of_range:
-  {
-    if (label == -1)
-      set_error (error, "it has no label");
-    else
-      set_error (error, "its label is %" G_GINT64_FORMAT ", but there are %u "
-          "classes, 0 to %u", label, num_classes, num_classes - 1);
-    return FALSE;
-  }
+  if (label == -1)
+    set_error (error, "it has no label");
+  else
+    set_error (error, "its label is %" G_GINT64_FORMAT ", but there are %u classes, 0 to %u", label,
+        num_classes, num_classes - 1);
+  return FALSE;
 }
 
 void
-tensor_layout_answer_accept_caps (GstQuery * query)
+tensor_layout_answer_accept_caps (GstQuery *query)
 {
   GstCaps *caps;
 
   gst_query_parse_accept_caps (query, &caps);
-  gst_query_set_accept_caps_result (query, gst_caps_is_fixed (caps)
-      && gst_structure_has_name (gst_caps_get_structure (caps, 0),
-          "other/tensors"));
+  gst_query_set_accept_caps_result (query,
+      gst_caps_is_fixed (caps)
+          && gst_structure_has_name (gst_caps_get_structure (caps, 0), "other/tensors"));
 }

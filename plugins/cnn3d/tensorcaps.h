@@ -10,44 +10,41 @@
 typedef enum {
   TENSOR_LABELS_INT32,
   TENSOR_LABELS_INT64,
-  TENSOR_LABELS_ONE_HOT,        /* float32, num_classes a clip */
+  TENSOR_LABELS_ONE_HOT, /* float32, num_classes a clip */
 } TensorLabels;
 
 /* A batch of frames, (N, T, H, W, C), and its labels. Sizes are in bytes and
  * are checked for overflow. */
 typedef struct {
   Cnn3dType type;
-  gsize item_size;              /* of one element of the frames */
-  guint clips;                  /* N */
-  guint frames, height, width, channels;        /* of a clip */
+  gsize item_size;                       /* of one element of the frames */
+  guint clips;                           /* N */
+  guint frames, height, width, channels; /* of a clip */
   gsize clip_size;
-  gsize frames_size;            /* of the whole tensor */
+  gsize frames_size; /* of the whole tensor */
   TensorLabels labels;
-  guint num_classes;            /* of one-hot labels; 0: unknown */
+  guint num_classes; /* of one-hot labels; 0: unknown */
   gsize labels_size;
 } TensorLayout;
 
 /* Parses fixed caps. FALSE with a GST_STREAM_ERROR, readable by the user, if
  * they are not a batch of frames and labels. */
-gboolean tensor_layout_from_caps (TensorLayout * layout, const GstCaps * caps,
-    GError ** error);
+gboolean tensor_layout_from_caps (TensorLayout *layout, const GstCaps *caps, GError **error);
 
 /* Whether clips of both layouts have the same type and shape; N may differ. */
-gboolean tensor_layout_same_clips (const TensorLayout * a,
-    const TensorLayout * b);
+gboolean tensor_layout_same_clips (const TensorLayout *a, const TensorLayout *b);
 
 /* Such as "uint8 clips of 16 frames of 112x112x3"; free with g_free(). */
-gchar *tensor_layout_describe (const TensorLayout * layout);
+gchar *tensor_layout_describe (const TensorLayout *layout);
 
 /* Reads class numbers from a label tensor of layout->labels_size bytes, of any
  * alignment, to out[0..clips-1]. Valid labels are 0 to num_classes - 1. FALSE
  * with a GST_STREAM_ERROR; *clip is the index in the batch. */
-gboolean tensor_layout_read_labels (const TensorLayout * layout,
-    gconstpointer data, guint num_classes, gint32 * out, guint * clip,
-    GError ** error);
+gboolean tensor_layout_read_labels (const TensorLayout *layout, gconstpointer data,
+    guint num_classes, gint32 *out, guint *clip, GError **error);
 
 /* Accepts any tensors in ACCEPT_CAPS. Those that do not fit are refused in the
  * CAPS event, with an error that says why. */
-void tensor_layout_answer_accept_caps (GstQuery * query);
+void tensor_layout_answer_accept_caps (GstQuery *query);
 
 #endif

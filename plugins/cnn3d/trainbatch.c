@@ -6,16 +6,15 @@
 #include "trainreport.h"
 
 /* What is read of a batch after its frames and labels. */
-typedef struct
-{
+typedef struct {
   const guint8 *frames;
   const gint32 *labels;
   guint clips;
-  guint64 end;                  /* position after the batch */
+  guint64 end; /* position after the batch */
 } Batch;
 
 gboolean
-train_run_save (TrainRun * self, gboolean best)
+train_run_save (TrainRun *self, gboolean best)
 {
   GError *error = NULL;
   gchar *path = NULL;
@@ -30,19 +29,16 @@ train_run_save (TrainRun * self, gboolean best)
 
   /* ERRORS */
 failed:
-  {
-    /* on the way to NULL the bus is no longer read */
-    if (self->progress)
-      progress_note (self->progress, "The checkpoint could not be saved: %s",
-          error->message);
-    train_run_fail (self, error, "The checkpoint could not be saved");
-    return FALSE;
-  }
+  /* on the way to NULL the bus is no longer read */
+  if (self->progress)
+    progress_note (self->progress, "The checkpoint could not be saved: %s", error->message);
+  train_run_fail (self, error, "The checkpoint could not be saved");
+  return FALSE;
 }
 
 /* Reports a finished batch. It is logged before a checkpoint contains it. */
 static gboolean
-take_progress (TrainRun * self, const Cnn3dProgress * progress, guint clips)
+take_progress (TrainRun *self, const Cnn3dProgress *progress, guint clips)
 {
   if (!progress->ready)
     return TRUE;
@@ -53,7 +49,7 @@ take_progress (TrainRun * self, const Cnn3dProgress * progress, guint clips)
 }
 
 gboolean
-train_run_collect (TrainRun * self)
+train_run_collect (TrainRun *self)
 {
   Cnn3dProgress progress;
   GError *error = NULL;
@@ -73,15 +69,13 @@ train_run_collect (TrainRun * self)
 /* Runs a batch, in parts if it is larger than the trainer's: a validation pass
  * may have larger batches than the training passes. */
 static void
-run_batch (TrainRun * self, const Batch * from)
+run_batch (TrainRun *self, const Batch *from)
 {
   guint done = 0;
 
   while (done < from->clips) {
     Cnn3dBatch batch = { from->frames + done * self->stream.layout.clip_size,
-      self->stream.layout.type, from->labels + done,
-      MIN (from->clips - done, self->max_clips), 0
-    };
+      self->stream.layout.type, from->labels + done, MIN (from->clips - done, self->max_clips), 0 };
     Cnn3dProgress progress;
     GError *error = NULL;
 
@@ -110,7 +104,7 @@ run_batch (TrainRun * self, const Batch * from)
 /* Runs a mapped batch: reads its labels, skips clips that were trained on
  * before a resume, and runs the rest. */
 static void
-take (TrainRun * self, GstBuffer * buffer, const TensorBatch * mapped)
+take (TrainRun *self, GstBuffer *buffer, const TensorBatch *mapped)
 {
   Batch batch = { mapped->frames.data, self->labels, self->stream.layout.clips, 0 };
   guint8 *aligned = NULL;
@@ -126,8 +120,8 @@ take (TrainRun * self, GstBuffer * buffer, const TensorBatch * mapped)
   if (batch.clips > self->max_clips)
     self->labels = g_renew (gint32, self->labels, batch.clips);
   batch.labels = self->labels;
-  if (!tensor_layout_read_labels (&self->stream.layout, mapped->labels.data,
-          self->classes.n, self->labels, &clip, &error))
+  if (!tensor_layout_read_labels (
+          &self->stream.layout, mapped->labels.data, self->classes.n, self->labels, &clip, &error))
     goto bad_label;
 
   if (self->resume.state == RESUME_PASSING) {
@@ -144,8 +138,7 @@ take (TrainRun * self, GstBuffer * buffer, const TensorBatch * mapped)
   }
   /* a part of a larger memory may be unaligned, numbers may not */
   if ((guintptr) batch.frames % self->stream.layout.item_size)
-    batch.frames = aligned =
-        g_memdup2 (batch.frames, batch.clips * self->stream.layout.clip_size);
+    batch.frames = aligned = g_memdup2 (batch.frames, batch.clips * self->stream.layout.clip_size);
   run_batch (self, &batch);
   g_free (aligned);
 
@@ -153,19 +146,19 @@ take (TrainRun * self, GstBuffer * buffer, const TensorBatch * mapped)
 
   /* ERRORS */
 bad_label:
-  {
-    name = tensor_batch_clip_name (buffer, clip, begin);
-    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
-            GST_STREAM_ERROR_FORMAT, "%s cannot be trained on: %s. Correct the "
-            "label, or set num-classes.", name, error->message), NULL);
-    g_free (name);
-    g_error_free (error);
-    return;
-  }
+  name = tensor_batch_clip_name (buffer, clip, begin);
+  train_run_fail (self,
+      g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+          "%s cannot be trained on: %s. Correct the label, or set num-classes.", name,
+          error->message),
+      NULL);
+  g_free (name);
+  g_error_free (error);
+  return;
 }
 
 void
-train_run_take (TrainRun * self, GstBuffer * buffer)
+train_run_take (TrainRun *self, GstBuffer *buffer)
 {
   TensorBatch batch;
   GError *error = NULL;

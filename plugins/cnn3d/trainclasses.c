@@ -7,20 +7,19 @@
 
 /* Checks that class names are unique. FALSE if not; an error is posted. */
 static gboolean
-names_differ (TrainRun * self)
+names_differ (TrainRun *self)
 {
   guint first, second;
   gchar *shown;
 
-  if (!self->classes.names || !cnn3d_class_names_repeat ((const gchar * const *)
-          self->classes.names, &first, &second))
+  if (!self->classes.names
+      || !cnn3d_class_names_repeat ((const gchar *const *) self->classes.names, &first, &second))
     return TRUE;
 
   /* ERRORS */
   shown = cnn3d_escape (self->classes.names[first], FALSE);
   GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-      ("Upstream has two classes '%s': give each class a unique name.",
-          shown), (NULL));
+      ("Upstream has two classes '%s': give each class a unique name.", shown), (NULL));
   g_free (shown);
 
   return FALSE;
@@ -29,7 +28,7 @@ names_differ (TrainRun * self)
 /* Warns that the network has more classes than upstream, which has `there` of
  * them, and gives the rest empty names. */
 static void
-leave_unnamed (TrainRun * self, guint there)
+leave_unnamed (TrainRun *self, guint there)
 {
   const guint n = self->classes.n;
   guint i;
@@ -41,20 +40,21 @@ leave_unnamed (TrainRun * self, guint there)
     self->classes.names[n] = NULL;
   }
   GST_ELEMENT_WARNING (self->element, RESOURCE, SETTINGS,
-      ("num-classes is %u, but upstream has %u classes: the network gets %u "
-          "outputs that have no name and no clips. Set num-classes to 0 to "
-          "take upstream's classes.", n, there, n - there), (NULL));
+      ("num-classes is %u, but upstream has %u classes: the network gets %u outputs that have no "
+       "name and no clips. Set num-classes to 0 to take upstream's classes.",
+          n, there, n - there),
+      (NULL));
 }
 
 /* FALSE on failure; an error is posted. */
 static gboolean
-find_weights (TrainRun * self)
+find_weights (TrainRun *self)
 {
   GError *error = NULL;
 
   g_clear_pointer (&self->classes.weights, g_free);
-  self->classes.weights = class_weights_new (self->settings.class_weights,
-      self->classes.n, self->classes.clips, self->classes.named, &error);
+  self->classes.weights = class_weights_new (self->settings.class_weights, self->classes.n,
+      self->classes.clips, self->classes.named, &error);
   if (!error)
     return TRUE;
 
@@ -65,7 +65,7 @@ find_weights (TrainRun * self)
 }
 
 gboolean
-train_run_take_classes (TrainRun * self, GstEvent * event)
+train_run_take_classes (TrainRun *self, GstEvent *event)
 {
   gchar **classes;
 
@@ -84,7 +84,7 @@ train_run_take_classes (TrainRun * self, GstEvent * event)
 }
 
 void
-train_run_clear_classes (TrainRun * self)
+train_run_clear_classes (TrainRun *self)
 {
   g_clear_pointer (&self->classes.names, g_strfreev);
   g_clear_pointer (&self->classes.clips, g_free);
@@ -92,7 +92,7 @@ train_run_clear_classes (TrainRun * self)
 }
 
 gboolean
-train_run_find_classes (TrainRun * self)
+train_run_find_classes (TrainRun *self)
 {
   guint names = self->classes.names ? g_strv_length (self->classes.names) : 0;
   const guint there = names ? names : self->stream.layout.num_classes;
@@ -120,32 +120,26 @@ train_run_find_classes (TrainRun * self)
 
   /* ERRORS */
 unknown:
-  {
-    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-        ("Upstream does not say how many classes there are: set num-classes, "
-            "or take the clips from clipsrc."), (NULL));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
+      ("Upstream does not say how many classes there are: set num-classes, or take the clips from "
+       "clipsrc."),
+      (NULL));
+  return FALSE;
 too_few:
-  {
-    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-        ("num-classes is %u, but upstream has %u classes: set it to 0 to take "
-            "them all, or take fewer classes upstream.", n, names), (NULL));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
+      ("num-classes is %u, but upstream has %u classes: set it to 0 to take them all, or take "
+       "fewer classes upstream.",
+          n, names),
+      (NULL));
+  return FALSE;
 one_hot:
-  {
-    GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-        ("One-hot labels are of %u classes, but the network is to have %u: set "
-            "num-classes to %u.", self->stream.layout.num_classes, n,
-            self->stream.layout.num_classes), (NULL));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
+      ("One-hot labels are of %u classes, but the network is to have %u: set num-classes to %u.",
+          self->stream.layout.num_classes, n, self->stream.layout.num_classes),
+      (NULL));
+  return FALSE;
 one_class:
-  {
-    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("Upstream has only one class: training needs at least two."),
-        (NULL));
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+      ("Upstream has only one class: training needs at least two."), (NULL));
+  return FALSE;
 }

@@ -14,17 +14,16 @@ GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 
 /* Reports a skipped clip, or the summary of all. */
 static void
-report_line (TrainRun * self, const gchar * text)
+report_line (TrainRun *self, const gchar *text)
 {
   if (self->progress)
     progress_note (self->progress, "%s", text);
   else
-    element_report_warning (self->element, GST_RESOURCE_ERROR,
-        GST_RESOURCE_ERROR_READ, text);
+    element_report_warning (self->element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ, text);
 }
 
 static void
-sum_up_skipped (TrainRun * self)
+sum_up_skipped (TrainRun *self)
 {
   const TrainSkips *skips = &self->skips;
   GString *text = g_string_new ("skipped: ");
@@ -46,8 +45,8 @@ sum_up_skipped (TrainRun * self)
     for (i = 0; i < skips->n_named; i++)
       g_string_append_printf (text, "; %s", skips->named[i]);
     if (self->settings.log_dir)
-      g_string_append_printf (text, "; all of them are in %s"
-          G_DIR_SEPARATOR_S "log.jsonl", self->settings.log_dir);
+      g_string_append_printf (
+          text, "; all of them are in %s" G_DIR_SEPARATOR_S "log.jsonl", self->settings.log_dir);
     else
       g_string_append (text, "; with log-dir, log.jsonl has all of them");
     report_line (self, text->str);
@@ -59,10 +58,9 @@ sum_up_skipped (TrainRun * self)
 }
 
 static void
-report_best (TrainRun * self)
+report_best (TrainRun *self)
 {
-  const gboolean kept = self->settings.checkpoint_dir
-      && self->settings.save_top_k > 0;
+  const gboolean kept = self->settings.checkpoint_dir && self->settings.save_top_k > 0;
   GString *text = g_string_new (NULL);
   Cnn3dBest best;
 
@@ -70,18 +68,18 @@ report_best (TrainRun * self)
   if (best.known) {
     const gchar *prefix = best.validated ? "val-" : "";
 
-    g_string_printf (text, "best: epoch %u  %sloss %.4g  %saccuracy %.1f %%",
-        best.epoch + 1, prefix, best.loss, prefix, 100 * best.accuracy);
+    g_string_printf (text, "best: epoch %u  %sloss %.4g  %saccuracy %.1f %%", best.epoch + 1,
+        prefix, best.loss, prefix, 100 * best.accuracy);
     if (kept)
-      g_string_append_printf (text, "  %s" G_DIR_SEPARATOR_S
-          "best.safetensors", self->settings.checkpoint_dir);
+      g_string_append_printf (
+          text, "  %s" G_DIR_SEPARATOR_S "best.safetensors", self->settings.checkpoint_dir);
     progress_note (self->progress, "%s", text->str);
   }
   g_string_free (text, TRUE);
 }
 
 static void
-report_place (TrainRun * self)
+report_place (TrainRun *self)
 {
   GString *text = g_string_new (NULL);
   const gchar *dir = self->settings.checkpoint_dir;
@@ -92,22 +90,20 @@ report_place (TrainRun * self)
   if (at.step == 0)
     g_string_append (text, "before the first step");
   else if (!at.training)
-    g_string_append_printf (text, "at epoch %u, before its validation",
-        at.epoch + 1);
+    g_string_append_printf (text, "at epoch %u, before its validation", at.epoch + 1);
   else if (at.clip == 0 && at.epoch > 0)
     g_string_append_printf (text, "at the end of epoch %u", at.epoch);
   else
-    g_string_append_printf (text, "at epoch %u, clip %" G_GUINT64_FORMAT,
-        at.epoch + 1, at.clip);
+    g_string_append_printf (text, "at epoch %u, clip %" G_GUINT64_FORMAT, at.epoch + 1, at.clip);
   if (at.clip > 0 && at.clips > 0)
     g_string_append_printf (text, " of %" G_GUINT64_FORMAT, at.clips);
   if (dir && at.step)
-    g_string_append_printf (text, ": %s", self->settings.resume ==
-        CNN3D_RESUME_NEVER ? "with resume=auto the same line resumes there" :
-        "the same line resumes");
+    g_string_append_printf (text, ": %s",
+        self->settings.resume == CNN3D_RESUME_NEVER ? "with resume=auto the same line resumes there"
+                                                    : "the same line resumes");
   else
-    g_string_append_printf (text, ": nothing is saved%s", dir ? "" :
-        ", as checkpoint-dir is not set");
+    g_string_append_printf (
+        text, ": nothing is saved%s", dir ? "" : ", as checkpoint-dir is not set");
   progress_note (self->progress, "%s", text->str);
   g_string_free (text, TRUE);
 }
@@ -115,7 +111,7 @@ report_place (TrainRun * self)
 /* Reports the end of a run once: skipped clips, the best epoch and, unless the
  * run is complete, where it resumes. */
 static void
-report_end (TrainRun * self, gboolean complete)
+report_end (TrainRun *self, gboolean complete)
 {
   if (self->end.reported || !self->trainer)
     return;
@@ -131,58 +127,59 @@ report_end (TrainRun * self, gboolean complete)
 /* --- passes --- */
 
 static const gchar *
-kind (const TrainRun * self)
+kind (const TrainRun *self)
 {
   return self->pass.training ? "training" : "validation";
 }
 
 /* Reports a pass without a batch. delivered: clips that clipsrc sent. */
 static void
-fail_empty (TrainRun * self, guint64 delivered)
+fail_empty (TrainRun *self, guint64 delivered)
 {
   const guint batch = self->stream.layout.clips;
   const gchar *reason = train_skips_reason (&self->skips);
   GString *text = g_string_new (NULL);
 
-  g_string_append_printf (text, self->pass.training ?
-      "No training step in epoch %u: " : "No validation in epoch %u: ",
+  g_string_append_printf (text,
+      self->pass.training ? "No training step in epoch %u: " : "No validation in epoch %u: ",
       self->pass.epoch + 1);
   if (delivered == 0 || self->skips.pass.skipped >= self->skips.pass.clips)
-    g_string_append_printf (text, "all %" G_GUINT64_FORMAT " %s clips were "
-        "skipped; mostly: %s. Repair the files or correct their paths.",
-        self->skips.pass.skipped, kind (self), reason ? reason :
-        "none came");
+    g_string_append_printf (text,
+        "all %" G_GUINT64_FORMAT
+        " %s clips were skipped; mostly: %s. Repair the files or correct their paths.",
+        self->skips.pass.skipped, kind (self), reason ? reason : "none came");
   else
-    g_string_append_printf (text, "of %" G_GUINT64_FORMAT " %s clips %"
-        G_GUINT64_FORMAT " came, but no batch of %u was full, and clipbatch "
-        "drop-last=true drops the rest. Set batch-size to %" G_GUINT64_FORMAT
-        " or less, or drop-last=false.", self->pass.clips, kind (self),
-        delivered, batch, MIN (delivered, batch));
-  train_run_fail (self, g_error_new_literal (GST_STREAM_ERROR,
-          GST_STREAM_ERROR_FAILED, text->str), NULL);
+    g_string_append_printf (text,
+        "of %" G_GUINT64_FORMAT " %s clips %" G_GUINT64_FORMAT
+        " came, but no batch of %u was full, and clipbatch drop-last=true drops the rest. Set "
+        "batch-size to %" G_GUINT64_FORMAT " or less, or drop-last=false.",
+        self->pass.clips, kind (self), delivered, batch, MIN (delivered, batch));
+  train_run_fail (
+      self, g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, text->str), NULL);
   g_string_free (text, TRUE);
 }
 
 static void
-fail_skipped (TrainRun * self)
+fail_skipped (TrainRun *self)
 {
   gchar *count = train_skips_describe (&self->skips.pass, self->pass.training);
   const gchar *reason = train_skips_reason (&self->skips);
   const gchar *first = self->skips.named[0];
 
   /* clips skipped before a resume were named by the earlier process */
-  train_run_fail (self, g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-          "%s of epoch %u were skipped, more than max-skipped=%g allows; "
-          "mostly: %s. The first: %s. Repair the files or correct their paths; "
-          "max-skipped=1 trains on what is left.", count, self->pass.epoch + 1,
-          self->settings.max_skipped, reason ? reason : "before this resume",
-          first ? first : "before this resume"), NULL);
+  train_run_fail (self,
+      g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+          "%s of epoch %u were skipped, more than max-skipped=%g allows; mostly: %s. The first: "
+          "%s. Repair the files or correct their paths; max-skipped=1 trains on what is left.",
+          count, self->pass.epoch + 1, self->settings.max_skipped,
+          reason ? reason : "before this resume", first ? first : "before this resume"),
+      NULL);
   g_free (count);
 }
 
 /* Whether the pass has a result. */
 static gboolean
-check_pass (TrainRun * self, const GstClipEpochDone * done)
+check_pass (TrainRun *self, const GstClipEpochDone *done)
 {
   const TrainSkipsCount *count = &self->skips.pass;
 
@@ -205,7 +202,7 @@ check_pass (TrainRun * self, const GstClipEpochDone * done)
 /* The first pass that skipped clips names the first one, later passes only
  * count. */
 static void
-report_skipped (TrainRun * self)
+report_skipped (TrainRun *self)
 {
   const TrainSkipsCount *count = &self->skips.pass;
   gchar *text;
@@ -222,48 +219,49 @@ report_skipped (TrainRun * self)
   self->skips.reported = TRUE;
   text = train_skips_describe (count, self->pass.training);
   if (self->progress)
-    progress_note (self->progress, "%s of epoch %u were skipped; the first: %s",
-        text, self->pass.epoch + 1, self->skips.named[0]);
+    progress_note (self->progress, "%s of epoch %u were skipped; the first: %s", text,
+        self->pass.epoch + 1, self->skips.named[0]);
   g_free (text);
 }
 
 static gboolean
-is_last (TrainRun * self, const Cnn3dPassResult * result)
+is_last (TrainRun *self, const Cnn3dPassResult *result)
 {
-  return result->epoch_complete && (self->pass.epochs == 0 ?
-      !self->stream.announced : result->epoch + 1 >= self->pass.epochs);
+  return result->epoch_complete
+      && (self->pass.epochs == 0 ? !self->stream.announced
+                                 : result->epoch + 1 >= self->pass.epochs);
 }
 
 static void
-watch (TrainRun * self, const Cnn3dPassResult * result)
+watch (TrainRun *self, const Cnn3dPassResult *result)
 {
-  gchar *text = train_watch_pass (&self->watch, result,
-      (const gchar * const *) self->classes.names, self->classes.n,
-      is_last (self, result) || result->stop);
+  gchar *text = train_watch_pass (&self->watch, result, (const gchar *const *) self->classes.names,
+      self->classes.n, is_last (self, result) || result->stop);
 
   if (!text)
     return;
-  element_report_warning (self->element, GST_STREAM_ERROR,
-      GST_STREAM_ERROR_FAILED, text);
+  element_report_warning (self->element, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, text);
   train_log_warning (self->log, text);
   g_free (text);
 }
 
 static void
-end_epoch (TrainRun * self)
+end_epoch (TrainRun *self)
 {
   if (!self->progress)
     return;
-  self->meter.line.seconds = (g_get_monotonic_time () - self->meter.epoch_began)
-      / (gdouble) G_USEC_PER_SEC;
+  self->meter.line.seconds =
+      (g_get_monotonic_time () - self->meter.epoch_began) / (gdouble) G_USEC_PER_SEC;
   progress_epoch (self->progress, &self->meter.line);
 }
 
 void
-train_run_end_pass (TrainRun * self, const GstClipEpochDone * done)
+train_run_end_pass (TrainRun *self, const GstClipEpochDone *done)
 {
   const guint64 position = done ? done->position : self->at.position;
-  Cnn3dPassResult result = { 0, };
+  Cnn3dPassResult result = {
+    0,
+  };
   GError *error = NULL;
 
   self->at.open = FALSE;
@@ -284,11 +282,10 @@ train_run_end_pass (TrainRun * self, const GstClipEpochDone * done)
   self->end.finished = is_last (self, &result);
 
   if (result.stop) {
-    GST_INFO_OBJECT (self->element, "no better for %d epochs",
-        self->settings.patience);
+    GST_INFO_OBJECT (self->element, "no better for %d epochs", self->settings.patience);
     if (self->progress)
-      progress_note (self->progress, "stopped: no improvement for %d epochs",
-          self->settings.patience);
+      progress_note (
+          self->progress, "stopped: no improvement for %d epochs", self->settings.patience);
     report_end (self, TRUE);
     train_report_finished (self->element, self->log, result.epoch, "patience");
     self->end.stopped = TRUE;
@@ -299,15 +296,14 @@ train_run_end_pass (TrainRun * self, const GstClipEpochDone * done)
 
 /* Saves what is not saved yet, unless training diverged. */
 static void
-save (TrainRun * self)
+save (TrainRun *self)
 {
-  if (self->trainer && !self->end.diverged && !self->at.worthless
-      && train_run_collect (self))
+  if (self->trainer && !self->end.diverged && !self->at.worthless && train_run_collect (self))
     train_run_save (self, FALSE);
 }
 
 void
-train_run_end_complete (TrainRun * self)
+train_run_end_complete (TrainRun *self)
 {
   const guint asked = self->stream.announced ? self->pass.epochs : 0;
   gchar *counts = g_strdup ("");
@@ -317,24 +313,23 @@ train_run_end_complete (TrainRun * self)
     cnn3d_trainer_get_saved_at (self->trainer, &at);
     g_free (counts);
     counts = g_strdup_printf (": %u %s done, %u %s asked for", at.epoch,
-        at.epoch == 1 ? "epoch is" : "epochs are", asked,
-        asked == 1 ? "was" : "were");
+        at.epoch == 1 ? "epoch is" : "epochs are", asked, asked == 1 ? "was" : "were");
   }
-  element_report_info (self->element, "Training is complete already%s. Raise "
-      "the number of epochs to continue, or set resume=never to start over.",
+  element_report_info (self->element,
+      "Training is complete already%s. Raise the number of epochs to continue, or set resume=never "
+      "to start over.",
       counts);
   if (self->progress)
     progress_note (self->progress, "training is complete%s", counts);
   g_free (counts);
   report_end (self, TRUE);
-  train_report_finished (self->element, self->log, self->metrics->epoch,
-      "complete");
+  train_report_finished (self->element, self->log, self->metrics->epoch, "complete");
   self->resume.state = RESUME_DONE;
   self->end.stopped = TRUE;
 }
 
 void
-train_run_stop (TrainRun * self)
+train_run_stop (TrainRun *self)
 {
   save (self);
   report_end (self, self->end.finished || self->end.stopped);
@@ -343,7 +338,7 @@ train_run_stop (TrainRun * self)
 /* Whether a source of clips was stopped in mid-pass: it announces the end of
  * each pass. */
 static gboolean
-is_stopped (TrainRun * self)
+is_stopped (TrainRun *self)
 {
   return self->stream.data && (self->at.open || !self->stream.announced);
 }
@@ -351,11 +346,14 @@ is_stopped (TrainRun * self)
 /* A run without a single step has failed, however the stream ended. A run that
  * was stopped within its first step has already reported that. */
 static gboolean
-check_steps (TrainRun * self)
+check_steps (TrainRun *self)
 {
-  const gboolean cut = self->trainer ? self->stream.announced && self->at.open
-      && self->pass.training : is_stopped (self);
-  Cnn3dRunMark mark = { 0, };
+  const gboolean cut = self->trainer
+      ? self->stream.announced && self->at.open && self->pass.training
+      : is_stopped (self);
+  Cnn3dRunMark mark = {
+    0,
+  };
   GError *error = NULL;
 
   if (self->trainer)
@@ -366,23 +364,21 @@ check_steps (TrainRun * self)
     return TRUE;
 
   if (cut)
-    element_report_warning (self->element, GST_STREAM_ERROR,
-        GST_STREAM_ERROR_FAILED, "Training was stopped before its first step: "
-        "nothing was trained.");
+    element_report_warning (self->element, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+        "Training was stopped before its first step: nothing was trained.");
   else if (!self->trainer)
     error = g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-        "The stream ended before its first batch: nothing was trained. See "
-        "that clips come from upstream.");
+        "The stream ended before its first batch: nothing was trained. See that clips come from "
+        "upstream.");
   else if (mark.steps_skipped > 0)
     error = g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
         "No training step: the gradients of every step (%" G_GUINT64_FORMAT
-        " in all) overflowed, with a loss scale of %g at last. Train for "
-        "longer, lower lr, or set precision=bf16-mixed or 32.", mark.steps_skipped,
-        self->metrics->loss_scale);
+        " in all) overflowed, with a loss scale of %g at last. Train for longer, lower lr, or set "
+        "precision=bf16-mixed or 32.",
+        mark.steps_skipped, self->metrics->loss_scale);
   else
     error = g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-        "No training step: no clip to train on came. With clipsrc, "
-        "passes=all has training clips.");
+        "No training step: no clip to train on came. With clipsrc, passes=all has training clips.");
   if (error)
     train_run_fail (self, error, NULL);
 
@@ -390,7 +386,7 @@ check_steps (TrainRun * self)
 }
 
 void
-train_run_end (TrainRun * self)
+train_run_end (TrainRun *self)
 {
   gboolean reached = self->at.position >= self->resume.position;
 
@@ -402,21 +398,20 @@ train_run_end (TrainRun * self)
   if (self->flow != GST_FLOW_OK)
     return;
 
-  if (self->resume.state == RESUME_SOUGHT
-      || (self->resume.state == RESUME_PASSING && reached)) {
+  if (self->resume.state == RESUME_SOUGHT || (self->resume.state == RESUME_PASSING && reached)) {
     train_run_end_complete (self);
-  } else if ((self->resume.state == RESUME_PASSING
-          || self->resume.state == RESUME_SEEKING) && is_stopped (self)) {
-    element_report_warning (self->element, GST_STREAM_ERROR,
-        GST_STREAM_ERROR_FAILED, "The stream was stopped before training "
-        "resumed: the checkpoint is as it was.");
+  } else if ((self->resume.state == RESUME_PASSING || self->resume.state == RESUME_SEEKING)
+      && is_stopped (self)) {
+    element_report_warning (self->element, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+        "The stream was stopped before training resumed: the checkpoint is as it was.");
   } else if (self->resume.state == RESUME_PASSING || self->resume.state == RESUME_SEEKING) {
-    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
-            GST_STREAM_ERROR_FAILED, "The stream ended at clip %"
-            G_GUINT64_FORMAT ", before clip %" G_GUINT64_FORMAT " where "
-            "training was to resume: use the same clips as before, or set "
-            "resume=never to start over.", self->at.position,
-            self->resume.position), NULL);
+    train_run_fail (self,
+        g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+            "The stream ended at clip %" G_GUINT64_FORMAT ", before clip %" G_GUINT64_FORMAT
+            " where training was to resume: use the same clips as before, or set resume=never to "
+            "start over.",
+            self->at.position, self->resume.position),
+        NULL);
   } else if (check_steps (self)) {
     report_end (self, self->end.finished);
     train_log_finished (self->log, "eos");

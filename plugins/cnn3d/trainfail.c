@@ -7,12 +7,11 @@
 GST_DEBUG_CATEGORY (cnn3d_train_debug);
 
 void
-train_run_fail (TrainRun * self, GError * error, const gchar * about)
+train_run_fail (TrainRun *self, GError *error, const gchar *about)
 {
   element_report_error (self->element, error, about);
   train_log_error (self->log, error, about);
-  if (g_error_matches (error, CNN3D_SESSION_ERROR,
-          CNN3D_SESSION_ERROR_DIVERGED))
+  if (g_error_matches (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DIVERGED))
     self->end.diverged = TRUE;
   self->flow = GST_FLOW_ERROR;
   g_error_free (error);

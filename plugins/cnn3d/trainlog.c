@@ -4,20 +4,19 @@
 
 #include "src/escape.h"
 
-struct _TrainLog
-{
+struct _TrainLog {
   GstElement *element;
   Progress *progress;
   Cnn3dRunLog *log;
-  Cnn3dTrainer *trainer;        /* from train_log_begin() on */
+  Cnn3dTrainer *trainer; /* from train_log_begin() on */
   gchar *dir;
   guint every_steps;
-  guint histogram_epochs;       /* 0: none */
+  guint histogram_epochs; /* 0: none */
 };
 
 TrainLog *
-train_log_new (GstElement * element, const TrainSettings * settings,
-    Progress * progress, GError ** error)
+train_log_new (
+    GstElement *element, const TrainSettings *settings, Progress *progress, GError **error)
 {
   Cnn3dRunLog *log;
   TrainLog *self;
@@ -39,7 +38,7 @@ train_log_new (GstElement * element, const TrainSettings * settings,
 }
 
 void
-train_log_free (TrainLog ** log)
+train_log_free (TrainLog **log)
 {
   TrainLog *self = *log;
 
@@ -53,7 +52,7 @@ train_log_free (TrainLog ** log)
 
 /* Called after each record: warns once if one was lost. */
 static void
-report_trouble (TrainLog * self)
+report_trouble (TrainLog *self)
 {
   GError *error = cnn3d_run_log_take_error (self->log);
   gchar *shown, *dir;
@@ -63,9 +62,8 @@ report_trouble (TrainLog * self)
   shown = cnn3d_escape (error->message, FALSE);
   dir = cnn3d_escape (self->dir, FALSE);
   GST_ELEMENT_WARNING (self->element, RESOURCE, WRITE,
-      ("The log in %s has gaps: %s. Training continues; this is reported once.",
-          dir, shown), ("%s %d", g_quark_to_string (error->domain),
-          error->code));
+      ("The log in %s has gaps: %s. Training continues; this is reported once.", dir, shown),
+      ("%s %d", g_quark_to_string (error->domain), error->code));
   if (self->progress)
     progress_note (self->progress, "the log has gaps: %s", error->message);
   g_free (dir);
@@ -74,9 +72,8 @@ report_trouble (TrainLog * self)
 }
 
 gboolean
-train_log_begin (TrainLog * self, Cnn3dTrainer * trainer,
-    const Cnn3dTrainerParams * params, guint batch, guint epochs,
-    const Cnn3dRunMark * mark, GError ** error)
+train_log_begin (TrainLog *self, Cnn3dTrainer *trainer, const Cnn3dTrainerParams *params,
+    guint batch, guint epochs, const Cnn3dRunMark *mark, GError **error)
 {
   if (!self)
     return TRUE;
@@ -90,8 +87,8 @@ train_log_begin (TrainLog * self, Cnn3dTrainer * trainer,
 }
 
 void
-train_log_step (TrainLog * self, const Cnn3dProgress * progress,
-    gdouble clips_per_second, guint64 memory, guint64 budget)
+train_log_step (TrainLog *self, const Cnn3dProgress *progress, gdouble clips_per_second,
+    guint64 memory, guint64 budget)
 {
   if (!self || progress->step % self->every_steps)
     return;
@@ -100,13 +97,12 @@ train_log_step (TrainLog * self, const Cnn3dProgress * progress,
 }
 
 void
-train_log_pass (TrainLog * self, const Cnn3dPassResult * result,
-    gdouble seconds, gdouble lr, gdouble clips_per_second, guint64 memory)
+train_log_pass (TrainLog *self, const Cnn3dPassResult *result, gdouble seconds, gdouble lr,
+    gdouble clips_per_second, guint64 memory)
 {
   if (!self)
     return;
-  cnn3d_run_log_pass (self->log, result, seconds, lr, clips_per_second,
-      memory);
+  cnn3d_run_log_pass (self->log, result, seconds, lr, clips_per_second, memory);
   if (result->epoch_complete && self->histogram_epochs
       && (result->epoch + 1) % self->histogram_epochs == 0)
     cnn3d_run_log_weights (self->log, self->trainer, result->last.step);
@@ -114,7 +110,7 @@ train_log_pass (TrainLog * self, const Cnn3dPassResult * result,
 }
 
 void
-train_log_checkpoint (TrainLog * self, const gchar * path, gboolean best)
+train_log_checkpoint (TrainLog *self, const gchar *path, gboolean best)
 {
   if (!self)
     return;
@@ -123,17 +119,16 @@ train_log_checkpoint (TrainLog * self, const gchar * path, gboolean best)
 }
 
 void
-train_log_skipped (TrainLog * self, const GstClipSkipped * skipped)
+train_log_skipped (TrainLog *self, const GstClipSkipped *skipped)
 {
   if (!self)
     return;
-  cnn3d_run_log_skipped (self->log, skipped->path, skipped->reason,
-      skipped->clip, skipped->epoch);
+  cnn3d_run_log_skipped (self->log, skipped->path, skipped->reason, skipped->clip, skipped->epoch);
   report_trouble (self);
 }
 
 void
-train_log_warning (TrainLog * self, const gchar * message)
+train_log_warning (TrainLog *self, const gchar *message)
 {
   if (!self)
     return;
@@ -142,21 +137,20 @@ train_log_warning (TrainLog * self, const gchar * message)
 }
 
 void
-train_log_error (TrainLog * self, const GError * error, const gchar * about)
+train_log_error (TrainLog *self, const GError *error, const gchar *about)
 {
   gchar *text;
 
   if (!self)
     return;
-  text = g_strconcat (about ? about : "", about ? ": " : "", error->message,
-      NULL);
+  text = g_strconcat (about ? about : "", about ? ": " : "", error->message, NULL);
   cnn3d_run_log_error (self->log, text);
   g_free (text);
   report_trouble (self);
 }
 
 void
-train_log_finished (TrainLog * self, const gchar * reason)
+train_log_finished (TrainLog *self, const gchar *reason)
 {
   if (!self)
     return;

@@ -14,7 +14,7 @@
 #define WARN_SHARE 0.9
 
 void
-train_run_measure_from (TrainRun * self, guint64 position)
+train_run_measure_from (TrainRun *self, guint64 position)
 {
   const GstClipEpoch *e = &self->pass;
   TrainMeter *m = &self->meter;
@@ -23,9 +23,8 @@ train_run_measure_from (TrainRun * self, guint64 position)
   m->pass_clips = m->under_way = 0;
   if (e->training || e->epoch != m->line.epoch || !m->epoch_began) {
     m->epoch_began = m->pass_began;
-    m->line = (ProgressEpoch) {
-    e->epoch, e->epochs, NAN, NAN, NAN, NAN, m->lr, 0, m->device_memory, 0, 0,
-          0};
+    m->line = (ProgressEpoch) { e->epoch, e->epochs, NAN, NAN, NAN, NAN, m->lr, 0, m->device_memory,
+      0, 0, 0 };
   }
   GST_OBJECT_LOCK (self->element);
   self->metrics->epoch = e->epoch;
@@ -35,17 +34,18 @@ train_run_measure_from (TrainRun * self, guint64 position)
 
 /* Called with the object lock held. */
 static void
-take_scale (TrainRun * self, const Cnn3dProgress * progress)
+take_scale (TrainRun *self, const Cnn3dProgress *progress)
 {
   self->metrics->loss_scale = progress->loss_scale;
   self->metrics->steps_skipped = progress->steps_skipped;
   self->meter.line.steps_skipped = progress->steps_skipped;
-  self->meter.line.loss_scale = cnn3d_trainer_precision (self->trainer)
-      == CNN3D_PRECISION_16_MIXED ? progress->loss_scale : 0;
+  self->meter.line.loss_scale = cnn3d_trainer_precision (self->trainer) == CNN3D_PRECISION_16_MIXED
+      ? progress->loss_scale
+      : 0;
 }
 
 void
-train_run_measure (TrainRun * self, const Cnn3dProgress * p, guint clips)
+train_run_measure (TrainRun *self, const Cnn3dProgress *p, guint clips)
 {
   gint64 now = g_get_monotonic_time ();
   gdouble seconds = (now - self->meter.measured) / (gdouble) G_USEC_PER_SEC;
@@ -67,8 +67,7 @@ train_run_measure (TrainRun * self, const Cnn3dProgress * p, guint clips)
   rate = clips / MAX (seconds, 1e-6);
   if (self->pass.training) {
     /* the first batch has no earlier rate */
-    rate = old > 0 ? old + (rate - old) * (1 - exp (-seconds / RATE_SECONDS))
-        : rate;
+    rate = old > 0 ? old + (rate - old) * (1 - exp (-seconds / RATE_SECONDS)) : rate;
     self->metrics->clips_per_second = rate;
     self->metrics->step = p->step;
     self->metrics->loss = p->pass_loss;
@@ -89,20 +88,18 @@ train_run_measure (TrainRun * self, const Cnn3dProgress * p, guint clips)
     train_report_memory (self->element, self->log, resident, budget);
   }
   if (self->progress) {
-    step = (ProgressStep) {
-    self->pass.epoch, self->pass.epochs, self->pass.training, p->step,
-          p->clips, self->pass.clips, p->pass_loss, p->pass_accuracy, p->lr,
-          rate, resident, self->meter.line.loss_scale, p->steps_skipped, NULL,
-          self->skips.pass.skipped};
+    step = (ProgressStep) { self->pass.epoch, self->pass.epochs, self->pass.training, p->step,
+      p->clips, self->pass.clips, p->pass_loss, p->pass_accuracy, p->lr, rate, resident,
+      self->meter.line.loss_scale, p->steps_skipped, NULL, self->skips.pass.skipped };
     progress_step (self->progress, &step);
   }
 }
 
 void
-train_run_measure_pass (TrainRun * self, const Cnn3dPassResult * result)
+train_run_measure_pass (TrainRun *self, const Cnn3dPassResult *result)
 {
-  const gdouble seconds = (g_get_monotonic_time () - self->meter.pass_began)
-      / (gdouble) G_USEC_PER_SEC;
+  const gdouble seconds =
+      (g_get_monotonic_time () - self->meter.pass_began) / (gdouble) G_USEC_PER_SEC;
 
   GST_OBJECT_LOCK (self->element);
   self->metrics->position = self->at.position;
@@ -120,9 +117,8 @@ train_run_measure_pass (TrainRun * self, const Cnn3dPassResult * result)
   }
   GST_OBJECT_UNLOCK (self->element);
   if (result->last.stepped || result->last.skipped)
-    train_report_step (self->element, self->log, &result->last,
-        self->metrics->clips_per_second, self->meter.line.memory,
-        cnn3d_trainer_budget (self->trainer));
-  train_report_pass (self->element, self->log, result, self->classes.n,
-      seconds, self->meter.lr, self->meter.line.clips_per_second, self->meter.line.memory);
+    train_report_step (self->element, self->log, &result->last, self->metrics->clips_per_second,
+        self->meter.line.memory, cnn3d_trainer_budget (self->trainer));
+  train_report_pass (self->element, self->log, result, self->classes.n, seconds, self->meter.lr,
+      self->meter.line.clips_per_second, self->meter.line.memory);
 }

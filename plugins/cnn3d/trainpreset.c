@@ -2,25 +2,22 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainpreset.h"
 
-typedef enum
-{
+typedef enum {
   NOBODY,
-  LINE,                         /* a launch line or a program */
+  LINE, /* a launch line or a program */
   PRESET,
 } Setter;
 
-typedef struct
-{
+typedef struct {
   Setter setter;
-  gchar *text;                  /* the value set */
-  gchar *other;                 /* the other setter's value, or NULL */
+  gchar *text;  /* the value set */
+  gchar *other; /* the other setter's value, or NULL */
 } Entry;
 
-struct _TrainPreset
-{
-  Entry *entries;               /* one per property */
+struct _TrainPreset {
+  Entry *entries; /* one per property */
   gboolean loading;
-  gchar *name;                  /* of the preset loaded last */
+  gchar *name; /* of the preset loaded last */
 };
 
 TrainPreset *
@@ -34,7 +31,7 @@ train_preset_new (void)
 }
 
 void
-train_preset_free (TrainPreset * self)
+train_preset_free (TrainPreset *self)
 {
   guint i;
 
@@ -48,7 +45,7 @@ train_preset_free (TrainPreset * self)
 }
 
 void
-train_preset_load (TrainPreset * self, const gchar * name)
+train_preset_load (TrainPreset *self, const gchar *name)
 {
   self->loading = name != NULL;
   if (name) {
@@ -59,7 +56,7 @@ train_preset_load (TrainPreset * self, const gchar * name)
 
 /* Formats a value as in a launch line; free with g_free(). */
 static gchar *
-value_text (const GValue * value)
+value_text (const GValue *value)
 {
   const GEnumValue *nick;
   GEnumClass *values;
@@ -68,8 +65,7 @@ value_text (const GValue * value)
   if (G_VALUE_HOLDS_DOUBLE (value))
     return g_strdup_printf ("%.15g", g_value_get_double (value));
   if (G_VALUE_HOLDS_STRING (value))
-    return g_strdup (g_value_get_string (value) ? g_value_get_string (value) :
-        "");
+    return g_strdup (g_value_get_string (value) ? g_value_get_string (value) : "");
   if (!G_VALUE_HOLDS_ENUM (value))
     return gst_value_serialize (value);
   values = g_type_class_ref (G_VALUE_TYPE (value));
@@ -81,8 +77,7 @@ value_text (const GValue * value)
 }
 
 void
-train_preset_set (TrainPreset * self, TrainSettings * settings, guint index,
-    const GValue * value)
+train_preset_set (TrainPreset *self, TrainSettings *settings, guint index, const GValue *value)
 {
   const Setter setter = self->loading ? PRESET : LINE;
   Entry *entry = &self->entries[index];
@@ -100,7 +95,7 @@ train_preset_set (TrainPreset * self, TrainSettings * settings, guint index,
 }
 
 gchar *
-train_preset_describe (const TrainPreset * self)
+train_preset_describe (const TrainPreset *self)
 {
   GString *text = g_string_new (NULL);
   guint i;
@@ -114,11 +109,11 @@ train_preset_describe (const TrainPreset * self)
     if (text->len > 0)
       g_string_append (text, "; ");
     if (e->setter == PRESET)
-      g_string_append_printf (text, "%s=%s of the preset %s holds, not %s=%s",
-          name, e->text, self->name, name, e->other);
+      g_string_append_printf (text, "%s=%s of the preset %s holds, not %s=%s", name, e->text,
+          self->name, name, e->other);
     else
-      g_string_append_printf (text, "%s=%s holds, not %s=%s of the preset %s",
-          name, e->text, name, e->other, self->name);
+      g_string_append_printf (text, "%s=%s holds, not %s=%s of the preset %s", name, e->text, name,
+          e->other, self->name);
   }
   if (text->len == 0) {
     g_string_free (text, TRUE);

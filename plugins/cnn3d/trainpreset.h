@@ -10,19 +10,19 @@
 typedef struct _TrainPreset TrainPreset;
 
 TrainPreset *train_preset_new (void);
-void train_preset_free (TrainPreset * preset);
+void train_preset_free (TrainPreset *preset);
 
 /* Properties set from now on are set by the preset of that name; NULL: by the
  * user. */
-void train_preset_load (TrainPreset * preset, const gchar * name);
+void train_preset_load (TrainPreset *preset, const gchar *name);
 
 /* Sets a property as settings_put() does, and records the setter. */
-void train_preset_set (TrainPreset * preset, TrainSettings * settings,
-    guint index, const GValue * value);
+void train_preset_set (
+    TrainPreset *preset, TrainSettings *settings, guint index, const GValue *value);
 
 /* Describes the conflicts, such as "lr=0.01 of the preset r3d_18-torchvision
  * holds, not lr=0.1", of all properties that both set to different values.
  * NULL: none. Free with g_free(). */
-gchar *train_preset_describe (const TrainPreset * preset);
+gchar *train_preset_describe (const TrainPreset *preset);
 
 #endif

@@ -10,32 +10,27 @@
 
 /* Posts cnn3dtrain-plan. Warns if weights were left out (and posts
  * cnn3dtrain-left-out) or the precision differs from the requested one. */
-void train_report_plan (GstElement * element, const Cnn3dTrainer * trainer,
-    const Cnn3dTrainerParams * params, guint batch);
+void train_report_plan (GstElement *element, const Cnn3dTrainer *trainer,
+    const Cnn3dTrainerParams *params, guint batch);
 
 /* Posts cnn3dtrain-step. memory, budget: bytes in use and allowed. */
-void train_report_step (GstElement * element, TrainLog * log,
-    const Cnn3dProgress * progress, gdouble clips_per_second, guint64 memory,
-    guint64 budget);
+void train_report_step (GstElement *element, TrainLog *log, const Cnn3dProgress *progress,
+    gdouble clips_per_second, guint64 memory, guint64 budget);
 /* Warns that `memory` bytes are close to `budget`. */
-void train_report_memory (GstElement * element, TrainLog * log,
-    guint64 memory, guint64 budget);
+void train_report_memory (GstElement *element, TrainLog *log, guint64 memory, guint64 budget);
 
 /* Posts cnn3dtrain-epoch for a training pass, cnn3dtrain-validation for a
  * validation pass. classes: their number. clips_per_second, memory: for the
  * log. */
-void train_report_pass (GstElement * element, TrainLog * log,
-    const Cnn3dPassResult * result, guint classes, gdouble seconds, gdouble lr,
-    gdouble clips_per_second, guint64 memory);
+void train_report_pass (GstElement *element, TrainLog *log, const Cnn3dPassResult *result,
+    guint classes, gdouble seconds, gdouble lr, gdouble clips_per_second, guint64 memory);
 
 /* Posts cnn3dtrain-checkpoint. */
-void train_report_checkpoint (GstElement * element, TrainLog * log,
-    const gchar * path, gboolean best);
+void train_report_checkpoint (GstElement *element, TrainLog *log, const gchar *path, gboolean best);
 
 /* Post cnn3dtrain-resumed (position) and cnn3dtrain-finished (epoch,
  * reason). */
-void train_report_resumed (GstElement * element, guint64 position);
-void train_report_finished (GstElement * element, TrainLog * log,
-    guint epoch, const gchar * reason);
+void train_report_resumed (GstElement *element, guint64 position);
+void train_report_finished (GstElement *element, TrainLog *log, guint epoch, const gchar *reason);
 
 #endif

@@ -10,7 +10,7 @@ GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 #define GST_CAT_DEFAULT cnn3d_train_debug
 
 void
-train_run_report_data (TrainRun * self)
+train_run_report_data (TrainRun *self)
 {
   const gchar *note = cnn3d_trainer_data_note (self->trainer);
   gchar *text;
@@ -18,23 +18,21 @@ train_run_report_data (TrainRun * self)
   if (!note)
     return;
   text = g_strconcat (note, ".", NULL);
-  element_report_warning (self->element, GST_RESOURCE_ERROR,
-      GST_RESOURCE_ERROR_READ, text);
+  element_report_warning (self->element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ, text);
   train_log_warning (self->log, note);
   g_free (text);
 }
 
 gboolean
-train_run_resume (TrainRun * self, Cnn3dPassResult * ended)
+train_run_resume (TrainRun *self, Cnn3dPassResult *ended)
 {
   GError *error = NULL;
+  gchar *shown;
 
   memset (ended, 0, sizeof *ended);
-  if (!self->settings.checkpoint_dir
-      || self->settings.resume == CNN3D_RESUME_NEVER)
+  if (!self->settings.checkpoint_dir || self->settings.resume == CNN3D_RESUME_NEVER)
     return TRUE;
-  if (cnn3d_trainer_resume (self->trainer, &self->resume.position, ended,
-          &error)) {
+  if (cnn3d_trainer_resume (self->trainer, &self->resume.position, ended, &error)) {
     self->resume.state = RESUME_WANTED;
     train_report_resumed (self->element, self->resume.position);
     return TRUE;
@@ -48,34 +46,30 @@ train_run_resume (TrainRun * self, Cnn3dPassResult * ended)
 
   /* ERRORS */
 failed:
-  {
-    train_run_fail (self, error, "Training cannot resume from the last "
-        "checkpoint (resume=never starts over)");
-    return FALSE;
-  }
+  train_run_fail (
+      self, error, "Training cannot resume from the last checkpoint (resume=never starts over)");
+  return FALSE;
 none:
-  {
-    gchar *shown = cnn3d_escape (self->settings.checkpoint_dir, FALSE);
+  shown = cnn3d_escape (self->settings.checkpoint_dir, FALSE);
 
-    GST_ELEMENT_ERROR (self->element, RESOURCE, NOT_FOUND,
-        ("There is no checkpoint in %s to resume from: set checkpoint-dir to "
-            "where one is, or resume=auto to start over.", shown), (NULL));
-    g_free (shown);
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self->element, RESOURCE, NOT_FOUND,
+      ("There is no checkpoint in %s to resume from: set checkpoint-dir to where one is, or "
+       "resume=auto to start over.",
+          shown),
+      (NULL));
+  g_free (shown);
+  return FALSE;
 }
 
 /* Asks upstream to continue at the checkpoint's position; what arrives before
  * that is dropped. */
 static void
-seek (TrainRun * self)
+seek (TrainRun *self)
 {
-  GstEvent *event = gst_event_new_seek (1.0, GST_FORMAT_DEFAULT,
-      GST_SEEK_FLAG_NONE, GST_SEEK_TYPE_SET, self->resume.position,
-      GST_SEEK_TYPE_NONE, -1);
+  GstEvent *event = gst_event_new_seek (1.0, GST_FORMAT_DEFAULT, GST_SEEK_FLAG_NONE,
+      GST_SEEK_TYPE_SET, self->resume.position, GST_SEEK_TYPE_NONE, -1);
 
-  GST_INFO_OBJECT (self->element, "seeking to clip %" G_GUINT64_FORMAT,
-      self->resume.position);
+  GST_INFO_OBJECT (self->element, "seeking to clip %" G_GUINT64_FORMAT, self->resume.position);
   self->resume.seqnum = gst_event_get_seqnum (event);
   /* before the push, during which the segment may arrive */
   self->resume.state = RESUME_SEEKING;
@@ -84,28 +78,28 @@ seek (TrainRun * self)
 }
 
 static void
-report_passing (TrainRun * self)
+report_passing (TrainRun *self)
 {
-  element_report_info (self->element, "The first %" G_GUINT64_FORMAT " clips "
-      "are dropped, because the checkpoint was trained on them and upstream "
-      "cannot seek past them (resume=never starts over).",
+  element_report_info (self->element,
+      "The first %" G_GUINT64_FORMAT
+      " clips are dropped, because the checkpoint was trained on them and upstream cannot seek "
+      "past them (resume=never starts over).",
       self->resume.position);
 }
 
 /* Whether the checkpoint has trained all epochs that are requested now. */
 static gboolean
-is_complete (TrainRun * self)
+is_complete (TrainRun *self)
 {
   Cnn3dSavedAt at;
 
   cnn3d_trainer_get_saved_at (self->trainer, &at);
 
-  return self->stream.announced && self->pass.epochs > 0
-      && at.epoch >= self->pass.epochs;
+  return self->stream.announced && self->pass.epochs > 0 && at.epoch >= self->pass.epochs;
 }
 
 static void
-report_position (TrainRun * self)
+report_position (TrainRun *self)
 {
   Cnn3dSavedAt at;
 
@@ -113,16 +107,16 @@ report_position (TrainRun * self)
     return;
   cnn3d_trainer_get_saved_at (self->trainer, &at);
   if (at.clips > 0)
-    progress_note (self->progress, "resuming in epoch %u at clip %"
-        G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT, at.epoch + 1, at.clip,
-        at.clips);
+    progress_note (self->progress,
+        "resuming in epoch %u at clip %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT, at.epoch + 1,
+        at.clip, at.clips);
   else
     progress_note (self->progress, "resuming with epoch %u%s", at.epoch + 1,
         at.training ? "" : ", its validation");
 }
 
 gboolean
-train_run_continue (TrainRun * self)
+train_run_continue (TrainRun *self)
 {
   const GstClipEpoch *e = &self->pass;
 
@@ -136,13 +130,11 @@ train_run_continue (TrainRun * self)
     report_position (self);
   }
   /* the source may start later in the pass if the next clips cannot be read */
-  if (self->resume.position >= e->first_clip
-      && self->resume.position <= e->position) {
+  if (self->resume.position >= e->first_clip && self->resume.position <= e->position) {
     self->resume.state = RESUME_DONE;
     return TRUE;
   }
-  if (self->resume.state == RESUME_SOUGHT
-      || self->resume.position < e->first_clip)
+  if (self->resume.state == RESUME_SOUGHT || self->resume.position < e->first_clip)
     goto elsewhere;
   if (self->resume.state == RESUME_WANTED) {
     /* a source that announces no passes is not asked to seek */
@@ -155,22 +147,20 @@ train_run_continue (TrainRun * self)
     report_passing (self);
   }
   if (self->stream.announced)
-    self->at.over = e->clips > 0
-        && self->resume.position - e->first_clip >= e->clips;
+    self->at.over = e->clips > 0 && self->resume.position - e->first_clip >= e->clips;
   else
-    self->at.over =
-        self->resume.position - e->position >= self->stream.layout.clips;
+    self->at.over = self->resume.position - e->position >= self->stream.layout.clips;
 
   return !self->at.over;
 
   /* ERRORS */
 elsewhere:
-  {
-    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
-            GST_STREAM_ERROR_FAILED, "Training was to resume at clip %"
-            G_GUINT64_FORMAT ", but upstream is at clip %" G_GUINT64_FORMAT ": "
-            "use the same clips and seed as before, or set resume=never to "
-            "start over.", self->resume.position, e->position), NULL);
-    return FALSE;
-  }
+  train_run_fail (self,
+      g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+          "Training was to resume at clip %" G_GUINT64_FORMAT
+          ", but upstream is at clip %" G_GUINT64_FORMAT
+          ": use the same clips and seed as before, or set resume=never to start over.",
+          self->resume.position, e->position),
+      NULL);
+  return FALSE;
 }

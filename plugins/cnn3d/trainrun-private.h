@@ -16,149 +16,146 @@
 
 /* Announced by upstream. */
 typedef struct {
-  gboolean known;               /* `layout` is set */
+  gboolean known; /* `layout` is set */
   TensorLayout layout;
-  GstEvent *preparation;        /* clip-preparation; NULL: none received */
-  GstEvent *data;               /* clip-data; likewise */
-  gboolean announced;           /* there are clip-epoch events */
+  GstEvent *preparation; /* clip-preparation; NULL: none received */
+  GstEvent *data;        /* clip-data; likewise */
+  gboolean announced;    /* there are clip-epoch events */
 } TrainStream;
 
 typedef struct {
-  guint n;                      /* the network's */
-  gchar **names;                /* NULL: none received */
-  guint64 *clips;               /* of each named class in a training pass; NULL:
+  guint n;         /* the network's */
+  gchar **names;   /* NULL: none received */
+  guint64 *clips;  /* of each named class in a training pass; NULL:
                                  * unknown */
-  guint named;                  /* length of names and clips */
-  gfloat *weights;              /* (n); NULL: all 1 */
+  guint named;     /* length of names and clips */
+  gfloat *weights; /* (n); NULL: all 1 */
 } TrainClasses;
 
 /* Position of the stream in its passes. */
 typedef struct {
-  gboolean pending;             /* the pass waits for the first caps */
+  gboolean pending; /* the pass waits for the first caps */
   gboolean open;
-  gboolean over;                /* trained on before: to be dropped */
-  gboolean worthless;           /* its result is not worth a checkpoint */
-  guint64 position;             /* clips */
+  gboolean over;      /* trained on before: to be dropped */
+  gboolean worthless; /* its result is not worth a checkpoint */
+  guint64 position;   /* clips */
 } TrainPlace;
 
 /* State of a resumed run's search for its position. */
-typedef enum
-{
-  RESUME_DONE,                  /* at the position, or not resumed */
-  RESUME_WANTED,                /* the stream is elsewhere */
-  RESUME_SEEKING,               /* dropping all until the seek's segment */
-  RESUME_SOUGHT,                /* the segment has arrived */
-  RESUME_PASSING,               /* no seek: dropping all before the position */
+typedef enum {
+  RESUME_DONE,    /* at the position, or not resumed */
+  RESUME_WANTED,  /* the stream is elsewhere */
+  RESUME_SEEKING, /* dropping all until the seek's segment */
+  RESUME_SOUGHT,  /* the segment has arrived */
+  RESUME_PASSING, /* no seek: dropping all before the position */
 } Resume;
 
 typedef struct {
   Resume state;
   guint64 position;
-  guint32 seqnum;               /* the seek's */
+  guint32 seqnum; /* the seek's */
 } TrainResume;
 
 /* Times are monotonic microseconds. */
 typedef struct {
   gint64 epoch_began, pass_began, measured;
-  guint64 pass_clips;           /* since pass_began */
-  guint under_way;              /* clips of the batch that a GPU is computing */
+  guint64 pass_clips; /* since pass_began */
+  guint under_way;    /* clips of the batch that a GPU is computing */
   gdouble lr;
-  guint64 resident_before;      /* bytes, before the trainer was created */
-  guint64 device_memory;        /* bytes; 0: use the process's memory instead */
+  guint64 resident_before; /* bytes, before the trainer was created */
+  guint64 device_memory;   /* bytes; 0: use the process's memory instead */
   gboolean memory_warned;
-  ProgressEpoch line;           /* the epoch so far */
+  ProgressEpoch line; /* the epoch so far */
 } TrainMeter;
 
 typedef struct {
   gboolean diverged;
-  gboolean stopped;             /* before the stream's end: patience ran out, or
+  gboolean stopped;  /* before the stream's end: patience ran out, or
                                  * training is complete */
-  gboolean finished;            /* all epochs are done */
+  gboolean finished; /* all epochs are done */
   gboolean reported;
 } TrainEnd;
 
-struct _TrainRun
-{
+struct _TrainRun {
   GstElement *element;
   TrainSettings settings;
-  TrainMetrics *metrics;        /* the element's, under its object lock */
+  TrainMetrics *metrics; /* the element's, under its object lock */
   GstFlowReturn flow;
 
   TrainStream stream;
   TrainClasses classes;
   Cnn3dTrainer *trainer;
-  guint max_clips;              /* N that the trainer was created for */
-  gint32 *labels;               /* (max_clips), or more if a larger batch
+  guint max_clips; /* N that the trainer was created for */
+  gint32 *labels;  /* (max_clips), or more if a larger batch
                                  * came */
   GstClipEpoch pass;
   TrainPlace at;
   TrainResume resume;
   TrainEnd end;
 
-  Cnn3dFolderLock *lock;        /* on checkpoint-dir; NULL: none */
-  Progress *progress;           /* NULL: silent */
-  TrainLog *log;                /* NULL: no log */
+  Cnn3dFolderLock *lock; /* on checkpoint-dir; NULL: none */
+  Progress *progress;    /* NULL: silent */
+  TrainLog *log;         /* NULL: no log */
   TrainMeter meter;
   TrainSkips skips;
   TrainWatch watch;
-  gboolean monitor_reported;    /* that it is the training accuracy */
+  gboolean monitor_reported; /* that it is the training accuracy */
 };
 
 /* --- trainfail.c --- */
 
 /* Posts an error, frees it and refuses further buffers. about: see
  * element_report_error(). */
-void train_run_fail (TrainRun * run, GError * error, const gchar * about);
+void train_run_fail (TrainRun *run, GError *error, const gchar *about);
 
 /* --- trainclasses.c --- */
 
 /* Determines the number of classes, their names and weights from upstream and
  * the settings. FALSE on failure; an error is posted. */
-gboolean train_run_find_classes (TrainRun * run);
+gboolean train_run_find_classes (TrainRun *run);
 /* Handles a clip-classes event. Sticky events are sent again after a flush:
  * once the trainer exists, its classes stay. FALSE: another event. */
-gboolean train_run_take_classes (TrainRun * run, GstEvent * event);
-void train_run_clear_classes (TrainRun * run);
+gboolean train_run_take_classes (TrainRun *run, GstEvent *event);
+void train_run_clear_classes (TrainRun *run);
 
 /* --- trainmeter.c --- */
 
 /* Starts measuring `pass` at that position. */
-void train_run_measure_from (TrainRun * run, guint64 position);
+void train_run_measure_from (TrainRun *run, guint64 position);
 /* Reports a finished batch. */
-void train_run_measure (TrainRun * run, const Cnn3dProgress * progress,
-    guint clips);
+void train_run_measure (TrainRun *run, const Cnn3dProgress *progress, guint clips);
 /* Reports a finished pass. */
-void train_run_measure_pass (TrainRun * run, const Cnn3dPassResult * result);
+void train_run_measure_pass (TrainRun *run, const Cnn3dPassResult *result);
 
 /* --- trainbatch.c --- */
 
 /* Saves the trainer's state if it is not saved yet, and reports it. FALSE on
  * failure; an error is posted. */
-gboolean train_run_save (TrainRun * run, gboolean best);
+gboolean train_run_save (TrainRun *run, gboolean best);
 /* Waits for the batch that a GPU is computing, reports it, and saves if due.
  * FALSE on failure; an error is posted. */
-gboolean train_run_collect (TrainRun * run);
+gboolean train_run_collect (TrainRun *run);
 /* Runs a batch of the current pass; a resumed run skips clips that it trained
  * on. */
-void train_run_take (TrainRun * run, GstBuffer * buffer);
+void train_run_take (TrainRun *run, GstBuffer *buffer);
 
 /* --- trainend.c --- */
 
 /* done: the event's content; NULL: upstream announces no passes. */
-void train_run_end_pass (TrainRun * run, const GstClipEpochDone * done);
+void train_run_end_pass (TrainRun *run, const GstClipEpochDone *done);
 /* Reports that the checkpoint has nothing left to train, and stops. */
-void train_run_end_complete (TrainRun * run);
+void train_run_end_complete (TrainRun *run);
 /* Ends the run with the stream. */
-void train_run_end (TrainRun * run);
+void train_run_end (TrainRun *run);
 
 /* --- trainresume.c --- */
 
 /* Loads the last checkpoint if resume asks for it and there is one. ended: see
  * cnn3d_trainer_resume(). FALSE on failure; an error is posted. */
-gboolean train_run_resume (TrainRun * run, Cnn3dPassResult * ended);
+gboolean train_run_resume (TrainRun *run, Cnn3dPassResult *ended);
 /* Warns if the checkpoint's data differs or is unknown. */
-void train_run_report_data (TrainRun * run);
+void train_run_report_data (TrainRun *run);
 /* Moves a resumed run on to run->pass. FALSE: the pass is not to be started. */
-gboolean train_run_continue (TrainRun * run);
+gboolean train_run_continue (TrainRun *run);
 
 #endif

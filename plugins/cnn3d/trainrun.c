@@ -19,21 +19,19 @@ GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 /* --- the trainer --- */
 
 static gboolean
-open_log (TrainRun * self)
+open_log (TrainRun *self)
 {
   GError *error = NULL;
   gchar *shown;
 
-  self->log = train_log_new (self->element, &self->settings, self->progress,
-      &error);
+  self->log = train_log_new (self->element, &self->settings, self->progress, &error);
   if (!error)
     return TRUE;
 
   /* ERRORS */
   shown = cnn3d_escape (error->message, FALSE);
   GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
-      ("The log cannot be written: %s. Set log-dir to a folder where it can.",
-          shown), ("log-dir"));
+      ("The log cannot be written: %s. Set log-dir to a folder where it can.", shown), ("log-dir"));
   g_free (shown);
   g_error_free (error);
 
@@ -42,16 +40,15 @@ open_log (TrainRun * self)
 
 /* ended: a training pass that resuming ended; the log may lack its end. */
 static gboolean
-begin_log (TrainRun * self, const Cnn3dTrainerParams * params,
-    const Cnn3dPassResult * ended)
+begin_log (TrainRun *self, const Cnn3dTrainerParams *params, const Cnn3dPassResult *ended)
 {
   const gboolean resumed = self->resume.state != RESUME_DONE;
   GError *error = NULL;
   Cnn3dRunMark mark;
 
   cnn3d_trainer_get_mark (self->trainer, &mark);
-  if (!train_log_begin (self->log, self->trainer, params, self->max_clips,
-          params->lr.epochs, resumed ? &mark : NULL, &error)) {
+  if (!train_log_begin (self->log, self->trainer, params, self->max_clips, params->lr.epochs,
+          resumed ? &mark : NULL, &error)) {
     train_run_fail (self, error, "The log cannot be written");
     return FALSE;
   }
@@ -62,7 +59,7 @@ begin_log (TrainRun * self, const Cnn3dTrainerParams * params,
 }
 
 static void
-fill_preparation (TrainRun * self, Cnn3dPreparation * to)
+fill_preparation (TrainRun *self, Cnn3dPreparation *to)
 {
   GstClipPreparation from;
 
@@ -79,18 +76,17 @@ fill_preparation (TrainRun * self, Cnn3dPreparation * to)
 }
 
 static void
-fill_data (TrainRun * self, Cnn3dRunData * to)
+fill_data (TrainRun *self, Cnn3dRunData *to)
 {
   GstClipData from;
 
   if (self->stream.data && gst_event_parse_clip_data (self->stream.data, &from))
-    *to = (Cnn3dRunData) {
-    from.rows, from.training_clips, from.validation_clips, from.clips,
-        from.labels, from.order};
+    *to = (Cnn3dRunData) { from.rows, from.training_clips, from.validation_clips, from.clips,
+      from.labels, from.order };
 }
 
 static gboolean
-make_trainer (TrainRun * self)
+make_trainer (TrainRun *self)
 {
   Cnn3dTrainerParams params;
   Cnn3dPassResult ended;
@@ -100,8 +96,7 @@ make_trainer (TrainRun * self)
 
   if (self->trainer)
     return TRUE;
-  if (!train_run_find_classes (self)
-      || !open_log (self))
+  if (!train_run_find_classes (self) || !open_log (self))
     goto failed;
 
   cnn3d_trainer_params_init (&params);
@@ -112,7 +107,7 @@ make_trainer (TrainRun * self)
   params.network.height = self->stream.layout.height;
   params.network.width = self->stream.layout.width;
   params.frames_type = self->stream.layout.type;
-  params.classes = (const gchar * const *) self->classes.names;
+  params.classes = (const gchar *const *) self->classes.names;
   params.class_weights = self->classes.weights;
   if (self->classes.named == self->classes.n)
     params.class_clips = self->classes.clips;
@@ -137,18 +132,14 @@ make_trainer (TrainRun * self)
   GST_OBJECT_LOCK (self->element);
   self->metrics->predicted = memory.total;
   GST_OBJECT_UNLOCK (self->element);
-  GST_INFO_OBJECT (self->element, "%s on %s, %u classes, %" G_GSIZE_FORMAT
-      " bytes", self->settings.model, cnn3d_trainer_device (self->trainer),
-      self->classes.n, memory.total);
-  train_report_plan (self->element, self->trainer, &params,
-      self->max_clips);
+  GST_INFO_OBJECT (self->element, "%s on %s, %u classes, %" G_GSIZE_FORMAT " bytes",
+      self->settings.model, cnn3d_trainer_device (self->trainer), self->classes.n, memory.total);
+  train_report_plan (self->element, self->trainer, &params, self->max_clips);
   if (self->progress)
-    progress_note (self->progress, "%s, precision %s, on %s",
-        self->settings.model,
+    progress_note (self->progress, "%s, precision %s, on %s", self->settings.model,
         cnn3d_choice_name (&cnn3d_precisions, cnn3d_trainer_precision (self->trainer)),
         cnn3d_trainer_device (self->trainer));
-  if (!train_run_resume (self, &ended)
-      || !begin_log (self, &params, &ended))
+  if (!train_run_resume (self, &ended) || !begin_log (self, &params, &ended))
     goto failed;
   train_run_report_data (self);
 
@@ -164,29 +155,28 @@ failed:
 
 /* Reports once, and only if something depends on it. */
 static void
-report_monitor (TrainRun * self)
+report_monitor (TrainRun *self)
 {
   const TrainSettings *s = &self->settings;
 
-  if (self->monitor_reported || s->monitor != CNN3D_MONITOR_AUTO
-      || !self->pass.training || self->pass.validates
-      || (s->patience == 0 && (!s->checkpoint_dir || s->save_top_k == 0)))
+  if (self->monitor_reported || s->monitor != CNN3D_MONITOR_AUTO || !self->pass.training
+      || self->pass.validates || (s->patience == 0 && (!s->checkpoint_dir || s->save_top_k == 0)))
     return;
   self->monitor_reported = TRUE;
-  element_report_info (self->element, "There are no validation clips: the best "
-      "epoch is chosen by training accuracy (monitor=auto)%s.",
+  element_report_info (self->element,
+      "There are no validation clips: the best epoch is chosen by training accuracy "
+      "(monitor=auto)%s.",
       s->patience > 0 ? ", which patience also uses" : "");
 }
 
 /* Starts the pass that self->pass announces, or moves the stream on to the pass
  * that a resumed run continues; at.open says which. */
 static void
-begin_pass (TrainRun * self)
+begin_pass (TrainRun *self)
 {
   const GstClipEpoch *e = &self->pass;
-  Cnn3dPass pass = { e->epoch, e->training, e->first_clip, e->position,
-    e->clips, e->epochs, e->validates
-  };
+  Cnn3dPass pass = { e->epoch, e->training, e->first_clip, e->position, e->clips, e->epochs,
+    e->validates };
   GError *error = NULL;
   guint64 skipped = 0;
   gboolean resumes;
@@ -222,7 +212,7 @@ begin_pass (TrainRun * self)
 /* --- the stream --- */
 
 gboolean
-train_run_set_layout (TrainRun * self, const TensorLayout * layout)
+train_run_set_layout (TrainRun *self, const TensorLayout *layout)
 {
   gchar *was, *is;
 
@@ -236,20 +226,20 @@ train_run_set_layout (TrainRun * self, const TensorLayout * layout)
 
   /* ERRORS */
 other_clips:
-  {
-    was = tensor_layout_describe (&self->stream.layout);
-    is = tensor_layout_describe (layout);
-    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
-            GST_STREAM_ERROR_FORMAT, "The network was set up for %s, but %s "
-            "arrived: all clips of a run must be of one size.", was, is), NULL);
-    g_free (was);
-    g_free (is);
-    return FALSE;
-  }
+  was = tensor_layout_describe (&self->stream.layout);
+  is = tensor_layout_describe (layout);
+  train_run_fail (self,
+      g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+          "The network was set up for %s, but %s arrived: all clips of a run must be of one size.",
+          was, is),
+      NULL);
+  g_free (was);
+  g_free (is);
+  return FALSE;
 }
 
 static void
-take_custom_event (TrainRun * self, GstEvent * event)
+take_custom_event (TrainRun *self, GstEvent *event)
 {
   GstClipEpochDone done;
   GstClipEpoch epoch;
@@ -279,14 +269,12 @@ take_custom_event (TrainRun * self, GstEvent * event)
 }
 
 gboolean
-train_run_event (TrainRun * self, GstEvent * event)
+train_run_event (TrainRun *self, GstEvent *event)
 {
   GstClipPreparation preparation;
 
-  if (self->resume.state == RESUME_SEEKING
-      && gst_event_get_seqnum (event) == self->resume.seqnum
-      && (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT
-          || GST_EVENT_TYPE (event) == GST_EVENT_EOS))
+  if (self->resume.state == RESUME_SEEKING && gst_event_get_seqnum (event) == self->resume.seqnum
+      && (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT || GST_EVENT_TYPE (event) == GST_EVENT_EOS))
     self->resume.state = RESUME_SOUGHT;
 
   switch (GST_EVENT_TYPE (event)) {
@@ -317,7 +305,7 @@ train_run_event (TrainRun * self, GstEvent * event)
 }
 
 GstFlowReturn
-train_run_batch (TrainRun * self, GstBuffer * buffer)
+train_run_batch (TrainRun *self, GstBuffer *buffer)
 {
   if (self->flow != GST_FLOW_OK || self->resume.state == RESUME_SEEKING)
     return self->flow;
@@ -326,8 +314,7 @@ train_run_batch (TrainRun * self, GstBuffer * buffer)
   if (!self->at.open) {
     /* a stream without clip-epoch events is one training pass */
     if (!self->stream.announced)
-      self->pass = (GstClipEpoch) {
-      .training = TRUE,.position = self->at.position};
+      self->pass = (GstClipEpoch) { .training = TRUE, .position = self->at.position };
     else if (!self->at.pending && !self->at.over)
       goto between_passes;
     if (!self->stream.announced || self->at.pending)
@@ -347,20 +334,19 @@ train_run_batch (TrainRun * self, GstBuffer * buffer)
 
   /* ERRORS */
 between_passes:
-  {
-    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
-            GST_STREAM_ERROR_FAILED, "A batch came between two passes: "
-            "upstream has to send clip-epoch before it."), NULL);
-    return GST_FLOW_ERROR;
-  }
+  train_run_fail (self,
+      g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+          "A batch came between two passes: upstream has to send clip-epoch before it."),
+      NULL);
+  return GST_FLOW_ERROR;
 too_many:
-  {
-    train_run_fail (self, g_error_new (GST_STREAM_ERROR,
-            GST_STREAM_ERROR_FORMAT, "A batch of %u clips came after the "
-            "network was set up for %u: send the largest batch first; only the "
-            "last may be smaller.", self->stream.layout.clips, self->max_clips), NULL);
-    return GST_FLOW_ERROR;
-  }
+  train_run_fail (self,
+      g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+          "A batch of %u clips came after the network was set up for %u: send the largest batch "
+          "first; only the last may be smaller.",
+          self->stream.layout.clips, self->max_clips),
+      NULL);
+  return GST_FLOW_ERROR;
 }
 
 /* --- the run --- */
@@ -368,7 +354,7 @@ too_many:
 /* Creates and locks the folder for checkpoints and tests whether it is
  * writable, so that a failure shows now and not after the first epoch. */
 static gboolean
-take_folder (TrainRun * self)
+take_folder (TrainRun *self)
 {
   const gchar *path = self->settings.checkpoint_dir;
   GError *error = NULL;
@@ -377,8 +363,7 @@ take_folder (TrainRun * self)
   if (!path)
     return TRUE;
   shown = cnn3d_escape (path, FALSE);
-  if (g_mkdir_with_parents (path, 0777) < 0
-      || g_access (path, W_OK | X_OK) < 0)
+  if (g_mkdir_with_parents (path, 0777) < 0 || g_access (path, W_OK | X_OK) < 0)
     goto not_writable;
   self->lock = cnn3d_folder_lock_new (path, &error);
   if (!self->lock)
@@ -389,34 +374,29 @@ take_folder (TrainRun * self)
 
   /* ERRORS */
 not_writable:
-  {
-    GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
-        ("Checkpoints cannot be written to %s: %s.", shown,
-            g_strerror (errno)), ("checkpoint-dir"));
-    g_free (shown);
-    return FALSE;
-  }
+  GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
+      ("Checkpoints cannot be written to %s: %s.", shown, g_strerror (errno)), ("checkpoint-dir"));
+  g_free (shown);
+  return FALSE;
 not_locked:
-  {
-    owner = cnn3d_escape (error->message, FALSE);
-    if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))
-      GST_ELEMENT_ERROR (self->element, RESOURCE, BUSY,
-          ("Another run, %s, has its checkpoints in %s: wait for its end, or "
-              "set checkpoint-dir to another folder.", owner, shown), (NULL));
-    else
-      GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
-          ("Checkpoints cannot be written to %s: %s.", shown, owner),
-          ("checkpoint-dir"));
-    g_free (owner);
-    g_error_free (error);
-    g_free (shown);
-    return FALSE;
-  }
+  owner = cnn3d_escape (error->message, FALSE);
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_BUSY))
+    GST_ELEMENT_ERROR (self->element, RESOURCE, BUSY,
+        ("Another run, %s, has its checkpoints in %s: wait for its end, or set checkpoint-dir to "
+         "another folder.",
+            owner, shown),
+        (NULL));
+  else
+    GST_ELEMENT_ERROR (self->element, RESOURCE, OPEN_WRITE,
+        ("Checkpoints cannot be written to %s: %s.", shown, owner), ("checkpoint-dir"));
+  g_free (owner);
+  g_error_free (error);
+  g_free (shown);
+  return FALSE;
 }
 
 TrainRun *
-train_run_new (GstBaseSink * element, const TrainSettings * settings,
-    TrainMetrics * metrics)
+train_run_new (GstBaseSink *element, const TrainSettings *settings, TrainMetrics *metrics)
 {
   TrainRun *self = g_new0 (TrainRun, 1);
 
@@ -434,7 +414,7 @@ train_run_new (GstBaseSink * element, const TrainSettings * settings,
 }
 
 void
-train_run_free (TrainRun ** run)
+train_run_free (TrainRun **run)
 {
   TrainRun *self = *run;
 

@@ -16,11 +16,11 @@ typedef struct {
   guint64 step;
   gdouble loss, accuracy;
   gdouble val_loss, val_accuracy;
-  guint64 predicted, peak;      /* bytes */
-  gdouble loss_scale;           /* 1: no loss scaling */
+  guint64 predicted, peak; /* bytes */
+  gdouble loss_scale;      /* 1: no loss scaling */
   guint64 steps_skipped;
   gdouble clips_per_second;
-  guint64 position;             /* clips */
+  guint64 position; /* clips */
 } TrainMetrics;
 
 /* Used by the streaming thread, and by state changes while no thread is
@@ -31,21 +31,21 @@ typedef struct _TrainRun TrainRun;
 /* element: not referenced, must outlive the run. settings: copied. metrics:
  * written under the element's object lock, must outlive the run. NULL if the
  * folder for checkpoints cannot be used; an error is posted. */
-TrainRun *train_run_new (GstBaseSink * element, const TrainSettings * settings,
-    TrainMetrics * metrics);
+TrainRun *train_run_new (
+    GstBaseSink *element, const TrainSettings *settings, TrainMetrics *metrics);
 /* Saves nothing; see train_run_stop(). */
-void train_run_free (TrainRun ** run);
+void train_run_free (TrainRun **run);
 
 /* FALSE if an earlier clip had another shape; an error is posted. */
-gboolean train_run_set_layout (TrainRun * run, const TensorLayout * layout);
+gboolean train_run_set_layout (TrainRun *run, const TensorLayout *layout);
 /* Handles segments, clip-classes, clip-epoch, clip-epoch-done and EOS. The
  * caller keeps ownership of the event. TRUE: training is to end now
  * (patience). */
-gboolean train_run_event (TrainRun * run, GstEvent * event);
-GstFlowReturn train_run_batch (TrainRun * run, GstBuffer * buffer);
+gboolean train_run_event (TrainRun *run, GstEvent *event);
+GstFlowReturn train_run_batch (TrainRun *run, GstBuffer *buffer);
 
 /* Saves what is not saved yet, as of the last optimizer step, and reports where
  * the run resumes. */
-void train_run_stop (TrainRun * run);
+void train_run_stop (TrainRun *run);
 
 #endif

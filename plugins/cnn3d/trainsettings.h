@@ -11,41 +11,41 @@
 /* The properties' values. Strings are owned; NULL: not set. */
 typedef struct {
   gchar *model;
-  gint num_classes;             /* 0: from upstream */
+  gint num_classes; /* 0: from upstream */
   gchar *pretrained;
   gchar *freeze;
   gint base_width;
   gdouble dropout;
-  gint precision;               /* Cnn3dPrecision */
+  gint precision; /* Cnn3dPrecision */
   gint accumulate;
-  gint recompute;               /* Cnn3dRecompute */
-  gchar *max_memory;            /* as written; see cnn3d_parse_bytes() */
+  gint recompute;    /* Cnn3dRecompute */
+  gchar *max_memory; /* as written; see cnn3d_parse_bytes() */
   gboolean auto_fit;
   gboolean chunking;
   gint video_batch_size;
-  gint optimizer;               /* Cnn3dUpdateRule */
+  gint optimizer; /* Cnn3dUpdateRule */
   gdouble lr, momentum, weight_decay;
-  gint schedule;                /* Cnn3dLrSchedule */
+  gint schedule; /* Cnn3dLrSchedule */
   gdouble warmup_epochs, lr_step_size, lr_gamma;
   gdouble label_smoothing;
-  gchar *class_weights;         /* as written; see class_weights_new() */
+  gchar *class_weights; /* as written; see class_weights_new() */
   gdouble gradient_clip;
   guint64 seed;
   gchar *device;
   gint threads;
-  gint convolution;             /* Cnn3dConvolution */
+  gint convolution; /* Cnn3dConvolution */
   gboolean deterministic, allow_tf32, benchmark;
   gchar *checkpoint_dir;
   gint checkpoint_interval;
   gint save_top_k;
-  gint monitor;                 /* Cnn3dMonitor */
-  gint resume;                  /* Cnn3dResume */
-  gint resume_data;             /* Cnn3dResumeData */
+  gint monitor;     /* Cnn3dMonitor */
+  gint resume;      /* Cnn3dResume */
+  gint resume_data; /* Cnn3dResumeData */
   gint patience;
-  gdouble max_skipped;          /* fraction of a pass's clips */
+  gdouble max_skipped; /* fraction of a pass's clips */
   gchar *log_dir;
   gint log_every_steps;
-  gint log_histograms;          /* epochs */
+  gint log_histograms; /* epochs */
   gboolean progress;
 } TrainSettings;
 
@@ -53,11 +53,10 @@ extern const SettingsOf train_settings;
 
 /* Checks settings that are each in range for consistency. Errors are
  * GST_RESOURCE_ERROR_SETTINGS, and say what to change. */
-gboolean train_settings_check (const TrainSettings * settings, GError ** error);
+gboolean train_settings_check (const TrainSettings *settings, GError **error);
 
 /* Fills in a trainer's parameters except the clip's shape and the classes.
  * Strings remain owned by the settings. */
-void train_settings_fill (const TrainSettings * settings,
-    Cnn3dTrainerParams * params);
+void train_settings_fill (const TrainSettings *settings, Cnn3dTrainerParams *params);
 
 #endif

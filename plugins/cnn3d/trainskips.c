@@ -5,14 +5,14 @@
 #include <string.h>
 
 void
-train_skips_init (TrainSkips * self)
+train_skips_init (TrainSkips *self)
 {
   memset (self, 0, sizeof *self);
   self->reasons = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
 }
 
 void
-train_skips_clear (TrainSkips * self)
+train_skips_clear (TrainSkips *self)
 {
   guint i;
 
@@ -23,16 +23,15 @@ train_skips_clear (TrainSkips * self)
 }
 
 void
-train_skips_begin_pass (TrainSkips * self, guint64 clips, guint64 skipped)
+train_skips_begin_pass (TrainSkips *self, guint64 clips, guint64 skipped)
 {
-  self->pass = (TrainSkipsCount) {
-  skipped, clips};
+  self->pass = (TrainSkipsCount) { skipped, clips };
   g_hash_table_remove_all (self->reasons);
 }
 
 /* A file may have several clips, and is read again each epoch. */
 static void
-name_file (TrainSkips * self, const GstClipSkipped * skipped)
+name_file (TrainSkips *self, const GstClipSkipped *skipped)
 {
   gchar *name;
   guint i;
@@ -40,7 +39,8 @@ name_file (TrainSkips * self, const GstClipSkipped * skipped)
   if (self->n_named == TRAIN_SKIPS_NAMED)
     return;
   name = g_strdup_printf ("%s: %s", skipped->path, skipped->reason);
-  for (i = 0; i < self->n_named && strcmp (self->named[i], name); i++);
+  for (i = 0; i < self->n_named && strcmp (self->named[i], name); i++)
+    ;
   if (i == self->n_named)
     self->named[self->n_named++] = name;
   else
@@ -48,32 +48,28 @@ name_file (TrainSkips * self, const GstClipSkipped * skipped)
 }
 
 void
-train_skips_add (TrainSkips * self, const GstClipSkipped * skipped,
-    gboolean training)
+train_skips_add (TrainSkips *self, const GstClipSkipped *skipped, gboolean training)
 {
   TrainSkipsCount *most = &self->most[training != FALSE];
-  guint n = GPOINTER_TO_UINT (g_hash_table_lookup (self->reasons,
-          skipped->reason));
+  guint n = GPOINTER_TO_UINT (g_hash_table_lookup (self->reasons, skipped->reason));
 
   self->pass.skipped++;
   if (self->pass.skipped > most->skipped)
     *most = self->pass;
-  g_hash_table_insert (self->reasons, g_strdup (skipped->reason),
-      GUINT_TO_POINTER (n + 1));
+  g_hash_table_insert (self->reasons, g_strdup (skipped->reason), GUINT_TO_POINTER (n + 1));
   name_file (self, skipped);
 }
 
 gchar *
-train_skips_describe (const TrainSkipsCount * count, gboolean training)
+train_skips_describe (const TrainSkipsCount *count, gboolean training)
 {
-  return g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-      " %s clips", count->skipped, count->clips,
-      training ? "training" : "validation");
+  return g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " %s clips", count->skipped,
+      count->clips, training ? "training" : "validation");
 }
 
 /* Ties are broken by alphabetical order. */
 const gchar *
-train_skips_reason (const TrainSkips * self)
+train_skips_reason (const TrainSkips *self)
 {
   const gchar *most = NULL;
   gpointer reason, count;
@@ -82,8 +78,8 @@ train_skips_reason (const TrainSkips * self)
 
   g_hash_table_iter_init (&iter, self->reasons);
   while (g_hash_table_iter_next (&iter, &reason, &count))
-    if (GPOINTER_TO_UINT (count) > n || (GPOINTER_TO_UINT (count) == n
-            && strcmp (reason, most) < 0)) {
+    if (GPOINTER_TO_UINT (count) > n
+        || (GPOINTER_TO_UINT (count) == n && strcmp (reason, most) < 0)) {
       most = reason;
       n = GPOINTER_TO_UINT (count);
     }

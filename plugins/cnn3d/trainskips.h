@@ -12,28 +12,27 @@ typedef struct {
 } TrainSkipsCount;
 
 typedef struct {
-  TrainSkipsCount pass;         /* the current one */
-  TrainSkipsCount most[2];      /* [training]: of the pass that skipped most */
-  GHashTable *reasons;          /* of this pass: reason -> count */
-  gchar *named[TRAIN_SKIPS_NAMED];      /* "path: reason" of the first files of
+  TrainSkipsCount pass;            /* the current one */
+  TrainSkipsCount most[2];         /* [training]: of the pass that skipped most */
+  GHashTable *reasons;             /* of this pass: reason -> count */
+  gchar *named[TRAIN_SKIPS_NAMED]; /* "path: reason" of the first files of
                                          * the run */
   guint n_named;
-  gboolean reported;                /* the first pass that skipped clips was
+  gboolean reported; /* the first pass that skipped clips was
                                  * reported */
 } TrainSkips;
 
-void train_skips_init (TrainSkips * skips);
-void train_skips_clear (TrainSkips * skips);
+void train_skips_init (TrainSkips *skips);
+void train_skips_clear (TrainSkips *skips);
 
 /* skipped: before the run was resumed */
-void train_skips_begin_pass (TrainSkips * skips, guint64 clips, guint64 skipped);
-void train_skips_add (TrainSkips * skips, const GstClipSkipped * skipped,
-    gboolean training);
+void train_skips_begin_pass (TrainSkips *skips, guint64 clips, guint64 skipped);
+void train_skips_add (TrainSkips *skips, const GstClipSkipped *skipped, gboolean training);
 
 /* Such as "18 of 20 training clips" */
-gchar *train_skips_describe (const TrainSkipsCount * count, gboolean training);
+gchar *train_skips_describe (const TrainSkipsCount *count, gboolean training);
 /* The most frequent reason of this pass, owned by the skips; NULL: nothing was
  * skipped. */
-const gchar *train_skips_reason (const TrainSkips * skips);
+const gchar *train_skips_reason (const TrainSkips *skips);
 
 #endif

@@ -10,7 +10,7 @@
 #define LEARNT 0.05
 
 static gchar *
-watch_loss (TrainWatch * self, const Cnn3dPassResult * result)
+watch_loss (TrainWatch *self, const Cnn3dPassResult *result)
 {
   gdouble lowest = result->loss;
   guint i;
@@ -32,18 +32,18 @@ watch_loss (TrainWatch * self, const Cnn3dPassResult * result)
     return NULL;
   self->reported_loss = TRUE;
 
-  return g_strdup_printf ("The training loss does not fall: it was %.4g in the "
-      "first of %u epochs and is %.4g now. Usual reasons: lr is much too large "
-      "or too small, labels that do not match their videos, freeze leaves "
-      "nothing to train, or num-frames, frame-interval or the frame's size do "
-      "not show what distinguishes the classes.", self->first, self->epochs,
-      result->loss);
+  return g_strdup_printf (
+      "The training loss does not fall: it was %.4g in the first of %u epochs and is %.4g now. "
+      "Usual reasons: lr is much too large or too small, labels that do not match their videos, "
+      "freeze leaves nothing to train, or num-frames, frame-interval or the frame's size do not "
+      "show what distinguishes the classes.",
+      self->first, self->epochs, result->loss);
 }
 
 /* The only class that was predicted, although clips of several were evaluated;
  * -1: none. */
 static gint
-only_class (const guint64 * confusion, guint n)
+only_class (const guint64 *confusion, guint n)
 {
   guint label, prediction, labels = 0;
   gint only = -1;
@@ -66,11 +66,10 @@ only_class (const guint64 * confusion, guint n)
 }
 
 static gchar *
-watch_classes (TrainWatch * self, const Cnn3dPassResult * result,
-    const gchar * const *classes, guint num_classes, gboolean last)
+watch_classes (TrainWatch *self, const Cnn3dPassResult *result, const gchar *const *classes,
+    guint num_classes, gboolean last)
 {
-  gint only = result->confusion ?
-      only_class (result->confusion, num_classes) : -1;
+  gint only = result->confusion ? only_class (result->confusion, num_classes) : -1;
   gchar *name, *text;
 
   if (only < 0) {
@@ -83,20 +82,20 @@ watch_classes (TrainWatch * self, const Cnn3dPassResult * result,
     return NULL;
   self->reported_class = TRUE;
   name = classes ? g_strdup (classes[only]) : g_strdup_printf ("%d", only);
-  text = g_strdup_printf ("All %" G_GUINT64_FORMAT " validation clips of epoch "
-      "%u were predicted to be of class %s. Usual reasons: too few epochs or "
-      "too small an lr yet, one class with most of the clips, an lr that is "
-      "much too large, batches of one or two clips without freeze=batch-norm, "
-      "or labels that do not match their videos.", result->clips,
-      result->epoch + 1, name);
+  text = g_strdup_printf ("All %" G_GUINT64_FORMAT
+                          " validation clips of epoch %u were predicted to be of class %s. Usual "
+                          "reasons: too few epochs or too small an lr yet, one class with most of "
+                          "the clips, an lr that is much too large, batches of one or two clips "
+                          "without freeze=batch-norm, or labels that do not match their videos.",
+      result->clips, result->epoch + 1, name);
   g_free (name);
 
   return text;
 }
 
 gchar *
-train_watch_pass (TrainWatch * self, const Cnn3dPassResult * result,
-    const gchar * const *classes, guint num_classes, gboolean last)
+train_watch_pass (TrainWatch *self, const Cnn3dPassResult *result, const gchar *const *classes,
+    guint num_classes, gboolean last)
 {
   if (result->training)
     return watch_loss (self, result);

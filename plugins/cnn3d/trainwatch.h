@@ -9,20 +9,20 @@
 #define TRAIN_WATCH_EPOCHS 3
 
 typedef struct {
-  guint epochs;                 /* whose loss was seen */
+  guint epochs; /* whose loss was seen */
   gdouble first;
-  gdouble recent[TRAIN_WATCH_EPOCHS - 1];       /* the last losses, newest
+  gdouble recent[TRAIN_WATCH_EPOCHS - 1]; /* the last losses, newest
                                                  * first */
-  guint one_class;              /* consecutive validations that predicted a
+  guint one_class;                        /* consecutive validations that predicted a
                                  * single class */
-  gboolean resumed;             /* its first epochs were run by another
+  gboolean resumed;                       /* its first epochs were run by another
                                  * process */
   gboolean reported_loss, reported_class;
 } TrainWatch;
 
 /* To be called after each pass. classes: names, or NULL. last: no training
  * follows. Returns a warning's text, free with g_free(); NULL: none. */
-gchar *train_watch_pass (TrainWatch * watch, const Cnn3dPassResult * result,
-    const gchar * const *classes, guint num_classes, gboolean last);
+gchar *train_watch_pass (TrainWatch *watch, const Cnn3dPassResult *result,
+    const gchar *const *classes, guint num_classes, gboolean last);
 
 #endif

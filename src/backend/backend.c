@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE             /* dladdr() */
+#define _GNU_SOURCE /* dladdr() */
 #endif
 #include "src/backend/backend.h"
 
@@ -10,10 +10,10 @@
 
 #include "src/escape.h"
 
-G_DEFINE_QUARK (cnn3d-backend-error, cnn3d_backend_error)
+G_DEFINE_QUARK (cnn3d - backend - error, cnn3d_backend_error)
 
 static GMutex lock;
-static GHashTable *loaded;      /* name -> const Cnn3dBackend * */
+static GHashTable *loaded; /* name -> const Cnn3dBackend * */
 
 /* Folders that are searched for modules: an explicit path, and, relative to this library's own location, the folder of
  * the build tree and the installed one. */
@@ -52,13 +52,15 @@ load_file (const gchar *path, GError **error)
     return NULL;
   }
   if (!g_module_symbol (module, "cnn3d_backend", (gpointer *) &entry) || !entry) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING, "%s is not a back end", path);
+    g_set_error (
+        error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING, "%s is not a back end", path);
     return NULL;
   }
   backend = entry ();
   if (backend->abi != CNN3D_BACKEND_ABI) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
-        "%s was built for version %u of the back end interface, this is version %u: install both from one build",
+        "%s was built for version %u of the back end interface, this is version %u: install both "
+        "from one build",
         path, backend->abi, CNN3D_BACKEND_ABI);
     return NULL;
   }
@@ -116,8 +118,8 @@ cnn3d_clip_bytes (const Cnn3dNetworkParams *n, Cnn3dType type)
 }
 
 Cnn3dDevice *
-cnn3d_backend_open_device (const gchar *name, const Cnn3dDeviceParams *params, const Cnn3dBackend **backend,
-    gchar **passed_over, GError **error)
+cnn3d_backend_open_device (const gchar *name, const Cnn3dDeviceParams *params,
+    const Cnn3dBackend **backend, gchar **passed_over, GError **error)
 {
   Cnn3dDeviceParams p = *params;
   const gchar *order[3] = { NULL };

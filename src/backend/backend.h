@@ -16,50 +16,51 @@
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
 typedef enum {
-  CNN3D_BACKEND_ERROR_MISSING,  /* no such back end or device on this machine */
-  CNN3D_BACKEND_ERROR_UNSUPPORTED,      /* the request is not supported here */
+  CNN3D_BACKEND_ERROR_MISSING,     /* no such back end or device on this machine */
+  CNN3D_BACKEND_ERROR_UNSUPPORTED, /* the request is not supported here */
   CNN3D_BACKEND_ERROR_MEMORY,
-  CNN3D_BACKEND_ERROR_FAILED,   /* a library or the device failed */
+  CNN3D_BACKEND_ERROR_FAILED, /* a library or the device failed */
 } Cnn3dBackendError;
 
 typedef enum {
-  CNN3D_TYPE_UINT8,             /* 0..255: normalised by the first operation */
-  CNN3D_TYPE_FLOAT16,           /* must be normalised already */
+  CNN3D_TYPE_UINT8,   /* 0..255: normalised by the first operation */
+  CNN3D_TYPE_FLOAT16, /* must be normalised already */
   CNN3D_TYPE_FLOAT32,
 } Cnn3dType;
 
 /* Bytes of one element; of a clip of frames, (T, H, W, C). */
 CNN3D_API gsize cnn3d_type_size (Cnn3dType type);
-CNN3D_API gsize cnn3d_clip_bytes (const Cnn3dNetworkParams * params, Cnn3dType type);
+CNN3D_API gsize cnn3d_clip_bytes (const Cnn3dNetworkParams *params, Cnn3dType type);
 
 typedef struct _Cnn3dDevice Cnn3dDevice;
 typedef struct _Cnn3dModel Cnn3dModel;
 typedef struct _Cnn3dProgram Cnn3dProgram;
 
 typedef struct {
-  gint index;                   /* device index; ignored on the CPU */
-  guint threads;                /* 0: one per core available to this process */
+  gint index;    /* device index; ignored on the CPU */
+  guint threads; /* 0: one per core available to this process */
   /* A file that describes a GPU which need not be in this machine (configs/gpus). A device opened from a profile
    * reports sizes and runs nothing. NULL: the device of this machine. */
   const gchar *profile;
   Cnn3dConvolution convolution; /* ignored on GPUs */
   /* The rest is for GPUs; a CPU is always deterministic. */
-  gboolean deterministic;       /* the same bits every time */
-  gboolean tf32;                /* precision 32 may multiply in TF32, with 11 of 24 significant digits */
-  gboolean benchmark;           /* convolution algorithms are timed, and the fastest is taken */
+  gboolean deterministic; /* the same bits every time */
+  gboolean tf32;          /* precision 32 may multiply in TF32, with 11 of 24 significant digits */
+  gboolean benchmark;     /* convolution algorithms are timed, and the fastest is taken */
 } Cnn3dDeviceParams;
 
 typedef struct {
-  guint64 total;                /* bytes of the device that this process may use */
-  guint64 available;            /* bytes free now; `total` for a profile */
-  guint64 context;              /* bytes used by driver and libraries in addition to alloc(): measured, or a bound */
-  const gchar *context_source;  /* origin of `context`; static or owned by the device */
+  guint64 total;     /* bytes of the device that this process may use */
+  guint64 available; /* bytes free now; `total` for a profile */
+  guint64
+      context; /* bytes used by driver and libraries in addition to alloc(): measured, or a bound */
+  const gchar *context_source; /* origin of `context`; static or owned by the device */
 } Cnn3dDeviceMemory;
 
 /* Peak rates of a device, for comparing plans: multiply-adds and bytes per second, and seconds to start a step. Only
  * their ratios on one device are meaningful, not absolute times. */
 typedef struct {
-  gdouble macs_per_second;      /* of a convolution in the given precision */
+  gdouble macs_per_second; /* of a convolution in the given precision */
   gdouble bytes_per_second;
   gdouble step_seconds;
 } Cnn3dDeviceSpeed;
@@ -69,19 +70,19 @@ typedef struct {
  * `trained` floats with the same offsets. Padding is zero and remains zero under every update rule. Running statistics
  * are in PyTorch's order. */
 typedef struct {
-  gsize *offset;                /* [parameter], floats */
-  gsize *length;                /* [parameter], floats */
-  gsize trained;                /* floats */
-  gsize total;                  /* floats, including running statistics */
-  gsize copy_bytes;             /* of the copy in the compute precision */
+  gsize *offset;    /* [parameter], floats */
+  gsize *length;    /* [parameter], floats */
+  gsize trained;    /* floats */
+  gsize total;      /* floats, including running statistics */
+  gsize copy_bytes; /* of the copy in the compute precision */
 } Cnn3dWeightLayout;
 
 /* One optimizer step: exactly torch.optim's SGD (dampening 0, no Nesterov), Adam and AdamW (no amsgrad). */
 typedef struct {
   Cnn3dUpdateRule rule;
   gfloat lr, momentum, beta1, beta2, eps, weight_decay;
-  gfloat gradient_scale;        /* factor on the gradient, applied first */
-  guint64 step;                 /* from 1 */
+  gfloat gradient_scale; /* factor on the gradient, applied first */
+  guint64 step;          /* from 1 */
   /* For whole updates: the gradient's norm is computed first; if it is not finite, nothing is updated. clip: the
    * largest norm, to which larger gradients are scaled (torch.nn.utils.clip_grad_norm_); 0: no clipping. */
   gboolean checks;
@@ -90,36 +91,38 @@ typedef struct {
 
 /* The arrays of a model in training. */
 typedef struct {
-  gfloat *weights;              /* master weights and running statistics: layout.total */
-  gpointer copy;                /* layout.copy_bytes; NULL if that is 0 */
-  gfloat *gradients;            /* layout.trained; NULL unless training, or if steps store them in the arena */
-  gfloat *first, *second;       /* the rule's state (momentum; Adam's moments): layout.trained; NULL if the rule has
+  gfloat *weights;   /* master weights and running statistics: layout.total */
+  gpointer copy;     /* layout.copy_bytes; NULL if that is 0 */
+  gfloat *gradients; /* layout.trained; NULL unless training, or if steps store them in the arena */
+  gfloat *first,
+      *second; /* the rule's state (momentum; Adam's moments): layout.trained; NULL if the rule has
                                  * none */
-  const gboolean *trained;      /* [parameter] */
+  const gboolean *trained; /* [parameter] */
 } Cnn3dArrays;
 
 /* Everything that a step reads and writes outside the arena. */
 typedef struct {
   guint8 *arena;
   Cnn3dArrays arrays;
-  gboolean accumulate;          /* add to the gradients; FALSE: replace them */
-  gconstpointer frames;         /* (N, T, H, W, C) of frames_type, on the device */
+  gboolean accumulate;  /* add to the gradients; FALSE: replace them */
+  gconstpointer frames; /* (N, T, H, W, C) of frames_type, on the device */
   Cnn3dType frames_type;
-  const gint32 *labels;         /* (N), on the device; NULL: no loss */
+  const gint32 *labels; /* (N), on the device; NULL: no loss */
   gfloat label_smoothing;
-  const gfloat *class_weights;  /* of the loss, (num_classes), on the device; NULL: all 1 */
-  gfloat loss_scale;            /* factor on the gradient of the summed loss */
-  gboolean training;            /* enables dropout */
-  gboolean batch_statistics;    /* batch norm normalises with the batch's statistics and updates the running ones */
-  guint64 seed, step;           /* dropout's key: the number of the first clip; the others are consecutive */
-  const Cnn3dUpdate *update;    /* for update steps, which change nothing if the loss is not finite */
-  gfloat *logits;               /* out, on the host: (N, num_classes); may be NULL */
+  const gfloat *class_weights; /* of the loss, (num_classes), on the device; NULL: all 1 */
+  gfloat loss_scale;           /* factor on the gradient of the summed loss */
+  gboolean training;           /* enables dropout */
+  gboolean
+      batch_statistics; /* batch norm normalises with the batch's statistics and updates the running ones */
+  guint64 seed, step; /* dropout's key: the number of the first clip; the others are consecutive */
+  const Cnn3dUpdate *update; /* for update steps, which change nothing if the loss is not finite */
+  gfloat *logits;            /* out, on the host: (N, num_classes); may be NULL */
 } Cnn3dBinding;
 
 /* Results of a pass. */
 typedef struct {
-  gdouble loss_sum;             /* over the clips */
-  guint correct;                /* clips whose largest logit is the label's */
+  gdouble loss_sum; /* over the clips */
+  guint correct;    /* clips whose largest logit is the label's */
 } Cnn3dResults;
 
 typedef struct {
@@ -130,95 +133,104 @@ typedef struct {
 } Cnn3dModelParams;
 
 typedef struct {
-  guint batch;                  /* clips in a micro-batch */
-  gboolean training;            /* FALSE: the clips are independent of each other */
-  gboolean accumulates;         /* bindings may request adding to gradients, which needs memory for one layer's */
-  gboolean sizes_only;          /* it will not run: faster to create */
+  guint batch;       /* clips in a micro-batch */
+  gboolean training; /* FALSE: the clips are independent of each other */
+  gboolean
+      accumulates; /* bindings may request adding to gradients, which needs memory for one layer's */
+  gboolean sizes_only; /* it will not run: faster to create */
   /* Clips of the run's whole batches: a short one has slices no larger than theirs, so that it needs no more memory. 0:
    * this is a whole one. */
   guint most;
-  gboolean checks;              /* see program_replaced(): even if it will not run */
+  gboolean checks; /* see program_replaced(): even if it will not run */
 } Cnn3dProgramParams;
 
 typedef struct {
-  guint abi;                    /* CNN3D_BACKEND_ABI */
-  const gchar *name;            /* cpu, cuda */
+  guint abi;         /* CNN3D_BACKEND_ABI */
+  const gchar *name; /* cpu, cuda */
 
   /* Lists the devices, a line each: the value for `device`, a colon and a description; NULL-terminated, free with
    * g_strfreev(). Empty with error: the reason why there is none. */
-  gchar **(*list) (GError ** error);
-  Cnn3dDevice *(*open) (const Cnn3dDeviceParams * params, GError ** error);
-  void (*close) (Cnn3dDevice ** device);
+  gchar **(*list) (GError **error);
+  Cnn3dDevice *(*open) (const Cnn3dDeviceParams *params, GError **error);
+  void (*close) (Cnn3dDevice **device);
   /* The device's name for display; owned by the device. */
-  const gchar *(*describe) (Cnn3dDevice * device);
+  const gchar *(*describe) (Cnn3dDevice *device);
   /* The precision that the device uses, for example bf16 if 16-mixed was requested on a CPU. */
-  gboolean (*resolve_precision) (Cnn3dDevice * device, Cnn3dPrecision * precision, GError ** error);
+  gboolean (*resolve_precision) (Cnn3dDevice *device, Cnn3dPrecision *precision, GError **error);
 
-  void (*memory) (Cnn3dDevice * device, Cnn3dDeviceMemory * memory);
-  void (*speed) (Cnn3dDevice * device, Cnn3dPrecision precision, Cnn3dDeviceSpeed * speed);
+  void (*memory) (Cnn3dDevice *device, Cnn3dDeviceMemory *memory);
+  void (*speed) (Cnn3dDevice *device, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed);
 
   /* Device memory, 64-byte aligned, zeroed. NULL with error if there is not enough. */
-  gpointer (*alloc) (Cnn3dDevice * device, gsize bytes, GError ** error);
-  void (*free) (Cnn3dDevice * device, gpointer memory, gsize bytes);
-  gboolean (*upload) (Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes, GError ** error);
-  gboolean (*download) (Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes, GError ** error);
+  gpointer (*alloc) (Cnn3dDevice *device, gsize bytes, GError **error);
+  void (*free) (Cnn3dDevice *device, gpointer memory, gsize bytes);
+  gboolean (*upload) (
+      Cnn3dDevice *device, gpointer to, gconstpointer from, gsize bytes, GError **error);
+  gboolean (*download) (
+      Cnn3dDevice *device, gpointer to, gconstpointer from, gsize bytes, GError **error);
 
   /* Whether run(), update() and the functions below return before their work is done. Work runs in the order of the
    * calls; finish() waits for all of it. Batches must then be copied to the device first. */
   gboolean asynchronous;
   /* For an asynchronous device: copies host memory to the device while other work runs; the next run() waits for it.
    * `from` may be reused at once; no running work may read `to`. */
-  gboolean (*stage) (Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes, GError ** error);
+  gboolean (*stage) (
+      Cnn3dDevice *device, gpointer to, gconstpointer from, gsize bytes, GError **error);
   /* As download(), after all earlier work: `to` is filled when finish() has returned. */
-  gboolean (*fetch) (Cnn3dDevice * device, gpointer to, gconstpointer from, gsize bytes, GError ** error);
-  gboolean (*finish) (Cnn3dDevice * device, GError ** error);
+  gboolean (*fetch) (
+      Cnn3dDevice *device, gpointer to, gconstpointer from, gsize bytes, GError **error);
+  gboolean (*finish) (Cnn3dDevice *device, GError **error);
 
   /* A network in one precision; determines the weights' layout. The network must outlive the model. */
-  Cnn3dModel *(*model_new) (Cnn3dDevice * device, const Cnn3dNetwork * network, const Cnn3dModelParams * params,
-      GError ** error);
-  void (*model_free) (Cnn3dModel ** model);
-  const Cnn3dWeightLayout *(*model_layout) (Cnn3dModel * model);
+  Cnn3dModel *(*model_new) (Cnn3dDevice *device, const Cnn3dNetwork *network,
+      const Cnn3dModelParams *params, GError **error);
+  void (*model_free) (Cnn3dModel **model);
+  const Cnn3dWeightLayout *(*model_layout) (Cnn3dModel *model);
   /* Convert one parameter between PyTorch's layout on the host (`count` floats) and the model's in `array` (the whole
    * array, on the device: the parameter's offset applies). */
-  gboolean (*import_weight) (Cnn3dModel * model, guint param, const gfloat * values, gfloat * array, GError ** error);
-  gboolean (*export_weight) (Cnn3dModel * model, guint param, const gfloat * array, gfloat * values, GError ** error);
+  gboolean (*import_weight) (
+      Cnn3dModel *model, guint param, const gfloat *values, gfloat *array, GError **error);
+  gboolean (*export_weight) (
+      Cnn3dModel *model, guint param, const gfloat *array, gfloat *values, GError **error);
   /* Updates the copy from the master weights. */
-  gboolean (*refresh) (Cnn3dModel * model, const gfloat * weights, gpointer copy, GError ** error);
+  gboolean (*refresh) (Cnn3dModel *model, const gfloat *weights, gpointer copy, GError **error);
 
-  Cnn3dProgram *(*program_new) (Cnn3dModel * model, const Cnn3dProgramParams * params, GError ** error);
-  void (*program_free) (Cnn3dProgram ** program);
-  const Cnn3dSizes *(*program_sizes) (Cnn3dProgram * program);
+  Cnn3dProgram *(*program_new) (
+      Cnn3dModel *model, const Cnn3dProgramParams *params, GError **error);
+  void (*program_free) (Cnn3dProgram **program);
+  const Cnn3dSizes *(*program_sizes) (Cnn3dProgram *program);
   /* Programs that will run are checked when they are created, and those with `checks`. Returns whether an
    * implementation failed its check and was replaced permanently by one that may need other memory than was reported
    * before. NULL: there are no such checks. */
-  gboolean (*program_replaced) (Cnn3dProgram * program);
+  gboolean (*program_replaced) (Cnn3dProgram *program);
   /* Runs steps of one plan, in order; the first op's forward step starts a pass. Steps that are repeated with the same
    * address and the same kind of binding may be replayed from a recording. results: filled when finish() has returned,
    * if the loss is among the steps; may be NULL. */
-  gboolean (*run) (Cnn3dProgram * program, const Cnn3dStep * steps, guint n_steps, const Cnn3dBinding * binding,
-      Cnn3dResults * results, GError ** error);
+  gboolean (*run) (Cnn3dProgram *program, const Cnn3dStep *steps, guint n_steps,
+      const Cnn3dBinding *binding, Cnn3dResults *results, GError **error);
 
   /* Copies an activation from the arena to host memory: (batch, C, D, H, W), unpadded. Waits for running work. */
-  gboolean (*read_activation) (Cnn3dProgram * program, gint tensor, gconstpointer place, gfloat * values,
-      GError ** error);
+  gboolean (*read_activation) (
+      Cnn3dProgram *program, gint tensor, gconstpointer place, gfloat *values, GError **error);
 
   /* An optimizer step of all trained parameters; the copy is updated, too. squares: when finish() has returned, the sum
    * of the squares of the gradients times gradient_scale, if update->checks or ->clip; not finite: nothing was updated.
    * May be NULL. */
-  gboolean (*update) (Cnn3dModel * model, const Cnn3dArrays * arrays, const Cnn3dUpdate * update, gdouble * squares,
-      GError ** error);
+  gboolean (*update) (Cnn3dModel *model, const Cnn3dArrays *arrays, const Cnn3dUpdate *update,
+      gdouble *squares, GError **error);
 } Cnn3dBackend;
 
 /* Finds, loads and checks a back end's module: in $CNN3D_BACKEND_PATH, beside libcnn3d, in the installed folder. It is
  * never unloaded. NULL with error, which says what is missing and which folders were searched. */
-CNN3D_API const Cnn3dBackend *cnn3d_backend_load (const gchar * name, GError ** error);
+CNN3D_API const Cnn3dBackend *cnn3d_backend_load (const gchar *name, GError **error);
 
 /* Opens a device. name: auto (or NULL: the first that opens, GPUs before the CPU), cpu, cuda, or cuda:N; the index in
  * params is overwritten. *backend: the device's back end, to close it with. *passed_over (may be NULL): why auto did
  * not take the GPU of this machine; free with g_free(). NULL with error: CNN3D_BACKEND_ERROR_UNSUPPORTED if the name is
  * not valid. */
-CNN3D_API Cnn3dDevice *cnn3d_backend_open_device (const gchar * name, const Cnn3dDeviceParams * params,
-    const Cnn3dBackend ** backend, gchar ** passed_over, GError ** error);
+CNN3D_API Cnn3dDevice *cnn3d_backend_open_device (const gchar *name,
+    const Cnn3dDeviceParams *params, const Cnn3dBackend **backend, gchar **passed_over,
+    GError **error);
 
 /* Lists the devices of all back ends, in the order in which device=auto tries them: a line each, "cuda:0: NVIDIA ...,
  * 79.1 GiB, ...", "cpu: ...", and for a back end without any, "cuda: none: " and the reason. Loads the back ends and

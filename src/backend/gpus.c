@@ -1,6 +1,6 @@
 /* GPUs' descriptions by name. SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE             /* dladdr() */
+#define _GNU_SOURCE /* dladdr() */
 #endif
 #include "src/backend/gpus.h"
 
@@ -88,7 +88,7 @@ gchar *
 cnn3d_gpus_find (const gchar *name, GError **error)
 {
   g_autoptr (GPtrArray) paths = NULL;
-  g_autofree gchar *wanted = plain_name (name);
+  g_autofree gchar *wanted = plain_name (name), *shown = NULL, *list = NULL;
   g_auto (GStrv) names = NULL;
 
   if (strchr (name, G_DIR_SEPARATOR) || g_str_has_suffix (name, SUFFIX)) {
@@ -111,23 +111,20 @@ cnn3d_gpus_find (const gchar *name, GError **error)
 
   /* ERRORS */
 no_file:
-  {
-    g_autofree gchar *shown = cnn3d_escape (name, FALSE);
+  shown = cnn3d_escape (name, FALSE);
 
-    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "there is no file %s", shown);
-    return NULL;
-  }
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "there is no file %s", shown);
+  return NULL;
 unknown:
-  {
-    g_autofree gchar *shown = cnn3d_escape (name, FALSE), *list = g_strjoinv (", ", names);
-
-    if (*names)
-      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
-          "no GPU is called '%s': there are %s, or name a file NAME" SUFFIX, shown, list);
-    else
-      g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
-          "no GPU '%s', because no descriptions of GPUs are installed: set CNN3D_CONFIG_PATH to the folder "
-          "configs", shown);
-    return NULL;
-  }
+  shown = cnn3d_escape (name, FALSE);
+  list = g_strjoinv (", ", names);
+  if (*names)
+    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
+        "no GPU is called '%s': there are %s, or name a file NAME" SUFFIX, shown, list);
+  else
+    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
+        "no GPU '%s', because no descriptions of GPUs are installed: set CNN3D_CONFIG_PATH to the "
+        "folder configs",
+        shown);
+  return NULL;
 }

@@ -13,7 +13,7 @@
 /* The file that describes the GPU `name` ("rtx3070", in any case, with or without spaces and dashes), or the file
  * `name` itself if it is a path: it contains a slash or ends in .json. Free with g_free(). NULL with error
  * (G_FILE_ERROR_NOENT), which lists the names. */
-CNN3D_API gchar *cnn3d_gpus_find (const gchar * name, GError ** error);
+CNN3D_API gchar *cnn3d_gpus_find (const gchar *name, GError **error);
 
 /* The available names, sorted, without duplicates; free with g_strfreev(). */
 CNN3D_API gchar **cnn3d_gpus_names (void);

@@ -6,13 +6,13 @@
 #include "src/config/config.h"
 
 struct _Cnn3dConfig {
-  gchar **values;               /* one per key; NULL: not set */
+  gchar **values; /* one per key; NULL: not set */
 };
 
 /* A value as written. */
 typedef struct {
   gboolean list;
-  guint n_items;                /* 1 if not a list; at most 2 are kept */
+  guint n_items; /* 1 if not a list; at most 2 are kept */
   gchar *items[2];
   gboolean quoted[2];
 } Cnn3dConfigWritten;
@@ -28,8 +28,8 @@ gboolean cnn3d_config_is_section (const gchar *name);
 
 /* Normalizes the value for its key into *value, NULL for null. FALSE if it is invalid, with the reason in *reason. Free
  * both with g_free(). */
-gboolean cnn3d_config_value (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written, gchar **value,
-    gchar **reason);
+gboolean cnn3d_config_value (
+    const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written, gchar **value, gchar **reason);
 
 /* A shortened copy to be shown in quotes; free with g_free(). */
 gchar *cnn3d_config_cut (const gchar *text);

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-G_DEFINE_QUARK (cnn3d-config-error-quark, cnn3d_config_error)
+G_DEFINE_QUARK (cnn3d - config - error - quark, cnn3d_config_error)
 
 Cnn3dConfig *
 cnn3d_config_new (void)
@@ -51,7 +51,9 @@ static gboolean
 set_value (Cnn3dConfig *config, gint number, const gchar *option, const gchar *text, GError **error)
 {
   const Cnn3dConfigKey *key = &cnn3d_config_keys (NULL)[number];
-  Cnn3dConfigWritten written = { 0, };
+  Cnn3dConfigWritten written = {
+    0,
+  };
   gchar *reason = NULL, *value, *cut;
   gboolean right;
 
@@ -80,7 +82,8 @@ wrong:
 }
 
 gboolean
-cnn3d_config_set (Cnn3dConfig *config, const gchar *name, const gchar *option, const gchar *text, GError **error)
+cnn3d_config_set (
+    Cnn3dConfig *config, const gchar *name, const gchar *option, const gchar *text, GError **error)
 {
   const gint number = cnn3d_config_find (name);
   gchar *shown;
@@ -96,7 +99,8 @@ cnn3d_config_set (Cnn3dConfig *config, const gchar *name, const gchar *option, c
 
   /* ERRORS */
 not_utf8:
-  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_SYNTAX, "--%s: its value is not UTF-8", option);
+  g_set_error (
+      error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_SYNTAX, "--%s: its value is not UTF-8", option);
   return FALSE;
 }
 
@@ -147,7 +151,8 @@ cnn3d_config_get (const Cnn3dConfig *config, const gchar *name)
   gint number = cnn3d_config_find (name);
 
   g_return_val_if_fail (number >= 0, NULL);
-  return config->values[number] ? config->values[number] : cnn3d_config_keys (NULL)[number].fallback;
+  return config->values[number] ? config->values[number]
+                                : cnn3d_config_keys (NULL)[number].fallback;
 }
 
 void

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define MAX_NAME 64             /* bytes of an unknown name that are compared */
+#define MAX_NAME 64 /* bytes of an unknown name that are compared */
 
 static gpointer
 make_keys (gpointer data)
@@ -181,11 +181,12 @@ cnn3d_config_unknown_section (const gchar *name)
     }
   }
   if (of_key <= of_section)
-    text = g_strdup_printf ("there is no section '%s'; the nearest key is %s: write '%s' below '%.*s:', indented",
-        cut, key, key_part (key), (gint) strcspn (key, "."), key);
+    text = g_strdup_printf (
+        "there is no section '%s'; the nearest key is %s: write '%s' below '%.*s:', indented", cut,
+        key, key_part (key), (gint) strcspn (key, "."), key);
   else
-    text = g_strdup_printf ("there is no section '%s'; the nearest is %.*s", cut, (gint) strcspn (section, "."),
-        section);
+    text = g_strdup_printf ("there is no section '%s'; the nearest is %.*s", cut,
+        (gint) strcspn (section, "."), section);
   g_free (cut);
   return text;
 }

@@ -59,14 +59,17 @@ add_properties (const Cnn3dConfig *config, const gchar *element, gboolean testin
   guint n_keys;
   const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
   /* keys that are not set are left to the preset */
-  const gboolean preset = !testing && strcmp (element, "cnn3dtrain") == 0 && cnn3d_config_get (config, "model.preset");
+  const gboolean preset =
+      !testing && strcmp (element, "cnn3dtrain") == 0 && cnn3d_config_get (config, "model.preset");
 
   for (guint i = 0; i < n_keys; i++) {
     const gchar *value = cnn3d_config_get (config, keys[i].name);
     const Cnn3dSetting *s = keys[i].setting;
 
-    if (value && cnn3d_config_key_is_property (&keys[i]) && cnn3d_setting_is_of (s, element) && (!testing || s->tests)
-        && (preset ? config->values[i] != NULL : s->always || g_strcmp0 (value, keys[i].fallback) != 0))
+    if (value && cnn3d_config_key_is_property (&keys[i]) && cnn3d_setting_is_of (s, element)
+        && (!testing || s->tests)
+        && (preset ? config->values[i] != NULL
+                   : s->always || g_strcmp0 (value, keys[i].fallback) != 0))
       add_property (words, s->name, value);
   }
 }
@@ -110,7 +113,8 @@ clip_bin (const Cnn3dConfig *config, gboolean testing)
   cnn3d_config_get_size (config, &height, &width);
   /* borders would show the network something that no video has */
   add_words (words, "! videoconvertscale add-borders=false !");
-  g_ptr_array_add (words, g_strdup_printf ("video/x-raw,format=RGB,width=%u,height=%u", width, height));
+  g_ptr_array_add (
+      words, g_strdup_printf ("video/x-raw,format=RGB,width=%u,height=%u", width, height));
   if (strcmp (gain, "0") != 0) {
     add_words (words, "! clipdiff");
     add_property (words, "gain", gain);
@@ -139,9 +143,10 @@ add_clips (const Cnn3dConfig *config, gboolean testing, GPtrArray *words)
   if (testing && limited && strcmp (seed, "0") != 0)
     add_property (words, "seed", seed);
   if (limited)
-    g_ptr_array_add (words, g_strdup_printf ("limit-clips=%" G_GUINT64_FORMAT,
-            g_ascii_strtoull (batches, NULL, 10) *
-            g_ascii_strtoull (cnn3d_config_get (config, "data.batch_size"), NULL, 10)));
+    g_ptr_array_add (words,
+        g_strdup_printf ("limit-clips=%" G_GUINT64_FORMAT,
+            g_ascii_strtoull (batches, NULL, 10)
+                * g_ascii_strtoull (cnn3d_config_get (config, "data.batch_size"), NULL, 10)));
   g_ptr_array_add (words, clip_bin (config, testing));
   add_words (words, "! clipbatch");
   add_properties (config, "clipbatch", testing, words);
@@ -170,7 +175,8 @@ cnn3d_config_line (const Cnn3dConfig *config, GError **error)
   /* ERRORS */
 no_data:
   g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
-      "paths.train is not set: name the manifest or the folder to train on, in the file or as --paths.train=PATH");
+      "paths.train is not set: name the manifest or the folder to train on, in the file or as "
+      "--paths.train=PATH");
   return NULL;
 }
 
@@ -208,7 +214,8 @@ cnn3d_config_test_line (const Cnn3dConfig *config, GError **error)
   /* ERRORS */
 no_data:
   g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
-      "paths.test is not set: name the manifest or the folder to test on, in the file or as --paths.test=PATH");
+      "paths.test is not set: name the manifest or the folder to test on, in the file or as "
+      "--paths.test=PATH");
   return NULL;
 no_folder:
   g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
@@ -217,7 +224,7 @@ no_folder:
   return NULL;
 no_weights:
   g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
-      "train.save_top_k is 0, so there will be no best weights to test on paths.test: "
-      "set it to 1, or paths.test to null");
+      "train.save_top_k is 0, so there will be no best weights to test on paths.test: set it to 1, "
+      "or paths.test to null");
   return NULL;
 }

@@ -6,8 +6,8 @@
 #include <math.h>
 #include <string.h>
 
-#define MAX_TEXT 4096           /* bytes, the longest path */
-#define MAX_SHOWN 48            /* characters of a wrong value that are shown */
+#define MAX_TEXT 4096 /* bytes, the longest path */
+#define MAX_SHOWN 48  /* characters of a wrong value that are shown */
 
 gchar *
 cnn3d_config_cut (const gchar *text)
@@ -26,8 +26,8 @@ cnn3d_config_cut (const gchar *text)
 static const struct {
   const gchar *name, *model;
 } models[] = {
-  {"resnet18", "r3d_18"},
-  {"resnet50", "slow_r50"},
+  { "resnet18", "r3d_18" },
+  { "resnet50", "slow_r50" },
 };
 
 gchar *
@@ -51,12 +51,13 @@ cnn3d_config_key_values (const Cnn3dConfigKey *key)
     case CNN3D_SETTING_BYTES:
       return g_strdup ("a number of bytes, or one with KiB, MiB or GiB, such as 8GiB");
     case CNN3D_SETTING_SIZE:
-      return g_strdup_printf ("a whole number from %.0f to %.0f, or two, [height, width]", s->minimum, s->maximum);
+      return g_strdup_printf (
+          "a whole number from %.0f to %.0f, or two, [height, width]", s->minimum, s->maximum);
     case CNN3D_SETTING_BATCHES:
       return g_strdup ("a whole number from 1, or 1.0");
     case CNN3D_SETTING_RATE:
-      return g_strdup_printf ("from %.0f to %.0f, a whole number or a fraction such as 30000/1001", s->minimum,
-          s->maximum);
+      return g_strdup_printf ("from %.0f to %.0f, a whole number or a fraction such as 30000/1001",
+          s->minimum, s->maximum);
     case CNN3D_SETTING_BOOLEAN:
       return g_steal_pointer (&range);
     default:
@@ -77,8 +78,10 @@ is_one_of (const gchar *text, const gchar *const *words)
 static const gchar *
 boolean_of (const gchar *text)
 {
-  static const gchar *const yes[] = { "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", NULL };
-  static const gchar *const no[] = { "false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", NULL };
+  static const gchar *const yes[] = { "true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON",
+    NULL };
+  static const gchar *const no[] = { "false", "False", "FALSE", "no", "No", "NO", "off", "Off",
+    "OFF", NULL };
 
   return is_one_of (text, yes) ? "true" : is_one_of (text, no) ? "false" : NULL;
 }
@@ -110,7 +113,8 @@ read_number (const gchar *text, gdouble *number)
 {
   gchar *end;
 
-  if (strlen (text) > 64 || strspn (text, "0123456789+-.eE") != strlen (text) || !strpbrk (text, "0123456789"))
+  if (strlen (text) > 64 || strspn (text, "0123456789+-.eE") != strlen (text)
+      || !strpbrk (text, "0123456789"))
     return FALSE;
   *number = g_ascii_strtod (text, &end);
   return *end == 0 && isfinite (*number);
@@ -164,7 +168,8 @@ read_rate (const Cnn3dSetting *s, const gchar *text)
 
   g_free (first);
   /* GStreamer's fractions have 32 bits */
-  if (!ok || n < 0 || d < 1 || n > G_MAXINT || d > G_MAXINT || n < s->minimum * d || n > s->maximum * d)
+  if (!ok || n < 0 || d < 1 || n > G_MAXINT || d > G_MAXINT || n < s->minimum * d
+      || n > s->maximum * d)
     return NULL;
   divisor = common_divisor (n, d);
   return g_strdup_printf ("%" G_GINT64_FORMAT "/%" G_GINT64_FORMAT, n / divisor, d / divisor);
@@ -173,8 +178,8 @@ read_rate (const Cnn3dSetting *s, const gchar *text)
 static gboolean
 read_pixels (const Cnn3dSetting *s, const Cnn3dConfigWritten *written, guint item, gint64 *pixels)
 {
-  return !written->quoted[item] && read_integer (written->items[item], pixels) &&
-      *pixels >= s->minimum && *pixels <= s->maximum;
+  return !written->quoted[item] && read_integer (written->items[item], pixels)
+      && *pixels >= s->minimum && *pixels <= s->maximum;
 }
 
 static gchar *
@@ -200,7 +205,9 @@ read_ranged (const Cnn3dSetting *s, const gchar *text)
 
   if (s->kind == CNN3D_SETTING_UINT64)
     return (*text != '0' || !text[1]) && strspn (text, "0123456789") == strlen (text)
-        && g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT64, &big, NULL) ? g_strdup (text) : NULL;
+            && g_ascii_string_to_unsigned (text, 10, 0, G_MAXUINT64, &big, NULL)
+        ? g_strdup (text)
+        : NULL;
   if (s->kind == CNN3D_SETTING_NUMBER ? !read_number (text, &number) : !read_integer (text, &whole))
     return NULL;
   if (s->kind != CNN3D_SETTING_NUMBER)
@@ -225,7 +232,8 @@ read_batches (const Cnn3dSetting *s, const gchar *text)
   gdouble number;
 
   if (read_integer (text, &whole))
-    return whole >= s->minimum && whole <= s->maximum ? g_strdup_printf ("%" G_GINT64_FORMAT, whole) : NULL;
+    return whole >= s->minimum && whole <= s->maximum ? g_strdup_printf ("%" G_GINT64_FORMAT, whole)
+                                                      : NULL;
   return read_number (text, &number) && number == 1 ? g_strdup ("1.0") : NULL;
 }
 
@@ -288,14 +296,16 @@ wrong_value (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written)
   if (written->list)
     reason = g_strdup_printf ("%s must be %s, not %s", key->name, values,
         key->setting->kind == CNN3D_SETTING_SIZE ? "this list" : "a list");
-  else if (key->setting->kind == CNN3D_SETTING_BATCHES && !written->quoted[0] && read_number (written->items[0], &number)
-      && number > 0 && number < 1)
-    reason = g_strdup_printf ("%s cannot be the fraction %s: a launch line says how many, and how many there are is "
-        "known only when the data has been read; write the number of batches", key->name, written->items[0]);
+  else if (key->setting->kind == CNN3D_SETTING_BATCHES && !written->quoted[0]
+      && read_number (written->items[0], &number) && number > 0 && number < 1)
+    reason = g_strdup_printf (
+        "%s cannot be the fraction %s: a launch line says how many, and how many there are is "
+        "known only when the data has been read; write the number of batches",
+        key->name, written->items[0]);
   else {
     cut = cnn3d_config_cut (written->items[0]);
-    reason = g_strdup_printf ("%s must be %s, not %s'%s'", key->name, values, written->quoted[0] ? "the text " : "",
-        cut);
+    reason = g_strdup_printf (
+        "%s must be %s, not %s'%s'", key->name, values, written->quoted[0] ? "the text " : "", cut);
     g_free (cut);
   }
   g_free (values);
@@ -303,7 +313,8 @@ wrong_value (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written)
 }
 
 gboolean
-cnn3d_config_value (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written, gchar **value, gchar **reason)
+cnn3d_config_value (
+    const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written, gchar **value, gchar **reason)
 {
   *value = NULL;
   *reason = NULL;

@@ -11,22 +11,21 @@
 #include <string.h>
 #include <yaml.h>
 
-#define MAX_SIZE (64 * 1024)    /* bytes of a file */
+#define MAX_SIZE (64 * 1024) /* bytes of a file */
 
 typedef struct {
   Cnn3dConfig *config;
-  const gchar *name;            /* of the file */
+  const gchar *name; /* of the file */
   const gchar *data;
   gsize size;
   yaml_parser_t parser;
-  yaml_event_t event;           /* the current one; owned by the reader */
-  guint *lines;                 /* [key]: line where it was set in this file; 0: not yet */
-  GHashTable *sections;         /* name (owned) -> line */
+  yaml_event_t event;   /* the current one; owned by the reader */
+  guint *lines;         /* [key]: line where it was set in this file; 0: not yet */
+  GHashTable *sections; /* name (owned) -> line */
 } Reader;
 
-static void G_GNUC_PRINTF (5, 6)
-set_error (const Reader *reader, const yaml_mark_t *mark, Cnn3dConfigError code, GError **error,
-    const gchar *format, ...)
+static void G_GNUC_PRINTF (5, 6) set_error (const Reader *reader, const yaml_mark_t *mark,
+    Cnn3dConfigError code, GError **error, const gchar *format, ...)
 {
   va_list args;
   gchar *reason;
@@ -34,8 +33,8 @@ set_error (const Reader *reader, const yaml_mark_t *mark, Cnn3dConfigError code,
   va_start (args, format);
   reason = g_strdup_vprintf (format, args);
   va_end (args);
-  g_set_error (error, CNN3D_CONFIG_ERROR, code, "%s:%" G_GSIZE_FORMAT ":%" G_GSIZE_FORMAT ": %s", reader->name,
-      (gsize) mark->line + 1, (gsize) mark->column + 1, reason);
+  g_set_error (error, CNN3D_CONFIG_ERROR, code, "%s:%" G_GSIZE_FORMAT ":%" G_GSIZE_FORMAT ": %s",
+      reader->name, (gsize) mark->line + 1, (gsize) mark->column + 1, reason);
   g_free (reason);
 }
 
@@ -43,7 +42,9 @@ set_error (const Reader *reader, const yaml_mark_t *mark, Cnn3dConfigError code,
 static yaml_mark_t
 mark_at (const Reader *reader, gsize offset)
 {
-  yaml_mark_t mark = { 0, };
+  yaml_mark_t mark = {
+    0,
+  };
 
   for (gsize i = 0; i < offset; i++) {
     if (reader->data[i] == '\n') {
@@ -80,18 +81,21 @@ set_syntax_error (const Reader *reader, GError **error)
 
   switch (parser->error) {
     case YAML_MEMORY_ERROR:
-      g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_READ, "%s: out of memory", reader->name);
+      g_set_error (
+          error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_READ, "%s: out of memory", reader->name);
       break;
     case YAML_READER_ERROR:
       mark = mark_at (reader, MIN (parser->problem_offset, reader->size));
-      set_error (reader, &mark, CNN3D_CONFIG_ERROR_SYNTAX, error, "a character that YAML does not allow");
+      set_error (
+          reader, &mark, CNN3D_CONFIG_ERROR_SYNTAX, error, "a character that YAML does not allow");
       break;
     default:
       if (has_tab (reader, &mark))
-        set_error (reader, &mark, CNN3D_CONFIG_ERROR_SYNTAX, error, "a tab; YAML is indented with spaces");
+        set_error (
+            reader, &mark, CNN3D_CONFIG_ERROR_SYNTAX, error, "a tab; YAML is indented with spaces");
       else
-        set_error (reader, &mark, CNN3D_CONFIG_ERROR_SYNTAX, error, "this is not YAML: %s%s%s", parser->problem,
-            parser->context ? " " : "", parser->context ? parser->context : "");
+        set_error (reader, &mark, CNN3D_CONFIG_ERROR_SYNTAX, error, "this is not YAML: %s%s%s",
+            parser->problem, parser->context ? " " : "", parser->context ? parser->context : "");
       break;
   }
 }
@@ -146,7 +150,9 @@ scalar_text (const Reader *reader)
 {
   const gchar *text = (const gchar *) reader->event.data.scalar.value;
 
-  return strlen (text) == reader->event.data.scalar.length && g_utf8_validate (text, -1, NULL) ? text : NULL;
+  return strlen (text) == reader->event.data.scalar.length && g_utf8_validate (text, -1, NULL)
+      ? text
+      : NULL;
 }
 
 static gboolean
@@ -156,7 +162,8 @@ add_item (Reader *reader, Cnn3dConfigWritten *written, GError **error)
   yaml_scalar_style_t style = reader->event.data.scalar.style;
 
   if (!text) {
-    set_error (reader, &reader->event.start_mark, CNN3D_CONFIG_ERROR_VALUE, error, "a character NUL in a value");
+    set_error (reader, &reader->event.start_mark, CNN3D_CONFIG_ERROR_VALUE, error,
+        "a character NUL in a value");
     return FALSE;
   }
   if (style == YAML_LITERAL_SCALAR_STYLE || style == YAML_FOLDED_SCALAR_STYLE) {
@@ -174,8 +181,8 @@ add_item (Reader *reader, Cnn3dConfigWritten *written, GError **error)
 
 /* Reads the value of a key; the event before it is current. A list's items beyond the second are counted, not kept. */
 static gboolean
-read_written (Reader *reader, const Cnn3dConfigKey *key, Cnn3dConfigWritten *written, yaml_mark_t *mark,
-    GError **error)
+read_written (Reader *reader, const Cnn3dConfigKey *key, Cnn3dConfigWritten *written,
+    yaml_mark_t *mark, GError **error)
 {
   gchar *values;
 
@@ -201,8 +208,9 @@ read_written (Reader *reader, const Cnn3dConfigKey *key, Cnn3dConfigWritten *wri
   /* ERRORS */
 nested:
   values = cnn3d_config_key_values (key);
-  set_error (reader, &reader->event.start_mark, CNN3D_CONFIG_ERROR_VALUE, error, "%s must be %s, not %s", key->name,
-      values, reader->event.type == YAML_SEQUENCE_START_EVENT ? "a list" : "keys of its own");
+  set_error (reader, &reader->event.start_mark, CNN3D_CONFIG_ERROR_VALUE, error,
+      "%s must be %s, not %s", key->name, values,
+      reader->event.type == YAML_SEQUENCE_START_EVENT ? "a list" : "keys of its own");
   g_free (values);
   return FALSE;
 }
@@ -212,7 +220,9 @@ static gboolean
 read_key (Reader *reader, const gchar *section, GError **error)
 {
   const yaml_mark_t at = reader->event.start_mark;
-  Cnn3dConfigWritten written = { 0, };
+  Cnn3dConfigWritten written = {
+    0,
+  };
   const Cnn3dConfigKey *key;
   const gchar *text;
   gchar *name, *reason = NULL, *value = NULL;
@@ -257,8 +267,8 @@ unknown:
   g_free (reason);
   return FALSE;
 twice:
-  set_error (reader, &at, CNN3D_CONFIG_ERROR_KEY, error, "%s appears twice; the first is on line %u", key->name,
-      reader->lines[number]);
+  set_error (reader, &at, CNN3D_CONFIG_ERROR_KEY, error,
+      "%s appears twice; the first is on line %u", key->name, reader->lines[number]);
   return FALSE;
 }
 
@@ -304,8 +314,8 @@ unknown:
   g_free (reason);
   return FALSE;
 twice:
-  set_error (reader, &at, CNN3D_CONFIG_ERROR_KEY, error, "the section %s appears twice; the first is on line %u",
-      text, line);
+  set_error (reader, &at, CNN3D_CONFIG_ERROR_KEY, error,
+      "the section %s appears twice; the first is on line %u", text, line);
   return FALSE;
 no_keys:
   set_error (reader, &reader->event.start_mark, CNN3D_CONFIG_ERROR_VALUE, error,
@@ -316,7 +326,7 @@ no_keys:
 static gboolean
 read_stream (Reader *reader, GError **error)
 {
-  if (!next (reader, error) || !next (reader, error))   /* start of the stream and of the document */
+  if (!next (reader, error) || !next (reader, error)) /* start of the stream and of the document */
     return FALSE;
   if (reader->event.type == YAML_STREAM_END_EVENT)
     return TRUE;
@@ -333,7 +343,7 @@ read_stream (Reader *reader, GError **error)
     }
   } else if (reader->event.type != YAML_SCALAR_EVENT || reader->event.data.scalar.length > 0)
     goto no_sections;
-  if (!next (reader, error) || !next (reader, error))   /* end of the document */
+  if (!next (reader, error) || !next (reader, error)) /* end of the document */
     return FALSE;
   if (reader->event.type != YAML_STREAM_END_EVENT)
     goto second_document;
@@ -351,9 +361,10 @@ second_document:
 }
 
 gboolean
-cnn3d_config_load_data (Cnn3dConfig *config, const gchar *name, const gchar *data, gsize size, GError **error)
+cnn3d_config_load_data (
+    Cnn3dConfig *config, const gchar *name, const gchar *data, gsize size, GError **error)
 {
-  Reader reader = {.config = config,.name = name,.data = size > 0 ? data : "",.size = size };
+  Reader reader = { .config = config, .name = name, .data = size > 0 ? data : "", .size = size };
   const gchar *wrong;
   yaml_mark_t mark;
   guint n_keys;
@@ -361,7 +372,7 @@ cnn3d_config_load_data (Cnn3dConfig *config, const gchar *name, const gchar *dat
 
   if (size > MAX_SIZE)
     goto too_large;
-  if (size >= 3 && memcmp (data, "\xef\xbb\xbf", 3) == 0) {     /* byte order mark */
+  if (size >= 3 && memcmp (data, "\xef\xbb\xbf", 3) == 0) { /* byte order mark */
     reader.data += 3;
     reader.size -= 3;
   }
@@ -385,13 +396,14 @@ cnn3d_config_load_data (Cnn3dConfig *config, const gchar *name, const gchar *dat
 
   /* ERRORS */
 too_large:
-  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_READ, "%s: larger than %d bytes", name, MAX_SIZE);
+  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_READ, "%s: larger than %d bytes", name,
+      MAX_SIZE);
   return FALSE;
 not_utf8:
   mark = mark_at (&reader, (gsize) (wrong - reader.data));
   if (*wrong)
-    set_error (&reader, &mark, CNN3D_CONFIG_ERROR_SYNTAX, error, "byte 0x%02x is not UTF-8; save the file as UTF-8",
-        (guint8) *wrong);
+    set_error (&reader, &mark, CNN3D_CONFIG_ERROR_SYNTAX, error,
+        "byte 0x%02x is not UTF-8; save the file as UTF-8", (guint8) *wrong);
   else
     set_error (&reader, &mark, CNN3D_CONFIG_ERROR_SYNTAX, error, "a character NUL");
   return FALSE;
@@ -422,7 +434,8 @@ cnn3d_config_load (Cnn3dConfig *config, const gchar *path, GError **error)
 
   /* ERRORS */
 unreadable:
-  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_READ, "%s: %s", path, g_strerror (errno));
+  g_set_error (
+      error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_READ, "%s: %s", path, g_strerror (errno));
   if (file)
     fclose (file);
   g_free (data);

@@ -10,7 +10,13 @@
 #include <math.h>
 #include <string.h>
 
-enum { ID, SUBJECT, ACTIONS, LENGTH, N };
+enum {
+  ID,
+  SUBJECT,
+  ACTIONS,
+  LENGTH,
+  N
+};
 
 static const gchar *const names[N] = { "id", "subject", "actions", "length" };
 
@@ -27,7 +33,7 @@ knows (const Cnn3dReading *reading)
 static Cnn3dField
 take_word (Cnn3dField *text)
 {
-  Cnn3dField word = {.text = text->text,.at = text->at };
+  Cnn3dField word = { .text = text->text, .at = text->at };
 
   while (word.size < text->size && text->text[word.size] != ' ')
     word.size++;
@@ -40,11 +46,12 @@ take_word (Cnn3dField *text)
 static gboolean
 add_action (Cnn3dReading *reading, Cnn3dClip clip, Cnn3dField action, GError **error)
 {
-  const Cnn3dField label = take_word (&action), start = take_word (&action), end = take_word (&action);
+  const Cnn3dField label = take_word (&action), start = take_word (&action),
+                   end = take_word (&action);
 
   if (end.size == 0 || action.size > 0) {
-    cnn3d_reading_error (reading, action.at, error, "an action is not a class, its start and its end, such as "
-        "c077 12.10 18.00");
+    cnn3d_reading_error (reading, action.at, error,
+        "an action is not a class, its start and its end, such as c077 12.10 18.00");
     return FALSE;
   }
   clip.label = label.text;
@@ -106,4 +113,5 @@ read_charades (Cnn3dReading *reading, GError **error)
   return cnn3d_table_with (reading, read_rows, error);
 }
 
-const Cnn3dReader cnn3d_charades_reader = { "Charades' CSV", knows, read_charades,.background = TRUE };
+const Cnn3dReader cnn3d_charades_reader = { "Charades' CSV", knows, read_charades,
+  .background = TRUE };

@@ -13,18 +13,20 @@ key_size (const gchar *line)
   const gsize letter = g_ascii_islower (*line) ? 1 : 0;
   const gsize digits = strspn (line + letter, "0123456789");
 
-  return digits && line[letter + digits] && strchr (" \t,", line[letter + digits]) ? letter + digits : 0;
+  return digits && line[letter + digits] && strchr (" \t,", line[letter + digits]) ? letter + digits
+                                                                                   : 0;
 }
 
 typedef struct {
   Cnn3dArena arena;
   Cnn3dNames keys;
-  GArray *names;                /* guint32, by the keys' numbers: offset in the arena */
+  GArray *names; /* guint32, by the keys' numbers: offset in the arena */
 } Table;
 
 /* One line: "NUMBER NAME", or "NAME", whose number is that of its line from 0. */
 static gboolean
-add_line (Table *table, const gchar *file, guint number, gchar *line, gboolean keyed, GError **error)
+add_line (
+    Table *table, const gchar *file, guint number, gchar *line, gboolean keyed, GError **error)
 {
   gchar own[16];
   gsize size = keyed ? key_size (line) : 0;
@@ -50,14 +52,17 @@ add_line (Table *table, const gchar *file, guint number, gchar *line, gboolean k
   /* ERRORS */
 no_key:
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
-      "%s:%u: the line has no number, but the first one has; write a name a line, or a number and a name", file, number);
+      "%s:%u: the line has no number, but the first one has; write a name a line, or a number and "
+      "a name",
+      file, number);
   return FALSE;
 no_name:
-  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES, "%s:%u: the class has no name", file, number);
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
+      "%s:%u: the class has no name", file, number);
   return FALSE;
 twice:
-  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES, "%s:%u: a second name of the class %.*s", file,
-      number, (int) size, key);
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
+      "%s:%u: a second name of the class %.*s", file, number, (int) size, key);
   return FALSE;
 }
 
@@ -71,13 +76,14 @@ read_table (Table *table, const gchar *file, GError **error)
   gsize size;
 
   if (!g_file_get_contents (file, &text, &size, &reason)) {
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN, "%s: %s", file, reason->message);
+    g_set_error (
+        error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN, "%s: %s", file, reason->message);
     g_clear_error (&reason);
     return FALSE;
   }
   if (!g_utf8_validate (text, size, NULL)) {
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES, "%s: not UTF-8 text; save the file as UTF-8",
-        file);
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
+        "%s: not UTF-8 text; save the file as UTF-8", file);
     return FALSE;
   }
   ok = TRUE;
@@ -99,9 +105,12 @@ read_table (Table *table, const gchar *file, GError **error)
 /* The names of the classes, by their numbers: offsets in the table's arena. FALSE with
  * `error` set: one has none, or two have the same. */
 static gboolean
-match_names (const Cnn3dDataset *dataset, Table *table, const gchar *file, guint32 *offsets, GError **error)
+match_names (
+    const Cnn3dDataset *dataset, Table *table, const gchar *file, guint32 *offsets, GError **error)
 {
-  Cnn3dNames seen = { NULL, };
+  Cnn3dNames seen = {
+    NULL,
+  };
   gboolean ok = TRUE;
 
   for (guint i = 0; ok && i < dataset->labels.n; i++) {
@@ -111,16 +120,20 @@ match_names (const Cnn3dDataset *dataset, Table *table, const gchar *file, guint
     ok = key != CNN3D_NAME_NONE;
     if (!ok) {
       g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
-          "%s: no name for the class \"%.80s\"; it names %u classes, the first of which is \"%.80s\"", file, label,
-          table->keys.n, table->keys.n ? table->arena.data + table->keys.offsets[0] : "");
+          "%s: no name for the class \"%.80s\"; it names %u classes, the first of which is "
+          "\"%.80s\"",
+          file, label, table->keys.n,
+          table->keys.n ? table->arena.data + table->keys.offsets[0] : "");
       break;
     }
     offsets[i] = g_array_index (table->names, guint32, key);
     ok = cnn3d_names_intern (&seen, &table->arena, table->arena.data + offsets[i],
-        strlen (table->arena.data + offsets[i])) == i;
+             strlen (table->arena.data + offsets[i]))
+        == i;
     if (!ok)
       g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
-          "%s: two classes are called \"%.80s\"; give each its own name", file, table->arena.data + offsets[i]);
+          "%s: two classes are called \"%.80s\"; give each its own name", file,
+          table->arena.data + offsets[i]);
   }
   cnn3d_names_clear (&seen);
   return ok;
@@ -129,9 +142,10 @@ match_names (const Cnn3dDataset *dataset, Table *table, const gchar *file, guint
 gboolean
 cnn3d_class_names_apply (Cnn3dDataset *dataset, const gchar *file, GError **error)
 {
-  Table table = {.names = g_array_new (FALSE, FALSE, sizeof (guint32)) };
+  Table table = { .names = g_array_new (FALSE, FALSE, sizeof (guint32)) };
   g_autofree guint32 *offsets = g_new (guint32, dataset->labels.n + 1);
-  gboolean ok = read_table (&table, file, error) && match_names (dataset, &table, file, offsets, error);
+  gboolean ok =
+      read_table (&table, file, error) && match_names (dataset, &table, file, offsets, error);
 
   for (guint i = 0; ok && i < dataset->labels.n; i++) {
     const gchar *name = table.arena.data + offsets[i];
@@ -167,8 +181,12 @@ folded_name (const gchar *name)
 void
 cnn3d_class_names_compare (Cnn3dDataset *dataset)
 {
-  Cnn3dArena arena = { NULL, };
-  Cnn3dNames names = { NULL, };
+  Cnn3dArena arena = {
+    NULL,
+  };
+  Cnn3dNames names = {
+    NULL,
+  };
   GArray *first = g_array_new (FALSE, FALSE, sizeof (guint));
   g_autoptr (GString) pairs = g_string_new (NULL);
   guint n = 0;
@@ -186,8 +204,9 @@ cnn3d_class_names_compare (Cnn3dDataset *dataset)
           dataset->classes[g_array_index (first, guint, number)], dataset->classes[i]);
   }
   if (n > 0)
-    cnn3d_dataset_note (dataset, TRUE, "Classes differ by case or blanks only: %s%s; write them alike if they are one "
-        "class", pairs->str, n > 3 ? ", and more" : "");
+    cnn3d_dataset_note (dataset, TRUE,
+        "Classes differ by case or blanks only: %s%s; write them alike if they are one class",
+        pairs->str, n > 3 ? ", and more" : "");
   g_array_unref (first);
   cnn3d_names_clear (&names);
   g_free (arena.data);

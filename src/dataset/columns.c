@@ -6,9 +6,8 @@
 
 #define MAX_NAME 48
 
-const gchar *const cnn3d_column_names[CNN3D_N_COLUMNS] = {
-  "", "path", "label", "start", "end", "start_frame", "end_frame", "duration", "group", "split", "fold", "fps"
-};
+const gchar *const cnn3d_column_names[CNN3D_N_COLUMNS] = { "", "path", "label", "start", "end",
+  "start_frame", "end_frame", "duration", "group", "split", "fold", "fps" };
 
 /* Documented names first; then what others use, the likelier meaning first. */
 static const struct {
@@ -16,32 +15,75 @@ static const struct {
   Cnn3dColumn column;
   gboolean documented;
 } names[] = {
-  {"path", CNN3D_COLUMN_PATH, TRUE}, {"file", CNN3D_COLUMN_PATH, TRUE}, {"filename", CNN3D_COLUMN_PATH, TRUE},
-  {"video", CNN3D_COLUMN_PATH, TRUE}, {"label", CNN3D_COLUMN_LABEL, TRUE}, {"class", CNN3D_COLUMN_LABEL, TRUE},
-  {"start", CNN3D_COLUMN_START, TRUE}, {"end", CNN3D_COLUMN_END, TRUE}, {"group", CNN3D_COLUMN_GROUP, TRUE},
-  {"split", CNN3D_COLUMN_SPLIT, TRUE}, {"fold", CNN3D_COLUMN_FOLD, TRUE}, {"fps", CNN3D_COLUMN_FPS, TRUE},
+  { "path", CNN3D_COLUMN_PATH, TRUE },
+  { "file", CNN3D_COLUMN_PATH, TRUE },
+  { "filename", CNN3D_COLUMN_PATH, TRUE },
+  { "video", CNN3D_COLUMN_PATH, TRUE },
+  { "label", CNN3D_COLUMN_LABEL, TRUE },
+  { "class", CNN3D_COLUMN_LABEL, TRUE },
+  { "start", CNN3D_COLUMN_START, TRUE },
+  { "end", CNN3D_COLUMN_END, TRUE },
+  { "group", CNN3D_COLUMN_GROUP, TRUE },
+  { "split", CNN3D_COLUMN_SPLIT, TRUE },
+  { "fold", CNN3D_COLUMN_FOLD, TRUE },
+  { "fps", CNN3D_COLUMN_FPS, TRUE },
 
-  {"video_path", CNN3D_COLUMN_PATH}, {"file_path", CNN3D_COLUMN_PATH}, {"filepath", CNN3D_COLUMN_PATH},
-  {"file_name", CNN3D_COLUMN_PATH}, {"video_file", CNN3D_COLUMN_PATH}, {"video_filename", CNN3D_COLUMN_PATH},
-  {"video_name", CNN3D_COLUMN_PATH}, {"clip_path", CNN3D_COLUMN_PATH}, {"clip", CNN3D_COLUMN_PATH},
-  {"clip_name", CNN3D_COLUMN_PATH}, {"name", CNN3D_COLUMN_PATH},
-  {"label_name", CNN3D_COLUMN_LABEL}, {"class_name", CNN3D_COLUMN_LABEL}, {"action", CNN3D_COLUMN_LABEL},
-  {"activity", CNN3D_COLUMN_LABEL}, {"category", CNN3D_COLUMN_LABEL}, {"verb", CNN3D_COLUMN_LABEL},
-  {"time_start", CNN3D_COLUMN_START}, {"start_time", CNN3D_COLUMN_START}, {"begin", CNN3D_COLUMN_START},
-  {"begin_time", CNN3D_COLUMN_START}, {"t_start", CNN3D_COLUMN_START}, {"start_s", CNN3D_COLUMN_START},
-  {"start_sec", CNN3D_COLUMN_START}, {"start_second", CNN3D_COLUMN_START}, {"start_seconds", CNN3D_COLUMN_START},
-  {"start_timestamp", CNN3D_COLUMN_START}, {"time_begin", CNN3D_COLUMN_START}, {"t0", CNN3D_COLUMN_START},
-  {"time_end", CNN3D_COLUMN_END}, {"end_time", CNN3D_COLUMN_END}, {"stop", CNN3D_COLUMN_END},
-  {"stop_time", CNN3D_COLUMN_END}, {"t_end", CNN3D_COLUMN_END}, {"end_s", CNN3D_COLUMN_END},
-  {"end_sec", CNN3D_COLUMN_END}, {"end_second", CNN3D_COLUMN_END}, {"end_seconds", CNN3D_COLUMN_END},
-  {"end_timestamp", CNN3D_COLUMN_END}, {"stop_timestamp", CNN3D_COLUMN_END}, {"time_stop", CNN3D_COLUMN_END},
-  {"t1", CNN3D_COLUMN_END}, {"finish", CNN3D_COLUMN_END},
-  {"start_frame", CNN3D_COLUMN_START_FRAME}, {"frame_start", CNN3D_COLUMN_START_FRAME},
-  {"first_frame", CNN3D_COLUMN_START_FRAME}, {"begin_frame", CNN3D_COLUMN_START_FRAME},
-  {"end_frame", CNN3D_COLUMN_END_FRAME}, {"frame_end", CNN3D_COLUMN_END_FRAME},
-  {"last_frame", CNN3D_COLUMN_END_FRAME}, {"stop_frame", CNN3D_COLUMN_END_FRAME},
-  {"duration", CNN3D_COLUMN_DURATION}, {"duration_s", CNN3D_COLUMN_DURATION},
-  {"subset", CNN3D_COLUMN_SPLIT}, {"set", CNN3D_COLUMN_SPLIT}, {"partition", CNN3D_COLUMN_SPLIT},
+  { "video_path", CNN3D_COLUMN_PATH },
+  { "file_path", CNN3D_COLUMN_PATH },
+  { "filepath", CNN3D_COLUMN_PATH },
+  { "file_name", CNN3D_COLUMN_PATH },
+  { "video_file", CNN3D_COLUMN_PATH },
+  { "video_filename", CNN3D_COLUMN_PATH },
+  { "video_name", CNN3D_COLUMN_PATH },
+  { "clip_path", CNN3D_COLUMN_PATH },
+  { "clip", CNN3D_COLUMN_PATH },
+  { "clip_name", CNN3D_COLUMN_PATH },
+  { "name", CNN3D_COLUMN_PATH },
+  { "label_name", CNN3D_COLUMN_LABEL },
+  { "class_name", CNN3D_COLUMN_LABEL },
+  { "action", CNN3D_COLUMN_LABEL },
+  { "activity", CNN3D_COLUMN_LABEL },
+  { "category", CNN3D_COLUMN_LABEL },
+  { "verb", CNN3D_COLUMN_LABEL },
+  { "time_start", CNN3D_COLUMN_START },
+  { "start_time", CNN3D_COLUMN_START },
+  { "begin", CNN3D_COLUMN_START },
+  { "begin_time", CNN3D_COLUMN_START },
+  { "t_start", CNN3D_COLUMN_START },
+  { "start_s", CNN3D_COLUMN_START },
+  { "start_sec", CNN3D_COLUMN_START },
+  { "start_second", CNN3D_COLUMN_START },
+  { "start_seconds", CNN3D_COLUMN_START },
+  { "start_timestamp", CNN3D_COLUMN_START },
+  { "time_begin", CNN3D_COLUMN_START },
+  { "t0", CNN3D_COLUMN_START },
+  { "time_end", CNN3D_COLUMN_END },
+  { "end_time", CNN3D_COLUMN_END },
+  { "stop", CNN3D_COLUMN_END },
+  { "stop_time", CNN3D_COLUMN_END },
+  { "t_end", CNN3D_COLUMN_END },
+  { "end_s", CNN3D_COLUMN_END },
+  { "end_sec", CNN3D_COLUMN_END },
+  { "end_second", CNN3D_COLUMN_END },
+  { "end_seconds", CNN3D_COLUMN_END },
+  { "end_timestamp", CNN3D_COLUMN_END },
+  { "stop_timestamp", CNN3D_COLUMN_END },
+  { "time_stop", CNN3D_COLUMN_END },
+  { "t1", CNN3D_COLUMN_END },
+  { "finish", CNN3D_COLUMN_END },
+  { "start_frame", CNN3D_COLUMN_START_FRAME },
+  { "frame_start", CNN3D_COLUMN_START_FRAME },
+  { "first_frame", CNN3D_COLUMN_START_FRAME },
+  { "begin_frame", CNN3D_COLUMN_START_FRAME },
+  { "end_frame", CNN3D_COLUMN_END_FRAME },
+  { "frame_end", CNN3D_COLUMN_END_FRAME },
+  { "last_frame", CNN3D_COLUMN_END_FRAME },
+  { "stop_frame", CNN3D_COLUMN_END_FRAME },
+  { "duration", CNN3D_COLUMN_DURATION },
+  { "duration_s", CNN3D_COLUMN_DURATION },
+  { "subset", CNN3D_COLUMN_SPLIT },
+  { "set", CNN3D_COLUMN_SPLIT },
+  { "partition", CNN3D_COLUMN_SPLIT },
 };
 
 /* Lower case, and one _ for whatever is no letter or digit: "Start (s)" is start_s. */
@@ -70,9 +112,9 @@ cnn3d_column_find (const gchar *name, gsize size, guint *rank)
   plain_name (name, size, plain);
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
     /* a documented one as it is written: a file from before others were known is read as then */
-    const gboolean is = names[i].documented ?
-        strlen (names[i].name) == size && g_ascii_strncasecmp (names[i].name, name, size) == 0 :
-        strcmp (names[i].name, plain) == 0;
+    const gboolean is = names[i].documented
+        ? strlen (names[i].name) == size && g_ascii_strncasecmp (names[i].name, name, size) == 0
+        : strcmp (names[i].name, plain) == 0;
 
     if (is) {
       *rank = names[i].documented ? 0 : i;
@@ -90,13 +132,25 @@ cnn3d_column_resembles (const gchar *name, gsize size)
     const gchar *word;
     Cnn3dColumn column;
   } words[] = {
-    {"start", CNN3D_COLUMN_START}, {"begin", CNN3D_COLUMN_START}, {"end", CNN3D_COLUMN_START},
-    {"stop", CNN3D_COLUMN_START}, {"time", CNN3D_COLUMN_START}, {"timestamp", CNN3D_COLUMN_START},
-    {"times", CNN3D_COLUMN_START}, {"segment", CNN3D_COLUMN_START}, {"segments", CNN3D_COLUMN_START},
-    {"split", CNN3D_COLUMN_SPLIT}, {"subset", CNN3D_COLUMN_SPLIT}, {"partition", CNN3D_COLUMN_SPLIT},
-    {"phase", CNN3D_COLUMN_SPLIT},
-    {"label", CNN3D_COLUMN_LABEL}, {"labels", CNN3D_COLUMN_LABEL}, {"class", CNN3D_COLUMN_LABEL},
-    {"classes", CNN3D_COLUMN_LABEL}, {"action", CNN3D_COLUMN_LABEL}, {"category", CNN3D_COLUMN_LABEL},
+    { "start", CNN3D_COLUMN_START },
+    { "begin", CNN3D_COLUMN_START },
+    { "end", CNN3D_COLUMN_START },
+    { "stop", CNN3D_COLUMN_START },
+    { "time", CNN3D_COLUMN_START },
+    { "timestamp", CNN3D_COLUMN_START },
+    { "times", CNN3D_COLUMN_START },
+    { "segment", CNN3D_COLUMN_START },
+    { "segments", CNN3D_COLUMN_START },
+    { "split", CNN3D_COLUMN_SPLIT },
+    { "subset", CNN3D_COLUMN_SPLIT },
+    { "partition", CNN3D_COLUMN_SPLIT },
+    { "phase", CNN3D_COLUMN_SPLIT },
+    { "label", CNN3D_COLUMN_LABEL },
+    { "labels", CNN3D_COLUMN_LABEL },
+    { "class", CNN3D_COLUMN_LABEL },
+    { "classes", CNN3D_COLUMN_LABEL },
+    { "action", CNN3D_COLUMN_LABEL },
+    { "category", CNN3D_COLUMN_LABEL },
   };
   gchar plain[MAX_NAME];
   const gchar *p = plain;
@@ -140,7 +194,8 @@ cnn3d_seconds_parse (const gchar *text, gsize size, gboolean comma, gdouble *sec
   for (guint parts = 1; (colon = memchr (text, ':', size)); parts++) {
     const gsize length = colon - text;
 
-    if (parts == 3 || strspn (text, "0123456789") != length || !cnn3d_number_parse (text, length, FALSE, &number))
+    if (parts == 3 || strspn (text, "0123456789") != length
+        || !cnn3d_number_parse (text, length, FALSE, &number))
       return FALSE;
     sum = (sum + number) * 60;
     text += length + 1;

@@ -13,7 +13,7 @@ typedef enum {
   CNN3D_COLUMN_END,
   CNN3D_COLUMN_START_FRAME,
   CNN3D_COLUMN_END_FRAME,
-  CNN3D_COLUMN_DURATION,        /* means something beside a start without an end */
+  CNN3D_COLUMN_DURATION, /* means something beside a start without an end */
   CNN3D_COLUMN_GROUP,
   CNN3D_COLUMN_SPLIT,
   CNN3D_COLUMN_FOLD,

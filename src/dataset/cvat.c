@@ -17,23 +17,24 @@
 #include <string.h>
 
 #define MAX_DEPTH 16
-#define MAX_TAG (64 << 10)      /* bytes from < to > */
-#define MAX_LABELS 10000        /* of tags */
+#define MAX_TAG (64 << 10) /* bytes from < to > */
+#define MAX_LABELS 10000   /* of tags */
 
 typedef struct {
   Cnn3dReading *reading;
   guint depth;
-  GString *text;                /* of the element of meta that is read, or NULL */
-  gdouble size, first, step;    /* frames of the task: how many; the video's frame is first + n * step */
-  Cnn3dClip clip;               /* with the video's path, once there was a source */
+  GString *text; /* of the element of meta that is read, or NULL */
+  gdouble size, first,
+      step;       /* frames of the task: how many; the video's frame is first + n * step */
+  Cnn3dClip clip; /* with the video's path, once there was a source */
   gboolean has_path;
-  GString *label;               /* of the track */
+  GString *label; /* of the track */
   gboolean in_track, open;
-  gdouble start, last;          /* of the part that is open */
-  gdouble image;                /* number of the frame that tags are of; -1: none */
+  gdouble start, last; /* of the part that is open */
+  gdouble image;       /* number of the frame that tags are of; -1: none */
   Cnn3dNames tags;
   Cnn3dArena arena;
-  GArray *tagged;               /* Tagged, by the tags' numbers */
+  GArray *tagged; /* Tagged, by the tags' numbers */
 } Cvat;
 
 typedef struct {
@@ -46,8 +47,8 @@ set_error (const Cvat *cvat, GMarkupParseContext *context, GError **error, const
   gint line, column;
 
   g_markup_parse_context_get_position (context, &line, &column);
-  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW, "%s:%d:%d: %s", cvat->reading->location, line,
-      column, reason);
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW, "%s:%d:%d: %s",
+      cvat->reading->location, line, column, reason);
 }
 
 static const gchar *
@@ -85,8 +86,8 @@ set_source (Cvat *cvat, GMarkupParseContext *context, GError **error)
   }
   name = slash ? slash + 1 : name;
   dot = strrchr (name, '.');
-  if (!cnn3d_reading_find (reading, name, dot ? (gsize) (dot - name) : strlen (name), NULL, 0, reading->text, &path,
-          error))
+  if (!cnn3d_reading_find (reading, name, dot ? (gsize) (dot - name) : strlen (name), NULL, 0,
+          reading->text, &path, error))
     return FALSE;
   path = path ? path : name;
   cvat->clip.path = cnn3d_reading_path (reading, path, strlen (path), reading->text, error);
@@ -95,17 +96,22 @@ set_source (Cvat *cvat, GMarkupParseContext *context, GError **error)
 }
 
 static gboolean
-add_shape (Cvat *cvat, GMarkupParseContext *context, const gchar **names, const gchar **values, GError **error)
+add_shape (Cvat *cvat, GMarkupParseContext *context, const gchar **names, const gchar **values,
+    GError **error)
 {
-  const gchar *text = attribute (names, values, "frame"), *outside = attribute (names, values, "outside");
+  const gchar *text = attribute (names, values, "frame"),
+              *outside = attribute (names, values, "outside");
   gdouble frame;
 
-  if (!text || !cnn3d_number_parse (text, strlen (text), FALSE, &frame) || frame < 0 || frame != floor (frame)) {
-    set_error (cvat, context, error, "the frame of a track's shape is not a whole number, 0 or more");
+  if (!text || !cnn3d_number_parse (text, strlen (text), FALSE, &frame) || frame < 0
+      || frame != floor (frame)) {
+    set_error (
+        cvat, context, error, "the frame of a track's shape is not a whole number, 0 or more");
     return FALSE;
   }
   if (outside && strcmp (outside, "1") == 0) {
-    if (cvat->open && !add_clip (cvat, cvat->label->str, cvat->label->len, cvat->start, frame - 1, error))
+    if (cvat->open
+        && !add_clip (cvat, cvat->label->str, cvat->label->len, cvat->start, frame - 1, error))
       return FALSE;
     cvat->open = FALSE;
     return TRUE;
@@ -150,8 +156,8 @@ add_tag (Cvat *cvat, GMarkupParseContext *context, const gchar *label, GError **
 }
 
 static void
-element_starts (GMarkupParseContext *context, const gchar *name, const gchar **names, const gchar **values,
-    gpointer data, GError **error)
+element_starts (GMarkupParseContext *context, const gchar *name, const gchar **names,
+    const gchar **values, gpointer data, GError **error)
 {
   Cvat *cvat = data;
   const gchar *label, *id;
@@ -162,7 +168,8 @@ element_starts (GMarkupParseContext *context, const gchar *name, const gchar **n
   }
   if (strcmp (name, "track") == 0 || strcmp (name, "image") == 0) {
     if (!cvat->has_path) {
-      set_error (cvat, context, error, "no video is named (meta has no source); export it as \"CVAT for video 1.1\"");
+      set_error (cvat, context, error,
+          "no video is named (meta has no source); export it as \"CVAT for video 1.1\"");
       return;
     }
   }
@@ -183,8 +190,8 @@ element_starts (GMarkupParseContext *context, const gchar *name, const gchar **n
     add_tag (cvat, context, attribute (names, values, "label"), error);
   } else if (cvat->in_track && attribute (names, values, "frame")) {
     add_shape (cvat, context, names, values, error);
-  } else if (strcmp (name, "source") == 0 || strcmp (name, "size") == 0 || strcmp (name, "start_frame") == 0
-      || strcmp (name, "frame_filter") == 0) {
+  } else if (strcmp (name, "source") == 0 || strcmp (name, "size") == 0
+      || strcmp (name, "start_frame") == 0 || strcmp (name, "frame_filter") == 0) {
     cvat->text = g_string_new (NULL);
   }
 }
@@ -218,7 +225,8 @@ element_ends (GMarkupParseContext *context, const gchar *name, gpointer data, GE
 }
 
 static void
-text_comes (GMarkupParseContext *context, const gchar *text, gsize size, gpointer data, GError **error)
+text_comes (
+    GMarkupParseContext *context, const gchar *text, gsize size, gpointer data, GError **error)
 {
   Cvat *cvat = data;
 
@@ -267,7 +275,9 @@ static gboolean
 read_xml (Cnn3dReading *reading, GError **error)
 {
   static const GMarkupParser parser = { element_starts, element_ends, text_comes };
-  Cvat cvat = {.reading = reading,.clip = {.at = reading->text},.step = 1,.size = INFINITY,.image = -1 };
+  Cvat cvat = {
+    .reading = reading, .clip = { .at = reading->text }, .step = 1, .size = INFINITY, .image = -1
+  };
   GMarkupParseContext *context;
   GError *reason = NULL;
   gboolean ok;
@@ -283,8 +293,8 @@ read_xml (Cnn3dReading *reading, GError **error)
   if (!ok && reason->domain == CNN3D_DATASET_ERROR) {
     g_propagate_error (error, reason);
   } else if (!ok) {
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW, "%s: not valid XML: %s", reading->location,
-        reason->message);
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW, "%s: not valid XML: %s",
+        reading->location, reason->message);
     g_clear_error (&reason);
   }
   g_markup_parse_context_free (context);
@@ -302,7 +312,8 @@ knows (const Cnn3dReading *reading)
 {
   const gsize size = MIN (reading->end - reading->text, 4096);
 
-  return reading->content == CNN3D_CONTENT_XML && g_strstr_len (reading->text, size, "<annotations");
+  return reading->content == CNN3D_CONTENT_XML
+      && g_strstr_len (reading->text, size, "<annotations");
 }
 
-const Cnn3dReader cnn3d_cvat_reader = { "CVAT's XML", knows, read_xml,.background = TRUE };
+const Cnn3dReader cnn3d_cvat_reader = { "CVAT's XML", knows, read_xml, .background = TRUE };

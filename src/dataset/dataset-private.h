@@ -16,50 +16,51 @@ typedef struct {
 #define CNN3D_ARENA_FULL G_MAXUINT32
 
 /* Returns the string's offset, or CNN3D_ARENA_FULL at 4 GiB. */
-guint32 cnn3d_arena_add (Cnn3dArena * arena, const gchar * text, gsize size);
+guint32 cnn3d_arena_add (Cnn3dArena *arena, const gchar *text, gsize size);
 
 /* Distinct strings, numbered as they first came. */
 typedef struct {
-  guint32 *offsets;             /* number -> offset in the arena */
+  guint32 *offsets; /* number -> offset in the arena */
   guint n;
   guint capacity;
-  guint32 *slots;               /* open addressing: number + 1, or 0 */
-  guint n_slots;                /* a power of two */
+  guint32 *slots; /* open addressing: number + 1, or 0 */
+  guint n_slots;  /* a power of two */
 } Cnn3dNames;
 
 #define CNN3D_NAME_NONE G_MAXUINT32
 
 /* The string's number, added where it is new; CNN3D_NAME_NONE where the arena
  * is full. */
-guint32 cnn3d_names_intern (Cnn3dNames * names, Cnn3dArena * arena, const gchar * text, gsize size);
+guint32 cnn3d_names_intern (Cnn3dNames *names, Cnn3dArena *arena, const gchar *text, gsize size);
 /* The string's number, or CNN3D_NAME_NONE. */
-guint32 cnn3d_names_find (const Cnn3dNames * names, const Cnn3dArena * arena, const gchar * text, gsize size);
-void cnn3d_names_drop_slots (Cnn3dNames * names);
-void cnn3d_names_clear (Cnn3dNames * names);
+guint32 cnn3d_names_find (
+    const Cnn3dNames *names, const Cnn3dArena *arena, const gchar *text, gsize size);
+void cnn3d_names_drop_slots (Cnn3dNames *names);
+void cnn3d_names_clear (Cnn3dNames *names);
 
 typedef enum {
-  CNN3D_SPLIT_NONE,             /* not said */
+  CNN3D_SPLIT_NONE, /* not said */
   CNN3D_SPLIT_TRAIN,
   CNN3D_SPLIT_VAL,
-  CNN3D_SPLIT_TEST,             /* never trains nor validates */
+  CNN3D_SPLIT_TEST, /* never trains nor validates */
 } Cnn3dSplit;
 
 /* The split that a text which must name one means. FALSE: it names none. */
-gboolean cnn3d_split_parse (const gchar * text, gsize size, Cnn3dSplit * split);
+gboolean cnn3d_split_parse (const gchar *text, gsize size, Cnn3dSplit *split);
 /* The same of a text that may as well be something else, a group or a class: without
  * the words that only some data sets use. */
-gboolean cnn3d_split_guess (const gchar * text, gsize size, Cnn3dSplit * split);
+gboolean cnn3d_split_guess (const gchar *text, gsize size, Cnn3dSplit *split);
 
 typedef struct {
-  guint32 path;                 /* offset in the arena */
-  guint32 label;                /* number in labels; a class number at the end */
-  guint32 group;                /* number in groups, or CNN3D_NAME_NONE */
-  guint16 fold;                 /* number in folds, where there is a column */
-  guint8 split;                 /* Cnn3dSplit */
-  guint8 source;                /* 0: from location, 1: from val-location */
-  gdouble start, end;           /* seconds, or frames */
-  gfloat fps;                   /* of pictures; 0: not said */
-  guint8 in_frames;             /* start and end are frames, from 0; end is the first behind */
+  guint32 path;       /* offset in the arena */
+  guint32 label;      /* number in labels; a class number at the end */
+  guint32 group;      /* number in groups, or CNN3D_NAME_NONE */
+  guint16 fold;       /* number in folds, where there is a column */
+  guint8 split;       /* Cnn3dSplit */
+  guint8 source;      /* 0: from location, 1: from val-location */
+  gdouble start, end; /* seconds, or frames */
+  gfloat fps;         /* of pictures; 0: not said */
+  guint8 in_frames;   /* start and end are frames, from 0; end is the first behind */
 } Cnn3dRow;
 
 /* What clipsrc's property `fps` takes */
@@ -71,35 +72,36 @@ cnn3d_fps_is_valid (gdouble fps)
 
 struct _Cnn3dDataset {
   Cnn3dArena arena;
-  GArray *rows;                 /* Cnn3dRow */
+  GArray *rows; /* Cnn3dRow */
   Cnn3dNames labels;
   Cnn3dNames groups;
   Cnn3dNames folds;
-  gboolean has_folds;           /* the manifest assigns folds */
-  gchar *roots[2];              /* by source */
-  const gchar *formats[2];      /* the readers' names */
-  const gchar **classes;        /* into the arena, NULL-terminated */
-  guint32 *split[2];            /* [training]: rows; those that test: [FALSE] */
+  gboolean has_folds;      /* the manifest assigns folds */
+  gchar *roots[2];         /* by source */
+  const gchar *formats[2]; /* the readers' names */
+  const gchar **classes;   /* into the arena, NULL-terminated */
+  guint32 *split[2];       /* [training]: rows; those that test: [FALSE] */
   guint n_split[2];
-  GArray *notes;                /* Cnn3dDatasetNote */
+  GArray *notes; /* Cnn3dDatasetNote */
 };
 
 /* Appends a row; strings are given by offset or number already. FALSE where
  * there are more than 2^31 rows. */
-gboolean cnn3d_dataset_add (Cnn3dDataset * dataset, const Cnn3dRow * row, GError ** error);
-void cnn3d_dataset_set_full (GError ** error, const gchar * file);
-void cnn3d_dataset_note (Cnn3dDataset * dataset, gboolean warning, const gchar * format, ...) G_GNUC_PRINTF (3, 4);
+gboolean cnn3d_dataset_add (Cnn3dDataset *dataset, const Cnn3dRow *row, GError **error);
+void cnn3d_dataset_set_full (GError **error, const gchar *file);
+void cnn3d_dataset_note (Cnn3dDataset *dataset, gboolean warning, const gchar *format, ...)
+    G_GNUC_PRINTF (3, 4);
 
 /* Appends the rows of one source, 0 (location) or 1 (val_location). */
-gboolean cnn3d_readers_read (Cnn3dDataset * dataset, const Cnn3dDatasetParams * params, const gchar * location,
-    guint8 source, GError ** error);
+gboolean cnn3d_readers_read (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params,
+    const gchar *location, guint8 source, GError **error);
 
 /* Gives numbered classes their names, of the file that params say. */
-gboolean cnn3d_class_names_apply (Cnn3dDataset * dataset, const gchar * file, GError ** error);
+gboolean cnn3d_class_names_apply (Cnn3dDataset *dataset, const gchar *file, GError **error);
 /* Notes classes whose names differ in case and blanks only. */
-void cnn3d_class_names_compare (Cnn3dDataset * dataset);
+void cnn3d_class_names_compare (Cnn3dDataset *dataset);
 
 /* Fills split[] and n_split[] from the rows. */
-gboolean cnn3d_split_rows (Cnn3dDataset * dataset, const Cnn3dDatasetParams * params, GError ** error);
+gboolean cnn3d_split_rows (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error);
 
 #endif

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-G_DEFINE_QUARK (cnn3d-dataset-error-quark, cnn3d_dataset_error)
+G_DEFINE_QUARK (cnn3d - dataset - error - quark, cnn3d_dataset_error)
 
 gboolean
 cnn3d_dataset_add (Cnn3dDataset *dataset, const Cnn3dRow *row, GError **error)
@@ -29,7 +29,7 @@ cnn3d_dataset_set_full (GError **error, const gchar *file)
 void
 cnn3d_dataset_note (Cnn3dDataset *dataset, gboolean warning, const gchar *format, ...)
 {
-  Cnn3dDatasetNote note = {.warning = warning };
+  Cnn3dDatasetNote note = { .warning = warning };
   va_list args;
 
   va_start (args, format);
@@ -140,13 +140,13 @@ check_classes (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError *
 one_class:
   row = &g_array_index (dataset->rows, Cnn3dRow, dataset->split[TRUE][0]);
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
-      "%s: every clip to train on is of one class, \"%s\"; "
-      "training needs at least two", params->location, dataset->classes[row->label]);
+      "%s: every clip to train on is of one class, \"%s\"; training needs at least two",
+      params->location, dataset->classes[row->label]);
   goto done;
 untrained:
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
-      "%s: the validation clip \"%s\" is of class \"%s\", which no training "
-      "clip is of; correct the label, or add training clips of that class",
+      "%s: the validation clip \"%s\" is of class \"%s\", which no training clip is of; correct "
+      "the label, or add training clips of that class",
       params->val_location && *params->val_location ? params->val_location : params->location,
       dataset->arena.data + row->path, dataset->classes[row->label]);
 done:
@@ -171,8 +171,8 @@ check_params (const Cnn3dDatasetParams *params, GError **error)
         "fold is %u, but num-folds is 0; set num-folds too", params->fold);
   else if (params->num_folds > 0 && params->fold >= params->num_folds)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
-        "fold is %u, but num-folds is %u; fold counts from 0 to %u",
-        params->fold, params->num_folds, params->num_folds - 1);
+        "fold is %u, but num-folds is %u; fold counts from 0 to %u", params->fold,
+        params->num_folds, params->num_folds - 1);
   else if (params->num_folds > 0 && params->val_location && *params->val_location)
     g_set_error_literal (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
         "Both num-folds and val-location are set; set only one of them");
@@ -197,8 +197,9 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
     goto failed;
   if (dataset->rows->len == 0) {
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: no clips in it; a manifest has a row a clip (path,label), a folder "
-        "has a sub-folder for each class, with videos, or folders of numbered pictures, in it", params->location);
+        "%s: no clips in it; a manifest has a row a clip (path,label), a folder has a sub-folder "
+        "for each class, with videos, or folders of numbered pictures, in it",
+        params->location);
     goto failed;
   }
   if (params->val_location && *params->val_location) {
@@ -219,7 +220,8 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
   cnn3d_class_names_compare (dataset);
   if (!params->rows_only && !cnn3d_split_rows (dataset, params, error))
     goto failed;
-  if (!params->rows_only && params->passes <= CNN3D_PASSES_TRAIN && !check_classes (dataset, params, error))
+  if (!params->rows_only && params->passes <= CNN3D_PASSES_TRAIN
+      && !check_classes (dataset, params, error))
     goto failed;
   cnn3d_names_drop_slots (&dataset->labels);
   cnn3d_names_drop_slots (&dataset->groups);
@@ -278,10 +280,12 @@ cnn3d_dataset_row (const Cnn3dDataset *dataset, guint row, Cnn3dDatasetRow *out)
   const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, row);
 
   out->split = splits[r->split];
-  out->fold = dataset->has_folds && dataset->folds.n ? dataset->arena.data + dataset->folds.offsets[r->fold] : NULL;
+  out->fold = dataset->has_folds && dataset->folds.n
+      ? dataset->arena.data + dataset->folds.offsets[r->fold]
+      : NULL;
   out->path = dataset->arena.data + r->path;
-  out->group = r->group == CNN3D_NAME_NONE ? NULL :
-      dataset->arena.data + dataset->groups.offsets[r->group];
+  out->group =
+      r->group == CNN3D_NAME_NONE ? NULL : dataset->arena.data + dataset->groups.offsets[r->group];
   out->label = (gint) r->label;
   out->start = r->start;
   out->end = r->end;
@@ -329,8 +333,7 @@ cnn3d_dataset_split (const Cnn3dDataset *dataset, gboolean training, guint *n)
 gsize
 cnn3d_dataset_memory (const Cnn3dDataset *dataset)
 {
-  return sizeof *dataset + dataset->arena.capacity +
-      (gsize) dataset->rows->len * sizeof (Cnn3dRow) +
-      ((gsize) dataset->labels.capacity + dataset->groups.capacity) * sizeof (guint32) +
-      ((gsize) dataset->n_split[0] + dataset->n_split[1]) * sizeof (guint32);
+  return sizeof *dataset + dataset->arena.capacity + (gsize) dataset->rows->len * sizeof (Cnn3dRow)
+      + ((gsize) dataset->labels.capacity + dataset->groups.capacity) * sizeof (guint32)
+      + ((gsize) dataset->n_split[0] + dataset->n_split[1]) * sizeof (guint32);
 }

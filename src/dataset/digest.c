@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define WORDS 4                 /* of 64 bits, in a SHA-256 */
+#define WORDS 4 /* of 64 bits, in a SHA-256 */
 
 /* The sum of many, which no order changes. */
 typedef struct {
@@ -43,16 +43,18 @@ void
 cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3dDigest *digest)
 {
   GChecksum *order = g_checksum_new (G_CHECKSUM_SHA256), *row = g_checksum_new (G_CHECKSUM_SHA256);
-  g_autofree gchar *drawn = g_strdup_printf ("%" G_GUINT64_FORMAT " %d %d %" G_GUINT64_FORMAT " %u %u", params->seed,
-      params->shuffle != FALSE, params->sampling, params->limit_clips, params->rank, params->world_size);
+  g_autofree gchar *drawn =
+      g_strdup_printf ("%" G_GUINT64_FORMAT " %d %d %" G_GUINT64_FORMAT " %u %u", params->seed,
+          params->shuffle != FALSE, params->sampling, params->limit_clips, params->rank,
+          params->world_size);
   Sum clips = { { 0 } }, labels = { { 0 } };
 
   digest->rows = 0;
   update (order, drawn);
   if (params->limit_clips) {
     /* which clips these are is a matter of both */
-    g_autofree gchar *choice = g_strdup_printf ("%" G_GUINT64_FORMAT " by %" G_GUINT64_FORMAT, params->limit_clips,
-        params->seed);
+    g_autofree gchar *choice = g_strdup_printf (
+        "%" G_GUINT64_FORMAT " by %" G_GUINT64_FORMAT, params->limit_clips, params->seed);
 
     update (row, choice);
     add (&clips, row);

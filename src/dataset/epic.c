@@ -7,14 +7,23 @@
 
 #include <math.h>
 
-enum { PERSON, VIDEO, START, STOP, VERB, N };
+enum {
+  PERSON,
+  VIDEO,
+  START,
+  STOP,
+  VERB,
+  N
+};
 
-static const gchar *const names[N] = { "participant_id", "video_id", "start_timestamp", "stop_timestamp", "verb" };
+static const gchar *const names[N] = { "participant_id", "video_id", "start_timestamp",
+  "stop_timestamp", "verb" };
 
 static gboolean
 knows (const Cnn3dReading *reading)
 {
-  return cnn3d_reading_has_field (reading, names[PERSON]) && cnn3d_reading_has_field (reading, names[VIDEO])
+  return cnn3d_reading_has_field (reading, names[PERSON])
+      && cnn3d_reading_has_field (reading, names[VIDEO])
       && cnn3d_reading_has_field (reading, names[START]) && !cnn3d_reading_is_manifest (reading);
 }
 
@@ -47,8 +56,8 @@ read_rows (Cnn3dReading *reading, Cnn3dTable *table, GError **error)
     g_propagate_error (error, reason);
     return FALSE;
   }
-  cnn3d_dataset_note (reading->dataset, FALSE, "%s: EPIC-KITCHENS: the verb is the class; nouns are not read",
-      reading->location);
+  cnn3d_dataset_note (reading->dataset, FALSE,
+      "%s: EPIC-KITCHENS: the verb is the class; nouns are not read", reading->location);
   return TRUE;
 }
 

@@ -12,23 +12,22 @@
 
 struct _Cnn3dFinder {
   Cnn3dArena arena;
-  Cnn3dNames names;             /* of videos, without their endings */
-  GArray *first;                /* guint32, a name: its first file + 1 */
-  GArray *files;                /* File */
+  Cnn3dNames names; /* of videos, without their endings */
+  GArray *first;    /* guint32, a name: its first file + 1 */
+  GArray *files;    /* File */
 };
 
 typedef struct {
-  guint32 path;                 /* offset in the arena */
-  guint32 next;                 /* file of the same name + 1; 0: none */
+  guint32 path; /* offset in the arena */
+  guint32 next; /* file of the same name + 1; 0: none */
 } File;
 
 gboolean
 cnn3d_video_name (const gchar *name, gsize size)
 {
-  static const gchar *const endings[] = {
-    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts",
-    ".m2ts", ".3gp", ".flv", ".wmv", ".asf", ".ogv", ".ogg", ".mxf", ".gif", ".y4m"
-  };
+  static const gchar *const endings[] = { ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg",
+    ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".flv", ".wmv", ".asf", ".ogv", ".ogg", ".mxf", ".gif",
+    ".y4m" };
 
   for (guint i = 0; i < G_N_ELEMENTS (endings); i++) {
     gsize n = strlen (endings[i]);
@@ -43,7 +42,7 @@ static void
 add_file (Cnn3dFinder *finder, const gchar *path, const gchar *name)
 {
   const gsize size = strrchr (name, '.') - name;
-  File file = {.path = cnn3d_arena_add (&finder->arena, path, strlen (path)) };
+  File file = { .path = cnn3d_arena_add (&finder->arena, path, strlen (path)) };
   const guint32 number = cnn3d_names_intern (&finder->names, &finder->arena, name, size);
   const guint32 none = 0;
 
@@ -69,7 +68,8 @@ walk (Cnn3dFinder *finder, const gchar *folder, const gchar *path, guint depth)
 
     if (*entry->d_name == '.')
       continue;
-    if (!is_folder && entry->d_type != DT_UNKNOWN && !cnn3d_video_name (entry->d_name, strlen (entry->d_name)))
+    if (!is_folder && entry->d_type != DT_UNKNOWN
+        && !cnn3d_video_name (entry->d_name, strlen (entry->d_name)))
       continue;
     relative = *path ? g_build_filename (path, entry->d_name, NULL) : g_strdup (entry->d_name);
     full = g_build_filename (folder, entry->d_name, NULL);
@@ -128,8 +128,8 @@ is_in_folder (const gchar *path, const gchar *label, gsize size)
 }
 
 const gchar *
-cnn3d_finder_find (const Cnn3dFinder *finder, const gchar *name, gsize size, const gchar *label, gsize label_size,
-    const gchar **other)
+cnn3d_finder_find (const Cnn3dFinder *finder, const gchar *name, gsize size, const gchar *label,
+    gsize label_size, const gchar **other)
 {
   const guint32 number = cnn3d_names_find (&finder->names, &finder->arena, name, size);
   const gchar *found = NULL;

@@ -17,7 +17,7 @@ void cnn3d_finder_free (Cnn3dFinder *finder);
 /* The path, relative to the folder, of the video of this name without its ending;
  * NULL: none. Of several, the one whose folder is called like `label`; where that does
  * not tell, *other is another one. */
-const gchar *cnn3d_finder_find (const Cnn3dFinder *finder, const gchar *name, gsize size, const gchar *label,
-    gsize label_size, const gchar **other);
+const gchar *cnn3d_finder_find (const Cnn3dFinder *finder, const gchar *name, gsize size,
+    const gchar *label, gsize label_size, const gchar **other);
 
 #endif

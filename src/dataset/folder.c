@@ -27,7 +27,7 @@ typedef struct {
 static gint
 compare_entries (gconstpointer a, gconstpointer b)
 {
-  return strcmp ((*(const Entry * const *) a)->name, (*(const Entry * const *) b)->name);
+  return strcmp ((*(const Entry *const *) a)->name, (*(const Entry *const *) b)->name);
 }
 
 /* A folder's entries, sorted by name; NULL with `error` set. */
@@ -75,13 +75,13 @@ typedef struct {
 static gboolean
 add_clip (const Walk *walk, const gchar *path, const gchar *label, GError **error)
 {
-  Cnn3dRow row = {.group = CNN3D_NAME_NONE,.source = walk->source,
-    .split = walk->split,.end = INFINITY
+  Cnn3dRow row = {
+    .group = CNN3D_NAME_NONE, .source = walk->source, .split = walk->split, .end = INFINITY
   };
 
   row.path = cnn3d_arena_add (&walk->dataset->arena, path, strlen (path));
-  row.label = cnn3d_names_intern (&walk->dataset->labels, &walk->dataset->arena,
-      label, strlen (label));
+  row.label =
+      cnn3d_names_intern (&walk->dataset->labels, &walk->dataset->arena, label, strlen (label));
   if (row.path == CNN3D_ARENA_FULL || row.label == CNN3D_NAME_NONE) {
     cnn3d_dataset_set_full (error, walk->root);
     return FALSE;
@@ -163,7 +163,7 @@ static gboolean
 read_folder (Cnn3dReading *reading, GError **error)
 {
   const gchar *folder = reading->location;
-  Walk walk = {.dataset = reading->dataset,.root = folder,.source = reading->source };
+  Walk walk = { .dataset = reading->dataset, .root = folder, .source = reading->source };
   GPtrArray *entries = list_folder (folder, error);
   gboolean splits = FALSE, others = FALSE;
   gboolean ok = entries != NULL;

@@ -29,7 +29,7 @@ split_of (const gchar *name, gsize *class_size)
 static gint
 compare_names (gconstpointer a, gconstpointer b)
 {
-  return strcmp (*(const gchar * const *) a, *(const gchar * const *) b);
+  return strcmp (*(const gchar *const *) a, *(const gchar *const *) b);
 }
 
 /* Names of the folder's files, sorted; none where it has other folders, as class folders
@@ -74,15 +74,18 @@ knows (const Cnn3dReading *reading)
 }
 
 static gboolean
-read_line (Cnn3dReading *reading, const Cnn3dField *line, const gchar *class, gsize class_size, GError **error)
+read_line (Cnn3dReading *reading, const Cnn3dField *line, const gchar *class, gsize class_size,
+    GError **error)
 {
   static const Cnn3dSplit splits[] = { CNN3D_SPLIT_NONE, CNN3D_SPLIT_TRAIN, CNN3D_SPLIT_TEST };
-  const gchar digit = line->size > 2 && line->text[line->size - 2] == ' ' ? line->text[line->size - 1] : '\0';
+  const gchar digit =
+      line->size > 2 && line->text[line->size - 2] == ' ' ? line->text[line->size - 1] : '\0';
   Cnn3dClip clip = CNN3D_CLIP_WHOLE;
   g_autofree gchar *path = NULL;
 
   if (digit < '0' || digit > '2') {
-    cnn3d_reading_error (reading, line->at, error, "not a video's name, a blank, and 0, 1 (train) or 2 (test)");
+    cnn3d_reading_error (
+        reading, line->at, error, "not a video's name, a blank, and 0, 1 (train) or 2 (test)");
     return FALSE;
   }
   if (digit == '0')
@@ -97,7 +100,8 @@ read_line (Cnn3dReading *reading, const Cnn3dField *line, const gchar *class, gs
 }
 
 static gboolean
-read_class (const Cnn3dReading *reading, const gchar *folder, const gchar *name, gsize class_size, GError **error)
+read_class (const Cnn3dReading *reading, const gchar *folder, const gchar *name, gsize class_size,
+    GError **error)
 {
   g_autofree gchar *file = g_build_filename (folder, name, NULL), *text = NULL;
   Cnn3dReading part = *reading;
@@ -125,7 +129,8 @@ static gboolean
 read_splits (Cnn3dReading *reading, GError **error)
 {
   const gboolean is_folder = reading->content == CNN3D_CONTENT_FOLDER;
-  g_autofree gchar *folder = is_folder ? g_strdup (reading->location) : g_path_get_dirname (reading->location);
+  g_autofree gchar *folder =
+      is_folder ? g_strdup (reading->location) : g_path_get_dirname (reading->location);
   g_autofree gchar *own = g_path_get_basename (reading->location);
   g_autoptr (GPtrArray) files = list_files (folder);
   guint wanted, split;
@@ -148,8 +153,9 @@ read_splits (Cnn3dReading *reading, GError **error)
   /* ERRORS */
 several:
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
-      "%s: HMDB51's splits %u and %u; set location to one file of the split that is wanted, such as %s", folder, wanted,
-      split, (const gchar *) g_ptr_array_index (files, 0));
+      "%s: HMDB51's splits %u and %u; set location to one file of the split that is wanted, such "
+      "as %s",
+      folder, wanted, split, (const gchar *) g_ptr_array_index (files, 0));
   return FALSE;
 }
 

@@ -106,7 +106,7 @@ const gchar *
 cnn3d_json_check (const gchar *text, const gchar *end, const gchar **at)
 {
   const gchar *p = text, *reason;
-  guint64 objects = 0;          /* a bit a level: it is an object */
+  guint64 objects = 0; /* a bit a level: it is an object */
   guint depth = 0;
   gboolean key = FALSE, closes = FALSE;
 
@@ -183,7 +183,7 @@ behind_string (const gchar *p)
 }
 
 /* Outside of texts: what opens a text (1), opens a bracket (2), closes one (3). */
-static const guint8 marks[256] = {['"'] = 1,['{'] = 2,['['] = 2,['}'] = 3,[']'] = 3 };
+static const guint8 marks[256] = { ['"'] = 1, ['{'] = 2, ['['] = 2, ['}'] = 3, [']'] = 3 };
 
 static const gchar *
 behind_value (const gchar *p)
@@ -197,7 +197,8 @@ behind_value (const gchar *p)
   for (;;) {
     guint8 mark;
 
-    while (!(mark = marks[(guint8) *p++]));
+    while (!(mark = marks[(guint8) *p++]))
+      ;
     if (mark == 1)
       p = behind_string (p);
     else if (mark == 2)
@@ -219,7 +220,7 @@ to_next (const gchar *p)
 void
 cnn3d_json_enter (Cnn3dJsonWalk *walk, const gchar *value)
 {
-  *walk = (Cnn3dJsonWalk) {.p = value};
+  *walk = (Cnn3dJsonWalk) { .p = value };
   if (*value == '{' || *value == '[') {
     walk->closing = *value == '{' ? '}' : ']';
     walk->p++;

@@ -19,9 +19,9 @@ const gchar *cnn3d_json_check (const gchar *text, const gchar *end, const gchar 
 typedef struct {
   const gchar *p;
   gchar closing;
-  const gchar *key;             /* of an object's member, as written, without its quotes */
+  const gchar *key; /* of an object's member, as written, without its quotes */
   gsize key_size;
-  const gchar *value;           /* NULL before the first */
+  const gchar *value; /* NULL before the first */
 } Cnn3dJsonWalk;
 
 /* Begins with an array or an object; of any other value there is nothing to walk. */

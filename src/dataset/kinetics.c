@@ -7,15 +7,22 @@
 
 #include <math.h>
 
-enum { LABEL, ID, START, END, SPLIT, N };
+enum {
+  LABEL,
+  ID,
+  START,
+  END,
+  SPLIT,
+  N
+};
 
 static const gchar *const names[N] = { "label", "youtube_id", "time_start", "time_end", "split" };
 
 static gboolean
 knows (const Cnn3dReading *reading)
 {
-  return cnn3d_reading_has_field (reading, names[ID]) && cnn3d_reading_has_field (reading, names[START])
-      && !cnn3d_reading_is_manifest (reading);
+  return cnn3d_reading_has_field (reading, names[ID])
+      && cnn3d_reading_has_field (reading, names[START]) && !cnn3d_reading_is_manifest (reading);
 }
 
 static gboolean

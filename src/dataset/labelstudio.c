@@ -21,8 +21,8 @@
 typedef struct {
   Cnn3dReading *reading;
   Cnn3dArena arena;
-  Cnn3dNames tasks;             /* ids, of rows that each are one annotation */
-  guint without;                /* tasks that have no annotation to take */
+  Cnn3dNames tasks; /* ids, of rows that each are one annotation */
+  guint without;    /* tasks that have no annotation to take */
 } Studio;
 
 static gboolean
@@ -31,9 +31,11 @@ knows (const Cnn3dReading *reading)
   if (reading->content != CNN3D_CONTENT_JSON || reading->keys[0]->len > 0
       || cnn3d_reading_has_key (reading, 1, "path"))
     return FALSE;
-  return (cnn3d_reading_has_key (reading, 1, "annotations") && cnn3d_reading_has_key (reading, 1, "data"))
+  return (cnn3d_reading_has_key (reading, 1, "annotations")
+             && cnn3d_reading_has_key (reading, 1, "data"))
       || cnn3d_reading_has_key (reading, 1, "annotation_id")
-      || (cnn3d_reading_has_key (reading, 1, "annotator") && cnn3d_reading_has_key (reading, 1, "lead_time"));
+      || (cnn3d_reading_has_key (reading, 1, "annotator")
+          && cnn3d_reading_has_key (reading, 1, "lead_time"));
 }
 
 /* --- the file --- */
@@ -118,7 +120,7 @@ find_video (Cnn3dReading *reading, const gchar *object)
 static gboolean
 set_label (Cnn3dReading *reading, const gchar *value, Cnn3dClip *clip, GError **error)
 {
-  Cnn3dField field = {.text = "" };
+  Cnn3dField field = { .text = "" };
   const gchar *label = value;
   Cnn3dJsonWalk walk;
 
@@ -158,8 +160,8 @@ add_range (Cnn3dReading *reading, const gchar *range, Cnn3dClip clip, GError **e
     /* the label may be in the same buffer */
     g_snprintf (digits, sizeof digits, "%.*s", (int) MIN (field.size, sizeof digits), field.text);
     field.text = digits;
-    if (!cnn3d_reading_frame (reading, &field, start ? "first frame" : "last frame", start ? &clip.start : &clip.end,
-            error))
+    if (!cnn3d_reading_frame (reading, &field, start ? "first frame" : "last frame",
+            start ? &clip.start : &clip.end, error))
       return FALSE;
   }
   clip.start = MAX (clip.start - 1, 0);
@@ -204,8 +206,9 @@ add_region (Cnn3dReading *reading, const gchar *region, Cnn3dClip clip, GError *
   }
   return cnn3d_reading_value (reading, start, "start", &field, error)
       && cnn3d_reading_seconds (reading, &field, "start", FALSE, &clip.start, error)
-      && (!end || (cnn3d_reading_value (reading, end, "end", &field, error)
-          && cnn3d_reading_seconds (reading, &field, "end", FALSE, &clip.end, error)))
+      && (!end
+          || (cnn3d_reading_value (reading, end, "end", &field, error)
+              && cnn3d_reading_seconds (reading, &field, "end", FALSE, &clip.end, error)))
       && cnn3d_reading_add (reading, &clip, error);
 }
 
@@ -231,7 +234,8 @@ is_wanted (const Studio *studio, const gchar *value)
         && (size == strlen (wanted) || (size > strlen (wanted) && text[strlen (wanted)] == ' '));
   }
   for (cnn3d_json_enter (&walk, value); cnn3d_json_next (&walk);)
-    if ((cnn3d_json_is (&walk, "id") || cnn3d_json_is (&walk, "email") || cnn3d_json_is (&walk, "username"))
+    if ((cnn3d_json_is (&walk, "id") || cnn3d_json_is (&walk, "email")
+            || cnn3d_json_is (&walk, "username"))
         && is_wanted (studio, walk.value))
       return TRUE;
   return FALSE;
@@ -246,7 +250,8 @@ is_true (const gchar *value)
 /* The annotation of a task that is taken, NULL: none. FALSE with `error` set: there are
  * several people's. */
 static gboolean
-choose_annotation (const Studio *studio, const gchar *annotations, const gchar **chosen, GError **error)
+choose_annotation (
+    const Studio *studio, const gchar *annotations, const gchar **chosen, GError **error)
 {
   Cnn3dJsonWalk list, walk;
 
@@ -265,7 +270,8 @@ choose_annotation (const Studio *studio, const gchar *annotations, const gchar *
       continue;
     if (*chosen) {
       cnn3d_reading_error (studio->reading, list.value, error,
-          "a second annotation of this video; set annotator to the number or address (completed_by) of one annotator");
+          "a second annotation of this video; set annotator to the number or address "
+          "(completed_by) of one annotator");
       return FALSE;
     }
     *chosen = list.value;
@@ -309,7 +315,8 @@ add_task (Studio *studio, const gchar *task, GError **error)
       Cnn3dJsonWalk region;
 
       cnn3d_json_enter (&region, results.value);
-      while (cnn3d_json_next (&region) && !cnn3d_json_is (&region, "value"));
+      while (cnn3d_json_next (&region) && !cnn3d_json_is (&region, "value"))
+        ;
       if (region.value && !add_region (reading, region.value, clip, error))
         return FALSE;
     }
@@ -335,7 +342,8 @@ check_second (Studio *studio, const gchar *row, const gchar *id, GError **error)
   if (!text || cnn3d_names_intern (&studio->tasks, &studio->arena, text, size) == before)
     return TRUE;
   cnn3d_reading_error (studio->reading, row, error,
-      "a second annotation of this video; set annotator to one annotator's, as the member annotator has it");
+      "a second annotation of this video; set annotator to one annotator's, as the member "
+      "annotator has it");
   return FALSE;
 }
 
@@ -365,7 +373,8 @@ add_row (Studio *studio, const gchar *row, GError **error)
   cnn3d_reading_begin_video (reading);
   for (cnn3d_json_enter (&walk, row); cnn3d_json_next (&walk);) {
     if (cnn3d_json_is (&walk, "choice")) {
-      if (!set_label (reading, walk.value, &clip, error) || !cnn3d_reading_add (reading, &clip, error))
+      if (!set_label (reading, walk.value, &clip, error)
+          || !cnn3d_reading_add (reading, &clip, error))
         return FALSE;
     } else if (*walk.value == '{') {
       if (!add_region (reading, walk.value, clip, error))
@@ -382,7 +391,7 @@ add_row (Studio *studio, const gchar *row, GError **error)
 static gboolean
 read_tasks (Cnn3dReading *reading, GError **error)
 {
-  Studio studio = {.reading = reading };
+  Studio studio = { .reading = reading };
   const gboolean minimal = !cnn3d_reading_has_key (reading, 1, "data");
   Cnn3dJsonWalk walk;
   gboolean ok = TRUE;
@@ -390,13 +399,13 @@ read_tasks (Cnn3dReading *reading, GError **error)
   for (cnn3d_json_enter (&walk, cnn3d_reading_json (reading)); ok && cnn3d_json_next (&walk);)
     ok = (minimal ? add_row : add_task) (&studio, walk.value, error);
   if (ok && studio.without > 0)
-    cnn3d_dataset_note (reading->dataset, FALSE, "%s: tasks without an annotation, which are left out: %u", reading->location,
+    cnn3d_dataset_note (reading->dataset, FALSE,
+        "%s: tasks without an annotation, which are left out: %u", reading->location,
         studio.without);
   cnn3d_names_clear (&studio.tasks);
   g_free (studio.arena.data);
   return ok;
 }
 
-const Cnn3dReader cnn3d_labelstudio_reader = {
-  "Label Studio's JSON", knows, read_tasks,.annotators = TRUE,.background = TRUE
-};
+const Cnn3dReader cnn3d_labelstudio_reader = { "Label Studio's JSON", knows, read_tasks,
+  .annotators = TRUE, .background = TRUE };

@@ -15,7 +15,8 @@
 static gboolean
 knows (const Cnn3dReading *reading)
 {
-  return reading->content == CNN3D_CONTENT_ROWS && cnn3d_table_delimiter (reading->text, reading->end) == ' ';
+  return reading->content == CNN3D_CONTENT_ROWS
+      && cnn3d_table_delimiter (reading->text, reading->end) == ' ';
 }
 
 /* Takes the last word off the line. FALSE: there is one word alone. */
@@ -28,7 +29,9 @@ take_word (Cnn3dField *line, Cnn3dField *word)
     size--;
   if (size == 0)
     return FALSE;
-  *word = (Cnn3dField) {.text = line->text + size,.size = line->size - size,.at = line->text + size};
+  *word = (Cnn3dField) {
+    .text = line->text + size, .size = line->size - size, .at = line->text + size
+  };
   while (size > 0 && (line->text[size - 1] == ' ' || line->text[size - 1] == '\t'))
     size--;
   line->size = size;
@@ -54,7 +57,8 @@ take_frames (const Cnn3dReading *reading, Cnn3dField *path, Cnn3dClip *clip, GEr
     return TRUE;
   if (cnn3d_video_name (shorter.text, shorter.size))
     goto several;
-  if (take_word (&(Cnn3dField) { shorter.text, shorter.size, shorter.at }, &more) && is_number (&more))
+  if (take_word (&(Cnn3dField) { shorter.text, shorter.size, shorter.at }, &more)
+      && is_number (&more))
     goto offset;
   *path = shorter;
   clip->in_frames = TRUE;
@@ -68,7 +72,8 @@ several:
   return FALSE;
 offset:
   cnn3d_reading_error (reading, more.at, error,
-      "three numbers behind the path; write a CSV with the columns path, start_frame, end_frame and label");
+      "three numbers behind the path; write a CSV with the columns path, start_frame, end_frame "
+      "and label");
   return FALSE;
 }
 
@@ -80,7 +85,8 @@ add_line (Cnn3dReading *reading, Cnn3dField line, GError **error)
 
   clip.at = line.at;
   if (!take_word (&line, &label) || cnn3d_video_name (label.text, label.size)) {
-    cnn3d_reading_error (reading, line.at, error, "the label is missing: a line is path and label, with a blank between");
+    cnn3d_reading_error (reading, line.at, error,
+        "the label is missing: a line is path and label, with a blank between");
     return FALSE;
   }
   clip.label = label.text;
@@ -118,7 +124,8 @@ is_header (const Cnn3dReading *reading, Cnn3dField line, gboolean *header, GErro
   if (!labels || !paths || *header)
     return TRUE;
   cnn3d_reading_error (reading, line.at, error,
-      "columns with blanks between are path and label alone; separate more of them by commas or tabs");
+      "columns with blanks between are path and label alone; separate more of them by commas or "
+      "tabs");
   return FALSE;
 }
 

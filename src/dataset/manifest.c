@@ -21,9 +21,9 @@ typedef struct {
   Cnn3dTable table;
   Cnn3dColumn columns[CNN3D_MAX_FIELDS];
   guint n_columns;
-  guint first_row;              /* of the data set's, that is in this file */
+  guint first_row; /* of the data set's, that is in this file */
   gboolean header;
-  gboolean comma;               /* is a decimal sign */
+  gboolean comma; /* is a decimal sign */
   gboolean group_may_be_split;
 } Manifest;
 
@@ -41,7 +41,8 @@ note_ignored (const Manifest *manifest)
     if (manifest->columns[i] != CNN3D_COLUMN_IGNORED || field->size == 0)
       continue;
     if (n++ < MAX_NAMED)
-      g_string_append_printf (names, "%s%.*s", n > 1 ? ", " : "", (int) MIN (field->size, 40), field->text);
+      g_string_append_printf (
+          names, "%s%.*s", n > 1 ? ", " : "", (int) MIN (field->size, 40), field->text);
   }
   if (n > MAX_NAMED)
     g_string_append_printf (names, " and %u more", n - MAX_NAMED);
@@ -88,7 +89,8 @@ match_columns (Manifest *manifest, guint at[CNN3D_N_COLUMNS], GError **error)
   guint ranks[CNN3D_MAX_FIELDS];
 
   for (guint i = 0; i < table->n_fields; i++) {
-    const Cnn3dColumn column = columns[i] = cnn3d_column_find (table->fields[i].text, table->fields[i].size, &ranks[i]);
+    const Cnn3dColumn column = columns[i] =
+        cnn3d_column_find (table->fields[i].text, table->fields[i].size, &ranks[i]);
 
     if (column != CNN3D_COLUMN_IGNORED && (!at[column] || ranks[i] < ranks[at[column] - 1]))
       at[column] = i + 1;
@@ -97,7 +99,8 @@ match_columns (Manifest *manifest, guint at[CNN3D_N_COLUMNS], GError **error)
     const Cnn3dColumn column = columns[i];
     const guint best = at[column] - 1;
 
-    manifest->columns[i] = column != CNN3D_COLUMN_IGNORED && best == i ? column : CNN3D_COLUMN_IGNORED;
+    manifest->columns[i] =
+        column != CNN3D_COLUMN_IGNORED && best == i ? column : CNN3D_COLUMN_IGNORED;
     /* documented names win over others; of others for the file the likeliest is taken */
     if (column == CNN3D_COLUMN_IGNORED || best == i || (ranks[i] == 0) != (ranks[best] == 0)
         || (column == CNN3D_COLUMN_PATH && ranks[i] > 0))
@@ -115,16 +118,15 @@ match_columns (Manifest *manifest, guint at[CNN3D_N_COLUMNS], GError **error)
 static gboolean
 set_columns (Manifest *manifest, GError **error)
 {
-  static const Cnn3dColumn with_times[] = {
-    CNN3D_COLUMN_PATH, CNN3D_COLUMN_LABEL, CNN3D_COLUMN_START, CNN3D_COLUMN_END, CNN3D_COLUMN_GROUP,
-    CNN3D_COLUMN_SPLIT
-  };
-  static const Cnn3dColumn without_times[] = {
-    CNN3D_COLUMN_PATH, CNN3D_COLUMN_LABEL, CNN3D_COLUMN_GROUP, CNN3D_COLUMN_SPLIT
-  };
+  static const Cnn3dColumn with_times[] = { CNN3D_COLUMN_PATH, CNN3D_COLUMN_LABEL,
+    CNN3D_COLUMN_START, CNN3D_COLUMN_END, CNN3D_COLUMN_GROUP, CNN3D_COLUMN_SPLIT };
+  static const Cnn3dColumn without_times[] = { CNN3D_COLUMN_PATH, CNN3D_COLUMN_LABEL,
+    CNN3D_COLUMN_GROUP, CNN3D_COLUMN_SPLIT };
   const Cnn3dTable *table = &manifest->table;
   const Cnn3dField *first = &table->fields[0];
-  guint at[CNN3D_N_COLUMNS] = { 0, };
+  guint at[CNN3D_N_COLUMNS] = {
+    0,
+  };
   GError *twice = NULL;
   Cnn3dSplit split;
 
@@ -143,15 +145,17 @@ set_columns (Manifest *manifest, GError **error)
     return TRUE;
   }
   g_clear_error (&twice);
-  if (at[CNN3D_COLUMN_PATH] == 1 && at[CNN3D_COLUMN_START] + at[CNN3D_COLUMN_START_FRAME] + at[CNN3D_COLUMN_GROUP]
-      + at[CNN3D_COLUMN_SPLIT])
+  if (at[CNN3D_COLUMN_PATH] == 1
+      && at[CNN3D_COLUMN_START] + at[CNN3D_COLUMN_START_FRAME] + at[CNN3D_COLUMN_GROUP]
+          + at[CNN3D_COLUMN_SPLIT])
     goto no_label;
   if (table->n_fields < 2)
     goto too_few;
   if (table->n_fields > G_N_ELEMENTS (with_times))
     goto too_many;
-  if (table->n_fields == 3 || (table->n_fields == 4 && cnn3d_split_guess (table->fields[3].text,
-              table->fields[3].size, &split)))
+  if (table->n_fields == 3
+      || (table->n_fields == 4
+          && cnn3d_split_guess (table->fields[3].text, table->fields[3].size, &split)))
     memcpy (manifest->columns, without_times, sizeof without_times);
   else
     memcpy (manifest->columns, with_times, sizeof with_times);
@@ -165,27 +169,32 @@ no_label:
   return FALSE;
 too_few:
   cnn3d_reading_error (manifest->reading, first->at, error,
-      "the label is missing: this row has one column; a row is path%slabel", table->delimiter == '\t' ? "<tab>" : ",");
+      "the label is missing: this row has one column; a row is path%slabel",
+      table->delimiter == '\t' ? "<tab>" : ",");
   return FALSE;
 too_many:
   cnn3d_reading_error (manifest->reading, first->at, error,
-      "%u columns, but without a header there are at most 6 (path, label, start, end, group, split); add a header that "
-      "names them", table->n_fields);
+      "%u columns, but without a header there are at most 6 (path, label, start, end, group, "
+      "split); add a header that names them",
+      table->n_fields);
   return FALSE;
 }
 
 /* The first row's mistake may be that it was to be a header. */
 static gboolean
-read_seconds (const Manifest *manifest, const Cnn3dField *field, const gchar *name, gdouble *seconds, GError **error)
+read_seconds (const Manifest *manifest, const Cnn3dField *field, const gchar *name,
+    gdouble *seconds, GError **error)
 {
   gdouble unused;
 
-  if (manifest->header || manifest->reading->dataset->rows->len > manifest->first_row || field->size == 0
+  if (manifest->header || manifest->reading->dataset->rows->len > manifest->first_row
+      || field->size == 0
       || cnn3d_seconds_parse (field->text, field->size, manifest->comma, &unused))
     return cnn3d_reading_seconds (manifest->reading, field, name, manifest->comma, seconds, error);
   cnn3d_reading_error (manifest->reading, field->at, error,
-      "this row is not a header, which names at least path and label, and its %s \"%.*s\" is not a number of seconds, "
-      "such as 12.5", name, (int) MIN (field->size, 40), field->text);
+      "this row is not a header, which names at least path and label, and its %s \"%.*s\" is not a "
+      "number of seconds, such as 12.5",
+      name, (int) MIN (field->size, 40), field->text);
   return FALSE;
 }
 
@@ -197,7 +206,8 @@ is_given (const Cnn3dField *field)
 
 /* Seconds, where a row has both. */
 static gboolean
-read_window (const Manifest *manifest, const Cnn3dField *const by[CNN3D_N_COLUMNS], Cnn3dClip *clip, GError **error)
+read_window (const Manifest *manifest, const Cnn3dField *const by[CNN3D_N_COLUMNS], Cnn3dClip *clip,
+    GError **error)
 {
   const Cnn3dReading *reading = manifest->reading;
   const Cnn3dField *start = by[CNN3D_COLUMN_START], *end = by[CNN3D_COLUMN_END];
@@ -230,7 +240,10 @@ add_row (Manifest *manifest, GError **error)
   Cnn3dReading *reading = manifest->reading;
   Cnn3dDataset *dataset = reading->dataset;
   const Cnn3dTable *table = &manifest->table;
-  const Cnn3dField *field = &table->fields[0], *by[CNN3D_N_COLUMNS] = { NULL, };
+  const Cnn3dField *field = &table->fields[0],
+                   *by[CNN3D_N_COLUMNS] = {
+                     NULL,
+                   };
   Cnn3dClip clip = CNN3D_CLIP_WHOLE;
   guint32 fold;
 
@@ -273,16 +286,17 @@ add_row (Manifest *manifest, GError **error)
 
   /* ERRORS */
 wrong_number:
-  cnn3d_reading_error (reading, field->at, error, "%u columns, but %s has %u; quote what contains a %s",
-      table->n_fields, manifest->header ? "the header" : "the first row", manifest->n_columns,
+  cnn3d_reading_error (reading, field->at, error,
+      "%u columns, but %s has %u; quote what contains a %s", table->n_fields,
+      manifest->header ? "the header" : "the first row", manifest->n_columns,
       cnn3d_table_delimiter_name (table));
   return FALSE;
 no_fold:
   cnn3d_reading_error (reading, field->at, error, "the fold is empty");
   return FALSE;
 many_folds:
-  cnn3d_reading_error (reading, field->at, error, "more than %u different folds; is this column the fold?",
-      G_MAXUINT16);
+  cnn3d_reading_error (reading, field->at, error,
+      "more than %u different folds; is this column the fold?", G_MAXUINT16);
   return FALSE;
 }
 

@@ -14,8 +14,8 @@ typedef struct {
 static void
 add_field (GString *text, const gchar *field)
 {
-  const gboolean plain = field[strcspn (field, "\",\r\n")] == '\0' && *field != ' '
-      && !g_str_has_suffix (field, " ");
+  const gboolean plain =
+      field[strcspn (field, "\",\r\n")] == '\0' && *field != ' ' && !g_str_has_suffix (field, " ");
 
   if (plain) {
     g_string_append (text, field);
@@ -94,8 +94,8 @@ cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder)
   GString *text = g_string_new ("path,label");
 
   g_string_append_printf (text, "%s%s%s%s%s%s\n", needed.seconds ? ",start,end" : "",
-      needed.frames ? ",start_frame,end_frame" : "", needed.group ? ",group" : "", needed.split ? ",split" : "",
-      needed.fold ? ",fold" : "", needed.fps ? ",fps" : "");
+      needed.frames ? ",start_frame,end_frame" : "", needed.group ? ",group" : "",
+      needed.split ? ",split" : "", needed.fold ? ",fold" : "", needed.fps ? ",fps" : "");
   for (guint i = 0; i < dataset->rows->len; i++) {
     gchar rate[G_ASCII_DTOSTR_BUF_SIZE];
     Cnn3dDatasetRow row;
@@ -113,10 +113,12 @@ cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder)
       add_number (text, row.in_frames && isfinite (row.end), row.end - 1);
     }
     add_optional (text, needed.group, row.group);
-    add_optional (text, needed.split, g_array_index (dataset->rows, Cnn3dRow, i).source == 1 ? "val" : row.split);
+    add_optional (text, needed.split,
+        g_array_index (dataset->rows, Cnn3dRow, i).source == 1 ? "val" : row.split);
     add_optional (text, needed.fold, row.fold);
     if (needed.fps)
-      g_string_append_printf (text, ",%s", row.fps > 0 ? g_ascii_formatd (rate, sizeof rate, "%.7g", row.fps) : "");
+      g_string_append_printf (
+          text, ",%s", row.fps > 0 ? g_ascii_formatd (rate, sizeof rate, "%.7g", row.fps) : "");
     g_string_append_c (text, '\n');
   }
   return g_string_free (text, FALSE);

@@ -6,21 +6,26 @@
 #include <string.h>
 
 /* Streams of CNN3D_RANDOM_SHUFFLE: the selection of a limited pass is independent of the order of an epoch. */
-enum { STREAM_ORDER, STREAM_LIMIT_TRAIN, STREAM_LIMIT_VAL, STREAM_CLASS };
+enum {
+  STREAM_ORDER,
+  STREAM_LIMIT_TRAIN,
+  STREAM_LIMIT_VAL,
+  STREAM_CLASS
+};
 
 struct _Cnn3dOrder {
   Cnn3dOrderParams params;
   const Cnn3dDataset *dataset;
-  GArray **classes;             /* balanced: rows of guint32 of each class that trains, as listed */
+  GArray **classes; /* balanced: rows of guint32 of each class that trains, as listed */
   guint n_classes;
-  const guint32 *rows[2];       /* [training], as listed */
-  guint32 *limited[2];          /* storage of limited rows */
-  guint n[2];                   /* rows of a pass, over all ranks */
-  guint64 clips[2];             /* of this rank */
+  const guint32 *rows[2]; /* [training], as listed */
+  guint32 *limited[2];    /* storage of limited rows */
+  guint n[2];             /* rows of a pass, over all ranks */
+  guint64 clips[2];       /* of this rank */
   /* Decoding ahead requests this epoch and the next in turn */
   struct {
     guint32 *rows;
-    gint64 epoch;               /* -1: none */
+    gint64 epoch; /* -1: none */
   } shuffled[2];
 };
 
@@ -48,9 +53,9 @@ compare_rows (gconstpointer a, gconstpointer b)
 static void
 limit_pass (Cnn3dOrder *order, gboolean training)
 {
-  Cnn3dRandomKey key = {.seed = order->params.seed,.purpose = CNN3D_RANDOM_SHUFFLE,
-    .clip = training ? STREAM_LIMIT_TRAIN : STREAM_LIMIT_VAL
-  };
+  Cnn3dRandomKey key = { .seed = order->params.seed,
+    .purpose = CNN3D_RANDOM_SHUFFLE,
+    .clip = training ? STREAM_LIMIT_TRAIN : STREAM_LIMIT_VAL };
   guint32 *rows;
 
   if (order->params.limit_clips == 0 || order->n[training] <= order->params.limit_clips)
@@ -105,15 +110,17 @@ static guint
 take_class (const Cnn3dOrder *order, guint class, guint epoch, guint32 *rows)
 {
   const GArray *listed = order->classes[class];
-  const guint64 first = clips_before (order, class, epoch), end = clips_before (order, class, epoch + 1ull);
+  const guint64 first = clips_before (order, class, epoch),
+                end = clips_before (order, class, epoch + 1ull);
   guint32 *lap_rows = g_new (guint32, listed->len);
   guint64 lap = G_MAXUINT64;
 
   for (guint64 i = first; i < end; i++) {
     if (i / listed->len != lap) {
-      const Cnn3dRandomKey key = {.seed = order->params.seed,.epoch = (guint32) (lap = i / listed->len),
-        .purpose = CNN3D_RANDOM_SHUFFLE,.clip = STREAM_CLASS + class
-      };
+      const Cnn3dRandomKey key = { .seed = order->params.seed,
+        .epoch = (guint32) (lap = i / listed->len),
+        .purpose = CNN3D_RANDOM_SHUFFLE,
+        .clip = STREAM_CLASS + class };
 
       memcpy (lap_rows, listed->data, listed->len * sizeof *lap_rows);
       if (order->params.shuffle)
@@ -143,7 +150,8 @@ cnn3d_order_class_clips (const Cnn3dOrder *order, guint64 *clips)
   memset (clips, 0, cnn3d_dataset_num_classes (order->dataset) * sizeof *clips);
   if (order->classes)
     for (guint c = 0; c < order->n_classes; c++)
-      clips[label_of (order, g_array_index (order->classes[c], guint32, 0))] = clips_before (order, c, 1);
+      clips[label_of (order, g_array_index (order->classes[c], guint32, 0))] =
+          clips_before (order, c, 1);
   else
     for (guint i = 0; i < order->n[TRUE]; i++)
       clips[label_of (order, order->rows[TRUE][i])]++;
@@ -156,8 +164,8 @@ cnn3d_order_new (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, GE
 
   if (params->world_size == 0 || params->rank >= params->world_size) {
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
-        "rank is %u, but world-size is %u; rank counts from 0 to world-size - 1",
-        params->rank, params->world_size);
+        "rank is %u, but world-size is %u; rank counts from 0 to world-size - 1", params->rank,
+        params->world_size);
     return NULL;
   }
   if (params->epochs == 0) {
@@ -210,9 +218,10 @@ static const guint32 *
 training_rows (Cnn3dOrder *order, guint epoch)
 {
   guint slot = epoch & 1;
-  Cnn3dRandomKey key = {.seed = order->params.seed,.epoch = epoch,
-    .purpose = CNN3D_RANDOM_SHUFFLE,.clip = STREAM_ORDER
-  };
+  Cnn3dRandomKey key = { .seed = order->params.seed,
+    .epoch = epoch,
+    .purpose = CNN3D_RANDOM_SHUFFLE,
+    .clip = STREAM_ORDER };
 
   if (!order->params.shuffle && !order->classes)
     return order->rows[TRUE];
@@ -246,14 +255,13 @@ cnn3d_order_locate (Cnn3dOrder *order, guint64 position, Cnn3dOrderClip *clip)
   if (!clip->training)
     clip->index -= order->clips[TRUE];
   rows = clip->training ? training_rows (order, clip->epoch) : order->rows[FALSE];
-  clip->row = rows[(clip->index * order->params.world_size + order->params.rank) %
-      order->n[clip->training]];
+  clip->row = rows[(clip->index * order->params.world_size + order->params.rank)
+      % order->n[clip->training]];
   return TRUE;
 }
 
 guint64
 cnn3d_order_position (const Cnn3dOrder *order, guint epoch, gboolean training, guint64 index)
 {
-  return epoch * (order->clips[0] + order->clips[1]) +
-      (training ? 0 : order->clips[TRUE]) + index;
+  return epoch * (order->clips[0] + order->clips[1]) + (training ? 0 : order->clips[TRUE]) + index;
 }

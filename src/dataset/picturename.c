@@ -3,9 +3,8 @@
 
 #include <string.h>
 
-static const gchar *const endings[] = {
-  "jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff", "ppm", "pgm", "pnm"
-};
+static const gchar *const endings[] = { "jpg", "jpeg", "png", "bmp", "webp", "tif", "tiff", "ppm",
+  "pgm", "pnm" };
 
 gboolean
 cnn3d_picture_name (const gchar *name)
@@ -26,8 +25,10 @@ cnn3d_picture_number (const gchar *name, guint *first, guint *last)
 
   if (!cnn3d_picture_name (name))
     return FALSE;
-  for (end = strrchr (name, '.'); end > name && !g_ascii_isdigit (end[-1]); end--);
-  for (p = end; p > name && g_ascii_isdigit (p[-1]); p--);
+  for (end = strrchr (name, '.'); end > name && !g_ascii_isdigit (end[-1]); end--)
+    ;
+  for (p = end; p > name && g_ascii_isdigit (p[-1]); p--)
+    ;
   *first = (guint) (p - name);
   *last = (guint) (end - name);
   return p < end;

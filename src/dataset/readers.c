@@ -10,20 +10,20 @@
 
 /* The order matters where a content is two formats': what knows less comes later. */
 #define READERS(READER) \
-  READER (hmdb51) \
-  READER (folder) \
-  READER (cvat) \
-  READER (labelstudio) \
-  READER (something) \
-  READER (videomap) \
-  READER (timeline) \
-  READER (via) \
-  READER (ava) \
-  READER (kinetics) \
-  READER (charades) \
-  READER (epic) \
-  READER (ucf101) \
-  READER (list) \
+  READER (hmdb51)       \
+  READER (folder)       \
+  READER (cvat)         \
+  READER (labelstudio)  \
+  READER (something)    \
+  READER (videomap)     \
+  READER (timeline)     \
+  READER (via)          \
+  READER (ava)          \
+  READER (kinetics)     \
+  READER (charades)     \
+  READER (epic)         \
+  READER (ucf101)       \
+  READER (list)         \
   READER (manifest)
 
 #define DECLARE(name) extern const Cnn3dReader cnn3d_##name##_reader;
@@ -43,10 +43,13 @@ check_text (const Cnn3dReading *reading, GError **error)
   if (g_utf8_validate (reading->text, reading->end - reading->text, &bad))
     return TRUE;
   if (*bad)
-    cnn3d_reading_error (reading, bad, error, "the byte 0x%02X is not UTF-8, but perhaps ISO 8859-1 or Windows-1252; "
-        "save the file as UTF-8", (guint8) *bad);
+    cnn3d_reading_error (reading, bad, error,
+        "the byte 0x%02X is not UTF-8, but perhaps ISO 8859-1 or Windows-1252; save the file as "
+        "UTF-8",
+        (guint8) *bad);
   else if (bad - reading->text <= 1 && reading->end - bad > 2 && bad[1] && !bad[2])
-    cnn3d_reading_error (reading, bad, error, "UTF-16 without a byte-order mark; save the file as UTF-8");
+    cnn3d_reading_error (
+        reading, bad, error, "UTF-16 without a byte-order mark; save the file as UTF-8");
   else
     cnn3d_reading_error (reading, bad, error, "a NUL byte; is this a text file? Save it as UTF-8");
   return FALSE;
@@ -62,8 +65,8 @@ from_utf16 (const Cnn3dReading *reading, gsize *size, GError **error)
 
   if (!text) {
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
-        "%s: not valid UTF-16, which its byte-order mark says it is (%s); save the file as UTF-8", reading->location,
-        reason->message);
+        "%s: not valid UTF-16, which its byte-order mark says it is (%s); save the file as UTF-8",
+        reading->location, reason->message);
     g_clear_error (&reason);
   }
   return text;
@@ -77,7 +80,8 @@ content_of (const gchar *p, const gchar *end)
 
   while (p < end && g_ascii_isspace (*p))
     p++;
-  for (next = p + 1; next < end && g_ascii_isspace (*next); next++);
+  for (next = p + 1; next < end && g_ascii_isspace (*next); next++)
+    ;
   if (p < end && *p == '{' && (next == end || strchr ("\"}'", *next)))
     return CNN3D_CONTENT_JSON;
   if (p < end && *p == '[' && (next == end || strchr ("[]{\"'-0123456789", *next)))
@@ -147,11 +151,12 @@ check_settings (const Cnn3dReading *reading, const Cnn3dReader *reader, GError *
 
   if (annotator && *annotator && !reader->annotators)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
-        "%s: annotator is set, but this format (%s) does not say who annotated; unset it", reading->location,
-        reader->name);
+        "%s: annotator is set, but this format (%s) does not say who annotated; unset it",
+        reading->location, reader->name);
   else if (background && *background && !reader->background)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
-        "%s: background is set, but this format (%s) does not say what of a video has no label; unset it",
+        "%s: background is set, but this format (%s) does not say what of a video has no label; "
+        "unset it",
         reading->location, reader->name);
   else
     return TRUE;
@@ -165,7 +170,8 @@ read_with (Cnn3dReading *reading, GError **error)
 
   if (!reader) {
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
-        "%s: XML, but not an export of CVAT for video; export it as \"CVAT for video 1.1\"", reading->location);
+        "%s: XML, but not an export of CVAT for video; export it as \"CVAT for video 1.1\"",
+        reading->location);
     return FALSE;
   }
   reading->dataset->formats[reading->source] = reader->name;
@@ -183,7 +189,8 @@ read_file (Cnn3dReading *reading, GError **error)
   gsize size;
 
   if (!map) {
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN, "%s: %s", reading->location, reason->message);
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN, "%s: %s", reading->location,
+        reason->message);
     g_clear_error (&reason);
     return FALSE;
   }
@@ -191,7 +198,9 @@ read_file (Cnn3dReading *reading, GError **error)
   /* An empty file maps to NULL */
   reading->text = size > 0 ? g_mapped_file_get_contents (map) : "";
   reading->end = reading->text + size;
-  if (size >= 2 && (memcmp (reading->text, "\xFF\xFE", 2) == 0 || memcmp (reading->text, "\xFE\xFF", 2) == 0)) {
+  if (size >= 2
+      && (memcmp (reading->text, "\xFF\xFE", 2) == 0
+          || memcmp (reading->text, "\xFE\xFF", 2) == 0)) {
     converted = from_utf16 (reading, &size, error);
     if (!converted)
       goto done;
@@ -205,7 +214,8 @@ read_file (Cnn3dReading *reading, GError **error)
   size = reading->end - reading->text;
   reading->lone_cr = memchr (reading->text, '\r', size) && !memchr (reading->text, '\n', size);
   reading->content = content_of (reading->text, reading->end);
-  if (reading->content == CNN3D_CONTENT_JSON && (why = cnn3d_json_check (reading->text, reading->end, &at))) {
+  if (reading->content == CNN3D_CONTENT_JSON
+      && (why = cnn3d_json_check (reading->text, reading->end, &at))) {
     cnn3d_reading_error (reading, at, error, "%s", why);
     goto done;
   }
@@ -217,10 +227,12 @@ done:
 }
 
 gboolean
-cnn3d_readers_read (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, const gchar *location, guint8 source,
-    GError **error)
+cnn3d_readers_read (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, const gchar *location,
+    guint8 source, GError **error)
 {
-  Cnn3dReading reading = {.dataset = dataset,.params = params,.location = location,.source = source };
+  Cnn3dReading reading = {
+    .dataset = dataset, .params = params, .location = location, .source = source
+  };
   g_autofree gchar *folder = g_path_get_dirname (location);
   gboolean ok;
   GStatBuf st;
@@ -232,7 +244,9 @@ cnn3d_readers_read (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, con
     errno = EINVAL;
     goto unreadable;
   }
-  reading.root = S_ISDIR (st.st_mode) ? location : params->root && *params->root ? params->root : folder;
+  reading.root = S_ISDIR (st.st_mode) ? location
+      : params->root && *params->root ? params->root
+                                      : folder;
   reading.buffer = g_string_new (NULL);
   reading.content = CNN3D_CONTENT_FOLDER;
   ok = S_ISDIR (st.st_mode) ? read_with (&reading, error) : read_file (&reading, error);
@@ -246,11 +260,8 @@ cnn3d_readers_read (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, con
 
   /* ERRORS */
 unreadable:
-  {
-    const gint err = errno;
-
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN,
-        "%s: %s; give a manifest (CSV, TSV, JSON) or a folder of class folders", location, g_strerror (err));
-    return FALSE;
-  }
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN,
+      "%s: %s; give a manifest (CSV, TSV, JSON) or a folder of class folders", location,
+      g_strerror (errno));
+  return FALSE;
 }

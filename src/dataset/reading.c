@@ -42,7 +42,9 @@ cnn3d_reading_is_manifest (const Cnn3dReading *reading)
   guint rank;
 
   for (guint i = 0; i < reading->n_fields; i++)
-    if (cnn3d_column_find (reading->fields[i].text, reading->fields[i].size, &rank) == CNN3D_COLUMN_PATH && rank == 0)
+    if (cnn3d_column_find (reading->fields[i].text, reading->fields[i].size, &rank)
+            == CNN3D_COLUMN_PATH
+        && rank == 0)
       return TRUE;
   return FALSE;
 }
@@ -58,7 +60,8 @@ cnn3d_reading_json (const Cnn3dReading *reading)
 }
 
 void
-cnn3d_reading_error (const Cnn3dReading *reading, const gchar *at, GError **error, const gchar *format, ...)
+cnn3d_reading_error (
+    const Cnn3dReading *reading, const gchar *at, GError **error, const gchar *format, ...)
 {
   const gchar *line = reading->text;
   guint number = 1;
@@ -75,13 +78,14 @@ cnn3d_reading_error (const Cnn3dReading *reading, const gchar *at, GError **erro
   reason = g_strdup_vprintf (format, args);
   va_end (args);
   /* columns count characters, as editors do */
-  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW, "%s:%u:%u: %s", reading->location, number,
-      (guint) g_utf8_strlen (line, at - line) + 1, reason);
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW, "%s:%u:%u: %s",
+      reading->location, number, (guint) g_utf8_strlen (line, at - line) + 1, reason);
   g_free (reason);
 }
 
 guint32
-cnn3d_reading_path (Cnn3dReading *reading, const gchar *path, gsize size, const gchar *at, GError **error)
+cnn3d_reading_path (
+    Cnn3dReading *reading, const gchar *path, gsize size, const gchar *at, GError **error)
 {
   guint32 offset = CNN3D_ARENA_FULL;
 
@@ -96,9 +100,15 @@ gboolean
 cnn3d_reading_add (Cnn3dReading *reading, const Cnn3dClip *clip, GError **error)
 {
   Cnn3dDataset *dataset = reading->dataset;
-  Cnn3dRow row = {.path = clip->path,.group = CNN3D_NAME_NONE,.fold = clip->fold,.split = clip->split,
-    .source = reading->source,.start = clip->start,.end = clip->end,.fps = clip->fps,.in_frames = clip->in_frames
-  };
+  Cnn3dRow row = { .path = clip->path,
+    .group = CNN3D_NAME_NONE,
+    .fold = clip->fold,
+    .split = clip->split,
+    .source = reading->source,
+    .start = clip->start,
+    .end = clip->end,
+    .fps = clip->fps,
+    .in_frames = clip->in_frames };
 
   if (clip->label_size == 0)
     goto no_label;
@@ -106,7 +116,8 @@ cnn3d_reading_add (Cnn3dReading *reading, const Cnn3dClip *clip, GError **error)
     goto empty_window;
   row.label = cnn3d_names_intern (&dataset->labels, &dataset->arena, clip->label, clip->label_size);
   if (clip->group && clip->group_size > 0)
-    row.group = cnn3d_names_intern (&dataset->groups, &dataset->arena, clip->group, clip->group_size);
+    row.group =
+        cnn3d_names_intern (&dataset->groups, &dataset->arena, clip->group, clip->group_size);
   if (row.label == CNN3D_NAME_NONE || dataset->arena.size >= CNN3D_ARENA_FULL - 1)
     goto full;
   if (reading->spans) {
@@ -137,72 +148,79 @@ full:
 /* --- numbers --- */
 
 gboolean
-cnn3d_reading_seconds (const Cnn3dReading *reading, const Cnn3dField *field, const gchar *name, gboolean comma,
-    gdouble *seconds, GError **error)
+cnn3d_reading_seconds (const Cnn3dReading *reading, const Cnn3dField *field, const gchar *name,
+    gboolean comma, gdouble *seconds, GError **error)
 {
   if (field->size == 0)
     return TRUE;
   if (!cnn3d_seconds_parse (field->text, field->size, comma, seconds))
     cnn3d_reading_error (reading, field->at, error,
-        "the %s \"%.*s\" is not a number of seconds; write it like 12.5 or 00:01:12.5", name, SHOWN (field));
+        "the %s \"%.*s\" is not a number of seconds; write it like 12.5 or 00:01:12.5", name,
+        SHOWN (field));
   else if (*seconds < 0)
     cnn3d_reading_error (reading, field->at, error,
-        "the %s (%.*s) is negative; seconds count from the video's first frame", name, SHOWN (field));
+        "the %s (%.*s) is negative; seconds count from the video's first frame", name,
+        SHOWN (field));
   else
     return TRUE;
   return FALSE;
 }
 
 gboolean
-cnn3d_reading_frame (const Cnn3dReading *reading, const Cnn3dField *field, const gchar *name, gdouble *frame,
-    GError **error)
+cnn3d_reading_frame (const Cnn3dReading *reading, const Cnn3dField *field, const gchar *name,
+    gdouble *frame, GError **error)
 {
   if (field->size == 0)
     return TRUE;
   /* spreadsheets and Python write 10.0 */
-  if (cnn3d_number_parse (field->text, field->size, FALSE, frame) && *frame >= 0 && *frame <= G_MAXUINT32
-      && *frame == floor (*frame))
+  if (cnn3d_number_parse (field->text, field->size, FALSE, frame) && *frame >= 0
+      && *frame <= G_MAXUINT32 && *frame == floor (*frame))
     return TRUE;
   cnn3d_reading_error (reading, field->at, error,
-      "the %s \"%.*s\" is not a frame's number; write a whole number, 0 or more", name, SHOWN (field));
-  return FALSE;
-}
-
-gboolean
-cnn3d_reading_split (const Cnn3dReading *reading, const Cnn3dField *field, Cnn3dSplit *split, GError **error)
-{
-  if (field->size == 0 || cnn3d_split_parse (field->text, field->size, split))
-    return TRUE;
-  cnn3d_reading_error (reading, field->at, error, "the split \"%.*s\" is unknown; it is train, val, validation or test",
+      "the %s \"%.*s\" is not a frame's number; write a whole number, 0 or more", name,
       SHOWN (field));
   return FALSE;
 }
 
 gboolean
-cnn3d_reading_fps (const Cnn3dReading *reading, const Cnn3dField *field, gboolean comma, gfloat *fps, GError **error)
+cnn3d_reading_split (
+    const Cnn3dReading *reading, const Cnn3dField *field, Cnn3dSplit *split, GError **error)
+{
+  if (field->size == 0 || cnn3d_split_parse (field->text, field->size, split))
+    return TRUE;
+  cnn3d_reading_error (reading, field->at, error,
+      "the split \"%.*s\" is unknown; it is train, val, validation or test", SHOWN (field));
+  return FALSE;
+}
+
+gboolean
+cnn3d_reading_fps (const Cnn3dReading *reading, const Cnn3dField *field, gboolean comma,
+    gfloat *fps, GError **error)
 {
   gdouble number;
 
   if (field->size == 0)
     return TRUE;
-  if (cnn3d_number_parse (field->text, field->size, comma, &number) && cnn3d_fps_is_valid (number)) {
+  if (cnn3d_number_parse (field->text, field->size, comma, &number)
+      && cnn3d_fps_is_valid (number)) {
     *fps = (gfloat) number;
     return TRUE;
   }
   cnn3d_reading_error (reading, field->at, error,
-      "the fps \"%.*s\" is not a valid frame rate; write frames per second, such as 29.97", SHOWN (field));
+      "the fps \"%.*s\" is not a valid frame rate; write frames per second, such as 29.97",
+      SHOWN (field));
   return FALSE;
 }
 
 gboolean
-cnn3d_reading_value (const Cnn3dReading *reading, const gchar *value, const gchar *name, Cnn3dField *field,
-    GError **error)
+cnn3d_reading_value (const Cnn3dReading *reading, const gchar *value, const gchar *name,
+    Cnn3dField *field, GError **error)
 {
-  *field = (Cnn3dField) {.text = "",.at = value };
+  *field = (Cnn3dField) { .text = "", .at = value };
   if (cnn3d_json_is_null (value))
     return TRUE;
-  field->text = *value == '"' ? cnn3d_json_text (value, reading->buffer, &field->size) :
-      cnn3d_json_numeral (value, &field->size);
+  field->text = *value == '"' ? cnn3d_json_text (value, reading->buffer, &field->size)
+                              : cnn3d_json_numeral (value, &field->size);
   if (field->text)
     return TRUE;
   cnn3d_reading_error (reading, value, error, "\"%s\" is neither a text nor a number", name);
@@ -210,7 +228,8 @@ cnn3d_reading_value (const Cnn3dReading *reading, const gchar *value, const gcha
 }
 
 gboolean
-cnn3d_reading_segment (const Cnn3dReading *reading, const gchar *value, gdouble *start, gdouble *end, GError **error)
+cnn3d_reading_segment (
+    const Cnn3dReading *reading, const gchar *value, gdouble *start, gdouble *end, GError **error)
 {
   gdouble *const times[] = { start, end };
   Cnn3dJsonWalk walk;
@@ -218,8 +237,10 @@ cnn3d_reading_segment (const Cnn3dReading *reading, const gchar *value, gdouble 
   guint n = 0;
 
   for (cnn3d_json_enter (&walk, value); cnn3d_json_next (&walk); n++) {
-    if (n < 2 && (!cnn3d_reading_value (reading, walk.value, "segment", &field, error)
-            || !cnn3d_reading_seconds (reading, &field, n ? "end" : "start", FALSE, times[n], error)))
+    if (n < 2
+        && (!cnn3d_reading_value (reading, walk.value, "segment", &field, error)
+            || !cnn3d_reading_seconds (
+                reading, &field, n ? "end" : "start", FALSE, times[n], error)))
       return FALSE;
   }
   if (n == 2)
@@ -231,8 +252,8 @@ cnn3d_reading_segment (const Cnn3dReading *reading, const gchar *value, gdouble 
 /* --- files --- */
 
 gboolean
-cnn3d_reading_find (Cnn3dReading *reading, const gchar *name, gsize size, const gchar *label, gsize label_size,
-    const gchar *at, const gchar **path, GError **error)
+cnn3d_reading_find (Cnn3dReading *reading, const gchar *name, gsize size, const gchar *label,
+    gsize label_size, const gchar *at, const gchar **path, GError **error)
 {
   const gchar *other;
 
@@ -241,16 +262,25 @@ cnn3d_reading_find (Cnn3dReading *reading, const gchar *name, gsize size, const 
   *path = cnn3d_finder_find (reading->finder, name, size, label, label_size, &other);
   if (!other)
     return TRUE;
-  cnn3d_reading_error (reading, at, error, "two files are called %.*s below root, %s and %s; set root to the folder "
-      "that one of them is in", (int) MIN (size, 80), name, *path, other);
+  cnn3d_reading_error (reading, at, error,
+      "two files are called %.*s below root, %s and %s; set root to the folder that one of them is "
+      "in",
+      (int) MIN (size, 80), name, *path, other);
   return FALSE;
 }
 
 gboolean
-cnn3d_reading_find_cut (Cnn3dReading *reading, const Cnn3dField *id, Cnn3dClip *clip, GError **error)
+cnn3d_reading_find_cut (
+    Cnn3dReading *reading, const Cnn3dField *id, Cnn3dClip *clip, GError **error)
 {
   /* how downloaders name what they have cut out, then the whole video */
-  enum { ZEROS, SHORT, WHOLE, PREFIX, FORMS };
+  enum {
+    ZEROS,
+    SHORT,
+    WHOLE,
+    PREFIX,
+    FORMS
+  };
   const gboolean times = isfinite (clip->end) && clip->start <= 1e6 && clip->end <= 1e6;
   const gint size = (gint) MIN (id->size, MAX_ID);
   const gchar *path = NULL;
@@ -259,11 +289,12 @@ cnn3d_reading_find_cut (Cnn3dReading *reading, const Cnn3dField *id, Cnn3dClip *
 
   for (guint form = times ? ZEROS : WHOLE; form < FORMS && !path; form++) {
     if (form < WHOLE)
-      g_snprintf (name, sizeof name, form == ZEROS ? "%.*s_%06d_%06d" : "%.*s_%d_%d", size, id->text,
-          (gint) clip->start, (gint) clip->end);
+      g_snprintf (name, sizeof name, form == ZEROS ? "%.*s_%06d_%06d" : "%.*s_%d_%d", size,
+          id->text, (gint) clip->start, (gint) clip->end);
     else
       g_snprintf (name, sizeof name, form == WHOLE ? "%.*s" : "v_%.*s", size, id->text);
-    if (!cnn3d_reading_find (reading, name, strlen (name), clip->label, clip->label_size, id->at, &path, error))
+    if (!cnn3d_reading_find (
+            reading, name, strlen (name), clip->label, clip->label_size, id->at, &path, error))
       return FALSE;
     if (path && form < WHOLE) {
       clip->start = 0;
@@ -302,7 +333,7 @@ cnn3d_reading_line (const Cnn3dReading *reading, const gchar **p, Cnn3dField *li
 /* --- what no clip covers --- */
 
 /* Gaps below this are where one label ends and the next begins. */
-#define LEAST_GAP 0.1           /* seconds */
+#define LEAST_GAP 0.1 /* seconds */
 
 static gint
 compare_spans (gconstpointer a, gconstpointer b)
@@ -345,7 +376,8 @@ cnn3d_reading_end_video (Cnn3dReading *reading, const Cnn3dClip *like, GError **
     clip.start = covered;
     clip.end = span ? span->start : clip.in_frames == like->in_frames ? like->end : INFINITY;
     /* where a video ends without a word of it, nobody knows whether anything is left */
-    if ((isfinite (clip.end) || spans->len == 0) && clip.end - clip.start >= (clip.in_frames ? 1 : LEAST_GAP))
+    if ((isfinite (clip.end) || spans->len == 0)
+        && clip.end - clip.start >= (clip.in_frames ? 1 : LEAST_GAP))
       ok = cnn3d_reading_add (reading, &clip, error);
     if (span)
       covered = MAX (covered, span->end);

@@ -19,7 +19,7 @@ knows (const Cnn3dReading *reading)
 static gboolean
 add_clip (Cnn3dReading *reading, const gchar *value, GString *class, GError **error)
 {
-  Cnn3dField id = {.at = value }, template = {.text = "" };
+  Cnn3dField id = { .at = value }, template = { .text = "" };
   g_autofree gchar *kept = NULL;
   Cnn3dClip clip = CNN3D_CLIP_WHOLE;
   Cnn3dJsonWalk walk;
@@ -44,7 +44,8 @@ add_clip (Cnn3dReading *reading, const gchar *value, GString *class, GError **er
   }
   clip.label = class->str;
   clip.label_size = template.size ? class->len : 0;
-  return cnn3d_reading_find_cut (reading, &id, &clip, error) && cnn3d_reading_add (reading, &clip, error);
+  return cnn3d_reading_find_cut (reading, &id, &clip, error)
+      && cnn3d_reading_add (reading, &clip, error);
 }
 
 static gboolean

@@ -9,11 +9,17 @@
 static const struct {
   const gchar *name;
   Cnn3dSplit split;
-  gboolean alone;               /* means a split wherever it stands */
+  gboolean alone; /* means a split wherever it stands */
 } split_names[] = {
-  {"train", CNN3D_SPLIT_TRAIN, TRUE}, {"training", CNN3D_SPLIT_TRAIN, TRUE}, {"val", CNN3D_SPLIT_VAL, TRUE},
-  {"valid", CNN3D_SPLIT_VAL, TRUE}, {"validation", CNN3D_SPLIT_VAL, TRUE}, {"test", CNN3D_SPLIT_TEST, TRUE},
-  {"testing", CNN3D_SPLIT_TEST}, {"validate", CNN3D_SPLIT_VAL}, {"dev", CNN3D_SPLIT_VAL},
+  { "train", CNN3D_SPLIT_TRAIN, TRUE },
+  { "training", CNN3D_SPLIT_TRAIN, TRUE },
+  { "val", CNN3D_SPLIT_VAL, TRUE },
+  { "valid", CNN3D_SPLIT_VAL, TRUE },
+  { "validation", CNN3D_SPLIT_VAL, TRUE },
+  { "test", CNN3D_SPLIT_TEST, TRUE },
+  { "testing", CNN3D_SPLIT_TEST },
+  { "validate", CNN3D_SPLIT_VAL },
+  { "dev", CNN3D_SPLIT_VAL },
 };
 
 static gboolean
@@ -44,7 +50,7 @@ cnn3d_split_guess (const gchar *text, gsize size, Cnn3dSplit *split)
 typedef struct {
   guint32 group;
   guint32 clips;
-  guint32 draw;                 /* position in the shuffled order */
+  guint32 draw; /* position in the shuffled order */
 } Group;
 
 static gint
@@ -60,10 +66,10 @@ compare_groups (gconstpointer a, gconstpointer b)
 /* Largest group first into the smallest fold; groups of equal size in an order drawn from the seed. group_fold[group]
  * is the result. */
 static void
-assign_groups (const guint32 *clips, guint n_groups, guint num_folds, guint64 seed,
-    guint16 *group_fold)
+assign_groups (
+    const guint32 *clips, guint n_groups, guint num_folds, guint64 seed, guint16 *group_fold)
 {
-  Cnn3dRandomKey key = {.seed = seed,.purpose = CNN3D_RANDOM_FOLD };
+  Cnn3dRandomKey key = { .seed = seed, .purpose = CNN3D_RANDOM_FOLD };
   Group *groups = g_new (Group, n_groups);
   guint64 *sizes = g_new0 (guint64, num_folds);
 
@@ -96,8 +102,12 @@ fold_groups (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **e
 {
   guint n_rows = dataset->rows->len;
   guint32 *group_of = g_new (guint32, n_rows);
-  Cnn3dNames paths = { NULL, };
-  Cnn3dArena arena = { NULL, };
+  Cnn3dNames paths = {
+    NULL,
+  };
+  Cnn3dArena arena = {
+    NULL,
+  };
   guint n_groups = dataset->groups.n;
   guint32 *clips = NULL;
   guint16 *group_fold = NULL;
@@ -127,8 +137,8 @@ fold_groups (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **e
       g_array_index (dataset->rows, Cnn3dRow, i).fold = group_fold[group_of[i]];
   } else {
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
-        "%s: num-folds is %u, but there are only %u groups to share out",
-        params->location, params->num_folds, n_used);
+        "%s: num-folds is %u, but there are only %u groups to share out", params->location,
+        params->num_folds, n_used);
   }
   g_free (clips);
   g_free (group_fold);
@@ -168,9 +178,9 @@ fold_column (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **e
 
   if (n != params->num_folds) {
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
-        "%s: num-folds is %u, but its fold column has %u different values; "
-        "set num-folds=%u, or rename the column", params->location,
-        params->num_folds, n, n);
+        "%s: num-folds is %u, but its fold column has %u different values; set num-folds=%u, or "
+        "rename the column",
+        params->location, params->num_folds, n, n);
     return FALSE;
   }
   folds = g_new (Fold, n);
@@ -226,20 +236,22 @@ is_empty (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **erro
 
   if (passes <= CNN3D_PASSES_TRAIN && dataset->n_split[TRUE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: none of its %u clips is to train on; mark some as train in the "
-        "split column, or leave it empty", params->location, n_rows);
+        "%s: none of its %u clips is to train on; mark some as train in the split column, or leave "
+        "it empty",
+        params->location, n_rows);
   else if (passes != CNN3D_PASSES_TRAIN && passes != CNN3D_PASSES_TEST && params->num_folds > 0
       && dataset->n_split[FALSE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
         "%s: fold %u has no clips to validate on", params->location, params->fold);
   else if (passes == CNN3D_PASSES_VAL && dataset->n_split[FALSE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: none of its %u clips is to validate on; set val-location or num-folds, "
-        "or mark some as val in the split column", params->location, n_rows);
+        "%s: none of its %u clips is to validate on; set val-location or num-folds, or mark some "
+        "as val in the split column",
+        params->location, n_rows);
   else if (passes == CNN3D_PASSES_TEST && dataset->n_split[FALSE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: none of its clips is to test on; mark some as test in the split column, or "
-        "give a manifest of test clips alone, without splits, val-location and num-folds",
+        "%s: none of its clips is to test on; mark some as test in the split column, or give a "
+        "manifest of test clips alone, without splits, val-location and num-folds",
         params->location);
   else
     return FALSE;
@@ -260,12 +272,14 @@ cnn3d_split_rows (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GErro
   for (guint pass = 0; pass < 2; pass++) {
     n[0] = n[1] = 0;
     for (guint i = 0; i < dataset->rows->len; i++) {
-      Cnn3dPasses passes = test_all ? CNN3D_PASSES_TEST :
-          row_passes (params, &g_array_index (dataset->rows, Cnn3dRow, i));
+      Cnn3dPasses passes = test_all
+          ? CNN3D_PASSES_TEST
+          : row_passes (params, &g_array_index (dataset->rows, Cnn3dRow, i));
       gboolean training = passes == CNN3D_PASSES_TRAIN;
 
-      if (params->passes == CNN3D_PASSES_ALL ? passes != CNN3D_PASSES_TRAIN && passes != CNN3D_PASSES_VAL :
-          passes != params->passes)
+      if (params->passes == CNN3D_PASSES_ALL
+              ? passes != CNN3D_PASSES_TRAIN && passes != CNN3D_PASSES_VAL
+              : passes != params->passes)
         continue;
       if (pass == 1)
         dataset->split[training][n[training]] = i;

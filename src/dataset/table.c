@@ -6,8 +6,9 @@
 static gboolean
 at_line_end (const Cnn3dTable *table)
 {
-  return table->p == table->end || *table->p == '\n' || (*table->p == '\r' && (table->reading->lone_cr
-          || table->p + 1 == table->end || table->p[1] == '\n'));
+  return table->p == table->end || *table->p == '\n'
+      || (*table->p == '\r'
+          && (table->reading->lone_cr || table->p + 1 == table->end || table->p[1] == '\n'));
 }
 
 static void
@@ -124,7 +125,8 @@ cnn3d_table_delimiter (const gchar *text, const gchar *end)
   guint commas = 0, semicolons = 0, bars = 0, blanks = 0;
   gboolean quoted = FALSE;
 
-  for (p = text; p < end && (*p == '\n' || *p == '\r' || *p == ' '); p++);
+  for (p = text; p < end && (*p == '\n' || *p == '\r' || *p == ' '); p++)
+    ;
   for (stop = p; stop < end && *stop != '\n' && *stop != '\r'; stop++) {
     if (*stop == '\t')
       return '\t';
@@ -170,12 +172,15 @@ cnn3d_table_clear (Cnn3dTable *table)
 const gchar *
 cnn3d_table_delimiter_name (const Cnn3dTable *table)
 {
-  return table->delimiter == '\t' ? "tab" : table->delimiter == ';' ? "semicolon" :
-      table->delimiter == '|' ? "bar" : "comma";
+  return table->delimiter == '\t' ? "tab"
+      : table->delimiter == ';'   ? "semicolon"
+      : table->delimiter == '|'   ? "bar"
+                                  : "comma";
 }
 
 gboolean
-cnn3d_table_header (Cnn3dTable *table, const gchar *const *names, guint n, guint *at, GError **error)
+cnn3d_table_header (
+    Cnn3dTable *table, const gchar *const *names, guint n, guint *at, GError **error)
 {
   if (!cnn3d_table_next (table, error))
     return FALSE;
@@ -183,11 +188,13 @@ cnn3d_table_header (Cnn3dTable *table, const gchar *const *names, guint n, guint
     for (at[i] = 0; at[i] < table->n_fields; at[i]++) {
       const Cnn3dField *field = &table->fields[at[i]];
 
-      if (strlen (names[i]) == field->size && g_ascii_strncasecmp (names[i], field->text, field->size) == 0)
+      if (strlen (names[i]) == field->size
+          && g_ascii_strncasecmp (names[i], field->text, field->size) == 0)
         break;
     }
     if (at[i] == table->n_fields) {
-      cnn3d_reading_error (table->reading, table->fields[0].at, error, "the header has no column %s", names[i]);
+      cnn3d_reading_error (
+          table->reading, table->fields[0].at, error, "the header has no column %s", names[i]);
       return FALSE;
     }
   }
@@ -208,7 +215,8 @@ cnn3d_table_row (Cnn3dTable *table, guint columns, GError **error)
 }
 
 gboolean
-cnn3d_table_with (Cnn3dReading *reading, gboolean (*read) (Cnn3dReading *, Cnn3dTable *, GError **), GError **error)
+cnn3d_table_with (Cnn3dReading *reading, gboolean (*read) (Cnn3dReading *, Cnn3dTable *, GError **),
+    GError **error)
 {
   Cnn3dTable *table = g_new0 (Cnn3dTable, 1);
   gboolean ok;

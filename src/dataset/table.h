@@ -11,10 +11,10 @@
 typedef struct {
   const Cnn3dReading *reading;
   const gchar *p, *end;
-  gchar delimiter;              /* tab, ; | or comma */
-  GString *unquoted[CNN3D_MAX_FIELDS];  /* a quoted field without its quotes */
+  gchar delimiter;                     /* tab, ; | or comma */
+  GString *unquoted[CNN3D_MAX_FIELDS]; /* a quoted field without its quotes */
   Cnn3dField fields[CNN3D_MAX_FIELDS];
-  guint n_fields;               /* 0 at the end */
+  guint n_fields; /* 0 at the end */
 } Cnn3dTable;
 
 /* What separates the fields of the first line: a tab, comma, semicolon or bar; a blank,
@@ -30,11 +30,12 @@ const gchar *cnn3d_table_delimiter_name (const Cnn3dTable *table);
 
 /* The columns of a published format, by the names in its header: reads the header, and
  * sets at[i] to where names[i] is. FALSE with `error` set: one is not there. */
-gboolean cnn3d_table_header (Cnn3dTable *table, const gchar *const *names, guint n, guint *at, GError **error);
+gboolean cnn3d_table_header (
+    Cnn3dTable *table, const gchar *const *names, guint n, guint *at, GError **error);
 /* The next row, as many fields as `columns`. FALSE with `error` set, or at the end without. */
 gboolean cnn3d_table_row (Cnn3dTable *table, guint columns, GError **error);
 /* Calls `read` with a table of the whole text. */
-gboolean cnn3d_table_with (Cnn3dReading *reading, gboolean (*read) (Cnn3dReading *, Cnn3dTable *, GError **),
-    GError **error);
+gboolean cnn3d_table_with (Cnn3dReading *reading,
+    gboolean (*read) (Cnn3dReading *, Cnn3dTable *, GError **), GError **error);
 
 #endif

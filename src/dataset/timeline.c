@@ -17,15 +17,15 @@
 
 typedef struct {
   Cnn3dReading *reading;
-  GString *texts[CNN3D_N_COLUMNS];      /* of members that were escaped */
-  GPtrArray *ignored;                   /* names of members */
+  GString *texts[CNN3D_N_COLUMNS]; /* of members that were escaped */
+  GPtrArray *ignored;              /* names of members */
 } Timeline;
 
 /* An object's members by their meaning. */
 typedef struct {
-  const gchar *by[CNN3D_N_COLUMNS];     /* values; NULL: absent */
+  const gchar *by[CNN3D_N_COLUMNS]; /* values; NULL: absent */
   const gchar *segment, *segments, *annotations;
-  Cnn3dJsonWalk unknown;                /* one that looks like a time or a split */
+  Cnn3dJsonWalk unknown; /* one that looks like a time or a split */
   Cnn3dColumn resembles;
 } Members;
 
@@ -79,11 +79,13 @@ find_members (Timeline *timeline, const gchar *object, Members *members)
 static gboolean
 check_unknown (const Timeline *timeline, const Members *members, GError **error)
 {
-  const gboolean times = members->segment || (members->by[CNN3D_COLUMN_START] && members->by[CNN3D_COLUMN_END])
+  const gboolean times = members->segment
+      || (members->by[CNN3D_COLUMN_START] && members->by[CNN3D_COLUMN_END])
       || (members->by[CNN3D_COLUMN_START_FRAME] && members->by[CNN3D_COLUMN_END_FRAME]);
 
   if (members->resembles == CNN3D_COLUMN_IGNORED
-      || (members->resembles == CNN3D_COLUMN_START ? times : members->by[CNN3D_COLUMN_SPLIT] != NULL))
+      || (members->resembles == CNN3D_COLUMN_START ? times
+                                                   : members->by[CNN3D_COLUMN_SPLIT] != NULL))
     return TRUE;
   cnn3d_reading_error (timeline->reading, members->unknown.key, error,
       "the member \"%.*s\" looks like a %s, but its name is not known; call it %s, or remove it",
@@ -95,11 +97,12 @@ check_unknown (const Timeline *timeline, const Members *members, GError **error)
 
 /* The text of a member, empty where it is absent. */
 static gboolean
-get_field (Timeline *timeline, const Members *members, Cnn3dColumn column, Cnn3dField *field, GError **error)
+get_field (Timeline *timeline, const Members *members, Cnn3dColumn column, Cnn3dField *field,
+    GError **error)
 {
   const Cnn3dReading *reading = timeline->reading;
 
-  *field = (Cnn3dField) {.text = "" };
+  *field = (Cnn3dField) { .text = "" };
   if (!members->by[column])
     return TRUE;
   if (!cnn3d_reading_value (reading, members->by[column], cnn3d_column_names[column], field, error))
@@ -140,7 +143,8 @@ get_window (Timeline *timeline, const Members *members, Cnn3dClip *clip, GError 
 }
 
 static gboolean
-add_clip (Timeline *timeline, const gchar *object, const Members *members, Cnn3dClip clip, GError **error)
+add_clip (
+    Timeline *timeline, const gchar *object, const Members *members, Cnn3dClip clip, GError **error)
 {
   Cnn3dField label;
 
@@ -188,7 +192,7 @@ add_video (Timeline *timeline, const gchar *value, gfloat fps, GError **error)
 {
   Cnn3dReading *reading = timeline->reading;
   Cnn3dField path, group, split, rate;
-  Cnn3dClip video = {.end = INFINITY,.fps = fps,.at = value };
+  Cnn3dClip video = { .end = INFINITY, .fps = fps, .at = value };
   Members members;
 
   if (*value != '{') {
@@ -209,7 +213,8 @@ add_video (Timeline *timeline, const gchar *value, gfloat fps, GError **error)
     return FALSE;
   video.group = group.text;
   video.group_size = group.size;
-  video.path = cnn3d_reading_path (reading, path.text, path.size, members.by[CNN3D_COLUMN_PATH], error);
+  video.path =
+      cnn3d_reading_path (reading, path.text, path.size, members.by[CNN3D_COLUMN_PATH], error);
   if (video.path == CNN3D_ARENA_FULL)
     return FALSE;
   if (!members.segments && !members.by[CNN3D_COLUMN_LABEL])
@@ -233,14 +238,16 @@ find_videos (const Cnn3dReading *reading, const gchar **videos, gfloat *fps, GEr
   for (cnn3d_json_enter (&walk, root); cnn3d_json_next (&walk);) {
     if (cnn3d_json_is (&walk, "videos") && *walk.value == '[')
       *videos = walk.value;
-    else if (cnn3d_json_is (&walk, "fps") && (!cnn3d_reading_value (reading, walk.value, "fps", &rate, error)
+    else if (cnn3d_json_is (&walk, "fps")
+        && (!cnn3d_reading_value (reading, walk.value, "fps", &rate, error)
             || !cnn3d_reading_fps (reading, &rate, FALSE, fps, error)))
       return FALSE;
   }
   if (*videos)
     return TRUE;
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
-      "%s: no list of videos; write {\"videos\": [{\"path\": ..., \"segments\": [...]}]}", reading->location);
+      "%s: no list of videos; write {\"videos\": [{\"path\": ..., \"segments\": [...]}]}",
+      reading->location);
   return FALSE;
 }
 
@@ -251,7 +258,8 @@ note_ignored (const Timeline *timeline)
   g_autoptr (GString) names = g_string_new (NULL);
 
   for (guint i = 0; i < MIN (n, MAX_NAMED); i++)
-    g_string_append_printf (names, "%s%.40s", i ? ", " : "", (const gchar *) g_ptr_array_index (timeline->ignored, i));
+    g_string_append_printf (
+        names, "%s%.40s", i ? ", " : "", (const gchar *) g_ptr_array_index (timeline->ignored, i));
   if (n > 0)
     cnn3d_dataset_note (timeline->reading->dataset, FALSE, "%s: members that are not read: %s%s",
         timeline->reading->location, names->str, n > MAX_NAMED ? ", ..." : "");
@@ -266,7 +274,7 @@ knows (const Cnn3dReading *reading)
 static gboolean
 read_timeline (Cnn3dReading *reading, GError **error)
 {
-  Timeline timeline = {.reading = reading,.ignored = g_ptr_array_new_with_free_func (g_free) };
+  Timeline timeline = { .reading = reading, .ignored = g_ptr_array_new_with_free_func (g_free) };
   const gchar *videos;
   Cnn3dJsonWalk walk;
   gfloat fps = 0;
@@ -287,4 +295,5 @@ read_timeline (Cnn3dReading *reading, GError **error)
   return ok;
 }
 
-const Cnn3dReader cnn3d_timeline_reader = { "JSON timelines", knows, read_timeline,.background = TRUE };
+const Cnn3dReader cnn3d_timeline_reader = { "JSON timelines", knows, read_timeline,
+  .background = TRUE };

@@ -27,7 +27,8 @@ knows (const Cnn3dReading *reading)
   const gchar *p = reading->text, *slash;
   Cnn3dField line;
 
-  if (reading->content != CNN3D_CONTENT_ROWS || !strchr (" ,", cnn3d_table_delimiter (reading->text, reading->end)))
+  if (reading->content != CNN3D_CONTENT_ROWS
+      || !strchr (" ,", cnn3d_table_delimiter (reading->text, reading->end)))
     return FALSE;
   do {
     if (!cnn3d_reading_line (reading, &p, &line))
@@ -50,7 +51,8 @@ read_index (const gchar *file, Cnn3dNames *names, Cnn3dArena *arena, GError **er
   gboolean ok = TRUE;
 
   if (!g_file_get_contents (file, &text, NULL, &reason)) {
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN, "%s: %s", file, reason->message);
+    g_set_error (
+        error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN, "%s: %s", file, reason->message);
     g_clear_error (&reason);
     return FALSE;
   }
@@ -61,7 +63,8 @@ read_index (const gchar *file, Cnn3dNames *names, Cnn3dArena *arena, GError **er
 
     if (!*line)
       continue;
-    ok = g_ascii_strtoull (line, &name, 10) == names->n + 1 && *name == ' ' && g_utf8_validate (name, -1, NULL);
+    ok = g_ascii_strtoull (line, &name, 10) == names->n + 1 && *name == ' '
+        && g_utf8_validate (name, -1, NULL);
     if (ok) {
       name++;
       ok = cnn3d_names_intern (names, arena, name, strlen (name)) == names->n - 1;
@@ -92,8 +95,12 @@ read_lists (Cnn3dReading *reading, GError **error)
 {
   g_autofree gchar *index = index_of (reading);
   const gchar *p = reading->text;
-  Cnn3dNames names = { NULL, };
-  Cnn3dArena arena = { NULL, };
+  Cnn3dNames names = {
+    NULL,
+  };
+  Cnn3dArena arena = {
+    NULL,
+  };
   Cnn3dField line, number;
   gdouble value;
   gboolean ok = read_index (index, &names, &arena, error);
@@ -107,20 +114,22 @@ read_lists (Cnn3dReading *reading, GError **error)
       continue;
     clip.at = line.at;
     blank = memchr (line.text, ' ', line.size);
-    number = (Cnn3dField) {.text = blank ? blank + 1 : NULL,.size = blank ? line.text + line.size - blank - 1 : 0 };
+    number = (Cnn3dField) { .text = blank ? blank + 1 : NULL,
+      .size = blank ? line.text + line.size - blank - 1 : 0 };
     line.size -= blank ? number.size + 1 : 0;
     slash = memchr (line.text, '/', line.size);
     clip.label = line.text;
     clip.label_size = slash ? slash - line.text : 0;
     class = cnn3d_names_find (&names, &arena, clip.label, clip.label_size);
     if (class == CNN3D_NAME_NONE) {
-      cnn3d_reading_error (reading, line.at, error, "the folder is not a class of classInd.txt, which is beside it; a "
-          "line is Class/video.avi");
+      cnn3d_reading_error (reading, line.at, error,
+          "the folder is not a class of classInd.txt, which is beside it; a line is "
+          "Class/video.avi");
       ok = FALSE;
-    } else if (blank && (!cnn3d_number_parse (number.text, number.size, FALSE, &value)
-            || value != class + 1)) {
-      cnn3d_reading_error (reading, number.text, error, "not %u, which is the number of the folder's class in "
-          "classInd.txt", class + 1);
+    } else if (blank
+        && (!cnn3d_number_parse (number.text, number.size, FALSE, &value) || value != class + 1)) {
+      cnn3d_reading_error (reading, number.text, error,
+          "not %u, which is the number of the folder's class in classInd.txt", class + 1);
       ok = FALSE;
     } else {
       set_group (&clip, line.text, line.size);

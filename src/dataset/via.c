@@ -11,7 +11,12 @@
 #include <math.h>
 #include <string.h>
 
-enum { FILES, TIMES, METADATA, N };
+enum {
+  FILES,
+  TIMES,
+  METADATA,
+  N
+};
 
 static const gchar *const names[N] = { "file_list", "temporal_coordinates", "metadata" };
 
@@ -19,8 +24,8 @@ typedef struct {
   Cnn3dReading *reading;
   Cnn3dTable table;
   guint at[N], columns;
-  GHashTable *options;          /* of the attribute that is the class: number -> name */
-  gchar *attribute;             /* its number; NULL: whichever a row has */
+  GHashTable *options; /* of the attribute that is the class: number -> name */
+  gchar *attribute;    /* its number; NULL: whichever a row has */
   guint left_out;
   GString *label;
 } Via;
@@ -38,7 +43,8 @@ knows (const Cnn3dReading *reading)
 /* JSON in a part of the text; *value: its first character. FALSE with `error` set: it is
  * none. */
 static gboolean
-check_json (const Cnn3dReading *reading, const Cnn3dField *field, const gchar **value, GError **error)
+check_json (
+    const Cnn3dReading *reading, const Cnn3dField *field, const gchar **value, GError **error)
 {
   const gchar *wrong, *reason = cnn3d_json_check (field->text, field->text + field->size, &wrong);
 
@@ -63,7 +69,8 @@ read_options (Via *via, const gchar *options)
   g_hash_table_remove_all (via->options);
   for (cnn3d_json_enter (&walk, options); cnn3d_json_next (&walk);)
     if ((text = cnn3d_json_text (walk.value, via->reading->buffer, &size)))
-      g_hash_table_replace (via->options, g_strndup (walk.key, walk.key_size), g_strndup (text, size));
+      g_hash_table_replace (
+          via->options, g_strndup (walk.key, walk.key_size), g_strndup (text, size));
 }
 
 /* The attribute that is the class: the only one, or the one that is called so. */
@@ -84,7 +91,8 @@ read_attributes (Via *via, const Cnn3dField *json, GError **error)
     for (cnn3d_json_enter (&member, walk.value); cnn3d_json_next (&member);) {
       if (cnn3d_json_is (&member, "options"))
         options = member.value;
-      else if (cnn3d_json_is (&member, "aname") && (text = cnn3d_json_text (member.value, via->reading->buffer, &size)))
+      else if (cnn3d_json_is (&member, "aname")
+          && (text = cnn3d_json_text (member.value, via->reading->buffer, &size)))
         class = cnn3d_column_find (text, size, &rank) == CNN3D_COLUMN_LABEL;
     }
     if (!class && classes)
@@ -121,7 +129,8 @@ read_header (Via *via, Cnn3dField line, GError **error)
       }
   if (found == (1 << N) - 1)
     return TRUE;
-  cnn3d_reading_error (via->reading, line.at, error, "the header needs file_list, temporal_coordinates and metadata");
+  cnn3d_reading_error (via->reading, line.at, error,
+      "the header needs file_list, temporal_coordinates and metadata");
   return FALSE;
 }
 
@@ -189,8 +198,8 @@ set_label (Via *via, const Cnn3dField *field, Cnn3dClip *clip, GError **error)
   if (name)
     g_string_assign (via->label, name);
   else if (g_hash_table_size (via->options) && via->label->len) {
-    cnn3d_reading_error (via->reading, field->at, error, "\"%.40s\" is not one of the attribute's options; a clip has "
-        "one class", via->label->str);
+    cnn3d_reading_error (via->reading, field->at, error,
+        "\"%.40s\" is not one of the attribute's options; a clip has one class", via->label->str);
     return FALSE;
   }
   clip->label = via->label->str;
@@ -223,7 +232,7 @@ add_row (Via *via, GError **error)
 
     cnn3d_json_enter (&walk, value);
     for (guint i = 0; i < 2 && cnn3d_json_next (&walk); i++) {
-      Cnn3dField time = {.at = times->at };
+      Cnn3dField time = { .at = times->at };
 
       time.text = cnn3d_json_numeral (walk.value, &time.size);
       if (!time.text)
@@ -233,7 +242,8 @@ add_row (Via *via, GError **error)
     }
   }
   return set_path (via, &fields[via->at[FILES]], &clip, error)
-      && set_label (via, &fields[via->at[METADATA]], &clip, error) && cnn3d_reading_add (via->reading, &clip, error);
+      && set_label (via, &fields[via->at[METADATA]], &clip, error)
+      && cnn3d_reading_add (via->reading, &clip, error);
 }
 
 static gboolean
@@ -253,7 +263,8 @@ read_via (Cnn3dReading *reading, GError **error)
     cnn3d_table_clear (&via->table);
   }
   if (via->left_out > 0)
-    cnn3d_dataset_note (reading->dataset, FALSE, "%s: rows of single frames, which are left out: %u; a clip has two times",
+    cnn3d_dataset_note (reading->dataset, FALSE,
+        "%s: rows of single frames, which are left out: %u; a clip has two times",
         reading->location, via->left_out);
   g_hash_table_unref (via->options);
   g_string_free (via->label, TRUE);

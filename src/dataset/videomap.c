@@ -16,14 +16,16 @@ knows (const Cnn3dReading *reading)
 {
   return reading->content == CNN3D_CONTENT_JSON && reading->keys[0]->len > 0
       && !cnn3d_reading_has_key (reading, 0, "videos")
-      && (cnn3d_reading_has_key (reading, 0, "database") || cnn3d_reading_has_key (reading, 1, "annotations"));
+      && (cnn3d_reading_has_key (reading, 0, "database")
+          || cnn3d_reading_has_key (reading, 1, "annotations"));
 }
 
 static gboolean
-add_annotation (Cnn3dReading *reading, const gchar *value, const Cnn3dField *id, const Cnn3dClip *video, GError **error)
+add_annotation (Cnn3dReading *reading, const gchar *value, const Cnn3dField *id,
+    const Cnn3dClip *video, GError **error)
 {
   const gchar *label = NULL, *segment = NULL;
-  Cnn3dField text = {.text = "" };
+  Cnn3dField text = { .text = "" };
   Cnn3dClip clip = *video;
   Cnn3dJsonWalk walk;
 
@@ -41,16 +43,18 @@ add_annotation (Cnn3dReading *reading, const gchar *value, const Cnn3dField *id,
     return FALSE;
   clip.label = text.text;
   clip.label_size = text.size;
-  return cnn3d_reading_find_cut (reading, id, &clip, error) && cnn3d_reading_add (reading, &clip, error);
+  return cnn3d_reading_find_cut (reading, id, &clip, error)
+      && cnn3d_reading_add (reading, &clip, error);
 }
 
 /* *left_out: counts those without annotations. */
 static gboolean
-add_video (Cnn3dReading *reading, const Cnn3dJsonWalk *member, GString *key, guint *left_out, GError **error)
+add_video (Cnn3dReading *reading, const Cnn3dJsonWalk *member, GString *key, guint *left_out,
+    GError **error)
 {
-  Cnn3dField id = {.at = member->value }, subset = {.text = "" }, duration = {.text = "" };
+  Cnn3dField id = { .at = member->value }, subset = { .text = "" }, duration = { .text = "" };
   const gchar *annotations = NULL;
-  Cnn3dClip video = {.end = INFINITY,.at = member->value };
+  Cnn3dClip video = { .end = INFINITY, .at = member->value };
   Cnn3dJsonWalk walk;
 
   id.text = cnn3d_json_key (member, key, &id.size);
@@ -112,9 +116,10 @@ read_videos (Cnn3dReading *reading, GError **error)
     if (!add_video (reading, &walk, key, &left_out, error))
       return FALSE;
   if (left_out > 0)
-    cnn3d_dataset_note (reading->dataset, FALSE, "%s: videos without annotations, which are left out: %u", reading->location,
-        left_out);
+    cnn3d_dataset_note (reading->dataset, FALSE,
+        "%s: videos without annotations, which are left out: %u", reading->location, left_out);
   return TRUE;
 }
 
-const Cnn3dReader cnn3d_videomap_reader = { "ActivityNet's JSON", knows, read_videos,.background = TRUE };
+const Cnn3dReader cnn3d_videomap_reader = { "ActivityNet's JSON", knows, read_videos,
+  .background = TRUE };

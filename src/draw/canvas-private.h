@@ -8,10 +8,10 @@
 #include "src/draw/canvas.h"
 
 typedef enum {
-  CANVAS_RECT,                  /* at: x, y, width, height */
-  CANVAS_DOT,                   /* at: x, y; size: radius */
-  CANVAS_LINES,                 /* points; size: line width */
-  CANVAS_TEXT,                  /* at: x, y, degrees; size: height */
+  CANVAS_RECT,  /* at: x, y, width, height */
+  CANVAS_DOT,   /* at: x, y; size: radius */
+  CANVAS_LINES, /* points; size: line width */
+  CANVAS_TEXT,  /* at: x, y, degrees; size: height */
 } CanvasKind;
 
 typedef struct {
@@ -20,16 +20,15 @@ typedef struct {
   Cnn3dColor color;
   guint n_points;
   gdouble at[4], size;
-  gdouble *points;              /* (n_points, 2) */
-  gchar *text;                  /* UTF-8 without control characters; not yet escaped for XML */
-  gchar *hint;                  /* the same, or NULL */
+  gdouble *points; /* (n_points, 2) */
+  gchar *text;     /* UTF-8 without control characters; not yet escaped for XML */
+  gchar *hint;     /* the same, or NULL */
 } CanvasMark;
 
-struct _Cnn3dCanvas
-{
+struct _Cnn3dCanvas {
   guint width, height;
-  gchar *title;                 /* as a mark's text, or NULL */
-  GArray *marks;                /* of CanvasMark */
+  gchar *title;  /* as a mark's text, or NULL */
+  GArray *marks; /* of CanvasMark */
 };
 
 /* The surface as a PNG file; NULL with error (G_FILE_ERROR). */

@@ -57,21 +57,24 @@ record (Cnn3dCanvas *canvas, CanvasMark mark)
 }
 
 void
-cnn3d_canvas_rect (Cnn3dCanvas *canvas, gdouble x, gdouble y, gdouble width, gdouble height, Cnn3dColor color)
+cnn3d_canvas_rect (
+    Cnn3dCanvas *canvas, gdouble x, gdouble y, gdouble width, gdouble height, Cnn3dColor color)
 {
   if (width > 0 && height > 0)
-    record (canvas, (CanvasMark) {.kind = CANVAS_RECT,.color = color,.at = {x, y, width, height}});
+    record (canvas,
+        (CanvasMark) { .kind = CANVAS_RECT, .color = color, .at = { x, y, width, height } });
 }
 
 void
 cnn3d_canvas_dot (Cnn3dCanvas *canvas, gdouble x, gdouble y, gdouble radius, Cnn3dColor color)
 {
-  record (canvas, (CanvasMark) {.kind = CANVAS_DOT,.color = color,.at = {x, y},.size = radius});
+  record (
+      canvas, (CanvasMark) { .kind = CANVAS_DOT, .color = color, .at = { x, y }, .size = radius });
 }
 
 void
-cnn3d_canvas_line (Cnn3dCanvas *canvas, gdouble x1, gdouble y1, gdouble x2, gdouble y2, gdouble width,
-    Cnn3dColor color)
+cnn3d_canvas_line (Cnn3dCanvas *canvas, gdouble x1, gdouble y1, gdouble x2, gdouble y2,
+    gdouble width, Cnn3dColor color)
 {
   const gdouble points[] = { x1, y1, x2, y2 };
 
@@ -79,11 +82,16 @@ cnn3d_canvas_line (Cnn3dCanvas *canvas, gdouble x1, gdouble y1, gdouble x2, gdou
 }
 
 void
-cnn3d_canvas_polyline (Cnn3dCanvas *canvas, const gdouble *points, guint n, gdouble width, Cnn3dColor color)
+cnn3d_canvas_polyline (
+    Cnn3dCanvas *canvas, const gdouble *points, guint n, gdouble width, Cnn3dColor color)
 {
   if (n >= 2)
-    record (canvas, (CanvasMark) {.kind = CANVAS_LINES,.color = color,.size = width,.n_points = n,
-            .points = g_memdup2 (points, 2 * n * sizeof *points)});
+    record (canvas,
+        (CanvasMark) { .kind = CANVAS_LINES,
+            .color = color,
+            .size = width,
+            .n_points = n,
+            .points = g_memdup2 (points, 2 * n * sizeof *points) });
 }
 
 /* As a fraction of the text's height: between Arial's widths and DejaVu Sans's. */
@@ -116,7 +124,7 @@ cnn3d_text_width (const gchar *text, gdouble size)
 static gchar *
 fit (const gchar *shown, gdouble size, gdouble most)
 {
-  const gchar *cut = shown;     /* the longest prefix that fits with the ellipsis */
+  const gchar *cut = shown; /* the longest prefix that fits with the ellipsis */
   gdouble width = 0;
 
   for (const gchar *p = shown; *p;) {
@@ -134,13 +142,18 @@ fit (const gchar *shown, gdouble size, gdouble most)
 }
 
 void
-cnn3d_canvas_text (Cnn3dCanvas *canvas, gdouble x, gdouble y, gdouble size, Cnn3dAnchor anchor, Cnn3dColor color,
-    gdouble degrees, gdouble most, const gchar *text)
+cnn3d_canvas_text (Cnn3dCanvas *canvas, gdouble x, gdouble y, gdouble size, Cnn3dAnchor anchor,
+    Cnn3dColor color, gdouble degrees, gdouble most, const gchar *text)
 {
   g_autofree gchar *shown = cnn3d_escape_shown (text);
 
-  record (canvas, (CanvasMark) {.kind = CANVAS_TEXT,.color = color,.anchor = anchor,.at = {x, y, degrees},.size = size,
-          .text = most > 0 ? fit (shown, size, most) : g_steal_pointer (&shown)});
+  record (canvas,
+      (CanvasMark) { .kind = CANVAS_TEXT,
+          .color = color,
+          .anchor = anchor,
+          .at = { x, y, degrees },
+          .size = size,
+          .text = most > 0 ? fit (shown, size, most) : g_steal_pointer (&shown) });
 }
 
 void

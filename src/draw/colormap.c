@@ -27,9 +27,8 @@ between (const Cnn3dColor *stops, guint n_stops, gdouble value)
 Cnn3dColor
 cnn3d_viridis (gdouble value)
 {
-  static const Cnn3dColor stops[] = { 0x440154, 0x482878, 0x3e4989, 0x31688e, 0x26828e, 0x1f9e89, 0x35b779, 0x6ece58,
-    0xb5de2b, 0xfde725
-  };
+  static const Cnn3dColor stops[] = { 0x440154, 0x482878, 0x3e4989, 0x31688e, 0x26828e, 0x1f9e89,
+    0x35b779, 0x6ece58, 0xb5de2b, 0xfde725 };
 
   return between (stops, G_N_ELEMENTS (stops), value);
 }
@@ -47,20 +46,22 @@ cnn3d_blues (gdouble value)
 #define MOST_PIXELS (64u << 20)
 
 static void
-paint_tile (guint32 *pixels, gsize stride, const gfloat *map, guint height, guint width, guint scale, gdouble least,
-    gdouble range)
+paint_tile (guint32 *pixels, gsize stride, const gfloat *map, guint height, guint width,
+    guint scale, gdouble least, gdouble range)
 {
   for (guint y = 0; y < height * scale; y++)
     for (guint x = 0; x < width * scale; x++) {
       const gdouble number = map[(gsize) (y / scale) * width + x / scale];
 
-      pixels[y * stride + x] = !isfinite (number) ? CNN3D_COLOR_NAN
+      pixels[y * stride + x] = !isfinite (number)
+          ? CNN3D_COLOR_NAN
           : cnn3d_viridis (range > 0 ? (number - least) / range : 0);
     }
 }
 
 GBytes *
-cnn3d_tiles_png (const gfloat *maps, guint n, guint height, guint width, guint scale, GError **error)
+cnn3d_tiles_png (
+    const gfloat *maps, guint n, guint height, guint width, guint scale, GError **error)
 {
   gdouble least = INFINITY, largest = -INFINITY;
   guint64 tile_width, tile_height, columns, rows, whole_width, whole_height;
@@ -97,7 +98,8 @@ cnn3d_tiles_png (const gfloat *maps, guint n, guint height, guint width, guint s
     for (gsize i = 0; i < stride * whole_height; i++)
       pixels[i] = 0xffffff;
     for (guint i = 0; i < n; i++)
-      paint_tile (pixels + i / columns * (tile_height + TILE_GAP) * stride + i % columns * (tile_width + TILE_GAP),
+      paint_tile (pixels + i / columns * (tile_height + TILE_GAP) * stride
+              + i % columns * (tile_width + TILE_GAP),
           stride, maps + (gsize) i * height * width, height, width, scale, least, largest - least);
     cairo_surface_mark_dirty (surface);
   }
@@ -107,12 +109,13 @@ cnn3d_tiles_png (const gfloat *maps, guint n, guint height, guint width, guint s
 
   /* ERRORS */
 empty:
-  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "there is nothing to draw in %u maps of %ux%u", n, height,
-      width);
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
+      "there is nothing to draw in %u maps of %ux%u", n, height, width);
   return NULL;
 too_large:
   g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL,
-      "%u maps of %ux%u, each number %u pixels wide, make too large a picture: draw fewer, or with a smaller scale", n,
-      height, width, scale);
+      "%u maps of %ux%u, each number %u pixels wide, make too large a picture: draw fewer, or with "
+      "a smaller scale",
+      n, height, width, scale);
   return NULL;
 }

@@ -12,19 +12,19 @@
 #define GRID 0xd5dce4
 #define NO_CLIPS 0xe6e8ea
 
-#define MOST_WITH_TEXT 50       /* classes whose cells have numbers */
+#define MOST_WITH_TEXT 50 /* classes whose cells have numbers */
 #define NAME_WIDTH 170.
 #define TITLE_HEIGHT 44.
-#define SCALE_WIDTH 80.         /* what the scale of colours takes on the right */
+#define SCALE_WIDTH 80. /* what the scale of colours takes on the right */
 
 typedef struct {
   Cnn3dCanvas *canvas;
-  const guint64 *counts;        /* (n, n) */
+  const guint64 *counts; /* (n, n) */
   const gchar *const *classes;
   guint n;
-  gdouble cell, left, top, side;        /* the matrix' place, in pixels */
-  gdouble font;                 /* names' */
-  guint every;                  /* one name in so many is shown */
+  gdouble cell, left, top, side; /* the matrix' place, in pixels */
+  gdouble font;                  /* names' */
+  guint every;                   /* one name in so many is shown */
 } Picture;
 
 /* What (1, 1) class takes. */
@@ -66,18 +66,20 @@ share_text (guint64 count, guint64 sum)
 
 /* Text in the middle of a cell, smaller where it would not fit. */
 static void
-cell_text (const Picture *p, gdouble x, gdouble y, gdouble size, Cnn3dColor color, const gchar *text)
+cell_text (
+    const Picture *p, gdouble x, gdouble y, gdouble size, Cnn3dColor color, const gchar *text)
 {
   const gdouble width = cnn3d_text_width (text, size);
 
-  cnn3d_canvas_text (p->canvas, x, y, MIN (size, size * (p->cell - 3) / width), CNN3D_ANCHOR_MIDDLE, color, 0, 0,
-      text);
+  cnn3d_canvas_text (p->canvas, x, y, MIN (size, size * (p->cell - 3) / width), CNN3D_ANCHOR_MIDDLE,
+      color, 0, 0, text);
 }
 
 static void
 draw_cell (const Picture *p, guint row, guint column, guint64 count, guint64 sum)
 {
-  const gdouble share = (gdouble) count / sum, x = p->left + column * p->cell, y = p->top + row * p->cell;
+  const gdouble share = (gdouble) count / sum, x = p->left + column * p->cell,
+                y = p->top + row * p->cell;
 
   cnn3d_canvas_rect (p->canvas, x, y, p->cell, p->cell, cnn3d_blues (share));
   if (p->n <= MOST_WITH_TEXT) {
@@ -86,12 +88,14 @@ draw_cell (const Picture *p, guint row, guint column, guint64 count, guint64 sum
     g_autofree gchar *prediction = class_name (p, column);
     g_autofree gchar *percent = share_text (count, sum);
     g_autofree gchar *number = g_strdup_printf ("%" G_GUINT64_FORMAT, count);
-    g_autofree gchar *hint = g_strdup_printf ("label %s, prediction %s: %s of %" G_GUINT64_FORMAT " (%s)", label,
-        prediction, number, sum, percent);
+    g_autofree gchar *hint =
+        g_strdup_printf ("label %s, prediction %s: %s of %" G_GUINT64_FORMAT " (%s)", label,
+            prediction, number, sum, percent);
     const gdouble size = MIN (15, p->cell * 0.3);
 
     cnn3d_canvas_hint (p->canvas, hint);
-    cell_text (p, x + p->cell / 2, y + p->cell / 2 + (count ? -size * 0.1 : size * 0.35), size, ink, number);
+    cell_text (p, x + p->cell / 2, y + p->cell / 2 + (count ? -size * 0.1 : size * 0.35), size, ink,
+        number);
     if (count)
       cell_text (p, x + p->cell / 2, y + p->cell / 2 + size * 0.95, size * 0.75, ink, percent);
   }
@@ -107,8 +111,8 @@ draw_rows (const Picture *p)
     if (sum == 0) {
       cnn3d_canvas_rect (p->canvas, p->left, y, p->side, p->cell, NO_CLIPS);
       if (p->n <= MOST_WITH_TEXT)
-        cnn3d_canvas_text (p->canvas, p->left + p->side / 2, y + p->cell / 2 + 4, MIN (12, p->cell * 0.34),
-            CNN3D_ANCHOR_MIDDLE, PALE_INK, 0, 0, "no clips");
+        cnn3d_canvas_text (p->canvas, p->left + p->side / 2, y + p->cell / 2 + 4,
+            MIN (12, p->cell * 0.34), CNN3D_ANCHOR_MIDDLE, PALE_INK, 0, 0, "no clips");
       continue;
     }
     for (guint column = 0; column < p->n; column++) {
@@ -161,20 +165,22 @@ draw_names (const Picture *p, gdouble slant, gdouble names_height)
     g_autofree gchar *name = class_name (p, i), *shown = shortened (p, name);
     const gdouble middle = (i + 0.5) * p->cell, below = p->top + p->side + 8;
 
-    cnn3d_canvas_text (p->canvas, p->left - 8, p->top + middle + p->font * 0.35, p->font, CNN3D_ANCHOR_END, INK, 0,
-        NAME_WIDTH, shown);
+    cnn3d_canvas_text (p->canvas, p->left - 8, p->top + middle + p->font * 0.35, p->font,
+        CNN3D_ANCHOR_END, INK, 0, NAME_WIDTH, shown);
     cnn3d_canvas_hint (p->canvas, name);
     if (slant == 0)
-      cnn3d_canvas_text (p->canvas, p->left + middle, below + p->font * 0.8, p->font, CNN3D_ANCHOR_MIDDLE, INK, 0, 0,
-          name);
+      cnn3d_canvas_text (p->canvas, p->left + middle, below + p->font * 0.8, p->font,
+          CNN3D_ANCHOR_MIDDLE, INK, 0, 0, name);
     else
-      cnn3d_canvas_text (p->canvas, p->left + middle + p->font * 0.35, below + (slant == -45 ? p->font * 0.35 : 0),
-          p->font, CNN3D_ANCHOR_END, INK, slant, NAME_WIDTH, shown);
+      cnn3d_canvas_text (p->canvas, p->left + middle + p->font * 0.35,
+          below + (slant == -45 ? p->font * 0.35 : 0), p->font, CNN3D_ANCHOR_END, INK, slant,
+          NAME_WIDTH, shown);
     cnn3d_canvas_hint (p->canvas, name);
   }
-  cnn3d_canvas_text (p->canvas, p->left + p->side / 2, p->top + p->side + names_height + 24, 13, CNN3D_ANCHOR_MIDDLE,
-      PALE_INK, 0, 0, "prediction");
-  cnn3d_canvas_text (p->canvas, 20, p->top + p->side / 2, 13, CNN3D_ANCHOR_MIDDLE, PALE_INK, -90, 0, "label");
+  cnn3d_canvas_text (p->canvas, p->left + p->side / 2, p->top + p->side + names_height + 24, 13,
+      CNN3D_ANCHOR_MIDDLE, PALE_INK, 0, 0, "prediction");
+  cnn3d_canvas_text (
+      p->canvas, 20, p->top + p->side / 2, 13, CNN3D_ANCHOR_MIDDLE, PALE_INK, -90, 0, "label");
 }
 
 static void
@@ -185,13 +191,17 @@ draw_scale (const Picture *p)
 
   for (guint i = 0; i < steps; i++)
     /* half a pixel lower than it has to be: no gap between two */
-    cnn3d_canvas_rect (p->canvas, x, p->top + height * i / steps, 14, height / steps + (i + 1 < steps ? 0.5 : 0),
-        cnn3d_blues (1 - (i + 0.5) / steps));
+    cnn3d_canvas_rect (p->canvas, x, p->top + height * i / steps, 14,
+        height / steps + (i + 1 < steps ? 0.5 : 0), cnn3d_blues (1 - (i + 0.5) / steps));
   for (guint i = 0; i <= 4; i++) {
     g_autofree gchar *text = g_strdup_printf ("%u %%", 100 - 25 * i);
 
-    cnn3d_canvas_text (p->canvas, x + 20, p->top + height * i / 4 + (i == 0 ? 9 : i == 4 ? 0 : 4), 11,
-        CNN3D_ANCHOR_START, PALE_INK, 0, 0, text);
+    cnn3d_canvas_text (p->canvas, x + 20,
+        p->top + height * i / 4
+            + (i == 0        ? 9
+                    : i == 4 ? 0
+                             : 4),
+        11, CNN3D_ANCHOR_START, PALE_INK, 0, 0, text);
   }
 }
 
@@ -205,9 +215,10 @@ draw_title (const Picture *p)
     right += p->counts[(gsize) i * p->n + i];
     all += row_sum (p, i);
   }
-  text = all == 0 ? g_strdup ("no clips")
-      : g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " right (%.1f %%)", right, all,
-          100. * right / all);
+  text = all == 0
+      ? g_strdup ("no clips")
+      : g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " right (%.1f %%)", right,
+            all, 100. * right / all);
   cnn3d_canvas_text (p->canvas, 12, 22, 16, CNN3D_ANCHOR_START, INK, 0, 0, "Confusion matrix");
   cnn3d_canvas_text (p->canvas, 12, 39, 11, CNN3D_ANCHOR_START, PALE_INK, 0, 0, text);
 }
@@ -215,7 +226,7 @@ draw_title (const Picture *p)
 Cnn3dCanvas *
 cnn3d_confusion_canvas (const guint64 *counts, const gchar *const *classes, guint n, GError **error)
 {
-  Picture p = {.counts = counts,.classes = classes,.n = n };
+  Picture p = { .counts = counts, .classes = classes, .n = n };
   gdouble widest = 0, slant, names_height, last;
 
   if (n == 0 || n > CNN3D_CONFUSION_LARGEST) {

@@ -20,7 +20,8 @@ cnn3d_surface_to_png (cairo_surface_t *surface, GError **error)
   if (status == CAIRO_STATUS_SUCCESS)
     return g_byte_array_free_to_bytes (file);
   g_byte_array_unref (file);
-  g_set_error (error, G_FILE_ERROR, status == CAIRO_STATUS_NO_MEMORY ? G_FILE_ERROR_NOMEM : G_FILE_ERROR_FAILED,
+  g_set_error (error, G_FILE_ERROR,
+      status == CAIRO_STATUS_NO_MEMORY ? G_FILE_ERROR_NOMEM : G_FILE_ERROR_FAILED,
       "cannot draw a picture of %dx%d pixels: %s", cairo_image_surface_get_width (surface),
       cairo_image_surface_get_height (surface), cairo_status_to_string (status));
   return NULL;
@@ -38,8 +39,11 @@ paint_text (cairo_t *cairo, const CanvasMark *mark)
   cairo_set_font_size (cairo, mark->size);
   cairo_text_extents (cairo, mark->text, &extents);
   advance = extents.x_advance;
-  cairo_move_to (cairo, mark->anchor == CNN3D_ANCHOR_START ? 0
-      : mark->anchor == CNN3D_ANCHOR_MIDDLE ? -advance / 2 : -advance, 0);
+  cairo_move_to (cairo,
+      mark->anchor == CNN3D_ANCHOR_START        ? 0
+          : mark->anchor == CNN3D_ANCHOR_MIDDLE ? -advance / 2
+                                                : -advance,
+      0);
   cairo_show_text (cairo, mark->text);
   cairo_restore (cairo);
 }
@@ -49,7 +53,7 @@ paint (cairo_t *cairo, const CanvasMark *mark)
 {
   cairo_set_source_rgb (cairo, (mark->color >> 16 & 255) / 255., (mark->color >> 8 & 255) / 255.,
       (mark->color & 255) / 255.);
-  cairo_new_path (cairo);       /* text leaves a point behind */
+  cairo_new_path (cairo); /* text leaves a point behind */
   switch (mark->kind) {
     case CANVAS_RECT:
       cairo_rectangle (cairo, mark->at[0], mark->at[1], mark->at[2], mark->at[3]);
@@ -74,7 +78,8 @@ paint (cairo_t *cairo, const CanvasMark *mark)
 GBytes *
 cnn3d_canvas_to_png (const Cnn3dCanvas *canvas, GError **error)
 {
-  cairo_surface_t *surface = cairo_image_surface_create (CAIRO_FORMAT_RGB24, canvas->width, canvas->height);
+  cairo_surface_t *surface =
+      cairo_image_surface_create (CAIRO_FORMAT_RGB24, canvas->width, canvas->height);
   cairo_t *cairo = cairo_create (surface);
   GBytes *png = NULL;
 
@@ -88,8 +93,9 @@ cnn3d_canvas_to_png (const Cnn3dCanvas *canvas, GError **error)
   if (cairo_status (cairo) == CAIRO_STATUS_SUCCESS)
     png = cnn3d_surface_to_png (surface, error);
   else
-    g_set_error (error, G_FILE_ERROR, cairo_status (cairo) == CAIRO_STATUS_NO_MEMORY ? G_FILE_ERROR_NOMEM
-        : G_FILE_ERROR_FAILED, "cannot draw a picture of %ux%u pixels: %s", canvas->width, canvas->height,
+    g_set_error (error, G_FILE_ERROR,
+        cairo_status (cairo) == CAIRO_STATUS_NO_MEMORY ? G_FILE_ERROR_NOMEM : G_FILE_ERROR_FAILED,
+        "cannot draw a picture of %ux%u pixels: %s", canvas->width, canvas->height,
         cairo_status_to_string (cairo_status (cairo)));
   cairo_destroy (cairo);
   cairo_surface_destroy (surface);

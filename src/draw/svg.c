@@ -59,7 +59,8 @@ append_mark (GString *out, const CanvasMark *mark)
         number (out, i ? " " : "", mark->points[2 * i], ",");
         number (out, "", mark->points[2 * i + 1], "");
       }
-      g_string_append_printf (out, "\" fill=\"none\" stroke=\"#%06x\" stroke-linejoin=\"round\"", mark->color);
+      g_string_append_printf (
+          out, "\" fill=\"none\" stroke=\"#%06x\" stroke-linejoin=\"round\"", mark->color);
       number (out, " stroke-width=\"", mark->size, "\"");
       break;
     case CANVAS_TEXT:
@@ -95,7 +96,8 @@ to_svg (const Cnn3dCanvas *canvas, const gchar *name_space)
 {
   GString *out = g_string_new (NULL);
 
-  g_string_append_printf (out, "<svg%s viewBox=\"0 0 %u %u\" width=\"%u\" height=\"%u\" role=\"img\""
+  g_string_append_printf (out,
+      "<svg%s viewBox=\"0 0 %u %u\" width=\"%u\" height=\"%u\" role=\"img\""
       " font-family=\"Helvetica, Arial, 'DejaVu Sans', sans-serif\">\n",
       name_space, canvas->width, canvas->height, canvas->width, canvas->height);
   if (canvas->title)

@@ -37,12 +37,13 @@ mean_over_channels (const Cnn3dFeatureMap *map)
 }
 
 gboolean
-cnn3d_feature_map_write (const gchar *dir, guint64 clip, guint view, const Cnn3dFeatureMap *map,
-    GError **error)
+cnn3d_feature_map_write (
+    const gchar *dir, guint64 clip, guint view, const Cnn3dFeatureMap *map, GError **error)
 {
   g_autofree gchar *layer = file_part (map->layer);
   g_autofree gchar *which = view ? g_strdup_printf ("-view%u", view) : g_strdup ("");
-  g_autofree gchar *name = g_strdup_printf ("clip-%06" G_GUINT64_FORMAT "%s-%s.png", clip, which, layer);
+  g_autofree gchar *name =
+      g_strdup_printf ("clip-%06" G_GUINT64_FORMAT "%s-%s.png", clip, which, layer);
   g_autofree gchar *folder = g_build_filename (dir, "feature-maps", NULL);
   g_autofree gchar *path = g_build_filename (folder, name, NULL);
   g_autofree gfloat *mean = NULL;
@@ -54,14 +55,15 @@ cnn3d_feature_map_write (const gchar *dir, guint64 clip, guint view, const Cnn3d
   if (g_mkdir_with_parents (folder, 0777) < 0) {
     const gint number = errno;
 
-    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number), "%s cannot be created: %s", folder,
-        g_strerror (number));
+    g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number), "%s cannot be created: %s",
+        folder, g_strerror (number));
     return FALSE;
   }
   mean = mean_over_channels (map);
   png = cnn3d_tiles_png (mean, map->frames, map->height, map->width, 0, &reason);
   if (!png) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s cannot be drawn: %s", path, reason->message);
+    g_set_error (
+        error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s cannot be drawn: %s", path, reason->message);
     g_error_free (reason);
     return FALSE;
   }

@@ -10,14 +10,13 @@
 
 #define TOP 5
 
-struct _Cnn3dPredictions
-{
+struct _Cnn3dPredictions {
   guint num_classes;
-  GArray *list;                 /* of Cnn3dPrediction */
-  gdouble *one;                 /* [num_classes]: the latest view's probabilities */
-  gdouble *sum;                 /* [num_classes]: of the latest video's views */
-  guint64 views, right;         /* clips, and correctly classified ones */
-  gdouble loss;                 /* sum over clips */
+  GArray *list;         /* of Cnn3dPrediction */
+  gdouble *one;         /* [num_classes]: the latest view's probabilities */
+  gdouble *sum;         /* [num_classes]: of the latest video's views */
+  guint64 views, right; /* clips, and correctly classified ones */
+  gdouble loss;         /* sum over clips */
 };
 
 /* --- collecting --- */
@@ -96,8 +95,8 @@ loss_of (const gfloat *logits, guint n, guint label)
 }
 
 void
-cnn3d_predictions_add (Cnn3dPredictions *self, const gchar *path, guint64 clip, gint label, const gfloat *logits,
-    gboolean continues)
+cnn3d_predictions_add (Cnn3dPredictions *self, const gchar *path, guint64 clip, gint label,
+    const gfloat *logits, gboolean continues)
 {
   const guint n = self->num_classes;
   const guint best = largest_logit (logits, n);
@@ -111,9 +110,12 @@ cnn3d_predictions_add (Cnn3dPredictions *self, const gchar *path, guint64 clip, 
   cnn3d_softmax (logits, n, self->one);
 
   if (!continues || self->list->len == 0) {
-    Cnn3dPrediction first = {.path = g_strdup (path),.clip = clip,.label = label,.prediction = best,.views = 1,
-      .probabilities = g_memdup2 (self->one, n * sizeof (gdouble))
-    };
+    Cnn3dPrediction first = { .path = g_strdup (path),
+      .clip = clip,
+      .label = label,
+      .prediction = best,
+      .views = 1,
+      .probabilities = g_memdup2 (self->one, n * sizeof (gdouble)) };
 
     /* probabilities can be equal where logits are not */
     g_array_append_val (self->list, first);
@@ -130,7 +132,8 @@ cnn3d_predictions_add (Cnn3dPredictions *self, const gchar *path, guint64 clip, 
 }
 
 void
-cnn3d_predictions_locate (Cnn3dPredictions *self, const gchar *file, gdouble start, gdouble end, gdouble fps)
+cnn3d_predictions_locate (
+    Cnn3dPredictions *self, const gchar *file, gdouble start, gdouble end, gdouble fps)
 {
   Cnn3dPrediction *p;
 
@@ -265,7 +268,7 @@ cnn3d_predictions_measure (const Cnn3dPredictions *self, Cnn3dMetrics *m)
   guint64 *right = g_new0 (guint64, n);
   guint64 all_right = 0, near = 0;
 
-  *m = (Cnn3dMetrics) {.num_classes = n,.videos = self->list->len,.views = self->views };
+  *m = (Cnn3dMetrics) { .num_classes = n, .videos = self->list->len, .views = self->views };
   m->classes = g_new0 (Cnn3dClassMetrics, n);
   if (n <= CNN3D_MOST_CONFUSION)
     m->confusion = g_new0 (guint64, (gsize) n * n);

@@ -14,63 +14,66 @@
 
 /* Metrics of one class; NaN: undefined. */
 typedef struct {
-  guint64 support;              /* videos with this label */
-  guint64 predicted;            /* videos predicted as this class */
-  gdouble precision, recall, f1;        /* 0 if the denominator is 0 */
-  gdouble auroc;                /* this class against the rest; NaN: one of the two has no video */
+  guint64 support;               /* videos with this label */
+  guint64 predicted;             /* videos predicted as this class */
+  gdouble precision, recall, f1; /* 0 if the denominator is 0 */
+  gdouble auroc;                 /* this class against the rest; NaN: one of the two has no video */
 } Cnn3dClassMetrics;
 
 typedef struct {
   guint num_classes;
-  guint64 videos;               /* predictions; views of one video are averaged */
-  guint64 views;                /* clips that they were computed from */
-  gdouble accuracy;             /* top 1: the first of the largest probabilities is the label's */
-  gdouble top5_accuracy;        /* of min (5, num_classes) */
-  gdouble view_accuracy;        /* of single views, as in a validation pass of training */
-  gdouble loss;                 /* mean of -log probability of the label, over single views */
+  guint64 videos;        /* predictions; views of one video are averaged */
+  guint64 views;         /* clips that they were computed from */
+  gdouble accuracy;      /* top 1: the first of the largest probabilities is the label's */
+  gdouble top5_accuracy; /* of min (5, num_classes) */
+  gdouble view_accuracy; /* of single views, as in a validation pass of training */
+  gdouble loss;          /* mean of -log probability of the label, over single views */
   /* Means over the classes that are labelled or predicted at all; auroc: over those where it is defined. NaN:
    * undefined. */
   gdouble precision_macro, recall_macro, f1_macro, auroc_macro;
-  Cnn3dClassMetrics *classes;   /* [num_classes] */
-  guint64 *confusion;           /* [label * num_classes + prediction]; NULL: more than CNN3D_MOST_CONFUSION classes */
+  Cnn3dClassMetrics *classes; /* [num_classes] */
+  guint64 *
+      confusion; /* [label * num_classes + prediction]; NULL: more than CNN3D_MOST_CONFUSION classes */
 } Cnn3dMetrics;
 
-CNN3D_API void cnn3d_metrics_clear (Cnn3dMetrics * metrics);
+CNN3D_API void cnn3d_metrics_clear (Cnn3dMetrics *metrics);
 
 /* Prediction of one video. */
 typedef struct {
-  gchar *path;                  /* NULL: unknown */
-  guint64 clip;                 /* its number in the data set or stream */
+  gchar *path;  /* NULL: unknown */
+  guint64 clip; /* its number in the data set or stream */
   gint label;
   guint prediction;
   guint views;
-  gdouble *probabilities;       /* [num_classes], mean of its views' */
-  gchar *file;                  /* where the path is; NULL: not known, nor are the next three */
-  gdouble start, end;           /* seconds; end may be infinite */
-  gdouble fps;                  /* of a clip that is pictures */
+  gdouble *probabilities; /* [num_classes], mean of its views' */
+  gchar *file;            /* where the path is; NULL: not known, nor are the next three */
+  gdouble start, end;     /* seconds; end may be infinite */
+  gdouble fps;            /* of a clip that is pictures */
 } Cnn3dPrediction;
 
 /* Collects the predictions of a pass. */
 typedef struct _Cnn3dPredictions Cnn3dPredictions;
 
 CNN3D_API Cnn3dPredictions *cnn3d_predictions_new (guint num_classes);
-CNN3D_API void cnn3d_predictions_free (Cnn3dPredictions * predictions);
+CNN3D_API void cnn3d_predictions_free (Cnn3dPredictions *predictions);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Cnn3dPredictions, cnn3d_predictions_free)
 
 /* Adds a clip's logits, [num_classes]. continues: it is a further view of the previous clip's video. path: copied; may
  * be NULL. */
-CNN3D_API void cnn3d_predictions_add (Cnn3dPredictions * predictions, const gchar * path, guint64 clip, gint label,
-    const gfloat * logits, gboolean continues);
+CNN3D_API void cnn3d_predictions_add (Cnn3dPredictions *predictions, const gchar *path,
+    guint64 clip, gint label, const gfloat *logits, gboolean continues);
 
 /* Where the video is that was added last; the file is copied. */
-CNN3D_API void cnn3d_predictions_locate (Cnn3dPredictions * predictions, const gchar * file, gdouble start,
-    gdouble end, gdouble fps);
+CNN3D_API void cnn3d_predictions_locate (
+    Cnn3dPredictions *predictions, const gchar *file, gdouble start, gdouble end, gdouble fps);
 
-CNN3D_API guint64 cnn3d_predictions_count (const Cnn3dPredictions * predictions);
+CNN3D_API guint64 cnn3d_predictions_count (const Cnn3dPredictions *predictions);
 /* In the order of addition; owned by the collection, valid until the next addition. */
-CNN3D_API const Cnn3dPrediction *cnn3d_predictions_nth (const Cnn3dPredictions * predictions, guint64 n);
+CNN3D_API const Cnn3dPrediction *cnn3d_predictions_nth (
+    const Cnn3dPredictions *predictions, guint64 n);
 
 /* Fills `metrics`, an uninitialized struct; free with cnn3d_metrics_clear(). */
-CNN3D_API void cnn3d_predictions_measure (const Cnn3dPredictions * predictions, Cnn3dMetrics * metrics);
+CNN3D_API void cnn3d_predictions_measure (
+    const Cnn3dPredictions *predictions, Cnn3dMetrics *metrics);
 
 #endif

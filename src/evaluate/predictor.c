@@ -17,10 +17,10 @@ struct _Cnn3dPredictor {
   Cnn3dSession s;
   Cnn3dType frames_type;
   guint batch, chunk;
-  guint8 *slot;                 /* for a chunk on the device; NULL: it reads host memory */
+  guint8 *slot; /* for a chunk on the device; NULL: it reads host memory */
 
-  GArray *layers;               /* of PredictorLayer */
-  gboolean *features;           /* [tensor]: output of one of the layers */
+  GArray *layers;     /* of PredictorLayer */
+  gboolean *features; /* [tensor]: output of one of the layers */
   Cnn3dFeatureFunc func;
   gpointer user;
 };
@@ -105,8 +105,10 @@ take_layers (Cnn3dPredictor *p, const gchar *layers, GError **error)
       g_autofree gchar *list = g_strjoinv (", ", all), *shown = cnn3d_escape (names[i], FALSE);
 
       g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
-          "%s has no layer '%s': there are %s, and in them what its parameters are named by, such as %.*s",
-          p->s.net->model, shown, list, (gint) (strrchr (p->s.net->weights[0].name, '.') - p->s.net->weights[0].name),
+          "%s has no layer '%s': there are %s, and in them what its parameters are named by, such "
+          "as %.*s",
+          p->s.net->model, shown, list,
+          (gint) (strrchr (p->s.net->weights[0].name, '.') - p->s.net->weights[0].name),
           p->s.net->weights[0].name);
       return FALSE;
     }
@@ -122,23 +124,27 @@ take_layers (Cnn3dPredictor *p, const gchar *layers, GError **error)
 static gsize
 slot_bytes (const Cnn3dPredictor *p, guint clips)
 {
-  return p->s.backend->asynchronous ? cnn3d_clip_bytes (&p->s.net->params, p->frames_type) * clips : 0;
+  return p->s.backend->asynchronous ? cnn3d_clip_bytes (&p->s.net->params, p->frames_type) * clips
+                                    : 0;
 }
 
 static gboolean
 measure (Cnn3dPredictor *p, guint chunk, Cnn3dMemory *m, GError **error)
 {
-  const Cnn3dProgramParams program = {.batch = chunk };
+  const Cnn3dProgramParams program = { .batch = chunk };
   Cnn3dDeviceMemory device;
-  Cnn3dPlan *plan = cnn3d_session_plan (p->s.backend, p->s.model, p->s.net, &program, &p->s.plan[FALSE], error);
+  Cnn3dPlan *plan =
+      cnn3d_session_plan (p->s.backend, p->s.model, p->s.net, &program, &p->s.plan[FALSE], error);
 
   if (!plan)
     return FALSE;
   p->s.backend->memory (p->s.device, &device);
-  *m = (Cnn3dMemory) {.weights = p->s.layout->total * sizeof (gfloat),.copy = p->s.layout->copy_bytes,
-    .input = slot_bytes (p, chunk),.arena = plan->arena_bytes,.workspace = plan->scratch_bytes,
-    .context = device.context
-  };
+  *m = (Cnn3dMemory) { .weights = p->s.layout->total * sizeof (gfloat),
+    .copy = p->s.layout->copy_bytes,
+    .input = slot_bytes (p, chunk),
+    .arena = plan->arena_bytes,
+    .workspace = plan->scratch_bytes,
+    .context = device.context };
   m->total = m->weights + m->copy + m->input + m->arena;
   cnn3d_plan_free (&plan);
   return TRUE;
@@ -168,12 +174,14 @@ fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, Cnn3dMemory *memor
   }
   p->chunk = fits;
   if (!fits) {
-    g_autofree gchar *needed = cnn3d_format_bytes (cnn3d_memory_needs (&m)), *there = cnn3d_format_bytes (budget);
+    g_autofree gchar *needed = cnn3d_format_bytes (cnn3d_memory_needs (&m)),
+                     *there = cnn3d_format_bytes (budget);
     g_autofree gchar *weights = cnn3d_format_bytes (m.weights + m.copy);
 
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY,
-        "one clip at a time takes %s, of which %s are weights, but there are only %s: raise max-memory, or use another "
-        "device", needed, weights, there);
+        "one clip at a time takes %s, of which %s are weights, but there are only %s: raise "
+        "max-memory, or use another device",
+        needed, weights, there);
     return FALSE;
   }
   return TRUE;
@@ -181,7 +189,8 @@ fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, Cnn3dMemory *memor
 
 /* The same, and checks its program: a replaced program may need other memory. */
 static gboolean
-choose_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, Cnn3dMemory *memory, GError **error)
+choose_chunk (
+    Cnn3dPredictor *p, guint most, guint64 max_memory, Cnn3dMemory *memory, GError **error)
 {
   for (gboolean replaced = TRUE; replaced;) {
     Cnn3dProgramParams program = { 0 };
@@ -214,18 +223,20 @@ static gboolean
 check_sizes (const Cnn3dPredictorParams *params, const Cnn3dNetworkParams *n, GError **error)
 {
   if (params->batch < 1 || params->batch > CNN3D_MOST_BATCH) {
-    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS, "batch is %u, but must be from 1 to %u",
-        params->batch, CNN3D_MOST_BATCH);
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
+        "batch is %u, but must be from 1 to %u", params->batch, CNN3D_MOST_BATCH);
     return FALSE;
   }
   if (!differs (params->frames, n->frames) && !differs (params->height, n->height)
       && !differs (params->width, n->width) && !differs (params->channels, n->channels))
     return TRUE;
   g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
-      "%s was trained on clips of %u frames of %ux%u with %u channels (width x height), but clips of %u frames of "
-      "%ux%u with %u come: use clipsample num-frames=%u and video/x-raw,width=%u,height=%u", params->model, n->frames,
-      n->width, n->height, n->channels, params->frames ? params->frames : n->frames,
-      params->width ? params->width : n->width, params->height ? params->height : n->height,
+      "%s was trained on clips of %u frames of %ux%u with %u channels (width x height), but clips "
+      "of %u frames of %ux%u with %u come: use clipsample num-frames=%u and "
+      "video/x-raw,width=%u,height=%u",
+      params->model, n->frames, n->width, n->height, n->channels,
+      params->frames ? params->frames : n->frames, params->width ? params->width : n->width,
+      params->height ? params->height : n->height,
       params->channels ? params->channels : n->channels, n->frames, n->width, n->height);
   return FALSE;
 }
@@ -233,9 +244,11 @@ check_sizes (const Cnn3dPredictorParams *params, const Cnn3dNetworkParams *n, GE
 static gboolean
 set_up (Cnn3dPredictor *p, const Cnn3dPredictorParams *params, GError **error)
 {
-  const Cnn3dDeviceParams device_params = {.threads = params->threads,.convolution = params->convolution,
-    .deterministic = TRUE,.tf32 = TRUE,.benchmark = TRUE
-  };
+  const Cnn3dDeviceParams device_params = { .threads = params->threads,
+    .convolution = params->convolution,
+    .deterministic = TRUE,
+    .tf32 = TRUE,
+    .benchmark = TRUE };
   const Cnn3dModelInfo *info;
   Cnn3dMemory memory;
 
@@ -262,11 +275,12 @@ set_up (Cnn3dPredictor *p, const Cnn3dPredictorParams *params, GError **error)
     return FALSE;
   p->frames_type = params->frames_type;
   p->batch = params->batch;
-  return choose_chunk (p, MIN (params->chunk ? params->chunk : params->batch, params->batch), params->max_memory,
-      &memory, error)
+  return choose_chunk (p, MIN (params->chunk ? params->chunk : params->batch, params->batch),
+             params->max_memory, &memory, error)
       && take_memory (p, &memory, error)
-      && cnn3d_model_file_load (cnn3d_model_file_tensors (p->file), params->model, "", p->s.backend, p->s.model, p->s.net,
-      p->s.weights, NULL, error) && cnn3d_session_refresh (&p->s, error);
+      && cnn3d_model_file_load (cnn3d_model_file_tensors (p->file), params->model, "", p->s.backend,
+          p->s.model, p->s.net, p->s.weights, NULL, error)
+      && cnn3d_session_refresh (&p->s, error);
 }
 
 Cnn3dPredictor *
@@ -367,7 +381,8 @@ report_features (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, guint fi
             p->s.arena + place_of (p, program->plan, layer->tensor), values, error))
       return FALSE;
     for (guint k = 0; k < program->clips; k++) {
-      const Cnn3dFeatureMap map = { layer->name, first + k, t->c, t->d, t->h, t->w, values + k * count };
+      const Cnn3dFeatureMap map = { layer->name, first + k, t->c, t->d, t->h, t->w,
+        values + k * count };
 
       if (!p->func (p->user, &map, error))
         return FALSE;
@@ -377,31 +392,38 @@ report_features (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, guint fi
 }
 
 static gboolean
-run_chunk (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint first, guint clips, gfloat *logits,
-    GError **error)
+run_chunk (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint first, guint clips,
+    gfloat *logits, GError **error)
 {
   const Cnn3dSessionProgram *program = cnn3d_session_program (&p->s, clips, FALSE, error);
-  Cnn3dBinding b = {.arena = p->s.arena,.arrays = {.weights = p->s.weights,.copy = p->s.copy },.frames = frames,
-    .frames_type = type,.loss_scale = 1,.logits = logits
-  };
+  Cnn3dBinding b = { .arena = p->s.arena,
+    .arrays = { .weights = p->s.weights, .copy = p->s.copy },
+    .frames = frames,
+    .frames_type = type,
+    .loss_scale = 1,
+    .logits = logits };
 
   if (!program)
     return FALSE;
   if (p->slot) {
     b.frames = p->slot;
-    if (!p->s.backend->stage (p->s.device, p->slot, frames, cnn3d_clip_bytes (&p->s.net->params, type) * clips, error))
+    if (!p->s.backend->stage (p->s.device, p->slot, frames,
+            cnn3d_clip_bytes (&p->s.net->params, type) * clips, error))
       return FALSE;
   }
-  if (!p->s.backend->run (program->program, program->plan->steps, program->plan->n_steps, &b, NULL, error)) {
+  if (!p->s.backend->run (
+          program->program, program->plan->steps, program->plan->n_steps, &b, NULL, error)) {
     /* running work writes to the logits */
     p->s.backend->finish (p->s.device, NULL);
     return FALSE;
   }
-  return p->s.backend->finish (p->s.device, error) && (!p->func || report_features (p, program, first, error));
+  return p->s.backend->finish (p->s.device, error)
+      && (!p->func || report_features (p, program, first, error));
 }
 
 gboolean
-cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint n, gfloat *logits, GError **error)
+cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint n,
+    gfloat *logits, GError **error)
 {
   const guint classes = p->s.net->params.num_classes;
   const gsize clip = cnn3d_clip_bytes (&p->s.net->params, type);
@@ -413,14 +435,15 @@ cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, gu
     return FALSE;
   }
   for (guint first = 0; first < n; first += p->chunk)
-    if (!run_chunk (p, (const guint8 *) frames + first * clip, type, first, MIN (p->chunk, n - first),
-            logits + (gsize) first * classes, error))
+    if (!run_chunk (p, (const guint8 *) frames + first * clip, type, first,
+            MIN (p->chunk, n - first), logits + (gsize) first * classes, error))
       return FALSE;
   for (gsize i = 0; i < (gsize) n * classes; i++)
     if (!isfinite (logits[i])) {
       g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DIVERGED,
-          "the model's output for clip %u of a batch is NaN or infinite: its weights have diverged, or the input is "
-          "not finite", (guint) (i / classes));
+          "the model's output for clip %u of a batch is NaN or infinite: its weights have "
+          "diverged, or the input is not finite",
+          (guint) (i / classes));
       return FALSE;
     }
   return TRUE;

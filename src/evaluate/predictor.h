@@ -17,8 +17,8 @@ typedef struct {
   gint precision;               /* Cnn3dPrecision or CNN3D_PRECISION_AUTO */
   guint64 max_memory;           /* bytes; 0: what the device has */
   guint batch;                  /* most clips per call */
-  guint chunk;                  /* most clips computed at once; 0: whole batches. Reduced if they do not fit */
-  Cnn3dType frames_type;        /* of the clips, or a wider type */
+  guint chunk; /* most clips computed at once; 0: whole batches. Reduced if they do not fit */
+  Cnn3dType frames_type; /* of the clips, or a wider type */
   /* Shape of the clips. 0: the model's; other values than the model's are an error. */
   guint channels, frames, height, width;
   /* Comma-separated names of layers whose feature maps are reported, such as "layer1,layer4.1.conv1"; "stages": the
@@ -26,29 +26,29 @@ typedef struct {
   const gchar *layers;
 } Cnn3dPredictorParams;
 
-CNN3D_API void cnn3d_predictor_params_init (Cnn3dPredictorParams * params);
+CNN3D_API void cnn3d_predictor_params_init (Cnn3dPredictorParams *params);
 
 typedef struct _Cnn3dPredictor Cnn3dPredictor;
 
 /* Reads the file and allocates all memory. Strings are copied. NULL with error. Free with cnn3d_predictor_free(). */
-CNN3D_API Cnn3dPredictor *cnn3d_predictor_new (const Cnn3dPredictorParams * params, GError ** error);
-CNN3D_API void cnn3d_predictor_free (Cnn3dPredictor ** predictor);
+CNN3D_API Cnn3dPredictor *cnn3d_predictor_new (const Cnn3dPredictorParams *params, GError **error);
+CNN3D_API void cnn3d_predictor_free (Cnn3dPredictor **predictor);
 
-CNN3D_API const Cnn3dModelInfo *cnn3d_predictor_info (const Cnn3dPredictor * predictor);
-CNN3D_API const gchar *cnn3d_predictor_device (const Cnn3dPredictor * predictor);
-CNN3D_API Cnn3dPrecision cnn3d_predictor_precision (const Cnn3dPredictor * predictor);
+CNN3D_API const Cnn3dModelInfo *cnn3d_predictor_info (const Cnn3dPredictor *predictor);
+CNN3D_API const gchar *cnn3d_predictor_device (const Cnn3dPredictor *predictor);
+CNN3D_API Cnn3dPrecision cnn3d_predictor_precision (const Cnn3dPredictor *predictor);
 /* Clips computed at once. */
-CNN3D_API guint cnn3d_predictor_chunk (const Cnn3dPredictor * predictor);
+CNN3D_API guint cnn3d_predictor_chunk (const Cnn3dPredictor *predictor);
 /* The members that inference uses: weights, copy, input, arena. */
-CNN3D_API void cnn3d_predictor_memory (const Cnn3dPredictor * predictor, Cnn3dMemory * memory);
+CNN3D_API void cnn3d_predictor_memory (const Cnn3dPredictor *predictor, Cnn3dMemory *memory);
 /* Why device=auto did not take the GPU of this machine; NULL: see cnn3d_trainer_passed_over(). */
-CNN3D_API const gchar *cnn3d_predictor_passed_over (const Cnn3dPredictor * predictor);
+CNN3D_API const gchar *cnn3d_predictor_passed_over (const Cnn3dPredictor *predictor);
 
 /* Computes logits, (n, num_classes), of n clips, (n, T, H, W, C), in host memory, at most params.batch. type:
  * params.frames_type or a smaller one. FALSE with error, also if a logit is NaN or infinite
  * (CNN3D_SESSION_ERROR_DIVERGED). */
-CNN3D_API gboolean cnn3d_predictor_run (Cnn3dPredictor * predictor, gconstpointer frames, Cnn3dType type, guint n,
-    gfloat * logits, GError ** error);
+CNN3D_API gboolean cnn3d_predictor_run (Cnn3dPredictor *predictor, gconstpointer frames,
+    Cnn3dType type, guint n, gfloat *logits, GError **error);
 
 /* One clip's output of one of `layers`: values, (C, D, H, W), valid during the call. clip: its number in the batch. */
 typedef struct {
@@ -57,12 +57,13 @@ typedef struct {
   guint channels, frames, height, width;
   const gfloat *values;
 } Cnn3dFeatureMap;
-typedef gboolean (*Cnn3dFeatureFunc) (gpointer user, const Cnn3dFeatureMap * map, GError ** error);
+typedef gboolean (*Cnn3dFeatureFunc) (gpointer user, const Cnn3dFeatureMap *map, GError **error);
 /* Makes cnn3d_predictor_run() call `func` for each clip and layer, layer by layer within a chunk. If it returns FALSE,
  * the run ends. NULL: no calls. */
-CNN3D_API void cnn3d_predictor_set_features (Cnn3dPredictor * predictor, Cnn3dFeatureFunc func, gpointer user);
+CNN3D_API void cnn3d_predictor_set_features (
+    Cnn3dPredictor *predictor, Cnn3dFeatureFunc func, gpointer user);
 
 /* softmax of logits[0..n-1] in double, to probabilities[0..n-1]. */
-CNN3D_API void cnn3d_softmax (const gfloat * logits, guint n, gdouble * probabilities);
+CNN3D_API void cnn3d_softmax (const gfloat *logits, guint n, gdouble *probabilities);
 
 #endif

@@ -95,7 +95,8 @@ append_prediction (GString *line, const Cnn3dPrediction *p, const Cnn3dModelInfo
 }
 
 static gboolean
-write_predictions (const gchar *path, const Cnn3dModelInfo *info, const Cnn3dPredictions *predictions, GError **error)
+write_predictions (const gchar *path, const Cnn3dModelInfo *info,
+    const Cnn3dPredictions *predictions, GError **error)
 {
   g_autoptr (Cnn3dAtomicFile) file = cnn3d_atomic_file_new (path, error);
   GString *line = g_string_new ("path,clip,label,prediction,");
@@ -155,7 +156,8 @@ append_wrong (GString *line, const Cnn3dPrediction *p, const Cnn3dModelInfo *inf
 
 /* A manifest that clipsrc takes: `clip` and `prediction` are columns that it does not know. */
 static gboolean
-write_wrong (const gchar *path, const Cnn3dModelInfo *info, const Cnn3dPredictions *predictions, GError **error)
+write_wrong (const gchar *path, const Cnn3dModelInfo *info, const Cnn3dPredictions *predictions,
+    GError **error)
 {
   g_autoptr (Cnn3dAtomicFile) file = cnn3d_atomic_file_new (path, error);
   GString *line = g_string_new ("path,label,start,end,fps,clip,prediction\n");
@@ -164,7 +166,8 @@ write_wrong (const gchar *path, const Cnn3dModelInfo *info, const Cnn3dPredictio
   for (guint64 i = 0; ok && i < cnn3d_predictions_count (predictions); i++) {
     const Cnn3dPrediction *p = cnn3d_predictions_nth (predictions, i);
 
-    if (!p->file || p->label < 0 || (guint) p->label >= info->network.num_classes || (guint) p->label == p->prediction)
+    if (!p->file || p->label < 0 || (guint) p->label >= info->network.num_classes
+        || (guint) p->label == p->prediction)
       continue;
     g_string_truncate (line, 0);
     append_wrong (line, p, info);
@@ -260,8 +263,8 @@ add_skipped (JsonBuilder *b, const Cnn3dSkipped *skipped)
 }
 
 static gboolean
-write_metrics (const gchar *path, const gchar *model, const Cnn3dModelInfo *info, const Cnn3dMetrics *m,
-    const Cnn3dSkipped *skipped, gboolean complete, GError **error)
+write_metrics (const gchar *path, const gchar *model, const Cnn3dModelInfo *info,
+    const Cnn3dMetrics *m, const Cnn3dSkipped *skipped, gboolean complete, GError **error)
 {
   g_autoptr (JsonBuilder) b = json_builder_new ();
   g_autoptr (JsonNode) root = NULL;
@@ -295,8 +298,8 @@ write_metrics (const gchar *path, const gchar *model, const Cnn3dModelInfo *info
 /* --- pictures --- */
 
 static gboolean
-write_confusion (const gchar *png_path, const gchar *svg_path, const Cnn3dModelInfo *info, const Cnn3dMetrics *m,
-    GError **error)
+write_confusion (const gchar *png_path, const gchar *svg_path, const Cnn3dModelInfo *info,
+    const Cnn3dMetrics *m, GError **error)
 {
   const gchar *const *names = (const gchar *const *) info->classes;
   g_autoptr (GBytes) png = NULL;
@@ -310,8 +313,8 @@ write_confusion (const gchar *png_path, const gchar *svg_path, const Cnn3dModelI
   if ((png = cnn3d_confusion_png (m->confusion, names, m->num_classes, &reason)))
     svg = cnn3d_confusion_svg (m->confusion, names, m->num_classes, &reason);
   if (!svg) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s cannot be drawn: %s", png ? svg_path : png_path,
-        reason->message);
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s cannot be drawn: %s",
+        png ? svg_path : png_path, reason->message);
     g_error_free (reason);
     return FALSE;
   }
@@ -325,7 +328,8 @@ gboolean
 cnn3d_results_clear (const gchar *dir, GError **error)
 {
   /* the figures first: predictions without them are no result */
-  static const gchar *const names[] = { "metrics.json", "predictions.csv", "wrong.csv", "confusion.png", "confusion.svg" };
+  static const gchar *const names[] = { "metrics.json", "predictions.csv", "wrong.csv",
+    "confusion.png", "confusion.svg" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
     g_autofree gchar *path = g_build_filename (dir, names[i], NULL);
@@ -344,8 +348,8 @@ cnn3d_results_clear (const gchar *dir, GError **error)
 
 gboolean
 cnn3d_results_write (const gchar *dir, const gchar *model, const Cnn3dModelInfo *info,
-    const Cnn3dPredictions *predictions, const Cnn3dMetrics *metrics, const Cnn3dSkipped *skipped, gboolean complete,
-    GError **error)
+    const Cnn3dPredictions *predictions, const Cnn3dMetrics *metrics, const Cnn3dSkipped *skipped,
+    gboolean complete, GError **error)
 {
   g_autofree gchar *csv = g_build_filename (dir, "predictions.csv", NULL);
   g_autofree gchar *wrong = g_build_filename (dir, "wrong.csv", NULL);
@@ -362,6 +366,7 @@ cnn3d_results_write (const gchar *dir, const gchar *model, const Cnn3dModelInfo 
   }
 
   return cnn3d_results_clear (dir, error) && write_predictions (csv, info, predictions, error)
-      && write_wrong (wrong, info, predictions, error) && write_confusion (png, svg, info, metrics, error)
+      && write_wrong (wrong, info, predictions, error)
+      && write_confusion (png, svg, info, metrics, error)
       && write_metrics (json, model, info, metrics, skipped, complete, error);
 }

@@ -9,8 +9,8 @@
 /* How an ONNX network takes its clips; float32, normalised, C as the frames'
  * channels were in training. */
 typedef enum {
-  CNN3D_EXPORT_CLIP,            /* (N, C, T, H, W): PyTorch's own */
-  CNN3D_EXPORT_PICTURE,         /* (N, C, T * H, W): a clip's frames one below the other, the first on top, as
+  CNN3D_EXPORT_CLIP,    /* (N, C, T, H, W): PyTorch's own */
+  CNN3D_EXPORT_PICTURE, /* (N, C, T * H, W): a clip's frames one below the other, the first on top, as
                                  * elements take it that know pictures only */
 } Cnn3dExportInput;
 
@@ -23,22 +23,23 @@ typedef enum {
  * are not copied to memory. FALSE with error: a weight is missing or has another
  * shape (CNN3D_NETWORK_ERROR), the network is beyond ONNX's 2 GiB, or a file
  * cannot be written (G_IO_ERROR). */
-CNN3D_API gboolean cnn3d_export_onnx (const Cnn3dModelFile * file, Cnn3dExportInput input, const gchar * path,
-    GError ** error);
+CNN3D_API gboolean cnn3d_export_onnx (
+    const Cnn3dModelFile *file, Cnn3dExportInput input, const gchar *path, GError **error);
 
 /* Writes the weights alone, as safetensors of float32 with PyTorch's names and
  * batch norms' counters: load_state_dict() takes it with strict=True. Errors as
  * above. */
-CNN3D_API gboolean cnn3d_export_weights (const Cnn3dModelFile * file, const gchar * path, GError ** error);
+CNN3D_API gboolean cnn3d_export_weights (
+    const Cnn3dModelFile *file, const gchar *path, GError **error);
 
 /* --- for the library's own files --- */
 
 /* The network of the file, whose weights all are there and have its shapes. */
-Cnn3dNetwork *cnn3d_export_network (const Cnn3dModelFile * file, GError ** error);
+Cnn3dNetwork *cnn3d_export_network (const Cnn3dModelFile *file, GError **error);
 
 /* The texts of PATH.modelinfo and PATH.labels.txt; g_free(). dims: the input's,
  * without the batch. */
-gchar *cnn3d_export_modelinfo (const Cnn3dModelInfo * info, const gint64 * dims, guint n_dims);
-gchar *cnn3d_export_labels (const Cnn3dModelInfo * info);
+gchar *cnn3d_export_modelinfo (const Cnn3dModelInfo *info, const gint64 *dims, guint n_dims);
+gchar *cnn3d_export_labels (const Cnn3dModelInfo *info);
 
 #endif

@@ -11,7 +11,7 @@
 #include "src/temporary.h"
 
 #define OPSET 17
-#define IR_VERSION 8            /* of ONNX 1.12, which introduced opset 17 */
+#define IR_VERSION 8 /* of ONNX 1.12, which introduced opset 17 */
 
 /* The network as protobuf's messages, which point to each other, to the
  * network's names, and to the weights where the file has them mapped. */
@@ -19,10 +19,10 @@ typedef struct {
   const Cnn3dModelFile *file;
   const Cnn3dModelInfo *info;
   const Cnn3dNetwork *net;
-  GPtrArray *memory;            /* of the messages and texts, each freed by g_free() */
-  GArray *converted;            /* of Cnn3dTemporary: weights that the file has in another type */
+  GPtrArray *memory; /* of the messages and texts, each freed by g_free() */
+  GArray *converted; /* of Cnn3dTemporary: weights that the file has in another type */
   GPtrArray *nodes, *initializers, *properties;
-  const gchar **names;          /* of the network's tensors */
+  const gchar **names; /* of the network's tensors */
 } Builder;
 
 static void
@@ -91,7 +91,8 @@ add_node (Builder *b, const gchar *type, const gchar *name, const gchar *const *
 }
 
 static Onnx__AttributeProto *
-add_attribute (Builder *b, Onnx__NodeProto *node, const gchar *name, Onnx__AttributeProto__AttributeType type)
+add_attribute (
+    Builder *b, Onnx__NodeProto *node, const gchar *name, Onnx__AttributeProto__AttributeType type)
 {
   Onnx__AttributeProto *attribute = take (b, sizeof *attribute), **all;
 
@@ -110,7 +111,8 @@ add_attribute (Builder *b, Onnx__NodeProto *node, const gchar *name, Onnx__Attri
 static void
 add_float (Builder *b, Onnx__NodeProto *node, const gchar *name, gfloat value)
 {
-  Onnx__AttributeProto *attribute = add_attribute (b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
+  Onnx__AttributeProto *attribute =
+      add_attribute (b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
 
   attribute->has_f = TRUE;
   attribute->f = value;
@@ -119,7 +121,8 @@ add_float (Builder *b, Onnx__NodeProto *node, const gchar *name, gfloat value)
 static void
 add_int (Builder *b, Onnx__NodeProto *node, const gchar *name, gint64 value)
 {
-  Onnx__AttributeProto *attribute = add_attribute (b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
+  Onnx__AttributeProto *attribute =
+      add_attribute (b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
 
   attribute->has_i = TRUE;
   attribute->i = value;
@@ -128,7 +131,8 @@ add_int (Builder *b, Onnx__NodeProto *node, const gchar *name, gint64 value)
 static void
 add_ints (Builder *b, Onnx__NodeProto *node, const gchar *name, const gint *values, guint n)
 {
-  Onnx__AttributeProto *attribute = add_attribute (b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
+  Onnx__AttributeProto *attribute =
+      add_attribute (b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
 
   attribute->n_ints = n;
   attribute->ints = take (b, n * sizeof *attribute->ints);
@@ -149,7 +153,8 @@ add_window (Builder *b, Onnx__NodeProto *node, const Cnn3dOp *op)
 /* --- weights --- */
 
 static Onnx__TensorProto *
-add_tensor (Builder *b, const gchar *name, Onnx__TensorProto__DataType type, guint n_dims, const gint64 *dims)
+add_tensor (Builder *b, const gchar *name, Onnx__TensorProto__DataType type, guint n_dims,
+    const gint64 *dims)
 {
   Onnx__TensorProto *tensor = take (b, sizeof *tensor);
 
@@ -173,7 +178,8 @@ add_weight (Builder *b, guint param, GError **error)
   const Cnn3dParam *p = &b->net->weights[param];
   Cnn3dSafetensors *tensors = cnn3d_model_file_tensors (b->file);
   const Cnn3dSafetensor *source = cnn3d_safetensors_lookup (tensors, p->name);
-  Onnx__TensorProto *tensor = add_tensor (b, p->name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, p->n_dims, p->shape);
+  Onnx__TensorProto *tensor =
+      add_tensor (b, p->name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, p->n_dims, p->shape);
   const gsize bytes = p->count * sizeof (gfloat);
   Cnn3dTemporary values = { NULL };
   guint32 *bits;
@@ -186,7 +192,8 @@ add_weight (Builder *b, guint param, GError **error)
   if (!cnn3d_temporary_take (&values, bytes, p->name, error))
     return FALSE;
   g_array_append_val (b->converted, values);
-  if (!cnn3d_model_file_read (tensors, cnn3d_model_file_path (b->file), b->net, param, values.data, error))
+  if (!cnn3d_model_file_read (
+          tensors, cnn3d_model_file_path (b->file), b->net, param, values.data, error))
     return FALSE;
   bits = values.data;
   for (gint64 i = 0; i < p->count; i++)
@@ -216,9 +223,9 @@ static const gchar *
 add_norm (Builder *b, const Cnn3dOp *op)
 {
   const gchar *name = layer_name (b, op);
-  Onnx__NodeProto *node = add_node (b, "BatchNormalization", name, (const gchar *[]) {
-      b->names[op->in], param_name (b, op->weight), param_name (b, op->bias), param_name (b, op->mean),
-      param_name (b, op->var), NULL });
+  Onnx__NodeProto *node = add_node (b, "BatchNormalization", name,
+      (const gchar *[]) { b->names[op->in], param_name (b, op->weight), param_name (b, op->bias),
+          param_name (b, op->mean), param_name (b, op->var), NULL });
 
   add_float (b, node, "epsilon", op->eps);
   /* ONNX counts what stays, PyTorch what is new */
@@ -241,11 +248,12 @@ add_norm (Builder *b, const Cnn3dOp *op)
 static const gchar *
 add_linear (Builder *b, const Cnn3dOp *op)
 {
-  Onnx__NodeProto *node = add_node (b, "Flatten", "features", (const gchar *[]) { b->names[op->in], NULL });
+  Onnx__NodeProto *node =
+      add_node (b, "Flatten", "features", (const gchar *[]) { b->names[op->in], NULL });
 
   add_int (b, node, "axis", 1);
-  node = add_node (b, "Gemm", "logits", (const gchar *[]) {
-      "features", param_name (b, op->weight), param_name (b, op->bias), NULL });
+  node = add_node (b, "Gemm", "logits",
+      (const gchar *[]) { "features", param_name (b, op->weight), param_name (b, op->bias), NULL });
   add_int (b, node, "transB", 1);
   return "logits";
 }
@@ -302,7 +310,8 @@ add_op (Builder *b, const Cnn3dOp *op, Cnn3dExportInput input)
       break;
     case CNN3D_OP_CONV:
       name = layer_name (b, op);
-      node = add_node (b, "Conv", name, (const gchar *[]) { b->names[op->in], param_name (b, op->weight), NULL });
+      node = add_node (b, "Conv", name,
+          (const gchar *[]) { b->names[op->in], param_name (b, op->weight), NULL });
       add_window (b, node, op);
       break;
     case CNN3D_OP_NORM:
@@ -423,14 +432,16 @@ add_properties (Builder *b)
     add_property (b, "sampling", g_strdup (preparation->sampling));
     add_property (b, "frame-interval", g_strdup_printf ("%u", preparation->frame_interval));
     if (preparation->frame_rate_n > 0)
-      add_property (b, "frame-rate", g_strdup_printf ("%d/%d", preparation->frame_rate_n, preparation->frame_rate_d));
+      add_property (b, "frame-rate",
+          g_strdup_printf ("%d/%d", preparation->frame_rate_n, preparation->frame_rate_d));
   }
   if (preparation->scaling) {
     add_property (b, "scaling", g_strdup (preparation->scaling));
     add_property (b, "add-borders", g_strdup (preparation->add_borders ? "true" : "false"));
   }
   if (preparation->diff_gain > 0)
-    add_property (b, "diff-gain", g_strdup (g_ascii_dtostr (number, sizeof number, preparation->diff_gain)));
+    add_property (
+        b, "diff-gain", g_strdup (g_ascii_dtostr (number, sizeof number, preparation->diff_gain)));
 }
 
 /* --- the file --- */
@@ -438,7 +449,7 @@ add_properties (Builder *b)
 typedef struct {
   ProtobufCBuffer base;
   Cnn3dAtomicFile *file;
-  GError *error;                /* the first */
+  GError *error; /* the first */
 } FileBuffer;
 
 static void
@@ -455,7 +466,7 @@ write_model (const Onnx__ModelProto *model, const gchar *path, GError **error)
 {
   const gsize bytes = onnx__model_proto__get_packed_size (model);
   g_autoptr (Cnn3dAtomicFile) file = NULL;
-  FileBuffer buffer = { {append_to_file} };
+  FileBuffer buffer = { { append_to_file } };
 
   /* lengths within a message are 32 bits wide, and its readers' are signed */
   if (bytes > G_MAXINT32)
@@ -473,7 +484,8 @@ write_model (const Onnx__ModelProto *model, const gchar *path, GError **error)
   /* ERRORS */
 too_large:
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-      "%s would have %" G_GSIZE_FORMAT " bytes, but an ONNX file ends at 2 GiB: export safetensors", path, bytes);
+      "%s would have %" G_GSIZE_FORMAT " bytes, but an ONNX file ends at 2 GiB: export safetensors",
+      path, bytes);
   return FALSE;
 }
 
@@ -489,12 +501,14 @@ write_sidecar (const gchar *path, const gchar *suffix, const gchar *text, GError
 }
 
 gboolean
-cnn3d_export_onnx (const Cnn3dModelFile *file, Cnn3dExportInput input, const gchar *path, GError **error)
+cnn3d_export_onnx (
+    const Cnn3dModelFile *file, Cnn3dExportInput input, const gchar *path, GError **error)
 {
   Cnn3dNetwork *net = cnn3d_export_network (file, error);
   Onnx__ModelProto model = ONNX__MODEL_PROTO__INIT;
   Onnx__GraphProto graph;
-  Onnx__OperatorSetIdProto operators = ONNX__OPERATOR_SET_ID_PROTO__INIT, *all_operators = &operators;
+  Onnx__OperatorSetIdProto operators = ONNX__OPERATOR_SET_ID_PROTO__INIT,
+                           *all_operators = &operators;
   g_autofree gchar *modelinfo = NULL, *labels = NULL;
   gint64 dims[4];
   Builder b;

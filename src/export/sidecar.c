@@ -21,7 +21,7 @@ gchar *
 cnn3d_export_modelinfo (const Cnn3dModelInfo *info, const gint64 *dims, guint n_dims)
 {
   GString *text = g_string_new ("[modelinfo]\nversion=1.0\ngroup-id=" CLASSIFICATION "\n\n"
-      "[input]\nid=input\ntype=float32\ndims=-1");
+                                "[input]\nid=input\ntype=float32\ndims=-1");
 
   for (guint i = 0; i < n_dims; i++)
     g_string_append_printf (text, ",%" G_GINT64_FORMAT, dims[i]);
@@ -33,7 +33,8 @@ cnn3d_export_modelinfo (const Cnn3dModelInfo *info, const gint64 *dims, guint n_
     g_string_append_c (text, ',');
     append_number (text, (1.0 - info->mean[c]) / info->std[c]);
   }
-  g_string_append_printf (text, "\n\n[logits]\nid=" CLASSIFICATION "\ntype=float32\ndims=-1,%u\ndir=output\n",
+  g_string_append_printf (text,
+      "\n\n[logits]\nid=" CLASSIFICATION "\ntype=float32\ndims=-1,%u\ndir=output\n",
       info->network.num_classes);
   return g_string_free (text, FALSE);
 }

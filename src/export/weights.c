@@ -22,16 +22,16 @@ cnn3d_export_network (const Cnn3dModelFile *file, GError **error)
 }
 
 static gboolean
-write_param (const Cnn3dModelFile *file, const Cnn3dNetwork *net, guint param, Cnn3dSafetensorsWriter *writer,
-    GError **error)
+write_param (const Cnn3dModelFile *file, const Cnn3dNetwork *net, guint param,
+    Cnn3dSafetensorsWriter *writer, GError **error)
 {
   const Cnn3dParam *p = &net->weights[param];
   const gsize bytes = p->count * sizeof (gfloat);
   g_auto (Cnn3dTemporary) values = { NULL };
 
   return cnn3d_temporary_take (&values, bytes, p->name, error)
-      && cnn3d_model_file_read (cnn3d_model_file_tensors (file), cnn3d_model_file_path (file), net, param, values.data,
-      error)
+      && cnn3d_model_file_read (cnn3d_model_file_tensors (file), cnn3d_model_file_path (file), net,
+          param, values.data, error)
       && cnn3d_safetensors_writer_data (writer, values.data, bytes, error);
 }
 
@@ -46,8 +46,8 @@ counter_name (const Cnn3dParam *running_var)
 /* PyTorch reads the counter only where a norm has no momentum, so that files
  * without it do, too. */
 static gboolean
-write_counter (const Cnn3dModelFile *file, const Cnn3dParam *running_var, Cnn3dSafetensorsWriter *writer,
-    GError **error)
+write_counter (const Cnn3dModelFile *file, const Cnn3dParam *running_var,
+    Cnn3dSafetensorsWriter *writer, GError **error)
 {
   g_autofree gchar *name = counter_name (running_var);
   const Cnn3dSafetensor *tensor = cnn3d_safetensors_lookup (cnn3d_model_file_tensors (file), name);
@@ -62,7 +62,8 @@ gboolean
 cnn3d_export_weights (const Cnn3dModelFile *file, const gchar *path, GError **error)
 {
   Cnn3dNetwork *net = cnn3d_export_network (file, error);
-  g_autoptr (Cnn3dSafetensorsWriter) writer = net ? cnn3d_safetensors_writer_new (path, error) : NULL;
+  g_autoptr (Cnn3dSafetensorsWriter) writer =
+      net ? cnn3d_safetensors_writer_new (path, error) : NULL;
   gboolean ok = writer != NULL;
 
   if (writer)
@@ -82,7 +83,8 @@ cnn3d_export_weights (const Cnn3dModelFile *file, const gchar *path, GError **er
   }
   for (guint i = 0; ok && i < net->n_weights; i++)
     ok = write_param (file, net, i, writer, error)
-        && (net->weights[i].role != CNN3D_PARAM_RUNNING_VAR || write_counter (file, &net->weights[i], writer, error));
+        && (net->weights[i].role != CNN3D_PARAM_RUNNING_VAR
+            || write_counter (file, &net->weights[i], writer, error));
   ok = ok && cnn3d_safetensors_writer_finish (writer, error);
   if (net)
     cnn3d_network_free (&net);

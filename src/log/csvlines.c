@@ -55,5 +55,6 @@ cnn3d_csv_keep (const gchar *line, gsize size, gpointer data)
   if (!*cells[2])
     return g_ascii_strtoull (cells[0], NULL, 10) < m->epoch;
   step = g_ascii_strtoull (cells[1], NULL, 10);
-  return step < m->step || (step == m->step && g_ascii_strtoull (cells[8], NULL, 10) <= m->steps_skipped);
+  return step < m->step
+      || (step == m->step && g_ascii_strtoull (cells[8], NULL, 10) <= m->steps_skipped);
 }

@@ -12,12 +12,11 @@
 #include "src/log/tensorboard.pb-c.h"
 
 #define MAX_TRIES 1000
-#define LAST_TIME 9999999999    /* with ten digits */
+#define LAST_TIME 9999999999 /* with ten digits */
 
-struct _Cnn3dEventFile
-{
+struct _Cnn3dEventFile {
   Cnn3dRecordFile *file;
-  GByteArray *record;           /* the last one; its memory is reused */
+  GByteArray *record; /* the last one; its memory is reused */
 };
 
 guint32
@@ -116,13 +115,15 @@ cnn3d_event_file_new (const gchar *dir, GError **error)
 
   file->record = g_byte_array_new ();
   for (guint i = 0; !file->file && i < MAX_TRIES; i++) {
-    g_autofree gchar *name = g_strdup_printf (CNN3D_EVENT_FILE_PREFIX "%010" G_GINT64_FORMAT ".%s.%d.%u", time,
-        g_get_host_name (), (gint) getpid (), i);
+    g_autofree gchar *name =
+        g_strdup_printf (CNN3D_EVENT_FILE_PREFIX "%010" G_GINT64_FORMAT ".%s.%d.%u", time,
+            g_get_host_name (), (gint) getpid (), i);
     g_autofree gchar *path = g_build_filename (dir, name, NULL);
     g_autoptr (GError) reason = NULL;
 
     file->file = cnn3d_record_file_create (path, &reason);
-    if (!file->file && (i + 1 == MAX_TRIES || !g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_EXISTS))) {
+    if (!file->file
+        && (i + 1 == MAX_TRIES || !g_error_matches (reason, G_IO_ERROR, G_IO_ERROR_EXISTS))) {
       g_propagate_error (error, g_steal_pointer (&reason));
       break;
     }
@@ -158,7 +159,8 @@ cnn3d_event_file_restart (Cnn3dEventFile *file, guint64 step, GError **error)
 }
 
 static gboolean
-write_values (Cnn3dEventFile *file, guint64 step, Tensorboard__Summary__Value **values, guint n, GError **error)
+write_values (Cnn3dEventFile *file, guint64 step, Tensorboard__Summary__Value **values, guint n,
+    GError **error)
 {
   Tensorboard__Event event = event_of (step);
   Tensorboard__Summary summary = TENSORBOARD__SUMMARY__INIT;
@@ -171,7 +173,8 @@ write_values (Cnn3dEventFile *file, guint64 step, Tensorboard__Summary__Value **
 }
 
 gboolean
-cnn3d_event_file_scalars (Cnn3dEventFile *file, guint64 step, const Cnn3dScalar *scalars, guint n, GError **error)
+cnn3d_event_file_scalars (
+    Cnn3dEventFile *file, guint64 step, const Cnn3dScalar *scalars, guint n, GError **error)
 {
   Tensorboard__Summary__Value values[CNN3D_EVENT_SCALARS], *pointers[CNN3D_EVENT_SCALARS];
 
@@ -196,7 +199,8 @@ read_png_header (GBytes *png, Tensorboard__Summary__Image *image)
   const guint8 *data = g_bytes_get_data (png, &size);
   guint32 width, height;
 
-  if (size < 33 || memcmp (data, "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16) || data[25] >= sizeof colorspaces)
+  if (size < 33 || memcmp (data, "\x89PNG\r\n\x1a\n\0\0\0\rIHDR", 16)
+      || data[25] >= sizeof colorspaces)
     return FALSE;
   memcpy (&width, data + 16, 4);
   memcpy (&height, data + 20, 4);
@@ -208,13 +212,15 @@ read_png_header (GBytes *png, Tensorboard__Summary__Image *image)
 }
 
 gboolean
-cnn3d_event_file_image (Cnn3dEventFile *file, guint64 step, const gchar *tag, GBytes *png, GError **error)
+cnn3d_event_file_image (
+    Cnn3dEventFile *file, guint64 step, const gchar *tag, GBytes *png, GError **error)
 {
   Tensorboard__Summary__Value value = TENSORBOARD__SUMMARY__VALUE__INIT, *values[] = { &value };
   Tensorboard__Summary__Image image = TENSORBOARD__SUMMARY__IMAGE__INIT;
 
   if (!read_png_header (png, &image)) {
-    g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the picture for %s is not a PNG", tag);
+    g_set_error (
+        error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "the picture for %s is not a PNG", tag);
     return FALSE;
   }
   value.tag = (gchar *) tag;
@@ -244,8 +250,8 @@ measure (const gfloat *values, gsize n, Tensorboard__HistogramProto *histogram)
 }
 
 gboolean
-cnn3d_event_file_histogram (Cnn3dEventFile *file, guint64 step, const gchar *tag, const gfloat *values, gsize n,
-    GError **error)
+cnn3d_event_file_histogram (Cnn3dEventFile *file, guint64 step, const gchar *tag,
+    const gfloat *values, gsize n, GError **error)
 {
   Tensorboard__Summary__Value value = TENSORBOARD__SUMMARY__VALUE__INIT, *pointers[] = { &value };
   Tensorboard__HistogramProto histogram = TENSORBOARD__HISTOGRAM_PROTO__INIT;
@@ -260,7 +266,9 @@ cnn3d_event_file_histogram (Cnn3dEventFile *file, guint64 step, const gchar *tag
   limits[CNN3D_EVENT_BUCKETS - 1] = histogram.max;
   for (gsize i = 0; i < n; i++)
     if (isfinite (values[i]))
-      counts[width > 0 ? MIN ((guint) ((values[i] - histogram.min) / width), CNN3D_EVENT_BUCKETS - 1) : 0]++;
+      counts[width > 0
+              ? MIN ((guint) ((values[i] - histogram.min) / width), CNN3D_EVENT_BUCKETS - 1)
+              : 0]++;
   /* equal numbers fill one bucket */
   histogram.n_bucket = histogram.n_bucket_limit = width > 0 ? CNN3D_EVENT_BUCKETS : 1;
   histogram.bucket_limit = width > 0 ? limits : &histogram.max;

@@ -40,8 +40,8 @@ cnn3d_json_begin (GString *line, const gchar *event)
   const gint64 now = g_get_real_time ();
 
   g_string_truncate (line, 0);
-  g_string_append_printf (line, "{\"event\":\"%s\",\"time\":%" G_GINT64_FORMAT ".%06d", event, now / G_USEC_PER_SEC,
-      (gint) (now % G_USEC_PER_SEC));
+  g_string_append_printf (line, "{\"event\":\"%s\",\"time\":%" G_GINT64_FORMAT ".%06d", event,
+      now / G_USEC_PER_SEC, (gint) (now % G_USEC_PER_SEC));
 }
 
 void
@@ -157,8 +157,8 @@ is_event (const gchar *line, gsize size, const gchar *event)
 {
   const gsize length = strlen (event);
 
-  return size > 10 + length && !memcmp (line, "{\"event\":\"", 10) && !memcmp (line + 10, event, length)
-      && line[10 + length] == '"';
+  return size > 10 + length && !memcmp (line, "{\"event\":\"", 10)
+      && !memcmp (line + 10, event, length) && line[10 + length] == '"';
 }
 
 gboolean
@@ -171,18 +171,19 @@ cnn3d_json_keep (const gchar *line, gsize size, gpointer data)
 
   if (is_event (line, size, "step")) {
     find_integer (line, size, "\"steps-skipped\":", &skipped);
-    beyond = !find_integer (line, size, "\"step\":", &number) || number > m->step || (number == m->step
-        && skipped > m->steps_skipped);
+    beyond = !find_integer (line, size, "\"step\":", &number) || number > m->step
+        || (number == m->step && skipped > m->steps_skipped);
     if (!beyond && number == m->step && !filter->step)
       filter->step = g_strndup (line, size);
   } else if (is_event (line, size, "epoch")) {
-    beyond = !find_integer (line, size, "\"epoch\":", &number) || number > m->epoch || (number == m->epoch
-        && m->training);
+    beyond = !find_integer (line, size, "\"epoch\":", &number) || number > m->epoch
+        || (number == m->epoch && m->training);
     if (!beyond)
       filter->epochs = MAX (filter->epochs, number + 1);
   } else if (is_event (line, size, "validation")) {
     beyond = !find_integer (line, size, "\"epoch\":", &number) || number >= m->epoch;
-    filter->validated |= beyond && find_integer (line, size, "\"step\":", &number) && number == m->step;
+    filter->validated |=
+        beyond && find_integer (line, size, "\"step\":", &number) && number == m->step;
   } else if (is_event (line, size, "skipped")) {
     /* the order of batches and the clips skipped between them may vary */
     return find_integer (line, size, "\"clip\":", &number) && number < m->position;

@@ -11,12 +11,11 @@
 
 #include "src/model/atomicfile.h"
 
-struct _Cnn3dRecordFile
-{
+struct _Cnn3dRecordFile {
   gchar *path;
   int fd;
-  guint64 end;                  /* of the last whole record */
-  gboolean torn;                /* there may be a partial record after it */
+  guint64 end;   /* of the last whole record */
+  gboolean torn; /* there may be a partial record after it */
 };
 
 static void
@@ -63,7 +62,8 @@ cut_back (Cnn3dRecordFile *file)
 
   do
     /* never extended: another process may have truncated it */
-    result = fstat (file->fd, &s) < 0 ? -1 : ftruncate (file->fd, MIN (file->end, (guint64) s.st_size));
+    result =
+        fstat (file->fd, &s) < 0 ? -1 : ftruncate (file->fd, MIN (file->end, (guint64) s.st_size));
   while (result < 0 && errno == EINTR);
   file->torn = result < 0;
   return !file->torn;
@@ -182,7 +182,8 @@ write_lines (const gchar *path, const gchar *text, const GArray *kept, GError **
 }
 
 gboolean
-cnn3d_record_file_filter_lines (const gchar *path, Cnn3dKeepLine keep, gpointer data, GError **error)
+cnn3d_record_file_filter_lines (
+    const gchar *path, Cnn3dKeepLine keep, gpointer data, GError **error)
 {
   g_autoptr (GError) reason = NULL;
   g_autoptr (GMappedFile) mapped = g_mapped_file_new (path, FALSE, &reason);

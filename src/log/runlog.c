@@ -23,21 +23,20 @@
 #define CSV_NAME "metrics.csv"
 #define MAX_EARLIER 100000
 
-struct _Cnn3dRunLog
-{
+struct _Cnn3dRunLog {
   gchar *dir;
-  int lock;                     /* on the folder */
+  int lock; /* on the folder */
   Cnn3dRecordFile *json;
-  Cnn3dRecordFile *csv;         /* NULL before cnn3d_run_log_begin() */
-  Cnn3dEventFile *events;       /* likewise */
-  gboolean others;              /* log.jsonl was not empty */
+  Cnn3dRecordFile *csv;   /* NULL before cnn3d_run_log_begin() */
+  Cnn3dEventFile *events; /* likewise */
+  gboolean others;        /* log.jsonl was not empty */
   gboolean resumes;
-  guint epochs;                 /* whose training pass is logged already */
+  guint epochs; /* whose training pass is logged already */
   Cnn3dRunMark mark;
   gchar **classes;
   guint num_classes;
-  GString *line;                /* the last one; its memory is reused */
-  GError *error;                /* the first, until it is taken */
+  GString *line; /* the last one; its memory is reused */
+  GError *error; /* the first, until it is taken */
   gboolean failed;
 };
 
@@ -200,17 +199,16 @@ take_out_beyond (Cnn3dRunLog *log, Cnn3dJsonFilter *filter, GError **error)
 static gboolean
 tell_step_again (Cnn3dRunLog *log, const gchar *line, GError **error)
 {
-  static const gchar *const names[][2] = {
-    {"train/loss", "loss"}, {"train/accuracy", "accuracy"}, {"lr", "lr"}, {"loss_scale", "loss-scale"},
-    {"memory_bytes", "memory-bytes"}, {"clips_per_second", "clips-per-second"}
-  };
+  static const gchar *const names[][2] = { { "train/loss", "loss" },
+    { "train/accuracy", "accuracy" }, { "lr", "lr" }, { "loss_scale", "loss-scale" },
+    { "memory_bytes", "memory-bytes" }, { "clips_per_second", "clips-per-second" } };
   g_autoptr (JsonParser) parser = json_parser_new ();
   Cnn3dScalar scalars[G_N_ELEMENTS (names)];
   JsonNode *root;
 
   /* a damaged line is skipped */
-  if (!cnn3d_json_load (parser, line, strlen (line), 1, MOST_SCALARS, NULL) || !(root = json_parser_get_root (parser))
-      || !JSON_NODE_HOLDS_OBJECT (root))
+  if (!cnn3d_json_load (parser, line, strlen (line), 1, MOST_SCALARS, NULL)
+      || !(root = json_parser_get_root (parser)) || !JSON_NODE_HOLDS_OBJECT (root))
     return TRUE;
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
     JsonNode *node = json_object_get_member (json_node_get_object (root), names[i][1]);
@@ -218,7 +216,8 @@ tell_step_again (Cnn3dRunLog *log, const gchar *line, GError **error)
     scalars[i].tag = names[i][0];
     scalars[i].value = node && JSON_NODE_HOLDS_VALUE (node) ? json_node_get_double (node) : NAN;
   }
-  return cnn3d_event_file_scalars (log->events, log->mark.step, scalars, G_N_ELEMENTS (scalars), error);
+  return cnn3d_event_file_scalars (
+      log->events, log->mark.step, scalars, G_N_ELEMENTS (scalars), error);
 }
 
 /* Discards the events of earlier files beyond the mark. A validation that is repeated has the mark's own step: then the
@@ -236,8 +235,10 @@ open_csv (Cnn3dRunLog *log, GError **error)
   g_autofree gchar *path = g_build_filename (log->dir, CSV_NAME, NULL);
 
   log->csv = cnn3d_record_file_open_lines (path, error);
-  return log->csv && (cnn3d_record_file_size (log->csv) > 0
-      || cnn3d_record_file_append (log->csv, CNN3D_CSV_HEADER, strlen (CNN3D_CSV_HEADER), error));
+  return log->csv
+      && (cnn3d_record_file_size (log->csv) > 0
+          || cnn3d_record_file_append (
+              log->csv, CNN3D_CSV_HEADER, strlen (CNN3D_CSV_HEADER), error));
 }
 
 gboolean
@@ -253,7 +254,8 @@ cnn3d_run_log_begin (Cnn3dRunLog *log, const Cnn3dRunMark *mark, GError **error)
     /* the file that was open may be renamed or removed */
     cnn3d_record_file_free (&log->json);
     begun = open_json (log, error) && open_csv (log, error)
-        && (log->events = cnn3d_event_file_new (log->dir, error)) && (!mark || restart_events (log, &filter, error));
+        && (log->events = cnn3d_event_file_new (log->dir, error))
+        && (!mark || restart_events (log, &filter, error));
   }
   g_free (filter.step);
   return begun;
@@ -315,8 +317,10 @@ command_line (void)
     return NULL;
   line = g_string_new (NULL);
   for (const gchar *word = raw; word < raw + size; word += strlen (word) + 1) {
-    const gboolean plain = *word && word[strspn (word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-            "0123456789%+,-./:=@_!")] == '\0';
+    const gboolean plain = *word
+        && word[strspn (
+               word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_!")]
+            == '\0';
     g_autofree gchar *quoted = plain ? g_strdup (word) : g_shell_quote (word);
 
     if (line->len)
@@ -359,8 +363,8 @@ write_class_clips (GString *line, const Cnn3dTrainerParams *params)
 }
 
 void
-cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTrainerParams *params, guint batch,
-    guint epochs)
+cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTrainerParams *params,
+    guint batch, guint epochs)
 {
   const Cnn3dNetworkParams *net = &cnn3d_trainer_network (trainer)->params;
   g_autofree gchar *command = command_line ();
@@ -383,13 +387,16 @@ cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTra
   cnn3d_json_integer (line, "height", net->height);
   cnn3d_json_integer (line, "width", net->width);
   cnn3d_json_string (line, "device", cnn3d_trainer_device (trainer));
-  cnn3d_json_string (line, "precision", cnn3d_choice_name (&cnn3d_precisions, cnn3d_trainer_precision (trainer)));
+  cnn3d_json_string (
+      line, "precision", cnn3d_choice_name (&cnn3d_precisions, cnn3d_trainer_precision (trainer)));
   cnn3d_json_integer (line, "threads", params->threads ? params->threads : g_get_num_processors ());
-  cnn3d_json_string (line, "convolution", cnn3d_choice_name (&cnn3d_convolutions, params->convolution));
+  cnn3d_json_string (
+      line, "convolution", cnn3d_choice_name (&cnn3d_convolutions, params->convolution));
   cnn3d_json_integer (line, "batch", batch);
   cnn3d_json_integer (line, "micro-batch", cnn3d_trainer_micro_batch (trainer));
   cnn3d_json_integer (line, "accumulate-grad-batches", params->accumulate);
-  cnn3d_json_string (line, "recompute", cnn3d_choice_name (&cnn3d_recomputes, cnn3d_trainer_recompute (trainer)));
+  cnn3d_json_string (
+      line, "recompute", cnn3d_choice_name (&cnn3d_recomputes, cnn3d_trainer_recompute (trainer)));
   cnn3d_json_string (line, "optimizer", cnn3d_choice_name (&cnn3d_optimizers, params->optimizer));
   cnn3d_json_integer (line, "predicted-bytes", memory.total);
   cnn3d_json_integer (line, "context-bytes", memory.context);
@@ -412,13 +419,12 @@ cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTra
 }
 
 void
-cnn3d_run_log_step (Cnn3dRunLog *log, const Cnn3dProgress *p, gdouble clips_per_second, guint64 memory,
-    guint64 budget)
+cnn3d_run_log_step (Cnn3dRunLog *log, const Cnn3dProgress *p, gdouble clips_per_second,
+    guint64 memory, guint64 budget)
 {
-  const Cnn3dScalar scalars[] = {
-    {"train/loss", p->loss}, {"train/accuracy", p->accuracy}, {"lr", p->lr}, {"loss_scale", p->loss_scale},
-    {"memory_bytes", memory}, {"clips_per_second", clips_per_second}
-  };
+  const Cnn3dScalar scalars[] = { { "train/loss", p->loss }, { "train/accuracy", p->accuracy },
+    { "lr", p->lr }, { "loss_scale", p->loss_scale }, { "memory_bytes", memory },
+    { "clips_per_second", clips_per_second } };
   GString *line = log->line;
 
   if (!log->events)
@@ -443,8 +449,8 @@ cnn3d_run_log_step (Cnn3dRunLog *log, const Cnn3dProgress *p, gdouble clips_per_
 }
 
 static void
-write_epoch (Cnn3dRunLog *log, const Cnn3dPassResult *result, gdouble seconds, gdouble lr, gdouble clips_per_second,
-    guint64 memory)
+write_epoch (Cnn3dRunLog *log, const Cnn3dPassResult *result, gdouble seconds, gdouble lr,
+    gdouble clips_per_second, guint64 memory)
 {
   GString *line = log->line;
 
@@ -467,14 +473,20 @@ write_confusion_picture (Cnn3dRunLog *log, const Cnn3dPassResult *result)
   g_autoptr (GBytes) png = NULL;
   GError *error = NULL;
 
-  png = cnn3d_confusion_png (result->confusion, (const gchar *const *) log->classes, log->num_classes, &error);
-  check (log, png && cnn3d_event_file_image (log->events, result->last.step, "confusion_matrix", png, &error), &error);
+  png = cnn3d_confusion_png (
+      result->confusion, (const gchar *const *) log->classes, log->num_classes, &error);
+  check (log,
+      png
+          && cnn3d_event_file_image (
+              log->events, result->last.step, "confusion_matrix", png, &error),
+      &error);
 }
 
 static void
 write_validation (Cnn3dRunLog *log, const Cnn3dPassResult *result, gdouble seconds)
 {
-  const Cnn3dScalar scalars[] = { {"val/loss", result->loss}, {"val/accuracy", result->accuracy}, {"val/f1", result->f1} };
+  const Cnn3dScalar scalars[] = { { "val/loss", result->loss },
+    { "val/accuracy", result->accuracy }, { "val/f1", result->f1 } };
   GString *line = log->line;
 
   cnn3d_json_begin (line, "validation");
@@ -495,7 +507,8 @@ write_validation (Cnn3dRunLog *log, const Cnn3dPassResult *result, gdouble secon
   cnn3d_csv_validation (line, result);
   write_line (log, log->csv);
   /* an unknown value is omitted */
-  write_scalars (log, result->last.step, scalars, G_N_ELEMENTS (scalars) - (isnan (result->f1) ? 1 : 0));
+  write_scalars (
+      log, result->last.step, scalars, G_N_ELEMENTS (scalars) - (isnan (result->f1) ? 1 : 0));
   if (result->confusion && result->clips)
     write_confusion_picture (log, result);
 }
@@ -528,7 +541,9 @@ cnn3d_run_log_weights (Cnn3dRunLog *log, Cnn3dTrainer *trainer, guint64 step)
     if (!CNN3D_PARAM_TRAINED (param->role))
       continue;
     values = cnn3d_trainer_get_weight (trainer, i, &error);
-    check (log, values && cnn3d_event_file_histogram (log->events, step, tag, values, param->count, &error), &error);
+    check (log,
+        values && cnn3d_event_file_histogram (log->events, step, tag, values, param->count, &error),
+        &error);
   }
 }
 
@@ -546,7 +561,8 @@ cnn3d_run_log_checkpoint (Cnn3dRunLog *log, const gchar *path, gboolean best)
 }
 
 void
-cnn3d_run_log_skipped (Cnn3dRunLog *log, const gchar *path, const gchar *reason, guint64 clip, guint epoch)
+cnn3d_run_log_skipped (
+    Cnn3dRunLog *log, const gchar *path, const gchar *reason, guint64 clip, guint epoch)
 {
   if (!log->events)
     return;

@@ -15,36 +15,34 @@
 /* How often the temporary file may be renamed or removed under us */
 #define MAX_TRIES 16
 
-struct _Cnn3dAtomicFile
-{
+struct _Cnn3dAtomicFile {
   gchar *path;
-  gchar *temporary;             /* NULL once renamed */
-  int fd;                       /* -1 once closed */
+  gchar *temporary; /* NULL once renamed */
+  int fd;           /* -1 once closed */
   gboolean failed;
   gsize used;
   gchar buffer[BUFFER_SIZE];
 };
 
 static void
-set_error (GError ** error, const gchar * what, const gchar * path, int code)
+set_error (GError **error, const gchar *what, const gchar *path, int code)
 {
   g_autofree gchar *shown = g_filename_display_name (path);
 
-  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code),
-      "cannot %s “%s”: %s", what, shown, g_strerror (code));
+  g_set_error (error, G_IO_ERROR, g_io_error_from_errno (code), "cannot %s “%s”: %s", what, shown,
+      g_strerror (code));
 }
 
 /* The temporary file's descriptor, locked and empty, or -1 and errno. */
 static int
-open_locked (const gchar * temporary)
+open_locked (const gchar *temporary)
 {
   for (guint i = 0; i < MAX_TRIES; i++) {
     struct stat opened, named;
     int fd, code;
 
     /* O_NONBLOCK: a FIFO of that name must not hang us */
-    fd = open (temporary,
-        O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
+    fd = open (temporary, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
     if (fd < 0 && errno == EINTR)
       continue;
     if (fd < 0 && (errno == ELOOP || errno == ENXIO)) {
@@ -59,8 +57,8 @@ open_locked (const gchar * temporary)
       goto failed;
     if (fstat (fd, &opened) < 0)
       goto failed;
-    if (lstat (temporary, &named) < 0 || named.st_ino != opened.st_ino ||
-        named.st_dev != opened.st_dev) {
+    if (lstat (temporary, &named) < 0 || named.st_ino != opened.st_ino
+        || named.st_dev != opened.st_dev) {
       /* Its writer renamed it between our open and our lock */
       close (fd);
       continue;
@@ -87,7 +85,7 @@ open_locked (const gchar * temporary)
 }
 
 Cnn3dAtomicFile *
-cnn3d_atomic_file_new (const gchar * path, GError ** error)
+cnn3d_atomic_file_new (const gchar *path, GError **error)
 {
   g_autofree gchar *temporary = NULL;
   Cnn3dAtomicFile *file;
@@ -125,8 +123,7 @@ cannot_open:
 }
 
 static gboolean
-write_all (Cnn3dAtomicFile * file, const gchar * data, gsize size,
-    GError ** error)
+write_all (Cnn3dAtomicFile *file, const gchar *data, gsize size, GError **error)
 {
   while (size > 0) {
     /* Linux writes at most 2 GiB at once; smaller pieces let signals in */
@@ -146,22 +143,20 @@ write_all (Cnn3dAtomicFile * file, const gchar * data, gsize size,
 }
 
 static gboolean
-check_usable (Cnn3dAtomicFile * file, GError ** error)
+check_usable (Cnn3dAtomicFile *file, GError **error)
 {
   g_autofree gchar *shown = NULL;
 
   if (file->fd >= 0 && !file->failed)
     return TRUE;
   shown = g_filename_display_name (file->path);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED,
-      "cannot write “%s”: %s", shown,
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_CLOSED, "cannot write “%s”: %s", shown,
       file->failed ? "an earlier write failed" : "it is finished");
   return FALSE;
 }
 
 gboolean
-cnn3d_atomic_file_write (Cnn3dAtomicFile * file, const void *data, gsize size,
-    GError ** error)
+cnn3d_atomic_file_write (Cnn3dAtomicFile *file, const void *data, gsize size, GError **error)
 {
   if (!check_usable (file, error))
     return FALSE;
@@ -191,7 +186,7 @@ sync_fd (int fd)
 
 /* The rename itself must reach the disk. */
 static gboolean
-sync_folder (const gchar * path, GError ** error)
+sync_folder (const gchar *path, GError **error)
 {
   g_autofree gchar *folder = g_path_get_dirname (path);
   int fd = open (folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -214,7 +209,7 @@ sync_folder (const gchar * path, GError ** error)
 }
 
 gboolean
-cnn3d_atomic_file_finish (Cnn3dAtomicFile * file, GError ** error)
+cnn3d_atomic_file_finish (Cnn3dAtomicFile *file, GError **error)
 {
   if (!check_usable (file, error))
     return FALSE;
@@ -243,7 +238,7 @@ cannot_rename:
 }
 
 void
-cnn3d_atomic_file_free (Cnn3dAtomicFile * file)
+cnn3d_atomic_file_free (Cnn3dAtomicFile *file)
 {
   if (file == NULL)
     return;
@@ -257,13 +252,13 @@ cnn3d_atomic_file_free (Cnn3dAtomicFile * file)
 }
 
 gboolean
-cnn3d_atomic_file_set_contents (const gchar * path, const gchar * contents,
-    gssize length, GError ** error)
+cnn3d_atomic_file_set_contents (
+    const gchar *path, const gchar *contents, gssize length, GError **error)
 {
   g_autoptr (Cnn3dAtomicFile) file = cnn3d_atomic_file_new (path, error);
 
-  return file != NULL &&
-      cnn3d_atomic_file_write (file, contents,
-      length < 0 ? strlen (contents) : (gsize) length, error) &&
-      cnn3d_atomic_file_finish (file, error);
+  return file != NULL
+      && cnn3d_atomic_file_write (
+          file, contents, length < 0 ? strlen (contents) : (gsize) length, error)
+      && cnn3d_atomic_file_finish (file, error);
 }

@@ -9,13 +9,13 @@
 #include "src/settings/settings.h"
 #include "src/temporary.h"
 
-G_DEFINE_QUARK (cnn3d-model-file-error, cnn3d_model_file_error)
+G_DEFINE_QUARK (cnn3d - model - file - error, cnn3d_model_file_error)
 
 struct _Cnn3dModelFile {
   gchar *path;
   Cnn3dSafetensors *tensors;
   gchar *model;
-  Cnn3dModelInfo info;          /* strings are owned by the metadata, or static */
+  Cnn3dModelInfo info; /* strings are owned by the metadata, or static */
 };
 
 /* --- reading --- */
@@ -28,16 +28,19 @@ wrong (const Cnn3dModelFile *f, const gchar *key, const gchar *what, GError **er
 
   if (text)
     g_set_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION,
-        "%s: its '%s' is '%s', which is not %s: take a file that cnn3dtrain wrote", f->path, key, shown, what);
+        "%s: its '%s' is '%s', which is not %s: take a file that cnn3dtrain wrote", f->path, key,
+        shown, what);
   else
     g_set_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION,
-        "%s does not say what it is a model of (its metadata has no '%s'): take a file that cnn3dtrain wrote; weights "
-        "of others become one by training with pretrained=", f->path, key);
+        "%s does not say what it is a model of (its metadata has no '%s'): take a file that "
+        "cnn3dtrain wrote; weights of others become one by training with pretrained=",
+        f->path, key);
   return FALSE;
 }
 
 static gboolean
-get_number (const Cnn3dModelFile *f, const gchar *key, guint64 min, guint64 max, guint64 *value, GError **error)
+get_number (const Cnn3dModelFile *f, const gchar *key, guint64 min, guint64 max, guint64 *value,
+    GError **error)
 {
   const gchar *text = cnn3d_safetensors_metadata (f->tensors, key);
   g_autofree gchar *range = NULL;
@@ -56,7 +59,8 @@ most (const gchar *element, const gchar *name)
 }
 
 static gboolean
-get_uint (const Cnn3dModelFile *f, const gchar *key, guint min, guint max, guint *value, GError **error)
+get_uint (
+    const Cnn3dModelFile *f, const gchar *key, guint min, guint max, guint *value, GError **error)
 {
   guint64 wide = 0;
 
@@ -80,7 +84,8 @@ get_array (const Cnn3dModelFile *f, const gchar *key, guint most, JsonParser *pa
 }
 
 static gboolean
-get_floats (const Cnn3dModelFile *f, const gchar *key, guint n, gboolean positive, gfloat *values, GError **error)
+get_floats (const Cnn3dModelFile *f, const gchar *key, guint n, gboolean positive, gfloat *values,
+    GError **error)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
   JsonArray *array = get_array (f, key, n, parser);
@@ -93,7 +98,8 @@ get_floats (const Cnn3dModelFile *f, const gchar *key, guint n, gboolean positiv
     values[i] = ok ? json_node_get_double (node) : 0;
     ok = ok && isfinite (values[i]) && (!positive || values[i] > 0);
   }
-  return ok || wrong (f, key, positive ? "a positive number a channel" : "a number a channel", error);
+  return ok
+      || wrong (f, key, positive ? "a positive number a channel" : "a number a channel", error);
 }
 
 gboolean
@@ -126,8 +132,8 @@ classes_differ (const Cnn3dModelFile *f, GError **error)
     return TRUE;
   shown = safetensors_show (f->info.classes[first]);
   g_set_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION,
-      "%s: '%s' is the name of class %u and of class %u: give each class a unique name", f->path, shown, first,
-      second);
+      "%s: '%s' is the name of class %u and of class %u: give each class a unique name", f->path,
+      shown, first, second);
   return FALSE;
 }
 
@@ -144,11 +150,13 @@ get_classes (Cnn3dModelFile *f, GError **error)
   for (guint i = 0; ok && i < n; i++) {
     JsonNode *node = names ? json_array_get_element (array, i) : NULL;
 
-    ok = !node || (JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING);
+    ok =
+        !node || (JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING);
     if (ok)
       f->info.classes[i] = node ? json_node_dup_string (node) : g_strdup_printf ("%u", i);
   }
-  return ok ? classes_differ (f, error) : wrong (f, "classes", "a list of as many names as num-classes says", error);
+  return ok ? classes_differ (f, error)
+            : wrong (f, "classes", "a list of as many names as num-classes says", error);
 }
 
 /* One of the names; NULL: another name, or missing. */
@@ -183,7 +191,8 @@ get_rate (const Cnn3dModelFile *f, gint *n, gint *d)
     return FALSE;
   text = end + 1;
   denominator = g_ascii_strtoll (text, &end, 10);
-  if (end == text || *end || numerator < 1 || denominator < 1 || numerator > G_MAXINT || denominator > G_MAXINT
+  if (end == text || *end || numerator < 1 || denominator < 1 || numerator > G_MAXINT
+      || denominator > G_MAXINT
       || numerator > denominator * cnn3d_setting ("clipsample", "frame-rate")->maximum)
     return FALSE;
   *n = numerator;
@@ -195,13 +204,16 @@ get_rate (const Cnn3dModelFile *f, gint *n, gint *d)
 static void
 get_preparation (Cnn3dModelFile *f)
 {
-  static const gchar *const samplings[] = { "center", "uniform", NULL }, *const booleans[] = { "0", "1", NULL };
+  static const gchar *const samplings[] = { "center", "uniform", NULL },
+                            *const booleans[] = { "0", "1", NULL };
   Cnn3dPreparation *p = &f->info.preparation;
   const gchar *gain = cnn3d_safetensors_metadata (f->tensors, "diff-gain");
   gint borders = 0;
 
   p->sampling = get_choice (f, "sampling", samplings, NULL);
-  if (p->sampling && (!get_uint (f, "frame-interval", 0, most ("clipsample", "frame-interval"), &p->frame_interval, NULL)
+  if (p->sampling
+      && (!get_uint (f, "frame-interval", 0, most ("clipsample", "frame-interval"),
+              &p->frame_interval, NULL)
           || !get_rate (f, &p->frame_rate_n, &p->frame_rate_d)))
     p->sampling = NULL;
   p->scaling = cnn3d_safetensors_metadata (f->tensors, "scaling");
@@ -224,7 +236,8 @@ read_description (Cnn3dModelFile *f, GError **error)
   guint64 number = 0;
 
   if (!model || !g_strv_contains (models, model)) {
-    g_autofree gchar *list = g_strjoinv (", ", (gchar **) models), *what = g_strconcat ("one of ", list, NULL);
+    g_autofree gchar *list = g_strjoinv (", ", (gchar **) models),
+                     *what = g_strconcat ("one of ", list, NULL);
 
     return wrong (f, "model", what, error);
   }
@@ -319,7 +332,8 @@ is_head (const Cnn3dParam *p)
 }
 
 gchar *
-cnn3d_model_file_prefix (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, GError **error)
+cnn3d_model_file_prefix (
+    Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, GError **error)
 {
   const gchar *first = net->weights[0].name;
   g_autofree gchar *end = g_strconcat (".", first, NULL), *prefix = NULL;
@@ -332,12 +346,14 @@ cnn3d_model_file_prefix (Cnn3dSafetensors *tensors, const gchar *path, const Cnn
     if (!g_str_has_suffix (name, end))
       continue;
     if (prefix) {
-      g_autofree gchar *other = g_strndup (name, strlen (name) - strlen (first)), *a = safetensors_show (prefix);
+      g_autofree gchar *other = g_strndup (name, strlen (name) - strlen (first)),
+                       *a = safetensors_show (prefix);
       g_autofree gchar *b = safetensors_show (other);
 
       g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_PARAMETER,
-          "%s has the weights of a %s twice, under '%s' and '%s': write a file of those that are meant", path,
-          net->model, a, b);
+          "%s has the weights of a %s twice, under '%s' and '%s': write a file of those that are "
+          "meant",
+          path, net->model, a, b);
       return NULL;
     }
     prefix = g_strndup (name, strlen (name) - strlen (first));
@@ -348,8 +364,8 @@ cnn3d_model_file_prefix (Cnn3dSafetensors *tensors, const gchar *path, const Cnn
 /* The tensor of a parameter. NULL with error; NULL without error for a head that is missing or has another shape if
  * `left_out` is given. */
 static const Cnn3dSafetensor *
-find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix, const Cnn3dNetwork *net, guint param,
-    GPtrArray *left_out, GError **error)
+find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix,
+    const Cnn3dNetwork *net, guint param, GPtrArray *left_out, GError **error)
 {
   const Cnn3dParam *p = &net->weights[param];
   g_autofree gchar *name = g_strconcat (prefix, p->name, NULL);
@@ -372,16 +388,18 @@ find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix, 
   wanted = shape_text (p->n_dims, p->shape);
   got = shape_text (tensor->n_dims, (const gint64 *) tensor->shape);
   if (left_out && is_head (p))
-    g_ptr_array_add (left_out, g_strdup_printf ("%s (%s in the file, %s here)", p->name, got, wanted));
+    g_ptr_array_add (
+        left_out, g_strdup_printf ("%s (%s in the file, %s here)", p->name, got, wanted));
   else
     g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_PARAMETER,
-        "%s: '%s' is %s, but %s with base-width=%u has %s", path, p->name, got, net->model, net->params.base_width,
-        wanted);
+        "%s: '%s' is %s, but %s with base-width=%u has %s", path, p->name, got, net->model,
+        net->params.base_width, wanted);
   return NULL;
 }
 
 gboolean
-cnn3d_model_file_check (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, GError **error)
+cnn3d_model_file_check (
+    Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, GError **error)
 {
   for (guint i = 0; i < net->n_weights; i++)
     if (!find_tensor (tensors, path, "", net, i, NULL, error))
@@ -390,8 +408,8 @@ cnn3d_model_file_check (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3
 }
 
 gboolean
-cnn3d_model_file_read (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, guint param,
-    gfloat *values, GError **error)
+cnn3d_model_file_read (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net,
+    guint param, gfloat *values, GError **error)
 {
   const Cnn3dSafetensor *tensor = find_tensor (tensors, path, "", net, param, NULL, error);
 
@@ -403,8 +421,8 @@ cnn3d_model_file_read (Cnn3dSafetensors *tensors, const gchar *path, const Cnn3d
 }
 
 gboolean
-cnn3d_model_file_import (const Cnn3dSafetensor *tensor, const Cnn3dBackend *backend, Cnn3dModel *model,
-    const Cnn3dNetwork *net, guint param, gfloat *array, GError **error)
+cnn3d_model_file_import (const Cnn3dSafetensor *tensor, const Cnn3dBackend *backend,
+    Cnn3dModel *model, const Cnn3dNetwork *net, guint param, gfloat *array, GError **error)
 {
   const Cnn3dParam *p = &net->weights[param];
   g_auto (Cnn3dTemporary) values = { NULL };
@@ -415,8 +433,9 @@ cnn3d_model_file_import (const Cnn3dSafetensor *tensor, const Cnn3dBackend *back
 }
 
 gboolean
-cnn3d_model_file_load (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix, const Cnn3dBackend *backend,
-    Cnn3dModel *model, const Cnn3dNetwork *net, gfloat *array, GPtrArray *left_out, GError **error)
+cnn3d_model_file_load (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix,
+    const Cnn3dBackend *backend, Cnn3dModel *model, const Cnn3dNetwork *net, gfloat *array,
+    GPtrArray *left_out, GError **error)
 {
   for (guint i = 0; i < net->n_weights; i++) {
     GError *reason = NULL;
@@ -463,7 +482,8 @@ cnn3d_model_file_describe (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info
   cnn3d_safetensors_writer_number (w, "num-frames", n->frames);
   cnn3d_safetensors_writer_number (w, "height", n->height);
   cnn3d_safetensors_writer_number (w, "width", n->width);
-  cnn3d_safetensors_writer_metadata (w, "precision", cnn3d_choice_name (&cnn3d_precisions, info->precision));
+  cnn3d_safetensors_writer_metadata (
+      w, "precision", cnn3d_choice_name (&cnn3d_precisions, info->precision));
   cnn3d_safetensors_writer_number (w, "step", info->step);
   cnn3d_safetensors_writer_number (w, "epoch", info->epoch);
   if (p->sampling) {
@@ -480,5 +500,6 @@ cnn3d_model_file_describe (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info
     cnn3d_safetensors_writer_number (w, "add-borders", p->add_borders);
   }
   if (p->diff_gain > 0)
-    cnn3d_safetensors_writer_metadata (w, "diff-gain", g_ascii_dtostr (number, sizeof number, p->diff_gain));
+    cnn3d_safetensors_writer_metadata (
+        w, "diff-gain", g_ascii_dtostr (number, sizeof number, p->diff_gain));
 }

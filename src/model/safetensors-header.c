@@ -14,7 +14,8 @@ typedef struct {
 } Scan;
 
 G_GNUC_PRINTF (2, 3)
-static gboolean fail (Scan * scan, const gchar * format, ...)
+static gboolean
+fail (Scan *scan, const gchar *format, ...)
 {
   g_autofree gchar *message = NULL;
   va_list args;
@@ -23,22 +24,21 @@ static gboolean fail (Scan * scan, const gchar * format, ...)
   message = g_strdup_vprintf (format, args);
   va_end (args);
   g_set_error (scan->error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-      "header, byte %" G_GSIZE_FORMAT ": %s",
-      (gsize) (scan->p - scan->start), message);
+      "header, byte %" G_GSIZE_FORMAT ": %s", (gsize) (scan->p - scan->start), message);
   return FALSE;
 }
 
 static void
-skip_space (Scan * scan)
+skip_space (Scan *scan)
 {
-  while (scan->p < scan->end && (*scan->p == ' ' || *scan->p == '\n' ||
-          *scan->p == '\r' || *scan->p == '\t'))
+  while (scan->p < scan->end
+      && (*scan->p == ' ' || *scan->p == '\n' || *scan->p == '\r' || *scan->p == '\t'))
     scan->p++;
 }
 
 /* Takes c if it is next. */
 static gboolean
-accept (Scan * scan, gchar c)
+accept (Scan *scan, gchar c)
 {
   skip_space (scan);
   if (scan->p == scan->end || *scan->p != c)
@@ -48,14 +48,14 @@ accept (Scan * scan, gchar c)
 }
 
 static gboolean
-expect (Scan * scan, gchar c)
+expect (Scan *scan, gchar c)
 {
   return accept (scan, c) || fail (scan, "“%c” expected", c);
 }
 
 /* After a member: TRUE for another one. FALSE at the end, or after an error: *ok is FALSE then. */
 static gboolean
-another (Scan * scan, gchar close, gboolean * ok)
+another (Scan *scan, gchar close, gboolean *ok)
 {
   if (accept (scan, ','))
     return TRUE;
@@ -64,7 +64,7 @@ another (Scan * scan, gchar close, gboolean * ok)
 }
 
 static gboolean
-scan_hex (Scan * scan, gunichar * value)
+scan_hex (Scan *scan, gunichar *value)
 {
   *value = 0;
   for (guint i = 0; i < 4; i++) {
@@ -79,7 +79,7 @@ scan_hex (Scan * scan, gunichar * value)
 }
 
 static gboolean
-scan_escape (Scan * scan, GString * string)
+scan_escape (Scan *scan, GString *string)
 {
   static const gchar from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
   const gchar *at;
@@ -98,8 +98,8 @@ scan_escape (Scan * scan, GString * string)
   scan->p++;
   if (!scan_hex (scan, &c))
     return FALSE;
-  if (c >= 0xd800 && c < 0xdc00 && scan->end - scan->p >= 2 &&
-      scan->p[0] == '\\' && scan->p[1] == 'u') {
+  if (c >= 0xd800 && c < 0xdc00 && scan->end - scan->p >= 2 && scan->p[0] == '\\'
+      && scan->p[1] == 'u') {
     scan->p += 2;
     if (!scan_hex (scan, &low))
       return FALSE;
@@ -115,7 +115,7 @@ scan_escape (Scan * scan, GString * string)
 
 /* A text, owned by the caller, or NULL. */
 static gchar *
-scan_string (Scan * scan)
+scan_string (Scan *scan)
 {
   GString *string;
 
@@ -123,7 +123,7 @@ scan_string (Scan * scan)
     return NULL;
   string = g_string_new (NULL);
   while (scan->p < scan->end && *scan->p != '"') {
-    if ((guchar) * scan->p < 0x20) {
+    if ((guchar) *scan->p < 0x20) {
       fail (scan, "control character in a text");
       goto failed;
     }
@@ -153,7 +153,7 @@ failed:
 }
 
 static gboolean
-scan_number (Scan * scan, guint64 * value)
+scan_number (Scan *scan, guint64 *value)
 {
   const gchar *first;
 
@@ -174,7 +174,7 @@ scan_number (Scan * scan, guint64 * value)
 
 /* Up to max numbers in brackets. */
 static gboolean
-scan_numbers (Scan * scan, guint64 * values, guint max, guint * n)
+scan_numbers (Scan *scan, guint64 *values, guint max, guint *n)
 {
   gboolean ok = TRUE;
 
@@ -193,7 +193,7 @@ scan_numbers (Scan * scan, guint64 * values, guint max, guint * n)
 }
 
 static gboolean
-scan_dtype (Scan * scan, Cnn3dSafetensorDtype * dtype)
+scan_dtype (Scan *scan, Cnn3dSafetensorDtype *dtype)
 {
   g_autofree gchar *name = scan_string (scan), *shown = NULL;
 
@@ -211,7 +211,7 @@ scan_dtype (Scan * scan, Cnn3dSafetensorDtype * dtype)
 }
 
 static gboolean
-scan_tensor (Scan * scan, SafetensorsEntry * entry)
+scan_tensor (Scan *scan, SafetensorsEntry *entry)
 {
   static const gchar *const keys[] = { "dtype", "shape", "data_offsets" };
   guint64 offsets[2];
@@ -228,12 +228,13 @@ scan_tensor (Scan * scan, SafetensorsEntry * entry)
 
     if (key == NULL)
       return FALSE;
-    for (i = 0; i < G_N_ELEMENTS (keys) && !g_str_equal (key, keys[i]); i++);
+    for (i = 0; i < G_N_ELEMENTS (keys) && !g_str_equal (key, keys[i]); i++)
+      ;
     if (i == G_N_ELEMENTS (keys) || (seen & 1u << i) != 0) {
       g_autofree gchar *shown = safetensors_show (key);
 
-      return fail (scan, i == G_N_ELEMENTS (keys) ?
-          "unknown key “%s” in a tensor" : "key “%s” twice", shown);
+      return fail (scan,
+          i == G_N_ELEMENTS (keys) ? "unknown key “%s” in a tensor" : "key “%s” twice", shown);
     }
     seen |= 1u << i;
     if (!expect (scan, ':'))
@@ -243,8 +244,8 @@ scan_tensor (Scan * scan, SafetensorsEntry * entry)
         ok = scan_dtype (scan, &entry->tensor.dtype);
         break;
       case 1:
-        ok = scan_numbers (scan, entry->tensor.shape,
-            CNN3D_SAFETENSOR_MAX_DIMS, &entry->tensor.n_dims);
+        ok = scan_numbers (
+            scan, entry->tensor.shape, CNN3D_SAFETENSOR_MAX_DIMS, &entry->tensor.n_dims);
         break;
       default:
         ok = scan_numbers (scan, offsets, 2, &n);
@@ -264,7 +265,7 @@ scan_tensor (Scan * scan, SafetensorsEntry * entry)
 }
 
 static gboolean
-scan_metadata (Scan * scan, GHashTable * metadata)
+scan_metadata (Scan *scan, GHashTable *metadata)
 {
   gboolean ok = TRUE;
 
@@ -275,23 +276,21 @@ scan_metadata (Scan * scan, GHashTable * metadata)
   do {
     g_autofree gchar *key = scan_string (scan), *value = NULL;
 
-    if (key == NULL || !expect (scan, ':') ||
-        (value = scan_string (scan)) == NULL)
+    if (key == NULL || !expect (scan, ':') || (value = scan_string (scan)) == NULL)
       return FALSE;
     if (g_hash_table_contains (metadata, key)) {
       g_autofree gchar *shown = safetensors_show (key);
 
       return fail (scan, "metadata “%s” twice", shown);
     }
-    g_hash_table_insert (metadata, g_steal_pointer (&key),
-        g_steal_pointer (&value));
+    g_hash_table_insert (metadata, g_steal_pointer (&key), g_steal_pointer (&value));
   } while (another (scan, '}', &ok));
   return ok;
 }
 
 gboolean
-safetensors_parse_header (const gchar * text, gsize size, GArray * entries,
-    GHashTable * metadata, GError ** error)
+safetensors_parse_header (
+    const gchar *text, gsize size, GArray *entries, GHashTable *metadata, GError **error)
 {
   Scan scan = { text, text, text + size, error };
   gboolean ok = TRUE, seen_metadata = FALSE;

@@ -6,20 +6,19 @@
 #include <string.h>
 #include "src/model/atomicfile.h"
 
-struct _Cnn3dSafetensorsWriter
-{
+struct _Cnn3dSafetensorsWriter {
   gchar *path;
   Cnn3dAtomicFile *file;
-  GPtrArray *tensors;           /* of Cnn3dSafetensor, names owned */
-  GHashTable *names;            /* of the tensors; no values */
-  GHashTable *keys;             /* of the metadata; no values */
-  GString *metadata;            /* its members, as JSON */
-  GString *header;              /* the tensors' members, as JSON */
-  guint64 size;                 /* bytes of all tensors */
-  gboolean begun;               /* the header is written */
-  guint current;                /* the tensor whose data is expected */
-  gsize given;                  /* of its bytes */
-  GError *failure;              /* the first declaration that cannot be */
+  GPtrArray *tensors; /* of Cnn3dSafetensor, names owned */
+  GHashTable *names;  /* of the tensors; no values */
+  GHashTable *keys;   /* of the metadata; no values */
+  GString *metadata;  /* its members, as JSON */
+  GString *header;    /* the tensors' members, as JSON */
+  guint64 size;       /* bytes of all tensors */
+  gboolean begun;     /* the header is written */
+  guint current;      /* the tensor whose data is expected */
+  gsize given;        /* of its bytes */
+  GError *failure;    /* the first declaration that cannot be */
 };
 
 static void
@@ -30,7 +29,7 @@ free_tensor (gpointer tensor)
 }
 
 Cnn3dSafetensorsWriter *
-cnn3d_safetensors_writer_new (const gchar * path, GError ** error)
+cnn3d_safetensors_writer_new (const gchar *path, GError **error)
 {
   Cnn3dAtomicFile *file = cnn3d_atomic_file_new (path, error);
   Cnn3dSafetensorsWriter *writer;
@@ -49,7 +48,7 @@ cnn3d_safetensors_writer_new (const gchar * path, GError ** error)
 }
 
 void
-cnn3d_safetensors_writer_free (Cnn3dSafetensorsWriter * writer)
+cnn3d_safetensors_writer_free (Cnn3dSafetensorsWriter *writer)
 {
   if (writer == NULL)
     return;
@@ -66,8 +65,7 @@ cnn3d_safetensors_writer_free (Cnn3dSafetensorsWriter * writer)
 
 G_GNUC_PRINTF (3, 4)
 static void
-set_error (Cnn3dSafetensorsWriter * writer, GError ** error,
-    const gchar * format, ...)
+set_error (Cnn3dSafetensorsWriter *writer, GError **error, const gchar *format, ...)
 {
   g_autofree gchar *message = NULL, *shown = NULL;
   va_list args;
@@ -76,14 +74,13 @@ set_error (Cnn3dSafetensorsWriter * writer, GError ** error,
   message = g_strdup_vprintf (format, args);
   va_end (args);
   shown = g_filename_display_name (writer->path);
-  g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-      "cannot write “%s”: %s", shown, message);
+  g_set_error (
+      error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, "cannot write “%s”: %s", shown, message);
 }
 
 /* Why `name` cannot be declared, or NULL. */
 static const gchar *
-declaration_problem (Cnn3dSafetensorsWriter * writer, GHashTable * taken,
-    const gchar * name)
+declaration_problem (Cnn3dSafetensorsWriter *writer, GHashTable *taken, const gchar *name)
 {
   if (writer->begun)
     return "declared after the first data";
@@ -95,13 +92,13 @@ declaration_problem (Cnn3dSafetensorsWriter * writer, GHashTable * taken,
 }
 
 static void
-append_json_string (GString * json, const gchar * text)
+append_json_string (GString *json, const gchar *text)
 {
   g_string_append_c (json, '"');
   for (; *text; text++) {
     if (*text == '"' || *text == '\\')
       g_string_append_c (json, '\\');
-    if ((guchar) * text < 0x20)
+    if ((guchar) *text < 0x20)
       g_string_append_printf (json, "\\u%04x", *text);
     else
       g_string_append_c (json, *text);
@@ -110,13 +107,12 @@ append_json_string (GString * json, const gchar * text)
 }
 
 void
-cnn3d_safetensors_writer_add (Cnn3dSafetensorsWriter * writer,
-    const gchar * name, Cnn3dSafetensorDtype dtype, guint n_dims,
-    const guint64 * shape)
+cnn3d_safetensors_writer_add (Cnn3dSafetensorsWriter *writer, const gchar *name,
+    Cnn3dSafetensorDtype dtype, guint n_dims, const guint64 *shape)
 {
   Cnn3dSafetensor *tensor;
   const gchar *problem;
-  g_autofree gchar *dims = NULL;
+  g_autofree gchar *dims = NULL, *shown = NULL;
 
   g_return_if_fail (name != NULL && n_dims <= CNN3D_SAFETENSOR_MAX_DIMS);
   g_return_if_fail (cnn3d_safetensor_dtype_name (dtype) != NULL);
@@ -132,8 +128,8 @@ cnn3d_safetensors_writer_add (Cnn3dSafetensorsWriter * writer,
   problem = declaration_problem (writer, writer->names, name);
   if (problem == NULL && g_str_equal (name, SAFETENSORS_METADATA))
     problem = "a name that the format keeps for itself";
-  if (problem == NULL && (!safetensors_set_size (tensor) ||
-          tensor->size > G_MAXINT64 - writer->size))
+  if (problem == NULL
+      && (!safetensors_set_size (tensor) || tensor->size > G_MAXINT64 - writer->size))
     problem = "too large";
   if (problem == NULL && writer->tensors->len == SAFETENSORS_MAX_TENSORS)
     problem = "one tensor too many";
@@ -145,9 +141,9 @@ cnn3d_safetensors_writer_add (Cnn3dSafetensorsWriter * writer,
     g_string_append_c (writer->header, ',');
   append_json_string (writer->header, name);
   g_string_append_printf (writer->header,
-      ":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%" G_GUINT64_FORMAT
-      ",%" G_GUINT64_FORMAT "]}", cnn3d_safetensor_dtype_name (dtype), dims,
-      writer->size, writer->size + tensor->size);
+      ":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%" G_GUINT64_FORMAT ",%" G_GUINT64_FORMAT
+      "]}",
+      cnn3d_safetensor_dtype_name (dtype), dims, writer->size, writer->size + tensor->size);
   writer->size += tensor->size;
   g_hash_table_add (writer->names, (gpointer) tensor->name);
   g_ptr_array_add (writer->tensors, tensor);
@@ -155,17 +151,15 @@ cnn3d_safetensors_writer_add (Cnn3dSafetensorsWriter * writer,
 
   /* ERRORS */
 refused:
-  {
-    g_autofree gchar *shown = safetensors_show (name);
+  shown = safetensors_show (name);
 
-    set_error (writer, &writer->failure, "tensor “%s”: %s", shown, problem);
-    free_tensor (tensor);
-  }
+  set_error (writer, &writer->failure, "tensor “%s”: %s", shown, problem);
+  free_tensor (tensor);
 }
 
 void
-cnn3d_safetensors_writer_metadata (Cnn3dSafetensorsWriter * writer,
-    const gchar * key, const gchar * value)
+cnn3d_safetensors_writer_metadata (
+    Cnn3dSafetensorsWriter *writer, const gchar *key, const gchar *value)
 {
   const gchar *problem;
 
@@ -192,7 +186,7 @@ cnn3d_safetensors_writer_metadata (Cnn3dSafetensorsWriter * writer,
 
 /* Length and header; spaces after it keep the data aligned to 8 bytes. */
 static gboolean
-write_header (Cnn3dSafetensorsWriter * writer, GError ** error)
+write_header (Cnn3dSafetensorsWriter *writer, GError **error)
 {
   g_autoptr (GString) json = g_string_new ("{");
   guint64 length;
@@ -207,18 +201,18 @@ write_header (Cnn3dSafetensorsWriter * writer, GError ** error)
   while (json->len % 8 != 0)
     g_string_append_c (json, ' ');
   if (json->len > SAFETENSORS_MAX_HEADER) {
-    set_error (writer, error, "its header would have %" G_GSIZE_FORMAT
-        " bytes, which no reader takes", json->len);
+    set_error (writer, error,
+        "its header would have %" G_GSIZE_FORMAT " bytes, which no reader takes", json->len);
     return FALSE;
   }
   length = GUINT64_TO_LE ((guint64) json->len);
   writer->begun = TRUE;
-  return cnn3d_atomic_file_write (writer->file, &length, 8, error) &&
-      cnn3d_atomic_file_write (writer->file, json->str, json->len, error);
+  return cnn3d_atomic_file_write (writer->file, &length, 8, error)
+      && cnn3d_atomic_file_write (writer->file, json->str, json->len, error);
 }
 
 static gboolean
-begin (Cnn3dSafetensorsWriter * writer, GError ** error)
+begin (Cnn3dSafetensorsWriter *writer, GError **error)
 {
   if (writer->failure != NULL) {
     if (error != NULL)
@@ -230,11 +224,10 @@ begin (Cnn3dSafetensorsWriter * writer, GError ** error)
 
 /* The tensor whose data comes next; NULL: all of it came. */
 static const Cnn3dSafetensor *
-next_tensor (Cnn3dSafetensorsWriter * writer)
+next_tensor (Cnn3dSafetensorsWriter *writer)
 {
   while (writer->current < writer->tensors->len) {
-    const Cnn3dSafetensor *tensor =
-        g_ptr_array_index (writer->tensors, writer->current);
+    const Cnn3dSafetensor *tensor = g_ptr_array_index (writer->tensors, writer->current);
 
     if (writer->given < tensor->size)
       return tensor;
@@ -245,8 +238,8 @@ next_tensor (Cnn3dSafetensorsWriter * writer)
 }
 
 gboolean
-cnn3d_safetensors_writer_data (Cnn3dSafetensorsWriter * writer,
-    const void *data, gsize size, GError ** error)
+cnn3d_safetensors_writer_data (
+    Cnn3dSafetensorsWriter *writer, const void *data, gsize size, GError **error)
 {
   const Cnn3dSafetensor *tensor;
 
@@ -265,19 +258,17 @@ too_much:
   if (tensor != NULL) {
     g_autofree gchar *shown = safetensors_show (tensor->name);
 
-    set_error (writer, error, "%" G_GSIZE_FORMAT " bytes for tensor “%s”, "
-        "which lacks %" G_GSIZE_FORMAT, size, shown,
+    set_error (writer, error,
+        "%" G_GSIZE_FORMAT " bytes for tensor “%s”, which lacks %" G_GSIZE_FORMAT, size, shown,
         tensor->size - writer->given);
   } else {
-    set_error (writer, error, "%" G_GSIZE_FORMAT " bytes after the last "
-        "tensor", size);
+    set_error (writer, error, "%" G_GSIZE_FORMAT " bytes after the last tensor", size);
   }
   return FALSE;
 }
 
 gboolean
-cnn3d_safetensors_writer_finish (Cnn3dSafetensorsWriter * writer,
-    GError ** error)
+cnn3d_safetensors_writer_finish (Cnn3dSafetensorsWriter *writer, GError **error)
 {
   const Cnn3dSafetensor *tensor;
 
@@ -287,8 +278,8 @@ cnn3d_safetensors_writer_finish (Cnn3dSafetensorsWriter * writer,
   if (tensor != NULL) {
     g_autofree gchar *shown = safetensors_show (tensor->name);
 
-    set_error (writer, error, "tensor “%s” lacks %" G_GSIZE_FORMAT " bytes",
-        shown, tensor->size - writer->given);
+    set_error (writer, error, "tensor “%s” lacks %" G_GSIZE_FORMAT " bytes", shown,
+        tensor->size - writer->given);
     return FALSE;
   }
   return cnn3d_atomic_file_finish (writer->file, error);

@@ -7,17 +7,20 @@
 #include "src/random.h"
 #include "src/settings/settings.h"
 
-G_DEFINE_QUARK (cnn3d-network-error, cnn3d_network_error)
+G_DEFINE_QUARK (cnn3d - network - error, cnn3d_network_error)
 
 static const struct {
   const gchar *name;
   void (*build) (Cnn3dNetwork *);
-  gfloat mean[3], std[3];       /* of the published weights' training */
+  gfloat mean[3], std[3]; /* of the published weights' training */
 } models[] = {
-  {"r3d_18", cnn3d_network_build_resnet18, {0.43216f, 0.394666f, 0.37645f}, {0.22803f, 0.22145f, 0.216989f}},
-  {"mc3_18", cnn3d_network_build_resnet18, {0.43216f, 0.394666f, 0.37645f}, {0.22803f, 0.22145f, 0.216989f}},
-  {"r2plus1d_18", cnn3d_network_build_resnet18, {0.43216f, 0.394666f, 0.37645f}, {0.22803f, 0.22145f, 0.216989f}},
-  {"slow_r50", cnn3d_network_build_slow_r50, {0.45f, 0.45f, 0.45f}, {0.225f, 0.225f, 0.225f}},
+  { "r3d_18", cnn3d_network_build_resnet18, { 0.43216f, 0.394666f, 0.37645f },
+      { 0.22803f, 0.22145f, 0.216989f } },
+  { "mc3_18", cnn3d_network_build_resnet18, { 0.43216f, 0.394666f, 0.37645f },
+      { 0.22803f, 0.22145f, 0.216989f } },
+  { "r2plus1d_18", cnn3d_network_build_resnet18, { 0.43216f, 0.394666f, 0.37645f },
+      { 0.22803f, 0.22145f, 0.216989f } },
+  { "slow_r50", cnn3d_network_build_slow_r50, { 0.45f, 0.45f, 0.45f }, { 0.225f, 0.225f, 0.225f } },
 };
 
 static const gchar *const model_names[] = { "r3d_18", "mc3_18", "r2plus1d_18", "slow_r50", NULL };
@@ -59,7 +62,8 @@ add_param (Cnn3dNetwork *n, const gchar *prefix, const gchar *suffix, Cnn3dParam
   n->weights = g_renew (Cnn3dParam, n->weights, n->n_weights + 1);
   Cnn3dParam *p = &n->weights[n->n_weights];
 
-  *p = (Cnn3dParam) { g_strconcat (prefix, ".", suffix, NULL), role, n_dims, { 0 }, 1, (gint) n->n_ops - 1 };
+  *p = (Cnn3dParam) { g_strconcat (prefix, ".", suffix, NULL), role, n_dims, { 0 }, 1,
+    (gint) n->n_ops - 1 };
   for (guint i = 0; i < n_dims; i++) {
     p->shape[i] = shape[i];
     p->count *= shape[i];
@@ -86,8 +90,8 @@ out_size (gint in, gint kernel, gint stride, gint pad)
 }
 
 static gint
-add_window (Cnn3dNetwork *n, Cnn3dOp *op, gint out_channels, const gint kernel[3], const gint stride[3],
-    const gint pad[3])
+add_window (Cnn3dNetwork *n, Cnn3dOp *op, gint out_channels, const gint kernel[3],
+    const gint stride[3], const gint pad[3])
 {
   const Cnn3dTensor in = n->tensors[op->in];
   gint size[3] = { in.d, in.h, in.w };
@@ -134,7 +138,8 @@ cnn3d_network_add_norm (Cnn3dNetwork *n, const gchar *name, gint in, gint residu
 }
 
 gint
-cnn3d_network_add_max_pool (Cnn3dNetwork *n, gint in, const gint kernel[3], const gint stride[3], const gint pad[3])
+cnn3d_network_add_max_pool (
+    Cnn3dNetwork *n, gint in, const gint kernel[3], const gint stride[3], const gint pad[3])
 {
   Cnn3dOp *op = add_op (n, CNN3D_OP_MAX_POOL, in);
 
@@ -171,19 +176,20 @@ check_params (const Cnn3dNetworkParams *p, GError **error)
     const gchar *what;
     gdouble value, max;
   } ranges[] = {
-    {"num-classes", p->num_classes, cnn3d_setting ("cnn3dtrain", "num-classes")->maximum},
-    {"base-width", p->base_width, cnn3d_setting ("cnn3dtrain", "base-width")->maximum},
-    {"channels", p->channels, 4},
-    {"frames", p->frames, cnn3d_setting ("clipsample", "num-frames")->maximum},
-    {"height", p->height, size},
-    {"width", p->width, size},
+    { "num-classes", p->num_classes, cnn3d_setting ("cnn3dtrain", "num-classes")->maximum },
+    { "base-width", p->base_width, cnn3d_setting ("cnn3dtrain", "base-width")->maximum },
+    { "channels", p->channels, 4 },
+    { "frames", p->frames, cnn3d_setting ("clipsample", "num-frames")->maximum },
+    { "height", p->height, size },
+    { "width", p->width, size },
   };
-  g_autofree gchar *dropout = cnn3d_setting_refuse (cnn3d_setting ("cnn3dtrain", "dropout"), p->dropout);
+  g_autofree gchar *dropout =
+      cnn3d_setting_refuse (cnn3d_setting ("cnn3dtrain", "dropout"), p->dropout);
 
   for (guint i = 0; i < G_N_ELEMENTS (ranges); i++)
     if (!(ranges[i].value >= 1 && ranges[i].value <= ranges[i].max)) {
-      g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE, "%s is %.0f, but must be from 1 to %.0f",
-          ranges[i].what, ranges[i].value, ranges[i].max);
+      g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
+          "%s is %.0f, but must be from 1 to %.0f", ranges[i].what, ranges[i].value, ranges[i].max);
       return FALSE;
     }
   if (dropout) {

@@ -6,9 +6,9 @@
 #include <string.h>
 
 typedef enum {
-  FULL,                         /* 3x3x3 */
-  NO_TEMPORAL,                  /* 1x3x3 */
-  FACTORED,                     /* 1x3x3, then 3x1x1 */
+  FULL,        /* 3x3x3 */
+  NO_TEMPORAL, /* 1x3x3 */
+  FACTORED,    /* 1x3x3, then 3x1x1 */
 } ConvKind;
 
 static const gint spatial_kernel[3] = { 1, 3, 3 }, spatial_pad[3] = { 0, 1, 1 };
@@ -16,8 +16,8 @@ static const gint temporal_kernel[3] = { 3, 1, 1 }, temporal_pad[3] = { 1, 0, 0 
 
 /* Block `name`'s convolution number `index`, without the batch norm after it. */
 static gint
-add_block_conv (Cnn3dNetwork *n, ConvKind kind, const gchar *name, gint index, gint in, gint out_channels,
-    gint middle, gint stride)
+add_block_conv (Cnn3dNetwork *n, ConvKind kind, const gchar *name, gint index, gint in,
+    gint out_channels, gint middle, gint stride)
 {
   static const gint kernel[3] = { 3, 3, 3 }, pad[3] = { 1, 1, 1 };
   const gint all[3] = { stride, stride, stride };
@@ -35,7 +35,8 @@ add_block_conv (Cnn3dNetwork *n, ConvKind kind, const gchar *name, gint index, g
 
   in = cnn3d_network_add_conv (n, first, in, middle, spatial_kernel, spatial, spatial_pad);
   in = cnn3d_network_add_norm (n, norm, in, -1, TRUE);
-  return cnn3d_network_add_conv (n, second, in, out_channels, temporal_kernel, temporal, temporal_pad);
+  return cnn3d_network_add_conv (
+      n, second, in, out_channels, temporal_kernel, temporal, temporal_pad);
 }
 
 static gint
@@ -85,7 +86,9 @@ cnn3d_network_build_resnet18 (Cnn3dNetwork *n)
     x = cnn3d_network_add_norm (n, "stem.1", x, -1, TRUE);
   }
   for (gint layer = 0; layer < 4; layer++) {
-    const ConvKind kind = factored ? FACTORED : layer > 0 && !strcmp (n->model, "mc3_18") ? NO_TEMPORAL : FULL;
+    const ConvKind kind = factored                  ? FACTORED
+        : layer > 0 && !strcmp (n->model, "mc3_18") ? NO_TEMPORAL
+                                                    : FULL;
 
     for (gint block = 0; block < 2; block++) {
       g_autofree gchar *name = g_strdup_printf ("layer%d.%d", layer + 1, block);

@@ -6,7 +6,8 @@
 static const gint one[3] = { 1, 1, 1 }, zero[3] = { 0, 0, 0 };
 
 static gint
-add_bottleneck (Cnn3dNetwork *n, const gchar *name, gint in, gint inner, gint out_channels, gint temporal, gint stride)
+add_bottleneck (Cnn3dNetwork *n, const gchar *name, gint in, gint inner, gint out_channels,
+    gint temporal, gint stride)
 {
   const gint kernel_a[3] = { temporal, 1, 1 }, pad_a[3] = { temporal / 2, 0, 0 };
   const gint kernel_b[3] = { 1, 3, 3 }, pad_b[3] = { 0, 1, 1 }, strides[3] = { 1, stride, stride };

@@ -5,10 +5,10 @@ typedef struct {
   const Cnn3dNetwork *net;
   const Cnn3dSizes *sizes;
   const Cnn3dPlanParams *params;
-  gint *segment;                /* [op] */
+  gint *segment; /* [op] */
   gint n_segments;
-  gboolean *again;              /* [segment]: its convolutions are recomputed */
-  gboolean *cheap;              /* [tensor]: not a convolution's output; kept although it could be recomputed */
+  gboolean *again; /* [segment]: its convolutions are recomputed */
+  gboolean *cheap; /* [tensor]: not a convolution's output; kept although it could be recomputed */
 } Choice;
 
 /* The most passes over a tensor that recomputing a slice of another may take; longer chains of residuals are cut by

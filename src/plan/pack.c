@@ -1,6 +1,6 @@
 /* Where buffers lie. SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE             /* qsort_r() */
+#define _GNU_SOURCE /* qsort_r() */
 #endif
 #include "src/plan/pass.h"
 
@@ -55,7 +55,7 @@ aligned (gsize bytes)
 }
 
 #define NONE G_MAXUINT
-#define BRIEF 8                 /* lifetime, in steps, up to which a buffer is found by its first step */
+#define BRIEF 8 /* lifetime, in steps, up to which a buffer is found by its first step */
 
 typedef struct {
   gsize offset, end;
@@ -65,8 +65,8 @@ typedef struct {
 typedef enum {
   LARGEST_FIRST,
   LONGEST_FIRST,
-  CROWD_FIRST,                  /* alive at the peak step, longest first; then the largest */
-  NEAREST_FIRST,                /* to the peak step */
+  CROWD_FIRST,   /* alive at the peak step, longest first; then the largest */
+  NEAREST_FIRST, /* to the peak step */
   EARLIEST_FIRST,
   LATEST_FIRST,
   N_ORDERS
@@ -75,15 +75,15 @@ typedef enum {
 typedef struct {
   const Cnn3dBuffer *buffers;
   guint n, n_steps;
-  guint crowd;                  /* the peak step */
+  guint crowd; /* the peak step */
   Order by;
-  guint *order;                 /* buffers, in the order of placement */
-  gsize *offset;                /* [buffer] */
+  guint *order;  /* buffers, in the order of placement */
+  gsize *offset; /* [buffer] */
   /* Placed buffers, found by their lifetime. Few live long, however many slices a batch has. */
   guint *lasting, n_lasting;
-  guint *brief;                 /* [step]: the last placed buffer that begins there; NONE: none */
-  guint *before;                /* [buffer]: the previously placed one that begins at the same step */
-  Region *near;                 /* capacity n */
+  guint *brief;  /* [step]: the last placed buffer that begins there; NONE: none */
+  guint *before; /* [buffer]: the previously placed one that begins at the same step */
+  Region *near;  /* capacity n */
 } Packing;
 
 /* Distance in steps from the buffer's lifetime to the peak step. */
@@ -197,8 +197,8 @@ place (Packing *p, gboolean lowest)
   return total;
 }
 
-#define PACK_WORK 100000        /* buffers placed in all tries of one climb */
-#define PACK_GOOD 1.003         /* of the live bytes: not worth another try */
+#define PACK_WORK 100000 /* buffers placed in all tries of one climb */
+#define PACK_GOOD 1.003  /* of the live bytes: not worth another try */
 
 /* Moves the highest buffer to an earlier, random place in the order, or, also at random, one that was in its way. */
 static void
@@ -271,13 +271,18 @@ gsize
 cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n)
 {
   static const Order starts[] = { CROWD_FIRST, LARGEST_FIRST, LONGEST_FIRST };
-  g_autofree guint *order = g_new (guint, n), *lasting = g_new (guint, n), *before = g_new (guint, n);
+  g_autofree guint *order = g_new (guint, n), *lasting = g_new (guint, n),
+                   *before = g_new (guint, n);
   g_autofree gsize *offset = g_new (gsize, n);
   g_autofree Region *near = g_new (Region, n);
   g_autofree guint *brief = NULL;
-  Packing p = {.buffers = buffers,.n = n,.order = order,.offset = offset,.lasting = lasting,.before = before,
-    .near = near
-  };
+  Packing p = { .buffers = buffers,
+    .n = n,
+    .order = order,
+    .offset = offset,
+    .lasting = lasting,
+    .before = before,
+    .near = near };
   gsize good, best = G_MAXSIZE;
   GRand *random;
 
@@ -291,7 +296,7 @@ cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n)
     sort_by (&p, t / 2);
     keep_better (&p, buffers, place (&p, t % 2), &best);
   }
-  random = g_rand_new_with_seed (n);    /* fixed seed: the same numbers for the same buffers */
+  random = g_rand_new_with_seed (n); /* fixed seed: the same numbers for the same buffers */
   for (guint s = 0; s < G_N_ELEMENTS (starts) && best > good; s++) {
     sort_by (&p, starts[s]);
     climb (&p, buffers, PACK_WORK / n, good, random, &best);

@@ -9,20 +9,20 @@ typedef struct {
   const Cnn3dSizes *sizes;
   const Cnn3dPlanParams *params;
   const gboolean *keep;
-  gint *segment;                /* [op] */
-  gboolean *trains;             /* [op]: any of its parameters */
-  gboolean *wanted;             /* [tensor]: its gradient is needed for something trained */
-  gsize *activation;            /* [tensor]: buffer number */
-  guint *filled;                /* [tensor]: clips available */
-  gsize *saved;                 /* [op]: buffer number */
-  gsize *parameters;            /* [op]: buffer number */
-  gsize (*gradient)[2];         /* [tensor]: buffer numbers of the contributions */
+  gint *segment;        /* [op] */
+  gboolean *trains;     /* [op]: any of its parameters */
+  gboolean *wanted;     /* [tensor]: its gradient is needed for something trained */
+  gsize *activation;    /* [tensor]: buffer number */
+  guint *filled;        /* [tensor]: clips available */
+  gsize *saved;         /* [op]: buffer number */
+  gsize *parameters;    /* [op]: buffer number */
+  gsize (*gradient)[2]; /* [tensor]: buffer numbers of the contributions */
 } Planner;
 
 /* A tensor's clips from `first` on, for the step being created. */
 typedef struct {
   gsize buffer, displacement;
-  gboolean temporary;           /* nothing else reads it */
+  gboolean temporary; /* nothing else reads it */
 } Slice;
 
 static const Slice no_slice = { CNN3D_NOWHERE, 0, FALSE };
@@ -108,11 +108,19 @@ use_parameters (Planner *p, gint op)
 static Cnn3dStep
 blank_step (const Planner *p, gint op, Cnn3dPhase phase)
 {
-  return (Cnn3dStep) {.op = op,.phase = phase,.clips = p->sizes->batch,.in = CNN3D_NOWHERE,.residual = CNN3D_NOWHERE,
-    .out = CNN3D_NOWHERE,.saved = CNN3D_NOWHERE,.scratch = CNN3D_NOWHERE,.statistics = CNN3D_NOWHERE,
-    .parameters = CNN3D_NOWHERE,.dout = { CNN3D_NOWHERE, CNN3D_NOWHERE },.din = CNN3D_NOWHERE,
-    .dresidual = CNN3D_NOWHERE
-  };
+  return (Cnn3dStep) { .op = op,
+    .phase = phase,
+    .clips = p->sizes->batch,
+    .in = CNN3D_NOWHERE,
+    .residual = CNN3D_NOWHERE,
+    .out = CNN3D_NOWHERE,
+    .saved = CNN3D_NOWHERE,
+    .scratch = CNN3D_NOWHERE,
+    .statistics = CNN3D_NOWHERE,
+    .parameters = CNN3D_NOWHERE,
+    .dout = { CNN3D_NOWHERE, CNN3D_NOWHERE },
+    .din = CNN3D_NOWHERE,
+    .dresidual = CNN3D_NOWHERE };
 }
 
 static void
@@ -283,7 +291,9 @@ contribute (Planner *p, gint tensor, gsize buffer)
   const gint k = slots[0] == CNN3D_NOWHERE ? 0 : 1;
 
   g_assert (slots[k] == CNN3D_NOWHERE); /* the models use a tensor at most twice */
-  return slots[k] = buffer != CNN3D_NOWHERE ? buffer : new_buffer (p, "gradient", tensor, p->sizes->gradient[tensor]);
+  return slots[k] = buffer != CNN3D_NOWHERE
+      ? buffer
+      : new_buffer (p, "gradient", tensor, p->sizes->gradient[tensor]);
 }
 
 /* Slice by slice if the input must be recomputed. */
@@ -293,7 +303,8 @@ add_backward_weights (Planner *p, gint i)
   const Cnn3dOp *op = &p->net->ops[i];
   const gsize dout_clip = p->sizes->gradient[op->out] / p->sizes->batch;
   const gint segment = p->segment[p->net->tensors[op->in].producer];
-  const guint clips = is_there (p, op->in, p->sizes->batch) ? p->sizes->batch
+  const guint clips = is_there (p, op->in, p->sizes->batch)
+      ? p->sizes->batch
       : MAX (p->sizes->slice[i], unit (p, op->in));
 
   for (guint first = 0; first < p->sizes->batch; first += clips) {
@@ -322,13 +333,15 @@ add_backward_data (Planner *p, gint i)
   const gsize dout = p->gradient[op->out][0];
   const gsize clip_bytes = p->sizes->gradient[op->in] / p->sizes->batch;
   const gboolean adds = p->sizes->adds[i] && p->gradient[op->in][0] != CNN3D_NOWHERE;
-  const gboolean over = p->params->recompute == CNN3D_RECOMPUTE_BLOCK && op->kind == CNN3D_OP_CONV && !adds
-      && p->sizes->slice[i] < p->sizes->batch && p->sizes->gradient[op->in] == p->sizes->gradient[op->out];
+  const gboolean over = p->params->recompute == CNN3D_RECOMPUTE_BLOCK && op->kind == CNN3D_OP_CONV
+      && !adds && p->sizes->slice[i] < p->sizes->batch
+      && p->sizes->gradient[op->in] == p->sizes->gradient[op->out];
   Cnn3dStep s = blank_step (p, i, CNN3D_PHASE_BACKWARD);
 
   s.dout[0] = use (p, dout);
   s.accumulate = adds;
-  s.din = use (p, adds ? p->gradient[op->in][0] : contribute (p, op->in, over ? dout : CNN3D_NOWHERE));
+  s.din =
+      use (p, adds ? p->gradient[op->in][0] : contribute (p, op->in, over ? dout : CNN3D_NOWHERE));
   s.scratch = use_scratch (p, i, s.phase, over ? clip_bytes * p->sizes->slice[i] : 0);
   add_step (p, &s);
 }
@@ -400,7 +413,8 @@ add_pass (Planner *p)
   if (!p->params->training) {
     for (guint i = 0; i < net->n_tensors; i++)
       if (stays (p, i))
-        g_array_index (p->pass->buffers, Cnn3dBuffer, p->activation[i]).last = p->pass->steps->len - 1;
+        g_array_index (p->pass->buffers, Cnn3dBuffer, p->activation[i]).last =
+            p->pass->steps->len - 1;
     return;
   }
   for (guint i = 0; i < net->n_tensors; i++) {
@@ -439,7 +453,8 @@ settle_deferred (Pass *pass)
       continue;
     in = &g_array_index (pass->places, PassPlace, s->in);
     out = &g_array_index (pass->places, PassPlace, s->out);
-    if (in->buffer != out->buffer && g_array_index (pass->buffers, Cnn3dBuffer, in->buffer).last <= i)
+    if (in->buffer != out->buffer
+        && g_array_index (pass->buffers, Cnn3dBuffer, in->buffer).last <= i)
       s->defers = FALSE;
   }
 }
@@ -469,8 +484,8 @@ cnn3d_pass_segments (const Cnn3dNetwork *net)
 }
 
 void
-cnn3d_pass_init (Pass *pass, const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params,
-    const gboolean *keep)
+cnn3d_pass_init (Pass *pass, const Cnn3dNetwork *net, const Cnn3dSizes *sizes,
+    const Cnn3dPlanParams *params, const gboolean *keep)
 {
   Planner p = { pass, net, sizes, params, keep };
 

@@ -11,25 +11,26 @@ typedef struct {
 } PassPlace;
 
 typedef struct {
-  GArray *steps;                /* of Cnn3dStep, whose offsets are indices of `places` */
-  GArray *buffers;              /* of Cnn3dBuffer, without offsets */
-  GArray *places;               /* of PassPlace */
+  GArray *steps;   /* of Cnn3dStep, whose offsets are indices of `places` */
+  GArray *buffers; /* of Cnn3dBuffer, without offsets */
+  GArray *places;  /* of PassPlace */
   guint n_forward;
 } Pass;
 
 /* Builds the pass. keep, [tensor]: kept from its forward step to its last use in the backward pass; activations that
  * are not kept are recomputed. */
-void cnn3d_pass_init (Pass * pass, const Cnn3dNetwork * network, const Cnn3dSizes * sizes,
-    const Cnn3dPlanParams * params, const gboolean * keep);
-void cnn3d_pass_clear (Pass * pass);
+void cnn3d_pass_init (Pass *pass, const Cnn3dNetwork *network, const Cnn3dSizes *sizes,
+    const Cnn3dPlanParams *params, const gboolean *keep);
+void cnn3d_pass_clear (Pass *pass);
 /* The largest number of bytes alive at one step. *scratch (may be NULL): how many of them are scratch. */
-gsize cnn3d_pass_live (const Pass * pass, gsize * scratch);
+gsize cnn3d_pass_live (const Pass *pass, gsize *scratch);
 
 /* The residual block of each op: 0 is the stem, which ends with the first tensor that two ops read; the last is the
  * head. An array of n_ops; free with g_free(). */
-gint *cnn3d_pass_segments (const Cnn3dNetwork * network);
+gint *cnn3d_pass_segments (const Cnn3dNetwork *network);
 
 /* keep.c: the `keep` that params ask for; free with g_free(). */
-gboolean *cnn3d_pass_choose (const Cnn3dNetwork * network, const Cnn3dSizes * sizes, const Cnn3dPlanParams * params);
+gboolean *cnn3d_pass_choose (
+    const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params);
 
 #endif

@@ -71,12 +71,12 @@ add_cost (Cnn3dPlan *plan, const Cnn3dNetwork *net, const Cnn3dSizes *sizes, con
   } else if (op->kind != CNN3D_OP_NORM) {
     bytes = in + out;
   } else if (s->phase == CNN3D_PHASE_FORWARD) {
-    bytes = 2 * in + residual + out;    /* statistics, then normalise */
+    bytes = 2 * in + residual + out; /* statistics, then normalise */
   } else if (s->phase == CNN3D_PHASE_RECOMPUTE) {
     bytes = in + residual + out;
   } else {
-    bytes = 2 * (in + out) + (s->dout[1] != CNN3D_NOWHERE ? out : 0) + (s->dresidual != CNN3D_NOWHERE ? out : 0)
-        + (s->din != CNN3D_NOWHERE ? in : 0);
+    bytes = 2 * (in + out) + (s->dout[1] != CNN3D_NOWHERE ? out : 0)
+        + (s->dresidual != CNN3D_NOWHERE ? out : 0) + (s->din != CNN3D_NOWHERE ? in : 0);
   }
   plan->bytes += s->phase == CNN3D_PHASE_UPDATE ? 0 : bytes * s->clips;
 }

@@ -19,72 +19,76 @@ typedef enum {
   CNN3D_N_PHASES
 } Cnn3dPhase;
 
-#define CNN3D_NOWHERE G_MAXSIZE /* an offset: no such buffer */
-#define CNN3D_ARENA_ALIGNMENT 64        /* bytes; of every buffer */
+#define CNN3D_NOWHERE G_MAXSIZE  /* an offset: no such buffer */
+#define CNN3D_ARENA_ALIGNMENT 64 /* bytes; of every buffer */
 
 /* Bytes that a back end needs for one micro-batch of `batch` clips. Tensors are stored clip after clip. The creator of
  * the struct owns the arrays. */
 typedef struct {
   guint batch;
-  gsize *activation;            /* [tensor], a multiple of batch */
-  gsize *gradient;              /* [tensor], a multiple of batch */
-  gsize *saved;                 /* [op]: kept from forward to backward, in addition to activations */
-  gsize *scratch;               /* [op * CNN3D_N_PHASES + phase]: within one step */
-  gsize *parameters;            /* [op]: gradients of its parameters, f32, in the order of the weights' layout */
-  guint *slice;                 /* [op]: clips processed at once, see cnn3d_plan_slice() */
-  gboolean *adds;               /* [op]: a convolution can add to an existing gradient of its input */
-  gboolean *statistics;         /* [op]: a convolution can compute its output's sums for the batch norm that follows */
+  gsize *activation; /* [tensor], a multiple of batch */
+  gsize *gradient;   /* [tensor], a multiple of batch */
+  gsize *saved;      /* [op]: kept from forward to backward, in addition to activations */
+  gsize *scratch;    /* [op * CNN3D_N_PHASES + phase]: within one step */
+  gsize
+      *parameters; /* [op]: gradients of its parameters, f32, in the order of the weights' layout */
+  guint *slice;    /* [op]: clips processed at once, see cnn3d_plan_slice() */
+  gboolean *adds;  /* [op]: a convolution can add to an existing gradient of its input */
+  gboolean *
+      statistics; /* [op]: a convolution can compute its output's sums for the batch norm that follows */
 } Cnn3dSizes;
 
 /* Allocates the arrays for a network, all 0 except slices, which are whole batches. */
-CNN3D_API void cnn3d_sizes_init (Cnn3dSizes * sizes, const Cnn3dNetwork * network, guint batch);
-CNN3D_API void cnn3d_sizes_clear (Cnn3dSizes * sizes);
+CNN3D_API void cnn3d_sizes_init (Cnn3dSizes *sizes, const Cnn3dNetwork *network, guint batch);
+CNN3D_API void cnn3d_sizes_clear (Cnn3dSizes *sizes);
 
 /* One step and its buffers: bytes from the arena's start. Offsets of tensors are those of clip `first`. */
 typedef struct {
   gint op;
   Cnn3dPhase phase;
-  guint first, clips;           /* multiples of the op's slice; all clips except in recomputation */
-  gsize in, residual, out;      /* activations */
-  gsize saved, scratch;         /* saved: of the whole batch */
-  gsize statistics;             /* a convolution's forward step in training: `saved` of the batch norm that follows */
-  gboolean defers;              /* batch norm: `out` is read only by the next step of a convolution, while `in` is
+  guint first, clips;      /* multiples of the op's slice; all clips except in recomputation */
+  gsize in, residual, out; /* activations */
+  gsize saved, scratch;    /* saved: of the whole batch */
+  gsize
+      statistics; /* a convolution's forward step in training: `saved` of the batch norm that follows */
+  gboolean
+      defers; /* batch norm: `out` is read only by the next step of a convolution, while `in` is
                                  * available */
-  gsize parameters;             /* gradients of the op's parameters; NOWHERE: stored outside the arena */
-  gboolean adds;                /* add to them: an earlier slice wrote them */
+  gsize parameters; /* gradients of the op's parameters; NOWHERE: stored outside the arena */
+  gboolean adds;    /* add to them: an earlier slice wrote them */
   /* Gradient of out, as the sum of up to two buffers; of in; of residual. Batch norm writes `din` over `in` or
    * `dout[0]`; `dresidual` is always dout[0]. A convolution's din may be its dout[0]: it then works slice by slice
    * through one slice of din at the end of its scratch. */
   gsize dout[2], din, dresidual;
-  gboolean accumulate;          /* add to the contents of din */
+  gboolean accumulate; /* add to the contents of din */
 } Cnn3dStep;
 
 typedef struct {
-  const gchar *kind;            /* activation, gradient, saved, scratch, parameters */
-  gint index;                   /* tensor; for the last three: op */
+  const gchar *kind; /* activation, gradient, saved, scratch, parameters */
+  gint index;        /* tensor; for the last three: op */
   gsize bytes, offset;
-  guint first, last;            /* steps, inclusive */
+  guint first, last; /* steps, inclusive */
 } Cnn3dBuffer;
 
 typedef struct {
   Cnn3dStep *steps;
   guint n_steps;
-  guint n_forward;              /* the first n_forward run forward */
+  guint n_forward; /* the first n_forward run forward */
   Cnn3dBuffer *buffers;
   guint n_buffers;
-  gsize arena_bytes;            /* size of the arena */
-  gsize live_bytes;             /* the largest sum alive at one step: a lower bound of the arena */
-  gsize scratch_bytes;          /* of these: scratch */
+  gsize arena_bytes;   /* size of the arena */
+  gsize live_bytes;    /* the largest sum alive at one step: a lower bound of the arena */
+  gsize scratch_bytes; /* of these: scratch */
   /* Cost of a pass, the sum over its steps. */
-  gdouble macs;                 /* multiply-adds of convolutions and the last layer */
-  gdouble bytes;                /* of activations and gradients read and written */
+  gdouble macs;  /* multiply-adds of convolutions and the last layer */
+  gdouble bytes; /* of activations and gradients read and written */
 } Cnn3dPlan;
 
 typedef struct {
-  gboolean training;            /* FALSE: forward only; everything else but `features` is ignored */
-  const gboolean *trained;      /* [parameter]; NULL: all that can be */
+  gboolean training;       /* FALSE: forward only; everything else but `features` is ignored */
+  const gboolean *trained; /* [parameter]; NULL: all that can be */
   Cnn3dRecompute recompute;
-  gboolean updates;             /* each op's parameters are updated as soon as their gradient is available */
+  gboolean updates; /* each op's parameters are updated as soon as their gradient is available */
   /* [tensor], of a forward-only plan: tensors that are complete and available after its last step; NULL: only the
    * logits */
   const gboolean *features;
@@ -97,13 +101,13 @@ typedef struct {
 CNN3D_API guint cnn3d_plan_slice (guint batch, guint most, gsize clip_bytes, gsize limit);
 
 /* Creates a plan, owned by the caller. Cannot fail. */
-CNN3D_API Cnn3dPlan *cnn3d_plan_new (const Cnn3dNetwork * network, const Cnn3dSizes * sizes,
-    const Cnn3dPlanParams * params);
-CNN3D_API void cnn3d_plan_free (Cnn3dPlan ** plan);
+CNN3D_API Cnn3dPlan *cnn3d_plan_new (
+    const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params);
+CNN3D_API void cnn3d_plan_free (Cnn3dPlan **plan);
 
 /* Gives each buffer an offset such that buffers alive at the same step do not overlap; returns the arena's size.
  * Buffers are placed one after another in the tightest or the lowest gap that fits: Pisarchyk and Lee, "Efficient
  * memory management for deep neural net inference", 2020. Several orders are tried, and the best is kept. */
-CNN3D_API gsize cnn3d_plan_pack (Cnn3dBuffer * buffers, guint n_buffers);
+CNN3D_API gsize cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n_buffers);
 
 #endif

@@ -6,7 +6,7 @@ typedef struct {
   const Cnn3dSizes *sizes;
   const Cnn3dRooflineParams *params;
   Cnn3dRoofline *roofline;
-  gdouble *made;                /* [op]: how often it runs */
+  gdouble *made; /* [op]: how often it runs */
 } Counter;
 
 /* --- bytes per clip --- */
@@ -64,19 +64,23 @@ count_product (Counter *c, const Cnn3dStep *s)
   const Cnn3dOp *op = &c->net->ops[s->op];
   const gboolean conv = op->kind == CNN3D_OP_CONV;
   const gdouble reach = conv ? touched (c, op) : 1;
-  const gdouble weights = conv ? c->params->weight_bytes * numbers (c, s->op) : sizeof (gfloat) * numbers (c, s->op);
+  const gdouble weights =
+      conv ? c->params->weight_bytes * numbers (c, s->op) : sizeof (gfloat) * numbers (c, s->op);
   const gdouble sums = sizeof (gfloat) * numbers (c, s->op);
   gdouble bytes;
 
   switch (s->phase) {
     case CNN3D_PHASE_BACKWARD_WEIGHTS:
-      bytes = s->clips * (reach * activation (c, op->in) + gradient (c, op->out)) + (s->adds ? 2 : 1) * sums;
+      bytes = s->clips * (reach * activation (c, op->in) + gradient (c, op->out))
+          + (s->adds ? 2 : 1) * sums;
       /* a first slice that adds to an earlier pass's gradient */
       if (!s->adds)
         bytes += sums * (1 - 1 / c->params->passes);
       break;
     case CNN3D_PHASE_BACKWARD:
-      bytes = s->clips * (gradient (c, op->out) + (s->accumulate ? 2 * reach : 1) * gradient (c, op->in)) + weights;
+      bytes = s->clips
+              * (gradient (c, op->out) + (s->accumulate ? 2 * reach : 1) * gradient (c, op->in))
+          + weights;
       break;
     default:
       bytes = s->clips * (reach * activation (c, op->in) + activation (c, op->out)) + weights;
@@ -111,7 +115,8 @@ count_norm_forward (Counter *c, const Cnn3dStep *s)
   const Cnn3dOp *op = &c->net->ops[s->op];
   const gboolean sums = s->phase == CNN3D_PHASE_FORWARD && c->params->batch_statistics;
   const gboolean falls_out = c->net->ops[c->net->tensors[op->in].producer].kind == CNN3D_OP_CONV;
-  const gboolean vanishes = s->phase == CNN3D_PHASE_FORWARD && c->made[s->op] > 0 && is_read_through (c, op);
+  const gboolean vanishes =
+      s->phase == CNN3D_PHASE_FORWARD && c->made[s->op] > 0 && is_read_through (c, op);
   const gdouble in = activation (c, op->in);
   const gdouble apply = s->clips * (in + activation (c, op->residual) + activation (c, op->out));
   const gdouble saved = s->phase == CNN3D_PHASE_FORWARD ? c->sizes->saved[s->op] : 0;
@@ -134,8 +139,10 @@ count_norm_backward (Counter *c, const Cnn3dStep *s)
   /* second pass over everything, with the sums of all */
   const gboolean again = din && c->params->batch_statistics;
   const gint x = 1 + again, g = 1 + (hands_on || (two && again)) + again;
-  const gdouble bytes = s->clips * (x * activation (c, op->in) + (g + two) * gradient (c, op->out)
-      + din * gradient (c, op->in)) + c->sizes->saved[s->op];
+  const gdouble bytes = s->clips
+          * (x * activation (c, op->in) + (g + two) * gradient (c, op->out)
+              + din * gradient (c, op->in))
+      + c->sizes->saved[s->op];
   Cnn3dRooflineOp *counted = &c->roofline->ops[s->op];
 
   add (c, s, 0, bytes, bytes);
@@ -172,7 +179,7 @@ count_step (Counter *c, const Cnn3dStep *s)
   const Cnn3dOpKind kind = c->net->ops[s->op].kind;
 
   if (s->phase == CNN3D_PHASE_UPDATE)
-    return;                     /* once, wherever it is in the plan */
+    return; /* once, wherever it is in the plan */
   if (kind == CNN3D_OP_CONV || kind == CNN3D_OP_LINEAR)
     count_product (c, s);
   else if (kind == CNN3D_OP_NORM && s->phase == CNN3D_PHASE_BACKWARD)
@@ -196,8 +203,9 @@ count_update (Counter *c, guint i)
         && (!c->params->trained || c->params->trained[k]);
   if (!trains)
     return;
-  counted->bytes[CNN3D_PHASE_UPDATE] = numbers (c, i) * ((3 + 2 * c->params->states) * sizeof (gfloat)
-      + (op->kind == CNN3D_OP_CONV ? c->params->copy_bytes : 0));
+  counted->bytes[CNN3D_PHASE_UPDATE] = numbers (c, i)
+      * ((3 + 2 * c->params->states) * sizeof (gfloat)
+          + (op->kind == CNN3D_OP_CONV ? c->params->copy_bytes : 0));
   counted->fused_bytes[CNN3D_PHASE_UPDATE] = counted->bytes[CNN3D_PHASE_UPDATE];
 }
 
@@ -209,7 +217,9 @@ cnn3d_roofline_new (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const 
 {
   Cnn3dRoofline *roofline = g_new0 (Cnn3dRoofline, 1);
   g_autofree gdouble *made = g_new0 (gdouble, network->n_ops);
-  Counter c = {.net = network,.sizes = sizes,.params = params,.roofline = roofline,.made = made };
+  Counter c = {
+    .net = network, .sizes = sizes, .params = params, .roofline = roofline, .made = made
+  };
 
   roofline->ops = g_new0 (Cnn3dRooflineOp, network->n_ops);
   roofline->n_ops = network->n_ops;
@@ -237,14 +247,16 @@ cnn3d_roofline_free (Cnn3dRoofline **roofline)
 }
 
 gdouble
-cnn3d_roofline_phase_seconds (const Cnn3dRooflineOp *op, Cnn3dPhase phase, const Cnn3dRates *rates, gboolean fused)
+cnn3d_roofline_phase_seconds (
+    const Cnn3dRooflineOp *op, Cnn3dPhase phase, const Cnn3dRates *rates, gboolean fused)
 {
   return MAX (op->flops[phase] / rates->flops_per_second,
       (fused ? op->fused_bytes : op->bytes)[phase] / rates->bytes_per_second);
 }
 
 gdouble
-cnn3d_roofline_op_seconds (const Cnn3dRooflineOp *op, const Cnn3dRates *rates, gboolean fused, gboolean *by_bytes)
+cnn3d_roofline_op_seconds (
+    const Cnn3dRooflineOp *op, const Cnn3dRates *rates, gboolean fused, gboolean *by_bytes)
 {
   gdouble all = 0, moving = 0;
 

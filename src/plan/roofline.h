@@ -10,20 +10,21 @@
 #include "src/plan/plan.h"
 
 typedef struct {
-  guint frame_bytes;            /* of an element of the input frames */
-  guint weight_bytes;           /* of a convolution's weight as it is read */
-  guint copy_bytes;             /* of the copy of such a weight that an update writes beside the master; 0: no copy */
-  guint states;                 /* f32 numbers of optimizer state per trained number */
-  gboolean batch_statistics;    /* batch norm normalises with the batch's own statistics */
-  gdouble passes;               /* of the plan, per optimizer step */
-  const gboolean *trained;      /* [parameter]; NULL: all that can be */
+  guint frame_bytes;  /* of an element of the input frames */
+  guint weight_bytes; /* of a convolution's weight as it is read */
+  guint
+      copy_bytes; /* of the copy of such a weight that an update writes beside the master; 0: no copy */
+  guint states;              /* f32 numbers of optimizer state per trained number */
+  gboolean batch_statistics; /* batch norm normalises with the batch's own statistics */
+  gdouble passes;            /* of the plan, per optimizer step */
+  const gboolean *trained;   /* [parameter]; NULL: all that can be */
 } Cnn3dRooflineParams;
 
 /* How often an activation, or a gradient of one, is read or written outside the convolutions: the maximum over an op's
  * tensors. */
 typedef struct {
   gdouble forward;
-  gdouble backward;             /* including recomputation */
+  gdouble backward; /* including recomputation */
 } Cnn3dMoves;
 
 /* One op in a whole optimizer step.
@@ -41,14 +42,14 @@ typedef struct {
  * nothing is moved forward. Recomputation for backward-weights is counted as unfused: not every GPU has an engine that
  * applies them there. */
 typedef struct {
-  gdouble flops[CNN3D_N_PHASES];        /* two per multiply-add; of convolutions and the last layer */
+  gdouble flops[CNN3D_N_PHASES]; /* two per multiply-add; of convolutions and the last layer */
   gdouble bytes[CNN3D_N_PHASES];
-  gdouble fused_bytes[CNN3D_N_PHASES];  /* differs from bytes for batch norm only */
-  Cnn3dMoves moves, fused_moves;        /* of batch norm; 0 for other ops */
+  gdouble fused_bytes[CNN3D_N_PHASES]; /* differs from bytes for batch norm only */
+  Cnn3dMoves moves, fused_moves;       /* of batch norm; 0 for other ops */
 } Cnn3dRooflineOp;
 
 typedef struct {
-  Cnn3dRooflineOp *ops;         /* [op] */
+  Cnn3dRooflineOp *ops; /* [op] */
   guint n_ops;
   gdouble passes;
 } Cnn3dRoofline;
@@ -59,18 +60,18 @@ typedef struct {
 } Cnn3dRates;
 
 /* Of a training plan made from `sizes`. Owned by the caller. Cannot fail. */
-CNN3D_API Cnn3dRoofline *cnn3d_roofline_new (const Cnn3dNetwork * network, const Cnn3dSizes * sizes,
-    const Cnn3dPlan * plan, const Cnn3dRooflineParams * params);
-CNN3D_API void cnn3d_roofline_free (Cnn3dRoofline ** roofline);
+CNN3D_API Cnn3dRoofline *cnn3d_roofline_new (const Cnn3dNetwork *network, const Cnn3dSizes *sizes,
+    const Cnn3dPlan *plan, const Cnn3dRooflineParams *params);
+CNN3D_API void cnn3d_roofline_free (Cnn3dRoofline **roofline);
 
 /* The roofline of an op's phase, and of all its phases in sequence, in seconds. *by_bytes (may be NULL): whether it is
  * bound by memory traffic. */
-CNN3D_API gdouble cnn3d_roofline_phase_seconds (const Cnn3dRooflineOp * op, Cnn3dPhase phase,
-    const Cnn3dRates * rates, gboolean fused);
-CNN3D_API gdouble cnn3d_roofline_op_seconds (const Cnn3dRooflineOp * op, const Cnn3dRates * rates, gboolean fused,
-    gboolean * by_bytes);
+CNN3D_API gdouble cnn3d_roofline_phase_seconds (
+    const Cnn3dRooflineOp *op, Cnn3dPhase phase, const Cnn3dRates *rates, gboolean fused);
+CNN3D_API gdouble cnn3d_roofline_op_seconds (
+    const Cnn3dRooflineOp *op, const Cnn3dRates *rates, gboolean fused, gboolean *by_bytes);
 
 /* The maximum over all ops. */
-CNN3D_API Cnn3dMoves cnn3d_roofline_moves (const Cnn3dRoofline * roofline, gboolean fused);
+CNN3D_API Cnn3dMoves cnn3d_roofline_moves (const Cnn3dRoofline *roofline, gboolean fused);
 
 #endif

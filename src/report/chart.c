@@ -30,7 +30,8 @@ report_chart_series (ReportChart *chart, const gchar *name, Cnn3dColor color, gb
 {
   GArray *points = g_array_new (FALSE, FALSE, sizeof (gdouble));
 
-  chart->series[chart->n_series++] = (ReportSeries) {.name = name,.color = color,.points = points,.dots = dots };
+  chart->series[chart->n_series++] =
+      (ReportSeries) { .name = name, .color = color, .points = points, .dots = dots };
   return points;
 }
 
@@ -83,7 +84,8 @@ report_thin (const gdouble *points, guint n, guint parts)
   }
   for (guint begin = 0, end; begin < n; begin = end) {
     const gdouble range = points[2 * (gsize) (n - 1)] - points[0];
-    const guint part = range > 0 ? MIN ((points[2 * (gsize) begin] - points[0]) / range * parts, parts - 1) : 0;
+    const guint part =
+        range > 0 ? MIN ((points[2 * (gsize) begin] - points[0]) / range * parts, parts - 1) : 0;
     guint least = begin, largest = begin;
 
     for (end = begin; end < n; end++) {
@@ -110,7 +112,7 @@ report_smooth (const gdouble *points, guint n)
   GArray *out = g_array_sized_new (FALSE, FALSE, sizeof (gdouble), 2 * n);
   const guint reach = MAX (1, n / 100);
   gdouble sum = 0;
-  guint from = 0, to = 0;       /* range of the sum, without `to` */
+  guint from = 0, to = 0; /* range of the sum, without `to` */
 
   for (guint i = 0; i < n; i++) {
     gdouble pair[2];
@@ -129,7 +131,8 @@ report_smooth (const gdouble *points, guint n)
 gdouble
 report_tick (gdouble range, guint wanted)
 {
-  const gdouble rough = range / wanted, power = pow (10, floor (log10 (rough))), first = rough / power;
+  const gdouble rough = range / wanted, power = pow (10, floor (log10 (rough))),
+                first = rough / power;
 
   return power * (first <= 1.4 ? 1 : first <= 3 ? 2 : first <= 7 ? 5 : 10);
 }
@@ -144,15 +147,15 @@ tick_text (gdouble value, gdouble tick)
     return g_strdup_printf ("%.3g", value);
   if (tick >= 1000)
     return g_strdup_printf ("%gk", round (value) / 1000);
-  return g_strdup_printf ("%.*f", MAX (0, (gint) - floor (log10 (tick) + 1e-9)), value);
+  return g_strdup_printf ("%.*f", MAX (0, (gint) -floor (log10 (tick) + 1e-9)), value);
 }
 
 /* --- drawing --- */
 
 typedef struct {
-  gdouble x0, x1, y0, y1;       /* the ranges that are shown */
-  gdouble largest;              /* y that there is */
-  gboolean cut;                 /* it is beyond y1 */
+  gdouble x0, x1, y0, y1; /* the ranges that are shown */
+  gdouble largest;        /* y that there is */
+  gboolean cut;           /* it is beyond y1 */
 } Frame;
 
 static gdouble
@@ -236,27 +239,32 @@ find_frame (const ReportChart *chart, Frame *f)
 static void
 draw_axes (Cnn3dCanvas *canvas, const ReportChart *chart, const Frame *f)
 {
-  const gdouble x_tick = fmax (report_tick (f->x1 - f->x0, 8), 1), y_tick = report_tick (f->y1 - f->y0, 5);
+  const gdouble x_tick = fmax (report_tick (f->x1 - f->x0, 8), 1),
+                y_tick = report_tick (f->y1 - f->y0, 5);
 
   for (gdouble y = ceil (f->y0 / y_tick) * y_tick; y <= f->y1; y += y_tick) {
     g_autofree gchar *text = tick_text (y, y_tick);
 
     cnn3d_canvas_line (canvas, LEFT, at_y (f, y), WIDTH - RIGHT, at_y (f, y), 1, GRID);
-    cnn3d_canvas_text (canvas, LEFT - 7, at_y (f, y) + 4, 11, CNN3D_ANCHOR_END, PALE_INK, 0, 0, text);
+    cnn3d_canvas_text (
+        canvas, LEFT - 7, at_y (f, y) + 4, 11, CNN3D_ANCHOR_END, PALE_INK, 0, 0, text);
   }
   for (gdouble x = ceil (f->x0 / x_tick) * x_tick; x <= f->x1; x += x_tick) {
     g_autofree gchar *text = tick_text (x, x_tick);
 
-    cnn3d_canvas_line (canvas, at_x (f, x), HEIGHT - BOTTOM, at_x (f, x), HEIGHT - BOTTOM + 4, 1, AXIS);
-    cnn3d_canvas_text (canvas, at_x (f, x), HEIGHT - BOTTOM + 17, 11, CNN3D_ANCHOR_MIDDLE, PALE_INK, 0, 0, text);
+    cnn3d_canvas_line (
+        canvas, at_x (f, x), HEIGHT - BOTTOM, at_x (f, x), HEIGHT - BOTTOM + 4, 1, AXIS);
+    cnn3d_canvas_text (
+        canvas, at_x (f, x), HEIGHT - BOTTOM + 17, 11, CNN3D_ANCHOR_MIDDLE, PALE_INK, 0, 0, text);
   }
   cnn3d_canvas_line (canvas, LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM, 1, AXIS);
-  cnn3d_canvas_text (canvas, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 9, 11, CNN3D_ANCHOR_MIDDLE, PALE_INK, 0, 0,
-      chart->x_name);
+  cnn3d_canvas_text (canvas, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 9, 11, CNN3D_ANCHOR_MIDDLE,
+      PALE_INK, 0, 0, chart->x_name);
   if (isfinite (chart->line)) {
-    cnn3d_canvas_line (canvas, LEFT, at_y (f, chart->line), WIDTH - RIGHT, at_y (f, chart->line), 1.5, LEVEL);
-    cnn3d_canvas_text (canvas, WIDTH - RIGHT, at_y (f, chart->line) + 13, 11, CNN3D_ANCHOR_END, LEVEL, 0, 0,
-        chart->line_name);
+    cnn3d_canvas_line (
+        canvas, LEFT, at_y (f, chart->line), WIDTH - RIGHT, at_y (f, chart->line), 1.5, LEVEL);
+    cnn3d_canvas_text (canvas, WIDTH - RIGHT, at_y (f, chart->line) + 13, 11, CNN3D_ANCHOR_END,
+        LEVEL, 0, 0, chart->line_name);
   }
 }
 
@@ -270,10 +278,12 @@ draw_series (Cnn3dCanvas *canvas, const ReportSeries *series, const Frame *f)
     X (points, i) = at_x (f, X (points, i));
     Y (points, i) = fmax (at_y (f, Y (points, i)), at_y (f, f->y1));
   }
-  cnn3d_canvas_polyline (canvas, (const gdouble *) points->data, points->len / 2, 1.7, series->color);
+  cnn3d_canvas_polyline (
+      canvas, (const gdouble *) points->data, points->len / 2, 1.7, series->color);
   if (n == 1 || (series->dots && n <= 60))
     for (guint i = 0; i < points->len / 2; i++) {
-      g_autofree gchar *hint = g_strdup_printf ("%g: %g", X (series->points, i), Y (series->points, i));
+      g_autofree gchar *hint =
+          g_strdup_printf ("%g: %g", X (series->points, i), Y (series->points, i));
 
       cnn3d_canvas_dot (canvas, X (points, i), Y (points, i), 3, series->color);
       cnn3d_canvas_hint (canvas, hint);
@@ -289,7 +299,8 @@ report_chart_draw (const ReportChart *chart)
 
   cnn3d_canvas_text (canvas, 14, 22, 14, CNN3D_ANCHOR_START, INK, 0, 0, chart->title);
   if (report_chart_points (chart) == 0) {
-    cnn3d_canvas_text (canvas, WIDTH / 2, HEIGHT / 2, 13, CNN3D_ANCHOR_MIDDLE, PALE_INK, 0, 0, "the log has none");
+    cnn3d_canvas_text (
+        canvas, WIDTH / 2, HEIGHT / 2, 13, CNN3D_ANCHOR_MIDDLE, PALE_INK, 0, 0, "the log has none");
     return canvas;
   }
   find_frame (chart, &f);

@@ -9,25 +9,26 @@
 #define CHART_MOST_SERIES 4
 
 typedef struct {
-  const gchar *name;            /* NULL: not in the legend */
+  const gchar *name; /* NULL: not in the legend */
   Cnn3dColor color;
-  GArray *points;               /* of gdouble: x, y, x, y, ... with increasing x */
-  gboolean dots;                /* draw a dot at each point */
+  GArray *points; /* of gdouble: x, y, x, y, ... with increasing x */
+  gboolean dots;  /* draw a dot at each point */
 } ReportSeries;
 
 typedef struct {
   const gchar *title, *x_name;
   ReportSeries series[CHART_MOST_SERIES];
   guint n_series;
-  gboolean from_zero;           /* the y axis */
-  gboolean cuts;                /* the few points that are far above all others are beyond the upper edge */
-  gdouble line;                 /* a level that is marked; NAN: none */
+  gboolean from_zero; /* the y axis */
+  gboolean cuts;      /* the few points that are far above all others are beyond the upper edge */
+  gdouble line;       /* a level that is marked; NAN: none */
   const gchar *line_name;
 } ReportChart;
 
 /* Adds a series without points, which the chart owns, and returns its points. report_chart_add (points, x, y) skips
  * values that are not finite. */
-GArray *report_chart_series (ReportChart *chart, const gchar *name, Cnn3dColor color, gboolean dots);
+GArray *report_chart_series (
+    ReportChart *chart, const gchar *name, Cnn3dColor color, gboolean dots);
 void report_chart_add (GArray *points, gdouble x, gdouble y);
 /* Number of points in all series. */
 guint report_chart_points (const ReportChart *chart);

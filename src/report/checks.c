@@ -8,8 +8,8 @@
 #include "src/report/learning.h"
 #include "src/report/page.h"
 
-#define MOST_SHARE 0.9          /* of the budget */
-#define AS_FAST 0.95            /* of the other run */
+#define MOST_SHARE 0.9 /* of the budget */
+#define AS_FAST 0.95   /* of the other run */
 
 /* Fraction of the budget that the step ran under; an earlier start of the run may have had another budget. */
 static gdouble
@@ -46,10 +46,9 @@ check_memory (const ReportLog *log, ReportCheck *check)
 static gboolean
 is_out_of_memory (const ReportNotice *notice)
 {
-  static const gchar *const words[] = { "out of memory", "out-of-memory", "not enough memory", "cannot allocate",
-    "does not fit", "no memory", "out_of_memory", "max-memory allows",
-    "there is only"
-  };
+  static const gchar *const words[] = { "out of memory", "out-of-memory", "not enough memory",
+    "cannot allocate", "does not fit", "no memory", "out_of_memory", "max-memory allows",
+    "there is only" };
   g_autofree gchar *text = g_utf8_strdown (notice->text, -1);
 
   if (notice->warning)
@@ -66,8 +65,8 @@ check_out_of_memory (const ReportLog *log, ReportCheck *check)
   guint errors = 0;
 
   check->what = "no out-of-memory error";
-  check->advice = "cnn3d plan shows what would fit. auto-fit=true splits batches so that they fit, and max-memory "
-      "leaves room for other programs.";
+  check->advice = "cnn3d plan shows what would fit. auto-fit=true splits batches so that they fit, "
+                  "and max-memory leaves room for other programs.";
   for (guint i = 0; i < log->notices->len; i++) {
     const ReportNotice *notice = &g_array_index (log->notices, ReportNotice, i);
 
@@ -82,7 +81,8 @@ check_out_of_memory (const ReportLog *log, ReportCheck *check)
     check->state = CHECK_OK;
     check->finding = g_strdup (errors ? "none among the errors" : "no error in the log");
   } else
-    check->finding = g_strdup ("none in the log, which has no end: the run is still running, or was killed");
+    check->finding =
+        g_strdup ("none in the log, which has no end: the run is still running, or was killed");
 }
 
 static void
@@ -95,10 +95,12 @@ check_speed (const ReportLog *log, const ReportLog *other, ReportCheck *check)
     check->finding = g_strdup ("no other run was given; see --compare");
   else if (isfinite (speed / its)) {
     check->state = speed / its >= AS_FAST ? CHECK_OK : CHECK_NOT_OK;
-    check->finding = g_strdup_printf ("%.2f times as fast: %.4g clips/s against %.4g (medians over the steps; 0.95 "
-        "times counts as equal)", speed / its, speed, its);
+    check->finding = g_strdup_printf ("%.2f times as fast: %.4g clips/s against %.4g (medians over "
+                                      "the steps; 0.95 times counts as equal)",
+        speed / its, speed, its);
   } else
-    check->finding = g_strdup (isfinite (speed) ? "the other run's log has no clips/s" : "the log has no clips/s");
+    check->finding = g_strdup (
+        isfinite (speed) ? "the other run's log has no clips/s" : "the log has no clips/s");
 }
 
 static void
@@ -110,17 +112,16 @@ clear_check (gpointer data)
 GArray *
 report_checks (const ReportLog *log, const ReportLog *other)
 {
-  static void (*const all[]) (const ReportLog *, ReportCheck *) = {
-    check_memory, check_out_of_memory, report_check_falling, report_check_jumps, report_check_length,
-    report_check_overfitting, report_check_norm, report_check_one_class, report_check_predicted, report_check_balance,
-    report_check_skipped
-  };
+  static void (*const all[]) (const ReportLog *, ReportCheck *) = { check_memory,
+    check_out_of_memory, report_check_falling, report_check_jumps, report_check_length,
+    report_check_overfitting, report_check_norm, report_check_one_class, report_check_predicted,
+    report_check_balance, report_check_skipped };
   static const ReportState order[] = { CHECK_NOT_OK, CHECK_OK, CHECK_UNKNOWN };
-  ReportCheck checks[G_N_ELEMENTS (all) + 1] = { {CHECK_UNKNOWN} };
+  ReportCheck checks[G_N_ELEMENTS (all) + 1] = { { CHECK_UNKNOWN } };
   GArray *sorted = g_array_new (FALSE, FALSE, sizeof (ReportCheck));
 
   for (guint i = 0; i < G_N_ELEMENTS (all); i++)
-    all[i] (log, &checks[i]);
+    all[i](log, &checks[i]);
   check_speed (log, other, &checks[G_N_ELEMENTS (all)]);
   g_array_set_clear_func (sorted, clear_check);
   for (guint k = 0; k < G_N_ELEMENTS (order); k++)

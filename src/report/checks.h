@@ -5,13 +5,17 @@
 
 #include "src/report/logreader.h"
 
-typedef enum { CHECK_UNKNOWN, CHECK_OK, CHECK_NOT_OK } ReportState;
+typedef enum {
+  CHECK_UNKNOWN,
+  CHECK_OK,
+  CHECK_NOT_OK
+} ReportState;
 
 typedef struct {
   ReportState state;
   const gchar *what;
-  gchar *finding;               /* what was found, or what is missing */
-  const gchar *advice;          /* of one that is not ok: what it mostly means, and what to do; or NULL */
+  gchar *finding;      /* what was found, or what is missing */
+  const gchar *advice; /* of one that is not ok: what it mostly means, and what to do; or NULL */
 } ReportCheck;
 
 /* Of ReportCheck, what is not ok first, what is not known last; g_array_unref(). `other` may be NULL: no second

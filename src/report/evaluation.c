@@ -11,14 +11,29 @@
 
 #include "src/report/jsontext.h"
 
-#define LARGEST_METRICS (64u << 20)     /* bytes */
+#define LARGEST_METRICS (64u << 20) /* bytes */
 #define MOST_CLASSES 10000
 #define MOST_ROWS (16u << 20)
-#define LONGEST_ROW (4u << 20)  /* bytes */
-#define MOST_MATRIX 1000        /* most classes of a confusion matrix */
+#define LONGEST_ROW (4u << 20) /* bytes */
+#define MOST_MATRIX 1000       /* most classes of a confusion matrix */
 
-enum { PATH, CLIP, LABEL, PREDICTION, FIRST_CLASS };
-enum { PLACE_PATH, PLACE_LABEL, PLACE_START, PLACE_END, PLACE_FPS, PLACE_CLIP, PLACE_PREDICTION, PLACE_FIELDS };
+enum {
+  PATH,
+  CLIP,
+  LABEL,
+  PREDICTION,
+  FIRST_CLASS
+};
+enum {
+  PLACE_PATH,
+  PLACE_LABEL,
+  PLACE_START,
+  PLACE_END,
+  PLACE_FPS,
+  PLACE_CLIP,
+  PLACE_PREDICTION,
+  PLACE_FIELDS
+};
 
 static void
 problem (ReportEvaluation *e, const gchar *path, const gchar *what)
@@ -49,12 +64,12 @@ read_metrics (ReportEvaluation *e, const gchar *path)
 
 typedef struct {
   FILE *file;
-  guint64 line;                 /* of the row's first character */
+  guint64 line; /* of the row's first character */
   guint64 next_line;
-  GString *text;                /* the fields, each NUL-terminated */
-  GArray *fields;               /* of gsize: offset of each field */
-  guint n_classes;              /* of the first line */
-  gboolean torn, too_long;      /* of the row */
+  GString *text;           /* the fields, each NUL-terminated */
+  GArray *fields;          /* of gsize: offset of each field */
+  guint n_classes;         /* of the first line */
+  gboolean torn, too_long; /* of the row */
 } Csv;
 
 static void
@@ -142,8 +157,10 @@ take_row (ReportEvaluation *e, const Csv *csv, GHashTable *numbers)
   guint label, prediction;
 
   if (csv->too_long || csv->fields->len != FIRST_CLASS + csv->n_classes) {
-    bad_row (e, csv, csv->too_long ? "it is too long" : csv->torn ? "its end is missing"
-        : "it has another number of fields than the first line");
+    bad_row (e, csv,
+        csv->too_long   ? "it is too long"
+            : csv->torn ? "its end is missing"
+                        : "it has another number of fields than the first line");
     return;
   }
   label = GPOINTER_TO_UINT (g_hash_table_lookup (numbers, field (csv, LABEL)));
@@ -179,7 +196,8 @@ static gint
 by_confidence (gconstpointer a, gconstpointer b)
 {
   const ReportWrong *x = a, *y = b;
-  const gdouble px = isnan (x->probability) ? -1 : x->probability, py = isnan (y->probability) ? -1 : y->probability;
+  const gdouble px = isnan (x->probability) ? -1 : x->probability,
+                py = isnan (y->probability) ? -1 : y->probability;
   const gint path = strcmp (x->path, y->path);
 
   return px != py ? (px < py) - (px > py) : path ? path : strcmp (x->clip, y->clip);
@@ -196,7 +214,8 @@ read_rows (ReportEvaluation *e, const gchar *path, Csv *csv)
   for (guint i = 0; right && i < G_N_ELEMENTS (head); i++)
     right = strcmp (field (csv, i), head[i]) == 0;
   if (!right) {
-    problem (e, path, "its first line is not \"path,clip,label,prediction,\" and the names of classes");
+    problem (
+        e, path, "its first line is not \"path,clip,label,prediction,\" and the names of classes");
     return;
   }
   e->predictions = TRUE;
@@ -244,7 +263,8 @@ take_place (ReportEvaluation *e, const Csv *csv, GHashTable *clips)
   wrong = g_hash_table_lookup (clips, field (csv, PLACE_CLIP));
   if (!wrong || wrong->place.path || strcmp (wrong->label, field (csv, PLACE_LABEL)) != 0
       || strcmp (wrong->prediction, field (csv, PLACE_PREDICTION)) != 0
-      || !number_field (csv, PLACE_START, 0, &place.start) || !number_field (csv, PLACE_END, INFINITY, &place.end)
+      || !number_field (csv, PLACE_START, 0, &place.start)
+      || !number_field (csv, PLACE_END, INFINITY, &place.end)
       || !number_field (csv, PLACE_FPS, 0, &place.fps))
     return;
   place.path = g_strdup (field (csv, PLACE_PATH));
@@ -255,7 +275,8 @@ take_place (ReportEvaluation *e, const Csv *csv, GHashTable *clips)
 static void
 read_places (ReportEvaluation *e, const gchar *path, Csv *csv)
 {
-  static const gchar *const head[] = { "path", "label", "start", "end", "fps", "clip", "prediction" };
+  static const gchar *const head[] = { "path", "label", "start", "end", "fps", "clip",
+    "prediction" };
   g_autoptr (GHashTable) clips = g_hash_table_new (g_str_hash, g_str_equal);
   gboolean right = next_row (csv) && !csv->too_long && csv->fields->len == G_N_ELEMENTS (head);
 
@@ -275,9 +296,10 @@ read_places (ReportEvaluation *e, const gchar *path, Csv *csv)
 }
 
 static void
-read_csv (ReportEvaluation *e, const gchar *path, void (*read) (ReportEvaluation *, const gchar *, Csv *))
+read_csv (
+    ReportEvaluation *e, const gchar *path, void (*read) (ReportEvaluation *, const gchar *, Csv *))
 {
-  Csv csv = {.file = g_fopen (path, "rb"),.next_line = 1 };
+  Csv csv = { .file = g_fopen (path, "rb"), .next_line = 1 };
 
   if (!csv.file) {
     problem (e, path, g_strerror (errno));
@@ -322,7 +344,9 @@ take_confusion (ReportEvaluation *e)
   names = g_new0 (gchar *, n + 1);
   for (guint i = 0; i < n; i++) {
     JsonNode *one = json_array_get_element (classes, i);
-    const gchar *name = JSON_NODE_HOLDS_OBJECT (one) ? report_json_string (json_node_get_object (one), "name") : NULL;
+    const gchar *name = JSON_NODE_HOLDS_OBJECT (one)
+        ? report_json_string (json_node_get_object (one), "name")
+        : NULL;
 
     names[i] = name ? g_strdup (name) : g_strdup_printf ("%u", i);
   }

@@ -10,24 +10,24 @@
 
 typedef struct {
   gchar *path, *clip, *label, *prediction;
-  gdouble probability;          /* the prediction's, or NAN */
-  gdouble label_probability;    /* or NAN */
-  Cnn3dReportClip place;        /* from wrong.csv; without a path: it does not say */
-  gboolean shown;               /* frames were asked for */
+  gdouble probability;       /* the prediction's, or NAN */
+  gdouble label_probability; /* or NAN */
+  Cnn3dReportClip place;     /* from wrong.csv; without a path: it does not say */
+  gboolean shown;            /* frames were asked for */
 } ReportWrong;
 
 typedef struct {
-  gchar *folder;                /* "." for the run's own */
-  JsonNode *metrics;            /* an object, or NULL */
-  gboolean predictions;         /* predictions.csv was read; the following is from it */
-  ReportMatrix *confusion;      /* from the metrics if there are no predictions; or NULL */
+  gchar *folder;           /* "." for the run's own */
+  JsonNode *metrics;       /* an object, or NULL */
+  gboolean predictions;    /* predictions.csv was read; the following is from it */
+  ReportMatrix *confusion; /* from the metrics if there are no predictions; or NULL */
   guint64 rows, right, unlabelled, bad_rows;
-  gchar *first_bad;             /* where and what, or NULL */
-  GArray *wrong;                /* of ReportWrong, the most confident first */
-  gboolean located;             /* wrong.csv is there, and has some of them */
-  guint shown;                  /* wrong clips whose frames were asked for */
-  gchar *no_frames;             /* why none could be decoded, or NULL */
-  GPtrArray *problems;          /* sentences about what could not be read */
+  gchar *first_bad;    /* where and what, or NULL */
+  GArray *wrong;       /* of ReportWrong, the most confident first */
+  gboolean located;    /* wrong.csv is there, and has some of them */
+  guint shown;         /* wrong clips whose frames were asked for */
+  gchar *no_frames;    /* why none could be decoded, or NULL */
+  GPtrArray *problems; /* sentences about what could not be read */
 } ReportEvaluation;
 
 /* Reads the evaluation in FOLDER, which is shown as `name`. NULL: neither file exists. Read errors are listed in its

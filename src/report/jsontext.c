@@ -7,8 +7,8 @@
 #include "src/json.h"
 
 #define MOST_DEEP 16
-#define MOST_VALUES (2u << 20)  /* a confusion matrix of 1400 classes is less */
-#define LARGEST_COUNT 9007199254740992.       /* 2^53 */
+#define MOST_VALUES (2u << 20)          /* a confusion matrix of 1400 classes is less */
+#define LARGEST_COUNT 9007199254740992. /* 2^53 */
 
 JsonNode *
 report_json_object (const gchar *text, gsize length, GError **error)
@@ -30,7 +30,8 @@ static gdouble
 node_number (JsonNode *node)
 {
   if (!node || !JSON_NODE_HOLDS_VALUE (node)
-      || (json_node_get_value_type (node) != G_TYPE_INT64 && json_node_get_value_type (node) != G_TYPE_DOUBLE))
+      || (json_node_get_value_type (node) != G_TYPE_INT64
+          && json_node_get_value_type (node) != G_TYPE_DOUBLE))
     return NAN;
   return json_node_get_double (node);
 }
@@ -47,7 +48,8 @@ static const gchar *
 node_string (JsonNode *node)
 {
   return node && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING
-      ? json_node_get_string (node) : NULL;
+      ? json_node_get_string (node)
+      : NULL;
 }
 
 gdouble

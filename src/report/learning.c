@@ -8,7 +8,7 @@
 
 #include "src/report/jsontext.h"
 
-#define LEAST_STEPS 10          /* that tell whether the loss falls */
+#define LEAST_STEPS 10 /* that tell whether the loss falls */
 
 /* --- numbers --- */
 
@@ -82,20 +82,23 @@ report_check_falling (const ReportLog *log, ReportCheck *check)
   gdouble first, last;
 
   check->what = "loss falling";
-  check->advice = "Nothing is being learned. Usually lr is too large or too small: try a tenth of it and ten times "
-      "as much. Check also that labels match their clips, and that the run is long enough.";
+  check->advice =
+      "Nothing is being learned. Usually lr is too large or too small: try a tenth of it and ten "
+      "times as much. Check also that labels match their clips, and that the run is long enough.";
   if (losses->len < LEAST_STEPS) {
-    check->finding = g_strdup_printf ("it takes %d steps with a loss; there are %u", LEAST_STEPS, losses->len);
+    check->finding =
+        g_strdup_printf ("it takes %d steps with a loss; there are %u", LEAST_STEPS, losses->len);
     return;
   }
   first = mean (NUMBERS (losses), tenth);
   last = mean (NUMBERS (losses) + losses->len - tenth, tenth);
   check->state = last < first ? CHECK_OK : CHECK_NOT_OK;
-  check->finding = g_strdup_printf ("mean over the last tenth of the steps %.4g, over the first %.4g", last, first);
+  check->finding = g_strdup_printf (
+      "mean over the last tenth of the steps %.4g, over the first %.4g", last, first);
 }
 
-#define JUMP_BEFORE 20          /* points whose median it was */
-#define JUMP_AFTER 10           /* points whose median it is then: a single batch that is hard is no jump */
+#define JUMP_BEFORE 20 /* points whose median it was */
+#define JUMP_AFTER 10  /* points whose median it is then: a single batch that is hard is no jump */
 #define JUMP_RATIO 2
 #define MOST_POINTS 20000
 
@@ -140,7 +143,8 @@ report_check_jumps (const ReportLog *log, ReportCheck *check)
   gdouble before, after;
 
   check->what = "loss without jumps";
-  check->advice = "The learning rate is too large: lower lr, add warmup-epochs, or set gradient-clip-val.";
+  check->advice =
+      "The learning rate is too large: lower lr, add warmup-epochs, or set gradient-clip-val.";
   if (log->failed && strstr (log->failed, "NaN")) {
     check->state = CHECK_NOT_OK;
     check->finding = g_strdup (log->failed);
@@ -148,18 +152,21 @@ report_check_jumps (const ReportLog *log, ReportCheck *check)
   }
   if (!isfinite (worse) || log->steps->len < JUMP_BEFORE + JUMP_AFTER) {
     check->finding = isfinite (worse) ? g_strdup_printf ("it takes %d steps; there are %u",
-        JUMP_BEFORE + JUMP_AFTER, log->steps->len) : g_strdup ("the log has no classes");
+                                            JUMP_BEFORE + JUMP_AFTER, log->steps->len)
+                                      : g_strdup ("the log has no classes");
     return;
   }
   step = find_jump (log, worse, &before, &after);
   check->state = step ? CHECK_NOT_OK : CHECK_OK;
-  check->finding = step ? g_strdup_printf ("at about step %.0f it rose from %.4g to %.4g and stayed there, at a "
-      "learning rate of %.3g; guessing would give %.4g", step->step, before, after, step->lr, worse)
+  check->finding = step
+      ? g_strdup_printf ("at about step %.0f it rose from %.4g to %.4g and stayed there, at a "
+                         "learning rate of %.3g; guessing would give %.4g",
+            step->step, before, after, step->lr, worse)
       : g_strdup ("none");
 }
 
-#define LEAST_EPOCHS 4          /* that tell whether a run was long enough */
-#define STILL_FALLS 0.9         /* from quarter to quarter */
+#define LEAST_EPOCHS 4  /* that tell whether a run was long enough */
+#define STILL_FALLS 0.9 /* from quarter to quarter */
 
 static gboolean
 best_is_late (const ReportLog *log, gdouble from)
@@ -187,8 +194,8 @@ report_check_length (const ReportLog *log, ReportCheck *check)
   guint quarter;
 
   check->what = "trained for long enough";
-  check->advice = "The run was too short: raise epochs. With the same checkpoint-dir, training resumes where it "
-      "ended.";
+  check->advice = "The run was too short: raise epochs. With the same checkpoint-dir, training "
+                  "resumes where it ended.";
   for (guint i = 0; i < log->epochs->len; i++) {
     const gdouble loss = g_array_index (log->epochs, ReportEpoch, i).loss;
 
@@ -199,9 +206,11 @@ report_check_length (const ReportLog *log, ReportCheck *check)
     rate = g_array_index (log->steps, ReportStep, i).lr;
     most = fmax (most, rate);
   }
-  if (losses->len < LEAST_EPOCHS || !isfinite (guess) || g_strcmp0 (log->finished, "patience") == 0) {
-    check->finding = losses->len < LEAST_EPOCHS ? g_strdup_printf ("it takes %d epochs; there are %u", LEAST_EPOCHS,
-        losses->len) : g_strdup (isfinite (guess) ? "patience ended it" : "the log has no classes");
+  if (losses->len < LEAST_EPOCHS || !isfinite (guess)
+      || g_strcmp0 (log->finished, "patience") == 0) {
+    check->finding = losses->len < LEAST_EPOCHS
+        ? g_strdup_printf ("it takes %d epochs; there are %u", LEAST_EPOCHS, losses->len)
+        : g_strdup (isfinite (guess) ? "patience ended it" : "the log has no classes");
     check->state = losses->len >= LEAST_EPOCHS && isfinite (guess) ? CHECK_OK : CHECK_UNKNOWN;
     return;
   }
@@ -214,9 +223,12 @@ report_check_length (const ReportLog *log, ReportCheck *check)
   before = mean (NUMBERS (losses) + losses->len - 2 * quarter, quarter);
   from = g_array_index (log->epochs, ReportEpoch, log->epochs->len - quarter).epoch;
   check->state = last > guess / 2 && last < STILL_FALLS * before && !(rate < most / 10)
-      && (log->validations->len == 0 || best_is_late (log, from)) ? CHECK_NOT_OK : CHECK_OK;
-  check->finding = g_strdup_printf ("training loss %.4g over the last quarter of the epochs, %.4g over the one before; "
-      "guessing would give %.4g", last, before, guess);
+          && (log->validations->len == 0 || best_is_late (log, from))
+      ? CHECK_NOT_OK
+      : CHECK_OK;
+  check->finding = g_strdup_printf ("training loss %.4g over the last quarter of the epochs, %.4g "
+                                    "over the one before; guessing would give %.4g",
+      last, before, guess);
 }
 
 /* --- training beside validation --- */
@@ -250,10 +262,10 @@ find_pairs (const ReportLog *log)
 }
 
 #define LEAST_PAIRS 6
-#define WINDOW 3                /* epochs whose mean counts */
-#define RISE 1.15               /* of the validation loss */
+#define WINDOW 3  /* epochs whose mean counts */
+#define RISE 1.15 /* of the validation loss */
 #define LEAST_RISE 0.02
-#define FALL 0.9                /* of the training loss meanwhile */
+#define FALL 0.9 /* of the training loss meanwhile */
 
 static Pair
 window (const GArray *pairs, guint from)
@@ -276,12 +288,14 @@ report_check_overfitting (const ReportLog *log, ReportCheck *check)
   Pair then, now;
 
   check->what = "no overfitting";
-  check->advice = "The network memorises the training clips. More clips help most, or more varied ones through "
-      "clipaugment; then dropout, weight-decay, label-smoothing or pretrained weights. monitor=val-loss keeps the best "
-      "weights, and patience stops in time.";
+  check->advice =
+      "The network memorises the training clips. More clips help most, or more varied ones through "
+      "clipaugment; then dropout, weight-decay, label-smoothing or pretrained weights. "
+      "monitor=val-loss keeps the best weights, and patience stops in time.";
   if (pairs->len < LEAST_PAIRS) {
-    check->finding = g_strdup_printf ("it takes %d epochs with a training and a validation loss; there are %u",
-        LEAST_PAIRS, pairs->len);
+    check->finding =
+        g_strdup_printf ("it takes %d epochs with a training and a validation loss; there are %u",
+            LEAST_PAIRS, pairs->len);
     return;
   }
   from = pairs->len - WINDOW;
@@ -295,20 +309,23 @@ report_check_overfitting (const ReportLog *log, ReportCheck *check)
     if (g_array_index (pairs, Pair, i).validation < lowest->validation)
       lowest = &g_array_index (pairs, Pair, i);
   check->state = from >= best + WINDOW && now.validation > RISE * then.validation
-      && now.validation > then.validation + LEAST_RISE && now.training < FALL * then.training
-      ? CHECK_NOT_OK : CHECK_OK;
+          && now.validation > then.validation + LEAST_RISE && now.training < FALL * then.training
+      ? CHECK_NOT_OK
+      : CHECK_OK;
   if (check->state == CHECK_NOT_OK)
-    check->finding = g_strdup_printf ("since epoch %.0f validation loss has risen from %.4g to %.4g, while training "
-        "loss fell from %.4g to %.4g (means over %d epochs)", lowest->epoch + 1, then.validation, now.validation,
-        then.training, now.training, WINDOW);
+    check->finding = g_strdup_printf (
+        "since epoch %.0f validation loss has risen from %.4g to %.4g, while training loss fell "
+        "from %.4g to %.4g (means over %d epochs)",
+        lowest->epoch + 1, then.validation, now.validation, then.training, now.training, WINDOW);
   else
-    check->finding = g_strdup_printf ("validation loss %.4g at its lowest, %.4g at the end (means over %d epochs)",
+    check->finding = g_strdup_printf (
+        "validation loss %.4g at its lowest, %.4g at the end (means over %d epochs)",
         then.validation, now.validation, WINDOW);
 }
 
 #define FAR_FROM_TRAINING 2
 #define WORSE_THAN_GUESSING 1.2
-#define SMALL_BATCH 8           /* clips */
+#define SMALL_BATCH 8 /* clips */
 #define EARLY_STEPS 300
 
 /* Where training is better than guessing, and validation, which normalises by running figures, much worse. */
@@ -322,27 +339,31 @@ report_check_norm (const ReportLog *log, ReportCheck *check)
   gboolean far;
 
   check->what = "batch norm settled";
-  check->advice = "Validation normalises with the running statistics of batch norm, which settle only after some "
-      "hundred steps, and poorly with small batches. Train longer, use a larger batch-size without splitting it into "
-      "micro-batches, or start from pretrained weights with freeze=batch-norm.";
+  check->advice = "Validation normalises with the running statistics of batch norm, which settle "
+                  "only after some hundred steps, and poorly with small batches. Train longer, use "
+                  "a larger batch-size without splitting it into micro-batches, or start from "
+                  "pretrained weights with freeze=batch-norm.";
   if (pairs->len == 0 || !isfinite (guess)) {
-    check->finding = g_strdup (isfinite (guess) ? "no epoch has a training and a validation loss" :
-        "the log has no classes");
+    check->finding = g_strdup (isfinite (guess) ? "no epoch has a training and a validation loss"
+                                                : "the log has no classes");
     return;
   }
   for (guint i = 0; i < pairs->len; i++)
     lowest = fmin (lowest, g_array_index (pairs, Pair, i).validation);
   last = &g_array_index (pairs, Pair, pairs->len - 1);
-  far = last->validation > FAR_FROM_TRAINING * last->training && last->validation > WORSE_THAN_GUESSING * guess
+  far = last->validation > FAR_FROM_TRAINING * last->training
+      && last->validation > WORSE_THAN_GUESSING * guess
       && last->training < WORSE_THAN_GUESSING * guess;
   /* what was once better than guessing had settled, and is another matter */
   check->state = far && lowest > guess && (last->step <= EARLY_STEPS || micro <= SMALL_BATCH)
-      ? CHECK_NOT_OK : CHECK_OK;
-  check->finding = g_strdup_printf ("loss %.4g in validation and %.4g in training in epoch %.0f, after %.0f steps",
+      ? CHECK_NOT_OK
+      : CHECK_OK;
+  check->finding = g_strdup_printf (
+      "loss %.4g in validation and %.4g in training in epoch %.0f, after %.0f steps",
       last->validation, last->training, last->epoch + 1, last->step);
   if (check->state == CHECK_NOT_OK && isfinite (micro)) {
-    gchar *more = g_strdup_printf ("%s, with micro-batches of %.0f; guessing would give %.4g", check->finding, micro,
-        guess);
+    gchar *more = g_strdup_printf (
+        "%s, with micro-batches of %.0f; guessing would give %.4g", check->finding, micro, guess);
 
     g_free (check->finding);
     check->finding = more;
@@ -351,8 +372,8 @@ report_check_norm (const ReportLog *log, ReportCheck *check)
 
 /* --- classes --- */
 
-#define LEAST_CLIPS 8           /* of a validation */
-#define LEAST_OF_CLASS 5        /* clips of a class that should be predicted at times */
+#define LEAST_CLIPS 8    /* of a validation */
+#define LEAST_OF_CLASS 5 /* clips of a class that should be predicted at times */
 #define MOST_NAMED 5
 
 /* The clips of a label, or, of a prediction, those taken for it. */
@@ -383,28 +404,34 @@ count_predicted (const ReportMatrix *m, guint *last)
 void
 report_check_one_class (const ReportLog *log, ReportCheck *check)
 {
-  const ReportMatrix *m = log->validations->len ? g_array_index (log->validations, ReportValidation,
-      log->validations->len - 1).confusion : NULL;
+  const ReportMatrix *m = log->validations->len
+      ? g_array_index (log->validations, ReportValidation, log->validations->len - 1).confusion
+      : NULL;
   guint labelled = 0, predicted, last = 0;
   guint64 clips = 0;
 
   check->what = "more than one class predicted";
-  check->advice = "The network does not tell the classes apart yet, or always answers with the most frequent one. "
-      "Train longer or lower lr; if the classes differ in size, set class-weights=balanced or sampling=balanced.";
+  check->advice = "The network does not tell the classes apart yet, or always answers with the "
+                  "most frequent one. Train longer or lower lr; if the classes differ in size, set "
+                  "class-weights=balanced or sampling=balanced.";
   for (guint i = 0; m && i < m->n; i++) {
     clips += clips_of (m, i, FALSE);
     labelled += clips_of (m, i, FALSE) > 0;
   }
   if (!m || labelled < 2 || clips < LEAST_CLIPS) {
-    check->finding = m ? g_strdup_printf ("it takes a validation with %d clips of two classes; the last one has %"
-        G_GUINT64_FORMAT " of %u", LEAST_CLIPS, clips, labelled) : g_strdup ("no validation with a confusion matrix");
+    check->finding = m ? g_strdup_printf ("it takes a validation with %d clips of two classes; the "
+                                          "last one has %" G_GUINT64_FORMAT " of %u",
+                             LEAST_CLIPS, clips, labelled)
+                       : g_strdup ("no validation with a confusion matrix");
     return;
   }
   predicted = count_predicted (m, &last);
   check->state = predicted > 1 ? CHECK_OK : CHECK_NOT_OK;
-  check->finding = predicted > 1 ? g_strdup_printf ("%u of %u classes in the last validation", predicted, m->n)
-      : g_strdup_printf ("in the last validation all %" G_GUINT64_FORMAT " clips were predicted as %s", clips,
-      m->classes[last]);
+  check->finding = predicted > 1
+      ? g_strdup_printf ("%u of %u classes in the last validation", predicted, m->n)
+      : g_strdup_printf ("in the last validation all %" G_GUINT64_FORMAT
+                         " clips were predicted as %s",
+            clips, m->classes[last]);
 }
 
 /* The last validations' matrices of the same classes, the last first; FALSE: there are not as many. */
@@ -412,8 +439,10 @@ static gboolean
 last_matrices (const ReportLog *log, const ReportMatrix *matrices[REPORT_LAST_MATRICES])
 {
   for (guint i = 0; i < REPORT_LAST_MATRICES; i++) {
-    matrices[i] = log->validations->len > i ? g_array_index (log->validations, ReportValidation,
-        log->validations->len - 1 - i).confusion : NULL;
+    matrices[i] = log->validations->len > i
+        ? g_array_index (log->validations, ReportValidation, log->validations->len - 1 - i)
+              .confusion
+        : NULL;
     if (!matrices[i] || matrices[i]->n != matrices[0]->n)
       return FALSE;
   }
@@ -429,10 +458,12 @@ report_check_predicted (const ReportLog *log, ReportCheck *check)
   guint never = 0, last, of = 0;
 
   check->what = "each class predicted";
-  check->advice = "The network does not recognise these classes. Check what they are confused with, and whether "
-      "their labels are right. More clips of them help; so do class-weights=balanced or sampling=balanced.";
+  check->advice = "The network does not recognise these classes. Check what they are confused "
+                  "with, and whether their labels are right. More clips of them help; so do "
+                  "class-weights=balanced or sampling=balanced.";
   if (!last_matrices (log, m)) {
-    check->finding = g_strdup_printf ("it takes %d validations with a confusion matrix", REPORT_LAST_MATRICES);
+    check->finding =
+        g_strdup_printf ("it takes %d validations with a confusion matrix", REPORT_LAST_MATRICES);
     return;
   }
   for (guint i = 0; i < m[0]->n; i++) {
@@ -447,20 +478,22 @@ report_check_predicted (const ReportLog *log, ReportCheck *check)
       g_string_append_printf (names, "%s%s", names->len ? ", " : "", m[0]->classes[i]);
   }
   if (of == 0 || count_predicted (m[0], &last) < 2) {
-    check->finding = of == 0 ? g_strdup_printf ("no class has %d clips in validation", LEAST_OF_CLASS)
+    check->finding = of == 0
+        ? g_strdup_printf ("no class has %d clips in validation", LEAST_OF_CLASS)
         : g_strdup ("only one class is predicted");
     return;
   }
   if (never > MOST_NAMED)
     g_string_append_printf (names, " and %u more", never - MOST_NAMED);
   check->state = never ? CHECK_NOT_OK : CHECK_OK;
-  check->finding = never ? g_strdup_printf ("%u of %u classes are never predicted in the last %d validations: %s", never,
-      of, REPORT_LAST_MATRICES, names->str)
+  check->finding = never
+      ? g_strdup_printf ("%u of %u classes are never predicted in the last %d validations: %s",
+            never, of, REPORT_LAST_MATRICES, names->str)
       : g_strdup_printf ("all %u classes with %d clips or more", of, LEAST_OF_CLASS);
 }
 
-#define UNEVEN 5                /* times as many clips */
-#define VERY_UNEVEN 10          /* where no validation tells what comes of it */
+#define UNEVEN 5       /* times as many clips */
+#define VERY_UNEVEN 10 /* where no validation tells what comes of it */
 #define WORSE_RECALL 0.2
 
 /* The mean of a group's recalls: of classes with so many clips in training; NAN where it has none. */
@@ -508,8 +541,8 @@ report_check_balance (const ReportLog *log, ReportCheck *check)
   gdouble rare = NAN, frequent = NAN;
 
   check->what = "classes balanced, or weighted";
-  check->advice = "Rare classes are learned late, and frequent ones are preferred. Set class-weights=balanced in "
-      "cnn3dtrain, or sampling=balanced in clipsrc.";
+  check->advice = "Rare classes are learned late, and frequent ones are preferred. Set "
+                  "class-weights=balanced in cnn3dtrain, or sampling=balanced in clipsrc.";
   if (!clips) {
     check->finding = g_strdup ("the log has no counts of training clips");
     return;
@@ -537,19 +570,21 @@ report_check_balance (const ReportLog *log, ReportCheck *check)
       frequent = mean_recall (m, clips, clips[large] / UNEVEN + 1, INFINITY);
     }
     if (isfinite (rare) && isfinite (frequent) ? rare < frequent - WORSE_RECALL
-        : clips[large] >= VERY_UNEVEN * clips[small])
+                                               : clips[large] >= VERY_UNEVEN * clips[small])
       check->state = CHECK_NOT_OK;
   }
-  check->finding = isfinite (rare) && isfinite (frequent) ? g_strdup_printf ("%.0f training clips of %s, %.0f of %s; "
-      "recall in validation %.1f %% over rare classes, %.1f %% over the others", clips[large], log->classes[large],
-      clips[small], log->classes[small], 100 * rare, 100 * frequent)
-      : g_strdup_printf ("%.0f training clips of %s, %.0f of %s", clips[large], log->classes[large], clips[small],
-      log->classes[small]);
+  check->finding = isfinite (rare) && isfinite (frequent)
+      ? g_strdup_printf ("%.0f training clips of %s, %.0f of %s; recall in validation %.1f %% over "
+                         "rare classes, %.1f %% over the others",
+            clips[large], log->classes[large], clips[small], log->classes[small], 100 * rare,
+            100 * frequent)
+      : g_strdup_printf ("%.0f training clips of %s, %.0f of %s", clips[large], log->classes[large],
+            clips[small], log->classes[small]);
 }
 
 /* --- clips --- */
 
-#define MOST_SKIPPED 0.05       /* of the clips */
+#define MOST_SKIPPED 0.05 /* of the clips */
 #define LEAST_SKIPPED 3
 
 void
@@ -559,8 +594,9 @@ report_check_skipped (const ReportLog *log, ReportCheck *check)
   gdouble clips = 0;
 
   check->what = "few clips skipped";
-  check->advice = "Nothing is learned from these clips. The reasons are below, under Skipped clips: repair or remove "
-      "the files, or install the missing decoders. on-error=stop ends a run at the first.";
+  check->advice =
+      "Nothing is learned from these clips. The reasons are below, under Skipped clips: repair or "
+      "remove the files, or install the missing decoders. on-error=stop ends a run at the first.";
   for (guint i = 0; i < log->skips->len; i++)
     times += g_array_index (log->skips, ReportSkip, i).times;
   for (guint i = 0; i < log->epochs->len; i++)
@@ -571,7 +607,10 @@ report_check_skipped (const ReportLog *log, ReportCheck *check)
     check->finding = g_strdup ("no epoch has ended");
     return;
   }
-  check->state = times >= LEAST_SKIPPED && times > MOST_SKIPPED * (times + clips) ? CHECK_NOT_OK : CHECK_OK;
-  check->finding = times ? g_strdup_printf ("%u %s, %.1f %% of the clips of all epochs", log->skips->len,
-      log->skips->len == 1 ? "file" : "files", 100 * times / (times + clips)) : g_strdup ("none");
+  check->state =
+      times >= LEAST_SKIPPED && times > MOST_SKIPPED * (times + clips) ? CHECK_NOT_OK : CHECK_OK;
+  check->finding = times
+      ? g_strdup_printf ("%u %s, %.1f %% of the clips of all epochs", log->skips->len,
+            log->skips->len == 1 ? "file" : "files", 100 * times / (times + clips))
+      : g_strdup ("none");
 }

@@ -12,15 +12,15 @@
 #include "src/report/jsontext.h"
 
 #define MOST_LINES (8u << 20)
-#define LONGEST_LINE (32u << 20)        /* a confusion matrix of 1000 classes is smaller */
+#define LONGEST_LINE (32u << 20) /* a confusion matrix of 1000 classes is smaller */
 #define MOST_CLASSES 10000
 #define MOST_SKIPS 100000
 #define MOST_NOTICES 1000
 
 typedef struct {
   ReportLog *log;
-  gdouble session_start;        /* NAN: none */
-  GHashTable *skipped;          /* "path
+  gdouble session_start; /* NAN: none */
+  GHashTable *skipped;   /* "path
                                  * reason" -> 1 + index in skips */
 } Reader;
 
@@ -62,9 +62,10 @@ on_run (Reader *r, JsonNode *record, gdouble time)
 
 /* A run that resumes from a checkpoint, or starts over, repeats steps: drops what was logged about them before. again:
  * whether an item is repeated. */
-#define FORGET(array, Type, item, again) \
-  for (const Type *item; (array)->len > 0 && (item = &g_array_index ((array), Type, (array)->len - 1), (again));) \
-    g_array_set_size ((array), (array)->len - 1)
+#define FORGET(array, Type, item, again)                                                       \
+  for (const Type *item;                                                                       \
+      (array)->len > 0 && (item = &g_array_index ((array), Type, (array)->len - 1), (again));) \
+  g_array_set_size ((array), (array)->len - 1)
 
 static void
 on_step (ReportLog *log, JsonObject *o)
@@ -85,10 +86,12 @@ on_step (ReportLog *log, JsonObject *o)
   if (!isfinite (step.step))
     return;
   /* a skipped step has the number of the step before it, which is kept, as are the other records with that number */
-  FORGET (log->steps, ReportStep, s, s->step > step.step || (s->step == step.step
-          && (!skipped || s->steps_skipped >= step.steps_skipped)));
+  FORGET (log->steps, ReportStep, s,
+      s->step > step.step
+          || (s->step == step.step && (!skipped || s->steps_skipped >= step.steps_skipped)));
   FORGET (log->epochs, ReportEpoch, e, skipped ? e->step > step.step : e->step >= step.step);
-  FORGET (log->validations, ReportValidation, v, skipped ? v->step > step.step : v->step >= step.step);
+  FORGET (
+      log->validations, ReportValidation, v, skipped ? v->step > step.step : v->step >= step.step);
   g_array_append_val (log->steps, step);
   if (isfinite (step.steps_skipped))
     log->steps_skipped = step.steps_skipped;
@@ -131,7 +134,8 @@ on_validation (ReportLog *log, JsonObject *o)
   if (!isfinite (validation.step) || !isfinite (validation.epoch))
     return;
   validation.confusion = report_matrix_read (o, "confusion", log->classes);
-  FORGET (log->validations, ReportValidation, v, v->epoch >= validation.epoch || v->step > validation.step);
+  FORGET (log->validations, ReportValidation, v,
+      v->epoch >= validation.epoch || v->step > validation.step);
   g_array_append_val (log->validations, validation);
   /* the best is shown, and the last ones are compared: memory is not for all */
   best = report_log_validation (log);
@@ -153,9 +157,9 @@ on_skipped (Reader *r, JsonObject *o)
   if (found)
     g_array_index (r->log->skips, ReportSkip, found - 1).times++;
   else if (r->log->skips->len < MOST_SKIPS) {
-    const ReportSkip skip = {.path = g_strdup (path ? path : "(no path in the log)"),
-      .reason = g_strdup (reason ? reason : "(no reason in the log)"),.times = 1
-    };
+    const ReportSkip skip = { .path = g_strdup (path ? path : "(no path in the log)"),
+      .reason = g_strdup (reason ? reason : "(no reason in the log)"),
+      .times = 1 };
 
     g_array_append_val (r->log->skips, skip);
     g_hash_table_insert (r->skipped, g_steal_pointer (&key), GUINT_TO_POINTER (r->log->skips->len));
@@ -167,8 +171,8 @@ static void
 on_notice (ReportLog *log, JsonObject *o, gboolean warning, gdouble time)
 {
   const gchar *text = report_json_string (o, "message");
-  const ReportNotice notice = {.warning = warning,.text = g_strdup (text ? text : "(no message in the log)"),
-    .time = time
+  const ReportNotice notice = {
+    .warning = warning, .text = g_strdup (text ? text : "(no message in the log)"), .time = time
   };
 
   if (!warning) {
@@ -188,7 +192,8 @@ on_record (Reader *r, JsonNode *record)
 {
   ReportLog *log = r->log;
   JsonObject *o = json_node_get_object (record);
-  const gchar *event = report_json_string (o, "event"), *path = report_json_string (o, "path"), *reason;
+  const gchar *event = report_json_string (o, "event"), *path = report_json_string (o, "path"),
+              *reason;
   const gdouble time = record_time (o);
 
   if (g_strcmp0 (event, "run") == 0)
@@ -288,12 +293,12 @@ report_log_read (const gchar *path, GError **error)
   FILE *file = g_fopen (path, "rb");
   GString *line;
   ReportLog *log;
-  Reader r = {.session_start = NAN };
+  Reader r = { .session_start = NAN };
 
   if (!file) {
     if (errno != ENOENT)
-      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot read %s: %s", shown,
-          g_strerror (errno));
+      g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot read %s: %s",
+          shown, g_strerror (errno));
     return NULL;
   }
   log = g_new0 (ReportLog, 1);
@@ -321,7 +326,8 @@ report_log_read (const gchar *path, GError **error)
   g_string_free (line, TRUE);
   g_hash_table_unref (r.skipped);
   if (ferror (file)) {
-    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot read %s: %s", shown, g_strerror (errno));
+    g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot read %s: %s", shown,
+        g_strerror (errno));
     g_clear_pointer (&log, report_log_free);
   }
   fclose (file);
@@ -382,8 +388,10 @@ report_log_speed (const ReportLog *log)
       g_array_append_val (speeds, speed);
   }
   g_array_sort (speeds, by_number);
-  return speeds->len ? (g_array_index (speeds, gdouble, (speeds->len - 1) / 2) + g_array_index (speeds, gdouble,
-          speeds->len / 2)) / 2 : NAN;
+  return speeds->len ? (g_array_index (speeds, gdouble, (speeds->len - 1) / 2)
+                           + g_array_index (speeds, gdouble, speeds->len / 2))
+          / 2
+                     : NAN;
 }
 
 gdouble

@@ -19,7 +19,8 @@ typedef struct {
 typedef struct {
   gdouble epoch, step, loss, accuracy, recall, f1, clips;
   gboolean best;
-  ReportMatrix *confusion;      /* of the classes that its run had, of the validation that is shown and of the last
+  ReportMatrix *
+      confusion; /* of the classes that its run had, of the validation that is shown and of the last
                                  * ones; or NULL */
 } ReportValidation;
 
@@ -31,28 +32,29 @@ typedef struct {
 } ReportSkip;
 
 typedef struct {
-  gboolean warning;             /* FALSE: an error */
+  gboolean warning; /* FALSE: an error */
   gchar *text;
   gdouble time;
 } ReportNotice;
 
 typedef struct {
   gchar *path;
-  JsonNode *run;                /* the last "run" record; NULL: none */
-  gchar **classes;              /* class names, or NULL */
+  JsonNode *run;   /* the last "run" record; NULL: none */
+  gchar **classes; /* class names, or NULL */
   guint n_runs, n_resumed;
   GArray *steps, *epochs, *validations; /* repeated steps and passes are listed once */
-  GArray *skips;                /* of ReportSkip, in order */
-  GArray *notices;              /* of ReportNotice */
-  gchar *checkpoint;            /* the last one, or NULL */
-  gchar *finished, *failed;     /* reason, or the error that ended the last start; both NULL: the log has no end */
-  gdouble first_time, last_time;        /* seconds since 1970 */
-  gdouble seconds;              /* sum over the starts, each from its first record to its last */
-  gdouble steps_skipped;        /* because of the loss scale; NAN: unknown */
+  GArray *skips;                        /* of ReportSkip, in order */
+  GArray *notices;                      /* of ReportNotice */
+  gchar *checkpoint;                    /* the last one, or NULL */
+  gchar *finished,
+      *failed; /* reason, or the error that ended the last start; both NULL: the log has no end */
+  gdouble first_time, last_time; /* seconds since 1970 */
+  gdouble seconds;               /* sum over the starts, each from its first record to its last */
+  gdouble steps_skipped;         /* because of the loss scale; NAN: unknown */
   guint64 lines, bad_lines;
-  gchar *first_bad;             /* position and error, or NULL */
-  gboolean torn;                /* the last line is incomplete */
-  gboolean cut;                 /* the file is longer than the limit */
+  gchar *first_bad; /* position and error, or NULL */
+  gboolean torn;    /* the last line is incomplete */
+  gboolean cut;     /* the file is longer than the limit */
 } ReportLog;
 
 /* NULL with error if the file cannot be read; NULL without error if it does not exist. */

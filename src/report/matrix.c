@@ -43,7 +43,8 @@ report_matrix_read (JsonObject *object, const gchar *name, gchar **classes)
     JsonArray *row = json_array_get_array_element (rows, i);
 
     for (guint j = 0; j < matrix->n; j++)
-      matrix->counts[(gsize) i * matrix->n + j] = report_json_count (json_array_get_element (row, j));
+      matrix->counts[(gsize) i * matrix->n + j] =
+          report_json_count (json_array_get_element (row, j));
   }
   return matrix;
 }

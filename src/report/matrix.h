@@ -7,9 +7,9 @@
 
 /* The class names are the matrix's own, because the classes may change when a run is resumed. */
 typedef struct {
-  guint n;                      /* number of classes */
-  gchar **classes;              /* n names, NULL-terminated */
-  guint64 *counts;              /* (n labels, n predictions) */
+  guint n;         /* number of classes */
+  gchar **classes; /* n names, NULL-terminated */
+  guint64 *counts; /* (n labels, n predictions) */
 } ReportMatrix;
 
 /* A matrix of zeros; the names are copied. */

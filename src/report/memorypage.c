@@ -7,7 +7,7 @@
 #include "src/draw/canvas.h"
 #include "src/report/page.h"
 
-#define MOST_TIMES 4            /* as much as what is drawn: a larger budget leaves it no room */
+#define MOST_TIMES 4 /* as much as what is drawn: a larger budget leaves it no room */
 #define LEVEL 0xc0392b
 
 gdouble
@@ -15,7 +15,10 @@ memory_page_budget (const ReportLog *log, gdouble bytes)
 {
   const gdouble budget = report_log_setting (log, "budget-bytes");
 
-  return report_log_setting (log, "max-memory-bytes") > 0 && budget > 0 && budget <= MOST_TIMES * bytes ? budget : NAN;
+  return report_log_setting (log, "max-memory-bytes") > 0 && budget > 0
+          && budget <= MOST_TIMES * bytes
+      ? budget
+      : NAN;
 }
 
 #define BARS_WIDTH 900
@@ -40,7 +43,8 @@ bar (Cnn3dCanvas *canvas, gdouble x, gdouble y, gdouble scale, const Part *part)
   cnn3d_canvas_rect (canvas, x, y, fmax (width, 0.5), 34, part->color);
   cnn3d_canvas_hint (canvas, hint);
   if (width > cnn3d_text_width (bytes, 11) + 6)
-    cnn3d_canvas_text (canvas, x + width / 2, y + 21, 11, CNN3D_ANCHOR_MIDDLE, 0xffffff, 0, 0, bytes);
+    cnn3d_canvas_text (
+        canvas, x + width / 2, y + 21, 11, CNN3D_ANCHOR_MIDDLE, 0xffffff, 0, 0, bytes);
   return x + width;
 }
 
@@ -48,8 +52,8 @@ static Cnn3dCanvas *
 draw_bars (const Part *parts, guint n, gdouble used, gdouble budget)
 {
   const gdouble bottom = isfinite (used) ? 100 : 60;
-  Cnn3dCanvas *canvas = cnn3d_canvas_new (BARS_WIDTH, (guint) bottom + 46,
-      "Memory: the plan's parts, and what was used");
+  Cnn3dCanvas *canvas = cnn3d_canvas_new (
+      BARS_WIDTH, (guint) bottom + 46, "Memory: the plan's parts, and what was used");
   gdouble sum = 0, scale, x = BARS_LEFT, legend = BARS_LEFT;
 
   for (guint i = 0; i < n; i++)
@@ -59,22 +63,24 @@ draw_bars (const Part *parts, guint n, gdouble used, gdouble budget)
   for (guint i = 0; i < n; i++)
     x = bar (canvas, x, 20, scale, &parts[i]);
   if (isfinite (used)) {
-    cnn3d_canvas_text (canvas, BARS_LEFT - 10, 82, 12, CNN3D_ANCHOR_END, 0x1c2733, 0, 0, "used at most");
-    bar (canvas, BARS_LEFT, 60, scale, &(Part) {"used at most", 0x5b6b7b, used});
+    cnn3d_canvas_text (
+        canvas, BARS_LEFT - 10, 82, 12, CNN3D_ANCHOR_END, 0x1c2733, 0, 0, "used at most");
+    bar (canvas, BARS_LEFT, 60, scale, &(Part) { "used at most", 0x5b6b7b, used });
   }
   if (isfinite (budget)) {
     const gboolean left = BARS_LEFT + budget * scale > BARS_WIDTH / 2;
 
     x = BARS_LEFT + budget * scale;
     cnn3d_canvas_line (canvas, x, 4, x, bottom, 1.5, LEVEL);
-    cnn3d_canvas_text (canvas, x + (left ? -5 : 5), 13, 11, left ? CNN3D_ANCHOR_END : CNN3D_ANCHOR_START, LEVEL, 0, 0,
-        "max-memory");
+    cnn3d_canvas_text (canvas, x + (left ? -5 : 5), 13, 11,
+        left ? CNN3D_ANCHOR_END : CNN3D_ANCHOR_START, LEVEL, 0, 0, "max-memory");
   }
   for (guint i = 0; i < n; i++) {
     if (!(parts[i].bytes > 0))
       continue;
     cnn3d_canvas_rect (canvas, legend, bottom + 20, 11, 11, parts[i].color);
-    cnn3d_canvas_text (canvas, legend + 16, bottom + 30, 11, CNN3D_ANCHOR_START, 0x5b6b7b, 0, 0, parts[i].name);
+    cnn3d_canvas_text (
+        canvas, legend + 16, bottom + 30, 11, CNN3D_ANCHOR_START, 0x5b6b7b, 0, 0, parts[i].name);
     legend += 16 + cnn3d_text_width (parts[i].name, 11) + 20;
   }
   return canvas;
@@ -97,14 +103,17 @@ bytes_row (GString *page, const gchar *name, gdouble bytes)
 static void
 budget_text (GString *page, const ReportLog *log, gdouble most)
 {
-  const gdouble budget = report_log_setting (log, "budget-bytes"), set = report_log_setting (log, "max-memory-bytes");
+  const gdouble budget = report_log_setting (log, "budget-bytes"),
+                set = report_log_setting (log, "max-memory-bytes");
   g_autofree gchar *bytes = page_bytes (budget), *share = page_share (most / budget);
 
   if (!(budget > 0))
     return;
-  page_printf (page, "p", NULL, "The budget is %s%s. %s of it %s.", bytes, set > 0 ? ", by max-memory"
-      : set == 0 ? ", what the device has: max-memory is not set" : "", share,
-      isfinite (report_log_memory (log)) ? "were used at most" : "are planned");
+  page_printf (page, "p", NULL, "The budget is %s%s. %s of it %s.", bytes,
+      set > 0        ? ", by max-memory"
+          : set == 0 ? ", what the device has: max-memory is not set"
+                     : "",
+      share, isfinite (report_log_memory (log)) ? "were used at most" : "are planned");
 }
 
 void
@@ -114,13 +123,13 @@ memory_page (GString *page, const ReportLog *log)
   const gdouble workspace = report_log_setting (log, "workspace-bytes");
   const gdouble used = report_log_memory (log);
   const Part parts[] = {
-    {"weights", 0x2b6cb0, report_log_setting (log, "weights-bytes")},
-    {"gradients", 0x2f8f83, report_log_setting (log, "gradients-bytes")},
-    {"optimizer", 0x7a5ea8, report_log_setting (log, "optimizer-bytes")},
-    {"input", 0xb0567f, report_log_setting (log, "input-bytes")},
-    {"activations", 0xc2702a, isfinite (workspace) ? arena - workspace : arena},
-    {"libraries' workspace", 0x8a7a2f, workspace},
-    {"driver and libraries", 0x8795a3, report_log_setting (log, "context-bytes")},
+    { "weights", 0x2b6cb0, report_log_setting (log, "weights-bytes") },
+    { "gradients", 0x2f8f83, report_log_setting (log, "gradients-bytes") },
+    { "optimizer", 0x7a5ea8, report_log_setting (log, "optimizer-bytes") },
+    { "input", 0xb0567f, report_log_setting (log, "input-bytes") },
+    { "activations", 0xc2702a, isfinite (workspace) ? arena - workspace : arena },
+    { "libraries' workspace", 0x8a7a2f, workspace },
+    { "driver and libraries", 0x8795a3, report_log_setting (log, "context-bytes") },
   };
   Part shown[G_N_ELEMENTS (parts)];
   gdouble most = 0;
@@ -134,12 +143,15 @@ memory_page (GString *page, const ReportLog *log)
   if (!(fmax (most, used) > 0))
     return;
   g_string_append (page, "<section><h2>Memory: planned and used</h2>\n");
-  page_drawing (page, draw_bars (shown, G_N_ELEMENTS (shown), used, memory_page_budget (log, fmax (most, used))));
+  page_drawing (page,
+      draw_bars (shown, G_N_ELEMENTS (shown), used, memory_page_budget (log, fmax (most, used))));
   budget_text (page, log, isfinite (used) ? used : most);
-  g_string_append (page, "<table>\n<tr><th>part</th><th class=\"n\">memory</th><th class=\"n\">bytes</th></tr>\n");
+  g_string_append (page,
+      "<table>\n<tr><th>part</th><th class=\"n\">memory</th><th class=\"n\">bytes</th></tr>\n");
   for (guint i = 0; i < G_N_ELEMENTS (parts); i++)
     bytes_row (page, parts[i].name, parts[i].bytes);
-  bytes_row (page, "planned in all, without driver and libraries", report_log_setting (log, "predicted-bytes"));
+  bytes_row (page, "planned in all, without driver and libraries",
+      report_log_setting (log, "predicted-bytes"));
   bytes_row (page, "used at most", used);
   g_string_append (page, "</table>\n");
   if (!isfinite (used))

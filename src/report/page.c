@@ -13,7 +13,8 @@ void
 page_text (GString *page, const gchar *text)
 {
   g_autofree gchar *shown = cnn3d_escape_shown (text), *markup = NULL;
-  const gboolean cut = strlen (shown) > MOST_CHARACTERS && g_utf8_strlen (shown, -1) > MOST_CHARACTERS;
+  const gboolean cut =
+      strlen (shown) > MOST_CHARACTERS && g_utf8_strlen (shown, -1) > MOST_CHARACTERS;
 
   if (cut)
     *g_utf8_offset_to_pointer (shown, MOST_CHARACTERS) = '\0';
@@ -101,7 +102,8 @@ page_number (gdouble number, guint decimals)
 {
   if (!isfinite (number))
     return g_strdup ("–");
-  return fabs (number) < 1e15 ? g_strdup_printf ("%.*f", decimals, number) : g_strdup_printf ("%g", number);
+  return fabs (number) < 1e15 ? g_strdup_printf ("%.*f", decimals, number)
+                              : g_strdup_printf ("%g", number);
 }
 
 gchar *
@@ -113,7 +115,8 @@ page_seconds (gdouble seconds)
     return g_strdup ("–");
   whole = seconds + 0.5;
   if (whole >= 3600)
-    return g_strdup_printf ("%" G_GUINT64_FORMAT " h %02u min", whole / 3600, (guint) (whole / 60 % 60));
+    return g_strdup_printf (
+        "%" G_GUINT64_FORMAT " h %02u min", whole / 3600, (guint) (whole / 60 % 60));
   if (whole >= 60)
     return g_strdup_printf ("%u min %02u s", (guint) (whole / 60), (guint) (whole % 60));
   return g_strdup_printf (seconds < 10 ? "%.1f s" : "%.0f s", seconds);
@@ -122,50 +125,54 @@ page_seconds (gdouble seconds)
 gchar *
 page_time (gdouble seconds)
 {
-  g_autoptr (GDateTime) time = seconds > 0 && seconds < 1e11 ? g_date_time_new_from_unix_local (seconds) : NULL;
+  g_autoptr (GDateTime) time =
+      seconds > 0 && seconds < 1e11 ? g_date_time_new_from_unix_local (seconds) : NULL;
 
   return time ? g_date_time_format (time, "%Y-%m-%d %H:%M:%S %Z") : g_strdup ("–");
 }
 
 static const gchar style[] =
-    ":root{color-scheme:light}*{box-sizing:border-box}"
-    "body{margin:0;background:#f3f5f8;color:#1c2733;font:15px/1.5 system-ui,'Segoe UI',Helvetica,Arial,sans-serif}"
-    "main{max-width:1240px;margin:0 auto;padding:28px 24px 60px}"
-    "main{overflow-wrap:anywhere}h1{font-size:26px;margin:0 0 4px}h2{font-size:19px;margin:0 0 14px}"
-    "h3{font-size:15px;margin:22px 0 8px}"
-    "section{background:#fff;border:1px solid #dde3ea;border-radius:8px;padding:20px 22px;margin:18px 0;"
-    "overflow-x:auto}"
-    "p{margin:6px 0}.pale{color:#5b6b7b}"
-    "pre{background:#f3f5f8;border:1px solid #dde3ea;border-radius:6px;padding:10px 12px;margin:10px 0;"
-    "white-space:pre-wrap;font:13px/1.45 ui-monospace,'DejaVu Sans Mono',Menlo,monospace}"
-    "table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}"
-    "th,td{text-align:left;padding:4px 14px 4px 0;border-bottom:1px solid #eaeef2;vertical-align:top}"
-    "th{font-weight:600;color:#42515f;overflow-wrap:normal}td.n,th.n{text-align:right;white-space:nowrap}"
-    "table.wide{width:100%}.wide td.n,.wide th.n{width:1%;padding-left:14px}"
-    ".two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:14px 22px;"
-    "align-items:start}.two>*{min-width:0}.beside{display:flex;flex-wrap:wrap;gap:0 36px;align-items:flex-start}"
-    ".beside>*{min-width:0;max-width:100%}"
-    ".wrong th:first-child{width:34%}.checks td:nth-child(2){width:27%}"
-    "tr.over td{border-bottom:0}.strip div{display:flex;gap:4px;align-items:flex-start}"
-    ".strip img{min-width:0;max-width:calc(100%/6 - 4px);border-radius:3px}"
-    "figure{margin:0;overflow-x:auto}svg{max-width:100%;height:auto;display:block}"
-    ".tiles{display:flex;flex-wrap:wrap;gap:12px;margin:4px 0 16px}"
-    ".tiles div{background:#f3f5f8;border-radius:6px;padding:8px 14px;min-width:92px}"
-    ".tiles b{display:block;font-size:21px;font-weight:600}.tiles span{font-size:12.5px;color:#5b6b7b}"
-    ".mark{display:inline-block;min-width:84px;text-align:center;border-radius:4px;padding:1px 8px;font-size:13px;"
-    "font-weight:600}.ok{background:#d9f0e0;color:#145c31}.bad{background:#fbdcd8;color:#8f1d12}"
-    ".open{background:#e8ebef;color:#42515f}.note{border-left:4px solid #d9a02a;padding:2px 0 2px 12px;margin:8px 0}"
-    "@media print{body{background:#fff;font-size:12px}main{max-width:none;padding:0}"
-    "section{border:0;padding:0;margin:14px 0}figure,tr,.tiles{break-inside:avoid}"
-    ".mark,.tiles div,svg{-webkit-print-color-adjust:exact;print-color-adjust:exact}}";
+    ":root{color-scheme:light}*{box-sizing:border-box}body{margin:0;background:#f3f5f8;color:#"
+    "1c2733;font:15px/1.5 system-ui,'Segoe "
+    "UI',Helvetica,Arial,sans-serif}main{max-width:1240px;margin:0 auto;padding:28px 24px "
+    "60px}main{overflow-wrap:anywhere}h1{font-size:26px;margin:0 0 4px}h2{font-size:19px;margin:0 "
+    "0 14px}h3{font-size:15px;margin:22px 0 8px}section{background:#fff;border:1px solid "
+    "#dde3ea;border-radius:8px;padding:20px 22px;margin:18px 0;overflow-x:auto}p{margin:6px "
+    "0}.pale{color:#5b6b7b}pre{background:#f3f5f8;border:1px solid "
+    "#dde3ea;border-radius:6px;padding:10px 12px;margin:10px 0;white-space:pre-wrap;font:13px/1.45 "
+    "ui-monospace,'DejaVu Sans "
+    "Mono',Menlo,monospace}table{border-collapse:collapse;font-size:14px;font-variant-numeric:"
+    "tabular-nums}th,td{text-align:left;padding:4px 14px 4px 0;border-bottom:1px solid "
+    "#eaeef2;vertical-align:top}th{font-weight:600;color:#42515f;overflow-wrap:normal}td.n,th.n{"
+    "text-align:right;white-space:nowrap}table.wide{width:100%}.wide td.n,.wide "
+    "th.n{width:1%;padding-left:14px}.two{display:grid;grid-template-columns:repeat(auto-fit,"
+    "minmax(min(440px,100%),1fr));gap:14px "
+    "22px;align-items:start}.two>*{min-width:0}.beside{display:flex;flex-wrap:wrap;gap:0 "
+    "36px;align-items:flex-start}.beside>*{min-width:0;max-width:100%}.wrong "
+    "th:first-child{width:34%}.checks td:nth-child(2){width:27%}tr.over td{border-bottom:0}.strip "
+    "div{display:flex;gap:4px;align-items:flex-start}.strip img{min-width:0;max-width:calc(100%/6 "
+    "- "
+    "4px);border-radius:3px}figure{margin:0;overflow-x:auto}svg{max-width:100%;height:auto;display:"
+    "block}.tiles{display:flex;flex-wrap:wrap;gap:12px;margin:4px 0 16px}.tiles "
+    "div{background:#f3f5f8;border-radius:6px;padding:8px 14px;min-width:92px}.tiles "
+    "b{display:block;font-size:21px;font-weight:600}.tiles "
+    "span{font-size:12.5px;color:#5b6b7b}.mark{display:inline-block;min-width:84px;text-align:"
+    "center;border-radius:4px;padding:1px "
+    "8px;font-size:13px;font-weight:600}.ok{background:#d9f0e0;color:#145c31}.bad{background:#"
+    "fbdcd8;color:#8f1d12}.open{background:#e8ebef;color:#42515f}.note{border-left:4px solid "
+    "#d9a02a;padding:2px 0 2px 12px;margin:8px 0}@media "
+    "print{body{background:#fff;font-size:12px}main{max-width:none;padding:0}section{border:0;"
+    "padding:0;margin:14px 0}figure,tr,.tiles{break-inside:avoid}.mark,.tiles "
+    "div,svg{-webkit-print-color-adjust:exact;print-color-adjust:exact}}";
 
 void
 page_begin (GString *page, const gchar *title)
 {
-  g_string_append (page, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+  g_string_append (page,
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       /* whatever a name may hold, nothing is run or fetched */
-      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-      "img-src data:\">\n"
+      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+      "'unsafe-inline'; img-src data:\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
   page_element (page, "title", NULL, title);
   g_string_append_printf (page, "\n<style>%s</style>\n</head>\n<body>\n<main>\n", style);

@@ -21,7 +21,8 @@ read_log (const gchar *folder, GError **error)
 
   /* a pipe would block */
   return g_file_test (path, G_FILE_TEST_IS_REGULAR) || !g_file_test (path, G_FILE_TEST_EXISTS)
-      ? report_log_read (path, error) : NULL;
+      ? report_log_read (path, error)
+      : NULL;
 }
 
 static gint
@@ -72,7 +73,8 @@ decode_wrong (GPtrArray *evaluations, Cnn3dReportDecode decode)
   for (guint i = 0; i < evaluations->len; i++) {
     ReportEvaluation *e = evaluations->pdata[i];
 
-    for (guint k = 0; k < e->wrong->len && e->shown < share && clips->len < CNN3D_REPORT_CLIPS; k++) {
+    for (guint k = 0; k < e->wrong->len && e->shown < share && clips->len < CNN3D_REPORT_CLIPS;
+        k++) {
       ReportWrong *wrong = &g_array_index (e->wrong, ReportWrong, k);
 
       if (!wrong->place.path)
@@ -92,10 +94,11 @@ decode_wrong (GPtrArray *evaluations, Cnn3dReportDecode decode)
 }
 
 static void
-append_page (GString *page, const gchar *run, const ReportLog *log, const ReportLog *other, GPtrArray *evaluations,
-    gboolean frames)
+append_page (GString *page, const gchar *run, const ReportLog *log, const ReportLog *other,
+    GPtrArray *evaluations, gboolean frames)
 {
-  g_autofree gchar *absolute = g_canonicalize_filename (run, NULL), *name = g_path_get_basename (absolute);
+  g_autofree gchar *absolute = g_canonicalize_filename (run, NULL),
+                   *name = g_path_get_basename (absolute);
   g_autofree gchar *title = g_strconcat (name, " – cnn3d report", NULL);
   g_autoptr (GDateTime) now = g_date_time_new_now_local ();
   g_autofree gchar *when = page_time (g_date_time_to_unix (now));
@@ -156,15 +159,17 @@ no_folder:
       "%s is not a folder: give the one that cnn3dtrain's log-dir named", shown);
   return NULL;
 nothing:
-  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s has nothing to report: neither log.jsonl "
-      "(cnn3dtrain log-dir=...), nor, here or in the folders in it, metrics.json or predictions.csv "
-      "(cnn3deval output-dir=...)", shown);
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
+      "%s has nothing to report: neither log.jsonl (cnn3dtrain log-dir=...), nor, here or in the "
+      "folders in it, metrics.json or predictions.csv (cnn3deval output-dir=...)",
+      shown);
   return NULL;
 no_other:
   report_log_free (log);
   if (reason)
     goto failed;
-  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s has no log.jsonl to compare with", shown_compare);
+  g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT, "%s has no log.jsonl to compare with",
+      shown_compare);
   return NULL;
 failed:
   g_propagate_error (error, reason);

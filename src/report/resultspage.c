@@ -9,7 +9,7 @@
 #include "src/report/jsontext.h"
 #include "src/report/page.h"
 
-#define MOST_DRAWN 200          /* classes: a larger matrix would take megabytes */
+#define MOST_DRAWN 200 /* classes: a larger matrix would take megabytes */
 #define MOST_PAIRS 10
 
 typedef struct {
@@ -41,8 +41,9 @@ pairs (GString *page, const ReportMatrix *m)
   if (found->len == 0)
     return;
   g_array_sort (found, by_count);
-  g_string_append (page, "<div><h3>Confused most often</h3>\n<table>\n<tr><th>label</th><th>prediction</th>"
-      "<th class=\"n\">clips</th></tr>\n");
+  g_string_append (page,
+      "<div><h3>Confused most often</h3>\n<table>\n<tr><th>label</th><th>prediction</th><th "
+      "class=\"n\">clips</th></tr>\n");
   for (guint i = 0; i < MIN (found->len, MOST_PAIRS); i++) {
     const Pair *pair = &g_array_index (found, Pair, i);
 
@@ -59,14 +60,17 @@ static void
 matrix (GString *page, const ReportMatrix *m)
 {
   Cnn3dCanvas *canvas = m->n <= MOST_DRAWN
-      ? cnn3d_confusion_canvas (m->counts, (const gchar *const *) m->classes, m->n, NULL) : NULL;
+      ? cnn3d_confusion_canvas (m->counts, (const gchar *const *) m->classes, m->n, NULL)
+      : NULL;
 
   g_string_append (page, "<div class=\"beside\">\n");
   if (canvas)
     page_drawing (page, canvas);
   else
-    page_printf (page, "p", "pale", "The confusion matrix of %u classes is too large for a page; cnn3deval draws it "
-        "in a separate file.", m->n);
+    page_printf (page, "p", "pale",
+        "The confusion matrix of %u classes is too large for a page; cnn3deval draws it in a "
+        "separate file.",
+        m->n);
   if (m->n > 4)
     pairs (page, m);
   g_string_append (page, "</div>\n");
@@ -76,8 +80,9 @@ matrix (GString *page, const ReportMatrix *m)
 static void
 class_shares (GString *page, const ReportMatrix *m)
 {
-  g_string_append (page, "<h3>Classes</h3>\n<table class=\"wide\">\n<tr><th>class</th><th class=\"n\">clips</th>"
-      "<th class=\"n\">right</th><th class=\"n\">accuracy</th></tr>\n");
+  g_string_append (page,
+      "<h3>Classes</h3>\n<table class=\"wide\">\n<tr><th>class</th><th class=\"n\">clips</th><th "
+      "class=\"n\">right</th><th class=\"n\">accuracy</th></tr>\n");
   for (guint i = 0; i < m->n; i++) {
     const guint64 *row = m->counts + (gsize) i * m->n;
     g_autofree gchar *share = NULL;
@@ -107,15 +112,18 @@ results_page_validation (GString *page, const ReportLog *log)
   loss = page_number (v->loss, 4);
   accuracy = page_share (v->accuracy);
   g_string_append_printf (page, "<section><h2>%s validation</h2>\n", v->best ? "Best" : "Last");
-  page_printf (page, "p", NULL, "Epoch %.0f, step %.0f: accuracy %s, loss %s, on %.0f clips.", v->epoch + 1, v->step,
-      accuracy, loss, isfinite (v->clips) ? v->clips : 0);
+  page_printf (page, "p", NULL, "Epoch %.0f, step %.0f: accuracy %s, loss %s, on %.0f clips.",
+      v->epoch + 1, v->step, accuracy, loss, isfinite (v->clips) ? v->clips : 0);
   if (isfinite (v->f1)) {
     g_autofree gchar *recall = page_share (v->recall), *f1 = page_share (v->f1);
 
-    page_printf (page, "p", NULL, "Over the classes, each counting the same: recall %s, F1 %s.", recall, f1);
+    page_printf (
+        page, "p", NULL, "Over the classes, each counting the same: recall %s, F1 %s.", recall, f1);
   }
-  if (v->confusion && !(log->classes && g_strv_equal ((const gchar *const *) v->confusion->classes,
-              (const gchar *const *) log->classes)))
+  if (v->confusion
+      && !(log->classes
+          && g_strv_equal (
+              (const gchar *const *) v->confusion->classes, (const gchar *const *) log->classes)))
     page_element (page, "p", "note", "It is of an earlier start, which had other classes.");
   if (v->confusion)
     matrix (page, v->confusion);
@@ -133,21 +141,30 @@ metric_tiles (GString *page, JsonObject *metrics)
 {
   static const struct {
     const gchar *name, *title;
-    gint kind;                  /* 0: share, 1: number, 2: count */
+    gint kind; /* 0: share, 1: number, 2: count */
   } all[] = {
-    {"accuracy", "accuracy", 0}, {"top5-accuracy", "top-5 accuracy", 0}, {"precision-macro", "precision, macro", 0},
-    {"recall-macro", "recall, macro", 0}, {"f1-macro", "F1, macro", 0}, {"auroc-macro", "AUROC, macro", 1},
-    {"loss", "loss", 1}, {"clips", "clips", 2}, {"videos", "videos", 2}, {"skipped", "skipped clips", 2},
+    { "accuracy", "accuracy", 0 },
+    { "top5-accuracy", "top-5 accuracy", 0 },
+    { "precision-macro", "precision, macro", 0 },
+    { "recall-macro", "recall, macro", 0 },
+    { "f1-macro", "F1, macro", 0 },
+    { "auroc-macro", "AUROC, macro", 1 },
+    { "loss", "loss", 1 },
+    { "clips", "clips", 2 },
+    { "videos", "videos", 2 },
+    { "skipped", "skipped clips", 2 },
   };
 
   g_string_append (page, "<div class=\"tiles\">\n");
   for (guint i = 0; i < G_N_ELEMENTS (all); i++) {
     const gdouble value = report_json_number (metrics, all[i].name);
-    g_autofree gchar *text = all[i].kind == 0 ? page_share (value) : page_number (value, all[i].kind == 1 ? 4 : 0);
+    g_autofree gchar *text =
+        all[i].kind == 0 ? page_share (value) : page_number (value, all[i].kind == 1 ? 4 : 0);
 
     /* with one view a video the two accuracies are equal */
-    if (!json_object_has_member (metrics, all[i].name) || (strcmp (all[i].name, "videos") == 0
-            && value == report_json_number (metrics, "clips")) || (strcmp (all[i].name, "skipped") == 0 && value == 0))
+    if (!json_object_has_member (metrics, all[i].name)
+        || (strcmp (all[i].name, "videos") == 0 && value == report_json_number (metrics, "clips"))
+        || (strcmp (all[i].name, "skipped") == 0 && value == 0))
       continue;
     g_string_append (page, "<div>");
     page_element (page, "b", NULL, text);
@@ -166,9 +183,10 @@ class_rows (GString *page, JsonObject *metrics)
 
   if (n == 0)
     return;
-  g_string_append (page, "<h3>Classes</h3>\n<table class=\"wide\">\n<tr><th>class</th><th class=\"n\">clips</th>"
-      "<th class=\"n\">precision</th><th class=\"n\">recall</th><th class=\"n\">F1</th>"
-      "<th class=\"n\">AUROC</th></tr>\n");
+  g_string_append (page,
+      "<h3>Classes</h3>\n<table class=\"wide\">\n<tr><th>class</th><th class=\"n\">clips</th><th "
+      "class=\"n\">precision</th><th class=\"n\">recall</th><th class=\"n\">F1</th><th "
+      "class=\"n\">AUROC</th></tr>\n");
   for (guint i = 0; i < n; i++) {
     JsonNode *node = json_array_get_element (classes, i);
     JsonObject *one = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
@@ -180,7 +198,8 @@ class_rows (GString *page, JsonObject *metrics)
     page_element (page, "td", NULL, name);
     for (guint k = 0; k < G_N_ELEMENTS (names); k++) {
       const gdouble value = report_json_number (one, names[k]);
-      g_autofree gchar *text = k == 0 || k == 4 ? page_number (value, k == 0 ? 0 : 4) : page_share (value);
+      g_autofree gchar *text =
+          k == 0 || k == 4 ? page_number (value, k == 0 ? 0 : 4) : page_share (value);
 
       page_element (page, "td", "n", text);
     }
@@ -198,13 +217,15 @@ frames_note (GString *page, const ReportEvaluation *e, gboolean frames)
   if (e->no_frames)
     page_printf (page, "p", "note", "No frames are shown: %s", e->no_frames);
   else if (e->shown) {
-    g_autofree gchar *which = e->shown < e->wrong->len ? g_strdup_printf ("%u of them", e->shown)
-        : g_strdup ("each");
+    g_autofree gchar *which =
+        e->shown < e->wrong->len ? g_strdup_printf ("%u of them", e->shown) : g_strdup ("each");
 
-    page_printf (page, "p", "pale", "Under %s: %u frames, spread evenly over the clip, as its file has them now.",
-        which, CNN3D_REPORT_FRAMES);
+    page_printf (page, "p", "pale",
+        "Under %s: %u frames, spread evenly over the clip, as its file has them now.", which,
+        CNN3D_REPORT_FRAMES);
   } else
-    page_element (page, "p", "pale", "No frames are shown: there is no wrong.csv, which says where the clips are.");
+    page_element (page, "p", "pale",
+        "No frames are shown: there is no wrong.csv, which says where the clips are.");
 }
 
 static void
@@ -214,7 +235,8 @@ strip_row (GString *page, const Cnn3dReportClip *clip)
   if (clip->frames[0])
     g_string_append (page, "<div>");
   else
-    page_printf (page, "span", "pale", "No frames: %s", clip->problem ? clip->problem : "they were not decoded.");
+    page_printf (page, "span", "pale", "No frames: %s",
+        clip->problem ? clip->problem : "they were not decoded.");
   for (guint i = 0; i < CNN3D_REPORT_FRAMES && clip->frames[i]; i++) {
     g_autofree gchar *alt = g_strdup_printf ("frame %u of %u", i + 1, CNN3D_REPORT_FRAMES);
 
@@ -228,17 +250,23 @@ wrong_rows (GString *page, const ReportEvaluation *e, gboolean frames)
 {
   g_string_append (page, "<h3>Wrong clips</h3>\n");
   if (e->wrong->len == 0) {
-    page_element (page, "p", NULL, e->rows > e->unlabelled ? "None." : "No clip has a label and a prediction.");
+    page_element (page, "p", NULL,
+        e->rows > e->unlabelled ? "None." : "No clip has a label and a prediction.");
     return;
   }
-  page_printf (page, "p", "pale", "%u of %" G_GUINT64_FORMAT " predictions are wrong. All are listed, the most "
-      "confident first.", e->wrong->len, e->rows - e->unlabelled);
+  page_printf (page, "p", "pale",
+      "%u of %" G_GUINT64_FORMAT
+      " predictions are wrong. All are listed, the most confident first.",
+      e->wrong->len, e->rows - e->unlabelled);
   frames_note (page, e, frames);
-  g_string_append (page, "<table class=\"wide wrong\">\n<tr><th>path</th><th class=\"n\">clip</th><th>label</th>"
-      "<th>prediction</th><th class=\"n\">its probability</th><th class=\"n\">the label's</th></tr>\n");
+  g_string_append (page,
+      "<table class=\"wide wrong\">\n<tr><th>path</th><th "
+      "class=\"n\">clip</th><th>label</th><th>prediction</th><th class=\"n\">its "
+      "probability</th><th class=\"n\">the label's</th></tr>\n");
   for (guint i = 0; i < e->wrong->len; i++) {
     const ReportWrong *wrong = &g_array_index (e->wrong, ReportWrong, i);
-    g_autofree gchar *its = page_share (wrong->probability), *labels = page_share (wrong->label_probability);
+    g_autofree gchar *its = page_share (wrong->probability),
+                     *labels = page_share (wrong->label_probability);
     const gboolean strip = wrong->shown && !e->no_frames;
 
     g_string_append (page, strip ? "<tr class=\"over\">" : "<tr>");
@@ -267,7 +295,8 @@ skipped_rows (GString *page, JsonObject *metrics)
     return;
   g_string_append (page, "<h3>Skipped clips</h3>\n");
   if (n < count)
-    page_printf (page, "p", "pale", "%.0f clips could not be read; metrics.json names %u of them.", count, n);
+    page_printf (page, "p", "pale", "%.0f clips could not be read; metrics.json names %u of them.",
+        count, n);
   if (n == 0)
     return;
   g_string_append (page, "<table class=\"wide wrong\">\n<tr><th>path</th><th>reason</th></tr>\n");
@@ -291,14 +320,18 @@ notes (GString *page, const ReportEvaluation *e)
   for (guint i = 0; i < e->problems->len; i++)
     page_element (page, "p", "note", e->problems->pdata[i]);
   if (e->bad_rows)
-    page_printf (page, "p", "note", "%" G_GUINT64_FORMAT " rows of predictions.csv were left out; the first is %s",
-        e->bad_rows, e->first_bad);
+    page_printf (page, "p", "note",
+        "%" G_GUINT64_FORMAT " rows of predictions.csv were left out; the first is %s", e->bad_rows,
+        e->first_bad);
   if (e->unlabelled)
-    page_printf (page, "p", "note", "%" G_GUINT64_FORMAT " clips of predictions.csv have no label.", e->unlabelled);
+    page_printf (page, "p", "note", "%" G_GUINT64_FORMAT " clips of predictions.csv have no label.",
+        e->unlabelled);
   if (!e->metrics)
-    page_element (page, "p", "note", "metrics.json is missing or cannot be read: precision, recall, F1 and AUROC are unknown.");
+    page_element (page, "p", "note",
+        "metrics.json is missing or cannot be read: precision, recall, F1 and AUROC are unknown.");
   if (!e->predictions)
-    page_element (page, "p", "note", "predictions.csv is missing or cannot be read: the wrong clips are unknown.");
+    page_element (page, "p", "note",
+        "predictions.csv is missing or cannot be read: the wrong clips are unknown.");
 }
 
 void
@@ -315,15 +348,18 @@ results_page_evaluation (GString *page, const ReportEvaluation *e, gboolean fram
     page_printf (page, "h2", NULL, "Test: %s", e->folder);
   g_string_append_c (page, '\n');
   notes (page, e);
-  if (metrics && json_object_has_member (metrics, "complete") && !report_json_boolean (metrics, "complete"))
-    page_element (page, "p", "note", "The evaluation was cut short: its metrics cover only the clips that arrived.");
+  if (metrics && json_object_has_member (metrics, "complete")
+      && !report_json_boolean (metrics, "complete"))
+    page_element (page, "p", "note",
+        "The evaluation was cut short: its metrics cover only the clips that arrived.");
   if (metrics)
     metric_tiles (page, metrics);
   if (model)
     page_printf (page, "p", "pale", "Model: %s", model);
   if (labelled)
-    page_printf (page, "p", NULL, "%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " clips right: %.2f %%.", e->right,
-        labelled, 100. * e->right / labelled);
+    page_printf (page, "p", NULL,
+        "%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " clips right: %.2f %%.", e->right, labelled,
+        100. * e->right / labelled);
   if (e->confusion)
     matrix (page, e->confusion);
   if (metrics)

@@ -15,7 +15,7 @@
 #define TRAINING_PALE 0xb5cfe9
 #define VALIDATION 0xdd7a1f
 
-#define SMOOTHED_FROM 60        /* steps */
+#define SMOOTHED_FROM 60 /* steps */
 
 /* --- the head --- */
 
@@ -42,11 +42,14 @@ fact_of (GString *page, const ReportLog *log, const gchar *title, const gchar *n
 static void
 settings_facts (GString *page, const ReportLog *log)
 {
-  const gdouble frames = report_log_setting (log, "num-frames"), height = report_log_setting (log, "height");
+  const gdouble frames = report_log_setting (log, "num-frames"),
+                height = report_log_setting (log, "height");
   const gdouble width = report_log_setting (log, "width");
   g_autofree gchar *clip = isfinite (frames * height * width)
-      ? g_strdup_printf ("%.0f frames of %.0f x %.0f", frames, height, width) : NULL;
-  g_autofree gchar *count = log->classes ? g_strdup_printf ("%u", g_strv_length (log->classes)) : NULL;
+      ? g_strdup_printf ("%.0f frames of %.0f x %.0f", frames, height, width)
+      : NULL;
+  g_autofree gchar *count =
+      log->classes ? g_strdup_printf ("%u", g_strv_length (log->classes)) : NULL;
 
   fact_of (page, log, "Model", "model");
   fact_of (page, log, "Base width", "base-width");
@@ -61,7 +64,7 @@ settings_facts (GString *page, const ReportLog *log)
   fact_of (page, log, "Batches a step", "accumulate-grad-batches");
   fact_of (page, log, "Recomputation", "recompute");
   fact_of (page, log, "Optimizer", "optimizer");
-  if (report_log_setting (log, "epochs") > 0)   /* 0: unknown */
+  if (report_log_setting (log, "epochs") > 0) /* 0: unknown */
     fact_of (page, log, "Epochs asked for", "epochs");
 }
 
@@ -69,8 +72,10 @@ settings_facts (GString *page, const ReportLog *log)
 static const gchar *
 end_text (const gchar *reason)
 {
-  static const gchar *const words[][2] = { {"eos", "the stream ended: all epochs are done, or it was stopped"},
-    {"patience", "it stopped getting better (patience)"}, {"complete", "there was nothing left to train"}
+  static const gchar *const words[][2] = {
+    { "eos", "the stream ended: all epochs are done, or it was stopped" },
+    { "patience", "it stopped getting better (patience)" },
+    { "complete", "there was nothing left to train" }
   };
 
   for (guint i = 0; reason && i < G_N_ELEMENTS (words); i++)
@@ -84,8 +89,10 @@ time_facts (GString *page, const ReportLog *log)
 {
   g_autofree gchar *from = page_time (log->first_time), *to = page_time (log->last_time);
   g_autofree gchar *took = page_seconds (log->seconds);
-  g_autofree gchar *starts = log->n_runs > 1 ? g_strdup_printf ("%u times, %u of them going on from a checkpoint",
-      log->n_runs, log->n_resumed) : NULL;
+  g_autofree gchar *starts = log->n_runs > 1
+      ? g_strdup_printf (
+            "%u times, %u of them going on from a checkpoint", log->n_runs, log->n_resumed)
+      : NULL;
 
   page_fact (page, "Started", from);
   page_fact (page, log->finished || log->failed ? "Ended" : "Last record", to);
@@ -101,19 +108,24 @@ static void
 head_notes (GString *page, const ReportLog *log)
 {
   if (!log->run)
-    page_element (page, "p", "note", "The log has no \"run\" record: the run's settings are unknown.");
+    page_element (
+        page, "p", "note", "The log has no \"run\" record: the run's settings are unknown.");
   if (!log->finished && log->failed)
     page_printf (page, "p", "note", "Training ended with an error: %s", log->failed);
   else if (!log->finished)
-    page_element (page, "p", "note", "The log has no end: the run is still running, or was killed. This report covers "
-        "it up to the last record.");
+    page_element (page, "p", "note",
+        "The log has no end: the run is still running, or was killed. This report covers it up to "
+        "the last record.");
   if (log->torn)
     page_element (page, "p", "note", "The log's last line has no end: it was being written.");
   if (log->bad_lines)
-    page_printf (page, "p", "note", "%" G_GUINT64_FORMAT " of the log's %" G_GUINT64_FORMAT " lines are not valid and "
-        "were skipped; the first is %s", log->bad_lines, log->lines, log->first_bad);
+    page_printf (page, "p", "note",
+        "%" G_GUINT64_FORMAT " of the log's %" G_GUINT64_FORMAT
+        " lines are not valid and were skipped; the first is %s",
+        log->bad_lines, log->lines, log->first_bad);
   if (log->cut)
-    page_element (page, "p", "note", "The log is longer than the limit: this report covers its first part only.");
+    page_element (page, "p", "note",
+        "The log is longer than the limit: this report covers its first part only.");
   if (log->steps->len == 0)
     page_element (page, "p", "note", "The log has no training step.");
   if (log->validations->len == 0)
@@ -133,17 +145,22 @@ static void
 head_tiles (GString *page, const ReportLog *log)
 {
   const ReportValidation *validation = report_log_validation (log);
-  const ReportStep *step = log->steps->len ? &g_array_index (log->steps, ReportStep, log->steps->len - 1) : NULL;
-  const ReportEpoch *epoch = log->epochs->len ? &g_array_index (log->epochs, ReportEpoch, log->epochs->len - 1) : NULL;
+  const ReportStep *step =
+      log->steps->len ? &g_array_index (log->steps, ReportStep, log->steps->len - 1) : NULL;
+  const ReportEpoch *epoch =
+      log->epochs->len ? &g_array_index (log->epochs, ReportEpoch, log->epochs->len - 1) : NULL;
   g_autofree gchar *accuracy = page_share (validation ? validation->accuracy : NAN);
   g_autofree gchar *loss = page_number (epoch ? epoch->loss : step ? step->loss : NAN, 4);
   /* steps may be missing in the log */
-  g_autofree gchar *steps = page_number (fmax (step ? step->step : NAN, epoch ? epoch->step : NAN), 0);
-  g_autofree gchar *speed = page_number (report_log_speed (log), 2), *memory = page_bytes (report_log_memory (log));
+  g_autofree gchar *steps =
+      page_number (fmax (step ? step->step : NAN, epoch ? epoch->step : NAN), 0);
+  g_autofree gchar *speed = page_number (report_log_speed (log), 2),
+                   *memory = page_bytes (report_log_memory (log));
 
   g_string_append (page, "<div class=\"tiles\">\n");
   if (validation)
-    tile (page, accuracy, validation->best ? "accuracy, best validation" : "accuracy, last validation");
+    tile (page, accuracy,
+        validation->best ? "accuracy, best validation" : "accuracy, last validation");
   tile (page, loss, epoch ? "training loss, last epoch" : "training loss, last step");
   tile (page, steps, "steps");
   tile (page, speed, "clips/s, median");
@@ -198,10 +215,12 @@ run_page_checks (GString *page, const ReportLog *log, const ReportLog *other)
 
 /* A step's member against its number; long series with a name are smoothed, too. */
 static void
-step_series (ReportChart *chart, const ReportLog *log, gsize member, gdouble factor, const gchar *name)
+step_series (
+    ReportChart *chart, const ReportLog *log, gsize member, gdouble factor, const gchar *name)
 {
   const gboolean many = name && log->steps->len > SMOOTHED_FROM;
-  GArray *points = report_chart_series (chart, many ? NULL : name, many ? TRAINING_PALE : TRAINING, TRUE);
+  GArray *points =
+      report_chart_series (chart, many ? NULL : name, many ? TRAINING_PALE : TRAINING, TRUE);
 
   for (guint i = 0; i < log->steps->len; i++) {
     const ReportStep *step = &g_array_index (log->steps, ReportStep, i);
@@ -211,7 +230,8 @@ step_series (ReportChart *chart, const ReportLog *log, gsize member, gdouble fac
   if (many) {
     GArray *smooth = report_smooth ((const gdouble *) points->data, points->len / 2);
 
-    g_array_append_vals (report_chart_series (chart, name, TRAINING, FALSE), smooth->data, smooth->len);
+    g_array_append_vals (
+        report_chart_series (chart, name, TRAINING, FALSE), smooth->data, smooth->len);
     g_array_unref (smooth);
   }
 }
@@ -236,7 +256,8 @@ validation_series (ReportChart *chart, const ReportLog *log, gboolean by_step, g
   for (guint i = 0; i < log->validations->len; i++) {
     const ReportValidation *v = &g_array_index (log->validations, ReportValidation, i);
 
-    report_chart_add (points, by_step ? v->step : v->epoch + 1, accuracy ? 100 * v->accuracy : v->loss);
+    report_chart_add (
+        points, by_step ? v->step : v->epoch + 1, accuracy ? 100 * v->accuracy : v->loss);
   }
 }
 
@@ -251,23 +272,27 @@ finish_chart (GString *page, ReportChart *chart, gboolean always)
 static void
 score_charts (GString *page, const ReportLog *log)
 {
-  static const gchar *const titles[2][2] = { {"Loss by step", "Loss by epoch"},
-  {"Accuracy by step (%)", "Accuracy by epoch (%)"}
-  };
+  static const gchar *const titles[2][2] = { { "Loss by step", "Loss by epoch" },
+    { "Accuracy by step (%)", "Accuracy by epoch (%)" } };
 
   for (gint accuracy = 0; accuracy < 2; accuracy++) {
-    ReportChart chart = {.title = titles[accuracy][0],.x_name = "optimizer step",.line = NAN,.from_zero = TRUE,
-      .cuts = !accuracy
-    };
+    ReportChart chart = { .title = titles[accuracy][0],
+      .x_name = "optimizer step",
+      .line = NAN,
+      .from_zero = TRUE,
+      .cuts = !accuracy };
 
-    step_series (&chart, log, accuracy ? G_STRUCT_OFFSET (ReportStep, accuracy) : G_STRUCT_OFFSET (ReportStep, loss),
+    step_series (&chart, log,
+        accuracy ? G_STRUCT_OFFSET (ReportStep, accuracy) : G_STRUCT_OFFSET (ReportStep, loss),
         accuracy ? 100 : 1, "training");
     validation_series (&chart, log, TRUE, accuracy);
     finish_chart (page, &chart, TRUE);
 
-    chart = (ReportChart) {.title = titles[accuracy][1],.x_name = "epoch",.line = NAN,.from_zero = TRUE,
-      .cuts = !accuracy
-    };
+    chart = (ReportChart) { .title = titles[accuracy][1],
+      .x_name = "epoch",
+      .line = NAN,
+      .from_zero = TRUE,
+      .cuts = !accuracy };
     epoch_series (&chart, log, accuracy);
     validation_series (&chart, log, FALSE, accuracy);
     finish_chart (page, &chart, TRUE);
@@ -280,9 +305,11 @@ memory_chart (GString *page, const ReportLog *log)
   const gdouble used = report_log_memory (log), budget = memory_page_budget (log, used);
   const gboolean large = fmax (used, budget) >= 1024. * 1024 * 1024;
   const gdouble unit = large ? 1024. * 1024 * 1024 : 1024. * 1024;
-  ReportChart chart = {.title = large ? "Memory (GiB)" : "Memory (MiB)",.x_name = "optimizer step",.from_zero = TRUE,
-    .line = budget > 0 ? budget / unit : NAN,.line_name = "max-memory"
-  };
+  ReportChart chart = { .title = large ? "Memory (GiB)" : "Memory (MiB)",
+    .x_name = "optimizer step",
+    .from_zero = TRUE,
+    .line = budget > 0 ? budget / unit : NAN,
+    .line_name = "max-memory" };
 
   step_series (&chart, log, G_STRUCT_OFFSET (ReportStep, memory), 1 / unit, NULL);
   finish_chart (page, &chart, FALSE);
@@ -292,7 +319,8 @@ static gboolean
 loss_scale_varies (const ReportLog *log)
 {
   for (guint i = 1; i < log->steps->len; i++)
-    if (g_array_index (log->steps, ReportStep, i).loss_scale != g_array_index (log->steps, ReportStep, 0).loss_scale
+    if (g_array_index (log->steps, ReportStep, i).loss_scale
+            != g_array_index (log->steps, ReportStep, 0).loss_scale
         && isfinite (g_array_index (log->steps, ReportStep, i).loss_scale))
       return TRUE;
   return FALSE;
@@ -301,7 +329,9 @@ loss_scale_varies (const ReportLog *log)
 void
 run_page_curves (GString *page, const ReportLog *log)
 {
-  ReportChart chart = {.title = "Learning rate",.x_name = "optimizer step",.from_zero = TRUE,.line = NAN };
+  ReportChart chart = {
+    .title = "Learning rate", .x_name = "optimizer step", .from_zero = TRUE, .line = NAN
+  };
 
   if (log->steps->len + log->epochs->len + log->validations->len == 0)
     return;
@@ -309,22 +339,28 @@ run_page_curves (GString *page, const ReportLog *log)
   score_charts (page, log);
   step_series (&chart, log, G_STRUCT_OFFSET (ReportStep, lr), 1, NULL);
   finish_chart (page, &chart, FALSE);
-  chart = (ReportChart) {.title = "Throughput (clips/s)",.x_name = "optimizer step",.from_zero = TRUE,.line = NAN };
+  chart = (ReportChart) {
+    .title = "Throughput (clips/s)", .x_name = "optimizer step", .from_zero = TRUE, .line = NAN
+  };
   step_series (&chart, log, G_STRUCT_OFFSET (ReportStep, speed), 1, "training");
   finish_chart (page, &chart, FALSE);
   memory_chart (page, log);
   if (loss_scale_varies (log)) {
-    chart = (ReportChart) {.title = "Loss scale",.x_name = "optimizer step",.from_zero = TRUE,.line = NAN };
+    chart = (ReportChart) {
+      .title = "Loss scale", .x_name = "optimizer step", .from_zero = TRUE, .line = NAN
+    };
     step_series (&chart, log, G_STRUCT_OFFSET (ReportStep, loss_scale), 1, NULL);
     finish_chart (page, &chart, FALSE);
   }
   g_string_append (page, "</div>\n");
   if (log->steps->len > SMOOTHED_FROM)
-    page_element (page, "p", "pale", "Pale: each step, thinned so that the least and the largest stay. Strong: the "
-        "mean over about a fiftieth of the steps around.");
+    page_element (page, "p", "pale",
+        "Pale: each step, thinned so that the least and the largest stay. Strong: the mean over "
+        "about a fiftieth of the steps around.");
   if (log->steps_skipped > 0)
-    page_printf (page, "p", "pale", "Steps skipped, as their gradients overflowed: %.0f. The loss scale was lowered "
-        "each time.", log->steps_skipped);
+    page_printf (page, "p", "pale",
+        "Steps skipped, as their gradients overflowed: %.0f. The loss scale was lowered each time.",
+        log->steps_skipped);
   g_string_append (page, "</section>\n");
 }
 
@@ -333,14 +369,18 @@ run_page_curves (GString *page, const ReportLog *log)
 static void
 epoch_rows (GString *page, const ReportLog *log)
 {
-  g_string_append (page, "<table>\n<tr><th class=\"n\">epoch</th><th class=\"n\">clips</th><th class=\"n\">took</th>"
-      "<th class=\"n\">clips/s</th><th class=\"n\">loss</th><th class=\"n\">accuracy</th></tr>\n");
+  g_string_append (page,
+      "<table>\n<tr><th class=\"n\">epoch</th><th class=\"n\">clips</th><th "
+      "class=\"n\">took</th><th class=\"n\">clips/s</th><th class=\"n\">loss</th><th "
+      "class=\"n\">accuracy</th></tr>\n");
   for (guint i = 0; i < log->epochs->len; i++) {
     const ReportEpoch *epoch = &g_array_index (log->epochs, ReportEpoch, i);
-    g_autofree gchar *number = page_number (epoch->epoch + 1, 0), *clips = page_number (epoch->clips, 0);
+    g_autofree gchar *number = page_number (epoch->epoch + 1, 0),
+                     *clips = page_number (epoch->clips, 0);
     g_autofree gchar *took = page_seconds (epoch->seconds), *loss = page_number (epoch->loss, 4);
     g_autofree gchar *accuracy = page_share (epoch->accuracy);
-    g_autofree gchar *speed = page_number (isfinite (epoch->speed) ? epoch->speed : epoch->clips / epoch->seconds, 2);
+    g_autofree gchar *speed =
+        page_number (isfinite (epoch->speed) ? epoch->speed : epoch->clips / epoch->seconds, 2);
 
     g_string_append (page, "<tr>");
     page_element (page, "td", "n", number);
@@ -375,7 +415,8 @@ run_page_speed (GString *page, const ReportLog *log, const ReportLog *other)
   g_string_append (page, "<section><h2>Throughput</h2>\n<table>\n");
   page_fact (page, "Clips/s, median over the steps", median);
   if (seconds > 0) {
-    g_autofree gchar *mean = g_strdup_printf ("%.3f (%.0f clips in %.1f s)", clips / seconds, clips, seconds);
+    g_autofree gchar *mean =
+        g_strdup_printf ("%.3f (%.0f clips in %.1f s)", clips / seconds, clips, seconds);
 
     page_fact (page, "Clips/s over whole epochs", mean);
   }
@@ -400,9 +441,9 @@ run_page_speed (GString *page, const ReportLog *log, const ReportLog *other)
 void
 run_page_skips (GString *page, const ReportLog *log)
 {
-  g_autoptr (GPtrArray) groups = g_ptr_array_new ();    /* of arrays of ReportSkip, in order */
-  g_autoptr (GHashTable) by_reason = g_hash_table_new_full (g_str_hash, g_str_equal, NULL,
-      (GDestroyNotify) g_ptr_array_unref);
+  g_autoptr (GPtrArray) groups = g_ptr_array_new (); /* of arrays of ReportSkip, in order */
+  g_autoptr (GHashTable) by_reason =
+      g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_ptr_array_unref);
 
   g_string_append (page, "<section><h2>Skipped clips</h2>\n");
   if (log->skips->len == 0)
@@ -421,7 +462,8 @@ run_page_skips (GString *page, const ReportLog *log)
   for (guint i = 0; i < groups->len; i++) {
     const GPtrArray *group = groups->pdata[i];
 
-    page_printf (page, "h3", NULL, "%s (%u)", ((const ReportSkip *) group->pdata[0])->reason, group->len);
+    page_printf (
+        page, "h3", NULL, "%s (%u)", ((const ReportSkip *) group->pdata[0])->reason, group->len);
     g_string_append (page, "<ul>\n");
     for (guint j = 0; j < group->len; j++) {
       const ReportSkip *skip = group->pdata[j];

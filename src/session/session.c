@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-G_DEFINE_QUARK (cnn3d-session-error, cnn3d_session_error)
+G_DEFINE_QUARK (cnn3d - session - error, cnn3d_session_error)
 
 typedef struct {
   gpointer memory;
@@ -54,8 +54,8 @@ cnn3d_session_clear (Cnn3dSession *s)
 }
 
 gboolean
-cnn3d_session_open (Cnn3dSession *s, const gchar *name, const Cnn3dDeviceParams *params, Cnn3dPrecision precision,
-    GError **error)
+cnn3d_session_open (Cnn3dSession *s, const gchar *name, const Cnn3dDeviceParams *params,
+    Cnn3dPrecision precision, GError **error)
 {
   s->precision = precision;
   s->device = cnn3d_backend_open_device (name, params, &s->backend, &s->passed_over, error);
@@ -135,7 +135,8 @@ cnn3d_session_program (Cnn3dSession *s, guint clips, gboolean training, GError *
   p.plan = cnn3d_plan_new (s->net, s->backend->program_sizes (p.program), &s->plan[training]);
   if (p.plan->arena_bytes > s->memory.arena) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY,
-        "%u clips need an arena of %" G_GSIZE_FORMAT " bytes, more than the %" G_GSIZE_FORMAT " that %u clips need",
+        "%u clips need an arena of %" G_GSIZE_FORMAT " bytes, more than the %" G_GSIZE_FORMAT
+        " that %u clips need",
         clips, p.plan->arena_bytes, s->memory.arena, s->most_clips);
     clear_program (s, &p);
     return NULL;
@@ -162,8 +163,8 @@ cnn3d_session_plan (const Cnn3dBackend *backend, Cnn3dModel *model, const Cnn3dN
 }
 
 gboolean
-cnn3d_session_check (const Cnn3dBackend *backend, Cnn3dModel *model, const Cnn3dProgramParams *programs, guint n,
-    gboolean *replaced, GError **error)
+cnn3d_session_check (const Cnn3dBackend *backend, Cnn3dModel *model,
+    const Cnn3dProgramParams *programs, guint n, gboolean *replaced, GError **error)
 {
   *replaced = FALSE;
   for (guint i = 0; backend->program_replaced && i < n; i++) {

@@ -9,7 +9,7 @@ cnn3d_setting_is_of (const Cnn3dSetting *setting, const gchar *element)
 {
   const gsize length = strlen (element);
 
-  for (const gchar * at = setting->elements; at; at = strchr (at, ' ')) {
+  for (const gchar *at = setting->elements; at; at = strchr (at, ' ')) {
     at += *at == ' ';
     if (strncmp (at, element, length) == 0 && (at[length] == 0 || at[length] == ' '))
       return TRUE;
@@ -26,7 +26,8 @@ cnn3d_setting (const gchar *element, const gchar *name)
   for (guint i = 0; i < n; i++) {
     const Cnn3dSetting *s = &settings[i];
 
-    if (element ? g_strcmp0 (s->name, name) == 0 && cnn3d_setting_is_of (s, element) : g_strcmp0 (s->key, name) == 0)
+    if (element ? g_strcmp0 (s->name, name) == 0 && cnn3d_setting_is_of (s, element)
+                : g_strcmp0 (s->key, name) == 0)
       return s;
   }
   return NULL;
@@ -37,7 +38,7 @@ cnn3d_setting_number (gdouble number)
 {
   gchar text[G_ASCII_DTOSTR_BUF_SIZE];
 
-  number += 0.0;                /* turns -0 into 0 */
+  number += 0.0; /* turns -0 into 0 */
   g_ascii_formatd (text, sizeof text, "%.15g", number);
   if (g_ascii_strtod (text, NULL) != number)
     g_ascii_formatd (text, sizeof text, "%.17g", number);
@@ -66,9 +67,11 @@ bounds (const Cnn3dSetting *s)
 static gchar *
 refusal (const Cnn3dSetting *s, const gchar *value)
 {
-  g_autofree gchar *range = bounds (s), *unit = s->unit ? g_strdup_printf (" (%s)", s->unit) : g_strdup ("");
+  g_autofree gchar *range = bounds (s),
+                   *unit = s->unit ? g_strdup_printf (" (%s)", s->unit) : g_strdup ("");
 
-  return g_strdup_printf ("%s is %s, but must be from %s%s", s->name ? s->name : s->key, value, range, unit);
+  return g_strdup_printf (
+      "%s is %s, but must be from %s%s", s->name ? s->name : s->key, value, range, unit);
 }
 
 gchar *
@@ -99,7 +102,7 @@ names (const Cnn3dChoices *choices)
 {
   GString *text = g_string_new (NULL);
 
-  for (const GEnumValue * v = choices->values; v->value_nick; v++)
+  for (const GEnumValue *v = choices->values; v->value_nick; v++)
     g_string_append_printf (text, "%s%s", text->len ? ", " : "", v->value_nick);
   return g_string_free (text, FALSE);
 }
@@ -147,7 +150,8 @@ gchar *
 cnn3d_setting_blurb (const Cnn3dSetting *s)
 {
   g_autofree gchar *range = cnn3d_setting_range (s);
-  g_autofree gchar *preset = s->kind == CNN3D_SETTING_NUMBER ? short_number (s->preset) : cnn3d_setting_preset (s);
+  g_autofree gchar *preset =
+      s->kind == CNN3D_SETTING_NUMBER ? short_number (s->preset) : cnn3d_setting_preset (s);
   GString *text = g_string_new (s->about);
 
   g_string_append (text, " (");

@@ -26,13 +26,15 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
   if (t->slots[0] && cnn3d_type_size (batch->type) > cnn3d_type_size (t->params.frames_type)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
         "frames came as %d-bit numbers, but memory was planned for %d-bit ones",
-        (gint) cnn3d_type_size (batch->type) * 8, (gint) cnn3d_type_size (t->params.frames_type) * 8);
+        (gint) cnn3d_type_size (batch->type) * 8,
+        (gint) cnn3d_type_size (t->params.frames_type) * 8);
     return FALSE;
   }
   for (guint i = 0; batch->labels && i < batch->n; i++)
     if (batch->labels[i] < 0 || batch->labels[i] >= classes) {
       g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
-          "a clip has label %d, but there are %d classes: labels count from 0; set num-classes or correct the labels",
+          "a clip has label %d, but there are %d classes: labels count from 0; set num-classes or "
+          "correct the labels",
           batch->labels[i], classes);
       return FALSE;
     }
@@ -63,7 +65,8 @@ stage (Cnn3dTrainer *t, const Cnn3dBatch *batch, TrainerStaged *to, GError **err
     return TRUE;
   slot += cnn3d_trainer_round_slot (batch->n * sizeof (gint32));
   to->weights = (const gfloat *) slot;
-  return t->s.backend->stage (t->s.device, slot, t->class_weights, t->s.net->params.num_classes * sizeof (gfloat), error);
+  return t->s.backend->stage (
+      t->s.device, slot, t->class_weights, t->s.net->params.num_classes * sizeof (gfloat), error);
 }
 
 /* --- starting --- */
@@ -105,12 +108,17 @@ static Cnn3dUpdate
 next_update (Cnn3dTrainer *t, gfloat weight)
 {
   t->pending.lr = cnn3d_lr_at (&t->params.lr, cnn3d_trainer_epochs_passed (t));
-  return (Cnn3dUpdate) {
-    .rule = t->params.optimizer,.lr = t->pending.lr,
-    .momentum = t->params.momentum,.beta1 = 0.9f,.beta2 = 0.999f,.eps = 1e-8f,
-    .weight_decay = t->params.weight_decay,.gradient_scale = 1.0 / (weight * loss_scale (t)),.step = t->now.step + 1,
-    .checks = t->scales || t->s.backend->asynchronous || t->params.gradient_clip > 0,.clip = t->params.gradient_clip
-  };
+  return (Cnn3dUpdate) { .rule = t->params.optimizer,
+    .lr = t->pending.lr,
+    .momentum = t->params.momentum,
+    .beta1 = 0.9f,
+    .beta2 = 0.999f,
+    .eps = 1e-8f,
+    .weight_decay = t->params.weight_decay,
+    .gradient_scale = 1.0 / (weight * loss_scale (t)),
+    .step = t->now.step + 1,
+    .checks = t->scales || t->s.backend->asynchronous || t->params.gradient_clip > 0,
+    .clip = t->params.gradient_clip };
 }
 
 static gboolean
@@ -119,9 +127,9 @@ check_loss (const Cnn3dTrainer *t, gdouble loss, GError **error)
   if (isfinite (loss))
     return TRUE;
   g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DIVERGED,
-      "the loss became NaN or infinite, in epoch %u after step %" G_GUINT64_FORMAT ": lower lr, add warmup-epochs or "
-      "gradient-clip-val, or check the input for NaN", t->now.pass.epoch + 1,
-      t->now.step);
+      "the loss became NaN or infinite, in epoch %u after step %" G_GUINT64_FORMAT
+      ": lower lr, add warmup-epochs or gradient-clip-val, or check the input for NaN",
+      t->now.pass.epoch + 1, t->now.step);
   return FALSE;
 }
 
@@ -134,8 +142,8 @@ arrays (const Cnn3dTrainer *t)
 /* Runs the micro-batches of a batch in turn. logits, (clips, num_classes): may be NULL. update: non-NULL if layers are
  * updated as their gradients become available. */
 static gboolean
-start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, gfloat *logits, const Cnn3dUpdate *update,
-    GError **error)
+start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, gfloat *logits,
+    const Cnn3dUpdate *update, GError **error)
 {
   const Cnn3dBatch *batch = &staged->batch;
   const Cnn3dNetworkParams *n = &t->s.net->params;
@@ -146,16 +154,21 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
     const guint clips = MIN (t->fit.micro_batch, batch->n - first);
     const Cnn3dSessionProgram *p = cnn3d_session_program (&t->s, clips, training, error);
     Cnn3dResults *results = &t->results[t->n_results];
-    const Cnn3dBinding b = {
-      .arena = t->s.arena,.arrays = arrays (t),.accumulate = t->group_batches > 0 || first > 0,
-      .frames = (const guint8 *) batch->frames + first * clip,.frames_type = batch->type,
+    const Cnn3dBinding b = { .arena = t->s.arena,
+      .arrays = arrays (t),
+      .accumulate = t->group_batches > 0 || first > 0,
+      .frames = (const guint8 *) batch->frames + first * clip,
+      .frames_type = batch->type,
       .labels = batch->labels ? batch->labels + first : NULL,
-      .label_smoothing = training ? t->params.label_smoothing : 0,.class_weights = training ? staged->weights : NULL,
+      .label_smoothing = training ? t->params.label_smoothing : 0,
+      .class_weights = training ? staged->weights : NULL,
       .loss_scale = loss_scale (t),
-      .training = training,.batch_statistics = training && !t->norm_frozen,
-      .seed = t->params.seed,.step = t->now.position + first,.update = update,
-      .logits = logits ? logits + (gsize) first * n->num_classes : NULL
-    };
+      .training = training,
+      .batch_statistics = training && !t->norm_frozen,
+      .seed = t->params.seed,
+      .step = t->now.position + first,
+      .update = update,
+      .logits = logits ? logits + (gsize) first * n->num_classes : NULL };
 
     *results = (Cnn3dResults) { 0 };
     if (!p || !t->s.backend->run (p->program, p->plan->steps, p->plan->n_steps, &b, results, error))
@@ -201,14 +214,17 @@ start (Cnn3dTrainer *t, GError **error)
   const gboolean training = t->now.pass.training, early = training && t->updates_early;
   Cnn3dUpdate update;
 
-  t->pending = (TrainerPending) {.n = batch->n,.weight = weight_of (t, labels, batch->n),.position = batch->position };
+  t->pending = (TrainerPending) {
+    .n = batch->n, .weight = weight_of (t, labels, batch->n), .position = batch->position
+  };
   if (early) {
     update = next_update (t, t->pending.weight);
     t->in_step = TRUE;
   }
   if (!training && t->labels)
     memcpy (t->labels, labels, batch->n * sizeof *labels);
-  if (!start_passes (t, staged, training, training ? NULL : t->logits, early ? &update : NULL, error))
+  if (!start_passes (
+          t, staged, training, training ? NULL : t->logits, early ? &update : NULL, error))
     return FALSE;
   if (training && t->group_batches + 1 >= t->params.accumulate
       && !start_step (t, t->group_weight + t->pending.weight, error))
@@ -240,7 +256,8 @@ take_overflow (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
     return TRUE;
   }
   g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DIVERGED,
-      "the gradient's norm became NaN or infinite at step %" G_GUINT64_FORMAT ": lower lr", t->now.step + 1);
+      "the gradient's norm became NaN or infinite at step %" G_GUINT64_FORMAT ": lower lr",
+      t->now.step + 1);
   return FALSE;
 }
 
@@ -278,7 +295,8 @@ cnn3d_trainer_take_mark (Cnn3dTrainer *t, GError **error)
 {
   t->mark = t->now;
   t->mark_saved = FALSE;
-  return t->s.backend->download (t->s.device, t->mark_statistics, t->s.weights + t->s.layout->trained,
+  return t->s.backend->download (t->s.device, t->mark_statistics,
+      t->s.weights + t->s.layout->trained,
       (t->s.layout->total - t->s.layout->trained) * sizeof (gfloat), error);
 }
 
@@ -385,7 +403,8 @@ cnn3d_trainer_start (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 }
 
 gboolean
-cnn3d_trainer_run (Cnn3dTrainer *t, const Cnn3dBatch *batch, Cnn3dProgress *progress, GError **error)
+cnn3d_trainer_run (
+    Cnn3dTrainer *t, const Cnn3dBatch *batch, Cnn3dProgress *progress, GError **error)
 {
   Cnn3dProgress own;
 

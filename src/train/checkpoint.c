@@ -27,14 +27,16 @@ cnn3d_trainer_load_pretrained (Cnn3dTrainer *t, const gchar *path, GError **erro
   gsize length;
 
   if (!file || !(t->prefix = cnn3d_model_file_prefix (file, path, t->s.net, error))
-      || !cnn3d_model_file_load (file, path, t->prefix, t->s.backend, t->s.model, t->s.net, t->s.weights, t->left_out, error))
+      || !cnn3d_model_file_load (file, path, t->prefix, t->s.backend, t->s.model, t->s.net,
+          t->s.weights, t->left_out, error))
     return FALSE;
   length = strlen (t->prefix);
   for (guint i = 0; i < cnn3d_safetensors_get_n_tensors (file); i++) {
     const gchar *name = cnn3d_safetensors_nth (file, i)->name;
     const gboolean below = g_str_has_prefix (name, t->prefix);
 
-    if ((!below || cnn3d_network_find_param (t->s.net, name + length) < 0) && !g_str_has_suffix (name, ".num_batches_tracked"))
+    if ((!below || cnn3d_network_find_param (t->s.net, name + length) < 0)
+        && !g_str_has_suffix (name, ".num_batches_tracked"))
       g_ptr_array_add (t->left_out, g_strdup_printf ("%s (not in the model)", name));
   }
   return TRUE;
@@ -58,9 +60,12 @@ add_double (Cnn3dSafetensorsWriter *w, const gchar *key, gdouble value)
 static void
 add_description (const Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w)
 {
-  Cnn3dModelInfo info = {.network = t->s.net->params,.precision = t->params.precision,.step = t->mark.step,
-    .epoch = t->mark.pass.epoch,.preparation = t->params.preparation,.classes = t->classes
-  };
+  Cnn3dModelInfo info = { .network = t->s.net->params,
+    .precision = t->params.precision,
+    .step = t->mark.step,
+    .epoch = t->mark.pass.epoch,
+    .preparation = t->params.preparation,
+    .classes = t->classes };
 
   memcpy (info.mean, t->s.net->mean, sizeof info.mean);
   memcpy (info.std, t->s.net->std, sizeof info.std);
@@ -87,7 +92,8 @@ counter_name (const Cnn3dParam *running_var)
 }
 
 static gboolean
-write_param (Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w, guint param, const gfloat *array, GError **error)
+write_param (
+    Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w, guint param, const gfloat *array, GError **error)
 {
   const Cnn3dParam *p = &t->s.net->weights[param];
   const gsize bytes = p->count * sizeof (gfloat);
@@ -125,9 +131,11 @@ write_weights (Cnn3dTrainer *t, const gchar *path, const gchar *state, GError **
 
     /* running statistics are those of the mark, in host memory */
     if (!(trained ? write_param (t, w, i, t->s.weights, error)
-            : cnn3d_safetensors_writer_data (w, t->mark_statistics + (t->s.layout->offset[i] - t->s.layout->trained),
-                p->count * sizeof (gfloat), error))
-        || (p->role == CNN3D_PARAM_RUNNING_VAR && !cnn3d_safetensors_writer_data (w, &batches, sizeof batches, error)))
+                  : cnn3d_safetensors_writer_data (w,
+                        t->mark_statistics + (t->s.layout->offset[i] - t->s.layout->trained),
+                        p->count * sizeof (gfloat), error))
+        || (p->role == CNN3D_PARAM_RUNNING_VAR
+            && !cnn3d_safetensors_writer_data (w, &batches, sizeof batches, error)))
       return FALSE;
   }
   return cnn3d_safetensors_writer_finish (w, error);
@@ -136,7 +144,8 @@ write_weights (Cnn3dTrainer *t, const gchar *path, const gchar *state, GError **
 static const gchar *
 monitor_name (Cnn3dMonitor monitor)
 {
-  return cnn3d_choice_name (&cnn3d_monitors, monitor == CNN3D_MONITOR_AUTO ? CNN3D_MONITOR_VAL_ACCURACY : monitor);
+  return cnn3d_choice_name (
+      &cnn3d_monitors, monitor == CNN3D_MONITOR_AUTO ? CNN3D_MONITOR_VAL_ACCURACY : monitor);
 }
 
 static gboolean
@@ -194,7 +203,8 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
         declare (w, prefixes[a], &t->s.net->weights[i]);
   for (guint a = 0; a < 2; a++)
     for (guint i = 0; arrays[a] && i < t->s.net->n_weights; i++)
-      if (CNN3D_PARAM_TRAINED (t->s.net->weights[i].role) && !write_param (t, w, i, arrays[a], error))
+      if (CNN3D_PARAM_TRAINED (t->s.net->weights[i].role)
+          && !write_param (t, w, i, arrays[a], error))
         return FALSE;
   return cnn3d_safetensors_writer_finish (w, error);
 }
@@ -204,8 +214,8 @@ make_folder (const Cnn3dTrainer *t, GError **error)
 {
   if (g_mkdir_with_parents (t->params.checkpoint_dir, 0777) == 0)
     return TRUE;
-  g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT, "checkpoint-dir %s cannot be created: %s",
-      t->params.checkpoint_dir, g_strerror (errno));
+  g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
+      "checkpoint-dir %s cannot be created: %s", t->params.checkpoint_dir, g_strerror (errno));
   return FALSE;
 }
 
@@ -217,7 +227,8 @@ remove_other_states (const Cnn3dTrainer *t, const gchar *keep)
   const gchar *name;
 
   while (dir && (name = g_dir_read_name (dir)))
-    if (g_str_has_prefix (name, "last-") && g_str_has_suffix (name, ".state") && strcmp (name, keep)) {
+    if (g_str_has_prefix (name, "last-") && g_str_has_suffix (name, ".state")
+        && strcmp (name, keep)) {
       g_autofree gchar *path = g_build_filename (t->params.checkpoint_dir, name, NULL);
 
       g_unlink (path);
@@ -262,7 +273,8 @@ keep_best (Cnn3dTrainer *t, GError **error)
     return FALSE;
   g_array_insert_val (t->kept, at, entry);
   while (t->kept->len > t->params.save_top_k) {
-    g_autofree gchar *worst = kept_path (t, g_array_index (t->kept, TrainerKept, t->kept->len - 1).epoch);
+    g_autofree gchar *worst =
+        kept_path (t, g_array_index (t->kept, TrainerKept, t->kept->len - 1).epoch);
 
     g_unlink (worst);
     g_array_set_size (t->kept, t->kept->len - 1);
@@ -284,7 +296,8 @@ cnn3d_trainer_save (Cnn3dTrainer *t, gchar **path, GError **error)
     return FALSE;
   t->ended.unsaved = FALSE;
   /* A position is passed once, so state names of a run are unique. */
-  state = g_strdup_printf ("last-%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT ".state", t->mark.step, t->mark.position);
+  state = g_strdup_printf (
+      "last-%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT ".state", t->mark.step, t->mark.position);
   state_path = g_build_filename (t->params.checkpoint_dir, state, NULL);
   last = g_build_filename (t->params.checkpoint_dir, LAST, NULL);
   if (!write_state (t, state_path, error) || !write_weights (t, last, state, error))
@@ -363,8 +376,10 @@ get_best (Cnn3dSafetensors *file, Cnn3dBest *best)
 {
   guint validated;
 
-  best->known = get_uint (file, "best-epoch", &best->epoch) && get_uint (file, "best-validated", &validated)
-      && get_double (file, "best-loss", &best->loss) && get_double (file, "best-accuracy", &best->accuracy);
+  best->known = get_uint (file, "best-epoch", &best->epoch)
+      && get_uint (file, "best-validated", &validated)
+      && get_double (file, "best-loss", &best->loss)
+      && get_double (file, "best-accuracy", &best->accuracy);
   best->validated = best->known && validated;
 }
 
@@ -375,13 +390,17 @@ get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
 
   memset (m, 0, sizeof *m);
   if (!get_number (file, "step", &m->step) || !get_number (file, "position", &m->position)
-      || !get_number (file, "norm-batches", &m->norm_batches) || !get_double (file, "loss-scale", &m->loss_scale)
-      || !get_uint (file, "scale-steps", &m->scale_steps) || !get_number (file, "steps-skipped", &m->steps_skipped)
-      || !(m->loss_scale > 0 && m->loss_scale <= 0x1p40) || !get_uint (file, "epoch", &m->pass.epoch)
-      || !get_uint (file, "training", &training) || !get_number (file, "first", &m->pass.first)
+      || !get_number (file, "norm-batches", &m->norm_batches)
+      || !get_double (file, "loss-scale", &m->loss_scale)
+      || !get_uint (file, "scale-steps", &m->scale_steps)
+      || !get_number (file, "steps-skipped", &m->steps_skipped)
+      || !(m->loss_scale > 0 && m->loss_scale <= 0x1p40)
+      || !get_uint (file, "epoch", &m->pass.epoch) || !get_uint (file, "training", &training)
+      || !get_number (file, "first", &m->pass.first)
       || !get_number (file, "clips-listed", &m->pass.clips_listed)
       || !get_uint (file, "validates", &validates) || !get_number (file, "clips", &m->pass.clips)
-      || !get_number (file, "correct", &m->pass.correct) || !get_double (file, "loss-sum", &m->pass.loss_sum)
+      || !get_number (file, "correct", &m->pass.correct)
+      || !get_double (file, "loss-sum", &m->pass.loss_sum)
       || !get_double (file, "train-loss", &m->train_loss) || !get_double (file, "best", &m->best)
       || !get_uint (file, "epochs-since-best", &m->epochs_since_best))
     return FALSE;
@@ -398,7 +417,8 @@ get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
 static void
 check_monitor (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
 {
-  const gchar *was = cnn3d_safetensors_metadata (file, "monitor"), *is = monitor_name (t->params.monitor);
+  const gchar *was = cnn3d_safetensors_metadata (file, "monitor"),
+              *is = monitor_name (t->params.monitor);
   g_autofree gchar *note = NULL;
 
   if (!was || !strcmp (was, is) || isnan (m->best))
@@ -407,15 +427,17 @@ check_monitor (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
   m->best_epoch.known = FALSE;
   m->epochs_since_best = 0;
   g_array_set_size (t->kept, 0);
-  note = g_strdup_printf ("the best weights so far were chosen by monitor=%s, not by %s: the comparison of epochs starts "
-      "over, and the next epoch's weights become best.safetensors", was, is);
+  note = g_strdup_printf (
+      "the best weights so far were chosen by monitor=%s, not by %s: the comparison of epochs "
+      "starts over, and the next epoch's weights become best.safetensors",
+      was, is);
   cnn3d_trainer_add_note (t, note);
 }
 
 /* last: path of the weights file. */
 static gboolean
-read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gchar *last, TrainerMark *mark,
-    GError **error)
+read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gchar *last,
+    TrainerMark *mark, GError **error)
 {
   static const gchar *const prefixes[2] = { "first.", "second." };
   gfloat *const arrays[2] = { t->first, t->second };
@@ -430,13 +452,14 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
   }
   if (strcmp (cnn3d_safetensors_metadata (file, "model"), t->s.net->model)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-        "%s was written by another model than %s: set the same one, or resume=never to start over", path,
-        t->s.net->model);
+        "%s was written by another model than %s: set the same one, or resume=never to start over",
+        path, t->s.net->model);
     return FALSE;
   }
   if (optimizer != t->params.optimizer) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-        "%s was written with another optimizer: set the same one, or resume=never to start over", path);
+        "%s was written with another optimizer: set the same one, or resume=never to start over",
+        path);
     return FALSE;
   }
   if (!cnn3d_trainer_check_data (t, last, file, mark, error))
@@ -453,11 +476,13 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
       tensor = cnn3d_safetensors_lookup (file, name);
       if (!tensor || !cnn3d_model_file_same_shape (tensor, p)) {
         g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-            "%s has no optimizer state '%s' that fits: use the settings that it was written with, or resume=never",
+            "%s has no optimizer state '%s' that fits: use the settings that it was written with, "
+            "or resume=never",
             path, name);
         return FALSE;
       }
-      if (!cnn3d_model_file_import (tensor, t->s.backend, t->s.model, t->s.net, i, arrays[a], error))
+      if (!cnn3d_model_file_import (
+              tensor, t->s.backend, t->s.model, t->s.net, i, arrays[a], error))
         return FALSE;
     }
   return TRUE;
@@ -483,14 +508,16 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, Cnn3dPassResult *ended
   name = cnn3d_safetensors_metadata (weights, "state");
   if (!name || strchr (name, G_DIR_SEPARATOR)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-        "%s names no training state to resume from: use it as pretrained=, with resume=never or another "
-        "checkpoint-dir", last);
+        "%s names no training state to resume from: use it as pretrained=, with resume=never or "
+        "another checkpoint-dir",
+        last);
     return FALSE;
   }
   state_path = g_build_filename (t->params.checkpoint_dir, name, NULL);
   state = cnn3d_safetensors_open (state_path, error);
   if (!state || !read_state (t, state, state_path, last, &mark, error)
-      || !cnn3d_model_file_load (weights, last, "", t->s.backend, t->s.model, t->s.net, t->s.weights, NULL, error)
+      || !cnn3d_model_file_load (
+          weights, last, "", t->s.backend, t->s.model, t->s.net, t->s.weights, NULL, error)
       || !cnn3d_session_refresh (&t->s, error))
     return FALSE;
   t->now = mark;

@@ -16,8 +16,8 @@ cnn3d_trainer_accumulates (const Cnn3dTrainerParams *p, guint batch, guint micro
 gboolean
 cnn3d_trainer_updates_early (const Cnn3dTrainerParams *p, guint batch, guint micro_batch)
 {
-  return !cnn3d_trainer_accumulates (p, batch, micro_batch) && p->gradient_clip <= 0 && !p->keep_gradients
-      && p->precision != CNN3D_PRECISION_16_MIXED;
+  return !cnn3d_trainer_accumulates (p, batch, micro_batch) && p->gradient_clip <= 0
+      && !p->keep_gradients && p->precision != CNN3D_PRECISION_16_MIXED;
 }
 
 gsize
@@ -37,8 +37,9 @@ cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *p, guint batch)
 }
 
 gboolean
-cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
-    guint micro_batch, Cnn3dRecompute recompute, Cnn3dFit *fit, GError **error)
+cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device,
+    const Cnn3dTrainerParams *params, guint batch, guint micro_batch, Cnn3dRecompute recompute,
+    Cnn3dFit *fit, GError **error)
 {
   const gboolean adam = params->optimizer != CNN3D_UPDATE_SGD;
   const gint states = adam ? 2 : params->momentum > 0;
@@ -56,11 +57,14 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
 
   const gboolean early = cnn3d_trainer_updates_early (&resolved, batch, micro_batch);
   const Cnn3dModelParams model_params = { resolved.precision, recompute != CNN3D_RECOMPUTE_BLOCK };
-  const Cnn3dPlanParams plan_params = { TRUE, trained, recompute, early }, forward_params = { FALSE };
-  Cnn3dProgramParams program = { micro_batch, TRUE, cnn3d_trainer_accumulates (params, batch, micro_batch) };
+  const Cnn3dPlanParams plan_params = { TRUE, trained, recompute, early },
+                        forward_params = { FALSE };
+  Cnn3dProgramParams program = { micro_batch, TRUE,
+    cnn3d_trainer_accumulates (params, batch, micro_batch) };
 
   model = backend->model_new (device, net, &model_params, error);
-  if (!model || !(training = cnn3d_session_plan (backend, model, net, &program, &plan_params, error)))
+  if (!model
+      || !(training = cnn3d_session_plan (backend, model, net, &program, &plan_params, error)))
     goto done;
   program.training = FALSE;
   forward = cnn3d_session_plan (backend, model, net, &program, &forward_params, error);
@@ -82,7 +86,8 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
   m->gradients = early ? 0 : layout->trained * sizeof (gfloat);
   m->optimizer = states * layout->trained * sizeof (gfloat);
   m->arena = MAX (training->arena_bytes, forward->arena_bytes);
-  m->workspace = (training->arena_bytes >= forward->arena_bytes ? training : forward)->scratch_bytes;
+  m->workspace =
+      (training->arena_bytes >= forward->arena_bytes ? training : forward)->scratch_bytes;
   m->input = backend->asynchronous ? 2 * cnn3d_trainer_slot_bytes (params, batch) : 0;
   m->total = m->weights + m->copy + m->gradients + m->optimizer + m->input + m->arena;
   m->context = device_memory.context;
@@ -108,18 +113,20 @@ done:
 /* Checks the programs that a fit runs, and those of single clips, which short batches consist of. replaced: a program
  * failed its check and was replaced, so the fit no longer holds. */
 static gboolean
-check (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
-    const Cnn3dFit *fit, gboolean *replaced, GError **error)
+check (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params,
+    guint batch, const Cnn3dFit *fit, gboolean *replaced, GError **error)
 {
   const Cnn3dModelParams model_params = { fit->precision, fit->recompute != CNN3D_RECOMPUTE_BLOCK };
   const gboolean accumulates = cnn3d_trainer_accumulates (params, batch, fit->micro_batch);
   const Cnn3dProgramParams programs[] = {
-    {fit->micro_batch, TRUE, accumulates}, {fit->micro_batch, FALSE, FALSE},
-    {1, TRUE, accumulates,.most = fit->micro_batch},
+    { fit->micro_batch, TRUE, accumulates },
+    { fit->micro_batch, FALSE, FALSE },
+    { 1, TRUE, accumulates, .most = fit->micro_batch },
   };
   Cnn3dNetwork *net = cnn3d_network_new (&params->network, error);
   Cnn3dModel *model = net ? backend->model_new (device, net, &model_params, error) : NULL;
-  const gboolean ok = model && cnn3d_session_check (backend, model, programs, G_N_ELEMENTS (programs), replaced, error);
+  const gboolean ok = model
+      && cnn3d_session_check (backend, model, programs, G_N_ELEMENTS (programs), replaced, error);
 
   if (model)
     backend->model_free (&model);
@@ -128,7 +135,8 @@ check (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParam
 }
 
 guint64
-cnn3d_fit_budget (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params)
+cnn3d_fit_budget (
+    const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params)
 {
   Cnn3dDeviceMemory m;
 
@@ -144,21 +152,21 @@ cnn3d_fit_needs (const Cnn3dFit *fit)
 
 /* --- choosing --- */
 
-#define PATIENCE 6              /* consecutive finer splits without a faster one */
-#define SLACK 4                 /* micro-batches above the largest that fits, also tried */
+#define PATIENCE 6 /* consecutive finer splits without a faster one */
+#define SLACK 4    /* micro-batches above the largest that fits, also tried */
 
 typedef struct {
   const Cnn3dBackend *backend;
   Cnn3dDevice *device;
   guint64 budget;
-  Cnn3dFit best;                /* micro_batch 0: nothing fits so far */
-  Cnn3dFit least;               /* the fit that needs the least memory of all that were tried */
+  Cnn3dFit best;  /* micro_batch 0: nothing fits so far */
+  Cnn3dFit least; /* the fit that needs the least memory of all that were tried */
 } Search;
 
 /* Tries a fit that `params` allow, and keeps it if it is the best so far. */
 static gboolean
-try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, Cnn3dRecompute recompute,
-    GError **error)
+try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro,
+    Cnn3dRecompute recompute, GError **error)
 {
   Cnn3dFit fit;
 
@@ -166,13 +174,15 @@ try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, 
     return FALSE;
   if (!s->least.micro_batch || cnn3d_fit_needs (&fit) < cnn3d_fit_needs (&s->least))
     s->least = fit;
-  if (cnn3d_fit_needs (&fit) <= s->budget && (!s->best.micro_batch || fit.seconds < s->best.seconds))
+  if (cnn3d_fit_needs (&fit) <= s->budget
+      && (!s->best.micro_batch || fit.seconds < s->best.seconds))
     s->best = fit;
   return TRUE;
 }
 
 static gboolean
-try_recomputes (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, GError **error)
+try_recomputes (
+    Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro, GError **error)
 {
   if (params->recompute != CNN3D_RECOMPUTE_AUTO)
     return try_way (s, params, batch, micro, params->recompute, error);
@@ -198,7 +208,8 @@ try_micro (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro
 
 /* Batch norm sees one micro-batch: takes the largest that fits up to `most`, whatever remains for the last one. */
 static gboolean
-search_largest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint most, GError **error)
+search_largest (
+    Search *s, const Cnn3dTrainerParams *params, guint batch, guint most, GError **error)
 {
   Cnn3dFit best = { 0 };
   guint fits = 0, above = most;
@@ -231,7 +242,8 @@ search_largest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint 
 /* With frozen batch norm a smaller micro-batch that recomputes less may be faster: takes the fastest that fits, of all
  * splits into pieces of equal size except the last. */
 static gboolean
-search_quickest (Search *s, const Cnn3dTrainerParams *params, guint batch, guint most, GError **error)
+search_quickest (
+    Search *s, const Cnn3dTrainerParams *params, guint batch, guint most, GError **error)
 {
   guint tried = most, slower = 0;
 
@@ -270,8 +282,8 @@ search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error
 }
 
 gboolean
-cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
-    Cnn3dFit *fit, GError **error)
+cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device,
+    const Cnn3dTrainerParams *params, guint batch, Cnn3dFit *fit, GError **error)
 {
   Search s = { backend, device, cnn3d_fit_budget (backend, device, params) };
 
@@ -284,7 +296,8 @@ cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
       return FALSE;
     }
     replaced = FALSE;
-    if (backend->program_replaced && !check (backend, device, params, batch, &s.best, &replaced, error))
+    if (backend->program_replaced
+        && !check (backend, device, params, batch, &s.best, &replaced, error))
       return FALSE;
   }
   *fit = s.best;
@@ -292,20 +305,25 @@ cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dT
 }
 
 void
-cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
-    const Cnn3dFit *fit, guint64 there, GError **error)
+cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device,
+    const Cnn3dTrainerParams *params, guint batch, const Cnn3dFit *fit, guint64 there,
+    GError **error)
 {
   g_auto (GStrv) ways = cnn3d_fit_suggest (backend, device, params, batch, there, 3);
   g_autofree gchar *list = g_strjoinv ("\n  ", ways);
-  g_autofree gchar *needed = cnn3d_format_bytes (cnn3d_fit_needs (fit)), *have = cnn3d_format_bytes (there);
+  g_autofree gchar *needed = cnn3d_format_bytes (cnn3d_fit_needs (fit)),
+                   *have = cnn3d_format_bytes (there);
   g_autofree gchar *context = cnn3d_format_bytes (fit->memory.context);
 
   g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY,
-      "training needs %s (%" G_GUINT64_FORMAT " bytes, %s of it for libraries), but %s %s (%" G_GUINT64_FORMAT
-      " bytes)%s%s", needed, cnn3d_fit_needs (fit), context,
+      "training needs %s (%" G_GUINT64_FORMAT
+      " bytes, %s of it for libraries), but %s %s (%" G_GUINT64_FORMAT " bytes)%s%s",
+      needed, cnn3d_fit_needs (fit), context,
       params->max_memory == there ? "max-memory allows" : "there is only", have, there,
       ways[0] ? "; what would fit:\n  "
-      : "; no setting fits with this model and these clips: try fewer frames, a smaller size or a smaller base-width", list);
+              : "; no setting fits with this model and these clips: try fewer frames, a smaller "
+                "size or a smaller base-width",
+      list);
 }
 
 /* --- suggestions --- */
@@ -314,11 +332,12 @@ typedef struct {
   gchar *text;
   guint64 needs;
   gdouble seconds;
-  gint changes;                 /* how much it changes the training */
+  gint changes; /* how much it changes the training */
 } Way;
 
 static void
-add_way (GArray *ways, Search *s, const Cnn3dTrainerParams *params, guint batch, gint changes, const gchar *text)
+add_way (GArray *ways, Search *s, const Cnn3dTrainerParams *params, guint batch, gint changes,
+    const gchar *text)
 {
   Way way = { NULL, 0, 0, changes };
 
@@ -350,11 +369,13 @@ cheapest_first (gconstpointer a, gconstpointer b)
 
 /* Suggestions that change only memory and time; `prefix` precedes each. */
 static void
-add_ways (GArray *ways, Search *s, const Cnn3dTrainerParams *base, guint batch, gint changes, const gchar *prefix)
+add_ways (GArray *ways, Search *s, const Cnn3dTrainerParams *base, guint batch, gint changes,
+    const gchar *prefix)
 {
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
     Cnn3dTrainerParams p = *base;
-    g_autofree gchar *text = g_strdup_printf ("%srecompute=%s", prefix, cnn3d_choice_name (&cnn3d_recomputes, r));
+    g_autofree gchar *text =
+        g_strdup_printf ("%srecompute=%s", prefix, cnn3d_choice_name (&cnn3d_recomputes, r));
 
     p.recompute = r;
     add_way (ways, s, &p, batch, changes, text);
@@ -370,8 +391,8 @@ add_ways (GArray *ways, Search *s, const Cnn3dTrainerParams *base, guint batch, 
 }
 
 gchar **
-cnn3d_fit_suggest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
-    guint64 budget, guint most)
+cnn3d_fit_suggest (const Cnn3dBackend *backend, Cnn3dDevice *device,
+    const Cnn3dTrainerParams *params, guint batch, guint64 budget, guint most)
 {
   Search s = { backend, device, budget };
   GArray *ways = g_array_new (FALSE, FALSE, sizeof (Way));
@@ -388,10 +409,13 @@ cnn3d_fit_suggest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
   p.recompute = CNN3D_RECOMPUTE_AUTO;
   p.auto_fit = TRUE;
   for (gint k = 0; k < 3; k++) {
-    const gboolean fewer = k != 1 && n->frames > 8, smaller = k != 0 && (n->height > 112 || n->width > 112);
-    g_autofree gchar *text = g_strdup_printf ("%s%s%s, cnn3dtrain precision=%s auto-fit=true recompute=auto",
-        fewer ? "clipsample num-frames=8" : "", fewer && smaller ? ", " : "",
-        smaller ? "video/x-raw,width=112,height=112" : "", cnn3d_choice_name (&cnn3d_precisions, p.precision));
+    const gboolean fewer = k != 1 && n->frames > 8,
+                   smaller = k != 0 && (n->height > 112 || n->width > 112);
+    g_autofree gchar *text =
+        g_strdup_printf ("%s%s%s, cnn3dtrain precision=%s auto-fit=true recompute=auto",
+            fewer ? "clipsample num-frames=8" : "", fewer && smaller ? ", " : "",
+            smaller ? "video/x-raw,width=112,height=112" : "",
+            cnn3d_choice_name (&cnn3d_precisions, p.precision));
 
     p.network.frames = fewer ? 8 : n->frames;
     p.network.height = smaller ? 112 : n->height;
@@ -414,8 +438,8 @@ cnn3d_fit_suggest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3d
 }
 
 guint
-cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params,
-    Cnn3dRecompute recompute, guint64 budget, Cnn3dFit *fit)
+cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device,
+    const Cnn3dTrainerParams *params, Cnn3dRecompute recompute, guint64 budget, Cnn3dFit *fit)
 {
   guint fits = 0, fails = 1;
   Cnn3dFit tried;

@@ -7,8 +7,9 @@
 #define HALF 2
 
 Cnn3dRoofline *
-cnn3d_fit_roofline (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params, guint batch,
-    const Cnn3dFit *fit, Cnn3dRates *rates, GError **error)
+cnn3d_fit_roofline (const Cnn3dBackend *backend, Cnn3dDevice *device,
+    const Cnn3dTrainerParams *params, guint batch, const Cnn3dFit *fit, Cnn3dRates *rates,
+    GError **error)
 {
   const gboolean half = fit->precision != CNN3D_PRECISION_32;
   Cnn3dTrainerParams resolved = *params;
@@ -26,11 +27,9 @@ cnn3d_fit_roofline (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3
 
   const Cnn3dModelParams model_params = { fit->precision, fit->recompute != CNN3D_RECOMPUTE_BLOCK };
   const Cnn3dProgramParams program_params = { fit->micro_batch, TRUE,
-    cnn3d_trainer_accumulates (params, batch, fit->micro_batch), TRUE
-  };
+    cnn3d_trainer_accumulates (params, batch, fit->micro_batch), TRUE };
   const Cnn3dPlanParams plan_params = { TRUE, trained, fit->recompute,
-    cnn3d_trainer_updates_early (&resolved, batch, fit->micro_batch)
-  };
+    cnn3d_trainer_updates_early (&resolved, batch, fit->micro_batch) };
   const Cnn3dRooflineParams counted = {
     .frame_bytes = 1,
     .weight_bytes = half && model_params.keeps_copy ? HALF : sizeof (gfloat),

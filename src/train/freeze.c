@@ -39,7 +39,8 @@ cnn3d_freeze (const Cnn3dNetwork *net, const gchar *freeze, gboolean *norm_froze
       continue;
     for (guint i = 0; i < net->n_weights; i++) {
       const Cnn3dParam *p = &net->weights[i];
-      const gboolean head = p->role == CNN3D_PARAM_LINEAR_WEIGHT || p->role == CNN3D_PARAM_LINEAR_BIAS;
+      const gboolean head =
+          p->role == CNN3D_PARAM_LINEAR_WEIGHT || p->role == CNN3D_PARAM_LINEAR_BIAS;
 
       if (!strcmp (token, "backbone") ? !head : g_str_has_prefix (p->name, token)) {
         trains[i] = FALSE;
@@ -48,8 +49,9 @@ cnn3d_freeze (const Cnn3dNetwork *net, const gchar *freeze, gboolean *norm_froze
     }
     if (!found) {
       g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
-          "freeze: %s has no parameter that begins with '%s'; it may name 'backbone', 'batch-norm' or prefixes such "
-          "as '%.*s'", net->model, token, (int) strcspn (net->weights[0].name, "."), net->weights[0].name);
+          "freeze: %s has no parameter that begins with '%s'; it may name 'backbone', 'batch-norm' "
+          "or prefixes such as '%.*s'",
+          net->model, token, (int) strcspn (net->weights[0].name, "."), net->weights[0].name);
       return NULL;
     }
   }

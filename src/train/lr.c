@@ -8,7 +8,7 @@
 #define WARMUP_START 0.001
 
 gboolean
-cnn3d_lr_params_check (const Cnn3dLrParams * p, GError ** error)
+cnn3d_lr_params_check (const Cnn3dLrParams *p, GError **error)
 {
   if (!isfinite (p->lr) || p->lr < 0)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
@@ -21,38 +21,35 @@ cnn3d_lr_params_check (const Cnn3dLrParams * p, GError ** error)
         "the number of epochs must be 0 or more, not %g", p->epochs);
   else if (p->epochs > 0 && p->warmup_epochs > p->epochs)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-        "a warm-up of %g epochs is longer than all %g: shorten it, or train "
-        "for more epochs", p->warmup_epochs, p->epochs);
+        "a warm-up of %g epochs is longer than all %g: shorten it, or train for more epochs",
+        p->warmup_epochs, p->epochs);
   else if (p->schedule == CNN3D_LR_COSINE && p->epochs <= 0)
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-        "the cosine schedule needs to know the number of epochs: set it, or "
-        "take the constant or step schedule");
+        "the cosine schedule needs to know the number of epochs: set it, or take the constant or "
+        "step schedule");
   else if (p->schedule == CNN3D_LR_COSINE && p->epochs <= p->warmup_epochs)
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-        "the cosine schedule has no epoch left after a warm-up of %g of %g: "
-        "shorten it, or train for more epochs", p->warmup_epochs, p->epochs);
-  else if (p->schedule == CNN3D_LR_STEP && (!isfinite (p->step_size) ||
-          p->step_size <= 0))
+        "the cosine schedule has no epoch left after a warm-up of %g of %g: shorten it, or train "
+        "for more epochs",
+        p->warmup_epochs, p->epochs);
+  else if (p->schedule == CNN3D_LR_STEP && (!isfinite (p->step_size) || p->step_size <= 0))
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-        "the step schedule's step size must be more than 0 epochs, not %g",
-        p->step_size);
+        "the step schedule's step size must be more than 0 epochs, not %g", p->step_size);
   else if (p->schedule == CNN3D_LR_STEP && !(p->gamma > 0 && p->gamma <= 1))
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-        "the step schedule's gamma must be above 0 and at most 1, not %g",
-        p->gamma);
+        "the step schedule's gamma must be above 0 and at most 1, not %g", p->gamma);
   else
     return TRUE;
   return FALSE;
 }
 
 gdouble
-cnn3d_lr_at (const Cnn3dLrParams * p, gdouble epoch)
+cnn3d_lr_at (const Cnn3dLrParams *p, gdouble epoch)
 {
   gdouble after = epoch - p->warmup_epochs;
 
   if (after < 0)
-    return p->lr * (WARMUP_START +
-        (1 - WARMUP_START) * MAX (epoch, 0) / p->warmup_epochs);
+    return p->lr * (WARMUP_START + (1 - WARMUP_START) * MAX (epoch, 0) / p->warmup_epochs);
   switch (p->schedule) {
     case CNN3D_LR_COSINE:
       after /= p->epochs - p->warmup_epochs;

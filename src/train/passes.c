@@ -39,26 +39,31 @@ cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error
     g_prefix_error (error, "learning rate schedule: ");
     return FALSE;
   }
-  if (t->resumed && (!goes_on || (t->now.pass.clips_listed && t->now.pass.clips_listed != pass->clips))) {
+  if (t->resumed
+      && (!goes_on || (t->now.pass.clips_listed && t->now.pass.clips_listed != pass->clips))) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-        "the checkpoint in %s stands at clip %" G_GUINT64_FORMAT " of another data set or split: use the same one, "
-        "another checkpoint-dir, or resume=never", t->params.checkpoint_dir, t->now.position);
+        "the checkpoint in %s stands at clip %" G_GUINT64_FORMAT
+        " of another data set or split: use the same one, another checkpoint-dir, or resume=never",
+        t->params.checkpoint_dir, t->now.position);
     return FALSE;
   }
   if (validated && pass->training && !pass->validates) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
-        "monitor=%s needs a validation pass in each epoch, and there is none: add clips to validate on, or set "
-        "monitor=train-loss", validated);
+        "monitor=%s needs a validation pass in each epoch, and there is none: add clips to "
+        "validate on, or set monitor=train-loss",
+        validated);
     return FALSE;
   }
   t->resumed = FALSE;
   t->ended.unsaved = FALSE;
   if (!goes_on) {
-    t->now.pass = (TrainerPass) { pass->epoch, pass->training, pass->first, pass->clips, 0, 0, 0, 0 };
+    t->now.pass =
+        (TrainerPass) { pass->epoch, pass->training, pass->first, pass->clips, 0, 0, 0, 0 };
     t->now.position = pass->position;
   }
   if (t->confusion && t->now.pass.clips == 0)
-    memset (t->confusion, 0, sizeof *t->confusion * t->s.net->params.num_classes * t->s.net->params.num_classes);
+    memset (t->confusion, 0,
+        sizeof *t->confusion * t->s.net->params.num_classes * t->s.net->params.num_classes);
   t->now.pass.clips_listed = pass->clips;
   t->now.pass.first = pass->first;
   t->validates = pass->validates;
@@ -70,7 +75,7 @@ cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error
 
     if (!cnn3d_trainer_take_mark (t, error))
       return FALSE;
-    t->mark_saved = saved;      /* the boundary between two passes alone is not worth saving */
+    t->mark_saved = saved; /* the boundary between two passes alone is not worth saving */
     t->now.lr = cnn3d_lr_at (&t->params.lr, cnn3d_trainer_epochs_passed (t));
   }
   return TRUE;
@@ -120,7 +125,8 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
     result->improved = !isnan (value) && (isnan (t->now.best) || value > t->now.best);
     if (result->improved) {
       t->now.best = value;
-      t->now.best_epoch = (Cnn3dBest) { TRUE, pass->epoch, !pass->training, result->loss, result->accuracy };
+      t->now.best_epoch =
+          (Cnn3dBest) { TRUE, pass->epoch, !pass->training, result->loss, result->accuracy };
       t->now.epochs_since_best = 0;
     } else {
       t->now.epochs_since_best++;
@@ -129,9 +135,8 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
   }
   /* The next pass starts at `position` with no clips counted. */
   t->now.position = position;
-  t->now.pass = (TrainerPass) { pass->epoch + result->epoch_complete, result->epoch_complete, position,
-    0, 0, 0, 0, 0
-  };
+  t->now.pass = (TrainerPass) { pass->epoch + result->epoch_complete, result->epoch_complete,
+    position, 0, 0, 0, 0, 0 };
   if (result->epoch_complete)
     t->ended = (TrainerEnded) { TRUE, result->epoch, value, result->improved };
   result->checkpoint_due = result->epoch_complete || result->last.checkpoint_due;

@@ -43,8 +43,7 @@ read_data (Cnn3dSafetensors *state, Cnn3dRunData *d)
 {
   *d = (Cnn3dRunData) { number (state, ROWS), number (state, TRAINING), number (state, VALIDATION),
     cnn3d_safetensors_metadata (state, CLIPS), cnn3d_safetensors_metadata (state, LABELS),
-    cnn3d_safetensors_metadata (state, ORDER)
-  };
+    cnn3d_safetensors_metadata (state, ORDER) };
   return d->clips && d->labels && d->order;
 }
 
@@ -52,8 +51,9 @@ read_data (Cnn3dSafetensors *state, Cnn3dRunData *d)
 
 /* Class names in one error, at most */
 #define MOST_NAMED 20
-#define ADVICE "name them as before, set another checkpoint-dir, or start over with resume=never " \
-    "(pretrained= takes these weights)"
+#define ADVICE                                                                        \
+  "name them as before, set another checkpoint-dir, or start over with resume=never " \
+  "(pretrained= takes these weights)"
 
 /* Older versions named an output without clips by its number. */
 static gboolean
@@ -72,14 +72,16 @@ check_classes (const Cnn3dTrainer *t, const gchar *path, gchar **was, GError **e
 
   if (!is || !was)
     return TRUE;
-  for (i = 0; was[i] && is[i] && is_same_class (was[i], is[i], i); i++);
+  for (i = 0; was[i] && is[i] && is_same_class (was[i], is[i], i); i++)
+    ;
   if (!was[i] && !is[i])
     return TRUE;
   if (MAX (g_strv_length (was), g_strv_length (is)) <= MOST_NAMED) {
     g_autofree gchar *before = g_strjoinv (", ", was), *now = g_strjoinv (", ", is);
 
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-        "the classes of %s are %s, in this order, but the data's are %s: " ADVICE, path, before, now);
+        "the classes of %s are %s, in this order, but the data's are %s: " ADVICE, path, before,
+        now);
   } else {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
         "class %u of %s is %s, but the data's is %s: " ADVICE, i, path, was[i] ? was[i] : "none",
@@ -94,7 +96,8 @@ static void
 add_number (GString *text, const gchar *name, gdouble was, gdouble is)
 {
   if (was != is)
-    g_string_append_printf (text, "%s%s was %.10g and is %.10g", text->len ? "; " : "", name, was, is);
+    g_string_append_printf (
+        text, "%s%s was %.10g and is %.10g", text->len ? "; " : "", name, was, is);
 }
 
 static void
@@ -119,12 +122,14 @@ compare_preparation (const Cnn3dTrainer *t, const Cnn3dModelInfo *info, GString 
     add_word (text, "sampling", was->sampling, is->sampling);
     add_number (text, "frame-interval", was->frame_interval, is->frame_interval);
     add_number (text, "clipdiff's gain", was->diff_gain, is->diff_gain);
-    add_number (text, "the frame rate", was->frame_rate_n ? (gdouble) was->frame_rate_n / MAX (was->frame_rate_d, 1) : 0,
+    add_number (text, "the frame rate",
+        was->frame_rate_n ? (gdouble) was->frame_rate_n / MAX (was->frame_rate_d, 1) : 0,
         is->frame_rate_n ? (gdouble) is->frame_rate_n / MAX (is->frame_rate_d, 1) : 0);
   }
   if (was->scaling && is->scaling) {
     add_word (text, "scaling", was->scaling, is->scaling);
-    add_word (text, "add-borders", was->add_borders ? "true" : "false", is->add_borders ? "true" : "false");
+    add_word (text, "add-borders", was->add_borders ? "true" : "false",
+        is->add_borders ? "true" : "false");
   }
 }
 
@@ -153,18 +158,22 @@ compare_rows (const TrainerMark *m, const Cnn3dRunData *was, const Cnn3dRunData 
     return;
   if (!strcmp (was->labels, is->labels) && same_clips (was, is)) {
     if (within_training (m))
-      g_string_append_printf (text, "%sthe clips come in another order than within epoch %u, where it stands "
-          "(rows, seed, shuffle, limit-clips, rank or world-size)", sep, m->pass.epoch + 1);
+      g_string_append_printf (text,
+          "%sthe clips come in another order than within epoch %u, where it stands (rows, seed, "
+          "shuffle, limit-clips, rank or world-size)",
+          sep, m->pass.epoch + 1);
   } else if (!strcmp (was->clips, is->clips) && same_clips (was, is)) {
     g_string_append_printf (text, "%sclips have other labels than before", sep);
   } else if (was->rows != is->rows) {
-    g_string_append_printf (text, "%sthe data set had %" G_GUINT64_FORMAT " rows and has %" G_GUINT64_FORMAT, sep,
-        was->rows, is->rows);
+    g_string_append_printf (text,
+        "%sthe data set had %" G_GUINT64_FORMAT " rows and has %" G_GUINT64_FORMAT, sep, was->rows,
+        is->rows);
   } else {
-    g_string_append_printf (text, "%sother clips, or other segments or splits of them, than before (%" G_GUINT64_FORMAT
-        " training and %" G_GUINT64_FORMAT " validation clips an epoch, now %" G_GUINT64_FORMAT " and %"
-        G_GUINT64_FORMAT ")", sep, was->training_clips, was->validation_clips, is->training_clips,
-        is->validation_clips);
+    g_string_append_printf (text,
+        "%sother clips, or other segments or splits of them, than before (%" G_GUINT64_FORMAT
+        " training and %" G_GUINT64_FORMAT " validation clips an epoch, now %" G_GUINT64_FORMAT
+        " and %" G_GUINT64_FORMAT ")",
+        sep, was->training_clips, was->validation_clips, is->training_clips, is->validation_clips);
   }
 }
 
@@ -176,14 +185,15 @@ restart_pass (Cnn3dTrainer *t, guint epoch, gboolean training, guint64 position,
   t->now.pass = (TrainerPass) { epoch, training, position, 0, 0, 0, 0 };
   if (!cnn3d_trainer_take_mark (t, error))
     return FALSE;
-  t->mark_saved = TRUE;         /* it equals the checkpoint */
+  t->mark_saved = TRUE; /* it equals the checkpoint */
   return TRUE;
 }
 
 void
 cnn3d_trainer_add_note (Cnn3dTrainer *t, const gchar *text)
 {
-  gchar *both = g_strdup_printf ("%s%s%s", t->data_note ? t->data_note : "", t->data_note ? "; " : "", text);
+  gchar *both =
+      g_strdup_printf ("%s%s%s", t->data_note ? t->data_note : "", t->data_note ? "; " : "", text);
 
   g_free (t->data_note);
   t->data_note = both;
@@ -199,11 +209,14 @@ cnn3d_trainer_repeat_skipped (Cnn3dTrainer *t, GError **error)
   const guint64 skipped = done - MIN (pass->clips, done);
   g_autofree gchar *text = NULL;
 
-  if (!pass->training || !pass->clips_listed || !(skipped > pass->clips_listed * t->params.max_skipped))
+  if (!pass->training || !pass->clips_listed
+      || !(skipped > pass->clips_listed * t->params.max_skipped))
     return TRUE;
-  text = g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " clips of epoch %u were skipped before the "
-      "checkpoint, more than max-skipped=%g allows: the epoch starts over, with the weights as they are", skipped,
-      pass->clips_listed, pass->epoch + 1, t->params.max_skipped);
+  text =
+      g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+                       " clips of epoch %u were skipped before the checkpoint, more than "
+                       "max-skipped=%g allows: the epoch starts over, with the weights as they are",
+          skipped, pass->clips_listed, pass->epoch + 1, t->params.max_skipped);
   cnn3d_trainer_add_note (t, text);
   return restart_pass (t, pass->epoch, TRUE, pass->first, error);
 }
@@ -223,13 +236,14 @@ cnn3d_trainer_move_to_data (Cnn3dTrainer *t, GError **error)
     training = TRUE;
     epoch++;
   }
-  return restart_pass (t, epoch, training, epoch * (is->training_clips + is->validation_clips)
-      + (training ? 0 : is->training_clips), error);
+  return restart_pass (t, epoch, training,
+      epoch * (is->training_clips + is->validation_clips) + (training ? 0 : is->training_clips),
+      error);
 }
 
 gboolean
-cnn3d_trainer_check_data (Cnn3dTrainer *t, const gchar *path, Cnn3dSafetensors *state, const TrainerMark *mark,
-    GError **error)
+cnn3d_trainer_check_data (Cnn3dTrainer *t, const gchar *path, Cnn3dSafetensors *state,
+    const TrainerMark *mark, GError **error)
 {
   const Cnn3dRunData *is = &t->params.data;
   /* a file without a description has nothing to compare */
@@ -248,15 +262,15 @@ cnn3d_trainer_check_data (Cnn3dTrainer *t, const gchar *path, Cnn3dSafetensors *
     compare_rows (mark, &was, is, text);
   if (text->len == 0) {
     if (!known && is->order)
-      t->data_note = g_strdup ("the checkpoint does not record which data it was trained on: whether this is the same "
-          "cannot be checked");
+      t->data_note = g_strdup ("the checkpoint does not record which data it was trained on: "
+                               "whether this is the same cannot be checked");
     return TRUE;
   }
   if (!t->params.any_data) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-        "%s was trained on other data: %s. Use the same data as before, or set resume-data=any to continue with "
-        "this", path,
-        text->str);
+        "%s was trained on other data: %s. Use the same data as before, or set resume-data=any to "
+        "continue with this",
+        path, text->str);
     return FALSE;
   }
   t->data_note = g_strdup_printf ("the checkpoint was trained on other data: %s", text->str);

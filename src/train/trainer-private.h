@@ -13,21 +13,21 @@ typedef struct {
   guint64 first, clips_listed;
   guint64 clips, correct;
   gdouble loss_sum;
-  gdouble weight;               /* of the clips: divisor of the sum */
+  gdouble weight; /* of the clips: divisor of the sum */
 } TrainerPass;
 
 /* Where a resumed run continues: all state except arrays. Taken after each optimizer step and between passes. */
 typedef struct {
   guint64 step;
   guint64 position;
-  guint64 norm_batches;         /* batches that updated running statistics */
+  guint64 norm_batches; /* batches that updated running statistics */
   TrainerPass pass;
   gdouble lr;
-  gdouble loss_scale;           /* 16-mixed: factor on the loss, */
-  guint scale_steps;            /* steps since it changed, */
-  guint64 steps_skipped;        /* and steps that overflowed */
-  gdouble train_loss;           /* of the epoch's training pass */
-  gdouble best;                 /* of the monitor; NaN: none yet */
+  gdouble loss_scale;    /* 16-mixed: factor on the loss, */
+  guint scale_steps;     /* steps since it changed, */
+  guint64 steps_skipped; /* and steps that overflowed */
+  gdouble train_loss;    /* of the epoch's training pass */
+  gdouble best;          /* of the monitor; NaN: none yet */
   guint epochs_since_best;
   Cnn3dBest best_epoch;
 } TrainerMark;
@@ -40,118 +40,123 @@ typedef struct {
 /* A batch in the memory where it is run. */
 typedef struct {
   Cnn3dBatch batch;
-  const gint32 *labels;         /* its labels on the host */
-  const gfloat *weights;        /* of the classes; NULL: all 1 */
+  const gint32 *labels;  /* its labels on the host */
+  const gfloat *weights; /* of the classes; NULL: all 1 */
 } TrainerStaged;
 
 /* A started batch: what is reported when it has finished. */
 typedef struct {
   gboolean active;
   guint n;
-  gdouble weight;               /* of its clips */
+  gdouble weight; /* of its clips */
   guint64 position;
-  gboolean steps, checks;       /* it ends an optimizer step; the step checks the gradients first */
-  gdouble lr, squares;          /* of the step; squares: filled in when it has finished */
+  gboolean steps, checks; /* it ends an optimizer step; the step checks the gradients first */
+  gdouble lr, squares;    /* of the step; squares: filled in when it has finished */
 } TrainerPending;
 
 /* An epoch that has ended but is not saved yet. */
 typedef struct {
   gboolean unsaved;
   guint epoch;
-  gdouble value;                /* of the monitor, larger is better */
+  gdouble value; /* of the monitor, larger is better */
   gboolean improved;
 } TrainerEnded;
 
 struct _Cnn3dTrainer {
   Cnn3dSession s;
-  Cnn3dTrainerParams params;    /* strings are owned, except `classes` */
+  Cnn3dTrainerParams params; /* strings are owned, except `classes` */
   gchar **classes;
-  gfloat *class_weights;        /* NULL: all 1 */
+  gfloat *class_weights; /* NULL: all 1 */
   guint batch;
 
   guint64 budget;
-  Cnn3dFit fit;                 /* the chosen configuration */
-  gboolean updates_early;       /* each layer is updated as soon as its gradient is available */
-  gboolean in_step;             /* such a step is running, or failed: the weights are neither the old nor the new
+  Cnn3dFit fit;           /* the chosen configuration */
+  gboolean updates_early; /* each layer is updated as soon as its gradient is available */
+  gboolean
+      in_step;     /* such a step is running, or failed: the weights are neither the old nor the new
                                  * ones */
-  gboolean scales;              /* uses a loss scale, against underflow */
-  gboolean *trained;            /* [parameter] */
+  gboolean scales; /* uses a loss scale, against underflow */
+  gboolean *trained; /* [parameter] */
   gboolean norm_frozen;
   GPtrArray *left_out;
-  gchar *prefix;                /* precedes the names in `pretrained`; NULL: no file was read */
-  gboolean validates;           /* a validation pass follows each training pass */
+  gchar *prefix;      /* precedes the names in `pretrained`; NULL: no file was read */
+  gboolean validates; /* a validation pass follows each training pass */
 
-  gfloat *gradients, *first, *second;   /* s.layout->trained; NULL: not kept */
-  guint8 *slots[2];             /* for batches on the device: frames, then labels; NULL: it reads host memory */
+  gfloat *gradients, *first, *second; /* s.layout->trained; NULL: not kept */
+  guint8 *slots[2]; /* for batches on the device: frames, then labels; NULL: it reads host memory */
   guint next_slot;
 
   TrainerMark now;
   TrainerStaged staged;
   TrainerPending pending;
   TrainerEnded ended;
-  Cnn3dResults *results;        /* of the started batch's micro-batches */
+  Cnn3dResults *results; /* of the started batch's micro-batches */
   guint n_results;
   /* results of validation passes: of the started batch on the host, and of the pass */
-  gfloat *logits;               /* (batch, num_classes); NULL: too many classes */
-  gint32 *labels;               /* (batch) */
-  guint64 *confusion;           /* as in Cnn3dPassResult */
-  gdouble *class_accuracy;      /* [num_classes], of the last validation pass; NULL if confusion is */
+  gfloat *logits;          /* (batch, num_classes); NULL: too many classes */
+  gint32 *labels;          /* (batch) */
+  guint64 *confusion;      /* as in Cnn3dPassResult */
+  gdouble *class_accuracy; /* [num_classes], of the last validation pass; NULL if confusion is */
   /* optimizer steps need all of a group, and a group all of its batches */
   guint group_batches;
   guint64 group_clips, group_correct;
   gdouble group_loss, group_weight;
   gdouble last_group_weight;
 
-  TrainerMark mark;             /* the state that would be saved */
-  gfloat *mark_statistics;      /* running statistics at the mark: layout->total - layout->trained */
-  gfloat *new_statistics;       /* after the running step */
+  TrainerMark mark;        /* the state that would be saved */
+  gfloat *mark_statistics; /* running statistics at the mark: layout->total - layout->trained */
+  gfloat *new_statistics;  /* after the running step */
   gboolean mark_saved;
-  GArray *kept;                 /* of TrainerKept: weights of the best epochs, best first */
-  gchar *data_note;             /* NULL: none */
-  gboolean other_order, other_clips;    /* than the checkpoint's: the order; the number in each pass */
-  gboolean resumed;             /* and the pass that it continues has not started */
+  GArray *kept;                      /* of TrainerKept: weights of the best epochs, best first */
+  gchar *data_note;                  /* NULL: none */
+  gboolean other_order, other_clips; /* than the checkpoint's: the order; the number in each pass */
+  gboolean resumed;                  /* and the pass that it continues has not started */
 };
 
 /* classmetrics.c: recall, f1 and class_accuracy, from the confusion matrix. accuracy, [num_classes]: storage for
  * class_accuracy. */
-void cnn3d_class_metrics (Cnn3dPassResult * result, guint num_classes, gdouble * accuracy);
+void cnn3d_class_metrics (Cnn3dPassResult *result, guint num_classes, gdouble *accuracy);
 
 /* fit.c. Bytes of a batch in device memory, including its labels and the class weights, each part rounded up. */
 gsize cnn3d_trainer_round_slot (gsize bytes);
-gsize cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams * params, guint batch);
+gsize cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *params, guint batch);
 /* batch.c */
-gdouble cnn3d_trainer_epochs_passed (const Cnn3dTrainer * t);
-void cnn3d_trainer_fill_progress (const Cnn3dTrainer * t, Cnn3dProgress * progress);
+gdouble cnn3d_trainer_epochs_passed (const Cnn3dTrainer *t);
+void cnn3d_trainer_fill_progress (const Cnn3dTrainer *t, Cnn3dProgress *progress);
 /* Sets the mark to the current state; no batch may be running. */
-gboolean cnn3d_trainer_take_mark (Cnn3dTrainer * t, GError ** error);
+gboolean cnn3d_trainer_take_mark (Cnn3dTrainer *t, GError **error);
 /* Steps with an incomplete group at the end of a pass, if there is one. */
-gboolean cnn3d_trainer_step_short_group (Cnn3dTrainer * t, Cnn3dProgress * progress, GError ** error);
+gboolean cnn3d_trainer_step_short_group (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error);
 
 /* Whether gradients add up over micro-batches; whether each layer is updated as soon as its gradient is available. Used
  * by the plan and by the run alike. */
-gboolean cnn3d_trainer_accumulates (const Cnn3dTrainerParams * params, guint batch, guint micro_batch);
-gboolean cnn3d_trainer_updates_early (const Cnn3dTrainerParams * params, guint batch, guint micro_batch);
+gboolean cnn3d_trainer_accumulates (
+    const Cnn3dTrainerParams *params, guint batch, guint micro_batch);
+gboolean cnn3d_trainer_updates_early (
+    const Cnn3dTrainerParams *params, guint batch, guint micro_batch);
 
 /* fit.c: sets an error with what `fit` needs, the `there` bytes that are available, and what would fit. */
-void cnn3d_fit_refuse (const Cnn3dBackend * backend, Cnn3dDevice * device, const Cnn3dTrainerParams * params,
-    guint batch, const Cnn3dFit * fit, guint64 there, GError ** error);
+void cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device,
+    const Cnn3dTrainerParams *params, guint batch, const Cnn3dFit *fit, guint64 there,
+    GError **error);
 
 /* freeze.c: which parameters train, an array of net->n_weights; free with g_free(). NULL with error: a prefix matches
  * no name. */
-gboolean *cnn3d_freeze (const Cnn3dNetwork * net, const gchar * freeze, gboolean * norm_frozen, GError ** error);
+gboolean *cnn3d_freeze (
+    const Cnn3dNetwork *net, const gchar *freeze, gboolean *norm_frozen, GError **error);
 
 /* rundata.c */
-void cnn3d_trainer_write_data (const Cnn3dTrainer * t, Cnn3dSafetensorsWriter * w);
+void cnn3d_trainer_write_data (const Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w);
 /* Appends to the text of cnn3d_trainer_data_note(). */
-void cnn3d_trainer_add_note (Cnn3dTrainer * t, const gchar * text);
+void cnn3d_trainer_add_note (Cnn3dTrainer *t, const gchar *text);
 /* path: last.safetensors; mark: its position. */
-gboolean cnn3d_trainer_check_data (Cnn3dTrainer * t, const gchar * path, Cnn3dSafetensors * state,
-    const TrainerMark * mark, GError ** error);
+gboolean cnn3d_trainer_check_data (Cnn3dTrainer *t, const gchar *path, Cnn3dSafetensors *state,
+    const TrainerMark *mark, GError **error);
 /* Moves to the current epoch's position in the current data. */
-gboolean cnn3d_trainer_move_to_data (Cnn3dTrainer * t, GError ** error);
-gboolean cnn3d_trainer_repeat_skipped (Cnn3dTrainer * t, GError ** error);
+gboolean cnn3d_trainer_move_to_data (Cnn3dTrainer *t, GError **error);
+gboolean cnn3d_trainer_repeat_skipped (Cnn3dTrainer *t, GError **error);
 
 /* checkpoint.c */
-gboolean cnn3d_trainer_load_pretrained (Cnn3dTrainer * t, const gchar * path, GError ** error);
+gboolean cnn3d_trainer_load_pretrained (Cnn3dTrainer *t, const gchar *path, GError **error);
 
 #endif

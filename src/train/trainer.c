@@ -27,16 +27,18 @@ cnn3d_trainer_params_init (Cnn3dTrainerParams *p)
   p->max_skipped = 1;
 }
 
-#define INITIAL_LOSS_SCALE 65536        /* as torch.amp.GradScaler */
+#define INITIAL_LOSS_SCALE 65536 /* as torch.amp.GradScaler */
 
 /* --- setup --- */
 
 static gboolean
 open_device (Cnn3dTrainer *t, GError **error)
 {
-  const Cnn3dDeviceParams params = {.threads = t->params.threads,.deterministic = t->params.deterministic,
-    .convolution = t->params.convolution,.tf32 = t->params.tf32,.benchmark = t->params.benchmark
-  };
+  const Cnn3dDeviceParams params = { .threads = t->params.threads,
+    .deterministic = t->params.deterministic,
+    .convolution = t->params.convolution,
+    .tf32 = t->params.tf32,
+    .benchmark = t->params.benchmark };
 
   if (!cnn3d_session_open (&t->s, t->params.device, &params, t->params.precision, error))
     return FALSE;
@@ -55,7 +57,8 @@ static gboolean
 take_slots (Cnn3dTrainer *t, GError **error)
 {
   for (guint i = 0; t->s.backend->asynchronous && i < 2; i++) {
-    t->slots[i] = cnn3d_session_alloc (&t->s, cnn3d_trainer_slot_bytes (&t->params, t->batch), error);
+    t->slots[i] =
+        cnn3d_session_alloc (&t->s, cnn3d_trainer_slot_bytes (&t->params, t->batch), error);
     if (!t->slots[i])
       return FALSE;
   }
@@ -134,21 +137,22 @@ check_settings (const Cnn3dTrainerParams *p, guint batch, GError **error)
     const gchar *name;
     gdouble value;
   } numbers[] = {
-    {"accumulate-grad-batches", p->accumulate},
-    {"momentum", p->momentum},
-    {"weight-decay", p->weight_decay},
-    {"label-smoothing", p->label_smoothing},
-    {"gradient-clip-val", p->gradient_clip},
-    {"threads", p->threads},
+    { "accumulate-grad-batches", p->accumulate },
+    { "momentum", p->momentum },
+    { "weight-decay", p->weight_decay },
+    { "label-smoothing", p->label_smoothing },
+    { "gradient-clip-val", p->gradient_clip },
+    { "threads", p->threads },
   };
 
   if (batch < 1 || batch > CNN3D_MOST_BATCH) {
-    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS, "batch is %u, but must be from 1 to %u",
-        batch, CNN3D_MOST_BATCH);
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
+        "batch is %u, but must be from 1 to %u", batch, CNN3D_MOST_BATCH);
     return FALSE;
   }
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++) {
-    g_autofree gchar *wrong = cnn3d_setting_refuse (cnn3d_setting ("cnn3dtrain", numbers[i].name), numbers[i].value);
+    g_autofree gchar *wrong =
+        cnn3d_setting_refuse (cnn3d_setting ("cnn3dtrain", numbers[i].name), numbers[i].value);
 
     if (wrong) {
       g_set_error_literal (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS, wrong);
@@ -164,14 +168,15 @@ check_settings (const Cnn3dTrainerParams *p, guint batch, GError **error)
   for (guint i = 0; p->class_weights && i < p->network.num_classes; i++)
     if (!(p->class_weights[i] > 0 && p->class_weights[i] <= CNN3D_MOST_CLASS_WEIGHT)) {
       g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
-          "class %u has the weight %g, but class-weights must be above 0 and at most %g", i, p->class_weights[i],
-          CNN3D_MOST_CLASS_WEIGHT);
+          "class %u has the weight %g, but class-weights must be above 0 and at most %g", i,
+          p->class_weights[i], CNN3D_MOST_CLASS_WEIGHT);
       return FALSE;
     }
   if (p->monitor == CNN3D_MONITOR_VAL_F1 && p->network.num_classes > CNN3D_CONFUSION_CLASSES) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
-        "monitor=val-f1 needs the confusions of all classes, which are counted for %u at most, not for %u: set "
-        "monitor=val-accuracy or val-loss", CNN3D_CONFUSION_CLASSES, p->network.num_classes);
+        "monitor=val-f1 needs the confusions of all classes, which are counted for %u at most, not "
+        "for %u: set monitor=val-accuracy or val-loss",
+        CNN3D_CONFUSION_CLASSES, p->network.num_classes);
     return FALSE;
   }
   return TRUE;
@@ -184,10 +189,11 @@ set_programs (Cnn3dTrainer *t)
 
   t->s.most_clips = t->fit.micro_batch;
   for (guint training = 0; training < 2; training++) {
-    t->s.program[training] = (Cnn3dProgramParams) {.training = training,.accumulates = accumulates,
-      .most = t->fit.micro_batch
+    t->s.program[training] = (Cnn3dProgramParams) {
+      .training = training, .accumulates = accumulates, .most = t->fit.micro_batch
     };
-    t->s.plan[training] = (Cnn3dPlanParams) { training, t->trained, t->fit.recompute, t->updates_early };
+    t->s.plan[training] =
+        (Cnn3dPlanParams) { training, t->trained, t->fit.recompute, t->updates_early };
   }
 }
 
@@ -203,8 +209,8 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   t->params.pretrained = g_strdup (params->pretrained);
   t->params.freeze = g_strdup (params->freeze);
   t->params.device = g_strdup (params->device);
-  t->params.checkpoint_dir = params->checkpoint_dir && *params->checkpoint_dir
-      ? g_strdup (params->checkpoint_dir) : NULL;
+  t->params.checkpoint_dir =
+      params->checkpoint_dir && *params->checkpoint_dir ? g_strdup (params->checkpoint_dir) : NULL;
   t->params.preparation.sampling = g_strdup (params->preparation.sampling);
   t->params.preparation.scaling = g_strdup (params->preparation.scaling);
   t->params.data.clips = g_strdup (params->data.clips);
@@ -213,7 +219,8 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   t->classes = g_strdupv ((gchar **) params->classes);
   t->params.classes = (const gchar *const *) t->classes;
   if (params->class_weights)
-    t->class_weights = g_memdup2 (params->class_weights, params->network.num_classes * sizeof (gfloat));
+    t->class_weights =
+        g_memdup2 (params->class_weights, params->network.num_classes * sizeof (gfloat));
   t->params.class_weights = t->class_weights;
   t->batch = batch;
   cnn3d_session_init (&t->s);
@@ -238,12 +245,13 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   if (!cnn3d_session_set_model (&t->s, t->fit.recompute != CNN3D_RECOMPUTE_BLOCK, error))
     goto failed;
   set_programs (t);
-  if (!take_memory (t, error) || !initialize_weights (t, error) || !cnn3d_session_refresh (&t->s, error))
+  if (!take_memory (t, error) || !initialize_weights (t, error)
+      || !cnn3d_session_refresh (&t->s, error))
     goto failed;
   g_ptr_array_add (t->left_out, NULL);
   if (!cnn3d_trainer_take_mark (t, error))
     goto failed;
-  t->mark_saved = TRUE;         /* there is nothing to save yet */
+  t->mark_saved = TRUE; /* there is nothing to save yet */
   return t;
 
 failed:
@@ -358,8 +366,7 @@ void
 cnn3d_trainer_get_mark (const Cnn3dTrainer *t, Cnn3dRunMark *mark)
 {
   *mark = (Cnn3dRunMark) { t->now.position, t->now.step, t->now.steps_skipped, t->now.pass.epoch,
-    t->now.pass.training
-  };
+    t->now.pass.training };
 }
 
 void
@@ -368,8 +375,7 @@ cnn3d_trainer_get_saved_at (const Cnn3dTrainer *t, Cnn3dSavedAt *at)
   const TrainerMark *m = &t->mark;
 
   *at = (Cnn3dSavedAt) { m->step, m->pass.epoch, m->pass.training, m->position - m->pass.first,
-    m->pass.clips_listed
-  };
+    m->pass.clips_listed };
 }
 
 void
@@ -392,13 +398,13 @@ cnn3d_trainer_data_note (const Cnn3dTrainer *t)
 
 /* --- for tests and tools --- */
 
-static gfloat *
-export (Cnn3dTrainer *t, guint param, const gfloat *array, GError **error)
+static gfloat *export (Cnn3dTrainer *t, guint param, const gfloat *array, GError **error)
 {
   g_autofree gfloat *values = g_new0 (gfloat, t->s.net->weights[param].count);
   Cnn3dProgress progress;
 
-  if (!cnn3d_trainer_wait (t, &progress, error) || !t->s.backend->export_weight (t->s.model, param, array, values, error))
+  if (!cnn3d_trainer_wait (t, &progress, error)
+      || !t->s.backend->export_weight (t->s.model, param, array, values, error))
     return NULL;
   return g_steal_pointer (&values);
 }
@@ -416,7 +422,8 @@ cnn3d_trainer_get_gradient (Cnn3dTrainer *t, guint param, GError **error)
   gdouble weight;
   gfloat *values;
 
-  g_return_val_if_fail (param < t->s.net->n_weights && CNN3D_PARAM_TRAINED (t->s.net->weights[param].role), NULL);
+  g_return_val_if_fail (
+      param < t->s.net->n_weights && CNN3D_PARAM_TRAINED (t->s.net->weights[param].role), NULL);
   if (!t->gradients) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
         "gradients are applied layer by layer and not kept");

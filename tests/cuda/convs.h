@@ -15,8 +15,7 @@ conv_of (const Cnn3dNetwork *net, const Cnn3dOp *op, CudaType type, guint batch)
 {
   const Cnn3dTensor *in = &net->tensors[op->in], *out = &net->tensors[op->out];
   CudaConv c = { type, batch, (in->c + CUDA_LANES - 1) / CUDA_LANES * CUDA_LANES,
-    (out->c + CUDA_LANES - 1) / CUDA_LANES * CUDA_LANES, {in->d, in->h, in->w}
-  };
+    (out->c + CUDA_LANES - 1) / CUDA_LANES * CUDA_LANES, { in->d, in->h, in->w } };
 
   for (guint k = 0; k < 3; k++) {
     c.kernel[k] = op->kernel[k];

@@ -34,7 +34,7 @@ numbers_free (Numbers *numbers)
 static const struct {
   gint digits, least;
 } formats[] = {
-  [CUDA_TYPE_F32] = {24, -126}, [CUDA_TYPE_F16] = {11, -14}, [CUDA_TYPE_BF16] = {8, -126}
+  [CUDA_TYPE_F32] = { 24, -126 }, [CUDA_TYPE_F16] = { 11, -14 }, [CUDA_TYPE_BF16] = { 8, -126 }
 };
 
 static gdouble
@@ -76,8 +76,9 @@ numbers_get (const Numbers *numbers, gsize i)
     memcpy (&value, &wide, sizeof value);
     return value;
   }
-  return (bits & 0x8000 ? -1 : 1) * (bits & 0x7c00 ? ldexp (1024 + (bits & 1023), (bits >> 10 & 31) - 25)
-      : ldexp (bits & 1023, -24));
+  return (bits & 0x8000 ? -1 : 1)
+      * (bits & 0x7c00 ? ldexp (1024 + (bits & 1023), (bits >> 10 & 31) - 25)
+                       : ldexp (bits & 1023, -24));
 }
 
 void
@@ -126,7 +127,8 @@ conv_in_numbers (const CudaConv *c)
 gsize
 conv_out_numbers (const CudaConv *c)
 {
-  return (gsize) c->batch * cuda_conv_out (c, 0) * cuda_conv_out (c, 1) * cuda_conv_out (c, 2) * c->out_channels;
+  return (gsize) c->batch * cuda_conv_out (c, 0) * cuda_conv_out (c, 1) * cuda_conv_out (c, 2)
+      * c->out_channels;
 }
 
 gsize
@@ -139,18 +141,18 @@ conv_weight_numbers (const CudaConv *c)
  * what follows from it for the gradients: of all the triples (p, k, q) with
  * q = p * stride - pad + k along each axis, those that have the wanted number. */
 gdouble
-reference_number (const CudaConvGraph *graph, const gdouble *x, const gdouble *y, const gdouble *w, gsize i,
-    gdouble *magnitude)
+reference_number (const CudaConvGraph *graph, const gdouble *x, const gdouble *y, const gdouble *w,
+    gsize i, gdouble *magnitude)
 {
   const CudaConv *c = &graph->conv;
   const gint out[3] = { cuda_conv_out (c, 0), cuda_conv_out (c, 1), cuda_conv_out (c, 2) };
-  const gboolean is_y = graph->direction == CUDA_CONV_FORWARD, is_x = graph->direction == CUDA_CONV_DATA;
+  const gboolean is_y = graph->direction == CUDA_CONV_FORWARD,
+                 is_x = graph->direction == CUDA_CONV_DATA;
   const gint *size = is_y ? out : is_x ? c->in : c->kernel;
   const gsize inner = is_y ? c->out_channels : c->in_channels;
   const gsize channel = i % inner, outer = i / inner / size[2] / size[1] / size[0];
   const gsize wanted[3] = { i / inner / size[2] / size[1] % size[0], i / inner / size[2] % size[1],
-    i / inner % size[2]
-  };
+    i / inner % size[2] };
   gdouble sum = 0;
 
   *magnitude = 0;
@@ -178,8 +180,11 @@ reference_number (const CudaConvGraph *graph, const gdouble *x, const gdouble *y
                     }
                     if (!joins)
                       continue;
-                    at_x = (((n * c->in[0] + q[0]) * c->in[1] + q[1]) * c->in[2] + q[2]) * c->in_channels + e;
-                    at_y = (((n * out[0] + p[0]) * out[1] + p[1]) * out[2] + p[2]) * c->out_channels + o;
+                    at_x = (((n * c->in[0] + q[0]) * c->in[1] + q[1]) * c->in[2] + q[2])
+                            * c->in_channels
+                        + e;
+                    at_y = (((n * out[0] + p[0]) * out[1] + p[1]) * out[2] + p[2]) * c->out_channels
+                        + o;
                     at_w = ((o * c->kernel[0] + k[0]) * c->kernel[1] + k[1]) * c->kernel[2] + k[2];
                     at_w = at_w * c->in_channels + e;
                     term = is_y ? x[at_x] * w[at_w] : is_x ? y[at_y] * w[at_w] : x[at_x] * y[at_y];

@@ -13,11 +13,11 @@ typedef struct {
 } Numbers;
 
 Numbers numbers_new (CudaType type, gsize n);
-void numbers_free (Numbers * numbers);
-gdouble numbers_get (const Numbers * numbers, gsize i);
-void numbers_set (Numbers * numbers, gsize i, gdouble value);
+void numbers_free (Numbers *numbers);
+gdouble numbers_get (const Numbers *numbers, gsize i);
+void numbers_set (Numbers *numbers, gsize i, gdouble value);
 /* Evenly distributed in [-1, 1). */
-void numbers_random (Numbers * numbers, GRand * rand);
+void numbers_random (Numbers *numbers, GRand *rand);
 /* Rounded as the type is. */
 gdouble numbers_round (CudaType type, gdouble value);
 /* Of a number of this size, half the distance to its neighbours, at most. */
@@ -25,11 +25,11 @@ gdouble numbers_step (CudaType type, gdouble value);
 
 /* What one number of a direction's result is: forward's y, backward-data's x,
  * backward-weights' w. magnitude: the sum of the terms' sizes. */
-gdouble reference_number (const CudaConvGraph * graph, const gdouble * x, const gdouble * y, const gdouble * w, gsize i,
-    gdouble * magnitude);
+gdouble reference_number (const CudaConvGraph *graph, const gdouble *x, const gdouble *y,
+    const gdouble *w, gsize i, gdouble *magnitude);
 
-gsize conv_in_numbers (const CudaConv * conv);
-gsize conv_out_numbers (const CudaConv * conv);
-gsize conv_weight_numbers (const CudaConv * conv);
+gsize conv_in_numbers (const CudaConv *conv);
+gsize conv_out_numbers (const CudaConv *conv);
+gsize conv_weight_numbers (const CudaConv *conv);
 
 #endif

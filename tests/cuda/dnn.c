@@ -9,8 +9,8 @@
 #include "dnn-reference.h"
 #include "src/backend/backend.h"
 
-#define SAMPLES 40              /* of a result's numbers that are looked at */
-#define GUARD 256               /* bytes behind a workspace that stay */
+#define SAMPLES 40 /* of a result's numbers that are looked at */
+#define GUARD 256  /* bytes behind a workspace that stay */
 #define PROPERTIES "{\"deviceVer\":860}"
 
 static struct {
@@ -25,12 +25,12 @@ static const CudaConvLimits any = { G_MAXSIZE, FALSE, FALSE };
 
 /* batch, channels in and out, input, kernel, stride, padding */
 static const CudaConv convs[] = {
-  {0, 2, 8, 16, {3, 5, 6}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}},
-  {0, 1, 16, 8, {4, 6, 5}, {3, 3, 3}, {2, 2, 2}, {1, 1, 1}},
-  {0, 3, 8, 8, {2, 7, 7}, {1, 3, 3}, {1, 2, 2}, {0, 1, 1}},
-  {0, 2, 8, 24, {5, 3, 2}, {3, 1, 1}, {1, 1, 1}, {1, 0, 0}},
-  {0, 2, 16, 8, {2, 5, 4}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0}},
-  {0, 1, 8, 8, {4, 9, 9}, {3, 7, 7}, {1, 2, 2}, {1, 3, 3}},
+  { 0, 2, 8, 16, { 3, 5, 6 }, { 3, 3, 3 }, { 1, 1, 1 }, { 1, 1, 1 } },
+  { 0, 1, 16, 8, { 4, 6, 5 }, { 3, 3, 3 }, { 2, 2, 2 }, { 1, 1, 1 } },
+  { 0, 3, 8, 8, { 2, 7, 7 }, { 1, 3, 3 }, { 1, 2, 2 }, { 0, 1, 1 } },
+  { 0, 2, 8, 24, { 5, 3, 2 }, { 3, 1, 1 }, { 1, 1, 1 }, { 1, 0, 0 } },
+  { 0, 2, 16, 8, { 2, 5, 4 }, { 1, 1, 1 }, { 1, 2, 2 }, { 0, 0, 0 } },
+  { 0, 1, 8, 8, { 4, 9, 9 }, { 3, 7, 7 }, { 1, 2, 2 }, { 1, 3, 3 } },
 };
 
 /* Of a graph's tensors. x2: what the convolution reads, scaled or not. */
@@ -89,9 +89,8 @@ data_init (Data *d, const CudaConvGraph *g, gsize workspace, GRand *rand)
   }
   d->workspace = g_aligned_alloc (workspace + GUARD, 1, 256);
   memset (d->workspace, 0x11, workspace + GUARD);
-  d->args = (CudaConvArgs) { d->x.data, d->y.data, d->w.data, d->scale.data, d->shift.data, d->sum.data,
-    d->squares.data, d->workspace
-  };
+  d->args = (CudaConvArgs) { d->x.data, d->y.data, d->w.data, d->scale.data, d->shift.data,
+    d->sum.data, d->squares.data, d->workspace };
 }
 
 static void
@@ -183,7 +182,8 @@ run_all (CudaDnnGpu *gpu, const CudaConvGraph *g, GRand *rand)
     CudaDnnPlan *plan = plans->pdata[i];
     const gsize workspace = cuda_dnn_plan_workspace (plan);
     const gboolean tensor_cores = !strstr (cuda_dnn_plan_name (plan), "engine 1 ")
-        && !strstr (cuda_dnn_plan_name (plan), "engine 23") && strcmp (cuda_dnn_plan_name (plan), "engine 0");
+        && !strstr (cuda_dnn_plan_name (plan), "engine 23")
+        && strcmp (cuda_dnn_plan_name (plan), "engine 0");
     g_autoptr (GError) error = NULL;
     Data d;
 
@@ -207,14 +207,16 @@ static void
 test_run (gconstpointer data)
 {
   static const CudaConvGraph kinds[] = {
-    {CUDA_CONV_FORWARD}, {CUDA_CONV_DATA}, {CUDA_CONV_WEIGHTS},
-    {.direction = CUDA_CONV_DATA,.adds = TRUE},
-    {.direction = CUDA_CONV_FORWARD,.normalizes = TRUE,.relu = TRUE},
-    {.direction = CUDA_CONV_FORWARD,.normalizes = TRUE},
-    {.direction = CUDA_CONV_FORWARD,.statistics = TRUE},
-    {.direction = CUDA_CONV_FORWARD,.normalizes = TRUE,.relu = TRUE,.statistics = TRUE},
-    {.direction = CUDA_CONV_WEIGHTS,.normalizes = TRUE,.relu = TRUE},
-    {.direction = CUDA_CONV_WEIGHTS,.normalizes = TRUE},
+    { CUDA_CONV_FORWARD },
+    { CUDA_CONV_DATA },
+    { CUDA_CONV_WEIGHTS },
+    { .direction = CUDA_CONV_DATA, .adds = TRUE },
+    { .direction = CUDA_CONV_FORWARD, .normalizes = TRUE, .relu = TRUE },
+    { .direction = CUDA_CONV_FORWARD, .normalizes = TRUE },
+    { .direction = CUDA_CONV_FORWARD, .statistics = TRUE },
+    { .direction = CUDA_CONV_FORWARD, .normalizes = TRUE, .relu = TRUE, .statistics = TRUE },
+    { .direction = CUDA_CONV_WEIGHTS, .normalizes = TRUE, .relu = TRUE },
+    { .direction = CUDA_CONV_WEIGHTS, .normalizes = TRUE },
   };
   CudaDnnGpu *gpu = gpu_open ();
   GRand *rand = g_rand_new_with_seed (1 + GPOINTER_TO_UINT (data));
@@ -262,27 +264,33 @@ test_choice (void)
     const gchar *names;
     gsize planned;
   } cases[] = {
-    {CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 9, FALSE,
-        "engine 7 k2=5 k13=1; engine 5 k2=1; engine 1 k2=3 k13=0; engine 0", X_BYTES},
-    {CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 2, FALSE, "engine 7 k2=5 k13=1; engine 5 k2=1", X_BYTES},
-    {CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 0, FALSE, "engine 7 k2=5 k13=1", X_BYTES},
-    {CUDA_TYPE_BF16, TRUE, FALSE, G_MAXSIZE, 9, FALSE, "engine 7 k2=5 k13=1; engine 1 k2=3 k13=0; engine 0", X_BYTES},
-    {CUDA_TYPE_F32, FALSE, TRUE, G_MAXSIZE, 2, FALSE, "engine 7 k2=5 k13=1; engine 5 k2=1", 2 * X_BYTES},
-    {CUDA_TYPE_F32, FALSE, FALSE, G_MAXSIZE, 9, FALSE, "engine 1 k2=3 k13=0; engine 0", 4096},
-    {CUDA_TYPE_F16, FALSE, FALSE, X_BYTES, 1, FALSE, "engine 7 k2=5 k13=1", X_BYTES},
-    {CUDA_TYPE_F16, FALSE, FALSE, X_BYTES - 1, 1, FALSE, "engine 5 k2=1", 1024},
-    {CUDA_TYPE_F16, TRUE, FALSE, 1024, 9, FALSE, "engine 0", 0},
-    {CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 9, TRUE, "engine 20 k2=1; engine 22 k2=2; engine 23 k2=3", 0},
-    {CUDA_TYPE_F16, TRUE, FALSE, G_MAXSIZE, 9, TRUE, "engine 22 k2=2; engine 23 k2=3", 2048},
-    {CUDA_TYPE_F16, TRUE, FALSE, 256, 9, TRUE, "engine 23 k2=3", 256},
-    {CUDA_TYPE_F32, FALSE, FALSE, G_MAXSIZE, 9, TRUE, "engine 23 k2=3", 256},
-    {CUDA_TYPE_F16, TRUE, FALSE, 255, 9, TRUE, NULL, 256},
-    {CUDA_TYPE_F32, FALSE, FALSE, 255, 9, TRUE, NULL, 256},
+    { CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 9, FALSE,
+        "engine 7 k2=5 k13=1; engine 5 k2=1; engine 1 k2=3 k13=0; engine 0", X_BYTES },
+    { CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 2, FALSE, "engine 7 k2=5 k13=1; engine 5 k2=1",
+        X_BYTES },
+    { CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 0, FALSE, "engine 7 k2=5 k13=1", X_BYTES },
+    { CUDA_TYPE_BF16, TRUE, FALSE, G_MAXSIZE, 9, FALSE,
+        "engine 7 k2=5 k13=1; engine 1 k2=3 k13=0; engine 0", X_BYTES },
+    { CUDA_TYPE_F32, FALSE, TRUE, G_MAXSIZE, 2, FALSE, "engine 7 k2=5 k13=1; engine 5 k2=1",
+        2 * X_BYTES },
+    { CUDA_TYPE_F32, FALSE, FALSE, G_MAXSIZE, 9, FALSE, "engine 1 k2=3 k13=0; engine 0", 4096 },
+    { CUDA_TYPE_F16, FALSE, FALSE, X_BYTES, 1, FALSE, "engine 7 k2=5 k13=1", X_BYTES },
+    { CUDA_TYPE_F16, FALSE, FALSE, X_BYTES - 1, 1, FALSE, "engine 5 k2=1", 1024 },
+    { CUDA_TYPE_F16, TRUE, FALSE, 1024, 9, FALSE, "engine 0", 0 },
+    { CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 9, TRUE,
+        "engine 20 k2=1; engine 22 k2=2; engine 23 k2=3", 0 },
+    { CUDA_TYPE_F16, TRUE, FALSE, G_MAXSIZE, 9, TRUE, "engine 22 k2=2; engine 23 k2=3", 2048 },
+    { CUDA_TYPE_F16, TRUE, FALSE, 256, 9, TRUE, "engine 23 k2=3", 256 },
+    { CUDA_TYPE_F32, FALSE, FALSE, G_MAXSIZE, 9, TRUE, "engine 23 k2=3", 256 },
+    { CUDA_TYPE_F16, TRUE, FALSE, 255, 9, TRUE, NULL, 256 },
+    { CUDA_TYPE_F32, FALSE, FALSE, 255, 9, TRUE, NULL, 256 },
   };
   CudaDnnGpu *here = gpu_open (), *described = cuda_dnn_gpu_new (PROPERTIES, NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    CudaConvGraph g = {.direction = CUDA_CONV_FORWARD,.conv = convs[0],.statistics = cases[i].fused };
+    CudaConvGraph g = {
+      .direction = CUDA_CONV_FORWARD, .conv = convs[0], .statistics = cases[i].fused
+    };
     const CudaConvLimits limits = { cases[i].workspace, cases[i].deterministic, cases[i].tf32 };
     g_autoptr (GError) error = NULL;
     g_autoptr (GPtrArray) plans = NULL;
@@ -303,7 +311,8 @@ test_choice (void)
       g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
       g_assert_nonnull (strstr (error->message, " within a workspace of "));
       g_assert_nonnull (strstr (error->message, " bytes: the least is 256"));
-      g_assert_cmpint (strstr (error->message, ", without TF32)") != NULL, ==, cases[i].type == CUDA_TYPE_F32);
+      g_assert_cmpint (
+          strstr (error->message, ", without TF32)") != NULL, ==, cases[i].type == CUDA_TYPE_F32);
       continue;
     }
     g_assert_no_error (error);
@@ -321,7 +330,9 @@ test_choice (void)
 static void
 test_refusals (void)
 {
-  CudaConvGraph g = {.direction = CUDA_CONV_WEIGHTS,.conv = convs[0],.normalizes = TRUE,.relu = TRUE };
+  CudaConvGraph g = {
+    .direction = CUDA_CONV_WEIGHTS, .conv = convs[0], .normalizes = TRUE, .relu = TRUE
+  };
   CudaDnnGpu *here = gpu_open (), *described = cuda_dnn_gpu_new (PROPERTIES, NULL);
   g_autoptr (GError) error = NULL;
   CudaConvPlan plan;
@@ -331,8 +342,9 @@ test_refusals (void)
   g.conv.type = CUDA_TYPE_BF16;
   g_assert_false (cuda_dnn_plan (here, &g, &any, &plan, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
-  g_assert_nonnull (strstr (error->message, "cuDNN 91900 has no plan for a convolution (backward-weights after scale, "
-      "shift and ReLU bf16 2 x 8 x 3x5x6 -> 16"));
+  g_assert_nonnull (strstr (error->message,
+      "cuDNN 91900 has no plan for a convolution (backward-weights after scale, shift and ReLU "
+      "bf16 2 x 8 x 3x5x6 -> 16"));
   g_clear_error (&error);
   calls = hooks.calls ();
   g_assert_false (cuda_dnn_plan (here, &g, &any, &plan, &error));
@@ -342,7 +354,7 @@ test_refusals (void)
   g_assert_null (cuda_dnn_plans (here, &g, &any, 1, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_clear_error (&error);
-  g = (CudaConvGraph) {.direction = CUDA_CONV_FORWARD,.conv = convs[0] };
+  g = (CudaConvGraph) { .direction = CUDA_CONV_FORWARD, .conv = convs[0] };
   g_assert_null (cuda_dnn_plans (described, &g, &any, 1, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_assert_nonnull (strstr (error->message, " that runs: the GPU is not here"));
@@ -369,7 +381,8 @@ test_start (void)
   static const gchar *const calls[] = { "cudnnCreate", "cudnnSetStream" };
 
   for (guint i = 0; i < G_N_ELEMENTS (calls); i++) {
-    g_autofree gchar *says = g_strdup_printf ("cuDNN 91900 does not start on this GPU: %s: ", calls[i]);
+    g_autofree gchar *says =
+        g_strdup_printf ("cuDNN 91900 does not start on this GPU: %s: ", calls[i]);
     g_autoptr (GError) error = NULL;
 
     hooks.fail_at (i + 1);
@@ -388,8 +401,8 @@ run_with (CudaDnnPlan *plan, const CudaConvGraph *g, CudaConvArgs args, gsize fi
     const gchar *why)
 {
   g_autofree gchar *graph = cuda_conv_graph_text (g);
-  g_autofree gchar *says = g_strdup_printf ("a convolution (%s, %s) failed: cudnnBackendExecute: ", graph,
-      cuda_dnn_plan_name (plan));
+  g_autofree gchar *says = g_strdup_printf (
+      "a convolution (%s, %s) failed: cudnnBackendExecute: ", graph, cuda_dnn_plan_name (plan));
   g_autoptr (GError) error = NULL;
 
   *(gpointer *) ((guint8 *) &args + field) = value;
@@ -406,13 +419,19 @@ static void
 test_arguments (void)
 {
   static const gsize fields[] = {
-    G_STRUCT_OFFSET (CudaConvArgs, x), G_STRUCT_OFFSET (CudaConvArgs, y), G_STRUCT_OFFSET (CudaConvArgs, w),
-    G_STRUCT_OFFSET (CudaConvArgs, scale), G_STRUCT_OFFSET (CudaConvArgs, shift), G_STRUCT_OFFSET (CudaConvArgs, sum),
+    G_STRUCT_OFFSET (CudaConvArgs, x),
+    G_STRUCT_OFFSET (CudaConvArgs, y),
+    G_STRUCT_OFFSET (CudaConvArgs, w),
+    G_STRUCT_OFFSET (CudaConvArgs, scale),
+    G_STRUCT_OFFSET (CudaConvArgs, shift),
+    G_STRUCT_OFFSET (CudaConvArgs, sum),
     G_STRUCT_OFFSET (CudaConvArgs, squares),
   };
-  CudaConvGraph g = {
-    .direction = CUDA_CONV_FORWARD,.conv = convs[0],.normalizes = TRUE,.relu = TRUE,.statistics = TRUE
-  };
+  CudaConvGraph g = { .direction = CUDA_CONV_FORWARD,
+    .conv = convs[0],
+    .normalizes = TRUE,
+    .relu = TRUE,
+    .statistics = TRUE };
   const CudaConvLimits limits = { G_MAXSIZE, TRUE, FALSE };
   const gsize workspace = G_STRUCT_OFFSET (CudaConvArgs, workspace);
   CudaDnnGpu *gpu = gpu_open ();
@@ -436,7 +455,8 @@ test_arguments (void)
   g_assert_true (run_with (plans->pdata[0], &g, d.args, workspace, d.workspace, ""));
   g_assert_true (isnan ((gdouble) ((gfloat *) d.sum.data)[0]));
   g_assert_false (run_with (plans->pdata[0], &g, d.args, workspace, NULL, "needs a workspace"));
-  g_assert_false (run_with (plans->pdata[0], &g, d.args, workspace, d.workspace + 64, "not aligned"));
+  g_assert_false (
+      run_with (plans->pdata[0], &g, d.args, workspace, d.workspace + 64, "not aligned"));
   data_clear (&d);
   g_ptr_array_unref (plans);
   g_rand_free (rand);
@@ -465,7 +485,7 @@ record (gpointer stream, void (*run) (gpointer data), gpointer data, GDestroyNot
 static void
 test_double (void)
 {
-  CudaConvGraph g = {.direction = CUDA_CONV_DATA,.conv = convs[0],.adds = TRUE };
+  CudaConvGraph g = { .direction = CUDA_CONV_DATA, .conv = convs[0], .adds = TRUE };
   CudaDnnGpu *gpu = gpu_open ();
   GRand *rand = g_rand_new_with_seed (9);
   GPtrArray *plans = plans_of (gpu, &g, &any, 1);
@@ -520,7 +540,8 @@ work (const CudaConvGraph *g, Data *d, GError **error)
   gboolean good = described && cuda_dnn_plan (described, g, &limits, &plan, error);
 
   if (good)
-    good = (here = cuda_dnn_gpu_open (NULL, error)) && cuda_dnn_plan (here, g, &limits, &plan, error);
+    good =
+        (here = cuda_dnn_gpu_open (NULL, error)) && cuda_dnn_plan (here, g, &limits, &plan, error);
   if (good)
     good = (plans = cuda_dnn_plans (here, g, &limits, 2, error)) != NULL;
   for (guint i = 0; good && i < plans->len; i++)
@@ -537,7 +558,7 @@ work (const CudaConvGraph *g, Data *d, GError **error)
 static void
 test_failures (gconstpointer data)
 {
-  CudaConvGraph g = {.direction = CUDA_CONV_FORWARD,.conv = convs[4] };
+  CudaConvGraph g = { .direction = CUDA_CONV_FORWARD, .conv = convs[4] };
   GRand *rand = g_rand_new_with_seed (11);
   guint64 n, errors = 0, calls;
   g_autoptr (GError) error = NULL;
@@ -554,7 +575,8 @@ test_failures (gconstpointer data)
     if (!work (&g, &d, &error)) {
       g_assert_true (error && error->domain == CNN3D_BACKEND_ERROR);
       g_assert_nonnull (strstr (error->message, "made to fail"));
-      g_assert_true (error->code == CNN3D_BACKEND_ERROR_FAILED || error->code == CNN3D_BACKEND_ERROR_MEMORY);
+      g_assert_true (
+          error->code == CNN3D_BACKEND_ERROR_FAILED || error->code == CNN3D_BACKEND_ERROR_MEMORY);
       errors++;
       g_clear_error (&error);
     } else
@@ -562,7 +584,8 @@ test_failures (gconstpointer data)
     g_assert_cmpint (hooks.descriptors (), ==, 0);
   }
   hooks.fail_at (0);
-  g_test_message ("%" G_GUINT64_FORMAT " calls, an error for %" G_GUINT64_FORMAT " of them", calls, errors);
+  g_test_message (
+      "%" G_GUINT64_FORMAT " calls, an error for %" G_GUINT64_FORMAT " of them", calls, errors);
   g_assert_cmpuint (errors, >, 100);
   g_assert_true (work (&g, &d, &error));
   data_clear (&d);
@@ -596,11 +619,11 @@ test_library (void)
     const gchar *name;
     gpointer *place;
   } symbols[] = {
-    {DNN_DOUBLE_FAIL_AT, (gpointer *) &hooks.fail_at},
-    {DNN_DOUBLE_CALLS, (gpointer *) &hooks.calls},
-    {DNN_DOUBLE_DESCRIPTORS, (gpointer *) &hooks.descriptors},
-    {DNN_DOUBLE_WRONG, (gpointer *) &hooks.wrong},
-    {DNN_DOUBLE_LAUNCH_WITH, (gpointer *) &hooks.launch_with},
+    { DNN_DOUBLE_FAIL_AT, (gpointer *) &hooks.fail_at },
+    { DNN_DOUBLE_CALLS, (gpointer *) &hooks.calls },
+    { DNN_DOUBLE_DESCRIPTORS, (gpointer *) &hooks.descriptors },
+    { DNN_DOUBLE_WRONG, (gpointer *) &hooks.wrong },
+    { DNN_DOUBLE_LAUNCH_WITH, (gpointer *) &hooks.launch_with },
   };
   g_autoptr (GError) error = NULL;
   GModule *module;
@@ -620,14 +643,15 @@ static void
 test_text (void)
 {
   const CudaConvGraph graphs[] = {
-    {CUDA_CONV_FORWARD, convs[1]},
-    {CUDA_CONV_DATA, convs[1], .adds = TRUE},
-    {CUDA_CONV_FORWARD, convs[1], .normalizes = TRUE, .statistics = TRUE},
+    { CUDA_CONV_FORWARD, convs[1] },
+    { CUDA_CONV_DATA, convs[1], .adds = TRUE },
+    { CUDA_CONV_FORWARD, convs[1], .normalizes = TRUE, .statistics = TRUE },
   };
   const gchar *const texts[] = {
     "forward FP32 1 x 16 x 4x6x5 -> 8, kernel 3x3x3, stride 2x2x2, padding 1x1x1",
     "backward-data added FP32 1 x 16 x 4x6x5 -> 8, kernel 3x3x3, stride 2x2x2, padding 1x1x1",
-    "forward after scale and shift with statistics FP32 1 x 16 x 4x6x5 -> 8, kernel 3x3x3, stride 2x2x2, padding 1x1x1",
+    "forward after scale and shift with statistics FP32 1 x 16 x 4x6x5 -> 8, kernel 3x3x3, stride "
+    "2x2x2, padding 1x1x1",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (graphs); i++) {

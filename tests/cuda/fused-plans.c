@@ -15,18 +15,26 @@
  * second. */
 static const gchar *const gpus[] = { "rtx3070", "h100", "rtx5090" };
 
-#define SAMPLED 3               /* of r3d_18's different convolutions, a GPU */
+#define SAMPLED 3 /* of r3d_18's different convolutions, a GPU */
 
 enum {
-  PLAIN, NORMALIZED, NORMALIZED_STATISTICS, STATISTICS, WEIGHTS, KINDS
+  PLAIN,
+  NORMALIZED,
+  NORMALIZED_STATISTICS,
+  STATISTICS,
+  WEIGHTS,
+  KINDS
 };
 
 static const CudaConvGraph kinds[KINDS] = {
-  [PLAIN] = {CUDA_CONV_FORWARD},
-  [NORMALIZED] = {.direction = CUDA_CONV_FORWARD,.normalizes = TRUE,.relu = TRUE},
-  [NORMALIZED_STATISTICS] = {.direction = CUDA_CONV_FORWARD,.normalizes = TRUE,.relu = TRUE,.statistics = TRUE},
-  [STATISTICS] = {.direction = CUDA_CONV_FORWARD,.statistics = TRUE},
-  [WEIGHTS] = {.direction = CUDA_CONV_WEIGHTS,.normalizes = TRUE,.relu = TRUE},
+  [PLAIN] = { CUDA_CONV_FORWARD },
+  [NORMALIZED] = { .direction = CUDA_CONV_FORWARD, .normalizes = TRUE, .relu = TRUE },
+  [NORMALIZED_STATISTICS] = { .direction = CUDA_CONV_FORWARD,
+      .normalizes = TRUE,
+      .relu = TRUE,
+      .statistics = TRUE },
+  [STATISTICS] = { .direction = CUDA_CONV_FORWARD, .statistics = TRUE },
+  [WEIGHTS] = { .direction = CUDA_CONV_WEIGHTS, .normalizes = TRUE, .relu = TRUE },
 };
 
 typedef struct {
@@ -82,7 +90,8 @@ ask_model (Survey *s, const gchar *model, guint stride)
       continue;
     graph.conv = conv_of (net, &net->ops[i], s->type, 4);
     if (g_hash_table_add (seen, cuda_conv_graph_text (&graph)) && n++ % stride == 0)
-      ask (s, &graph.conv, conv_is_first (net, &net->ops[i]), net->weights[net->ops[i].weight].name);
+      ask (
+          s, &graph.conv, conv_is_first (net, &net->ops[i]), net->weights[net->ops[i].weight].name);
   }
   cnn3d_network_free (&net);
 }
@@ -110,11 +119,13 @@ test_gpu (gconstpointer data)
   for (guint m = 0; models[m]; m++)
     if (all || !strcmp (models[m], "r3d_18"))
       ask_model (&s, models[m], all ? 1 : SAMPLED);
-  g_test_message ("| %s | plain %u of %u | scale, shift, ReLU before %u of %u | and statistics behind %u of %u | "
-      "statistics %u of %u | before backward-weights %u of %u | %.1f MiB workspace, %.1f s |", profile->name, s.have[PLAIN],
-      s.asked[PLAIN], s.have[NORMALIZED], s.asked[NORMALIZED], s.have[NORMALIZED_STATISTICS],
-      s.asked[NORMALIZED_STATISTICS], s.have[STATISTICS], s.asked[STATISTICS], s.have[WEIGHTS], s.asked[WEIGHTS],
-      s.workspace / 1048576., g_test_timer_elapsed ());
+  g_test_message (
+      "| %s | plain %u of %u | scale, shift, ReLU before %u of %u | and statistics behind %u of %u "
+      "| statistics %u of %u | before backward-weights %u of %u | %.1f MiB workspace, %.1f s |",
+      profile->name, s.have[PLAIN], s.asked[PLAIN], s.have[NORMALIZED], s.asked[NORMALIZED],
+      s.have[NORMALIZED_STATISTICS], s.asked[NORMALIZED_STATISTICS], s.have[STATISTICS],
+      s.asked[STATISTICS], s.have[WEIGHTS], s.asked[WEIGHTS], s.workspace / 1048576.,
+      g_test_timer_elapsed ());
   g_assert_cmpuint (s.have[PLAIN], ==, s.asked[PLAIN]);
   g_assert_cmpuint (s.have[PLAIN], >=, 4);
   /* those before and behind are there since sm_80, or the double does not work */
@@ -130,8 +141,9 @@ main (int argc, char **argv)
   g_auto (GStrv) names = NULL;
 
   g_test_init (&argc, &argv, NULL);
-  names = g_getenv (CONVS_ALL_VARIABLE) ? cnn3d_gpus_names () : g_strdupv ((gchar **) (const gchar * const[]) {
-      gpus[0], gpus[1], gpus[2], NULL});
+  names = g_getenv (CONVS_ALL_VARIABLE)
+      ? cnn3d_gpus_names ()
+      : g_strdupv ((gchar **) (const gchar *const[]) { gpus[0], gpus[1], gpus[2], NULL });
   for (guint i = 0; names[i]; i++) {
     g_autofree gchar *path = g_strconcat ("/fused/", names[i], NULL);
 

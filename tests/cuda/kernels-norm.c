@@ -12,13 +12,12 @@ typedef struct {
 } Shape;
 
 /* one group; 9 and 36, which leave threads over; 257, more than a block has */
-static const Shape shapes[] = { {1, 8}, {1, 2056}, {2, 72}, {33, 288}, {4099, 8}, {1000, 16}, {517, 72}, {77, 512},
-  {130, 288}, {37, 2056}, {64, 64}, {3001, 24}
-};
+static const Shape shapes[] = { { 1, 8 }, { 1, 2056 }, { 2, 72 }, { 33, 288 }, { 4099, 8 },
+  { 1000, 16 }, { 517, 72 }, { 77, 512 }, { 130, 288 }, { 37, 2056 }, { 64, 64 }, { 3001, 24 } };
 
 typedef struct {
   CudaNorm norm;
-  gsize n;                      /* numbers of an activation */
+  gsize n; /* numbers of an activation */
   Array *x, *mean, *inverse, *weight, *bias, *running_mean, *running_var;
 } Fixture;
 
@@ -36,9 +35,8 @@ fixture_init (Fixture *f, CudaType type, Shape shape, guint64 seed)
   f->bias = array_random (CUDA_TYPE_F32, c, -1, 1);
   f->running_mean = array_random (CUDA_TYPE_F32, c, -1, 1);
   f->running_var = array_random (CUDA_TYPE_F32, c, 0.5, 2);
-  f->norm = (CudaNorm) { type, shape.points, shape.channels, FALSE, 1e-5f, 0.1f, f->mean->data, f->inverse->data,
-    f->weight->data, f->bias->data, f->running_mean->data, f->running_var->data
-  };
+  f->norm = (CudaNorm) { type, shape.points, shape.channels, FALSE, 1e-5f, 0.1f, f->mean->data,
+    f->inverse->data, f->weight->data, f->bias->data, f->running_mean->data, f->running_var->data };
 }
 
 static void
@@ -111,8 +109,8 @@ check_statistics (CudaType type, Shape shape, guint64 seed)
   }
   array_check (added, sums);
 
-  RUN (cuda_norm_finish (NULL, &f.norm, f.x->data, partials->data, rows), f.mean, f.inverse, f.running_mean,
-      f.running_var);
+  RUN (cuda_norm_finish (NULL, &f.norm, f.x->data, partials->data, rows), f.mean, f.inverse,
+      f.running_mean, f.running_var);
   array_check (f.mean, mean);
   array_check (f.inverse, inverse);
   array_check (f.running_mean, running_mean);
@@ -139,8 +137,8 @@ check_plain_sums (gsize rows, guint64 seed)
     /* below zero, as rounding may leave it, counts as none */
     inverse[c] = 1 / sqrt (MAX (squares[c] - mean[c] * mean[c], 0) + 1e-5);
   }
-  RUN (cuda_norm_finish (NULL, &f.norm, NULL, partials->data, rows), f.mean, f.inverse, f.running_mean,
-      f.running_var);
+  RUN (cuda_norm_finish (NULL, &f.norm, NULL, partials->data, rows), f.mean, f.inverse,
+      f.running_mean, f.running_var);
   array_check (f.mean, mean);
   array_check (f.inverse, inverse);
   fixture_clear (&f);
@@ -174,14 +172,22 @@ check_running (Shape shape, guint64 seed)
 
 /* --- apply --- */
 
-enum { RESIDUAL = 1, RELU = 2, MASK = 4, OVER_X = 8, OVER_RESIDUAL = 16, CASES = 32 };
+enum {
+  RESIDUAL = 1,
+  RELU = 2,
+  MASK = 4,
+  OVER_X = 8,
+  OVER_RESIDUAL = 16,
+  CASES = 32
+};
 
 static gdouble
 normed (const Fixture *f, gsize i)
 {
   const gsize c = i % f->norm.channels;
 
-  return (array_get (f->x, i) - array_get (f->mean, c)) * array_get (f->inverse, c) * array_get (f->weight, c)
+  return (array_get (f->x, i) - array_get (f->mean, c)) * array_get (f->inverse, c)
+      * array_get (f->weight, c)
       + array_get (f->bias, c);
 }
 
@@ -217,12 +223,13 @@ check_apply (CudaType type, Shape shape, guint64 seed, gint flags, gboolean odd)
   f.norm.relu = !!(flags & RELU);
   y = flags & OVER_X ? f.x : flags & OVER_RESIDUAL ? residual : out;
   RUN (cuda_norm_apply (NULL, &f.norm, f.x->data, flags & RESIDUAL ? residual->data : NULL, y->data,
-          flags & MASK ? mask->data : NULL), y, flags & MASK ? mask : NULL);
+           flags & MASK ? mask->data : NULL),
+      y, flags & MASK ? mask : NULL);
   array_check (y, expected);
   for (gsize i = 0; flags & MASK && i < f.n; i++) {
     const gint bit = (gint) array_get (mask, i / 8) >> i % 8 & 1;
 
-    if (!(fabs (before[i]) < 1e-4))     /* rounding may put that on either side */
+    if (!(fabs (before[i]) < 1e-4)) /* rounding may put that on either side */
       g_assert_cmpint (bit, ==, !(flags & RELU && before[i] <= 0));
     if (!bit)
       g_assert_cmpfloat (array_get (y, i), ==, 0);
@@ -232,7 +239,14 @@ check_apply (CudaType type, Shape shape, guint64 seed, gint flags, gboolean odd)
 
 /* --- backward --- */
 
-enum { DOUT1 = 1, BY_MASK = 2, BY_X = 4, WRITES = 8, ADDS = 16, OVER = 32 };
+enum {
+  DOUT1 = 1,
+  BY_MASK = 2,
+  BY_X = 4,
+  WRITES = 8,
+  ADDS = 16,
+  OVER = 32
+};
 
 static void
 check_backward (CudaType type, Shape shape, guint64 seed, gint flags, gboolean batch_statistics)
@@ -240,7 +254,8 @@ check_backward (CudaType type, Shape shape, guint64 seed, gint flags, gboolean b
   const gsize rows = cuda_norm_rows (shape.points, shape.channels), channels = shape.channels;
   const gboolean by_x = !!(flags & BY_X), by_x_again = by_x && !(flags & WRITES);
   g_autofree gdouble *g = NULL, *din = NULL, *sums = doubles (2 * channels);
-  g_autofree gdouble *dweight = doubles (channels), *dbias = doubles (channels), *vector = doubles (3 * channels);
+  g_autofree gdouble *dweight = doubles (channels), *dbias = doubles (channels),
+                     *vector = doubles (3 * channels);
   g_autoptr (Array) partials = array_new (CUDA_TYPE_F32, rows * 2 * channels);
   g_autoptr (Array) added = array_new (CUDA_TYPE_F32, 2 * channels);
   g_autoptr (Array) scale = array_new (CUDA_TYPE_F32, channels);
@@ -275,8 +290,10 @@ check_backward (CudaType type, Shape shape, guint64 seed, gint flags, gboolean b
     sums[c] += g[i];
     sums[channels + c] += g[i] * (array_get (f.x, i) - array_get (f.mean, c));
   }
-  RUN (cuda_norm_backward_sums (NULL, &f.norm, f.x->data, dout0->data, flags & DOUT1 ? dout1->data : NULL,
-          flags & BY_MASK ? mask->data : NULL, by_x, !!(flags & WRITES), partials->data), partials, dout0);
+  RUN (cuda_norm_backward_sums (NULL, &f.norm, f.x->data, dout0->data,
+           flags & DOUT1 ? dout1->data : NULL, flags & BY_MASK ? mask->data : NULL, by_x,
+           !!(flags & WRITES), partials->data),
+      partials, dout0);
   for (gsize i = 0; i < 2 * channels; i++) {
     gdouble sum = 0;
 
@@ -295,30 +312,35 @@ check_backward (CudaType type, Shape shape, guint64 seed, gint flags, gboolean b
     dbias[c] = sums[c] + (flags & ADDS ? array_get (to_bias, c) : 0);
     vector[c] = weight * inverse;
     if (batch_statistics) {
-      vector[channels + c] = -weight * inverse * inverse * inverse * sums[channels + c] / shape.points;
+      vector[channels + c] =
+          -weight * inverse * inverse * inverse * sums[channels + c] / shape.points;
       vector[2 * channels + c] = -weight * inverse * sums[c] / shape.points;
     }
   }
-  RUN (cuda_norm_backward_finish (NULL, &f.norm, partials->data, rows, batch_statistics, to_weight->data,
-          to_bias->data, !!(flags & ADDS), vectors->data), to_weight, to_bias, vectors);
+  RUN (cuda_norm_backward_finish (NULL, &f.norm, partials->data, rows, batch_statistics,
+           to_weight->data, to_bias->data, !!(flags & ADDS), vectors->data),
+      to_weight, to_bias, vectors);
   array_check (to_weight, dweight);
   array_check (to_bias, dbias);
   array_check (vectors, vector);
 
   for (gsize i = 0; i < f.n; i++) {
     const gsize c = i % channels;
-    const gdouble d = flags & WRITES ? array_get (dout0, i) : by_x ? g[i] && array_get (dout0, i) ? array_get (dout0,
-        i) : 0 : array_get (dout0, i);
+    const gdouble d = flags & WRITES ? array_get (dout0, i)
+        : by_x                       ? g[i] && array_get (dout0, i) ? array_get (dout0, i) : 0
+                                     : array_get (dout0, i);
 
     din[i] = vector[c] * d + vector[channels + c] * (array_get (f.x, i) - array_get (f.mean, c))
         + vector[2 * channels + c];
   }
-  if (by_x_again && flags & DOUT1) {    /* g is not what dout0 holds: not a case there is */
+  if (by_x_again && flags & DOUT1) { /* g is not what dout0 holds: not a case there is */
     fixture_clear (&f);
     return;
   }
   to = flags & OVER ? seed % 2 ? f.x : dout0 : out;
-  RUN (cuda_norm_backward_apply (NULL, &f.norm, f.x->data, dout0->data, by_x_again, vectors->data, to->data), to);
+  RUN (cuda_norm_backward_apply (
+           NULL, &f.norm, f.x->data, dout0->data, by_x_again, vectors->data, to->data),
+      to);
   array_check (to, din);
   fixture_clear (&f);
 }
@@ -362,8 +384,8 @@ test_odd_statistics (void)
   for (gsize p = 0; p < 300; p++)
     squares += pow (array_get (f.x, p * 16 + 7) - mean, 2);
   RUN (cuda_norm_statistics (NULL, &f.norm, f.x->data, partials->data), partials);
-  RUN (cuda_norm_finish (NULL, &f.norm, f.x->data, partials->data, cuda_norm_rows (300, 16)), f.mean, f.inverse,
-      f.running_mean, f.running_var);
+  RUN (cuda_norm_finish (NULL, &f.norm, f.x->data, partials->data, cuda_norm_rows (300, 16)),
+      f.mean, f.inverse, f.running_mean, f.running_var);
   g_assert_true (isnan (array_get (f.mean, 3)) && isnan (array_get (f.inverse, 3)));
   g_assert_false (isfinite (array_get (f.mean, 5)) && isfinite (array_get (f.running_var, 5)));
   for (gsize c = 0; c < 16; c++)

@@ -23,7 +23,7 @@ test_convert (gconstpointer type_)
       g_autoptr (Array) sum = array_random (CUDA_TYPE_F32, n, -1, 1);
       g_autofree gdouble *copied = g_new (gdouble, n), *added = g_new (gdouble, n);
 
-      array_set (from, 0, 65519);       /* the last one that FP16 rounds down */
+      array_set (from, 0, 65519); /* the last one that FP16 rounds down */
       array_set (from, 1, -65520);
       array_set (from, 2, NAN);
       array_set (from, 3, 1e-7);
@@ -32,7 +32,8 @@ test_convert (gconstpointer type_)
         copied[i] = rig_round (type, array_get (from, i));
       RUN (cuda_convert (NULL, type, n, from->data, to->data), to);
       for (gsize i = 0; i < n; i++)
-        g_assert_true (array_get (to, i) == copied[i] || (isnan (copied[i]) && isnan (array_get (to, i))));
+        g_assert_true (
+            array_get (to, i) == copied[i] || (isnan (copied[i]) && isnan (array_get (to, i))));
       for (gsize i = 0; i < n; i++)
         added[i] = array_get (to, i) + (adds ? array_get (sum, i) : 0);
       added[0] = array_get (to, 0);
@@ -41,7 +42,8 @@ test_convert (gconstpointer type_)
         array_poison (sum);
       RUN (cuda_add_gradient (NULL, type, n, to->data, sum->data, adds), sum);
       for (gsize i = 0; i < n; i++)
-        g_assert_true (array_get (sum, i) == (gfloat) added[i] || (isnan (added[i]) && isnan (array_get (sum, i))));
+        g_assert_true (array_get (sum, i) == (gfloat) added[i]
+            || (isnan (added[i]) && isnan (array_get (sum, i))));
     }
 }
 
@@ -52,7 +54,7 @@ test_convert (gconstpointer type_)
 typedef struct {
   CudaSegment segments[MOST_SEGMENTS];
   CudaWeights table;
-  gsize total, trained;         /* floats; until the last trained segment's end */
+  gsize total, trained; /* floats; until the last trained segment's end */
   Array *weights, *copy, *gradients, *first, *second;
 } Layout;
 
@@ -86,9 +88,8 @@ layout_init (Layout *l, CudaType type, gint n_segments)
   l->first = array_random (CUDA_TYPE_F32, l->trained, -1, 1);
   l->second = array_random (CUDA_TYPE_F32, l->trained, 0, 1);
   l->copy = array_random (type, MAX (copied, 16) / element, -1, 1);
-  l->table = (CudaWeights) { type, l->segments, n_segments, l->weights->data, l->copy->data, l->first->data,
-    l->second->data
-  };
+  l->table = (CudaWeights) { type, l->segments, n_segments, l->weights->data, l->copy->data,
+    l->first->data, l->second->data };
 }
 
 static void
@@ -124,7 +125,7 @@ expected_squares (const Layout *l, const CudaUpdate *u)
 static void
 test_squares (void)
 {
-  const CudaUpdate update = {.gradient_scale = 1.f / 1024 };
+  const CudaUpdate update = { .gradient_scale = 1.f / 1024 };
 
   for (gint n = 1; n < MOST_SEGMENTS; n = 5 * n + 2)
     for (gint odd = 0; odd < 3; odd++) {
@@ -138,12 +139,13 @@ test_squares (void)
       array_set (l.gradients, 5, 1e30); /* its square is no float */
       for (gsize i = 0; i < l.trained; i++)
         if (!is_trained (&l, i))
-          array_set (l.gradients, i, NAN);      /* nobody's */
+          array_set (l.gradients, i, NAN); /* nobody's */
       if (odd)
         array_set (l.gradients, 7, odd == 1 ? NAN : -INFINITY);
       got->loss_sum = 1;
       got->correct = 2;
-      RUN (cuda_squares (NULL, &l.table, &update, l.gradients->data, partials->data, got), results, partials);
+      RUN (cuda_squares (NULL, &l.table, &update, l.gradients->data, partials->data, got), results,
+          partials);
       if (odd)
         g_assert_false (isfinite (got->squares));
       else
@@ -160,18 +162,22 @@ typedef struct {
 } Rule;
 
 static const Rule rules[] = {
-  {{CUDA_RULE_SGD,.lr = 0.1f,.weight_decay = 0.01f,.gradient_scale = 0.25f}, FALSE, FALSE},
-  {{CUDA_RULE_SGD,.lr = 0.1f,.momentum = 0.9f,.weight_decay = 0.01f,.gradient_scale = 0.25f}, TRUE, FALSE},
-  {{CUDA_RULE_ADAM,.lr = 0.01f,.beta1 = 0.9f,.beta2 = 0.99f,.eps = 1e-8f,.weight_decay = 0.1f,
-    .gradient_scale = 0.5f,.rate = 0.03f,.root = 1.5f}, TRUE, TRUE},
-  {{CUDA_RULE_ADAMW,.lr = 0.01f,.beta1 = 0.9f,.beta2 = 0.99f,.eps = 1e-8f,.weight_decay = 0.1f,
-    .gradient_scale = 0.5f,.rate = 0.03f,.root = 1.5f}, TRUE, TRUE},
+  { { CUDA_RULE_SGD, .lr = 0.1f, .weight_decay = 0.01f, .gradient_scale = 0.25f }, FALSE, FALSE },
+  { { CUDA_RULE_SGD, .lr = 0.1f, .momentum = 0.9f, .weight_decay = 0.01f, .gradient_scale = 0.25f },
+      TRUE, FALSE },
+  { { CUDA_RULE_ADAM, .lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f,
+        .weight_decay = 0.1f, .gradient_scale = 0.5f, .rate = 0.03f, .root = 1.5f },
+      TRUE, TRUE },
+  { { CUDA_RULE_ADAMW, .lr = 0.01f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f,
+        .weight_decay = 0.1f, .gradient_scale = 0.5f, .rate = 0.03f, .root = 1.5f },
+      TRUE, TRUE },
 };
 
 /* What number i becomes, w, m and v: torch.optim's rules as they are written
  * there. */
 static void
-expected_update (const CudaUpdate *u, gboolean momentum, gdouble scale, gdouble g, gdouble *w, gdouble *m, gdouble *v)
+expected_update (const CudaUpdate *u, gboolean momentum, gdouble scale, gdouble g, gdouble *w,
+    gdouble *m, gdouble *v)
 {
   g *= scale;
   if (u->rule == CUDA_RULE_ADAMW)
@@ -189,7 +195,8 @@ expected_update (const CudaUpdate *u, gboolean momentum, gdouble scale, gdouble 
 }
 
 static void
-check_update (CudaType type, const Rule *rule, gint n_segments, guint64 seed, gboolean part, gfloat clip)
+check_update (
+    CudaType type, const Rule *rule, gint n_segments, guint64 seed, gboolean part, gfloat clip)
 {
   CudaUpdate u = rule->update;
   CudaResults results = { 0 };
@@ -243,8 +250,8 @@ check_update (CudaType type, const Rule *rule, gint n_segments, guint64 seed, gb
       if (s->first + i >= first && s->first + i < first + n)
         copied[at + i] = w[s->first + i];
   }
-  RUN (cuda_update (NULL, &l.table, &u, first, n, (gfloat *) l.gradients->data + first, &results), l.weights, l.copy,
-      l.first, l.second);
+  RUN (cuda_update (NULL, &l.table, &u, first, n, (gfloat *) l.gradients->data + first, &results),
+      l.weights, l.copy, l.first, l.second);
   array_check (l.weights, w);
   array_check (l.first, m);
   array_check (l.second, v);
@@ -257,8 +264,10 @@ test_update (gconstpointer type)
 {
   for (gsize r = 0; r < G_N_ELEMENTS (rules); r++)
     for (gint n = 0; n < 8; n++)
-      check_update (GPOINTER_TO_INT (type), &rules[r], n < 2 ? 1 : n * 10, 100 * r + n, n % 2, n % 3 ? 0
-          : n % 2 ? 1e6f : 0.5f);
+      check_update (GPOINTER_TO_INT (type), &rules[r], n < 2 ? 1 : n * 10, 100 * r + n, n % 2,
+          n % 3       ? 0
+              : n % 2 ? 1e6f
+                      : 0.5f);
 }
 
 /* Nothing moves where the gradients were not finite, or where no copy is kept. */
@@ -270,7 +279,7 @@ test_skips (void)
   for (gsize r = 0; r < G_N_ELEMENTS (rules); r++)
     for (gint k = 0; k < 2; k++) {
       CudaUpdate u = rules[r].update;
-      const CudaResults results = {.squares = odd[k] };
+      const CudaResults results = { .squares = odd[k] };
       g_autofree gpointer weights = NULL, copy = NULL, first = NULL;
       Layout l;
 
@@ -280,15 +289,15 @@ test_skips (void)
       copy = g_memdup2 (l.copy->data, l.copy->bytes);
       first = g_memdup2 (l.first->data, l.first->bytes);
       u.checks = TRUE;
-      RUN (cuda_update (NULL, &l.table, &u, 0, l.trained, l.gradients->data, &results), l.weights, l.copy, l.first,
-          l.second);
+      RUN (cuda_update (NULL, &l.table, &u, 0, l.trained, l.gradients->data, &results), l.weights,
+          l.copy, l.first, l.second);
       g_assert_cmpmem (l.weights->data, l.weights->bytes, weights, l.weights->bytes);
       g_assert_cmpmem (l.copy->data, l.copy->bytes, copy, l.copy->bytes);
       g_assert_cmpmem (l.first->data, l.first->bytes, first, l.first->bytes);
       l.table.copy = NULL;
       u.checks = FALSE;
-      RUN (cuda_update (NULL, &l.table, &u, 0, l.trained, l.gradients->data, &results), l.weights, l.copy, l.first,
-          l.second);
+      RUN (cuda_update (NULL, &l.table, &u, 0, l.trained, l.gradients->data, &results), l.weights,
+          l.copy, l.first, l.second);
       g_assert_cmpfloat (memcmp (l.weights->data, weights, l.weights->bytes), !=, 0);
       g_assert_cmpmem (l.copy->data, l.copy->bytes, copy, l.copy->bytes);
       layout_clear (&l);
@@ -306,7 +315,7 @@ static void
 test_errors (void)
 {
   const CudaNorm norm = { CUDA_TYPE_F16, 4, 8 };
-  const CudaPool pool = { CUDA_TYPE_F16, 1, 8, {2, 2, 2}, {1, 1, 1}, {2, 2, 2}, {2, 2, 2} };
+  const CudaPool pool = { CUDA_TYPE_F16, 1, 8, { 2, 2, 2 }, { 1, 1, 1 }, { 2, 2, 2 }, { 2, 2, 2 } };
   const CudaInput input = { CUDA_FRAMES_UINT8, 3 };
   const CudaWeights weights = { CUDA_TYPE_F16, NULL, 1 };
 
@@ -317,8 +326,10 @@ test_errors (void)
   g_assert_cmpint (cuda_norm_running (NULL, &norm), ==, 700);
   g_assert_cmpint (cuda_norm_vectors (NULL, &norm, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_norm_apply (NULL, &norm, NULL, NULL, NULL, NULL), ==, 700);
-  g_assert_cmpint (cuda_norm_backward_sums (NULL, &norm, NULL, NULL, NULL, NULL, 0, 0, NULL), ==, 700);
-  g_assert_cmpint (cuda_norm_backward_finish (NULL, &norm, NULL, 1, 1, NULL, NULL, 0, NULL), ==, 700);
+  g_assert_cmpint (
+      cuda_norm_backward_sums (NULL, &norm, NULL, NULL, NULL, NULL, 0, 0, NULL), ==, 700);
+  g_assert_cmpint (
+      cuda_norm_backward_finish (NULL, &norm, NULL, 1, 1, NULL, NULL, 0, NULL), ==, 700);
   g_assert_cmpint (cuda_norm_backward_apply (NULL, &norm, NULL, NULL, 0, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_max_pool (NULL, &pool, NULL, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_max_pool_backward (NULL, &pool, NULL, NULL, NULL, NULL), ==, 700);

@@ -18,7 +18,8 @@ doubles (gsize n)
 /* --- the input --- */
 
 static void
-check_input (CudaType type, CudaFrames frames_type, gint channels, gsize first, gsize points, gsize offset)
+check_input (
+    CudaType type, CudaFrames frames_type, gint channels, gsize first, gsize points, gsize offset)
 {
   const gint of[] = { RIG_BYTE, CUDA_TYPE_F16, CUDA_TYPE_F32 };
   const gsize n = (first + points) * channels;
@@ -26,10 +27,11 @@ check_input (CudaType type, CudaFrames frames_type, gint channels, gsize first, 
   g_autoptr (Array) out = array_new (type, points * CUDA_LANES);
   g_autofree gdouble *expected = doubles (points * CUDA_LANES);
   CudaInput input = { frames_type, channels };
-  const CudaPass pass = {.frames = frames->data };
+  const CudaPass pass = { .frames = frames->data };
 
   for (gsize i = 0; i < n; i++)
-    array_set (frames, i, frames_type == CUDA_FRAMES_UINT8 ? (gdouble) rig_below (256) : rig_uniform (-3, 3));
+    array_set (frames, i,
+        frames_type == CUDA_FRAMES_UINT8 ? (gdouble) rig_below (256) : rig_uniform (-3, 3));
   for (gint c = 0; c < channels; c++) {
     input.scale[c] = rig_uniform (0.01, 0.02);
     input.shift[c] = rig_uniform (-2, -1);
@@ -60,7 +62,9 @@ test_input (gconstpointer type)
     for (gint channels = 1; channels <= CUDA_FRAME_CHANNELS; channels++)
       for (gint n = 0; n < 6; n++)
         check_input (GPOINTER_TO_INT (type), frames, channels, n % 2 ? rig_below (40) : 0,
-            n < 2 ? 16 + rig_below (12000) : n < 4 ? 1 + rig_below (20) : 1024 * (gsize) (n - 3),
+            n < 2       ? 16 + rig_below (12000)
+                : n < 4 ? 1 + rig_below (20)
+                        : 1024 * (gsize) (n - 3),
             n % 3 ? rig_below (16 / sizes[frames]) * sizes[frames] : 0);
 }
 
@@ -79,7 +83,8 @@ inside (const CudaPool *pool, const gint *at)
 static gsize
 number (const CudaPool *pool, const gint *size, gint clip, const gint *at, gint channel)
 {
-  return ((((gsize) clip * size[0] + at[0]) * size[1] + at[1]) * size[2] + at[2]) * pool->channels + channel;
+  return ((((gsize) clip * size[0] + at[0]) * size[1] + at[1]) * size[2] + at[2]) * pool->channels
+      + channel;
 }
 
 static void
@@ -93,7 +98,8 @@ random_pool (CudaPool *pool, CudaType type)
     pool->stride[axis] = 1 + rig_below (4);
     pool->pad[axis] = rig_below (pool->kernel[axis] / 2 + 1);
     pool->in[axis] = pool->kernel[axis] + rig_below (6);
-    pool->out[axis] = (pool->in[axis] + 2 * pool->pad[axis] - pool->kernel[axis]) / pool->stride[axis] + 1;
+    pool->out[axis] =
+        (pool->in[axis] + 2 * pool->pad[axis] - pool->kernel[axis]) / pool->stride[axis] + 1;
   }
 }
 
@@ -116,8 +122,11 @@ check_max_pool (CudaType type, guint64 seed)
   n_in = (gsize) pool.clips * pool.in[0] * pool.in[1] * pool.in[2] * pool.channels;
   n_out = (gsize) pool.clips * pool.out[0] * pool.out[1] * pool.out[2] * pool.channels;
   in = array_random (type, n_in, -8, 8);
-  for (gsize i = 0; i < n_in; i++)      /* many that are equal, some that are none */
-    array_set (in, i, rig_below (60) == 0 ? NAN : rig_below (60) == 0 ? -INFINITY : floor (array_get (in, i)));
+  for (gsize i = 0; i < n_in; i++) /* many that are equal, some that are none */
+    array_set (in, i,
+        rig_below (60) == 0       ? NAN
+            : rig_below (60) == 0 ? -INFINITY
+                                  : floor (array_get (in, i)));
   out = array_new (type, n_out);
   index = array_new (RIG_BYTE, n_out);
   dout0 = array_random (type, n_out, -1, 1);
@@ -140,8 +149,7 @@ check_max_pool (CudaType type, guint64 seed)
     for (gint k = 0; k < pool.kernel[0] * pool.kernel[1] * pool.kernel[2]; k++) {
       const gint at[] = { o[0] * pool.stride[0] - pool.pad[0] + k / pool.kernel[2] / pool.kernel[1],
         o[1] * pool.stride[1] - pool.pad[1] + k / pool.kernel[2] % pool.kernel[1],
-        o[2] * pool.stride[2] - pool.pad[2] + k % pool.kernel[2]
-      };
+        o[2] * pool.stride[2] - pool.pad[2] + k % pool.kernel[2] };
 
       if (!inside (&pool, at))
         continue;
@@ -161,7 +169,9 @@ check_max_pool (CudaType type, guint64 seed)
   array_poison (out);
   RUN (cuda_max_pool (NULL, &pool, in->data, out->data, NULL), out);
   array_check (out, expected);
-  RUN (cuda_max_pool_backward (NULL, &pool, dout0->data, two ? dout1->data : NULL, index->data, to->data), to);
+  RUN (cuda_max_pool_backward (
+           NULL, &pool, dout0->data, two ? dout1->data : NULL, index->data, to->data),
+      to);
   array_check (to, din);
 }
 
@@ -213,27 +223,33 @@ test_dropout (void)
   const struct {
     gint clips, channels;
     gfloat probability;
-  } cases[] = { {1, 8, 0.5f}, {5, 512, 0.5f}, {3, 2056, 0.3f}, {40, 264, 0.8f}, {2, 64, 0} };
+  } cases[] = { { 1, 8, 0.5f }, { 5, 512, 0.5f }, { 3, 2056, 0.3f }, { 40, 264, 0.8f },
+    { 2, 64, 0 } };
 
   rig_seed (9);
   for (gsize k = 0; k < G_N_ELEMENTS (cases); k++) {
     const gsize n = (gsize) cases[k].clips * cases[k].channels;
-    const CudaPass pass = {.seed = 0x123456789abcdefu + k,.step = G_GUINT64_CONSTANT (0xfffffffe) + k };
+    const CudaPass pass = { .seed = 0x123456789abcdefu + k,
+      .step = G_GUINT64_CONSTANT (0xfffffffe) + k };
     const gfloat keep = 1 / (1 - cases[k].probability);
     g_autoptr (Array) in = array_random (CUDA_TYPE_F32, n, -1, 1);
     g_autoptr (Array) out = array_new (CUDA_TYPE_F32, n);
     g_autoptr (Array) expected = array_new (CUDA_TYPE_F32, n);
 
     for (gsize i = 0; i < n; i++) {
-      const Cnn3dRandomKey key = { pass.seed, 0, CNN3D_RANDOM_DROPOUT, pass.step + i / cases[k].channels };
-      const gboolean drops = cnn3d_random_uniform (&key, i % cases[k].channels) < cases[k].probability;
+      const Cnn3dRandomKey key = { pass.seed, 0, CNN3D_RANDOM_DROPOUT,
+        pass.step + i / cases[k].channels };
+      const gboolean drops =
+          cnn3d_random_uniform (&key, i % cases[k].channels) < cases[k].probability;
 
       array_set (expected, i, drops ? 0 : (gfloat) array_get (in, i) * keep);
     }
-    RUN (cuda_dropout (NULL, &pass, cases[k].clips, cases[k].channels, cases[k].probability, in->data, out->data),
+    RUN (cuda_dropout (NULL, &pass, cases[k].clips, cases[k].channels, cases[k].probability,
+             in->data, out->data),
         out);
     array_check_same (out, expected);
-    RUN (cuda_dropout (NULL, &pass, cases[k].clips, cases[k].channels, cases[k].probability, in->data, in->data),
+    RUN (cuda_dropout (NULL, &pass, cases[k].clips, cases[k].channels, cases[k].probability,
+             in->data, in->data),
         in);
     array_check_same (in, expected);
   }
@@ -274,16 +290,19 @@ check_linear (gint clips, gsize in_row, gsize classes, gboolean adds)
     array_poison (dw);
     array_poison (dbias);
   }
-  RUN (cuda_linear (NULL, clips, in_row, classes, out_row, x->data, w->data, bias->data, out->data), out);
+  RUN (cuda_linear (NULL, clips, in_row, classes, out_row, x->data, w->data, bias->data, out->data),
+      out);
   array_check (out, y);
   for (gsize i = 0; i < clips * out_row; i++)
     if (i % out_row >= classes)
       g_assert_cmpfloat (array_get (out, i), ==, 0);
-  RUN (cuda_linear_weights (NULL, clips, in_row, classes, out_row, x->data, dout->data, dw->data, dbias->data, adds),
+  RUN (cuda_linear_weights (
+           NULL, clips, in_row, classes, out_row, x->data, dout->data, dw->data, dbias->data, adds),
       dw, dbias);
   array_check (dw, gw);
   array_check (dbias, gbias);
-  RUN (cuda_linear_data (NULL, clips, in_row, classes, out_row, dout->data, w->data, din->data), din);
+  RUN (cuda_linear_data (NULL, clips, in_row, classes, out_row, dout->data, w->data, din->data),
+      din);
   array_check (din, gx);
 }
 
@@ -302,7 +321,8 @@ test_linear (void)
 /* --- the loss --- */
 
 static void
-check_loss (gint clips, gint classes, gdouble smoothing, gfloat loss_scale, gboolean trains, gboolean weighs)
+check_loss (gint clips, gint classes, gdouble smoothing, gfloat loss_scale, gboolean trains,
+    gboolean weighs)
 {
   const gint row = (classes + 7) / 8 * 8;
   const gsize n = (gsize) clips * row;
@@ -313,9 +333,10 @@ check_loss (gint clips, gint classes, gdouble smoothing, gfloat loss_scale, gboo
   g_autofree gdouble *expected = doubles (n);
   g_autofree gint32 *labels = g_new (gint32, clips);
   g_autofree gfloat *weights = g_new (gfloat, classes);
-  const CudaPass pass = {.labels = labels,.loss_scale = loss_scale,.label_smoothing = smoothing,
-    .class_weights = weighs ? weights : NULL
-  };
+  const CudaPass pass = { .labels = labels,
+    .loss_scale = loss_scale,
+    .label_smoothing = smoothing,
+    .class_weights = weighs ? weights : NULL };
   CudaResults *got = results->data;
   const gdouble e = pass.label_smoothing;
   gdouble loss = 0;
@@ -328,7 +349,7 @@ check_loss (gint clips, gint classes, gdouble smoothing, gfloat loss_scale, gboo
     gint best = 0;
 
     labels[i] = i == 0 ? 0 : i == 1 ? classes - 1 : (gint) rig_below (classes);
-    if (i % 3 == 0)             /* all the same: the first is the largest */
+    if (i % 3 == 0) /* all the same: the first is the largest */
       for (gint k = 0; k < classes; k++)
         array_set (logits, i * row + k, 1.25);
     for (gint k = 0; k < classes; k++) {
@@ -346,12 +367,14 @@ check_loss (gint clips, gint classes, gdouble smoothing, gfloat loss_scale, gboo
     weight = (1 - e) * weights[labels[i]] + e * weight / classes;
     correct += best == labels[i];
     for (gint k = 0; k < classes; k++)
-      expected[i * row + k] = loss_scale * (weight * exp (array_get (logits, i * row + k)) / sum
-          - e * weights[k] / classes - (k == labels[i] ? (1 - e) * weights[k] : 0));
+      expected[i * row + k] = loss_scale
+          * (weight * exp (array_get (logits, i * row + k)) / sum - e * weights[k] / classes
+              - (k == labels[i] ? (1 - e) * weights[k] : 0));
   }
   got->squares = 3;
-  RUN (cuda_loss (NULL, &pass, clips, classes, row, logits->data, trains ? dlogits->data : NULL, per_clip->data,
-          got), results, trains ? dlogits : NULL);
+  RUN (cuda_loss (NULL, &pass, clips, classes, row, logits->data, trains ? dlogits->data : NULL,
+           per_clip->data, got),
+      results, trains ? dlogits : NULL);
   g_assert_cmpfloat_with_epsilon (got->loss_sum, loss, 1e-5 * (loss + 1e-3));
   g_assert_cmpuint (got->correct, ==, correct);
   g_assert_cmpfloat (got->squares, ==, 3);
@@ -381,7 +404,7 @@ test_odd_loss (void)
 {
   const gint32 labels[] = { 1, 2 };
   gfloat logits[16] = { 1, NAN, 2, 0, 0, 0, 0, 0, 1000, -1000, 500 }, dlogits[16], per_clip[4];
-  CudaPass pass = {.labels = labels,.loss_scale = 1 };
+  CudaPass pass = { .labels = labels, .loss_scale = 1 };
   CudaResults results = { 5, 6, 7 };
 
   g_assert_cmpint (cuda_loss (NULL, &pass, 2, 3, 8, logits, dlogits, per_clip, &results), ==, 0);
@@ -402,12 +425,14 @@ main (int argc, char **argv)
   const struct {
     const gchar *name;
     void (*run) (gconstpointer type);
-  } typed[] = { {"input", test_input}, {"max-pool", test_max_pool}, {"global-pool", test_global_pool} };
+  } typed[] = { { "input", test_input }, { "max-pool", test_max_pool },
+    { "global-pool", test_global_pool } };
 
   g_test_init (&argc, &argv, NULL);
   for (gsize i = 0; i < G_N_ELEMENTS (typed); i++)
     for (gint type = 0; type < TYPES; type++) {
-      g_autofree gchar *path = g_strdup_printf ("/kernels/%s/%s", typed[i].name, rig_type_names[type]);
+      g_autofree gchar *path =
+          g_strdup_printf ("/kernels/%s/%s", typed[i].name, rig_type_names[type]);
 
       g_test_add_data_func (path, GINT_TO_POINTER (type), typed[i].run);
     }

@@ -7,7 +7,7 @@
 
 #define FENCE 64
 #define FENCE_BYTE 0xa5
-#define ROUNDS 2                /* in order, and in another one */
+#define ROUNDS 2 /* in order, and in another one */
 
 const gchar *const rig_type_names[3] = { "f32", "f16", "bf16" };
 
@@ -149,7 +149,8 @@ rig_seed (guint64 seed)
 gdouble
 rig_uniform (gdouble low, gdouble high)
 {
-  guint64 z = state += G_GUINT64_CONSTANT (0x9E3779B97F4A7C15);   /* splitmix64: Steele et al., OOPSLA 2014 */
+  guint64 z = state +=
+      G_GUINT64_CONSTANT (0x9E3779B97F4A7C15); /* splitmix64: Steele et al., OOPSLA 2014 */
 
   z = (z ^ z >> 30) * G_GUINT64_CONSTANT (0xBF58476D1CE4E5B9);
   z = (z ^ z >> 27) * G_GUINT64_CONSTANT (0x94D049BB133111EB);
@@ -217,13 +218,16 @@ array_check_ (const Array *a, const gdouble *expected, const gchar *name, const 
   size = sqrt (squares / MAX (finite, 1));
   for (gsize i = 0; i < a->n; i++) {
     const gdouble got = array_get (a, i), in_type = rig_round (a->type, expected[i]);
-    const gdouble bound = 1e-5 * (size + fabs (expected[i])) + 1.001 * half_ulp (a->type, expected[i]);
+    const gdouble bound =
+        1e-5 * (size + fabs (expected[i])) + 1.001 * half_ulp (a->type, expected[i]);
 
     if (is_unwritten (a, i))
       g_error ("%s: %s[%" G_GSIZE_FORMAT "] was not written", where, name, i);
-    if (isnan (in_type) ? !isnan (got) : isinf (in_type) ? got != in_type : !(fabs (got - expected[i]) <= bound))
-      g_error ("%s: %s[%" G_GSIZE_FORMAT "] is %.9g, expected %.9g (bound %g)", where, name, i, got, expected[i],
-          bound);
+    if (isnan (in_type)       ? !isnan (got)
+            : isinf (in_type) ? got != in_type
+                              : !(fabs (got - expected[i]) <= bound))
+      g_error ("%s: %s[%" G_GSIZE_FORMAT "] is %.9g, expected %.9g (bound %g)", where, name, i, got,
+          expected[i], bound);
   }
 }
 
@@ -244,7 +248,7 @@ check_fences (const Array *a, const gchar *call)
       g_error ("%s wrote beside its output", call);
 }
 
-static guint64 orders;          /* that were tried */
+static guint64 orders; /* that were tried */
 
 void
 orders_begin (Orders *o, Array **outputs, gsize n)

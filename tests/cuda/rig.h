@@ -15,21 +15,21 @@ typedef enum {
 } RigType;
 
 typedef struct {
-  gint type;                    /* CudaType or RigType */
+  gint type; /* CudaType or RigType */
   gsize n, bytes;
-  gpointer data;                /* 16-byte aligned, all ones until it is written */
-  guint8 *whole;                /* with fences around */
+  gpointer data; /* 16-byte aligned, all ones until it is written */
+  guint8 *whole; /* with fences around */
 } Array;
 
 Array *array_new (gint type, gsize n);
 /* The same `offset` bytes behind an aligned place. */
 Array *array_new_at (gint type, gsize n, gsize offset);
-void array_free (Array * a);
+void array_free (Array *a);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Array, array_free)
 
-gdouble array_get (const Array * a, gsize i);
-void array_set (Array * a, gsize i, gdouble value);
-void array_poison (Array * a);
+gdouble array_get (const Array *a, gsize i);
+void array_set (Array *a, gsize i, gdouble value);
+void array_poison (Array *a);
 /* What `value` becomes in a type. */
 gdouble rig_round (gint type, gdouble value);
 
@@ -43,20 +43,23 @@ Array *array_random (gint type, gsize n, gdouble low, gdouble high);
  * place of a 16-bit type; NaN and infinite where that is expected; nothing is
  * left unwritten. */
 #define array_check(a, expected) array_check_ (a, expected, #a, G_STRLOC)
-void array_check_ (const Array * a, const gdouble * expected, const gchar * name, const gchar * where);
+void array_check_ (const Array *a, const gdouble *expected, const gchar *name, const gchar *where);
 /* The same bits. */
-void array_check_same (const Array * a, const Array * b);
+void array_check_same (const Array *a, const Array *b);
 
 /* Runs `call` (an error: the test fails) with blocks and threads in order, then
  * in another order, from the same contents of the arrays that are named: their
  * bits must come out the same, their fences untouched. */
-#define RUN(call, ...) \
-  G_STMT_START { \
-    Array *outputs_[] = { __VA_ARGS__ }; \
-    Orders orders_; \
-    for (orders_begin (&orders_, outputs_, G_N_ELEMENTS (outputs_)); orders_next (&orders_, #call);) \
-      orders_.error = call; \
-  } G_STMT_END
+#define RUN(call, ...)                                               \
+  G_STMT_START                                                       \
+  {                                                                  \
+    Array *outputs_[] = { __VA_ARGS__ };                             \
+    Orders orders_;                                                  \
+    for (orders_begin (&orders_, outputs_, G_N_ELEMENTS (outputs_)); \
+        orders_next (&orders_, #call);)                              \
+      orders_.error = call;                                          \
+  }                                                                  \
+  G_STMT_END
 
 typedef struct {
   Array **outputs;
@@ -65,8 +68,8 @@ typedef struct {
   guint8 *before[6], *after[6];
 } Orders;
 
-void orders_begin (Orders * o, Array ** outputs, gsize n);
-gboolean orders_next (Orders * o, const gchar * call);
+void orders_begin (Orders *o, Array **outputs, gsize n);
+gboolean orders_next (Orders *o, const gchar *call);
 
 extern const gchar *const rig_type_names[3];
 

@@ -55,7 +55,7 @@ test_barriers (void)
   g_assert_nonnull (strstr (cuda_shim_error, "barrier"));
   for (gint i = 0; i < 128; i++)
     g_assert_cmpint (numbers[i], ==, 0);
-  g_assert_true (turned (7, TRUE));     /* goes on after an error */
+  g_assert_true (turned (7, TRUE)); /* goes on after an error */
   g_assert_cmpint (cuda_sample_beyond (numbers), ==, 719);
   g_assert_nonnull (strstr (cuda_shim_error, "shared memory"));
   cuda_shim_error = NULL;
@@ -121,7 +121,8 @@ static void
 test_half (void)
 {
   for (guint h = 0; h < 0x7c00; h++) {
-    const gfloat f = cuda_shim_from_half (h), next = h + 1 < 0x7c00 ? cuda_shim_from_half (h + 1) : 65536;
+    const gfloat f = cuda_shim_from_half (h),
+                 next = h + 1 < 0x7c00 ? cuda_shim_from_half (h + 1) : 65536;
     const gfloat middle = (f + next) / 2;
 
     g_assert_cmpfloat (f, <, next);

@@ -9,7 +9,7 @@
 #define CAPS "video/x-raw,width=40,height=24,framerate=25/1,format="
 
 static GstHarness *
-augmenter (const gchar * format, const gchar * properties)
+augmenter (const gchar *format, const gchar *properties)
 {
   gchar *launch = g_strdup_printf ("clipaugment %s", properties);
   gchar *caps = g_strconcat (CAPS, format, NULL);
@@ -25,10 +25,9 @@ augmenter (const gchar * format, const gchar * properties)
 /* A frame whose pixels tell where they are: red grows to the right by 5, green
  * down by 10, blue is the frame's number. Grey: 5 to the right. */
 static GstBuffer *
-frame_new (guint channels, const GstClipMeta * clip, guint64 frame)
+frame_new (guint channels, const GstClipMeta *clip, guint64 frame)
 {
-  GstBuffer *buffer = gst_buffer_new_allocate (NULL, WIDTH * HEIGHT * channels,
-      NULL);
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, WIDTH * HEIGHT * channels, NULL);
   GstMapInfo map;
   guint x, y;
 
@@ -54,11 +53,9 @@ frame_new (guint channels, const GstClipMeta * clip, guint64 frame)
 
 /* Pushes a frame and gives what comes of it. */
 static guint8 *
-through (GstHarness * h, guint channels, const GstClipMeta * clip,
-    guint64 frame)
+through (GstHarness *h, guint channels, const GstClipMeta *clip, guint64 frame)
 {
-  GstBuffer *out = gst_harness_push_and_pull (h, frame_new (channels, clip,
-          frame));
+  GstBuffer *out = gst_harness_push_and_pull (h, frame_new (channels, clip, frame));
   guint8 *bytes = g_malloc (WIDTH * HEIGHT * channels);
   GstClipMeta *meta;
 
@@ -79,13 +76,12 @@ through (GstHarness * h, guint channels, const GstClipMeta * clip,
 
 /* Where the pixels at the crop's corners come from, in pixels; a mirrored crop
  * has its left to the right of its right. */
-typedef struct
-{
+typedef struct {
   gdouble left, right, top, bottom;
 } Crop;
 
 static Crop
-crop_of (const guint8 * rgb)
+crop_of (const guint8 *rgb)
 {
   const guint8 *last = rgb + (WIDTH * HEIGHT - 1) * 3;
   Crop crop = { rgb[0] / 5.0, last[0] / 5.0, rgb[1] / 10.0, last[1] / 10.0 };
@@ -97,7 +93,7 @@ static void
 test_validation_untouched (void)
 {
   GstHarness *h = augmenter ("RGB", "flip=1 brightness=1 contrast=1");
-  GstClipMeta clip = {.clip = 4,.sample = 2,.num_frames = 2 };
+  GstClipMeta clip = { .clip = 4, .sample = 2, .num_frames = 2 };
   GstBuffer *in = frame_new (3, &clip, 0), *out;
 
   gst_buffer_ref (in);
@@ -132,25 +128,25 @@ test_one_draw (void)
   guint seed, epoch, sample, i, same = 0;
 
   for (seed = 0; seed < 2; seed++) {
-    gchar *properties = g_strdup_printf ("scale-min=0.2 brightness=0.5 "
-        "contrast=0.5 saturation=0.5 seed=%u", seed);
+    gchar *properties =
+        g_strdup_printf ("scale-min=0.2 brightness=0.5 contrast=0.5 saturation=0.5 seed=%u", seed);
     GstHarness *h = augmenter ("RGB", properties);
 
     for (epoch = 0; epoch < 2; epoch++) {
       for (sample = 0; sample < 8; sample++) {
-        GstClipMeta clip = {.clip = epoch * 8 + sample,.sample = sample,
-          .epoch = epoch,.training = TRUE,.num_frames = 3
-        };
+        GstClipMeta clip = { .clip = epoch * 8 + sample,
+          .sample = sample,
+          .epoch = epoch,
+          .training = TRUE,
+          .num_frames = 3 };
         guint8 *bytes[3];
 
         /* the second's pixels are pushed again */
         bytes[0] = through (h, 3, &clip, 7);
         bytes[1] = through (h, 3, &clip, 90);
         bytes[2] = through (h, 3, &clip, 90);
-        g_assert_cmpmem (bytes[1], WIDTH * HEIGHT * 3, bytes[2],
-            WIDTH * HEIGHT * 3);
-        g_assert_cmpint (memcmp (bytes[0], bytes[1], WIDTH * HEIGHT * 3), !=,
-            0);
+        g_assert_cmpmem (bytes[1], WIDTH * HEIGHT * 3, bytes[2], WIDTH * HEIGHT * 3);
+        g_assert_cmpint (memcmp (bytes[0], bytes[1], WIDTH * HEIGHT * 3), !=, 0);
         g_free (bytes[1]);
         g_free (bytes[2]);
         first[seed][epoch][sample] = bytes[0];
@@ -161,13 +157,12 @@ test_one_draw (void)
     /* in another order, from another element: the same bytes */
     h = augmenter ("RGB", properties);
     for (i = 16; i-- > 0;) {
-      GstClipMeta clip = {.clip = 100 - i,.sample = i % 8,.epoch = i / 8,
-        .training = TRUE,.num_frames = 3
+      GstClipMeta clip = {
+        .clip = 100 - i, .sample = i % 8, .epoch = i / 8, .training = TRUE, .num_frames = 3
       };
       guint8 *bytes = through (h, 3, &clip, 7);
 
-      g_assert_cmpmem (bytes, WIDTH * HEIGHT * 3, first[seed][i / 8][i % 8],
-          WIDTH * HEIGHT * 3);
+      g_assert_cmpmem (bytes, WIDTH * HEIGHT * 3, first[seed][i / 8][i % 8], WIDTH * HEIGHT * 3);
       g_free (bytes);
     }
     gst_harness_teardown (h);
@@ -191,9 +186,8 @@ test_one_draw (void)
 static void
 test_crop (void)
 {
-  GstHarness *h = augmenter ("RGB", "scale-min=0.25 scale-max=0.5 "
-      "ratio-min=0.8 ratio-max=1.25");
-  GstClipMeta clip = {.training = TRUE,.num_frames = 1 };
+  GstHarness *h = augmenter ("RGB", "scale-min=0.25 scale-max=0.5 ratio-min=0.8 ratio-max=1.25");
+  GstClipMeta clip = { .training = TRUE, .num_frames = 1 };
   guint mirrored = 0, y, x;
   gdouble smallest = 1, largest = 0;
 
@@ -218,10 +212,9 @@ test_crop (void)
       for (x = 0; x < WIDTH; x++) {
         const guint8 *p = bytes + (y * WIDTH + x) * 3;
         const gdouble at = (x + 0.5) / WIDTH * w - 0.5;
-        const gdouble red = crop.left < crop.right ? crop.left + CLAMP (at, 0,
-            w - 1) : crop.left - CLAMP (at, 0, w - 1);
-        const gdouble green = crop.top + CLAMP ((y + 0.5) / HEIGHT * height
-            - 0.5, 0, height - 1);
+        const gdouble red = crop.left < crop.right ? crop.left + CLAMP (at, 0, w - 1)
+                                                   : crop.left - CLAMP (at, 0, w - 1);
+        const gdouble green = crop.top + CLAMP ((y + 0.5) / HEIGHT * height - 0.5, 0, height - 1);
 
         g_assert_cmpfloat (fabs (p[0] - 5 * red), <, 4);
         g_assert_cmpfloat (fabs (p[1] - 10 * green), <, 4);
@@ -244,9 +237,8 @@ test_crop (void)
 static void
 test_crop_does_not_fit (void)
 {
-  GstHarness *h = augmenter ("RGB", "scale-min=0.99 ratio-min=1 ratio-max=1 "
-      "flip=0");
-  GstClipMeta clip = {.training = TRUE,.num_frames = 1 };
+  GstHarness *h = augmenter ("RGB", "scale-min=0.99 ratio-min=1 ratio-max=1 flip=0");
+  GstClipMeta clip = { .training = TRUE, .num_frames = 1 };
   guint8 *bytes = through (h, 3, &clip, 0);
   Crop crop = crop_of (bytes);
 
@@ -263,7 +255,7 @@ test_flip (gconstpointer format)
 {
   const guint channels = g_str_equal (format, "RGB") ? 3 : 1;
   GstHarness *h = augmenter (format, "scale-min=1 flip=1");
-  GstClipMeta clip = {.training = TRUE,.num_frames = 1 };
+  GstClipMeta clip = { .training = TRUE, .num_frames = 1 };
   guint8 *bytes = through (h, channels, &clip, 3);
   GstBuffer *original = frame_new (channels, NULL, 3);
   GstMapInfo map;
@@ -286,10 +278,9 @@ test_flip (gconstpointer format)
 static void
 test_colours (gconstpointer name)
 {
-  gchar *properties = g_strdup_printf ("scale-min=1 flip=0 %s=0.4",
-      (const gchar *) name);
+  gchar *properties = g_strdup_printf ("scale-min=1 flip=0 %s=0.4", (const gchar *) name);
   GstHarness *h = augmenter ("RGB", properties);
-  GstClipMeta clip = {.training = TRUE,.num_frames = 1 };
+  GstClipMeta clip = { .training = TRUE, .num_frames = 1 };
   gdouble least = 2, most = 0;
 
   for (clip.sample = 0; clip.sample < 60; clip.sample++) {
@@ -312,7 +303,8 @@ test_colours (gconstpointer name)
           }
           for (c = 0; c < 3; c++) {
             const gdouble towards = g_str_equal (name, "brightness") ? 0
-                : g_str_equal (name, "contrast") ? mean : grey;
+                : g_str_equal (name, "contrast")                     ? mean
+                                                                     : grey;
             const gdouble wanted = towards + factor * (in[c] - towards);
 
             g_assert_cmpfloat (fabs (out[c] - CLAMP (wanted, 0, 255)), <, 2.5);
@@ -324,8 +316,7 @@ test_colours (gconstpointer name)
       if (pass == 0) {
         const guint8 *out = bytes + ((HEIGHT - 8) * WIDTH + 10) * 3;
 
-        factor = g_str_equal (name, "brightness") ? out[1] / 160.0
-            : (out[1] - out[0]) / 110.0;
+        factor = g_str_equal (name, "brightness") ? out[1] / 160.0 : (out[1] - out[0]) / 110.0;
       }
     }
     least = MIN (least, factor);
@@ -344,16 +335,16 @@ test_colours (gconstpointer name)
 static void
 test_refused (gconstpointer properties)
 {
-  gchar *launch = g_strdup_printf ("videotestsrc num-buffers=1 ! "
-      "clipaugment %s ! fakesink", (const gchar *) properties);
+  gchar *launch = g_strdup_printf (
+      "videotestsrc num-buffers=1 ! clipaugment %s ! fakesink", (const gchar *) properties);
   GstElement *pipeline = gst_parse_launch (launch, NULL);
   GstBus *bus = gst_element_get_bus (pipeline);
 
-  g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_PLAYING), ==,
-      GST_STATE_CHANGE_FAILURE);
-  clips_assert_error (bus, strstr (properties, "scale") ?
-      "scale-min=0.8 is larger than scale-max=0.3" :
-      "ratio-min=2 is larger than ratio-max=1.3");
+  g_assert_cmpint (
+      gst_element_set_state (pipeline, GST_STATE_PLAYING), ==, GST_STATE_CHANGE_FAILURE);
+  clips_assert_error (bus,
+      strstr (properties, "scale") ? "scale-min=0.8 is larger than scale-max=0.3"
+                                   : "ratio-min=2 is larger than ratio-max=1.3");
   gst_element_set_state (pipeline, GST_STATE_NULL);
   gst_object_unref (bus);
   gst_object_unref (pipeline);
@@ -365,12 +356,11 @@ static void
 test_new_size (void)
 {
   GstHarness *h = augmenter ("GRAY8", "scale-min=0.3 scale-max=0.3");
-  GstClipMeta clip = {.training = TRUE,.num_frames = 2 };
+  GstClipMeta clip = { .training = TRUE, .num_frames = 2 };
   GstBuffer *buffer;
 
   g_free (through (h, 1, &clip, 0));
-  gst_harness_set_src_caps_str (h, "video/x-raw,format=GRAY8,width=8,height=8,"
-      "framerate=25/1");
+  gst_harness_set_src_caps_str (h, "video/x-raw,format=GRAY8,width=8,height=8,framerate=25/1");
   buffer = gst_buffer_new_allocate (NULL, 64, NULL);
   gst_buffer_memset (buffer, 0, 77, 64);
   gst_buffer_add_clip_meta (buffer, &clip)->frame = 1;
@@ -389,8 +379,7 @@ main (int argc, char **argv)
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
 
-  g_test_add_func ("/clipaugment/validation-untouched",
-      test_validation_untouched);
+  g_test_add_func ("/clipaugment/validation-untouched", test_validation_untouched);
   g_test_add_func ("/clipaugment/one-draw", test_one_draw);
   g_test_add_func ("/clipaugment/crop", test_crop);
   g_test_add_func ("/clipaugment/crop-does-not-fit", test_crop_does_not_fit);
@@ -399,10 +388,8 @@ main (int argc, char **argv)
   g_test_add_data_func ("/clipaugment/brightness", "brightness", test_colours);
   g_test_add_data_func ("/clipaugment/contrast", "contrast", test_colours);
   g_test_add_data_func ("/clipaugment/saturation", "saturation", test_colours);
-  g_test_add_data_func ("/clipaugment/refused/scale", "scale-min=0.8 "
-      "scale-max=0.3", test_refused);
-  g_test_add_data_func ("/clipaugment/refused/ratio", "ratio-min=2",
-      test_refused);
+  g_test_add_data_func ("/clipaugment/refused/scale", "scale-min=0.8 scale-max=0.3", test_refused);
+  g_test_add_data_func ("/clipaugment/refused/ratio", "ratio-min=2", test_refused);
   g_test_add_func ("/clipaugment/new-size", test_new_size);
 
   ret = g_test_run ();

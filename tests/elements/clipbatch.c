@@ -9,7 +9,7 @@
 static GstBus *bus;
 
 static GstHarness *
-batcher (const gchar * properties, const gchar * caps)
+batcher (const gchar *properties, const gchar *caps)
 {
   gchar *launch = g_strdup_printf ("clipbatch %s", properties);
   GstHarness *h = gst_harness_new_parse (launch);
@@ -23,7 +23,7 @@ batcher (const gchar * properties, const gchar * caps)
 }
 
 static void
-teardown (GstHarness * h)
+teardown (GstHarness *h)
 {
   GstMessage *message;
 
@@ -36,14 +36,12 @@ teardown (GstHarness * h)
 }
 
 static void
-assert_dimensions (GstHarness * h, const gchar * dimensions)
+assert_dimensions (GstHarness *h, const gchar *dimensions)
 {
   GstCaps *caps = gst_pad_get_current_caps (h->sinkpad), *expected;
 
-  expected = gst_caps_new_simple ("other/tensors",
-      "format", G_TYPE_STRING, "static", "num_tensors", G_TYPE_INT, 2,
-      "types", G_TYPE_STRING, "uint8.int32",
-      "dimensions", G_TYPE_STRING, dimensions,
+  expected = gst_caps_new_simple ("other/tensors", "format", G_TYPE_STRING, "static", "num_tensors",
+      G_TYPE_INT, 2, "types", G_TYPE_STRING, "uint8.int32", "dimensions", G_TYPE_STRING, dimensions,
       "framerate", GST_TYPE_FRACTION, 0, 1, NULL);
   g_assert_nonnull (caps);
   if (!gst_caps_is_equal (caps, expected))
@@ -55,8 +53,7 @@ assert_dimensions (GstHarness * h, const gchar * dimensions)
 /* Pulls a batch and asserts whose clips it has: labels are the clips' numbers
  * modulo 100. */
 static void
-assert_batch (GstHarness * h, const gchar * dimensions, guint n,
-    const guint64 * clips)
+assert_batch (GstHarness *h, const gchar *dimensions, guint n, const guint64 *clips)
 {
   GstBuffer *buffer = gst_harness_try_pull (h);
   gpointer state = NULL;
@@ -71,28 +68,27 @@ assert_batch (GstHarness * h, const gchar * dimensions, guint n,
   gst_memory_map (gst_buffer_peek_memory (buffer, 1), &map, GST_MAP_READ);
   g_assert_cmpuint (map.size, ==, 4 * n);
   for (i = 0; i < n; i++) {
-    GstClipMeta *meta = (GstClipMeta *) gst_buffer_iterate_meta_filtered
-        (buffer, &state, GST_CLIP_META_API_TYPE);
+    GstClipMeta *meta =
+        (GstClipMeta *) gst_buffer_iterate_meta_filtered (buffer, &state, GST_CLIP_META_API_TYPE);
 
     g_assert_nonnull (meta);
     g_assert_cmpuint (meta->clip, ==, clips[i]);
     g_assert_cmpuint (meta->frame, ==, 0);
     g_assert_cmpint (((gint32 *) map.data)[i], ==, clips[i] % 100);
   }
-  g_assert_cmpuint (gst_buffer_get_n_meta (buffer, GST_CLIP_META_API_TYPE), ==,
-      n);
+  g_assert_cmpuint (gst_buffer_get_n_meta (buffer, GST_CLIP_META_API_TYPE), ==, n);
   gst_memory_unmap (gst_buffer_peek_memory (buffer, 1), &map);
   gst_buffer_unref (buffer);
 }
 
 static void
-assert_nothing (GstHarness * h)
+assert_nothing (GstHarness *h)
 {
   g_assert_cmpuint (gst_harness_buffers_in_queue (h), ==, 0);
 }
 
 static void
-assert_dropped (guint64 clip, const gchar * path)
+assert_dropped (guint64 clip, const gchar *path)
 {
   GstMessage *message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT);
   const GstStructure *s;
@@ -104,16 +100,15 @@ assert_dropped (guint64 clip, const gchar * path)
   g_assert_true (gst_structure_get_uint64 (s, "clip", &number));
   g_assert_cmpuint (number, ==, clip);
   g_assert_cmpstr (gst_structure_get_string (s, "path"), ==, path);
-  g_assert_cmpstr (gst_structure_get_string (s, "reason"), ==,
-      "ended after 1 of 2 frames");
+  g_assert_cmpstr (gst_structure_get_string (s, "reason"), ==, "ended after 1 of 2 frames");
   gst_message_unref (message);
 }
 
 static GstClipMeta
 clip_of (guint64 clip, guint64 frames)
 {
-  GstClipMeta m = {.clip = clip,.sample = clip,.training = TRUE,
-    .label = clip % 100,.num_frames = frames
+  GstClipMeta m = {
+    .clip = clip, .sample = clip, .training = TRUE, .label = clip % 100, .num_frames = frames
   };
 
   return m;
@@ -121,7 +116,7 @@ clip_of (guint64 clip, guint64 frames)
 
 /* Pushes clips first to last, of two frames each. */
 static void
-push_clips (GstHarness * h, guint64 first, guint64 last)
+push_clips (GstHarness *h, guint64 first, guint64 last)
 {
   guint64 i;
 
@@ -133,20 +128,19 @@ push_clips (GstHarness * h, guint64 first, guint64 last)
 }
 
 static void
-push_epoch (GstHarness * h, guint epoch, gboolean training)
+push_epoch (GstHarness *h, guint epoch, gboolean training)
 {
-  GstClipEpoch e = {.epoch = epoch,.training = training };
+  GstClipEpoch e = { .epoch = epoch, .training = training };
 
   g_assert_true (gst_harness_push_event (h, gst_event_new_clip_epoch (&e)));
 }
 
 static void
-push_done (GstHarness * h)
+push_done (GstHarness *h)
 {
   GstClipEpochDone done = { 0 };
 
-  g_assert_true (gst_harness_push_event (h,
-          gst_event_new_clip_epoch_done (&done)));
+  g_assert_true (gst_harness_push_event (h, gst_event_new_clip_epoch_done (&done)));
 }
 
 /* Byte for byte, from rows with padding: the default one, and another that
@@ -162,13 +156,18 @@ test_layout (void)
   guint8 *at;
 
   for (clip = 0; clip < 2; clip++) {
-    GstClipMeta m = {.clip = 40 + clip,.label = clip ? -1 : 7,.num_frames =
-          frames,.path = g_ref_string_new ("x/y.mp4")
-    };
+    GstClipMeta m = { .clip = 40 + clip,
+      .label = clip ? -1 : 7,
+      .num_frames = frames,
+      .path = g_ref_string_new ("x/y.mp4") };
 
     for (t = 0; t < frames; t++) {
-      gsize offset[4] = { t == 1 ? 8 : 0, };
-      gint stride[4] = { t == 1 ? 24 : 16, };
+      gsize offset[4] = {
+        t == 1 ? 8 : 0,
+      };
+      gint stride[4] = {
+        t == 1 ? 24 : 16,
+      };
       gsize size = offset[0] + stride[0] * height;
 
       buffer = gst_buffer_new_allocate (NULL, size, NULL);
@@ -179,8 +178,8 @@ test_layout (void)
             gst_buffer_memset (buffer, offset[0] + y * stride[0] + x * 3 + c,
                 clip * 100 + t * 30 + y * 9 + x * 2 + c, 1);
       if (t == 1)
-        gst_buffer_add_video_meta_full (buffer, GST_VIDEO_FRAME_FLAG_NONE,
-            GST_VIDEO_FORMAT_RGB, width, height, 1, offset, stride);
+        gst_buffer_add_video_meta_full (buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_RGB,
+            width, height, 1, offset, stride);
       GST_BUFFER_PTS (buffer) = (clip * frames + t + 5) * CLIPS_FRAME;
       m.frame = t;
       gst_buffer_add_clip_meta (buffer, &m);
@@ -205,8 +204,7 @@ test_layout (void)
       for (y = 0; y < height; y++)
         for (x = 0; x < width; x++)
           for (c = 0; c < 3; c++)
-            g_assert_cmpuint (*at++, ==,
-                (clip * 100 + t * 30 + y * 9 + x * 2 + c) & 0xff);
+            g_assert_cmpuint (*at++, ==, (clip * 100 + t * 30 + y * 9 + x * 2 + c) & 0xff);
   gst_memory_unmap (gst_buffer_peek_memory (buffer, 0), &map);
   gst_memory_map (gst_buffer_peek_memory (buffer, 1), &map, GST_MAP_READ);
   g_assert_cmpuint (map.size, ==, 8);
@@ -300,44 +298,38 @@ test_drop_last (void)
 static void
 test_drop_all (void)
 {
-  static const struct
-  {
+  static const struct {
     guint batch_size;
     guint64 training, validation;
-    guint views;                /* 0: clip-preparation does not come */
-    const gchar *says;          /* NULL: taken */
+    guint views;       /* 0: clip-preparation does not come */
+    const gchar *says; /* NULL: taken */
   } cases[] = {
-    {4, 3, 8, 0, "The 3 clips of a training pass do not fill a batch of 4"},
-    {4, 8, 3, 0, "The 3 clips of a validation or test pass do not fill"},
-    {4, 0, 3, 1, "batch-size to 3 or less, or drop-last=false"},
-    {4, 8, 3, 2, NULL},
-    {4, 4, 4, 1, NULL},
-    {4, 8, 0, 1, NULL},
-    {1, 1, 1, 1, NULL},
+    { 4, 3, 8, 0, "The 3 clips of a training pass do not fill a batch of 4" },
+    { 4, 8, 3, 0, "The 3 clips of a validation or test pass do not fill" },
+    { 4, 0, 3, 1, "batch-size to 3 or less, or drop-last=false" },
+    { 4, 8, 3, 2, NULL },
+    { 4, 4, 4, 1, NULL },
+    { 4, 8, 0, 1, NULL },
+    { 1, 1, 1, 1, NULL },
   };
   guint i, drops;
 
   for (i = 0; i < G_N_ELEMENTS (cases); i++)
     for (drops = 0; drops < 2; drops++) {
-      GstClipData data = { 9, cases[i].training, cases[i].validation, "a", "b",
-        "c"
+      GstClipData data = { 9, cases[i].training, cases[i].validation, "a", "b", "c" };
+      GstClipPreparation preparation = {
+        .num_frames = 2, .sampling = "center", .frame_interval = 1, .views = cases[i].views
       };
-      GstClipPreparation preparation = {.num_frames = 2,.sampling = "center",
-        .frame_interval = 1,.views = cases[i].views
-      };
-      gchar *line = g_strdup_printf ("batch-size=%u drop-last=%d",
-          cases[i].batch_size, drops);
+      gchar *line = g_strdup_printf ("batch-size=%u drop-last=%d", cases[i].batch_size, drops);
       GstHarness *h = batcher (line, CLIPS_GRAY);
       const gboolean refused = drops && cases[i].says;
       GstClipMeta m = clip_of (0, 2);
 
       gst_harness_push_event (h, gst_event_new_clip_data (&data));
       if (cases[i].views)
-        gst_harness_push_event (h,
-            gst_event_new_clip_preparation (&preparation));
+        gst_harness_push_event (h, gst_event_new_clip_preparation (&preparation));
       push_epoch (h, 0, TRUE);
-      g_assert_cmpint (clips_push (h, &m, 0, 0), ==, refused ? GST_FLOW_ERROR :
-          GST_FLOW_OK);
+      g_assert_cmpint (clips_push (h, &m, 0, 0), ==, refused ? GST_FLOW_ERROR : GST_FLOW_OK);
       if (refused)
         clips_assert_error (bus, cases[i].says);
       teardown (h);
@@ -500,8 +492,7 @@ test_uncounted (void)
   m = clip_of (3, 0);
   clips_push (h, &m, 0, 3);
   m = clip_of (4, 0);
-  g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 0)), ==,
-      GST_FLOW_ERROR);
+  g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 0)), ==, GST_FLOW_ERROR);
   clips_assert_error (bus, "behind everything else that drops or repeats");
   teardown (h);
 
@@ -537,24 +528,24 @@ test_other_length (void)
   h = batcher ("batch-size=2", CLIPS_GRAY);
   push_clips (h, 0, 0);
   m = clip_of (0, 2);
-  g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 2)), ==,
-      GST_FLOW_ERROR);
+  g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 2)), ==, GST_FLOW_ERROR);
   clips_assert_error (bus, "more than 2 frames");
   teardown (h);
 
   h = batcher ("", CLIPS_GRAY);
   m = clip_of (0, 5000);
-  g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 0)), ==,
-      GST_FLOW_ERROR);
-  clips_assert_error (bus, "has more than 4096 frames: put a clipsample in "
-      "front of clipbatch, it makes clips of num-frames frames.");
+  g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 0)), ==, GST_FLOW_ERROR);
+  clips_assert_error (bus,
+      "has more than 4096 frames: put a clipsample in front of clipbatch, it makes clips of "
+      "num-frames frames.");
   teardown (h);
 
   h = batcher ("", CLIPS_GRAY);
   m = clip_of (0, 0);
   g_assert_cmpint (clips_push (h, &m, 0, 4096), ==, GST_FLOW_ERROR);
-  clips_assert_error (bus, "has more than 4096 frames: put a clipsample in "
-      "front of clipbatch, it makes clips of num-frames frames.");
+  clips_assert_error (bus,
+      "has more than 4096 frames: put a clipsample in front of clipbatch, it makes clips of "
+      "num-frames frames.");
   teardown (h);
 }
 
@@ -565,16 +556,14 @@ test_bad_frames (void)
   GstClipMeta m = clip_of (1, 3);
   GstBuffer *buffer;
 
-  g_assert_cmpint (gst_harness_push (h, clips_frame (NULL, 0)), ==,
-      GST_FLOW_ERROR);
-  clips_assert_error_full (bus,
-      "The frames belong to no clip: put a clipsample in front",
+  g_assert_cmpint (gst_harness_push (h, clips_frame (NULL, 0)), ==, GST_FLOW_ERROR);
+  clips_assert_error_full (bus, "The frames belong to no clip: put a clipsample in front",
       "a buffer without GstClipMeta");
   buffer = gst_buffer_new_allocate (NULL, 3, NULL);
   gst_buffer_add_clip_meta (buffer, &m);
   g_assert_cmpint (gst_harness_push (h, buffer), ==, GST_FLOW_ERROR);
-  clips_assert_error_full (bus, "is not a picture of 8x2",
-      "a buffer of 3 bytes could not be mapped");
+  clips_assert_error_full (
+      bus, "is not a picture of 8x2", "a buffer of 3 bytes could not be mapped");
   teardown (h);
 }
 
@@ -582,25 +571,23 @@ test_bad_frames (void)
 static void
 test_too_large (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *properties;
     guint64 frames;
     const gchar *says;
   } cases[] = {
-    {"batch-size=4096", 4096, "No memory for a batch of 4096 clips of 4096 "
-          "frames of 32000x32000: reduce batch-size or the frame size."},
-    {"", 0, "is larger than 2 GiB: put a clipsample and a scaler in front of "
-          "clipbatch."},
+    { "batch-size=4096", 4096,
+        "No memory for a batch of 4096 clips of 4096 frames of 32000x32000: reduce batch-size or "
+        "the frame size." },
+    { "", 0, "is larger than 2 GiB: put a clipsample and a scaler in front of clipbatch." },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    GstHarness *h = batcher (cases[i].properties,
-        "video/x-raw,format=RGB,width=32000,height=32000,framerate=25/1");
+    GstHarness *h = batcher (
+        cases[i].properties, "video/x-raw,format=RGB,width=32000,height=32000,framerate=25/1");
     GstClipMeta m = clip_of (1, cases[i].frames);
 
-    g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 0)), ==,
-        GST_FLOW_ERROR);
+    g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 0)), ==, GST_FLOW_ERROR);
     clips_assert_error (bus, cases[i].says);
     teardown (h);
   }
@@ -612,20 +599,19 @@ test_no_video (void)
 {
   static const gchar *const bad[] = {
     "video/x-raw,format=RGB,width=2147483647,height=2147483647,framerate=25/1",
-    "video/x-raw,format=RGB,width=8,height=2,framerate=25/1,"
-        "interlace-mode=alternate"
+    "video/x-raw,format=RGB,width=8,height=2,framerate=25/1,interlace-mode=alternate"
   };
   GstHarness *h = batcher ("", CLIPS_GRAY);
-  GstPad *pad = gst_element_get_static_pad (clips_element (h, "clipbatch"),
-      "sink");
+  GstPad *pad = gst_element_get_static_pad (clips_element (h, "clipbatch"), "sink");
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
     GstCaps *caps = gst_caps_from_string (bad[i]);
 
     g_assert_false (gst_pad_send_event (pad, gst_event_new_caps (caps)));
     gst_caps_unref (caps);
-    clips_assert_error (bus, "The caps in front of clipbatch are not valid raw "
-        "video: check the frames' size and interlace-mode.");
+    clips_assert_error (bus,
+        "The caps in front of clipbatch are not valid raw video: check the frames' size and "
+        "interlace-mode.");
   }
   gst_object_unref (pad);
   teardown (h);
@@ -634,14 +620,11 @@ test_no_video (void)
 static void
 test_other_size (void)
 {
-  static const gchar *others[] = {
-    "video/x-raw,format=GRAY8,width=16,height=2,framerate=25/1",
+  static const gchar *others[] = { "video/x-raw,format=GRAY8,width=16,height=2,framerate=25/1",
     "video/x-raw,format=GRAY8,width=8,height=4,framerate=25/1",
-    "video/x-raw,format=RGB,width=8,height=2,framerate=25/1"
-  };
+    "video/x-raw,format=RGB,width=8,height=2,framerate=25/1" };
   GstHarness *h = batcher ("batch-size=2", CLIPS_GRAY);
-  GstPad *pad = gst_element_get_static_pad (clips_element (h, "clipbatch"),
-      "sink");
+  GstPad *pad = gst_element_get_static_pad (clips_element (h, "clipbatch"), "sink");
   guint i;
 
   push_clips (h, 0, 0);
@@ -650,8 +633,9 @@ test_other_size (void)
 
     g_assert_false (gst_pad_send_event (pad, gst_event_new_caps (caps)));
     gst_caps_unref (caps);
-    clips_assert_error (bus, "clips of one batch must have one size: put "
-        "videoconvertscale ! video/x-raw,width=..,height=.. into the clip-bin");
+    clips_assert_error (bus,
+        "clips of one batch must have one size: put videoconvertscale ! "
+        "video/x-raw,width=..,height=.. into the clip-bin");
   }
   gst_object_unref (pad);
   teardown (h);
@@ -660,8 +644,8 @@ test_other_size (void)
   h = batcher ("batch-size=2", CLIPS_GRAY);
   push_clips (h, 0, 0);
   {
-    GstCaps *caps = gst_caps_from_string
-        ("video/x-raw,format=GRAY8,width=8,height=2,framerate=30/1");
+    GstCaps *caps =
+        gst_caps_from_string ("video/x-raw,format=GRAY8,width=8,height=2,framerate=30/1");
 
     g_assert_true (gst_harness_push_event (h, gst_event_new_caps (caps)));
     gst_caps_unref (caps);
@@ -678,12 +662,10 @@ test_refused (void)
   GstHarness *h = batcher ("batch-size=2", CLIPS_GRAY);
   GstClipMeta m = clip_of (1, 3);
 
-  gst_harness_set_sink_caps_str (h, "other/tensors,format=static,num_tensors=2,"
-      "types=uint8.int32,dimensions=(string)3:1:1:1:1.1");
-  g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 0)), ==,
-      GST_FLOW_NOT_NEGOTIATED);
-  clips_assert_error (bus, "does not accept batches of 2 clips of 3 frames of "
-      "8x2");
+  gst_harness_set_sink_caps_str (h,
+      "other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=(string)3:1:1:1:1.1");
+  g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 0)), ==, GST_FLOW_NOT_NEGOTIATED);
+  clips_assert_error (bus, "does not accept batches of 2 clips of 3 frames of 8x2");
   teardown (h);
 }
 
@@ -691,11 +673,9 @@ test_refused (void)
 static void
 test_event_order (void)
 {
-  static const GstEventType order[] = { GST_EVENT_STREAM_START,
-    GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, GST_EVENT_CAPS, GST_EVENT_SEGMENT,
-    GST_EVENT_TAG, GST_EVENT_CUSTOM_DOWNSTREAM, GST_EVENT_CAPS,
-    GST_EVENT_CUSTOM_DOWNSTREAM, GST_EVENT_EOS
-  };
+  static const GstEventType order[] = { GST_EVENT_STREAM_START, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
+    GST_EVENT_CAPS, GST_EVENT_SEGMENT, GST_EVENT_TAG, GST_EVENT_CUSTOM_DOWNSTREAM, GST_EVENT_CAPS,
+    GST_EVENT_CUSTOM_DOWNSTREAM, GST_EVENT_EOS };
   static const gchar *classes[] = { "a", "b", NULL };
   GstHarness *h = batcher ("batch-size=2", CLIPS_GRAY);
   GstEvent *event;
@@ -714,8 +694,7 @@ test_event_order (void)
       continue;
     }
     g_assert_cmpuint (i, <, G_N_ELEMENTS (order));
-    g_assert_cmpstr (GST_EVENT_TYPE_NAME (event), ==,
-        gst_event_type_get_name (order[i]));
+    g_assert_cmpstr (GST_EVENT_TYPE_NAME (event), ==, gst_event_type_get_name (order[i]));
     i++;
     gst_event_unref (event);
   }
@@ -745,7 +724,7 @@ test_passing_on (void)
   gst_harness_push_event (h, gst_event_new_clip_skipped (&skipped));
   assert_nothing (h);
   clips_push (h, &m, 1, 1);
-  assert_batch (h, "1:8:2:2:2.2", 2, (guint64[]) {0, 2});
+  assert_batch (h, "1:8:2:2:2.2", 2, (guint64[]) { 0, 2 });
   push_done (h);
   assert_nothing (h);
   while ((event = gst_harness_try_pull_event (h))) {
@@ -790,8 +769,7 @@ test_queries (void)
   gboolean live;
 
   g_assert_true (gst_pad_peer_query (h->srcpad, query));
-  g_assert_true (gst_query_find_allocation_meta (query,
-          GST_VIDEO_META_API_TYPE, NULL));
+  g_assert_true (gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL));
   gst_query_unref (query);
   gst_caps_unref (caps);
 
@@ -804,9 +782,9 @@ test_queries (void)
   /* the first of four frames waits for three more */
   g_assert_cmpuint (min, ==, 3 * CLIPS_FRAME + 5 * GST_MSECOND);
 
-  g_assert_true (gst_harness_push_upstream_event (h, gst_event_new_seek (1.0,
-              GST_FORMAT_DEFAULT, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 12,
-              GST_SEEK_TYPE_NONE, 0)));
+  g_assert_true (gst_harness_push_upstream_event (h,
+      gst_event_new_seek (1.0, GST_FORMAT_DEFAULT, GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, 12,
+          GST_SEEK_TYPE_NONE, 0)));
   while (TRUE) {
     GstEvent *event = gst_harness_try_pull_upstream_event (h);
     gboolean seek;
@@ -833,8 +811,8 @@ test_batch_size_changes (void)
   message = gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING);
   g_assert_nonnull (message);
   gst_message_parse_warning (message, &error, NULL);
-  g_assert_cmpstr (error->message, ==, "batch-size is 5000, but must be from 1 "
-      "to 4096 (clips): it keeps its value.");
+  g_assert_cmpstr (error->message, ==,
+      "batch-size is 5000, but must be from 1 to 4096 (clips): it keeps its value.");
   g_error_free (error);
   gst_message_unref (message);
   g_object_set (clips_element (h, "clipbatch"), "batch-size", 3, NULL);
@@ -863,9 +841,10 @@ test_properties (void)
 static void
 test_states (void)
 {
-  GstElement *pipeline = gst_parse_launch ("videotestsrc num-buffers=9 ! "
-      "video/x-raw,format=RGB,width=5,height=5 ! clipsample num-frames=2 ! "
-      "clipbatch batch-size=3 ! fakesink sync=false", NULL);
+  GstElement *pipeline =
+      gst_parse_launch ("videotestsrc num-buffers=9 ! video/x-raw,format=RGB,width=5,height=5 ! "
+                        "clipsample num-frames=2 ! clipbatch batch-size=3 ! fakesink sync=false",
+          NULL);
   guint i;
 
   for (i = 0; i < 200; i++) {
@@ -873,8 +852,8 @@ test_states (void)
 
     gst_element_set_state (pipeline, to);
     if (i % 2)
-      g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL,
-              GST_CLOCK_TIME_NONE), ==, GST_STATE_CHANGE_SUCCESS);
+      g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL, GST_CLOCK_TIME_NONE), ==,
+          GST_STATE_CHANGE_SUCCESS);
     gst_element_set_state (pipeline, GST_STATE_NULL);
   }
   gst_object_unref (pipeline);

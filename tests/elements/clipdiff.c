@@ -3,11 +3,11 @@
 
 #define WIDTH 5
 #define HEIGHT 3
-#define BYTES 48                /* of RGB: rows of 15 are padded to 16 */
+#define BYTES 48 /* of RGB: rows of 15 are padded to 16 */
 #define CAPS "video/x-raw,format=RGB,width=5,height=3,framerate=25/1"
 
 static GstBuffer *
-frame_new (const GstClipMeta * clip, guint64 frame, guint8 value)
+frame_new (const GstClipMeta *clip, guint64 frame, guint8 value)
 {
   GstBuffer *buffer = gst_buffer_new_allocate (NULL, BYTES, NULL);
 
@@ -20,10 +20,9 @@ frame_new (const GstClipMeta * clip, guint64 frame, guint8 value)
 
 /* Pushes a frame of one value; what comes out has one value, too. */
 static guint
-through (GstHarness * h, const GstClipMeta * clip, guint64 frame, guint8 value)
+through (GstHarness *h, const GstClipMeta *clip, guint64 frame, guint8 value)
 {
-  GstBuffer *out = gst_harness_push_and_pull (h, frame_new (clip, frame,
-          value));
+  GstBuffer *out = gst_harness_push_and_pull (h, frame_new (clip, frame, value));
   guint8 bytes[BYTES];
   guint x, y;
 
@@ -41,7 +40,7 @@ through (GstHarness * h, const GstClipMeta * clip, guint64 frame, guint8 value)
 }
 
 static GstHarness *
-differ (const gchar * launch)
+differ (const gchar *launch)
 {
   GstHarness *h = gst_harness_new_parse (launch);
 
@@ -54,7 +53,7 @@ static void
 test_difference (void)
 {
   GstHarness *h = differ ("clipdiff");
-  GstClipMeta clip = {.clip = 1,.sample = 1,.num_frames = 5 };
+  GstClipMeta clip = { .clip = 1, .sample = 1, .num_frames = 5 };
 
   g_assert_cmpuint (through (h, &clip, 0, 100), ==, 0);
   g_assert_cmpuint (through (h, &clip, 1, 103), ==, 3);
@@ -73,7 +72,7 @@ static void
 test_first_frames (void)
 {
   GstHarness *h = differ ("clipdiff");
-  GstClipMeta clip = {.clip = 1,.sample = 1,.num_frames = 9 };
+  GstClipMeta clip = { .clip = 1, .sample = 1, .num_frames = 9 };
 
   g_assert_cmpuint (through (h, &clip, 0, 10), ==, 0);
   g_assert_cmpuint (through (h, &clip, 1, 30), ==, 20);
@@ -91,9 +90,12 @@ test_first_frames (void)
 
   gst_harness_push_event (h, gst_event_new_flush_start ());
   gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-  gst_harness_push_event (h, gst_event_new_segment (&(GstSegment) {
-            .rate = 1,.applied_rate = 1,.format = GST_FORMAT_TIME,
-            .stop = GST_CLOCK_TIME_NONE,.duration = GST_CLOCK_TIME_NONE}));
+  gst_harness_push_event (h,
+      gst_event_new_segment (&(GstSegment) { .rate = 1,
+          .applied_rate = 1,
+          .format = GST_FORMAT_TIME,
+          .stop = GST_CLOCK_TIME_NONE,
+          .duration = GST_CLOCK_TIME_NONE }));
   g_assert_cmpuint (through (h, &clip, 2, 160), ==, 0);
   gst_harness_teardown (h);
 }
@@ -113,11 +115,10 @@ static void
 test_new_size (void)
 {
   GstHarness *h = differ ("clipdiff");
-  GstClipMeta clip = {.num_frames = 3 };
+  GstClipMeta clip = { .num_frames = 3 };
 
   g_assert_cmpuint (through (h, &clip, 0, 1), ==, 0);
-  gst_harness_set_src_caps_str (h, "video/x-raw,format=GRAY8,width=16,height=3,"
-      "framerate=25/1");
+  gst_harness_set_src_caps_str (h, "video/x-raw,format=GRAY8,width=16,height=3,framerate=25/1");
   g_assert_cmpuint (through (h, &clip, 1, 9), ==, 0);
   g_assert_cmpuint (through (h, &clip, 2, 12), ==, 3);
   gst_harness_teardown (h);
@@ -125,8 +126,7 @@ test_new_size (void)
 
 /* Memory that its owner takes back: it can be mapped until then. */
 
-typedef struct
-{
+typedef struct {
   GstMemory parent;
   guint8 data[BYTES];
 } LentMemory;
@@ -139,30 +139,30 @@ GType lent_allocator_get_type (void);
 G_DEFINE_TYPE (LentAllocator, lent_allocator, GST_TYPE_ALLOCATOR);
 
 static gpointer
-lent_map (GstMemory * memory, gsize size, GstMapFlags flags)
+lent_map (GstMemory *memory, gsize size, GstMapFlags flags)
 {
   return taken_back ? NULL : ((LentMemory *) memory)->data;
 }
 
 static void
-lent_unmap (GstMemory * memory)
+lent_unmap (GstMemory *memory)
 {
 }
 
 static void
-lent_free (GstAllocator * allocator, GstMemory * memory)
+lent_free (GstAllocator *allocator, GstMemory *memory)
 {
   g_free (memory);
 }
 
 static void
-lent_allocator_class_init (LentAllocatorClass * klass)
+lent_allocator_class_init (LentAllocatorClass *klass)
 {
   klass->free = lent_free;
 }
 
 static void
-lent_allocator_init (LentAllocator * self)
+lent_allocator_init (LentAllocator *self)
 {
   self->mem_type = "lent";
   self->mem_map = lent_map;
@@ -172,25 +172,22 @@ lent_allocator_init (LentAllocator * self)
 static void
 test_unreadable (void)
 {
-  GstAllocator *allocator = gst_object_ref_sink (g_object_new
-      (lent_allocator_get_type (), NULL));
+  GstAllocator *allocator = gst_object_ref_sink (g_object_new (lent_allocator_get_type (), NULL));
   GstHarness *h = differ ("clipdiff");
-  GstClipMeta clip = {.num_frames = 3 };
+  GstClipMeta clip = { .num_frames = 3 };
   LentMemory *memory = g_new0 (LentMemory, 1);
   GstBuffer *lent = gst_buffer_new ();
   GstBus *bus = gst_bus_new ();
 
-  gst_memory_init (GST_MEMORY_CAST (memory), 0, allocator, NULL, BYTES, 0, 0,
-      BYTES);
+  gst_memory_init (GST_MEMORY_CAST (memory), 0, allocator, NULL, BYTES, 0, 0, BYTES);
   gst_buffer_append_memory (lent, GST_MEMORY_CAST (memory));
   gst_buffer_add_clip_meta (lent, &clip);
   gst_element_set_bus (h->element, bus);
   g_assert_cmpint (gst_harness_push (h, lent), ==, GST_FLOW_OK);
   taken_back = TRUE;
-  g_assert_cmpint (gst_harness_push (h, frame_new (&clip, 1, 2)), ==,
-      GST_FLOW_ERROR);
-  clips_assert_error (bus, "The clip's previous frame can no longer be read: "
-      "its memory could not be mapped.");
+  g_assert_cmpint (gst_harness_push (h, frame_new (&clip, 1, 2)), ==, GST_FLOW_ERROR);
+  clips_assert_error (
+      bus, "The clip's previous frame can no longer be read: its memory could not be mapped.");
   gst_element_set_bus (h->element, NULL);
   gst_object_unref (bus);
   gst_harness_teardown (h);
@@ -199,7 +196,7 @@ test_unreadable (void)
 
 /* The gain that downstream was told last; -1: none. */
 static gdouble
-told (GstHarness * h)
+told (GstHarness *h)
 {
   GstClipPreparation p;
   gdouble gain = -1;
@@ -224,7 +221,7 @@ static void
 test_told (void)
 {
   GstHarness *h = differ ("clipdiff gain=2");
-  GstClipMeta clip = {.num_frames = 5 };
+  GstClipMeta clip = { .num_frames = 5 };
   GstClipPreparation preparation = { 5, 2, "center", "sinc", FALSE };
 
   through (h, &clip, 0, 1);

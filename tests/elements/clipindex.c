@@ -25,84 +25,78 @@
 static void
 test_packets (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *caps;
     const gchar *bytes;
     gsize size;
     guint flags;
   } cases[] = {
     /* NAL unit types 5 (IDR) and 1; slice types 7 (I), 5 (P) and 6 (B) */
-    {"video/x-h264,stream-format=byte-stream", "\0\0\1\x65\x88\x80\0\0", 8,
-        START | RESET | RECOVERED},
-    {"video/x-h264,stream-format=byte-stream", "\0\0\0\1\x41\x9a\0\0\0", 9, 0},
-    {"video/x-h264,stream-format=byte-stream", "\0\0\1\x01\x9e\0\0\0", 8,
-        UNUSED},
-    {"video/x-h264,stream-format=avc", "\0\0\0\4\x65\x88\x80\0", 8,
-        START | RESET | RECOVERED},
-    {"video/x-h264,stream-format=avc", "\0\0\0\4\x01\x9e\0\0", 8, UNUSED},
+    { "video/x-h264,stream-format=byte-stream", "\0\0\1\x65\x88\x80\0\0", 8,
+        START | RESET | RECOVERED },
+    { "video/x-h264,stream-format=byte-stream", "\0\0\0\1\x41\x9a\0\0\0", 9, 0 },
+    { "video/x-h264,stream-format=byte-stream", "\0\0\1\x01\x9e\0\0\0", 8, UNUSED },
+    { "video/x-h264,stream-format=avc", "\0\0\0\4\x65\x88\x80\0", 8, START | RESET | RECOVERED },
+    { "video/x-h264,stream-format=avc", "\0\0\0\4\x01\x9e\0\0", 8, UNUSED },
     /* an I slice is a start with a recovery point (SEI 6, count 0) before it,
      * not without, and not where it takes frames until then (count 1) */
-    {"video/x-h264,stream-format=avc", "\0\0\0\4\x41\x88\x80\0", 8, 0},
-    {"video/x-h264,stream-format=avc",
-        "\0\0\0\5\x06\x06\x01\xc4\x80\0\0\0\4\x41\x88\x80\0", 17,
-        START | RECOVERED},
-    {"video/x-h264,stream-format=avc",
-        "\0\0\0\5\x06\x06\x01\x44\x80\0\0\0\4\x41\x88\x80\0", 17, 0},
-    {"video/x-h264,stream-format=avc",
-        "\0\0\0\5\x06\x06\x01\x50\x80\0\0\0\4\x41\x88\x80\0", 17, 0},
+    { "video/x-h264,stream-format=avc", "\0\0\0\4\x41\x88\x80\0", 8, 0 },
+    { "video/x-h264,stream-format=avc", "\0\0\0\5\x06\x06\x01\xc4\x80\0\0\0\4\x41\x88\x80\0", 17,
+        START | RECOVERED },
+    { "video/x-h264,stream-format=avc", "\0\0\0\5\x06\x06\x01\x44\x80\0\0\0\4\x41\x88\x80\0", 17,
+        0 },
+    { "video/x-h264,stream-format=avc", "\0\0\0\5\x06\x06\x01\x50\x80\0\0\0\4\x41\x88\x80\0", 17,
+        0 },
     /* a scaling list's difference that is as large as an int */
-    {"video/x-h264,stream-format=avc", "\0\0\0\16\x67\x64\0\x28\xad\x80\0\0\0\xff\xff\xff\xfc\x80"
-        "\0\0\0\4\x41\x88\x80\0", 26, 0},
+    { "video/x-h264,stream-format=avc",
+        "\0\0\0\16\x67\x64\0\x28\xad\x80\0\0\0\xff\xff\xff\xfc\x80"
+        "\0\0\0\4\x41\x88\x80\0",
+        26, 0 },
     /* a length that is more than there is */
-    {"video/x-h264,stream-format=avc", "\xff\xff\xff\xff\x65\x88", 6,
-        START | RESET | RECOVERED},
+    { "video/x-h264,stream-format=avc", "\xff\xff\xff\xff\x65\x88", 6, START | RESET | RECOVERED },
     /* types 19 (IDR_W_RADL), 21 (CRA), 1 (TRAIL_R), 0 (TRAIL_N), 8 (RASL_N) */
-    {"video/x-h265,stream-format=byte-stream", "\0\0\1\x26\x01\xaf", 6,
-        START | RESET},
-    {"video/x-h265,stream-format=byte-stream", "\0\0\1\x2a\x01\xaf", 6, START},
-    {"video/x-h265,stream-format=byte-stream", "\0\0\1\x02\x01\xaf", 6, 0},
-    {"video/x-h265,stream-format=byte-stream", "\0\0\1\0\x01\xaf", 6, UNUSED},
-    {"video/x-h265,stream-format=byte-stream", "\0\0\1\x10\x01\xaf", 6,
-        UNUSED | CLIP_PACKET_LEADING},
+    { "video/x-h265,stream-format=byte-stream", "\0\0\1\x26\x01\xaf", 6, START | RESET },
+    { "video/x-h265,stream-format=byte-stream", "\0\0\1\x2a\x01\xaf", 6, START },
+    { "video/x-h265,stream-format=byte-stream", "\0\0\1\x02\x01\xaf", 6, 0 },
+    { "video/x-h265,stream-format=byte-stream", "\0\0\1\0\x01\xaf", 6, UNUSED },
+    { "video/x-h265,stream-format=byte-stream", "\0\0\1\x10\x01\xaf", 6,
+        UNUSED | CLIP_PACKET_LEADING },
     /* coding types 1 (I), 2 (P), 3 (B) */
-    {"video/mpeg,mpegversion=2", "\0\0\1\0\0\x0f\xff\xf8", 8, START},
-    {"video/mpeg,mpegversion=2", "\0\0\1\0\0\x17\xff\xf8", 8, HIDDEN},
-    {"video/mpeg,mpegversion=1", "\0\0\1\0\0\x1f\xff\xf8", 8,
-        HIDDEN | LEADING | UNUSED | BACKWARD},
+    { "video/mpeg,mpegversion=2", "\0\0\1\0\0\x0f\xff\xf8", 8, START },
+    { "video/mpeg,mpegversion=2", "\0\0\1\0\0\x17\xff\xf8", 8, HIDDEN },
+    { "video/mpeg,mpegversion=1", "\0\0\1\0\0\x1f\xff\xf8", 8,
+        HIDDEN | LEADING | UNUSED | BACKWARD },
     /* 0 (I), 1 (P), 2 (B) */
-    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60\x91\x82\x73", 9, START},
-    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60\x91\x82\x73", 9, 0},
+    { "video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60\x91\x82\x73", 9, START },
+    { "video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60\x91\x82\x73", 9, 0 },
     /* an I or P picture of a few bytes is none */
-    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60", 6, HIDDEN},
-    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60", 6, HIDDEN},
-    {"video/mpeg,mpegversion=4", "\0\0\1\xb6\x90\x60", 6,
-        HIDDEN | LEADING | UNUSED | BACKWARD},
-    {"video/x-divx,divxversion=5", "\0\0\1\xb6\x90\x60\x91\x82\x73", 9,
-        HIDDEN | LEADING | UNUSED | BACKWARD},
-    {"video/x-xvid", "\0\0\1\xb6\x90\x60\x91\x82\x73", 9,
-        HIDDEN | LEADING | UNUSED | BACKWARD},
+    { "video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60", 6, HIDDEN },
+    { "video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60", 6, HIDDEN },
+    { "video/mpeg,mpegversion=4", "\0\0\1\xb6\x90\x60", 6, HIDDEN | LEADING | UNUSED | BACKWARD },
+    { "video/x-divx,divxversion=5", "\0\0\1\xb6\x90\x60\x91\x82\x73", 9,
+        HIDDEN | LEADING | UNUSED | BACKWARD },
+    { "video/x-xvid", "\0\0\1\xb6\x90\x60\x91\x82\x73", 9, HIDDEN | LEADING | UNUSED | BACKWARD },
     /* key and shown; neither; nothing */
-    {"video/x-vp8", "\x10\x02\0\x9d\x01\x2a", 6, START | RESET},
-    {"video/x-vp8", "\x31\x02\0\x9d", 4, 0},
-    {"video/x-vp8", "\x01\x02\0\x9d", 4, HIDDEN},
-    {"video/x-vp8", "", 0, HIDDEN},
+    { "video/x-vp8", "\x10\x02\0\x9d\x01\x2a", 6, START | RESET },
+    { "video/x-vp8", "\x31\x02\0\x9d", 4, 0 },
+    { "video/x-vp8", "\x01\x02\0\x9d", 4, HIDDEN },
+    { "video/x-vp8", "", 0, HIDDEN },
     /* frame marker 2, profile 0: key; inter; inter and not shown; the same in a
      * superframe, which shows another; an existing frame */
-    {"video/x-vp9", "\x82\x49\x83", 3, START | RESET},
-    {"video/x-vp9", "\x86\0\x40", 3, 0},
-    {"video/x-vp9", "\x84\0\x40", 3, HIDDEN},
-    {"video/x-vp9", "\x84\0\xc0", 3, 0},
-    {"video/x-vp9", "\x88", 1, 0},
-    {"image/jpeg", "\xff\xd8", 2, START | RESET | UNUSED},
-    {"video/x-raw", "", 0, START | RESET | UNUSED},
+    { "video/x-vp9", "\x82\x49\x83", 3, START | RESET },
+    { "video/x-vp9", "\x86\0\x40", 3, 0 },
+    { "video/x-vp9", "\x84\0\x40", 3, HIDDEN },
+    { "video/x-vp9", "\x84\0\xc0", 3, 0 },
+    { "video/x-vp9", "\x88", 1, 0 },
+    { "image/jpeg", "\xff\xd8", 2, START | RESET | UNUSED },
+    { "video/x-raw", "", 0, START | RESET | UNUSED },
     /* the container's word */
-    {"video/x-dirac", "x", 1, START},
+    { "video/x-dirac", "x", 1, START },
     /* a header, a key frame, another one, the last one again */
-    {"video/x-theora", "\x80theora", 7, HIDDEN},
-    {"video/x-theora", "\x20x", 2, START | RESET},
-    {"video/x-theora", "\x60x", 2, 0},
-    {"video/x-theora", "", 0, 0},
+    { "video/x-theora", "\x80theora", 7, HIDDEN },
+    { "video/x-theora", "\x20x", 2, START | RESET },
+    { "video/x-theora", "\x60x", 2, 0 },
+    { "video/x-theora", "", 0, 0 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -112,9 +106,9 @@ test_packets (void)
 
     clip_packet_format_init (&format, caps);
     g_test_message ("%u: %s", i, cases[i].caps);
-    g_assert_cmphex (clip_packet_parse (&format,
-            (const guint8 *) cases[i].bytes, cases[i].size, TRUE, &layer), ==,
-        cases[i].flags);
+    g_assert_cmphex (
+        clip_packet_parse (&format, (const guint8 *) cases[i].bytes, cases[i].size, TRUE, &layer),
+        ==, cases[i].flags);
     /* any part of it is read without going over its end */
     for (gsize n = 0; n < cases[i].size; n++) {
       guint8 *part = g_memdup2 (cases[i].bytes, n);
@@ -131,29 +125,28 @@ test_packets (void)
 static void
 test_packed (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *bytes;
     gsize size;
     guint flags;
   } packets[] = {
-    {"\0\0\1\xb6\x10\x60\x11\x22\x33", 9, START},
-    {"\0\0\1\xb6\x50\x60\x11\x22\x33\0\0\1\xb6\x90\x60\x11", 16, 0},
-    {"\0\0\1\xb6\x90\x60\x11\x22\x33", 9, BACKWARD},
-    {"\0\0\1\xb6\x50\x60\x7f", 7, BACKWARD},
-    {"\0\0\1\xb6\x50\x60\x7f", 7, HIDDEN},
-    {"\0\0\1\xb6\x50\x60\x11\x22\x33", 9, 0},
+    { "\0\0\1\xb6\x10\x60\x11\x22\x33", 9, START },
+    { "\0\0\1\xb6\x50\x60\x11\x22\x33\0\0\1\xb6\x90\x60\x11", 16, 0 },
+    { "\0\0\1\xb6\x90\x60\x11\x22\x33", 9, BACKWARD },
+    { "\0\0\1\xb6\x50\x60\x7f", 7, BACKWARD },
+    { "\0\0\1\xb6\x50\x60\x7f", 7, HIDDEN },
+    { "\0\0\1\xb6\x50\x60\x11\x22\x33", 9, 0 },
   };
   GstCaps *caps = gst_caps_new_empty_simple ("video/x-xvid");
-  ClipPacket list[G_N_ELEMENTS (packets)] = { {0} };
+  ClipPacket list[G_N_ELEMENTS (packets)] = { { 0 } };
   ClipPacketFormat format = { 0 };
   ClipIndex *index;
   guint layer;
 
   clip_packet_format_init (&format, caps);
   for (guint i = 0; i < G_N_ELEMENTS (packets); i++) {
-    list[i].flags = clip_packet_parse (&format,
-        (const guint8 *) packets[i].bytes, packets[i].size, TRUE, &layer);
+    list[i].flags = clip_packet_parse (
+        &format, (const guint8 *) packets[i].bytes, packets[i].size, TRUE, &layer);
     g_assert_cmphex (list[i].flags, ==, packets[i].flags);
     list[i].pts = NONE;
     list[i].dts = i * GST_SECOND;
@@ -161,20 +154,19 @@ test_packed (void)
   index = clip_index_new ("", format.codec, list, G_N_ELEMENTS (list));
   g_assert_cmpuint (index->n_frames, ==, 5);
   for (guint i = 0; i < 5; i++)
-    g_assert_cmpuint (index->frames[i], ==, ((guint[]) {0, 2, 3, 1, 5})[i]);
+    g_assert_cmpuint (index->frames[i], ==, ((guint[]) { 0, 2, 3, 1, 5 })[i]);
   clip_index_unref (index);
   gst_caps_unref (caps);
 }
 
-typedef struct
-{
+typedef struct {
   const gchar *bytes;
   gsize size;
   guint flags;
 } Packet;
 
 static void
-assert_packets (const gchar * text, const Packet * packets, guint n)
+assert_packets (const gchar *text, const Packet *packets, guint n)
 {
   GstCaps *caps = gst_caps_from_string (text);
   ClipPacketFormat format = { 0 };
@@ -183,8 +175,8 @@ assert_packets (const gchar * text, const Packet * packets, guint n)
   clip_packet_format_init (&format, caps);
   for (guint i = 0; i < n; i++) {
     g_test_message ("packet %u", i);
-    g_assert_cmphex (clip_packet_parse (&format,
-            (const guint8 *) packets[i].bytes, packets[i].size, FALSE, &layer),
+    g_assert_cmphex (clip_packet_parse (&format, (const guint8 *) packets[i].bytes, packets[i].size,
+                         FALSE, &layer),
         ==, packets[i].flags);
     /* caps that come again leave what was seen */
     clip_packet_format_init (&format, caps);
@@ -192,7 +184,7 @@ assert_packets (const gchar * text, const Packet * packets, guint n)
   gst_caps_unref (caps);
 }
 
-#define P(bytes, flags) {bytes, sizeof bytes - 1, flags}
+#define P(bytes, flags) { bytes, sizeof bytes - 1, flags }
 
 /* A layer of 25 ticks a second. */
 #define LAYER "\0\0\1\x20\0\xc4\x88\x80\x0c\xc0"
@@ -203,8 +195,7 @@ test_mpeg4 (void)
 {
   static const Packet open[] = {
     P ("\0\0\1\xb6\x10\x60\x91\x82\x73", START),
-    P ("\0\0\1\xb6\x90\x60\x91\x82\x73",
-        HIDDEN | LEADING | UNUSED | BACKWARD),
+    P ("\0\0\1\xb6\x90\x60\x91\x82\x73", HIDDEN | LEADING | UNUSED | BACKWARD),
     P ("\0\0\1\xb6\x50\x60\x91\x82\x73", 0),
     P ("\0\0\1\xb6\x90\x60\x91\x82\x73", UNUSED | BACKWARD),
     P ("\0\0\1\xb6\x10\x60\x91\x82\x73", START),
@@ -228,7 +219,8 @@ test_mpeg4 (void)
   /* all that a layer may have, 1000 ticks a second; times of more seconds */
   static const Packet layer[] = {
     P ("\0\0\1\x20\0\xbc\x0c\x12\xa0\0\x60\0\x60\0\x64\0\xc0\0\xc8\x1f\x44"
-        "\0\0\1\xb6\x50\xa3\x44\x40", 0),
+       "\0\0\1\xb6\x50\xa3\x44\x40",
+        0),
     P ("\0\0\1\xb6\x68\xa1\x7f\xff\xe0", HIDDEN),
     P ("\0\0\1\xb6\xa8\xa1\xaa\xaa", UNUSED | BACKWARD),
   };
@@ -237,8 +229,8 @@ test_mpeg4 (void)
   assert_packets ("video/mpeg,mpegversion=4", still, G_N_ELEMENTS (still));
   assert_packets ("video/mpeg,mpegversion=4", layer, G_N_ELEMENTS (layer));
   /* the container has the layer */
-  assert_packets ("video/mpeg,mpegversion=4,codec_data=(buffer)000001200"
-      "0c488800cc0", few, G_N_ELEMENTS (few));
+  assert_packets (
+      "video/mpeg,mpegversion=4,codec_data=(buffer)0000012000c488800cc0", few, G_N_ELEMENTS (few));
 }
 
 /* The sets: Main, 4 bits of frame_num, 4 references, fields may come; 1
@@ -269,13 +261,14 @@ test_h264_fields (void)
     P (SLICE ("\x65", "\x88\x80"), START | RESET | RECOVERED),
   };
 
-  assert_packets ("video/x-h264,stream-format=byte-stream", packets,
-      G_N_ELEMENTS (packets));
+  assert_packets ("video/x-h264,stream-format=byte-stream", packets, G_N_ELEMENTS (packets));
 }
 
 /* Coding type; then picture_structure 1 (top), 2 (bottom), 3 (a frame). */
-#define PICTURE(type, structure) "\0\0\1\0\0" type "\xff\xf8" \
-    "\0\0\1\xb5\x8f\xff" structure "\x80\0" "\0\0\1\1\x22"
+#define PICTURE(type, structure)          \
+  "\0\0\1\0\0" type "\xff\xf8"            \
+  "\0\0\1\xb5\x8f\xff" structure "\x80\0" \
+  "\0\0\1\1\x22"
 #define OPEN "\0\0\1\xb8\0\x08\0\0"
 #define CLOSED "\0\0\1\xb8\0\x08\0\x40"
 #define TOP "\xf1"
@@ -318,8 +311,7 @@ test_mpeg2_fields (void)
   assert_packets ("video/mpeg,mpegversion=2", open, G_N_ELEMENTS (open));
   assert_packets ("video/mpeg,mpegversion=2", closed, G_N_ELEMENTS (closed));
   assert_packets ("video/mpeg,mpegversion=2", fields, G_N_ELEMENTS (fields));
-  assert_packets ("video/mpeg,mpegversion=2", stands_in,
-      G_N_ELEMENTS (stands_in));
+  assert_packets ("video/mpeg,mpegversion=2", stands_in, G_N_ELEMENTS (stands_in));
   group[7] = 0;
   clip_packet_close_group (group, sizeof group - 1);
   g_assert_cmphex (group[7], ==, 0x40);
@@ -334,13 +326,13 @@ test_mpeg2_fields (void)
 #define S(n) ((n) * GST_SECOND)
 
 static void
-assert_order (const ClipIndex * index, const gchar * frames)
+assert_order (const ClipIndex *index, const gchar *frames)
 {
   GString *got = g_string_new (NULL);
 
   for (guint i = 0; i < index->n_frames; i++) {
-    g_string_append_printf (got, "%s%u@%.2f", i ? " " : "", index->frames[i],
-        (gdouble) index->times[i] / GST_SECOND);
+    g_string_append_printf (
+        got, "%s%u@%.2f", i ? " " : "", index->frames[i], (gdouble) index->times[i] / GST_SECOND);
     g_assert_cmpuint (index->ranks[index->frames[i]], ==, i);
   }
   g_assert_cmpstr (got->str, ==, frames);
@@ -351,108 +343,148 @@ static void
 test_order (void)
 {
   static const ClipPacket by_time[] = {
-    {S (11), S (9), 1, START | RESET, 0}, {S (15), S (10), 1, 0, 0},
-    {S (13), S (11), 1, 0, 0}, {S (12), S (12), 1, UNUSED, 0},
-    {S (14), S (13), 1, UNUSED, 0}, {S (16), S (14), 1, HIDDEN, 0},
+    { S (11), S (9), 1, START | RESET, 0 },
+    { S (15), S (10), 1, 0, 0 },
+    { S (13), S (11), 1, 0, 0 },
+    { S (12), S (12), 1, UNUSED, 0 },
+    { S (14), S (13), 1, UNUSED, 0 },
+    { S (16), S (14), 1, HIDDEN, 0 },
   };
   static const ClipPacket chunks[] = {
-    {NONE, S (0), 1, START, 0}, {NONE, S (1), 1, 0, 0},
-    {NONE, S (4), 1, UNUSED | BACKWARD, 0}, {NONE, S (5), 1, 0, 0},
-    {NONE, S (6), 1, UNUSED | BACKWARD, 0},
-    {NONE, S (7), 1, UNUSED | BACKWARD, 0},
+    { NONE, S (0), 1, START, 0 },
+    { NONE, S (1), 1, 0, 0 },
+    { NONE, S (4), 1, UNUSED | BACKWARD, 0 },
+    { NONE, S (5), 1, 0, 0 },
+    { NONE, S (6), 1, UNUSED | BACKWARD, 0 },
+    { NONE, S (7), 1, UNUSED | BACKWARD, 0 },
   };
   static const ClipPacket packed[] = {
-    {NONE, S (0), 1, START, 0}, {NONE, S (1), 1, 0, 0},
-    {NONE, S (2), 1, UNUSED | BACKWARD, 0}, {NONE, S (3), 1, HIDDEN, 0},
-    {NONE, S (4), 1, 0, 0}, {NONE, S (5), 1, UNUSED | BACKWARD, 0},
+    { NONE, S (0), 1, START, 0 },
+    { NONE, S (1), 1, 0, 0 },
+    { NONE, S (2), 1, UNUSED | BACKWARD, 0 },
+    { NONE, S (3), 1, HIDDEN, 0 },
+    { NONE, S (4), 1, 0, 0 },
+    { NONE, S (5), 1, UNUSED | BACKWARD, 0 },
   };
   static const ClipPacket open[] = {
-    {NONE, S (0), 1, START, 0},
-    {NONE, S (1), 1, HIDDEN | LEADING | UNUSED | BACKWARD, 0},
-    {NONE, S (2), 1, 0, 0}, {NONE, S (3), 1, UNUSED | BACKWARD, 0},
+    { NONE, S (0), 1, START, 0 },
+    { NONE, S (1), 1, HIDDEN | LEADING | UNUSED | BACKWARD, 0 },
+    { NONE, S (2), 1, 0, 0 },
+    { NONE, S (3), 1, UNUSED | BACKWARD, 0 },
   };
   static const ClipPacket some[] = {
-    {NONE, NONE, 1, START, 0}, {S (4), NONE, 1, 0, 0},
-    {NONE, NONE, 1, UNUSED | BACKWARD, 0}, {NONE, NONE, 1, 0, 0},
-    {S (8), NONE, 1, 0, 0},
+    { NONE, NONE, 1, START, 0 },
+    { S (4), NONE, 1, 0, 0 },
+    { NONE, NONE, 1, UNUSED | BACKWARD, 0 },
+    { NONE, NONE, 1, 0, 0 },
+    { S (8), NONE, 1, 0, 0 },
   };
   static const ClipPacket leading[] = {
-    {S (3), NONE, 1, START, 0},
-    {S (1), NONE, 1, UNUSED | CLIP_PACKET_LEADING, 0}, {S (4), NONE, 1, 0, 0},
-    {S (7), NONE, 1, START, 0},
-    {S (6), NONE, 1, UNUSED | CLIP_PACKET_LEADING, 0},
+    { S (3), NONE, 1, START, 0 },
+    { S (1), NONE, 1, UNUSED | CLIP_PACKET_LEADING, 0 },
+    { S (4), NONE, 1, 0, 0 },
+    { S (7), NONE, 1, START, 0 },
+    { S (6), NONE, 1, UNUSED | CLIP_PACKET_LEADING, 0 },
   };
   /* I, two B pictures before it, P, one between, of which no second field came */
   static const ClipPacket fields[] = {
-    {S (3), NONE, 1, START | RECOVERED | FIELD, 0},
-    {NONE, NONE, 1, HIDDEN | SECOND, 0},
-    {S (1), NONE, 1, UNUSED | FIELD, 0}, {NONE, NONE, 1, HIDDEN | SECOND, 0},
-    {S (2), NONE, 1, UNUSED, 0}, {S (5), NONE, 1, FIELD, 0},
-    {NONE, NONE, 1, HIDDEN | SECOND, 0}, {S (4), NONE, 1, UNUSED | FIELD, 0},
+    { S (3), NONE, 1, START | RECOVERED | FIELD, 0 },
+    { NONE, NONE, 1, HIDDEN | SECOND, 0 },
+    { S (1), NONE, 1, UNUSED | FIELD, 0 },
+    { NONE, NONE, 1, HIDDEN | SECOND, 0 },
+    { S (2), NONE, 1, UNUSED, 0 },
+    { S (5), NONE, 1, FIELD, 0 },
+    { NONE, NONE, 1, HIDDEN | SECOND, 0 },
+    { S (4), NONE, 1, UNUSED | FIELD, 0 },
   };
   /* an I picture that nothing marks, B pictures before it, P, and one between */
   static const ClipPacket unmarked[] = {
-    {S (3), NONE, 1, CLIP_PACKET_INTRA, 0}, {S (1), NONE, 1, UNUSED, 0},
-    {S (2), NONE, 1, UNUSED, 0}, {S (5), NONE, 1, 0, 0},
-    {S (4), NONE, 1, UNUSED, 0}, {S (7), NONE, 1, 0, 0},
-    {S (6), NONE, 1, UNUSED, 0},
+    { S (3), NONE, 1, CLIP_PACKET_INTRA, 0 },
+    { S (1), NONE, 1, UNUSED, 0 },
+    { S (2), NONE, 1, UNUSED, 0 },
+    { S (5), NONE, 1, 0, 0 },
+    { S (4), NONE, 1, UNUSED, 0 },
+    { S (7), NONE, 1, 0, 0 },
+    { S (6), NONE, 1, UNUSED, 0 },
   };
   static const ClipPacket late[] = {
-    {NONE, NONE, 1, START, 0}, {NONE, NONE, 1, UNUSED | BACKWARD, 0},
-    {S (3), NONE, 1, 0, 0}, {S (2), NONE, 1, UNUSED | BACKWARD, 0},
+    { NONE, NONE, 1, START, 0 },
+    { NONE, NONE, 1, UNUSED | BACKWARD, 0 },
+    { S (3), NONE, 1, 0, 0 },
+    { S (2), NONE, 1, UNUSED | BACKWARD, 0 },
   };
   /* I, B and a P picture each, under the times that they are decoded at */
   static const ClipPacket decoding[] = {
-    {S (0), S (0), 1, START, 0}, {S (1), S (1), 1, 0, 0},
-    {S (2), S (2), 1, UNUSED | BACKWARD, 0}, {S (3), S (3), 1, 0, 0},
-    {S (4), S (4), 1, UNUSED | BACKWARD, 0},
+    { S (0), S (0), 1, START, 0 },
+    { S (1), S (1), 1, 0, 0 },
+    { S (2), S (2), 1, UNUSED | BACKWARD, 0 },
+    { S (3), S (3), 1, 0, 0 },
+    { S (4), S (4), 1, UNUSED | BACKWARD, 0 },
   };
   /* two pictures before the first one lie before the container's zero */
   static const ClipPacket early[] = {
-    {S (0), NONE, 1, START | RECOVERED, 0}, {NONE, NONE, 1, 0, 0},
-    {NONE, NONE, 1, UNUSED, 0}, {S (2), NONE, 1, 0, 0},
-    {S (1), NONE, 1, UNUSED, 0},
+    { S (0), NONE, 1, START | RECOVERED, 0 },
+    { NONE, NONE, 1, 0, 0 },
+    { NONE, NONE, 1, UNUSED, 0 },
+    { S (2), NONE, 1, 0, 0 },
+    { S (1), NONE, 1, UNUSED, 0 },
   };
   static const ClipPacket cut[] = {
-    {S (1), NONE, 1, 0, 0}, {S (0), NONE, 1, UNUSED, 0},
-    {S (3), NONE, 1, START, 0},
-    {S (2), NONE, 1, UNUSED | CLIP_PACKET_LEADING, 0}, {S (4), NONE, 1, 0, 0},
+    { S (1), NONE, 1, 0, 0 },
+    { S (0), NONE, 1, UNUSED, 0 },
+    { S (3), NONE, 1, START, 0 },
+    { S (2), NONE, 1, UNUSED | CLIP_PACKET_LEADING, 0 },
+    { S (4), NONE, 1, 0, 0 },
   };
   static const ClipPacket edited[] = {
-    {S (1), NONE, 1, START | RECOVERED | CLIP_PACKET_OUTSIDE, 0},
-    {S (2), NONE, 1, 0, 0}, {S (4), NONE, 1, 0, 0},
-    {S (3), NONE, 1, UNUSED, 0}, {S (5), NONE, 1, START | RECOVERED, 0},
+    { S (1), NONE, 1, START | RECOVERED | CLIP_PACKET_OUTSIDE, 0 },
+    { S (2), NONE, 1, 0, 0 },
+    { S (4), NONE, 1, 0, 0 },
+    { S (3), NONE, 1, UNUSED, 0 },
+    { S (5), NONE, 1, START | RECOVERED, 0 },
   };
   static const ClipPacket joined[] = {
-    {S (3), NONE, 1, START, 0}, {S (5), NONE, 1, 0, 0},
-    {S (4), NONE, 1, UNUSED | BACKWARD, 0}, {S (0), NONE, 1, START, 0},
-    {S (2), NONE, 1, 0, 0}, {S (1), NONE, 1, UNUSED | BACKWARD, 0},
+    { S (3), NONE, 1, START, 0 },
+    { S (5), NONE, 1, 0, 0 },
+    { S (4), NONE, 1, UNUSED | BACKWARD, 0 },
+    { S (0), NONE, 1, START, 0 },
+    { S (2), NONE, 1, 0, 0 },
+    { S (1), NONE, 1, UNUSED | BACKWARD, 0 },
   };
   static const ClipPacket joined_some[] = {
-    {S (3), NONE, 1, START, 0}, {NONE, NONE, 1, 0, 0}, {S (5), NONE, 1, 0, 0},
-    {S (0), NONE, 1, START, 0}, {S (1), NONE, 1, 0, 0},
+    { S (3), NONE, 1, START, 0 },
+    { NONE, NONE, 1, 0, 0 },
+    { S (5), NONE, 1, 0, 0 },
+    { S (0), NONE, 1, START, 0 },
+    { S (1), NONE, 1, 0, 0 },
   };
   /* I, P, B; another part that begins with an I and a B picture of no use to it, and
    * what comes after its end */
   static const ClipPacket parts[] = {
-    {S (0), NONE, 1, START | RESET, 0}, {S (2), NONE, 1, 0, 0},
-    {S (1), NONE, 1, UNUSED | BACKWARD, 0},
-    {S (1), NONE, 1, START | CLIP_PACKET_PART | CLIP_PACKET_OUTSIDE, 0},
-    {S (0), NONE, 1, UNUSED | BACKWARD | CLIP_PACKET_OUTSIDE, 0},
-    {S (4), NONE, 1, 0, 0}, {S (3), NONE, 1, UNUSED | BACKWARD, 0},
-    {S (5), NONE, 1, CLIP_PACKET_OUTSIDE, 0},
-    {S (5), NONE, 1, START | CLIP_PACKET_PART, 0},
+    { S (0), NONE, 1, START | RESET, 0 },
+    { S (2), NONE, 1, 0, 0 },
+    { S (1), NONE, 1, UNUSED | BACKWARD, 0 },
+    { S (1), NONE, 1, START | CLIP_PACKET_PART | CLIP_PACKET_OUTSIDE, 0 },
+    { S (0), NONE, 1, UNUSED | BACKWARD | CLIP_PACKET_OUTSIDE, 0 },
+    { S (4), NONE, 1, 0, 0 },
+    { S (3), NONE, 1, UNUSED | BACKWARD, 0 },
+    { S (5), NONE, 1, CLIP_PACKET_OUTSIDE, 0 },
+    { S (5), NONE, 1, START | CLIP_PACKET_PART, 0 },
   };
   /* I, P and a B picture between them that nothing marks */
   static const ClipPacket untold[] = {
-    {S (0), S (0), 1, START, 0}, {S (2), S (1), 1, 0, 0},
-    {S (1), S (2), 1, 0, 0}, {S (3), S (3), 1, START, 0},
+    { S (0), S (0), 1, START, 0 },
+    { S (2), S (1), 1, 0, 0 },
+    { S (1), S (2), 1, 0, 0 },
+    { S (3), S (3), 1, START, 0 },
   };
   /* a part that begins with a picture, and has one that hangs on what lies before */
   static const ClipPacket open_parts[] = {
-    {S (0), NONE, 1, START, 0}, {S (1), NONE, 1, START, 0},
-    {S (3), NONE, 1, START | CLIP_PACKET_PART, 0},
-    {S (2), NONE, 1, UNUSED | LEADING, 0}, {S (4), NONE, 1, 0, 0},
+    { S (0), NONE, 1, START, 0 },
+    { S (1), NONE, 1, START, 0 },
+    { S (3), NONE, 1, START | CLIP_PACKET_PART, 0 },
+    { S (2), NONE, 1, UNUSED | LEADING, 0 },
+    { S (4), NONE, 1, 0, 0 },
   };
   ClipIndex *index, *again;
   guint from, to;
@@ -467,8 +499,7 @@ test_order (void)
   clip_index_unref (index);
 
   /* P was decoded before I was shown */
-  index = clip_index_new ("", CLIP_CODEC_H264, unmarked,
-      G_N_ELEMENTS (unmarked));
+  index = clip_index_new ("", CLIP_CODEC_H264, unmarked, G_N_ELEMENTS (unmarked));
   assert_order (index, "0@0.00 4@1.00 6@3.00 5@4.00");
   g_assert_cmpuint (clip_index_before (index, 1), ==, 0);
   g_assert_cmpuint (clip_index_before (index, 3), ==, 2);
@@ -528,8 +559,7 @@ test_order (void)
   /* what an edit list cuts off is decoded, and what follows it is right */
   index = clip_index_new ("", CLIP_CODEC_H264, edited, G_N_ELEMENTS (edited));
   assert_order (index, "1@0.00 3@1.00 2@2.00 4@3.00");
-  again = clip_index_new ("", CLIP_CODEC_H264, index->packets,
-      index->n_packets);
+  again = clip_index_new ("", CLIP_CODEC_H264, index->packets, index->n_packets);
   assert_order (again, "1@0.00 3@1.00 2@2.00 4@3.00");
   clip_index_unref (again);
   clip_index_unref (index);
@@ -541,15 +571,15 @@ test_order (void)
   index = clip_index_new ("", CLIP_CODEC_MPEG2, joined, G_N_ELEMENTS (joined));
   assert_order (index, "0@0.00 2@1.00 1@2.00 3@3.00 5@4.00 4@5.00");
   clip_index_unref (index);
-  index = clip_index_new ("", CLIP_CODEC_MPEG2, joined_some,
-      G_N_ELEMENTS (joined_some));
+  index = clip_index_new ("", CLIP_CODEC_MPEG2, joined_some, G_N_ELEMENTS (joined_some));
   assert_order (index, "0@0.00 1@1.00 2@2.00 3@3.00 4@4.00");
   clip_index_unref (index);
 
   /* what an edit list cuts off before one of its parts is not of the part before */
   for (guint i = 0; i < 3; i++) {
-    index = clip_index_new ("", ((ClipCodec[]) {CLIP_CODEC_H264,
-        CLIP_CODEC_H265, CLIP_CODEC_MPEG4})[i], parts, G_N_ELEMENTS (parts));
+    index = clip_index_new ("",
+        ((ClipCodec[]) { CLIP_CODEC_H264, CLIP_CODEC_H265, CLIP_CODEC_MPEG4 })[i], parts,
+        G_N_ELEMENTS (parts));
     assert_order (index, "0@0.00 2@1.00 1@2.00 6@3.00 5@4.00 8@5.00");
     g_assert_cmpuint (clip_index_before (index, 3), ==, 3);
     g_assert_cmpuint (clip_index_before (index, 4), ==, 3);
@@ -557,8 +587,7 @@ test_order (void)
     clip_index_unref (index);
   }
 
-  index = clip_index_new ("", CLIP_CODEC_H265, open_parts,
-      G_N_ELEMENTS (open_parts));
+  index = clip_index_new ("", CLIP_CODEC_H265, open_parts, G_N_ELEMENTS (open_parts));
   assert_order (index, "0@0.00 1@1.00 2@3.00 4@4.00");
   clip_index_unref (index);
 
@@ -567,8 +596,7 @@ test_order (void)
   assert_order (index, "0@0.00 2@1.00 1@2.00 3@3.00");
   clip_index_unref (index);
 
-  index = clip_index_new ("", CLIP_CODEC_MPEG4, decoding,
-      G_N_ELEMENTS (decoding));
+  index = clip_index_new ("", CLIP_CODEC_MPEG4, decoding, G_N_ELEMENTS (decoding));
   assert_order (index, "0@0.00 2@1.00 1@2.00 4@3.00 3@4.00");
   clip_index_unref (index);
 
@@ -582,7 +610,7 @@ test_order (void)
 /* Random groups of pictures: open ones, B pictures, hidden frames, times with
  * jitter. */
 static ClipIndex *
-random_index (GRand * rand)
+random_index (GRand *rand)
 {
   const guint n = g_rand_int_range (rand, 1, 120);
   ClipPacket *packets = g_new0 (ClipPacket, n);
@@ -601,8 +629,7 @@ random_index (GRand * rand)
     else if (g_rand_int_range (rand, 0, 8) == 0)
       p->flags = HIDDEN;
     /* shown before the one before it */
-    else if (!(packets[i - 1].flags & (RESET | HIDDEN))
-        && g_rand_boolean (rand)) {
+    else if (!(packets[i - 1].flags & (RESET | HIDDEN)) && g_rand_boolean (rand)) {
       p->flags = UNUSED;
       p->pts = packets[i - 1].pts;
       packets[i - 1].pts = time;
@@ -619,22 +646,23 @@ random_index (GRand * rand)
 static void
 test_again (void)
 {
-  static const ClipCodec codecs[] = { CLIP_CODEC_H264, CLIP_CODEC_H265, CLIP_CODEC_MPEG2, CLIP_CODEC_MPEG4 };
-  static const guint16 kinds[] = {
-    START, RESET, HIDDEN, UNUSED, BACKWARD, LEADING, CLIP_PACKET_OUTSIDE, RECOVERED, FIELD, SECOND,
-    CLIP_PACKET_INTRA, CLIP_PACKET_PART
-  };
+  static const ClipCodec codecs[] = { CLIP_CODEC_H264, CLIP_CODEC_H265, CLIP_CODEC_MPEG2,
+    CLIP_CODEC_MPEG4 };
+  static const guint16 kinds[] = { START, RESET, HIDDEN, UNUSED, BACKWARD, LEADING,
+    CLIP_PACKET_OUTSIDE, RECOVERED, FIELD, SECOND, CLIP_PACKET_INTRA, CLIP_PACKET_PART };
   GRand *rand = g_rand_new_with_seed (g_test_rand_int ());
   guint some = 0;
 
   for (guint run = 0; run < 8000; run++) {
     const ClipCodec codec = codecs[run / 2 % G_N_ELEMENTS (codecs)];
     const guint n = g_rand_int_range (rand, 1, 24), rare = g_rand_int_range (rand, 3, 12);
-    ClipPacket packets[24] = { {0} };
+    ClipPacket packets[24] = { { 0 } };
     ClipIndex *first, *again;
 
     for (guint i = 0; i < n; i++) {
-      packets[i].pts = run % 2 && g_rand_int_range (rand, 0, 4) == 0 ? NONE : S (i + g_rand_int_range (rand, 0, 4));
+      packets[i].pts = run % 2 && g_rand_int_range (rand, 0, 4) == 0
+          ? NONE
+          : S (i + g_rand_int_range (rand, 0, 4));
       packets[i].dts = S (i);
       packets[i].layer = g_rand_int_range (rand, 0, 2);
       for (guint k = 0; k < G_N_ELEMENTS (kinds); k++)
@@ -648,7 +676,8 @@ test_again (void)
         first->n_frames * sizeof *first->frames);
     g_assert_cmpmem (again->times, again->n_frames * sizeof *again->times, first->times,
         first->n_frames * sizeof *first->times);
-    g_assert_cmpmem (again->ranks, n * sizeof *again->ranks, first->ranks, n * sizeof *first->ranks);
+    g_assert_cmpmem (
+        again->ranks, n * sizeof *again->ranks, first->ranks, n * sizeof *first->ranks);
     some += first->n_frames > 0 && first->n_frames < n;
     clip_index_unref (first);
     clip_index_unref (again);
@@ -659,7 +688,7 @@ test_again (void)
 
 /* A window of frames by their numbers, and the same one in seconds. */
 static void
-assert_frames (const ClipIndex * index, GRand * rand)
+assert_frames (const ClipIndex *index, GRand *rand)
 {
   const guint a = g_rand_int_range (rand, 0, index->n_frames + 2);
   const guint b = g_rand_int_range (rand, 0, index->n_frames + 2);
@@ -675,8 +704,7 @@ assert_frames (const ClipIndex * index, GRand * rand)
   g_assert_cmpuint (n, ==, MIN (b, index->n_frames) - a);
   /* frames that are shown at one time cannot be told apart by it */
   if ((a > 0 && index->times[a] < index->times[a - 1] + GST_MSECOND)
-      || (b < index->n_frames
-          && index->times[b] < index->times[b - 1] + GST_MSECOND))
+      || (b < index->n_frames && index->times[b] < index->times[b - 1] + GST_MSECOND))
     return;
   g_assert_cmpuint (clip_index_segment (index, from, to, &again), ==, n);
   g_assert_cmpuint (again, ==, first);
@@ -713,15 +741,14 @@ test_segments (void)
 
 /* The last RESET, or else the last START that is 32 packets before. */
 static void
-assert_runs_up (const ClipIndex * index, guint from)
+assert_runs_up (const ClipIndex *index, guint from)
 {
   const guint start = clip_index_run_up (index, from);
 
   for (guint i = from + 1; i-- > 0;) {
     const guint16 flags = index->packets[i].flags;
 
-    if (i == 0 || flags & CLIP_PACKET_RESET || (flags & START
-            && from - i >= 32)) {
+    if (i == 0 || flags & CLIP_PACKET_RESET || (flags & START && from - i >= 32)) {
       g_assert_cmpuint (start, ==, i);
       break;
     }
@@ -752,19 +779,18 @@ test_ranges (void)
     g_assert_cmpuint (index->ranks[to], <=, last);
     g_assert_cmpuint (index->ranks[to], >=, first);
     /* no later start would do */
-    g_assert_true (from == 0 || (index->packets[from].flags & START
-            && index->ranks[from] <= first));
+    g_assert_true (
+        from == 0 || (index->packets[from].flags & START && index->ranks[from] <= first));
     for (guint i = from + 1; i <= to; i++) {
       gboolean all = TRUE;
 
       for (guint k = first; k <= last; k++)
         all &= index->frames[k] >= i;
-      g_assert_false (all && index->packets[i].flags & START
-          && index->ranks[i] <= first);
+      g_assert_false (all && index->packets[i].flags & START && index->ranks[i] <= first);
     }
     assert_runs_up (index, from);
-    g_assert_cmpint (clip_index_find (index, index->packets[to].pts,
-            index->packets[to].dts), ==, to);
+    g_assert_cmpint (
+        clip_index_find (index, index->packets[to].pts, index->packets[to].dts), ==, to);
     g_assert_cmpint (clip_index_find (index, S (999), S (999)), ==, -1);
     g_assert_cmpint (clip_index_find (index, NONE, NONE), ==, -1);
     clip_index_unref (index);
@@ -775,7 +801,7 @@ test_ranges (void)
 /* On disk */
 
 static gchar *
-only_file (const gchar * folder)
+only_file (const gchar *folder)
 {
   GDir *dir = g_dir_open (folder, 0, NULL);
   gchar *path = g_build_filename (folder, g_dir_read_name (dir), NULL);
@@ -787,7 +813,7 @@ only_file (const gchar * folder)
 }
 
 static void
-assert_read (const gchar * folder, const ClipVideo * video, gboolean there)
+assert_read (const gchar *folder, const ClipVideo *video, gboolean there)
 {
   ClipIndex *index = clip_index_file_read (folder, video);
 
@@ -798,18 +824,15 @@ assert_read (const gchar * folder, const ClipVideo * video, gboolean there)
 static void
 test_file (void)
 {
-  const ClipPacket packets[] = {
-    {0, NONE, 100, START | RESET, 0}, {80, 0, 20, 0, 0}, {40, 40, 10, UNUSED, 1}
-  };
+  const ClipPacket packets[] = { { 0, NONE, 100, START | RESET, 0 }, { 80, 0, 20, 0, 0 },
+    { 40, 40, 10, UNUSED, 1 } };
   const ClipVideo video = { (gchar *) "/a/b.mp4", 1000, 12, 34, -1, TRUE };
-  const ClipVideo others[] = {
-    {(gchar *) "/a/c.mp4", 1000, 12, 34, -1, TRUE}, {video.path, 1001, 12, 34, -1, TRUE},
-    {video.path, 1000, 13, 34, -1, TRUE}, {video.path, 1000, 12, 35, -1, TRUE},
-    {video.path, 1000, 12, 34, 0, TRUE}
-  };
+  const ClipVideo others[] = { { (gchar *) "/a/c.mp4", 1000, 12, 34, -1, TRUE },
+    { video.path, 1001, 12, 34, -1, TRUE }, { video.path, 1000, 13, 34, -1, TRUE },
+    { video.path, 1000, 12, 35, -1, TRUE }, { video.path, 1000, 12, 34, 0, TRUE } };
   gchar *folder = g_dir_make_tmp ("clipindex-XXXXXX", NULL), *sub, *name, *data;
-  ClipIndex *index = clip_index_new ("001", CLIP_CODEC_H264, packets,
-      G_N_ELEMENTS (packets)), *read;
+  ClipIndex *index = clip_index_new ("001", CLIP_CODEC_H264, packets, G_N_ELEMENTS (packets)),
+            *read;
   ClipVideo fresh = video;
   gsize size;
 
@@ -825,10 +848,9 @@ test_file (void)
   g_assert_nonnull (read);
   g_assert_cmpstr (read->stream, ==, "001");
   g_assert_cmpint (read->codec, ==, CLIP_CODEC_H264);
-  g_assert_cmpmem (read->packets, sizeof packets, index->packets,
-      sizeof packets);
-  g_assert_cmpmem (read->frames, read->n_frames * sizeof *read->frames,
-      index->frames, index->n_frames * sizeof *index->frames);
+  g_assert_cmpmem (read->packets, sizeof packets, index->packets, sizeof packets);
+  g_assert_cmpmem (read->frames, read->n_frames * sizeof *read->frames, index->frames,
+      index->n_frames * sizeof *index->frames);
   clip_index_unref (read);
   for (guint i = 0; i < G_N_ELEMENTS (others); i++)
     assert_read (folder, others + i, FALSE);
@@ -871,17 +893,20 @@ test_file (void)
 static void
 test_memory (void)
 {
-  enum
-  { N = 2000, PACKETS = 40 };
+  enum {
+    N = 2000,
+    PACKETS = 40
+  };
   ClipPacket packets[PACKETS];
   g_autofree ClipIndex **kept = g_new (ClipIndex *, N);
-#if defined __GLIBC__ && __GLIBC_PREREQ (2, 33)
+#if defined __GLIBC__ && __GLIBC_PREREQ(2, 33)
   gsize before = 0, after;
 #endif
 
   for (guint i = 0; i < PACKETS; i++)
-    packets[i] = (ClipPacket) {.pts = i,.dts = i,.size = 1,.flags = i ? 0 :
-      CLIP_PACKET_START | CLIP_PACKET_RESET };
+    packets[i] = (ClipPacket) {
+      .pts = i, .dts = i, .size = 1, .flags = i ? 0 : CLIP_PACKET_START | CLIP_PACKET_RESET
+    };
   for (guint i = 0; i < N; i++) {
     gchar stream[16];
     gpointer buffer = g_malloc (300000 + i % 7 * 1000);
@@ -890,12 +915,12 @@ test_memory (void)
     packets[0].size = i;
     kept[i] = clip_index_new (stream, CLIP_CODEC_H264, packets, PACKETS);
     g_free (buffer);
-#if defined __GLIBC__ && __GLIBC_PREREQ (2, 33)
+#if defined __GLIBC__ && __GLIBC_PREREQ(2, 33)
     if (i == N / 2)
       before = mallinfo2 ().arena;
 #endif
   }
-#if defined __GLIBC__ && __GLIBC_PREREQ (2, 33)
+#if defined __GLIBC__ && __GLIBC_PREREQ(2, 33)
   after = mallinfo2 ().arena;
   g_assert_cmpuint (after, <=, before + 100000);
 #endif
@@ -917,7 +942,7 @@ main (int argc, char **argv)
 
   g_test_add_func ("/clipindex/packets", test_packets);
   g_test_add_func ("/clipindex/packed", test_packed);
-g_test_add_func ("/clipindex/mpeg4", test_mpeg4);
+  g_test_add_func ("/clipindex/mpeg4", test_mpeg4);
   g_test_add_func ("/clipindex/h264-fields", test_h264_fields);
   g_test_add_func ("/clipindex/mpeg2-fields", test_mpeg2_fields);
   g_test_add_func ("/clipindex/order", test_order);

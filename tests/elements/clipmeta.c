@@ -10,18 +10,25 @@
 static GstClipMeta
 example (void)
 {
-  GstClipMeta m = { .clip = G_GUINT64_CONSTANT (5000000000), .sample = 7,
-    .epoch = 3, .training = TRUE, .label = -1, .frame = 11, .num_frames = 16,
-    .path = g_ref_string_new ("a/b.mp4"), .group = NULL,
-    .file = g_ref_string_new ("/root/a/b.mp4"), .start = 1.5, .end = INFINITY,
-    .fps = 12
-  };
+  GstClipMeta m = { .clip = G_GUINT64_CONSTANT (5000000000),
+    .sample = 7,
+    .epoch = 3,
+    .training = TRUE,
+    .label = -1,
+    .frame = 11,
+    .num_frames = 16,
+    .path = g_ref_string_new ("a/b.mp4"),
+    .group = NULL,
+    .file = g_ref_string_new ("/root/a/b.mp4"),
+    .start = 1.5,
+    .end = INFINITY,
+    .fps = 12 };
 
   return m;
 }
 
 static void
-assert_equal (const GstClipMeta * a, const GstClipMeta * b)
+assert_equal (const GstClipMeta *a, const GstClipMeta *b)
 {
   g_assert_nonnull (a);
   g_assert_nonnull (b);
@@ -76,8 +83,7 @@ test_several (void)
   }
   g_assert_cmpuint (gst_buffer_get_clip_meta (a)->clip, ==, 0);
   clip = 0;
-  while ((meta = gst_buffer_iterate_meta_filtered (a, &state,
-              GST_CLIP_META_API_TYPE)))
+  while ((meta = gst_buffer_iterate_meta_filtered (a, &state, GST_CLIP_META_API_TYPE)))
     g_assert_cmpuint (((GstClipMeta *) meta)->clip, ==, clip++);
   g_assert_cmpuint (clip, ==, 20);
   gst_buffer_unref (a);
@@ -89,14 +95,13 @@ test_several (void)
 static void
 test_through_scaler (void)
 {
-  GstHarness *h = gst_harness_new_parse ("videoconvertscale ! queue ! "
-      "videoflip method=clockwise ! videobalance saturation=0.5 ! "
+  GstHarness *h = gst_harness_new_parse (
+      "videoconvertscale ! queue ! videoflip method=clockwise ! videobalance saturation=0.5 ! "
       "capsfilter caps=video/x-raw,format=RGB,width=10,height=6");
   GstClipMeta from = example ();
   GstBuffer *buffer;
 
-  gst_harness_set_src_caps_str (h,
-      "video/x-raw,format=I420,width=32,height=16,framerate=25/1");
+  gst_harness_set_src_caps_str (h, "video/x-raw,format=I420,width=32,height=16,framerate=25/1");
   buffer = gst_buffer_new_allocate (NULL, 32 * 16 * 3 / 2, NULL);
   gst_buffer_memset (buffer, 0, 0, -1);
   gst_buffer_add_clip_meta (buffer, &from);
@@ -158,9 +163,7 @@ test_classes (void)
 static void
 test_preparation (void)
 {
-  GstClipPreparation in = { 16, 2, "center", "bilinear", TRUE, 2.5,
-    30000, 1001
-  }, out;
+  GstClipPreparation in = { 16, 2, "center", "bilinear", TRUE, 2.5, 30000, 1001 }, out;
   GstEvent *event = gst_event_new_clip_preparation (&in);
 
   g_assert_true (GST_EVENT_IS_STICKY (event));
@@ -186,9 +189,9 @@ test_preparation (void)
 
   /* from who knows of no rates */
   event = gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
-      gst_structure_new ("clip-preparation", "num-frames", G_TYPE_UINT, 16,
-          "frame-interval", G_TYPE_UINT, 1, "sampling", G_TYPE_STRING, "center",
-          "add-borders", G_TYPE_BOOLEAN, TRUE, NULL));
+      gst_structure_new ("clip-preparation", "num-frames", G_TYPE_UINT, 16, "frame-interval",
+          G_TYPE_UINT, 1, "sampling", G_TYPE_STRING, "center", "add-borders", G_TYPE_BOOLEAN, TRUE,
+          NULL));
   g_assert_true (gst_event_parse_clip_preparation (event, &out));
   g_assert_cmpint (out.frame_rate_n, ==, 0);
   g_assert_cmpint (out.frame_rate_d, ==, 1);
@@ -199,9 +202,8 @@ test_preparation (void)
   gst_event_unref (event);
   /* right name, wrong contents */
   event = gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
-      gst_structure_new ("clip-preparation", "num-frames", G_TYPE_UINT, 16,
-          "frame-interval", G_TYPE_UINT, 1, "sampling", G_TYPE_INT, 3,
-          "add-borders", G_TYPE_BOOLEAN, TRUE, NULL));
+      gst_structure_new ("clip-preparation", "num-frames", G_TYPE_UINT, 16, "frame-interval",
+          G_TYPE_UINT, 1, "sampling", G_TYPE_INT, 3, "add-borders", G_TYPE_BOOLEAN, TRUE, NULL));
   g_assert_false (gst_event_parse_clip_preparation (event, &out));
   gst_event_unref (event);
 }
@@ -250,8 +252,7 @@ test_skipped (void)
 static void
 test_epoch (void)
 {
-  GstClipEpoch in = { 4, TRUE, 1234567890123, 30, 77, 80, G_MAXUINT64, TRUE },
-      out;
+  GstClipEpoch in = { 4, TRUE, 1234567890123, 30, 77, 80, G_MAXUINT64, TRUE }, out;
   GstClipEpochDone done_in = { 4, TRUE, G_MAXUINT64 - 1, 70, 7 }, done_out;
   GstEvent *event = gst_event_new_clip_epoch (&in);
 

@@ -20,13 +20,13 @@ static gchar *dir, *video, *avi;
 /* Making files */
 
 static inline gchar *
-in_dir (const gchar * name)
+in_dir (const gchar *name)
 {
   return g_build_filename (dir, name, NULL);
 }
 
 static inline gchar *
-write_text (const gchar * name, const gchar * text)
+write_text (const gchar *name, const gchar *text)
 {
   gchar *path = in_dir (name);
 
@@ -37,13 +37,14 @@ write_text (const gchar * name, const gchar * text)
 
 /* A video of n frames, each this bright, that begin at these times (ns). */
 static inline gchar *
-make_video_of (const gchar * name, const gchar * encoder, const gchar * rate,
-    guint n, const guint * brightness, const GstClockTime * times)
+make_video_of (const gchar *name, const gchar *encoder, const gchar *rate, guint n,
+    const guint *brightness, const GstClockTime *times)
 {
   gchar *path = in_dir (name);
-  gchar *line = g_strdup_printf ("appsrc name=src format=time caps=video/x-raw,"
-      "format=I420,width=64,height=48,framerate=%s ! %s ! "
-      "filesink location=\"%s\"", rate, encoder, path);
+  gchar *line = g_strdup_printf (
+      "appsrc name=src format=time caps=video/x-raw,format=I420,width=64,height=48,framerate=%s ! "
+      "%s ! filesink location=\"%s\"",
+      rate, encoder, path);
   GError *error = NULL;
   GstElement *pipeline = gst_parse_launch (line, &error);
   GstElement *src;
@@ -61,13 +62,11 @@ make_video_of (const gchar * name, const gchar * encoder, const gchar * rate,
     gst_buffer_memset (buffer, 64 * 48, 128, 64 * 48 / 2);
     GST_BUFFER_PTS (buffer) = times[i];
     GST_BUFFER_DURATION (buffer) = times[next] - times[next - 1];
-    g_assert_cmpint (gst_app_src_push_buffer (GST_APP_SRC (src), buffer), ==,
-        GST_FLOW_OK);
+    g_assert_cmpint (gst_app_src_push_buffer (GST_APP_SRC (src), buffer), ==, GST_FLOW_OK);
   }
   gst_app_src_end_of_stream (GST_APP_SRC (src));
   bus = gst_element_get_bus (pipeline);
-  message = gst_bus_timed_pop_filtered (bus, LIMIT,
-      GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  message = gst_bus_timed_pop_filtered (bus, LIMIT, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
   g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_EOS);
   gst_message_unref (message);
   gst_element_set_state (pipeline, GST_STATE_NULL);
@@ -81,7 +80,7 @@ make_video_of (const gchar * name, const gchar * encoder, const gchar * rate,
 
 /* A video whose frames are as bright as their number says. */
 static inline gchar *
-make_video (const gchar * name, const gchar * encoder)
+make_video (const gchar *name, const gchar *encoder)
 {
   gchar *rate = g_strdup_printf ("%d/1", FPS), *path;
   GstClockTime times[FRAMES];
@@ -99,8 +98,7 @@ make_video (const gchar * name, const gchar * encoder)
 
 /* One run */
 
-typedef struct
-{
+typedef struct {
   guint64 clip, sample, frame, num_frames;
   guint epoch;
   gboolean training;
@@ -111,12 +109,11 @@ typedef struct
 } Frame;
 
 typedef struct _Run Run;
-struct _Run
-{
+struct _Run {
   GstElement *pipeline, *src;
   GArray *frames;
-  GString *events;              /* a letter or word an event */
-  GPtrArray *skipped;           /* "path: reason" */
+  GString *events;    /* a letter or word an event */
+  GPtrArray *skipped; /* "path: reason" */
   gchar *error;
   gboolean eos;
   gboolean sums;
@@ -124,12 +121,12 @@ struct _Run
   gboolean window;
   guint64 first, last;
   /* Called from the streaming thread */
-  void (*on_frame) (Run * run);
+  void (*on_frame) (Run *run);
   gpointer data;
 };
 
 static inline GstPadProbeReturn
-see_data (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+see_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   Run *run = data;
 
@@ -145,7 +142,9 @@ see_data (GstPad * pad, GstPadProbeInfo * info, gpointer data)
     GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
     GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
     GstMapInfo map;
-    Frame frame = { 0, };
+    Frame frame = {
+      0,
+    };
 
     g_assert_nonnull (meta);
     g_assert_true (gst_buffer_map (buffer, &map, GST_MAP_READ));
@@ -160,8 +159,7 @@ see_data (GstPad * pad, GstPadProbeInfo * info, gpointer data)
     /* Luma comes first in I420 */
     frame.brightness = map.data[map.size / 3];
     if (run->sums)
-      frame.sum = g_compute_checksum_for_data (G_CHECKSUM_MD5, map.data,
-          map.size);
+      frame.sum = g_compute_checksum_for_data (G_CHECKSUM_MD5, map.data, map.size);
     gst_buffer_unmap (buffer, &map);
     g_array_append_val (run->frames, frame);
     if (run->on_frame)
@@ -179,8 +177,8 @@ see_data (GstPad * pad, GstPadProbeInfo * info, gpointer data)
       g_string_append_printf (run->events, "%c%u:%" G_GUINT64_FORMAT " ",
           epoch.training ? 'T' : 'V', epoch.epoch, epoch.position);
     } else if (gst_event_parse_clip_epoch_done (event, &done)) {
-      g_string_append_printf (run->events, "/%" G_GUINT64_FORMAT "+%"
-          G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT " ", done.position,
+      g_string_append_printf (run->events,
+          "/%" G_GUINT64_FORMAT "+%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT " ", done.position,
           done.delivered, done.skipped);
     } else if (gst_event_parse_clip_classes (event, &classes)) {
       gchar *names = g_strjoinv (",", classes);
@@ -190,22 +188,20 @@ see_data (GstPad * pad, GstPadProbeInfo * info, gpointer data)
       g_strfreev (classes);
     } else if (gst_event_parse_clip_data (event, &data)) {
       /* follows the classes wherever they are */
-      g_assert_true (g_str_has_suffix (run->events->str, " ")
-          && strstr (run->events->str, "classes="));
+      g_assert_true (
+          g_str_has_suffix (run->events->str, " ") && strstr (run->events->str, "classes="));
       g_assert_cmpuint (data.rows, >, 0);
       g_assert_cmpuint (data.training_clips + data.validation_clips, >, 0);
-      g_assert_true (strlen (data.clips) == 64 && strlen (data.labels) == 64
-          && strlen (data.order) == 64);
+      g_assert_true (
+          strlen (data.clips) == 64 && strlen (data.labels) == 64 && strlen (data.order) == 64);
     } else if (gst_event_parse_clip_preparation (event, &prepared)) {
-      g_string_append_printf (run->events, "%u/%u,%s,%s%s%s ",
-          prepared.num_frames, prepared.frame_interval, prepared.sampling,
-          prepared.scaling ? prepared.scaling : "?",
-          prepared.add_borders ? ",borders" : "",
-          prepared.diff_gain > 0 ? ",differences" : "");
+      g_string_append_printf (run->events, "%u/%u,%s,%s%s%s ", prepared.num_frames,
+          prepared.frame_interval, prepared.sampling, prepared.scaling ? prepared.scaling : "?",
+          prepared.add_borders ? ",borders" : "", prepared.diff_gain > 0 ? ",differences" : "");
     } else if (gst_event_parse_clip_skipped (event, &skipped)) {
       g_assert_true (strlen (skipped.path) > 0 && strlen (skipped.reason) > 0);
-      g_string_append_printf (run->events, "-%u:%" G_GUINT64_FORMAT " ",
-          skipped.epoch, skipped.clip);
+      g_string_append_printf (
+          run->events, "-%u:%" G_GUINT64_FORMAT " ", skipped.epoch, skipped.clip);
     } else if (GST_EVENT_TYPE (event) != GST_EVENT_TAG) {
       g_string_append_printf (run->events, "%s ", GST_EVENT_TYPE_NAME (event));
     }
@@ -221,7 +217,7 @@ clear_frame (gpointer data)
 }
 
 static inline Run *
-run_new (const gchar * properties)
+run_new (const gchar *properties)
 {
   Run *run = g_new0 (Run, 1);
   GstElement *sink = gst_element_factory_make ("fakesink", NULL);
@@ -229,8 +225,7 @@ run_new (const gchar * properties)
   GError *error = NULL;
   GstPad *pad = gst_element_get_static_pad (sink, "sink");
 
-  run->src = gst_parse_launch_full (line, NULL, GST_PARSE_FLAG_FATAL_ERRORS,
-      &error);
+  run->src = gst_parse_launch_full (line, NULL, GST_PARSE_FLAG_FATAL_ERRORS, &error);
   g_assert_no_error (error);
   run->pipeline = gst_pipeline_new (NULL);
   g_object_set (sink, "sync", FALSE, "enable-last-sample", FALSE, NULL);
@@ -240,9 +235,10 @@ run_new (const gchar * properties)
   g_array_set_clear_func (run->frames, clear_frame);
   run->events = g_string_new (NULL);
   run->skipped = g_ptr_array_new_with_free_func (g_free);
-  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER |
-      GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM | GST_PAD_PROBE_TYPE_EVENT_FLUSH |
-      GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM, see_data, run, NULL);
+  gst_pad_add_probe (pad,
+      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM
+          | GST_PAD_PROBE_TYPE_EVENT_FLUSH | GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM,
+      see_data, run, NULL);
   gst_object_unref (pad);
   g_free (line);
 
@@ -251,13 +247,13 @@ run_new (const gchar * properties)
 
 /* Until EOS or an error, whose text it keeps. */
 static inline void
-run_wait (Run * run)
+run_wait (Run *run)
 {
   GstBus *bus = gst_element_get_bus (run->pipeline);
 
   while (!run->eos && !run->error) {
-    GstMessage *message = gst_bus_timed_pop_filtered (bus, LIMIT,
-        GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_ELEMENT);
+    GstMessage *message = gst_bus_timed_pop_filtered (
+        bus, LIMIT, GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_ELEMENT);
 
     g_assert_nonnull (message);
     if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS) {
@@ -273,11 +269,11 @@ run_wait (Run * run)
     } else if (gst_message_has_name (message, "clipsrc-skipped")) {
       const GstStructure *s = gst_message_get_structure (message);
 
-      g_ptr_array_add (run->skipped, g_strdup_printf ("%s: %s",
-              gst_structure_get_string (s, "path"),
+      g_ptr_array_add (run->skipped,
+          g_strdup_printf ("%s: %s", gst_structure_get_string (s, "path"),
               gst_structure_get_string (s, "reason")));
-      g_test_message ("skipped %s",
-          (gchar *) g_ptr_array_index (run->skipped, run->skipped->len - 1));
+      g_test_message (
+          "skipped %s", (gchar *) g_ptr_array_index (run->skipped, run->skipped->len - 1));
     }
     gst_message_unref (message);
   }
@@ -285,14 +281,14 @@ run_wait (Run * run)
 }
 
 static inline void
-run_play (Run * run)
+run_play (Run *run)
 {
   gst_element_set_state (run->pipeline, GST_STATE_PLAYING);
   run_wait (run);
 }
 
 static inline void
-run_free (Run * run)
+run_free (Run *run)
 {
   gst_element_set_state (run->pipeline, GST_STATE_NULL);
   gst_object_unref (run->pipeline);
@@ -304,15 +300,15 @@ run_free (Run * run)
 }
 
 static inline Frame *
-frame_at (Run * run, guint i)
+frame_at (Run *run, guint i)
 {
   return &g_array_index (run->frames, Frame, i);
 }
 
 /* Frames first to last, `step` apart, from index *at on, counted from 0. */
 static inline void
-assert_frames (Run * run, guint * at, guint64 clip, guint first, guint last,
-    guint number, guint num_frames)
+assert_frames (
+    Run *run, guint *at, guint64 clip, guint first, guint last, guint number, guint num_frames)
 {
   for (guint i = first; i <= last; i++, (*at)++) {
     Frame *frame;
@@ -322,8 +318,7 @@ assert_frames (Run * run, guint * at, guint64 clip, guint first, guint last,
     g_assert_cmpuint (frame->clip, ==, clip);
     g_assert_cmpuint (frame->frame, ==, number + i - first);
     g_assert_cmpuint (frame->num_frames, ==, num_frames);
-    g_assert_cmpint (ABS ((gint) frame->brightness - BRIGHTNESS ((gint) i)),
-        <=, 1);
+    g_assert_cmpint (ABS ((gint) frame->brightness - BRIGHTNESS ((gint) i)), <=, 1);
   }
 }
 
@@ -334,8 +329,8 @@ many_clips (guint n)
   gchar *path;
 
   for (guint i = 0; i < n; i++)
-    g_string_append_printf (text, "%s,%s,%g,%g\n", video, i % 2 ? "x" : "y",
-        0.1 * i, 0.1 * i + 0.2);
+    g_string_append_printf (
+        text, "%s,%s,%g,%g\n", video, i % 2 ? "x" : "y", 0.1 * i, 0.1 * i + 0.2);
   path = write_text ("many.csv", text->str);
   g_string_free (text, TRUE);
 
@@ -350,8 +345,8 @@ cliprun_init (int *argc, char ***argv)
   g_test_init (argc, argv, NULL);
   dir = g_dir_make_tmp ("clipsrc-XXXXXX", NULL);
   g_assert_nonnull (dir);
-  video = make_video ("up.mp4", "x264enc key-int-max=12 quantizer=8 pass=quant "
-      "threads=1 ! h264parse ! mp4mux");
+  video = make_video (
+      "up.mp4", "x264enc key-int-max=12 quantizer=8 pass=quant threads=1 ! h264parse ! mp4mux");
   avi = make_video ("up.avi", "avenc_mpeg4 bitrate=4000000 ! avimux");
 }
 

@@ -14,7 +14,7 @@
 /* A frame of CLIPS_GRAY that has its number in its first four bytes and as its
  * time. clip: NULL: no meta */
 static inline GstBuffer *
-clips_frame (const GstClipMeta * clip, guint32 frame)
+clips_frame (const GstClipMeta *clip, guint32 frame)
 {
   GstBuffer *buffer = gst_buffer_new_allocate (NULL, 16, NULL);
 
@@ -30,8 +30,7 @@ clips_frame (const GstClipMeta * clip, guint32 frame)
 
 /* Pushes frames first to last of a clip. */
 static inline GstFlowReturn
-clips_push (GstHarness * h, const GstClipMeta * clip, guint32 first,
-    guint32 last)
+clips_push (GstHarness *h, const GstClipMeta *clip, guint32 first, guint32 last)
 {
   GstFlowReturn ret = GST_FLOW_OK;
   guint32 i;
@@ -42,10 +41,9 @@ clips_push (GstHarness * h, const GstClipMeta * clip, guint32 first,
   return ret;
 }
 
-
 /* The harness's element of this factory; the harness keeps it. */
 static inline GstElement *
-clips_element (GstHarness * h, const gchar * factory)
+clips_element (GstHarness *h, const gchar *factory)
 {
   GstElement *element = gst_harness_find_element (h, factory);
 
@@ -58,7 +56,7 @@ clips_element (GstHarness * h, const gchar * factory)
 /* Asserts that the bus has an error with these parts of its text and of what
  * is said for whoever debugs. */
 static inline void
-clips_assert_error_full (GstBus * bus, const gchar * part, const gchar * debug)
+clips_assert_error_full (GstBus *bus, const gchar *part, const gchar *debug)
 {
   GstMessage *message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
   GError *error = NULL;
@@ -77,7 +75,7 @@ clips_assert_error_full (GstBus * bus, const gchar * part, const gchar * debug)
 
 /* The same with an error's text alone. */
 static inline void
-clips_assert_error (GstBus * bus, const gchar * part)
+clips_assert_error (GstBus *bus, const gchar *part)
 {
   clips_assert_error_full (bus, part, NULL);
 }

@@ -6,7 +6,7 @@
 
 /* Asks with the times that clips_frame() gives; n answers at most. */
 static guint
-ask_frames (GstHarness * h, const GstClipMeta * clip, guint64 * frames, guint n)
+ask_frames (GstHarness *h, const GstClipMeta *clip, guint64 *frames, guint n)
 {
   GstQuery *query = gst_query_new_clip_window (clip, 25, 1);
   guint64 *times = g_new (guint64, clip->num_frames);
@@ -32,46 +32,41 @@ ask_frames (GstHarness * h, const GstClipMeta * clip, guint64 * frames, guint n)
 static void
 test_rate (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *properties;
     guint total, n;
     guint64 wanted[8];
   } cases[] = {
     /* 8 frames: 0 2 5 7 10 12 15 17 */
-    {"num-frames=3 frame-interval=2 frame-rate=10/1", 20, 3, {2, 7, 12}},
-    {"num-frames=3 frame-rate=10/1", 20, 3, {0, 10, 17}},
-    {"num-frames=3 frame-interval=2 frame-rate=10/1 clips-per-video=2", 20, 6,
-        {0, 5, 10, 7, 12, 17}},
-    {"num-frames=3 frame-interval=2 frame-rate=10/1 mode=uniform", 20, 3,
-        {0, 10, 17}},
-    {"num-frames=8 frame-interval=1 frame-rate=20/2", 20, 8,
-        {0, 2, 5, 7, 10, 12, 15, 17}},
+    { "num-frames=3 frame-interval=2 frame-rate=10/1", 20, 3, { 2, 7, 12 } },
+    { "num-frames=3 frame-rate=10/1", 20, 3, { 0, 10, 17 } },
+    { "num-frames=3 frame-interval=2 frame-rate=10/1 clips-per-video=2", 20, 6,
+        { 0, 5, 10, 7, 12, 17 } },
+    { "num-frames=3 frame-interval=2 frame-rate=10/1 mode=uniform", 20, 3, { 0, 10, 17 } },
+    { "num-frames=8 frame-interval=1 frame-rate=20/2", 20, 8, { 0, 2, 5, 7, 10, 12, 15, 17 } },
     /* more than there are; ties are the earlier one's */
-    {"num-frames=6 frame-interval=1 frame-rate=50/1", 4, 6, {0, 1, 1, 2, 2, 3}},
+    { "num-frames=6 frame-interval=1 frame-rate=50/1", 4, 6, { 0, 1, 1, 2, 2, 3 } },
     /* shorter than the window */
-    {"num-frames=4 frame-interval=3 frame-rate=50/1", 4, 4, {0, 1, 2, 3}},
-    {"num-frames=2 frame-interval=1 frame-rate=10/1", 1, 2, {0, 0}},
-    {"num-frames=2 frame-interval=1 frame-rate=1/10", 100, 2, {0, 0}},
-    {"num-frames=3 frame-interval=2 frame-rate=0/1", 20, 3, {7, 9, 11}},
+    { "num-frames=4 frame-interval=3 frame-rate=50/1", 4, 4, { 0, 1, 2, 3 } },
+    { "num-frames=2 frame-interval=1 frame-rate=10/1", 1, 2, { 0, 0 } },
+    { "num-frames=2 frame-interval=1 frame-rate=1/10", 100, 2, { 0, 0 } },
+    { "num-frames=3 frame-interval=2 frame-rate=0/1", 20, 3, { 7, 9, 11 } },
   };
   guint64 frames[8];
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     for (guint known = 0; known < 3; known++) {
       GstHarness *h = sampler (cases[i].properties);
-      GstClipMeta m = {.clip = 4,.sample = 2,.num_frames = cases[i].total };
+      GstClipMeta m = { .clip = 4, .sample = 2, .num_frames = cases[i].total };
       const guint num = strstr (cases[i].properties, "video") ? 3 : cases[i].n;
 
-      g_test_message ("%s, %u frames, way %u", cases[i].properties,
-          cases[i].total, known);
+      g_test_message ("%s, %u frames, way %u", cases[i].properties, cases[i].total, known);
       if (known == 2) {
         const guint n = ask_frames (h, &m, frames, 8);
 
         /* only those come, and no change of settings matters */
         if (!strstr (cases[i].properties, "=0/1"))
-          g_object_set (clips_element (h, "clipsample"), "frame-rate", 7, 1,
-              NULL);
+          g_object_set (clips_element (h, "clipsample"), "frame-rate", 7, 1, NULL);
         for (guint k = 0; k < n; k++)
           clips_push (h, &m, frames[k], frames[k]);
       } else {
@@ -93,7 +88,7 @@ static void
 test_rate_ahead (void)
 {
   GstHarness *h = sampler ("num-frames=4 frame-interval=1 frame-rate=10/1");
-  GstClipMeta m = {.training = TRUE,.num_frames = 100 };
+  GstClipMeta m = { .training = TRUE, .num_frames = 100 };
   GstQuery *query;
   guint64 frames[40][4], again[4];
 
@@ -130,8 +125,8 @@ test_rate_ahead (void)
 static void
 test_rate_live (void)
 {
-  static const guint64 down[][3] = { {0, 2, 5}, {7, 10, 12}, {15, 15, 15} };
-  static const guint64 up[][4] = { {0, 0, 1, 1}, {2, 2, 3, 3} };
+  static const guint64 down[][3] = { { 0, 2, 5 }, { 7, 10, 12 }, { 15, 15, 15 } };
+  static const guint64 up[][4] = { { 0, 0, 1, 1 }, { 2, 2, 3, 3 } };
   GstHarness *h = sampler ("num-frames=3 frame-interval=1 frame-rate=10/1");
   GstElement *element = clips_element (h, "clipsample");
   GstSegment segment;

@@ -5,13 +5,12 @@
 #include "linspace.h"
 
 static gboolean
-ask (GstHarness * h, const GstClipMeta * clip, guint64 * first, guint64 * last)
+ask (GstHarness *h, const GstClipMeta *clip, guint64 *first, guint64 *last)
 {
   GstQuery *query = gst_query_new_clip_window (clip, 25, 1);
   gboolean answered = gst_pad_peer_query (h->srcpad, query);
 
-  g_assert_cmpint (answered, ==, gst_query_get_clip_window (query, first,
-          last));
+  g_assert_cmpint (answered, ==, gst_query_get_clip_window (query, first, last));
   gst_query_unref (query);
 
   return answered;
@@ -27,13 +26,13 @@ test_linspace (gconstpointer known)
 
   while (at < G_N_ELEMENTS (linspace_table)) {
     const guint total = linspace_table[at], num = linspace_table[at + 1];
-    GstClipMeta m = {.clip = clip,.sample = 5,.training = clip % 2,
-      .num_frames = known ? total : 0
+    GstClipMeta m = {
+      .clip = clip, .sample = 5, .training = clip % 2, .num_frames = known ? total : 0
     };
     guint i;
 
-    g_object_set (clips_element (h, "clipsample"), "num-frames", num,
-        "mode", (gint) (clip % 3), NULL);
+    g_object_set (
+        clips_element (h, "clipsample"), "num-frames", num, "mode", (gint) (clip % 3), NULL);
     for (i = 0; i < num; i++)
       wanted[i] = linspace_table[at + 2 + i];
     clips_push (h, &m, 0, total - 1);
@@ -63,15 +62,14 @@ test_random_window (void)
   guint seed, epoch, sample, seen = 0, differ = 0;
 
   for (seed = 0; seed < 2; seed++) {
-    gchar *properties = g_strdup_printf ("num-frames=4 frame-interval=3 "
-        "seed=%u", seed);
+    gchar *properties = g_strdup_printf ("num-frames=4 frame-interval=3 seed=%u", seed);
 
     for (epoch = 0; epoch < 3; epoch++) {
       for (sample = 0; sample < 40; sample++) {
         /* an element of its own each time: nothing is remembered */
         GstHarness *h = sampler (properties);
-        GstClipMeta m = {.clip = 900 - sample,.sample = sample,.epoch = epoch,
-          .training = TRUE,.num_frames = 25
+        GstClipMeta m = {
+          .clip = 900 - sample, .sample = sample, .epoch = epoch, .training = TRUE, .num_frames = 25
         };
         guint64 first, last, wanted[4];
         guint i;
@@ -109,7 +107,7 @@ test_center (void)
 {
   static const guint64 wanted[] = { 3, 5, 7 };
   GstHarness *h = sampler ("num-frames=3 frame-interval=2");
-  GstClipMeta m = {.clip = 1,.num_frames = 12 };
+  GstClipMeta m = { .clip = 1, .num_frames = 12 };
   guint64 first, last;
 
   /* (12 - 5) / 2, rounded down */
@@ -118,8 +116,7 @@ test_center (void)
   g_assert_cmpuint (last, ==, 7);
   clips_push (h, &m, 0, 11);
   assert_clip (h, 1, 3, wanted);
-  gst_util_set_object_arg (G_OBJECT (clips_element (h, "clipsample")), "mode",
-      "center");
+  gst_util_set_object_arg (G_OBJECT (clips_element (h, "clipsample")), "mode", "center");
   m.training = TRUE;
   m.clip = 2;
   clips_push (h, &m, 0, 11);
@@ -133,7 +130,7 @@ test_short (void)
 {
   static const guint64 wanted[] = { 0, 1, 1, 2, 2, 3 };
   GstHarness *h = sampler ("num-frames=6 frame-interval=1");
-  GstClipMeta m = {.clip = 1,.training = TRUE,.num_frames = 4 };
+  GstClipMeta m = { .clip = 1, .training = TRUE, .num_frames = 4 };
   guint64 first, last;
 
   g_assert_true (ask (h, &m, &first, &last));
@@ -151,8 +148,7 @@ test_short (void)
     GstBuffer *a = gst_harness_pull (h), *b = gst_harness_pull (h);
 
     g_assert_true (a != b);
-    g_assert_true (gst_buffer_peek_memory (a, 0) ==
-        gst_buffer_peek_memory (b, 0));
+    g_assert_true (gst_buffer_peek_memory (a, 0) == gst_buffer_peek_memory (b, 0));
     gst_buffer_unref (a);
     gst_buffer_unref (b);
   }
@@ -166,7 +162,7 @@ test_unknown (void)
 {
   static const guint64 center[] = { 3, 5, 7 };
   GstHarness *h = sampler ("num-frames=3 frame-interval=2 mode=center");
-  GstClipMeta m = {.clip = 1 }, other = {.clip = 2 };
+  GstClipMeta m = { .clip = 1 }, other = { .clip = 2 };
   GstClipEpochDone done = { 0 };
 
   g_assert_false (ask (h, &m, NULL, NULL));
@@ -194,7 +190,7 @@ static void
 test_unknown_long (void)
 {
   GstHarness *h = sampler ("num-frames=3");
-  GstClipMeta m = {.clip = 1 };
+  GstClipMeta m = { .clip = 1 };
   /* every fourth of 10001 is left: 5000 is one */
   static const guint64 wanted[] = { 0, 5000, 10000 };
 
@@ -210,7 +206,7 @@ test_early_end (void)
 {
   static const guint64 wanted[] = { 0, 10, 12, 12 };
   GstHarness *h = sampler ("num-frames=4");
-  GstClipMeta m = {.clip = 1,.num_frames = 31 };
+  GstClipMeta m = { .clip = 1, .num_frames = 31 };
   GstEvent *event;
 
   clips_push (h, &m, 0, 12);
@@ -232,7 +228,7 @@ test_odd_counts (void)
   static const guint64 wanted[] = { 0, 10, 20, 30 };
   static const guint64 gap[] = { 0, 11, 20, 30 };
   GstHarness *h = sampler ("num-frames=4");
-  GstClipMeta m = {.clip = 1,.num_frames = 31 };
+  GstClipMeta m = { .clip = 1, .num_frames = 31 };
 
   clips_push (h, &m, 0, 99);
   assert_clip (h, 1, 4, wanted);
@@ -248,11 +244,10 @@ test_odd_counts (void)
 static void
 test_views (void)
 {
-  static const guint64 wanted[][3] = { {0, 2, 4}, {2, 4, 6}, {5, 7, 9} };
+  static const guint64 wanted[][3] = { { 0, 2, 4 }, { 2, 4, 6 }, { 5, 7, 9 } };
   static const guint64 even[] = { 0, 4, 9 };
-  GstHarness *h = sampler ("num-frames=3 frame-interval=2 clips-per-video=3 "
-      "mode=center");
-  GstClipMeta m = {.clip = 4,.num_frames = 10 };
+  GstHarness *h = sampler ("num-frames=3 frame-interval=2 clips-per-video=3 mode=center");
+  GstClipMeta m = { .clip = 4, .num_frames = 10 };
   guint64 first, last;
   guint known, view;
 
@@ -284,8 +279,7 @@ test_views (void)
 
   m.training = FALSE;
   m.clip++;
-  gst_util_set_object_arg (G_OBJECT (clips_element (h, "clipsample")), "mode",
-      "uniform");
+  gst_util_set_object_arg (G_OBJECT (clips_element (h, "clipsample")), "mode", "uniform");
   clips_push (h, &m, 0, 9);
   assert_clip (h, m.clip, 3, even);
   assert_nothing (h);
@@ -298,7 +292,7 @@ test_reuse (void)
 {
   static const guint64 wanted[] = { 0, 9, 9 };
   GstHarness *h = sampler ("num-frames=3");
-  GstClipMeta m = {.clip = 7,.num_frames = 19 };
+  GstClipMeta m = { .clip = 7, .num_frames = 19 };
   GstSegment segment;
   guint i;
 
@@ -327,7 +321,7 @@ test_edit_list (void)
 {
   static const guint64 wanted[] = { 0, 9, 18 };
   GstHarness *h = sampler ("num-frames=3");
-  GstClipMeta m = {.clip = 7,.num_frames = 19 };
+  GstClipMeta m = { .clip = 7, .num_frames = 19 };
   GstSegment segment;
   GstEvent *event;
   guint i, seqnum = gst_util_seqnum_next ();
@@ -347,7 +341,7 @@ test_edit_list (void)
 
 /* Caps alone: the harness would send a segment with them. */
 static void
-push_caps (GstHarness * h, const gchar * description)
+push_caps (GstHarness *h, const gchar *description)
 {
   GstCaps *caps = gst_caps_from_string (description);
 
@@ -361,7 +355,7 @@ test_caps_change (void)
 {
   static const guint64 wanted[] = { 0, 9, 18 }, held[] = { 0, 4, 9 };
   GstHarness *h = sampler ("num-frames=3");
-  GstClipMeta m = {.clip = 7,.num_frames = 19 };
+  GstClipMeta m = { .clip = 7, .num_frames = 19 };
 
   clips_push (h, &m, 0, 8);
   push_caps (h, "video/x-raw,format=GRAY8,width=4,height=4,framerate=25/1");
@@ -383,7 +377,7 @@ test_caps_change (void)
 static void
 test_live (void)
 {
-  static const guint64 wanted[][3] = { {0, 2, 4}, {6, 8, 10}, {12, 13, 13} };
+  static const guint64 wanted[][3] = { { 0, 2, 4 }, { 6, 8, 10 }, { 12, 13, 13 } };
   GstHarness *h = sampler ("num-frames=3 frame-interval=2 clips-per-video=5");
   GstBuffer *buffer;
   guint i;
@@ -411,7 +405,7 @@ test_live (void)
 
 /* Counts in *data the frames that come with data that is theirs alone. */
 static GstPadProbeReturn
-count_writable (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+count_writable (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   if (gst_buffer_is_all_memory_writable (GST_PAD_PROBE_INFO_BUFFER (info)))
     (*(guint *) data)++;
@@ -424,7 +418,7 @@ static void
 test_holds_little (void)
 {
   GstHarness *h = sampler ("num-frames=3 frame-interval=2");
-  GstClipMeta m = {.clip = 7,.num_frames = 100 };
+  GstClipMeta m = { .clip = 7, .num_frames = 100 };
   GstBuffer *in[100];
   guint i, writable = 0;
 
@@ -440,8 +434,8 @@ test_holds_little (void)
   }
 
   /* the clip's last frame is nobody else's: it can be changed in place */
-  gst_harness_add_probe (h, "clipsample", "src", GST_PAD_PROBE_TYPE_BUFFER,
-      count_writable, &writable, NULL);
+  gst_harness_add_probe (
+      h, "clipsample", "src", GST_PAD_PROBE_TYPE_BUFFER, count_writable, &writable, NULL);
   m.clip = 8;
   m.num_frames = 5;
   clips_push (h, &m, 0, 4);
@@ -454,15 +448,12 @@ test_holds_little (void)
 static void
 test_properties (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *name;
     gint64 bad;
     guint before;
-  } cases[] = { {"num-frames", 0, 16}, {"num-frames", 1025, 16},
-  {"frame-interval", 1025, 0}, {"clips-per-video", 0, 1},
-  {"clips-per-video", 65, 1}
-  };
+  } cases[] = { { "num-frames", 0, 16 }, { "num-frames", 1025, 16 }, { "frame-interval", 1025, 0 },
+    { "clips-per-video", 0, 1 }, { "clips-per-video", 65, 1 } };
   GstElement *element = gst_element_factory_make ("clipsample", NULL);
   guint i, value;
   guint64 seed;
@@ -482,7 +473,7 @@ test_properties (void)
 /* The next clip-preparation that comes, as text; NULL: none. Drops other events and
  * buffers before it. */
 static gchar *
-pull_preparation (GstHarness * h)
+pull_preparation (GstHarness *h)
 {
   GstClipPreparation p;
   GstEvent *event;
@@ -490,11 +481,11 @@ pull_preparation (GstHarness * h)
 
   while (!text && (event = gst_harness_try_pull_event (h))) {
     if (gst_event_parse_clip_preparation (event, &p))
-      text = g_strdup_printf ("%u/%u %s %s%s%s", p.num_frames,
-          p.frame_interval, p.sampling, p.scaling ? p.scaling : "?",
-          p.add_borders ? " borders" : "",
-          p.frame_rate_n == 0 ? "" : p.frame_rate_n == 15
-          && p.frame_rate_d == 2 ? " at 15/2" : " at another rate");
+      text = g_strdup_printf ("%u/%u %s %s%s%s", p.num_frames, p.frame_interval, p.sampling,
+          p.scaling ? p.scaling : "?", p.add_borders ? " borders" : "",
+          p.frame_rate_n == 0                               ? ""
+              : p.frame_rate_n == 15 && p.frame_rate_d == 2 ? " at 15/2"
+                                                            : " at another rate");
     gst_event_unref (event);
   }
 
@@ -502,7 +493,7 @@ pull_preparation (GstHarness * h)
 }
 
 static void
-assert_preparation (GstHarness * h, const gchar * wanted)
+assert_preparation (GstHarness *h, const gchar *wanted)
 {
   gchar *text = pull_preparation (h);
 
@@ -516,7 +507,7 @@ test_preparation (void)
 {
   GstHarness *h = sampler ("num-frames=2 frame-interval=3");
   GstElement *element = clips_element (h, "clipsample");
-  GstClipMeta m = {.num_frames = 8,.training = TRUE };
+  GstClipMeta m = { .num_frames = 8, .training = TRUE };
   GstClipPreparation other = { 4, 0, "uniform", "none", FALSE };
   GstEvent *event;
 
@@ -555,8 +546,7 @@ test_preparation (void)
   /* a flush forgets nothing that sticks, another stream is told anew */
   gst_harness_push_event (h, gst_event_new_flush_start ());
   gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
-  event = gst_pad_get_sticky_event (h->sinkpad,
-      GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, 0);
+  event = gst_pad_get_sticky_event (h->sinkpad, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, 0);
   g_assert_true (gst_event_parse_clip_preparation (event, &other));
   g_assert_cmpuint (other.num_frames, ==, 3);
   gst_event_unref (event);
@@ -567,39 +557,38 @@ test_preparation (void)
 static void
 test_scaling (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *line, *wanted;
   } cases[] = {
-    {"clipsample", "16/0 uniform none"},
-    {"clipsample ! identity ! queue", "16/0 uniform none"},
-    {"clipsample ! videoscale ! capsfilter caps=video/x-raw,pixel-aspect-ratio=1/1",
-        "16/0 uniform bilinear borders"},
+    { "clipsample", "16/0 uniform none" },
+    { "clipsample ! identity ! queue", "16/0 uniform none" },
+    { "clipsample ! videoscale ! capsfilter caps=video/x-raw,pixel-aspect-ratio=1/1",
+        "16/0 uniform bilinear borders" },
     /* whose pixels may have any shape needs no borders */
-    {"clipsample ! videoscale", "16/0 uniform bilinear"},
-    {"clipsample ! videoscale ! capsfilter caps=video/x-raw,width=8,height=8",
-        "16/0 uniform bilinear"},
-    {"clipsample ! queue ! videoconvertscale add-borders=false method=lanczos ! "
-          "capsfilter", "16/0 uniform lanczos"},
-    {"clipsample ! bin.( identity ! bin.( videoscale method=sinc ) ! identity )",
-        "16/0 uniform sinc"},
-    {"bin.( clipsample ! identity ) ! identity ! videoscale method=sinc",
-        "16/0 uniform sinc"},
-    {"videoscale method=nearest-neighbour add-borders=false ! identity ! "
-          "clipsample", "16/0 uniform nearest-neighbour"},
-    {"bin.( videoscale method=nearest-neighbour ) ! bin.( clipsample )",
-        "16/0 uniform nearest-neighbour"},
+    { "clipsample ! videoscale", "16/0 uniform bilinear" },
+    { "clipsample ! videoscale ! capsfilter caps=video/x-raw,width=8,height=8",
+        "16/0 uniform bilinear" },
+    { "clipsample ! queue ! videoconvertscale add-borders=false method=lanczos ! capsfilter",
+        "16/0 uniform lanczos" },
+    { "clipsample ! bin.( identity ! bin.( videoscale method=sinc ) ! identity )",
+        "16/0 uniform sinc" },
+    { "bin.( clipsample ! identity ) ! identity ! videoscale method=sinc", "16/0 uniform sinc" },
+    { "videoscale method=nearest-neighbour add-borders=false ! identity ! clipsample",
+        "16/0 uniform nearest-neighbour" },
+    { "bin.( videoscale method=nearest-neighbour ) ! bin.( clipsample )",
+        "16/0 uniform nearest-neighbour" },
     /* the nearest behind it */
-    {"videoscale method=sinc ! clipsample ! videoscale method=lanczos ! "
-          "videoscale method=mitchell", "16/0 uniform lanczos"},
+    { "videoscale method=sinc ! clipsample ! videoscale method=lanczos ! videoscale "
+      "method=mitchell",
+        "16/0 uniform lanczos" },
     /* where the stream parts nobody can tell */
-    {"clipsample ! tee name=t ! queue ! videoscale  t. ! queue ! "
-          "fakesink async=false", "16/0 uniform none"},
+    { "clipsample ! tee name=t ! queue ! videoscale  t. ! queue ! fakesink async=false",
+        "16/0 uniform none" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     GstHarness *h = gst_harness_new_parse (cases[i].line);
-    GstClipMeta m = {.num_frames = 4 };
+    GstClipMeta m = { .num_frames = 4 };
 
     g_test_message ("%s", cases[i].line);
     gst_harness_set_src_caps_str (h, CLIPS_GRAY);
@@ -624,7 +613,7 @@ test_skipped (void)
   clips_push (h, &m, 0, 1);
   gst_harness_push_event (h, gst_event_new_clip_skipped (&skipped));
   clips_push (h, &m, 2, 2);
-  assert_clip (h, 0, 3, (guint64[]) {0, 1, 2});
+  assert_clip (h, 0, 3, (guint64[]) { 0, 1, 2 });
   assert_nothing (h);
   while ((event = gst_harness_try_pull_event (h))) {
     events += gst_event_parse_clip_skipped (event, NULL);
@@ -637,9 +626,10 @@ test_skipped (void)
 static void
 test_states (void)
 {
-  GstElement *pipeline = gst_parse_launch ("videotestsrc num-buffers=5 ! "
-      "video/x-raw,width=16,height=16 ! clipsample num-frames=2 "
-      "! fakesink sync=false", NULL);
+  GstElement *pipeline =
+      gst_parse_launch ("videotestsrc num-buffers=5 ! video/x-raw,width=16,height=16 ! clipsample "
+                        "num-frames=2 ! fakesink sync=false",
+          NULL);
   guint i;
 
   for (i = 0; i < 200; i++) {
@@ -647,8 +637,8 @@ test_states (void)
 
     gst_element_set_state (pipeline, to);
     if (i % 2)
-      g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL,
-              GST_CLOCK_TIME_NONE), ==, GST_STATE_CHANGE_SUCCESS);
+      g_assert_cmpint (gst_element_get_state (pipeline, NULL, NULL, GST_CLOCK_TIME_NONE), ==,
+          GST_STATE_CHANGE_SUCCESS);
     gst_element_set_state (pipeline, GST_STATE_NULL);
   }
   gst_object_unref (pipeline);

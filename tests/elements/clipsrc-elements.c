@@ -9,13 +9,12 @@
 #define LARGE (10 * 1024 * 1024)
 
 /* What the next reader, decoder or filter does wrong */
-typedef enum
-{
+typedef enum {
   NOTHING_IS_WRONG,
   READER_DOES_NOT_START,
-  READER_READS_ON,              /* behind the file's end */
+  READER_READS_ON, /* behind the file's end */
   READER_REFUSES_LINK,
-  READER_CHANGES,               /* gives other packets each time */
+  READER_CHANGES, /* gives other packets each time */
   DECODER_DOES_NOT_START,
   DECODER_FAILS,
   DECODER_DROPS,
@@ -23,11 +22,10 @@ typedef enum
 } Fault;
 
 static Fault fault;
-static const gchar *stream_caps;        /* what the reader gives */
-static guint readings;          /* how often it did */
+static const gchar *stream_caps; /* what the reader gives */
+static guint readings;           /* how often it did */
 
-typedef struct
-{
+typedef struct {
   GstElement parent;
   GstPad *sink, *src;
 } Fake;
@@ -42,20 +40,19 @@ G_DEFINE_TYPE (FakeReader, fake_reader, GST_TYPE_ELEMENT);
 G_DEFINE_TYPE (FakeDecoder, fake_decoder, GST_TYPE_ELEMENT);
 G_DEFINE_TYPE (FakeFilter, fake_filter, GST_TYPE_ELEMENT);
 
-static GstStaticPadTemplate file_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (FILE_TYPE));
-static GstStaticPadTemplate stream_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_SOMETIMES, GST_STATIC_CAPS_ANY);
-static GstStaticPadTemplate packets_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (PACKETS));
-static GstStaticPadTemplate frames_in_template = GST_STATIC_PAD_TEMPLATE
-    ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
-static GstStaticPadTemplate frames_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
+static GstStaticPadTemplate file_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (FILE_TYPE));
+static GstStaticPadTemplate stream_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_SOMETIMES, GST_STATIC_CAPS_ANY);
+static GstStaticPadTemplate packets_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS (PACKETS));
+static GstStaticPadTemplate frames_in_template =
+    GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
+static GstStaticPadTemplate frames_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
 
 static GstStateChangeReturn
-start (GstElement * element, GstStateChange transition, gpointer parent_class,
-    Fault not)
+start (GstElement *element, GstStateChange transition, gpointer parent_class, Fault not)
 {
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED && fault == not)
     return GST_STATE_CHANGE_FAILURE;
@@ -66,7 +63,7 @@ start (GstElement * element, GstStateChange transition, gpointer parent_class,
 /* The reader */
 
 static void
-give_packets (Fake * self)
+give_packets (Fake *self)
 {
   const gsize size = fault == READER_CHANGES ? LARGE + readings : 100;
   GstSegment segment;
@@ -85,7 +82,7 @@ give_packets (Fake * self)
 }
 
 static GstPadLinkReturn
-refuse_link (GstPad * pad, GstObject * parent, GstPad * peer)
+refuse_link (GstPad *pad, GstObject *parent, GstPad *peer)
 {
   return GST_PAD_LINK_REFUSED;
 }
@@ -99,8 +96,7 @@ read_file (gpointer data)
   if (fault == READER_READS_ON) {
     GstBuffer *buffer = NULL;
 
-    g_assert_cmpint (gst_pad_pull_range (self->sink, 1 << 20, 16, &buffer), !=,
-        GST_FLOW_OK);
+    g_assert_cmpint (gst_pad_pull_range (self->sink, 1 << 20, 16, &buffer), !=, GST_FLOW_OK);
     return;
   }
   self->src = gst_pad_new_from_static_template (&stream_template, "src");
@@ -117,38 +113,35 @@ read_file (gpointer data)
 }
 
 static gboolean
-activate (GstPad * pad, GstObject * parent)
+activate (GstPad *pad, GstObject *parent)
 {
   return gst_pad_activate_mode (pad, GST_PAD_MODE_PULL, TRUE);
 }
 
 static gboolean
-activate_mode (GstPad * pad, GstObject * parent, GstPadMode mode,
-    gboolean active)
+activate_mode (GstPad *pad, GstObject *parent, GstPadMode mode, gboolean active)
 {
-  return active ? gst_pad_start_task (pad, read_file, parent, NULL)
-      : gst_pad_stop_task (pad);
+  return active ? gst_pad_start_task (pad, read_file, parent, NULL) : gst_pad_stop_task (pad);
 }
 
 static GstStateChangeReturn
-start_reader (GstElement * element, GstStateChange transition)
+start_reader (GstElement *element, GstStateChange transition)
 {
-  return start (element, transition, fake_reader_parent_class,
-      READER_DOES_NOT_START);
+  return start (element, transition, fake_reader_parent_class, READER_DOES_NOT_START);
 }
 
 static void
-fake_reader_class_init (FakeReaderClass * klass)
+fake_reader_class_init (FakeReaderClass *klass)
 {
-  gst_element_class_set_static_metadata (klass, "Fake reader", "Codec/Demuxer",
-      "Reads nothing", "The tests");
+  gst_element_class_set_static_metadata (
+      klass, "Fake reader", "Codec/Demuxer", "Reads nothing", "The tests");
   gst_element_class_add_static_pad_template (klass, &file_template);
   gst_element_class_add_static_pad_template (klass, &stream_template);
   klass->change_state = start_reader;
 }
 
 static void
-fake_reader_init (FakeReader * self)
+fake_reader_init (FakeReader *self)
 {
   self->sink = gst_pad_new_from_static_template (&file_template, "sink");
   gst_pad_set_activate_function (self->sink, activate);
@@ -159,7 +152,7 @@ fake_reader_init (FakeReader * self)
 /* The decoder */
 
 static gboolean
-keep_caps (GstPad * pad, GstObject * parent, GstEvent * event)
+keep_caps (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
     return gst_pad_event_default (pad, parent, event);
@@ -169,7 +162,7 @@ keep_caps (GstPad * pad, GstObject * parent, GstEvent * event)
 }
 
 static GstFlowReturn
-drop (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+drop (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   gst_buffer_unref (buffer);
 
@@ -177,24 +170,23 @@ drop (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 }
 
 static GstStateChangeReturn
-start_decoder (GstElement * element, GstStateChange transition)
+start_decoder (GstElement *element, GstStateChange transition)
 {
-  return start (element, transition, fake_decoder_parent_class,
-      DECODER_DOES_NOT_START);
+  return start (element, transition, fake_decoder_parent_class, DECODER_DOES_NOT_START);
 }
 
 static void
-fake_decoder_class_init (FakeDecoderClass * klass)
+fake_decoder_class_init (FakeDecoderClass *klass)
 {
-  gst_element_class_set_static_metadata (klass, "Fake decoder",
-      "Codec/Decoder/Video", "Decodes nothing", "The tests");
+  gst_element_class_set_static_metadata (
+      klass, "Fake decoder", "Codec/Decoder/Video", "Decodes nothing", "The tests");
   gst_element_class_add_static_pad_template (klass, &packets_template);
   gst_element_class_add_static_pad_template (klass, &frames_template);
   klass->change_state = start_decoder;
 }
 
 static void
-fake_decoder_init (FakeDecoder * self)
+fake_decoder_init (FakeDecoder *self)
 {
   self->sink = gst_pad_new_from_static_template (&packets_template, "sink");
   self->src = gst_pad_new_from_static_template (&frames_template, "src");
@@ -207,30 +199,29 @@ fake_decoder_init (FakeDecoder * self)
 /* The filter */
 
 static GstFlowReturn
-hand_on (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+hand_on (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   return gst_pad_push (((Fake *) parent)->src, buffer);
 }
 
 static GstStateChangeReturn
-start_filter (GstElement * element, GstStateChange transition)
+start_filter (GstElement *element, GstStateChange transition)
 {
-  return start (element, transition, fake_filter_parent_class,
-      FILTER_DOES_NOT_START);
+  return start (element, transition, fake_filter_parent_class, FILTER_DOES_NOT_START);
 }
 
 static void
-fake_filter_class_init (FakeFilterClass * klass)
+fake_filter_class_init (FakeFilterClass *klass)
 {
-  gst_element_class_set_static_metadata (klass, "Fake filter", "Filter",
-      "Changes nothing", "The tests");
+  gst_element_class_set_static_metadata (
+      klass, "Fake filter", "Filter", "Changes nothing", "The tests");
   gst_element_class_add_static_pad_template (klass, &frames_in_template);
   gst_element_class_add_static_pad_template (klass, &frames_template);
   klass->change_state = start_filter;
 }
 
 static void
-fake_filter_init (FakeFilter * self)
+fake_filter_init (FakeFilter *self)
 {
   self->sink = gst_pad_new_from_static_template (&frames_in_template, "sink");
   self->src = gst_pad_new_from_static_template (&frames_template, "src");
@@ -243,37 +234,34 @@ fake_filter_init (FakeFilter * self)
 /* The file */
 
 static void
-find_fake (GstTypeFind * find, gpointer type)
+find_fake (GstTypeFind *find, gpointer type)
 {
   const guint8 *head = gst_type_find_peek (find, 0, 4);
 
   if (head && !memcmp (head, "FAKE", 4))
     gst_type_find_suggest_empty_simple (find, GST_TYPE_FIND_MAXIMUM, type);
   else if (head && !memcmp (head, "NONE", 4))
-    gst_type_find_suggest_empty_simple (find, GST_TYPE_FIND_MAXIMUM,
-        "video/x-nobody-reads-it");
+    gst_type_find_suggest_empty_simple (find, GST_TYPE_FIND_MAXIMUM, "video/x-nobody-reads-it");
 }
 
 static void
 register_fakes (void)
 {
-  g_assert_true (gst_type_find_register (NULL, "fake", GST_RANK_PRIMARY,
-          find_fake, NULL, NULL, (gpointer) FILE_TYPE, NULL));
-  g_assert_true (gst_element_register (NULL, "fakereader", GST_RANK_PRIMARY,
-          fake_reader_get_type ()));
-  g_assert_true (gst_element_register (NULL, "fakedecoder", GST_RANK_PRIMARY,
-          fake_decoder_get_type ()));
-  g_assert_true (gst_element_register (NULL, "fakefilter", GST_RANK_NONE,
-          fake_filter_get_type ()));
+  g_assert_true (gst_type_find_register (
+      NULL, "fake", GST_RANK_PRIMARY, find_fake, NULL, NULL, (gpointer) FILE_TYPE, NULL));
+  g_assert_true (
+      gst_element_register (NULL, "fakereader", GST_RANK_PRIMARY, fake_reader_get_type ()));
+  g_assert_true (
+      gst_element_register (NULL, "fakedecoder", GST_RANK_PRIMARY, fake_decoder_get_type ()));
+  g_assert_true (gst_element_register (NULL, "fakefilter", GST_RANK_NONE, fake_filter_get_type ()));
 }
 
 static void
-assert_refused (const gchar * file, const gchar * more, const gchar * reason)
+assert_refused (const gchar *file, const gchar *more, const gchar *reason)
 {
   gchar *text = g_strdup_printf ("%s,x,val\n%s,y,train\n", file, video);
   gchar *csv = write_text ("one.csv", text);
-  gchar *properties = g_strdup_printf ("location=%s passes=val on-error=stop "
-      "%s", csv, more);
+  gchar *properties = g_strdup_printf ("location=%s passes=val on-error=stop %s", csv, more);
   Run *run = run_new (properties);
 
   run_play (run);
@@ -292,26 +280,22 @@ assert_refused (const gchar * file, const gchar * more, const gchar * reason)
 static void
 test_files (void)
 {
-  static const struct
-  {
+  static const struct {
     Fault fault;
     const gchar *caps, *reason;
   } cases[] = {
-    {READER_DOES_NOT_START, PACKETS,
-        "the element that reads its format could not be started"},
-    {READER_READS_ON, PACKETS,
-        "it is cut off: it ends before its first packets are whole"},
-    {READER_REFUSES_LINK, PACKETS, "its video stream could not be linked"},
-    {READER_CHANGES, PACKETS, "it changed while it was read"},
-    {NOTHING_IS_WRONG, "video/x-nobody-decodes-it",
-        "no decoder for it is installed (video/x-nobody-decodes-it)"},
-    {DECODER_DOES_NOT_START, PACKETS,
-        "no decoder for it could be started (video/x-fake-packets)"},
-    {DECODER_FAILS, PACKETS, "its decoder failed: error"},
-    {DECODER_DROPS, PACKETS, "no frame of it could be decoded"},
-    {NOTHING_IS_WRONG,
-        "video/x-raw,format=I420,width=64,height=48,framerate=20/1",
-        "a raw frame of it has 100 bytes, but its header makes that 4608"},
+    { READER_DOES_NOT_START, PACKETS, "the element that reads its format could not be started" },
+    { READER_READS_ON, PACKETS, "it is cut off: it ends before its first packets are whole" },
+    { READER_REFUSES_LINK, PACKETS, "its video stream could not be linked" },
+    { READER_CHANGES, PACKETS, "it changed while it was read" },
+    { NOTHING_IS_WRONG, "video/x-nobody-decodes-it",
+        "no decoder for it is installed (video/x-nobody-decodes-it)" },
+    { DECODER_DOES_NOT_START, PACKETS,
+        "no decoder for it could be started (video/x-fake-packets)" },
+    { DECODER_FAILS, PACKETS, "its decoder failed: error" },
+    { DECODER_DROPS, PACKETS, "no frame of it could be decoded" },
+    { NOTHING_IS_WRONG, "video/x-raw,format=I420,width=64,height=48,framerate=20/1",
+        "a raw frame of it has 100 bytes, but its header makes that 4608" },
   };
   gchar *file = write_text ("file.fake", "FAKE, as its first bytes say");
 
@@ -334,8 +318,8 @@ test_no_reader (void)
 {
   gchar *file = write_text ("none.fake", "NONE, as its first bytes say");
 
-  assert_refused (file, "", "no GStreamer element that reads its format is "
-      "installed (video/x-nobody-reads-it decoder)");
+  assert_refused (file, "",
+      "no GStreamer element that reads its format is installed (video/x-nobody-reads-it decoder)");
   g_free (file);
 }
 
@@ -343,8 +327,7 @@ static void
 test_clip_bin (void)
 {
   fault = FILTER_DOES_NOT_START;
-  assert_refused (video, "clip-bin=\"identity ! fakefilter\"",
-      "clip-bin could not be started");
+  assert_refused (video, "clip-bin=\"identity ! fakefilter\"", "clip-bin could not be started");
   fault = NOTHING_IS_WRONG;
 }
 

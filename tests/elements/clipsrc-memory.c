@@ -16,31 +16,29 @@ static guint gpu_frames, plain_frames;
 /* The decoder: H.264 in, grey frames out, in what comes first of what is allowed,
  * as NVDEC's decoders choose */
 
-typedef struct
-{
+typedef struct {
   GstElement parent;
   GstPad *sink, *src;
   gboolean on_gpu;
 } FakeDecoder;
 
-typedef struct
-{
+typedef struct {
   GstElementClass parent;
 } FakeDecoderClass;
 
 GType fake_decoder_get_type (void);
 G_DEFINE_TYPE (FakeDecoder, fake_decoder, GST_TYPE_ELEMENT);
 
-static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink",
-    GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-h264"));
-static GstStaticPadTemplate src_template = GST_STATIC_PAD_TEMPLATE ("src",
-    GST_PAD_SRC, GST_PAD_ALWAYS,
-    GST_STATIC_CAPS ("video/x-raw(" GPU ",format:Interlaced),format=I420,"
-        "interlace-mode=alternate;video/x-raw(" GPU "),format=I420;"
-        "video/x-raw,format=I420"));
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-h264"));
+static GstStaticPadTemplate src_template =
+    GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+        GST_STATIC_CAPS ("video/x-raw(" GPU
+                         ",format:Interlaced),format=I420,interlace-mode=alternate;video/x-raw(" GPU
+                         "),format=I420;video/x-raw,format=I420"));
 
 static gboolean
-fake_event (GstPad * pad, GstObject * parent, GstEvent * event)
+fake_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   FakeDecoder *self = (FakeDecoder *) parent;
   GstCaps *allowed, *caps;
@@ -54,14 +52,11 @@ fake_event (GstPad * pad, GstObject * parent, GstEvent * event)
     gst_clear_caps (&allowed);
     return FALSE;
   }
-  self->on_gpu =
-      gst_caps_features_contains (gst_caps_get_features (allowed, 0), GPU);
+  self->on_gpu = gst_caps_features_contains (gst_caps_get_features (allowed, 0), GPU);
   gst_caps_unref (allowed);
-  caps = gst_caps_from_string (self->on_gpu ? "video/x-raw(" GPU ")" :
-      "video/x-raw");
-  gst_caps_set_simple (caps, "format", G_TYPE_STRING, "I420", "width",
-      G_TYPE_INT, WIDTH, "height", G_TYPE_INT, HEIGHT, "framerate",
-      GST_TYPE_FRACTION, 12, 1, NULL);
+  caps = gst_caps_from_string (self->on_gpu ? "video/x-raw(" GPU ")" : "video/x-raw");
+  gst_caps_set_simple (caps, "format", G_TYPE_STRING, "I420", "width", G_TYPE_INT, WIDTH, "height",
+      G_TYPE_INT, HEIGHT, "framerate", GST_TYPE_FRACTION, 12, 1, NULL);
   ok = gst_pad_push_event (self->src, gst_event_new_caps (caps));
   gst_caps_unref (caps);
 
@@ -69,7 +64,7 @@ fake_event (GstPad * pad, GstObject * parent, GstEvent * event)
 }
 
 static GstFlowReturn
-fake_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+fake_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   FakeDecoder *self = (FakeDecoder *) parent;
   const gsize size = WIDTH * HEIGHT * 3 / 2;
@@ -87,18 +82,18 @@ fake_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 }
 
 static void
-fake_decoder_class_init (FakeDecoderClass * klass)
+fake_decoder_class_init (FakeDecoderClass *klass)
 {
   GstElementClass *element = GST_ELEMENT_CLASS (klass);
 
-  gst_element_class_set_static_metadata (element, "Fake decoder",
-      "Codec/Decoder/Video", "Decodes nothing", "The tests");
+  gst_element_class_set_static_metadata (
+      element, "Fake decoder", "Codec/Decoder/Video", "Decodes nothing", "The tests");
   gst_element_class_add_static_pad_template (element, &sink_template);
   gst_element_class_add_static_pad_template (element, &src_template);
 }
 
 static void
-fake_decoder_init (FakeDecoder * self)
+fake_decoder_init (FakeDecoder *self)
 {
   self->sink = gst_pad_new_from_static_template (&sink_template, "sink");
   self->src = gst_pad_new_from_static_template (&src_template, "src");
@@ -112,10 +107,11 @@ fake_decoder_init (FakeDecoder * self)
 
 /* In which memory frames come to a clip-bin. */
 static void
-decode (const gchar * folder, const gchar * clip_bin, gboolean on_gpu)
+decode (const gchar *folder, const gchar *clip_bin, gboolean on_gpu)
 {
-  gchar *line = g_strdup_printf ("clipsrc location=%s on-error=stop "
-      "num-workers=1 clip-bin=\"%s\" ! fakesink", folder, clip_bin);
+  gchar *line =
+      g_strdup_printf ("clipsrc location=%s on-error=stop num-workers=1 clip-bin=\"%s\" ! fakesink",
+          folder, clip_bin);
 
   gpu_frames = plain_frames = 0;
   run_line (line);
@@ -125,16 +121,17 @@ decode (const gchar * folder, const gchar * clip_bin, gboolean on_gpu)
 }
 
 static void
-make_videos (const gchar * dir)
+make_videos (const gchar *dir)
 {
   const gchar *const classes[] = { "ball", "snow" };
 
   for (guint i = 0; i < G_N_ELEMENTS (classes); i++) {
     gchar *folder = g_build_filename (dir, classes[i], NULL);
-    gchar *line = g_strdup_printf ("videotestsrc pattern=%s num-buffers=12 ! "
-        "video/x-raw,format=I420,width=%d,height=%d,framerate=12/1 ! x264enc "
-        "speed-preset=ultrafast ! mp4mux ! filesink location=%s/0.mp4",
-        classes[i], WIDTH, HEIGHT, folder);
+    gchar *line =
+        g_strdup_printf ("videotestsrc pattern=%s num-buffers=12 ! "
+                         "video/x-raw,format=I420,width=%d,height=%d,framerate=12/1 ! x264enc "
+                         "speed-preset=ultrafast ! mp4mux ! filesink location=%s/0.mp4",
+            classes[i], WIDTH, HEIGHT, folder);
 
     g_assert_cmpint (g_mkdir (folder, 0700), ==, 0);
     run_line (line);
@@ -150,11 +147,11 @@ test_memory (void)
   gchar *line = g_strdup_printf ("rm -r '%s'", dir);
 
   make_videos (dir);
-  g_assert_true (gst_element_register (NULL, "fakedecoder", G_MAXINT,
-          fake_decoder_get_type ()));
+  g_assert_true (gst_element_register (NULL, "fakedecoder", G_MAXINT, fake_decoder_get_type ()));
   /* what comes after reads system memory alone */
-  decode (dir, "clipsample num-frames=4 ! videoconvertscale ! "
-      "video/x-raw,format=RGB,width=16,height=16", FALSE);
+  decode (dir,
+      "clipsample num-frames=4 ! videoconvertscale ! video/x-raw,format=RGB,width=16,height=16",
+      FALSE);
   /* it takes the GPU's */
   decode (dir, "clipsample num-frames=4 ! video/x-raw(" GPU ")", TRUE);
   /* it takes both: the decoder's own order */

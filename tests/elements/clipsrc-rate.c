@@ -7,8 +7,7 @@
 #define X264 "x264enc key-int-max=12 quantizer=8 pass=quant threads=1 ! "
 
 /* At 30 and at 10 frames a second the same moments are as bright. */
-typedef struct
-{
+typedef struct {
   gchar *path;
   guint n;
   GstClockTime times[MOST];
@@ -19,7 +18,7 @@ typedef struct
 static Video fast, slow, varies;
 
 static void
-make (Video * v, const gchar * name, const gchar * muxer, guint fps)
+make (Video *v, const gchar *name, const gchar *muxer, guint fps)
 {
   gchar *encoder = g_strconcat (X264, muxer, NULL);
   gchar *rate = g_strdup_printf ("%u/1", fps);
@@ -28,7 +27,7 @@ make (Video * v, const gchar * name, const gchar * muxer, guint fps)
   for (guint i = 0; i < v->n; i++) {
     if (fps)
       v->times[i] = i * GST_SECOND / fps;
-    else                        /* from 5 to 65 ms, in whole ones */
+    else /* from 5 to 65 ms, in whole ones */
       v->times[i] = i ? v->times[i - 1] + (5 + i * 37 % 61) * GST_MSECOND : 0;
     v->brightness[i] = fps ? BRIGHTNESS (i * 30 / fps) : BRIGHTNESS (i);
   }
@@ -47,7 +46,7 @@ make_all (void)
 
 /* Frame k of those from `first` on, n of them, at a rate: by the definition. */
 static guint
-nearest (const Video * v, guint first, guint n, guint fps, guint k)
+nearest (const Video *v, guint first, guint n, guint fps, guint k)
 {
   const gint64 at = v->times[first] + (k * GST_SECOND + fps / 2) / fps;
   guint best = first;
@@ -61,14 +60,14 @@ nearest (const Video * v, guint first, guint n, guint fps, guint k)
 
 /* The frames that come, num of each clip, as numbers of their brightness. */
 static GArray *
-sample (const gchar * rows, const gchar * settings, const gchar * properties,
-    guint workers, gboolean behind)
+sample (const gchar *rows, const gchar *settings, const gchar *properties, guint workers,
+    gboolean behind)
 {
   gchar *csv = write_text ("rate.csv", rows);
-  gchar *line = g_strdup_printf (behind ? "location=%s num-workers=%u %s "
-      "shuffle=false ! clipsample %s" : "location=%s num-workers=%u %s "
-      "shuffle=false clip-bin=\"clipsample %s\"", csv, workers, properties,
-      settings);
+  gchar *line = g_strdup_printf (behind
+          ? "location=%s num-workers=%u %s shuffle=false ! clipsample %s"
+          : "location=%s num-workers=%u %s shuffle=false clip-bin=\"clipsample %s\"",
+      csv, workers, properties, settings);
   GArray *numbers = g_array_new (FALSE, FALSE, sizeof (gint));
   Run *run;
 
@@ -76,8 +75,7 @@ sample (const gchar * rows, const gchar * settings, const gchar * properties,
   if (behind) {
     GError *error = NULL;
     GstPad *pad;
-    gchar *whole = g_strdup_printf ("clipsrc name=src %s ! fakesink name=sink "
-        "sync=false", line);
+    gchar *whole = g_strdup_printf ("clipsrc name=src %s ! fakesink name=sink sync=false", line);
     GstElement *sink;
 
     run = g_new0 (Run, 1);
@@ -90,8 +88,8 @@ sample (const gchar * rows, const gchar * settings, const gchar * properties,
     run->frames = g_array_new (FALSE, FALSE, sizeof (Frame));
     run->events = g_string_new (NULL);
     run->skipped = g_ptr_array_new_with_free_func (g_free);
-    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER |
-        GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, see_data, run, NULL);
+    gst_pad_add_probe (
+        pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, see_data, run, NULL);
     gst_object_unref (pad);
     gst_object_unref (sink);
     g_free (whole);
@@ -104,8 +102,7 @@ sample (const gchar * rows, const gchar * settings, const gchar * properties,
     const Frame *frame = frame_at (run, i);
     const gint number = ((gint) frame->brightness - BRIGHTNESS (0) + 1) / 3;
 
-    g_assert_cmpint (ABS ((gint) frame->brightness - BRIGHTNESS (number)), <=,
-        1);
+    g_assert_cmpint (ABS ((gint) frame->brightness - BRIGHTNESS (number)), <=, 1);
     g_array_append_val (numbers, number);
   }
   run_free (run);
@@ -117,8 +114,7 @@ sample (const gchar * rows, const gchar * settings, const gchar * properties,
 
 /* Every way to run it gives the same frames, which are returned. */
 static GArray *
-sample_all (const gchar * rows, const gchar * settings,
-    const gchar * properties)
+sample_all (const gchar *rows, const gchar *settings, const gchar *properties)
 {
   static const guint workers[] = { 0, 1, 4 };
   GArray *first = NULL;
@@ -131,8 +127,8 @@ sample_all (const gchar * rows, const gchar * settings,
         first = numbers;
         continue;
       }
-      g_assert_cmpmem (first->data, first->len * sizeof (gint), numbers->data,
-          numbers->len * sizeof (gint));
+      g_assert_cmpmem (
+          first->data, first->len * sizeof (gint), numbers->data, numbers->len * sizeof (gint));
       g_array_unref (numbers);
     }
   }
@@ -141,7 +137,7 @@ sample_all (const gchar * rows, const gchar * settings,
 }
 
 static gint
-number_of (GArray * numbers, guint i)
+number_of (GArray *numbers, guint i)
 {
   g_assert_cmpuint (i, <, numbers->len);
 
@@ -160,10 +156,8 @@ test_nearest (void)
 
     for (guint r = 0; r < G_N_ELEMENTS (rates); r++) {
       const guint fps = rates[r];
-      gchar *rows = g_strdup_printf ("%s,x,,\n%s,x,0.5,1.5\n", video->path,
-          video->path);
-      gchar *settings = g_strdup_printf ("num-frames=8 frame-interval=1 "
-          "frame-rate=%u/1", fps);
+      gchar *rows = g_strdup_printf ("%s,x,,\n%s,x,0.5,1.5\n", video->path, video->path);
+      gchar *settings = g_strdup_printf ("num-frames=8 frame-interval=1 frame-rate=%u/1", fps);
       GArray *numbers = sample_all (rows, settings, "passes=test");
 
       g_assert_cmpuint (numbers->len, ==, 16);
@@ -180,15 +174,15 @@ test_nearest (void)
           else if (!clip || time < 1.5 * GST_SECOND)
             n++;
         }
-        length = 2 * video->times[first + n - 1] - video->times[first + n - 2]
-            - video->times[first];
+        length =
+            2 * video->times[first + n - 1] - video->times[first + n - 2] - video->times[first];
         total = (guint) ((gdouble) length * fps / GST_SECOND + 0.5);
         start = (total - 8) / 2;
         for (guint k = 0; k < 8; k++) {
           const guint frame = nearest (video, first, n, fps, start + k);
 
-          g_assert_cmpint (BRIGHTNESS (number_of (numbers, clip * 8 + k)), ==,
-              video->brightness[frame]);
+          g_assert_cmpint (
+              BRIGHTNESS (number_of (numbers, clip * 8 + k)), ==, video->brightness[frame]);
         }
       }
       g_array_unref (numbers);
@@ -205,8 +199,7 @@ test_same_motion (void)
   static const gchar *const settings[] = {
     "num-frames=4 frame-interval=2 frame-rate=10/1 seed=3",
     "num-frames=5 frame-rate=10/1",
-    "num-frames=3 frame-interval=3 mode=center frame-rate=10/1 "
-        "clips-per-video=3",
+    "num-frames=3 frame-interval=3 mode=center frame-rate=10/1 clips-per-video=3",
     "num-frames=6 frame-interval=1 frame-rate=15/1 seed=4",
   };
 
@@ -220,15 +213,14 @@ test_same_motion (void)
         for (guint clip = 0; clip < 9; clip++)
           g_string_append_printf (rows, "%s,%s,%s\n", v ? slow.path : fast.path,
               clip % 2 ? "x" : "y", clip % 3 == 1 ? "0.5,1.7" : ",");
-        numbers[v] = sample_all (rows->str, settings[i], training ?
-            "passes=train epochs=2" : "passes=test");
+        numbers[v] =
+            sample_all (rows->str, settings[i], training ? "passes=train epochs=2" : "passes=test");
         g_string_free (rows, TRUE);
       }
       g_assert_cmpuint (numbers[0]->len, ==, numbers[1]->len);
       g_assert_cmpuint (numbers[0]->len, >=, 9 * 3);
       for (guint k = 0; k < numbers[0]->len; k++) {
-        const gint differ = ABS (number_of (numbers[0], k)
-            - number_of (numbers[1], k));
+        const gint differ = ABS (number_of (numbers[0], k) - number_of (numbers[1], k));
 
         /* at 15 the slow one has the nearest that it has */
         g_assert_cmpint (differ, <=, i == 3 ? 1 : 0);
@@ -245,8 +237,9 @@ test_preparation (void)
 {
   gchar *text = g_strdup_printf ("%s,x,\n", slow.path);
   gchar *csv = write_text ("told.csv", text);
-  gchar *line = g_strdup_printf ("location=%s passes=test clip-bin=\"clipsample "
-      "num-frames=2 frame-interval=3 frame-rate=30000/1001\"", csv);
+  gchar *line = g_strdup_printf ("location=%s passes=test clip-bin=\"clipsample num-frames=2 "
+                                 "frame-interval=3 frame-rate=30000/1001\"",
+      csv);
   Run *run = run_new (line);
   GstElement *sink = GST_ELEMENT (GST_BIN_CHILDREN (run->pipeline)->data);
   GstPad *pad = gst_element_get_static_pad (sink, "sink");
@@ -256,8 +249,8 @@ test_preparation (void)
 
   run_play (run);
   g_assert_true (run->eos);
-  for (guint i = 0; (event = gst_pad_get_sticky_event (pad,
-              GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, i)); i++) {
+  for (guint i = 0; (event = gst_pad_get_sticky_event (pad, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, i));
+      i++) {
     if (gst_event_parse_clip_preparation (event, &p)) {
       g_assert_cmpint (p.frame_rate_n, ==, 30000);
       g_assert_cmpint (p.frame_rate_d, ==, 1001);

@@ -6,14 +6,14 @@
 static GstEvent *
 clip_seek (guint64 clip, GstSeekFlags flags)
 {
-  return gst_event_new_seek (1.0, GST_FORMAT_DEFAULT, flags, GST_SEEK_TYPE_SET,
-      (gint64) clip, GST_SEEK_TYPE_NONE, 0);
+  return gst_event_new_seek (
+      1.0, GST_FORMAT_DEFAULT, flags, GST_SEEK_TYPE_SET, (gint64) clip, GST_SEEK_TYPE_NONE, 0);
 }
 
 /* As a trainer that resumes does: from its own streaming thread, with nothing
  * between it and the source. */
 static void
-seek_on_frame (Run * run)
+seek_on_frame (Run *run)
 {
   guint64 *clip = run->data;
 
@@ -30,28 +30,27 @@ seek_on_frame (Run * run)
 static void
 test_seek_streaming (void)
 {
-  static const struct
-  {
+  static const struct {
     guint64 clip;
     guint frames;
     const gchar *events;
   } cases[] = {
-    {7, 1 + 17 * 4, "segment T0:7 /12+5-0 T1:12 /24+12-0 eos "},
-    {12, 1 + 12 * 4, "segment T1:12 /24+12-0 eos "},
-    {23, 1 + 4, "segment T1:23 /24+1-0 eos "},
-    {24, 1, "segment eos "},
-    {0, 1 + 24 * 4, "segment T0:0 /12+12-0 T1:12 /24+12-0 eos "},
+    { 7, 1 + 17 * 4, "segment T0:7 /12+5-0 T1:12 /24+12-0 eos " },
+    { 12, 1 + 12 * 4, "segment T1:12 /24+12-0 eos " },
+    { 23, 1 + 4, "segment T1:23 /24+1-0 eos " },
+    { 24, 1, "segment eos " },
+    { 0, 1 + 24 * 4, "segment T0:0 /12+12-0 T1:12 /24+12-0 eos " },
   };
   gchar *csv = many_clips (12);
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     for (guint workers = 0; workers <= 4; workers += 2) {
-      gchar *properties = g_strdup_printf ("location=%s epochs=2 seed=4 "
-          "num-workers=%u", csv, workers);
+      gchar *properties =
+          g_strdup_printf ("location=%s epochs=2 seed=4 num-workers=%u", csv, workers);
       Run *whole = run_new (properties), *run = run_new (properties);
       guint64 clip = cases[i].clip;
-      gchar *events = g_strconcat ("stream-start classes=x,y caps segment "
-          "T0:0 ", cases[i].events, NULL);
+      gchar *events =
+          g_strconcat ("stream-start classes=x,y caps segment T0:0 ", cases[i].events, NULL);
 
       whole->sums = run->sums = TRUE;
       run_play (whole);
@@ -85,42 +84,34 @@ test_seek_flush (void)
   gchar *csv = many_clips (12);
 
   for (guint workers = 0; workers <= 2; workers += 2) {
-    gchar *properties = g_strdup_printf ("location=%s epochs=2 num-workers=%u",
-        csv, workers);
+    gchar *properties = g_strdup_printf ("location=%s epochs=2 num-workers=%u", csv, workers);
     Run *run = run_new (properties);
     gint64 value;
 
     gst_element_set_state (run->pipeline, GST_STATE_PAUSED);
-    g_assert_cmpint (gst_element_get_state (run->pipeline, NULL, NULL, LIMIT),
-        ==, GST_STATE_CHANGE_SUCCESS);
-    g_assert_true (gst_element_query_duration (run->src, GST_FORMAT_DEFAULT,
-            &value));
+    g_assert_cmpint (
+        gst_element_get_state (run->pipeline, NULL, NULL, LIMIT), ==, GST_STATE_CHANGE_SUCCESS);
+    g_assert_true (gst_element_query_duration (run->src, GST_FORMAT_DEFAULT, &value));
     g_assert_cmpint (value, ==, 24);
-    g_assert_false (gst_element_send_event (run->src,
-            clip_seek (25, GST_SEEK_FLAG_FLUSH)));
+    g_assert_false (gst_element_send_event (run->src, clip_seek (25, GST_SEEK_FLAG_FLUSH)));
     for (guint i = 0; i < 20; i++) {
-      g_assert_true (gst_element_send_event (run->src,
-              clip_seek (i, GST_SEEK_FLAG_FLUSH)));
+      g_assert_true (gst_element_send_event (run->src, clip_seek (i, GST_SEEK_FLAG_FLUSH)));
       if (i % 3 == 0)
         g_usleep (3000);
     }
-    g_assert_true (gst_element_send_event (run->src,
-            clip_seek (20, GST_SEEK_FLAG_FLUSH)));
-    g_assert_cmpint (gst_element_get_state (run->pipeline, NULL, NULL, LIMIT),
-        ==, GST_STATE_CHANGE_SUCCESS);
+    g_assert_true (gst_element_send_event (run->src, clip_seek (20, GST_SEEK_FLAG_FLUSH)));
+    g_assert_cmpint (
+        gst_element_get_state (run->pipeline, NULL, NULL, LIMIT), ==, GST_STATE_CHANGE_SUCCESS);
     run_play (run);
     g_assert_true (run->eos);
-    g_assert_true (g_str_has_suffix (run->events->str,
-            "flush-stop segment T1:20 /24+4-0 eos "));
+    g_assert_true (g_str_has_suffix (run->events->str, "flush-stop segment T1:20 /24+4-0 eos "));
     g_assert_cmpuint (frame_at (run, run->frames->len - 16)->clip, ==, 20);
     g_assert_cmpuint (frame_at (run, run->frames->len - 16)->pts, ==, 0);
     /* And once more after the end */
     run->eos = FALSE;
-    g_assert_true (gst_element_send_event (run->src,
-            clip_seek (23, GST_SEEK_FLAG_FLUSH)));
+    g_assert_true (gst_element_send_event (run->src, clip_seek (23, GST_SEEK_FLAG_FLUSH)));
     run_wait (run);
-    g_assert_true (g_str_has_suffix (run->events->str,
-            "flush-stop segment T1:23 /24+1-0 eos "));
+    g_assert_true (g_str_has_suffix (run->events->str, "flush-stop segment T1:23 /24+1-0 eos "));
     run_free (run);
     g_free (properties);
   }
@@ -128,11 +119,10 @@ test_seek_flush (void)
 }
 
 static void
-end_on_frame (Run * run)
+end_on_frame (Run *run)
 {
   if (run->frames->len == 10)
-    g_assert_true (gst_element_send_event (run->pipeline,
-            gst_event_new_eos ()));
+    g_assert_true (gst_element_send_event (run->pipeline, gst_event_new_eos ()));
 }
 
 /* The clip is finished, the pass is not. */
@@ -140,16 +130,14 @@ static void
 test_end_request (void)
 {
   gchar *csv = many_clips (12);
-  gchar *properties = g_strdup_printf ("location=%s epochs=1000 num-workers=2",
-      csv);
+  gchar *properties = g_strdup_printf ("location=%s epochs=1000 num-workers=2", csv);
   Run *run = run_new (properties);
 
   run->on_frame = end_on_frame;
   run_play (run);
   g_assert_true (run->eos);
   g_assert_cmpuint (run->frames->len, ==, 12);
-  g_assert_cmpstr (run->events->str, ==,
-      "stream-start classes=x,y caps segment T0:0 eos ");
+  g_assert_cmpstr (run->events->str, ==, "stream-start classes=x,y caps segment T0:0 eos ");
   run_free (run);
   g_free (properties);
   g_free (csv);
@@ -161,8 +149,10 @@ test_cycles (void)
   gchar *csv = many_clips (30);
 
   for (guint data = 0; data < 2; data++) {
-    gchar *properties = g_strdup_printf ("location=%s num-workers=2 epochs=9 "
-        "clip-bin=\"videoconvertscale ! video/x-raw,format=RGB,width=8\"", csv);
+    gchar *properties =
+        g_strdup_printf ("location=%s num-workers=2 epochs=9 clip-bin=\"videoconvertscale ! "
+                         "video/x-raw,format=RGB,width=8\"",
+            csv);
     Run *run = run_new (properties);
     guint frames;
 
@@ -201,8 +191,7 @@ test_seek_ready (void)
     run_play (run);
     g_assert_cmpuint (run->frames->len, ==, clip == 23 ? 4 : 0);
     if (clip > 24)
-      g_assert_nonnull (strstr (run->error,
-          "Clip 25 was asked for, but the run has"));
+      g_assert_nonnull (strstr (run->error, "Clip 25 was asked for, but the run has"));
     else
       g_assert_true (run->eos);
     run_free (run);
@@ -218,8 +207,9 @@ static void
 test_seek_bad_rest (void)
 {
   gchar *rows = g_strdup_printf ("path,label,start,end,split\n"
-      "%s,x,0,0.1,train\na.mp4,x,,,train\nb.mp4,y,,,train\n"
-      "%s,y,0,0.1,val\n", video, video);
+                                 "%s,x,0,0.1,train\na.mp4,x,,,train\nb.mp4,y,,,train\n"
+                                 "%s,y,0,0.1,val\n",
+      video, video);
   gchar *csv = write_text ("rest.csv", rows);
   gchar *properties = g_strdup_printf ("location=%s shuffle=false", csv);
   Run *run = run_new (properties);
@@ -255,11 +245,10 @@ static void
 test_balanced (void)
 {
   gchar *rows = g_strdup_printf ("%s,x,0,0.1\n%s,y,0,0.1\n%s,y,0.1,0.2\n"
-      "%s,y,0.2,0.3\n%s,y,0.3,0.4\n%s,y,0.4,0.5\n", video, video, video,
-      video, video, video);
+                                 "%s,y,0.2,0.3\n%s,y,0.3,0.4\n%s,y,0.4,0.5\n",
+      video, video, video, video, video, video);
   gchar *csv = write_text ("balanced.csv", rows), **names;
-  gchar *properties = g_strdup_printf ("location=%s epochs=3 sampling=balanced "
-      "seed=4", csv);
+  gchar *properties = g_strdup_printf ("location=%s epochs=3 sampling=balanced seed=4", csv);
   Run *whole = run_new (properties), *rest = run_new (properties);
   guint of_class[2] = { 0 };
 
@@ -280,10 +269,8 @@ test_balanced (void)
   g_assert_true (rest->eos);
   g_assert_cmpuint (rest->frames->len, ==, 10 * 2);
   for (guint i = 0; i < rest->frames->len; i++) {
-    g_assert_cmpuint (frame_at (rest, i)->clip, ==,
-        frame_at (whole, i + 16)->clip);
-    g_assert_cmpuint (frame_at (rest, i)->sample, ==,
-        frame_at (whole, i + 16)->sample);
+    g_assert_cmpuint (frame_at (rest, i)->clip, ==, frame_at (whole, i + 16)->clip);
+    g_assert_cmpuint (frame_at (rest, i)->sample, ==, frame_at (whole, i + 16)->sample);
   }
   run_free (rest);
   run_free (whole);

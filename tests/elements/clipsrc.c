@@ -9,7 +9,8 @@ static gchar *
 two_videos (void)
 {
   gchar *text = g_strdup_printf ("path,label,start,end,split\n"
-      "%s,up,,,train\n%s,down,,,train\n", video, avi);
+                                 "%s,up,,,train\n%s,down,,,train\n",
+      video, avi);
   gchar *path = write_text ("two.csv", text);
 
   g_free (text);
@@ -22,11 +23,9 @@ two_videos (void)
 static void
 test_events (void)
 {
-  gchar *text = g_strdup_printf ("%s,b,train\n%s,a,val\n%s,a,train\n",
-      video, video, avi);
+  gchar *text = g_strdup_printf ("%s,b,train\n%s,a,val\n%s,a,train\n", video, video, avi);
   gchar *csv = write_text ("events.csv", text);
-  gchar *properties = g_strdup_printf ("location=%s epochs=2 shuffle=false",
-      csv);
+  gchar *properties = g_strdup_printf ("location=%s epochs=2 shuffle=false", csv);
   Run *run = run_new (properties);
   GstClockTime last = 0;
   guint64 num_clips;
@@ -34,9 +33,9 @@ test_events (void)
 
   run_play (run);
   g_assert_true (run->eos);
-  g_assert_cmpstr (run->events->str, ==, "stream-start classes=a,b caps "
-      "segment T0:0 caps /2+2-0 caps V0:2 /3+1-0 "
-      "T1:3 caps /5+2-0 caps V1:5 /6+1-0 eos ");
+  g_assert_cmpstr (run->events->str, ==,
+      "stream-start classes=a,b caps segment T0:0 caps /2+2-0 caps V0:2 /3+1-0 T1:3 caps /5+2-0 "
+      "caps V1:5 /6+1-0 eos ");
   for (guint epoch = 0; epoch < 2; epoch++) {
     for (guint clip = 0; clip < 3; clip++)
       assert_frames (run, &at, epoch * 3 + clip, 0, FRAMES - 1, 0, FRAMES);
@@ -49,8 +48,7 @@ test_events (void)
     g_assert_true (i == 0 || frame_at (run, i)->pts > last);
     last = frame_at (run, i)->pts;
   }
-  g_object_get (run->src, "num-clips", &num_clips, "num-classes", &classes,
-      NULL);
+  g_object_get (run->src, "num-clips", &num_clips, "num-classes", &classes, NULL);
   g_assert_cmpuint (num_clips, ==, 3);
   g_assert_cmpuint (classes, ==, 2);
   run_free (run);
@@ -64,28 +62,27 @@ test_events (void)
 static void
 test_passes (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *passes, *events;
   } cases[] = {
-    {"train", "T0:0 /2+2-0 T1:2 /4+2-0 "},
-    {"val", "V0:0 /1+1-0 V1:1 /2+1-0 "},
-    {"test", "V0:0 /2+2-0 V1:2 /4+2-0 "},
+    { "train", "T0:0 /2+2-0 T1:2 /4+2-0 " },
+    { "val", "V0:0 /1+1-0 V1:1 /2+1-0 " },
+    { "test", "V0:0 /2+2-0 V1:2 /4+2-0 " },
   };
   gchar *rows = g_strdup_printf ("path,label,start,end,split\n"
-      "%s,b,0,0.1,train\n%s,a,0,0.1,train\n%s,a,0.5,0.6,val\n"
-      "%s,c,1,1.1,test\n%s,c,2,2.1,test\n", video, video, video, video, video);
+                                 "%s,b,0,0.1,train\n%s,a,0,0.1,train\n%s,a,0.5,0.6,val\n"
+                                 "%s,c,1,1.1,test\n%s,c,2,2.1,test\n",
+      video, video, video, video, video);
   gchar *csv = write_text ("passes.csv", rows), *properties, *events;
   Run *run;
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    properties = g_strdup_printf ("location=%s epochs=2 passes=%s "
-        "num-workers=%u", csv, cases[i].passes, i);
+    properties =
+        g_strdup_printf ("location=%s epochs=2 passes=%s num-workers=%u", csv, cases[i].passes, i);
     run = run_new (properties);
     run_play (run);
     g_assert_true (run->eos);
-    events = g_strdup_printf ("stream-start classes=a,b,c caps segment %seos ",
-        cases[i].events);
+    events = g_strdup_printf ("stream-start classes=a,b,c caps segment %seos ", cases[i].events);
     g_assert_cmpstr (run->events->str, ==, events);
     for (guint j = 0; j < run->frames->len; j++) {
       Frame *frame = frame_at (run, j);
@@ -97,8 +94,7 @@ test_passes (void)
         g_assert_cmpuint (frame->sample, ==, 2);
       else if (i == 2)
         g_assert_cmpuint (frame->sample, ==, 3 + clip % 2);
-      g_assert_cmpint (frame->label, ==, frame->sample == 0 ? 1 :
-          frame->sample < 3 ? 0 : 2);
+      g_assert_cmpint (frame->label, ==, frame->sample == 0 ? 1 : frame->sample < 3 ? 0 : 2);
     }
     run_free (run);
     g_free (events);
@@ -114,8 +110,7 @@ test_passes (void)
   run = run_new (properties);
   run_play (run);
   g_assert_true (run->eos);
-  g_assert_cmpstr (run->events->str, ==,
-      "stream-start classes=b caps segment V0:0 /2+2-0 eos ");
+  g_assert_cmpstr (run->events->str, ==, "stream-start classes=b caps segment V0:0 /2+2-0 eos ");
   run_free (run);
   g_free (properties);
   g_free (csv);
@@ -126,30 +121,29 @@ test_passes (void)
 static void
 test_windows (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *row;
-    guint first, last;          /* asked for; last 0: nothing is */
+    guint first, last; /* asked for; last 0: nothing is */
     guint from, to, number, num_frames;
   } cases[] = {
-    {"0,3", 0, 0, 0, 59, 0, 60},
-    {"1,2", 0, 0, 20, 39, 0, 20},
-    {"1.01,1.5", 0, 0, 21, 29, 0, 9},
-    {"2.5,", 0, 0, 50, 59, 0, 10},
-    {"2.9,9", 0, 0, 58, 59, 0, 2},
-    {"0.5,0.51", 0, 0, 10, 10, 0, 1},
-    {",", 5, 9, 5, 9, 5, 60},
-    {",", 30, 41, 30, 41, 30, 60},
-    {",", 59, 59, 59, 59, 59, 60},
-    {",", 55, 90, 55, 59, 55, 60},
-    {"1,2.5", 12, 20, 32, 40, 12, 30},
-    {"1,2.5", 25, 99, 45, 49, 25, 30},
+    { "0,3", 0, 0, 0, 59, 0, 60 },
+    { "1,2", 0, 0, 20, 39, 0, 20 },
+    { "1.01,1.5", 0, 0, 21, 29, 0, 9 },
+    { "2.5,", 0, 0, 50, 59, 0, 10 },
+    { "2.9,9", 0, 0, 58, 59, 0, 2 },
+    { "0.5,0.51", 0, 0, 10, 10, 0, 1 },
+    { ",", 5, 9, 5, 9, 5, 60 },
+    { ",", 30, 41, 30, 41, 30, 60 },
+    { ",", 59, 59, 59, 59, 59, 60 },
+    { ",", 55, 90, 55, 59, 55, 60 },
+    { "1,2.5", 12, 20, 32, 40, 12, 30 },
+    { "1,2.5", 25, 99, 45, 49, 25, 30 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     for (guint file = 0; file < 2; file++) {
-      gchar *text = g_strdup_printf ("%s,x,%s\n%s,y,%s\n", file ? avi : video,
-          cases[i].row, file ? avi : video, cases[i].row);
+      gchar *text = g_strdup_printf (
+          "%s,x,%s\n%s,y,%s\n", file ? avi : video, cases[i].row, file ? avi : video, cases[i].row);
       gchar *csv = write_text ("windows.csv", text);
       gchar *properties = g_strdup_printf ("location=%s shuffle=false", csv);
       Run *run = run_new (properties);
@@ -158,14 +152,12 @@ test_windows (void)
       run->window = cases[i].last > 0;
       run->first = cases[i].first;
       run->last = cases[i].last;
-      g_test_message ("row %s, window %u to %u of %s", cases[i].row,
-          cases[i].first, cases[i].last, file ? avi : video);
+      g_test_message ("row %s, window %u to %u of %s", cases[i].row, cases[i].first, cases[i].last,
+          file ? avi : video);
       run_play (run);
       g_assert_true (run->eos);
-      assert_frames (run, &at, 0, cases[i].from, cases[i].to, cases[i].number,
-          cases[i].num_frames);
-      assert_frames (run, &at, 1, cases[i].from, cases[i].to, cases[i].number,
-          cases[i].num_frames);
+      assert_frames (run, &at, 0, cases[i].from, cases[i].to, cases[i].number, cases[i].num_frames);
+      assert_frames (run, &at, 1, cases[i].from, cases[i].to, cases[i].number, cases[i].num_frames);
       g_assert_cmpuint (run->frames->len, ==, at);
       run_free (run);
       g_free (properties);
@@ -181,54 +173,50 @@ test_windows (void)
 static void
 test_sampled (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *row, *sample;
-    guint frames[8];            /* of the video */
+    guint frames[8]; /* of the video */
   } cases[] = {
     /* 60 frames, (60 - 16) / 2 = 22 */
-    {",", "frame-interval=5", {22, 27, 32, 37}},
-    {",", "frame-interval=1", {28, 29, 30, 31}},
-    {",", "", {0, 20, 39, 59}},
-    {",", "frame-interval=5 clips-per-video=2", {0, 5, 10, 15, 44, 49, 54,
-                59}},
+    { ",", "frame-interval=5", { 22, 27, 32, 37 } },
+    { ",", "frame-interval=1", { 28, 29, 30, 31 } },
+    { ",", "", { 0, 20, 39, 59 } },
+    { ",", "frame-interval=5 clips-per-video=2", { 0, 5, 10, 15, 44, 49, 54, 59 } },
     /* 30 from frame 20 on */
-    {"1,2.5", "frame-interval=5", {27, 32, 37, 42}},
-    {"1,2.5", "", {20, 30, 39, 49}},
-    {"0,3", "frame-interval=5", {22, 27, 32, 37}},
+    { "1,2.5", "frame-interval=5", { 27, 32, 37, 42 } },
+    { "1,2.5", "", { 20, 30, 39, 49 } },
+    { "0,3", "frame-interval=5", { 22, 27, 32, 37 } },
     /* an end past the video's: 20 from frame 40 on */
-    {"2,9", "frame-interval=5", {42, 47, 52, 57}},
-    {"2,", "frame-interval=5", {42, 47, 52, 57}},
+    { "2,9", "frame-interval=5", { 42, 47, 52, 57 } },
+    { "2,", "frame-interval=5", { 42, 47, 52, 57 } },
     /* shorter than the window: spread over what is there */
-    {"2.5,", "frame-interval=5", {50, 53, 56, 59}},
+    { "2.5,", "frame-interval=5", { 50, 53, 56, 59 } },
   };
-  gchar *ts = make_video ("up.ts", "x264enc key-int-max=12 quantizer=8 "
-      "pass=quant threads=1 ! h264parse ! mpegtsmux");
+  gchar *ts = make_video (
+      "up.ts", "x264enc key-int-max=12 quantizer=8 pass=quant threads=1 ! h264parse ! mpegtsmux");
   const gchar *videos[] = { video, avi, ts };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     /* the first frame of a transport stream is not at 0 s */
-    const guint files = g_ascii_isdigit (*cases[i].row)
-        && *cases[i].row > '0' ? 2 : 3;
+    const guint files = g_ascii_isdigit (*cases[i].row) && *cases[i].row > '0' ? 2 : 3;
 
     for (guint file = 0; file < files; file++) {
       const guint n = strstr (cases[i].sample, "clips-per-video") ? 8 : 4;
       gchar *text = g_strdup_printf ("%s,x,%s\n", videos[file], cases[i].row);
       gchar *csv = write_text ("sampled.csv", text);
-      gchar *properties = g_strdup_printf ("location=%s passes=test "
-          "clip-bin=\"clipsample num-frames=4 %s\"", csv, cases[i].sample);
+      gchar *properties = g_strdup_printf (
+          "location=%s passes=test clip-bin=\"clipsample num-frames=4 %s\"", csv, cases[i].sample);
       Run *run = run_new (properties);
 
-      g_test_message ("row %s of %s, %s", cases[i].row, videos[file],
-          cases[i].sample);
+      g_test_message ("row %s of %s, %s", cases[i].row, videos[file], cases[i].sample);
       run_play (run);
       g_assert_true (run->eos);
       g_assert_cmpuint (run->frames->len, ==, n);
       for (guint k = 0; k < n; k++) {
         const Frame *frame = frame_at (run, k);
 
-        g_assert_cmpint (ABS ((gint) frame->brightness -
-                BRIGHTNESS ((gint) cases[i].frames[k])), <=, 1);
+        g_assert_cmpint (
+            ABS ((gint) frame->brightness - BRIGHTNESS ((gint) cases[i].frames[k])), <=, 1);
         g_assert_cmpuint (frame->frame, ==, k % 4);
         g_assert_cmpuint (frame->num_frames, ==, 4);
       }
@@ -242,34 +230,34 @@ test_sampled (void)
 }
 
 static const gchar *
-segment_of (const gchar * name)
+segment_of (const gchar *name)
 {
-  return g_str_equal (name, "late.mp4") ? "100,101" :
-      g_str_equal (name, "short.mp4") ? "0.001,0.002" : ",";
+  return g_str_equal (name, "late.mp4") ? "100,101"
+      : g_str_equal (name, "short.mp4") ? "0.001,0.002"
+                                        : ",";
 }
 
 /* Each in a manifest with good clips around it. */
 static void
 test_bad_clips (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *name, *reason;
   } bads[] = {
-    {"missing.mp4", "No such file"},
-    {"empty.mp4", "it is empty (0 bytes)"},
-    {"text.mp4", "its file type is not recognised"},
-    {"words.mp4", "there is no video in it: it is text/plain"},
-    {"cut.mp4", ""},
-    {"sound.mkv", "there is no video in it"},
-    {"folder.mp4", "it is a folder, and no numbered pictures (img_"},
-    {"none_%03d.jpg", "no picture matches this name"},
-    {"short.mp4", "it has no frame from 0.001 to 0.002 s"},
-    {"late.mp4", "the clip starts at 100 s, after the video's end"},
-    {"fifo.mp4", "it is not a regular file"},
-    {"locked.mp4", "its video is encrypted"},
-    {"sealed.mp4", "its video is encrypted"},
-    {"http://localhost/a.mp4", "only file:// addresses and paths are read"},
+    { "missing.mp4", "No such file" },
+    { "empty.mp4", "it is empty (0 bytes)" },
+    { "text.mp4", "its file type is not recognised" },
+    { "words.mp4", "there is no video in it: it is text/plain" },
+    { "cut.mp4", "" },
+    { "sound.mkv", "there is no video in it" },
+    { "folder.mp4", "it is a folder, and no numbered pictures (img_" },
+    { "none_%03d.jpg", "no picture matches this name" },
+    { "short.mp4", "it has no frame from 0.001 to 0.002 s" },
+    { "late.mp4", "the clip starts at 100 s, after the video's end" },
+    { "fifo.mp4", "it is not a regular file" },
+    { "locked.mp4", "its video is encrypted" },
+    { "sealed.mp4", "its video is encrypted" },
+    { "http://localhost/a.mp4", "only file:// addresses and paths are read" },
   };
   GString *text = g_string_new (NULL);
   gchar *path, *content, *entry, *csv, *line, *words;
@@ -309,20 +297,18 @@ test_bad_clips (void)
   g_assert_cmpint (mkfifo (path, 0600), ==, 0);
   g_free (path);
   path = in_dir ("sound.mkv");
-  line = g_strdup_printf ("audiotestsrc num-buffers=20 ! matroskamux ! "
-      "filesink location=\"%s\"", path);
+  line = g_strdup_printf (
+      "audiotestsrc num-buffers=20 ! matroskamux ! filesink location=\"%s\"", path);
   run_line (line);
   g_free (line);
   g_free (path);
   for (guint i = 0; i < G_N_ELEMENTS (bads); i++) {
-    g_string_append_printf (text, "%s,x,%s\n", bads[i].name,
-        segment_of (bads[i].name));
+    g_string_append_printf (text, "%s,x,%s\n", bads[i].name, segment_of (bads[i].name));
     g_string_append_printf (text, "%s,y,,\n", i % 2 ? avi : video);
   }
   csv = write_text ("bad.csv", text->str);
   for (guint workers = 0; workers <= 2; workers += 2) {
-    gchar *properties = g_strdup_printf ("location=%s num-workers=%u "
-        "shuffle=false", csv, workers);
+    gchar *properties = g_strdup_printf ("location=%s num-workers=%u shuffle=false", csv, workers);
     Run *run = run_new (properties);
     guint64 count;
     guint at = 0;
@@ -350,11 +336,10 @@ test_bad_clips (void)
 
   /* One of them alone stops the run, if asked to */
   for (guint i = 0; i < G_N_ELEMENTS (bads); i++) {
-    gchar *rows = g_strdup_printf ("%s,y,,\n%s,x,%s\n", video, bads[i].name,
-        segment_of (bads[i].name));
+    gchar *rows =
+        g_strdup_printf ("%s,y,,\n%s,x,%s\n", video, bads[i].name, segment_of (bads[i].name));
     gchar *one = write_text ("stop.csv", rows);
-    gchar *properties = g_strdup_printf ("location=%s on-error=stop "
-        "shuffle=false", one);
+    gchar *properties = g_strdup_printf ("location=%s on-error=stop shuffle=false", one);
     Run *run = run_new (properties);
 
     run_play (run);
@@ -373,7 +358,7 @@ test_bad_clips (void)
 }
 
 static void
-assert_error (const gchar * properties, const gchar * reason)
+assert_error (const gchar *properties, const gchar *reason)
 {
   Run *run = run_new (properties);
 
@@ -391,34 +376,33 @@ test_errors (void)
   gchar *bad = write_text ("all-bad.csv", "no.mp4,x\nnot.mp4,y\nnever.mp4,x\n");
   gchar *row = write_text ("row.csv", "a,b\nc,\n");
   gchar *one = write_text ("one.csv", "a,b\nc,b\n");
-  const struct
-  {
+  const struct {
     const gchar *location, *more, *reason;
   } cases[] = {
-    {"", "", "No location"},
-    {"/no/such", "", "/no/such"},
-    {bad, "", "No clip of the training pass could be read, all 3 were skipped"},
-    {bad, "num-workers=3", "no.mp4: No such file"},
-    {row, "", "row.csv:2:3: the label is missing"},
-    {one, "", "one class"},
-    {bad, "passes=test", "No clip of the test pass"},
-    {csv, "passes=val", "to validate on"},
-    {csv, "passes=test", "to test on"},
-    {csv, "num-folds=2 fold=2", "fold is 2"},
-    {csv, "num-folds=1", "num-folds is 1"},
-    {csv, "rank=1", "rank is 1"},
-    {csv, "clip-bin=\"nosuchelement\"",
-        "clip-bin \"nosuchelement\" is not a valid bin description: "},
-    {csv, "clip-bin=\"fakesink\"", "it has no free source pad; frames go in at one end and out at the other"},
-    {csv, "clip-bin=\"capsfilter caps=video/x-raw,format=RGB\"",
-        "clip-bin and what follows do not accept its frames, which are video"},
-    {csv, "clip-bin=\"audioconvert\" num-workers=2", "No clip can pass (the "
-        "first was "},
+    { "", "", "No location" },
+    { "/no/such", "", "/no/such" },
+    { bad, "", "No clip of the training pass could be read, all 3 were skipped" },
+    { bad, "num-workers=3", "no.mp4: No such file" },
+    { row, "", "row.csv:2:3: the label is missing" },
+    { one, "", "one class" },
+    { bad, "passes=test", "No clip of the test pass" },
+    { csv, "passes=val", "to validate on" },
+    { csv, "passes=test", "to test on" },
+    { csv, "num-folds=2 fold=2", "fold is 2" },
+    { csv, "num-folds=1", "num-folds is 1" },
+    { csv, "rank=1", "rank is 1" },
+    { csv, "clip-bin=\"nosuchelement\"",
+        "clip-bin \"nosuchelement\" is not a valid bin description: " },
+    { csv, "clip-bin=\"fakesink\"",
+        "it has no free source pad; frames go in at one end and out at the other" },
+    { csv, "clip-bin=\"capsfilter caps=video/x-raw,format=RGB\"",
+        "clip-bin and what follows do not accept its frames, which are video" },
+    { csv, "clip-bin=\"audioconvert\" num-workers=2", "No clip can pass (the first was " },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    gchar *properties = g_strdup_printf ("location=\"%s\" shuffle=false %s",
-        cases[i].location, cases[i].more);
+    gchar *properties =
+        g_strdup_printf ("location=\"%s\" shuffle=false %s", cases[i].location, cases[i].more);
 
     g_test_message ("%s", properties);
     assert_error (properties, cases[i].reason);
@@ -434,8 +418,8 @@ static void
 test_clip_bin (void)
 {
   gchar *csv = two_videos ();
-  gchar *properties = g_strdup_printf ("location=%s num-workers=2 "
-      "clip-bin=\"videoconvertscale ! video/x-raw,format=RGB,width=8,height=8\"",
+  gchar *properties = g_strdup_printf ("location=%s num-workers=2 clip-bin=\"videoconvertscale ! "
+                                       "video/x-raw,format=RGB,width=8,height=8\"",
       csv);
   Run *run = run_new (properties);
 
@@ -455,21 +439,20 @@ test_clip_bin (void)
 static void
 test_preparation (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *clip_bin, *events;
   } cases[] = {
-    {"clipsample num-frames=2", "2/0,uniform,none "},
-    {"clipsample num-frames=2 frame-interval=1 ! videoconvertscale "
-          "add-borders=false method=lanczos ! video/x-raw,width=8",
-        "2/1,center,lanczos "},
-    {"clipsample num-frames=2 ! videoconvertscale add-borders=false ! "
-          "video/x-raw,format=RGB,width=8 ! clipdiff",
-        "2/0,uniform,bilinear,differences "},
-    {"videoscale ! video/x-raw,width=32,pixel-aspect-ratio=1/1 ! "
-          "clipsample num-frames=2 mode=uniform",
-        "2/0,uniform,bilinear,borders "},
-    {"identity", ""},
+    { "clipsample num-frames=2", "2/0,uniform,none " },
+    { "clipsample num-frames=2 frame-interval=1 ! videoconvertscale add-borders=false "
+      "method=lanczos ! video/x-raw,width=8",
+        "2/1,center,lanczos " },
+    { "clipsample num-frames=2 ! videoconvertscale add-borders=false ! "
+      "video/x-raw,format=RGB,width=8 ! clipdiff",
+        "2/0,uniform,bilinear,differences " },
+    { "videoscale ! video/x-raw,width=32,pixel-aspect-ratio=1/1 ! clipsample num-frames=2 "
+      "mode=uniform",
+        "2/0,uniform,bilinear,borders " },
+    { "identity", "" },
   };
   GstElement *behind;
   GstPad *src, *peer;
@@ -478,13 +461,13 @@ test_preparation (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     for (guint workers = 0; workers <= 4; workers += 2) {
-      properties = g_strdup_printf ("location=%s epochs=2 num-workers=%u "
-          "clip-bin=\"%s\"", csv, workers, cases[i].clip_bin);
+      properties = g_strdup_printf (
+          "location=%s epochs=2 num-workers=%u clip-bin=\"%s\"", csv, workers, cases[i].clip_bin);
       run = run_new (properties);
       run_play (run);
       g_assert_true (run->eos);
-      events = g_strdup_printf ("stream-start classes=x,y caps segment %s"
-          "T0:0 /6+6-0 T1:6 /12+6-0 eos ", cases[i].events);
+      events = g_strdup_printf (
+          "stream-start classes=x,y caps segment %sT0:0 /6+6-0 T1:6 /12+6-0 eos ", cases[i].events);
       g_assert_cmpstr (run->events->str, ==, events);
       g_free (events);
       run_free (run);
@@ -493,8 +476,7 @@ test_preparation (void)
   }
 
   /* Scaled behind clipsrc */
-  properties = g_strdup_printf ("location=%s "
-      "clip-bin=\"clipsample num-frames=2\"", csv);
+  properties = g_strdup_printf ("location=%s clip-bin=\"clipsample num-frames=2\"", csv);
   run = run_new (properties);
   behind = gst_element_factory_make ("videoscale", NULL);
   gst_util_set_object_arg (G_OBJECT (behind), "method", "sinc");
@@ -521,19 +503,21 @@ static void
 test_skipped (void)
 {
   gchar *rows = g_strdup_printf ("a.mp4,x,,\n%s,y,0,0.1\nb.mp4,x,,\n"
-      "%s,y,0,0.1\nc.mp4,y,,\n", video, video);
+                                 "%s,y,0,0.1\nc.mp4,y,,\n",
+      video, video);
   gchar *csv = write_text ("skipped.csv", rows), *properties;
 
   for (guint workers = 0; workers <= 2; workers += 2) {
     Run *run;
 
-    properties = g_strdup_printf ("location=%s shuffle=false epochs=2 "
-        "num-workers=%u", csv, workers);
+    properties =
+        g_strdup_printf ("location=%s shuffle=false epochs=2 num-workers=%u", csv, workers);
     run = run_new (properties);
     run_play (run);
     g_assert_true (run->eos);
-    g_assert_cmpstr (run->events->str, ==, "stream-start classes=x,y caps "
-        "segment T0:1 -0:0 -0:2 -0:4 /5+2-3 T1:6 -1:5 -1:7 -1:9 /10+2-3 eos ");
+    g_assert_cmpstr (run->events->str, ==,
+        "stream-start classes=x,y caps segment T0:1 -0:0 -0:2 -0:4 /5+2-3 T1:6 -1:5 -1:7 -1:9 "
+        "/10+2-3 eos ");
     g_assert_cmpuint (run->skipped->len, ==, 6);
     run_free (run);
     g_free (properties);
@@ -542,11 +526,10 @@ test_skipped (void)
   g_free (rows);
 }
 
-static gint handoffs;           /* frames that came to any identity */
+static gint handoffs; /* frames that came to any identity */
 
 static gboolean
-count_handoff (GSignalInvocationHint * hint, guint n, const GValue * values,
-    gpointer data)
+count_handoff (GSignalInvocationHint *hint, guint n, const GValue *values, gpointer data)
 {
   g_atomic_int_inc (&handoffs);
 
@@ -561,12 +544,11 @@ test_slow (void)
   gchar *csv = many_clips (12);
   GstElement *any = gst_element_factory_make ("identity", NULL);
   guint signal = g_signal_lookup ("handoff", G_OBJECT_TYPE (any));
-  gulong hook = g_signal_add_emission_hook (signal, 0, count_handoff, NULL,
-      NULL);
+  gulong hook = g_signal_add_emission_hook (signal, 0, count_handoff, NULL, NULL);
 
   for (guint workers = 0; workers <= 2; workers += 2) {
-    gchar *properties = g_strdup_printf ("location=%s num-workers=%u "
-        "clip-bin=\"identity sleep-time=300000\"", csv, workers);
+    gchar *properties = g_strdup_printf (
+        "location=%s num-workers=%u clip-bin=\"identity sleep-time=300000\"", csv, workers);
     Run *run = run_new (properties);
 
     for (guint i = 0; i < 3; i++) {
@@ -597,8 +579,9 @@ test_slow (void)
 static void
 test_short (void)
 {
-  gchar *whole = make_video ("whole.mp4", "x264enc key-int-max=12 quantizer=8 "
-      "pass=quant threads=1 ! h264parse ! mp4mux faststart=true");
+  gchar *whole = make_video ("whole.mp4",
+      "x264enc key-int-max=12 quantizer=8 pass=quant threads=1 ! h264parse ! mp4mux "
+      "faststart=true");
   gchar *content, *cut, *csv, *text, *properties;
   guint frames;
   gsize size;
@@ -622,18 +605,17 @@ test_short (void)
   run_free (run);
   g_free (properties);
 
-  properties = g_strdup_printf ("location=%s shuffle=false num-workers=1 "
-      "clip-bin=\"clipsample num-frames=2 mode=uniform\"", csv);
+  properties = g_strdup_printf (
+      "location=%s shuffle=false num-workers=1 clip-bin=\"clipsample num-frames=2 mode=uniform\"",
+      csv);
   run = run_new (properties);
   run_play (run);
   g_assert_true (run->eos);
   g_assert_cmpuint (run->frames->len, ==, 4);
-  g_assert_cmpint (ABS ((gint) frame_at (run, 0)->brightness -
-          BRIGHTNESS (0)), <=, 1);
-  g_assert_cmpint (ABS ((gint) frame_at (run, 1)->brightness -
-          BRIGHTNESS ((gint) frames - 1)), <=, 1);
-  g_assert_cmpint (ABS ((gint) frame_at (run, 3)->brightness -
-          BRIGHTNESS (FRAMES - 1)), <=, 1);
+  g_assert_cmpint (ABS ((gint) frame_at (run, 0)->brightness - BRIGHTNESS (0)), <=, 1);
+  g_assert_cmpint (
+      ABS ((gint) frame_at (run, 1)->brightness - BRIGHTNESS ((gint) frames - 1)), <=, 1);
+  g_assert_cmpint (ABS ((gint) frame_at (run, 3)->brightness - BRIGHTNESS (FRAMES - 1)), <=, 1);
   run_free (run);
   g_free (properties);
   g_free (text);
@@ -648,8 +630,8 @@ static gchar *
 find_data (void)
 {
   const gchar *env = g_getenv ("CNN3D_TEST_DATA");
-  gchar *path = env ? g_strdup (env) :
-      g_build_filename (TEST_SOURCE_DIR, "..", "shared", "data", NULL);
+  gchar *path =
+      env ? g_strdup (env) : g_build_filename (TEST_SOURCE_DIR, "..", "shared", "data", NULL);
 
   if (g_file_test (path, G_FILE_TEST_IS_DIR))
     return path;
@@ -684,8 +666,8 @@ test_odd (void)
      * what the leaks tracer is asked about here */
     if (!g_getenv ("GST_TRACERS") || strcmp (name, "h264_opus.mp4"))
       g_ptr_array_add (rows, g_strdup_printf ("%s/%s,odd\n", odd, name));
-    g_ptr_array_add (rows, g_strdup_printf ("%s/fight/fight/fi%03u.mp4,good\n",
-            data, 1 + n_good++ % 10));
+    g_ptr_array_add (
+        rows, g_strdup_printf ("%s/fight/fight/fi%03u.mp4,good\n", data, 1 + n_good++ % 10));
   }
   g_dir_close (entries);
   g_ptr_array_sort (rows, (GCompareFunc) g_strcmp0);
@@ -697,9 +679,10 @@ test_odd (void)
     Run *runs[3];
 
     for (guint w = 0; w < 3; w++) {
-      properties = g_strdup_printf ("location=%s seed=%u num-workers=%u "
-          "clip-bin=\"videoconvertscale ! "
-          "video/x-raw,format=RGB,width=32,height=32\"", csv, seed, workers[w]);
+      properties =
+          g_strdup_printf ("location=%s seed=%u num-workers=%u clip-bin=\"videoconvertscale ! "
+                           "video/x-raw,format=RGB,width=32,height=32\"",
+              csv, seed, workers[w]);
       runs[w] = run_new (properties);
       runs[w]->sums = TRUE;
       run_play (runs[w]);
@@ -717,8 +700,8 @@ test_odd (void)
         g_assert_cmpstr (a->sum, ==, b->sum);
       }
       for (guint i = 0; i < runs[w]->skipped->len; i++)
-        g_assert_cmpstr (g_ptr_array_index (runs[w]->skipped, i), ==,
-            g_ptr_array_index (runs[0]->skipped, i));
+        g_assert_cmpstr (
+            g_ptr_array_index (runs[w]->skipped, i), ==, g_ptr_array_index (runs[0]->skipped, i));
       g_free (properties);
     }
     g_hash_table_remove_all (good);
@@ -727,8 +710,7 @@ test_odd (void)
 
       /* "good" sorts before "odd" */
       if (frame->label == 0 && frame->frame == 0)
-        g_assert_true (g_hash_table_add (good,
-                GSIZE_TO_POINTER (frame->sample + 1)));
+        g_assert_true (g_hash_table_add (good, GSIZE_TO_POINTER (frame->sample + 1)));
     }
     g_assert_cmpuint (g_hash_table_size (good), ==, n_good);
     for (guint w = 0; w < 3; w++)
@@ -762,8 +744,7 @@ test_rotation (void)
     return;
   }
   for (guint i = 0; i < 4; i++)
-    g_string_append_printf (text, "%s/odd/video_%u.mov,%u\n", data, angles[i],
-        i % 2);
+    g_string_append_printf (text, "%s/odd/video_%u.mov,%u\n", data, angles[i], i % 2);
   csv = write_text ("rotation.csv", text->str);
   properties = g_strdup_printf ("location=%s shuffle=false", csv);
   run = run_new (properties);
@@ -772,12 +753,11 @@ test_rotation (void)
   g_assert_cmpuint (run->frames->len, >, 4);
   g_assert_cmpuint (run->skipped->len, ==, 0);
   /* All are 568x320 as coded; 90 and 270 stand upright */
-  g_assert_nonnull (strstr (run->events->str,
-          "caps segment T0:0 caps caps caps "));
+  g_assert_nonnull (strstr (run->events->str, "caps segment T0:0 caps caps caps "));
   pad = gst_element_get_static_pad (run->src, "src");
   caps = gst_pad_get_current_caps (pad);
-  g_assert_true (gst_structure_get (gst_caps_get_structure (caps, 0), "width",
-          G_TYPE_INT, &width, "height", G_TYPE_INT, &height, NULL));
+  g_assert_true (gst_structure_get (gst_caps_get_structure (caps, 0), "width", G_TYPE_INT, &width,
+      "height", G_TYPE_INT, &height, NULL));
   g_assert_cmpint (width, ==, 320);
   g_assert_cmpint (height, ==, 568);
   gst_caps_unref (caps);

@@ -1,7 +1,7 @@
 /* clipstore-damage.c: damaged files, files of others, and full disks.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE             /* unshare() */
+#define _GNU_SOURCE /* unshare() */
 #endif
 #include <fcntl.h>
 #include <sched.h>
@@ -19,13 +19,13 @@
 #define SMALL 100
 
 static gchar *
-pack_path (const gchar * location, guint number)
+pack_path (const gchar *location, guint number)
 {
   return g_strdup_printf ("%s/clips-%04u.pack", location, number);
 }
 
 static void
-add_three (ClipStore * store, guint first)
+add_three (ClipStore *store, guint first)
 {
   for (guint n = first; n < first + 3; n++)
     g_assert_cmpint (add (store, n, SMALL), ==, CLIP_STORE_ADDED);
@@ -33,7 +33,7 @@ add_three (ClipStore * store, guint first)
 
 /* Returns how many are there. */
 static guint
-find_three (ClipStore * store, guint first)
+find_three (ClipStore *store, guint first)
 {
   guint n_found = 0;
 
@@ -44,7 +44,7 @@ find_three (ClipStore * store, guint first)
 }
 
 static gchar *
-make_small_pack (const gchar * location, gsize * size)
+make_small_pack (const gchar *location, gsize *size)
 {
   gchar *path = pack_path (location, 0), *bytes;
   ClipStore *store = open_store (location, MIB);
@@ -61,15 +61,15 @@ make_small_pack (const gchar * location, gsize * size)
 /* Puts the pack there and looks at what is found, adds what is not, and looks
  * again, then as another process would. Returns what was found at first. */
 static guint
-use_damaged (const gchar * location, const gchar * bytes, gsize size)
+use_damaged (const gchar *location, const gchar *bytes, gsize size)
 {
   gchar *path = pack_path (location, 0);
   ClipStore *store;
   guint n_found;
 
   empty_folder (location);
-  g_assert_true (g_file_set_contents_full (path, bytes, size,
-          G_FILE_SET_CONTENTS_NONE, 0666, NULL));
+  g_assert_true (
+      g_file_set_contents_full (path, bytes, size, G_FILE_SET_CONTENTS_NONE, 0666, NULL));
   store = open_store (location, MIB);
   n_found = find_three (store, 0);
   add_three (store, 0);
@@ -94,8 +94,7 @@ test_truncated (void)
 
   bytes = make_small_pack (location, &size);
   for (gsize n = 0; n <= size; n++)
-    g_assert_cmpuint (use_damaged (location, bytes, n), ==,
-        n < 64 ? 0 : (n - 64) / 256);
+    g_assert_cmpuint (use_damaged (location, bytes, n), ==, n < 64 ? 0 : (n - 64) / 256);
   g_free (bytes);
   remove_folder (location);
 }
@@ -119,7 +118,7 @@ test_changed (void)
       else if (in < 64)
         n_wanted = (i - 64) / 256;
       else if ((in >= 64 + 5 && in < 128) || in >= 128 + SMALL)
-        n_wanted = 3;           /* padding */
+        n_wanted = 3; /* padding */
       if (bytes[i] == byte)
         n_wanted = 3;
       g_assert_cmpuint (use_damaged (location, bytes, size), ==, n_wanted);
@@ -229,9 +228,15 @@ test_mapped (void)
 static void
 test_foreign (void)
 {
-  static const gchar *const names[] = { "clips-0000.pack", "clips-0001.pack",
-    "clips-12.pack", "clips-00012.pack", "clips-9999999999.pack", "notes.txt",
-    "clips-0003.pack.tmp", "x.pack",
+  static const gchar *const names[] = {
+    "clips-0000.pack",
+    "clips-0001.pack",
+    "clips-12.pack",
+    "clips-00012.pack",
+    "clips-9999999999.pack",
+    "notes.txt",
+    "clips-0003.pack.tmp",
+    "x.pack",
   };
   gchar *location = make_folder (), *zeros = g_malloc0 (1000), *path, *bytes;
   ClipStoreStats stats;
@@ -241,8 +246,7 @@ test_foreign (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {
     path = g_build_filename (location, names[i], NULL);
-    g_assert_true (g_file_set_contents (path, i ? zeros : "text", i ? 1000 : 4,
-            NULL));
+    g_assert_true (g_file_set_contents (path, i ? zeros : "text", i ? 1000 : 4, NULL));
     g_free (path);
   }
   path = pack_path (location, 2);
@@ -325,8 +329,7 @@ test_file_limit (void)
   signal (SIGXFSZ, SIG_IGN);
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
   for (guint n = 0; n < 8; n++)
-    g_assert_cmpint (add (store, n, 10000), ==,
-        n < 4 ? CLIP_STORE_ADDED : CLIP_STORE_FULL);
+    g_assert_cmpint (add (store, n, 10000), ==, n < 4 ? CLIP_STORE_ADDED : CLIP_STORE_FULL);
   clip_store_get_stats (store, &stats);
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &old), ==, 0);
   g_assert_true (stats.full);
@@ -340,11 +343,10 @@ test_file_limit (void)
 
 /* At once: GLib would make another file and rename it. */
 static gboolean
-write_text (const gchar * path, const gchar * text)
+write_text (const gchar *path, const gchar *text)
 {
   const gint fd = g_open (path, O_WRONLY, 0);
-  const gboolean written = fd >= 0
-      && write (fd, text, strlen (text)) == (gssize) strlen (text);
+  const gboolean written = fd >= 0 && write (fd, text, strlen (text)) == (gssize) strlen (text);
 
   if (fd >= 0)
     close (fd);
@@ -359,10 +361,8 @@ become_root (void)
   gchar *uids = g_strdup_printf ("0 %u 1", geteuid ());
   gchar *gids = g_strdup_printf ("0 %u 1", getegid ());
   const gboolean done = unshare (CLONE_NEWNS) == 0
-      || (unshare (CLONE_NEWUSER | CLONE_NEWNS) == 0
-      && write_text ("/proc/self/setgroups", "deny")
-      && write_text ("/proc/self/uid_map", uids)
-      && write_text ("/proc/self/gid_map", gids));
+      || (unshare (CLONE_NEWUSER | CLONE_NEWNS) == 0 && write_text ("/proc/self/setgroups", "deny")
+          && write_text ("/proc/self/uid_map", uids) && write_text ("/proc/self/gid_map", gids));
 
   g_free (uids);
   g_free (gids);
@@ -372,13 +372,12 @@ become_root (void)
 
 /* A disk of 1 MiB, which only this process has. */
 static gint
-run_small_disk (const gchar * location, guint unused)
+run_small_disk (const gchar *location, guint unused)
 {
   guint n = 0, found = 0;
   ClipStore *store;
 
-  if (!become_root ()
-      || mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
+  if (!become_root () || mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
       || mount ("none", location, "tmpfs", 0, "size=1m") < 0)
     return SKIPPED;
   store = open_store (location, 64 * MIB);
@@ -416,8 +415,7 @@ test_small_disk (void)
 }
 
 static void
-ignore (const gchar * domain, GLogLevelFlags level, const gchar * message,
-    gpointer data)
+ignore (const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data)
 {
 }
 
@@ -425,7 +423,8 @@ int
 main (int argc, char **argv)
 {
   static const StoreMode modes[] = {
-    {"small-disk", run_small_disk}, {NULL},
+    { "small-disk", run_small_disk },
+    { NULL },
   };
 
   store_rig_init (&argc, &argv, modes);

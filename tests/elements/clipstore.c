@@ -11,11 +11,11 @@
 
 #define MIX_RECORDS 200
 #define MIX_MAX (4 * MIB)
-#define KILL_SIZE 192000         /* a multiple of 64 */
+#define KILL_SIZE 192000 /* a multiple of 64 */
 
 /* Finds and adds records in an order of its own: more than the limit allows. */
 static gint
-run_mix (const gchar * location, guint seed)
+run_mix (const gchar *location, guint seed)
 {
   ClipStore *store = open_store (location, MIX_MAX);
   GRand *rand = g_rand_new_with_seed (seed);
@@ -37,7 +37,7 @@ run_mix (const gchar * location, guint seed)
 
 /* Adds until it is killed. */
 static gint
-run_endless (const gchar * location, guint first)
+run_endless (const gchar *location, guint first)
 {
   ClipStore *store = open_store (location, G_MAXUINT64);
 
@@ -54,14 +54,15 @@ run_endless (const gchar * location, guint first)
 
 /* Reads what the other processes write. */
 static gint
-run_reader (const gchar * location, guint n_runs)
+run_reader (const gchar *location, guint n_runs)
 {
   ClipStore *store = open_store (location, G_MAXUINT64);
   const pid_t parent = getppid ();
 
   while (getppid () == parent) {
     for (guint run = 0; run < n_runs; run++)
-      for (guint n = run * 1000; find (store, n, KILL_SIZE); n++);
+      for (guint n = run * 1000; find (store, n, KILL_SIZE); n++)
+        ;
     g_usleep (1000);
   }
   clip_store_unref (store);
@@ -70,7 +71,7 @@ run_reader (const gchar * location, guint n_runs)
 }
 
 static gint
-run_slow (const gchar * location, guint n_records)
+run_slow (const gchar *location, guint n_records)
 {
   ClipStore *store = open_store (location, 64 * MIB);
 
@@ -94,8 +95,8 @@ test_round_trip (void)
   gchar *folder = g_build_filename (location, "a", "b", NULL);
   ClipStore *store = open_store (folder, 64 * MIB);
   guint8 *long_key = g_malloc0 (2 * MIB);
-  GBytes *key = g_bytes_new (long_key, MIB), *too_long =
-      g_bytes_new (long_key, MIB + 1), *empty = g_bytes_new (NULL, 0);
+  GBytes *key = g_bytes_new (long_key, MIB), *too_long = g_bytes_new (long_key, MIB + 1),
+         *empty = g_bytes_new (NULL, 0);
   ClipStoreChunk chunks[3000];
   ClipStoreStats stats;
   GError *error = NULL;
@@ -113,11 +114,9 @@ test_round_trip (void)
       g_assert_cmpint (add (store, i, 7), ==, CLIP_STORE_ADDED);
       g_assert_true (find (store, i, sizes[i]));
     }
-    g_assert_cmpint (clip_store_add (store, key, chunks, 3000, &error), ==,
-        CLIP_STORE_ADDED);
+    g_assert_cmpint (clip_store_add (store, key, chunks, 3000, &error), ==, CLIP_STORE_ADDED);
     g_assert_no_error (error);
-    g_assert_cmpint (clip_store_add (store, empty, NULL, 0, NULL), ==,
-        CLIP_STORE_ADDED);
+    g_assert_cmpint (clip_store_add (store, empty, NULL, 0, NULL), ==, CLIP_STORE_ADDED);
     record = clip_store_find (store, key);
     g_assert_cmpuint (record->size, ==, 3000 / 7 * 21 + 0 + 1 + 2 + 3);
     clip_record_unref (clip_record_ref (record));
@@ -125,11 +124,10 @@ test_round_trip (void)
     record = clip_store_find (store, empty);
     g_assert_cmpuint (record->size, ==, 0);
     clip_record_unref (record);
-    g_assert_cmpint (clip_store_add (store, too_long, chunks, 1, &error), ==,
-        CLIP_STORE_FAILED);
+    g_assert_cmpint (clip_store_add (store, too_long, chunks, 1, &error), ==, CLIP_STORE_FAILED);
     g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL);
-    g_assert_cmpstr (error->message, ==, "A key of 1048577 bytes is too long: "
-        "use a checksum of it.");
+    g_assert_cmpstr (
+        error->message, ==, "A key of 1048577 bytes is too long: use a checksum of it.");
     g_clear_error (&error);
     clip_store_get_stats (store, &stats);
     g_assert_cmpuint (stats.records, ==, G_N_ELEMENTS (sizes) + 2);
@@ -162,25 +160,23 @@ test_full (void)
   GBytes *key = g_bytes_new_static ("key", 3);
   GError *error = NULL;
 
-  g_assert_cmpint (clip_store_add (store, key, &chunk, 1, &error), ==,
-      CLIP_STORE_FULL);
+  g_assert_cmpint (clip_store_add (store, key, &chunk, 1, &error), ==, CLIP_STORE_FULL);
   g_test_message ("%s", error->message);
-  g_assert_nonnull (strstr (error->message, " is full: its *.pack files have "
-          "0 of 4096 bytes, and the record takes "));
-  g_assert_nonnull (strstr (error->message, ". Raise its limit, or remove the "
-          "files while no process writes them."));
+  g_assert_nonnull (strstr (
+      error->message, " is full: its *.pack files have 0 of 4096 bytes, and the record takes "));
+  g_assert_nonnull (strstr (
+      error->message, ". Raise its limit, or remove the files while no process writes them."));
   g_clear_error (&error);
   clip_store_unref (store);
 
   /* nobody can make a file in a folder that is gone */
   store = open_store (folder, MIB);
   remove_folder (g_strdup (folder));
-  g_assert_cmpint (clip_store_add (store, key, &chunk, 1, &error), ==,
-      CLIP_STORE_FAILED);
+  g_assert_cmpint (clip_store_add (store, key, &chunk, 1, &error), ==, CLIP_STORE_FAILED);
   g_test_message ("%s", error->message);
   g_assert_nonnull (strstr (error->message, "Cannot extend the store in "));
-  g_assert_nonnull (strstr (error->message,
-          ". Free some room there, or make the folder writable."));
+  g_assert_nonnull (
+      strstr (error->message, ". Free some room there, or make the folder writable."));
   g_clear_error (&error);
   clip_store_unref (store);
   g_bytes_unref (key);
@@ -189,7 +185,7 @@ test_full (void)
 }
 
 static void
-assert_not_opened (const gchar * location, const gchar * text)
+assert_not_opened (const gchar *location, const gchar *text)
 {
   GError *error = NULL;
 
@@ -288,8 +284,7 @@ test_outlive (void)
   remove_folder (location);
 }
 
-typedef struct
-{
+typedef struct {
   ClipStore *store;
   guint seed;
 } Thread;
@@ -304,8 +299,7 @@ use_store (gpointer data)
     const guint n = g_rand_int_range (rand, 0, 150);
 
     if (g_rand_boolean (rand)) {
-      g_assert_cmpint (add (thread->store, n, 1000 + 37 * n), ==,
-          CLIP_STORE_ADDED);
+      g_assert_cmpint (add (thread->store, n, 1000 + 37 * n), ==, CLIP_STORE_ADDED);
       g_assert_true (find (thread->store, n, 1000 + 37 * n));
     } else {
       find (thread->store, n, 1000 + 37 * n);
@@ -366,8 +360,8 @@ test_processes (void)
     for (guint i = 0; i < 4; i++) {
       siginfo_t info = { 0 };
 
-      if (pids[i] == 0 || (waitid (P_PID, pids[i], &info,
-                  WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0))
+      if (pids[i] == 0
+          || (waitid (P_PID, pids[i], &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0))
         continue;
       switch (finish (pids[i])) {
         case 3:
@@ -387,8 +381,7 @@ test_processes (void)
   store = open_store (location, MIX_MAX);
   for (guint n = 0; n < MIX_RECORDS; n++)
     n_found += find (store, n, 20000 + n * 100);
-  g_test_message ("%u records, at most %" G_GUINT64_FORMAT " bytes", n_found,
-      most);
+  g_test_message ("%u records, at most %" G_GUINT64_FORMAT " bytes", n_found, most);
   g_assert_cmpuint (n_found, >, 80);
   clip_store_unref (store);
   remove_folder (location);
@@ -396,14 +389,13 @@ test_processes (void)
 
 /* Waits for the other process. */
 static void
-meet (gint * arrived, gint round)
+meet (gint *arrived, gint round)
 {
   const gint64 start_time = g_get_monotonic_time ();
 
   g_atomic_int_inc (arrived);
   while (g_atomic_int_get (arrived) < 2 * round) {
-    g_assert_cmpint (g_get_monotonic_time () - start_time, <,
-        60 * G_USEC_PER_SEC);
+    g_assert_cmpint (g_get_monotonic_time () - start_time, <, 60 * G_USEC_PER_SEC);
     sched_yield ();
   }
 }
@@ -413,8 +405,7 @@ static void
 test_last_room (void)
 {
   gchar *location = make_folder ();
-  gint *shared = mmap (NULL, 4096, PROT_READ | PROT_WRITE,
-      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  gint *shared = mmap (NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   gint *arrived = shared, *added = shared + 1;
   const pid_t parent = getpid (), child = fork ();
   const gint me = getpid () != parent;
@@ -481,8 +472,7 @@ test_growing (void)
 
   for (guint n = 0; n < 40; n++)
     while (!find (store, n, 30000)) {
-      g_assert_cmpint (g_get_monotonic_time () - start, <,
-          60 * G_USEC_PER_SEC);
+      g_assert_cmpint (g_get_monotonic_time () - start, <, 60 * G_USEC_PER_SEC);
       g_usleep (1000);
     }
   g_assert_cmpint (finish (pid), ==, 0);
@@ -507,8 +497,7 @@ test_replaced (void)
     g_assert_cmpint (finish (start ("slow", location, n_records, NULL)), ==, 0);
     g_assert_cmpuint (count (location, "0000.pack", &bytes), ==, 1);
     while (!find (store, n_records - 1, 30000)) {
-      g_assert_cmpint (g_get_monotonic_time () - start_time, <,
-          60 * G_USEC_PER_SEC);
+      g_assert_cmpint (g_get_monotonic_time () - start_time, <, 60 * G_USEC_PER_SEC);
       g_usleep (1000);
     }
     for (guint n = 0; n < n_records; n++)
@@ -548,12 +537,11 @@ test_kills (void)
       n_records++;
     clip_store_get_stats (store, &stats);
     g_assert_cmpuint (stats.records, ==, n_records);
-    n_tails += stats.bytes > 64 + (n_records - run / 2) * (128 + KILL_SIZE)
-        + run / 2 * (128 + 1024);
+    n_tails +=
+        stats.bytes > 64 + (n_records - run / 2) * (128 + KILL_SIZE) + run / 2 * (128 + 1024);
     /* every other time this process completes the file */
     if (run % 2) {
-      g_assert_cmpint (add (store, G_MAXUINT - run, 1000), ==,
-          CLIP_STORE_ADDED);
+      g_assert_cmpint (add (store, G_MAXUINT - run, 1000), ==, CLIP_STORE_ADDED);
       n_records++;
     }
     clip_store_unref (store);
@@ -566,8 +554,7 @@ test_kills (void)
     g_assert_true (run % 2 == 0 || find (store, G_MAXUINT - run, 1000));
   }
   g_assert_cmpuint (count (location, ".pack", &bytes), ==, 1);
-  g_test_message ("%" G_GUINT64_FORMAT " records; %u kills left a part of one",
-      n_records, n_tails);
+  g_test_message ("%" G_GUINT64_FORMAT " records; %u kills left a part of one", n_records, n_tails);
   clip_store_unref (store);
   g_rand_free (rand);
   remove_folder (location);
@@ -600,9 +587,9 @@ test_speed (void)
       g_bytes_unref (key);
     }
     time = g_get_monotonic_time () - time;
-    g_test_message ("%s: %.1f us, %.2f GB/s", ((const gchar * []) {
-            "add", "find and check", "find", "find and copy"})[pass],
-        time / 200., 0.6 * 200 * 1000 / time);
+    g_test_message ("%s: %.1f us, %.2f GB/s",
+        ((const gchar *[]) { "add", "find and check", "find", "find and copy" })[pass], time / 200.,
+        0.6 * 200 * 1000 / time);
     if (pass == 0) {
       clip_store_unref (store);
       store = open_store (location, 200 * MIB);
@@ -618,8 +605,11 @@ int
 main (int argc, char **argv)
 {
   static const StoreMode modes[] = {
-    {"mix", run_mix}, {"endless", run_endless}, {"reader", run_reader},
-    {"slow", run_slow}, {NULL},
+    { "mix", run_mix },
+    { "endless", run_endless },
+    { "reader", run_reader },
+    { "slow", run_slow },
+    { NULL },
   };
 
   store_rig_init (&argc, &argv, modes);

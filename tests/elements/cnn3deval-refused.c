@@ -5,17 +5,15 @@
 /* --- before the first clip --- */
 
 static void
-refused (const gchar * path, const gchar * properties, GQuark domain, gint code,
-    const gchar * reason)
+refused (const gchar *path, const gchar *properties, GQuark domain, gint code, const gchar *reason)
 {
-  gchar *line = path ? g_strdup_printf ("cnn3deval progress=false model=%s %s",
-      path, properties) : g_strdup ("cnn3deval progress=false");
+  gchar *line = path ? g_strdup_printf ("cnn3deval progress=false model=%s %s", path, properties)
+                     : g_strdup ("cnn3deval progress=false");
   GstElement *element = gst_parse_launch (line, NULL);
   Rig r = { gst_object_ref_sink (element), NULL, gst_bus_new (), 0 };
 
   gst_element_set_bus (element, r.bus);
-  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
-      GST_STATE_CHANGE_FAILURE);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
   assert_error (&r, domain, code, reason);
   gst_element_set_state (element, GST_STATE_NULL);
   gst_element_set_bus (element, NULL);
@@ -33,14 +31,13 @@ test_bad_files (void)
   gsize size;
 
   refused (NULL, "", resource, GST_RESOURCE_ERROR_SETTINGS,
-      "There is no model to evaluate: set model to a file that cnn3dtrain "
-          "wrote");
-  refused ("/nowhere/m.safetensors", "", resource,
-      GST_RESOURCE_ERROR_NOT_FOUND, "/nowhere/m.safetensors");
+      "There is no model to evaluate: set model to a file that cnn3dtrain wrote");
+  refused ("/nowhere/m.safetensors", "", resource, GST_RESOURCE_ERROR_NOT_FOUND,
+      "/nowhere/m.safetensors");
   g_assert_true (g_file_set_contents (path, "", 0, NULL));
   refused (path, "", resource, GST_RESOURCE_ERROR_READ, path);
-  g_assert_true (g_file_set_contents (path, "This is no model, but long enough "
-          "to hold a header.", -1, NULL));
+  g_assert_true (
+      g_file_set_contents (path, "This is no model, but long enough to hold a header.", -1, NULL));
   refused (path, "", resource, GST_RESOURCE_ERROR_READ, path);
 
   g_assert_true (g_file_get_contents (model, &whole, &size, NULL));
@@ -56,12 +53,10 @@ test_bad_files (void)
   g_free (path);
 
   other = make_model ("other", NO_DESCRIPTION);
-  refused (other, "", resource, GST_RESOURCE_ERROR_READ,
-      "does not say what it is a model of");
+  refused (other, "", resource, GST_RESOURCE_ERROR_READ, "does not say what it is a model of");
   g_free (other);
   other = make_model ("other", NO_WEIGHT);
-  refused (other, "", resource, GST_RESOURCE_ERROR_READ,
-      "The model cannot be evaluated: ");
+  refused (other, "", resource, GST_RESOURCE_ERROR_READ, "The model cannot be evaluated: ");
   g_free (other);
   other = make_model ("other", OTHER_WEIGHT);
   refused (other, "", resource, GST_RESOURCE_ERROR_READ, "'fc.bias' is (4)");
@@ -80,14 +75,11 @@ test_bad_settings (void)
   refused (model, "feature-maps=1", resource, GST_RESOURCE_ERROR_SETTINGS,
       "feature-maps needs a place to put them: set output-dir");
   refused (model, "feature-maps=1 feature-layers=\"\" output-dir=maps", resource,
-      GST_RESOURCE_ERROR_SETTINGS,
-          "feature-maps needs layers to draw: set feature-layers");
-  refused (model, line, resource, GST_RESOURCE_ERROR_OPEN_WRITE,
-      "Results cannot be written to ");
+      GST_RESOURCE_ERROR_SETTINGS, "feature-maps needs layers to draw: set feature-layers");
+  refused (model, line, resource, GST_RESOURCE_ERROR_OPEN_WRITE, "Results cannot be written to ");
   g_free (line);
 
-  line = g_strdup_printf ("feature-maps=1 feature-layers=layer9 output-dir=%s",
-      folder);
+  line = g_strdup_printf ("feature-maps=1 feature-layers=layer9 output-dir=%s", folder);
   r = eval_new (line);
   push_caps (&r, CAPS ("uint8", "int32", "4"));
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, "layer9");
@@ -111,12 +103,11 @@ test_caps (void)
 {
   Rig r = eval_new ("");
 
-  push_caps (&r, "other/tensors,format=static,num_tensors=2,types=uint8.int32,"
-      "dimensions=3:64:48:8:4.4");
+  push_caps (
+      &r, "other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=3:64:48:8:4.4");
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      " was trained on clips of 4 frames of 32x32x3, but uint8 clips of 8 "
-      "frames of 64x48x3 arrived: set clipsample num-frames=4 and "
-      "video/x-raw,format=RGB,width=32,height=32");
+      " was trained on clips of 4 frames of 32x32x3, but uint8 clips of 8 frames of 64x48x3 "
+      "arrived: set clipsample num-frames=4 and video/x-raw,format=RGB,width=32,height=32");
   rig_free (&r);
 
   r = eval_new ("");
@@ -127,8 +118,8 @@ test_caps (void)
   r = eval_new ("");
   g_assert_true (push_caps (&r, CAPS ("uint8", "int32", "4")));
   push_caps (&r, CAPS ("float32", "int32", "4"));
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "The model was set up for uint8 clips");
+  assert_error (
+      &r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "The model was set up for uint8 clips");
   rig_free (&r);
 }
 
@@ -138,13 +129,14 @@ test_one_hot (void)
 {
   Rig r = eval_new ("");
 
-  g_assert_true (push_caps (&r, "other/tensors,format=static,num_tensors=2,"
-          "types=float32.float32,dimensions=3:32:32:4:4.3:4"));
+  g_assert_true (push_caps (&r,
+      "other/"
+      "tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:4.3:4"));
   rig_free (&r);
 
   r = eval_new ("");
-  push_caps (&r, "other/tensors,format=static,num_tensors=2,"
-      "types=float32.float32,dimensions=3:32:32:4:4.5:4");
+  push_caps (&r,
+      "other/tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:4.5:4");
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
       "One-hot labels are of 5 classes, but the model has 3");
   rig_free (&r);
@@ -160,8 +152,8 @@ test_other_file (void)
   other = make_model ("swapped", NO_NAMES);
   g_assert_cmpstr (other, ==, path);
   push_caps (&r, CAPS ("uint8", "int32", "4"));
-  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
-      "was changed after the pipeline started");
+  assert_error (
+      &r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ, "was changed after the pipeline started");
   rig_free (&r);
   g_free (other);
   g_free (path);
@@ -179,8 +171,8 @@ test_unknown_class (void)
   push_segment (&r, 0);
   push_names (&r, strange);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "many was trained on, which are a, b, c, d, e, f, g, h, i, j, k, l, m, "
-      "n, o, p, q, r, s, t and 5 more: evaluate on clips of those");
+      "many was trained on, which are a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t "
+      "and 5 more: evaluate on clips of those");
   rig_free (&r);
   g_free (path);
 }
@@ -190,27 +182,24 @@ test_unknown_class (void)
 static void
 test_labels (void)
 {
-  static const struct
-  {
+  static const struct {
     gint32 label;
     const gchar *reason;
   } table[] = {
-    {3, "Clip 1 (second.mp4) cannot be evaluated: its label is 3"},
-    {-1, "Clip 1 (second.mp4) cannot be evaluated: it has no label"},
+    { 3, "Clip 1 (second.mp4) cannot be evaluated: its label is 3" },
+    { -1, "Clip 1 (second.mp4) cannot be evaluated: it has no label" },
   };
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (table); i++) {
     Rig r = eval_new ("");
-    GstBuffer *buffer = with_metas (make_batch (0, 4, UINT8_INT32), 4, 0,
-        FALSE);
+    GstBuffer *buffer = with_metas (make_batch (0, 4, UINT8_INT32), 4, 0, FALSE);
 
     set_label (buffer, 1, table[i].label);
     caps_for (&r, 4);
     push_segment (&r, 0);
     g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
-    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-        table[i].reason);
+    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, table[i].reason);
     /* nothing more is said or written */
     gst_harness_push_event (r.h, gst_event_new_eos ());
     g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
@@ -225,17 +214,15 @@ test_bad_buffers (void)
 
   caps_for (&r, 4);
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32)), ==,
-      GST_FLOW_ERROR);
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "but its caps say ");
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32)), ==, GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "but its caps say ");
   rig_free (&r);
 
   r = eval_new ("");
   caps_for (&r, 4);
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, gst_buffer_new_allocate (NULL, 16,
-              NULL)), ==, GST_FLOW_ERROR);
+  g_assert_cmpint (
+      gst_harness_push (r.h, gst_buffer_new_allocate (NULL, 16, NULL)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
       "A batch came as 1 memories, but is two: frames and labels");
   rig_free (&r);

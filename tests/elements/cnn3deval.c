@@ -6,7 +6,7 @@
 
 /* 10 clips in batches as `sizes` says, into a folder; its predictions, g_free(). */
 static gchar *
-predictions (const gchar * properties, const guint * sizes)
+predictions (const gchar *properties, const guint *sizes)
 {
   gchar *dir = make_dir ();
   gchar *line = g_strconcat ("output-dir=", dir, " ", properties, NULL);
@@ -18,8 +18,7 @@ predictions (const gchar * properties, const guint * sizes)
     caps_for (&r, *sizes);
     if (at == 0)
       push_segment (&r, 0);
-    g_assert_cmpint (gst_harness_push (r.h, make_batch (at, *sizes,
-                UINT8_INT32)), ==, GST_FLOW_OK);
+    g_assert_cmpint (gst_harness_push (r.h, make_batch (at, *sizes, UINT8_INT32)), ==, GST_FLOW_OK);
   }
   finish (&r);
   rig_free (&r);
@@ -37,9 +36,8 @@ predictions (const gchar * properties, const guint * sizes)
 static void
 test_chunks (void)
 {
-  static const guint whole[] = { 10 }, four[] = { 4, 4, 2 }, one[] = { 1, 1, 1,
-    1, 1, 1, 1, 1, 1, 1
-  }, growing[] = { 1, 2, 7 };
+  static const guint whole[] = { 10 }, four[] = { 4, 4, 2 },
+                     one[] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, growing[] = { 1, 2, 7 };
   gchar *wanted = predictions ("", four);
   gchar *lines[6];
   guint i;
@@ -50,8 +48,7 @@ test_chunks (void)
   lines[3] = predictions ("video-batch-size=3", whole);
   lines[4] = predictions ("", one);
   lines[5] = predictions ("", growing);
-  g_assert_true (g_str_has_prefix (wanted,
-          "path,clip,label,prediction,red,green,blue\n,0,red,"));
+  g_assert_true (g_str_has_prefix (wanted, "path,clip,label,prediction,red,green,blue\n,0,red,"));
   for (i = 0; i < G_N_ELEMENTS (lines); i++) {
     g_assert_cmpstr (lines[i], ==, wanted);
     g_free (lines[i]);
@@ -63,11 +60,8 @@ test_chunks (void)
 static void
 test_figures (void)
 {
-  static const gchar *const caps[] = { CAPS ("uint8", "int32", "4"),
-    CAPS ("uint8", "int64", "4"),
-    "other/tensors,format=static,num_tensors=2,types=float32.float32,"
-        "dimensions=3:32:32:4:4.3:4"
-  };
+  static const gchar *const caps[] = { CAPS ("uint8", "int32", "4"), CAPS ("uint8", "int64", "4"),
+    "other/tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:4.3:4" };
   gdouble first = NAN, accuracy, told, top5, f1, loss, auroc;
   guint64 clips, videos, predicted;
   gint form;
@@ -81,8 +75,8 @@ test_figures (void)
     g_assert_true (push_caps (&r, caps[form]));
     plan = find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-plan");
     g_assert_nonnull (plan);
-    g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure (plan),
-            "network"), ==, "r3d_18");
+    g_assert_cmpstr (
+        gst_structure_get_string (gst_message_get_structure (plan), "network"), ==, "r3d_18");
     gst_message_unref (plan);
     push_segment (&r, 0);
     gst_harness_push (r.h, make_batch (0, 4, form));
@@ -93,9 +87,8 @@ test_figures (void)
     g_assert_true (result (&r, &accuracy, &clips, &videos));
     g_assert_cmpuint (clips, ==, 8);
     g_assert_cmpuint (videos, ==, 8);
-    g_object_get (r.element, "accuracy", &told, "top5-accuracy", &top5, "f1",
-        &f1, "loss", &loss, "auroc", &auroc, "predicted-memory", &predicted,
-        NULL);
+    g_object_get (r.element, "accuracy", &told, "top5-accuracy", &top5, "f1", &f1, "loss", &loss,
+        "auroc", &auroc, "predicted-memory", &predicted, NULL);
     g_assert_cmpfloat (told, ==, accuracy);
     g_assert_cmpfloat (top5, ==, 1);
     g_assert_cmpfloat (f1, <=, 1);
@@ -147,8 +140,7 @@ test_class_names (void)
   assert_no_error (&r);
   /* a label that the stream has no name for */
   gst_harness_push (r.h, make_batch (1, 1, UINT8_INT32));
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "there are 1 classes");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "there are 1 classes");
   rig_free (&r);
 
   r = eval_new ("");
@@ -157,8 +149,7 @@ test_class_names (void)
   push_names (&r, strange);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
       "class 'pi\\x1bnk' is not one of the classes that");
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32)), ==,
-      GST_FLOW_ERROR);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32)), ==, GST_FLOW_ERROR);
   rig_free (&r);
 
   /* a file without names takes numbers, and says so */
@@ -233,20 +224,17 @@ test_views (void)
   push_segment (&r, 0);
   buffer = make_batch (0, 4, UINT8_INT32);
   set_label (buffer, 1, 0);
-  g_assert_cmpint (gst_harness_push (r.h, with_metas (buffer, 4, 7, FALSE)),
-      ==, GST_FLOW_ERROR);
+  g_assert_cmpint (gst_harness_push (r.h, with_metas (buffer, 4, 7, FALSE)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "Clip 1 (second.mp4) would be a view of the video before it, which is "
-      "another file: set clips-per-video");
+      "Clip 1 (second.mp4) would be a view of the video before it, which is another file: set "
+      "clips-per-video");
   rig_free (&r);
 
   r = eval_new ("clips-per-video=2");
   caps_for (&r, 4);
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_ERROR);
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "has another label");
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "has another label");
   rig_free (&r);
 }
 
@@ -288,8 +276,7 @@ test_passes (void)
   push_epoch (&r, 0, FALSE, 0, 0);
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   push_done (&r, 0, FALSE, 5);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_ERROR);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
       "A batch came between two passes: upstream has to send");
   rig_free (&r);
@@ -326,8 +313,7 @@ test_cut_short (void)
   push_segment (&r, 0);
   push_epoch (&r, 0, FALSE, 0, 0);
   finish (&r);
-  assert_warning (&r,
-      "was stopped before the first batch of its pass: nothing of it was");
+  assert_warning (&r, "was stopped before the first batch of its pass: nothing of it was");
   g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
   rig_free (&r);
 }
@@ -348,8 +334,8 @@ test_otherwise (void)
   message = pop (&r, GST_MESSAGE_INFO, NULL);
   g_assert_nonnull (message);
   gst_message_parse_info (message, &error, NULL);
-  g_assert_nonnull (strstr (error->message,
-          " computes in bf16-mixed where precision=16-mixed was asked for."));
+  g_assert_nonnull (
+      strstr (error->message, " computes in bf16-mixed where precision=16-mixed was asked for."));
   g_error_free (error);
   gst_message_unref (message);
   rig_free (&r);
@@ -364,8 +350,7 @@ test_otherwise (void)
   message = pop (&r, GST_MESSAGE_ERROR, NULL);
   g_assert_nonnull (message);
   gst_message_parse_error (message, &error, NULL);
-  g_assert_true (g_str_has_prefix (error->message,
-          "The results cannot be written: "));
+  g_assert_true (g_str_has_prefix (error->message, "The results cannot be written: "));
   g_error_free (error);
   gst_message_unref (message);
   rig_free (&r);
@@ -391,21 +376,19 @@ test_progress (void)
   }
   g_test_trap_subprocess (NULL, 0, 0);
   g_test_trap_assert_passed ();
-  g_test_trap_assert_stdout ("*r3d_18 of *, precision 32, on *\n*cut short at 4 "
-      "clips *");
+  g_test_trap_assert_stdout ("*r3d_18 of *, precision 32, on *\n*cut short at 4 clips *");
 }
 
 /* A stream or a pass without a batch is an error, and has no figures. */
 static void
 test_empty (void)
 {
-  static const struct
-  {
+  static const struct {
     guint64 delivered, skipped;
     const gchar *says;
   } passes[] = {
-    {5, 0, "of 5 clips 5 came, but no batch was full"},
-    {0, 5, "all 5 clips were skipped. Repair the files or correct their paths."},
+    { 5, 0, "of 5 clips 5 came, but no batch was full" },
+    { 0, 5, "all 5 clips were skipped. Repair the files or correct their paths." },
   };
   guint i;
   Rig r = eval_new ("");
@@ -419,24 +402,21 @@ test_empty (void)
   rig_free (&r);
 
   for (i = 0; i < G_N_ELEMENTS (passes); i++) {
-    GstClipEpochDone done = { 0, FALSE, VAL, passes[i].delivered,
-      passes[i].skipped
-    };
+    GstClipEpochDone done = { 0, FALSE, VAL, passes[i].delivered, passes[i].skipped };
 
     r = eval_new ("");
     caps_for (&r, 4);
     push_segment (&r, 0);
     push_epoch (&r, 0, FALSE, 0, 0);
     gst_harness_push_event (r.h, gst_event_new_clip_epoch_done (&done));
-    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-        passes[i].says);
+    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, passes[i].says);
     g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
     rig_free (&r);
   }
 }
 
 static void
-push_skipped (Rig * r, const gchar * path, guint64 clip)
+push_skipped (Rig *r, const gchar *path, guint64 clip)
 {
   GstClipSkipped skipped = { path, "it is empty", clip, 0 };
 
@@ -444,7 +424,7 @@ push_skipped (Rig * r, const gchar * path, guint64 clip)
 }
 
 static void
-push_counts (Rig * r, guint64 delivered, guint64 skipped)
+push_counts (Rig *r, guint64 delivered, guint64 skipped)
 {
   GstClipEpochDone done = { 0, FALSE, VAL, delivered, skipped };
 
@@ -475,15 +455,15 @@ test_skipped (void)
       push_skipped (&r, "bad.mp4", 4);
     push_counts (&r, 4, 1);
     message = find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result");
-    g_assert_true (gst_structure_get_uint64 (gst_message_get_structure
-            (message), "skipped", &skipped));
+    g_assert_true (
+        gst_structure_get_uint64 (gst_message_get_structure (message), "skipped", &skipped));
     g_assert_cmpuint (skipped, ==, 1);
     gst_bus_post (r.bus, message);
     g_assert_true (result (&r, &accuracy, &clips, &videos));
     text = contents (dir, "metrics.json");
     g_assert_nonnull (strstr (text, "\"complete\":true,\"clips\":4,"));
-    g_assert_nonnull (strstr (text, "\"skipped\":1,\"skipped-clips\":[{\"path\":"
-            "\"bad.mp4\",\"reason\":\"it is empty\"}]"));
+    g_assert_nonnull (strstr (text,
+        "\"skipped\":1,\"skipped-clips\":[{\"path\":\"bad.mp4\",\"reason\":\"it is empty\"}]"));
     g_free (text);
   }
   push_epoch (&r, 0, FALSE, 0, 1);
@@ -554,19 +534,17 @@ test_again (void)
 /* --- how clips are made --- */
 
 static void
-push_differences (Rig * r, const gchar * sampling, guint interval,
-    const gchar * scaling, gboolean borders, gdouble diff_gain)
+push_differences (Rig *r, const gchar *sampling, guint interval, const gchar *scaling,
+    gboolean borders, gdouble diff_gain)
 {
-  GstClipPreparation p = { FRAMES, interval, sampling, scaling, borders,
-    diff_gain
-  };
+  GstClipPreparation p = { FRAMES, interval, sampling, scaling, borders, diff_gain };
 
   gst_harness_push_event (r->h, gst_event_new_clip_preparation (&p));
 }
 
 static void
-push_preparation (Rig * r, const gchar * sampling, guint interval,
-    const gchar * scaling, gboolean borders)
+push_preparation (
+    Rig *r, const gchar *sampling, guint interval, const gchar *scaling, gboolean borders)
 {
   push_differences (r, sampling, interval, scaling, borders, 0);
 }
@@ -585,12 +563,12 @@ test_preparation (void)
   push_preparation (&r, "uniform", 0, "lanczos", TRUE);
   text = warning (&r);
   g_assert_nonnull (text);
-  g_assert_nonnull (strstr (text, "frames spread evenly over each clip instead "
-          "of a window in each clip's middle with frame-interval=2 (set "
-          "clipsample frame-interval=2)"));
-  g_assert_nonnull (strstr (text, "method=lanczos add-borders=true instead of "
-          "a scaler with method=bilinear add-borders=false (set "
-          "videoconvertscale method=bilinear add-borders=false)"));
+  g_assert_nonnull (strstr (text,
+      "frames spread evenly over each clip instead of a window in each clip's middle with "
+      "frame-interval=2 (set clipsample frame-interval=2)"));
+  g_assert_nonnull (strstr (text,
+      "method=lanczos add-borders=true instead of a scaler with method=bilinear add-borders=false "
+      "(set videoconvertscale method=bilinear add-borders=false)"));
   g_free (text);
   /* once */
   push_preparation (&r, "uniform", 0, "lanczos", TRUE);
@@ -598,8 +576,7 @@ test_preparation (void)
   push_preparation (&r, "center", 4, "none", FALSE);
   assert_warning (&r, ", and no scaler instead of a scaler with method=bilinear");
   push_differences (&r, "center", 2, "bilinear", FALSE, 2.5);
-  assert_warning (&r, "trained on: differences by clipdiff gain=2.5 instead of "
-      "pictures.");
+  assert_warning (&r, "trained on: differences by clipdiff gain=2.5 instead of pictures.");
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   finish (&r);
   rig_free (&r);
@@ -610,8 +587,7 @@ test_preparation (void)
   caps_for (&r, 4);
   push_segment (&r, 0);
   push_preparation (&r, "center", 2, "bilinear", FALSE);
-  assert_warning (&r, "instead of no scaler (take videos of the model's own "
-      "size).");
+  assert_warning (&r, "instead of no scaler (take videos of the model's own size).");
   rig_free (&r);
   g_free (known);
 
@@ -623,8 +599,9 @@ test_preparation (void)
   push_epoch (&r, 0, FALSE, 0, 0);
   g_assert_null (warning (&r));
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
-  assert_warning (&r, "clips that clipsample has not sampled instead of a window "
-      "in each clip's middle with frame-interval=2.");
+  assert_warning (&r,
+      "clips that clipsample has not sampled instead of a window in each clip's middle with "
+      "frame-interval=2.");
   gst_harness_push (r.h, make_batch (0, 1, UINT8_INT32));
   g_assert_null (warning (&r));
   rig_free (&r);
@@ -639,11 +616,9 @@ test_preparation (void)
 }
 
 static void
-push_rate (Rig * r, const gchar * sampling, guint interval, gint n, gint d)
+push_rate (Rig *r, const gchar *sampling, guint interval, gint n, gint d)
 {
-  GstClipPreparation p = { FRAMES, interval, sampling, "bilinear", FALSE, 0, n,
-    d
-  };
+  GstClipPreparation p = { FRAMES, interval, sampling, "bilinear", FALSE, 0, n, d };
 
   gst_harness_push_event (r->h, gst_event_new_clip_preparation (&p));
 }
@@ -661,12 +636,12 @@ test_rate (void)
   push_rate (&r, "center", 2, 30, 2);
   g_assert_null (warning (&r));
   push_rate (&r, "center", 2, 0, 1);
-  assert_warning (&r, "a window in each clip's middle with frame-interval=2 "
-      "instead of a window in each clip's middle with frame-interval=2 at "
-      "frame-rate=15/1 (set clipsample frame-interval=2 frame-rate=15/1).");
+  assert_warning (&r,
+      "a window in each clip's middle with frame-interval=2 instead of a window in each clip's "
+      "middle with frame-interval=2 at frame-rate=15/1 (set clipsample frame-interval=2 "
+      "frame-rate=15/1).");
   push_rate (&r, "uniform", 0, 30000, 1001);
-  assert_warning (&r, "evenly over each clip at frame-rate=30000/1001 instead "
-      "of");
+  assert_warning (&r, "evenly over each clip at frame-rate=30000/1001 instead of");
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   finish (&r);
   rig_free (&r);
@@ -687,9 +662,9 @@ test_rate (void)
   caps_for (&r, 4);
   push_segment (&r, 0);
   push_rate (&r, "center", 2, 15, 1);
-  assert_warning (&r, "frame-interval=2 at frame-rate=15/1 instead of a window "
-      "in each clip's middle with frame-interval=2 (set clipsample "
-      "frame-interval=2 frame-rate=0/1).");
+  assert_warning (&r,
+      "frame-interval=2 at frame-rate=15/1 instead of a window in each clip's middle with "
+      "frame-interval=2 (set clipsample frame-interval=2 frame-rate=0/1).");
   rig_free (&r);
   g_free (known);
 }
@@ -699,14 +674,12 @@ test_rate (void)
 static void
 test_feature_maps (void)
 {
-  static const gchar *const wanted[] = { "clip-000100-layer1.png",
-    "clip-000101-layer1.png", "clip-000101-layer4.0.conv1.png",
-    "clip-000103-layer1.png"
-  };
-  gchar *dir = make_dir (), *maps = g_build_filename (dir, "feature-maps",
+  static const gchar *const wanted[] = { "clip-000100-layer1.png", "clip-000101-layer1.png",
+    "clip-000101-layer4.0.conv1.png", "clip-000103-layer1.png" };
+  gchar *dir = make_dir (), *maps = g_build_filename (dir, "feature-maps", NULL);
+  gchar *line = g_strconcat (
+      "video-batch-size=1 feature-maps=1 feature-layers=layer1,layer4.0.conv1 output-dir=", dir,
       NULL);
-  gchar *line = g_strconcat ("video-batch-size=1 feature-maps=1 "
-      "feature-layers=layer1,layer4.0.conv1 output-dir=", dir, NULL);
   Rig r = eval_new (line);
   gchar *png;
   guint i;
@@ -714,8 +687,7 @@ test_feature_maps (void)
   caps_for (&r, 4);
   push_segment (&r, 0);
   for (i = 0; i < 2; i++)
-    gst_harness_push (r.h, with_metas (make_batch (4 * i, 4, UINT8_INT32), 4,
-            4 * i, FALSE));
+    gst_harness_push (r.h, with_metas (make_batch (4 * i, 4, UINT8_INT32), 4, 4 * i, FALSE));
   finish (&r);
   rig_free (&r);
   for (i = 0; i < G_N_ELEMENTS (wanted); i++)

@@ -8,10 +8,9 @@
 #define MOST 90
 #define SQUARE "video/x-raw,format=RGB,width=32,height=32,framerate=0/1"
 
-typedef struct
-{
+typedef struct {
   guint n;
-  GstClockTime times[MOST], last;       /* last: how long the last one lasts */
+  GstClockTime times[MOST], last; /* last: how long the last one lasts */
   guint pictures[MOST];
 } Video;
 
@@ -19,7 +18,7 @@ typedef struct
 static Video
 steady (guint fps)
 {
-  Video v = {.n = 3 * fps,.last = GST_SECOND / fps };
+  Video v = { .n = 3 * fps, .last = GST_SECOND / fps };
 
   for (guint i = 0; i < v.n; i++) {
     v.times[i] = 5 * GST_SECOND + i * GST_SECOND / fps;
@@ -33,7 +32,7 @@ steady (guint fps)
 static Video
 unsteady (GstClockTime gap)
 {
-  Video v = {.n = 50 };
+  Video v = { .n = 50 };
 
   for (guint i = 1; i < v.n; i++) {
     v.times[i] = v.times[i - 1] + (3 + i * 53 % 128) * GST_MSECOND;
@@ -65,18 +64,16 @@ model_at (guint interval, gint n, gint d)
 {
   Spec spec = plain;
 
-  spec.preparation = (Cnn3dPreparation) {
-  "center", interval, "none", FALSE, 0, n, d};
+  spec.preparation = (Cnn3dPreparation) { "center", interval, "none", FALSE, 0, n, d };
 
   return write_model ("rate.safetensors", &spec);
 }
 
 /* The results that a video gives, of GstStructure. */
 static GPtrArray *
-infer (const gchar * model, const gchar * properties, const Video * v)
+infer (const gchar *model, const gchar *properties, const Video *v)
 {
-  GPtrArray *results =
-      g_ptr_array_new_with_free_func ((GDestroyNotify) gst_structure_free);
+  GPtrArray *results = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_structure_free);
   gchar *line = g_strconcat ("drop=false ", properties, NULL);
   Rig r = rig_new (model, line);
   GstMessage *message;
@@ -88,8 +85,7 @@ infer (const gchar * model, const gchar * properties, const Video * v)
     gst_harness_push (r.h, gst_buffer_ref (frame));
     out = gst_harness_try_pull (r.h);
     g_assert_nonnull (out);
-    g_assert_true (gst_buffer_peek_memory (out, 0) ==
-        gst_buffer_peek_memory (frame, 0));
+    g_assert_true (gst_buffer_peek_memory (out, 0) == gst_buffer_peek_memory (frame, 0));
     gst_buffer_unref (out);
     /* nothing is held */
     g_assert_cmpint (GST_MINI_OBJECT_REFCOUNT_VALUE (frame), ==, 1);
@@ -97,8 +93,7 @@ infer (const gchar * model, const gchar * properties, const Video * v)
   }
   gst_harness_push_event (r.h, gst_event_new_eos ());
   while ((message = pop (r.bus, GST_MESSAGE_ELEMENT, "cnn3dinfer-result", 0))) {
-    g_ptr_array_add (results,
-        gst_structure_copy (gst_message_get_structure (message)));
+    g_ptr_array_add (results, gst_structure_copy (gst_message_get_structure (message)));
     gst_message_unref (message);
   }
   rig_free (&r);
@@ -108,7 +103,7 @@ infer (const gchar * model, const gchar * properties, const Video * v)
 }
 
 static void
-assert_probabilities (const GstStructure * s, const gdouble * wanted)
+assert_probabilities (const GstStructure *s, const gdouble *wanted)
 {
   guint n;
   gdouble *got = probabilities_of (s, &n);
@@ -119,18 +114,17 @@ assert_probabilities (const GstStructure * s, const gdouble * wanted)
 
 /* Frame k at the rate by the definition; -1: the video ends before. */
 static gint
-nearest (const Video * v, guint k, gint n, gint d)
+nearest (const Video *v, guint k, gint n, gint d)
 {
   const guint64 at = (k * GST_SECOND * d + n / 2) / n;
   const guint64 last = v->times[v->n - 1] - v->times[0];
   guint best = 0;
 
-  if (at > last && k >= (guint) ((gdouble) (last + v->last) * n / d
-          / GST_SECOND + 0.5))
+  if (at > last && k >= (guint) ((gdouble) (last + v->last) * n / d / GST_SECOND + 0.5))
     return -1;
   for (guint i = 1; i < v->n; i++)
-    if (ABS ((gint64) (v->times[i] - v->times[0] - at)) <
-        ABS ((gint64) (v->times[best] - v->times[0] - at)))
+    if (ABS ((gint64) (v->times[i] - v->times[0] - at))
+        < ABS ((gint64) (v->times[best] - v->times[0] - at)))
       best = i;
 
   return best;
@@ -140,23 +134,34 @@ nearest (const Video * v, guint k, gint n, gint d)
 static void
 test_windows (void)
 {
-  static const struct
-  {
-    guint fps;                  /* 0: unsteady */
+  static const struct {
+    guint fps; /* 0: unsteady */
     GstClockTime gap;
     gint n, d;
     guint interval, stride;
   } cases[] = {
-    {30, 0, 15, 1, 1, 0}, {10, 0, 15, 1, 1, 0}, {25, 0, 15, 1, 3, 0},
-    {30, 0, 15, 1, 3, 1}, {10, 0, 15, 1, 4, 0}, {10, 0, 30, 1, 2, 3},
-    {30, 0, 30000, 1001, 1, 5}, {30, 0, 10, 1, 2, 0}, {10, 0, 50, 1, 1, 1},
-    {30, 0, 7, 2, 1, 0}, {0, 0, 15, 1, 1, 0}, {0, 0, 15, 1, 3, 0},
-    {0, 0, 15, 1, 5, 7}, {0, 0, 12, 1, 2, 2}, {0, GST_SECOND, 15, 1, 1, 2},
-    {0, 9 * GST_SECOND, 15, 1, 1, 4},
+    { 30, 0, 15, 1, 1, 0 },
+    { 10, 0, 15, 1, 1, 0 },
+    { 25, 0, 15, 1, 3, 0 },
+    { 30, 0, 15, 1, 3, 1 },
+    { 10, 0, 15, 1, 4, 0 },
+    { 10, 0, 30, 1, 2, 3 },
+    { 30, 0, 30000, 1001, 1, 5 },
+    { 30, 0, 10, 1, 2, 0 },
+    { 10, 0, 50, 1, 1, 1 },
+    { 30, 0, 7, 2, 1, 0 },
+    { 0, 0, 15, 1, 1, 0 },
+    { 0, 0, 15, 1, 3, 0 },
+    { 0, 0, 15, 1, 5, 7 },
+    { 0, 0, 12, 1, 2, 2 },
+    { 0, GST_SECOND, 15, 1, 1, 2 },
+    { 0, 9 * GST_SECOND, 15, 1, 1, 4 },
     /* the frame before a gap stands for half of it, wanted or not without it */
-    {0, GST_SECOND, 15, 1, 3, 0}, {0, GST_SECOND, 15, 1, 7, 3},
-    {0, 9 * GST_SECOND, 15, 1, 8, 0}, {0, 300 * GST_MSECOND, 10, 1, 4, 0},
-    {0, 2 * GST_SECOND, 5, 1, 3, 50},
+    { 0, GST_SECOND, 15, 1, 3, 0 },
+    { 0, GST_SECOND, 15, 1, 7, 3 },
+    { 0, 9 * GST_SECOND, 15, 1, 8, 0 },
+    { 0, 300 * GST_MSECOND, 10, 1, 4, 0 },
+    { 0, 2 * GST_SECOND, 5, 1, 3, 50 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -165,14 +170,12 @@ test_windows (void)
     const guint stride = cases[i].stride ? cases[i].stride : 4 * interval;
     gchar *model = model_at (interval, n, d);
     gchar *properties = g_strdup_printf ("stride=%u", cases[i].stride);
-    const Video v = cases[i].fps ? steady (cases[i].fps) :
-        unsteady (cases[i].gap);
+    const Video v = cases[i].fps ? steady (cases[i].fps) : unsteady (cases[i].gap);
     GPtrArray *results = infer (model, properties, &v);
     guint windows = 0;
 
     g_test_message ("case %u, %u results", i, results->len);
-    for (guint at = 0; nearest (&v, at + 3 * interval, n, d) >= 0;
-        at += stride, windows++) {
+    for (guint at = 0; nearest (&v, at + 3 * interval, n, d) >= 0; at += stride, windows++) {
       const gint first = nearest (&v, at, n, d);
       const gint last = nearest (&v, at + 3 * interval, n, d);
       guint8 clip[4 * BYTES];
@@ -180,8 +183,7 @@ test_windows (void)
       gdouble *wanted;
 
       for (guint k = 0; k < 4; k++)
-        draw_frame (v.pictures[nearest (&v, at + k * interval, n, d)],
-            clip + k * BYTES, BYTES);
+        draw_frame (v.pictures[nearest (&v, at + k * interval, n, d)], clip + k * BYTES, BYTES);
       wanted = predict (model, clip, 1);
       g_assert_cmpuint (windows, <, results->len);
       s = g_ptr_array_index (results, windows);
@@ -232,8 +234,8 @@ test_told (void)
   gint n, d;
 
   g_assert_nonnull (message);
-  g_assert_true (gst_structure_get_fraction (gst_message_get_structure
-          (message), "frame-rate", &n, &d));
+  g_assert_true (
+      gst_structure_get_fraction (gst_message_get_structure (message), "frame-rate", &n, &d));
   g_assert_cmpint (n, ==, 15);
   g_assert_cmpint (d, ==, 1);
   gst_message_unref (message);

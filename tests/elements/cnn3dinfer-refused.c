@@ -5,10 +5,8 @@
 static gboolean no_converter;
 
 /* The one that the element finds */
-__attribute__ ((visibility ("default")))
-GstVideoConverter *
-gst_video_converter_new (const GstVideoInfo * in, const GstVideoInfo * out,
-    GstStructure * options)
+__attribute__ ((visibility ("default"))) GstVideoConverter *
+gst_video_converter_new (const GstVideoInfo *in, const GstVideoInfo *out, GstStructure *options)
 {
   if (no_converter) {
     gst_structure_free (options);
@@ -23,8 +21,7 @@ test_no_video (void)
 {
   static const gchar *const bad[] = {
     "video/x-raw,format=RGB,width=2147483647,height=2147483647,framerate=25/1",
-    "video/x-raw,format=RGB,width=48,height=40,framerate=25/1,"
-        "interlace-mode=alternate"
+    "video/x-raw,format=RGB,width=48,height=40,framerate=25/1,interlace-mode=alternate"
   };
   gchar *model = write_model ("plain.safetensors", &plain);
   Rig r = rig_new (model, "");
@@ -37,8 +34,8 @@ test_no_video (void)
     g_assert_false (gst_pad_send_event (pad, gst_event_new_caps (caps)));
     gst_caps_unref (caps);
     assert_says (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0),
-        "The caps in front of cnn3dinfer are not valid raw video: check the "
-        "frames' size and interlace-mode.");
+        "The caps in front of cnn3dinfer are not valid raw video: check the frames' size and "
+        "interlace-mode.");
   }
   gst_object_unref (pad);
   rig_free (&r);
@@ -52,12 +49,11 @@ test_no_converter (void)
   Rig r = rig_new (model, "");
 
   no_converter = TRUE;
-  g_assert_cmpint (gst_harness_push (r.h, make_frame (0)), ==,
-      GST_FLOW_NOT_NEGOTIATED);
+  g_assert_cmpint (gst_harness_push (r.h, make_frame (0)), ==, GST_FLOW_NOT_NEGOTIATED);
   no_converter = FALSE;
   assert_says (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0),
-      "Video in RGB cannot be scaled to the model's 32x32: put a videoconvert "
-      "in front of cnn3dinfer.");
+      "Video in RGB cannot be scaled to the model's 32x32: put a videoconvert in front of "
+      "cnn3dinfer.");
   rig_free (&r);
   g_free (model);
 }

@@ -6,7 +6,7 @@
 #include "inferrig.h"
 
 static GstElement *
-launch (const gchar * format, const gchar * model)
+launch (const gchar *format, const gchar *model)
 {
   gchar *line = g_strdup_printf (format, model);
   GError *error = NULL;
@@ -19,7 +19,7 @@ launch (const gchar * format, const gchar * model)
 }
 
 static GstAppSink *
-appsink (GstElement * pipeline, const gchar * name)
+appsink (GstElement *pipeline, const gchar *name)
 {
   GstElement *sink = gst_bin_get_by_name (GST_BIN (pipeline), name);
 
@@ -41,10 +41,10 @@ test_text (void)
 
   spec.classes[1] = "gr\033e\nen";
   model = write_model ("text.safetensors", &spec);
-  pipeline = launch ("videotestsrc num-buffers=10 ! video/x-raw,width=48,"
-      "height=40,framerate=25/1 ! cnn3dinfer name=i device=cpu drop=false "
-      "stride=2 model=%s ! appsink name=video sync=false i.text ! queue ! "
-      "appsink name=text sync=false", model);
+  pipeline = launch ("videotestsrc num-buffers=10 ! video/x-raw,width=48,height=40,framerate=25/1 "
+                     "! cnn3dinfer name=i device=cpu drop=false stride=2 model=%s ! appsink "
+                     "name=video sync=false i.text ! queue ! appsink name=text sync=false",
+      model);
   infer = gst_bin_get_by_name (GST_BIN (pipeline), "i");
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   for (guint i = 0; i < 10; i++) {
@@ -57,18 +57,15 @@ test_text (void)
     g_assert_cmpuint (GST_BUFFER_PTS (buffer), ==, i * FRAME);
     g_assert_cmpuint (GST_BUFFER_DURATION (buffer), ==, FRAME);
     g_assert_cmpuint (gst_buffer_get_size (buffer), ==, strlen (wanted));
-    g_assert_cmpint (gst_buffer_memcmp (buffer, 0, wanted, strlen (wanted)), ==,
-        0);
+    g_assert_cmpint (gst_buffer_memcmp (buffer, 0, wanted, strlen (wanted)), ==, 0);
     segment = gst_sample_get_segment (sample);
     g_assert_cmpint (segment->format, ==, GST_FORMAT_TIME);
     gst_sample_unref (sample);
     sample = gst_app_sink_try_pull_sample (appsink (pipeline, "video"), WAIT);
-    g_assert_cmpuint (GST_BUFFER_PTS (gst_sample_get_buffer (sample)), ==,
-        i * FRAME);
+    g_assert_cmpuint (GST_BUFFER_PTS (gst_sample_get_buffer (sample)), ==, i * FRAME);
     gst_sample_unref (sample);
   }
-  g_assert_null (gst_app_sink_try_pull_sample (appsink (pipeline, "text"),
-          WAIT));
+  g_assert_null (gst_app_sink_try_pull_sample (appsink (pipeline, "text"), WAIT));
   g_assert_true (gst_app_sink_is_eos (appsink (pipeline, "text")));
   pad = gst_element_get_static_pad (infer, "text");
   gst_element_set_state (pipeline, GST_STATE_NULL);
@@ -90,10 +87,8 @@ test_text_late (void)
   GstPad *pad;
   GstBuffer *buffer;
   GstEvent *event;
-  const GstEventType wanted[] = { GST_EVENT_STREAM_START, GST_EVENT_CAPS,
-    GST_EVENT_SEGMENT, GST_EVENT_GAP, GST_EVENT_FLUSH_START,
-    GST_EVENT_FLUSH_STOP, GST_EVENT_SEGMENT, GST_EVENT_EOS
-  };
+  const GstEventType wanted[] = { GST_EVENT_STREAM_START, GST_EVENT_CAPS, GST_EVENT_SEGMENT,
+    GST_EVENT_GAP, GST_EVENT_FLUSH_START, GST_EVENT_FLUSH_STOP, GST_EVENT_SEGMENT, GST_EVENT_EOS };
   GstSegment segment;
 
   push_on (&r, 6);
@@ -117,8 +112,7 @@ test_text_late (void)
   for (guint i = 0; i < G_N_ELEMENTS (wanted); i++) {
     event = gst_harness_try_pull_event (text);
     g_assert_nonnull (event);
-    g_assert_cmpstr (GST_EVENT_TYPE_NAME (event), ==,
-        gst_event_type_get_name (wanted[i]));
+    g_assert_cmpstr (GST_EVENT_TYPE_NAME (event), ==, gst_event_type_get_name (wanted[i]));
     gst_event_unref (event);
   }
   g_assert_null (gst_harness_try_pull_event (text));
@@ -134,8 +128,7 @@ static void
 test_text_group (void)
 {
   gchar *model = write_model ("green.safetensors", &green);
-  gchar *line = g_strdup_printf ("cnn3dinfer device=cpu threads=1 model=%s",
-      model);
+  gchar *line = g_strdup_printf ("cnn3dinfer device=cpu threads=1 model=%s", model);
   GError *error = NULL;
   GstElement *element = gst_parse_launch (line, &error);
   GstPad *pad = gst_element_request_pad_simple (element, "text");
@@ -178,16 +171,13 @@ test_text_group (void)
 static void
 test_text_duration (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *rate;
     GstClockTime pts, duration, wanted;
   } cases[] = {
-    {"25/1", FRAME, 2 * FRAME, 2 * FRAME},
-    {"25/1", FRAME, GST_CLOCK_TIME_NONE, FRAME},
-    {"0/1", FRAME, 2 * FRAME, 2 * FRAME},
-    {"0/1", FRAME, GST_CLOCK_TIME_NONE, 1},
-    {"25/1", GST_CLOCK_TIME_NONE, FRAME, 0},    /* there is none */
+    { "25/1", FRAME, 2 * FRAME, 2 * FRAME }, { "25/1", FRAME, GST_CLOCK_TIME_NONE, FRAME },
+    { "0/1", FRAME, 2 * FRAME, 2 * FRAME }, { "0/1", FRAME, GST_CLOCK_TIME_NONE, 1 },
+    { "25/1", GST_CLOCK_TIME_NONE, FRAME, 0 }, /* there is none */
   };
   gchar *model = write_model ("green.safetensors", &green);
 
@@ -195,8 +185,8 @@ test_text_duration (void)
     Rig r = rig_new (model, "");
     GstPad *pad = gst_element_request_pad_simple (r.element, "text");
     GstHarness *text = gst_harness_new_with_element (r.element, NULL, "text");
-    gchar *caps = g_strdup_printf ("video/x-raw,format=RGB,width=48,height=40,"
-        "framerate=%s", cases[i].rate);
+    gchar *caps =
+        g_strdup_printf ("video/x-raw,format=RGB,width=48,height=40,framerate=%s", cases[i].rate);
     GstBuffer *buffer = make_frame (0);
 
     gst_harness_set_src_caps_str (r.h, caps);
@@ -224,23 +214,21 @@ static void
 test_tee (void)
 {
   gchar *model = write_model ("green.safetensors", &green);
-  GstElement *pipeline = launch ("videotestsrc num-buffers=8 ! video/x-raw,"
-      "width=48,height=40,framerate=25/1 ! tee name=t ! queue ! cnn3dinfer "
-      "device=cpu drop=false model=%s ! appsink name=told sync=false t. ! "
-      "queue ! appsink name=plain sync=false", model);
+  GstElement *pipeline =
+      launch ("videotestsrc num-buffers=8 ! video/x-raw,width=48,height=40,framerate=25/1 ! tee "
+              "name=t ! queue ! cnn3dinfer device=cpu drop=false model=%s ! appsink name=told "
+              "sync=false t. ! queue ! appsink name=plain sync=false",
+          model);
   guint told = 0;
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   for (guint i = 0; i < 8; i++) {
-    GstSample *a = gst_app_sink_try_pull_sample (appsink (pipeline, "told"),
-        WAIT);
-    GstSample *b = gst_app_sink_try_pull_sample (appsink (pipeline, "plain"),
-        WAIT);
+    GstSample *a = gst_app_sink_try_pull_sample (appsink (pipeline, "told"), WAIT);
+    GstSample *b = gst_app_sink_try_pull_sample (appsink (pipeline, "plain"), WAIT);
     GstBuffer *x = gst_sample_get_buffer (a), *y = gst_sample_get_buffer (b);
 
     g_assert_cmpuint (GST_BUFFER_PTS (x), ==, GST_BUFFER_PTS (y));
-    g_assert_true (gst_buffer_peek_memory (x, 0) ==
-        gst_buffer_peek_memory (y, 0));
+    g_assert_true (gst_buffer_peek_memory (x, 0) == gst_buffer_peek_memory (y, 0));
     g_assert_null (gst_buffer_get_custom_meta (y, "Cnn3dResult"));
     told += gst_buffer_get_custom_meta (x, "Cnn3dResult") != NULL;
     gst_sample_unref (a);

@@ -15,10 +15,10 @@
 
 /* What videoconvertscale makes of a line's frames, one after the other. */
 static GByteArray *
-convert (const gchar * source, const gchar * scale, const gchar * caps)
+convert (const gchar *source, const gchar *scale, const gchar *caps)
 {
-  gchar *line = g_strdup_printf ("%s ! videoconvertscale %s ! %s ! appsink "
-      "name=sink sync=false", source, scale, caps);
+  gchar *line = g_strdup_printf (
+      "%s ! videoconvertscale %s ! %s ! appsink name=sink sync=false", source, scale, caps);
   GByteArray *bytes = g_byte_array_new ();
   GError *error = NULL;
   GstElement *pipeline = gst_parse_launch (line, &error), *sink;
@@ -31,13 +31,12 @@ convert (const gchar * source, const gchar * scale, const gchar * caps)
     GstVideoInfo info;
     GstVideoFrame frame;
 
-    g_assert_true (gst_video_info_from_caps (&info,
-            gst_sample_get_caps (sample)));
-    g_assert_true (gst_video_frame_map (&frame, &info,
-            gst_sample_get_buffer (sample), GST_MAP_READ));
+    g_assert_true (gst_video_info_from_caps (&info, gst_sample_get_caps (sample)));
+    g_assert_true (
+        gst_video_frame_map (&frame, &info, gst_sample_get_buffer (sample), GST_MAP_READ));
     for (gint y = 0; y < info.height; y++)
-      g_byte_array_append (bytes, (guint8 *) frame.data[0]
-          + y * GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0),
+      g_byte_array_append (bytes,
+          (guint8 *) frame.data[0] + y * GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0),
           info.width * GST_VIDEO_FRAME_COMP_PSTRIDE (&frame, 0));
     gst_video_frame_unmap (&frame);
     gst_sample_unref (sample);
@@ -52,12 +51,12 @@ convert (const gchar * source, const gchar * scale, const gchar * caps)
 
 /* The results' probabilities of a line with cnn3dinfer, one after the other. */
 static GArray *
-infer (const gchar * source, const gchar * model, const gchar * properties,
-    GstClockTime * first, GstClockTime * last)
+infer (const gchar *source, const gchar *model, const gchar *properties, GstClockTime *first,
+    GstClockTime *last)
 {
-  gchar *line = g_strdup_printf ("%s ! cnn3dinfer device=cpu threads=1 "
-      "drop=false model=%s %s ! fakesink sync=false", source, model,
-      properties);
+  gchar *line = g_strdup_printf (
+      "%s ! cnn3dinfer device=cpu threads=1 drop=false model=%s %s ! fakesink sync=false", source,
+      model, properties);
   GArray *all = g_array_new (FALSE, FALSE, sizeof (gdouble));
   GError *error = NULL;
   GstElement *pipeline = gst_parse_launch (line, &error);
@@ -67,8 +66,8 @@ infer (const gchar * source, const gchar * model, const gchar * properties,
 
   g_assert_no_error (error);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  while ((message = gst_bus_timed_pop_filtered (bus, WAIT, GST_MESSAGE_ELEMENT
-              | GST_MESSAGE_EOS | GST_MESSAGE_ERROR))) {
+  while ((message = gst_bus_timed_pop_filtered (
+              bus, WAIT, GST_MESSAGE_ELEMENT | GST_MESSAGE_EOS | GST_MESSAGE_ERROR))) {
     const GstStructure *s = gst_message_get_structure (message);
     gboolean end = GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS;
 
@@ -100,15 +99,15 @@ infer (const gchar * source, const gchar * model, const gchar * properties,
 }
 
 static void
-assert_same (const gchar * about, const GArray * got, const gchar * model,
-    const guint8 * clips, guint n, guint num_classes)
+assert_same (const gchar *about, const GArray *got, const gchar *model, const guint8 *clips,
+    guint n, guint num_classes)
 {
   gdouble *wanted = predict (model, clips, n);
 
   g_test_message ("%s", about);
   g_assert_cmpuint (got->len, ==, n * num_classes);
-  g_assert_cmpmem (got->data, n * num_classes * sizeof *wanted, wanted,
-      n * num_classes * sizeof *wanted);
+  g_assert_cmpmem (
+      got->data, n * num_classes * sizeof *wanted, wanted, n * num_classes * sizeof *wanted);
   g_free (wanted);
 }
 
@@ -116,41 +115,40 @@ assert_same (const gchar * about, const GArray * got, const gchar * model,
 static void
 test_scaling (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *caps, *method;
     gboolean borders;
     guint channels;
   } cases[] = {
-    {"I420,width=64,height=48", "bilinear", FALSE, 3},
-    {"I420,width=64,height=48", "nearest-neighbour", FALSE, 3},
-    {"I420,width=64,height=48", "4-tap", FALSE, 3},
-    {"I420,width=64,height=48", "lanczos", FALSE, 3},
-    {"I420,width=64,height=48", "bilinear2", FALSE, 3},
-    {"I420,width=64,height=48", "sinc", FALSE, 3},
-    {"I420,width=64,height=48", "hermite", FALSE, 3},
-    {"I420,width=64,height=48", "spline", FALSE, 3},
-    {"I420,width=64,height=48", "catrom", FALSE, 3},
-    {"I420,width=64,height=48", "mitchell", FALSE, 3},
-    {"I420,width=64,height=48", "bilinear", TRUE, 3},
-    {"RGB,width=31,height=97", "lanczos", TRUE, 3},
-    {"I420,width=64,height=48,pixel-aspect-ratio=4/3", "bilinear", TRUE, 3},
-    {"I420,width=64,height=48", "bilinear", FALSE, 1},
-    {"GRAY8,width=50,height=21", "bilinear", TRUE, 1},
-    {"GRAY8,width=50,height=21", "bilinear", FALSE, 3},
-    {"RGB,width=32,height=32", "bilinear", FALSE, 3},
-    {"RGB,width=61,height=47", "bilinear", FALSE, 3},
-    {"BGRx,width=61,height=47", "bilinear", FALSE, 3},
-    {"ARGB,width=61,height=47", "bilinear", FALSE, 3},
-    {"NV12,width=62,height=46,colorimetry=bt709", "bilinear", FALSE, 3},
-    {"I420,width=62,height=46,colorimetry=1:3:5:1", "bilinear", FALSE, 3},
-    {"RGB,width=62,height=46,colorimetry=2:1:7:1", "bilinear", FALSE, 3},
-    {"YUY2,width=61,height=47", "bilinear", FALSE, 3},
-    {"I420_10LE,width=62,height=46", "bilinear", FALSE, 3},
-    {"v210,width=62,height=46", "bilinear", FALSE, 3},
-    {"I420,width=64,height=48,interlace-mode=interleaved,"
-        "field-order=top-field-first", "bilinear", FALSE, 3},
-    {"I420,width=8,height=6", "bilinear", FALSE, 3},
+    { "I420,width=64,height=48", "bilinear", FALSE, 3 },
+    { "I420,width=64,height=48", "nearest-neighbour", FALSE, 3 },
+    { "I420,width=64,height=48", "4-tap", FALSE, 3 },
+    { "I420,width=64,height=48", "lanczos", FALSE, 3 },
+    { "I420,width=64,height=48", "bilinear2", FALSE, 3 },
+    { "I420,width=64,height=48", "sinc", FALSE, 3 },
+    { "I420,width=64,height=48", "hermite", FALSE, 3 },
+    { "I420,width=64,height=48", "spline", FALSE, 3 },
+    { "I420,width=64,height=48", "catrom", FALSE, 3 },
+    { "I420,width=64,height=48", "mitchell", FALSE, 3 },
+    { "I420,width=64,height=48", "bilinear", TRUE, 3 },
+    { "RGB,width=31,height=97", "lanczos", TRUE, 3 },
+    { "I420,width=64,height=48,pixel-aspect-ratio=4/3", "bilinear", TRUE, 3 },
+    { "I420,width=64,height=48", "bilinear", FALSE, 1 },
+    { "GRAY8,width=50,height=21", "bilinear", TRUE, 1 },
+    { "GRAY8,width=50,height=21", "bilinear", FALSE, 3 },
+    { "RGB,width=32,height=32", "bilinear", FALSE, 3 },
+    { "RGB,width=61,height=47", "bilinear", FALSE, 3 },
+    { "BGRx,width=61,height=47", "bilinear", FALSE, 3 },
+    { "ARGB,width=61,height=47", "bilinear", FALSE, 3 },
+    { "NV12,width=62,height=46,colorimetry=bt709", "bilinear", FALSE, 3 },
+    { "I420,width=62,height=46,colorimetry=1:3:5:1", "bilinear", FALSE, 3 },
+    { "RGB,width=62,height=46,colorimetry=2:1:7:1", "bilinear", FALSE, 3 },
+    { "YUY2,width=61,height=47", "bilinear", FALSE, 3 },
+    { "I420_10LE,width=62,height=46", "bilinear", FALSE, 3 },
+    { "v210,width=62,height=46", "bilinear", FALSE, 3 },
+    { "I420,width=64,height=48,interlace-mode=interleaved,field-order=top-field-first", "bilinear",
+        FALSE, 3 },
+    { "I420,width=8,height=6", "bilinear", FALSE, 3 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -163,11 +161,11 @@ test_scaling (void)
     spec.preparation.add_borders = cases[i].borders;
     spec.channels = cases[i].channels;
     model = write_model ("scaling.safetensors", &spec);
-    source = g_strdup_printf ("videotestsrc num-buffers=4 pattern=smpte75 "
-        "horizontal-speed=3 ! video/x-raw,framerate=25/1,format=%s",
+    source = g_strdup_printf ("videotestsrc num-buffers=4 pattern=smpte75 horizontal-speed=3 ! "
+                              "video/x-raw,framerate=25/1,format=%s",
         cases[i].caps);
-    scale = g_strdup_printf ("method=%s add-borders=%s", cases[i].method,
-        cases[i].borders ? "true" : "false");
+    scale = g_strdup_printf (
+        "method=%s add-borders=%s", cases[i].method, cases[i].borders ? "true" : "false");
     caps = g_strdup_printf ("video/x-raw,format=%s,width=32,height=32%s",
         cases[i].channels == 1 ? "GRAY8" : "RGB",
         cases[i].borders ? ",pixel-aspect-ratio=1/1" : "");
@@ -190,20 +188,19 @@ test_windows (void)
 {
   const gsize frame = CLIP / 4;
   const gchar *source = "videotestsrc num-buffers=31 pattern=ball ! "
-      "video/x-raw,format=RGB,width=48,height=40,framerate=25/1";
-  static const guint ways[][2] = {      /* stride, frame-interval */
-    {0, 1}, {1, 1}, {3, 1}, {0, 3}, {1, 3}, {2, 3}, {6, 4}, {9, 2}, {40, 1},
-    {1, 11}
+                        "video/x-raw,format=RGB,width=48,height=40,framerate=25/1";
+  static const guint ways[][2] = { /* stride, frame-interval */
+    { 0, 1 }, { 1, 1 }, { 3, 1 }, { 0, 3 }, { 1, 3 }, { 2, 3 }, { 6, 4 }, { 9, 2 }, { 40, 1 },
+    { 1, 11 }
   };
   gchar *model = write_model ("windows.safetensors", &plain);
-  GByteArray *frames = convert (source, "add-borders=false",
-      "video/x-raw,format=RGB,width=32,height=32");
+  GByteArray *frames =
+      convert (source, "add-borders=false", "video/x-raw,format=RGB,width=32,height=32");
 
   for (guint i = 0; i < G_N_ELEMENTS (ways); i++) {
     const guint interval = ways[i][1];
     const guint stride = ways[i][0] ? ways[i][0] : 4 * interval;
-    gchar *properties = g_strdup_printf ("stride=%u frame-interval=%u",
-        ways[i][0], interval);
+    gchar *properties = g_strdup_printf ("stride=%u frame-interval=%u", ways[i][0], interval);
     GByteArray *clips = g_byte_array_new ();
     GstClockTime first[31], last[31];
     GArray *got = infer (source, model, properties, first, last);
@@ -211,8 +208,7 @@ test_windows (void)
 
     for (guint at = 0; at + 3 * interval < 31; at += stride, n++) {
       for (guint k = 0; k < 4; k++)
-        g_byte_array_append (clips, frames->data + (at + k * interval) * frame,
-            frame);
+        g_byte_array_append (clips, frames->data + (at + k * interval) * frame, frame);
       g_assert_cmpuint (first[n], ==, at * FRAME);
       g_assert_cmpuint (last[n], ==, (at + 3 * interval) * FRAME);
     }
@@ -232,7 +228,7 @@ test_differences (void)
 {
   const gsize frame = CLIP / 4;
   const gchar *source = "videotestsrc num-buffers=12 pattern=ball ! "
-      "video/x-raw,format=RGB,width=48,height=40,framerate=25/1";
+                        "video/x-raw,format=RGB,width=48,height=40,framerate=25/1";
   const gchar *caps = "video/x-raw,format=RGB,width=32,height=32";
   gchar *differ = g_strdup_printf ("%s ! clipdiff gain=2.5", caps), *model;
   GByteArray *frames = convert (source, "add-borders=false", caps);
@@ -246,8 +242,7 @@ test_differences (void)
     for (guint k = 0; k < 4; k++)
       for (gsize i = 0; i < frame; i++) {
         const guint8 *now = frames->data + (at + k) * frame + i;
-        const guint8 d = k == 0 ? 0 : MIN (255, ABS (now[0] -
-                (now - frame)[0]) * 5 / 2);
+        const guint8 d = k == 0 ? 0 : MIN (255, ABS (now[0] - (now - frame)[0]) * 5 / 2);
 
         g_byte_array_append (clips, &d, 1);
       }
@@ -269,22 +264,23 @@ test_differences (void)
 static void
 test_interval (void)
 {
-  static const struct
-  {
+  static const struct {
     Cnn3dPreparation preparation;
     const gchar *says;
     GstClockTime last;
   } cases[] = {
-    {{"center", 3, "bilinear", FALSE}, NULL, 9 * FRAME},
-    {{"uniform", 0, "bilinear", FALSE}, "was trained on frames spread "
-          "evenly over whole clips, and video has no clips", 3 * FRAME},
-    {{NULL, 0, "bilinear", FALSE}, "does not record how far apart "
-          "the frames of its clips were", 3 * FRAME},
-    {{"center", 1, NULL, FALSE}, "does not record how its "
-          "frames were scaled: bilinear is used, without borders.", 3 * FRAME},
-    {{"center", 1, "cubic", FALSE}, "was trained on frames scaled "
-          "by 'cubic', which is not known here: bilinear is used.", 3 * FRAME},
-    {{"center", 1, "none", FALSE}, NULL, 3 * FRAME},
+    { { "center", 3, "bilinear", FALSE }, NULL, 9 * FRAME },
+    { { "uniform", 0, "bilinear", FALSE },
+        "was trained on frames spread evenly over whole clips, and video has no clips", 3 * FRAME },
+    { { NULL, 0, "bilinear", FALSE }, "does not record how far apart the frames of its clips were",
+        3 * FRAME },
+    { { "center", 1, NULL, FALSE },
+        "does not record how its frames were scaled: bilinear is used, without borders.",
+        3 * FRAME },
+    { { "center", 1, "cubic", FALSE },
+        "was trained on frames scaled by 'cubic', which is not known here: bilinear is used.",
+        3 * FRAME },
+    { { "center", 1, "none", FALSE }, NULL, 3 * FRAME },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -308,8 +304,7 @@ test_interval (void)
     gst_element_set_bus (r.element, r.bus);
     g_object_set (r.element, "frame-interval", 2, NULL);
     s = push (&r, 7);
-    g_assert_cmpuint (number (s, "last-pts") - number (s, "first-pts"), ==,
-        6 * FRAME);
+    g_assert_cmpuint (number (s, "last-pts") - number (s, "first-pts"), ==, 6 * FRAME);
     gst_structure_free (s);
     rig_free (&r);
 
@@ -343,8 +338,8 @@ test_result (void)
   meta = push (&r, 1);
   told = next_result (&r);
   g_assert_cmpstr (gst_structure_get_string (told, "class"), ==, "green");
-  g_assert_true (gst_structure_get (told, "label", G_TYPE_INT, &label, "score",
-          G_TYPE_DOUBLE, &score, NULL));
+  g_assert_true (
+      gst_structure_get (told, "label", G_TYPE_INT, &label, "score", G_TYPE_DOUBLE, &score, NULL));
   g_assert_cmpint (label, ==, 1);
   g_assert_cmpfloat_with_epsilon (score, most, 1e-6);
   p = probabilities_of (told, &n);
@@ -381,9 +376,8 @@ test_result (void)
   gst_structure_free (meta);
   gst_structure_free (told);
 
-  g_object_get (r.element, "class", &name, "label", &label, "score", &score,
-      "windows", &windows, "windows-dropped", &dropped, "predicted-memory",
-      &memory, NULL);
+  g_object_get (r.element, "class", &name, "label", &label, "score", &score, "windows", &windows,
+      "windows-dropped", &dropped, "predicted-memory", &memory, NULL);
   g_assert_cmpstr (name, ==, "green");
   g_assert_cmpint (label, ==, 1);
   g_assert_cmpfloat_with_epsilon (score, most, 1e-6);
@@ -394,8 +388,7 @@ test_result (void)
   g_value_init (&labels, GST_TYPE_ARRAY);
   g_object_get_property (G_OBJECT (r.element), "labels", &labels);
   g_assert_cmpuint (gst_value_array_get_size (&labels), ==, 3);
-  g_assert_cmpstr (g_value_get_string (gst_value_array_get_value (&labels, 2)),
-      ==, "blue");
+  g_assert_cmpstr (g_value_get_string (gst_value_array_get_value (&labels, 2)), ==, "blue");
   g_value_unset (&labels);
   rig_free (&r);
   g_free (model);
@@ -417,11 +410,9 @@ test_threshold (void)
     g_object_set (r.element, "threshold", thresholds[i], NULL);
     push_on (&r, 4);
     s = next_result (&r);
-    gst_structure_get (s, "label", G_TYPE_INT, &label, "score", G_TYPE_DOUBLE,
-        &score, NULL);
+    gst_structure_get (s, "label", G_TYPE_INT, &label, "score", G_TYPE_DOUBLE, &score, NULL);
     g_assert_cmpint (label, ==, named ? 1 : -1);
-    g_assert_cmpstr (gst_structure_get_string (s, "class"), ==,
-        named ? "green" : "");
+    g_assert_cmpstr (gst_structure_get_string (s, "class"), ==, named ? "green" : "");
     g_assert_cmpfloat_with_epsilon (score, 0.9094, 1e-4);
     gst_structure_free (s);
   }
@@ -434,7 +425,7 @@ test_smoothing (void)
 {
   gchar *model = write_model ("plain.safetensors", &plain);
   const gchar *source = "videotestsrc num-buffers=32 pattern=snow ! "
-      "video/x-raw,format=RGB,width=48,height=40,framerate=25/1";
+                        "video/x-raw,format=RGB,width=48,height=40,framerate=25/1";
   GArray *one = infer (source, model, "smoothing=1", NULL, NULL);
   GArray *three = infer (source, model, "smoothing=3", NULL, NULL);
   gdouble apart = 0;
@@ -448,10 +439,10 @@ test_smoothing (void)
 
       for (guint k = first; k <= w; k++)
         sum += g_array_index (one, gdouble, k * 3 + c);
-      g_assert_cmpfloat (g_array_index (three, gdouble, w * 3 + c), ==,
-          sum / (w - first + 1));
-      apart = MAX (apart, fabs (g_array_index (three, gdouble, w * 3 + c)
-              - g_array_index (one, gdouble, w * 3 + c)));
+      g_assert_cmpfloat (g_array_index (three, gdouble, w * 3 + c), ==, sum / (w - first + 1));
+      apart = MAX (apart,
+          fabs (
+              g_array_index (three, gdouble, w * 3 + c) - g_array_index (one, gdouble, w * 3 + c)));
     }
   }
   g_assert_cmpfloat (apart, >, 1e-6);
@@ -462,8 +453,7 @@ test_smoothing (void)
 
 /* --- a thread that is held up, and what it means for windows --- */
 
-typedef struct
-{
+typedef struct {
   GMutex lock;
   GCond cond;
   gboolean hold, held;
@@ -471,7 +461,7 @@ typedef struct
 
 /* Holds the computing thread up where it posts its result. */
 static GstBusSyncReply
-stop_at_gate (GstBus * bus, GstMessage * message, gpointer user)
+stop_at_gate (GstBus *bus, GstMessage *message, gpointer user)
 {
   Gate *gate = user;
 
@@ -489,7 +479,7 @@ stop_at_gate (GstBus * bus, GstMessage * message, gpointer user)
 }
 
 static void
-wait_held (Gate * gate)
+wait_held (Gate *gate)
 {
   g_mutex_lock (&gate->lock);
   while (!gate->held)
@@ -498,7 +488,7 @@ wait_held (Gate * gate)
 }
 
 static void
-set_hold (Gate * gate, gboolean hold)
+set_hold (Gate *gate, gboolean hold)
 {
   g_mutex_lock (&gate->lock);
   gate->hold = hold;
@@ -522,7 +512,7 @@ test_drop (void)
 {
   gchar *model = write_model ("green.safetensors", &green);
   Rig r = rig_new (model, "");
-  Gate gate = {.hold = TRUE };
+  Gate gate = { .hold = TRUE };
   GstStructure *s;
   guint64 windows, dropped;
   GThread *opener;
@@ -531,8 +521,7 @@ test_drop (void)
   push_on (&r, 4);
   wait_held (&gate);
   push_on (&r, 5 * 4);
-  g_object_get (r.element, "windows", &windows, "windows-dropped", &dropped,
-      NULL);
+  g_object_get (r.element, "windows", &windows, "windows-dropped", &dropped, NULL);
   g_assert_cmpuint (windows, ==, 1);
   g_assert_cmpuint (dropped, ==, 5);
   /* at EOS one is being computed, and its result is there when EOS is */
@@ -558,8 +547,7 @@ test_drop (void)
     GstMessage *message;
 
     push_on (&r, 4);
-    while ((message = pop (r.bus, GST_MESSAGE_ELEMENT, "cnn3dinfer-result",
-                20 * GST_MSECOND))) {
+    while ((message = pop (r.bus, GST_MESSAGE_ELEMENT, "cnn3dinfer-result", 20 * GST_MSECOND))) {
       if (number (gst_message_get_structure (message), "window") > 0 && !s)
         s = gst_structure_copy (gst_message_get_structure (message));
       gst_message_unref (message);
@@ -567,15 +555,13 @@ test_drop (void)
   }
   g_assert_cmpuint (number (s, "window"), >=, 4);
   /* and those that came until it was posted */
-  g_assert_cmpuint (number (s, "windows-dropped"), >=,
-      number (s, "window") - 1);
+  g_assert_cmpuint (number (s, "windows-dropped"), >=, number (s, "window") - 1);
   gst_structure_free (s);
   rig_free (&r);
   g_free (model);
 }
 
-typedef struct
-{
+typedef struct {
   Rig *r;
   GstFlowReturn ret;
 } Pusher;
@@ -596,7 +582,7 @@ test_flush (void)
 {
   gchar *model = write_model ("green.safetensors", &green);
   Rig r = rig_new (model, "drop=false");
-  Gate gate = {.hold = TRUE };
+  Gate gate = { .hold = TRUE };
   Pusher pusher = { &r };
   GstSegment segment;
   GThread *thread;
@@ -612,8 +598,7 @@ test_flush (void)
   g_assert_cmpint (pusher.ret, ==, GST_FLOW_FLUSHING);
   g_assert_true (gst_harness_push_event (r.h, gst_event_new_flush_stop (TRUE)));
   gst_segment_init (&segment, GST_FORMAT_TIME);
-  g_assert_true (gst_harness_push_event (r.h,
-          gst_event_new_segment (&segment)));
+  g_assert_true (gst_harness_push_event (r.h, gst_event_new_segment (&segment)));
   set_hold (&gate, FALSE);
 
   /* nothing of what was before */
@@ -660,8 +645,7 @@ test_discontinuity (void)
   gst_structure_free (next_result (&r));
 
   push_on (&r, 2);
-  gst_harness_set_src_caps_str (r.h, "video/x-raw,format=BGR,width=40,"
-      "height=48,framerate=25/1");
+  gst_harness_set_src_caps_str (r.h, "video/x-raw,format=BGR,width=40,height=48,framerate=25/1");
   push_on (&r, 3);
   no_result (&r);
   push_on (&r, 1);
@@ -695,9 +679,8 @@ test_discontinuity (void)
 static void
 test_swap (void)
 {
-  static const Spec other = { {"left", "right"}, 1, 6, 48,
-    {"center", 1, "lanczos", TRUE}, 0, {3, 0}
-  };
+  static const Spec other = { { "left", "right" }, 1, 6, 48, { "center", 1, "lanczos", TRUE }, 0,
+    { 3, 0 } };
   gchar *first = write_model ("green.safetensors", &green);
   gchar *second = write_model ("other.safetensors", &other);
   gchar *bad = path_of ("bad.safetensors"), *path;
@@ -711,8 +694,7 @@ test_swap (void)
   /* a file that is no model: the old one goes on */
   g_assert_true (g_file_set_contents (bad, "no model", -1, NULL));
   g_object_set (r.element, "model", bad, NULL);
-  assert_says (pop (r.bus, GST_MESSAGE_WARNING, NULL, WAIT),
-      "The model was not changed: ");
+  assert_says (pop (r.bus, GST_MESSAGE_WARNING, NULL, WAIT), "The model was not changed: ");
   g_object_get (r.element, "model", &path, NULL);
   g_assert_cmpstr (path, ==, first);
   g_free (path);
@@ -752,8 +734,7 @@ test_swap (void)
 }
 
 static void
-assert_refused (const gchar * model, const gchar * properties,
-    const gchar * reason)
+assert_refused (const gchar *model, const gchar *properties, const gchar *reason)
 {
   gchar *line = g_strdup_printf ("cnn3dinfer device=cpu %s", properties);
   GstElement *element = gst_parse_launch (line, NULL);
@@ -763,8 +744,7 @@ assert_refused (const gchar * model, const gchar * properties,
   gst_element_set_bus (element, bus);
   if (model)
     g_object_set (element, "model", model, NULL);
-  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
-      GST_STATE_CHANGE_FAILURE);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
   assert_says (pop (bus, GST_MESSAGE_ERROR, NULL, 0), reason);
   g_assert_null (pop (bus, GST_MESSAGE_ERROR, NULL, 0));
   gst_element_set_state (element, GST_STATE_NULL);
@@ -784,21 +764,17 @@ test_bad_files (void)
 
   assert_refused (NULL, "", "model is not set");
   assert_refused ("/nowhere/\033[1m.safetensors", "", "\\x1b[1m");
-  assert_refused ("/nowhere/m", "",
-      "The model could not be loaded: cannot read");
+  assert_refused ("/nowhere/m", "", "The model could not be loaded: cannot read");
   g_assert_true (g_file_get_contents (good, &bytes, &size, NULL));
   g_assert_true (g_file_set_contents (bad, bytes, size / 2, NULL));
   assert_refused (bad, "", bad);
-  assert_refused (good, "max-memory=many",
-      "max-memory=many is not a valid size: write it as 8GiB");
-  assert_refused (good, "max-memory=10KiB",
-      "The model could not be loaded: one clip at a time takes ");
-  assert_refused (good, "device=nothing",
-      "device=nothing: use auto, cpu, cuda, or");
+  assert_refused (good, "max-memory=many", "max-memory=many is not a valid size: write it as 8GiB");
+  assert_refused (
+      good, "max-memory=10KiB", "The model could not be loaded: one clip at a time takes ");
+  assert_refused (good, "device=nothing", "device=nothing: use auto, cpu, cuda, or");
   spec.channels = 4;
   g_free (write_model ("bad.safetensors", &spec));
-  assert_refused (bad, "",
-      "is a model of clips with 4 channels: video has 3, or 1 in gray");
+  assert_refused (bad, "", "is a model of clips with 4 channels: video has 3, or 1 in gray");
   g_free (bytes);
   g_free (good);
   g_free (bad);
@@ -818,15 +794,14 @@ test_asked_otherwise (void)
   gst_pad_send_event (pad, gst_event_new_stream_start ("again"));
   gst_pad_send_event (pad, gst_event_new_segment (&segment));
   gst_pad_chain (pad, make_frame (0));
-  assert_says (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0),
-      "Frames came before their caps");
+  assert_says (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0), "Frames came before their caps");
   gst_object_unref (pad);
   rig_free (&r);
 
   /* a CPU has no such precision */
   r = rig_new (model, "device=cpu precision=16-mixed");
-  assert_says (pop (r.bus, GST_MESSAGE_INFO, NULL, 0), " computes in bf16-mixed "
-      "where precision=16-mixed was asked for.");
+  assert_says (pop (r.bus, GST_MESSAGE_INFO, NULL, 0),
+      " computes in bf16-mixed where precision=16-mixed was asked for.");
   rig_free (&r);
   g_free (model);
 }
@@ -848,8 +823,7 @@ test_failure (void)
     ret = gst_harness_push (r.h, make_frame (i));
   }
   g_assert_cmpint (ret, ==, GST_FLOW_ERROR);
-  assert_says (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0),
-      "The model could not be run");
+  assert_says (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0), "The model could not be run");
   g_assert_cmpint (gst_harness_push (r.h, make_frame (4)), ==, GST_FLOW_ERROR);
   g_assert_null (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0));
 
@@ -874,14 +848,14 @@ test_too_short (void)
 
   push_on (&r, 9);
   gst_harness_push_event (r.h, gst_event_new_eos ());
-  assert_says (pop (r.bus, GST_MESSAGE_WARNING, NULL, 0), "before its first "
-      "window of 4 frames, 3 apart");
+  assert_says (
+      pop (r.bus, GST_MESSAGE_WARNING, NULL, 0), "before its first window of 4 frames, 3 apart");
   rig_free (&r);
 
   r = rig_new (model, "");
   gst_harness_push_event (r.h, gst_event_new_eos ());
-  assert_says (pop (r.bus, GST_MESSAGE_WARNING, NULL, 0), "The video ended "
-      "before its first frame: there is no result.");
+  assert_says (pop (r.bus, GST_MESSAGE_WARNING, NULL, 0),
+      "The video ended before its first frame: there is no result.");
   rig_free (&r);
 
   r = rig_new (model, "frame-interval=3");
@@ -905,12 +879,11 @@ test_without_scaler (void)
   model = write_model ("none.safetensors", &spec);
   r = rig_new (model, "");
   push_on (&r, 2);
-  assert_says (pop (r.bus, GST_MESSAGE_INFO, NULL, 0), "of its own size, 32x32, "
-      "without a scaler: these, 48x40, are scaled");
+  assert_says (pop (r.bus, GST_MESSAGE_INFO, NULL, 0),
+      "of its own size, 32x32, without a scaler: these, 48x40, are scaled");
   push_on (&r, 2);
   g_assert_null (pop (r.bus, GST_MESSAGE_INFO, NULL, 0));
-  gst_harness_set_src_caps_str (r.h, "video/x-raw,format=RGB,width=32,"
-      "height=32,framerate=25/1");
+  gst_harness_set_src_caps_str (r.h, "video/x-raw,format=RGB,width=32,height=32,framerate=25/1");
   gst_harness_push (r.h, gst_buffer_new_allocate (NULL, 32 * 32 * 3, NULL));
   g_assert_null (pop (r.bus, GST_MESSAGE_INFO, NULL, 0));
   rig_free (&r);
@@ -943,8 +916,7 @@ test_element (void)
     r = rig_new (model, "stride=1");
     for (guint k = 0; k < 3; k++) {
       push_on (&r, 9);
-      gst_element_set_state (r.element, k % 2 ? GST_STATE_NULL :
-          GST_STATE_READY);
+      gst_element_set_state (r.element, k % 2 ? GST_STATE_NULL : GST_STATE_READY);
       gst_element_set_state (r.element, GST_STATE_PLAYING);
       gst_harness_push_event (r.h, gst_event_new_stream_start ("again"));
       gst_harness_set_src_caps_str (r.h, CAPS);
@@ -984,12 +956,10 @@ test_memory (void)
 #ifdef __SANITIZE_ADDRESS__
   g_test_skip ("the sanitizer keeps what is freed");
 #else
-  static const Spec other = { {"left", "right"}, 3, 6, 40,
-    {"center", 1, "bilinear", FALSE}, 100, {0}
-  };
+  static const Spec other = { { "left", "right" }, 3, 6, 40, { "center", 1, "bilinear", FALSE },
+    100, { 0 } };
   gchar *models[2] = { write_model ("plain.safetensors", &plain),
-    write_model ("other.safetensors", &other)
-  };
+    write_model ("other.safetensors", &other) };
   Rig r = rig_new (models[0], "stride=2 smoothing=3");
   gint64 before = 0, after, until;
   guint swaps = 0;
@@ -1013,11 +983,10 @@ test_memory (void)
   }
   /* the last model that was swapped out goes with its last window */
   until = g_get_monotonic_time () + test_limit (20);
-  while ((after = allocated ()) - before >= MOST_GROWTH
-      && g_get_monotonic_time () < until)
+  while ((after = allocated ()) - before >= MOST_GROWTH && g_get_monotonic_time () < until)
     g_usleep (20000);
-  g_test_message ("%u frames, allocated %" G_GINT64_FORMAT ", then %"
-      G_GINT64_FORMAT, r.in, before, after);
+  g_test_message (
+      "%u frames, allocated %" G_GINT64_FORMAT ", then %" G_GINT64_FORMAT, r.in, before, after);
   g_assert_cmpint (after - before, <, MOST_GROWTH);
   rig_free (&r);
   g_free (models[0]);

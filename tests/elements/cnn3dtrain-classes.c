@@ -44,35 +44,34 @@ test_classes (void)
   caps_for (&r, 4);
   push_segment (&r, 0);
   push_classes (&r);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_OK);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_OK);
   message = pop (&r, GST_MESSAGE_WARNING, NULL);
   g_assert_nonnull (message);
   gst_message_parse_warning (message, &error, NULL);
-  g_assert_nonnull (strstr (error->message, "num-classes is 5, but upstream "
-          "has 3 classes: the network gets 2 outputs"));
+  g_assert_nonnull (strstr (
+      error->message, "num-classes is 5, but upstream has 3 classes: the network gets 2 outputs"));
   g_clear_error (&error);
   gst_message_unref (message);
   rig_free (&r);
 
   /* one-hot labels tell their number, too */
   r = rig_new ("num-classes=5");
-  g_assert_true (push_caps (&r, "other/tensors,format=static,num_tensors=2,"
-          "types=float32.float32,dimensions=3:32:32:4:4.3:4"));
+  g_assert_true (push_caps (&r,
+      "other/"
+      "tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:4.3:4"));
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, FLOAT_ONE_HOT)), ==,
-      GST_FLOW_OK);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, FLOAT_ONE_HOT)), ==, GST_FLOW_OK);
   message = pop (&r, GST_MESSAGE_WARNING, NULL);
   g_assert_nonnull (message);
   gst_message_unref (message);
   rig_free (&r);
 
   r = rig_new ("num-classes=2");
-  g_assert_true (push_caps (&r, "other/tensors,format=static,num_tensors=2,"
-          "types=float32.float32,dimensions=3:32:32:4:4.3:4"));
+  g_assert_true (push_caps (&r,
+      "other/"
+      "tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:4.3:4"));
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, FLOAT_ONE_HOT)), ==,
-      GST_FLOW_ERROR);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, FLOAT_ONE_HOT)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
       "One-hot labels are of 3 classes, but the network is to have 2");
   rig_free (&r);
@@ -82,8 +81,7 @@ test_classes (void)
   push_segment (&r, 0);
   gst_harness_push_event (r.h, gst_event_new_clip_classes (same));
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "Upstream has two classes 'red'");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "Upstream has two classes 'red'");
   rig_free (&r);
 }
 
@@ -91,8 +89,7 @@ test_classes (void)
 static void
 test_unnamed_classes (void)
 {
-  gchar *dir = make_dir (), *path = g_build_filename (dir, "last.safetensors",
-      NULL);
+  gchar *dir = make_dir (), *path = g_build_filename (dir, "last.safetensors", NULL);
   gchar *line = g_strconcat ("num-classes=5 checkpoint-dir=", dir, NULL);
   const Cnn3dModelInfo *info;
   Cnn3dModelFile *file;
@@ -121,7 +118,7 @@ test_unnamed_classes (void)
 /* The weights that the log of a run tells; g_free(). clips: NULL: upstream does
  * not tell. */
 static gchar *
-weights_of (const gchar * properties, const guint64 * clips)
+weights_of (const gchar *properties, const guint64 *clips)
 {
   const gchar *three[] = { "red", "green", "blue", NULL };
   gchar *dir = make_dir (), *text = NULL, *path, *found, *ret = NULL;
@@ -130,9 +127,9 @@ weights_of (const gchar * properties, const guint64 * clips)
 
   caps_for (&r, 4);
   push_segment (&r, 0);
-  gst_harness_push_event (r.h, clips ?
-      gst_event_new_clip_classes_counted (three, clips) :
-      gst_event_new_clip_classes (three));
+  gst_harness_push_event (r.h,
+      clips ? gst_event_new_clip_classes_counted (three, clips)
+            : gst_event_new_clip_classes (three));
   g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
   rig_free (&r);
   path = g_build_filename (dir, "log.jsonl", NULL);
@@ -155,18 +152,16 @@ weights_of (const gchar * properties, const guint64 * clips)
 static void
 test_weights (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *properties, *reason;
-    gboolean in_time;           /* before a clip comes */
+    gboolean in_time; /* before a clip comes */
   } bad[] = {
-    {"class-weights=1,2",
-          "class-weights has 2 numbers, but there are 3 classes", FALSE},
-    {"class-weights=balanced", "upstream does not say: take the clips", FALSE},
-    {"class-weights=1,x,2", "'x' where a number", TRUE},
-    {"class-weights=1,0,2", "'0' where a number", TRUE},
-    {"class-weights=1,inf,2", "'inf' where a number", TRUE},
-    {"class-weights=1,2,", "'' where a number", TRUE},
+    { "class-weights=1,2", "class-weights has 2 numbers, but there are 3 classes", FALSE },
+    { "class-weights=balanced", "upstream does not say: take the clips", FALSE },
+    { "class-weights=1,x,2", "'x' where a number", TRUE },
+    { "class-weights=1,0,2", "'0' where a number", TRUE },
+    { "class-weights=1,inf,2", "'inf' where a number", TRUE },
+    { "class-weights=1,2,", "'' where a number", TRUE },
   };
   const guint64 clips[] = { 5, 0, 20 };
   gchar *text = weights_of ("class-weights=balanced monitor=val-f1", clips);
@@ -180,20 +175,17 @@ test_weights (void)
   g_assert_null (weights_of ("class-weights=none", clips));
 
   for (i = 0; i < G_N_ELEMENTS (bad); i++) {
-    gchar *line = g_strdup_printf ("cnn3dtrain progress=false base-width=4 %s",
-        bad[i].properties);
+    gchar *line = g_strdup_printf ("cnn3dtrain progress=false base-width=4 %s", bad[i].properties);
     Rig r;
 
     if (bad[i].in_time) {
       GstElement *element = gst_parse_launch (line, NULL);
 
-      r = (Rig) {
-      gst_object_ref_sink (element), NULL, gst_bus_new (), 0};
+      r = (Rig) { gst_object_ref_sink (element), NULL, gst_bus_new (), 0 };
       gst_element_set_bus (element, r.bus);
-      g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
-          GST_STATE_CHANGE_FAILURE);
-      assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-          bad[i].reason);
+      g_assert_cmpint (
+          gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+      assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, bad[i].reason);
       gst_element_set_state (element, GST_STATE_NULL);
       gst_element_set_bus (element, NULL);
       gst_object_unref (element);
@@ -204,8 +196,7 @@ test_weights (void)
       push_segment (&r, 0);
       push_classes (&r);
       gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
-      assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-          bad[i].reason);
+      assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, bad[i].reason);
       rig_free (&r);
     }
     g_free (line);
@@ -231,10 +222,9 @@ test_presets (void)
     g_assert_true (gst_preset_load_preset (GST_PRESET (element), names[i]));
   g_strfreev (names);
 
-  g_assert_true (gst_preset_load_preset (GST_PRESET (element),
-          "slow_r50-adam"));
-  g_object_get (element, "model", &model, "lr", &lr, "lr-schedule", &schedule,
-      "optimizer", &optimizer, NULL);
+  g_assert_true (gst_preset_load_preset (GST_PRESET (element), "slow_r50-adam"));
+  g_object_get (
+      element, "model", &model, "lr", &lr, "lr-schedule", &schedule, "optimizer", &optimizer, NULL);
   g_assert_cmpstr (model, ==, "slow_r50");
   g_assert_cmpfloat (lr, ==, 1e-4);
   g_assert_cmpint (schedule, ==, 1);
@@ -245,8 +235,7 @@ test_presets (void)
   element = gst_parse_launch ("cnn3dtrain @preset=quick-cpu threads=1", NULL);
   g_assert_nonnull (element);
   gst_object_ref_sink (element);
-  g_object_get (element, "optimizer", &optimizer, "base-width", &schedule,
-      NULL);
+  g_object_get (element, "optimizer", &optimizer, "base-width", &schedule, NULL);
   g_assert_cmpint (optimizer, ==, 2);
   g_assert_cmpint (schedule, ==, 16);
   gst_object_unref (element);
@@ -257,10 +246,10 @@ static void
 test_preset (void)
 {
   GstElement *element = gst_element_factory_make ("cnn3dtrain", NULL);
-  const gchar *wanted = "lr=0.01 of the preset r3d_18-torchvision holds, not "
-      "lr=0.5; momentum=0.25 holds, not momentum=0.9 of the preset "
-      "r3d_18-torchvision; lr-schedule=cosine holds, not lr-schedule=step of "
-      "the preset r3d_18-torchvision.";
+  const gchar *wanted =
+      "lr=0.01 of the preset r3d_18-torchvision holds, not lr=0.5; momentum=0.25 holds, not "
+      "momentum=0.9 of the preset r3d_18-torchvision; lr-schedule=cosine holds, not "
+      "lr-schedule=step of the preset r3d_18-torchvision.";
   GstBus *bus = gst_bus_new ();
   GError *error = NULL;
   GstMessage *message;
@@ -269,12 +258,9 @@ test_preset (void)
   gst_object_ref_sink (element);
   gst_element_set_bus (element, bus);
   /* the same value is nothing to tell */
-  g_object_set (element, "lr", 0.5, "weight-decay", 1e-4, "progress", FALSE,
-      NULL);
-  g_assert_true (gst_preset_load_preset (GST_PRESET (element),
-          "r3d_18-torchvision"));
-  g_object_set (element, "momentum", 0.25, "seed", G_GUINT64_CONSTANT (5),
-      NULL);
+  g_object_set (element, "lr", 0.5, "weight-decay", 1e-4, "progress", FALSE, NULL);
+  g_assert_true (gst_preset_load_preset (GST_PRESET (element), "r3d_18-torchvision"));
+  g_object_set (element, "momentum", 0.25, "seed", G_GUINT64_CONSTANT (5), NULL);
   gst_util_set_object_arg (G_OBJECT (element), "lr-schedule", "cosine");
   g_object_get (element, "lr", &lr, "momentum", &momentum, NULL);
   g_assert_cmpfloat (lr, ==, 0.01);

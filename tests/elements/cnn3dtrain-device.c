@@ -4,29 +4,27 @@
 #include "trainrig.h"
 
 static gdouble
-get_double (GstMessage * message, const gchar * field)
+get_double (GstMessage *message, const gchar *field)
 {
   gdouble value;
 
-  g_assert_true (gst_structure_get_double (gst_message_get_structure (message),
-          field, &value));
+  g_assert_true (gst_structure_get_double (gst_message_get_structure (message), field, &value));
 
   return value;
 }
 
 static guint64
-get_uint64 (GstMessage * message, const gchar * field)
+get_uint64 (GstMessage *message, const gchar *field)
 {
   guint64 value;
 
-  g_assert_true (gst_structure_get_uint64 (gst_message_get_structure (message),
-          field, &value));
+  g_assert_true (gst_structure_get_uint64 (gst_message_get_structure (message), field, &value));
 
   return value;
 }
 
 static gchar *
-get_devices (GstElement * element)
+get_devices (GstElement *element)
 {
   gchar *devices;
 
@@ -38,7 +36,7 @@ get_devices (GstElement * element)
 
 /* Batches of two clips without announced passes. */
 static Rig
-begin (const gchar * properties)
+begin (const gchar *properties)
 {
   gchar *line = g_strconcat ("num-classes=3 ", properties, NULL);
   Rig r = rig_new (line);
@@ -51,15 +49,15 @@ begin (const gchar * properties)
 }
 
 static void
-push (Rig * r, guint batch)
+push (Rig *r, guint batch)
 {
-  g_assert_cmpint (gst_harness_push (r->h, make_batch (2 * batch, 2,
-              UINT8_INT32)), ==, GST_FLOW_OK);
+  g_assert_cmpint (
+      gst_harness_push (r->h, make_batch (2 * batch, 2, UINT8_INT32)), ==, GST_FLOW_OK);
 }
 
 /* How many step messages there are, and that their steps go on from *step. */
 static guint
-count_steps (Rig * r, guint64 * step)
+count_steps (Rig *r, guint64 *step)
 {
   GstMessage *message;
   guint n = 0;
@@ -77,7 +75,7 @@ count_steps (Rig * r, guint64 * step)
 /* --- with whatever there is --- */
 
 static gboolean
-is_mapped (const gchar * file)
+is_mapped (const gchar *file)
 {
   gchar *maps;
   gboolean ret;
@@ -132,8 +130,7 @@ static void
 test_cpu (void)
 {
   static const gchar *const lines[] = { "device=cpu",
-    "device=cpu deterministic=false allow-tf32=false benchmark=false"
-  };
+    "device=cpu deterministic=false allow-tf32=false benchmark=false" };
   gdouble loss[2], scale;
   guint64 skipped, step = 0;
   guint i, k;
@@ -143,8 +140,8 @@ test_cpu (void)
 
     for (k = 0; k < 3; k++)
       push (&r, k);
-    g_object_get (r.element, "loss", &loss[i], "loss-scale", &scale,
-        "steps-skipped", &skipped, NULL);
+    g_object_get (
+        r.element, "loss", &loss[i], "loss-scale", &scale, "steps-skipped", &skipped, NULL);
     g_assert_cmpfloat (scale, ==, 1);
     g_assert_cmpuint (skipped, ==, 0);
     /* each told at once */
@@ -172,28 +169,23 @@ test_auto (void)
   push (&r, 1);
   message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-plan");
   g_assert_nonnull (message);
-  device = gst_structure_get_string (gst_message_get_structure (message),
-      "device");
+  device = gst_structure_get_string (gst_message_get_structure (message), "device");
   g_assert_true (g_str_has_prefix (device, "Test double, "));
-  g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure
-          (message), "precision"), ==, "16-mixed");
+  g_assert_cmpstr (
+      gst_structure_get_string (gst_message_get_structure (message), "precision"), ==, "16-mixed");
   g_assert_cmpuint (get_uint64 (message, "input-bytes"), >, 2 * 2 * CLIP);
   g_assert_cmpuint (get_uint64 (message, "predicted-bytes"), ==,
-      get_uint64 (message, "weights-bytes")
-      + get_uint64 (message, "gradients-bytes")
-      + get_uint64 (message, "optimizer-bytes")
-      + get_uint64 (message, "input-bytes")
-      + get_uint64 (message, "arena-bytes"));
-  needs = get_uint64 (message, "predicted-bytes")
-      + get_uint64 (message, "context-bytes");
+      get_uint64 (message, "weights-bytes") + get_uint64 (message, "gradients-bytes")
+          + get_uint64 (message, "optimizer-bytes") + get_uint64 (message, "input-bytes")
+          + get_uint64 (message, "arena-bytes"));
+  needs = get_uint64 (message, "predicted-bytes") + get_uint64 (message, "context-bytes");
   budget = get_uint64 (message, "budget-bytes");
   gst_message_unref (message);
 
   message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-step");
   g_assert_nonnull (message);
   g_assert_cmpuint (get_uint64 (message, "memory-bytes"), ==, needs);
-  g_assert_cmpfloat (get_double (message, "memory-share"), ==,
-      (gdouble) needs / budget);
+  g_assert_cmpfloat (get_double (message, "memory-share"), ==, (gdouble) needs / budget);
   g_assert_cmpfloat (get_double (message, "loss-scale"), ==, 65536);
   gst_message_unref (message);
   g_object_get (r.element, "peak-memory", &peak, NULL);
@@ -277,19 +269,17 @@ test_skipped (void)
     push (&r, k % 2);
   gst_harness_push_event (r.h, gst_event_new_eos ());
   while ((message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-step"))) {
-    g_assert_true (gst_structure_get_boolean (gst_message_get_structure
-            (message), "skipped", &skips));
+    g_assert_true (
+        gst_structure_get_boolean (gst_message_get_structure (message), "skipped", &skips));
     told += skips;
     g_assert_cmpuint (get_uint64 (message, "steps-skipped"), ==, told);
     g_assert_cmpuint (get_uint64 (message, "step"), ==, ++n - told);
-    g_assert_cmpfloat (get_double (message, "loss-scale"), ==,
-        65536.0 / (1 << told));
+    g_assert_cmpfloat (get_double (message, "loss-scale"), ==, 65536.0 / (1 << told));
     gst_message_unref (message);
   }
   g_assert_cmpuint (n, ==, 16);
   g_assert_cmpuint (told, >, 0);
-  g_object_get (r.element, "steps-skipped", &skipped, "loss-scale", &scale,
-      NULL);
+  g_object_get (r.element, "steps-skipped", &skipped, "loss-scale", &scale, NULL);
   g_assert_cmpuint (skipped, ==, told);
   g_assert_cmpfloat (scale, ==, 65536.0 / (1 << told));
   rig_free (&r);
@@ -297,7 +287,7 @@ test_skipped (void)
 
 /* The warning's text; g_free() */
 static gchar *
-pop_warning (Rig * r)
+pop_warning (Rig *r)
 {
   GstMessage *message = pop (r, GST_MESSAGE_WARNING, NULL);
   GError *error = NULL;
@@ -324,16 +314,14 @@ test_all_skipped (void)
   push (&r, 0);
   rig_free (&r);
   g_free (line);
-  line = g_strdup_printf ("precision=16-mixed pretrained=%s/last.safetensors",
-      dir);
+  line = g_strdup_printf ("precision=16-mixed pretrained=%s/last.safetensors", dir);
   r = begin (line);
   push (&r, 0);
   push (&r, 1);
   gst_harness_push_event (r.h, gst_event_new_eos ());
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "No training "
-      "step: the gradients of every step (2 in all) overflowed, with a loss "
-      "scale of 16384 at last. Train for longer, lower lr, or set "
-      "precision=bf16-mixed or 32.");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "No training step: the gradients of every step (2 in all) overflowed, with a loss scale of "
+      "16384 at last. Train for longer, lower lr, or set precision=bf16-mixed or 32.");
   rig_free (&r);
   remove_dir (dir);
   g_free (line);
@@ -351,8 +339,7 @@ test_close (void)
   push (&r, 0);
   push (&r, 1);
   message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-plan");
-  needs = get_uint64 (message, "predicted-bytes")
-      + get_uint64 (message, "context-bytes");
+  needs = get_uint64 (message, "predicted-bytes") + get_uint64 (message, "context-bytes");
   gst_message_unref (message);
   g_assert_null (pop_warning (&r));
   rig_free (&r);
@@ -366,8 +353,8 @@ test_close (void)
   g_assert_nonnull (warning);
   g_assert_true (g_str_has_prefix (warning, "Memory in use, "));
   g_assert_nonnull (strstr (warning, ", is 95 % of the "));
-  g_assert_nonnull (strstr (warning, ": a smaller max-memory with "
-          "recompute=auto or auto-fit=true takes less."));
+  g_assert_nonnull (
+      strstr (warning, ": a smaller max-memory with recompute=auto or auto-fit=true takes less."));
   g_assert_null (pop_warning (&r));
   g_free (warning);
   rig_free (&r);
@@ -391,8 +378,8 @@ test_progress (void)
   g_test_trap_subprocess (NULL, 0, 0);
   g_test_trap_assert_passed ();
   g_test_trap_assert_stdout ("*r3d_18, precision 16-mixed, on Test double, *\n"
-      "epoch 1/2  loss *  val-accuracy * %  lr 0.01  * clips/s  * MB  "
-      "loss scale 65536, 0 skipped  * s  left *\nepoch 2/2  loss *");
+                             "epoch 1/2  loss *  val-accuracy * %  lr 0.01  * clips/s  * MB  loss "
+                             "scale 65536, 0 skipped  * s  left *\nepoch 2/2  loss *");
 }
 
 static void
@@ -400,10 +387,9 @@ test_no_such_gpu (void)
 {
   Rig r = begin ("device=cuda:7");
 
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 2, UINT8_INT32)), ==,
-      GST_FLOW_ERROR);
-  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
-      "there is no GPU number 7 here");
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 2, UINT8_INT32)), ==, GST_FLOW_ERROR);
+  assert_error (
+      &r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND, "there is no GPU number 7 here");
   rig_free (&r);
 }
 

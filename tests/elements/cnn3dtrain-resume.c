@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 static void
-assert_same_file (const gchar * a, const gchar * b, const gchar * name)
+assert_same_file (const gchar *a, const gchar *b, const gchar *name)
 {
   gchar *pa = g_build_filename (a, name, NULL);
   gchar *pb = g_build_filename (b, name, NULL);
@@ -24,7 +24,7 @@ assert_same_file (const gchar * a, const gchar * b, const gchar * name)
 
 /* The seek that the element sends; -1: none. */
 static gint64
-pull_seek (Rig * r, guint32 * seqnum)
+pull_seek (Rig *r, guint32 *seqnum)
 {
   GstEvent *event;
   GstSeekFlags flags;
@@ -33,8 +33,7 @@ pull_seek (Rig * r, guint32 * seqnum)
 
   while ((event = gst_harness_try_pull_upstream_event (r->h))) {
     if (GST_EVENT_TYPE (event) == GST_EVENT_SEEK) {
-      gst_event_parse_seek (event, NULL, &format, &flags, NULL, &start, NULL,
-          NULL);
+      gst_event_parse_seek (event, NULL, &format, &flags, NULL, &start, NULL, NULL);
       g_assert_cmpint (format, ==, GST_FORMAT_DEFAULT);
       g_assert_cmpint (flags, ==, GST_SEEK_FLAG_NONE);
       *seqnum = gst_event_get_seqnum (event);
@@ -73,12 +72,10 @@ test_resume (void)
     r = begin_run (dir);
     push_epoch (&r, 0, TRUE, 0, 0);
     position = pull_seek (&r, &seqnum);
-    g_test_message ("cut at %" G_GUINT64_FORMAT ", on at %" G_GINT64_FORMAT,
-        cut, position);
+    g_test_message ("cut at %" G_GUINT64_FORMAT ", on at %" G_GINT64_FORMAT, cut, position);
     if (position >= 0) {
       /* what was on its way is dropped */
-      g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)),
-          ==, GST_FLOW_OK);
+      g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_OK);
       push_done (&r, 0, TRUE, TRAIN);
       push_segment (&r, seqnum);
       g_assert_cmpint (feed (&r, position, TOTAL + 1), ==, GST_FLOW_OK);
@@ -104,8 +101,8 @@ test_resume (void)
     g_assert_cmpint (pull_seek (&r, &seqnum), ==, -1);
     message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-finished");
     g_assert_nonnull (message);
-    g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure
-            (message), "reason"), ==, "complete");
+    g_assert_cmpstr (
+        gst_structure_get_string (gst_message_get_structure (message), "reason"), ==, "complete");
     gst_message_unref (message);
     message = pop (&r, GST_MESSAGE_EOS, NULL);
     g_assert_nonnull (message);
@@ -124,8 +121,7 @@ test_resume_at_border (void)
   guint run;
 
   for (run = 0; run < 2; run++) {
-    gchar *line = g_strdup_printf ("checkpoint-interval=1 checkpoint-dir=%s",
-        dirs[run]);
+    gchar *line = g_strdup_printf ("checkpoint-interval=1 checkpoint-dir=%s", dirs[run]);
     Rig r = rig_new (line);
 
     caps_for (&r, 4);
@@ -189,7 +185,7 @@ test_resume_at_bad_clips (void)
 }
 
 static gboolean
-refuse (GstPad * pad, GstObject * parent, GstEvent * event)
+refuse (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   gst_event_unref (event);
 
@@ -233,8 +229,7 @@ test_resume_unannounced (void)
   guint i, run, cut;
 
   for (run = 0; run < 3; run++) {
-    gchar *line = g_strdup_printf ("num-classes=3 checkpoint-dir=%s",
-        dirs[run > 0]);
+    gchar *line = g_strdup_printf ("num-classes=3 checkpoint-dir=%s", dirs[run > 0]);
     Rig r = rig_new (line);
 
     caps_for (&r, 4);
@@ -286,8 +281,8 @@ test_progress (void)
   }
   g_test_trap_subprocess (NULL, 0, 0);
   g_test_trap_assert_passed ();
-  g_test_trap_assert_stdout ("*saved at epoch 1, before its validation*"
-      "resuming with epoch 1, its validation\n*");
+  g_test_trap_assert_stdout (
+      "*saved at epoch 1, before its validation*resuming with epoch 1, its validation\n*");
 }
 
 /* What a run cannot be resumed from, or to. */
@@ -309,17 +304,20 @@ test_refused (void)
   gst_pad_set_event_function (r.h->srcpad, refuse);
   feed (&r, 0, 4);
   gst_harness_push_event (r.h, gst_event_new_eos ());
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "The stream "
-      "ended at clip 4, before clip 8 where training was to resume: use the "
-      "same clips as before, or set resume=never to start over.");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "The stream ended at clip 4, before clip 8 where training was to resume: use the same clips "
+      "as before, or set resume=never to start over.");
   rig_free (&r);
 
   /* clipsrc is stopped before it */
   r = begin_run (dir);
   {
-    const GstClipData data = {.rows = 1,.training_clips = TRAIN,
-      .validation_clips = VAL,.clips = "",.labels = "",.order = ""
-    };
+    const GstClipData data = { .rows = 1,
+      .training_clips = TRAIN,
+      .validation_clips = VAL,
+      .clips = "",
+      .labels = "",
+      .order = "" };
 
     gst_harness_push_event (r.h, gst_event_new_clip_data (&data));
   }
@@ -331,8 +329,8 @@ test_refused (void)
   message = pop (&r, GST_MESSAGE_WARNING, NULL);
   g_assert_nonnull (message);
   gst_message_parse_warning (message, &error, NULL);
-  g_assert_cmpstr (error->message, ==, "The stream was stopped before training "
-      "resumed: the checkpoint is as it was.");
+  g_assert_cmpstr (error->message, ==,
+      "The stream was stopped before training resumed: the checkpoint is as it was.");
   g_clear_error (&error);
   gst_message_unref (message);
   assert_no_error (&r);
@@ -345,9 +343,9 @@ test_refused (void)
   push_segment (&r, seqnum);
   push_epoch (&r, 0, TRUE, 0, 4);
   gst_harness_push (r.h, make_batch (4, 4, UINT8_INT32));
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "Training was "
-      "to resume at clip 8, but upstream is at clip 4: use the same clips and "
-      "seed as before, or set resume=never to start over.");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "Training was to resume at clip 8, but upstream is at clip 4: use the same clips and seed as "
+      "before, or set resume=never to start over.");
   rig_free (&r);
 
   /* complete, with how much of it is done */
@@ -362,9 +360,9 @@ test_refused (void)
   message = pop (&r, GST_MESSAGE_INFO, NULL);
   g_assert_nonnull (message);
   gst_message_parse_info (message, &error, NULL);
-  g_assert_cmpstr (error->message, ==, "Training is complete already: 2 epochs "
-      "are done, 2 were asked for. Raise the number of epochs to continue, or "
-      "set resume=never to start over.");
+  g_assert_cmpstr (error->message, ==,
+      "Training is complete already: 2 epochs are done, 2 were asked for. Raise the number of "
+      "epochs to continue, or set resume=never to start over.");
   g_clear_error (&error);
   gst_message_unref (message);
   rig_free (&r);
@@ -377,8 +375,8 @@ test_refused (void)
   message = pop (&r, GST_MESSAGE_ERROR, NULL);
   g_assert_nonnull (message);
   gst_message_parse_error (message, &error, NULL);
-  g_assert_true (g_str_has_prefix (error->message, "Training cannot resume "
-          "from the last checkpoint (resume=never starts over): "));
+  g_assert_true (g_str_has_prefix (error->message,
+      "Training cannot resume from the last checkpoint (resume=never starts over): "));
   g_clear_error (&error);
   gst_message_unref (message);
   rig_free (&r);
@@ -416,8 +414,7 @@ test_unwritable (void)
 
     g_assert_nonnull (message);
     gst_message_parse_error (message, &error, NULL);
-    g_assert_true (g_str_has_prefix (error->message,
-            "The checkpoint could not be saved: "));
+    g_assert_true (g_str_has_prefix (error->message, "The checkpoint could not be saved: "));
     g_error_free (error);
     gst_message_unref (message);
   }
@@ -439,18 +436,17 @@ test_folders (void)
   gchar *taken = make_dir ();
   gchar *name = g_build_filename (taken, "run.lock", NULL);
   gchar *open = g_strdup_printf ("cannot open “%s”: Is a directory", name);
-  const struct
-  {
+  const struct {
     const gchar *dir;
     gint code;
     const gchar *reason;
   } table[] = {
-    {"/proc/no/such", GST_RESOURCE_ERROR_OPEN_WRITE,
-          "Checkpoints cannot be written to /proc/no/such"},
-    {dir, GST_RESOURCE_ERROR_BUSY, process},
+    { "/proc/no/such", GST_RESOURCE_ERROR_OPEN_WRITE,
+        "Checkpoints cannot be written to /proc/no/such" },
+    { dir, GST_RESOURCE_ERROR_BUSY, process },
     /* which has not yet written who it is */
-    {dir, GST_RESOURCE_ERROR_BUSY, "another process"},
-    {taken, GST_RESOURCE_ERROR_OPEN_WRITE, open},
+    { dir, GST_RESOURCE_ERROR_BUSY, "another process" },
+    { taken, GST_RESOURCE_ERROR_OPEN_WRITE, open },
   };
   Rig first = rig_new (line);
   guint i;
@@ -464,8 +460,8 @@ test_folders (void)
       g_assert_cmpint (truncate (lock, 0), ==, 0);
     g_object_set (element, "checkpoint-dir", table[i].dir, NULL);
     gst_element_set_bus (element, r.bus);
-    g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
-        GST_STATE_CHANGE_FAILURE);
+    g_assert_cmpint (
+        gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
     assert_error (&r, GST_RESOURCE_ERROR, table[i].code, table[i].reason);
     gst_element_set_state (element, GST_STATE_NULL);
     gst_element_set_bus (element, NULL);
@@ -500,11 +496,9 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain-resume/refused", test_refused);
   g_test_add_func ("/cnn3dtrain-resume/unwritable", test_unwritable);
   g_test_add_func ("/cnn3dtrain-resume/seek", test_resume);
-  g_test_add_func ("/cnn3dtrain-resume/at-bad-clips",
-      test_resume_at_bad_clips);
+  g_test_add_func ("/cnn3dtrain-resume/at-bad-clips", test_resume_at_bad_clips);
   g_test_add_func ("/cnn3dtrain-resume/at-border", test_resume_at_border);
-  g_test_add_func ("/cnn3dtrain-resume/without-seek",
-      test_resume_without_seek);
+  g_test_add_func ("/cnn3dtrain-resume/without-seek", test_resume_without_seek);
   g_test_add_func ("/cnn3dtrain-resume/unannounced", test_resume_unannounced);
 
   ret = g_test_run ();

@@ -9,65 +9,66 @@
 static void
 test_caps (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *caps;
-    const gchar *reason;        /* NULL: taken */
+    const gchar *reason; /* NULL: taken */
   } table[] = {
-    {CAPS ("uint8", "int32", "4"), NULL},
-    {CAPS ("uint8", "int64", "4"), NULL},
-    {CAPS ("float16", "int32", "4"), NULL},
-    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
-          "dimensions=3:32:32:4.1", NULL},
-    {"other/tensors,format=static,num_tensors=2,types=(string)\"uint8,int32\","
-          "dimensions=(string)\"3:32:32:4:2:1:1:1,2:1:1:1\"", NULL},
-    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
-          "dimensions=3:32:32:4:2.1:2", NULL},
-    {"other/tensors,format=static,num_tensors=2,types=float32.float32,"
-          "dimensions=3:32:32:4:2.3:2,framerate=30/1", NULL},
-    {"other/tensors,format=static,num_tensors=2,types=float32.float32,"
-          "dimensions=3:32:32:4:2.3:1:1:2:1:1:1:1:1:1:1:1:1:1:1:1", NULL},
-    {"other/tensors,format=static,num_tensors=2,types=float32.float32,"
-          "dimensions=3:32:32:4.3", NULL},
-    {"other/tensors,format=flexible",
-          "format=flexible say their sizes with each"},
-    {"other/tensors,format=static,num_tensors=1,types=uint8,"
-          "dimensions=(string)3:32",
-          "num_tensors=1, but a batch is two tensors"},
-    {"other/tensors,format=static,num_tensors=2",
-          "The caps have no types: batches come as "},
-    {"other/tensors,format=static,num_tensors=2,types=uint8.int32",
-          "The caps have no dimensions: batches"},
-    {"other/tensors,format=static,num_tensors=2,types=uint8,"
-          "dimensions=3:32:32:4:2.2", "not for two tensors"},
-    {CAPS ("int16", "int32", "4"),
-          "of type int16, but frames are uint8, float16"},
-    {CAPS ("int32", "uint8", "4"), "frames first and labels second"},
-    {CAPS ("uint8", "uint8", "4"),
-          "but labels are int32 or int64 class numbers"},
-    {CAPS ("uint8", "float32", "4"), "are not one label for each of 4 clips"},
-    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
-          "dimensions=3:32:32:4:4.3", "for each of 4 clips: take 4"},
-    {"other/tensors,format=static,num_tensors=2,types=uint8.float32,"
-          "dimensions=3:32:32:4:2.1:2",
-              " are not one-hot: their first dimension is"},
-    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
-          "dimensions=3:32:32:4:0.1", "'0' in the dimensions"},
-    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
-          "dimensions=3:-32:32:4:1.1", "'-32' in the dimensions"},
-    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
-          "dimensions=3::32:4:1.1", "'' in the dimensions"},
-    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,"
-          "dimensions=3:32:32:4:1:2.2",
-              "have more than five, which are channels:width:"},
-    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions="
-          "1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1.1", "The dimensions "
-              "1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1 are more than 16."},
-    {"other/tensors,format=static,num_tensors=2,types=float32.int32,dimensions="
-          "2147483647:2147483647:2147483647:4:1.1", "larger than any memory"},
-    {"other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions="
-          "3:32:32:4:2147483647.2147483647:2147483647:2147483647",
-        "for each of 2147483647"},
+    { CAPS ("uint8", "int32", "4"), NULL },
+    { CAPS ("uint8", "int64", "4"), NULL },
+    { CAPS ("float16", "int32", "4"), NULL },
+    { "other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=3:32:32:4.1", NULL },
+    { "other/"
+      "tensors,format=static,num_tensors=2,types=(string)\"uint8,int32\",dimensions=(string)\"3:32:"
+      "32:4:2:1:1:1,2:1:1:1\"",
+        NULL },
+    { "other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=3:32:32:4:2.1:2",
+        NULL },
+    { "other/"
+      "tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:2.3:2,"
+      "framerate=30/1",
+        NULL },
+    { "other/"
+      "tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:2.3:1:1:2:1:"
+      "1:1:1:1:1:1:1:1:1:1:1",
+        NULL },
+    { "other/tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4.3",
+        NULL },
+    { "other/tensors,format=flexible", "format=flexible say their sizes with each" },
+    { "other/tensors,format=static,num_tensors=1,types=uint8,dimensions=(string)3:32",
+        "num_tensors=1, but a batch is two tensors" },
+    { "other/tensors,format=static,num_tensors=2", "The caps have no types: batches come as " },
+    { "other/tensors,format=static,num_tensors=2,types=uint8.int32",
+        "The caps have no dimensions: batches" },
+    { "other/tensors,format=static,num_tensors=2,types=uint8,dimensions=3:32:32:4:2.2",
+        "not for two tensors" },
+    { CAPS ("int16", "int32", "4"), "of type int16, but frames are uint8, float16" },
+    { CAPS ("int32", "uint8", "4"), "frames first and labels second" },
+    { CAPS ("uint8", "uint8", "4"), "but labels are int32 or int64 class numbers" },
+    { CAPS ("uint8", "float32", "4"), "are not one label for each of 4 clips" },
+    { "other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=3:32:32:4:4.3",
+        "for each of 4 clips: take 4" },
+    { "other/tensors,format=static,num_tensors=2,types=uint8.float32,dimensions=3:32:32:4:2.1:2",
+        " are not one-hot: their first dimension is" },
+    { "other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=3:32:32:4:0.1",
+        "'0' in the dimensions" },
+    { "other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=3:-32:32:4:1.1",
+        "'-32' in the dimensions" },
+    { "other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=3::32:4:1.1",
+        "'' in the dimensions" },
+    { "other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=3:32:32:4:1:2.2",
+        "have more than five, which are channels:width:" },
+    { "other/"
+      "tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=1:1:1:1:1:1:1:1:1:1:1:1:1:"
+      "1:1:1:1.1",
+        "The dimensions 1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1:1 are more than 16." },
+    { "other/"
+      "tensors,format=static,num_tensors=2,types=float32.int32,dimensions=2147483647:2147483647:"
+      "2147483647:4:1.1",
+        "larger than any memory" },
+    { "other/"
+      "tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=3:32:32:4:2147483647."
+      "2147483647:2147483647:2147483647",
+        "for each of 2147483647" },
   };
   guint i;
 
@@ -77,8 +78,7 @@ test_caps (void)
     g_test_message ("%s", table[i].caps);
     push_caps (&r, table[i].caps);
     if (table[i].reason)
-      assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-          table[i].reason);
+      assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, table[i].reason);
     else
       assert_no_error (&r);
     rig_free (&r);
@@ -93,8 +93,8 @@ test_caps_change (void)
 
   g_assert_true (push_caps (&r, CAPS ("uint8", "int32", "4")));
   g_assert_true (push_caps (&r, CAPS ("uint8", "int32", "2")));
-  push_caps (&r, "other/tensors,format=static,num_tensors=2,types=uint8.int32,"
-      "dimensions=3:32:32:8:4.4");
+  push_caps (
+      &r, "other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=3:32:32:8:4.4");
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
       "The network was set up for uint8 clips of 4 frames of 32x32x3");
   rig_free (&r);
@@ -103,7 +103,7 @@ test_caps_change (void)
 /* --- training --- */
 
 static gdouble
-get_double (const GstStructure * s, const gchar * field)
+get_double (const GstStructure *s, const gchar *field)
 {
   gdouble value;
 
@@ -113,7 +113,7 @@ get_double (const GstStructure * s, const gchar * field)
 }
 
 static guint64
-get_uint64 (const GstStructure * s, const gchar * field)
+get_uint64 (const GstStructure *s, const gchar *field)
 {
   guint64 value;
 
@@ -127,11 +127,8 @@ get_uint64 (const GstStructure * s, const gchar * field)
 static void
 test_learns (gconstpointer data)
 {
-  static const gchar *const caps[] = { CAPS ("uint8", "int32", "4"),
-    CAPS ("uint8", "int64", "4"),
-    "other/tensors,format=static,num_tensors=2,types=float32.float32,"
-        "dimensions=3:32:32:4:4.3:4"
-  };
+  static const gchar *const caps[] = { CAPS ("uint8", "int32", "4"), CAPS ("uint8", "int64", "4"),
+    "other/tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:4.3:4" };
   const Form form = GPOINTER_TO_INT (data);
   Rig r = rig_new (form == FLOAT_ONE_HOT ? "" : "num-classes=3");
   gdouble first = NAN, last = NAN, loss, accuracy;
@@ -141,8 +138,7 @@ test_learns (gconstpointer data)
   g_assert_true (push_caps (&r, caps[form]));
   push_segment (&r, 0);
   for (i = 0; i < 40; i++)
-    g_assert_cmpint (gst_harness_push (r.h, make_batch (4 * i, 4, form)), ==,
-        GST_FLOW_OK);
+    g_assert_cmpint (gst_harness_push (r.h, make_batch (4 * i, 4, form)), ==, GST_FLOW_OK);
   g_object_get (r.element, "loss", &loss, "accuracy", &accuracy, NULL);
   g_assert_cmpfloat (loss, >, 0);
   g_assert_cmpfloat (accuracy, >, 0.4);
@@ -162,8 +158,7 @@ static void
 test_messages (void)
 {
   gchar *dir = make_dir ();
-  gchar *line = g_strdup_printf ("accumulate-grad-batches=2 "
-      "checkpoint-dir=%s", dir);
+  gchar *line = g_strdup_printf ("accumulate-grad-batches=2 checkpoint-dir=%s", dir);
   Rig r = rig_new (line);
   const GstStructure *s;
   GstMessage *message;
@@ -181,9 +176,10 @@ test_messages (void)
   g_assert_true (gst_message_has_name (message, "cnn3dtrain-plan"));
   s = gst_message_get_structure (message);
   predicted = get_uint64 (s, "predicted-bytes");
-  g_assert_cmpuint (predicted, ==, get_uint64 (s, "weights-bytes")
-      + get_uint64 (s, "gradients-bytes") + get_uint64 (s, "optimizer-bytes")
-      + get_uint64 (s, "input-bytes") + get_uint64 (s, "arena-bytes"));
+  g_assert_cmpuint (predicted, ==,
+      get_uint64 (s, "weights-bytes") + get_uint64 (s, "gradients-bytes")
+          + get_uint64 (s, "optimizer-bytes") + get_uint64 (s, "input-bytes")
+          + get_uint64 (s, "arena-bytes"));
   g_assert_cmpstr (gst_structure_get_string (s, "precision"), ==, "32");
   g_assert_nonnull (gst_structure_get_string (s, "device"));
   g_assert_true (gst_structure_has_field_typed (s, "micro-batch", G_TYPE_UINT));
@@ -205,8 +201,7 @@ test_messages (void)
     g_assert_cmpfloat (get_double (s, "loss"), >, 0);
     number = get_double (s, "accuracy");
     g_assert_true (number >= 0 && number <= 1);
-    g_assert_true (gst_structure_has_field_typed (s, "memory-bytes",
-            G_TYPE_UINT64));
+    g_assert_true (gst_structure_has_field_typed (s, "memory-bytes", G_TYPE_UINT64));
     gst_message_unref (message);
 
     message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-epoch");
@@ -231,8 +226,7 @@ test_messages (void)
     message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-checkpoint");
     g_assert_nonnull (message);
     s = gst_message_get_structure (message);
-    g_assert_true (g_file_test (gst_structure_get_string (s, "path"),
-            G_FILE_TEST_IS_REGULAR));
+    g_assert_true (g_file_test (gst_structure_get_string (s, "path"), G_FILE_TEST_IS_REGULAR));
     gst_message_unref (message);
   }
   message = pop (&r, GST_MESSAGE_EOS, NULL);
@@ -263,13 +257,11 @@ test_larger_batch (void)
   push_done (&r, 0, TRUE, TRAIN);
   caps_for (&r, 5);
   push_epoch (&r, 0, FALSE, TRAIN, TRAIN);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (TRAIN, 5, UINT8_INT32)),
-      ==, GST_FLOW_OK);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (TRAIN, 5, UINT8_INT32)), ==, GST_FLOW_OK);
   push_done (&r, 0, FALSE, TRAIN + VAL);
   assert_no_error (&r);
   push_epoch (&r, 1, TRUE, TRAIN + VAL, TRAIN + VAL);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (15, 5, UINT8_INT32)), ==,
-      GST_FLOW_ERROR);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (15, 5, UINT8_INT32)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
       "5 clips came after the network was set up for 2");
   rig_free (&r);
@@ -289,8 +281,7 @@ test_larger_batch (void)
   gst_harness_push (r.h, make_batch (0, 5, UINT8_INT32));
   push_done (&r, 0, FALSE, 5);
   message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-validation");
-  g_assert_cmpuint (get_uint64 (gst_message_get_structure (message), "clips"),
-      ==, 5);
+  g_assert_cmpuint (get_uint64 (gst_message_get_structure (message), "clips"), ==, 5);
   gst_message_unref (message);
   rig_free (&r);
 }
@@ -300,16 +291,15 @@ test_larger_batch (void)
 static void
 test_bad_labels (void)
 {
-  static const struct
-  {
+  static const struct {
     gint32 label;
     const gchar *reason;
   } table[] = {
-    {3, "its label is 3, but there are 3 classes, 0 to 2"},
-    {-1, "it has no label"},
-    {-7, "label is -7"},
+    { 3, "its label is 3, but there are 3 classes, 0 to 2" },
+    { -1, "it has no label" },
+    { -7, "label is -7" },
   };
-  GstClipMeta meta = {.path = g_ref_string_new ("a\033[2Jb.mp4") };
+  GstClipMeta meta = { .path = g_ref_string_new ("a\033[2Jb.mp4") };
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (table); i++) {
@@ -322,8 +312,7 @@ test_bad_labels (void)
     caps_for (&r, 4);
     push_segment (&r, 0);
     g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
-    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-        table[i].reason);
+    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, table[i].reason);
     rig_free (&r);
 
     /* named, and fit for a terminal */
@@ -345,21 +334,21 @@ test_bad_labels (void)
 static void
 test_bad_one_hot (void)
 {
-  const gfloat rows[][CLASSES] = { {0, 0, 0}, {1, 1, 0}, {0, NAN, 1} };
+  const gfloat rows[][CLASSES] = { { 0, 0, 0 }, { 1, 1, 0 }, { 0, NAN, 1 } };
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (rows); i++) {
     Rig r = rig_new ("");
     GstBuffer *buffer = make_batch (0, 2, FLOAT_ONE_HOT);
 
-    gst_buffer_fill (buffer, 2 * CLIP * 4 + 4 * CLASSES, rows[i],
-        sizeof rows[i]);
-    push_caps (&r, "other/tensors,format=static,num_tensors=2,"
-        "types=float32.float32,dimensions=3:32:32:4:2.3:2");
+    gst_buffer_fill (buffer, 2 * CLIP * 4 + 4 * CLASSES, rows[i], sizeof rows[i]);
+    push_caps (&r,
+        "other/"
+        "tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:2.3:2");
     push_segment (&r, 0);
     g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
-    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-        "one-hot label has no single largest value");
+    assert_error (
+        &r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "one-hot label has no single largest value");
     rig_free (&r);
   }
 }
@@ -374,12 +363,11 @@ test_nan (void)
   GstBuffer *buffer = make_batch (0, 2, FLOAT_ONE_HOT);
 
   gst_buffer_fill (buffer, 4, &nan, sizeof nan);
-  push_caps (&r, "other/tensors,format=static,num_tensors=2,"
-      "types=float32.float32,dimensions=3:32:32:4:2.3:2");
+  push_caps (&r,
+      "other/tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:2.3:2");
   push_segment (&r, 0);
   g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-      "the loss became NaN or infinite");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "the loss became NaN or infinite");
   rig_free (&r);
   /* weights that ran away are not saved */
   g_assert_cmpint (g_rmdir (dir), ==, 0);
@@ -397,17 +385,14 @@ test_bad_buffers (void)
   push_segment (&r, 0);
   buffer = gst_buffer_new_allocate (NULL, 4 * CLIP + 16, NULL);
   g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "came as 1 memories");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "came as 1 memories");
   rig_free (&r);
 
   r = rig_new ("num-classes=3");
   caps_for (&r, 4);
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32)), ==,
-      GST_FLOW_ERROR);
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "but its caps say");
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32)), ==, GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "but its caps say");
   rig_free (&r);
 }
 
@@ -425,13 +410,13 @@ test_misaligned (void)
     guint8 *data = g_malloc (sizes[i] + 1);
 
     gst_buffer_extract (from, offset, data + 1, sizes[i]);
-    gst_buffer_append_memory (to, gst_memory_new_wrapped (0, data,
-            sizes[i] + 1, 1, sizes[i], data, g_free));
+    gst_buffer_append_memory (
+        to, gst_memory_new_wrapped (0, data, sizes[i] + 1, 1, sizes[i], data, g_free));
     offset += sizes[i];
   }
   gst_buffer_unref (from);
-  push_caps (&r, "other/tensors,format=static,num_tensors=2,"
-      "types=float32.float32,dimensions=3:32:32:4:2.3:2");
+  push_caps (&r,
+      "other/tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:2.3:2");
   push_segment (&r, 0);
   g_assert_cmpint (gst_harness_push (r.h, to), ==, GST_FLOW_OK);
   assert_no_error (&r);
@@ -443,32 +428,29 @@ test_misaligned (void)
 static void
 test_settings (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *properties, *reason;
   } table[] = {
-    {"lr=-0.1", "lr is -0.1, but must be from 0 to 1000 (per step)."},
-    {"lr=nan", "lr is nan"},
-    {"lr=inf", "lr is inf"},
-    {"momentum=1",
-          "momentum is 1, but must be from 0 to below 1 (as a factor)."},
-    {"dropout=1", "dropout is 1"},
-    {"label-smoothing=-1", "label-smoothing is -1"},
-    {"gradient-clip-val=-1", "gradient-clip-val is -1"},
-    {"accumulate-grad-batches=0", "accumulate-grad-batches is 0"},
-    {"accumulate-grad-batches=-4", "accumulate-grad-batches is -4"},
-    {"base-width=0", "base-width is 0"},
-    {"threads=-1", "threads is -1"},
-    {"num-classes=1",
-          "num-classes is 1, but training needs at least two classes: "},
-    {"lr-gamma=0", "lr-gamma is 0"},
-    {"lr-step-size=0", "lr-step-size is 0"},
-    {"warmup-epochs=-1", "warmup-epochs is -1"},
-    {"save-top-k=-1", "save-top-k is -1"},
-    {"patience=-1", "patience is -1"},
-    {"model=resnet", "no model 'resnet': set model to one of r3d_18"},
-    {"resume=must", "resume=must needs to know where the checkpoint is"},
-    {"checkpoint-interval=5", "but there is no place to save to: set"},
+    { "lr=-0.1", "lr is -0.1, but must be from 0 to 1000 (per step)." },
+    { "lr=nan", "lr is nan" },
+    { "lr=inf", "lr is inf" },
+    { "momentum=1", "momentum is 1, but must be from 0 to below 1 (as a factor)." },
+    { "dropout=1", "dropout is 1" },
+    { "label-smoothing=-1", "label-smoothing is -1" },
+    { "gradient-clip-val=-1", "gradient-clip-val is -1" },
+    { "accumulate-grad-batches=0", "accumulate-grad-batches is 0" },
+    { "accumulate-grad-batches=-4", "accumulate-grad-batches is -4" },
+    { "base-width=0", "base-width is 0" },
+    { "threads=-1", "threads is -1" },
+    { "num-classes=1", "num-classes is 1, but training needs at least two classes: " },
+    { "lr-gamma=0", "lr-gamma is 0" },
+    { "lr-step-size=0", "lr-step-size is 0" },
+    { "warmup-epochs=-1", "warmup-epochs is -1" },
+    { "save-top-k=-1", "save-top-k is -1" },
+    { "patience=-1", "patience is -1" },
+    { "model=resnet", "no model 'resnet': set model to one of r3d_18" },
+    { "resume=must", "resume=must needs to know where the checkpoint is" },
+    { "checkpoint-interval=5", "but there is no place to save to: set" },
   };
   guint i;
 
@@ -479,10 +461,9 @@ test_settings (void)
 
     g_test_message ("%s", line);
     gst_element_set_bus (element, r.bus);
-    g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
-        GST_STATE_CHANGE_FAILURE);
-    assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-        table[i].reason);
+    g_assert_cmpint (
+        gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+    assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, table[i].reason);
     gst_element_set_state (element, GST_STATE_NULL);
     gst_element_set_bus (element, NULL);
     gst_object_unref (element);
@@ -499,8 +480,7 @@ test_conflicts (void)
 
   caps_for (&r, 4);
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_ERROR);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
       "lr-schedule: the cosine schedule needs to know the number of epochs");
   rig_free (&r);
@@ -508,8 +488,7 @@ test_conflicts (void)
   r = rig_new ("num-classes=3 resume=must checkpoint-dir=/tmp");
   caps_for (&r, 4);
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_ERROR);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
       "There is no checkpoint in /tmp to resume from: set");
   rig_free (&r);
@@ -518,11 +497,9 @@ test_conflicts (void)
   caps_for (&r, 4);
   push_segment (&r, 0);
   push_epoch (&r, 0, FALSE, 0, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_OK);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_OK);
   push_done (&r, 0, FALSE, 4);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (4, 4, UINT8_INT32)), ==,
-      GST_FLOW_ERROR);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (4, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
       "A batch came between two passes: upstream has to send");
   rig_free (&r);
@@ -530,8 +507,7 @@ test_conflicts (void)
   r = rig_new ("num-classes=3 max-memory=10KiB");
   caps_for (&r, 4);
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_ERROR);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT,
       "The network cannot be set up: training needs ");
   rig_free (&r);
@@ -539,16 +515,15 @@ test_conflicts (void)
   r = rig_new ("num-classes=3 device=cpu precision=16-mixed");
   caps_for (&r, 4);
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_OK);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_OK);
   {
     GstMessage *message = pop (&r, GST_MESSAGE_INFO, NULL);
     GError *error = NULL;
 
     g_assert_nonnull (message);
     gst_message_parse_info (message, &error, NULL);
-    g_assert_nonnull (strstr (error->message,
-            " computes in bf16-mixed where precision=16-mixed was asked for."));
+    g_assert_nonnull (
+        strstr (error->message, " computes in bf16-mixed where precision=16-mixed was asked for."));
     g_error_free (error);
     gst_message_unref (message);
   }
@@ -557,10 +532,8 @@ test_conflicts (void)
   r = rig_new ("num-classes=3 pretrained=/no/such.safetensors");
   caps_for (&r, 4);
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_ERROR);
-  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND,
-      "/no/such.safetensors");
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND, "/no/such.safetensors");
   rig_free (&r);
 }
 
@@ -600,8 +573,7 @@ static void
 test_left_out (void)
 {
   gchar *dir = make_dir ();
-  gchar *line = g_strdup_printf ("pretrained=%s/last.safetensors "
-      "num-classes=7", dir);
+  gchar *line = g_strdup_printf ("pretrained=%s/last.safetensors num-classes=7", dir);
   Rig r = begin_run (dir);
   const GValue *names;
   GError *error = NULL;
@@ -613,18 +585,15 @@ test_left_out (void)
   r = rig_new (line);
   caps_for (&r, 4);
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_OK);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_OK);
   message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-left-out");
   g_assert_nonnull (message);
-  names = gst_structure_get_value (gst_message_get_structure (message),
-      "names");
+  names = gst_structure_get_value (gst_message_get_structure (message), "names");
   g_assert_cmpuint (gst_value_array_get_size (names), ==, 2);
-  g_assert_true (g_str_has_prefix (g_value_get_string
-          (gst_value_array_get_value (names, 0)), "fc."));
+  g_assert_true (
+      g_str_has_prefix (g_value_get_string (gst_value_array_get_value (names, 0)), "fc."));
   /* as a list that other languages read */
-  names = gst_structure_get_value (gst_message_get_structure (message),
-      "name-list");
+  names = gst_structure_get_value (gst_message_get_structure (message), "name-list");
   g_assert_cmpstr (G_VALUE_TYPE_NAME (names), ==, "GValueArray");
   gst_message_unref (message);
   message = pop (&r, GST_MESSAGE_WARNING, NULL);
@@ -632,8 +601,8 @@ test_left_out (void)
   gst_message_parse_warning (message, &error, &debug);
   g_assert_true (g_str_has_prefix (error->message, "Weights of "));
   g_assert_nonnull (strstr (error->message, " that were left out: fc."));
-  g_assert_nonnull (strstr (debug, "what the model has and the file has not "
-          "keeps its initial values"));
+  g_assert_nonnull (
+      strstr (debug, "what the model has and the file has not keeps its initial values"));
   g_clear_error (&error);
   g_free (debug);
   gst_message_unref (message);
@@ -646,8 +615,8 @@ test_left_out (void)
 static void
 test_prefix (void)
 {
-  gchar *dir = make_dir (), *from = g_build_filename (dir, "last.safetensors",
-      NULL), *to = g_build_filename (dir, "wrapped.safetensors", NULL);
+  gchar *dir = make_dir (), *from = g_build_filename (dir, "last.safetensors", NULL),
+        *to = g_build_filename (dir, "wrapped.safetensors", NULL);
   gchar *line = g_strdup_printf ("num-classes=3 pretrained=%s", to), *debug;
   Cnn3dSafetensorsWriter *writer = cnn3d_safetensors_writer_new (to, NULL);
   Rig r = begin_run (dir);
@@ -664,8 +633,7 @@ test_prefix (void)
       gchar *name = g_strconcat ("model.", s->name, NULL);
 
       if (pass == 0)
-        cnn3d_safetensors_writer_add (writer, name, s->dtype, s->n_dims,
-            s->shape);
+        cnn3d_safetensors_writer_add (writer, name, s->dtype, s->n_dims, s->shape);
       else
         cnn3d_safetensors_writer_data (writer, s->data, s->size, NULL);
       g_free (name);
@@ -677,13 +645,12 @@ test_prefix (void)
   r = rig_new (line);
   caps_for (&r, 4);
   push_segment (&r, 0);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_OK);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_OK);
   message = pop (&r, GST_MESSAGE_INFO, NULL);
   g_assert_nonnull (message);
   gst_message_parse_info (message, NULL, &debug);
-  g_assert_nonnull (strstr (debug, "wrapped.safetensors are those whose names "
-          "begin with 'model.'"));
+  g_assert_nonnull (
+      strstr (debug, "wrapped.safetensors are those whose names begin with 'model.'"));
   g_free (debug);
   gst_message_unref (message);
   g_assert_null (pop (&r, GST_MESSAGE_WARNING, NULL));
@@ -708,14 +675,13 @@ test_patience (void)
   push_epoch (&r, 0, TRUE, 0, 0);
   message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-finished");
   g_assert_nonnull (message);
-  g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure
-          (message), "reason"), ==, "patience");
+  g_assert_cmpstr (
+      gst_structure_get_string (gst_message_get_structure (message), "reason"), ==, "patience");
   gst_message_unref (message);
   message = pop (&r, GST_MESSAGE_EOS, NULL);
   g_assert_nonnull (message);
   gst_message_unref (message);
-  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-      GST_FLOW_EOS);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_EOS);
   rig_free (&r);
 }
 
@@ -724,8 +690,8 @@ test_patience (void)
 static void
 test_cycles (void)
 {
-  GstElement *element = gst_parse_launch ("cnn3dtrain progress=false "
-      "base-width=4 num-classes=3 threads=1", NULL);
+  GstElement *element =
+      gst_parse_launch ("cnn3dtrain progress=false base-width=4 num-classes=3 threads=1", NULL);
   GstHarness *h;
   Rig r = { element, NULL, NULL, 0 };
   guint i;
@@ -738,8 +704,7 @@ test_cycles (void)
       gst_harness_push_event (h, gst_event_new_stream_start ("test"));
       caps_for (&r, 2);
       push_segment (&r, 0);
-      g_assert_cmpint (gst_harness_push (h, make_batch (0, 2, UINT8_INT32)),
-          ==, GST_FLOW_OK);
+      g_assert_cmpint (gst_harness_push (h, make_batch (0, 2, UINT8_INT32)), ==, GST_FLOW_OK);
     }
     gst_element_set_state (element, GST_STATE_NULL);
     gst_harness_teardown (h);
@@ -756,8 +721,8 @@ test_empty (void)
 
   gst_harness_push_event (r.h, gst_event_new_eos ());
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-      "The stream ended before its first batch: nothing was trained. See "
-      "that clips come from upstream.");
+      "The stream ended before its first batch: nothing was trained. See that clips come from "
+      "upstream.");
   rig_free (&r);
 
   /* validation passes alone */
@@ -770,8 +735,7 @@ test_empty (void)
   push_done (&r, 0, FALSE, VAL);
   gst_harness_push_event (r.h, gst_event_new_eos ());
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-      "No training step: no clip to train on came. With clipsrc, passes=all "
-      "has training clips.");
+      "No training step: no clip to train on came. With clipsrc, passes=all has training clips.");
   rig_free (&r);
 
   /* Ctrl-C: clip-epoch-done does not come */
@@ -788,8 +752,8 @@ test_empty (void)
     GError *error = NULL;
 
     gst_message_parse_warning (message, &error, NULL);
-    g_assert_cmpstr (error->message, ==, "Training was stopped before its "
-        "first step: nothing was trained.");
+    g_assert_cmpstr (
+        error->message, ==, "Training was stopped before its first step: nothing was trained.");
     g_error_free (error);
   }
   gst_message_unref (message);
@@ -810,9 +774,8 @@ test_empty (void)
 
     gst_harness_push_event (r.h, gst_event_new_clip_epoch_done (&done));
   }
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, " training "
-      "clips were skipped; mostly: none came. Repair the files or correct "
-      "their paths.");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      " training clips were skipped; mostly: none came. Repair the files or correct their paths.");
   rig_free (&r);
 }
 
@@ -820,7 +783,7 @@ test_empty (void)
 static void
 test_skips (void)
 {
-  GstClipSkipped skipped = {.path = "bad.mp4",.reason = "it is empty",.clip = 4 };
+  GstClipSkipped skipped = { .path = "bad.mp4", .reason = "it is empty", .clip = 4 };
   GstClipEpochDone done = { 0, TRUE, TRAIN, TRAIN - 1, 1 };
   Rig r = rig_new ("max-skipped=1");
   GstMessage *message;
@@ -837,8 +800,8 @@ test_skips (void)
   message = pop (&r, GST_MESSAGE_WARNING, NULL);
   g_assert_nonnull (message);
   gst_message_parse_warning (message, &error, NULL);
-  g_assert_nonnull (strstr (error->message, "bad.mp4: it is empty; with "
-          "log-dir, log.jsonl has all of them"));
+  g_assert_nonnull (
+      strstr (error->message, "bad.mp4: it is empty; with log-dir, log.jsonl has all of them"));
   g_error_free (error);
   gst_message_unref (message);
   rig_free (&r);
@@ -849,15 +812,14 @@ static void
 test_monitor (void)
 {
   static const gchar *const names[] = { "val-accuracy", "val-loss", "val-f1" };
-  GstClipEpoch alone = {.training = TRUE,.clips = TRAIN,.epochs = 1 };
+  GstClipEpoch alone = { .training = TRUE, .clips = TRAIN, .epochs = 1 };
   GstMessage *message;
   guint i, told;
   Rig r;
 
   for (i = 0; i < G_N_ELEMENTS (names); i++) {
     gchar *line = g_strconcat ("monitor=", names[i], NULL);
-    gchar *says = g_strdup_printf ("monitor=%s needs a validation pass",
-        names[i]);
+    gchar *says = g_strdup_printf ("monitor=%s needs a validation pass", names[i]);
     gboolean announced;
 
     for (announced = FALSE; announced <= TRUE; announced++) {
@@ -867,8 +829,7 @@ test_monitor (void)
       push_classes (&r);
       if (announced)
         gst_harness_push_event (r.h, gst_event_new_clip_epoch (&alone));
-      g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)),
-          ==, GST_FLOW_ERROR);
+      g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
       assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, says);
       rig_free (&r);
     }
@@ -884,8 +845,7 @@ test_monitor (void)
     push_classes (&r);
     alone.epochs = 2;
     gst_harness_push_event (r.h, gst_event_new_clip_epoch (&alone));
-    g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)),
-        ==, GST_FLOW_OK);
+    g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_OK);
     push_done (&r, 0, TRUE, TRAIN);
     alone.epoch = 1;
     alone.first_clip = alone.position = TRAIN;
@@ -895,9 +855,9 @@ test_monitor (void)
       GError *error = NULL;
 
       gst_message_parse_info (message, &error, NULL);
-      g_assert_cmpstr (error->message, ==, "There are no validation clips: "
-          "the best epoch is chosen by training accuracy (monitor=auto), "
-          "which patience also uses.");
+      g_assert_cmpstr (error->message, ==,
+          "There are no validation clips: the best epoch is chosen by training accuracy "
+          "(monitor=auto), which patience also uses.");
       g_error_free (error);
       gst_message_unref (message);
     }
@@ -935,12 +895,11 @@ test_progress (void)
   }
   g_test_trap_subprocess (NULL, 0, 0);
   g_test_trap_assert_passed ();
-  g_test_trap_assert_stdout ("*epoch 1/2  loss *  accuracy * %  val-loss *  "
-      "val-accuracy * %  lr 0.01  * clips/s  * s  left *\n*epoch 2/2  loss *"
-      "best: epoch *  val-loss *  val-accuracy * %\n*"
-      "stopped: no improvement for 1 epochs\n*"
-      "stopped at epoch 1, clip 8 of *: nothing is saved, as checkpoint-dir is "
-      "not set\n*");
+  g_test_trap_assert_stdout (
+      "*epoch 1/2  loss *  accuracy * %  val-loss *  val-accuracy * %  lr 0.01  * clips/s  * s  "
+      "left *\n*epoch 2/2  loss *best: epoch *  val-loss *  val-accuracy * %\n*stopped: no "
+      "improvement for 1 epochs\n*stopped at epoch 1, clip 8 of *: nothing is saved, as "
+      "checkpoint-dir is not set\n*");
 }
 
 int
@@ -954,12 +913,12 @@ main (int argc, char **argv)
 
   g_test_add_func ("/cnn3dtrain/caps", test_caps);
   g_test_add_func ("/cnn3dtrain/caps-change", test_caps_change);
-  g_test_add_data_func ("/cnn3dtrain/learns/uint8-int32",
-      GINT_TO_POINTER (UINT8_INT32), test_learns);
-  g_test_add_data_func ("/cnn3dtrain/learns/uint8-int64",
-      GINT_TO_POINTER (UINT8_INT64), test_learns);
-  g_test_add_data_func ("/cnn3dtrain/learns/float-one-hot",
-      GINT_TO_POINTER (FLOAT_ONE_HOT), test_learns);
+  g_test_add_data_func (
+      "/cnn3dtrain/learns/uint8-int32", GINT_TO_POINTER (UINT8_INT32), test_learns);
+  g_test_add_data_func (
+      "/cnn3dtrain/learns/uint8-int64", GINT_TO_POINTER (UINT8_INT64), test_learns);
+  g_test_add_data_func (
+      "/cnn3dtrain/learns/float-one-hot", GINT_TO_POINTER (FLOAT_ONE_HOT), test_learns);
   g_test_add_func ("/cnn3dtrain/messages", test_messages);
   g_test_add_func ("/cnn3dtrain/larger-batch", test_larger_batch);
   g_test_add_func ("/cnn3dtrain/bad-labels", test_bad_labels);

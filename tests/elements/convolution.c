@@ -4,9 +4,7 @@
 
 #include "tests/limits.h"
 
-static const gchar *const elements[] = { "cnn3dtrain", "cnn3deval",
-  "cnn3dinfer"
-};
+static const gchar *const elements[] = { "cnn3dtrain", "cnn3deval", "cnn3dinfer" };
 static const gchar *const ways[] = { "auto", "direct", "winograd" };
 
 static void
@@ -33,15 +31,13 @@ test_values (void)
     gint value;
 
     gst_object_ref_sink (element);
-    spec = g_object_class_find_property (G_OBJECT_GET_CLASS (element),
-        "convolution");
+    spec = g_object_class_find_property (G_OBJECT_GET_CLASS (element), "convolution");
     g_assert_true (G_IS_PARAM_SPEC_ENUM (spec));
     g_assert_true (i == 0 || spec->value_type == type);
     type = spec->value_type;
     g_assert_true (gst_type_is_plugin_api (type, NULL));
     g_assert_cmpuint (G_PARAM_SPEC_ENUM (spec)->enum_class->n_values, ==, 3);
-    g_assert_cmpint (G_PARAM_SPEC_ENUM (spec)->default_value, ==,
-        CNN3D_CONVOLUTION_AUTO);
+    g_assert_cmpint (G_PARAM_SPEC_ENUM (spec)->default_value, ==, CNN3D_CONVOLUTION_AUTO);
     g_object_get (element, "convolution", &value, NULL);
     g_assert_cmpint (value, ==, CNN3D_CONVOLUTION_AUTO);
     for (k = G_N_ELEMENTS (ways); k-- > 0;) {
@@ -61,14 +57,12 @@ test_refused (void)
 
   for (i = 0; i < G_N_ELEMENTS (elements); i++)
     for (k = 0; k < G_N_ELEMENTS (others); k++) {
-      gchar *line = g_strdup_printf ("%s convolution=\"%s\"", elements[i],
-          others[k]);
+      gchar *line = g_strdup_printf ("%s convolution=\"%s\"", elements[i], others[k]);
       GError *error = NULL;
       GstElement *element = gst_parse_launch (line, &error);
 
       g_test_message ("%s", line);
-      g_assert_error (error, GST_PARSE_ERROR,
-          GST_PARSE_ERROR_COULD_NOT_SET_PROPERTY);
+      g_assert_error (error, GST_PARSE_ERROR, GST_PARSE_ERROR_COULD_NOT_SET_PROPERTY);
       g_assert_nonnull (strstr (error->message, "convolution"));
       g_clear_error (&error);
       gst_clear_object (&element);
@@ -80,10 +74,11 @@ test_refused (void)
 
 /* Three steps' losses. */
 static void
-train (const gchar * convolution, guint threads, gdouble losses[3])
+train (const gchar *convolution, guint threads, gdouble losses[3])
 {
-  gchar *line = g_strdup_printf ("device=cpu num-classes=3 base-width=8 "
-      "optimizer=sgd lr=0.001 convolution=%s threads=%u", convolution, threads);
+  gchar *line = g_strdup_printf (
+      "device=cpu num-classes=3 base-width=8 optimizer=sgd lr=0.001 convolution=%s threads=%u",
+      convolution, threads);
   Rig r = rig_new (line);
   GstMessage *message;
   guint i;
@@ -91,14 +86,13 @@ train (const gchar * convolution, guint threads, gdouble losses[3])
   caps_for (&r, 4);
   push_segment (&r, 0);
   for (i = 0; i < 3; i++) {
-    g_assert_cmpint (gst_harness_push (r.h, make_batch (4 * i, 4,
-                UINT8_INT32)), ==, GST_FLOW_OK);
+    g_assert_cmpint (gst_harness_push (r.h, make_batch (4 * i, 4, UINT8_INT32)), ==, GST_FLOW_OK);
     g_object_get (r.element, "loss", &losses[i], NULL);
   }
   message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-plan");
   g_assert_nonnull (message);
-  g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure
-          (message), "convolution"), ==, convolution);
+  g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure (message), "convolution"),
+      ==, convolution);
   gst_message_unref (message);
   rig_free (&r);
   g_free (line);
@@ -114,8 +108,7 @@ test_train (void)
     train (ways[i], 1, losses[i]);
     train (ways[i], 2, two);
     for (k = 0; k < 3; k++)
-      g_test_message ("%s, step %u: %.17g, %.17g", ways[i], k, losses[i][k],
-          two[k]);
+      g_test_message ("%s, step %u: %.17g, %.17g", ways[i], k, losses[i][k], two[k]);
     /* no matter how many threads go forward */
     g_assert_cmpfloat (losses[i][0], ==, two[0]);
   }
@@ -131,8 +124,8 @@ test_resume (void)
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (ways); i++) {
-    gchar *line = g_strdup_printf ("device=cpu checkpoint-dir=%s "
-        "convolution=%s resume=%s", dir, ways[i], i ? "must" : "never");
+    gchar *line = g_strdup_printf ("device=cpu checkpoint-dir=%s convolution=%s resume=%s", dir,
+        ways[i], i ? "must" : "never");
     Rig r = rig_new (line);
     GstMessage *message;
     guint64 position = 4 * i;
@@ -151,8 +144,8 @@ test_resume (void)
         seek = gst_harness_try_pull_upstream_event (r.h);
         g_assert_nonnull (seek);
       }
-      g_assert_true (gst_structure_get_uint64 (gst_message_get_structure
-              (message), "position", &position));
+      g_assert_true (
+          gst_structure_get_uint64 (gst_message_get_structure (message), "position", &position));
       g_assert_cmpuint (position, ==, 4 * i);
       push_segment (&r, gst_event_get_seqnum (seek));
       gst_event_unref (seek);
@@ -180,14 +173,13 @@ test_eval (void)
 
     caps_for (&r, 4);
     push_segment (&r, 0);
-    g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==,
-        GST_FLOW_OK);
+    g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_OK);
     finish (&r);
     g_object_get (r.element, "loss", &losses[i], NULL);
     message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3deval-plan");
     g_assert_nonnull (message);
-    g_assert_cmpstr (gst_structure_get_string (gst_message_get_structure
-            (message), "convolution"), ==, ways[i]);
+    g_assert_cmpstr (
+        gst_structure_get_string (gst_message_get_structure (message), "convolution"), ==, ways[i]);
     gst_message_unref (message);
     rig_free (&r);
     g_free (line);
@@ -197,7 +189,7 @@ test_eval (void)
 
 /* A frame of the same picture each time: a window's score is any window's. */
 static void
-push_frame (Rig * r)
+push_frame (Rig *r)
 {
   GstBuffer *frame = gst_buffer_new_allocate (NULL, SIZE * SIZE * C, NULL);
   GstMapInfo map;
@@ -218,8 +210,7 @@ push_frame (Rig * r)
 static void
 test_infer (void)
 {
-  gchar *line = g_strdup_printf ("cnn3dinfer device=cpu threads=1 drop=false "
-      "model=%s", model);
+  gchar *line = g_strdup_printf ("cnn3dinfer device=cpu threads=1 drop=false model=%s", model);
   GstElement *element = gst_parse_launch (line, NULL);
   Rig r = { gst_object_ref_sink (element), NULL, gst_bus_new (), 0 };
   gdouble scores[3];
@@ -227,8 +218,7 @@ test_infer (void)
 
   gst_element_set_bus (element, r.bus);
   r.h = gst_harness_new_with_element (element, "sink", "src");
-  gst_harness_set_src_caps_str (r.h, "video/x-raw,format=RGB,width=32,"
-      "height=32,framerate=25/1");
+  gst_harness_set_src_caps_str (r.h, "video/x-raw,format=RGB,width=32,height=32,framerate=25/1");
   for (i = 0; i < G_N_ELEMENTS (ways); i++) {
     const gint64 end = g_get_monotonic_time () + test_limit (60);
     GstMessage *message;
@@ -245,8 +235,8 @@ test_infer (void)
       push_frame (&r);
     message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dinfer-result");
     g_assert_nonnull (message);
-    g_assert_true (gst_structure_get_double (gst_message_get_structure
-            (message), "score", &scores[i]));
+    g_assert_true (
+        gst_structure_get_double (gst_message_get_structure (message), "score", &scores[i]));
     gst_message_unref (message);
   }
   g_test_message ("%.17g, %.17g, %.17g", scores[0], scores[1], scores[2]);

@@ -33,14 +33,15 @@
 #define ALLOCATED_GROWTH (512 << 10)
 #define SETTLE test_limit (20)
 
-#define TRAINING "clipbatch batch-size=3 ! queue max-size-buffers=2 " \
-    "max-size-bytes=0 max-size-time=0 ! cnn3dtrain name=train base-width=4 " \
-    "threads=1 progress=false "
+#define TRAINING                                                           \
+  "clipbatch batch-size=3 ! queue max-size-buffers=2 "                     \
+  "max-size-bytes=0 max-size-time=0 ! cnn3dtrain name=train base-width=4 " \
+  "threads=1 progress=false "
 
 static gchar *dir;
 
 static guint
-entries (const gchar * path)
+entries (const gchar *path)
 {
   GDir *folder = g_dir_open (path, 0, NULL);
   guint n = 0;
@@ -78,7 +79,7 @@ allocated (void)
 
 /* Waits until what stops in the background has stopped. */
 static guint
-settled (const gchar * path, guint bound)
+settled (const gchar *path, guint bound)
 {
   gint64 deadline = g_get_monotonic_time () + SETTLE;
   guint n;
@@ -94,7 +95,7 @@ settled (const gchar * path, guint bound)
 
 /* As little as there is after a while. */
 static guint
-at_rest (const gchar * path)
+at_rest (const gchar *path)
 {
   guint least = G_MAXUINT;
 
@@ -114,10 +115,11 @@ make_videos (void)
 
   for (guint i = 0; i < 8; i++) {
     gchar *folder = g_build_filename (dir, "clips", classes[i % 2], NULL);
-    gchar *line = g_strdup_printf ("videotestsrc pattern=%s horizontal-speed=%u "
-        "num-buffers=12 ! video/x-raw,format=I420,width=48,height=40,"
-        "framerate=12/1 ! x264enc speed-preset=ultrafast threads=1 ! mp4mux ! "
-        "filesink location=%s/%u.mp4", classes[i % 2], i + 1, folder, i);
+    gchar *line =
+        g_strdup_printf ("videotestsrc pattern=%s horizontal-speed=%u num-buffers=12 ! "
+                         "video/x-raw,format=I420,width=48,height=40,framerate=12/1 ! x264enc "
+                         "speed-preset=ultrafast threads=1 ! mp4mux ! filesink location=%s/%u.mp4",
+            classes[i % 2], i + 1, folder, i);
 
     g_assert_cmpint (g_mkdir_with_parents (folder, 0700), ==, 0);
     run_line (line);
@@ -126,15 +128,14 @@ make_videos (void)
   }
 }
 
-typedef struct
-{
-  guint steps, errors, stops[3];        /* stops: before, in and after step 1 */
+typedef struct {
+  guint steps, errors, stops[3]; /* stops: before, in and after step 1 */
 } Seen;
 
 /* Lets the pipeline play for so many microseconds, or to its first step, and
  * counts what it says. */
 static void
-play (GstElement * pipeline, gint64 microseconds, gboolean to_step, Seen * seen)
+play (GstElement *pipeline, gint64 microseconds, gboolean to_step, Seen *seen)
 {
   GstBus *bus = gst_element_get_bus (pipeline);
   gint64 end = g_get_monotonic_time () + microseconds;
@@ -161,8 +162,8 @@ play (GstElement * pipeline, gint64 microseconds, gboolean to_step, Seen * seen)
       g_error_free (error);
       seen->errors++;
     }
-    s = GST_MESSAGE_TYPE (message) == GST_MESSAGE_ELEMENT ?
-        gst_message_get_structure (message) : NULL;
+    s = GST_MESSAGE_TYPE (message) == GST_MESSAGE_ELEMENT ? gst_message_get_structure (message)
+                                                          : NULL;
     if (s && gst_structure_has_name (s, "cnn3dtrain-plan"))
       begun = TRUE;
     if (s && gst_structure_has_name (s, "cnn3dtrain-step"))
@@ -177,10 +178,9 @@ play (GstElement * pipeline, gint64 microseconds, gboolean to_step, Seen * seen)
 /* A pipeline is used 40 times, then made anew: both ways of using one count.
  * trains: steps come, if it is let play. */
 static void
-cycle (const gchar * line, gint longest, gboolean trains, Seen * seen)
+cycle (const gchar *line, gint longest, gboolean trains, Seen *seen)
 {
-  const guint cycles = g_getenv ("GST_TRACERS") ? MIN (TRACED_CYCLES, CYCLES) :
-      CYCLES;
+  const guint cycles = g_getenv ("GST_TRACERS") ? MIN (TRACED_CYCLES, CYCLES) : CYCLES;
   GstElement *pipeline = NULL;
   guint threads = 0, files = 0, now;
   gint64 size = 0, used = 0, after;
@@ -192,13 +192,12 @@ cycle (const gchar * line, gint longest, gboolean trains, Seen * seen)
       pipeline = gst_parse_launch (line, &error);
       g_assert_no_error (error);
     }
-    g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_PLAYING), !=,
-        GST_STATE_CHANGE_FAILURE);
+    g_assert_cmpint (
+        gst_element_set_state (pipeline, GST_STATE_PLAYING), !=, GST_STATE_CHANGE_FAILURE);
     if (longest)
-      play (pipeline, g_test_rand_int_range (0, longest),
-          trains && i % STEP_CYCLES == 0, seen);
-    g_assert_cmpint (gst_element_set_state (pipeline, GST_STATE_NULL), ==,
-        GST_STATE_CHANGE_SUCCESS);
+      play (pipeline, g_test_rand_int_range (0, longest), trains && i % STEP_CYCLES == 0, seen);
+    g_assert_cmpint (
+        gst_element_set_state (pipeline, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
     if (i % 40 == 39 || i + 1 == WARM_UP)
       gst_clear_object (&pipeline);
     if (i + 1 == WARM_UP) {
@@ -219,29 +218,26 @@ cycle (const gchar * line, gint longest, gboolean trains, Seen * seen)
   g_assert_cmpuint (now, <=, files);
   malloc_trim (0);
   after = resident ();
-  g_test_message ("%.1f MB resident, %.1f after the warm-up", after / 1e6,
-      size / 1e6);
+  g_test_message ("%.1f MB resident, %.1f after the warm-up", after / 1e6, size / 1e6);
   g_assert_cmpint (after - size, <=, GROWTH);
   after = allocated ();
-  g_test_message ("%.2f MB allocated, %.2f after the warm-up", after / 1e6,
-      used / 1e6);
+  g_test_message ("%.2f MB allocated, %.2f after the warm-up", after / 1e6, used / 1e6);
   g_assert_cmpint (after - used, <=, ALLOCATED_GROWTH);
 }
 
 static void
-cycle_data (const gchar * checkpoint)
+cycle_data (const gchar *checkpoint)
 {
-  gchar *line = g_strdup_printf ("clipsrc location=%s/clips epochs=100000 "
-      "num-folds=2 num-workers=2 clip-bin=\"clipsample num-frames=8 ! "
-      "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=16,"
-      "height=16 ! clipdiff ! clipaugment\" ! " TRAINING "%s%s", dir, checkpoint[0] ? "checkpoint-dir=" :
-      "", checkpoint);
+  gchar *line = g_strdup_printf (
+      "clipsrc location=%s/clips epochs=100000 num-folds=2 num-workers=2 clip-bin=\"clipsample "
+      "num-frames=8 ! videoconvertscale add-borders=false ! "
+      "video/x-raw,format=RGB,width=16,height=16 ! clipdiff ! clipaugment\" ! " TRAINING "%s%s",
+      dir, checkpoint[0] ? "checkpoint-dir=" : "", checkpoint);
   Seen seen;
 
   cycle (line, 120000, TRUE, &seen);
-  g_test_message ("stopped %u times before training, %u before the first step, "
-      "%u later; %u steps", seen.stops[0], seen.stops[1], seen.stops[2],
-      seen.steps);
+  g_test_message ("stopped %u times before training, %u before the first step, %u later; %u steps",
+      seen.stops[0], seen.stops[1], seen.stops[2], seen.steps);
   g_assert_cmpuint (seen.errors, ==, 0);
   /* at all of these moments, or it says nothing of them */
   g_assert_cmpuint (seen.stops[0], >, 0);
@@ -269,9 +265,10 @@ test_checkpoints (void)
 static void
 test_at_once (void)
 {
-  gchar *line = g_strdup_printf ("clipsrc location=%s/clips num-workers=2 "
-      "clip-bin=\"clipsample num-frames=8 ! videoconvertscale ! "
-      "video/x-raw,format=RGB,width=16,height=16\" ! " TRAINING, dir);
+  gchar *line = g_strdup_printf (
+      "clipsrc location=%s/clips num-workers=2 clip-bin=\"clipsample num-frames=8 ! "
+      "videoconvertscale ! video/x-raw,format=RGB,width=16,height=16\" ! " TRAINING,
+      dir);
   Seen seen;
 
   cycle (line, 0, FALSE, &seen);
@@ -283,9 +280,9 @@ test_no_data (void)
 {
   Seen seen;
 
-  cycle ("appsrc caps=video/x-raw,format=RGB,width=16,height=16,framerate=12/1 "
-      "! clipsample num-frames=8 ! " TRAINING "num-classes=2", 2000, FALSE,
-      &seen);
+  cycle ("appsrc caps=video/x-raw,format=RGB,width=16,height=16,framerate=12/1 ! clipsample "
+         "num-frames=8 ! " TRAINING "num-classes=2",
+      2000, FALSE, &seen);
   g_assert_cmpuint (seen.errors, ==, 0);
   g_assert_cmpuint (seen.steps, ==, 0);
 }

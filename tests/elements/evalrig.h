@@ -10,39 +10,36 @@
 #define MANY 25
 
 static const gchar *const names[] = { "red", "green", "blue", NULL };
-static const gchar *const many[MANY + 1] = { "a", "b", "c", "d", "e", "f", "g",
-  "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t", "u", "v", "w",
-  "x", "y", NULL
-};
+static const gchar *const many[MANY + 1] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k",
+  "l", "m", "n", "o", "p", "q", "r", "s", "t", "u", "v", "w", "x", "y", NULL };
 
-static gchar *folder;           /* with model.safetensors */
-static gchar *model;            /* that */
+static gchar *folder; /* with model.safetensors */
+static gchar *model;  /* that */
 
 /* --- models --- */
 
-typedef enum
-{
+typedef enum {
   WHOLE,
   NO_DESCRIPTION,
-  NO_WEIGHT,                    /* one is missing */
-  OTHER_WEIGHT,                 /* one has another shape */
-  NO_NAMES,                     /* of classes */
-  KNOWN,                        /* how its clips were made */
-  KNOWN_RATE,                   /* the same, and at 15 frames a second */
-  KNOWN_UNSCALED,               /* of videos of its own size */
-  MANY_CLASSES,                 /* MANY of them */
+  NO_WEIGHT,      /* one is missing */
+  OTHER_WEIGHT,   /* one has another shape */
+  NO_NAMES,       /* of classes */
+  KNOWN,          /* how its clips were made */
+  KNOWN_RATE,     /* the same, and at 15 frames a second */
+  KNOWN_UNSCALED, /* of videos of its own size */
+  MANY_CLASSES,   /* MANY of them */
 } Kind;
 
 /* A small r3d_18 with drawn weights; its path, g_free(). */
 static inline gchar *
-make_model (const gchar * name, Kind kind)
+make_model (const gchar *name, Kind kind)
 {
   gchar *path = g_build_filename (folder, name, NULL);
-  Cnn3dModelInfo info = {.network = {"r3d_18",
-          kind == MANY_CLASSES ? MANY : CLASSES, 4, C, FRAMES, SIZE,
-          SIZE, 0},.mean = {.5, .5, .5},.std = {.2, .2, .2},
-    .classes = kind == NO_NAMES ? NULL : (gchar **) names
-  };
+  Cnn3dModelInfo info = { .network = { "r3d_18", kind == MANY_CLASSES ? MANY : CLASSES, 4, C,
+                              FRAMES, SIZE, SIZE, 0 },
+    .mean = { .5, .5, .5 },
+    .std = { .2, .2, .2 },
+    .classes = kind == NO_NAMES ? NULL : (gchar **) names };
   GError *error = NULL;
   Cnn3dNetwork *net = cnn3d_network_new (&info.network, &error);
   Cnn3dSafetensorsWriter *writer;
@@ -51,8 +48,7 @@ make_model (const gchar * name, Kind kind)
 
   g_assert_no_error (error);
   if (kind == KNOWN || kind == KNOWN_RATE || kind == KNOWN_UNSCALED)
-    info.preparation = (Cnn3dPreparation) {
-    "center", 2, "bilinear", FALSE};
+    info.preparation = (Cnn3dPreparation) { "center", 2, "bilinear", FALSE };
   if (kind == MANY_CLASSES)
     info.classes = (gchar **) many;
   if (kind == KNOWN_UNSCALED)
@@ -71,8 +67,7 @@ make_model (const gchar * name, Kind kind)
     for (k = 0; k < p->n_dims; k++)
       shape[k] = p->shape[k] + (kind == OTHER_WEIGHT && i == last && k == 0);
     if (kind != NO_WEIGHT || i != last)
-      cnn3d_safetensors_writer_add (writer, p->name, CNN3D_SAFETENSOR_F32,
-          p->n_dims, shape);
+      cnn3d_safetensors_writer_add (writer, p->name, CNN3D_SAFETENSOR_F32, p->n_dims, shape);
   }
   if (kind != NO_DESCRIPTION)
     cnn3d_model_file_describe (writer, &info);
@@ -82,8 +77,8 @@ make_model (const gchar * name, Kind kind)
 
     cnn3d_network_initial (net, i, 5, values);
     if (kind != NO_WEIGHT || i != last)
-      g_assert_true (cnn3d_safetensors_writer_data (writer, values,
-              (net->weights[i].count + more) * sizeof (gfloat), &error));
+      g_assert_true (cnn3d_safetensors_writer_data (
+          writer, values, (net->weights[i].count + more) * sizeof (gfloat), &error));
     g_free (values);
   }
   g_assert_true (cnn3d_safetensors_writer_finish (writer, &error));
@@ -95,14 +90,14 @@ make_model (const gchar * name, Kind kind)
 }
 
 static inline Rig
-eval_of (const gchar * path, const gchar * properties)
+eval_of (const gchar *path, const gchar *properties)
 {
-  return rig_for (g_strdup_printf ("cnn3deval progress=false threads=1 "
-          "model=%s %s", path, properties));
+  return rig_for (
+      g_strdup_printf ("cnn3deval progress=false threads=1 model=%s %s", path, properties));
 }
 
 static inline Rig
-eval_new (const gchar * properties)
+eval_new (const gchar *properties)
 {
   return eval_of (model, properties);
 }
@@ -111,7 +106,7 @@ eval_new (const gchar * properties)
 
 /* Text of a file in `dir`, which is there; g_free(). */
 static inline gchar *
-contents (const gchar * dir, const gchar * name)
+contents (const gchar *dir, const gchar *name)
 {
   gchar *path = g_build_filename (dir, name, NULL);
   GError *error = NULL;
@@ -125,7 +120,7 @@ contents (const gchar * dir, const gchar * name)
 }
 
 static inline gboolean
-exists (const gchar * dir, const gchar * name)
+exists (const gchar *dir, const gchar *name)
 {
   gchar *path = g_build_filename (dir, name, NULL);
   gboolean ret = g_file_test (path, G_FILE_TEST_EXISTS);
@@ -138,7 +133,7 @@ exists (const gchar * dir, const gchar * name)
 /* The first message of this type (and structure name, unless NULL), or NULL; the
  * others stay. */
 static inline GstMessage *
-find (Rig * r, GstMessageType type, const gchar * name)
+find (Rig *r, GstMessageType type, const gchar *name)
 {
   GstMessage *message, *found = NULL;
   GQueue others = G_QUEUE_INIT;
@@ -157,7 +152,7 @@ find (Rig * r, GstMessageType type, const gchar * name)
 
 /* The next result: TRUE where it is of a whole pass. */
 static inline gboolean
-result (Rig * r, gdouble * accuracy, guint64 * clips, guint64 * videos)
+result (Rig *r, gdouble *accuracy, guint64 *clips, guint64 *videos)
 {
   GstMessage *message = find (r, GST_MESSAGE_ELEMENT, "cnn3deval-result");
   const GstStructure *s;
@@ -165,16 +160,16 @@ result (Rig * r, gdouble * accuracy, guint64 * clips, guint64 * videos)
 
   g_assert_nonnull (message);
   s = gst_message_get_structure (message);
-  g_assert_true (gst_structure_get (s, "complete", G_TYPE_BOOLEAN, &complete,
-          "accuracy", G_TYPE_DOUBLE, accuracy, "clips", G_TYPE_UINT64, clips,
-          "videos", G_TYPE_UINT64, videos, NULL));
+  g_assert_true (
+      gst_structure_get (s, "complete", G_TYPE_BOOLEAN, &complete, "accuracy", G_TYPE_DOUBLE,
+          accuracy, "clips", G_TYPE_UINT64, clips, "videos", G_TYPE_UINT64, videos, NULL));
   gst_message_unref (message);
 
   return complete;
 }
 
 static inline gchar *
-warning (Rig * r)
+warning (Rig *r)
 {
   GstMessage *message = find (r, GST_MESSAGE_WARNING, NULL);
   GError *error = NULL;
@@ -191,7 +186,7 @@ warning (Rig * r)
 }
 
 static inline void
-assert_warning (Rig * r, const gchar * part)
+assert_warning (Rig *r, const gchar *part)
 {
   gchar *text = warning (r);
 
@@ -202,7 +197,7 @@ assert_warning (Rig * r, const gchar * part)
 }
 
 static inline void
-finish (Rig * r)
+finish (Rig *r)
 {
   GstMessage *message;
 
@@ -214,20 +209,20 @@ finish (Rig * r)
 /* --- streams --- */
 
 static inline void
-push_names (Rig * r, const gchar * const *classes)
+push_names (Rig *r, const gchar *const *classes)
 {
   gst_harness_push_event (r->h, gst_event_new_clip_classes (classes));
 }
 
 /* A batch with a meta for each clip: all views of `clip`, or one clip each. */
 static inline GstBuffer *
-with_metas (GstBuffer * buffer, guint n, guint64 clip, gboolean views)
+with_metas (GstBuffer *buffer, guint n, guint64 clip, gboolean views)
 {
   guint i;
 
   for (i = 0; i < n; i++) {
-    GstClipMeta meta = {.clip = views ? clip : clip + i,.sample = 100 + clip
-          + (views ? 0 : i),.num_frames = FRAMES
+    GstClipMeta meta = {
+      .clip = views ? clip : clip + i, .sample = 100 + clip + (views ? 0 : i), .num_frames = FRAMES
     };
 
     meta.path = g_ref_string_new (i == 1 ? "second.mp4" : "a \"b\", c.mp4");
@@ -239,12 +234,11 @@ with_metas (GstBuffer * buffer, guint n, guint64 clip, gboolean views)
 }
 
 static inline void
-set_label (GstBuffer * buffer, guint n, gint32 label)
+set_label (GstBuffer *buffer, guint n, gint32 label)
 {
   GstMapInfo map;
 
-  g_assert_true (gst_memory_map (gst_buffer_peek_memory (buffer, 1), &map,
-          GST_MAP_WRITE));
+  g_assert_true (gst_memory_map (gst_buffer_peek_memory (buffer, 1), &map, GST_MAP_WRITE));
   ((gint32 *) map.data)[n] = label;
   gst_memory_unmap (gst_buffer_peek_memory (buffer, 1), &map);
 }

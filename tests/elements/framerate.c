@@ -5,13 +5,12 @@
 
 #define MOST_FRAMES 200
 
-static const FrameRate rates[] = { {15, 1}, {10, 1}, {30, 1}, {30000, 1001},
-{25, 2}, {1, 3}, {1000, 1}, {60, 1}
-};
+static const FrameRate rates[] = { { 15, 1 }, { 10, 1 }, { 30, 1 }, { 30000, 1001 }, { 25, 2 },
+  { 1, 3 }, { 1000, 1 }, { 60, 1 } };
 
 /* By the definition, frame by frame. */
 static guint
-nearest (const guint64 * times, guint n, guint64 time)
+nearest (const guint64 *times, guint n, guint64 time)
 {
   guint best = 0;
 
@@ -28,23 +27,21 @@ time_of (FrameRate rate, guint64 k)
 {
   const guint64 ticks = k * rate.d, rest = ticks % rate.n;
 
-  return ticks / rate.n * GST_SECOND
-      + (rest * GST_SECOND * 2 + rate.n) / (2 * rate.n);
+  return ticks / rate.n * GST_SECOND + (rest * GST_SECOND * 2 + rate.n) / (2 * rate.n);
 }
 
 static guint64
-count_of (FrameRate rate, const guint64 * times, guint n)
+count_of (FrameRate rate, const guint64 *times, guint n)
 {
   const guint64 last = n > 1 ? times[n - 1] - times[n - 2] : 0;
-  const gdouble frames = (gdouble) (times[n - 1] - times[0] + last) * rate.n
-      / rate.d / GST_SECOND;
+  const gdouble frames = (gdouble) (times[n - 1] - times[0] + last) * rate.n / rate.d / GST_SECOND;
 
   return MAX (1, (guint64) (frames + 0.5));
 }
 
 /* Gaps from 0 to 100 ms, a quarter of them none or one of a few round ones. */
 static guint
-draw_times (guint number, guint64 * times)
+draw_times (guint number, guint64 *times)
 {
   const Cnn3dRandomKey key = { number, 0, CNN3D_RANDOM_WINDOW, 0 };
   const guint n = 1 + cnn3d_random_below (&key, 0, MOST_FRAMES);
@@ -54,8 +51,8 @@ draw_times (guint number, guint64 * times)
   for (guint i = 1; i < n; i++) {
     const guint64 draw = cnn3d_random_below (&key, i, 400 * 1000);
 
-    times[i] = times[i - 1] + (draw < 100 * 1000 ?
-        round[draw % 4] * GST_MSECOND : (draw - 100 * 1000) * 333);
+    times[i] = times[i - 1]
+        + (draw < 100 * 1000 ? round[draw % 4] * GST_MSECOND : (draw - 100 * 1000) * 333);
   }
 
   return n;
@@ -76,8 +73,8 @@ test_source (void)
     g_assert_cmpuint (count, ==, count_of (rate, times, n));
     for (guint64 k = 0; k < count; k++) {
       g_assert_cmpuint (frame_rate_time (rate, k), ==, time_of (rate, k));
-      g_assert_cmpuint (frame_rate_source (rate, times, n, k), ==,
-          nearest (relative, n, time_of (rate, k)));
+      g_assert_cmpuint (
+          frame_rate_source (rate, times, n, k), ==, nearest (relative, n, time_of (rate, k)));
     }
   }
 }
@@ -99,8 +96,7 @@ test_stream (void)
     frame_rate_begin (&stream, rate);
     for (guint i = 0; i < n; i++) {
       const guint64 ahead = frame_rate_ahead (&stream);
-      const gboolean counts = frame_rate_push (&stream, times[i], &before,
-          &now);
+      const gboolean counts = frame_rate_push (&stream, times[i], &before, &now);
 
       g_assert_cmpuint (before, <=, ahead);
       g_assert_cmpint (counts, ==, i == 0 || times[i] > times[i - 1]);
@@ -126,30 +122,41 @@ test_stream (void)
 static void
 test_jumps (void)
 {
-  static const struct
-  {
-    gint64 ms;                  /* -1: no time */
+  static const struct {
+    gint64 ms; /* -1: no time */
     guint before, now;
   } frames[] = {
-    {0, 0, 1}, {100, 0, 1}, {150, 0, 0}, {200, 0, 1}, {-1, 0, 1}, {-1, 0, 1},
+    { 0, 0, 1 },
+    { 100, 0, 1 },
+    { 150, 0, 0 },
+    { 200, 0, 1 },
+    { -1, 0, 1 },
+    { -1, 0, 1 },
     /* back, and on from there */
-    {50, 0, 1}, {150, 0, 1}, {249, 0, 0}, {251, 1, 0},
+    { 50, 0, 1 },
+    { 150, 0, 1 },
+    { 249, 0, 0 },
+    { 251, 1, 0 },
     /* 9 s that are filled, half by each */
-    {9251, 45, 45},
+    { 9251, 45, 45 },
     /* and 11 s that are not */
-    {20252, 0, 1}, {20352, 0, 1}, {20352, 0, 0}, {20552, 1, 1},
+    { 20252, 0, 1 },
+    { 20352, 0, 1 },
+    { 20352, 0, 0 },
+    { 20552, 1, 1 },
   };
   FrameRateStream stream;
   guint64 before, now;
 
-  frame_rate_begin (&stream, (FrameRate) {10, 1});
+  frame_rate_begin (&stream, (FrameRate) { 10, 1 });
   g_assert_cmpuint (frame_rate_end (&stream), ==, 0);
   g_assert_cmpuint (frame_rate_ahead (&stream), ==, 0);
   for (guint i = 0; i < G_N_ELEMENTS (frames); i++) {
     const guint64 ahead = frame_rate_ahead (&stream);
 
-    frame_rate_push (&stream, frames[i].ms < 0 ? GST_CLOCK_TIME_NONE :
-        (guint64) frames[i].ms * GST_MSECOND, &before, &now);
+    frame_rate_push (&stream,
+        frames[i].ms < 0 ? GST_CLOCK_TIME_NONE : (guint64) frames[i].ms * GST_MSECOND, &before,
+        &now);
     g_test_message ("frame %u", i);
     g_assert_cmpuint (before, ==, frames[i].before);
     g_assert_cmpuint (before, <=, ahead);
@@ -159,10 +166,9 @@ test_jumps (void)
     g_assert_cmpuint (now, ==, frames[i].now);
   }
 
-  g_assert_true (frame_rate_equal ((FrameRate) {30, 2}, (FrameRate) {15, 1}));
-  g_assert_true (frame_rate_equal ((FrameRate) {0, 0}, (FrameRate) {0, 1}));
-  g_assert_false (frame_rate_equal ((FrameRate) {30000, 1001},
-          (FrameRate) {30, 1}));
+  g_assert_true (frame_rate_equal ((FrameRate) { 30, 2 }, (FrameRate) { 15, 1 }));
+  g_assert_true (frame_rate_equal ((FrameRate) { 0, 0 }, (FrameRate) { 0, 1 }));
+  g_assert_false (frame_rate_equal ((FrameRate) { 30000, 1001 }, (FrameRate) { 30, 1 }));
 }
 
 /* Windows of the same content show the same moments at 10 to 30 frames a
@@ -170,7 +176,7 @@ test_jumps (void)
 static void
 test_windows (void)
 {
-  ClipWindow window = { 4, 2, {5, 1}, CNN3D_WINDOW_RANDOM, 3, 9 };
+  ClipWindow window = { 4, 2, { 5, 1 }, CNN3D_WINDOW_RANDOM, 3, 9 };
   guint64 times[90], wanted[12], moments[12] = { 0 };
 
   for (guint training = 0; training < 2; training++) {
@@ -183,8 +189,7 @@ test_windows (void)
       for (guint i = 0; i < n; i++) {
         if (fps == 10)
           moments[i] = times[wanted[i]];
-        g_assert_cmpuint (ABS ((gint64) (times[wanted[i]] - moments[i])), <=,
-            1);
+        g_assert_cmpuint (ABS ((gint64) (times[wanted[i]] - moments[i])), <=, 1);
         if (i % 4)
           g_assert_cmpuint (moments[i] - moments[i - 1], ==, 400 * GST_MSECOND);
       }

@@ -21,39 +21,35 @@
 static gchar *folder;
 
 /* A model with its initial weights, but for its last layer. */
-typedef struct
-{
-  const gchar *classes[8];      /* NULL-terminated */
+typedef struct {
+  const gchar *classes[8]; /* NULL-terminated */
   guint channels, frames, size;
   Cnn3dPreparation preparation;
-  gfloat gain;                  /* of the last layer's weights; 0: the same
+  gfloat gain; /* of the last layer's weights; 0: the same
                                  * logits, whatever is to be seen */
   gfloat bias[8];
 } Spec;
 
 /* Three classes that its windows tell apart. */
-static const Spec plain = { {"red", "green", "blue"}, 3, 4, 32,
-  {"center", 1, "bilinear", FALSE}, 100, {0}
-};
+static const Spec plain = { { "red", "green", "blue" }, 3, 4, 32,
+  { "center", 1, "bilinear", FALSE }, 100, { 0 } };
 
 /* Always green: softmax (0, 3, 0) */
-static const Spec green = { {"red", "green", "blue"}, 3, 4, 32,
-  {"center", 1, "bilinear", FALSE}, 0, {0, 3, 0}
-};
+static const Spec green = { { "red", "green", "blue" }, 3, 4, 32,
+  { "center", 1, "bilinear", FALSE }, 0, { 0, 3, 0 } };
 
 static inline gchar *
-path_of (const gchar * name)
+path_of (const gchar *name)
 {
   return g_build_filename (folder, name, NULL);
 }
 
 static inline gchar *
-write_model (const gchar * name, const Spec * spec)
+write_model (const gchar *name, const Spec *spec)
 {
   gchar *path = path_of (name);
-  Cnn3dModelInfo info = { {"r3d_18", g_strv_length ((gchar **) spec->classes), 4,
-          spec->channels, spec->frames, spec->size, spec->size, 0}
-  };
+  Cnn3dModelInfo info = { { "r3d_18", g_strv_length ((gchar **) spec->classes), 4, spec->channels,
+      spec->frames, spec->size, spec->size, 0 } };
   GError *error = NULL;
   Cnn3dNetwork *network = cnn3d_network_new (&info.network, &error);
   Cnn3dSafetensorsWriter *writer = cnn3d_safetensors_writer_new (path, &error);
@@ -73,8 +69,7 @@ write_model (const gchar * name, const Spec * spec)
       for (guint d = 0; d < p->n_dims; d++)
         shape[d] = p->shape[d];
       if (!data) {
-        cnn3d_safetensors_writer_add (writer, p->name, CNN3D_SAFETENSOR_F32,
-            p->n_dims, shape);
+        cnn3d_safetensors_writer_add (writer, p->name, CNN3D_SAFETENSOR_F32, p->n_dims, shape);
         continue;
       }
       values = g_new (gfloat, p->count);
@@ -85,8 +80,7 @@ write_model (const gchar * name, const Spec * spec)
         else if (p->role == CNN3D_PARAM_LINEAR_BIAS)
           values[k] = spec->bias[k];
       }
-      cnn3d_safetensors_writer_data (writer, values, p->count * sizeof *values,
-          &error);
+      cnn3d_safetensors_writer_data (writer, values, p->count * sizeof *values, &error);
       g_free (values);
     }
   }
@@ -100,7 +94,7 @@ write_model (const gchar * name, const Spec * spec)
 
 /* Probabilities of n clips by the model alone, (n, num_classes); g_free() */
 static inline gdouble *
-predict (const gchar * model, const guint8 * clips, guint n)
+predict (const gchar *model, const guint8 *clips, guint n)
 {
   Cnn3dPredictorParams params;
   Cnn3dPredictor *predictor;
@@ -125,8 +119,8 @@ predict (const gchar * model, const guint8 * clips, guint n)
   logits = g_new (gfloat, k);
   probabilities = g_new (gdouble, (gsize) n * k);
   for (guint i = 0; i < n; i++) {
-    g_assert_true (cnn3d_predictor_run (predictor, clips + i * clip,
-            CNN3D_TYPE_UINT8, 1, logits, &error));
+    g_assert_true (
+        cnn3d_predictor_run (predictor, clips + i * clip, CNN3D_TYPE_UINT8, 1, logits, &error));
     cnn3d_softmax (logits, k, probabilities + i * k);
   }
   g_free (logits);
@@ -140,7 +134,7 @@ predict (const gchar * model, const guint8 * clips, guint n)
 /* The next one of this type (and structure name, unless NULL) that comes within
  * that time, or NULL; those before it go. */
 static inline GstMessage *
-pop (GstBus * bus, GstMessageType type, const gchar * name, GstClockTime wait)
+pop (GstBus *bus, GstMessageType type, const gchar *name, GstClockTime wait)
 {
   GstMessage *message;
 
@@ -154,7 +148,7 @@ pop (GstBus * bus, GstMessageType type, const gchar * name, GstClockTime wait)
 }
 
 static inline void
-assert_says (GstMessage * message, const gchar * part)
+assert_says (GstMessage *message, const gchar *part)
 {
   GError *error = NULL;
   gchar *debug = NULL;
@@ -174,7 +168,7 @@ assert_says (GstMessage * message, const gchar * part)
 }
 
 static inline guint64
-number (const GstStructure * s, const gchar * field)
+number (const GstStructure *s, const gchar *field)
 {
   guint64 value;
 
@@ -185,7 +179,7 @@ number (const GstStructure * s, const gchar * field)
 
 /* Of a result; g_free() */
 static inline gdouble *
-probabilities_of (const GstStructure * s, guint * n)
+probabilities_of (const GstStructure *s, guint *n)
 {
   const GValue *array = gst_structure_get_value (s, "probabilities");
   gdouble *p;
@@ -201,19 +195,17 @@ probabilities_of (const GstStructure * s, guint * n)
 
 /* --- a harness around one element --- */
 
-typedef struct
-{
+typedef struct {
   GstElement *element;
   GstHarness *h;
   GstBus *bus;
-  guint in, out;                /* frames */
+  guint in, out; /* frames */
 } Rig;
 
 static inline Rig
-rig_new (const gchar * model, const gchar * properties)
+rig_new (const gchar *model, const gchar *properties)
 {
-  gchar *line = g_strdup_printf ("cnn3dinfer device=cpu threads=1 model=%s %s",
-      model, properties);
+  gchar *line = g_strdup_printf ("cnn3dinfer device=cpu threads=1 model=%s %s", model, properties);
   GError *error = NULL;
   Rig r = { gst_parse_launch (line, &error), NULL, gst_bus_new (), 0, 0 };
 
@@ -228,7 +220,7 @@ rig_new (const gchar * model, const gchar * properties)
 }
 
 static inline void
-rig_free (Rig * r)
+rig_free (Rig *r)
 {
   gst_element_set_state (r->element, GST_STATE_NULL);
   gst_element_set_bus (r->element, NULL);
@@ -238,7 +230,7 @@ rig_free (Rig * r)
 }
 
 static inline void
-draw_frame (guint n, guint8 * data, gsize size)
+draw_frame (guint n, guint8 *data, gsize size)
 {
   for (gsize i = 0; i < size; i++) {
     guint32 hash = n * 2654435761u + (guint32) (i / 96) * 40503u;
@@ -267,7 +259,7 @@ make_frame (guint n)
 /* Pushes the next n frames, all of which must come out as they were. The last
  * one's result, or NULL where it has none. */
 static inline GstStructure *
-push (Rig * r, guint n)
+push (Rig *r, guint n)
 {
   GstStructure *result = NULL;
 
@@ -277,8 +269,7 @@ push (Rig * r, guint n)
     GstCustomMeta *meta;
 
     gst_buffer_map (frame, &map, GST_MAP_READ);
-    g_assert_cmpint (gst_harness_push (r->h, gst_buffer_ref (frame)), ==,
-        GST_FLOW_OK);
+    g_assert_cmpint (gst_harness_push (r->h, gst_buffer_ref (frame)), ==, GST_FLOW_OK);
     out = gst_harness_try_pull (r->h);
     g_assert_nonnull (out);
     g_assert_cmpuint (GST_BUFFER_PTS (out), ==, r->in * FRAME);
@@ -286,8 +277,7 @@ push (Rig * r, guint n)
     g_assert_cmpuint (gst_buffer_get_size (out), ==, map.size);
     g_assert_cmpint (gst_buffer_memcmp (out, 0, map.data, map.size), ==, 0);
     /* the pixels have not even moved */
-    g_assert_true (gst_buffer_peek_memory (out, 0) ==
-        gst_buffer_peek_memory (frame, 0));
+    g_assert_true (gst_buffer_peek_memory (out, 0) == gst_buffer_peek_memory (frame, 0));
     meta = gst_buffer_get_custom_meta (out, "Cnn3dResult");
     g_clear_pointer (&result, gst_structure_free);
     if (meta)
@@ -303,7 +293,7 @@ push (Rig * r, guint n)
 }
 
 static inline void
-push_on (Rig * r, guint n)
+push_on (Rig *r, guint n)
 {
   GstStructure *result = push (r, n);
 
@@ -312,10 +302,9 @@ push_on (Rig * r, guint n)
 
 /* The next result's message, which must be there. */
 static inline GstStructure *
-next_result (Rig * r)
+next_result (Rig *r)
 {
-  GstMessage *message = pop (r->bus, GST_MESSAGE_ELEMENT, "cnn3dinfer-result",
-      0);
+  GstMessage *message = pop (r->bus, GST_MESSAGE_ELEMENT, "cnn3dinfer-result", 0);
   GstStructure *s;
 
   g_assert_nonnull (message);
@@ -326,7 +315,7 @@ next_result (Rig * r)
 }
 
 static inline void
-no_result (Rig * r)
+no_result (Rig *r)
 {
   g_assert_null (pop (r->bus, GST_MESSAGE_ELEMENT, "cnn3dinfer-result", 0));
 }

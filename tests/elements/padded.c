@@ -10,8 +10,8 @@
 #define WIDTH 8
 #define HEIGHT 2
 #define STRIDE 16
-#define ROWS 6                  /* in memory */
-#define FRAMES 4                /* their pixels end where a block of memory does */
+#define ROWS 6   /* in memory */
+#define FRAMES 4 /* their pixels end where a block of memory does */
 
 static guint8
 pixel (guint frame, guint x, guint y)
@@ -23,7 +23,7 @@ static GstBuffer *
 padded_frame (guint frame, gboolean training)
 {
   GstBuffer *buffer = gst_buffer_new_allocate (NULL, STRIDE * ROWS, NULL);
-  GstClipMeta clip = {.frame = frame,.num_frames = FRAMES,.training = training };
+  GstClipMeta clip = { .frame = frame, .num_frames = FRAMES, .training = training };
   gsize offset[GST_VIDEO_MAX_PLANES] = { 0 };
   gint stride[GST_VIDEO_MAX_PLANES] = { STRIDE };
 
@@ -34,8 +34,8 @@ padded_frame (guint frame, gboolean training)
 
       gst_buffer_fill (buffer, y * STRIDE + x, &value, 1);
     }
-  gst_buffer_add_video_meta_full (buffer, GST_VIDEO_FRAME_FLAG_NONE,
-      GST_VIDEO_FORMAT_GRAY8, STRIDE, ROWS, 1, offset, stride);
+  gst_buffer_add_video_meta_full (
+      buffer, GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_FORMAT_GRAY8, STRIDE, ROWS, 1, offset, stride);
   gst_buffer_add_clip_meta (buffer, &clip);
   GST_BUFFER_PTS (buffer) = frame * CLIPS_FRAME;
 
@@ -44,7 +44,7 @@ padded_frame (guint frame, gboolean training)
 
 /* What an element makes of a clip's frames, all bytes in their order. */
 static GByteArray *
-pass (const gchar * element, gboolean training)
+pass (const gchar *element, gboolean training)
 {
   GstHarness *h = gst_harness_new_parse (element);
   GByteArray *all = g_byte_array_new ();
@@ -52,8 +52,7 @@ pass (const gchar * element, gboolean training)
 
   gst_harness_set_src_caps_str (h, CLIPS_GRAY);
   for (guint i = 0; i < FRAMES; i++)
-    g_assert_cmpint (gst_harness_push (h, padded_frame (i, training)), ==,
-        GST_FLOW_OK);
+    g_assert_cmpint (gst_harness_push (h, padded_frame (i, training)), ==, GST_FLOW_OK);
   while ((buffer = gst_harness_try_pull (h))) {
     GstMapInfo map;
 
@@ -74,8 +73,8 @@ test_clipbatch (void)
 
   g_assert_cmpuint (all->len, ==, FRAMES * WIDTH * HEIGHT + sizeof (gint32));
   for (guint i = 0; i < FRAMES * WIDTH * HEIGHT; i++)
-    g_assert_cmpuint (all->data[i], ==, pixel (i / (WIDTH * HEIGHT), i % WIDTH,
-            i / WIDTH % HEIGHT));
+    g_assert_cmpuint (
+        all->data[i], ==, pixel (i / (WIDTH * HEIGHT), i % WIDTH, i / WIDTH % HEIGHT));
   g_byte_array_unref (all);
 }
 
@@ -94,17 +93,15 @@ test_clipdiff (void)
 static void
 test_clipaugment (void)
 {
-  GByteArray *all = pass ("clipaugment scale-min=1 ratio-min=1 ratio-max=1 "
-      "flip=1", TRUE);
+  GByteArray *all = pass ("clipaugment scale-min=1 ratio-min=1 ratio-max=1 flip=1", TRUE);
 
   g_assert_cmpuint (all->len, ==, FRAMES * WIDTH * HEIGHT);
   for (guint i = 0; i < all->len; i++)
-    g_assert_cmpuint (all->data[i], ==, pixel (i / (WIDTH * HEIGHT),
-            WIDTH - 1 - i % WIDTH, i / WIDTH % HEIGHT));
+    g_assert_cmpuint (
+        all->data[i], ==, pixel (i / (WIDTH * HEIGHT), WIDTH - 1 - i % WIDTH, i / WIDTH % HEIGHT));
   g_byte_array_unref (all);
 
-  all = pass ("clipaugment scale-min=0.3 scale-max=0.5 ratio-min=1 flip=0",
-      TRUE);
+  all = pass ("clipaugment scale-min=0.3 scale-max=0.5 ratio-min=1 flip=0", TRUE);
   g_assert_cmpuint (all->len, ==, FRAMES * WIDTH * HEIGHT);
   for (guint i = 0; i < all->len; i++)
     g_assert_cmpuint (all->data[i] / 16, ==, i / (WIDTH * HEIGHT));

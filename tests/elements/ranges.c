@@ -5,9 +5,8 @@
 #include <math.h>
 #include <string.h>
 
-static const gchar *const elements[] = { "clipsrc", "clipsample", "clipdiff",
-  "clipaugment", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer"
-};
+static const gchar *const elements[] = { "clipsrc", "clipsample", "clipdiff", "clipaugment",
+  "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer" };
 
 /* Not nextafter(): plugins that are loaded may make denormals 0. */
 static gdouble
@@ -18,7 +17,7 @@ a_bit_of (gdouble x)
 
 /* Values just out of the range, where the type has any; their number. */
 static guint
-bad_values (GParamSpec * spec, GValue values[3])
+bad_values (GParamSpec *spec, GValue values[3])
 {
   guint n = 0;
 
@@ -34,26 +33,24 @@ bad_values (GParamSpec * spec, GValue values[3])
     const GParamSpecUInt *s = G_PARAM_SPEC_UINT (spec);
 
     if (s->minimum > 0)
-      g_value_set_uint (g_value_init (&values[n++], G_TYPE_UINT),
-          s->minimum - 1);
+      g_value_set_uint (g_value_init (&values[n++], G_TYPE_UINT), s->minimum - 1);
     if (s->maximum < G_MAXUINT)
-      g_value_set_uint (g_value_init (&values[n++], G_TYPE_UINT),
-          s->maximum + 1);
+      g_value_set_uint (g_value_init (&values[n++], G_TYPE_UINT), s->maximum + 1);
   } else if (G_IS_PARAM_SPEC_DOUBLE (spec)) {
     const GParamSpecDouble *s = G_PARAM_SPEC_DOUBLE (spec);
 
-    g_value_set_double (g_value_init (&values[n++], G_TYPE_DOUBLE),
-        s->minimum - a_bit_of (s->minimum));
-    g_value_set_double (g_value_init (&values[n++], G_TYPE_DOUBLE),
-        s->maximum + a_bit_of (s->maximum));
+    g_value_set_double (
+        g_value_init (&values[n++], G_TYPE_DOUBLE), s->minimum - a_bit_of (s->minimum));
+    g_value_set_double (
+        g_value_init (&values[n++], G_TYPE_DOUBLE), s->maximum + a_bit_of (s->maximum));
     g_value_set_double (g_value_init (&values[n++], G_TYPE_DOUBLE), NAN);
   } else if (GST_IS_PARAM_SPEC_FRACTION (spec)) {
     const GstParamSpecFraction *s = GST_PARAM_SPEC_FRACTION (spec);
 
-    gst_value_set_fraction (g_value_init (&values[n++], GST_TYPE_FRACTION),
-        s->min_num * 100 - 1, s->min_den * 100);
-    gst_value_set_fraction (g_value_init (&values[n++], GST_TYPE_FRACTION),
-        s->max_num * 100 + 1, s->max_den * 100);
+    gst_value_set_fraction (
+        g_value_init (&values[n++], GST_TYPE_FRACTION), s->min_num * 100 - 1, s->min_den * 100);
+    gst_value_set_fraction (
+        g_value_init (&values[n++], GST_TYPE_FRACTION), s->max_num * 100 + 1, s->max_den * 100);
   }
 
   return n;
@@ -61,7 +58,7 @@ bad_values (GParamSpec * spec, GValue values[3])
 
 /* The element's next error or warning, as text; NULL: none. */
 static gchar *
-next_text (GstBus * bus, GstMessageType type)
+next_text (GstBus *bus, GstMessageType type)
 {
   GstMessage *message = gst_bus_pop_filtered (bus, type);
   GError *error = NULL;
@@ -82,7 +79,7 @@ next_text (GstBus * bus, GstMessageType type)
 }
 
 static void
-assert_says (const gchar * text, const gchar * name)
+assert_says (const gchar *text, const gchar *name)
 {
   gchar *begin = g_strconcat (name, " is ", NULL);
 
@@ -93,10 +90,9 @@ assert_says (const gchar * text, const gchar * name)
 }
 
 static gboolean
-is_own (GstElement * element, GParamSpec * spec)
+is_own (GstElement *element, GParamSpec *spec)
 {
-  return spec->owner_type == G_OBJECT_TYPE (element)
-      && (spec->flags & G_PARAM_WRITABLE);
+  return spec->owner_type == G_OBJECT_TYPE (element) && (spec->flags & G_PARAM_WRITABLE);
 }
 
 /* GObject's own messages would end the test. */
@@ -131,13 +127,13 @@ test_start (gconstpointer name)
         g_assert_cmpint (g_param_values_cmp (specs[i], &before, &after), ==, 0);
       g_value_unset (&after);
       g_value_unset (&bad[k]);
-      g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
-          GST_STATE_CHANGE_FAILURE);
+      g_assert_cmpint (
+          gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
       text = next_text (bus, GST_MESSAGE_ERROR);
       assert_says (text, specs[i]->name);
       g_free (text);
-      g_assert_cmpint (gst_element_set_state (element, GST_STATE_NULL), ==,
-          GST_STATE_CHANGE_SUCCESS);
+      g_assert_cmpint (
+          gst_element_set_state (element, GST_STATE_NULL), ==, GST_STATE_CHANGE_SUCCESS);
       tried++;
     }
     g_object_set_property (object, specs[i]->name, &before);
@@ -171,8 +167,7 @@ test_running (gconstpointer name)
 
   gst_object_ref_sink (element);
   gst_element_set_bus (element, bus);
-  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
-      GST_STATE_CHANGE_SUCCESS);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_SUCCESS);
   specs = g_object_class_list_properties (G_OBJECT_GET_CLASS (element), &n);
   for (i = 0; i < n; i++) {
     GObject *object = G_OBJECT (element);
@@ -203,8 +198,7 @@ test_running (gconstpointer name)
 
   /* and the next start is as good as the last */
   gst_element_set_state (element, GST_STATE_READY);
-  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
-      GST_STATE_CHANGE_SUCCESS);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_SUCCESS);
   g_assert_null (next_text (bus, GST_MESSAGE_ERROR));
   gst_element_set_state (element, GST_STATE_NULL);
   gst_element_set_bus (element, NULL);

@@ -11,7 +11,7 @@
 #define LIMIT (test_limit (120) * GST_USECOND)
 
 static inline void
-run_line (const gchar * line)
+run_line (const gchar *line)
 {
   GError *error = NULL;
   GstElement *pipeline = gst_parse_launch (line, &error);
@@ -21,8 +21,7 @@ run_line (const gchar * line)
   g_assert_no_error (error);
   bus = gst_element_get_bus (pipeline);
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
-  message = gst_bus_timed_pop_filtered (bus, LIMIT,
-      GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+  message = gst_bus_timed_pop_filtered (bus, LIMIT, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
   g_assert_nonnull (message);
   if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR) {
     gst_message_parse_error (message, &error, NULL);

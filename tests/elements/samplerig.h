@@ -6,7 +6,7 @@
 #include "clips.h"
 
 static inline GstHarness *
-sampler (const gchar * properties)
+sampler (const gchar *properties)
 {
   gchar *launch = g_strdup_printf ("clipsample %s", properties);
   GstHarness *h = gst_harness_new_parse (launch);
@@ -20,7 +20,7 @@ sampler (const gchar * properties)
 /* Asserts that the next clip has these source frames, and nothing is wrong
  * with it. */
 static inline void
-assert_clip (GstHarness * h, guint64 clip, guint num, const guint64 * frames)
+assert_clip (GstHarness *h, guint64 clip, guint num, const guint64 *frames)
 {
   guint i;
 
@@ -32,8 +32,7 @@ assert_clip (GstHarness * h, guint64 clip, guint num, const guint64 * frames)
     g_assert_nonnull (buffer);
     meta = gst_buffer_get_clip_meta (buffer);
     g_assert_nonnull (meta);
-    g_assert_cmpuint (gst_buffer_get_n_meta (buffer, GST_CLIP_META_API_TYPE),
-        ==, 1);
+    g_assert_cmpuint (gst_buffer_get_n_meta (buffer, GST_CLIP_META_API_TYPE), ==, 1);
     g_assert_cmpuint (meta->clip, ==, clip);
     g_assert_cmpuint (meta->frame, ==, i);
     g_assert_cmpuint (meta->num_frames, ==, num);
@@ -46,7 +45,7 @@ assert_clip (GstHarness * h, guint64 clip, guint num, const guint64 * frames)
 }
 
 static inline void
-assert_nothing (GstHarness * h)
+assert_nothing (GstHarness *h)
 {
   g_assert_cmpuint (gst_harness_buffers_in_queue (h), ==, 0);
 }

@@ -5,9 +5,8 @@
 
 #include "src/settings/settings.h"
 
-static const gchar *const elements[] = { "clipsrc", "clipsample", "clipaugment",
-  "clipdiff", "clipcache", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer"
-};
+static const gchar *const elements[] = { "clipsrc", "clipsample", "clipaugment", "clipdiff",
+  "clipcache", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer" };
 
 /* Every property that can be set is a row, with its range and its default. */
 static void
@@ -24,8 +23,7 @@ test_all (void)
       const Cnn3dSetting *s = cnn3d_setting (elements[e], specs[i]->name);
       gchar *blurb;
 
-      if (specs[i]->owner_type != G_OBJECT_TYPE (element)
-          || !(specs[i]->flags & G_PARAM_WRITABLE))
+      if (specs[i]->owner_type != G_OBJECT_TYPE (element) || !(specs[i]->flags & G_PARAM_WRITABLE))
         continue;
       g_test_message ("%s %s", elements[e], specs[i]->name);
       g_assert_nonnull (s);
@@ -55,20 +53,16 @@ test_one_row (void)
   GError *error;
 
   element = gst_element_factory_make ("cnn3dtrain", NULL);
-  spec = G_PARAM_SPEC_INT (g_object_class_find_property (G_OBJECT_GET_CLASS
-          (element), "threads"));
+  spec = G_PARAM_SPEC_INT (g_object_class_find_property (G_OBJECT_GET_CLASS (element), "threads"));
   g_assert_cmpint (spec->maximum, ==, 5);
-  g_assert_nonnull (strstr (g_param_spec_get_blurb (G_PARAM_SPEC (spec)),
-          "threads, 0 to 5"));
+  g_assert_nonnull (strstr (g_param_spec_get_blurb (G_PARAM_SPEC (spec)), "threads, 0 to 5"));
   bus = gst_bus_new ();
   gst_element_set_bus (element, bus);
   g_object_set (element, "threads", 6, NULL);
-  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==,
-      GST_STATE_CHANGE_FAILURE);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
   message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
   gst_message_parse_error (message, &error, NULL);
-  g_assert_cmpstr (error->message, ==,
-      "threads is 6, but must be from 0 to 5 (threads).");
+  g_assert_cmpstr (error->message, ==, "threads is 6, but must be from 0 to 5 (threads).");
   g_error_free (error);
   gst_message_unref (message);
   gst_element_set_state (element, GST_STATE_NULL);

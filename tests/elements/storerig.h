@@ -16,16 +16,15 @@
 #define MIB (1024 * 1024)
 
 /* What the program does when it is run as: PROGRAM mode location n. */
-typedef struct
-{
+typedef struct {
   const gchar *mode;
-    gint (*run) (const gchar * location, guint n);
+  gint (*run) (const gchar *location, guint n);
 } StoreMode;
 
 static gchar *program;
 
 static void
-store_rig_init (gint * argc, gchar *** argv, const StoreMode * modes)
+store_rig_init (gint *argc, gchar ***argv, const StoreMode *modes)
 {
   for (; *argc == 4 && modes->mode; modes++)
     if (g_str_equal ((*argv)[1], modes->mode))
@@ -45,7 +44,7 @@ make_key (guint n)
 }
 
 static void
-fill (guint n, guint8 * data, gsize size)
+fill (guint n, guint8 *data, gsize size)
 {
   guint64 x = n + 1;
 
@@ -56,13 +55,11 @@ fill (guint n, guint8 * data, gsize size)
 }
 
 static ClipStoreResult
-add (ClipStore * store, guint n, gsize size)
+add (ClipStore *store, guint n, gsize size)
 {
   GBytes *key = make_key (n);
   guint8 *data = g_malloc (size);
-  const ClipStoreChunk chunks[] = {
-    {data, size / 3}, {data + size / 3, size - size / 3}
-  };
+  const ClipStoreChunk chunks[] = { { data, size / 3 }, { data + size / 3, size - size / 3 } };
   ClipStoreResult result;
   GError *error = NULL;
 
@@ -77,7 +74,7 @@ add (ClipStore * store, guint n, gsize size)
 }
 
 static void
-check (const ClipRecord * record, guint n, gsize size)
+check (const ClipRecord *record, guint n, gsize size)
 {
   guint8 *data = g_malloc (size);
 
@@ -89,7 +86,7 @@ check (const ClipRecord * record, guint n, gsize size)
 
 /* FALSE: not there. */
 static gboolean
-find (ClipStore * store, guint n, gsize size)
+find (ClipStore *store, guint n, gsize size)
 {
   GBytes *key = make_key (n);
   ClipRecord *record = clip_store_find (store, key);
@@ -104,7 +101,7 @@ find (ClipStore * store, guint n, gsize size)
 }
 
 static ClipStore *
-open_store (const gchar * location, guint64 max_bytes)
+open_store (const gchar *location, guint64 max_bytes)
 {
   GError *error = NULL;
   ClipStore *store = clip_store_open (location, max_bytes, &error);
@@ -122,7 +119,7 @@ make_folder (void)
 }
 
 static guint
-count (const gchar * location, const gchar * suffix, guint64 * bytes)
+count (const gchar *location, const gchar *suffix, guint64 *bytes)
 {
   GDir *folder = g_dir_open (location, 0, NULL);
   const gchar *name;
@@ -145,7 +142,7 @@ count (const gchar * location, const gchar * suffix, guint64 * bytes)
 }
 
 static void
-empty_folder (const gchar * location)
+empty_folder (const gchar *location)
 {
   GDir *folder = g_dir_open (location, 0, NULL);
   const gchar *name;
@@ -160,7 +157,7 @@ empty_folder (const gchar * location)
 }
 
 static void
-remove_folder (gchar * location)
+remove_folder (gchar *location)
 {
   empty_folder (location);
   g_assert_cmpint (g_rmdir (location), ==, 0);
@@ -171,18 +168,16 @@ remove_folder (gchar * location)
 
 /* Runs this program with three words; *out: reads what it prints. */
 static GPid
-start (const gchar * mode, const gchar * location, guint n, gint * out)
+start (const gchar *mode, const gchar *location, guint n, gint *out)
 {
   gchar number[16];
-  gchar *words[] = { program, (gchar *) mode, (gchar *) location, number,
-    NULL
-  };
+  gchar *words[] = { program, (gchar *) mode, (gchar *) location, number, NULL };
   GError *error = NULL;
   GPid pid;
 
   g_snprintf (number, sizeof number, "%u", n);
-  g_spawn_async_with_pipes (NULL, words, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL,
-      NULL, &pid, NULL, out, NULL, &error);
+  g_spawn_async_with_pipes (
+      NULL, words, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, NULL, out, NULL, &error);
   g_assert_no_error (error);
 
   return pid;

@@ -12,9 +12,9 @@
 #include "gstclipmeta.h"
 #include "runline.h"
 
-#if defined (__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__)
 #define SECONDS 4
-#elif defined (__SANITIZE_ADDRESS__)
+#elif defined(__SANITIZE_ADDRESS__)
 #define SECONDS 3
 #else
 #define SECONDS 1.5
@@ -25,38 +25,33 @@
 #define LEAST_CYCLES 3
 #define LEAST_BUFFERS 1
 
-typedef enum
-{
+typedef enum {
   VIDEO,
   TENSORS,
-  NOTHING,                      /* it is a source */
+  NOTHING, /* it is a source */
 } Media;
 
 /* us from one disturbance to the next, at most: a source starts a file anew */
-static const guint pauses[] = {[VIDEO] = 1000,[TENSORS] = 8000,
-  [NOTHING] = 300000
-};
+static const guint pauses[] = { [VIDEO] = 1000, [TENSORS] = 8000, [NOTHING] = 300000 };
 
-typedef struct
-{
+typedef struct {
   const gchar *name;
   Media media;
-  const gchar *properties;      /* %s: `folder`, once */
+  const gchar *properties; /* %s: `folder`, once */
 } Case;
 
 static const Case cases[] = {
-  {"clipsrc", NOTHING, "location=%s/clips num-workers=1 epochs=1000 clip-bin="
-      "\"clipsample num-frames=4 ! videoconvertscale ! "
-      "video/x-raw,format=RGB,width=16,height=16\""},
-  {"clipsample", VIDEO, "num-frames=4"},
-  {"clipdiff", VIDEO, ""},
-  {"clipaugment", VIDEO, "brightness=0.2"},
-  {"clipbatch", VIDEO, "batch-size=2"},
-  {"cnn3dtrain", TENSORS, "progress=false base-width=4 threads=1 device=cpu "
-      "log-dir=%s/run num-classes=3"},
-  {"cnn3deval", TENSORS, "progress=false threads=1 device=cpu "
-      "model=%s/model.safetensors"},
-  {"cnn3dinfer", VIDEO, "threads=1 device=cpu model=%s/model.safetensors"},
+  { "clipsrc", NOTHING,
+      "location=%s/clips num-workers=1 epochs=1000 clip-bin=\"clipsample num-frames=4 ! "
+      "videoconvertscale ! video/x-raw,format=RGB,width=16,height=16\"" },
+  { "clipsample", VIDEO, "num-frames=4" },
+  { "clipdiff", VIDEO, "" },
+  { "clipaugment", VIDEO, "brightness=0.2" },
+  { "clipbatch", VIDEO, "batch-size=2" },
+  { "cnn3dtrain", TENSORS,
+      "progress=false base-width=4 threads=1 device=cpu log-dir=%s/run num-classes=3" },
+  { "cnn3deval", TENSORS, "progress=false threads=1 device=cpu model=%s/model.safetensors" },
+  { "cnn3dinfer", VIDEO, "threads=1 device=cpu model=%s/model.safetensors" },
 };
 
 /* Threads would be the machine's, a GPU's driver is no part of this, and progress
@@ -69,24 +64,24 @@ static const gchar *const video_caps[] = {
   "video/x-raw,format=RGB,width=32,height=24,framerate=0/1",
 };
 
-#define TENSOR_CAPS "other/tensors,format=static,num_tensors=2," \
-    "types=uint8.int32,dimensions=3:32:32:4:%u.%u"
+#define TENSOR_CAPS                            \
+  "other/tensors,format=static,num_tensors=2," \
+  "types=uint8.int32,dimensions=3:32:32:4:%u.%u"
 
-typedef struct
-{
+typedef struct {
   const Case *is;
   GstElement *element;
-  GstPad *from, *to;            /* the test's; NULL: the element has none */
-  GArray *values;               /* of GValue: as the properties were */
+  GstPad *from, *to; /* the test's; NULL: the element has none */
+  GArray *values;    /* of GValue: as the properties were */
   GParamSpec **specs;
   guint n_specs;
-  gint stop, buffers;           /* atomic */
+  gint stop, buffers; /* atomic */
 } Stress;
 
 /* --- random numbers, a sequence a thread --- */
 
 static guint
-draw (guint64 * state, guint n)
+draw (guint64 *state, guint n)
 {
   *state = *state * G_GUINT64_CONSTANT (6364136223846793005) + 1442695040888963407;
 
@@ -94,7 +89,7 @@ draw (guint64 * state, guint n)
 }
 
 static void
-pause_for (guint64 * state, guint most_us)
+pause_for (guint64 *state, guint most_us)
 {
   g_usleep (draw (state, most_us));
 }
@@ -109,8 +104,7 @@ on_alarm (int number)
   static const gchar text[] = "not ok - hangs: ";
 
   if (write (STDOUT_FILENO, text, sizeof text - 1) < 0
-      || write (STDOUT_FILENO, running, strlen (running)) < 0
-      || write (STDOUT_FILENO, "\n", 1) < 0)
+      || write (STDOUT_FILENO, running, strlen (running)) < 0 || write (STDOUT_FILENO, "\n", 1) < 0)
     _exit (2);
   abort ();
 }
@@ -118,8 +112,7 @@ on_alarm (int number)
 /* Criticals and warnings end the test, but for one: a flush may take the segment
  * away just before a buffer comes, of which GStreamer warns. That is the stress. */
 static void
-on_log (const gchar * domain, GLogLevelFlags level, const gchar * message,
-    gpointer data)
+on_log (const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data)
 {
   if (!g_strcmp0 (domain, "GStreamer") && level & G_LOG_LEVEL_WARNING)
     return;
@@ -131,7 +124,7 @@ on_log (const gchar * domain, GLogLevelFlags level, const gchar * message,
 /* --- the stream --- */
 
 static GstFlowReturn
-drop_buffer (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+drop_buffer (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   Stress *s = gst_pad_get_element_private (pad);
 
@@ -143,7 +136,7 @@ drop_buffer (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 }
 
 static gboolean
-drop_event (GstPad * pad, GstObject * parent, GstEvent * event)
+drop_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   gst_event_unref (event);
 
@@ -151,12 +144,11 @@ drop_event (GstPad * pad, GstObject * parent, GstEvent * event)
 }
 
 static GstPad *
-end_pad (const gchar * name, GstPadDirection direction, Stress * s)
+end_pad (const gchar *name, GstPadDirection direction, Stress *s)
 {
   /* without a template GStreamer 1.22 answers a query for caps with those that it
    * has, and holds no reference to them */
-  GstPadTemplate *template = gst_pad_template_new (name, direction,
-      GST_PAD_ALWAYS, GST_CAPS_ANY);
+  GstPadTemplate *template = gst_pad_template_new (name, direction, GST_PAD_ALWAYS, GST_CAPS_ANY);
   GstPad *pad = gst_pad_new_from_template (template, name);
 
   gst_object_unref (template);
@@ -170,12 +162,15 @@ end_pad (const gchar * name, GstPadDirection direction, Stress * s)
 }
 
 static GstBuffer *
-make_video (guint64 * state, gsize size, guint64 n)
+make_video (guint64 *state, gsize size, guint64 n)
 {
   GstBuffer *buffer = gst_buffer_new_allocate (NULL, size, NULL);
-  GstClipMeta clip = {.clip = n / 4,.sample = n / 4,.epoch = n / 64,
-    .training = n / 64 % 2,.frame = n % 4,.num_frames = n / 16 % 2 ? 4 : 0
-  };
+  GstClipMeta clip = { .clip = n / 4,
+    .sample = n / 4,
+    .epoch = n / 64,
+    .training = n / 64 % 2,
+    .frame = n % 4,
+    .num_frames = n / 16 % 2 ? 4 : 0 };
 
   gst_buffer_memset (buffer, 0, n, -1);
   GST_BUFFER_PTS (buffer) = n * FRAME;
@@ -207,13 +202,12 @@ make_batch (guint n, guint64 first)
 
 /* Caps, of which it returns the size of a frame, or the clips of a batch. */
 static gsize
-push_caps (Stress * s, guint64 * state)
+push_caps (Stress *s, guint64 *state)
 {
   /* a batch that is larger than the first is an error to the sinks */
-  guint which = s->is->media == TENSORS && draw (state, 8) ? 2 :
-      draw (state, 3);
-  gchar *text = s->is->media == VIDEO ? g_strdup (video_caps[which]) :
-      g_strdup_printf (TENSOR_CAPS, which + 1, which + 1);
+  guint which = s->is->media == TENSORS && draw (state, 8) ? 2 : draw (state, 3);
+  gchar *text = s->is->media == VIDEO ? g_strdup (video_caps[which])
+                                      : g_strdup_printf (TENSOR_CAPS, which + 1, which + 1);
   GstCaps *caps = gst_caps_from_string (text);
   gsize size = which + 1;
   GstVideoInfo info;
@@ -229,15 +223,14 @@ push_caps (Stress * s, guint64 * state)
 
 /* What comes before buffers; returns what push_caps() does. */
 static gsize
-push_start (Stress * s, guint64 * state)
+push_start (Stress *s, guint64 *state)
 {
   const gchar *names[] = { "red", "green", "blue", NULL };
   GstSegment segment;
   gsize size;
 
   if (draw (state, 4) == 0)
-    gst_pad_push_event (s->from, gst_event_new_stream_start (draw (state,
-                2) ? "one" : "two"));
+    gst_pad_push_event (s->from, gst_event_new_stream_start (draw (state, 2) ? "one" : "two"));
   size = push_caps (s, state);
   gst_segment_init (&segment, GST_FORMAT_TIME);
   gst_pad_push_event (s->from, gst_event_new_segment (&segment));
@@ -262,8 +255,8 @@ feed (gpointer data)
     if (draw (&state, 16) < (s->is->media == VIDEO ? 8 : 1))
       gst_pad_push_event (s->from, gst_event_new_clip_epoch (&epoch));
     for (guint i = draw (&state, 30); i > 0 && flow == GST_FLOW_OK; i--) {
-      flow = gst_pad_push (s->from, s->is->media == VIDEO ?
-          make_video (&state, size, n++) : make_batch (size, n++));
+      flow = gst_pad_push (
+          s->from, s->is->media == VIDEO ? make_video (&state, size, n++) : make_batch (size, n++));
       if (flow == GST_FLOW_OK && !s->to)
         g_atomic_int_inc (&s->buffers);
     }
@@ -278,16 +271,18 @@ feed (gpointer data)
 /* --- what others ask --- */
 
 static void
-query_all (Stress * s, GstPad * pad, guint64 * state)
+query_all (Stress *s, GstPad *pad, guint64 *state)
 {
   GstCaps *caps = gst_caps_from_string (video_caps[draw (state, 3)]);
-  GstClipMeta clip = {.num_frames = 9 };
+  GstClipMeta clip = { .num_frames = 9 };
   GstQuery *queries[] = {
-    gst_query_new_latency (), gst_query_new_caps (NULL),
-    gst_query_new_position (draw (state, 2) ? GST_FORMAT_DEFAULT :
-        GST_FORMAT_TIME), gst_query_new_duration (GST_FORMAT_DEFAULT),
+    gst_query_new_latency (),
+    gst_query_new_caps (NULL),
+    gst_query_new_position (draw (state, 2) ? GST_FORMAT_DEFAULT : GST_FORMAT_TIME),
+    gst_query_new_duration (GST_FORMAT_DEFAULT),
     gst_query_new_seeking (GST_FORMAT_DEFAULT),
-    gst_query_new_accept_caps (caps), gst_query_new_clip_window (&clip, 25, 1),
+    gst_query_new_accept_caps (caps),
+    gst_query_new_clip_window (&clip, 25, 1),
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (queries); i++) {
@@ -301,11 +296,11 @@ query_all (Stress * s, GstPad * pad, guint64 * state)
 }
 
 static void
-seek (Stress * s, GstPad * pad, guint64 * state)
+seek (Stress *s, GstPad *pad, guint64 *state)
 {
   GstEvent *event = gst_event_new_seek (1, GST_FORMAT_DEFAULT,
-      draw (state, 3) ? GST_SEEK_FLAG_FLUSH : GST_SEEK_FLAG_NONE,
-      GST_SEEK_TYPE_SET, draw (state, 40), GST_SEEK_TYPE_NONE, -1);
+      draw (state, 3) ? GST_SEEK_FLAG_FLUSH : GST_SEEK_FLAG_NONE, GST_SEEK_TYPE_SET,
+      draw (state, 40), GST_SEEK_TYPE_NONE, -1);
 
   if (pad && draw (state, 2))
     gst_pad_send_event (pad, event);
@@ -360,14 +355,13 @@ disturb (gpointer data)
 
 /* As it was, or near the least that it may be. */
 static void
-set_one (Stress * s, guint i, gboolean as_it_was, guint64 * state)
+set_one (Stress *s, guint i, gboolean as_it_was, guint64 *state)
 {
   GParamSpec *spec = s->specs[i];
   GValue value = G_VALUE_INIT;
   const guint more = draw (state, 4);
 
-  if (!(spec->flags & G_PARAM_WRITABLE)
-      || spec->owner_type != G_OBJECT_TYPE (s->element)
+  if (!(spec->flags & G_PARAM_WRITABLE) || spec->owner_type != G_OBJECT_TYPE (s->element)
       || g_strv_contains (kept, spec->name))
     return;
   g_value_init (&value, spec->value_type);
@@ -378,13 +372,14 @@ set_one (Stress * s, guint i, gboolean as_it_was, guint64 * state)
     else if (G_IS_PARAM_SPEC_UINT64 (spec))
       g_value_set_uint64 (&value, G_PARAM_SPEC_UINT64 (spec)->minimum + more);
     else if (G_IS_PARAM_SPEC_DOUBLE (spec))
-      g_value_set_double (&value, G_PARAM_SPEC_DOUBLE (spec)->minimum
-          + more / 4.);
+      g_value_set_double (&value, G_PARAM_SPEC_DOUBLE (spec)->minimum + more / 4.);
     else if (G_IS_PARAM_SPEC_BOOLEAN (spec))
       g_value_set_boolean (&value, more & 1);
     else if (G_IS_PARAM_SPEC_ENUM (spec))
-      g_value_set_enum (&value, G_PARAM_SPEC_ENUM (spec)->enum_class->
-          values[more % G_PARAM_SPEC_ENUM (spec)->enum_class->n_values].value);
+      g_value_set_enum (&value,
+          G_PARAM_SPEC_ENUM (spec)
+              ->enum_class->values[more % G_PARAM_SPEC_ENUM (spec)->enum_class->n_values]
+              .value);
     else if (G_IS_PARAM_SPEC_STRING (spec))
       g_value_take_string (&value, more ? path_of ("none") : NULL);
     g_param_value_validate (spec, &value);
@@ -394,7 +389,7 @@ set_one (Stress * s, guint i, gboolean as_it_was, guint64 * state)
 }
 
 static void
-get_one (Stress * s, guint i)
+get_one (Stress *s, guint i)
 {
   GValue value = G_VALUE_INIT;
 
@@ -407,10 +402,9 @@ get_one (Stress * s, guint i)
 
 /* A pad that there is for the asking is taken, linked, and given back. */
 static void
-request (Stress * s, guint64 * state)
+request (Stress *s, guint64 *state)
 {
-  GList *walk = gst_element_class_get_pad_template_list
-      (GST_ELEMENT_GET_CLASS (s->element));
+  GList *walk = gst_element_class_get_pad_template_list (GST_ELEMENT_GET_CLASS (s->element));
 
   for (; walk; walk = walk->next) {
     GstPadTemplate *template = walk->data;
@@ -461,7 +455,7 @@ adjust (gpointer data)
 /* --- states --- */
 
 static GstBusSyncReply
-drop_message (GstBus * bus, GstMessage * message, gpointer data)
+drop_message (GstBus *bus, GstMessage *message, gpointer data)
 {
   gst_message_unref (message);
 
@@ -469,7 +463,7 @@ drop_message (GstBus * bus, GstMessage * message, gpointer data)
 }
 
 static void
-set_state (Stress * s, GstState state)
+set_state (Stress *s, GstState state)
 {
   alarm (HANGS);
   gst_element_set_state (s->element, state);
@@ -478,7 +472,7 @@ set_state (Stress * s, GstState state)
 
 /* Up to one of the two states, and back to one of the two others. */
 static guint
-cycle (Stress * s)
+cycle (Stress *s)
 {
   const gint64 end = g_get_monotonic_time () + SECONDS * G_USEC_PER_SEC;
   const gint64 last = end + 60 * G_USEC_PER_SEC;
@@ -488,8 +482,8 @@ cycle (Stress * s)
   for (;;) {
     const gint64 now = g_get_monotonic_time ();
 
-    if ((now > end && cycles >= LEAST_CYCLES
-            && g_atomic_int_get (&s->buffers) >= LEAST_BUFFERS) || now > last)
+    if ((now > end && cycles >= LEAST_CYCLES && g_atomic_int_get (&s->buffers) >= LEAST_BUFFERS)
+        || now > last)
       break;
     if (draw (&state, 2) || now > end)
       for (guint i = 0; i < s->n_specs; i++)
@@ -507,7 +501,7 @@ cycle (Stress * s)
 }
 
 static void
-join (GThread * thread)
+join (GThread *thread)
 {
   alarm (HANGS);
   g_thread_join (thread);
@@ -522,10 +516,9 @@ clear_value (gpointer value)
 
 /* What is to be set again: the values that it began with. */
 static void
-keep_values (Stress * s)
+keep_values (Stress *s)
 {
-  s->specs = g_object_class_list_properties (G_OBJECT_GET_CLASS (s->element),
-      &s->n_specs);
+  s->specs = g_object_class_list_properties (G_OBJECT_GET_CLASS (s->element), &s->n_specs);
   s->values = g_array_new (FALSE, TRUE, sizeof (GValue));
   g_array_set_clear_func (s->values, clear_value);
   for (guint i = 0; i < s->n_specs; i++) {
@@ -539,7 +532,7 @@ keep_values (Stress * s)
 }
 
 static GstPad *
-link_end (Stress * s, const gchar * name)
+link_end (Stress *s, const gchar *name)
 {
   GstPad *pad = gst_element_get_static_pad (s->element, name), *end;
   const gboolean sink = !strcmp (name, "sink");
@@ -547,8 +540,7 @@ link_end (Stress * s, const gchar * name)
   if (!pad)
     return NULL;
   end = end_pad ("end", sink ? GST_PAD_SRC : GST_PAD_SINK, s);
-  g_assert_cmpint (sink ? gst_pad_link (end, pad) : gst_pad_link (pad, end), ==,
-      GST_PAD_LINK_OK);
+  g_assert_cmpint (sink ? gst_pad_link (end, pad) : gst_pad_link (pad, end), ==, GST_PAD_LINK_OK);
   gst_object_unref (pad);
 
   return end;
@@ -557,7 +549,7 @@ link_end (Stress * s, const gchar * name)
 static void
 test_element (gconstpointer data)
 {
-  Stress s = {.is = data };
+  Stress s = { .is = data };
   gchar *properties = g_strdup_printf (s.is->properties, folder);
   gchar *line = g_strconcat (s.is->name, " ", properties, NULL);
   GstBus *bus = gst_bus_new ();
@@ -608,10 +600,11 @@ make_videos (void)
 {
   for (guint i = 0; i < 4; i++) {
     gchar *class = g_strdup_printf ("%s/clips/%u", folder, i % 2);
-    gchar *line = g_strdup_printf ("videotestsrc pattern=%u num-buffers=8 ! "
-        "video/x-raw,format=I420,width=32,height=32,framerate=8/1 ! x264enc "
-        "speed-preset=ultrafast threads=1 ! mp4mux ! filesink location=%s/%u.mp4",
-        i, class, i);
+    gchar *line =
+        g_strdup_printf ("videotestsrc pattern=%u num-buffers=8 ! "
+                         "video/x-raw,format=I420,width=32,height=32,framerate=8/1 ! x264enc "
+                         "speed-preset=ultrafast threads=1 ! mp4mux ! filesink location=%s/%u.mp4",
+            i, class, i);
 
     g_assert_cmpint (g_mkdir_with_parents (class, 0700), ==, 0);
     run_line (line);

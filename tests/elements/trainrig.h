@@ -24,29 +24,28 @@
 #define VAL 5
 #define TOTAL (EPOCHS * (TRAIN + VAL))
 
-#define CAPS(video, labels, n) "other/tensors,format=static,num_tensors=2," \
-    "types=" video "." labels ",dimensions=3:32:32:4:" n "." n
+#define CAPS(video, labels, n)                 \
+  "other/tensors,format=static,num_tensors=2," \
+  "types=" video "." labels ",dimensions=3:32:32:4:" n "." n
 
-typedef enum
-{
+typedef enum {
   UINT8_INT32,
   UINT8_INT64,
   FLOAT_ONE_HOT,
 } Form;
 
-typedef struct
-{
+typedef struct {
   GstElement *element;
   GstHarness *h;
   GstBus *bus;
-  guint n;                      /* clips that the caps say */
+  guint n; /* clips that the caps say */
 } Rig;
 
 /* --- a harness around one element --- */
 
 /* Takes the line, of one element. */
 static inline Rig
-rig_for (gchar * line)
+rig_for (gchar *line)
 {
   GError *error = NULL;
   Rig r = { gst_parse_launch (line, &error), NULL, gst_bus_new (), 0 };
@@ -62,15 +61,15 @@ rig_for (gchar * line)
 }
 
 static inline Rig
-rig_new (const gchar * properties)
+rig_new (const gchar *properties)
 {
-  return rig_for (g_strconcat ("cnn3dtrain progress=false base-width=4 "
-          "threads=1 optimizer=adam lr=0.01 weight-decay=0 ", properties,
-          NULL));
+  return rig_for (g_strconcat (
+      "cnn3dtrain progress=false base-width=4 threads=1 optimizer=adam lr=0.01 weight-decay=0 ",
+      properties, NULL));
 }
 
 static inline void
-rig_free (Rig * r)
+rig_free (Rig *r)
 {
   gst_element_set_state (r->element, GST_STATE_NULL);
   gst_element_set_bus (r->element, NULL);
@@ -80,7 +79,7 @@ rig_free (Rig * r)
 }
 
 static inline gboolean
-push_caps (Rig * r, const gchar * text)
+push_caps (Rig *r, const gchar *text)
 {
   GstCaps *caps = gst_caps_from_string (text);
   gboolean ret = gst_harness_push_event (r->h, gst_event_new_caps (caps));
@@ -91,7 +90,7 @@ push_caps (Rig * r, const gchar * text)
 }
 
 static inline void
-push_segment (Rig * r, guint32 seqnum)
+push_segment (Rig *r, guint32 seqnum)
 {
   GstSegment segment;
   GstEvent *event;
@@ -104,7 +103,7 @@ push_segment (Rig * r, guint32 seqnum)
 }
 
 static inline void
-push_classes (Rig * r)
+push_classes (Rig *r)
 {
   const gchar *names[] = { "red", "green", "blue", NULL };
 
@@ -112,18 +111,15 @@ push_classes (Rig * r)
 }
 
 static inline void
-push_epoch (Rig * r, guint epoch, gboolean training, guint64 first,
-    guint64 position)
+push_epoch (Rig *r, guint epoch, gboolean training, guint64 first, guint64 position)
 {
-  GstClipEpoch e = { epoch, training, training ? TRAIN : VAL, EPOCHS, first,
-    position, 7, TRUE
-  };
+  GstClipEpoch e = { epoch, training, training ? TRAIN : VAL, EPOCHS, first, position, 7, TRUE };
 
   gst_harness_push_event (r->h, gst_event_new_clip_epoch (&e));
 }
 
 static inline void
-push_done (Rig * r, guint epoch, gboolean training, guint64 position)
+push_done (Rig *r, guint epoch, gboolean training, guint64 position)
 {
   GstClipEpochDone d = { epoch, training, position, training ? TRAIN : VAL, 0 };
 
@@ -133,7 +129,7 @@ push_done (Rig * r, guint epoch, gboolean training, guint64 position)
 /* The first message of this type (and structure name, unless NULL), or NULL;
  * those before it go. */
 static inline GstMessage *
-pop (Rig * r, GstMessageType type, const gchar * name)
+pop (Rig *r, GstMessageType type, const gchar *name)
 {
   GstMessage *message;
 
@@ -147,7 +143,7 @@ pop (Rig * r, GstMessageType type, const gchar * name)
 }
 
 static inline void
-assert_error (Rig * r, GQuark domain, gint code, const gchar * part)
+assert_error (Rig *r, GQuark domain, gint code, const gchar *part)
 {
   GstMessage *message = pop (r, GST_MESSAGE_ERROR, NULL);
   GError *error = NULL;
@@ -162,7 +158,7 @@ assert_error (Rig * r, GQuark domain, gint code, const gchar * part)
 }
 
 static inline void
-assert_no_error (Rig * r)
+assert_no_error (Rig *r)
 {
   GstMessage *message = pop (r, GST_MESSAGE_ERROR, NULL);
   GError *error = NULL;
@@ -192,8 +188,7 @@ static inline GstBuffer *
 make_batch (guint64 first, guint n, Form form)
 {
   const gsize item = form == FLOAT_ONE_HOT ? 4 : 1;
-  const gsize label = form == FLOAT_ONE_HOT ? 4 * CLASSES :
-      form == UINT8_INT64 ? 8 : 4;
+  const gsize label = form == FLOAT_ONE_HOT ? 4 * CLASSES : form == UINT8_INT64 ? 8 : 4;
   GstBuffer *buffer = gst_buffer_new ();
   guint8 *frames = g_malloc (n * CLIP * item);
   guint8 *labels = g_malloc0 (n * label);
@@ -215,10 +210,10 @@ make_batch (guint64 first, guint n, Form form)
     else
       ((gint32 *) labels)[k] = (first + k) % CLASSES;
   }
-  gst_buffer_append_memory (buffer, gst_memory_new_wrapped (0, frames,
-          n * CLIP * item, 0, n * CLIP * item, frames, g_free));
-  gst_buffer_append_memory (buffer, gst_memory_new_wrapped (0, labels,
-          n * label, 0, n * label, labels, g_free));
+  gst_buffer_append_memory (buffer,
+      gst_memory_new_wrapped (0, frames, n * CLIP * item, 0, n * CLIP * item, frames, g_free));
+  gst_buffer_append_memory (
+      buffer, gst_memory_new_wrapped (0, labels, n * label, 0, n * label, labels, g_free));
   GST_BUFFER_OFFSET (buffer) = first;
   GST_BUFFER_OFFSET_END (buffer) = first + n;
 
@@ -226,14 +221,15 @@ make_batch (guint64 first, guint n, Form form)
 }
 
 static inline void
-caps_for (Rig * r, guint n)
+caps_for (Rig *r, guint n)
 {
   gchar *caps;
 
   if (r->n == n)
     return;
-  caps = g_strdup_printf ("other/tensors,format=static,num_tensors=2,"
-      "types=uint8.int32,dimensions=3:32:32:4:%u.%u", n, n);
+  caps = g_strdup_printf (
+      "other/tensors,format=static,num_tensors=2,types=uint8.int32,dimensions=3:32:32:4:%u.%u", n,
+      n);
   g_assert_true (push_caps (r, caps));
   g_free (caps);
   r->n = n;
@@ -242,7 +238,7 @@ caps_for (Rig * r, guint n)
 /* The stream of a source, from one position to another: events of each pass
  * that begins, batches of up to four clips. `to` beyond the end: EOS. */
 static inline GstFlowReturn
-feed (Rig * r, guint64 from, guint64 to)
+feed (Rig *r, guint64 from, guint64 to)
 {
   GstFlowReturn ret = GST_FLOW_OK;
   guint64 at = from;
@@ -282,7 +278,7 @@ make_dir (void)
 }
 
 static inline void
-remove_dir (gchar * path)
+remove_dir (gchar *path)
 {
   GDir *dir = g_dir_open (path, 0, NULL);
   const gchar *name;
@@ -300,10 +296,10 @@ remove_dir (gchar * path)
 }
 
 static inline Rig
-begin_run (const gchar * dir)
+begin_run (const gchar *dir)
 {
-  gchar *line = g_strdup_printf ("accumulate-grad-batches=2 dropout=0.3 "
-      "lr-schedule=cosine checkpoint-dir=%s", dir);
+  gchar *line = g_strdup_printf (
+      "accumulate-grad-batches=2 dropout=0.3 lr-schedule=cosine checkpoint-dir=%s", dir);
   Rig r = rig_new (line);
 
   caps_for (&r, 4);

@@ -15,17 +15,17 @@
 #include "src/dataset/jsonwalk.h"
 #include "tests/fuzz/fuzz.h"
 
-#define MAX_SECONDS 10          /* that a case may take on a quick machine */
+#define MAX_SECONDS 10 /* that a case may take on a quick machine */
 #define LEAST_CASES 1000
 
-static GPtrArray *examples;     /* GString */
+static GPtrArray *examples; /* GString */
 
 /* What is put in anywhere. */
-static const gchar *const pieces[] = { "\"", "\"\"", ",", ";", "\t", "|", "\n", "\r", "{", "}", "[", "]", ":", "\\", "\\u00e4",
-  "\\ud83d\\ude00", "\xFF\xFE", "\xEF\xBB\xBF", "\xC3\xA4", "<", ">", "&amp;", "/", "-1", "0", "1e308", "99999999999999999999",
-  "null", "true", "path", "label", "start", "end", "start_frame", "fold", "split", "fps", "database", "annotations", "# ",
-  "00:00:01.5", "template", "id", " 1", " 1 2"
-};
+static const gchar *const pieces[] = { "\"", "\"\"", ",", ";", "\t", "|", "\n", "\r", "{", "}", "[",
+  "]", ":", "\\", "\\u00e4", "\\ud83d\\ude00", "\xFF\xFE", "\xEF\xBB\xBF", "\xC3\xA4", "<", ">",
+  "&amp;", "/", "-1", "0", "1e308", "99999999999999999999", "null", "true", "path", "label",
+  "start", "end", "start_frame", "fold", "split", "fps", "database", "annotations", "# ",
+  "00:00:01.5", "template", "id", " 1", " 1 2" };
 
 /* The indented blocks behind lines like `annotations/NAME`: */
 static void
@@ -69,7 +69,8 @@ mutate (GString *text)
     case 1:
       g_string_erase (text, at, length);
       break;
-    case 2:{
+    case 2:
+    {
       g_autofree gchar *part = g_strndup (text->str + at, length);
 
       g_string_insert (text, draw (text->len + 1), part);
@@ -96,7 +97,8 @@ compare_json (const GString *text)
   g_autoptr (GError) error = NULL;
   const gchar *at;
 
-  if (!g_utf8_validate_len (text->str, text->len, NULL) || cnn3d_json_check (text->str, text->str + text->len, &at))
+  if (!g_utf8_validate_len (text->str, text->len, NULL)
+      || cnn3d_json_check (text->str, text->str + text->len, &at))
     return;
   if (!json_parser_load_from_data (parser, text->str, text->len, &error))
     fail ("JSON that json-glib does not read", error->message);
@@ -107,7 +109,7 @@ static void
 compare_manifest (const Cnn3dDataset *dataset, const gchar *path)
 {
   g_autofree gchar *text = cnn3d_dataset_manifest (dataset, folder);
-  const Cnn3dDatasetParams params = {.location = path,.rows_only = TRUE };
+  const Cnn3dDatasetParams params = { .location = path, .rows_only = TRUE };
   g_autoptr (GError) error = NULL;
   Cnn3dDataset *again;
 
@@ -121,8 +123,10 @@ compare_manifest (const Cnn3dDataset *dataset, const gchar *path)
 
     cnn3d_dataset_row (dataset, i, &a);
     cnn3d_dataset_row (again, i, &b);
-    if (strcmp (a.path, b.path) != 0 || g_strcmp0 (a.group, b.group) != 0 || g_strcmp0 (a.split, b.split) != 0
-        || strcmp (cnn3d_dataset_classes (dataset)[a.label], cnn3d_dataset_classes (again)[b.label]) != 0
+    if (strcmp (a.path, b.path) != 0 || g_strcmp0 (a.group, b.group) != 0
+        || g_strcmp0 (a.split, b.split) != 0
+        || strcmp (cnn3d_dataset_classes (dataset)[a.label], cnn3d_dataset_classes (again)[b.label])
+            != 0
         || a.start != b.start || a.end != b.end || a.in_frames != b.in_frames)
       fail ("a manifest with another row", text);
   }
@@ -133,7 +137,7 @@ static void
 run_case (const gchar *path)
 {
   GString *text;
-  Cnn3dDatasetParams params = {.location = path };
+  Cnn3dDatasetParams params = { .location = path };
   Cnn3dDataset *dataset;
   GError *error = NULL;
 
@@ -147,12 +151,15 @@ run_case (const gchar *path)
   params.background = draw (3) ? NULL : "nothing";
   params.classes_location = draw (8) ? NULL : path;
   compare_json (text);
-  if (!g_file_set_contents_full (path, text->str, text->len, G_FILE_SET_CONTENTS_NONE, 0600, &error))
+  if (!g_file_set_contents_full (
+          path, text->str, text->len, G_FILE_SET_CONTENTS_NONE, 0600, &error))
     fail ("cannot write", error->message);
   dataset = cnn3d_dataset_new (&params, &error);
   if (!dataset && (!error || !error->message || !*error->message))
     fail ("neither a data set nor an error", path);
-  if (dataset && (error || cnn3d_dataset_num_rows (dataset) == 0 || cnn3d_dataset_num_classes (dataset) == 0))
+  if (dataset
+      && (error || cnn3d_dataset_num_rows (dataset) == 0
+          || cnn3d_dataset_num_classes (dataset) == 0))
     fail ("a data set without rows", path);
   g_clear_error (&error);
   if (dataset)
@@ -175,7 +182,8 @@ main (int argc, char **argv)
     run_case (path);
     number = 1;
   }
-  while (argc <= 3 && (g_get_monotonic_time () - begin < seconds * G_USEC_PER_SEC || number < LEAST_CASES)) {
+  while (argc <= 3
+      && (g_get_monotonic_time () - begin < seconds * G_USEC_PER_SEC || number < LEAST_CASES)) {
     run_case (path);
     number++;
   }

@@ -12,19 +12,19 @@
 
 #include "tests/limits.h"
 
-#if defined (__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
 #endif
 
 static const gchar *program;
-static gchar *folder;           /* that a case's files are in; NULL: it has none */
+static gchar *folder; /* that a case's files are in; NULL: it has none */
 static guint64 seed = 1, number, state;
 
 static void
 show_case (void)
 {
-  fprintf (stderr, "# %s 0 %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " is this case%s%s\n", program, seed, number,
-      folder ? "; its files are in " : "", folder ? folder : "");
+  fprintf (stderr, "# %s 0 %" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT " is this case%s%s\n", program,
+      seed, number, folder ? "; its files are in " : "", folder ? folder : "");
 }
 
 static void G_GNUC_NORETURN
@@ -59,7 +59,7 @@ fuzz_begin (const gchar *name, int argc, char **argv, gdouble preset)
     seed = g_ascii_strtoull (argv[2], NULL, 10);
   if (argc > 3)
     number = g_ascii_strtoull (argv[3], NULL, 10);
-#if defined (__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__)
   __sanitizer_set_death_callback (show_case);
 #endif
   g_log_set_default_handler (on_log, NULL);

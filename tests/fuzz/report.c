@@ -13,53 +13,62 @@
 #include "src/report/report.h"
 #include "tests/fuzz/fuzz.h"
 
-#define MAX_SECONDS 10          /* that a case may take on a quick machine */
-#define MOST_CLASSES 300        /* of a run or matrix that is put in: more than is drawn */
+#define MAX_SECONDS 10   /* that a case may take on a quick machine */
+#define MOST_CLASSES 300 /* of a run or matrix that is put in: more than is drawn */
 #define LEAST_CASES 100
 
 /* A run's log as cnn3dtrain writes it, with a resume in it. */
 static const gchar *const records[] = {
-  "{\"event\":\"run\",\"time\":1790000000.000001,\"version\":1,\"command\":\"gst-launch-1.0 -e clipsrc\",\"model\":"
-      "\"r3d_18\",\"base-width\":16,\"classes\":[\"ball\",\"box\",\"cross\"],\"num-frames\":16,\"height\":112,\"width\":"
-      "112,\"device\":\"cpu\",\"precision\":\"32\",\"threads\":2,\"convolution\":\"auto\",\"batch\":4,\"micro-batch\":4,"
-      "\"accumulate-grad-batches\":1,\"recompute\":\"none\",\"optimizer\":\"sgd\",\"predicted-bytes\":1000000,"
-      "\"context-bytes\":0,\"budget-bytes\":8000000,\"weights-bytes\":100,\"gradients-bytes\":100,\"optimizer-bytes\":"
-      "100,\"input-bytes\":0,\"arena-bytes\":5000,\"workspace-bytes\":10,\"epochs\":3}",
+  "{\"event\":\"run\",\"time\":1790000000.000001,\"version\":1,\"command\":\"gst-launch-1.0 -e "
+  "clipsrc\",\"model\":\"r3d_18\",\"base-width\":16,\"classes\":[\"ball\",\"box\",\"cross\"],\"num-"
+  "frames\":16,\"height\":112,\"width\":112,\"device\":\"cpu\",\"precision\":\"32\",\"threads\":2,"
+  "\"convolution\":\"auto\",\"batch\":4,\"micro-batch\":4,\"accumulate-grad-batches\":1,"
+  "\"recompute\":\"none\",\"optimizer\":\"sgd\",\"predicted-bytes\":1000000,\"context-bytes\":0,"
+  "\"budget-bytes\":8000000,\"weights-bytes\":100,\"gradients-bytes\":100,\"optimizer-bytes\":100,"
+  "\"input-bytes\":0,\"arena-bytes\":5000,\"workspace-bytes\":10,\"epochs\":3}",
   "{\"event\":\"resumed\",\"time\":1790000001.5,\"position\":8,\"step\":2,\"epoch\":0}",
-  "{\"event\":\"step\",\"time\":1790000002.5,\"epoch\":0,\"step\":1,\"clips\":4,\"loss\":1.0986,\"accuracy\":0.25,\"lr\":"
-      "0.005,\"loss-scale\":1,\"skipped\":false,\"steps-skipped\":0,\"clips-per-second\":3.9,\"memory-bytes\":900000,"
-      "\"memory-share\":0.1125}",
-  "{\"event\":\"step\",\"time\":1790000003.5,\"epoch\":0,\"step\":2,\"clips\":8,\"loss\":null,\"accuracy\":0.5,\"lr\":"
-      "0.005,\"loss-scale\":512,\"skipped\":true,\"steps-skipped\":1,\"clips-per-second\":4.1,\"memory-bytes\":900000,"
-      "\"memory-share\":0.1125}",
-  "{\"event\":\"epoch\",\"time\":1790000004.5,\"epoch\":0,\"step\":2,\"loss\":0.9,\"accuracy\":0.5,\"clips\":8,\"seconds\":"
-      "2.25,\"lr\":0.005,\"clips-per-second\":3.6,\"memory-bytes\":900000}",
-  "{\"event\":\"validation\",\"time\":1790000005.5,\"epoch\":0,\"step\":2,\"loss\":0.8,\"accuracy\":0.75,\"clips\":8,"
-      "\"seconds\":0.5,\"best\":true,\"recall\":0.7,\"f1\":0.75,\"class-accuracy\":[1,0.6,null],"
-      "\"confusion\":[[3,0,0],[1,2,0],[0,1,1]]}",
-  "{\"event\":\"validation\",\"time\":1790000006.5,\"epoch\":1,\"step\":4,\"loss\":0.9,\"accuracy\":0.5,\"clips\":8,"
-      "\"seconds\":0.5,\"best\":false,\"confusion\":[[2,1,0],[1,2,0],[0,2,0]]}",
-  "{\"event\":\"skipped\",\"time\":1790000007.5,\"path\":\"a/b.mp4\",\"reason\":\"no video\",\"clip\":3,\"epoch\":0}",
+  "{\"event\":\"step\",\"time\":1790000002.5,\"epoch\":0,\"step\":1,\"clips\":4,\"loss\":1.0986,"
+  "\"accuracy\":0.25,\"lr\":0.005,\"loss-scale\":1,\"skipped\":false,\"steps-skipped\":0,\"clips-"
+  "per-second\":3.9,\"memory-bytes\":900000,\"memory-share\":0.1125}",
+  "{\"event\":\"step\",\"time\":1790000003.5,\"epoch\":0,\"step\":2,\"clips\":8,\"loss\":null,"
+  "\"accuracy\":0.5,\"lr\":0.005,\"loss-scale\":512,\"skipped\":true,\"steps-skipped\":1,\"clips-"
+  "per-second\":4.1,\"memory-bytes\":900000,\"memory-share\":0.1125}",
+  "{\"event\":\"epoch\",\"time\":1790000004.5,\"epoch\":0,\"step\":2,\"loss\":0.9,\"accuracy\":0.5,"
+  "\"clips\":8,\"seconds\":2.25,\"lr\":0.005,\"clips-per-second\":3.6,\"memory-bytes\":900000}",
+  "{\"event\":\"validation\",\"time\":1790000005.5,\"epoch\":0,\"step\":2,\"loss\":0.8,"
+  "\"accuracy\":0.75,\"clips\":8,\"seconds\":0.5,\"best\":true,\"recall\":0.7,\"f1\":0.75,\"class-"
+  "accuracy\":[1,0.6,null],\"confusion\":[[3,0,0],[1,2,0],[0,1,1]]}",
+  "{\"event\":\"validation\",\"time\":1790000006.5,\"epoch\":1,\"step\":4,\"loss\":0.9,"
+  "\"accuracy\":0.5,\"clips\":8,\"seconds\":0.5,\"best\":false,\"confusion\":[[2,1,0],[1,2,0],[0,2,"
+  "0]]}",
+  "{\"event\":\"skipped\",\"time\":1790000007.5,\"path\":\"a/b.mp4\",\"reason\":\"no "
+  "video\",\"clip\":3,\"epoch\":0}",
   "{\"event\":\"warning\",\"time\":1790000008.5,\"message\":\"The log has gaps\"}",
-  "{\"event\":\"error\",\"time\":1790000009.5,\"message\":\"does not fit: max-memory allows 8 MB\"}",
-  "{\"event\":\"checkpoint\",\"time\":1790000010.5,\"path\":\"run/last.safetensors\",\"best\":false}",
+  "{\"event\":\"error\",\"time\":1790000009.5,\"message\":\"does not fit: max-memory allows 8 "
+  "MB\"}",
+  "{\"event\":\"checkpoint\",\"time\":1790000010.5,\"path\":\"run/"
+  "last.safetensors\",\"best\":false}",
   "{\"event\":\"finished\",\"time\":1790000011.5,\"reason\":\"eos\"}",
 };
 
-static const gchar metrics[] = "{\"model\":\"m.safetensors\",\"network\":\"r3d_18\",\"complete\":true,\"clips\":6,\"videos\":6,"
-    "\"accuracy\":0.5,\"top5-accuracy\":1,\"loss\":0.75,\"precision-macro\":0.5,\"recall-macro\":0.5,\"f1-macro\":0.5,"
-    "\"auroc-macro\":null,\"skipped\":3,\"skipped-clips\":[{\"path\":\"e.mp4\",\"reason\":\"no video\"},"
-    "{\"path\":\"f.mp4\",\"reason\":\"it is empty\"}],\"classes\":[{\"name\":\"ball\",\"support\":3,\"precision\":1,\"recall\":0.5,\"f1\":0.6,\"auroc\":"
-    "null},{\"name\":\"box\",\"support\":3,\"precision\":0.5,\"recall\":0.5,\"f1\":0.5,\"auroc\":1}],"
-    "\"confusion\":[[2,1],[2,1]]}";
-static const gchar predictions[] = "path,clip,label,prediction,ball,box\na.mp4,0,ball,ball,0.9,0.1\n"
+static const gchar metrics[] =
+    "{\"model\":\"m.safetensors\",\"network\":\"r3d_18\",\"complete\":true,\"clips\":6,\"videos\":"
+    "6,\"accuracy\":0.5,\"top5-accuracy\":1,\"loss\":0.75,\"precision-macro\":0.5,\"recall-macro\":"
+    "0.5,\"f1-macro\":0.5,\"auroc-macro\":null,\"skipped\":3,\"skipped-clips\":[{\"path\":\"e."
+    "mp4\",\"reason\":\"no video\"},{\"path\":\"f.mp4\",\"reason\":\"it is "
+    "empty\"}],\"classes\":[{\"name\":\"ball\",\"support\":3,\"precision\":1,\"recall\":0.5,\"f1\":"
+    "0.6,\"auroc\":null},{\"name\":\"box\",\"support\":3,\"precision\":0.5,\"recall\":0.5,\"f1\":0."
+    "5,\"auroc\":1}],\"confusion\":[[2,1],[2,1]]}";
+static const gchar predictions[] =
+    "path,clip,label,prediction,ball,box\na.mp4,0,ball,ball,0.9,0.1\n"
     "\"b,\"\"x\"\".mp4\",1,ball,box,0.25,0.75\nc.mp4,2,box,box,0.125,0.875\nd.mp4,3,,ball,1,0\n";
-static const gchar wrong[] = "path,label,start,end,fps,clip,prediction\n"
+static const gchar wrong[] =
+    "path,label,start,end,fps,clip,prediction\n"
     "\"file:///b,%20%22x%22.mp4\",ball,1.5,2,25,1,box\nfile:///b.mp4,box,,,,2,ball\n";
 
-static const gchar *const numbers[] = { "0", "-1", "1", "2", "3", "0.5", "1e308", "-1e308", "1e-308", "4294967295",
-  "4294967296", "9007199254740993", "18446744073709551615", "null", "true", "\"\"", "[]", "{}", "[[1]]"
-};
+static const gchar *const numbers[] = { "0", "-1", "1", "2", "3", "0.5", "1e308", "-1e308",
+  "1e-308", "4294967295", "4294967296", "9007199254740993", "18446744073709551615", "null", "true",
+  "\"\"", "[]", "{}", "[[1]]" };
 
 /* --- mutations of texts --- */
 
@@ -124,7 +133,8 @@ append_validation (GString *log)
 {
   const guint rows = draw_size (), columns = draw (8) ? rows : draw_size ();
 
-  g_string_append_printf (log, "{\"event\":\"validation\",\"epoch\":%u,\"step\":%u,\"best\":%s,\"confusion\":[",
+  g_string_append_printf (log,
+      "{\"event\":\"validation\",\"epoch\":%u,\"step\":%u,\"best\":%s,\"confusion\":[",
       (guint) draw (4), (guint) draw (4), draw (2) ? "true" : "false");
   for (guint i = 0; i < rows; i++) {
     g_string_append (log, i ? ",[" : "[");
@@ -150,7 +160,8 @@ make_log (void)
       case 2:
         append_validation (log);
         break;
-      default:{
+      default:
+      {
         /* any record may come at any place */
         GString *record = g_string_new (records[draw (3) ? i : draw (G_N_ELEMENTS (records))]);
 
@@ -218,7 +229,8 @@ run_case (void)
 int
 main (int argc, char **argv)
 {
-  static const gchar *const names[] = { "log.jsonl", "metrics.json", "predictions.csv", "wrong.csv" };
+  static const gchar *const names[] = { "log.jsonl", "metrics.json", "predictions.csv",
+    "wrong.csv" };
   const gdouble seconds = fuzz_begin ("fuzz-report", argc, argv, 10);
   const gint64 begin = g_get_monotonic_time ();
 
@@ -227,7 +239,8 @@ main (int argc, char **argv)
     run_case ();
     number = 1;
   }
-  while (argc <= 3 && (g_get_monotonic_time () - begin < seconds * G_USEC_PER_SEC || number < LEAST_CASES)) {
+  while (argc <= 3
+      && (g_get_monotonic_time () - begin < seconds * G_USEC_PER_SEC || number < LEAST_CASES)) {
     run_case ();
     number++;
   }

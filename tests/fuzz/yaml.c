@@ -13,20 +13,20 @@
 #include "src/config/config.h"
 #include "tests/fuzz/fuzz.h"
 
-#if defined (__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__)
 /* GCC has this function, but not its header */
 size_t __sanitizer_get_current_allocated_bytes (void);
 #endif
 
-#define MAX_SIZE (66 * 1024)    /* bytes of a case: a little more than is read */
-#define MAX_SECONDS 5           /* that a case may take on a quick machine; more hangs */
-#define WARM_UP 2000            /* cases after which memory no longer grows */
-#define MAX_GROWTH (16 * 1024)  /* bytes, over all the others */
+#define MAX_SIZE (66 * 1024)   /* bytes of a case: a little more than is read */
+#define MAX_SECONDS 5          /* that a case may take on a quick machine; more hangs */
+#define WARM_UP 2000           /* cases after which memory no longer grows */
+#define MAX_GROWTH (16 * 1024) /* bytes, over all the others */
 
 static gsize
 allocated (void)
 {
-#if defined (__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__)
   return __sanitizer_get_current_allocated_bytes ();
 #else
   return mallinfo2 ().uordblks;
@@ -39,7 +39,8 @@ static const gchar *const beginnings[] = {
   "data:\n  batch_size: 4\n  img_size: [112, 112]\nloss:\n  lr: 1e-4\n",
   "{data: {batch_size: 4, img_size: [8, 9]}, \"loss\": {'lr': .5}}",
   "%YAML 1.1\n---\npaths: {train: \"\\u00e9\\n\\x41\", val: 'it''s'}\n...\n",
-  "\xef\xbb\xbf" "data:\r\n  num_frames: 8\r\n",
+  "\xef\xbb\xbf"
+  "data:\r\n  num_frames: 8\r\n",
   "paths:\n  train: &a x\n  val: *a\n",
   "paths:\n  train: |\n    a\n  val: >-\n    b\n    c\n",
   "paths:\n  train: plain words\n    go on\n  root: ~\n",
@@ -51,12 +52,80 @@ static const gchar *const beginnings[] = {
 };
 
 static const gchar *const tokens[] = {
-  ": ", "- ", "? ", "\n", "\n  ", "\n\t", "\t", "#", "&a ", "*a", "!!int ", "!", "|", ">", "|2+\n", "%", "%TAG ! x:\n", "---\n",
-  "...\n", "[", "]", "{", "}", ",", "\"", "'", "''", "\\", "\\0", "\\x00", "\\uD800", "\\U0010FFFF", "\\U99999999",
-  "~", "null", "true", "no", "0", "-1", "1.0", "0.5", "1e-4", "1e999", ".nan", "010", "0x7f",
-  "9223372036854775807", "99999999999999999999", "8GiB", "9999999999GiB", "1e15KiB", "[112, 112]", "[[[[", "{{{{",
-  "data:\n  ", "paths:\n  ", "data", "train", "lr", "\r", "\r\n", "\xc2\x85", "\xe2\x80\xa8", "\xef\xbb\xbf",
-  "\xff", "\xc3", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x1b[31m", "\x7f", "@", "`", "<<: ", "=",
+  ": ",
+  "- ",
+  "? ",
+  "\n",
+  "\n  ",
+  "\n\t",
+  "\t",
+  "#",
+  "&a ",
+  "*a",
+  "!!int ",
+  "!",
+  "|",
+  ">",
+  "|2+\n",
+  "%",
+  "%TAG ! x:\n",
+  "---\n",
+  "...\n",
+  "[",
+  "]",
+  "{",
+  "}",
+  ",",
+  "\"",
+  "'",
+  "''",
+  "\\",
+  "\\0",
+  "\\x00",
+  "\\uD800",
+  "\\U0010FFFF",
+  "\\U99999999",
+  "~",
+  "null",
+  "true",
+  "no",
+  "0",
+  "-1",
+  "1.0",
+  "0.5",
+  "1e-4",
+  "1e999",
+  ".nan",
+  "010",
+  "0x7f",
+  "9223372036854775807",
+  "99999999999999999999",
+  "8GiB",
+  "9999999999GiB",
+  "1e15KiB",
+  "[112, 112]",
+  "[[[[",
+  "{{{{",
+  "data:\n  ",
+  "paths:\n  ",
+  "data",
+  "train",
+  "lr",
+  "\r",
+  "\r\n",
+  "\xc2\x85",
+  "\xe2\x80\xa8",
+  "\xef\xbb\xbf",
+  "\xff",
+  "\xc3",
+  "\xed\xa0\x80",
+  "\xf4\x90\x80\x80",
+  "\x1b[31m",
+  "\x7f",
+  "@",
+  "`",
+  "<<: ",
+  "=",
 };
 
 typedef struct {
@@ -67,7 +136,7 @@ typedef struct {
 static Text corpus[2 + G_N_ELEMENTS (beginnings)];
 
 static void
-read_corpus (const gchar * folder)
+read_corpus (const gchar *folder)
 {
   static const gchar *const files[] = { "config.yaml", "config_low_memory.yaml" };
 
@@ -86,18 +155,19 @@ read_corpus (const gchar * folder)
 }
 
 static void
-insert (GString * text, gsize at, const gchar * what, gsize size)
+insert (GString *text, gsize at, const gchar *what, gsize size)
 {
   if (text->len + size <= MAX_SIZE)
     g_string_insert_len (text, (gssize) at, what, (gssize) size);
 }
 
 static void
-mutate (GString * text)
+mutate (GString *text)
 {
   guint n_keys;
   const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
-  gsize at = draw (text->len + 1), most = draw (8) ? 12 : 4096, size = draw (MIN (text->len - at, most) + 1);
+  gsize at = draw (text->len + 1), most = draw (8) ? 12 : 4096,
+        size = draw (MIN (text->len - at, most) + 1);
   const gchar *token = tokens[draw (G_N_ELEMENTS (tokens))];
   const Text *other;
   GString *many;
@@ -115,7 +185,7 @@ mutate (GString * text)
     case 2:
       g_string_erase (text, (gssize) at, (gssize) size);
       break;
-    case 3:                    /* once more, somewhere else */
+    case 3: /* once more, somewhere else */
       piece = g_memdup2 (text->str + at, size);
       insert (text, draw (text->len + 1), piece, size);
       g_free (piece);
@@ -124,14 +194,14 @@ mutate (GString * text)
     case 5:
       insert (text, at, token, strlen (token));
       break;
-    case 6:                    /* many of them */
+    case 6: /* many of them */
       many = g_string_new (NULL);
       for (guint64 n = draw (draw (16) ? 40 : 20000); n > 0; n--)
         g_string_append (many, token);
       insert (text, at, many->str, many->len);
       g_string_free (many, TRUE);
       break;
-    case 7:                    /* a part of another one */
+    case 7: /* a part of another one */
       other = &corpus[draw (G_N_ELEMENTS (corpus))];
       size = draw (other->size + 1);
       insert (text, at, other->text + draw (other->size - size + 1), size);
@@ -140,7 +210,7 @@ mutate (GString * text)
       if (draw (4) == 0)
         g_string_truncate (text, at);
       break;
-    case 9:                    /* another value behind a colon */
+    case 9: /* another value behind a colon */
       piece = memchr (text->str + at, ':', text->len - at);
       if (piece) {
         at = (gsize) (piece - text->str) + 1;
@@ -150,7 +220,7 @@ mutate (GString * text)
         insert (text, at, " ", 1);
       }
       break;
-    case 10:                   /* a key that is known */
+    case 10: /* a key that is known */
       piece = g_strconcat ("\n  ", strchr (keys[draw (n_keys)].name, '.') + 1, ": ", token, NULL);
       insert (text, at, piece, strlen (piece));
       g_free (piece);
@@ -160,7 +230,7 @@ mutate (GString * text)
 
 /* Whether an error is what it should be. */
 static void
-check_error (gboolean done, const GError * error, const gchar * place)
+check_error (gboolean done, const GError *error, const gchar *place)
 {
   if (done != (error == NULL))
     fail ("no error comes with a failure, or one without", error ? error->message : "");
@@ -175,7 +245,7 @@ check_error (gboolean done, const GError * error, const gchar * place)
 }
 
 static void
-check_settings (const Cnn3dConfig * config)
+check_settings (const Cnn3dConfig *config)
 {
   guint n_keys, height, width;
   const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
@@ -195,7 +265,7 @@ check_settings (const Cnn3dConfig * config)
   check_error (words != NULL, error, "paths.train");
   g_clear_error (&error);
   for (guint i = 0; words && words[i]; i++)
-    for (const gchar * p = words[i]; *p; p++)
+    for (const gchar *p = words[i]; *p; p++)
       if (g_ascii_iscntrl (*p))
         fail ("a control character in the line", words[i]);
   g_strfreev (words);
@@ -203,13 +273,14 @@ check_settings (const Cnn3dConfig * config)
 
 /* An option from a line of the text: its key may be known, or be mutated too */
 static void
-run_option (Cnn3dConfig * config, const GString * text)
+run_option (Cnn3dConfig *config, const GString *text)
 {
   guint n_keys;
   const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
   gsize at = draw (text->len + 1);
   gchar *value = g_strndup (text->str + at, draw (MIN (text->len - at, 64) + 1));
-  gchar *option = draw (8) ? g_strdup_printf ("--%s=%s", keys[draw (n_keys)].name, value) : g_strdup (value);
+  gchar *option =
+      draw (8) ? g_strdup_printf ("--%s=%s", keys[draw (n_keys)].name, value) : g_strdup (value);
   GError *error = NULL;
   gboolean done = cnn3d_config_override (config, option, &error);
 
@@ -279,8 +350,9 @@ main (int argc, char **argv)
     fail ("memory is left behind", "what is allocated grows");
   if (taken == 0 || taken == number)
     fail ("mutations are of one kind", taken ? "all are taken" : "none is taken");
-  printf ("ok 1 - %" G_GUINT64_FORMAT " mutated files: %" G_GUINT64_FORMAT " are settings, the others errors; the "
-      "slowest took %.1f ms\n", number, taken, (gdouble) slowest / 1000);
+  printf ("ok 1 - %" G_GUINT64_FORMAT " mutated files: %" G_GUINT64_FORMAT
+          " are settings, the others errors; the slowest took %.1f ms\n",
+      number, taken, (gdouble) slowest / 1000);
   for (guint i = 0; i < G_N_ELEMENTS (corpus); i++)
     g_free (corpus[i].text);
   return 0;

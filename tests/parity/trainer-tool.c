@@ -11,48 +11,55 @@
 #include "src/model/safetensors.h"
 #include "src/train/trainer.h"
 
-static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32", *optimizer = (gchar *) "sgd", *freeze, *recompute = (gchar *) "none", *max_memory, *device = (gchar *) "cpu", *convolution = (gchar *) "auto";
-static gint batch = 2, accumulate = 1, steps, classes = 400, base_width = 64, threads = 2, frames = 16, size = 112, seed = 1, micro_batch;
+static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32",
+             *optimizer = (gchar *) "sgd", *freeze, *recompute = (gchar *) "none", *max_memory,
+             *device = (gchar *) "cpu", *convolution = (gchar *) "auto";
+static gint batch = 2, accumulate = 1, steps, classes = 400, base_width = 64, threads = 2,
+            frames = 16, size = 112, seed = 1, micro_batch;
 static gdouble lr = 0.01, momentum = 0.9, weight_decay, smoothing, clip;
 static gchar *class_weights;
 static gboolean timing, memory, auto_fit, serve, tf32 = TRUE, deterministic = TRUE;
 
-static const GOptionEntry entries[] = {
-  {"model", 0, 0, G_OPTION_ARG_STRING, &model, "model", NULL},
-  {"pretrained", 0, 0, G_OPTION_ARG_STRING, &pretrained, "weights to begin with", NULL},
-  {"input", 0, 0, G_OPTION_ARG_STRING, &input, "frames (N, T, H, W, C) F32 or U8, and labels (N) I32", NULL},
-  {"output", 0, 0, G_OPTION_ARG_STRING, &output, "file for results", NULL},
-  {"precision", 0, 0, G_OPTION_ARG_STRING, &precision, "32, 16-mixed, bf16-mixed", NULL},
-  {"optimizer", 0, 0, G_OPTION_ARG_STRING, &optimizer, "sgd, adam, adamw", NULL},
-  {"freeze", 0, 0, G_OPTION_ARG_STRING, &freeze, "as the property", NULL},
-  {"batch", 0, 0, G_OPTION_ARG_INT, &batch, "clips in a batch", NULL},
-  {"accumulate", 0, 0, G_OPTION_ARG_INT, &accumulate, "batches in a step", NULL},
-  {"steps", 0, 0, G_OPTION_ARG_INT, &steps, "optimizer steps; 0: gradients of one group", NULL},
-  {"classes", 0, 0, G_OPTION_ARG_INT, &classes, "classes", NULL},
-  {"base-width", 0, 0, G_OPTION_ARG_INT, &base_width, "channels after the stem", NULL},
-  {"threads", 0, 0, G_OPTION_ARG_INT, &threads, "threads", NULL},
-  {"frames", 0, 0, G_OPTION_ARG_INT, &frames, "frames, without --input", NULL},
-  {"size", 0, 0, G_OPTION_ARG_INT, &size, "height and width, without --input", NULL},
-  {"seed", 0, 0, G_OPTION_ARG_INT, &seed, "seed", NULL},
-  {"lr", 0, 0, G_OPTION_ARG_DOUBLE, &lr, "learning rate", NULL},
-  {"momentum", 0, 0, G_OPTION_ARG_DOUBLE, &momentum, "momentum", NULL},
-  {"weight-decay", 0, 0, G_OPTION_ARG_DOUBLE, &weight_decay, "weight decay", NULL},
-  {"label-smoothing", 0, 0, G_OPTION_ARG_DOUBLE, &smoothing, "label smoothing", NULL},
-  {"class-weights", 0, 0, G_OPTION_ARG_STRING, &class_weights, "numbers with commas between them, one a class", NULL},
-  {"clip", 0, 0, G_OPTION_ARG_DOUBLE, &clip, "gradient clipping", NULL},
-  {"time", 0, 0, G_OPTION_ARG_NONE, &timing, "print seconds of each step", NULL},
-  {"memory", 0, 0, G_OPTION_ARG_NONE, &memory, "print bytes by kind, and by how much the process grew", NULL},
-  {"recompute", 0, 0, G_OPTION_ARG_STRING, &recompute, "none, bn, block, auto", NULL},
-  {"max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "8GiB", NULL},
-  {"micro-batch", 0, 0, G_OPTION_ARG_INT, &micro_batch, "clips at once", NULL},
-  {"device", 0, 0, G_OPTION_ARG_STRING, &device, "cpu, cuda, cuda:N", NULL},
-  {"convolution", 0, 0, G_OPTION_ARG_STRING, &convolution, "auto, direct, winograd", NULL},
-  {"no-tf32", 0, G_OPTION_FLAG_REVERSE, G_OPTION_ARG_NONE, &tf32, "precision 32 multiplies in FP32", NULL},
-  {"no-deterministic", 0, G_OPTION_FLAG_REVERSE, G_OPTION_ARG_NONE, &deterministic, "bits may differ", NULL},
-  {"serve", 0, 0, G_OPTION_ARG_NONE, &serve, "for each number on stdin: so many steps, their seconds", NULL},
-  {"auto-fit", 0, 0, G_OPTION_ARG_NONE, &auto_fit, "split batches to fit", NULL},
-  {NULL}
-};
+static const GOptionEntry entries[] = { { "model", 0, 0, G_OPTION_ARG_STRING, &model, "model",
+                                            NULL },
+  { "pretrained", 0, 0, G_OPTION_ARG_STRING, &pretrained, "weights to begin with", NULL },
+  { "input", 0, 0, G_OPTION_ARG_STRING, &input,
+      "frames (N, T, H, W, C) F32 or U8, and labels (N) I32", NULL },
+  { "output", 0, 0, G_OPTION_ARG_STRING, &output, "file for results", NULL },
+  { "precision", 0, 0, G_OPTION_ARG_STRING, &precision, "32, 16-mixed, bf16-mixed", NULL },
+  { "optimizer", 0, 0, G_OPTION_ARG_STRING, &optimizer, "sgd, adam, adamw", NULL },
+  { "freeze", 0, 0, G_OPTION_ARG_STRING, &freeze, "as the property", NULL },
+  { "batch", 0, 0, G_OPTION_ARG_INT, &batch, "clips in a batch", NULL },
+  { "accumulate", 0, 0, G_OPTION_ARG_INT, &accumulate, "batches in a step", NULL },
+  { "steps", 0, 0, G_OPTION_ARG_INT, &steps, "optimizer steps; 0: gradients of one group", NULL },
+  { "classes", 0, 0, G_OPTION_ARG_INT, &classes, "classes", NULL },
+  { "base-width", 0, 0, G_OPTION_ARG_INT, &base_width, "channels after the stem", NULL },
+  { "threads", 0, 0, G_OPTION_ARG_INT, &threads, "threads", NULL },
+  { "frames", 0, 0, G_OPTION_ARG_INT, &frames, "frames, without --input", NULL },
+  { "size", 0, 0, G_OPTION_ARG_INT, &size, "height and width, without --input", NULL },
+  { "seed", 0, 0, G_OPTION_ARG_INT, &seed, "seed", NULL },
+  { "lr", 0, 0, G_OPTION_ARG_DOUBLE, &lr, "learning rate", NULL },
+  { "momentum", 0, 0, G_OPTION_ARG_DOUBLE, &momentum, "momentum", NULL },
+  { "weight-decay", 0, 0, G_OPTION_ARG_DOUBLE, &weight_decay, "weight decay", NULL },
+  { "label-smoothing", 0, 0, G_OPTION_ARG_DOUBLE, &smoothing, "label smoothing", NULL },
+  { "class-weights", 0, 0, G_OPTION_ARG_STRING, &class_weights,
+      "numbers with commas between them, one a class", NULL },
+  { "clip", 0, 0, G_OPTION_ARG_DOUBLE, &clip, "gradient clipping", NULL },
+  { "time", 0, 0, G_OPTION_ARG_NONE, &timing, "print seconds of each step", NULL },
+  { "memory", 0, 0, G_OPTION_ARG_NONE, &memory,
+      "print bytes by kind, and by how much the process grew", NULL },
+  { "recompute", 0, 0, G_OPTION_ARG_STRING, &recompute, "none, bn, block, auto", NULL },
+  { "max-memory", 0, 0, G_OPTION_ARG_STRING, &max_memory, "8GiB", NULL },
+  { "micro-batch", 0, 0, G_OPTION_ARG_INT, &micro_batch, "clips at once", NULL },
+  { "device", 0, 0, G_OPTION_ARG_STRING, &device, "cpu, cuda, cuda:N", NULL },
+  { "convolution", 0, 0, G_OPTION_ARG_STRING, &convolution, "auto, direct, winograd", NULL },
+  { "no-tf32", 0, G_OPTION_FLAG_REVERSE, G_OPTION_ARG_NONE, &tf32,
+      "precision 32 multiplies in FP32", NULL },
+  { "no-deterministic", 0, G_OPTION_FLAG_REVERSE, G_OPTION_ARG_NONE, &deterministic,
+      "bits may differ", NULL },
+  { "serve", 0, 0, G_OPTION_ARG_NONE, &serve,
+      "for each number on stdin: so many steps, their seconds", NULL },
+  { "auto-fit", 0, 0, G_OPTION_ARG_NONE, &auto_fit, "split batches to fit", NULL }, { NULL } };
 
 typedef struct {
   Cnn3dSafetensors *file;
@@ -116,7 +123,8 @@ declare (Cnn3dSafetensorsWriter *w, const gchar *prefix, const Cnn3dParam *p)
 }
 
 static gboolean
-write_results (Cnn3dTrainer *t, const gfloat *logits, guint n, const gfloat *losses, guint n_losses, GError **error)
+write_results (Cnn3dTrainer *t, const gfloat *logits, guint n, const gfloat *losses, guint n_losses,
+    GError **error)
 {
   const Cnn3dNetwork *net = cnn3d_trainer_network (t);
   g_autoptr (Cnn3dSafetensorsWriter) w = cnn3d_safetensors_writer_new (output, error);
@@ -131,7 +139,8 @@ write_results (Cnn3dTrainer *t, const gfloat *logits, guint n, const gfloat *los
     if (CNN3D_PARAM_TRAINED (net->weights[i].role))
       declare (w, "grad.", &net->weights[i]);
   }
-  if (!cnn3d_safetensors_writer_data (w, logits, logits_shape[0] * logits_shape[1] * sizeof *logits, error)
+  if (!cnn3d_safetensors_writer_data (
+          w, logits, logits_shape[0] * logits_shape[1] * sizeof *logits, error)
       || !cnn3d_safetensors_writer_data (w, losses, n_losses * sizeof *losses, error))
     return FALSE;
   for (guint i = 0; i < net->n_weights; i++) {
@@ -175,11 +184,13 @@ reset_peak (void)
 /* Trains on the batches of one optimizer step, and from where the last ended.
  * On a GPU the last of them is under way on return. */
 static gboolean
-start_step (Cnn3dTrainer *t, const Clips *c, guint batches, guint64 *position, Cnn3dProgress *told, GError **error)
+start_step (Cnn3dTrainer *t, const Clips *c, guint batches, guint64 *position, Cnn3dProgress *told,
+    GError **error)
 {
   for (guint k = 0; k < batches; k++) {
     const guint first = *position % c->n, n = MIN ((guint) batch, c->n - first);
-    const Cnn3dBatch b = { (guint8 *) c->frames + first * c->clip_bytes, c->type, c->labels + first, n, *position + n };
+    const Cnn3dBatch b = { (guint8 *) c->frames + first * c->clip_bytes, c->type, c->labels + first,
+      n, *position + n };
     Cnn3dProgress progress;
 
     if (!cnn3d_trainer_run (t, &b, &progress, error))
@@ -221,8 +232,8 @@ serve_rounds (Cnn3dTrainer *t, const Clips *c, GError **error)
         return FALSE;
     if (!end_step (t, &told, error))
       return FALSE;
-    g_print ("%.6f loss %.6f skipped %" G_GUINT64_FORMAT "\n", (g_get_monotonic_time () - start) * 1e-6, told.loss,
-        told.steps_skipped);
+    g_print ("%.6f loss %.6f skipped %" G_GUINT64_FORMAT "\n",
+        (g_get_monotonic_time () - start) * 1e-6, told.loss, told.steps_skipped);
     fflush (stdout);
   }
   return TRUE;
@@ -262,15 +273,18 @@ run (GError **error)
   params.threads = threads;
   params.device = device;
   params.convolution = !strcmp (convolution, "auto") ? CNN3D_CONVOLUTION_AUTO
-      : !strcmp (convolution, "direct") ? CNN3D_CONVOLUTION_DIRECT : CNN3D_CONVOLUTION_WINOGRAD;
+      : !strcmp (convolution, "direct")              ? CNN3D_CONVOLUTION_DIRECT
+                                                     : CNN3D_CONVOLUTION_WINOGRAD;
   params.tf32 = tf32;
   params.deterministic = deterministic;
   params.frames_type = input ? CNN3D_TYPE_FLOAT32 : CNN3D_TYPE_UINT8;
   params.seed = seed;
   params.precision = !strcmp (precision, "32") ? CNN3D_PRECISION_32
-      : !strcmp (precision, "16-mixed") ? CNN3D_PRECISION_16_MIXED : CNN3D_PRECISION_BF16_MIXED;
+      : !strcmp (precision, "16-mixed")        ? CNN3D_PRECISION_16_MIXED
+                                               : CNN3D_PRECISION_BF16_MIXED;
   params.optimizer = !strcmp (optimizer, "sgd") ? CNN3D_UPDATE_SGD
-      : !strcmp (optimizer, "adam") ? CNN3D_UPDATE_ADAM : CNN3D_UPDATE_ADAMW;
+      : !strcmp (optimizer, "adam")             ? CNN3D_UPDATE_ADAM
+                                                : CNN3D_UPDATE_ADAMW;
   params.lr.lr = lr;
   params.momentum = momentum;
   params.weight_decay = weight_decay;
@@ -284,7 +298,8 @@ run (GError **error)
   params.keep_gradients = output != NULL;
   params.micro_batch = micro_batch;
   params.auto_fit = auto_fit;
-  while (strcmp (recompute, cnn3d_choice_name (&cnn3d_recomputes, params.recompute = r)) && r < CNN3D_RECOMPUTE_AUTO)
+  while (strcmp (recompute, cnn3d_choice_name (&cnn3d_recomputes, params.recompute = r))
+      && r < CNN3D_RECOMPUTE_AUTO)
     r++;
   if (max_memory)
     cnn3d_parse_bytes (max_memory, &params.max_memory);
@@ -295,9 +310,8 @@ run (GError **error)
     return FALSE;
   logits = g_new0 (gfloat, clips.n * classes);
   for (guint i = 0; ok && !serve && i < clips.n; i += batch) {
-    const Cnn3dBatch b = { (guint8 *) clips.frames + i * clips.clip_bytes, clips.type, clips.labels + i,
-      MIN ((guint) batch, clips.n - i), 0
-    };
+    const Cnn3dBatch b = { (guint8 *) clips.frames + i * clips.clip_bytes, clips.type,
+      clips.labels + i, MIN ((guint) batch, clips.n - i), 0 };
 
     ok = cnn3d_trainer_logits (t, &b, logits + i * classes, error);
   }
@@ -320,10 +334,12 @@ run (GError **error)
     Cnn3dMemory m;
 
     cnn3d_trainer_memory (t, &m);
-    g_print ("weights %" G_GSIZE_FORMAT " copy %" G_GSIZE_FORMAT " gradients %" G_GSIZE_FORMAT " optimizer %"
-        G_GSIZE_FORMAT " input %" G_GSIZE_FORMAT " arena %" G_GSIZE_FORMAT " total %" G_GSIZE_FORMAT " context %"
-        G_GSIZE_FORMAT " grown %" G_GUINT64_FORMAT " micro-batch %u recompute %s\n", m.weights, m.copy, m.gradients, m.optimizer, m.input, m.arena,
-        m.total, m.context, resident ("VmHWM:") - before, cnn3d_trainer_micro_batch (t),
+    g_print ("weights %" G_GSIZE_FORMAT " copy %" G_GSIZE_FORMAT " gradients %" G_GSIZE_FORMAT
+             " optimizer %" G_GSIZE_FORMAT " input %" G_GSIZE_FORMAT " arena %" G_GSIZE_FORMAT
+             " total %" G_GSIZE_FORMAT " context %" G_GSIZE_FORMAT " grown %" G_GUINT64_FORMAT
+             " micro-batch %u recompute %s\n",
+        m.weights, m.copy, m.gradients, m.optimizer, m.input, m.arena, m.total, m.context,
+        resident ("VmHWM:") - before, cnn3d_trainer_micro_batch (t),
         cnn3d_choice_name (&cnn3d_recomputes, cnn3d_trainer_recompute (t)));
   }
   if (ok && output)

@@ -144,24 +144,26 @@ end_point (gint in, gint out, gint stride, gint pad, gint k)
   return in - 1 + pad - k < 0 ? 0 : MIN (out, (in - 1 + pad - k) / stride + 1);
 }
 
-#define FOR_AXIS(op, axis, in, out, k, p, i) \
-  for (gint p = first_point ((op)->stride[axis], (op)->pad[axis], k), \
-      p##_end = end_point (in, out, (op)->stride[axis], (op)->pad[axis], k), \
-      i = p * (op)->stride[axis] - (op)->pad[axis] + k; p < p##_end; p++, i += (op)->stride[axis])
+#define FOR_AXIS(op, axis, in, out, k, p, i)                                       \
+  for (gint p = first_point ((op)->stride[axis], (op)->pad[axis], k),              \
+            p##_end = end_point (in, out, (op)->stride[axis], (op)->pad[axis], k), \
+            i = p * (op)->stride[axis] - (op)->pad[axis] + k;                      \
+      p < p##_end; p++, i += (op)->stride[axis])
 
 /* BODY for every pair of an output point `to` and the input point `from` that
  * it sees at the offset (kd, kh, kw) of its window; padding is left out. */
-#define FOR_WINDOW(op, in, out, kd, kh, kw, BODY) \
-  FOR_AXIS (op, 0, (in)->d, (out)->d, kd, d, id) \
-    FOR_AXIS (op, 1, (in)->h, (out)->h, kh, h, ih) \
-      FOR_AXIS (op, 2, (in)->w, (out)->w, kw, w, iw) { \
-        const gsize from = ((gsize) id * (in)->h + ih) * (in)->w + iw; \
-        const gsize to = ((gsize) d * (out)->h + h) * (out)->w + w; \
-        BODY \
-      }
+#define FOR_WINDOW(op, in, out, kd, kh, kw, BODY)                  \
+  FOR_AXIS (op, 0, (in)->d, (out)->d, kd, d, id)                   \
+  FOR_AXIS (op, 1, (in)->h, (out)->h, kh, h, ih)                   \
+  FOR_AXIS (op, 2, (in)->w, (out)->w, kw, w, iw)                   \
+  {                                                                \
+    const gsize from = ((gsize) id * (in)->h + ih) * (in)->w + iw; \
+    const gsize to = ((gsize) d * (out)->h + h) * (out)->w + w;    \
+    BODY                                                           \
+  }
 
-#define FOR_KERNEL(op, kd, kh, kw) \
-  for (gint kd = 0; kd < (op)->kernel[0]; kd++) \
+#define FOR_KERNEL(op, kd, kh, kw)                \
+  for (gint kd = 0; kd < (op)->kernel[0]; kd++)   \
     for (gint kh = 0; kh < (op)->kernel[1]; kh++) \
       for (gint kw = 0; kw < (op)->kernel[2]; kw++)
 
@@ -178,8 +180,11 @@ conv_forward (const Reference *r, const Cnn3dOp *op)
         const gdouble *x = r->tensors[op->in] + (n * in->c + i) * points (in);
         gdouble *y = r->tensors[op->out] + (n * out->c + o) * points (out);
 
-        FOR_KERNEL (op, kd, kh, kw) {
-          const gdouble k = weight[(((o * in->c + i) * op->kernel[0] + kd) * op->kernel[1] + kh) * op->kernel[2] + kw];
+        FOR_KERNEL (op, kd, kh, kw)
+        {
+          const gdouble k =
+              weight[(((o * in->c + i) * op->kernel[0] + kd) * op->kernel[1] + kh) * op->kernel[2]
+                  + kw];
 
           FOR_WINDOW (op, in, out, kd, kh, kw, y[to] += k * x[from];)
         }
@@ -198,8 +203,10 @@ conv_backward (const Reference *r, const Cnn3dOp *op)
         const gdouble *dy = r->tensor_gradients[op->out] + (n * out->c + o) * points (out);
         gdouble *dx = r->tensor_gradients[op->in] + (n * in->c + i) * points (in);
 
-        FOR_KERNEL (op, kd, kh, kw) {
-          const gsize at = (((o * in->c + i) * op->kernel[0] + kd) * op->kernel[1] + kh) * op->kernel[2] + kw;
+        FOR_KERNEL (op, kd, kh, kw)
+        {
+          const gsize at =
+              (((o * in->c + i) * op->kernel[0] + kd) * op->kernel[1] + kh) * op->kernel[2] + kw;
           const gdouble k = r->weights[op->weight][at];
           gdouble sum = 0;
 
@@ -211,11 +218,13 @@ conv_backward (const Reference *r, const Cnn3dOp *op)
 
 /* Of one channel of one clip: which input point each output point takes. */
 static void
-pool_channel (const Cnn3dOp *op, const Cnn3dTensor *in, const Cnn3dTensor *out, const gdouble *x, gsize *chosen)
+pool_channel (const Cnn3dOp *op, const Cnn3dTensor *in, const Cnn3dTensor *out, const gdouble *x,
+    gsize *chosen)
 {
   for (gsize p = 0; p < points (out); p++)
     chosen[p] = G_MAXSIZE;
-  FOR_KERNEL (op, kd, kh, kw) {
+  FOR_KERNEL (op, kd, kh, kw)
+  {
     FOR_WINDOW (op, in, out, kd, kh, kw,
         if (chosen[to] == G_MAXSIZE || x[from] > x[chosen[to]]) chosen[to] = from;)
   }
@@ -262,14 +271,16 @@ norm_forward (const Reference *r, gint number, gboolean batch_statistics)
         for (gsize p = 0; p < points (t); p++)
           var += pow (x[(n * t->c + c) * points (t) + p] - mean, 2) / count;
       r->weights[op->mean][c] += op->momentum * (mean - r->weights[op->mean][c]);
-      r->weights[op->var][c] += op->momentum * (var * count / MAX (count - 1, 1) - r->weights[op->var][c]);
+      r->weights[op->var][c] +=
+          op->momentum * (var * count / MAX (count - 1, 1) - r->weights[op->var][c]);
     }
     r->means[number][c] = mean;
     r->variances[number][c] = var;
     for (guint n = 0; n < r->batch; n++)
       for (gsize p = 0; p < points (t); p++) {
         const gsize i = (n * t->c + c) * points (t) + p;
-        gdouble y = (x[i] - mean) / sqrt (var + op->eps) * r->weights[op->weight][c] + r->weights[op->bias][c];
+        gdouble y = (x[i] - mean) / sqrt (var + op->eps) * r->weights[op->weight][c]
+            + r->weights[op->bias][c];
 
         if (op->residual >= 0)
           y += r->tensors[op->residual][i];
@@ -293,9 +304,10 @@ norm_backward (const Reference *r, gint number, gboolean batch_statistics)
       r->tensor_gradients[op->residual][i] += g[i];
   }
   for (gint c = 0; c < t->c; c++) {
-    const gdouble mean = r->means[number][c], inverse = 1 / sqrt (r->variances[number][c] + op->eps);
+    const gdouble mean = r->means[number][c],
+                  inverse = 1 / sqrt (r->variances[number][c] + op->eps);
     const gdouble weight = r->weights[op->weight][c];
-    gdouble sum = 0, product = 0;       /* of g, and of g x^ */
+    gdouble sum = 0, product = 0; /* of g, and of g x^ */
 
     for (guint n = 0; n < r->batch; n++)
       for (gsize p = 0; p < points (t); p++) {
@@ -392,7 +404,8 @@ loss (Reference *r, const Cnn3dOp *op, const ReferenceInput *in, gboolean forwar
     for (gint i = 0; i < k; i++)
       sum += exp (x[i] - largest);
     for (gint i = 0; i < k; i++) {
-      const gdouble log_p = x[i] - largest - log (sum), target = e / k + (i == in->labels[n] ? 1 - e : 0);
+      const gdouble log_p = x[i] - largest - log (sum),
+                    target = e / k + (i == in->labels[n] ? 1 - e : 0);
 
       if (forward)
         r->loss_sum -= target * log_p;

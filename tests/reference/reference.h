@@ -23,26 +23,26 @@ typedef struct {
 } Reference;
 
 typedef struct {
-  gconstpointer frames;         /* (N, T, H, W, C) of `type` */
+  gconstpointer frames; /* (N, T, H, W, C) of `type` */
   Cnn3dType type;
-  const gint32 *labels;         /* (N) */
+  const gint32 *labels; /* (N) */
   gdouble label_smoothing;
-  gboolean batch_statistics;    /* batch norm: the batch's own, which also update the running ones */
+  gboolean batch_statistics; /* batch norm: the batch's own, which also update the running ones */
 } ReferenceInput;
 
-Reference *reference_new (const Cnn3dNetwork * net, guint batch);
-void reference_free (Reference ** reference);
+Reference *reference_new (const Cnn3dNetwork *net, guint batch);
+void reference_free (Reference **reference);
 
 /* `values` in PyTorch's layout. */
-void reference_set_weight (Reference * reference, guint param, const gfloat * values);
+void reference_set_weight (Reference *reference, guint param, const gfloat *values);
 
 /* Logits, loss and new running statistics. Dropout passes everything on: it has
  * no one right answer. */
-void reference_forward (Reference * reference, const ReferenceInput * input);
+void reference_forward (Reference *reference, const ReferenceInput *input);
 
 /* After a forward pass: adds to weight_gradients. */
-void reference_backward (Reference * reference, const ReferenceInput * input);
-void reference_clear_gradients (Reference * reference);
+void reference_backward (Reference *reference, const ReferenceInput *input);
+void reference_clear_gradients (Reference *reference);
 
 /* IEEE half precision, one number. */
 gdouble reference_half_to_double (guint16 half);

@@ -13,25 +13,24 @@
 
 /* Symbols of the executable come first in all libraries. */
 #define EXPORTED __attribute__ ((visibility ("default"), no_sanitize ("thread")))
-#define REAL(function) \
-    static __typeof__ (function) *real; \
-    if (!real) \
-      real = (__typeof__ (function) *) dlsym (RTLD_NEXT, #function)
+#define REAL(function)                \
+  static __typeof__ (function) *real; \
+  if (!real)                          \
+  real = (__typeof__ (function) *) dlsym (RTLD_NEXT, #function)
 
 /* of the sanitizer's run time, without a header in GCC */
 void __tsan_acquire (void *address);
 void __tsan_release (void *address);
 
-EXPORTED void
-(g_mutex_lock) (GMutex * mutex)
+EXPORTED void (g_mutex_lock) (GMutex *mutex)
 {
   REAL (g_mutex_lock);
   real (mutex);
   __tsan_acquire (mutex);
 }
 
-EXPORTED gboolean
-(g_mutex_trylock) (GMutex * mutex)
+EXPORTED
+gboolean (g_mutex_trylock) (GMutex *mutex)
 {
   gboolean locked;
 
@@ -42,16 +41,14 @@ EXPORTED gboolean
   return locked;
 }
 
-EXPORTED void
-(g_mutex_unlock) (GMutex * mutex)
+EXPORTED void (g_mutex_unlock) (GMutex *mutex)
 {
   REAL (g_mutex_unlock);
   __tsan_release (mutex);
   real (mutex);
 }
 
-EXPORTED void
-(g_cond_wait) (GCond * cond, GMutex * mutex)
+EXPORTED void (g_cond_wait) (GCond *cond, GMutex *mutex)
 {
   REAL (g_cond_wait);
   __tsan_release (mutex);
@@ -59,8 +56,8 @@ EXPORTED void
   __tsan_acquire (mutex);
 }
 
-EXPORTED gboolean
-(g_cond_wait_until) (GCond * cond, GMutex * mutex, gint64 end)
+EXPORTED
+gboolean (g_cond_wait_until) (GCond *cond, GMutex *mutex, gint64 end)
 {
   gboolean woken;
 
@@ -71,24 +68,22 @@ EXPORTED gboolean
   return woken;
 }
 
-EXPORTED void
-(g_async_queue_push) (GAsyncQueue * queue, gpointer data)
+EXPORTED void (g_async_queue_push) (GAsyncQueue *queue, gpointer data)
 {
   REAL (g_async_queue_push);
   __tsan_release (queue);
   real (queue, data);
 }
 
-EXPORTED void
-(g_async_queue_push_front) (GAsyncQueue * queue, gpointer data)
+EXPORTED void (g_async_queue_push_front) (GAsyncQueue *queue, gpointer data)
 {
   REAL (g_async_queue_push_front);
   __tsan_release (queue);
   real (queue, data);
 }
 
-EXPORTED gpointer
-(g_async_queue_pop) (GAsyncQueue * queue)
+EXPORTED
+gpointer (g_async_queue_pop) (GAsyncQueue *queue)
 {
   gpointer data;
 
@@ -99,8 +94,7 @@ EXPORTED gpointer
 }
 
 /* Whoever drops the last reference comes after all who dropped one before. */
-EXPORTED void
-(g_object_unref) (gpointer object)
+EXPORTED void (g_object_unref) (gpointer object)
 {
   REAL (g_object_unref);
   __tsan_acquire (object);
@@ -108,8 +102,7 @@ EXPORTED void
   real (object);
 }
 
-EXPORTED void
-(gst_mini_object_unref) (GstMiniObject * object)
+EXPORTED void (gst_mini_object_unref) (GstMiniObject *object)
 {
   REAL (gst_mini_object_unref);
   __tsan_acquire (object);
@@ -119,8 +112,7 @@ EXPORTED void
 
 /* --- initialization, once --- */
 
-EXPORTED void
-(g_once_init_leave) (volatile void *location, gsize result)
+EXPORTED void (g_once_init_leave) (volatile void *location, gsize result)
 {
   REAL (g_once_init_leave);
   __tsan_release ((void *) location);
@@ -129,16 +121,15 @@ EXPORTED void
 
 /* --- locks that GStreamer's streams take --- */
 
-EXPORTED void
-(g_rec_mutex_lock) (GRecMutex * mutex)
+EXPORTED void (g_rec_mutex_lock) (GRecMutex *mutex)
 {
   REAL (g_rec_mutex_lock);
   real (mutex);
   __tsan_acquire (mutex);
 }
 
-EXPORTED gboolean
-(g_rec_mutex_trylock) (GRecMutex * mutex)
+EXPORTED
+gboolean (g_rec_mutex_trylock) (GRecMutex *mutex)
 {
   gboolean locked;
 
@@ -149,8 +140,7 @@ EXPORTED gboolean
   return locked;
 }
 
-EXPORTED void
-(g_rec_mutex_unlock) (GRecMutex * mutex)
+EXPORTED void (g_rec_mutex_unlock) (GRecMutex *mutex)
 {
   REAL (g_rec_mutex_unlock);
   __tsan_release (mutex);
@@ -160,20 +150,17 @@ EXPORTED void
 /* --- OpenMP, as GCC calls it --- */
 
 /* libgomp comes with a module, whose symbols are its own. */
-#define REAL_GOMP(function) \
-    static __typeof__ (function) *real; \
-    if (!real) \
-      real = (__typeof__ (function) *) dlsym (dlopen ("libgomp.so.1", \
-              RTLD_LAZY), #function)
+#define REAL_GOMP(function)           \
+  static __typeof__ (function) *real; \
+  if (!real)                          \
+  real = (__typeof__ (function) *) dlsym (dlopen ("libgomp.so.1", RTLD_LAZY), #function)
 
-typedef struct
-{
+typedef struct {
   void (*function) (void *data);
   void *data;
 } Team;
 
-__attribute__ ((no_sanitize ("thread")))
-static void
+__attribute__ ((no_sanitize ("thread"))) static void
 run_member (void *data)
 {
   Team *team = data;
@@ -183,11 +170,9 @@ run_member (void *data)
   __tsan_release (team);
 }
 
-void GOMP_parallel (void (*function) (void *), void *data, unsigned threads,
-    unsigned flags);
+void GOMP_parallel (void (*function) (void *), void *data, unsigned threads, unsigned flags);
 EXPORTED void
-GOMP_parallel (void (*function) (void *), void *data, unsigned threads,
-    unsigned flags)
+GOMP_parallel (void (*function) (void *), void *data, unsigned threads, unsigned flags)
 {
   Team team = { function, data };
 

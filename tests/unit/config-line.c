@@ -4,15 +4,15 @@
 #include "src/config/config.h"
 
 static gboolean
-load (Cnn3dConfig * config, const gchar * yaml, GError ** error)
+load (Cnn3dConfig *config, const gchar *yaml, GError **error)
 {
   return cnn3d_config_load_data (config, "a.yaml", yaml, strlen (yaml), error);
 }
 
-typedef gchar **(*LineFunc) (const Cnn3dConfig * config, GError ** error);
+typedef gchar **(*LineFunc) (const Cnn3dConfig *config, GError **error);
 
 static gchar *
-line_of (LineFunc make, const gchar * const *options)
+line_of (LineFunc make, const gchar *const *options)
 {
   Cnn3dConfig *config = cnn3d_config_new ();
   GError *error = NULL;
@@ -25,7 +25,7 @@ line_of (LineFunc make, const gchar * const *options)
   words = make (config, &error);
   g_assert_no_error (error);
   for (guint i = 0; words[i]; i++)
-    for (const gchar * p = words[i]; *p; p++)
+    for (const gchar *p = words[i]; *p; p++)
       g_assert_false (g_ascii_iscntrl (*p));
   line = g_strjoinv ("|", words);
   g_strfreev (words);
@@ -33,8 +33,9 @@ line_of (LineFunc make, const gchar * const *options)
   return line;
 }
 
-#define LINE(...) line_of (cnn3d_config_line, (const gchar * const[]) { __VA_ARGS__, NULL })
-#define TEST_LINE(...) line_of (cnn3d_config_test_line, (const gchar * const[]) { __VA_ARGS__, NULL })
+#define LINE(...) line_of (cnn3d_config_line, (const gchar *const[]) { __VA_ARGS__, NULL })
+#define TEST_LINE(...) \
+  line_of (cnn3d_config_test_line, (const gchar *const[]) { __VA_ARGS__, NULL })
 
 static void
 test_line (void)
@@ -50,18 +51,22 @@ test_line (void)
   cnn3d_config_free (&config);
 
   line = LINE ("--paths.train=t.csv");
-  g_assert_cmpstr (line, ==, "gst-launch-1.0|-e|clipsrc|location=t.csv|epochs=1|clip-bin=clipsample num-frames=16 ! "
-      "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=112,height=112|!|clipbatch|batch-size=1|!|"
-      "queue|max-size-buffers=2|max-size-bytes=0|max-size-time=0|!|cnn3dtrain|model=r3d_18|lr=0.01|precision=32");
+  g_assert_cmpstr (line, ==,
+      "gst-launch-1.0|-e|clipsrc|location=t.csv|epochs=1|clip-bin=clipsample num-frames=16 ! "
+      "videoconvertscale add-borders=false ! "
+      "video/"
+      "x-raw,format=RGB,width=112,height=112|!|clipbatch|batch-size=1|!|queue|max-size-buffers=2|"
+      "max-size-bytes=0|max-size-time=0|!|cnn3dtrain|model=r3d_18|lr=0.01|precision=32");
   g_free (line);
 
-  line = LINE ("--paths.train=t.csv", "--data.img_size=[96, 128]", "--data.batch_size=6", "--train.seed=7",
-      "--trainer.limit_train_batches=5", "--data.frame_interval=2", "--trainer.precision=16",
-      "--model.backbone=resnet50", "--train.max_memory=8GiB");
+  line = LINE ("--paths.train=t.csv", "--data.img_size=[96, 128]", "--data.batch_size=6",
+      "--train.seed=7", "--trainer.limit_train_batches=5", "--data.frame_interval=2",
+      "--trainer.precision=16", "--model.backbone=resnet50", "--train.max_memory=8GiB");
   g_assert_nonnull (strstr (line, "clipsrc|location=t.csv|epochs=1|seed=7|limit-clips=30|"));
   g_assert_nonnull (strstr (line, "clipsample num-frames=16 frame-interval=2 seed=7 !"));
   g_assert_nonnull (strstr (line, "width=128,height=96|"));
-  g_assert_nonnull (strstr (line, "model=slow_r50|lr=0.01|max-memory=8GiB|seed=7|precision=16-mixed"));
+  g_assert_nonnull (
+      strstr (line, "model=slow_r50|lr=0.01|max-memory=8GiB|seed=7|precision=16-mixed"));
   g_free (line);
 }
 
@@ -69,13 +74,12 @@ test_line (void)
 static void
 test_test_line (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *yaml, *missing;
   } wrong[] = {
-    {"paths: {train: t, checkpoint_dir: d}", "paths.test is not set"},
-    {"paths: {train: t, test: e}", "paths.checkpoint_dir is not set"},
-    {"paths: {test: e, checkpoint_dir: d}\ntrain: {save_top_k: 0}", "train.save_top_k is 0"},
+    { "paths: {train: t, checkpoint_dir: d}", "paths.test is not set" },
+    { "paths: {train: t, test: e}", "paths.checkpoint_dir is not set" },
+    { "paths: {test: e, checkpoint_dir: d}\ntrain: {save_top_k: 0}", "train.save_top_k is 0" },
   };
   gchar *line;
 
@@ -92,27 +96,33 @@ test_test_line (void)
   }
 
   line = TEST_LINE ("--paths.test=e.csv", "--paths.checkpoint_dir=runs/a");
-  g_assert_cmpstr (line, ==, "gst-launch-1.0|-e|clipsrc|location=e.csv|passes=test|clip-bin=clipsample num-frames=16 ! "
-      "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=112,height=112|!|clipbatch|batch-size=1|!|"
-      "queue|max-size-buffers=2|max-size-bytes=0|max-size-time=0|!|cnn3deval|model=runs/a/best.safetensors|"
-      "output-dir=runs/a/test");
+  g_assert_cmpstr (line, ==,
+      "gst-launch-1.0|-e|clipsrc|location=e.csv|passes=test|clip-bin=clipsample num-frames=16 ! "
+      "videoconvertscale add-borders=false ! "
+      "video/"
+      "x-raw,format=RGB,width=112,height=112|!|clipbatch|batch-size=1|!|queue|max-size-buffers=2|"
+      "max-size-bytes=0|max-size-time=0|!|cnn3deval|model=runs/a/best.safetensors|output-dir=runs/"
+      "a/test");
   g_free (line);
 
-  line = TEST_LINE ("--paths.train=t", "--paths.val=v", "--paths.test=a\"b", "--paths.checkpoint_dir=\n", "--paths.root=r",
-      "--paths.log_dir=l", "--data.batch_size=6", "--data.video_batch_size=3", "--data.img_size=[96, 128]",
-      "--data.num_frames=8", "--data.frame_interval=2", "--data.frame_rate=30/2", "--data.sampling=center",
-      "--data.clips_per_video=5",
-      "--data.shuffle=false", "--data.drop_last=true", "--data.num_workers=4", "--data.num_folds=3", "--data.fold=1",
-      "--data.on_error=stop", "--model.base_width=8", "--train.max_epochs=30", "--train.max_memory=2GiB",
-      "--train.seed=7", "--train.patience=3", "--trainer.precision=16", "--trainer.limit_train_batches=5",
+  line = TEST_LINE ("--paths.train=t", "--paths.val=v", "--paths.test=a\"b",
+      "--paths.checkpoint_dir=\n", "--paths.root=r", "--paths.log_dir=l", "--data.batch_size=6",
+      "--data.video_batch_size=3", "--data.img_size=[96, 128]", "--data.num_frames=8",
+      "--data.frame_interval=2", "--data.frame_rate=30/2", "--data.sampling=center",
+      "--data.clips_per_video=5", "--data.shuffle=false", "--data.drop_last=true",
+      "--data.num_workers=4", "--data.num_folds=3", "--data.fold=1", "--data.on_error=stop",
+      "--model.base_width=8", "--train.max_epochs=30", "--train.max_memory=2GiB", "--train.seed=7",
+      "--train.patience=3", "--trainer.precision=16", "--trainer.limit_train_batches=5",
       "--trainer.device=cpu", "--trainer.threads=2", "--trainer.convolution=direct");
-  g_assert_cmpstr (line, ==, "gst-launch-1.0|-e|clipsrc|location=\\\"a\\\\042b\\\"|passes=test|root=r|num-workers=4|"
-      "on-error=stop|seed=7|limit-clips=30|clip-bin=clipsample num-frames=8 frame-interval=2 frame-rate=15/1 "
-      "mode=center clips-per-video=5 ! "
-      "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=128,height=96|!|clipbatch|batch-size=6|!|"
-      "queue|max-size-buffers=2|max-size-bytes=0|max-size-time=0|!|cnn3deval|"
-      "model=\\\"\\\\012/best.safetensors\\\"|output-dir=\\\"\\\\012/test\\\"|video-batch-size=3|max-memory=2GiB|"
-      "device=cpu|threads=2|convolution=direct");
+  g_assert_cmpstr (line, ==,
+      "gst-launch-1.0|-e|clipsrc|location=\\\"a\\\\042b\\\"|passes=test|root=r|num-workers=4|on-"
+      "error=stop|seed=7|limit-clips=30|clip-bin=clipsample num-frames=8 frame-interval=2 "
+      "frame-rate=15/1 mode=center clips-per-video=5 ! videoconvertscale add-borders=false ! "
+      "video/"
+      "x-raw,format=RGB,width=128,height=96|!|clipbatch|batch-size=6|!|queue|max-size-buffers=2|"
+      "max-size-bytes=0|max-size-time=0|!|cnn3deval|model=\\\"\\\\012/"
+      "best.safetensors\\\"|output-dir=\\\"\\\\012/"
+      "test\\\"|video-batch-size=3|max-memory=2GiB|device=cpu|threads=2|convolution=direct");
   g_free (line);
 }
 
@@ -147,7 +157,7 @@ test_properties (void)
         break;
       case CNN3D_SETTING_CHOICE:
         value = NULL;
-        for (const GEnumValue * v = key->setting->choices->values; v->value_nick; v++)
+        for (const GEnumValue *v = key->setting->choices->values; v->value_nick; v++)
           if (v->value != (gint) key->setting->preset)
             value = cnn3d_choice_name (key->setting->choices, v->value);
         break;
@@ -165,7 +175,8 @@ test_properties (void)
         break;
     }
     option = g_strdup_printf ("--%s=%s", key->name, value);
-    in_bin = strcmp (key->setting->elements, "clipsample") == 0 || strcmp (key->setting->elements, "clipaugment") == 0;
+    in_bin = strcmp (key->setting->elements, "clipsample") == 0
+        || strcmp (key->setting->elements, "clipaugment") == 0;
     word = g_strdup_printf (in_bin ? " %s=%s" : "|%s=%s", key->setting->name, value);
     line = LINE ("--paths.train=t", option);
     if (!strstr (line, word))
@@ -193,17 +204,21 @@ test_properties (void)
 static void
 test_elements (void)
 {
-  gchar *line = LINE ("--paths.train=t", "--augment.scale_min=0.3", "--data.diff_gain=4", "--train.seed=5");
+  gchar *line =
+      LINE ("--paths.train=t", "--augment.scale_min=0.3", "--data.diff_gain=4", "--train.seed=5");
 
-  g_assert_nonnull (strstr (line, "height=112 ! clipdiff gain=4 ! clipaugment scale-min=0.3 seed=5|!|clipbatch"));
+  g_assert_nonnull (
+      strstr (line, "height=112 ! clipdiff gain=4 ! clipaugment scale-min=0.3 seed=5|!|clipbatch"));
   g_free (line);
   line = LINE ("--paths.train=t", "--augment.enabled=true");
   g_assert_nonnull (strstr (line, "height=112 ! clipaugment|!|clipbatch"));
   g_free (line);
-  line = LINE ("--paths.train=t", "--augment.flip=0", "--augment.enabled=false", "--data.diff_gain=0");
+  line =
+      LINE ("--paths.train=t", "--augment.flip=0", "--augment.enabled=false", "--data.diff_gain=0");
   g_assert_nonnull (strstr (line, "height=112|!|clipbatch"));
   g_free (line);
-  line = TEST_LINE ("--paths.test=t", "--paths.checkpoint_dir=r", "--augment.flip=0", "--data.diff_gain=2.5");
+  line = TEST_LINE (
+      "--paths.test=t", "--paths.checkpoint_dir=r", "--augment.flip=0", "--data.diff_gain=2.5");
   g_assert_nonnull (strstr (line, "height=112 ! clipdiff gain=2.5|!|clipbatch"));
   g_free (line);
 }
@@ -216,9 +231,10 @@ test_preset (void)
 
   g_assert_true (g_str_has_suffix (line, "|!|cnn3dtrain|@preset=quick-cpu"));
   g_free (line);
-  line = LINE ("--paths.train=t", "--model.preset=my own's", "--loss.lr=0.01", "--trainer.threads=2");
-  g_assert_true (g_str_has_suffix (line,
-          "|!|cnn3dtrain|@preset=\\\"my\\\\040own\\\\047s\\\"|lr=0.01|threads=2"));
+  line =
+      LINE ("--paths.train=t", "--model.preset=my own's", "--loss.lr=0.01", "--trainer.threads=2");
+  g_assert_true (g_str_has_suffix (
+      line, "|!|cnn3dtrain|@preset=\\\"my\\\\040own\\\\047s\\\"|lr=0.01|threads=2"));
   g_free (line);
 }
 
@@ -226,20 +242,14 @@ static void
 test_quotes (void)
 {
   static const gchar *const paths[][2] = {
-    {"plain/path_1.csv", "plain/path_1.csv"},
-    {"two words", "two words"},
-    {"-e", "-e"},
-    {"a=b,c:d@e%f+g", "a=b,c:d@e%f+g"},
-    {"\xc3\xa9t\xc3\xa9", "\xc3\xa9t\xc3\xa9"},
-    {" a", "\\\"\\\\040a\\\""},
-    {"a ", "\\\"a\\\\040\\\""},
-    {"\"", "\\\"\\\\042\\\""},
-    {"'", "\\\"\\\\047\\\""},
-    {"a\\", "\\\"a\\\\134\\\""},
-    {"$(x)`y`", "\\\"\\\\044\\\\050x\\\\051\\\\140y\\\\140\\\""},
-    {"a\nb\tc\x1b", "\\\"a\\\\012b\\\\011c\\\\033\\\""},
-    {"a ! fakesink", "\\\"a\\\\040\\\\041\\\\040fakesink\\\""},
-    {"\xe2\x80\xae", "\\\"\\\\342\\\\200\\\\256\\\""},  /* turns what follows round */
+    { "plain/path_1.csv", "plain/path_1.csv" }, { "two words", "two words" }, { "-e", "-e" },
+    { "a=b,c:d@e%f+g", "a=b,c:d@e%f+g" }, { "\xc3\xa9t\xc3\xa9", "\xc3\xa9t\xc3\xa9" },
+    { " a", "\\\"\\\\040a\\\"" }, { "a ", "\\\"a\\\\040\\\"" }, { "\"", "\\\"\\\\042\\\"" },
+    { "'", "\\\"\\\\047\\\"" }, { "a\\", "\\\"a\\\\134\\\"" },
+    { "$(x)`y`", "\\\"\\\\044\\\\050x\\\\051\\\\140y\\\\140\\\"" },
+    { "a\nb\tc\x1b", "\\\"a\\\\012b\\\\011c\\\\033\\\"" },
+    { "a ! fakesink", "\\\"a\\\\040\\\\041\\\\040fakesink\\\"" },
+    { "\xe2\x80\xae", "\\\"\\\\342\\\\200\\\\256\\\"" }, /* turns what follows round */
   };
   Cnn3dConfig *config = cnn3d_config_new ();
   GError *error = NULL;

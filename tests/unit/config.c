@@ -8,7 +8,7 @@
 #include "tests/limits.h"
 
 static gboolean
-load (Cnn3dConfig * config, const gchar * yaml, GError ** error)
+load (Cnn3dConfig *config, const gchar *yaml, GError **error)
 {
   return cnn3d_config_load_data (config, "a.yaml", yaml, strlen (yaml), error);
 }
@@ -16,19 +16,22 @@ load (Cnn3dConfig * config, const gchar * yaml, GError ** error)
 /* The same value by file and by option: `expected`, or refused with a message
  * that has `expected` in it. */
 static void
-check_value (const Cnn3dConfigKey * key, const gchar * written, gboolean fine, const gchar * expected)
+check_value (const Cnn3dConfigKey *key, const gchar *written, gboolean fine, const gchar *expected)
 {
   const gchar *dot = strchr (key->name, '.');
-  gchar *yaml = g_strdup_printf ("%.*s:\n  %s: %s\n", (gint) (dot - key->name), key->name, dot + 1, written);
+  gchar *yaml =
+      g_strdup_printf ("%.*s:\n  %s: %s\n", (gint) (dot - key->name), key->name, dot + 1, written);
   gchar *option = g_strdup_printf ("--%s=%s", key->name, written);
   /* nothing is where the colon ends */
-  gchar *place = g_strdup_printf ("a.yaml:2:%u: %s ", (guint) strlen (dot + 1) + (*written ? 5 : 4), key->name);
+  gchar *place = g_strdup_printf (
+      "a.yaml:2:%u: %s ", (guint) strlen (dot + 1) + (*written ? 5 : 4), key->name);
   gchar *cut = g_strndup (option, 48);
 
   for (guint i = 0; i < 2; i++) {
     Cnn3dConfig *config = cnn3d_config_new ();
     GError *error = NULL;
-    gboolean done = i ? cnn3d_config_override (config, option, &error) : load (config, yaml, &error);
+    gboolean done =
+        i ? cnn3d_config_override (config, option, &error) : load (config, yaml, &error);
 
     /* the option has no quotes to take off */
     if (i && strpbrk (written, "'\""))
@@ -56,18 +59,21 @@ check_value (const Cnn3dConfigKey * key, const gchar * written, gboolean fine, c
 }
 
 static void
-check_range (const Cnn3dConfigKey * key)
+check_range (const Cnn3dConfigKey *key)
 {
-  gchar *least = g_strdup_printf ("%.0f", key->setting->minimum), *most = g_strdup_printf ("%.0f", key->setting->maximum);
-  gchar *less = g_strdup_printf ("%.0f", key->setting->minimum - 1), *more = g_strdup_printf ("%.0f", key->setting->maximum + 1);
+  gchar *least = g_strdup_printf ("%.0f", key->setting->minimum),
+        *most = g_strdup_printf ("%.0f", key->setting->maximum);
+  gchar *less = g_strdup_printf ("%.0f", key->setting->minimum - 1),
+        *more = g_strdup_printf ("%.0f", key->setting->maximum + 1);
   gchar *range = g_strdup_printf ("a whole number from %s to %s", least, most);
 
   check_value (key, least, TRUE, least);
   check_value (key, most, TRUE, most);
   check_value (key, less, FALSE, range);
   check_value (key, more, FALSE, range);
-  for (const gchar * const *wrong = (const gchar * const[]) { "four", "1.5", "4x", "010", "0x10", "1e3", "'4'", "+4",
-        "99999999999999999999", "1_000", "true", NULL }; *wrong; wrong++)
+  for (const gchar *const *wrong = (const gchar *const[]) { "four", "1.5", "4x", "010", "0x10",
+           "1e3", "'4'", "+4", "99999999999999999999", "1_000", "true", NULL };
+      *wrong; wrong++)
     check_value (key, *wrong, FALSE, range);
   g_free (range);
   g_free (more);
@@ -77,9 +83,10 @@ check_range (const Cnn3dConfigKey * key)
 }
 
 static void
-check_number (const Cnn3dConfigKey * key)
+check_number (const Cnn3dConfigKey *key)
 {
-  gchar *less = g_strdup_printf ("%g", key->setting->minimum - 0.5), *more = g_strdup_printf ("%.17g", key->setting->maximum * 1.5);
+  gchar *less = g_strdup_printf ("%g", key->setting->minimum - 0.5),
+        *more = g_strdup_printf ("%.17g", key->setting->maximum * 1.5);
 
   check_value (key, "1", !key->setting->below, key->setting->below ? "to below 1, not '1'" : "1");
   check_value (key, "0.25", TRUE, "0.25");
@@ -89,17 +96,18 @@ check_number (const Cnn3dConfigKey * key)
   check_value (key, ".5", TRUE, "0.5");
   check_value (key, less, FALSE, "a number from ");
   check_value (key, more, FALSE, "a number from ");
-  for (const gchar * const *wrong = (const gchar * const[]) { "a", "nan", ".nan", "inf", ".inf", "1e999", "0x1p3", "1,5",
-        "1e", "--1", "-e1", ".", "'0.5'", "yes", NULL }; *wrong; wrong++)
+  for (const gchar *const *wrong = (const gchar *const[]) { "a", "nan", ".nan", "inf", ".inf",
+           "1e999", "0x1p3", "1,5", "1e", "--1", "-e1", ".", "'0.5'", "yes", NULL };
+      *wrong; wrong++)
     check_value (key, *wrong, FALSE, "a number from ");
   g_free (more);
   g_free (less);
 }
 
 static void
-check_choices (const Cnn3dConfigKey * key)
+check_choices (const Cnn3dConfigKey *key)
 {
-  for (const GEnumValue * v = key->setting->choices->values; v->value_nick; v++) {
+  for (const GEnumValue *v = key->setting->choices->values; v->value_nick; v++) {
     gchar *quoted = g_strdup_printf ("\"%s\"", v->value_nick);
     /* a further name becomes its value's own */
     const gchar *name = cnn3d_choice_name (key->setting->choices, v->value);
@@ -113,13 +121,15 @@ check_choices (const Cnn3dConfigKey * key)
 
 /* All of a guint64, digit by digit. */
 static void
-check_uint64 (const Cnn3dConfigKey * key)
+check_uint64 (const Cnn3dConfigKey *key)
 {
-  for (const gchar * const *right = (const gchar * const[]) { "0", "7", "9007199254740993", "18446744073709551615",
-        NULL }; *right; right++)
+  for (const gchar *const *right =
+           (const gchar *const[]) { "0", "7", "9007199254740993", "18446744073709551615", NULL };
+      *right; right++)
     check_value (key, *right, TRUE, *right);
-  for (const gchar * const *wrong = (const gchar * const[]) { "-1", "18446744073709551616", "01", "+1", "1.0", "0x7",
-        "1e3", "'4'", "seven", NULL }; *wrong; wrong++)
+  for (const gchar *const *wrong = (const gchar *const[]) { "-1", "18446744073709551616", "01",
+           "+1", "1.0", "0x7", "1e3", "'4'", "seven", NULL };
+      *wrong; wrong++)
     check_value (key, *wrong, FALSE, "a whole number from 0 to 2^64 - 1");
 }
 
@@ -146,11 +156,14 @@ test_each_key (void)
     switch (key->setting->kind) {
       case CNN3D_SETTING_BOOLEAN:
         if (g_strcmp0 (key->setting->refused, "true") != 0)
-          for (const gchar * const *yes = (const gchar * const[]) { "true", "True", "yes", "on", "ON", NULL }; *yes;
-              yes++)
+          for (const gchar *const *yes =
+                   (const gchar *const[]) { "true", "True", "yes", "on", "ON", NULL };
+              *yes; yes++)
             check_value (key, *yes, TRUE, "true");
         if (g_strcmp0 (key->setting->refused, "false") != 0)
-          for (const gchar * const *no = (const gchar * const[]) { "false", "FALSE", "no", "Off", NULL }; *no; no++)
+          for (const gchar *const *no =
+                   (const gchar *const[]) { "false", "FALSE", "no", "Off", NULL };
+              *no; no++)
             check_value (key, *no, TRUE, "false");
         if (key->setting->refused)
           check_value (key, key->setting->refused, FALSE, key->setting->reason);
@@ -184,7 +197,7 @@ test_each_key (void)
       case CNN3D_SETTING_MODEL:
         check_value (key, "resnet18", TRUE, "r3d_18");
         check_value (key, "'resnet50'", TRUE, "slow_r50");
-        for (const gchar * const *model = cnn3d_network_models (); *model; model++) {
+        for (const gchar *const *model = cnn3d_network_models (); *model; model++) {
           check_value (key, *model, TRUE, *model);
           check_value (key, "vgg16", FALSE, *model);
         }
@@ -197,26 +210,30 @@ test_each_key (void)
         check_value (key, "7.5GiB", TRUE, "8053063680");
         check_value (key, "512MiB", TRUE, "512MiB");
         check_value (key, "64KiB", TRUE, "64KiB");
-        for (const gchar * const *wrong = (const gchar * const[]) { "8GB", "8G", "GiB", "-1", "1.5", "lots", "1e9",
-              "1.2.3GiB", "9999999999GiB", "99999999999999999999", "8gib", NULL }; *wrong; wrong++)
+        for (const gchar *const *wrong = (const gchar *const[]) { "8GB", "8G", "GiB", "-1", "1.5",
+                 "lots", "1e9", "1.2.3GiB", "9999999999GiB", "99999999999999999999", "8gib", NULL };
+            *wrong; wrong++)
           check_value (key, *wrong, FALSE, "such as 8GiB, not ");
         break;
       case CNN3D_SETTING_SIZE:
         check_value (key, "112", TRUE, "112x112");
         check_value (key, "[112, 171]", TRUE, "112x171");
         check_value (key, "[8,4096]", TRUE, "8x4096");
-        for (const gchar * const *wrong = (const gchar * const[]) { "7", "4097", "112.0", "112x112", "'112'", "[112]",
-              "[]", "[1, 2, 3]", "[112, 112, 112]", "[112, wide]", "['112', '112']", "[7, 112]", "[112, 5000]",
-              NULL }; *wrong; wrong++)
-          check_value (key, *wrong, FALSE, "a whole number from 8 to 4096, or two, [height, width], not ");
+        for (const gchar *const *wrong = (const gchar *const[]) { "7", "4097", "112.0", "112x112",
+                 "'112'", "[112]", "[]", "[1, 2, 3]", "[112, 112, 112]", "[112, wide]",
+                 "['112', '112']", "[7, 112]", "[112, 5000]", NULL };
+            *wrong; wrong++)
+          check_value (
+              key, *wrong, FALSE, "a whole number from 8 to 4096, or two, [height, width], not ");
         break;
       case CNN3D_SETTING_BATCHES:
         check_value (key, "1", TRUE, "1");
         check_value (key, "1000000000", TRUE, "1000000000");
         check_value (key, "1.0", TRUE, "1.0");
         check_value (key, "0.25", FALSE, "cannot be the fraction 0.25");
-        for (const gchar * const *wrong = (const gchar * const[]) { "0", "-1", "1.5", "2.0", "0.0", "'1.0'", "all",
-              "1000000001", NULL }; *wrong; wrong++)
+        for (const gchar *const *wrong = (const gchar *const[]) { "0", "-1", "1.5", "2.0", "0.0",
+                 "'1.0'", "all", "1000000001", NULL };
+            *wrong; wrong++)
           check_value (key, *wrong, FALSE, "must be a whole number from 1, or 1.0");
         break;
       case CNN3D_SETTING_RATE:
@@ -228,9 +245,12 @@ test_each_key (void)
         check_value (key, "30000/1001", TRUE, "30000/1001");
         check_value (key, "1000", TRUE, "1000/1");
         check_value (key, "1/2147483647", TRUE, "1/2147483647");
-        for (const gchar * const *wrong = (const gchar * const[]) { "-1", "1001", "1001/1", "15/", "/1", "15/0",
-              "15/-1", "15.0", "29.97", "15/1/1", "15 / 1", "1/2147483648", "fast", "[15, 1]", NULL }; *wrong; wrong++)
-          check_value (key, *wrong, FALSE, "from 0 to 1000, a whole number or a fraction such as 30000/1001, not ");
+        for (const gchar *const *wrong =
+                 (const gchar *const[]) { "-1", "1001", "1001/1", "15/", "/1", "15/0", "15/-1",
+                     "15.0", "29.97", "15/1/1", "15 / 1", "1/2147483648", "fast", "[15, 1]", NULL };
+            *wrong; wrong++)
+          check_value (key, *wrong, FALSE,
+              "from 0 to 1000, a whole number or a fraction such as 30000/1001, not ");
         break;
     }
   }
@@ -239,88 +259,119 @@ test_each_key (void)
 }
 
 /* Each with the place, from 1, at which an editor shows it. */
-static const struct
-{
+static const struct {
   const gchar *yaml;
-  gsize size;                   /* 0: up to the NUL */
+  gsize size; /* 0: up to the NUL */
   guint line, column;
   Cnn3dConfigError code;
   const gchar *message;
 } wrongs[] = {
   /* keys */
-  {"data:\n  batchsize: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "no key 'data.batchsize'; the nearest is data.batch_size"},
-  {"train:\n  seed: 1\n  batch_size: 4\n", 0, 3, 3, CNN3D_CONFIG_ERROR_KEY, "the nearest is data.batch_size"},
-  {"train:\n  max-epochs: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "the nearest is train.max_epochs"},
-  {"trainer:\n  max_epochs: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "the nearest is train.max_epochs"},
-  {"loss:\n  LR: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "the nearest is loss.lr"},
-  {"model:\n  backbon: r3d_18\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "the nearest is model.backbone"},
-  {"{data: {num_frame: 8}}", 0, 1, 9, CNN3D_CONFIG_ERROR_KEY, "the nearest is data.num_frames"},
-  {"data:\n  \"\": 8\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "no key 'data.'"},
-  {"dta:\n  batch_size: 4\n", 0, 1, 1, CNN3D_CONFIG_ERROR_KEY, "there is no section 'dta'; the nearest is data"},
-  {"batch_size: 4\n", 0, 1, 1, CNN3D_CONFIG_ERROR_KEY, "the nearest key is data.batch_size: write 'batch_size' below"},
-  {"data.batch_size: 4\n", 0, 1, 1, CNN3D_CONFIG_ERROR_KEY, "data.batch_size: write 'batch_size' below 'data:'"},
-  {"data:\n  batch_size: 4\n  num_frames: 8\n  batch_size: 5\n", 0, 4, 3, CNN3D_CONFIG_ERROR_KEY,
-      "data.batch_size appears twice; the first is on line 2"},
-  {"data:\n  batch_size: null\n  batch_size: 5\n", 0, 3, 3, CNN3D_CONFIG_ERROR_KEY, "data.batch_size appears twice"},
-  {"data:\n  batch_size: 4\nloss:\ndata:\n", 0, 4, 1, CNN3D_CONFIG_ERROR_KEY,
-      "the section data appears twice; the first is on line 1"},
+  { "data:\n  batchsize: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY,
+      "no key 'data.batchsize'; the nearest is data.batch_size" },
+  { "train:\n  seed: 1\n  batch_size: 4\n", 0, 3, 3, CNN3D_CONFIG_ERROR_KEY,
+      "the nearest is data.batch_size" },
+  { "train:\n  max-epochs: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY,
+      "the nearest is train.max_epochs" },
+  { "trainer:\n  max_epochs: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY,
+      "the nearest is train.max_epochs" },
+  { "loss:\n  LR: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "the nearest is loss.lr" },
+  { "model:\n  backbon: r3d_18\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY,
+      "the nearest is model.backbone" },
+  { "{data: {num_frame: 8}}", 0, 1, 9, CNN3D_CONFIG_ERROR_KEY, "the nearest is data.num_frames" },
+  { "data:\n  \"\": 8\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "no key 'data.'" },
+  { "dta:\n  batch_size: 4\n", 0, 1, 1, CNN3D_CONFIG_ERROR_KEY,
+      "there is no section 'dta'; the nearest is data" },
+  { "batch_size: 4\n", 0, 1, 1, CNN3D_CONFIG_ERROR_KEY,
+      "the nearest key is data.batch_size: write 'batch_size' below" },
+  { "data.batch_size: 4\n", 0, 1, 1, CNN3D_CONFIG_ERROR_KEY,
+      "data.batch_size: write 'batch_size' below 'data:'" },
+  { "data:\n  batch_size: 4\n  num_frames: 8\n  batch_size: 5\n", 0, 4, 3, CNN3D_CONFIG_ERROR_KEY,
+      "data.batch_size appears twice; the first is on line 2" },
+  { "data:\n  batch_size: null\n  batch_size: 5\n", 0, 3, 3, CNN3D_CONFIG_ERROR_KEY,
+      "data.batch_size appears twice" },
+  { "data:\n  batch_size: 4\nloss:\ndata:\n", 0, 4, 1, CNN3D_CONFIG_ERROR_KEY,
+      "the section data appears twice; the first is on line 1" },
   /* values */
-  {"data:\n  # \xc3\xa9\n  batch_size:   four\n", 0, 3, 17, CNN3D_CONFIG_ERROR_VALUE, "not 'four'"},
-  {"{\"data\": {\"\\u0062atch_size\": 0}}", 0, 1, 30, CNN3D_CONFIG_ERROR_VALUE, "from 1 to 4096, not '0'"},
-  {"paths: {val: \"\xc3\xa9\", train: true}", 0, 1, 26, CNN3D_CONFIG_ERROR_VALUE, "must be text, not 'true'"},
-  {"model:\n  backbone: r4d\n", 0, 2, 13, CNN3D_CONFIG_ERROR_VALUE, " or a model's own name (r3d_18, "},
-  {"train:\n  max_memory: lots\n", 0, 2, 15, CNN3D_CONFIG_ERROR_VALUE,
-      "must be a number of bytes, or one with KiB, MiB or GiB, such as 8GiB, not"},
-  {"data:\n  img_size: [1, 2, 3]\n", 0, 2, 13, CNN3D_CONFIG_ERROR_VALUE, "or two, [height, width], not this list"},
-  {"data:\n  batch_size: [4]\n", 0, 2, 15, CNN3D_CONFIG_ERROR_VALUE, "not a list"},
-  {"data:\n  batch_size:\n    - 4\n", 0, 3, 5, CNN3D_CONFIG_ERROR_VALUE, "not a list"},
-  {"data:\n  batch_size:\n    is: 4\n", 0, 3, 5, CNN3D_CONFIG_ERROR_VALUE, "not keys of its own"},
-  {"data:\n  img_size: [112, [1]]\n", 0, 2, 19, CNN3D_CONFIG_ERROR_VALUE, "not a list"},
-  {"data:\n  img_size: [112, {a: 1}]\n", 0, 2, 19, CNN3D_CONFIG_ERROR_VALUE, "not keys of its own"},
-  {"data:\n  img_size: {h: 112}\n", 0, 2, 13, CNN3D_CONFIG_ERROR_VALUE, "not keys of its own"},
-  {"data: 4\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section: its keys come"},
-  {"data: [4]\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section: its keys come"},
-  {"data: null\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section: its keys come"},
-  {"paths:\n  train: |\n    a\n    b\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "a block value (| or >)"},
-  {"paths:\n  train: >\n    a\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "a block value (| or >)"},
-  {"paths:\n  train: \"a\\0b\"\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "a character NUL in a value"},
-  {"paths:\n  train: ''\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "has no value"},
-  {"paths:\n  train:\n  val: a\n", 0, 2, 9, CNN3D_CONFIG_ERROR_VALUE, "has no value"},
+  { "data:\n  # \xc3\xa9\n  batch_size:   four\n", 0, 3, 17, CNN3D_CONFIG_ERROR_VALUE,
+      "not 'four'" },
+  { "{\"data\": {\"\\u0062atch_size\": 0}}", 0, 1, 30, CNN3D_CONFIG_ERROR_VALUE,
+      "from 1 to 4096, not '0'" },
+  { "paths: {val: \"\xc3\xa9\", train: true}", 0, 1, 26, CNN3D_CONFIG_ERROR_VALUE,
+      "must be text, not 'true'" },
+  { "model:\n  backbone: r4d\n", 0, 2, 13, CNN3D_CONFIG_ERROR_VALUE,
+      " or a model's own name (r3d_18, " },
+  { "train:\n  max_memory: lots\n", 0, 2, 15, CNN3D_CONFIG_ERROR_VALUE,
+      "must be a number of bytes, or one with KiB, MiB or GiB, such as 8GiB, not" },
+  { "data:\n  img_size: [1, 2, 3]\n", 0, 2, 13, CNN3D_CONFIG_ERROR_VALUE,
+      "or two, [height, width], not this list" },
+  { "data:\n  batch_size: [4]\n", 0, 2, 15, CNN3D_CONFIG_ERROR_VALUE, "not a list" },
+  { "data:\n  batch_size:\n    - 4\n", 0, 3, 5, CNN3D_CONFIG_ERROR_VALUE, "not a list" },
+  { "data:\n  batch_size:\n    is: 4\n", 0, 3, 5, CNN3D_CONFIG_ERROR_VALUE, "not keys of its own" },
+  { "data:\n  img_size: [112, [1]]\n", 0, 2, 19, CNN3D_CONFIG_ERROR_VALUE, "not a list" },
+  { "data:\n  img_size: [112, {a: 1}]\n", 0, 2, 19, CNN3D_CONFIG_ERROR_VALUE,
+      "not keys of its own" },
+  { "data:\n  img_size: {h: 112}\n", 0, 2, 13, CNN3D_CONFIG_ERROR_VALUE, "not keys of its own" },
+  { "data: 4\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section: its keys come" },
+  { "data: [4]\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section: its keys come" },
+  { "data: null\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section: its keys come" },
+  { "paths:\n  train: |\n    a\n    b\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE,
+      "a block value (| or >)" },
+  { "paths:\n  train: >\n    a\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "a block value (| or >)" },
+  { "paths:\n  train: \"a\\0b\"\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE,
+      "a character NUL in a value" },
+  { "paths:\n  train: ''\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "has no value" },
+  { "paths:\n  train:\n  val: a\n", 0, 2, 9, CNN3D_CONFIG_ERROR_VALUE, "has no value" },
   /* what YAML has and settings have not */
-  {"data:\n  batch_size: &x 4\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX, "an anchor (&); write each value out"},
-  {"data: &x\n  batch_size: 4\n", 0, 1, 7, CNN3D_CONFIG_ERROR_SYNTAX, "an anchor (&); write each value out"},
-  {"data:\n  img_size: &x [1, 2]\n", 0, 2, 13, CNN3D_CONFIG_ERROR_SYNTAX, "an anchor (&); write each value out"},
-  {"&x data:\n  batch_size: 4\n", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "an anchor (&); write each value out"},
-  {"data:\n  batch_size: *x\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX, "an alias (*); write the value itself"},
-  {"data:\n  <<: *x\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "no key 'data.<<'"},
-  {"*x", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "an alias (*); write the value itself"},
-  {"data:\n  batch_size: !!int 4\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX, "a tag (!); write the value without it"},
-  {"paths:\n  train: !!python/object/apply:os.system [x]\n", 0, 2, 10, CNN3D_CONFIG_ERROR_SYNTAX,
-      "a tag (!); write the value without it"},
-  {"loss:\n  lr: 1\n---\nloss:\n  lr: 2\n", 0, 3, 1, CNN3D_CONFIG_ERROR_SYNTAX, "a second document"},
-  {"---\n---\n", 0, 2, 1, CNN3D_CONFIG_ERROR_SYNTAX, "a second document"},
-  {"- data\n", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "settings are sections"},
-  {"data\n", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "settings are sections"},
-  {"? [data]\n: 1\n", 0, 1, 3, CNN3D_CONFIG_ERROR_SYNTAX, "a section's name must be a word"},
-  {"data:\n  ? {a: b}\n  : 1\n", 0, 2, 5, CNN3D_CONFIG_ERROR_SYNTAX, "a key's name must be a word"},
-  {"data:\n  \"batch\\0size\": 1\n", 0, 2, 3, CNN3D_CONFIG_ERROR_SYNTAX, "a key's name must be a word"},
+  { "data:\n  batch_size: &x 4\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX,
+      "an anchor (&); write each value out" },
+  { "data: &x\n  batch_size: 4\n", 0, 1, 7, CNN3D_CONFIG_ERROR_SYNTAX,
+      "an anchor (&); write each value out" },
+  { "data:\n  img_size: &x [1, 2]\n", 0, 2, 13, CNN3D_CONFIG_ERROR_SYNTAX,
+      "an anchor (&); write each value out" },
+  { "&x data:\n  batch_size: 4\n", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX,
+      "an anchor (&); write each value out" },
+  { "data:\n  batch_size: *x\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX,
+      "an alias (*); write the value itself" },
+  { "data:\n  <<: *x\n", 0, 2, 3, CNN3D_CONFIG_ERROR_KEY, "no key 'data.<<'" },
+  { "*x", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "an alias (*); write the value itself" },
+  { "data:\n  batch_size: !!int 4\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX,
+      "a tag (!); write the value without it" },
+  { "paths:\n  train: !!python/object/apply:os.system [x]\n", 0, 2, 10, CNN3D_CONFIG_ERROR_SYNTAX,
+      "a tag (!); write the value without it" },
+  { "loss:\n  lr: 1\n---\nloss:\n  lr: 2\n", 0, 3, 1, CNN3D_CONFIG_ERROR_SYNTAX,
+      "a second document" },
+  { "---\n---\n", 0, 2, 1, CNN3D_CONFIG_ERROR_SYNTAX, "a second document" },
+  { "- data\n", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "settings are sections" },
+  { "data\n", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "settings are sections" },
+  { "? [data]\n: 1\n", 0, 1, 3, CNN3D_CONFIG_ERROR_SYNTAX, "a section's name must be a word" },
+  { "data:\n  ? {a: b}\n  : 1\n", 0, 2, 5, CNN3D_CONFIG_ERROR_SYNTAX,
+      "a key's name must be a word" },
+  { "data:\n  \"batch\\0size\": 1\n", 0, 2, 3, CNN3D_CONFIG_ERROR_SYNTAX,
+      "a key's name must be a word" },
   /* no YAML */
-  {"data:\n\tbatch_size: 4\n", 0, 2, 1, CNN3D_CONFIG_ERROR_SYNTAX, "a tab; YAML is indented with spaces"},
-  {"data:\n  num_frames: 8\n \tbatch_size: 4\n", 0, 3, 2, CNN3D_CONFIG_ERROR_SYNTAX,
-      "a tab; YAML is indented with spaces"},
-  {"data: [1\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section: its keys come"},
-  {"data: {batch_size: 1\n", 0, 2, 1, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML"},
-  {"data:\n  batch_size: 4\n num_frames: 8\n", 0, 3, 2, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML"},
-  {"data:\n  num_frames: \"8\n", 0, 3, 1, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML"},
-  {"paths:\n  train: a: b\n", 0, 2, 11, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML: mapping values"},
-  {"%YAML 9.9\n---\ndata:\n", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML"},
-  {"data:\n  batch_size: \xff\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX,
-      "byte 0xff is not UTF-8; save the file as UTF-8"},
-  {"paths:\n  train: \xc3\xa9\xc3\xa9\xc3", 0, 2, 12, CNN3D_CONFIG_ERROR_SYNTAX,
-      "byte 0xc3 is not UTF-8; save the file as UTF-8"},
-  {"data:\n  batch_size: 4\0\n", 23, 2, 16, CNN3D_CONFIG_ERROR_SYNTAX, "a character NUL"},
-  {"data:\n  \x01: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_SYNTAX, "a character that YAML does not allow"},
-  {"\xff\xfe" "d\0a\0", 6, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "not UTF-8"},
+  { "data:\n\tbatch_size: 4\n", 0, 2, 1, CNN3D_CONFIG_ERROR_SYNTAX,
+      "a tab; YAML is indented with spaces" },
+  { "data:\n  num_frames: 8\n \tbatch_size: 4\n", 0, 3, 2, CNN3D_CONFIG_ERROR_SYNTAX,
+      "a tab; YAML is indented with spaces" },
+  { "data: [1\n", 0, 1, 7, CNN3D_CONFIG_ERROR_VALUE, "data is a section: its keys come" },
+  { "data: {batch_size: 1\n", 0, 2, 1, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML" },
+  { "data:\n  batch_size: 4\n num_frames: 8\n", 0, 3, 2, CNN3D_CONFIG_ERROR_SYNTAX,
+      "this is not YAML" },
+  { "data:\n  num_frames: \"8\n", 0, 3, 1, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML" },
+  { "paths:\n  train: a: b\n", 0, 2, 11, CNN3D_CONFIG_ERROR_SYNTAX,
+      "this is not YAML: mapping values" },
+  { "%YAML 9.9\n---\ndata:\n", 0, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "this is not YAML" },
+  { "data:\n  batch_size: \xff\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX,
+      "byte 0xff is not UTF-8; save the file as UTF-8" },
+  { "paths:\n  train: \xc3\xa9\xc3\xa9\xc3", 0, 2, 12, CNN3D_CONFIG_ERROR_SYNTAX,
+      "byte 0xc3 is not UTF-8; save the file as UTF-8" },
+  { "data:\n  batch_size: 4\0\n", 23, 2, 16, CNN3D_CONFIG_ERROR_SYNTAX, "a character NUL" },
+  { "data:\n  \x01: 4\n", 0, 2, 3, CNN3D_CONFIG_ERROR_SYNTAX,
+      "a character that YAML does not allow" },
+  { "\xff\xfe"
+    "d\0a\0",
+      6, 1, 1, CNN3D_CONFIG_ERROR_SYNTAX, "not UTF-8" },
 };
 
 static void
@@ -337,8 +388,8 @@ test_errors (void)
       g_error ("number %u is taken: %s", i, wrongs[i].yaml);
     if (!g_str_has_prefix (error->message, place) || !strstr (error->message, wrongs[i].message)
         || error->code != (gint) wrongs[i].code)
-      g_error ("number %u: '%s' (%d), not '%s' and '%s' (%d)", i, error->message, error->code, place,
-          wrongs[i].message, wrongs[i].code);
+      g_error ("number %u: '%s' (%d), not '%s' and '%s' (%d)", i, error->message, error->code,
+          place, wrongs[i].message, wrongs[i].code);
     g_assert_true (error->domain == CNN3D_CONFIG_ERROR);
     g_clear_error (&error);
     g_free (place);
@@ -350,9 +401,21 @@ static void
 test_fine (void)
 {
   static const gchar *const fine[] = {
-    "", "\n", "# nothing\n", "---\n", "---\n...\n", "data:\n", "data:\nloss:\n  # lr: 1\n", "{}", "data: {}",
-    "\xef\xbb\xbf" "data:\r\n  batch_size: 4\r\n", "%YAML 1.1\n---\ndata:\n  batch_size: 4\n",
-    "{data: {batch_size: 4, img_size: [8, 9]}, loss: {lr: 1}}", "data:\n  batch_size:\t4\n", "~",
+    "",
+    "\n",
+    "# nothing\n",
+    "---\n",
+    "---\n...\n",
+    "data:\n",
+    "data:\nloss:\n  # lr: 1\n",
+    "{}",
+    "data: {}",
+    "\xef\xbb\xbf"
+    "data:\r\n  batch_size: 4\r\n",
+    "%YAML 1.1\n---\ndata:\n  batch_size: 4\n",
+    "{data: {batch_size: 4, img_size: [8, 9]}, loss: {lr: 1}}",
+    "data:\n  batch_size:\t4\n",
+    "~",
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (fine); i++) {
@@ -366,14 +429,15 @@ test_fine (void)
     } else {
       g_assert_no_error (error);
       g_assert_true (done);
-      g_assert_cmpstr (cnn3d_config_get (config, "data.batch_size"), ==, strstr (fine[i], "4") ? "4" : "1");
+      g_assert_cmpstr (
+          cnn3d_config_get (config, "data.batch_size"), ==, strstr (fine[i], "4") ? "4" : "1");
     }
     cnn3d_config_free (&config);
   }
 }
 
 static gchar *
-filled (const gchar * before, gsize length, gchar fill, const gchar * after)
+filled (const gchar *before, gsize length, gchar fill, const gchar *after)
 {
   gchar *middle = g_strnfill (length, fill), *text = g_strconcat (before, middle, after, NULL);
 
@@ -383,7 +447,7 @@ filled (const gchar * before, gsize length, gchar fill, const gchar * after)
 
 /* Seconds of computing that it takes to read a text. */
 static gdouble
-cost_of (const gchar * yaml)
+cost_of (const gchar *yaml)
 {
   gdouble least = G_MAXDOUBLE;
 
@@ -405,19 +469,19 @@ test_bounds (void)
 {
   gchar *comments = filled ("#", 65000, '#', "\n");
   gdouble cost = cost_of (comments);
-  struct
-  {
+  struct {
     gchar *yaml;
     const gchar *message;
   } cases[] = {
-    {g_strnfill (65536, '['), "settings are sections"},
-    {g_strnfill (65536, '{'), ""},
-    {g_strnfill (65536, 'x'), ""},
-    {g_strnfill (65537, '\n'), "larger than 65536 bytes"},
-    {filled ("data:\n  ", 1000, 'k', ": 1\n"), "kkk...'"},
-    {filled ("data:\n  num_frames: ", 60000, '9', ""), "data.num_frames is longer than 4096 bytes"},
-    {filled ("data:\n  num_frames: ", 4000, '9', ""), "999...'"},
-    {filled ("data:\n  img_size: [", 40000, ',', ""), ""},
+    { g_strnfill (65536, '['), "settings are sections" },
+    { g_strnfill (65536, '{'), "" },
+    { g_strnfill (65536, 'x'), "" },
+    { g_strnfill (65537, '\n'), "larger than 65536 bytes" },
+    { filled ("data:\n  ", 1000, 'k', ": 1\n"), "kkk...'" },
+    { filled ("data:\n  num_frames: ", 60000, '9', ""),
+        "data.num_frames is longer than 4096 bytes" },
+    { filled ("data:\n  num_frames: ", 4000, '9', ""), "999...'" },
+    { filled ("data:\n  img_size: [", 40000, ',', ""), "" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -444,7 +508,8 @@ test_files (void)
 {
   Cnn3dConfig *config = cnn3d_config_new ();
   GError *error = NULL;
-  gchar *folder = g_dir_make_tmp ("cnn3d-XXXXXX", NULL), *path = g_build_filename (folder, "c.yaml", NULL);
+  gchar *folder = g_dir_make_tmp ("cnn3d-XXXXXX", NULL),
+        *path = g_build_filename (folder, "c.yaml", NULL);
 
   g_assert_false (cnn3d_config_load (config, path, &error));
   g_assert_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_READ);
@@ -480,28 +545,33 @@ test_files (void)
 static void
 test_options (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *option;
     Cnn3dConfigError code;
     const gchar *message;
   } wrong[] = {
-    {"data.batch_size=4", CNN3D_CONFIG_ERROR_SYNTAX, "data.batch_size=4: write settings as --SECTION.KEY=VALUE"},
-    {"--data.batch_size", CNN3D_CONFIG_ERROR_SYNTAX, "--data.batch_size: write settings as --SECTION.KEY=VALUE"},
-    {"", CNN3D_CONFIG_ERROR_SYNTAX, ": write settings as --SECTION.KEY=VALUE"},
-    {"--=", CNN3D_CONFIG_ERROR_KEY, "--=: there is no key ''"},
-    {"--data.batchsize=4", CNN3D_CONFIG_ERROR_KEY, "--data.batchsize=4: there is no key 'data.batchsize'; "
-          "the nearest is data.batch_size"},
-    {"--batch_size=4", CNN3D_CONFIG_ERROR_KEY, "--batch_size=4: there is no key 'batch_size'; the nearest is "
-          "data.batch_size"},
-    {"--trainer.precision=64", CNN3D_CONFIG_ERROR_VALUE, "--trainer.precision=64: trainer.precision must be one of "
-          "32, 16-mixed, 16, bf16-mixed, not '64'"},
-    {"--trainer.convolution=fft", CNN3D_CONFIG_ERROR_VALUE, "--trainer.convolution=fft: trainer.convolution must be "
-          "one of auto, direct, winograd, not 'fft'"},
-    {"--data.img_size=[", CNN3D_CONFIG_ERROR_VALUE, "--data.img_size=[: data.img_size must be "},
-    {"--data.img_size=]", CNN3D_CONFIG_ERROR_VALUE, "--data.img_size=]: data.img_size must be "},
-    {"--data.img_size=[1,2,3,4,5,6]", CNN3D_CONFIG_ERROR_VALUE, "--data.img_size=[1,2,3,4,5,6]: data.img_size must "},
-    {"--paths.train=\xff", CNN3D_CONFIG_ERROR_SYNTAX, "--paths.train=\xff: this option is not UTF-8"},
+    { "data.batch_size=4", CNN3D_CONFIG_ERROR_SYNTAX,
+        "data.batch_size=4: write settings as --SECTION.KEY=VALUE" },
+    { "--data.batch_size", CNN3D_CONFIG_ERROR_SYNTAX,
+        "--data.batch_size: write settings as --SECTION.KEY=VALUE" },
+    { "", CNN3D_CONFIG_ERROR_SYNTAX, ": write settings as --SECTION.KEY=VALUE" },
+    { "--=", CNN3D_CONFIG_ERROR_KEY, "--=: there is no key ''" },
+    { "--data.batchsize=4", CNN3D_CONFIG_ERROR_KEY,
+        "--data.batchsize=4: there is no key 'data.batchsize'; the nearest is data.batch_size" },
+    { "--batch_size=4", CNN3D_CONFIG_ERROR_KEY,
+        "--batch_size=4: there is no key 'batch_size'; the nearest is data.batch_size" },
+    { "--trainer.precision=64", CNN3D_CONFIG_ERROR_VALUE,
+        "--trainer.precision=64: trainer.precision must be one of 32, 16-mixed, 16, bf16-mixed, "
+        "not '64'" },
+    { "--trainer.convolution=fft", CNN3D_CONFIG_ERROR_VALUE,
+        "--trainer.convolution=fft: trainer.convolution must be one of auto, direct, winograd, not "
+        "'fft'" },
+    { "--data.img_size=[", CNN3D_CONFIG_ERROR_VALUE, "--data.img_size=[: data.img_size must be " },
+    { "--data.img_size=]", CNN3D_CONFIG_ERROR_VALUE, "--data.img_size=]: data.img_size must be " },
+    { "--data.img_size=[1,2,3,4,5,6]", CNN3D_CONFIG_ERROR_VALUE,
+        "--data.img_size=[1,2,3,4,5,6]: data.img_size must " },
+    { "--paths.train=\xff", CNN3D_CONFIG_ERROR_SYNTAX,
+        "--paths.train=\xff: this option is not UTF-8" },
   };
   Cnn3dConfig *config = cnn3d_config_new ();
   GError *error = NULL;
@@ -524,18 +594,22 @@ test_options (void)
 static void
 test_documented (void)
 {
-  GString *table = g_string_new ("| key | what it may be | without it | what it sets | meaning |\n|---|---|---|---|---|\n");
+  GString *table = g_string_new (
+      "| key | what it may be | without it | what it sets | meaning |\n|---|---|---|---|---|\n");
   gchar *path = g_build_filename (TEST_SOURCE_DIR, "docs", "config.md", NULL), *text;
   guint n_keys;
   const Cnn3dConfigKey *keys = cnn3d_config_keys (&n_keys);
   GError *error = NULL;
 
   for (guint i = 0; i < n_keys; i++) {
-    gchar *values = cnn3d_config_key_values (&keys[i]), *becomes = cnn3d_config_key_becomes (&keys[i]);
-    const gchar *fallback = keys[i].setting->kind == CNN3D_SETTING_SIZE ? "112" : keys[i].fallback ? keys[i].fallback : "";
+    gchar *values = cnn3d_config_key_values (&keys[i]),
+          *becomes = cnn3d_config_key_becomes (&keys[i]);
+    const gchar *fallback = keys[i].setting->kind == CNN3D_SETTING_SIZE ? "112"
+        : keys[i].fallback                                              ? keys[i].fallback
+                                                                        : "";
 
-    g_string_append_printf (table, "| `%s` | %s | %s | %s | %s |\n", keys[i].name, values, fallback, becomes,
-        keys[i].setting->about);
+    g_string_append_printf (table, "| `%s` | %s | %s | %s | %s |\n", keys[i].name, values, fallback,
+        becomes, keys[i].setting->about);
     g_free (becomes);
     g_free (values);
   }

@@ -5,7 +5,7 @@
  * oneDNN's own have been wrong.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE             /* RTLD_NEXT */
+#define _GNU_SOURCE /* RTLD_NEXT */
 #endif
 #include <dlfcn.h>
 #include <oneapi/dnnl/dnnl.h>
@@ -20,25 +20,26 @@ typedef const dnnl_memory_desc_t *Desc;
 #endif
 
 typedef enum {
-  OFF_BY_ONE,                   /* a number in the middle */
+  OFF_BY_ONE, /* a number in the middle */
   LAST_IS_NAN,
-  UNWRITTEN,                    /* the last ones are as they were before */
-  READS_BEHIND,                 /* what lies behind the input counts */
+  UNWRITTEN,    /* the last ones are as they were before */
+  READS_BEHIND, /* what lies behind the input counts */
   WRITES_BEHIND,
   N_FAULTS
 } Fault;
 
-static const gchar *const fault_names[] = { "off-by-one", "nan", "unwritten", "reads-behind", "writes-behind" };
+static const gchar *const fault_names[] = { "off-by-one", "nan", "unwritten", "reads-behind",
+  "writes-behind" };
 
 /* Which convolutions are spoilt. */
 static struct {
   gboolean on;
   Fault fault;
   dnnl_prop_kind_t pass;
-  gboolean blocked_only;        /* not those on copies with channels last */
-  gboolean native_only;         /* not those on f32 copies of bf16 */
+  gboolean blocked_only; /* not those on copies with channels last */
+  gboolean native_only;  /* not those on f32 copies of bf16 */
   gboolean bf16;
-  guint spoilt, runs;           /* so far: of those; of all convolutions */
+  guint spoilt, runs; /* so far: of those; of all convolutions */
 } faulty;
 
 static const gchar *
@@ -71,7 +72,8 @@ query_desc (const_dnnl_primitive_desc_t pd, dnnl_query_t source, dnnl_query_t gr
 {
   Desc desc = dnnl_primitive_desc_query_md (pd, source, 0);
 
-  return desc && dnnl_memory_desc_get_size (desc) ? desc : dnnl_primitive_desc_query_md (pd, gradient, 0);
+  return desc && dnnl_memory_desc_get_size (desc) ? desc
+                                                  : dnnl_primitive_desc_query_md (pd, gradient, 0);
 }
 
 static dnnl_data_type_t
@@ -80,7 +82,8 @@ query_type (const_dnnl_primitive_desc_t pd)
 #if DNNL_VERSION_MAJOR >= 3
   dnnl_data_type_t type = dnnl_data_type_undef;
 
-  dnnl_memory_desc_query (query_desc (pd, dnnl_query_src_md, dnnl_query_diff_src_md), dnnl_query_data_type, &type);
+  dnnl_memory_desc_query (
+      query_desc (pd, dnnl_query_src_md, dnnl_query_diff_src_md), dnnl_query_data_type, &type);
   return type;
 #else
   return query_desc (pd, dnnl_query_src_md, dnnl_query_diff_src_md)->data_type;
@@ -94,11 +97,13 @@ is_blocked (const_dnnl_primitive_desc_t pd)
 #if DNNL_VERSION_MAJOR >= 3
   gint blocks = 0;
 
-  dnnl_memory_desc_query (query_desc (pd, dnnl_query_dst_md, dnnl_query_diff_dst_md), dnnl_query_inner_nblks_s32,
-      &blocks);
+  dnnl_memory_desc_query (query_desc (pd, dnnl_query_dst_md, dnnl_query_diff_dst_md),
+      dnnl_query_inner_nblks_s32, &blocks);
   return blocks > 0;
 #else
-  return query_desc (pd, dnnl_query_dst_md, dnnl_query_diff_dst_md)->format_desc.blocking.inner_nblks > 0;
+  return query_desc (pd, dnnl_query_dst_md, dnnl_query_diff_dst_md)
+             ->format_desc.blocking.inner_nblks
+      > 0;
 #endif
 }
 
@@ -144,8 +149,9 @@ static void
 spoil (const_dnnl_primitive_desc_t pd, gint n, const dnnl_exec_arg_t *args, const guint8 *before)
 {
   const dnnl_prop_kind_t pass = query_pass (pd);
-  const gint out = pass == dnnl_backward_data ? DNNL_ARG_DIFF_SRC : pass == dnnl_backward_weights ? DNNL_ARG_DIFF_WEIGHTS
-      : DNNL_ARG_DST;
+  const gint out = pass == dnnl_backward_data ? DNNL_ARG_DIFF_SRC
+      : pass == dnnl_backward_weights         ? DNNL_ARG_DIFF_WEIGHTS
+                                              : DNNL_ARG_DST;
   const gint in = pass == dnnl_backward_data ? DNNL_ARG_DIFF_DST : DNNL_ARG_SRC;
   const gsize element = pass == dnnl_backward_weights || query_type (pd) == dnnl_f32 ? 4 : 2;
   gsize bytes = 0, in_bytes = 0;
@@ -184,7 +190,7 @@ answer (dnnl_status_t *next)
 
 dnnl_status_t dnnl_stream_wait (dnnl_stream_t stream);
 
-__attribute__((visibility ("default"))) dnnl_status_t
+__attribute__ ((visibility ("default"))) dnnl_status_t
 dnnl_stream_wait (dnnl_stream_t stream)
 {
   static dnnl_status_t (*real) (dnnl_stream_t);
@@ -194,13 +200,15 @@ dnnl_stream_wait (dnnl_stream_t stream)
   return next_wait == dnnl_success ? real (stream) : answer (&next_wait);
 }
 
-dnnl_status_t dnnl_primitive_execute (const_dnnl_primitive_t primitive, dnnl_stream_t stream, int n,
-    const dnnl_exec_arg_t * args);
+dnnl_status_t dnnl_primitive_execute (
+    const_dnnl_primitive_t primitive, dnnl_stream_t stream, int n, const dnnl_exec_arg_t *args);
 
-__attribute__((visibility ("default"))) dnnl_status_t
-dnnl_primitive_execute (const_dnnl_primitive_t primitive, dnnl_stream_t stream, int n, const dnnl_exec_arg_t *args)
+__attribute__ ((visibility ("default"))) dnnl_status_t
+dnnl_primitive_execute (
+    const_dnnl_primitive_t primitive, dnnl_stream_t stream, int n, const dnnl_exec_arg_t *args)
 {
-  static dnnl_status_t (*real) (const_dnnl_primitive_t, dnnl_stream_t, int, const dnnl_exec_arg_t *);
+  static dnnl_status_t (*real) (
+      const_dnnl_primitive_t, dnnl_stream_t, int, const dnnl_exec_arg_t *);
   const_dnnl_primitive_desc_t pd = NULL;
   dnnl_primitive_kind_t kind = dnnl_undefined_primitive;
   g_autofree guint8 *before = NULL;
@@ -217,8 +225,11 @@ dnnl_primitive_execute (const_dnnl_primitive_t primitive, dnnl_stream_t stream, 
   if (kind == dnnl_convolution && is_spoilt (pd)) {
     gsize bytes = 0;
     const dnnl_prop_kind_t pass = query_pass (pd);
-    guint8 *data = argument (n, args, pass == dnnl_backward_data ? DNNL_ARG_DIFF_SRC
-        : pass == dnnl_backward_weights ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_DST, &bytes);
+    guint8 *data = argument (n, args,
+        pass == dnnl_backward_data          ? DNNL_ARG_DIFF_SRC
+            : pass == dnnl_backward_weights ? DNNL_ARG_DIFF_WEIGHTS
+                                            : DNNL_ARG_DST,
+        &bytes);
 
     before = g_memdup2 (data, bytes);
   }
@@ -230,7 +241,7 @@ dnnl_primitive_execute (const_dnnl_primitive_t primitive, dnnl_stream_t stream, 
 
 /* --- */
 
-static gchar *cache;             /* the folder of the findings */
+static gchar *cache; /* the folder of the findings */
 
 /* The findings' file, NULL where there is none; they are all this machine's. */
 static gchar *
@@ -241,7 +252,7 @@ findings_file (void)
 
   if (!dir)
     return NULL;
-  for (const gchar * name; (name = g_dir_read_name (dir));) {
+  for (const gchar *name; (name = g_dir_read_name (dir));) {
     g_assert_true (g_str_has_prefix (name, "convolutions-cpu-") && g_str_has_suffix (name, ".tsv"));
     g_assert_null (path);
     path = g_build_filename (cache, name, NULL);
@@ -269,7 +280,7 @@ train (Cnn3dPrecision precision, gdouble *losses, guint n)
 
   params_init (&p, NULL);
   p.precision = precision;
-  p.convolution = CNN3D_CONVOLUTION_DIRECT;     /* oneDNN's */
+  p.convolution = CNN3D_CONVOLUTION_DIRECT; /* oneDNN's */
   t = start (&p);
   begin (t, 0);
   for (guint i = 0; i < n; i++) {
@@ -315,7 +326,8 @@ assert_close (const gdouble *got, const gdouble *right, const gdouble *f32, guin
 static void
 test_faults (gconstpointer data)
 {
-  static const dnnl_prop_kind_t passes[] = { dnnl_forward_training, dnnl_backward_data, dnnl_backward_weights };
+  static const dnnl_prop_kind_t passes[] = { dnnl_forward_training, dnnl_backward_data,
+    dnnl_backward_weights };
   const gboolean bf16 = GPOINTER_TO_INT (data);
   const Cnn3dPrecision precision = bf16 ? CNN3D_PRECISION_BF16_MIXED : CNN3D_PRECISION_32;
   gdouble right[STEPS], got[STEPS], f32[STEPS];
@@ -339,10 +351,11 @@ test_faults (gconstpointer data)
         forget ();
         train (precision, got, STEPS);
         found = count_lines ("wrong");
-        g_test_message ("%s %s, scope %u: %u spoilt, %u found", pass ? pass == 1 ? "backward-data" : "backward-weights"
-            : "forward", fault_names[fault], scope, faulty.spoilt, found);
+        g_test_message ("%s %s, scope %u: %u spoilt, %u found",
+            pass ? pass == 1 ? "backward-data" : "backward-weights" : "forward", fault_names[fault],
+            scope, faulty.spoilt, found);
         if (faulty.native_only && bf16 && !faulty.spoilt)
-          continue;             /* this CPU has no convolution in bf16 */
+          continue; /* this CPU has no convolution in bf16 */
         g_assert_cmpuint (found, >, 0);
         assert_close (got, right, bf16 ? f32 : NULL, STEPS);
 
@@ -363,11 +376,14 @@ test_failures (void)
     gint code;
     const gchar *says;
   } table[] = {
-    {dnnl_out_of_memory, dnnl_success, CNN3D_BACKEND_ERROR_MEMORY, "oneDNN execution: out of memory"},
-    {dnnl_unimplemented, dnnl_success, CNN3D_BACKEND_ERROR_FAILED, "oneDNN execution: not implemented on this CPU"},
-    {dnnl_runtime_error, dnnl_success, CNN3D_BACKEND_ERROR_FAILED,
-        "oneDNN execution: invalid arguments or a failure inside it"},
-    {dnnl_success, dnnl_runtime_error, CNN3D_BACKEND_ERROR_FAILED, "oneDNN failed to finish a step"},
+    { dnnl_out_of_memory, dnnl_success, CNN3D_BACKEND_ERROR_MEMORY,
+        "oneDNN execution: out of memory" },
+    { dnnl_unimplemented, dnnl_success, CNN3D_BACKEND_ERROR_FAILED,
+        "oneDNN execution: not implemented on this CPU" },
+    { dnnl_runtime_error, dnnl_success, CNN3D_BACKEND_ERROR_FAILED,
+        "oneDNN execution: invalid arguments or a failure inside it" },
+    { dnnl_success, dnnl_runtime_error, CNN3D_BACKEND_ERROR_FAILED,
+        "oneDNN failed to finish a step" },
   };
 
   memset (&faulty, 0, sizeof faulty);
@@ -417,7 +433,7 @@ test_once (void)
     gsize length;
 
     g_assert_true (g_file_get_contents (file, &text, &length, NULL));
-    for (gchar * dot = text; (dot = strstr (dot, "\t.")); dot++)
+    for (gchar *dot = text; (dot = strstr (dot, "\t.")); dot++)
       dot[1] = ' ';
     g_assert_true (g_file_set_contents (file, text, length, NULL));
   }

@@ -14,11 +14,11 @@
 /* frames and height; width is height */
 static const struct {
   guint frames, size;
-  const gchar *model;           /* NULL: all */
+  const gchar *model; /* NULL: all */
 } clips[] = {
-  {16, 112, NULL},
-  {8, 224, NULL},
-  {16, 224, "slow_r50"},
+  { 16, 112, NULL },
+  { 8, 224, NULL },
+  { 16, 224, "slow_r50" },
 };
 
 /* The sanitizers look at our code, which does the same for each. */
@@ -33,7 +33,7 @@ typedef struct {
   GHashTable *asked;
   guint plans, compiled;
   gsize largest;
-  gdouble tightest;             /* workspace over its bound */
+  gdouble tightest; /* workspace over its bound */
 } Survey;
 
 static void
@@ -56,9 +56,10 @@ ask (Survey *s, const CudaConvGraph *graph, const CudaConvLimits *limits, const 
     g_error ("%s: %s", where, error->message);
   bound = cuda_workspace_bound (graph->direction, &graph->conv, CUDA_WORKSPACE_LIMIT);
   if (plan.workspace > bound)
-    g_error ("%s, direction %d, type %d, %d clips%s: workspace %" G_GSIZE_FORMAT " is over the bound %" G_GSIZE_FORMAT,
-        where, graph->direction, graph->conv.type, graph->conv.batch, limits->deterministic ? ", strict" : "",
-        plan.workspace, bound);
+    g_error ("%s, direction %d, type %d, %d clips%s: workspace %" G_GSIZE_FORMAT
+             " is over the bound %" G_GSIZE_FORMAT,
+        where, graph->direction, graph->conv.type, graph->conv.batch,
+        limits->deterministic ? ", strict" : "", plan.workspace, bound);
   s->plans++;
   s->compiled += plan.compiled;
   s->largest = MAX (s->largest, plan.workspace);
@@ -69,9 +70,8 @@ ask (Survey *s, const CudaConvGraph *graph, const CudaConvLimits *limits, const 
 static void
 ask_network (Survey *s, const Cnn3dNetwork *net, CudaType type, gboolean strict)
 {
-  static const CudaConvLimits limits[] = {
-    {CUDA_WORKSPACE_LIMIT, FALSE, TRUE}, {CUDA_WORKSPACE_LIMIT, TRUE, FALSE}
-  };
+  static const CudaConvLimits limits[] = { { CUDA_WORKSPACE_LIMIT, FALSE, TRUE },
+    { CUDA_WORKSPACE_LIMIT, TRUE, FALSE } };
 
   for (guint i = 0; i < net->n_ops; i++) {
     const Cnn3dOp *op = &net->ops[i];
@@ -131,10 +131,12 @@ test_gpu (gconstpointer data)
   g_test_timer_start ();
   s.gpu = cuda_dnn_gpu_new (profile->properties, &error);
   g_assert_no_error (error);
-  s.asked = g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
+  s.asked =
+      g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
   for (guint m = 0; models[m]; m++)
     for (guint k = 0; k < G_N_ELEMENTS (clips); k++) {
-      const Cnn3dNetworkParams params = { models[m], 9, 64, 3, clips[k].frames, clips[k].size, clips[k].size, 0.5 };
+      const Cnn3dNetworkParams params = { models[m], 9, 64, 3, clips[k].frames, clips[k].size,
+        clips[k].size, 0.5 };
       const gboolean strict = k == 0 || g_getenv (CONVS_ALL_VARIABLE);
       Cnn3dNetwork *net;
 
@@ -148,8 +150,10 @@ test_gpu (gconstpointer data)
         ask_network (&s, net, CUDA_TYPE_BF16, strict);
       cnn3d_network_free (&net);
     }
-  g_test_message ("%s: %u plans, %u of them compiled at run time, largest workspace %.0f MiB, at most %.2f of the "
-      "bound, %.1f s", profile->name, s.plans, s.compiled, s.largest / 1048576., s.tightest, g_test_timer_elapsed ());
+  g_test_message ("%s: %u plans, %u of them compiled at run time, largest workspace %.0f MiB, at "
+                  "most %.2f of the bound, %.1f s",
+      profile->name, s.plans, s.compiled, s.largest / 1048576., s.tightest,
+      g_test_timer_elapsed ());
   g_assert_cmpuint (s.plans, >, 300);
   g_assert_cmpuint (s.compiled, ==, 0);
   g_hash_table_unref (s.asked);
@@ -164,9 +168,8 @@ static void
 test_limit (void)
 {
   static const gsize limits[] = { 0, 1 << 20, 32 << 20, (gsize) 1 << 40 };
-  const CudaConvGraph graph = {
-    CUDA_CONV_FORWARD, { CUDA_TYPE_F32, 4, 256, 512, {16, 56, 56}, {1, 1, 1}, {1, 2, 2}, {0, 0, 0} }
-  };
+  const CudaConvGraph graph = { CUDA_CONV_FORWARD,
+    { CUDA_TYPE_F32, 4, 256, 512, { 16, 56, 56 }, { 1, 1, 1 }, { 1, 2, 2 }, { 0, 0, 0 } } };
   g_autoptr (GError) error = NULL;
   g_autofree gchar *path = cnn3d_gpus_find ("rtx3070", &error);
   CudaProfile *profile;
@@ -201,9 +204,8 @@ static void
 test_errors (void)
 {
   /* the window is larger than the padded input */
-  const CudaConvGraph graph = {
-    CUDA_CONV_FORWARD, { CUDA_TYPE_F16, 1, 8, 8, {1, 1, 1}, {3, 3, 3}, {1, 1, 1}, {0, 0, 0} }
-  };
+  const CudaConvGraph graph = { CUDA_CONV_FORWARD,
+    { CUDA_TYPE_F16, 1, 8, 8, { 1, 1, 1 }, { 3, 3, 3 }, { 1, 1, 1 }, { 0, 0, 0 } } };
   const CudaConvLimits limits = { CUDA_WORKSPACE_LIMIT, FALSE, TRUE };
   g_autoptr (GError) error = NULL;
   g_autofree gchar *path = cnn3d_gpus_find ("h100", &error);

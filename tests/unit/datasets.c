@@ -35,21 +35,25 @@ may_fail (JsonObject *c, const gchar *file, const GError *error)
 static gdouble
 number_or (JsonObject *clip, const gchar *member, gdouble none)
 {
-  return json_object_get_null_member (clip, member) ? none : json_object_get_double_member (clip, member);
+  return json_object_get_null_member (clip, member) ? none
+                                                    : json_object_get_double_member (clip, member);
 }
 
 static void
 assert_clip (const Cnn3dDataset *d, guint row, JsonObject *clip)
 {
   const gdouble first = json_object_get_int_member (clip, "first_frame");
-  g_autofree gchar *path = cnn3d_dataset_path (d, row), *plain = g_canonicalize_filename (path, folder);
-  g_autofree gchar *wanted = g_canonicalize_filename (json_object_get_string_member (clip, "path"), folder);
+  g_autofree gchar *path = cnn3d_dataset_path (d, row),
+                   *plain = g_canonicalize_filename (path, folder);
+  g_autofree gchar *wanted =
+      g_canonicalize_filename (json_object_get_string_member (clip, "path"), folder);
   Cnn3dDatasetRow r;
 
   cnn3d_dataset_row (d, row, &r);
   g_assert_cmpstr (plain, ==, wanted);
   if (!json_object_get_null_member (clip, "label"))
-    g_assert_cmpstr (cnn3d_dataset_classes (d)[r.label], ==, json_object_get_string_member (clip, "label"));
+    g_assert_cmpstr (
+        cnn3d_dataset_classes (d)[r.label], ==, json_object_get_string_member (clip, "label"));
   if (r.in_frames) {
     g_assert_cmpfloat (r.start, ==, first);
     g_assert_cmpfloat (r.end, ==, first + json_object_get_int_member (clip, "frames"));
@@ -99,11 +103,13 @@ assert_classes (const Cnn3dDataset *d, JsonObject *c)
 static void
 test_case (gconstpointer name)
 {
-  JsonObject *c = json_object_get_object_member (json_node_get_object (json_parser_get_root (expected)), name);
+  JsonObject *c =
+      json_object_get_object_member (json_node_get_object (json_parser_get_root (expected)), name);
   const gchar *root_name = json_object_get_string_member (c, "root");
-  g_autofree gchar *file = g_build_filename (folder, name, NULL), *root = g_build_filename (folder, root_name, NULL);
+  g_autofree gchar *file = g_build_filename (folder, name, NULL),
+                   *root = g_build_filename (folder, root_name, NULL);
   const gboolean tests = json_array_get_length (json_object_get_array_member (c, "test")) > 0;
-  Cnn3dDatasetParams params = {.location = file,.root = *root_name ? root : NULL };
+  Cnn3dDatasetParams params = { .location = file, .root = *root_name ? root : NULL };
   GError *error = NULL;
   Cnn3dDataset *d;
 
@@ -135,7 +141,8 @@ int
 main (int argc, char **argv)
 {
   const gchar *data = g_getenv ("CNN3D_TEST_DATA");
-  g_autofree gchar *beside = g_build_filename (TEST_SOURCE_DIR, "..", "shared", "data", NULL), *path = NULL;
+  g_autofree gchar *beside = g_build_filename (TEST_SOURCE_DIR, "..", "shared", "data", NULL),
+                   *path = NULL;
   g_autoptr (GList) names = NULL;
   int ret;
 

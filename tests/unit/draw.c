@@ -21,7 +21,7 @@ fail_on_markup_error (GMarkupParseContext *context, GError *error, gpointer data
 static void
 assert_xml (const gchar *svg)
 {
-  static const GMarkupParser parser = {.error = fail_on_markup_error };
+  static const GMarkupParser parser = { .error = fail_on_markup_error };
   GMarkupParseContext *context = g_markup_parse_context_new (&parser, 0, NULL, NULL);
 
   g_assert_true (g_markup_parse_context_parse (context, svg, -1, NULL));
@@ -52,8 +52,9 @@ test_canvas (void)
 
   svg = cnn3d_canvas_to_svg (canvas);
   assert_xml (svg);
-  g_assert_nonnull (strstr (svg, "<rect x=\"2\" y=\"3\" width=\"10\" height=\"5\" fill=\"#102030\"><title>" NASTY_SHOWN
-          "</title></rect>"));
+  g_assert_nonnull (strstr (svg,
+      "<rect x=\"2\" y=\"3\" width=\"10\" height=\"5\" fill=\"#102030\"><title>" NASTY_SHOWN
+      "</title></rect>"));
   g_assert_nonnull (strstr (svg, ">" NASTY_SHOWN "</text>"));
   g_assert_nonnull (strstr (svg, "<title>" NASTY_SHOWN "</title>\n"));
   g_assert_nonnull (strstr (svg, "rotate(-45 20 25)"));
@@ -88,7 +89,8 @@ test_canvas (void)
 static void
 test_ellipsis (void)
 {
-  const gchar *const names[] = { "short", "a name that does not fit at all", "\xe8\xa7\x86\xe9\xa2\x91\xe5\x88\x86" };
+  const gchar *const names[] = { "short", "a name that does not fit at all",
+    "\xe8\xa7\x86\xe9\xa2\x91\xe5\x88\x86" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     for (gdouble most = 5; most < 300; most += 5) {
@@ -118,9 +120,8 @@ static void
 test_long_names (void)
 {
   const guint64 counts[] = { 3, 1, 0, 2 };
-  const gchar *const classes[] = { "a class with a name that is too long, the first", "a class with a name that is too long, the "
-        "second"
-  };
+  const gchar *const classes[] = { "a class with a name that is too long, the first",
+    "a class with a name that is too long, the second" };
   g_autofree gchar *svg = cnn3d_confusion_svg (counts, classes, 2, NULL);
 
   for (guint i = 0; i < 2; i++) {
@@ -157,7 +158,8 @@ test_confusion (void)
 
   g_assert_null (cnn3d_confusion_svg (counts, NULL, 0, &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL);
-  g_assert_true (g_str_has_prefix (error->message, "a confusion matrix of 0 classes is not drawn: 1 to "));
+  g_assert_true (
+      g_str_has_prefix (error->message, "a confusion matrix of 0 classes is not drawn: 1 to "));
   g_clear_error (&error);
   g_assert_null (cnn3d_confusion_png (counts, NULL, CNN3D_CONFUSION_LARGEST + 1, &error));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL);
@@ -207,12 +209,14 @@ static void
 test_colors (void)
 {
   for (guint i = 1; i <= 20; i++) {
-    const gdouble step = lightness (cnn3d_viridis (i / 20.)) - lightness (cnn3d_viridis ((i - 1) / 20.));
+    const gdouble step =
+        lightness (cnn3d_viridis (i / 20.)) - lightness (cnn3d_viridis ((i - 1) / 20.));
 
     /* about 75 from end to end: even steps are 3.8 */
     g_assert_cmpfloat (step, >, 2.8);
     g_assert_cmpfloat (step, <, 5);
-    g_assert_cmpfloat (lightness (cnn3d_blues (i / 20.)), <, lightness (cnn3d_blues ((i - 1) / 20.)));
+    g_assert_cmpfloat (
+        lightness (cnn3d_blues (i / 20.)), <, lightness (cnn3d_blues ((i - 1) / 20.)));
   }
   g_assert_cmphex (cnn3d_viridis (0), ==, 0x440154);
   g_assert_cmphex (cnn3d_viridis (-5), ==, 0x440154);
@@ -225,7 +229,8 @@ static void
 test_tiles (void)
 {
   /* (2, 2, 3) */
-  const gfloat maps[] = { -1, 0, 1, NAN, 3, -1, 2, 2, 2, 2, 2, INFINITY }, same[6] = { 7, 7, 7, 7, 7, 7 };
+  const gfloat maps[] = { -1, 0, 1, NAN, 3, -1, 2, 2, 2, 2, 2, INFINITY },
+               same[6] = { 7, 7, 7, 7, 7, 7 };
   GError *error = NULL;
   PngFile png;
 
@@ -265,7 +270,8 @@ test_tiles (void)
   g_assert_cmpstr (error->message, ==, "there is nothing to draw in 0 maps of 2x3");
   g_clear_error (&error);
   g_assert_null (cnn3d_tiles_png (same, 1, 2, 3, 1u << 31, &error));
-  g_assert_nonnull (strstr (error->message, " pixels wide, make too large a picture: draw fewer, or with a smaller"));
+  g_assert_nonnull (strstr (
+      error->message, " pixels wide, make too large a picture: draw fewer, or with a smaller"));
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_INVAL);
   g_clear_error (&error);
 }

@@ -124,7 +124,8 @@ assert_weights (const Onnx__GraphProto *graph, const SmallModel *small)
     g_assert_cmpuint (tensor->n_dims, ==, p->n_dims);
     for (guint d = 0; d < p->n_dims; d++)
       g_assert_cmpint (tensor->dims[d], ==, p->shape[d]);
-    g_assert_cmpmem (tensor->raw_data.data, tensor->raw_data.len, values, p->count * sizeof (gfloat));
+    g_assert_cmpmem (
+        tensor->raw_data.data, tensor->raw_data.len, values, p->count * sizeof (gfloat));
   }
   cnn3d_network_free (&net);
 }
@@ -167,7 +168,7 @@ test_graph (void)
   static const gint dims[] = { 3, 4, 32, 24 }, classes[] = { SMALL_CLASSES };
 
   for (guint m = 0; cnn3d_network_models ()[m]; m++) {
-    const SmallModel small = {.model = cnn3d_network_models ()[m] };
+    const SmallModel small = { .model = cnn3d_network_models ()[m] };
     Cnn3dNetwork *net = small_network (&small);
     Onnx__ModelProto *read = export_and_read (&small, CNN3D_EXPORT_CLIP);
     const Onnx__GraphProto *graph = read->graph;
@@ -205,7 +206,7 @@ static void
 test_attributes (void)
 {
   static const gint kernel[] = { 3, 7, 7 }, stride[] = { 1, 2, 2 }, pads[] = { 1, 3, 3, 1, 3, 3 };
-  const SmallModel small = {.model = "r3d_18" };
+  const SmallModel small = { .model = "r3d_18" };
   Onnx__ModelProto *read = export_and_read (&small, CNN3D_EXPORT_CLIP);
   Onnx__NodeProto **nodes = read->graph->node;
 
@@ -229,7 +230,7 @@ static void
 test_properties (void)
 {
   const gchar *const names[] = { "a\nb", "<c>", "d \"e\"", NULL };
-  const SmallModel small = {.model = "r3d_18",.classes = (gchar **) names };
+  const SmallModel small = { .model = "r3d_18", .classes = (gchar **) names };
   Onnx__ModelProto *read = export_and_read (&small, CNN3D_EXPORT_CLIP);
 
   g_assert_cmpstr (read->producer_name, ==, "cnn3d");
@@ -254,7 +255,7 @@ static void
 test_picture (void)
 {
   static const gint dims[] = { 3, 4 * 32, 24 };
-  const SmallModel small = {.model = "slow_r50" };
+  const SmallModel small = { .model = "slow_r50" };
   Onnx__ModelProto *read = export_and_read (&small, CNN3D_EXPORT_PICTURE);
   const Onnx__GraphProto *graph = read->graph;
   const Onnx__TensorProto *shape = graph->initializer[graph->n_initializer - 1];
@@ -274,7 +275,7 @@ test_picture (void)
 static void
 test_converted (void)
 {
-  const SmallModel small = {.model = "r3d_18",.bfloat16 = TRUE };
+  const SmallModel small = { .model = "r3d_18", .bfloat16 = TRUE };
   Onnx__ModelProto *read = export_and_read (&small, CNN3D_EXPORT_CLIP);
 
   assert_weights (read->graph, &small);
@@ -286,13 +287,13 @@ static void
 test_modelinfo (void)
 {
   static const gfloat mean[] = { 0.4f, 0.5f, 0.6f }, std[] = { 0.2f, 0.25f, 0.5f };
-  static const gint dims[2][5] = { {-1, 3, 4, 32, 24}, {-1, 3, 128, 24} };
-  const SmallModel small = {.model = "r3d_18" };
+  static const gint dims[2][5] = { { -1, 3, 4, 32, 24 }, { -1, 3, 128, 24 } };
+  const SmallModel small = { .model = "r3d_18" };
 
   for (guint input = 0; input < 2; input++) {
     g_autoptr (GKeyFile) keys = g_key_file_new ();
-    g_autofree gchar *path = beside (".modelinfo"), *ranges = NULL, *version = NULL, *type = NULL, *id = NULL,
-        *group = NULL;
+    g_autofree gchar *path = beside (".modelinfo"), *ranges = NULL, *version = NULL, *type = NULL,
+                     *id = NULL, *group = NULL;
     g_auto (GStrv) pairs = NULL;
     g_autofree gint *in = NULL, *out = NULL;
     gsize n;
@@ -312,7 +313,8 @@ test_modelinfo (void)
     for (guint c = 0; c < 3; c++) {
       gchar *end;
 
-      g_assert_cmpfloat_with_epsilon (g_ascii_strtod (pairs[c], &end), (0 - mean[c]) / std[c], 1e-7);
+      g_assert_cmpfloat_with_epsilon (
+          g_ascii_strtod (pairs[c], &end), (0 - mean[c]) / std[c], 1e-7);
       g_assert_cmpint (*end, ==, ',');
       g_assert_cmpfloat_with_epsilon (g_ascii_strtod (end + 1, NULL), (1 - mean[c]) / std[c], 1e-7);
     }
@@ -332,7 +334,7 @@ static void
 test_labels (void)
 {
   const gchar *const names[] = { "a\nb\033[2J", "", "c d", NULL };
-  const SmallModel small = {.model = "r3d_18",.classes = (gchar **) names };
+  const SmallModel small = { .model = "r3d_18", .classes = (gchar **) names };
   g_autofree gchar *path = beside (".labels.txt"), *text = NULL;
 
   free_model (export_and_read (&small, CNN3D_EXPORT_CLIP));
@@ -344,7 +346,7 @@ static void
 test_weights (void)
 {
   for (guint bfloat16 = 0; bfloat16 < 2; bfloat16++) {
-    const SmallModel small = {.model = "r2plus1d_18",.bfloat16 = bfloat16 };
+    const SmallModel small = { .model = "r2plus1d_18", .bfloat16 = bfloat16 };
     Cnn3dNetwork *net = small_network (&small);
     g_autoptr (Cnn3dModelFile) file = open_small (&small);
     g_autoptr (GError) error = NULL;
@@ -388,7 +390,7 @@ assert_refused (const Cnn3dModelFile *file, const gchar *path, GQuark domain, co
 
     g_assert_true (g_file_set_contents (output, "before", -1, NULL));
     g_assert_false (weights ? cnn3d_export_weights (file, path, &error)
-        : cnn3d_export_onnx (file, CNN3D_EXPORT_CLIP, path, &error));
+                            : cnn3d_export_onnx (file, CNN3D_EXPORT_CLIP, path, &error));
     g_test_message ("%s", error->message);
     g_assert_true (error->domain == domain);
     g_assert_nonnull (strstr (error->message, reason));
@@ -401,13 +403,14 @@ assert_refused (const Cnn3dModelFile *file, const gchar *path, GQuark domain, co
 static void
 test_wrong_weights (void)
 {
-  static const gchar *const wrong[] = { "layer2.1.conv2.1.running_var", "fc.bias", "stem.0.weight" };
+  static const gchar *const wrong[] = { "layer2.1.conv2.1.running_var", "fc.bias",
+    "stem.0.weight" };
 
   for (guint i = 0; i < G_N_ELEMENTS (wrong); i++)
     for (guint reshaped = 0; reshaped < 2; reshaped++) {
-      const SmallModel small = {.model = "r3d_18",.without = reshaped ? NULL : wrong[i],
-        .reshaped = reshaped ? wrong[i] : NULL
-      };
+      const SmallModel small = { .model = "r3d_18",
+        .without = reshaped ? NULL : wrong[i],
+        .reshaped = reshaped ? wrong[i] : NULL };
       g_autoptr (Cnn3dModelFile) file = open_small (&small);
 
       assert_refused (file, output, CNN3D_NETWORK_ERROR, wrong[i]);
@@ -417,7 +420,7 @@ test_wrong_weights (void)
 static void
 test_wrong_places (void)
 {
-  const SmallModel small = {.model = "r3d_18" };
+  const SmallModel small = { .model = "r3d_18" };
   g_autoptr (Cnn3dModelFile) file = open_small (&small);
   g_autofree gchar *missing = g_build_filename (folder, "no-folder", "x", NULL);
 
@@ -429,7 +432,7 @@ test_wrong_places (void)
 static void
 test_beside (void)
 {
-  const SmallModel small = {.model = "r3d_18" };
+  const SmallModel small = { .model = "r3d_18" };
   g_autoptr (Cnn3dModelFile) file = open_small (&small);
   g_autofree gchar *labels = g_strconcat (output, ".labels.txt", NULL);
   g_autoptr (GError) error = NULL;
@@ -438,7 +441,8 @@ test_beside (void)
   g_assert_cmpint (g_mkdir (labels, 0777), ==, 0);
   g_assert_false (cnn3d_export_onnx (file, CNN3D_EXPORT_CLIP, output, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_IS_DIRECTORY);
-  g_assert_nonnull (strstr (error->message, " was written, but not the file that belongs beside it: cannot write “"));
+  g_assert_nonnull (strstr (
+      error->message, " was written, but not the file that belongs beside it: cannot write “"));
   g_assert_cmpint (g_rmdir (labels), ==, 0);
 }
 
@@ -446,7 +450,7 @@ test_beside (void)
 static void
 test_full_disk (void)
 {
-  const SmallModel small = {.model = "slow_r50" };
+  const SmallModel small = { .model = "slow_r50" };
   g_autoptr (Cnn3dModelFile) file = open_small (&small);
   struct rlimit limit, low;
   void (*handler) (int) = signal (SIGXFSZ, SIG_IGN);
@@ -467,9 +471,10 @@ test_too_large (void)
 {
   const Cnn3dNetworkParams params = { "r3d_18", 3, 272, 3, 4, 32, 24, 0 };
   Cnn3dNetwork *net = cnn3d_network_new (&params, NULL);
-  g_autoptr (GString) header = g_string_new ("{\"__metadata__\":{\"model\":\"r3d_18\",\"num-classes\":\"3\","
-      "\"base-width\":\"272\",\"channels\":\"3\",\"num-frames\":\"4\",\"height\":\"32\",\"width\":\"24\","
-      "\"mean\":\"[0,0,0]\",\"std\":\"[1,1,1]\",\"classes\":\"[]\"}");
+  g_autoptr (GString) header =
+      g_string_new ("{\"__metadata__\":{\"model\":\"r3d_18\",\"num-classes\":\"3\",\"base-width\":"
+                    "\"272\",\"channels\":\"3\",\"num-frames\":\"4\",\"height\":\"32\",\"width\":"
+                    "\"24\",\"mean\":\"[0,0,0]\",\"std\":\"[1,1,1]\",\"classes\":\"[]\"}");
   g_autoptr (Cnn3dModelFile) file = NULL;
   g_autoptr (GError) error = NULL;
   guint64 at = 0, length;
@@ -497,7 +502,8 @@ test_too_large (void)
   g_assert_true (g_file_set_contents (output, "before", -1, NULL));
   g_assert_false (cnn3d_export_onnx (file, CNN3D_EXPORT_CLIP, output, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
-  g_assert_nonnull (strstr (error->message, " bytes, but an ONNX file ends at 2 GiB: export safetensors"));
+  g_assert_nonnull (
+      strstr (error->message, " bytes, but an ONNX file ends at 2 GiB: export safetensors"));
 
 out:
   cnn3d_network_free (&net);

@@ -21,7 +21,7 @@ typedef struct {
   Cnn3dDevice *device;
   Cnn3dTrainerParams params;
   guint batch;
-  gchar *text;                  /* what was drawn, to be told */
+  gchar *text; /* what was drawn, to be told */
   /* Of every micro-batch, what each way takes; micro_batch 0: not allowed. */
   Cnn3dFit ways[MOST_BATCH + 1][CNN3D_RECOMPUTE_AUTO];
 } Setting;
@@ -47,9 +47,10 @@ once_in (GRand *rand, guint n)
 static void
 open_device (Setting *s, GRand *rand)
 {
-  Cnn3dDeviceParams params = {.threads = draw (rand, 1, 2),.convolution = draw (rand, 0, CNN3D_CONVOLUTION_WINOGRAD),
-    .deterministic = TRUE,.tf32 = draw (rand, 0, 1)
-  };
+  Cnn3dDeviceParams params = { .threads = draw (rand, 1, 2),
+    .convolution = draw (rand, 0, CNN3D_CONVOLUTION_WINOGRAD),
+    .deterministic = TRUE,
+    .tf32 = draw (rand, 0, 1) };
   g_auto (GStrv) names = cnn3d_gpus_names ();
   const gchar *name = names[draw (rand, 0, g_strv_length (names) - 1)];
   const gboolean gpu = once_in (rand, 3) && cuda;
@@ -65,14 +66,16 @@ open_device (Setting *s, GRand *rand)
   s->params.threads = params.threads;
   s->params.convolution = params.convolution;
   s->params.tf32 = params.tf32;
-  s->text = g_strdup_printf ("%s", gpu ? name : cnn3d_choice_name (&cnn3d_convolutions, params.convolution));
+  s->text = g_strdup_printf (
+      "%s", gpu ? name : cnn3d_choice_name (&cnn3d_convolutions, params.convolution));
 }
 
 static void
 draw_setting (Setting *s, GRand *rand)
 {
   static const gchar *const models[] = { "r3d_18", "mc3_18", "r2plus1d_18", "slow_r50" };
-  static const gchar *const freezes[] = { NULL, NULL, NULL, "batch-norm", "batch-norm", "backbone" };
+  static const gchar *const freezes[] = { NULL, NULL, NULL, "batch-norm", "batch-norm",
+    "backbone" };
   static const guint widths[] = { 4, 5, 8, 16 };
   Cnn3dTrainerParams *p = &s->params;
   gboolean gpu;
@@ -81,10 +84,9 @@ draw_setting (Setting *s, GRand *rand)
   open_device (s, rand);
   gpu = s->backend == cuda;
   s->batch = once_in (rand, 4) ? draw (rand, 1, 3) : draw (rand, 4, MOST_BATCH);
-  p->network = (Cnn3dNetworkParams) {
-    models[draw (rand, 0, 3)], draw (rand, 2, 9), gpu ? 64 : widths[draw (rand, 0, 3)], 3, draw (rand, 1, 8),
-    draw (rand, 16, 48), draw (rand, 16, 48), 0
-  };
+  p->network = (Cnn3dNetworkParams) { models[draw (rand, 0, 3)], draw (rand, 2, 9),
+    gpu ? 64 : widths[draw (rand, 0, 3)], 3, draw (rand, 1, 8), draw (rand, 16, 48),
+    draw (rand, 16, 48), 0 };
   if (gpu) {
     p->network.frames = draw (rand, 4, 32);
     p->network.height = p->network.width = draw (rand, 64, 224);
@@ -117,8 +119,10 @@ walk (Setting *s, GError **error)
 
   for (guint micro = 1; micro <= largest_micro (s); micro++)
     for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++)
-      if ((asked == CNN3D_RECOMPUTE_AUTO || asked == r) && (s->params.auto_fit || micro == largest_micro (s))
-          && !cnn3d_fit_measure (s->backend, s->device, &s->params, s->batch, micro, r, &s->ways[micro][r], error))
+      if ((asked == CNN3D_RECOMPUTE_AUTO || asked == r)
+          && (s->params.auto_fit || micro == largest_micro (s))
+          && !cnn3d_fit_measure (
+              s->backend, s->device, &s->params, s->batch, micro, r, &s->ways[micro][r], error))
         return FALSE;
   return TRUE;
 }
@@ -156,12 +160,14 @@ describe (Setting *s, guint seed)
 {
   const Cnn3dTrainerParams *p = &s->params;
   const Cnn3dNetworkParams *n = &p->network;
-  gchar *text = g_strdup_printf ("CNN3D_FIT_SEED=%u: %s %s width %u, %u clips of %ux%ux%u, precision %s, %s%s%s"
-      "recompute %s, optimizer %u, accumulate %u, freeze %s, at most %" G_GUINT64_FORMAT " bytes, %u clips", seed,
-      s->text, n->model, n->base_width, s->batch, n->frames, n->height, n->width, cnn3d_choice_name (&cnn3d_precisions, p->precision),
-      p->auto_fit ? "auto-fit, " : "", p->gradient_clip > 0 ? "clipping, " : "",
-      p->frames_type == CNN3D_TYPE_UINT8 ? "" : "float, ", cnn3d_choice_name (&cnn3d_recomputes, p->recompute), p->optimizer,
-      p->accumulate, p->freeze ? p->freeze : "nothing", p->max_memory, p->micro_batch);
+  gchar *text = g_strdup_printf (
+      "CNN3D_FIT_SEED=%u: %s %s width %u, %u clips of %ux%ux%u, precision %s, %s%s%srecompute %s, "
+      "optimizer %u, accumulate %u, freeze %s, at most %" G_GUINT64_FORMAT " bytes, %u clips",
+      seed, s->text, n->model, n->base_width, s->batch, n->frames, n->height, n->width,
+      cnn3d_choice_name (&cnn3d_precisions, p->precision), p->auto_fit ? "auto-fit, " : "",
+      p->gradient_clip > 0 ? "clipping, " : "", p->frames_type == CNN3D_TYPE_UINT8 ? "" : "float, ",
+      cnn3d_choice_name (&cnn3d_recomputes, p->recompute), p->optimizer, p->accumulate,
+      p->freeze ? p->freeze : "nothing", p->max_memory, p->micro_batch);
 
   g_free (s->text);
   s->text = text;
@@ -179,7 +185,8 @@ passes (const Setting *s, guint micro)
 static gboolean
 is_even (const Setting *s, guint micro)
 {
-  return micro == largest_micro (s) || micro == (s->batch + passes (s, micro) - 1) / passes (s, micro);
+  return micro == largest_micro (s)
+      || micro == (s->batch + passes (s, micro) - 1) / passes (s, micro);
 }
 
 /* chosen: NULL where nothing was. */
@@ -189,8 +196,9 @@ check (const Setting *s, guint64 budget, const Cnn3dFit *chosen)
   const gboolean frozen = cnn3d_freezes_norm (s->params.freeze);
 
   if (chosen && cnn3d_fit_needs (chosen) > budget)
-    g_error ("%s: micro-batch %u with recompute %s takes %" G_GUINT64_FORMAT " bytes", s->text, chosen->micro_batch,
-        cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute), cnn3d_fit_needs (chosen));
+    g_error ("%s: micro-batch %u with recompute %s takes %" G_GUINT64_FORMAT " bytes", s->text,
+        chosen->micro_batch, cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute),
+        cnn3d_fit_needs (chosen));
   for (guint micro = 1; micro <= s->batch; micro++)
     for (guint r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
       const Cnn3dFit *way = &s->ways[micro][r];
@@ -198,18 +206,21 @@ check (const Setting *s, guint64 budget, const Cnn3dFit *chosen)
       if (!way->micro_batch || cnn3d_fit_needs (way) > budget)
         continue;
       if (!chosen)
-        g_error ("%s: refused, but micro-batch %u with recompute %s fits", s->text, micro, cnn3d_choice_name (&cnn3d_recomputes, r));
-      if (!frozen && micro > chosen->micro_batch)
-        g_error ("%s: micro-batch %u was chosen, but %u with recompute %s fits", s->text, chosen->micro_batch, micro,
+        g_error ("%s: refused, but micro-batch %u with recompute %s fits", s->text, micro,
             cnn3d_choice_name (&cnn3d_recomputes, r));
+      if (!frozen && micro > chosen->micro_batch)
+        g_error ("%s: micro-batch %u was chosen, but %u with recompute %s fits", s->text,
+            chosen->micro_batch, micro, cnn3d_choice_name (&cnn3d_recomputes, r));
       /* of one micro-batch the first that fits, by count the quickest but for rounding */
       if (micro == chosen->micro_batch && r < chosen->recompute)
-        g_error ("%s: recompute %s was chosen, but %s fits", s->text, cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute),
+        g_error ("%s: recompute %s was chosen, but %s fits", s->text,
+            cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute),
             cnn3d_choice_name (&cnn3d_recomputes, r));
       if (frozen && is_even (s, micro) && way->seconds < chosen->seconds * (1 - 1e-3))
-        g_error ("%s: micro-batch %u with recompute %s was chosen, but %u with %s fits and is quicker, %g to %g s",
-            s->text, chosen->micro_batch, cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute), micro, cnn3d_choice_name (&cnn3d_recomputes, r),
-            way->seconds, chosen->seconds);
+        g_error ("%s: micro-batch %u with recompute %s was chosen, but %u with %s fits and is "
+                 "quicker, %g to %g s",
+            s->text, chosen->micro_batch, cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute),
+            micro, cnn3d_choice_name (&cnn3d_recomputes, r), way->seconds, chosen->seconds);
     }
 }
 
@@ -233,9 +244,8 @@ train (const Setting *s, const Cnn3dTrainerParams *params)
   for (guint i = 0; i <= params->accumulate; i++) {
     /* the last one is short */
     const guint clips = i < params->accumulate ? s->batch : (s->batch + 1) / 2;
-    const Cnn3dBatch batch = { floats ? (gconstpointer) numbers : bytes, params->frames_type, labels, clips,
-      (i + 1) * s->batch
-    };
+    const Cnn3dBatch batch = { floats ? (gconstpointer) numbers : bytes, params->frames_type,
+      labels, clips, (i + 1) * s->batch };
 
     for (gsize k = 0; k < values; k++) {
       bytes[k] = (k * 2654435761u + i * 97) >> 13;
@@ -310,7 +320,8 @@ run_setting (guint seed)
     s->params.max_memory = draw_budget (s, rand);
     budget = cnn3d_fit_budget (s->backend, s->device, &s->params);
     describe (s, seed);
-    chosen = cnn3d_fit_choose (s->backend, s->device, &s->params, s->batch, &fit, &refusal) ? &fit : NULL;
+    chosen = cnn3d_fit_choose (s->backend, s->device, &s->params, s->batch, &fit, &refusal) ? &fit
+                                                                                            : NULL;
     if (!chosen)
       g_assert_error (refusal, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY);
     check (s, budget, chosen);
@@ -348,8 +359,9 @@ test_random (void)
   g_test_message ("CNN3D_FIT_SEED=%u CNN3D_FIT_SETTINGS=%u", seed, n);
   for (guint i = 0; i < n; i++)
     run_setting (seed + i);
-  g_test_message ("%u whole, %u of them trained; %u split, %u recomputed, %u refused, %u with batch norm frozen", n_whole,
-      n_trained, n_split, n_recomputed, n_refused, n_frozen);
+  g_test_message ("%u whole, %u of them trained; %u split, %u recomputed, %u refused, %u with "
+                  "batch norm frozen",
+      n_whole, n_trained, n_split, n_recomputed, n_refused, n_frozen);
   /* chance leaves none out */
   if (n >= 200) {
     g_assert_cmpuint (n_whole, >, 0);

@@ -106,19 +106,20 @@ test_exact (gconstpointer model)
     guint accumulate, micro;
     const gchar *freeze;
     gboolean keep_gradients;
-    guint arrays;               /* of the trained numbers' size, beside the weights */
+    guint arrays; /* of the trained numbers' size, beside the weights */
   } cases[] = {
-    {CNN3D_UPDATE_SGD, 0.9, 0, 1, 0, NULL, FALSE, 1},
-    {CNN3D_UPDATE_SGD, 0, 0, 1, 0, NULL, FALSE, 0},
-    {CNN3D_UPDATE_SGD, 0, 0, 1, 0, NULL, TRUE, 1},
-    {CNN3D_UPDATE_SGD, 0, 1, 1, 0, NULL, FALSE, 1},
-    {CNN3D_UPDATE_ADAM, 0.9, 0, 1, 0, "backbone", FALSE, 2},
-    {CNN3D_UPDATE_ADAMW, 0.9, 0, 3, 0, NULL, FALSE, 3},
-    {CNN3D_UPDATE_SGD, 0.9, 0, 1, 4, NULL, FALSE, 2},
-    {CNN3D_UPDATE_SGD, 0.9, 0, 1, 1, "batch-norm", FALSE, 2},
+    { CNN3D_UPDATE_SGD, 0.9, 0, 1, 0, NULL, FALSE, 1 },
+    { CNN3D_UPDATE_SGD, 0, 0, 1, 0, NULL, FALSE, 0 },
+    { CNN3D_UPDATE_SGD, 0, 0, 1, 0, NULL, TRUE, 1 },
+    { CNN3D_UPDATE_SGD, 0, 1, 1, 0, NULL, FALSE, 1 },
+    { CNN3D_UPDATE_ADAM, 0.9, 0, 1, 0, "backbone", FALSE, 2 },
+    { CNN3D_UPDATE_ADAMW, 0.9, 0, 3, 0, NULL, FALSE, 3 },
+    { CNN3D_UPDATE_SGD, 0.9, 0, 1, 4, NULL, FALSE, 2 },
+    { CNN3D_UPDATE_SGD, 0.9, 0, 1, 1, "batch-norm", FALSE, 2 },
   };
 
-  for (Cnn3dPrecision precision = 0; precision <= CNN3D_PRECISION_BF16_MIXED; precision += CNN3D_PRECISION_BF16_MIXED)
+  for (Cnn3dPrecision precision = 0; precision <= CNN3D_PRECISION_BF16_MIXED;
+      precision += CNN3D_PRECISION_BF16_MIXED)
     for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++)
       for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
         g_autoptr (GError) error = NULL;
@@ -248,7 +249,7 @@ test_choose (void)
 static void
 test_other_modules (void)
 {
-  const Cnn3dDeviceParams card = {.profile = "card.json" };
+  const Cnn3dDeviceParams card = { .profile = "card.json" };
   g_autofree gchar *before = g_strdup (g_getenv ("CNN3D_BACKEND_PATH"));
   g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-fit-XXXXXX", NULL);
   g_autofree gchar *path = NULL, *version = NULL;
@@ -274,15 +275,16 @@ test_other_modules (void)
   memcpy (strstr (path, "other"), "older", strlen ("older"));
   g_assert_cmpint (symlink (COUNTING_BACKEND, path), ==, 0);
   counting->abi = CNN3D_BACKEND_ABI - 1;
-  version = g_strdup_printf ("%s was built for version %u of the back end interface, this is version %u: install both "
-      "from one build", path, CNN3D_BACKEND_ABI - 1, CNN3D_BACKEND_ABI);
+  version = g_strdup_printf ("%s was built for version %u of the back end interface, this is "
+                             "version %u: install both from one build",
+      path, CNN3D_BACKEND_ABI - 1, CNN3D_BACKEND_ABI);
   g_assert_null (cnn3d_backend_load ("older", &error));
   g_assert_nonnull (strstr (error->message, version));
   counting->abi = 0;
   g_clear_error (&error);
   g_assert_null (backend->open (&card, &error));
-  g_assert_cmpstr (error->message, ==, "card.json describes a GPU, not a CPU: the CPU that plans are made for is this "
-      "one");
+  g_assert_cmpstr (error->message, ==,
+      "card.json describes a GPU, not a CPU: the CPU that plans are made for is this one");
   g_unlink (path);
   g_rmdir (folder);
   g_setenv ("CNN3D_BACKEND_PATH", before, TRUE);
@@ -301,8 +303,9 @@ test_nothing_fits (void)
   p.max_memory = 1;
   g_assert_false (choose (&p, &fit, &error));
   g_assert_nonnull (strstr (error->message, "but max-memory allows "));
-  g_assert_nonnull (strstr (error->message, "; no setting fits with this model and these clips: try fewer frames, a "
-      "smaller size or a smaller base-width"));
+  g_assert_nonnull (strstr (error->message,
+      "; no setting fits with this model and these clips: try fewer frames, a smaller size or a "
+      "smaller base-width"));
   g_clear_error (&error);
 
   params_init (&p);
@@ -361,7 +364,8 @@ assert_largest (const Cnn3dTrainerParams *p, const Cnn3dFit *fit)
   for (guint parts = 1; parts <= BATCH; parts++) {
     const guint micro = (BATCH + parts - 1) / parts;
 
-    for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; micro > fit->micro_batch && r < CNN3D_RECOMPUTE_AUTO; r++) {
+    for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE;
+        micro > fit->micro_batch && r < CNN3D_RECOMPUTE_AUTO; r++) {
       const Cnn3dFit larger = measure (p, BATCH, micro, r);
 
       g_assert_cmpuint (cnn3d_fit_needs (&larger), >, p->max_memory);
@@ -430,11 +434,15 @@ test_largest (void)
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
     const Cnn3dFit eleven = measure (&p, 11, 11, r), one = measure (&p, 1, 1, r);
 
-    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&eleven), &fit), ==, 11);
+    g_assert_cmpuint (
+        cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&eleven), &fit), ==, 11);
     g_assert_cmpuint (cnn3d_fit_needs (&fit), ==, cnn3d_fit_needs (&eleven));
-    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&eleven) - 1, &fit), ==, 10);
-    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&one), &fit), ==, 1);
-    g_assert_cmpuint (cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&one) - 1, &fit), ==, 0);
+    g_assert_cmpuint (
+        cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&eleven) - 1, &fit), ==, 10);
+    g_assert_cmpuint (
+        cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&one), &fit), ==, 1);
+    g_assert_cmpuint (
+        cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&one) - 1, &fit), ==, 0);
     g_assert_cmpuint (fit.micro_batch, ==, 0);
   }
 }
@@ -454,15 +462,18 @@ find_value (const gchar *text, const gchar *key)
 static void
 apply (Cnn3dTrainerParams *p, const gchar *line)
 {
-  g_autofree gchar *recompute = find_value (line, "recompute"), *precision = find_value (line, "precision");
+  g_autofree gchar *recompute = find_value (line, "recompute"),
+                   *precision = find_value (line, "precision");
   g_autofree gchar *fit = find_value (line, "auto-fit"), *frames = find_value (line, "num-frames");
   g_autofree gchar *width = find_value (line, "width"), *height = find_value (line, "height");
 
   if (recompute)
-    for (p->recompute = 0; strcmp (cnn3d_choice_name (&cnn3d_recomputes, p->recompute), recompute); p->recompute++)
+    for (p->recompute = 0; strcmp (cnn3d_choice_name (&cnn3d_recomputes, p->recompute), recompute);
+        p->recompute++)
       g_assert_cmpint (p->recompute, <, CNN3D_RECOMPUTE_AUTO);
   if (precision)
-    for (p->precision = 0; strcmp (cnn3d_choice_name (&cnn3d_precisions, p->precision), precision); p->precision++)
+    for (p->precision = 0; strcmp (cnn3d_choice_name (&cnn3d_precisions, p->precision), precision);
+        p->precision++)
       g_assert_cmpint (p->precision, <, CNN3D_PRECISION_BF16_MIXED);
   if (fit) {
     g_assert_cmpstr (fit, ==, "true");
@@ -507,9 +518,9 @@ test_suggestions (void)
     guint frames, size;
     Cnn3dRecompute recompute;
     gboolean auto_fit;
-  } cases[] = { {8, 48, CNN3D_RECOMPUTE_NONE, FALSE}, {8, 48, CNN3D_RECOMPUTE_AUTO, FALSE},
-    {16, 128, CNN3D_RECOMPUTE_AUTO, FALSE}, {16, 128, CNN3D_RECOMPUTE_AUTO, TRUE}, {16, 128, CNN3D_RECOMPUTE_BN, TRUE}
-  };
+  } cases[] = { { 8, 48, CNN3D_RECOMPUTE_NONE, FALSE }, { 8, 48, CNN3D_RECOMPUTE_AUTO, FALSE },
+    { 16, 128, CNN3D_RECOMPUTE_AUTO, FALSE }, { 16, 128, CNN3D_RECOMPUTE_AUTO, TRUE },
+    { 16, 128, CNN3D_RECOMPUTE_BN, TRUE } };
   gboolean in_pieces = FALSE;
   guint lines = 0, none = 0;
 
@@ -620,8 +631,9 @@ test_alloc_fails (void)
 static void
 test_more_than_planned (void)
 {
-  const Cnn3dPass pass = {.training = TRUE,.clips = BATCH };
-  g_autofree gchar *dir = g_dir_make_tmp ("fit-XXXXXX", NULL), *file = g_build_filename (dir, "last.safetensors", NULL);
+  const Cnn3dPass pass = { .training = TRUE, .clips = BATCH };
+  g_autofree gchar *dir = g_dir_make_tmp ("fit-XXXXXX", NULL),
+                   *file = g_build_filename (dir, "last.safetensors", NULL);
   g_autofree guint8 *frames = NULL;
   g_autoptr (GError) error = NULL;
   g_autoptr (GDir) names = NULL;
@@ -696,10 +708,12 @@ test_too_large (void)
   p.network.base_width = 1024;
   p.network.frames = 1;
   p.network.height = p.network.width = 4096;
-  g_assert_false (cnn3d_fit_measure (backend, device, &p, 1, 1, CNN3D_RECOMPUTE_NONE, &fit, &error));
+  g_assert_false (
+      cnn3d_fit_measure (backend, device, &p, 1, 1, CNN3D_RECOMPUTE_NONE, &fit, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
-  g_assert_cmpstr (error->message, ==, "r3d_18 with base-width=1024 makes of a frame of 4096x4096 pixels 2048x2048 "
-      "points of 1024 channels, more than oneDNN can count: use smaller frames or a smaller base-width");
+  g_assert_cmpstr (error->message, ==,
+      "r3d_18 with base-width=1024 makes of a frame of 4096x4096 pixels 2048x2048 points of 1024 "
+      "channels, more than oneDNN can count: use smaller frames or a smaller base-width");
 }
 
 /* --- numbers and names --- */
@@ -711,12 +725,22 @@ test_bytes (void)
     const gchar *text;
     guint64 bytes;
   } good[] = {
-    {"0", 0}, {"1", 1}, {"123456789", 123456789}, {"8GiB", G_GUINT64_CONSTANT (8) << 30}, {"800MiB", 800 << 20},
-    {"6G", G_GUINT64_CONSTANT (6) << 30}, {"1.5GiB", G_GUINT64_CONSTANT (3) << 29}, {"2 GB", 2000000000}, {"1k", 1024},
-    {"1 kB", 1000}, {"3mib", 3 << 20}, {"1TiB", G_GUINT64_CONSTANT (1) << 40}, {"7b", 7},
+    { "0", 0 },
+    { "1", 1 },
+    { "123456789", 123456789 },
+    { "8GiB", G_GUINT64_CONSTANT (8) << 30 },
+    { "800MiB", 800 << 20 },
+    { "6G", G_GUINT64_CONSTANT (6) << 30 },
+    { "1.5GiB", G_GUINT64_CONSTANT (3) << 29 },
+    { "2 GB", 2000000000 },
+    { "1k", 1024 },
+    { "1 kB", 1000 },
+    { "3mib", 3 << 20 },
+    { "1TiB", G_GUINT64_CONSTANT (1) << 40 },
+    { "7b", 7 },
   };
-  static const gchar *const bad[] = { NULL, "", "GiB", "-1", "8 GiBs", "8XiB", "1e30", "99999999999TiB", " 8GiB", "nan",
-    "inf", "8GiB8", "0x10G" };
+  static const gchar *const bad[] = { NULL, "", "GiB", "-1", "8 GiBs", "8XiB", "1e30",
+    "99999999999TiB", " 8GiB", "nan", "inf", "8GiB8", "0x10G" };
 
   for (guint i = 0; i < G_N_ELEMENTS (good); i++) {
     guint64 bytes = 99;
@@ -751,7 +775,8 @@ test_names (void)
   g_assert_cmpstr (cnn3d_choice_name (&cnn3d_recomputes, CNN3D_RECOMPUTE_AUTO), ==, "auto");
   g_assert_cmpstr (cnn3d_choice_name (&cnn3d_precisions, CNN3D_PRECISION_32), ==, "32");
   g_assert_cmpstr (cnn3d_choice_name (&cnn3d_precisions, CNN3D_PRECISION_16_MIXED), ==, "16-mixed");
-  g_assert_cmpstr (cnn3d_choice_name (&cnn3d_precisions, CNN3D_PRECISION_BF16_MIXED), ==, "bf16-mixed");
+  g_assert_cmpstr (
+      cnn3d_choice_name (&cnn3d_precisions, CNN3D_PRECISION_BF16_MIXED), ==, "bf16-mixed");
 }
 
 int

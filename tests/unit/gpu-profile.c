@@ -9,7 +9,7 @@
 #include "src/backend/gpus.h"
 #include "src/random.h"
 
-static gchar *folder;           /* empty, for what a test makes there */
+static gchar *folder; /* empty, for what a test makes there */
 
 static gchar *
 find (const gchar *name)
@@ -36,10 +36,12 @@ static void
 assert_refused (const gchar *text, gssize size, const gchar *what)
 {
   g_autoptr (GError) error = NULL;
-  CudaProfile *profile = cuda_profile_parse ("made.json", text, size < 0 ? strlen (text) : (gsize) size, &error);
+  CudaProfile *profile =
+      cuda_profile_parse ("made.json", text, size < 0 ? strlen (text) : (gsize) size, &error);
 
   if (profile || !strstr (error->message, "made.json: ") || !strstr (error->message, what))
-    g_error ("%.2000s: expected an error with '%s', got '%s'", text, what, profile ? "none" : error->message);
+    g_error ("%.2000s: expected an error with '%s', got '%s'", text, what,
+        profile ? "none" : error->message);
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
 }
 
@@ -63,10 +65,12 @@ test_shipped (void)
     g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
     clock = strstr (text, "\"smClockRateKHz\":");
     cores = p->capability == 750 || p->capability == 800 ? 64 : 128;
-    peak = 2 * cores * p->multiprocessors * 1000 * g_ascii_strtod (clock + strlen ("\"smClockRateKHz\":"), NULL);
+    peak = 2 * cores * p->multiprocessors * 1000
+        * g_ascii_strtod (clock + strlen ("\"smClockRateKHz\":"), NULL);
     g_assert_cmpfloat_with_epsilon (p->fp32 / peak, 1, 0.02);
     g_assert_cmpuint (p->fp16, >=, 1.9 * p->fp32);
-    g_assert_true (p->capability < 800 ? p->tf32 == 0 : p->tf32 >= p->fp32 && p->fp16 >= 1.9 * p->tf32);
+    g_assert_true (
+        p->capability < 800 ? p->tf32 == 0 : p->tf32 >= p->fp32 && p->fp16 >= 1.9 * p->tf32);
     g_assert_cmpuint (p->memory, >, 7u << 30);
     g_assert_cmpuint (p->context, <, p->memory / 8);
     cuda_profile_free (&p);
@@ -79,7 +83,8 @@ test_lookup (void)
 {
   static const gchar *const same[] = { "RTX3080Ti", "rtx-3080-ti", "RTX 3080 Ti", "rtx_3080ti" };
   static const gchar *const unknown[] = { "rtx9999", "", " ", ".", "rtx3080 super", "\033[2J" };
-  g_autofree gchar *path = find ("rtx3080ti"), *by_path = find (path), *own = NULL, *gpus = NULL, *found = NULL;
+  g_autofree gchar *path = find ("rtx3080ti"), *by_path = find (path), *own = NULL, *gpus = NULL,
+                   *found = NULL;
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) names = NULL;
 
@@ -126,19 +131,20 @@ test_not_profiles (void)
   static const struct {
     const gchar *text, *what;
   } bad[] = {
-    {"", ""},
-    {"{", ""},
-    {"null", "a GPU's profile is a JSON object"},
-    {"[]", "a GPU's profile is a JSON object"},
-    {"12", "a GPU's profile is a JSON object"},
-    {"{}", "cudaDeviceId is missing"},
-    {"{\"cudaDeviceId\": 0, \"cudaDeviceId\": 0}", "cudaDeviceId appears twice"},
-    {"\xff\xfe", "not UTF-8 text"},
-    {"[[[[[[[[[[", "nested deeper than 4"},
-    {"{'a': 1}", "1:2: a ''' outside of a text; JSON has no comments"},
+    { "", "" },
+    { "{", "" },
+    { "null", "a GPU's profile is a JSON object" },
+    { "[]", "a GPU's profile is a JSON object" },
+    { "12", "a GPU's profile is a JSON object" },
+    { "{}", "cudaDeviceId is missing" },
+    { "{\"cudaDeviceId\": 0, \"cudaDeviceId\": 0}", "cudaDeviceId appears twice" },
+    { "\xff\xfe", "not UTF-8 text" },
+    { "[[[[[[[[[[", "nested deeper than 4" },
+    { "{'a': 1}", "1:2: a ''' outside of a text; JSON has no comments" },
   };
   g_autoptr (GError) error = NULL;
-  g_autofree gchar *deep = g_strnfill (60000, '['), *large = g_strnfill (70000, ' '), *good = good_text ();
+  g_autofree gchar *deep = g_strnfill (60000, '['), *large = g_strnfill (70000, ' '),
+                   *good = good_text ();
   static const gchar *const own[] = { "", ", \"cnn3d\": 1" };
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
@@ -168,11 +174,11 @@ test_values (void)
   static const struct {
     const gchar *key, *value, *says;
   } bad[] = {
-    {"deviceName", "\"\"", "deviceName must be a text of 1 to "},
-    {"deviceName", "\"\xc3\xa4\"", "deviceName may only have printable ASCII, without \" and \\"},
-    {"warpSize", "1.5", "warpSize must be a whole number"},
-    {"maxGridSize", "[1, 2]", "maxGridSize must be an array of 3 whole numbers"},
-    {"maxGridSize", "[1, 2, 0.5]", "maxGridSize must be a whole number on each of three axes"},
+    { "deviceName", "\"\"", "deviceName must be a text of 1 to " },
+    { "deviceName", "\"\xc3\xa4\"", "deviceName may only have printable ASCII, without \" and \\" },
+    { "warpSize", "1.5", "warpSize must be a whole number" },
+    { "maxGridSize", "[1, 2]", "maxGridSize must be an array of 3 whole numbers" },
+    { "maxGridSize", "[1, 2, 0.5]", "maxGridSize must be a whole number on each of three axes" },
   };
   g_autofree gchar *good = good_text ();
 
@@ -192,10 +198,9 @@ test_values (void)
 static void
 test_each_key (void)
 {
-  static const gchar *const values[] = {
-    "null", "true", "1.5", "-1", "-9223372036854775808", "99999999999999999999999", "1e300", "\"\"", "{}", "[]",
-    "[1, 2]", "[1, 2, 3, 4]", "[1, 2, \"3\"]", "[1, 2, -3]", "[[1], 2, 3]", "\"a\\u0001b\"", "\"a\\\"b\"", "\"\xc3\xa4\""
-  };
+  static const gchar *const values[] = { "null", "true", "1.5", "-1", "-9223372036854775808",
+    "99999999999999999999999", "1e300", "\"\"", "{}", "[]", "[1, 2]", "[1, 2, 3, 4]",
+    "[1, 2, \"3\"]", "[1, 2, -3]", "[[1], 2, 3]", "\"a\\u0001b\"", "\"a\\\"b\"", "\"\xc3\xa4\"" };
   g_autofree gchar *good = good_text ();
   g_auto (GStrv) lines = g_strsplit (good, "\n", -1);
   guint keys = 0;
@@ -299,8 +304,8 @@ typedef struct {
 } Setup;
 
 static void
-set_up (Setup *s, const gchar *gpu, const gchar *model, guint frames, guint size, const Cnn3dModelParams *precision,
-    const Cnn3dProgramParams *program)
+set_up (Setup *s, const gchar *gpu, const gchar *model, guint frames, guint size,
+    const Cnn3dModelParams *precision, const Cnn3dProgramParams *program)
 {
   const Cnn3dNetworkParams params = { model, 10, 64, 3, frames, size, size, 0.5 };
   g_autofree gchar *path = find (gpu);
@@ -379,7 +384,8 @@ test_device (void)
   g_assert_cmpfloat (fast.step_seconds, <, 1e-4);
   g_assert_null (backend->alloc (device, 64, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
-  g_assert_nonnull (strstr (error->message, " runs nothing: it is a plan for a GPU that is not here"));
+  g_assert_nonnull (
+      strstr (error->message, " runs nothing: it is a plan for a GPU that is not here"));
   backend->close (&device);
 
   params.profile = ada;
@@ -394,11 +400,12 @@ test_device (void)
 static void
 test_sizes (void)
 {
-  const gsize clip = 16 * 56 * 56;      /* points */
+  const gsize clip = 16 * 56 * 56; /* points */
   Setup s;
 
   for (guint half = 0; half < 2; half++) {
-    const Cnn3dModelParams precision = { half ? CNN3D_PRECISION_16_MIXED : CNN3D_PRECISION_32, TRUE };
+    const Cnn3dModelParams precision = { half ? CNN3D_PRECISION_16_MIXED : CNN3D_PRECISION_32,
+      TRUE };
     const Cnn3dProgramParams program = { 3, TRUE, FALSE, TRUE };
     const gsize e = half ? 2 : 4, weights = 64 * 3 * 7 * 7 * 8;
     const Cnn3dWeightLayout *layout;
@@ -418,12 +425,14 @@ test_sizes (void)
           conv ? scratch (&s, i, CNN3D_PHASE_FORWARD) : 0);
       if (op->kind == CNN3D_OP_NORM)
         g_assert_cmpuint (s.sizes->saved[i], ==,
-            2 * 4 * t->c + (op->residual >= 0 ? (3 * t->c * t->d * t->h * t->w / 8 + 63) / 64 * 64 : 0));
+            2 * 4 * t->c
+                + (op->residual >= 0 ? (3 * t->c * t->d * t->h * t->w / 8 + 63) / 64 * 64 : 0));
       else
         g_assert_cmpuint (s.sizes->saved[i], ==, 0);
       /* FP16: the gradient as cuDNN writes it */
       if (conv && half)
-        g_assert_cmpuint (scratch (&s, i, CNN3D_PHASE_BACKWARD_WEIGHTS), >=, s.sizes->parameters[i] / 2);
+        g_assert_cmpuint (
+            scratch (&s, i, CNN3D_PHASE_BACKWARD_WEIGHTS), >=, s.sizes->parameters[i] / 2);
     }
     layout = s.backend->model_layout (s.model);
     g_assert_cmpuint (layout->offset[0], ==, 0);
@@ -451,7 +460,8 @@ test_sizes (void)
 static void
 test_knobs (void)
 {
-  const Cnn3dModelParams kept = { CNN3D_PRECISION_16_MIXED, TRUE }, again = { CNN3D_PRECISION_16_MIXED, FALSE };
+  const Cnn3dModelParams kept = { CNN3D_PRECISION_16_MIXED, TRUE },
+                         again = { CNN3D_PRECISION_16_MIXED, FALSE };
   const Cnn3dModelParams full = { CNN3D_PRECISION_32, FALSE };
   const Cnn3dProgramParams plain = { 2, TRUE, FALSE, TRUE }, accumulates = { 2, TRUE, TRUE, TRUE };
   const Cnn3dProgramParams large = { 16, TRUE, FALSE, TRUE }, forward = { 2, FALSE, FALSE, TRUE };
@@ -466,7 +476,8 @@ test_knobs (void)
     const gboolean conv = a.net->ops[i].kind == CNN3D_OP_CONV;
     const gsize copy = conv ? (a.sizes->parameters[i] / 2 + 63) / 64 * 64 : 0;
 
-    g_assert_cmpuint (scratch (&b, i, CNN3D_PHASE_FORWARD), ==, scratch (&a, i, CNN3D_PHASE_FORWARD) + copy);
+    g_assert_cmpuint (
+        scratch (&b, i, CNN3D_PHASE_FORWARD), ==, scratch (&a, i, CNN3D_PHASE_FORWARD) + copy);
     g_assert_cmpuint (scratch (&b, i, CNN3D_PHASE_BACKWARD), ==,
         scratch (&a, i, CNN3D_PHASE_BACKWARD) + (i > 1 ? copy : 0));
   }
@@ -478,7 +489,7 @@ test_knobs (void)
   for (guint i = 0; i < a.net->n_ops; i++)
     g_assert_cmpuint (scratch (&b, i, CNN3D_PHASE_BACKWARD_WEIGHTS), ==,
         scratch (&a, i, CNN3D_PHASE_BACKWARD_WEIGHTS)
-        + (a.net->ops[i].kind == CNN3D_OP_CONV ? a.sizes->parameters[i] : 0));
+            + (a.net->ops[i].kind == CNN3D_OP_CONV ? a.sizes->parameters[i] : 0));
   g_assert_null (a.backend->program_new (a.model, &runs, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   tear_down (&b);
@@ -487,14 +498,16 @@ test_knobs (void)
   set_up (&a, "rtx3070", "slow_r50", 16, 224, &kept, &large);
   for (guint i = 0; i < a.net->n_ops; i++) {
     const Cnn3dOp *op = &a.net->ops[i];
-    const gsize most = op->kind != CNN3D_OP_CONV ? 0 : MAX (a.sizes->activation[op->in], a.sizes->activation[op->out]);
+    const gsize most = op->kind != CNN3D_OP_CONV
+        ? 0
+        : MAX (a.sizes->activation[op->in], a.sizes->activation[op->out]);
 
     g_assert_cmpuint (16 % a.sizes->slice[i], ==, 0);
     g_assert_cmpuint (most / 16 * a.sizes->slice[i], <=, 256 << 20);
     if (most <= 256 << 20)
       g_assert_cmpuint (a.sizes->slice[i], ==, 16);
   }
-  g_assert_cmpuint (a.sizes->slice[1], ==, 8);       /* 24.5 MiB a clip */
+  g_assert_cmpuint (a.sizes->slice[1], ==, 8); /* 24.5 MiB a clip */
   tear_down (&a);
 
   /* an evaluation keeps nothing and goes one way */
@@ -545,7 +558,8 @@ test_fits (void)
   const Cnn3dProgramParams program = { 8, TRUE, TRUE, TRUE };
   gsize before = G_MAXSIZE;
 
-  for (Cnn3dRecompute recompute = CNN3D_RECOMPUTE_NONE; recompute <= CNN3D_RECOMPUTE_BLOCK; recompute++) {
+  for (Cnn3dRecompute recompute = CNN3D_RECOMPUTE_NONE; recompute <= CNN3D_RECOMPUTE_BLOCK;
+      recompute++) {
     const Cnn3dPlanParams params = { TRUE, NULL, recompute, FALSE };
     const Cnn3dWeightLayout *layout;
     Cnn3dDeviceMemory memory;
@@ -558,7 +572,8 @@ test_fits (void)
     s.backend->memory (s.device, &memory);
     /* weights, gradients and two moments; frames, two batches of them */
     g_assert_cmpuint (plan->arena_bytes + 4 * layout->total * sizeof (gfloat) + layout->copy_bytes
-        + 2 * 8 * 16 * 224 * 224 * 3 + memory.context, <, memory.total);
+            + 2 * 8 * 16 * 224 * 224 * 3 + memory.context,
+        <, memory.total);
     g_assert_cmpuint (plan->arena_bytes, <, 1.06 * plan->live_bytes);
     g_assert_cmpuint (plan->arena_bytes, <, before);
     before = plan->arena_bytes;

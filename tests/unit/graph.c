@@ -17,11 +17,11 @@
 #define BF16_LOGITS_BOUND 3e-2
 
 #ifdef __SANITIZE_ADDRESS__
-#define CASES 2                 /* of each model */
+#define CASES 2 /* of each model */
 #define MAX_MACS 4000000
 #else
 #define CASES 8
-#define MAX_MACS 12000000       /* of a batch, forward */
+#define MAX_MACS 12000000 /* of a batch, forward */
 #endif
 
 static gchar *folder;
@@ -50,7 +50,7 @@ roll_normal (Dice *d)
 
 typedef struct {
   Cnn3dNetworkParams net;
-  guint n[2];                   /* clips of each batch; the second may be 0: none */
+  guint n[2]; /* clips of each batch; the second may be 0: none */
   Cnn3dType type;
   gboolean frozen;
   gdouble label_smoothing;
@@ -121,7 +121,8 @@ draw_frames (Dice *d, const Cnn3dNetworkParams *p, Cnn3dType type, guint n)
         ((guint8 *) frames)[i] = roll (d, 0, 255);
         break;
       case CNN3D_TYPE_FLOAT16: /* up to 2 in size, subnormal ones too */
-        ((guint16 *) frames)[i] = roll (d, 0, 9) ? roll (d, 13, 15) << 10 | roll (d, 0, 1) << 15 | roll (d, 0, 1023)
+        ((guint16 *) frames)[i] = roll (d, 0, 9)
+            ? roll (d, 13, 15) << 10 | roll (d, 0, 1) << 15 | roll (d, 0, 1023)
             : roll (d, 0, 1023);
         break;
       default:
@@ -150,7 +151,8 @@ draw_weights (Dice *d, const Cnn3dNetwork *net, gfloat **weights)
           weights[i][k] = 0.3 + 0.02 * roll (d, 0, 10);
           break;
         case CNN3D_PARAM_NORM_BIAS:
-          weights[i][k] = op->relu && k % 5 == 2 ? (op->residual >= 0 ? -30 : -2.5) : 2.5 + 0.02 * roll (d, 0, 10);
+          weights[i][k] = op->relu && k % 5 == 2 ? (op->residual >= 0 ? -30 : -2.5)
+                                                 : 2.5 + 0.02 * roll (d, 0, 10);
           break;
         case CNN3D_PARAM_LINEAR_WEIGHT:
           weights[i][k] *= 4;
@@ -177,7 +179,8 @@ settle_statistics (Dice *d, Reference *r, const ReferenceInput *input, gfloat **
     const Cnn3dOp *op = &r->net->ops[i];
 
     for (gint c = 0; op->kind == CNN3D_OP_NORM && c < r->net->tensors[op->in].c; c++) {
-      const gdouble mean = r->means[i][c], var = MAX (r->variances[i][c], 0.25 * mean * mean + 1e-3);
+      const gdouble mean = r->means[i][c],
+                    var = MAX (r->variances[i][c], 0.25 * mean * mean + 1e-3);
 
       weights[op->mean][c] = mean + 0.02 * roll_normal (d) * sqrt (var);
       weights[op->var][c] = var * (1 + 0.02 * roll (d, 0, 10));
@@ -200,7 +203,8 @@ write_weights (const Cnn3dNetwork *net, gfloat **weights)
 
     for (guint k = 0; k < net->weights[i].n_dims; k++)
       shape[k] = net->weights[i].shape[k];
-    cnn3d_safetensors_writer_add (w, net->weights[i].name, CNN3D_SAFETENSOR_F32, net->weights[i].n_dims, shape);
+    cnn3d_safetensors_writer_add (
+        w, net->weights[i].name, CNN3D_SAFETENSOR_F32, net->weights[i].n_dims, shape);
   }
   for (guint i = 0; i < net->n_weights; i++)
     cnn3d_safetensors_writer_data (w, weights[i], net->weights[i].count * sizeof (gfloat), &error);
@@ -216,8 +220,8 @@ static struct {
 } worst;
 
 static void
-compare (const gchar *what, const gfloat *got, const gdouble *expected, gsize n, gdouble floor, gdouble bound,
-    gdouble *most)
+compare (const gchar *what, const gfloat *got, const gdouble *expected, gsize n, gdouble floor,
+    gdouble bound, gdouble *most)
 {
   gdouble difference = 0, norm = 0, relative;
 
@@ -263,12 +267,13 @@ compare_state (Cnn3dTrainer *t, const Reference *r, gdouble **gradients, guint c
     const Cnn3dParam *p = &net->weights[i];
     g_autofree gfloat *weight = cnn3d_trainer_get_weight (t, i, NULL), *gradient = NULL;
 
-    compare (p->name, weight, r->weights[i], p->count, 1e-3, CNN3D_PARAM_TRAINED (p->role) ? 1e-6 : bound,
-        &worst.statistics);
+    compare (p->name, weight, r->weights[i], p->count, 1e-3,
+        CNN3D_PARAM_TRAINED (p->role) ? 1e-6 : bound, &worst.statistics);
     if (!CNN3D_PARAM_TRAINED (p->role))
       continue;
     gradient = cnn3d_trainer_get_gradient (t, i, NULL);
-    compare (p->name, gradient, gradients[i], p->count, 1e-2 * sqrt (squares), bound, &worst.gradient);
+    compare (
+        p->name, gradient, gradients[i], p->count, 1e-2 * sqrt (squares), bound, &worst.gradient);
   }
 }
 
@@ -292,17 +297,18 @@ run_case (const gchar *model, guint64 seed, Cnn3dPrecision precision)
   gdouble **gradients = r[0]->weight_gradients;
   gdouble loss_sum = 0;
 
-  g_test_message ("%s seed %" G_GUINT64_FORMAT ": width %u, %u classes, %u channels, %u frames of %ux%u, batch %u + %u, "
-      "type %d, frozen %d, smoothing %g", model, seed, c.net.base_width, c.net.num_classes, c.net.channels,
-      c.net.frames, c.net.width, c.net.height, c.n[0], c.n[1], c.type, c.frozen, c.label_smoothing);
+  g_test_message ("%s seed %" G_GUINT64_FORMAT
+                  ": width %u, %u classes, %u channels, %u frames of %ux%u, batch %u + %u, type "
+                  "%d, frozen %d, smoothing %g",
+      model, seed, c.net.base_width, c.net.num_classes, c.net.channels, c.net.frames, c.net.width,
+      c.net.height, c.n[0], c.n[1], c.type, c.frozen, c.label_smoothing);
   for (guint b = 0; b < 2; b++) {
     gint32 *labels = g_new (gint32, 5);
 
     for (guint i = 0; i < 5; i++)
       labels[i] = roll (&dice, 0, c.net.num_classes - 1);
     in[b] = (ReferenceInput) { draw_frames (&dice, &c.net, c.type, MAX (c.n[b], 1)), c.type, labels,
-      c.label_smoothing, !c.frozen
-    };
+      c.label_smoothing, !c.frozen };
   }
   draw_weights (&dice, net, weights);
   for (guint i = 0; i < net->n_weights; i++)
@@ -318,7 +324,7 @@ run_case (const gchar *model, guint64 seed, Cnn3dPrecision precision)
   params.threads = roll (&dice, 1, 3);
   params.precision = precision;
   params.momentum = 0;
-  params.lr.lr = 0;             /* steps, but stays where it is */
+  params.lr.lr = 0; /* steps, but stays where it is */
   params.keep_gradients = TRUE;
   params.label_smoothing = c.label_smoothing;
   params.accumulate = c.n[1] ? 2 : 1;
@@ -342,7 +348,8 @@ run_case (const gchar *model, guint64 seed, Cnn3dPrecision precision)
     g_assert_no_error (error);
     g_assert_cmpint (progress.stepped, ==, b == (c.n[1] ? 1 : 0));
     if (exact && c.net.num_classes > 1)
-      g_assert_cmpfloat_with_epsilon (progress.accuracy * (progress.stepped ? c.n[0] + c.n[1] : c.n[b]),
+      g_assert_cmpfloat_with_epsilon (
+          progress.accuracy * (progress.stepped ? c.n[0] + c.n[1] : c.n[b]),
           r[b]->correct + (b && progress.stepped ? r[0]->correct : 0), 1e-9);
     if (progress.stepped) {
       const gfloat loss = progress.loss;
@@ -373,8 +380,8 @@ run_cases (const gchar *model, Cnn3dPrecision precision, guint cases)
   memset (&worst, 0, sizeof worst);
   for (guint i = 0; i < cases; i++)
     run_case (model, g_str_hash (model) % 1000 * 10 + i, precision);
-  g_test_message ("worst: logits %.1e, gradient %.1e, running statistics %.1e, loss %.1e", worst.logits,
-      worst.gradient, worst.statistics, worst.loss);
+  g_test_message ("worst: logits %.1e, gradient %.1e, running statistics %.1e, loss %.1e",
+      worst.logits, worst.gradient, worst.statistics, worst.loss);
   g_assert_cmpfloat (worst.gradient, <=, exact ? F32_BOUND : BF16_BOUND);
 }
 
@@ -398,7 +405,8 @@ test_bf16 (gconstpointer model)
 /* The mask of one step, from the last layer's gradients for one clip: that of
  * weight (k, c) is that of bias k times feature c, times keep or zero. */
 static guint
-dropout_mask (Cnn3dTrainer *t, const Cnn3dBatch *batch, const gdouble *features, gdouble keep, gboolean *kept)
+dropout_mask (
+    Cnn3dTrainer *t, const Cnn3dBatch *batch, const gdouble *features, gdouble keep, gboolean *kept)
 {
   const Cnn3dNetwork *net = cnn3d_trainer_network (t);
   g_autoptr (GError) error = NULL;
@@ -415,7 +423,8 @@ dropout_mask (Cnn3dTrainer *t, const Cnn3dBatch *batch, const gdouble *features,
     kept[c] = weight[c] != 0;
     n += kept[c];
     if (kept[c])
-      g_assert_cmpfloat_with_epsilon (weight[c] / bias[0], features[c] / keep, 1e-3 * (1 + fabs (features[c])));
+      g_assert_cmpfloat_with_epsilon (
+          weight[c] / bias[0], features[c] / keep, 1e-3 * (1 + fabs (features[c])));
   }
   return n;
 }
@@ -459,7 +468,8 @@ test_dropout (void)
     reference_set_weight (r, i, weights[i]);
     g_free (weights[i]);
   }
-  in = (ReferenceInput) { draw_frames (&dice, &params.network, CNN3D_TYPE_UINT8, 1), CNN3D_TYPE_UINT8, &label, 0, FALSE };
+  in = (ReferenceInput) { draw_frames (&dice, &params.network, CNN3D_TYPE_UINT8, 1),
+    CNN3D_TYPE_UINT8, &label, 0, FALSE };
   batch = (Cnn3dBatch) { in.frames, in.type, &label, 1, 0 };
   /* evaluation drops nothing */
   compare_logits (t, r, &in, 1, F32_BOUND);

@@ -42,7 +42,8 @@ test_members (void)
     for (guint i = 1; i < n; i++)
       g_string_append_printf (text, ",\"%u\":0", i);
     g_string_append (text, "}]");
-    assert_load (text->str, 2, 10000, n == 4096 ? NULL : "1:35760: an object of more than 4096 members");
+    assert_load (
+        text->str, 2, 10000, n == 4096 ? NULL : "1:35760: an object of more than 4096 members");
   }
 }
 

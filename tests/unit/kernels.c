@@ -107,12 +107,13 @@ draw (Data *d, gboolean half)
 static void
 assert_near (gdouble got, gdouble expected, gdouble size, gdouble bound)
 {
-  if (!(fabs (got - expected) <= bound * (size + 1e-30)) && !(isnan (got) && isnan (expected)) && got != expected)
+  if (!(fabs (got - expected) <= bound * (size + 1e-30)) && !(isnan (got) && isnan (expected))
+      && got != expected)
     g_error ("%.9g, expected %.9g (bound %g)", got, expected, bound * size);
 }
 
 #define F32 4e-7
-#define BF16 4e-3               /* half a last place: 2^-8 */
+#define BF16 4e-3 /* half a last place: 2^-8 */
 
 /* --- the kernels of one type and number of lanes --- */
 
@@ -163,7 +164,12 @@ check_sums (const Variant *v, gsize points)
 }
 
 /* Where what is written goes. */
-typedef enum { APART, OVER_INPUT, OVER_SECOND, N_PLACES } Place;
+typedef enum {
+  APART,
+  OVER_INPUT,
+  OVER_SECOND,
+  N_PLACES
+} Place;
 
 static gboolean
 mask_bit (const guint8 *mask, const Variant *v, gsize i)
@@ -175,7 +181,8 @@ mask_bit (const guint8 *mask, const Variant *v, gsize i)
 
 /* masked: with residual and relu only. */
 static void
-check_normalize (const Variant *v, gsize points, gboolean with_residual, gboolean relu, gboolean masked, Place place)
+check_normalize (const Variant *v, gsize points, gboolean with_residual, gboolean relu,
+    gboolean masked, Place place)
 {
   static Data x, y, residual, before[2];
   guint8 mask[CPU_MASK_BYTES (MOST_POINTS, 16) + 16];
@@ -190,11 +197,12 @@ check_normalize (const Variant *v, gsize points, gboolean with_residual, gboolea
   memset (mask, 0x5a, sizeof mask);
   before[0] = x;
   before[1] = residual;
-  v->k->normalize (address (&x), with_residual ? address (&residual) : NULL, address (to), points, scale, bias, relu,
-      masked ? mask : NULL);
+  v->k->normalize (address (&x), with_residual ? address (&residual) : NULL, address (to), points,
+      scale, bias, relu, masked ? mask : NULL);
   for (gsize i = 0; i < MOST; i++) {
     const gint l = i % v->lanes;
-    gdouble expected = (gdouble) get (&before[0], i) * scale[l] + bias[l] + (with_residual ? get (&before[1], i) : 0);
+    gdouble expected = (gdouble) get (&before[0], i) * scale[l] + bias[l]
+        + (with_residual ? get (&before[1], i) : 0);
 
     if (i >= points * v->lanes) {
       g_assert_cmpfloat (get (&x, i), ==, get (&before[0], i));
@@ -225,7 +233,8 @@ check_normalize (const Variant *v, gsize points, gboolean with_residual, gboolea
 static void
 check_relu_extremes (const Variant *v)
 {
-  const gfloat odd[] = { NAN, -NAN, INFINITY, -INFINITY, -0.0f, 0, 1e-40f, -1e-40f, G_MAXFLOAT, -G_MAXFLOAT };
+  const gfloat odd[] = { NAN, -NAN, INFINITY, -INFINITY, -0.0f, 0, 1e-40f, -1e-40f, G_MAXFLOAT,
+    -G_MAXFLOAT };
   static Data x, y;
   gfloat one[16], zero[16] = { 0 };
 
@@ -249,7 +258,12 @@ check_relu_extremes (const Variant *v)
 }
 
 /* What ReLU's backward pass goes by: nothing, the mask that was kept, or its input. */
-typedef enum { OPEN, BY_BITS, BY_INPUT, N_MASKS } Mask;
+typedef enum {
+  OPEN,
+  BY_BITS,
+  BY_INPUT,
+  N_MASKS
+} Mask;
 
 /* The kernels may fuse x * scale + bias or not: no sum of it is so near to zero
  * that this decides. */
@@ -289,8 +303,9 @@ check_norm_sums (const Variant *v, gsize points, gboolean two, Mask mask, gboole
   }
   avoid_zero (&x, v->lanes, scale, bias);
   before = dy0;
-  v->k->norm_sums (address (&dy0), two ? address (&dy1) : NULL, mask == BY_BITS ? let : NULL, address (&x),
-      points, mean, mask == BY_INPUT ? scale : NULL, mask == BY_INPUT ? bias : NULL, store, sum, product);
+  v->k->norm_sums (address (&dy0), two ? address (&dy1) : NULL, mask == BY_BITS ? let : NULL,
+      address (&x), points, mean, mask == BY_INPUT ? scale : NULL, mask == BY_INPUT ? bias : NULL,
+      store, sum, product);
   for (gsize i = 0; i < MOST; i++) {
     const gint l = i % v->lanes;
     gdouble g = (gdouble) get (&before, i) + (two ? get (&dy1, i) : 0);
@@ -299,7 +314,8 @@ check_norm_sums (const Variant *v, gsize points, gboolean two, Mask mask, gboole
       g_assert_cmpfloat (get (&dy0, i), ==, get (&before, i));
       continue;
     }
-    if (!lets_through (mask, &x, i, scale[l], bias[l]) || (mask == BY_BITS && !mask_bit (let, v, i)))
+    if (!lets_through (mask, &x, i, scale[l], bias[l])
+        || (mask == BY_BITS && !mask_bit (let, v, i)))
       g = 0;
     if (store)
       assert_near (get (&dy0, i), g, 4, store_bound (v));
@@ -340,8 +356,9 @@ check_norm_input (const Variant *v, gsize points, Mask mask, Place place)
     const gint l = i % v->lanes;
     const gdouble through = lets_through (mask, &at, i, scale[l], bias[l]) ? get (&before, i) : 0;
 
-    assert_near (get (to, i), a[l] * through + (gdouble) b[l] * ((gdouble) get (&at, i) - mean[l])
-        + c[l], 14, store_bound (v));
+    assert_near (get (to, i),
+        a[l] * through + (gdouble) b[l] * ((gdouble) get (&at, i) - mean[l]) + c[l], 14,
+        store_bound (v));
   }
 }
 
@@ -398,7 +415,7 @@ test_blocks (gconstpointer data)
         }
         for (Mask mask = OPEN; mask < N_MASKS; mask++) {
           check_norm_sums (&v, points, round & 1, mask, FALSE);
-          if (round & 1 || mask != OPEN)        /* else g is dy0 and stays */
+          if (round & 1 || mask != OPEN) /* else g is dy0 and stays */
             check_norm_sums (&v, points, round & 1, mask, TRUE);
         }
         check_moves (&v, points, 1 + round % 3);
@@ -412,11 +429,14 @@ static void
 test_updates (gconstpointer data)
 {
   const CpuKernels *k = data;
-  enum { N = 16 * 21 };
+  enum {
+    N = 16 * 21
+  };
   gfloat w[N], g[N], m[N], s[N], w0[N], m0[N], s0[N];
 
   for (guint round = 0; round < ROUNDS; round++) {
-    const gfloat lr = fabsf (number ()), momentum = fabsf (number ()) / 2, decay = fabsf (number ()) / 8;
+    const gfloat lr = fabsf (number ()), momentum = fabsf (number ()) / 2,
+                 decay = fabsf (number ()) / 8;
     const gfloat scale = number (), root = 1.5f, eps = 1e-8f, keep = 1 - fabsf (number ()) / 8;
     const gsize n = 16 * (1 + bits () % 21);
 
@@ -442,7 +462,8 @@ test_updates (gconstpointer data)
     k->adam (n, w, g, m, s, lr, root, 0.9f, 0.999f, eps, decay, keep, scale);
     for (gsize i = 0; i < n; i++) {
       const gdouble d = (gdouble) g[i] * scale + (gdouble) decay * w0[i];
-      const gdouble first = 0.9f * m0[i] + (1 - 0.9f) * d, second = 0.999f * s0[i] + (1 - 0.999f) * d * d;
+      const gdouble first = 0.9f * m0[i] + (1 - 0.9f) * d,
+                    second = 0.999f * s0[i] + (1 - 0.999f) * d * d;
       const gdouble step = lr * first / (sqrt (second) * root + eps);
 
       assert_near (m[i], first, 4, F32);
@@ -461,12 +482,14 @@ static void
 test_sum_squares (gconstpointer data)
 {
   const CpuKernels *k = data;
-  enum { N = 16 * 1000 };
+  enum {
+    N = 16 * 1000
+  };
   g_autofree gfloat *x = g_new (gfloat, N);
   gdouble expected = 0;
 
   fill (x, N);
-  x[5] = 1e30f;                 /* whose square no float holds */
+  x[5] = 1e30f; /* whose square no float holds */
   for (gsize i = 0; i < N; i++)
     expected += (gdouble) x[i] * x[i];
   assert_near (k->sum_squares (N, x), expected, expected, 1e-12);
@@ -496,7 +519,8 @@ test_to_bf16 (gconstpointer data)
         continue;
       }
       g_assert_true (isnan (bits_float ((guint32) out[i] << 16)));
-      g_assert_cmpint (signbit (bits_float ((guint32) out[i] << 16)) != 0, ==, signbit (in[i]) != 0);
+      g_assert_cmpint (
+          signbit (bits_float ((guint32) out[i] << 16)) != 0, ==, signbit (in[i]) != 0);
     }
   }
 }
@@ -508,7 +532,10 @@ add_variant (const CpuKernels *k)
     const gchar *name;
     GTestDataFunc test;
   } tests[] = {
-    {"blocks", test_blocks}, {"updates", test_updates}, {"sum-squares", test_sum_squares}, {"to-bf16", test_to_bf16},
+    { "blocks", test_blocks },
+    { "updates", test_updates },
+    { "sum-squares", test_sum_squares },
+    { "to-bf16", test_to_bf16 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (tests); i++) {

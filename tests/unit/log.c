@@ -128,10 +128,11 @@ test_framing (void)
 {
   /* how TensorFlow's own files begin: a record of 24 bytes, and the CRC of that */
   static const guint8 start[12] = { 0x18, 0, 0, 0, 0, 0, 0, 0, 0xa3, 0x7f, 0x4b, 0x22 };
-  static const Cnn3dScalar scalars[] = { {"train/loss", 0.5}, {"lr", NAN} };
+  static const Cnn3dScalar scalars[] = { { "train/loss", 0.5 }, { "lr", NAN } };
   g_autoptr (GError) error = NULL;
   g_autofree gchar *dir = make_dir (), *name = NULL, *data = NULL;
-  g_autoptr (GBytes) no_png = g_bytes_new_static ("not a picture at all, and long enough to be one", 47);
+  g_autoptr (GBytes) no_png =
+      g_bytes_new_static ("not a picture at all, and long enough to be one", 47);
   const gfloat values[] = { -1, 0, 1, NAN, INFINITY }, same[] = { 2, 2, 2 }, none[] = { NAN };
   Cnn3dEventFile *file = cnn3d_event_file_new (dir, &error);
   gsize size;
@@ -172,7 +173,8 @@ test_names (void)
   cnn3d_event_file_free (&b);
   for (guint i = 0; i < 2; i++) {
     const gint64 time = g_get_real_time () / G_USEC_PER_SEC + (i ? 100 : 5);
-    g_autofree gchar *there = g_strdup_printf (CNN3D_EVENT_FILE_PREFIX "%" G_GINT64_FORMAT ".zzz.9.0", time);
+    g_autofree gchar *there =
+        g_strdup_printf (CNN3D_EVENT_FILE_PREFIX "%" G_GINT64_FORMAT ".zzz.9.0", time);
     g_autofree gchar *third = NULL;
 
     write_file (dir, there, "");
@@ -191,16 +193,22 @@ test_torn_tails (void)
   static const struct {
     const gchar *before, *after;
   } cases[] = {
-    {"", ""}, {"one\ntwo\n", "one\ntwo\n"}, {"one\ntw", "one\n"}, {"o", ""}, {"\n", "\n"},
+    { "", "" },
+    { "one\ntwo\n", "one\ntwo\n" },
+    { "one\ntw", "one\n" },
+    { "o", "" },
+    { "\n", "\n" },
   };
   g_autofree gchar *dir = make_dir (), *path = g_build_filename (dir, "lines", NULL);
-  g_autofree gchar *long_line = g_strnfill (20000, 'x'), *long_text = g_strconcat ("one\n", long_line, NULL);
+  g_autofree gchar *long_line = g_strnfill (20000, 'x'),
+                   *long_text = g_strconcat ("one\n", long_line, NULL);
   g_autoptr (GError) error = NULL;
   Cnn3dRecordFile *file;
 
   for (guint i = 0; i <= G_N_ELEMENTS (cases); i++) {
     const gboolean last = i == G_N_ELEMENTS (cases);
-    g_autofree gchar *text = NULL, *expected = g_strconcat (last ? "one\n" : cases[i].after, "more\n", NULL);
+    g_autofree gchar *text = NULL,
+                     *expected = g_strconcat (last ? "one\n" : cases[i].after, "more\n", NULL);
 
     write_file (dir, "lines", last ? long_text : cases[i].before);
     file = cnn3d_record_file_open_lines (path, &error);
@@ -246,12 +254,14 @@ test_full (void)
     for (guint i = 0; i < 5; i++)
       if (cnn3d_record_file_append (file, "0123456789abcdef0123456789abcdef\n", 33, NULL))
         _exit (11);
-    if (written != 1000 / 33 || cnn3d_record_file_size (file) != written * 33 || !strstr (error->message, "lines"))
+    if (written != 1000 / 33 || cnn3d_record_file_size (file) != written * 33
+        || !strstr (error->message, "lines"))
       _exit (12);
     if (!cnn3d_record_file_append (file, "short\n", 6, NULL))
       _exit (13);
     limit = none;
-    if (setrlimit (RLIMIT_FSIZE, &limit) < 0 || !cnn3d_record_file_append (file, "there is room again\n", 20, NULL))
+    if (setrlimit (RLIMIT_FSIZE, &limit) < 0
+        || !cnn3d_record_file_append (file, "there is room again\n", 20, NULL))
       _exit (14);
     _exit (0);
   }
@@ -271,19 +281,27 @@ test_full (void)
 static Cnn3dProgress
 step_of (guint64 step)
 {
-  return (Cnn3dProgress) {
-    .ready = TRUE,.stepped = TRUE,.epoch = (step - 1) / 4,.step = step,.clips = 2 * step,.loss = 1.0 / step,
-    .accuracy = 0.5,.lr = 0.1,.loss_scale = 1
-  };
+  return (Cnn3dProgress) { .ready = TRUE,
+    .stepped = TRUE,
+    .epoch = (step - 1) / 4,
+    .step = step,
+    .clips = 2 * step,
+    .loss = 1.0 / step,
+    .accuracy = 0.5,
+    .lr = 0.1,
+    .loss_scale = 1 };
 }
 
 static Cnn3dPassResult
 pass_of (guint epoch, gboolean training)
 {
-  return (Cnn3dPassResult) {
-    .epoch = epoch,.training = training,.clips = 8,.loss = 0.25,.accuracy = 0.75,.epoch_complete = !training,
-    .last = {.step = 4 * (epoch + 1) }
-  };
+  return (Cnn3dPassResult) { .epoch = epoch,
+    .training = training,
+    .clips = 8,
+    .loss = 0.25,
+    .accuracy = 0.75,
+    .epoch_complete = !training,
+    .last = { .step = 4 * (epoch + 1) } };
 }
 
 /* Epochs of 4 steps; position: of 8 + 4 clips each. */
@@ -367,17 +385,24 @@ test_resume (void)
     guint rows;
   } cases[] = {
     /* within the second epoch */
-    {{14, 5, 0, 1, TRUE}, "skipped3 step1 step2 step3 step4 epoch0 validation0 checkpoint step5 warning", 6},
+    { { 14, 5, 0, 1, TRUE },
+        "skipped3 step1 step2 step3 step4 epoch0 validation0 checkpoint step5 warning", 6 },
     /* at its end, before the pass is closed */
-    {{20, 8, 0, 1, TRUE}, "skipped3 step1 step2 step3 step4 epoch0 validation0 checkpoint step5 warning step6 step7 "
-          "step8 checkpoint", 9},
+    { { 20, 8, 0, 1, TRUE },
+        "skipped3 step1 step2 step3 step4 epoch0 validation0 checkpoint step5 warning step6 step7 "
+        "step8 checkpoint",
+        9 },
     /* before its validation, and after */
-    {{20, 8, 0, 1, FALSE}, "skipped3 step1 step2 step3 step4 epoch0 validation0 checkpoint step5 warning step6 step7 "
-          "step8 checkpoint epoch1", 9},
-    {{24, 8, 0, 2, TRUE}, "skipped3 step1 step2 step3 step4 epoch0 validation0 checkpoint step5 warning step6 step7 "
-          "skipped22 step8 checkpoint epoch1 validation1 checkpoint finished", 10},
+    { { 20, 8, 0, 1, FALSE },
+        "skipped3 step1 step2 step3 step4 epoch0 validation0 checkpoint step5 warning step6 step7 "
+        "step8 checkpoint epoch1",
+        9 },
+    { { 24, 8, 0, 2, TRUE },
+        "skipped3 step1 step2 step3 step4 epoch0 validation0 checkpoint step5 warning step6 step7 "
+        "skipped22 step8 checkpoint epoch1 validation1 checkpoint finished",
+        10 },
     /* nothing */
-    {{0, 0, 0, 0, TRUE}, "", 0},
+    { { 0, 0, 0, 0, TRUE }, "", 0 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -486,7 +511,8 @@ test_validated_again (void)
   const Cnn3dRunMark mark = { 8, 4, 0, 0, FALSE };
 
   for (guint there = 0; there < 2; there++) {
-    g_autofree gchar *dir = make_dir (), *first = NULL, *second = NULL, *before = NULL, *after = NULL;
+    g_autofree gchar *dir = make_dir (), *first = NULL, *second = NULL, *before = NULL,
+                     *after = NULL;
     const gchar *restart, *step, *again;
     guint64 length, its;
     gsize size;
@@ -611,7 +637,8 @@ test_too_many_earlier (void)
 static void
 test_values (void)
 {
-  const gchar *reason = "<script>alert(1)</script>\x1b[31m \x1f\x7f\xc2\x9b \"quoted\\\" \xff\n\t\xe2\x82\xac";
+  const gchar *reason =
+      "<script>alert(1)</script>\x1b[31m \x1f\x7f\xc2\x9b \"quoted\\\" \xff\n\t\xe2\x82\xac";
   g_autofree gchar *dir = make_dir (), *text = NULL, *rows = NULL;
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (GError) error = NULL;
@@ -638,7 +665,8 @@ test_values (void)
   g_assert_no_error (error);
   object = json_node_get_object (json_parser_get_root (parser));
   g_assert_cmpstr (json_object_get_string_member (object, "reason"), ==,
-      "<script>alert(1)</script>\x1b[31m \x1f\x7f\xc2\x9b \"quoted\\\" \xef\xbf\xbd\n\t\xe2\x82\xac");
+      "<script>alert(1)</script>\x1b[31m \x1f\x7f\xc2\x9b \"quoted\\\" "
+      "\xef\xbf\xbd\n\t\xe2\x82\xac");
   g_assert_nonnull (strstr (lines[1], "\"loss\":null,"));
   g_assert_nonnull (strstr (lines[1], "\"lr\":0.1,"));
   g_assert_nonnull (strstr (lines[1], "\"loss-scale\":null,"));

@@ -5,7 +5,7 @@
 #include "src/train/lr.h"
 
 static void
-assert_lr (const Cnn3dLrParams * p, gdouble epoch, gdouble expected)
+assert_lr (const Cnn3dLrParams *p, gdouble epoch, gdouble expected)
 {
   gdouble lr = cnn3d_lr_at (p, epoch);
 
@@ -41,11 +41,9 @@ test_constant (void)
 static void
 test_cosine (void)
 {
-  static const gdouble torch[] = { 0.10000000000000001, 0.097552825814757688,
-    0.090450849718747381, 0.079389262614623674, 0.065450849718747386,
-    0.05000000000000001, 0.03454915028125264, 0.020610737385376353,
-    0.0095491502812526351, 0.002447174185242324, 0
-  };
+  static const gdouble torch[] = { 0.10000000000000001, 0.097552825814757688, 0.090450849718747381,
+    0.079389262614623674, 0.065450849718747386, 0.05000000000000001, 0.03454915028125264,
+    0.020610737385376353, 0.0095491502812526351, 0.002447174185242324, 0 };
   Cnn3dLrParams p = { CNN3D_LR_COSINE, .lr = 0.1, .epochs = 10 };
 
   for (guint i = 0; i < G_N_ELEMENTS (torch); i++)
@@ -69,11 +67,9 @@ test_cosine (void)
 static void
 test_step (void)
 {
-  static const gdouble torch[] = { 0.10000000000000001, 0.10000000000000001,
-    0.10000000000000001, 0.050000000000000003, 0.050000000000000003,
-    0.050000000000000003, 0.025000000000000001, 0.025000000000000001,
-    0.025000000000000001, 0.012500000000000001, 0.012500000000000001
-  };
+  static const gdouble torch[] = { 0.10000000000000001, 0.10000000000000001, 0.10000000000000001,
+    0.050000000000000003, 0.050000000000000003, 0.050000000000000003, 0.025000000000000001,
+    0.025000000000000001, 0.025000000000000001, 0.012500000000000001, 0.012500000000000001 };
   Cnn3dLrParams p = { CNN3D_LR_STEP, .lr = 0.1, .step_size = 3, .gamma = 0.5 };
 
   for (guint i = 0; i < G_N_ELEMENTS (torch); i++) {
@@ -98,15 +94,12 @@ test_torchvision (void)
 {
   static const struct {
     gdouble epoch, lr;
-  } torch[] = { {0, 0.0001}, {1, 0.01009}, {5, 0.050050000000000011},
-  {9, 0.090010000000000007}, {10, 0.10000000000000001},
-  {19, 0.10000000000000001}, {20, 0.010000000000000002},
-  {29, 0.010000000000000002}, {30, 0.0010000000000000002},
-  {39, 0.0010000000000000002}, {40, 0.00010000000000000003},
-  {44, 0.00010000000000000003} };
-  Cnn3dLrParams p = { CNN3D_LR_STEP, .lr = 0.1, .warmup_epochs = 10,
-    .epochs = 45, .step_size = 10, .gamma = 0.1
-  };
+  } torch[] = { { 0, 0.0001 }, { 1, 0.01009 }, { 5, 0.050050000000000011 },
+    { 9, 0.090010000000000007 }, { 10, 0.10000000000000001 }, { 19, 0.10000000000000001 },
+    { 20, 0.010000000000000002 }, { 29, 0.010000000000000002 }, { 30, 0.0010000000000000002 },
+    { 39, 0.0010000000000000002 }, { 40, 0.00010000000000000003 }, { 44, 0.00010000000000000003 } };
+  Cnn3dLrParams p = { CNN3D_LR_STEP, .lr = 0.1, .warmup_epochs = 10, .epochs = 45, .step_size = 10,
+    .gamma = 0.1 };
 
   for (guint i = 0; i < G_N_ELEMENTS (torch); i++)
     assert_lr (&p, torch[i].epoch, torch[i].lr);
@@ -128,27 +121,34 @@ static void
 test_check (void)
 {
   static const Cnn3dLrParams good[] = {
-    {CNN3D_LR_CONSTANT}, {CNN3D_LR_CONSTANT, 0.1, 5, 5},
-    {CNN3D_LR_COSINE, 0.1, 0, 1}, {CNN3D_LR_COSINE, 0.1, 1, 1.5},
-    {CNN3D_LR_STEP, 0.1, 0, 0, 0.5, 1},
+    { CNN3D_LR_CONSTANT },
+    { CNN3D_LR_CONSTANT, 0.1, 5, 5 },
+    { CNN3D_LR_COSINE, 0.1, 0, 1 },
+    { CNN3D_LR_COSINE, 0.1, 1, 1.5 },
+    { CNN3D_LR_STEP, 0.1, 0, 0, 0.5, 1 },
   };
   const struct {
     Cnn3dLrParams p;
     const gchar *word;
   } bad[] = {
-    {{CNN3D_LR_CONSTANT, -0.1}, "the learning rate must be 0 or more, not "},
-    {{CNN3D_LR_CONSTANT, NAN}, "the learning rate must be 0 or more, not "},
-    {{CNN3D_LR_CONSTANT, INFINITY}, "the learning rate must be 0 or more, not "},
-    {{CNN3D_LR_CONSTANT, 0.1, -1}, "the warm-up must last 0 or more epochs, not "},
-    {{CNN3D_LR_CONSTANT, 0.1, NAN}, "the warm-up must last 0 or more epochs, not "},
-    {{CNN3D_LR_CONSTANT, 0.1, 0, -1}, "the number of epochs must be 0 or more, not -1"},
-    {{CNN3D_LR_CONSTANT, 0.1, 6, 5}, "a warm-up of 6 epochs is longer than all 5: shorten it"},
-    {{CNN3D_LR_COSINE, 0.1}, "the cosine schedule needs to know the number of epochs: set it"},
-    {{CNN3D_LR_COSINE, 0.1, 5, 5}, "the cosine schedule has no epoch left after a warm-up of 5 of 5: shorten it"},
-    {{CNN3D_LR_STEP, 0.1, 0, 9, 0, 0.1}, "the step schedule's step size must be more than 0 epochs, not 0"},
-    {{CNN3D_LR_STEP, 0.1, 0, 9, 1, 0}, "the step schedule's gamma must be above 0 and at most 1, not "},
-    {{CNN3D_LR_STEP, 0.1, 0, 9, 1, 1.5}, "the step schedule's gamma must be above 0 and at most 1, not "},
-    {{CNN3D_LR_STEP, 0.1, 0, 9, 1, NAN}, "the step schedule's gamma must be above 0 and at most 1, not "},
+    { { CNN3D_LR_CONSTANT, -0.1 }, "the learning rate must be 0 or more, not " },
+    { { CNN3D_LR_CONSTANT, NAN }, "the learning rate must be 0 or more, not " },
+    { { CNN3D_LR_CONSTANT, INFINITY }, "the learning rate must be 0 or more, not " },
+    { { CNN3D_LR_CONSTANT, 0.1, -1 }, "the warm-up must last 0 or more epochs, not " },
+    { { CNN3D_LR_CONSTANT, 0.1, NAN }, "the warm-up must last 0 or more epochs, not " },
+    { { CNN3D_LR_CONSTANT, 0.1, 0, -1 }, "the number of epochs must be 0 or more, not -1" },
+    { { CNN3D_LR_CONSTANT, 0.1, 6, 5 }, "a warm-up of 6 epochs is longer than all 5: shorten it" },
+    { { CNN3D_LR_COSINE, 0.1 }, "the cosine schedule needs to know the number of epochs: set it" },
+    { { CNN3D_LR_COSINE, 0.1, 5, 5 },
+        "the cosine schedule has no epoch left after a warm-up of 5 of 5: shorten it" },
+    { { CNN3D_LR_STEP, 0.1, 0, 9, 0, 0.1 },
+        "the step schedule's step size must be more than 0 epochs, not 0" },
+    { { CNN3D_LR_STEP, 0.1, 0, 9, 1, 0 },
+        "the step schedule's gamma must be above 0 and at most 1, not " },
+    { { CNN3D_LR_STEP, 0.1, 0, 9, 1, 1.5 },
+        "the step schedule's gamma must be above 0 and at most 1, not " },
+    { { CNN3D_LR_STEP, 0.1, 0, 9, 1, NAN },
+        "the step schedule's gamma must be above 0 and at most 1, not " },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (good); i++) {

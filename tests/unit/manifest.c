@@ -26,7 +26,7 @@ static Cnn3dDataset *
 load (const gchar *name, const gchar *text)
 {
   gchar *path = write_file (name, text, -1);
-  Cnn3dDatasetParams params = {.location = path };
+  Cnn3dDatasetParams params = { .location = path };
   GError *error = NULL;
   Cnn3dDataset *dataset = cnn3d_dataset_new (&params, &error);
 
@@ -39,7 +39,7 @@ load (const gchar *name, const gchar *text)
 static Cnn3dDataset *
 load_passes (const gchar *location, Cnn3dPasses passes)
 {
-  Cnn3dDatasetParams params = {.location = location,.passes = passes };
+  Cnn3dDatasetParams params = { .location = location, .passes = passes };
   GError *error = NULL;
   Cnn3dDataset *dataset = cnn3d_dataset_new (&params, &error);
 
@@ -48,8 +48,8 @@ load_passes (const gchar *location, Cnn3dPasses passes)
 }
 
 static void
-assert_row (Cnn3dDataset *dataset, guint i, const gchar *path, const gchar *label,
-    gdouble start, gdouble end, const gchar *group)
+assert_row (Cnn3dDataset *dataset, guint i, const gchar *path, const gchar *label, gdouble start,
+    gdouble end, const gchar *group)
 {
   Cnn3dDatasetRow row;
 
@@ -108,12 +108,15 @@ test_forms (void)
   g_free (path);
   cnn3d_dataset_free (d);
 
-  d = load ("bom.csv", "\xEF\xBB\xBFlabel,nobody,PATH\n\"a, \"\"b\"\"\",1,\"x\ny.mp4\"\nc,2,z.mp4\n");
+  d = load (
+      "bom.csv", "\xEF\xBB\xBFlabel,nobody,PATH\n\"a, \"\"b\"\"\",1,\"x\ny.mp4\"\nc,2,z.mp4\n");
   assert_row (d, 0, "x\ny.mp4", "a, \"b\"", 0, INFINITY, NULL);
   assert_row (d, 1, "z.mp4", "c", 0, INFINITY, NULL);
   cnn3d_dataset_free (d);
 
-  d = load ("six.tsv", "a.mp4\tx\t1.5\t2e0\tanna\ttrain\nb.mp4\ty\t\t\t\tval\nc.mp4\ty\t\t3\tanna\t\nd.mp4\tx\t4\t\tbob\ttest\n");
+  d = load ("six.tsv",
+      "a.mp4\tx\t1.5\t2e0\tanna\ttrain\nb.mp4\ty\t\t\t\tval\nc.mp4\ty\t\t3\tanna\t\nd."
+      "mp4\tx\t4\t\tbob\ttest\n");
   assert_row (d, 0, "a.mp4", "x", 1.5, 2, "anna");
   assert_row (d, 1, "b.mp4", "y", 0, INFINITY, NULL);
   assert_row (d, 2, "c.mp4", "y", 0, 3, "anna");
@@ -149,9 +152,9 @@ test_forms (void)
 static void
 test_json (void)
 {
-  Cnn3dDataset *d = load ("t.json", "{\"videos\":[{\"path\":\"a.mp4\",\"group\":\"g\","
-      "\"segments\":[{\"start\":1,\"end\":2.5,\"label\":\"x\"},{\"label\":3}]},"
-      "{\"path\":\"b.mp4\",\"split\":\"val\",\"label\":\"x\"}]}");
+  Cnn3dDataset *d = load ("t.json",
+      "{\"videos\":[{\"path\":\"a.mp4\",\"group\":\"g\",\"segments\":[{\"start\":1,\"end\":2.5,"
+      "\"label\":\"x\"},{\"label\":3}]},{\"path\":\"b.mp4\",\"split\":\"val\",\"label\":\"x\"}]}");
 
   assert_row (d, 0, "a.mp4", "x", 1, 2.5, "g");
   assert_row (d, 1, "a.mp4", "3", 0, INFINITY, "g");
@@ -172,11 +175,12 @@ test_fps (void)
     guint n;
     gfloat fps[5];
   } cases[] = {
-    {"rates.csv", "path,label,fps\na,x,29.97\nb,y,\nc,x,0.001\n", 3, {29.97f, 0, 0.001f}},
-    {"rates.json", "[{\"path\":\"a\",\"fps\":29.97,\"segments\":"
-          "[{\"end\":1,\"label\":\"x\"},{\"start\":1,\"label\":\"y\"}]},"
-          "{\"path\":\"b\",\"label\":\"x\",\"fps\":25},{\"path\":\"c\",\"label\":\"x\"},"
-          "{\"path\":\"d\",\"label\":\"y\",\"fps\":null}]", 5, {29.97f, 29.97f, 25, 0, 0}},
+    { "rates.csv", "path,label,fps\na,x,29.97\nb,y,\nc,x,0.001\n", 3, { 29.97f, 0, 0.001f } },
+    { "rates.json",
+        "[{\"path\":\"a\",\"fps\":29.97,\"segments\":[{\"end\":1,\"label\":\"x\"},{\"start\":1,"
+        "\"label\":\"y\"}]},{\"path\":\"b\",\"label\":\"x\",\"fps\":25},{\"path\":\"c\",\"label\":"
+        "\"x\"},{\"path\":\"d\",\"label\":\"y\",\"fps\":null}]",
+        5, { 29.97f, 29.97f, 25, 0, 0 } },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -196,20 +200,40 @@ static void
 test_folder (void)
 {
   static const gchar *const files[] = {
-    "tree/walk/b.mp4", "tree/walk/a.AVI", "tree/walk/notes.txt", "tree/walk/.c.mp4",
-    "tree/run/deep/er/d.mkv", "tree/.git/e.mp4", "tree/readme.mp4", "tree/none/x.txt",
-    "parts/train/p/1.mp4", "parts/train/q/2.mp4", "parts/val/p/3.mp4", "parts/test/r/4.mp4",
+    "tree/walk/b.mp4",
+    "tree/walk/a.AVI",
+    "tree/walk/notes.txt",
+    "tree/walk/.c.mp4",
+    "tree/run/deep/er/d.mkv",
+    "tree/.git/e.mp4",
+    "tree/readme.mp4",
+    "tree/none/x.txt",
+    "parts/train/p/1.mp4",
+    "parts/train/q/2.mp4",
+    "parts/val/p/3.mp4",
+    "parts/test/r/4.mp4",
     /* no clips: in the class folder itself, hidden, without a number, beside a video */
-    "tree/walk/cover1.jpg", "tree/walk/.thumbs/1.jpg", "tree/walk/art/cover.jpg", "tree/run/deep/er/1.jpg",
-    "raw/jump/v/img_00001.jpg", "raw/jump/v/img_00002.jpg", "raw/jump/v/img_2.jpg/3.mkv", "raw/jump/w.mp4",
-    "raw/jump/x/1.PNG/2.mkv", "raw/jump/x/y/1.PNG", "raw/jump/x/y/10.PNG", "raw/jump/x/y/notes.txt",
+    "tree/walk/cover1.jpg",
+    "tree/walk/.thumbs/1.jpg",
+    "tree/walk/art/cover.jpg",
+    "tree/run/deep/er/1.jpg",
+    "raw/jump/v/img_00001.jpg",
+    "raw/jump/v/img_00002.jpg",
+    "raw/jump/v/img_2.jpg/3.mkv",
+    "raw/jump/w.mp4",
+    "raw/jump/x/1.PNG/2.mkv",
+    "raw/jump/x/y/1.PNG",
+    "raw/jump/x/y/10.PNG",
+    "raw/jump/x/y/notes.txt",
     "raw/sit/z/f 1.jpeg",
-    "rates/train/p/a/1.jpg", "rates/train/q/a/1.jpg", "rates/val/q/b/1.bmp",
+    "rates/train/p/a/1.jpg",
+    "rates/train/q/a/1.jpg",
+    "rates/val/q/b/1.bmp",
   };
   gchar *tree = g_build_filename (dir, "tree", NULL);
   gchar *parts = g_build_filename (dir, "parts", NULL);
   gchar *loop = g_build_filename (tree, "run", "again", NULL);
-  Cnn3dDatasetParams params = {.location = tree };
+  Cnn3dDatasetParams params = { .location = tree };
   GError *error = NULL;
   Cnn3dDataset *d;
   gchar *path, *expected;
@@ -286,73 +310,86 @@ typedef struct {
   const gchar *name;
   const gchar *text;
   gssize size;
-  const gchar *where;           /* follows the file's name in the message */
+  const gchar *where; /* follows the file's name in the message */
   const gchar *reason;
 } Bad;
 
 static const Bad bads[] = {
-  {"label.csv", "a,x\nb,\n", -1, ":2:3: ", "the label is missing; write the clip's class, or remove the row"},
-  {"one.csv", "a\n", -1, ":1:1: ", "the label is missing: this row has one column; a row is path,label"},
-  {"short.csv", "a,x\nb\n", -1, ":2:1: ", "1 columns, but the first row has 2; quote what contains a comma"},
-  {"long.csv", "path,label\na,x\nb,y,z\n", -1,
-      ":3:1: ", "3 columns, but the header has 2; quote what contains a comma"},
-  {"order.csv", "a,x,1,2\nb,y,3,3\n", -1, ":2:7: ", "the end (3 s) is not after the start (3 s)"},
-  {"swap.csv", "a,x,1,2\nb,y,3,1\n", -1, ":2:7: ", "the end (1 s) is not after the start (3 s)"},
-  {"minus.csv", "a,x,1,2\nb,y,-3,1\n", -1,
-      ":2:5: ", "the start (-3) is negative; seconds count from the video's first frame"},
-  {"nan.csv", "a,x,1,2\nb,y,nan,1\n", -1, ":2:5: ", "\"nan\" is not a number of seconds; write it like 12.5"},
-  {"inf.csv", "a,x,1,2\nb,y,1,inf\n", -1, ":2:7: ", "is not a number of seconds; write it like"},
-  {"huge.csv", "a,x,1,2\nb,y,1,1e999\n", -1, ":2:7: ", "is not a number of seconds; write it like"},
-  {"hex.csv", "a,x,1,2\nb,y,0x1,3\n", -1, ":2:5: ", "\"0x1\" is not a number of seconds; write it like"},
-  {"word.csv", "path,start,label\na,soon,x\n", -1, ":2:3: ", "\"soon\" is not a number"},
-  {"header-names.csv", "what,kind,von,bis\na,x,1,2\n", -1, ":1:11: ",
-      "this row is not a header, which names at least path and label, and "
-      "its start \"von\" is not a number of seconds"},
-  {"header-label.csv", "clip,kind,begin,stop\na,x,1,2\n", -1, ":1:1: ", "the header has no label column"},
-  {"empty-path.csv", "a,x\n,y\n", -1, ":2:1: ", "the path is empty"},
-  {"split.csv", "path,label,split\na,x,train\nb,y,vla\n", -1,
-      ":3:5: ", "the split \"vla\" is unknown; it is train, val, validation or test"},
-  {"quote.csv", "a,x\n\"b,y\nc,z\n", -1, ":2:1: ", "this quote is never closed; write \"\" for"},
-  {"after.csv", "a,x\n\"b\"c,y\n", -1, ":2:4: ", "text after a closing quote; write \"\" for"},
-  {"utf8.csv", "\xC3\xA4,x\n\xC3\xA4,\xC3y\n", -1, ":2:3: ", "the byte 0xC3 is not UTF-8, but perhaps ISO 8859-1 or Windows-1252; "
-      "save the file as UTF-8"},
-  {"nul.csv", "a,x\nb\0,y\n", 9, ":2:2: ", "a NUL byte; is this a text file? Save it as UTF-8"},
-  {"header.csv", "path,start\na,1\n", -1, ":1:1: ", "the header has no label column; it needs path and label"},
-  {"twice.csv", "path,label,Label\na,x,y\n", -1, ":1:12: ", "the header has a second label column; keep one of them"},
-  {"many.csv", "a,b,1,2,c,d,e\n", -1, ":1:1: ", "7 columns, but without a header there are at most 6 (path, label,"},
-  {"fold.csv", "path,label,fold\na,x,1\nb,y,\n", -1, ":3:5: ", "the fold is empty"},
-  {"fps.csv", "path,label,fps\na,x,25\nb,y,0\n", -1, ":3:5: ", "the fps \"0\" is not a valid frame rate; write frames per "
-      "second, such as 29.97"},
-  {"fps-text.csv", "path,label,fps\na,x,25/1\nb,y,\n", -1, ":2:5: ", "write frames per second"},
-  {"empty.csv", "", 0, ": ", "no clips in it; a manifest has a row a clip (path,label)"},
-  {"blank.csv", "\n\n  \n", -1, ": ", "no clips in it; a manifest has a row a clip (path,label)"},
-  {"only.csv", "path,label\n", -1, ": ", "no clips in it; a manifest has a row a clip (path,label)"},
-  {"class.csv", "a,x\nb,x\n", -1, ": ", "of one class, \"x\""},
-  {"val.csv", "path,label,split\na,x,val\nb,y,test\n", -1,
-      ": ", "none of its 2 clips is to train on; mark some as train in the split column"},
-  {"untrained.csv", "a,x,train\nb,y,train\nc,z,val\n", -1,
-      ": ", "which no training clip is of; correct the label, or add training clips"},
-  {"syntax.json", "{\"videos\": [", -1, ":1:13: ", "the JSON ends too early; is the file cut off?"},
-  {"none.json", "{\"video\": []}", -1, ": ", "no list of videos; write {"},
-  {"path.json", "[{\"label\":\"x\"}]", -1, ":1:2: ", "the path is missing"},
-  {"label.json", "[{\"path\":\"a\",\"segments\":[{\"start\":1}]}]", -1,
-      ":1:26: ", "the label is missing; write the clip's class"},
-  {"end.json", "[{\"path\":\"a\",\"segments\":[{\"start\":2,\"end\":2,\"label\":\"x\"}]}]",
-      -1, ":1:43: ", "the end (2 s) is not after the start (2 s)"},
-  {"fps.json", "[{\"path\":\"a\",\"label\":\"x\",\"fps\":0}]", -1,
-      ":1:32: ", "the fps \"0\" is not a valid frame rate; write frames per second"},
-  {"fps-text.json", "[{\"path\":\"a\",\"fps\":\"x\",\"segments\":[{\"label\":\"x\"}]}]", -1,
-      ":1:20: ", "the fps \"x\" is not a valid"},
-  {"start.json", "[{\"path\":\"a\",\"label\":\"x\",\"start\":\"soon\"}]", -1,
-      ":1:34: ", "the start \"soon\" is not a number of seconds"},
-  {"end-text.json", "[{\"path\":\"a\",\"label\":\"x\",\"end\":\"late\"}]", -1,
-      ":1:32: ", "the end \"late\" is not a number of seconds"},
-  {"split.json", "[{\"path\":\"a\",\"label\":\"x\",\"split\":\"vla\"}]", -1,
-      ":1:34: ", "the split \"vla\" is unknown; it is train, val, validation or test"},
-  {"number.json", "[3]", -1, ":1:2: ", "not an object"},
-  {"segment.json", "[{\"path\":\"a\",\"segments\":[3]}]", -1, ":1:26: ", "not an object"},
-  {"segments.json", "[{\"path\":\"a\",\"label\":\"x\",\"segments\":3}]", -1,
-      ":1:37: ", "segments is not an array"},
+  { "label.csv", "a,x\nb,\n", -1,
+      ":2:3: ", "the label is missing; write the clip's class, or remove the row" },
+  { "one.csv", "a\n", -1,
+      ":1:1: ", "the label is missing: this row has one column; a row is path,label" },
+  { "short.csv", "a,x\nb\n", -1,
+      ":2:1: ", "1 columns, but the first row has 2; quote what contains a comma" },
+  { "long.csv", "path,label\na,x\nb,y,z\n", -1,
+      ":3:1: ", "3 columns, but the header has 2; quote what contains a comma" },
+  { "order.csv", "a,x,1,2\nb,y,3,3\n", -1, ":2:7: ", "the end (3 s) is not after the start (3 s)" },
+  { "swap.csv", "a,x,1,2\nb,y,3,1\n", -1, ":2:7: ", "the end (1 s) is not after the start (3 s)" },
+  { "minus.csv", "a,x,1,2\nb,y,-3,1\n", -1,
+      ":2:5: ", "the start (-3) is negative; seconds count from the video's first frame" },
+  { "nan.csv", "a,x,1,2\nb,y,nan,1\n", -1,
+      ":2:5: ", "\"nan\" is not a number of seconds; write it like 12.5" },
+  { "inf.csv", "a,x,1,2\nb,y,1,inf\n", -1, ":2:7: ", "is not a number of seconds; write it like" },
+  { "huge.csv", "a,x,1,2\nb,y,1,1e999\n", -1,
+      ":2:7: ", "is not a number of seconds; write it like" },
+  { "hex.csv", "a,x,1,2\nb,y,0x1,3\n", -1,
+      ":2:5: ", "\"0x1\" is not a number of seconds; write it like" },
+  { "word.csv", "path,start,label\na,soon,x\n", -1, ":2:3: ", "\"soon\" is not a number" },
+  { "header-names.csv", "what,kind,von,bis\na,x,1,2\n", -1, ":1:11: ",
+      "this row is not a header, which names at least path and label, and its start \"von\" is not "
+      "a number of seconds" },
+  { "header-label.csv", "clip,kind,begin,stop\na,x,1,2\n", -1,
+      ":1:1: ", "the header has no label column" },
+  { "empty-path.csv", "a,x\n,y\n", -1, ":2:1: ", "the path is empty" },
+  { "split.csv", "path,label,split\na,x,train\nb,y,vla\n", -1,
+      ":3:5: ", "the split \"vla\" is unknown; it is train, val, validation or test" },
+  { "quote.csv", "a,x\n\"b,y\nc,z\n", -1, ":2:1: ", "this quote is never closed; write \"\" for" },
+  { "after.csv", "a,x\n\"b\"c,y\n", -1, ":2:4: ", "text after a closing quote; write \"\" for" },
+  { "utf8.csv", "\xC3\xA4,x\n\xC3\xA4,\xC3y\n", -1, ":2:3: ",
+      "the byte 0xC3 is not UTF-8, but perhaps ISO 8859-1 or Windows-1252; save the file as "
+      "UTF-8" },
+  { "nul.csv", "a,x\nb\0,y\n", 9, ":2:2: ", "a NUL byte; is this a text file? Save it as UTF-8" },
+  { "header.csv", "path,start\na,1\n", -1,
+      ":1:1: ", "the header has no label column; it needs path and label" },
+  { "twice.csv", "path,label,Label\na,x,y\n", -1,
+      ":1:12: ", "the header has a second label column; keep one of them" },
+  { "many.csv", "a,b,1,2,c,d,e\n", -1,
+      ":1:1: ", "7 columns, but without a header there are at most 6 (path, label," },
+  { "fold.csv", "path,label,fold\na,x,1\nb,y,\n", -1, ":3:5: ", "the fold is empty" },
+  { "fps.csv", "path,label,fps\na,x,25\nb,y,0\n", -1,
+      ":3:5: ", "the fps \"0\" is not a valid frame rate; write frames per second, such as 29.97" },
+  { "fps-text.csv", "path,label,fps\na,x,25/1\nb,y,\n", -1, ":2:5: ", "write frames per second" },
+  { "empty.csv", "", 0, ": ", "no clips in it; a manifest has a row a clip (path,label)" },
+  { "blank.csv", "\n\n  \n", -1, ": ", "no clips in it; a manifest has a row a clip (path,label)" },
+  { "only.csv", "path,label\n", -1, ": ",
+      "no clips in it; a manifest has a row a clip (path,label)" },
+  { "class.csv", "a,x\nb,x\n", -1, ": ", "of one class, \"x\"" },
+  { "val.csv", "path,label,split\na,x,val\nb,y,test\n", -1, ": ",
+      "none of its 2 clips is to train on; mark some as train in the split column" },
+  { "untrained.csv", "a,x,train\nb,y,train\nc,z,val\n", -1, ": ",
+      "which no training clip is of; correct the label, or add training clips" },
+  { "syntax.json", "{\"videos\": [", -1,
+      ":1:13: ", "the JSON ends too early; is the file cut off?" },
+  { "none.json", "{\"video\": []}", -1, ": ", "no list of videos; write {" },
+  { "path.json", "[{\"label\":\"x\"}]", -1, ":1:2: ", "the path is missing" },
+  { "label.json", "[{\"path\":\"a\",\"segments\":[{\"start\":1}]}]", -1,
+      ":1:26: ", "the label is missing; write the clip's class" },
+  { "end.json", "[{\"path\":\"a\",\"segments\":[{\"start\":2,\"end\":2,\"label\":\"x\"}]}]", -1,
+      ":1:43: ", "the end (2 s) is not after the start (2 s)" },
+  { "fps.json", "[{\"path\":\"a\",\"label\":\"x\",\"fps\":0}]", -1,
+      ":1:32: ", "the fps \"0\" is not a valid frame rate; write frames per second" },
+  { "fps-text.json", "[{\"path\":\"a\",\"fps\":\"x\",\"segments\":[{\"label\":\"x\"}]}]", -1,
+      ":1:20: ", "the fps \"x\" is not a valid" },
+  { "start.json", "[{\"path\":\"a\",\"label\":\"x\",\"start\":\"soon\"}]", -1,
+      ":1:34: ", "the start \"soon\" is not a number of seconds" },
+  { "end-text.json", "[{\"path\":\"a\",\"label\":\"x\",\"end\":\"late\"}]", -1,
+      ":1:32: ", "the end \"late\" is not a number of seconds" },
+  { "split.json", "[{\"path\":\"a\",\"label\":\"x\",\"split\":\"vla\"}]", -1,
+      ":1:34: ", "the split \"vla\" is unknown; it is train, val, validation or test" },
+  { "number.json", "[3]", -1, ":1:2: ", "not an object" },
+  { "segment.json", "[{\"path\":\"a\",\"segments\":[3]}]", -1, ":1:26: ", "not an object" },
+  { "segments.json", "[{\"path\":\"a\",\"label\":\"x\",\"segments\":3}]", -1,
+      ":1:37: ", "segments is not an array" },
 };
 
 static void
@@ -360,7 +397,7 @@ test_bad (gconstpointer data)
 {
   const Bad *bad = data;
   gchar *path = write_file (bad->name, bad->text, bad->size);
-  Cnn3dDatasetParams params = {.location = path };
+  Cnn3dDatasetParams params = { .location = path };
   GError *error = NULL;
   gchar *prefix = g_strconcat (path, bad->where, NULL);
 
@@ -393,43 +430,46 @@ test_params (void)
   gchar *train = write_file ("p-train.csv", "a,x\nb,y\n", -1);
   gchar *val = write_file ("p-val.csv", "c,z\n", -1);
   gchar *none = write_file ("p-none.csv", "path,label\n", -1);
-  gchar *folds = write_file ("p-folds.csv", "path,label,fold,split\na,x,0,\nb,y,0,\nc,x,1,test\n", -1);
+  gchar *folds =
+      write_file ("p-folds.csv", "path,label,fold,split\na,x,0,\nb,y,0,\nc,x,1,test\n", -1);
   gchar *deep = write_file ("deep.json", "", 0);
   GString *nested = g_string_new (NULL);
 
   assert_params_error (&(Cnn3dDatasetParams) { NULL }, CNN3D_DATASET_ERROR_PARAMS,
       "No location; give a manifest or a folder of class folders");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = "/no/such.csv" },
+  assert_params_error (&(Cnn3dDatasetParams) { .location = "/no/such.csv" },
       CNN3D_DATASET_ERROR_OPEN,
-      "/no/such.csv: No such file or directory; give a manifest (CSV, TSV, JSON) or a folder of class folders");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = "/dev/null" },
-      CNN3D_DATASET_ERROR_OPEN, "/dev/null");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 1 },
+      "/no/such.csv: No such file or directory; give a manifest (CSV, TSV, JSON) or a folder of "
+      "class folders");
+  assert_params_error (
+      &(Cnn3dDatasetParams) { .location = "/dev/null" }, CNN3D_DATASET_ERROR_OPEN, "/dev/null");
+  assert_params_error (&(Cnn3dDatasetParams) { .location = train, .num_folds = 1 },
       CNN3D_DATASET_ERROR_PARAMS, "num-folds is 1, which leaves nothing to train on; use 0");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.fold = 1 },
+  assert_params_error (&(Cnn3dDatasetParams) { .location = train, .fold = 1 },
       CNN3D_DATASET_ERROR_PARAMS, "fold is 1, but num-folds is 0; set num-folds too");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 2,.fold = 2 },
+  assert_params_error (&(Cnn3dDatasetParams) { .location = train, .num_folds = 2, .fold = 2 },
       CNN3D_DATASET_ERROR_PARAMS, "fold is 2, but num-folds is 2; fold counts from 0 to 1");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 3 },
+  assert_params_error (&(Cnn3dDatasetParams) { .location = train, .num_folds = 3 },
       CNN3D_DATASET_ERROR_PARAMS, "num-folds is 3, but there are only 2 groups to share out");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 2,
-          .val_location = val }, CNN3D_DATASET_ERROR_PARAMS,
-      "Both num-folds and val-location are set; set only one of them");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.val_location = val },
+  assert_params_error (
+      &(Cnn3dDatasetParams) { .location = train, .num_folds = 2, .val_location = val },
+      CNN3D_DATASET_ERROR_PARAMS, "Both num-folds and val-location are set; set only one of them");
+  assert_params_error (&(Cnn3dDatasetParams) { .location = train, .val_location = val },
       CNN3D_DATASET_ERROR_CLASSES, "\"z\"");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.val_location = none },
+  assert_params_error (&(Cnn3dDatasetParams) { .location = train, .val_location = none },
       CNN3D_DATASET_ERROR_EMPTY, "no clips to validate on in it");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = train,.num_folds = 70000 },
+  assert_params_error (&(Cnn3dDatasetParams) { .location = train, .num_folds = 70000 },
       CNN3D_DATASET_ERROR_PARAMS, "num-folds is 70000; at most 65535 are possible");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = folds,.num_folds = 3 },
-      CNN3D_DATASET_ERROR_PARAMS, "num-folds is 3, but its fold column has 2 different values; set num-folds=2");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = folds,.num_folds = 2,.fold = 1 },
+  assert_params_error (&(Cnn3dDatasetParams) { .location = folds, .num_folds = 3 },
+      CNN3D_DATASET_ERROR_PARAMS,
+      "num-folds is 3, but its fold column has 2 different values; set num-folds=2");
+  assert_params_error (&(Cnn3dDatasetParams) { .location = folds, .num_folds = 2, .fold = 1 },
       CNN3D_DATASET_ERROR_EMPTY, "fold 1 has no clips to validate on");
   for (guint i = 0; i < 100000; i++)
     g_string_append_c (nested, '[');
   g_assert_true (g_file_set_contents (deep, nested->str, nested->len, NULL));
-  assert_params_error (&(Cnn3dDatasetParams) {.location = deep },
-      CNN3D_DATASET_ERROR_ROW, "deeper");
+  assert_params_error (
+      &(Cnn3dDatasetParams) { .location = deep }, CNN3D_DATASET_ERROR_ROW, "deeper");
   g_string_free (nested, TRUE);
   g_free (train);
   g_free (val);
@@ -449,7 +489,7 @@ test_large (void)
   for (guint i = 0; i <= G_MAXUINT16 + 1; i++)
     g_string_append_printf (text, "a,x,%u\n", i);
   many = write_file ("many-folds.csv", text->str, text->len);
-  assert_params_error (&(Cnn3dDatasetParams) {.location = many }, CNN3D_DATASET_ERROR_ROW,
+  assert_params_error (&(Cnn3dDatasetParams) { .location = many }, CNN3D_DATASET_ERROR_ROW,
       ":65538:5: more than 65535 different folds; is this column the fold?");
   g_string_free (text, TRUE);
   g_free (many);
@@ -457,13 +497,14 @@ test_large (void)
   for (guint i = 0; i < 1000; i++)
     g_string_append (text, ",b");
   many = write_file ("many-columns.csv", text->str, text->len);
-  assert_params_error (&(Cnn3dDatasetParams) {.location = many }, CNN3D_DATASET_ERROR_ROW, ": more than 256 columns");
+  assert_params_error (&(Cnn3dDatasetParams) { .location = many }, CNN3D_DATASET_ERROR_ROW,
+      ": more than 256 columns");
   g_string_free (text, TRUE);
   g_free (many);
   /* a hole: it takes no room */
   g_assert_true (g_file_set_contents (path, "", 0, NULL));
   g_assert_cmpint (truncate (path, (goffset) 1 << 30), ==, 0);
-  assert_params_error (&(Cnn3dDatasetParams) {.location = path }, CNN3D_DATASET_ERROR_ROW,
+  assert_params_error (&(Cnn3dDatasetParams) { .location = path }, CNN3D_DATASET_ERROR_ROW,
       "large.json:1:1: a NUL byte; is this a text file?");
   g_assert_cmpint (g_unlink (path), ==, 0);
   g_free (path);
@@ -471,7 +512,7 @@ test_large (void)
   none = before;
   none.rlim_cur = 0;
   g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &none), ==, 0);
-  assert_params_error (&(Cnn3dDatasetParams) {.location = dir }, CNN3D_DATASET_ERROR_OPEN,
+  assert_params_error (&(Cnn3dDatasetParams) { .location = dir }, CNN3D_DATASET_ERROR_OPEN,
       ": the folder cannot be read: Too many open files");
   g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
 }
@@ -480,8 +521,10 @@ test_large (void)
 static void
 test_passes (void)
 {
-  gchar *splits = write_file ("passes.csv", "path,label,split\na,x,train\nb,y,\n"
-      "c,z,test\nd,x,val\ne,z,test\n", -1);
+  gchar *splits = write_file ("passes.csv",
+      "path,label,split\na,x,train\nb,y,\n"
+      "c,z,test\nd,x,val\ne,z,test\n",
+      -1);
   gchar *plain = write_file ("plain.csv", "a,x\nb,x\n", -1);
   gchar *tested = write_file ("tested.csv", "path,label,split\na,x,test\nb,x,test\n", -1);
   gchar *trained = write_file ("trained.csv", "path,label,split\na,x,\nb,y,train\n", -1);
@@ -490,10 +533,10 @@ test_passes (void)
     Cnn3dPasses passes;
     const gchar *training, *others;
   } cases[] = {
-    {CNN3D_PASSES_ALL, "0 1", "3"},
-    {CNN3D_PASSES_TRAIN, "0 1", ""},
-    {CNN3D_PASSES_VAL, "", "3"},
-    {CNN3D_PASSES_TEST, "", "2 4"},
+    { CNN3D_PASSES_ALL, "0 1", "3" },
+    { CNN3D_PASSES_TRAIN, "0 1", "" },
+    { CNN3D_PASSES_VAL, "", "3" },
+    { CNN3D_PASSES_TEST, "", "2 4" },
   };
   Cnn3dDataset *d;
 
@@ -520,12 +563,16 @@ test_passes (void)
   g_assert_cmpuint (cnn3d_dataset_num_classes (d), ==, 2);
   cnn3d_dataset_free (d);
   /* The file that validates, and the fold, as in training */
-  d = cnn3d_dataset_new (&(Cnn3dDatasetParams) {.location = splits,.val_location = tested,
-          .passes = CNN3D_PASSES_VAL}, NULL);
+  d = cnn3d_dataset_new (
+      &(Cnn3dDatasetParams) {
+          .location = splits, .val_location = tested, .passes = CNN3D_PASSES_VAL },
+      NULL);
   assert_split (d, FALSE, "5 6");
   cnn3d_dataset_free (d);
   for (guint fold = 0; fold < 2; fold++) {
-    Cnn3dDatasetParams params = {.location = trained,.num_folds = 2,.fold = fold,.passes = CNN3D_PASSES_VAL };
+    Cnn3dDatasetParams params = {
+      .location = trained, .num_folds = 2, .fold = fold, .passes = CNN3D_PASSES_VAL
+    };
     GError *error = NULL;
 
     d = cnn3d_dataset_new (&params, &error);
@@ -534,22 +581,26 @@ test_passes (void)
     cnn3d_dataset_free (d);
   }
 
-  assert_params_error (&(Cnn3dDatasetParams) {.location = tested,.passes = CNN3D_PASSES_TRAIN },
+  assert_params_error (&(Cnn3dDatasetParams) { .location = tested, .passes = CNN3D_PASSES_TRAIN },
       CNN3D_DATASET_ERROR_EMPTY, "none of its 2 clips is to train on; mark some as train");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = plain,.passes = CNN3D_PASSES_TRAIN },
-      CNN3D_DATASET_ERROR_CLASSES, "every clip to train on is of one class, \"x\"; training needs at least two");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = plain,.passes = CNN3D_PASSES_VAL },
+  assert_params_error (&(Cnn3dDatasetParams) { .location = plain, .passes = CNN3D_PASSES_TRAIN },
+      CNN3D_DATASET_ERROR_CLASSES,
+      "every clip to train on is of one class, \"x\"; training needs at least two");
+  assert_params_error (&(Cnn3dDatasetParams) { .location = plain, .passes = CNN3D_PASSES_VAL },
       CNN3D_DATASET_ERROR_EMPTY,
       "none of its 2 clips is to validate on; set val-location or num-folds, or mark some as val");
   /* What trains is not tested on by mistake */
-  assert_params_error (&(Cnn3dDatasetParams) {.location = trained,.passes = CNN3D_PASSES_TEST },
+  assert_params_error (&(Cnn3dDatasetParams) { .location = trained, .passes = CNN3D_PASSES_TEST },
       CNN3D_DATASET_ERROR_EMPTY,
       "none of its clips is to test on; mark some as test in the split column");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = plain,.num_folds = 2,.passes = CNN3D_PASSES_TEST },
+  assert_params_error (
+      &(Cnn3dDatasetParams) { .location = plain, .num_folds = 2, .passes = CNN3D_PASSES_TEST },
       CNN3D_DATASET_ERROR_EMPTY,
       "none of its clips is to test on; mark some as test in the split column");
-  assert_params_error (&(Cnn3dDatasetParams) {.location = plain,.val_location = tested,
-          .passes = CNN3D_PASSES_TEST}, CNN3D_DATASET_ERROR_EMPTY,
+  assert_params_error (
+      &(Cnn3dDatasetParams) {
+          .location = plain, .val_location = tested, .passes = CNN3D_PASSES_TEST },
+      CNN3D_DATASET_ERROR_EMPTY,
       "none of its clips is to test on; mark some as test in the split column");
   g_free (splits);
   g_free (plain);
@@ -580,7 +631,7 @@ test_million (void)
   start = g_get_monotonic_time ();
   {
     gchar *path = g_build_filename (dir, "million.csv", NULL);
-    Cnn3dDatasetParams params = {.location = path,.num_folds = 5 };
+    Cnn3dDatasetParams params = { .location = path, .num_folds = 5 };
     GError *error = NULL;
 
     d = cnn3d_dataset_new (&params, &error);

@@ -39,7 +39,12 @@ test_by_hand (void)
     gint label;
     gdouble p[3];
   } clips[] = {
-    {0, {.8, .1, .1}}, {0, {.6, .3, .1}}, {0, {.2, .5, .3}}, {1, {.1, .7, .2}}, {1, {.3, .2, .5}}, {2, {.1, .5, .4}},
+    { 0, { .8, .1, .1 } },
+    { 0, { .6, .3, .1 } },
+    { 0, { .2, .5, .3 } },
+    { 1, { .1, .7, .2 } },
+    { 1, { .3, .2, .5 } },
+    { 2, { .1, .5, .4 } },
   };
   static const guint64 confusion[9] = { 2, 1, 0, 0, 1, 1, 0, 1, 0 };
   Cnn3dPredictions *p = cnn3d_predictions_new (3);
@@ -56,7 +61,8 @@ test_by_hand (void)
   assert_near (m.view_accuracy, 3 / 6.0);
   assert_near (m.top5_accuracy, 1);
   /* logits are floats: seven digits */
-  g_assert_cmpfloat_with_epsilon (m.loss, -(log (.8) + log (.6) + log (.2) + log (.7) + log (.2) + log (.4)) / 6, 1e-6);
+  g_assert_cmpfloat_with_epsilon (
+      m.loss, -(log (.8) + log (.6) + log (.2) + log (.7) + log (.2) + log (.4)) / 6, 1e-6);
   g_assert_cmpmem (m.confusion, sizeof confusion, confusion, sizeof confusion);
 
   g_assert_cmpuint (m.classes[0].support, ==, 3);
@@ -250,7 +256,8 @@ check_random (guint n, guint classes)
     cnn3d_softmax (logits, classes, scores + i * classes);
     for (guint k = 0; k < classes; k++) {
       g_assert_cmpfloat_with_epsilon (scores[i * classes + k], exp (logits[k]) / sum, 1e-15);
-      before += logits[k] > logits[labels[i]] || (logits[k] == logits[labels[i]] && k < (guint) labels[i]);
+      before += logits[k] > logits[labels[i]]
+          || (logits[k] == logits[labels[i]] && k < (guint) labels[i]);
     }
     loss -= logits[labels[i]] - log (sum);
     right += told[i] == labels[i];

@@ -7,7 +7,7 @@
 #include "src/random.h"
 #include "tests/unit/smallmodel.h"
 
-static gchar *path;             /* the one file of all tests */
+static gchar *path; /* the one file of all tests */
 
 static void
 assert_same_info (const Cnn3dModelInfo *a, const Cnn3dModelInfo *b)
@@ -43,7 +43,7 @@ test_round_trip (void)
   const gchar *const numbers[] = { "0", "1", "2", NULL };
 
   for (guint named = 0; named < 2; named++) {
-    const SmallModel small = {.model = "mc3_18",.classes = named ? (gchar **) names : NULL };
+    const SmallModel small = { .model = "mc3_18", .classes = named ? (gchar **) names : NULL };
     const Cnn3dModelInfo wanted = small_info (&small);
     Cnn3dNetwork *net = small_network (&small);
     g_autoptr (GError) error = NULL;
@@ -54,15 +54,16 @@ test_round_trip (void)
     g_assert_no_error (error);
     g_assert_cmpstr (cnn3d_model_file_path (file), ==, path);
     assert_same_info (cnn3d_model_file_info (file), &wanted);
-    g_assert_true (g_strv_equal ((const gchar *const *) cnn3d_model_file_info (file)->classes,
-            named ? names : numbers));
+    g_assert_true (g_strv_equal (
+        (const gchar *const *) cnn3d_model_file_info (file)->classes, named ? names : numbers));
     g_assert_true (cnn3d_model_file_check (cnn3d_model_file_tensors (file), path, net, &error));
     for (guint i = 0; i < net->n_weights; i++) {
       const gsize bytes = net->weights[i].count * sizeof (gfloat);
       g_autofree gfloat *values = g_malloc (bytes), *expected = NULL;
       g_autoptr (GBytes) unused = small_weight (&small, net, i, &expected);
 
-      g_assert_true (cnn3d_model_file_read (cnn3d_model_file_tensors (file), path, net, i, values, &error));
+      g_assert_true (
+          cnn3d_model_file_read (cnn3d_model_file_tensors (file), path, net, i, values, &error));
       g_assert_cmpmem (values, bytes, expected, bytes);
     }
     cnn3d_network_free (&net);
@@ -74,8 +75,16 @@ static Cnn3dSafetensorsWriter *
 begin_without (const gchar *key)
 {
   static const gchar *const base[][2] = {
-    {"model", "r3d_18"}, {"num-classes", "3"}, {"base-width", "1"}, {"channels", "3"}, {"num-frames", "4"},
-    {"height", "32"}, {"width", "24"}, {"mean", "[0.4,0.5,0.6]"}, {"std", "[0.2,0.25,0.5]"}, {"classes", "[]"},
+    { "model", "r3d_18" },
+    { "num-classes", "3" },
+    { "base-width", "1" },
+    { "channels", "3" },
+    { "num-frames", "4" },
+    { "height", "32" },
+    { "width", "24" },
+    { "mean", "[0.4,0.5,0.6]" },
+    { "std", "[0.2,0.25,0.5]" },
+    { "classes", "[]" },
   };
   Cnn3dSafetensorsWriter *w = cnn3d_safetensors_writer_new (path, NULL);
 
@@ -130,23 +139,53 @@ test_descriptions (void)
   static const struct {
     const gchar *key, *value, *says;
   } bad[] = {
-    {"model", "r3d_19", "its 'model' is 'r3d_19', which is not one of r3d_18, "}, {"model", ""}, {"model", "\033[2J"},
-    {"num-classes", "0", "'0', which is not a number from 2 to 1000000"}, {"num-classes", "-3"}, {"num-classes", "3.5"},
-    {"num-classes", "4294967299"},
-    {"num-classes", "99999999999999999999999"},
-    {"base-width", ""}, {"base-width", "0"}, {"base-width", "1000000"},
-    {"channels", "0"}, {"channels", "5"}, {"channels", "4"},
-    {"num-frames", "0"}, {"height", "x"}, {"width", "70000"},
-    {"mean", "", ": its 'mean' is '', which is not a number a channel: take a file that cnn3dtrain wrote"}, {"mean", "[0,0]"},
-    {"mean", "[0,0,0,0]"}, {"mean", "[0,0,1e999]"}, {"mean", "[0,0,\"0\"]"},
-    {"mean", "[0,0,[0]]"}, {"mean", "{}"}, {"mean", "[0,0,null]"}, {"mean", "[0,0"},
-    {"std", "[1,1,0]", "is not a positive number a channel"}, {"std", "[1,1,-1]"}, {"std", "[1,1,1e-60]"}, {"std", "1"},
-    {"classes", "[\"a\",\"b\"]", "is not a list of as many names as num-classes says"},
-    {"classes", "[\"a\",\"b\",3]"}, {"classes", "[\"a\",\"b\",[]]"}, {"classes", "a"},
-    {"classes", "{\"a\":1}"}, {"classes", "["},
-    {"model", NULL, "does not say what it is a model of (its metadata has no 'model')"}, {"num-classes", NULL},
-    {"base-width", NULL}, {"channels", NULL}, {"num-frames", NULL},
-    {"height", NULL}, {"width", NULL}, {"mean", NULL}, {"std", NULL}, {"classes", NULL},
+    { "model", "r3d_19", "its 'model' is 'r3d_19', which is not one of r3d_18, " },
+    { "model", "" },
+    { "model", "\033[2J" },
+    { "num-classes", "0", "'0', which is not a number from 2 to 1000000" },
+    { "num-classes", "-3" },
+    { "num-classes", "3.5" },
+    { "num-classes", "4294967299" },
+    { "num-classes", "99999999999999999999999" },
+    { "base-width", "" },
+    { "base-width", "0" },
+    { "base-width", "1000000" },
+    { "channels", "0" },
+    { "channels", "5" },
+    { "channels", "4" },
+    { "num-frames", "0" },
+    { "height", "x" },
+    { "width", "70000" },
+    { "mean", "",
+        ": its 'mean' is '', which is not a number a channel: take a file that cnn3dtrain wrote" },
+    { "mean", "[0,0]" },
+    { "mean", "[0,0,0,0]" },
+    { "mean", "[0,0,1e999]" },
+    { "mean", "[0,0,\"0\"]" },
+    { "mean", "[0,0,[0]]" },
+    { "mean", "{}" },
+    { "mean", "[0,0,null]" },
+    { "mean", "[0,0" },
+    { "std", "[1,1,0]", "is not a positive number a channel" },
+    { "std", "[1,1,-1]" },
+    { "std", "[1,1,1e-60]" },
+    { "std", "1" },
+    { "classes", "[\"a\",\"b\"]", "is not a list of as many names as num-classes says" },
+    { "classes", "[\"a\",\"b\",3]" },
+    { "classes", "[\"a\",\"b\",[]]" },
+    { "classes", "a" },
+    { "classes", "{\"a\":1}" },
+    { "classes", "[" },
+    { "model", NULL, "does not say what it is a model of (its metadata has no 'model')" },
+    { "num-classes", NULL },
+    { "base-width", NULL },
+    { "channels", NULL },
+    { "num-frames", NULL },
+    { "height", NULL },
+    { "width", NULL },
+    { "mean", NULL },
+    { "std", NULL },
+    { "classes", NULL },
   };
 
   g_assert_no_error (open_with ("other", "anything"));
@@ -156,7 +195,8 @@ test_descriptions (void)
     const gchar *key = g_strcmp0 (bad[i].value, "4") ? bad[i].key : "mean";
     g_autofree gchar *quoted = g_strdup_printf ("'%s'", key);
 
-    g_test_message ("%s=%s: %s", bad[i].key, bad[i].value ? bad[i].value : "(none)", error ? error->message : "taken");
+    g_test_message ("%s=%s: %s", bad[i].key, bad[i].value ? bad[i].value : "(none)",
+        error ? error->message : "taken");
     g_assert_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION);
     g_assert_nonnull (strstr (error->message, path));
     g_assert_nonnull (strstr (error->message, quoted));
@@ -171,12 +211,26 @@ test_rates (void)
 {
   static const struct {
     const gchar *rate;
-    gint n, d;                  /* d is 0: not known */
+    gint n, d; /* d is 0: not known */
   } cases[] = {
-    {NULL, 0, 1}, {"15/1", 15, 1}, {"30000/1001", 30000, 1001}, {"1000/1", 1000, 1}, {"1/3", 1, 3},
-    {"", 0, 0}, {"15", 0, 0}, {"15/", 0, 0}, {"/1", 0, 0}, {"0/1", 0, 0}, {"-15/1", 0, 0}, {"15/-1", 0, 0},
-    {"15/0", 0, 0}, {"1001/1", 0, 0}, {"2147483648/2147483647", 0, 0}, {"15/1x", 0, 0}, {"fast", 0, 0},
-    {"99999999999999999999/99999999999999999999", 0, 0},
+    { NULL, 0, 1 },
+    { "15/1", 15, 1 },
+    { "30000/1001", 30000, 1001 },
+    { "1000/1", 1000, 1 },
+    { "1/3", 1, 3 },
+    { "", 0, 0 },
+    { "15", 0, 0 },
+    { "15/", 0, 0 },
+    { "/1", 0, 0 },
+    { "0/1", 0, 0 },
+    { "-15/1", 0, 0 },
+    { "15/-1", 0, 0 },
+    { "15/0", 0, 0 },
+    { "1001/1", 0, 0 },
+    { "2147483648/2147483647", 0, 0 },
+    { "15/1x", 0, 0 },
+    { "fast", 0, 0 },
+    { "99999999999999999999/99999999999999999999", 0, 0 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -205,7 +259,8 @@ test_rates (void)
 static void
 test_depth (void)
 {
-  static const gchar *const first[] = { "", "[\"\\\"\",", "/*\"*/", "//\"\n", "'\"'", "#\"\n", "\"\"" };
+  static const gchar *const first[] = { "", "[\"\\\"\",", "/*\"*/", "//\"\n", "'\"'", "#\"\n",
+    "\"\"" };
   g_autofree gchar *brackets = g_strnfill (1000000, '[');
 
   for (guint i = 0; i < G_N_ELEMENTS (first); i++) {
@@ -234,7 +289,8 @@ use (void)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (Cnn3dModelFile) file = cnn3d_model_file_open (path, &error);
-  Cnn3dNetwork *net = file ? cnn3d_network_new (&cnn3d_model_file_info (file)->network, &error) : NULL;
+  Cnn3dNetwork *net =
+      file ? cnn3d_network_new (&cnn3d_model_file_info (file)->network, &error) : NULL;
   gboolean ok = net != NULL;
 
   g_assert_true ((file == NULL) <= (error != NULL));
@@ -256,7 +312,7 @@ use (void)
 static void
 test_truncated (void)
 {
-  const SmallModel small = {.model = "r3d_18" };
+  const SmallModel small = { .model = "r3d_18" };
   g_autofree gchar *bytes = NULL;
   guint64 header;
   gsize size;
@@ -268,7 +324,10 @@ test_truncated (void)
   header = 8 + GUINT64_FROM_LE (header);
   g_assert_cmpuint (header, <, size);
   /* from the end, so that the file is only made shorter */
-  for (gsize length = size - 1; length > 0; length -= MIN (length, length > header ? 101 : length > 20 ? 13 : 1)) {
+  for (gsize length = size - 1; length > 0; length -= MIN (length,
+                                                length > header   ? 101
+                                                    : length > 20 ? 13
+                                                                  : 1)) {
     g_assert_cmpint (truncate (path, length), ==, 0);
     g_assert_false (use ());
   }
@@ -280,7 +339,7 @@ test_truncated (void)
 static void
 test_changed (void)
 {
-  const SmallModel small = {.model = "r3d_18" };
+  const SmallModel small = { .model = "r3d_18" };
   const Cnn3dRandomKey key = { 5, 0, CNN3D_RANDOM_WEIGHTS, 0 };
   g_autofree gchar *bytes = NULL;
   guint64 header, at = 0;

@@ -72,17 +72,17 @@ test_counts (void)
     gint64 trained;
     gdouble giga_macs;
   } known[] = {
-    {"r3d_18", 16, 112, 33371472, 40.70},
-    {"mc3_18", 16, 112, 11695440, 43.34},
-    {"r2plus1d_18", 16, 112, 31505325, 40.52},
-    {"slow_r50", 8, 256, 32454096, 54.52},
+    { "r3d_18", 16, 112, 33371472, 40.70 },
+    { "mc3_18", 16, 112, 11695440, 43.34 },
+    { "r2plus1d_18", 16, 112, 31505325, 40.52 },
+    { "slow_r50", 8, 256, 32454096, 54.52 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (known); i++) {
     Cnn3dNetwork *net = build (known[i].model, 400, 64, known[i].frames, known[i].size);
 
-    g_test_message ("%s: %" G_GINT64_FORMAT " parameters, %.3f G multiply-adds", net->model, net->trained_count,
-        cnn3d_network_macs (net) * 1e-9);
+    g_test_message ("%s: %" G_GINT64_FORMAT " parameters, %.3f G multiply-adds", net->model,
+        net->trained_count, cnn3d_network_macs (net) * 1e-9);
     g_assert_cmpint (net->trained_count, ==, known[i].trained);
     g_assert_cmpfloat_with_epsilon (cnn3d_network_macs (net) * 1e-9, known[i].giga_macs, 0.01);
     cnn3d_network_free (&net);
@@ -189,8 +189,12 @@ test_errors (void)
       "there is no model 'resnet': use one of |r3d_18|mc3_18|r2plus1d_18|slow_r50");
   p.model = "";
   assert_refused (p, CNN3D_NETWORK_ERROR_UNKNOWN_MODEL, "r3d_18");
-#define REFUSE(field, value, words) \
-  do { p = good; p.field = value; assert_refused (p, CNN3D_NETWORK_ERROR_SIZE, words); } while (0)
+#define REFUSE(field, value, words)                      \
+  do {                                                   \
+    p = good;                                            \
+    p.field = value;                                     \
+    assert_refused (p, CNN3D_NETWORK_ERROR_SIZE, words); \
+  } while (0)
   REFUSE (num_classes, 0, "num-classes is 0|from 1");
   REFUSE (num_classes, 1000001, "num-classes");
   REFUSE (base_width, 0, "base-width is 0");
@@ -242,7 +246,8 @@ check_initial (const Cnn3dNetwork *net, guint i, gdouble mean, gdouble deviation
   }
   /* five deviations of the mean's and the variance's own spread */
   g_assert_cmpfloat (fabs (sum / n - mean), <=, 5 * deviation / sqrt (n));
-  g_assert_cmpfloat (fabs (squares / n - deviation * deviation), <=, 5 * deviation * deviation * sqrt (2.0 / n));
+  g_assert_cmpfloat (
+      fabs (squares / n - deviation * deviation), <=, 5 * deviation * deviation * sqrt (2.0 / n));
 }
 
 static void
@@ -259,7 +264,8 @@ test_initial (void)
 
       switch (p->role) {
         case CNN3D_PARAM_CONV_WEIGHT:
-          check_initial (net, i, 0, sqrt (2.0 / (p->shape[0] * p->shape[2] * p->shape[3] * p->shape[4])));
+          check_initial (
+              net, i, 0, sqrt (2.0 / (p->shape[0] * p->shape[2] * p->shape[3] * p->shape[4])));
           break;
         case CNN3D_PARAM_LINEAR_WEIGHT:
           check_initial (net, i, 0, 0.01);

@@ -28,7 +28,7 @@ load (const gchar *text, Cnn3dDatasetParams params)
 static Cnn3dDataset *
 load_text (const gchar *text, guint num_folds, guint fold, guint64 seed)
 {
-  return load (text, (Cnn3dDatasetParams) {.num_folds = num_folds,.fold = fold,.seed = seed});
+  return load (text, (Cnn3dDatasetParams) { .num_folds = num_folds, .fold = fold, .seed = seed });
 }
 
 /* n rows; the last n_val of them validate. */
@@ -39,8 +39,8 @@ make_rows (guint n, guint n_val)
   Cnn3dDataset *dataset;
 
   for (guint i = 0; i < n; i++)
-    g_string_append_printf (text, "v%u,%s,%s\n", i, i % 2 ? "x" : "y",
-        i < n - n_val ? "train" : "val");
+    g_string_append_printf (
+        text, "v%u,%s,%s\n", i, i % 2 ? "x" : "y", i < n - n_val ? "train" : "val");
   dataset = load_text (text->str, 0, 0, 0);
   g_string_free (text, TRUE);
   return dataset;
@@ -69,7 +69,7 @@ static void
 test_positions (void)
 {
   Cnn3dDataset *dataset = make_rows (13, 3);
-  Cnn3dOrderParams params = {.seed = 5,.shuffle = TRUE,.world_size = 1,.epochs = 4 };
+  Cnn3dOrderParams params = { .seed = 5, .shuffle = TRUE, .world_size = 1, .epochs = 4 };
   Cnn3dOrder *order = make_order (dataset, &params);
   Cnn3dOrderClip clip;
   gboolean same = TRUE;
@@ -85,8 +85,8 @@ test_positions (void)
       g_assert_cmpuint (clip.epoch, ==, epoch);
       g_assert_cmpint (clip.training, ==, i < 10);
       g_assert_cmpuint (clip.index, ==, i < 10 ? i : i - 10);
-      g_assert_cmpuint (cnn3d_order_position (order, epoch, clip.training, clip.index), ==,
-          epoch * 13 + i);
+      g_assert_cmpuint (
+          cnn3d_order_position (order, epoch, clip.training, clip.index), ==, epoch * 13 + i);
       if (i >= 10)
         g_assert_cmpuint (clip.row, ==, i);
       seen |= 1u << clip.row;
@@ -106,7 +106,7 @@ static void
 test_pure (void)
 {
   Cnn3dDataset *dataset = make_rows (100, 0);
-  Cnn3dOrderParams params = {.seed = 1,.shuffle = TRUE,.world_size = 1,.epochs = 10 };
+  Cnn3dOrderParams params = { .seed = 1, .shuffle = TRUE, .world_size = 1, .epochs = 10 };
   Cnn3dOrder *a = make_order (dataset, &params), *b = make_order (dataset, &params), *c;
   guint same = 0;
 
@@ -136,9 +136,13 @@ static void
 test_uniform (void)
 {
   Cnn3dDataset *dataset = make_rows (6, 0);
-  Cnn3dOrderParams params = {.seed = 3,.shuffle = TRUE,.world_size = 1,.epochs = 6000 };
+  Cnn3dOrderParams params = { .seed = 3, .shuffle = TRUE, .world_size = 1, .epochs = 6000 };
   Cnn3dOrder *order = make_order (dataset, &params);
-  guint counts[6][6] = { {0,}, };
+  guint counts[6][6] = {
+    {
+        0,
+    },
+  };
 
   for (guint i = 0; i < 36000; i++)
     counts[i % 6][row_at (order, i)]++;
@@ -155,7 +159,7 @@ static void
 test_ranks (void)
 {
   Cnn3dDataset *dataset = make_rows (12, 2);
-  Cnn3dOrderParams params = {.seed = 5,.shuffle = TRUE,.world_size = 1,.epochs = 2 };
+  Cnn3dOrderParams params = { .seed = 5, .shuffle = TRUE, .world_size = 1, .epochs = 2 };
   Cnn3dOrder *whole = make_order (dataset, &params);
 
   params.world_size = 3;
@@ -180,12 +184,13 @@ static void
 test_bad_params (void)
 {
   Cnn3dDataset *dataset = make_rows (4, 0);
-  Cnn3dOrderParams params = {.rank = 2,.world_size = 2,.epochs = 1 };
+  Cnn3dOrderParams params = { .rank = 2, .world_size = 2, .epochs = 1 };
   GError *error = NULL;
 
   g_assert_null (cnn3d_order_new (dataset, &params, &error));
   g_assert_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS);
-  g_assert_cmpstr (error->message, ==, "rank is 2, but world-size is 2; rank counts from 0 to world-size - 1");
+  g_assert_cmpstr (
+      error->message, ==, "rank is 2, but world-size is 2; rank counts from 0 to world-size - 1");
   g_clear_error (&error);
   params.rank = 0;
   params.epochs = 0;
@@ -200,11 +205,15 @@ static void
 test_limit (void)
 {
   Cnn3dDataset *dataset = make_rows (100, 20);
-  Cnn3dOrderParams params = {.seed = 5,.shuffle = TRUE,.world_size = 1,.epochs = 2,
-    .limit_clips = 30
+  Cnn3dOrderParams params = {
+    .seed = 5, .shuffle = TRUE, .world_size = 1, .epochs = 2, .limit_clips = 30
   };
   Cnn3dOrder *order = make_order (dataset, &params);
-  gboolean seen[2][100] = { {FALSE,}, };
+  gboolean seen[2][100] = {
+    {
+        FALSE,
+    },
+  };
   guint odd = 0;
 
   g_assert_cmpuint (cnn3d_order_pass_clips (order, TRUE), ==, 30);
@@ -316,19 +325,21 @@ static void
 test_passes (void)
 {
   static const gchar text[] = "path,label,split\na,x,train\nb,y,train\nc,x,train\n"
-      "d,x,val\ne,y,val\nf,x,test\ng,x,test\n";
+                              "d,x,val\ne,y,val\nf,x,test\ng,x,test\n";
   static const struct {
     Cnn3dPasses passes;
     guint clips, first;
   } cases[] = {
-    {CNN3D_PASSES_TRAIN, 3, 0}, {CNN3D_PASSES_VAL, 2, 3}, {CNN3D_PASSES_TEST, 2, 5},
+    { CNN3D_PASSES_TRAIN, 3, 0 },
+    { CNN3D_PASSES_VAL, 2, 3 },
+    { CNN3D_PASSES_TEST, 2, 5 },
   };
-  Cnn3dOrderParams params = {.seed = 1,.shuffle = TRUE,.world_size = 1,.epochs = 3 };
+  Cnn3dOrderParams params = { .seed = 1, .shuffle = TRUE, .world_size = 1, .epochs = 3 };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     const gboolean training = cases[i].passes == CNN3D_PASSES_TRAIN;
     const guint n = cases[i].clips;
-    Cnn3dDataset *dataset = load (text, (Cnn3dDatasetParams) {.passes = cases[i].passes});
+    Cnn3dDataset *dataset = load (text, (Cnn3dDatasetParams) { .passes = cases[i].passes });
     Cnn3dOrder *order = make_order (dataset, &params);
     Cnn3dOrderClip clip;
 
@@ -344,7 +355,8 @@ test_passes (void)
         g_assert_cmpuint (clip.row, <, 3);
       else
         g_assert_cmpuint (clip.row, ==, cases[i].first + position % n);
-      g_assert_cmpuint (cnn3d_order_position (order, clip.epoch, training, clip.index), ==, position);
+      g_assert_cmpuint (
+          cnn3d_order_position (order, clip.epoch, training, clip.index), ==, position);
     }
     g_assert_false (cnn3d_order_locate (order, 3 * n, &clip));
     cnn3d_order_free (order);
@@ -352,8 +364,8 @@ test_passes (void)
   }
   /* The same clips to validate on as in training, also a limited number of them */
   {
-    Cnn3dDataset *all = load (text, (Cnn3dDatasetParams) {.seed = 0});
-    Cnn3dDataset *val = load (text, (Cnn3dDatasetParams) {.passes = CNN3D_PASSES_VAL});
+    Cnn3dDataset *all = load (text, (Cnn3dDatasetParams) { .seed = 0 });
+    Cnn3dDataset *val = load (text, (Cnn3dDatasetParams) { .passes = CNN3D_PASSES_VAL });
     Cnn3dOrder *a, *b;
 
     params.limit_clips = 1;
@@ -377,7 +389,10 @@ make_uneven (void)
   Cnn3dDataset *dataset;
 
   for (guint i = 0; i < 16; i++)
-    g_string_append_printf (text, "v%u,%s,train\n", i, i == 5 ? "a" : i % 5 == 1 && i < 15 ? "b" : "c");
+    g_string_append_printf (text, "v%u,%s,train\n", i,
+        i == 5                     ? "a"
+            : i % 5 == 1 && i < 15 ? "b"
+                                   : "c");
   g_string_append (text, "w,c,val\n");
   dataset = load_text (text->str, 0, 0, 0);
   g_string_free (text, TRUE);
@@ -390,8 +405,8 @@ static void
 test_balanced (void)
 {
   Cnn3dDataset *dataset = make_uneven ();
-  Cnn3dOrderParams params = {.seed = 3,.shuffle = TRUE,.sampling = CNN3D_SAMPLING_BALANCED,.world_size = 1,
-    .epochs = 9
+  Cnn3dOrderParams params = {
+    .seed = 3, .shuffle = TRUE, .sampling = CNN3D_SAMPLING_BALANCED, .world_size = 1, .epochs = 9
   };
   Cnn3dOrder *order = make_order (dataset, &params), *again = make_order (dataset, &params);
   guint times[17] = { 0 }, before = 0, same = 0;
@@ -443,7 +458,7 @@ test_balanced (void)
   cnn3d_order_free (again);
   cnn3d_order_free (order);
 
-  params = (Cnn3dOrderParams) {.world_size = 1,.epochs = 1 };
+  params = (Cnn3dOrderParams) { .world_size = 1, .epochs = 1 };
   order = make_order (dataset, &params);
   cnn3d_order_class_clips (order, clips);
   g_assert_true (clips[0] == 1 && clips[1] == 3 && clips[2] == 12);
@@ -454,9 +469,12 @@ test_balanced (void)
 static Cnn3dDigest
 digest_of (const gchar *text, guint64 seed, guint64 limit, Cnn3dSampling sampling)
 {
-  const Cnn3dOrderParams params = {.seed = seed,.shuffle = TRUE,.limit_clips = limit,.sampling = sampling,.world_size = 1,
-    .epochs = 3
-  };
+  const Cnn3dOrderParams params = { .seed = seed,
+    .shuffle = TRUE,
+    .limit_clips = limit,
+    .sampling = sampling,
+    .world_size = 1,
+    .epochs = 3 };
   Cnn3dDataset *dataset = load_text (text, 0, 0, 0);
   Cnn3dDigest digest;
 
@@ -469,22 +487,30 @@ digest_of (const gchar *text, guint64 seed, guint64 limit, Cnn3dSampling samplin
 static void
 test_digest (void)
 {
-  static const gchar rows[] = "path,label,start,end,split\na,x,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n";
+  static const gchar rows[] =
+      "path,label,start,end,split\na,x,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n";
   static const struct {
     const gchar *text;
     guint64 seed;
     gboolean clips, labels, order;
   } table[] = {
-    {rows, 0, FALSE, FALSE, FALSE},
-    {rows, 1, FALSE, FALSE, TRUE},
+    { rows, 0, FALSE, FALSE, FALSE },
+    { rows, 1, FALSE, FALSE, TRUE },
     /* with a row that neither trains nor validates */
-    {"path,label,start,end,split\nd,x,0,1,test\na,x,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n", 0, FALSE, FALSE, TRUE},
-    {"path,label,start,end,split\nb,y,0,1,train\na,x,0,1,train\nc,x,0,1,val\n", 0, FALSE, FALSE, TRUE},
-    {"path,label,start,end,split\na,y,0,1,train\nb,x,0,1,train\nc,x,0,1,val\n", 0, FALSE, TRUE, TRUE},
-    {"path,label,start,end,split\na,x,0,1.5,train\nb,y,0,1,train\nc,x,0,1,val\n", 0, TRUE, TRUE, TRUE},
-    {"path,label,start,end,split\na,x,0,1,val\nb,y,0,1,train\nc,x,0,1,train\n", 0, TRUE, TRUE, TRUE},
-    {"path,label,start,end,split\na,x,0,1,train\nbb,y,0,1,train\nc,x,0,1,val\n", 0, TRUE, TRUE, TRUE},
-    {"path,label,start,end,split\na,x,0,1,train\nb,y,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n", 0, TRUE, TRUE, TRUE},
+    { "path,label,start,end,split\nd,x,0,1,test\na,x,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n", 0,
+        FALSE, FALSE, TRUE },
+    { "path,label,start,end,split\nb,y,0,1,train\na,x,0,1,train\nc,x,0,1,val\n", 0, FALSE, FALSE,
+        TRUE },
+    { "path,label,start,end,split\na,y,0,1,train\nb,x,0,1,train\nc,x,0,1,val\n", 0, FALSE, TRUE,
+        TRUE },
+    { "path,label,start,end,split\na,x,0,1.5,train\nb,y,0,1,train\nc,x,0,1,val\n", 0, TRUE, TRUE,
+        TRUE },
+    { "path,label,start,end,split\na,x,0,1,val\nb,y,0,1,train\nc,x,0,1,train\n", 0, TRUE, TRUE,
+        TRUE },
+    { "path,label,start,end,split\na,x,0,1,train\nbb,y,0,1,train\nc,x,0,1,val\n", 0, TRUE, TRUE,
+        TRUE },
+    { "path,label,start,end,split\na,x,0,1,train\nb,y,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n", 0,
+        TRUE, TRUE, TRUE },
   };
   Cnn3dDigest whole = digest_of (rows, 0, 0, CNN3D_SAMPLING_NONE);
 
@@ -499,8 +525,9 @@ test_digest (void)
     cnn3d_digest_clear (&other);
   }
   {
-    Cnn3dDigest balanced = digest_of (rows, 0, 0, CNN3D_SAMPLING_BALANCED), first = digest_of (rows, 0, 1,
-        CNN3D_SAMPLING_NONE), second = digest_of (rows, 1, 1, CNN3D_SAMPLING_NONE);
+    Cnn3dDigest balanced = digest_of (rows, 0, 0, CNN3D_SAMPLING_BALANCED),
+                first = digest_of (rows, 0, 1, CNN3D_SAMPLING_NONE),
+                second = digest_of (rows, 1, 1, CNN3D_SAMPLING_NONE);
 
     g_assert_cmpstr (balanced.labels, ==, whole.labels);
     g_assert_cmpstr (balanced.order, !=, whole.order);

@@ -9,7 +9,7 @@
 #include "planwalk.h"
 #include "tests/limits.h"
 
-#ifdef __SANITIZE_ADDRESS__     /* which looks at each access: a part of them will do */
+#ifdef __SANITIZE_ADDRESS__ /* which looks at each access: a part of them will do */
 #define FEWER 1
 #else
 #define FEWER 0
@@ -34,7 +34,8 @@ assert_disjoint (const Cnn3dBuffer *b, guint n, gsize arena)
     g_assert_cmpuint (b[i].first, <=, b[i].last);
     for (guint k = 0; k < i; k++)
       if (b[i].first <= b[k].last && b[k].first <= b[i].last)
-        g_assert_true (b[i].offset + b[i].bytes <= b[k].offset || b[k].offset + b[k].bytes <= b[i].offset);
+        g_assert_true (
+            b[i].offset + b[i].bytes <= b[k].offset || b[k].offset + b[k].bytes <= b[i].offset);
   }
 }
 
@@ -49,7 +50,10 @@ below (guint64 *drawn, guint64 n)
 static void
 test_pack_random (void)
 {
-  enum { MOST = 120, STEPS = 60 };
+  enum {
+    MOST = 120,
+    STEPS = 60
+  };
   Cnn3dBuffer b[MOST];
   guint64 drawn = 0;
 
@@ -60,7 +64,8 @@ test_pack_random (void)
     for (guint i = 0; i < n; i++) {
       const guint first = below (&drawn, STEPS), more = below (&drawn, round % 3 ? 8 : STEPS);
 
-      b[i] = (Cnn3dBuffer) { "test", i, below (&drawn, 1 << below (&drawn, 20)) + 1, 0, first, first + more };
+      b[i] = (Cnn3dBuffer) { "test", i, below (&drawn, 1 << below (&drawn, 20)) + 1, 0, first,
+        first + more };
     }
     arena = cnn3d_plan_pack (b, n);
     assert_disjoint (b, n, arena);
@@ -81,7 +86,8 @@ static void
 test_pack_edges (void)
 {
   Cnn3dBuffer one[1] = { { "test", 0, 1, 99, 0, 0 } };
-  Cnn3dBuffer shared[3] = { { "test", 0, 640, 0, 0, 1 }, { "test", 1, 640, 0, 2, 3 }, { "test", 2, 640, 0, 4, 4 } };
+  Cnn3dBuffer shared[3] = { { "test", 0, 640, 0, 0, 1 }, { "test", 1, 640, 0, 2, 3 },
+    { "test", 2, 640, 0, 4, 4 } };
   Cnn3dBuffer touching[2] = { { "test", 0, 65, 0, 0, 2 }, { "test", 1, 64, 0, 2, 3 } };
 
   g_assert_cmpuint (cnn3d_plan_pack (NULL, 0), ==, 0);
@@ -154,9 +160,11 @@ check_plan (const Setup *s, const Cnn3dPlan *plan, const Cnn3dPlanParams *params
   if (slack == SLACK && largest > plan->live_bytes / 4)
     slack = SLACK_OF_LARGE;
   if (plan->arena_bytes > plan->live_bytes * slack)
-    g_error ("%s, %d MB of input, batch %u, recompute %d, updates %d: the arena has %" G_GSIZE_FORMAT " bytes, but %" G_GSIZE_FORMAT
-        " are alive at most", s->net->model, (gint) (s->sizes->activation[0] >> 20), s->sizes->batch, params->recompute, params->updates, plan->arena_bytes,
-        plan->live_bytes);
+    g_error (
+        "%s, %d MB of input, batch %u, recompute %d, updates %d: the arena has %" G_GSIZE_FORMAT
+        " bytes, but %" G_GSIZE_FORMAT " are alive at most",
+        s->net->model, (gint) (s->sizes->activation[0] >> 20), s->sizes->batch, params->recompute,
+        params->updates, plan->arena_bytes, plan->live_bytes);
 }
 
 /* What trains: all, the last layer, from the middle on, all but every other
@@ -171,13 +179,15 @@ draw_frozen (const Cnn3dNetwork *net, guint which)
   for (guint i = 0; which && i < net->n_weights; i++)
     if (CNN3D_PARAM_TRAINED (net->weights[i].role))
       trained[i] = which == 1 ? net->ops[net->weights[i].op].kind == CNN3D_OP_LINEAR
-          : which == 2 ? i > net->n_weights / 2 : net->weights[i].op % 4 < 2;
+          : which == 2        ? i > net->n_weights / 2
+                              : net->weights[i].op % 4 < 2;
   return trained;
 }
 
 /* Every plan of one setup; returns the arena's bytes where all is trained. */
 static gsize
-check_setup (const Setup *s, Cnn3dRecompute recompute, gboolean updates, WalkSeen *seen, gdouble *worst)
+check_setup (
+    const Setup *s, Cnn3dRecompute recompute, gboolean updates, WalkSeen *seen, gdouble *worst)
 {
   gsize whole = 0;
 
@@ -191,9 +201,10 @@ check_setup (const Setup *s, Cnn3dRecompute recompute, gboolean updates, WalkSee
     *worst = MAX (*worst, (gdouble) plan->arena_bytes / plan->live_bytes);
     if (!f)
       whole = plan->arena_bytes;
-    else if (plan->arena_bytes > whole * SLACK)        /* each is packed as luck would have it */
-      g_error ("%s, batch %u, recompute %d, updates %d: %" G_GSIZE_FORMAT " bytes where less trains, %" G_GSIZE_FORMAT
-          " where all does", s->net->model, s->sizes->batch, recompute, updates, plan->arena_bytes, whole);
+    else if (plan->arena_bytes > whole * SLACK) /* each is packed as luck would have it */
+      g_error ("%s, batch %u, recompute %d, updates %d: %" G_GSIZE_FORMAT
+               " bytes where less trains, %" G_GSIZE_FORMAT " where all does",
+          s->net->model, s->sizes->batch, recompute, updates, plan->arena_bytes, whole);
     cnn3d_plan_free (&plan);
     g_assert_null (plan);
   }
@@ -203,14 +214,15 @@ check_setup (const Setup *s, Cnn3dRecompute recompute, gboolean updates, WalkSee
 static void
 test_model (gconstpointer model)
 {
-  static const Size sizes[] = { {16, 112, 112, 1}, {16, 112, 112, 3}, {16, 112, 112, 4}, {16, 112, 112, 7},
-    {16, 112, 112, 8}, {16, 112, 112, 32}, {8, 224, 224, 2}, {5, 47, 64, 3}, {1, 33, 16, 7}
-  };
-  WalkSeen seen[CNN3D_RECOMPUTE_AUTO] = { {0} };
+  static const Size sizes[] = { { 16, 112, 112, 1 }, { 16, 112, 112, 3 }, { 16, 112, 112, 4 },
+    { 16, 112, 112, 7 }, { 16, 112, 112, 8 }, { 16, 112, 112, 32 }, { 8, 224, 224, 2 },
+    { 5, 47, 64, 3 }, { 1, 33, 16, 7 } };
+  WalkSeen seen[CNN3D_RECOMPUTE_AUTO] = { { 0 } };
   gdouble worst[2] = { 0 };
 
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
-    for (Cnn3dPrecision precision = 0; precision <= CNN3D_PRECISION_BF16_MIXED; precision += NEXT_PRECISION) {
+    for (Cnn3dPrecision precision = 0; precision <= CNN3D_PRECISION_BF16_MIXED;
+        precision += NEXT_PRECISION) {
       const Cnn3dPlanParams forward = { FALSE };
       gsize arena[CNN3D_RECOMPUTE_AUTO][2];
       Setup s;
@@ -223,8 +235,10 @@ test_model (gconstpointer model)
         tear_down (&s);
       }
       for (gint updates = 0; updates < 2; updates++) {
-        g_assert_cmpuint (arena[CNN3D_RECOMPUTE_BN][updates], <=, arena[CNN3D_RECOMPUTE_NONE][updates]);
-        g_assert_cmpuint (arena[CNN3D_RECOMPUTE_BLOCK][updates], <=, arena[CNN3D_RECOMPUTE_BN][updates]);
+        g_assert_cmpuint (
+            arena[CNN3D_RECOMPUTE_BN][updates], <=, arena[CNN3D_RECOMPUTE_NONE][updates]);
+        g_assert_cmpuint (
+            arena[CNN3D_RECOMPUTE_BLOCK][updates], <=, arena[CNN3D_RECOMPUTE_BN][updates]);
       }
       set_up (&s, model, sizes[i], FALSE, precision, CNN3D_RECOMPUTE_NONE, FALSE, 0);
       plan = cnn3d_plan_new (s.net, s.sizes, &forward);
@@ -236,10 +250,11 @@ test_model (gconstpointer model)
       cnn3d_plan_free (&plan);
       tear_down (&s);
     }
-  g_test_message ("%s: arena at most %.4f of what is alive, forward alone %.4f", (const gchar *) model, worst[1],
-      worst[0]);
+  g_test_message ("%s: arena at most %.4f of what is alive, forward alone %.4f",
+      (const gchar *) model, worst[1], worst[0]);
   /* what must have come up, and what must not */
-  g_assert_cmpuint (seen[CNN3D_RECOMPUTE_NONE].slices + seen[CNN3D_RECOMPUTE_NONE].made_norms, ==, 0);
+  g_assert_cmpuint (
+      seen[CNN3D_RECOMPUTE_NONE].slices + seen[CNN3D_RECOMPUTE_NONE].made_norms, ==, 0);
   g_assert_cmpuint (seen[CNN3D_RECOMPUTE_BN].made_convs, ==, 0);
   for (Cnn3dRecompute r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
     g_assert_cmpuint (seen[r].updates, >, 0);
@@ -247,7 +262,8 @@ test_model (gconstpointer model)
     g_assert_cmpuint (seen[r].deferred > 0, ==, r != CNN3D_RECOMPUTE_NONE);
     g_assert_cmpuint (seen[r].strided, >, 0);
     /* none of r2plus1d_18's convolutions has as many channels in as out */
-    g_assert_cmpint (seen[r].over > 0, ==, r == CNN3D_RECOMPUTE_BLOCK && !g_str_equal (model, "r2plus1d_18"));
+    g_assert_cmpint (
+        seen[r].over > 0, ==, r == CNN3D_RECOMPUTE_BLOCK && !g_str_equal (model, "r2plus1d_18"));
     if (r != CNN3D_RECOMPUTE_NONE) {
       g_assert_cmpuint (seen[r].slices, >, 0);
       g_assert_cmpuint (seen[r].sums, >, 0);
@@ -270,11 +286,16 @@ test_model (gconstpointer model)
 static void
 test_short_batches (gconstpointer model)
 {
-  enum { ACCUMULATES, UPDATES, N_WAYS };
-  static const Size whole[] = { {16, 112, 112, 8}, {1, 64, 64, 29}, {5, 100, 90, 12} };
+  enum {
+    ACCUMULATES,
+    UPDATES,
+    N_WAYS
+  };
+  static const Size whole[] = { { 16, 112, 112, 8 }, { 1, 64, 64, 29 }, { 5, 100, 90, 12 } };
 
   for (guint w = 0; w < (FEWER ? 1 : G_N_ELEMENTS (whole)); w++)
-    for (Cnn3dPrecision precision = 0; precision <= CNN3D_PRECISION_BF16_MIXED; precision += NEXT_PRECISION)
+    for (Cnn3dPrecision precision = 0; precision <= CNN3D_PRECISION_BF16_MIXED;
+        precision += NEXT_PRECISION)
       for (gint k = 0; k < CNN3D_RECOMPUTE_AUTO * N_WAYS; k++) {
         const Cnn3dRecompute r = k / N_WAYS;
         const gint way = k % N_WAYS;
@@ -292,8 +313,9 @@ test_short_batches (gconstpointer model)
           if (n == most)
             arena = plan->arena_bytes;
           else if (plan->arena_bytes > arena)
-            g_error ("%s, precision %d, recompute %d, way %d: %u clips take %" G_GSIZE_FORMAT " bytes, but %u take %"
-                G_GSIZE_FORMAT, (const gchar *) model, precision, r, way, n, plan->arena_bytes, most, arena);
+            g_error ("%s, precision %d, recompute %d, way %d: %u clips take %" G_GSIZE_FORMAT
+                     " bytes, but %u take %" G_GSIZE_FORMAT,
+                (const gchar *) model, precision, r, way, n, plan->arena_bytes, most, arena);
           cnn3d_plan_free (&plan);
           tear_down (&s);
         }
@@ -381,14 +403,14 @@ test_random_frozen (gconstpointer model)
 /* --- the walk itself: it must see what is wrong --- */
 
 static void
-assert_wrong (const Setup *s, const Cnn3dPlan *plan, const Cnn3dPlanParams *params, const gchar *what, guint step,
-    guint without)
+assert_wrong (const Setup *s, const Cnn3dPlan *plan, const Cnn3dPlanParams *params,
+    const gchar *what, guint step, guint without)
 {
   g_autofree gchar *wrong = walk_plan (s->net, s->sizes, plan, params, without);
 
   if (!wrong)
-    g_error ("recompute %d: nobody notices %s, step %u (phase %d of op %d)", params->recompute, what, step,
-        plan->steps[step].phase, plan->steps[step].op);
+    g_error ("recompute %d: nobody notices %s, step %u (phase %d of op %d)", params->recompute,
+        what, step, plan->steps[step].phase, plan->steps[step].op);
 }
 
 /* Each offset of a step, in turn, elsewhere; numbers that are not right. */
@@ -397,10 +419,11 @@ spoil_step (const Setup *s, Cnn3dPlan *plan, const Cnn3dPlanParams *params, guin
 {
   Cnn3dStep *step = &plan->steps[i];
   const Cnn3dStep right = *step;
-  gsize *const offsets[] = { &step->in, &step->residual, &step->out, &step->saved, &step->scratch, &step->parameters,
-    &step->dout[0], &step->dout[1], &step->din, &step->dresidual, &step->statistics
-  };
-  const gboolean weights = step->phase == CNN3D_PHASE_BACKWARD_WEIGHTS, again = step->phase == CNN3D_PHASE_RECOMPUTE;
+  gsize *const offsets[] = { &step->in, &step->residual, &step->out, &step->saved, &step->scratch,
+    &step->parameters, &step->dout[0], &step->dout[1], &step->din, &step->dresidual,
+    &step->statistics };
+  const gboolean weights = step->phase == CNN3D_PHASE_BACKWARD_WEIGHTS,
+                 again = step->phase == CNN3D_PHASE_RECOMPUTE;
 
   for (guint k = 0; k < G_N_ELEMENTS (offsets); k++) {
     if (*offsets[k] == CNN3D_NOWHERE)
@@ -419,7 +442,7 @@ spoil_step (const Setup *s, Cnn3dPlan *plan, const Cnn3dPlanParams *params, guin
     assert_wrong (s, plan, params, "that an offset is beyond the end", i, WALK_ALL);
     *step = right;
     *offsets[k] = CNN3D_NOWHERE;
-    if (offsets[k] != &step->statistics)        /* sums may be left out */
+    if (offsets[k] != &step->statistics) /* sums may be left out */
       assert_wrong (s, plan, params, "that an offset is missing", i, WALK_ALL);
     *step = right;
     /* scratch over what the step reads or writes */
@@ -448,7 +471,8 @@ spoil_step (const Setup *s, Cnn3dPlan *plan, const Cnn3dPlanParams *params, guin
 /* A plan for buffers that are smaller than what the back end needs: one, or two
  * that may share a place. */
 static void
-halve_buffer (const Setup *s, const Cnn3dPlanParams *params, gsize *one, gsize *two, guint *tried, guint *noticed)
+halve_buffer (const Setup *s, const Cnn3dPlanParams *params, gsize *one, gsize *two, guint *tried,
+    guint *noticed)
 {
   const gsize right[2] = { *one, *two };
   g_autofree gchar *wrong = NULL;
@@ -522,7 +546,8 @@ test_speed (void)
     plan = cnn3d_plan_new (s.net, s.sizes, &params);
     planning = MIN (planning, test_cpu_seconds () - begun);
     if (i == 2)
-      g_test_message ("%u steps, %u buffers: %.1f ms", plan->n_steps, plan->n_buffers, planning * 1e3);
+      g_test_message (
+          "%u steps, %u buffers: %.1f ms", plan->n_steps, plan->n_buffers, planning * 1e3);
     cnn3d_plan_free (&plan);
   }
   for (guint i = 0; i < s.net->n_weights; i++)
@@ -532,7 +557,8 @@ test_speed (void)
   weights = test_cpu_seconds ();
   cnn3d_network_initial (s.net, largest, 1, values);
   weights = test_cpu_seconds () - weights;
-  g_test_message ("the initial weights of %s: %.1f ms", s.net->weights[largest].name, weights * 1e3);
+  g_test_message (
+      "the initial weights of %s: %.1f ms", s.net->weights[largest].name, weights * 1e3);
   g_assert_cmpfloat (planning, <, weights);
   tear_down (&s);
 }
@@ -562,12 +588,13 @@ main (int argc, char **argv)
   g_test_add_data_func ("/plan/walk/block", GINT_TO_POINTER (CNN3D_RECOMPUTE_BLOCK), test_walk);
   for (guint i = 0; models[i]; i++) {
     if (FEWER && i > 0 && models[i + 1])
-      continue;                 /* the first and the last */
+      continue; /* the first and the last */
 
     const struct {
       const gchar *name;
       GTestDataFunc test;
-    } tests[] = { {"models", test_model}, {"random-frozen", test_random_frozen}, {"short-batches", test_short_batches} };
+    } tests[] = { { "models", test_model }, { "random-frozen", test_random_frozen },
+      { "short-batches", test_short_batches } };
 
     for (guint k = 0; k < G_N_ELEMENTS (tests); k++) {
       g_autofree gchar *path = g_strdup_printf ("/plan/%s/%s", tests[k].name, models[i]);

@@ -9,7 +9,13 @@
 
 #include "src/plan/plan.h"
 
-typedef enum { ACTIVATION, GRADIENT, SAVED, PARAMETERS, SCRATCH } Kind;
+typedef enum {
+  ACTIVATION,
+  GRADIENT,
+  SAVED,
+  PARAMETERS,
+  SCRATCH
+} Kind;
 
 /* Some clips of something; what has no clips is one clip. */
 typedef struct {
@@ -17,7 +23,7 @@ typedef struct {
   guint first, clips;
   Kind kind;
   gint index;
-  guint parts;                  /* gradient: contributions in it */
+  guint parts; /* gradient: contributions in it */
 } Region;
 
 typedef struct {
@@ -25,25 +31,26 @@ typedef struct {
   const Cnn3dSizes *sizes;
   const Cnn3dPlan *plan;
   const Cnn3dPlanParams *params;
-  GArray *regions;              /* no two overlap */
-  gboolean *own;                /* [op]: any of its parameters trains */
-  gboolean *leads;              /* [tensor]: its gradient is needed */
-  guint *weighted;              /* [op]: clips whose parameters' gradient is made */
-  gboolean *backed, *updated;   /* [op]: had its backward step, its update */
+  GArray *regions;            /* no two overlap */
+  gboolean *own;              /* [op]: any of its parameters trains */
+  gboolean *leads;            /* [tensor]: its gradient is needed */
+  guint *weighted;            /* [op]: clips whose parameters' gradient is made */
+  gboolean *backed, *updated; /* [op]: had its backward step, its update */
   guint step;
-  gchar *wrong;                 /* the first thing that is */
-  const Cnn3dStep *deferred;    /* a batch norm whose output the next step may make */
+  gchar *wrong;              /* the first thing that is */
+  const Cnn3dStep *deferred; /* a batch norm whose output the next step may make */
 } Walk;
 
 /* What plans did, to see that a test's cases really do all of it. */
 typedef struct {
-  guint slices, sums, over, strided, made_convs, made_norms, made_pools, updates, deferred, statistics;
+  guint slices, sums, over, strided, made_convs, made_norms, made_pools, updates, deferred,
+      statistics;
 } WalkSeen;
 
-static inline void G_GNUC_PRINTF (2, 3)
-complain (Walk *w, const gchar *format, ...)
+static inline void G_GNUC_PRINTF (2, 3) complain (Walk *w, const gchar *format, ...)
 {
-  static const gchar *const phases[] = { "forward", "recompute", "backward-weights", "backward", "update" };
+  static const gchar *const phases[] = { "forward", "recompute", "backward-weights", "backward",
+    "update" };
   const Cnn3dStep *s = &w->plan->steps[w->step];
   g_autofree gchar *text = NULL;
   va_list args;
@@ -53,8 +60,9 @@ complain (Walk *w, const gchar *format, ...)
   va_start (args, format);
   text = g_strdup_vprintf (format, args);
   va_end (args);
-  w->wrong = w->step < w->plan->n_steps ? g_strdup_printf ("%s, batch %u, step %u (%s of op %d, clips %u+%u): %s",
-      w->net->model, w->sizes->batch, w->step, phases[s->phase], s->op, s->first, s->clips, text)
+  w->wrong = w->step < w->plan->n_steps
+      ? g_strdup_printf ("%s, batch %u, step %u (%s of op %d, clips %u+%u): %s", w->net->model,
+            w->sizes->batch, w->step, phases[s->phase], s->op, s->first, s->clips, text)
       : g_strdup_printf ("%s, batch %u: %s", w->net->model, w->sizes->batch, text);
 }
 
@@ -94,15 +102,18 @@ walk_erase (Walk *w, gsize offset, gsize bytes)
 }
 
 static inline void
-walk_write (Walk *w, gsize offset, Kind kind, gint index, guint first, guint clips, gsize clip_bytes, guint parts)
+walk_write (Walk *w, gsize offset, Kind kind, gint index, guint first, guint clips,
+    gsize clip_bytes, guint parts)
 {
   const Region r = { offset, clip_bytes, first, clips, kind, index, parts };
   const gsize bytes = clips * clip_bytes;
 
   if (!bytes)
     return;
-  if (offset == CNN3D_NOWHERE || offset > w->plan->arena_bytes || bytes > w->plan->arena_bytes - offset) {
-    complain (w, "writes kind %d number %d at %" G_GSIZE_FORMAT ", beyond the arena", kind, index, offset);
+  if (offset == CNN3D_NOWHERE || offset > w->plan->arena_bytes
+      || bytes > w->plan->arena_bytes - offset) {
+    complain (w, "writes kind %d number %d at %" G_GSIZE_FORMAT ", beyond the arena", kind, index,
+        offset);
     return;
   }
   walk_erase (w, offset, bytes);
@@ -256,8 +267,9 @@ check_deferred (Walk *w, const Cnn3dStep *s)
 
   if (!d)
     return;
-  if (op->kind != CNN3D_OP_CONV || s->phase == CNN3D_PHASE_BACKWARD || op->in != w->net->ops[d->op].out
-      || s->in != d->out || s->first != d->first || s->clips != d->clips)
+  if (op->kind != CNN3D_OP_CONV || s->phase == CNN3D_PHASE_BACKWARD
+      || op->in != w->net->ops[d->op].out || s->in != d->out || s->first != d->first
+      || s->clips != d->clips)
     complain (w, "comes after a batch norm that defers, and does not read it");
   if (d->in != d->out)
     read_activation (w, d, d->in, w->net->ops[d->op].in);
@@ -293,13 +305,16 @@ walk_forward (Walk *w, const Cnn3dStep *s)
   if (op->out >= 0) {
     out_bytes = s->clips * activation_clip (w, op->out);
     /* batch norm writes over what it reads, exactly; nothing else does */
-    if (op->in >= 0 && walk_overlap (s->out, out_bytes, s->in, s->clips * activation_clip (w, op->in))
+    if (op->in >= 0
+        && walk_overlap (s->out, out_bytes, s->in, s->clips * activation_clip (w, op->in))
         && (op->kind != CNN3D_OP_NORM || s->out != s->in))
       complain (w, "writes over its input");
-    if (op->residual >= 0 && walk_overlap (s->out, out_bytes, s->residual, out_bytes) && s->out != s->residual)
+    if (op->residual >= 0 && walk_overlap (s->out, out_bytes, s->residual, out_bytes)
+        && s->out != s->residual)
       complain (w, "writes over a part of its residual");
     w->deferred = s->defers ? s : NULL;
-    walk_write (w, s->out, ACTIVATION, op->out, s->first, s->clips, activation_clip (w, op->out), 0);
+    walk_write (
+        w, s->out, ACTIVATION, op->out, s->first, s->clips, activation_clip (w, op->out), 0);
   }
   write_statistics (w, s);
   if (op->kind == CNN3D_OP_LOSS && w->params->training && w->leads[op->in]) {
@@ -344,8 +359,8 @@ write_din (Walk *w, const Cnn3dStep *s)
   }
   for (guint k = 0; k < 2; k++)
     if (walk_overlap (s->din, bytes, s->dout[k], dout_bytes)) {
-      const gboolean exactly = k == 0 && s->din == s->dout[0] && bytes == dout_bytes && !s->accumulate
-          && s->dresidual == CNN3D_NOWHERE;
+      const gboolean exactly = k == 0 && s->din == s->dout[0] && bytes == dout_bytes
+          && !s->accumulate && s->dresidual == CNN3D_NOWHERE;
 
       if (!exactly || (op->kind != CNN3D_OP_NORM && op->kind != CNN3D_OP_CONV)
           || cnn3d_op_is_strided_pointwise (op))
@@ -354,14 +369,16 @@ write_din (Walk *w, const Cnn3dStep *s)
   if (s->in != CNN3D_NOWHERE && walk_overlap (s->din, bytes, s->in, w->sizes->activation[op->in])
       && (s->din != s->in || bytes != w->sizes->activation[op->in] || op->kind != CNN3D_OP_NORM))
     complain (w, "writes its input's gradient over its input");
-  walk_write (w, s->din, GRADIENT, op->in, 0, w->sizes->batch, gradient_clip (w, op->in), before + 1);
+  walk_write (
+      w, s->din, GRADIENT, op->in, 0, w->sizes->batch, gradient_clip (w, op->in), before + 1);
 }
 
 static inline void
 walk_backward (Walk *w, const Cnn3dStep *s)
 {
   const Cnn3dOp *op = &w->net->ops[s->op];
-  const gboolean norm = op->kind == CNN3D_OP_NORM, plain = op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR;
+  const gboolean norm = op->kind == CNN3D_OP_NORM,
+                 plain = op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR;
   const gboolean saves = w->sizes->saved[s->op] > 0;
 
   if (w->backed[s->op] || op->kind == CNN3D_OP_INPUT || op->kind == CNN3D_OP_LOSS
@@ -394,7 +411,8 @@ walk_backward (Walk *w, const Cnn3dStep *s)
   if (s->dresidual != CNN3D_NOWHERE) {
     if (s->dresidual != s->dout[0])
       complain (w, "its residual's gradient is elsewhere");
-    walk_write (w, s->dresidual, GRADIENT, op->residual, 0, w->sizes->batch, gradient_clip (w, op->residual), 1);
+    walk_write (w, s->dresidual, GRADIENT, op->residual, 0, w->sizes->batch,
+        gradient_clip (w, op->residual), 1);
   }
   if (s->din != CNN3D_NOWHERE) {
     write_din (w, s);
@@ -418,7 +436,8 @@ walk_update (Walk *w, const Cnn3dStep *s)
 
   if (!w->params->updates || !w->own[s->op])
     complain (w, "nothing to update");
-  if (plain ? w->weighted[s->op] != w->sizes->batch || (w->leads[op->in] && !w->backed[s->op]) : !w->backed[s->op])
+  if (plain ? w->weighted[s->op] != w->sizes->batch || (w->leads[op->in] && !w->backed[s->op])
+            : !w->backed[s->op])
     complain (w, "the weights are needed still, or their gradient is not complete");
   walk_read (w, s->parameters, PARAMETERS, s->op, 0, 1, w->sizes->parameters[s->op]);
   w->updated[s->op] = TRUE;
@@ -442,8 +461,9 @@ walk_step (Walk *w, const Cnn3dStep *s)
   if (s->first > batch || s->clips < 1 || s->clips > batch - s->first)
     complain (w, "there are no such clips");
   else if (!sliced || s->phase == CNN3D_PHASE_FORWARD || s->phase == CNN3D_PHASE_BACKWARD
-      || s->phase == CNN3D_PHASE_UPDATE ? s->clips != batch
-      : op->kind == CNN3D_OP_CONV && (s->first % slice || s->clips % slice))
+              || s->phase == CNN3D_PHASE_UPDATE
+          ? s->clips != batch
+          : op->kind == CNN3D_OP_CONV && (s->first % slice || s->clips % slice))
     complain (w, "does not take whole slices of %u", slice);
   if (s->adds && s->phase != CNN3D_PHASE_BACKWARD_WEIGHTS)
     complain (w, "has nothing to add to");
@@ -484,7 +504,8 @@ static inline void
 walk_needs (const Cnn3dNetwork *net, const gboolean *trained, gboolean *own, gboolean *leads)
 {
   for (guint i = 0; i < net->n_weights; i++)
-    own[net->weights[i].op] |= CNN3D_PARAM_TRAINED (net->weights[i].role) && (!trained || trained[i]);
+    own[net->weights[i].op] |=
+        CNN3D_PARAM_TRAINED (net->weights[i].role) && (!trained || trained[i]);
   for (guint round = 0; round < net->n_ops; round++) {
     gboolean more = FALSE;
 
@@ -493,7 +514,8 @@ walk_needs (const Cnn3dNetwork *net, const gboolean *trained, gboolean *own, gbo
 
       if (op->out < 0 || leads[op->out])
         continue;
-      leads[op->out] = own[i] || (op->in >= 0 && leads[op->in]) || (op->residual >= 0 && leads[op->residual]);
+      leads[op->out] =
+          own[i] || (op->in >= 0 && leads[op->in]) || (op->residual >= 0 && leads[op->residual]);
       more |= leads[op->out];
     }
     if (!more)
@@ -511,11 +533,13 @@ walk_end (Walk *w)
   for (guint i = 0; i < w->net->n_ops && w->params->training; i++) {
     const Cnn3dOp *op = &w->net->ops[i];
     const gboolean plain = op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR;
-    const gboolean needs = op->kind != CNN3D_OP_INPUT && op->out >= 0 && w->leads[plain ? op->in : op->out];
+    const gboolean needs =
+        op->kind != CNN3D_OP_INPUT && op->out >= 0 && w->leads[plain ? op->in : op->out];
 
     if (w->backed[i] != needs || w->updated[i] != (w->own[i] && w->params->updates)
         || w->weighted[i] != (plain && w->own[i] ? w->sizes->batch : 0))
-      complain (w, "op %u: backward %d, weights %u, update %d", i, w->backed[i], w->weighted[i], w->updated[i]);
+      complain (w, "op %u: backward %d, weights %u, update %d", i, w->backed[i], w->weighted[i],
+          w->updated[i]);
   }
 }
 
@@ -535,13 +559,12 @@ walk_forget (Walk *w)
 
 /* NULL: the plan is right; else what is wrong. without: a step that is left out. */
 static inline gchar *
-walk_plan (const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dPlan *plan, const Cnn3dPlanParams *params,
-    guint without)
+walk_plan (const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dPlan *plan,
+    const Cnn3dPlanParams *params, guint without)
 {
-  Walk w = { net, sizes, plan, params, g_array_new (FALSE, FALSE, sizeof (Region)), g_new0 (gboolean, net->n_ops),
-    g_new0 (gboolean, net->n_tensors), g_new0 (guint, net->n_ops), g_new0 (gboolean, net->n_ops),
-    g_new0 (gboolean, net->n_ops), 0, NULL
-  };
+  Walk w = { net, sizes, plan, params, g_array_new (FALSE, FALSE, sizeof (Region)),
+    g_new0 (gboolean, net->n_ops), g_new0 (gboolean, net->n_tensors), g_new0 (guint, net->n_ops),
+    g_new0 (gboolean, net->n_ops), g_new0 (gboolean, net->n_ops), 0, NULL };
 
   walk_needs (net, params->trained, w.own, w.leads);
   for (w.step = 0; w.step < plan->n_steps && !w.wrong; w.step++) {

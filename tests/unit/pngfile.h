@@ -11,7 +11,7 @@ typedef struct {
   guint width, height;
   cairo_surface_t *surface;
   GBytes *file;
-  gsize at;                     /* how far the file is read */
+  gsize at; /* how far the file is read */
 } PngFile;
 
 static inline cairo_status_t
@@ -33,7 +33,7 @@ static inline void
 png_read (PngFile *png, GBytes *file)
 {
   g_assert_nonnull (file);
-  *png = (PngFile) {.file = file};
+  *png = (PngFile) { .file = file };
   png->surface = cairo_image_surface_create_from_png_stream (png_take, png);
   g_assert_cmpint (cairo_surface_status (png->surface), ==, CAIRO_STATUS_SUCCESS);
   png->width = cairo_image_surface_get_width (png->surface);

@@ -14,7 +14,8 @@ static guint8 frames[N * CLIP_BYTES];
 /* A model file of a few steps' training; and, where asked for, the logits of
  * all clips by its trainer. g_free() */
 static gchar *
-train (const gchar *model, Cnn3dPrecision precision, Cnn3dRecompute recompute, const gchar *dir, gfloat *logits)
+train (const gchar *model, Cnn3dPrecision precision, Cnn3dRecompute recompute, const gchar *dir,
+    gfloat *logits)
 {
   Cnn3dTrainerParams p;
   Cnn3dTrainer *t;
@@ -30,7 +31,8 @@ train (const gchar *model, Cnn3dPrecision precision, Cnn3dRecompute recompute, c
   g_assert_true (cnn3d_trainer_save (t, NULL, &error));
   g_assert_no_error (error);
   for (guint k = 0; logits && k < N; k += BATCH) {
-    const Cnn3dBatch batch = { frames + k * CLIP_BYTES, CNN3D_TYPE_UINT8, NULL, MIN (BATCH, N - k) };
+    const Cnn3dBatch batch = { frames + k * CLIP_BYTES, CNN3D_TYPE_UINT8, NULL,
+      MIN (BATCH, N - k) };
 
     g_assert_true (cnn3d_trainer_logits (t, &batch, logits + k * CLASSES, &error));
     g_assert_no_error (error);
@@ -64,8 +66,8 @@ run (Cnn3dPredictor *p, guint first, guint n, gfloat *logits)
 {
   g_autoptr (GError) error = NULL;
 
-  g_assert_true (cnn3d_predictor_run (p, frames + first * CLIP_BYTES, CNN3D_TYPE_UINT8, n, logits + first * CLASSES,
-          &error));
+  g_assert_true (cnn3d_predictor_run (
+      p, frames + first * CLIP_BYTES, CNN3D_TYPE_UINT8, n, logits + first * CLASSES, &error));
   g_assert_no_error (error);
 }
 
@@ -77,7 +79,8 @@ test_bits (gconstpointer model)
   const struct {
     Cnn3dPrecision precision;
     Cnn3dRecompute recompute;
-  } ways[] = { {CNN3D_PRECISION_32, CNN3D_RECOMPUTE_NONE}, {CNN3D_PRECISION_BF16_MIXED, CNN3D_RECOMPUTE_BLOCK} };
+  } ways[] = { { CNN3D_PRECISION_32, CNN3D_RECOMPUTE_NONE },
+    { CNN3D_PRECISION_BF16_MIXED, CNN3D_RECOMPUTE_BLOCK } };
 
   for (guint w = 0; w < G_N_ELEMENTS (ways); w++) {
     gfloat wanted[N * CLASSES], got[N * CLASSES];
@@ -114,8 +117,8 @@ test_bits (gconstpointer model)
 typedef struct {
   const Cnn3dNetwork *net;
   const Reference *reference;
-  guint maps;                   /* so far */
-  gchar *last;                  /* layer */
+  guint maps;  /* so far */
+  gchar *last; /* layer */
   guint layers;
 } Maps;
 
@@ -179,8 +182,8 @@ reference_of (const gchar *path, Cnn3dNetwork **net)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (Cnn3dModelFile) file = cnn3d_model_file_open (path, &error);
-  static const gint32 labels[N];        /* it has a loss always */
-  const ReferenceInput in = {.frames = frames,.type = CNN3D_TYPE_UINT8,.labels = labels };
+  static const gint32 labels[N]; /* it has a loss always */
+  const ReferenceInput in = { .frames = frames, .type = CNN3D_TYPE_UINT8, .labels = labels };
   Reference *r;
 
   g_assert_no_error (error);
@@ -190,7 +193,8 @@ reference_of (const gchar *path, Cnn3dNetwork **net)
   for (guint i = 0; i < (*net)->n_weights; i++) {
     g_autofree gfloat *values = g_new (gfloat, (*net)->weights[i].count);
 
-    g_assert_true (cnn3d_model_file_read (cnn3d_model_file_tensors (file), path, *net, i, values, &error));
+    g_assert_true (
+        cnn3d_model_file_read (cnn3d_model_file_tensors (file), path, *net, i, values, &error));
     g_assert_no_error (error);
     reference_set_weight (r, i, values);
   }
@@ -204,7 +208,8 @@ static void
 test_outputs (gconstpointer model)
 {
   static const gchar *const layers[] = { "stages", "fc, layer2.0.conv1.0,layer4,layer2.0.conv2" };
-  static const gchar *const slow_layers[] = { "stages", "blocks.1.res_blocks.0.branch2.conv_a,blocks.3, blocks.5.proj" };
+  static const gchar *const slow_layers[] = { "stages",
+    "blocks.1.res_blocks.0.branch2.conv_a,blocks.3, blocks.5.proj" };
   static const guint wanted[2] = { 5, 4 }, slow_wanted[2] = { 5, 3 };
   const gboolean slow = !strcmp (model, "slow_r50");
   gchar *dir = make_dir ();
@@ -226,7 +231,7 @@ test_outputs (gconstpointer model)
 
       params.layers = slow ? slow_layers[i] : layers[i];
       p = predictor (&params);
-      run (p, 0, N, logits);        /* nobody asks */
+      run (p, 0, N, logits); /* nobody asks */
       cnn3d_predictor_set_features (p, take_map, &maps);
       run (p, 0, N, logits);
       g_assert_cmpmem (logits, sizeof logits, plain, sizeof plain);
@@ -268,8 +273,10 @@ test_info (void)
   g_assert_cmpuint (info->network.frames, ==, 2);
   g_assert_cmpuint (info->network.height, ==, 16);
   g_assert_cmpuint (info->network.width, ==, 16);
-  g_assert_cmpmem (info->mean, 3 * sizeof (gfloat), cnn3d_trainer_network (t)->mean, 3 * sizeof (gfloat));
-  g_assert_cmpmem (info->std, 3 * sizeof (gfloat), cnn3d_trainer_network (t)->std, 3 * sizeof (gfloat));
+  g_assert_cmpmem (
+      info->mean, 3 * sizeof (gfloat), cnn3d_trainer_network (t)->mean, 3 * sizeof (gfloat));
+  g_assert_cmpmem (
+      info->std, 3 * sizeof (gfloat), cnn3d_trainer_network (t)->std, 3 * sizeof (gfloat));
   for (guint i = 0; i <= CLASSES; i++)
     g_assert_cmpstr (info->classes[i], ==, classes[i]);
   g_assert_cmpint (info->precision, ==, CNN3D_PRECISION_BF16_MIXED);
@@ -338,16 +345,17 @@ test_refused (void)
     guint frames, height, width, channels;
     const gchar *layers, *device, *words;
   } bad[] = {
-    {3, 0, 0, 0, NULL, "cpu",
-        "was trained on clips of 2 frames of 16x16 with 3 channels (width x height), but clips of 3 "
-            "frames|num-frames=2"},
-    {0, 16, 8, 0, NULL, "cpu", "16x16|8x16|width=16"},
-    {0, 0, 0, 1, NULL, "cpu", "3 channels"},
-    {0, 0, 0, 0, "layer7", "cpu", " has no layer 'layer7': there are stem, layer1, layer2, layer3, layer4, and in "
-        "them what its parameters are named by, such as stem"},
-    {0, 0, 0, 0, "layer", "cpu", "no layer"},
-    {0, 0, 0, 0, "\033[2J", "cpu", "\\x1b"},
-    {0, 0, 0, 0, NULL, "tpu", "device=tpu"},
+    { 3, 0, 0, 0, NULL, "cpu",
+        "was trained on clips of 2 frames of 16x16 with 3 channels (width x height), but clips of "
+        "3 frames|num-frames=2" },
+    { 0, 16, 8, 0, NULL, "cpu", "16x16|8x16|width=16" },
+    { 0, 0, 0, 1, NULL, "cpu", "3 channels" },
+    { 0, 0, 0, 0, "layer7", "cpu",
+        " has no layer 'layer7': there are stem, layer1, layer2, layer3, layer4, and in them what "
+        "its parameters are named by, such as stem" },
+    { 0, 0, 0, 0, "layer", "cpu", "no layer" },
+    { 0, 0, 0, 0, "\033[2J", "cpu", "\\x1b" },
+    { 0, 0, 0, 0, NULL, "tpu", "device=tpu" },
   };
   gchar *dir = make_dir ();
   g_autofree gchar *path = train ("r3d_18", CNN3D_PRECISION_32, CNN3D_RECOMPUTE_NONE, dir, NULL);
@@ -374,7 +382,8 @@ test_refused (void)
     params_for (&params, path);
     params.batch = i ? 65537 : 0;
     g_assert_null (cnn3d_predictor_new (&params, &error));
-    assert_says (error, error->domain, i ? "batch is 65537, but must be from 1 to 65536" : "batch is 0, but must be");
+    assert_says (error, error->domain,
+        i ? "batch is 65537, but must be from 1 to 65536" : "batch is 0, but must be");
   }
   remove_dir (dir);
 }
@@ -400,7 +409,8 @@ test_bad_clips (void)
   assert_says (error, CNN3D_SESSION_ERROR, "is NaN or infinite: its weights have diverged");
   g_clear_error (&error);
   g_assert_false (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, 2, logits, &error));
-  assert_says (error, CNN3D_SESSION_ERROR, "2 clips of 8-bit numbers came, but memory was planned for at most 1");
+  assert_says (error, CNN3D_SESSION_ERROR,
+      "2 clips of 8-bit numbers came, but memory was planned for at most 1");
   g_clear_error (&error);
   run (p, 0, 1, logits);
   cnn3d_predictor_free (&p);

@@ -6,9 +6,10 @@ static void
 test_pure (void)
 {
   Cnn3dRandomKey a = { 1, 2, CNN3D_RANDOM_SHUFFLE, 3 };
-  Cnn3dRandomKey keys[] = { {2, 2, CNN3D_RANDOM_SHUFFLE, 3}, {1, 3, CNN3D_RANDOM_SHUFFLE, 3},
-  {1, 2, CNN3D_RANDOM_FOLD, 3}, {1, 2, CNN3D_RANDOM_SHUFFLE, 4}, {1 + (G_GUINT64_CONSTANT (1) << 32), 2, CNN3D_RANDOM_SHUFFLE, 3},
-  {1, 2, CNN3D_RANDOM_SHUFFLE, 3 + (G_GUINT64_CONSTANT (1) << 32)} };
+  Cnn3dRandomKey keys[] = { { 2, 2, CNN3D_RANDOM_SHUFFLE, 3 }, { 1, 3, CNN3D_RANDOM_SHUFFLE, 3 },
+    { 1, 2, CNN3D_RANDOM_FOLD, 3 }, { 1, 2, CNN3D_RANDOM_SHUFFLE, 4 },
+    { 1 + (G_GUINT64_CONSTANT (1) << 32), 2, CNN3D_RANDOM_SHUFFLE, 3 },
+    { 1, 2, CNN3D_RANDOM_SHUFFLE, 3 + (G_GUINT64_CONSTANT (1) << 32) } };
 
   g_assert_cmpuint (cnn3d_random_bits (&a, 7), ==, cnn3d_random_bits (&a, 7));
   g_assert_cmpuint (cnn3d_random_bits (&a, 7), !=, cnn3d_random_bits (&a, 8));

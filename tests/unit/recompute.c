@@ -58,7 +58,7 @@ draw_frames (const Cnn3dTrainerParams *p, guint clips, gint32 *labels)
 }
 
 typedef struct {
-  gfloat **values;              /* [parameter]: weights and running statistics */
+  gfloat **values; /* [parameter]: weights and running statistics */
   gdouble loss[STEPS];
   guint n;
   Cnn3dRecompute recompute;
@@ -77,7 +77,8 @@ outcome_clear (Outcome *o)
 
 /* A step with `most` clips, then one with `last`. */
 static void
-train (const Cnn3dTrainerParams *p, guint most, guint last, const guint8 *frames, const gint32 *labels, Outcome *o)
+train (const Cnn3dTrainerParams *p, guint most, guint last, const guint8 *frames,
+    const gint32 *labels, Outcome *o)
 {
   const Cnn3dPass pass = { 0, TRUE, 0, 0, most + last, 1, FALSE };
   g_autoptr (GError) error = NULL;
@@ -93,7 +94,8 @@ train (const Cnn3dTrainerParams *p, guint most, guint last, const guint8 *frames
   g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
   for (guint s = 0; s < STEPS; s++) {
     const guint first = s * most, n = s ? last : most;
-    const Cnn3dBatch batch = { frames + first * clip_bytes (p), CNN3D_TYPE_UINT8, labels + first, n, first + n };
+    const Cnn3dBatch batch = { frames + first * clip_bytes (p), CNN3D_TYPE_UINT8, labels + first, n,
+      first + n };
     Cnn3dProgress progress;
 
     g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
@@ -114,7 +116,8 @@ assert_same (const Cnn3dTrainerParams *p, const Outcome *a, const Outcome *b, co
 
   for (guint s = 0; s < STEPS; s++)
     if (a->loss[s] != b->loss[s])
-      g_error ("%s, %s: step %u has loss %.17g, not %.17g", net->model, what, s, b->loss[s], a->loss[s]);
+      g_error (
+          "%s, %s: step %u has loss %.17g, not %.17g", net->model, what, s, b->loss[s], a->loss[s]);
   for (guint i = 0; i < a->n; i++)
     if (memcmp (a->values[i], b->values[i], net->weights[i].count * sizeof (gfloat)))
       g_error ("%s, %s: %s differs", net->model, what, net->weights[i].name);
@@ -149,11 +152,11 @@ typedef struct {
   const gchar *path, *model;
   guint width;
   Cnn3dPrecision precision;
-  guint batch, last;            /* clips of the two steps */
-  gboolean all;                 /* every way, rather than the early ones */
+  guint batch, last; /* clips of the two steps */
+  gboolean all;      /* every way, rather than the early ones */
 } Case;
 
-#define LEAST_SLICED 4          /* convolutions */
+#define LEAST_SLICED 4 /* convolutions */
 #define MOST_BATCH 12
 
 static void
@@ -178,7 +181,8 @@ test_same_bits (gconstpointer data)
   before[0] = first.arena;
   before[1] = G_MAXSIZE;
   for (gint early = !c->all; early < 2; early++)
-    for (Cnn3dRecompute r = c->all && early ? CNN3D_RECOMPUTE_NONE : CNN3D_RECOMPUTE_BN; r < CNN3D_RECOMPUTE_AUTO; r++) {
+    for (Cnn3dRecompute r = c->all && early ? CNN3D_RECOMPUTE_NONE : CNN3D_RECOMPUTE_BN;
+        r < CNN3D_RECOMPUTE_AUTO; r++) {
       g_autofree gchar *what = g_strdup_printf ("recompute %d, early %d", r, early);
 
       p.recompute = r;
@@ -206,9 +210,11 @@ test_variants (void)
     guint accumulate;
     gdouble clip;
   } variants[] = {
-    {CNN3D_UPDATE_ADAMW, NULL, 1, 0}, {CNN3D_UPDATE_SGD, "stem,layer2,batch-norm", 1, 0},
-    {CNN3D_UPDATE_SGD, "layer3.0.conv1.0,layer1.1.conv2.1.bias,fc.bias", 1, 0}, {CNN3D_UPDATE_SGD, NULL, 2, 0},
-    {CNN3D_UPDATE_SGD, NULL, 1, 0.1},
+    { CNN3D_UPDATE_ADAMW, NULL, 1, 0 },
+    { CNN3D_UPDATE_SGD, "stem,layer2,batch-norm", 1, 0 },
+    { CNN3D_UPDATE_SGD, "layer3.0.conv1.0,layer1.1.conv2.1.bias,fc.bias", 1, 0 },
+    { CNN3D_UPDATE_SGD, NULL, 2, 0 },
+    { CNN3D_UPDATE_SGD, NULL, 1, 0.1 },
   };
 
   for (guint v = 0; v < G_N_ELEMENTS (variants); v++) {
@@ -272,7 +278,9 @@ compare_gradients (Cnn3dTrainer *a, Cnn3dTrainer *b)
 static void
 test_micro_batches (gconstpointer model)
 {
-  enum { WHOLE = 7 };
+  enum {
+    WHOLE = 7
+  };
   static const guint pieces[] = { 1, 3, 4, 7 };
   Cnn3dTrainerParams p;
   gint32 labels[WHOLE];
@@ -328,10 +336,12 @@ int
 main (int argc, char **argv)
 {
   static const Case cases[] = {
-    {"/recompute/same-bits/r3d_18/f32", "r3d_18", 16, CNN3D_PRECISION_32, 6, 5, TRUE},
-    {"/recompute/same-bits/r3d_18/bf16", "r3d_18", 16, CNN3D_PRECISION_BF16_MIXED, MOST_BATCH, 5, FALSE},
-    {"/recompute/same-bits/slow_r50/f32", "slow_r50", 16, CNN3D_PRECISION_32, 6, 5, FALSE},
-    {"/recompute/same-bits/slow_r50/bf16", "slow_r50", 16, CNN3D_PRECISION_BF16_MIXED, MOST_BATCH, 5, FALSE},
+    { "/recompute/same-bits/r3d_18/f32", "r3d_18", 16, CNN3D_PRECISION_32, 6, 5, TRUE },
+    { "/recompute/same-bits/r3d_18/bf16", "r3d_18", 16, CNN3D_PRECISION_BF16_MIXED, MOST_BATCH, 5,
+        FALSE },
+    { "/recompute/same-bits/slow_r50/f32", "slow_r50", 16, CNN3D_PRECISION_32, 6, 5, FALSE },
+    { "/recompute/same-bits/slow_r50/bf16", "slow_r50", 16, CNN3D_PRECISION_BF16_MIXED, MOST_BATCH,
+        5, FALSE },
   };
   g_autoptr (GError) error = NULL;
 

@@ -9,19 +9,19 @@
 #include "src/report/report.h"
 
 #define CLASSES 4
-#define STEPS 20                /* of an epoch */
+#define STEPS 20 /* of an epoch */
 
 /* A run, by epochs; what is not set is that of a good one. */
 typedef struct {
   guint epochs;
   gdouble (*training) (guint epoch);
-  gdouble (*validation) (guint epoch);  /* NULL: none */
-  gdouble (*step) (guint step);         /* NULL: the epoch's loss, with noise */
+  gdouble (*validation) (guint epoch); /* NULL: none */
+  gdouble (*step) (guint step);        /* NULL: the epoch's loss, with noise */
   gdouble (*rate) (guint epoch, guint epochs);
-  const gchar *settings;        /* of the "run" record */
+  const gchar *settings; /* of the "run" record */
   const gchar *confusion;
-  const gchar *more;            /* records before the end */
-  const gchar *end;             /* "" for none */
+  const gchar *more; /* records before the end */
+  const gchar *end;  /* "" for none */
 } Run;
 
 static gdouble
@@ -59,26 +59,34 @@ log_of (const Run *run)
   g_autoptr (GRand) noise = g_rand_new_with_seed (1);
   guint step = 0;
 
-  g_string_append_printf (log, "{\"event\":\"run\",\"time\":1000,\"classes\":[\"run\",\"jump\",\"sit\",\"fall\"],%s"
-      "\"budget-bytes\":1000}\n", run->settings ? run->settings : "\"batch\":16,\"micro-batch\":16,"
-      "\"training-clips\":[100,80,90,60],");
+  g_string_append_printf (log,
+      "{\"event\":\"run\",\"time\":1000,\"classes\":[\"run\",\"jump\",\"sit\",\"fall\"],%s\"budget-"
+      "bytes\":1000}\n",
+      run->settings ? run->settings
+                    : "\"batch\":16,\"micro-batch\":16,\"training-clips\":[100,80,90,60],");
   for (guint e = 0; e < run->epochs; e++) {
     const gdouble training = (run->training ? run->training : good_training) (e);
     const gdouble rate = (run->rate ? run->rate : constant_rate) (e, run->epochs);
 
     for (guint i = 0; i < STEPS; i++) {
-      const gdouble loss = run->step ? run->step (step) : training * g_rand_double_range (noise, 0.5, 1.5);
+      const gdouble loss =
+          run->step ? run->step (step) : training * g_rand_double_range (noise, 0.5, 1.5);
 
       step++;
-      g_string_append_printf (log, "{\"event\":\"step\",\"epoch\":%u,\"step\":%u,\"loss\":%g,\"lr\":%g,"
-          "\"memory-bytes\":400,\"clips-per-second\":9}\n", e, step, loss, rate);
+      g_string_append_printf (log,
+          "{\"event\":\"step\",\"epoch\":%u,\"step\":%u,\"loss\":%g,\"lr\":%g,\"memory-bytes\":400,"
+          "\"clips-per-second\":9}\n",
+          e, step, loss, rate);
     }
-    g_string_append_printf (log, "{\"event\":\"epoch\",\"epoch\":%u,\"step\":%u,\"loss\":%g,\"accuracy\":0.5,"
-        "\"clips\":320}\n", e, step, training);
+    g_string_append_printf (log,
+        "{\"event\":\"epoch\",\"epoch\":%u,\"step\":%u,\"loss\":%g,\"accuracy\":0.5,\"clips\":320}"
+        "\n",
+        e, step, training);
     if (run->validation)
-      g_string_append_printf (log, "{\"event\":\"validation\",\"epoch\":%u,\"step\":%u,\"loss\":%g,\"accuracy\":0.5,"
-          "\"clips\":100,\"best\":true,\"confusion\":%s}\n", e, step, run->validation (e),
-          run->confusion ? run->confusion : GOOD_CONFUSION);
+      g_string_append_printf (log,
+          "{\"event\":\"validation\",\"epoch\":%u,\"step\":%u,\"loss\":%g,\"accuracy\":0.5,"
+          "\"clips\":100,\"best\":true,\"confusion\":%s}\n",
+          e, step, run->validation (e), run->confusion ? run->confusion : GOOD_CONFUSION);
   }
   g_string_append (log, run->more ? run->more : "");
   g_string_append (log, run->end ? run->end : END);
@@ -148,10 +156,11 @@ test_good (void)
 {
   for (guint epochs = 1; epochs <= 60; epochs = epochs * 3 / 2 + 1)
     for (guint k = 0; k < 16; k++) {
-      const Run run = {.epochs = epochs,.validation = k & 1 ? good_validation : NULL,
-        .rate = k & 2 ? cosine_rate : NULL,.end = k & 4 ? "" : NULL,
-        .settings = k & 8 ? "\"batch\":2,\"micro-batch\":2," : NULL
-      };
+      const Run run = { .epochs = epochs,
+        .validation = k & 1 ? good_validation : NULL,
+        .rate = k & 2 ? cosine_rate : NULL,
+        .end = k & 4 ? "" : NULL,
+        .settings = k & 8 ? "\"batch\":2,\"micro-batch\":2," : NULL };
 
       /* one of four to nine epochs ends while it is learning */
       if (epochs < 4 || epochs > 9 || k & 4)
@@ -162,26 +171,30 @@ test_good (void)
 static void
 test_good_figures (void)
 {
-  const Run run = {.epochs = 24,.validation = good_validation }, killed = {.epochs = 1,.end = "" };
+  const Run run = { .epochs = 24, .validation = good_validation },
+            killed = { .epochs = 1, .end = "" };
   g_autofree gchar *page = page_of (&run), *other = page_of (&killed);
 
   g_assert_cmpuint (count (page, OK), ==, 11);
-  g_assert_nonnull (strstr (page, OK "classes balanced, or weighted</td><td>100 training clips of run, 60 of "
-      "fall</td>"));
-  g_assert_nonnull (strstr (page, OK "each class predicted</td><td>all 4 classes with 5 clips or more</td>"));
-  g_assert_nonnull (strstr (page, OK "more than one class predicted</td><td>4 of 4 classes in the last "
-      "validation</td>"));
+  g_assert_nonnull (strstr (
+      page, OK "classes balanced, or weighted</td><td>100 training clips of run, 60 of fall</td>"));
+  g_assert_nonnull (
+      strstr (page, OK "each class predicted</td><td>all 4 classes with 5 clips or more</td>"));
+  g_assert_nonnull (strstr (
+      page, OK "more than one class predicted</td><td>4 of 4 classes in the last validation</td>"));
   g_assert_nonnull (strstr (page, OK "few clips skipped</td><td>none</td>"));
   g_assert_nonnull (strstr (page, OK "loss without jumps</td><td>none</td>"));
   g_assert_nonnull (strstr (page, OK "no overfitting</td><td>validation loss "));
   g_assert_nonnull (strstr (page, UNKNOWN "as fast as"));
   /* what is not ok comes first, what is not known last */
-  g_assert_true (strstr (other, OK "memory") < strstr (other, UNKNOWN "no overfitting</td><td>it takes 6 epochs with "
-      "a"));
-  g_assert_nonnull (strstr (other, UNKNOWN "trained for long enough</td><td>it takes 4 epochs; there are 1"));
-  g_assert_nonnull (strstr (other, UNKNOWN "batch norm settled</td><td>no epoch has a training and a validation loss"));
-  g_assert_nonnull (strstr (other, UNKNOWN "more than one class predicted</td><td>no validation with a confusion "
-      "matrix"));
+  g_assert_true (strstr (other, OK "memory")
+      < strstr (other, UNKNOWN "no overfitting</td><td>it takes 6 epochs with a"));
+  g_assert_nonnull (
+      strstr (other, UNKNOWN "trained for long enough</td><td>it takes 4 epochs; there are 1"));
+  g_assert_nonnull (strstr (
+      other, UNKNOWN "batch norm settled</td><td>no epoch has a training and a validation loss"));
+  g_assert_nonnull (strstr (other,
+      UNKNOWN "more than one class predicted</td><td>no validation with a confusion matrix"));
 }
 
 static gdouble
@@ -193,10 +206,12 @@ rising_validation (guint epoch)
 static void
 test_overfitting (void)
 {
-  const Run run = {.epochs = 20,.validation = rising_validation };
+  const Run run = { .epochs = 20, .validation = rising_validation };
 
-  assert_alone (&run, "no overfitting", "since epoch 9 validation loss has risen from 0.5932 to 1.045, while training "
-      "loss fell from 0.28", "clipaugment");
+  assert_alone (&run, "no overfitting",
+      "since epoch 9 validation loss has risen from 0.5932 to 1.045, while training loss fell from "
+      "0.28",
+      "clipaugment");
 }
 
 static gdouble
@@ -208,24 +223,30 @@ guessing (guint epoch)
 static void
 test_one_class (void)
 {
-  const Run run = {.epochs = 24,.validation = guessing,.confusion = "[[0,0,25,0],[0,0,25,0],[0,0,25,0],[0,0,25,0]]" };
+  const Run run = { .epochs = 24,
+    .validation = guessing,
+    .confusion = "[[0,0,25,0],[0,0,25,0],[0,0,25,0],[0,0,25,0]]" };
 
-  assert_alone (&run, "more than one class predicted", "in the last validation all 100 clips were predicted as sit<",
-      "class-weights=balanced");
+  assert_alone (&run, "more than one class predicted",
+      "in the last validation all 100 clips were predicted as sit<", "class-weights=balanced");
 }
 
 static void
 test_never_predicted (void)
 {
-  const Run run = {.epochs = 24,.validation = good_validation,
-    .confusion = "[[24,1,0,0],[2,22,1,0],[0,25,0,0],[0,24,1,0]]"
-  }, small = {.epochs = 24,.validation = good_validation,.confusion = "[[24,1,0,0],[2,22,1,0],[0,1,24,0],[0,4,0,0]]" };
-  const Run once = {.epochs = 24,.validation = good_validation,.more = "{\"event\":\"validation\",\"epoch\":24,"
-        "\"step\":481,\"loss\":0.3,\"best\":true,\"confusion\":[[24,1,0,0],[2,22,1,0],[0,25,0,0],[0,24,1,0]]}\n"
-  };
+  const Run run = { .epochs = 24,
+    .validation = good_validation,
+    .confusion = "[[24,1,0,0],[2,22,1,0],[0,25,0,0],[0,24,1,0]]" },
+            small = { .epochs = 24,
+              .validation = good_validation,
+              .confusion = "[[24,1,0,0],[2,22,1,0],[0,1,24,0],[0,4,0,0]]" };
+  const Run once = { .epochs = 24,
+    .validation = good_validation,
+    .more = "{\"event\":\"validation\",\"epoch\":24,\"step\":481,\"loss\":0.3,\"best\":true,"
+            "\"confusion\":[[24,1,0,0],[2,22,1,0],[0,25,0,0],[0,24,1,0]]}\n" };
 
-  assert_alone (&run, "each class predicted", "1 of 4 classes are never predicted in the last 3 validations: fall<",
-      "labels");
+  assert_alone (&run, "each class predicted",
+      "1 of 4 classes are never predicted in the last 3 validations: fall<", "labels");
   assert_alone (&small, NULL, NULL, NULL);
   assert_alone (&once, NULL, NULL, NULL);
 }
@@ -245,11 +266,16 @@ never_settled (guint epoch)
 static void
 test_norm (void)
 {
-  const Run early = {.epochs = 2,.validation = unsettled }, late = {.epochs = 24,.validation = unsettled };
-  const Run never = {.epochs = 24,.validation = never_settled,.settings = "\"batch\":8,\"micro-batch\":2," };
+  const Run early = { .epochs = 2, .validation = unsettled },
+            late = { .epochs = 24, .validation = unsettled };
+  const Run never = {
+    .epochs = 24, .validation = never_settled, .settings = "\"batch\":8,\"micro-batch\":2,"
+  };
 
-  assert_alone (&early, "batch norm settled", "loss 13 in validation and 1.13 in training in epoch 2, after 40 steps, "
-      "with micro-batches of 16; guessing would give 1.386<", "freeze=batch-norm");
+  assert_alone (&early, "batch norm settled",
+      "loss 13 in validation and 1.13 in training in epoch 2, after 40 steps, with micro-batches "
+      "of 16; guessing would give 1.386<",
+      "freeze=batch-norm");
   assert_alone (&late, NULL, NULL, NULL);
   assert_alone (&never, "batch norm settled", "loss 5 in validation", "batch-size");
 }
@@ -270,25 +296,28 @@ spiking (guint step)
 static void
 test_jumps (void)
 {
-  const Run jumps = {.epochs = 24,.step = jumping,.validation = good_validation };
-  const Run spikes = {.epochs = 24,.step = spiking,.validation = good_validation };
-  const Run ended = {.epochs = 24,.validation = good_validation,.end = "{\"event\":\"error\",\"message\":\"the loss "
-      "became NaN or infinite, in epoch 3 after step 70: lower lr\"}\n"
-  };
+  const Run jumps = { .epochs = 24, .step = jumping, .validation = good_validation };
+  const Run spikes = { .epochs = 24, .step = spiking, .validation = good_validation };
+  const Run ended = { .epochs = 24,
+    .validation = good_validation,
+    .end = "{\"event\":\"error\",\"message\":\"the loss became NaN or infinite, in epoch 3 after "
+           "step 70: lower lr\"}\n" };
   g_autofree gchar *page = page_of (&jumps);
 
   g_assert_nonnull (strstr (page, NOT_OK "loss without jumps</td><td>at about step 29"));
-  g_assert_nonnull (strstr (page, " and stayed there, at a learning rate of 0.01; guessing would give 1.386<p "
+  g_assert_nonnull (strstr (page,
+      " and stayed there, at a learning rate of 0.01; guessing would give 1.386<p "
       "class=\"pale\">The learning rate is too large: lower lr, add warmup-epochs"));
   assert_alone (&spikes, NULL, NULL, NULL);
-  assert_alone (&ended, "loss without jumps", "the loss became NaN or infinite, in epoch 3", "warmup-epochs");
+  assert_alone (
+      &ended, "loss without jumps", "the loss became NaN or infinite, in epoch 3", "warmup-epochs");
 }
 
 /* Of a hundred thousand steps, soon. */
 static void
 test_many_steps (void)
 {
-  const Run run = {.epochs = 5000,.step = spiking };
+  const Run run = { .epochs = 5000, .step = spiking };
   g_autofree gchar *page = NULL;
 
   g_test_timer_start ();
@@ -306,14 +335,17 @@ slow (guint epoch)
 static void
 test_length (void)
 {
-  const Run brief = {.epochs = 8,.training = slow,.validation = slow }, falling = {.epochs = 8,.training = slow,
-    .rate = cosine_rate
+  const Run brief = { .epochs = 8, .training = slow, .validation = slow },
+            falling = { .epochs = 8, .training = slow, .rate = cosine_rate };
+  const Run patient = {
+    .epochs = 8, .training = slow, .end = "{\"event\":\"finished\",\"reason\":\"patience\"}\n"
   };
-  const Run patient = {.epochs = 8,.training = slow,.end = "{\"event\":\"finished\",\"reason\":\"patience\"}\n" };
-  const Run running = {.epochs = 8,.training = slow,.end = "" };
+  const Run running = { .epochs = 8, .training = slow, .end = "" };
 
-  assert_alone (&brief, "trained for long enough", "training loss 0.9235 over the last quarter of the epochs, 1.045 "
-      "over the one before; guessing would give 1.386<", "epochs");
+  assert_alone (&brief, "trained for long enough",
+      "training loss 0.9235 over the last quarter of the epochs, 1.045 over the one before; "
+      "guessing would give 1.386<",
+      "epochs");
   assert_alone (&falling, NULL, NULL, NULL);
   assert_alone (&patient, NULL, NULL, NULL);
   assert_alone (&running, NULL, NULL, NULL);
@@ -328,10 +360,11 @@ rising (guint step)
 static void
 test_not_falling (void)
 {
-  const Run run = {.epochs = 24,.training = guessing,.step = rising,.validation = guessing };
+  const Run run = { .epochs = 24, .training = guessing, .step = rising, .validation = guessing };
 
-  assert_alone (&run, "loss falling", "mean over the last tenth of the steps 1.432, over the first 1.388<", "lr is "
-      "too large or too small");
+  assert_alone (&run, "loss falling",
+      "mean over the last tenth of the steps 1.432, over the first 1.388<",
+      "lr is too large or too small");
 }
 
 static void
@@ -340,14 +373,14 @@ test_skipped (void)
   GString *few = g_string_new (NULL), *many = g_string_new (NULL);
 
   for (guint i = 0; i < 200; i++)
-    g_string_append_printf (i < 40 ? few : many, "{\"event\":\"skipped\",\"path\":\"%u.mp4\",\"reason\":\"it is "
-        "empty\"}\n",
-        i % 10);
+    g_string_append_printf (i < 40 ? few : many,
+        "{\"event\":\"skipped\",\"path\":\"%u.mp4\",\"reason\":\"it is empty\"}\n", i % 10);
   {
-    const Run some = {.epochs = 12,.more = few->str }, most = {.epochs = 1,.more = many->str };
+    const Run some = { .epochs = 12, .more = few->str }, most = { .epochs = 1, .more = many->str };
 
     assert_alone (&some, NULL, NULL, NULL);
-    assert_alone (&most, "few clips skipped", "10 files, 33.3 % of the clips of all epochs", "on-error=stop");
+    assert_alone (
+        &most, "few clips skipped", "10 files, 33.3 % of the clips of all epochs", "on-error=stop");
   }
   g_string_free (few, TRUE);
   g_string_free (many, TRUE);
@@ -358,18 +391,23 @@ test_balance (void)
 {
 #define UNEVEN "\"training-clips\":[500,400,90,12],"
   static const gchar bad[] = "[[24,1,0,0],[2,22,1,0],[10,5,9,1],[12,12,0,1]]";
-  const Run uneven = {.epochs = 24,.validation = good_validation,.settings = UNEVEN,.confusion = bad };
-  const Run learned = {.epochs = 24,.validation = good_validation,.settings = UNEVEN };
-  const Run weighted = {.epochs = 24,.validation = good_validation,.confusion = bad,
-    .settings = UNEVEN "\"class-weights\":[1,1,5,40],"
+  const Run uneven = {
+    .epochs = 24, .validation = good_validation, .settings = UNEVEN, .confusion = bad
   };
-  const Run blind = {.epochs = 24,.settings = UNEVEN },
-      mild = {.epochs = 24,.settings = "\"training-clips\":[60,8,60,60]," };
-  const Run strange = {.epochs = 24,.settings = "\"training-clips\":[0,0,0,0]," }, other = {.epochs = 24,
-    .settings = "\"training-clips\":[5,\"x\",null]," };
+  const Run learned = { .epochs = 24, .validation = good_validation, .settings = UNEVEN };
+  const Run weighted = { .epochs = 24,
+    .validation = good_validation,
+    .confusion = bad,
+    .settings = UNEVEN "\"class-weights\":[1,1,5,40]," };
+  const Run blind = { .epochs = 24, .settings = UNEVEN },
+            mild = { .epochs = 24, .settings = "\"training-clips\":[60,8,60,60]," };
+  const Run strange = { .epochs = 24, .settings = "\"training-clips\":[0,0,0,0]," },
+            other = { .epochs = 24, .settings = "\"training-clips\":[5,\"x\",null]," };
 
-  assert_alone (&uneven, "classes balanced, or weighted", "500 training clips of run, 12 of fall; recall in "
-      "validation 20.0 % over rare classes, 92.0 % over the others<", "sampling=balanced");
+  assert_alone (&uneven, "classes balanced, or weighted",
+      "500 training clips of run, 12 of fall; recall in validation 20.0 % over rare classes, 92.0 "
+      "% over the others<",
+      "sampling=balanced");
   assert_alone (&learned, NULL, NULL, NULL);
   assert_alone (&weighted, NULL, NULL, NULL);
   assert_alone (&blind, "classes balanced, or weighted", "500 training clips of run, 12 of fall<",

@@ -14,7 +14,8 @@ static void
 test_ticks (void)
 {
   for (gdouble range = 1e-9; range < 1e12; range *= 1.37) {
-    const gdouble tick = report_tick (range, 5), power = pow (10, floor (log10 (tick) + 1e-9)), first = tick / power;
+    const gdouble tick = report_tick (range, 5), power = pow (10, floor (log10 (tick) + 1e-9)),
+                  first = tick / power;
 
     g_assert_true (fabs (first - 1) < 1e-6 || fabs (first - 2) < 1e-6 || fabs (first - 5) < 1e-6);
     g_assert_cmpfloat (range / tick, >=, 3);
@@ -82,7 +83,8 @@ test_smooth (void)
 
     for (guint j = from; j <= to; j++)
       sum += points[2 * j + 1];
-    g_assert_cmpfloat_with_epsilon (g_array_index (smooth, gdouble, 2 * i + 1), sum / (to - from + 1), 1e-9);
+    g_assert_cmpfloat_with_epsilon (
+        g_array_index (smooth, gdouble, 2 * i + 1), sum / (to - from + 1), 1e-9);
   }
 }
 
@@ -91,7 +93,8 @@ test_smooth (void)
 static void
 put (const gchar *folder, const gchar *name, const gchar *text, gssize length)
 {
-  g_autofree gchar *path = g_build_filename (folder, name, NULL), *parent = g_path_get_dirname (path);
+  g_autofree gchar *path = g_build_filename (folder, name, NULL),
+                   *parent = g_path_get_dirname (path);
 
   g_assert_cmpint (g_mkdir_with_parents (parent, 0700), ==, 0);
   g_assert_true (g_file_set_contents (path, text, length, NULL));
@@ -151,7 +154,9 @@ count (const gchar *page, const gchar *text)
   return n;
 }
 
-#define RUN "{\"event\":\"run\",\"time\":1000,\"classes\":[\"a\",\"b\"],\"budget-bytes\":1000,\"model\":\"r3d_18\"}\n"
+#define RUN                                                                                     \
+  "{\"event\":\"run\",\"time\":1000,\"classes\":[\"a\",\"b\"],\"budget-bytes\":1000,\"model\":" \
+  "\"r3d_18\"}\n"
 
 static gchar *
 steps (guint from, guint to, gdouble loss, gdouble slope, guint memory)
@@ -159,8 +164,10 @@ steps (guint from, guint to, gdouble loss, gdouble slope, guint memory)
   GString *text = g_string_new (NULL);
 
   for (guint i = from; i <= to; i++)
-    g_string_append_printf (text, "{\"event\":\"step\",\"time\":%u,\"step\":%u,\"loss\":%.3f,\"clips-per-second\":4,"
-        "\"memory-bytes\":%u}\n", 1000 + i, i, loss + slope * i, memory);
+    g_string_append_printf (text,
+        "{\"event\":\"step\",\"time\":%u,\"step\":%u,\"loss\":%.3f,\"clips-per-second\":4,\"memory-"
+        "bytes\":%u}\n",
+        1000 + i, i, loss + slope * i, memory);
   return g_string_free (text, FALSE);
 }
 
@@ -172,18 +179,21 @@ test_checklist (void)
     guint n, memory;
     const gchar *more, *has[3];
   } cases[] = {
-    {-0.1, 40, 899, "{\"event\":\"finished\",\"time\":2000,\"reason\":\"done\"}\n",
-        {"ok\">ok</span></td><td>memory below", "ok\">ok</span></td><td>loss", "ok\">ok</span></td><td>no out"}},
-    {0.1, 40, 900, "{\"event\":\"error\",\"time\":2000,\"message\":\"CUDA: Out of memory\"}\n",
-        {"bad\">not ok</span></td><td>memory below", "bad\">not ok</span></td><td>loss",
-            "bad\">not ok</span></td><td>no out"}},
-    {-0.1, 9, 10, "", {"ok\">ok</span></td><td>memory below", "open\">not known</span></td><td>loss",
-            "open\">not known</span></td><td>no out"}},
+    { -0.1, 40, 899, "{\"event\":\"finished\",\"time\":2000,\"reason\":\"done\"}\n",
+        { "ok\">ok</span></td><td>memory below", "ok\">ok</span></td><td>loss",
+            "ok\">ok</span></td><td>no out" } },
+    { 0.1, 40, 900, "{\"event\":\"error\",\"time\":2000,\"message\":\"CUDA: Out of memory\"}\n",
+        { "bad\">not ok</span></td><td>memory below", "bad\">not ok</span></td><td>loss",
+            "bad\">not ok</span></td><td>no out" } },
+    { -0.1, 9, 10, "",
+        { "ok\">ok</span></td><td>memory below", "open\">not known</span></td><td>loss",
+            "open\">not known</span></td><td>no out" } },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_autofree gchar *part = steps (1, cases[i].n, 9, cases[i].slope, cases[i].memory);
-    g_autofree gchar *log = g_strconcat (RUN, part, cases[i].more, NULL), *page = page_of_log (log, -1);
+    g_autofree gchar *log = g_strconcat (RUN, part, cases[i].more, NULL),
+                     *page = page_of_log (log, -1);
 
     for (guint k = 0; k < G_N_ELEMENTS (cases[i].has); k++)
       assert_has (page, cases[i].has[k]);
@@ -194,13 +204,17 @@ test_checklist (void)
 static void
 test_classes (void)
 {
-  g_autofree gchar *page = page_of_log (RUN "{\"event\":\"validation\",\"epoch\":0,\"step\":3,\"loss\":1,"
-      "\"accuracy\":0.75,\"clips\":4,\"best\":true,\"recall\":0.5,\"f1\":0.4375,\"class-accuracy\":[0.75,null],"
-      "\"confusion\":[[3,1],[0,0]]}\n", -1);
+  g_autofree gchar *page =
+      page_of_log (RUN "{\"event\":\"validation\",\"epoch\":0,\"step\":3,\"loss\":1,\"accuracy\":0."
+                       "75,\"clips\":4,\"best\":true,\"recall\":0.5,\"f1\":0.4375,\"class-"
+                       "accuracy\":[0.75,null],\"confusion\":[[3,1],[0,0]]}\n",
+          -1);
 
   assert_has (page, "recall 50.0 %, F1 43.8 %.");
-  assert_has (page, "<tr><td>a</td><td class=\"n\">4</td><td class=\"n\">3</td><td class=\"n\">75.0 %</td></tr>");
-  assert_has (page, "<tr><td>b</td><td class=\"n\">0</td><td class=\"n\">0</td><td class=\"n\">–</td></tr>");
+  assert_has (page,
+      "<tr><td>a</td><td class=\"n\">4</td><td class=\"n\">3</td><td class=\"n\">75.0 %</td></tr>");
+  assert_has (page,
+      "<tr><td>b</td><td class=\"n\">0</td><td class=\"n\">0</td><td class=\"n\">–</td></tr>");
 }
 
 /* Steps that were done again count once, with what was told last. */
@@ -226,8 +240,10 @@ test_outlier (void)
   GString *log = g_string_new (RUN);
 
   for (guint i = 0; i < 20; i++)
-    g_string_append_printf (log, "{\"event\":\"epoch\",\"epoch\":%u,\"step\":%u,\"loss\":%g}\n{\"event\":\"validation\","
-        "\"epoch\":%u,\"step\":%u,\"loss\":%g}\n", i, i, 2 - i / 20., i, i, i ? 2.25 - i / 20. : 87.5);
+    g_string_append_printf (log,
+        "{\"event\":\"epoch\",\"epoch\":%u,\"step\":%u,\"loss\":%g}\n{\"event\":\"validation\","
+        "\"epoch\":%u,\"step\":%u,\"loss\":%g}\n",
+        i, i, 2 - i / 20., i, i, i ? 2.25 - i / 20. : 87.5);
   {
     g_autofree gchar *page = page_of_log (log->str, log->len);
 
@@ -242,7 +258,8 @@ test_outlier (void)
 static void
 test_figures (void)
 {
-  static const gchar step[] = "{\"event\":\"step\",\"step\":%u,\"loss\":1,\"accuracy\":0,\"clips-per-second\":%u}\n";
+  static const gchar step[] =
+      "{\"event\":\"step\",\"step\":%u,\"loss\":1,\"accuracy\":0,\"clips-per-second\":%u}\n";
   g_autofree gchar *one = g_strdup_printf (step, 1, 20), *two = g_strdup_printf (step, 2, 10);
   g_autofree gchar *three = g_strdup_printf (step, 3, 60), *log = g_strconcat (RUN, one, two, NULL);
   g_autofree gchar *page = page_of_log (log, -1), *longer = g_strconcat (log, three, NULL);
@@ -256,8 +273,10 @@ test_figures (void)
   assert_has (page, "<b>20.00</b><span>clips/s, median</span>");
   /* an epoch of 1000 clips that was resumed for its last 100 */
   g_free (page);
-  page = page_of_log (RUN "{\"event\":\"epoch\",\"epoch\":0,\"step\":9,\"clips\":1000,\"seconds\":10,"
-      "\"clips-per-second\":10}\n{\"event\":\"epoch\",\"epoch\":1,\"step\":19,\"clips\":1000,\"seconds\":90}\n", -1);
+  page = page_of_log (RUN
+      "{\"event\":\"epoch\",\"epoch\":0,\"step\":9,\"clips\":1000,\"seconds\":10,\"clips-per-"
+      "second\":10}\n{\"event\":\"epoch\",\"epoch\":1,\"step\":19,\"clips\":1000,\"seconds\":90}\n",
+      -1);
   assert_has (page, "<td>11.000 (1100 clips in 100.0 s)</td>");
   assert_has (page, "<b>19</b><span>steps</span>");
 }
@@ -266,8 +285,8 @@ test_figures (void)
 static void
 test_best (void)
 {
-  static const gchar validation[] = "{\"event\":\"validation\",\"epoch\":%u,\"step\":%u,\"loss\":%u,\"accuracy\":%s,"
-      "\"best\":%s}\n";
+  static const gchar validation[] = "{\"event\":\"validation\",\"epoch\":%u,\"step\":%u,\"loss\":%"
+                                    "u,\"accuracy\":%s,\"best\":%s}\n";
   g_autofree gchar *first = g_strdup_printf (validation, 0, 1, 1, "0.75", "true");
   g_autofree gchar *second = g_strdup_printf (validation, 1, 2, 2, "0.875", "false");
   g_autofree gchar *log = g_strconcat (RUN, first, second, NULL), *page = page_of_log (log, -1);
@@ -279,8 +298,8 @@ test_best (void)
 static void
 test_other_classes (void)
 {
-  static const gchar validation[] = "{\"event\":\"validation\",\"epoch\":0,\"step\":1,\"loss\":1,\"best\":true,"
-      "\"confusion\":[[3,1],[0,4]]}\n";
+  static const gchar validation[] = "{\"event\":\"validation\",\"epoch\":0,\"step\":1,\"loss\":1,"
+                                    "\"best\":true,\"confusion\":[[3,1],[0,4]]}\n";
   const guint counts[] = { 1, 2, 3, 9000 };
 
   for (guint i = 0; i < G_N_ELEMENTS (counts); i++) {
@@ -309,7 +328,8 @@ test_many_reasons (void)
   g_autofree gchar *page = NULL;
 
   for (guint i = 0; i < 99999; i++)
-    g_string_append_printf (log, "{\"event\":\"skipped\",\"path\":\"%u.mp4\",\"reason\":\"%u\"}\n", i, i);
+    g_string_append_printf (
+        log, "{\"event\":\"skipped\",\"path\":\"%u.mp4\",\"reason\":\"%u\"}\n", i, i);
   g_string_append (log, "{\"event\":\"skipped\",\"path\":\"last.mp4\",\"reason\":\"7\"}\n");
   g_test_timer_start ();
   page = page_of_log (log->str, log->len);
@@ -322,40 +342,52 @@ test_many_reasons (void)
 static void
 test_budgets (void)
 {
-  static const gchar step[] = "{\"event\":\"step\",\"step\":%u,\"memory-bytes\":%u,\"memory-share\":%s}\n";
-  g_autofree gchar *first = g_strdup_printf (step, 1, 1880, "0.94"), *second = g_strdup_printf (step, 2, 500, "0.5");
-  g_autofree gchar *third = g_strdup_printf (step, 1, 1600, "0.8"), *log = g_strconcat (RUN, first, RUN, second, NULL);
+  static const gchar step[] =
+      "{\"event\":\"step\",\"step\":%u,\"memory-bytes\":%u,\"memory-share\":%s}\n";
+  g_autofree gchar *first = g_strdup_printf (step, 1, 1880, "0.94"),
+                   *second = g_strdup_printf (step, 2, 500, "0.5");
+  g_autofree gchar *third = g_strdup_printf (step, 1, 1600, "0.8"),
+                   *log = g_strconcat (RUN, first, RUN, second, NULL);
   g_autofree gchar *page = page_of_log (log, -1);
 
-  assert_has (page, "bad\">not ok</span></td><td>memory below 90 % of the budget</td>"
-      "<td>94.0 % at most: 1.84 KiB of 1.95");
+  assert_has (page,
+      "bad\">not ok</span></td><td>memory below 90 % of the budget</td><td>94.0 % at most: 1.84 "
+      "KiB of 1.95");
   g_free (page);
   g_free (log);
   log = g_strconcat (RUN, third, RUN, second, NULL);
   page = page_of_log (log, -1);
-  assert_has (page, "ok\">ok</span></td><td>memory below 90 % of the budget</td><td>80.0 % at most: 1.56 KiB of 1.95");
+  assert_has (page,
+      "ok\">ok</span></td><td>memory below 90 % of the budget</td><td>80.0 % at most: 1.56 KiB of "
+      "1.95");
 }
 
 /* A budget is drawn where max-memory sets it, and where it leaves the rest its room. */
 static void
 test_memory (void)
 {
-  static const gchar run[] = "{\"event\":\"run\",\"time\":1000,\"budget-bytes\":%u,%s\"weights-bytes\":100,"
-      "\"gradients-bytes\":200,\"arena-bytes\":700,\"workspace-bytes\":300,\"predicted-bytes\":1000}\n"
-      "{\"event\":\"step\",\"step\":1,\"memory-bytes\":900}\n{\"event\":\"step\",\"step\":2,\"memory-bytes\":950}\n";
+  static const gchar run[] =
+      "{\"event\":\"run\",\"time\":1000,\"budget-bytes\":%u,%s\"weights-bytes\":100,\"gradients-"
+      "bytes\":200,\"arena-bytes\":700,\"workspace-bytes\":300,\"predicted-bytes\":1000}\n"
+      "{\"event\":\"step\",\"step\":1,\"memory-bytes\":900}\n{\"event\":\"step\",\"step\":2,"
+      "\"memory-bytes\":950}\n";
   static const struct {
     guint budget;
     const gchar *set, *says;
     guint lines;
   } cases[] = {
-    {2000, "\"max-memory-bytes\":2000,", "The budget is 1.95 KiB, by max-memory. 47.5 % of it were used at most.", 1},
-    {9000, "\"max-memory-bytes\":9000,", "The budget is 8.79 KiB, by max-memory. 10.6 % of it were used at most.", 0},
-    {2000, "\"max-memory-bytes\":0,", "The budget is 1.95 KiB, what the device has: max-memory is not set. 47.5 %", 0},
-    {2000, "", "The budget is 1.95 KiB. 47.5 % of it were used at most.", 0},
+    { 2000, "\"max-memory-bytes\":2000,",
+        "The budget is 1.95 KiB, by max-memory. 47.5 % of it were used at most.", 1 },
+    { 9000, "\"max-memory-bytes\":9000,",
+        "The budget is 8.79 KiB, by max-memory. 10.6 % of it were used at most.", 0 },
+    { 2000, "\"max-memory-bytes\":0,",
+        "The budget is 1.95 KiB, what the device has: max-memory is not set. 47.5 %", 0 },
+    { 2000, "", "The budget is 1.95 KiB. 47.5 % of it were used at most.", 0 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_autofree gchar *log = g_strdup_printf (run, cases[i].budget, cases[i].set), *page = page_of_log (log, -1);
+    g_autofree gchar *log = g_strdup_printf (run, cases[i].budget, cases[i].set),
+                     *page = page_of_log (log, -1);
 
     assert_has (page, cases[i].says);
     /* in the bars and in the curve */
@@ -369,7 +401,8 @@ test_memory (void)
 static void
 test_ends (void)
 {
-  static const gchar error[] = "{\"event\":\"error\",\"time\":1500,\"message\":\"not a number: <lower> lr\"}\n";
+  static const gchar error[] =
+      "{\"event\":\"error\",\"time\":1500,\"message\":\"not a number: <lower> lr\"}\n";
   g_autofree gchar *page = page_of_log (RUN, -1), *ended = g_strconcat (RUN, error, NULL);
   g_autofree gchar *again = g_strconcat (ended, RUN, NULL);
 
@@ -379,7 +412,8 @@ test_ends (void)
   g_assert_null (strstr (page, "no end"));
   assert_has (page, "Training ended with an error: not a number: &lt;lower&gt; lr</p>");
   assert_has (page, "<th>Ended because</th><td>not a number");
-  assert_has (page, "ok\">ok</span></td><td>no out-of-memory error</td><td>none among the errors</td>");
+  assert_has (
+      page, "ok\">ok</span></td><td>no out-of-memory error</td><td>none among the errors</td>");
   g_free (page);
   page = page_of_log (again, -1);
   assert_has (page, "The log has no end");
@@ -390,16 +424,18 @@ test_ends (void)
 static void
 test_skipped_steps (void)
 {
-  static const gchar skipped[] = "{\"event\":\"step\",\"time\":1100,\"step\":%u,\"loss\":null,\"skipped\":true,"
-      "\"steps-skipped\":%u}\n";
+  static const gchar skipped[] = "{\"event\":\"step\",\"time\":1100,\"step\":%u,\"loss\":null,"
+                                 "\"skipped\":true,\"steps-skipped\":%u}\n";
   g_autofree gchar *before = steps (1, 10, 7, 0, 5), *one = g_strdup_printf (skipped, 10, 1);
   g_autofree gchar *two = g_strdup_printf (skipped, 10, 2), *after = steps (11, 11, 1, 0, 5);
   g_autofree gchar *log = g_strconcat (RUN, before,
       "{\"event\":\"epoch\",\"time\":1050,\"epoch\":0,\"step\":10,\"loss\":77.125}\n"
-      "{\"event\":\"validation\",\"epoch\":0,\"step\":10,\"loss\":55.25,\"accuracy\":0.625,\"best\":true}\n",
+      "{\"event\":\"validation\",\"epoch\":0,\"step\":10,\"loss\":55.25,\"accuracy\":0.625,"
+      "\"best\":true}\n",
       one, two,
       "{\"event\":\"epoch\",\"time\":1070,\"epoch\":1,\"step\":10,\"loss\":66.5}\n"
-      "{\"event\":\"validation\",\"epoch\":1,\"step\":10,\"loss\":44.5,\"accuracy\":0.375}\n", after, NULL);
+      "{\"event\":\"validation\",\"epoch\":1,\"step\":10,\"loss\":44.5,\"accuracy\":0.375}\n",
+      after, NULL);
   g_autofree gchar *page = page_of_log (log, -1), *again = g_strconcat (log, RUN, one, after, NULL);
 
   assert_has (page, "last tenth of the steps 1, over the first 7");
@@ -419,25 +455,40 @@ static void
 test_damaged_logs (void)
 {
   const gchar *const hostile[] = {
-    "", "\n\n\n", "garbage", "{", "[]\n", "{}\n", "null\n", "{\"event\":7}\n", "{\"event\":\"step\"}\n",
-    "{\"event\":\"step\",\"step\":\"x\",\"loss\":[]}\n", "{\"event\":\"step\",\"step\":1e308,\"loss\":-1e308}\n",
-    "{\"event\":\"step\",\"step\":1,\"loss\":1e29}\n{\"event\":\"step\",\"step\":2,\"loss\":-1e29}\n",
-    "{\"event\":\"run\",\"classes\":[1,2],\"budget-bytes\":-5,\"weights-bytes\":1e300,\"time\":\"soon\"}\n",
-    "{\"event\":\"run\",\"time\":1e300,\"classes\":[]}\n{\"event\":\"validation\",\"step\":1,\"epoch\":1,\"confusion\":[]}\n",
+    "",
+    "\n\n\n",
+    "garbage",
+    "{",
+    "[]\n",
+    "{}\n",
+    "null\n",
+    "{\"event\":7}\n",
+    "{\"event\":\"step\"}\n",
+    "{\"event\":\"step\",\"step\":\"x\",\"loss\":[]}\n",
+    "{\"event\":\"step\",\"step\":1e308,\"loss\":-1e308}\n",
+    "{\"event\":\"step\",\"step\":1,\"loss\":1e29}\n{\"event\":\"step\",\"step\":2,\"loss\":-1e29}"
+    "\n",
+    "{\"event\":\"run\",\"classes\":[1,2],\"budget-bytes\":-5,\"weights-bytes\":1e300,\"time\":"
+    "\"soon\"}\n",
+    "{\"event\":\"run\",\"time\":1e300,\"classes\":[]}\n{\"event\":\"validation\",\"step\":1,"
+    "\"epoch\":1,\"confusion\":[]}\n",
     RUN "{\"event\":\"validation\",\"step\":1,\"epoch\":1,\"confusion\":[[1,2],[3]]}\n",
     RUN "{\"event\":\"validation\",\"step\":1,\"epoch\":1,\"confusion\":[[1,-2],[1e300,null]]}\n",
     RUN "{\"event\":\"epoch\",\"epoch\":1e14,\"step\":1e14,\"loss\":0,\"seconds\":-1}\n",
-    RUN "{\"event\":\"skipped\"}\n{\"event\":\"error\"}\n{\"event\":\"checkpoint\"}\n{\"event\":\"finished\"}\n",
-    RUN "{\"event\":\"step\",\"step\":3,\"lo", "\xff\xfe\n", RUN "{\"event\":\"warning\",\"message\":\"\\u0000\\u001b\"}\n",
+    RUN "{\"event\":\"skipped\"}\n{\"event\":\"error\"}\n{\"event\":\"checkpoint\"}\n{\"event\":"
+        "\"finished\"}\n",
+    RUN "{\"event\":\"step\",\"step\":3,\"lo",
+    "\xff\xfe\n",
+    RUN "{\"event\":\"warning\",\"message\":\"\\u0000\\u001b\"}\n",
   };
   static const struct {
     const gchar *log, *says;
   } told[] = {
-    {RUN "{\"event\":\"skipped\"}\n", "(no path in the log)"},
-    {RUN "{\"event\":\"skipped\"}\n", "(no reason in the log)"},
-    {RUN "{\"event\":\"error\"}\n", "(no message in the log)"},
-    {RUN "[]\n", "it is not an object"},
-    {RUN "{}\n", "it has no &quot;event&quot;"},
+    { RUN "{\"event\":\"skipped\"}\n", "(no path in the log)" },
+    { RUN "{\"event\":\"skipped\"}\n", "(no reason in the log)" },
+    { RUN "{\"event\":\"error\"}\n", "(no message in the log)" },
+    { RUN "[]\n", "it is not an object" },
+    { RUN "{}\n", "it has no &quot;event&quot;" },
   };
   g_autofree gchar *deep = g_strnfill (1000000, '[');
   g_autofree gchar *page = page_of_log (deep, -1);
@@ -467,9 +518,13 @@ static void
 test_predictions (void)
 {
   static const gchar csv[] = "path,clip,label,prediction,a,\"b, \"\"c\"\"\"\r\n"
-      "one.mp4,0,a,a,0.9,0.1\r\n" "\"two\nlines, \"\"quoted\"\".mp4\",1,a,\"b, \"\"c\"\"\",0.25,0.75\n"
-      "three.mp4,2,\"b, \"\"c\"\"\",a,0.875,nan\n" "unknown.mp4,3,a,zebra,0.5,0.5\n" "short.mp4,4,a\n"
-      "nolabel.mp4,5,,a,0.5,0.5\n" "torn.mp4,6,a,b";
+                             "one.mp4,0,a,a,0.9,0.1\r\n"
+                             "\"two\nlines, \"\"quoted\"\".mp4\",1,a,\"b, \"\"c\"\"\",0.25,0.75\n"
+                             "three.mp4,2,\"b, \"\"c\"\"\",a,0.875,nan\n"
+                             "unknown.mp4,3,a,zebra,0.5,0.5\n"
+                             "short.mp4,4,a\n"
+                             "nolabel.mp4,5,,a,0.5,0.5\n"
+                             "torn.mp4,6,a,b";
   g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL), *page = NULL;
   g_autoptr (GError) error = NULL;
   const gchar *two, *three;
@@ -481,16 +536,19 @@ test_predictions (void)
   g_assert_no_error (error);
   assert_has (page, "<h2>Test: fold 1</h2>");
   assert_has (page, "2 of 3 predictions are wrong.");
-  three = strstr (page, "<td>three.mp4</td><td class=\"n\">2</td><td>b, &quot;c&quot;</td><td>a</td>"
-      "<td class=\"n\">87.5 %</td><td class=\"n\">–</td>");
+  three = strstr (page,
+      "<td>three.mp4</td><td class=\"n\">2</td><td>b, &quot;c&quot;</td><td>a</td><td "
+      "class=\"n\">87.5 %</td><td class=\"n\">–</td>");
   two = strstr (page, "<td>two\\x0alines, &quot;quoted&quot;.mp4</td>");
   g_assert_true (three && two && three < two);
   g_assert_null (strstr (page, "one.mp4"));
-  assert_has (page, "3 rows of predictions.csv were left out; the first is line 6: the first line does "
-      "not have its class");
+  assert_has (page,
+      "3 rows of predictions.csv were left out; the first is line 6: the first line does not have "
+      "its class");
   assert_has (page, "1 clips of predictions.csv have no label");
   assert_has (page,
-      "other/predictions.csv: its first line is not &quot;path,clip,label,prediction,&quot; and the names of");
+      "other/predictions.csv: its first line is not &quot;path,clip,label,prediction,&quot; and "
+      "the names of");
   assert_has (page, "bad/metrics.json: ");
   assert_has (page, "metrics.json is missing or cannot be read");
   assert_has (page, "predictions.csv is missing or cannot be read");
@@ -498,15 +556,15 @@ test_predictions (void)
   drop (folder);
 }
 
-static guint asked;             /* clips that frames were asked for */
+static guint asked; /* clips that frames were asked for */
 
 /* Frames that are the clip's address and numbers; none of an address with "bad" in it. */
 static gchar *
 pretend (Cnn3dReportClip *const *clips, guint n)
 {
   for (guint i = 0; i < n; i++) {
-    g_autofree gchar *text = g_strdup_printf ("%s %g %g %g", clips[i]->path, clips[i]->start, clips[i]->end,
-        clips[i]->fps);
+    g_autofree gchar *text = g_strdup_printf (
+        "%s %g %g %g", clips[i]->path, clips[i]->start, clips[i]->end, clips[i]->fps);
 
     if (strstr (clips[i]->path, "bad"))
       clips[i]->problem = g_strdup ("it is <bad>");
@@ -539,11 +597,23 @@ static void
 test_frames (void)
 {
 #define WRONG "path,label,start,end,fps,clip,prediction\n"
-  static const gchar predictions[] = "path,clip,label,prediction,a,b\n" "one.mp4,1,a,b,0.1,0.9\n"
-      "two.mp4,2,b,a,0.8,0.2\n" "three.mp4,3,a,b,0.3,0.7\n" "four.mp4,4,a,b,0.4,0.6\n" "five.mp4,5,a,a,1,0\n";
-  static const gchar wrong[] = WRONG "\"file:///one,.mp4\",a,1.5,2.5,25,1,b\n" "file:///other,b,,,,2,a,\n"
-      "file:///no,a,,,,2,b\n" "file:///no,b,-1,,,2,a\n" "file:///no,b,,nan,,2,a\n" "file:///no,b,,,x,2,a\n"
-      "file:///bad,a,,,,3,b\n" "file:///four,a,,,,4,b\n" "file:///again,a,,,,4,b\n" "file:///no,a,,,,5,a\n" "torn";
+  static const gchar predictions[] = "path,clip,label,prediction,a,b\n"
+                                     "one.mp4,1,a,b,0.1,0.9\n"
+                                     "two.mp4,2,b,a,0.8,0.2\n"
+                                     "three.mp4,3,a,b,0.3,0.7\n"
+                                     "four.mp4,4,a,b,0.4,0.6\n"
+                                     "five.mp4,5,a,a,1,0\n";
+  static const gchar wrong[] = WRONG "\"file:///one,.mp4\",a,1.5,2.5,25,1,b\n"
+                                     "file:///other,b,,,,2,a,\n"
+                                     "file:///no,a,,,,2,b\n"
+                                     "file:///no,b,-1,,,2,a\n"
+                                     "file:///no,b,,nan,,2,a\n"
+                                     "file:///no,b,,,x,2,a\n"
+                                     "file:///bad,a,,,,3,b\n"
+                                     "file:///four,a,,,,4,b\n"
+                                     "file:///again,a,,,,4,b\n"
+                                     "file:///no,a,,,,5,a\n"
+                                     "torn";
   g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL), *page = NULL;
   g_autoptr (GString) many = g_string_new ("path,clip,label,prediction,a,b\n");
   g_autoptr (GString) their = g_string_new (WRONG);
@@ -570,7 +640,8 @@ test_frames (void)
   put (folder, "wrong.csv", "path\n", -1);
   g_free (page);
   page = cnn3d_report_html (folder, NULL, pretend, NULL);
-  assert_has (page, "wrong.csv: its first line is not &quot;path,label,start,end,fps,clip,prediction&quot;");
+  assert_has (page,
+      "wrong.csv: its first line is not &quot;path,label,start,end,fps,clip,prediction&quot;");
 
   /* the most confident of each evaluation, as many of each, and of no more than a page shows */
   for (guint i = 0; i < 100; i++) {
@@ -580,7 +651,8 @@ test_frames (void)
   put (folder, "predictions.csv", many->str, many->len);
   put (folder, "wrong.csv", their->str, their->len);
   for (guint n = 1; n <= 2 * CNN3D_REPORT_CLIPS; n++) {
-    g_autofree gchar *name = g_strdup_printf ("%u", n), *csv = g_build_filename (name, "predictions.csv", NULL);
+    g_autofree gchar *name = g_strdup_printf ("%u", n),
+                     *csv = g_build_filename (name, "predictions.csv", NULL);
     g_autofree gchar *places = g_build_filename (name, "wrong.csv", NULL);
 
     g_free (page);
@@ -606,9 +678,9 @@ test_damaged_evaluations (void)
   const struct {
     const gchar *csv, *says;
   } cases[] = {
-    {FIRST "short.mp4,4,a\n", "it has another number of fields than the first line"},
-    {FIRST "torn.mp4,6,a,b", "its end is missing"},
-    {long_row, "it is too long"},
+    { FIRST "short.mp4,4,a\n", "it has another number of fields than the first line" },
+    { FIRST "torn.mp4,6,a,b", "its end is missing" },
+    { long_row, "it is too long" },
   };
   g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL), *page = NULL;
   g_autofree gchar *metrics = g_build_filename (folder, "metrics.json", NULL);
@@ -616,8 +688,8 @@ test_damaged_evaluations (void)
   g_autoptr (GError) error = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    g_autofree gchar *says = g_strconcat ("1 rows of predictions.csv were left out; the first is line 2: ",
-        cases[i].says, NULL);
+    g_autofree gchar *says = g_strconcat (
+        "1 rows of predictions.csv were left out; the first is line 2: ", cases[i].says, NULL);
 
     put (folder, "predictions.csv", cases[i].csv, -1);
     g_free (page);
@@ -645,9 +717,12 @@ test_skipped_clips (void)
   g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL), *page = NULL;
   g_autoptr (GError) error = NULL;
 
-  put (folder, "metrics.json", "{\"complete\":true,\"clips\":3,\"skipped\":0,\"skipped-clips\":[]}", -1);
-  put (folder, "some/metrics.json", "{\"complete\":false,\"clips\":3,\"skipped\":4,\"skipped-clips\":"
-      "[{\"path\":\"<b>.mp4\",\"reason\":\"it is empty\"},{\"path\":7},null]}", -1);
+  put (folder, "metrics.json", "{\"complete\":true,\"clips\":3,\"skipped\":0,\"skipped-clips\":[]}",
+      -1);
+  put (folder, "some/metrics.json",
+      "{\"complete\":false,\"clips\":3,\"skipped\":4,\"skipped-clips\":[{\"path\":\"<b>.mp4\","
+      "\"reason\":\"it is empty\"},{\"path\":7},null]}",
+      -1);
   page = cnn3d_report_html (folder, NULL, NULL, &error);
   g_assert_no_error (error);
   assert_has (page, "<b>4</b><span>skipped clips</span>");

@@ -51,10 +51,11 @@ contents (const gchar *dir, const gchar *name, gsize *size)
 }
 
 static void
-write_with (const gchar *dir, const gchar *model, gchar **names, guint n, const Cnn3dPredictions *p, gboolean complete,
-    const Cnn3dSkipped *skipped)
+write_with (const gchar *dir, const gchar *model, gchar **names, guint n, const Cnn3dPredictions *p,
+    gboolean complete, const Cnn3dSkipped *skipped)
 {
-  const Cnn3dModelInfo info = {.network = {.model = "r3d_18",.num_classes = n },.classes = names };
+  const Cnn3dModelInfo info = { .network = { .model = "r3d_18", .num_classes = n },
+    .classes = names };
   GError *error = NULL;
   Cnn3dMetrics m;
 
@@ -65,7 +66,8 @@ write_with (const gchar *dir, const gchar *model, gchar **names, guint n, const 
 }
 
 static void
-write_all (const gchar *dir, const gchar *model, gchar **names, guint n, const Cnn3dPredictions *p, gboolean complete)
+write_all (const gchar *dir, const gchar *model, gchar **names, guint n, const Cnn3dPredictions *p,
+    gboolean complete)
 {
   Cnn3dSkipped none;
 
@@ -89,7 +91,8 @@ test_names (void)
   write_all (below, "mo\"del\x1b\xff", names, 2, p, TRUE);
 
   csv = contents (below, "predictions.csv", NULL);
-  g_assert_cmpstr (csv, ==, "path,clip,label,prediction,<script>alert(1)</script>,\"a, \"\"b\"\"\nc\"\n"
+  g_assert_cmpstr (csv, ==,
+      "path,clip,label,prediction,<script>alert(1)</script>,\"a, \"\"b\"\"\nc\"\n"
       "\"it's, a file.mp4\",7,\"a, \"\"b\"\"\nc\",<script>alert(1)</script>,0.5,0.5\n"
       "\\xff\\xfe.mp4,8,\"a, \"\"b\"\"\nc\",<script>alert(1)</script>,0.5,0.5\n"
       ",9,\"a, \"\"b\"\"\nc\",<script>alert(1)</script>,0.5,0.5\n");
@@ -141,9 +144,14 @@ test_wrong (void)
   csv = contents (dir, "wrong.csv", NULL);
 #define LABEL ",\"b, \"\"c\"\"\","
   wanted = g_strconcat ("path,label,start,end,fps,clip,prediction\n"
-      "\"file:///a%20b/%22q%22,%20'x'%0A%FF.mp4\"" LABEL ",,,4,a\n"
-      "file:///c.mp4" LABEL "1.25,2.5,,5,a\n" "file://", pictures, LABEL ",,12.5,6,a\n"
-      "file:///p/img_%2505d.jpg" LABEL ",1,25,7,a\n" "http://a/b.mp4" LABEL ",,,8,a\n", NULL);
+                        "\"file:///a%20b/%22q%22,%20'x'%0A%FF.mp4\"" LABEL ",,,4,a\n"
+                        "file:///c.mp4" LABEL "1.25,2.5,,5,a\n"
+                        "file://",
+      pictures,
+      LABEL ",,12.5,6,a\n"
+            "file:///p/img_%2505d.jpg" LABEL ",1,25,7,a\n"
+            "http://a/b.mp4" LABEL ",,,8,a\n",
+      NULL);
   g_assert_cmpstr (csv, ==, wanted);
   g_free (wanted);
   g_free (csv);
@@ -225,7 +233,8 @@ test_skipped (void)
   write_with (dir, "m", names, 2, p, TRUE, &skipped);
   json = contents (dir, "metrics.json", NULL);
   g_assert_nonnull (strstr (json,
-          "\"skipped\":1,\"skipped-clips\":[{\"path\":\"a \\\"b\\\".mp4\",\"reason\":\"it is empty\"}],"));
+      "\"skipped\":1,\"skipped-clips\":[{\"path\":\"a \\\"b\\\".mp4\",\"reason\":\"it is "
+      "empty\"}],"));
   g_free (json);
 
   for (guint i = 0; i < CNN3D_MOST_SKIPPED; i++)
@@ -245,10 +254,10 @@ static void
 test_clear (void)
 {
   static gchar *names[] = { "a", "b", NULL };
-  static const gchar *const all[] = { "metrics.json", "predictions.csv", "wrong.csv", "confusion.png",
-    "confusion.svg"
-  };
-  const Cnn3dModelInfo info = {.network = {.model = "r3d_18",.num_classes = 2 },.classes = names };
+  static const gchar *const all[] = { "metrics.json", "predictions.csv", "wrong.csv",
+    "confusion.png", "confusion.svg" };
+  const Cnn3dModelInfo info = { .network = { .model = "r3d_18", .num_classes = 2 },
+    .classes = names };
   Cnn3dPredictions *p = cnn3d_predictions_new (2);
   gchar *dir = make_dir (), *csv = g_build_filename (dir, "predictions.csv", NULL);
   gchar *json = g_build_filename (dir, "metrics.json", NULL);
@@ -263,8 +272,8 @@ test_clear (void)
   g_assert_true (cnn3d_results_clear (dir, &error));
   g_assert_cmpint (g_mkdir (csv, 0777), ==, 0);
   g_assert_false (cnn3d_results_clear (dir, &error));
-  g_assert_true (error->domain == G_IO_ERROR && strstr (error->message, ", which another evaluation left, cannot be "
-          "removed: "));
+  g_assert_true (error->domain == G_IO_ERROR
+      && strstr (error->message, ", which another evaluation left, cannot be removed: "));
   g_clear_error (&error);
   g_assert_cmpint (g_rmdir (csv), ==, 0);
 
@@ -290,11 +299,13 @@ static void
 test_no_place (void)
 {
   static gchar *names[] = { "a", "b", NULL };
-  const Cnn3dModelInfo info = {.network = {.model = "r3d_18",.num_classes = 2 },.classes = names };
+  const Cnn3dModelInfo info = { .network = { .model = "r3d_18", .num_classes = 2 },
+    .classes = names };
   static const gfloat value = 1;
   const Cnn3dFeatureMap map = { "layer1", 0, 1, 1, 1, 1, &value };
   Cnn3dPredictions *p = cnn3d_predictions_new (2);
-  gchar *dir = make_dir (), *file = g_build_filename (dir, "file", NULL), *below = g_build_filename (file, "x", NULL);
+  gchar *dir = make_dir (), *file = g_build_filename (dir, "file", NULL),
+        *below = g_build_filename (file, "x", NULL);
   Cnn3dSkipped none;
   GError *error = NULL;
   Cnn3dMetrics m;
@@ -309,7 +320,8 @@ test_no_place (void)
   g_clear_error (&error);
   g_assert_false (cnn3d_feature_map_write (below, 1, 0, &map, &error));
   g_assert_true (error->domain == G_IO_ERROR && strstr (error->message, below));
-  g_assert_true (g_str_has_suffix (error->message, "/file/x/feature-maps cannot be created: Not a directory"));
+  g_assert_true (
+      g_str_has_suffix (error->message, "/file/x/feature-maps cannot be created: Not a directory"));
   g_clear_error (&error);
   cnn3d_metrics_clear (&m);
   g_free (file);

@@ -21,7 +21,8 @@ typedef struct {
 } Setup;
 
 static void
-set_up (Setup *s, const gchar *model, guint batch, Cnn3dRecompute recompute, const gboolean *trained)
+set_up (
+    Setup *s, const gchar *model, guint batch, Cnn3dRecompute recompute, const gboolean *trained)
 {
   const Cnn3dNetworkParams params = { model, 5, 8, 3, 6, 32, 36, 0.5 };
   const Cnn3dPlanParams plan = { TRUE, trained, recompute, recompute == CNN3D_RECOMPUTE_BN };
@@ -60,7 +61,15 @@ clear (Setup *s)
 /* --- the slow count --- */
 
 /* What one op touches: how often each clip of a tensor is. */
-enum { X, RESIDUAL, Y, G, SECOND, DX, TENSORS };
+enum {
+  X,
+  RESIDUAL,
+  Y,
+  G,
+  SECOND,
+  DX,
+  TENSORS
+};
 
 typedef struct {
   const Setup *setup;
@@ -141,7 +150,8 @@ slow_product (Slow *w, const Cnn3dStep *s)
       weights += conv ? op->kernel[0] * op->kernel[1] * op->kernel[2] : 1;
   w->flops[s->phase] += 2 * weights * out->d * out->h * out->w * s->clips;
   if (s->phase == CNN3D_PHASE_BACKWARD_WEIGHTS) {
-    w->bytes[s->phase] += s->clips * ((gdouble) reached * ACTIVATION) + count * 4 + (s->adds ? count * 4 : 0);
+    w->bytes[s->phase] +=
+        s->clips * ((gdouble) reached * ACTIVATION) + count * 4 + (s->adds ? count * 4 : 0);
     move (w, s, G);
   } else if (s->phase == CNN3D_PHASE_BACKWARD) {
     move (w, s, G);
@@ -168,12 +178,14 @@ is_left_out (const Slow *w)
   if (setup->net->ops[w->op].residual >= 0)
     return FALSE;
   for (guint i = 0; i < setup->net->n_ops; i++) {
-    if (setup->net->ops[i].residual == y || (setup->net->ops[i].in == y && setup->net->ops[i].kind != CNN3D_OP_CONV))
+    if (setup->net->ops[i].residual == y
+        || (setup->net->ops[i].in == y && setup->net->ops[i].kind != CNN3D_OP_CONV))
       return FALSE;
     convolutions += setup->net->ops[i].in == y;
   }
   for (guint i = 0; i < setup->plan->n_steps; i++)
-    again |= setup->plan->steps[i].op == (gint) w->op && setup->plan->steps[i].phase == CNN3D_PHASE_RECOMPUTE;
+    again |= setup->plan->steps[i].op == (gint) w->op
+        && setup->plan->steps[i].phase == CNN3D_PHASE_RECOMPUTE;
   return again && convolutions == 1;
 }
 
@@ -274,8 +286,10 @@ count_slowly (Slow *w, const Setup *setup, guint op, gboolean fused)
     const Cnn3dParam *p = &setup->net->weights[i];
 
     /* gradient read, master and momentum read and written; the copy written */
-    if (p->op == (gint) op && CNN3D_PARAM_TRAINED (p->role) && (!setup->params.trained || setup->params.trained[i]))
-      w->bytes[CNN3D_PHASE_UPDATE] += p->count * (5 * 4 + (p->role == CNN3D_PARAM_CONV_WEIGHT ? COPY : 0));
+    if (p->op == (gint) op && CNN3D_PARAM_TRAINED (p->role)
+        && (!setup->params.trained || setup->params.trained[i]))
+      w->bytes[CNN3D_PHASE_UPDATE] +=
+          p->count * (5 * 4 + (p->role == CNN3D_PARAM_CONV_WEIGHT ? COPY : 0));
   }
 }
 
@@ -318,7 +332,8 @@ static void
 test_models (void)
 {
   for (guint m = 0; cnn3d_network_models ()[m]; m++)
-    for (Cnn3dRecompute recompute = CNN3D_RECOMPUTE_NONE; recompute < CNN3D_RECOMPUTE_AUTO; recompute++)
+    for (Cnn3dRecompute recompute = CNN3D_RECOMPUTE_NONE; recompute < CNN3D_RECOMPUTE_AUTO;
+        recompute++)
       for (guint batch = 1; batch <= 4; batch += 3) {
         Setup s;
 
@@ -363,10 +378,13 @@ test_passes (void)
   four = cnn3d_roofline_new (s.net, &s.sizes, s.plan, &s.params);
   for (guint i = 0; i < one->n_ops; i++)
     for (gint p = 0; p < CNN3D_N_PHASES; p++) {
-      const gdouble added = p == CNN3D_PHASE_BACKWARD_WEIGHTS && one->ops[i].bytes[p] > 0 ? 3.0 * s.sizes.parameters[i] : 0;
+      const gdouble added = p == CNN3D_PHASE_BACKWARD_WEIGHTS && one->ops[i].bytes[p] > 0
+          ? 3.0 * s.sizes.parameters[i]
+          : 0;
 
       assert_near (four->ops[i].flops[p], 4 * one->ops[i].flops[p]);
-      assert_near (four->ops[i].bytes[p], (p == CNN3D_PHASE_UPDATE ? 1 : 4) * one->ops[i].bytes[p] + added);
+      assert_near (
+          four->ops[i].bytes[p], (p == CNN3D_PHASE_UPDATE ? 1 : 4) * one->ops[i].bytes[p] + added);
     }
   cnn3d_roofline_free (&one);
   cnn3d_roofline_free (&four);
@@ -400,7 +418,7 @@ test_moves (void)
 static void
 test_seconds (void)
 {
-  Cnn3dRooflineOp op = { {0} };
+  Cnn3dRooflineOp op = { { 0 } };
   const Cnn3dRates rates = { 100, 10 };
   gboolean by_bytes;
 

@@ -14,7 +14,7 @@
 static gchar *folder;
 
 static gchar *
-in_folder (const gchar * name)
+in_folder (const gchar *name)
 {
   return g_build_filename (folder, name, NULL);
 }
@@ -46,12 +46,12 @@ remove_files (void)
 
 /* A file by hand: the header as it is given, then `size` data bytes 0, 1... */
 static GByteArray *
-by_hand (const gchar * header, gsize size)
+by_hand (const gchar *header, gsize size)
 {
   GByteArray *bytes = g_byte_array_new ();
   guint64 length = GUINT64_TO_LE ((guint64) strlen (header));
 
-  g_byte_array_append (bytes, (guint8 *) & length, 8);
+  g_byte_array_append (bytes, (guint8 *) &length, 8);
   g_byte_array_append (bytes, (const guint8 *) header, strlen (header));
   for (gsize i = 0; i < size; i++) {
     guint8 byte = i;
@@ -62,7 +62,7 @@ by_hand (const gchar * header, gsize size)
 }
 
 static Cnn3dSafetensors *
-open_bytes (const void *bytes, gsize size, GError ** error)
+open_bytes (const void *bytes, gsize size, GError **error)
 {
   g_autofree gchar *path = in_folder ("bytes.safetensors");
   /* Thousands of these: without a sync each */
@@ -74,23 +74,21 @@ open_bytes (const void *bytes, gsize size, GError ** error)
   return cnn3d_safetensors_open (path, error);
 }
 
-#define TENSOR(name, dtype, shape, begin, end) \
-    "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape \
-    ",\"data_offsets\":[" #begin "," #end "]}"
+#define TENSOR(name, dtype, shape, begin, end)                                                   \
+  "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" #begin "," #end \
+  "]}"
 
 static void
 test_read (void)
 {
   /* Order of keys, spaces, escapes and scalars, as other writers may do it */
-  g_autoptr (GByteArray) bytes =
-      by_hand ("{ \"b\" : {\"shape\":[2, 2],\n\"data_offsets\":[2,10],"
-      "\"dtype\":\"I16\"} ,\"__metadata__\":{\"format\":\"pt\","
-      "\"\\u00e9\\ud83d\\ude00\\n\":\"\\\"\\/\"},"
-      TENSOR ("a.\xc3\xa9", "BF16", "[]", 0, 2) ","
-      TENSOR ("empty", "F64", "[3,0]", 10, 10) "}   ", 10);
+  g_autoptr (GByteArray) bytes = by_hand (
+      "{ \"b\" : {\"shape\":[2, 2],\n\"data_offsets\":[2,10],\"dtype\":\"I16\"} "
+      ",\"__metadata__\":{\"format\":\"pt\",\"\\u00e9\\ud83d\\ude00\\n\":\"\\\"\\/\"}," TENSOR (
+          "a.\xc3\xa9", "BF16", "[]", 0, 2) "," TENSOR ("empty", "F64", "[3,0]", 10, 10) "}   ",
+      10);
   g_autoptr (GError) error = NULL;
-  g_autoptr (Cnn3dSafetensors) file = open_bytes (bytes->data, bytes->len,
-      &error);
+  g_autoptr (Cnn3dSafetensors) file = open_bytes (bytes->data, bytes->len, &error);
   const Cnn3dSafetensor *t;
   gfloat value;
 
@@ -115,8 +113,7 @@ test_read (void)
   g_assert_true (cnn3d_safetensor_to_float (t, NULL, 0, NULL));
   g_assert_null (cnn3d_safetensors_lookup (file, "none"));
   g_assert_cmpstr (cnn3d_safetensors_metadata (file, "format"), ==, "pt");
-  g_assert_cmpstr (cnn3d_safetensors_metadata (file,
-          "\xc3\xa9\xf0\x9f\x98\x80\n"), ==, "\"/");
+  g_assert_cmpstr (cnn3d_safetensors_metadata (file, "\xc3\xa9\xf0\x9f\x98\x80\n"), ==, "\"/");
   g_assert_null (cnn3d_safetensors_metadata (file, "none"));
 }
 
@@ -128,67 +125,69 @@ test_bad_headers (void)
     gsize size;
     const gchar *reason;
   } bad[] = {
-    {"{", 0, "it is cut short, or not a safetensors file"},
-    {"[]", 0, "it is not a safetensors file"},
-    {" {}", 0, "it is not a safetensors file"},
-    {"{}", 1, "bytes after the last tensor"},
-    {"{}x", 0, "more after the end"},
-    {"{} {}", 0, "more after the end"},
-    {"{,}", 0, "expected"},
-    {"{'a':1}", 0, "expected"},
-    {"{/* \" */}", 0, "expected"},
-    {"{\"a\":[[[[[[[[[[[[", 0, "expected"},
-    {"{\"a\":{\"b\":{\"c\":{", 0, "unknown key “b” in a tensor"},
-    {"{\"a\":{}}", 0, "a tensor without dtype, shape or data_offsets"},
-    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[0]}}", 0, "a tensor without dtype, shape or data_offsets"},
-    {"{\"a\":{\"shape\":[0],\"data_offsets\":[0,0]}}", 0, "a tensor without dtype, shape or data_offsets"},
-    {"{\"a", 0, "text without an end"},
-    {"{\"a\\", 0, "text without an end"},
-    {"{\"a\\u00", 0, "four hexadecimal digits expected"},
-    {"{\"a\\x\":{}}", 0, "unknown escape"},
-    {"{\"a\n\":{}}", 0, "control character in a text"},
-    {"{\"\\u0000\":{}}", 0, "NUL in a text"},
-    {"{\"\\ud800\":{}}", 0, "half a surrogate pair"},
-    {"{\"\\ud800\\u0041\":{}}", 0, "half a surrogate pair"},
-    {"{\"\\udc00\":{}}", 0, "half a surrogate pair"},
-    {"{\"\xff\":{}}", 0, "text that is not UTF-8"},
-    {"{" TENSOR ("a", "U8", "[1]", 0, 1) ",}", 1, "expected"},
-    {"{" TENSOR ("a", "U8", "[1]", 0, 1) "," TENSOR ("a", "U8", "[1]", 1, 2)
-          "}", 2, "appears twice"},
-    {"{" TENSOR ("a", "U8", "[0]", 0, 0) "," TENSOR ("a", "U8", "[0]", 0, 0)
-          "}", 0, "tensor “a” appears twice"},
-    {"{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\"}}", 0, "key “dtype” twice"},
-    {"{\"__metadata__\":{},\"__metadata__\":{}}", 0, "“__metadata__” twice"},
-    {"{\"__metadata__\":{\"a\":\"\",\"a\":\"\"}}", 0, "metadata “a” twice"},
-    {"{\"__metadata__\":{\"a\":1}}", 0, "expected"},
-    {"{\"__metadata__\":{\"a\":{\"a\":\"\"}}}", 0, "expected"},
-    {"{" TENSOR ("a", "F4", "[2]", 0, 1) "}", 1, "tensors of type “F4” are not supported"},
-    {"{" TENSOR ("a", "U8", "[-1]", 0, 1) "}", 1, "whole number expected"},
-    {"{" TENSOR ("a", "U8", "[1.5]", 0, 1) "}", 1, "expected"},
-    {"{" TENSOR ("a", "U8", "[1e1]", 0, 10) "}", 10, "expected"},
-    {"{" TENSOR ("a", "U8", "[01]", 0, 1) "}", 1, "whole number expected"},
-    {"{" TENSOR ("a", "U8", "[18446744073709551616]", 0, 1) "}", 1,
-        "number too large"},
-    {"{" TENSOR ("a", "U8", "[4294967296,4294967296]", 0, 0) "}", 0,
-        "a tensor larger than memory can be"},
-    {"{" TENSOR ("a", "F64", "[2305843009213693952]", 0, 0) "}", 0,
-        "a tensor larger than memory can be"},
-    {"{" TENSOR ("a", "U8", "[1,1,1,1,1,1,1,1,1]", 0, 1) "}", 1,
-        "more than 8 numbers"},
-    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1,2]}}", 1,
-        "more than 2 numbers"},
-    {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}}", 1,
-        "two data_offsets expected"},
-    {"{" TENSOR ("a", "U8", "[1]", 0, 2) "}", 2, "tensor “a” lies from byte 0 to 2, but [1] of U8 takes 1 bytes"},
-    {"{" TENSOR ("a", "U8", "[2]", 2, 0) "}", 2, "begins at byte 2 of the data, where"},
-    {"{" TENSOR ("a", "U8", "[2]", 2, 2) "}", 2, "begins at byte 2 of the data, where"},
-    {"{" TENSOR ("a", "U8", "[1]", 1, 2) "}", 2, "begins at byte 1 of the data, where"},
-    {"{" TENSOR ("a", "U8", "[2]", 0, 2) "," TENSOR ("b", "U8", "[2]", 1, 3)
-          "}", 3, "begins at byte 1 of the data, where"},
-    {"{" TENSOR ("a", "U8", "[1]", 0, 1) "," TENSOR ("b", "U8", "[1]", 2, 3)
-          "}", 3, "begins at byte 2 of the data, where"},
-    {"{" TENSOR ("a", "U8", "[4]", 0, 4) "}", 3, "tensor “a” ends at byte 4 of 3: the file is cut short"},
-    {"{" TENSOR ("a", "U8", "[3]", 0, 3) "}", 4, "bytes after the last tensor"},
+    { "{", 0, "it is cut short, or not a safetensors file" },
+    { "[]", 0, "it is not a safetensors file" },
+    { " {}", 0, "it is not a safetensors file" },
+    { "{}", 1, "bytes after the last tensor" },
+    { "{}x", 0, "more after the end" },
+    { "{} {}", 0, "more after the end" },
+    { "{,}", 0, "expected" },
+    { "{'a':1}", 0, "expected" },
+    { "{/* \" */}", 0, "expected" },
+    { "{\"a\":[[[[[[[[[[[[", 0, "expected" },
+    { "{\"a\":{\"b\":{\"c\":{", 0, "unknown key “b” in a tensor" },
+    { "{\"a\":{}}", 0, "a tensor without dtype, shape or data_offsets" },
+    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[0]}}", 0,
+        "a tensor without dtype, shape or data_offsets" },
+    { "{\"a\":{\"shape\":[0],\"data_offsets\":[0,0]}}", 0,
+        "a tensor without dtype, shape or data_offsets" },
+    { "{\"a", 0, "text without an end" },
+    { "{\"a\\", 0, "text without an end" },
+    { "{\"a\\u00", 0, "four hexadecimal digits expected" },
+    { "{\"a\\x\":{}}", 0, "unknown escape" },
+    { "{\"a\n\":{}}", 0, "control character in a text" },
+    { "{\"\\u0000\":{}}", 0, "NUL in a text" },
+    { "{\"\\ud800\":{}}", 0, "half a surrogate pair" },
+    { "{\"\\ud800\\u0041\":{}}", 0, "half a surrogate pair" },
+    { "{\"\\udc00\":{}}", 0, "half a surrogate pair" },
+    { "{\"\xff\":{}}", 0, "text that is not UTF-8" },
+    { "{" TENSOR ("a", "U8", "[1]", 0, 1) ",}", 1, "expected" },
+    { "{" TENSOR ("a", "U8", "[1]", 0, 1) "," TENSOR ("a", "U8", "[1]", 1, 2) "}", 2,
+        "appears twice" },
+    { "{" TENSOR ("a", "U8", "[0]", 0, 0) "," TENSOR ("a", "U8", "[0]", 0, 0) "}", 0,
+        "tensor “a” appears twice" },
+    { "{\"a\":{\"dtype\":\"U8\",\"dtype\":\"U8\"}}", 0, "key “dtype” twice" },
+    { "{\"__metadata__\":{},\"__metadata__\":{}}", 0, "“__metadata__” twice" },
+    { "{\"__metadata__\":{\"a\":\"\",\"a\":\"\"}}", 0, "metadata “a” twice" },
+    { "{\"__metadata__\":{\"a\":1}}", 0, "expected" },
+    { "{\"__metadata__\":{\"a\":{\"a\":\"\"}}}", 0, "expected" },
+    { "{" TENSOR ("a", "F4", "[2]", 0, 1) "}", 1, "tensors of type “F4” are not supported" },
+    { "{" TENSOR ("a", "U8", "[-1]", 0, 1) "}", 1, "whole number expected" },
+    { "{" TENSOR ("a", "U8", "[1.5]", 0, 1) "}", 1, "expected" },
+    { "{" TENSOR ("a", "U8", "[1e1]", 0, 10) "}", 10, "expected" },
+    { "{" TENSOR ("a", "U8", "[01]", 0, 1) "}", 1, "whole number expected" },
+    { "{" TENSOR ("a", "U8", "[18446744073709551616]", 0, 1) "}", 1, "number too large" },
+    { "{" TENSOR ("a", "U8", "[4294967296,4294967296]", 0, 0) "}", 0,
+        "a tensor larger than memory can be" },
+    { "{" TENSOR ("a", "F64", "[2305843009213693952]", 0, 0) "}", 0,
+        "a tensor larger than memory can be" },
+    { "{" TENSOR ("a", "U8", "[1,1,1,1,1,1,1,1,1]", 0, 1) "}", 1, "more than 8 numbers" },
+    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1,2]}}", 1,
+        "more than 2 numbers" },
+    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0]}}", 1,
+        "two data_offsets expected" },
+    { "{" TENSOR ("a", "U8", "[1]", 0, 2) "}", 2,
+        "tensor “a” lies from byte 0 to 2, but [1] of U8 takes 1 bytes" },
+    { "{" TENSOR ("a", "U8", "[2]", 2, 0) "}", 2, "begins at byte 2 of the data, where" },
+    { "{" TENSOR ("a", "U8", "[2]", 2, 2) "}", 2, "begins at byte 2 of the data, where" },
+    { "{" TENSOR ("a", "U8", "[1]", 1, 2) "}", 2, "begins at byte 1 of the data, where" },
+    { "{" TENSOR ("a", "U8", "[2]", 0, 2) "," TENSOR ("b", "U8", "[2]", 1, 3) "}", 3,
+        "begins at byte 1 of the data, where" },
+    { "{" TENSOR ("a", "U8", "[1]", 0, 1) "," TENSOR ("b", "U8", "[1]", 2, 3) "}", 3,
+        "begins at byte 2 of the data, where" },
+    { "{" TENSOR ("a", "U8", "[4]", 0, 4) "}", 3,
+        "tensor “a” ends at byte 4 of 3: the file is cut short" },
+    { "{" TENSOR ("a", "U8", "[3]", 0, 3) "}", 4, "bytes after the last tensor" },
   };
 
   gboolean syntax = FALSE;
@@ -216,18 +215,18 @@ test_not_safetensors (void)
     gint code;
     const gchar *reason;
   } bad[] = {
-    {"", 0, G_IO_ERROR_INVALID_DATA, "it is empty"},
-    {"{}", 2, G_IO_ERROR_INVALID_DATA, "it is not a safetensors file"},
-    {"\2\0\0\0\0\0\0\0", 8, G_IO_ERROR_INVALID_DATA, "it is not a safetensors file"},
-    {"\3\0\0\0\0\0\0\0{}", 10, G_IO_ERROR_INVALID_DATA, "it is cut short, or not a safetensors file"},
-    {"\xff\xff\xff\xff\xff\xff\xff\xff{}", 10, G_IO_ERROR_INVALID_DATA,
-        "it is cut short, or not a safetensors file"},
-    {"\0\0\0\0\0\0\0\0{}", 10, G_IO_ERROR_INVALID_DATA, "it is cut short, or not a safetensors file"},
-    {"PK\3\4\0\0\x8\x8\0\0archive/data.pkl", 26, G_IO_ERROR_NOT_SUPPORTED,
-        "weights_only=True"},
-    {"\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.", 16,
-        G_IO_ERROR_NOT_SUPPORTED, "save_file"},
-    {"\x80\2", 2, G_IO_ERROR_NOT_SUPPORTED, "bytes.safetensors"},
+    { "", 0, G_IO_ERROR_INVALID_DATA, "it is empty" },
+    { "{}", 2, G_IO_ERROR_INVALID_DATA, "it is not a safetensors file" },
+    { "\2\0\0\0\0\0\0\0", 8, G_IO_ERROR_INVALID_DATA, "it is not a safetensors file" },
+    { "\3\0\0\0\0\0\0\0{}", 10, G_IO_ERROR_INVALID_DATA,
+        "it is cut short, or not a safetensors file" },
+    { "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10, G_IO_ERROR_INVALID_DATA,
+        "it is cut short, or not a safetensors file" },
+    { "\0\0\0\0\0\0\0\0{}", 10, G_IO_ERROR_INVALID_DATA,
+        "it is cut short, or not a safetensors file" },
+    { "PK\3\4\0\0\x8\x8\0\0archive/data.pkl", 26, G_IO_ERROR_NOT_SUPPORTED, "weights_only=True" },
+    { "\x80\2\x8a\nl\xfc\x9c\x46\xf9 j\xa8P\x19.", 16, G_IO_ERROR_NOT_SUPPORTED, "save_file" },
+    { "\x80\2", 2, G_IO_ERROR_NOT_SUPPORTED, "bytes.safetensors" },
   };
   g_autofree gchar *missing = in_folder ("missing");
   g_autofree gchar *fifo = in_folder ("fifo");
@@ -265,17 +264,16 @@ test_not_safetensors (void)
 
 /* What a file that opens promises, read in full. */
 static void
-walk (Cnn3dSafetensors * file)
+walk (Cnn3dSafetensors *file)
 {
-  volatile gsize sum = 0;       /* every byte is really read */
+  volatile gsize sum = 0; /* every byte is really read */
 
   for (guint i = 0; i < cnn3d_safetensors_get_n_tensors (file); i++) {
     const Cnn3dSafetensor *t = cnn3d_safetensors_nth (file, i);
     g_autofree gfloat *values = NULL;
 
     g_assert_true (cnn3d_safetensors_lookup (file, t->name) == t);
-    g_assert_cmpuint (t->size, ==,
-        t->n_elements * cnn3d_safetensor_dtype_size (t->dtype));
+    g_assert_cmpuint (t->size, ==, t->n_elements * cnn3d_safetensor_dtype_size (t->dtype));
     for (gsize k = 0; k < t->size; k++)
       sum += t->data[k];
     g_assert_cmpuint (t->n_elements, <, 1000);
@@ -289,9 +287,10 @@ walk (Cnn3dSafetensors * file)
 static void
 test_damaged (void)
 {
-  g_autoptr (GByteArray) bytes = by_hand ("{\"__metadata__\":{\"k\":\"\\u00e9\"},"
-      TENSOR ("a", "F16", "[2,3]", 0, 12) "," TENSOR ("b", "F32", "[1]", 12,
-          16) "," TENSOR ("c", "F64", "[]", 16, 24) "}", 24);
+  g_autoptr (GByteArray) bytes = by_hand (
+      "{\"__metadata__\":{\"k\":\"\\u00e9\"}," TENSOR ("a", "F16", "[2,3]", 0, 12) "," TENSOR (
+          "b", "F32", "[1]", 12, 16) "," TENSOR ("c", "F64", "[]", 16, 24) "}",
+      24);
   guint good = 0;
 
   for (guint size = 0; size < bytes->len; size++) {
@@ -329,9 +328,9 @@ test_to_float (void)
   static const struct {
     guint16 bits;
     gdouble value;
-  } halves[] = { {0x0000, 0}, {0x8000, -0.}, {0x3c00, 1}, {0xc000, -2},
-  {0x7bff, 65504}, {0x0400, 0x1p-14}, {0x0001, 0x1p-24}, {0x83ff, -0x3ffp-24},
-  {0x3555, 0x1.554p-2}, {0x7c00, INFINITY}, {0xfc00, -INFINITY} };
+  } halves[] = { { 0x0000, 0 }, { 0x8000, -0. }, { 0x3c00, 1 }, { 0xc000, -2 }, { 0x7bff, 65504 },
+    { 0x0400, 0x1p-14 }, { 0x0001, 0x1p-24 }, { 0x83ff, -0x3ffp-24 }, { 0x3555, 0x1.554p-2 },
+    { 0x7c00, INFINITY }, { 0xfc00, -INFINITY } };
   guint8 data[2 * 65536 + 8];
   g_autofree gfloat *out = g_new (gfloat, 65536);
   Cnn3dSafetensor t = { "t", CNN3D_SAFETENSOR_F16, .data = data + 1 };
@@ -350,8 +349,8 @@ test_to_float (void)
     if (exponent == 31)
       g_assert_true (fraction ? isnan (out[i]) : isinf (out[i]));
     else
-      g_assert_cmpfloat (fabsf (out[i]), ==, exponent == 0 ?
-          ldexp (fraction, -24) : ldexp (1024 + fraction, exponent - 25));
+      g_assert_cmpfloat (fabsf (out[i]), ==,
+          exponent == 0 ? ldexp (fraction, -24) : ldexp (1024 + fraction, exponent - 25));
     g_assert_cmpint (!!signbit (out[i]), ==, i >> 15);
   }
   for (guint i = 0; i < G_N_ELEMENTS (halves); i++)
@@ -383,18 +382,18 @@ test_to_float (void)
   t.dtype = CNN3D_SAFETENSOR_I64;
   g_assert_false (cnn3d_safetensor_to_float (&t, out, 2, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED);
-  g_assert_nonnull (strstr (error->message, " holds I64, where F64, F32, F16 or BF16 was expected"));
+  g_assert_nonnull (
+      strstr (error->message, " holds I64, where F64, F32, F16 or BF16 was expected"));
 }
 
 static void
-write_some (const gchar * path)
+write_some (const gchar *path)
 {
   static const guint64 shape[] = { 2, 3 }, none[] = { 0, 7 };
   static const gfloat values[] = { 1, 2, 3, 4, 5, 6 };
   const gint64 number = GINT64_TO_LE (-5);
   g_autoptr (GError) error = NULL;
-  g_autoptr (Cnn3dSafetensorsWriter) writer =
-      cnn3d_safetensors_writer_new (path, &error);
+  g_autoptr (Cnn3dSafetensorsWriter) writer = cnn3d_safetensors_writer_new (path, &error);
 
   g_assert_no_error (error);
   cnn3d_safetensors_writer_add (writer, "w", CNN3D_SAFETENSOR_F32, 2, shape);
@@ -403,8 +402,7 @@ write_some (const gchar * path)
   cnn3d_safetensors_writer_metadata (writer, "a\"\\\n", "\xc3\xa9");
   cnn3d_safetensors_writer_add (writer, "n", CNN3D_SAFETENSOR_I64, 0, NULL);
   g_assert_true (cnn3d_safetensors_writer_data (writer, values, 10, NULL));
-  g_assert_true (cnn3d_safetensors_writer_data (writer,
-          (const gchar *) values + 10, 14, NULL));
+  g_assert_true (cnn3d_safetensors_writer_data (writer, (const gchar *) values + 10, 14, NULL));
   g_assert_true (cnn3d_safetensors_writer_data (writer, &number, 8, NULL));
   g_assert_true (cnn3d_safetensors_writer_finish (writer, &error));
   g_assert_no_error (error);
@@ -414,10 +412,9 @@ static void
 test_write (void)
 {
   static const gchar expected[] =
-      "{\"__metadata__\":{\"format\":\"pt\",\"a\\\"\\\\\\u000a\":\"\xc3\xa9\"},"
-      TENSOR ("w", "F32", "[2, 3]", 0, 24) ","
-      TENSOR ("none", "U8", "[0, 7]", 24, 24) ","
-      TENSOR ("n", "I64", "[]", 24, 32) "}";
+      "{\"__metadata__\":{\"format\":\"pt\",\"a\\\"\\\\\\u000a\":\"\xc3\xa9\"}," TENSOR ("w", "F32",
+          "[2, 3]", 0,
+          24) "," TENSOR ("none", "U8", "[0, 7]", 24, 24) "," TENSOR ("n", "I64", "[]", 24, 32) "}";
   g_autofree gchar *path = in_folder ("written.safetensors");
   g_autofree gchar *first = NULL, *second = NULL;
   gsize size, size2, padded = (strlen (expected) + 7) / 8 * 8;
@@ -442,8 +439,7 @@ test_write (void)
     g_assert_cmpfloat (values[i], ==, i + 1);
   t = cnn3d_safetensors_lookup (file, "n");
   g_assert_cmpmem (t->data, t->size, "\xfb\xff\xff\xff\xff\xff\xff\xff", 8);
-  g_assert_cmpstr (cnn3d_safetensors_metadata (file, "a\"\\\n"), ==,
-      "\xc3\xa9");
+  g_assert_cmpstr (cnn3d_safetensors_metadata (file, "a\"\\\n"), ==, "\xc3\xa9");
 
   /* Over itself: the same bytes, and the mapped old file stays good */
   write_some (path);
@@ -460,20 +456,17 @@ test_large (void)
   const gsize size = 5000001;
   g_autofree guint8 *data = g_malloc (size);
   g_autofree gchar *path = in_folder ("large.safetensors");
-  g_autoptr (Cnn3dSafetensorsWriter) writer =
-      cnn3d_safetensors_writer_new (path, NULL);
+  g_autoptr (Cnn3dSafetensorsWriter) writer = cnn3d_safetensors_writer_new (path, NULL);
   g_autoptr (Cnn3dSafetensors) file = NULL;
   g_autoptr (GError) error = NULL;
   const Cnn3dSafetensor *t;
 
   for (gsize i = 0; i < size; i++)
     data[i] = i * 2654435761u >> 13;
-  cnn3d_safetensors_writer_add (writer, "x", CNN3D_SAFETENSOR_U8, 1,
-      (guint64[]) { size });
+  cnn3d_safetensors_writer_add (writer, "x", CNN3D_SAFETENSOR_U8, 1, (guint64[]) { size });
   for (gsize at = 0, piece = 1; at < size; at += piece, piece = piece * 3 + 1) {
     piece = MIN (MIN (piece, 700001), size - at);
-    g_assert_true (cnn3d_safetensors_writer_data (writer, data + at, piece,
-            NULL));
+    g_assert_true (cnn3d_safetensors_writer_data (writer, data + at, piece, NULL));
   }
   g_assert_true (cnn3d_safetensors_writer_finish (writer, NULL));
   file = cnn3d_safetensors_open (path, &error);
@@ -486,8 +479,7 @@ static void
 test_empty (void)
 {
   g_autofree gchar *path = in_folder ("empty.safetensors");
-  g_autoptr (Cnn3dSafetensorsWriter) writer =
-      cnn3d_safetensors_writer_new (path, NULL);
+  g_autoptr (Cnn3dSafetensorsWriter) writer = cnn3d_safetensors_writer_new (path, NULL);
   g_autoptr (Cnn3dSafetensors) file = NULL;
   g_autoptr (GError) error = NULL;
 
@@ -498,32 +490,39 @@ test_empty (void)
   g_assert_cmpuint (cnn3d_safetensors_get_n_tensors (file), ==, 0);
 }
 
-typedef enum { TWICE, RESERVED, NOT_UTF8, TOO_LARGE, LATE, KEY_TWICE,
-  VALUE_NOT_UTF8, TOO_MUCH, ACROSS, LACKING, N_MISUSES
+typedef enum {
+  TWICE,
+  RESERVED,
+  NOT_UTF8,
+  TOO_LARGE,
+  LATE,
+  KEY_TWICE,
+  VALUE_NOT_UTF8,
+  TOO_MUCH,
+  ACROSS,
+  LACKING,
+  N_MISUSES
 } Misuse;
 
 static void
 test_misuse (void)
 {
   static const gchar *const reasons[] = { "tensor “a”: declared twice",
-    "a name that the format keeps for itself", ": not UTF-8", "tensor “c”: too large", "declared after the first data",
-    "metadata “k”: declared twice", "its value is not UTF-8", "1 bytes after the last tensor",
-    "6 bytes for tensor “a”, which lacks 4", "tensor “b” lacks 2 bytes"
-  };
+    "a name that the format keeps for itself", ": not UTF-8", "tensor “c”: too large",
+    "declared after the first data", "metadata “k”: declared twice", "its value is not UTF-8",
+    "1 bytes after the last tensor", "6 bytes for tensor “a”, which lacks 4",
+    "tensor “b” lacks 2 bytes" };
   g_autofree gchar *path = in_folder ("misuse.safetensors");
   const guint64 four = 4, huge = G_MAXUINT64 / 2;
 
   g_assert_true (g_file_set_contents (path, "old", 3, NULL));
   for (guint i = 0; i < N_MISUSES; i++) {
     g_autoptr (GError) error = NULL;
-    g_autoptr (Cnn3dSafetensorsWriter) writer =
-        cnn3d_safetensors_writer_new (path, &error);
+    g_autoptr (Cnn3dSafetensorsWriter) writer = cnn3d_safetensors_writer_new (path, &error);
     g_autofree gchar *contents = NULL;
 
-#define ADD(name, n) cnn3d_safetensors_writer_add (writer, name, \
-    CNN3D_SAFETENSOR_U8, 1, n)
-#define DATA(n) g_assert_true (cnn3d_safetensors_writer_data (writer, \
-    "12345678", n, &error))
+#define ADD(name, n) cnn3d_safetensors_writer_add (writer, name, CNN3D_SAFETENSOR_U8, 1, n)
+#define DATA(n) g_assert_true (cnn3d_safetensors_writer_data (writer, "12345678", n, &error))
     g_assert_no_error (error);
     ADD ("a", &four);
     ADD ("b", &four);
@@ -548,8 +547,7 @@ test_misuse (void)
       DATA (4);
       g_assert_false (cnn3d_safetensors_writer_data (writer, "1", 1, &error));
     } else if (i == ACROSS) {
-      g_assert_false (cnn3d_safetensors_writer_data (writer, "123456", 6,
-              &error));
+      g_assert_false (cnn3d_safetensors_writer_data (writer, "123456", 6, &error));
     } else {
       DATA (4);
       DATA (2);
@@ -640,8 +638,8 @@ test_large_header (void)
 
   cnn3d_safetensors_writer_metadata (writer, "k", value);
   g_assert_false (cnn3d_safetensors_writer_finish (writer, &error));
-  g_assert_true (g_regex_match_simple ("its header would have [0-9]+ bytes, which no reader takes", error->message, 0,
-      0));
+  g_assert_true (g_regex_match_simple (
+      "its header would have [0-9]+ bytes, which no reader takes", error->message, 0, 0));
 }
 
 /* Killed at any moment, a writer leaves a whole file, and at most one other. */
@@ -740,19 +738,19 @@ int
 main (int argc, char **argv)
 {
   static const Test tests[] = {
-    {"/safetensors/read", test_read},
-    {"/safetensors/bad-headers", test_bad_headers},
-    {"/safetensors/not-safetensors", test_not_safetensors},
-    {"/safetensors/damaged", test_damaged},
-    {"/safetensors/to-float", test_to_float},
-    {"/safetensors/write", test_write},
-    {"/safetensors/large", test_large},
-    {"/safetensors/empty", test_empty},
-    {"/safetensors/misuse", test_misuse},
-    {"/safetensors/large-header", test_large_header},
-    {"/atomic-file/replace", test_atomic},
-    {"/atomic-file/killed", test_killed},
-    {"/atomic-file/full", test_full},
+    { "/safetensors/read", test_read },
+    { "/safetensors/bad-headers", test_bad_headers },
+    { "/safetensors/not-safetensors", test_not_safetensors },
+    { "/safetensors/damaged", test_damaged },
+    { "/safetensors/to-float", test_to_float },
+    { "/safetensors/write", test_write },
+    { "/safetensors/large", test_large },
+    { "/safetensors/empty", test_empty },
+    { "/safetensors/misuse", test_misuse },
+    { "/safetensors/large-header", test_large_header },
+    { "/atomic-file/replace", test_atomic },
+    { "/atomic-file/killed", test_killed },
+    { "/atomic-file/full", test_full },
   };
   int result;
 

@@ -7,9 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-static const gchar *const elements[] = { "clipsrc", "clipsample", "clipaugment", "clipdiff", "clipcache", "clipbatch",
-  "cnn3dtrain", "cnn3deval", "cnn3dinfer", NULL
-};
+static const gchar *const elements[] = { "clipsrc", "clipsample", "clipaugment", "clipdiff",
+  "clipcache", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer", NULL };
 
 /* Each row is whole, and each property of an element and each key is there once. */
 static void
@@ -23,7 +22,8 @@ test_rows (void)
     const gboolean chooses = s->kind == CNN3D_SETTING_CHOICE;
 
     g_test_message ("%s %s", s->elements ? s->elements : "key", s->name ? s->name : s->key);
-    g_assert_true ((s->name != NULL) == (s->elements != NULL) && (s->name != NULL) == (s->nick != NULL));
+    g_assert_true (
+        (s->name != NULL) == (s->elements != NULL) && (s->name != NULL) == (s->nick != NULL));
     g_assert_true (s->name || s->key);
     g_assert_true (g_ascii_isupper (*s->about) && !g_str_has_suffix (s->about, "."));
     g_assert_true (chooses == (s->choices != NULL));
@@ -62,7 +62,8 @@ test_ranges (void)
   g_free (wrong);
   g_assert_null (cnn3d_setting_refuse_rate (rate, 30000, 1001));
   wrong = cnn3d_setting_refuse_rate (rate, 1001, 1);
-  g_assert_cmpstr (wrong, ==, "frame-rate is 1001/1, but must be from 0/1 to 1000/1 (frames a second)");
+  g_assert_cmpstr (
+      wrong, ==, "frame-rate is 1001/1, but must be from 0/1 to 1000/1 (frames a second)");
   g_free (wrong);
   g_assert_null (cnn3d_setting ("cnn3dtrain", "nonsense"));
   g_assert_null (cnn3d_setting ("cnn3d", "threads"));
@@ -74,15 +75,15 @@ test_words (void)
   static const struct {
     const gchar *element, *name, *end;
   } cases[] = {
-    {"cnn3dtrain", "threads", " (threads, 0 to 1024, default 0)"},
-    {"cnn3dtrain", "precision", " (32, 16-mixed, 16, bf16-mixed; default 32)"},
-    {"cnn3dinfer", "precision", " (auto, 32, 16-mixed, 16, bf16-mixed; default auto)"},
-    {"cnn3dtrain", "dropout", " (as a probability, 0 to below 1, default 0)"},
-    {"clipaugment", "ratio-max", " (0.1 to 10, default 1.333333333)"},
-    {"clipsample", "frame-rate", " (frames a second, 0/1 to 1000/1, default 0/1)"},
-    {"clipsrc", "root", " (default unset)"},
-    {"clipsrc", "shuffle", " (true or false, default true)"},
-    {"clipcache", "max-size", " (bytes, 0 to 2^64 - 1, default 10000000000)"},
+    { "cnn3dtrain", "threads", " (threads, 0 to 1024, default 0)" },
+    { "cnn3dtrain", "precision", " (32, 16-mixed, 16, bf16-mixed; default 32)" },
+    { "cnn3dinfer", "precision", " (auto, 32, 16-mixed, 16, bf16-mixed; default auto)" },
+    { "cnn3dtrain", "dropout", " (as a probability, 0 to below 1, default 0)" },
+    { "clipaugment", "ratio-max", " (0.1 to 10, default 1.333333333)" },
+    { "clipsample", "frame-rate", " (frames a second, 0/1 to 1000/1, default 0/1)" },
+    { "clipsrc", "root", " (default unset)" },
+    { "clipsrc", "shuffle", " (true or false, default true)" },
+    { "clipcache", "max-size", " (bytes, 0 to 2^64 - 1, default 10000000000)" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -101,9 +102,13 @@ test_one_place (void)
 {
   Cnn3dSetting *width = (Cnn3dSetting *) cnn3d_setting ("cnn3dtrain", "base-width");
   const gdouble was = width->maximum;
-  Cnn3dNetworkParams params = {.model = "r3d_18",.num_classes = 2,.base_width = 32,.channels = 3,.frames = 4,
-    .height = 16,.width = 16
-  };
+  Cnn3dNetworkParams params = { .model = "r3d_18",
+    .num_classes = 2,
+    .base_width = 32,
+    .channels = 3,
+    .frames = 4,
+    .height = 16,
+    .width = 16 };
   Cnn3dConfig *config = cnn3d_config_new ();
   GError *error = NULL;
   Cnn3dNetwork *network;
@@ -143,8 +148,8 @@ page_table (const gchar *element)
       continue;
     range = cnn3d_setting_range (s);
     preset = cnn3d_setting_preset (s);
-    g_string_append_printf (table, "| `%s` | %s%s%s | %s | %s |\n", s->name, range, s->unit && *range ? ", " : "",
-        s->unit ? s->unit : "", preset ? preset : "", s->about);
+    g_string_append_printf (table, "| `%s` | %s%s%s | %s | %s |\n", s->name, range,
+        s->unit && *range ? ", " : "", s->unit ? s->unit : "", preset ? preset : "", s->about);
   }
   return g_string_free (table, FALSE);
 }
@@ -154,7 +159,8 @@ test_pages (void)
 {
   for (guint e = 0; elements[e]; e++) {
     gchar *name = g_strconcat (elements[e], ".md", NULL);
-    gchar *path = g_build_filename (TEST_SOURCE_DIR, "docs", name, NULL), *table = page_table (elements[e]), *text;
+    gchar *path = g_build_filename (TEST_SOURCE_DIR, "docs", name, NULL),
+          *table = page_table (elements[e]), *text;
     GError *error = NULL;
 
     g_file_get_contents (path, &text, NULL, &error);

@@ -9,23 +9,27 @@
 
 typedef struct {
   const gchar *model;
-  gboolean bfloat16;            /* weights are that; else float32 */
-  const gchar *without;         /* a tensor that is not in the file */
-  const gchar *reshaped;        /* one that has one element more in its first dimension */
-  gchar **classes;              /* 3; NULL: no names */
+  gboolean bfloat16;     /* weights are that; else float32 */
+  const gchar *without;  /* a tensor that is not in the file */
+  const gchar *reshaped; /* one that has one element more in its first dimension */
+  gchar **classes;       /* 3; NULL: no names */
 } SmallModel;
 
 #define SMALL_CLASSES 3
-#define SMALL_COUNTER 7         /* num_batches_tracked */
+#define SMALL_COUNTER 7 /* num_batches_tracked */
 
 static inline Cnn3dModelInfo
 small_info (const SmallModel *small)
 {
   return (Cnn3dModelInfo) {
-    .network = {small->model, SMALL_CLASSES, 1, 3, 4, 32, 24, 0},
-    .mean = {0.4f, 0.5f, 0.6f},.std = {0.2f, 0.25f, 0.5f},
-    .classes = small->classes,.precision = CNN3D_PRECISION_BF16_MIXED,.step = 12,.epoch = 3,
-    .preparation = {"center", 2, "lanczos", TRUE, 2.5, 30000, 1001},
+    .network = { small->model, SMALL_CLASSES, 1, 3, 4, 32, 24, 0 },
+    .mean = { 0.4f, 0.5f, 0.6f },
+    .std = { 0.2f, 0.25f, 0.5f },
+    .classes = small->classes,
+    .precision = CNN3D_PRECISION_BF16_MIXED,
+    .step = 12,
+    .epoch = 3,
+    .preparation = { "center", 2, "lanczos", TRUE, 2.5, 30000, 1001 },
   };
 }
 
@@ -86,8 +90,8 @@ small_write (const SmallModel *small, const gchar *path)
         shape[d] = p->shape[d];
       shape[0] += reshaped;
       if (round == 0) {
-        cnn3d_safetensors_writer_add (w, p->name, small->bfloat16 ? CNN3D_SAFETENSOR_BF16 : CNN3D_SAFETENSOR_F32,
-            p->n_dims, shape);
+        cnn3d_safetensors_writer_add (w, p->name,
+            small->bfloat16 ? CNN3D_SAFETENSOR_BF16 : CNN3D_SAFETENSOR_F32, p->n_dims, shape);
       } else {
         g_autofree gfloat *values = NULL;
         g_autoptr (GBytes) bytes = small_weight (small, net, i, &values);

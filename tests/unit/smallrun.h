@@ -22,7 +22,7 @@
 #define CLIP_BYTES (2 * 16 * 16 * 3)
 #define EPOCH_POSITIONS (CLIPS + VAL)
 
-static gchar *folder;           /* of the test program; each run has one of its own in it */
+static gchar *folder; /* of the test program; each run has one of its own in it */
 
 static inline gchar *
 make_dir (void)
@@ -142,9 +142,8 @@ begin (Cnn3dTrainer *t, guint64 position)
 {
   const guint64 in_epoch = position % EPOCH_POSITIONS;
   const gboolean training = in_epoch < CLIPS;
-  const Cnn3dPass pass = { position / EPOCH_POSITIONS, training, position - in_epoch + (training ? 0 : CLIPS), position,
-    training ? CLIPS : VAL, EPOCHS, TRUE
-  };
+  const Cnn3dPass pass = { position / EPOCH_POSITIONS, training,
+    position - in_epoch + (training ? 0 : CLIPS), position, training ? CLIPS : VAL, EPOCHS, TRUE };
   g_autoptr (GError) error = NULL;
 
   g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
@@ -155,8 +154,8 @@ begin (Cnn3dTrainer *t, guint64 position)
 static inline guint64
 run_next (Cnn3dTrainer *t, guint64 position, Cnn3dProgress *progress)
 {
-  const guint64 in_epoch = position % EPOCH_POSITIONS, end = position - in_epoch + (in_epoch < CLIPS ? CLIPS
-      : EPOCH_POSITIONS);
+  const guint64 in_epoch = position % EPOCH_POSITIONS,
+                end = position - in_epoch + (in_epoch < CLIPS ? CLIPS : EPOCH_POSITIONS);
   guint8 frames[BATCH * CLIP_BYTES];
   gint32 labels[BATCH];
   const guint n = MIN (BATCH, end - position);

@@ -5,8 +5,8 @@
 static const gfloat weights[CLASSES] = { 0.5f, 2, 1.25f, 8 };
 
 static gfloat *
-gradient_of (const guint8 *frames, const gint32 *labels, guint n, const gfloat *class_weights, guint accumulate,
-    gdouble smoothing, gdouble *loss, gint64 *count)
+gradient_of (const guint8 *frames, const gint32 *labels, guint n, const gfloat *class_weights,
+    guint accumulate, gdouble smoothing, gdouble *loss, gint64 *count)
 {
   g_autoptr (GError) error = NULL;
   Cnn3dTrainerParams p;
@@ -26,7 +26,8 @@ gradient_of (const guint8 *frames, const gint32 *labels, guint n, const gfloat *
   begin (t, 0);
   for (guint i = 0; i < accumulate; i++) {
     const guint part = n / accumulate;
-    const Cnn3dBatch batch = { frames + i * part * CLIP_BYTES, CNN3D_TYPE_UINT8, labels + i * part, part, (i + 1) * part };
+    const Cnn3dBatch batch = { frames + i * part * CLIP_BYTES, CNN3D_TYPE_UINT8, labels + i * part,
+      part, (i + 1) * part };
 
     g_assert_true (cnn3d_trainer_run (t, &batch, &told, &error));
   }
@@ -58,7 +59,8 @@ test_weighted_mean (void)
 
     draw_clip (i, frames + i * CLIP_BYTES, &label);
     /* a single clip's weight goes out of its mean */
-    alone[i] = gradient_of (frames + i * CLIP_BYTES, labels + i, 1, i == 1 ? weights : NULL, 1, 0, &losses[i], &count);
+    alone[i] = gradient_of (
+        frames + i * CLIP_BYTES, labels + i, 1, i == 1 ? weights : NULL, 1, 0, &losses[i], &count);
     sum += weights[labels[i]];
     expected_loss += weights[labels[i]] * losses[i];
   }
@@ -207,11 +209,11 @@ test_refused (void)
 {
   static const struct {
     Cnn3dMonitor monitor;
-    const gchar *name;          /* NULL: needs no validation */
-  } monitors[] = { {CNN3D_MONITOR_VAL_ACCURACY, "val-accuracy"}, {CNN3D_MONITOR_VAL_LOSS, "val-loss"},
-    {CNN3D_MONITOR_VAL_F1, "val-f1"}, {CNN3D_MONITOR_TRAIN_LOSS, NULL}, {CNN3D_MONITOR_AUTO, NULL}
-  };
-  const Cnn3dPass alone = {.training = TRUE,.clips = CLIPS,.epochs = EPOCHS };
+    const gchar *name; /* NULL: needs no validation */
+  } monitors[] = { { CNN3D_MONITOR_VAL_ACCURACY, "val-accuracy" },
+    { CNN3D_MONITOR_VAL_LOSS, "val-loss" }, { CNN3D_MONITOR_VAL_F1, "val-f1" },
+    { CNN3D_MONITOR_TRAIN_LOSS, NULL }, { CNN3D_MONITOR_AUTO, NULL } };
+  const Cnn3dPass alone = { .training = TRUE, .clips = CLIPS, .epochs = EPOCHS };
   gfloat bad[CLASSES] = { 1, 0, 1, 1 };
   GError *error = NULL;
   Cnn3dTrainer *t;
@@ -228,8 +230,9 @@ test_refused (void)
   g_clear_error (&error);
   p.class_weights = NULL;
   for (guint i = 0; i < G_N_ELEMENTS (monitors); i++) {
-    g_autofree gchar *words = monitors[i].name ? g_strdup_printf ("monitor=%s needs a validation pass",
-        monitors[i].name) : NULL;
+    g_autofree gchar *words = monitors[i].name
+        ? g_strdup_printf ("monitor=%s needs a validation pass", monitors[i].name)
+        : NULL;
 
     p.monitor = monitors[i].monitor;
     t = start (&p);
@@ -243,7 +246,8 @@ test_refused (void)
   p.monitor = CNN3D_MONITOR_VAL_F1;
   g_assert_null (cnn3d_trainer_new (&p, BATCH, &error));
   assert_says (error, CNN3D_SESSION_ERROR,
-      "monitor=val-f1 needs the confusions of all classes, which are counted|not for 1001|val-accuracy");
+      "monitor=val-f1 needs the confusions of all classes, which are counted|not for "
+      "1001|val-accuracy");
   g_clear_error (&error);
 }
 

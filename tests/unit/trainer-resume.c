@@ -21,7 +21,7 @@ assert_same_runs (const gchar *a, const gchar *b)
     n++;
   }
   g_dir_close (d);
-  g_assert_cmpuint (n, >=, 3);  /* last, its state, best */
+  g_assert_cmpuint (n, >=, 3); /* last, its state, best */
 }
 
 /* Cut after each number of batches, saved there or not: resumed, the files of
@@ -29,7 +29,9 @@ assert_same_runs (const gchar *a, const gchar *b)
 static void
 check_resume (const Cnn3dTrainerParams *settings)
 {
-  enum { BATCHES = EPOCHS * ((CLIPS + BATCH - 1) / BATCH + (VAL + BATCH - 1) / BATCH) };
+  enum {
+    BATCHES = EPOCHS * ((CLIPS + BATCH - 1) / BATCH + (VAL + BATCH - 1) / BATCH)
+  };
   Cnn3dTrainerParams p = *settings;
   gchar *whole = make_dir ();
   Cnn3dTrainer *t;
@@ -141,7 +143,8 @@ train_some (Cnn3dTrainer *t, guint64 skipped, guint64 end)
 
   g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
   for (guint64 at = skipped; at < end; at += 2) {
-    const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, MIN (2, end - at), MIN (at + 2, end) };
+    const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, MIN (2, end - at),
+      MIN (at + 2, end) };
 
     for (guint i = 0; i < batch.n; i++)
       draw_clip (at + i, frames + i * CLIP_BYTES, labels + i);
@@ -160,9 +163,8 @@ test_skipped (void)
     guint64 skipped, end;
     gdouble max_skipped;
     guint64 position;
-  } cases[] = { {6, 8, 0.5, 0}, {6, CLIPS, 0.5, 0}, {6, 8, 1, 8}, {5, 7, 0.5, 7}, {6, 8, 6.0 / CLIPS, 8}, {1, 5, 0, 0},
-    {0, 4, 0, 4}, {5, CLIPS, 0.5, CLIPS}
-  };
+  } cases[] = { { 6, 8, 0.5, 0 }, { 6, CLIPS, 0.5, 0 }, { 6, 8, 1, 8 }, { 5, 7, 0.5, 7 },
+    { 6, 8, 6.0 / CLIPS, 8 }, { 1, 5, 0, 0 }, { 0, 4, 0, 4 }, { 5, CLIPS, 0.5, CLIPS } };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     gchar *dir = make_dir ();
@@ -185,8 +187,9 @@ test_skipped (void)
     if (position) {
       g_assert_null (cnn3d_trainer_data_note (t));
     } else {
-      g_autofree gchar *words = g_strdup_printf ("%d of %d clips of epoch 1 were skipped before the checkpoint",
-          (int) cases[i].skipped, CLIPS);
+      g_autofree gchar *words =
+          g_strdup_printf ("%d of %d clips of epoch 1 were skipped before the checkpoint",
+              (int) cases[i].skipped, CLIPS);
 
       g_assert_nonnull (strstr (cnn3d_trainer_data_note (t), words));
       cnn3d_trainer_get_mark (t, &mark);
@@ -208,10 +211,10 @@ test_other_monitor (void)
   static const struct {
     Cnn3dMonitor was, is;
     gboolean same;
-  } cases[] = { {CNN3D_MONITOR_TRAIN_LOSS, CNN3D_MONITOR_TRAIN_LOSS, TRUE},
-    {CNN3D_MONITOR_AUTO, CNN3D_MONITOR_VAL_ACCURACY, TRUE}, {CNN3D_MONITOR_TRAIN_LOSS, CNN3D_MONITOR_VAL_LOSS, FALSE},
-    {CNN3D_MONITOR_VAL_ACCURACY, CNN3D_MONITOR_VAL_F1, FALSE}
-  };
+  } cases[] = { { CNN3D_MONITOR_TRAIN_LOSS, CNN3D_MONITOR_TRAIN_LOSS, TRUE },
+    { CNN3D_MONITOR_AUTO, CNN3D_MONITOR_VAL_ACCURACY, TRUE },
+    { CNN3D_MONITOR_TRAIN_LOSS, CNN3D_MONITOR_VAL_LOSS, FALSE },
+    { CNN3D_MONITOR_VAL_ACCURACY, CNN3D_MONITOR_VAL_F1, FALSE } };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     gchar *dir = make_dir ();
@@ -238,7 +241,8 @@ test_other_monitor (void)
     if (cases[i].same)
       g_assert_null (cnn3d_trainer_data_note (t));
     else
-      g_assert_nonnull (strstr (cnn3d_trainer_data_note (t), "the best weights so far were chosen by monitor="));
+      g_assert_nonnull (
+          strstr (cnn3d_trainer_data_note (t), "the best weights so far were chosen by monitor="));
     cnn3d_trainer_free (&t);
     remove_dir (dir);
   }
@@ -246,7 +250,7 @@ test_other_monitor (void)
 
 /* --- checkpoints that cannot be resumed --- */
 
-#define MANY 21                 /* classes, too many to list */
+#define MANY 21 /* classes, too many to list */
 
 static void
 assert_resume_fails (const Cnn3dTrainerParams *p, const gchar *words)
@@ -301,16 +305,19 @@ test_bad_checkpoints (void)
 
   other = p;
   other.network.model = "mc3_18";
-  assert_resume_fails (&other, " was written by another model than mc3_18: set the same one, or resume=never");
+  assert_resume_fails (
+      &other, " was written by another model than mc3_18: set the same one, or resume=never");
   other = p;
   other.network.base_width = 8;
-  assert_resume_fails (&other, " has no optimizer state '|' that fits: use the settings that it was written with");
+  assert_resume_fails (
+      &other, " has no optimizer state '|' that fits: use the settings that it was written with");
   other = p;
   other.optimizer = CNN3D_UPDATE_ADAM;
-  assert_resume_fails (&other, " was written with another optimizer: set the same one, or resume=never");
+  assert_resume_fails (
+      &other, " was written with another optimizer: set the same one, or resume=never");
   other = p;
   other.momentum = 0;
-  t = start (&other);           /* needs less than there is */
+  t = start (&other); /* needs less than there is */
   cnn3d_trainer_free (&t);
 
   g_assert_true (g_file_get_contents (state, &data, &size, NULL));
@@ -318,7 +325,8 @@ test_bad_checkpoints (void)
   assert_resume_fails (&p, state);
   g_assert_true (g_file_get_contents (last, &weights, &bytes, NULL));
   g_assert_true (g_file_set_contents (state, weights, bytes, NULL));
-  assert_resume_fails (&p, " is not a state that this version wrote: use resume=never to start over");
+  assert_resume_fails (
+      &p, " is not a state that this version wrote: use resume=never to start over");
   g_free (weights);
   g_assert_true (g_file_set_contents (state, data, 0, NULL));
   assert_resume_fails (&p, state);
@@ -340,9 +348,8 @@ test_bad_checkpoints (void)
 static void
 test_other_preparation (void)
 {
-  static const gchar *const words[] = { "clipdiff's gain was 0 and is 2", "the frame rate was 0 and is 7.5",
-    "scaling was bilinear and is nearest"
-  };
+  static const gchar *const words[] = { "clipdiff's gain was 0 and is 2",
+    "the frame rate was 0 and is 7.5", "scaling was bilinear and is nearest" };
   gchar *dir = make_dir (), *names[MANY + 1] = { NULL };
   Cnn3dTrainerParams p;
   Cnn3dTrainer *t;
@@ -351,8 +358,9 @@ test_other_preparation (void)
   for (guint i = 0; i < MANY; i++)
     names[i] = g_strdup_printf ("class %u", i);
   p.network.num_classes = MANY;
-  p.classes = (const gchar * const *) names;
-  p.preparation = (Cnn3dPreparation) {.sampling = "center",.frame_interval = 1,.scaling = "bilinear" };
+  p.classes = (const gchar *const *) names;
+  p.preparation =
+      (Cnn3dPreparation) { .sampling = "center", .frame_interval = 1, .scaling = "bilinear" };
   t = start (&p);
   drive (t, 0, G_MAXUINT);
   cnn3d_trainer_free (&t);
@@ -364,7 +372,8 @@ test_other_preparation (void)
     assert_resume_fails (&p, words[i]);
   g_free (names[4]);
   names[4] = g_strdup ("other");
-  assert_resume_fails (&p, "class 4 of | is class 4, but the data's is other: name them as before, set another");
+  assert_resume_fails (
+      &p, "class 4 of | is class 4, but the data's is other: name them as before, set another");
   for (guint i = 0; i < MANY; i++)
     g_free (names[i]);
   remove_dir (dir);
@@ -375,7 +384,8 @@ static void
 test_weights_alone (void)
 {
   gchar *dir = make_dir ();
-  g_autofree gchar *last = path_in (dir, "last.safetensors"), *best = path_in (dir, "best.safetensors");
+  g_autofree gchar *last = path_in (dir, "last.safetensors"),
+                   *best = path_in (dir, "best.safetensors");
   Cnn3dTrainerParams p;
   Cnn3dTrainer *t;
 
@@ -384,7 +394,8 @@ test_weights_alone (void)
   drive (t, 0, G_MAXUINT);
   cnn3d_trainer_free (&t);
   g_assert_cmpint (g_rename (best, last), ==, 0);
-  assert_resume_fails (&p, " names no training state to resume from: use it as pretrained=, with resume=never");
+  assert_resume_fails (
+      &p, " names no training state to resume from: use it as pretrained=, with resume=never");
   remove_dir (dir);
 }
 
@@ -409,7 +420,8 @@ test_other_data (void)
   g_assert_true (cnn3d_trainer_resume (t, &position, &ended, &error));
   g_assert_cmpuint (position, ==, 6);
   g_assert_false (cnn3d_trainer_begin_pass (t, &pass, &error));
-  assert_says (error, CNN3D_SESSION_ERROR, " stands at clip 6 of another data set or split: use the same one");
+  assert_says (error, CNN3D_SESSION_ERROR,
+      " stands at clip 6 of another data set or split: use the same one");
   g_clear_error (&error);
   pass.clips = CLIPS;
   g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
@@ -433,7 +445,8 @@ test_unwritable (void)
   drive (t, 0, 1);
   g_assert_false (cnn3d_trainer_save (t, NULL, &error));
   assert_says (error, CNN3D_SESSION_ERROR, below);
-  assert_says (error, CNN3D_SESSION_ERROR, "checkpoint-dir |/file/run cannot be created: Not a directory");
+  assert_says (
+      error, CNN3D_SESSION_ERROR, "checkpoint-dir |/file/run cannot be created: Not a directory");
   cnn3d_trainer_free (&t);
   remove_dir (dir);
 }

@@ -13,7 +13,8 @@ assert_same_weights (Cnn3dTrainer *a, Cnn3dTrainer *b, gboolean same)
   gboolean differ = FALSE;
 
   for (guint i = 0; i < net->n_weights; i++) {
-    g_autofree gfloat *x = cnn3d_trainer_get_weight (a, i, NULL), *y = cnn3d_trainer_get_weight (b, i, NULL);
+    g_autofree gfloat *x = cnn3d_trainer_get_weight (a, i, NULL),
+                      *y = cnn3d_trainer_get_weight (b, i, NULL);
 
     differ |= memcmp (x, y, net->weights[i].count * sizeof *x) != 0;
   }
@@ -59,7 +60,7 @@ test_short_group (void)
     g_assert_cmpuint (progress.clips, ==, next);
     if (!progress.stepped)
       losses += progress.loss * (next - position);
-    if (i == 2)                 /* the step's own: of its nine clips */
+    if (i == 2) /* the step's own: of its nine clips */
       losses = progress.loss * 9;
     g_assert_cmpfloat_with_epsilon (progress.pass_loss, losses / next, 1e-9);
     position = next;
@@ -169,11 +170,12 @@ test_learning_rate (void)
     p.lr.warmup_epochs = 0.5;
     t = start (&p);
     {
-      const Cnn3dPass endless = {.training = TRUE,.clips = CLIPS };
+      const Cnn3dPass endless = { .training = TRUE, .clips = CLIPS };
       g_autoptr (GError) error = NULL;
 
       g_assert_false (cnn3d_trainer_begin_pass (t, &endless, &error));
-      assert_says (error, error->domain, "learning rate schedule: the cosine schedule needs to know");
+      assert_says (
+          error, error->domain, "learning rate schedule: the cosine schedule needs to know");
     }
     if (accumulate == 1) {
       g_autoptr (GError) error = NULL;
@@ -188,7 +190,8 @@ test_learning_rate (void)
       position = feed (t, position, &progress);
       if (!progress.stepped)
         continue;
-      g_assert_cmpfloat_with_epsilon (progress.lr, cnn3d_lr_at (&lr, (gdouble) group / CLIPS), 1e-12);
+      g_assert_cmpfloat_with_epsilon (
+          progress.lr, cnn3d_lr_at (&lr, (gdouble) group / CLIPS), 1e-12);
       group = position;
     }
     g_assert_cmpuint (group, >=, 6);
@@ -271,9 +274,12 @@ test_save_top_k (void)
 {
   check_kept (0, "last.safetensors state", 3);
   check_kept (1, "best.safetensors last.safetensors state", 3);
-  check_kept (2, "best.safetensors epoch-0001.safetensors epoch-0003.safetensors last.safetensors state", 3);
-  check_kept (3, "best.safetensors epoch-0001.safetensors epoch-0002.safetensors epoch-0003.safetensors "
-      "last.safetensors state", 3);
+  check_kept (2,
+      "best.safetensors epoch-0001.safetensors epoch-0003.safetensors last.safetensors state", 3);
+  check_kept (3,
+      "best.safetensors epoch-0001.safetensors epoch-0002.safetensors epoch-0003.safetensors "
+      "last.safetensors state",
+      3);
 }
 
 static void
@@ -328,7 +334,8 @@ test_bad_batches (void)
   t = start (&p);
   same = start (&p);
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_SESSION_ERROR, "a batch of 4 clips came, but memory was planned for at most 3");
+  assert_says (
+      error, CNN3D_SESSION_ERROR, "a batch of 4 clips came, but memory was planned for at most 3");
   g_clear_error (&error);
   batch.n = 0;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
@@ -337,7 +344,8 @@ test_bad_batches (void)
   batch.n = 2;
   labels[1] = CLASSES;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_SESSION_ERROR, "a clip has label 4, but there are 4 classes: labels count from 0; set");
+  assert_says (error, CNN3D_SESSION_ERROR,
+      "a clip has label 4, but there are 4 classes: labels count from 0; set");
   g_clear_error (&error);
   labels[1] = -1;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
@@ -372,7 +380,8 @@ test_diverged (void)
   for (guint i = 0; i < CLIP_BYTES; i++)
     frames[i] = i == 100 ? NAN : 0.1f;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_SESSION_ERROR, "the loss became NaN or infinite, in epoch 1 after step 1: lower lr");
+  assert_says (error, CNN3D_SESSION_ERROR,
+      "the loss became NaN or infinite, in epoch 1 after step 1: lower lr");
   g_assert_cmpint (error->code, ==, CNN3D_SESSION_ERROR_DIVERGED);
   g_clear_error (&error);
   g_assert_true (cnn3d_trainer_save (t, NULL, &error));
@@ -417,7 +426,8 @@ test_no_norm (void)
   g_assert_true (g_file_get_contents (last, &contents, &size, NULL));
   memcpy (&header, contents, 8);
   data = contents + 8 + GUINT64_FROM_LE (header);
-  offsets = strstr (strstr (contents + 8, "\"fc.weight\""), "\"data_offsets\":[") + strlen ("\"data_offsets\":[");
+  offsets = strstr (strstr (contents + 8, "\"fc.weight\""), "\"data_offsets\":[")
+      + strlen ("\"data_offsets\":[");
   first = g_ascii_strtoull (offsets, &offsets, 10);
   end = g_ascii_strtoull (offsets + 1, NULL, 10);
   g_assert_cmpuint (end - first, ==, CLASSES * 32 * sizeof (gfloat));
@@ -438,7 +448,8 @@ test_no_norm (void)
   for (guint i = 0; i < BATCH * CLIP_BYTES; i++)
     frames[i] = i * i >> 3;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (error, CNN3D_SESSION_ERROR, "the gradient's norm became NaN or infinite at step 1: lower lr");
+  assert_says (
+      error, CNN3D_SESSION_ERROR, "the gradient's norm became NaN or infinite at step 1: lower lr");
   g_assert_cmpint (error->code, ==, CNN3D_SESSION_ERROR_DIVERGED);
   cnn3d_trainer_free (&t);
   remove_dir (dir);
@@ -452,16 +463,17 @@ test_bad_settings (void)
     gdouble momentum, smoothing, clip;
     const gchar *device, *freeze, *words;
   } bad[] = {
-    {0, 1, 0, 0, 0, "cpu", NULL, "batch is 0, but must be from 1 to 65536"},
-    {2, 0, 0, 0, 0, "cpu", NULL, "accumulate-grad-batches is 0"},
-    {2, 1, 1.5, 0, 0, "cpu", NULL, "momentum is 1.5"},
-    {2, 1, NAN, 0, 0, "cpu", NULL, "momentum"},
-    {2, 1, 0, 2, 0, "cpu", NULL, "label-smoothing is 2"},
-    {2, 1, 0, 0, -1, "cpu", NULL, "gradient-clip-val is -1"},
-    {2, 1, 0, 0, 0, "tpu", NULL, "device=tpu: use auto, cpu, cuda, or cuda:N for the N-th GPU"},
-    {2, 1, 0, 0, 0, "cuda:x", NULL, "device=cuda:x"},
-    {2, 1, 0, 0, 0, "cpu", "layer9", "has no parameter that begins with 'layer9'; it may name|backbone|batch-norm"},
-    {2, 1, 0, 0, 0, "cpu", "backbone,fc", "freeze=backbone,fc leaves nothing to train"},
+    { 0, 1, 0, 0, 0, "cpu", NULL, "batch is 0, but must be from 1 to 65536" },
+    { 2, 0, 0, 0, 0, "cpu", NULL, "accumulate-grad-batches is 0" },
+    { 2, 1, 1.5, 0, 0, "cpu", NULL, "momentum is 1.5" },
+    { 2, 1, NAN, 0, 0, "cpu", NULL, "momentum" },
+    { 2, 1, 0, 2, 0, "cpu", NULL, "label-smoothing is 2" },
+    { 2, 1, 0, 0, -1, "cpu", NULL, "gradient-clip-val is -1" },
+    { 2, 1, 0, 0, 0, "tpu", NULL, "device=tpu: use auto, cpu, cuda, or cuda:N for the N-th GPU" },
+    { 2, 1, 0, 0, 0, "cuda:x", NULL, "device=cuda:x" },
+    { 2, 1, 0, 0, 0, "cpu", "layer9",
+        "has no parameter that begins with 'layer9'; it may name|backbone|batch-norm" },
+    { 2, 1, 0, 0, 0, "cpu", "backbone,fc", "freeze=backbone,fc leaves nothing to train" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++) {
@@ -476,7 +488,8 @@ test_bad_settings (void)
     p.device = bad[i].device;
     p.freeze = bad[i].freeze;
     g_assert_null (cnn3d_trainer_new (&p, bad[i].batch, &error));
-    assert_says (error, strstr (bad[i].words, "device=") ? CNN3D_BACKEND_ERROR : CNN3D_SESSION_ERROR, bad[i].words);
+    assert_says (error,
+        strstr (bad[i].words, "device=") ? CNN3D_BACKEND_ERROR : CNN3D_SESSION_ERROR, bad[i].words);
   }
 }
 
@@ -513,7 +526,8 @@ check_freeze (const gchar *list, const gchar *const *prefixes, gboolean statisti
   drive (t, 0, 3);
   for (guint i = 0; i < net->n_weights; i++) {
     const Cnn3dParam *param = &net->weights[i];
-    g_autofree gfloat *a = cnn3d_trainer_get_weight (before, i, NULL), *b = cnn3d_trainer_get_weight (t, i, NULL);
+    g_autofree gfloat *a = cnn3d_trainer_get_weight (before, i, NULL),
+                      *b = cnn3d_trainer_get_weight (t, i, NULL);
     gboolean moves = CNN3D_PARAM_TRAINED (param->role) || statistics_move;
 
     for (guint k = 0; prefixes[k]; k++)
@@ -554,7 +568,8 @@ write_run (const gchar *dir)
 
 /* The file `from` without tensor `without`, with tensor `more`. */
 static gchar *
-edit_weights (const gchar *dir, const gchar *from, const gchar *prefix, const gchar *without, const gchar *more)
+edit_weights (const gchar *dir, const gchar *from, const gchar *prefix, const gchar *without,
+    const gchar *more)
 {
   gchar *path = path_in (dir, "edited.safetensors");
   g_autoptr (GError) error = NULL;
@@ -620,11 +635,13 @@ test_pretrained (void)
 
   p.network.base_width = 5;
   assert_not_pretrained (&p,
-      "last.safetensors: 'stem.0.weight' is (4, 3, 3, 7, 7), but r3d_18 with base-width=5 has (5, 3, 3, 7, 7)");
+      "last.safetensors: 'stem.0.weight' is (4, 3, 3, 7, 7), but r3d_18 with base-width=5 has (5, "
+      "3, 3, 7, 7)");
   params_init (&p, NULL);
   p.pretrained = edited = edit_weights (dir, path, "", "layer3.1.conv1.1.bias", "layer9.weight");
   assert_not_pretrained (&p,
-      "edited.safetensors has no 'layer3.1.conv1.1.bias', which r3d_18 needs: is it a file of another model?");
+      "edited.safetensors has no 'layer3.1.conv1.1.bias', which r3d_18 needs: is it a file of "
+      "another model?");
   g_free (edited);
   p.pretrained = edited = edit_weights (dir, path, "", NULL, "layer9.weight");
   t = start (&p);
@@ -715,7 +732,7 @@ test_two_at_once (void)
 static void
 test_no_growth (void)
 {
-#if defined (__GLIBC__) && !defined (__SANITIZE_ADDRESS__)
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
   Cnn3dTrainerParams p;
   Cnn3dTrainer *t;
   Cnn3dProgress progress;
@@ -730,7 +747,7 @@ test_no_growth (void)
     const struct mallinfo2 m = mallinfo2 ();
 
     feed (t, 0, &progress);
-    if (batch == 5)             /* two steps, and one to settle in */
+    if (batch == 5) /* two steps, and one to settle in */
       after_two = m.uordblks + m.hblkhd;
     else if (batch > 5)
       g_assert_cmpuint (m.uordblks + m.hblkhd, ==, after_two);

@@ -9,10 +9,10 @@
 #include "src/random.h"
 
 #define ROUNDS 60
-#define MOST_PRODUCTS 4e6       /* of plain loops in a round */
-#define LARGE_ROUNDS 3          /* with so many channels that transformed weights are not kept */
+#define MOST_PRODUCTS 4e6 /* of plain loops in a round */
+#define LARGE_ROUNDS 3    /* with so many channels that transformed weights are not kept */
 #define MOST_LARGE_PRODUCTS 2e7
-#define MARGIN 64               /* floats around what is written */
+#define MARGIN 64 /* floats around what is written */
 
 static const gchar *const pass_names[] = { "forward", "backward-data", "backward-weights" };
 
@@ -43,9 +43,9 @@ number (gint digits)
 
 typedef struct {
   CpuWinogradSpec spec;
-  gint channels[2];             /* of in and out, without those that pad a block */
+  gint channels[2]; /* of in and out, without those that pad a block */
   gsize n_in, n_out, n_weights;
-  gfloat *in, *out, *weights;   /* as they are stored, in float */
+  gfloat *in, *out, *weights; /* as they are stored, in float */
 } Case;
 
 static gsize
@@ -65,7 +65,8 @@ activation_at (const Case *c, gint padded, gint n, gint channel, gsize point)
 {
   const gint lanes = c->spec.lanes;
 
-  return (((gsize) n * (padded / lanes) + channel / lanes) * points_of (c) + point) * lanes + channel % lanes;
+  return (((gsize) n * (padded / lanes) + channel / lanes) * points_of (c) + point) * lanes
+      + channel % lanes;
 }
 
 static gsize
@@ -73,23 +74,27 @@ weight_at (const Case *c, gint o, gint i, gint tap)
 {
   const gint lanes = c->spec.lanes;
 
-  return ((((gsize) (o / lanes) * (c->spec.in / lanes) + i / lanes) * taps_of (c) + tap) * lanes + i % lanes) * lanes
+  return ((((gsize) (o / lanes) * (c->spec.in / lanes) + i / lanes) * taps_of (c) + tap) * lanes
+             + i % lanes)
+      * lanes
       + o % lanes;
 }
 
 static void
 case_init (Case *c, const CpuKernels *kernels, gboolean bf16, gboolean wide, gboolean large)
 {
-  static const gint shapes[][3] = { {3, 3, 3}, {1, 3, 3}, {3, 1, 1}, {3, 1, 3}, {1, 1, 3}, {3, 3, 1} };
+  static const gint shapes[][3] = { { 3, 3, 3 }, { 1, 3, 3 }, { 3, 1, 1 }, { 3, 1, 3 }, { 1, 1, 3 },
+    { 3, 3, 1 } };
   const gint lanes = wide ? 16 : 8, digits = bf16 ? 8 : 24;
-  const gint shape = large ? 0 : between (-3, G_N_ELEMENTS (shapes) - 1), *kernel = shapes[MAX (0, shape)];
+  const gint shape = large ? 0 : between (-3, G_N_ELEMENTS (shapes) - 1),
+             *kernel = shapes[MAX (0, shape)];
 
   do {
-    c->spec = (CpuWinogradSpec) {
-      .kernels = kernels->winograd[bf16][wide],.threads = large ? between (1, 20) : between (1, 3),
+    c->spec = (CpuWinogradSpec) { .kernels = kernels->winograd[bf16][wide],
+      .threads = large ? between (1, 20) : between (1, 3),
       .clips = between (1, 3),
-      .lanes = lanes,.element = bf16 ? 2 : 4
-    };
+      .lanes = lanes,
+      .element = bf16 ? 2 : 4 };
     for (gint k = 0; k < 3; k++) {
       c->spec.kernel[k] = kernel[k];
       c->spec.size[k] = large ? between (3, 6) : between (0, 3) ? between (1, 9) : between (1, 40);
@@ -132,7 +137,10 @@ static gdouble *
 plain (const Case *c, CpuPass pass)
 {
   const gint *size = c->spec.size, *kernel = c->spec.kernel;
-  gdouble *result = g_new0 (gdouble, pass == CPU_FORWARD ? c->n_out : pass == CPU_BACKWARD_DATA ? c->n_in : c->n_weights);
+  gdouble *result = g_new0 (gdouble,
+      pass == CPU_FORWARD             ? c->n_out
+          : pass == CPU_BACKWARD_DATA ? c->n_in
+                                      : c->n_weights);
 
   for (gint n = 0; n < (gint) c->spec.clips; n++)
     for (gint p = 0; p < (gint) points_of (c); p++)
@@ -147,7 +155,8 @@ plain (const Case *c, CpuPass pass)
           const gsize at_out = activation_at (c, c->spec.out, n, o, p);
 
           for (gint i = 0; i < c->channels[0]; i++) {
-            const gsize at_in = activation_at (c, c->spec.in, n, i, ((gsize) d * size[1] + h) * size[2] + w);
+            const gsize at_in =
+                activation_at (c, c->spec.in, n, i, ((gsize) d * size[1] + h) * size[2] + w);
             const gsize at = weight_at (c, o, i, tap);
 
             if (pass == CPU_FORWARD)
@@ -237,9 +246,12 @@ static void
 check (const Case *c, CpuPass pass, const gchar *variant)
 {
   const gint element = pass == CPU_BACKWARD_WEIGHTS ? 4 : c->spec.element;
-  const gsize n = pass == CPU_FORWARD ? c->n_out : pass == CPU_BACKWARD_DATA ? c->n_in : c->n_weights;
+  const gsize n = pass == CPU_FORWARD ? c->n_out
+      : pass == CPU_BACKWARD_DATA     ? c->n_in
+                                      : c->n_weights;
   g_autofree gdouble *expected = plain (c, pass);
-  g_autofree guint8 *got = run (c, pass, c->spec.threads), *other = run (c, pass, c->spec.threads % 7 + 1);
+  g_autofree guint8 *got = run (c, pass, c->spec.threads),
+                    *other = run (c, pass, c->spec.threads % 7 + 1);
   gdouble error = 0, size = 0;
 
   for (gsize i = 0; i < n; i++) {
@@ -251,9 +263,11 @@ check (const Case *c, CpuPass pass, const gchar *variant)
   error = sqrt (error / MAX (size, 1e-30));
   /* bf16 has 8 bits, which round off 1.1e-3 of a number, root mean square */
   if (!(error < (element == 2 ? 2.5e-3 : 8e-6)))
-    g_error ("%s %s of %d bytes, %d lanes, %u clips of %dx%dx%d, %d to %d channels, kernel %dx%dx%d, %u threads: off by %g",
-        variant, pass_names[pass], element, c->spec.lanes, c->spec.clips, c->spec.size[0], c->spec.size[1], c->spec.size[2],
-        c->spec.in, c->spec.out, c->spec.kernel[0], c->spec.kernel[1], c->spec.kernel[2], c->spec.threads, error);
+    g_error ("%s %s of %d bytes, %d lanes, %u clips of %dx%dx%d, %d to %d channels, kernel "
+             "%dx%dx%d, %u threads: off by %g",
+        variant, pass_names[pass], element, c->spec.lanes, c->spec.clips, c->spec.size[0],
+        c->spec.size[1], c->spec.size[2], c->spec.in, c->spec.out, c->spec.kernel[0],
+        c->spec.kernel[1], c->spec.kernel[2], c->spec.threads, error);
   g_assert_cmpmem (got, (n + 2 * MARGIN) * element, other, (n + 2 * MARGIN) * element);
 }
 
@@ -289,7 +303,8 @@ test_not_finite (gconstpointer data)
 
     do {
       case_init (&c, kernels, FALSE, FALSE, FALSE);
-      if (c.spec.kernel[0] * c.spec.kernel[1] * c.spec.kernel[2] == 27 && c.spec.size[0] > 8 && c.spec.size[1] > 8)
+      if (c.spec.kernel[0] * c.spec.kernel[1] * c.spec.kernel[2] == 27 && c.spec.size[0] > 8
+          && c.spec.size[1] > 8)
         break;
       case_clear (&c);
     } while (TRUE);
@@ -297,7 +312,8 @@ test_not_finite (gconstpointer data)
     got = run (&c, CPU_FORWARD, 2);
     for (gsize i = 0; i < c.n_out; i++) {
       const gsize point = i / c.spec.lanes % points_of (&c);
-      const gint d = point / (c.spec.size[1] * c.spec.size[2]), h = point / c.spec.size[2] % c.spec.size[1];
+      const gint d = point / (c.spec.size[1] * c.spec.size[2]),
+                 h = point / c.spec.size[2] % c.spec.size[1];
       const gint w = point % c.spec.size[2];
       const gboolean finite = isfinite (from_memory (got, i, 4));
 
@@ -314,13 +330,16 @@ test_not_finite (gconstpointer data)
 static void
 check_rows (const CpuWinogradKernels *k, gint lanes, gint columns, gboolean transposed)
 {
-  enum { MOST_ROWS = 40, STEPS = 48 };
-  gfloat a[MOST_ROWS * STEPS * 16], b[STEPS * 2 * 16 * 2], first[MOST_ROWS * 2 * 16], c[MOST_ROWS * 2 * 16];
+  enum {
+    MOST_ROWS = 40,
+    STEPS = 48
+  };
+  gfloat a[MOST_ROWS * STEPS * 16], b[STEPS * 2 * 16 * 2], first[MOST_ROWS * 2 * 16],
+      c[MOST_ROWS * 2 * 16];
   /* rows of `lanes` steps, two blocks of them; steps of `lanes` rows, which are that many at most */
   const gint most = transposed ? lanes : MOST_ROWS;
-  CpuWinogradProduct p = {
-    1, columns, transposed ? STEPS : lanes, transposed ? 1 : 2, a, b, c, MOST_ROWS * lanes, columns * lanes, lanes, FALSE
-  };
+  CpuWinogradProduct p = { 1, columns, transposed ? STEPS : lanes, transposed ? 1 : 2, a, b, c,
+    MOST_ROWS * lanes, columns * lanes, lanes, FALSE };
 
   for (guint i = 0; i < G_N_ELEMENTS (a); i++)
     a[i] = number (24);
@@ -335,7 +354,8 @@ check_rows (const CpuWinogradKernels *k, gint lanes, gint columns, gboolean tran
   p.c = c;
   for (p.rows = 1; p.rows <= most; p.rows++) {
     (transposed ? k->product_transposed : k->product) (&p);
-    g_assert_cmpmem (c, p.rows * columns * lanes * sizeof *c, first, p.rows * columns * lanes * sizeof *first);
+    g_assert_cmpmem (
+        c, p.rows * columns * lanes * sizeof *c, first, p.rows * columns * lanes * sizeof *first);
   }
 }
 
@@ -353,22 +373,22 @@ test_rows (gconstpointer data)
 static void
 test_fits (void)
 {
-  static const struct
-  {
+  static const struct {
     gint size[3], kernel[3], stride[3], pad[3];
     gboolean fits;
   } cases[] = {
-    {{16, 56, 56}, {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, TRUE},
-    {{8, 14, 14}, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, TRUE},
-    {{8, 14, 14}, {3, 1, 1}, {1, 1, 1}, {1, 0, 0}, TRUE},
-    {{8, 14, 14}, {1, 1, 1}, {1, 1, 1}, {0, 0, 0}, FALSE},
-    {{8, 14, 14}, {3, 3, 3}, {1, 2, 2}, {1, 1, 1}, FALSE},
-    {{8, 14, 14}, {3, 3, 3}, {1, 1, 1}, {0, 1, 1}, FALSE},
-    {{8, 14, 14}, {3, 7, 7}, {1, 1, 1}, {1, 3, 3}, FALSE},
+    { { 16, 56, 56 }, { 3, 3, 3 }, { 1, 1, 1 }, { 1, 1, 1 }, TRUE },
+    { { 8, 14, 14 }, { 1, 3, 3 }, { 1, 1, 1 }, { 0, 1, 1 }, TRUE },
+    { { 8, 14, 14 }, { 3, 1, 1 }, { 1, 1, 1 }, { 1, 0, 0 }, TRUE },
+    { { 8, 14, 14 }, { 1, 1, 1 }, { 1, 1, 1 }, { 0, 0, 0 }, FALSE },
+    { { 8, 14, 14 }, { 3, 3, 3 }, { 1, 2, 2 }, { 1, 1, 1 }, FALSE },
+    { { 8, 14, 14 }, { 3, 3, 3 }, { 1, 1, 1 }, { 0, 1, 1 }, FALSE },
+    { { 8, 14, 14 }, { 3, 7, 7 }, { 1, 1, 1 }, { 1, 3, 3 }, FALSE },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
-    g_assert_cmpint (cpu_winograd_fits (cases[i].size, cases[i].kernel, cases[i].stride, cases[i].pad), ==,
+    g_assert_cmpint (
+        cpu_winograd_fits (cases[i].size, cases[i].kernel, cases[i].stride, cases[i].pad), ==,
         cases[i].fits);
 }
 

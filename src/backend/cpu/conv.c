@@ -7,13 +7,15 @@
  * next, large enough that the overhead of starting is negligible. */
 #define SLICE_BYTES (16 << 20)
 
-static const Cnn3dPhase phases[] = { CNN3D_PHASE_FORWARD, CNN3D_PHASE_BACKWARD, CNN3D_PHASE_BACKWARD_WEIGHTS };
+static const Cnn3dPhase phases[] = { CNN3D_PHASE_FORWARD, CNN3D_PHASE_BACKWARD,
+  CNN3D_PHASE_BACKWARD_WEIGHTS };
 
 static CpuPass
 pass_of (Cnn3dPhase phase)
 {
-  return phase == CNN3D_PHASE_BACKWARD ? CPU_BACKWARD_DATA
-      : phase == CNN3D_PHASE_BACKWARD_WEIGHTS ? CPU_BACKWARD_WEIGHTS : CPU_FORWARD;
+  return phase == CNN3D_PHASE_BACKWARD        ? CPU_BACKWARD_DATA
+      : phase == CNN3D_PHASE_BACKWARD_WEIGHTS ? CPU_BACKWARD_WEIGHTS
+                                              : CPU_FORWARD;
 }
 
 gboolean
@@ -28,10 +30,10 @@ cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, gboolean checks, 
     if (pass != CPU_FORWARD && !p->training)
       continue;
     if (pass == CPU_BACKWARD_DATA && !cpu_is_blocked (m->net, m->net->ops[i].in))
-      continue;                 /* clips have no gradient */
+      continue; /* clips have no gradient */
     /* A short batch, and one of several slices, adds up its slices' gradients. */
-    if (!cpu_conv_pass_setup (&conv->passes[pass], m, i, pass, conv->slice, accumulates || p->batch > 1, checks,
-            &p->replaced, error))
+    if (!cpu_conv_pass_setup (&conv->passes[pass], m, i, pass, conv->slice,
+            accumulates || p->batch > 1, checks, &p->replaced, error))
       return FALSE;
     scratch[phases[pass]] = conv->passes[pass].scratch;
   }
@@ -43,7 +45,8 @@ cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, gboolean checks, 
 guint
 cpu_conv_slice (const Cnn3dModel *m, const Cnn3dOp *op, guint batch, guint most)
 {
-  const gsize in = cpu_clip_bytes (m, &m->net->tensors[op->in]), out = cpu_clip_bytes (m, &m->net->tensors[op->out]);
+  const gsize in = cpu_clip_bytes (m, &m->net->tensors[op->in]),
+              out = cpu_clip_bytes (m, &m->net->tensors[op->out]);
 
   /* A short batch runs in memory that is already allocated: its programs must have been checked before, whatever its
    * size. */
@@ -63,9 +66,9 @@ cpu_conv_run (const CpuStep *s, GError **error)
   CpuConvPass *way = &s->program->conv[op].passes[pass];
   const gsize in_clip = s->program->sizes.activation[s->op->in] / s->program->batch;
   const gsize out_clip = s->program->sizes.activation[s->op->out] / s->program->batch;
-  CpuConvOperands o = {.masters = s->binding->arrays.weights + m->layout.offset[s->op->weight],
-    .copy = w->copy && m->params.keeps_copy ? (guint8 *) s->binding->arrays.copy + w->copy_offset : NULL
-  };
+  CpuConvOperands o = { .masters = s->binding->arrays.weights + m->layout.offset[s->op->weight],
+    .copy = w->copy && m->params.keeps_copy ? (guint8 *) s->binding->arrays.copy + w->copy_offset
+                                            : NULL };
 
   if (pass == CPU_BACKWARD_WEIGHTS)
     o.gradient = cpu_gradient (s, s->op->weight);
@@ -77,7 +80,8 @@ cpu_conv_run (const CpuStep *s, GError **error)
     const gboolean through = pass == CPU_BACKWARD_DATA && din == dout;
 
     o.in = pass != CPU_BACKWARD_DATA ? cpu_at (s->in, k * in_clip)
-        : through ? (guint8 *) s->scratch + way->scratch : din;
+        : through                    ? (guint8 *) s->scratch + way->scratch
+                                     : din;
     o.out = pass == CPU_FORWARD ? cpu_at (s->out, k * out_clip) : dout;
     o.adds = pass == CPU_BACKWARD_WEIGHTS ? k > 0 || cpu_adds (s) : s->step->accumulate;
     if (!cpu_conv_pass_run (m, s->op, way, &o, s->scratch, error))

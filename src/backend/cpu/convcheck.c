@@ -4,11 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-#define GUARD_BYTES (64 << 10)  /* at least, before and behind a tensor */
+#define GUARD_BYTES (64 << 10) /* at least, before and behind a tensor */
 
 /* One end of the convolution: (clips, C, D, H, W), blocked or plain. */
 typedef struct {
-  gint c, lanes, d, h, w;       /* c: padded to whole blocks */
+  gint c, lanes, d, h, w; /* c: padded to whole blocks */
   gsize points;
   gsize element;
   guint8 *data;
@@ -25,7 +25,7 @@ typedef struct {
   guint8 *memory;
   gsize bytes;
   CpuConvOperands operands;
-  gfloat *plain;                /* (O, I, taps): weights, or their gradient as it came out */
+  gfloat *plain; /* (O, I, taps): weights, or their gradient as it came out */
   guint8 *scratch;
 } Check;
 
@@ -97,7 +97,7 @@ fill_dense (const Check *k, const End *e, guint64 seed)
 {
   const gsize n = numbers (k, e);
 
-#pragma omp parallel for num_threads (k->model->device->threads) schedule (static)
+#pragma omp parallel for num_threads(k->model->device->threads) schedule(static)
   for (gsize i = 0; i < n; i += 32) {
     const guint32 bits = hash (seed << 40 | i);
 
@@ -135,7 +135,7 @@ fill_weights (Check *k)
 {
   const gboolean forward = k->pass->pass == CPU_FORWARD;
 
-#pragma omp parallel for num_threads (k->model->device->threads) schedule (static)
+#pragma omp parallel for num_threads(k->model->device->threads) schedule(static)
   for (gint o = 0; o < k->out.c; o++)
     for (gint i = 0; i < k->in.c; i++)
       for (gint tap = 0; tap < k->taps; tap++)
@@ -148,7 +148,7 @@ fill_gradient (Check *k)
 {
   const End *e = &k->out;
 
-#pragma omp parallel for collapse (2) num_threads (k->model->device->threads) schedule (static)
+#pragma omp parallel for collapse(2) num_threads(k->model->device->threads) schedule(static)
   for (gint clip = 0; clip < (gint) k->clips; clip++)
     for (gint c = 0; c < e->c; c++)
       for (gsize p = 0; p < e->points; p++)
@@ -179,7 +179,8 @@ reached (const Check *k, gint axis, gint tap, gint in, gint out, gint *first, gi
 }
 
 static void
-add_row (gint n, gfloat *restrict to, gint to_step, const gfloat *restrict from, gint from_step, gfloat weight)
+add_row (gint n, gfloat *restrict to, gint to_step, const gfloat *restrict from, gint from_step,
+    gfloat weight)
 {
   if (to_step == 1 && from_step == 1)
     for (gint i = 0; i < n; i++)
@@ -194,7 +195,7 @@ dot_row (gint n, const gfloat *a, const gfloat *b, gint b_step)
 {
   gfloat sum = 0;
 
-#pragma omp simd reduction (+:sum)
+#pragma omp simd reduction(+ : sum)
   for (gint i = 0; i < n; i++)
     sum += a[i] * b[i * b_step];
   return sum;
@@ -207,7 +208,8 @@ static gfloat
 convolve (const Check *k, gint tap, gfloat *in, gfloat *out, gfloat weight)
 {
   const gint *kernel = k->o->kernel, *stride = k->o->stride, *pad = k->o->pad;
-  const gint at[3] = { tap / (kernel[1] * kernel[2]), tap / kernel[2] % kernel[1], tap % kernel[2] };
+  const gint at[3] = { tap / (kernel[1] * kernel[2]), tap / kernel[2] % kernel[1],
+    tap % kernel[2] };
   gfloat sum = 0;
   gint first[3], end[3];
 
@@ -216,7 +218,9 @@ convolve (const Check *k, gint tap, gfloat *in, gfloat *out, gfloat weight)
   reached (k, 2, at[2], k->in.w, k->out.w, &first[2], &end[2]);
   for (gint d = first[0]; d < end[0]; d++)
     for (gint h = first[1]; h < end[1]; h++) {
-      gfloat *x = in + ((gsize) (d * stride[0] + at[0] - pad[0]) * k->in.h + h * stride[1] + at[1] - pad[1]) * k->in.w
+      gfloat *x = in
+          + ((gsize) (d * stride[0] + at[0] - pad[0]) * k->in.h + h * stride[1] + at[1] - pad[1])
+              * k->in.w
           + first[2] * stride[2] + at[2] - pad[2];
       gfloat *y = out + ((gsize) d * k->out.h + h) * k->out.w + first[2];
       const gint n = end[2] - first[2];
@@ -249,21 +253,21 @@ compare_clip (const Check *k, gint clip)
   g_autofree gfloat *sums = g_new0 (gfloat, to->points);
   gint wrong = 0;
 
-#pragma omp parallel num_threads (k->model->device->threads)
+#pragma omp parallel num_threads(k->model->device->threads)
   {
     g_autofree gfloat *own = g_new0 (gfloat, to->points), *points = g_new (gfloat, from->points);
 
-#pragma omp for schedule (dynamic)
+#pragma omp for schedule(dynamic)
     for (gint c = 0; c < from->c; c++) {
       extract (from, clip, c, points);
       for (gint tap = 0; tap < k->taps; tap++)
         convolve (k, tap, forward ? points : own, forward ? own : points, tap_sign (k, c, tap));
     }
-#pragma omp critical (cnn3d_convcheck)
+#pragma omp critical(cnn3d_convcheck)
     for (gsize p = 0; p < to->points; p++)
       sums[p] += own[p];
 #pragma omp barrier
-#pragma omp for schedule (static)
+#pragma omp for schedule(static)
     for (gint c = 0; c < to->c; c++) {
       const gsize at = place (to, clip, c);
 
@@ -297,11 +301,11 @@ compare_weights (const Check *k)
   for (guint clip = 0; clip < k->clips; clip++)
     for (gsize p = 0; p < out->points; p++)
       gradient[clip * out->points + p] = point_sign (k, clip, p);
-#pragma omp parallel num_threads (k->model->device->threads)
+#pragma omp parallel num_threads(k->model->device->threads)
   {
     g_autofree gfloat *sums = g_new (gfloat, k->taps), *points = g_new (gfloat, in->points);
 
-#pragma omp for schedule (dynamic)
+#pragma omp for schedule(dynamic)
     for (gint c = 0; c < in->c; c++) {
       memset (sums, 0, k->taps * sizeof *sums);
       for (guint clip = 0; clip < k->clips; clip++) {
@@ -311,7 +315,8 @@ compare_weights (const Check *k)
       }
       for (gint o = 0; o < out->c; o++)
         for (gint tap = 0; tap < k->taps; tap++)
-          if (!is_near (k->plain[((gsize) o * in->c + c) * k->taps + tap], factor (o) * sums[tap], sizeof (gfloat)))
+          if (!is_near (k->plain[((gsize) o * in->c + c) * k->taps + tap], factor (o) * sums[tap],
+                  sizeof (gfloat)))
 #pragma omp atomic write
             wrong = 1;
     }
@@ -342,7 +347,8 @@ lay_out (Check *k)
   k->in.data = take (k, &at, numbers (k, &k->in) * k->in.element);
   k->out.data = take (k, &at, numbers (k, &k->out) * k->out.element);
   k->operands.masters = take (k, &at, cpu_desc_size (w->master));
-  k->operands.copy = w->copy && m->params.keeps_copy ? take (k, &at, cpu_desc_size (w->copy)) : NULL;
+  k->operands.copy =
+      w->copy && m->params.keeps_copy ? take (k, &at, cpu_desc_size (w->copy)) : NULL;
   k->operands.gradient = take (k, &at, gradient);
   k->plain = take (k, &at, cpu_desc_size (w->plain));
   k->scratch = take (k, &at, k->pass->scratch + CPU_CONV_PIECES * k->pass->gap);
@@ -359,14 +365,15 @@ is_untouched (const Check *k)
     gconstpointer start;
     gsize bytes;
   } pieces[] = {
-    {k->memory, 0}, {k->in.data, numbers (k, &k->in) * k->in.element},
-    {k->out.data, numbers (k, &k->out) * k->out.element},
-    {k->operands.masters, cpu_desc_size (k->model->conv[k->op].master)},
-    {k->operands.copy, k->operands.copy ? cpu_desc_size (k->model->conv[k->op].copy) : 0},
-    {k->operands.gradient, k->model->layout.length[k->o->weight] * sizeof (gfloat)},
-    {k->plain, cpu_desc_size (k->model->conv[k->op].plain)},
-    {k->scratch, k->pass->scratch + CPU_CONV_PIECES * k->pass->gap},
-    {k->memory + k->bytes, 0},
+    { k->memory, 0 },
+    { k->in.data, numbers (k, &k->in) * k->in.element },
+    { k->out.data, numbers (k, &k->out) * k->out.element },
+    { k->operands.masters, cpu_desc_size (k->model->conv[k->op].master) },
+    { k->operands.copy, k->operands.copy ? cpu_desc_size (k->model->conv[k->op].copy) : 0 },
+    { k->operands.gradient, k->model->layout.length[k->o->weight] * sizeof (gfloat) },
+    { k->plain, cpu_desc_size (k->model->conv[k->op].plain) },
+    { k->scratch, k->pass->scratch + CPU_CONV_PIECES * k->pass->gap },
+    { k->memory + k->bytes, 0 },
   };
   const guint8 *end = k->memory;
   gsize between, places[CPU_CONV_PIECES + 1];
@@ -392,7 +399,8 @@ is_untouched (const Check *k)
 }
 
 static gboolean
-run_reorder (const Check *k, CpuDesc from, CpuDesc to, gpointer source, gpointer target, GError **error)
+run_reorder (
+    const Check *k, CpuDesc from, CpuDesc to, gpointer source, gpointer target, GError **error)
 {
   CpuDnnl *dnnl = &k->model->device->dnnl;
   CpuPrimitive reorder;
@@ -401,7 +409,8 @@ run_reorder (const Check *k, CpuDesc from, CpuDesc to, gpointer source, gpointer
 
   if (!cpu_reorder_new (dnnl, from, to, &reorder, error))
     return FALSE;
-  ok = (!reorder.scratch || cnn3d_temporary_take (&scratch, reorder.scratch, "checking a convolution", error))
+  ok = (!reorder.scratch
+           || cnn3d_temporary_take (&scratch, reorder.scratch, "checking a convolution", error))
       && cpu_primitive_run (dnnl, &reorder, source, target, NULL, scratch.data, error);
   cpu_primitive_clear (&reorder);
   return ok;
@@ -422,7 +431,8 @@ fill (Check *k, GError **error)
   }
   fill_weights (k);
   return run_reorder (k, w->plain, w->master, k->plain, k->operands.masters, error)
-      && (!k->operands.copy || run_reorder (k, w->master, w->copy, k->operands.masters, k->operands.copy, error));
+      && (!k->operands.copy
+          || run_reorder (k, w->master, w->copy, k->operands.masters, k->operands.copy, error));
 }
 
 /* NaN, as f32 and as bf16. */
@@ -431,7 +441,7 @@ poison (const Check *k)
 {
   const gsize piece = 1 << 20;
 
-#pragma omp parallel for num_threads (k->model->device->threads) schedule (static)
+#pragma omp parallel for num_threads(k->model->device->threads) schedule(static)
   for (gsize i = 0; i < k->bytes; i += piece)
     memset (k->memory + i, 0xff, MIN (piece, k->bytes - i));
 }
@@ -442,13 +452,13 @@ end_init (End *e, const Cnn3dModel *m, gint tensor)
   const Cnn3dTensor *t = &m->net->tensors[tensor];
   const gboolean blocked = cpu_is_blocked (m->net, tensor);
 
-  *e = (End) { blocked ? cpu_round_up (t->c, m->lanes) : t->c, blocked ? m->lanes : 1, t->d, t->h, t->w,
-    cpu_points (t), m->element
-  };
+  *e = (End) { blocked ? cpu_round_up (t->c, m->lanes) : t->c, blocked ? m->lanes : 1, t->d, t->h,
+    t->w, cpu_points (t), m->element };
 }
 
 gboolean
-cpu_conv_check (Cnn3dModel *m, gint op, guint clips, CpuConvPass *c, gboolean *right, GError **error)
+cpu_conv_check (
+    Cnn3dModel *m, gint op, guint clips, CpuConvPass *c, gboolean *right, GError **error)
 {
   const Cnn3dOp *o = &m->net->ops[op];
   const CpuConvWeights *w = &m->conv[op];
@@ -459,8 +469,9 @@ cpu_conv_check (Cnn3dModel *m, gint op, guint clips, CpuConvPass *c, gboolean *r
   *right = FALSE;
   end_init (&k.in, m, o->in);
   end_init (&k.out, m, o->out);
-  c->gap = cpu_align (MAX (GUARD_BYTES, 2 * sizeof (gfloat) * MAX ((gsize) k.in.h * k.in.w * k.in.lanes,
-              (gsize) k.out.h * k.out.w * k.out.lanes)));
+  c->gap = cpu_align (MAX (GUARD_BYTES,
+      2 * sizeof (gfloat)
+          * MAX ((gsize) k.in.h * k.in.w * k.in.lanes, (gsize) k.out.h * k.out.w * k.out.lanes)));
   k.bytes = lay_out (&k);
   if (!memory->data || memory->bytes < k.bytes) {
     cnn3d_temporary_give_back (memory);
@@ -477,7 +488,8 @@ cpu_conv_check (Cnn3dModel *m, gint op, guint clips, CpuConvPass *c, gboolean *r
   if (ok && c->pass == CPU_BACKWARD_WEIGHTS)
     ok = run_reorder (&k, w->master, w->plain, k.operands.gradient, k.plain, error);
   if (ok)
-    *right = (c->pass == CPU_BACKWARD_WEIGHTS ? compare_weights (&k) : compare_end (&k)) && is_untouched (&k);
+    *right = (c->pass == CPU_BACKWARD_WEIGHTS ? compare_weights (&k) : compare_end (&k))
+        && is_untouched (&k);
   c->gap = 0;
   return ok;
 }

@@ -1,7 +1,7 @@
 /* cpu.c: the CPU back end's device, programs and table.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE             /* sched_getaffinity() */
+#define _GNU_SOURCE /* sched_getaffinity() */
 #endif
 #include "src/backend/cpu/convpass.h"
 #include "src/backend/cpu/findings.h"
@@ -15,7 +15,7 @@
 #include <sched.h>
 #include <string.h>
 
-#define UPDATE_PIECE 65536      /* numbers that a thread updates at once */
+#define UPDATE_PIECE 65536 /* numbers that a thread updates at once */
 
 /* --- device --- */
 
@@ -54,21 +54,24 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
 
   if (params->profile) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-        "%s describes a GPU, not a CPU: the CPU that plans are made for is this one", params->profile);
+        "%s describes a GPU, not a CPU: the CPU that plans are made for is this one",
+        params->profile);
     return NULL;
   }
   /* its engines and memory are SYCL's, not the CPU's */
   if (version->cpu_runtime & DNNL_RUNTIME_DPCPP) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-        "oneDNN %d.%d.%d was built for SYCL: install one that was built for CPUs, with OpenMP, and build with that",
+        "oneDNN %d.%d.%d was built for SYCL: install one that was built for CPUs, with OpenMP, and "
+        "build with that",
         version->major, version->minor, version->patch);
     return NULL;
   }
   d = g_new0 (Cnn3dDevice, 1);
   if (dnnl_engine_create (&d->dnnl.engine, dnnl_cpu, 0) != dnnl_success
-      || dnnl_stream_create (&d->dnnl.stream, d->dnnl.engine, dnnl_stream_default_flags) != dnnl_success) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "oneDNN %d.%d.%d finds no CPU to run on",
-        version->major, version->minor, version->patch);
+      || dnnl_stream_create (&d->dnnl.stream, d->dnnl.engine, dnnl_stream_default_flags)
+          != dnnl_success) {
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED,
+        "oneDNN %d.%d.%d finds no CPU to run on", version->major, version->minor, version->patch);
     device_close (&d);
     return NULL;
   }
@@ -77,8 +80,7 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
   d->kernels = cpu_kernels_select ();
   d->findings = cpu_findings_new ();
   d->name = g_strdup_printf ("CPU, %u thread%s, %s, oneDNN %d.%d.%d", d->threads,
-      d->threads > 1 ? "s" : "", d->kernels->name, version->major,
-      version->minor, version->patch);
+      d->threads > 1 ? "s" : "", d->kernels->name, version->major, version->minor, version->patch);
   return d;
 }
 
@@ -113,7 +115,9 @@ resolve_precision (Cnn3dDevice *d, Cnn3dPrecision *precision, GError **error)
 static void
 device_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed)
 {
-  const gdouble lanes = strstr (d->kernels->name, "512") ? 16 : strstr (d->kernels->name, "2") ? 8 : 4;
+  const gdouble lanes = strstr (d->kernels->name, "512") ? 16
+      : strstr (d->kernels->name, "2")                   ? 8
+                                                         : 4;
 
   speed->macs_per_second = 3e9 * lanes * d->threads * (precision == CNN3D_PRECISION_32 ? 1 : 2);
   speed->bytes_per_second = 15e9;
@@ -132,7 +136,8 @@ finish (Cnn3dDevice *d, GError **error)
 {
   if (dnnl_stream_wait (d->dnnl.stream) == dnnl_success)
     return TRUE;
-  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "oneDNN failed to finish a step");
+  g_set_error (
+      error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "oneDNN failed to finish a step");
   return FALSE;
 }
 
@@ -141,7 +146,7 @@ finish (Cnn3dDevice *d, GError **error)
 void
 cpu_copy (const Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes)
 {
-#pragma omp parallel for num_threads (d->threads) schedule (static)
+#pragma omp parallel for num_threads(d->threads) schedule(static)
   for (gsize i = 0; i < bytes; i += COPY_PIECE)
     memcpy ((guint8 *) to + i, (const guint8 *) from + i, MIN (COPY_PIECE, bytes - i));
 }
@@ -195,7 +200,8 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
     const gboolean plain = net->ops[t->producer].kind == CNN3D_OP_INPUT;
 
     if (plain || cpu_is_blocked (net, i))
-      p->sizes.activation[i] = batch * (plain ? t->c : cpu_round_up (t->c, m->lanes)) * cpu_points (t) * m->element;
+      p->sizes.activation[i] =
+          batch * (plain ? t->c : cpu_round_up (t->c, m->lanes)) * cpu_points (t) * m->element;
     else
       p->sizes.activation[i] = batch * cpu_row (t) * sizeof (gfloat);
     p->sizes.gradient[i] = p->sizes.activation[i];
@@ -207,7 +213,8 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
     gboolean ok = TRUE;
 
     if (net->ops[i].kind == CNN3D_OP_CONV) {
-      p->sizes.slice[i] = params->training ? cpu_conv_slice (m, &net->ops[i], batch, params->most) : 1;
+      p->sizes.slice[i] =
+          params->training ? cpu_conv_slice (m, &net->ops[i], batch, params->most) : 1;
       p->sizes.adds[i] = cnn3d_op_is_strided_pointwise (&net->ops[i]);
       ok = cpu_conv_setup (p, i, params->accumulates, params->checks || !params->sizes_only, error);
     }
@@ -253,20 +260,22 @@ address (const Cnn3dBinding *b, gsize offset)
 /* --- updates --- */
 
 static void
-update_stretch (Cnn3dDevice *d, const Cnn3dUpdate *u, gfloat scale, gsize n, gfloat *w, const gfloat *g, gfloat *first,
-    gfloat *second)
+update_stretch (Cnn3dDevice *d, const Cnn3dUpdate *u, gfloat scale, gsize n, gfloat *w,
+    const gfloat *g, gfloat *first, gfloat *second)
 {
   const CpuKernels *k = d->kernels;
   /* torch.optim.Adam: step size lr / (1 - beta1^t), sqrt (v) / sqrt (1 - beta2^t) */
-  const gdouble rate = u->lr / (1 - pow (u->beta1, u->step)), root = 1 / sqrt (1 - pow (u->beta2, u->step));
+  const gdouble rate = u->lr / (1 - pow (u->beta1, u->step)),
+                root = 1 / sqrt (1 - pow (u->beta2, u->step));
   const gboolean decoupled = u->rule == CNN3D_UPDATE_ADAMW;
 
-#pragma omp parallel for num_threads (d->threads) schedule (static)
+#pragma omp parallel for num_threads(d->threads) schedule(static)
   for (gsize i = 0; i < n; i += UPDATE_PIECE) {
     const gsize length = MIN (UPDATE_PIECE, n - i);
 
     if (u->rule == CNN3D_UPDATE_SGD)
-      k->sgd (length, w + i, g + i, first ? first + i : NULL, u->lr, u->momentum, u->weight_decay, scale);
+      k->sgd (length, w + i, g + i, first ? first + i : NULL, u->lr, u->momentum, u->weight_decay,
+          scale);
     else
       k->adam (length, w + i, g + i, first + i, second + i, rate, root, u->beta1, u->beta2, u->eps,
           decoupled ? 0 : u->weight_decay, decoupled ? 1 - u->lr * u->weight_decay : 1, scale);
@@ -283,7 +292,7 @@ sum_squares (Cnn3dDevice *d, gsize n, const gfloat *values)
   for (gsize start = 0; start < pieces; start += G_N_ELEMENTS (partial)) {
     const gsize count = MIN (G_N_ELEMENTS (partial), pieces - start);
 
-#pragma omp parallel for num_threads (d->threads) schedule (static)
+#pragma omp parallel for num_threads(d->threads) schedule(static)
     for (gsize i = 0; i < count; i++) {
       const gsize first = (start + i) * UPDATE_PIECE;
 
@@ -345,8 +354,8 @@ update (Cnn3dModel *m, const Cnn3dArrays *a, const Cnn3dUpdate *u, gdouble *squa
       scale *= MIN (1.0, u->clip / (sqrt (sum) + 1e-6));
   }
   for (guint i = 0; next_stretch (m, a->trained, &i, &first, &n);)
-    update_stretch (m->device, u, scale, n, a->weights + first, a->gradients + first, floats_at (a->first, first),
-        floats_at (a->second, first));
+    update_stretch (m->device, u, scale, n, a->weights + first, a->gradients + first,
+        floats_at (a->first, first), floats_at (a->second, first));
   return !a->copy || cpu_refresh (m, a->weights, a->copy, error);
 }
 
@@ -363,8 +372,9 @@ update_layer (const CpuStep *s)
     const gint i = params[k];
 
     if (i >= 0 && a->trained[i])
-      update_stretch (m->device, u, u->gradient_scale, m->layout.length[i], a->weights + m->layout.offset[i],
-          cpu_gradient (s, i), floats_at (a->first, m->layout.offset[i]), floats_at (a->second, m->layout.offset[i]));
+      update_stretch (m->device, u, u->gradient_scale, m->layout.length[i],
+          a->weights + m->layout.offset[i], cpu_gradient (s, i),
+          floats_at (a->first, m->layout.offset[i]), floats_at (a->second, m->layout.offset[i]));
   }
 }
 
@@ -375,12 +385,11 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
 {
   const Cnn3dNetwork *net = p->model->net;
   const Cnn3dOp *op = &net->ops[step->op];
-  const CpuStep s = {
-    p, step, b, op, op->in >= 0 ? &net->tensors[op->in] : NULL, op->out >= 0 ? &net->tensors[op->out] : NULL,
-    address (b, step->in), address (b, step->residual), address (b, step->out), address (b, step->saved),
-    address (b, step->scratch), {address (b, step->dout[0]), address (b, step->dout[1])},
-    address (b, step->din)
-  };
+  const CpuStep s = { p, step, b, op, op->in >= 0 ? &net->tensors[op->in] : NULL,
+    op->out >= 0 ? &net->tensors[op->out] : NULL, address (b, step->in),
+    address (b, step->residual), address (b, step->out), address (b, step->saved),
+    address (b, step->scratch), { address (b, step->dout[0]), address (b, step->dout[1]) },
+    address (b, step->din) };
 
   if (step->op == 0 && step->phase == CNN3D_PHASE_FORWARD) {
     omp_set_num_threads (p->model->device->threads);
@@ -423,8 +432,8 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
 }
 
 static gboolean
-run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding *b, Cnn3dResults *results,
-    GError **error)
+run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding *b,
+    Cnn3dResults *results, GError **error)
 {
   for (guint i = 0; i < n_steps; i++)
     if (!run_step (p, &steps[i], b, error))

@@ -12,8 +12,10 @@ check (dnnl_status_t status, const gchar *what, GError **error)
     return TRUE;
   g_set_error (error, CNN3D_BACKEND_ERROR,
       status == dnnl_out_of_memory ? CNN3D_BACKEND_ERROR_MEMORY : CNN3D_BACKEND_ERROR_FAILED,
-      "oneDNN %s: %s", what, status == dnnl_out_of_memory ? "out of memory" :
-      status == dnnl_unimplemented ? "not implemented on this CPU" : "invalid arguments or a failure inside it");
+      "oneDNN %s: %s", what,
+      status == dnnl_out_of_memory       ? "out of memory"
+          : status == dnnl_unimplemented ? "not implemented on this CPU"
+                                         : "invalid arguments or a failure inside it");
   return FALSE;
 }
 
@@ -27,7 +29,8 @@ cpu_desc_new (gint n_dims, const gint64 *dims, dnnl_data_type_t type, dnnl_forma
 #if DNNL_VERSION_MAJOR >= 3
   CpuDesc desc = NULL;
 
-  return dnnl_memory_desc_create_with_tag (&desc, n_dims, d, type, tag) == dnnl_success ? desc : NULL;
+  return dnnl_memory_desc_create_with_tag (&desc, n_dims, d, type, tag) == dnnl_success ? desc
+                                                                                        : NULL;
 #else
   CpuDesc desc = g_new0 (dnnl_memory_desc_t, 1);
 
@@ -111,32 +114,35 @@ cpu_desc_text (CpuDesc desc)
   for (gint i = 0; i < n_dims; i++)
     g_string_append_printf (text, "%s%" G_GINT64_FORMAT, i ? "." : "", (gint64) strides[i]);
   for (gint i = 0; i < n_blocks; i++)
-    g_string_append_printf (text, "%s%" G_GINT64_FORMAT "%c", i ? "" : " ", (gint64) blocks[i], (gchar) ('a' + axes[i]));
+    g_string_append_printf (text, "%s%" G_GINT64_FORMAT "%c", i ? "" : " ", (gint64) blocks[i],
+        (gchar) ('a' + axes[i]));
   return g_string_free (text, FALSE);
 }
 
 /* --- creating primitives --- */
 
 static gboolean
-add_argument (CpuDnnl *dnnl, CpuPrimitive *p, gint slot, const_dnnl_primitive_desc_t pd, dnnl_query_t query, gint arg,
-    GError **error)
+add_argument (CpuDnnl *dnnl, CpuPrimitive *p, gint slot, const_dnnl_primitive_desc_t pd,
+    dnnl_query_t query, gint arg, GError **error)
 {
   p->args[slot].arg = arg;
-  return check (dnnl_memory_create (&p->args[slot].memory, dnnl_primitive_desc_query_md (pd, query, 0), dnnl->engine,
-          DNNL_MEMORY_NONE), "memory", error);
+  return check (dnnl_memory_create (&p->args[slot].memory,
+                    dnnl_primitive_desc_query_md (pd, query, 0), dnnl->engine, DNNL_MEMORY_NONE),
+      "memory", error);
 }
 
 /* Takes ownership of `pd`. queries, args: of the primitive's n_args arguments. */
 static gboolean
-finish_primitive (CpuDnnl *dnnl, CpuPrimitive *p, dnnl_primitive_desc_t pd, gint n_args, const dnnl_query_t *queries,
-    const gint *args, GError **error)
+finish_primitive (CpuDnnl *dnnl, CpuPrimitive *p, dnnl_primitive_desc_t pd, gint n_args,
+    const dnnl_query_t *queries, const gint *args, GError **error)
 {
   gboolean ok = TRUE;
 
   p->n_args = n_args;
   for (gint i = 0; ok && i < n_args; i++)
     ok = add_argument (dnnl, p, i, pd, queries[i], args[i], error);
-  p->scratch = dnnl_memory_desc_get_size (dnnl_primitive_desc_query_md (pd, dnnl_query_scratchpad_md, 0));
+  p->scratch =
+      dnnl_memory_desc_get_size (dnnl_primitive_desc_query_md (pd, dnnl_query_scratchpad_md, 0));
   if (ok && p->scratch)
     ok = add_argument (dnnl, p, n_args, pd, dnnl_query_scratchpad_md, DNNL_ARG_SCRATCHPAD, error);
   if (ok && !dnnl->sizes_only)
@@ -168,8 +174,8 @@ typedef struct {
 } ConvList;
 
 static dnnl_status_t
-conv_list_begin (ConvList *list, CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *s, dnnl_primitive_desc_t hint,
-    const_dnnl_primitive_attr_t attr)
+conv_list_begin (ConvList *list, CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *s,
+    dnnl_primitive_desc_t hint, const_dnnl_primitive_attr_t attr)
 {
   dnnl_dims_t stride, pad;
   const dnnl_alg_kind_t alg = dnnl_convolution_direct;
@@ -182,33 +188,35 @@ conv_list_begin (ConvList *list, CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec 
 #if DNNL_VERSION_MAJOR >= 3
   switch (pass) {
     case CPU_FORWARD:
-      return dnnl_convolution_forward_primitive_desc_create (&list->pd, dnnl->engine, dnnl_forward_training, alg,
-          s->source, s->weights, NULL, s->destination, stride, NULL, pad, pad, attr);
+      return dnnl_convolution_forward_primitive_desc_create (&list->pd, dnnl->engine,
+          dnnl_forward_training, alg, s->source, s->weights, NULL, s->destination, stride, NULL,
+          pad, pad, attr);
     case CPU_BACKWARD_DATA:
-      return dnnl_convolution_backward_data_primitive_desc_create (&list->pd, dnnl->engine, alg, s->source, s->weights,
-          s->destination, stride, NULL, pad, pad, hint, attr);
+      return dnnl_convolution_backward_data_primitive_desc_create (&list->pd, dnnl->engine, alg,
+          s->source, s->weights, s->destination, stride, NULL, pad, pad, hint, attr);
     default:
-      return dnnl_convolution_backward_weights_primitive_desc_create (&list->pd, dnnl->engine, alg, s->source,
-          s->weights, NULL, s->destination, stride, NULL, pad, pad, hint, attr);
+      return dnnl_convolution_backward_weights_primitive_desc_create (&list->pd, dnnl->engine, alg,
+          s->source, s->weights, NULL, s->destination, stride, NULL, pad, pad, hint, attr);
   }
 #else
   dnnl_status_t status;
 
   switch (pass) {
     case CPU_FORWARD:
-      status = dnnl_convolution_forward_desc_init (&list->desc, dnnl_forward_training, alg, s->source, s->weights, NULL,
-          s->destination, stride, pad, pad);
+      status = dnnl_convolution_forward_desc_init (&list->desc, dnnl_forward_training, alg,
+          s->source, s->weights, NULL, s->destination, stride, pad, pad);
       break;
     case CPU_BACKWARD_DATA:
-      status = dnnl_convolution_backward_data_desc_init (&list->desc, alg, s->source, s->weights, s->destination, stride,
-          pad, pad);
+      status = dnnl_convolution_backward_data_desc_init (
+          &list->desc, alg, s->source, s->weights, s->destination, stride, pad, pad);
       break;
     default:
-      status = dnnl_convolution_backward_weights_desc_init (&list->desc, alg, s->source, s->weights, NULL, s->destination,
-          stride, pad, pad);
+      status = dnnl_convolution_backward_weights_desc_init (
+          &list->desc, alg, s->source, s->weights, NULL, s->destination, stride, pad, pad);
   }
   if (status == dnnl_success)
-    status = dnnl_primitive_desc_iterator_create (&list->iterator, &list->desc, attr, dnnl->engine, hint);
+    status = dnnl_primitive_desc_iterator_create (
+        &list->iterator, &list->desc, attr, dnnl->engine, hint);
   if (status == dnnl_success && !(list->pd = dnnl_primitive_desc_iterator_fetch (list->iterator)))
     status = dnnl_out_of_memory;
   return status;
@@ -248,7 +256,8 @@ implementation_name (const_dnnl_primitive_desc_t pd)
 
 /* The forward pass that a backward pass requires: with the weights' preferred format, in the activations' type. */
 static dnnl_status_t
-make_hint (CpuDnnl *dnnl, const CpuConvSpec *spec, const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *hint)
+make_hint (CpuDnnl *dnnl, const CpuConvSpec *spec, const_dnnl_primitive_attr_t attr,
+    dnnl_primitive_desc_t *hint)
 {
   CpuConvSpec forward = *spec;
   ConvList list;
@@ -275,18 +284,18 @@ make_hint (CpuDnnl *dnnl, const CpuConvSpec *spec, const_dnnl_primitive_attr_t a
 }
 
 gboolean
-cpu_conv_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *spec, CpuAccepts accepts, gpointer user,
-    CpuPrimitive *p, CpuDesc *weights, GError **error)
+cpu_conv_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *spec, CpuAccepts accepts,
+    gpointer user, CpuPrimitive *p, CpuDesc *weights, GError **error)
 {
   static const dnnl_query_t queries[3][3] = {
-    {dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md},
-    {dnnl_query_diff_src_md, dnnl_query_weights_md, dnnl_query_diff_dst_md},
-    {dnnl_query_src_md, dnnl_query_diff_weights_md, dnnl_query_diff_dst_md},
+    { dnnl_query_src_md, dnnl_query_weights_md, dnnl_query_dst_md },
+    { dnnl_query_diff_src_md, dnnl_query_weights_md, dnnl_query_diff_dst_md },
+    { dnnl_query_src_md, dnnl_query_diff_weights_md, dnnl_query_diff_dst_md },
   };
   static const gint args[3][3] = {
-    {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST},
-    {DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST},
-    {DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST},
+    { DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST },
+    { DNNL_ARG_DIFF_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DIFF_DST },
+    { DNNL_ARG_SRC, DNNL_ARG_DIFF_WEIGHTS, DNNL_ARG_DIFF_DST },
   };
   dnnl_primitive_attr_t attr = new_attributes ();
   dnnl_primitive_desc_t hint = NULL;
@@ -318,15 +327,16 @@ cpu_conv_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *spec, CpuAccepts a
 }
 
 gboolean
-cpu_max_pool_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *s, CpuPrimitive *p, gsize *workspace, GError **error)
+cpu_max_pool_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *s, CpuPrimitive *p,
+    gsize *workspace, GError **error)
 {
   static const dnnl_query_t queries[2][3] = {
-    {dnnl_query_src_md, dnnl_query_dst_md, dnnl_query_workspace_md},
-    {dnnl_query_diff_src_md, dnnl_query_diff_dst_md, dnnl_query_workspace_md},
+    { dnnl_query_src_md, dnnl_query_dst_md, dnnl_query_workspace_md },
+    { dnnl_query_diff_src_md, dnnl_query_diff_dst_md, dnnl_query_workspace_md },
   };
   static const gint args[2][3] = {
-    {DNNL_ARG_SRC, DNNL_ARG_DST, DNNL_ARG_WORKSPACE},
-    {DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_WORKSPACE},
+    { DNNL_ARG_SRC, DNNL_ARG_DST, DNNL_ARG_WORKSPACE },
+    { DNNL_ARG_DIFF_SRC, DNNL_ARG_DIFF_DST, DNNL_ARG_WORKSPACE },
   };
   dnnl_primitive_attr_t attr = new_attributes ();
   dnnl_primitive_desc_t forward = NULL, backward = NULL;
@@ -342,33 +352,35 @@ cpu_max_pool_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *s, CpuPrimitiv
 #if DNNL_VERSION_MAJOR >= 3
   const dnnl_dims_t dilation = { 0, 0, 0 };
 
-  status = dnnl_pooling_forward_primitive_desc_create (&forward, dnnl->engine, dnnl_forward_training,
-      dnnl_pooling_max, s->source, s->destination, stride, kernel, dilation, pad, pad, attr);
+  status =
+      dnnl_pooling_forward_primitive_desc_create (&forward, dnnl->engine, dnnl_forward_training,
+          dnnl_pooling_max, s->source, s->destination, stride, kernel, dilation, pad, pad, attr);
   if (status == dnnl_success && pass != CPU_FORWARD)
-    status = dnnl_pooling_backward_primitive_desc_create (&backward, dnnl->engine, dnnl_pooling_max, s->source,
-        s->destination, stride, kernel, dilation, pad, pad, forward, attr);
+    status = dnnl_pooling_backward_primitive_desc_create (&backward, dnnl->engine, dnnl_pooling_max,
+        s->source, s->destination, stride, kernel, dilation, pad, pad, forward, attr);
 #else
   dnnl_pooling_desc_t desc;
 
-  status = dnnl_pooling_forward_desc_init (&desc, dnnl_forward_training, dnnl_pooling_max, s->source, s->destination,
-      stride, kernel, pad, pad);
+  status = dnnl_pooling_forward_desc_init (&desc, dnnl_forward_training, dnnl_pooling_max,
+      s->source, s->destination, stride, kernel, pad, pad);
   if (status == dnnl_success)
     status = dnnl_primitive_desc_create (&forward, &desc, attr, dnnl->engine, NULL);
   if (status == dnnl_success && pass != CPU_FORWARD)
-    status = dnnl_pooling_backward_desc_init (&desc, dnnl_pooling_max, s->source, s->destination, stride, kernel,
-        pad, pad);
+    status = dnnl_pooling_backward_desc_init (
+        &desc, dnnl_pooling_max, s->source, s->destination, stride, kernel, pad, pad);
   if (status == dnnl_success && pass != CPU_FORWARD)
     status = dnnl_primitive_desc_create (&backward, &desc, attr, dnnl->engine, forward);
 #endif
   dnnl_primitive_attr_destroy (attr);
   if (status == dnnl_success)
-    *workspace = dnnl_memory_desc_get_size (dnnl_primitive_desc_query_md (forward, dnnl_query_workspace_md, 0));
+    *workspace = dnnl_memory_desc_get_size (
+        dnnl_primitive_desc_query_md (forward, dnnl_query_workspace_md, 0));
   if (forward && pass != CPU_FORWARD)
     dnnl_primitive_desc_destroy (forward);
   if (!check (status, "max pooling", error))
     return FALSE;
-  return finish_primitive (dnnl, p, pass == CPU_FORWARD ? forward : backward, 3, queries[pass != CPU_FORWARD],
-      args[pass != CPU_FORWARD], error);
+  return finish_primitive (dnnl, p, pass == CPU_FORWARD ? forward : backward, 3,
+      queries[pass != CPU_FORWARD], args[pass != CPU_FORWARD], error);
 }
 
 gboolean
@@ -378,15 +390,18 @@ cpu_reorder_new (CpuDnnl *dnnl, CpuDesc from, CpuDesc to, CpuPrimitive *p, GErro
   static const gint args[2] = { DNNL_ARG_FROM, DNNL_ARG_TO };
   dnnl_primitive_attr_t attr = new_attributes ();
   dnnl_primitive_desc_t pd = NULL;
-  const dnnl_status_t status = dnnl_reorder_primitive_desc_create (&pd, from, dnnl->engine, to, dnnl->engine, attr);
+  const dnnl_status_t status =
+      dnnl_reorder_primitive_desc_create (&pd, from, dnnl->engine, to, dnnl->engine, attr);
 
   memset (p, 0, sizeof *p);
   dnnl_primitive_attr_destroy (attr);
-  return check (status, "reorder", error) && finish_primitive (dnnl, p, pd, 2, queries, args, error);
+  return check (status, "reorder", error)
+      && finish_primitive (dnnl, p, pd, 2, queries, args, error);
 }
 
 gboolean
-cpu_primitive_run (CpuDnnl *dnnl, CpuPrimitive *p, gpointer a, gpointer b, gpointer c, gpointer scratch, GError **error)
+cpu_primitive_run (CpuDnnl *dnnl, CpuPrimitive *p, gpointer a, gpointer b, gpointer c,
+    gpointer scratch, GError **error)
 {
   const gpointer handles[3] = { a, b, c };
 
@@ -394,8 +409,9 @@ cpu_primitive_run (CpuDnnl *dnnl, CpuPrimitive *p, gpointer a, gpointer b, gpoin
     dnnl_memory_set_data_handle (p->args[i].memory, handles[i]);
   if (p->scratch)
     dnnl_memory_set_data_handle (p->args[p->n_args].memory, scratch);
-  return check (dnnl_primitive_execute (p->primitive, dnnl->stream, p->n_args + (p->scratch > 0), p->args), "execution",
-      error);
+  return check (
+      dnnl_primitive_execute (p->primitive, dnnl->stream, p->n_args + (p->scratch > 0), p->args),
+      "execution", error);
 }
 
 void

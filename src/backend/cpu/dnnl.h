@@ -16,7 +16,7 @@ typedef dnnl_memory_desc_t *CpuDesc;
 typedef struct {
   dnnl_engine_t engine;
   dnnl_stream_t stream;
-  gboolean sizes_only;          /* primitives are described but not created: no code is generated */
+  gboolean sizes_only; /* primitives are described but not created: no code is generated */
 } CpuDnnl;
 
 typedef enum {
@@ -30,14 +30,15 @@ typedef enum {
 typedef struct {
   dnnl_primitive_t primitive;
   dnnl_exec_arg_t args[4];
-  gint n_args;                  /* without scratch */
-  gsize scratch;                /* bytes */
+  gint n_args;   /* without scratch */
+  gsize scratch; /* bytes */
 } CpuPrimitive;
 
 /* NULL: out of memory, or not supported. */
-CpuDesc cpu_desc_new (gint n_dims, const gint64 * dims, dnnl_data_type_t type, dnnl_format_tag_t tag);
+CpuDesc cpu_desc_new (
+    gint n_dims, const gint64 *dims, dnnl_data_type_t type, dnnl_format_tag_t tag);
 CpuDesc cpu_desc_copy (CpuDesc desc);
-void cpu_desc_free (CpuDesc * desc);
+void cpu_desc_free (CpuDesc *desc);
 gsize cpu_desc_size (CpuDesc desc);
 gboolean cpu_desc_equal (CpuDesc a, CpuDesc b);
 /* Describes the layout: the strides, and the blocks with their axes from the outside in. Free with g_free(). */
@@ -49,7 +50,7 @@ typedef struct {
 } CpuConvSpec;
 
 /* Whether oneDNN's implementation of this name is acceptable. */
-typedef gboolean (*CpuAccepts) (const gchar * implementation, gpointer user);
+typedef gboolean (*CpuAccepts) (const gchar *implementation, gpointer user);
 
 static inline gboolean
 cpu_is_reference (const gchar *implementation)
@@ -59,14 +60,14 @@ cpu_is_reference (const gchar *implementation)
 
 /* Creates the first accepted one of oneDNN's implementations, in its own order. The chosen formats are returned in
  * `weights` (new; may be NULL). */
-gboolean cpu_conv_new (CpuDnnl * dnnl, CpuPass pass, const CpuConvSpec * spec, CpuAccepts accepts, gpointer user,
-    CpuPrimitive * p, CpuDesc * weights, GError ** error);
-gboolean cpu_max_pool_new (CpuDnnl * dnnl, CpuPass pass, const CpuConvSpec * spec, CpuPrimitive * p,
-    gsize * workspace, GError ** error);
-gboolean cpu_reorder_new (CpuDnnl * dnnl, CpuDesc from, CpuDesc to, CpuPrimitive * p, GError ** error);
-gboolean cpu_primitive_run (CpuDnnl * dnnl, CpuPrimitive * p, gpointer a, gpointer b, gpointer c, gpointer scratch,
-    GError ** error);
-void cpu_primitive_clear (CpuPrimitive * p);
+gboolean cpu_conv_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *spec, CpuAccepts accepts,
+    gpointer user, CpuPrimitive *p, CpuDesc *weights, GError **error);
+gboolean cpu_max_pool_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *spec, CpuPrimitive *p,
+    gsize *workspace, GError **error);
+gboolean cpu_reorder_new (CpuDnnl *dnnl, CpuDesc from, CpuDesc to, CpuPrimitive *p, GError **error);
+gboolean cpu_primitive_run (CpuDnnl *dnnl, CpuPrimitive *p, gpointer a, gpointer b, gpointer c,
+    gpointer scratch, GError **error);
+void cpu_primitive_clear (CpuPrimitive *p);
 /* Empties oneDNN's own cache of primitives. */
 void cpu_dnnl_forget (void);
 

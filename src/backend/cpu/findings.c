@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE             /* dladdr() */
+#define _GNU_SOURCE /* dladdr() */
 #endif
 #include "src/backend/cpu/findings.h"
 
@@ -11,13 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REVISION 1              /* of the check: findings of an older one are not used */
+#define REVISION 1 /* of the check: findings of an older one are not used */
 
 struct _CpuFindings {
   gchar *machine;
   gchar *path;
-  GHashTable *known;            /* key -> CpuFinding; NULL: the file is not read yet */
-  GHashTable *passed;           /* key -> ways */
+  GHashTable *known;  /* key -> CpuFinding; NULL: the file is not read yet */
+  GHashTable *passed; /* key -> ways */
 };
 
 static const gchar *const words[] = { "", "right", "wrong" };
@@ -28,8 +28,8 @@ cpu_name (void)
   g_autofree gchar *info = NULL;
   const gchar *name;
 
-  if (!g_file_get_contents ("/proc/cpuinfo", &info, NULL, NULL) || !(name = strstr (info, "model name"))
-      || !(name = strchr (name, ':')))
+  if (!g_file_get_contents ("/proc/cpuinfo", &info, NULL, NULL)
+      || !(name = strstr (info, "model name")) || !(name = strchr (name, ':')))
     return g_strdup ("unknown CPU");
   return g_strstrip (g_strndup (name + 1, strcspn (name + 1, "\t\n")));
 }
@@ -41,10 +41,11 @@ library_build (void)
   Dl_info info;
   GStatBuf status;
 
-  if (!dladdr ((gpointer) dnnl_version, &info) || !info.dli_fname || g_stat (info.dli_fname, &status) < 0)
+  if (!dladdr ((gpointer) dnnl_version, &info) || !info.dli_fname
+      || g_stat (info.dli_fname, &status) < 0)
     return g_strdup ("of an unknown file");
-  return g_strdup_printf ("of %" G_GINT64_FORMAT " bytes and %" G_GINT64_FORMAT, (gint64) status.st_size,
-      (gint64) status.st_mtime);
+  return g_strdup_printf ("of %" G_GINT64_FORMAT " bytes and %" G_GINT64_FORMAT,
+      (gint64) status.st_size, (gint64) status.st_mtime);
 }
 
 /* One file for each machine that shares the folder, so that the others' findings cost nothing. */
@@ -55,9 +56,10 @@ cpu_findings_new (void)
   CpuFindings *f = g_new0 (CpuFindings, 1);
   g_autofree gchar *cpu = cpu_name (), *build = library_build (), *sum = NULL, *name = NULL;
 
-  f->machine = g_strdup_printf ("check %d, oneDNN %d.%d.%d %s %s, instruction set %#x, %s, caches of %ld and %ld bytes",
-      REVISION, v->major, v->minor, v->patch, v->hash, build, (guint) dnnl_get_effective_cpu_isa (), cpu,
-      sysconf (_SC_LEVEL2_CACHE_SIZE), sysconf (_SC_LEVEL3_CACHE_SIZE));
+  f->machine = g_strdup_printf (
+      "check %d, oneDNN %d.%d.%d %s %s, instruction set %#x, %s, caches of %ld and %ld bytes",
+      REVISION, v->major, v->minor, v->patch, v->hash, build, (guint) dnnl_get_effective_cpu_isa (),
+      cpu, sysconf (_SC_LEVEL2_CACHE_SIZE), sysconf (_SC_LEVEL3_CACHE_SIZE));
   sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, f->machine, -1);
   name = g_strdup_printf ("convolutions-cpu-%.16s.tsv", sum);
   f->passed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
@@ -138,7 +140,7 @@ cpu_findings_set (CpuFindings *f, const gchar *key, CpuFinding finding)
   g_hash_table_insert (f->known, g_strdup (key), GINT_TO_POINTER (finding));
   if (g_mkdir_with_parents (folder, 0777) < 0)
     return;
-  append (f->path, O_CREAT | O_EXCL, head);     /* describes the file for readers */
+  append (f->path, O_CREAT | O_EXCL, head); /* describes the file for readers */
   if (!append (f->path, 0, line))
     g_debug ("cannot write %s", f->path);
 }

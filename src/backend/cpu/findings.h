@@ -16,15 +16,15 @@ typedef enum {
 } CpuFinding;
 
 CpuFindings *cpu_findings_new (void);
-void cpu_findings_free (CpuFindings * findings);
+void cpu_findings_free (CpuFindings *findings);
 
 /* key: one line of text. */
-CpuFinding cpu_findings_get (CpuFindings * findings, const gchar * key);
+CpuFinding cpu_findings_get (CpuFindings *findings, const gchar *key);
 /* If the file cannot be written, only this object keeps the finding. */
-void cpu_findings_set (CpuFindings * findings, const gchar * key, CpuFinding finding);
+void cpu_findings_set (CpuFindings *findings, const gchar *key, CpuFinding finding);
 
 /* How many implementations were rejected before one was found: none of them is tried later. Not kept in the file. */
-guint cpu_findings_get_passed (CpuFindings * findings, const gchar * key);
-void cpu_findings_set_passed (CpuFindings * findings, const gchar * key, guint ways);
+guint cpu_findings_get_passed (CpuFindings *findings, const gchar *key);
+void cpu_findings_set_passed (CpuFindings *findings, const gchar *key, guint ways);
 
 #endif

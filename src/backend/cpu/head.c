@@ -22,7 +22,9 @@ cpu_dropout_run (const CpuStep *s)
     gfloat *to = (gfloat *) (forward ? s->out : s->din) + n * row;
 
     for (gsize i = 0; i < row; i++)
-      to[i] = !b->training ? from[i] : cnn3d_random_uniform (&key, i) < s->op->dropout ? 0 : from[i] * keep;
+      to[i] = !b->training                                  ? from[i]
+          : cnn3d_random_uniform (&key, i) < s->op->dropout ? 0
+                                                            : from[i] * keep;
   }
 }
 
@@ -32,7 +34,7 @@ linear_forward (const CpuStep *s, const gfloat *w, const gfloat *bias)
   const gsize row = cpu_row (s->in_tensor), out_row = cpu_row (s->out_tensor);
   const gint classes = s->out_tensor->c;
 
-#pragma omp parallel for num_threads (s->program->model->device->threads) schedule (static)
+#pragma omp parallel for num_threads(s->program->model->device->threads) schedule(static)
   for (gint k = 0; k < classes; k++)
     for (guint n = 0; n < s->program->batch; n++) {
       const gfloat *x = (const gfloat *) s->in + n * row;
@@ -50,7 +52,7 @@ linear_backward_weights (const CpuStep *s, gfloat *dw, gfloat *dbias)
   const gsize row = cpu_row (s->in_tensor), out_row = cpu_row (s->out_tensor);
   const gint classes = s->out_tensor->c;
 
-#pragma omp parallel for num_threads (s->program->model->device->threads) schedule (static)
+#pragma omp parallel for num_threads(s->program->model->device->threads) schedule(static)
   for (gint k = 0; k < classes; k++) {
     gfloat *to = dw + k * row;
 
@@ -74,7 +76,7 @@ linear_backward (const CpuStep *s, const gfloat *w)
 {
   const gsize row = cpu_row (s->in_tensor), out_row = cpu_row (s->out_tensor);
 
-#pragma omp parallel for num_threads (s->program->model->device->threads) schedule (static)
+#pragma omp parallel for num_threads(s->program->model->device->threads) schedule(static)
   for (guint n = 0; n < s->program->batch; n++) {
     gfloat *to = (gfloat *) s->din + n * row;
 
@@ -96,7 +98,8 @@ cpu_linear_run (const CpuStep *s)
 
   switch (s->step->phase) {
     case CNN3D_PHASE_FORWARD:
-      linear_forward (s, b->arrays.weights + offset[s->op->weight], b->arrays.weights + offset[s->op->bias]);
+      linear_forward (
+          s, b->arrays.weights + offset[s->op->weight], b->arrays.weights + offset[s->op->bias]);
       break;
     case CNN3D_PHASE_BACKWARD_WEIGHTS:
       linear_backward_weights (s, cpu_gradient (s, s->op->weight), cpu_gradient (s, s->op->bias));
@@ -109,7 +112,8 @@ cpu_linear_run (const CpuStep *s)
 /* Applies class weights to a clip's loss: each class's part of the target is multiplied by its weight (as
  * torch.nn.CrossEntropyLoss; Szegedy et al. 2016). The gradient overwrites dx. */
 static gdouble
-weighted_loss (const Cnn3dBinding *b, gint classes, const gfloat *x, gdouble log_sum, gint label, gfloat *dx)
+weighted_loss (
+    const Cnn3dBinding *b, gint classes, const gfloat *x, gdouble log_sum, gint label, gfloat *dx)
 {
   const gfloat *w = b->class_weights;
   const gdouble at_label = (1 - (gdouble) b->label_smoothing) * w[label];
@@ -121,7 +125,8 @@ weighted_loss (const Cnn3dBinding *b, gint classes, const gfloat *x, gdouble log
     loss += spread * w[k] * (log_sum - x[k]);
   }
   for (gint k = 0; dx && k < classes; k++)
-    dx[k] = b->loss_scale * (all * exp (x[k] - log_sum) - spread * w[k] - (k == label ? at_label : 0));
+    dx[k] =
+        b->loss_scale * (all * exp (x[k] - log_sum) - spread * w[k] - (k == label ? at_label : 0));
   return loss;
 }
 
@@ -162,9 +167,10 @@ cpu_loss_run (const CpuStep *s)
       s->program->loss_sum += weighted_loss (b, classes, x, log_sum, b->labels[n], dx);
       continue;
     }
-    s->program->loss_sum += (1 - smoothing) * (log_sum - x[b->labels[n]]) + smoothing * (log_sum - mean);
+    s->program->loss_sum +=
+        (1 - smoothing) * (log_sum - x[b->labels[n]]) + smoothing * (log_sum - mean);
     for (gint k = 0; dx && k < classes; k++)
-      dx[k] = b->loss_scale * (exp (x[k] - log_sum) - smoothing / classes
-          - (k == b->labels[n] ? 1 - smoothing : 0));
+      dx[k] = b->loss_scale
+          * (exp (x[k] - log_sum) - smoothing / classes - (k == b->labels[n] ? 1 - smoothing : 0));
   }
 }

@@ -28,8 +28,9 @@ NAME (deviations) (gconstpointer x_, gsize points, const gfloat *mean_, gdouble 
 }
 
 /* Up to 8 points with a residual and ReLU, and their byte of the mask. */
-static inline __attribute__((always_inline)) void
-NAME (normalize_masked) (const ELEMENT *x, const ELEMENT *r, ELEMENT *y, gint points, VEC scale, VEC bias, guint8 *mask)
+static inline __attribute__ ((always_inline)) void
+NAME (normalize_masked) (
+    const ELEMENT *x, const ELEMENT *r, ELEMENT *y, gint points, VEC scale, VEC bias, guint8 *mask)
 {
   INT bits = { 0 };
 
@@ -55,7 +56,8 @@ NAME (normalize) (gconstpointer x_, gconstpointer residual_, gpointer y_, gsize 
     for (p = 0; p + 8 <= points; p += 8, mask += LANES)
       NAME (normalize_masked) (x + p * LANES, r + p * LANES, y + p * LANES, 8, scale, bias, mask);
     if (p < points)
-      NAME (normalize_masked) (x + p * LANES, r + p * LANES, y + p * LANES, points - p, scale, bias, mask);
+      NAME (normalize_masked) (
+          x + p * LANES, r + p * LANES, y + p * LANES, points - p, scale, bias, mask);
   } else if (r && relu) {
     for (gsize i = 0; i < points * LANES; i += LANES)
       STORE (y + i, RELU (LOAD (x + i) * scale + bias + LOAD (r + i)));
@@ -72,9 +74,10 @@ NAME (normalize) (gconstpointer x_, gconstpointer residual_, gpointer y_, gsize 
 }
 
 /* Inlined with constants for what is NULL and for store: a loop for each case. */
-static inline __attribute__((always_inline)) void
-NAME (norm_sums_case) (ELEMENT *dy0, const ELEMENT *dy1, const guint8 *mask, const ELEMENT *x, gsize points,
-    const gfloat *mean_, const gfloat *scale_, const gfloat *bias_, gboolean store, gfloat *sum, gfloat *product)
+static inline __attribute__ ((always_inline)) void
+NAME (norm_sums_case) (ELEMENT *dy0, const ELEMENT *dy1, const guint8 *mask, const ELEMENT *x,
+    gsize points, const gfloat *mean_, const gfloat *scale_, const gfloat *bias_, gboolean store,
+    gfloat *sum, gfloat *product)
 {
   const VEC mean = LOADF (mean_), zero = { 0 };
   const VEC scale = scale_ ? LOADF (scale_) : zero, bias = scale_ ? LOADF (bias_) : zero;
@@ -103,8 +106,9 @@ NAME (norm_sums_case) (ELEMENT *dy0, const ELEMENT *dy1, const guint8 *mask, con
 }
 
 static void
-NAME (norm_sums) (gpointer dy0, gconstpointer dy1, const guint8 *mask, gconstpointer x, gsize points,
-    const gfloat *mean, const gfloat *scale, const gfloat *bias, gboolean store, gfloat *sum, gfloat *product)
+NAME (norm_sums) (gpointer dy0, gconstpointer dy1, const guint8 *mask, gconstpointer x,
+    gsize points, const gfloat *mean, const gfloat *scale, const gfloat *bias, gboolean store,
+    gfloat *sum, gfloat *product)
 {
 #define CASE(dy1, mask, scale, store) \
   NAME (norm_sums_case) (dy0, dy1, mask, x, points, mean, scale, bias, store, sum, product)
@@ -119,13 +123,14 @@ NAME (norm_sums) (gpointer dy0, gconstpointer dy1, const guint8 *mask, gconstpoi
   else if (dy1)
     store ? CASE (dy1, NULL, NULL, TRUE) : CASE (dy1, NULL, NULL, FALSE);
   else
-    CASE (NULL, NULL, NULL, FALSE);     /* g is dy0 */
+    CASE (NULL, NULL, NULL, FALSE); /* g is dy0 */
 #undef CASE
 }
 
 static void
-NAME (norm_input) (gconstpointer g_, gconstpointer x_, gpointer dx_, gsize points, const gfloat *mean_,
-    const gfloat *scale_, const gfloat *bias_, const gfloat *a_, const gfloat *b_, const gfloat *c_)
+NAME (norm_input) (gconstpointer g_, gconstpointer x_, gpointer dx_, gsize points,
+    const gfloat *mean_, const gfloat *scale_, const gfloat *bias_, const gfloat *a_,
+    const gfloat *b_, const gfloat *c_)
 {
   const ELEMENT *g = g_, *x = x_;
   ELEMENT *dx = dx_;

@@ -8,7 +8,11 @@
 #include "src/backend/cpu/vectors.h"
 
 /* NaN passes, as in PyTorch: a diverged run must not look healthy */
-#define RELU(v) ({ const VEC v_ = (v); (VEC) ((INT) v_ & ~(INT) (v_ <= 0)); })
+#define RELU(v)                          \
+  ({                                     \
+    const VEC v_ = (v);                  \
+    (VEC) ((INT) v_ & ~(INT) (v_ <= 0)); \
+  })
 
 #define LANES 16
 #define TYPE f
@@ -29,8 +33,8 @@
 #undef LANES
 
 static void
-sgd (gsize n, gfloat *restrict w, const gfloat *restrict g, gfloat *restrict velocity, gfloat lr, gfloat momentum,
-    gfloat decay, gfloat scale)
+sgd (gsize n, gfloat *restrict w, const gfloat *restrict g, gfloat *restrict velocity, gfloat lr,
+    gfloat momentum, gfloat decay, gfloat scale)
 {
   if (!velocity) {
     for (gsize i = 0; i < n; i++)
@@ -44,8 +48,9 @@ sgd (gsize n, gfloat *restrict w, const gfloat *restrict g, gfloat *restrict vel
 }
 
 static void
-adam (gsize n, gfloat *restrict w, const gfloat *restrict g, gfloat *restrict m, gfloat *restrict v, gfloat rate,
-    gfloat root, gfloat beta1, gfloat beta2, gfloat eps, gfloat l2, gfloat keep, gfloat scale)
+adam (gsize n, gfloat *restrict w, const gfloat *restrict g, gfloat *restrict m, gfloat *restrict v,
+    gfloat rate, gfloat root, gfloat beta1, gfloat beta2, gfloat eps, gfloat l2, gfloat keep,
+    gfloat scale)
 {
   for (gsize i = 0; i < n; i++) {
     const gfloat d = g[i] * scale + l2 * w[i];
@@ -103,7 +108,8 @@ from_bf16 (gsize n, gfloat *y, const guint16 *x)
   }
 }
 
-#define BLOCKS(kind) { sums_##kind, deviations_##kind, normalize_##kind, norm_sums_##kind, norm_input_##kind, \
+#define BLOCKS(kind)                                                                       \
+  { sums_##kind, deviations_##kind, normalize_##kind, norm_sums_##kind, norm_input_##kind, \
     sum_##kind, fill_##kind, add_##kind, scatter_add_##kind }
 #define WINOGRAD CPU_JOIN (cpu_winograd_, VARIANT)
 #define STRING_(x) #x
@@ -112,12 +118,11 @@ from_bf16 (gsize n, gfloat *y, const guint16 *x)
 extern const CpuWinogradKernels WINOGRAD[2][2];
 
 const CpuKernels CPU_JOIN (cpu_kernels_, VARIANT) = {
-  STRING (VARIANT),
-  {{BLOCKS (f8), BLOCKS (f16)}, {BLOCKS (h8), BLOCKS (h16)}},
-  sgd, adam, add_floats, sum_squares, to_bf16, from_bf16,
+  STRING (VARIANT), { { BLOCKS (f8), BLOCKS (f16) }, { BLOCKS (h8), BLOCKS (h16) } }, sgd, adam,
+  add_floats, sum_squares, to_bf16, from_bf16,
 #ifdef __AVX512F__
-  {{&WINOGRAD[0][0], &WINOGRAD[0][1]}, {&WINOGRAD[1][0], &WINOGRAD[1][1]}}
+  { { &WINOGRAD[0][0], &WINOGRAD[0][1] }, { &WINOGRAD[1][0], &WINOGRAD[1][1] } }
 #else
-  {{&WINOGRAD[0][0]}, {&WINOGRAD[1][0]}}
+  { { &WINOGRAD[0][0] }, { &WINOGRAD[1][0] } }
 #endif
 };

@@ -117,7 +117,8 @@ cpu_memory (Cnn3dDevice *device, Cnn3dDeviceMemory *m)
 gpointer
 cpu_memory_alloc (Cnn3dDevice *device, gsize bytes, GError **error)
 {
-  gpointer memory = mmap (NULL, MAX (bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  gpointer memory =
+      mmap (NULL, MAX (bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
   if (memory == MAP_FAILED) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY,

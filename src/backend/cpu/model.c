@@ -38,9 +38,10 @@ check_frames (const Cnn3dModel *m, const Cnn3dOp *op, GError **error)
 
     if ((gint64) cpu_round_up (t->c, m->lanes) * t->h * t->w > G_MAXINT32) {
       g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-          "%s with base-width=%u makes of a frame of %ux%u pixels %dx%d points of %d channels, more than oneDNN can "
-          "count: use smaller frames or a smaller base-width", m->net->model, m->net->params.base_width,
-          m->net->params.height, m->net->params.width, t->h, t->w, t->c);
+          "%s with base-width=%u makes of a frame of %ux%u pixels %dx%d points of %d channels, "
+          "more than oneDNN can count: use smaller frames or a smaller base-width",
+          m->net->model, m->net->params.base_width, m->net->params.height, m->net->params.width,
+          t->h, t->w, t->c);
       return FALSE;
     }
   }
@@ -56,7 +57,7 @@ choose_formats (Cnn3dModel *m, gint i, GError **error)
 
   if (!check_frames (m, &m->net->ops[i], error))
     return FALSE;
-  m->device->dnnl.sizes_only = TRUE;    /* these only determine formats */
+  m->device->dnnl.sizes_only = TRUE; /* these only determine formats */
   cpu_padded_dims (m, &m->net->ops[i], dims);
   w->plain = cpu_desc_new (5, dims, dnnl_f32, dnnl_abcde);
   w->copy = cpu_conv_weights_format (m, i, CPU_FORWARD, FALSE);
@@ -108,7 +109,7 @@ static gint
 choose_lanes (CpuDnnl *dnnl)
 {
   const gint64 activation[5] = { 1, 16, 4, 8, 8 }, weight[5] = { 16, 16, 3, 3, 3 };
-  CpuConvSpec spec = { {3, 3, 3}, {1, 1, 1}, {1, 1, 1}, NULL, NULL, NULL };
+  CpuConvSpec spec = { { 3, 3, 3 }, { 1, 1, 1 }, { 1, 1, 1 }, NULL, NULL, NULL };
   CpuPrimitive probe;
   gboolean fast;
 
@@ -124,7 +125,8 @@ choose_lanes (CpuDnnl *dnnl)
 }
 
 Cnn3dModel *
-cpu_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelParams *params, GError **error)
+cpu_model_new (
+    Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelParams *params, GError **error)
 {
   Cnn3dModel *m = g_new0 (Cnn3dModel, 1);
 
@@ -225,12 +227,12 @@ convert (Cnn3dModel *m, guint param, gfloat *values, gfloat *array, gboolean imp
       if (import)
         copy_padded (p, dims[1], padded, values, TRUE);
     }
-    ok = cpu_reorder_new (&m->device->dnnl, import ? w->plain : w->master, import ? w->master : w->plain, &reorder,
-        error);
+    ok = cpu_reorder_new (&m->device->dnnl, import ? w->plain : w->master,
+        import ? w->master : w->plain, &reorder, error);
     if (ok) {
       scratch = g_malloc (MAX (reorder.scratch, 1));
-      ok = cpu_primitive_run (&m->device->dnnl, &reorder, import ? padded : stored, import ? stored : padded, NULL,
-          scratch, error);
+      ok = cpu_primitive_run (&m->device->dnnl, &reorder, import ? padded : stored,
+          import ? stored : padded, NULL, scratch, error);
       cpu_primitive_clear (&reorder);
     }
     if (!import && padded != values)
@@ -262,9 +264,10 @@ cpu_refresh (Cnn3dModel *m, const gfloat *weights, gpointer copy, GError **error
   for (guint i = 0; i < m->net->n_ops; i++) {
     CpuConvWeights *w = &m->conv[i];
 
-    if (w->copy && m->params.keeps_copy && !cpu_primitive_run (&m->device->dnnl, &w->refresh,
-            (gfloat *) weights + m->layout.offset[m->net->ops[i].weight], (guint8 *) copy + w->copy_offset, NULL,
-            NULL, error))
+    if (w->copy && m->params.keeps_copy
+        && !cpu_primitive_run (&m->device->dnnl, &w->refresh,
+            (gfloat *) weights + m->layout.offset[m->net->ops[i].weight],
+            (guint8 *) copy + w->copy_offset, NULL, NULL, error))
       return FALSE;
   }
   return TRUE;
@@ -283,25 +286,30 @@ read_number (const guint8 *from, gsize element)
     return value;
   }
   memcpy (&half, from, sizeof half);
-  bits = (guint32) half << 16;  /* bf16 */
+  bits = (guint32) half << 16; /* bf16 */
   memcpy (&value, &bits, sizeof value);
   return value;
 }
 
 gboolean
-cpu_read_activation (Cnn3dProgram *p, gint tensor, gconstpointer place, gfloat *values, GError **error)
+cpu_read_activation (
+    Cnn3dProgram *p, gint tensor, gconstpointer place, gfloat *values, GError **error)
 {
   const Cnn3dModel *m = p->model;
   const Cnn3dTensor *t = &m->net->tensors[tensor];
-  const gboolean input = m->net->ops[t->producer].kind == CNN3D_OP_INPUT, blocked = cpu_is_blocked (m->net, tensor);
+  const gboolean input = m->net->ops[t->producer].kind == CNN3D_OP_INPUT,
+                 blocked = cpu_is_blocked (m->net, tensor);
   const gsize points = cpu_points (t), element = input || blocked ? m->element : sizeof (gfloat);
-  const gsize clip = blocked ? cpu_round_up (t->c, m->lanes) * points : input ? t->c * points : cpu_row (t);
+  const gsize clip = blocked ? cpu_round_up (t->c, m->lanes) * points
+      : input                ? t->c * points
+                             : cpu_row (t);
   const guint8 *from = place;
 
   for (guint n = 0; n < p->batch; n++)
     for (gint c = 0; c < t->c; c++)
       for (gsize i = 0; i < points; i++) {
-        const gsize at = blocked ? ((c / m->lanes) * points + i) * m->lanes + c % m->lanes : c * points + i;
+        const gsize at =
+            blocked ? ((c / m->lanes) * points + i) * m->lanes + c % m->lanes : c * points + i;
 
         *values++ = read_number (from + (n * clip + at) * element, element);
       }

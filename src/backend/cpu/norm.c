@@ -15,15 +15,15 @@ typedef struct {
   const CpuStep *s;
   const Cnn3dModel *m;
   const CpuBlockKernels *k;
-  gint lanes, blocks;           /* channel blocks */
-  gint n, chunks;               /* chunks in one clip's block */
+  gint lanes, blocks; /* channel blocks */
+  gint n, chunks;     /* chunks in one clip's block */
   gsize points;
-  gsize slab;                   /* bytes of one clip's block */
+  gsize slab; /* bytes of one clip's block */
   gfloat *mean, *inverse;
-  guint8 *mask;                 /* [clip][block]; NULL: none */
+  guint8 *mask; /* [clip][block]; NULL: none */
   gsize mask_slab;
-  gdouble *partial;             /* [block][clip][chunk][2][lanes] */
-  gfloat *vectors;              /* [block][3][lanes] */
+  gdouble *partial; /* [block][clip][chunk][2][lanes] */
+  gfloat *vectors;  /* [block][3][lanes] */
   gfloat *weight, *bias;
 } Norm;
 
@@ -51,7 +51,7 @@ norm_init (Norm *o, const CpuStep *s)
   o->partial = s->scratch;
   o->vectors = (gfloat *) (o->partial + (gsize) c * o->n * o->chunks * 2);
   if (s->step->phase == CNN3D_PHASE_RECOMPUTE)
-    o->vectors = s->scratch;    /* no sums are needed */
+    o->vectors = s->scratch; /* no sums are needed */
   /* an evaluation keeps nothing: they are stored after the vectors */
   o->mean = s->saved ? s->saved : o->vectors + 3 * c;
   o->inverse = o->mean + c;
@@ -78,17 +78,18 @@ cpu_norm_setup (Cnn3dProgram *p, gint i)
     if (has_mask (&m->net->ops[i]))
       p->sizes.saved[i] += p->batch * c / m->lanes * CPU_MASK_BYTES (cpu_points (t), m->lanes);
   }
-  p->sizes.scratch[i * CNN3D_N_PHASES + CNN3D_PHASE_FORWARD] = bytes + (p->training ? 0 : 2 * c * sizeof (gfloat));
+  p->sizes.scratch[i * CNN3D_N_PHASES + CNN3D_PHASE_FORWARD] =
+      bytes + (p->training ? 0 : 2 * c * sizeof (gfloat));
   p->sizes.scratch[i * CNN3D_N_PHASES + CNN3D_PHASE_RECOMPUTE] = 3 * c * sizeof (gfloat);
   p->sizes.scratch[i * CNN3D_N_PHASES + CNN3D_PHASE_BACKWARD] = bytes;
 }
 
 /* Of one chunk of one clip's block. */
 typedef struct {
-  gsize offset;                 /* bytes into the tensor */
+  gsize offset; /* bytes into the tensor */
   gsize points;
   gdouble *partial;
-  guint8 *mask;                 /* NULL: none */
+  guint8 *mask; /* NULL: none */
 } Piece;
 
 static inline Piece
@@ -96,19 +97,17 @@ piece (const Norm *o, gint block, gint clip, gint chunk)
 {
   const gsize first = (gsize) chunk * CPU_CHUNK;
 
-  return (Piece) {
-    ((gsize) clip * o->blocks + block) * o->slab + first * o->lanes * o->m->element,
+  return (Piece) { ((gsize) clip * o->blocks + block) * o->slab + first * o->lanes * o->m->element,
     MIN (CPU_CHUNK, o->points - first),
     o->partial + (((gsize) block * o->n + clip) * o->chunks + chunk) * 2 * o->lanes,
-    cpu_at (o->mask, ((gsize) clip * o->blocks + block) * o->mask_slab + first / 8 * o->lanes)
-  };
+    cpu_at (o->mask, ((gsize) clip * o->blocks + block) * o->mask_slab + first / 8 * o->lanes) };
 }
 
 /* A pass over the tensor, piece by piece, and then a function once per channel block (NULL: none). A block's stages run
  * in order. */
 typedef struct {
-  void (*run) (const Norm * o, gint block, const Piece * p);    /* NULL: no pass */
-  void (*finish) (const Norm * o, gint block);
+  void (*run) (const Norm *o, gint block, const Piece *p); /* NULL: no pass */
+  void (*finish) (const Norm *o, gint block);
 } Stage;
 
 static void
@@ -118,7 +117,7 @@ run_stages (const Norm *o, const Stage *stages, gint n_stages)
 
   if (o->blocks % threads == 0 || o->blocks >= 4 * threads) {
     /* Each thread processes a channel block at a time, so that data is still in the cache when it is read again. */
-#pragma omp parallel for num_threads (threads) schedule (static)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (gint block = 0; block < o->blocks; block++)
       for (const Stage *stage = stages; stage < stages + n_stages; stage++) {
         for (gint i = 0; stage->run && i < pieces; i++) {
@@ -131,10 +130,10 @@ run_stages (const Norm *o, const Stage *stages, gint n_stages)
       }
     return;
   }
-#pragma omp parallel num_threads (threads)
+#pragma omp parallel num_threads(threads)
   for (const Stage *stage = stages; stage < stages + n_stages; stage++) {
     if (stage->run) {
-#pragma omp for schedule (static)
+#pragma omp for schedule(static)
       for (gint i = 0; i < o->blocks * pieces; i++) {
         const Piece p = piece (o, i / pieces, i % pieces / o->chunks, i % o->chunks);
 
@@ -142,7 +141,7 @@ run_stages (const Norm *o, const Stage *stages, gint n_stages)
       }
     }
     if (stage->finish) {
-#pragma omp for schedule (static)
+#pragma omp for schedule(static)
       for (gint block = 0; block < o->blocks; block++)
         stage->finish (o, block);
     }
@@ -184,7 +183,8 @@ forward_mean (const Norm *o, gint block)
 static void
 forward_deviations (const Norm *o, gint block, const Piece *p)
 {
-  o->k->deviations (cpu_at (o->s->in, p->offset), p->points, o->mean + block * o->lanes, p->partial + o->lanes);
+  o->k->deviations (
+      cpu_at (o->s->in, p->offset), p->points, o->mean + block * o->lanes, p->partial + o->lanes);
 }
 
 /* y = x * scale + bias; padding is written as zeros */
@@ -217,7 +217,7 @@ forward_finish (const Norm *o, gint block)
   for (gint l = 0; l < o->lanes; l++) {
     const gint c = block * o->lanes + l;
 
-    if (l >= channels) {        /* padding stays zero */
+    if (l >= channels) { /* padding stays zero */
       o->mean[c] = o->inverse[c] = 0;
       continue;
     }
@@ -242,8 +242,9 @@ forward_apply (const Norm *o, gint block, const Piece *p)
 {
   const gfloat *scale = o->vectors + (gsize) block * 3 * o->lanes;
 
-  o->k->normalize (cpu_at (o->s->in, p->offset), cpu_at (o->s->residual, p->offset), cpu_at (o->s->out, p->offset),
-      p->points, scale, scale + o->lanes, o->s->op->relu, o->s->step->phase == CNN3D_PHASE_FORWARD ? p->mask : NULL);
+  o->k->normalize (cpu_at (o->s->in, p->offset), cpu_at (o->s->residual, p->offset),
+      cpu_at (o->s->out, p->offset), p->points, scale, scale + o->lanes, o->s->op->relu,
+      o->s->step->phase == CNN3D_PHASE_FORWARD ? p->mask : NULL);
 }
 
 static void
@@ -257,11 +258,10 @@ recompute_vectors (const Norm *o, gint block)
 void
 cpu_norm_forward (const CpuStep *s)
 {
-  static const Stage stages[] = { {forward_sum, forward_mean}, {forward_deviations, forward_finish},
-    {forward_apply, NULL}
-  };
-  static const Stage with_running[] = { {NULL, forward_finish}, {forward_apply, NULL} };
-  static const Stage again[] = { {NULL, recompute_vectors}, {forward_apply, NULL} };
+  static const Stage stages[] = { { forward_sum, forward_mean },
+    { forward_deviations, forward_finish }, { forward_apply, NULL } };
+  static const Stage with_running[] = { { NULL, forward_finish }, { forward_apply, NULL } };
+  static const Stage again[] = { { NULL, recompute_vectors }, { forward_apply, NULL } };
   Norm o;
 
   norm_init (&o, s);
@@ -292,9 +292,9 @@ backward_sum (const Norm *o, gint block, const Piece *p)
 
   if (by_x)
     forward_vectors (o, block, scale, bias);
-  o->k->norm_sums (cpu_at (s->dout[0], p->offset), cpu_at (s->dout[1], p->offset),
-      p->mask, cpu_at (s->in, p->offset), p->points,
-      o->mean + block * o->lanes, by_x ? scale : NULL, bias, !by_x || s->dout[1], sum, product);
+  o->k->norm_sums (cpu_at (s->dout[0], p->offset), cpu_at (s->dout[1], p->offset), p->mask,
+      cpu_at (s->in, p->offset), p->points, o->mean + block * o->lanes, by_x ? scale : NULL, bias,
+      !by_x || s->dout[1], sum, product);
   for (gint l = 0; l < o->lanes; l++) {
     p->partial[l] = sum[l];
     p->partial[o->lanes + l] = product[l];
@@ -308,9 +308,11 @@ static void
 backward_finish (const Norm *o, gint block)
 {
   const Cnn3dBinding *b = o->s->binding;
-  gfloat *dweight = cpu_gradient (o->s, o->s->op->weight), *dbias = cpu_gradient (o->s, o->s->op->bias);
+  gfloat *dweight = cpu_gradient (o->s, o->s->op->weight),
+         *dbias = cpu_gradient (o->s, o->s->op->bias);
   const gboolean adds = cpu_adds (o->s);
-  gfloat *a = o->vectors + (gsize) block * 3 * o->lanes, *slope = a + o->lanes, *constant = slope + o->lanes;
+  gfloat *a = o->vectors + (gsize) block * 3 * o->lanes, *slope = a + o->lanes,
+         *constant = slope + o->lanes;
   const gint channels = MIN (o->lanes, o->s->in_tensor->c - block * o->lanes);
   const gdouble count = (gdouble) o->n * o->points;
   gdouble sum[16], product[16];
@@ -345,14 +347,15 @@ backward_apply (const Norm *o, gint block, const Piece *p)
 
   if (by_x)
     forward_vectors (o, block, scale, bias);
-  o->k->norm_input (cpu_at (s->dout[0], p->offset), cpu_at (s->in, p->offset), cpu_at (s->din, p->offset), p->points,
-      o->mean + block * o->lanes, by_x ? scale : NULL, bias, a, a + o->lanes, a + 2 * o->lanes);
+  o->k->norm_input (cpu_at (s->dout[0], p->offset), cpu_at (s->in, p->offset),
+      cpu_at (s->din, p->offset), p->points, o->mean + block * o->lanes, by_x ? scale : NULL, bias,
+      a, a + o->lanes, a + 2 * o->lanes);
 }
 
 void
 cpu_norm_backward (const CpuStep *s)
 {
-  static const Stage stages[] = { {backward_sum, backward_finish}, {backward_apply, NULL} };
+  static const Stage stages[] = { { backward_sum, backward_finish }, { backward_apply, NULL } };
   Norm o;
 
   norm_init (&o, s);

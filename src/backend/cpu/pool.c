@@ -34,7 +34,8 @@ convert_plane (const CpuStep *s, gsize first, gint channel, gsize points, gfloat
   gconstpointer frames = s->binding->frames;
 
   switch (s->binding->frames_type) {
-    case CNN3D_TYPE_UINT8: {
+    case CNN3D_TYPE_UINT8:
+    {
       const guint8 *from = (const guint8 *) frames + first * c + channel;
       gfloat table[256];
 
@@ -44,14 +45,16 @@ convert_plane (const CpuStep *s, gsize first, gint channel, gsize points, gfloat
         to[i] = table[from[i * c]];
       break;
     }
-    case CNN3D_TYPE_FLOAT16: {
+    case CNN3D_TYPE_FLOAT16:
+    {
       const guint16 *from = (const guint16 *) frames + first * c + channel;
 
       for (gsize i = 0; i < points; i++)
         to[i] = half_to_float (from[i * c]);
       break;
     }
-    default: {
+    default:
+    {
       const gfloat *from = (const gfloat *) frames + first * c + channel;
 
       for (gsize i = 0; i < points; i++)
@@ -60,7 +63,7 @@ convert_plane (const CpuStep *s, gsize first, gint channel, gsize points, gfloat
   }
 }
 
-#define INPUT_POINTS 1024       /* converted at once */
+#define INPUT_POINTS 1024 /* converted at once */
 
 void
 cpu_input_forward (const CpuStep *s)
@@ -70,12 +73,13 @@ cpu_input_forward (const CpuStep *s)
   const gsize points = cpu_points (s->out_tensor);
   const gint pieces = (points + INPUT_POINTS - 1) / INPUT_POINTS;
 
-#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+#pragma omp parallel for num_threads(m->device->threads) schedule(static)
   for (gint i = 0; i < (gint) s->step->clips * channels * pieces; i++) {
     const gsize clip = i / (channels * pieces), start = (gsize) (i % pieces) * INPUT_POINTS;
     const gint channel = i / pieces % channels;
     const gsize n = MIN (INPUT_POINTS, points - start);
-    const gsize from = (s->step->first + clip) * points + start, to = (clip * channels + channel) * points + start;
+    const gsize from = (s->step->first + clip) * points + start,
+                to = (clip * channels + channel) * points + start;
     gfloat row[INPUT_POINTS];
     guint16 half[INPUT_POINTS];
 
@@ -111,8 +115,9 @@ make_max_pool (Cnn3dProgram *p, gint i, dnnl_data_type_t type, gsize *workspace,
   spec.source = cpu_desc_new (5, source, type, cpu_blocked_tag (m));
   spec.destination = cpu_desc_new (5, destination, type, cpu_blocked_tag (m));
   ok = cpu_max_pool_new (&m->device->dnnl, CPU_FORWARD, &spec, &pool->forward, workspace, error)
-      && (!p->training || cpu_max_pool_new (&m->device->dnnl, CPU_BACKWARD_DATA, &spec, &pool->backward, workspace,
-          error));
+      && (!p->training
+          || cpu_max_pool_new (
+              &m->device->dnnl, CPU_BACKWARD_DATA, &spec, &pool->backward, workspace, error));
   cpu_desc_free (&spec.source);
   cpu_desc_free (&spec.destination);
   if (!ok) {
@@ -133,13 +138,15 @@ cpu_max_pool_setup (Cnn3dProgram *p, gint i, GError **error)
 
   if (!ok && m->type != dnnl_f32) {
     ok = make_max_pool (p, i, dnnl_f32, &workspace, error);
-    pool->in = cpu_align (cpu_clip_bytes (m, &m->net->tensors[op->in]) / m->element * sizeof (gfloat));
-    pool->out = cpu_align (cpu_clip_bytes (m, &m->net->tensors[op->out]) / m->element * sizeof (gfloat));
+    pool->in =
+        cpu_align (cpu_clip_bytes (m, &m->net->tensors[op->in]) / m->element * sizeof (gfloat));
+    pool->out =
+        cpu_align (cpu_clip_bytes (m, &m->net->tensors[op->out]) / m->element * sizeof (gfloat));
   }
   pool->workspace = cpu_align (workspace);
   p->sizes.saved[i] = p->training ? p->batch * pool->workspace : 0;
-  scratch[CNN3D_PHASE_FORWARD] =
-      pool->in + pool->out + cpu_align (pool->forward.scratch) + (p->training ? 0 : pool->workspace);
+  scratch[CNN3D_PHASE_FORWARD] = pool->in + pool->out + cpu_align (pool->forward.scratch)
+      + (p->training ? 0 : pool->workspace);
   scratch[CNN3D_PHASE_RECOMPUTE] = scratch[CNN3D_PHASE_FORWARD];
   scratch[CNN3D_PHASE_BACKWARD] = pool->in + pool->out + pool->backward.scratch;
   return ok;
@@ -152,7 +159,7 @@ convert_clip (const Cnn3dModel *m, gsize bytes, gpointer half, gfloat *single, g
   const CpuKernels *k = m->device->kernels;
   const gsize n = bytes / m->element;
 
-#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+#pragma omp parallel for num_threads(m->device->threads) schedule(static)
   for (gsize i = 0; i < n; i += 4096)
     if (to_single)
       k->from_bf16 (MIN (4096, n - i), single + i, (guint16 *) half + i);
@@ -162,8 +169,9 @@ convert_clip (const Cnn3dModel *m, gsize bytes, gpointer half, gfloat *single, g
 
 /* One clip of one direction: `from` is read, `to` written. */
 static gboolean
-pool_clip (const Cnn3dModel *m, const CpuPool *pool, CpuPrimitive *primitive, gpointer from, gsize from_bytes,
-    gpointer to, gsize to_bytes, gpointer workspace, guint8 *scratch, GError **error)
+pool_clip (const Cnn3dModel *m, const CpuPool *pool, CpuPrimitive *primitive, gpointer from,
+    gsize from_bytes, gpointer to, gsize to_bytes, gpointer workspace, guint8 *scratch,
+    GError **error)
 {
   const gboolean forward = primitive == &pool->forward;
   gfloat *in = (gfloat *) scratch, *out = (gfloat *) (scratch + pool->in);
@@ -172,8 +180,8 @@ pool_clip (const Cnn3dModel *m, const CpuPool *pool, CpuPrimitive *primitive, gp
 
   if (pool->in)
     convert_clip (m, from_bytes, from, read, TRUE);
-  if (!cpu_primitive_run (&m->device->dnnl, primitive, forward ? source : target, forward ? target : source, workspace,
-          scratch + pool->in + pool->out, error))
+  if (!cpu_primitive_run (&m->device->dnnl, primitive, forward ? source : target,
+          forward ? target : source, workspace, scratch + pool->in + pool->out, error))
     return FALSE;
   if (pool->in)
     convert_clip (m, to_bytes, to, write, FALSE);
@@ -189,25 +197,27 @@ cpu_max_pool_run (const CpuStep *s, GError **error)
   guint8 *scratch = s->scratch;
 
   for (guint k = 0; k < s->step->clips; k++) {
-    gpointer workspace = s->saved ? (guint8 *) s->saved + (s->step->first + k) * pool->workspace
+    gpointer workspace = s->saved
+        ? (guint8 *) s->saved + (s->step->first + k) * pool->workspace
         : scratch + pool->in + pool->out + cpu_align (pool->forward.scratch);
     gpointer dout = cpu_at (s->dout[0], k * out);
     gboolean ok;
 
     if (s->step->phase != CNN3D_PHASE_BACKWARD) {
-      ok = pool_clip (m, pool, &pool->forward, cpu_at (s->in, k * in), in, cpu_at (s->out, k * out), out, workspace,
-          scratch, error);
+      ok = pool_clip (m, pool, &pool->forward, cpu_at (s->in, k * in), in, cpu_at (s->out, k * out),
+          out, workspace, scratch, error);
     } else {
       if (s->dout[1]) {
         const gsize slab = cpu_points (s->out_tensor) * m->lanes * m->element;
         const gint n = cpu_channel_blocks (m, s->out_tensor);
 
-#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+#pragma omp parallel for num_threads(m->device->threads) schedule(static)
         for (gint i = 0; i < n; i++)
           m->blocks->add ((guint8 *) dout + i * slab, (guint8 *) s->dout[1] + k * out + i * slab,
               cpu_points (s->out_tensor));
       }
-      ok = pool_clip (m, pool, &pool->backward, dout, out, cpu_at (s->din, k * in), in, workspace, scratch, error);
+      ok = pool_clip (m, pool, &pool->backward, dout, out, cpu_at (s->din, k * in), in, workspace,
+          scratch, error);
     }
     if (!ok)
       return FALSE;
@@ -224,10 +234,11 @@ cpu_global_pool_run (const CpuStep *s)
   const Cnn3dTensor *big = s->in_tensor;
   const gboolean forward = s->step->phase == CNN3D_PHASE_FORWARD;
   const gint blocks = cpu_channel_blocks (m, big);
-  const gsize points = cpu_points (big), slab = points * m->lanes * m->element, row = cpu_row (s->out_tensor);
+  const gsize points = cpu_points (big), slab = points * m->lanes * m->element,
+              row = cpu_row (s->out_tensor);
   gfloat *pooled = forward ? s->out : s->dout[0];
 
-#pragma omp parallel for num_threads (m->device->threads) schedule (static)
+#pragma omp parallel for num_threads(m->device->threads) schedule(static)
   for (gint i = 0; i < (gint) s->program->batch * blocks; i++) {
     gfloat *mean = pooled + i / blocks * row + i % blocks * m->lanes;
     gfloat value[16] = { 0 };

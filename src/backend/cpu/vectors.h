@@ -6,38 +6,70 @@
 #include <glib.h>
 #include <string.h>
 
-typedef gfloat vec16 __attribute__((vector_size (64)));
-typedef gfloat vec8 __attribute__((vector_size (32)));
-typedef gdouble double16 __attribute__((vector_size (128)));
-typedef gdouble double8 __attribute__((vector_size (64)));
-typedef gint32 int16 __attribute__((vector_size (64)));
-typedef gint32 int8 __attribute__((vector_size (32)));
-typedef guint32 uint16 __attribute__((vector_size (64)));
-typedef guint32 uint8 __attribute__((vector_size (32)));
-typedef guint16 half16 __attribute__((vector_size (32)));
-typedef guint16 half8 __attribute__((vector_size (16)));
-typedef guint8 byte16 __attribute__((vector_size (16)));
-typedef guint8 byte8 __attribute__((vector_size (8)));
+typedef gfloat vec16 __attribute__ ((vector_size (64)));
+typedef gfloat vec8 __attribute__ ((vector_size (32)));
+typedef gdouble double16 __attribute__ ((vector_size (128)));
+typedef gdouble double8 __attribute__ ((vector_size (64)));
+typedef gint32 int16 __attribute__ ((vector_size (64)));
+typedef gint32 int8 __attribute__ ((vector_size (32)));
+typedef guint32 uint16 __attribute__ ((vector_size (64)));
+typedef guint32 uint8 __attribute__ ((vector_size (32)));
+typedef guint16 half16 __attribute__ ((vector_size (32)));
+typedef guint16 half8 __attribute__ ((vector_size (16)));
+typedef guint8 byte16 __attribute__ ((vector_size (16)));
+typedef guint8 byte8 __attribute__ ((vector_size (8)));
 
 /* Of n lanes: plain loads and stores of floats; bf16 is the upper half of a
  * float, rounded to nearest even, NaN kept. */
-#define DEFINE_LANES(n) \
-static inline vec##n loadf##n (const gfloat *p) { vec##n v; memcpy (&v, p, sizeof v); return v; } \
-static inline void storef##n (gfloat *p, vec##n v) { memcpy (p, &v, sizeof v); } \
-static inline double##n loadd##n (const gdouble *p) { double##n v; memcpy (&v, p, sizeof v); return v; } \
-static inline void stored##n (gdouble *p, double##n v) { memcpy (p, &v, sizeof v); } \
-static inline vec##n loadh##n (const guint16 *p) { half##n h; memcpy (&h, p, sizeof h); \
-  return (vec##n) (__builtin_convertvector (h, uint##n) << 16); } \
-static inline void storeh##n (guint16 *p, vec##n v) { \
-  const uint##n u = (uint##n) v, nan = (uint##n) (v != v); \
-  const uint##n r = (u + 0x7fff + ((u >> 16) & 1)) >> 16; \
-  const half##n h = __builtin_convertvector ((r & ~nan) | (((u >> 16) | 0x40) & nan), half##n); \
-  memcpy (p, &h, sizeof h); } \
-static inline int##n loadbits##n (const guint8 *p) { byte##n b; memcpy (&b, p, sizeof b); \
-  return __builtin_convertvector (b, int##n); } \
-static inline void storebits##n (guint8 *p, int##n v) { const byte##n b = __builtin_convertvector (v, byte##n); \
-  memcpy (p, &b, sizeof b); } \
-static inline vec##n positive##n (vec##n y, vec##n g) { return (vec##n) ((int##n) g & (int##n) (y > 0)); }
+#define DEFINE_LANES(n)                                                                           \
+  static inline vec##n loadf##n (const gfloat *p)                                                 \
+  {                                                                                               \
+    vec##n v;                                                                                     \
+    memcpy (&v, p, sizeof v);                                                                     \
+    return v;                                                                                     \
+  }                                                                                               \
+  static inline void storef##n (gfloat *p, vec##n v)                                              \
+  {                                                                                               \
+    memcpy (p, &v, sizeof v);                                                                     \
+  }                                                                                               \
+  static inline double##n loadd##n (const gdouble *p)                                             \
+  {                                                                                               \
+    double##n v;                                                                                  \
+    memcpy (&v, p, sizeof v);                                                                     \
+    return v;                                                                                     \
+  }                                                                                               \
+  static inline void stored##n (gdouble *p, double##n v)                                          \
+  {                                                                                               \
+    memcpy (p, &v, sizeof v);                                                                     \
+  }                                                                                               \
+  static inline vec##n loadh##n (const guint16 *p)                                                \
+  {                                                                                               \
+    half##n h;                                                                                    \
+    memcpy (&h, p, sizeof h);                                                                     \
+    return (vec##n) (__builtin_convertvector (h, uint##n) << 16);                                 \
+  }                                                                                               \
+  static inline void storeh##n (guint16 *p, vec##n v)                                             \
+  {                                                                                               \
+    const uint##n u = (uint##n) v, nan = (uint##n) (v != v);                                      \
+    const uint##n r = (u + 0x7fff + ((u >> 16) & 1)) >> 16;                                       \
+    const half##n h = __builtin_convertvector ((r & ~nan) | (((u >> 16) | 0x40) & nan), half##n); \
+    memcpy (p, &h, sizeof h);                                                                     \
+  }                                                                                               \
+  static inline int##n loadbits##n (const guint8 *p)                                              \
+  {                                                                                               \
+    byte##n b;                                                                                    \
+    memcpy (&b, p, sizeof b);                                                                     \
+    return __builtin_convertvector (b, int##n);                                                   \
+  }                                                                                               \
+  static inline void storebits##n (guint8 *p, int##n v)                                           \
+  {                                                                                               \
+    const byte##n b = __builtin_convertvector (v, byte##n);                                       \
+    memcpy (p, &b, sizeof b);                                                                     \
+  }                                                                                               \
+  static inline vec##n positive##n (vec##n y, vec##n g)                                           \
+  {                                                                                               \
+    return (vec##n) ((int##n) g & (int##n) (y > 0));                                              \
+  }
 
 DEFINE_LANES (16)
 DEFINE_LANES (8)

@@ -9,9 +9,9 @@
  * over the limit. tests/unit/cudnn-plans.c holds the bound over answers, bf16's
  * too. */
 static const guint most[][3] = {
-  [CUDA_TYPE_F32] = {11, 11, 10},
-  [CUDA_TYPE_F16] = {17, 13, 8},
-  [CUDA_TYPE_BF16] = {17, 13, 8},
+  [CUDA_TYPE_F32] = { 11, 11, 10 },
+  [CUDA_TYPE_F16] = { 17, 13, 8 },
+  [CUDA_TYPE_BF16] = { 17, 13, 8 },
 };
 
 gsize

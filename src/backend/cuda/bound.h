@@ -9,6 +9,6 @@
 #define CUDA_WORKSPACE_LIMIT ((gsize) 256 << 20)
 
 /* An upper bound, in bytes, of cuda_dnn_plan()'s workspace with this limit. */
-gsize cuda_workspace_bound (CudaConvDirection direction, const CudaConv * conv, gsize limit);
+gsize cuda_workspace_bound (CudaConvDirection direction, const CudaConv *conv, gsize limit);
 
 #endif

@@ -9,12 +9,12 @@
 
 typedef struct {
   gchar *group, *key;
-  gchar *plan;                  /* as the file had it at first, or as settled */
+  gchar *plan; /* as the file had it at first, or as settled */
   gboolean settled;
 } Choice;
 
 static GMutex lock;
-static GPtrArray *choices;      /* of this process */
+static GPtrArray *choices; /* of this process */
 
 /* A few hundred at most. */
 static Choice *
@@ -64,7 +64,8 @@ folder (void)
 static GKeyFile *
 read_file (void)
 {
-  g_autofree gchar *path = g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
+  g_autofree gchar *path =
+      g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
   GKeyFile *file = g_key_file_new ();
 
   if (g_key_file_load_from_file (file, path, G_KEY_FILE_NONE, NULL))
@@ -77,7 +78,8 @@ read_file (void)
 static gboolean
 write_file (GKeyFile *file)
 {
-  g_autofree gchar *path = g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
+  g_autofree gchar *path =
+      g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
 
   return g_key_file_save_to_file (file, path, NULL);
 }
@@ -93,7 +95,8 @@ lock_folder (void)
   if (g_mkdir_with_parents (path, 0777) < 0)
     return -1;
   fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  while (fd >= 0 && flock (fd, LOCK_EX) < 0 && errno == EINTR) ;
+  while (fd >= 0 && flock (fd, LOCK_EX) < 0 && errno == EINTR)
+    ;
   return fd;
 }
 

@@ -11,18 +11,18 @@
 
 /* The plan that was chosen before; free with g_free(). NULL: none. *settled: it was chosen in this process, which must
  * not run another. */
-gchar *cuda_choices_recall (const gchar * group, const gchar * key, gboolean * settled);
+gchar *cuda_choices_recall (const gchar *group, const gchar *key, gboolean *settled);
 
 typedef struct {
-  const gchar *plan;            /* the plan to settle on */
-  const gchar *unkept;          /* the plan to settle on if the file cannot be written; NULL: `plan` */
+  const gchar *plan;   /* the plan to settle on */
+  const gchar *unkept; /* the plan to settle on if the file cannot be written; NULL: `plan` */
   /* Whether the caller can run the plan that another thread or process settled on meanwhile. NULL: it cannot. */
-  gboolean (*offers) (gconstpointer data, const gchar * plan);
+  gboolean (*offers) (gconstpointer data, const gchar *plan);
   gconstpointer data;
 } CudaProposal;
 
 /* Settles on the proposal, or on the earlier choice. Returns the plan to run; free with g_free(). It is one that the
  * caller does not offer only if this process has settled on it. */
-gchar *cuda_choices_settle (const gchar * group, const gchar * key, const CudaProposal * proposal);
+gchar *cuda_choices_settle (const gchar *group, const gchar *key, const CudaProposal *proposal);
 
 #endif

@@ -12,27 +12,29 @@ cuda_apply_deferred (const CudaStep *s, GError **error)
   if (!d->waits)
     return TRUE;
   d->waits = FALSE;
-  return cuda_ok (cuda_norm_apply (s->here->work, &d->norm, d->x, NULL, d->y, NULL), "batch norm failed", error);
+  return cuda_ok (cuda_norm_apply (s->here->work, &d->norm, d->x, NULL, d->y, NULL),
+      "batch norm failed", error);
 }
 
 /* A convolution's step, and where its parts lie. */
 typedef struct {
   const CudaStep *s;
-  CudaConvGraph graph;          /* with all that may be fused to it */
-  CudaConvArgs args;            /* of the first slice */
-  gpointer raw;                 /* what a deferred batch norm reads; NULL: none */
-  gboolean converts;            /* the gradient of the weights is made in scratch */
-  gpointer through;             /* one slice of the input's gradient; NULL: it has its place */
-  gfloat *scale, *shift;        /* of that, f32 */
-  gsize in_slice, out_slice;    /* bytes */
+  CudaConvGraph graph;       /* with all that may be fused to it */
+  CudaConvArgs args;         /* of the first slice */
+  gpointer raw;              /* what a deferred batch norm reads; NULL: none */
+  gboolean converts;         /* the gradient of the weights is made in scratch */
+  gpointer through;          /* one slice of the input's gradient; NULL: it has its place */
+  gfloat *scale, *shift;     /* of that, f32 */
+  gsize in_slice, out_slice; /* bytes */
   gsize n_weights;
 } Conv;
 
 static CudaConvDirection
 direction (Cnn3dPhase phase)
 {
-  return phase == CNN3D_PHASE_BACKWARD_WEIGHTS ? CUDA_CONV_WEIGHTS : phase == CNN3D_PHASE_BACKWARD ? CUDA_CONV_DATA
-      : CUDA_CONV_FORWARD;
+  return phase == CNN3D_PHASE_BACKWARD_WEIGHTS ? CUDA_CONV_WEIGHTS
+      : phase == CNN3D_PHASE_BACKWARD          ? CUDA_CONV_DATA
+                                               : CUDA_CONV_FORWARD;
 }
 
 /* The weights in cuDNN's type, converted if no copy of them is kept. */
@@ -67,19 +69,22 @@ conv_init (Conv *c, const CudaStep *s, GError **error)
   guint8 *scratch = s->scratch;
 
   c->s = s;
-  c->graph = (CudaConvGraph) {.direction = direction (phase),.conv = cuda_conv (p, s->step->op),
-    .adds = phase == CNN3D_PHASE_BACKWARD && s->step->accumulate,.statistics = s->statistics != NULL
-  };
+  c->graph = (CudaConvGraph) { .direction = direction (phase),
+    .conv = cuda_conv (p, s->step->op),
+    .adds = phase == CNN3D_PHASE_BACKWARD && s->step->accumulate,
+    .statistics = s->statistics != NULL };
   c->in_slice = cuda_clip_bytes (m, s->in_tensor) * p->sizes.slice[s->step->op];
   c->out_slice = cuda_clip_bytes (m, s->out_tensor) * p->sizes.slice[s->step->op];
   c->n_weights = cuda_conv_weights (m, s->op);
   if (p->workspace[s->step->op * CNN3D_N_PHASES + phase])
-    c->args.workspace = (gpointer) (((guintptr) scratch + at.workspace + CUDA_WORKSPACE_ALIGNMENT - 1)
-        & ~(guintptr) (CUDA_WORKSPACE_ALIGNMENT - 1));
+    c->args.workspace =
+        (gpointer) (((guintptr) scratch + at.workspace + CUDA_WORKSPACE_ALIGNMENT - 1)
+            & ~(guintptr) (CUDA_WORKSPACE_ALIGNMENT - 1));
   /* Backward-weights reads scale and shift in the type of x: in bf16 they would
    * lose too much to give the gradient of what ran forward. */
   if (d->waits && !(phase == CNN3D_PHASE_BACKWARD_WEIGHTS && m->type == CUDA_TYPE_BF16)) {
-    const gsize f32 = cuda_align (channels * sizeof (gfloat)), half = cuda_align (channels * sizeof (guint16));
+    const gsize f32 = cuda_align (channels * sizeof (gfloat)),
+                half = cuda_align (channels * sizeof (guint16));
 
     c->raw = (gpointer) d->x;
     c->graph.normalizes = TRUE;
@@ -97,7 +102,8 @@ conv_init (Conv *c, const CudaStep *s, GError **error)
   c->args.x = phase == CNN3D_PHASE_BACKWARD ? s->din : s->in;
   c->args.y = direction (phase) == CUDA_CONV_FORWARD ? s->out : s->dout[0];
   if (phase == CNN3D_PHASE_BACKWARD_WEIGHTS) {
-    c->converts = m->type != CUDA_TYPE_F32 || cuda_adds (s) || p->sizes.slice[s->step->op] < s->step->clips;
+    c->converts =
+        m->type != CUDA_TYPE_F32 || cuda_adds (s) || p->sizes.slice[s->step->op] < s->step->clips;
     c->args.w = c->converts ? (gpointer) scratch : cuda_gradient (s, s->op->weight);
     return TRUE;
   }
@@ -113,7 +119,7 @@ apart (gpointer data, gboolean statistics, GError **error)
 {
   const Conv *c = data;
   const CudaStep *s = c->s;
-  CudaNorm norm = {.type = s->program->model->type,.eps = 1 };
+  CudaNorm norm = { .type = s->program->model->type, .eps = 1 };
 
   if (c->raw) {
     norm.points = cuda_points (s->in_tensor) * c->graph.conv.batch;
@@ -122,15 +128,16 @@ apart (gpointer data, gboolean statistics, GError **error)
     norm.bias = c->scale;
     norm.inverse = c->shift;
     norm.weight = c->shift;
-    if (!cuda_ok (cuda_norm_apply (s->here->work, &norm, c->raw, NULL, c->raw, NULL), "batch norm failed", error))
+    if (!cuda_ok (cuda_norm_apply (s->here->work, &norm, c->raw, NULL, c->raw, NULL),
+            "batch norm failed", error))
       return FALSE;
   }
   if (!statistics)
     return TRUE;
   norm.points = cuda_points (s->out_tensor) * c->graph.conv.batch;
   norm.channels = c->graph.conv.out_channels;
-  return cuda_ok (cuda_norm_statistics (s->here->work, &norm, c->args.y, s->here->small->sums), "batch norm failed",
-      error);
+  return cuda_ok (cuda_norm_statistics (s->here->work, &norm, c->args.y, s->here->small->sums),
+      "batch norm failed", error);
 }
 
 /* The plan for this step: chosen earlier, or now. */
@@ -139,39 +146,47 @@ choose (const Conv *c, CudaChoice *choice, GError **error)
 {
   const CudaStep *s = c->s;
   const gsize channels = c->graph.conv.in_channels;
-  const CudaTrial trial = {
-    .device = s->program->model->device,.graph = c->graph,
+  const CudaTrial trial = { .device = s->program->model->device,
+    .graph = c->graph,
     .limits = cuda_conv_limits (s->program->model->device,
         s->program->workspace[s->step->op * CNN3D_N_PHASES + s->step->phase]),
-    .args = c->args,.raw = c->raw,.fusion = s->program->runs->fusion,.times = !c->graph.adds,.apart = apart,
-    .data = (gpointer) c
-  };
+    .args = c->args,
+    .raw = c->raw,
+    .fusion = s->program->runs->fusion,
+    .times = !c->graph.adds,
+    .apart = apart,
+    .data = (gpointer) c };
 
   if (c->raw) {
     g_autofree gfloat *ones = g_new (gfloat, channels);
 
     for (gsize i = 0; i < channels; i++)
       ones[i] = 1;
-    if (!cuda_ok (cudaMemsetAsync (c->scale, 0, channels * sizeof (gfloat), s->here->work), "a copy failed", error)
-        || !cuda_send (s->program->model->device, c->shift, ones, channels * sizeof (gfloat), error))
+    if (!cuda_ok (cudaMemsetAsync (c->scale, 0, channels * sizeof (gfloat), s->here->work),
+            "a copy failed", error)
+        || !cuda_send (
+            s->program->model->device, c->shift, ones, channels * sizeof (gfloat), error))
       return FALSE;
   }
   return cuda_choose (&trial, choice, error);
 }
 
 static gboolean
-run_slice (const Conv *c, CudaDnnPlan *plan, const CudaConvArgs *args, gboolean adds, GError **error)
+run_slice (
+    const Conv *c, CudaDnnPlan *plan, const CudaConvArgs *args, gboolean adds, GError **error)
 {
   const CudaStep *s = c->s;
 
   if (!cuda_dnn_plan_run (plan, args, error))
     return FALSE;
   if (c->through)
-    return cuda_ok (cudaMemcpyAsync (args->y, c->through, c->in_slice, cudaMemcpyDeviceToDevice, s->here->work),
+    return cuda_ok (
+        cudaMemcpyAsync (args->y, c->through, c->in_slice, cudaMemcpyDeviceToDevice, s->here->work),
         "a copy failed", error);
   if (c->converts)
-    return cuda_ok (cuda_add_gradient (s->here->work, s->program->model->type, c->n_weights, args->w,
-            cuda_gradient (s, s->op->weight), adds), "a gradient cannot be converted", error);
+    return cuda_ok (cuda_add_gradient (s->here->work, s->program->model->type, c->n_weights,
+                        args->w, cuda_gradient (s, s->op->weight), adds),
+        "a gradient cannot be converted", error);
   return TRUE;
 }
 

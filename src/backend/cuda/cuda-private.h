@@ -18,10 +18,10 @@
 typedef struct _CudaHere CudaHere;
 
 struct _Cnn3dDevice {
-  Cnn3dDeviceParams params;     /* its strings are not kept */
-  CudaProfile *profile;         /* NULL: a GPU of this machine */
-  CudaHere *here;               /* NULL: a profile, which runs nothing */
-  CudaDnnGpu *dnn;              /* NULL: workspaces by bound */
+  Cnn3dDeviceParams params; /* its strings are not kept */
+  CudaProfile *profile;     /* NULL: a GPU of this machine */
+  CudaHere *here;           /* NULL: a profile, which runs nothing */
+  CudaDnnGpu *dnn;          /* NULL: workspaces by bound */
   gchar *name;
 };
 
@@ -30,17 +30,17 @@ struct _Cnn3dModel {
   const Cnn3dNetwork *net;
   Cnn3dModelParams params;
   CudaType type;
-  gsize element;                /* bytes of an activation's number */
+  gsize element; /* bytes of an activation's number */
   Cnn3dWeightLayout layout;
-  gsize *copy_offset;           /* [parameter]: bytes, of a convolution's weights; CUDA_NO_COPY */
+  gsize *copy_offset; /* [parameter]: bytes, of a convolution's weights; CUDA_NO_COPY */
 };
 
 /* Where the parts of a convolution's scratch begin: bytes. */
 typedef struct {
-  gsize weights;                /* a copy of the weights, or their gradient, in the compute type */
-  gsize vectors;                /* scale and shift of a batch norm that is fused to its input: f32, then 16 bits */
-  gsize workspace;              /* cuDNN's, starting at the next multiple of CUDA_WORKSPACE_ALIGNMENT */
-  gsize through;                /* one slice of the input's gradient, if it overwrites the output's */
+  gsize weights; /* a copy of the weights, or their gradient, in the compute type */
+  gsize vectors; /* scale and shift of a batch norm that is fused to its input: f32, then 16 bits */
+  gsize workspace; /* cuDNN's, starting at the next multiple of CUDA_WORKSPACE_ALIGNMENT */
+  gsize through;   /* one slice of the input's gradient, if it overwrites the output's */
 } CudaScratch;
 
 /* cuDNN's workspace starts at a multiple of this, in an arena whose buffers start at multiples of
@@ -54,8 +54,8 @@ struct _Cnn3dProgram {
   Cnn3dModel *model;
   Cnn3dProgramParams params;
   Cnn3dSizes sizes;
-  gsize *workspace;             /* [op * CNN3D_N_PHASES + phase]: workspace bytes of cuDNN */
-  CudaRuns *runs;               /* NULL: sizes only */
+  gsize *workspace; /* [op * CNN3D_N_PHASES + phase]: workspace bytes of cuDNN */
+  CudaRuns *runs;   /* NULL: sizes only */
 };
 
 static inline gsize
@@ -77,28 +77,29 @@ cuda_points (const Cnn3dTensor *t)
 }
 
 /* model.c */
-Cnn3dModel *cuda_model_new (Cnn3dDevice * device, const Cnn3dNetwork * network, const Cnn3dModelParams * params,
-    GError ** error);
-void cuda_model_free (Cnn3dModel ** model);
-const Cnn3dWeightLayout *cuda_model_layout (Cnn3dModel * model);
+Cnn3dModel *cuda_model_new (Cnn3dDevice *device, const Cnn3dNetwork *network,
+    const Cnn3dModelParams *params, GError **error);
+void cuda_model_free (Cnn3dModel **model);
+const Cnn3dWeightLayout *cuda_model_layout (Cnn3dModel *model);
 /* Numbers in a convolution's weights, padded. */
-gsize cuda_conv_weights (const Cnn3dModel * model, const Cnn3dOp * op);
+gsize cuda_conv_weights (const Cnn3dModel *model, const Cnn3dOp *op);
 /* One parameter between PyTorch's layout and the model's, both on the host:
  * `stored` begins at the parameter, layout.length floats, padding zero. */
-void cuda_weight_store (const Cnn3dModel * model, guint param, const gfloat * values, gfloat * stored);
-void cuda_weight_read (const Cnn3dModel * model, guint param, const gfloat * stored, gfloat * values);
+void cuda_weight_store (const Cnn3dModel *model, guint param, const gfloat *values, gfloat *stored);
+void cuda_weight_read (const Cnn3dModel *model, guint param, const gfloat *stored, gfloat *values);
 /* Number i of an array of a type, on the host. */
-gfloat cuda_number (CudaType type, const guint8 * from, gsize i);
+gfloat cuda_number (CudaType type, const guint8 *from, gsize i);
 
 /* sizes.c */
-Cnn3dProgram *cuda_program_new (Cnn3dModel * model, const Cnn3dProgramParams * params, GError ** error);
-void cuda_program_free (Cnn3dProgram ** program);
-const Cnn3dSizes *cuda_program_sizes (Cnn3dProgram * program);
+Cnn3dProgram *cuda_program_new (
+    Cnn3dModel *model, const Cnn3dProgramParams *params, GError **error);
+void cuda_program_free (Cnn3dProgram **program);
+const Cnn3dSizes *cuda_program_sizes (Cnn3dProgram *program);
 /* Bytes of a clip's activation. */
-gsize cuda_clip_bytes (const Cnn3dModel * model, const Cnn3dTensor * tensor);
+gsize cuda_clip_bytes (const Cnn3dModel *model, const Cnn3dTensor *tensor);
 /* The convolution of an op, for one slice of a batch. */
-CudaConv cuda_conv (const Cnn3dProgram * program, gint op);
-CudaScratch cuda_scratch (const Cnn3dProgram * program, gint op, Cnn3dPhase phase);
-CudaConvLimits cuda_conv_limits (const Cnn3dDevice * device, gsize workspace);
+CudaConv cuda_conv (const Cnn3dProgram *program, gint op);
+CudaScratch cuda_scratch (const Cnn3dProgram *program, gint op, Cnn3dPhase phase);
+CudaConvLimits cuda_conv_limits (const Cnn3dDevice *device, gsize workspace);
 
 #endif

@@ -49,7 +49,8 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
     goto failed;
   version = cuda_dnn_version (&reason);
   if (!version) {
-    d->name = g_strdup_printf ("%s (not here), workspaces by bound: %s", d->profile->name, reason->message);
+    d->name = g_strdup_printf (
+        "%s (not here), workspaces by bound: %s", d->profile->name, reason->message);
     return d;
   }
   d->dnn = cuda_dnn_gpu_new (d->profile->properties, error);
@@ -59,8 +60,8 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
     g_prefix_error (error, "%s: ", shown);
     goto failed;
   }
-  d->name = g_strdup_printf ("%s (not here), workspaces by cuDNN %u.%u.%u", d->profile->name, version / 10000,
-      version / 100 % 100, version % 100);
+  d->name = g_strdup_printf ("%s (not here), workspaces by cuDNN %u.%u.%u", d->profile->name,
+      version / 10000, version / 100 % 100, version % 100);
   return d;
 
   /* ERRORS */
@@ -122,7 +123,9 @@ device_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed)
   if (d->here) {
     cuda_here_speed (d, precision, speed);
   } else {
-    const guint64 flops = precision == CNN3D_PRECISION_32 ? d->params.tf32 ? MAX (p->tf32, p->fp32) : p->fp32 : p->fp16;
+    const guint64 flops = precision == CNN3D_PRECISION_32
+        ? d->params.tf32 ? MAX (p->tf32, p->fp32) : p->fp32
+        : p->fp16;
 
     speed->macs_per_second = flops / 2.0;
     speed->bytes_per_second = p->bytes_per_second;

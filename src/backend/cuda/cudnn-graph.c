@@ -10,7 +10,7 @@ static const cudnnDataType_t types[] = {
   [CUDA_TYPE_BF16] = CUDNN_DATA_BFLOAT16,
 };
 
-static const cudnnDataType_t precision = CUDNN_DATA_FLOAT;      /* of all arithmetic */
+static const cudnnDataType_t precision = CUDNN_DATA_FLOAT; /* of all arithmetic */
 
 /* A part of the graph, which frees it. */
 static Desc
@@ -33,12 +33,12 @@ tensor_new (DnnCalls *calls, DnnGraph *g, int64_t id, cudnnDataType_t type, cons
   Desc desc = part_new (calls, g, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   /* A tensor may be one slice of a batch, and begin at any multiple of its size:
    * 16 bytes at least, as channels are padded. */
-  const int64_t bytes = dims[0] * dims[1] * dims[2] * dims[3] * dims[4] * (type == CUDNN_DATA_FLOAT ? 4 : 2);
+  const int64_t bytes =
+      dims[0] * dims[1] * dims[2] * dims[3] * dims[4] * (type == CUDNN_DATA_FLOAT ? 4 : 2);
   const int64_t alignment = MIN (64, bytes & -bytes);
   const bool is_virtual = id >= DNN_VIRTUAL;
-  const int64_t strides[5] = { dims[1] * dims[2] * dims[3] * dims[4], 1, dims[1] * dims[3] * dims[4],
-    dims[1] * dims[4], dims[1]
-  };
+  const int64_t strides[5] = { dims[1] * dims[2] * dims[3] * dims[4], 1,
+    dims[1] * dims[3] * dims[4], dims[1] * dims[4], dims[1] };
 
   dnn_set (calls, desc, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
   dnn_set (calls, desc, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 5, dims);
@@ -93,7 +93,8 @@ pointwise_new (DnnCalls *calls, DnnGraph *g, cudnnPointwiseMode_t mode, Desc x, 
     dnn_set (calls, how, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, &nan);
   dnn_finalize (calls, how);
   op = part_new (calls, g, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-  dnn_set (calls, op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &how);
+  dnn_set (calls, op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+      1, &how);
   dnn_set (calls, op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &x);
   if (b)
     dnn_set (calls, op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &b);
@@ -111,8 +112,10 @@ statistics_new (DnnCalls *calls, DnnGraph *g, Desc x, Desc sum, Desc squares)
   dnn_set (calls, op, CUDNN_ATTR_OPERATION_GENSTATS_MODE, CUDNN_TYPE_GENSTATS_MODE, 1, &mode);
   dnn_set (calls, op, CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, &precision);
   dnn_set (calls, op, CUDNN_ATTR_OPERATION_GENSTATS_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &x);
-  dnn_set (calls, op, CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &sum);
-  dnn_set (calls, op, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &squares);
+  dnn_set (
+      calls, op, CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &sum);
+  dnn_set (calls, op, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+      &squares);
   dnn_finalize (calls, op);
   return op;
 }
@@ -124,22 +127,30 @@ convolution_new (DnnCalls *calls, DnnGraph *g, const CudaConvGraph *wanted, Desc
     cudnnBackendDescriptorType_t type;
     cudnnBackendAttributeName_t x, y, w, window, alpha, beta;
   } names[] = {
-    [CUDA_CONV_FORWARD] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+    [CUDA_CONV_FORWARD] = { CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
-    [CUDA_CONV_DATA] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA },
+    [CUDA_CONV_DATA] = { CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
-    [CUDA_CONV_WEIGHTS] = {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
-        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA},
+        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA },
+    [CUDA_CONV_WEIGHTS] = { CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_FILTER_DESCRIPTOR,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA },
   };
   const CudaConvDirection direction = wanted->direction;
   const float one = 1, beta = wanted->direction == CUDA_CONV_DATA && wanted->adds;
-  Desc window = window_new (calls, g, &wanted->conv), op = part_new (calls, g, names[direction].type);
+  Desc window = window_new (calls, g, &wanted->conv),
+       op = part_new (calls, g, names[direction].type);
 
   dnn_set (calls, op, names[direction].x, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &x);
   dnn_set (calls, op, names[direction].y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &y);
@@ -154,8 +165,8 @@ convolution_new (DnnCalls *calls, DnnGraph *g, const CudaConvGraph *wanted, Desc
 /* x * scale + shift, ReLU: f32 between the operations, rounded once, to what
  * the convolution reads. Adds the operations to ops; the result. */
 static Desc
-normalize (DnnCalls *calls, DnnGraph *g, const CudaConvGraph *wanted, Desc x, const int64_t dims[5], Desc *ops,
-    guint *n_ops)
+normalize (DnnCalls *calls, DnnGraph *g, const CudaConvGraph *wanted, Desc x, const int64_t dims[5],
+    Desc *ops, guint *n_ops)
 {
   const gint64 channels = wanted->conv.in_channels;
   const cudnnDataType_t type = types[wanted->conv.type];
@@ -163,7 +174,8 @@ normalize (DnnCalls *calls, DnnGraph *g, const CudaConvGraph *wanted, Desc x, co
   Desc scale = vector_new (calls, g, DNN_SCALE, vector, channels);
   Desc shift = vector_new (calls, g, DNN_SHIFT, vector, channels);
   Desc product = tensor_new (calls, g, DNN_VIRTUAL, CUDNN_DATA_FLOAT, dims);
-  Desc sum = tensor_new (calls, g, DNN_VIRTUAL + 1, wanted->relu ? CUDNN_DATA_FLOAT : type, dims), out;
+  Desc sum = tensor_new (calls, g, DNN_VIRTUAL + 1, wanted->relu ? CUDNN_DATA_FLOAT : type, dims),
+       out;
 
   ops[(*n_ops)++] = pointwise_new (calls, g, CUDNN_POINTWISE_MUL, x, scale, product);
   ops[(*n_ops)++] = pointwise_new (calls, g, CUDNN_POINTWISE_ADD, product, shift, sum);
@@ -180,10 +192,11 @@ dnn_graph_build (DnnCalls *calls, DnnGraph *g, const CudaDnnGpu *gpu, const Cuda
   const CudaConv *c = &wanted->conv;
   const int64_t in[5] = { c->batch, c->in_channels, c->in[0], c->in[1], c->in[2] };
   const int64_t out[5] = { c->batch, c->out_channels, cuda_conv_out (c, 0), cuda_conv_out (c, 1),
-    cuda_conv_out (c, 2)
-  };
-  const int64_t weights[5] = { c->out_channels, c->in_channels, c->kernel[0], c->kernel[1], c->kernel[2] };
-  Desc x = tensor_new (calls, g, DNN_X, types[c->type], in), y = tensor_new (calls, g, DNN_Y, types[c->type], out);
+    cuda_conv_out (c, 2) };
+  const int64_t weights[5] = { c->out_channels, c->in_channels, c->kernel[0], c->kernel[1],
+    c->kernel[2] };
+  Desc x = tensor_new (calls, g, DNN_X, types[c->type], in),
+       y = tensor_new (calls, g, DNN_Y, types[c->type], out);
   Desc w = tensor_new (calls, g, DNN_W, types[c->type], weights), ops[5];
   guint n_ops = 0;
 
@@ -199,7 +212,8 @@ dnn_graph_build (DnnCalls *calls, DnnGraph *g, const CudaDnnGpu *gpu, const Cuda
   g->graph = dnn_create (calls, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   if (gpu->handle)
     dnn_set (calls, g->graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, &gpu->handle);
-  dnn_set (calls, g->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, n_ops, ops);
+  dnn_set (
+      calls, g->graph, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, n_ops, ops);
   dnn_finalize (calls, g->graph);
 }
 

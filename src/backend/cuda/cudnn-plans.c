@@ -5,19 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_CONFIGS 64         /* returned by one heuristics mode: about 32 */
+#define MOST_CONFIGS 64 /* returned by one heuristics mode: about 32 */
 #define MOST_KNOBS 32
 
 /* --- engine configurations --- */
 
 /* Properties of a configuration's engine. */
 typedef struct {
-  int64_t index;                /* its index among all engines of this graph */
-  guint numerical, behavior;    /* bit n: note n */
+  int64_t index;             /* its index among all engines of this graph */
+  guint numerical, behavior; /* bit n: note n */
 } Engine;
 
 static guint
-notes_of (DnnCalls *calls, Desc engine, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type)
+notes_of (DnnCalls *calls, Desc engine, cudnnBackendAttributeName_t name,
+    cudnnBackendAttributeType_t type)
 {
   gint32 notes[32] = { 0 };
   const int64_t count = dnn_get (calls, engine, name, type, G_N_ELEMENTS (notes), notes);
@@ -38,7 +39,8 @@ engine_of (DnnCalls *calls, Desc config)
 
   dnn_get (calls, config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &engine);
   dnn_get (calls, engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &e.index);
-  e.numerical = notes_of (calls, engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE);
+  e.numerical =
+      notes_of (calls, engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE);
   e.behavior = notes_of (calls, engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE);
   dnn_destroy (&engine);
   return e;
@@ -49,7 +51,8 @@ engine_of (DnnCalls *calls, Desc config)
 static gboolean
 may_be_taken (const Engine *e, const CudaConvGraph *graph, const CudaConvLimits *limits)
 {
-  guint out = 1u << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS | 1u << CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION;
+  guint out = 1u << CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS
+      | 1u << CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION;
 
   if (limits->deterministic)
     out |= 1u << CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
@@ -72,24 +75,26 @@ name_of (DnnCalls *calls, Desc config, const Engine *engine)
 {
   GString *name = g_string_new (NULL);
   Desc choices[MOST_KNOBS] = { NULL };
-  int64_t knobs[MOST_KNOBS][2] = { {0} }, count;
+  int64_t knobs[MOST_KNOBS][2] = { { 0 } }, count;
 
   g_string_printf (name, "engine %d", (gint) engine->index);
   for (guint i = 0; i < MOST_KNOBS; i++)
     choices[i] = dnn_create (calls, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR);
-  count = dnn_get (calls, config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR, MOST_KNOBS,
-      choices);
+  count = dnn_get (calls, config, CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+      MOST_KNOBS, choices);
   count = MIN (count, MOST_KNOBS);
   for (int64_t i = 0; i < count; i++) {
     cudnnBackendKnobType_t type = 0;
 
     dnn_get (calls, choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, CUDNN_TYPE_KNOB_TYPE, 1, &type);
-    dnn_get (calls, choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &knobs[i][1]);
+    dnn_get (
+        calls, choices[i], CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE, CUDNN_TYPE_INT64, 1, &knobs[i][1]);
     knobs[i][0] = type;
   }
   qsort (knobs, count, sizeof knobs[0], compare_knobs);
   for (int64_t i = 0; i < count; i++)
-    g_string_append_printf (name, " k%d=%" G_GINT64_FORMAT, (gint) knobs[i][0], (gint64) knobs[i][1]);
+    g_string_append_printf (
+        name, " k%d=%" G_GINT64_FORMAT, (gint) knobs[i][0], (gint64) knobs[i][1]);
   for (guint i = 0; i < MOST_KNOBS; i++)
     dnn_destroy (&choices[i]);
   return g_string_free (name, FALSE);
@@ -105,8 +110,10 @@ plan_of (DnnCalls *calls, CudaDnnGpu *gpu, Desc config, gsize *workspace)
   if (gpu->handle)
     dnn_set (calls, plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &gpu->handle);
   else
-    dnn_set (calls, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &gpu->properties);
-  dnn_set (calls, plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &config);
+    dnn_set (calls, plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+        &gpu->properties);
+  dnn_set (calls, plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+      &config);
   dnn_finalize (calls, plan);
   dnn_get (calls, plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &bytes);
   if (!dnn_good (calls))
@@ -122,11 +129,11 @@ typedef struct {
   Desc plan, config;
   Engine engine;
   gsize workspace;
-  guint tried;                  /* configurations tried up to this one */
+  guint tried; /* configurations tried up to this one */
 } Candidate;
 
 /* FALSE: stop. */
-typedef gboolean (*Visit) (Candidate * candidate, gpointer data);
+typedef gboolean (*Visit) (Candidate *candidate, gpointer data);
 
 typedef struct {
   CudaDnnGpu *gpu;
@@ -134,7 +141,7 @@ typedef struct {
   const CudaConvLimits *limits;
   DnnGraph *graph;
   guint tried;
-  DnnCalls *failed;             /* the first failure of a candidate */
+  DnnCalls *failed; /* the first failure of a candidate */
 } Search;
 
 /* An engine that does not support the graph is skipped, but its reason is kept in case there is no plan at all; any
@@ -142,7 +149,9 @@ typedef struct {
 static void
 remember (DnnCalls *failed, DnnCalls *calls)
 {
-  if (!dnn_good (calls) && (dnn_good (failed) || (dnn_calls_code (failed) == CNN3D_BACKEND_ERROR_UNSUPPORTED
+  if (!dnn_good (calls)
+      && (dnn_good (failed)
+          || (dnn_calls_code (failed) == CNN3D_BACKEND_ERROR_UNSUPPORTED
               && dnn_calls_code (calls) != CNN3D_BACKEND_ERROR_UNSUPPORTED))) {
     dnn_calls_clear (failed);
     *failed = *calls;
@@ -178,12 +187,13 @@ static gboolean
 ask_heuristics (Search *s, cudnnBackendHeurMode_t mode, Visit visit, gpointer data)
 {
   DnnCalls calls = DNN_CALLS_INIT;
-  Desc heuristics = dnn_create (&calls, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR), configs[MOST_CONFIGS] = { NULL };
+  Desc heuristics = dnn_create (&calls, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR),
+       configs[MOST_CONFIGS] = { NULL };
   int64_t count;
   gboolean more = TRUE;
 
-  dnn_set (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
-      &s->graph->graph);
+  dnn_set (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+      1, &s->graph->graph);
   dnn_set (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
   if (!s->gpu->handle)
     dnn_set (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
@@ -191,8 +201,8 @@ ask_heuristics (Search *s, cudnnBackendHeurMode_t mode, Visit visit, gpointer da
   dnn_finalize (&calls, heuristics);
   for (guint i = 0; i < MOST_CONFIGS && dnn_good (&calls); i++)
     configs[i] = dnn_create (&calls, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-  count = dnn_get (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, MOST_CONFIGS,
-      configs);
+  count = dnn_get (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+      MOST_CONFIGS, configs);
   for (int64_t i = 0; more && i < MIN (count, MOST_CONFIGS); i++)
     more = try_config (s, &configs[i], visit, data);
   for (guint i = 0; i < MOST_CONFIGS; i++)
@@ -215,15 +225,16 @@ search (Search *s, Visit visit, gpointer data)
 }
 
 static GError *
-no_plan_error (const CudaConvGraph *wanted, const CudaConvLimits *limits, const DnnCalls *failed, const gchar *but)
+no_plan_error (const CudaConvGraph *wanted, const CudaConvLimits *limits, const DnnCalls *failed,
+    const gchar *but)
 {
   g_autofree gchar *text = cuda_conv_graph_text (wanted);
 
   return g_error_new (CNN3D_BACKEND_ERROR, dnn_calls_code (failed),
       "cuDNN %u has no plan for a convolution (%s%s%s)%s%s%s", (guint) cuda_dnn.version (), text,
       limits->deterministic ? ", deterministic" : "",
-      wanted->conv.type == CUDA_TYPE_F32 && !limits->tf32 ? ", without TF32" : "", but, failed->failure ? ": " : "",
-      failed->failure ? failed->failure : "");
+      wanted->conv.type == CUDA_TYPE_F32 && !limits->tf32 ? ", without TF32" : "", but,
+      failed->failure ? ": " : "", failed->failure ? failed->failure : "");
 }
 
 /* --- planning --- */
@@ -288,13 +299,14 @@ find_answer (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits 
 }
 
 gboolean
-cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits, CudaConvPlan *plan,
-    GError **error)
+cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits,
+    CudaConvPlan *plan, GError **error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&cuda_dnn_lock);
   g_autofree gchar *text = cuda_conv_graph_text (wanted);
-  g_autofree gchar *key = g_strdup_printf ("%s %s %" G_GSIZE_FORMAT "%s%s", gpu->name, text, limits->workspace,
-      limits->deterministic ? " deterministic" : "", limits->tf32 ? " tf32" : "");
+  g_autofree gchar *key =
+      g_strdup_printf ("%s %s %" G_GSIZE_FORMAT "%s%s", gpu->name, text, limits->workspace,
+          limits->deterministic ? " deterministic" : "", limits->tf32 ? " tf32" : "");
   CudaDnnAnswer *answer = g_hash_table_lookup (gpu->answers, key);
 
   (void) locker;
@@ -324,9 +336,9 @@ typedef struct {
 
 struct _CudaDnnPlan {
   CudaDnnGpu *gpu;
-  Shared *shared;               /* g_rc_box */
+  Shared *shared; /* g_rc_box */
   Desc plan, config, pack;
-  CudaConvArgs packed;          /* contents of the pack */
+  CudaConvArgs packed; /* contents of the pack */
   gchar *name;
   gsize workspace;
 };
@@ -357,7 +369,7 @@ plan_free (gpointer data)
 typedef struct {
   CudaDnnGpu *gpu;
   Shared *shared;
-  gsize limit, least;           /* least: workspace over the limit */
+  gsize limit, least; /* least: workspace over the limit */
   guint most;
   GPtrArray *plans;
   DnnCalls *failed;
@@ -396,7 +408,8 @@ collect (Candidate *c, gpointer data)
 }
 
 GPtrArray *
-cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits, guint most, GError **error)
+cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits,
+    guint most, GError **error)
 {
   DnnCalls failed = DNN_CALLS_INIT;
   Shared *shared = g_rc_box_new0 (Shared);
@@ -415,7 +428,8 @@ cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimi
     if (!gpu->handle)
       but = g_strdup (" that runs: the GPU is not here");
     else if (all.least < G_MAXSIZE)
-      but = g_strdup_printf (" within a workspace of %" G_GSIZE_FORMAT " bytes: the least is %" G_GSIZE_FORMAT,
+      but = g_strdup_printf (" within a workspace of %" G_GSIZE_FORMAT
+                             " bytes: the least is %" G_GSIZE_FORMAT,
           limits->workspace, all.least);
     g_propagate_error (error, no_plan_error (wanted, limits, &failed, but ? but : ""));
     g_clear_pointer (&all.plans, g_ptr_array_unref);
@@ -459,7 +473,8 @@ pack (CudaDnnPlan *p, const CudaConvArgs *args, DnnCalls *calls)
   p->pack = dnn_create (calls, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   dnn_set (calls, p->pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, n, ids);
   dnn_set (calls, p->pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, n, pointers);
-  dnn_set (calls, p->pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &args->workspace);
+  dnn_set (
+      calls, p->pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &args->workspace);
   dnn_finalize (calls, p->pack);
   p->packed = *args;
   if (!dnn_good (calls))
@@ -477,9 +492,10 @@ cuda_dnn_plan_run (CudaDnnPlan *p, const CudaConvArgs *args, GError **error)
   if (!dnn_good (&calls)) {
     g_autofree gchar *text = cuda_conv_graph_text (&p->shared->wanted);
 
-    g_set_error (error, CNN3D_BACKEND_ERROR, dnn_calls_code (&calls) == CNN3D_BACKEND_ERROR_MEMORY
-        ? CNN3D_BACKEND_ERROR_MEMORY : CNN3D_BACKEND_ERROR_FAILED, "a convolution (%s, %s) failed: %s", text, p->name,
-        calls.failure);
+    g_set_error (error, CNN3D_BACKEND_ERROR,
+        dnn_calls_code (&calls) == CNN3D_BACKEND_ERROR_MEMORY ? CNN3D_BACKEND_ERROR_MEMORY
+                                                              : CNN3D_BACKEND_ERROR_FAILED,
+        "a convolution (%s, %s) failed: %s", text, p->name, calls.failure);
     dnn_calls_clear (&calls);
     return FALSE;
   }

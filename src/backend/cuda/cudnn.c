@@ -8,8 +8,8 @@
 CudaDnnLibrary cuda_dnn;
 GMutex cuda_dnn_lock;
 
-static guint opened;            /* its version; 0: not yet */
-static GHashTable *answers;     /* about described GPUs; kept until the process exits */
+static guint opened;        /* its version; 0: not yet */
+static GHashTable *answers; /* about described GPUs; kept until the process exits */
 
 /* --- the library --- */
 
@@ -20,22 +20,23 @@ find_symbols (GModule *module, const gchar **missing)
     const gchar *name;
     gpointer *place;
   } symbols[] = {
-    {"cudnnGetVersion", (gpointer *) &cuda_dnn.version},
-    {"cudnnGetErrorString", (gpointer *) &cuda_dnn.error_string},
-    {"cudnnGetLastErrorString", (gpointer *) &cuda_dnn.last_error},
-    {"cudnnCreate", (gpointer *) &cuda_dnn.handle_create},
-    {"cudnnDestroy", (gpointer *) &cuda_dnn.handle_destroy},
-    {"cudnnSetStream", (gpointer *) &cuda_dnn.handle_stream},
-    {"cudnnBackendCreateDescriptor", (gpointer *) &cuda_dnn.create},
-    {"cudnnBackendDestroyDescriptor", (gpointer *) &cuda_dnn.destroy},
-    {"cudnnBackendFinalize", (gpointer *) &cuda_dnn.finalize},
-    {"cudnnBackendSetAttribute", (gpointer *) &cuda_dnn.set},
-    {"cudnnBackendGetAttribute", (gpointer *) &cuda_dnn.get},
-    {"cudnnBackendExecute", (gpointer *) &cuda_dnn.execute},
+    { "cudnnGetVersion", (gpointer *) &cuda_dnn.version },
+    { "cudnnGetErrorString", (gpointer *) &cuda_dnn.error_string },
+    { "cudnnGetLastErrorString", (gpointer *) &cuda_dnn.last_error },
+    { "cudnnCreate", (gpointer *) &cuda_dnn.handle_create },
+    { "cudnnDestroy", (gpointer *) &cuda_dnn.handle_destroy },
+    { "cudnnSetStream", (gpointer *) &cuda_dnn.handle_stream },
+    { "cudnnBackendCreateDescriptor", (gpointer *) &cuda_dnn.create },
+    { "cudnnBackendDestroyDescriptor", (gpointer *) &cuda_dnn.destroy },
+    { "cudnnBackendFinalize", (gpointer *) &cuda_dnn.finalize },
+    { "cudnnBackendSetAttribute", (gpointer *) &cuda_dnn.set },
+    { "cudnnBackendGetAttribute", (gpointer *) &cuda_dnn.get },
+    { "cudnnBackendExecute", (gpointer *) &cuda_dnn.execute },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (symbols); i++)
-    if (!g_module_symbol (module, *missing = symbols[i].name, symbols[i].place) || !*symbols[i].place)
+    if (!g_module_symbol (module, *missing = symbols[i].name, symbols[i].place)
+        || !*symbols[i].place)
       return FALSE;
   return TRUE;
 }
@@ -51,19 +52,20 @@ version_unlocked (GError **error)
   name = g_getenv ("CNN3D_CUDNN");
   module = g_module_open (name ? name : "libcudnn.so.9", G_MODULE_BIND_LAZY | G_MODULE_BIND_LOCAL);
   if (!module) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING, "cuDNN 9 cannot be loaded: %s",
-        g_module_error ());
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
+        "cuDNN 9 cannot be loaded: %s", g_module_error ());
     return 0;
   }
   if (!find_symbols (module, &missing)) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING, "%s has no %s: install cuDNN 9.15 or later",
-        g_module_name (module), missing);
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
+        "%s has no %s: install cuDNN 9.15 or later", g_module_name (module), missing);
     g_module_close (module);
     return 0;
   }
   if (cuda_dnn.version () < CUDA_DNN_OLDEST) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
-        "%s is cuDNN %u, which is too old: install 9.15 or later", g_module_name (module), (guint) cuda_dnn.version ());
+        "%s is cuDNN %u, which is too old: install 9.15 or later", g_module_name (module),
+        (guint) cuda_dnn.version ());
     g_module_close (module);
     return 0;
   }
@@ -96,8 +98,8 @@ dnn_check (DnnCalls *calls, cudnnStatus_t status, const gchar *call)
   cuda_dnn.last_error (reason, sizeof reason);
   reason[sizeof reason - 1] = '\0';
   g_strstrip (reason);
-  calls->failure = g_strdup_printf ("%s: %s%s%s%s", call, cuda_dnn.error_string (status), *reason ? " (" : "", reason,
-      *reason ? ")" : "");
+  calls->failure = g_strdup_printf ("%s: %s%s%s%s", call, cuda_dnn.error_string (status),
+      *reason ? " (" : "", reason, *reason ? ")" : "");
 }
 
 Desc
@@ -111,8 +113,8 @@ dnn_create (DnnCalls *calls, cudnnBackendDescriptorType_t type)
 }
 
 void
-dnn_set (DnnCalls *calls, Desc desc, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t count,
-    const void *values)
+dnn_set (DnnCalls *calls, Desc desc, cudnnBackendAttributeName_t name,
+    cudnnBackendAttributeType_t type, int64_t count, const void *values)
 {
   gchar call[64];
 
@@ -130,8 +132,8 @@ dnn_finalize (DnnCalls *calls, Desc desc)
 }
 
 int64_t
-dnn_get (DnnCalls *calls, Desc desc, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t most,
-    void *values)
+dnn_get (DnnCalls *calls, Desc desc, cudnnBackendAttributeName_t name,
+    cudnnBackendAttributeType_t type, int64_t most, void *values)
 {
   gchar call[64];
   int64_t count = 0;
@@ -190,8 +192,8 @@ cuda_dnn_gpu_new (const gchar *properties, GError **error)
   gpu->answers = g_hash_table_ref (answers);
   gpu->name = g_compute_checksum_for_string (G_CHECKSUM_SHA256, properties, -1);
   gpu->properties = dnn_create (&calls, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-  dnn_set (&calls, gpu->properties, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, strlen (properties),
-      properties);
+  dnn_set (&calls, gpu->properties, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+      strlen (properties), properties);
   dnn_finalize (&calls, gpu->properties);
   if (dnn_good (&calls))
     return gpu;
@@ -228,9 +230,10 @@ cuda_dnn_gpu_open (CudaStream stream, GError **error)
     return gpu;
 
   /* ERRORS */
-  g_set_error (error, CNN3D_BACKEND_ERROR, dnn_calls_code (&calls) == CNN3D_BACKEND_ERROR_MEMORY
-      ? CNN3D_BACKEND_ERROR_MEMORY : CNN3D_BACKEND_ERROR_FAILED, "cuDNN %u does not start on this GPU: %s", opened,
-      calls.failure);
+  g_set_error (error, CNN3D_BACKEND_ERROR,
+      dnn_calls_code (&calls) == CNN3D_BACKEND_ERROR_MEMORY ? CNN3D_BACKEND_ERROR_MEMORY
+                                                            : CNN3D_BACKEND_ERROR_FAILED,
+      "cuDNN %u does not start on this GPU: %s", opened, calls.failure);
   dnn_calls_clear (&calls);
   g_clear_pointer (&locker, g_mutex_locker_free);
   cuda_dnn_gpu_free (&gpu);

@@ -14,8 +14,8 @@
 
 typedef enum {
   CUDA_CONV_FORWARD,
-  CUDA_CONV_DATA,               /* gradient of its input */
-  CUDA_CONV_WEIGHTS,            /* gradient of its weights */
+  CUDA_CONV_DATA,    /* gradient of its input */
+  CUDA_CONV_WEIGHTS, /* gradient of its weights */
 } CudaConvDirection;
 
 /* On tensors (N, D, H, W, C) with weights (O, kD, kH, kW, I), all without gaps
@@ -23,7 +23,7 @@ typedef enum {
 typedef struct {
   CudaType type;
   gint batch, in_channels, out_channels;
-  gint in[3], kernel[3], stride[3], pad[3];     /* D, H, W; pad: before and after */
+  gint in[3], kernel[3], stride[3], pad[3]; /* D, H, W; pad: before and after */
 } CudaConv;
 
 /* Points of one axis of the output. */
@@ -37,7 +37,7 @@ cuda_conv_out (const CudaConv *c, guint axis)
 typedef struct {
   CudaConvDirection direction;
   CudaConv conv;
-  gboolean adds;                /* backward-data: to the gradient that is there (beta 1) */
+  gboolean adds; /* backward-data: to the gradient that is there (beta 1) */
   /* Forward and backward-weights: the convolution's input is x * scale + shift,
    * both vectors of in_channels, then ReLU where `relu`. They are f32 forward;
    * backward-weights reads them in the type of x: cuDNN has no engine for others. */
@@ -49,35 +49,35 @@ typedef struct {
 /* Which engines may be taken. Ones that round their input to fewer digits than
  * its type has never are. */
 typedef struct {
-  gsize workspace;              /* bytes, at most */
-  gboolean deterministic;       /* the same bits every time */
-  gboolean tf32;                /* FP32 may be multiplied in TF32 */
+  gsize workspace;        /* bytes, at most */
+  gboolean deterministic; /* the same bits every time */
+  gboolean tf32;          /* FP32 may be multiplied in TF32 */
 } CudaConvLimits;
 
 typedef struct {
-  gsize workspace;              /* bytes */
-  guint tried;                  /* engine configurations tried up to this one */
-  gboolean compiled;            /* its kernel is compiled when the plan is created */
+  gsize workspace;   /* bytes */
+  guint tried;       /* engine configurations tried up to this one */
+  gboolean compiled; /* its kernel is compiled when the plan is created */
 } CudaConvPlan;
 
 /* The oldest supported cuDNN: 9.8 to 9.10 compute wrong 3-D convolutions in bf16. */
 #define CUDA_DNN_OLDEST 91500
 
 /* cuDNN's version, 10000 * major + 100 * minor + patch; 0 with error (MISSING) if there is none, or it is too old. */
-guint cuda_dnn_version (GError ** error);
+guint cuda_dnn_version (GError **error);
 
 /* A GPU as described to cuDNN: from cuDNN's own JSON of a device, which need not be in this machine, or the thread's
  * current device, all of whose plans run on `stream`. NULL with error. */
 typedef struct _CudaDnnGpu CudaDnnGpu;
-CudaDnnGpu *cuda_dnn_gpu_new (const gchar * properties, GError ** error);
-CudaDnnGpu *cuda_dnn_gpu_open (CudaStream stream, GError ** error);
-void cuda_dnn_gpu_free (CudaDnnGpu ** gpu);
+CudaDnnGpu *cuda_dnn_gpu_new (const gchar *properties, GError **error);
+CudaDnnGpu *cuda_dnn_gpu_open (CudaStream stream, GError **error);
+void cuda_dnn_gpu_free (CudaDnnGpu **gpu);
 
 /* Finds the first plan, in cuDNN's order of expected speed, whose workspace is within the limit, or else the one with
  * the smallest workspace. The answer is kept. FALSE with error (UNSUPPORTED): there is no plan. Backward-weights writes
  * the gradient in the weights' own type: cuDNN has no plan that reads 16 bits and writes 32. */
-gboolean cuda_dnn_plan (CudaDnnGpu * gpu, const CudaConvGraph * graph, const CudaConvLimits * limits,
-    CudaConvPlan * plan, GError ** error);
+gboolean cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaConvLimits *limits,
+    CudaConvPlan *plan, GError **error);
 
 /* --- running, on a GPU of this machine --- */
 
@@ -86,23 +86,23 @@ typedef struct _CudaDnnPlan CudaDnnPlan;
 /* Plans that run, in cuDNN's order of expected speed, whose workspace is within the limit: at least one, at most
  * `most`. An array of CudaDnnPlan, which are freed with it; free it before the GPU. NULL with error (UNSUPPORTED: there
  * is none). */
-GPtrArray *cuda_dnn_plans (CudaDnnGpu * gpu, const CudaConvGraph * graph, const CudaConvLimits * limits, guint most,
-    GError ** error);
+GPtrArray *cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *graph,
+    const CudaConvLimits *limits, guint most, GError **error);
 /* Identifies the plan by engine and knobs; stable for a version of cuDNN and a GPU. Owned by the plan. */
-const gchar *cuda_dnn_plan_name (const CudaDnnPlan * plan);
-gsize cuda_dnn_plan_workspace (const CudaDnnPlan * plan);
+const gchar *cuda_dnn_plan_name (const CudaDnnPlan *plan);
+gsize cuda_dnn_plan_workspace (const CudaDnnPlan *plan);
 
 /* Device memory, 64-byte aligned (workspace: 256). Members that the graph does not use are ignored. Forward writes y;
  * backward-data writes x from y; backward-weights writes w from x and y. */
 typedef struct {
   gpointer x, y, w;
-  gpointer scale, shift;        /* of the input, where it normalizes */
-  gfloat *sum, *squares;        /* of the output, where there are statistics */
+  gpointer scale, shift; /* of the input, where it normalizes */
+  gfloat *sum, *squares; /* of the output, where there are statistics */
   gpointer workspace;
 } CudaConvArgs;
 
-gboolean cuda_dnn_plan_run (CudaDnnPlan * plan, const CudaConvArgs * args, GError ** error);
+gboolean cuda_dnn_plan_run (CudaDnnPlan *plan, const CudaConvArgs *args, GError **error);
 /* "forward FP16 4 x 64 x 8x56x56 -> ...", for messages and as a key of results; free with g_free(). */
-gchar *cuda_conv_graph_text (const CudaConvGraph * graph);
+gchar *cuda_conv_graph_text (const CudaConvGraph *graph);
 
 #endif

@@ -19,7 +19,7 @@ extern "C" {
 typedef struct CUstream_st *CudaStream; /* a cudaStream_t */
 
 typedef enum {
-  CUDA_TYPE_F32,                /* convolutions multiply in TF32 where the GPU has it and it is allowed */
+  CUDA_TYPE_F32, /* convolutions multiply in TF32 where the GPU has it and it is allowed */
   CUDA_TYPE_F16,
   CUDA_TYPE_BF16,
 } CudaType;
@@ -30,45 +30,45 @@ typedef enum {
 
 /* Parameters that change between passes, in device memory: a recorded pass reads them each time. */
 typedef struct {
-  const void *frames;           /* (N, T, H, W, channels) of frames_type */
-  const int32_t *labels;        /* (N); NULL: no loss */
-  uint64_t seed, step;          /* dropout's key: the number of the first clip; the others are consecutive */
-  float loss_scale;             /* factor on the gradient of the summed loss */
+  const void *frames;    /* (N, T, H, W, channels) of frames_type */
+  const int32_t *labels; /* (N); NULL: no loss */
+  uint64_t seed, step; /* dropout's key: the number of the first clip; the others are consecutive */
+  float loss_scale;    /* factor on the gradient of the summed loss */
   float label_smoothing;
-  const float *class_weights;   /* of the loss, (classes); NULL: all 1 */
+  const float *class_weights; /* of the loss, (classes); NULL: all 1 */
 } CudaPass;
 
 /* Results of a pass and an update, in device memory. */
 typedef struct {
   double loss_sum;
   uint32_t correct;
-  double squares;               /* of the gradients times gradient_scale; not finite: nothing was updated */
+  double squares; /* of the gradients times gradient_scale; not finite: nothing was updated */
 } CudaResults;
 
 /* --- the input --- */
 
 typedef enum {
-  CUDA_FRAMES_UINT8,            /* normalised: value * scale + shift */
-  CUDA_FRAMES_F16,              /* not normalised, like F32 */
+  CUDA_FRAMES_UINT8, /* normalised: value * scale + shift */
+  CUDA_FRAMES_F16,   /* not normalised, like F32 */
   CUDA_FRAMES_F32,
 } CudaFrames;
 
-#define CUDA_FRAME_CHANNELS 4   /* at most */
+#define CUDA_FRAME_CHANNELS 4 /* at most */
 
 typedef struct {
   CudaFrames frames;
-  int channels;                 /* 1 to CUDA_FRAME_CHANNELS */
+  int channels; /* 1 to CUDA_FRAME_CHANNELS */
   float scale[CUDA_FRAME_CHANNELS], shift[CUDA_FRAME_CHANNELS];
 } CudaInput;
 
 /* out (points, CUDA_LANES): frames from point `first` on; missing channels are zero. */
-int cuda_input (CudaStream stream, CudaType type, const CudaInput * input, const CudaPass * pass, size_t first,
-    size_t points, void *out);
+int cuda_input (CudaStream stream, CudaType type, const CudaInput *input, const CudaPass *pass,
+    size_t first, size_t points, void *out);
 
 /* --- batch norm --- */
 
-#define CUDA_NORM_PARTIALS 65536        /* the most pairs of partial sums */
-#define CUDA_NORM_POINTS 32     /* the fewest points of a block */
+#define CUDA_NORM_PARTIALS 65536 /* the most pairs of partial sums */
+#define CUDA_NORM_POINTS 32      /* the fewest points of a block */
 
 /* Number of blocks along the points: partial sums per channel. */
 static inline size_t
@@ -82,85 +82,87 @@ cuda_norm_rows (size_t points, size_t channels)
 
 typedef struct {
   CudaType type;
-  size_t points;                /* N * D * H * W */
-  int channels;                 /* padded */
+  size_t points; /* N * D * H * W */
+  int channels;  /* padded */
   int relu;
-  float eps, momentum;          /* momentum: weight of the batch in the running statistics */
-  float *mean, *inverse;        /* inverse: 1 / sqrt (var + eps) */
+  float eps, momentum;   /* momentum: weight of the batch in the running statistics */
+  float *mean, *inverse; /* inverse: 1 / sqrt (var + eps) */
   const float *weight, *bias;
   float *running_mean, *running_var;
 } CudaNorm;
 
 /* Sums of (x - x[0]) and of its square, x[0] being the channel's first point, so
  * that a large mean costs no digits: partials [row][2][C]. */
-int cuda_norm_statistics (CudaStream stream, const CudaNorm * norm, const void *x, float *partials);
+int cuda_norm_statistics (CudaStream stream, const CudaNorm *norm, const void *x, float *partials);
 /* Adds up `rows` pairs in double, in order: mean, inverse, and the running statistics (as in PyTorch: the variance
  * unbiased). x: offset of the sums; NULL: they are sums of x itself and of its square. */
-int cuda_norm_finish (CudaStream stream, const CudaNorm * norm, const void *x, const float *partials, size_t rows);
+int cuda_norm_finish (
+    CudaStream stream, const CudaNorm *norm, const void *x, const float *partials, size_t rows);
 /* mean and inverse from the running statistics. */
-int cuda_norm_running (CudaStream stream, const CudaNorm * norm);
+int cuda_norm_running (CudaStream stream, const CudaNorm *norm);
 /* scale and shift with (x - mean) * inverse * weight + bias = x * scale + shift. */
-int cuda_norm_vectors (CudaStream stream, const CudaNorm * norm, float *scale, float *shift);
+int cuda_norm_vectors (CudaStream stream, const CudaNorm *norm, float *scale, float *shift);
 /* y = (x - mean) * inverse * weight + bias, + residual (NULL: none), ReLU. mask
  * (NULL: none): one bit a number, 1 where ReLU let it through, a byte for each
  * CUDA_LANES channels of a point, the first the lowest. y may be x or residual. */
-int cuda_norm_apply (CudaStream stream, const CudaNorm * norm, const void *x, const void *residual, void *y,
-    uint8_t * mask);
+int cuda_norm_apply (CudaStream stream, const CudaNorm *norm, const void *x, const void *residual,
+    void *y, uint8_t *mask);
 
 /* The gradient behind ReLU, g = dout0 + dout1 (NULL: none), masked by `mask`
  * (NULL: none), or, where by_x, by the sign of the norm's own output. Sums of g
  * and of g (x - mean): partials [row][2][C]. writes: g goes over dout0. */
-int cuda_norm_backward_sums (CudaStream stream, const CudaNorm * norm, const void *x, void *dout0, const void *dout1,
-    const uint8_t * mask, int by_x, int writes, float *partials);
+int cuda_norm_backward_sums (CudaStream stream, const CudaNorm *norm, const void *x, void *dout0,
+    const void *dout1, const uint8_t *mask, int by_x, int writes, float *partials);
 /* dbias = sum g, dweight = sum g (x - mean) inverse; adds: to the existing values. vectors: a, slope and constant, C
  * numbers each, for the input's gradient
  *   a g + slope (x - mean) + constant
  * batch_statistics: the norm used the batch's own statistics; else slope and constant are 0. Ioffe and Szegedy, "Batch
  * normalization", 2015. */
-int cuda_norm_backward_finish (CudaStream stream, const CudaNorm * norm, const float *partials, size_t rows,
-    int batch_statistics, float *dweight, float *dbias, int adds, float *vectors);
+int cuda_norm_backward_finish (CudaStream stream, const CudaNorm *norm, const float *partials,
+    size_t rows, int batch_statistics, float *dweight, float *dbias, int adds, float *vectors);
 /* by_x: g is masked by the norm's own output again. din may be x or g. */
-int cuda_norm_backward_apply (CudaStream stream, const CudaNorm * norm, const void *x, const void *g, int by_x,
-    const float *vectors, void *din);
+int cuda_norm_backward_apply (CudaStream stream, const CudaNorm *norm, const void *x, const void *g,
+    int by_x, const float *vectors, void *din);
 
 /* --- pooling --- */
 
 typedef struct {
   CudaType type;
-  int clips, channels;          /* channels: padded */
-  int in[3], out[3], kernel[3], stride[3], pad[3];      /* D, H, W */
+  int clips, channels;                             /* channels: padded */
+  int in[3], out[3], kernel[3], stride[3], pad[3]; /* D, H, W */
 } CudaPool;
 
 /* index (N, out D, H, W, C), NULL: not kept: which point of its window each
  * output is, counted (d, h, w); a window has at most 255. NaN wins, as in
  * PyTorch; of equals the first. */
-int cuda_max_pool (CudaStream stream, const CudaPool * pool, const void *in, void *out, uint8_t * index);
+int cuda_max_pool (
+    CudaStream stream, const CudaPool *pool, const void *in, void *out, uint8_t *index);
 /* Each input point adds up, in order, the outputs that it is; dout1 may be NULL. */
-int cuda_max_pool_backward (CudaStream stream, const CudaPool * pool, const void *dout0, const void *dout1,
-    const uint8_t * index, void *din);
+int cuda_max_pool_backward (CudaStream stream, const CudaPool *pool, const void *dout0,
+    const void *dout1, const uint8_t *index, void *din);
 
 /* Mean over a clip's points: in (N, points, C) -> out (N, C) f32; and back. */
-int cuda_global_pool (CudaStream stream, CudaType type, int clips, size_t points, int channels, const void *in,
-    float *out);
-int cuda_global_pool_backward (CudaStream stream, CudaType type, int clips, size_t points, int channels,
-    const float *dout, void *din);
+int cuda_global_pool (CudaStream stream, CudaType type, int clips, size_t points, int channels,
+    const void *in, float *out);
+int cuda_global_pool_backward (CudaStream stream, CudaType type, int clips, size_t points,
+    int channels, const float *dout, void *din);
 
 /* --- the head, f32; rows are padded to a multiple of CUDA_LANES --- */
 
 /* out[n, c] = in[n, c] / (1 - probability), or 0 with `probability`, by the
  * random numbers of (pass->seed, pass->step + n, c): cnn3d_random_uniform() of
  * CNN3D_RANDOM_DROPOUT. The backward pass is the same. out may be in. */
-int cuda_dropout (CudaStream stream, const CudaPass * pass, int clips, int channels, float probability,
-    const float *in, float *out);
+int cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels,
+    float probability, const float *in, float *out);
 
 /* out (N, out_row) = x (N, in_row) w (classes, in_row) + bias; columns from
  * `classes` on are 0. */
-int cuda_linear (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *x, const float *w,
-    const float *bias, float *out);
-int cuda_linear_weights (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *x,
-    const float *dout, float *dw, float *dbias, int adds);
-int cuda_linear_data (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *dout,
-    const float *w, float *din);
+int cuda_linear (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *x,
+    const float *w, const float *bias, float *out);
+int cuda_linear_weights (CudaStream stream, int clips, int in_row, int classes, int out_row,
+    const float *x, const float *dout, float *dw, float *dbias, int adds);
+int cuda_linear_data (CudaStream stream, int clips, int in_row, int classes, int out_row,
+    const float *dout, const float *w, float *din);
 
 /* Softmax cross-entropy, summed over the clips, and how many largest logits (of
  * equals the first) are the label's, into results; with smoothing e the target is
@@ -168,21 +170,22 @@ int cuda_linear_data (CudaStream stream, int clips, int in_row, int classes, int
  * torch.nn.CrossEntropyLoss), and each class's part of it counts so often as its
  * weight says. dlogits (NULL: none): gradient of the sum times
  * pass->loss_scale, 0 behind the classes. per_clip: 2 * clips floats to work in. */
-int cuda_loss (CudaStream stream, const CudaPass * pass, int clips, int classes, int row, const float *logits,
-    float *dlogits, float *per_clip, CudaResults * results);
+int cuda_loss (CudaStream stream, const CudaPass *pass, int clips, int classes, int row,
+    const float *logits, float *dlogits, float *per_clip, CudaResults *results);
 
 /* --- weights --- */
 
 /* f32 -> type; n: a multiple of CUDA_LANES. */
 int cuda_convert (CudaStream stream, CudaType type, size_t n, const float *from, void *to);
 /* A gradient of `type` -> f32; adds: to what is there. */
-int cuda_add_gradient (CudaStream stream, CudaType type, size_t n, const void *from, float *to, int adds);
+int cuda_add_gradient (
+    CudaStream stream, CudaType type, size_t n, const void *from, float *to, int adds);
 
 /* A stretch of the weights' layout; all are multiples of 16 floats, in order,
  * without gaps. */
 typedef struct {
-  size_t first, length;         /* floats */
-  size_t copy;                  /* where its copy of `type` lies, bytes; CUDA_NO_COPY */
+  size_t first, length; /* floats */
+  size_t copy;          /* where its copy of `type` lies, bytes; CUDA_NO_COPY */
   int trained;
 } CudaSegment;
 #define CUDA_NO_COPY SIZE_MAX
@@ -197,34 +200,34 @@ typedef enum {
 typedef struct {
   CudaRule rule;
   float lr, momentum, beta1, beta2, eps, weight_decay;
-  float gradient_scale;         /* factor on the gradient, applied first */
-  float rate, root;             /* Adam: lr / (1 - beta1^t), 1 / sqrt (1 - beta2^t) */
-  float clip;                   /* the largest global norm; 0: any */
-  int checks;                   /* nothing is updated unless results->squares is finite; clip needs it too */
+  float gradient_scale; /* factor on the gradient, applied first */
+  float rate, root;     /* Adam: lr / (1 - beta1^t), 1 / sqrt (1 - beta2^t) */
+  float clip;           /* the largest global norm; 0: any */
+  int checks; /* nothing is updated unless results->squares is finite; clip needs it too */
 } CudaUpdate;
 
 /* One table of segments and what belongs to it; arrays begin where the layout
  * does, but for gradients and state, which end with the trained part. */
 typedef struct {
-  CudaType type;                /* of the copy */
-  const CudaSegment *segments;  /* device */
+  CudaType type;               /* of the copy */
+  const CudaSegment *segments; /* device */
   int n_segments;
   float *weights;
-  void *copy;                   /* NULL: none is kept */
-  float *first, *second;        /* momentum; Adam's moments. NULL where the rule has none */
+  void *copy;            /* NULL: none is kept */
+  float *first, *second; /* momentum; Adam's moments. NULL where the rule has none */
 } CudaWeights;
 
 #define CUDA_SQUARES_BLOCKS 1024
 
 /* results->squares: of the trained segments' gradients times gradient_scale, in
  * double. partials: CUDA_SQUARES_BLOCKS doubles to work in. */
-int cuda_squares (CudaStream stream, const CudaWeights * weights, const CudaUpdate * update, const float *gradients,
-    double *partials, CudaResults * results);
+int cuda_squares (CudaStream stream, const CudaWeights *weights, const CudaUpdate *update,
+    const float *gradients, double *partials, CudaResults *results);
 /* torch.optim's SGD (dampening 0, no Nesterov), Adam and AdamW (no amsgrad) on
  * the trained numbers of [first, first + n) (multiples of 16), in one launch;
  * `gradients` begins at `first`. Their copies are written too. */
-int cuda_update (CudaStream stream, const CudaWeights * weights, const CudaUpdate * update, size_t first, size_t n,
-    const float *gradients, const CudaResults * results);
+int cuda_update (CudaStream stream, const CudaWeights *weights, const CudaUpdate *update,
+    size_t first, size_t n, const float *gradients, const CudaResults *results);
 
 #ifdef __cplusplus
 }

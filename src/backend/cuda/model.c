@@ -26,7 +26,8 @@ stored_length (const Cnn3dModel *m, const Cnn3dParam *p)
 }
 
 Cnn3dModel *
-cuda_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelParams *params, GError **error)
+cuda_model_new (
+    Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelParams *params, GError **error)
 {
   static const CudaType types[] = {
     [CNN3D_PRECISION_32] = CUDA_TYPE_F32,
@@ -56,7 +57,8 @@ cuda_model_new (Cnn3dDevice *device, const Cnn3dNetwork *net, const Cnn3dModelPa
   m->copy_offset = g_new (gsize, net->n_weights);
   for (guint i = 0; i < net->n_weights; i++) {
     m->copy_offset[i] = CUDA_NO_COPY;
-    if (params->keeps_copy && m->type != CUDA_TYPE_F32 && net->weights[i].role == CNN3D_PARAM_CONV_WEIGHT) {
+    if (params->keeps_copy && m->type != CUDA_TYPE_F32
+        && net->weights[i].role == CNN3D_PARAM_CONV_WEIGHT) {
       m->copy_offset[i] = m->layout.copy_bytes;
       m->layout.copy_bytes += cuda_align (m->layout.length[i] * m->element);
     }
@@ -90,9 +92,12 @@ static void
 for_each (const Cnn3dModel *m, guint param, const gfloat *from, gfloat *to, gboolean stores)
 {
   const Cnn3dParam *p = &m->net->weights[param];
-  const gboolean conv = p->role == CNN3D_PARAM_CONV_WEIGHT, linear = p->role == CNN3D_PARAM_LINEAR_WEIGHT;
-  const gint64 rows = conv || linear ? p->shape[0] : 1, channels = conv || linear ? p->shape[1] : p->count;
-  const gint64 kernel = conv ? p->shape[2] * p->shape[3] * p->shape[4] : 1, padded = cuda_pad (channels);
+  const gboolean conv = p->role == CNN3D_PARAM_CONV_WEIGHT,
+                 linear = p->role == CNN3D_PARAM_LINEAR_WEIGHT;
+  const gint64 rows = conv || linear ? p->shape[0] : 1,
+               channels = conv || linear ? p->shape[1] : p->count;
+  const gint64 kernel = conv ? p->shape[2] * p->shape[3] * p->shape[4] : 1,
+               padded = cuda_pad (channels);
 
   for (gint64 o = 0; o < rows; o++)
     for (gint64 c = 0; c < channels; c++)
@@ -130,8 +135,9 @@ cuda_number (CudaType type, const guint8 *from, gsize i)
   memcpy (&half, from + 2 * i, sizeof half);
   if (type == CUDA_TYPE_F16) {
     const gint exponent = half >> 10 & 31;
-    const gfloat value = exponent == 31 ? NAN : exponent ? ldexpf (1024 + (half & 1023), exponent - 25)
-        : ldexpf (half & 1023, -24);
+    const gfloat value = exponent == 31 ? NAN
+        : exponent                      ? ldexpf (1024 + (half & 1023), exponent - 25)
+                                        : ldexpf (half & 1023, -24);
 
     return half & 0x8000 ? -value : value;
   }

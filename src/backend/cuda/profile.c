@@ -11,67 +11,67 @@
 #define MAX_VALUES 10000
 #define MAX_DEPTH 4
 #define MAX_TEXT 400
-#define AXES 3                  /* numbers in an array */
+#define AXES 3 /* numbers in an array */
 
 typedef enum {
   KEY_NUMBER,
-  KEY_AXES,                     /* an array of AXES numbers */
+  KEY_AXES, /* an array of AXES numbers */
   KEY_TEXT,
 } KeyKind;
 
 typedef struct {
   const gchar *name;
   KeyKind kind;
-  gint64 min, max;              /* of numbers */
+  gint64 min, max; /* of numbers */
 } Key;
 
 /* cuDNN's, in the order in which it writes them. */
 static const Key cudnn_keys[] = {
-  {"cudaDeviceId", KEY_NUMBER, 0, 255},
-  {"deviceVer", KEY_NUMBER, 750, 9990},
-  {"driverVer", KEY_NUMBER, 12000, 99990},
-  {"maxGridSize", KEY_AXES, 1, G_MAXINT32},
-  {"maxBlockSize", KEY_AXES, 1, 65536},
-  {"regsPerBlock", KEY_NUMBER, 1024, 1 << 20},
-  {"multiProcessorCount", KEY_NUMBER, 1, 4096},
-  {"warpSize", KEY_NUMBER, 32, 32},
-  {"maxSharedMemoryPerBlock", KEY_NUMBER, 1 << 10, 1 << 24},
-  {"maxSharedMemoryPerBlockOptin", KEY_NUMBER, 1 << 10, 1 << 24},
-  {"reservedSharedMemoryPerBlock", KEY_NUMBER, 0, 1 << 20},
-  {"maxRegistersPerSM", KEY_NUMBER, 1024, 1 << 20},
-  {"maxCtasPerSM", KEY_NUMBER, 1, 1024},
-  {"maxThreadsPerBlock", KEY_NUMBER, 32, 65536},
-  {"maxThreadsPerSM", KEY_NUMBER, 32, 65536},
-  {"pciDeviceId", KEY_NUMBER, 0, 65535},
-  {"isTccDriver", KEY_NUMBER, 0, 1},
-  {"supportCoopLaunch", KEY_NUMBER, 0, 1},
-  {"smClockRateKHz", KEY_NUMBER, 100000, 100000000},
-  {"memClockRateKHz", KEY_NUMBER, 100000, 100000000},
-  {"l2CacheSize", KEY_NUMBER, 1 << 16, G_MAXINT32},
-  {"totalGlobalMem", KEY_NUMBER, 1 << 28, G_GINT64_CONSTANT (1) << 44},
-  {"deviceName", KEY_TEXT},
-  {"cudnnVersion", KEY_NUMBER, 90800, 999999},
-  {"schemaVersion", KEY_NUMBER, 1, 1},
+  { "cudaDeviceId", KEY_NUMBER, 0, 255 },
+  { "deviceVer", KEY_NUMBER, 750, 9990 },
+  { "driverVer", KEY_NUMBER, 12000, 99990 },
+  { "maxGridSize", KEY_AXES, 1, G_MAXINT32 },
+  { "maxBlockSize", KEY_AXES, 1, 65536 },
+  { "regsPerBlock", KEY_NUMBER, 1024, 1 << 20 },
+  { "multiProcessorCount", KEY_NUMBER, 1, 4096 },
+  { "warpSize", KEY_NUMBER, 32, 32 },
+  { "maxSharedMemoryPerBlock", KEY_NUMBER, 1 << 10, 1 << 24 },
+  { "maxSharedMemoryPerBlockOptin", KEY_NUMBER, 1 << 10, 1 << 24 },
+  { "reservedSharedMemoryPerBlock", KEY_NUMBER, 0, 1 << 20 },
+  { "maxRegistersPerSM", KEY_NUMBER, 1024, 1 << 20 },
+  { "maxCtasPerSM", KEY_NUMBER, 1, 1024 },
+  { "maxThreadsPerBlock", KEY_NUMBER, 32, 65536 },
+  { "maxThreadsPerSM", KEY_NUMBER, 32, 65536 },
+  { "pciDeviceId", KEY_NUMBER, 0, 65535 },
+  { "isTccDriver", KEY_NUMBER, 0, 1 },
+  { "supportCoopLaunch", KEY_NUMBER, 0, 1 },
+  { "smClockRateKHz", KEY_NUMBER, 100000, 100000000 },
+  { "memClockRateKHz", KEY_NUMBER, 100000, 100000000 },
+  { "l2CacheSize", KEY_NUMBER, 1 << 16, G_MAXINT32 },
+  { "totalGlobalMem", KEY_NUMBER, 1 << 28, G_GINT64_CONSTANT (1) << 44 },
+  { "deviceName", KEY_TEXT },
+  { "cudnnVersion", KEY_NUMBER, 90800, 999999 },
+  { "schemaVersion", KEY_NUMBER, 1, 1 },
 };
 
 #define PEAK G_GINT64_CONSTANT (1000000000000000000)
 
 /* Keys of our own section. */
 static const Key own_keys[] = {
-  {"memorySource", KEY_TEXT},
-  {"contextBytes", KEY_NUMBER, 0, G_GINT64_CONSTANT (1) << 36},
-  {"contextSource", KEY_TEXT},
-  {"bytesPerSecond", KEY_NUMBER, 1000000000, PEAK},
-  {"fp32FlopsPerSecond", KEY_NUMBER, 1000000000, PEAK},
-  {"tf32FlopsPerSecond", KEY_NUMBER, 0, PEAK},
-  {"fp16FlopsPerSecond", KEY_NUMBER, 1000000000, PEAK},
-  {"figuresSource", KEY_TEXT},
+  { "memorySource", KEY_TEXT },
+  { "contextBytes", KEY_NUMBER, 0, G_GINT64_CONSTANT (1) << 36 },
+  { "contextSource", KEY_TEXT },
+  { "bytesPerSecond", KEY_NUMBER, 1000000000, PEAK },
+  { "fp32FlopsPerSecond", KEY_NUMBER, 1000000000, PEAK },
+  { "tf32FlopsPerSecond", KEY_NUMBER, 0, PEAK },
+  { "fp16FlopsPerSecond", KEY_NUMBER, 1000000000, PEAK },
+  { "figuresSource", KEY_TEXT },
 };
 
 #define OWN "cnn3d"
 
 static void G_GNUC_PRINTF (3, 4)
-set_error (GError **error, const gchar *path, const gchar *format, ...)
+    set_error (GError **error, const gchar *path, const gchar *format, ...)
 {
   g_autofree gchar *shown = cnn3d_escape (path, FALSE), *what = NULL;
   va_list args;
@@ -85,8 +85,8 @@ set_error (GError **error, const gchar *path, const gchar *format, ...)
 /* --- duplicate keys: json-glib keeps the last, but reports each --- */
 
 typedef struct {
-  GHashTable *seen;             /* "object name" */
-  gchar *twice;                 /* the first duplicate */
+  GHashTable *seen; /* "object name" */
+  gchar *twice;     /* the first duplicate */
 } Members;
 
 static void
@@ -113,7 +113,8 @@ check_number (const gchar *path, const Key *key, JsonNode *node, GError **error)
   }
   value = json_node_get_int (node);
   if (value < key->min || value > key->max) {
-    set_error (error, path, "%s is %" G_GINT64_FORMAT ", but must be from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
+    set_error (error, path,
+        "%s is %" G_GINT64_FORMAT ", but must be from %" G_GINT64_FORMAT " to %" G_GINT64_FORMAT,
         key->name, value, key->min, key->max);
     return FALSE;
   }
@@ -162,8 +163,8 @@ check_value (const gchar *path, const Key *key, JsonNode *node, GError **error)
 
 /* Checks that all keys are present and no other, except `section`. */
 static gboolean
-check_object (const gchar *path, JsonObject *object, const Key *keys, guint n_keys, const gchar *section,
-    GError **error)
+check_object (const gchar *path, JsonObject *object, const Key *keys, guint n_keys,
+    const gchar *section, GError **error)
 {
   g_autoptr (GList) members = json_object_get_members (object);
 
@@ -206,12 +207,14 @@ make_properties (JsonObject *object)
     if (key->kind == KEY_TEXT) {
       g_string_append_printf (text, "\"%s\"", json_object_get_string_member (object, key->name));
     } else if (key->kind == KEY_NUMBER) {
-      g_string_append_printf (text, "%" G_GINT64_FORMAT, json_object_get_int_member (object, key->name));
+      g_string_append_printf (
+          text, "%" G_GINT64_FORMAT, json_object_get_int_member (object, key->name));
     } else {
       JsonArray *array = json_object_get_array_member (object, key->name);
 
       for (guint k = 0; k < AXES; k++)
-        g_string_append_printf (text, "%s%" G_GINT64_FORMAT, k ? "," : "[", json_array_get_int_element (array, k));
+        g_string_append_printf (
+            text, "%s%" G_GINT64_FORMAT, k ? "," : "[", json_array_get_int_element (array, k));
       g_string_append_c (text, ']');
     }
   }
@@ -290,7 +293,8 @@ cuda_profile_parse (const gchar *path, const gchar *text, gsize size, GError **e
     set_error (error, path, "the section \"" OWN "\" is missing");
     return NULL;
   }
-  if (!check_object (path, json_node_get_object (own), own_keys, G_N_ELEMENTS (own_keys), NULL, error))
+  if (!check_object (
+          path, json_node_get_object (own), own_keys, G_N_ELEMENTS (own_keys), NULL, error))
     return NULL;
   return make_profile (object);
 }
@@ -305,8 +309,8 @@ cuda_profile_read (const gchar *path, GError **error)
   if (!map) {
     g_autofree gchar *shown = cnn3d_escape (reason->message, FALSE);
 
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING, "this GPU's profile cannot be read: %s",
-        shown);
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
+        "this GPU's profile cannot be read: %s", shown);
     return NULL;
   }
   size = g_mapped_file_get_length (map);

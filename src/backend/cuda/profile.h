@@ -9,24 +9,25 @@
 #include <glib.h>
 
 typedef struct {
-  gchar *name;                  /* as reported by the driver; escaped for display */
-  guint capability;             /* 100 times the compute capability: 860 */
+  gchar *name;      /* as reported by the driver; escaped for display */
+  guint capability; /* 100 times the compute capability: 860 */
   guint multiprocessors;
-  guint64 memory;               /* bytes available to a program */
+  guint64 memory; /* bytes available to a program */
   gchar *memory_source;
-  guint64 context;              /* bytes used by driver and libraries */
+  guint64 context; /* bytes used by driver and libraries */
   gchar *context_source;
   guint64 bytes_per_second;
-  guint64 fp32, tf32, fp16;     /* dense peak, FLOP/s; fp16 accumulates in FP32; tf32: 0 if unsupported */
+  guint64 fp32, tf32,
+      fp16; /* dense peak, FLOP/s; fp16 accumulates in FP32; tf32: 0 if unsupported */
   gchar *figures_source;
-  gchar *properties;            /* cuDNN's JSON of the device */
+  gchar *properties; /* cuDNN's JSON of the device */
 } CudaProfile;
 
 /* NULL with error (MISSING: it cannot be read; UNSUPPORTED: a key is invalid, which the message names). Owned by the
  * caller. */
-CudaProfile *cuda_profile_read (const gchar * path, GError ** error);
+CudaProfile *cuda_profile_read (const gchar *path, GError **error);
 /* The same from `size` bytes of text; path: for errors. */
-CudaProfile *cuda_profile_parse (const gchar * path, const gchar * text, gsize size, GError ** error);
-void cuda_profile_free (CudaProfile ** profile);
+CudaProfile *cuda_profile_parse (const gchar *path, const gchar *text, gsize size, GError **error);
+void cuda_profile_free (CudaProfile **profile);
 
 #endif

@@ -27,8 +27,9 @@ typedef struct {
 } CudaDeferred;
 
 struct _CudaRuns {
-  CudaChoice (*choices)[CNN3D_N_PHASES][2];     /* [op][phase][a batch norm is deferred] */
-  gboolean *summed;             /* [op]: a convolution that left its output's sums in the batch norm's `saved` */
+  CudaChoice (*choices)[CNN3D_N_PHASES][2]; /* [op][phase][a batch norm is deferred] */
+  gboolean
+      *summed; /* [op]: a convolution that left its output's sums in the batch norm's `saved` */
   guint n_ops;
   CudaDeferred deferred;
   CudaFusion fusion;
@@ -48,7 +49,8 @@ cuda_gradient (const CudaStep *s, gint param)
   const gsize *offset = s->program->model->layout.offset;
 
   return s->step->parameters == CNN3D_NOWHERE ? s->binding->arrays.gradients + offset[param]
-      : (gfloat *) (s->binding->arena + s->step->parameters) + (offset[param] - offset[s->op->weight]);
+                                              : (gfloat *) (s->binding->arena + s->step->parameters)
+          + (offset[param] - offset[s->op->weight]);
 }
 
 static inline gboolean
@@ -58,8 +60,8 @@ cuda_adds (const CudaStep *s)
 }
 
 /* convolve.c */
-gboolean cuda_conv_run (const CudaStep * s, GError ** error);
+gboolean cuda_conv_run (const CudaStep *s, GError **error);
 /* Writes the output of a batch norm that was deferred. */
-gboolean cuda_apply_deferred (const CudaStep * s, GError ** error);
+gboolean cuda_apply_deferred (const CudaStep *s, GError **error);
 
 #endif

@@ -9,8 +9,8 @@ typedef struct {
   guint n_steps, kind;
   gpointer arena;
   Cnn3dArrays arrays;
-  cudaGraphExec_t graph;        /* NULL: not recorded yet */
-  gboolean fails;               /* it cannot be recorded */
+  cudaGraphExec_t graph; /* NULL: not recorded yet */
+  gboolean fails;        /* it cannot be recorded */
 } Recording;
 
 static void
@@ -71,13 +71,18 @@ norm_of (const CudaStep *s, gfloat *statistics)
   const gsize *offset = m->layout.offset;
   gfloat *weights = s->binding->arrays.weights;
 
-  return (CudaNorm) {
-    .type = m->type,.points = cuda_points (s->in_tensor) * s->step->clips,.channels = cuda_pad (s->in_tensor->c),
-    .relu = s->op->relu,.eps = s->op->eps,.momentum = s->op->momentum,
-    .mean = statistics,.inverse = statistics + cuda_pad (s->in_tensor->c),
-    .weight = weights + offset[s->op->weight],.bias = weights + offset[s->op->bias],
-    .running_mean = weights + offset[s->op->mean],.running_var = weights + offset[s->op->var]
-  };
+  return (CudaNorm) { .type = m->type,
+    .points = cuda_points (s->in_tensor) * s->step->clips,
+    .channels = cuda_pad (s->in_tensor->c),
+    .relu = s->op->relu,
+    .eps = s->op->eps,
+    .momentum = s->op->momentum,
+    .mean = statistics,
+    .inverse = statistics + cuda_pad (s->in_tensor->c),
+    .weight = weights + offset[s->op->weight],
+    .bias = weights + offset[s->op->bias],
+    .running_mean = weights + offset[s->op->mean],
+    .running_var = weights + offset[s->op->var] };
 }
 
 /* One bit a number, of what ReLU let through of a sum; NULL: there is none. */
@@ -101,8 +106,9 @@ norm_forward (const CudaStep *s, GError **error)
   const gsize rows = cuda_norm_rows (cuda_points (s->in_tensor) * s->step->clips, channels);
   gfloat *sums = s->scratch;
   /* an evaluation keeps nothing: its place is behind the sums' */
-  const CudaNorm norm = norm_of (s, s->saved ? s->saved
-      : cuda_at (s->scratch, cuda_align (rows * channels * 2 * sizeof (gfloat))));
+  const CudaNorm norm = norm_of (s,
+      s->saved ? s->saved
+               : cuda_at (s->scratch, cuda_align (rows * channels * 2 * sizeof (gfloat))));
   const gint conv = s->program->model->net->tensors[s->op->in].producer;
   gint status = 0;
 
@@ -124,7 +130,8 @@ norm_forward (const CudaStep *s, GError **error)
     r->deferred = (CudaDeferred) { TRUE, norm, s->in, s->out };
     return TRUE;
   }
-  return cuda_ok (cuda_norm_apply (work, &norm, s->in, s->residual, s->out, mask_of (s)), "batch norm failed", error);
+  return cuda_ok (cuda_norm_apply (work, &norm, s->in, s->residual, s->out, mask_of (s)),
+      "batch norm failed", error);
 }
 
 static gboolean
@@ -137,14 +144,17 @@ norm_backward (const CudaStep *s, GError **error)
   /* whether ReLU let a number through shows in x where no residual was added: it is masked again, not written */
   const gboolean by_x = s->op->relu && s->op->residual < 0;
   const gboolean writes = !by_x || s->dout[1];
-  gfloat *sums = s->scratch, *vectors = cuda_at (s->scratch, cuda_align (rows * channels * 2 * sizeof (gfloat)));
-  gint status = cuda_norm_backward_sums (work, &norm, s->in, s->dout[0], s->dout[1], mask_of (s), by_x, writes, sums);
+  gfloat *sums = s->scratch,
+         *vectors = cuda_at (s->scratch, cuda_align (rows * channels * 2 * sizeof (gfloat)));
+  gint status = cuda_norm_backward_sums (
+      work, &norm, s->in, s->dout[0], s->dout[1], mask_of (s), by_x, writes, sums);
 
   if (!status)
     status = cuda_norm_backward_finish (work, &norm, sums, rows, s->binding->batch_statistics,
         cuda_gradient (s, s->op->weight), cuda_gradient (s, s->op->bias), cuda_adds (s), vectors);
   if (!status && s->din)
-    status = cuda_norm_backward_apply (work, &norm, s->in, s->dout[0], by_x && !writes, vectors, s->din);
+    status =
+        cuda_norm_backward_apply (work, &norm, s->in, s->dout[0], by_x && !writes, vectors, s->din);
   return cuda_ok (status, "batch norm failed", error);
 }
 
@@ -153,10 +163,9 @@ norm_backward (const CudaStep *s, GError **error)
 static gboolean
 input_forward (const CudaStep *s, GError **error)
 {
-  static const CudaFrames types[] = {
-    [CNN3D_TYPE_UINT8] = CUDA_FRAMES_UINT8,[CNN3D_TYPE_FLOAT16] = CUDA_FRAMES_F16,
-    [CNN3D_TYPE_FLOAT32] = CUDA_FRAMES_F32
-  };
+  static const CudaFrames types[] = { [CNN3D_TYPE_UINT8] = CUDA_FRAMES_UINT8,
+    [CNN3D_TYPE_FLOAT16] = CUDA_FRAMES_F16,
+    [CNN3D_TYPE_FLOAT32] = CUDA_FRAMES_F32 };
   const Cnn3dModel *m = s->program->model;
   const gsize points = cuda_points (s->out_tensor);
   CudaInput input = { types[s->binding->frames_type], s->out_tensor->c };
@@ -165,25 +174,29 @@ input_forward (const CudaStep *s, GError **error)
     input.scale[c] = 1 / (255 * m->net->std[c]);
     input.shift[c] = -m->net->mean[c] / m->net->std[c];
   }
-  return cuda_ok (cuda_input (s->here->work, m->type, &input, &s->here->small->scalars.pass, s->step->first * points,
-          s->step->clips * points, s->out), "the input cannot be normalised", error);
+  return cuda_ok (cuda_input (s->here->work, m->type, &input, &s->here->small->scalars.pass,
+                      s->step->first * points, s->step->clips * points, s->out),
+      "the input cannot be normalised", error);
 }
 
 static gboolean
 max_pool (const CudaStep *s, GError **error)
 {
   const Cnn3dTensor *in = s->in_tensor, *out = s->out_tensor;
-  CudaPool pool = {.type = s->program->model->type,.clips = s->step->clips,.channels = cuda_pad (in->c),
-    .in = { in->d, in->h, in->w },.out = { out->d, out->h, out->w }
-  };
+  CudaPool pool = { .type = s->program->model->type,
+    .clips = s->step->clips,
+    .channels = cuda_pad (in->c),
+    .in = { in->d, in->h, in->w },
+    .out = { out->d, out->h, out->w } };
   guint8 *index = cuda_at (s->saved, s->step->first * cuda_points (out) * cuda_pad (out->c));
 
   memcpy (pool.kernel, s->op->kernel, sizeof pool.kernel);
   memcpy (pool.stride, s->op->stride, sizeof pool.stride);
   memcpy (pool.pad, s->op->pad, sizeof pool.pad);
   return cuda_ok (s->step->phase == CNN3D_PHASE_BACKWARD
-      ? cuda_max_pool_backward (s->here->work, &pool, s->dout[0], s->dout[1], index, s->din)
-      : cuda_max_pool (s->here->work, &pool, s->in, s->out, index), "max pooling failed", error);
+          ? cuda_max_pool_backward (s->here->work, &pool, s->dout[0], s->dout[1], index, s->din)
+          : cuda_max_pool (s->here->work, &pool, s->in, s->out, index),
+      "max pooling failed", error);
 }
 
 static gboolean
@@ -194,8 +207,10 @@ global_pool (const CudaStep *s, GError **error)
   const gint channels = cuda_pad (s->in_tensor->c), clips = s->step->clips;
 
   return cuda_ok (s->step->phase == CNN3D_PHASE_BACKWARD
-      ? cuda_global_pool_backward (s->here->work, type, clips, points, channels, s->dout[0], s->din)
-      : cuda_global_pool (s->here->work, type, clips, points, channels, s->in, s->out), "pooling failed", error);
+          ? cuda_global_pool_backward (
+                s->here->work, type, clips, points, channels, s->dout[0], s->din)
+          : cuda_global_pool (s->here->work, type, clips, points, channels, s->in, s->out),
+      "pooling failed", error);
 }
 
 static gboolean
@@ -204,8 +219,8 @@ dropout (const CudaStep *s, GError **error)
   const gboolean backward = s->step->phase == CNN3D_PHASE_BACKWARD;
 
   return cuda_ok (cuda_dropout (s->here->work, &s->here->small->scalars.pass, s->step->clips,
-          cuda_pad (s->in_tensor->c), s->binding->training ? s->op->dropout : 0, backward ? s->dout[0] : s->in,
-          backward ? s->din : s->out),
+                      cuda_pad (s->in_tensor->c), s->binding->training ? s->op->dropout : 0,
+                      backward ? s->dout[0] : s->in, backward ? s->din : s->out),
       "dropout failed", error);
 }
 
@@ -228,7 +243,8 @@ linear (const CudaStep *s, GError **error)
           cuda_gradient (s, s->op->weight), cuda_gradient (s, s->op->bias), cuda_adds (s));
       break;
     default:
-      status = cuda_linear_data (s->here->work, clips, row, classes, out_row, s->dout[0], weights, s->din);
+      status = cuda_linear_data (
+          s->here->work, clips, row, classes, out_row, s->dout[0], weights, s->din);
   }
   return cuda_ok (status, "the last layer failed", error);
 }
@@ -240,9 +256,12 @@ loss (const CudaStep *s, GError **error)
   CudaSmall *small = s->here->small;
 
   return cuda_ok (cuda_loss (s->here->work, &small->scalars.pass, s->step->clips, s->in_tensor->c,
-          cuda_pad (s->in_tensor->c), s->in, s->din, s->scratch, &small->results), "the loss failed", error)
-      && (!s->binding->update || cuda_ok (cudaMemcpyAsync (&small->results.squares, &small->results.loss_sum,
-              sizeof (gdouble), cudaMemcpyDeviceToDevice, s->here->work), "a copy failed", error));
+                      cuda_pad (s->in_tensor->c), s->in, s->din, s->scratch, &small->results),
+             "the loss failed", error)
+      && (!s->binding->update
+          || cuda_ok (cudaMemcpyAsync (&small->results.squares, &small->results.loss_sum,
+                          sizeof (gdouble), cudaMemcpyDeviceToDevice, s->here->work),
+              "a copy failed", error));
 }
 
 static gboolean
@@ -255,7 +274,8 @@ update_layer (const CudaStep *s, GError **error)
 
   return cuda_weights (m, &s->binding->arrays, &w, error)
       && cuda_ok (cuda_update (s->here->work, &w, &s->here->small->scalars.update, first, n,
-          cuda_gradient (s, s->op->weight), &s->here->small->results), "the update failed", error);
+                      cuda_gradient (s, s->op->weight), &s->here->small->results),
+          "the update failed", error);
 }
 
 /* --- steps --- */
@@ -266,11 +286,10 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
   const Cnn3dNetwork *net = p->model->net;
   const Cnn3dOp *op = &net->ops[step->op];
 #define ADDRESS(place) (step->place == CNN3D_NOWHERE ? NULL : b->arena + step->place)
-  const CudaStep s = {
-    p, p->model->device->here, step, b, op, op->in >= 0 ? &net->tensors[op->in] : NULL,
-    op->out >= 0 ? &net->tensors[op->out] : NULL, ADDRESS (in), ADDRESS (residual), ADDRESS (out), ADDRESS (saved),
-    ADDRESS (scratch), ADDRESS (statistics), {ADDRESS (dout[0]), ADDRESS (dout[1])}, ADDRESS (din)
-  };
+  const CudaStep s = { p, p->model->device->here, step, b, op,
+    op->in >= 0 ? &net->tensors[op->in] : NULL, op->out >= 0 ? &net->tensors[op->out] : NULL,
+    ADDRESS (in), ADDRESS (residual), ADDRESS (out), ADDRESS (saved), ADDRESS (scratch),
+    ADDRESS (statistics), { ADDRESS (dout[0]), ADDRESS (dout[1]) }, ADDRESS (din) };
 #undef ADDRESS
 
   if (step->phase == CNN3D_PHASE_UPDATE)
@@ -283,7 +302,8 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
     case CNN3D_OP_INPUT:
       return input_forward (&s, error);
     case CNN3D_OP_NORM:
-      return step->phase == CNN3D_PHASE_BACKWARD ? norm_backward (&s, error) : norm_forward (&s, error);
+      return step->phase == CNN3D_PHASE_BACKWARD ? norm_backward (&s, error)
+                                                 : norm_forward (&s, error);
     case CNN3D_OP_MAX_POOL:
       return max_pool (&s, error);
     case CNN3D_OP_GLOBAL_POOL:
@@ -300,7 +320,8 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
 }
 
 static gboolean
-run_steps (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding *b, GError **error)
+run_steps (
+    Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding *b, GError **error)
 {
   CudaRuns *r = p->runs;
 
@@ -321,8 +342,8 @@ run_steps (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBi
 static guint
 binding_kind (const Cnn3dBinding *b)
 {
-  return (b->accumulate ? 1 : 0) | (b->labels ? 2 : 0) | (b->training ? 4 : 0) | (b->batch_statistics ? 8 : 0)
-      | (b->update ? 16 : 0) | b->frames_type << 5;
+  return (b->accumulate ? 1 : 0) | (b->labels ? 2 : 0) | (b->training ? 4 : 0)
+      | (b->batch_statistics ? 8 : 0) | (b->update ? 16 : 0) | b->frames_type << 5;
 }
 
 static Recording *
@@ -331,8 +352,8 @@ find_recording (CudaRuns *r, const Cnn3dStep *steps, guint n_steps, const Cnn3dB
   for (guint i = 0; i < r->recordings->len; i++) {
     Recording *have = g_ptr_array_index (r->recordings, i);
 
-    if (have->steps == steps && have->n_steps == n_steps && have->kind == binding_kind (b) && have->arena == b->arena
-        && !memcmp (&have->arrays, &b->arrays, sizeof b->arrays))
+    if (have->steps == steps && have->n_steps == n_steps && have->kind == binding_kind (b)
+        && have->arena == b->arena && !memcmp (&have->arrays, &b->arrays, sizeof b->arrays))
       return have;
   }
   return NULL;
@@ -346,7 +367,8 @@ record (Cnn3dProgram *p, Recording *rec, const Cnn3dBinding *b, GError **error)
   cudaGraph_t graph = NULL;
   gboolean ok;
 
-  if (!cuda_ok (cudaStreamBeginCapture (h->work, cudaStreamCaptureModeThreadLocal), "recording failed", error))
+  if (!cuda_ok (cudaStreamBeginCapture (h->work, cudaStreamCaptureModeThreadLocal),
+          "recording failed", error))
     return FALSE;
   ok = run_steps (p, rec->steps, rec->n_steps, b, NULL);
   if (cudaStreamEndCapture (h->work, &graph) != cudaSuccess || !ok || !graph
@@ -362,8 +384,8 @@ record (Cnn3dProgram *p, Recording *rec, const Cnn3dBinding *b, GError **error)
 
 /* The loss and the logits, when what was started is done. */
 static gboolean
-fetch_results (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding *b, Cnn3dResults *results,
-    GError **error)
+fetch_results (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding *b,
+    Cnn3dResults *results, GError **error)
 {
   Cnn3dDevice *d = p->model->device;
   const Cnn3dNetwork *net = p->model->net;
@@ -377,7 +399,8 @@ fetch_results (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn
       last = &steps[i];
   if (!last)
     return TRUE;
-  if (b->labels && results && !cuda_fetch (d, results, &d->here->small->results, sizeof *results, error))
+  if (b->labels && results
+      && !cuda_fetch (d, results, &d->here->small->results, sizeof *results, error))
     return FALSE;
   for (guint n = 0; b->logits && n < p->params.batch; n++)
     if (!cuda_fetch (d, b->logits + n * classes, b->arena + last->in + n * row * sizeof (gfloat),
@@ -387,29 +410,30 @@ fetch_results (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn
 }
 
 gboolean
-cuda_run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding *b, Cnn3dResults *results,
-    GError **error)
+cuda_run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding *b,
+    Cnn3dResults *results, GError **error)
 {
   Cnn3dDevice *d = p->model->device;
   CudaHere *h = d->here;
   Recording *rec = find_recording (p->runs, steps, n_steps, b);
   GError *reason = NULL;
-  const CudaScalars scalars = {
-    {b->frames, b->labels, b->seed, b->step, b->loss_scale, b->label_smoothing, b->class_weights},
-    b->update ? cuda_update_scalars (b->update, TRUE) : (CudaUpdate) { 0 }
-  };
+  const CudaScalars scalars = { { b->frames, b->labels, b->seed, b->step, b->loss_scale,
+                                    b->label_smoothing, b->class_weights },
+    b->update ? cuda_update_scalars (b->update, TRUE) : (CudaUpdate) { 0 } };
   CudaWeights w;
 
   if (!cuda_enter (d, error) || !cuda_wait_for_staged (d, error)
       || (b->update && !cuda_weights (p->model, &b->arrays, &w, error))
-      || !cuda_send (d, &h->small->scalars, &scalars, b->update ? sizeof scalars : sizeof scalars.pass, error))
+      || !cuda_send (
+          d, &h->small->scalars, &scalars, b->update ? sizeof scalars : sizeof scalars.pass, error))
     return FALSE;
   if (rec && !rec->graph && !rec->fails && !record (p, rec, b, &reason) && reason) {
     g_propagate_error (error, reason);
     return FALSE;
   }
   if (rec && rec->graph) {
-    if (!cuda_ok (cudaGraphLaunch (rec->graph, h->work), "a recorded pass cannot be started", error))
+    if (!cuda_ok (
+            cudaGraphLaunch (rec->graph, h->work), "a recorded pass cannot be started", error))
       return FALSE;
   } else if (!run_steps (p, steps, n_steps, b, error)) {
     return FALSE;

@@ -11,12 +11,12 @@
 
 /* program->runs. FALSE with error: the device is not here, or cuDNN is not to be
  * trusted. */
-gboolean cuda_runs_new (Cnn3dProgram * program, GError ** error);
-void cuda_runs_free (CudaRuns ** runs);
-gboolean cuda_run (Cnn3dProgram * program, const Cnn3dStep * steps, guint n_steps, const Cnn3dBinding * binding,
-    Cnn3dResults * results, GError ** error);
+gboolean cuda_runs_new (Cnn3dProgram *program, GError **error);
+void cuda_runs_free (CudaRuns **runs);
+gboolean cuda_run (Cnn3dProgram *program, const Cnn3dStep *steps, guint n_steps,
+    const Cnn3dBinding *binding, Cnn3dResults *results, GError **error);
 /* weights.c */
-gboolean cuda_read_activation (Cnn3dProgram * program, gint tensor, gconstpointer place, gfloat * values,
-    GError ** error);
+gboolean cuda_read_activation (
+    Cnn3dProgram *program, gint tensor, gconstpointer place, gfloat *values, GError **error);
 
 #endif

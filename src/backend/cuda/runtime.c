@@ -4,14 +4,14 @@
 #include <string.h>
 
 #define PINNED_BYTES ((gsize) 1 << 20)
-#define OLDEST_CAPABILITY 750   /* that the kernels are compiled for */
+#define OLDEST_CAPABILITY 750 /* that the kernels are compiled for */
 
 /* The driver's, cuDNN's and our kernels, and what this file takes for itself. */
 #define CONTEXT_BOUND ((guint64) 640 << 20)
 
 typedef struct {
   gpointer to;
-  gsize offset, bytes;          /* in the pinned memory */
+  gsize offset, bytes; /* in the pinned memory */
 } CudaFetch;
 
 gboolean
@@ -19,7 +19,7 @@ cuda_ok (gint status, const gchar *what, GError **error)
 {
   if (status == cudaSuccess)
     return TRUE;
-  cudaGetLastError ();          /* clear it, so that the next kernel's check does not report it again */
+  cudaGetLastError (); /* clear it, so that the next kernel's check does not report it again */
   g_set_error (error, CNN3D_BACKEND_ERROR,
       status == cudaErrorMemoryAllocation ? CNN3D_BACKEND_ERROR_MEMORY : CNN3D_BACKEND_ERROR_FAILED,
       "CUDA: %s: %s (error %d)", what, cudaGetErrorString (status), status);
@@ -48,15 +48,16 @@ count_devices (GError **error)
   g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
       "there is no NVIDIA GPU here (%s): use device=cpu",
       status == cudaSuccess || status == cudaErrorNoDevice ? "CUDA finds none"
-      : status == cudaErrorInsufficientDriver ? "no driver for CUDA 13 or later is installed"
-      : cudaGetErrorString (status));
+          : status == cudaErrorInsufficientDriver ? "no driver for CUDA 13 or later is installed"
+                                                  : cudaGetErrorString (status));
   return 0;
 }
 
 static gboolean
 get_attribute (gint index, enum cudaDeviceAttr attribute, gint *value, GError **error)
 {
-  return cuda_ok (cudaDeviceGetAttribute (value, attribute, index), "the GPU's properties cannot be read", error);
+  return cuda_ok (cudaDeviceGetAttribute (value, attribute, index),
+      "the GPU's properties cannot be read", error);
 }
 
 static gint
@@ -75,7 +76,8 @@ describe (gint index, GError **error)
 {
   struct cudaDeviceProp properties;
 
-  if (!cuda_ok (cudaGetDeviceProperties (&properties, index), "the GPU's properties cannot be read", error))
+  if (!cuda_ok (cudaGetDeviceProperties (&properties, index), "the GPU's properties cannot be read",
+          error))
     return NULL;
   return g_strdup_printf ("%.256s, %.1f GiB, compute capability %d.%d", properties.name,
       properties.totalGlobalMem / 0x1p30, properties.major, properties.minor);
@@ -100,24 +102,28 @@ cuda_here_list (GError **error)
 static gboolean
 take_own (CudaHere *h, GError **error)
 {
-  if (!cuda_ok (cudaStreamCreateWithFlags (&h->work, cudaStreamNonBlocking), "cannot create the work stream", error)
+  if (!cuda_ok (cudaStreamCreateWithFlags (&h->work, cudaStreamNonBlocking),
+          "cannot create the work stream", error)
       || !cuda_ok (cudaStreamCreateWithFlags (&h->copies, cudaStreamNonBlocking),
           "cannot create the copy stream", error)
-      || !cuda_ok (cudaEventCreateWithFlags (&h->staged, cudaEventDisableTiming), "cannot create an event", error)
+      || !cuda_ok (cudaEventCreateWithFlags (&h->staged, cudaEventDisableTiming),
+          "cannot create an event", error)
       || !cuda_ok (cudaEventCreate (&h->begin), "cannot create an event", error)
       || !cuda_ok (cudaEventCreate (&h->end), "cannot create an event", error))
     return FALSE;
   for (guint i = 0; i < CUDA_BOUNCES; i++)
     if (!cuda_ok (cudaEventCreateWithFlags (&h->bounces[i].done, cudaEventDisableTiming),
-        "cannot create an event", error))
+            "cannot create an event", error))
       return FALSE;
   if (!cuda_ok (cudaHostAlloc ((void **) &h->pinned, PINNED_BYTES, cudaHostAllocDefault),
-      "cannot allocate pinned memory", error))
+          "cannot allocate pinned memory", error))
     return FALSE;
   h->pinned_size = PINNED_BYTES;
-  if (!cuda_ok (cudaMalloc ((void **) &h->small, sizeof *h->small), "cannot allocate the GPU's memory", error))
+  if (!cuda_ok (cudaMalloc ((void **) &h->small, sizeof *h->small),
+          "cannot allocate the GPU's memory", error))
     return FALSE;
-  return cuda_ok (cudaMemsetAsync (h->small, 0, sizeof *h->small, h->work), "memory cannot be cleared", error);
+  return cuda_ok (
+      cudaMemsetAsync (h->small, 0, sizeof *h->small, h->work), "memory cannot be cleared", error);
 }
 
 gboolean
@@ -140,8 +146,9 @@ cuda_here_open (Cnn3dDevice *d, gint index, GError **error)
     return FALSE;
   if (has < OLDEST_CAPABILITY) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-        "this GPU's compute capability is %d.%d, and 7.5 is the oldest that is supported: use device=cpu", has / 100,
-        has / 10 % 10);
+        "this GPU's compute capability is %d.%d, and 7.5 is the oldest that is supported: use "
+        "device=cpu",
+        has / 100, has / 10 % 10);
     return FALSE;
   }
   version = cuda_dnn_version (error);
@@ -155,11 +162,13 @@ cuda_here_open (Cnn3dDevice *d, gint index, GError **error)
   h = d->here = g_new0 (CudaHere, 1);
   h->index = index;
   h->fetches = g_array_new (FALSE, FALSE, sizeof (CudaFetch));
-  if (!cuda_enter (d, error) || !take_own (h, error) || !(d->dnn = cuda_dnn_gpu_open (h->work, error))) {
+  if (!cuda_enter (d, error) || !take_own (h, error)
+      || !(d->dnn = cuda_dnn_gpu_open (h->work, error))) {
     cuda_here_close (d);
     return FALSE;
   }
-  d->name = g_strdup_printf ("%s, cuDNN %u.%u.%u", text, version / 10000, version / 100 % 100, version % 100);
+  d->name = g_strdup_printf (
+      "%s, cuDNN %u.%u.%u", text, version / 10000, version / 100 % 100, version % 100);
   return TRUE;
 }
 
@@ -271,7 +280,8 @@ cuda_alloc (Cnn3dDevice *d, gsize bytes, GError **error)
     return NULL;
   if (!cuda_ok (cudaMalloc (&memory, MAX (bytes, 1)), what, error))
     return NULL;
-  if (!cuda_ok (cudaMemsetAsync (memory, 0, bytes, d->here->work), "memory cannot be cleared", error)) {
+  if (!cuda_ok (
+          cudaMemsetAsync (memory, 0, bytes, d->here->work), "memory cannot be cleared", error)) {
     cudaFree (memory);
     return NULL;
   }
@@ -289,7 +299,8 @@ gboolean
 cuda_upload (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
 {
   return cuda_enter (d, error)
-      && cuda_ok (cudaMemcpyAsync (to, from, bytes, cudaMemcpyHostToDevice, d->here->work), "a copy failed", error)
+      && cuda_ok (cudaMemcpyAsync (to, from, bytes, cudaMemcpyHostToDevice, d->here->work),
+          "a copy failed", error)
       && cuda_ok (cudaStreamSynchronize (d->here->work), "a copy failed", error);
 }
 
@@ -297,7 +308,8 @@ gboolean
 cuda_download (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
 {
   return cuda_enter (d, error)
-      && cuda_ok (cudaMemcpyAsync (to, from, bytes, cudaMemcpyDeviceToHost, d->here->work), "a copy failed", error)
+      && cuda_ok (cudaMemcpyAsync (to, from, bytes, cudaMemcpyDeviceToHost, d->here->work),
+          "a copy failed", error)
       && cuda_ok (cudaStreamSynchronize (d->here->work), "a copy failed", error);
 }
 
@@ -336,7 +348,8 @@ cuda_send (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError 
   if (!pinned)
     return FALSE;
   memcpy (pinned, from, bytes);
-  return cuda_ok (cudaMemcpyAsync (to, pinned, bytes, cudaMemcpyHostToDevice, d->here->work), "a copy failed", error);
+  return cuda_ok (cudaMemcpyAsync (to, pinned, bytes, cudaMemcpyHostToDevice, d->here->work),
+      "a copy failed", error);
 }
 
 gboolean
@@ -349,7 +362,8 @@ cuda_fetch (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError
   if (!bytes)
     return TRUE;
   if (!cuda_enter (d, error) || !(pinned = take_pinned (d, bytes, error))
-      || !cuda_ok (cudaMemcpyAsync (pinned, from, bytes, cudaMemcpyDeviceToHost, h->work), "a copy failed", error))
+      || !cuda_ok (cudaMemcpyAsync (pinned, from, bytes, cudaMemcpyDeviceToHost, h->work),
+          "a copy failed", error))
     return FALSE;
   fetch.offset = pinned - h->pinned;
   g_array_append_val (h->fetches, fetch);
@@ -380,7 +394,8 @@ cuda_stage (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError
   const guint i = h->next_bounce;
 
   /* its last copy is two batches old, and done */
-  if (!cuda_enter (d, error) || !cuda_ok (cudaEventSynchronize (h->bounces[i].done), "a copy failed", error))
+  if (!cuda_enter (d, error)
+      || !cuda_ok (cudaEventSynchronize (h->bounces[i].done), "a copy failed", error))
     return FALSE;
   if (h->bounces[i].size < bytes) {
     if (h->bounces[i].memory)
@@ -388,14 +403,15 @@ cuda_stage (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError
     h->bounces[i].memory = NULL;
     h->bounces[i].size = 0;
     if (!cuda_ok (cudaHostAlloc ((void **) &h->bounces[i].memory, bytes, cudaHostAllocDefault),
-        "cannot allocate pinned memory", error))
+            "cannot allocate pinned memory", error))
       return FALSE;
     h->bounces[i].size = bytes;
   }
   h->next_bounce = (i + 1) % CUDA_BOUNCES;
   memcpy (h->bounces[i].memory, from, bytes);
-  if (!cuda_ok (cudaMemcpyAsync (to, h->bounces[i].memory, bytes, cudaMemcpyHostToDevice, h->copies), "a copy failed",
-          error)
+  if (!cuda_ok (
+          cudaMemcpyAsync (to, h->bounces[i].memory, bytes, cudaMemcpyHostToDevice, h->copies),
+          "a copy failed", error)
       || !cuda_ok (cudaEventRecord (h->bounces[i].done, h->copies), "a copy failed", error)
       || !cuda_ok (cudaEventRecord (h->staged, h->copies), "a copy failed", error))
     return FALSE;

@@ -26,23 +26,23 @@ typedef struct {
   gdouble partials[CUDA_SQUARES_BLOCKS];
   CudaSegment segments[CUDA_MOST_SEGMENTS];
   /* batch norm's sums, where only their time is asked for; kernels write four at once */
-  gfloat sums[2 * (CUDA_NORM_PARTIALS + 16384)] __attribute__((aligned (64)));
+  gfloat sums[2 * (CUDA_NORM_PARTIALS + 16384)] __attribute__ ((aligned (64)));
 } CudaSmall;
 
-#define CUDA_BOUNCES 4          /* frames and labels of two batches */
+#define CUDA_BOUNCES 4 /* frames and labels of two batches */
 
 struct _CudaHere {
   gint index;
   cudaStream_t work, copies;
-  CudaSmall *small;             /* on the device */
-  cudaEvent_t staged;           /* after the last copy */
-  gboolean stages;              /* one was made since the last run */
-  cudaEvent_t begin, end;       /* to time with */
+  CudaSmall *small;       /* on the device */
+  cudaEvent_t staged;     /* after the last copy */
+  gboolean stages;        /* one was made since the last run */
+  cudaEvent_t begin, end; /* to time with */
 
   /* Pinned memory that is on its way, to or from the device, until finish(). */
   guint8 *pinned;
   gsize pinned_size, pinned_used;
-  GArray *fetches;              /* CudaFetch */
+  GArray *fetches; /* CudaFetch */
   struct {
     guint8 *memory;
     gsize size;
@@ -50,28 +50,29 @@ struct _CudaHere {
   } bounces[CUDA_BOUNCES];
   guint next_bounce;
 
-  gboolean *trained;            /* what small->segments says of each parameter of `model` */
+  gboolean *trained; /* what small->segments says of each parameter of `model` */
   const Cnn3dModel *model;
   guint n_segments;
-  guint checked;                /* bit 1 << CudaType: the self-test passed */
+  guint checked; /* bit 1 << CudaType: the self-test passed */
 };
 
 /* FALSE with error where a CUDA call failed: says which. Memory: MEMORY. */
-gboolean cuda_ok (gint status, const gchar *what, GError ** error);
+gboolean cuda_ok (gint status, const gchar *what, GError **error);
 
 /* Every entry from outside comes here first: a thread has a current device. */
-gboolean cuda_enter (Cnn3dDevice * d, GError ** error);
+gboolean cuda_enter (Cnn3dDevice *d, GError **error);
 
 /* Host memory that may change at once -> the device, in the order of the work. */
-gboolean cuda_send (Cnn3dDevice * d, gpointer to, gconstpointer from, gsize bytes, GError ** error);
+gboolean cuda_send (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error);
 /* The work waits for what was staged. */
-gboolean cuda_wait_for_staged (Cnn3dDevice * d, GError ** error);
+gboolean cuda_wait_for_staged (Cnn3dDevice *d, GError **error);
 
 /* weights.c */
 /* Converts an update's parameters for the kernels. */
-CudaUpdate cuda_update_scalars (const Cnn3dUpdate * update, gboolean checks);
+CudaUpdate cuda_update_scalars (const Cnn3dUpdate *update, gboolean checks);
 /* What kernels see of a model's arrays; sends the table of segments where that
  * is another one than before. */
-gboolean cuda_weights (Cnn3dModel * m, const Cnn3dArrays * arrays, CudaWeights * weights, GError ** error);
+gboolean cuda_weights (
+    Cnn3dModel *m, const Cnn3dArrays *arrays, CudaWeights *weights, GError **error);
 
 #endif

@@ -6,7 +6,16 @@
 #include <math.h>
 #include <string.h>
 
-enum { N = 2, C = 8, D = 3, H = 5, W = 4, K = 16, KERNEL = 3, X = N * C * D * H * W, Y = N * K * D * H * W,
+enum {
+  N = 2,
+  C = 8,
+  D = 3,
+  H = 5,
+  W = 4,
+  K = 16,
+  KERNEL = 3,
+  X = N * C * D * H * W,
+  Y = N * K * D * H * W,
   WEIGHTS = K * KERNEL * KERNEL * KERNEL * C
 };
 
@@ -18,7 +27,7 @@ typedef struct {
 
 /* Every (x, w, y) that belong together: in[0] is x's place, and so on. */
 static void
-for_each (void (*call) (Values * v, gsize x, gsize w, gsize y), Values *v)
+for_each (void (*call) (Values *v, gsize x, gsize w, gsize y), Values *v)
 {
   for (gint n = 0; n < N; n++)
     for (gint d = 0; d < D; d++)
@@ -30,7 +39,8 @@ for_each (void (*call) (Values * v, gsize x, gsize w, gsize y), Values *v)
                 const gint a = d + tap / 9 - 1, b = h + tap / 3 % 3 - 1, e = w + tap % 3 - 1;
 
                 if (a >= 0 && a < D && b >= 0 && b < H && e >= 0 && e < W)
-                  call (v, (((n * D + a) * H + b) * W + e) * C + c, (k * KERNEL * KERNEL * KERNEL + tap) * C + c,
+                  call (v, (((n * D + a) * H + b) * W + e) * C + c,
+                      (k * KERNEL * KERNEL * KERNEL + tap) * C + c,
                       (((n * D + d) * H + h) * W + w) * K + k);
               }
 }
@@ -64,7 +74,7 @@ fill (gfloat *values, gsize n, guint seed)
 typedef struct {
   Cnn3dDevice *device;
   CudaType type;
-  guint8 *memory;               /* x, y, w in `type`; f32 to convert from; workspace */
+  guint8 *memory; /* x, y, w in `type`; f32 to convert from; workspace */
   gsize place[3];
 } Test;
 
@@ -74,8 +84,9 @@ put (const Test *t, guint which, const gfloat *values, gsize n, GError **error)
   gpointer from = t->memory + t->place[2] + cuda_align (WEIGHTS * 4);
 
   return cuda_upload (t->device, from, values, n * sizeof *values, error)
-      && cuda_ok (cuda_convert (t->device->here->work, t->type, n, from, t->memory + t->place[which]),
-      "the self-test cannot be prepared", error);
+      && cuda_ok (
+          cuda_convert (t->device->here->work, t->type, n, from, t->memory + t->place[which]),
+          "the self-test cannot be prepared", error);
 }
 
 /* One direction: its result, and that of plain sums. */
@@ -84,10 +95,11 @@ check (const Test *t, CudaConvDirection direction, GError **error)
 {
   static const gchar *const names[] = { "forward", "backward-data", "backward-weights" };
   static const gchar *const types[] = { "FP32", "FP16", "bf16" };
-  static void (*const adds[]) (Values *, gsize, gsize, gsize) = { add_forward, add_data, add_weights };
-  const CudaConvGraph graph = {.direction = direction,
-    .conv = { t->type, N, C, K, {D, H, W}, {KERNEL, KERNEL, KERNEL}, {1, 1, 1}, {1, 1, 1} }
-  };
+  static void (*const adds[]) (
+      Values *, gsize, gsize, gsize) = { add_forward, add_data, add_weights };
+  const CudaConvGraph graph = { .direction = direction,
+    .conv = {
+        t->type, N, C, K, { D, H, W }, { KERNEL, KERNEL, KERNEL }, { 1, 1, 1 }, { 1, 1, 1 } } };
   const CudaConvLimits limits = cuda_conv_limits (t->device, WORKSPACE);
   g_autofree Values *v = g_new0 (Values, 1);
   gfloat *const numbers[] = { v->x, v->y, v->w };
@@ -111,11 +123,12 @@ check (const Test *t, CudaConvDirection direction, GError **error)
   }
   for_each (adds[direction], v);
   if (!cuda_dnn_plan_run (g_ptr_array_index (plans, 0), &args, error)
-      || !cuda_download (t->device, got, t->memory + t->place[out], counts[out] * (t->type == CUDA_TYPE_F32 ? 4 : 2),
-          error))
+      || !cuda_download (t->device, got, t->memory + t->place[out],
+          counts[out] * (t->type == CUDA_TYPE_F32 ? 4 : 2), error))
     return FALSE;
   for (gsize i = 0; i < counts[out]; i++) {
-    const gdouble difference = fabs (cuda_number (t->type, got, i) - numbers[out][i]) / (1 + fabs (numbers[out][i]));
+    const gdouble difference =
+        fabs (cuda_number (t->type, got, i) - numbers[out][i]) / (1 + fabs (numbers[out][i]));
 
     if (!(difference <= worst))
       worst = difference;
@@ -123,7 +136,8 @@ check (const Test *t, CudaConvDirection direction, GError **error)
   if (worst <= 0x1p-8)
     return TRUE;
   g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED,
-      "%s computes a small convolution wrongly (%s %s, off by %g): install another version of cuDNN, or use device=cpu",
+      "%s computes a small convolution wrongly (%s %s, off by %g): install another version of "
+      "cuDNN, or use device=cpu",
       t->device->name, names[direction], types[t->type], worst);
   return FALSE;
 }
@@ -133,7 +147,7 @@ cuda_self_test (Cnn3dDevice *d, CudaType type, GError **error)
 {
   const gsize bytes = cuda_align (X * 4) + cuda_align (Y * 4) + 2 * cuda_align (WEIGHTS * 4)
       + WORKSPACE + CUDA_WORKSPACE_ALIGNMENT;
-  Test t = { d, type, NULL, {0, cuda_align (X * 4), cuda_align (X * 4) + cuda_align (Y * 4)} };
+  Test t = { d, type, NULL, { 0, cuda_align (X * 4), cuda_align (X * 4) + cuda_align (Y * 4) } };
   gboolean ok;
 
   if (d->here->checked & 1u << type)

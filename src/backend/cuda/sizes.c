@@ -30,9 +30,8 @@ cuda_conv (const Cnn3dProgram *p, gint i)
   const Cnn3dNetwork *net = p->model->net;
   const Cnn3dOp *op = &net->ops[i];
   const Cnn3dTensor *in = &net->tensors[op->in];
-  CudaConv conv = { p->model->type, p->sizes.slice[i], cuda_pad (in->c), cuda_pad (net->tensors[op->out].c),
-    {in->d, in->h, in->w}
-  };
+  CudaConv conv = { p->model->type, p->sizes.slice[i], cuda_pad (in->c),
+    cuda_pad (net->tensors[op->out].c), { in->d, in->h, in->w } };
 
   for (guint k = 0; k < 3; k++) {
     conv.kernel[k] = op->kernel[k];
@@ -79,7 +78,8 @@ cuda_scratch (const Cnn3dProgram *p, gint i, Cnn3dPhase phase)
   /* cuDNN writes the gradient in the weights' type and over what is there: in
    * 16 bits it is converted, and added to the f32 one, afterwards */
   if (phase == CNN3D_PHASE_BACKWARD_WEIGHTS)
-    weights = m->type != CUDA_TYPE_F32 || p->params.accumulates || p->sizes.slice[i] < p->params.batch;
+    weights =
+        m->type != CUDA_TYPE_F32 || p->params.accumulates || p->sizes.slice[i] < p->params.batch;
   if (weights)
     s.vectors = cuda_align (cuda_conv_weights (m, op) * m->element);
   s.workspace = s.vectors;
@@ -92,17 +92,19 @@ cuda_scratch (const Cnn3dProgram *p, gint i, Cnn3dPhase phase)
 }
 
 static gboolean
-add_workspace (Cnn3dProgram *p, gint i, Cnn3dPhase phase, CudaConvDirection direction, GError **error)
+add_workspace (
+    Cnn3dProgram *p, gint i, Cnn3dPhase phase, CudaConvDirection direction, GError **error)
 {
   const Cnn3dModel *m = p->model;
-  const CudaConvGraph graph = {.direction = direction,.conv = cuda_conv (p, i) };
+  const CudaConvGraph graph = { .direction = direction, .conv = cuda_conv (p, i) };
   const CudaConvLimits limits = cuda_conv_limits (m->device, CUDA_WORKSPACE_LIMIT);
   CudaConvPlan plan = { 0 };
 
   if (!m->device->dnn)
     plan.workspace = cuda_workspace_bound (direction, &graph.conv, CUDA_WORKSPACE_LIMIT);
   else if (!cuda_dnn_plan (m->device->dnn, &graph, &limits, &plan, error)) {
-    g_prefix_error (error, "%s on %s: ", m->net->weights[m->net->ops[i].weight].name, m->device->name);
+    g_prefix_error (
+        error, "%s on %s: ", m->net->weights[m->net->ops[i].weight].name, m->device->name);
     return FALSE;
   }
   p->workspace[i * CNN3D_N_PHASES + phase] = plan.workspace;
@@ -117,8 +119,10 @@ conv_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params, GError **
   const Cnn3dOp *op = &m->net->ops[i];
   const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
 
-  p->sizes.slice[i] = params->training ? cnn3d_plan_slice (params->batch, params->most,
-      MAX (cuda_clip_bytes (m, in), cuda_clip_bytes (m, out)), SLICE_BYTES) : 1;
+  p->sizes.slice[i] = params->training
+      ? cnn3d_plan_slice (params->batch, params->most,
+            MAX (cuda_clip_bytes (m, in), cuda_clip_bytes (m, out)), SLICE_BYTES)
+      : 1;
   p->sizes.adds[i] = TRUE;
   p->sizes.statistics[i] = m->type != CUDA_TYPE_F32 && p->sizes.slice[i] == params->batch;
   if (!add_workspace (p, i, CNN3D_PHASE_FORWARD, CUDA_CONV_FORWARD, error))
@@ -128,7 +132,7 @@ conv_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params, GError **
   return add_workspace (p, i, CNN3D_PHASE_RECOMPUTE, CUDA_CONV_FORWARD, error)
       && add_workspace (p, i, CNN3D_PHASE_BACKWARD_WEIGHTS, CUDA_CONV_WEIGHTS, error)
       && (m->net->ops[in->producer].kind == CNN3D_OP_INPUT
-      || add_workspace (p, i, CNN3D_PHASE_BACKWARD, CUDA_CONV_DATA, error));
+          || add_workspace (p, i, CNN3D_PHASE_BACKWARD, CUDA_CONV_DATA, error));
 }
 
 /* --- the others --- */
@@ -141,7 +145,8 @@ norm_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params)
   const Cnn3dTensor *t = &net->tensors[op->in];
   const gsize c = cuda_pad (t->c), numbers = params->batch * cuda_points (t) * c;
   const gsize rows = cuda_norm_rows (params->batch * cuda_points (t), c);
-  const gsize sums = cuda_align (rows * c * 2 * sizeof (gfloat)), vectors = cuda_align (2 * c * sizeof (gfloat));
+  const gsize sums = cuda_align (rows * c * 2 * sizeof (gfloat)),
+              vectors = cuda_align (2 * c * sizeof (gfloat));
   gsize *scratch = p->sizes.scratch + i * CNN3D_N_PHASES;
 
   scratch[CNN3D_PHASE_FORWARD] = sums;
@@ -186,7 +191,8 @@ cuda_program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **erro
   p->workspace = g_new0 (gsize, net->n_ops * CNN3D_N_PHASES);
   cnn3d_sizes_init (&p->sizes, net, params->batch);
   for (guint i = 0; i < net->n_tensors; i++)
-    p->sizes.activation[i] = p->sizes.gradient[i] = params->batch * cuda_clip_bytes (m, &net->tensors[i]);
+    p->sizes.activation[i] = p->sizes.gradient[i] =
+        params->batch * cuda_clip_bytes (m, &net->tensors[i]);
   for (guint i = 0; i < net->n_weights; i++)
     if (CNN3D_PARAM_TRAINED (net->weights[i].role))
       p->sizes.parameters[net->weights[i].op] += m->layout.length[i] * sizeof (gfloat);

@@ -7,7 +7,8 @@
 guint
 cuda_dnn_version (GError **error)
 {
-  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING, "this build was made without cuDNN's headers");
+  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
+      "this build was made without cuDNN's headers");
   return 0;
 }
 
@@ -32,14 +33,15 @@ cuda_dnn_gpu_free (CudaDnnGpu **gpu)
 }
 
 gboolean
-cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaConvLimits *limits, CudaConvPlan *plan,
-    GError **error)
+cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaConvLimits *limits,
+    CudaConvPlan *plan, GError **error)
 {
   return cuda_dnn_version (error) > 0;
 }
 
 GPtrArray *
-cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaConvLimits *limits, guint most, GError **error)
+cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaConvLimits *limits,
+    guint most, GError **error)
 {
   cuda_dnn_version (error);
   return NULL;

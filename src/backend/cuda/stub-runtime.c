@@ -7,8 +7,8 @@ static gboolean
 cannot (GError **error)
 {
   g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
-      "this build plans for NVIDIA GPUs (cnn3d plan --gpu NAME), but cannot train on one: it was made without the CUDA "
-      "compiler (nvcc) or without cuDNN's headers; use device=cpu");
+      "this build plans for NVIDIA GPUs (cnn3d plan --gpu NAME), but cannot train on one: it was "
+      "made without the CUDA compiler (nvcc) or without cuDNN's headers; use device=cpu");
   return FALSE;
 }
 
@@ -107,7 +107,8 @@ cuda_refresh (Cnn3dModel *m, const gfloat *weights, gpointer copy, GError **erro
 }
 
 gboolean
-cuda_update_all (Cnn3dModel *m, const Cnn3dArrays *arrays, const Cnn3dUpdate *update, gdouble *squares, GError **error)
+cuda_update_all (Cnn3dModel *m, const Cnn3dArrays *arrays, const Cnn3dUpdate *update,
+    gdouble *squares, GError **error)
 {
   return cuda_runs_nothing (m->device, error);
 }
@@ -124,14 +125,15 @@ cuda_runs_free (CudaRuns **runs)
 }
 
 gboolean
-cuda_run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding *b, Cnn3dResults *results,
-    GError **error)
+cuda_run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBinding *b,
+    Cnn3dResults *results, GError **error)
 {
   return cuda_runs_nothing (p->model->device, error);
 }
 
 gboolean
-cuda_read_activation (Cnn3dProgram *p, gint tensor, gconstpointer place, gfloat *values, GError **error)
+cuda_read_activation (
+    Cnn3dProgram *p, gint tensor, gconstpointer place, gfloat *values, GError **error)
 {
   return cuda_runs_nothing (p->model->device, error);
 }

@@ -16,8 +16,9 @@ cuda_fusion (void)
 {
   const gchar *text = g_getenv ("CNN3D_CUDA_FUSION");
 
-  return !g_strcmp0 (text, "never") ? CUDA_FUSION_NEVER : !g_strcmp0 (text, "always") ? CUDA_FUSION_ALWAYS
-      : CUDA_FUSION_TIMED;
+  return !g_strcmp0 (text, "never") ? CUDA_FUSION_NEVER
+      : !g_strcmp0 (text, "always") ? CUDA_FUSION_ALWAYS
+                                    : CUDA_FUSION_TIMED;
 }
 
 void
@@ -40,14 +41,15 @@ static gchar *
 choices_key (const CudaTrial *t)
 {
   g_autofree gchar *graph = cuda_conv_graph_text (&t->graph);
-  g_autofree gchar *text = g_strdup_printf ("%s, workspace %" G_GSIZE_FORMAT ", deterministic %d, tf32 %d", graph,
-      t->limits.workspace, t->limits.deterministic, t->limits.tf32);
+  g_autofree gchar *text =
+      g_strdup_printf ("%s, workspace %" G_GSIZE_FORMAT ", deterministic %d, tf32 %d", graph,
+          t->limits.workspace, t->limits.deterministic, t->limits.tf32);
 
   return g_compute_checksum_for_string (G_CHECKSUM_SHA256, text, -1);
 }
 
 typedef struct {
-  GPtrArray *plans;             /* NULL: cuDNN has none */
+  GPtrArray *plans; /* NULL: cuDNN has none */
   CudaConvArgs args;
   gboolean normalizes, statistics;
 } Variant;
@@ -55,8 +57,8 @@ typedef struct {
 static gchar *
 plan_text (const Variant *v, const CudaDnnPlan *plan)
 {
-  return g_strdup_printf ("%s%s%s", v->normalizes ? "normalizes " : "", v->statistics ? "statistics " : "",
-      cuda_dnn_plan_name (plan));
+  return g_strdup_printf ("%s%s%s", v->normalizes ? "normalizes " : "",
+      v->statistics ? "statistics " : "", cuda_dnn_plan_name (plan));
 }
 
 static void
@@ -74,18 +76,21 @@ run_once (const CudaTrial *t, const Variant *v, CudaDnnPlan *plan, GError **erro
   if (plan && !cuda_dnn_plan_run (plan, &v->args, error))
     return FALSE;
   /* what is fused need not run separately */
-  return (v->normalizes || !t->graph.normalizes) && (v->statistics || !t->graph.statistics) ? TRUE
+  return (v->normalizes || !t->graph.normalizes) && (v->statistics || !t->graph.statistics)
+      ? TRUE
       : t->apart (t->data, t->graph.statistics && !v->statistics, error);
 }
 
 /* Seconds of a run, including the separate work that it leaves. */
 static gboolean
-time_plan (const CudaTrial *t, const Variant *v, CudaDnnPlan *plan, gdouble *seconds, GError **error)
+time_plan (
+    const CudaTrial *t, const Variant *v, CudaDnnPlan *plan, gdouble *seconds, GError **error)
 {
   CudaHere *h = t->device->here;
   gfloat milliseconds = 0;
 
-  if (!run_once (t, v, plan, error) || !cuda_ok (cudaEventRecord (h->begin, h->work), "timing failed", error))
+  if (!run_once (t, v, plan, error)
+      || !cuda_ok (cudaEventRecord (h->begin, h->work), "timing failed", error))
     return FALSE;
   for (guint i = 0; i < TIMED_RUNS; i++)
     if (!run_once (t, v, plan, error))
@@ -142,7 +147,8 @@ time_all (const CudaTrial *t, const Variants *all, GError **error)
       gdouble seconds;
 
       /* a failing plan is skipped; if all fail, the first reason is reported */
-      if (!time_plan (t, &all->variants[i], plan, &seconds, reason ? NULL : &reason) || seconds >= best)
+      if (!time_plan (t, &all->variants[i], plan, &seconds, reason ? NULL : &reason)
+          || seconds >= best)
         continue;
       best = seconds;
       g_free (text);
@@ -177,7 +183,7 @@ static gboolean
 take_recalled (const CudaTrial *t, const gchar *name, CudaChoice *choice, GError **error)
 {
   const guint i = (strstr (name, "normalizes ") ? 1 : 0) | (strstr (name, "statistics ") ? 2 : 0);
-  Variants one = { {{NULL}}, 1 };
+  Variants one = { { { NULL } }, 1 };
   gboolean ok;
 
   ok = make_variant (t, i, i ? MOST_FUSED : MOST_PLAIN, &one.variants[0], error)
@@ -201,16 +207,16 @@ refuse_another (const CudaTrial *t, const gchar *name, GError *reason, GError **
   g_autofree gchar *graph = cuda_conv_graph_text (&t->graph);
 
   g_set_error (error, CNN3D_BACKEND_ERROR, reason ? reason->code : CNN3D_BACKEND_ERROR_FAILED,
-      "cuDNN no longer has the plan '%s', with which this process computed a convolution before (%s)%s%s: another one "
-      "would change the results in mid-run; start again", name, graph, reason ? ": " : "",
-      reason ? reason->message : "");
+      "cuDNN no longer has the plan '%s', with which this process computed a convolution before "
+      "(%s)%s%s: another one would change the results in mid-run; start again",
+      name, graph, reason ? ": " : "", reason ? reason->message : "");
   return FALSE;
 }
 
 /* The fastest, unless another thread or process settled on one meanwhile. */
 static gboolean
-choose_timed (const CudaTrial *t, Variants *all, const gchar *group, const gchar *key, CudaChoice *choice,
-    GError **error)
+choose_timed (const CudaTrial *t, Variants *all, const gchar *group, const gchar *key,
+    CudaChoice *choice, GError **error)
 {
   g_autofree gchar *fastest = time_all (t, all, error), *settled = NULL, *first = NULL;
 
@@ -218,8 +224,8 @@ choose_timed (const CudaTrial *t, Variants *all, const gchar *group, const gchar
     return FALSE;
   first = plan_text (&all->variants[0], g_ptr_array_index (all->variants[0].plans, 0));
   /* A resumed run must find the same: a choice that cannot be stored is not used. */
-  const CudaProposal proposal = {.plan = fastest,.unkept = t->limits.deterministic ? first : NULL,
-    .offers = offers,.data = all
+  const CudaProposal proposal = {
+    .plan = fastest, .unkept = t->limits.deterministic ? first : NULL, .offers = offers, .data = all
   };
 
   settled = cuda_choices_settle (group, key, &proposal);
@@ -236,14 +242,14 @@ cuda_choose (const CudaTrial *t, CudaChoice *choice, GError **error)
   const gboolean times = t->times && t->fusion == CUDA_FUSION_TIMED && t->device->params.benchmark;
   const gboolean fuses = times || t->fusion == CUDA_FUSION_ALWAYS;
   g_autofree gchar *group = choices_group (t), *key = choices_key (t), *known = NULL;
-  Variants all = { {{NULL}}, 0 };
+  Variants all = { { { NULL } }, 0 };
   gboolean ok, settled;
 
   if (times && (known = cuda_choices_recall (group, key, &settled))) {
     g_autoptr (GError) reason = NULL;
 
     if (take_recalled (t, known, choice, &reason)) {
-      const CudaProposal same = {.plan = known };
+      const CudaProposal same = { .plan = known };
       g_autofree gchar *now = cuda_choices_settle (group, key, &same);
 
       if (!strcmp (now, known)) {
@@ -263,7 +269,7 @@ cuda_choose (const CudaTrial *t, CudaChoice *choice, GError **error)
       all.n++;
   if (ok && times)
     ok = choose_timed (t, &all, group, key, choice, error);
-  else if (ok)                  /* the last has the most fused to it */
+  else if (ok) /* the last has the most fused to it */
     take (choice, &all.variants[all.n - 1], g_ptr_array_index (all.variants[all.n - 1].plans, 0));
   for (guint i = 0; i < all.n; i++)
     g_clear_pointer (&all.variants[i].plans, g_ptr_array_unref);

@@ -18,32 +18,33 @@ CudaFusion cuda_fusion (void);
 
 /* The plan that a convolution runs; empty until it is chosen. */
 typedef struct {
-  GPtrArray *plans;             /* contains the plan; NULL: not chosen */
+  GPtrArray *plans; /* contains the plan; NULL: not chosen */
   CudaDnnPlan *plan;
-  gboolean normalizes, statistics;      /* what is fused to it */
+  gboolean normalizes, statistics; /* what is fused to it */
 } CudaChoice;
 
-void cuda_choice_clear (CudaChoice * choice);
+void cuda_choice_clear (CudaChoice *choice);
 
 /* The candidates, and how to try them. */
 typedef struct {
   Cnn3dDevice *device;
-  CudaConvGraph graph;          /* with everything that may be fused to it */
+  CudaConvGraph graph; /* with everything that may be fused to it */
   CudaConvLimits limits;
-  CudaConvArgs args;            /* to run any of them without side effects; x: as read by one that does not normalize */
-  gpointer raw;                 /* x as read by one that normalizes */
+  CudaConvArgs
+      args; /* to run any of them without side effects; x: as read by one that does not normalize */
+  gpointer raw; /* x as read by one that normalizes */
   CudaFusion fusion;
-  gboolean times;               /* running it repeatedly changes nothing */
+  gboolean times; /* running it repeatedly changes nothing */
   /* Launches the separate kernels that an unfused plan needs, for timing: the batch norm's output, the sums. Writes
    * only what is written again. */
-  gboolean (*apart) (gpointer data, gboolean statistics, GError ** error);
+  gboolean (*apart) (gpointer data, gboolean statistics, GError **error);
   gpointer data;
 } CudaTrial;
 
-gboolean cuda_choose (const CudaTrial * trial, CudaChoice * choice, GError ** error);
+gboolean cuda_choose (const CudaTrial *trial, CudaChoice *choice, GError **error);
 
 /* selftest.c: checks cuDNN's convolutions in a type, each direction, on a small case. FALSE with error. Once per device
  * and type. */
-gboolean cuda_self_test (Cnn3dDevice * device, CudaType type, GError ** error);
+gboolean cuda_self_test (Cnn3dDevice *device, CudaType type, GError **error);
 
 #endif

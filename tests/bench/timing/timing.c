@@ -6,15 +6,15 @@
 typedef struct {
   const Cnn3dNetwork *net;
   gboolean training;
-  Cnn3dStep *steps;             /* of the latest run */
+  Cnn3dStep *steps; /* of the latest run */
   guint n_steps;
-  GArray *took;                 /* microseconds, gint64 [run][step] */
+  GArray *took; /* microseconds, gint64 [run][step] */
 } Timing;
 
 static const Cnn3dBackend *real;
 static Cnn3dBackend table;
-static GHashTable *networks;    /* Cnn3dModel -> Cnn3dNetwork */
-static GHashTable *timings;     /* Cnn3dProgram -> Timing */
+static GHashTable *networks; /* Cnn3dModel -> Cnn3dNetwork */
+static GHashTable *timings;  /* Cnn3dProgram -> Timing */
 
 static gint64
 microseconds_since (gint64 start)
@@ -23,7 +23,8 @@ microseconds_since (gint64 start)
 }
 
 static Cnn3dModel *
-time_model_new (Cnn3dDevice *device, const Cnn3dNetwork *network, const Cnn3dModelParams *params, GError **error)
+time_model_new (Cnn3dDevice *device, const Cnn3dNetwork *network, const Cnn3dModelParams *params,
+    GError **error)
 {
   Cnn3dModel *model = real->model_new (device, network, params, error);
 
@@ -83,10 +84,13 @@ print_shape (const Cnn3dNetwork *net, gint tensor)
 static void
 print_timing (const Timing *t)
 {
-  static const gchar *const kinds[] = { "input", "conv", "norm", "max-pool", "global-pool", "dropout", "linear", "loss" };
-  static const gchar *const phases[] = { "forward", "recompute", "backward-weights", "backward", "update" };
+  static const gchar *const kinds[] = { "input", "conv", "norm", "max-pool", "global-pool",
+    "dropout", "linear", "loss" };
+  static const gchar *const phases[] = { "forward", "recompute", "backward-weights", "backward",
+    "update" };
 
-  G_STATIC_ASSERT (G_N_ELEMENTS (phases) == CNN3D_N_PHASES && G_N_ELEMENTS (kinds) == CNN3D_OP_LOSS + 1);
+  G_STATIC_ASSERT (
+      G_N_ELEMENTS (phases) == CNN3D_N_PHASES && G_N_ELEMENTS (kinds) == CNN3D_OP_LOSS + 1);
   for (guint i = 0; i < t->n_steps; i++) {
     const Cnn3dStep *s = &t->steps[i];
     const Cnn3dOp *op = &t->net->ops[s->op];
@@ -94,8 +98,9 @@ print_timing (const Timing *t)
     g_print ("step\t%u\t%s\t%s\t%u", s->op, kinds[op->kind], phases[s->phase], s->clips);
     print_shape (t->net, op->in);
     print_shape (t->net, op->out);
-    g_print ("\t%dx%dx%d\t%dx%dx%d\t%d\t%d", op->kernel[0], op->kernel[1], op->kernel[2], op->stride[0], op->stride[1],
-        op->stride[2], op->residual >= 0, s->dout[1] != CNN3D_NOWHERE);
+    g_print ("\t%dx%dx%d\t%dx%dx%d\t%d\t%d", op->kernel[0], op->kernel[1], op->kernel[2],
+        op->stride[0], op->stride[1], op->stride[2], op->residual >= 0,
+        s->dout[1] != CNN3D_NOWHERE);
     for (guint at = i; at < t->took->len; at += t->n_steps)
       g_print ("\t%" G_GINT64_FORMAT, g_array_index (t->took, gint64, at));
     g_print ("\n");
@@ -116,7 +121,8 @@ time_program_free (Cnn3dProgram **program)
 }
 
 static gboolean
-time_update (Cnn3dModel *model, const Cnn3dArrays *arrays, const Cnn3dUpdate *update, gdouble *squares, GError **error)
+time_update (Cnn3dModel *model, const Cnn3dArrays *arrays, const Cnn3dUpdate *update,
+    gdouble *squares, GError **error)
 {
   const gint64 start = g_get_monotonic_time ();
   const gboolean ok = real->update (model, arrays, update, squares, error);

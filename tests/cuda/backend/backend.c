@@ -6,12 +6,12 @@
 
 #include "src/backend/gpus.h"
 
-#ifdef __SANITIZE_ADDRESS__     /* which looks at each access: a few of them will do */
+#ifdef __SANITIZE_ADDRESS__ /* which looks at each access: a few of them will do */
 #define EPOCHS 1
 #define FEWER 1
 #else
 #define FEWER 0
-#define EPOCHS 4                /* of 6 batches: 24 steps */
+#define EPOCHS 4 /* of 6 batches: 24 steps */
 #endif
 
 /* --- FP32 beside the CPU --- */
@@ -20,15 +20,15 @@
  * twenty steps say nothing: of these, one. */
 typedef struct {
   const gchar *model;
-  guint epochs, batches;        /* batches, 0: all */
-  gdouble loss, gradients, weights;     /* how far they may be apart */
+  guint epochs, batches;            /* batches, 0: all */
+  gdouble loss, gradients, weights; /* how far they may be apart */
 } Case;
 
 static const Case cases[] = {
-  {"r3d_18", EPOCHS, 0, 1e-5, 1e-5, 2e-3},
-  {"mc3_18", 1, 0, 1e-5, 1e-5, 2e-3},
-  {"r2plus1d_18", 1, 1, 1e-6, 5e-5, 2e-3},
-  {"slow_r50", 1, 1, 3e-6, 2e-4, 2e-3},
+  { "r3d_18", EPOCHS, 0, 1e-5, 1e-5, 2e-3 },
+  { "mc3_18", 1, 0, 1e-5, 1e-5, 2e-3 },
+  { "r2plus1d_18", 1, 1, 1e-6, 5e-5, 2e-3 },
+  { "slow_r50", 1, 1, 3e-6, 2e-4, 2e-3 },
 };
 
 /* The losses of each step, with updates layer by layer, and the weights that they
@@ -43,8 +43,10 @@ test_f32 (gconstpointer data)
   rig_params (&p, c->model);
   rig_must (&p, "cuda", c->epochs, c->batches, 0, &gpu);
   rig_must (&p, "cpu", c->epochs, c->batches, 0, &cpu);
-  g_test_message ("%u steps: losses within %.2g, weights within %.2g of their way; loss %.3f to %.3f", gpu.n_steps,
-      worst_loss (&gpu, &cpu), weights_apart (&gpu, &cpu), gpu.loss[0], gpu.loss[gpu.n_losses - 1]);
+  g_test_message (
+      "%u steps: losses within %.2g, weights within %.2g of their way; loss %.3f to %.3f",
+      gpu.n_steps, worst_loss (&gpu, &cpu), weights_apart (&gpu, &cpu), gpu.loss[0],
+      gpu.loss[gpu.n_losses - 1]);
   g_assert_cmpuint (gpu.n_steps, ==, c->batches ? c->batches : 6 * c->epochs);
   g_assert_cmpuint (gpu.n_steps, ==, cpu.n_steps);
   g_assert_cmpfloat (worst_loss (&gpu, &cpu), <, c->loss);
@@ -130,18 +132,18 @@ set_weighted_groups (Cnn3dTrainerParams *p)
 
 static const struct {
   const gchar *name;
-  void (*set) (Cnn3dTrainerParams * p);
+  void (*set) (Cnn3dTrainerParams *p);
 } settings[] = {
-  {"class-weights", set_class_weights},
-  {"weighted-groups", set_weighted_groups},
-  {"accumulation", set_accumulation},
-  {"clipping", set_clipping},
-  {"micro-batches", set_micro_batches},
-  {"adam", set_adam},
-  {"adamw", set_adamw},
-  {"plain-sgd", set_plain_sgd},
-  {"frozen-backbone", set_frozen_backbone},
-  {"frozen-stem", set_frozen_stem},
+  { "class-weights", set_class_weights },
+  { "weighted-groups", set_weighted_groups },
+  { "accumulation", set_accumulation },
+  { "clipping", set_clipping },
+  { "micro-batches", set_micro_batches },
+  { "adam", set_adam },
+  { "adamw", set_adamw },
+  { "plain-sgd", set_plain_sgd },
+  { "frozen-backbone", set_frozen_backbone },
+  { "frozen-stem", set_frozen_stem },
 };
 
 static void
@@ -247,8 +249,9 @@ test_half (gconstpointer data)
     rig_must (&p, "cuda", 1, batches, 0, &gpu);
     p.precision = CNN3D_PRECISION_32;
     rig_must (&p, "cpu", 1, batches, 0, &cpu);
-    g_test_message ("batch %u: losses within %.2g, gradients within %.2g, weights within %.2g of their way", batches,
-        worst_loss (&gpu, &cpu), gradients_apart (&gpu, &cpu), weights_apart (&gpu, &cpu));
+    g_test_message (
+        "batch %u: losses within %.2g, gradients within %.2g, weights within %.2g of their way",
+        batches, worst_loss (&gpu, &cpu), gradients_apart (&gpu, &cpu), weights_apart (&gpu, &cpu));
     g_assert_cmpfloat (worst_loss (&gpu, &cpu), <, bound);
     g_assert_cmpfloat (gradients_apart (&gpu, &cpu), <, 10 * bound);
     g_assert_cmpfloat (weights_apart (&gpu, &cpu), <, 10 * bound);
@@ -314,7 +317,8 @@ test_no_scale (void)
 static void
 test_fusion (gconstpointer data)
 {
-  static const Cnn3dRecompute ways[] = { CNN3D_RECOMPUTE_NONE, CNN3D_RECOMPUTE_BN, CNN3D_RECOMPUTE_BLOCK };
+  static const Cnn3dRecompute ways[] = { CNN3D_RECOMPUTE_NONE, CNN3D_RECOMPUTE_BN,
+    CNN3D_RECOMPUTE_BLOCK };
   const Cnn3dPrecision precision = GPOINTER_TO_UINT (data);
   const gdouble bound = precision == CNN3D_PRECISION_16_MIXED ? 0.01 : 0.06;
   Cnn3dTrainerParams p;
@@ -330,8 +334,8 @@ test_fusion (gconstpointer data)
     g_setenv ("CNN3D_CUDA_FUSION", "never", TRUE);
     rig_must (&p, "cuda", 1, 2, 0, &apart);
     g_unsetenv ("CNN3D_CUDA_FUSION");
-    g_test_message ("recompute %u: losses within %.2g, gradients within %.2g", ways[i], worst_loss (&fused, &apart),
-        gradients_apart (&fused, &apart));
+    g_test_message ("recompute %u: losses within %.2g, gradients within %.2g", ways[i],
+        worst_loss (&fused, &apart), gradients_apart (&fused, &apart));
     g_assert_cmpfloat (gradients_apart (&fused, &apart), >, 0);
     g_assert_cmpfloat (worst_loss (&fused, &apart), <, bound);
     g_assert_cmpfloat (gradients_apart (&fused, &apart), <, 10 * bound);
@@ -347,7 +351,9 @@ test_evaluation (gconstpointer data)
 {
   static const gchar *const fusions[] = { "never", "timed", "always" };
   const Cnn3dPrecision precision = GPOINTER_TO_UINT (data);
-  const gdouble bound = precision == CNN3D_PRECISION_32 ? 1e-5 : precision == CNN3D_PRECISION_16_MIXED ? 0.02 : 0.1;
+  const gdouble bound = precision == CNN3D_PRECISION_32 ? 1e-5
+      : precision == CNN3D_PRECISION_16_MIXED           ? 0.02
+                                                        : 0.1;
   gfloat logits[BATCH * CLASSES], expected[BATCH * CLASSES], first[BATCH * CLASSES];
   gint32 labels[CLIPS];
   g_autoptr (GError) error = NULL;
@@ -388,7 +394,8 @@ test_evaluation (gconstpointer data)
 static void
 remove_cache (void)
 {
-  g_autofree gchar *path = g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
+  g_autofree gchar *path =
+      g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
 
   g_unlink (path);
 }
@@ -397,7 +404,8 @@ remove_cache (void)
 static void
 test_benchmark (gconstpointer data)
 {
-  g_autofree gchar *path = g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
+  g_autofree gchar *path =
+      g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
   Cnn3dTrainerParams p;
   Run first, second;
   guint waits[2];
@@ -434,9 +442,9 @@ test_steps (void)
 
   rig_params (&p, "r3d_18");
   rig_must (&p, "cuda", 2, 0, 0, &r);
-  g_test_message ("%u recorded, %u replayed; a batch: %u allocations, %u waits", cuda->recorded - recorded,
-      cuda->replayed - replayed, r.allocations, r.synchronisations);
-  g_assert_cmpuint (cuda->recorded - recorded, ==, 2);  /* whole batches and the epoch's last */
+  g_test_message ("%u recorded, %u replayed; a batch: %u allocations, %u waits",
+      cuda->recorded - recorded, cuda->replayed - replayed, r.allocations, r.synchronisations);
+  g_assert_cmpuint (cuda->recorded - recorded, ==, 2); /* whole batches and the epoch's last */
   g_assert_cmpuint (cuda->replayed - replayed, ==, 10);
   g_assert_cmpuint (r.allocations, ==, 0);
   g_assert_cmpuint (r.synchronisations, ==, 1);
@@ -463,7 +471,8 @@ test_memory (void)
       cuda->most = 0;
       rig_must (&p, "cuda", 1, 3, 0, &run);
       own = run.taken - run.memory.total;
-      g_test_message ("%" G_GSIZE_FORMAT " bytes, and %" G_GSIZE_FORMAT " of the device's own", run.memory.total, own);
+      g_test_message ("%" G_GSIZE_FORMAT " bytes, and %" G_GSIZE_FORMAT " of the device's own",
+          run.memory.total, own);
       g_assert_cmpuint (own, <, 1 << 20);
       g_assert_cmpuint (run.memory.input, >, 0);
       /* the self-test has come and gone by then */
@@ -483,7 +492,7 @@ test_devices (void)
   g_autoptr (GError) error = NULL;
   g_auto (GStrv) list = backend->list (&error);
   g_auto (GStrv) none = NULL;
-  Cnn3dDeviceParams params = {.index = 3 };
+  Cnn3dDeviceParams params = { .index = 3 };
   Cnn3dTrainerParams p;
   Run r;
 
@@ -491,7 +500,8 @@ test_devices (void)
   g_assert_cmpuint (g_strv_length (list), ==, 1);
   g_assert_cmpstr (list[0], ==, "cuda:0: Test double, 4.0 GiB, compute capability 9.0");
   g_assert_null (backend->open (&params, &error));
-  g_assert_nonnull (strstr (error->message, "there is no GPU number 3 here, only 0 to 0: use device=cuda:0"));
+  g_assert_nonnull (
+      strstr (error->message, "there is no GPU number 3 here, only 0 to 0: use device=cuda:0"));
   g_clear_error (&error);
   cuda->capability = 700;
   params.index = 0;
@@ -512,7 +522,8 @@ test_devices (void)
   none = backend->list (&error);
   g_assert_cmpuint (g_strv_length (none), ==, 0);
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING);
-  g_assert_cmpstr (error->message, ==, "there is no NVIDIA GPU here (CUDA finds none): use device=cpu");
+  g_assert_cmpstr (
+      error->message, ==, "there is no NVIDIA GPU here (CUDA finds none): use device=cpu");
   g_clear_error (&error);
   /* auto takes what there is */
   rig_must (&p, "auto", 1, 1, 0, &r);
@@ -531,11 +542,12 @@ test_planned (void)
   const Cnn3dBackend *backend = cnn3d_backend_load ("cuda", NULL);
   g_autoptr (GError) error = NULL;
   g_autofree gchar *profile = cnn3d_gpus_find ("rtx3080", &error);
-  const Cnn3dDeviceParams params = {.profile = profile };
+  const Cnn3dDeviceParams params = { .profile = profile };
   Cnn3dDevice *device = profile ? backend->open (&params, &error) : NULL;
 
   g_assert_no_error (error);
-  g_assert_nonnull (strstr (backend->describe (device), "RTX 3080 (not here), workspaces by cuDNN 9.19.0"));
+  g_assert_nonnull (
+      strstr (backend->describe (device), "RTX 3080 (not here), workspaces by cuDNN 9.19.0"));
   backend->close (&device);
 }
 
@@ -549,7 +561,7 @@ test_wide_frames (void)
   rig_params (&p, "r3d_18");
   p.device = "cuda";
 
-  const Cnn3dPass pass = {.training = TRUE,.clips = 2 };
+  const Cnn3dPass pass = { .training = TRUE, .clips = 2 };
   g_autofree gfloat *frames = g_new0 (gfloat, BATCH * clip_bytes (&p));
   const gint32 labels[2] = { 0 };
   Cnn3dBatch batch = { frames, CNN3D_TYPE_FLOAT32, labels, 2, 2 };
@@ -560,7 +572,8 @@ test_wide_frames (void)
   g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
   g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA);
-  g_assert_cmpstr (error->message, ==, "frames came as 32-bit numbers, but memory was planned for 8-bit ones");
+  g_assert_cmpstr (
+      error->message, ==, "frames came as 32-bit numbers, but memory was planned for 8-bit ones");
   g_clear_error (&error);
   batch.type = CNN3D_TYPE_UINT8;
   g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
@@ -590,8 +603,7 @@ int
 main (int argc, char **argv)
 {
   static const Cnn3dPrecision precisions[] = { CNN3D_PRECISION_32, CNN3D_PRECISION_16_MIXED,
-    CNN3D_PRECISION_BF16_MIXED
-  };
+    CNN3D_PRECISION_BF16_MIXED };
   static const gchar *const names[] = { "32", "16-mixed", "bf16-mixed" };
 
   g_test_init (&argc, &argv, NULL);

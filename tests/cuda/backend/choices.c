@@ -15,8 +15,8 @@
 #include "src/evaluate/predictor.h"
 #include "tests/cuda/backend/rig.h"
 
-#define N 3                     /* clips: chunks of 2 and of 1 */
-#ifdef __SANITIZE_ADDRESS__     /* which takes its time */
+#define N 3                 /* clips: chunks of 2 and of 1 */
+#ifdef __SANITIZE_ADDRESS__ /* which takes its time */
 #define WRITERS 2
 #define WAYS 1
 #else
@@ -24,10 +24,10 @@
 #define WAYS 3
 #endif
 
-#define SIZE 16                 /* frames are as high and as wide, but for the writers' */
+#define SIZE 16 /* frames are as high and as wide, but for the writers' */
 
 static const gchar *program;
-static gchar *folder;           /* of this program's files */
+static gchar *folder; /* of this program's files */
 
 static void
 params_init (Cnn3dTrainerParams *p, guint size)
@@ -126,7 +126,8 @@ interfere (const gchar *how)
 static Cnn3dPredictor *
 predictor (guint chunk)
 {
-  g_autofree gchar *path = g_build_filename (g_getenv ("CNN3D_TEST_MODEL"), "last.safetensors", NULL);
+  g_autofree gchar *path =
+      g_build_filename (g_getenv ("CNN3D_TEST_MODEL"), "last.safetensors", NULL);
   Cnn3dPredictorParams params;
   g_autoptr (GError) error = NULL;
   Cnn3dPredictor *p;
@@ -134,7 +135,8 @@ predictor (guint chunk)
   cnn3d_predictor_params_init (&params);
   params.model = path;
   params.device = "cuda";
-  params.precision = CNN3D_PRECISION_32;        /* in TF32, which only some of the double's plans round to */
+  params.precision =
+      CNN3D_PRECISION_32; /* in TF32, which only some of the double's plans round to */
   params.batch = N;
   params.chunk = chunk;
   params.threads = 1;
@@ -201,7 +203,8 @@ child_programs (const gchar *how)
   g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, 2, apart, NULL));
   interfere (how);
   cuda->elapsed = last_is_fastest;
-  g_assert_true (cnn3d_predictor_run (p, frames + 2 * clip, CNN3D_TYPE_UINT8, 1, apart + 2 * CLASSES, NULL));
+  g_assert_true (
+      cnn3d_predictor_run (p, frames + 2 * clip, CNN3D_TYPE_UINT8, 1, apart + 2 * CLASSES, NULL));
   run (0, whole);
   g_assert_cmpmem (apart, sizeof apart, whole, sizeof whole);
   cnn3d_predictor_free (&p);
@@ -276,7 +279,7 @@ child_logits (const gchar *how)
   print_logits ();
 }
 
-static const gchar *others;     /* another process's cache */
+static const gchar *others; /* another process's cache */
 
 static gfloat
 while_another_settles (guint n)
@@ -300,14 +303,14 @@ child_beside (const gchar *cache)
 
 static const struct {
   const gchar *name;
-  void (*run) (const gchar * argument);
+  void (*run) (const gchar *argument);
 } scenarios[] = {
-  {"chunks", child_chunks},
-  {"programs", child_programs},
-  {"training", child_training},
-  {"failures", child_failures},
-  {"logits", child_logits},
-  {"beside", child_beside},
+  { "chunks", child_chunks },
+  { "programs", child_programs },
+  { "training", child_training },
+  { "failures", child_failures },
+  { "logits", child_logits },
+  { "beside", child_beside },
 };
 
 /* --- their processes --- */
@@ -351,8 +354,8 @@ start (const gchar *scenario, const gchar *argument, const gchar *cache, guint s
   GPid pid;
 
   env = g_environ_setenv (env, "CNN3D_TEST_MODEL", model, TRUE);
-  g_spawn_async_with_pipes (NULL, (gchar **) argv, env, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid, NULL, out, NULL,
-      &error);
+  g_spawn_async_with_pipes (NULL, (gchar **) argv, env, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &pid,
+      NULL, out, NULL, &error);
   g_assert_no_error (error);
   return pid;
 }
@@ -404,7 +407,8 @@ test_scenario (gconstpointer scenario)
 static void
 test_unwritable (void)
 {
-  g_autofree gchar *cache = g_build_filename (folder, "a file", NULL), *chunks = NULL, *programs = NULL;
+  g_autofree gchar *cache = g_build_filename (folder, "a file", NULL), *chunks = NULL,
+                   *programs = NULL;
 
   g_assert_true (g_file_set_contents (cache, "", -1, NULL));
   chunks = child ("chunks", "unwritable", cache);
@@ -423,9 +427,12 @@ test_failures (void)
 static void
 test_processes (void)
 {
-  g_autofree gchar *cache = new_folder ("first"), *other = new_folder ("last"), *beside = new_folder ("beside");
-  g_autofree gchar *first = child ("logits", "first", cache), *last = child ("logits", "last", other);
-  g_autofree gchar *again = child ("logits", "last", cache), *adopted = child ("beside", cache, beside);
+  g_autofree gchar *cache = new_folder ("first"), *other = new_folder ("last"),
+                   *beside = new_folder ("beside");
+  g_autofree gchar *first = child ("logits", "first", cache),
+                   *last = child ("logits", "last", other);
+  g_autofree gchar *again = child ("logits", "last", cache),
+                   *adopted = child ("beside", cache, beside);
   g_autofree gchar *theirs = read_choices (cache), *ours = read_choices (beside);
 
   g_test_message ("settled on the first: %s; on the last: %s", first, last);
@@ -442,8 +449,10 @@ test_processes (void)
 static void
 test_torn (void)
 {
-  g_autofree gchar *cache = new_folder ("torn"), *first = child ("logits", "first", cache), *again = NULL;
-  g_autofree gchar *whole = read_choices (cache), *half = g_strndup (whole, strlen (whole) / 2), *mended = NULL;
+  g_autofree gchar *cache = new_folder ("torn"), *first = child ("logits", "first", cache),
+                   *again = NULL;
+  g_autofree gchar *whole = read_choices (cache), *half = g_strndup (whole, strlen (whole) / 2),
+                   *mended = NULL;
 
   write_choices (cache, half);
   again = child ("logits", "first", cache);

@@ -11,9 +11,9 @@
 #include "tests/cuda/doubles/dnn-double.h"
 #include "tests/cuda/shim/launch.h"
 
-#define GARBAGE 0xb6            /* what memory holds that nobody wrote */
+#define GARBAGE 0xb6 /* what memory holds that nobody wrote */
 
-static CudaDouble control = {.memory = (gsize) 4 << 30,.devices = 1,.capability = 900 };
+static CudaDouble control = { .memory = (gsize) 4 << 30, .devices = 1, .capability = 900 };
 
 G_MODULE_EXPORT CudaDouble *cnn3d_cuda_double (void);
 
@@ -25,7 +25,7 @@ cnn3d_cuda_double (void)
 
 /* --- failing --- */
 
-static cudaError_t sticky;      /* what cudaGetLastError() tells */
+static cudaError_t sticky; /* what cudaGetLastError() tells */
 
 /* Counts a call of `name`; what it is to return instead of succeeding. */
 static cudaError_t
@@ -43,12 +43,14 @@ call (const gchar *name, cudaError_t failure)
   return sticky = failure;
 }
 
-#define CALL(failure) \
-  G_STMT_START { \
+#define CALL(failure)                                     \
+  G_STMT_START                                            \
+  {                                                       \
     const cudaError_t status_ = call (__func__, failure); \
-    if (status_ != cudaSuccess) \
-      return status_; \
-  } G_STMT_END
+    if (status_ != cudaSuccess)                           \
+      return status_;                                     \
+  }                                                       \
+  G_STMT_END
 
 /* --- memory --- */
 
@@ -57,7 +59,7 @@ typedef struct {
   gsize bytes;
 } Block;
 
-static GArray *device_blocks, *host_blocks;     /* Block */
+static GArray *device_blocks, *host_blocks; /* Block */
 
 static GArray *
 blocks (GArray **array)
@@ -73,7 +75,8 @@ is_in (GArray *array, gconstpointer memory, gsize bytes)
   for (guint i = 0; array && i < array->len; i++) {
     const Block *b = &g_array_index (array, Block, i);
 
-    if ((const guint8 *) memory >= b->memory && (const guint8 *) memory + bytes <= b->memory + b->bytes)
+    if ((const guint8 *) memory >= b->memory
+        && (const guint8 *) memory + bytes <= b->memory + b->bytes)
       return TRUE;
   }
   return FALSE;
@@ -166,16 +169,16 @@ typedef struct {
   void (*run) (gpointer data);
   gpointer data;
   GDestroyNotify done;
-  gatomicrefcount holders;      /* a queue, a graph */
+  gatomicrefcount holders; /* a queue, a graph */
 } Work;
 
 struct CUstream_st {
-  GQueue queue;                 /* Work */
-  GPtrArray *capture;           /* Work, while it is captured; NULL: it is not */
+  GQueue queue;       /* Work */
+  GPtrArray *capture; /* Work, while it is captured; NULL: it is not */
 };
 
 struct CUevent_st {
-  struct CUstream_st *stream;   /* where it was recorded last; NULL: it has happened */
+  struct CUstream_st *stream; /* where it was recorded last; NULL: it has happened */
   gint64 time;
 };
 
@@ -240,7 +243,8 @@ drain (struct CUstream_st *s)
 {
   cudaError_t status;
 
-  while (run_next (s)) ;
+  while (run_next (s))
+    ;
   status = failed_work;
   failed_work = cudaSuccess;
   return status;
@@ -342,7 +346,7 @@ cudaStreamSynchronize (cudaStream_t stream)
 typedef struct {
   void *to;
   const void *from;
-  guint8 *own;                  /* a copy of memory that is not pinned */
+  guint8 *own; /* a copy of memory that is not pinned */
   size_t bytes;
 } Copy;
 
@@ -362,13 +366,16 @@ copy_free (gpointer data)
 }
 
 cudaError_t
-cudaMemcpyAsync (void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream)
+cudaMemcpyAsync (
+    void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
-  const gboolean to_device = kind != cudaMemcpyDeviceToHost, from_device = kind != cudaMemcpyHostToDevice;
+  const gboolean to_device = kind != cudaMemcpyDeviceToHost,
+                 from_device = kind != cudaMemcpyHostToDevice;
   Copy *c;
 
   CALL (cudaErrorInvalidValue);
-  if ((to_device && !is_in (device_blocks, to, bytes)) || (from_device && !is_in (device_blocks, from, bytes)))
+  if ((to_device && !is_in (device_blocks, to, bytes))
+      || (from_device && !is_in (device_blocks, from, bytes)))
     return sticky = cudaErrorInvalidValue;
   c = g_new0 (Copy, 1);
   *c = (Copy) { to, from, NULL, bytes };
@@ -445,7 +452,8 @@ cudaEventCreateWithFlags (cudaEvent_t *event, unsigned flags)
 static void
 happen (struct CUevent_st *e)
 {
-  while (e->stream && run_next (e->stream)) ;
+  while (e->stream && run_next (e->stream))
+    ;
 }
 
 cudaError_t
@@ -461,7 +469,7 @@ cudaError_t
 cudaEventRecord (cudaEvent_t event, cudaStream_t stream)
 {
   CALL (cudaErrorUnknown);
-  happen (event);               /* one recording at a time is all that the back end has */
+  happen (event); /* one recording at a time is all that the back end has */
   event->stream = stream;
   submit (stream, run_event, event, NULL);
   return cudaSuccess;
@@ -483,7 +491,8 @@ cudaEventElapsedTime (float *milliseconds, cudaEvent_t begin, cudaEvent_t end)
   CALL (cudaErrorUnknown);
   if (begin->stream || end->stream)
     return cudaErrorNotReady;
-  *milliseconds = control.elapsed ? control.elapsed (control.timings) : (end->time - begin->time) / 1e3f;
+  *milliseconds =
+      control.elapsed ? control.elapsed (control.timings) : (end->time - begin->time) / 1e3f;
   control.timings++;
   return cudaSuccess;
 }
@@ -616,7 +625,7 @@ cudaDeviceGetAttribute (int *value, enum cudaDeviceAttr attribute, int device)
     case cudaDevAttrGlobalMemoryBusWidth:
       *value = 5120;
       return cudaSuccess;
-    default:                   /* clocks */
+    default: /* clocks */
       *value = 1500000;
       return cudaSuccess;
   }
@@ -634,6 +643,7 @@ cudaGetLastError (void)
 const char *
 cudaGetErrorString (cudaError_t status)
 {
-  return status == cudaErrorMemoryAllocation ? "out of memory" : status == cudaSuccess ? "no error"
-      : "an error that a test asked for";
+  return status == cudaErrorMemoryAllocation ? "out of memory"
+      : status == cudaSuccess                ? "no error"
+                                             : "an error that a test asked for";
 }

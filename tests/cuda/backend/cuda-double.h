@@ -13,20 +13,23 @@
 #include <glib.h>
 
 typedef struct {
-  guint64 calls;                /* of the run time, kernels' launches included */
-  guint64 fail_at;              /* the call with this number fails; 0: none */
-  guint64 fails_again;          /* calls after it that fail too */
-  const gchar *fail_in;         /* the function, of the run time or of kernels.h, whose calls fail; NULL: none */
-  guint64 fail_after;           /* its calls that do not fail yet */
-  gsize memory;                 /* bytes that the GPU has */
-  gsize taken, most;            /* now, and at most */
-  guint allocations, synchronisations;  /* so far, pinned memory included; waits for a stream or an event */
-  gint alive;                   /* allocations, streams, events and graphs not given back */
-  guint recorded, replayed;     /* graphs instantiated, and launched */
-  gint devices;                 /* how many there are; 1 at first */
-  gint capability;              /* 100 * major + 10 * minor; 900 at first */
-  guint timings;                /* differences of events asked for */
-  gfloat (*elapsed) (guint n);  /* milliseconds that the n-th of them is told to be; NULL: as they passed */
+  guint64 calls;       /* of the run time, kernels' launches included */
+  guint64 fail_at;     /* the call with this number fails; 0: none */
+  guint64 fails_again; /* calls after it that fail too */
+  const gchar
+      *fail_in; /* the function, of the run time or of kernels.h, whose calls fail; NULL: none */
+  guint64 fail_after; /* its calls that do not fail yet */
+  gsize memory;       /* bytes that the GPU has */
+  gsize taken, most;  /* now, and at most */
+  guint allocations,
+      synchronisations;     /* so far, pinned memory included; waits for a stream or an event */
+  gint alive;               /* allocations, streams, events and graphs not given back */
+  guint recorded, replayed; /* graphs instantiated, and launched */
+  gint devices;             /* how many there are; 1 at first */
+  gint capability;          /* 100 * major + 10 * minor; 900 at first */
+  guint timings;            /* differences of events asked for */
+  gfloat (*elapsed) (
+      guint n); /* milliseconds that the n-th of them is told to be; NULL: as they passed */
 } CudaDouble;
 
 #define CUDA_DOUBLE "cnn3d_cuda_double"

@@ -14,7 +14,7 @@
 #else
 #define TRIES 40
 #endif
-#define BATCHES 3               /* eager, recorded, replayed */
+#define BATCHES 3 /* eager, recorded, replayed */
 
 static void
 params_init (Cnn3dTrainerParams *p, Cnn3dPrecision precision)
@@ -29,11 +29,12 @@ params_init (Cnn3dTrainerParams *p, Cnn3dPrecision precision)
 }
 
 typedef struct {
-  guint errors, without;        /* runs that ended, and that did without */
+  guint errors, without; /* runs that ended, and that did without */
 } Seen;
 
 static void
-try_one (const Cnn3dTrainerParams *p, const Run *right, const gchar *which, gboolean same_plans, guint64 n, Seen *seen)
+try_one (const Cnn3dTrainerParams *p, const Run *right, const gchar *which, gboolean same_plans,
+    guint64 n, Seen *seen)
 {
   const gint alive = cuda->alive, descriptors = dnn_descriptors ();
   g_autoptr (GError) error = NULL;
@@ -57,7 +58,8 @@ try_one (const Cnn3dTrainerParams *p, const Run *right, const gchar *which, gboo
   cuda->fail_at = 0;
   dnn_fail_at (0);
   if (cuda->taken || cuda->alive != alive || dnn_descriptors () != descriptors)
-    g_error ("%s call %" G_GUINT64_FORMAT " (%s): %" G_GSIZE_FORMAT " bytes, %d things and %d descriptors are left",
+    g_error ("%s call %" G_GUINT64_FORMAT " (%s): %" G_GSIZE_FORMAT
+             " bytes, %d things and %d descriptors are left",
         which, n, error ? error->message : "done without", cuda->taken, cuda->alive - alive,
         dnn_descriptors () - descriptors);
 }
@@ -77,7 +79,7 @@ test_failures (gconstpointer data)
 {
   Cnn3dTrainerParams p;
   guint64 calls, dnn;
-  Seen seen[2] = { {0} };
+  Seen seen[2] = { { 0 } };
   Run right;
 
   params_init (&p, GPOINTER_TO_UINT (data));
@@ -97,9 +99,10 @@ test_failures (gconstpointer data)
     dnn_fail_at (n);
     try_one (&p, &right, "cuDNN", FALSE, n, &seen[1]);
   }
-  g_test_message ("CUDA: %" G_GUINT64_FORMAT " calls, %u tried, %u ended the run; cuDNN: %" G_GUINT64_FORMAT
-      ", %u, %u", calls, seen[0].errors + seen[0].without, seen[0].errors, dnn, seen[1].errors + seen[1].without,
-      seen[1].errors);
+  g_test_message ("CUDA: %" G_GUINT64_FORMAT
+                  " calls, %u tried, %u ended the run; cuDNN: %" G_GUINT64_FORMAT ", %u, %u",
+      calls, seen[0].errors + seen[0].without, seen[0].errors, dnn,
+      seen[1].errors + seen[1].without, seen[1].errors);
   g_assert_cmpuint (seen[0].errors, >, seen[0].without);
   g_assert_cmpuint (seen[1].errors, >, 4);
   run_clear (&right);
@@ -138,35 +141,39 @@ test_words (void)
   static const struct {
     const gchar *call, *says, *model;
   } table[] = {
-    {"cudaGetDeviceCount", "there is no NVIDIA GPU here (no driver for CUDA 13 or later is installed): use device=cpu"},
-    {"cudaGetDeviceProperties", "CUDA: the GPU's properties cannot be read: "},
-    {"cudaSetDevice", "CUDA: the GPU cannot be selected: an error that a test asked for (error 101)"},
-    {"cudaStreamCreateWithFlags", "CUDA: cannot create the work stream: "},
-    {"cudaStreamCreateWithFlags", "CUDA: cannot create the copy stream: "},
-    {"event_new", "CUDA: cannot create an event: "},
-    {"cudaHostAlloc", "CUDA: cannot allocate pinned memory: "},
-    {"cudaMalloc", "CUDA: cannot allocate the GPU's memory: "},
-    {"cudaMalloc", " bytes cannot be allocated: "},
-    {"cudaMemsetAsync", "CUDA: memory cannot be cleared: "},
-    {"cudaMemcpyAsync", "CUDA: a copy failed: "},
-    {"cudaStreamSynchronize", "CUDA: the GPU failed while it computed: "},
-    {"cudaStreamBeginCapture", "CUDA: recording failed: "},
-    {"cudaGraphLaunch", "CUDA: a recorded pass cannot be started: "},
-    {"cudaEventElapsedTime", "CUDA: timing failed: "},
-    {"cuda_input", "CUDA: the input cannot be normalised: "},
-    {"cuda_convert", "CUDA: the self-test cannot be prepared: "},
-    {"cuda_convert", "CUDA: weights cannot be converted: "},
-    {"cuda_add_gradient", "CUDA: a gradient cannot be converted: "},
-    {"cuda_norm_finish", "CUDA: batch norm failed: "},
-    {"cuda_max_pool", "CUDA: max pooling failed: ", "slow_r50"},
-    {"cuda_global_pool", "CUDA: pooling failed: "},
-    {"cuda_dropout", "CUDA: dropout failed: "},
-    {"cuda_linear", "CUDA: the last layer failed: "},
-    {"cuda_loss", "CUDA: the loss failed: "},
-    {"cuda_squares", "CUDA: the gradient's norm failed: "},
-    {"cuda_update", "CUDA: the update failed: "},
+    { "cudaGetDeviceCount",
+        "there is no NVIDIA GPU here (no driver for CUDA 13 or later is installed): use "
+        "device=cpu" },
+    { "cudaGetDeviceProperties", "CUDA: the GPU's properties cannot be read: " },
+    { "cudaSetDevice",
+        "CUDA: the GPU cannot be selected: an error that a test asked for (error 101)" },
+    { "cudaStreamCreateWithFlags", "CUDA: cannot create the work stream: " },
+    { "cudaStreamCreateWithFlags", "CUDA: cannot create the copy stream: " },
+    { "event_new", "CUDA: cannot create an event: " },
+    { "cudaHostAlloc", "CUDA: cannot allocate pinned memory: " },
+    { "cudaMalloc", "CUDA: cannot allocate the GPU's memory: " },
+    { "cudaMalloc", " bytes cannot be allocated: " },
+    { "cudaMemsetAsync", "CUDA: memory cannot be cleared: " },
+    { "cudaMemcpyAsync", "CUDA: a copy failed: " },
+    { "cudaStreamSynchronize", "CUDA: the GPU failed while it computed: " },
+    { "cudaStreamBeginCapture", "CUDA: recording failed: " },
+    { "cudaGraphLaunch", "CUDA: a recorded pass cannot be started: " },
+    { "cudaEventElapsedTime", "CUDA: timing failed: " },
+    { "cuda_input", "CUDA: the input cannot be normalised: " },
+    { "cuda_convert", "CUDA: the self-test cannot be prepared: " },
+    { "cuda_convert", "CUDA: weights cannot be converted: " },
+    { "cuda_add_gradient", "CUDA: a gradient cannot be converted: " },
+    { "cuda_norm_finish", "CUDA: batch norm failed: " },
+    { "cuda_max_pool", "CUDA: max pooling failed: ", "slow_r50" },
+    { "cuda_global_pool", "CUDA: pooling failed: " },
+    { "cuda_dropout", "CUDA: dropout failed: " },
+    { "cuda_linear", "CUDA: the last layer failed: " },
+    { "cuda_loss", "CUDA: the loss failed: " },
+    { "cuda_squares", "CUDA: the gradient's norm failed: " },
+    { "cuda_update", "CUDA: the update failed: " },
   };
-  g_autofree gchar *plans = g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
+  g_autofree gchar *plans =
+      g_build_filename (g_get_user_cache_dir (), "cnn3d", "convolutions.ini", NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
     Cnn3dTrainerParams p;
@@ -206,7 +213,8 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   rig_init ();
   g_test_add_data_func ("/failures/32", GUINT_TO_POINTER (CNN3D_PRECISION_32), test_failures);
-  g_test_add_data_func ("/failures/16-mixed", GUINT_TO_POINTER (CNN3D_PRECISION_16_MIXED), test_failures);
+  g_test_add_data_func (
+      "/failures/16-mixed", GUINT_TO_POINTER (CNN3D_PRECISION_16_MIXED), test_failures);
   g_test_add_func ("/failures/memory", test_memory);
   g_test_add_func ("/failures/words", test_words);
   return g_test_run ();

@@ -23,7 +23,8 @@ static gboolean
 take_map (gpointer user, const Cnn3dFeatureMap *map, GError **error)
 {
   const gsize n = (gsize) map->channels * map->frames * map->height * map->width;
-  const Map m = { g_strdup_printf ("%s %04u", map->layer, map->clip), g_memdup2 (map->values, n * sizeof (gfloat)), n };
+  const Map m = { g_strdup_printf ("%s %04u", map->layer, map->clip),
+    g_memdup2 (map->values, n * sizeof (gfloat)), n };
 
   g_array_append_val ((GArray *) user, m);
   return TRUE;
@@ -36,7 +37,8 @@ by_key (gconstpointer a, gconstpointer b)
 }
 
 static GArray *
-run (const gchar *path, const gchar *device, gint precision, guint chunk, const guint8 *frames, gfloat *logits)
+run (const gchar *path, const gchar *device, gint precision, guint chunk, const guint8 *frames,
+    gfloat *logits)
 {
   GArray *maps = g_array_new (FALSE, FALSE, sizeof (Map));
   g_autoptr (GError) error = NULL;
@@ -56,7 +58,7 @@ run (const gchar *path, const gchar *device, gint precision, guint chunk, const 
   g_assert_no_error (error);
   cnn3d_predictor_memory (p, &memory);
   g_assert_cmpuint (memory.input > 0, ==, !strcmp (device, "cuda"));
-  for (guint twice = 0; twice < 3; twice++) {   /* one by one, recorded, replayed */
+  for (guint twice = 0; twice < 3; twice++) { /* one by one, recorded, replayed */
     memset (logits, 0, N * CLASSES * sizeof *logits);
     g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, N, logits, &error));
     g_assert_no_error (error);
@@ -110,9 +112,8 @@ test_predictor (gconstpointer model)
   static const struct {
     gint precision;
     gdouble bound;
-  } ways[] = { {CNN3D_PRECISION_32, 2e-3},      /* in TF32, the default */
-    {CNN3D_PRECISION_16_MIXED, 0.02}, {CNN3D_PRECISION_BF16_MIXED, 0.1}
-  };
+  } ways[] = { { CNN3D_PRECISION_32, 2e-3 }, /* in TF32, the default */
+    { CNN3D_PRECISION_16_MIXED, 0.02 }, { CNN3D_PRECISION_BF16_MIXED, 0.1 } };
   g_autofree gchar *dir = g_dir_make_tmp ("cnn3d-predictor-XXXXXX", NULL), *path = NULL;
   gfloat expected[N * CLASSES], logits[N * CLASSES], chunked[N * CLASSES];
   gint32 labels[CLIPS];

@@ -13,7 +13,7 @@
 #include "tests/cuda/doubles/dnn-double.h"
 
 #define CLASSES 5
-#define CLIPS 23                /* of a data set: batches of 4, the last one short */
+#define CLIPS 23 /* of a data set: batches of 4, the last one short */
 #define BATCH 4
 
 static CudaDouble *cuda;
@@ -25,8 +25,10 @@ static DnnDoubleWrong dnn_wrong;
 static inline void
 rig_init (void)
 {
-  g_autofree gchar *path = g_build_filename (g_getenv ("CNN3D_BACKEND_PATH"), "libcnn3d-cuda." G_MODULE_SUFFIX, NULL);
-  GModule *module = g_module_open (path, G_MODULE_BIND_LOCAL), *dnn = g_module_open (g_getenv ("CNN3D_CUDNN"), 0);
+  g_autofree gchar *path =
+      g_build_filename (g_getenv ("CNN3D_BACKEND_PATH"), "libcnn3d-cuda." G_MODULE_SUFFIX, NULL);
+  GModule *module = g_module_open (path, G_MODULE_BIND_LOCAL),
+          *dnn = g_module_open (g_getenv ("CNN3D_CUDNN"), 0);
   CudaDoubleEntry entry;
 
   if (!module || !dnn || !g_module_symbol (module, CUDA_DOUBLE, (gpointer *) &entry)
@@ -44,7 +46,7 @@ rig_params (Cnn3dTrainerParams *p, const gchar *model)
   cnn3d_trainer_params_init (p);
   p->network = (Cnn3dNetworkParams) { model, CLASSES, 4, 3, 8, 20, 20, 0.2 };
   p->threads = 1;
-  p->lr.lr = 1e-4;              /* a last bit's difference grows with it */
+  p->lr.lr = 1e-4; /* a last bit's difference grows with it */
   p->weight_decay = 1e-3;
   p->label_smoothing = 0.1;
   p->seed = 3;
@@ -78,16 +80,16 @@ rig_frames (const Cnn3dTrainerParams *p, gint32 *labels)
 /* One run, its figures at each batch. */
 typedef struct {
   guint n_losses, n_steps, n_params;
-  gdouble loss[64];             /* of each batch */
-  gfloat **initial, **weights;  /* [parameter]: at first, at the end */
-  gfloat **gradients;           /* [parameter]: after `gradients_at` batches; NULL: not kept */
+  gdouble loss[64];            /* of each batch */
+  gfloat **initial, **weights; /* [parameter]: at first, at the end */
+  gfloat **gradients;          /* [parameter]: after `gradients_at` batches; NULL: not kept */
   gint64 *counts;
   gchar **names;
   Cnn3dMemory memory;
-  gsize taken;                  /* beside what the device itself takes */
+  gsize taken; /* beside what the device itself takes */
   guint64 skipped;
   gdouble loss_scale;
-  guint allocations, synchronisations;  /* of the last three full batches */
+  guint allocations, synchronisations; /* of the last three full batches */
 } Run;
 
 static inline void
@@ -124,7 +126,8 @@ note_progress (Run *r, const Cnn3dProgress *p)
  * (0: all). scale: the loss scale to begin with; 0: the usual one. FALSE with
  * error. */
 static inline gboolean
-rig_run (const Cnn3dTrainerParams *p, guint epochs, guint batches, gdouble scale, Run *r, GError **error)
+rig_run (
+    const Cnn3dTrainerParams *p, guint epochs, guint batches, gdouble scale, Run *r, GError **error)
 {
   gint32 labels[CLIPS];
   g_autofree guint8 *frames = rig_frames (p, labels);
@@ -159,7 +162,8 @@ rig_run (const Cnn3dTrainerParams *p, guint epochs, guint batches, gdouble scale
     ok = cnn3d_trainer_begin_pass (t, &pass, error);
     while (ok && position < begun + CLIPS && (!batches || done < batches)) {
       const guint first = position - begun, n = MIN (BATCH, CLIPS - first);
-      const Cnn3dBatch batch = { frames + first * clip, CNN3D_TYPE_UINT8, labels + first, n, position + n };
+      const Cnn3dBatch batch = { frames + first * clip, CNN3D_TYPE_UINT8, labels + first, n,
+        position + n };
       const guint allocations = cuda->allocations, synchronisations = cuda->synchronisations;
 
       ok = cnn3d_trainer_run (t, &batch, &progress, error);
@@ -212,7 +216,8 @@ rig_run (const Cnn3dTrainerParams *p, guint epochs, guint batches, gdouble scale
 }
 
 static inline void
-rig_must (const Cnn3dTrainerParams *p, const gchar *device, guint epochs, guint batches, gdouble scale, Run *r)
+rig_must (const Cnn3dTrainerParams *p, const gchar *device, guint epochs, guint batches,
+    gdouble scale, Run *r)
 {
   Cnn3dTrainerParams there = *p;
   g_autoptr (GError) error = NULL;
@@ -288,7 +293,8 @@ assert_same_bits (const Run *a, const Run *b, const gchar *what)
       g_error ("%s: batch %u has loss %.17g, not %.17g", what, i, a->loss[i], b->loss[i]);
   for (guint i = 0; i < a->n_params; i++)
     if (memcmp (a->weights[i], b->weights[i], a->counts[i] * sizeof (gfloat)))
-      g_error ("%s: %s differs by %g", what, a->names[i], distance (a->weights[i], b->weights[i], a->counts[i]));
+      g_error ("%s: %s differs by %g", what, a->names[i],
+          distance (a->weights[i], b->weights[i], a->counts[i]));
 }
 
 #endif

@@ -34,12 +34,13 @@ round_bits (guint32 bits, guint drop)
 static gfloat
 half_to_float (guint16 half)
 {
-  const guint32 sign = (guint32) (half & 0x8000) << 16, exponent = half >> 10 & 31, mantissa = half & 1023;
+  const guint32 sign = (guint32) (half & 0x8000) << 16, exponent = half >> 10 & 31,
+                mantissa = half & 1023;
 
   if (exponent == 31)
     return of_bits (sign | 0x7f800000 | mantissa << 13);
   if (exponent == 0)
-    return (sign ? -1 : 1) * (gfloat) mantissa *0x1p-24f;
+    return (sign ? -1 : 1) * (gfloat) mantissa * 0x1p-24f;
   return of_bits (sign | (exponent + 112) << 23 | mantissa << 13);
 }
 
@@ -133,7 +134,8 @@ walk (const DnnWindow *k, Each each, gpointer data)
                   inside &= from[a] >= 0 && from[a] < k->in[a];
                 }
                 if (inside)
-                  each (out, ((n * k->in[0] + from[0]) * k->in[1] + from[1]) * k->in[2] + from[2], t, data);
+                  each (out, ((n * k->in[0] + from[0]) * k->in[1] + from[1]) * k->in[2] + from[2],
+                      t, data);
               }
         }
 }

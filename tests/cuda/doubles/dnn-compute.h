@@ -12,9 +12,9 @@ typedef struct {
 } DnnWindow;
 
 /* Weights are (O, kD, kH, kW, I). Each writes all of its result. */
-void dnn_forward (const DnnWindow * window, const gfloat * x, const gfloat * w, gdouble * y);
-void dnn_backward_data (const DnnWindow * window, const gfloat * dy, const gfloat * w, gdouble * dx);
-void dnn_backward_weights (const DnnWindow * window, const gfloat * x, const gfloat * dy, gdouble * dw);
+void dnn_forward (const DnnWindow *window, const gfloat *x, const gfloat *w, gdouble *y);
+void dnn_backward_data (const DnnWindow *window, const gfloat *dy, const gfloat *w, gdouble *dx);
+void dnn_backward_weights (const DnnWindow *window, const gfloat *x, const gfloat *dy, gdouble *dw);
 
 typedef enum {
   DNN_F32,

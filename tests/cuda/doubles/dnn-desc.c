@@ -38,63 +38,85 @@ static const struct {
   cudnnBackendAttributeType_t type;
   gint64 least, most;
   gboolean needed;
-  gint holds;                   /* -1: any */
+  gint holds; /* -1: any */
 } rules[] = {
-  {TENSOR, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, 1, TRUE},
-  {TENSOR, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 5, 5, TRUE},
-  {TENSOR, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 5, 5, TRUE},
-  {TENSOR, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, 1, TRUE},
-  {TENSOR, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, 1, TRUE},
-  {TENSOR, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, 1, FALSE},
-  {WINDOW, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, 1, TRUE},
-  {WINDOW, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, 1, TRUE},
-  {WINDOW, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, 1, TRUE},
-  {WINDOW, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 3, 3, TRUE},
-  {WINDOW, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 3, 3, TRUE},
-  {WINDOW, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 3, 3, TRUE},
-  {WINDOW, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 3, 3, TRUE},
-  {POINTWISE, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, 1, TRUE},
-  {POINTWISE, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, 1, TRUE},
-  {POINTWISE, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, 1, FALSE},
-  {FORWARD, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {FORWARD, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {FORWARD, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {FORWARD, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, WINDOW},
-  {FORWARD, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_TYPE_FLOAT, 1, 1, TRUE},
-  {FORWARD, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, CUDNN_TYPE_FLOAT, 1, 1, TRUE},
-  {DATA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {DATA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {DATA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {DATA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, WINDOW},
-  {DATA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_TYPE_FLOAT, 1, 1, TRUE},
-  {DATA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA, CUDNN_TYPE_FLOAT, 1, 1, TRUE},
-  {WEIGHTS, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {WEIGHTS, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {WEIGHTS, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {WEIGHTS, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, WINDOW},
-  {WEIGHTS, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_TYPE_FLOAT, 1, 1, TRUE},
-  {WEIGHTS, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA, CUDNN_TYPE_FLOAT, 1, 1, TRUE},
-  {POINTWISE_OP, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, POINTWISE},
-  {POINTWISE_OP, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {POINTWISE_OP, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, FALSE, TENSOR},
-  {POINTWISE_OP, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {GENSTATS, CUDNN_ATTR_OPERATION_GENSTATS_MODE, CUDNN_TYPE_GENSTATS_MODE, 1, 1, TRUE},
-  {GENSTATS, CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, 1, TRUE},
-  {GENSTATS, CUDNN_ATTR_OPERATION_GENSTATS_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {GENSTATS, CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {GENSTATS, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, TENSOR},
-  {GRAPH, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, 1, FALSE},
-  {GRAPH, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 8, TRUE, -1},
-  {HEUR, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, GRAPH},
-  {HEUR, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, 1, TRUE},
-  {HEUR, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, FALSE, PROPERTIES},
-  {PLAN, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, 1, FALSE},
-  {PLAN, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, CONFIG},
-  {PLAN, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, FALSE, PROPERTIES},
-  {PACK, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 1, 16, TRUE},
-  {PACK, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 1, 16, TRUE},
-  {PACK, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, 1, TRUE},
-  {PROPERTIES, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 1, 65536, TRUE},
+  { TENSOR, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, 1, TRUE },
+  { TENSOR, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 5, 5, TRUE },
+  { TENSOR, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 5, 5, TRUE },
+  { TENSOR, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, 1, TRUE },
+  { TENSOR, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, 1, TRUE },
+  { TENSOR, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, 1, FALSE },
+  { WINDOW, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, 1, TRUE },
+  { WINDOW, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, 1, TRUE },
+  { WINDOW, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, 1, TRUE },
+  { WINDOW, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 3, 3, TRUE },
+  { WINDOW, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 3, 3, TRUE },
+  { WINDOW, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 3, 3, TRUE },
+  { WINDOW, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 3, 3, TRUE },
+  { POINTWISE, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, 1, TRUE },
+  { POINTWISE, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, 1, TRUE },
+  { POINTWISE, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, 1, FALSE },
+  { FORWARD, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE,
+      TENSOR },
+  { FORWARD, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE,
+      TENSOR },
+  { FORWARD, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE,
+      TENSOR },
+  { FORWARD, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
+      1, TRUE, WINDOW },
+  { FORWARD, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_TYPE_FLOAT, 1, 1, TRUE },
+  { FORWARD, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, CUDNN_TYPE_FLOAT, 1, 1, TRUE },
+  { DATA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE,
+      TENSOR },
+  { DATA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE,
+      TENSOR },
+  { DATA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE,
+      TENSOR },
+  { DATA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1,
+      TRUE, WINDOW },
+  { DATA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_TYPE_FLOAT, 1, 1, TRUE },
+  { DATA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA, CUDNN_TYPE_FLOAT, 1, 1, TRUE },
+  { WEIGHTS, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1,
+      TRUE, TENSOR },
+  { WEIGHTS, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1,
+      TRUE, TENSOR },
+  { WEIGHTS, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1,
+      TRUE, TENSOR },
+  { WEIGHTS, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+      1, 1, TRUE, WINDOW },
+  { WEIGHTS, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_TYPE_FLOAT, 1, 1, TRUE },
+  { WEIGHTS, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA, CUDNN_TYPE_FLOAT, 1, 1, TRUE },
+  { POINTWISE_OP, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1,
+      TRUE, POINTWISE },
+  { POINTWISE_OP, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE,
+      TENSOR },
+  { POINTWISE_OP, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, FALSE,
+      TENSOR },
+  { POINTWISE_OP, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE,
+      TENSOR },
+  { GENSTATS, CUDNN_ATTR_OPERATION_GENSTATS_MODE, CUDNN_TYPE_GENSTATS_MODE, 1, 1, TRUE },
+  { GENSTATS, CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, 1, TRUE },
+  { GENSTATS, CUDNN_ATTR_OPERATION_GENSTATS_XDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE,
+      TENSOR },
+  { GENSTATS, CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE,
+      TENSOR },
+  { GENSTATS, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE,
+      TENSOR },
+  { GRAPH, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, 1, 1, FALSE },
+  { GRAPH, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 8, TRUE, -1 },
+  { HEUR, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE, GRAPH },
+  { HEUR, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, 1, TRUE },
+  { HEUR, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, FALSE,
+      PROPERTIES },
+  { PLAN, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, 1, FALSE },
+  { PLAN, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, TRUE,
+      CONFIG },
+  { PLAN, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, 1, FALSE,
+      PROPERTIES },
+  { PACK, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 1, 16, TRUE },
+  { PACK, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 1, 16, TRUE },
+  { PACK, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, 1, TRUE },
+  { PROPERTIES, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 1, 65536, TRUE },
 };
 
 /* --- attributes --- */
@@ -204,16 +226,18 @@ check_held (gint64 count, DnnDesc *const *held, gint type)
     if (!held[i])
       return dnn_refuse (CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "a descriptor is NULL");
     if (!held[i]->finalized)
-      return dnn_refuse (CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "a descriptor that is set is not finalized");
+      return dnn_refuse (
+          CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "a descriptor that is set is not finalized");
     if (type >= 0 && held[i]->type != (cudnnBackendDescriptorType_t) type)
-      return dnn_refuse (CUDNN_STATUS_BAD_PARAM_DESCRIPTOR_TYPE, "a descriptor that is set is of another type");
+      return dnn_refuse (
+          CUDNN_STATUS_BAD_PARAM_DESCRIPTOR_TYPE, "a descriptor that is set is of another type");
   }
   return CUDNN_STATUS_SUCCESS;
 }
 
 cudnnStatus_t
-dnn_desc_set (DnnDesc *desc, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, gint64 count,
-    gconstpointer values)
+dnn_desc_set (DnnDesc *desc, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+    gint64 count, gconstpointer values)
 {
   DnnAttribute *a;
   guint r;
@@ -222,13 +246,16 @@ dnn_desc_set (DnnDesc *desc, cudnnBackendAttributeName_t name, cudnnBackendAttri
     return dnn_refuse (CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "a pointer is NULL");
   if (desc->finalized)
     return dnn_refuse (CUDNN_STATUS_BAD_PARAM, "the descriptor is finalized");
-  for (r = 0; r < G_N_ELEMENTS (rules) && (rules[r].desc != desc->type || rules[r].name != name); r++);
+  for (r = 0; r < G_N_ELEMENTS (rules) && (rules[r].desc != desc->type || rules[r].name != name);
+      r++)
+    ;
   if (r == G_N_ELEMENTS (rules))
     return dnn_refuse (CUDNN_STATUS_BAD_PARAM, "the descriptor has no such attribute");
   if (rules[r].type != type)
     return dnn_refuse (CUDNN_STATUS_BAD_PARAM_ATTRIBUTE_TYPE, "the attribute is of another type");
   if (count < rules[r].least || count > rules[r].most)
-    return dnn_refuse (CUDNN_STATUS_BAD_PARAM_OUT_OF_BOUND, "the attribute has another number of elements");
+    return dnn_refuse (
+        CUDNN_STATUS_BAD_PARAM_OUT_OF_BOUND, "the attribute has another number of elements");
   if (dnn_attribute (desc, name))
     return dnn_refuse (CUDNN_STATUS_BAD_PARAM_DUPLICATED_ENTRIES, "the attribute is set already");
   if (type == CUDNN_TYPE_BACKEND_DESCRIPTOR) {
@@ -253,13 +280,15 @@ check_tensor (const DnnDesc *desc)
   const gint64 alignment = dnn_int (desc, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 0);
 
   for (guint i = 0; i < 5; i++)
-    if (dnn_int (desc, CUDNN_ATTR_TENSOR_DIMENSIONS, i) < 1 || dnn_int (desc, CUDNN_ATTR_TENSOR_STRIDES, i) < 1)
-      return dnn_refuse (CUDNN_STATUS_BAD_PARAM_OUT_OF_BOUND, "a tensor's dimension or stride is not positive");
+    if (dnn_int (desc, CUDNN_ATTR_TENSOR_DIMENSIONS, i) < 1
+        || dnn_int (desc, CUDNN_ATTR_TENSOR_STRIDES, i) < 1)
+      return dnn_refuse (
+          CUDNN_STATUS_BAD_PARAM_OUT_OF_BOUND, "a tensor's dimension or stride is not positive");
   if (alignment < 1 || (alignment & (alignment - 1)))
     return dnn_refuse (CUDNN_STATUS_BAD_PARAM, "a tensor's alignment is no power of two");
-  return dnn_type (desc) == (DnnType) -1
-      ? dnn_refuse (CUDNN_STATUS_NOT_SUPPORTED_DATA_TYPE, "a tensor is of a type that the double has not")
-      : CUDNN_STATUS_SUCCESS;
+  return dnn_type (desc) == (DnnType) -1 ? dnn_refuse (CUDNN_STATUS_NOT_SUPPORTED_DATA_TYPE,
+                                               "a tensor is of a type that the double has not")
+                                         : CUDNN_STATUS_SUCCESS;
 }
 
 static cudnnStatus_t
@@ -268,13 +297,14 @@ check_window (const DnnDesc *desc)
   if (dnn_enum (desc, CUDNN_ATTR_CONVOLUTION_COMP_TYPE) != CUDNN_DATA_FLOAT
       || dnn_enum (desc, CUDNN_ATTR_CONVOLUTION_CONV_MODE) != CUDNN_CROSS_CORRELATION
       || dnn_int (desc, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, 0) != 3)
-    return dnn_refuse (CUDNN_STATUS_NOT_SUPPORTED, "the double cross-correlates in 3-D and f32 only");
+    return dnn_refuse (
+        CUDNN_STATUS_NOT_SUPPORTED, "the double cross-correlates in 3-D and f32 only");
   for (guint i = 0; i < 3; i++)
     if (dnn_int (desc, CUDNN_ATTR_CONVOLUTION_DILATIONS, i) != 1
         || dnn_int (desc, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, i) < 1
         || dnn_int (desc, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, i) < 0
-        || dnn_int (desc, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, i) !=
-        dnn_int (desc, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, i))
+        || dnn_int (desc, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, i)
+            != dnn_int (desc, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, i))
       return dnn_refuse (CUDNN_STATUS_NOT_SUPPORTED, "the double has no such window");
   return CUDNN_STATUS_SUCCESS;
 }
@@ -287,7 +317,8 @@ check_plan (const DnnDesc *desc)
 
   if (here == (dnn_attribute (desc, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP) != NULL)
       || here != (dnn_attribute (config->graph, CUDNN_ATTR_OPERATIONGRAPH_HANDLE) != NULL))
-    return dnn_refuse (CUDNN_STATUS_BAD_PARAM, "a plan is for a handle, as its graph is, or for a device's properties");
+    return dnn_refuse (CUDNN_STATUS_BAD_PARAM,
+        "a plan is for a handle, as its graph is, or for a device's properties");
   if (config->engine->refuses)
     return dnn_refuse (CUDNN_STATUS_NOT_SUPPORTED_SHAPE, "this engine refuses");
   return CUDNN_STATUS_SUCCESS;
@@ -304,9 +335,12 @@ check (const DnnDesc *desc)
     case GRAPH:
       return dnn_check_graph (desc);
     case HEUR:
-      if ((dnn_attribute (dnn_part (desc, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, 0), CUDNN_ATTR_OPERATIONGRAPH_HANDLE)
-              != NULL) == (dnn_attribute (desc, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP) != NULL))
-        return dnn_refuse (CUDNN_STATUS_BAD_PARAM, "heuristics want a graph's handle or a device's properties");
+      if ((dnn_attribute (dnn_part (desc, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, 0),
+               CUDNN_ATTR_OPERATIONGRAPH_HANDLE)
+              != NULL)
+          == (dnn_attribute (desc, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP) != NULL))
+        return dnn_refuse (
+            CUDNN_STATUS_BAD_PARAM, "heuristics want a graph's handle or a device's properties");
       return CUDNN_STATUS_SUCCESS;
     case PLAN:
       return check_plan (desc);
@@ -318,7 +352,8 @@ check (const DnnDesc *desc)
     case CONFIG:
     case ENGINE:
     case KNOB:
-      return dnn_refuse (CUDNN_STATUS_NOT_SUPPORTED, "the double gives such descriptors, and takes none");
+      return dnn_refuse (
+          CUDNN_STATUS_NOT_SUPPORTED, "the double gives such descriptors, and takes none");
     case PROPERTIES:
       if (!g_strstr_len (desc->attributes[0].values, desc->attributes[0].count, "deviceVer"))
         return dnn_refuse (CUDNN_STATUS_BAD_PARAM, "a device's properties have no deviceVer");
@@ -364,7 +399,8 @@ static cudnnStatus_t
 fill (DnnDesc *to, cudnnBackendDescriptorType_t type, const DnnEngine *engine, DnnDesc *graph)
 {
   if (!to || to->type != type || to->finalized)
-    return dnn_refuse (CUDNN_STATUS_BAD_PARAM_DESCRIPTOR_TYPE, "there is no fresh descriptor to give the answer in");
+    return dnn_refuse (CUDNN_STATUS_BAD_PARAM_DESCRIPTOR_TYPE,
+        "there is no fresh descriptor to give the answer in");
   to->engine = engine;
   to->graph = graph ? dnn_desc_ref (graph) : NULL;
   to->finalized = TRUE;
@@ -399,31 +435,39 @@ get_knobs (DnnDesc *desc, gint64 asked, gint64 *count, DnnDesc **values)
 }
 
 cudnnStatus_t
-dnn_desc_get (DnnDesc *desc, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, gint64 asked,
-    gint64 *count, gpointer values)
+dnn_desc_get (DnnDesc *desc, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
+    gint64 asked, gint64 *count, gpointer values)
 {
   if (!desc || !count || !values || asked < 1)
     return dnn_refuse (CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "a pointer is NULL");
   if (!desc->finalized)
     return dnn_refuse (CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "the descriptor is not finalized");
   *count = 1;
-  if (desc->type == HEUR && name == CUDNN_ATTR_ENGINEHEUR_RESULTS && type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
+  if (desc->type == HEUR && name == CUDNN_ATTR_ENGINEHEUR_RESULTS
+      && type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
     return get_results (desc, asked, count, values);
-  if (desc->type == CONFIG && name == CUDNN_ATTR_ENGINECFG_ENGINE && type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
+  if (desc->type == CONFIG && name == CUDNN_ATTR_ENGINECFG_ENGINE
+      && type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
     return fill (*(DnnDesc **) values, ENGINE, desc->engine, NULL);
-  if (desc->type == CONFIG && name == CUDNN_ATTR_ENGINECFG_KNOB_CHOICES && type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
+  if (desc->type == CONFIG && name == CUDNN_ATTR_ENGINECFG_KNOB_CHOICES
+      && type == CUDNN_TYPE_BACKEND_DESCRIPTOR)
     return get_knobs (desc, asked, count, values);
-  if (desc->type == ENGINE && name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE && type == CUDNN_TYPE_NUMERICAL_NOTE)
+  if (desc->type == ENGINE && name == CUDNN_ATTR_ENGINE_NUMERICAL_NOTE
+      && type == CUDNN_TYPE_NUMERICAL_NOTE)
     return get_notes (desc->engine->numerical, asked, count, values);
-  if (desc->type == ENGINE && name == CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE && type == CUDNN_TYPE_BEHAVIOR_NOTE)
+  if (desc->type == ENGINE && name == CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE
+      && type == CUDNN_TYPE_BEHAVIOR_NOTE)
     return get_notes (desc->engine->behavior, asked, count, values);
   if (desc->type == ENGINE && name == CUDNN_ATTR_ENGINE_GLOBAL_INDEX && type == CUDNN_TYPE_INT64)
     *(gint64 *) values = desc->engine->index;
-  else if (desc->type == KNOB && name == CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE && type == CUDNN_TYPE_KNOB_TYPE)
+  else if (desc->type == KNOB && name == CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE
+      && type == CUDNN_TYPE_KNOB_TYPE)
     *(cudnnBackendKnobType_t *) values = desc->knob[0];
-  else if (desc->type == KNOB && name == CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE && type == CUDNN_TYPE_INT64)
+  else if (desc->type == KNOB && name == CUDNN_ATTR_KNOB_CHOICE_KNOB_VALUE
+      && type == CUDNN_TYPE_INT64)
     *(gint64 *) values = desc->knob[1];
-  else if (desc->type == PLAN && name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE && type == CUDNN_TYPE_INT64) {
+  else if (desc->type == PLAN && name == CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE
+      && type == CUDNN_TYPE_INT64) {
     const DnnDesc *config = dnn_part (desc, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, 0);
 
     *(gint64 *) values = dnn_workspace (config->graph, config->engine);

@@ -20,7 +20,7 @@ struct cudnnContext {
 };
 
 static guint64 calls, fails_at;
-static gint alive;              /* atomic */
+static gint alive; /* atomic */
 static DnnDoubleLaunch launcher;
 
 /* --- hooks --- */
@@ -65,20 +65,21 @@ dnn_double_launch_with (DnnDoubleLaunch launch)
 static cudnnStatus_t
 enter (void)
 {
-  static const cudnnStatus_t failures[] = {
-    CUDNN_STATUS_EXECUTION_FAILED, CUDNN_STATUS_INTERNAL_ERROR, CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED
-  };
+  static const cudnnStatus_t failures[] = { CUDNN_STATUS_EXECUTION_FAILED,
+    CUDNN_STATUS_INTERNAL_ERROR, CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED };
 
   calls++;
   return calls == fails_at ? failures[calls % G_N_ELEMENTS (failures)] : CUDNN_STATUS_SUCCESS;
 }
 
-#define ENTER() \
-G_STMT_START { \
-  const cudnnStatus_t failure = enter (); \
-  if (failure != CUDNN_STATUS_SUCCESS) \
-    return dnn_refuse (failure, "this call was made to fail"); \
-} G_STMT_END
+#define ENTER()                                                  \
+  G_STMT_START                                                   \
+  {                                                              \
+    const cudnnStatus_t failure = enter ();                      \
+    if (failure != CUDNN_STATUS_SUCCESS)                         \
+      return dnn_refuse (failure, "this call was made to fail"); \
+  }                                                              \
+  G_STMT_END
 
 /* --- what is not a descriptor --- */
 
@@ -101,7 +102,8 @@ cudnnGetErrorString (cudnnStatus_t status)
     case CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED:
       return "CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED";
     default:
-      return CUDNN_STATUS_CATEGORY (status) == CUDNN_STATUS_NOT_SUPPORTED ? "CUDNN_STATUS_NOT_SUPPORTED"
+      return CUDNN_STATUS_CATEGORY (status) == CUDNN_STATUS_NOT_SUPPORTED
+          ? "CUDNN_STATUS_NOT_SUPPORTED"
           : "CUDNN_STATUS_BAD_PARAM";
   }
 }
@@ -141,7 +143,8 @@ cudnnSetStream (cudnnHandle_t handle, cudaStream_t stream)
 /* --- descriptors --- */
 
 PUBLIC cudnnStatus_t
-cudnnBackendCreateDescriptor (cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t *descriptor)
+cudnnBackendCreateDescriptor (
+    cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t *descriptor)
 {
   ENTER ();
   *descriptor = dnn_desc_new (type);
@@ -175,15 +178,17 @@ cudnnBackendFinalize (cudnnBackendDescriptor_t descriptor)
 }
 
 PUBLIC cudnnStatus_t
-cudnnBackendGetAttribute (cudnnBackendDescriptor_t const descriptor, cudnnBackendAttributeName_t name,
-    cudnnBackendAttributeType_t type, int64_t asked, int64_t *count, void *values)
+cudnnBackendGetAttribute (cudnnBackendDescriptor_t const descriptor,
+    cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, int64_t asked,
+    int64_t *count, void *values)
 {
   ENTER ();
   return dnn_desc_get (descriptor, name, type, asked, count, values);
 }
 
 PUBLIC cudnnStatus_t
-cudnnBackendExecute (cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnBackendDescriptor_t pack)
+cudnnBackendExecute (
+    cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnBackendDescriptor_t pack)
 {
   DnnRun *run;
   cudnnStatus_t status;

@@ -23,7 +23,8 @@ typedef void (*DnnDoubleWrong) (gboolean wrong);
 /* Executes through `launch` from now on (NULL: at once), which calls run (data)
  * as often as it likes, and then done (data): so that a double of CUDA's run time
  * can put it on a stream or record it. */
-typedef void (*DnnDoubleLaunch) (gpointer stream, void (*run) (gpointer data), gpointer data, GDestroyNotify done);
+typedef void (*DnnDoubleLaunch) (
+    gpointer stream, void (*run) (gpointer data), gpointer data, GDestroyNotify done);
 typedef void (*DnnDoubleLaunchWith) (DnnDoubleLaunch launch);
 #define DNN_DOUBLE_LAUNCH_WITH "dnn_double_launch_with"
 

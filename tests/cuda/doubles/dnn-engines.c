@@ -7,36 +7,42 @@
 
 /* In the order in which they are proposed. */
 static const DnnEngine plain[] = {
-  {7, NOTE (TENSOR_CORE), 0, FALSE, -1, {{2, 5}, {13, 1}}, 2},
-  {3, NOTE (TENSOR_CORE), 0, TRUE, 0, {{0}}, 0},
-  {5, NOTE (TENSOR_CORE) | NOTE (NONDETERMINISTIC), 0, FALSE, 1024, {{2, 1}}, 1},
-  {9, NOTE (TENSOR_CORE) | NOTE (DOWN_CONVERT_INPUTS), 0, FALSE, 0, {{0}}, 0},
-  {1, NOTE (STRICT_NAN_PROP), 0, FALSE, 4096, {{13, 0}, {2, 3}}, 2},
+  { 7, NOTE (TENSOR_CORE), 0, FALSE, -1, { { 2, 5 }, { 13, 1 } }, 2 },
+  { 3, NOTE (TENSOR_CORE), 0, TRUE, 0, { { 0 } }, 0 },
+  { 5, NOTE (TENSOR_CORE) | NOTE (NONDETERMINISTIC), 0, FALSE, 1024, { { 2, 1 } }, 1 },
+  { 9, NOTE (TENSOR_CORE) | NOTE (DOWN_CONVERT_INPUTS), 0, FALSE, 0, { { 0 } }, 0 },
+  { 1, NOTE (STRICT_NAN_PROP), 0, FALSE, 4096, { { 13, 0 }, { 2, 3 } }, 2 },
 };
 
 /* What always works; the first was proposed before. */
 static const DnnEngine fallback[] = {
-  {1, NOTE (STRICT_NAN_PROP), 0, FALSE, 4096, {{2, 3}, {13, 0}}, 2},
-  {0, 0, 0, FALSE, 0, {{0}}, 0},
+  { 1, NOTE (STRICT_NAN_PROP), 0, FALSE, 4096, { { 2, 3 }, { 13, 0 } }, 2 },
+  { 0, 0, 0, FALSE, 0, { { 0 } }, 0 },
 };
 
 static const DnnEngine fused[] = {
-  {20, NOTE (TENSOR_CORE) | NOTE (NONDETERMINISTIC), COMPILED, FALSE, 0, {{2, 1}}, 1},
-  {21, NOTE (TENSOR_CORE), COMPILED, TRUE, 0, {{0}}, 0},
-  {22, NOTE (TENSOR_CORE), COMPILED, FALSE, 2048, {{2, 2}}, 1},
-  {23, 0, COMPILED, FALSE, 256, {{2, 3}}, 1},
+  { 20, NOTE (TENSOR_CORE) | NOTE (NONDETERMINISTIC), COMPILED, FALSE, 0, { { 2, 1 } }, 1 },
+  { 21, NOTE (TENSOR_CORE), COMPILED, TRUE, 0, { { 0 } }, 0 },
+  { 22, NOTE (TENSOR_CORE), COMPILED, FALSE, 2048, { { 2, 2 } }, 1 },
+  { 23, 0, COMPILED, FALSE, 256, { { 2, 3 } }, 1 },
 };
 
 static const DnnNames names[] = {
-  {CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA},
-  {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA},
-  {CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
-      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA},
+  { CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA },
+  { CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA },
+  { CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_X, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DY,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_DW,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_CONV_DESC,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
+      CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA },
 };
 
 /* NULL: it is no convolution. */
@@ -99,17 +105,24 @@ is_virtual (const DnnDesc *tensor)
 static cudnnStatus_t
 check_convolution (const DnnDesc *op, const DnnNames *n)
 {
-  const DnnDesc *x = dnn_part (op, n->x, 0), *y = dnn_part (op, n->y, 0), *w = dnn_part (op, n->w, 0);
+  const DnnDesc *x = dnn_part (op, n->x, 0), *y = dnn_part (op, n->y, 0),
+                *w = dnn_part (op, n->w, 0);
   const DnnDesc *window = dnn_part (op, n->window, 0);
 
   if (dim (x, 0) != dim (y, 0) || dim (x, 1) != dim (w, 1) || dim (y, 1) != dim (w, 0))
-    return dnn_refuse (CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "a convolution's clips or channels do not fit");
+    return dnn_refuse (
+        CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "a convolution's clips or channels do not fit");
   for (guint i = 0; i < 3; i++)
-    if (dim (y, i + 2) != (dim (x, i + 2) + 2 * dnn_int (window, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, i)
-            - dim (w, i + 2)) / dnn_int (window, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, i) + 1)
-      return dnn_refuse (CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "a convolution's output is not as large as said");
+    if (dim (y, i + 2)
+        != (dim (x, i + 2) + 2 * dnn_int (window, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, i)
+               - dim (w, i + 2))
+                / dnn_int (window, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, i)
+            + 1)
+      return dnn_refuse (
+          CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "a convolution's output is not as large as said");
   if (dnn_type (x) != dnn_type (y) || dnn_type (x) != dnn_type (w))
-    return dnn_refuse (CUDNN_STATUS_NOT_SUPPORTED_DATA_TYPE, "a convolution's tensors are of several types");
+    return dnn_refuse (
+        CUDNN_STATUS_NOT_SUPPORTED_DATA_TYPE, "a convolution's tensors are of several types");
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -132,12 +145,16 @@ check_pointwise (const DnnDesc *op)
   const DnnAttribute *b = dnn_attribute (op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC);
   const gint32 mode = dnn_enum (how, CUDNN_ATTR_POINTWISE_MODE);
 
-  if (mode != CUDNN_POINTWISE_MUL && mode != CUDNN_POINTWISE_ADD && mode != CUDNN_POINTWISE_RELU_FWD)
-    return dnn_refuse (CUDNN_STATUS_NOT_SUPPORTED, "the double multiplies, adds and cuts at 0 only");
+  if (mode != CUDNN_POINTWISE_MUL && mode != CUDNN_POINTWISE_ADD
+      && mode != CUDNN_POINTWISE_RELU_FWD)
+    return dnn_refuse (
+        CUDNN_STATUS_NOT_SUPPORTED, "the double multiplies, adds and cuts at 0 only");
   if ((b != NULL) != (mode != CUDNN_POINTWISE_RELU_FWD))
-    return dnn_refuse (CUDNN_STATUS_BAD_PARAM, "a pointwise operation has one input too many, or too few");
+    return dnn_refuse (
+        CUDNN_STATUS_BAD_PARAM, "a pointwise operation has one input too many, or too few");
   if (!spreads (x, y) || !spreads (y, x) || (b && !spreads (*(DnnDesc **) b->values, x)))
-    return dnn_refuse (CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "a pointwise operation's shapes do not fit");
+    return dnn_refuse (
+        CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "a pointwise operation's shapes do not fit");
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -145,13 +162,14 @@ static cudnnStatus_t
 check_statistics (const DnnDesc *op)
 {
   const DnnDesc *x = dnn_part (op, CUDNN_ATTR_OPERATION_GENSTATS_XDESC, 0);
-  const DnnDesc *sums[] = {
-    dnn_part (op, CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, 0), dnn_part (op, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, 0)
-  };
+  const DnnDesc *sums[] = { dnn_part (op, CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, 0),
+    dnn_part (op, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, 0) };
 
   for (guint i = 0; i < 2; i++)
-    if (dnn_type (sums[i]) != DNN_F32 || dim (sums[i], 1) != dim (x, 1) || dnn_points (sums[i]) != dim (x, 1))
-      return dnn_refuse (CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "statistics are not one f32 number a channel");
+    if (dnn_type (sums[i]) != DNN_F32 || dim (sums[i], 1) != dim (x, 1)
+        || dnn_points (sums[i]) != dim (x, 1))
+      return dnn_refuse (
+          CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "statistics are not one f32 number a channel");
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -162,7 +180,8 @@ dnn_check_operation (const DnnDesc *op)
 
   if (n)
     return check_convolution (op, n);
-  return op->type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR ? check_pointwise (op) : check_statistics (op);
+  return op->type == CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR ? check_pointwise (op)
+                                                                  : check_statistics (op);
 }
 
 /* --- graphs --- */
@@ -214,7 +233,8 @@ dnn_check_graph (const DnnDesc *graph)
       return dnn_refuse (CUDNN_STATUS_BAD_PARAM_DESCRIPTOR_TYPE, "a graph's operation is none");
   }
   if (convolutions != 1)
-    return dnn_refuse (CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "the double has engines for one convolution");
+    return dnn_refuse (
+        CUDNN_STATUS_NOT_SUPPORTED_GRAPH_PATTERN, "the double has engines for one convolution");
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -239,7 +259,8 @@ has_fused (const DnnDesc *graph)
 }
 
 guint
-dnn_engines (const DnnDesc *graph, cudnnBackendHeurMode_t mode, const DnnEngine *engines[DNN_MOST_ENGINES])
+dnn_engines (
+    const DnnDesc *graph, cudnnBackendHeurMode_t mode, const DnnEngine *engines[DNN_MOST_ENGINES])
 {
   const gboolean is_plain = n_operations (graph) == 1;
   guint n = 0;
@@ -261,6 +282,7 @@ dnn_workspace (const DnnDesc *graph, const DnnEngine *engine)
 {
   const DnnDesc *op = dnn_convolution (graph), *x = dnn_part (op, dnn_names (op->type)->x, 0);
 
-  return engine->workspace >= 0 ? engine->workspace
+  return engine->workspace >= 0
+      ? engine->workspace
       : -engine->workspace * dnn_points (x) * (dnn_type (x) == DNN_F32 ? 4 : 2);
 }

@@ -14,16 +14,16 @@ typedef struct {
   cudnnBackendAttributeName_t name;
   cudnnBackendAttributeType_t type;
   gint64 count;
-  gpointer values;              /* of descriptors: each is held */
+  gpointer values; /* of descriptors: each is held */
 } DnnAttribute;
 
 /* An engine that the heuristics offer. */
 typedef struct {
   gint64 index;
-  guint numerical, behavior;    /* bit n: note n */
-  gboolean refuses;             /* has no plan after all */
-  gint64 workspace;             /* bytes; negative: times the bytes of the convolution's x */
-  gint64 knobs[2][2];           /* type, value */
+  guint numerical, behavior; /* bit n: note n */
+  gboolean refuses;          /* has no plan after all */
+  gint64 workspace;          /* bytes; negative: times the bytes of the convolution's x */
+  gint64 knobs[2][2];        /* type, value */
   guint n_knobs;
 } DnnEngine;
 
@@ -34,32 +34,32 @@ struct _DnnDesc {
   gboolean finalized;
   DnnAttribute attributes[12];
   guint n_attributes;
-  const DnnEngine *engine;      /* engine, configuration */
-  DnnDesc *graph;               /* configuration */
-  gint64 knob[2];               /* knob choice */
+  const DnnEngine *engine; /* engine, configuration */
+  DnnDesc *graph;          /* configuration */
+  gint64 knob[2];          /* knob choice */
 };
 
 extern _Thread_local const gchar *dnn_last_refusal;
 
 /* Returns status. why: a literal. */
-cudnnStatus_t dnn_refuse (cudnnStatus_t status, const gchar * why);
+cudnnStatus_t dnn_refuse (cudnnStatus_t status, const gchar *why);
 
 /* NULL: there is no such type here. */
 DnnDesc *dnn_desc_new (cudnnBackendDescriptorType_t type);
-DnnDesc *dnn_desc_ref (DnnDesc * desc);
-void dnn_desc_unref (DnnDesc * desc);
-cudnnStatus_t dnn_desc_set (DnnDesc * desc, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
-    gint64 count, gconstpointer values);
-cudnnStatus_t dnn_desc_finalize (DnnDesc * desc);
-cudnnStatus_t dnn_desc_get (DnnDesc * desc, cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
-    gint64 asked, gint64 * count, gpointer values);
+DnnDesc *dnn_desc_ref (DnnDesc *desc);
+void dnn_desc_unref (DnnDesc *desc);
+cudnnStatus_t dnn_desc_set (DnnDesc *desc, cudnnBackendAttributeName_t name,
+    cudnnBackendAttributeType_t type, gint64 count, gconstpointer values);
+cudnnStatus_t dnn_desc_finalize (DnnDesc *desc);
+cudnnStatus_t dnn_desc_get (DnnDesc *desc, cudnnBackendAttributeName_t name,
+    cudnnBackendAttributeType_t type, gint64 asked, gint64 *count, gpointer values);
 
 /* NULL where it was not set. */
-const DnnAttribute *dnn_attribute (const DnnDesc * desc, cudnnBackendAttributeName_t name);
-gint64 dnn_int (const DnnDesc * desc, cudnnBackendAttributeName_t name, guint i);
-gint32 dnn_enum (const DnnDesc * desc, cudnnBackendAttributeName_t name);
-gfloat dnn_float (const DnnDesc * desc, cudnnBackendAttributeName_t name);
-DnnDesc *dnn_part (const DnnDesc * desc, cudnnBackendAttributeName_t name, guint i);
+const DnnAttribute *dnn_attribute (const DnnDesc *desc, cudnnBackendAttributeName_t name);
+gint64 dnn_int (const DnnDesc *desc, cudnnBackendAttributeName_t name, guint i);
+gint32 dnn_enum (const DnnDesc *desc, cudnnBackendAttributeName_t name);
+gfloat dnn_float (const DnnDesc *desc, cudnnBackendAttributeName_t name);
+DnnDesc *dnn_part (const DnnDesc *desc, cudnnBackendAttributeName_t name, guint i);
 
 /* --- dnn-engines.c: what graphs are good, and which engines they have --- */
 
@@ -71,21 +71,22 @@ typedef struct {
 } DnnNames;
 
 const DnnNames *dnn_names (cudnnBackendDescriptorType_t type);
-cudnnStatus_t dnn_check_operation (const DnnDesc * op);
-cudnnStatus_t dnn_check_graph (const DnnDesc * graph);
+cudnnStatus_t dnn_check_operation (const DnnDesc *op);
+cudnnStatus_t dnn_check_graph (const DnnDesc *graph);
 /* The one convolution of a graph that was checked. */
-DnnDesc *dnn_convolution (const DnnDesc * graph);
-guint dnn_engines (const DnnDesc * graph, cudnnBackendHeurMode_t mode, const DnnEngine * engines[DNN_MOST_ENGINES]);
-gint64 dnn_workspace (const DnnDesc * graph, const DnnEngine * engine);
-gint64 dnn_points (const DnnDesc * tensor);     /* numbers in it */
-DnnType dnn_type (const DnnDesc * tensor);
+DnnDesc *dnn_convolution (const DnnDesc *graph);
+guint dnn_engines (
+    const DnnDesc *graph, cudnnBackendHeurMode_t mode, const DnnEngine *engines[DNN_MOST_ENGINES]);
+gint64 dnn_workspace (const DnnDesc *graph, const DnnEngine *engine);
+gint64 dnn_points (const DnnDesc *tensor); /* numbers in it */
+DnnType dnn_type (const DnnDesc *tensor);
 
 /* --- dnn-run.c --- */
 
 extern gboolean dnn_graph_wrong;
 
 typedef struct _DnnRun DnnRun;
-cudnnStatus_t dnn_run_new (cudnnHandle_t handle, DnnDesc * plan, DnnDesc * pack, DnnRun ** run);
+cudnnStatus_t dnn_run_new (cudnnHandle_t handle, DnnDesc *plan, DnnDesc *pack, DnnRun **run);
 void dnn_run (gpointer run);
 void dnn_run_free (gpointer run);
 

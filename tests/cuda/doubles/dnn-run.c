@@ -10,11 +10,11 @@
 gboolean dnn_graph_wrong;
 
 struct _DnnRun {
-  DnnDesc *plan, *pack;         /* held */
+  DnnDesc *plan, *pack; /* held */
   gpointer workspace;
   gint64 workspace_bytes;
-  gboolean rounds;              /* f32 is multiplied in TF32 */
-  GHashTable *values;           /* tensor -> what is in it, dense f32, while it runs */
+  gboolean rounds;    /* f32 is multiplied in TF32 */
+  GHashTable *values; /* tensor -> what is in it, dense f32, while it runs */
 };
 
 static const DnnDesc *
@@ -55,7 +55,8 @@ check_tensor (const DnnDesc *pack, const DnnDesc *tensor)
   if (!pointer)
     return dnn_refuse (CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "a tensor has no pointer");
   if ((gsize) pointer % dnn_int (tensor, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 0))
-    return dnn_refuse (CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER, "a pointer is not aligned as its tensor says");
+    return dnn_refuse (
+        CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER, "a pointer is not aligned as its tensor says");
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -101,9 +102,11 @@ dnn_run_new (cudnnHandle_t handle, DnnDesc *plan, DnnDesc *pack, DnnRun **run)
 
   if (!handle || !plan || !pack)
     return dnn_refuse (CUDNN_STATUS_BAD_PARAM_NULL_POINTER, "a pointer is NULL");
-  if (plan->type != CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR || pack->type != CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR
-      || !plan->finalized || !pack->finalized)
-    return dnn_refuse (CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "what is executed is a plan and a pack, finalized");
+  if (plan->type != CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR
+      || pack->type != CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR || !plan->finalized
+      || !pack->finalized)
+    return dnn_refuse (
+        CUDNN_STATUS_BAD_PARAM_NOT_FINALIZED, "what is executed is a plan and a pack, finalized");
   bound = dnn_attribute (plan, CUDNN_ATTR_EXECUTION_PLAN_HANDLE);
   if (!bound || *(cudnnHandle_t *) bound->values != handle)
     return dnn_refuse (CUDNN_STATUS_BAD_PARAM_STREAM_MISMATCH, "the plan is not this handle's");
@@ -140,15 +143,17 @@ dnn_run_free (gpointer data)
 
 /* For each number of a tensor, dense (N, D, H, W, C): where it lies in memory,
  * in numbers. */
-#define FOR_EACH(tensor, dense, place) \
-  const gint64 *dims = dnn_attribute (tensor, CUDNN_ATTR_TENSOR_DIMENSIONS)->values; \
-  const gint64 *strides = dnn_attribute (tensor, CUDNN_ATTR_TENSOR_STRIDES)->values; \
-  gint64 dense = 0; \
-  for (gint64 n_ = 0; n_ < dims[0]; n_++) \
-    for (gint64 d_ = 0; d_ < dims[2]; d_++) \
-      for (gint64 h_ = 0; h_ < dims[3]; h_++) \
-        for (gint64 w_ = 0; w_ < dims[4]; w_++) \
-          for (gint64 c_ = 0, place = n_ * strides[0] + d_ * strides[2] + h_ * strides[3] + w_ * strides[4]; \
+#define FOR_EACH(tensor, dense, place)                                                            \
+  const gint64 *dims = dnn_attribute (tensor, CUDNN_ATTR_TENSOR_DIMENSIONS)->values;              \
+  const gint64 *strides = dnn_attribute (tensor, CUDNN_ATTR_TENSOR_STRIDES)->values;              \
+  gint64 dense = 0;                                                                               \
+  for (gint64 n_ = 0; n_ < dims[0]; n_++)                                                         \
+    for (gint64 d_ = 0; d_ < dims[2]; d_++)                                                       \
+      for (gint64 h_ = 0; h_ < dims[3]; h_++)                                                     \
+        for (gint64 w_ = 0; w_ < dims[4]; w_++)                                                   \
+          for (gint64                                                                             \
+                   c_ = 0,                                                                        \
+                   place = n_ * strides[0] + d_ * strides[2] + h_ * strides[3] + w_ * strides[4]; \
               c_ < dims[1]; c_++, dense++, place += strides[1])
 
 /* What is in it now; the run's own. */
@@ -164,7 +169,7 @@ read_tensor (DnnRun *run, DnnDesc *tensor)
   values = g_new (gfloat, dnn_points (tensor));
   from = pointer_of (run->pack, tensor);
   FOR_EACH (tensor, i, place)
-    values[i] = dnn_load (type, from, place);
+  values[i] = dnn_load (type, from, place);
   g_hash_table_insert (run->values, tensor, values);
   return values;
 }
@@ -186,7 +191,7 @@ write_tensor (DnnRun *run, DnnDesc *tensor, gfloat *values)
     gpointer to = pointer_of (run->pack, tensor);
 
     FOR_EACH (tensor, i, place)
-      dnn_store (type, to, place, values[i]);
+    dnn_store (type, to, place, values[i]);
   }
   g_hash_table_insert (run->values, tensor, values);
 }
@@ -201,7 +206,8 @@ run_pointwise (DnnRun *run, const DnnDesc *op)
   const gboolean passes_nan = dnn_attribute (how, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION)
       && dnn_enum (how, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION) == CUDNN_PROPAGATE_NAN;
   DnnDesc *out = dnn_part (op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, 0);
-  const gfloat *x = read_tensor (run, dnn_part (op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, 0)), *b = NULL;
+  const gfloat *x = read_tensor (run, dnn_part (op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, 0)),
+               *b = NULL;
   const gint64 n = dnn_points (out), channels = dnn_int (out, CUDNN_ATTR_TENSOR_DIMENSIONS, 1);
   gint64 n_b = 0;
   gfloat *y = g_new (gfloat, n);
@@ -228,7 +234,8 @@ run_statistics (DnnRun *run, const DnnDesc *op)
 {
   DnnDesc *tensor = dnn_part (op, CUDNN_ATTR_OPERATION_GENSTATS_XDESC, 0);
   const gfloat *x = read_tensor (run, tensor);
-  const gint64 n = dnn_points (tensor), channels = dnn_int (tensor, CUDNN_ATTR_TENSOR_DIMENSIONS, 1);
+  const gint64 n = dnn_points (tensor),
+               channels = dnn_int (tensor, CUDNN_ATTR_TENSOR_DIMENSIONS, 1);
   g_autofree gdouble *sums = g_new0 (gdouble, 2 * channels);
   gfloat *out[2] = { g_new (gfloat, channels), g_new (gfloat, channels) };
 
@@ -260,13 +267,13 @@ static void
 run_convolution (DnnRun *run, const DnnDesc *op)
 {
   const DnnNames *names = dnn_names (op->type);
-  DnnDesc *x = dnn_part (op, names->x, 0), *y = dnn_part (op, names->y, 0), *w = dnn_part (op, names->w, 0);
+  DnnDesc *x = dnn_part (op, names->x, 0), *y = dnn_part (op, names->y, 0),
+          *w = dnn_part (op, names->w, 0);
   const DnnDesc *window = dnn_part (op, names->window, 0);
   const gdouble alpha = dnn_float (op, names->alpha) * (dnn_graph_wrong ? 1.0625 : 1);
   const gdouble beta = dnn_float (op, names->beta);
-  DnnWindow k = { dnn_int (x, CUDNN_ATTR_TENSOR_DIMENSIONS, 0), dnn_int (x, CUDNN_ATTR_TENSOR_DIMENSIONS, 1),
-    dnn_int (y, CUDNN_ATTR_TENSOR_DIMENSIONS, 1)
-  };
+  DnnWindow k = { dnn_int (x, CUDNN_ATTR_TENSOR_DIMENSIONS, 0),
+    dnn_int (x, CUDNN_ATTR_TENSOR_DIMENSIONS, 1), dnn_int (y, CUDNN_ATTR_TENSOR_DIMENSIONS, 1) };
   DnnDesc *out, *factors[2];
   g_autofree gfloat *a = NULL, *b = NULL;
   g_autofree gdouble *sums = NULL;

@@ -17,7 +17,7 @@ typedef struct {
   CudaStream stream;
   unsigned blocks[3], threads[3];
   void (*run) (const void *arguments);
-  const void *arguments;        /* plain bytes, the caller's during the call */
+  const void *arguments; /* plain bytes, the caller's during the call */
   size_t size;
 } CudaShimLaunch;
 
@@ -34,10 +34,10 @@ extern int (*cuda_shim_fails) (void);
 
 /* Offered each launch; TRUE: taken (the arguments copied), to be run later with
  * cuda_shim_run(). NULL (as at first): launches run at once. */
-extern int (*cuda_shim_takes) (const CudaShimLaunch * launch);
+extern int (*cuda_shim_takes) (const CudaShimLaunch *launch);
 
 /* Runs all blocks; 0, or a cudaError_t: cuda_shim_error says why. */
-int cuda_shim_run (const CudaShimLaunch * launch);
+int cuda_shim_run (const CudaShimLaunch *launch);
 
 /* What was wrong with the last launch that went wrong; NULL: none did. */
 extern const char *cuda_shim_error;

@@ -14,7 +14,7 @@
 #define __global__
 #define __device__
 #define __host__
-#define __forceinline__ inline __attribute__((always_inline))
+#define __forceinline__ inline __attribute__ ((always_inline))
 #define __launch_bounds__(...)
 
 struct alignas (8) uint2 {
@@ -33,15 +33,16 @@ struct uint3 {
   unsigned x, y, z;
 };
 
-struct dim3: uint3 {
-  dim3 (unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1): uint3 { x_, y_, z_ }
+struct dim3 : uint3 {
+  dim3 (unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : uint3{ x_, y_, z_ }
   {
   }
 };
 
 extern uint3 gridDim, blockDim, blockIdx, threadIdx;
 
-template <typename To, typename From> static inline To
+template <typename To, typename From>
+static inline To
 cuda_shim_bits (From from)
 {
   To to;
@@ -72,7 +73,8 @@ void __syncthreads (void);
 /* Of the whole warp alone. */
 uint64_t cuda_shim_exchange (uint64_t value, int lane_mask);
 
-template <typename Number> static inline Number
+template <typename Number>
+static inline Number
 __shfl_xor_sync (unsigned, Number value, int lane_mask)
 {
   uint64_t bits = 0;
@@ -88,7 +90,9 @@ int cuda_shim_launch_plain (const CudaShimLaunch *launch);
 
 /* A kernel's arguments, as they are at its launch: plain bytes. */
 template <typename... Rest> struct CudaShimArguments {
-  template <typename Kernel, typename... Done> void call (Kernel kernel, Done... done) const
+  template <typename Kernel, typename... Done>
+  void
+  call (Kernel kernel, Done... done) const
   {
     kernel (done...);
   }
@@ -98,11 +102,13 @@ template <typename First, typename... Rest> struct CudaShimArguments<First, Rest
   First first;
   CudaShimArguments<Rest...> rest;
 
-  CudaShimArguments (First first_, Rest... rest_): first (first_), rest { rest_... }
+  CudaShimArguments (First first_, Rest... rest_) : first (first_), rest{ rest_... }
   {
   }
 
-  template <typename Kernel, typename... Done> void call (Kernel kernel, Done... done) const
+  template <typename Kernel, typename... Done>
+  void
+  call (Kernel kernel, Done... done) const
   {
     rest.call (kernel, done..., first);
   }
@@ -113,19 +119,23 @@ template <typename... Parameters> struct CudaShimBound {
   CudaShimArguments<Parameters...> arguments;
 };
 
-template <typename... Parameters, typename... Arguments> static inline int
-cuda_shim_launch (CudaStream stream, dim3 blocks, dim3 threads, void (*kernel) (Parameters...), Arguments... arguments)
+template <typename... Parameters, typename... Arguments>
+static inline int
+cuda_shim_launch (CudaStream stream, dim3 blocks, dim3 threads, void (*kernel) (Parameters...),
+    Arguments... arguments)
 {
   typedef CudaShimBound<Parameters...> Bound;
   const Bound bound = { kernel, { static_cast<Parameters> (arguments)... } };
 
   static_assert (__is_trivially_copyable (Bound), "arguments are copied as bytes");
-  const CudaShimLaunch launch = { stream, { blocks.x, blocks.y, blocks.z }, { threads.x, threads.y, threads.z },
+  const CudaShimLaunch launch = { stream, { blocks.x, blocks.y, blocks.z },
+    { threads.x, threads.y, threads.z },
     [] (const void *bytes) {
       const Bound *b = static_cast<const Bound *> (bytes);
 
       b->arguments.call (b->kernel);
-    }, &bound, sizeof bound };
+    },
+    &bound, sizeof bound };
 
   return cuda_shim_launch_plain (&launch);
 }

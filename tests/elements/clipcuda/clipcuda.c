@@ -18,11 +18,10 @@ static GstCudaContext *contexts[2];
 static GstCudaStream *streams[2];
 
 /* How a test lays its frames out. */
-typedef struct
-{
+typedef struct {
   GstVideoInfo info;
   gsize offset, pitch;
-  gboolean meta;                /* GstVideoMeta says so, and not the memory */
+  gboolean meta; /* GstVideoMeta says so, and not the memory */
 } Layout;
 
 static const Layout *layout;
@@ -36,7 +35,7 @@ value (guint64 clip, guint frame, guint y, guint x)
 static Layout
 layout_of (GstVideoFormat format, guint width, guint height, gsize pitch)
 {
-  Layout l = {.pitch = pitch };
+  Layout l = { .pitch = pitch };
 
   gst_video_info_set_format (&l.info, format, width, height);
   l.info.fps_n = 25;
@@ -52,11 +51,10 @@ row_size (void)
 }
 
 static GstBuffer *
-frame_on (guint gpu, GstCudaStream * stream, const GstClipMeta * clip,
-    guint frame)
+frame_on (guint gpu, GstCudaStream *stream, const GstClipMeta *clip, guint frame)
 {
-  GstMemory *memory = fake_memory_new (contexts[gpu], stream, &layout->info,
-      layout->offset, layout->pitch, PADDING);
+  GstMemory *memory = fake_memory_new (
+      contexts[gpu], stream, &layout->info, layout->offset, layout->pitch, PADDING);
   guint8 *data = fake_memory_data (memory) + layout->offset;
   GstBuffer *buffer = gst_buffer_new ();
   guint x, y;
@@ -66,14 +64,17 @@ frame_on (guint gpu, GstCudaStream * stream, const GstClipMeta * clip,
       data[y * layout->pitch + x] = value (clip->clip, frame, y, x);
   gst_buffer_append_memory (buffer, memory);
   if (layout->meta) {
-    gsize offset[4] = { layout->offset, };
-    gint stride[4] = { layout->pitch, };
+    gsize offset[4] = {
+      layout->offset,
+    };
+    gint stride[4] = {
+      layout->pitch,
+    };
 
     /* what the memory says of itself is not asked for then */
     GST_CUDA_MEMORY_CAST (memory)->info.stride[0] = 1;
-    gst_buffer_add_video_meta_full (buffer, GST_VIDEO_FRAME_FLAG_NONE,
-        layout->info.finfo->format, layout->info.width, layout->info.height, 1,
-        offset, stride);
+    gst_buffer_add_video_meta_full (buffer, GST_VIDEO_FRAME_FLAG_NONE, layout->info.finfo->format,
+        layout->info.width, layout->info.height, 1, offset, stride);
   }
   GST_BUFFER_PTS (buffer) = frame * CLIPS_FRAME;
   gst_buffer_add_clip_meta (buffer, clip)->frame = frame;
@@ -82,10 +83,10 @@ frame_on (guint gpu, GstCudaStream * stream, const GstClipMeta * clip,
 }
 
 static GstFlowReturn
-push (GstHarness * h, guint64 clip, guint frames, guint first, guint last)
+push (GstHarness *h, guint64 clip, guint frames, guint first, guint last)
 {
-  GstClipMeta m = {.clip = clip,.sample = clip,.training = TRUE,
-    .label = clip,.num_frames = frames
+  GstClipMeta m = {
+    .clip = clip, .sample = clip, .training = TRUE, .label = clip, .num_frames = frames
   };
   GstFlowReturn ret = GST_FLOW_OK;
   guint i;
@@ -97,7 +98,7 @@ push (GstHarness * h, guint64 clip, guint frames, guint first, guint last)
 }
 
 static GstHarness *
-harness (GType type, const Layout * l, const gchar * property, guint value)
+harness (GType type, const Layout *l, const gchar *property, guint value)
 {
   GstElement *element = g_object_new (type, property, value, NULL);
   GstHarness *h;
@@ -116,21 +117,20 @@ harness (GType type, const Layout * l, const gchar * property, guint value)
   bus = gst_bus_new ();
   gst_element_set_bus (h->element, bus);
   caps = gst_video_info_to_caps (&layout->info);
-  gst_caps_set_features_simple (caps,
-      gst_caps_features_new ("memory:CUDAMemory", NULL));
+  gst_caps_set_features_simple (caps, gst_caps_features_new ("memory:CUDAMemory", NULL));
   gst_harness_set_src_caps (h, caps);
 
   return h;
 }
 
 static GstHarness *
-batcher (const Layout * l, guint batch_size)
+batcher (const Layout *l, guint batch_size)
 {
   return harness (GST_TYPE_CLIP_BATCH, l, "batch-size", batch_size);
 }
 
 static void
-teardown (GstHarness * h)
+teardown (GstHarness *h)
 {
   GstMessage *message;
   guint i;
@@ -154,7 +154,7 @@ teardown (GstHarness * h)
 
 /* Pulls a batch of these clips and compares every byte of it. */
 static void
-assert_batch (GstHarness * h, guint n, const guint64 * clips, guint frames)
+assert_batch (GstHarness *h, guint n, const guint64 *clips, guint frames)
 {
   GstBuffer *buffer = gst_harness_try_pull (h);
   const guint height = layout->info.height;
@@ -164,8 +164,7 @@ assert_batch (GstHarness * h, guint n, const guint64 * clips, guint frames)
 
   g_assert_nonnull (buffer);
   g_assert_cmpuint (gst_buffer_n_memory (buffer), ==, 2);
-  g_assert_true (gst_memory_map (gst_buffer_peek_memory (buffer, 0), &map,
-          GST_MAP_READ));
+  g_assert_true (gst_memory_map (gst_buffer_peek_memory (buffer, 0), &map, GST_MAP_READ));
   g_assert_cmpuint (map.size, ==, n * frames * height * row_size ());
   at = map.data;
   for (clip = 0; clip < n; clip++)
@@ -185,22 +184,20 @@ assert_batch (GstHarness * h, guint n, const guint64 * clips, guint frames)
 static void
 test_templates (void)
 {
-  static const struct
-  {
+  static const struct {
     const gchar *caps;
     gboolean batch;
   } cases[] = {
-    {"video/x-raw,format=RGB", TRUE},
-    {"video/x-raw(memory:CUDAMemory),format=RGB", TRUE},
-    {"video/x-raw(memory:CUDAMemory),format=GRAY8", TRUE},
-    {"video/x-raw(memory:CUDAMemory),format=NV12", FALSE},
-    {"video/x-raw(memory:GLMemory),format=RGB", FALSE},
+    { "video/x-raw,format=RGB", TRUE },
+    { "video/x-raw(memory:CUDAMemory),format=RGB", TRUE },
+    { "video/x-raw(memory:CUDAMemory),format=GRAY8", TRUE },
+    { "video/x-raw(memory:CUDAMemory),format=NV12", FALSE },
+    { "video/x-raw(memory:GLMemory),format=RGB", FALSE },
   };
   guint i, j;
 
   for (j = 0; j < 2; j++) {
-    GstElement *element = g_object_new (j ? GST_TYPE_CLIP_BATCH
-        : GST_TYPE_CLIP_SAMPLE, NULL);
+    GstElement *element = g_object_new (j ? GST_TYPE_CLIP_BATCH : GST_TYPE_CLIP_SAMPLE, NULL);
     GstPad *pad;
 
     gst_object_ref_sink (element);
@@ -227,8 +224,7 @@ test_layouts (void)
   guint i;
 
   for (i = 0; i < 2 * 2 * 3 * G_N_ELEMENTS (widths); i++) {
-    const GstVideoFormat format = i & 1 ? GST_VIDEO_FORMAT_RGB
-        : GST_VIDEO_FORMAT_GRAY8;
+    const GstVideoFormat format = i & 1 ? GST_VIDEO_FORMAT_RGB : GST_VIDEO_FORMAT_GRAY8;
     const guint width = widths[i / 12];
     Layout l = layout_of (format, width, 1 + i % 3, width * (i & 1 ? 3 : 1));
     GstHarness *h;
@@ -366,7 +362,7 @@ test_dropped (void)
   gst_harness_push_event (h, gst_event_new_segment (&segment));
 
   push (h, 5, 4, 0, 3);
-  push (h, 2, 4, 0, 1);         /* ends too early: skipped, and named */
+  push (h, 2, 4, 0, 1); /* ends too early: skipped, and named */
   push (h, 6, 4, 0, 3);
   message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT);
   g_assert_nonnull (message);
@@ -387,9 +383,7 @@ test_mixed (void)
   static const guint64 clips[] = { 8 };
   const Layout l = layout_of (GST_VIDEO_FORMAT_RGB, 5, 3, 32);
   GstHarness *h = batcher (&l, 1);
-  GstClipMeta m = {.clip = 8,.sample = 8,.training = TRUE,.label = 8,
-    .num_frames = 6
-  };
+  GstClipMeta m = { .clip = 8, .sample = 8, .training = TRUE, .label = 8, .num_frames = 6 };
   GstBuffer *buffer;
   guint8 *data;
   guint x, y;
@@ -418,7 +412,7 @@ static void
 test_bad_frames (void)
 {
   Layout l = layout_of (GST_VIDEO_FORMAT_RGB, 5, 3, 32);
-  GstClipMeta m = {.clip = 1,.training = TRUE,.num_frames = 2 };
+  GstClipMeta m = { .clip = 1, .training = TRUE, .num_frames = 2 };
   guint i;
 
   for (i = 0; i < 8; i++) {
@@ -461,12 +455,10 @@ static void
 test_failures (void)
 {
   const Layout l = layout_of (GST_VIDEO_FORMAT_RGB, 5, 3, 32);
-  gint *countdowns[] = { &fake_cuda.fail_copies, &fake_cuda.fail_waits,
-    &fake_cuda.fail_maps, &fake_cuda.fail_pushes
-  };
-  static const gchar *const reasons[] = { "illegal memory access",
-    "illegal memory access", "mapping of buffer", "invalid device context"
-  };
+  gint *countdowns[] = { &fake_cuda.fail_copies, &fake_cuda.fail_waits, &fake_cuda.fail_maps,
+    &fake_cuda.fail_pushes };
+  static const gchar *const reasons[] = { "illegal memory access", "illegal memory access",
+    "mapping of buffer", "invalid device context" };
   guint i, failed = 0;
   gint n;
 
@@ -520,8 +512,7 @@ test_sample (void)
 
   g_assert_cmpint (push (h, 1, 3, 0, 2), ==, GST_FLOW_OK);
   caps = gst_pad_get_current_caps (h->sinkpad);
-  g_assert_true (gst_caps_features_contains (gst_caps_get_features (caps, 0),
-          "memory:CUDAMemory"));
+  g_assert_true (gst_caps_features_contains (gst_caps_get_features (caps, 0), "memory:CUDAMemory"));
   gst_caps_unref (caps);
   g_assert_cmpuint (gst_harness_buffers_in_queue (h), ==, 8);
   g_assert_cmpint (fake_cuda.memories, ==, 3);

@@ -7,29 +7,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct
-{
+typedef struct {
   GstAllocator parent;
 } FakeAllocator;
 typedef GstAllocatorClass FakeAllocatorClass;
 
-typedef struct
-{
+typedef struct {
   GstCudaMemory base;
   GstCudaStream *stream;
   guint8 *data;
 } FakeMemory;
 
-struct _GstCudaStream
-{
+struct _GstCudaStream {
   GstMiniObject parent;
   gint refs;
 };
 
-typedef struct
-{
+typedef struct {
   CUDA_MEMCPY2D copy;
-  GstCudaContext *context;      /* each has a default stream of its own */
+  GstCudaContext *context; /* each has a default stream of its own */
   CUstream stream;
 } Copy;
 
@@ -49,21 +45,20 @@ G_DEFINE_TYPE (FakeContext, fake_context, GST_TYPE_OBJECT);
 
 /* TRUE once, when it has counted down. */
 static gboolean
-due (gint * countdown)
+due (gint *countdown)
 {
   return *countdown >= 0 && (*countdown)-- == 0;
 }
 
 static void
-fake_allocator_free (GstAllocator * self, GstMemory * memory)
+fake_allocator_free (GstAllocator *self, GstMemory *memory)
 {
   FakeMemory *fake = (FakeMemory *) memory;
   guint i;
 
   /* nothing may still be read from it */
   for (i = 0; i < copies->len; i++) {
-    const guint8 *from = (guint8 *) (guintptr)
-        g_array_index (copies, Copy, i).copy.srcDevice;
+    const guint8 *from = (guint8 *) (guintptr) g_array_index (copies, Copy, i).copy.srcDevice;
 
     g_assert_false (from >= fake->data && from < fake->data + memory->size);
   }
@@ -75,7 +70,7 @@ fake_allocator_free (GstAllocator * self, GstMemory * memory)
 }
 
 static gpointer
-fake_allocator_map (GstMemory * memory, gsize max_size, GstMapFlags flags)
+fake_allocator_map (GstMemory *memory, gsize max_size, GstMapFlags flags)
 {
   if (!(flags & GST_MAP_CUDA))
     fake_cuda.mapped_by_cpu++;
@@ -86,18 +81,18 @@ fake_allocator_map (GstMemory * memory, gsize max_size, GstMapFlags flags)
 }
 
 static void
-fake_allocator_unmap (GstMemory * memory)
+fake_allocator_unmap (GstMemory *memory)
 {
 }
 
 static void
-fake_allocator_class_init (FakeAllocatorClass * klass)
+fake_allocator_class_init (FakeAllocatorClass *klass)
 {
   klass->free = fake_allocator_free;
 }
 
 static void
-fake_allocator_init (FakeAllocator * self)
+fake_allocator_init (FakeAllocator *self)
 {
   GST_ALLOCATOR_CAST (self)->mem_type = "fake.cuda";
   GST_ALLOCATOR_CAST (self)->mem_map = fake_allocator_map;
@@ -105,12 +100,12 @@ fake_allocator_init (FakeAllocator * self)
 }
 
 static void
-fake_context_class_init (FakeContextClass * klass)
+fake_context_class_init (FakeContextClass *klass)
 {
 }
 
 static void
-fake_context_init (FakeContext * self)
+fake_context_init (FakeContext *self)
 {
 }
 
@@ -124,8 +119,8 @@ fake_cuda_init (void)
     copies = g_array_new (FALSE, FALSE, sizeof (Copy));
   }
   g_assert_cmpuint (copies->len, ==, 0);
-  fake_cuda = (FakeCuda) {
-  .fail_copies = -1,.fail_waits = -1,.fail_maps = -1,.fail_pushes = -1};
+  fake_cuda =
+      (FakeCuda) { .fail_copies = -1, .fail_waits = -1, .fail_maps = -1, .fail_pushes = -1 };
 }
 
 GstCudaContext *
@@ -145,8 +140,8 @@ fake_stream_new (void)
 }
 
 GstMemory *
-fake_memory_new (GstCudaContext * context, GstCudaStream * stream,
-    const GstVideoInfo * info, gsize offset, gsize pitch, guint8 fill)
+fake_memory_new (GstCudaContext *context, GstCudaStream *stream, const GstVideoInfo *info,
+    gsize offset, gsize pitch, guint8 fill)
 {
   FakeMemory *memory = g_new0 (FakeMemory, 1);
   const gsize size = offset + pitch * GST_VIDEO_INFO_HEIGHT (info);
@@ -159,33 +154,32 @@ fake_memory_new (GstCudaContext * context, GstCudaStream * stream,
   memory->stream = stream ? gst_cuda_stream_ref (stream) : NULL;
   memory->data = g_malloc (size);
   memset (memory->data, fill, size);
-  gst_memory_init (GST_MEMORY_CAST (memory), 0, allocator, NULL, size, 0, 0,
-      size);
+  gst_memory_init (GST_MEMORY_CAST (memory), 0, allocator, NULL, size, 0, 0, size);
   fake_cuda.memories++;
 
   return GST_MEMORY_CAST (memory);
 }
 
 guint8 *
-fake_memory_data (GstMemory * memory)
+fake_memory_data (GstMemory *memory)
 {
   return ((FakeMemory *) memory)->data;
 }
 
 gboolean
-gst_is_cuda_memory (GstMemory * memory)
+gst_is_cuda_memory (GstMemory *memory)
 {
   return memory && memory->allocator == allocator;
 }
 
 GstCudaStream *
-gst_cuda_memory_get_stream (GstCudaMemory * memory)
+gst_cuda_memory_get_stream (GstCudaMemory *memory)
 {
   return ((FakeMemory *) memory)->stream;
 }
 
 gboolean
-gst_cuda_context_push (GstCudaContext * context)
+gst_cuda_context_push (GstCudaContext *context)
 {
   g_assert_true (GST_IS_OBJECT (context));
   if (due (&fake_cuda.fail_pushes)) {
@@ -210,13 +204,13 @@ gst_cuda_context_pop (gpointer context)
 }
 
 CUstream
-gst_cuda_stream_get_handle (GstCudaStream * stream)
+gst_cuda_stream_get_handle (GstCudaStream *stream)
 {
   return (CUstream) stream;
 }
 
 GstCudaStream *
-gst_cuda_stream_ref (GstCudaStream * stream)
+gst_cuda_stream_ref (GstCudaStream *stream)
 {
   stream->refs++;
 
@@ -224,7 +218,7 @@ gst_cuda_stream_ref (GstCudaStream * stream)
 }
 
 void
-gst_clear_cuda_stream (GstCudaStream ** stream)
+gst_clear_cuda_stream (GstCudaStream **stream)
 {
   GstCudaStream *self = *stream;
 
@@ -239,8 +233,8 @@ CuGetErrorString (CUresult error, const char **text)
   if (fake_cuda.no_texts)
     return CUDA_ERROR_INVALID_CONTEXT;
   *text = error == CUDA_ERROR_ILLEGAL_ADDRESS ? "an illegal memory access"
-      : error == CUDA_ERROR_INVALID_CONTEXT ? "invalid device context"
-      : "mapping of buffer object failed";
+      : error == CUDA_ERROR_INVALID_CONTEXT   ? "invalid device context"
+                                              : "mapping of buffer object failed";
 
   return CUDA_SUCCESS;
 }
@@ -269,7 +263,7 @@ CuMemFreeHost (void *data)
 }
 
 CUresult
-CuMemcpy2DAsync (const CUDA_MEMCPY2D * copy, CUstream stream)
+CuMemcpy2DAsync (const CUDA_MEMCPY2D *copy, CUstream stream)
 {
   Copy c = { *copy, current, stream };
 
@@ -307,8 +301,8 @@ CuStreamSynchronize (CUstream stream)
       continue;
     }
     for (y = 0; !fails && y < copy->Height; y++)
-      memcpy ((guint8 *) copy->dstHost + y * copy->dstPitch,
-          from + y * copy->srcPitch, copy->WidthInBytes);
+      memcpy ((guint8 *) copy->dstHost + y * copy->dstPitch, from + y * copy->srcPitch,
+          copy->WidthInBytes);
     g_array_remove_index (copies, i);
   }
   fake_cuda.under_way = copies->len;

@@ -17,7 +17,8 @@ count_alloc (Cnn3dDevice *device, gsize bytes, GError **error)
     counting.allocs--;
     counting.fail_at = 0;
     counting.available = counting.leaves;
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY, "somebody else has the memory");
+    g_set_error (
+        error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY, "somebody else has the memory");
     return NULL;
   }
   memory = real->alloc (device, bytes, error);
@@ -44,7 +45,8 @@ count_memory (Cnn3dDevice *device, Cnn3dDeviceMemory *memory)
 }
 
 static Cnn3dModel *
-count_model_new (Cnn3dDevice *device, const Cnn3dNetwork *network, const Cnn3dModelParams *params, GError **error)
+count_model_new (Cnn3dDevice *device, const Cnn3dNetwork *network, const Cnn3dModelParams *params,
+    GError **error)
 {
   Cnn3dModel *model = real->model_new (device, network, params, error);
 

@@ -14,17 +14,17 @@
 
 /* What an axis has in a tile. */
 typedef enum {
-  CPU_WINOGRAD_POINT,           /* one output of one input: a kernel of 1, or of 3 where the axis is 1 long */
-  CPU_WINOGRAD_PAIR,            /* both outputs of an axis that is 2 long, with a kernel of 3: 3 products */
-  CPU_WINOGRAD_FOUR,            /* F(4, 3): 4 outputs with a kernel of 3: 6 products */
+  CPU_WINOGRAD_POINT, /* one output of one input: a kernel of 1, or of 3 where the axis is 1 long */
+  CPU_WINOGRAD_PAIR,  /* both outputs of an axis that is 2 long, with a kernel of 3: 3 products */
+  CPU_WINOGRAD_FOUR,  /* F(4, 3): 4 outputs with a kernel of 3: 6 products */
 } CpuWinogradAxis;
 
 #define CPU_WINOGRAD_MOST_POINTS 216
 
 typedef struct {
-  CpuWinogradAxis axis[3];      /* D, H, W */
-  gint size[3];                 /* of the activations */
-  gint taps[3];                 /* the kernel's */
+  CpuWinogradAxis axis[3]; /* D, H, W */
+  gint size[3];            /* of the activations */
+  gint taps[3];            /* the kernel's */
 } CpuWinogradShape;
 
 static inline gint
@@ -53,32 +53,34 @@ typedef struct {
   gint rows, columns, steps, blocks;
   const gfloat *a, *b;
   gfloat *c;
-  gsize a_block, c_row, c_column;       /* from one to the next */
+  gsize a_block, c_row, c_column; /* from one to the next */
   gboolean adds;
 } CpuWinogradProduct;
 
 typedef struct {
-  gint rows;                    /* of a product that stay in registers */
+  gint rows; /* of a product that stay in registers */
   /* tile: its place on each axis, counted in tiles. x, y: one block of one clip,
    * [D][H][W][lane], in the type of activations. Values of a point lie `stride`
    * floats from the next's. What a tile has beyond an edge is 0, or not written. */
-  void (*input) (const CpuWinogradShape * shape, gconstpointer x, const gint tile[3], gfloat * values, gsize stride);
-  void (*output) (const CpuWinogradShape * shape, const gfloat * values, gsize stride, const gint tile[3], gpointer y);
-  /* of the output, for the weights' gradient */
-  void (*gradient) (const CpuWinogradShape * shape, gconstpointer dy, const gint tile[3], gfloat * values,
+  void (*input) (const CpuWinogradShape *shape, gconstpointer x, const gint tile[3], gfloat *values,
       gsize stride);
+  void (*output) (const CpuWinogradShape *shape, const gfloat *values, gsize stride,
+      const gint tile[3], gpointer y);
+  /* of the output, for the weights' gradient */
+  void (*gradient) (const CpuWinogradShape *shape, gconstpointer dy, const gint tile[3],
+      gfloat *values, gsize stride);
   /* One block of weights, [kD][kH][kW][lane of input][lane of output]. For each
    * input, `row` floats from the next's, its outputs' values; transposed: for each
    * output its inputs', of the kernel turned around. */
-  void (*weights) (const CpuWinogradShape * shape, const gfloat * w, gboolean transposed, gfloat * values,
-      gsize stride, gsize row);
+  void (*weights) (const CpuWinogradShape *shape, const gfloat *w, gboolean transposed,
+      gfloat *values, gsize stride, gsize row);
   /* The gradient of such a block back from its values. */
-  void (*weights_gradient) (const CpuWinogradShape * shape, const gfloat * values, gsize stride, gsize row,
-      gfloat * dw, gboolean adds);
+  void (*weights_gradient) (const CpuWinogradShape *shape, const gfloat *values, gsize stride,
+      gsize row, gfloat *dw, gboolean adds);
   /* a: [block][row][step], rows of `lanes` steps: channels of tiles */
-  void (*product) (const CpuWinogradProduct * p);
+  void (*product) (const CpuWinogradProduct *p);
   /* a: [step][row], steps `lanes` rows apart: tiles of channels */
-  void (*product_transposed) (const CpuWinogradProduct * p);
+  void (*product_transposed) (const CpuWinogradProduct *p);
 } CpuWinogradKernels;
 
 #endif

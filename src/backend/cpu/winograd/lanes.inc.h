@@ -15,15 +15,18 @@ LINE (first_tap) (const CpuWinogradShape *s, const gfloat *w, gsize tap)
 }
 
 static void
-LINE (transform_taps) (const CpuWinogradShape *s, const gfloat *w, gsize tap, gfloat *values, gsize stride)
+LINE (transform_taps) (
+    const CpuWinogradShape *s, const gfloat *w, gsize tap, gfloat *values, gsize stride)
 {
   const gint height = cpu_winograd_points (s->axis[1]), width = cpu_winograd_points (s->axis[2]);
-  const gint depth_taps = cpu_winograd_taps (s->axis[0]), height_taps = cpu_winograd_taps (s->axis[1]);
+  const gint depth_taps = cpu_winograd_taps (s->axis[0]),
+             height_taps = cpu_winograd_taps (s->axis[1]);
   const gsize taps_at[3] = { s->taps[1] * s->taps[2] * tap, s->taps[2] * tap, tap };
   const LINE (Places) at = LINE (places) (s, stride);
-  gfloat b[CPU_WINOGRAD_MOST_POINTS * LANES] __attribute__((aligned (64)));
+  gfloat b[CPU_WINOGRAD_MOST_POINTS * LANES] __attribute__ ((aligned (64)));
 
-  LINE (weights_lines) (s->axis[2], depth_taps, height_taps, LINE (first_tap) (s, w, tap), taps_at, b, at.rows);
+  LINE (weights_lines) (
+      s->axis[2], depth_taps, height_taps, LINE (first_tap) (s, w, tap), taps_at, b, at.rows);
   LINE (weights_lines) (s->axis[1], depth_taps, width, b, at.columns, b, at.columns);
   LINE (weights_lines) (s->axis[0], height, width, b, at.depths, values, at.values);
 }
@@ -61,11 +64,11 @@ LINE (transpose) (const gfloat *a, gfloat *b)
 }
 
 static void
-LINE (weights) (const CpuWinogradShape *s, const gfloat *w, gboolean transposed, gfloat *values, gsize stride,
-    gsize row)
+LINE (weights) (const CpuWinogradShape *s, const gfloat *w, gboolean transposed, gfloat *values,
+    gsize stride, gsize row)
 {
   const gint taps = s->taps[0] * s->taps[1] * s->taps[2];
-  gfloat b[27 * LANES * LANES] __attribute__((aligned (64)));
+  gfloat b[27 * LANES * LANES] __attribute__ ((aligned (64)));
 
   if (transposed) {
     for (gint k = 0; k < taps; k++)
@@ -77,16 +80,17 @@ LINE (weights) (const CpuWinogradShape *s, const gfloat *w, gboolean transposed,
 }
 
 static void
-LINE (weights_gradient) (const CpuWinogradShape *s, const gfloat *values, gsize stride, gsize row, gfloat *dw,
-    gboolean adds)
+LINE (weights_gradient) (const CpuWinogradShape *s, const gfloat *values, gsize stride, gsize row,
+    gfloat *dw, gboolean adds)
 {
   const gint height = cpu_winograd_points (s->axis[1]), width = cpu_winograd_points (s->axis[2]);
   const gint taps = s->taps[0] * s->taps[1] * s->taps[2];
-  const gint depth_taps = cpu_winograd_taps (s->axis[0]), height_taps = cpu_winograd_taps (s->axis[1]);
+  const gint depth_taps = cpu_winograd_taps (s->axis[0]),
+             height_taps = cpu_winograd_taps (s->axis[1]);
   const gint width_taps = cpu_winograd_taps (s->axis[2]);
   const gsize tap = LANES * LANES;
   const LINE (Places) at = LINE (places) (s, stride);
-  gfloat b[CPU_WINOGRAD_MOST_POINTS * LANES] __attribute__((aligned (64)));
+  gfloat b[CPU_WINOGRAD_MOST_POINTS * LANES] __attribute__ ((aligned (64)));
 
   if (!adds)
     memset (dw, 0, taps * tap * sizeof *dw);
@@ -144,15 +148,23 @@ LINE (product_rows) (const gint rows, const gint columns, const gsize a_row, con
       STOREF (c + r * p->c_row + k * p->c_column, sums[r][k]);
 }
 
-#define DEFINE(n) \
-static void LINE (tiles_##n##_1) (const CpuWinogradProduct *p, gint first) \
-{ LINE (product_rows) (n, 1, LANES, 1, p, first); } \
-static void LINE (tiles_##n##_2) (const CpuWinogradProduct *p, gint first) \
-{ LINE (product_rows) (n, 2, LANES, 1, p, first); } \
-static void LINE (channels_##n##_1) (const CpuWinogradProduct *p, gint first) \
-{ LINE (product_rows) (n, 1, 1, LANES, p, first); } \
-static void LINE (channels_##n##_2) (const CpuWinogradProduct *p, gint first) \
-{ LINE (product_rows) (n, 2, 1, LANES, p, first); }
+#define DEFINE(n)                                                               \
+  static void LINE (tiles_##n##_1) (const CpuWinogradProduct *p, gint first)    \
+  {                                                                             \
+    LINE (product_rows) (n, 1, LANES, 1, p, first);                             \
+  }                                                                             \
+  static void LINE (tiles_##n##_2) (const CpuWinogradProduct *p, gint first)    \
+  {                                                                             \
+    LINE (product_rows) (n, 2, LANES, 1, p, first);                             \
+  }                                                                             \
+  static void LINE (channels_##n##_1) (const CpuWinogradProduct *p, gint first) \
+  {                                                                             \
+    LINE (product_rows) (n, 1, 1, LANES, p, first);                             \
+  }                                                                             \
+  static void LINE (channels_##n##_2) (const CpuWinogradProduct *p, gint first) \
+  {                                                                             \
+    LINE (product_rows) (n, 2, 1, LANES, p, first);                             \
+  }
 EACH_ROW (DEFINE)
 #undef DEFINE
 
@@ -160,12 +172,10 @@ EACH_ROW (DEFINE)
 #define TILES_2(n) LINE (tiles_##n##_2),
 #define CHANNELS_1(n) LINE (channels_##n##_1),
 #define CHANNELS_2(n) LINE (channels_##n##_2),
-static void (*const LINE (tiles)[2][ROWS]) (const CpuWinogradProduct *, gint) = {
-  {EACH_ROW (TILES_1)}, {EACH_ROW (TILES_2)}
-};
-static void (*const LINE (channels)[2][ROWS]) (const CpuWinogradProduct *, gint) = {
-  {EACH_ROW (CHANNELS_1)}, {EACH_ROW (CHANNELS_2)}
-};
+static void (*const LINE (tiles)[2][ROWS]) (
+    const CpuWinogradProduct *, gint) = { { EACH_ROW (TILES_1) }, { EACH_ROW (TILES_2) } };
+static void (*const LINE (channels)[2][ROWS]) (
+    const CpuWinogradProduct *, gint) = { { EACH_ROW (CHANNELS_1) }, { EACH_ROW (CHANNELS_2) } };
 #undef TILES_1
 #undef TILES_2
 #undef CHANNELS_1
@@ -173,14 +183,15 @@ static void (*const LINE (channels)[2][ROWS]) (const CpuWinogradProduct *, gint)
 
 /* In as few goes as do, of about as many rows each. */
 INLINE void
-LINE (product_in_goes) (const CpuWinogradProduct *p, void (*const *rows) (const CpuWinogradProduct *, gint))
+LINE (product_in_goes) (
+    const CpuWinogradProduct *p, void (*const *rows) (const CpuWinogradProduct *, gint))
 {
   const gint goes = (p->rows + ROWS - 1) / ROWS;
 
   for (gint go = 0, first = 0; go < goes; go++) {
     const gint n = (p->rows - first + goes - go - 1) / (goes - go);
 
-    rows[n - 1] (p, first);
+    rows[n - 1](p, first);
     first += n;
   }
 }

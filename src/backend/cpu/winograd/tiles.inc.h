@@ -11,16 +11,18 @@ NAME (read_row) (const ELEMENT *row, gint first, const gint n, gint size, VEC *x
       x[k] = LOAD (row + (gssize) (first + k) * LANES);
   } else {
     for (gint k = 0; k < n; k++)
-      x[k] = first + k >= 0 && first + k < size ? LOAD (row + (gssize) (first + k) * LANES) : (VEC) { 0 };
+      x[k] = first + k >= 0 && first + k < size ? LOAD (row + (gssize) (first + k) * LANES)
+                                                : (VEC) { 0 };
   }
 }
 
-#define READ(name, n, m) do { \
-    VEC in[6], out[6]; \
+#define READ(name, n, m)                               \
+  do {                                                 \
+    VEC in[6], out[6];                                 \
     NAME (read_row) (row, from[2], n, s->size[2], in); \
-    LINE (name) (in, out); \
-    for (gint k = 0; k < m; k++) \
-      STOREF (to + k * LANES, out[k]); \
+    LINE (name) (in, out);                             \
+    for (gint k = 0; k < m; k++)                       \
+      STOREF (to + k * LANES, out[k]);                 \
   } while (0)
 
 /* A box of `n` inputs from `from` on to its values: of an input or, with
@@ -31,7 +33,7 @@ NAME (read_box) (const CpuWinogradShape *s, const ELEMENT *x, const gint from[3]
 {
   const gint height = cpu_winograd_points (s->axis[1]), width = cpu_winograd_points (s->axis[2]);
   const LINE (Places) at = LINE (places) (s, stride);
-  gfloat b[CPU_WINOGRAD_MOST_POINTS * LANES] __attribute__((aligned (64)));
+  gfloat b[CPU_WINOGRAD_MOST_POINTS * LANES] __attribute__ ((aligned (64)));
 
   for (gint d = 0; d < n[0]; d++)
     for (gint h = 0; h < n[1]; h++) {
@@ -63,7 +65,8 @@ NAME (read_box) (const CpuWinogradShape *s, const ELEMENT *x, const gint from[3]
 #undef READ
 
 static void
-NAME (input) (const CpuWinogradShape *s, gconstpointer x, const gint tile[3], gfloat *values, gsize stride)
+NAME (input) (
+    const CpuWinogradShape *s, gconstpointer x, const gint tile[3], gfloat *values, gsize stride)
 {
   gint from[3], n[3];
 
@@ -77,7 +80,8 @@ NAME (input) (const CpuWinogradShape *s, gconstpointer x, const gint tile[3], gf
 }
 
 static void
-NAME (gradient) (const CpuWinogradShape *s, gconstpointer dy, const gint tile[3], gfloat *values, gsize stride)
+NAME (gradient) (
+    const CpuWinogradShape *s, gconstpointer dy, const gint tile[3], gfloat *values, gsize stride)
 {
   gint from[3], n[3];
 
@@ -88,22 +92,24 @@ NAME (gradient) (const CpuWinogradShape *s, gconstpointer dy, const gint tile[3]
   NAME (read_box) (s, dy, from, n, TRUE, values, stride);
 }
 
-#define WRITE(name, n, m) do { \
-    VEC in[6], out[6]; \
-    for (gint k = 0; k < n; k++) \
-      in[k] = LOADF (row + k * LANES); \
-    LINE (name) (in, out); \
-    for (gint k = 0; k < m; k++) \
-      if (k < last[2]) \
+#define WRITE(name, n, m)               \
+  do {                                  \
+    VEC in[6], out[6];                  \
+    for (gint k = 0; k < n; k++)        \
+      in[k] = LOADF (row + k * LANES);  \
+    LINE (name) (in, out);              \
+    for (gint k = 0; k < m; k++)        \
+      if (k < last[2])                  \
         STORE (to + k * LANES, out[k]); \
   } while (0)
 
 static void
-NAME (output) (const CpuWinogradShape *s, const gfloat *values, gsize stride, const gint tile[3], gpointer y)
+NAME (output) (
+    const CpuWinogradShape *s, const gfloat *values, gsize stride, const gint tile[3], gpointer y)
 {
   const gint height = cpu_winograd_points (s->axis[1]), width = cpu_winograd_points (s->axis[2]);
   const LINE (Places) at = LINE (places) (s, stride);
-  gfloat b[CPU_WINOGRAD_MOST_POINTS * LANES] __attribute__((aligned (64)));
+  gfloat b[CPU_WINOGRAD_MOST_POINTS * LANES] __attribute__ ((aligned (64)));
   gint from[3], last[3];
 
   for (gint k = 0; k < 3; k++) {
@@ -117,7 +123,8 @@ NAME (output) (const CpuWinogradShape *s, const gfloat *values, gsize stride, co
   for (gint d = 0; d < last[0]; d++)
     for (gint h = 0; h < last[1]; h++) {
       const gfloat *row = b + d * at.plane + h * at.line;
-      ELEMENT *to = (ELEMENT *) y + (((gsize) (from[0] + d) * s->size[1] + from[1] + h) * s->size[2] + from[2]) * LANES;
+      ELEMENT *to = (ELEMENT *) y
+          + (((gsize) (from[0] + d) * s->size[1] + from[1] + h) * s->size[2] + from[2]) * LANES;
 
       if (s->axis[2] == CPU_WINOGRAD_POINT)
         WRITE (point, 1, 1);

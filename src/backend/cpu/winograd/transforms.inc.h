@@ -141,26 +141,24 @@ LINE (point) (const VEC *x, VEC *y)
  * and high as its points, and along D among values, `stride` apart: in floats from
  * one outer, one inner line, and one of its vectors to the next. */
 typedef struct {
-  gsize line, plane;            /* of the buffer */
+  gsize line, plane; /* of the buffer */
   gsize rows[3], columns[3], depths[3], values[3];
 } LINE (Places);
 
-INLINE LINE (Places)
-LINE (places) (const CpuWinogradShape *s, gsize stride)
+INLINE
+LINE (Places) LINE (places) (const CpuWinogradShape *s, gsize stride)
 {
   const gsize height = cpu_winograd_points (s->axis[1]), width = cpu_winograd_points (s->axis[2]);
   const gsize line = width * LANES, plane = height * line;
 
-  return (LINE (Places)) {
-    line, plane, {plane, line, LANES}, {plane, LANES, line}, {line, LANES, plane},
-    {width * stride, stride, height * width * stride}
-  };
+  return (LINE (Places)) { line, plane, { plane, line, LANES }, { plane, LANES, line },
+    { line, LANES, plane }, { width * stride, stride, height * width * stride } };
 }
 
 /* Lines of vectors along one axis: where they lie, in floats. */
 INLINE void
-LINE (lines) (void (*transform) (const VEC *, VEC *), const gint n_in, const gint n_out, gint outer, gint inner,
-    const gfloat *from, const gsize from_at[3], gfloat *to, const gsize to_at[3])
+LINE (lines) (void (*transform) (const VEC *, VEC *), const gint n_in, const gint n_out, gint outer,
+    gint inner, const gfloat *from, const gsize from_at[3], gfloat *to, const gsize to_at[3])
 {
   for (gint o = 0; o < outer; o++)
     for (gint i = 0; i < inner; i++) {
@@ -176,18 +174,17 @@ LINE (lines) (void (*transform) (const VEC *, VEC *), const gint n_in, const gin
     }
 }
 
-#define TRANSFORM(name, n_four, n_pair, m_four, m_pair) \
-INLINE void \
-LINE (name##_lines) (CpuWinogradAxis axis, gint outer, gint inner, const gfloat *from, const gsize from_at[3], \
-    gfloat *to, const gsize to_at[3]) \
-{ \
-  if (axis == CPU_WINOGRAD_FOUR) \
-    LINE (lines) (LINE (name##_four), n_four, m_four, outer, inner, from, from_at, to, to_at); \
-  else if (axis == CPU_WINOGRAD_PAIR) \
-    LINE (lines) (LINE (name##_pair), n_pair, m_pair, outer, inner, from, from_at, to, to_at); \
-  else if (from != to) \
-    LINE (lines) (LINE (point), 1, 1, outer, inner, from, from_at, to, to_at); \
-}
+#define TRANSFORM(name, n_four, n_pair, m_four, m_pair)                                          \
+  INLINE void LINE (name##_lines) (CpuWinogradAxis axis, gint outer, gint inner,                 \
+      const gfloat *from, const gsize from_at[3], gfloat *to, const gsize to_at[3])              \
+  {                                                                                              \
+    if (axis == CPU_WINOGRAD_FOUR)                                                               \
+      LINE (lines) (LINE (name##_four), n_four, m_four, outer, inner, from, from_at, to, to_at); \
+    else if (axis == CPU_WINOGRAD_PAIR)                                                          \
+      LINE (lines) (LINE (name##_pair), n_pair, m_pair, outer, inner, from, from_at, to, to_at); \
+    else if (from != to)                                                                         \
+      LINE (lines) (LINE (point), 1, 1, outer, inner, from, from_at, to, to_at);                 \
+  }
 TRANSFORM (input, 6, 2, 6, 3)
 TRANSFORM (output, 6, 3, 4, 2)
 TRANSFORM (gradient, 4, 2, 6, 3)

@@ -6,7 +6,7 @@
 
 #include "src/backend/cpu/vectors.h"
 
-#define INLINE static inline __attribute__((always_inline))
+#define INLINE static inline __attribute__ ((always_inline))
 
 /* Of as many lanes, whatever activations are. */
 #define LINE(x) CPU_JOIN (x##_, LANES)
@@ -44,7 +44,8 @@
 #undef TYPE
 #undef LANES
 
-#define KERNELS(type, lanes) { ROWS_##lanes, input_##type##lanes, output_##type##lanes, gradient_##type##lanes, \
+#define KERNELS(type, lanes)                                                         \
+  { ROWS_##lanes, input_##type##lanes, output_##type##lanes, gradient_##type##lanes, \
     weights_##lanes, weights_gradient_##lanes, product_##lanes, product_transposed_##lanes }
 #define TABLE CPU_JOIN (cpu_winograd_, VARIANT)
 
@@ -53,8 +54,8 @@ extern const CpuWinogradKernels TABLE[2][2];
 
 const CpuWinogradKernels TABLE[2][2] = {
 #ifdef __AVX512F__
-  {KERNELS (f, 8), KERNELS (f, 16)}, {KERNELS (h, 8), KERNELS (h, 16)}
+  { KERNELS (f, 8), KERNELS (f, 16) }, { KERNELS (h, 8), KERNELS (h, 16) }
 #else
-  {KERNELS (f, 8)}, {KERNELS (h, 8)}
+  { KERNELS (f, 8) }, { KERNELS (h, 8) }
 #endif
 };

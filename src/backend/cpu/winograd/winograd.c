@@ -17,23 +17,23 @@ struct _CpuWinograd {
   CpuWinogradSpec spec;
   CpuWinogradShape shape;
   CpuPass pass;
-  gint from, to;                /* blocks that are read and written */
-  gint pairs;                   /* pairs of the latter; the last may be single */
+  gint from, to; /* blocks that are read and written */
+  gint pairs;    /* pairs of the latter; the last may be single */
   gint points, taps;
-  gint tiles[3], n_tiles;       /* of a clip along each axis; of all clips */
+  gint tiles[3], n_tiles; /* of a clip along each axis; of all clips */
   /* Weights' values, or their gradient's, are in the scratch as a whole; FALSE: a few are computed when they are
    * needed. */
   gboolean keeps;
-  gint group;                   /* tiles that are processed at once */
-  gint parts;                   /* parts of a group that different threads multiply, if weights are not kept; parts of
+  gint group; /* tiles that are processed at once */
+  gint parts; /* parts of a group that different threads multiply, if weights are not kept; parts of
                                  * all tiles whose sums make a kept gradient */
-  gint shares;                  /* parts of a kept gradient that different threads sum up */
-  gint blocks;                  /* of weights that are computed at once */
-  gint team;                    /* threads with separate values */
+  gint shares; /* parts of a kept gradient that different threads sum up */
+  gint blocks; /* of weights that are computed at once */
+  gint team;   /* threads with separate values */
   /* Floats: from one point to the next of weights, tiles that are read, and tiles
    * that are written; of backward-weights, the latter are the output's. */
   gsize weights_stride, in_stride, out_stride;
-  gsize weights_floats, in_floats, out_floats;  /* in all; see cpu_winograd_scratch() */
+  gsize weights_floats, in_floats, out_floats; /* in all; see cpu_winograd_scratch() */
 };
 
 /* A cache line apart, so that a point's values do not share cache sets with all the others'. */
@@ -52,12 +52,14 @@ shape_init (CpuWinogradShape *shape, const gint size[3], const gint kernel[3])
     shape->size[k] = size[k];
     shape->taps[k] = kernel[k];
     shape->axis[k] = kernel[k] == 1 || size[k] == 1 ? CPU_WINOGRAD_POINT
-        : size[k] == 2 ? CPU_WINOGRAD_PAIR : CPU_WINOGRAD_FOUR;
+        : size[k] == 2                              ? CPU_WINOGRAD_PAIR
+                                                    : CPU_WINOGRAD_FOUR;
   }
 }
 
 gboolean
-cpu_winograd_fits (const gint size[3], const gint kernel[3], const gint stride[3], const gint pad[3])
+cpu_winograd_fits (
+    const gint size[3], const gint kernel[3], const gint stride[3], const gint pad[3])
 {
   gint three = 0;
 
@@ -74,7 +76,8 @@ cpu_winograd_fits (const gint size[3], const gint kernel[3], const gint stride[3
 static gint
 group_of (const CpuWinograd *w, gsize floats, gsize tile_floats, gint goes)
 {
-  const gint most = CLAMP ((gint) (floats / tile_floats), FEWEST_TILES, MOST_TILES), rows = w->spec.kernels->rows;
+  const gint most = CLAMP ((gint) (floats / tile_floats), FEWEST_TILES, MOST_TILES),
+             rows = w->spec.kernels->rows;
   const gint n = (w->n_tiles + most - 1) / most;
   const gint even = (n + goes - 1) / goes * goes;
   const gint group = (w->n_tiles + even - 1) / even;
@@ -88,19 +91,22 @@ plan_activations (CpuWinograd *w)
   const gint lanes = w->spec.lanes, pair = 2 * lanes;
 
   if (w->keeps) {
-    w->group = group_of (w, OWN_FLOATS, (gsize) w->points * (w->from * lanes + pair), w->spec.threads);
+    w->group =
+        group_of (w, OWN_FLOATS, (gsize) w->points * (w->from * lanes + pair), w->spec.threads);
     w->blocks = w->from;
     w->team = MIN ((gint) w->spec.threads, (w->n_tiles + w->group - 1) / w->group);
   } else {
     w->group = group_of (w, SHARED_FLOATS, (gsize) w->points * w->from * lanes, 1);
     w->blocks = MIN (w->from, 32 / lanes);
-    w->parts = CLAMP ((gint) w->spec.threads / w->pairs, 1, (w->group + FEWEST_TILES - 1) / FEWEST_TILES);
+    w->parts =
+        CLAMP ((gint) w->spec.threads / w->pairs, 1, (w->group + FEWEST_TILES - 1) / FEWEST_TILES);
     w->team = MIN ((gint) w->spec.threads, w->pairs * w->parts);
   }
   w->weights_stride = STRIDE (w, w->blocks * lanes * pair);
   w->in_stride = STRIDE (w, w->from * w->group * lanes);
   w->out_stride = STRIDE (w, w->group * pair);
-  w->weights_floats = round_floats (w->points * w->weights_stride) * (w->keeps ? w->pairs : w->team);
+  w->weights_floats =
+      round_floats (w->points * w->weights_stride) * (w->keeps ? w->pairs : w->team);
   w->in_floats = round_floats (w->points * w->in_stride) * (w->keeps ? w->team : 1);
   w->out_floats = round_floats (w->points * w->out_stride) * w->team;
 }
@@ -111,7 +117,8 @@ plan_activations (CpuWinograd *w)
 static void
 plan_gradient (CpuWinograd *w)
 {
-  const gint lanes = w->spec.lanes, pair = 2 * lanes, cells = w->pairs * w->from, threads = w->spec.threads;
+  const gint lanes = w->spec.lanes, pair = 2 * lanes, cells = w->pairs * w->from,
+             threads = w->spec.threads;
   const gsize tile = (gsize) w->points * (w->from * lanes + w->pairs * pair);
 
   w->blocks = w->keeps ? w->from : 1;
@@ -131,7 +138,8 @@ plan_gradient (CpuWinograd *w)
   }
   w->in_stride = STRIDE (w, w->from * w->group * lanes);
   w->out_stride = STRIDE (w, (gsize) w->pairs * w->group * pair);
-  w->weights_floats = round_floats (w->points * w->weights_stride) * (w->keeps ? w->parts : w->team);
+  w->weights_floats =
+      round_floats (w->points * w->weights_stride) * (w->keeps ? w->parts : w->team);
   w->in_floats = round_floats (w->points * w->in_stride) * (w->keeps ? w->team : 1);
   w->out_floats = round_floats (w->points * w->out_stride) * (w->keeps ? w->team : 1);
 }
@@ -139,7 +147,7 @@ plan_gradient (CpuWinograd *w)
 static void
 plan (CpuWinograd *w, const CpuWinogradSpec *spec, CpuPass pass)
 {
-  *w = (CpuWinograd) {.spec = *spec,.pass = pass,.points = 1,.taps = 1 };
+  *w = (CpuWinograd) { .spec = *spec, .pass = pass, .points = 1, .taps = 1 };
   shape_init (&w->shape, spec->size, spec->kernel);
   w->from = (pass == CPU_BACKWARD_DATA ? spec->out : spec->in) / spec->lanes;
   w->to = (pass == CPU_BACKWARD_DATA ? spec->in : spec->out) / spec->lanes;
@@ -221,13 +229,15 @@ block_at (const CpuWinograd *w, gpointer activations, gint clip, gint blocks, gi
 {
   const gsize points = (gsize) w->shape.size[0] * w->shape.size[1] * w->shape.size[2];
 
-  return (guint8 *) activations + ((gsize) clip * blocks + block) * points * w->spec.lanes * w->spec.element;
+  return (guint8 *) activations
+      + ((gsize) clip * blocks + block) * points * w->spec.lanes * w->spec.element;
 }
 
 static gsize
 weights_at (const CpuWinograd *w, gint out, gint in)
 {
-  return ((gsize) out * (w->spec.in / w->spec.lanes) + in) * w->taps * w->spec.lanes * w->spec.lanes;
+  return ((gsize) out * (w->spec.in / w->spec.lanes) + in) * w->taps * w->spec.lanes
+      * w->spec.lanes;
 }
 
 /* Of the blocks of a pair that are there. */
@@ -241,7 +251,8 @@ columns_of (const CpuWinograd *w, gint pair)
 
 /* The values of the weights from block `first` on, n of them, to a pair. */
 static void
-make_weights (const CpuWinograd *w, const gfloat *weights, gint first, gint n, gint pair, gfloat *values)
+make_weights (
+    const CpuWinograd *w, const gfloat *weights, gint first, gint n, gint pair, gfloat *values)
 {
   const gint lanes = w->spec.lanes, columns = columns_of (w, pair);
   const gboolean back = w->pass == CPU_BACKWARD_DATA;
@@ -250,14 +261,16 @@ make_weights (const CpuWinograd *w, const gfloat *weights, gint first, gint n, g
     for (gint c = 0; c < columns; c++) {
       const gint from = first + k, to = 2 * pair + c;
 
-      w->spec.kernels->weights (&w->shape, weights + (back ? weights_at (w, from, to) : weights_at (w, to, from)), back,
+      w->spec.kernels->weights (&w->shape,
+          weights + (back ? weights_at (w, from, to) : weights_at (w, to, from)), back,
           values + ((gsize) k * lanes * columns + c) * lanes, w->weights_stride, columns * lanes);
     }
 }
 
 /* The values of a block of the t-th of n tiles from number `first` on. */
 static void
-read_tile (const CpuWinograd *w, gpointer in, gint block, gint first, gint t, gint n, gfloat *values)
+read_tile (
+    const CpuWinograd *w, gpointer in, gint block, gint first, gint t, gint n, gfloat *values)
 {
   gint tile[3];
   const gint clip = locate (w, first + t, tile);
@@ -268,7 +281,8 @@ read_tile (const CpuWinograd *w, gpointer in, gint block, gint first, gint t, gi
 
 /* n tiles from number `first` on */
 static void
-write_tiles (const CpuWinograd *w, gpointer out, gint pair, gint first, gint n, const gfloat *values)
+write_tiles (
+    const CpuWinograd *w, gpointer out, gint pair, gint first, gint n, const gfloat *values)
 {
   gint tile[3];
 
@@ -276,22 +290,20 @@ write_tiles (const CpuWinograd *w, gpointer out, gint pair, gint first, gint n, 
     for (gint t = 0; t < n; t++) {
       const gint clip = locate (w, first + t, tile);
 
-      w->spec.kernels->output (&w->shape, values + ((gsize) c * n + t) * w->spec.lanes, w->out_stride, tile,
-          block_at (w, out, clip, w->to, 2 * pair + c));
+      w->spec.kernels->output (&w->shape, values + ((gsize) c * n + t) * w->spec.lanes,
+          w->out_stride, tile, block_at (w, out, clip, w->to, 2 * pair + c));
     }
 }
 
 /* `rows` of the n tiles that were read, from `row` on, of a pair of outputs from
  * n_blocks blocks of inputs from `block` on, point by point. */
 static void
-multiply (const CpuWinograd *w, const gfloat *in, const gfloat *weights, gint block, gint n_blocks, gint pair, gint n,
-    gint row, gint rows, gfloat *out)
+multiply (const CpuWinograd *w, const gfloat *in, const gfloat *weights, gint block, gint n_blocks,
+    gint pair, gint n, gint row, gint rows, gfloat *out)
 {
   const gint lanes = w->spec.lanes;
-  CpuWinogradProduct p = {
-    rows, columns_of (w, pair), lanes, n_blocks, NULL, NULL, NULL, (gsize) n * lanes, lanes, (gsize) rows * lanes,
-    block > 0
-  };
+  CpuWinogradProduct p = { rows, columns_of (w, pair), lanes, n_blocks, NULL, NULL, NULL,
+    (gsize) n * lanes, lanes, (gsize) rows * lanes, block > 0 };
 
   for (gint point = 0; point < w->points; point++) {
     p.a = in + point * w->in_stride + ((gsize) block * n + row) * lanes;
@@ -310,20 +322,22 @@ cpu_winograd_prepare (const CpuWinograd *w, const gfloat *weights, gpointer scra
 
   if (!w->keeps || w->pass == CPU_BACKWARD_WEIGHTS)
     return;
-#pragma omp parallel for collapse (2) num_threads (w->spec.threads) schedule (static)
+#pragma omp parallel for collapse(2) num_threads(w->spec.threads) schedule(static)
   for (gint pair = 0; pair < w->pairs; pair++)
     for (gint block = 0; block < w->from; block++)
-      make_weights (w, weights, block, 1, pair, (gfloat *) scratch + pair * round_floats (w->points * w->weights_stride)
-          + (gsize) block * lanes * columns_of (w, pair) * lanes);
+      make_weights (w, weights, block, 1, pair,
+          (gfloat *) scratch + pair * round_floats (w->points * w->weights_stride)
+              + (gsize) block * lanes * columns_of (w, pair) * lanes);
 }
 
 /* Each thread takes groups of tiles. */
 static void
-run_by_tiles (const CpuWinograd *w, gpointer in, gpointer out, const gfloat *weights, gfloat *values)
+run_by_tiles (
+    const CpuWinograd *w, gpointer in, gpointer out, const gfloat *weights, gfloat *values)
 {
   const gsize own_in = w->in_floats / w->team, own_out = w->out_floats / w->team;
 
-#pragma omp parallel for num_threads (w->team) schedule (dynamic)
+#pragma omp parallel for num_threads(w->team) schedule(dynamic)
   for (gint first = 0; first < w->n_tiles; first += w->group) {
     const gint n = MIN (w->group, w->n_tiles - first), thread = omp_get_thread_num ();
     gfloat *read = values + thread * own_in, *written = values + w->in_floats + thread * own_out;
@@ -332,8 +346,8 @@ run_by_tiles (const CpuWinograd *w, gpointer in, gpointer out, const gfloat *wei
       for (gint t = 0; t < n; t++)
         read_tile (w, in, block, first, t, n, read);
     for (gint pair = 0; pair < w->pairs; pair++) {
-      multiply (w, read, weights + pair * round_floats (w->points * w->weights_stride), 0, w->from, pair, n, 0, n,
-          written);
+      multiply (w, read, weights + pair * round_floats (w->points * w->weights_stride), 0, w->from,
+          pair, n, 0, n, written);
       write_tiles (w, out, pair, first, n, written);
     }
   }
@@ -342,7 +356,8 @@ run_by_tiles (const CpuWinograd *w, gpointer in, gpointer out, const gfloat *wei
 /* A group of tiles after the other; each thread takes pairs of outputs of all its
  * tiles or, where there are more threads, of a part of them. */
 static void
-run_by_outputs (const CpuWinograd *w, gpointer in, gpointer out, const gfloat *weights, gfloat *values)
+run_by_outputs (
+    const CpuWinograd *w, gpointer in, gpointer out, const gfloat *weights, gfloat *values)
 {
   const gsize own_weights = w->weights_floats / w->team, own_out = w->out_floats / w->team;
   gfloat *read = values + w->weights_floats, *written = read + w->in_floats;
@@ -350,16 +365,16 @@ run_by_outputs (const CpuWinograd *w, gpointer in, gpointer out, const gfloat *w
   for (gint first = 0; first < w->n_tiles; first += w->group) {
     const gint n = MIN (w->group, w->n_tiles - first);
 
-#pragma omp parallel num_threads (w->team)
+#pragma omp parallel num_threads(w->team)
     {
       gfloat *made = values + omp_get_thread_num () * own_weights;
       gfloat *own = written + omp_get_thread_num () * own_out;
 
-#pragma omp for collapse (2) schedule (static)
+#pragma omp for collapse(2) schedule(static)
       for (gint block = 0; block < w->from; block++)
         for (gint t = 0; t < n; t++)
           read_tile (w, in, block, first, t, n, read);
-#pragma omp for collapse (2) schedule (dynamic)
+#pragma omp for collapse(2) schedule(dynamic)
       for (gint pair = 0; pair < w->pairs; pair++)
         for (gint part = 0; part < w->parts; part++) {
           const gint row = n * part / w->parts, rows = n * (part + 1) / w->parts - row;
@@ -381,7 +396,8 @@ run_by_outputs (const CpuWinograd *w, gpointer in, gpointer out, const gfloat *w
 /* The values of a pair of the output's gradients, side by side tile after tile, of
  * the t-th of n tiles from number `first` on. */
 static void
-read_gradient (const CpuWinograd *w, gpointer out, gint pair, gint first, gint t, gint n, gfloat *values)
+read_gradient (
+    const CpuWinograd *w, gpointer out, gint pair, gint first, gint t, gint n, gfloat *values)
 {
   const gint lanes = w->spec.lanes, columns = columns_of (w, pair);
   gint tile[3];
@@ -393,20 +409,21 @@ read_gradient (const CpuWinograd *w, gpointer out, gint pair, gint first, gint t
 }
 
 static void
-multiply_gradients (const CpuWinograd *w, const gfloat *in, const gfloat *out, gint point, gint block, gint pair,
-    gint n, gfloat *weights, gboolean adds)
+multiply_gradients (const CpuWinograd *w, const gfloat *in, const gfloat *out, gint point,
+    gint block, gint pair, gint n, gfloat *weights, gboolean adds)
 {
   const gint lanes = w->spec.lanes, columns = columns_of (w, pair);
-  const CpuWinogradProduct p = {
-    lanes, columns, n, 1, in + point * w->in_stride + (gsize) block * n * lanes,
-    out + point * w->out_stride + (gsize) pair * n * 2 * lanes, weights, 0, columns * lanes, lanes, adds
-  };
+  const CpuWinogradProduct p = { lanes, columns, n, 1,
+    in + point * w->in_stride + (gsize) block * n * lanes,
+    out + point * w->out_stride + (gsize) pair * n * 2 * lanes, weights, 0, columns * lanes, lanes,
+    adds };
 
   w->spec.kernels->product_transposed (&p);
 }
 
 static void
-write_weights (const CpuWinograd *w, const gfloat *values, gint block, gint pair, gfloat *weights, gboolean adds)
+write_weights (const CpuWinograd *w, const gfloat *values, gint block, gint pair, gfloat *weights,
+    gboolean adds)
 {
   const gint columns = columns_of (w, pair);
 
@@ -417,15 +434,17 @@ write_weights (const CpuWinograd *w, const gfloat *values, gint block, gint pair
 
 /* A share of what a part of the tiles adds up to. */
 static void
-sum_up (const CpuWinograd *w, gpointer in, gpointer out, gint part, gint share, gfloat *sums, gfloat *read,
-    gfloat *gradients)
+sum_up (const CpuWinograd *w, gpointer in, gpointer out, gint part, gint share, gfloat *sums,
+    gfloat *read, gfloat *gradients)
 {
   const gint lanes = w->spec.lanes, cells = w->pairs * w->from;
   const gint first_cell = cells * share / w->shares, end_cell = cells * (share + 1) / w->shares;
   const gint first_pair = first_cell / w->from, last_pair = (end_cell - 1) / w->from;
   const gboolean one = first_pair == last_pair;
-  const gint first_block = one ? first_cell % w->from : 0, last_block = one ? (end_cell - 1) % w->from : w->from - 1;
-  const gint start = (gint64) w->n_tiles * part / w->parts, end = (gint64) w->n_tiles * (part + 1) / w->parts;
+  const gint first_block = one ? first_cell % w->from : 0,
+             last_block = one ? (end_cell - 1) % w->from : w->from - 1;
+  const gint start = (gint64) w->n_tiles * part / w->parts,
+             end = (gint64) w->n_tiles * (part + 1) / w->parts;
 
   for (gint first = start; first < end; first += w->group) {
     const gint n = MIN (w->group, end - first);
@@ -446,24 +465,25 @@ sum_up (const CpuWinograd *w, gpointer in, gpointer out, gint part, gint share, 
 static void
 run_kept_gradient (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, gfloat *values)
 {
-  const gsize cell = 2 * (gsize) w->spec.lanes * w->spec.lanes, part_floats = w->weights_floats / w->parts;
+  const gsize cell = 2 * (gsize) w->spec.lanes * w->spec.lanes,
+              part_floats = w->weights_floats / w->parts;
   const gsize own_in = w->in_floats / w->team, own_out = w->out_floats / w->team;
 
-#pragma omp parallel num_threads (w->team)
+#pragma omp parallel num_threads(w->team)
   {
     gfloat *read = values + w->weights_floats + omp_get_thread_num () * own_in;
     gfloat *gradients = values + w->weights_floats + w->in_floats + omp_get_thread_num () * own_out;
 
-#pragma omp for collapse (2) schedule (static)
+#pragma omp for collapse(2) schedule(static)
     for (gint part = 0; part < w->parts; part++)
       for (gint share = 0; share < w->shares; share++)
         sum_up (w, in, out, part, share, values + part * part_floats, read, gradients);
-#pragma omp for collapse (2) schedule (static)
+#pragma omp for collapse(2) schedule(static)
     for (gint pair = 0; pair < w->pairs; pair++)
       for (gint block = 0; block < w->from; block++)
         for (gint part = 0; part < w->parts; part++)
-          write_weights (w, values + part * part_floats + (pair * w->from + block) * cell, block, pair, weights,
-              part > 0);
+          write_weights (w, values + part * part_floats + (pair * w->from + block) * cell, block,
+              pair, weights, part > 0);
   }
 }
 
@@ -475,31 +495,33 @@ run_gradient (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, 
   const gsize own_weights = w->weights_floats / w->team;
   gfloat *read = values + w->weights_floats, *gradients = read + w->in_floats;
 
-#pragma omp parallel num_threads (w->spec.threads)
+#pragma omp parallel num_threads(w->spec.threads)
   for (gint first = 0; first < w->n_tiles; first += w->group) {
     const gint n = MIN (w->group, w->n_tiles - first);
     gfloat *own = values + omp_get_thread_num () * own_weights;
 
-#pragma omp for collapse (2) schedule (static) nowait
+#pragma omp for collapse(2) schedule(static) nowait
     for (gint block = 0; block < w->from; block++)
       for (gint t = 0; t < n; t++)
         read_tile (w, in, block, first, t, n, read);
-#pragma omp for collapse (2) schedule (static)
+#pragma omp for collapse(2) schedule(static)
     for (gint pair = 0; pair < w->pairs; pair++)
       for (gint t = 0; t < n; t++)
         read_gradient (w, out, pair, first, t, n, gradients);
-#pragma omp for collapse (2) schedule (static)
+#pragma omp for collapse(2) schedule(static)
     for (gint pair = 0; pair < w->pairs; pair++)
       for (gint block = 0; block < w->from; block++) {
         for (gint point = 0; point < w->points; point++)
-          multiply_gradients (w, read, gradients, point, block, pair, n, own + point * w->weights_stride, FALSE);
+          multiply_gradients (
+              w, read, gradients, point, block, pair, n, own + point * w->weights_stride, FALSE);
         write_weights (w, own, block, pair, weights, first > 0);
       }
   }
 }
 
 void
-cpu_winograd_run (const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, gpointer scratch)
+cpu_winograd_run (
+    const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, gpointer scratch)
 {
   if (w->pass == CPU_BACKWARD_WEIGHTS && w->keeps)
     run_kept_gradient (w, in, out, weights, scratch);

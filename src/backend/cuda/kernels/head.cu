@@ -5,11 +5,12 @@
 
 #define WARP 32
 #define WARPS (THREADS / WARP)
-#define PURPOSE_DROPOUT 6       /* CNN3D_RANDOM_DROPOUT: never renumbered */
+#define PURPOSE_DROPOUT 6 /* CNN3D_RANDOM_DROPOUT: never renumbered */
 
 /* The mask is drawn again in the backward pass rather than kept. */
-static __global__ void __launch_bounds__ (THREADS)
-dropout (const CudaPass *pass, int clips, int channels, float probability, const float *in, float *out)
+static __global__ void
+__launch_bounds__ (THREADS) dropout (
+    const CudaPass *pass, int clips, int channels, float probability, const float *in, float *out)
 {
   const size_t n = static_cast<size_t> (clips) * channels;
   const uint64_t seed = pass->seed, step = pass->step;
@@ -18,24 +19,25 @@ dropout (const CudaPass *pass, int clips, int channels, float probability, const
   for (size_t i = static_cast<size_t> (blockIdx.x) * THREADS + threadIdx.x; i < n;
       i += static_cast<size_t> (gridDim.x) * THREADS) {
     const size_t clip = i / channels, c = i - clip * channels;
-    const double u = cnn3d_philox_uniform (cnn3d_philox_bits (seed, 0, PURPOSE_DROPOUT, step + clip, c));
+    const double u =
+        cnn3d_philox_uniform (cnn3d_philox_bits (seed, 0, PURPOSE_DROPOUT, step + clip, c));
 
     out[i] = u < probability ? 0 : in[i] * keep;
   }
 }
 
 int
-cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels, float probability, const float *in,
-    float *out)
+cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels, float probability,
+    const float *in, float *out)
 {
-  return LAUNCH (dropout, blocks_for (static_cast<size_t> (clips) * channels, THREADS), THREADS, stream, pass, clips,
-      channels, probability, in, out);
+  return LAUNCH (dropout, blocks_for (static_cast<size_t> (clips) * channels, THREADS), THREADS,
+      stream, pass, clips, channels, probability, in, out);
 }
 
 /* --- the last layer --- */
 
-#define QUAD 4                  /* floats of a 16-byte word */
-#define CLIPS 8                 /* that a warp takes at once */
+#define QUAD 4  /* floats of a 16-byte word */
+#define CLIPS 8 /* that a warp takes at once */
 
 __device__ __forceinline__ float
 dot (const float4 &a, const float4 &b, float sum)
@@ -53,9 +55,9 @@ add_times (float4 &sum, float factor, const float4 &v)
 }
 
 /* A warp takes a class and some clips: its row of w is read once for them. */
-static __global__ void __launch_bounds__ (THREADS)
-linear (int clips, int in_row, int classes, int out_row, const float *x, const float *w, const float *bias,
-    float *out)
+static __global__ void
+__launch_bounds__ (THREADS) linear (int clips, int in_row, int classes, int out_row, const float *x,
+    const float *w, const float *bias, float *out)
 {
   const int lane = threadIdx.x % WARP, k = blockIdx.x * WARPS + threadIdx.x / WARP;
   const int quads = in_row / QUAD;
@@ -72,7 +74,8 @@ linear (int clips, int in_row, int classes, int out_row, const float *x, const f
         UNROLL
         for (int i = 0; i < CLIPS; i++)
           if (first + i < clips)
-            sums[i] = dot (v, reinterpret_cast<const float4 *> (x)[static_cast<size_t> (first + i) * quads + c],
+            sums[i] = dot (v,
+                reinterpret_cast<const float4 *> (x)[static_cast<size_t> (first + i) * quads + c],
                 sums[i]);
       }
     }
@@ -87,8 +90,8 @@ linear (int clips, int in_row, int classes, int out_row, const float *x, const f
 }
 
 int
-cuda_linear (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *x, const float *w,
-    const float *bias, float *out)
+cuda_linear (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *x,
+    const float *w, const float *bias, float *out)
 {
   const dim3 blocks (blocks_for (out_row, WARPS, SIZE_MAX), blocks_for (clips, CLIPS));
 
@@ -96,15 +99,16 @@ cuda_linear (CudaStream stream, int clips, int in_row, int classes, int out_row,
 }
 
 #define WEIGHTS_THREADS 64
-#define CLASSES 4               /* that a thread takes at once */
+#define CLASSES 4 /* that a thread takes at once */
 
 /* A thread takes 4 columns of some classes: x is read once for them. */
-static __global__ void __launch_bounds__ (WEIGHTS_THREADS)
-linear_weights (int clips, int in_row, int classes, int out_row, const float *x, const float *dout, float *dw,
-    float *dbias, bool adds)
+static __global__ void
+__launch_bounds__ (WEIGHTS_THREADS) linear_weights (int clips, int in_row, int classes, int out_row,
+    const float *x, const float *dout, float *dw, float *dbias, bool adds)
 {
-  const int quads = in_row / QUAD, c = blockIdx.y * WEIGHTS_THREADS + threadIdx.x, first = blockIdx.x * CLASSES;
-  float4 sums[CLASSES] = { };
+  const int quads = in_row / QUAD, c = blockIdx.y * WEIGHTS_THREADS + threadIdx.x,
+            first = blockIdx.x * CLASSES;
+  float4 sums[CLASSES] = {};
   float bias[CLASSES] = { 0 };
 
   if (c >= quads)
@@ -136,26 +140,28 @@ linear_weights (int clips, int in_row, int classes, int out_row, const float *x,
 }
 
 int
-cuda_linear_weights (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *x,
-    const float *dout, float *dw, float *dbias, int adds)
+cuda_linear_weights (CudaStream stream, int clips, int in_row, int classes, int out_row,
+    const float *x, const float *dout, float *dw, float *dbias, int adds)
 {
-  const dim3 blocks (blocks_for (classes, CLASSES, SIZE_MAX), blocks_for (in_row / QUAD, WEIGHTS_THREADS, SIZE_MAX));
+  const dim3 blocks (blocks_for (classes, CLASSES, SIZE_MAX),
+      blocks_for (in_row / QUAD, WEIGHTS_THREADS, SIZE_MAX));
 
-  return LAUNCH (linear_weights, blocks, WEIGHTS_THREADS, stream, clips, in_row, classes, out_row, x, dout, dw, dbias,
-      adds != 0);
+  return LAUNCH (linear_weights, blocks, WEIGHTS_THREADS, stream, clips, in_row, classes, out_row,
+      x, dout, dw, dbias, adds != 0);
 }
 
 #define DATA_CLIPS 4
 
 /* A block takes 32 words of 4 columns of some clips, its warps share the classes
  * out. */
-static __global__ void __launch_bounds__ (THREADS)
-linear_data (int clips, int in_row, int classes, int out_row, const float *dout, const float *w, float *din)
+static __global__ void
+__launch_bounds__ (THREADS) linear_data (
+    int clips, int in_row, int classes, int out_row, const float *dout, const float *w, float *din)
 {
   SHARED (float4, memory, WARPS * DATA_CLIPS * WARP);
   const int lane = threadIdx.x % WARP, warp = threadIdx.x / WARP;
   const int quads = in_row / QUAD, c = blockIdx.y * WARP + lane, first = blockIdx.x * DATA_CLIPS;
-  float4 sums[DATA_CLIPS] = { };
+  float4 sums[DATA_CLIPS] = {};
 
   if (c < quads) {
     UNROLL_4
@@ -183,12 +189,14 @@ linear_data (int clips, int in_row, int classes, int out_row, const float *dout,
 }
 
 int
-cuda_linear_data (CudaStream stream, int clips, int in_row, int classes, int out_row, const float *dout,
-    const float *w, float *din)
+cuda_linear_data (CudaStream stream, int clips, int in_row, int classes, int out_row,
+    const float *dout, const float *w, float *din)
 {
-  const dim3 blocks (blocks_for (clips, DATA_CLIPS, SIZE_MAX), blocks_for (in_row / QUAD, WARP, SIZE_MAX));
+  const dim3 blocks (
+      blocks_for (clips, DATA_CLIPS, SIZE_MAX), blocks_for (in_row / QUAD, WARP, SIZE_MAX));
 
-  return LAUNCH (linear_data, blocks, THREADS, stream, clips, in_row, classes, out_row, dout, w, din);
+  return LAUNCH (
+      linear_data, blocks, THREADS, stream, clips, in_row, classes, out_row, dout, w, din);
 }
 
 /* --- the loss --- */
@@ -197,8 +205,8 @@ cuda_linear_data (CudaStream stream, int clips, int in_row, int classes, int out
 
 /* A clip's loss and its gradient where classes have weights. */
 __device__ __forceinline__ void
-weighted_loss (const CudaPass &pass, int classes, int row, const float *x, double log_sum, int label, float *dx,
-    float *loss)
+weighted_loss (const CudaPass &pass, int classes, int row, const float *x, double log_sum,
+    int label, float *dx, float *loss)
 {
   const int lane = threadIdx.x % WARP;
   const float *w = pass.class_weights;
@@ -215,14 +223,16 @@ weighted_loss (const CudaPass &pass, int classes, int row, const float *x, doubl
   if (lane == 0)
     *loss = static_cast<float> (sum);
   for (int k = lane; dx && k < row; k += WARP)
-    dx[k] = k < classes ? static_cast<float> (pass.loss_scale * (all * exp (x[k] - log_sum) - spread * w[k]
-            - (k == label ? at_label : 0))) : 0;
+    dx[k] = k < classes
+        ? static_cast<float> (pass.loss_scale
+              * (all * exp (x[k] - log_sum) - spread * w[k] - (k == label ? at_label : 0)))
+        : 0;
 }
 
 /* A clip's loss, with all lanes of a warp; dx: its gradient. */
 __device__ __forceinline__ void
-clip_loss (const CudaPass &pass, int classes, int row, const float *x, int label, float *dx, float *loss,
-    float *correct)
+clip_loss (const CudaPass &pass, int classes, int row, const float *x, int label, float *dx,
+    float *loss, float *correct)
 {
   const int lane = threadIdx.x % WARP;
   const double smoothing = pass.label_smoothing;
@@ -259,24 +269,27 @@ clip_loss (const CudaPass &pass, int classes, int row, const float *x, int label
     return;
   }
   if (lane == 0)
-    *loss = static_cast<float> ((1 - smoothing) * (log_sum - x[label]) + smoothing * (log_sum - mean));
+    *loss =
+        static_cast<float> ((1 - smoothing) * (log_sum - x[label]) + smoothing * (log_sum - mean));
   for (int k = lane; dx && k < row; k += WARP)
-    dx[k] = k < classes ? static_cast<float> (pass.loss_scale * (exp (x[k] - log_sum) - smoothing / classes
-            - (k == label ? 1 - smoothing : 0))) : 0;
+    dx[k] = k < classes
+        ? static_cast<float> (pass.loss_scale
+              * (exp (x[k] - log_sum) - smoothing / classes - (k == label ? 1 - smoothing : 0)))
+        : 0;
 }
 
 /* One block, a warp a clip; then the sum over clips in order. */
-static __global__ void __launch_bounds__ (LOSS_THREADS)
-loss (const CudaPass *pass_, int clips, int classes, int row, const float *logits, float *dlogits, float *per_clip,
-    CudaResults *results)
+static __global__ void
+__launch_bounds__ (LOSS_THREADS) loss (const CudaPass *pass_, int clips, int classes, int row,
+    const float *logits, float *dlogits, float *per_clip, CudaResults *results)
 {
   const CudaPass pass = *pass_;
 
   for (int n = threadIdx.x / WARP; pass.labels && n < clips; n += LOSS_THREADS / WARP) {
     const size_t at = static_cast<size_t> (n) * row;
 
-    clip_loss (pass, classes, row, logits + at, pass.labels[n], dlogits ? dlogits + at : nullptr, per_clip + 2 * n,
-        per_clip + 2 * n + 1);
+    clip_loss (pass, classes, row, logits + at, pass.labels[n], dlogits ? dlogits + at : nullptr,
+        per_clip + 2 * n, per_clip + 2 * n + 1);
   }
   __syncthreads ();
   if (threadIdx.x)
@@ -293,8 +306,9 @@ loss (const CudaPass *pass_, int clips, int classes, int row, const float *logit
 }
 
 int
-cuda_loss (CudaStream stream, const CudaPass *pass, int clips, int classes, int row, const float *logits,
-    float *dlogits, float *per_clip, CudaResults *results)
+cuda_loss (CudaStream stream, const CudaPass *pass, int clips, int classes, int row,
+    const float *logits, float *dlogits, float *per_clip, CudaResults *results)
 {
-  return LAUNCH (loss, 1, LOSS_THREADS, stream, pass, clips, classes, row, logits, dlogits, per_clip, results);
+  return LAUNCH (
+      loss, 1, LOSS_THREADS, stream, pass, clips, classes, row, logits, dlogits, per_clip, results);
 }

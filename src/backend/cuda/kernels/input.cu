@@ -2,10 +2,11 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/kernels/launch.h"
 
-#define POINTS 1024             /* of a block's turn */
+#define POINTS 1024 /* of a block's turn */
 #define MOST_BYTES (POINTS * CUDA_FRAME_CHANNELS * sizeof (float))
 
-template <typename Word> __device__ __forceinline__ void
+template <typename Word>
+__device__ __forceinline__ void
 copy_words (uint4 *to, const void *from, unsigned first, unsigned end)
 {
   for (unsigned i = first / sizeof (Word) + threadIdx.x; i < end / sizeof (Word); i += THREADS)
@@ -32,11 +33,15 @@ stage (uint4 *to, const void *from, unsigned bytes)
 }
 
 /* Reads each frame once, writes out once. */
-template <CudaType type> static __global__ void __launch_bounds__ (THREADS)
-convert_frames (CudaInput input, const CudaPass *pass, size_t first, size_t points, void *out)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (THREADS)
+    convert_frames (CudaInput input, const CudaPass *pass, size_t first, size_t points, void *out)
 {
   SHARED (uint4, staged, MOST_BYTES / sizeof (uint4));
-  const unsigned size = input.frames == CUDA_FRAMES_UINT8 ? 1 : input.frames == CUDA_FRAMES_F16 ? 2 : 4;
+  const unsigned size = input.frames == CUDA_FRAMES_UINT8 ? 1
+      : input.frames == CUDA_FRAMES_F16                   ? 2
+                                                          : 4;
   const unsigned point = size * input.channels;
   const char *frames = static_cast<const char *> (pass->frames) + first * point;
 
@@ -58,8 +63,8 @@ convert_frames (CudaInput input, const CudaPass *pass, size_t first, size_t poin
         const unsigned at = p * input.channels + l;
 
         if (input.frames == CUDA_FRAMES_UINT8) {
-          v[l] = fmaf (reinterpret_cast<const uint8_t *> (staged)[at], input.scale[l % CUDA_FRAME_CHANNELS],
-              input.shift[l % CUDA_FRAME_CHANNELS]);
+          v[l] = fmaf (reinterpret_cast<const uint8_t *> (staged)[at],
+              input.scale[l % CUDA_FRAME_CHANNELS], input.shift[l % CUDA_FRAME_CHANNELS]);
         } else if (input.frames == CUDA_FRAMES_F16) {
           float none;
 
@@ -75,10 +80,11 @@ convert_frames (CudaInput input, const CudaPass *pass, size_t first, size_t poin
 }
 
 int
-cuda_input (CudaStream stream, CudaType type, const CudaInput *input, const CudaPass *pass, size_t first,
-    size_t points, void *out)
+cuda_input (CudaStream stream, CudaType type, const CudaInput *input, const CudaPass *pass,
+    size_t first, size_t points, void *out)
 {
   const auto kernel = BY_TYPE (convert_frames, type);
 
-  return LAUNCH (kernel, blocks_for (points, POINTS), THREADS, stream, *input, pass, first, points, out);
+  return LAUNCH (
+      kernel, blocks_for (points, POINTS), THREADS, stream, *input, pass, first, points, out);
 }

@@ -20,7 +20,8 @@
 #define IS_GLOBAL(pointer) __builtin_assume (__isGlobal (pointer))
 #else
 #define LAUNCH(kernel, blocks, threads, stream, ...) \
-  (cuda_shim_launcher = __func__, cuda_shim_launch (stream, (blocks), (threads), (kernel), __VA_ARGS__))
+  (cuda_shim_launcher = __func__,                    \
+      cuda_shim_launch (stream, (blocks), (threads), (kernel), __VA_ARGS__))
 #define SHARED(type, name, n) \
   type *const name = static_cast<type *> (cuda_shim_shared (__COUNTER__, sizeof (type) * (n)))
 #define UNROLL
@@ -29,11 +30,12 @@
 #endif
 
 /* The instance of a kernel for a type that is known at run time. */
-#define BY_TYPE(kernel, type) \
-  ((type) == CUDA_TYPE_F32 ? kernel<CUDA_TYPE_F32> : (type) == CUDA_TYPE_F16 ? kernel<CUDA_TYPE_F16> \
-      : kernel<CUDA_TYPE_BF16>)
+#define BY_TYPE(kernel, type)                               \
+  ((type) == CUDA_TYPE_F32          ? kernel<CUDA_TYPE_F32> \
+          : (type) == CUDA_TYPE_F16 ? kernel<CUDA_TYPE_F16> \
+                                    : kernel<CUDA_TYPE_BF16>)
 
-#define THREADS 256             /* of a block */
+#define THREADS 256 /* of a block */
 #define FULL_WARP 0xffffffffu
 /* Some rounds of blocks on the 132 multiprocessors of the largest GPUs: more
  * work than that is looped over. Tests set fewer, so as to see the loops. */
@@ -54,7 +56,8 @@ blocks_for (size_t work, size_t each, size_t most = MOST_BLOCKS)
 
 /* Pairs of 16-bit floats in a word, the first in its lower half; to the nearest,
  * halves to even. Overflow becomes infinite: that is how it is noticed. */
-template <CudaType type> __device__ __forceinline__ void
+template <CudaType type>
+__device__ __forceinline__ void
 unpack_pair (uint32_t word, float &a, float &b)
 {
   if (type == CUDA_TYPE_BF16) {
@@ -64,7 +67,8 @@ unpack_pair (uint32_t word, float &a, float &b)
   }
 #ifdef __CUDACC__
   asm ("{ .reg .b16 a, b; mov.b32 {a, b}, %2; cvt.f32.f16 %0, a; cvt.f32.f16 %1, b; }"
-      : "=f" (a), "=f" (b) : "r" (word));
+      : "=f"(a), "=f"(b)
+      : "r"(word));
 #else
   a = cuda_shim_from_half (static_cast<uint16_t> (word));
   b = cuda_shim_from_half (static_cast<uint16_t> (word >> 16));
@@ -80,16 +84,17 @@ to_bf16 (float f)
   return f != f ? 0x7fffu : (u + 0x7fffu + (u >> 16 & 1)) >> 16;
 }
 
-template <CudaType type> __device__ __forceinline__ uint32_t
+template <CudaType type>
+__device__ __forceinline__ uint32_t
 pack_pair (float a, float b)
 {
 #if defined __CUDA_ARCH__ && __CUDA_ARCH__ >= 800
   uint32_t word;
 
   if (type == CUDA_TYPE_BF16)
-    asm ("cvt.rn.bf16x2.f32 %0, %2, %1;" : "=r" (word) : "f" (a), "f" (b));
+    asm ("cvt.rn.bf16x2.f32 %0, %2, %1;" : "=r"(word) : "f"(a), "f"(b));
   else
-    asm ("cvt.rn.f16x2.f32 %0, %2, %1;" : "=r" (word) : "f" (a), "f" (b));
+    asm ("cvt.rn.f16x2.f32 %0, %2, %1;" : "=r"(word) : "f"(a), "f"(b));
   return word;
 #else
   if (type == CUDA_TYPE_BF16)
@@ -98,7 +103,8 @@ pack_pair (float a, float b)
   uint32_t word;
 
   asm ("{ .reg .b16 a, b; cvt.rn.f16.f32 a, %1; cvt.rn.f16.f32 b, %2; mov.b32 %0, {a, b}; }"
-      : "=r" (word) : "f" (a), "f" (b));
+      : "=r"(word)
+      : "f"(a), "f"(b));
   return word;
 #else
   return cuda_shim_to_half (a) | static_cast<uint32_t> (cuda_shim_to_half (b)) << 16;
@@ -115,7 +121,8 @@ template <> struct Pack<CUDA_TYPE_F32> {
   uint4 v, w;
 };
 
-template <CudaType type> __device__ __forceinline__ Pack<type>
+template <CudaType type>
+__device__ __forceinline__ Pack<type>
 load (const void *from, size_t group)
 {
   return static_cast<const Pack<type> *> (from)[group];
@@ -134,7 +141,8 @@ unpack (const Pack<CUDA_TYPE_F32> &p, float (&f)[CUDA_LANES])
   f[7] = __uint_as_float (p.w.w);
 }
 
-template <CudaType type> __device__ __forceinline__ void
+template <CudaType type>
+__device__ __forceinline__ void
 unpack (const Pack<type> &p, float (&f)[CUDA_LANES])
 {
   unpack_pair<type> (p.v.x, f[0], f[1]);
@@ -146,18 +154,22 @@ unpack (const Pack<type> &p, float (&f)[CUDA_LANES])
 __device__ __forceinline__ void
 pack (Pack<CUDA_TYPE_F32> &p, const float (&f)[CUDA_LANES])
 {
-  p.v = { __float_as_uint (f[0]), __float_as_uint (f[1]), __float_as_uint (f[2]), __float_as_uint (f[3]) };
-  p.w = { __float_as_uint (f[4]), __float_as_uint (f[5]), __float_as_uint (f[6]), __float_as_uint (f[7]) };
+  p.v = { __float_as_uint (f[0]), __float_as_uint (f[1]), __float_as_uint (f[2]),
+    __float_as_uint (f[3]) };
+  p.w = { __float_as_uint (f[4]), __float_as_uint (f[5]), __float_as_uint (f[6]),
+    __float_as_uint (f[7]) };
 }
 
-template <CudaType type> __device__ __forceinline__ void
+template <CudaType type>
+__device__ __forceinline__ void
 pack (Pack<type> &p, const float (&f)[CUDA_LANES])
 {
   p.v = { pack_pair<type> (f[0], f[1]), pack_pair<type> (f[2], f[3]), pack_pair<type> (f[4], f[5]),
     pack_pair<type> (f[6], f[7]) };
 }
 
-template <CudaType type> __device__ __forceinline__ void
+template <CudaType type>
+__device__ __forceinline__ void
 store (void *to, size_t group, const float (&f)[CUDA_LANES])
 {
   Pack<type> p;
@@ -181,12 +193,13 @@ store_floats (float *to, size_t group, const float (&f)[CUDA_LANES])
 
 /* A number that unrolled code counts to. */
 template <int n> struct Count {
-  enum { value = n };
+  enum {
+    value = n
+  };
 };
 
 /* Groups that a thread has on their way at once: 64 bytes. */
-template <CudaType type> struct InFlight: Count<type == CUDA_TYPE_F32 ? 2 : 4> {
-};
+template <CudaType type> struct InFlight : Count<type == CUDA_TYPE_F32 ? 2 : 4> {};
 
 /* --- how a block's threads lie over points and channels --- */
 
@@ -201,7 +214,7 @@ struct Place {
   int group, lane;
 };
 
-#define NARROWEST 8             /* groups of a tile, where there are as many: 128 bytes or more */
+#define NARROWEST 8 /* groups of a tile, where there are as many: 128 bytes or more */
 
 /* For `rows` blocks along the points: narrower tiles where these alone would
  * leave multiprocessors without work. */
@@ -235,7 +248,8 @@ place_in (const Tile &tile)
 
 /* Adds up `n` numbers a thread over the lanes of a tile, in a tree: those of lane
  * 0 are the sums. memory: n * THREADS numbers. All threads come here. */
-template <int n> __device__ __forceinline__ void
+template <int n>
+__device__ __forceinline__ void
 add_lanes (const Tile &tile, const Place &place, float (&sums)[n], float *memory)
 {
   const int t = threadIdx.x;
@@ -258,7 +272,8 @@ add_lanes (const Tile &tile, const Place &place, float (&sums)[n], float *memory
 }
 
 /* Over a warp's lanes; every lane has the same sum. */
-template <typename Number> __device__ __forceinline__ Number
+template <typename Number>
+__device__ __forceinline__ Number
 add_warp (Number value)
 {
   UNROLL

@@ -17,7 +17,8 @@ share_of (const CudaNorm *norm, size_t rows)
 
 /* body (Count, point) for a thread's points, several at a time: point, point +
  * lanes, ... */
-template <int in_flight, typename Body> __device__ __forceinline__ void
+template <int in_flight, typename Body>
+__device__ __forceinline__ void
 over_share (const Share &share, const Place &place, Body body)
 {
   const size_t first = blockIdx.x * share.each, lanes = share.tile.lanes;
@@ -31,7 +32,8 @@ over_share (const Share &share, const Place &place, Body body)
 }
 
 /* The same for kernels that add up nothing: blocks take turns. */
-template <int in_flight, typename Body> __device__ __forceinline__ void
+template <int in_flight, typename Body>
+__device__ __forceinline__ void
 over_points (const Tile &tile, const Place &place, size_t points, Body body)
 {
   const size_t lanes = tile.lanes, turn = in_flight * lanes;
@@ -73,8 +75,9 @@ affine_of (const CudaNorm &norm, int group, Affine &a)
 /* --- forward --- */
 
 /* Reads x once. */
-template <CudaType type> static __global__ void __launch_bounds__ (THREADS)
-statistics (Share share, const void *x, float *partials)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (THREADS) statistics (Share share, const void *x, float *partials)
 {
   SHARED (float, memory, 2 * CUDA_LANES * THREADS);
   const Place place = place_in (share.tile);
@@ -134,7 +137,7 @@ cuda_norm_statistics (CudaStream stream, const CudaNorm *norm, const void *x, fl
 }
 
 #define FINISH_THREADS 512
-#define FINISH_ROWS (FINISH_THREADS / CUDA_LANES)       /* that a block reads beside one another */
+#define FINISH_ROWS (FINISH_THREADS / CUDA_LANES) /* that a block reads beside one another */
 
 /* The sums of the block's channels over all rows, with its first CUDA_LANES
  * threads, a channel each. */
@@ -163,7 +166,8 @@ add_rows (const float *partials, size_t rows, int channels, double &first, doubl
   }
 }
 
-template <CudaType type> __device__ __forceinline__ float
+template <CudaType type>
+__device__ __forceinline__ float
 first_of (const void *x, int channel)
 {
   float f[CUDA_LANES], value = 0;
@@ -175,8 +179,10 @@ first_of (const void *x, int channel)
   return value;
 }
 
-template <CudaType type> static __global__ void __launch_bounds__ (FINISH_THREADS)
-finish (CudaNorm norm, const void *x, const float *partials, size_t rows)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (FINISH_THREADS)
+    finish (CudaNorm norm, const void *x, const float *partials, size_t rows)
 {
   const double count = static_cast<double> (norm.points);
   const int c = blockIdx.x * CUDA_LANES + threadIdx.x;
@@ -199,15 +205,17 @@ finish (CudaNorm norm, const void *x, const float *partials, size_t rows)
 }
 
 int
-cuda_norm_finish (CudaStream stream, const CudaNorm *norm, const void *x, const float *partials, size_t rows)
+cuda_norm_finish (
+    CudaStream stream, const CudaNorm *norm, const void *x, const float *partials, size_t rows)
 {
   const auto kernel = BY_TYPE (finish, norm->type);
 
-  return LAUNCH (kernel, norm->channels / CUDA_LANES, FINISH_THREADS, stream, *norm, x, partials, rows);
+  return LAUNCH (
+      kernel, norm->channels / CUDA_LANES, FINISH_THREADS, stream, *norm, x, partials, rows);
 }
 
-static __global__ void __launch_bounds__ (THREADS)
-running (CudaNorm norm)
+static __global__ void
+__launch_bounds__ (THREADS) running (CudaNorm norm)
 {
   const int c = blockIdx.x * THREADS + threadIdx.x;
 
@@ -223,8 +231,8 @@ cuda_norm_running (CudaStream stream, const CudaNorm *norm)
   return LAUNCH (running, blocks_for (norm->channels, THREADS, SIZE_MAX), THREADS, stream, *norm);
 }
 
-static __global__ void __launch_bounds__ (THREADS)
-vectors (CudaNorm norm, float *scale, float *shift)
+static __global__ void
+__launch_bounds__ (THREADS) vectors (CudaNorm norm, float *scale, float *shift)
 {
   const int group = blockIdx.x * THREADS + threadIdx.x;
   Affine a;
@@ -239,13 +247,15 @@ vectors (CudaNorm norm, float *scale, float *shift)
 int
 cuda_norm_vectors (CudaStream stream, const CudaNorm *norm, float *scale, float *shift)
 {
-  return LAUNCH (vectors, blocks_for (norm->channels / CUDA_LANES, THREADS, SIZE_MAX), THREADS, stream, *norm, scale,
-      shift);
+  return LAUNCH (vectors, blocks_for (norm->channels / CUDA_LANES, THREADS, SIZE_MAX), THREADS,
+      stream, *norm, scale, shift);
 }
 
 /* Reads x once, and residual where there is one; writes y once. */
-template <CudaType type> static __global__ void __launch_bounds__ (THREADS)
-apply (CudaNorm norm, Tile tile, const void *x, const void *residual, void *y, uint8_t *mask)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (THREADS)
+    apply (CudaNorm norm, Tile tile, const void *x, const void *residual, void *y, uint8_t *mask)
 {
   const Place place = place_in (tile);
   Affine a;
@@ -255,7 +265,8 @@ apply (CudaNorm norm, Tile tile, const void *x, const void *residual, void *y, u
   affine_of (norm, place.group, a);
   over_points<InFlight<type>::value> (tile, place, norm.points, [&] (auto count, size_t p) {
     constexpr int n = decltype (count)::value;
-    const size_t at = p * tile.groups + place.group, step = static_cast<size_t> (tile.lanes) * tile.groups;
+    const size_t at = p * tile.groups + place.group,
+                 step = static_cast<size_t> (tile.lanes) * tile.groups;
     Pack<type> raw[n], other[n];
 
     UNROLL
@@ -283,7 +294,7 @@ apply (CudaNorm norm, Tile tile, const void *x, const void *residual, void *y, u
       }
       UNROLL
       for (int l = 0; l < CUDA_LANES; l++) {
-        const bool stopped = norm.relu && v[l] <= 0;    /* NaN passes, as in PyTorch */
+        const bool stopped = norm.relu && v[l] <= 0; /* NaN passes, as in PyTorch */
 
         v[l] = stopped ? 0 : v[l];
         bits |= (stopped ? 0u : 1u) << l;
@@ -304,21 +315,24 @@ apply_blocks (const CudaNorm *norm, const Tile &tile)
 }
 
 int
-cuda_norm_apply (CudaStream stream, const CudaNorm *norm, const void *x, const void *residual, void *y, uint8_t *mask)
+cuda_norm_apply (CudaStream stream, const CudaNorm *norm, const void *x, const void *residual,
+    void *y, uint8_t *mask)
 {
   const Tile tile = tile_for (norm->channels, norm->points);
   const auto kernel = BY_TYPE (apply, norm->type);
 
-  return LAUNCH (kernel, apply_blocks (norm, tile), THREADS, stream, *norm, tile, x, residual, y, mask);
+  return LAUNCH (
+      kernel, apply_blocks (norm, tile), THREADS, stream, *norm, tile, x, residual, y, mask);
 }
 
 /* --- backward --- */
 
 /* Reads x and dout0 once, and dout1 where there is one; writes dout0 once where
  * asked to. */
-template <CudaType type> static __global__ void __launch_bounds__ (THREADS)
-backward_sums (CudaNorm norm, Share share, const void *x, void *dout0, const void *dout1, const uint8_t *mask,
-    bool by_x, bool writes, float *partials)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (THREADS) backward_sums (CudaNorm norm, Share share, const void *x, void *dout0,
+    const void *dout1, const uint8_t *mask, bool by_x, bool writes, float *partials)
 {
   SHARED (float, memory, 2 * CUDA_LANES * THREADS);
   const Place place = place_in (share.tile);
@@ -326,7 +340,7 @@ backward_sums (CudaNorm norm, Share share, const void *x, void *dout0, const voi
 
   if (place.works) {
     float mean[CUDA_LANES];
-    Affine a = { };
+    Affine a = {};
 
     load_floats (norm.mean, place.group, mean);
     if (by_x)
@@ -363,7 +377,8 @@ backward_sums (CudaNorm norm, Share share, const void *x, void *dout0, const voi
         }
         UNROLL
         for (int l = 0; l < CUDA_LANES; l++) {
-          const bool stopped = by_x ? fmaf (v[l], a.scale[l], a.shift[l]) <= 0 : !(bits[i] >> l & 1);
+          const bool stopped =
+              by_x ? fmaf (v[l], a.scale[l], a.shift[l]) <= 0 : !(bits[i] >> l & 1);
 
           g[l] = stopped ? 0 : g[l];
           sums[l] += g[l];
@@ -391,24 +406,24 @@ backward_sums (CudaNorm norm, Share share, const void *x, void *dout0, const voi
 }
 
 int
-cuda_norm_backward_sums (CudaStream stream, const CudaNorm *norm, const void *x, void *dout0, const void *dout1,
-    const uint8_t *mask, int by_x, int writes, float *partials)
+cuda_norm_backward_sums (CudaStream stream, const CudaNorm *norm, const void *x, void *dout0,
+    const void *dout1, const uint8_t *mask, int by_x, int writes, float *partials)
 {
   const size_t rows = cuda_norm_rows (norm->points, norm->channels);
   const Share share = share_of (norm, rows);
   const dim3 blocks (static_cast<unsigned> (rows), tiles_of (share.tile));
   const auto kernel = BY_TYPE (backward_sums, norm->type);
 
-  return LAUNCH (kernel, blocks, THREADS, stream, *norm, share, x, dout0, dout1, mask, by_x != 0, writes != 0,
-      partials);
+  return LAUNCH (kernel, blocks, THREADS, stream, *norm, share, x, dout0, dout1, mask, by_x != 0,
+      writes != 0, partials);
 }
 
 /* With g the gradient behind ReLU, x^ = (x - mean) * inverse and M numbers a
  * channel: dbias = sum g, dweight = sum g x^,
  * dx = weight * inverse * (g - dbias / M - x^ * dweight / M). */
-static __global__ void __launch_bounds__ (FINISH_THREADS)
-backward_finish (CudaNorm norm, const float *partials, size_t rows, bool batch_statistics, float *dweight,
-    float *dbias, bool adds, float *vectors)
+static __global__ void
+__launch_bounds__ (FINISH_THREADS) backward_finish (CudaNorm norm, const float *partials,
+    size_t rows, bool batch_statistics, float *dweight, float *dbias, bool adds, float *vectors)
 {
   const double count = static_cast<double> (norm.points);
   const int c = blockIdx.x * CUDA_LANES + threadIdx.x;
@@ -422,25 +437,28 @@ backward_finish (CudaNorm norm, const float *partials, size_t rows, bool batch_s
   dweight[c] = static_cast<float> ((adds ? dweight[c] : 0.f) + product * inverse);
   dbias[c] = static_cast<float> ((adds ? dbias[c] : 0.f) + sum);
   vectors[c] = static_cast<float> (a);
-  vectors[norm.channels + c] = batch_statistics ? static_cast<float> (-a * inverse * inverse * product / count) : 0;
+  vectors[norm.channels + c] =
+      batch_statistics ? static_cast<float> (-a * inverse * inverse * product / count) : 0;
   vectors[2 * norm.channels + c] = batch_statistics ? static_cast<float> (-a * sum / count) : 0;
 }
 
 int
-cuda_norm_backward_finish (CudaStream stream, const CudaNorm *norm, const float *partials, size_t rows,
-    int batch_statistics, float *dweight, float *dbias, int adds, float *vectors)
+cuda_norm_backward_finish (CudaStream stream, const CudaNorm *norm, const float *partials,
+    size_t rows, int batch_statistics, float *dweight, float *dbias, int adds, float *vectors)
 {
-  return LAUNCH (backward_finish, norm->channels / CUDA_LANES, FINISH_THREADS, stream, *norm, partials, rows,
-      batch_statistics != 0, dweight, dbias, adds != 0, vectors);
+  return LAUNCH (backward_finish, norm->channels / CUDA_LANES, FINISH_THREADS, stream, *norm,
+      partials, rows, batch_statistics != 0, dweight, dbias, adds != 0, vectors);
 }
 
 /* Reads x and g once, writes din once. */
-template <CudaType type> static __global__ void __launch_bounds__ (THREADS)
-backward_apply (CudaNorm norm, Tile tile, const void *x, const void *g, bool by_x, const float *vectors, void *din)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (THREADS) backward_apply (CudaNorm norm, Tile tile, const void *x, const void *g,
+    bool by_x, const float *vectors, void *din)
 {
   const Place place = place_in (tile);
   float mean[CUDA_LANES], scale[CUDA_LANES], slope[CUDA_LANES], constant[CUDA_LANES];
-  Affine a = { };
+  Affine a = {};
 
   if (!place.works)
     return;
@@ -452,7 +470,8 @@ backward_apply (CudaNorm norm, Tile tile, const void *x, const void *g, bool by_
     affine_of (norm, place.group, a);
   over_points<InFlight<type>::value> (tile, place, norm.points, [&] (auto count, size_t p) {
     constexpr int n = decltype (count)::value;
-    const size_t at = p * tile.groups + place.group, step = static_cast<size_t> (tile.lanes) * tile.groups;
+    const size_t at = p * tile.groups + place.group,
+                 step = static_cast<size_t> (tile.lanes) * tile.groups;
     Pack<type> in[n], out[n];
 
     UNROLL
@@ -478,11 +497,12 @@ backward_apply (CudaNorm norm, Tile tile, const void *x, const void *g, bool by_
 }
 
 int
-cuda_norm_backward_apply (CudaStream stream, const CudaNorm *norm, const void *x, const void *g, int by_x,
-    const float *vectors, void *din)
+cuda_norm_backward_apply (CudaStream stream, const CudaNorm *norm, const void *x, const void *g,
+    int by_x, const float *vectors, void *din)
 {
   const Tile tile = tile_for (norm->channels, norm->points);
   const auto kernel = BY_TYPE (backward_apply, norm->type);
 
-  return LAUNCH (kernel, apply_blocks (norm, tile), THREADS, stream, *norm, tile, x, g, by_x != 0, vectors, din);
+  return LAUNCH (kernel, apply_blocks (norm, tile), THREADS, stream, *norm, tile, x, g, by_x != 0,
+      vectors, din);
 }

@@ -2,7 +2,7 @@
 #include "src/backend/cuda/kernels/launch.h"
 
 #define ROW_THREADS 128
-#define AHEAD 3                 /* points of a window's line that are loaded at once */
+#define AHEAD 3 /* points of a window's line that are loaded at once */
 
 /* A block takes a row (d, h) of points, of each of its clips: so divisions stay
  * small. */
@@ -35,8 +35,10 @@ window_of (const CudaPool &pool, int axis, int out)
 
 /* Reads `in` as often as windows overlap (the second time from a cache), writes
  * out once. */
-template <CudaType type> static __global__ void __launch_bounds__ (ROW_THREADS, 6)
-max_pool (CudaPool pool, const void *in, void *out, uint8_t *index)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (ROW_THREADS, 6)
+    max_pool (CudaPool pool, const void *in, void *out, uint8_t *index)
 {
   const int groups = pool.channels / CUDA_LANES;
   const int d = blockIdx.x / pool.out[1], h = blockIdx.x - d * pool.out[1];
@@ -59,7 +61,8 @@ max_pool (CudaPool pool, const void *in, void *out, uint8_t *index)
       }
       for (int kd = wd.from; kd < wd.to; kd++)
         for (int kh = wh.from; kh < wh.to; kh++) {
-          const size_t line = group_of (clip, wd.start + kd, wh.start + kh, pool.in, groups) + group;
+          const size_t line =
+              group_of (clip, wd.start + kd, wh.start + kh, pool.in, groups) + group;
           const unsigned number = (kd * pool.kernel[1] + kh) * pool.kernel[2];
 
           for (int kw = ww.from; kw < ww.to; kw += AHEAD) {
@@ -88,7 +91,8 @@ max_pool (CudaPool pool, const void *in, void *out, uint8_t *index)
         }
       store<type> (out, to + i, best);
       if (index)
-        reinterpret_cast<uint2 *> (index)[to + i] = { from[0] | from[1] << 8 | from[2] << 16 | from[3] << 24,
+        reinterpret_cast<uint2 *> (
+            index)[to + i] = { from[0] | from[1] << 8 | from[2] << 16 | from[3] << 24,
           from[4] | from[5] << 8 | from[6] << 16 | from[7] << 24 };
     }
   }
@@ -119,8 +123,10 @@ windows_of (const CudaPool &pool, int axis, int in)
 
 /* Reads index and the gradients as often as windows overlap (the second time
  * from a cache), writes din once. */
-template <CudaType type> static __global__ void __launch_bounds__ (ROW_THREADS, 6)
-max_pool_backward (CudaPool pool, const void *dout0, const void *dout1, const uint8_t *index, void *din)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (ROW_THREADS, 6) max_pool_backward (
+    CudaPool pool, const void *dout0, const void *dout1, const uint8_t *index, void *din)
 {
   const int groups = pool.channels / CUDA_LANES;
   const int d = blockIdx.x / pool.in[1], h = blockIdx.x - d * pool.in[1];
@@ -137,7 +143,8 @@ max_pool_backward (CudaPool pool, const void *dout0, const void *dout1, const ui
       /* one loop over (d, h): nested deeper, some GPUs keep their place on the stack */
       for (int od = wd.first, oh = wh.first; od < wd.end && oh < wh.end;) {
         const size_t line = group_of (clip, od, oh, pool.out, groups) + group;
-        const int kd = d + pool.pad[0] - od * pool.stride[0], kh = h + pool.pad[1] - oh * pool.stride[1];
+        const int kd = d + pool.pad[0] - od * pool.stride[0],
+                  kh = h + pool.pad[1] - oh * pool.stride[1];
         const int number = (kd * pool.kernel[1] + kh) * pool.kernel[2] + w + pool.pad[2];
 
         for (int ow = ww.first; ow < ww.end; ow++) {
@@ -173,21 +180,23 @@ max_pool_backward (CudaPool pool, const void *dout0, const void *dout1, const ui
 }
 
 int
-cuda_max_pool_backward (CudaStream stream, const CudaPool *pool, const void *dout0, const void *dout1,
-    const uint8_t *index, void *din)
+cuda_max_pool_backward (CudaStream stream, const CudaPool *pool, const void *dout0,
+    const void *dout1, const uint8_t *index, void *din)
 {
   const auto kernel = BY_TYPE (max_pool_backward, pool->type);
 
-  return LAUNCH (kernel, row_blocks (pool, pool->in), ROW_THREADS, stream, *pool, dout0, dout1, index, din);
+  return LAUNCH (
+      kernel, row_blocks (pool, pool->in), ROW_THREADS, stream, *pool, dout0, dout1, index, din);
 }
 
 /* --- the mean over a clip's points --- */
 
 /* A block takes a tile of one clip. Reads `in` once. */
-template <CudaType type> static __global__ void __launch_bounds__ (THREADS)
-global_pool (Tile tile, size_t points, const void *in, float *out)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (THREADS) global_pool (Tile tile, size_t points, const void *in, float *out)
 {
-  SHARED (float, memory, CUDA_LANES * THREADS);
+  SHARED (float, memory, CUDA_LANES *THREADS);
   const Place place = place_in (tile);
   const size_t clip = static_cast<size_t> (blockIdx.x) * points;
   float sums[CUDA_LANES] = { 0 };
@@ -213,8 +222,8 @@ global_pool (Tile tile, size_t points, const void *in, float *out)
 }
 
 int
-cuda_global_pool (CudaStream stream, CudaType type, int clips, size_t points, int channels, const void *in,
-    float *out)
+cuda_global_pool (CudaStream stream, CudaType type, int clips, size_t points, int channels,
+    const void *in, float *out)
 {
   const Tile tile = tile_for (channels, clips);
   const auto kernel = BY_TYPE (global_pool, type);
@@ -223,8 +232,10 @@ cuda_global_pool (CudaStream stream, CudaType type, int clips, size_t points, in
 }
 
 /* Writes din once. */
-template <CudaType type> static __global__ void __launch_bounds__ (THREADS)
-global_pool_backward (Tile tile, size_t points, const float *dout, void *din)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (THREADS)
+    global_pool_backward (Tile tile, size_t points, const float *dout, void *din)
 {
   const Place place = place_in (tile);
   const size_t clip = static_cast<size_t> (blockIdx.x) * points;

@@ -2,8 +2,9 @@
 #include "src/backend/cuda/kernels/launch.h"
 
 /* Reads once, writes once. */
-template <CudaType type> static __global__ void __launch_bounds__ (THREADS)
-convert (size_t groups, const float *from, void *to)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (THREADS) convert (size_t groups, const float *from, void *to)
 {
   for (size_t i = static_cast<size_t> (blockIdx.x) * THREADS + threadIdx.x; i < groups;
       i += static_cast<size_t> (gridDim.x) * THREADS) {
@@ -24,8 +25,9 @@ cuda_convert (CudaStream stream, CudaType type, size_t n, const float *from, voi
 }
 
 /* Reads once, and what is added to; writes once. */
-template <CudaType type> static __global__ void __launch_bounds__ (THREADS)
-add_gradient (size_t groups, const void *from, float *to, bool adds)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (THREADS) add_gradient (size_t groups, const void *from, float *to, bool adds)
 {
   for (size_t i = static_cast<size_t> (blockIdx.x) * THREADS + threadIdx.x; i < groups;
       i += static_cast<size_t> (gridDim.x) * THREADS) {
@@ -43,12 +45,14 @@ add_gradient (size_t groups, const void *from, float *to, bool adds)
 }
 
 int
-cuda_add_gradient (CudaStream stream, CudaType type, size_t n, const void *from, float *to, int adds)
+cuda_add_gradient (
+    CudaStream stream, CudaType type, size_t n, const void *from, float *to, int adds)
 {
   const size_t groups = n / CUDA_LANES;
   const auto kernel = BY_TYPE (add_gradient, type);
 
-  return LAUNCH (kernel, blocks_for (groups, THREADS), THREADS, stream, groups, from, to, adds != 0);
+  return LAUNCH (
+      kernel, blocks_for (groups, THREADS), THREADS, stream, groups, from, to, adds != 0);
 }
 
 /* --- segments --- */
@@ -85,7 +89,8 @@ walk_to (Walk &walk, size_t place)
 
 /* A thread's groups of [first, end): a block's lie in a row, so that segments are
  * walked along rather than searched. body (place, segment). */
-template <typename Body> __device__ __forceinline__ void
+template <typename Body>
+__device__ __forceinline__ void
 over_segments (const CudaSegment *segments, int n_segments, size_t first, size_t end, Body body)
 {
   const size_t groups = (end - first) / CUDA_LANES, each = (groups + gridDim.x - 1) / gridDim.x;
@@ -124,8 +129,9 @@ add_block (double value)
 }
 
 /* Reads each trained gradient once. */
-static __global__ void __launch_bounds__ (THREADS)
-squares (CudaWeights weights, const CudaUpdate *update, const float *gradients, double *partials)
+static __global__ void
+__launch_bounds__ (THREADS) squares (
+    CudaWeights weights, const CudaUpdate *update, const float *gradients, double *partials)
 {
   const CudaSegment last = weights.segments[weights.n_segments - 1];
   const float scale = update->gradient_scale;
@@ -148,8 +154,8 @@ squares (CudaWeights weights, const CudaUpdate *update, const float *gradients, 
     partials[blockIdx.x] = sum;
 }
 
-static __global__ void __launch_bounds__ (THREADS)
-add_squares (const double *partials, CudaResults *results)
+static __global__ void
+__launch_bounds__ (THREADS) add_squares (const double *partials, CudaResults *results)
 {
   double sum = 0;
 
@@ -162,10 +168,11 @@ add_squares (const double *partials, CudaResults *results)
 }
 
 int
-cuda_squares (CudaStream stream, const CudaWeights *weights, const CudaUpdate *update, const float *gradients,
-    double *partials, CudaResults *results)
+cuda_squares (CudaStream stream, const CudaWeights *weights, const CudaUpdate *update,
+    const float *gradients, double *partials, CudaResults *results)
 {
-  const int error = LAUNCH (squares, CUDA_SQUARES_BLOCKS, THREADS, stream, *weights, update, gradients, partials);
+  const int error =
+      LAUNCH (squares, CUDA_SQUARES_BLOCKS, THREADS, stream, *weights, update, gradients, partials);
 
   return error ? error : LAUNCH (add_squares, 1, THREADS, stream, partials, results);
 }
@@ -210,9 +217,10 @@ adam (const CudaUpdate &u, float scale, float (&w)[CUDA_LANES], const float (&g)
 
 /* Reads and writes each trained weight and its state once, reads its gradient
  * once, writes its copy once. */
-template <CudaType type> static __global__ void __launch_bounds__ (THREADS)
-update_weights (CudaWeights weights, const CudaUpdate *update, size_t first, size_t n, const float *gradients,
-    const CudaResults *results)
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (THREADS) update_weights (CudaWeights weights, const CudaUpdate *update,
+    size_t first, size_t n, const float *gradients, const CudaResults *results)
 {
   const CudaUpdate u = *update;
   float scale = u.gradient_scale;
@@ -252,16 +260,17 @@ update_weights (CudaWeights weights, const CudaUpdate *update, size_t first, siz
         if (weights.second)
           store_floats (weights.second, group, v);
         if (weights.copy && segment.copy != CUDA_NO_COPY)
-          store<type> (static_cast<char *> (weights.copy) + segment.copy, (place - segment.first) / CUDA_LANES, w);
+          store<type> (static_cast<char *> (weights.copy) + segment.copy,
+              (place - segment.first) / CUDA_LANES, w);
       });
 }
 
 int
-cuda_update (CudaStream stream, const CudaWeights *weights, const CudaUpdate *update, size_t first, size_t n,
-    const float *gradients, const CudaResults *results)
+cuda_update (CudaStream stream, const CudaWeights *weights, const CudaUpdate *update, size_t first,
+    size_t n, const float *gradients, const CudaResults *results)
 {
   const auto kernel = BY_TYPE (update_weights, weights->type);
 
-  return LAUNCH (kernel, blocks_for (n / CUDA_LANES, THREADS), THREADS, stream, *weights, update, first, n, gradients,
-      results);
+  return LAUNCH (kernel, blocks_for (n / CUDA_LANES, THREADS), THREADS, stream, *weights, update,
+      first, n, gradients, results);
 }

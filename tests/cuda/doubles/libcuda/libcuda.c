@@ -72,22 +72,21 @@ cuGetErrorName (int error, const char **text)
   return cuGetErrorString (error, text);
 }
 
-#define GIVES(name, ...) \
-PUBLIC int \
-name (void **result, ##__VA_ARGS__) \
-{ \
-  *result = thing; \
-  return SUCCESS; \
-}
+#define GIVES(name, ...)                         \
+  PUBLIC int name (void **result, ##__VA_ARGS__) \
+  {                                              \
+    *result = thing;                             \
+    return SUCCESS;                              \
+  }
 
 GIVES (cuCtxGetCurrent)
 GIVES (cuKernelGetFunction, void *kernel)
 GIVES (cuLibraryGetKernel, void *library, const char *name)
 GIVES (cuLibraryGetModule, void *library)
-GIVES (cuLibraryLoadData, const void *code, void *jit, void *jit_values, unsigned int n_jit, void *options,
-    void *values, unsigned int n)
-GIVES (cuLibraryLoadFromFile, const char *file, void *jit, void *jit_values, unsigned int n_jit, void *options,
-    void *values, unsigned int n)
+GIVES (cuLibraryLoadData, const void *code, void *jit, void *jit_values, unsigned int n_jit,
+    void *options, void *values, unsigned int n)
+GIVES (cuLibraryLoadFromFile, const char *file, void *jit, void *jit_values, unsigned int n_jit,
+    void *options, void *values, unsigned int n)
 GIVES (cuModuleGetFunction, void *module, const char *name)
 GIVES (cuModuleLoadData, const void *image)
 GIVES (cuModuleLoadDataEx, const void *image, unsigned int n, void *options, void *values)
