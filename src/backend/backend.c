@@ -10,7 +10,7 @@
 
 #include "src/escape.h"
 
-G_DEFINE_QUARK (cnn3d - backend - error, cnn3d_backend_error)
+G_DEFINE_QUARK (cnn3d-backend-error, cnn3d_backend_error)
 
 static GMutex lock;
 static GHashTable *loaded; /* name -> const Cnn3dBackend * */

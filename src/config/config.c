@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-G_DEFINE_QUARK (cnn3d - config - error - quark, cnn3d_config_error)
+G_DEFINE_QUARK (cnn3d-config-error-quark, cnn3d_config_error)
 
 Cnn3dConfig *
 cnn3d_config_new (void)

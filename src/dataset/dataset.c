@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-G_DEFINE_QUARK (cnn3d - dataset - error - quark, cnn3d_dataset_error)
+G_DEFINE_QUARK (cnn3d-dataset-error-quark, cnn3d_dataset_error)
 
 gboolean
 cnn3d_dataset_add (Cnn3dDataset *dataset, const Cnn3dRow *row, GError **error)

@@ -9,7 +9,7 @@
 #include "src/settings/settings.h"
 #include "src/temporary.h"
 
-G_DEFINE_QUARK (cnn3d - model - file - error, cnn3d_model_file_error)
+G_DEFINE_QUARK (cnn3d-model-file-error, cnn3d_model_file_error)
 
 struct _Cnn3dModelFile {
   gchar *path;

@@ -7,7 +7,7 @@
 #include "src/random.h"
 #include "src/settings/settings.h"
 
-G_DEFINE_QUARK (cnn3d - network - error, cnn3d_network_error)
+G_DEFINE_QUARK (cnn3d-network-error, cnn3d_network_error)
 
 static const struct {
   const gchar *name;

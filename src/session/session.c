@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-G_DEFINE_QUARK (cnn3d - session - error, cnn3d_session_error)
+G_DEFINE_QUARK (cnn3d-session-error, cnn3d_session_error)
 
 typedef struct {
   gpointer memory;

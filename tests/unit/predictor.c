@@ -429,6 +429,24 @@ test_softmax (void)
   g_assert_cmpfloat (p[2], ==, 0);
 }
 
+/* Names of error domains are in messages: a formatter takes their hyphens for minuses. */
+static void
+test_domains (void)
+{
+  const struct {
+    GQuark domain;
+    const gchar *name;
+  } all[] = {
+    { CNN3D_SESSION_ERROR, "cnn3d-session-error" },
+    { CNN3D_BACKEND_ERROR, "cnn3d-backend-error" },
+    { CNN3D_NETWORK_ERROR, "cnn3d-network-error" },
+    { CNN3D_MODEL_FILE_ERROR, "cnn3d-model-file-error" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (all); i++)
+    g_assert_cmpstr (g_quark_to_string (all[i].domain), ==, all[i].name);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -453,6 +471,7 @@ main (int argc, char **argv)
   g_test_add_func ("/predictor/refused", test_refused);
   g_test_add_func ("/predictor/bad-clips", test_bad_clips);
   g_test_add_func ("/predictor/softmax", test_softmax);
+  g_test_add_func ("/predictor/domains", test_domains);
   ret = g_test_run ();
   g_rmdir (folder);
   g_free (folder);
