@@ -533,6 +533,9 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, Cnn3dPassResult *ended
     return FALSE;
   if (!cnn3d_trainer_move_to_data (t, error))
     return FALSE;
+  /* also where other data moved on what would be saved */
+  if (ended->checkpoint_due)
+    t->mark_saved = FALSE;
   t->resumed = TRUE;
   *position = t->now.position;
   return TRUE;

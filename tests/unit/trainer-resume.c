@@ -562,6 +562,45 @@ test_due (void)
   remove_dir (dir);
 }
 
+/* Resuming ends an epoch, whose weights are the best ones, and goes on with other clips: the epoch's end is still to be
+ * saved. */
+static void
+test_due_with_other_data (void)
+{
+  gchar *dir = make_dir ();
+  const Cnn3dPass pass = { 0, TRUE, 0, 0, CLIPS, EPOCHS, FALSE };
+  g_autofree gchar *path = NULL;
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  Cnn3dPassResult ended;
+  Cnn3dTrainer *t;
+  guint64 position = 0;
+
+  params_init (&p, dir);
+  p.checkpoint_interval = 2;
+  p.any_data = TRUE;
+  p.data = (Cnn3dRunData) { CLIPS, CLIPS, 0, "a", "a", "a" };
+  t = start (&p);
+  g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
+  while (position < CLIPS) {
+    Cnn3dProgress progress;
+
+    position = feed (t, position, &progress);
+  }
+  cnn3d_trainer_free (&t);
+  g_assert_false (exists (dir, "best.safetensors"));
+  p.data = (Cnn3dRunData) { CLIPS + 1, CLIPS + 1, 0, "b", "b", "b" };
+  t = start (&p);
+  g_assert_true (cnn3d_trainer_resume (t, &position, &ended, &error));
+  g_assert_cmpuint (position, ==, CLIPS + 1);
+  g_assert_true (ended.checkpoint_due && ended.improved);
+  g_assert_true (cnn3d_trainer_save (t, &path, &error));
+  g_assert_nonnull (path);
+  g_assert_true (exists (dir, "best.safetensors"));
+  cnn3d_trainer_free (&t);
+  remove_dir (dir);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -583,6 +622,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer-resume/other-data", test_other_data);
   g_test_add_func ("/trainer-resume/unwritable", test_unwritable);
   g_test_add_func ("/trainer-resume/due", test_due);
+  g_test_add_func ("/trainer-resume/due-with-other-data", test_due_with_other_data);
   status = g_test_run ();
   g_rmdir (folder);
   g_free (folder);
