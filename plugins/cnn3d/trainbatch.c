@@ -54,7 +54,8 @@ train_run_collect (TrainRun *self)
   Cnn3dProgress progress;
   GError *error = NULL;
 
-  if (self->meter.under_way == 0 || self->flow != GST_FLOW_OK)
+  /* after an error, too: a checkpoint that is saved then contains the batch */
+  if (self->meter.under_way == 0)
     return TRUE;
   if (cnn3d_trainer_wait (self->trainer, &progress, &error))
     return take_progress (self, &progress, self->meter.under_way);
