@@ -32,10 +32,10 @@ compare_names (gconstpointer a, gconstpointer b)
   return strcmp (*(const gchar *const *) a, *(const gchar *const *) b);
 }
 
-/* Names of the folder's files, sorted; none where it has other folders, as class folders
- * have. g_ptr_array_unref(). */
+/* Names of the folder's files of splits, sorted; alone: none where it has folders, as class
+ * folders are. g_ptr_array_unref(). */
 static GPtrArray *
-list_files (const gchar *folder)
+list_files (const gchar *folder, gboolean alone)
 {
   gboolean others = FALSE;
   GPtrArray *files = g_ptr_array_new_with_free_func (g_free);
@@ -46,7 +46,7 @@ list_files (const gchar *folder)
   while (dir && (name = g_dir_read_name (dir))) {
     if (split_of (name, &size) && g_utf8_validate (name, -1, NULL)) {
       g_ptr_array_add (files, g_strdup (name));
-    } else if (!others) {
+    } else if (alone && !others) {
       g_autofree gchar *path = g_build_filename (folder, name, NULL);
 
       others = *name != '.' && g_file_test (path, G_FILE_TEST_IS_DIR);
@@ -69,7 +69,7 @@ knows (const Cnn3dReading *reading)
   if (reading->content != CNN3D_CONTENT_FOLDER)
     return reading->content == CNN3D_CONTENT_ROWS && split_of (name, &size) > 0
         && cnn3d_table_delimiter (reading->text, reading->end) == ' ';
-  files = list_files (reading->location);
+  files = list_files (reading->location, TRUE);
   return files->len > 0;
 }
 
@@ -132,7 +132,7 @@ read_splits (Cnn3dReading *reading, GError **error)
   g_autofree gchar *folder =
       is_folder ? g_strdup (reading->location) : g_path_get_dirname (reading->location);
   g_autofree gchar *own = g_path_get_basename (reading->location);
-  g_autoptr (GPtrArray) files = list_files (folder);
+  g_autoptr (GPtrArray) files = list_files (folder, is_folder);
   guint wanted, split;
   gsize size;
 

@@ -171,6 +171,10 @@ static const Case cases[] = {
       "=== hmdb2/run_test_split1.txt\na.avi 1\n=== hmdb2/run_test_split2.txt\nb.avi 1\n"
       "=== hmdb2/eat_test_split2.txt\nc.avi 1\n",
       "eat/c.avi|eat||train|\nrun/b.avi|run||train|\n", .location = "hmdb2/run_test_split2.txt" },
+  { "hmdb51-beside",
+      "=== hmdb5/run_test_split1.txt\na.avi 1\n=== hmdb5/eat_test_split1.txt\nb.avi 1\n"
+      "=== hmdb5/run/a.avi\n-\n=== hmdb5/eat/b.avi\n-\n",
+      "eat/b.avi|eat||train|\nrun/a.avi|run||train|\n" },
   { "hmdb51-splits",
       "=== hmdb2/run_test_split1.txt\na.avi 1\n=== hmdb2/run_test_split2.txt\nb.avi 1\n", NULL,
       "hmdb2: HMDB51's splits 1 and 2; set location to one file of the split that is wanted, such "
