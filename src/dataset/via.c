@@ -66,7 +66,6 @@ read_options (Via *via, const gchar *options)
   const gchar *text;
   gsize size;
 
-  g_hash_table_remove_all (via->options);
   for (cnn3d_json_enter (&walk, options); cnn3d_json_next (&walk);)
     if ((text = cnn3d_json_text (walk.value, via->reading->buffer, &size)))
       g_hash_table_replace (
@@ -100,6 +99,8 @@ read_attributes (Via *via, const Cnn3dField *json, GError **error)
     classes += class;
     g_free (via->attribute);
     via->attribute = g_strndup (walk.key, walk.key_size);
+    /* not those of an attribute before it */
+    g_hash_table_remove_all (via->options);
     if (options)
       read_options (via, options);
   }

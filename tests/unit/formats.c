@@ -256,6 +256,13 @@ static const Case cases[] = {
       "\"1\",\"[\"\"a\"\"]\",\"[1,2]\",\"{\"\"1\"\":\"\"u\"\",\"\"2\"\":\"\"x\"\"}\"\n"
       "\"2\",\"[\"\"b\"\"]\",\"[1,2]\",\"{\"\"2\"\":\"\"y\"\"}\"\n",
       "a|x|1-2|train|\nb|y|1-2|train|\n" },
+  { "via-other-options",
+      "=== a.csv\n# ATTRIBUTE = {\"1\":{\"aname\":\"mood\",\"options\":{\"0\":\"good\"}},"
+      "\"2\":{\"aname\":\"label\"}}\n"
+      "# CSV_HEADER = file_list,temporal_coordinates,metadata\n"
+      "\"[\"\"a\"\"]\",\"[1,2]\",\"{\"\"1\"\":\"\"0\"\",\"\"2\"\":\"\"0\"\"}\"\n"
+      "\"[\"\"b\"\"]\",\"[1,2]\",\"{\"\"2\"\":\"\"y\"\"}\"\n",
+      "a|0|1-2|train|\nb|y|1-2|train|\n" },
   { "via-attributes",
       "=== a.csv\n# ATTRIBUTES = {\"1\":{\"aname\":\"a\"},\"2\":{\"aname\":\"b\"}}\n"
       "# CSV_HEADER = file_list,temporal_coordinates,metadata\n",
