@@ -58,6 +58,9 @@ find_members (Timeline *timeline, const gchar *object, Members *members)
     } else if (cnn3d_json_is (&walk, "segment")) {
       members->segment = walk.value;
     } else if (column != CNN3D_COLUMN_IGNORED) {
+      /* as if it were not there: programs write all columns of each row */
+      if (cnn3d_json_is_null (walk.value))
+        continue;
       /* a documented name wins; of equals the last, as everywhere in JSON */
       if (!members->by[column] || rank <= ranks[column]) {
         members->by[column] = walk.value;
@@ -125,11 +128,21 @@ get_window (Timeline *timeline, const Members *members, Cnn3dClip *clip, GError 
       && !members->by[CNN3D_COLUMN_END])
     return cnn3d_reading_segment (reading, members->segment, &clip->start, &clip->end, error);
   if (members->by[CNN3D_COLUMN_START] || members->by[CNN3D_COLUMN_END]) {
-    clip->end_at = members->by[CNN3D_COLUMN_END];
-    return get_field (timeline, members, CNN3D_COLUMN_START, &start, error)
-        && get_field (timeline, members, CNN3D_COLUMN_END, &end, error)
-        && cnn3d_reading_seconds (reading, &start, "start", FALSE, &clip->start, error)
-        && cnn3d_reading_seconds (reading, &end, "end", FALSE, &clip->end, error);
+    /* a duration ends what begins, as in tables; without a start it is the video's */
+    const gboolean lasts = members->by[CNN3D_COLUMN_START] && !members->by[CNN3D_COLUMN_END]
+        && members->by[CNN3D_COLUMN_DURATION];
+    const Cnn3dColumn column = lasts ? CNN3D_COLUMN_DURATION : CNN3D_COLUMN_END;
+
+    clip->end_at = members->by[column];
+    if (!get_field (timeline, members, CNN3D_COLUMN_START, &start, error)
+        || !get_field (timeline, members, column, &end, error)
+        || !cnn3d_reading_seconds (reading, &start, "start", FALSE, &clip->start, error)
+        || !cnn3d_reading_seconds (
+            reading, &end, cnn3d_column_names[column], FALSE, &clip->end, error))
+      return FALSE;
+    if (lasts)
+      clip->end += clip->start;
+    return TRUE;
   }
   if (!get_field (timeline, members, CNN3D_COLUMN_START_FRAME, &start, error)
       || !get_field (timeline, members, CNN3D_COLUMN_END_FRAME, &end, error)

@@ -320,6 +320,18 @@ static const Case cases[] = {
       "a.json\n[{\"path\":\"a\",\"duration\":9,\"segments\":[{\"start\":1,\"end\":2,\"label\":"
       "\"x\"}]}]",
       "a|x|1-2|train|\na|none|0-1|train|\na|none|2-9|train|\n", .background = "none" },
+  { "json-duration",
+      "=== "
+      "a.json\n[{\"path\":\"a\",\"duration\":9,\"segments\":[{\"start\":1,\"duration\":2.5,"
+      "\"label\":\"x\"},{\"start\":1,\"end\":2,\"duration\":9,\"label\":\"x\"}]},"
+      "{\"path\":\"b\",\"label\":\"y\",\"duration\":3}]",
+      "a|x|1-3.5|train|\na|x|1-2|train|\nb|y||train|\n" },
+  { "json-nulls",
+      "=== "
+      "a.json\n[{\"path\":\"a\",\"label\":\"x\",\"start\":null,\"end\":null,\"start_frame\":3,"
+      "\"end_frame\":9},{\"path\":\"b\",\"label\":\"y\",\"start\":1,\"end\":2,\"start_frame\":null}"
+      "]",
+      "a|x|#3-10|train|\nb|y|1-2|train|\n" },
   { "json-ignored",
       "=== "
       "a.json\n[{\"path\":\"a\",\"label\":\"x\",\"who\":1},{\"path\":\"b\",\"label\":\"y\",\"who\":"
