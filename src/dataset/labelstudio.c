@@ -151,16 +151,11 @@ add_range (Cnn3dReading *reading, const gchar *range, Cnn3dClip clip, GError **e
   clip.at = range;
   for (cnn3d_json_enter (&walk, range); cnn3d_json_next (&walk);) {
     const gboolean start = cnn3d_json_is (&walk, "start");
-    gchar digits[32];
 
     if (!start && !cnn3d_json_is (&walk, "end"))
       continue;
-    if (!cnn3d_reading_value (reading, walk.value, start ? "start" : "end", &field, error))
-      return FALSE;
-    /* the label may be in the same buffer */
-    g_snprintf (digits, sizeof digits, "%.*s", (int) MIN (field.size, sizeof digits), field.text);
-    field.text = digits;
-    if (!cnn3d_reading_frame (reading, &field, start ? "first frame" : "last frame",
+    if (!cnn3d_reading_value (reading, walk.value, start ? "start" : "end", &field, error)
+        || !cnn3d_reading_frame (reading, &field, start ? "first frame" : "last frame",
             start ? &clip.start : &clip.end, error))
       return FALSE;
   }

@@ -451,6 +451,12 @@ static const Case cases[] = {
       "=== a.json\n[" STUDIO_TASK (
           "a.mp4", "{\"result\":[" STUDIO_RANGE ("\"x\"", "2", "\"No\"") "]}") "]",
       NULL, "the first frame \"x\" is not a frame's number" },
+  { "studio-digits",
+      "=== a.json\n[" STUDIO_TASK ("a.mp4",
+          "{\"result\":[" STUDIO_RANGE ("3.0000000000000000000000000000000000000000",
+              "\"1\\u0032\"", "\"W\\u0061lk\"") "]}") "," STUDIO_TASK ("b.mp4",
+          "{\"result\":[" STUDIO_RANGE ("1", "2", "\"Run\"") "]}") "]",
+      "a.mp4|Walk|#2-12|train|\nb.mp4|Run|#0-2|train|\n" },
   { "studio-last",
       "=== a.json\n[" STUDIO_TASK (
           "a.mp4", "{\"result\":[" STUDIO_RANGE ("1", "\"y\"", "\"No\"") "]}") "]",
