@@ -59,19 +59,20 @@ read_index (const gchar *file, Cnn3dNames *names, Cnn3dArena *arena, GError **er
   lines = g_strsplit (text, "\n", 100000);
   for (guint i = 0; ok && lines[i]; i++) {
     const gchar *line = g_strstrip (lines[i]);
+    const guint32 next = names->n;
     gchar *name;
 
     if (!*line)
       continue;
-    ok = g_ascii_strtoull (line, &name, 10) == names->n + 1 && *name == ' '
+    ok = g_ascii_strtoull (line, &name, 10) == (guint64) next + 1 && *name == ' '
         && g_utf8_validate (name, -1, NULL);
     if (ok) {
       name++;
-      ok = cnn3d_names_intern (names, arena, name, strlen (name)) == names->n - 1;
+      ok = cnn3d_names_intern (names, arena, name, strlen (name)) == next;
     }
     if (!ok)
       g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
-          "%s:%u: not the number %u, a blank and the name of a class", file, i + 1, names->n + 1);
+          "%s:%u: not the number %u, a blank and the name of a class", file, i + 1, next + 1);
   }
   g_strfreev (lines);
   return ok;
