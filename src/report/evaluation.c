@@ -101,14 +101,17 @@ next_row (Csv *csv)
         const gint next = getc_unlocked (csv->file);
 
         if (next == '"') {
-          g_string_append_c (csv->text, '"');
+          if (csv->text->len < LONGEST_ROW)
+            g_string_append_c (csv->text, '"');
+          else
+            csv->too_long = TRUE;
           continue;
         }
         if (next != EOF)
           ungetc (next, csv->file);
       }
       quoted = !quoted;
-    } else if (!quoted && c == ',') {
+    } else if (!quoted && c == ',' && csv->text->len < LONGEST_ROW) {
       g_string_append_c (csv->text, '\0');
       begin_field (csv);
     } else if (!quoted && c == '\n')
