@@ -28,12 +28,15 @@ write_manifest (gchar **files, guint n, GError **error)
   gint fd;
 
   for (guint i = 0; i < n; i++) {
-    g_auto (GStrv) parts = g_strsplit (files[i], "\"", -1);
-    g_autofree gchar *escaped = g_strjoinv ("\"\"", parts);
     g_autofree gchar *full =
-        strstr (files[i], "://") ? g_strdup (escaped) : g_canonicalize_filename (escaped, NULL);
+        strstr (files[i], "://") ? g_strdup (files[i]) : g_canonicalize_filename (files[i], NULL);
+    /* a manifest is text; an address names any file */
+    g_autofree gchar *address =
+        g_utf8_validate (full, -1, NULL) ? NULL : g_filename_to_uri (full, NULL, NULL);
+    g_auto (GStrv) parts = g_strsplit (address ? address : full, "\"", -1);
+    g_autofree gchar *escaped = g_strjoinv ("\"\"", parts);
 
-    g_string_append_printf (text, "\"%s\",file\n", full);
+    g_string_append_printf (text, "\"%s\",file\n", escaped);
   }
   fd = g_file_open_tmp ("cnn3d-XXXXXX.csv", &name, error);
   if (fd < 0)

@@ -50,22 +50,26 @@ add_optional (GString *text, gboolean needed, const gchar *field)
     add_field (text, field);
 }
 
-/* A path in the root stays as it is where the manifest lies there. */
+/* A path in the root stays as it is where the manifest lies there. One that is not text is
+ * written as an address. */
 static void
 add_path (GString *text, const Cnn3dDataset *dataset, guint row, const gchar *folder)
 {
   const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, row);
   g_autofree gchar *root = g_canonicalize_filename (dataset->roots[r->source], NULL);
-  g_autofree gchar *here = g_canonicalize_filename (folder, NULL), *path = NULL, *full = NULL;
+  g_autofree gchar *here = g_canonicalize_filename (folder, NULL), *path = NULL, *full = NULL,
+                   *address = NULL;
 
-  if (strcmp (root, here) == 0) {
+  if (strcmp (root, here) == 0 && g_utf8_validate (dataset->arena.data + r->path, -1, NULL)) {
     add_field (text, dataset->arena.data + r->path);
     return;
   }
   path = cnn3d_dataset_path (dataset, row);
   if (!strstr (path, "://"))
     full = g_canonicalize_filename (path, NULL);
-  add_field (text, full ? full : path);
+  if (full && !g_utf8_validate (full, -1, NULL))
+    address = g_filename_to_uri (full, NULL, NULL);
+  add_field (text, address ? address : full ? full : path);
 }
 
 static Needed

@@ -86,6 +86,19 @@ def check(folder):
     assert out.returncode == 1 and "the files could not be opened: gst-launch-1.0 ended after 0 of 3" in out.stderr, out
 
 
+def bytes_in_names(folder):
+    """Files whose names are no text"""
+    launch.make_videos(folder, {"good.mp4": {"frames": 12}})
+    top = os.fsencode(folder)
+    for path in (b"tree/x/\xff.mp4", b"tree/y/b.mp4"):
+        os.makedirs(os.path.dirname(os.path.join(top, path)), exist_ok=True)
+        os.link(os.path.join(top, b"good.mp4"), os.path.join(top, path))
+    dataset(folder, "tree", "--output=tree/a.csv")
+    assert launch.read(os.path.join(folder, "tree", "a.csv")).splitlines()[1].endswith(b"/tree/x/%FF.mp4,x")
+    for location in ("tree/a.csv", "tree"):
+        assert dataset(folder, location, "--check").endswith("Files that cannot be read:\n  none\n")
+
+
 def wrong(folder):
     """Wrong lines and files are told"""
     assert "say which one data set: cnn3d dataset PATH" in dataset(folder, status=2)
@@ -96,4 +109,4 @@ def wrong(folder):
 
 
 if __name__ == "__main__":
-    launch.main(summary, manifest, check, wrong)
+    launch.main(summary, manifest, check, bytes_in_names, wrong)
