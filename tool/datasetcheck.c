@@ -61,7 +61,8 @@ become_line (const gchar *manifest, gint output)
     skip, clip_bin, "!", "fakesink", "silent=false", NULL };
 
   dup2 (output, STDOUT_FILENO);
-  dup2 (output, STDERR_FILENO);
+  /* not into the same pipe: errors would come in the middle of buffered messages */
+  dup2 (open ("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
   g_setenv ("LC_ALL", "C.UTF-8", TRUE);
   g_unsetenv ("GST_DEBUG");
   _exit (launch_become (words));
@@ -74,16 +75,19 @@ print_skipped (const gchar *line, gchar **files, guint n)
   static const gchar why[] = "reason=(string)", number[] = ", clip=(guint64)";
   const gchar *from = strstr (line, why), *to = g_strrstr (line, number);
   const guint64 clip = to ? g_ascii_strtoull (to + strlen (number), NULL, 10) : n;
-  g_autoptr (GString) reason = g_string_new (NULL);
-  g_autofree gchar *file = NULL, *shown = NULL;
+  g_autofree gchar *quoted = NULL, *reason = NULL, *file = NULL, *shown = NULL;
 
   if (!from || clip >= n || from > to)
     return FALSE;
-  for (from += strlen (why); from < to; from++)
-    if (*from != '"' && *from != '\\')
-      g_string_append_c (reason, *from);
+  from += strlen (why);
+  if (*from == '"' && to - from >= 2)
+    quoted = g_strndup (from + 1, to - from - 2);
+  else
+    quoted = g_strndup (from, to - from);
+  /* other bytes than ASCII's are octal numbers there */
+  reason = g_strcompress (quoted);
   file = cnn3d_escape (files[clip], FALSE);
-  shown = cnn3d_escape (reason->str, FALSE);
+  shown = cnn3d_escape (reason, FALSE);
   printf ("  %s: %s\n", file, shown);
   return TRUE;
 }

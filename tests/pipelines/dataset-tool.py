@@ -87,7 +87,7 @@ def check(folder):
 
 
 def bytes_in_names(folder):
-    """Files whose names are no text"""
+    """Names that are no text, and reasons that are not ASCII"""
     launch.make_videos(folder, {"good.mp4": {"frames": 12}})
     top = os.fsencode(folder)
     for path in (b"tree/x/\xff.mp4", b"tree/y/b.mp4"):
@@ -97,6 +97,10 @@ def bytes_in_names(folder):
     assert launch.read(os.path.join(folder, "tree", "a.csv")).splitlines()[1].endswith(b"/tree/x/%FF.mp4,x")
     for location in ("tree/a.csv", "tree"):
         assert dataset(folder, location, "--check").endswith("Files that cannot be read:\n  none\n")
+    os.makedirs(os.path.join(folder, "pictures", "x", "ö"))
+    write(folder, "pictures/x/ö/ä1.png", "no picture")
+    out = dataset(folder, "pictures", "--check", status=1)
+    assert "/ö: " in out and "ä1.png" in out, out
 
 
 def wrong(folder):
