@@ -443,7 +443,9 @@ last_matrices (const ReportLog *log, const ReportMatrix *matrices[REPORT_LAST_MA
         ? g_array_index (log->validations, ReportValidation, log->validations->len - 1 - i)
               .confusion
         : NULL;
-    if (!matrices[i] || matrices[i]->n != matrices[0]->n)
+    if (!matrices[i]
+        || !g_strv_equal ((const gchar *const *) matrices[i]->classes,
+            (const gchar *const *) matrices[0]->classes))
       return FALSE;
   }
   return TRUE;
