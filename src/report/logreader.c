@@ -116,6 +116,16 @@ on_epoch (ReportLog *log, JsonObject *o)
   g_array_append_val (log->epochs, epoch);
 }
 
+/* Of a validation that is neither the best nor one of the last. */
+static void
+drop_matrix (ReportLog *log, guint i)
+{
+  ReportValidation *v = &g_array_index (log->validations, ReportValidation, i);
+
+  if (v != report_log_validation (log) && i + REPORT_LAST_MATRICES < log->validations->len)
+    g_clear_pointer (&v->confusion, report_matrix_free);
+}
+
 static void
 on_validation (ReportLog *log, JsonObject *o)
 {
@@ -129,22 +139,22 @@ on_validation (ReportLog *log, JsonObject *o)
     .f1 = report_json_number (o, "f1"),
     .best = report_json_boolean (o, "best"),
   };
-  const ReportValidation *best;
+  guint n, before;
 
   if (!isfinite (validation.step) || !isfinite (validation.epoch))
     return;
   validation.confusion = report_matrix_read (o, "confusion", log->classes);
   FORGET (log->validations, ReportValidation, v,
       v->epoch >= validation.epoch || v->step > validation.step);
+  n = log->validations->len;
+  before = n ? g_array_index (log->validations, ReportValidation, n - 1).last_best : 0;
+  validation.last_best = validation.best ? n + 1 : before;
   g_array_append_val (log->validations, validation);
   /* the best is shown, and the last ones are compared: memory is not for all */
-  best = report_log_validation (log);
-  for (guint i = 0; i + REPORT_LAST_MATRICES < log->validations->len; i++) {
-    ReportValidation *old = &g_array_index (log->validations, ReportValidation, i);
-
-    if (old != best)
-      g_clear_pointer (&old->confusion, report_matrix_free);
-  }
+  if (before && before != validation.last_best)
+    drop_matrix (log, before - 1);
+  if (n >= REPORT_LAST_MATRICES)
+    drop_matrix (log, n - REPORT_LAST_MATRICES);
 }
 
 static void
@@ -357,15 +367,10 @@ report_log_free (ReportLog *log)
 const ReportValidation *
 report_log_validation (const ReportLog *log)
 {
-  const ReportValidation *found = NULL;
+  const guint n = log->validations->len;
+  const guint best = n ? g_array_index (log->validations, ReportValidation, n - 1).last_best : 0;
 
-  for (guint i = 0; i < log->validations->len; i++) {
-    const ReportValidation *v = &g_array_index (log->validations, ReportValidation, i);
-
-    if (!found || v->best || !found->best)
-      found = v;
-  }
-  return found;
+  return n ? &g_array_index (log->validations, ReportValidation, best ? best - 1 : n - 1) : NULL;
 }
 
 static gint

@@ -19,9 +19,9 @@ typedef struct {
 typedef struct {
   gdouble epoch, step, loss, accuracy, recall, f1, clips;
   gboolean best;
-  ReportMatrix *
-      confusion; /* of the classes that its run had, of the validation that is shown and of the last
-                                 * ones; or NULL */
+  guint last_best; /* the last of the validations up to this one that is, from 1; 0: none */
+  /* of the classes that its run had, of the validation that is shown and of the last ones; or NULL */
+  ReportMatrix *confusion;
 } ReportValidation;
 
 #define REPORT_LAST_MATRICES 3

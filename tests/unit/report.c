@@ -338,6 +338,26 @@ test_many_reasons (void)
   g_string_free (log, TRUE);
 }
 
+/* The best of very many validations is shown, soon. */
+static void
+test_many_validations (void)
+{
+  GString *log = g_string_new (RUN);
+  g_autofree gchar *page = NULL;
+
+  for (guint i = 0; i < 100000; i++)
+    g_string_append_printf (log,
+        "{\"event\":\"validation\",\"epoch\":%u,\"step\":%u,\"loss\":1,\"best\":%s,"
+        "\"confusion\":[[%u,1],[0,4]]}\n",
+        i, i, i == 7 || i == 70000 ? "true" : "false", i);
+  g_test_timer_start ();
+  page = page_of_log (log->str, log->len);
+  g_assert_cmpfloat (g_test_timer_elapsed (), <, 15);
+  assert_has (page, "Best validation");
+  assert_has (page, "label a, prediction b: 1 of 70001 ");
+  g_string_free (log, TRUE);
+}
+
 /* A run that went on with more or less memory allowed: each step has its own budget. */
 static void
 test_budgets (void)
@@ -771,6 +791,7 @@ main (int argc, char **argv)
   g_test_add_func ("/report/best", test_best);
   g_test_add_func ("/report/other-classes", test_other_classes);
   g_test_add_func ("/report/many-reasons", test_many_reasons);
+  g_test_add_func ("/report/many-validations", test_many_validations);
   g_test_add_func ("/report/budgets", test_budgets);
   g_test_add_func ("/report/memory", test_memory);
   g_test_add_func ("/report/ends", test_ends);
