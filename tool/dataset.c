@@ -1,6 +1,7 @@
 /* cnn3d dataset: what is in a data set.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gio/gio.h>
+#include <glib/gstdio.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -177,11 +178,20 @@ check_files (const Summary *summary)
 }
 
 static gboolean
-write_manifest (const Cnn3dDataset *dataset, const gchar *output, GError **error)
+write_manifest (
+    const Cnn3dDataset *dataset, const gchar *location, const gchar *output, GError **error)
 {
   g_autofree gchar *folder = g_path_get_dirname (output),
                    *text = cnn3d_dataset_manifest (dataset, folder);
+  GStatBuf from, to;
 
+  /* columns that are not read would be lost */
+  if (g_stat (location, &from) == 0 && g_stat (output, &to) == 0 && from.st_dev == to.st_dev
+      && from.st_ino == to.st_ino) {
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_OPEN,
+        "--output=%s is the data set itself; name another file", output);
+    return FALSE;
+  }
   return cnn3d_atomic_file_set_contents (output, text, -1, error);
 }
 
@@ -248,7 +258,7 @@ tool_dataset (int argc, char **argv)
   if (check)
     ok = check_files (&summary);
   if (output) {
-    if (!write_manifest (dataset, output, &error)) {
+    if (!write_manifest (dataset, paths[0], output, &error)) {
       tool_complain ("%s", error->message);
       ok = FALSE;
     }

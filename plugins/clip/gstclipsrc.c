@@ -251,7 +251,7 @@ gst_clip_src_post_notes (GstClipSrc *self, const Cnn3dDataset *dataset)
     if (notes[i].warning)
       GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS, ("%s", shown), (NULL));
     else
-      GST_ELEMENT_INFO (self, RESOURCE, SETTINGS, ("%s", shown), (NULL));
+      GST_ELEMENT_INFO (self, RESOURCE, SETTINGS, ("%s", shown), ("%s", shown));
     g_free (shown);
   }
 }

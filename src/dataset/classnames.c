@@ -5,7 +5,9 @@
 
 #include <string.h>
 
-/* The field of the line up to its first blank, tab or comma is a key: a number, or a
+#define SEPARATORS " \t,;:|"
+
+/* The field of the line up to its first separator is a key: a number, or a
  * letter and a number as Charades' c092. */
 static gsize
 key_size (const gchar *line)
@@ -13,8 +15,36 @@ key_size (const gchar *line)
   const gsize letter = g_ascii_islower (*line) ? 1 : 0;
   const gsize digits = strspn (line + letter, "0123456789");
 
-  return digits && line[letter + digits] && strchr (" \t,", line[letter + digits]) ? letter + digits
-                                                                                   : 0;
+  return digits && line[letter + digits] && strchr (SEPARATORS, line[letter + digits])
+      ? letter + digits
+      : 0;
+}
+
+/* "NAME,NUMBER" becomes "NUMBER,NAME". Behind a blank a number is the name's own. */
+static void
+turn_line (gchar *line)
+{
+  gchar *number = line + strlen (line);
+  g_autofree gchar *turned = NULL;
+
+  while (number > line && g_ascii_isdigit (number[-1]))
+    number--;
+  if (!*number || number < line + 2 || !strchr ("\t,;:|", number[-1]))
+    return;
+  turned = g_strdup_printf ("%s,%.*s", number, (int) (number - 1 - line), line);
+  strcpy (line, turned);
+}
+
+/* Whether a first line without a number is the header of lines that have one. */
+static gboolean
+is_header (const gchar *line, const gchar *next)
+{
+  g_autofree gchar *second = next ? g_strndup (next, strcspn (next, "\n")) : NULL;
+
+  if (!second || !strpbrk (line, "\t,;|"))
+    return FALSE;
+  turn_line (g_strstrip (second));
+  return key_size (second) > 0;
 }
 
 typedef struct {
@@ -40,7 +70,7 @@ add_line (
     key = own;
     size = strlen (own);
   }
-  name += strspn (name, " \t,");
+  name += size ? strspn (name, SEPARATORS) : 0;
   if (!*name)
     goto no_name;
   if (cnn3d_names_intern (&table->keys, &table->arena, key, size) != table->names->len)
@@ -95,11 +125,23 @@ read_table (Table *table, const gchar *file, GError **error)
     line = g_strstrip (line);
     if (!*line)
       continue;
-    if (table->keys.n == 0)
+    if (number == 1 && (*line == '{' || *line == '['))
+      goto json;
+    turn_line (line);
+    if (table->keys.n == 0) {
       keyed = key_size (line) > 0;
+      if (!keyed && is_header (line, next))
+        continue;
+    }
     ok = add_line (table, file, number, line, keyed, error);
   }
   return ok;
+
+  /* ERRORS */
+json:
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
+      "%s: JSON; write a name a line, or a number and a name", file);
+  return FALSE;
 }
 
 /* The names of the classes, by their numbers: offsets in the table's arena. FALSE with

@@ -114,6 +114,23 @@ match_columns (Manifest *manifest, guint at[CNN3D_N_COLUMNS], GError **error)
   return TRUE;
 }
 
+/* Whether the first row names columns, though not both that are needed: it has a known
+ * name, and nothing in it could be a file. */
+static gboolean
+names_columns (const Manifest *manifest, const guint at[CNN3D_N_COLUMNS])
+{
+  const Cnn3dTable *table = &manifest->table;
+  gboolean known = FALSE;
+
+  for (guint column = CNN3D_COLUMN_IGNORED + 1; column < CNN3D_N_COLUMNS; column++)
+    known |= at[column] > 0;
+  for (guint i = 0; known && i < table->n_fields; i++)
+    for (gsize k = 0; k < table->fields[i].size; k++)
+      if (strchr ("./\\%:", table->fields[i].text[k]))
+        return FALSE;
+  return known;
+}
+
 /* Determines the columns from the first row. */
 static gboolean
 set_columns (Manifest *manifest, GError **error)
@@ -151,6 +168,8 @@ set_columns (Manifest *manifest, GError **error)
     goto no_label;
   if (table->n_fields < 2)
     goto too_few;
+  if (names_columns (manifest, at))
+    goto half_header;
   if (table->n_fields > G_N_ELEMENTS (with_times))
     goto too_many;
   if (table->n_fields == 3
@@ -166,6 +185,12 @@ set_columns (Manifest *manifest, GError **error)
 no_label:
   cnn3d_reading_error (manifest->reading, first->at, error,
       "the header has no label column; it needs path and label");
+  return FALSE;
+half_header:
+  cnn3d_reading_error (manifest->reading, first->at, error,
+      "this row looks like a header, but has no %s column that is known; name one path and one "
+      "label, or put such a header above it if it is a clip",
+      at[CNN3D_COLUMN_PATH] ? "label" : "path");
   return FALSE;
 too_few:
   cnn3d_reading_error (manifest->reading, first->at, error,
@@ -224,6 +249,12 @@ read_window (const Manifest *manifest, const Cnn3dField *const by[CNN3D_N_COLUMN
     clip->end += 1;
     return TRUE;
   }
+  if ((is_given (start) && !is_given (end) && is_given (last))
+      || (is_given (end) && !is_given (start) && is_given (first))) {
+    cnn3d_reading_error (reading, is_given (start) ? start->at : end->at, error,
+        "one end is in seconds and the other a frame number; give both in one of them");
+    return FALSE;
+  }
   if ((start && !read_seconds (manifest, start, "start", &clip->start, error))
       || (end && !read_seconds (manifest, end, "end", &clip->end, error))
       || (duration && !read_seconds (manifest, duration, "duration", &seconds, error)))
@@ -231,6 +262,25 @@ read_window (const Manifest *manifest, const Cnn3dField *const by[CNN3D_N_COLUMN
   if (duration)
     clip->end = clip->start + seconds;
   clip->end_at = duration ? duration->at : end ? end->at : NULL;
+  return TRUE;
+}
+
+/* A column that is not read, and whose first value is the name of a split, would leave
+ * all rows to training. */
+static gboolean
+check_unread (const Manifest *manifest, GError **error)
+{
+  const Cnn3dTable *table = &manifest->table;
+  Cnn3dSplit split;
+
+  for (guint i = 0; manifest->header && i < table->n_fields; i++)
+    if (manifest->columns[i] == CNN3D_COLUMN_IGNORED
+        && cnn3d_split_guess (table->fields[i].text, table->fields[i].size, &split)) {
+      cnn3d_reading_error (manifest->reading, table->fields[i].at, error,
+          "\"%.*s\" is a split, but its column is not read; name the column split, or leave it out",
+          (int) MIN (table->fields[i].size, 40), table->fields[i].text);
+      return FALSE;
+    }
   return TRUE;
 }
 
@@ -249,6 +299,8 @@ add_row (Manifest *manifest, GError **error)
 
   if (table->n_fields != manifest->n_columns)
     goto wrong_number;
+  if (dataset->rows->len == manifest->first_row && !check_unread (manifest, error))
+    return FALSE;
   for (guint i = 0; i < table->n_fields; i++)
     by[manifest->columns[i]] = &table->fields[i];
   field = by[CNN3D_COLUMN_PATH];

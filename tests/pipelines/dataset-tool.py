@@ -110,6 +110,7 @@ def wrong(folder):
     assert "none.csv: No such file" in dataset(folder, "none.csv", status=1)
     write(folder, "a.csv", "a.mp4,x\n")
     assert "/no/such" in dataset(folder, "a.csv", "--output=/no/such/b.csv", status=1)
+    assert "./a.csv is the data set itself" in dataset(folder, "a.csv", "--output=./a.csv", status=1)
 
 
 if __name__ == "__main__":
