@@ -52,8 +52,8 @@ typedef struct {
 typedef struct {
   guint64 total;     /* bytes of the device that this process may use */
   guint64 available; /* bytes free now; `total` for a profile */
-  guint64
-      context; /* bytes used by driver and libraries in addition to alloc(): measured, or a bound */
+  /* bytes used by driver and libraries in addition to alloc(): measured, or a bound */
+  guint64 context;
   const gchar *context_source; /* origin of `context`; static or owned by the device */
 } Cnn3dDeviceMemory;
 
@@ -112,8 +112,8 @@ typedef struct {
   const gfloat *class_weights; /* of the loss, (num_classes), on the device; NULL: all 1 */
   gfloat loss_scale;           /* factor on the gradient of the summed loss */
   gboolean training;           /* enables dropout */
-  gboolean
-      batch_statistics; /* batch norm normalises with the batch's statistics and updates the running ones */
+  /* batch norm normalises with the batch's statistics and updates the running ones */
+  gboolean batch_statistics;
   guint64 seed, step; /* dropout's key: the number of the first clip; the others are consecutive */
   const Cnn3dUpdate *update; /* for update steps, which change nothing if the loss is not finite */
   gfloat *logits;            /* out, on the host: (N, num_classes); may be NULL */
@@ -135,8 +135,8 @@ typedef struct {
 typedef struct {
   guint batch;       /* clips in a micro-batch */
   gboolean training; /* FALSE: the clips are independent of each other */
-  gboolean
-      accumulates; /* bindings may request adding to gradients, which needs memory for one layer's */
+  /* bindings may request adding to gradients, which needs memory for one layer's */
+  gboolean accumulates;
   gboolean sizes_only; /* it will not run: faster to create */
   /* Clips of the run's whole batches: a short one has slices no larger than theirs, so that it needs no more memory. 0:
    * this is a whole one. */

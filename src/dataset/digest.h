@@ -13,9 +13,9 @@ G_BEGIN_DECLS
     guint64 rows;
     gchar *clips;  /* path, segment and split, in any order */
     gchar *labels; /* these and the class's number, in any order */
-    gchar *
-        order; /* these in order, with the row's number and everything that the order of a run and its
-                                 * random draws depend on */
+    /* these in order, with the row's number and everything that the order of a run and its random
+     * draws depend on */
+    gchar *order;
   } Cnn3dDigest;
 
   CNN3D_API void cnn3d_digest (

@@ -30,12 +30,12 @@ typedef struct {
   gsize *gradient;   /* [tensor], a multiple of batch */
   gsize *saved;      /* [op]: kept from forward to backward, in addition to activations */
   gsize *scratch;    /* [op * CNN3D_N_PHASES + phase]: within one step */
-  gsize
-      *parameters; /* [op]: gradients of its parameters, f32, in the order of the weights' layout */
-  guint *slice;    /* [op]: clips processed at once, see cnn3d_plan_slice() */
-  gboolean *adds;  /* [op]: a convolution can add to an existing gradient of its input */
-  gboolean *
-      statistics; /* [op]: a convolution can compute its output's sums for the batch norm that follows */
+  /* [op]: gradients of its parameters, f32, in the order of the weights' layout */
+  gsize *parameters;
+  guint *slice;   /* [op]: clips processed at once, see cnn3d_plan_slice() */
+  gboolean *adds; /* [op]: a convolution can add to an existing gradient of its input */
+  /* [op]: a convolution can compute its output's sums for the batch norm that follows */
+  gboolean *statistics;
 } Cnn3dSizes;
 
 /* Allocates the arrays for a network, all 0 except slices, which are whole batches. */
@@ -49,11 +49,10 @@ typedef struct {
   guint first, clips;      /* multiples of the op's slice; all clips except in recomputation */
   gsize in, residual, out; /* activations */
   gsize saved, scratch;    /* saved: of the whole batch */
-  gsize
-      statistics; /* a convolution's forward step in training: `saved` of the batch norm that follows */
-  gboolean
-      defers; /* batch norm: `out` is read only by the next step of a convolution, while `in` is
-                                 * available */
+  /* a convolution's forward step in training: `saved` of the batch norm that follows */
+  gsize statistics;
+  /* batch norm: `out` is read only by the next step of a convolution, while `in` is available */
+  gboolean defers;
   gsize parameters; /* gradients of the op's parameters; NOWHERE: stored outside the arena */
   gboolean adds;    /* add to them: an earlier slice wrote them */
   /* Gradient of out, as the sum of up to two buffers; of in; of residual. Batch norm writes `din` over `in` or

@@ -12,8 +12,8 @@
 typedef struct {
   guint frame_bytes;  /* of an element of the input frames */
   guint weight_bytes; /* of a convolution's weight as it is read */
-  guint
-      copy_bytes; /* of the copy of such a weight that an update writes beside the master; 0: no copy */
+  /* of the copy of such a weight that an update writes beside the master; 0: no copy */
+  guint copy_bytes;
   guint states;              /* f32 numbers of optimizer state per trained number */
   gboolean batch_statistics; /* batch norm normalises with the batch's own statistics */
   gdouble passes;            /* of the plan, per optimizer step */

@@ -72,10 +72,9 @@ struct _Cnn3dTrainer {
   guint64 budget;
   Cnn3dFit fit;           /* the chosen configuration */
   gboolean updates_early; /* each layer is updated as soon as its gradient is available */
-  gboolean
-      in_step;     /* such a step is running, or failed: the weights are neither the old nor the new
-                                 * ones */
-  gboolean scales; /* uses a loss scale, against underflow */
+  /* such a step is running, or failed: the weights are neither the old nor the new ones */
+  gboolean in_step;
+  gboolean scales;   /* uses a loss scale, against underflow */
   gboolean *trained; /* [parameter] */
   gboolean norm_frozen;
   GPtrArray *left_out;

@@ -23,10 +23,9 @@ typedef struct {
 typedef struct {
   Cnn3dNetworkParams network; /* height, width, frames, channels: from the first batch */
   const gchar *pretrained;    /* a safetensors file; NULL: none */
-  const gchar
-      *freeze; /* comma-separated name prefixes of parameters that do not train; `backbone`: all but
-                                 * the last layer; `batch-norm`: batch norm uses and keeps the running statistics. NULL:
-                                 * none */
+  /* comma-separated name prefixes of parameters that do not train; `backbone`: all but the last
+   * layer; `batch-norm`: batch norm uses and keeps the running statistics. NULL: none */
+  const gchar *freeze;
   const gchar *device;          /* auto, cpu, cuda, cuda:N */
   guint threads;                /* 0: one per core */
   Cnn3dConvolution convolution; /* on a CPU */
@@ -40,17 +39,17 @@ typedef struct {
   gdouble momentum, weight_decay;
   Cnn3dLrParams lr; /* `epochs` is set by cnn3d_trainer_begin_pass() */
   gdouble label_smoothing;
-  const gfloat *
-      class_weights; /* in the training loss, (num_classes), each above 0; NULL: all 1. A mean is then
-                                 * weighted by the clips' labels, as in torch.nn.CrossEntropyLoss */
-  const guint64 *
-      class_clips; /* (num_classes) training clips of each class, for the log only; NULL: unknown */
+  /* in the training loss, (num_classes), each above 0; NULL: all 1. A mean is then weighted by the
+   * clips' labels, as in torch.nn.CrossEntropyLoss */
+  const gfloat *class_weights;
+  /* (num_classes) training clips of each class, for the log only; NULL: unknown */
+  const guint64 *class_clips;
   gdouble gradient_clip; /* global norm; 0: none */
   guint64 seed;
   const gchar *checkpoint_dir; /* NULL: nothing is saved */
-  guint
-      checkpoint_interval; /* optimizer steps between checkpoints within an epoch; 0: only after epochs */
-  guint save_top_k;        /* best weights kept, in addition to the last */
+  /* optimizer steps between checkpoints within an epoch; 0: only after epochs */
+  guint checkpoint_interval;
+  guint save_top_k; /* best weights kept, in addition to the last */
   Cnn3dMonitor monitor;
   guint patience; /* epochs without a better monitor before stopping; 0: never */
   /* Memory. None of these changes what a step computes, except that batch norm sees one micro-batch at a time. */
@@ -58,17 +57,17 @@ typedef struct {
   guint64 max_memory;       /* bytes; 0: what the device has */
   gboolean auto_fit;        /* batches may be split into micro-batches to fit */
   guint micro_batch;        /* most clips at once; 0: whole batches */
-  gboolean
-      keep_gradients; /* for cnn3d_trainer_get_gradient() after a step; disables updates layer by layer */
-  const gchar *const
-      *classes; /* num_classes names, NULL-terminated, stored with the weights; or NULL */
+  /* for cnn3d_trainer_get_gradient() after a step; disables updates layer by layer */
+  gboolean keep_gradients;
+  /* num_classes names, NULL-terminated, stored with the weights; or NULL */
+  const gchar *const *classes;
   Cnn3dPreparation preparation; /* of the clips, stored with the weights */
   Cnn3dRunData data;            /* stored with the state */
-  gdouble
-      max_skipped; /* fraction of a pass's clips: an epoch that skipped more before its checkpoint is
-                                 * resumed at its start, and cnn3d_trainer_data_note() says so; 1: never */
-  gboolean
-      any_data; /* resume from a checkpoint of other data, and report it in cnn3d_trainer_data_note() */
+  /* fraction of a pass's clips: an epoch that skipped more before its checkpoint is resumed at its
+   * start, and cnn3d_trainer_data_note() says so; 1: never */
+  gdouble max_skipped;
+  /* resume from a checkpoint of other data, and report it in cnn3d_trainer_data_note() */
+  gboolean any_data;
 } Cnn3dTrainerParams;
 
 #define CNN3D_MOST_CLASS_WEIGHT 1e6
@@ -129,8 +128,8 @@ typedef struct {
    * a confusion matrix. */
   gdouble recall, f1;
   const gdouble *class_accuracy; /* [num_classes] */
-  Cnn3dProgress
-      last; /* the batch that was running, or the step of an incomplete last group (last.stepped) */
+  /* the batch that was running, or the step of an incomplete last group (last.stepped) */
+  Cnn3dProgress last;
   gboolean checkpoint_due; /* as in Cnn3dProgress */
 } Cnn3dPassResult;
 

@@ -28,8 +28,8 @@ typedef struct {
 
 struct _CudaRuns {
   CudaChoice (*choices)[CNN3D_N_PHASES][2]; /* [op][phase][a batch norm is deferred] */
-  gboolean
-      *summed; /* [op]: a convolution that left its output's sums in the batch norm's `saved` */
+  /* [op]: a convolution that left its output's sums in the batch norm's `saved` */
+  gboolean *summed;
   guint n_ops;
   CudaDeferred deferred;
   CudaFusion fusion;
