@@ -11,13 +11,13 @@
 
 G_BEGIN_DECLS
 
-  typedef struct _Cnn3dFolderLock Cnn3dFolderLock;
+typedef struct _Cnn3dFolderLock Cnn3dFolderLock;
 
-  /* NULL with error (G_IO_ERROR): the file cannot be created, or another process has the lock (G_IO_ERROR_BUSY, whose
+/* NULL with error (G_IO_ERROR): the file cannot be created, or another process has the lock (G_IO_ERROR_BUSY, whose
  * message names the process and host). Network file systems without locks are used without one. */
-  CNN3D_API Cnn3dFolderLock *cnn3d_folder_lock_new (const gchar *dir, GError **error);
-  /* *lock may be NULL. Removes the file, too. */
-  CNN3D_API void cnn3d_folder_lock_free (Cnn3dFolderLock * *lock);
+CNN3D_API Cnn3dFolderLock *cnn3d_folder_lock_new (const gchar *dir, GError **error);
+/* *lock may be NULL. Removes the file, too. */
+CNN3D_API void cnn3d_folder_lock_free (Cnn3dFolderLock **lock);
 
 G_END_DECLS
 

@@ -7,10 +7,10 @@
 
 G_BEGIN_DECLS
 
-  /* The range of the colours, by the first sequence header in a packet, or in the
+/* The range of the colours, by the first sequence header in a packet, or in the
  * configuration record that its caps have: TRUE: *full is set; FALSE: there is
  * none. */
-  gboolean clip_av1_range (const GstCaps *caps, GstBuffer *packet, gboolean *full);
+gboolean clip_av1_range (const GstCaps *caps, GstBuffer *packet, gboolean *full);
 
 G_END_DECLS
 

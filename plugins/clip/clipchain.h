@@ -17,7 +17,7 @@
 
 G_BEGIN_DECLS
 
-  /* What all chains of an element share; constant while they run.
+/* What all chains of an element share; constant while they run.
  *
  * owner:    who asks for contexts, for instance of a GPU (not referenced)
  * src_pad:  where frames will leave; asked what is wanted downstream
@@ -28,28 +28,28 @@ G_BEGIN_DECLS
  * indexes:  of the files read so far
  * factories: of what reads and decodes
  * bins:     of GstElement: clip-bins that have nothing to do */
-  typedef struct {
-    GstElement *owner;
-    GstPad *src_pad;
-    gchar *clip_bin;
-    const gchar *index_location;
-    gint video_track;
-    GstTaskPool *tasks;
-    ClipIndexes *indexes;
-    ClipFactories *factories;
-    GAsyncQueue *bins;
-  } ClipChainSettings;
+typedef struct {
+  GstElement *owner;
+  GstPad *src_pad;
+  gchar *clip_bin;
+  const gchar *index_location;
+  gint video_track;
+  GstTaskPool *tasks;
+  ClipIndexes *indexes;
+  ClipFactories *factories;
+  GAsyncQueue *bins;
+} ClipChainSettings;
 
-  /* Makes a clip-bin; NULL with `error` set where its description is wrong.
+/* Makes a clip-bin; NULL with `error` set where its description is wrong.
  * Returns a floating reference. */
-  GstElement *clip_chain_parse_bin (const gchar *description, GError **error);
+GstElement *clip_chain_parse_bin (const gchar *description, GError **error);
 
-  /* Whether the element is in a clip-bin that decodes, not elsewhere. */
-  gboolean clip_chain_holds (GstElement * element);
+/* Whether the element is in a clip-bin that decodes, not elsewhere. */
+gboolean clip_chain_holds (GstElement *element);
 
-  /* Decodes the job's clip and finishes the job. Blocks; ends soon after
+/* Decodes the job's clip and finishes the job. Blocks; ends soon after
  * clip_job_abort(). */
-  void clip_chain_decode (const ClipChainSettings *settings, ClipJob *job);
+void clip_chain_decode (const ClipChainSettings *settings, ClipJob *job);
 
 G_END_DECLS
 

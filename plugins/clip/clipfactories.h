@@ -8,25 +8,25 @@
 
 G_BEGIN_DECLS
 
-  typedef struct _ClipFactories ClipFactories;
+typedef struct _ClipFactories ClipFactories;
 
-  typedef enum {
-    CLIP_FACTORIES_READERS, /* demuxers and parsers */
-    CLIP_FACTORIES_DECODERS,
-    CLIP_N_FACTORIES
-  } ClipFactoryKind;
+typedef enum {
+  CLIP_FACTORIES_READERS, /* demuxers and parsers */
+  CLIP_FACTORIES_DECODERS,
+  CLIP_N_FACTORIES
+} ClipFactoryKind;
 
-  ClipFactories *clip_factories_new (void);
-  ClipFactories *clip_factories_ref (ClipFactories * self);
-  void clip_factories_unref (ClipFactories * self);
+ClipFactories *clip_factories_new (void);
+ClipFactories *clip_factories_ref (ClipFactories *self);
+void clip_factories_unref (ClipFactories *self);
 
-  /* The factories that take such caps, the best first; ended with
+/* The factories that take such caps, the best first; ended with
  * gst_plugin_feature_list_free(). */
-  GList *clip_factories_find (ClipFactories * self, ClipFactoryKind kind, GstCaps * caps);
+GList *clip_factories_find (ClipFactories *self, ClipFactoryKind kind, GstCaps *caps);
 
-  /* (transfer full): what of filter, which may be NULL, can be decoded, the best
+/* (transfer full): what of filter, which may be NULL, can be decoded, the best
  * decoder's first; all of it, if nothing can. */
-  GstCaps *clip_factories_decodable (const ClipFactories *self, GstCaps *filter);
+GstCaps *clip_factories_decodable (const ClipFactories *self, GstCaps *filter);
 
 G_END_DECLS
 

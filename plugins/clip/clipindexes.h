@@ -8,19 +8,19 @@
 
 G_BEGIN_DECLS
 
-  typedef struct _ClipIndexes ClipIndexes;
+typedef struct _ClipIndexes ClipIndexes;
 
-  /* folder:    on disk; NULL or empty: none
+/* folder:    on disk; NULL or empty: none
  * max_bytes: of packets and frames in memory; the index that was made first goes
  *            first */
-  ClipIndexes *clip_indexes_new (const gchar *folder, gsize max_bytes);
-  void clip_indexes_free (ClipIndexes * self);
+ClipIndexes *clip_indexes_new (const gchar *folder, gsize max_bytes);
+void clip_indexes_free (ClipIndexes *self);
 
-  /* The index of a video that has not changed since: (transfer full), or NULL. */
-  ClipIndex *clip_indexes_get (ClipIndexes * self, const ClipVideo *video);
+/* The index of a video that has not changed since: (transfer full), or NULL. */
+ClipIndex *clip_indexes_get (ClipIndexes *self, const ClipVideo *video);
 
-  /* Another index of the same path is dropped. */
-  void clip_indexes_put (ClipIndexes * self, const ClipVideo *video, ClipIndex *index);
+/* Another index of the same path is dropped. */
+void clip_indexes_put (ClipIndexes *self, const ClipVideo *video, ClipIndex *index);
 
 G_END_DECLS
 

@@ -7,9 +7,9 @@
 
 G_BEGIN_DECLS
 
-  /* How the pictures of a track are to be turned for showing, by its projection. The
+/* How the pictures of a track are to be turned for showing, by its projection. The
  * file is open at `file`, whose offset stays where it is. FALSE: nothing is told. */
-  gboolean clip_matroska_orientation (gint file, guint64 track, GstVideoOrientationMethod * method);
+gboolean clip_matroska_orientation (gint file, guint64 track, GstVideoOrientationMethod *method);
 
 G_END_DECLS
 

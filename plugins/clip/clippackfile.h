@@ -19,81 +19,81 @@ G_BEGIN_DECLS
 #define CLIP_PACK_ALIGN 64          /* bytes; the size of either header */
 #define CLIP_PACK_MAX_KEY (1 << 20) /* bytes */
 
-  /* Where a record is, in bytes. offset: of its header in the file. checksum:
+/* Where a record is, in bytes. offset: of its header in the file. checksum:
  * XXH3 of key and data. */
-  typedef struct {
-    guint64 offset, key_size, data_size, checksum;
-  } ClipPackEntry;
+typedef struct {
+  guint64 offset, key_size, data_size, checksum;
+} ClipPackEntry;
 
-  /* A mapped part of a file. */
-  typedef struct {
-    gint refs;
-    guint8 *base;
-    guint64 offset; /* of base in the file */
-    gsize size;
-  } ClipSegment;
+/* A mapped part of a file. */
+typedef struct {
+  gint refs;
+  guint8 *base;
+  guint64 offset; /* of base in the file */
+  gsize size;
+} ClipSegment;
 
-  typedef struct {
-    gchar *path;
-    guint number;         /* in its name */
-    guint64 id;           /* in its header and in its records' headers */
-    guint64 end;          /* of the last good record; 0: no header yet */
-    guint64 known;        /* of the last record in the store's index */
-    gint fd;              /* of the writer, with the lock; -1: not ours */
-    gboolean foreign;     /* not a file of this format */
-    gboolean replaced;    /* by another file of its name */
-    gboolean damaged;     /* what follows end may be mapped */
-    GHashTable *segments; /* window number -> ClipSegment */
-  } ClipPackFile;
+typedef struct {
+  gchar *path;
+  guint number;         /* in its name */
+  guint64 id;           /* in its header and in its records' headers */
+  guint64 end;          /* of the last good record; 0: no header yet */
+  guint64 known;        /* of the last record in the store's index */
+  gint fd;              /* of the writer, with the lock; -1: not ours */
+  gboolean foreign;     /* not a file of this format */
+  gboolean replaced;    /* by another file of its name */
+  gboolean damaged;     /* what follows end may be mapped */
+  GHashTable *segments; /* window number -> ClipSegment */
+} ClipPackFile;
 
-  typedef void (*ClipPackFound) (
-      ClipPackFile *self, const ClipPackEntry *where, GBytes *key, gpointer data);
+typedef void (*ClipPackFound) (
+    ClipPackFile *self, const ClipPackEntry *where, GBytes *key, gpointer data);
 
-  /* A record's size in the file, in bytes. */
-  guint64 clip_pack_entry_size (const ClipPackEntry *where);
-  /* Offset of a record's data in the file, in bytes. */
-  guint64 clip_pack_entry_data (const ClipPackEntry *where);
+/* A record's size in the file, in bytes. */
+guint64 clip_pack_entry_size (const ClipPackEntry *where);
+/* Offset of a record's data in the file, in bytes. */
+guint64 clip_pack_entry_data (const ClipPackEntry *where);
 
-  /* FALSE: the name is not one of a ClipStore's files. */
-  gboolean clip_pack_file_parse_name (const gchar *name, guint *number);
+/* FALSE: the name is not one of a ClipStore's files. */
+gboolean clip_pack_file_parse_name (const gchar *name, guint *number);
 
-  /* Opens nothing. The file need not exist. */
-  ClipPackFile *clip_pack_file_new (const gchar *location, guint number);
-  /* Gives up the lock. Segments stay mapped while they are referenced. */
-  void clip_pack_file_free (ClipPackFile * self);
+/* Opens nothing. The file need not exist. */
+ClipPackFile *clip_pack_file_new (const gchar *location, guint number);
+/* Gives up the lock. Segments stay mapped while they are referenced. */
+void clip_pack_file_free (ClipPackFile *self);
 
-  /* Reads the headers and keys after self->end, up to the first record that is
+/* Reads the headers and keys after self->end, up to the first record that is
  * not complete, and calls found for each. Does not touch the data. */
-  void clip_pack_file_scan (ClipPackFile * self, ClipPackFound found, gpointer data);
+void clip_pack_file_scan (ClipPackFile *self, ClipPackFound found, gpointer data);
 
-  /* Creates the file and takes its lock. FALSE: errno says why; EEXIST where the
+/* Creates the file and takes its lock. FALSE: errno says why; EEXIST where the
  * name is taken. */
-  gboolean clip_pack_file_create (ClipPackFile * self);
+gboolean clip_pack_file_create (ClipPackFile *self);
 
-  /* Takes the lock of a file whose writer is gone, scans it, and truncates a
+/* Takes the lock of a file whose writer is gone, scans it, and truncates a
  * record that its writer did not complete. FALSE: it has a writer, or what
  * follows its good records may be mapped by another process. */
-  gboolean clip_pack_file_adopt (ClipPackFile * self, ClipPackFound found, gpointer data);
+gboolean clip_pack_file_adopt (ClipPackFile *self, ClipPackFound found, gpointer data);
 
-  /* Gives up the lock. */
-  void clip_pack_file_release (ClipPackFile * self);
+/* Gives up the lock. */
+void clip_pack_file_release (ClipPackFile *self);
 
-  /* Bytes by which the writer's file grows with this record. */
-  guint64 clip_pack_file_growth (const ClipPackFile *self, const ClipPackEntry *where);
+/* Bytes by which the writer's file grows with this record. */
+guint64 clip_pack_file_growth (const ClipPackFile *self, const ClipPackEntry *where);
 
-  /* Extends the writer's file for a record; writes the file's header where there
+/* Extends the writer's file for a record; writes the file's header where there
  * is none yet. FALSE: errno says why, and the file is as it was. */
-  gboolean clip_pack_file_reserve (ClipPackFile * self, const ClipPackEntry *where);
+gboolean clip_pack_file_reserve (ClipPackFile *self, const ClipPackEntry *where);
 
-  /* Writes the record for which room was reserved, and sets its offset. FALSE:
+/* Writes the record for which room was reserved, and sets its offset. FALSE:
  * errno says why, and the room is given up. */
-  gboolean clip_pack_file_append (ClipPackFile * self, ClipPackEntry * where, GBytes * key,
-      const ClipStoreChunk *chunks, guint n_chunks);
+gboolean clip_pack_file_append (ClipPackFile *self, ClipPackEntry *where, GBytes *key,
+    const ClipStoreChunk *chunks, guint n_chunks);
 
-  /* A segment that holds the whole record: (transfer full). NULL: errno says why;
+/* A segment that holds the whole record: (transfer full). NULL: errno says why;
  * ESTALE where the file is not any more the one that was scanned. */
-  ClipSegment *clip_pack_file_map (ClipPackFile * self, const ClipPackEntry *where);
-  void clip_segment_unref (ClipSegment * self);
+ClipSegment *clip_pack_file_map (ClipPackFile *self, const ClipPackEntry *where);
+void clip_segment_unref (ClipSegment *self);
 
 G_END_DECLS
 

@@ -8,24 +8,24 @@
 
 G_BEGIN_DECLS
 
-  /* Lengthens the movie, where `data` is all of a file's `moov` box, to the last time
+/* Lengthens the movie, where `data` is all of a file's `moov` box, to the last time
  * that an edit list shows, by the tracks' own clocks: qtdemux compares the two, and
  * ends a file whose beginning is cut off that much too early. TRUE: it did. */
-  gboolean clip_quicktime_lengthen (guint8 * data, gsize size);
+gboolean clip_quicktime_lengthen (guint8 *data, gsize size);
 
-  /* Whether all video tracks in a `moov` box are encrypted. */
-  gboolean clip_quicktime_is_encrypted (guint8 * data, gsize size);
+/* Whether all video tracks in a `moov` box are encrypted. */
+gboolean clip_quicktime_is_encrypted (guint8 *data, gsize size);
 
-  /* What is known of a file, 1 from when it is: atomic.
+/* What is known of a file, 1 from when it is: atomic.
  * encrypted:  its video is
  * fragmented: its samples lie in fragments */
-  typedef struct {
-    gint encrypted, fragmented;
-  } ClipQuicktime;
+typedef struct {
+  gint encrypted, fragmented;
+} ClipQuicktime;
 
-  /* Does both with what is read from a file; a probe for GST_PAD_PROBE_TYPE_PULL |
+/* Does both with what is read from a file; a probe for GST_PAD_PROBE_TYPE_PULL |
  * GST_PAD_PROBE_TYPE_BUFFER. data: ClipQuicktime */
-  GstPadProbeReturn clip_quicktime_watch (GstPad * pad, GstPadProbeInfo * info, gpointer data);
+GstPadProbeReturn clip_quicktime_watch (GstPad *pad, GstPadProbeInfo *info, gpointer data);
 
 G_END_DECLS
 

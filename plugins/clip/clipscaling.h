@@ -8,19 +8,19 @@
 
 G_BEGIN_DECLS
 
-  /* method:      nick of the element's interpolation method, never freed; NULL: it
+/* method:      nick of the element's interpolation method, never freed; NULL: it
  *              cannot be told
  * add_borders: whether it keeps the picture's shape within black borders */
-  typedef struct {
-    const gchar *method;
-    gboolean add_borders;
-  } ClipScaling;
+typedef struct {
+  const gchar *method;
+  gboolean add_borders;
+} ClipScaling;
 
-  /* Finds the nearest element that scales, where clip_links_walk() leads from the
+/* Finds the nearest element that scales, where clip_links_walk() leads from the
  * pad. FALSE: there is none. A scaler is who has an add-borders
  * property, or calls itself one. Not a clipsrc with a clip-bin: what scales in
  * there is told as not known. */
-  gboolean clip_scaling_find (GstPad * pad, ClipScaling * scaling);
+gboolean clip_scaling_find (GstPad *pad, ClipScaling *scaling);
 
 G_END_DECLS
 

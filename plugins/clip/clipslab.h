@@ -12,10 +12,10 @@
 
 G_BEGIN_DECLS
 
-  /* Zeros, aligned to 16 bytes. Never NULL: without memory the process ends, as
+/* Zeros, aligned to 16 bytes. Never NULL: without memory the process ends, as
  * with g_malloc(). */
-  gpointer clip_slab_alloc (gsize bytes);
-  void clip_slab_free (gpointer block);
+gpointer clip_slab_alloc (gsize bytes);
+void clip_slab_free (gpointer block);
 
 G_END_DECLS
 

@@ -7,21 +7,21 @@
 
 G_BEGIN_DECLS
 
-  typedef struct _ClipWorkers ClipWorkers;
+typedef struct _ClipWorkers ClipWorkers;
 
-  /* Starts num_workers threads, or one at 0, which is then no different from
+/* Starts num_workers threads, or one at 0, which is then no different from
  * decoding in the streaming thread: somebody waits for it. Settings are
  * copied, but for tasks, which is made here. NULL with `error` set where there
  * are no threads to be had. */
-  ClipWorkers *clip_workers_new (
-      const ClipChainSettings *settings, guint num_workers, GError **error);
+ClipWorkers *clip_workers_new (
+    const ClipChainSettings *settings, guint num_workers, GError **error);
 
-  /* Aborts nothing: abort the jobs first. Joins the threads. */
-  void clip_workers_free (ClipWorkers * workers);
+/* Aborts nothing: abort the jobs first. Joins the threads. */
+void clip_workers_free (ClipWorkers *workers);
 
-  /* Jobs are begun in the order in which they are pushed. Takes a reference of
+/* Jobs are begun in the order in which they are pushed. Takes a reference of
  * its own. */
-  void clip_workers_push (ClipWorkers * workers, ClipJob * job);
+void clip_workers_push (ClipWorkers *workers, ClipJob *job);
 
 G_END_DECLS
 

@@ -8,9 +8,9 @@
 G_BEGIN_DECLS
 
 #define GST_TYPE_CLIP_AUGMENT (gst_clip_augment_get_type ())
-  G_DECLARE_FINAL_TYPE (GstClipAugment, gst_clip_augment, GST, CLIP_AUGMENT, GstVideoFilter)
+G_DECLARE_FINAL_TYPE (GstClipAugment, gst_clip_augment, GST, CLIP_AUGMENT, GstVideoFilter)
 
-  GST_ELEMENT_REGISTER_DECLARE (clipaugment);
+GST_ELEMENT_REGISTER_DECLARE (clipaugment);
 
 G_END_DECLS
 

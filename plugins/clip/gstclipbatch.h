@@ -8,9 +8,9 @@
 G_BEGIN_DECLS
 
 #define GST_TYPE_CLIP_BATCH (gst_clip_batch_get_type ())
-  G_DECLARE_FINAL_TYPE (GstClipBatch, gst_clip_batch, GST, CLIP_BATCH, GstElement)
+G_DECLARE_FINAL_TYPE (GstClipBatch, gst_clip_batch, GST, CLIP_BATCH, GstElement)
 
-  GST_ELEMENT_REGISTER_DECLARE (clipbatch);
+GST_ELEMENT_REGISTER_DECLARE (clipbatch);
 
 G_END_DECLS
 

@@ -7,9 +7,9 @@
 G_BEGIN_DECLS
 
 #define GST_TYPE_CLIP_CACHE (gst_clip_cache_get_type ())
-  G_DECLARE_FINAL_TYPE (GstClipCache, gst_clip_cache, GST, CLIP_CACHE, GstElement);
+G_DECLARE_FINAL_TYPE (GstClipCache, gst_clip_cache, GST, CLIP_CACHE, GstElement);
 
-  GST_ELEMENT_REGISTER_DECLARE (clipcache);
+GST_ELEMENT_REGISTER_DECLARE (clipcache);
 
 G_END_DECLS
 

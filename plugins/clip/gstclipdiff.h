@@ -8,9 +8,9 @@
 G_BEGIN_DECLS
 
 #define GST_TYPE_CLIP_DIFF (gst_clip_diff_get_type ())
-  G_DECLARE_FINAL_TYPE (GstClipDiff, gst_clip_diff, GST, CLIP_DIFF, GstVideoFilter)
+G_DECLARE_FINAL_TYPE (GstClipDiff, gst_clip_diff, GST, CLIP_DIFF, GstVideoFilter)
 
-  GST_ELEMENT_REGISTER_DECLARE (clipdiff);
+GST_ELEMENT_REGISTER_DECLARE (clipdiff);
 
 G_END_DECLS
 

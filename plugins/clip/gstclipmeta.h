@@ -9,7 +9,7 @@ G_BEGIN_DECLS
 
 #define GST_CLIP_API __attribute__ ((visibility ("default")))
 
-  /* GstClipMeta: the clip that a frame belongs to.
+/* GstClipMeta: the clip that a frame belongs to.
  *
  * clipsrc adds one to every decoded frame; clipsample forwards it with `frame`
  * and `num_frames` of the sampled clip. A batch from clipbatch has one for each
@@ -34,49 +34,49 @@ G_BEGIN_DECLS
  * start, end: seconds since the file's first frame; end is infinite where the
  *             clip goes to the file's end
  * fps:        pictures a second, where the path names pictures */
-  typedef struct {
-    GstMeta meta;
-    guint64 clip;
-    guint64 sample;
-    guint epoch;
-    gboolean training;
-    gint label;
-    guint64 frame;
-    guint64 num_frames;
-    GRefString *path;
-    GRefString *group;
-    GRefString *file;
-    gdouble start, end;
-    gdouble fps;
-  } GstClipMeta;
+typedef struct {
+  GstMeta meta;
+  guint64 clip;
+  guint64 sample;
+  guint epoch;
+  gboolean training;
+  gint label;
+  guint64 frame;
+  guint64 num_frames;
+  GRefString *path;
+  GRefString *group;
+  GRefString *file;
+  gdouble start, end;
+  gdouble fps;
+} GstClipMeta;
 
-  GST_CLIP_API GType gst_clip_meta_api_get_type (void);
+GST_CLIP_API GType gst_clip_meta_api_get_type (void);
 #define GST_CLIP_META_API_TYPE (gst_clip_meta_api_get_type ())
-  GST_CLIP_API const GstMetaInfo *gst_clip_meta_get_info (void);
+GST_CLIP_API const GstMetaInfo *gst_clip_meta_get_info (void);
 #define GST_CLIP_META_INFO (gst_clip_meta_get_info ())
 
-  /* Adds a meta to a writable buffer; the fields are copied from `from`
+/* Adds a meta to a writable buffer; the fields are copied from `from`
  * (its `meta` member is ignored, its strings are referenced), or zero if `from`
  * is NULL. The buffer owns the meta. */
-  GST_CLIP_API GstClipMeta *gst_buffer_add_clip_meta (GstBuffer * buffer, const GstClipMeta *from);
+GST_CLIP_API GstClipMeta *gst_buffer_add_clip_meta (GstBuffer *buffer, const GstClipMeta *from);
 
-  /* The first clip meta of a buffer, which owns it, or NULL. */
-  GST_CLIP_API GstClipMeta *gst_buffer_get_clip_meta (GstBuffer * buffer);
+/* The first clip meta of a buffer, which owns it, or NULL. */
+GST_CLIP_API GstClipMeta *gst_buffer_get_clip_meta (GstBuffer *buffer);
 
-  /* Sticky event `clip-classes`: the names of the classes, label 0 first.
+/* Sticky event `clip-classes`: the names of the classes, label 0 first.
  * fields: classes (GstValueArray of strings), training-clips (optional:
  * GstValueArray of as many uint64: each class's clips in a training pass). */
-  GST_CLIP_API GstEvent *gst_event_new_clip_classes (const gchar *const *classes);
-  /* clips: (number of classes). */
-  GST_CLIP_API GstEvent *gst_event_new_clip_classes_counted (
-      const gchar *const *classes, const guint64 *clips);
-  /* FALSE: another event. *classes: (transfer full); free with g_strfreev(). */
-  GST_CLIP_API gboolean gst_event_parse_clip_classes (GstEvent * event, gchar * **classes);
-  /* The training clips, (number of classes); free with g_free(). NULL: not in the
+GST_CLIP_API GstEvent *gst_event_new_clip_classes (const gchar *const *classes);
+/* clips: (number of classes). */
+GST_CLIP_API GstEvent *gst_event_new_clip_classes_counted (
+    const gchar *const *classes, const guint64 *clips);
+/* FALSE: another event. *classes: (transfer full); free with g_strfreev(). */
+GST_CLIP_API gboolean gst_event_parse_clip_classes (GstEvent *event, gchar ***classes);
+/* The training clips, (number of classes); free with g_free(). NULL: not in the
  * event. */
-  GST_CLIP_API guint64 *gst_event_parse_clip_class_counts (GstEvent * event);
+GST_CLIP_API guint64 *gst_event_parse_clip_class_counts (GstEvent *event);
 
-  /* Sticky event `clip-preparation`: how clips are prepared for a network. A model
+/* Sticky event `clip-preparation`: how clips are prepared for a network. A model
  * file records it, so that test clips can be compared with it. clipsample
  * sends it before its first frame, and again when it changes.
  * fields: num-frames, frame-interval (uint), sampling (string), scaling (string;
@@ -95,22 +95,22 @@ G_BEGIN_DECLS
  *                 sampling; 0/d: not converted
  * views:          clips per clip in validation and test passes
  * Parsed strings are owned by the event. */
-  typedef struct {
-    guint num_frames;
-    guint frame_interval;
-    const gchar *sampling;
-    const gchar *scaling;
-    gboolean add_borders;
-    gdouble diff_gain;
-    gint frame_rate_n, frame_rate_d;
-    guint views;
-  } GstClipPreparation;
-  GST_CLIP_API GstEvent *gst_event_new_clip_preparation (const GstClipPreparation *preparation);
-  /* FALSE: another event. */
-  GST_CLIP_API gboolean gst_event_parse_clip_preparation (
-      GstEvent * event, GstClipPreparation * preparation);
+typedef struct {
+  guint num_frames;
+  guint frame_interval;
+  const gchar *sampling;
+  const gchar *scaling;
+  gboolean add_borders;
+  gdouble diff_gain;
+  gint frame_rate_n, frame_rate_d;
+  guint views;
+} GstClipPreparation;
+GST_CLIP_API GstEvent *gst_event_new_clip_preparation (const GstClipPreparation *preparation);
+/* FALSE: another event. */
+GST_CLIP_API gboolean gst_event_parse_clip_preparation (
+    GstEvent *event, GstClipPreparation *preparation);
 
-  /* Sticky event `clip-data`: identifies the data set of the clips, so that a
+/* Sticky event `clip-data`: identifies the data set of the clips, so that a
  * resumed run can check that it has not changed.
  * fields: rows, training-clips, validation-clips (uint64), clips, labels, order
  * (string).
@@ -122,62 +122,62 @@ G_BEGIN_DECLS
  * order:  the same in their order, with everything that the order of a run
  *         depends on
  * Parsed strings are owned by the event. */
-  typedef struct {
-    guint64 rows;
-    guint64 training_clips, validation_clips;
-    const gchar *clips, *labels, *order;
-  } GstClipData;
-  GST_CLIP_API GstEvent *gst_event_new_clip_data (const GstClipData *data);
-  /* FALSE: another event. */
-  GST_CLIP_API gboolean gst_event_parse_clip_data (GstEvent * event, GstClipData * data);
+typedef struct {
+  guint64 rows;
+  guint64 training_clips, validation_clips;
+  const gchar *clips, *labels, *order;
+} GstClipData;
+GST_CLIP_API GstEvent *gst_event_new_clip_data (const GstClipData *data);
+/* FALSE: another event. */
+GST_CLIP_API gboolean gst_event_parse_clip_data (GstEvent *event, GstClipData *data);
 
-  /* Event `clip-epoch`, serialized, before each pass.
+/* Event `clip-epoch`, serialized, before each pass.
  * fields: epoch (uint), training (boolean), clips (uint64), epochs (uint),
  * first-clip (uint64), position (uint64), seed (uint64), validates (boolean).
  * `position` is the next clip: beyond first_clip if a seek went to the middle of
  * the pass, or if its first clips cannot be read. */
-  typedef struct {
-    guint epoch; /* from 0 */
-    gboolean training;
-    guint64 clips;      /* clips listed for this pass, readable or not */
-    guint epochs;       /* total */
-    guint64 first_clip; /* position of the pass's first clip */
-    guint64 position;   /* position of the next clip */
-    guint64 seed;       /* of the order */
-    gboolean validates; /* each epoch has a validation or test pass */
-  } GstClipEpoch;
-  GST_CLIP_API GstEvent *gst_event_new_clip_epoch (const GstClipEpoch *epoch);
-  GST_CLIP_API gboolean gst_event_parse_clip_epoch (GstEvent * event, GstClipEpoch * epoch);
+typedef struct {
+  guint epoch; /* from 0 */
+  gboolean training;
+  guint64 clips;      /* clips listed for this pass, readable or not */
+  guint epochs;       /* total */
+  guint64 first_clip; /* position of the pass's first clip */
+  guint64 position;   /* position of the next clip */
+  guint64 seed;       /* of the order */
+  gboolean validates; /* each epoch has a validation or test pass */
+} GstClipEpoch;
+GST_CLIP_API GstEvent *gst_event_new_clip_epoch (const GstClipEpoch *epoch);
+GST_CLIP_API gboolean gst_event_parse_clip_epoch (GstEvent *event, GstClipEpoch *epoch);
 
-  /* Event `clip-epoch-done`, serialized, after the last clip of each pass: the
+/* Event `clip-epoch-done`, serialized, after the last clip of each pass: the
  * pass is complete. An EOS without it means that the stream was cut short
  * (gst-launch -e and Ctrl-C), and incomplete batches must not be used.
  * fields: epoch (uint), training (boolean), position (uint64: the next
  * pass's first clip), delivered (uint64), skipped (uint64). */
-  typedef struct {
-    guint epoch;
-    gboolean training;
-    guint64 position;
-    guint64 delivered;
-    guint64 skipped;
-  } GstClipEpochDone;
-  GST_CLIP_API GstEvent *gst_event_new_clip_epoch_done (const GstClipEpochDone *done);
-  GST_CLIP_API gboolean gst_event_parse_clip_epoch_done (GstEvent * event, GstClipEpochDone * done);
+typedef struct {
+  guint epoch;
+  gboolean training;
+  guint64 position;
+  guint64 delivered;
+  guint64 skipped;
+} GstClipEpochDone;
+GST_CLIP_API GstEvent *gst_event_new_clip_epoch_done (const GstClipEpochDone *done);
+GST_CLIP_API gboolean gst_event_parse_clip_epoch_done (GstEvent *event, GstClipEpochDone *done);
 
-  /* Event `clip-skipped`, serialized, after its pass's `clip-epoch`: a clip of the
+/* Event `clip-skipped`, serialized, after its pass's `clip-epoch`: a clip of the
  * pass cannot be read and is skipped.
  * fields: path, reason (string, invalid UTF-8 is replaced), clip (uint64),
  * epoch (uint). Parsed strings are owned by the event. */
-  typedef struct {
-    const gchar *path;
-    const gchar *reason;
-    guint64 clip;
-    guint epoch;
-  } GstClipSkipped;
-  GST_CLIP_API GstEvent *gst_event_new_clip_skipped (const GstClipSkipped *skipped);
-  GST_CLIP_API gboolean gst_event_parse_clip_skipped (GstEvent * event, GstClipSkipped * skipped);
+typedef struct {
+  const gchar *path;
+  const gchar *reason;
+  guint64 clip;
+  guint epoch;
+} GstClipSkipped;
+GST_CLIP_API GstEvent *gst_event_new_clip_skipped (const GstClipSkipped *skipped);
+GST_CLIP_API gboolean gst_event_parse_clip_skipped (GstEvent *event, GstClipSkipped *skipped);
 
-  /* Query `clip-window`: sent by clipsrc before it decodes a clip. Downstream
+/* Query `clip-window`: sent by clipsrc before it decodes a clip. Downstream
  * answers with the frames that it needs, so that nothing after them, and as
  * little as possible before them, is decoded. Unanswered: all frames.
  * in: clip, sample (uint64), epoch (uint), training (boolean),
@@ -185,32 +185,30 @@ G_BEGIN_DECLS
  *     (fraction: the file's mean; 0/1: unknown), times (optional: of the frames)
  * out: first, last (uint64: inclusive, counted from the clip's first frame),
  *      frames (optional: which of these, if not all) */
-  GST_CLIP_API GstQuery *gst_query_new_clip_window (
-      const GstClipMeta *clip, gint fps_n, gint fps_d);
-  /* FALSE: another query. Fills clip, sample, epoch, training, num_frames of
+GST_CLIP_API GstQuery *gst_query_new_clip_window (const GstClipMeta *clip, gint fps_n, gint fps_d);
+/* FALSE: another query. Fills clip, sample, epoch, training, num_frames of
  * *clip (strings NULL). fps_n, fps_d may be NULL. */
-  GST_CLIP_API gboolean gst_query_parse_clip_window (
-      GstQuery * query, GstClipMeta * clip, gint * fps_n, gint * fps_d);
-  /* Adds the frames' times to a query that is to be sent: [n], n is num-frames, in
+GST_CLIP_API gboolean gst_query_parse_clip_window (
+    GstQuery *query, GstClipMeta *clip, gint *fps_n, gint *fps_d);
+/* Adds the frames' times to a query that is to be sent: [n], n is num-frames, in
  * nanoseconds from any origin, not decreasing. They are copied, relative to the
  * first. */
-  GST_CLIP_API void gst_query_set_clip_window_times (
-      GstQuery * query, const guint64 *times, guint64 n);
-  /* [num-frames], in nanoseconds from the first frame, owned by the query. NULL:
+GST_CLIP_API void gst_query_set_clip_window_times (
+    GstQuery *query, const guint64 *times, guint64 n);
+/* [num-frames], in nanoseconds from the first frame, owned by the query. NULL:
  * unknown. */
-  GST_CLIP_API const guint64 *gst_query_get_clip_window_times (GstQuery * query);
-  GST_CLIP_API void gst_query_set_clip_window (GstQuery * query, guint64 first, guint64 last);
-  /* Answers with single frames, [n] ascending, n at least 1. An element that needs
+GST_CLIP_API const guint64 *gst_query_get_clip_window_times (GstQuery *query);
+GST_CLIP_API void gst_query_set_clip_window (GstQuery *query, guint64 first, guint64 last);
+/* Answers with single frames, [n] ascending, n at least 1. An element that needs
  * the frames between them, such as one that computes differences, forwards the
  * query and then calls gst_query_set_clip_window(), which replaces them by the
  * whole range. */
-  GST_CLIP_API void gst_query_set_clip_window_frames (
-      GstQuery * query, const guint64 *frames, guint n);
-  /* [*n], owned by the query. NULL: all frames from first to last. */
-  GST_CLIP_API const guint64 *gst_query_get_clip_window_frames (GstQuery * query, guint * n);
-  /* FALSE: the query was not answered. */
-  GST_CLIP_API gboolean gst_query_get_clip_window (
-      GstQuery * query, guint64 * first, guint64 * last);
+GST_CLIP_API void gst_query_set_clip_window_frames (
+    GstQuery *query, const guint64 *frames, guint n);
+/* [*n], owned by the query. NULL: all frames from first to last. */
+GST_CLIP_API const guint64 *gst_query_get_clip_window_frames (GstQuery *query, guint *n);
+/* FALSE: the query was not answered. */
+GST_CLIP_API gboolean gst_query_get_clip_window (GstQuery *query, guint64 *first, guint64 *last);
 
 G_END_DECLS
 

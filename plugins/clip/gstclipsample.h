@@ -8,9 +8,9 @@
 G_BEGIN_DECLS
 
 #define GST_TYPE_CLIP_SAMPLE (gst_clip_sample_get_type ())
-  G_DECLARE_FINAL_TYPE (GstClipSample, gst_clip_sample, GST, CLIP_SAMPLE, GstElement)
+G_DECLARE_FINAL_TYPE (GstClipSample, gst_clip_sample, GST, CLIP_SAMPLE, GstElement)
 
-  GST_ELEMENT_REGISTER_DECLARE (clipsample);
+GST_ELEMENT_REGISTER_DECLARE (clipsample);
 
 G_END_DECLS
 

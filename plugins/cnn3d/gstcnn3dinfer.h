@@ -8,8 +8,8 @@
 G_BEGIN_DECLS
 
 #define GST_TYPE_CNN3D_INFER (gst_cnn3d_infer_get_type ())
-  G_DECLARE_FINAL_TYPE (GstCnn3dInfer, gst_cnn3d_infer, GST, CNN3D_INFER, GstElement)
-  GST_ELEMENT_REGISTER_DECLARE (cnn3dinfer)
+G_DECLARE_FINAL_TYPE (GstCnn3dInfer, gst_cnn3d_infer, GST, CNN3D_INFER, GstElement)
+GST_ELEMENT_REGISTER_DECLARE (cnn3dinfer)
 
 G_END_DECLS
 

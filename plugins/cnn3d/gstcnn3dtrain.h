@@ -8,8 +8,8 @@
 G_BEGIN_DECLS
 
 #define GST_TYPE_CNN3D_TRAIN (gst_cnn3d_train_get_type ())
-  G_DECLARE_FINAL_TYPE (GstCnn3dTrain, gst_cnn3d_train, GST, CNN3D_TRAIN, GstBaseSink)
-  GST_ELEMENT_REGISTER_DECLARE (cnn3dtrain)
+G_DECLARE_FINAL_TYPE (GstCnn3dTrain, gst_cnn3d_train, GST, CNN3D_TRAIN, GstBaseSink)
+GST_ELEMENT_REGISTER_DECLARE (cnn3dtrain)
 
 G_END_DECLS
 

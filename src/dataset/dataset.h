@@ -12,20 +12,20 @@
 
 G_BEGIN_DECLS
 
-  typedef struct _Cnn3dDataset Cnn3dDataset;
+typedef struct _Cnn3dDataset Cnn3dDataset;
 
 #define CNN3D_DATASET_ERROR (cnn3d_dataset_error_quark ())
-  CNN3D_API GQuark cnn3d_dataset_error_quark (void);
+CNN3D_API GQuark cnn3d_dataset_error_quark (void);
 
-  typedef enum {
-    CNN3D_DATASET_ERROR_OPEN,    /* a file or folder cannot be read */
-    CNN3D_DATASET_ERROR_ROW,     /* a row or entry of a manifest is wrong */
-    CNN3D_DATASET_ERROR_EMPTY,   /* no clips for a pass */
-    CNN3D_DATASET_ERROR_CLASSES, /* too few classes, or an unknown one */
-    CNN3D_DATASET_ERROR_PARAMS,  /* parameters that contradict each other */
-  } Cnn3dDatasetError;
+typedef enum {
+  CNN3D_DATASET_ERROR_OPEN,    /* a file or folder cannot be read */
+  CNN3D_DATASET_ERROR_ROW,     /* a row or entry of a manifest is wrong */
+  CNN3D_DATASET_ERROR_EMPTY,   /* no clips for a pass */
+  CNN3D_DATASET_ERROR_CLASSES, /* too few classes, or an unknown one */
+  CNN3D_DATASET_ERROR_PARAMS,  /* parameters that contradict each other */
+} Cnn3dDatasetError;
 
-  /* Which clips each of Cnn3dPasses has:
+/* Which clips each of Cnn3dPasses has:
  *
  * CNN3D_PASSES_ALL:   training and validation; validation may have no clips
  * CNN3D_PASSES_TRAIN, CNN3D_PASSES_VAL: one of them, with the same clips
@@ -33,7 +33,7 @@ G_BEGIN_DECLS
  *                     in any split, and neither val_location nor num_folds says
  *                     that some of them train: all of its rows */
 
-  /* What to read. Strings are copied.
+/* What to read. Strings are copied.
  *
  * location:     a file of annotations, in any of the formats that readers.c lists, or
  *               a folder of class folders
@@ -53,21 +53,21 @@ G_BEGIN_DECLS
  *               clips or classes
  * passes:       which rows the splits have. Classes are those of all rows,
  *               whichever are wanted */
-  typedef struct {
-    const gchar *location;
-    const gchar *root;
-    const gchar *val_location;
-    guint num_folds;
-    guint fold;
-    guint64 seed;
-    Cnn3dPasses passes;
-    const gchar *classes_location;
-    const gchar *annotator;
-    const gchar *background;
-    gboolean rows_only;
-  } Cnn3dDatasetParams;
+typedef struct {
+  const gchar *location;
+  const gchar *root;
+  const gchar *val_location;
+  guint num_folds;
+  guint fold;
+  guint64 seed;
+  Cnn3dPasses passes;
+  const gchar *classes_location;
+  const gchar *annotator;
+  const gchar *background;
+  gboolean rows_only;
+} Cnn3dDatasetParams;
 
-  /* A row. Strings belong to the data set.
+/* A row. Strings belong to the data set.
  *
  * path:  as written in the manifest; cnn3d_dataset_path() for the file
  * group: NULL: none
@@ -78,61 +78,61 @@ G_BEGIN_DECLS
  * fps: pictures a second, where the path names pictures; 0: not said
  * split: "train", "val" or "test"; NULL: not said
  * fold:  as written, with rows_only; NULL: none */
-  typedef struct {
-    const gchar *path;
-    const gchar *group;
-    gint label;
-    gdouble start;
-    gdouble end;
-    gboolean in_frames;
-    gdouble fps;
-    const gchar *split;
-    const gchar *fold;
-  } Cnn3dDatasetRow;
+typedef struct {
+  const gchar *path;
+  const gchar *group;
+  gint label;
+  gdouble start;
+  gdouble end;
+  gboolean in_frames;
+  gdouble fps;
+  const gchar *split;
+  const gchar *fold;
+} Cnn3dDatasetRow;
 
-  /* What is worth telling of a data set that was read. */
-  typedef struct {
-    gboolean warning; /* something is probably a mistake */
-    gchar *text;
-  } Cnn3dDatasetNote;
+/* What is worth telling of a data set that was read. */
+typedef struct {
+  gboolean warning; /* something is probably a mistake */
+  gchar *text;
+} Cnn3dDatasetNote;
 
-  /* Reads everything that `params` names. Returns NULL and sets `error`
+/* Reads everything that `params` names. Returns NULL and sets `error`
  * (CNN3D_DATASET_ERROR) where a row is wrong, where a pass that is asked for has
  * no clips, or, where there are training passes, where these have less than two
  * classes. Free with cnn3d_dataset_free(). */
-  CNN3D_API Cnn3dDataset *cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error);
-  CNN3D_API void cnn3d_dataset_free (Cnn3dDataset * dataset);
+CNN3D_API Cnn3dDataset *cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error);
+CNN3D_API void cnn3d_dataset_free (Cnn3dDataset *dataset);
 
-  /* Class names, class 0 first, NULL-terminated; owned by the data set. */
-  CNN3D_API const gchar *const *cnn3d_dataset_classes (const Cnn3dDataset *dataset);
-  CNN3D_API guint cnn3d_dataset_num_classes (const Cnn3dDataset *dataset);
+/* Class names, class 0 first, NULL-terminated; owned by the data set. */
+CNN3D_API const gchar *const *cnn3d_dataset_classes (const Cnn3dDataset *dataset);
+CNN3D_API guint cnn3d_dataset_num_classes (const Cnn3dDataset *dataset);
 
-  /* Rows in all, those that neither train nor validate included. */
-  CNN3D_API guint cnn3d_dataset_num_rows (const Cnn3dDataset *dataset);
-  CNN3D_API void cnn3d_dataset_row (const Cnn3dDataset *dataset, guint row, Cnn3dDatasetRow *out);
+/* Rows in all, those that neither train nor validate included. */
+CNN3D_API guint cnn3d_dataset_num_rows (const Cnn3dDataset *dataset);
+CNN3D_API void cnn3d_dataset_row (const Cnn3dDataset *dataset, guint row, Cnn3dDatasetRow *out);
 
-  /* Owned by the data set. */
-  CNN3D_API const Cnn3dDatasetNote *cnn3d_dataset_notes (const Cnn3dDataset *dataset, guint *n);
+/* Owned by the data set. */
+CNN3D_API const Cnn3dDatasetNote *cnn3d_dataset_notes (const Cnn3dDataset *dataset, guint *n);
 
-  /* The name of the format that location, or val_location, was read as; NULL: there is no
+/* The name of the format that location, or val_location, was read as; NULL: there is no
  * such source. */
-  CNN3D_API const gchar *cnn3d_dataset_format (const Cnn3dDataset *dataset, gboolean val);
+CNN3D_API const gchar *cnn3d_dataset_format (const Cnn3dDataset *dataset, gboolean val);
 
-  /* All rows as a manifest, a CSV that is read as the same rows in a file in `folder`.
+/* All rows as a manifest, a CSV that is read as the same rows in a file in `folder`.
  * g_free(). */
-  CNN3D_API gchar *cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder);
+CNN3D_API gchar *cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder);
 
-  /* The row's file: its path, also where the manifest has a file:// address;
+/* The row's file: its path, also where the manifest has a file:// address;
  * another address as it is written. Free with g_free(). */
-  CNN3D_API gchar *cnn3d_dataset_path (const Cnn3dDataset *dataset, guint row);
+CNN3D_API gchar *cnn3d_dataset_path (const Cnn3dDataset *dataset, guint row);
 
-  /* The rows that train (or those that validate or test), in listed order; *n is
+/* The rows that train (or those that validate or test), in listed order; *n is
  * their number, 0 where no such passes were asked for. Owned by the data set. */
-  CNN3D_API const guint32 *cnn3d_dataset_split (
-      const Cnn3dDataset *dataset, gboolean training, guint *n);
+CNN3D_API const guint32 *cnn3d_dataset_split (
+    const Cnn3dDataset *dataset, gboolean training, guint *n);
 
-  /* Bytes that the data set holds, for tests and statistics. */
-  CNN3D_API gsize cnn3d_dataset_memory (const Cnn3dDataset *dataset);
+/* Bytes that the data set holds, for tests and statistics. */
+CNN3D_API gsize cnn3d_dataset_memory (const Cnn3dDataset *dataset);
 
 G_END_DECLS
 

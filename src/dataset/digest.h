@@ -7,20 +7,20 @@
 
 G_BEGIN_DECLS
 
-  /* Of the rows that train and validate (or test). Hexadecimal SHA-256, or sums of them if the order of the rows is
+/* Of the rows that train and validate (or test). Hexadecimal SHA-256, or sums of them if the order of the rows is
  * irrelevant. Paths are as written, so that a data set may be moved as a whole. */
-  typedef struct {
-    guint64 rows;
-    gchar *clips;  /* path, segment and split, in any order */
-    gchar *labels; /* these and the class's number, in any order */
-    /* these in order, with the row's number and everything that the order of a run and its random
+typedef struct {
+  guint64 rows;
+  gchar *clips;  /* path, segment and split, in any order */
+  gchar *labels; /* these and the class's number, in any order */
+  /* these in order, with the row's number and everything that the order of a run and its random
      * draws depend on */
-    gchar *order;
-  } Cnn3dDigest;
+  gchar *order;
+} Cnn3dDigest;
 
-  CNN3D_API void cnn3d_digest (
-      const Cnn3dDataset *dataset, const Cnn3dOrderParams *order, Cnn3dDigest *digest);
-  CNN3D_API void cnn3d_digest_clear (Cnn3dDigest * digest);
+CNN3D_API void cnn3d_digest (
+    const Cnn3dDataset *dataset, const Cnn3dOrderParams *order, Cnn3dDigest *digest);
+CNN3D_API void cnn3d_digest_clear (Cnn3dDigest *digest);
 
 G_END_DECLS
 

@@ -13,9 +13,9 @@
 
 G_BEGIN_DECLS
 
-  typedef struct _Cnn3dOrder Cnn3dOrder;
+typedef struct _Cnn3dOrder Cnn3dOrder;
 
-  /* shuffle:     training passes are shuffled, differently each epoch;
+/* shuffle:     training passes are shuffled, differently each epoch;
  *              others always come as listed
  * limit_clips: at most so many clips a pass (before they are shared out to
  *              ranks); 0: all. Which ones is drawn from the seed, once for all
@@ -28,44 +28,43 @@ G_BEGIN_DECLS
  *              the pass is padded from its own start, so that all ranks have
  *              equally many
  * epochs:      at least 1 */
-  typedef struct {
-    guint64 seed;
-    gboolean shuffle;
-    guint64 limit_clips;
-    Cnn3dSampling sampling;
-    guint rank;
-    guint world_size;
-    guint epochs;
-  } Cnn3dOrderParams;
+typedef struct {
+  guint64 seed;
+  gboolean shuffle;
+  guint64 limit_clips;
+  Cnn3dSampling sampling;
+  guint rank;
+  guint world_size;
+  guint epochs;
+} Cnn3dOrderParams;
 
-  typedef struct {
-    guint epoch; /* from 0 */
-    gboolean training;
-    guint64 index; /* in the pass, from 0 */
-    guint row;     /* in the data set */
-  } Cnn3dOrderClip;
+typedef struct {
+  guint epoch; /* from 0 */
+  gboolean training;
+  guint64 index; /* in the pass, from 0 */
+  guint row;     /* in the data set */
+} Cnn3dOrderClip;
 
-  /* The data set must outlive the order. NULL with `error` set where rank is not
+/* The data set must outlive the order. NULL with `error` set where rank is not
  * below world_size, or epochs is 0. */
-  CNN3D_API Cnn3dOrder *cnn3d_order_new (
-      const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, GError **error);
-  CNN3D_API void cnn3d_order_free (Cnn3dOrder * order);
+CNN3D_API Cnn3dOrder *cnn3d_order_new (
+    const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, GError **error);
+CNN3D_API void cnn3d_order_free (Cnn3dOrder *order);
 
-  /* Clips of one pass, for this rank. */
-  CNN3D_API guint64 cnn3d_order_pass_clips (const Cnn3dOrder *order, gboolean training);
-  /* Clips of the whole run, for this rank. */
-  CNN3D_API guint64 cnn3d_order_total (const Cnn3dOrder *order);
+/* Clips of one pass, for this rank. */
+CNN3D_API guint64 cnn3d_order_pass_clips (const Cnn3dOrder *order, gboolean training);
+/* Clips of the whole run, for this rank. */
+CNN3D_API guint64 cnn3d_order_total (const Cnn3dOrder *order);
 
-  /* Clips of each class in the first training pass, all ranks together; `clips`:
+/* Clips of each class in the first training pass, all ranks together; `clips`:
  * one for each class of the data set. */
-  CNN3D_API void cnn3d_order_class_clips (const Cnn3dOrder *order, guint64 *clips);
+CNN3D_API void cnn3d_order_class_clips (const Cnn3dOrder *order, guint64 *clips);
 
-  /* What comes at a position; FALSE: the run has ended there. */
-  CNN3D_API gboolean cnn3d_order_locate (
-      Cnn3dOrder * order, guint64 position, Cnn3dOrderClip * clip);
-  /* The position of a pass's clip `index`. */
-  CNN3D_API guint64 cnn3d_order_position (
-      const Cnn3dOrder *order, guint epoch, gboolean training, guint64 index);
+/* What comes at a position; FALSE: the run has ended there. */
+CNN3D_API gboolean cnn3d_order_locate (Cnn3dOrder *order, guint64 position, Cnn3dOrderClip *clip);
+/* The position of a pass's clip `index`. */
+CNN3D_API guint64 cnn3d_order_position (
+    const Cnn3dOrder *order, guint epoch, gboolean training, guint64 index);
 
 G_END_DECLS
 

@@ -9,11 +9,11 @@
 
 G_BEGIN_DECLS
 
-  /* Whether the name has a picture's extension. */
-  CNN3D_API gboolean cnn3d_picture_name (const gchar *name);
+/* Whether the name has a picture's extension. */
+CNN3D_API gboolean cnn3d_picture_name (const gchar *name);
 
-  /* Finds the last number before the extension: [*first, *last). FALSE: not a numbered picture. */
-  CNN3D_API gboolean cnn3d_picture_number (const gchar *name, guint *first, guint *last);
+/* Finds the last number before the extension: [*first, *last). FALSE: not a numbered picture. */
+CNN3D_API gboolean cnn3d_picture_number (const gchar *name, guint *first, guint *last);
 
 G_END_DECLS
 

@@ -14,14 +14,14 @@ G_BEGIN_DECLS
   "epoch,step,lr,train_loss,train_accuracy,val_loss,val_accuracy,loss_scale,steps_skipped," \
   "clips_per_second,memory_bytes\n"
 
-  /* Write to a string, which is reused. Values that are not finite are nan, inf or -inf. */
-  void cnn3d_csv_step (
-      GString * line, const Cnn3dProgress *progress, gdouble clips_per_second, guint64 memory);
-  void cnn3d_csv_validation (GString * line, const Cnn3dPassResult *result);
+/* Write to a string, which is reused. Values that are not finite are nan, inf or -inf. */
+void cnn3d_csv_step (
+    GString *line, const Cnn3dProgress *progress, gdouble clips_per_second, guint64 memory);
+void cnn3d_csv_validation (GString *line, const Cnn3dPassResult *result);
 
-  /* A Cnn3dKeepLine: whether a line is the header, or is before the mark from which a run resumes. data: a const
+/* A Cnn3dKeepLine: whether a line is the header, or is before the mark from which a run resumes. data: a const
  * Cnn3dRunMark. */
-  gboolean cnn3d_csv_keep (const gchar *line, gsize size, gpointer data);
+gboolean cnn3d_csv_keep (const gchar *line, gsize size, gpointer data);
 
 G_END_DECLS
 

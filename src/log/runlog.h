@@ -19,49 +19,48 @@
 
 G_BEGIN_DECLS
 
-  /* One thread at a time. */
-  typedef struct _Cnn3dRunLog Cnn3dRunLog;
+/* One thread at a time. */
+typedef struct _Cnn3dRunLog Cnn3dRunLog;
 
-  /* Creates the folder if it is missing, locks it, and opens log.jsonl. NULL with error: it cannot be written, or another
+/* Creates the folder if it is missing, locks it, and opens log.jsonl. NULL with error: it cannot be written, or another
  * run logs there. */
-  CNN3D_API Cnn3dRunLog *cnn3d_run_log_new (const gchar *dir, GError **error);
-  /* *log may be NULL. */
-  CNN3D_API void cnn3d_run_log_free (Cnn3dRunLog * *log);
+CNN3D_API Cnn3dRunLog *cnn3d_run_log_new (const gchar *dir, GError **error);
+/* *log may be NULL. */
+CNN3D_API void cnn3d_run_log_free (Cnn3dRunLog **log);
 
-  /* Opens the other files. mark: NULL for a new run, which first moves an earlier run's files into a folder earlier-N;
+/* Opens the other files. mark: NULL for a new run, which first moves an earlier run's files into a folder earlier-N;
  * otherwise the run's position: its files are appended to, and the record "resumed" follows that of
  * cnn3d_run_log_run(). Before this call only warnings and errors are logged, and not into an earlier run's log. FALSE
  * with error. */
-  CNN3D_API gboolean cnn3d_run_log_begin (
-      Cnn3dRunLog * log, const Cnn3dRunMark *mark, GError **error);
+CNN3D_API gboolean cnn3d_run_log_begin (Cnn3dRunLog *log, const Cnn3dRunMark *mark, GError **error);
 
-  /* The first error since cnn3d_run_log_new(), once; NULL: none, or already taken. Owned by the caller. */
-  CNN3D_API GError *cnn3d_run_log_take_error (Cnn3dRunLog * log);
+/* The first error since cnn3d_run_log_new(), once; NULL: none, or already taken. Owned by the caller. */
+CNN3D_API GError *cnn3d_run_log_take_error (Cnn3dRunLog *log);
 
-  /* --- records; dropped before cnn3d_run_log_begin(), unless documented otherwise --- */
+/* --- records; dropped before cnn3d_run_log_begin(), unless documented otherwise --- */
 
-  /* params: those of the trainer. batch: clips per batch. epochs: 0: unknown. */
-  CNN3D_API void cnn3d_run_log_run (Cnn3dRunLog * log, const Cnn3dTrainer *trainer,
-      const Cnn3dTrainerParams *params, guint batch, guint epochs);
-  /* memory, budget: bytes in use and allowed. */
-  CNN3D_API void cnn3d_run_log_step (Cnn3dRunLog * log, const Cnn3dProgress *progress,
-      gdouble clips_per_second, guint64 memory, guint64 budget);
-  /* "epoch" for a training pass, "validation" for a validation pass, whose confusion matrix also goes to the event file.
+/* params: those of the trainer. batch: clips per batch. epochs: 0: unknown. */
+CNN3D_API void cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer,
+    const Cnn3dTrainerParams *params, guint batch, guint epochs);
+/* memory, budget: bytes in use and allowed. */
+CNN3D_API void cnn3d_run_log_step (Cnn3dRunLog *log, const Cnn3dProgress *progress,
+    gdouble clips_per_second, guint64 memory, guint64 budget);
+/* "epoch" for a training pass, "validation" for a validation pass, whose confusion matrix also goes to the event file.
  * lr, clips_per_second, memory (bytes): of a training pass. A training pass that a resumed run's log already has is not
  * logged again. */
-  CNN3D_API void cnn3d_run_log_pass (Cnn3dRunLog * log, const Cnn3dPassResult *result,
-      gdouble seconds, gdouble lr, gdouble clips_per_second, guint64 memory);
-  /* Histograms of the trained parameters, in the event file. */
-  CNN3D_API void cnn3d_run_log_weights (Cnn3dRunLog * log, Cnn3dTrainer * trainer, guint64 step);
-  CNN3D_API void cnn3d_run_log_checkpoint (Cnn3dRunLog * log, const gchar *path, gboolean best);
-  /* A skipped clip. path: in the file system's encoding. clip: its position in the run's order. */
-  CNN3D_API void cnn3d_run_log_skipped (
-      Cnn3dRunLog * log, const gchar *path, const gchar *reason, guint64 clip, guint epoch);
-  /* At any time. */
-  CNN3D_API void cnn3d_run_log_warning (Cnn3dRunLog * log, const gchar *message);
-  CNN3D_API void cnn3d_run_log_error (Cnn3dRunLog * log, const gchar *message);
-  /* reason: eos, patience, complete */
-  CNN3D_API void cnn3d_run_log_finished (Cnn3dRunLog * log, const gchar *reason);
+CNN3D_API void cnn3d_run_log_pass (Cnn3dRunLog *log, const Cnn3dPassResult *result, gdouble seconds,
+    gdouble lr, gdouble clips_per_second, guint64 memory);
+/* Histograms of the trained parameters, in the event file. */
+CNN3D_API void cnn3d_run_log_weights (Cnn3dRunLog *log, Cnn3dTrainer *trainer, guint64 step);
+CNN3D_API void cnn3d_run_log_checkpoint (Cnn3dRunLog *log, const gchar *path, gboolean best);
+/* A skipped clip. path: in the file system's encoding. clip: its position in the run's order. */
+CNN3D_API void cnn3d_run_log_skipped (
+    Cnn3dRunLog *log, const gchar *path, const gchar *reason, guint64 clip, guint epoch);
+/* At any time. */
+CNN3D_API void cnn3d_run_log_warning (Cnn3dRunLog *log, const gchar *message);
+CNN3D_API void cnn3d_run_log_error (Cnn3dRunLog *log, const gchar *message);
+/* reason: eos, patience, complete */
+CNN3D_API void cnn3d_run_log_finished (Cnn3dRunLog *log, const gchar *reason);
 
 G_END_DECLS
 

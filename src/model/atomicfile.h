@@ -12,28 +12,28 @@
 
 G_BEGIN_DECLS
 
-  /* One thread at a time. Errors are in G_IO_ERROR and name the path. */
-  typedef struct _Cnn3dAtomicFile Cnn3dAtomicFile;
+/* One thread at a time. Errors are in G_IO_ERROR and name the path. */
+typedef struct _Cnn3dAtomicFile Cnn3dAtomicFile;
 
-  /* Starts PATH.tmp; the folder must exist. Free with cnn3d_atomic_file_free. */
-  CNN3D_API Cnn3dAtomicFile *cnn3d_atomic_file_new (const gchar *path, GError **error);
+/* Starts PATH.tmp; the folder must exist. Free with cnn3d_atomic_file_free. */
+CNN3D_API Cnn3dAtomicFile *cnn3d_atomic_file_new (const gchar *path, GError **error);
 
-  /* Appends; buffered. After a failure nothing more can be written. */
-  CNN3D_API gboolean cnn3d_atomic_file_write (
-      Cnn3dAtomicFile * file, const void *data, gsize size, GError **error);
+/* Appends; buffered. After a failure nothing more can be written. */
+CNN3D_API gboolean cnn3d_atomic_file_write (
+    Cnn3dAtomicFile *file, const void *data, gsize size, GError **error);
 
-  /* Flushes, syncs, renames over the path and syncs its folder if the file system supports it. To be called once. After a
+/* Flushes, syncs, renames over the path and syncs its folder if the file system supports it. To be called once. After a
  * failure the old file remains, but if only the folder's sync failed the new file is in its place. */
-  CNN3D_API gboolean cnn3d_atomic_file_finish (Cnn3dAtomicFile * file, GError * *error);
+CNN3D_API gboolean cnn3d_atomic_file_finish (Cnn3dAtomicFile *file, GError **error);
 
-  /* Removes the temporary file unless finished. NULL is allowed. */
-  CNN3D_API void cnn3d_atomic_file_free (Cnn3dAtomicFile * file);
+/* Removes the temporary file unless finished. NULL is allowed. */
+CNN3D_API void cnn3d_atomic_file_free (Cnn3dAtomicFile *file);
 
-  /* All of the above for a short text; length -1: NUL-terminated. */
-  CNN3D_API gboolean cnn3d_atomic_file_set_contents (
-      const gchar *path, const gchar *contents, gssize length, GError **error);
+/* All of the above for a short text; length -1: NUL-terminated. */
+CNN3D_API gboolean cnn3d_atomic_file_set_contents (
+    const gchar *path, const gchar *contents, gssize length, GError **error);
 
-  G_DEFINE_AUTOPTR_CLEANUP_FUNC (Cnn3dAtomicFile, cnn3d_atomic_file_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Cnn3dAtomicFile, cnn3d_atomic_file_free)
 
 G_END_DECLS
 

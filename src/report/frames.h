@@ -12,7 +12,7 @@ G_BEGIN_DECLS
 #define CNN3D_REPORT_FRAMES 6
 #define CNN3D_REPORT_CLIPS 24
 
-  /* A clip, as clipsrc's manifests have it, and its frames.
+/* A clip, as clipsrc's manifests have it, and its frames.
  *
  * path:       an address, as file:///a.mp4
  * start, end: seconds; end is infinite where the clip goes to the file's end
@@ -20,17 +20,17 @@ G_BEGIN_DECLS
  * frames:     for the function to set: JPEG files, spread evenly over the clip;
  *             all of them, or none
  * problem:    for the function to set where there are none: why; g_free() */
-  typedef struct {
-    gchar *path;
-    gdouble start, end;
-    gdouble fps;
-    GBytes *frames[CNN3D_REPORT_FRAMES];
-    gchar *problem;
-  } Cnn3dReportClip;
+typedef struct {
+  gchar *path;
+  gdouble start, end;
+  gdouble fps;
+  GBytes *frames[CNN3D_REPORT_FRAMES];
+  gchar *problem;
+} Cnn3dReportClip;
 
-  /* Decodes all clips, each by itself, in a few seconds. Returns why none can be, for
+/* Decodes all clips, each by itself, in a few seconds. Returns why none can be, for
  * g_free(), or NULL. */
-  typedef gchar *(*Cnn3dReportDecode) (Cnn3dReportClip *const *clips, guint n);
+typedef gchar *(*Cnn3dReportDecode) (Cnn3dReportClip *const *clips, guint n);
 
 G_END_DECLS
 

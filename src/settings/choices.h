@@ -8,106 +8,106 @@
 
 G_BEGIN_DECLS
 
-  /* Number formats of the computation. */
-  typedef enum {
-    CNN3D_PRECISION_32,
-    CNN3D_PRECISION_16_MIXED, /* FP16 storage, FP32 accumulation and master weights */
-    CNN3D_PRECISION_BF16_MIXED,
-  } Cnn3dPrecision;
+/* Number formats of the computation. */
+typedef enum {
+  CNN3D_PRECISION_32,
+  CNN3D_PRECISION_16_MIXED, /* FP16 storage, FP32 accumulation and master weights */
+  CNN3D_PRECISION_BF16_MIXED,
+} Cnn3dPrecision;
 
 /* For running a trained model: the precision of its training. */
 #define CNN3D_PRECISION_AUTO (-1)
 
-  /* Convolution algorithm on a CPU. Winograd's F(4, 3), where strides and kernels allow it, needs a fraction of the
+/* Convolution algorithm on a CPU. Winograd's F(4, 3), where strides and kernels allow it, needs a fraction of the
  * multiplications of direct convolution and has about ten times its rounding error. */
-  typedef enum {
-    CNN3D_CONVOLUTION_AUTO, /* the faster one, for each layer */
-    CNN3D_CONVOLUTION_DIRECT,
-    CNN3D_CONVOLUTION_WINOGRAD, /* wherever possible */
-  } Cnn3dConvolution;
+typedef enum {
+  CNN3D_CONVOLUTION_AUTO, /* the faster one, for each layer */
+  CNN3D_CONVOLUTION_DIRECT,
+  CNN3D_CONVOLUTION_WINOGRAD, /* wherever possible */
+} Cnn3dConvolution;
 
-  /* What the backward pass recomputes instead of reading it from memory. */
-  typedef enum {
-    CNN3D_RECOMPUTE_NONE,
-    CNN3D_RECOMPUTE_BN,    /* convolutions' outputs are kept; batch norm and ReLU are recomputed */
-    CNN3D_RECOMPUTE_BLOCK, /* residual blocks' inputs are kept; convolutions are recomputed, too */
-    CNN3D_RECOMPUTE_AUTO,  /* chosen by a fit; not valid for a plan */
-  } Cnn3dRecompute;
+/* What the backward pass recomputes instead of reading it from memory. */
+typedef enum {
+  CNN3D_RECOMPUTE_NONE,
+  CNN3D_RECOMPUTE_BN,    /* convolutions' outputs are kept; batch norm and ReLU are recomputed */
+  CNN3D_RECOMPUTE_BLOCK, /* residual blocks' inputs are kept; convolutions are recomputed, too */
+  CNN3D_RECOMPUTE_AUTO,  /* chosen by a fit; not valid for a plan */
+} Cnn3dRecompute;
 
-  typedef enum {
-    CNN3D_UPDATE_SGD,
-    CNN3D_UPDATE_ADAM,
-    CNN3D_UPDATE_ADAMW,
-  } Cnn3dUpdateRule;
+typedef enum {
+  CNN3D_UPDATE_SGD,
+  CNN3D_UPDATE_ADAM,
+  CNN3D_UPDATE_ADAMW,
+} Cnn3dUpdateRule;
 
-  typedef enum {
-    CNN3D_LR_CONSTANT,
-    CNN3D_LR_COSINE, /* half a cosine from lr to 0 at the end */
-    CNN3D_LR_STEP,   /* times gamma every step_size epochs */
-  } Cnn3dLrSchedule;
+typedef enum {
+  CNN3D_LR_CONSTANT,
+  CNN3D_LR_COSINE, /* half a cosine from lr to 0 at the end */
+  CNN3D_LR_STEP,   /* times gamma every step_size epochs */
+} Cnn3dLrSchedule;
 
-  /* The metric that ranks epochs. */
-  typedef enum {
-    CNN3D_MONITOR_AUTO, /* val-accuracy, or training accuracy without validation clips */
-    CNN3D_MONITOR_VAL_ACCURACY,
-    CNN3D_MONITOR_VAL_LOSS,
-    CNN3D_MONITOR_TRAIN_LOSS,
-    CNN3D_MONITOR_VAL_F1, /* mean over classes */
-  } Cnn3dMonitor;
+/* The metric that ranks epochs. */
+typedef enum {
+  CNN3D_MONITOR_AUTO, /* val-accuracy, or training accuracy without validation clips */
+  CNN3D_MONITOR_VAL_ACCURACY,
+  CNN3D_MONITOR_VAL_LOSS,
+  CNN3D_MONITOR_TRAIN_LOSS,
+  CNN3D_MONITOR_VAL_F1, /* mean over classes */
+} Cnn3dMonitor;
 
-  typedef enum {
-    CNN3D_RESUME_AUTO,
-    CNN3D_RESUME_NEVER,
-    CNN3D_RESUME_MUST,
-  } Cnn3dResume;
+typedef enum {
+  CNN3D_RESUME_AUTO,
+  CNN3D_RESUME_NEVER,
+  CNN3D_RESUME_MUST,
+} Cnn3dResume;
 
-  typedef enum {
-    CNN3D_RESUME_DATA_SAME,
-    CNN3D_RESUME_DATA_ANY,
-  } Cnn3dResumeData;
+typedef enum {
+  CNN3D_RESUME_DATA_SAME,
+  CNN3D_RESUME_DATA_ANY,
+} Cnn3dResumeData;
 
-  /* Passes of an epoch; cnn3d_dataset_new() documents their clips. */
-  typedef enum {
-    CNN3D_PASSES_ALL,
-    CNN3D_PASSES_TRAIN,
-    CNN3D_PASSES_VAL,
-    CNN3D_PASSES_TEST,
-  } Cnn3dPasses;
+/* Passes of an epoch; cnn3d_dataset_new() documents their clips. */
+typedef enum {
+  CNN3D_PASSES_ALL,
+  CNN3D_PASSES_TRAIN,
+  CNN3D_PASSES_VAL,
+  CNN3D_PASSES_TEST,
+} Cnn3dPasses;
 
-  /* How often a training pass has each clip. */
-  typedef enum {
-    CNN3D_SAMPLING_NONE,     /* each training clip once an epoch */
-    CNN3D_SAMPLING_BALANCED, /* each class as often as the others */
-  } Cnn3dSampling;
+/* How often a training pass has each clip. */
+typedef enum {
+  CNN3D_SAMPLING_NONE,     /* each training clip once an epoch */
+  CNN3D_SAMPLING_BALANCED, /* each class as often as the others */
+} Cnn3dSampling;
 
-  /* What to do with a clip that cannot be read. */
-  typedef enum {
-    CNN3D_ON_ERROR_SKIP,
-    CNN3D_ON_ERROR_STOP,
-  } Cnn3dOnError;
+/* What to do with a clip that cannot be read. */
+typedef enum {
+  CNN3D_ON_ERROR_SKIP,
+  CNN3D_ON_ERROR_STOP,
+} Cnn3dOnError;
 
-  /* Position of the sampled frames in their clip. */
-  typedef enum {
-    CNN3D_WINDOW_RANDOM,
-    CNN3D_WINDOW_CENTER,
-    CNN3D_WINDOW_UNIFORM,
-  } Cnn3dWindow;
+/* Position of the sampled frames in their clip. */
+typedef enum {
+  CNN3D_WINDOW_RANDOM,
+  CNN3D_WINDOW_CENTER,
+  CNN3D_WINDOW_UNIFORM,
+} Cnn3dWindow;
 
-  /* The values of a setting. If several have the same number, the first is its canonical name. */
-  typedef struct {
-    const gchar *type_name;   /* of the GType that an element registers */
-    const GEnumValue *values; /* value, description, nick; terminated by zeros */
-  } Cnn3dChoices;
+/* The values of a setting. If several have the same number, the first is its canonical name. */
+typedef struct {
+  const gchar *type_name;   /* of the GType that an element registers */
+  const GEnumValue *values; /* value, description, nick; terminated by zeros */
+} Cnn3dChoices;
 
-  CNN3D_API extern const Cnn3dChoices cnn3d_precisions, cnn3d_model_precisions, cnn3d_convolutions,
-      cnn3d_recomputes, cnn3d_optimizers, cnn3d_schedules, cnn3d_monitors, cnn3d_resumes,
-      cnn3d_resume_datas, cnn3d_passes, cnn3d_samplings, cnn3d_on_errors, cnn3d_windows;
+CNN3D_API extern const Cnn3dChoices cnn3d_precisions, cnn3d_model_precisions, cnn3d_convolutions,
+    cnn3d_recomputes, cnn3d_optimizers, cnn3d_schedules, cnn3d_monitors, cnn3d_resumes,
+    cnn3d_resume_datas, cnn3d_passes, cnn3d_samplings, cnn3d_on_errors, cnn3d_windows;
 
-  /* The choice of that name, canonical or not; NULL: none. */
-  CNN3D_API const GEnumValue *cnn3d_choice (const Cnn3dChoices *choices, const gchar *name);
+/* The choice of that name, canonical or not; NULL: none. */
+CNN3D_API const GEnumValue *cnn3d_choice (const Cnn3dChoices *choices, const gchar *name);
 
-  /* The canonical name of a value; NULL: none. */
-  CNN3D_API const gchar *cnn3d_choice_name (const Cnn3dChoices *choices, gint value);
+/* The canonical name of a value; NULL: none. */
+CNN3D_API const gchar *cnn3d_choice_name (const Cnn3dChoices *choices, gint value);
 
 G_END_DECLS
 
