@@ -62,7 +62,7 @@ def mixed(folder):
                  and int(step["memory-bytes"]) == needs, "not such a step: %s" % step)
     ends = run.messages("cnn3dtrain-epoch")
     run.need(len(ends) == 2 and all(int(e["clips"]) == TRAIN for e in ends), "not two whole epochs: %s" % ends)
-    run.need(len(re.findall(r"^epoch \d/2  loss .*  loss scale 65536, 0 skipped  ", run.out, re.M)) == 2,
+    run.need(len(re.findall(r"epoch \d/2  loss .*  loss scale 65536, 0 skipped  ", run.out, re.M)) == 2,
              "the epochs' lines do not tell the loss scale")
     cache = os.path.join(folder, "cache", "cnn3d", "convolutions.ini")
     run.need(NAME in launch.text(launch.read(cache)), "the choices are not kept")

@@ -100,7 +100,7 @@ def plain(folder):
     """Elsewhere, a plain line an epoch, and nothing that moves a cursor"""
     launch.two_classes(os.path.join(folder, "clips"), 4)
     run = launch.launch(line(), folder, options="").fine()
-    run.need(re.findall(r"^epoch (\d+)/", run.out, re.M) ==
+    run.need(re.findall(r"epoch (\d+)/", run.out, re.M) ==
              [str(i + 1) for i in range(EPOCHS)], "not a line an epoch")
     run.need(not re.search(r"[\r\x1b\x08]", run.out), "there are control characters in it")
     run.need("step" not in run.out, "steps are told")
