@@ -11,7 +11,7 @@
 
 #include "runline.h"
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define CYCLES 60
 #else
 #define CYCLES 200
@@ -22,9 +22,9 @@
 #define STEP_CYCLES 16
 #define WARM_UP 20
 /* How much larger the resident size may be after the last cycle than after the
- * 20th: the allocator keeps some of what its threads freed, and the address
- * sanitizer all of it for a while. */
-#ifdef __SANITIZE_ADDRESS__
+ * 20th: the allocator keeps some of what its threads freed, and sanitizers all of it
+ * for a while. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define GROWTH G_MAXINT64
 #else
 #define GROWTH (24 << 20)
