@@ -90,27 +90,9 @@ add_video (Cnn3dReading *reading, const Cnn3dField *fields, const guint at[N], G
 }
 
 static gboolean
-read_rows (Cnn3dReading *reading, Cnn3dTable *table, GError **error)
-{
-  GError *reason = NULL;
-  guint at[N], columns;
-
-  if (!cnn3d_table_header (table, names, N, at, error))
-    return FALSE;
-  columns = table->n_fields;
-  while (cnn3d_table_row (table, columns, &reason))
-    if (!add_video (reading, table->fields, at, error))
-      return FALSE;
-  if (!reason)
-    return TRUE;
-  g_propagate_error (error, reason);
-  return FALSE;
-}
-
-static gboolean
 read_charades (Cnn3dReading *reading, GError **error)
 {
-  return cnn3d_table_with (reading, read_rows, error);
+  return cnn3d_table_rows (reading, names, N, add_video, error);
 }
 
 const Cnn3dReader cnn3d_charades_reader = { "Charades' CSV", knows, read_charades,

@@ -28,43 +28,30 @@ knows (const Cnn3dReading *reading)
 }
 
 static gboolean
-read_rows (Cnn3dReading *reading, Cnn3dTable *table, GError **error)
+add_row (Cnn3dReading *reading, const Cnn3dField *fields, const guint *at, GError **error)
 {
-  GError *reason = NULL;
-  guint at[N], columns;
+  Cnn3dClip clip = CNN3D_CLIP_WHOLE;
 
-  if (!cnn3d_table_header (table, names, N, at, error))
-    return FALSE;
-  columns = table->n_fields;
-  while (cnn3d_table_row (table, columns, &reason)) {
-    const Cnn3dField *fields = table->fields;
-    Cnn3dClip clip = CNN3D_CLIP_WHOLE;
-
-    clip.at = fields[0].at;
-    clip.label = fields[at[VERB]].text;
-    clip.label_size = fields[at[VERB]].size;
-    clip.group = fields[at[PERSON]].text;
-    clip.group_size = fields[at[PERSON]].size;
-    clip.end_at = fields[at[STOP]].at;
-    if (!cnn3d_reading_find_cut (reading, &fields[at[VIDEO]], &clip, error)
-        || !cnn3d_reading_seconds (reading, &fields[at[START]], "start", FALSE, &clip.start, error)
-        || !cnn3d_reading_seconds (reading, &fields[at[STOP]], "end", FALSE, &clip.end, error)
-        || !cnn3d_reading_add (reading, &clip, error))
-      return FALSE;
-  }
-  if (reason) {
-    g_propagate_error (error, reason);
-    return FALSE;
-  }
-  cnn3d_dataset_note (reading->dataset, FALSE,
-      "%s: EPIC-KITCHENS: the verb is the class; nouns are not read", reading->location);
-  return TRUE;
+  clip.at = fields[0].at;
+  clip.label = fields[at[VERB]].text;
+  clip.label_size = fields[at[VERB]].size;
+  clip.group = fields[at[PERSON]].text;
+  clip.group_size = fields[at[PERSON]].size;
+  clip.end_at = fields[at[STOP]].at;
+  return cnn3d_reading_find_cut (reading, &fields[at[VIDEO]], &clip, error)
+      && cnn3d_reading_seconds (reading, &fields[at[START]], "start", FALSE, &clip.start, error)
+      && cnn3d_reading_seconds (reading, &fields[at[STOP]], "end", FALSE, &clip.end, error)
+      && cnn3d_reading_add (reading, &clip, error);
 }
 
 static gboolean
 read_epic (Cnn3dReading *reading, GError **error)
 {
-  return cnn3d_table_with (reading, read_rows, error);
+  if (!cnn3d_table_rows (reading, names, N, add_row, error))
+    return FALSE;
+  cnn3d_dataset_note (reading->dataset, FALSE,
+      "%s: EPIC-KITCHENS: the verb is the class; nouns are not read", reading->location);
+  return TRUE;
 }
 
 const Cnn3dReader cnn3d_epic_reader = { "EPIC-KITCHENS' CSV", knows, read_epic };

@@ -26,39 +26,25 @@ knows (const Cnn3dReading *reading)
 }
 
 static gboolean
-read_rows (Cnn3dReading *reading, Cnn3dTable *table, GError **error)
+add_row (Cnn3dReading *reading, const Cnn3dField *fields, const guint *at, GError **error)
 {
-  GError *reason = NULL;
-  guint at[N], columns;
+  Cnn3dClip clip = CNN3D_CLIP_WHOLE;
 
-  if (!cnn3d_table_header (table, names, N, at, error))
-    return FALSE;
-  columns = table->n_fields;
-  while (cnn3d_table_row (table, columns, &reason)) {
-    const Cnn3dField *fields = table->fields;
-    Cnn3dClip clip = CNN3D_CLIP_WHOLE;
-
-    clip.at = fields[0].at;
-    clip.label = fields[at[LABEL]].text;
-    clip.label_size = fields[at[LABEL]].size;
-    clip.end_at = fields[at[END]].at;
-    if (!cnn3d_reading_seconds (reading, &fields[at[START]], "start", FALSE, &clip.start, error)
-        || !cnn3d_reading_seconds (reading, &fields[at[END]], "end", FALSE, &clip.end, error)
-        || !cnn3d_reading_split (reading, &fields[at[SPLIT]], &clip.split, error)
-        || !cnn3d_reading_find_cut (reading, &fields[at[ID]], &clip, error)
-        || !cnn3d_reading_add (reading, &clip, error))
-      return FALSE;
-  }
-  if (!reason)
-    return TRUE;
-  g_propagate_error (error, reason);
-  return FALSE;
+  clip.at = fields[0].at;
+  clip.label = fields[at[LABEL]].text;
+  clip.label_size = fields[at[LABEL]].size;
+  clip.end_at = fields[at[END]].at;
+  return cnn3d_reading_seconds (reading, &fields[at[START]], "start", FALSE, &clip.start, error)
+      && cnn3d_reading_seconds (reading, &fields[at[END]], "end", FALSE, &clip.end, error)
+      && cnn3d_reading_split (reading, &fields[at[SPLIT]], &clip.split, error)
+      && cnn3d_reading_find_cut (reading, &fields[at[ID]], &clip, error)
+      && cnn3d_reading_add (reading, &clip, error);
 }
 
 static gboolean
 read_kinetics (Cnn3dReading *reading, GError **error)
 {
-  return cnn3d_table_with (reading, read_rows, error);
+  return cnn3d_table_rows (reading, names, N, add_row, error);
 }
 
 const Cnn3dReader cnn3d_kinetics_reader = { "Kinetics' CSV", knows, read_kinetics };

@@ -178,9 +178,9 @@ cnn3d_table_delimiter_name (const Cnn3dTable *table)
                                   : "comma";
 }
 
-gboolean
-cnn3d_table_header (
-    Cnn3dTable *table, const gchar *const *names, guint n, guint *at, GError **error)
+/* Reads the header: at[i] is where names[i] is. */
+static gboolean
+read_header (Cnn3dTable *table, const gchar *const *names, guint n, guint *at, GError **error)
 {
   if (!cnn3d_table_next (table, error))
     return FALSE;
@@ -215,15 +215,25 @@ cnn3d_table_row (Cnn3dTable *table, guint columns, GError **error)
 }
 
 gboolean
-cnn3d_table_with (Cnn3dReading *reading, gboolean (*read) (Cnn3dReading *, Cnn3dTable *, GError **),
-    GError **error)
+cnn3d_table_rows (
+    Cnn3dReading *reading, const gchar *const *names, guint n, Cnn3dTableAdd add, GError **error)
 {
   Cnn3dTable *table = g_new0 (Cnn3dTable, 1);
-  gboolean ok;
+  g_autofree guint *at = g_new (guint, n);
+  GError *reason = NULL;
+  guint columns;
 
   cnn3d_table_init (table, reading, reading->text);
-  ok = read (reading, table, error);
+  if (read_header (table, names, n, at, &reason)) {
+    columns = table->n_fields;
+    while (cnn3d_table_row (table, columns, &reason))
+      if (!add (reading, table->fields, at, &reason))
+        break;
+  }
   cnn3d_table_clear (table);
   g_free (table);
-  return ok;
+  if (!reason)
+    return TRUE;
+  g_propagate_error (error, reason);
+  return FALSE;
 }

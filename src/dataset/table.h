@@ -28,14 +28,14 @@ gboolean cnn3d_table_next (Cnn3dTable *table, GError **error);
 /* As messages name it. */
 const gchar *cnn3d_table_delimiter_name (const Cnn3dTable *table);
 
-/* The columns of a published format, by the names in its header: reads the header, and
- * sets at[i] to where names[i] is. FALSE with `error` set: one is not there. */
-gboolean cnn3d_table_header (
-    Cnn3dTable *table, const gchar *const *names, guint n, guint *at, GError **error);
 /* The next row, as many fields as `columns`. FALSE with `error` set, or at the end without. */
 gboolean cnn3d_table_row (Cnn3dTable *table, guint columns, GError **error);
-/* Calls `read` with a table of the whole text. */
-gboolean cnn3d_table_with (Cnn3dReading *reading,
-    gboolean (*read) (Cnn3dReading *, Cnn3dTable *, GError **), GError **error);
+
+/* A row of a published format; at: the field of each name. */
+typedef gboolean (*Cnn3dTableAdd) (
+    Cnn3dReading *reading, const Cnn3dField *fields, const guint *at, GError **error);
+/* Calls `add` with each row of the whole text, whose header has all n names. */
+gboolean cnn3d_table_rows (
+    Cnn3dReading *reading, const gchar *const *names, guint n, Cnn3dTableAdd add, GError **error);
 
 #endif
