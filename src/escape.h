@@ -9,12 +9,13 @@
 
 G_BEGIN_DECLS
 
-/* A copy of the text in which invalid UTF-8 and control characters (except newlines if `lines` is set) are replaced by
- * \xNN; free with g_free(). */
+/* A copy of the text in which invalid UTF-8 and control characters (except newlines if `lines` is
+ * set) are replaced by \xNN; free with g_free(). */
 CNN3D_API gchar *cnn3d_escape (const gchar *text, gboolean lines);
 
-/* The same on one line, for pages and pictures: characters that control the writing direction, and those that XML does
- * not allow, become \xNNNN, too. Markup is left unchanged; free with g_free(). */
+/* The same on one line, for pages and pictures: characters that control the writing direction, and
+ * those that XML does not allow, become \xNNNN, too. Markup is left unchanged; free with
+ * g_free(). */
 CNN3D_API gchar *cnn3d_escape_shown (const gchar *text);
 
 G_END_DECLS

@@ -56,7 +56,8 @@ write_owner (int fd)
     g_debug ("the owner of a lock is not written: %s", g_strerror (errno));
 }
 
-/* Whether the file still has its name: an owner that released the lock before us removed the name. */
+/* Whether the file still has its name: an owner that released the lock before us removed the
+ * name. */
 static gboolean
 is_there (int fd, const gchar *path)
 {

@@ -9,7 +9,8 @@
 
 G_BEGIN_DECLS
 
-/* For n bytes: to = min (255, |frame - before| * gain), rounded down. gain: 0 to 100, in steps of 1/256. */
+/* For n bytes: to = min (255, |frame - before| * gain), rounded down. gain: 0 to 100, in steps of
+ * 1/256. */
 CNN3D_API void cnn3d_frame_diff (
     guint8 *to, const guint8 *frame, const guint8 *before, gsize n, gdouble gain);
 

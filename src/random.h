@@ -1,5 +1,6 @@
-/* random.h: counter-based random numbers. A value is a pure function of its key, independent of time, thread and
- * earlier draws, so that a run is reproducible for any number of workers and after any interruption.
+/* random.h: counter-based random numbers. A value is a pure function of its key, independent of
+ * time, thread and earlier draws, so that a run is reproducible for any number of workers and after
+ * any interruption.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_RANDOM_H
 #define CNN3D_RANDOM_H
@@ -7,8 +8,8 @@
 #include <glib.h>
 #include "src/api.h"
 
-/* Purpose of a draw: two purposes never share a stream. The values are part of a seed's meaning: never renumber them,
- * only append. */
+/* Purpose of a draw: two purposes never share a stream. The values are part of a seed's meaning:
+ * never renumber them, only append. */
 typedef enum {
   CNN3D_RANDOM_SHUFFLE = 1, /* the order of an epoch's clips */
   CNN3D_RANDOM_FOLD,        /* which fold a group falls into */

@@ -1,5 +1,5 @@
-/* temporary.h: large temporary memory. The heap keeps freed memory, so that a process that once converted a weight of
- * 28 MB would remain that much larger; this is returned to the system.
+/* temporary.h: large temporary memory. The heap keeps freed memory, so that a process that once
+ * converted a weight of 28 MB would remain that much larger; this is returned to the system.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_TEMPORARY_H
 #define CNN3D_TEMPORARY_H

@@ -23,7 +23,8 @@ is_plain (const gchar *text)
   return *text != 0;
 }
 
-/* Quotes a word for a shell; the name in NAME=VALUE is left outside of the quotes, for readability. */
+/* Quotes a word for a shell; the name in NAME=VALUE is left outside of the quotes, for
+ * readability. */
 static void
 print_word (const gchar *word)
 {
@@ -51,8 +52,8 @@ launch_print (gchar **words)
   putchar ('\n');
 }
 
-/* Appends the first of two folders that exists to a search path: that of the build tree, or the installed one, both
- * relative to this program's folder. The user's entries come first. */
+/* Appends the first of two folders that exists to a search path: that of the build tree, or the
+ * installed one, both relative to this program's folder. The user's entries come first. */
 static void
 add_folder (const gchar *variable, const gchar *built, const gchar *installed)
 {
@@ -102,8 +103,8 @@ pass_on (int number, siginfo_t *info, void *context)
   const gboolean first = stopped_by == 0;
 
   stopped_by = number;
-  /* The terminal sends Ctrl-C to both processes, and a second one would stop gst-launch-1.0 at once. Other signals are
-   * passed on as SIGINT, which lets it save and end. */
+  /* The terminal sends Ctrl-C to both processes, and a second one would stop gst-launch-1.0 at
+   * once. Other signals are passed on as SIGINT, which lets it save and end. */
   if (first && (info->si_code <= 0 || number != SIGINT))
     kill (child, SIGINT);
 }
@@ -125,7 +126,8 @@ launch_wait (gchar **words, gboolean *stopped)
   sigprocmask (SIG_BLOCK, &held, &mask);
   child = fork ();
   if (child == 0) {
-    /* A signal to the process group reaches gst-launch-1.0 through us; without us it saves and ends, too. */
+    /* A signal to the process group reaches gst-launch-1.0 through us; without us it saves and
+     * ends, too. */
     signal (SIGTERM, SIG_IGN);
     signal (SIGHUP, SIG_IGN);
     prctl (PR_SET_PDEATHSIG, SIGINT);

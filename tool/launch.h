@@ -1,4 +1,5 @@
-/* launch.h: prints and runs launch lines. gst-launch-1.0 is run without a shell; the printed line is quoted for one.
+/* launch.h: prints and runs launch lines. gst-launch-1.0 is run without a shell; the printed line
+ * is quoted for one.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_LAUNCH_H
 #define CNN3D_LAUNCH_H
@@ -11,8 +12,9 @@ void launch_print (gchar **words);
 /* Replaces this process by the line. Returns an exit status only if that fails. */
 int launch_become (gchar **words);
 
-/* Runs the line and returns its exit status. SIGINT, SIGTERM and SIGHUP are passed on to it as SIGINT, on which it
- * saves and ends; then *stopped is TRUE and, unless it failed, the status is 128 plus the number of the signal. */
+/* Runs the line and returns its exit status. SIGINT, SIGTERM and SIGHUP are passed on to it as
+ * SIGINT, on which it saves and ends; then *stopped is TRUE and, unless it failed, the status is
+ * 128 plus the number of the signal. */
 int launch_wait (gchar **words, gboolean *stopped);
 
 #endif

@@ -1,5 +1,5 @@
-/* pipeline.c: `cnn3d pipeline` and `cnn3d train`: print, or print and run, a configuration's launch lines, the one that
- * trains and the one that tests.
+/* pipeline.c: `cnn3d pipeline` and `cnn3d train`: print, or print and run, a configuration's launch
+ * lines, the one that trains and the one that tests.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tool/launch.h"
 #include "tool/tool.h"
@@ -143,7 +143,8 @@ tool_pipeline (int argc, char **argv)
   return status;
 }
 
-/* Lines that train are run by launch_wait(), so that they save whatever signal ends this program. */
+/* Lines that train are run by launch_wait(), so that they save whatever signal ends this
+ * program. */
 int
 tool_train (int argc, char **argv)
 {

@@ -1,5 +1,5 @@
-/* plan.c: `cnn3d plan`: the memory that training needs, on this machine or on a described GPU, and which setting to
- * use.
+/* plan.c: `cnn3d plan`: the memory that training needs, on this machine or on a described GPU, and
+ * which setting to use.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tool/plan.h"
 
@@ -58,7 +58,8 @@ size_as_list (const gchar *text, GError **error)
   return NULL;
 }
 
-/* A number of bytes as the elements parse it, which is more than configurations accept. Free with g_free(). */
+/* A number of bytes as the elements parse it, which is more than configurations accept. Free with
+ * g_free(). */
 static gchar *
 size_in_bytes (const gchar *text)
 {
@@ -173,8 +174,8 @@ micro_batch (const Cnn3dTrainerParams *params, guint batch)
   return params->micro_batch ? MIN (params->micro_batch, batch) : batch;
 }
 
-/* The fastest permitted configuration that fits or, if none does, the whole batch with the recomputation that needs
- * least. seconds: converted to a whole step's clips. */
+/* The fastest permitted configuration that fits or, if none does, the whole batch with the
+ * recomputation that needs least. seconds: converted to a whole step's clips. */
 static gboolean
 measure (const ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, Cnn3dFit *fit)
 {
@@ -290,8 +291,8 @@ add_knobs (ToolPlan *plan)
   }
 }
 
-/* Of all splits of a step's clips, the one with the largest batches that fit, as batch norm sees one batch at a time;
- * with frozen batch norm, the fastest. */
+/* Of all splits of a step's clips, the one with the largest batches that fit, as batch norm sees
+ * one batch at a time; with frozen batch norm, the fastest. */
 static void
 recommend (ToolPlan *plan)
 {

@@ -32,11 +32,12 @@ typedef struct {
   Cnn3dRates rates;        /* the device's, for the roofline */
 } ToolPlan;
 
-/* The effects of a fit on the requested training, in addition to `changes` (may be NULL); NULL: none. Free with
- * g_free(). */
+/* The effects of a fit on the requested training, in addition to `changes` (may be NULL); NULL:
+ * none. Free with g_free(). */
 gchar *tool_plan_changes (const ToolPlan *plan, const Cnn3dFit *fit, const gchar *changes);
 
-/* planreport.c: print as text on stdout; as a JSON object (network: for its roofline, if there is one). */
+/* planreport.c: print as text on stdout; as a JSON object (network: for its roofline, if there is
+ * one). */
 void tool_plan_print (const ToolPlan *plan);
 void tool_plan_json (const ToolPlan *plan, const Cnn3dNetwork *network, JsonBuilder *json);
 

@@ -5,7 +5,8 @@
 
 #include "tool/plan.h"
 
-/* In the order of the columns. Recomputation is shown if there is any; updates have a separate row. */
+/* In the order of the columns. Recomputation is shown if there is any; updates have a separate
+ * row. */
 static const struct {
   Cnn3dPhase phase;
   const gchar *title, *json;

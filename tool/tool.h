@@ -19,8 +19,8 @@ int tool_train (int argc, char **argv);
 int tool_report (int argc, char **argv);
 int tool_export (int argc, char **argv);
 
-/* Prints "cnn3d: MESSAGE" and a newline to stderr. Control characters, which text from files may contain, are
- * escaped. */
+/* Prints "cnn3d: MESSAGE" and a newline to stderr. Control characters, which text from files may
+ * contain, are escaped. */
 void tool_complain (const gchar *format, ...) G_GNUC_PRINTF (1, 2);
 
 #endif

@@ -37,8 +37,8 @@ typedef enum {
 struct _ClipChain {
   GstBin parent;
 
-  GstElement *owner; /* of ClipChainSettings, referenced here: a
-                                 * chain that hangs outlives them */
+  /* of ClipChainSettings, referenced here: a chain that hangs outlives them */
+  GstElement *owner;
   GstTaskPool *tasks;
   ClipFactories *factories;
   GstPad *src_pad;
@@ -84,10 +84,10 @@ struct _ClipChain {
   guint64 window_first, window_last; /* frames wanted, in the segment */
   GBytes *plan;                      /* what the sampler makes of them; NULL: unknown */
   gboolean cached;                   /* a clipcache has the frames */
-  gboolean *wanted;                  /* [window_last - window_first + 1] which of
-                                 * these; NULL: all, or who knows */
-  guint from, to;                    /* packets to decode */
-  gboolean runs_up;                  /* `from` lies before where it is exact */
+  /* [window_last - window_first + 1] which of these; NULL: all, or who knows */
+  gboolean *wanted;
+  guint from, to;   /* packets to decode */
+  gboolean runs_up; /* `from` lies before where it is exact */
 
   /* Whoever pushes packets */
   gint64 at;                /* the next packet; -1: after a seek */
@@ -96,9 +96,9 @@ struct _ClipChain {
   gboolean has_matrix;      /* they, or the container, tell of it */
   GstVideoColorRange range; /* as they, or the container, tell */
   gboolean fed;
-  gboolean fed_backward; /* since a key frame, one that is shown before what
-                                 * lies before it */
-  guint fed_frames;      /* the last one's number, from 1 */
+  /* since a key frame, one that is shown before what lies before it */
+  gboolean fed_backward;
+  guint fed_frames; /* the last one's number, from 1 */
 
   /* Whoever pushes frames */
   guint counted;         /* frames that came out */

@@ -5,8 +5,8 @@ struct _ClipFactories {
   gint refcount;
   GMutex lock;
   GList *all[CLIP_N_FACTORIES];
-  GHashTable *named[CLIP_N_FACTORIES]; /* media type -> GList of those that
-                                         * take some of it */
+  /* media type -> GList of those that take some of it */
+  GHashTable *named[CLIP_N_FACTORIES];
   GstCaps *decodable;
 };
 

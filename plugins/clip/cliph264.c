@@ -130,8 +130,8 @@ clip_h264_configure (ClipH264 *self, const guint8 *data, gsize size)
 /* What a slice's header tells: 7.3.3. */
 typedef struct {
   gboolean intra;
-  const ClipH264Sequence *sequence; /* NULL: no set of parameters for it came,
-                                         * and the rest is unknown */
+  /* NULL: no set of parameters for it came, and the rest is unknown */
+  const ClipH264Sequence *sequence;
   gboolean field, bottom;
   guint frame_num;
 } Slice;

@@ -427,8 +427,8 @@ clip_index_loses_frames (void)
   return major > 1 || minor >= 24;
 }
 
-/* Leaves out what H.264's decoder does not show. Packets stay as they are: they are kept on disk, and this is done again with
- * those that are read from there. Returns how many frames are left. */
+/* Leaves out what H.264's decoder does not show. Packets stay as they are: they are kept on disk,
+ * and this is done again with those that are read from there. Returns how many frames are left. */
 static guint
 leave_out_wrong (const ClipIndex *self, Shown *shown, guint n)
 {

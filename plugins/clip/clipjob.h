@@ -19,8 +19,8 @@ typedef struct {
   gint refcount;
 
   /* What to decode; set before it is shared, constant after */
-  GstClipMeta meta; /* frame, num_frames unused; of a window of
-                                 * frames, start and end are the decoder's */
+  /* frame, num_frames unused; of a window of frames, start and end are the decoder's */
+  GstClipMeta meta;
   gchar *path;
   gdouble start, end; /* seconds; end may be infinite */
   gboolean in_frames; /* start and end are numbers of frames */
@@ -31,8 +31,8 @@ typedef struct {
    * the condition is broadcast whenever any of it changes. */
   GMutex lock;
   GCond cond;
-  GQueue items;       /* GstCaps, the GstBuffers that have them, and
-                                 * the GstEvents that come before those */
+  /* GstCaps, the GstBuffers that have them, and the GstEvents that come before those */
+  GQueue items;
   gsize bytes;        /* of the buffers in items */
   guint frames;       /* that ever were in items */
   gboolean streaming; /* max_bytes reached: taken as it comes */

@@ -70,13 +70,13 @@ typedef struct {
 /* Zeroed before the stream's first caps. */
 typedef struct {
   ClipCodec codec;
-  guint length_size; /* H.264, H.265: bytes of a NAL unit's length;
-                                 * 0: start codes */
-  gboolean packed;   /* MPEG-4: the packet before had two pictures */
-  guint time_bits;   /* MPEG-4: of a picture's time within its second;
-                                 * 0: not known */
-  guint references;  /* MPEG-4: pictures there are to refer to; 2: or
-                                 * more */
+  /* H.264, H.265: bytes of a NAL unit's length; 0: start codes */
+  guint length_size;
+  gboolean packed; /* MPEG-4: the packet before had two pictures */
+  /* MPEG-4: of a picture's time within its second; 0: not known */
+  guint time_bits;
+  /* MPEG-4: pictures there are to refer to; 2: or more */
+  guint references;
   ClipH264 h264;
   ClipMpeg2 mpeg2;
 } ClipPacketFormat;

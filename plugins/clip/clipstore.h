@@ -33,9 +33,9 @@ typedef struct {
 } ClipStoreChunk;
 
 typedef enum {
-  CLIP_STORE_ADDED,  /* or the key was there already */
-  CLIP_STORE_FULL,   /* the store's limit is reached, or the disk is
-                                 * full; what is there stays */
+  CLIP_STORE_ADDED, /* or the key was there already */
+  /* the store's limit is reached, or the disk is full; what is there stays */
+  CLIP_STORE_FULL,
   CLIP_STORE_FAILED, /* the file cannot be written */
 } ClipStoreResult;
 

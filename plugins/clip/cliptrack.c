@@ -36,11 +36,12 @@ struct _ClipTrack {
   guint segment_packets;       /* packets before it */
   gboolean part;               /* no packet of it came yet, others did before */
   GstClockTime segment_length; /* of its packets, together */
-  GstClockTime open;           /* when its first picture is shown, if others that need
-                                 * what lies before that go before; or NONE */
-  gboolean open_parts;         /* such others are shown */
-  GArray *packets;             /* of ClipPacket */
-  GPtrArray *kept;             /* of GstSample: packets with their caps */
+  /* when its first picture is shown, if others that need what lies before that go before; or
+   * NONE */
+  GstClockTime open;
+  gboolean open_parts; /* such others are shown */
+  GArray *packets;     /* of ClipPacket */
+  GPtrArray *kept;     /* of GstSample: packets with their caps */
 };
 
 GstCaps *

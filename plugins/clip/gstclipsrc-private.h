@@ -73,8 +73,8 @@ struct _GstClipSrc {
   gboolean enter_pass;        /* at the next clip */
   gboolean whole_pass;        /* entered at its first clip */
   gchar *first_reason;        /* of the first clip skipped in this pass */
-  GQueue untold;              /* clip-skipped events that wait for the pass's
-                                 * clip-epoch */
+  /* clip-skipped events that wait for the pass's clip-epoch */
+  GQueue untold;
   GstCaps *caps;
   GstEvent *preparation;       /* clip-bin's, as it was last */
   GstClockTime frame_duration; /* by caps */

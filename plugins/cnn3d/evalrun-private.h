@@ -25,14 +25,14 @@ struct _EvalRun {
   guint max_clips; /* the predictor's batch size */
   gfloat *logits;  /* (max_clips, num_classes) */
 
-  gint32 *numbers;   /* (stream's classes) -> the model's class
-                                 * numbers; NULL: the same */
+  /* (stream's classes) -> the model's class numbers; NULL: the same */
+  gint32 *numbers;
   guint num_classes; /* labels are 0 to num_classes - 1 */
   guint room;        /* capacity, in clips, of: */
   gint32 *labels;
   const GstClipMeta **metas;
-  guint *views; /* view number of each clip within its video,
-                                 * from 0 */
+  /* view number of each clip within its video, from 0 */
+  guint *views;
 
   gboolean has_clips; /* the stream has a clip-classes event */
   gboolean announced; /* the stream has clip-epoch events */
@@ -42,8 +42,8 @@ struct _EvalRun {
   guint64 clips, right;          /* of the pass */
   Cnn3dSkipped skipped;          /* of the pass */
   guint batches;
-  guint64 last_clip;     /* number from its meta; more views of it may
-                                 * follow */
+  /* number from its meta; more views of it may follow */
+  guint64 last_clip;
   GRefString *last_path; /* path from its meta; NULL: unknown */
   gint32 last_label;
   guint view;        /* view number of the last clip */

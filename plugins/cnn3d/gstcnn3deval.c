@@ -55,9 +55,8 @@ struct _GstCnn3dEval {
   EvalSettings settings;
   EvalMetrics metrics;
 
-  EvalRun *run; /* from READY to READY; under the pad's stream
-                                 * lock, because FLUSH_STOP arrives in every
-                                 * state */
+  /* from READY to READY; under the pad's stream lock, because FLUSH_STOP arrives in every state */
+  EvalRun *run;
 };
 
 G_DEFINE_TYPE (GstCnn3dEval, gst_cnn3d_eval, GST_TYPE_BASE_SINK);

@@ -71,9 +71,8 @@ struct _GstCnn3dTrain {
   TrainPreset *preset;
   TrainMetrics metrics;
 
-  TrainRun *run; /* from READY to READY; under the pad's stream
-                                 * lock, because FLUSH_STOP arrives in every
-                                 * state */
+  /* from READY to READY; under the pad's stream lock, because FLUSH_STOP arrives in every state */
+  TrainRun *run;
 };
 
 static void gst_cnn3d_train_preset_init (GstPresetInterface *iface);

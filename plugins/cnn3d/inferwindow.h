@@ -10,20 +10,20 @@
 /* Parameters of a window. */
 typedef struct {
   guint channels, frames, height, width; /* of the model's clips */
-  gint scaling;                          /* from infer_window_find_scaling(); -1:
-                                 * bilinear */
-  gboolean add_borders;                  /* TRUE: borders keep the shape, as with square
-                                 * pixels; FALSE: the picture is stretched */
-  guint interval;                        /* frames from one frame of a window to the
-                                 * next, from 1 */
-  guint stride;                          /* frames from one window to the next; 0: no
-                                 * overlap */
-  gdouble diff_gain;                     /* above 0: frames are replaced by their
-                                 * differences from the previous one in the
-                                 * window, as by clipdiff */
-  FrameRate rate;                        /* the video is converted to this rate first;
-                                 * interval and stride count its frames; 0:
-                                 * unchanged */
+  /* from infer_window_find_scaling(); -1: bilinear */
+  gint scaling;
+  /* TRUE: borders keep the shape, as with square pixels; FALSE: the picture is stretched */
+  gboolean add_borders;
+  /* frames from one frame of a window to the next, from 1 */
+  guint interval;
+  /* frames from one window to the next; 0: no overlap */
+  guint stride;
+  /* above 0: frames are replaced by their differences from the previous one in the window, as by
+   * clipdiff */
+  gdouble diff_gain;
+  /* the video is converted to this rate first; interval and stride count its frames; 0:
+   * unchanged */
+  FrameRate rate;
 } InferWindowParams;
 
 /* Position of a frame in the stream. */

@@ -16,9 +16,9 @@
 struct _Progress {
   gint fd;
   gboolean terminal;
-  gboolean open;       /* an unfinished line is on display */
-  gint64 drawn;        /* time of the last drawing, monotonic
-                                 * microseconds */
+  gboolean open; /* an unfinished line is on display */
+  /* time of the last drawing, monotonic microseconds */
+  gint64 drawn;
   gint64 validating;   /* start time; 0: not validating */
   gdouble val_seconds; /* of the last validation */
 };

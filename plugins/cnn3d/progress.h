@@ -21,8 +21,8 @@ typedef struct {
   guint64 memory;        /* bytes */
   gdouble loss_scale;    /* 0: no loss scaling */
   guint64 steps_skipped; /* because of the loss scale, so far */
-  const gchar *doing;    /* shown when not training; NULL:
-                                 * "validating" */
+  /* shown when not training; NULL: "validating" */
+  const gchar *doing;
   guint64 clips_skipped; /* of the pass so far */
 } ProgressStep;
 

@@ -24,10 +24,10 @@ typedef struct {
 } TrainStream;
 
 typedef struct {
-  guint n;         /* the network's */
-  gchar **names;   /* NULL: none received */
-  guint64 *clips;  /* of each named class in a training pass; NULL:
-                                 * unknown */
+  guint n;       /* the network's */
+  gchar **names; /* NULL: none received */
+  /* of each named class in a training pass; NULL: unknown */
+  guint64 *clips;
   guint named;     /* length of names and clips */
   gfloat *weights; /* (n); NULL: all 1 */
 } TrainClasses;
@@ -70,8 +70,8 @@ typedef struct {
 
 typedef struct {
   gboolean diverged;
-  gboolean stopped;  /* before the stream's end: patience ran out, or
-                                 * training is complete */
+  /* before the stream's end: patience ran out, or training is complete */
+  gboolean stopped;
   gboolean finished; /* all epochs are done */
   gboolean reported;
 } TrainEnd;
@@ -86,8 +86,8 @@ struct _TrainRun {
   TrainClasses classes;
   Cnn3dTrainer *trainer;
   guint max_clips; /* N that the trainer was created for */
-  gint32 *labels;  /* (max_clips), or more if a larger batch
-                                 * came */
+  /* (max_clips), or more if a larger batch came */
+  gint32 *labels;
   GstClipEpoch pass;
   TrainPlace at;
   TrainResume resume;

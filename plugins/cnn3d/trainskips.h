@@ -12,14 +12,14 @@ typedef struct {
 } TrainSkipsCount;
 
 typedef struct {
-  TrainSkipsCount pass;            /* the current one */
-  TrainSkipsCount most[2];         /* [training]: of the pass that skipped most */
-  GHashTable *reasons;             /* of this pass: reason -> count */
-  gchar *named[TRAIN_SKIPS_NAMED]; /* "path: reason" of the first files of
-                                         * the run */
+  TrainSkipsCount pass;    /* the current one */
+  TrainSkipsCount most[2]; /* [training]: of the pass that skipped most */
+  GHashTable *reasons;     /* of this pass: reason -> count */
+  /* "path: reason" of the first files of the run */
+  gchar *named[TRAIN_SKIPS_NAMED];
   guint n_named;
-  gboolean reported; /* the first pass that skipped clips was
-                                 * reported */
+  /* the first pass that skipped clips was reported */
+  gboolean reported;
 } TrainSkips;
 
 void train_skips_init (TrainSkips *skips);

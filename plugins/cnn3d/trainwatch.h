@@ -11,12 +11,12 @@
 typedef struct {
   guint epochs; /* whose loss was seen */
   gdouble first;
-  gdouble recent[TRAIN_WATCH_EPOCHS - 1]; /* the last losses, newest
-                                                 * first */
-  guint one_class;                        /* consecutive validations that predicted a
-                                 * single class */
-  gboolean resumed;                       /* its first epochs were run by another
-                                 * process */
+  /* the last losses, newest first */
+  gdouble recent[TRAIN_WATCH_EPOCHS - 1];
+  /* consecutive validations that predicted a single class */
+  guint one_class;
+  /* its first epochs were run by another process */
+  gboolean resumed;
   gboolean reported_loss, reported_class;
 } TrainWatch;
 

@@ -15,8 +15,8 @@ G_DEFINE_QUARK (cnn3d-backend-error, cnn3d_backend_error)
 static GMutex lock;
 static GHashTable *loaded; /* name -> const Cnn3dBackend * */
 
-/* Folders that are searched for modules: an explicit path, and, relative to this library's own location, the folder of
- * the build tree and the installed one. */
+/* Folders that are searched for modules: an explicit path, and, relative to this library's own
+ * location, the folder of the build tree and the installed one. */
 static GPtrArray *
 module_paths (const gchar *name)
 {

@@ -1,7 +1,8 @@
 /* backend.h: the interface of a back end, a table of functions.
  *
- * A back end implements operations, memory layouts and devices; it knows no learning-rate schedule, no data set and no
- * files. It is a module loaded at run time, which exports `const Cnn3dBackend *cnn3d_backend (void)`.
+ * A back end implements operations, memory layouts and devices; it knows no learning-rate schedule,
+ * no data set and no files. It is a module loaded at run time, which exports `const Cnn3dBackend
+ * *cnn3d_backend (void)`.
  *
  * A device is used by one thread at a time.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -39,8 +40,8 @@ typedef struct _Cnn3dProgram Cnn3dProgram;
 typedef struct {
   gint index;    /* device index; ignored on the CPU */
   guint threads; /* 0: one per core available to this process */
-  /* A file that describes a GPU which need not be in this machine (configs/gpus). A device opened from a profile
-   * reports sizes and runs nothing. NULL: the device of this machine. */
+  /* A file that describes a GPU which need not be in this machine (configs/gpus). A device opened
+   * from a profile reports sizes and runs nothing. NULL: the device of this machine. */
   const gchar *profile;
   Cnn3dConvolution convolution; /* ignored on GPUs */
   /* The rest is for GPUs; a CPU is always deterministic. */
@@ -57,18 +58,18 @@ typedef struct {
   const gchar *context_source; /* origin of `context`; static or owned by the device */
 } Cnn3dDeviceMemory;
 
-/* Peak rates of a device, for comparing plans: multiply-adds and bytes per second, and seconds to start a step. Only
- * their ratios on one device are meaningful, not absolute times. */
+/* Peak rates of a device, for comparing plans: multiply-adds and bytes per second, and seconds to
+ * start a step. Only their ratios on one device are meaningful, not absolute times. */
 typedef struct {
   gdouble macs_per_second; /* of a convolution in the given precision */
   gdouble bytes_per_second;
   gdouble step_seconds;
 } Cnn3dDeviceSpeed;
 
-/* Layout of a model's weights in the back end's format: indices of floats in one array, including padding, each a
- * multiple of 16. Trained parameters come first and fill [0, trained); gradients and optimizer state are arrays of
- * `trained` floats with the same offsets. Padding is zero and remains zero under every update rule. Running statistics
- * are in PyTorch's order. */
+/* Layout of a model's weights in the back end's format: indices of floats in one array, including
+ * padding, each a multiple of 16. Trained parameters come first and fill [0, trained); gradients
+ * and optimizer state are arrays of `trained` floats with the same offsets. Padding is zero and
+ * remains zero under every update rule. Running statistics are in PyTorch's order. */
 typedef struct {
   gsize *offset;    /* [parameter], floats */
   gsize *length;    /* [parameter], floats */
@@ -77,14 +78,16 @@ typedef struct {
   gsize copy_bytes; /* of the copy in the compute precision */
 } Cnn3dWeightLayout;
 
-/* One optimizer step: exactly torch.optim's SGD (dampening 0, no Nesterov), Adam and AdamW (no amsgrad). */
+/* One optimizer step: exactly torch.optim's SGD (dampening 0, no Nesterov), Adam and AdamW (no
+ * amsgrad). */
 typedef struct {
   Cnn3dUpdateRule rule;
   gfloat lr, momentum, beta1, beta2, eps, weight_decay;
   gfloat gradient_scale; /* factor on the gradient, applied first */
   guint64 step;          /* from 1 */
-  /* For whole updates: the gradient's norm is computed first; if it is not finite, nothing is updated. clip: the
-   * largest norm, to which larger gradients are scaled (torch.nn.utils.clip_grad_norm_); 0: no clipping. */
+  /* For whole updates: the gradient's norm is computed first; if it is not finite, nothing is
+   * updated. clip: the largest norm, to which larger gradients are scaled
+   * (torch.nn.utils.clip_grad_norm_); 0: no clipping. */
   gboolean checks;
   gfloat clip;
 } Cnn3dUpdate;
@@ -94,9 +97,8 @@ typedef struct {
   gfloat *weights;   /* master weights and running statistics: layout.total */
   gpointer copy;     /* layout.copy_bytes; NULL if that is 0 */
   gfloat *gradients; /* layout.trained; NULL unless training, or if steps store them in the arena */
-  gfloat *first,
-      *second; /* the rule's state (momentum; Adam's moments): layout.trained; NULL if the rule has
-                                 * none */
+  /* the rule's state (momentum; Adam's moments): layout.trained; NULL if the rule has none */
+  gfloat *first, *second;
   const gboolean *trained; /* [parameter] */
 } Cnn3dArrays;
 
@@ -127,8 +129,8 @@ typedef struct {
 
 typedef struct {
   Cnn3dPrecision precision;
-  /* A copy of the weights in the compute precision is kept; FALSE: each layer's copy is recomputed when it is
-   * needed. */
+  /* A copy of the weights in the compute precision is kept; FALSE: each layer's copy is recomputed
+   * when it is needed. */
   gboolean keeps_copy;
 } Cnn3dModelParams;
 
@@ -138,8 +140,8 @@ typedef struct {
   /* bindings may request adding to gradients, which needs memory for one layer's */
   gboolean accumulates;
   gboolean sizes_only; /* it will not run: faster to create */
-  /* Clips of the run's whole batches: a short one has slices no larger than theirs, so that it needs no more memory. 0:
-   * this is a whole one. */
+  /* Clips of the run's whole batches: a short one has slices no larger than theirs, so that it
+   * needs no more memory. 0: this is a whole one. */
   guint most;
   gboolean checks; /* see program_replaced(): even if it will not run */
 } Cnn3dProgramParams;
@@ -148,8 +150,8 @@ typedef struct {
   guint abi;         /* CNN3D_BACKEND_ABI */
   const gchar *name; /* cpu, cuda */
 
-  /* Lists the devices, a line each: the value for `device`, a colon and a description; NULL-terminated, free with
-   * g_strfreev(). Empty with error: the reason why there is none. */
+  /* Lists the devices, a line each: the value for `device`, a colon and a description;
+   * NULL-terminated, free with g_strfreev(). Empty with error: the reason why there is none. */
   gchar **(*list) (GError **error);
   Cnn3dDevice *(*open) (const Cnn3dDeviceParams *params, GError **error);
   void (*close) (Cnn3dDevice **device);
@@ -169,11 +171,12 @@ typedef struct {
   gboolean (*download) (
       Cnn3dDevice *device, gpointer to, gconstpointer from, gsize bytes, GError **error);
 
-  /* Whether run(), update() and the functions below return before their work is done. Work runs in the order of the
-   * calls; finish() waits for all of it. Batches must then be copied to the device first. */
+  /* Whether run(), update() and the functions below return before their work is done. Work runs in
+   * the order of the calls; finish() waits for all of it. Batches must then be copied to the device
+   * first. */
   gboolean asynchronous;
-  /* For an asynchronous device: copies host memory to the device while other work runs; the next run() waits for it.
-   * `from` may be reused at once; no running work may read `to`. */
+  /* For an asynchronous device: copies host memory to the device while other work runs; the next
+   * run() waits for it. `from` may be reused at once; no running work may read `to`. */
   gboolean (*stage) (
       Cnn3dDevice *device, gpointer to, gconstpointer from, gsize bytes, GError **error);
   /* As download(), after all earlier work: `to` is filled when finish() has returned. */
@@ -181,13 +184,14 @@ typedef struct {
       Cnn3dDevice *device, gpointer to, gconstpointer from, gsize bytes, GError **error);
   gboolean (*finish) (Cnn3dDevice *device, GError **error);
 
-  /* A network in one precision; determines the weights' layout. The network must outlive the model. */
+  /* A network in one precision; determines the weights' layout. The network must outlive the
+   * model. */
   Cnn3dModel *(*model_new) (Cnn3dDevice *device, const Cnn3dNetwork *network,
       const Cnn3dModelParams *params, GError **error);
   void (*model_free) (Cnn3dModel **model);
   const Cnn3dWeightLayout *(*model_layout) (Cnn3dModel *model);
-  /* Convert one parameter between PyTorch's layout on the host (`count` floats) and the model's in `array` (the whole
-   * array, on the device: the parameter's offset applies). */
+  /* Convert one parameter between PyTorch's layout on the host (`count` floats) and the model's in
+   * `array` (the whole array, on the device: the parameter's offset applies). */
   gboolean (*import_weight) (
       Cnn3dModel *model, guint param, const gfloat *values, gfloat *array, GError **error);
   gboolean (*export_weight) (
@@ -199,42 +203,45 @@ typedef struct {
       Cnn3dModel *model, const Cnn3dProgramParams *params, GError **error);
   void (*program_free) (Cnn3dProgram **program);
   const Cnn3dSizes *(*program_sizes) (Cnn3dProgram *program);
-  /* Programs that will run are checked when they are created, and those with `checks`. Returns whether an
-   * implementation failed its check and was replaced permanently by one that may need other memory than was reported
-   * before. NULL: there are no such checks. */
+  /* Programs that will run are checked when they are created, and those with `checks`. Returns
+   * whether an implementation failed its check and was replaced permanently by one that may need
+   * other memory than was reported before. NULL: there are no such checks. */
   gboolean (*program_replaced) (Cnn3dProgram *program);
-  /* Runs steps of one plan, in order; the first op's forward step starts a pass. Steps that are repeated with the same
-   * address and the same kind of binding may be replayed from a recording. results: filled when finish() has returned,
-   * if the loss is among the steps; may be NULL. */
+  /* Runs steps of one plan, in order; the first op's forward step starts a pass. Steps that are
+   * repeated with the same address and the same kind of binding may be replayed from a recording.
+   * results: filled when finish() has returned, if the loss is among the steps; may be NULL. */
   gboolean (*run) (Cnn3dProgram *program, const Cnn3dStep *steps, guint n_steps,
       const Cnn3dBinding *binding, Cnn3dResults *results, GError **error);
 
-  /* Copies an activation from the arena to host memory: (batch, C, D, H, W), unpadded. Waits for running work. */
+  /* Copies an activation from the arena to host memory: (batch, C, D, H, W), unpadded. Waits for
+   * running work. */
   gboolean (*read_activation) (
       Cnn3dProgram *program, gint tensor, gconstpointer place, gfloat *values, GError **error);
 
-  /* An optimizer step of all trained parameters; the copy is updated, too. squares: when finish() has returned, the sum
-   * of the squares of the gradients times gradient_scale, if update->checks or ->clip; not finite: nothing was updated.
-   * May be NULL. */
+  /* An optimizer step of all trained parameters; the copy is updated, too. squares: when finish()
+   * has returned, the sum of the squares of the gradients times gradient_scale, if update->checks
+   * or ->clip; not finite: nothing was updated. May be NULL. */
   gboolean (*update) (Cnn3dModel *model, const Cnn3dArrays *arrays, const Cnn3dUpdate *update,
       gdouble *squares, GError **error);
 } Cnn3dBackend;
 
-/* Finds, loads and checks a back end's module: in $CNN3D_BACKEND_PATH, beside libcnn3d, in the installed folder. It is
- * never unloaded. NULL with error, which says what is missing and which folders were searched. */
+/* Finds, loads and checks a back end's module: in $CNN3D_BACKEND_PATH, beside libcnn3d, in the
+ * installed folder. It is never unloaded. NULL with error, which says what is missing and which
+ * folders were searched. */
 CNN3D_API const Cnn3dBackend *cnn3d_backend_load (const gchar *name, GError **error);
 
-/* Opens a device. name: auto (or NULL: the first that opens, GPUs before the CPU), cpu, cuda, or cuda:N; the index in
- * params is overwritten. *backend: the device's back end, to close it with. *passed_over (may be NULL): why auto did
- * not take the GPU of this machine; free with g_free(). NULL with error: CNN3D_BACKEND_ERROR_UNSUPPORTED if the name is
- * not valid. */
+/* Opens a device. name: auto (or NULL: the first that opens, GPUs before the CPU), cpu, cuda, or
+ * cuda:N; the index in params is overwritten. *backend: the device's back end, to close it with.
+ * *passed_over (may be NULL): why auto did not take the GPU of this machine; free with g_free().
+ * NULL with error: CNN3D_BACKEND_ERROR_UNSUPPORTED if the name is not valid. */
 CNN3D_API Cnn3dDevice *cnn3d_backend_open_device (const gchar *name,
     const Cnn3dDeviceParams *params, const Cnn3dBackend **backend, gchar **passed_over,
     GError **error);
 
-/* Lists the devices of all back ends, in the order in which device=auto tries them: a line each, "cuda:0: NVIDIA ...,
- * 79.1 GiB, ...", "cpu: ...", and for a back end without any, "cuda: none: " and the reason. Loads the back ends and
- * queries their drivers, which may take a second. NULL-terminated; free with g_strfreev(). */
+/* Lists the devices of all back ends, in the order in which device=auto tries them: a line each,
+ * "cuda:0: NVIDIA ..., 79.1 GiB, ...", "cpu: ...", and for a back end without any, "cuda: none: "
+ * and the reason. Loads the back ends and queries their drivers, which may take a second.
+ * NULL-terminated; free with g_strfreev(). */
 CNN3D_API gchar **cnn3d_backend_list_devices (void);
 
 #endif

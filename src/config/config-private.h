@@ -26,8 +26,8 @@ gchar *cnn3d_config_unknown_key (const gchar *name);
 gchar *cnn3d_config_unknown_section (const gchar *name);
 gboolean cnn3d_config_is_section (const gchar *name);
 
-/* Normalizes the value for its key into *value, NULL for null. FALSE if it is invalid, with the reason in *reason. Free
- * both with g_free(). */
+/* Normalizes the value for its key into *value, NULL for null. FALSE if it is invalid, with the
+ * reason in *reason. Free both with g_free(). */
 gboolean cnn3d_config_value (
     const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written, gchar **value, gchar **reason);
 

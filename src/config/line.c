@@ -21,9 +21,10 @@ is_plain (const gchar *text)
   return TRUE;
 }
 
-/* Quotes a property's value for a word of gst-launch-1.0. A value that is not plain is written as GStreamer writes
- * strings, in quotes and with octal escapes; their quotes and backslashes are escaped once more for the launch-line
- * parser. No blank, quote or control character remains that it, or a terminal, could misinterpret. */
+/* Quotes a property's value for a word of gst-launch-1.0. A value that is not plain is written as
+ * GStreamer writes strings, in quotes and with octal escapes; their quotes and backslashes are
+ * escaped once more for the launch-line parser. No blank, quote or control character remains that
+ * it, or a terminal, could misinterpret. */
 static void
 append_text (GString *word, const gchar *text)
 {
@@ -51,8 +52,8 @@ add_property (GPtrArray *words, const gchar *property, const gchar *value)
   g_ptr_array_add (words, g_string_free (word, FALSE));
 }
 
-/* Appends NAME=VALUE for each key of this element that differs from the default; in the line that tests, only for keys
- * that apply to it. */
+/* Appends NAME=VALUE for each key of this element that differs from the default; in the line that
+ * tests, only for keys that apply to it. */
 static void
 add_properties (const Cnn3dConfig *config, const gchar *element, gboolean testing, GPtrArray *words)
 {

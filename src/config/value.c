@@ -94,7 +94,8 @@ is_null (const Cnn3dConfigWritten *written)
   return !written->list && !written->quoted[0] && is_one_of (written->items[0], null);
 }
 
-/* Decimal digits without a leading zero, which some readers of YAML take for octal; a sign may come first. */
+/* Decimal digits without a leading zero, which some readers of YAML take for octal; a sign may come
+ * first. */
 static gboolean
 read_integer (const gchar *text, gint64 *number)
 {

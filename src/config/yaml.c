@@ -1,7 +1,8 @@
 /* yaml.c: reads YAML files by libyaml's events.
  *
- * A file has sections of keys with scalars, and one list of two numbers. Deeper nesting ends the reading at the event
- * that starts it, so the depth is bounded; aliases, anchors and tags are refused, so nothing can expand.
+ * A file has sections of keys with scalars, and one list of two numbers. Deeper nesting ends the
+ * reading at the event that starts it, so the depth is bounded; aliases, anchors and tags are
+ * refused, so nothing can expand.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/config/config-private.h"
 
@@ -144,7 +145,8 @@ decorated:
   return FALSE;
 }
 
-/* The text of the current scalar; owned by the event. NULL if it contains a NUL, as from "\0" in quotes. */
+/* The text of the current scalar; owned by the event. NULL if it contains a NUL, as from "\0" in
+ * quotes. */
 static const gchar *
 scalar_text (const Reader *reader)
 {
@@ -179,7 +181,8 @@ add_item (Reader *reader, Cnn3dConfigWritten *written, GError **error)
   return TRUE;
 }
 
-/* Reads the value of a key; the event before it is current. A list's items beyond the second are counted, not kept. */
+/* Reads the value of a key; the event before it is current. A list's items beyond the second are
+ * counted, not kept. */
 static gboolean
 read_written (Reader *reader, const Cnn3dConfigKey *key, Cnn3dConfigWritten *written,
     yaml_mark_t *mark, GError **error)

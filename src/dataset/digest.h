@@ -1,4 +1,5 @@
-/* digest.h: digests of a data set, so that a run is not resumed on other clips than it was trained on.
+/* digest.h: digests of a data set, so that a run is not resumed on other clips than it was trained
+ * on.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_DIGEST_H
 #define CNN3D_DIGEST_H
@@ -7,8 +8,8 @@
 
 G_BEGIN_DECLS
 
-/* Of the rows that train and validate (or test). Hexadecimal SHA-256, or sums of them if the order of the rows is
- * irrelevant. Paths are as written, so that a data set may be moved as a whole. */
+/* Of the rows that train and validate (or test). Hexadecimal SHA-256, or sums of them if the order
+ * of the rows is irrelevant. Paths are as written, so that a data set may be moved as a whole. */
 typedef struct {
   guint64 rows;
   gchar *clips;  /* path, segment and split, in any order */

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Streams of CNN3D_RANDOM_SHUFFLE: the selection of a limited pass is independent of the order of an epoch. */
+/* Streams of CNN3D_RANDOM_SHUFFLE: the selection of a limited pass is independent of the order of
+ * an epoch. */
 enum {
   STREAM_ORDER,
   STREAM_LIMIT_TRAIN,

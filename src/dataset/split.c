@@ -63,8 +63,8 @@ compare_groups (gconstpointer a, gconstpointer b)
   return x->draw < y->draw ? -1 : x->draw > y->draw;
 }
 
-/* Largest group first into the smallest fold; groups of equal size in an order drawn from the seed. group_fold[group]
- * is the result. */
+/* Largest group first into the smallest fold; groups of equal size in an order drawn from the seed.
+ * group_fold[group] is the result. */
 static void
 assign_groups (
     const guint32 *clips, guint n_groups, guint num_folds, guint64 seed, guint16 *group_fold)

@@ -25,8 +25,8 @@ typedef enum {
 
 #define CNN3D_CANVAS_LARGEST 16384
 
-/* A white canvas of (height, width) pixels, 1 to CNN3D_CANVAS_LARGEST each; what lies outside is clipped. title (may be
- * NULL): the SVG's title; copied and escaped. */
+/* A white canvas of (height, width) pixels, 1 to CNN3D_CANVAS_LARGEST each; what lies outside is
+ * clipped. title (may be NULL): the SVG's title; copied and escaped. */
 CNN3D_API Cnn3dCanvas *cnn3d_canvas_new (guint width, guint height, const gchar *title);
 CNN3D_API void cnn3d_canvas_free (Cnn3dCanvas **canvas);
 

@@ -163,7 +163,8 @@ cnn3d_predictions_nth (const Cnn3dPredictions *self, guint64 n)
 
 /* --- measuring --- */
 
-/* How many classes rank before the label: those with a larger probability, and those before it with an equal one. */
+/* How many classes rank before the label: those with a larger probability, and those before it with
+ * an equal one. */
 static guint
 place_of_label (const Cnn3dPrediction *p, guint n)
 {
@@ -189,8 +190,8 @@ by_score (const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-/* Area under the ROC curve from ranks (Mann and Whitney 1947): the fraction of all pairs of a positive and a negative
- * in which the positive has the higher score; equal scores count half. */
+/* Area under the ROC curve from ranks (Mann and Whitney 1947): the fraction of all pairs of a
+ * positive and a negative in which the positive has the higher score; equal scores count half. */
 static gdouble
 auroc (const Cnn3dPredictions *self, guint class, Ranked *ranked)
 {
@@ -241,7 +242,8 @@ measure_classes (const Cnn3dPredictions *self, const guint64 *right, Cnn3dMetric
     k->precision = ratio (right[c], k->predicted);
     k->recall = ratio (right[c], k->support);
     k->f1 = ratio (2.0 * right[c], k->predicted + k->support);
-    /* with two classes both have the same ranking; computing it once avoids differences by rounding */
+    /* with two classes both have the same ranking; computing it once avoids differences by
+     * rounding */
     k->auroc = auroc (self, m->num_classes == 2 ? 1 : c, ranked);
     if (k->support || k->predicted) {
       m->precision_macro += k->precision;

@@ -1,7 +1,7 @@
 /* metrics.h: metrics of a whole pass.
  *
- * They agree with scikit-learn's functions of the same names, called on all labels and predictions at once
- * (zero_division=0).
+ * They agree with scikit-learn's functions of the same names, called on all labels and predictions
+ * at once (zero_division=0).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_METRICS_H
 #define CNN3D_METRICS_H
@@ -28,12 +28,12 @@ typedef struct {
   gdouble top5_accuracy; /* of min (5, num_classes) */
   gdouble view_accuracy; /* of single views, as in a validation pass of training */
   gdouble loss;          /* mean of -log probability of the label, over single views */
-  /* Means over the classes that are labelled or predicted at all; auroc: over those where it is defined. NaN:
-   * undefined. */
+  /* Means over the classes that are labelled or predicted at all; auroc: over those where it is
+   * defined. NaN: undefined. */
   gdouble precision_macro, recall_macro, f1_macro, auroc_macro;
   Cnn3dClassMetrics *classes; /* [num_classes] */
-  guint64 *
-      confusion; /* [label * num_classes + prediction]; NULL: more than CNN3D_MOST_CONFUSION classes */
+  /* [label * num_classes + prediction]; NULL: more than CNN3D_MOST_CONFUSION classes */
+  guint64 *confusion;
 } Cnn3dMetrics;
 
 CNN3D_API void cnn3d_metrics_clear (Cnn3dMetrics *metrics);
@@ -58,8 +58,8 @@ CNN3D_API Cnn3dPredictions *cnn3d_predictions_new (guint num_classes);
 CNN3D_API void cnn3d_predictions_free (Cnn3dPredictions *predictions);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Cnn3dPredictions, cnn3d_predictions_free)
 
-/* Adds a clip's logits, [num_classes]. continues: it is a further view of the previous clip's video. path: copied; may
- * be NULL. */
+/* Adds a clip's logits, [num_classes]. continues: it is a further view of the previous clip's
+ * video. path: copied; may be NULL. */
 CNN3D_API void cnn3d_predictions_add (Cnn3dPredictions *predictions, const gchar *path,
     guint64 clip, gint label, const gfloat *logits, gboolean continues);
 

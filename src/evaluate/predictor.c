@@ -56,8 +56,8 @@ layer_output (const Cnn3dNetwork *net, const gchar *layer)
   return op < 0 ? -1 : net->ops[op].out;
 }
 
-/* The stem and the stages: the first components of the parameters' names, or the first two if all names begin alike;
- * without the last layer. */
+/* The stem and the stages: the first components of the parameters' names, or the first two if all
+ * names begin alike; without the last layer. */
 static gchar **
 stages (const Cnn3dNetwork *net)
 {

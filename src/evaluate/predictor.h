@@ -1,7 +1,8 @@
 /* predictor.h: inference with a trained model: clips in, logits out.
  *
- * Each clip is computed independently of its batch, so its logits have the same bits for every batch and chunk size,
- * and the same as in a validation pass of training. All memory is allocated at setup. One thread at a time.
+ * Each clip is computed independently of its batch, so its logits have the same bits for every
+ * batch and chunk size, and the same as in a validation pass of training. All memory is allocated
+ * at setup. One thread at a time.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_PREDICTOR_H
 #define CNN3D_PREDICTOR_H
@@ -21,8 +22,8 @@ typedef struct {
   Cnn3dType frames_type; /* of the clips, or a wider type */
   /* Shape of the clips. 0: the model's; other values than the model's are an error. */
   guint channels, frames, height, width;
-  /* Comma-separated names of layers whose feature maps are reported, such as "layer1,layer4.1.conv1"; "stages": the
-   * stem and every stage; NULL: none. */
+  /* Comma-separated names of layers whose feature maps are reported, such as
+   * "layer1,layer4.1.conv1"; "stages": the stem and every stage; NULL: none. */
   const gchar *layers;
 } Cnn3dPredictorParams;
 
@@ -30,7 +31,8 @@ CNN3D_API void cnn3d_predictor_params_init (Cnn3dPredictorParams *params);
 
 typedef struct _Cnn3dPredictor Cnn3dPredictor;
 
-/* Reads the file and allocates all memory. Strings are copied. NULL with error. Free with cnn3d_predictor_free(). */
+/* Reads the file and allocates all memory. Strings are copied. NULL with error. Free with
+ * cnn3d_predictor_free(). */
 CNN3D_API Cnn3dPredictor *cnn3d_predictor_new (const Cnn3dPredictorParams *params, GError **error);
 CNN3D_API void cnn3d_predictor_free (Cnn3dPredictor **predictor);
 
@@ -44,13 +46,14 @@ CNN3D_API void cnn3d_predictor_memory (const Cnn3dPredictor *predictor, Cnn3dMem
 /* Why device=auto did not take the GPU of this machine; NULL: see cnn3d_trainer_passed_over(). */
 CNN3D_API const gchar *cnn3d_predictor_passed_over (const Cnn3dPredictor *predictor);
 
-/* Computes logits, (n, num_classes), of n clips, (n, T, H, W, C), in host memory, at most params.batch. type:
- * params.frames_type or a smaller one. FALSE with error, also if a logit is NaN or infinite
- * (CNN3D_SESSION_ERROR_DIVERGED). */
+/* Computes logits, (n, num_classes), of n clips, (n, T, H, W, C), in host memory, at most
+ * params.batch. type: params.frames_type or a smaller one. FALSE with error, also if a logit is NaN
+ * or infinite (CNN3D_SESSION_ERROR_DIVERGED). */
 CNN3D_API gboolean cnn3d_predictor_run (Cnn3dPredictor *predictor, gconstpointer frames,
     Cnn3dType type, guint n, gfloat *logits, GError **error);
 
-/* One clip's output of one of `layers`: values, (C, D, H, W), valid during the call. clip: its number in the batch. */
+/* One clip's output of one of `layers`: values, (C, D, H, W), valid during the call. clip: its
+ * number in the batch. */
 typedef struct {
   const gchar *layer;
   guint clip;
@@ -58,8 +61,8 @@ typedef struct {
   const gfloat *values;
 } Cnn3dFeatureMap;
 typedef gboolean (*Cnn3dFeatureFunc) (gpointer user, const Cnn3dFeatureMap *map, GError **error);
-/* Makes cnn3d_predictor_run() call `func` for each clip and layer, layer by layer within a chunk. If it returns FALSE,
- * the run ends. NULL: no calls. */
+/* Makes cnn3d_predictor_run() call `func` for each clip and layer, layer by layer within a chunk.
+ * If it returns FALSE, the run ends. NULL: no calls. */
 CNN3D_API void cnn3d_predictor_set_features (
     Cnn3dPredictor *predictor, Cnn3dFeatureFunc func, gpointer user);
 

@@ -1,5 +1,5 @@
-/* export.h: exports a model file: to ONNX, with the files that GStreamer's own elements read beside it, or as weights
- * only.
+/* export.h: exports a model file: to ONNX, with the files that GStreamer's own elements read beside
+ * it, or as weights only.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_EXPORT_H
 #define CNN3D_EXPORT_H
@@ -9,9 +9,10 @@
 /* How an ONNX network takes its clips; float32, normalised, C as the frames'
  * channels were in training. */
 typedef enum {
-  CNN3D_EXPORT_CLIP,    /* (N, C, T, H, W): PyTorch's own */
-  CNN3D_EXPORT_PICTURE, /* (N, C, T * H, W): a clip's frames one below the other, the first on top, as
-                                 * elements take it that know pictures only */
+  CNN3D_EXPORT_CLIP, /* (N, C, T, H, W): PyTorch's own */
+  /* (N, C, T * H, W): a clip's frames one below the other, the first on top, as elements take it
+   * that know pictures only */
+  CNN3D_EXPORT_PICTURE,
 } Cnn3dExportInput;
 
 /* Writes three files: an ONNX network (opset 17) of any number of clips, from

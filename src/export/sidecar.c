@@ -1,5 +1,5 @@
-/* sidecar.c: the files that GStreamer's own elements read beside an ONNX network. The format is that of
- * gst_analytics_modelinfo_load() in GStreamer 1.28.
+/* sidecar.c: the files that GStreamer's own elements read beside an ONNX network. The format is
+ * that of gst_analytics_modelinfo_load() in GStreamer 1.28.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/export/export.h"
 

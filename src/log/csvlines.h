@@ -1,5 +1,5 @@
-/* csvlines.h: metrics.csv, as written by PyTorch Lightning's CSVLogger: one header, and a row for each set of values,
- * with the other columns empty.
+/* csvlines.h: metrics.csv, as written by PyTorch Lightning's CSVLogger: one header, and a row for
+ * each set of values, with the other columns empty.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CSVLINES_H
 #define CNN3D_CSVLINES_H
@@ -19,8 +19,8 @@ void cnn3d_csv_step (
     GString *line, const Cnn3dProgress *progress, gdouble clips_per_second, guint64 memory);
 void cnn3d_csv_validation (GString *line, const Cnn3dPassResult *result);
 
-/* A Cnn3dKeepLine: whether a line is the header, or is before the mark from which a run resumes. data: a const
- * Cnn3dRunMark. */
+/* A Cnn3dKeepLine: whether a line is the header, or is before the mark from which a run resumes.
+ * data: a const Cnn3dRunMark. */
 gboolean cnn3d_csv_keep (const gchar *line, gsize size, gpointer data);
 
 G_END_DECLS

@@ -88,8 +88,8 @@ write_version (Cnn3dEventFile *file, GError **error)
   return write_event (file, &event, error);
 }
 
-/* The timestamp of a new name: now, or later if that is needed to sort after existing names, of a part of the run that
- * started in the same second, or on a machine whose clock is ahead. */
+/* The timestamp of a new name: now, or later if that is needed to sort after existing names, of a
+ * part of the run that started in the same second, or on a machine whose clock is ahead. */
 static gint64
 find_time (const gchar *dir)
 {

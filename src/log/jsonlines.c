@@ -188,7 +188,8 @@ cnn3d_json_keep (const gchar *line, gsize size, gpointer data)
     /* the order of batches and the clips skipped between them may vary */
     return find_integer (line, size, "\"clip\":", &number) && number < m->position;
   } else {
-    /* these have no position but that in the file; starts of the run and their ends do not happen again */
+    /* these have no position but that in the file; starts of the run and their ends do not happen
+     * again */
     return !filter->beyond || is_event (line, size, "run") || is_event (line, size, "error");
   }
   filter->beyond |= beyond;

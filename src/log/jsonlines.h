@@ -1,4 +1,5 @@
-/* jsonlines.h: log.jsonl, one JSON object a line. Each object starts with "event" and "time" (seconds since 1970).
+/* jsonlines.h: log.jsonl, one JSON object a line. Each object starts with "event" and "time"
+ * (seconds since 1970).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_JSONLINES_H
 #define CNN3D_JSONLINES_H
@@ -33,7 +34,8 @@ typedef struct {
   gchar *step;        /* out: the line of that step, which is kept, or NULL; free with g_free() */
 } Cnn3dJsonFilter;
 
-/* A Cnn3dKeepLine: whether a line is before the mark from which a run resumes. data: a Cnn3dJsonFilter. */
+/* A Cnn3dKeepLine: whether a line is before the mark from which a run resumes. data: a
+ * Cnn3dJsonFilter. */
 gboolean cnn3d_json_keep (const gchar *line, gsize size, gpointer data);
 
 G_END_DECLS

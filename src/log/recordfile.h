@@ -1,8 +1,8 @@
 /* recordfile.h: a file that grows by whole records.
  *
- * A record is written as it occurs, by a single write(), so that a process killed at any moment leaves whole records,
- * possibly except the last. A failed write is undone: the file is truncated to its last whole record, and the next
- * write may succeed.
+ * A record is written as it occurs, by a single write(), so that a process killed at any moment
+ * leaves whole records, possibly except the last. A failed write is undone: the file is truncated
+ * to its last whole record, and the next write may succeed.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_RECORDFILE_H
 #define CNN3D_RECORDFILE_H
@@ -16,8 +16,8 @@ G_BEGIN_DECLS
 /* One thread at a time. Errors are in G_IO_ERROR and name the path. */
 typedef struct _Cnn3dRecordFile Cnn3dRecordFile;
 
-/* Opens a file of lines for appending, and creates it if it is missing. An incomplete last line, as a killed writer
- * leaves it, is cut off. NULL with error. */
+/* Opens a file of lines for appending, and creates it if it is missing. An incomplete last line, as
+ * a killed writer leaves it, is cut off. NULL with error. */
 CNN3D_API Cnn3dRecordFile *cnn3d_record_file_open_lines (const gchar *path, GError **error);
 /* Creates a file; G_IO_ERROR_EXISTS if it exists. */
 CNN3D_API Cnn3dRecordFile *cnn3d_record_file_create (const gchar *path, GError **error);
@@ -32,8 +32,9 @@ CNN3D_API gboolean cnn3d_record_file_append (
 
 /* Whether to keep a line of `size` bytes, without its newline, not NUL-terminated. */
 typedef gboolean (*Cnn3dKeepLine) (const gchar *line, gsize size, gpointer data);
-/* Keeps the lines that `keep` accepts, in order, of a file that is not open; an incomplete line is removed. The file is
- * replaced atomically, and only if something is removed. A missing file has no lines. */
+/* Keeps the lines that `keep` accepts, in order, of a file that is not open; an incomplete line is
+ * removed. The file is replaced atomically, and only if something is removed. A missing file has no
+ * lines. */
 CNN3D_API gboolean cnn3d_record_file_filter_lines (
     const gchar *path, Cnn3dKeepLine keep, gpointer data, GError **error);
 

@@ -220,8 +220,8 @@ tell_step_again (Cnn3dRunLog *log, const gchar *line, GError **error)
       log->events, log->mark.step, scalars, G_N_ELEMENTS (scalars), error);
 }
 
-/* Discards the events of earlier files beyond the mark. A validation that is repeated has the mark's own step: then the
- * events of that step are discarded, too, and repeated. */
+/* Discards the events of earlier files beyond the mark. A validation that is repeated has the
+ * mark's own step: then the events of that step are discarded, too, and repeated. */
 static gboolean
 restart_events (Cnn3dRunLog *log, const Cnn3dJsonFilter *filter, GError **error)
 {

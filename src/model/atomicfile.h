@@ -1,8 +1,9 @@
-/* atomicfile.h: writes a file atomically. It is written as PATH.tmp, synced, and renamed over PATH; after a crash at
- * any moment PATH has the old contents or the new.
+/* atomicfile.h: writes a file atomically. It is written as PATH.tmp, synced, and renamed over PATH;
+ * after a crash at any moment PATH has the old contents or the new.
  *
- * A PATH.tmp left by a killed process is reused by the next writer, so that at most one remains. A writer holds a lock
- * on it, and a second writer of the same path gets an error. A symbolic link at PATH is replaced, not followed.
+ * A PATH.tmp left by a killed process is reused by the next writer, so that at most one remains. A
+ * writer holds a lock on it, and a second writer of the same path gets an error. A symbolic link at
+ * PATH is replaced, not followed.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_ATOMICFILE_H
 #define CNN3D_ATOMICFILE_H
@@ -22,8 +23,9 @@ CNN3D_API Cnn3dAtomicFile *cnn3d_atomic_file_new (const gchar *path, GError **er
 CNN3D_API gboolean cnn3d_atomic_file_write (
     Cnn3dAtomicFile *file, const void *data, gsize size, GError **error);
 
-/* Flushes, syncs, renames over the path and syncs its folder if the file system supports it. To be called once. After a
- * failure the old file remains, but if only the folder's sync failed the new file is in its place. */
+/* Flushes, syncs, renames over the path and syncs its folder if the file system supports it. To be
+ * called once. After a failure the old file remains, but if only the folder's sync failed the new
+ * file is in its place. */
 CNN3D_API gboolean cnn3d_atomic_file_finish (Cnn3dAtomicFile *file, GError **error);
 
 /* Removes the temporary file unless finished. NULL is allowed. */

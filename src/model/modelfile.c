@@ -361,8 +361,8 @@ cnn3d_model_file_prefix (
   return prefix ? g_steal_pointer (&prefix) : g_strdup ("");
 }
 
-/* The tensor of a parameter. NULL with error; NULL without error for a head that is missing or has another shape if
- * `left_out` is given. */
+/* The tensor of a parameter. NULL with error; NULL without error for a head that is missing or has
+ * another shape if `left_out` is given. */
 static const Cnn3dSafetensor *
 find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix,
     const Cnn3dNetwork *net, guint param, GPtrArray *left_out, GError **error)

@@ -1,7 +1,8 @@
 /* safetensors-header.c: parses the JSON header of a safetensors file.
  *
- * A scanner for exactly what the header may contain, strict JSON. A general parser recurses as deep as untrusted input
- * nests, accepts duplicate names, and keeps a tree many times the size of the text; this one needs no such limits.
+ * A scanner for exactly what the header may contain, strict JSON. A general parser recurses as deep
+ * as untrusted input nests, accepts duplicate names, and keeps a tree many times the size of the
+ * text; this one needs no such limits.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/model/safetensors-private.h"
 

@@ -1,4 +1,5 @@
-/* safetensors.c: reads a safetensors file. The header is checked against the file's size before any of it is used.
+/* safetensors.c: reads a safetensors file. The header is checked against the file's size before any
+ * of it is used.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/model/safetensors-private.h"
 

@@ -1,6 +1,7 @@
 /* network.h: a model as a static graph of operations, for clips of one size.
  *
- * The graph is independent of batch size, precision, back end and memory. Tensors are (C, D, H, W) per clip.
+ * The graph is independent of batch size, precision, back end and memory. Tensors are (C, D, H, W)
+ * per clip.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_NETWORK_H
 #define CNN3D_NETWORK_H

@@ -11,8 +11,8 @@ typedef struct {
   gboolean *cheap; /* [tensor]: not a convolution's output; kept although it could be recomputed */
 } Choice;
 
-/* The most passes over a tensor that recomputing a slice of another may take; longer chains of residuals are cut by
- * keeping one of them. */
+/* The most passes over a tensor that recomputing a slice of another may take; longer chains of
+ * residuals are cut by keeping one of them. */
 #define LONGEST_CHAIN 3
 
 static gboolean
@@ -39,7 +39,8 @@ fill_keep (const Choice *c, gboolean *keep)
     } else if (!is_cheap (op)) {
       keep[t] = TRUE;
     } else {
-      /* A recomputed block keeps its output. The stem, which is cheap, is recomputed with the block after it. */
+      /* A recomputed block keeps its output. The stem, which is cheap, is recomputed with the block
+       * after it. */
       keep[t] = c->cheap[t] || (ends && c->again[segment]);
       if (!keep[t])
         chain[t] = 1 + (op->residual >= 0 ? chain[op->residual] : 0);
@@ -66,8 +67,8 @@ live (const Choice *c)
   return bytes;
 }
 
-/* Recomputes everything at first, then keeps what does not lower the peak: first blocks, those with the most
- * multiply-adds first, then tensors, from the last, which are the smallest. */
+/* Recomputes everything at first, then keeps what does not lower the peak: first blocks, those with
+ * the most multiply-adds first, then tensors, from the last, which are the smallest. */
 static void
 choose (Choice *c)
 {

@@ -200,7 +200,8 @@ place (Packing *p, gboolean lowest)
 #define PACK_WORK 100000 /* buffers placed in all tries of one climb */
 #define PACK_GOOD 1.003  /* of the live bytes: not worth another try */
 
-/* Moves the highest buffer to an earlier, random place in the order, or, also at random, one that was in its way. */
+/* Moves the highest buffer to an earlier, random place in the order, or, also at random, one that
+ * was in its way. */
 static void
 hurry_one (Packing *p, const gsize *offset, gsize total, gboolean other, GRand *random)
 {

@@ -224,8 +224,9 @@ unit (const Planner *p, gint tensor)
   return MAX (clips, MAX (unit (p, op->in), unit (p, op->residual)));
 }
 
-/* Recomputes clips of a tensor unless they are available. Convolutions of block `segment` fill whole tensors, because
- * the backward steps of their batch norms follow; everything else is temporary. */
+/* Recomputes clips of a tensor unless they are available. Convolutions of block `segment` fill
+ * whole tensors, because the backward steps of their batch norms follow; everything else is
+ * temporary. */
 static Slice
 make (Planner *p, gint tensor, guint first, guint clips, gint segment)
 {
@@ -324,8 +325,8 @@ add_backward_weights (Planner *p, gint i)
   }
 }
 
-/* The gradient of the input of a convolution or of the last layer. With the least-memory setting it overwrites the
- * output's gradient if both have the same size. */
+/* The gradient of the input of a convolution or of the last layer. With the least-memory setting it
+ * overwrites the output's gradient if both have the same size. */
 static void
 add_backward_data (Planner *p, gint i)
 {
@@ -440,8 +441,8 @@ add_pass (Planner *p)
   }
 }
 
-/* A batch norm can be deferred to the convolution only while its own input is available; with frozen layers nothing may
- * keep that alive. */
+/* A batch norm can be deferred to the convolution only while its own input is available; with
+ * frozen layers nothing may keep that alive. */
 static void
 settle_deferred (Pass *pass)
 {

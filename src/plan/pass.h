@@ -1,4 +1,5 @@
-/* pass.h: the steps of one pass and the lifetimes of its buffers, before they are placed. Private to this folder.
+/* pass.h: the steps of one pass and the lifetimes of its buffers, before they are placed. Private
+ * to this folder.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_PLAN_PASS_H
 #define CNN3D_PLAN_PASS_H
@@ -17,16 +18,17 @@ typedef struct {
   guint n_forward;
 } Pass;
 
-/* Builds the pass. keep, [tensor]: kept from its forward step to its last use in the backward pass; activations that
- * are not kept are recomputed. */
+/* Builds the pass. keep, [tensor]: kept from its forward step to its last use in the backward pass;
+ * activations that are not kept are recomputed. */
 void cnn3d_pass_init (Pass *pass, const Cnn3dNetwork *network, const Cnn3dSizes *sizes,
     const Cnn3dPlanParams *params, const gboolean *keep);
 void cnn3d_pass_clear (Pass *pass);
-/* The largest number of bytes alive at one step. *scratch (may be NULL): how many of them are scratch. */
+/* The largest number of bytes alive at one step. *scratch (may be NULL): how many of them are
+ * scratch. */
 gsize cnn3d_pass_live (const Pass *pass, gsize *scratch);
 
-/* The residual block of each op: 0 is the stem, which ends with the first tensor that two ops read; the last is the
- * head. An array of n_ops; free with g_free(). */
+/* The residual block of each op: 0 is the stem, which ends with the first tensor that two ops read;
+ * the last is the head. An array of n_ops; free with g_free(). */
 gint *cnn3d_pass_segments (const Cnn3dNetwork *network);
 
 /* keep.c: the `keep` that params ask for; free with g_free(). */

@@ -1,8 +1,8 @@
 /* plan.h: the steps of a pass, in order, and the offsets of their buffers.
  *
- * From a network and the bytes that a back end reports for each piece, the plan lists the steps of a pass, computes
- * each buffer's lifetime in steps, and packs all buffers into one arena. It depends on no back end, allocates no arena,
- * and is a pure function of its arguments.
+ * From a network and the bytes that a back end reports for each piece, the plan lists the steps of
+ * a pass, computes each buffer's lifetime in steps, and packs all buffers into one arena. It
+ * depends on no back end, allocates no arena, and is a pure function of its arguments.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_PLAN_H
 #define CNN3D_PLAN_H
@@ -22,8 +22,8 @@ typedef enum {
 #define CNN3D_NOWHERE G_MAXSIZE  /* an offset: no such buffer */
 #define CNN3D_ARENA_ALIGNMENT 64 /* bytes; of every buffer */
 
-/* Bytes that a back end needs for one micro-batch of `batch` clips. Tensors are stored clip after clip. The creator of
- * the struct owns the arrays. */
+/* Bytes that a back end needs for one micro-batch of `batch` clips. Tensors are stored clip after
+ * clip. The creator of the struct owns the arrays. */
 typedef struct {
   guint batch;
   gsize *activation; /* [tensor], a multiple of batch */
@@ -42,7 +42,8 @@ typedef struct {
 CNN3D_API void cnn3d_sizes_init (Cnn3dSizes *sizes, const Cnn3dNetwork *network, guint batch);
 CNN3D_API void cnn3d_sizes_clear (Cnn3dSizes *sizes);
 
-/* One step and its buffers: bytes from the arena's start. Offsets of tensors are those of clip `first`. */
+/* One step and its buffers: bytes from the arena's start. Offsets of tensors are those of clip
+ * `first`. */
 typedef struct {
   gint op;
   Cnn3dPhase phase;
@@ -55,9 +56,9 @@ typedef struct {
   gboolean defers;
   gsize parameters; /* gradients of the op's parameters; NOWHERE: stored outside the arena */
   gboolean adds;    /* add to them: an earlier slice wrote them */
-  /* Gradient of out, as the sum of up to two buffers; of in; of residual. Batch norm writes `din` over `in` or
-   * `dout[0]`; `dresidual` is always dout[0]. A convolution's din may be its dout[0]: it then works slice by slice
-   * through one slice of din at the end of its scratch. */
+  /* Gradient of out, as the sum of up to two buffers; of in; of residual. Batch norm writes `din`
+   * over `in` or `dout[0]`; `dresidual` is always dout[0]. A convolution's din may be its dout[0]:
+   * it then works slice by slice through one slice of din at the end of its scratch. */
   gsize dout[2], din, dresidual;
   gboolean accumulate; /* add to the contents of din */
 } Cnn3dStep;
@@ -88,15 +89,16 @@ typedef struct {
   const gboolean *trained; /* [parameter]; NULL: all that can be */
   Cnn3dRecompute recompute;
   gboolean updates; /* each op's parameters are updated as soon as their gradient is available */
-  /* [tensor], of a forward-only plan: tensors that are complete and available after its last step; NULL: only the
-   * logits */
+  /* [tensor], of a forward-only plan: tensors that are complete and available after its last step;
+   * NULL: only the logits */
   const gboolean *features;
 } Cnn3dPlanParams;
 
-/* How many of `batch` clips an op should process at once, so that its largest tensor, `clip_bytes` a clip, stays near
- * `limit` bytes: 1, 2, 4, ... dividing batch, or batch itself, so that of two slices one is a multiple of the other.
- * most: clips of the run's whole batches (0: this is one); a short batch has slices no larger than theirs, and so needs
- * no more memory. A function of these alone: the bits are the same with every choice of recomputation. */
+/* How many of `batch` clips an op should process at once, so that its largest tensor, `clip_bytes`
+ * a clip, stays near `limit` bytes: 1, 2, 4, ... dividing batch, or batch itself, so that of two
+ * slices one is a multiple of the other. most: clips of the run's whole batches (0: this is one); a
+ * short batch has slices no larger than theirs, and so needs no more memory. A function of these
+ * alone: the bits are the same with every choice of recomputation. */
 CNN3D_API guint cnn3d_plan_slice (guint batch, guint most, gsize clip_bytes, gsize limit);
 
 /* Creates a plan, owned by the caller. Cannot fail. */
@@ -104,9 +106,10 @@ CNN3D_API Cnn3dPlan *cnn3d_plan_new (
     const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params);
 CNN3D_API void cnn3d_plan_free (Cnn3dPlan **plan);
 
-/* Gives each buffer an offset such that buffers alive at the same step do not overlap; returns the arena's size.
- * Buffers are placed one after another in the tightest or the lowest gap that fits: Pisarchyk and Lee, "Efficient
- * memory management for deep neural net inference", 2020. Several orders are tried, and the best is kept. */
+/* Gives each buffer an offset such that buffers alive at the same step do not overlap; returns the
+ * arena's size. Buffers are placed one after another in the tightest or the lowest gap that fits:
+ * Pisarchyk and Lee, "Efficient memory management for deep neural net inference", 2020. Several
+ * orders are tried, and the best is kept. */
 CNN3D_API gsize cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n_buffers);
 
 #endif

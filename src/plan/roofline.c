@@ -56,8 +56,8 @@ add (Counter *c, const Cnn3dStep *s, gdouble flops, gdouble bytes, gdouble fused
   op->fused_bytes[s->phase] += fused * c->params->passes;
 }
 
-/* A convolution, or the last layer: its weights are read, or their gradient written, once a step, for any number of
- * clips. */
+/* A convolution, or the last layer: its weights are read, or their gradient written, once a step,
+ * for any number of clips. */
 static void
 count_product (Counter *c, const Cnn3dStep *s)
 {

@@ -25,8 +25,8 @@ typedef struct {
   const gchar *line_name;
 } ReportChart;
 
-/* Adds a series without points, which the chart owns, and returns its points. report_chart_add (points, x, y) skips
- * values that are not finite. */
+/* Adds a series without points, which the chart owns, and returns its points. report_chart_add
+ * (points, x, y) skips values that are not finite. */
 GArray *report_chart_series (
     ReportChart *chart, const gchar *name, Cnn3dColor color, gboolean dots);
 void report_chart_add (GArray *points, gdouble x, gdouble y);
@@ -37,13 +37,14 @@ void report_chart_clear (ReportChart *chart);
 /* Draws the chart. Long series are thinned. The caller frees the canvas. */
 Cnn3dCanvas *report_chart_draw (const ReportChart *chart);
 
-/* Thins (n, 2) points to at most 4 * `parts`, in order: of each part of the range of x it keeps the first, last, lowest
- * and highest. Exported for tests. */
+/* Thins (n, 2) points to at most 4 * `parts`, in order: of each part of the range of x it keeps the
+ * first, last, lowest and highest. Exported for tests. */
 CNN3D_API GArray *report_thin (const gdouble *points, guint n, guint parts);
 /* The mean over about 1/50 of the points before and after each; (n, 2). */
 CNN3D_API GArray *report_smooth (const gdouble *points, guint n);
 
-/* The distance between the marks of an axis with about `wanted` marks: 1, 2 or 5 times a power of ten. */
+/* The distance between the marks of an axis with about `wanted` marks: 1, 2 or 5 times a power of
+ * ten. */
 CNN3D_API gdouble report_tick (gdouble range, guint wanted);
 
 #endif

@@ -11,7 +11,8 @@
 #define MOST_SHARE 0.9 /* of the budget */
 #define AS_FAST 0.95   /* of the other run */
 
-/* Fraction of the budget that the step ran under; an earlier start of the run may have had another budget. */
+/* Fraction of the budget that the step ran under; an earlier start of the run may have had another
+ * budget. */
 static gdouble
 share_of (const ReportStep *step, gdouble budget)
 {

@@ -18,8 +18,8 @@ typedef struct {
   const gchar *advice; /* of one that is not ok: what it mostly means, and what to do; or NULL */
 } ReportCheck;
 
-/* Of ReportCheck, what is not ok first, what is not known last; g_array_unref(). `other` may be NULL: no second
- * run was given. */
+/* Of ReportCheck, what is not ok first, what is not known last; g_array_unref(). `other` may be
+ * NULL: no second run was given. */
 GArray *report_checks (const ReportLog *log, const ReportLog *other);
 
 #endif

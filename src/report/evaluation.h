@@ -30,8 +30,8 @@ typedef struct {
   GPtrArray *problems; /* sentences about what could not be read */
 } ReportEvaluation;
 
-/* Reads the evaluation in FOLDER, which is shown as `name`. NULL: neither file exists. Read errors are listed in its
- * problems. */
+/* Reads the evaluation in FOLDER, which is shown as `name`. NULL: neither file exists. Read errors
+ * are listed in its problems. */
 ReportEvaluation *report_evaluation_read (const gchar *folder, const gchar *name);
 void report_evaluation_free (ReportEvaluation *evaluation);
 

@@ -102,8 +102,8 @@ report_check_falling (const ReportLog *log, ReportCheck *check)
 #define JUMP_RATIO 2
 #define MOST_POINTS 20000
 
-/* The step before which the loss rises for good, to worse than guessing; NULL: none. Of many steps, means over
- * as many are looked at. */
+/* The step before which the loss rises for good, to worse than guessing; NULL: none. Of many steps,
+ * means over as many are looked at. */
 static const ReportStep *
 find_jump (const ReportLog *log, gdouble worse, gdouble *before, gdouble *after)
 {
@@ -328,7 +328,8 @@ report_check_overfitting (const ReportLog *log, ReportCheck *check)
 #define SMALL_BATCH 8 /* clips */
 #define EARLY_STEPS 300
 
-/* Where training is better than guessing, and validation, which normalises by running figures, much worse. */
+/* Where training is better than guessing, and validation, which normalises by running figures, much
+ * worse. */
 void
 report_check_norm (const ReportLog *log, ReportCheck *check)
 {
@@ -434,7 +435,8 @@ report_check_one_class (const ReportLog *log, ReportCheck *check)
             clips, m->classes[last]);
 }
 
-/* The last validations' matrices of the same classes, the last first; FALSE: there are not as many. */
+/* The last validations' matrices of the same classes, the last first; FALSE: there are not as
+ * many. */
 static gboolean
 last_matrices (const ReportLog *log, const ReportMatrix *matrices[REPORT_LAST_MATRICES])
 {
@@ -498,7 +500,8 @@ report_check_predicted (const ReportLog *log, ReportCheck *check)
 #define VERY_UNEVEN 10 /* where no validation tells what comes of it */
 #define WORSE_RECALL 0.2
 
-/* The mean of a group's recalls: of classes with so many clips in training; NAN where it has none. */
+/* The mean of a group's recalls: of classes with so many clips in training; NAN where it has
+ * none. */
 static gdouble
 mean_recall (const ReportMatrix *m, const gdouble *clips, gdouble least, gdouble most)
 {

@@ -5,7 +5,8 @@
 
 #include "src/report/checks.h"
 
-/* Each fills a check of zeros. Thresholds are such that a run that learns as it should has none that is not ok. */
+/* Each fills a check of zeros. Thresholds are such that a run that learns as it should has none
+ * that is not ok. */
 void report_check_falling (const ReportLog *log, ReportCheck *check);
 void report_check_jumps (const ReportLog *log, ReportCheck *check);
 void report_check_length (const ReportLog *log, ReportCheck *check);

@@ -1,4 +1,5 @@
-/* logreader.c: reads log.jsonl line by line. Invalid lines are counted and skipped; missing numbers are NAN.
+/* logreader.c: reads log.jsonl line by line. Invalid lines are counted and skipped; missing numbers
+ * are NAN.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/report/logreader.h"
 
@@ -20,8 +21,8 @@
 typedef struct {
   ReportLog *log;
   gdouble session_start; /* NAN: none */
-  GHashTable *skipped;   /* "path
-                                 * reason" -> 1 + index in skips */
+  /* "path reason" -> 1 + index in skips */
+  GHashTable *skipped;
 } Reader;
 
 static gdouble
@@ -60,8 +61,8 @@ on_run (Reader *r, JsonNode *record, gdouble time)
   log->n_runs++;
 }
 
-/* A run that resumes from a checkpoint, or starts over, repeats steps: drops what was logged about them before. again:
- * whether an item is repeated. */
+/* A run that resumes from a checkpoint, or starts over, repeats steps: drops what was logged about
+ * them before. again: whether an item is repeated. */
 #define FORGET(array, Type, item, again)                                                       \
   for (const Type *item;                                                                       \
       (array)->len > 0 && (item = &g_array_index ((array), Type, (array)->len - 1), (again));) \
@@ -85,7 +86,8 @@ on_step (ReportLog *log, JsonObject *o)
 
   if (!isfinite (step.step))
     return;
-  /* a skipped step has the number of the step before it, which is kept, as are the other records with that number */
+  /* a skipped step has the number of the step before it, which is kept, as are the other records
+   * with that number */
   FORGET (log->steps, ReportStep, s,
       s->step > step.step
           || (s->step == step.step && (!skipped || s->steps_skipped >= step.steps_skipped)));
@@ -257,8 +259,8 @@ on_line (Reader *r, const gchar *line, gsize length)
   g_clear_pointer (&record, json_node_unref);
 }
 
-/* Reads a line without its newline; FALSE at the end of the file. *torn: it has no newline; *cut: it is longer than the
- * limit. */
+/* Reads a line without its newline; FALSE at the end of the file. *torn: it has no newline; *cut:
+ * it is longer than the limit. */
 static gboolean
 next_line (FILE *file, GString *line, gboolean *torn, gboolean *cut)
 {

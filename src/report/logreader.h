@@ -20,7 +20,8 @@ typedef struct {
   gdouble epoch, step, loss, accuracy, recall, f1, clips;
   gboolean best;
   guint last_best; /* the last of the validations up to this one that is, from 1; 0: none */
-  /* of the classes that its run had, of the validation that is shown and of the last ones; or NULL */
+  /* of the classes that its run had, of the validation that is shown and of the last ones; or
+   * NULL */
   ReportMatrix *confusion;
 } ReportValidation;
 

@@ -8,8 +8,8 @@
 /* The plan's parts beside what was used; nothing where the log has neither. */
 void memory_page (GString *page, const ReportLog *log);
 
-/* The budget where a picture of so many bytes has room for it: that which max-memory sets, and not many times as
- * large; otherwise NAN. */
+/* The budget where a picture of so many bytes has room for it: that which max-memory sets, and not
+ * many times as large; otherwise NAN. */
 gdouble memory_page_budget (const ReportLog *log, gdouble bytes);
 
 #endif

@@ -10,14 +10,13 @@
 
 G_BEGIN_DECLS
 
-/* One HTML page about a run's folder, with nothing outside it and no script: of
- * log.jsonl (cnn3dtrain's log-dir) and of metrics.json, predictions.csv and wrong.csv (cnn3deval's
- * output-dir) in the folder and in the folders in it. What files
- * hold is escaped; a file that is damaged is read as far as it goes, and the page says so.
- * `compare` (or NULL) is the folder of a run whose speed is compared. `decode` (or NULL: no frames are
- * shown) is called once where there are wrong clips. g_free(); NULL with error
- * (G_FILE_ERROR) where the folder has none of these files, the other no
- * log, or where one cannot be read. */
+/* One HTML page about a run's folder, with nothing outside it and no script: of log.jsonl
+ * (cnn3dtrain's log-dir) and of metrics.json, predictions.csv and wrong.csv (cnn3deval's
+ * output-dir) in the folder and in the folders in it. What files hold is escaped; a file that is
+ * damaged is read as far as it goes, and the page says so. `compare` (or NULL) is the folder of a
+ * run whose speed is compared. `decode` (or NULL: no frames are shown) is called once where there
+ * are wrong clips. g_free(); NULL with error (G_FILE_ERROR) where the folder has none of these
+ * files, the other no log, or where one cannot be read. */
 CNN3D_API gchar *cnn3d_report_html (
     const gchar *run, const gchar *compare, Cnn3dReportDecode decode, GError **error);
 

@@ -1,8 +1,8 @@
 /* session.h: a network on a device; the setup that training and inference share.
  *
- * Call in this order: cnn3d_session_init(), fill in `net`, cnn3d_session_open(), cnn3d_session_set_model(),
- * cnn3d_session_take_memory(). The owner may read all fields, but only these functions change them, except `net` and
- * the parameters of programs. One thread at a time.
+ * Call in this order: cnn3d_session_init(), fill in `net`, cnn3d_session_open(),
+ * cnn3d_session_set_model(), cnn3d_session_take_memory(). The owner may read all fields, but only
+ * these functions change them, except `net` and the parameters of programs. One thread at a time.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_SESSION_H
 #define CNN3D_SESSION_H
@@ -55,8 +55,8 @@ typedef struct {
   Cnn3dModel *model;
   const Cnn3dWeightLayout *layout;
 
-  /* Parameters of training and inference programs, except clips. The owner keeps the arrays that the plan's parameters
-   * point to. */
+  /* Parameters of training and inference programs, except clips. The owner keeps the arrays that
+   * the plan's parameters point to. */
   Cnn3dProgramParams program[2]; /* [training] */
   Cnn3dPlanParams plan[2];       /* [training] */
   guint most_clips;              /* of one program; the arena was planned for it */
@@ -74,7 +74,8 @@ void cnn3d_session_init (Cnn3dSession *session);
 /* Frees whatever was set up, and zeroes the session. */
 void cnn3d_session_clear (Cnn3dSession *session);
 
-/* Opens the device and resolves `precision` on it. name: auto, cpu, cuda, cuda:N. FALSE with error. */
+/* Opens the device and resolves `precision` on it. name: auto, cpu, cuda, cuda:N. FALSE with
+ * error. */
 gboolean cnn3d_session_open (Cnn3dSession *session, const gchar *name,
     const Cnn3dDeviceParams *params, Cnn3dPrecision precision, GError **error);
 gboolean cnn3d_session_set_model (Cnn3dSession *session, gboolean keeps_copy, GError **error);
@@ -90,7 +91,8 @@ void cnn3d_session_give_back (Cnn3dSession *session);
 /* Updates the copy in the compute precision from the master weights. FALSE with error. */
 gboolean cnn3d_session_refresh (Cnn3dSession *session, GError **error);
 
-/* The network for that many clips, created on first use. NULL with error, also if it needs more than the arena. */
+/* The network for that many clips, created on first use. NULL with error, also if it needs more
+ * than the arena. */
 const Cnn3dSessionProgram *cnn3d_session_program (
     Cnn3dSession *session, guint clips, gboolean training, GError **error);
 
@@ -98,8 +100,8 @@ const Cnn3dSessionProgram *cnn3d_session_program (
 Cnn3dPlan *cnn3d_session_plan (const Cnn3dBackend *backend, Cnn3dModel *model,
     const Cnn3dNetwork *net, const Cnn3dProgramParams *program, const Cnn3dPlanParams *params,
     GError **error);
-/* Checks n programs against their references. *replaced: a program failed and was replaced, so that earlier plans no
- * longer hold. */
+/* Checks n programs against their references. *replaced: a program failed and was replaced, so that
+ * earlier plans no longer hold. */
 gboolean cnn3d_session_check (const Cnn3dBackend *backend, Cnn3dModel *model,
     const Cnn3dProgramParams *programs, guint n, gboolean *replaced, GError **error);
 

@@ -18,8 +18,9 @@ typedef enum {
 /* For running a trained model: the precision of its training. */
 #define CNN3D_PRECISION_AUTO (-1)
 
-/* Convolution algorithm on a CPU. Winograd's F(4, 3), where strides and kernels allow it, needs a fraction of the
- * multiplications of direct convolution and has about ten times its rounding error. */
+/* Convolution algorithm on a CPU. Winograd's F(4, 3), where strides and kernels allow it, needs a
+ * fraction of the multiplications of direct convolution and has about ten times its rounding
+ * error. */
 typedef enum {
   CNN3D_CONVOLUTION_AUTO, /* the faster one, for each layer */
   CNN3D_CONVOLUTION_DIRECT,

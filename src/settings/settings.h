@@ -1,5 +1,5 @@
-/* settings.h: the table of all settings. Each row defines an element's property, a configuration's key, an option of
- * `cnn3d plan`, the checks of its range, and its row in the documentation.
+/* settings.h: the table of all settings. Each row defines an element's property, a configuration's
+ * key, an option of `cnn3d plan`, the checks of its range, and its row in the documentation.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_SETTINGS_H
 #define CNN3D_SETTINGS_H
@@ -46,8 +46,8 @@ typedef struct {
   gboolean tests;       /* also in the launch line that tests */
 } Cnn3dSetting;
 
-/* All rows, the keys of a section together and in the order of the documentation. n may be NULL. The rows are
- * static. */
+/* All rows, the keys of a section together and in the order of the documentation. n may be NULL.
+ * The rows are static. */
 CNN3D_API const Cnn3dSetting *cnn3d_settings (guint *n);
 
 /* An element's property, or the key `name` if element is NULL. NULL: unknown. */
@@ -56,14 +56,14 @@ CNN3D_API const Cnn3dSetting *cnn3d_setting (const gchar *element, const gchar *
 /* Whether the setting is a property of that element. */
 CNN3D_API gboolean cnn3d_setting_is_of (const Cnn3dSetting *setting, const gchar *element);
 
-/* Checks a number. Returns the error text, such as "threads is 2000, but must be from 0 to 1024 (threads)", free with
- * g_free(); NULL: in range. NaN is out of range. */
+/* Checks a number. Returns the error text, such as "threads is 2000, but must be from 0 to 1024
+ * (threads)", free with g_free(); NULL: in range. NaN is out of range. */
 CNN3D_API gchar *cnn3d_setting_refuse (const Cnn3dSetting *setting, gdouble value);
 /* The same for a frame rate. */
 CNN3D_API gchar *cnn3d_setting_refuse_rate (const Cnn3dSetting *setting, gint n, gint d);
 
-/* The valid values, in a few words: "0 to 1024", "auto, direct, winograd". Empty if any text is valid. Free with
- * g_free(). */
+/* The valid values, in a few words: "0 to 1024", "auto, direct, winograd". Empty if any text is
+ * valid. Free with g_free(). */
 CNN3D_API gchar *cnn3d_setting_range (const Cnn3dSetting *setting);
 
 /* The property's default as text; NULL: not set. Free with g_free(). */

@@ -1,14 +1,15 @@
 /* batch.c: batches are staged, started, and waited for.
  *
- * On an asynchronous device a started batch runs until it is waited for, while the next one is staged. So the host
- * reads a loss one batch late, and decides nothing from an unfinished step.
+ * On an asynchronous device a started batch runs until it is waited for, while the next one is
+ * staged. So the host reads a loss one batch late, and decides nothing from an unfinished step.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/train/trainer-private.h"
 
 #include <math.h>
 #include <string.h>
 
-/* As torch.amp.GradScaler: doubled after this many steps without overflow, halved after an overflow. */
+/* As torch.amp.GradScaler: doubled after this many steps without overflow, halved after an
+ * overflow. */
 #define SCALE_GROWTH_STEPS 2000
 /* If gradients are not finite at this scale, no scale helps. */
 #define SCALE_LEAST 0x1p-24
@@ -41,7 +42,8 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
   return TRUE;
 }
 
-/* A batch is read in place, or copied to one of the device's slots: the one that the running batch does not use. */
+/* A batch is read in place, or copied to one of the device's slots: the one that the running batch
+ * does not use. */
 static gboolean
 stage (Cnn3dTrainer *t, const Cnn3dBatch *batch, TrainerStaged *to, GError **error)
 {
@@ -84,8 +86,8 @@ weight_of (const Cnn3dTrainer *t, const gint32 *labels, guint n)
   return weight;
 }
 
-/* Epochs that have passed, counted in clips and not in steps, so that skipped files and short batches do not change the
- * learning rate. */
+/* Epochs that have passed, counted in clips and not in steps, so that skipped files and short
+ * batches do not change the learning rate. */
 gdouble
 cnn3d_trainer_epochs_passed (const Cnn3dTrainer *t)
 {
@@ -95,8 +97,8 @@ cnn3d_trainer_epochs_passed (const Cnn3dTrainer *t)
   return pass->epoch + (pass->clips_listed ? MIN (1.0, (gdouble) done / pass->clips_listed) : 0);
 }
 
-/* Factor on the loss gradient. Gradients are those of a micro-batch's mean loss, as in torch.amp, so that the same loss
- * scales work. */
+/* Factor on the loss gradient. Gradients are those of a micro-batch's mean loss, as in torch.amp,
+ * so that the same loss scales work. */
 static gfloat
 loss_scale (const Cnn3dTrainer *t)
 {
@@ -139,8 +141,8 @@ arrays (const Cnn3dTrainer *t)
   return (Cnn3dArrays) { t->s.weights, t->s.copy, t->gradients, t->first, t->second, t->trained };
 }
 
-/* Runs the micro-batches of a batch in turn. logits, (clips, num_classes): may be NULL. update: non-NULL if layers are
- * updated as their gradients become available. */
+/* Runs the micro-batches of a batch in turn. logits, (clips, num_classes): may be NULL. update:
+ * non-NULL if layers are updated as their gradients become available. */
 static gboolean
 start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, gfloat *logits,
     const Cnn3dUpdate *update, GError **error)
@@ -183,8 +185,9 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
   return TRUE;
 }
 
-/* The group is complete: takes one step with the mean gradient of its clips, except for what the backward pass has
- * updated already. Also checks the running statistics, because a checkpoint saved now needs them. */
+/* The group is complete: takes one step with the mean gradient of its clips, except for what the
+ * backward pass has updated already. Also checks the running statistics, because a checkpoint saved
+ * now needs them. */
 static gboolean
 start_step (Cnn3dTrainer *t, gfloat weight, GError **error)
 {
@@ -244,7 +247,8 @@ end_group (Cnn3dTrainer *t)
   t->group_loss = t->group_weight = 0;
 }
 
-/* Gradients that are not finite change no weights. With loss scaling the step is skipped, without it training fails. */
+/* Gradients that are not finite change no weights. With loss scaling the step is skipped, without
+ * it training fails. */
 static gboolean
 take_overflow (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 {

@@ -1,9 +1,10 @@
 /* checkpoint.c: weights and checkpoints on disk.
  *
- * last.safetensors holds the weights, by PyTorch's names, and its metadata names the file with the rest of the state
- * (optimizer, position, metrics). The state file is written first, under a new name: the rename of last.safetensors
- * makes the new checkpoint the valid one, and only then is the old state file removed. best.safetensors (and epoch-*,
- * with save-top-k above 1) hold weights only.
+ * last.safetensors holds the weights, by PyTorch's names, and its metadata names the file with the
+ * rest of the state (optimizer, position, metrics). The state file is written first, under a new
+ * name: the rename of last.safetensors makes the new checkpoint the valid one, and only then is the
+ * old state file removed. best.safetensors (and epoch-*, with save-top-k above 1) hold weights
+ * only.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/temporary.h"
 #include "src/train/trainer-private.h"
@@ -219,7 +220,8 @@ make_folder (const Cnn3dTrainer *t, GError **error)
   return FALSE;
 }
 
-/* Removes state files that no checkpoint names: older ones, and those of runs that were killed between two writes. */
+/* Removes state files that no checkpoint names: older ones, and those of runs that were killed
+ * between two writes. */
 static void
 remove_other_states (const Cnn3dTrainer *t, const gchar *keep)
 {
@@ -527,7 +529,8 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, Cnn3dPassResult *ended
   if (!cnn3d_trainer_repeat_skipped (t, error))
     return FALSE;
   mark = t->now;
-  /* Stopped between the last step of a pass and its end: no clip of the pass is left, so it ends here. */
+  /* Stopped between the last step of a pass and its end: no clip of the pass is left, so it ends
+   * here. */
   if (mark.pass.clips_listed && mark.position >= mark.pass.first + mark.pass.clips_listed
       && !cnn3d_trainer_end_pass (t, mark.position, ended, error))
     return FALSE;

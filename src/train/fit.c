@@ -12,7 +12,8 @@ cnn3d_trainer_accumulates (const Cnn3dTrainerParams *p, guint batch, guint micro
   return p->accumulate > 1 || micro_batch < batch;
 }
 
-/* Clipping needs the norm of all gradients before the first update; 16-mixed must know that all are finite. */
+/* Clipping needs the norm of all gradients before the first update; 16-mixed must know that all are
+ * finite. */
 gboolean
 cnn3d_trainer_updates_early (const Cnn3dTrainerParams *p, guint batch, guint micro_batch)
 {
@@ -110,8 +111,8 @@ done:
   return fit->micro_batch > 0;
 }
 
-/* Checks the programs that a fit runs, and those of single clips, which short batches consist of. replaced: a program
- * failed its check and was replaced, so the fit no longer holds. */
+/* Checks the programs that a fit runs, and those of single clips, which short batches consist of.
+ * replaced: a program failed its check and was replaced, so the fit no longer holds. */
 static gboolean
 check (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params,
     guint batch, const Cnn3dFit *fit, gboolean *replaced, GError **error)
@@ -206,7 +207,8 @@ try_micro (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro
   return try_recomputes (s, params, batch, micro, error);
 }
 
-/* Batch norm sees one micro-batch: takes the largest that fits up to `most`, whatever remains for the last one. */
+/* Batch norm sees one micro-batch: takes the largest that fits up to `most`, whatever remains for
+ * the last one. */
 static gboolean
 search_largest (
     Search *s, const Cnn3dTrainerParams *params, guint batch, guint most, GError **error)
@@ -239,8 +241,8 @@ search_largest (
   return TRUE;
 }
 
-/* With frozen batch norm a smaller micro-batch that recomputes less may be faster: takes the fastest that fits, of all
- * splits into pieces of equal size except the last. */
+/* With frozen batch norm a smaller micro-batch that recomputes less may be faster: takes the
+ * fastest that fits, of all splits into pieces of equal size except the last. */
 static gboolean
 search_quickest (
     Search *s, const Cnn3dTrainerParams *params, guint batch, guint most, GError **error)

@@ -13,38 +13,42 @@ typedef struct {
   Cnn3dRecompute recompute; /* not auto */
   Cnn3dPrecision precision; /* that the device uses */
   Cnn3dMemory memory;
-  gdouble
-      seconds; /* estimated time of a batch; only comparable between configurations on one device */
+  /* estimated time of a batch; only comparable between configurations on one device */
+  gdouble seconds;
   gdouble macs, bytes; /* of a batch: multiply-adds, and bytes of activations moved */
 } Cnn3dFit;
 
 /* Bytes in total, including those of libraries and driver. */
 CNN3D_API guint64 cnn3d_fit_needs (const Cnn3dFit *fit);
 
-/* What `params` with this micro-batch and recompute (not auto) need on an open device. FALSE with error if the network
- * or the device does not support it. */
+/* What `params` with this micro-batch and recompute (not auto) need on an open device. FALSE with
+ * error if the network or the device does not support it. */
 CNN3D_API gboolean cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device,
     const Cnn3dTrainerParams *params, guint batch, guint micro_batch, Cnn3dRecompute recompute,
     Cnn3dFit *fit, GError **error);
 
-/* Bytes that a run may use in total, including the context: what the device has free now, at most max_memory. */
+/* Bytes that a run may use in total, including the context: what the device has free now, at most
+ * max_memory. */
 CNN3D_API guint64 cnn3d_fit_budget (
     const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params);
 
-/* Chooses a configuration that `params` allow and that fits the budget. With auto_fit it is the largest micro-batch, up
- * to params' own, that fits with any recomputation, because batch norm sees one micro-batch; the last one of a batch
- * may be smaller. With frozen batch norm it is any micro-batch. Of these, the fastest is taken; recompute auto allows
- * any recomputation. Precision, frames and sizes do not change. FALSE with error; the message of
- * CNN3D_SESSION_ERROR_MEMORY has the bytes needed and available, and settings that would fit. */
+/* Chooses a configuration that `params` allow and that fits the budget. With auto_fit it is the
+ * largest micro-batch, up to params' own, that fits with any recomputation, because batch norm sees
+ * one micro-batch; the last one of a batch may be smaller. With frozen batch norm it is any
+ * micro-batch. Of these, the fastest is taken; recompute auto allows any recomputation. Precision,
+ * frames and sizes do not change. FALSE with error; the message of CNN3D_SESSION_ERROR_MEMORY has
+ * the bytes needed and available, and settings that would fit. */
 CNN3D_API gboolean cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device,
     const Cnn3dTrainerParams *params, guint batch, Cnn3dFit *fit, GError **error);
 
-/* Settings that would fit `budget`, as property assignments with their bytes: those that do not change the training
- * first, each kind ordered from the fastest. At most `most`; NULL-terminated, free with g_strfreev(). */
+/* Settings that would fit `budget`, as property assignments with their bytes: those that do not
+ * change the training first, each kind ordered from the fastest. At most `most`; NULL-terminated,
+ * free with g_strfreev(). */
 CNN3D_API gchar **cnn3d_fit_suggest (const Cnn3dBackend *backend, Cnn3dDevice *device,
     const Cnn3dTrainerParams *params, guint batch, guint64 budget, guint most);
 
-/* The most clips that run at once within `budget`, at most CNN3D_FIT_MOST_CLIPS; 0: not even one. */
+/* The most clips that run at once within `budget`, at most CNN3D_FIT_MOST_CLIPS; 0: not even
+ * one. */
 #define CNN3D_FIT_MOST_CLIPS 4096
 CNN3D_API guint cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device,
     const Cnn3dTrainerParams *params, Cnn3dRecompute recompute, guint64 budget, Cnn3dFit *fit);

@@ -16,11 +16,12 @@ typedef struct {
   gdouble gamma;         /* above 0, at most 1 */
 } Cnn3dLrParams;
 
-/* Checks the parameters. FALSE with G_IO_ERROR_INVALID_ARGUMENT, whose message says what to change. */
+/* Checks the parameters. FALSE with G_IO_ERROR_INVALID_ARGUMENT, whose message says what to
+ * change. */
 CNN3D_API gboolean cnn3d_lr_params_check (const Cnn3dLrParams *params, GError **error);
 
-/* The learning rate after `epoch` epochs, which may be a fraction. Never negative. The parameters must have passed the
- * check. */
+/* The learning rate after `epoch` epochs, which may be a fraction. Never negative. The parameters
+ * must have passed the check. */
 CNN3D_API gdouble cnn3d_lr_at (const Cnn3dLrParams *params, gdouble epoch);
 
 G_END_DECLS

@@ -1,7 +1,7 @@
 /* rundata.c: checks that a resumed run has the data that its checkpoint was trained on.
  *
- * The state file beside last.safetensors has clipsrc's digests. Classes, size and sampling are in last.safetensors
- * itself, for users of the weights.
+ * The state file beside last.safetensors has clipsrc's digests. Classes, size and sampling are in
+ * last.safetensors itself, for users of the weights.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/train/trainer-private.h"
 
@@ -199,8 +199,8 @@ cnn3d_trainer_add_note (Cnn3dTrainer *t, const gchar *text)
   t->data_note = both;
 }
 
-/* Clips that could not be read may be readable again, but an epoch that has skipped more than max_skipped can only end
- * in an error: it starts over. */
+/* Clips that could not be read may be readable again, but an epoch that has skipped more than
+ * max_skipped can only end in an error: it starts over. */
 gboolean
 cnn3d_trainer_repeat_skipped (Cnn3dTrainer *t, GError **error)
 {

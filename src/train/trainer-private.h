@@ -16,7 +16,8 @@ typedef struct {
   gdouble weight; /* of the clips: divisor of the sum */
 } TrainerPass;
 
-/* Where a resumed run continues: all state except arrays. Taken after each optimizer step and between passes. */
+/* Where a resumed run continues: all state except arrays. Taken after each optimizer step and
+ * between passes. */
 typedef struct {
   guint64 step;
   guint64 position;
@@ -112,11 +113,12 @@ struct _Cnn3dTrainer {
   gboolean resumed;                  /* and the pass that it continues has not started */
 };
 
-/* classmetrics.c: recall, f1 and class_accuracy, from the confusion matrix. accuracy, [num_classes]: storage for
- * class_accuracy. */
+/* classmetrics.c: recall, f1 and class_accuracy, from the confusion matrix. accuracy,
+ * [num_classes]: storage for class_accuracy. */
 void cnn3d_class_metrics (Cnn3dPassResult *result, guint num_classes, gdouble *accuracy);
 
-/* fit.c. Bytes of a batch in device memory, including its labels and the class weights, each part rounded up. */
+/* fit.c. Bytes of a batch in device memory, including its labels and the class weights, each part
+ * rounded up. */
 gsize cnn3d_trainer_round_slot (gsize bytes);
 gsize cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *params, guint batch);
 /* batch.c */
@@ -127,20 +129,21 @@ gboolean cnn3d_trainer_take_mark (Cnn3dTrainer *t, GError **error);
 /* Steps with an incomplete group at the end of a pass, if there is one. */
 gboolean cnn3d_trainer_step_short_group (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error);
 
-/* Whether gradients add up over micro-batches; whether each layer is updated as soon as its gradient is available. Used
- * by the plan and by the run alike. */
+/* Whether gradients add up over micro-batches; whether each layer is updated as soon as its
+ * gradient is available. Used by the plan and by the run alike. */
 gboolean cnn3d_trainer_accumulates (
     const Cnn3dTrainerParams *params, guint batch, guint micro_batch);
 gboolean cnn3d_trainer_updates_early (
     const Cnn3dTrainerParams *params, guint batch, guint micro_batch);
 
-/* fit.c: sets an error with what `fit` needs, the `there` bytes that are available, and what would fit. */
+/* fit.c: sets an error with what `fit` needs, the `there` bytes that are available, and what would
+ * fit. */
 void cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device,
     const Cnn3dTrainerParams *params, guint batch, const Cnn3dFit *fit, guint64 there,
     GError **error);
 
-/* freeze.c: which parameters train, an array of net->n_weights; free with g_free(). NULL with error: a prefix matches
- * no name. */
+/* freeze.c: which parameters train, an array of net->n_weights; free with g_free(). NULL with
+ * error: a prefix matches no name. */
 gboolean *cnn3d_freeze (
     const Cnn3dNetwork *net, const gchar *freeze, gboolean *norm_frozen, GError **error);
 

@@ -1,8 +1,8 @@
 /* trainer.h: trains a model: takes batches, writes weights and checkpoints.
  *
- * The caller gives each batch's position in the run's order of clips. The trainer accumulates gradients, steps the
- * optimizer, computes the metrics of each pass, and saves. It is used by one thread at a time and does not depend on
- * GStreamer.
+ * The caller gives each batch's position in the run's order of clips. The trainer accumulates
+ * gradients, steps the optimizer, computes the metrics of each pass, and saves. It is used by one
+ * thread at a time and does not depend on GStreamer.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_TRAINER_H
 #define CNN3D_TRAINER_H
@@ -11,8 +11,8 @@
 #include "src/session/session.h"
 #include "src/train/lr.h"
 
-/* Identifies the data set; order is NULL: unknown. The digests are clipsrc's: of the clips in any order, of the clips
- * with their labels, and of both in their order. */
+/* Identifies the data set; order is NULL: unknown. The digests are clipsrc's: of the clips in any
+ * order, of the clips with their labels, and of both in their order. */
 typedef struct {
   guint64 rows;
   guint64 training_clips, validation_clips; /* per epoch */
@@ -31,8 +31,8 @@ typedef struct {
   Cnn3dConvolution convolution; /* on a CPU */
   Cnn3dPrecision precision;
   Cnn3dType frames_type; /* of the batches, or a wider type */
-  /* On a GPU: reproducible bits; precision 32 may multiply in TF32; the fastest algorithm of each convolution is found
-   * by timing. All TRUE by default. */
+  /* On a GPU: reproducible bits; precision 32 may multiply in TF32; the fastest algorithm of each
+   * convolution is found by timing. All TRUE by default. */
   gboolean deterministic, tf32, benchmark;
   guint accumulate; /* batches per optimizer step */
   Cnn3dUpdateRule optimizer;
@@ -52,7 +52,8 @@ typedef struct {
   guint save_top_k; /* best weights kept, in addition to the last */
   Cnn3dMonitor monitor;
   guint patience; /* epochs without a better monitor before stopping; 0: never */
-  /* Memory. None of these changes what a step computes, except that batch norm sees one micro-batch at a time. */
+  /* Memory. None of these changes what a step computes, except that batch norm sees one micro-batch
+   * at a time. */
   Cnn3dRecompute recompute; /* auto: the fastest that fits */
   guint64 max_memory;       /* bytes; 0: what the device has */
   gboolean auto_fit;        /* batches may be split into micro-batches to fit */
@@ -102,8 +103,8 @@ typedef struct {
   gdouble pass_loss, pass_accuracy; /* of the pass so far */
   gdouble lr;
   gdouble gradient_norm; /* before clipping; 0: no clipping */
-  /* cnn3d_trainer_save() is to be called after this batch is logged and before the next one starts. The log then
-   * contains everything that a resumed run does not repeat. */
+  /* cnn3d_trainer_save() is to be called after this batch is logged and before the next one starts.
+   * The log then contains everything that a resumed run does not repeat. */
   gboolean checkpoint_due;
 } Cnn3dProgress;
 
@@ -119,13 +120,14 @@ typedef struct {
   gboolean epoch_complete; /* the epoch has no further pass */
   gboolean improved;       /* the monitor is the best so far */
   gboolean stop;           /* patience has run out */
-  /* Clips of a validation pass by label and by prediction (the first of the largest logits): [label * num_classes +
-   * prediction]; the diagonal counts the correct ones. Owned by the trainer, valid until the next pass begins. NULL: a
-   * training pass, or more than CNN3D_CONFUSION_CLASSES classes. */
+  /* Clips of a validation pass by label and by prediction (the first of the largest logits): [label
+   * * num_classes + prediction]; the diagonal counts the correct ones. Owned by the trainer, valid
+   * until the next pass begins. NULL: a training pass, or more than CNN3D_CONFUSION_CLASSES
+   * classes. */
   const guint64 *confusion;
-  /* From the confusion matrix: means over the classes that are labelled or predicted at all, as in cnn3deval, and the
-   * fraction of each class's clips that were classified correctly, NaN for a class without clips. NaN and NULL without
-   * a confusion matrix. */
+  /* From the confusion matrix: means over the classes that are labelled or predicted at all, as in
+   * cnn3deval, and the fraction of each class's clips that were classified correctly, NaN for a
+   * class without clips. NaN and NULL without a confusion matrix. */
   gdouble recall, f1;
   const gdouble *class_accuracy; /* [num_classes] */
   /* the batch that was running, or the step of an incomplete last group (last.stepped) */
@@ -157,14 +159,16 @@ typedef struct {
   guint64 clip, clips; /* of the pass; clips is 0 between two passes */
 } Cnn3dSavedAt;
 
-/* Opens the back end, builds network and plan, allocates all memory and initializes the weights (pretrained, or drawn
- * from the seed). Strings are copied. NULL with error. Free with cnn3d_trainer_free(). */
+/* Opens the back end, builds network and plan, allocates all memory and initializes the weights
+ * (pretrained, or drawn from the seed). Strings are copied. NULL with error. Free with
+ * cnn3d_trainer_free(). */
 CNN3D_API Cnn3dTrainer *cnn3d_trainer_new (
     const Cnn3dTrainerParams *params, guint batch, GError **error);
 CNN3D_API void cnn3d_trainer_free (Cnn3dTrainer **trainer);
 
-/* Weights that `pretrained` lacks or has in another shape, which keep their initial values, and weights of it that the
- * model does not have: "name (reason)", NULL-terminated; owned by the trainer. */
+/* Weights that `pretrained` lacks or has in another shape, which keep their initial values, and
+ * weights of it that the model does not have: "name (reason)", NULL-terminated; owned by the
+ * trainer. */
 CNN3D_API const gchar *const *cnn3d_trainer_left_out (const Cnn3dTrainer *trainer);
 /* Prefix of all names in `pretrained`, such as "model."; NULL: none. */
 CNN3D_API const gchar *cnn3d_trainer_prefix (const Cnn3dTrainer *trainer);
@@ -179,11 +183,11 @@ CNN3D_API guint cnn3d_trainer_micro_batch (const Cnn3dTrainer *trainer);
 CNN3D_API Cnn3dRecompute cnn3d_trainer_recompute (const Cnn3dTrainer *trainer);
 /* Bytes that training may use in total, including the context. */
 CNN3D_API guint64 cnn3d_trainer_budget (const Cnn3dTrainer *trainer);
-/* Bytes in use on a device that has its own memory: what was planned and allocated, and the context. 0: the device uses
- * the process's memory. */
+/* Bytes in use on a device that has its own memory: what was planned and allocated, and the
+ * context. 0: the device uses the process's memory. */
 CNN3D_API guint64 cnn3d_trainer_device_memory (const Cnn3dTrainer *trainer);
-/* Why device=auto did not take the GPU of this machine; NULL: it did, there is none, or a device was named. Owned by
- * the trainer. */
+/* Why device=auto did not take the GPU of this machine; NULL: it did, there is none, or a device
+ * was named. Owned by the trainer. */
 CNN3D_API const gchar *cnn3d_trainer_passed_over (const Cnn3dTrainer *trainer);
 
 /* As of the last batch that was reported. */
@@ -193,18 +197,20 @@ CNN3D_API void cnn3d_trainer_get_best (const Cnn3dTrainer *trainer, Cnn3dBest *b
 /* Clips of the pass so far, including those before a resume. */
 CNN3D_API guint64 cnn3d_trainer_pass_clips (const Cnn3dTrainer *trainer);
 
-/* Restores the last checkpoint in `checkpoint_dir`. FALSE without error: there is none. *position: the next clip.
- * *ended: the training pass that ends here because the checkpoint is after its last clip; `clips` is 0 if none does. A
- * checkpoint of another model, width or number of classes, of another optimizer, of other class names or, without
- * any_data, of other data is an error that says so. */
+/* Restores the last checkpoint in `checkpoint_dir`. FALSE without error: there is none. *position:
+ * the next clip. *ended: the training pass that ends here because the checkpoint is after its last
+ * clip; `clips` is 0 if none does. A checkpoint of another model, width or number of classes, of
+ * another optimizer, of other class names or, without any_data, of other data is an error that says
+ * so. */
 CNN3D_API gboolean cnn3d_trainer_resume (
     Cnn3dTrainer *trainer, guint64 *position, Cnn3dPassResult *ended, GError **error);
-/* After cnn3d_trainer_resume(): how the data differs, that it is unknown, or that the epoch starts over; NULL: none of
- * these. Owned by the trainer. */
+/* After cnn3d_trainer_resume(): how the data differs, that it is unknown, or that the epoch starts
+ * over; NULL: none of these. Owned by the trainer. */
 CNN3D_API const gchar *cnn3d_trainer_data_note (const Cnn3dTrainer *trainer);
 
-/* Starts a pass, or continues it after a resume at `position`. first: position of its first clip; clips: listed clips
- * (0: unknown); epochs: total (0: unknown); validates: whether a validation pass follows each training pass. */
+/* Starts a pass, or continues it after a resume at `position`. first: position of its first clip;
+ * clips: listed clips (0: unknown); epochs: total (0: unknown); validates: whether a validation
+ * pass follows each training pass. */
 typedef struct {
   guint epoch;
   gboolean training;
@@ -215,39 +221,40 @@ typedef struct {
 CNN3D_API gboolean cnn3d_trainer_begin_pass (
     Cnn3dTrainer *trainer, const Cnn3dPass *pass, GError **error);
 
-/* A batch is trained or validated, as the pass requires, in three calls. It may be smaller than the trainer's batch
- * (the last of an epoch), never larger.
+/* A batch is trained or validated, as the pass requires, in three calls. It may be smaller than the
+ * trainer's batch (the last of an epoch), never larger.
  *
- * Stages a batch: on a GPU copies it to the device while the previous batch runs. Its memory must remain valid until
- * the batch has been started. */
+ * Stages a batch: on a GPU copies it to the device while the previous batch runs. Its memory must
+ * remain valid until the batch has been started. */
 CNN3D_API gboolean cnn3d_trainer_stage (
     Cnn3dTrainer *trainer, const Cnn3dBatch *batch, GError **error);
-/* Waits for the running batch and fills in its results; `ready` is FALSE if there is none. Ending a pass, saving and
- * reading weights wait by themselves. */
+/* Waits for the running batch and fills in its results; `ready` is FALSE if there is none. Ending a
+ * pass, saving and reading weights wait by themselves. */
 CNN3D_API gboolean cnn3d_trainer_wait (
     Cnn3dTrainer *trainer, Cnn3dProgress *progress, GError **error);
-/* Starts the staged batch; none may be running. On a CPU it has finished on return and its results are filled in; on a
- * GPU `ready` is FALSE. */
+/* Starts the staged batch; none may be running. On a CPU it has finished on return and its results
+ * are filled in; on a GPU `ready` is FALSE. */
 CNN3D_API gboolean cnn3d_trainer_start (
     Cnn3dTrainer *trainer, Cnn3dProgress *progress, GError **error);
-/* All three calls in one, for callers that do not save in between. progress: of this batch on a CPU, of the previous
- * one on a GPU. */
+/* All three calls in one, for callers that do not save in between. progress: of this batch on a
+ * CPU, of the previous one on a GPU. */
 CNN3D_API gboolean cnn3d_trainer_run (
     Cnn3dTrainer *trainer, const Cnn3dBatch *batch, Cnn3dProgress *progress, GError **error);
 
-/* Ends the pass: steps with an incomplete last group and computes the metrics. position: the first clip of the next
- * pass. */
+/* Ends the pass: steps with an incomplete last group and computes the metrics. position: the first
+ * clip of the next pass. */
 CNN3D_API gboolean cnn3d_trainer_end_pass (
     Cnn3dTrainer *trainer, guint64 position, Cnn3dPassResult *result, GError **error);
 
-/* Saves the weights of an epoch that ended if they are among the best, and the state as of the last optimizer step
- * (batches accumulated since are not saved, and repeated after a resume). Does nothing if that is saved already or
- * there is no checkpoint-dir. *path (may be NULL): free with g_free(). */
+/* Saves the weights of an epoch that ended if they are among the best, and the state as of the last
+ * optimizer step (batches accumulated since are not saved, and repeated after a resume). Does
+ * nothing if that is saved already or there is no checkpoint-dir. *path (may be NULL): free with
+ * g_free(). */
 CNN3D_API gboolean cnn3d_trainer_save (Cnn3dTrainer *trainer, gchar **path, GError **error);
 
 /* --- for tests and tools --- */
-/* A parameter's values or gradient (of the group so far, divided by its clips, or their weights; needs keep_gradients),
- * in PyTorch's layout; free with g_free(). NULL with error. */
+/* A parameter's values or gradient (of the group so far, divided by its clips, or their weights;
+ * needs keep_gradients), in PyTorch's layout; free with g_free(). NULL with error. */
 CNN3D_API gfloat *cnn3d_trainer_get_weight (Cnn3dTrainer *trainer, guint param, GError **error);
 CNN3D_API gfloat *cnn3d_trainer_get_gradient (Cnn3dTrainer *trainer, guint param, GError **error);
 /* Logits, (N, num_classes), of a batch, in evaluation mode. FALSE with error. */

@@ -1,5 +1,5 @@
-/* cycles.c: a whole line, 200 times from NULL to PLAYING and back (60 times under
- * the address sanitizer and under the leaks tracer), leaves nothing behind: memory, threads, open files.
+/* cycles.c: a whole line, 200 times from NULL to PLAYING and back (60 times under the address
+ * sanitizer and under the leaks tracer), leaves nothing behind: memory, threads, open files.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gst/gst.h>
 

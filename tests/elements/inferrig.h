@@ -25,8 +25,8 @@ typedef struct {
   const gchar *classes[8]; /* NULL-terminated */
   guint channels, frames, size;
   Cnn3dPreparation preparation;
-  gfloat gain; /* of the last layer's weights; 0: the same
-                                 * logits, whatever is to be seen */
+  /* of the last layer's weights; 0: the same logits, whatever is to be seen */
+  gfloat gain;
   gfloat bias[8];
 } Spec;
 

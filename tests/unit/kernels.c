@@ -222,7 +222,8 @@ check_normalize (const Variant *v, gsize points, gboolean with_residual, gboolea
     if (to != &residual)
       g_assert_cmpfloat (get (&residual, i), ==, get (&before[1], i));
   }
-  /* what is behind the mask is somebody else's; points of the last byte that there are not let nothing through */
+  /* what is behind the mask is somebody else's; points of the last byte that there are not let
+   * nothing through */
   for (gsize i = masked ? CPU_MASK_BYTES (points, v->lanes) : 0; i < sizeof mask; i++)
     g_assert_cmphex (mask[i], ==, 0x5a);
   for (gsize i = points * v->lanes; masked && i < (points + 7) / 8 * 8 * v->lanes; i++)

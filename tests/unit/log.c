@@ -473,7 +473,8 @@ test_ended_pass (void)
   }
 }
 
-/* What ended a part of a run stays, wherever its checkpoint stands: that it ran out of memory is to be told. */
+/* What ended a part of a run stays, wherever its checkpoint stands: that it ran out of memory is to
+ * be told. */
 static void
 test_error_stays (void)
 {

@@ -487,7 +487,8 @@ test_params (void)
   g_free (deep);
 }
 
-/* More folds than can be numbered, a large file of nothing, and a folder when no file can be opened. */
+/* More folds than can be numbered, a large file of nothing, and a folder when no file can be
+ * opened. */
 static void
 test_large (void)
 {

@@ -205,7 +205,8 @@ test_descriptions (void)
   }
 }
 
-/* A file without a rate is of frames as they came; with one that cannot be, nobody knows how its clips were made. */
+/* A file without a rate is of frames as they came; with one that cannot be, nobody knows how its
+ * clips were made. */
 static void
 test_rates (void)
 {

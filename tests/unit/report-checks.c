@@ -149,8 +149,8 @@ assert_alone (const Run *run, const gchar *what, const gchar *figures, const gch
 
 /* --- runs --- */
 
-/* A good run has no line that is not ok: of any length, with a constant rate or one that falls, without a
- * validation, with small batches, and while it runs. */
+/* A good run has no line that is not ok: of any length, with a constant rate or one that falls,
+ * without a validation, with small batches, and while it runs. */
 static void
 test_good (void)
 {

@@ -233,7 +233,8 @@ test_resumed (void)
   assert_has (page, "last tenth of the steps 1, over the first 100");
 }
 
-/* A first validation far above all that follows leaves the curves their height; its figure is there. */
+/* A first validation far above all that follows leaves the curves their height; its figure is
+ * there. */
 static void
 test_outlier (void)
 {
@@ -294,7 +295,8 @@ test_best (void)
   assert_has (page, "<b>75.0 %</b><span>accuracy, best validation</span>");
 }
 
-/* A log's later start has more, fewer or other classes: an earlier validation's matrix is of those that it had. */
+/* A log's later start has more, fewer or other classes: an earlier validation's matrix is of those
+ * that it had. */
 static void
 test_other_classes (void)
 {
@@ -417,7 +419,8 @@ test_memory (void)
   }
 }
 
-/* An error ends a run, too; one that was killed, perhaps after an error and a new start, has no end. */
+/* An error ends a run, too; one that was killed, perhaps after an error and a new start, has no
+ * end. */
 static void
 test_ends (void)
 {

@@ -562,8 +562,8 @@ test_due (void)
   remove_dir (dir);
 }
 
-/* Resuming ends an epoch, whose weights are the best ones, and goes on with other clips: the epoch's end is still to be
- * saved. */
+/* Resuming ends an epoch, whose weights are the best ones, and goes on with other clips: the
+ * epoch's end is still to be saved. */
 static void
 test_due_with_other_data (void)
 {

@@ -336,7 +336,8 @@ check_rows (const CpuWinogradKernels *k, gint lanes, gint columns, gboolean tran
   };
   gfloat a[MOST_ROWS * STEPS * 16], b[STEPS * 2 * 16 * 2], first[MOST_ROWS * 2 * 16],
       c[MOST_ROWS * 2 * 16];
-  /* rows of `lanes` steps, two blocks of them; steps of `lanes` rows, which are that many at most */
+  /* rows of `lanes` steps, two blocks of them; steps of `lanes` rows, which are that many at
+   * most */
   const gint most = transposed ? lanes : MOST_ROWS;
   CpuWinogradProduct p = { 1, columns, transposed ? STEPS : lanes, transposed ? 1 : 2, a, b, c,
     MOST_ROWS * lanes, columns * lanes, lanes, FALSE };

@@ -1,10 +1,10 @@
-/* conv.c: convolutions of a program, a slice of a batch at a time. A slice's bits do not depend on how many slices
- * follow, so that recomputing slice by slice gives the same bits.
+/* conv.c: convolutions of a program, a slice of a batch at a time. A slice's bits do not depend on
+ * how many slices follow, so that recomputing slice by slice gives the same bits.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cpu/convpass.h"
 
-/* Target size of the larger of a slice's two tensors: small enough that one pass's output is still in the cache for the
- * next, large enough that the overhead of starting is negligible. */
+/* Target size of the larger of a slice's two tensors: small enough that one pass's output is still
+ * in the cache for the next, large enough that the overhead of starting is negligible. */
 #define SLICE_BYTES (16 << 20)
 
 static const Cnn3dPhase phases[] = { CNN3D_PHASE_FORWARD, CNN3D_PHASE_BACKWARD,
@@ -48,8 +48,8 @@ cpu_conv_slice (const Cnn3dModel *m, const Cnn3dOp *op, guint batch, guint most)
   const gsize in = cpu_clip_bytes (m, &m->net->tensors[op->in]),
               out = cpu_clip_bytes (m, &m->net->tensors[op->out]);
 
-  /* A short batch runs in memory that is already allocated: its programs must have been checked before, whatever its
-   * size. */
+  /* A short batch runs in memory that is already allocated: its programs must have been checked
+   * before, whatever its size. */
   if (most > batch)
     return 1;
   return cnn3d_plan_slice (batch, most, MAX (in, out), SLICE_BYTES);

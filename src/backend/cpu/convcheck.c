@@ -29,9 +29,10 @@ typedef struct {
   guint8 *scratch;
 } Check;
 
-/* All inputs are 1 or -1. The plain loops need not compute the whole convolution: if it has many outputs of one kind
- * (output channels; for a gradient of weights, channels of `out`), each is the same sum times its own factor. So the
- * loops compute one sum, of nonzero products, and each output is compared with its multiple. */
+/* All inputs are 1 or -1. The plain loops need not compute the whole convolution: if it has many
+ * outputs of one kind (output channels; for a gradient of weights, channels of `out`), each is the
+ * same sum times its own factor. So the loops compute one sum, of nonzero products, and each output
+ * is compared with its multiple. */
 
 /* --- numbers --- */
 

@@ -5,9 +5,10 @@
 
 #include "src/backend/cpu/convpass.h"
 
-/* Runs the pass once on small whole numbers, with NaN around every tensor, in the scratch and in the outputs, and
- * compares its outputs with plain loops. Such numbers cause no rounding, so a wrong, missing or extra product shows as
- * a whole number. FALSE with error if it could not be run. */
+/* Runs the pass once on small whole numbers, with NaN around every tensor, in the scratch and in
+ * the outputs, and compares its outputs with plain loops. Such numbers cause no rounding, so a
+ * wrong, missing or extra product shows as a whole number. FALSE with error if it could not be
+ * run. */
 gboolean cpu_conv_check (
     Cnn3dModel *model, gint op, guint clips, CpuConvPass *c, gboolean *right, GError **error);
 

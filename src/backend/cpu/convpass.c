@@ -6,15 +6,15 @@
 #include "src/backend/cpu/convcheck.h"
 #include "src/backend/cpu/findings.h"
 
-/* Depths that are tried: the original, padded with zero slices for the last window's reach, and with 1 to 4 more output
- * slices. Some implementations are wrong, and the fast f32 backward-weights of 2.x are not available, if there are
- * fewer output slices than the kernel has. */
+/* Depths that are tried: the original, padded with zero slices for the last window's reach, and
+ * with 1 to 4 more output slices. Some implementations are wrong, and the fast f32 backward-weights
+ * of 2.x are not available, if there are fewer output slices than the kernel has. */
 #define N_DEPTHS 6
 
 static const gchar *const pass_names[] = { "forward", "backward-data", "backward-weights" };
 
-/* Only these points of a strided 1x1x1 convolution's input have a gradient. It is computed for them alone, by an
- * unstrided convolution. */
+/* Only these points of a strided 1x1x1 convolution's input have a gradient. It is computed for them
+ * alone, by an unstrided convolution. */
 static gboolean
 is_dense (const Cnn3dOp *op, CpuPass pass)
 {
@@ -40,8 +40,8 @@ deepen (const Cnn3dModel *m, const Cnn3dOp *op, gint which, gint *in_depth, gint
   return TRUE;
 }
 
-/* Identifies a method in messages and in the file of findings. clips 0: any number; without depths: the tensors'
- * own. */
+/* Identifies a method in messages and in the file of findings. clips 0: any number; without depths:
+ * the tensors' own. */
 static gchar *
 way_text (const Cnn3dModel *m, gint i, const CpuConvPass *way, guint clips)
 {
@@ -219,8 +219,9 @@ place_scratch (Cnn3dModel *m, gint i, CpuConvPass *c, gboolean may_add, CpuDesc 
   return TRUE;
 }
 
-/* Speed relative to f32 at which oneDNN multiplies the model's type. In bf16, backward-weights transposes its operands
- * first, which takes the same time again: 1.1 to 1.4 times in slow_r50 on Zen 4. */
+/* Speed relative to f32 at which oneDNN multiplies the model's type. In bf16, backward-weights
+ * transposes its operands first, which takes the same time again: 1.1 to 1.4 times in slow_r50 on
+ * Zen 4. */
 static gdouble
 direct_speed (const Cnn3dModel *m, CpuPass pass)
 {
@@ -292,8 +293,9 @@ set_up_winograd (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, const CpuW
   return ok;
 }
 
-/* The order in which methods are tried: the model's own type and format, with its depth or more, then f32, then
- * channels last; at the end oneDNN's reference implementations, which are hundreds of times slower. */
+/* The order in which methods are tried: the model's own type and format, with its depth or more,
+ * then f32, then channels last; at the end oneDNN's reference implementations, which are hundreds
+ * of times slower. */
 static const struct {
   gboolean f32, channels_last, reference;
 } kinds[] = {
@@ -305,9 +307,9 @@ static const struct {
   { TRUE, FALSE, TRUE },
 };
 
-/* Tries one method, if there is a primitive for it that is not known to be wrong. The model's format of the weights is
- * used if the primitive supports it, except that backward-data, which prefers another format than the forward pass, and
- * copies use the primitive's. */
+/* Tries one method, if there is a primitive for it that is not known to be wrong. The model's
+ * format of the weights is used if the primitive supports it, except that backward-data, which
+ * prefers another format than the forward pass, and copies use the primitive's. */
 static gboolean
 try_way (Wanted *w, gboolean may_add, GError **error)
 {
@@ -483,7 +485,8 @@ convert (const Cnn3dModel *m, gsize n, const End *from, gsize from_at, const End
     k->from_bf16 (n, (gfloat *) target, (const guint16 *) source);
 }
 
-/* Copies an end from one form to another: additional depth is filled with zeros, missing depth is dropped. */
+/* Copies an end from one form to another: additional depth is filled with zeros, missing depth is
+ * dropped. */
 static void
 restage (const Cnn3dModel *m, gint tensor, const Cnn3dTensor *shape, guint clips, const End *from,
     const End *to)

@@ -1,17 +1,18 @@
-/* convpass.h: one pass of one convolution, over one slice of a batch, by the first method that computes it correctly.
+/* convpass.h: one pass of one convolution, over one slice of a batch, by the first method that
+ * computes it correctly.
  *
- * oneDNN has several implementations of most passes, and some versions compute wrong results for some shapes, so each
- * is compared with plain loops by convcheck.h before it is used. A method is an implementation together with changes to
- * its tensors: more depth, or f32 copies of bf16. Winograd's method (winograd/winograd.h), which is our own, comes
- * first where it is faster.
+ * oneDNN has several implementations of most passes, and some versions compute wrong results for
+ * some shapes, so each is compared with plain loops by convcheck.h before it is used. A method is
+ * an implementation together with changes to its tensors: more depth, or f32 copies of bf16.
+ * Winograd's method (winograd/winograd.h), which is our own, comes first where it is faster.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CPU_CONVPASS_H
 #define CNN3D_CPU_CONVPASS_H
 
 #include "src/backend/cpu/cpu.h"
 
-/* The two ends and the weights of a convolution: activations in the forward pass, their gradients in backward
- * passes. */
+/* The two ends and the weights of a convolution: activations in the forward pass, their gradients
+ * in backward passes. */
 typedef struct {
   gpointer in, out; /* a slice, in the model's layout */
   gpointer masters;
@@ -20,18 +21,19 @@ typedef struct {
   gboolean adds;    /* add to the gradient; to `in`, if only some of its points have one */
 } CpuConvOperands;
 
-/* The format that oneDNN prefers for one clip, in the fastest method that is not known to be wrong: of the weights
- * (forward; in the model's type, or f32) or of their gradient (backward-weights; f32, from tensors of the model's type
- * or f32). NULL if only a reference implementation supports it, or none. */
+/* The format that oneDNN prefers for one clip, in the fastest method that is not known to be wrong:
+ * of the weights (forward; in the model's type, or f32) or of their gradient (backward-weights;
+ * f32, from tensors of the model's type or f32). NULL if only a reference implementation supports
+ * it, or none. */
 CpuDesc cpu_conv_weights_format (const Cnn3dModel *model, gint op, CpuPass pass, gboolean f32);
 
-/* Whether the passes that use weights read the masters, by Winograd's method, so that no copy in another precision is
- * needed. */
+/* Whether the passes that use weights read the masters, by Winograd's method, so that no copy in
+ * another precision is needed. */
 gboolean cpu_conv_reads_masters (const Cnn3dModel *model, gint op);
 
-/* Chooses a method for `clips` clips at once. checks: it will run, so that an unknown method is checked first, and the
- * next one is taken if it is wrong; *replaced is then set to TRUE. may_add: operands may request adding to a
- * gradient. */
+/* Chooses a method for `clips` clips at once. checks: it will run, so that an unknown method is
+ * checked first, and the next one is taken if it is wrong; *replaced is then set to TRUE. may_add:
+ * operands may request adding to a gradient. */
 gboolean cpu_conv_pass_setup (CpuConvPass *c, Cnn3dModel *model, gint op, CpuPass pass, guint clips,
     gboolean may_add, gboolean checks, gboolean *replaced, GError **error);
 void cpu_conv_pass_clear (CpuConvPass *c);

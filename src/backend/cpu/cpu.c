@@ -304,7 +304,8 @@ sum_squares (Cnn3dDevice *d, gsize n, const gfloat *values)
   return sum;
 }
 
-/* From parameter *i on, the next range of the arrays that trains as a whole. FALSE: there is none. */
+/* From parameter *i on, the next range of the arrays that trains as a whole. FALSE: there is
+ * none. */
 static gboolean
 next_stretch (const Cnn3dModel *m, const gboolean *trained, guint *i, gsize *first, gsize *n)
 {

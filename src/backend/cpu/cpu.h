@@ -9,8 +9,8 @@
 #include "src/backend/cpu/winograd/winograd.h"
 #include "src/temporary.h"
 
-/* Points of one channel block that a kernel processes at once. Sums are computed chunk by chunk and then added in
- * order, in double: the same bits for any number of threads. */
+/* Points of one channel block that a kernel processes at once. Sums are computed chunk by chunk and
+ * then added in order, in double: the same bits for any number of threads. */
 #define CPU_CHUNK 1024
 
 typedef struct _CpuFindings CpuFindings;
@@ -56,12 +56,13 @@ typedef struct {
   gboolean channels_last; /* runs on copies in (N, D, H, W, C) */
   gint in_depth,
       out_depth; /* runs on tensors that are zero-padded at the end of D to these depths */
-  /* Weights: from masters or copy to the format of the primitive or Winograd, or their gradient back. */
+  /* Weights: from masters or copy to the format of the primitive or Winograd, or their gradient
+   * back. */
   CpuPrimitive reorder;
   gboolean from_master;
-  /* Bytes of scratch, in this order, 0 if not needed: weights in the primitive's format; a gradient that is to be
-   * added; the gradient of the points of the input that a strided 1x1x1 convolution reads; and the two ends in the
-   * primitive's format. */
+  /* Bytes of scratch, in this order, 0 if not needed: weights in the primitive's format; a gradient
+   * that is to be added; the gradient of the points of the input that a strided 1x1x1 convolution
+   * reads; and the two ends in the primitive's format. */
   gsize weights, sums, dense, in, out;
   gsize scratch; /* total bytes, including those of oneDNN or Winograd */
   gsize gap;     /* additional bytes after each of these pieces, during a check */

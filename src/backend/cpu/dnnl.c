@@ -254,7 +254,8 @@ implementation_name (const_dnnl_primitive_desc_t pd)
   return name;
 }
 
-/* The forward pass that a backward pass requires: with the weights' preferred format, in the activations' type. */
+/* The forward pass that a backward pass requires: with the weights' preferred format, in the
+ * activations' type. */
 static dnnl_status_t
 make_hint (CpuDnnl *dnnl, const CpuConvSpec *spec, const_dnnl_primitive_attr_t attr,
     dnnl_primitive_desc_t *hint)

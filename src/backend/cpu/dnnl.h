@@ -25,8 +25,9 @@ typedef enum {
   CPU_BACKWARD_WEIGHTS,
 } CpuPass;
 
-/* A primitive with its memory objects, so that running it creates none. A convolution's arguments: source, weights,
- * destination (or their gradients); a pool's: source, destination, workspace; a reorder's: from, to. */
+/* A primitive with its memory objects, so that running it creates none. A convolution's arguments:
+ * source, weights, destination (or their gradients); a pool's: source, destination, workspace; a
+ * reorder's: from, to. */
 typedef struct {
   dnnl_primitive_t primitive;
   dnnl_exec_arg_t args[4];
@@ -41,7 +42,8 @@ CpuDesc cpu_desc_copy (CpuDesc desc);
 void cpu_desc_free (CpuDesc *desc);
 gsize cpu_desc_size (CpuDesc desc);
 gboolean cpu_desc_equal (CpuDesc a, CpuDesc b);
-/* Describes the layout: the strides, and the blocks with their axes from the outside in. Free with g_free(). */
+/* Describes the layout: the strides, and the blocks with their axes from the outside in. Free with
+ * g_free(). */
 gchar *cpu_desc_text (CpuDesc desc);
 
 typedef struct {
@@ -58,8 +60,8 @@ cpu_is_reference (const gchar *implementation)
   return g_str_has_prefix (implementation, "ref");
 }
 
-/* Creates the first accepted one of oneDNN's implementations, in its own order. The chosen formats are returned in
- * `weights` (new; may be NULL). */
+/* Creates the first accepted one of oneDNN's implementations, in its own order. The chosen formats
+ * are returned in `weights` (new; may be NULL). */
 gboolean cpu_conv_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *spec, CpuAccepts accepts,
     gpointer user, CpuPrimitive *p, CpuDesc *weights, GError **error);
 gboolean cpu_max_pool_new (CpuDnnl *dnnl, CpuPass pass, const CpuConvSpec *spec, CpuPrimitive *p,

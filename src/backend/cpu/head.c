@@ -109,8 +109,8 @@ cpu_linear_run (const CpuStep *s)
   }
 }
 
-/* Applies class weights to a clip's loss: each class's part of the target is multiplied by its weight (as
- * torch.nn.CrossEntropyLoss; Szegedy et al. 2016). The gradient overwrites dx. */
+/* Applies class weights to a clip's loss: each class's part of the target is multiplied by its
+ * weight (as torch.nn.CrossEntropyLoss; Szegedy et al. 2016). The gradient overwrites dx. */
 static gdouble
 weighted_loss (
     const Cnn3dBinding *b, gint classes, const gfloat *x, gdouble log_sum, gint label, gfloat *dx)

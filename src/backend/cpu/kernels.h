@@ -22,8 +22,9 @@ typedef struct {
    * as bits: for each 8 points a byte a lane. */
   void (*normalize) (gconstpointer x, gconstpointer residual, gpointer y, gsize points,
       const gfloat *scale, const gfloat *bias, gboolean relu, guint8 *mask);
-  /* g = dy0 (+ dy1), then 0 where ReLU was inactive: according to mask or, if scale is given instead, where x * scale +
-   * bias is not above 0 (neither: no ReLU). Written over dy0 if store. sum += g, product += g * (x - mean). */
+  /* g = dy0 (+ dy1), then 0 where ReLU was inactive: according to mask or, if scale is given
+   * instead, where x * scale + bias is not above 0 (neither: no ReLU). Written over dy0 if store.
+   * sum += g, product += g * (x - mean). */
   void (*norm_sums) (gpointer dy0, gconstpointer dy1, const guint8 *mask, gconstpointer x,
       gsize points, const gfloat *mean, const gfloat *scale, const gfloat *bias, gboolean store,
       gfloat *sum, gfloat *product);

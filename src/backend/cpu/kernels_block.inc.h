@@ -1,5 +1,5 @@
-/* One set of block kernels; included for each type and number of lanes.
- * Needs TYPE and LANES, as vectors.h has them, and RELU(v). SPDX-License-Identifier: LGPL-2.1-or-later */
+/* One set of block kernels; included for each type and number of lanes. Needs TYPE and LANES, as
+ * vectors.h has them, and RELU(v). SPDX-License-Identifier: LGPL-2.1-or-later */
 
 static void
 NAME (sums) (gconstpointer x_, gsize points, gdouble *sum)

@@ -4,12 +4,13 @@
 #include <math.h>
 #include <string.h>
 
-/* Saved: mean and 1 / sqrt (var + eps), a vector of padded channels each; with a residual before ReLU, ReLU's mask, so
- * that neither y nor the residual is needed. Scratch: two sums for each chunk and lane, and three vectors a channel
- * block.
+/* Saved: mean and 1 / sqrt (var + eps), a vector of padded channels each; with a residual before
+ * ReLU, ReLU's mask, so that neither y nor the residual is needed. Scratch: two sums for each chunk
+ * and lane, and three vectors a channel block.
  *
- * The forward pass sums in double and rounds where PyTorch does. A difference in the last bit before ReLU occasionally
- * changes the sign of a number, and one such change affects a gradient in the third digit. */
+ * The forward pass sums in double and rounds where PyTorch does. A difference in the last bit
+ * before ReLU occasionally changes the sign of a number, and one such change affects a gradient in
+ * the third digit. */
 
 typedef struct {
   const CpuStep *s;
@@ -103,8 +104,8 @@ piece (const Norm *o, gint block, gint clip, gint chunk)
     cpu_at (o->mask, ((gsize) clip * o->blocks + block) * o->mask_slab + first / 8 * o->lanes) };
 }
 
-/* A pass over the tensor, piece by piece, and then a function once per channel block (NULL: none). A block's stages run
- * in order. */
+/* A pass over the tensor, piece by piece, and then a function once per channel block (NULL: none).
+ * A block's stages run in order. */
 typedef struct {
   void (*run) (const Norm *o, gint block, const Piece *p); /* NULL: no pass */
   void (*finish) (const Norm *o, gint block);
@@ -116,7 +117,8 @@ run_stages (const Norm *o, const Stage *stages, gint n_stages)
   const gint pieces = o->n * o->chunks, threads = o->m->device->threads;
 
   if (o->blocks % threads == 0 || o->blocks >= 4 * threads) {
-    /* Each thread processes a channel block at a time, so that data is still in the cache when it is read again. */
+    /* Each thread processes a channel block at a time, so that data is still in the cache when it
+     * is read again. */
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (gint block = 0; block < o->blocks; block++)
       for (const Stage *stage = stages; stage < stages + n_stages; stage++) {
@@ -275,8 +277,8 @@ cpu_norm_forward (const CpuStep *s)
 
 /* --- backward --- */
 
-/* Whether x shows ReLU's mask, because no residual was added in between: then dout[0] is masked again instead of
- * written back. */
+/* Whether x shows ReLU's mask, because no residual was added in between: then dout[0] is masked
+ * again instead of written back. */
 static gboolean
 masked_by_x (const Norm *o)
 {
@@ -301,9 +303,9 @@ backward_sum (const Norm *o, gint block, const Piece *p)
   }
 }
 
-/* With g the gradient after ReLU, x^ = (x - mean) * inverse and M numbers a channel: dbias = sum g, dweight = sum g x^,
- * dx = weight * inverse * (g - dbias / M - x^ * dweight / M); with running statistics dx = weight * inverse * g. Ioffe
- * and Szegedy, "Batch normalization", 2015. */
+/* With g the gradient after ReLU, x^ = (x - mean) * inverse and M numbers a channel: dbias = sum g,
+ * dweight = sum g x^, dx = weight * inverse * (g - dbias / M - x^ * dweight / M); with running
+ * statistics dx = weight * inverse * g. Ioffe and Szegedy, "Batch normalization", 2015. */
 static void
 backward_finish (const Norm *o, gint block)
 {

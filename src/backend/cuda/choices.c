@@ -84,8 +84,8 @@ write_file (GKeyFile *file)
   return g_key_file_save_to_file (file, path, NULL);
 }
 
-/* Held between reading and writing, so that of two writers none loses the other's entries. Network file systems without
- * locks are used without one. -1: the folder is missing. */
+/* Held between reading and writing, so that of two writers none loses the other's entries. Network
+ * file systems without locks are used without one. -1: the folder is missing. */
 static gint
 lock_folder (void)
 {
@@ -100,8 +100,9 @@ lock_folder (void)
   return fd;
 }
 
-/* Stores a plan in the file, unless it has another process's that the caller offers: then *plan becomes that one. An
- * entry that this process settled on is stored again if it was removed. FALSE: the file cannot be written. */
+/* Stores a plan in the file, unless it has another process's that the caller offers: then *plan
+ * becomes that one. An entry that this process settled on is stored again if it was removed. FALSE:
+ * the file cannot be written. */
 static gboolean
 keep (const gchar *group, const gchar *key, const CudaProposal *p, gchar **plan)
 {

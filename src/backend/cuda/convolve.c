@@ -1,6 +1,6 @@
-/* convolve.c: convolutions by cuDNN, a slice of a batch at a time, with what can be fused to them. A batch norm that
- * the plan defers is not applied in its own step: the convolution that follows reads its input and applies it, or has
- * it applied.
+/* convolve.c: convolutions by cuDNN, a slice of a batch at a time, with what can be fused to them.
+ * A batch norm that the plan defers is not applied in its own step: the convolution that follows
+ * reads its input and applies it, or has it applied.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/run-private.h"
 
@@ -112,8 +112,8 @@ conv_init (Conv *c, const CudaStep *s, GError **error)
   return find_weights (c, scratch, error);
 }
 
-/* Work that a fused plan saves, for timing: a batch norm in place that changes nothing, (x - 0) * 1 * 1 + 0; and the
- * sums. */
+/* Work that a fused plan saves, for timing: a batch norm in place that changes nothing, (x - 0) * 1
+ * * 1 + 0; and the sums. */
 static gboolean
 apart (gpointer data, gboolean statistics, GError **error)
 {

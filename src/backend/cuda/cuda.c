@@ -1,5 +1,5 @@
-/* cuda.c: the CUDA back end's device and table. A device opened from a profile computes the memory of training on a GPU
- * that need not be in this machine.
+/* cuda.c: the CUDA back end's device and table. A device opened from a profile computes the memory
+ * of training on a GPU that need not be in this machine.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/device.h"
 

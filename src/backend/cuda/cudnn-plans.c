@@ -46,8 +46,8 @@ engine_of (DnnCalls *calls, Desc config)
   return e;
 }
 
-/* As in PyTorch, and no engine that accumulates in less than f32: an engine without TENSOR_CORE multiplies FP32 in
- * FP32. */
+/* As in PyTorch, and no engine that accumulates in less than f32: an engine without TENSOR_CORE
+ * multiplies FP32 in FP32. */
 static gboolean
 may_be_taken (const Engine *e, const CudaConvGraph *graph, const CudaConvLimits *limits)
 {
@@ -144,8 +144,8 @@ typedef struct {
   DnnCalls *failed; /* the first failure of a candidate */
 } Search;
 
-/* An engine that does not support the graph is skipped, but its reason is kept in case there is no plan at all; any
- * other failure has precedence. */
+/* An engine that does not support the graph is skipped, but its reason is kept in case there is no
+ * plan at all; any other failure has precedence. */
 static void
 remember (DnnCalls *failed, DnnCalls *calls)
 {
@@ -212,7 +212,8 @@ ask_heuristics (Search *s, cudnnBackendHeurMode_t mode, Visit visit, gpointer da
   return more;
 }
 
-/* Visits the permitted plans, in cuDNN's order of expected speed, until `visit` has enough; then the fallback plans. */
+/* Visits the permitted plans, in cuDNN's order of expected speed, until `visit` has enough; then
+ * the fallback plans. */
 static void
 search (Search *s, Visit visit, gpointer data)
 {

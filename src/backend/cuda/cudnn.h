@@ -1,9 +1,10 @@
-/* cudnn.h: convolutions by cuDNN: planning for a GPU that need not be in this machine, and running on one that is.
+/* cudnn.h: convolutions by cuDNN: planning for a GPU that need not be in this machine, and running
+ * on one that is.
  *
- * libcudnn.so.9, or the file that $CNN3D_CUDNN names, is opened on first use and never closed. It is queried through
- * its graph API. A GPU that is not in this machine is described by a text, and answers about it are kept for the life
- * of the process; answers about a real GPU are kept while it is open. Any thread may query; one at a time runs plans of
- * a GPU.
+ * libcudnn.so.9, or the file that $CNN3D_CUDNN names, is opened on first use and never closed. It
+ * is queried through its graph API. A GPU that is not in this machine is described by a text, and
+ * answers about it are kept for the life of the process; answers about a real GPU are kept while it
+ * is open. Any thread may query; one at a time runs plans of a GPU.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_CUDNN_H
 #define CNN3D_CUDA_CUDNN_H
@@ -63,19 +64,21 @@ typedef struct {
 /* The oldest supported cuDNN: 9.8 to 9.10 compute wrong 3-D convolutions in bf16. */
 #define CUDA_DNN_OLDEST 91500
 
-/* cuDNN's version, 10000 * major + 100 * minor + patch; 0 with error (MISSING) if there is none, or it is too old. */
+/* cuDNN's version, 10000 * major + 100 * minor + patch; 0 with error (MISSING) if there is none, or
+ * it is too old. */
 guint cuda_dnn_version (GError **error);
 
-/* A GPU as described to cuDNN: from cuDNN's own JSON of a device, which need not be in this machine, or the thread's
- * current device, all of whose plans run on `stream`. NULL with error. */
+/* A GPU as described to cuDNN: from cuDNN's own JSON of a device, which need not be in this
+ * machine, or the thread's current device, all of whose plans run on `stream`. NULL with error. */
 typedef struct _CudaDnnGpu CudaDnnGpu;
 CudaDnnGpu *cuda_dnn_gpu_new (const gchar *properties, GError **error);
 CudaDnnGpu *cuda_dnn_gpu_open (CudaStream stream, GError **error);
 void cuda_dnn_gpu_free (CudaDnnGpu **gpu);
 
-/* Finds the first plan, in cuDNN's order of expected speed, whose workspace is within the limit, or else the one with
- * the smallest workspace. The answer is kept. FALSE with error (UNSUPPORTED): there is no plan. Backward-weights writes
- * the gradient in the weights' own type: cuDNN has no plan that reads 16 bits and writes 32. */
+/* Finds the first plan, in cuDNN's order of expected speed, whose workspace is within the limit, or
+ * else the one with the smallest workspace. The answer is kept. FALSE with error (UNSUPPORTED):
+ * there is no plan. Backward-weights writes the gradient in the weights' own type: cuDNN has no
+ * plan that reads 16 bits and writes 32. */
 gboolean cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaConvLimits *limits,
     CudaConvPlan *plan, GError **error);
 
@@ -83,17 +86,18 @@ gboolean cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaC
 
 typedef struct _CudaDnnPlan CudaDnnPlan;
 
-/* Plans that run, in cuDNN's order of expected speed, whose workspace is within the limit: at least one, at most
- * `most`. An array of CudaDnnPlan, which are freed with it; free it before the GPU. NULL with error (UNSUPPORTED: there
- * is none). */
+/* Plans that run, in cuDNN's order of expected speed, whose workspace is within the limit: at least
+ * one, at most `most`. An array of CudaDnnPlan, which are freed with it; free it before the GPU.
+ * NULL with error (UNSUPPORTED: there is none). */
 GPtrArray *cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *graph,
     const CudaConvLimits *limits, guint most, GError **error);
-/* Identifies the plan by engine and knobs; stable for a version of cuDNN and a GPU. Owned by the plan. */
+/* Identifies the plan by engine and knobs; stable for a version of cuDNN and a GPU. Owned by the
+ * plan. */
 const gchar *cuda_dnn_plan_name (const CudaDnnPlan *plan);
 gsize cuda_dnn_plan_workspace (const CudaDnnPlan *plan);
 
-/* Device memory, 64-byte aligned (workspace: 256). Members that the graph does not use are ignored. Forward writes y;
- * backward-data writes x from y; backward-weights writes w from x and y. */
+/* Device memory, 64-byte aligned (workspace: 256). Members that the graph does not use are ignored.
+ * Forward writes y; backward-data writes x from y; backward-weights writes w from x and y. */
 typedef struct {
   gpointer x, y, w;
   gpointer scale, shift; /* of the input, where it normalizes */
@@ -102,7 +106,8 @@ typedef struct {
 } CudaConvArgs;
 
 gboolean cuda_dnn_plan_run (CudaDnnPlan *plan, const CudaConvArgs *args, GError **error);
-/* "forward FP16 4 x 64 x 8x56x56 -> ...", for messages and as a key of results; free with g_free(). */
+/* "forward FP16 4 x 64 x 8x56x56 -> ...", for messages and as a key of results; free with
+ * g_free(). */
 gchar *cuda_conv_graph_text (const CudaConvGraph *graph);
 
 #endif

@@ -1,4 +1,5 @@
-/* device.h: the back end's functions for a GPU of this machine. In a build without CUDA each sets an error.
+/* device.h: the back end's functions for a GPU of this machine. In a build without CUDA each sets
+ * an error.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_DEVICE_H
 #define CNN3D_CUDA_DEVICE_H
@@ -8,7 +9,8 @@
 /* FALSE with error (UNSUPPORTED): the device is a profile, and runs nothing. */
 gboolean cuda_runs_nothing (const Cnn3dDevice *d, GError **error);
 
-/* Opens the N-th GPU: sets d->name, d->dnn and d->here. FALSE with error (MISSING): there is none, or it is too old. */
+/* Opens the N-th GPU: sets d->name, d->dnn and d->here. FALSE with error (MISSING): there is none,
+ * or it is too old. */
 gboolean cuda_here_open (Cnn3dDevice *d, gint index, GError **error);
 void cuda_here_close (Cnn3dDevice *d);
 gchar **cuda_here_list (GError **error);

@@ -1,8 +1,9 @@
 /* kernels.h: the CUDA back end's own kernels: everything but convolutions.
  *
- * Each function launches its kernels on a stream and returns a cudaError_t (0: launched). Tensors are (N, D, H, W, C),
- * C padded to a multiple of CUDA_LANES, 16-byte aligned, of one CudaType; a `point` is one (n, d, h, w). Vectors are
- * f32 of C numbers. The order of summation does not depend on which block runs first: the same bits every time.
+ * Each function launches its kernels on a stream and returns a cudaError_t (0: launched). Tensors
+ * are (N, D, H, W, C), C padded to a multiple of CUDA_LANES, 16-byte aligned, of one CudaType; a
+ * `point` is one (n, d, h, w). Vectors are f32 of C numbers. The order of summation does not depend
+ * on which block runs first: the same bits every time.
  *
  * Plain C without CUDA's headers: in the tests the same sources run on a CPU.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -94,8 +95,9 @@ typedef struct {
 /* Sums of (x - x[0]) and of its square, x[0] being the channel's first point, so
  * that a large mean costs no digits: partials [row][2][C]. */
 int cuda_norm_statistics (CudaStream stream, const CudaNorm *norm, const void *x, float *partials);
-/* Adds up `rows` pairs in double, in order: mean, inverse, and the running statistics (as in PyTorch: the variance
- * unbiased). x: offset of the sums; NULL: they are sums of x itself and of its square. */
+/* Adds up `rows` pairs in double, in order: mean, inverse, and the running statistics (as in
+ * PyTorch: the variance unbiased). x: offset of the sums; NULL: they are sums of x itself and of
+ * its square. */
 int cuda_norm_finish (
     CudaStream stream, const CudaNorm *norm, const void *x, const float *partials, size_t rows);
 /* mean and inverse from the running statistics. */
@@ -113,11 +115,11 @@ int cuda_norm_apply (CudaStream stream, const CudaNorm *norm, const void *x, con
  * and of g (x - mean): partials [row][2][C]. writes: g goes over dout0. */
 int cuda_norm_backward_sums (CudaStream stream, const CudaNorm *norm, const void *x, void *dout0,
     const void *dout1, const uint8_t *mask, int by_x, int writes, float *partials);
-/* dbias = sum g, dweight = sum g (x - mean) inverse; adds: to the existing values. vectors: a, slope and constant, C
- * numbers each, for the input's gradient
+/* dbias = sum g, dweight = sum g (x - mean) inverse; adds: to the existing values. vectors: a,
+ * slope and constant, C numbers each, for the input's gradient
  *   a g + slope (x - mean) + constant
- * batch_statistics: the norm used the batch's own statistics; else slope and constant are 0. Ioffe and Szegedy, "Batch
- * normalization", 2015. */
+ * batch_statistics: the norm used the batch's own statistics; else slope and constant are 0. Ioffe
+ * and Szegedy, "Batch normalization", 2015. */
 int cuda_norm_backward_finish (CudaStream stream, const CudaNorm *norm, const float *partials,
     size_t rows, int batch_statistics, float *dweight, float *dbias, int adds, float *vectors);
 /* by_x: g is masked by the norm's own output again. din may be x or g. */

@@ -121,7 +121,8 @@ check_number (const gchar *path, const Key *key, JsonNode *node, GError **error)
   return TRUE;
 }
 
-/* Texts are shown, and passed to cuDNN unchanged: printable characters only, and none that JSON escapes. */
+/* Texts are shown, and passed to cuDNN unchanged: printable characters only, and none that JSON
+ * escapes. */
 static gboolean
 check_text (const gchar *path, const Key *key, JsonNode *node, GError **error)
 {

@@ -1,7 +1,8 @@
 /* profile.h: a file that describes a GPU (configs/gpus/NAME.json).
  *
- * It is cuDNN's own description of a device, with all its keys, and a section "cnn3d" with the other parameters of
- * plans. Each key must be present exactly once, with its type and in its range; no others are allowed.
+ * It is cuDNN's own description of a device, with all its keys, and a section "cnn3d" with the
+ * other parameters of plans. Each key must be present exactly once, with its type and in its range;
+ * no others are allowed.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_PROFILE_H
 #define CNN3D_CUDA_PROFILE_H
@@ -23,8 +24,8 @@ typedef struct {
   gchar *properties; /* cuDNN's JSON of the device */
 } CudaProfile;
 
-/* NULL with error (MISSING: it cannot be read; UNSUPPORTED: a key is invalid, which the message names). Owned by the
- * caller. */
+/* NULL with error (MISSING: it cannot be read; UNSUPPORTED: a key is invalid, which the message
+ * names). Owned by the caller. */
 CudaProfile *cuda_profile_read (const gchar *path, GError **error);
 /* The same from `size` bytes of text; path: for errors. */
 CudaProfile *cuda_profile_parse (const gchar *path, const gchar *text, gsize size, GError **error);

@@ -18,7 +18,8 @@ typedef struct {
   gpointer in, residual, out, saved, scratch, statistics, dout[2], din;
 } CudaStep;
 
-/* A batch norm whose statistics are computed, and whose output is computed by the next convolution. */
+/* A batch norm whose statistics are computed, and whose output is computed by the next
+ * convolution. */
 typedef struct {
   gboolean waits;
   CudaNorm norm;

@@ -141,7 +141,8 @@ norm_backward (const CudaStep *s, GError **error)
   const gsize channels = cuda_pad (s->in_tensor->c);
   const gsize rows = cuda_norm_rows (cuda_points (s->in_tensor) * s->step->clips, channels);
   const CudaNorm norm = norm_of (s, s->saved);
-  /* whether ReLU let a number through shows in x where no residual was added: it is masked again, not written */
+  /* whether ReLU let a number through shows in x where no residual was added: it is masked again,
+   * not written */
   const gboolean by_x = s->op->relu && s->op->residual < 0;
   const gboolean writes = !by_x || s->dout[1];
   gfloat *sums = s->scratch,
@@ -337,8 +338,8 @@ run_steps (
 
 /* --- recording --- */
 
-/* Everything that kernels are started with, except addresses, parameters in device memory, and what is the same in
- * every run of a program. */
+/* Everything that kernels are started with, except addresses, parameters in device memory, and what
+ * is the same in every run of a program. */
 static guint
 binding_kind (const Cnn3dBinding *b)
 {

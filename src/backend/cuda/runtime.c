@@ -232,8 +232,8 @@ cuda_here_memory (Cnn3dDevice *d, Cnn3dDeviceMemory *memory)
   memory->context_source = "a bound";
 }
 
-/* FP16 multiply-adds, with FP32 sums, of a multiprocessor per clock cycle, from NVIDIA's tables of its architectures;
- * TF32 has half of it. */
+/* FP16 multiply-adds, with FP32 sums, of a multiprocessor per clock cycle, from NVIDIA's tables of
+ * its architectures; TF32 has half of it. */
 static gint
 macs_per_cycle (gint capability)
 {

@@ -1,8 +1,8 @@
 /* runtime.h: a GPU of this machine: its memory, and the order of its work.
  *
- * All computation is put on one stream, and copies of batches on another, which runs concurrently. The host waits for
- * the work only in cuda_finish(). Small buffers that live as long as the device are in one piece of memory, part of
- * what Cnn3dDeviceMemory's `context` bounds.
+ * All computation is put on one stream, and copies of batches on another, which runs concurrently.
+ * The host waits for the work only in cuda_finish(). Small buffers that live as long as the device
+ * are in one piece of memory, part of what Cnn3dDeviceMemory's `context` bounds.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_RUNTIME_H
 #define CNN3D_CUDA_RUNTIME_H

@@ -1,5 +1,5 @@
-/* selftest.c: checks cuDNN, which has computed wrong convolutions before (bf16 in 3-D, 9.8 to 9.10), on one small
- * convolution in each direction before it is used for training.
+/* selftest.c: checks cuDNN, which has computed wrong convolutions before (bf16 in 3-D, 9.8 to
+ * 9.10), on one small convolution in each direction before it is used for training.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/tune.h"
 

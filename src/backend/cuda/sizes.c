@@ -63,8 +63,8 @@ vectors_bytes (gsize channels)
   return 2 * cuda_align (channels * sizeof (gfloat)) + 2 * cuda_align (channels * sizeof (guint16));
 }
 
-/* Everything but `through`, which the plan requests, is within the reported scratch; `through` begins where that
- * ends. */
+/* Everything but `through`, which the plan requests, is within the reported scratch; `through`
+ * begins where that ends. */
 CudaScratch
 cuda_scratch (const Cnn3dProgram *p, gint i, Cnn3dPhase phase)
 {

@@ -1,4 +1,5 @@
-/* stub-runtime.c: for builds without the CUDA compiler or cuDNN's headers: plans, but no running device.
+/* stub-runtime.c: for builds without the CUDA compiler or cuDNN's headers: plans, but no running
+ * device.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/device.h"
 #include "src/backend/cuda/run.h"

@@ -159,8 +159,8 @@ time_all (const CudaTrial *t, const Variants *all, GError **error)
   return text;
 }
 
-/* The trial's variant number i: bit 0, the batch norm before is fused; bit 1, the sums are computed. FALSE: not
- * possible. v->plans NULL with error: cuDNN has no plan for it. */
+/* The trial's variant number i: bit 0, the batch norm before is fused; bit 1, the sums are
+ * computed. FALSE: not possible. v->plans NULL with error: cuDNN has no plan for it. */
 static gboolean
 make_variant (const CudaTrial *t, guint i, guint most, Variant *v, GError **error)
 {
@@ -177,8 +177,8 @@ make_variant (const CudaTrial *t, guint i, guint most, Variant *v, GError **erro
   return TRUE;
 }
 
-/* Takes the plan that was chosen before. FALSE: not available. Plans of the other variants are not created, which would
- * take seconds. */
+/* Takes the plan that was chosen before. FALSE: not available. Plans of the other variants are not
+ * created, which would take seconds. */
 static gboolean
 take_recalled (const CudaTrial *t, const gchar *name, CudaChoice *choice, GError **error)
 {

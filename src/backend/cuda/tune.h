@@ -1,7 +1,7 @@
 /* tune.h: chooses a convolution's plan, alone or fused to its neighbours.
  *
- * If plans are timed, the choice is settled once (choices.h): all programs of a process compute a convolution with the
- * same plan, and later processes start faster and with the same bits.
+ * If plans are timed, the choice is settled once (choices.h): all programs of a process compute a
+ * convolution with the same plan, and later processes start faster and with the same bits.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_TUNE_H
 #define CNN3D_CUDA_TUNE_H
@@ -35,16 +35,16 @@ typedef struct {
   gpointer raw; /* x as read by one that normalizes */
   CudaFusion fusion;
   gboolean times; /* running it repeatedly changes nothing */
-  /* Launches the separate kernels that an unfused plan needs, for timing: the batch norm's output, the sums. Writes
-   * only what is written again. */
+  /* Launches the separate kernels that an unfused plan needs, for timing: the batch norm's output,
+   * the sums. Writes only what is written again. */
   gboolean (*apart) (gpointer data, gboolean statistics, GError **error);
   gpointer data;
 } CudaTrial;
 
 gboolean cuda_choose (const CudaTrial *trial, CudaChoice *choice, GError **error);
 
-/* selftest.c: checks cuDNN's convolutions in a type, each direction, on a small case. FALSE with error. Once per device
- * and type. */
+/* selftest.c: checks cuDNN's convolutions in a type, each direction, on a small case. FALSE with
+ * error. Once per device and type. */
 gboolean cuda_self_test (Cnn3dDevice *device, CudaType type, GError **error);
 
 #endif

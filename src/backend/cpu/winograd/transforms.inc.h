@@ -1,5 +1,5 @@
-/* Winograd's transforms along one axis, of vectors; included for each number of
- * lanes. Needs LANES, as vectors.h has them, and LINE(x). SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Winograd's transforms along one axis, of vectors; included for each number of lanes. Needs LANES,
+ * as vectors.h has them, and LINE(x). SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* FOUR: F(4, 3) at the points 0, A, -A, B, -B and infinity. With f(p) the product
  * of p - q over the other finite points q, row p of B^T has the coefficients of

@@ -3,8 +3,8 @@
 
 #include <omp.h>
 
-/* Floats of values that a thread, or all threads together, process at once: about a thread's second-level cache, and a
- * share of the last level. */
+/* Floats of values that a thread, or all threads together, process at once: about a thread's
+ * second-level cache, and a share of the last level. */
 #define OWN_FLOATS (256 << 10)
 #define SHARED_FLOATS (2 << 20)
 /* Transformed weights up to this many floats are kept for a whole pass. */
@@ -21,12 +21,13 @@ struct _CpuWinograd {
   gint pairs;    /* pairs of the latter; the last may be single */
   gint points, taps;
   gint tiles[3], n_tiles; /* of a clip along each axis; of all clips */
-  /* Weights' values, or their gradient's, are in the scratch as a whole; FALSE: a few are computed when they are
-   * needed. */
+  /* Weights' values, or their gradient's, are in the scratch as a whole; FALSE: a few are computed
+   * when they are needed. */
   gboolean keeps;
   gint group; /* tiles that are processed at once */
-  gint parts; /* parts of a group that different threads multiply, if weights are not kept; parts of
-                                 * all tiles whose sums make a kept gradient */
+  /* parts of a group that different threads multiply, if weights are not kept; parts of all tiles
+   * whose sums make a kept gradient */
+  gint parts;
   gint shares; /* parts of a kept gradient that different threads sum up */
   gint blocks; /* of weights that are computed at once */
   gint team;   /* threads with separate values */
@@ -71,8 +72,9 @@ cpu_winograd_fits (
   return three > 0;
 }
 
-/* Tiles that are processed at once: about as many as `floats` hold of them, spread evenly over a number of rounds that
- * is a multiple of `goes`, and in whole rows of a product if there are enough. Fewer clips never have larger groups. */
+/* Tiles that are processed at once: about as many as `floats` hold of them, spread evenly over a
+ * number of rounds that is a multiple of `goes`, and in whole rows of a product if there are
+ * enough. Fewer clips never have larger groups. */
 static gint
 group_of (const CpuWinograd *w, gsize floats, gsize tile_floats, gint goes)
 {
@@ -111,9 +113,10 @@ plan_activations (CpuWinograd *w)
   w->out_floats = round_floats (w->points * w->out_stride) * w->team;
 }
 
-/* If the weights' gradient is kept, parts of the tiles are summed up separately, because threads would wait for shared
- * values, especially without a common cache. The number of parts depends on sizes only, because bits depend on it. With
- * more threads each part is split into `shares` of the weights. */
+/* If the weights' gradient is kept, parts of the tiles are summed up separately, because threads
+ * would wait for shared values, especially without a common cache. The number of parts depends on
+ * sizes only, because bits depend on it. With more threads each part is split into `shares` of the
+ * weights. */
 static void
 plan_gradient (CpuWinograd *w)
 {
@@ -190,8 +193,8 @@ cpu_winograd_scratch (const CpuWinograd *w)
   return (w->weights_floats + w->in_floats + w->out_floats) * sizeof (gfloat);
 }
 
-/* Estimated cycles of a core. A vector's multiply-add takes half a cycle; a transform takes about 7 for each of its
- * points. */
+/* Estimated cycles of a core. A vector's multiply-add takes half a cycle; a transform takes about 7
+ * for each of its points. */
 gboolean
 cpu_winograd_pays (const CpuWinogradSpec *spec, CpuPass pass, gdouble direct_speed)
 {

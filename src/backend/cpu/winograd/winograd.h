@@ -26,8 +26,8 @@ typedef struct _CpuWinograd CpuWinograd;
 /* Whether the method supports the convolution. */
 gboolean cpu_winograd_fits (
     const gint size[3], const gint kernel[3], const gint stride[3], const gint pad[3]);
-/* Whether, by counting products and transforms, it is faster than direct convolution, which multiplies direct_speed
- * times as fast as in f32. */
+/* Whether, by counting products and transforms, it is faster than direct convolution, which
+ * multiplies direct_speed times as fast as in f32. */
 gboolean cpu_winograd_pays (const CpuWinogradSpec *spec, CpuPass pass, gdouble direct_speed);
 
 CpuWinograd *cpu_winograd_new (const CpuWinogradSpec *spec, CpuPass pass);
@@ -37,8 +37,8 @@ gsize cpu_winograd_scratch (const CpuWinograd *w);
 
 /* Prepares the scratch for runs with these weights; does nothing for backward-weights. */
 void cpu_winograd_prepare (const CpuWinograd *w, const gfloat *weights, gpointer scratch);
-/* in: activations, out: their convolution; gradients in backward passes. weights: those of cpu_winograd_prepare();
- * written by backward-weights. */
+/* in: activations, out: their convolution; gradients in backward passes. weights: those of
+ * cpu_winograd_prepare(); written by backward-weights. */
 void cpu_winograd_run (
     const CpuWinograd *w, gpointer in, gpointer out, gfloat *weights, gpointer scratch);
 

@@ -1,5 +1,5 @@
-/* launch.h: shared by the kernels. They are compiled by nvcc, and by a C++ compiler with tests/cuda/shim in front,
- * which runs them on the CPU.
+/* launch.h: shared by the kernels. They are compiled by nvcc, and by a C++ compiler with
+ * tests/cuda/shim in front, which runs them on the CPU.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_LAUNCH_H
 #define CNN3D_CUDA_LAUNCH_H
@@ -9,8 +9,9 @@
 
 #include "src/backend/cuda/kernels.h"
 
-/* LAUNCH: launches a kernel on a stream; returns the cudaError_t. SHARED: an array shared by a block's threads.
- * IS_GLOBAL: asserts to the compiler that a pointer read from memory points to global memory. */
+/* LAUNCH: launches a kernel on a stream; returns the cudaError_t. SHARED: an array shared by a
+ * block's threads. IS_GLOBAL: asserts to the compiler that a pointer read from memory points to
+ * global memory. */
 #ifdef __CUDACC__
 #define LAUNCH(kernel, blocks, threads, stream, ...) \
   (kernel<<<(blocks), (threads), 0, (stream)>>> (__VA_ARGS__), (int) cudaGetLastError ())
