@@ -6,60 +6,47 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
-#include <glib/gstdio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "src/csv.h"
+#include "src/dataset/dataset.h"
 #include "src/escape.h"
 #include "tool/launch.h"
 #include "tool/tool.h"
 
 #define MOST_WORKERS 64
 
-/* A manifest of the files; its name, to be removed and freed. NULL with `error` set. */
-static gchar *
-write_manifest (gchar **files, guint n, GError **error)
+/* A manifest of the files, as launch_memory(). */
+static gint
+manifest_of (gchar **files, guint n)
 {
   g_autoptr (GString) text = g_string_new ("path,label\n");
-  gchar *name;
-  gint fd;
 
   for (guint i = 0; i < n; i++) {
-    g_autofree gchar *full =
-        strstr (files[i], "://") ? g_strdup (files[i]) : g_canonicalize_filename (files[i], NULL);
-    /* a manifest is text; an address names any file */
-    g_autofree gchar *address =
-        g_utf8_validate (full, -1, NULL) ? NULL : g_filename_to_uri (full, NULL, NULL);
-    g_auto (GStrv) parts = g_strsplit (address ? address : full, "\"", -1);
-    g_autofree gchar *escaped = g_strjoinv ("\"\"", parts);
+    g_autofree gchar *file = cnn3d_manifest_file (files[i]);
 
-    g_string_append_printf (text, "\"%s\",file\n", escaped);
+    cnn3d_csv_quote (text, file);
+    g_string_append (text, ",file\n");
   }
-  fd = g_file_open_tmp ("cnn3d-XXXXXX.csv", &name, error);
-  if (fd < 0)
-    return NULL;
-  close (fd);
-  if (g_file_set_contents (name, text->str, text->len, error))
-    return name;
-  g_remove (name);
-  g_free (name);
-  return NULL;
+  return launch_memory (text);
 }
 
 /* In the new process. */
 static void
-become_line (const gchar *manifest, gint output)
+become_line (gint manifest, gint output)
 {
-  g_autofree gchar *location = g_strdup_printf ("location=%s", manifest);
+  g_autofree gchar *location = g_strdup_printf ("location=/proc/self/fd/%d", manifest);
   g_autofree gchar *workers =
       g_strdup_printf ("num-workers=%u", MIN (g_get_num_processors (), MOST_WORKERS));
   gchar clip_bin[] = "clip-bin=clipsample num-frames=1", skip[] = "on-error=skip";
   gchar *words[] = { "gst-launch-1.0", "-m", "-v", "clipsrc", location, workers, "passes=test",
     skip, clip_bin, "!", "fakesink", "silent=false", NULL };
 
+  fcntl (manifest, F_SETFD, 0);
   dup2 (output, STDOUT_FILENO);
   /* not into the same pipe: errors would come in the middle of buffered messages */
   dup2 (open ("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
@@ -124,17 +111,13 @@ gint
 dataset_check (gchar **files, guint n)
 {
   g_autoptr (GError) error = NULL;
-  g_autofree gchar *manifest = write_manifest (files, n, &error);
+  const gint manifest = manifest_of (files, n);
   gint ends[2], bad = -1;
   FILE *output;
   pid_t child;
 
-  if (!manifest) {
-    tool_complain ("%s", error->message);
-    return -1;
-  }
   fflush (NULL);
-  if (!g_unix_open_pipe (ends, FD_CLOEXEC, &error) || (child = fork ()) < 0) {
+  if (manifest < 0 || !g_unix_open_pipe (ends, FD_CLOEXEC, &error) || (child = fork ()) < 0) {
     tool_complain ("gst-launch-1.0: %s", error ? error->message : g_strerror (errno));
     goto done;
   }
@@ -147,6 +130,7 @@ dataset_check (gchar **files, guint n)
   waitpid (child, NULL, 0);
 
 done:
-  g_remove (manifest);
+  if (manifest >= 0)
+    close (manifest);
   return bad;
 }

@@ -2,7 +2,8 @@
  * clips; those that it has not come to, or that it was ended by, get a process
  * each, so that a file that crashes or stops a decoder costs its own frames only.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#define _GNU_SOURCE /* memfd_create, pipe2 */
+#define _GNU_SOURCE /* pipe2 */
+#include "src/csv.h"
 #include "tool/frames.h"
 #include "tool/launch.h"
 #include "tool/tool.h"
@@ -13,7 +14,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,13 +45,8 @@ append_row (GString *text, const Cnn3dReportClip *clip)
 {
   gchar number[G_ASCII_DTOSTR_BUF_SIZE];
 
-  g_string_append_c (text, '"');
-  for (const gchar *p = clip->path; *p; p++) {
-    if (*p == '"')
-      g_string_append_c (text, '"');
-    g_string_append_c (text, *p);
-  }
-  g_string_append_printf (text, "\",x,%s,", g_ascii_dtostr (number, sizeof number, clip->start));
+  cnn3d_csv_quote (text, clip->path);
+  g_string_append_printf (text, ",x,%s,", g_ascii_dtostr (number, sizeof number, clip->start));
   if (isfinite (clip->end))
     g_string_append (text, g_ascii_dtostr (number, sizeof number, clip->end));
   g_string_append_c (text, ',');
@@ -60,21 +55,15 @@ append_row (GString *text, const Cnn3dReportClip *clip)
   g_string_append_c (text, '\n');
 }
 
-/* A manifest in memory, or -1. */
+/* A manifest in memory, as launch_memory(). */
 static gint
 manifest_of (Cnn3dReportClip *const *clips, guint n)
 {
-  const gint fd = memfd_create ("cnn3d-report", MFD_CLOEXEC);
-  GString *text = g_string_new ("path,label,start,end,fps\n");
-  gboolean ok;
+  g_autoptr (GString) text = g_string_new ("path,label,start,end,fps\n");
 
   for (guint i = 0; i < n; i++)
     append_row (text, clips[i]);
-  ok = fd >= 0 && write (fd, text->str, text->len) == (gssize) text->len;
-  g_string_free (text, TRUE);
-  if (fd >= 0 && !ok)
-    close (fd);
-  return ok ? fd : -1;
+  return launch_memory (text);
 }
 
 static gchar clip_bin[] = "clip-bin=clipsample num-frames=" G_STRINGIFY (

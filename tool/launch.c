@@ -1,5 +1,6 @@
 /* launch.c: prints and runs launch lines.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#define _GNU_SOURCE /* memfd_create */
 #include "tool/launch.h"
 #include "tool/tool.h"
 
@@ -7,9 +8,21 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+gint
+launch_memory (const GString *text)
+{
+  const gint fd = memfd_create ("cnn3d", MFD_CLOEXEC);
+
+  if (fd < 0 || write (fd, text->str, text->len) == (gssize) text->len)
+    return fd;
+  close (fd);
+  return -1;
+}
 
 /* Characters that no shell interprets. A line's words have printable characters only. */
 static gboolean

@@ -6,6 +6,10 @@
 
 #include <glib.h>
 
+/* A file in memory with the text, which a line reads as /proc/self/fd/N; it is closed in
+ * other programs. -1 with errno. */
+gint launch_memory (const GString *text);
+
 /* Prints the line on stdout, quoted for a shell. */
 void launch_print (gchar **words);
 

@@ -121,6 +121,9 @@ CNN3D_API const gchar *cnn3d_dataset_format (const Cnn3dDataset *dataset, gboole
 /* All rows as a manifest, a CSV that is read as the same rows in a file in `folder`.
  * g_free(). */
 CNN3D_API gchar *cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder);
+/* A path as a manifest in any folder has it: absolute, and as a file:// address where it is
+ * not UTF-8. An address stays. g_free(). */
+CNN3D_API gchar *cnn3d_manifest_file (const gchar *path);
 
 /* The row's file: its path, also where the manifest has a file:// address;
  * another address as it is written. Free with g_free(). */

@@ -1,5 +1,6 @@
 /* manifestfile.c: a data set's rows, written as a manifest.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/csv.h"
 #include "src/dataset/dataset-private.h"
 #include "src/settings/settings.h"
 
@@ -17,17 +18,10 @@ add_field (GString *text, const gchar *field)
   const gboolean plain =
       field[strcspn (field, "\",\r\n")] == '\0' && *field != ' ' && !g_str_has_suffix (field, " ");
 
-  if (plain) {
+  if (plain)
     g_string_append (text, field);
-    return;
-  }
-  g_string_append_c (text, '"');
-  for (const gchar *p = field; *p; p++) {
-    if (*p == '"')
-      g_string_append_c (text, '"');
-    g_string_append_c (text, *p);
-  }
-  g_string_append_c (text, '"');
+  else
+    cnn3d_csv_quote (text, field);
 }
 
 static void
@@ -50,26 +44,36 @@ add_optional (GString *text, gboolean needed, const gchar *field)
     add_field (text, field);
 }
 
-/* A path in the root stays as it is where the manifest lies there. One that is not text is
- * written as an address. */
+gchar *
+cnn3d_manifest_file (const gchar *path)
+{
+  gchar *full, *address;
+
+  if (strstr (path, "://"))
+    return g_strdup (path);
+  full = g_canonicalize_filename (path, NULL);
+  if (g_utf8_validate (full, -1, NULL))
+    return full;
+  address = g_filename_to_uri (full, NULL, NULL);
+  g_free (full);
+  return address;
+}
+
+/* A path in the root stays as it is where the manifest lies there. */
 static void
 add_path (GString *text, const Cnn3dDataset *dataset, guint row, const gchar *folder)
 {
   const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, row);
   g_autofree gchar *root = g_canonicalize_filename (dataset->roots[r->source], NULL);
-  g_autofree gchar *here = g_canonicalize_filename (folder, NULL), *path = NULL, *full = NULL,
-                   *address = NULL;
+  g_autofree gchar *here = g_canonicalize_filename (folder, NULL), *path = NULL, *file = NULL;
 
   if (strcmp (root, here) == 0 && g_utf8_validate (dataset->arena.data + r->path, -1, NULL)) {
     add_field (text, dataset->arena.data + r->path);
     return;
   }
   path = cnn3d_dataset_path (dataset, row);
-  if (!strstr (path, "://"))
-    full = g_canonicalize_filename (path, NULL);
-  if (full && !g_utf8_validate (full, -1, NULL))
-    address = g_filename_to_uri (full, NULL, NULL);
-  add_field (text, address ? address : full ? full : path);
+  file = cnn3d_manifest_file (path);
+  add_field (text, file);
 }
 
 static Needed

@@ -10,6 +10,7 @@
 #include <json-glib/json-glib.h>
 
 #include "src/draw/confusion.h"
+#include "src/csv.h"
 #include "src/escape.h"
 #include "src/model/atomicfile.h"
 
@@ -63,17 +64,10 @@ as_text (const gchar *path)
 static void
 append_field (GString *line, const gchar *text, gchar after)
 {
-  if (!text[strcspn (text, ",\"\r\n")]) {
+  if (text[strcspn (text, ",\"\r\n")])
+    cnn3d_csv_quote (line, text);
+  else
     g_string_append (line, text);
-  } else {
-    g_string_append_c (line, '"');
-    for (; *text; text++) {
-      if (*text == '"')
-        g_string_append_c (line, '"');
-      g_string_append_c (line, *text);
-    }
-    g_string_append_c (line, '"');
-  }
   g_string_append_c (line, after);
 }
 
