@@ -194,7 +194,7 @@ measure (const ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, Cn
             plan->backend, plan->device, params, batch, micro_batch (params, batch), r, fit, NULL))
       return FALSE;
     fit->seconds *= params->accumulate;
-    if (cnn3d_fit_needs (fit) <= plan->budget)
+    if (cnn3d_memory_needs (&fit->memory) <= plan->budget)
       break;
   }
   return TRUE;
@@ -309,7 +309,7 @@ recommend (ToolPlan *plan)
     p.micro_batch = 0;
     p.auto_fit = FALSE;
     p.recompute = CNN3D_RECOMPUTE_AUTO;
-    if (measure (plan, &p, batch, &fit) && cnn3d_fit_needs (&fit) <= plan->budget
+    if (measure (plan, &p, batch, &fit) && cnn3d_memory_needs (&fit.memory) <= plan->budget
         && (!norm_frozen || !plan->best_accumulate || fit.seconds < plan->best.seconds)) {
       plan->best = fit;
       plan->best_accumulate = p.accumulate;
@@ -337,7 +337,7 @@ fill (ToolPlan *plan, GError **error)
           micro_batch (&plan->params, plan->batch), first, &plan->fit, error))
     return FALSE;
   measure (plan, &plan->params, plan->batch, &plan->fit);
-  plan->fits = cnn3d_fit_needs (&plan->fit) <= plan->budget;
+  plan->fits = cnn3d_memory_needs (&plan->fit.memory) <= plan->budget;
   return TRUE;
 }
 

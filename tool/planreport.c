@@ -55,19 +55,21 @@ print_memory (const ToolPlan *plan)
   print_kind ("predicted", m->total, "what training takes, exactly");
   print_kind ("context", m->context, plan->context_source);
   share = g_strdup_printf (
-      "%.0f %% of the budget", 100.0 * cnn3d_fit_needs (&plan->fit) / plan->budget);
-  print_kind ("in all", cnn3d_fit_needs (&plan->fit), share);
+      "%.0f %% of the budget", 100.0 * cnn3d_memory_needs (&plan->fit.memory) / plan->budget);
+  print_kind ("in all", cnn3d_memory_needs (&plan->fit.memory), share);
 }
 
 static void
 print_knob (const ToolPlan *plan, const gchar *setting, const Cnn3dFit *fit, const gchar *changes)
 {
-  g_autofree gchar *bytes = cnn3d_format_bytes (cnn3d_fit_needs (fit));
+  g_autofree gchar *bytes = cnn3d_format_bytes (cnn3d_memory_needs (&fit->memory));
 
   printf ("  %-42s %11s %+6.0f %% %7.2f  %-4s %s\n", setting, bytes,
-      100.0 * ((gdouble) cnn3d_fit_needs (fit) / cnn3d_fit_needs (&plan->fit) - 1),
-      fit->seconds / plan->fit.seconds, cnn3d_fit_needs (fit) <= plan->budget ? "yes" : "no",
-      changes);
+      100.0
+          * ((gdouble) cnn3d_memory_needs (&fit->memory) / cnn3d_memory_needs (&plan->fit.memory)
+              - 1),
+      fit->seconds / plan->fit.seconds,
+      cnn3d_memory_needs (&fit->memory) <= plan->budget ? "yes" : "no", changes);
 }
 
 static const gchar *
@@ -108,7 +110,7 @@ tool_plan_print (const ToolPlan *plan)
       plan->largest[2], or_more (plan->largest[2]));
   if (plan->best_accumulate) {
     g_autofree gchar *line = settings (plan, &plan->best, plan->best_accumulate);
-    g_autofree gchar *bytes = cnn3d_format_bytes (cnn3d_fit_needs (&plan->best));
+    g_autofree gchar *bytes = cnn3d_format_bytes (cnn3d_memory_needs (&plan->best.memory));
 
     printf ("Recommended for %u clips a step: %s (%s, time %.2f).\n",
         plan->batch * plan->params.accumulate, line, bytes, plan->best.seconds / plan->fit.seconds);
@@ -155,8 +157,8 @@ add_fit (JsonBuilder *b, const ToolPlan *plan, const Cnn3dFit *f)
   add_int (b, "batch-size", f->micro_batch);
   add_text (b, "recompute", cnn3d_choice_name (&cnn3d_recomputes, f->recompute));
   add_text (b, "precision", cnn3d_choice_name (&cnn3d_precisions, f->precision));
-  add_bool (b, "fits", cnn3d_fit_needs (f) <= plan->budget);
-  add_int (b, "bytes", cnn3d_fit_needs (f));
+  add_bool (b, "fits", cnn3d_memory_needs (&f->memory) <= plan->budget);
+  add_int (b, "bytes", cnn3d_memory_needs (&f->memory));
   add_int (b, "predicted-bytes", m->total);
   add_int (b, "context-bytes", m->context);
   add_int (b, "weights-bytes", m->weights);

@@ -145,12 +145,6 @@ cnn3d_fit_budget (
   return params->max_memory ? MIN (params->max_memory, m.available) : m.available;
 }
 
-guint64
-cnn3d_fit_needs (const Cnn3dFit *fit)
-{
-  return cnn3d_memory_needs (&fit->memory);
-}
-
 /* --- choosing --- */
 
 #define PATIENCE 6 /* consecutive finer splits without a faster one */
@@ -173,9 +167,10 @@ try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro,
 
   if (!cnn3d_fit_measure (s->backend, s->device, params, batch, micro, recompute, &fit, error))
     return FALSE;
-  if (!s->least.micro_batch || cnn3d_fit_needs (&fit) < cnn3d_fit_needs (&s->least))
+  if (!s->least.micro_batch
+      || cnn3d_memory_needs (&fit.memory) < cnn3d_memory_needs (&s->least.memory))
     s->least = fit;
-  if (cnn3d_fit_needs (&fit) <= s->budget
+  if (cnn3d_memory_needs (&fit.memory) <= s->budget
       && (!s->best.micro_batch || fit.seconds < s->best.seconds))
     s->best = fit;
   return TRUE;
@@ -313,14 +308,14 @@ cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device,
 {
   g_auto (GStrv) ways = cnn3d_fit_suggest (backend, device, params, batch, there, 3);
   g_autofree gchar *list = g_strjoinv ("\n  ", ways);
-  g_autofree gchar *needed = cnn3d_format_bytes (cnn3d_fit_needs (fit)),
+  g_autofree gchar *needed = cnn3d_format_bytes (cnn3d_memory_needs (&fit->memory)),
                    *have = cnn3d_format_bytes (there);
   g_autofree gchar *context = cnn3d_format_bytes (fit->memory.context);
 
   g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY,
       "training needs %s (%" G_GUINT64_FORMAT
       " bytes, %s of it for libraries), but %s %s (%" G_GUINT64_FORMAT " bytes)%s%s",
-      needed, cnn3d_fit_needs (fit), context,
+      needed, cnn3d_memory_needs (&fit->memory), context,
       params->max_memory == there ? "max-memory allows" : "there is only", have, there,
       ways[0] ? "; what would fit:\n  "
               : "; no setting fits with this model and these clips: try fewer frames, a smaller "
@@ -345,7 +340,7 @@ add_way (GArray *ways, Search *s, const Cnn3dTrainerParams *params, guint batch,
 
   if (!search (s, params, batch, NULL) || !s->best.micro_batch)
     return;
-  way.needs = cnn3d_fit_needs (&s->best);
+  way.needs = cnn3d_memory_needs (&s->best.memory);
   way.seconds = s->best.seconds;
 
   g_autofree gchar *bytes = cnn3d_format_bytes (way.needs);
@@ -449,7 +444,7 @@ cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device,
   memset (fit, 0, sizeof *fit);
   while (fails <= CNN3D_FIT_MOST_CLIPS
       && cnn3d_fit_measure (backend, device, params, fails, fails, recompute, &tried, NULL)
-      && cnn3d_fit_needs (&tried) <= budget) {
+      && cnn3d_memory_needs (&tried.memory) <= budget) {
     fits = fails;
     *fit = tried;
     fails *= 2;
@@ -459,7 +454,7 @@ cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device,
     const guint middle = (fits + fails) / 2;
 
     if (cnn3d_fit_measure (backend, device, params, middle, middle, recompute, &tried, NULL)
-        && cnn3d_fit_needs (&tried) <= budget) {
+        && cnn3d_memory_needs (&tried.memory) <= budget) {
       fits = middle;
       *fit = tried;
     } else {

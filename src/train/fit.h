@@ -18,9 +18,6 @@ typedef struct {
   gdouble macs, bytes; /* of a batch: multiply-adds, and bytes of activations moved */
 } Cnn3dFit;
 
-/* Bytes in total, including those of libraries and driver. */
-CNN3D_API guint64 cnn3d_fit_needs (const Cnn3dFit *fit);
-
 /* What `params` with this micro-batch and recompute (not auto) need on an open device. FALSE with
  * error if the network or the device does not support it. */
 CNN3D_API gboolean cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device,

@@ -140,10 +140,10 @@ draw_budget (const Setting *s, GRand *rand)
 
       if (!way->micro_batch)
         continue;
-      least = MIN (least, cnn3d_fit_needs (way));
-      most = MAX (most, cnn3d_fit_needs (way));
+      least = MIN (least, cnn3d_memory_needs (&way->memory));
+      most = MAX (most, cnn3d_memory_needs (&way->memory));
       if (once_in (rand, ++n))
-        exact = cnn3d_fit_needs (way);
+        exact = cnn3d_memory_needs (&way->memory);
     }
   switch (draw (rand, 0, 3)) {
     case 0:
@@ -195,15 +195,15 @@ check (const Setting *s, guint64 budget, const Cnn3dFit *chosen)
 {
   const gboolean frozen = cnn3d_freezes_norm (s->params.freeze);
 
-  if (chosen && cnn3d_fit_needs (chosen) > budget)
+  if (chosen && cnn3d_memory_needs (&chosen->memory) > budget)
     g_error ("%s: micro-batch %u with recompute %s takes %" G_GUINT64_FORMAT " bytes", s->text,
         chosen->micro_batch, cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute),
-        cnn3d_fit_needs (chosen));
+        cnn3d_memory_needs (&chosen->memory));
   for (guint micro = 1; micro <= s->batch; micro++)
     for (guint r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
       const Cnn3dFit *way = &s->ways[micro][r];
 
-      if (!way->micro_batch || cnn3d_fit_needs (way) > budget)
+      if (!way->micro_batch || cnn3d_memory_needs (&way->memory) > budget)
         continue;
       if (!chosen)
         g_error ("%s: refused, but micro-batch %u with recompute %s fits", s->text, micro,

@@ -153,7 +153,7 @@ test_exact (gconstpointer model)
         cnn3d_trainer_memory (t, &memory);
         assert_same_memory (&fit.memory, &memory);
         g_assert_cmpuint (counting->bytes, ==, memory.total);
-        g_assert_cmpuint (cnn3d_trainer_budget (t), >=, cnn3d_fit_needs (&fit));
+        g_assert_cmpuint (cnn3d_trainer_budget (t), >=, cnn3d_memory_needs (&fit.memory));
         trained = memory.gradients + memory.optimizer;
         g_assert_cmpuint (memory.weights * cases[i].arrays, >=, trained);
         g_assert_cmpuint (memory.weights * cases[i].arrays, <=, trained * 1.2);
@@ -178,7 +178,7 @@ choose (const Cnn3dTrainerParams *p, Cnn3dFit *fit, GError **error)
   assert_nothing_left ();
   g_assert_cmpuint (counting->allocs, ==, 0);
   if (fits)
-    g_assert_cmpuint (cnn3d_fit_needs (fit), <=, cnn3d_fit_budget (backend, device, p));
+    g_assert_cmpuint (cnn3d_memory_needs (&fit->memory), <=, cnn3d_fit_budget (backend, device, p));
   return fits;
 }
 
@@ -207,7 +207,7 @@ test_choose (void)
   g_assert_cmpint (fit.recompute, ==, CNN3D_RECOMPUTE_NONE);
   /* exactly enough is enough; a byte less is not */
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
-    p.max_memory = cnn3d_fit_needs (&way[r]);
+    p.max_memory = cnn3d_memory_needs (&way[r].memory);
     g_assert_true (choose (&p, &fit, &error));
     g_assert_cmpint (fit.recompute, ==, r);
     g_assert_cmpuint (fit.micro_batch, ==, BATCH);
@@ -330,7 +330,7 @@ test_capped (void)
   p.auto_fit = TRUE;
   p.micro_batch = 5;
   way = measure (&p, BATCH, 3, CNN3D_RECOMPUTE_BLOCK);
-  p.max_memory = cnn3d_fit_needs (&way);
+  p.max_memory = cnn3d_memory_needs (&way.memory);
   g_assert_true (choose (&p, &fit, &error));
   g_assert_cmpuint (fit.micro_batch, ==, 3);
   p.max_memory--;
@@ -368,7 +368,7 @@ assert_largest (const Cnn3dTrainerParams *p, const Cnn3dFit *fit)
         micro > fit->micro_batch && r < CNN3D_RECOMPUTE_AUTO; r++) {
       const Cnn3dFit larger = measure (p, BATCH, micro, r);
 
-      g_assert_cmpuint (cnn3d_fit_needs (&larger), >, p->max_memory);
+      g_assert_cmpuint (cnn3d_memory_needs (&larger.memory), >, p->max_memory);
     }
   }
 }
@@ -395,8 +395,8 @@ test_more_is_better (void)
       const Cnn3dFit all = measure (&p, BATCH, BATCH, CNN3D_RECOMPUTE_NONE);
       const Cnn3dFit one = measure (&p, BATCH, 1, CNN3D_RECOMPUTE_BLOCK);
 
-      most = cnn3d_fit_needs (&all) * 11 / 10;
-      least = cnn3d_fit_needs (&one) * 9 / 10;
+      most = cnn3d_memory_needs (&all.memory) * 11 / 10;
+      least = cnn3d_memory_needs (&one.memory) * 9 / 10;
     }
     for (guint i = 0; i <= 60; i++) {
       Cnn3dFit fit;
@@ -435,14 +435,17 @@ test_largest (void)
     const Cnn3dFit eleven = measure (&p, 11, 11, r), one = measure (&p, 1, 1, r);
 
     g_assert_cmpuint (
-        cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&eleven), &fit), ==, 11);
-    g_assert_cmpuint (cnn3d_fit_needs (&fit), ==, cnn3d_fit_needs (&eleven));
+        cnn3d_fit_largest (backend, device, &p, r, cnn3d_memory_needs (&eleven.memory), &fit), ==,
+        11);
+    g_assert_cmpuint (cnn3d_memory_needs (&fit.memory), ==, cnn3d_memory_needs (&eleven.memory));
     g_assert_cmpuint (
-        cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&eleven) - 1, &fit), ==, 10);
+        cnn3d_fit_largest (backend, device, &p, r, cnn3d_memory_needs (&eleven.memory) - 1, &fit),
+        ==, 10);
     g_assert_cmpuint (
-        cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&one), &fit), ==, 1);
+        cnn3d_fit_largest (backend, device, &p, r, cnn3d_memory_needs (&one.memory), &fit), ==, 1);
     g_assert_cmpuint (
-        cnn3d_fit_largest (backend, device, &p, r, cnn3d_fit_needs (&one) - 1, &fit), ==, 0);
+        cnn3d_fit_largest (backend, device, &p, r, cnn3d_memory_needs (&one.memory) - 1, &fit), ==,
+        0);
     g_assert_cmpuint (fit.micro_batch, ==, 0);
   }
 }
@@ -503,7 +506,7 @@ check_lines (const Cnn3dTrainerParams *p, gchar **lines)
     apply (&changed, lines[n]);
     if (!choose (&changed, &fit, &error))
       g_error ("'%s' does not fit: %s", lines[n], error->message);
-    bytes = cnn3d_format_bytes (cnn3d_fit_needs (&fit));
+    bytes = cnn3d_format_bytes (cnn3d_memory_needs (&fit.memory));
     said = g_strdup_printf ("(%s)", bytes);
     if (!g_str_has_suffix (lines[n], said))
       g_error ("'%s' takes %s", lines[n], bytes);
