@@ -96,6 +96,13 @@ CHOICES (windows, "GstClipSampleMode",
     { CNN3D_WINDOW_UNIFORM, "Spread evenly over the whole clip, whatever frame-interval is",
         "uniform" });
 
+CHOICES (coordinates, "GstClipKptCoordinates",
+    { CNN3D_COORDINATES_AUTO, "What the file says; else pixels where one is larger than 2",
+        "auto" },
+    { CNN3D_COORDINATES_PIXELS, "Pixels of the video's pictures, from their left and top",
+        "pixels" },
+    { CNN3D_COORDINATES_NORMALIZED, "0 to 1 over the picture's width and height", "normalized" });
+
 const GEnumValue *
 cnn3d_choice (const Cnn3dChoices *choices, const gchar *name)
 {

@@ -94,6 +94,13 @@ typedef enum {
   CNN3D_WINDOW_UNIFORM,
 } Cnn3dWindow;
 
+/* What key points' coordinates are. */
+typedef enum {
+  CNN3D_COORDINATES_AUTO,
+  CNN3D_COORDINATES_PIXELS,
+  CNN3D_COORDINATES_NORMALIZED, /* 0 to 1 over the picture's width and height */
+} Cnn3dCoordinates;
+
 /* The values of a setting. If several have the same number, the first is its canonical name. */
 typedef struct {
   const gchar *type_name;   /* of the GType that an element registers */
@@ -102,7 +109,8 @@ typedef struct {
 
 CNN3D_API extern const Cnn3dChoices cnn3d_precisions, cnn3d_model_precisions, cnn3d_convolutions,
     cnn3d_recomputes, cnn3d_optimizers, cnn3d_schedules, cnn3d_monitors, cnn3d_resumes,
-    cnn3d_resume_datas, cnn3d_passes, cnn3d_samplings, cnn3d_on_errors, cnn3d_windows;
+    cnn3d_resume_datas, cnn3d_passes, cnn3d_samplings, cnn3d_on_errors, cnn3d_windows,
+    cnn3d_coordinates;
 
 /* The choice of that name, canonical or not; NULL: none. */
 CNN3D_API const GEnumValue *cnn3d_choice (const Cnn3dChoices *choices, const gchar *name);
