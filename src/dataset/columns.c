@@ -7,7 +7,7 @@
 #define MAX_NAME 48
 
 const gchar *const cnn3d_column_names[CNN3D_N_COLUMNS] = { "", "path", "label", "start", "end",
-  "start_frame", "end_frame", "duration", "group", "split", "fold", "fps" };
+  "start_frame", "end_frame", "duration", "group", "split", "fold", "fps", "keypoints" };
 
 /* Documented names first; then what others use, the likelier meaning first. */
 static const struct {
@@ -27,6 +27,7 @@ static const struct {
   { "split", CNN3D_COLUMN_SPLIT, TRUE },
   { "fold", CNN3D_COLUMN_FOLD, TRUE },
   { "fps", CNN3D_COLUMN_FPS, TRUE },
+  { "keypoints", CNN3D_COLUMN_KEYPOINTS, TRUE },
 
   { "video_path", CNN3D_COLUMN_PATH },
   { "file_path", CNN3D_COLUMN_PATH },
@@ -90,6 +91,16 @@ static const struct {
   { "subset", CNN3D_COLUMN_SPLIT },
   { "set", CNN3D_COLUMN_SPLIT },
   { "partition", CNN3D_COLUMN_SPLIT },
+  { "kpt", CNN3D_COLUMN_KEYPOINTS },
+  { "kpts", CNN3D_COLUMN_KEYPOINTS },
+  { "keypoints_path", CNN3D_COLUMN_KEYPOINTS },
+  { "keypoints_file", CNN3D_COLUMN_KEYPOINTS },
+  { "kpt_path", CNN3D_COLUMN_KEYPOINTS },
+  { "pose_path", CNN3D_COLUMN_KEYPOINTS },
+  { "pose_file", CNN3D_COLUMN_KEYPOINTS },
+  { "skeleton_path", CNN3D_COLUMN_KEYPOINTS },
+  { "pose", CNN3D_COLUMN_KEYPOINTS },
+  { "skeleton", CNN3D_COLUMN_KEYPOINTS },
 };
 
 /* Lower case, and one _ for whatever is no letter or digit: "Start (s)" is start_s. */

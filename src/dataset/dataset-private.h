@@ -52,15 +52,16 @@ gboolean cnn3d_split_parse (const gchar *text, gsize size, Cnn3dSplit *split);
 gboolean cnn3d_split_guess (const gchar *text, gsize size, Cnn3dSplit *split);
 
 typedef struct {
-  guint32 path;       /* offset in the arena */
-  guint32 label;      /* number in labels; a class number at the end */
-  guint32 group;      /* number in groups, or CNN3D_NAME_NONE */
-  guint16 fold;       /* number in folds, where there is a column */
-  guint8 split;       /* Cnn3dSplit */
-  guint8 source;      /* 0: from location, 1: from val-location */
-  gdouble start, end; /* seconds, or frames */
-  gfloat fps;         /* of pictures; 0: not said */
-  guint8 in_frames;   /* start and end are frames, from 0; end is the first behind */
+  guint32 path;         /* offset in the arena */
+  guint32 label;        /* number in labels; a class number at the end */
+  guint32 group;        /* number in groups, or CNN3D_NAME_NONE */
+  guint16 fold;         /* number in folds, where there is a column */
+  guint8 split;         /* Cnn3dSplit */
+  guint8 source : 1;    /* 0: from location, 1: from val-location */
+  guint8 in_frames : 1; /* start and end are frames, from 0; end is the first behind */
+  gdouble start, end;   /* seconds, or frames */
+  gfloat fps;           /* of pictures; 0: not said */
+  guint32 keypoints;    /* offset in the arena, or CNN3D_ARENA_FULL: none */
 } Cnn3dRow;
 
 /* What clipsrc's property `fps` takes */
@@ -84,6 +85,9 @@ struct _Cnn3dDataset {
   guint n_split[2];
   GArray *notes; /* Cnn3dDatasetNote */
 };
+
+/* A path as it is written, as the file system has it: g_free(). */
+gchar *cnn3d_dataset_file (const gchar *root, const gchar *path);
 
 /* Appends a row; strings are given by offset or number already. FALSE where
  * there are more than 2^31 rows. */

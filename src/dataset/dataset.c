@@ -291,6 +291,7 @@ cnn3d_dataset_row (const Cnn3dDataset *dataset, guint row, Cnn3dDatasetRow *out)
   out->end = r->end;
   out->in_frames = r->in_frames;
   out->fps = r->fps;
+  out->keypoints = r->keypoints == CNN3D_ARENA_FULL ? NULL : dataset->arena.data + r->keypoints;
 }
 
 const Cnn3dDatasetNote *
@@ -307,11 +308,8 @@ cnn3d_dataset_format (const Cnn3dDataset *dataset, gboolean val)
 }
 
 gchar *
-cnn3d_dataset_path (const Cnn3dDataset *dataset, guint row)
+cnn3d_dataset_file (const gchar *root, const gchar *path)
 {
-  const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, row);
-  const gchar *path = dataset->arena.data + r->path;
-
   if (g_str_has_prefix (path, "file://")) {
     gchar *file = g_filename_from_uri (path, NULL, NULL);
 
@@ -320,7 +318,15 @@ cnn3d_dataset_path (const Cnn3dDataset *dataset, guint row)
   }
   if (g_path_is_absolute (path) || strstr (path, "://"))
     return g_strdup (path);
-  return g_build_filename (dataset->roots[r->source], path, NULL);
+  return g_build_filename (root, path, NULL);
+}
+
+gchar *
+cnn3d_dataset_path (const Cnn3dDataset *dataset, guint row)
+{
+  const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, row);
+
+  return cnn3d_dataset_file (dataset->roots[r->source], dataset->arena.data + r->path);
 }
 
 const guint32 *

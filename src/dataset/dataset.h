@@ -77,7 +77,9 @@ typedef struct {
  *        file's end
  * fps: pictures a second, where the path names pictures; 0: not said
  * split: "train", "val" or "test"; NULL: not said
- * fold:  as written, with rows_only; NULL: none */
+ * fold:  as written, with rows_only; NULL: none
+ * keypoints: path of the clip's key points as written in the manifest; NULL: none;
+ *        cnn3d_dataset_keypoints() for the file */
 typedef struct {
   const gchar *path;
   const gchar *group;
@@ -88,6 +90,7 @@ typedef struct {
   gdouble fps;
   const gchar *split;
   const gchar *fold;
+  const gchar *keypoints;
 } Cnn3dDatasetRow;
 
 /* What is worth telling of a data set that was read. */
@@ -128,6 +131,16 @@ CNN3D_API gchar *cnn3d_manifest_file (const gchar *path);
 /* The row's file: its path, also where the manifest has a file:// address;
  * another address as it is written. Free with g_free(). */
 CNN3D_API gchar *cnn3d_dataset_path (const Cnn3dDataset *dataset, guint row);
+
+/* The file of the row's key points; NULL: it has none. Free with g_free().
+ * root:    what a relative path is relative to; NULL or empty: the same as for videos
+ * pattern: the path where the row has none, with {stem}, {name}, {dir}, {label} and
+ *          {group}; NULL or empty: "{stem}.npy" where there is a root, else none */
+CNN3D_API gchar *cnn3d_dataset_keypoints (
+    const Cnn3dDataset *dataset, guint row, const gchar *root, const gchar *pattern);
+
+/* What is wrong with a pattern: g_free(); NULL: nothing. */
+CNN3D_API gchar *cnn3d_keypoints_pattern_refuse (const gchar *pattern);
 
 /* The rows that train (or those that validate or test), in listed order; *n is
  * their number, 0 where no such passes were asked for. Owned by the data set. */

@@ -77,6 +77,10 @@ cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3d
       update (row, g_ascii_dtostr (end, sizeof end, r.end));
       if (r.in_frames)
         update (row, "frames");
+      if (r.keypoints) {
+        update (row, "keypoints");
+        update (row, r.keypoints);
+      }
       whole = g_checksum_copy (row);
       add (&clips, row);
       g_snprintf (numbers, sizeof numbers, "%d", r.label);

@@ -75,9 +75,11 @@ typedef struct {
 static gboolean
 add_clip (const Walk *walk, const gchar *path, const gchar *label, GError **error)
 {
-  Cnn3dRow row = {
-    .group = CNN3D_NAME_NONE, .source = walk->source, .split = walk->split, .end = INFINITY
-  };
+  Cnn3dRow row = { .group = CNN3D_NAME_NONE,
+    .source = walk->source,
+    .split = walk->split,
+    .end = INFINITY,
+    .keypoints = CNN3D_ARENA_FULL };
 
   row.path = cnn3d_arena_add (&walk->dataset->arena, path, strlen (path));
   row.label =

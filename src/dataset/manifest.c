@@ -319,6 +319,11 @@ add_row (Manifest *manifest, GError **error)
     clip.group = field->text;
     clip.group_size = field->size;
   }
+  field = by[CNN3D_COLUMN_KEYPOINTS];
+  if (field) {
+    clip.keypoints = field->text;
+    clip.keypoints_size = field->size;
+  }
   field = by[CNN3D_COLUMN_SPLIT];
   if (field && !cnn3d_reading_split (reading, field, &clip.split, error))
     return FALSE;

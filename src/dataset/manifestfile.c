@@ -9,7 +9,7 @@
 
 /* Which columns the rows need. */
 typedef struct {
-  gboolean seconds, frames, group, split, fold, fps;
+  gboolean seconds, frames, group, split, fold, fps, keypoints;
 } Needed;
 
 static void
@@ -61,17 +61,18 @@ cnn3d_manifest_file (const gchar *path)
 
 /* A path in the root stays as it is where the manifest lies there. */
 static void
-add_path (GString *text, const Cnn3dDataset *dataset, guint row, const gchar *folder)
+add_path (
+    GString *text, const Cnn3dDataset *dataset, guint row, guint32 written, const gchar *folder)
 {
   const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, row);
   g_autofree gchar *root = g_canonicalize_filename (dataset->roots[r->source], NULL);
   g_autofree gchar *here = g_canonicalize_filename (folder, NULL), *path = NULL, *file = NULL;
 
-  if (strcmp (root, here) == 0 && g_utf8_validate (dataset->arena.data + r->path, -1, NULL)) {
-    add_field (text, dataset->arena.data + r->path);
+  if (strcmp (root, here) == 0 && g_utf8_validate (dataset->arena.data + written, -1, NULL)) {
+    add_field (text, dataset->arena.data + written);
     return;
   }
-  path = cnn3d_dataset_path (dataset, row);
+  path = cnn3d_dataset_file (dataset->roots[r->source], dataset->arena.data + written);
   file = cnn3d_manifest_file (path);
   add_field (text, file);
 }
@@ -90,6 +91,7 @@ needed_by (const Cnn3dDataset *dataset)
     needed.group |= r->group != CNN3D_NAME_NONE;
     needed.split |= r->split != CNN3D_SPLIT_NONE || r->source == 1;
     needed.fps |= r->fps > 0;
+    needed.keypoints |= r->keypoints != CNN3D_ARENA_FULL;
   }
   needed.fold = dataset->has_folds && dataset->folds.n;
   return needed;
@@ -101,15 +103,17 @@ cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder)
   const Needed needed = needed_by (dataset);
   GString *text = g_string_new ("path,label");
 
-  g_string_append_printf (text, "%s%s%s%s%s%s\n", needed.seconds ? ",start,end" : "",
+  g_string_append_printf (text, "%s%s%s%s%s%s%s\n", needed.seconds ? ",start,end" : "",
       needed.frames ? ",start_frame,end_frame" : "", needed.group ? ",group" : "",
-      needed.split ? ",split" : "", needed.fold ? ",fold" : "", needed.fps ? ",fps" : "");
+      needed.split ? ",split" : "", needed.fold ? ",fold" : "", needed.fps ? ",fps" : "",
+      needed.keypoints ? ",keypoints" : "");
   for (guint i = 0; i < dataset->rows->len; i++) {
+    const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, i);
     gchar rate[G_ASCII_DTOSTR_BUF_SIZE];
     Cnn3dDatasetRow row;
 
     cnn3d_dataset_row (dataset, i, &row);
-    add_path (text, dataset, i, folder);
+    add_path (text, dataset, i, r->path, folder);
     g_string_append_c (text, ',');
     add_field (text, dataset->classes[row.label]);
     if (needed.seconds) {
@@ -121,12 +125,16 @@ cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder)
       add_number (text, row.in_frames && isfinite (row.end), row.end - 1);
     }
     add_optional (text, needed.group, row.group);
-    add_optional (text, needed.split,
-        g_array_index (dataset->rows, Cnn3dRow, i).source == 1 ? "val" : row.split);
+    add_optional (text, needed.split, r->source == 1 ? "val" : row.split);
     add_optional (text, needed.fold, row.fold);
     if (needed.fps)
       g_string_append_printf (
           text, ",%s", row.fps > 0 ? g_ascii_formatd (rate, sizeof rate, "%.7g", row.fps) : "");
+    if (needed.keypoints) {
+      g_string_append_c (text, ',');
+      if (row.keypoints)
+        add_path (text, dataset, i, r->keypoints, folder);
+    }
     g_string_append_c (text, '\n');
   }
   return g_string_free (text, FALSE);

@@ -85,6 +85,8 @@ typedef struct {
   gboolean in_frames; /* as of Cnn3dRow */
   gfloat fps;
   guint16 fold;
+  const gchar *keypoints; /* may be NULL */
+  gsize keypoints_size;
   const gchar *at;                /* where it is, for errors */
   const gchar *label_at, *end_at; /* the same, more precisely; may be NULL */
 } Cnn3dClip;

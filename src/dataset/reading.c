@@ -108,7 +108,8 @@ cnn3d_reading_add (Cnn3dReading *reading, const Cnn3dClip *clip, GError **error)
     .start = clip->start,
     .end = clip->end,
     .fps = clip->fps,
-    .in_frames = clip->in_frames };
+    .in_frames = clip->in_frames,
+    .keypoints = CNN3D_ARENA_FULL };
 
   if (clip->label_size == 0)
     goto no_label;
@@ -118,6 +119,11 @@ cnn3d_reading_add (Cnn3dReading *reading, const Cnn3dClip *clip, GError **error)
   if (clip->group && clip->group_size > 0)
     row.group =
         cnn3d_names_intern (&dataset->groups, &dataset->arena, clip->group, clip->group_size);
+  if (clip->keypoints_size > 0) {
+    row.keypoints = cnn3d_arena_add (&dataset->arena, clip->keypoints, clip->keypoints_size);
+    if (row.keypoints == CNN3D_ARENA_FULL)
+      goto full;
+  }
   if (row.label == CNN3D_NAME_NONE || dataset->arena.size >= CNN3D_ARENA_FULL - 1)
     goto full;
   if (reading->spans) {

@@ -196,6 +196,53 @@ test_fps (void)
   }
 }
 
+/* Files of key points: a column's, a pattern's, or none. */
+static void
+test_keypoints (void)
+{
+  static const struct {
+    const gchar *root, *pattern, *files[4];
+  } cases[] = {
+    { NULL, NULL, { NULL, "a.npz", "/poses/b.json", NULL } },
+    { "/kpt", NULL, { "/kpt/one.npy", "/kpt/a.npz", "/poses/b.json", "/kpt/three.tar.npy" } },
+    { "/kpt", "{dir}/{name}.{label}.json",
+        { "/kpt/v/one.mp4.x.json", "/kpt/a.npz", "/poses/b.json", "/kpt/./three.tar.gz.y.json" } },
+    { "", "{group}/{stem}{stem}", { "g/oneone", "a.npz", "/poses/b.json", "three.tarthree.tar" } },
+  };
+  Cnn3dDataset *d = load ("kpt.csv",
+      "path,label,group,Pose File\nv/one.mp4,x,g,\nv/one.mp4,x,g,"
+      "a.npz\nv/two.mp4,y,,/poses/b.json\nthree.tar.gz,y,,\n");
+  gchar *wrong, *manifest;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    for (guint k = 0; k < 4; k++) {
+      const gchar *expected = cases[i].files[k];
+      gchar *file = cnn3d_dataset_keypoints (d, k, cases[i].root, cases[i].pattern);
+      gchar *here = expected && *expected != '/' && (i == 0 || i == 3)
+          ? g_build_filename (dir, expected, NULL)
+          : g_strdup (expected);
+
+      g_assert_cmpstr (file, ==, here);
+      g_free (file);
+      g_free (here);
+    }
+  manifest = cnn3d_dataset_manifest (d, dir);
+  g_assert_cmpstr (manifest, ==,
+      "path,label,group,keypoints\nv/one.mp4,x,g,\nv/one.mp4,x,g,a.npz\nv/two.mp4,y,,/poses/"
+      "b.json\n"
+      "three.tar.gz,y,,\n");
+  g_free (manifest);
+  cnn3d_dataset_free (d);
+  g_assert_null (cnn3d_keypoints_pattern_refuse (NULL));
+  g_assert_null (cnn3d_keypoints_pattern_refuse ("{dir}/{stem}{name}{label}{group}.npy"));
+  wrong = cnn3d_keypoints_pattern_refuse ("a/{path}/{stem}");
+  g_assert_cmpstr (wrong, ==, "{path} is none of {stem}, {name}, {dir}, {label} and {group}");
+  g_free (wrong);
+  wrong = cnn3d_keypoints_pattern_refuse ("{");
+  g_assert_cmpstr (wrong, ==, "{ is none of {stem}, {name}, {dir}, {label} and {group}");
+  g_free (wrong);
+}
+
 static void
 test_folder (void)
 {
@@ -688,6 +735,7 @@ main (int argc, char **argv)
   g_test_add_func ("/manifest/forms", test_forms);
   g_test_add_func ("/manifest/json", test_json);
   g_test_add_func ("/manifest/fps", test_fps);
+  g_test_add_func ("/manifest/keypoints", test_keypoints);
   g_test_add_func ("/manifest/folder", test_folder);
   g_test_add_func ("/manifest/large", test_large);
   g_test_add_func ("/manifest/pictures", test_pictures);

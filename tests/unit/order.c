@@ -511,6 +511,11 @@ test_digest (void)
         TRUE },
     { "path,label,start,end,split\na,x,0,1,train\nb,y,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n", 0,
         TRUE, TRUE, TRUE },
+    /* a column of key points counts where it says something */
+    { "path,label,start,end,split,keypoints\na,x,0,1,train,\nb,y,0,1,train,\nc,x,0,1,val,\n", 0,
+        FALSE, FALSE, FALSE },
+    { "path,label,start,end,split,keypoints\na,x,0,1,train,\nb,y,0,1,train,b.npy\nc,x,0,1,val,\n",
+        0, TRUE, TRUE, TRUE },
   };
   Cnn3dDigest whole = digest_of (rows, 0, 0, CNN3D_SAMPLING_NONE);
 
