@@ -82,6 +82,7 @@ struct _ClipChain {
   GstPad *track_pad;                 /* its pad that takes packets */
   guint first, frames;               /* the segment's first frame, and how many */
   guint64 window_first, window_last; /* frames wanted, in the segment */
+  gboolean transposed;               /* pictures are shown with their sides exchanged */
   GBytes *plan;                      /* what the sampler makes of them; NULL: unknown */
   gboolean cached;                   /* a clipcache has the frames */
   /* [window_last - window_first + 1] which of these; NULL: all, or who knows */
@@ -103,6 +104,7 @@ struct _ClipChain {
   /* Whoever pushes frames */
   guint counted;         /* frames that came out */
   gint64 last_frame;     /* the number of the last one */
+  GstVideoInfo decoded;  /* of frames as they come out */
   gboolean finished;     /* nothing more is wanted */
   gboolean forwarding;   /* events go on to clip-bin */
   GstCaps *caps;         /* at the end, not yet in the job */
@@ -129,6 +131,9 @@ gboolean clip_chain_is_stopping (ClipChain *self);
 gboolean clip_chain_wants (const ClipChain *self, guint frame);
 /* The first frame that is wanted and has not come. */
 guint64 clip_chain_next_wanted (const ClipChain *self);
+
+/* What the frames of the segment have in common, of their file. */
+void clip_chain_describe_segment (const ClipChain *self, GstClipMeta *meta);
 
 /* Why the first picture that is wanted and did not come cannot be decoded; as
  * clip_pictures_explain(). */

@@ -67,6 +67,14 @@ clip_chain_next_wanted (const ClipChain *self)
   return frame;
 }
 
+void
+clip_chain_describe_segment (const ClipChain *self, GstClipMeta *meta)
+{
+  meta->file_frames = self->index->n_frames;
+  meta->first_frame = self->first;
+  meta->last_frame = self->first + self->frames - 1;
+}
+
 /* A decoder may fail on the next picture, that it took for the rest of this one. */
 gchar *
 clip_chain_explain_picture (const ClipChain *self, const gchar *said)
@@ -191,6 +199,7 @@ clip_chain_init (ClipChain *self)
   self->keeps = TRUE;
   self->clocks = clip_clocks_new ();
   self->last_frame = -1;
+  gst_video_info_init (&self->decoded);
   self->tracks = g_ptr_array_new ();
 }
 

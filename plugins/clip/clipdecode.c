@@ -112,6 +112,8 @@ add_flip (ClipChain *self)
 
   if (method == GST_VIDEO_ORIENTATION_IDENTITY)
     return TRUE;
+  self->transposed = method == GST_VIDEO_ORIENTATION_90R || method == GST_VIDEO_ORIENTATION_90L
+      || method == GST_VIDEO_ORIENTATION_UL_LR || method == GST_VIDEO_ORIENTATION_UR_LL;
   convert = gst_element_factory_make ("videoconvert", NULL);
   flip = gst_element_factory_make ("videoflip", NULL);
   if (!convert || !flip) {
@@ -297,6 +299,7 @@ play_cached (gpointer data)
   GstClipMeta meta = self->job->meta;
 
   meta.num_frames = self->frames;
+  clip_chain_describe_segment (self, &meta);
   gst_pad_push_event (self->gate_src, gst_event_new_stream_start ("clip"));
   gst_pad_push_event (self->gate_src, clip_cached_event_new (&meta));
   gst_pad_push_event (self->gate_src, gst_event_new_eos ());

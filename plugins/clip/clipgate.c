@@ -167,6 +167,24 @@ check_pictures (ClipChain *self, guint64 frame)
   return FALSE;
 }
 
+/* What a frame is in its file. */
+static void
+describe_file (const ClipChain *self, guint frame, GstClipMeta *meta)
+{
+  const gboolean transposed = self->transposed;
+  const guint width = GST_VIDEO_INFO_WIDTH (&self->decoded);
+  const guint height = GST_VIDEO_INFO_HEIGHT (&self->decoded);
+  const gint n = GST_VIDEO_INFO_PAR_N (&self->decoded), d = GST_VIDEO_INFO_PAR_D (&self->decoded);
+
+  clip_chain_describe_segment (self, meta);
+  meta->file_frame = frame;
+  meta->file_time = self->index->times[frame];
+  meta->width = transposed ? height : width;
+  meta->height = transposed ? width : height;
+  meta->par_n = transposed ? d : n;
+  meta->par_d = transposed ? n : d;
+}
+
 static GstFlowReturn
 gate_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
@@ -200,6 +218,7 @@ gate_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   self->last_frame = frame;
   meta.frame = frame - self->first;
   meta.num_frames = self->frames;
+  describe_file (self, frame, &meta);
   buffer = gst_buffer_make_writable (buffer);
   GST_BUFFER_PTS (buffer) = self->index->times[frame];
   GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
@@ -234,6 +253,16 @@ check_caps (ClipChain *self, GstEvent *event)
   gst_caps_unref (possible);
 }
 
+static void
+note_caps (ClipChain *self, GstEvent *event)
+{
+  GstCaps *caps;
+
+  gst_event_parse_caps (event, &caps);
+  if (!gst_video_info_from_caps (&self->decoded, caps))
+    gst_video_info_init (&self->decoded);
+}
+
 static gboolean
 gate_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
@@ -252,6 +281,7 @@ gate_event (GstPad *pad, GstObject *parent, GstEvent *event)
 
   if (type == GST_EVENT_CAPS) {
     event = unfold_event (self, event);
+    note_caps (self, event);
     check_caps (self, event);
   }
   if (type == GST_EVENT_EOS && self->forwarding)

@@ -15,6 +15,8 @@ clip_job_new (
     g_ref_string_acquire (meta->group);
   if (meta->file)
     g_ref_string_acquire (meta->file);
+  if (meta->keypoints)
+    g_ref_string_acquire (meta->keypoints);
   job->path = path;
   job->start = start;
   job->end = end;
@@ -44,6 +46,7 @@ clip_job_unref (ClipJob *job)
   g_clear_pointer (&job->meta.path, g_ref_string_release);
   g_clear_pointer (&job->meta.group, g_ref_string_release);
   g_clear_pointer (&job->meta.file, g_ref_string_release);
+  g_clear_pointer (&job->meta.keypoints, g_ref_string_release);
   g_free (job->path);
   g_free (job->reason);
   g_mutex_clear (&job->lock);

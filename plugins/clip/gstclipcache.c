@@ -37,7 +37,7 @@
 
 /* Frames of one clip are held until it is complete: no more than this */
 #define MAX_CLIP_BYTES (256 << 20)
-#define FORMAT "clipcache 1, " VERSION
+#define FORMAT "clipcache 2, " VERSION
 /* of pixels in a record, and of records in memory */
 #define ALIGNMENT 64
 
@@ -49,9 +49,13 @@ GST_DEBUG_CATEGORY_STATIC (clip_cache_debug);
  *
  * text:   of the caps, or of the event clip-preparation, that come before it;
  *         bytes, with the 0 at the end; 0: none
+ * file_frame to par_d: as in GstClipMeta
  * pixels: offset in the record, bytes */
 typedef struct {
   guint64 frame, num_frames, pts, duration;
+  guint64 file_frame, file_time;
+  guint32 width, height;
+  gint32 par_n, par_d;
   guint64 offset, size;
   guint32 caps_bytes, event_bytes;
 } Head;
@@ -220,6 +224,12 @@ gst_clip_cache_keep (GstClipCache *self, GstBuffer *buffer)
   }
   head.frame = meta->frame;
   head.num_frames = meta->num_frames;
+  head.file_frame = meta->file_frame;
+  head.file_time = meta->file_time;
+  head.width = meta->width;
+  head.height = meta->height;
+  head.par_n = meta->par_n;
+  head.par_d = meta->par_d;
   head.offset = self->bytes;
   head.size = info.size;
   if (self->new_caps)
@@ -363,6 +373,12 @@ gst_clip_cache_play (GstClipCache *self, GstBuffer *like)
     GST_BUFFER_DURATION (buffer) = head.duration;
     meta.frame = head.frame;
     meta.num_frames = head.num_frames;
+    meta.file_frame = head.file_frame;
+    meta.file_time = head.file_time;
+    meta.width = head.width;
+    meta.height = head.height;
+    meta.par_n = head.par_n;
+    meta.par_d = head.par_d;
     gst_buffer_add_clip_meta (buffer, &meta);
     ret = gst_pad_push (self->srcpad, buffer);
   }

@@ -28,6 +28,16 @@ gst_clip_meta_set (GstClipMeta *meta, const GstClipMeta *from)
   meta->start = from->start;
   meta->end = from->end;
   meta->fps = from->fps;
+  meta->keypoints = from->keypoints ? g_ref_string_acquire (from->keypoints) : NULL;
+  meta->file_frames = from->file_frames;
+  meta->file_frame = from->file_frame;
+  meta->first_frame = from->first_frame;
+  meta->last_frame = from->last_frame;
+  meta->file_time = from->file_time;
+  meta->width = from->width;
+  meta->height = from->height;
+  meta->par_n = from->par_n;
+  meta->par_d = from->par_d;
 }
 
 static gboolean
@@ -49,6 +59,7 @@ gst_clip_meta_free (GstMeta *meta, GstBuffer *buffer)
   g_clear_pointer (&clip->path, g_ref_string_release);
   g_clear_pointer (&clip->group, g_ref_string_release);
   g_clear_pointer (&clip->file, g_ref_string_release);
+  g_clear_pointer (&clip->keypoints, g_ref_string_release);
 }
 
 /* Whatever is done to a picture, it stays a frame of its clip: the meta goes

@@ -33,7 +33,16 @@ G_BEGIN_DECLS
  *             folder; GRefString; NULL: not known, nor are the next three
  * start, end: seconds since the file's first frame; end is infinite where the
  *             clip goes to the file's end
- * fps:        pictures a second, where the path names pictures */
+ * fps:        pictures a second, where the path names pictures
+ * keypoints:  file of the clip's key points; GRefString; NULL: none
+ * file_frames: frames in the file; 0: not known, nor are the following
+ * file_frame: number in the file, from 0, of this frame, also where it was sampled
+ *             or repeated
+ * first_frame, last_frame: of the clip's first and last frame, before sampling
+ * file_time:  of this frame since the file's first one, nanoseconds
+ * width, height: of the file's pictures, as they are to be shown, before they were
+ *             scaled or cropped; pixels
+ * par_n, par_d: shape of these pixels */
 typedef struct {
   GstMeta meta;
   guint64 clip;
@@ -48,6 +57,11 @@ typedef struct {
   GRefString *file;
   gdouble start, end;
   gdouble fps;
+  GRefString *keypoints;
+  guint64 file_frames, file_frame, first_frame, last_frame;
+  GstClockTime file_time;
+  guint width, height;
+  gint par_n, par_d;
 } GstClipMeta;
 
 GST_CLIP_API GType gst_clip_meta_api_get_type (void);

@@ -146,7 +146,7 @@ gst_clip_sample_begin (GstClipSample *self, const GstClipMeta *clip, gboolean li
   self->in_clip = TRUE;
   self->complete = FALSE;
   self->clip = *clip;
-  self->clip.path = self->clip.group = self->clip.file = NULL;
+  self->clip.path = self->clip.group = self->clip.file = self->clip.keypoints = NULL;
   self->stride = 1;
   self->views = 0;
 

@@ -19,6 +19,7 @@ G_BEGIN_DECLS
 typedef struct {
   gchar *location, *root, *val_location, *clip_bin, *index_location;
   gchar *classes_location, *annotator, *background;
+  gchar *keypoints_root, *keypoints_pattern;
   guint num_folds, fold;
   gboolean shuffle;
   gint sampling; /* Cnn3dSampling */

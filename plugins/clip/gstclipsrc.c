@@ -267,13 +267,16 @@ gst_clip_src_open (GstClipSrc *self)
   ClipChainSettings settings = { .owner = GST_ELEMENT (self), .src_pad = self->srcpad };
   Cnn3dDataset *dataset = NULL;
   GError *error = NULL;
-  gchar *shown = NULL;
+  gchar *shown = NULL, *wrong;
   guint64 sought, total;
   gboolean too_far;
 
   if (!settings_check (GST_ELEMENT (self)))
     return FALSE;
   gst_clip_src_take_settings (self);
+  wrong = cnn3d_keypoints_pattern_refuse (used->keypoints_pattern);
+  if (wrong)
+    goto bad_pattern;
   dataset_params = (Cnn3dDatasetParams) { .location = used->location,
     .root = used->root,
     .val_location = used->val_location,
@@ -324,6 +327,11 @@ gst_clip_src_open (GstClipSrc *self)
   return TRUE;
 
   /* ERRORS */
+bad_pattern:
+  shown = cnn3d_escape (wrong, FALSE);
+  GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS, ("keypoints-pattern: %s", shown), (NULL));
+  g_free (wrong);
+  goto failed;
 no_clip_bin:
   shown = cnn3d_escape (error->message, TRUE);
   GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,

@@ -13,6 +13,8 @@ static const SettingsField fields[] = {
   { "classes-location", FIELD (classes_location) },
   { "annotator", FIELD (annotator) },
   { "background", FIELD (background) },
+  { "keypoints-root", FIELD (keypoints_root) },
+  { "keypoints-pattern", FIELD (keypoints_pattern) },
   { "num-folds", FIELD (num_folds) },
   { "fold", FIELD (fold) },
   { "shuffle", FIELD (shuffle) },

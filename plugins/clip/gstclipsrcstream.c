@@ -44,7 +44,7 @@ make_job (GstClipSrc *self, guint64 position)
   Cnn3dDatasetRow row;
   GstClipMeta meta = { .clip = position };
   gsize bytes = MAX_BYTES / MAX (2 * self->used.num_workers, 2);
-  gchar *path;
+  gchar *path, *keypoints;
   ClipJob *job;
 
   cnn3d_order_locate (self->order, position, &clip);
@@ -57,6 +57,10 @@ make_job (GstClipSrc *self, guint64 position)
   meta.group = row.group ? g_ref_string_new (row.group) : NULL;
   path = cnn3d_dataset_path (self->dataset, clip.row);
   meta.file = g_ref_string_new (path);
+  keypoints = cnn3d_dataset_keypoints (
+      self->dataset, clip.row, self->used.keypoints_root, self->used.keypoints_pattern);
+  meta.keypoints = keypoints ? g_ref_string_new (keypoints) : NULL;
+  g_free (keypoints);
   meta.start = row.start;
   meta.end = row.end;
   meta.fps = row.fps > 0 ? row.fps : self->used.fps;
@@ -66,6 +70,8 @@ make_job (GstClipSrc *self, guint64 position)
   if (meta.group)
     g_ref_string_release (meta.group);
   g_ref_string_release (meta.file);
+  if (meta.keypoints)
+    g_ref_string_release (meta.keypoints);
 
   return job;
 }
