@@ -95,7 +95,7 @@ clip_links_propose (GstPad *srcpad, GstQuery *query)
 gboolean
 clip_links_lead_to_sampler (GstElement *element, gpointer sampler)
 {
-  static const gchar *const passed[] = { "aspectratiocrop", "capsfilter", "clipcache",
+  static const gchar *const passed[] = { "aspectratiocrop", "capsfilter", "clipcache", "clipkpt",
     "cudaconvert", "cudaconvertscale", "cudadownload", "cudascale", "cudaupload", "gamma", "queue",
     "videobalance", "videoconvert", "videoconvertscale", "videocrop", "videoflip", "videoscale",
     NULL };

@@ -22,6 +22,8 @@ clip_pack_copy_meta (const GstClipMeta *from)
     g_ref_string_acquire (clip.group);
   if (clip.file)
     g_ref_string_acquire (clip.file);
+  if (clip.keypoints)
+    g_ref_string_acquire (clip.keypoints);
 
   return clip;
 }
@@ -32,6 +34,7 @@ clip_pack_clear_meta (gpointer clip)
   g_clear_pointer (&((GstClipMeta *) clip)->path, g_ref_string_release);
   g_clear_pointer (&((GstClipMeta *) clip)->group, g_ref_string_release);
   g_clear_pointer (&((GstClipMeta *) clip)->file, g_ref_string_release);
+  g_clear_pointer (&((GstClipMeta *) clip)->keypoints, g_ref_string_release);
 }
 
 void
@@ -42,6 +45,7 @@ clip_pack_init (ClipPack *pack)
   pack->clips = g_array_new (FALSE, FALSE, sizeof (GstClipMeta));
   g_array_set_clear_func (pack->clips, clip_pack_clear_meta);
   pack->unsized = g_byte_array_new ();
+  pack->unsized_points = g_byte_array_new ();
 }
 
 void
@@ -52,6 +56,8 @@ clip_pack_finish (ClipPack *pack)
   clip_blocks_free (&pack->blocks);
   g_clear_pointer (&pack->clips, g_array_unref);
   g_clear_pointer (&pack->unsized, g_byte_array_unref);
+  g_clear_pointer (&pack->unsized_points, g_byte_array_unref);
+  clip_pack_set_points (pack, NULL);
 }
 
 gboolean
@@ -88,6 +94,54 @@ clip_pack_set_frames (ClipPack *pack, guint frames)
 }
 
 void
+clip_pack_set_points (ClipPack *pack, const GstClipKptMeta *points)
+{
+  g_clear_pointer (&pack->points.skeleton, g_ref_string_release);
+  g_clear_pointer (&pack->points.pairs, g_ref_string_release);
+  memset (&pack->points, 0, sizeof pack->points);
+  pack->points_size = 0;
+  if (!points)
+    return;
+  pack->points.persons = points->persons;
+  pack->points.points = points->points;
+  pack->points.skeleton = g_ref_string_acquire (points->skeleton);
+  pack->points.pairs = g_ref_string_acquire (points->pairs);
+  pack->points.compact = points->compact;
+  pack->points_size = sizeof (gfloat) * 3 * points->points * points->persons;
+}
+
+GstEvent *
+clip_pack_points_event (const ClipPack *pack)
+{
+  const GstClipKeypoints keypoints = { .skeleton = pack->points.skeleton,
+    .pairs = pack->points.pairs,
+    .points = pack->points.points,
+    .persons = pack->points.persons,
+    .compact = pack->points.compact };
+
+  return pack->points_size ? gst_event_new_clip_keypoints (&keypoints) : NULL;
+}
+
+gchar *
+clip_pack_refuse_points (const ClipPack *pack, GstBuffer *buffer)
+{
+  const GstClipKptMeta *has = gst_buffer_get_clip_kpt_meta (buffer), *had = &pack->points;
+
+  if (!has)
+    return g_strdup ("no key points, but the frames before it have some: an element behind clipkpt "
+                     "loses them; put clipkpt behind it");
+  if (!had->persons)
+    return g_strdup ("key points, but the frames before it have none: an element behind clipkpt "
+                     "lost them; put clipkpt behind it");
+
+  return g_strdup_printf (
+      "%u persons of skeleton %s (%u points), but the frames before it %u of %s "
+      "(%u points): set `skeleton` of clipkpt, and leave its settings as they "
+      "are",
+      has->persons, has->skeleton, has->points, had->persons, had->skeleton, had->points);
+}
+
+void
 clip_pack_see (ClipPack *pack, GstBuffer *buffer)
 {
   if (!pack->cuda && clip_cuda_holds (buffer))
@@ -112,10 +166,19 @@ labels_offset (const ClipPack *pack)
   return GST_ROUND_UP_N (pack->frame_size * pack->frames * pack->capacity, CLIP_BLOCKS_ALIGN);
 }
 
+/* Key points follow the labels. */
+static gsize
+points_offset (const ClipPack *pack)
+{
+  return labels_offset (pack)
+      + GST_ROUND_UP_N (sizeof (gint32) * pack->capacity, CLIP_BLOCKS_ALIGN);
+}
+
 ClipPackResult
 clip_pack_begin (ClipPack *pack, guint capacity)
 {
   const guint64 labels = sizeof (gint32) * (guint64) capacity;
+  const guint64 points = pack->points_size * (guint64) pack->frames * capacity;
   guint64 size;
 
   g_return_val_if_fail (pack->frames > 0, CLIP_PACK_NO_MEMORY);
@@ -123,13 +186,13 @@ clip_pack_begin (ClipPack *pack, guint capacity)
   if (pack->block)
     return CLIP_PACK_OK;
   if (!g_uint64_checked_mul (&size, pack->frame_size, (guint64) pack->frames * capacity)
-      || size > G_MAXSSIZE - labels - CLIP_BLOCKS_ALIGN)
+      || size > G_MAXSSIZE / 2 || points > G_MAXSSIZE / 4)
     return CLIP_PACK_NO_MEMORY;
 
   if (!pack->blocks || pack->capacity != capacity) {
     clip_blocks_free (&pack->blocks);
     pack->capacity = capacity;
-    size = labels_offset (pack) + labels;
+    size = points ? points_offset (pack) + points : labels_offset (pack) + labels;
     pack->blocks = pack->cuda ? clip_cuda_blocks (pack->cuda, size) : clip_blocks_new (size, NULL);
   }
   pack->block = clip_blocks_take (pack->blocks);
@@ -138,6 +201,11 @@ clip_pack_begin (ClipPack *pack, guint capacity)
   if (pack->unsized->len > 0) {
     memcpy (clip_block_data (pack->block), pack->unsized->data, pack->unsized->len);
     g_byte_array_set_size (pack->unsized, 0);
+  }
+  if (pack->unsized_points->len > 0) {
+    memcpy (clip_block_data (pack->block) + points_offset (pack), pack->unsized_points->data,
+        pack->unsized_points->len);
+    g_byte_array_set_size (pack->unsized_points, 0);
   }
 
   return CLIP_PACK_OK;
@@ -183,6 +251,35 @@ copy_rows (const ClipPack *pack, GstBuffer *buffer, guint8 *to)
   return CLIP_PACK_OK;
 }
 
+static gboolean
+is_like (const GstClipKptMeta *a, const GstClipKptMeta *b)
+{
+  return a->persons == b->persons && a->points == b->points && !a->compact == !b->compact
+      && g_str_equal (a->skeleton, b->skeleton) && g_str_equal (a->pairs, b->pairs);
+}
+
+/* Key points of the next frame, which is in its place. */
+static ClipPackResult
+copy_points (ClipPack *pack, GstBuffer *buffer)
+{
+  const GstClipKptMeta *points = gst_buffer_get_clip_kpt_meta (buffer);
+
+  if (!points != !pack->points_size || (points && !is_like (points, &pack->points)))
+    return CLIP_PACK_BAD_POINTS;
+  if (!points)
+    return CLIP_PACK_OK;
+  if (pack->frames)
+    memcpy (clip_block_data (pack->block) + points_offset (pack)
+            + pack->points_size * ((gsize) pack->clips->len * pack->frames + pack->have),
+        points->values, pack->points_size);
+  else if (pack->unsized_points->len + (guint64) pack->points_size > G_MAXUINT / 2)
+    return CLIP_PACK_NO_MEMORY;
+  else
+    g_byte_array_append (pack->unsized_points, (const guint8 *) points->values, pack->points_size);
+
+  return CLIP_PACK_OK;
+}
+
 ClipPackResult
 clip_pack_add (ClipPack *pack, GstBuffer *buffer)
 {
@@ -201,6 +298,8 @@ clip_pack_add (ClipPack *pack, GstBuffer *buffer)
     to = pack->unsized->data + pack->unsized->len - pack->frame_size;
   }
   result = copy_rows (pack, buffer, to);
+  if (result == CLIP_PACK_OK)
+    result = copy_points (pack, buffer);
   if (result != CLIP_PACK_OK)
     return result;
   if (pack->have++ == 0)
@@ -259,6 +358,7 @@ clip_pack_drop_clip (ClipPack *pack)
     clip_cuda_wait (pack->cuda);
   pack->have = 0;
   g_byte_array_set_size (pack->unsized, 0);
+  g_byte_array_set_size (pack->unsized_points, 0);
 }
 
 void
@@ -281,6 +381,9 @@ clip_pack_take (ClipPack *pack)
       buffer, clip_block_wrap (pack->block, 0, pack->frame_size * pack->frames * n));
   gst_buffer_append_memory (
       buffer, clip_block_wrap (pack->block, labels_offset (pack), sizeof (gint32) * n));
+  if (pack->points_size)
+    gst_buffer_append_memory (buffer,
+        clip_block_wrap (pack->block, points_offset (pack), pack->points_size * pack->frames * n));
   GST_BUFFER_PTS (buffer) = pack->pts;
   GST_BUFFER_OFFSET (buffer) = clips[0].clip;
   GST_BUFFER_OFFSET_END (buffer) = clips[n - 1].clip + 1;
@@ -294,14 +397,20 @@ clip_pack_take (ClipPack *pack)
 GstCaps *
 clip_pack_caps (const ClipPack *pack, guint n)
 {
-  gchar *dimensions = g_strdup_printf ("%d:%d:%d:%u:%u.%u",
-      GST_VIDEO_INFO_N_COMPONENTS (&pack->info), GST_VIDEO_INFO_WIDTH (&pack->info),
-      GST_VIDEO_INFO_HEIGHT (&pack->info), pack->frames, n, n);
-  GstCaps *caps = gst_caps_new_simple ("other/tensors", "format", G_TYPE_STRING, "static",
-      "num_tensors", G_TYPE_INT, 2, "types", G_TYPE_STRING, "uint8.int32", "dimensions",
-      G_TYPE_STRING, dimensions, "framerate", GST_TYPE_FRACTION, 0, 1, NULL);
+  const gboolean points = pack->points_size > 0;
+  GString *dimensions = g_string_new (NULL);
+  GstCaps *caps;
 
-  g_free (dimensions);
+  g_string_printf (dimensions, "%d:%d:%d:%u:%u.%u", GST_VIDEO_INFO_N_COMPONENTS (&pack->info),
+      GST_VIDEO_INFO_WIDTH (&pack->info), GST_VIDEO_INFO_HEIGHT (&pack->info), pack->frames, n, n);
+  if (points)
+    g_string_append_printf (
+        dimensions, ".3:%u:%u:%u:%u", pack->points.points, pack->points.persons, pack->frames, n);
+  caps = gst_caps_new_simple ("other/tensors", "format", G_TYPE_STRING, "static", "num_tensors",
+      G_TYPE_INT, points ? 3 : 2, "types", G_TYPE_STRING,
+      points ? "uint8.int32.float32" : "uint8.int32", "dimensions", G_TYPE_STRING, dimensions->str,
+      "framerate", GST_TYPE_FRACTION, 0, 1, NULL);
+  g_string_free (dimensions, TRUE);
 
   return caps;
 }

@@ -8,7 +8,7 @@
 
 #include "clipblocks.h"
 #include "clipcuda.h"
-#include "gstclipmeta.h"
+#include "gstclipkptmeta.h"
 
 /* Frames of a clip at most. Longer than any clip a network takes: more means
  * that nobody samples. */
@@ -18,12 +18,14 @@ typedef enum {
   CLIP_PACK_OK,
   CLIP_PACK_BAD_FRAME, /* the buffer is no picture of this size */
   CLIP_PACK_NO_MEMORY,
-  CLIP_PACK_NO_COPY, /* a GPU's: clip_cuda_reason() */
+  CLIP_PACK_NO_COPY,   /* a GPU's: clip_cuda_reason() */
+  CLIP_PACK_BAD_POINTS /* no key points, or not those of the frames before */
 } ClipPackResult;
 
 /* A batch in the making: `clips` complete ones, and `have` frames of the next.
  * Read the fields, write them through the functions. Frames lie as
- * [N][T][H][W][C] bytes, labels behind them as [N] int32. For one thread. */
+ * [N][T][H][W][C] bytes, labels behind them as [N] int32, and key points, where there
+ * are any, as [N][T][M][K][3] float. For one thread. */
 typedef struct {
   GstVideoInfo info;
   gsize row_size;   /* bytes, without padding: W * C */
@@ -31,12 +33,16 @@ typedef struct {
   guint frames;     /* T, frames of a clip; 0: not known yet */
   guint capacity;   /* N, clips of a full batch; 0: not known yet */
   guint have;       /* frames of the clip at hand */
-  GArray *clips;    /* the complete ones, of GstClipMeta */
+  /* what all frames' key points are like; persons 0: there are none */
+  GstClipKptMeta points;
+  gsize points_size; /* bytes of a frame's */
+  GArray *clips;     /* the complete ones, of GstClipMeta */
 
   ClipCuda *cuda; /* NULL: no frame came in a GPU's memory */
   ClipBlocks *blocks;
-  ClipBlock *block;      /* NULL: no batch is begun */
-  GByteArray *unsized;   /* the first clip while T is not known */
+  ClipBlock *block;    /* NULL: no batch is begun */
+  GByteArray *unsized; /* the first clip while T is not known */
+  GByteArray *unsized_points;
   GstClockTime pts;      /* of the first frame */
   GstClockTime clip_pts; /* of the clip at hand's first frame */
 } ClipPack;
@@ -56,6 +62,15 @@ void clip_pack_set_frames (ClipPack *pack, guint frames);
 /* A frame like those to come, before the batch is begun: the memory for batches
  * depends on where frames lie. */
 void clip_pack_see (ClipPack *pack, GstBuffer *buffer);
+
+/* What all frames' key points are like from now on; NULL: there are none. Before the
+ * first frame. */
+void clip_pack_set_points (ClipPack *pack, const GstClipKptMeta *points);
+
+/* (transfer full) The event that says what these are; NULL: there are none. */
+GstEvent *clip_pack_points_event (const ClipPack *pack);
+/* Why a frame's are CLIP_PACK_BAD_POINTS: what it has, and what to do; g_free(). */
+gchar *clip_pack_refuse_points (const ClipPack *pack, GstBuffer *buffer);
 
 /* Memory for the next batch of `capacity` clips, unless one is begun. T must
  * be known. */
@@ -78,7 +93,7 @@ GstEvent *clip_pack_report_dropped (
 void clip_pack_drop_clip (ClipPack *pack);
 void clip_pack_drop (ClipPack *pack);
 
-/* (transfer full) The complete clips, at least 1, as a buffer of two memories
+/* (transfer full) The complete clips, at least 1, as a buffer of two memories, or three,
  * with their metas; a new batch can begin. */
 GstBuffer *clip_pack_take (ClipPack *pack);
 

@@ -26,7 +26,7 @@
 #include "gstclipaugment.h"
 
 #include "clipdraw.h"
-#include "gstclipmeta.h"
+#include "gstclipkptmeta.h"
 #include "plugins/settings.h"
 
 GST_DEBUG_CATEGORY_STATIC (clip_augment_debug);
@@ -154,6 +154,33 @@ gst_clip_augment_transform (GstBaseTransform *trans, GstBuffer *in, GstBuffer *o
   return GST_BASE_TRANSFORM_CLASS (gst_clip_augment_parent_class)->transform (trans, in, out);
 }
 
+/* Key points go with the picture. */
+static void
+gst_clip_augment_move_points (GstClipAugment *self, GstBuffer *buffer)
+{
+  const GstVideoInfo *info = &GST_VIDEO_FILTER (self)->in_info;
+  const gdouble width = GST_VIDEO_INFO_WIDTH (info), height = GST_VIDEO_INFO_HEIGHT (info);
+  const ClipDraw *draw = &self->draw;
+  GstClipKptMeta *points = gst_buffer_get_clip_kpt_meta (buffer);
+
+  if (!points)
+    return;
+  if (self->crop)
+    gst_clip_kpt_meta_crop (
+        points, draw->x / width, draw->y / height, draw->width / width, draw->height / height);
+  if (draw->flip)
+    gst_clip_kpt_meta_flip (points);
+}
+
+static gboolean
+gst_clip_augment_transform_meta (
+    GstBaseTransform *trans, GstBuffer *out, GstMeta *meta, GstBuffer *in)
+{
+  return meta->info->api == GST_CLIP_KPT_META_API_TYPE
+      || GST_BASE_TRANSFORM_CLASS (gst_clip_augment_parent_class)
+             ->transform_meta (trans, out, meta, in);
+}
+
 static GstFlowReturn
 gst_clip_augment_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, GstVideoFrame *out)
 {
@@ -176,6 +203,7 @@ gst_clip_augment_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, Gst
     for (y = 0; y < height; y++)
       clip_draw_flip (pixels + y * stride, width, channels);
   }
+  gst_clip_augment_move_points (self, out->buffer);
   clip_draw_colours (&self->draw, pixels, width, height, stride, channels);
 
   return GST_FLOW_OK;
@@ -267,6 +295,7 @@ gst_clip_augment_class_init (GstClipAugmentClass *klass)
   trans_class->start = GST_DEBUG_FUNCPTR (gst_clip_augment_start);
   trans_class->stop = GST_DEBUG_FUNCPTR (gst_clip_augment_stop);
   trans_class->prepare_output_buffer = GST_DEBUG_FUNCPTR (gst_clip_augment_prepare_output_buffer);
+  trans_class->transform_meta = GST_DEBUG_FUNCPTR (gst_clip_augment_transform_meta);
   trans_class->transform = GST_DEBUG_FUNCPTR (gst_clip_augment_transform);
   filter_class->set_info = GST_DEBUG_FUNCPTR (gst_clip_augment_set_info);
   filter_class->transform_frame = GST_DEBUG_FUNCPTR (gst_clip_augment_transform_frame);

@@ -16,6 +16,13 @@
  * memory; their N labels (class number, -1: unknown) in a second one. Frames
  * in GPU memory are copied to host memory once.
  *
+ * Where clipkpt attaches key points, a third memory has them, float32:
+ *
+ *     num_tensors=3, types=uint8.int32.float32, dimensions=C:W:H:T:N.N.3:K:M:T:N
+ *
+ * x, y and score of K points of M persons in T frames. The sticky event `clip-keypoints`
+ * says which they are.
+ *
  * All clips must have the same number of frames, and all frames the same size:
  * put a clipsample and `videoconvertscale ! video/x-raw,width=..,height=..`
  * in front. An incomplete clip is dropped, and the element message
@@ -41,7 +48,7 @@
 #include <gst/video/video.h>
 
 #include "clippack.h"
-#include "gstclipmeta.h"
+#include "gstclipkptmeta.h"
 #include "plugins/settings.h"
 #include "src/escape.h"
 
@@ -68,11 +75,13 @@ struct _GstClipBatch {
   /* The streaming thread's */
   gchar *name; /* of the clip last told of, fit to be shown */
   gboolean have_info;
-  ClipPack pack; /* the batch in the making */
+  gboolean first; /* no frame has come */
+  ClipPack pack;  /* the batch in the making */
 
   gboolean caps_sent;
   guint caps_clips; /* N of the caps sent last */
-  GQueue held;      /* events that come after the first caps */
+  gboolean points_told;
+  GQueue held; /* events that come after the first caps */
 
   gboolean in_clip;
   gboolean have_clip; /* `clip` says which one came last */
@@ -102,7 +111,10 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE ("sink", GST
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
         GST_STATIC_CAPS ("other/tensors, format = (string) static, num_tensors = (int) 2, types = "
-                         "(string) uint8.int32, framerate = (fraction) [ 0/1, 2147483647/1 ]"));
+                         "(string) uint8.int32, framerate = (fraction) [ 0/1, 2147483647/1 ]; "
+                         "other/tensors, format = (string) static, num_tensors = (int) 3, types = "
+                         "(string) uint8.int32.float32, framerate = (fraction) [ 0/1, "
+                         "2147483647/1 ]"));
 
 static const gchar *
 clip_name (GstClipBatch *self, const GstClipMeta *clip)
@@ -130,7 +142,9 @@ gst_clip_batch_reset (GstClipBatch *self)
   clip_pack_finish (&self->pack);
   clip_pack_init (&self->pack);
   self->have_info = FALSE;
+  self->first = TRUE;
   self->caps_sent = FALSE;
+  self->points_told = FALSE;
   self->in_passes = self->pass_open = FALSE;
   self->listed[0] = self->listed[1] = 0;
   self->views = 1;
@@ -168,11 +182,15 @@ static GstFlowReturn
 gst_clip_batch_send_caps (GstClipBatch *self, guint n)
 {
   GstFlowReturn ret = GST_FLOW_OK;
+  GstEvent *event;
   GstCaps *caps;
 
   if (self->caps_sent && self->caps_clips == n)
     return GST_FLOW_OK;
 
+  if (!self->points_told && (event = clip_pack_points_event (&self->pack)))
+    gst_pad_push_event (self->srcpad, event);
+  self->points_told = TRUE;
   caps = clip_pack_caps (&self->pack, n);
   /* asked first, as a refused caps event does not tell through a bin's pad */
   if (!gst_pad_is_linked (self->srcpad)) {
@@ -451,6 +469,8 @@ gst_clip_batch_begin_clip (GstClipBatch *self, const GstClipMeta *clip)
 static GstFlowReturn
 gst_clip_batch_add (GstClipBatch *self, GstBuffer *buffer)
 {
+  gchar *reason;
+
   if (self->pack.have == CLIP_PACK_MAX_FRAMES)
     return gst_clip_batch_set_frames (self, CLIP_PACK_MAX_FRAMES + 1);
 
@@ -463,6 +483,8 @@ gst_clip_batch_add (GstClipBatch *self, GstBuffer *buffer)
       goto too_large;
     case CLIP_PACK_NO_COPY:
       return gst_clip_batch_no_copy (self);
+    case CLIP_PACK_BAD_POINTS:
+      goto other_points;
   }
   if (self->pack.have == self->pack.frames)
     return gst_clip_batch_complete (self);
@@ -470,6 +492,14 @@ gst_clip_batch_add (GstClipBatch *self, GstBuffer *buffer)
   return GST_FLOW_OK;
 
   /* ERRORS */
+other_points:
+  reason = clip_pack_refuse_points (&self->pack, buffer);
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("Frame %u of clip %" G_GUINT64_FORMAT " (%s) has %s.", self->pack.have, self->clip.clip,
+          clip_name (self, &self->clip), reason),
+      (NULL));
+  g_free (reason);
+  return GST_FLOW_ERROR;
 too_large:
   GST_ELEMENT_ERROR (self, STREAM, FORMAT,
       ("Clip %" G_GUINT64_FORMAT
@@ -508,6 +538,10 @@ gst_clip_batch_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   else if (!self->in_clip && !other && clip->frame > 0 && clip->frame >= self->clip.frame)
     ret = gst_clip_batch_other_length (self, clip, "more than ", self->pack.frames);
   clip_pack_see (&self->pack, buffer);
+  /* as the stream begins it goes on */
+  if (self->first)
+    clip_pack_set_points (&self->pack, gst_buffer_get_clip_kpt_meta (buffer));
+  self->first = FALSE;
   if (ret == GST_FLOW_OK && !self->in_clip)
     ret = gst_clip_batch_begin_clip (self, clip);
   if (ret == GST_FLOW_OK) {
@@ -761,6 +795,7 @@ gst_clip_batch_init (GstClipBatch *self)
 {
   settings_init (&settings, self);
   self->views = 1;
+  self->first = TRUE;
   clip_pack_init (&self->pack);
   g_queue_init (&self->held);
 

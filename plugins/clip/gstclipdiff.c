@@ -26,7 +26,7 @@
 
 #include <string.h>
 
-#include "gstclipmeta.h"
+#include "gstclipkptmeta.h"
 #include "plugins/settings.h"
 #include "src/framediff.h"
 
@@ -162,6 +162,15 @@ gst_clip_diff_set_info (GstVideoFilter *filter, GstCaps *incaps, GstVideoInfo *i
   return TRUE;
 }
 
+/* Key points are of the picture that a difference ends with. */
+static gboolean
+gst_clip_diff_transform_meta (GstBaseTransform *trans, GstBuffer *out, GstMeta *meta, GstBuffer *in)
+{
+  return meta->info->api == GST_CLIP_KPT_META_API_TYPE
+      || GST_BASE_TRANSFORM_CLASS (gst_clip_diff_parent_class)
+             ->transform_meta (trans, out, meta, in);
+}
+
 /* A pool's size upstream does not reckon with the frame that is held here. */
 static gboolean
 gst_clip_diff_propose_allocation (GstBaseTransform *trans, GstQuery *decide_query, GstQuery *query)
@@ -239,6 +248,7 @@ gst_clip_diff_class_init (GstClipDiffClass *klass)
   trans_class->start = GST_DEBUG_FUNCPTR (gst_clip_diff_start);
   trans_class->stop = GST_DEBUG_FUNCPTR (gst_clip_diff_stop);
   trans_class->sink_event = GST_DEBUG_FUNCPTR (gst_clip_diff_sink_event);
+  trans_class->transform_meta = GST_DEBUG_FUNCPTR (gst_clip_diff_transform_meta);
   trans_class->propose_allocation = GST_DEBUG_FUNCPTR (gst_clip_diff_propose_allocation);
   filter_class->set_info = GST_DEBUG_FUNCPTR (gst_clip_diff_set_info);
   filter_class->transform_frame = GST_DEBUG_FUNCPTR (gst_clip_diff_transform_frame);

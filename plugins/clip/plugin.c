@@ -6,6 +6,7 @@
 #include "gstclipbatch.h"
 #include "gstclipcache.h"
 #include "gstclipdiff.h"
+#include "gstclipkpt.h"
 #include "gstclipsample.h"
 #include "gstclipsrc.h"
 
@@ -19,6 +20,7 @@ plugin_init (GstPlugin *plugin)
   ret &= GST_ELEMENT_REGISTER (clipaugment, plugin);
   ret &= GST_ELEMENT_REGISTER (clipcache, plugin);
   ret &= GST_ELEMENT_REGISTER (clipdiff, plugin);
+  ret &= GST_ELEMENT_REGISTER (clipkpt, plugin);
   ret &= GST_ELEMENT_REGISTER (clipbatch, plugin);
 
   return ret;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const gchar *const elements[] = { "clipsrc", "clipsample", "clipdiff", "clipaugment",
-  "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer" };
+  "clipkpt", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer" };
 
 /* Not nextafter(): plugins that are loaded may make denormals 0. */
 static gdouble

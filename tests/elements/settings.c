@@ -6,7 +6,7 @@
 #include "src/settings/settings.h"
 
 static const gchar *const elements[] = { "clipsrc", "clipsample", "clipaugment", "clipdiff",
-  "clipcache", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer" };
+  "clipcache", "clipkpt", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer" };
 
 /* Every property that can be set is a row, with its range and its default. */
 static void

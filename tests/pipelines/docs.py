@@ -8,13 +8,14 @@ import os
 import re
 import shlex
 import shutil
+import struct
 import subprocess
 import time
 
 import launch
 
-ELEMENTS = ("clipsrc", "clipsample", "clipaugment", "clipcache", "clipdiff", "clipbatch", "cnn3dtrain", "cnn3deval",
-            "cnn3dinfer")
+ELEMENTS = ("clipsrc", "clipsample", "clipaugment", "clipcache", "clipdiff", "clipkpt", "clipbatch", "cnn3dtrain",
+            "cnn3deval", "cnn3dinfer")
 # What only makes a line take longer is cut
 SHORTER = (
     (r"\bepochs=\d+", "epochs=1"),
@@ -78,9 +79,21 @@ def annotations(folder):
             shutil.copy(os.path.join(folder, "clips", c, "%02d.mp4" % i), os.path.join(folder, "videos", "%s%d.mp4" % (c, i)))
 
 
+def poses(folder):
+    """Key points of each of the clips: one person of COCO's points, in NumPy's format."""
+    values = [(t + k % 5, 10 + k, 1) for t in range(32) for k in range(17)]
+    header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (32, 17, 3), }\n"
+    os.mkdir(os.path.join(folder, "poses"))
+    for i in range(2):
+        with open(os.path.join(folder, "poses", "%02d.npy" % i), "wb") as file:
+            file.write(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header)
+            file.write(b"".join(struct.pack("<3f", *value) for value in values))
+
+
 def world(folder):
     """Small data under the names that the lines use."""
     launch.two_classes(os.path.join(folder, "clips"), 2, frames=32)
+    poses(folder)
     rows = ["clips/%s/%02d.mp4,%s\n" % (c, i, c) for c in ("ball", "bars") for i in range(2)]
     for name in ("train.csv", "val.csv", "test.csv"):
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
@@ -118,7 +131,7 @@ def lines(folder):
         more.pop("GST_PRESET_PATH", None)
         place = os.path.join(folder, "run%d" % i)
         os.mkdir(place)
-        for name in ("clips", "demo", "train.csv", "val.csv", "test.csv", "annotations", "videos"):
+        for name in ("clips", "demo", "train.csv", "val.csv", "test.csv", "annotations", "videos", "poses"):
             os.symlink(os.path.join(folder, name), os.path.join(place, name))
         # no run to go on with: only its best weights
         for run in RUNS:

@@ -84,7 +84,7 @@ import gi
 gi.require_version("Gst", "1.0")
 from gi.repository import Gst
 Gst.init(None)
-for name in ("clipsrc", "clipsample", "clipaugment", "clipcache", "clipdiff", "clipbatch", "cnn3dtrain", "cnn3deval",
+for name in ("clipsrc", "clipsample", "clipaugment", "clipcache", "clipdiff", "clipkpt", "clipbatch", "cnn3dtrain", "cnn3deval",
              "cnn3dinfer"):
     element = Gst.ElementFactory.make(name)
     for spec in element.list_properties():

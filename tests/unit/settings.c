@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const gchar *const elements[] = { "clipsrc", "clipsample", "clipaugment", "clipdiff",
-  "clipcache", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer", NULL };
+  "clipcache", "clipkpt", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer", NULL };
 
 /* Each row is whole, and each property of an element and each key is there once. */
 static void
