@@ -1,5 +1,6 @@
 /* build.c: what all readers make of a file's persons.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/escape.h"
 #include "src/keypoints/reader.h"
 
 #include <math.h>
@@ -14,12 +15,17 @@ typedef struct {
 void
 cnn3d_keypoints_set_error (GError **error, const gchar *format, ...)
 {
+  gchar *text, *shown;
   va_list args;
 
   va_start (args, format);
-  if (error)
-    *error = g_error_new_valist (CNN3D_KEYPOINTS_ERROR, CNN3D_KEYPOINTS_ERROR_FORMAT, format, args);
+  text = g_strdup_vprintf (format, args);
   va_end (args);
+  /* names and types come from files */
+  shown = cnn3d_escape (text, FALSE);
+  g_set_error_literal (error, CNN3D_KEYPOINTS_ERROR, CNN3D_KEYPOINTS_ERROR_FORMAT, shown);
+  g_free (shown);
+  g_free (text);
 }
 
 void

@@ -11,7 +11,8 @@
 
 G_DEFINE_QUARK (cnn3d-keypoints-error-quark, cnn3d_keypoints_error)
 
-static const Cnn3dKeypointsReader *const readers[] = { &cnn3d_keypoints_npy };
+static const Cnn3dKeypointsReader *const readers[] = { &cnn3d_keypoints_npy, &cnn3d_keypoints_npz,
+  &cnn3d_keypoints_coco, &cnn3d_keypoints_openpose, &cnn3d_keypoints_table };
 
 /* Python's pickles begin with their protocol, from 2 on. */
 static gboolean

@@ -55,6 +55,7 @@ gfloat *cnn3d_keypoints_builder_add (
 /* NULL with `error` set: nobody was added. The builder is empty then. */
 Cnn3dKeypoints *cnn3d_keypoints_builder_finish (Cnn3dKeypointsBuilder *builder, GError **error);
 
+/* What is of a file in the text may be anything: it is escaped. */
 void cnn3d_keypoints_set_error (GError **error, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
 
 #endif

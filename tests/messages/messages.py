@@ -56,6 +56,8 @@ OTHER_PLACES = [
     ("src/config/line.c", "add_words"),
     ("src/config/line.c", "g_strdup"),
     ("src/export/sidecar.c", "*"),
+    ("src/keypoints/longcsv.c", "-"),
+    ("src/keypoints/npz.c", "-"),
     ("src/keypoints/skeleton.c", "-"),
     ("src/keypoints/skeleton.c", "HAND"),
     ("src/draw/*", "*"),

@@ -338,6 +338,9 @@ test_bad_files (void)
     g_assert_true (g_file_set_contents (path, texts[i][0], -1, NULL));
     assert_refused (texts[i][1]);
   }
+  /* without their blocks */
+  g_assert_cmpint (truncate (path, (G_GINT64_CONSTANT (1) << 30) + 1), ==, 0);
+  assert_refused ("it is larger than 1 GiB");
   g_unlink (path);
   assert_refused ("No such file");
   g_assert_cmpint (g_mkdir (path, 0755), ==, 0);
