@@ -66,8 +66,8 @@ def launch_lines():
 
 
 def annotations(folder):
-    """The files that docs/datasets.md shows, and the videos that they name."""
-    text = words(os.path.join(launch.TOP, "docs", "datasets.md"))
+    """The files that the documents show, and the videos that they name."""
+    text = "".join(words(os.path.join(launch.TOP, "docs", name)) for name in ("datasets.md", "clipkpt.md"))
     for path, block in re.findall(r"^`(annotations/[^`]+)`:\n\n((?: {4}.*\n|\n(?= {4}(?!gst-launch)))+)", text, re.MULTILINE):
         path = os.path.join(folder, path)
         os.makedirs(os.path.dirname(path), exist_ok=True)

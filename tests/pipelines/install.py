@@ -122,7 +122,8 @@ def destdir(folder):
     for path in ("bin/cnn3d", "libexec/cnn3d/make-demo-videos", "share/man/man1/cnn3d.1",
                  "share/bash-completion/completions/cnn3d", "share/gstreamer-1.0/presets/GstCnn3dTrain.prs",
                  "share/cnn3d/configs/config.yaml", "share/cnn3d/gpus/rtx3070.json",
-                 "include/gstreamer-1.0/gst/clip/gstclipmeta.h", "lib/libgstclipmeta-1.0.so",
+                 "include/gstreamer-1.0/gst/clip/gstclipmeta.h",
+                 "include/gstreamer-1.0/gst/clip/gstclipkptmeta.h", "lib/libgstclipmeta-1.0.so",
                  "lib/pkgconfig/gstclipmeta-1.0.pc", "lib/cnn3d/libcnn3d.so", "lib/cnn3d/libcnn3d-cpu.so",
                  "lib/gstreamer-1.0/libgstclip.so", "lib/gstreamer-1.0/libgstcnn3d.so"):
         path = re.sub("^lib/", option("libdir") + "/", path)
@@ -226,7 +227,8 @@ COMP_WORDS=(cnn3d "$@"); COMP_CWORD=$#; _cnn3d cnn3d; printf '%%s\\n' "${COMPREP
     assert not complete("plan", "--config", "=", "")
 
 
-PROGRAM = """#include <gst/clip/gstclipmeta.h>
+PROGRAM = """#include <gst/clip/gstclipkptmeta.h>
+#include <gst/clip/gstclipmeta.h>
 int main (int argc, char **argv)
 {
   gst_init (&argc, &argv);

@@ -4,9 +4,12 @@
 picks from the files.
 
 The child, which has NumPy: keypoints.py --make FOLDER
+                            keypoints.py --formats FOLDER
+                            keypoints.py --pickle FOLDER
                             keypoints.py --check RAW FRAMES WIDTH HEIGHT ASPECT
                             keypoints.py --expect RAW FRAMES WIDTH HEIGHT FOLDER EXPRESSION"""
 import os
+import struct
 import subprocess
 import sys
 
@@ -137,6 +140,121 @@ def test_skipped(folder):
     return ["%s: %s" % reason for reason in reasons]
 
 
+def test_formats(folder):
+    """All formats give what NumPy's arrays give, bit by bit"""
+    python = videos(folder)
+    child(python, "--formats", folder)
+    line = "%s ! clipkpt skeleton=custom:3 %%s ! %s" % (SPREAD, SCALED % (30, 20))
+    batches(folder, line % "", source="keypoints-root=poses").fine()
+    whole = launch.read(os.path.join(folder, "batches.raw"))
+    formats = {
+        "float64, big-endian, Fortran order": ("f8.npy", ""), "float16": ("f2.npy", ""), "without persons": ("one.npy", ""),
+        "an archive": ("stored.npz", ""), "a compressed archive": ("packed.npz", ""), "an archive with times": ("times.npz", ""),
+        "parts of the picture": ("parts.npy", ""), "parts, said so": ("parts.npy", "coordinates=normalized"),
+        "another size": ("half.npz", ""),
+        "COCO's results": ("coco.json", ""), "AlphaPose": ("alphapose.json", ""), "from 1": ("one.json", "first-frame=1"),
+        "a data set of COCO's": ("dataset.json", ""), "MMPose": ("mmpose.json", ""), "OpenPose": ("openpose", ""),
+        "a table": ("table.csv", ""), "a table by time": ("times.csv", ""),
+    }
+    for name, (ending, properties) in formats.items():
+        run = batches(folder, line % properties,
+                      source="keypoints-root=. keypoints-pattern={dir}/formats/{stem}.%s" % ending).fine()
+        run.need(launch.read(os.path.join(folder, "batches.raw")) == whole, name)
+    return ["%d formats" % len(formats)]
+
+
+def test_rotated(folder):
+    """A video that is to be shown turned: key points are of the picture as it is shown"""
+    python = videos(folder)
+    for i in range(VIDEOS):
+        path = os.path.join(folder, "%d.mp4" % i)
+        launch.launch("filesrc location=%s ! rawvideoparse format=rgb width=%d height=%d framerate=%d/1 ! videoflip "
+                      "video-direction=90l ! videoconvert ! video/x-raw,format=Y444 ! x264enc quantizer=1 pass=quant ! "
+                      "mp4mux ! filesink location=%s" % (launch.gst_quote(os.path.join(folder, "%d.rgb" % i)), WIDTH, HEIGHT,
+                                                         RATE, launch.gst_quote(path)), options="-q").fine()
+        data = bytearray(launch.read(path))
+        # the track's matrix: a quarter turn to the right
+        at = data.index(b"tkhd") + 44
+        data[at:at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+        with open(path, "wb") as file:
+            file.write(data)
+    return [near(python, folder, "%s ! %s ! %s" % (SPREAD, KPT, SCALED % (60, 40)), 60, 40),
+            near(python, folder, "%s ! %s ! %s" % (SPREAD, SCALED % (60, 40), KPT), 60, 40)]
+
+
+def test_pickles(folder):
+    """SAM 3D Body's pickles are refused, and read when they are converted"""
+    python = videos(folder)
+    child(python, "--pickle", folder)
+    line = "%s ! clipkpt persons=3 ! %s" % (SPREAD, SCALED % (30, 20))
+    for i in range(VIDEOS):
+        os.rename(os.path.join(folder, "%d.npz" % i), os.path.join(folder, "poses", "%d.npy" % i))
+    batches(folder, line).refused("it is a NumPy array of Python objects")
+    for i in range(VIDEOS):
+        path = os.path.join(folder, "poses", "%d.npy" % i)
+        done = subprocess.run([python, os.path.join(launch.HERE, "sam3dbody.py"), path, path[:-1] + "z.npy"], check=False,
+                              stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 0, done.stderr
+        os.rename(path[:-1] + "z.npy", path)
+    batches(folder, line).fine()
+    size = 8 * 30 * 20 * 3 + 4 + 8 * 3 * 70 * 3 * 4
+    assert len(launch.read(os.path.join(folder, "batches.raw"))) == VIDEOS * size
+
+
+def formats(folder):
+    import json
+    import numpy
+    os.makedirs(os.path.join(folder, "formats"))
+    for i in range(VIDEOS):
+        path = lambda ending: os.path.join(folder, "formats", "%d.%s" % (i, ending))
+        points = numpy.load(os.path.join(folder, "poses", "%d.npy" % i))
+        # scores that each format holds
+        points[..., 2] = numpy.float16(points[..., 2])
+        numpy.save(os.path.join(folder, "poses", "%d.npy" % i), points)
+        numpy.save(path("f8.npy"), numpy.asfortranarray(points.astype(">f8")))
+        numpy.save(path("f2.npy"), points.astype(numpy.float16))
+        numpy.save(path("one.npy"), points[:, 0])
+        numpy.savez(path("stored.npz"), keypoints=points)
+        numpy.savez_compressed(path("packed.npz"), keypoint=points[..., :2], keypoint_score=points[..., 2], other="text")
+        numpy.savez(path("times.npz"), kpts=points, times=numpy.arange(FRAMES) / RATE)
+        parts = points.astype(numpy.float64) / [WIDTH, HEIGHT, 1]
+        numpy.save(path("parts.npy"), parts)
+        numpy.savez(path("half.npz"), keypoints=points * [0.5, 0.5, 1], width=WIDTH // 2, height=HEIGHT // 2)
+        dump = lambda ending, document: json.dump(document, open(path(ending), "w", encoding="utf-8"))
+        flat = [[float(v) for v in points[t, 0].flatten()] for t in range(FRAMES)]
+        # not in the frames' order
+        order = sorted(range(FRAMES), key=lambda t: t * 7 % FRAMES)
+        dump("coco.json", [{"image_id": t, "category_id": 1, "keypoints": flat[t], "score": 0.5} for t in order])
+        dump("alphapose.json", [{"image_id": "%d.jpg" % t, "category_id": 1, "keypoints": flat[t], "score": 2.5,
+                                 "box": [1.0, 2.0, 3.0, 4.0], "idx": 1} for t in order])
+        dump("one.json", [{"image_id": "%06d.png" % (t + 1), "keypoints": flat[t]} for t in order])
+        dump("dataset.json", {"images": [{"id": 1000 + t, "file_name": "v/%05d.jpg" % t, "width": WIDTH, "height": HEIGHT}
+                                         for t in order],
+                              "annotations": [{"id": t, "image_id": 1000 + t, "keypoints": flat[t]} for t in order]})
+        dump("mmpose.json", {"meta_info": {}, "instance_info": [
+            {"frame_id": t + 1, "instances": [{"keypoints": points[t, 0, :, :2].tolist(),
+                                               "keypoint_scores": points[t, 0, :, 2].tolist()}]} for t in range(FRAMES)]})
+        os.makedirs(path("openpose"))
+        for t in range(FRAMES):
+            dump("openpose/%d_%012d_keypoints.json" % (i, t), {
+                "version": 1.3, "people": [{"person_id": [-1], "pose_keypoints_2d": flat[t]}]})
+        for ending, first, at in (("table.csv", "frame", lambda t: t), ("times.csv", "time", lambda t: t / RATE)):
+            with open(path(ending), "w", encoding="utf-8") as file:
+                file.write("%s,person,point,x,y,score\n" % first)
+                file.writelines("%r,0,%d,%r,%r,%r\n" % (at(t), k, *map(float, points[t, 0, k]))
+                                for t in order for k in range(POINTS))
+
+
+def pickles(folder):
+    import numpy
+    for i in range(VIDEOS):
+        frames = numpy.empty(FRAMES, object)
+        for t in range(FRAMES):
+            frames[t] = [{"pred_keypoints_2d": numpy.random.default_rng(t).uniform(0, HEIGHT, (70, 2)), "bbox": [0, 0, 1, 1]}
+                         for _ in range(t % 3)]
+        numpy.savez(os.path.join(folder, "%d.npz" % i), frames=frames)
+
+
 def make(folder):
     import numpy
     os.makedirs(os.path.join(folder, "poses"))
@@ -214,9 +332,13 @@ def expect(raw, frames, width, height, folder, rows):
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--make"]:
         make(sys.argv[2])
+    elif sys.argv[1:2] == ["--formats"]:
+        formats(sys.argv[2])
+    elif sys.argv[1:2] == ["--pickle"]:
+        pickles(sys.argv[2])
     elif sys.argv[1:2] == ["--check"]:
         check(sys.argv[2], *map(int, sys.argv[3:6]), float(sys.argv[6]))
     elif sys.argv[1:2] == ["--expect"]:
         expect(sys.argv[2], *map(int, sys.argv[3:6]), *sys.argv[6:])
     else:
-        launch.main(test_places, test_numpy, test_skipped)
+        launch.main(test_places, test_rotated, test_numpy, test_formats, test_pickles, test_skipped)
