@@ -1,5 +1,6 @@
 /* cnn3d dataset: what is in a data set.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <math.h>
@@ -9,6 +10,7 @@
 
 #include "src/dataset/dataset.h"
 #include "src/escape.h"
+#include "src/keypoints/keypoints.h"
 #include "src/model/atomicfile.h"
 #include "tool/datasetcheck.h"
 #include "tool/tool.h"
@@ -36,6 +38,8 @@ typedef struct {
   GPtrArray *listed;     /* the same, as they first came */
   GHashTable *groups;
   GPtrArray *missing; /* of the files' */
+  GHashTable *poses;  /* files of key points */
+  GPtrArray *wrong;   /* of these: "path: reason" */
 } Summary;
 
 static guint
@@ -84,6 +88,46 @@ count_rows (Summary *summary, const Cnn3dDataset *dataset)
     g_ptr_array_add (summary->listed, path);
     g_hash_table_add (summary->files, g_steal_pointer (&path));
   }
+}
+
+/* Each file once: whether it is there, or, with `check`, whether it can be read. */
+static void
+count_poses (Summary *summary, const Cnn3dDataset *dataset, const gchar *root, const gchar *pattern,
+    gboolean check)
+{
+  for (guint i = 0; i < cnn3d_dataset_num_rows (dataset); i++) {
+    g_autofree gchar *path = cnn3d_dataset_keypoints (dataset, i, root, pattern);
+    g_autoptr (GError) error = NULL;
+    struct stat st;
+
+    if (!path || g_hash_table_contains (summary->poses, path))
+      continue;
+    if (check)
+      cnn3d_keypoints_free (cnn3d_keypoints_read (path, NULL, &error));
+    else if (stat (path, &st) != 0)
+      g_set_error_literal (
+          &error, CNN3D_KEYPOINTS_ERROR, CNN3D_KEYPOINTS_ERROR_OPEN, g_strerror (errno));
+    if (error)
+      g_ptr_array_add (summary->wrong, g_strdup_printf ("%s: %s", path, error->message));
+    g_hash_table_add (summary->poses, g_steal_pointer (&path));
+  }
+}
+
+static void
+print_poses (const Summary *summary)
+{
+  const guint n = summary->wrong->len;
+
+  if (g_hash_table_size (summary->poses))
+    printf ("\nKey points: %u files, of which %u cannot be read\n",
+        g_hash_table_size (summary->poses), n);
+  for (guint i = 0; i < MIN (n, MOST_NAMED); i++) {
+    g_autofree gchar *shown = cnn3d_escape (g_ptr_array_index (summary->wrong, i), FALSE);
+
+    printf ("  %s\n", shown);
+  }
+  if (n > MOST_NAMED)
+    puts ("  ...");
 }
 
 static void
@@ -199,7 +243,7 @@ int
 tool_dataset (int argc, char **argv)
 {
   g_autofree gchar *root = NULL, *classes = NULL, *annotator = NULL, *background = NULL,
-                   *output = NULL;
+                   *output = NULL, *points_root = NULL, *pattern = NULL, *wrong = NULL;
   g_auto (GStrv) paths = NULL;
   gboolean check = FALSE;
   const GOptionEntry entries[] = { { "root", 0, 0, G_OPTION_ARG_FILENAME, &root,
@@ -211,6 +255,10 @@ tool_dataset (int argc, char **argv)
         "Whose annotations are taken (default: there is one)", "WHO" },
     { "background", 0, 0, G_OPTION_ARG_STRING, &background,
         "Class of what no label covers (default: it is left out)", "NAME" },
+    { "keypoints-root", 0, 0, G_OPTION_ARG_FILENAME, &points_root,
+        "The folder that files of key points are in (default --root)", "FOLDER" },
+    { "keypoints-pattern", 0, 0, G_OPTION_ARG_STRING, &pattern,
+        "Their names, such as {stem}.npy (default: those of the column keypoints)", "PATTERN" },
     { "check", 0, 0, G_OPTION_ARG_NONE, &check,
         "Decode a frame of each file (default: look whether they are there)", NULL },
     { "output", 0, 0, G_OPTION_ARG_FILENAME, &output,
@@ -236,6 +284,11 @@ tool_dataset (int argc, char **argv)
     tool_complain ("say which one data set: cnn3d dataset PATH");
     return TOOL_USAGE;
   }
+  wrong = cnn3d_keypoints_pattern_refuse (pattern);
+  if (wrong) {
+    tool_complain ("--keypoints-pattern: %s", wrong);
+    return TOOL_USAGE;
+  }
   params.location = paths[0];
   params.root = root;
   params.classes_location = classes;
@@ -251,10 +304,14 @@ tool_dataset (int argc, char **argv)
   summary.groups = g_hash_table_new (g_str_hash, g_str_equal);
   summary.listed = g_ptr_array_new ();
   summary.missing = g_ptr_array_new_with_free_func (g_free);
+  summary.poses = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  summary.wrong = g_ptr_array_new_with_free_func (g_free);
   count_rows (&summary, dataset);
+  count_poses (&summary, dataset, points_root, pattern, check);
   print_summary (&summary, dataset, paths[0]);
   print_notes (dataset);
   print_missing (&summary);
+  print_poses (&summary);
   if (check)
     ok = check_files (&summary);
   if (output) {
@@ -263,12 +320,14 @@ tool_dataset (int argc, char **argv)
       ok = FALSE;
     }
   }
-  ok = ok && summary.missing->len == 0;
+  ok = ok && summary.missing->len == 0 && summary.wrong->len == 0;
   g_free (summary.classes);
   g_hash_table_unref (summary.files);
   g_hash_table_unref (summary.groups);
   g_ptr_array_unref (summary.listed);
   g_ptr_array_unref (summary.missing);
+  g_hash_table_unref (summary.poses);
+  g_ptr_array_unref (summary.wrong);
   cnn3d_dataset_free (dataset);
   return ok ? TOOL_FINE : TOOL_FAILED;
 }

@@ -66,6 +66,24 @@ http://h/c.mp4,x,,,,,,,
     assert launch.read(os.path.join(folder, "folds2.csv")) == launch.read(os.path.join(folder, "folds.csv"))
 
 
+def poses(folder):
+    """Files of key points are looked for, and read with --check"""
+    write(folder, "a.mp4", "no matter")
+    write(folder, "points.csv", "frame,point,x,y\n0,0,1,2\n")
+    write(folder, "damaged.csv", "frame,point,x,y\n0,0,1\n")
+    write(folder, "kpt.csv", "path,label,keypoints\na.mp4,x,points.csv\na.mp4,y,damaged.csv\na.mp4,y,gone.npy\na.mp4,x,\n")
+    out = dataset(folder, "kpt.csv", status=1)
+    assert out.endswith("Key points: 3 files, of which 1 cannot be read\n  ./gone.npy: No such file or directory\n"), out
+    out = dataset(folder, "kpt.csv", "--check", status=1)
+    assert "3 files, of which 2 cannot be read\n  ./damaged.csv: line:2:1: 3 columns, but the header has 4\n" in out, out
+    write(folder, "plain.csv", "path,label\na.mp4,x\na.mp4,y\n")
+    assert "Key points" not in dataset(folder, "plain.csv")
+    out = dataset(folder, "plain.csv", "--keypoints-root=.", status=1)
+    assert out.endswith("Key points: 1 files, of which 1 cannot be read\n  ./a.npy: No such file or directory\n"), out
+    dataset(folder, "plain.csv", "--keypoints-root=.", "--keypoints-pattern=points.csv")
+    dataset(folder, "plain.csv", "--keypoints-pattern={what}", status=2)
+
+
 def check(folder):
     """--check names the files that cannot be read, with the reason"""
     launch.make_videos(folder, {"good.mp4": {"frames": 12}, "b \"c\", d.mp4": {"frames": 12}})
@@ -114,4 +132,4 @@ def wrong(folder):
 
 
 if __name__ == "__main__":
-    launch.main(summary, manifest, check, bytes_in_names, wrong)
+    launch.main(summary, manifest, poses, check, bytes_in_names, wrong)
