@@ -424,6 +424,22 @@ test_errors (void)
 }
 
 static void
+test_pattern (void)
+{
+  GstElement *element = gst_element_factory_make ("clipsrc", NULL);
+
+  bus = gst_bus_new ();
+  gst_element_set_bus (element, bus);
+  g_object_set (element, "location", dir, "keypoints-pattern", "{dir}/{path}.npy", NULL);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+  assert_error ("keypoints-pattern: {path} is none of {stem}, {name}, {dir}, {label} and {group}");
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+  gst_clear_object (&bus);
+  gst_object_unref (element);
+}
+
+static void
 test_settings (void)
 {
   static const struct {
@@ -467,6 +483,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipkpt/unsized", test_unsized);
   g_test_add_func ("/clipkpt/mixed", test_mixed);
   g_test_add_func ("/clipkpt/errors", test_errors);
+  g_test_add_func ("/clipkpt/pattern", test_pattern);
   g_test_add_func ("/clipkpt/settings", test_settings);
   result = g_test_run ();
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {

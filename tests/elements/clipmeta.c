@@ -22,7 +22,17 @@ example (void)
     .file = g_ref_string_new ("/root/a/b.mp4"),
     .start = 1.5,
     .end = INFINITY,
-    .fps = 12 };
+    .fps = 12,
+    .keypoints = g_ref_string_new ("/root/a/b.npy"),
+    .file_frames = 100,
+    .file_frame = 42,
+    .first_frame = 40,
+    .last_frame = 60,
+    .file_time = 1680 * GST_MSECOND,
+    .width = 640,
+    .height = 480,
+    .par_n = 4,
+    .par_d = 3 };
 
   return m;
 }
@@ -45,6 +55,16 @@ assert_equal (const GstClipMeta *a, const GstClipMeta *b)
   g_assert_cmpfloat (a->start, ==, b->start);
   g_assert_cmpfloat (a->end, ==, b->end);
   g_assert_cmpfloat (a->fps, ==, b->fps);
+  g_assert_cmpstr (a->keypoints, ==, b->keypoints);
+  g_assert_cmpuint (a->file_frames, ==, b->file_frames);
+  g_assert_cmpuint (a->file_frame, ==, b->file_frame);
+  g_assert_cmpuint (a->first_frame, ==, b->first_frame);
+  g_assert_cmpuint (a->last_frame, ==, b->last_frame);
+  g_assert_cmpuint (a->file_time, ==, b->file_time);
+  g_assert_cmpuint (a->width, ==, b->width);
+  g_assert_cmpuint (a->height, ==, b->height);
+  g_assert_cmpint (a->par_n, ==, b->par_n);
+  g_assert_cmpint (a->par_d, ==, b->par_d);
 }
 
 static void
@@ -65,6 +85,7 @@ test_copy (void)
   gst_buffer_unref (a);
   g_ref_string_release (from.path);
   g_ref_string_release (from.file);
+  g_ref_string_release (from.keypoints);
 }
 
 /* A batch carries one meta for each clip, in order. */
@@ -89,6 +110,7 @@ test_several (void)
   gst_buffer_unref (a);
   g_ref_string_release (from.path);
   g_ref_string_release (from.file);
+  g_ref_string_release (from.keypoints);
 }
 
 /* The meta goes through what people put into a clip-bin. */
@@ -112,6 +134,7 @@ test_through_scaler (void)
   gst_harness_teardown (h);
   g_ref_string_release (from.path);
   g_ref_string_release (from.file);
+  g_ref_string_release (from.keypoints);
 }
 
 static void

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <glib/gstdio.h>
 
-#include "gstclipmeta.h"
+#include "gstclipkptmeta.h"
 #include "runline.h"
 
 #define FRAMES 60
@@ -125,6 +125,24 @@ struct _Run {
   gpointer data;
 };
 
+/* Of a frame's pixels and, where it has some, key points. */
+static inline gchar *
+frame_sum (GstBuffer *buffer, const GstMapInfo *map)
+{
+  const GstClipKptMeta *kpt = gst_buffer_get_clip_kpt_meta (buffer);
+  GChecksum *sum = g_checksum_new (G_CHECKSUM_MD5);
+  gchar *text;
+
+  g_checksum_update (sum, map->data, map->size);
+  if (kpt)
+    g_checksum_update (
+        sum, (const guchar *) kpt->values, sizeof (gfloat) * 3 * kpt->points * kpt->persons);
+  text = g_strdup (g_checksum_get_string (sum));
+  g_checksum_free (sum);
+
+  return text;
+}
+
 static inline GstPadProbeReturn
 see_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -159,7 +177,7 @@ see_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
     /* Luma comes first in I420 */
     frame.brightness = map.data[map.size / 3];
     if (run->sums)
-      frame.sum = g_compute_checksum_for_data (G_CHECKSUM_MD5, map.data, map.size);
+      frame.sum = frame_sum (buffer, &map);
     gst_buffer_unmap (buffer, &map);
     g_array_append_val (run->frames, frame);
     if (run->on_frame)

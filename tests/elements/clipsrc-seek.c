@@ -1,7 +1,26 @@
 /* clipsrc-seek.c: clipsrc goes to the clip that is asked for, and stops and starts at
  * any moment.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "../unit/npyfile.h"
 #include "cliprun.h"
+
+/* Where the points of each frame of the video are is its own. */
+static gchar *
+write_points (void)
+{
+  gchar *path = in_dir ("points.npy");
+  gfloat values[FRAMES][3][3];
+
+  for (guint t = 0; t < FRAMES; t++)
+    for (guint k = 0; k < 3; k++) {
+      values[t][k][0] = t + 0.5f * k;
+      values[t][k][1] = 40 - 8 * k;
+      values[t][k][2] = 1;
+    }
+  npy_write (path, 1, "'<f4'", "False", "(60, 3, 3)", values, sizeof values);
+
+  return path;
+}
 
 static GstEvent *
 clip_seek (guint64 clip, GstSeekFlags flags)
@@ -279,6 +298,55 @@ test_balanced (void)
   g_free (rows);
 }
 
+/* Key points are a function of the clip: with any number of workers, and wherever a run goes on,
+ * drawn, cropped and mirrored as they are. */
+static void
+test_seek_keypoints (void)
+{
+  static const gchar bin[] = "clipsample num-frames=4 frame-interval=1 ! clipkpt skeleton=custom:3 "
+                             "pairs=1-2 ! videoconvert ! video/x-raw,format=RGB ! clipaugment";
+  gchar *csv = many_clips (12), *points = write_points ();
+  Run *whole = NULL, *without;
+  gchar *properties = g_strdup_printf ("location=%s epochs=2 seed=4", csv);
+
+  without = run_new (properties);
+  g_object_set (without->src, "clip-bin", bin, "keypoints-root", dir, NULL);
+  run_play (without);
+  g_assert_nonnull (strstr (without->error, "all 12 were skipped"));
+  g_assert_nonnull (strstr (without->error, "No such file"));
+  run_free (without);
+  for (guint workers = 0; workers <= 4; workers += 2) {
+    Run *run = run_new (properties), *same = run_new (properties);
+    guint64 clip = 14;
+
+    for (guint i = 0; i < 2; i++)
+      g_object_set (i ? same->src : run->src, "clip-bin", bin, "keypoints-pattern", "points.npy",
+          "num-workers", workers, NULL);
+    same->sums = run->sums = TRUE;
+    run_play (same);
+    g_assert_null (same->error);
+    g_assert_cmpuint (same->frames->len, ==, 24 * 4);
+    if (!whole)
+      whole = same;
+    run->on_frame = seek_on_frame;
+    run->data = &clip;
+    run_play (run);
+    g_assert_cmpuint (run->frames->len, ==, 1 + 10 * 4);
+    for (guint j = 0; j < whole->frames->len; j++)
+      g_assert_cmpstr (frame_at (same, j)->sum, ==, frame_at (whole, j)->sum);
+    for (guint j = 1; j < run->frames->len; j++)
+      g_assert_cmpstr (frame_at (run, j)->sum, ==, frame_at (whole, clip * 4 + j - 1)->sum);
+    run_free (run);
+    if (same != whole)
+      run_free (same);
+  }
+  run_free (whole);
+  g_unlink (points);
+  g_free (points);
+  g_free (properties);
+  g_free (csv);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -287,6 +355,7 @@ main (int argc, char **argv)
   cliprun_init (&argc, &argv);
   g_test_add_func ("/clipsrc-seek/streaming", test_seek_streaming);
   g_test_add_func ("/clipsrc-seek/flush", test_seek_flush);
+  g_test_add_func ("/clipsrc-seek/keypoints", test_seek_keypoints);
   g_test_add_func ("/clipsrc-seek/ready", test_seek_ready);
   g_test_add_func ("/clipsrc-seek/bad-rest", test_seek_bad_rest);
   g_test_add_func ("/clipsrc-seek/balanced", test_balanced);

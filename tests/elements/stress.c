@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../unit/npyfile.h"
 #include "gstclipmeta.h"
 #include "runline.h"
 
@@ -46,6 +47,7 @@ static const Case cases[] = {
       "videoconvertscale ! video/x-raw,format=RGB,width=16,height=16\"" },
   { "clipsample", VIDEO, "num-frames=4" },
   { "clipdiff", VIDEO, "" },
+  { "clipkpt", VIDEO, "" },
   { "clipaugment", VIDEO, "brightness=0.2" },
   { "clipbatch", VIDEO, "batch-size=2" },
   { "cnn3dtrain", TENSORS,
@@ -161,6 +163,22 @@ end_pad (const gchar *name, GstPadDirection direction, Stress *s)
   return gst_object_ref_sink (pad);
 }
 
+/* Of four frames, one person of COCO's points in each; a GRefString */
+static gchar *points;
+
+static void
+write_points (const gchar *in)
+{
+  gchar *path = g_build_filename (in, "points.npy", NULL);
+  gfloat values[4 * 17 * 3];
+
+  for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+    values[i] = i % 8;
+  npy_write (path, 1, "'<f4'", "False", "(4, 17, 3)", values, sizeof values);
+  points = g_ref_string_new (path);
+  g_free (path);
+}
+
 static GstBuffer *
 make_video (guint64 *state, gsize size, guint64 n)
 {
@@ -170,7 +188,14 @@ make_video (guint64 *state, gsize size, guint64 n)
     .epoch = n / 64,
     .training = n / 64 % 2,
     .frame = n % 4,
-    .num_frames = n / 16 % 2 ? 4 : 0 };
+    .num_frames = n / 16 % 2 ? 4 : 0,
+    .keypoints = points,
+    .file_frames = 4,
+    .file_frame = n % 4,
+    .last_frame = 3,
+    .end = 1e9,
+    .width = 16,
+    .height = 16 };
 
   gst_buffer_memset (buffer, 0, n, -1);
   GST_BUFFER_PTS (buffer) = n * FRAME;
@@ -627,6 +652,7 @@ main (int argc, char **argv)
   signal (SIGALRM, on_alarm);
   folder = g_dir_make_tmp ("stress-XXXXXX", NULL);
   g_assert_nonnull (folder);
+  write_points (folder);
   make_videos ();
   g_free (write_model ("model.safetensors", &plain));
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -636,6 +662,7 @@ main (int argc, char **argv)
     g_free (path);
   }
   ret = g_test_run ();
+  g_ref_string_release (points);
   line = g_strdup_printf ("rm -r '%s'", folder);
   g_assert_cmpint (system (line), ==, 0);
   g_free (line);
