@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/bytes.h"
 
-#include <string.h>
+#include "src/format.h"
 
 gchar *
 cnn3d_format_bytes (guint64 bytes)
 {
   if (bytes >= 1 << 30)
-    return g_strdup_printf ("%.2f GiB", bytes / (gdouble) (1 << 30));
-  return g_strdup_printf ("%.1f MiB", bytes / (gdouble) (1 << 20));
+    return cnn3d_strdup_printf ("%.2f GiB", bytes / (gdouble) (1 << 30));
+  return cnn3d_strdup_printf ("%.1f MiB", bytes / (gdouble) (1 << 20));
 }
 
 gboolean

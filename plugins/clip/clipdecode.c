@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include <glib/gstdio.h>
 
+#include "src/format.h"
+
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
 
@@ -272,8 +274,8 @@ prepare (ClipChain *self, const ClipVideo *video)
         job->in_frames ? g_strdup_printf ("the clip starts with frame %.0f, but the video has %u",
                              job->start, self->index->n_frames)
             : self->first >= self->index->n_frames
-            ? g_strdup_printf ("the clip starts at %g s, after the video's end", job->start)
-            : g_strdup_printf ("it has no frame from %g to %g s", job->start, job->end),
+            ? cnn3d_strdup_printf ("the clip starts at %g s, after the video's end", job->start)
+            : cnn3d_strdup_printf ("it has no frame from %g to %g s", job->start, job->end),
         FALSE);
     return FALSE;
   }

@@ -231,6 +231,7 @@ static gboolean
 gst_clip_augment_start (GstBaseTransform *trans)
 {
   GstClipAugment *self = GST_CLIP_AUGMENT (trans);
+  gchar low[G_ASCII_DTOSTR_BUF_SIZE], high[G_ASCII_DTOSTR_BUF_SIZE];
   ClipDrawSettings s;
 
   if (!settings_check (GST_ELEMENT (self)))
@@ -248,11 +249,17 @@ gst_clip_augment_start (GstBaseTransform *trans)
   /* ERRORS */
 scale:
   GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
-      ("scale-min=%g is larger than scale-max=%g.", s.scale_min, s.scale_max), (NULL));
+      ("scale-min=%s is larger than scale-max=%s.",
+          g_ascii_formatd (low, sizeof low, "%g", s.scale_min),
+          g_ascii_formatd (high, sizeof high, "%g", s.scale_max)),
+      (NULL));
   return FALSE;
 ratio:
   GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
-      ("ratio-min=%g is larger than ratio-max=%g.", s.ratio_min, s.ratio_max), (NULL));
+      ("ratio-min=%s is larger than ratio-max=%s.",
+          g_ascii_formatd (low, sizeof low, "%g", s.ratio_min),
+          g_ascii_formatd (high, sizeof high, "%g", s.ratio_max)),
+      (NULL));
   return FALSE;
 }
 

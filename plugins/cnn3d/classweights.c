@@ -3,6 +3,7 @@
 #include "classweights.h"
 
 #include "src/escape.h"
+#include "src/format.h"
 #include "src/train/trainer.h"
 
 static gboolean
@@ -37,7 +38,7 @@ parse (const gchar *text, GError **error)
   /* ERRORS */
 no_number:
   shown = cnn3d_escape (words[i], FALSE);
-  g_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
+  cnn3d_set_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
       "class-weights has '%s' where a number above 0 and up to %g must be: give one for each "
       "class, such as 1,2.5,1, or balanced, or none.",
       shown, CNN3D_MOST_CLASS_WEIGHT);

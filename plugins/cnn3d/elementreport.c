@@ -5,6 +5,7 @@
 #include <gio/gio.h>
 
 #include "src/escape.h"
+#include "src/format.h"
 #include "src/model/modelfile.h"
 #include "src/session/session.h"
 
@@ -113,7 +114,7 @@ element_report_info (GstElement *element, const gchar *format, ...)
   va_list args;
 
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  text = cnn3d_strdup_vprintf (format, args);
   va_end (args);
   /* takes ownership of both texts */
   gst_element_message_full (element, GST_MESSAGE_INFO, GST_RESOURCE_ERROR,

@@ -6,6 +6,8 @@
 
 #include "elementreport.h"
 
+#include "src/format.h"
+
 void
 eval_run_report_plan (EvalRun *self)
 {
@@ -55,7 +57,7 @@ static void
 append_share (GString *line, const gchar *name, gdouble value)
 {
   if (isfinite (value))
-    g_string_append_printf (line, "  %s %.1f %%", name, 100 * value);
+    cnn3d_string_append_printf (line, "  %s %.1f %%", name, 100 * value);
 }
 
 /* Metrics of the whole pass; those that are not defined are omitted. */
@@ -76,11 +78,11 @@ show_result (EvalRun *self, const Cnn3dMetrics *m, gboolean complete, gdouble se
   append_share (line, "recall", m->recall_macro);
   append_share (line, "F1", m->f1_macro);
   if (isfinite (m->auroc_macro))
-    g_string_append_printf (line, "  AUROC %.4f", m->auroc_macro);
+    cnn3d_string_append_printf (line, "  AUROC %.4f", m->auroc_macro);
   if (isfinite (m->loss))
-    g_string_append_printf (line, "  loss %.4g", m->loss);
+    cnn3d_string_append_printf (line, "  loss %.4g", m->loss);
   if (seconds > 0)
-    g_string_append_printf (line, "  %.3g clips/s", m->views / seconds);
+    cnn3d_string_append_printf (line, "  %.3g clips/s", m->views / seconds);
   progress_note (self->progress, "%s", line->str);
   g_string_free (line, TRUE);
 }

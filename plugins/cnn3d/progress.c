@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "src/escape.h"
+#include "src/format.h"
 
 #define REDRAW (G_USEC_PER_SEC / 5)
 #define CLEAR "\r\033[K"
@@ -102,16 +103,16 @@ static void
 append_metrics (GString *line, const gchar *prefix, gdouble loss, gdouble accuracy)
 {
   if (isfinite (loss))
-    g_string_append_printf (line, "  %sloss %.4g", prefix, loss);
+    cnn3d_string_append_printf (line, "  %sloss %.4g", prefix, loss);
   if (isfinite (accuracy))
-    g_string_append_printf (line, "  %saccuracy %.1f %%", prefix, 100 * accuracy);
+    cnn3d_string_append_printf (line, "  %saccuracy %.1f %%", prefix, 100 * accuracy);
 }
 
 static void
 append_speed (GString *line, gdouble clips_per_second, guint64 memory)
 {
   if (clips_per_second > 0)
-    g_string_append_printf (line, "  %.3g clips/s", clips_per_second);
+    cnn3d_string_append_printf (line, "  %.3g clips/s", clips_per_second);
   if (memory)
     g_string_append_printf (line, "  %.0f MB", memory / 1e6);
 }
@@ -120,7 +121,7 @@ static void
 append_scale (GString *line, gdouble loss_scale, guint64 steps_skipped)
 {
   if (loss_scale > 0)
-    g_string_append_printf (
+    cnn3d_string_append_printf (
         line, "  loss scale %.6g, %" G_GUINT64_FORMAT " skipped", loss_scale, steps_skipped);
 }
 
@@ -202,7 +203,7 @@ progress_step (Progress *self, const ProgressStep *step)
     append_skipped (line, "", step->clips_skipped, step->clips);
   append_metrics (line, "", step->loss, step->accuracy);
   if (step->training)
-    g_string_append_printf (line, "  lr %.3g", step->lr);
+    cnn3d_string_append_printf (line, "  lr %.3g", step->lr);
   append_speed (line, step->clips_per_second, step->memory);
   append_scale (line, step->loss_scale, step->steps_skipped);
   insert_left (self, line, at, progress_time_left (step, self->val_seconds));
@@ -233,10 +234,10 @@ progress_epoch (Progress *self, const ProgressEpoch *epoch)
   append_epoch (line, epoch->epoch, epoch->epochs);
   append_metrics (line, "", epoch->loss, epoch->accuracy);
   append_metrics (line, "val-", epoch->val_loss, epoch->val_accuracy);
-  g_string_append_printf (line, "  lr %.3g", epoch->lr);
+  cnn3d_string_append_printf (line, "  lr %.3g", epoch->lr);
   append_speed (line, epoch->clips_per_second, epoch->memory);
   append_scale (line, epoch->loss_scale, epoch->steps_skipped);
-  g_string_append_printf (line, "  %.3g s", epoch->seconds);
+  cnn3d_string_append_printf (line, "  %.3g s", epoch->seconds);
   if (epoch->epoch + 1 < epoch->epochs) {
     g_string_append (line, "  left ");
     append_time (line, (epoch->epochs - epoch->epoch - 1) * MAX (epoch->seconds, 0));
@@ -257,7 +258,7 @@ progress_note (Progress *self, const gchar *format, ...)
   va_list args;
 
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  text = cnn3d_strdup_vprintf (format, args);
   va_end (args);
   shown = cnn3d_escape (text, FALSE);
   line = g_string_new (shown);

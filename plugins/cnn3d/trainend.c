@@ -7,6 +7,8 @@
 #include "elementreport.h"
 #include "trainreport.h"
 
+#include "src/format.h"
+
 GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 #define GST_CAT_DEFAULT cnn3d_train_debug
 
@@ -68,8 +70,8 @@ report_best (TrainRun *self)
   if (best.known) {
     const gchar *prefix = best.validated ? "val-" : "";
 
-    g_string_printf (text, "best: epoch %u  %sloss %.4g  %saccuracy %.1f %%", best.epoch + 1,
-        prefix, best.loss, prefix, 100 * best.accuracy);
+    cnn3d_string_append_printf (text, "best: epoch %u  %sloss %.4g  %saccuracy %.1f %%",
+        best.epoch + 1, prefix, best.loss, prefix, 100 * best.accuracy);
     if (kept)
       g_string_append_printf (
           text, "  %s" G_DIR_SEPARATOR_S "best.safetensors", self->settings.checkpoint_dir);
@@ -165,15 +167,15 @@ fail_skipped (TrainRun *self)
   gchar *count = train_skips_describe (&self->skips.pass, self->pass.training);
   const gchar *reason = train_skips_reason (&self->skips);
   const gchar *first = self->skips.named[0];
+  GError *error = NULL;
 
   /* clips skipped before a resume were named by the earlier process */
-  train_run_fail (self,
-      g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-          "%s of epoch %u were skipped, more than max-skipped=%g allows; mostly: %s. The first: "
-          "%s. Repair the files or correct their paths; max-skipped=1 trains on what is left.",
-          count, self->pass.epoch + 1, self->settings.max_skipped,
-          reason ? reason : "before this resume", first ? first : "before this resume"),
-      NULL);
+  cnn3d_set_error (&error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "%s of epoch %u were skipped, more than max-skipped=%g allows; mostly: %s. The first: "
+      "%s. Repair the files or correct their paths; max-skipped=1 trains on what is left.",
+      count, self->pass.epoch + 1, self->settings.max_skipped,
+      reason ? reason : "before this resume", first ? first : "before this resume");
+  train_run_fail (self, error, NULL);
   g_free (count);
 }
 
@@ -371,7 +373,7 @@ check_steps (TrainRun *self)
         "The stream ended before its first batch: nothing was trained. See that clips come from "
         "upstream.");
   else if (mark.steps_skipped > 0)
-    error = g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+    cnn3d_set_error (&error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
         "No training step: the gradients of every step (%" G_GUINT64_FORMAT
         " in all) overflowed, with a loss scale of %g at last. Train for longer, lower lr, or set "
         "precision=bf16-mixed or 32.",

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainpreset.h"
 
+#include "src/format.h"
+
 typedef enum {
   NOBODY,
   LINE, /* a launch line or a program */
@@ -63,7 +65,7 @@ value_text (const GValue *value)
   gchar *text;
 
   if (G_VALUE_HOLDS_DOUBLE (value))
-    return g_strdup_printf ("%.15g", g_value_get_double (value));
+    return cnn3d_strdup_printf ("%.15g", g_value_get_double (value));
   if (G_VALUE_HOLDS_STRING (value))
     return g_strdup (g_value_get_string (value) ? g_value_get_string (value) : "");
   if (!G_VALUE_HOLDS_ENUM (value))

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "src/format.h"
+
 /* A loss above this fraction of the first epoch's has not fallen. */
 #define FALLEN 0.99
 /* A loss below this is not expected to fall further. */
@@ -32,7 +34,7 @@ watch_loss (TrainWatch *self, const Cnn3dPassResult *result)
     return NULL;
   self->reported_loss = TRUE;
 
-  return g_strdup_printf (
+  return cnn3d_strdup_printf (
       "The training loss does not fall: it was %.4g in the first of %u epochs and is %.4g now. "
       "Usual reasons: lr is much too large or too small, labels that do not match their videos, "
       "freeze leaves nothing to train, or num-frames, frame-interval or the frame's size do not "

@@ -1,6 +1,7 @@
 /* dataset.c: creates a data set and answers queries.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/dataset-private.h"
+#include "src/format.h"
 
 #include <math.h>
 #include <string.h>
@@ -33,7 +34,7 @@ cnn3d_dataset_note (Cnn3dDataset *dataset, gboolean warning, const gchar *format
   va_list args;
 
   va_start (args, format);
-  note.text = g_strdup_vprintf (format, args);
+  note.text = cnn3d_strdup_vprintf (format, args);
   va_end (args);
   g_array_append_val (dataset->notes, note);
 }

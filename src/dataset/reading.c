@@ -1,6 +1,7 @@
 /* reading.c: what the readers share: places in a file, numbers, clips.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/reader.h"
+#include "src/format.h"
 
 #include <math.h>
 #include <string.h>
@@ -75,7 +76,7 @@ cnn3d_reading_error (
     }
   }
   va_start (args, format);
-  reason = g_strdup_vprintf (format, args);
+  reason = cnn3d_strdup_vprintf (format, args);
   va_end (args);
   /* columns count characters, as editors do */
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW, "%s:%u:%u: %s",

@@ -6,6 +6,7 @@
 
 #include "src/draw/colormap.h"
 #include "src/escape.h"
+#include "src/format.h"
 
 #define INK 0x1c2733
 #define PALE_INK 0x5b6b7b
@@ -61,7 +62,7 @@ share_text (guint64 count, guint64 sum)
 {
   const gdouble share = 100. * count / sum;
 
-  return g_strdup_printf (share >= 99.95 || share == 0 ? "%.0f %%" : "%.1f %%", share);
+  return cnn3d_strdup_printf (share >= 99.95 || share == 0 ? "%.0f %%" : "%.1f %%", share);
 }
 
 /* Text in the middle of a cell, smaller where it would not fit. */
@@ -217,8 +218,8 @@ draw_title (const Picture *p)
   }
   text = all == 0
       ? g_strdup ("no clips")
-      : g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " right (%.1f %%)", right,
-            all, 100. * right / all);
+      : cnn3d_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " right (%.1f %%)",
+            right, all, 100. * right / all);
   cnn3d_canvas_text (p->canvas, 12, 22, 16, CNN3D_ANCHOR_START, INK, 0, 0, "Confusion matrix");
   cnn3d_canvas_text (p->canvas, 12, 39, 11, CNN3D_ANCHOR_START, PALE_INK, 0, 0, text);
 }

@@ -1,6 +1,7 @@
 /* build.c: what all readers make of a file's persons.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/escape.h"
+#include "src/format.h"
 #include "src/keypoints/reader.h"
 
 #include <math.h>
@@ -19,7 +20,7 @@ cnn3d_keypoints_set_error (GError **error, const gchar *format, ...)
   va_list args;
 
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  text = cnn3d_strdup_vprintf (format, args);
   va_end (args);
   /* names and types come from files */
   shown = cnn3d_escape (text, FALSE);

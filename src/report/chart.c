@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/format.h"
+
 #define WIDTH 560
 #define HEIGHT 300
 #define LEFT 62.
@@ -144,10 +146,10 @@ tick_text (gdouble value, gdouble tick)
   if (fabs (value) < tick / 1000)
     return g_strdup ("0");
   if (tick >= 1e7 || tick < 9e-5)
-    return g_strdup_printf ("%.3g", value);
+    return cnn3d_strdup_printf ("%.3g", value);
   if (tick >= 1000)
-    return g_strdup_printf ("%gk", round (value) / 1000);
-  return g_strdup_printf ("%.*f", MAX (0, (gint) -floor (log10 (tick) + 1e-9)), value);
+    return cnn3d_strdup_printf ("%gk", round (value) / 1000);
+  return cnn3d_strdup_printf ("%.*f", MAX (0, (gint) -floor (log10 (tick) + 1e-9)), value);
 }
 
 /* --- drawing --- */
@@ -283,7 +285,7 @@ draw_series (Cnn3dCanvas *canvas, const ReportSeries *series, const Frame *f)
   if (n == 1 || (series->dots && n <= 60))
     for (guint i = 0; i < points->len / 2; i++) {
       g_autofree gchar *hint =
-          g_strdup_printf ("%g: %g", X (series->points, i), Y (series->points, i));
+          cnn3d_strdup_printf ("%g: %g", X (series->points, i), Y (series->points, i));
 
       cnn3d_canvas_dot (canvas, X (points, i), Y (points, i), 3, series->color);
       cnn3d_canvas_hint (canvas, hint);
@@ -306,7 +308,7 @@ report_chart_draw (const ReportChart *chart)
   find_frame (chart, &f);
   draw_axes (canvas, chart, &f);
   if (f.cut) {
-    g_autofree gchar *text = g_strdup_printf ("cut off; the largest is %.3g", f.largest);
+    g_autofree gchar *text = cnn3d_strdup_printf ("cut off; the largest is %.3g", f.largest);
 
     cnn3d_canvas_text (canvas, WIDTH - RIGHT, 42, 11, CNN3D_ANCHOR_END, PALE_INK, 0, 0, text);
   }

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/format.h"
 #include "src/report/learning.h"
 #include "src/report/page.h"
 
@@ -96,9 +97,10 @@ check_speed (const ReportLog *log, const ReportLog *other, ReportCheck *check)
     check->finding = g_strdup ("no other run was given; see --compare");
   else if (isfinite (speed / its)) {
     check->state = speed / its >= AS_FAST ? CHECK_OK : CHECK_NOT_OK;
-    check->finding = g_strdup_printf ("%.2f times as fast: %.4g clips/s against %.4g (medians over "
-                                      "the steps; 0.95 times counts as equal)",
-        speed / its, speed, its);
+    check->finding =
+        cnn3d_strdup_printf ("%.2f times as fast: %.4g clips/s against %.4g (medians over "
+                             "the steps; 0.95 times counts as equal)",
+            speed / its, speed, its);
   } else
     check->finding = g_strdup (
         isfinite (speed) ? "the other run's log has no clips/s" : "the log has no clips/s");

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/format.h"
 #include "src/report/jsontext.h"
 
 #define LEAST_STEPS 10 /* that tell whether the loss falls */
@@ -93,7 +94,7 @@ report_check_falling (const ReportLog *log, ReportCheck *check)
   first = mean (NUMBERS (losses), tenth);
   last = mean (NUMBERS (losses) + losses->len - tenth, tenth);
   check->state = last < first ? CHECK_OK : CHECK_NOT_OK;
-  check->finding = g_strdup_printf (
+  check->finding = cnn3d_strdup_printf (
       "mean over the last tenth of the steps %.4g, over the first %.4g", last, first);
 }
 
@@ -159,8 +160,8 @@ report_check_jumps (const ReportLog *log, ReportCheck *check)
   step = find_jump (log, worse, &before, &after);
   check->state = step ? CHECK_NOT_OK : CHECK_OK;
   check->finding = step
-      ? g_strdup_printf ("at about step %.0f it rose from %.4g to %.4g and stayed there, at a "
-                         "learning rate of %.3g; guessing would give %.4g",
+      ? cnn3d_strdup_printf ("at about step %.0f it rose from %.4g to %.4g and stayed there, at a "
+                             "learning rate of %.3g; guessing would give %.4g",
             step->step, before, after, step->lr, worse)
       : g_strdup ("none");
 }
@@ -226,9 +227,10 @@ report_check_length (const ReportLog *log, ReportCheck *check)
           && (log->validations->len == 0 || best_is_late (log, from))
       ? CHECK_NOT_OK
       : CHECK_OK;
-  check->finding = g_strdup_printf ("training loss %.4g over the last quarter of the epochs, %.4g "
-                                    "over the one before; guessing would give %.4g",
-      last, before, guess);
+  check->finding =
+      cnn3d_strdup_printf ("training loss %.4g over the last quarter of the epochs, %.4g "
+                           "over the one before; guessing would give %.4g",
+          last, before, guess);
 }
 
 /* --- training beside validation --- */
@@ -313,12 +315,12 @@ report_check_overfitting (const ReportLog *log, ReportCheck *check)
       ? CHECK_NOT_OK
       : CHECK_OK;
   if (check->state == CHECK_NOT_OK)
-    check->finding = g_strdup_printf (
+    check->finding = cnn3d_strdup_printf (
         "since epoch %.0f validation loss has risen from %.4g to %.4g, while training loss fell "
         "from %.4g to %.4g (means over %d epochs)",
         lowest->epoch + 1, then.validation, now.validation, then.training, now.training, WINDOW);
   else
-    check->finding = g_strdup_printf (
+    check->finding = cnn3d_strdup_printf (
         "validation loss %.4g at its lowest, %.4g at the end (means over %d epochs)",
         then.validation, now.validation, WINDOW);
 }
@@ -359,11 +361,11 @@ report_check_norm (const ReportLog *log, ReportCheck *check)
   check->state = far && lowest > guess && (last->step <= EARLY_STEPS || micro <= SMALL_BATCH)
       ? CHECK_NOT_OK
       : CHECK_OK;
-  check->finding = g_strdup_printf (
+  check->finding = cnn3d_strdup_printf (
       "loss %.4g in validation and %.4g in training in epoch %.0f, after %.0f steps",
       last->validation, last->training, last->epoch + 1, last->step);
   if (check->state == CHECK_NOT_OK && isfinite (micro)) {
-    gchar *more = g_strdup_printf (
+    gchar *more = cnn3d_strdup_printf (
         "%s, with micro-batches of %.0f; guessing would give %.4g", check->finding, micro, guess);
 
     g_free (check->finding);
@@ -579,8 +581,9 @@ report_check_balance (const ReportLog *log, ReportCheck *check)
       check->state = CHECK_NOT_OK;
   }
   check->finding = isfinite (rare) && isfinite (frequent)
-      ? g_strdup_printf ("%.0f training clips of %s, %.0f of %s; recall in validation %.1f %% over "
-                         "rare classes, %.1f %% over the others",
+      ? cnn3d_strdup_printf (
+            "%.0f training clips of %s, %.0f of %s; recall in validation %.1f %% over "
+            "rare classes, %.1f %% over the others",
             clips[large], log->classes[large], clips[small], log->classes[small], 100 * rare,
             100 * frequent)
       : g_strdup_printf ("%.0f training clips of %s, %.0f of %s", clips[large], log->classes[large],
@@ -615,7 +618,7 @@ report_check_skipped (const ReportLog *log, ReportCheck *check)
   check->state =
       times >= LEAST_SKIPPED && times > MOST_SKIPPED * (times + clips) ? CHECK_NOT_OK : CHECK_OK;
   check->finding = times
-      ? g_strdup_printf ("%u %s, %.1f %% of the clips of all epochs", log->skips->len,
+      ? cnn3d_strdup_printf ("%u %s, %.1f %% of the clips of all epochs", log->skips->len,
             log->skips->len == 1 ? "file" : "files", 100 * times / (times + clips))
       : g_strdup ("none");
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/escape.h"
+#include "src/format.h"
 
 #define MOST_CHARACTERS 4000
 
@@ -39,7 +40,7 @@ page_printf (GString *page, const gchar *tag, const gchar *class, const gchar *f
   va_list args;
 
   va_start (args, format);
-  text = g_strdup_vprintf (format, args);
+  text = cnn3d_strdup_vprintf (format, args);
   va_end (args);
   page_element (page, tag, class, text);
 }
@@ -88,13 +89,13 @@ page_bytes (gdouble bytes)
     return g_strdup ("–");
   for (; fabs (bytes) >= 1024 && unit + 1 < G_N_ELEMENTS (units); unit++)
     bytes /= 1024;
-  return g_strdup_printf ("%.*f %s", unit == 0 ? 0 : bytes < 10 ? 2 : 1, bytes, units[unit]);
+  return cnn3d_strdup_printf ("%.*f %s", unit == 0 ? 0 : bytes < 10 ? 2 : 1, bytes, units[unit]);
 }
 
 gchar *
 page_share (gdouble share)
 {
-  return isfinite (share) ? g_strdup_printf ("%.1f %%", 100 * share) : g_strdup ("–");
+  return isfinite (share) ? cnn3d_strdup_printf ("%.1f %%", 100 * share) : g_strdup ("–");
 }
 
 gchar *
@@ -102,8 +103,8 @@ page_number (gdouble number, guint decimals)
 {
   if (!isfinite (number))
     return g_strdup ("–");
-  return fabs (number) < 1e15 ? g_strdup_printf ("%.*f", decimals, number)
-                              : g_strdup_printf ("%g", number);
+  return fabs (number) < 1e15 ? cnn3d_strdup_printf ("%.*f", decimals, number)
+                              : cnn3d_strdup_printf ("%g", number);
 }
 
 gchar *
@@ -119,7 +120,7 @@ page_seconds (gdouble seconds)
         "%" G_GUINT64_FORMAT " h %02u min", whole / 3600, (guint) (whole / 60 % 60));
   if (whole >= 60)
     return g_strdup_printf ("%u min %02u s", (guint) (whole / 60), (guint) (whole % 60));
-  return g_strdup_printf (seconds < 10 ? "%.1f s" : "%.0f s", seconds);
+  return cnn3d_strdup_printf (seconds < 10 ? "%.1f s" : "%.0f s", seconds);
 }
 
 gchar *

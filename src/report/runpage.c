@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/format.h"
 #include "src/report/chart.h"
 #include "src/report/checks.h"
 #include "src/report/jsontext.h"
@@ -28,7 +29,7 @@ setting_text (const ReportLog *log, const gchar *name)
 
   if (text)
     return *text ? g_strdup (text) : NULL;
-  return isfinite (number) ? g_strdup_printf ("%.10g", number) : NULL;
+  return isfinite (number) ? cnn3d_strdup_printf ("%.10g", number) : NULL;
 }
 
 static void
@@ -416,7 +417,7 @@ run_page_speed (GString *page, const ReportLog *log, const ReportLog *other)
   page_fact (page, "Clips/s, median over the steps", median);
   if (seconds > 0) {
     g_autofree gchar *mean =
-        g_strdup_printf ("%.3f (%.0f clips in %.1f s)", clips / seconds, clips, seconds);
+        cnn3d_strdup_printf ("%.3f (%.0f clips in %.1f s)", clips / seconds, clips, seconds);
 
     page_fact (page, "Clips/s over whole epochs", mean);
   }

@@ -3,6 +3,7 @@
  * The state file beside last.safetensors has clipsrc's digests. Classes, size and sampling are in
  * last.safetensors itself, for users of the weights.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/format.h"
 #include "src/train/trainer-private.h"
 
 #include <string.h>
@@ -96,7 +97,7 @@ static void
 add_number (GString *text, const gchar *name, gdouble was, gdouble is)
 {
   if (was != is)
-    g_string_append_printf (
+    cnn3d_string_append_printf (
         text, "%s%s was %.10g and is %.10g", text->len ? "; " : "", name, was, is);
 }
 
@@ -212,11 +213,11 @@ cnn3d_trainer_repeat_skipped (Cnn3dTrainer *t, GError **error)
   if (!pass->training || !pass->clips_listed
       || !(skipped > pass->clips_listed * t->params.max_skipped))
     return TRUE;
-  text =
-      g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-                       " clips of epoch %u were skipped before the checkpoint, more than "
-                       "max-skipped=%g allows: the epoch starts over, with the weights as they are",
-          skipped, pass->clips_listed, pass->epoch + 1, t->params.max_skipped);
+  text = cnn3d_strdup_printf (
+      "%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+      " clips of epoch %u were skipped before the checkpoint, more than "
+      "max-skipped=%g allows: the epoch starts over, with the weights as they are",
+      skipped, pass->clips_listed, pass->epoch + 1, t->params.max_skipped);
   cnn3d_trainer_add_note (t, text);
   return restart_pass (t, pass->epoch, TRUE, pass->first, error);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/format.h"
 #include "src/train/trainer-private.h"
 
 #include <math.h>
@@ -167,7 +168,7 @@ check_settings (const Cnn3dTrainerParams *p, guint batch, GError **error)
   }
   for (guint i = 0; p->class_weights && i < p->network.num_classes; i++)
     if (!(p->class_weights[i] > 0 && p->class_weights[i] <= CNN3D_MOST_CLASS_WEIGHT)) {
-      g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
+      cnn3d_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
           "class %u has the weight %g, but class-weights must be above 0 and at most %g", i,
           p->class_weights[i], CNN3D_MOST_CLASS_WEIGHT);
       return FALSE;

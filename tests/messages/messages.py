@@ -40,7 +40,7 @@ OTHER_CALLS = """
 # (files, call or - for none, or *): texts that are no messages there
 OTHER_PLACES = [
     ("plugins/*properties.c", "-"),
-    ("plugins/clip/clipdecode.c", "g_strdup_printf"),
+    ("plugins/clip/clipdecode.c", "*strdup_printf"),
     ("plugins/clip/gstclipbatch.c", "-"),
     ("plugins/cnn3d/gstcnn3d*.c", "-"),
     ("plugins/cnn3d/convolution.[ch]", "*"),

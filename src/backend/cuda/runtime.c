@@ -75,12 +75,14 @@ static gchar *
 describe (gint index, GError **error)
 {
   struct cudaDeviceProp properties;
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
 
   if (!cuda_ok (cudaGetDeviceProperties (&properties, index), "the GPU's properties cannot be read",
           error))
     return NULL;
-  return g_strdup_printf ("%.256s, %.1f GiB, compute capability %d.%d", properties.name,
-      properties.totalGlobalMem / 0x1p30, properties.major, properties.minor);
+  return g_strdup_printf ("%.256s, %s GiB, compute capability %d.%d", properties.name,
+      g_ascii_formatd (number, sizeof number, "%.1f", properties.totalGlobalMem / 0x1p30),
+      properties.major, properties.minor);
 }
 
 gchar **

@@ -107,6 +107,7 @@ check (const Test *t, CudaConvDirection direction, GError **error)
   const guint out = direction == CUDA_CONV_FORWARD ? 1 : direction == CUDA_CONV_DATA ? 0 : 2;
   g_autofree guint8 *got = g_malloc (counts[out] * 4);
   g_autoptr (GPtrArray) plans = cuda_dnn_plans (t->device->dnn, &graph, &limits, 1, error);
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
   gdouble worst = 0;
   CudaConvArgs args = { t->memory + t->place[0], t->memory + t->place[1], t->memory + t->place[2] };
 
@@ -136,9 +137,10 @@ check (const Test *t, CudaConvDirection direction, GError **error)
   if (worst <= 0x1p-8)
     return TRUE;
   g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED,
-      "%s computes a small convolution wrongly (%s %s, off by %g): install another version of "
+      "%s computes a small convolution wrongly (%s %s, off by %s): install another version of "
       "cuDNN, or use device=cpu",
-      t->device->name, names[direction], types[t->type], worst);
+      t->device->name, names[direction], types[t->type],
+      g_ascii_formatd (number, sizeof number, "%g", worst));
   return FALSE;
 }
 
