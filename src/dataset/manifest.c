@@ -8,6 +8,7 @@
  * or a fifth, column is the split if every value in it names one, else the group;
  * a fourth one is the split if the first row's names one.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/csv.h"
 #include "src/dataset/table.h"
 
 #include <math.h>
@@ -284,6 +285,23 @@ check_unread (const Manifest *manifest, GError **error)
   return TRUE;
 }
 
+/* Takes off what keeps a spreadsheet from computing the field. */
+static void
+unguard (Cnn3dField *own, const Cnn3dField **field)
+{
+  const gchar *text;
+
+  if (!*field)
+    return;
+  text = cnn3d_csv_unguarded ((*field)->text, (*field)->size);
+  if (text == (*field)->text)
+    return;
+  *own = **field;
+  own->text = text;
+  own->size -= text - (*field)->text;
+  *field = own;
+}
+
 static gboolean
 add_row (Manifest *manifest, GError **error)
 {
@@ -294,6 +312,9 @@ add_row (Manifest *manifest, GError **error)
                    *by[CNN3D_N_COLUMNS] = {
                      NULL,
                    };
+  static const Cnn3dColumn guarded[] = { CNN3D_COLUMN_LABEL, CNN3D_COLUMN_GROUP,
+    CNN3D_COLUMN_FOLD };
+  Cnn3dField own[G_N_ELEMENTS (guarded)];
   Cnn3dClip clip = CNN3D_CLIP_WHOLE;
   guint32 fold;
 
@@ -303,6 +324,9 @@ add_row (Manifest *manifest, GError **error)
     return FALSE;
   for (guint i = 0; i < table->n_fields; i++)
     by[manifest->columns[i]] = &table->fields[i];
+  /* paths are written without a guard */
+  for (guint i = 0; i < G_N_ELEMENTS (guarded); i++)
+    unguard (&own[i], &by[guarded[i]]);
   field = by[CNN3D_COLUMN_PATH];
   clip.at = field->at;
   clip.path = cnn3d_reading_path (reading, field->text, field->size, field->at, error);

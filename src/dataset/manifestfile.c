@@ -13,18 +13,6 @@ typedef struct {
 } Needed;
 
 static void
-add_field (GString *text, const gchar *field)
-{
-  const gboolean plain =
-      field[strcspn (field, "\",\r\n")] == '\0' && *field != ' ' && !g_str_has_suffix (field, " ");
-
-  if (plain)
-    g_string_append (text, field);
-  else
-    cnn3d_csv_quote (text, field);
-}
-
-static void
 add_number (GString *text, gboolean given, gdouble number)
 {
   g_autofree gchar *digits = cnn3d_setting_number (number);
@@ -41,7 +29,19 @@ add_optional (GString *text, gboolean needed, const gchar *field)
     return;
   g_string_append_c (text, ',');
   if (field)
-    add_field (text, field);
+    cnn3d_csv_field (text, field);
+}
+
+/* Whether tables show the path as it is: text without control characters */
+static gboolean
+is_plain (const gchar *path)
+{
+  if (!g_utf8_validate (path, -1, NULL))
+    return FALSE;
+  for (const gchar *p = path; *p; p = g_utf8_next_char (p))
+    if (g_unichar_iscntrl (g_utf8_get_char (p)))
+      return FALSE;
+  return TRUE;
 }
 
 gchar *
@@ -52,7 +52,7 @@ cnn3d_manifest_file (const gchar *path)
   if (strstr (path, "://"))
     return g_strdup (path);
   full = g_canonicalize_filename (path, NULL);
-  if (g_utf8_validate (full, -1, NULL))
+  if (is_plain (full))
     return full;
   address = g_filename_to_uri (full, NULL, NULL);
   g_free (full);
@@ -68,13 +68,13 @@ add_path (
   g_autofree gchar *root = g_canonicalize_filename (dataset->roots[r->source], NULL);
   g_autofree gchar *here = g_canonicalize_filename (folder, NULL), *path = NULL, *file = NULL;
 
-  if (strcmp (root, here) == 0 && g_utf8_validate (dataset->arena.data + written, -1, NULL)) {
-    add_field (text, dataset->arena.data + written);
+  if (strcmp (root, here) == 0 && is_plain (dataset->arena.data + written)) {
+    cnn3d_csv_path (text, dataset->arena.data + written);
     return;
   }
   path = cnn3d_dataset_file (dataset->roots[r->source], dataset->arena.data + written);
   file = cnn3d_manifest_file (path);
-  add_field (text, file);
+  cnn3d_csv_path (text, file);
 }
 
 static Needed
@@ -115,7 +115,7 @@ cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder)
     cnn3d_dataset_row (dataset, i, &row);
     add_path (text, dataset, i, r->path, folder);
     g_string_append_c (text, ',');
-    add_field (text, dataset->classes[row.label]);
+    cnn3d_csv_field (text, dataset->classes[row.label]);
     if (needed.seconds) {
       add_number (text, !row.in_frames && row.start > 0, row.start);
       add_number (text, !row.in_frames && isfinite (row.end), row.end);

@@ -60,32 +60,38 @@ as_text (const gchar *path)
 
 /* --- predictions.csv --- */
 
-/* Appends a field by RFC 4180, and the separator after it. */
+/* Appends a field, and the separator after it. */
 static void
 append_field (GString *line, const gchar *text, gchar after)
 {
-  if (text[strcspn (text, ",\"\r\n")])
-    cnn3d_csv_quote (line, text);
-  else
-    g_string_append (line, text);
+  cnn3d_csv_field (line, text);
   g_string_append_c (line, after);
+}
+
+/* The same for people to read: control characters are escaped. */
+static void
+append_shown (GString *line, const gchar *text, gchar after)
+{
+  g_autofree gchar *shown = cnn3d_escape (text, FALSE);
+
+  append_field (line, shown, after);
 }
 
 static void
 append_prediction (GString *line, const Cnn3dPrediction *p, const Cnn3dModelInfo *info)
 {
   const guint n = info->network.num_classes;
-  g_autofree gchar *path = as_text (p->path ? p->path : "");
   gchar number[G_ASCII_DTOSTR_BUF_SIZE];
 
-  append_field (line, path, ',');
+  append_shown (line, p->path ? p->path : "", ',');
   g_string_append_printf (line, "%" G_GUINT64_FORMAT ",", p->clip);
-  append_field (line, p->label >= 0 && (guint) p->label < n ? info->classes[p->label] : "", ',');
-  append_field (line, info->classes[p->prediction], ',');
+  append_shown (line, p->label >= 0 && (guint) p->label < n ? info->classes[p->label] : "", ',');
+  append_shown (line, info->classes[p->prediction], ',');
   /* 17 digits: exact */
-  for (guint i = 0; i < n; i++)
-    append_field (line, g_ascii_formatd (number, sizeof number, "%.17g", p->probabilities[i]),
-        i + 1 < n ? ',' : '\n');
+  for (guint i = 0; i < n; i++) {
+    g_string_append (line, g_ascii_formatd (number, sizeof number, "%.17g", p->probabilities[i]));
+    g_string_append_c (line, i + 1 < n ? ',' : '\n');
+  }
 }
 
 static gboolean
@@ -98,7 +104,7 @@ write_predictions (const gchar *path, const Cnn3dModelInfo *info,
   gboolean ok = file != NULL;
 
   for (guint i = 0; i < n; i++)
-    append_field (line, info->classes[i], i + 1 < n ? ',' : '\n');
+    append_shown (line, info->classes[i], i + 1 < n ? ',' : '\n');
   ok = ok && cnn3d_atomic_file_write (file, line->str, line->len, error);
   for (guint64 i = 0; ok && i < cnn3d_predictions_count (predictions); i++) {
     g_string_truncate (line, 0);
@@ -119,7 +125,7 @@ as_address (const gchar *file)
   g_autofree gchar *absolute = strstr (file, "://") ? NULL : g_canonicalize_filename (file, NULL);
   gchar *address = absolute ? g_filename_to_uri (absolute, NULL, NULL) : NULL;
 
-  return address ? address : as_text (file);
+  return address ? address : cnn3d_escape (file, FALSE);
 }
 
 static void
@@ -139,7 +145,8 @@ append_wrong (GString *line, const Cnn3dPrediction *p, const Cnn3dModelInfo *inf
   /* what clipsrc would take for pictures */
   const gboolean pictures = strchr (p->file, '%') || g_file_test (p->file, G_FILE_TEST_IS_DIR);
 
-  append_field (line, address, ',');
+  cnn3d_csv_path (line, address);
+  g_string_append_c (line, ',');
   append_field (line, info->classes[p->label], ',');
   append_seconds (line, p->start, p->start > 0);
   append_seconds (line, p->end, isfinite (p->end));

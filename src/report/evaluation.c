@@ -9,6 +9,8 @@
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 
+#include "src/csv.h"
+#include "src/escape.h"
 #include "src/report/jsontext.h"
 
 #define LARGEST_METRICS (64u << 20) /* bytes */
@@ -132,7 +134,9 @@ next_row (Csv *csv)
 static const gchar *
 field (const Csv *csv, guint i)
 {
-  return csv->text->str + g_array_index (csv->fields, gsize, i);
+  const gchar *text = csv->text->str + g_array_index (csv->fields, gsize, i);
+
+  return cnn3d_csv_unguarded (text, strlen (text));
 }
 
 static void
@@ -259,13 +263,17 @@ static void
 take_place (ReportEvaluation *e, const Csv *csv, GHashTable *clips)
 {
   Cnn3dReportClip place = { NULL };
+  g_autofree gchar *label = NULL, *prediction = NULL;
   ReportWrong *wrong;
 
   if (csv->too_long || csv->torn || csv->fields->len != PLACE_FIELDS)
     return;
   wrong = g_hash_table_lookup (clips, field (csv, PLACE_CLIP));
-  if (!wrong || wrong->place.path || strcmp (wrong->label, field (csv, PLACE_LABEL)) != 0
-      || strcmp (wrong->prediction, field (csv, PLACE_PREDICTION)) != 0
+  /* predictions.csv has them for people, wrong.csv as they are */
+  label = cnn3d_escape (field (csv, PLACE_LABEL), FALSE);
+  prediction = cnn3d_escape (field (csv, PLACE_PREDICTION), FALSE);
+  if (!wrong || wrong->place.path || strcmp (wrong->label, label) != 0
+      || strcmp (wrong->prediction, prediction) != 0
       || !number_field (csv, PLACE_START, 0, &place.start)
       || !number_field (csv, PLACE_END, INFINITY, &place.end)
       || !number_field (csv, PLACE_FPS, 0, &place.fps))

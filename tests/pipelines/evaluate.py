@@ -239,14 +239,15 @@ def names(folder):
     model = "model=run/best.safetensors output-dir=results feature-maps=1"
     run = launch.launch(line(clips % "train.csv", model), folder).fine()
     metrics, rows = read(os.path.join(folder, "results"))
-    run.need([c["name"] for c in metrics["classes"]] == rows[0][4:] == sorted(label.values()), "names %s" % rows[0])
+    run.need([c["name"] for c in metrics["classes"]] == sorted(label.values()), "names %s" % metrics["classes"])
+    run.need(rows[0][4:] == [name.replace("\033", "\\x1b") for name in sorted(label.values())], "names %s" % rows[0])
     run.need("\033" not in run.out + run.err, "a terminal would read a name")
     svg = launch.text(launch.read(os.path.join(folder, "results", "confusion.svg")))
     run.need("&lt;script&gt;" in svg and "<script" not in svg and "\033" not in svg, "an SVG with a script")
 
     run = launch.launch(line(clips % "test.csv", model), folder).fine()
     metrics, rows = read(os.path.join(folder, "results"))
-    run.need([c["support"] for c in metrics["classes"]] == [0, 1] and rows[1][2] == label["bars"], str(rows))
+    run.need([c["support"] for c in metrics["classes"]] == [0, 1] and rows[1][2] == label["bars"].replace("\033", "\\x1b"), str(rows))
     run = launch.launch(line(clips % "other.csv", model), folder).refused(
         r"class 'b\\x1b\[32mlue' is not one of the classes that run/best.safetensors was trained on", "<script>alert")
     run.need("\033" not in run.out + run.err, "a terminal would read a name")

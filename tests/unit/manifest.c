@@ -1,5 +1,6 @@
 /* manifest.c: what a data set makes of manifests and folders, good and bad.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/csv.h"
 #include "src/dataset/dataset.h"
 
 #include <math.h>
@@ -706,6 +707,74 @@ test_million (void)
   cnn3d_dataset_free (d);
 }
 
+/* All rows, with their folds. */
+static Cnn3dDataset *
+load_rows (const gchar *name, const gchar *text)
+{
+  g_autofree gchar *path = write_file (name, text, -1);
+  const Cnn3dDatasetParams params = { .location = path, .rows_only = TRUE };
+  GError *error = NULL;
+  Cnn3dDataset *dataset = cnn3d_dataset_new (&params, &error);
+
+  g_assert_no_error (error);
+  return dataset;
+}
+
+/* What is written is read as the same, and a spreadsheet computes none of it. */
+static void
+test_written (void)
+{
+  static const gchar *const texts[] = { "=1+1", "+a", "-5", "-a", "@a", "'=a", "''-a", "'a",
+    "a,\"b\"", "-1.5e3", "-1+2", "\t=x", "two\nlines", "\x1b[31m" };
+  static const gchar *const paths[] = { "=a.mp4", "-a.mp4", "'-a.mp4", "a\x1b[31m\n.mp4", "a b.mp4",
+    "sub/+a.mp4" };
+  g_autoptr (GString) text = g_string_new ("path,label,group,fold\n");
+  Cnn3dDataset *first, *again;
+  Cnn3dDatasetRow a, b;
+  gchar *written;
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
+    cnn3d_csv_quote (text, paths[i % G_N_ELEMENTS (paths)]);
+    for (guint k = 0; k < 3; k++) {
+      g_string_append_c (text, ',');
+      cnn3d_csv_quote (text, texts[i]);
+    }
+    g_string_append_c (text, '\n');
+  }
+  /* these have an apostrophe of their own only where another program has put it there */
+  g_string_append (text, "x.mp4,'=1+1,'=1+1,'=1+1\n");
+  first = load_rows ("first.csv", text->str);
+  written = cnn3d_dataset_manifest (first, dir);
+  for (const gchar *p = written; p; p = strchr (p, '\n') ? strchr (p, '\n') + 1 : NULL)
+    g_assert_null (strchr ("=+-@\t\r", *p ? *p : 'x'));
+  for (guint i = 0; i < 4; i++) {
+    static const gchar *const formulas[] = { ",=", ",+", ",@", ",-a" };
+
+    g_assert_null (strstr (written, formulas[i]));
+  }
+  g_assert_nonnull (strstr (written, ",-5,-5,-5\n"));
+  again = load_rows ("again.csv", written);
+  g_assert_cmpuint (cnn3d_dataset_num_rows (again), ==, cnn3d_dataset_num_rows (first));
+  for (guint i = 0; i < cnn3d_dataset_num_rows (first); i++) {
+    g_autofree gchar *file = cnn3d_dataset_path (first, i), *same = cnn3d_dataset_path (again, i);
+    g_autofree gchar *plain = g_canonicalize_filename (same, NULL);
+
+    cnn3d_dataset_row (first, i, &a);
+    cnn3d_dataset_row (again, i, &b);
+    g_assert_cmpstr (file, ==, plain);
+    g_assert_cmpstr (
+        cnn3d_dataset_classes (first)[a.label], ==, cnn3d_dataset_classes (again)[b.label]);
+    g_assert_cmpstr (a.group, ==, b.group);
+    g_assert_cmpstr (a.fold, ==, b.fold);
+  }
+  cnn3d_dataset_row (again, 0, &b);
+  g_assert_cmpstr (cnn3d_dataset_classes (again)[b.label], ==, "=1+1");
+  g_assert_cmpstr (b.group, ==, "=1+1");
+  g_free (written);
+  cnn3d_dataset_free (first);
+  cnn3d_dataset_free (again);
+}
+
 static void
 remove_tree (const gchar *path)
 {
@@ -747,6 +816,7 @@ main (int argc, char **argv)
   }
   g_test_add_func ("/manifest/params", test_params);
   g_test_add_func ("/manifest/passes", test_passes);
+  g_test_add_func ("/manifest/written", test_written);
   g_test_add_func ("/manifest/million", test_million);
   ret = g_test_run ();
   remove_tree (dir);

@@ -688,6 +688,17 @@ test_frames (void)
     put (folder, csv, many->str, many->len);
     put (folder, places, their->str, their->len);
   }
+
+  /* names that predictions.csv has without control characters, and neither as a formula */
+  drop (folder);
+  g_mkdir (folder, 0700);
+  put (folder, "predictions.csv",
+      "path,clip,label,prediction,'=a\\x1b,'@b\n'-one.mp4,1,'=a\\x1b,'@b,0.1,0.9\n", -1);
+  put (folder, "wrong.csv", WRONG "file:///one,'=a\x1b,,,,1,'@b\n", -1);
+  g_free (page);
+  page = cnn3d_report_html (folder, NULL, pretend, NULL);
+  assert_image (page, "file:///one 0 inf 0");
+  assert_has (page, "<td>-one.mp4</td><td class=\"n\">1</td><td>=a\\x1b</td><td>@b</td>");
   drop (folder);
 }
 

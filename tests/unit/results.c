@@ -92,10 +92,10 @@ test_names (void)
 
   csv = contents (below, "predictions.csv", NULL);
   g_assert_cmpstr (csv, ==,
-      "path,clip,label,prediction,<script>alert(1)</script>,\"a, \"\"b\"\"\nc\"\n"
-      "\"it's, a file.mp4\",7,\"a, \"\"b\"\"\nc\",<script>alert(1)</script>,0.5,0.5\n"
-      "\\xff\\xfe.mp4,8,\"a, \"\"b\"\"\nc\",<script>alert(1)</script>,0.5,0.5\n"
-      ",9,\"a, \"\"b\"\"\nc\",<script>alert(1)</script>,0.5,0.5\n");
+      "path,clip,label,prediction,<script>alert(1)</script>,\"a, \"\"b\"\"\\x0ac\"\n"
+      "\"it's, a file.mp4\",7,\"a, \"\"b\"\"\\x0ac\",<script>alert(1)</script>,0.5,0.5\n"
+      "\\xff\\xfe.mp4,8,\"a, \"\"b\"\"\\x0ac\",<script>alert(1)</script>,0.5,0.5\n"
+      ",9,\"a, \"\"b\"\"\\x0ac\",<script>alert(1)</script>,0.5,0.5\n");
   json = contents (below, "metrics.json", NULL);
   g_assert_true (g_utf8_validate (json, -1, NULL));
   g_assert_nonnull (strstr (json, "\"mo\\\"del\\\\x1b\\\\xff\""));
@@ -156,6 +156,38 @@ test_wrong (void)
   g_free (wanted);
   g_free (csv);
   g_free (pictures);
+  remove_dir (dir);
+  cnn3d_predictions_free (p);
+}
+
+/* No field is a formula or controls a terminal. */
+static void
+test_formulas (void)
+{
+  static gchar *names[] = { "=1+1", "-5", "@a\x1b[31m", NULL };
+  static const gfloat logits[3] = { 0, 0, 1 };
+  Cnn3dPredictions *p = cnn3d_predictions_new (3);
+  gchar *dir = make_dir (), *csv;
+  gsize size;
+
+  cnn3d_predictions_add (p, "=cmd|' /C calc'!A0", 1, 0, logits, FALSE);
+  cnn3d_predictions_add (p, "\x1b]0;title\a\r\n\t.mp4", 2, 1, logits, FALSE);
+  cnn3d_predictions_locate (p, "-x://a.mp4", 0, INFINITY, 30);
+  cnn3d_predictions_add (p, "+1.mp4", 3, 1, logits, FALSE);
+  write_all (dir, "m", names, 3, p, TRUE);
+
+  csv = contents (dir, "predictions.csv", &size);
+  for (gsize i = 0; i < size; i++)
+    g_assert_true (!g_ascii_iscntrl (csv[i]) || csv[i] == '\n');
+  g_assert_true (
+      g_str_has_prefix (csv, "path,clip,label,prediction,'=1+1,-5,'@a\\x1b[31m\n'=cmd|' /C "));
+  g_assert_nonnull (strstr (csv, "\n\\x1b]0;title\\x07\\x0d\\x0a\\x09.mp4,2,-5,'@a\\x1b[31m,0."));
+  g_assert_nonnull (strstr (csv, "\n'+1.mp4,3,-5,"));
+  g_free (csv);
+  csv = contents (dir, "wrong.csv", NULL);
+  g_assert_cmpstr (
+      csv, ==, "path,label,start,end,fps,clip,prediction\n./-x://a.mp4,-5,,,,2,'@a\x1b[31m\n");
+  g_free (csv);
   remove_dir (dir);
   cnn3d_predictions_free (p);
 }
@@ -384,6 +416,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/results/names", test_names);
   g_test_add_func ("/results/wrong", test_wrong);
+  g_test_add_func ("/results/formulas", test_formulas);
   g_test_add_func ("/results/digits", test_digits);
   g_test_add_func ("/results/many-classes", test_many_classes);
   g_test_add_func ("/results/skipped", test_skipped);
