@@ -63,7 +63,7 @@ is_there (int fd, const gchar *path)
 {
   struct stat ours, named;
 
-  return fstat (fd, &ours) == 0 && stat (path, &named) == 0 && ours.st_dev == named.st_dev
+  return fstat (fd, &ours) == 0 && lstat (path, &named) == 0 && ours.st_dev == named.st_dev
       && ours.st_ino == named.st_ino;
 }
 
@@ -72,10 +72,17 @@ take (const gchar *path, GError **error)
 {
   for (guint i = 0; i < MAX_TRIES; i++) {
     /* O_NONBLOCK: a FIFO of that name must not hang us */
-    const int fd = open (path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+    const int fd = open (path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0666);
 
     if (fd < 0 && errno == EINTR)
       continue;
+    if (fd < 0 && errno == ELOOP) {
+      g_autofree gchar *shown = g_filename_display_name (path);
+
+      g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE,
+          "“%s” is a symbolic link, which is not followed; remove it", shown);
+      return -1;
+    }
     if (fd < 0) {
       set_error (error, path, errno);
       return -1;

@@ -14,8 +14,9 @@
 struct _Cnn3dRecordFile {
   gchar *path;
   int fd;
-  guint64 end;   /* of the last whole record */
-  gboolean torn; /* there may be a partial record after it */
+  guint64 end;    /* of the last whole record */
+  gboolean torn;  /* there may be a partial record after it */
+  gboolean found; /* it was there when the file was opened */
 };
 
 static void
@@ -27,6 +28,15 @@ set_error (GError **error, const gchar *what, const gchar *path, int code)
       g_strerror (code));
 }
 
+static void
+set_linked (GError **error, const gchar *path)
+{
+  g_autofree gchar *shown = g_filename_display_name (path);
+
+  g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE,
+      "“%s” is a symbolic link, which is not followed; remove it, or log to another folder", shown);
+}
+
 static Cnn3dRecordFile *
 open_file (const gchar *path, int flags, GError **error)
 {
@@ -36,10 +46,14 @@ open_file (const gchar *path, int flags, GError **error)
 
   do
     /* O_NONBLOCK: a FIFO of that name must not block */
-    fd = open (path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | flags, 0666);
+    fd = open (
+        path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | flags, 0666);
   while (fd < 0 && errno == EINTR);
   if (fd < 0) {
-    set_error (error, "open", path, errno);
+    if (errno == ELOOP)
+      set_linked (error, path);
+    else
+      set_error (error, "open", path, errno);
     return NULL;
   }
   if (fstat (fd, &s) < 0 || !S_ISREG (s.st_mode)) {
@@ -66,6 +80,7 @@ cut_back (Cnn3dRecordFile *file)
         fstat (file->fd, &s) < 0 ? -1 : ftruncate (file->fd, MIN (file->end, (guint64) s.st_size));
   while (result < 0 && errno == EINTR);
   file->torn = result < 0;
+  file->found &= file->torn;
   return !file->torn;
 }
 
@@ -102,10 +117,12 @@ cnn3d_record_file_open_lines (const gchar *path, GError **error)
   if (!file)
     return NULL;
   size = file->end;
-  if (!find_last_line (file) || (file->end < size && !cut_back (file))) {
+  if (!find_last_line (file)) {
     set_error (error, "continue", path, errno);
     cnn3d_record_file_free (&file);
+    return NULL;
   }
+  file->torn = file->found = file->end < size;
   return file;
 }
 
@@ -123,7 +140,7 @@ cnn3d_record_file_free (Cnn3dRecordFile **file)
   *file = NULL;
   if (!f)
     return;
-  if (f->torn)
+  if (f->torn && !f->found)
     cut_back (f);
   close (f->fd);
   g_free (f->path);
@@ -134,6 +151,12 @@ guint64
 cnn3d_record_file_size (const Cnn3dRecordFile *file)
 {
   return file->end;
+}
+
+gboolean
+cnn3d_record_file_is_empty (const Cnn3dRecordFile *file)
+{
+  return file->end == 0 && !file->torn;
 }
 
 gboolean
@@ -185,18 +208,25 @@ gboolean
 cnn3d_record_file_filter_lines (
     const gchar *path, Cnn3dKeepLine keep, gpointer data, GError **error)
 {
-  g_autoptr (GError) reason = NULL;
-  g_autoptr (GMappedFile) mapped = g_mapped_file_new (path, FALSE, &reason);
+  g_autoptr (GMappedFile) mapped = NULL;
   g_autoptr (GArray) kept = g_array_new (FALSE, FALSE, sizeof (gsize)); /* from, to, from, to ... */
   const gchar *text;
   gsize size, at = 0, whole = 0;
+  const gint fd = open (path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 
-  if (g_error_matches (reason, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+  if (fd < 0 && errno == ENOENT)
     return TRUE;
-  if (!mapped) {
-    g_propagate_error (error, g_steal_pointer (&reason));
+  if (fd < 0) {
+    if (errno == ELOOP)
+      set_linked (error, path);
+    else
+      set_error (error, "open", path, errno);
     return FALSE;
   }
+  mapped = g_mapped_file_new_from_fd (fd, FALSE, error);
+  close (fd);
+  if (!mapped)
+    return FALSE;
   text = g_mapped_file_get_contents (mapped);
   size = g_mapped_file_get_length (mapped);
   while (at < size) {

@@ -16,8 +16,9 @@ G_BEGIN_DECLS
 /* One thread at a time. Errors are in G_IO_ERROR and name the path. */
 typedef struct _Cnn3dRecordFile Cnn3dRecordFile;
 
-/* Opens a file of lines for appending, and creates it if it is missing. An incomplete last line, as
- * a killed writer leaves it, is cut off. NULL with error. */
+/* Opens a file of lines for appending, and creates it if it is missing. A symbolic link is not
+ * followed. An incomplete last line, as a killed writer leaves it, is cut off when a line is
+ * appended, and not before. NULL with error. */
 CNN3D_API Cnn3dRecordFile *cnn3d_record_file_open_lines (const gchar *path, GError **error);
 /* Creates a file; G_IO_ERROR_EXISTS if it exists. */
 CNN3D_API Cnn3dRecordFile *cnn3d_record_file_create (const gchar *path, GError **error);
@@ -26,6 +27,8 @@ CNN3D_API void cnn3d_record_file_free (Cnn3dRecordFile **file);
 
 /* Bytes of the whole records. */
 CNN3D_API guint64 cnn3d_record_file_size (const Cnn3dRecordFile *file);
+/* Neither a record nor a part of one. */
+CNN3D_API gboolean cnn3d_record_file_is_empty (const Cnn3dRecordFile *file);
 /* Appends all of the record or nothing. */
 CNN3D_API gboolean cnn3d_record_file_append (
     Cnn3dRecordFile *file, gconstpointer data, gsize size, GError **error);

@@ -77,7 +77,7 @@ open_json (Cnn3dRunLog *log, GError **error)
   log->json = cnn3d_record_file_open_lines (path, error);
   if (!log->json)
     return FALSE;
-  log->others = cnn3d_record_file_size (log->json) > 0;
+  log->others = !cnn3d_record_file_is_empty (log->json);
   return TRUE;
 }
 
@@ -130,7 +130,7 @@ list_earlier (const Cnn3dRunLog *log, GError **error)
   names = g_ptr_array_new_with_free_func (g_free);
   while ((name = g_dir_read_name (dir)))
     if (g_str_has_prefix (name, CNN3D_EVENT_FILE_PREFIX) || !strcmp (name, CSV_NAME)
-        || (!strcmp (name, JSON_NAME) && cnn3d_record_file_size (log->json) > 0))
+        || (!strcmp (name, JSON_NAME) && !cnn3d_record_file_is_empty (log->json)))
       g_ptr_array_add (names, g_strdup (name));
   return names;
 }

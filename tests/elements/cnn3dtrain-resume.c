@@ -435,6 +435,9 @@ test_folders (void)
   gchar *lock = g_build_filename (dir, "run.lock", NULL);
   gchar *taken = make_dir ();
   gchar *name = g_build_filename (taken, "run.lock", NULL);
+  gchar *linked = make_dir (), *link = g_build_filename (linked, "run.lock", NULL);
+  gchar *refused =
+      g_strdup_printf ("“%s” is a symbolic link, which is not followed; remove it", link);
   gchar *open = g_strdup_printf ("cannot open “%s”: Is a directory", name);
   const struct {
     const gchar *dir;
@@ -447,11 +450,13 @@ test_folders (void)
     /* which has not yet written who it is */
     { dir, GST_RESOURCE_ERROR_BUSY, "another process" },
     { taken, GST_RESOURCE_ERROR_OPEN_WRITE, open },
+    { linked, GST_RESOURCE_ERROR_OPEN_WRITE, refused },
   };
   Rig first = rig_new (line);
   guint i;
 
   g_assert_cmpint (g_mkdir (name, 0755), ==, 0);
+  g_assert_cmpint (symlink ("theirs", link), ==, 0);
   for (i = 0; i < G_N_ELEMENTS (table); i++) {
     GstElement *element = gst_element_factory_make ("cnn3dtrain", NULL);
     Rig r = { gst_object_ref_sink (element), NULL, gst_bus_new (), 0 };
@@ -476,6 +481,12 @@ test_folders (void)
   remove_dir (dir);
   g_rmdir (name);
   remove_dir (taken);
+  /* nothing but the link */
+  g_assert_cmpint (g_unlink (link), ==, 0);
+  g_assert_cmpint (g_rmdir (linked), ==, 0);
+  g_free (refused);
+  g_free (link);
+  g_free (linked);
   g_free (open);
   g_free (name);
   g_free (lock);

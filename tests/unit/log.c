@@ -227,6 +227,78 @@ test_torn_tails (void)
   g_assert_nonnull (error);
 }
 
+/* A link's target is nobody's log, and is neither read nor written. */
+static void
+test_links (void)
+{
+  static const gchar theirs[] = "{\"event\":\"step\"}\ntheir own";
+  g_autofree gchar *dir = make_dir (), *json = g_build_filename (dir, "log.jsonl", NULL);
+  g_autofree gchar *csv = g_build_filename (dir, "metrics.csv", NULL), *says = NULL, *text = NULL;
+  const Cnn3dRunMark mark = { .step = 1 };
+  g_autoptr (GError) error = NULL;
+  Cnn3dRunLog *log;
+
+  write_file (dir, "theirs", theirs);
+  g_assert_cmpint (symlink ("theirs", json), ==, 0);
+  g_assert_null (cnn3d_run_log_new (dir, &error));
+  says = g_strdup_printf (
+      "“%s” is a symbolic link, which is not followed; remove it, or log to another folder", json);
+  g_assert_cmpstr (error->message, ==, says);
+  g_clear_error (&error);
+  g_unlink (json);
+
+  g_assert_cmpint (symlink ("theirs", csv), ==, 0);
+  log = cnn3d_run_log_new (dir, NULL);
+  g_assert_false (cnn3d_run_log_begin (log, &mark, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE);
+  g_clear_error (&error);
+  cnn3d_run_log_free (&log);
+  /* a new run moves the link itself away */
+  log = cnn3d_run_log_new (dir, NULL);
+  g_assert_true (cnn3d_run_log_begin (log, NULL, &error));
+  cnn3d_run_log_free (&log);
+  text = read_file (dir, "theirs", NULL);
+  g_assert_cmpstr (text, ==, theirs);
+}
+
+/* An unfinished line stays as it is until a run resumes: it may be another program's, which is
+ * about to end it. */
+static void
+test_unfinished_line (void)
+{
+  static const gchar *const texts[] = { "{\"event\":\"st", "{\"event\":\"run\"}\n{\"event\":\"st" };
+  const Cnn3dRunMark mark = { .step = 1 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++) {
+    g_autofree gchar *dir = make_dir (), *left = NULL, *moved = NULL, *cut = NULL;
+    g_autofree gchar *earlier = g_build_filename (dir, "earlier-1", NULL);
+    g_autoptr (GError) error = NULL;
+    Cnn3dRunLog *log;
+
+    write_file (dir, "log.jsonl", texts[i]);
+    log = cnn3d_run_log_new (dir, NULL);
+    cnn3d_run_log_error (log, "out of memory");
+    cnn3d_run_log_free (&log);
+    left = read_file (dir, "log.jsonl", NULL);
+    g_assert_cmpstr (left, ==, texts[i]);
+
+    log = cnn3d_run_log_new (dir, NULL);
+    g_assert_true (cnn3d_run_log_begin (log, NULL, &error));
+    cnn3d_run_log_free (&log);
+    moved = read_file (earlier, "log.jsonl", NULL);
+    g_assert_cmpstr (moved, ==, texts[i]);
+
+    write_file (dir, "log.jsonl", texts[i]);
+    log = cnn3d_run_log_new (dir, NULL);
+    g_assert_true (cnn3d_run_log_begin (log, &mark, &error));
+    cnn3d_run_log_warning (log, "it resumes");
+    cnn3d_run_log_free (&log);
+    cut = read_file (dir, "log.jsonl", NULL);
+    g_assert_null (strstr (cut, "\"st"));
+    g_assert_nonnull (strstr (cut, "it resumes\"}\n"));
+  }
+}
+
 /* What a file-size limit leaves room for stays, whole; when there is room again,
  * records follow. */
 static void
@@ -809,6 +881,8 @@ main (int argc, char **argv)
   g_test_add_func ("/log/framing", test_framing);
   g_test_add_func ("/log/names", test_names);
   g_test_add_func ("/log/torn-tails", test_torn_tails);
+  g_test_add_func ("/log/links", test_links);
+  g_test_add_func ("/log/unfinished-line", test_unfinished_line);
   g_test_add_func ("/log/full", test_full);
   g_test_add_func ("/log/resume", test_resume);
   g_test_add_func ("/log/ended-pass", test_ended_pass);
