@@ -13,6 +13,7 @@
 #include "src/csv.h"
 #include "src/escape.h"
 #include "src/model/atomicfile.h"
+#include "src/secrets.h"
 
 /* --- skipped clips --- */
 
@@ -68,11 +69,11 @@ append_field (GString *line, const gchar *text, gchar after)
   g_string_append_c (line, after);
 }
 
-/* The same for people to read: control characters are escaped. */
+/* The same for people to read: control characters are escaped, passwords left out. */
 static void
 append_shown (GString *line, const gchar *text, gchar after)
 {
-  g_autofree gchar *shown = cnn3d_escape (text, FALSE);
+  g_autofree gchar *kept = cnn3d_without_passwords (text), *shown = cnn3d_escape (kept, FALSE);
 
   append_field (line, shown, after);
 }
@@ -254,10 +255,12 @@ add_skipped (JsonBuilder *b, const Cnn3dSkipped *skipped)
   json_builder_begin_array (b);
   for (guint i = 0; i < skipped->clips->len; i++) {
     const Cnn3dSkippedClip *clip = &g_array_index (skipped->clips, Cnn3dSkippedClip, i);
+    g_autofree gchar *path = cnn3d_without_passwords (clip->path);
+    g_autofree gchar *reason = cnn3d_without_passwords (clip->reason);
 
     json_builder_begin_object (b);
-    add_string (b, "path", clip->path);
-    add_string (b, "reason", clip->reason);
+    add_string (b, "path", path);
+    add_string (b, "reason", reason);
     json_builder_end_object (b);
   }
   json_builder_end_array (b);

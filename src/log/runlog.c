@@ -17,6 +17,7 @@
 #include "src/log/eventfile.h"
 #include "src/log/jsonlines.h"
 #include "src/log/recordfile.h"
+#include "src/secrets.h"
 #include "src/session/session.h"
 
 #define JSON_NAME "log.jsonl"
@@ -305,7 +306,7 @@ write_scalars (Cnn3dRunLog *log, guint64 step, const Cnn3dScalar *scalars, guint
   check (log, cnn3d_event_file_scalars (log->events, step, scalars, n, &error), &error);
 }
 
-/* Quoted as for a shell. NULL: the system does not provide it. */
+/* Quoted as for a shell, without passwords. NULL: the system does not provide it. */
 static gchar *
 command_line (void)
 {
@@ -317,11 +318,12 @@ command_line (void)
     return NULL;
   line = g_string_new (NULL);
   for (const gchar *word = raw; word < raw + size; word += strlen (word) + 1) {
-    const gboolean plain = *word
-        && word[strspn (
-               word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_!")]
+    g_autofree gchar *kept = cnn3d_without_passwords (word);
+    const gboolean plain = *kept
+        && kept[strspn (
+               kept, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_!")]
             == '\0';
-    g_autofree gchar *quoted = plain ? g_strdup (word) : g_shell_quote (word);
+    g_autofree gchar *quoted = plain ? g_strdup (kept) : g_shell_quote (kept);
 
     if (line->len)
       g_string_append_c (line, ' ');
@@ -564,11 +566,14 @@ void
 cnn3d_run_log_skipped (
     Cnn3dRunLog *log, const gchar *path, const gchar *reason, guint64 clip, guint epoch)
 {
+  g_autofree gchar *kept_path = cnn3d_without_passwords (path);
+  g_autofree gchar *kept_reason = cnn3d_without_passwords (reason);
+
   if (!log->events)
     return;
   cnn3d_json_begin (log->line, "skipped");
-  cnn3d_json_string (log->line, "path", path);
-  cnn3d_json_string (log->line, "reason", reason);
+  cnn3d_json_string (log->line, "path", kept_path);
+  cnn3d_json_string (log->line, "reason", kept_reason);
   cnn3d_json_integer (log->line, "clip", clip);
   cnn3d_json_integer (log->line, "epoch", epoch);
   write_json (log);
@@ -577,11 +582,13 @@ cnn3d_run_log_skipped (
 static void
 write_text (Cnn3dRunLog *log, const gchar *event, const gchar *name, const gchar *text)
 {
+  g_autofree gchar *kept = cnn3d_without_passwords (text);
+
   /* a run that does not begin logs nothing in another run's log */
   if (!log->events && log->others)
     return;
   cnn3d_json_begin (log->line, event);
-  cnn3d_json_string (log->line, name, text);
+  cnn3d_json_string (log->line, name, kept);
   write_json (log);
 }
 

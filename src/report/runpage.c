@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/format.h"
+#include "src/secrets.h"
 #include "src/report/chart.h"
 #include "src/report/checks.h"
 #include "src/report/jsontext.h"
@@ -177,8 +178,12 @@ run_page_head (GString *page, const ReportLog *log)
   g_string_append (page, "<section><h2>The run</h2>\n");
   head_notes (page, log);
   head_tiles (page, log);
-  if (command)
-    page_element (page, "pre", NULL, command);
+  if (command) {
+    /* older logs have them */
+    g_autofree gchar *kept = cnn3d_without_passwords (command);
+
+    page_element (page, "pre", NULL, kept);
+  }
   g_string_append (page, "<div class=\"two\">\n<table>\n");
   if (log->run)
     settings_facts (page, log);

@@ -93,7 +93,7 @@ def of(found, event):
 def told(folder):
     """log.jsonl and metrics.csv tell what the bus told"""
     clips(folder)
-    run = launch.launch(line("checkpoint-dir=run"), folder).fine()
+    run = launch.launch(line("checkpoint-dir=run") + " identity name=rtsp://me:mysecret@camera", folder).fine()
     found = records(folder)
     kinds = [record["event"] for record in found]
     run.need(kinds[0] == "run" and kinds[-1] == "finished", "they are %s" % kinds)
@@ -103,6 +103,9 @@ def told(folder):
              and first["optimizer"] == "sgd", "the run is %s" % first)
     run.need("'clip-bin=clipsample num-frames=8 !" in first["command"]
              and first["command"].startswith("gst-launch-1.0 -m clipsrc"), first["command"])
+    run.need("rtsp://me:***@camera" in first["command"], first["command"])
+    for top, _, names in os.walk(folder):
+        run.need(not any(b"mysecret" in launch.read(os.path.join(top, name)) for name in names), "a password is kept")
     for event in ("step", "epoch", "validation"):
         posted = run.messages("cnn3dtrain-" + event)
         logged = of(found, event)

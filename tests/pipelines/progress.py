@@ -173,5 +173,33 @@ def escaped(folder):
                         folder, options="")).refused("p.*red")
 
 
+def comma(folder):
+    """Nothing has a decimal comma where the locale has"""
+    locales = os.path.join(folder, "locales")
+    os.mkdir(locales)
+    # it complains of what it cannot map
+    subprocess.run(["localedef", "-c", "-i", "de_DE", "-f", "UTF-8", os.path.join(locales, "de_DE.UTF-8")],
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    if not os.path.exists(os.path.join(locales, "de_DE.UTF-8")):
+        raise launch.Skip("localedef makes no locale here")
+    launch.two_classes(os.path.join(folder, "clips"), 4)
+    german = {"LC_ALL": "de_DE.UTF-8", "LOCPATH": locales}
+    env = launch.environment(**german)
+    assert subprocess.run(["/usr/bin/printf", "%.1f", "0,5"], env=env, stdout=subprocess.PIPE,
+                          check=True).stdout == b"0,5", "the locale has no decimal comma"
+    run = launch.launch(line("lr=0.001 checkpoint-dir=run log-dir=run", 2), folder, options="", **german).fine()
+    run.need(re.search(r"loss \d+\.\d+", run.out) and not re.search(r"\d,\d", run.out), run.out)
+    test = launch.launch("clipsrc location=clips passes=test %s ! clipbatch ! cnn3deval threads=1 "
+                         "model=run/best.safetensors output-dir=test" % launch.CLIP_BIN, folder, options="",
+                         **german).fine()
+    test.need(re.search(r"loss \d+\.?\d*", test.out) and not re.search(r"\d,\d", test.out), test.out)
+    for name in ("run/log.jsonl", "test/metrics.json", "test/confusion.svg"):
+        assert not re.search(rb"\d,\d+ ?%|[a-z]\":\d+,\d", launch.read(os.path.join(folder, name))), name
+    shown = subprocess.run(["gst-inspect-1.0", "cnn3dtrain"], env=env, stdout=subprocess.PIPE, check=True).stdout
+    # the ranges are gst-inspect's own words
+    blurbs = [row for row in shown.decode().splitlines() if re.match(r"  [a-z-]+ +: ", row)]
+    assert len(blurbs) > 20 and not any(re.search(r"\d,\d", row) for row in blurbs), blurbs
+
+
 if __name__ == "__main__":
-    launch.main(terminal, narrow, plain, silent, escaped)
+    launch.main(terminal, narrow, plain, silent, escaped, comma)
