@@ -10,6 +10,7 @@
 
 #include "src/dataset/dataset.h"
 #include "src/escape.h"
+#include "src/hash.h"
 #include "src/keypoints/keypoints.h"
 #include "src/model/atomicfile.h"
 #include "tool/datasetcheck.h"
@@ -300,11 +301,11 @@ tool_dataset (int argc, char **argv)
     return TOOL_FAILED;
   }
   summary.classes = g_new0 (Counts, cnn3d_dataset_num_classes (dataset));
-  summary.files = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  summary.groups = g_hash_table_new (g_str_hash, g_str_equal);
+  summary.files = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
+  summary.groups = g_hash_table_new (cnn3d_hash_text, g_str_equal);
   summary.listed = g_ptr_array_new ();
   summary.missing = g_ptr_array_new_with_free_func (g_free);
-  summary.poses = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  summary.poses = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
   summary.wrong = g_ptr_array_new_with_free_func (g_free);
   count_rows (&summary, dataset);
   count_poses (&summary, dataset, points_root, pattern, check);

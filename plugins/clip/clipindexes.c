@@ -5,6 +5,8 @@
 
 #include "clipslab.h"
 
+#include "src/hash.h"
+
 struct _ClipIndexes {
   gchar *folder; /* NULL: none */
   GMutex lock;
@@ -38,7 +40,7 @@ clip_indexes_new (const gchar *folder, gsize max_bytes)
   g_queue_init (&self->ages);
   self->folder = folder && *folder ? g_strdup (folder) : NULL;
   self->max_bytes = max_bytes;
-  self->entries = g_hash_table_new_full (g_str_hash, g_str_equal, NULL, entry_free);
+  self->entries = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, NULL, entry_free);
 
   return self;
 }

@@ -4,11 +4,13 @@
 
 #include <string.h>
 
+#include "src/hash.h"
+
 void
 train_skips_init (TrainSkips *self)
 {
   memset (self, 0, sizeof *self);
-  self->reasons = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  self->reasons = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
 }
 
 void

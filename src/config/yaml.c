@@ -12,6 +12,8 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "src/hash.h"
+
 #define MAX_SIZE (64 * 1024) /* bytes of a file */
 
 typedef struct {
@@ -387,7 +389,7 @@ cnn3d_config_load_data (
   yaml_parser_set_input_string (&reader.parser, (const guchar *) reader.data, reader.size);
   cnn3d_config_keys (&n_keys);
   reader.lines = g_new0 (guint, n_keys);
-  reader.sections = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  reader.sections = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
 
   done = read_stream (&reader, error);
 

@@ -1,5 +1,6 @@
 /* names.c: strings kept once. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/dataset-private.h"
+#include "src/hash.h"
 
 #include <string.h>
 
@@ -22,56 +23,6 @@ cnn3d_arena_add (Cnn3dArena *arena, const gchar *text, gsize size)
   return (guint32) offset;
 }
 
-#define ROTATE(x, by) ((x) << (by) | (x) >> (64 - (by)))
-
-static inline void
-sip_round (guint64 *v)
-{
-  v[0] += v[1];
-  v[2] += v[3];
-  v[1] = ROTATE (v[1], 13) ^ v[0];
-  v[3] = ROTATE (v[3], 16) ^ v[2];
-  v[0] = ROTATE (v[0], 32) + v[3];
-  v[2] += v[1];
-  v[3] = ROTATE (v[3], 21) ^ v[0];
-  v[1] = ROTATE (v[1], 17) ^ v[2];
-  v[2] = ROTATE (v[2], 32);
-}
-
-/* SipHash-1-3 (Aumasson and Bernstein, 2012) with a key of this process: nobody can
- * write names of which all fall on one slot. */
-static guint32
-hash_text (const gchar *text, gsize size)
-{
-  static gsize made;
-  static guint64 key[2];
-  guint64 v[4], word;
-
-  if (g_once_init_enter (&made)) {
-    for (guint i = 0; i < 2; i++)
-      key[i] = (guint64) g_random_int () << 32 | g_random_int ();
-    g_once_init_leave (&made, 1);
-  }
-  v[0] = key[0] ^ 0x736F6D6570736575u;
-  v[1] = key[1] ^ 0x646F72616E646F6Du;
-  v[2] = key[0] ^ 0x6C7967656E657261u;
-  v[3] = key[1] ^ 0x7465646279746573u;
-  for (gsize at = 0; at <= size; at += 8) {
-    word = 0;
-    memcpy (&word, text + at, MIN (size - at, 8));
-    if (size - at < 8)
-      word |= (guint64) size << 56;
-    v[3] ^= word;
-    sip_round (v);
-    v[0] ^= word;
-  }
-  v[2] ^= 0xFF;
-  for (guint i = 0; i < 3; i++)
-    sip_round (v);
-  word = v[0] ^ v[1] ^ v[2] ^ v[3];
-  return (guint32) (word ^ word >> 32);
-}
-
 static void
 grow_slots (Cnn3dNames *names, const Cnn3dArena *arena)
 {
@@ -80,7 +31,7 @@ grow_slots (Cnn3dNames *names, const Cnn3dArena *arena)
 
   for (guint i = 0; i < names->n; i++) {
     const gchar *text = arena->data + names->offsets[i];
-    guint at = hash_text (text, strlen (text)) & (n_slots - 1);
+    guint at = cnn3d_hash_bytes (text, strlen (text)) & (n_slots - 1);
 
     while (slots[at])
       at = (at + 1) & (n_slots - 1);
@@ -95,7 +46,7 @@ grow_slots (Cnn3dNames *names, const Cnn3dArena *arena)
 static guint
 slot_of (const Cnn3dNames *names, const Cnn3dArena *arena, const gchar *text, gsize size)
 {
-  guint at = hash_text (text, size) & (names->n_slots - 1);
+  guint at = cnn3d_hash_bytes (text, size) & (names->n_slots - 1);
 
   while (names->slots[at]) {
     const gchar *other = arena->data + names->offsets[names->slots[at] - 1];

@@ -7,6 +7,7 @@
  * A row with two times is a clip; one with a box in a frame is left out.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/table.h"
+#include "src/hash.h"
 
 #include <math.h>
 #include <string.h>
@@ -46,7 +47,8 @@ static gboolean
 check_json (
     const Cnn3dReading *reading, const Cnn3dField *field, const gchar **value, GError **error)
 {
-  const gchar *wrong, *reason = cnn3d_json_check (field->text, field->text + field->size, &wrong);
+  const gchar *wrong,
+      *reason = cnn3d_json_check (field->text, field->text + field->size, &wrong);
 
   for (*value = field->text; !reason && g_ascii_isspace (**value);)
     ++*value;
@@ -255,7 +257,7 @@ read_via (Cnn3dReading *reading, GError **error)
   GError *reason = NULL;
 
   via->reading = reading;
-  via->options = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  via->options = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, g_free);
   via->label = g_string_new (NULL);
   if (read_comments (via, &p, &reason)) {
     cnn3d_table_init (&via->table, reading, p);

@@ -5,6 +5,7 @@
  *     [{"frame_id": 12, "instances": [{"keypoints": [[x, y], ...], "keypoint_scores": [...]}]}, ...]
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/jsonwalk.h"
+#include "src/hash.h"
 #include "src/keypoints/reader.h"
 
 #include <math.h>
@@ -261,7 +262,7 @@ no_object:
 static void
 read_images (Reading *reading, const gchar *images)
 {
-  GHashTable *found = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  GHashTable *found = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
   Cnn3dJsonWalk walk, member;
 
   cnn3d_json_enter (&walk, images);

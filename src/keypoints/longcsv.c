@@ -4,6 +4,7 @@
  *     0,0,left_elbow,312.5,200.1,0.93
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/table.h"
+#include "src/hash.h"
 #include "src/keypoints/reader.h"
 
 #include <math.h>
@@ -383,7 +384,7 @@ read_rows (Reader *reader, GError **error)
   GError *reason = NULL;
 
   reader->rows = g_array_new (FALSE, FALSE, sizeof (Row));
-  reader->names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  reader->names = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
   while (cnn3d_table_next (reader->table, &reason) && reader->table->n_fields > 0)
     if (!read_row (reader, &reason))
       break;

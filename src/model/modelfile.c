@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/hash.h"
 #include "src/json.h"
 #include "src/model/safetensors-private.h"
 #include "src/settings/settings.h"
@@ -105,7 +106,7 @@ get_floats (const Cnn3dModelFile *f, const gchar *key, guint n, gboolean positiv
 gboolean
 cnn3d_class_names_repeat (const gchar *const *names, guint *first, guint *second)
 {
-  g_autoptr (GHashTable) numbers = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GHashTable) numbers = g_hash_table_new (cnn3d_hash_text, g_str_equal);
   gpointer found;
 
   for (guint i = 0; names[i]; i++) {

@@ -4,6 +4,7 @@
 
 #include <gio/gio.h>
 #include <string.h>
+#include "src/hash.h"
 #include "src/model/atomicfile.h"
 
 struct _Cnn3dSafetensorsWriter {
@@ -40,8 +41,8 @@ cnn3d_safetensors_writer_new (const gchar *path, GError **error)
   writer->path = g_strdup (path);
   writer->file = file;
   writer->tensors = g_ptr_array_new_with_free_func (free_tensor);
-  writer->names = g_hash_table_new (g_str_hash, g_str_equal);
-  writer->keys = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  writer->names = g_hash_table_new (cnn3d_hash_text, g_str_equal);
+  writer->keys = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
   writer->metadata = g_string_new (NULL);
   writer->header = g_string_new (NULL);
   return writer;

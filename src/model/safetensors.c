@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/hash.h"
+
 struct _Cnn3dSafetensors {
   GMappedFile *map;
   GArray *entries;      /* of SafetensorsEntry, in the data's order */
@@ -240,8 +242,8 @@ cnn3d_safetensors_open (const gchar *path, GError **error)
   file = g_new0 (Cnn3dSafetensors, 1);
   file->entries = g_array_new (FALSE, FALSE, sizeof (SafetensorsEntry));
   g_array_set_clear_func (file->entries, clear_entry);
-  file->by_name = g_hash_table_new (g_str_hash, g_str_equal);
-  file->metadata = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  file->by_name = g_hash_table_new (cnn3d_hash_text, g_str_equal);
+  file->metadata = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, g_free);
   file->map = map_file (path, error);
   if (file->map == NULL)
     goto failed;

@@ -11,6 +11,7 @@
 
 #include "src/csv.h"
 #include "src/escape.h"
+#include "src/hash.h"
 #include "src/report/jsontext.h"
 
 #define LARGEST_METRICS (64u << 20) /* bytes */
@@ -214,7 +215,7 @@ static void
 read_rows (ReportEvaluation *e, const gchar *path, Csv *csv)
 {
   static const gchar *const head[] = { "path", "clip", "label", "prediction" };
-  g_autoptr (GHashTable) numbers = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GHashTable) numbers = g_hash_table_new (cnn3d_hash_text, g_str_equal);
   g_auto (GStrv) classes = NULL;
   gboolean right = next_row (csv) && !csv->too_long && csv->fields->len > FIRST_CLASS;
 
@@ -288,7 +289,7 @@ read_places (ReportEvaluation *e, const gchar *path, Csv *csv)
 {
   static const gchar *const head[] = { "path", "label", "start", "end", "fps", "clip",
     "prediction" };
-  g_autoptr (GHashTable) clips = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autoptr (GHashTable) clips = g_hash_table_new (cnn3d_hash_text, g_str_equal);
   gboolean right = next_row (csv) && !csv->too_long && csv->fields->len == G_N_ELEMENTS (head);
 
   for (guint i = 0; right && i < G_N_ELEMENTS (head); i++)

@@ -10,6 +10,7 @@
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 
+#include "src/hash.h"
 #include "src/report/jsontext.h"
 
 #define MOST_LINES (8u << 20)
@@ -325,7 +326,7 @@ report_log_read (const gchar *path, GError **error)
   log->notices = g_array_new (FALSE, FALSE, sizeof (ReportNotice));
   g_array_set_clear_func (log->notices, clear_notice);
   r.log = log;
-  r.skipped = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  r.skipped = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
   line = g_string_new (NULL);
   while (next_line (file, line, &log->torn, &log->cut)) {
     if (log->lines == MOST_LINES) {

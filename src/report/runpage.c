@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "src/format.h"
+#include "src/hash.h"
 #include "src/secrets.h"
 #include "src/report/chart.h"
 #include "src/report/checks.h"
@@ -448,8 +449,8 @@ void
 run_page_skips (GString *page, const ReportLog *log)
 {
   g_autoptr (GPtrArray) groups = g_ptr_array_new (); /* of arrays of ReportSkip, in order */
-  g_autoptr (GHashTable) by_reason =
-      g_hash_table_new_full (g_str_hash, g_str_equal, NULL, (GDestroyNotify) g_ptr_array_unref);
+  g_autoptr (GHashTable) by_reason = g_hash_table_new_full (
+      cnn3d_hash_text, g_str_equal, NULL, (GDestroyNotify) g_ptr_array_unref);
 
   g_string_append (page, "<section><h2>Skipped clips</h2>\n");
   if (log->skips->len == 0)
