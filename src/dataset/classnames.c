@@ -2,6 +2,7 @@
  * one.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/dataset-private.h"
+#include "src/settings/settings.h"
 
 #include <string.h>
 
@@ -51,6 +52,7 @@ typedef struct {
   Cnn3dArena arena;
   Cnn3dNames keys;
   GArray *names; /* guint32, by the keys' numbers: offset in the arena */
+  guint most;    /* of them */
 } Table;
 
 /* One line: "NUMBER NAME", or "NAME", whose number is that of its line from 0. */
@@ -63,6 +65,8 @@ add_line (
   const gchar *key = line, *name = line + size;
   guint32 offset;
 
+  if (table->names->len >= table->most)
+    goto too_many;
   if (keyed && size == 0)
     goto no_key;
   if (!keyed) {
@@ -80,6 +84,11 @@ add_line (
   return TRUE;
 
   /* ERRORS */
+too_many:
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
+      "%s:%u: more than %u classes; a list of classes has a line for each of them", file, number,
+      table->most);
+  return FALSE;
 no_key:
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
       "%s:%u: the line has no number, but the first one has; write a name a line, or a number and "
@@ -184,7 +193,8 @@ match_names (
 gboolean
 cnn3d_class_names_apply (Cnn3dDataset *dataset, const gchar *file, GError **error)
 {
-  Table table = { .names = g_array_new (FALSE, FALSE, sizeof (guint32)) };
+  Table table = { .names = g_array_new (FALSE, FALSE, sizeof (guint32)),
+    .most = (guint) cnn3d_setting ("cnn3dtrain", "num-classes")->maximum };
   g_autofree guint32 *offsets = g_new (guint32, dataset->labels.n + 1);
   gboolean ok =
       read_table (&table, file, error) && match_names (dataset, &table, file, offsets, error);

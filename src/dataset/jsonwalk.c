@@ -103,7 +103,8 @@ check_scalar (const gchar **p, const gchar *end)
 }
 
 const gchar *
-cnn3d_json_check (const gchar *text, const gchar *end, const gchar **at)
+cnn3d_json_check (const gchar *text, const gchar *end, const gchar **at,
+    void (*passed) (gpointer data, const gchar *until), gpointer data)
 {
   const gchar *p = text, *reason;
   guint64 objects = 0; /* a bit a level: it is an object */
@@ -164,6 +165,8 @@ cnn3d_json_check (const gchar *text, const gchar *end, const gchar **at)
     p++;
     key = objects & 1;
     closes = FALSE;
+    if (passed)
+      passed (data, p);
   }
 }
 

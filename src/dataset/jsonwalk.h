@@ -11,7 +11,8 @@
 
 /* Whether [text, end), valid UTF-8, is one JSON document. Otherwise *at is where it
  * is not, and the answer says why; NULL: it is one. */
-const gchar *cnn3d_json_check (const gchar *text, const gchar *end, const gchar **at);
+const gchar *cnn3d_json_check (const gchar *text, const gchar *end, const gchar **at,
+    void (*passed) (gpointer data, const gchar *until), gpointer data);
 
 /* Everything below is for values of a document that was checked: a value is a
  * pointer to its first character. */

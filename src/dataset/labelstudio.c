@@ -391,8 +391,10 @@ read_tasks (Cnn3dReading *reading, GError **error)
   Cnn3dJsonWalk walk;
   gboolean ok = TRUE;
 
-  for (cnn3d_json_enter (&walk, cnn3d_reading_json (reading)); ok && cnn3d_json_next (&walk);)
+  for (cnn3d_json_enter (&walk, cnn3d_reading_json (reading)); ok && cnn3d_json_next (&walk);) {
+    cnn3d_reading_release (reading, walk.value);
     ok = (minimal ? add_row : add_task) (&studio, walk.value, error);
+  }
   if (ok && studio.without > 0)
     cnn3d_dataset_note (reading->dataset, FALSE,
         "%s: tasks without an annotation, which are left out: %u", reading->location,

@@ -39,6 +39,8 @@ typedef struct {
   Cnn3dContent content;
   const gchar *text, *end; /* valid UTF-8, without a mark; not of a folder */
   gboolean lone_cr;        /* lines end in CR */
+  /* of a mapped file, the first byte whose page counts as ours; NULL: it is not mapped */
+  const gchar *resident;
 
   /* To tell formats apart */
   GPtrArray *keys[2]; /* JSON: of the object itself; of its first member, or the array's first */
@@ -67,6 +69,10 @@ gboolean cnn3d_reading_has_field (const Cnn3dReading *reading, const gchar *text
 /* Whether the first row has a documented name of the path's column: it is a manifest
  * then, whatever other columns it has. */
 gboolean cnn3d_reading_is_manifest (const Cnn3dReading *reading);
+
+/* What is before `until` has been read: pages of a mapped file that were read would count as the
+ * process's memory, the whole file in the end. They may be read again. */
+void cnn3d_reading_release (Cnn3dReading *reading, const gchar *until);
 
 /* The JSON document. */
 const gchar *cnn3d_reading_json (const Cnn3dReading *reading);

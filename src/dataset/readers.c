@@ -33,14 +33,30 @@ static const Cnn3dReader *const readers[] = { READERS (ADDRESS) };
 
 /* --- the text of a file --- */
 
-/* Finds what no text file has before any of it is believed. */
-static gboolean
-check_text (const Cnn3dReading *reading, GError **error)
-{
-  const gchar *bad;
+/* So many bytes at a time */
+#define CHECKED (1 << 20)
 
-  /* Stops at a NUL too, where a length is given */
-  if (g_utf8_validate (reading->text, reading->end - reading->text, &bad))
+/* Finds what no text file has before any of it is believed, and what ends its lines. */
+static gboolean
+check_text (Cnn3dReading *reading, GError **error)
+{
+  const gchar *bad = reading->text;
+  gboolean valid = TRUE, cr = FALSE, lf = FALSE;
+
+  while (valid && bad < reading->end) {
+    const gchar *next = bad + MIN (reading->end - bad, CHECKED);
+
+    /* not within a character, which has 4 bytes at most */
+    for (guint i = 0; i < 3 && next < reading->end && (*next & 0xC0) == 0x80; i++)
+      next--;
+    cr = cr || memchr (bad, '\r', next - bad);
+    lf = lf || memchr (bad, '\n', next - bad);
+    /* Stops at a NUL too, where a length is given */
+    valid = g_utf8_validate (bad, next - bad, &bad);
+    cnn3d_reading_release (reading, bad);
+  }
+  reading->lone_cr = valid && cr && !lf;
+  if (valid)
     return TRUE;
   if (*bad)
     cnn3d_reading_error (reading, bad, error,
@@ -178,13 +194,19 @@ read_with (Cnn3dReading *reading, GError **error)
   return check_settings (reading, reader, error) && reader->read (reading, error);
 }
 
+static void
+passed (gpointer reading, const gchar *until)
+{
+  cnn3d_reading_release (reading, until);
+}
+
 static gboolean
 read_file (Cnn3dReading *reading, GError **error)
 {
   GError *reason = NULL;
   GMappedFile *map = g_mapped_file_new (reading->location, FALSE, &reason);
   g_autofree gchar *converted = NULL;
-  const gchar *why, *at;
+  const gchar *why, *at, *mapped;
   gboolean ok = FALSE;
   gsize size;
 
@@ -209,16 +231,18 @@ read_file (Cnn3dReading *reading, GError **error)
   } else if (size >= 3 && memcmp (reading->text, "\xEF\xBB\xBF", 3) == 0) {
     reading->text += 3;
   }
+  mapped = size > 0 && !converted ? g_mapped_file_get_contents (map) : NULL;
+  reading->resident = mapped;
   if (!check_text (reading, error))
     goto done;
-  size = reading->end - reading->text;
-  reading->lone_cr = memchr (reading->text, '\r', size) && !memchr (reading->text, '\n', size);
+  reading->resident = mapped;
   reading->content = content_of (reading->text, reading->end);
   if (reading->content == CNN3D_CONTENT_JSON
-      && (why = cnn3d_json_check (reading->text, reading->end, &at))) {
+      && (why = cnn3d_json_check (reading->text, reading->end, &at, passed, reading))) {
     cnn3d_reading_error (reading, at, error, "%s", why);
     goto done;
   }
+  reading->resident = mapped;
   ok = read_with (reading, error);
 
 done:

@@ -5,12 +5,17 @@
 
 #include <math.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* So much of a text is shown in a message. */
 #define SHOWN(field) (int) MIN ((field)->size, 40), (field)->text
 
 /* Longer names of videos are not looked for. */
 #define MAX_ID 200
+
+/* Pages are released so many at a time, in bytes: their neighbours are mapped with them. */
+#define PIECE (4 << 20)
 
 /* What a clip covers of its video. */
 typedef struct {
@@ -48,6 +53,19 @@ cnn3d_reading_is_manifest (const Cnn3dReading *reading)
         && rank == 0)
       return TRUE;
   return FALSE;
+}
+
+void
+cnn3d_reading_release (Cnn3dReading *reading, const gchar *until)
+{
+  const guintptr page = sysconf (_SC_PAGESIZE);
+  const guintptr from = (guintptr) reading->resident, to = (guintptr) until & ~(page - 1);
+
+  if (!reading->resident || until > reading->end || to < from + PIECE)
+    return;
+  /* where it fails the pages just stay */
+  madvise ((gpointer) reading->resident, to - from, MADV_DONTNEED);
+  reading->resident = (const gchar *) to;
 }
 
 const gchar *
@@ -112,6 +130,7 @@ cnn3d_reading_add (Cnn3dReading *reading, const Cnn3dClip *clip, GError **error)
     .in_frames = clip->in_frames,
     .keypoints = CNN3D_ARENA_FULL };
 
+  cnn3d_reading_release (reading, clip->at);
   if (clip->label_size == 0)
     goto no_label;
   if (!(row.start < row.end))

@@ -48,7 +48,7 @@ check_json (
     const Cnn3dReading *reading, const Cnn3dField *field, const gchar **value, GError **error)
 {
   const gchar *wrong,
-      *reason = cnn3d_json_check (field->text, field->text + field->size, &wrong);
+      *reason = cnn3d_json_check (field->text, field->text + field->size, &wrong, NULL, NULL);
 
   for (*value = field->text; !reason && g_ascii_isspace (**value);)
     ++*value;

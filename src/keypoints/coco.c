@@ -364,7 +364,7 @@ read_results (const Cnn3dKeypointsSource *source, Cnn3dKeypointsBuilder *builder
   }
   while (text < end && g_ascii_isspace (*text))
     text++;
-  why = cnn3d_json_check (text, end, &at);
+  why = cnn3d_json_check (text, end, &at, NULL, NULL);
   if (why) {
     set_json_error (error, (const gchar *) source->data, at, why);
     return FALSE;

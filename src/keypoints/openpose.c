@@ -118,7 +118,7 @@ read_frame (const Cnn3dKeypointsSource *source, Cnn3dKeypointsBuilder *builder, 
   else if (!g_utf8_validate (text, size, NULL))
     why = "it is not UTF-8";
   else
-    why = cnn3d_json_check (text, text + size, &at);
+    why = cnn3d_json_check (text, text + size, &at, NULL, NULL);
   if (!why) {
     const gchar *document = text;
 

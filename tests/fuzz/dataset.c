@@ -98,7 +98,7 @@ compare_json (const GString *text)
   const gchar *at;
 
   if (!g_utf8_validate_len (text->str, text->len, NULL)
-      || cnn3d_json_check (text->str, text->str + text->len, &at))
+      || cnn3d_json_check (text->str, text->str + text->len, &at, NULL, NULL))
     return;
   if (!json_parser_load_from_data (parser, text->str, text->len, &error))
     fail ("JSON that json-glib does not read", error->message);

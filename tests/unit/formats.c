@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <glib/gstdio.h>
 
 /* files: each begins with a line "=== NAME"; the first one is the location, unless
@@ -580,6 +582,76 @@ test_large (gconstpointer data)
   g_error_free (error);
 }
 
+/* Sanitizers keep a shadow of what is mapped. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define GROWTH G_MAXLONG
+#else
+#define GROWTH (24 << 10) /* KiB, of a file of 64 MiB */
+#endif
+
+/* The pages of a file that was read do not stay. */
+static void
+test_pages (const gchar *head, const gchar *again, const gchar *tail)
+{
+  g_autoptr (GString) piece = g_string_new (NULL);
+  g_autofree gchar *path = g_build_filename (dir, "pages", NULL);
+  const Cnn3dDatasetParams params = { .location = path };
+  FILE *file = g_fopen (path, "w");
+  int status;
+  pid_t child;
+
+  while (piece->len < 1 << 20)
+    g_string_append (piece, again);
+  fputs (head, file);
+  for (guint i = 0; i < 64; i++)
+    fputs (piece->str, file);
+  fputs (tail, file);
+  g_assert_cmpint (fclose (file), ==, 0);
+  /* whose peak begins with what it has now */
+  child = fork ();
+  g_assert_cmpint (child, >=, 0);
+  if (child == 0) {
+    const glong before = peak_kib ();
+    Cnn3dDataset *dataset = cnn3d_dataset_new (&params, NULL);
+
+    _exit (!dataset ? 1 : peak_kib () - before >= GROWTH ? 2 : 0);
+  }
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_cmpint (status, ==, 0);
+}
+
+static void
+test_all_pages (void)
+{
+  g_autofree gchar *blanks = g_strnfill (4000, ' '), *names = g_strnfill (4000, 'x');
+  g_autofree gchar *rows = g_strdup_printf ("a.mp4,%s,a\n", names);
+  g_autofree gchar *task =
+      g_strdup_printf (STUDIO_TASK ("a.mp4", "{\"was_cancelled\":true%s}") ",\n", blanks);
+
+  test_pages ("path,note,label\nb.mp4,,b\n", rows, "");
+  test_pages ("[" STUDIO_TASK ("a.mp4", "{\"result\":[" STUDIO_RANGE ("1", "2", "\"a\"") "]}") ",",
+      task, STUDIO_TASK ("b.mp4", "{\"result\":[" STUDIO_RANGE ("1", "2", "\"b\"") "]}") "]");
+}
+
+/* Nobody has so many classes. */
+static void
+test_many_classes (void)
+{
+  g_autofree gchar *path = g_build_filename (dir, "a.csv", NULL);
+  g_autofree gchar *classes = g_build_filename (dir, "classes", NULL);
+  const Cnn3dDatasetParams params = { .location = path, .classes_location = classes };
+  g_autoptr (GString) text = g_string_new (NULL);
+  GError *error = NULL;
+
+  for (guint i = 0; i <= 1000000; i++)
+    g_string_append (text, "x\n");
+  g_assert_true (g_file_set_contents (classes, text->str, text->len, NULL));
+  g_assert_true (g_file_set_contents (path, "a.mp4,0\nb.mp4,1\n", -1, NULL));
+  g_assert_null (cnn3d_dataset_new (&params, &error));
+  g_assert_nonnull (strstr (error->message, "classes:1000001: more than 1000000 classes; a list"));
+  g_error_free (error);
+}
+
 /* UTF-16 without a mark, which has NULs, and more tags than anyone has. */
 static void
 test_others (gconstpointer data)
@@ -758,7 +830,13 @@ run_case (gpointer unused, gconstpointer data)
 static void
 run_large (gpointer unused, gconstpointer data)
 {
-  (data ? test_large : test_others) (data);
+  if (data) {
+    test_large (data);
+  } else {
+    test_others (NULL);
+    test_all_pages ();
+    test_many_classes ();
+  }
 }
 
 static void
