@@ -35,8 +35,8 @@ typedef struct {
 typedef struct {
   Counts all, *classes;
   guint seconds, frames; /* clips that are windows */
-  GHashTable *files;     /* paths */
-  GPtrArray *listed;     /* the same, as they first came */
+  GHashTable *files;     /* path -> number in listed + 1 */
+  GArray *listed;        /* DatasetFile: the same, as they first came */
   GHashTable *groups;
   GPtrArray *missing; /* of the files' */
   GHashTable *poses;  /* files of key points */
@@ -64,13 +64,32 @@ is_missing (const gchar *path)
   return stat (path, &st) != 0 || (S_ISREG (st.st_mode) && st.st_size == 0);
 }
 
+/* Windows that a file has beyond these are rounding. */
+#define SLACK_SECONDS 1
+#define SLACK_FRAMES 2
+
+/* Keeps the latest of the file's windows; of seconds and frames, the kind that came first. */
+static void
+add_window (DatasetFile *file, const Cnn3dDatasetRow *row)
+{
+  const gdouble slack = row->in_frames ? SLACK_FRAMES : SLACK_SECONDS;
+  const gdouble last = isfinite (row->end) ? row->end - (row->in_frames ? 1 : 0) : row->start;
+  const gdouble latest = MAX (row->start, last - slack);
+
+  if (latest <= file->latest || (file->latest > 0 && file->in_frames != row->in_frames))
+    return;
+  file->latest = latest;
+  file->last = last;
+  file->in_frames = row->in_frames;
+}
+
 static void
 count_rows (Summary *summary, const Cnn3dDataset *dataset)
 {
   for (guint i = 0; i < cnn3d_dataset_num_rows (dataset); i++) {
     g_autofree gchar *path = cnn3d_dataset_path (dataset, i);
     Cnn3dDatasetRow row;
-    guint split;
+    guint split, number;
 
     cnn3d_dataset_row (dataset, i, &row);
     split = split_of (row.split);
@@ -82,12 +101,17 @@ count_rows (Summary *summary, const Cnn3dDataset *dataset)
       row.in_frames ? summary->frames++ : summary->seconds++;
     if (row.group)
       g_hash_table_add (summary->groups, (gpointer) row.group);
-    if (g_hash_table_contains (summary->files, path))
-      continue;
-    if (is_missing (path))
-      g_ptr_array_add (summary->missing, g_strdup (path));
-    g_ptr_array_add (summary->listed, path);
-    g_hash_table_add (summary->files, g_steal_pointer (&path));
+    number = GPOINTER_TO_UINT (g_hash_table_lookup (summary->files, path));
+    if (number == 0) {
+      const DatasetFile file = { .path = path, .fps = row.fps };
+
+      if (is_missing (path))
+        g_ptr_array_add (summary->missing, g_strdup (path));
+      g_array_append_val (summary->listed, file);
+      number = summary->listed->len;
+      g_hash_table_insert (summary->files, g_steal_pointer (&path), GUINT_TO_POINTER (number));
+    }
+    add_window (&g_array_index (summary->listed, DatasetFile, number - 1), &row);
   }
 }
 
@@ -209,17 +233,25 @@ print_missing (const Summary *summary)
     puts ("  ...");
 }
 
-/* FALSE: some cannot be read, or none could be opened at all. */
+/* FALSE: some cannot be read or are too short, or none could be opened at all. */
 static gboolean
 check_files (const Summary *summary)
 {
+  g_autoptr (GPtrArray) late = g_ptr_array_new_with_free_func (g_free);
   gint bad;
 
   puts ("\nFiles that cannot be read:");
-  bad = dataset_check ((gchar **) summary->listed->pdata, summary->listed->len);
+  bad = dataset_check ((const DatasetFile *) summary->listed->data, summary->listed->len, late);
   if (bad == 0)
     puts ("  none");
-  return bad == 0;
+  if (late->len > 0)
+    printf ("\nWindows that end after their video: in %u of %u files\n", late->len,
+        summary->listed->len);
+  for (guint i = 0; i < MIN (late->len, MOST_NAMED); i++)
+    puts (g_ptr_array_index (late, i));
+  if (late->len > MOST_NAMED)
+    puts ("  ...");
+  return bad == 0 && late->len == 0;
 }
 
 static gboolean
@@ -303,7 +335,7 @@ tool_dataset (int argc, char **argv)
   summary.classes = g_new0 (Counts, cnn3d_dataset_num_classes (dataset));
   summary.files = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
   summary.groups = g_hash_table_new (cnn3d_hash_text, g_str_equal);
-  summary.listed = g_ptr_array_new ();
+  summary.listed = g_array_new (FALSE, FALSE, sizeof (DatasetFile));
   summary.missing = g_ptr_array_new_with_free_func (g_free);
   summary.poses = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
   summary.wrong = g_ptr_array_new_with_free_func (g_free);
@@ -325,7 +357,7 @@ tool_dataset (int argc, char **argv)
   g_free (summary.classes);
   g_hash_table_unref (summary.files);
   g_hash_table_unref (summary.groups);
-  g_ptr_array_unref (summary.listed);
+  g_array_unref (summary.listed);
   g_ptr_array_unref (summary.missing);
   g_hash_table_unref (summary.poses);
   g_ptr_array_unref (summary.wrong);

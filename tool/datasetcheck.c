@@ -15,22 +15,33 @@
 #include "src/csv.h"
 #include "src/dataset/dataset.h"
 #include "src/escape.h"
+#include "src/format.h"
 #include "tool/launch.h"
 #include "tool/tool.h"
 
 #define MOST_WORKERS 64
 
-/* A manifest of the files, as launch_memory(). */
+/* A manifest of the files, each from where its last window must have frames, as launch_memory(). */
 static gint
-manifest_of (gchar **files, guint n)
+manifest_of (const DatasetFile *files, guint n)
 {
-  g_autoptr (GString) text = g_string_new ("path,label\n");
+  g_autoptr (GString) text = g_string_new ("path,label,start,start_frame,fps\n");
+  gchar number[G_ASCII_DTOSTR_BUF_SIZE];
 
   for (guint i = 0; i < n; i++) {
-    g_autofree gchar *file = cnn3d_manifest_file (files[i]);
+    g_autofree gchar *file = cnn3d_manifest_file (files[i].path);
 
     cnn3d_csv_quote (text, file);
-    g_string_append (text, ",file\n");
+    g_string_append (text, ",file,");
+    g_ascii_dtostr (number, sizeof number, files[i].latest);
+    if (files[i].latest > 0)
+      g_string_append_printf (text, files[i].in_frames ? ",%s" : "%s,", number);
+    else
+      g_string_append_c (text, ',');
+    g_string_append_c (text, ',');
+    if (files[i].fps > 0)
+      g_string_append (text, g_ascii_dtostr (number, sizeof number, files[i].fps));
+    g_string_append_c (text, '\n');
   }
   return launch_memory (text);
 }
@@ -55,9 +66,17 @@ become_line (gint manifest, gint output)
   _exit (launch_become (words));
 }
 
-/* Prints the file and the reason of a message; FALSE: it is about no file. */
+/* clipsrc's reason for a window of a file that it could open otherwise */
 static gboolean
-print_skipped (const gchar *line, gchar **files, guint n)
+is_late (const gchar *reason)
+{
+  return g_str_has_prefix (reason, "the clip starts ");
+}
+
+/* Prints the file and the reason of a message, or appends it to `late`; FALSE: it is about no
+ * file. */
+static gboolean
+print_skipped (const gchar *line, const DatasetFile *files, guint n, GPtrArray *late)
 {
   static const gchar why[] = "reason=(string)", number[] = ", clip=(guint64)";
   const gchar *from = strstr (line, why), *to = g_strrstr (line, number);
@@ -73,14 +92,23 @@ print_skipped (const gchar *line, gchar **files, guint n)
     quoted = g_strndup (from, to - from);
   /* other bytes than ASCII's are octal numbers there */
   reason = g_strcompress (quoted);
-  file = cnn3d_escape (files[clip], FALSE);
+  file = cnn3d_escape (files[clip].path, FALSE);
   shown = cnn3d_escape (reason, FALSE);
-  printf ("  %s: %s\n", file, shown);
+  if (!is_late (reason))
+    printf ("  %s: %s\n", file, shown);
+  else if (files[clip].in_frames)
+    g_ptr_array_add (late,
+        g_strdup_printf ("  %s: a window has frame %.0f, but the video ends before frame %.0f",
+            file, files[clip].last, files[clip].latest));
+  else
+    g_ptr_array_add (late,
+        cnn3d_strdup_printf ("  %s: a window has second %g, but the video ends before second %g",
+            file, files[clip].last, files[clip].latest));
   return TRUE;
 }
 
 static gint
-read_messages (FILE *output, gchar **files, guint n)
+read_messages (FILE *output, const DatasetFile *files, guint n, GPtrArray *late)
 {
   const gboolean shows = isatty (STDERR_FILENO);
   gchar *line = NULL;
@@ -91,7 +119,7 @@ read_messages (FILE *output, gchar **files, guint n)
     if (strstr (line, "property-value=(string)\"chain"))
       opened++;
     else if (strstr (line, "(element): clipsrc-skipped, "))
-      skipped += print_skipped (line, files, n);
+      skipped += print_skipped (line, files, n, late);
     else
       continue;
     if (shows)
@@ -101,14 +129,14 @@ read_messages (FILE *output, gchar **files, guint n)
     fputc ('\n', stderr);
   free (line);
   if (opened + skipped == n)
-    return (gint) skipped;
+    return (gint) (skipped - late->len);
   tool_complain (
       "the files could not be opened: gst-launch-1.0 ended after %u of %u", opened + skipped, n);
   return -1;
 }
 
 gint
-dataset_check (gchar **files, guint n)
+dataset_check (const DatasetFile *files, guint n, GPtrArray *late)
 {
   g_autoptr (GError) error = NULL;
   const gint manifest = manifest_of (files, n);
@@ -125,7 +153,7 @@ dataset_check (gchar **files, guint n)
     become_line (manifest, ends[1]);
   close (ends[1]);
   output = fdopen (ends[0], "r");
-  bad = read_messages (output, files, n);
+  bad = read_messages (output, files, n, late);
   fclose (output);
   waitpid (child, NULL, 0);
 

@@ -5,9 +5,19 @@
 
 #include <glib.h>
 
+typedef struct {
+  const gchar *path;
+  /* of its windows, the last second or frame, and the one after which frames must come; 0: the
+   * whole file */
+  gdouble last, latest;
+  gboolean in_frames;
+  gfloat fps; /* of pictures; 0: unknown */
+} DatasetFile;
+
 /* Decodes a frame of each file, as many side by side as there are processors, with its
  * progress on stderr where that is a terminal. Those that cannot be read are printed
- * with the reason. Returns how many these are; -1 with a complaint: the check failed. */
-gint dataset_check (gchar **files, guint n);
+ * with the reason; lines about those that end before their last window are appended to `late`.
+ * Returns how many cannot be read; -1 with a complaint: the check failed. */
+gint dataset_check (const DatasetFile *files, guint n, GPtrArray *late);
 
 #endif

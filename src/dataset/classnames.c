@@ -216,6 +216,49 @@ cnn3d_class_names_apply (Cnn3dDataset *dataset, const gchar *file, GError **erro
   return ok;
 }
 
+gboolean
+cnn3d_class_names_check_several (Cnn3dDataset *dataset, const gchar *file, GError **error)
+{
+  guint n = 0;
+
+  for (guint i = 0; dataset->classes[i]; i++) {
+    const gchar *name = dataset->classes[i], *p = name;
+    guint parts = 0, known = 0;
+
+    if (!strpbrk (name, ",;|"))
+      continue;
+    while (p) {
+      const gsize size = strcspn (p, ",;|");
+      const gchar *from = p, *to = p + size;
+
+      while (from < to && *from == ' ')
+        from++;
+      while (to > from && to[-1] == ' ')
+        to--;
+      known +=
+          cnn3d_names_find (&dataset->labels, &dataset->arena, from, to - from) != CNN3D_NAME_NONE;
+      parts++;
+      p = p[size] ? p + size + 1 : NULL;
+    }
+    if (parts < 2 || known == 0)
+      continue;
+    if (known < parts) {
+      if (n++ == 0)
+        cnn3d_dataset_note (dataset, TRUE,
+            "The class \"%.80s\" may be several labels of one clip, one of which is a class, too; "
+            "a clip has one class here",
+            name);
+      continue;
+    }
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
+        "%s: the label \"%.80s\" is several other classes at once; a clip has one class here: keep "
+        "one label for each clip",
+        file, name);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 /* The name without what people do not see, or do not mean, as a difference. g_free(). */
 static gchar *
 folded_name (const gchar *name)

@@ -316,4 +316,5 @@ knows (const Cnn3dReading *reading)
       && g_strstr_len (reading->text, size, "<annotations");
 }
 
-const Cnn3dReader cnn3d_cvat_reader = { "CVAT's XML", knows, read_xml, .background = TRUE };
+const Cnn3dReader cnn3d_cvat_reader = { "CVAT's XML", knows, read_xml, .clips = "tracks or tags",
+  .background = TRUE };

@@ -102,6 +102,9 @@ gboolean cnn3d_readers_read (Cnn3dDataset *dataset, const Cnn3dDatasetParams *pa
 
 /* Gives numbered classes their names, of the file that params say. */
 gboolean cnn3d_class_names_apply (Cnn3dDataset *dataset, const gchar *file, GError **error);
+/* FALSE with `error` set: a class is several others, "walk,run" beside walk and run. Notes one that
+ * may be. */
+gboolean cnn3d_class_names_check_several (Cnn3dDataset *dataset, const gchar *file, GError **error);
 /* Notes classes whose names differ in case and blanks only. */
 void cnn3d_class_names_compare (Cnn3dDataset *dataset);
 

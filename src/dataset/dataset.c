@@ -196,27 +196,14 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
   g_array_set_clear_func (dataset->notes, clear_note);
   if (!cnn3d_readers_read (dataset, params, params->location, 0, error))
     goto failed;
-  if (dataset->rows->len == 0) {
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: no clips in it; a manifest has a row a clip (path,label), a folder has a sub-folder "
-        "for each class, with videos, or folders of numbered pictures, in it",
-        params->location);
+  if (params->val_location && *params->val_location
+      && !cnn3d_readers_read (dataset, params, params->val_location, 1, error))
     goto failed;
-  }
-  if (params->val_location && *params->val_location) {
-    guint n = dataset->rows->len;
-
-    if (!cnn3d_readers_read (dataset, params, params->val_location, 1, error))
-      goto failed;
-    if (dataset->rows->len == n) {
-      g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-          "%s: no clips to validate on in it", params->val_location);
-      goto failed;
-    }
-  }
   number_classes (dataset);
   if (params->classes_location && *params->classes_location
       && !cnn3d_class_names_apply (dataset, params->classes_location, error))
+    goto failed;
+  if (!cnn3d_class_names_check_several (dataset, params->location, error))
     goto failed;
   cnn3d_class_names_compare (dataset);
   if (!params->rows_only && !cnn3d_split_rows (dataset, params, error))

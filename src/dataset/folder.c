@@ -167,7 +167,9 @@ read_folder (Cnn3dReading *reading, GError **error)
   const gchar *folder = reading->location;
   Walk walk = { .dataset = reading->dataset, .root = folder, .source = reading->source };
   GPtrArray *entries = list_folder (folder, error);
+  const guint before = reading->dataset->rows->len;
   gboolean splits = FALSE, others = FALSE;
+  guint videos = 0, folders = 0;
   gboolean ok = entries != NULL;
   Cnn3dSplit split;
 
@@ -177,9 +179,11 @@ read_folder (Cnn3dReading *reading, GError **error)
 
     if (!g_file_test (full, G_FILE_TEST_IS_DIR)) {
       g_free (g_steal_pointer (&full));
+      videos += cnn3d_video_name (name, strlen (name));
       continue;
     }
     g_free (full);
+    folders++;
     if (cnn3d_split_guess (name, strlen (name), &split))
       splits = TRUE;
     else
@@ -196,6 +200,11 @@ read_folder (Cnn3dReading *reading, GError **error)
     }
   }
   g_clear_pointer (&entries, g_ptr_array_unref);
+  if (ok && reading->dataset->rows->len == before && (videos > 0 || folders > 0))
+    cnn3d_dataset_note (reading->dataset, FALSE,
+        "found: %u folders without videos or pictures in them, %u videos beside them, which are of "
+        "no class",
+        folders, videos);
   return ok;
 }
 

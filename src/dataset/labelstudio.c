@@ -18,11 +18,16 @@
 /* What an upload's name begins with: eight hexadecimal digits and a minus. */
 #define UPLOAD 9
 
+/* So many types of results are counted by name. */
+#define MOST_TYPES 20
+
 typedef struct {
   Cnn3dReading *reading;
   Cnn3dArena arena;
   Cnn3dNames tasks; /* ids, of rows that each are one annotation */
   guint without;    /* tasks that have no annotation to take */
+  Cnn3dNames types; /* of results that are no label of a time */
+  GArray *ignored;  /* guint: how many of each */
 } Studio;
 
 static gboolean
@@ -163,10 +168,49 @@ add_range (Cnn3dReading *reading, const gchar *range, Cnn3dClip clip, GError **e
   return cnn3d_reading_add (reading, &clip, error);
 }
 
+/* Counts a result that is not read, by its type. */
+static void
+count_ignored (Studio *studio, const gchar *type)
+{
+  const gchar *text = "(no type)";
+  const guint none = 0;
+  gsize size = strlen (text);
+  guint number;
+
+  if (type && *type == '"')
+    text = cnn3d_json_text (type, studio->reading->buffer, &size);
+  /* the last one is for all others */
+  if (studio->types.n >= MOST_TYPES
+      && cnn3d_names_find (&studio->types, &studio->arena, text, MIN (size, 40)) == CNN3D_NAME_NONE)
+    number = MOST_TYPES - 1;
+  else
+    number = cnn3d_names_intern (&studio->types, &studio->arena, text, MIN (size, 40));
+  if (number == CNN3D_NAME_NONE)
+    return;
+  if (number == studio->ignored->len)
+    g_array_append_val (studio->ignored, none);
+  g_array_index (studio->ignored, guint, number)++;
+}
+
+static void
+note_ignored (const Studio *studio)
+{
+  g_autoptr (GString) list = g_string_new (NULL);
+
+  for (guint i = 0; i < studio->ignored->len; i++)
+    g_string_append_printf (list, "%s%s %u", i ? ", " : "",
+        studio->arena.data + studio->types.offsets[i], g_array_index (studio->ignored, guint, i));
+  if (list->len)
+    cnn3d_dataset_note (studio->reading->dataset, FALSE,
+        "%s: results that are no label of a time, by type, which are left out: %s",
+        studio->reading->location, list->str);
+}
+
 /* A region: {"ranges": [...], "timelinelabels": [...]}, {"start": s, "end": s, "labels": [...]}
- * or {"choices": [...]}; something else is no label of a time, and adds nothing. */
+ * or {"choices": [...]}; something else is no label of a time, adds nothing, and is not *used. */
 static gboolean
-add_region (Cnn3dReading *reading, const gchar *region, Cnn3dClip clip, GError **error)
+add_region (
+    Cnn3dReading *reading, const gchar *region, Cnn3dClip clip, gboolean *used, GError **error)
 {
   const gchar *ranges = NULL, *labels = NULL, *start = NULL, *end = NULL, *choices = NULL;
   g_autofree gchar *label = NULL;
@@ -174,6 +218,7 @@ add_region (Cnn3dReading *reading, const gchar *region, Cnn3dClip clip, GError *
   Cnn3dField field;
 
   clip.at = region;
+  *used = TRUE;
   for (cnn3d_json_enter (&walk, region); cnn3d_json_next (&walk);) {
     if (cnn3d_json_is (&walk, "ranges"))
       ranges = walk.value;
@@ -188,7 +233,8 @@ add_region (Cnn3dReading *reading, const gchar *region, Cnn3dClip clip, GError *
   }
   if (choices && !ranges && !start)
     return set_label (reading, choices, &clip, error) && cnn3d_reading_add (reading, &clip, error);
-  if (!labels || (!ranges && !start))
+  *used = labels && (ranges || start);
+  if (!*used)
     return TRUE;
   if (!set_label (reading, labels, &clip, error))
     return FALSE;
@@ -307,13 +353,20 @@ add_task (Studio *studio, const gchar *task, GError **error)
     if (!cnn3d_json_is (&walk, "result"))
       continue;
     for (cnn3d_json_enter (&results, walk.value); cnn3d_json_next (&results);) {
+      const gchar *value = NULL, *type = NULL;
+      gboolean used = FALSE;
       Cnn3dJsonWalk region;
 
-      cnn3d_json_enter (&region, results.value);
-      while (cnn3d_json_next (&region) && !cnn3d_json_is (&region, "value"))
-        ;
-      if (region.value && !add_region (reading, region.value, clip, error))
+      for (cnn3d_json_enter (&region, results.value); cnn3d_json_next (&region);) {
+        if (cnn3d_json_is (&region, "value"))
+          value = region.value;
+        else if (cnn3d_json_is (&region, "type"))
+          type = region.value;
+      }
+      if (value && !add_region (reading, value, clip, &used, error))
         return FALSE;
+      if (!used)
+        count_ignored (studio, type);
     }
     break;
   }
@@ -349,6 +402,7 @@ add_row (Studio *studio, const gchar *row, GError **error)
   const gchar *video = find_video (reading, row), *who = NULL, *id = NULL;
   Cnn3dClip clip = CNN3D_CLIP_WHOLE;
   Cnn3dJsonWalk walk, regions;
+  gboolean used;
 
   clip.at = row;
   if (!video) {
@@ -372,11 +426,11 @@ add_row (Studio *studio, const gchar *row, GError **error)
           || !cnn3d_reading_add (reading, &clip, error))
         return FALSE;
     } else if (*walk.value == '{') {
-      if (!add_region (reading, walk.value, clip, error))
+      if (!add_region (reading, walk.value, clip, &used, error))
         return FALSE;
     } else if (*walk.value == '[') {
       for (cnn3d_json_enter (&regions, walk.value); cnn3d_json_next (&regions);)
-        if (!add_region (reading, regions.value, clip, error))
+        if (!add_region (reading, regions.value, clip, &used, error))
           return FALSE;
     }
   }
@@ -386,7 +440,7 @@ add_row (Studio *studio, const gchar *row, GError **error)
 static gboolean
 read_tasks (Cnn3dReading *reading, GError **error)
 {
-  Studio studio = { .reading = reading };
+  Studio studio = { .reading = reading, .ignored = g_array_new (FALSE, FALSE, sizeof (guint)) };
   const gboolean minimal = !cnn3d_reading_has_key (reading, 1, "data");
   Cnn3dJsonWalk walk;
   gboolean ok = TRUE;
@@ -399,10 +453,15 @@ read_tasks (Cnn3dReading *reading, GError **error)
     cnn3d_dataset_note (reading->dataset, FALSE,
         "%s: tasks without an annotation, which are left out: %u", reading->location,
         studio.without);
+  if (ok)
+    note_ignored (&studio);
+  g_array_unref (studio.ignored);
+  cnn3d_names_clear (&studio.types);
   cnn3d_names_clear (&studio.tasks);
   g_free (studio.arena.data);
   return ok;
 }
 
 const Cnn3dReader cnn3d_labelstudio_reader = { "Label Studio's JSON", knows, read_tasks,
+  .clips = "timeline labels, labels with start and end, or choices of the annotations of tasks",
   .annotators = TRUE, .background = TRUE };

@@ -47,6 +47,25 @@ is_number (const Cnn3dField *field)
   return field->size > 0;
 }
 
+/* The video's name, where words are between it and the label, none of which is a part of a path.
+ * FALSE: there is no such name. */
+static gboolean
+find_video (const Cnn3dField *path, Cnn3dField *video)
+{
+  Cnn3dField word;
+
+  *video = *path;
+  if (cnn3d_video_name (path->text, path->size))
+    return FALSE;
+  while (take_word (video, &word)) {
+    if (memchr (word.text, '/', word.size))
+      return FALSE;
+    if (cnn3d_video_name (video->text, video->size))
+      return TRUE;
+  }
+  return FALSE;
+}
+
 /* path NUMBER label: so many pictures of the folder. */
 static gboolean
 take_frames (const Cnn3dReading *reading, Cnn3dField *path, Cnn3dClip *clip, GError **error)
@@ -81,7 +100,7 @@ static gboolean
 add_line (Cnn3dReading *reading, Cnn3dField line, GError **error)
 {
   Cnn3dClip clip = CNN3D_CLIP_WHOLE;
-  Cnn3dField label;
+  Cnn3dField label, video;
 
   clip.at = line.at;
   if (!take_word (&line, &label) || cnn3d_video_name (label.text, label.size)) {
@@ -93,6 +112,12 @@ add_line (Cnn3dReading *reading, Cnn3dField line, GError **error)
   clip.label_size = label.size;
   if (!take_frames (reading, &line, &clip, error))
     return FALSE;
+  if (find_video (&line, &video)) {
+    cnn3d_reading_error (reading, video.text + video.size + 1, error,
+        "several words behind the video's name: a clip has one class here, and names of classes "
+        "with blanks need a comma or a tab before them");
+    return FALSE;
+  }
   if (line.size >= 2 && *line.text == '"' && line.text[line.size - 1] == '"') {
     line.text++;
     line.size -= 2;
@@ -137,7 +162,7 @@ read_list (Cnn3dReading *reading, GError **error)
   Cnn3dField line;
 
   while (cnn3d_reading_line (reading, &p, &line)) {
-    if (line.size == 0)
+    if (line.size == 0 || cnn3d_table_comment (line.text, line.text + line.size))
       continue;
     header = FALSE;
     if (first && !is_header (reading, line, &header, error))

@@ -303,6 +303,12 @@ unguard (Cnn3dField *own, const Cnn3dField **field)
 }
 
 static gboolean
+is_video (const Cnn3dField *field)
+{
+  return cnn3d_video_name (field->text, field->size);
+}
+
+static gboolean
 add_row (Manifest *manifest, GError **error)
 {
   Cnn3dReading *reading = manifest->reading;
@@ -336,6 +342,8 @@ add_row (Manifest *manifest, GError **error)
   clip.label = field->text;
   clip.label_size = field->size;
   clip.label_at = field->at;
+  if (is_video (by[CNN3D_COLUMN_LABEL]) && !is_video (by[CNN3D_COLUMN_PATH]))
+    goto swapped;
   if (!read_window (manifest, by, &clip, error))
     return FALSE;
   field = by[CNN3D_COLUMN_GROUP];
@@ -366,6 +374,14 @@ add_row (Manifest *manifest, GError **error)
   return cnn3d_reading_add (reading, &clip, error);
 
   /* ERRORS */
+swapped:
+  cnn3d_reading_error (reading, field->at, error,
+      "the label \"%.*s\" is the name of a video, and the path \"%.*s\" is not: are the columns "
+      "swapped? %s",
+      (int) MIN (field->size, 80), field->text, (int) MIN (by[CNN3D_COLUMN_PATH]->size, 40),
+      by[CNN3D_COLUMN_PATH]->text,
+      manifest->header ? "Correct the header" : "Without a header the path comes first");
+  return FALSE;
 wrong_number:
   cnn3d_reading_error (reading, field->at, error,
       "%u columns, but %s has %u; quote what contains a %s", table->n_fields,

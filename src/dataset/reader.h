@@ -56,6 +56,7 @@ typedef struct {
   const gchar *name; /* as documents have it */
   gboolean (*knows) (const Cnn3dReading *reading);
   gboolean (*read) (Cnn3dReading *reading, GError **error);
+  const gchar *clips;  /* what is a clip in it, where a document may have none; NULL: a row is */
   gboolean annotators; /* whether `annotator` means something */
   gboolean background; /* whether `background` does */
 } Cnn3dReader;

@@ -179,10 +179,43 @@ check_settings (const Cnn3dReading *reading, const Cnn3dReader *reader, GError *
   return FALSE;
 }
 
+/* Says what was found, and what is missing. */
+static gboolean
+refuse_empty (const Cnn3dReading *reading, const Cnn3dReader *reader, GError **error)
+{
+  const gchar *p = reading->text;
+  g_autoptr (GString) found = g_string_new (NULL);
+
+  for (guint i = 0; i < reading->dataset->notes->len; i++)
+    g_string_append_printf (
+        found, "; %s", g_array_index (reading->dataset->notes, Cnn3dDatasetNote, i).text);
+  while (p < reading->end && g_ascii_isspace (*p))
+    p++;
+  if (reading->content == CNN3D_CONTENT_FOLDER)
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
+        "%s: no clips in it%s; a folder has a sub-folder for each class, with videos, or folders "
+        "of numbered pictures, in it",
+        reading->location, found->str);
+  else if (p == reading->end)
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
+        "%s: no clips in it, for the file is empty; a manifest has a row a clip (path,label)",
+        reading->location);
+  else if (reader->clips)
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
+        "%s: no clips in it; it was read as %s, where clips are %s%s", reading->location,
+        reader->name, reader->clips, found->str);
+  else
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
+        "%s: no clips in it; it was read as %s, but no row is below the header%s",
+        reading->location, reader->name, found->str);
+  return FALSE;
+}
+
 static gboolean
 read_with (Cnn3dReading *reading, GError **error)
 {
   const Cnn3dReader *reader = choose_reader (reading);
+  guint before;
 
   if (!reader) {
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
@@ -191,7 +224,10 @@ read_with (Cnn3dReading *reading, GError **error)
     return FALSE;
   }
   reading->dataset->formats[reading->source] = reader->name;
-  return check_settings (reading, reader, error) && reader->read (reading, error);
+  before = reading->dataset->rows->len;
+  if (!check_settings (reading, reader, error) || !reader->read (reading, error))
+    return FALSE;
+  return reading->dataset->rows->len > before || refuse_empty (reading, reader, error);
 }
 
 static void

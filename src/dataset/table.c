@@ -70,6 +70,10 @@ cnn3d_table_next (Cnn3dTable *table, GError **error)
       table->p++;
     if (table->p == table->end)
       return TRUE;
+    if (cnn3d_table_comment (table->p, table->end)) {
+      while (!at_line_end (table))
+        table->p++;
+    }
     if (!at_line_end (table))
       break;
     over_line_end (table);
@@ -118,15 +122,27 @@ decimal_commas (const gchar *p, const gchar *end)
   return TRUE;
 }
 
+gboolean
+cnn3d_table_comment (const gchar *p, const gchar *end)
+{
+  return p < end && *p == '#' && (p + 1 == end || strchr (" \t#!\r\n", p[1]));
+}
+
 gchar
 cnn3d_table_delimiter (const gchar *text, const gchar *end)
 {
-  const gchar *p, *stop;
+  const gchar *p = text, *stop;
   guint commas = 0, semicolons = 0, bars = 0, blanks = 0;
   gboolean quoted = FALSE;
 
-  for (p = text; p < end && (*p == '\n' || *p == '\r' || *p == ' '); p++)
-    ;
+  for (;;) {
+    while (p < end && (*p == '\n' || *p == '\r' || *p == ' '))
+      p++;
+    if (!cnn3d_table_comment (p, end))
+      break;
+    while (p < end && *p != '\n' && *p != '\r')
+      p++;
+  }
   for (stop = p; stop < end && *stop != '\n' && *stop != '\r'; stop++) {
     if (*stop == '\t')
       return '\t';

@@ -17,9 +17,13 @@ typedef struct {
   guint n_fields; /* 0 at the end */
 } Cnn3dTable;
 
-/* What separates the fields of the first line: a tab, comma, semicolon or bar; a blank,
+/* What separates the fields of the first line that is no comment: a tab, comma, semicolon or bar; a blank,
  * where there are blanks alone; a comma where there is nothing. */
 gchar cnn3d_table_delimiter (const gchar *text, const gchar *end);
+
+/* Whether a line of a comment begins here: a # with a blank, another # or nothing behind it, so that
+ * it may be the name of a file otherwise. */
+gboolean cnn3d_table_comment (const gchar *p, const gchar *end);
 
 /* From a place in the text on; the first row is not read yet. */
 void cnn3d_table_init (Cnn3dTable *table, const Cnn3dReading *reading, const gchar *from);

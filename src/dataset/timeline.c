@@ -309,4 +309,4 @@ read_timeline (Cnn3dReading *reading, GError **error)
 }
 
 const Cnn3dReader cnn3d_timeline_reader = { "JSON timelines", knows, read_timeline,
-  .background = TRUE };
+  .clips = "videos with a label, or with segments that have one", .background = TRUE };

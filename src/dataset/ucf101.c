@@ -33,7 +33,7 @@ knows (const Cnn3dReading *reading)
   do {
     if (!cnn3d_reading_line (reading, &p, &line))
       return FALSE;
-  } while (line.size == 0);
+  } while (line.size == 0 || cnn3d_table_comment (line.text, line.text + line.size));
   if (memchr (line.text, ',', line.size))
     return FALSE;
   slash = memchr (line.text, '/', line.size);
@@ -91,6 +91,20 @@ set_group (Cnn3dClip *clip, const gchar *path, gsize size)
   clip->group_size = stop - path;
 }
 
+/* The blank before the number, which training lists have behind the video; NULL: there is none.
+ * Names may have blanks, and digits at their end. */
+static const gchar *
+find_number (const Cnn3dField *line)
+{
+  const gchar *p = line->text + line->size;
+
+  if (cnn3d_video_name (line->text, line->size))
+    return NULL;
+  while (p > line->text && p[-1] != ' ')
+    p--;
+  return p > line->text ? p - 1 : NULL;
+}
+
 static gboolean
 read_lists (Cnn3dReading *reading, GError **error)
 {
@@ -111,10 +125,10 @@ read_lists (Cnn3dReading *reading, GError **error)
     const gchar *blank, *slash;
     guint32 class;
 
-    if (line.size == 0)
+    if (line.size == 0 || cnn3d_table_comment (line.text, line.text + line.size))
       continue;
     clip.at = line.at;
-    blank = memchr (line.text, ' ', line.size);
+    blank = find_number (&line);
     number = (Cnn3dField) { .text = blank ? blank + 1 : NULL,
       .size = blank ? line.text + line.size - blank - 1 : 0 };
     line.size -= blank ? number.size + 1 : 0;

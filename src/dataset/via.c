@@ -279,4 +279,5 @@ read_via (Cnn3dReading *reading, GError **error)
   return FALSE;
 }
 
-const Cnn3dReader cnn3d_via_reader = { "VIA's CSV", knows, read_via };
+const Cnn3dReader cnn3d_via_reader = { "VIA's CSV", knows, read_via,
+  .clips = "rows with temporal coordinates and an attribute" };

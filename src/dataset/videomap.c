@@ -122,4 +122,4 @@ read_videos (Cnn3dReading *reading, GError **error)
 }
 
 const Cnn3dReader cnn3d_videomap_reader = { "ActivityNet's JSON", knows, read_videos,
-  .background = TRUE };
+  .clips = "the annotations of videos, with label and segment", .background = TRUE };

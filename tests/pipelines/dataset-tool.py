@@ -104,6 +104,22 @@ def check(folder):
     assert out.returncode == 1 and "the files could not be opened: gst-launch-1.0 ended after 0 of 3" in out.stderr, out
 
 
+def windows(folder):
+    """--check names the videos that end before their windows"""
+    launch.make_videos(folder, {"a.mp4": {"frames": 60}, "b.mp4": {"frames": 60}, "c.mp4": {"frames": 60}})
+    write(folder, "fits.csv", "path,label,start,end\na.mp4,x,0,1\nb.mp4,y,0.5,\nb.mp4,y,0,2.5\nc.mp4,x,,\n")
+    assert dataset(folder, "fits.csv", "--check").endswith("Files that cannot be read:\n  none\n")
+    write(folder, "late.csv", "path,label,start,end\na.mp4,x,0,1\nb.mp4,y,0,50\nb.mp4,y,1,20\nc.mp4,x,70.5,\na.mp4,y,0,\n")
+    out = dataset(folder, "late.csv", "--check", status=1)
+    assert "Files that cannot be read:\n  none\n\nWindows that end after their video: in 2 of 3 files\n" in out, out
+    assert "/b.mp4: a window has second 50, but the video ends before second 49\n" in out, out
+    assert "/c.mp4: a window has second 70.5, but the video ends before second 70.5\n" in out, out
+    write(folder, "frames.csv", "path,label,start_frame,end_frame\na.mp4,x,0,60\nb.mp4,y,0,70\nno.mp4,y,0,70\n")
+    out = dataset(folder, "frames.csv", "--check", status=1)
+    assert "/no.mp4: No such file or directory\n\nWindows that end after their video: in 1 of 3 files\n" in out, out
+    assert "/b.mp4: a window has frame 70, but the video ends before frame 68\n" in out, out
+
+
 def bytes_in_names(folder):
     """Names that are no text, and reasons that are not ASCII"""
     launch.make_videos(folder, {"good.mp4": {"frames": 12}})
@@ -132,4 +148,4 @@ def wrong(folder):
 
 
 if __name__ == "__main__":
-    launch.main(summary, manifest, poses, check, bytes_in_names, wrong)
+    launch.main(summary, manifest, poses, check, windows, bytes_in_names, wrong)

@@ -93,7 +93,35 @@ static const Case cases[] = {
   { "xml", "=== a.xml\n<html><body/></html>\n", NULL,
       "a.xml: XML, but not an export of CVAT for video; export it as \"CVAT for video 1.1\"" },
 
+  { "comments",
+      "=== a.csv\n# what, when\n#\n## and by whom\npath;label\n# a;b\n#a.mp4;x\nb.mp4;y # no\n",
+      "#a.mp4|x||train|\nb.mp4|y # no||train|\n" },
+  { "comment-alone", "=== a.csv\n# nothing\n", NULL, "no clips in it" },
+  { "swapped", "=== a.csv\nlabel,path\na.mp4,walk\n", NULL,
+      "a.csv:2:1: the label \"a.mp4\" is the name of a video, and the path \"walk\" is not: are "
+      "the "
+      "columns swapped? Correct the header" },
+  { "swapped-alone", "=== a.csv\nwalk,a.mp4\nrun,b.mp4\n", NULL,
+      "a.csv:1:6: the label \"a.mp4\" is the name of a video, and the path \"walk\" is not: are "
+      "the "
+      "columns swapped? Without a header the path comes first" },
+  { "several-labels", "=== a.csv\na.mp4,\"walk, run\"\nb.mp4,run\nc.mp4,walk\n", NULL,
+      "a.csv: the label \"walk, run\" is several other classes at once; a clip has one class here: "
+      "keep one label for each clip" },
+  { "several-labels-bar", "=== a.csv\na.mp4,walk|run\nb.mp4,run\nc.mp4,sit;x\n",
+      "a.mp4|walk|run||train|\nb.mp4|run||train|\nc.mp4|sit;x||train|\n", NULL,
+      "The class \"walk|run\" may be several labels of one clip, one of which is a class, too; a "
+      "clip "
+      "has one class here" },
+
   /* lists */
+  { "list-comments", "=== a.txt\n# by hand\na b.mp4 0\n  # more\n#c.mp4 1\n",
+      "a b.mp4|0||train|\n#c.mp4|1||train|\n" },
+  { "list-several-names", "=== a.txt\na.mp4 run\nb c.mp4 walk run\n", NULL,
+      "a.txt:2:9: several words behind the video's name: a clip has one class here, and names of "
+      "classes with blanks need a comma or a tab before them" },
+  { "list-video-folder", "=== a.txt\na.mp4 x/b 1\nc.mp4 y/d 0\n",
+      "a.mp4 x/b|1||train|\nc.mp4 y/d|0||train|\n" },
   { "list", "=== a.csv\npath label\na b (1).mp4  3\n\"c d.mp4\" 10\n/x/e.mp4 3\r\n",
       "a b (1).mp4|3||train|\nc d.mp4|10||train|\n/x/e.mp4|3||train|\n" },
   { "list-frames", "=== a.txt\nframes/a 6 0\nframes/b c 12 1\n",
@@ -161,6 +189,11 @@ static const Case cases[] = {
       "ucf/classInd.txt\n1 Run\r\n"
       "2 Jump\r\n",
       "Jump/v_Jump_g02_c01.avi|Jump||train|Jump/v_Jump_g02\nRun/x.avi|Run||train|\n" },
+  { "ucf101-blanks",
+      "=== ucf4/trainlist01.txt\n# train\nBrush Hair/v_Brush Hair_g02_c 01.avi 2\nRun/x 1.avi\n=== "
+      "ucf4/classInd.txt\n1 Run\n2 Brush Hair\n",
+      "Brush Hair/v_Brush Hair_g02_c 01.avi|Brush Hair||train|Brush Hair/v_Brush Hair_g02\n"
+      "Run/x 1.avi|Run||train|\n" },
   { "ucf101-number",
       "=== ucf/a.txt\nJump/a.avi 2\nRun/b.avi 2\n=== ucf/classInd.txt\n1 Run\n2 Jump\n", NULL,
       "a.txt:2:11: not 1, which is the number of the folder's class in classInd.txt" },
@@ -529,6 +562,37 @@ static const Case cases[] = {
       "elements are nested deeper than 16 levels" },
   { "cvat-format", "=== a.xml\n" CVAT_META "</annotations>", NULL, "this format (CVAT's XML)",
       .annotator = "1" },
+  /* nothing */
+  { "no-annotations", "=== a.json\n[" STUDIO_TASK ("a.mp4", "") "]\n", NULL,
+      "a.json: no clips in it; it was read as Label Studio's JSON, where clips are timeline "
+      "labels, "
+      "labels with start and end, or choices of the annotations of tasks; " },
+  { "no-annotations-count", "=== a.json\n[" STUDIO_TASK ("a.mp4", "") "]\n", NULL,
+      "tasks without an annotation, which are left out: 1" },
+  { "no-database", "=== a.json\n{\"database\":{}}\n", NULL,
+      "it was read as ActivityNet's JSON, where clips are the annotations of videos, with label" },
+  { "no-segments", "=== a.json\n[{\"path\":\"a.mp4\",\"segments\":[]}]\n", NULL,
+      "it was read as JSON timelines, where clips are videos with a label, or with segments that" },
+  { "no-tracks", "=== a.xml\n" CVAT_META "</annotations>\n", NULL,
+      "it was read as CVAT's XML, where clips are tracks or tags" },
+  { "no-rows", "=== a.csv\n" VIA_HEADER "", NULL,
+      "it was read as VIA's CSV, where clips are rows with temporal coordinates and an attribute" },
+  { "no-classes", "=== none/a/x.txt\n\n=== none/b.mp4\n\n", NULL,
+      "found: 1 folders without videos or pictures in them, 1 videos beside them, which are of no "
+      "class; a folder has a sub-folder for each class",
+      .location = "none" },
+  { "other-results",
+      "=== a.json\n[" STUDIO_TASK ("a.mp4",
+          "{\"result\":[{\"type\":\"videorectangle\",\"value\":{\"sequence\":[],\"labels\":[\"x\"]}"
+          "}"
+          ",{\"type\":\"textarea\",\"value\":{\"text\":[\"hi\"]}},{\"value\":{}},"
+          "{\"type\":\"videorectangle\"}," STUDIO_RANGE (
+              "1", "5", "\"a\"") "]}") "," STUDIO_TASK ("b.mp4",
+          "{\"result\":[" STUDIO_RANGE ("1", "5", "\"b\"") "]}") "]\n",
+      "a.mp4|a|#0-5|train|\nb.mp4|b|#0-5|train|\n", NULL,
+      "results that are no label of a time, by type, which are left out: videorectangle 2, "
+      "textarea "
+      "1, (no type) 1" },
 };
 
 static gchar *dir;

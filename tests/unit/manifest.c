@@ -416,10 +416,11 @@ static const Bad bads[] = {
   { "fps.csv", "path,label,fps\na,x,25\nb,y,0\n", -1,
       ":3:5: ", "the fps \"0\" is not a valid frame rate; write frames per second, such as 29.97" },
   { "fps-text.csv", "path,label,fps\na,x,25/1\nb,y,\n", -1, ":2:5: ", "write frames per second" },
-  { "empty.csv", "", 0, ": ", "no clips in it; a manifest has a row a clip (path,label)" },
-  { "blank.csv", "\n\n  \n", -1, ": ", "no clips in it; a manifest has a row a clip (path,label)" },
+  { "empty.csv", "", 0, ": ",
+      "no clips in it, for the file is empty; a manifest has a row a clip (path,label)" },
+  { "blank.csv", "\n\n  \n", -1, ": ", "no clips in it, for the file is empty; a manifest" },
   { "only.csv", "path,label\n", -1, ": ",
-      "no clips in it; a manifest has a row a clip (path,label)" },
+      "no clips in it; it was read as CSV, but no row is below the header" },
   { "class.csv", "a,x\nb,x\n", -1, ": ", "of one class, \"x\"" },
   { "val.csv", "path,label,split\na,x,val\nb,y,test\n", -1, ": ",
       "none of its 2 clips is to train on; mark some as train in the split column" },
@@ -514,7 +515,7 @@ test_params (void)
   assert_params_error (&(Cnn3dDatasetParams) { .location = train, .val_location = val },
       CNN3D_DATASET_ERROR_CLASSES, "\"z\"");
   assert_params_error (&(Cnn3dDatasetParams) { .location = train, .val_location = none },
-      CNN3D_DATASET_ERROR_EMPTY, "no clips to validate on in it");
+      CNN3D_DATASET_ERROR_EMPTY, "no clips in it");
   assert_params_error (&(Cnn3dDatasetParams) { .location = train, .num_folds = 70000 },
       CNN3D_DATASET_ERROR_PARAMS, "num-folds is 70000; at most 65535 are possible");
   assert_params_error (&(Cnn3dDatasetParams) { .location = folds, .num_folds = 3 },
