@@ -70,7 +70,7 @@ become_line (gint manifest, gint output)
 static gboolean
 is_late (const gchar *reason)
 {
-  return g_str_has_prefix (reason, "the clip starts ");
+  return strstr (reason, "the clip starts ") == reason;
 }
 
 /* Prints the file and the reason of a message, or appends it to `late`; FALSE: it is about no

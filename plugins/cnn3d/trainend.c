@@ -330,11 +330,22 @@ train_run_end_complete (TrainRun *self)
   self->end.stopped = TRUE;
 }
 
+/* Once; `stopped` where epochs are left. */
+static void
+log_end (TrainRun *self)
+{
+  if (!self->end.logged)
+    train_log_finished (self->log, self->end.finished ? "eos" : "stopped");
+  self->end.logged = TRUE;
+}
+
 void
 train_run_stop (TrainRun *self)
 {
   save (self);
   report_end (self, self->end.finished || self->end.stopped);
+  if (self->trainer && self->flow == GST_FLOW_OK && !self->end.stopped)
+    log_end (self);
 }
 
 /* Whether a source of clips was stopped in mid-pass: it announces the end of
@@ -416,6 +427,6 @@ train_run_end (TrainRun *self)
         NULL);
   } else if (check_steps (self)) {
     report_end (self, self->end.finished);
-    train_log_finished (self->log, "eos");
+    log_end (self);
   }
 }

@@ -74,6 +74,7 @@ typedef struct {
   gboolean stopped;
   gboolean finished; /* all epochs are done */
   gboolean reported;
+  gboolean logged;
 } TrainEnd;
 
 struct _TrainRun {

@@ -117,8 +117,8 @@ report_checks (const ReportLog *log, const ReportLog *other)
 {
   static void (*const all[]) (const ReportLog *, ReportCheck *) = { check_memory,
     check_out_of_memory, report_check_falling, report_check_jumps, report_check_length,
-    report_check_overfitting, report_check_norm, report_check_one_class, report_check_predicted,
-    report_check_balance, report_check_skipped };
+    report_check_overfitting, report_check_norm, report_check_guessing, report_check_one_class,
+    report_check_predicted, report_check_balance, report_check_skipped };
   static const ReportState order[] = { CHECK_NOT_OK, CHECK_OK, CHECK_UNKNOWN };
   ReportCheck checks[G_N_ELEMENTS (all) + 1] = { { CHECK_UNKNOWN } };
   GArray *sorted = g_array_new (FALSE, FALSE, sizeof (ReportCheck));

@@ -215,8 +215,8 @@ report_check_length (const ReportLog *log, ReportCheck *check)
     check->state = losses->len >= LEAST_EPOCHS && isfinite (guess) ? CHECK_OK : CHECK_UNKNOWN;
     return;
   }
-  if (!log->finished) {
-    check->finding = g_strdup ("it has not finished");
+  if (!log->finished || report_log_stopped (log)) {
+    check->finding = g_strdup (log->finished ? "it was stopped" : "it has not finished");
     return;
   }
   quarter = losses->len / 4;
@@ -435,6 +435,45 @@ report_check_one_class (const ReportLog *log, ReportCheck *check)
       : g_strdup_printf ("in the last validation all %" G_GUINT64_FORMAT
                          " clips were predicted as %s",
             clips, m->classes[last]);
+}
+
+#define LEAST_VALIDATIONS 3 /* that tell whether any is better than guessing */
+
+/* Whether any validation is better than who always answers with the most frequent class, by more
+ * than chance: one standard error of that many clips. */
+void
+report_check_guessing (const ReportLog *log, ReportCheck *check)
+{
+  const ReportValidation *shown = report_log_validation (log);
+  const ReportMatrix *m = shown ? shown->confusion : NULL;
+  guint64 clips = 0, most = 0;
+  gdouble best = 0, guess, error;
+
+  check->what = "validation better than guessing";
+  check->advice =
+      "Nothing that was learned helps with clips that were not seen. Check that the labels of both "
+      "sets are right and their videos alike, that num-frames and frame-interval show what "
+      "distinguishes the classes, and that the training loss falls; pretrained weights help most.";
+  for (guint i = 0; i < log->validations->len; i++)
+    best = fmax (best, g_array_index (log->validations, ReportValidation, i).accuracy);
+  for (guint i = 0; m && i < m->n; i++) {
+    const guint64 labelled = clips_of (m, i, FALSE);
+
+    clips += labelled;
+    most = MAX (most, labelled);
+  }
+  if (!m || log->validations->len < LEAST_VALIDATIONS || clips < LEAST_CLIPS || most == clips) {
+    check->finding = m ? g_strdup_printf ("it takes %d validations with %d clips of two classes",
+                             LEAST_VALIDATIONS, LEAST_CLIPS)
+                       : g_strdup ("no validation with a confusion matrix");
+    return;
+  }
+  guess = (gdouble) most / clips;
+  error = sqrt (guess * (1 - guess) / clips);
+  check->state = best > guess + error ? CHECK_OK : CHECK_NOT_OK;
+  check->finding = cnn3d_strdup_printf ("accuracy in validation %.1f %% at best, over %u of them; "
+                                        "the most frequent class alone gives %.1f %%",
+      100 * best, log->validations->len, 100 * guess);
 }
 
 /* The last validations' matrices of the same classes, the last first; FALSE: there are not as

@@ -12,6 +12,7 @@ void report_check_jumps (const ReportLog *log, ReportCheck *check);
 void report_check_length (const ReportLog *log, ReportCheck *check);
 void report_check_overfitting (const ReportLog *log, ReportCheck *check);
 void report_check_norm (const ReportLog *log, ReportCheck *check);
+void report_check_guessing (const ReportLog *log, ReportCheck *check);
 void report_check_one_class (const ReportLog *log, ReportCheck *check);
 void report_check_predicted (const ReportLog *log, ReportCheck *check);
 void report_check_balance (const ReportLog *log, ReportCheck *check);

@@ -367,6 +367,19 @@ report_log_free (ReportLog *log)
   g_free (log);
 }
 
+gboolean
+report_log_stopped (const ReportLog *log)
+{
+  const gdouble asked = report_log_setting (log, "epochs");
+  const gdouble done = log->epochs->len
+      ? g_array_index (log->epochs, ReportEpoch, log->epochs->len - 1).epoch + 1
+      : 0;
+
+  /* older logs have eos for both */
+  return g_strcmp0 (log->finished, "stopped") == 0
+      || (g_strcmp0 (log->finished, "eos") == 0 && asked > 0 && done < asked);
+}
+
 const ReportValidation *
 report_log_validation (const ReportLog *log)
 {

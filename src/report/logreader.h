@@ -63,6 +63,8 @@ ReportLog *report_log_read (const gchar *path, GError **error);
 void report_log_free (ReportLog *log);
 
 /* The validation that is shown: the last one marked best, or else the last; NULL: none. */
+/* Whether the run was ended before all the epochs that were asked for. */
+gboolean report_log_stopped (const ReportLog *log);
 const ReportValidation *report_log_validation (const ReportLog *log);
 /* Median of the steps' clips per second; NAN: none. */
 gdouble report_log_speed (const ReportLog *log);

@@ -75,11 +75,10 @@ settings_facts (GString *page, const ReportLog *log)
 static const gchar *
 end_text (const gchar *reason)
 {
-  static const gchar *const words[][2] = {
-    { "eos", "the stream ended: all epochs are done, or it was stopped" },
+  static const gchar *const words[][2] = { { "eos", "the stream ended: all epochs are done" },
+    { "stopped", "it was stopped before all epochs were done" },
     { "patience", "it stopped getting better (patience)" },
-    { "complete", "there was nothing left to train" }
-  };
+    { "complete", "there was nothing left to train" } };
 
   for (guint i = 0; reason && i < G_N_ELEMENTS (words); i++)
     if (strcmp (reason, words[i][0]) == 0)
@@ -101,7 +100,10 @@ time_facts (GString *page, const ReportLog *log)
   page_fact (page, log->finished || log->failed ? "Ended" : "Last record", to);
   page_fact (page, "Trained for", took);
   page_fact (page, "Was started", starts);
-  page_fact (page, "Ended because", log->finished ? end_text (log->finished) : log->failed);
+  page_fact (page, "Ended because",
+      report_log_stopped (log) ? end_text ("stopped")
+          : log->finished      ? end_text (log->finished)
+                               : log->failed);
   page_fact (page, "Last checkpoint", log->checkpoint);
   page_fact (page, "Log", log->path);
 }
@@ -113,6 +115,10 @@ head_notes (GString *page, const ReportLog *log)
   if (!log->run)
     page_element (
         page, "p", "note", "The log has no \"run\" record: the run's settings are unknown.");
+  if (report_log_stopped (log))
+    page_element (page, "p", "note",
+        "Training was stopped before all epochs were done: the same line resumes it if it has a "
+        "checkpoint-dir.");
   if (!log->finished && log->failed)
     page_printf (page, "p", "note", "Training ended with an error: %s", log->failed);
   else if (!log->finished)

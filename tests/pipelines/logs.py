@@ -199,6 +199,19 @@ def killed(folder):
     return ["%d kills" % kills]
 
 
+def stopped(folder):
+    """A run that is stopped, with or without the end of its stream, is not told as finished"""
+    clips(folder)
+    for name, options in (("eos", "-m -e"), ("null", "-m")):
+        run = launch.stop_when(line("checkpoint-dir=%s" % name, 500).replace("log-dir=log", "log-dir=" + name),
+                               "cnn3dtrain-step", 3, signal.SIGINT, folder=folder, options=options)
+        found = records(folder, name)
+        run.need([r["reason"] for r in of(found, "finished")] == ["stopped"] and found[-1]["event"] in (
+            "finished", "checkpoint"), found[-3:])
+    launch.launch(line("checkpoint-dir=eos").replace("log-dir=log", "log-dir=eos"), folder).fine()
+    assert [r["reason"] for r in of(records(folder, "eos"), "finished")] == ["stopped", "eos"]
+
+
 def full(folder):
     """A disk that is full stops no training, and is told of once"""
     clips(folder)
@@ -244,4 +257,4 @@ def failed(folder):
 
 
 if __name__ == "__main__":
-    launch.main(told, tensorboard, killed, full, failed)
+    launch.main(told, tensorboard, killed, stopped, full, failed)

@@ -20,6 +20,7 @@ typedef struct {
   gdouble (*rate) (guint epoch, guint epochs);
   const gchar *settings; /* of the "run" record */
   const gchar *confusion;
+  gdouble accuracy;  /* in validation; 0: 0.5 */
   const gchar *more; /* records before the end */
   const gchar *end;  /* "" for none */
 } Run;
@@ -84,9 +85,10 @@ log_of (const Run *run)
         e, step, training);
     if (run->validation)
       g_string_append_printf (log,
-          "{\"event\":\"validation\",\"epoch\":%u,\"step\":%u,\"loss\":%g,\"accuracy\":0.5,"
+          "{\"event\":\"validation\",\"epoch\":%u,\"step\":%u,\"loss\":%g,\"accuracy\":%g,"
           "\"clips\":100,\"best\":true,\"confusion\":%s}\n",
-          e, step, run->validation (e), run->confusion ? run->confusion : GOOD_CONFUSION);
+          e, step, run->validation (e), run->accuracy > 0 ? run->accuracy : 0.5,
+          run->confusion ? run->confusion : GOOD_CONFUSION);
   }
   g_string_append (log, run->more ? run->more : "");
   g_string_append (log, run->end ? run->end : END);
@@ -175,7 +177,7 @@ test_good_figures (void)
             killed = { .epochs = 1, .end = "" };
   g_autofree gchar *page = page_of (&run), *other = page_of (&killed);
 
-  g_assert_cmpuint (count (page, OK), ==, 11);
+  g_assert_cmpuint (count (page, OK), ==, 12);
   g_assert_nonnull (strstr (
       page, OK "classes balanced, or weighted</td><td>100 training clips of run, 60 of fall</td>"));
   g_assert_nonnull (
@@ -229,6 +231,55 @@ test_one_class (void)
 
   assert_alone (&run, "more than one class predicted",
       "in the last validation all 100 clips were predicted as sit<", "class-weights=balanced");
+}
+
+/* No better than the most frequent class, which half of the clips are of. */
+static void
+test_guessing (void)
+{
+#define MOSTLY_ONE "[[30,5,5,10],[10,5,3,2],[8,2,3,2],[8,3,2,2]]"
+  const Run run = { .epochs = 24,
+    .validation = good_validation,
+    .accuracy = 0.54,
+    .confusion = MOSTLY_ONE },
+            better = { .epochs = 24,
+              .validation = good_validation,
+              .accuracy = 0.56,
+              .confusion = MOSTLY_ONE },
+            early = {
+              .epochs = 2, .validation = good_validation, .accuracy = 0.2, .confusion = MOSTLY_ONE
+            };
+
+  assert_alone (&run, "validation better than guessing",
+      "accuracy in validation 54.0 % at best, over 24 of them; the most frequent class alone gives "
+      "50.0 %<",
+      "pretrained weights");
+  assert_alone (&better, NULL, NULL, NULL);
+  assert_alone (&early, NULL, NULL, NULL);
+}
+
+/* A run that was stopped is told so, also where its log is of before there was a word for it. */
+static void
+test_stopped (void)
+{
+  static const gchar *const ends[][2] = {
+    { "\"epochs\":30,", END },
+    { "\"epochs\":24,", "{\"event\":\"finished\",\"time\":9000,\"reason\":\"stopped\"}\n" },
+    { "\"epochs\":24,", END },
+    { "\"epochs\":0,", END },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (ends); i++) {
+    const Run run = {
+      .epochs = 24, .validation = good_validation, .settings = ends[i][0], .end = ends[i][1]
+    };
+    g_autofree gchar *page = page_of (&run);
+
+    g_assert_true (!strstr (page, "Training was stopped before all epochs were done") == (i >= 2));
+    g_assert_true (!strstr (page, "<td>it was stopped before all epochs were done") == (i >= 2));
+    g_assert_true (!strstr (page, "<td>it was stopped</td>") == (i >= 2));
+    g_assert_true (!strstr (page, "the stream ended: all epochs are done") == (i < 2));
+  }
 }
 
 static void
@@ -425,6 +476,8 @@ main (int argc, char **argv)
   g_test_add_func ("/report-checks/good-figures", test_good_figures);
   g_test_add_func ("/report-checks/overfitting", test_overfitting);
   g_test_add_func ("/report-checks/one-class", test_one_class);
+  g_test_add_func ("/report-checks/guessing", test_guessing);
+  g_test_add_func ("/report-checks/stopped", test_stopped);
   g_test_add_func ("/report-checks/never-predicted", test_never_predicted);
   g_test_add_func ("/report-checks/norm", test_norm);
   g_test_add_func ("/report-checks/jumps", test_jumps);
