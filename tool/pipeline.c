@@ -103,6 +103,10 @@ read_lines (int argc, char **argv, Lines *lines)
   }
   if (!make_lines (config, test_only, lines, &error))
     goto refused;
+  if (lines->train && strcmp (command, "train") == 0
+      && !cnn3d_config_get (config, "paths.checkpoint_dir"))
+    tool_complain ("paths.checkpoint_dir is not set: the weights will be lost when training ends; "
+                   "--paths.checkpoint_dir=FOLDER keeps them");
 
 out:
   cnn3d_config_free (&config);

@@ -396,7 +396,7 @@ clear_knob (gpointer knob)
 
 static gboolean
 plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBuilder *json,
-    GError **error)
+    gboolean *fits, GError **error)
 {
   ToolPlan plan = { .gpu = gpu, .batch = get_int (config, "data.batch_size") };
   Cnn3dNetwork *net = NULL;
@@ -407,8 +407,12 @@ plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBui
   plan.knobs = g_array_new (FALSE, FALSE, sizeof (ToolKnob));
   g_array_set_clear_func (plan.knobs, clear_knob);
   ok = open_device (&plan, gpu, o->device, error) && fill (&plan, error);
-  if (ok && (json || !o->roofline))
+  if (ok && (json || !o->roofline)) {
     look_around (&plan);
+    *fits |= plan.best_accumulate > 0;
+  } else {
+    *fits = TRUE;
+  }
   if (ok && o->roofline) {
     net = cnn3d_network_new (&plan.params.network, error);
     ok = net
@@ -430,7 +434,7 @@ plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBui
 }
 
 static gboolean
-plan_all (const Options *o, const Cnn3dConfig *config, GError **error)
+plan_all (const Options *o, const Cnn3dConfig *config, gboolean *fits, GError **error)
 {
   static gchar *none[] = { NULL, NULL };
   g_auto (GStrv) known = NULL;
@@ -444,7 +448,7 @@ plan_all (const Options *o, const Cnn3dConfig *config, GError **error)
   for (guint i = 0; i == 0 || gpus[i]; i++) {
     if (i > 0 && !json)
       putchar ('\n');
-    if (!plan_one (o, config, gpus[i], json, error))
+    if (!plan_one (o, config, gpus[i], json, fits, error))
       return FALSE;
   }
   if (json) {
@@ -482,6 +486,7 @@ tool_plan (int argc, char **argv)
       g_option_context_new ("- what training takes, and what would fit");
   Cnn3dConfig *config = NULL;
   g_autoptr (GError) error = NULL;
+  gboolean fits = FALSE; /* anything, on any of the devices */
   gint status = TOOL_FINE;
 
   for (guint i = 0; i < G_N_ELEMENTS (settings); i++) {
@@ -496,6 +501,8 @@ tool_plan (int argc, char **argv)
   }
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_add_main_entries (context, others, NULL);
+  g_option_context_set_summary (
+      context, "Exits with 1 where nothing would fit on any of the devices.");
   g_set_prgname ("cnn3d plan");
   if (!g_option_context_parse (context, &argc, &argv, &error)) {
     status = TOOL_USAGE;
@@ -503,8 +510,11 @@ tool_plan (int argc, char **argv)
     g_set_error (&error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
         "'%s' is not an option; cnn3d plan --help lists them", argv[1]);
     status = TOOL_USAGE;
-  } else if (!(config = read_settings (&o, &error)) || !plan_all (&o, config, &error)) {
+  } else if (!(config = read_settings (&o, &error)) || !plan_all (&o, config, &fits, &error)) {
     status = error->domain == G_OPTION_ERROR ? TOOL_USAGE : TOOL_FAILED;
+  } else if (!fits) {
+    /* which the plan says */
+    status = TOOL_FAILED;
   }
   if (error) {
     tool_complain ("%s", error->message);

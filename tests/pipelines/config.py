@@ -257,7 +257,11 @@ def same_line(folder):
             assert run.out == line_of("--config", config, *options) + "\n", run.out
             given = launch.read(os.path.join(folder, "words")).decode().split("\0")[1:-1]
             assert given == words_of(run.out[:-1])[1:], given
+    lost = tool("train", "--config", CONFIGS[0], "--paths.checkpoint_dir=null", PATH=folder)
+    lost.need(re.search(r"paths\.checkpoint_dir is not set: the weights will be lost when training ends; "
+                        r"--paths\.checkpoint_dir=FOLDER keeps them", lost.err), lost.err)
     run = tool("train", "--config", CONFIGS[0], PATH=folder)
+    run.need("will be lost" not in run.err, run.err)
     run.need(run.rc == 1 and "gst-launch-1.0 is not on the PATH" in run.err, "it ran")
     os.chmod(os.path.join(fake, "gst-launch-1.0"), 0o644)
     run = tool("train", "--config", CONFIGS[0], PATH=fake)

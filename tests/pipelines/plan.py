@@ -21,8 +21,11 @@ def tool(*options, **more):
 
 def plan(*options, **more):
     done = tool("--json", *options, **more)
-    assert done.returncode == 0, (options, launch.text(done.stderr))
-    return json.loads(done.stdout)
+    assert not done.stderr, (options, launch.text(done.stderr))
+    told = json.loads(done.stdout)
+    # 1: nothing fits anywhere
+    assert done.returncode == (not any(one["recommended"] for one in told)), (options, done.returncode)
+    return told
 
 
 def check(told):
@@ -68,6 +71,9 @@ def budgets(folder):
         best = told["recommended"]
         seen.add((best["batch-size"], best["recompute"]) if best else None)
     assert len(seen) >= 4 and None in seen, seen
+    done = tool("--device", "cpu", "--budget", "100MiB")
+    assert done.returncode == 1 and b"Nothing fits with these sizes" in done.stdout, done
+    assert tool("--device", "cpu", "--budget", "100MiB", "--roofline").returncode == 0
     return [str(seen)]
 
 

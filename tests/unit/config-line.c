@@ -78,7 +78,8 @@ test_test_line (void)
     const gchar *yaml, *missing;
   } wrong[] = {
     { "paths: {train: t, checkpoint_dir: d}", "paths.test is not set" },
-    { "paths: {train: t, test: e}", "paths.checkpoint_dir is not set" },
+    { "paths: {train: t, test: e}",
+        "paths.checkpoint_dir is not set, so there will be no best weights to test on paths.test" },
     { "paths: {test: e, checkpoint_dir: d}\ntrain: {save_top_k: 0}", "train.save_top_k is 0" },
   };
   gchar *line;
