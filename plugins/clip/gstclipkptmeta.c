@@ -39,25 +39,8 @@ gst_clip_kpt_meta_free (GstMeta *meta, GstBuffer *buffer)
   g_clear_pointer (&kpt->pairs, g_ref_string_release);
 }
 
-/* Places are parts of the picture, which scaling does not change. Whatever else is done
- * to a picture may move them: the meta is lost there rather than wrong. */
-static gboolean
-gst_clip_kpt_meta_transform (
-    GstBuffer *dest, GstMeta *meta, GstBuffer *src, GQuark type, gpointer data)
-{
-  const GstVideoMetaTransform *scaling = data;
-  GstClipKptMeta *kpt;
-
-  if (!GST_META_TRANSFORM_IS_COPY (type) && !GST_VIDEO_META_TRANSFORM_IS_SCALE (type))
-    return FALSE;
-  kpt = gst_buffer_add_clip_kpt_meta (dest, (GstClipKptMeta *) meta);
-  if (kpt && GST_VIDEO_META_TRANSFORM_IS_SCALE (type) && kpt->add_borders) {
-    gst_clip_kpt_meta_add_borders (kpt, scaling->in_info, scaling->out_info);
-    kpt->add_borders = FALSE;
-  }
-
-  return kpt != NULL;
-}
+static gboolean gst_clip_kpt_meta_transform (
+    GstBuffer *dest, GstMeta *meta, GstBuffer *src, GQuark type, gpointer data);
 
 GType
 gst_clip_kpt_meta_api_get_type (void)
@@ -143,15 +126,11 @@ swap_points (GstClipKptMeta *meta, guint64 a, guint64 b)
   }
 }
 
-void
-gst_clip_kpt_meta_flip (GstClipKptMeta *meta)
+static void
+swap_pairs (GstClipKptMeta *meta)
 {
-  gfloat *point = meta->values;
   const gchar *p = meta->pairs;
 
-  for (guint i = 0; i < meta->persons * meta->points; i++, point += 3)
-    if (point[2] > 0)
-      point[0] = 1 - point[0];
   while (g_ascii_isdigit (*p)) {
     gchar *end;
     const guint64 a = g_ascii_strtoull (p, &end, 10);
@@ -162,6 +141,17 @@ gst_clip_kpt_meta_flip (GstClipKptMeta *meta)
     for (p = end; *p == ',' || *p == ' '; p++)
       ;
   }
+}
+
+void
+gst_clip_kpt_meta_flip (GstClipKptMeta *meta)
+{
+  gfloat *point = meta->values;
+
+  for (guint i = 0; i < meta->persons * meta->points; i++, point += 3)
+    if (point[2] > 0)
+      point[0] = 1 - point[0];
+  swap_pairs (meta);
 }
 
 void
@@ -192,6 +182,65 @@ gst_clip_kpt_meta_add_borders (
   gst_clip_kpt_meta_crop (meta, -left / MAX (width, 1), -top / MAX (height, 1),
       GST_VIDEO_INFO_WIDTH (to) / (gdouble) MAX (width, 1),
       GST_VIDEO_INFO_HEIGHT (to) / (gdouble) MAX (height, 1));
+}
+
+#ifdef GST_VIDEO_META_TRANSFORM_IS_MATRIX
+/* From GStreamer 1.28 on elements tell exactly where each pixel goes. */
+static void
+gst_clip_kpt_meta_move (GstClipKptMeta *meta, const GstVideoMetaTransformMatrix *to)
+{
+  const gfloat (*m)[3] = to->matrix;
+  gfloat *point = meta->values;
+
+  if (meta->compact)
+    return;
+  for (guint i = 0; i < meta->persons * meta->points; i++, point += 3) {
+    const gdouble x = point[0] * GST_VIDEO_INFO_WIDTH (to->in_info) - to->in_rectangle.x;
+    const gdouble y = point[1] * GST_VIDEO_INFO_HEIGHT (to->in_info) - to->in_rectangle.y;
+    const gdouble w = m[2][0] * x + m[2][1] * y + m[2][2];
+    const gdouble to_x = ((m[0][0] * x + m[0][1] * y + m[0][2]) / w + to->out_rectangle.x)
+        / GST_VIDEO_INFO_WIDTH (to->out_info);
+    const gdouble to_y = ((m[1][0] * x + m[1][1] * y + m[1][2]) / w + to->out_rectangle.y)
+        / GST_VIDEO_INFO_HEIGHT (to->out_info);
+    const gboolean inside = point[2] > 0 && to_x >= 0 && to_x <= 1 && to_y >= 0 && to_y <= 1;
+
+    point[0] = inside ? to_x : 0;
+    point[1] = inside ? to_y : 0;
+    point[2] = inside ? point[2] : 0;
+  }
+  if (m[0][0] * m[1][1] < m[0][1] * m[1][0])
+    swap_pairs (meta);
+}
+#endif
+
+/* Places are parts of the picture, which scaling does not change. Whatever else is done
+ * to a picture may move them: the meta is lost there rather than wrong. */
+static gboolean
+gst_clip_kpt_meta_transform (
+    GstBuffer *dest, GstMeta *meta, GstBuffer *src, GQuark type, gpointer data)
+{
+  const GstVideoMetaTransform *scaling = data;
+  GstClipKptMeta *kpt;
+
+#ifdef GST_VIDEO_META_TRANSFORM_IS_MATRIX
+  if (GST_VIDEO_META_TRANSFORM_IS_MATRIX (type)) {
+    kpt = gst_buffer_add_clip_kpt_meta (dest, (GstClipKptMeta *) meta);
+    if (kpt) {
+      gst_clip_kpt_meta_move (kpt, data);
+      kpt->add_borders = FALSE;
+    }
+    return kpt != NULL;
+  }
+#endif
+  if (!GST_META_TRANSFORM_IS_COPY (type) && !GST_VIDEO_META_TRANSFORM_IS_SCALE (type))
+    return FALSE;
+  kpt = gst_buffer_add_clip_kpt_meta (dest, (GstClipKptMeta *) meta);
+  if (kpt && GST_VIDEO_META_TRANSFORM_IS_SCALE (type) && kpt->add_borders) {
+    gst_clip_kpt_meta_add_borders (kpt, scaling->in_info, scaling->out_info);
+    kpt->add_borders = FALSE;
+  }
+
+  return kpt != NULL;
 }
 
 /* The event */
