@@ -114,32 +114,40 @@ compare_ranked (gconstpointer a, gconstpointer b)
   return x->person < y->person ? -1 : x->person > y->person;
 }
 
+static int
+compare_persons (gconstpointer a, gconstpointer b)
+{
+  const Ranked *x = a, *y = b;
+
+  if (x->person != y->person)
+    return x->person < y->person ? -1 : 1;
+  return x->entry < y->entry ? -1 : x->entry > y->entry;
+}
+
+/* By sorting, since a hash of numbers from strangers may be one for all of them. */
 static void
 rank_tracks (Cnn3dPose *pose)
 {
   const Cnn3dKeypoints *file = pose->file;
-  GHashTable *places = g_hash_table_new (g_int64_hash, g_int64_equal);
-  GArray *ranked = g_array_new (FALSE, FALSE, sizeof (Ranked));
+  const guint begin = file->starts[pose->from], n = file->starts[pose->to] - begin;
+  Ranked *ranked = g_new (Ranked, n);
+  guint tracks = 0;
 
-  for (guint e = file->starts[pose->from]; e < file->starts[pose->to]; e++) {
-    gpointer place = g_hash_table_lookup (places, &file->persons[e]);
-
-    if (!place) {
-      const Ranked new = { file->persons[e], e, 0 };
-
-      g_array_append_val (ranked, new);
-      place = GUINT_TO_POINTER (ranked->len);
-      g_hash_table_insert (places, &file->persons[e], place);
-    }
-    g_array_index (ranked, Ranked, GPOINTER_TO_UINT (place) - 1).score += score_of (file, e);
+  for (guint i = 0; i < n; i++)
+    ranked[i] = (Ranked) { file->persons[begin + i], begin + i, score_of (file, begin + i) };
+  qsort (ranked, n, sizeof *ranked, compare_persons);
+  for (guint i = 0; i < n; i++) {
+    if (tracks > 0 && ranked[tracks - 1].person == ranked[i].person)
+      ranked[tracks - 1].score += ranked[i].score;
+    else
+      ranked[tracks++] = ranked[i];
   }
-  qsort (ranked->data, ranked->len, sizeof (Ranked), compare_ranked);
-  pose->n_tracks = MIN (ranked->len, pose->params.persons);
+  qsort (ranked, tracks, sizeof *ranked, compare_ranked);
+  pose->n_tracks = MIN (tracks, pose->params.persons);
   pose->tracks = g_new (gint64, pose->params.persons);
   for (guint i = 0; i < pose->n_tracks; i++)
-    pose->tracks[i] = g_array_index (ranked, Ranked, i).person;
-  g_array_unref (ranked);
-  g_hash_table_unref (places);
+    pose->tracks[i] = ranked[i].person;
+  g_free (ranked);
 }
 
 /* [persons] the entries of a frame, -1: nobody. */

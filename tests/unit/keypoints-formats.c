@@ -6,6 +6,7 @@
 #include <gio/gio.h>
 #include <math.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <glib/gstdio.h>
 
@@ -316,6 +317,9 @@ test_bad_npz (void)
 static void
 test_damaged_npz (void)
 {
+  /* in memory: a disk would have to write each */
+  const gint file = memfd_create ("points", 0);
+  gchar *shown = g_strdup_printf ("/proc/self/fd/%d", file);
   guint refused = 0;
 
   for (guint deflate = 0; deflate < 2; deflate++) {
@@ -330,9 +334,9 @@ test_damaged_npz (void)
       GError *error = NULL;
 
       copy[i] ^= 0x41;
-      g_assert_true (g_file_set_contents (path, copy, zip.data->len, NULL));
+      g_assert_cmpint (pwrite (file, copy, zip.data->len, 0), ==, zip.data->len);
       copy[i] ^= 0x41;
-      keypoints = cnn3d_keypoints_read (path, NULL, &error);
+      keypoints = cnn3d_keypoints_read (shown, NULL, &error);
       g_assert_true (!keypoints == (error != NULL));
       refused += !keypoints;
       if (keypoints)
@@ -341,8 +345,9 @@ test_damaged_npz (void)
       g_clear_error (&error);
       if (i == 0)
         continue;
-      g_assert_true (g_file_set_contents (path, copy, i, NULL));
-      g_assert_null (cnn3d_keypoints_read (path, NULL, &error));
+      g_assert_cmpint (pwrite (file, copy, zip.data->len, 0), ==, zip.data->len);
+      g_assert_cmpint (ftruncate (file, i), ==, 0);
+      g_assert_null (cnn3d_keypoints_read (shown, NULL, &error));
       g_clear_error (&error);
     }
     /* by whatever part of it that matters */
@@ -359,6 +364,8 @@ test_damaged_npz (void)
     g_byte_array_unref (zip.data);
   }
   g_assert_cmpuint (refused, >, 200);
+  close (file);
+  g_free (shown);
 }
 
 /* COCO's results, and what looks like them */
