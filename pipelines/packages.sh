@@ -4,6 +4,7 @@
 #
 #   pipelines/packages.sh build        to build it and to train with it
 #   pipelines/packages.sh build test   to run its tests too
+#   pipelines/packages.sh fuzz         to fuzz it
 #
 # Names are those of Debian 12 and 13 and of Ubuntu 24.04 (there some are in
 # "universe"). Packages that are there are left alone: apt runs only where one
@@ -22,6 +23,7 @@ build="build-essential pkg-config meson ninja-build libglib2.0-dev
   gstreamer1.0-libav"
 test="python3 python3-numpy python3-pip python3-torch python3-torchvision python3-gi
   gir1.2-gstreamer-1.0"
+fuzz="clang libclang-rt-dev"
 
 say () {
   echo "packages.sh: $*" >&2
@@ -32,11 +34,12 @@ for group in "$@"; do
   case $group in
     build) wanted="$wanted $build" ;;
     test) wanted="$wanted $test" ;;
-    *) say "unknown group '$group': build and test are known"; exit 2 ;;
+    fuzz) wanted="$wanted $fuzz" ;;
+    *) say "unknown group '$group': build, test and fuzz are known"; exit 2 ;;
   esac
 done
 if [ -z "$wanted" ]; then
-  say "say what for: build, test, or both"
+  say "say what for: build, test, fuzz"
   exit 2
 fi
 

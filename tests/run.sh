@@ -4,14 +4,16 @@
 #
 #   tests/run.sh                    all parts
 #   tests/run.sh unit elements      some of: unit long elements pipelines parity
-#                                   sanitizers leaks threads
+#                                   sanitizers leaks fuzz threads
+#   tests/run.sh fuzz SECONDS       tests/fuzz for so many seconds a target (5)
 #
 # long has the unit tests that take minutes and rarely fail: the sanitizers leave
-# them out. threads is not among the parts that run by default: it builds once
-# more, with the thread sanitizer.
+# them out. fuzz takes clang's libFuzzer, and is skipped where that cannot be had.
+# threads is not among the parts that run by default: it builds once more, with
+# the thread sanitizer.
 #
-# BUILD (build), BUILD_ASAN (BUILD-asan) and BUILD_TSAN (BUILD-tsan) are the
-# build folders. A pipeline
+# BUILD (build), BUILD_ASAN (BUILD-asan), BUILD_FUZZ (BUILD-fuzz) and BUILD_TSAN
+# (BUILD-tsan) are the build folders. A pipeline
 # test is an executable tests/pipelines/*.sh or *.py that prints TAP; it finds
 # in its environment CNN3D_BUILD, CNN3D_DEMO (the demonstration set, made
 # once), CNN3D_PYTHON (a Python that has tests/python-packages.sh's packages,
@@ -27,8 +29,15 @@ esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
-all="unit long elements pipelines parity sanitizers leaks"
-parts=${*:-$all}
+all="unit long elements pipelines parity sanitizers leaks fuzz"
+parts='' fuzz_seconds=5
+for part in "$@"; do
+  case $part in
+    [1-9]*) fuzz_seconds=$part ;;
+    *) parts=${parts:+$parts }$part ;;
+  esac
+done
+parts=${parts:-$all}
 for part in $parts; do
   case " $all threads " in
     *" $part "*) ;;
@@ -39,6 +48,7 @@ done
 
 build=$(realpath -m "${BUILD:-build}")
 build_asan=$(realpath -m "${BUILD_ASAN:-$build-asan}")
+build_fuzz=$(realpath -m "${BUILD_FUZZ:-$build-fuzz}")
 build_tsan=$(realpath -m "${BUILD_TSAN:-$build-tsan}")
 results=$build/test-results
 
@@ -95,6 +105,9 @@ case " $parts " in
   *) groups=build ;;
 esac
 sh pipelines/packages.sh $groups || give_up "packages are missing"
+case " $parts " in
+  *" fuzz "*) sh pipelines/packages.sh fuzz || echo "run.sh: without clang" >&2 ;;
+esac
 
 # What a machine that is slow, or busy with something else, needs more of
 export CNN3D_TEST_TIME_FACTOR=${CNN3D_TEST_TIME_FACTOR:-$("$python" \
@@ -147,6 +160,22 @@ for part in $parts; do
       TSAN_OPTIONS=ignore_noninstrumented_modules=1:allocator_may_return_null=1 \
       G_SLICE=always-malloc OMP_NUM_THREADS=2 \
         meson_part "$part" "$build_tsan" unit elements
+      ;;
+    fuzz)
+      if ! echo 'int LLVMFuzzerTestOneInput (void) { return 0; }' \
+        | clang -fsanitize=fuzzer,address,undefined -x c -o "$results/fuzzer" -; then
+        echo "1..0 # SKIP clang has no libFuzzer" >"$results/fuzz.libfuzzer.tap"
+        echo 0 >"$results/fuzz.libfuzzer.tap.rc"
+        continue
+      fi
+      if [ ! -f "$build_fuzz/build.ninja" ]; then
+        CC=clang meson setup "$build_fuzz" -Dtests=enabled -Dlibfuzzer=true -Dcpu=disabled \
+          -Db_sanitize=address,undefined -Db_lundef=false || give_up "cannot set up $build_fuzz"
+      fi
+      ninja -C "$build_fuzz" fuzz || give_up "cannot build $build_fuzz"
+      # there are fewer than 20 targets
+      limit=$((limit + 20 * fuzz_seconds)) CNN3D_BACKEND_PATH=$build/src/backend/cpu \
+        tap_test "$part" libfuzzer tests/fuzz/run.sh "$build_fuzz" "$fuzz_seconds"
       ;;
     leaks)
       GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7,leaks:5 GST_DEBUG_NO_COLOR=1 \

@@ -1,0 +1,73 @@
+/* Checkpoints: a run resumes from a state, or refuses it. The input is the header of the state
+ * file; the weights are those of a run that did not train yet.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/train/trainer-private.h"
+#include "tests/fuzz/target.h"
+
+/* that the weights name */
+#define STATE "last-0-1.state"
+
+static Cnn3dTrainer *
+make_trainer (void)
+{
+  static const gchar *const classes[] = { "ball", "box", NULL };
+  Cnn3dTrainerParams params;
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainer *t;
+
+  cnn3d_trainer_params_init (&params);
+  params.network = (Cnn3dNetworkParams) { "r3d_18", 2, 1, 1, 1, 8, 8, 0 };
+  params.device = "cpu";
+  params.threads = 1;
+  params.momentum = 0.9;
+  params.classes = classes;
+  params.checkpoint_dir = fuzz_folder ();
+  params.data = (Cnn3dRunData) { 4, 3, 1, "c", "l", "o" };
+  params.any_data = TRUE;
+  t = cnn3d_trainer_new (&params, 1, &error);
+  if (!t)
+    fuzz_fail ("no trainer", error->message);
+  return t;
+}
+
+/* Writes the weights, and a state that the input replaces. */
+static void
+write_checkpoint (Cnn3dTrainer *t)
+{
+  const Cnn3dPass pass = { .clips = 1, .epochs = 2, .validates = TRUE };
+  g_autoptr (GError) error = NULL;
+  g_autofree gchar *path = NULL;
+  Cnn3dPassResult result;
+
+  if (!cnn3d_trainer_begin_pass (t, &pass, &error)
+      || !cnn3d_trainer_end_pass (t, 1, &result, &error) || !cnn3d_trainer_save (t, &path, &error)
+      || !path)
+    fuzz_fail ("no checkpoint", error ? error->message : NULL);
+}
+
+/* As before a resume: a new trainer for each input would take a hundred times as long. */
+static void
+reset (Cnn3dTrainer *t)
+{
+  g_clear_pointer (&t->data_note, g_free);
+  t->resumed = t->other_order = t->other_clips = FALSE;
+}
+
+int
+LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
+{
+  static Cnn3dTrainer *trainer;
+  g_autoptr (GError) error = NULL;
+  Cnn3dPassResult ended;
+  guint64 position;
+
+  if (!trainer)
+    write_checkpoint (trainer = make_trainer ());
+  fuzz_put_safetensors (STATE, data, size);
+  if (!cnn3d_trainer_resume (trainer, &position, &ended, &error))
+    fuzz_check_error (FALSE, error);
+  else if (position != trainer->now.position)
+    fuzz_fail ("another position", NULL);
+  reset (trainer);
+  return 0;
+}
