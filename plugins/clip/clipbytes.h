@@ -33,6 +33,28 @@ clip_read_64_be (gconstpointer bytes)
   return GUINT64_FROM_BE (number);
 }
 
+static inline gfloat
+clip_read_float_be (gconstpointer bytes)
+{
+  const guint32 bits = clip_read_32_be (bytes);
+  gfloat number;
+
+  memcpy (&number, &bits, sizeof number);
+
+  return number;
+}
+
+static inline gdouble
+clip_read_double_be (gconstpointer bytes)
+{
+  const guint64 bits = clip_read_64_be (bytes);
+  gdouble number;
+
+  memcpy (&number, &bits, sizeof number);
+
+  return number;
+}
+
 static inline void
 clip_write_32_be (gpointer bytes, guint32 number)
 {

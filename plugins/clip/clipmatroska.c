@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipmatroska.h"
+#include "clipbytes.h"
 
 #include <errno.h>
 #include <math.h>
@@ -26,6 +27,9 @@
 /* No description of tracks is longer, and no element's head */
 #define MAX_BYTES (16 * 1024 * 1024)
 #define HEAD_BYTES 12
+
+/* Looked at in a file at most; a hundred lie before the first cluster at most */
+#define MAX_ELEMENTS 1000
 
 #define UNKNOWN_SIZE G_MAXUINT64
 
@@ -109,8 +113,8 @@ read_float (const Element *in, guint32 id)
   if (!find_element (in, id, &element))
     return 0;
 
-  return element.size == 4 ? GST_READ_FLOAT_BE (element.data)
-      : element.size == 8  ? GST_READ_DOUBLE_BE (element.data)
+  return element.size == 4 ? clip_read_float_be (element.data)
+      : element.size == 8  ? clip_read_double_be (element.data)
                            : 0;
 }
 
@@ -195,9 +199,9 @@ gboolean
 clip_matroska_orientation (gint file, guint64 track, GstVideoOrientationMethod *method)
 {
   guint64 offset = 0, segment = 0, tracks = 0;
-  gboolean found = FALSE, looks = TRUE;
+  gboolean found = FALSE, looks = TRUE, jumped = FALSE;
 
-  while (looks) {
+  for (guint n_elements = 0; looks && n_elements < MAX_ELEMENTS; n_elements++) {
     guint8 bytes[HEAD_BYTES], *data = NULL;
     Element element;
     const gsize n = read_at (file, offset, bytes, sizeof bytes);
@@ -220,11 +224,11 @@ clip_matroska_orientation (gint file, guint64 track, GstVideoOrientationMethod *
     g_free (data);
     looks = element.id != ID_TRACKS && element.size != UNKNOWN_SIZE;
     offset += element.size;
-    /* behind what may be the whole file */
+    /* behind what may be the whole file; once, as it may lie before it */
     if (element.id == ID_CLUSTER) {
-      looks = tracks > 0;
+      looks = tracks > 0 && !jumped;
       offset = segment + tracks;
-      tracks = 0;
+      jumped = TRUE;
     }
     looks &= offset <= G_MAXINT64;
   }
