@@ -76,22 +76,23 @@ fill_times (Shown *shown, guint n)
 static gboolean
 join_times (Shown *shown, guint n)
 {
-  gint64 offset = 0, step = STEP;
+  /* unsigned, as times of damaged files overflow */
+  guint64 offset = 0, step = STEP;
   gboolean restarts = FALSE;
   guint before = G_MAXUINT;
 
   for (guint i = 0; i < n; i++) {
-    gint64 time = shown[i].time;
+    const guint64 time = shown[i].time;
 
     if (!GST_CLOCK_TIME_IS_VALID (time))
       continue;
     if (before != G_MAXUINT) {
-      const gint64 last = shown[before].time;
+      const guint64 last = shown[before].time;
 
-      if (time + offset + RESTART < last) {
+      if ((gint64) (time + offset + RESTART) < (gint64) last) {
         offset = last + step * (i - before) - time;
         restarts = TRUE;
-      } else if (time + offset > last) {
+      } else if ((gint64) (time + offset) > (gint64) last) {
         step = (time + offset - last) / (i - before);
       }
     }
@@ -151,24 +152,28 @@ order_with_times (const ClipIndex *self, Shown *shown, guint n)
   g_free (times);
 }
 
-/* The time of a packet: where it is that of the packet before, that one's. Behind a
- * first picture that is not the stream's first one, times before zero are missing. */
+/* Whether a packet has a time of its own, not that of the packet before. */
+static gboolean
+has_own_time (const ClipIndex *self, guint packet)
+{
+  return packet == 0 || !(self->packets[packet].flags & CLIP_PACKET_SAME)
+      || self->packets[packet].flags & CLIP_PACKET_PART;
+}
+
+/* The time of a packet, which is that of packet `own`. Behind a first picture that is
+ * not the stream's first one, times before zero are missing. */
 static GstClockTime
-told_time (const ClipIndex *self, guint packet)
+told_time (const ClipIndex *self, guint packet, guint own)
 {
   const ClipPacket *packets = self->packets;
-  guint at = packet;
 
-  if (!(packets[packet].flags & CLIP_PACKET_SAME))
-    return packets[packet].pts;
-  while (at > 0 && packets[at].flags & CLIP_PACKET_SAME && !(packets[at].flags & CLIP_PACKET_PART))
-    at--;
-  if (at == 0 && !(packets[0].flags & CLIP_PACKET_RESET)
+  if (packets[packet].flags & CLIP_PACKET_SAME && own == 0
+      && !(packets[0].flags & CLIP_PACKET_RESET)
       && (packets[packet].flags & CLIP_PACKET_BACKWARD || self->codec == CLIP_CODEC_H264
           || self->codec == CLIP_CODEC_H265))
     return GST_CLOCK_TIME_NONE;
 
-  return packets[at].pts;
+  return packets[own].pts;
 }
 
 /* Whether the times do not tell the order of frames: it is not that of decoding, and
@@ -258,9 +263,8 @@ is_packed (ClipCodec codec, const ClipPacket *packets, guint n)
  * order: that of a B picture which is not shown is another one's. Of two pictures in
  * one chunk only the first one has a time of its own. */
 static void
-take_chunk_times (const ClipIndex *self, ClipCodec codec, Shown *shown, guint n)
+take_chunk_times (const ClipIndex *self, gboolean packed, Shown *shown, guint n)
 {
-  const gboolean packed = is_packed (codec, self->packets, self->n_packets);
   /* a parser makes the second one's up, to a few ns */
   GstClockTime last = GST_CLOCK_TIME_NONE;
 
@@ -275,22 +279,27 @@ take_chunk_times (const ClipIndex *self, ClipCodec codec, Shown *shown, guint n)
   }
 }
 
-/* Frames in the order that they are shown, and their times. FALSE: nobody can say
- * which packet is which frame. */
+/* Frames in the order that they are shown, and their times. packed: is_packed().
+ * FALSE: nobody can say which packet is which frame. */
 static gboolean
-order_part (const ClipIndex *self, ClipCodec codec, Shown *shown, guint n)
+order_part (const ClipIndex *self, ClipCodec codec, gboolean packed, Shown *shown, guint n)
 {
   gboolean all_pts = TRUE, any_pts = FALSE,
            known = codec != CLIP_CODEC_H264 && codec != CLIP_CODEC_H265
       && codec != CLIP_CODEC_REORDERED;
   /* of no other codec are pictures marked that are shown before */
   const gboolean marked = codec == CLIP_CODEC_MPEG2 || codec == CLIP_CODEC_MPEG4;
-  const gboolean packed = is_packed (codec, self->packets, self->n_packets);
+  guint own = shown[0].packet, packet = own;
 
+  while (!has_own_time (self, own))
+    own--;
   for (guint i = 0; i < n; i++) {
     const ClipPacket *p = self->packets + shown[i].packet;
 
-    shown[i].time = packed ? p->pts : told_time (self, shown[i].packet);
+    for (; packet <= shown[i].packet; packet++)
+      if (has_own_time (self, packet))
+        own = packet;
+    shown[i].time = packed ? p->pts : told_time (self, shown[i].packet, own);
     all_pts &= GST_CLOCK_TIME_IS_VALID (shown[i].time);
     any_pts |= GST_CLOCK_TIME_IS_VALID (shown[i].time);
   }
@@ -325,7 +334,7 @@ order_part (const ClipIndex *self, ClipCodec codec, Shown *shown, guint n)
         return known;
       }
   }
-  take_chunk_times (self, codec, shown, n);
+  take_chunk_times (self, packed, shown, n);
   if (n > 0 && !GST_CLOCK_TIME_IS_VALID (shown[0].time))
     shown[0].time = 0;
   fill_times (shown, n);
@@ -338,6 +347,7 @@ order_part (const ClipIndex *self, ClipCodec codec, Shown *shown, guint n)
 static gboolean
 order_frames (const ClipIndex *self, ClipCodec codec, Shown *shown, guint n)
 {
+  const gboolean packed = is_packed (codec, self->packets, self->n_packets);
   gboolean known = TRUE;
 
   for (guint from = 0, to = 0, end; from < n; from = to) {
@@ -346,7 +356,7 @@ order_frames (const ClipIndex *self, ClipCodec codec, Shown *shown, guint n)
       end++;
     while (to < n && shown[to].packet < end)
       to++;
-    known &= order_part (self, codec, shown + from, to - from);
+    known &= order_part (self, codec, packed, shown + from, to - from);
   }
 
   return known;
@@ -580,7 +590,7 @@ clip_index_new (const gchar *stream, ClipCodec codec, const ClipPacket *packets,
     self->frames[i] = shown[i].packet;
     self->ranks[shown[i].packet] = i;
     last = MAX (last, (gint64) shown[i].time);
-    self->times[i] = last - (gint64) shown[0].time;
+    self->times[i] = (guint64) last - shown[0].time;
   }
   g_free (shown);
 
@@ -719,7 +729,7 @@ clip_index_before (const ClipIndex *self, guint packet)
   while (low < high) {
     const guint middle = low + (high - low) / 2;
 
-    if ((gint64) self->packets[self->frames[0]].pts + (gint64) self->times[middle] <= (gint64) pts)
+    if ((gint64) (self->packets[self->frames[0]].pts + self->times[middle]) <= (gint64) pts)
       low = middle + 1;
     else
       high = middle;

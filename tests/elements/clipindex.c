@@ -8,6 +8,7 @@
 #endif
 
 #include "plugins/clip/clipindexfile.h"
+#include "tests/limits.h"
 
 #define NONE GST_CLOCK_TIME_NONE
 #define START CLIP_PACKET_START
@@ -932,6 +933,33 @@ test_memory (void)
   }
 }
 
+/* Seconds for packets of which each has the time of the one before. */
+static gdouble
+index_untimed (guint n)
+{
+  ClipPacket *packets = g_new0 (ClipPacket, n);
+  gdouble begin, seconds;
+  ClipIndex *index;
+
+  for (guint i = 0; i < n; i++)
+    packets[i] = (ClipPacket) { i ? NONE : 0, NONE, 100, i ? CLIP_PACKET_SAME : START | RESET };
+  begin = test_cpu_seconds ();
+  index = clip_index_new ("", CLIP_CODEC_MPEG4, packets, n);
+  seconds = test_cpu_seconds () - begin;
+  g_assert_cmpuint (index->n_frames, ==, n);
+  clip_index_unref (index);
+  g_free (packets);
+
+  return seconds;
+}
+
+/* Ten times as many take about ten times as long, not a hundred times. */
+static void
+test_untimed (void)
+{
+  g_assert_cmpfloat (index_untimed (300000), <, 40 * index_untimed (30000) + 0.1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -951,6 +979,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipindex/ranges", test_ranges);
   g_test_add_func ("/clipindex/file", test_file);
   g_test_add_func ("/clipindex/memory", test_memory);
+  g_test_add_func ("/clipindex/untimed", test_untimed);
 
   status = g_test_run ();
   gst_deinit ();
