@@ -192,7 +192,9 @@ element_starts (GMarkupParseContext *context, const gchar *name, const gchar **n
     add_shape (cvat, context, names, values, error);
   } else if (strcmp (name, "source") == 0 || strcmp (name, "size") == 0
       || strcmp (name, "start_frame") == 0 || strcmp (name, "frame_filter") == 0) {
-    cvat->text = g_string_new (NULL);
+    if (!cvat->text)
+      cvat->text = g_string_new (NULL);
+    g_string_truncate (cvat->text, 0);
   }
 }
 
