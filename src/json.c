@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define DEEPEST 64
+#include "src/jsoncheck.h"
+
 #define MOST_MEMBERS 4096 /* of an object */
 
 static void G_GNUC_PRINTF (4, 5)
@@ -28,19 +29,57 @@ static void G_GNUC_PRINTF (4, 5)
   g_free (reason);
 }
 
+/* The code unit of an escape \uXXXX at c; -1: there is none. */
+static gint
+escaped_unit (const gchar *c, const gchar *end)
+{
+  gint unit = 0;
+
+  if (end - c < 6 || c[0] != '\\' || c[1] != 'u')
+    return -1;
+  for (guint i = 2; i < 6; i++) {
+    const gint digit = g_ascii_xdigit_value (c[i]);
+
+    if (digit < 0)
+      return -1;
+    unit = unit << 4 | digit;
+  }
+  return unit;
+}
+
+/* Whether there is half of a surrogate pair at *c; of a whole pair *c moves to its second half. */
+static gboolean
+is_half_pair (const gchar **c, const gchar *end)
+{
+  const gint unit = escaped_unit (*c, end);
+
+  if (unit < 0xD800 || unit >= 0xE000)
+    return FALSE;
+  if (unit >= 0xDC00 || (escaped_unit (*c + 6, end) & 0xFC00) != 0xDC00)
+    return TRUE;
+  *c += 6;
+  return FALSE;
+}
+
+/* Of a text that is JSON. */
 static gboolean
 check (const gchar *text, gsize length, guint deepest, guint most, GError **error)
 {
-  guint members[DEEPEST + 1]; /* a level: commas of an object; of an array, MOST_MEMBERS and more */
+  guint members[CNN3D_JSON_DEEPEST + 1]; /* a level: commas of an object; of an array, many */
   guint depth = 0, values = 0;
   gboolean quoted = FALSE;
+  const gchar *end = text + length;
 
-  for (const gchar *c = text; c < text + length; c++) {
+  for (const gchar *c = text; c < end; c++) {
+    if (quoted && is_half_pair (&c, end)) {
+      set_error (error, text, c, "half of a surrogate pair in a text");
+      return FALSE;
+    }
     if (quoted) {
-      if (*c == '"')
-        quoted = FALSE;
-      else if (*c == '\\' && c + 1 < text + length && c[1] != '\n')
+      if (*c == '\\')
         c++;
+      else if (*c == '"')
+        quoted = FALSE;
       continue;
     }
     switch (*c) {
@@ -49,7 +88,7 @@ check (const gchar *text, gsize length, guint deepest, guint most, GError **erro
         break;
       case '[':
       case '{':
-        if (++depth > MIN (deepest, DEEPEST)) {
+        if (++depth > deepest) {
           set_error (error, text, c, "nested deeper than %u", deepest);
           return FALSE;
         }
@@ -58,21 +97,15 @@ check (const gchar *text, gsize length, guint deepest, guint most, GError **erro
         break;
       case ']':
       case '}':
-        depth -= depth > 0;
+        depth--;
         break;
       case ',':
         values++;
-        if (depth > 0 && ++members[depth] == MOST_MEMBERS) {
+        if (++members[depth] == MOST_MEMBERS) {
           set_error (error, text, c, "an object of more than %u members", MOST_MEMBERS);
           return FALSE;
         }
         break;
-      case '/':
-      case '#':
-      case '\'':
-        set_error (error, text, c,
-            "a '%c' outside of a text; JSON has no comments and no other quotes than \"", *c);
-        return FALSE;
     }
     if (values > most) {
       set_error (error, text, c, "more than %u values", most);
@@ -87,8 +120,14 @@ cnn3d_json_load (
     JsonParser *parser, const gchar *text, gsize length, guint deepest, guint most, GError **error)
 {
   static const gchar no_file[] = "<data>:";
+  const gchar *at, *wrong;
   GError *reason = NULL;
 
+  wrong = cnn3d_json_check (text, text + length, &at, NULL, NULL);
+  if (wrong) {
+    set_error (error, text, at, "%s", wrong);
+    return FALSE;
+  }
   if (!check (text, length, deepest, most, error))
     return FALSE;
   if (json_parser_load_from_data (parser, text, (gssize) length, &reason))

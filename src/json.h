@@ -7,13 +7,13 @@
 
 #include "src/api.h"
 
-/* Parses a text of `length` bytes, with at most `deepest` levels of nested brackets (64), at most
+/* Parses a text of `length` bytes, with at most `deepest` levels of nested brackets (32), at most
  * `most` values, and at most 4096 members in an object. json-glib's parser recurses for each level
  * without a limit, needs a hundred bytes for a value of two, and finds members by a hash that is
- * predictable. It also accepts comments and other quotes, which are not JSON and would hide
- * brackets from the check of the nesting: they are refused. FALSE with error (JSON_PARSER_ERROR),
- * "line:column: reason", or the reason alone if there is no position, such as for text that is not
- * UTF-8. */
+ * predictable. It leaks memory where a text is not JSON, accepts much that is not, and makes texts
+ * of some of it that are not UTF-8: so it is given JSON only, and no halves of surrogate pairs.
+ * FALSE with error (JSON_PARSER_ERROR), "line:column: reason", or the reason alone if there is no
+ * position, such as for text that is not UTF-8. */
 CNN3D_API gboolean cnn3d_json_load (
     JsonParser *parser, const gchar *text, gsize length, guint deepest, guint most, GError **error);
 

@@ -4,18 +4,10 @@
 #ifndef CNN3D_JSONWALK_H
 #define CNN3D_JSONWALK_H
 
-#include <glib.h>
+#include "src/jsoncheck.h"
 
-/* Levels of brackets in a document at most. */
-#define CNN3D_JSON_DEEPEST 32
-
-/* Whether [text, end), valid UTF-8, is one JSON document. Otherwise *at is where it
- * is not, and the answer says why; NULL: it is one. */
-const gchar *cnn3d_json_check (const gchar *text, const gchar *end, const gchar **at,
-    void (*passed) (gpointer data, const gchar *until), gpointer data);
-
-/* Everything below is for values of a document that was checked: a value is a
- * pointer to its first character. */
+/* All of it is for values of a document that cnn3d_json_check() was asked of: a value is
+ * a pointer to its first character. */
 
 typedef struct {
   const gchar *p;

@@ -28,8 +28,15 @@ test_limits (void)
   assert_load ("[1, \"a, [b\", 3]", 1, 3, NULL);
   assert_load ("[1, 2, 3, 4]", 1, 3, "1:9: more than 3 values");
   assert_load ("[[], [], []]", 2, 5, "1:10: more than 5 values");
-  assert_load ("{\"a\": 1} // b", 1, 5,
-      "1:10: a '/' outside of a text; JSON has no comments and no other quotes than \"");
+  assert_load ("[\"\\ud83d\\ude00 \\u00e4 \\\\ud800\"]", 1, 5, NULL);
+  assert_load ("[\"a\\u0000b\"]", 1, 5, "1:4: a NUL character in a text");
+  assert_load ("[\"\\u00g0\"]", 1, 5, "1:3: \\u needs four hexadecimal digits");
+  assert_load (
+      "[\"\\x\"]", 1, 5, "1:3: an escape that JSON does not have; a backslash is written \\\\");
+  assert_load ("[\"\\ud83d\"]", 1, 5, "1:3: half of a surrogate pair in a text");
+  assert_load ("[\"\\ud83d\\u0041\"]", 1, 5, "1:3: half of a surrogate pair in a text");
+  assert_load ("[\"a\\ude00\"]", 1, 5, "1:4: half of a surrogate pair in a text");
+  assert_load ("{\"a\": 1} // b", 1, 5, "1:10: text behind the end of the JSON");
 }
 
 /* Names that all have one hash would take a time that grows with their square. */
