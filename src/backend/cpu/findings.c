@@ -96,13 +96,15 @@ static void
 read_once (CpuFindings *f)
 {
   g_autofree gchar *text = NULL;
+  gsize size;
 
   if (f->known)
     return;
   f->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  if (!g_file_get_contents (f->path, &text, NULL, NULL))
+  if (!g_file_get_contents (f->path, &text, &size, NULL))
     return;
-  for (gchar *line = text, *end; (end = strchr (line, '\n')); line = end + 1) {
+  /* a NUL, as a crash of the system leaves it, spoils one line */
+  for (gchar *line = text, *end; (end = memchr (line, '\n', text + size - line)); line = end + 1) {
     *end = 0;
     read_line (f, line);
   }
