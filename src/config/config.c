@@ -128,8 +128,10 @@ cnn3d_config_override (Cnn3dConfig *config, const gchar *option, GError **error)
 
   /* ERRORS */
 not_utf8:
+  cut = cnn3d_config_cut (option);
   g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_SYNTAX,
-      "%s: this option is not UTF-8, which launch lines are made of", option);
+      "%s: this option is not UTF-8, which launch lines are made of", cut);
+  g_free (cut);
   return FALSE;
 no_option:
   cut = cnn3d_config_cut (option);

@@ -12,14 +12,17 @@
 gchar *
 cnn3d_config_cut (const gchar *text)
 {
-  if (g_utf8_validate (text, -1, NULL) && g_utf8_strlen (text, -1) > MAX_SHOWN) {
-    gchar *start = g_utf8_substring (text, 0, MAX_SHOWN);
+  gchar *valid = g_utf8_make_valid (text, -1);
+
+  if (g_utf8_strlen (valid, -1) > MAX_SHOWN) {
+    gchar *start = g_utf8_substring (valid, 0, MAX_SHOWN);
     gchar *cut = g_strconcat (start, "...", NULL);
 
     g_free (start);
+    g_free (valid);
     return cut;
   }
-  return g_strdup (text);
+  return valid;
 }
 
 /* Names that the networks have elsewhere. */

@@ -571,7 +571,7 @@ test_options (void)
     { "--data.img_size=[1,2,3,4,5,6]", CNN3D_CONFIG_ERROR_VALUE,
         "--data.img_size=[1,2,3,4,5,6]: data.img_size must " },
     { "--paths.train=\xff", CNN3D_CONFIG_ERROR_SYNTAX,
-        "--paths.train=\xff: this option is not UTF-8" },
+        "--paths.train=\xef\xbf\xbd: this option is not UTF-8" },
   };
   Cnn3dConfig *config = cnn3d_config_new ();
   GError *error = NULL;
