@@ -30,6 +30,7 @@
 
 #include "clipcached.h"
 #include "clipchain.h"
+#include "clipframes.h"
 #include "cliplinks.h"
 #include "clipscaling.h"
 #include "clipstore.h"
@@ -43,22 +44,6 @@
 
 GST_DEBUG_CATEGORY_STATIC (clip_cache_debug);
 #define GST_CAT_DEFAULT clip_cache_debug
-
-/* A frame of a record: its head, then the frames' pixels one after the other,
- * each in the layout that its caps have by default.
- *
- * text:   of the caps, or of the event clip-preparation, that come before it;
- *         bytes, with the 0 at the end; 0: none
- * file_frame to par_d: as in GstClipMeta
- * pixels: offset in the record, bytes */
-typedef struct {
-  guint64 frame, num_frames, pts, duration;
-  guint64 file_frame, file_time;
-  guint32 width, height;
-  gint32 par_n, par_d;
-  guint64 offset, size;
-  guint32 caps_bytes, event_bytes;
-} Head;
 
 struct _GstClipCache {
   GstElement parent;
@@ -76,10 +61,11 @@ struct _GstClipCache {
    * frames, from whoever starts them */
   GBytes *key;        /* NULL: not to be kept */
   ClipRecord *record; /* it is there */
+  ClipFrames kept;    /* what is in it */
   GstQuery *window;   /* what is wanted behind this; NULL: who knows */
   GstCaps *caps;
   GstEvent *preparation;
-  GArray *heads; /* of Head */
+  GArray *heads; /* of ClipFrameHead */
   GByteArray *texts;
   GPtrArray *frames; /* of GstBuffer */
   guint64 bytes;
@@ -213,7 +199,7 @@ gst_clip_cache_keep (GstClipCache *self, GstBuffer *buffer)
 {
   GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
   GstVideoInfo info;
-  Head head = { .pts = GST_BUFFER_PTS (buffer), .duration = GST_BUFFER_DURATION (buffer) };
+  ClipFrameHead head = { .pts = GST_BUFFER_PTS (buffer), .duration = GST_BUFFER_DURATION (buffer) };
 
   if (!meta || !self->caps || !gst_video_info_from_caps (&info, self->caps)
       || self->bytes + info.size > MAX_CLIP_BYTES) {
@@ -254,7 +240,7 @@ gst_clip_cache_collect (GstClipCache *self)
   gboolean ok = pixels != NULL;
 
   for (guint i = 0; i < self->frames->len && ok; i++) {
-    const Head *head = &g_array_index (self->heads, Head, i);
+    const ClipFrameHead *head = &g_array_index (self->heads, ClipFrameHead, i);
     GstBuffer *target = gst_buffer_new_wrapped_full (
         0, pixels + head->offset, head->size, 0, head->size, NULL, NULL);
     GstVideoFrame from, to;
@@ -285,7 +271,7 @@ gst_clip_cache_collect (GstClipCache *self)
   return pixels;
 }
 
-/* Record: number of frames, bytes of texts, heads, texts, pixels. */
+/* As clipframes.h says. */
 static void
 gst_clip_cache_store (GstClipCache *self)
 {
@@ -299,13 +285,13 @@ gst_clip_cache_store (GstClipCache *self)
 
   if (!self->key || !self->store || self->frames->len == 0)
     return;
-  before = sizeof counts + self->heads->len * sizeof (Head) + self->texts->len;
+  before = sizeof counts + self->heads->len * sizeof (ClipFrameHead) + self->texts->len;
   g_byte_array_append (self->texts, zeros, -before % ALIGNMENT);
   counts[1] = self->texts->len;
   pixels = gst_clip_cache_collect (self);
   if (pixels) {
     const ClipStoreChunk chunks[] = { { counts, sizeof counts },
-      { self->heads->data, self->heads->len * sizeof (Head) },
+      { self->heads->data, self->heads->len * sizeof (ClipFrameHead) },
       { self->texts->data, self->texts->len }, { pixels, self->bytes } };
 
     clip_store_add (self->store, self->key, chunks, G_N_ELEMENTS (chunks), &error);
@@ -320,12 +306,12 @@ gst_clip_cache_store (GstClipCache *self)
 
 /* The segment is one for all of the clip: another would end it. */
 static void
-push_texts (GstClipCache *self, const Head *head, const gchar *text, gboolean first)
+push_texts (GstClipCache *self, const ClipFrame *frame, gboolean first)
 {
   GstSegment segment;
 
-  if (head->caps_bytes) {
-    GstCaps *caps = gst_caps_from_string (text);
+  if (frame->caps) {
+    GstCaps *caps = gst_caps_from_string (frame->caps);
 
     gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
     gst_caps_unref (caps);
@@ -334,51 +320,42 @@ push_texts (GstClipCache *self, const Head *head, const gchar *text, gboolean fi
     gst_segment_init (&segment, GST_FORMAT_TIME);
     gst_pad_push_event (self->srcpad, gst_event_new_segment (&segment));
   }
-  if (head->event_bytes)
+  if (frame->event)
     gst_pad_push_event (self->srcpad,
-        gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
-            gst_structure_from_string (text + head->caps_bytes, NULL)));
+        gst_event_new_custom (
+            GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, gst_structure_from_string (frame->event, NULL)));
 }
 
 static GstFlowReturn
 gst_clip_cache_play (GstClipCache *self, GstBuffer *like)
 {
-  const guint8 *data = self->record->data;
   GstClipMeta meta = *gst_buffer_get_clip_meta (like);
   GstFlowReturn ret = GST_FLOW_OK;
   guint64 first = 0, last = G_MAXUINT64;
-  const gchar *text;
-  const guint8 *pixels;
-  guint32 counts[4];
+  ClipFrames frames = self->kept;
+  ClipFrame frame;
 
   if (self->window)
     gst_query_get_clip_window (self->window, &first, &last);
-  memcpy (counts, data, sizeof counts);
-  data += sizeof counts;
-  text = (const gchar *) data + counts[0] * sizeof (Head);
-  pixels = (const guint8 *) text + counts[1];
-  for (guint i = 0; i < counts[0] && ret == GST_FLOW_OK; i++) {
+  while (ret == GST_FLOW_OK && clip_frames_next (&frames, &frame)) {
     GstBuffer *buffer;
-    Head head;
 
-    memcpy (&head, data + i * sizeof head, sizeof head);
-    push_texts (self, &head, text, i == 0);
-    text += head.caps_bytes + head.event_bytes;
-    if (head.frame < first || head.frame > last)
+    push_texts (self, &frame, frames.next == 1);
+    if (frame.head.frame < first || frame.head.frame > last)
       continue;
-    buffer = gst_buffer_new_wrapped_full (GST_MEMORY_FLAG_READONLY,
-        (gpointer) (pixels + head.offset), head.size, 0, head.size, clip_record_ref (self->record),
+    buffer = gst_buffer_new_wrapped_full (GST_MEMORY_FLAG_READONLY, (gpointer) frame.pixels,
+        frame.head.size, 0, frame.head.size, clip_record_ref (self->record),
         (GDestroyNotify) clip_record_unref);
-    GST_BUFFER_PTS (buffer) = head.pts;
-    GST_BUFFER_DURATION (buffer) = head.duration;
-    meta.frame = head.frame;
-    meta.num_frames = head.num_frames;
-    meta.file_frame = head.file_frame;
-    meta.file_time = head.file_time;
-    meta.width = head.width;
-    meta.height = head.height;
-    meta.par_n = head.par_n;
-    meta.par_d = head.par_d;
+    GST_BUFFER_PTS (buffer) = frame.head.pts;
+    GST_BUFFER_DURATION (buffer) = frame.head.duration;
+    meta.frame = frame.head.frame;
+    meta.num_frames = frame.head.num_frames;
+    meta.file_frame = frame.head.file_frame;
+    meta.file_time = frame.head.file_time;
+    meta.width = frame.head.width;
+    meta.height = frame.head.height;
+    meta.par_n = frame.head.par_n;
+    meta.par_d = frame.head.par_d;
     gst_buffer_add_clip_meta (buffer, &meta);
     ret = gst_pad_push (self->srcpad, buffer);
   }
@@ -472,20 +449,22 @@ gst_clip_cache_take_window (GstClipCache *self, GstQuery *query)
   return TRUE;
 }
 
-/* Whether what follows takes such frames; the record may be of other days. */
+/* Whether it is a record of frames that what follows takes; it may be of other days. */
 static gboolean
 gst_clip_cache_is_taken (GstClipCache *self)
 {
-  const guint8 *data = self->record->data;
-  gboolean taken = FALSE;
-  guint32 counts[4];
+  ClipFrames frames;
+  ClipFrame frame;
   GstCaps *caps;
+  gboolean taken;
 
-  memcpy (counts, data, sizeof counts);
-  caps = gst_caps_from_string ((const gchar *) data + sizeof counts + counts[0] * sizeof (Head));
-  if (caps)
-    taken = gst_pad_peer_query_accept_caps (self->srcpad, caps);
-  gst_clear_caps (&caps);
+  if (!clip_frames_init (&self->kept, self->record->data, self->record->size))
+    return FALSE;
+  frames = self->kept;
+  clip_frames_next (&frames, &frame);
+  caps = gst_caps_from_string (frame.caps);
+  taken = gst_pad_peer_query_accept_caps (self->srcpad, caps);
+  gst_caps_unref (caps);
 
   return taken;
 }
@@ -638,7 +617,7 @@ static void
 gst_clip_cache_init (GstClipCache *self)
 {
   settings_init (&settings, self);
-  self->heads = g_array_new (FALSE, FALSE, sizeof (Head));
+  self->heads = g_array_new (FALSE, FALSE, sizeof (ClipFrameHead));
   self->texts = g_byte_array_new ();
   self->frames = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_buffer_unref);
   self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");

@@ -53,6 +53,9 @@ fuzz_touch (const void *data, gsize size)
 static void
 on_log (const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data)
 {
+  /* which complains of texts that it then refuses */
+  if (g_strcmp0 (domain, "GStreamer") == 0)
+    return;
   if (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING))
     fuzz_fail ("a message of GLib's", message);
 }
