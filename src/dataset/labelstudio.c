@@ -149,6 +149,7 @@ set_label (Cnn3dReading *reading, const gchar *value, Cnn3dClip *clip, GError **
 static gboolean
 add_range (Cnn3dReading *reading, const gchar *range, Cnn3dClip clip, GError **error)
 {
+  gboolean has_start = FALSE, has_end = FALSE;
   Cnn3dJsonWalk walk;
   Cnn3dField field;
 
@@ -163,6 +164,12 @@ add_range (Cnn3dReading *reading, const gchar *range, Cnn3dClip clip, GError **e
         || !cnn3d_reading_frame (reading, &field, start ? "first frame" : "last frame",
             start ? &clip.start : &clip.end, error))
       return FALSE;
+    has_start |= start;
+    has_end |= !start;
+  }
+  if (!has_start || !has_end) {
+    cnn3d_reading_error (reading, range, error, "the range has no %s", has_start ? "end" : "start");
+    return FALSE;
   }
   clip.start = MAX (clip.start - 1, 0);
   return cnn3d_reading_add (reading, &clip, error);

@@ -490,6 +490,12 @@ static const Case cases[] = {
       "=== a.json\n[" STUDIO_TASK (
           "a.mp4", "{\"result\":[" STUDIO_RANGE ("1", "2", "\"No\",\"Yes\"") "]}") "]",
       NULL, "several labels; a clip has one class here: keep one label for each range" },
+  { "studio-open-range",
+      "=== a.json\n[" STUDIO_TASK ("a.mp4",
+          "{\"id\":5,\"result\":[{\"type\":\"timelinelabels\",\"value\":{\"ranges\":[{\"start\":3}]"
+          ","
+          "\"timelinelabels\":[\"Walk\"]}}]}") "]\n",
+      NULL, "the range has no end" },
   { "studio-first",
       "=== a.json\n[" STUDIO_TASK (
           "a.mp4", "{\"result\":[" STUDIO_RANGE ("\"x\"", "2", "\"No\"") "]}") "]",
