@@ -295,8 +295,11 @@ read_xml (Cnn3dReading *reading, GError **error)
   if (!ok && reason->domain == CNN3D_DATASET_ERROR) {
     g_propagate_error (error, reason);
   } else if (!ok) {
+    /* some of GMarkup's messages quote a character's first byte */
+    g_autofree gchar *why = g_utf8_make_valid (reason->message, -1);
+
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW, "%s: not valid XML: %s",
-        reading->location, reason->message);
+        reading->location, why);
     g_clear_error (&reason);
   }
   g_markup_parse_context_free (context);
