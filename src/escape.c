@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define MOST_SHOWN 80 /* bytes of a text in a message */
+
 gchar *
 cnn3d_escape (const gchar *text, gboolean lines)
 {
@@ -52,4 +54,14 @@ cnn3d_escape_shown (const gchar *text)
       g_string_append_unichar (out, c);
   }
   return g_string_free (out, FALSE);
+}
+
+gint
+cnn3d_shown_bytes (const gchar *text, gsize size)
+{
+  gsize bytes = MIN (size, MOST_SHOWN);
+
+  while (bytes > 0 && bytes < size && (text[bytes] & 0xC0) == 0x80)
+    bytes--;
+  return (gint) bytes;
 }

@@ -18,6 +18,11 @@ CNN3D_API gchar *cnn3d_escape (const gchar *text, gboolean lines);
  * g_free(). */
 CNN3D_API gchar *cnn3d_escape_shown (const gchar *text);
 
+/* How many bytes of a text of `size` bytes a message shows, for "%.*s": at most 80, and whole
+ * characters. */
+CNN3D_API gint cnn3d_shown_bytes (const gchar *text, gsize size);
+#define CNN3D_SHOWN(text, size) cnn3d_shown_bytes (text, size), text
+
 G_END_DECLS
 
 #endif

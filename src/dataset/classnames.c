@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "src/escape.h"
+
 #define SEPARATORS " \t,;:|"
 
 /* The field of the line up to its first separator is a key: a number, or a
@@ -170,11 +172,13 @@ match_names (
 
     ok = key != CNN3D_NAME_NONE;
     if (!ok) {
+      const gchar *first = table->keys.n ? table->arena.data + table->keys.offsets[0] : "";
+
       g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
-          "%s: no name for the class \"%.80s\"; it names %u classes, the first of which is "
-          "\"%.80s\"",
-          file, label, table->keys.n,
-          table->keys.n ? table->arena.data + table->keys.offsets[0] : "");
+          "%s: no name for the class \"%.*s\"; it names %u classes, the first of which is "
+          "\"%.*s\"",
+          file, CNN3D_SHOWN (label, strlen (label)), table->keys.n,
+          CNN3D_SHOWN (first, strlen (first)));
       break;
     }
     offsets[i] = g_array_index (table->names, guint32, key);
@@ -183,8 +187,8 @@ match_names (
         == i;
     if (!ok)
       g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
-          "%s: two classes are called \"%.80s\"; give each its own name", file,
-          table->arena.data + offsets[i]);
+          "%s: two classes are called \"%.*s\"; give each its own name", file,
+          CNN3D_SHOWN (table->arena.data + offsets[i], strlen (table->arena.data + offsets[i])));
   }
   cnn3d_names_clear (&seen);
   return ok;
@@ -245,15 +249,15 @@ cnn3d_class_names_check_several (Cnn3dDataset *dataset, const gchar *file, GErro
     if (known < parts) {
       if (n++ == 0)
         cnn3d_dataset_note (dataset, TRUE,
-            "The class \"%.80s\" may be several labels of one clip, one of which is a class, too; "
+            "The class \"%.*s\" may be several labels of one clip, one of which is a class, too; "
             "a clip has one class here",
-            name);
+            CNN3D_SHOWN (name, strlen (name)));
       continue;
     }
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
-        "%s: the label \"%.80s\" is several other classes at once; a clip has one class here: keep "
+        "%s: the label \"%.*s\" is several other classes at once; a clip has one class here: keep "
         "one label for each clip",
-        file, name);
+        file, CNN3D_SHOWN (name, strlen (name)));
     return FALSE;
   }
   return TRUE;
@@ -271,6 +275,13 @@ folded_name (const gchar *name)
       *to++ = *p;
   *to = '\0';
   return g_steal_pointer (&lower);
+}
+
+static void
+add_pair (GString *pairs, const gchar *a, const gchar *b)
+{
+  g_string_append_printf (pairs, "%s\"%.*s\" and \"%.*s\"", pairs->len ? ", " : "",
+      CNN3D_SHOWN (a, strlen (a)), CNN3D_SHOWN (b, strlen (b)));
 }
 
 void
@@ -295,8 +306,7 @@ cnn3d_class_names_compare (Cnn3dDataset *dataset)
     if (number == first->len)
       g_array_append_val (first, i);
     else if (n++ < 3)
-      g_string_append_printf (pairs, "%s\"%.80s\" and \"%.80s\"", n > 1 ? ", " : "",
-          dataset->classes[g_array_index (first, guint, number)], dataset->classes[i]);
+      add_pair (pairs, dataset->classes[g_array_index (first, guint, number)], dataset->classes[i]);
   }
   if (n > 0)
     cnn3d_dataset_note (dataset, TRUE,

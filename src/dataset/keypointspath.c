@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "src/escape.h"
+
 #define DEFAULT_PATTERN "{stem}.npy"
 
 typedef enum {
@@ -36,7 +38,7 @@ cnn3d_keypoints_pattern_refuse (const gchar *pattern)
       const gsize size = end ? (gsize) (end + 1 - p) : strlen (p);
 
       return g_strdup_printf (
-          "%.*s is none of {stem}, {name}, {dir}, {label} and {group}", (int) MIN (size, 40), p);
+          "%.*s is none of {stem}, {name}, {dir}, {label} and {group}", CNN3D_SHOWN (p, size));
     }
   return NULL;
 }

@@ -186,12 +186,13 @@ count_ignored (Studio *studio, const gchar *type)
 
   if (type && *type == '"')
     text = cnn3d_json_text (type, studio->reading->buffer, &size);
+  size = cnn3d_shown_bytes (text, size);
   /* the last one is for all others */
   if (studio->types.n >= MOST_TYPES
-      && cnn3d_names_find (&studio->types, &studio->arena, text, MIN (size, 40)) == CNN3D_NAME_NONE)
+      && cnn3d_names_find (&studio->types, &studio->arena, text, size) == CNN3D_NAME_NONE)
     number = MOST_TYPES - 1;
   else
-    number = cnn3d_names_intern (&studio->types, &studio->arena, text, MIN (size, 40));
+    number = cnn3d_names_intern (&studio->types, &studio->arena, text, size);
   if (number == CNN3D_NAME_NONE)
     return;
   if (number == studio->ignored->len)

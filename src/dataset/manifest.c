@@ -43,7 +43,7 @@ note_ignored (const Manifest *manifest)
       continue;
     if (n++ < MAX_NAMED)
       g_string_append_printf (
-          names, "%s%.*s", n > 1 ? ", " : "", (int) MIN (field->size, 40), field->text);
+          names, "%s%.*s", n > 1 ? ", " : "", CNN3D_SHOWN (field->text, field->size));
   }
   if (n > MAX_NAMED)
     g_string_append_printf (names, " and %u more", n - MAX_NAMED);
@@ -73,7 +73,7 @@ check_ignored (const Manifest *manifest, const guint at[CNN3D_N_COLUMNS], GError
       continue;
     cnn3d_reading_error (manifest->reading, field->at, error,
         "the column \"%.*s\" looks like a %s, but its name is not known; call it %s, or remove it",
-        (int) MIN (field->size, 40), field->text, like == CNN3D_COLUMN_START ? "time" : "split",
+        CNN3D_SHOWN (field->text, field->size), like == CNN3D_COLUMN_START ? "time" : "split",
         like == CNN3D_COLUMN_START ? "start, end, start_frame or end_frame" : "split");
     return FALSE;
   }
@@ -220,7 +220,7 @@ read_seconds (const Manifest *manifest, const Cnn3dField *field, const gchar *na
   cnn3d_reading_error (manifest->reading, field->at, error,
       "this row is not a header, which names at least path and label, and its %s \"%.*s\" is not a "
       "number of seconds, such as 12.5",
-      name, (int) MIN (field->size, 40), field->text);
+      name, CNN3D_SHOWN (field->text, field->size));
   return FALSE;
 }
 
@@ -279,7 +279,7 @@ check_unread (const Manifest *manifest, GError **error)
         && cnn3d_split_guess (table->fields[i].text, table->fields[i].size, &split)) {
       cnn3d_reading_error (manifest->reading, table->fields[i].at, error,
           "\"%.*s\" is a split, but its column is not read; name the column split, or leave it out",
-          (int) MIN (table->fields[i].size, 40), table->fields[i].text);
+          CNN3D_SHOWN (table->fields[i].text, table->fields[i].size));
       return FALSE;
     }
   return TRUE;
@@ -378,8 +378,8 @@ swapped:
   cnn3d_reading_error (reading, field->at, error,
       "the label \"%.*s\" is the name of a video, and the path \"%.*s\" is not: are the columns "
       "swapped? %s",
-      (int) MIN (field->size, 80), field->text, (int) MIN (by[CNN3D_COLUMN_PATH]->size, 40),
-      by[CNN3D_COLUMN_PATH]->text,
+      CNN3D_SHOWN (field->text, field->size),
+      CNN3D_SHOWN (by[CNN3D_COLUMN_PATH]->text, by[CNN3D_COLUMN_PATH]->size),
       manifest->header ? "Correct the header" : "Without a header the path comes first");
   return FALSE;
 wrong_number:

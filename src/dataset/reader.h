@@ -11,6 +11,7 @@
 #include "src/dataset/dataset-private.h"
 #include "src/dataset/finder.h"
 #include "src/dataset/jsonwalk.h"
+#include "src/escape.h"
 
 typedef enum {
   CNN3D_CONTENT_FOLDER,

@@ -8,9 +8,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* So much of a text is shown in a message. */
-#define SHOWN(field) (int) MIN ((field)->size, 40), (field)->text
-
 /* Longer names of videos are not looked for. */
 #define MAX_ID 200
 
@@ -182,11 +179,11 @@ cnn3d_reading_seconds (const Cnn3dReading *reading, const Cnn3dField *field, con
   if (!cnn3d_seconds_parse (field->text, field->size, comma, seconds))
     cnn3d_reading_error (reading, field->at, error,
         "the %s \"%.*s\" is not a number of seconds; write it like 12.5 or 00:01:12.5", name,
-        SHOWN (field));
+        CNN3D_SHOWN (field->text, field->size));
   else if (*seconds < 0)
     cnn3d_reading_error (reading, field->at, error,
         "the %s (%.*s) is negative; seconds count from the video's first frame", name,
-        SHOWN (field));
+        CNN3D_SHOWN (field->text, field->size));
   else
     return TRUE;
   return FALSE;
@@ -204,7 +201,7 @@ cnn3d_reading_frame (const Cnn3dReading *reading, const Cnn3dField *field, const
     return TRUE;
   cnn3d_reading_error (reading, field->at, error,
       "the %s \"%.*s\" is not a frame's number; write a whole number, 0 or more", name,
-      SHOWN (field));
+      CNN3D_SHOWN (field->text, field->size));
   return FALSE;
 }
 
@@ -215,7 +212,8 @@ cnn3d_reading_split (
   if (field->size == 0 || cnn3d_split_parse (field->text, field->size, split))
     return TRUE;
   cnn3d_reading_error (reading, field->at, error,
-      "the split \"%.*s\" is unknown; it is train, val, validation or test", SHOWN (field));
+      "the split \"%.*s\" is unknown; it is train, val, validation or test",
+      CNN3D_SHOWN (field->text, field->size));
   return FALSE;
 }
 
@@ -234,7 +232,7 @@ cnn3d_reading_fps (const Cnn3dReading *reading, const Cnn3dField *field, gboolea
   }
   cnn3d_reading_error (reading, field->at, error,
       "the fps \"%.*s\" is not a valid frame rate; write frames per second, such as 29.97",
-      SHOWN (field));
+      CNN3D_SHOWN (field->text, field->size));
   return FALSE;
 }
 
@@ -291,7 +289,7 @@ cnn3d_reading_find (Cnn3dReading *reading, const gchar *name, gsize size, const 
   cnn3d_reading_error (reading, at, error,
       "two files are called %.*s below root, %s and %s; set root to the folder that one of them is "
       "in",
-      (int) MIN (size, 80), name, *path, other);
+      CNN3D_SHOWN (name, size), *path, other);
   return FALSE;
 }
 

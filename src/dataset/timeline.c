@@ -92,7 +92,7 @@ check_unknown (const Timeline *timeline, const Members *members, GError **error)
     return TRUE;
   cnn3d_reading_error (timeline->reading, members->unknown.key, error,
       "the member \"%.*s\" looks like a %s, but its name is not known; call it %s, or remove it",
-      (int) MIN (members->unknown.key_size, 40), members->unknown.key,
+      CNN3D_SHOWN (members->unknown.key, members->unknown.key_size),
       members->resembles == CNN3D_COLUMN_START ? "time" : "split",
       members->resembles == CNN3D_COLUMN_START ? "start, end, start_frame or end_frame" : "split");
   return FALSE;
@@ -270,9 +270,11 @@ note_ignored (const Timeline *timeline)
   const guint n = timeline->ignored->len;
   g_autoptr (GString) names = g_string_new (NULL);
 
-  for (guint i = 0; i < MIN (n, MAX_NAMED); i++)
-    g_string_append_printf (
-        names, "%s%.40s", i ? ", " : "", (const gchar *) g_ptr_array_index (timeline->ignored, i));
+  for (guint i = 0; i < MIN (n, MAX_NAMED); i++) {
+    const gchar *name = g_ptr_array_index (timeline->ignored, i);
+
+    g_string_append_printf (names, "%s%.*s", i ? ", " : "", CNN3D_SHOWN (name, strlen (name)));
+  }
   if (n > 0)
     cnn3d_dataset_note (timeline->reading->dataset, FALSE, "%s: members that are not read: %s%s",
         timeline->reading->location, names->str, n > MAX_NAMED ? ", ..." : "");

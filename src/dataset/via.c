@@ -202,7 +202,8 @@ set_label (Via *via, const Cnn3dField *field, Cnn3dClip *clip, GError **error)
     g_string_assign (via->label, name);
   else if (g_hash_table_size (via->options) && via->label->len) {
     cnn3d_reading_error (via->reading, field->at, error,
-        "\"%.40s\" is not one of the attribute's options; a clip has one class", via->label->str);
+        "\"%.*s\" is not one of the attribute's options; a clip has one class",
+        CNN3D_SHOWN (via->label->str, via->label->len));
     return FALSE;
   }
   clip->label = via->label->str;

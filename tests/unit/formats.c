@@ -32,6 +32,9 @@ typedef struct {
 #define STUDIO_RANGE(start, end, label)                                                   \
   "{\"type\":\"timelinelabels\",\"value\":{\"ranges\":[{\"start\":" start ",\"end\":" end \
   "}],\"timelinelabels\":[" label "]}}"
+#define LONG_TEXT                            \
+  "seventy-nine bytes seventy-nine bytes se" \
+  "venty-nine bytes seventy-nine bytes 79."
 #define CHARADES_HEADER "id,subject,scene,actions,length\n"
 #define EPIC_HEADER                                                                             \
   "narration_id,participant_id,video_id,start_timestamp,stop_timestamp,start_frame,stop_frame," \
@@ -59,6 +62,9 @@ static const Case cases[] = {
   { "frames-number", "=== a.csv\npath,label,start_frame,end_frame\na,x,1.5,8\n", NULL,
       "a.csv:2:5: the first frame \"1.5\" is not a frame's number; write a whole number, 0 or "
       "more" },
+  /* a message has no half of a character */
+  { "cut-character", "=== a.csv\npath,label,split\na,x," LONG_TEXT "\xc3\xa4\n", NULL,
+      "a.csv:2:5: the split \"" LONG_TEXT "\" is unknown" },
   { "last-frame-number", "=== a.csv\npath,label,start_frame,end_frame\na,x,1,-8\n", NULL,
       "the last frame \"-8\" is not" },
   { "duration", "=== a.csv\npath,label,start,duration\na,x,1,2\nb,y,2,1.5\n",

@@ -188,7 +188,7 @@ check_object (const gchar *path, JsonObject *object, const Key *keys, guint n_ke
     if (!known) {
       g_autofree gchar *shown = cnn3d_escape (name, FALSE);
 
-      set_error (error, path, "there is no key '%.80s'", shown);
+      set_error (error, path, "there is no key '%.*s'", CNN3D_SHOWN (shown, strlen (shown)));
       return FALSE;
     }
   }
@@ -271,7 +271,7 @@ cuda_profile_parse (const gchar *path, const gchar *text, gsize size, GError **e
   if (members.twice) {
     g_autofree gchar *shown = cnn3d_escape (members.twice, FALSE);
 
-    set_error (error, path, "%.80s appears twice", shown);
+    set_error (error, path, "%.*s appears twice", CNN3D_SHOWN (shown, strlen (shown)));
     g_free (members.twice);
     return NULL;
   }
