@@ -5,6 +5,7 @@
  *     [{"frame_id": 12, "instances": [{"keypoints": [[x, y], ...], "keypoint_scores": [...]}]}, ...]
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/jsonwalk.h"
+#include "src/escape.h"
 #include "src/hash.h"
 #include "src/keypoints/reader.h"
 
@@ -165,12 +166,12 @@ take_member (Reading *reading, const Cnn3dJsonWalk *member, Person *person, GErr
 bad_points:
   cnn3d_keypoints_set_error (error,
       "the %.*s of its person %u are not a list of numbers, or more than %d",
-      (gint) member->key_size, member->key, reading->builder->entries->len, MOST_NUMBERS);
+      CNN3D_SHOWN (member->key, member->key_size), reading->builder->entries->len, MOST_NUMBERS);
   return FALSE;
 bad_frame:
   cnn3d_keypoints_set_error (error,
       "the %.*s of its person %u is neither a frame's number nor a picture's name that ends in one",
-      (gint) member->key_size, member->key, reading->builder->entries->len);
+      CNN3D_SHOWN (member->key, member->key_size), reading->builder->entries->len);
   return FALSE;
 }
 

@@ -4,6 +4,7 @@
  *     0,0,left_elbow,312.5,200.1,0.93
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/table.h"
+#include "src/escape.h"
 #include "src/hash.h"
 #include "src/keypoints/reader.h"
 
@@ -193,7 +194,7 @@ read_point (Reader *reader, const Cnn3dField *field, GError **error)
     return number;
   }
   cnn3d_reading_error (&reader->reading, field->at, error,
-      "the point \"%.*s\" is not a number from 0 to %d", (gint) MIN (field->size, 40), field->text,
+      "the point \"%.*s\" is not a number from 0 to %d", CNN3D_SHOWN (field->text, field->size),
       CNN3D_SKELETON_MOST - 1);
   return -1;
 }
@@ -252,13 +253,13 @@ resolve_names (Reader *reader, GError **error)
 
   /* ERRORS */
 other_name:
-  cnn3d_keypoints_set_error (
-      error, "skeleton %s has no point \"%.40s\"", reader->source->skeleton->name, lacking);
+  cnn3d_keypoints_set_error (error, "skeleton %s has no point \"%.*s\"",
+      reader->source->skeleton->name, CNN3D_SHOWN (lacking, strlen (lacking)));
   return FALSE;
 unknown_name:
   cnn3d_keypoints_set_error (error,
-      "no skeleton is known that has all of its points, such as \"%.40s\"; number them from 0",
-      lacking);
+      "no skeleton is known that has all of its points, such as \"%.*s\"; number them from 0",
+      CNN3D_SHOWN (lacking, strlen (lacking)));
   return FALSE;
 }
 
@@ -280,7 +281,7 @@ read_place (Reader *reader, Row *row, GError **error)
 bad_place:
   cnn3d_reading_error (&reader->reading, field->at, error,
       "the %s \"%.*s\" is not a number, 0 or more", frame ? "frame" : "time",
-      (gint) MIN (field->size, 40), field->text);
+      CNN3D_SHOWN (field->text, field->size));
   return FALSE;
 }
 
@@ -326,7 +327,7 @@ too_many:
   return FALSE;
 no_number:
   cnn3d_reading_error (&reader->reading, field->at, error, "\"%.*s\" is not a number",
-      (gint) MIN (field->size, 40), field->text);
+      CNN3D_SHOWN (field->text, field->size));
   return FALSE;
 }
 
@@ -357,7 +358,9 @@ add_persons (Reader *reader, GError **error)
     goto too_many;
   if (reader->rows->len)
     qsort (reader->rows->data, reader->rows->len, sizeof (Row), compare_rows);
-  for (const Row *row = rows; row < rows + reader->rows->len; row++) {
+  for (guint i = 0; i < reader->rows->len; i++) {
+    const Row *row = rows + i;
+
     if (!before || row->at != before->at || row->person != before->person)
       to = cnn3d_keypoints_builder_add (reader->builder, row->at, row->person, points, error);
     if (!to)
