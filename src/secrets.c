@@ -15,7 +15,7 @@ password_end (const gchar *authority, const gchar **password)
   const gchar *at = g_strrstr_len (authority, size, "@");
   const gchar *colon = at ? memchr (authority, ':', at - authority) : NULL;
 
-  *password = colon + 1;
+  *password = colon ? colon + 1 : NULL;
   return colon ? at : NULL;
 }
 
