@@ -5,7 +5,7 @@
 #   tests/run.sh                    all parts
 #   tests/run.sh unit elements      some of: unit long elements pipelines parity
 #                                   sanitizers leaks fuzz threads
-#   tests/run.sh fuzz SECONDS       tests/fuzz for so many seconds a target (5)
+#   tests/run.sh fuzz SECONDS       tests/fuzz for so many seconds a target (2)
 #
 # long has the unit tests that take minutes and rarely fail: the sanitizers leave
 # them out. fuzz takes clang's libFuzzer, and is skipped where that cannot be had.
@@ -30,7 +30,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
 all="unit long elements pipelines parity sanitizers leaks fuzz"
-parts='' fuzz_seconds=5
+parts='' fuzz_seconds=2
 for part in "$@"; do
   case $part in
     [1-9]*) fuzz_seconds=$part ;;
