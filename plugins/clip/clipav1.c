@@ -3,10 +3,10 @@
 #include "clipnal.h"
 
 #define OBU_SEQUENCE 1
-/* The configuration record's bytes before its units */
+/* Bytes of an AV1CodecConfigurationRecord before its OBUs */
 #define RECORD_BYTES 4
 
-/* AV1 bitstream specification 4.10.5; FALSE: it is cut off. */
+/* leb128(), AV1 bitstream specification 4.10.5. FALSE: the data is truncated. */
 static gboolean
 read_size (const guint8 *data, gsize size, gsize *at, gsize *value)
 {
@@ -22,7 +22,7 @@ read_size (const guint8 *data, gsize size, gsize *at, gsize *value)
   return FALSE;
 }
 
-/* 5.3: the first unit of that type. */
+/* 5.3: the first OBU of this type. */
 static const guint8 *
 find_unit (const guint8 *data, gsize size, guint type, gsize *unit_size)
 {
@@ -41,7 +41,7 @@ find_unit (const guint8 *data, gsize size, guint type, gsize *unit_size)
   return NULL;
 }
 
-/* 5.5.1: how the units are timed; *delay_bits: 0: there is no decoder's model */
+/* 5.5.1: timing_info() and decoder_model_info(). *delay_bits is 0 without a decoder model. */
 static void
 skip_timing (ClipBits *b, guint *delay_bits)
 {
@@ -88,18 +88,18 @@ skip_tools (ClipBits *b)
 {
   gboolean order;
 
-  clip_bits (b, 4); /* kinds of prediction */
+  clip_bits (b, 4); /* enable_interintra_compound to enable_dual_filter */
   order = clip_bits_1 (b);
   if (order)
     clip_bits (b, 2);
-  /* screen content, and whole motion vectors for it */
+  /* screen content tools, and integer motion vectors for them */
   if ((clip_bits_1 (b) || clip_bits_1 (b)) && !clip_bits_1 (b))
     clip_bits_1 (b);
   if (order)
     clip_bits (b, 3);
 }
 
-/* 5.5.1 and 5.5.2. */
+/* sequence_header_obu() and color_config(): 5.5.1 and 5.5.2. */
 static gboolean
 is_full_range (const guint8 *data, gsize size)
 {
@@ -121,7 +121,7 @@ is_full_range (const guint8 *data, gsize size)
   clip_bits (&b, width_bits);
   clip_bits (&b, height_bits);
   if (!reduced && clip_bits_1 (&b))
-    clip_bits (&b, 7); /* frames' numbers */
+    clip_bits (&b, 7); /* lengths of frame IDs */
   clip_bits (&b, 3);
   if (!reduced)
     skip_tools (&b);
@@ -134,7 +134,7 @@ is_full_range (const guint8 *data, gsize size)
   if (clip_bits_1 (&b))
     description = clip_bits (&b, 24);
 
-  /* sRGB, of which no range is told */
+  /* sRGB implies full range and has no color_range */
   return (!gray && description == 0x010d00) || clip_bits_1 (&b);
 }
 

@@ -1,4 +1,4 @@
-/* clipav1.h: what an AV1 stream's own header tells. Pure functions.
+/* clipav1.h: the colour range in an AV1 sequence header. Pure functions.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_AV1_H
 #define CLIP_AV1_H
@@ -7,9 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* The range of the colours, by the first sequence header in a packet, or in the
- * configuration record that its caps have: TRUE: *full is set; FALSE: there is
- * none. */
+/* Reads the colour range from the first sequence header in `packet` or, failing that, in the
+ * codec_data of the caps. FALSE: neither has a sequence header, and *full is unchanged. */
 gboolean clip_av1_range (const GstCaps *caps, GstBuffer *packet, gboolean *full);
 
 G_END_DECLS

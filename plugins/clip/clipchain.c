@@ -1,5 +1,5 @@
-/* clipchain.c: a chain, its errors, and its end. Its parts build on it: clipgate.c,
- * clipfeed.c, cliptrack.c, clipplug.c, clipopen.c, clipdecode.c, each on those before.
+/* clipchain.c: a chain, its errors, and how it stops. The other parts build on it: clipgate.c,
+ * clipfeed.c, cliptrack.c, clipplug.c, clipopen.c, clipdecode.c, each on those before it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
 
@@ -8,7 +8,7 @@
 GST_DEBUG_CATEGORY (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
 
-/* A decoder that does not come back from its frame is left to itself */
+/* After this time a decoder that does not return is abandoned */
 #define STOP_TIME (5 * G_TIME_SPAN_SECOND)
 
 G_DEFINE_TYPE (ClipChain, clip_chain, GST_TYPE_BIN);
@@ -45,7 +45,7 @@ clip_chain_is_stopping (ClipChain *self)
   return stopping;
 }
 
-/* What is wanted and said */
+/* State */
 
 gboolean
 clip_chain_wants (const ClipChain *self, guint frame)
@@ -75,12 +75,13 @@ clip_chain_describe_segment (const ClipChain *self, GstClipMeta *meta)
   meta->last_frame = self->first + self->frames - 1;
 }
 
-/* A decoder may fail on the next picture, that it took for the rest of this one. */
+/* A decoder may take the next picture for the rest of a truncated one, and fail on that. */
 gchar *
-clip_chain_explain_picture (const ClipChain *self, const gchar *said)
+clip_chain_explain_picture (const ClipChain *self, const gchar *decoder_error)
 {
   return clip_pictures_explain (self->pictures,
-      MIN (clip_chain_next_wanted (self), self->pictures->names->len - 1), self->from, said);
+      MIN (clip_chain_next_wanted (self), self->pictures->names->len - 1), self->from,
+      decoder_error);
 }
 
 gboolean
@@ -129,26 +130,25 @@ take_error (ClipChain *self, GstMessage *message)
       : NULL;
   gboolean ours, fatal;
 
-  /* An element's own name counts up: reasons would never be the same twice */
+  /* An element's own name contains a counter: reasons would never repeat */
   if (factory)
     name = GST_OBJECT_NAME (factory);
   gst_message_parse_error (message, &error, &debug);
   if (g_str_has_suffix (error->message, "."))
     error->message[strlen (error->message) - 1] = '\0';
-  /* "Internal data stream error" says nothing; the debug text's last line
-   * does */
+  /* "Internal data stream error" has no detail; the last line of the debug text does */
   detail = debug ? strrchr (debug, '\n') : NULL;
   ours = self->clip_bin
       && gst_object_has_as_ancestor (GST_MESSAGE_SRC (message), GST_OBJECT (self->clip_bin));
   fatal = ours && !g_error_matches (error, GST_STREAM_ERROR, GST_STREAM_ERROR_DECODE);
   reason = g_strdup_printf (
       "%s: %s%s%s", name, error->message, detail ? ": " : "", detail ? detail + 1 : "");
-  /* a decoder knows only that it was a picture, not which */
+  /* a decoder's error does not name the picture */
   if (self->pictures && !ours) {
-    gchar *said = reason;
+    gchar *decoder_error = reason;
 
-    reason = clip_chain_explain_picture (self, said);
-    g_free (said);
+    reason = clip_chain_explain_picture (self, decoder_error);
+    g_free (decoder_error);
   }
   clip_chain_set_error (self, reason, fatal);
   g_clear_error (&error);
@@ -181,7 +181,7 @@ clip_chain_handle_message (GstBin *bin, GstMessage *message)
       }
       break;
     case GST_MESSAGE_NEED_CONTEXT:
-      /* The answer goes to the element that asked, not to who passed it on */
+      /* The answer must go to the element that asked, not to the bin that forwarded the message */
       gst_element_post_message (self->owner, message);
       return;
     default:
@@ -289,8 +289,8 @@ stop_unref (Stop *stop)
   g_free (stop);
 }
 
-/* After a clip that was decoded to its end clip-bin's elements, which are in NULL,
- * are as good as new ones, and half of what a chain costs to make. */
+/* After a clip that was decoded to its end, clip-bin's elements are in NULL and can be reused.
+ * Creating them is half the cost of a chain. */
 static void
 give_back (ClipChain *self)
 {
@@ -313,8 +313,7 @@ stop_elements (gpointer data)
   /* nothing is plugged from now on */
   g_rec_mutex_lock (&stop->chain->plugging);
   g_rec_mutex_unlock (&stop->chain->plugging);
-  /* An element that fails on its way down stops the others' descent: they come
-   * the second time */
+  /* An element that fails to change state stops the state change of the others: try again */
   for (guint i = 0; i < 3
       && gst_element_set_state (GST_ELEMENT (stop->chain), GST_STATE_NULL)
           == GST_STATE_CHANGE_FAILURE;
@@ -349,8 +348,8 @@ clip_chain_stop (ClipChain *self)
   stop->chain = gst_object_ref (self);
   g_mutex_init (&stop->lock);
   g_cond_init (&stop->cond);
-  /* A thread that nobody joins, so that neither we nor gst_deinit() wait for
-   * what never ends */
+  /* A thread that is never joined, so that neither this function nor gst_deinit() waits for a
+   * decoder that hangs */
   thread = g_thread_try_new ("clip-stop", stop_elements, stop, NULL);
   if (thread)
     g_thread_unref (thread);

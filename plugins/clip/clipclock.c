@@ -5,14 +5,14 @@
 
 #include "cliplinks.h"
 
-/* Times that differ by less are the same, rounded */
+/* Timestamps that differ by less are equal but for rounding */
 #define NEAR (2 * GST_MSECOND)
-/* Packets come in the order of decoding. A clock that goes back by more starts again,
- * as in files that were joined. */
+/* Packets come in decoding order. A clock that goes back by more than this was reset, as in
+ * concatenated files. */
 #define RESTART (GST_SECOND / 2)
 
-/* Video File Format Specification 10, annex E.4.1: a tag is its kind and its length,
- * which are read first, then the rest of its head, its data and its length again. */
+/* Video File Format Specification 10, annex E.4.1. A demuxer reads a tag's type and size first,
+ * then the rest of its header, its data and its size again. */
 #define TAG_KIND 4
 #define TAG_REST 7
 #define TAG_TAIL 4
@@ -20,43 +20,43 @@
 #define TAG_H264 7
 #define FLV_STREAM 0
 
-/* A transport stream's packet; recordings may have four bytes before each. */
+/* A transport stream packet. Recordings may have a timestamp of four bytes before each. */
 #define TS_BYTES 188
 #define TS_BEFORE 4
 #define TS_SYNC 0x47
-/* tsdemux takes a time of showing that is farther from that of decoding for none */
+/* tsdemux ignores a PTS that is farther from the DTS */
 #define TS_FAR (5 * GST_SECOND)
 
-/* A packet that is due: when it is decoded, and how much later it is shown, where a
- * demuxer would not say so. */
+/* The time of a packet that the demuxer has not output yet. time: DTS in ticks; later: PTS - DTS
+ * in ticks, 0 unless the demuxer may lose it. */
 typedef struct {
   guint64 time;
   gint64 later;
-} Told;
+} PacketTime;
 
-/* ISO/IEC 13818-1 2.4.3.7: 33 bits of 90 kHz; FLV: 32 bits of milliseconds */
+/* ISO/IEC 13818-1 2.4.3.7: 33 bits at 90 kHz. FLV: 32 bits in milliseconds. */
 typedef struct {
   guint bits;
   guint rate;
-  GArray *told;    /* of Told: packets that did not come */
-  guint64 at;      /* where in the file the last one of these is */
-  guint64 packets; /* since the clock began; 0: none came */
-  guint64 last;    /* of `told`, of the packet that came last */
-  gint64 ticks;    /* the same, since the clock began */
-  gint64 zero;     /* when the clock began */
+  GArray *pending; /* of PacketTime: packets not output yet */
+  guint64 at;      /* position in the file of the last one of these */
+  guint64 packets; /* since the clock started; 0: none was output */
+  guint64 last;    /* `time` of the last packet that was output */
+  gint64 ticks;    /* the same, since the clock started */
+  gint64 zero;     /* the time at which the clock started, ns */
 } Clock;
 
 struct _ClipClocks {
   GHashTable *clocks; /* stream -> Clock */
-  gsize tag;          /* bytes of a tag of video that is read next; or 0 */
-  guint64 raw;        /* packets that a demuxer gave as they are */
-  GstBuffer *read[2]; /* of a transport stream, what was read last */
+  gsize tag;          /* bytes of the video tag that is read next; or 0 */
+  guint64 raw;        /* packets of a demuxer that outputs timestamps unchanged */
+  GstBuffer *read[2]; /* the last two buffers read of a transport stream */
   guint64 read_at[2];
 };
 
-/* raw:   the demuxer hands on what the file tells, and nothing else does
- * joins: a clock that starts again is one that goes on; of a codec that tells the
- *        order of its pictures the index finds that out, who knows all of them */
+/* raw:   the demuxer outputs the file's timestamps, and there is no other source for them
+ * joins: continue after a clock that was reset. For codecs that signal the order of their
+ *        pictures the index does so, as it has all of them. */
 typedef struct {
   ClipClocks *clocks;
   guint stream;
@@ -68,7 +68,7 @@ clock_free (gpointer data)
 {
   Clock *clock = data;
 
-  g_array_unref (clock->told);
+  g_array_unref (clock->pending);
   g_free (clock);
 }
 
@@ -91,10 +91,10 @@ clip_clocks_free (ClipClocks *self)
   g_free (self);
 }
 
-/* Until the first packet comes a demuxer may hold back several; one that is still
- * due later was dropped. */
+/* The demuxer may hold back several packets until it outputs the first one. After that, packets
+ * still pending were dropped. */
 static void
-tell (ClipClocks *self, guint stream, guint bits, guint rate, guint64 at, Told told)
+add_time (ClipClocks *self, guint stream, guint bits, guint rate, guint64 at, PacketTime packet)
 {
   Clock *clock = g_hash_table_lookup (self->clocks, GUINT_TO_POINTER (stream));
 
@@ -102,16 +102,16 @@ tell (ClipClocks *self, guint stream, guint bits, guint rate, guint64 at, Told t
     clock = g_new0 (Clock, 1);
     clock->bits = bits;
     clock->rate = rate;
-    clock->told = g_array_new (FALSE, FALSE, sizeof (Told));
+    clock->pending = g_array_new (FALSE, FALSE, sizeof (PacketTime));
     g_hash_table_insert (self->clocks, GUINT_TO_POINTER (stream), clock);
   }
-  /* of a packet with two times the one of showing comes second */
-  if (clock->told->len > 0 && at == clock->at)
+  /* the PTS of a packet follows its DTS */
+  if (clock->pending->len > 0 && at == clock->at)
     return;
   clock->at = at;
   if (clock->packets > 0)
-    g_array_set_size (clock->told, 0);
-  g_array_append_val (clock->told, told);
+    g_array_set_size (clock->pending, 0);
+  g_array_append_val (clock->pending, packet);
 }
 
 static gint64
@@ -128,25 +128,25 @@ in_time (const Clock *clock, gint64 ticks)
   return clock->zero + in_ns (clock, ticks);
 }
 
-/* How much later a time of a counter of so many bits is than another one. */
+/* `to` - `from` for a counter of this many bits that may wrap. */
 static gint64
 distance (guint bits, guint64 from, guint64 to)
 {
   return (gint64) ((to - from) << (64 - bits)) >> (64 - bits);
 }
 
-/* When the next packet is by the file's clock. Where that starts again, as in files
- * that were joined, it goes on as far behind what came so far as packets are from
- * each other, if it `joins`. time: what the demuxer says of the packet, or nothing */
+/* The time of the next packet by the file's clock, in ns. If the clock was reset, as in
+ * concatenated files, and `joins` is set, the packet follows the last one at the average
+ * distance of packets. time: the demuxer's timestamp of the packet, or none */
 static gint64
 next_time (Clock *clock, GstClockTime time, gboolean joins)
 {
-  const guint64 told = g_array_index (clock->told, Told, 0).time;
-  /* the counter may have begun anew */
-  const gint64 ticks = distance (clock->bits, clock->last, told);
+  const guint64 now = g_array_index (clock->pending, PacketTime, 0).time;
+  /* the counter may have wrapped */
+  const gint64 ticks = distance (clock->bits, clock->last, now);
 
-  g_array_remove_index (clock->told, 0);
-  clock->last = told;
+  g_array_remove_index (clock->pending, 0);
+  clock->last = now;
   if (clock->packets > 0
       && (!joins || ticks >= -(gint64) gst_util_uint64_scale (RESTART, clock->rate, GST_SECOND))) {
     clock->ticks += ticks;
@@ -172,16 +172,16 @@ moved (GstClockTime time, gint64 later)
       : time;
 }
 
-/* A program stream's times are those of 33 bits that the file has, in ns. time: of
- * decoding, or of showing where there is no other */
+/* A program stream's demuxer outputs the file's 33-bit timestamps, in ns. time: DTS, or PTS if
+ * there is no DTS */
 static Clock *
 take_raw (const Stream *stream, GstClockTime time, GstClockTime pts)
 {
   const guint64 ticks = gst_util_uint64_scale_round (time, 9, 100000);
 
   if (GST_CLOCK_TIME_IS_VALID (time))
-    tell (stream->clocks, stream->stream, 33, 90000, ++stream->clocks->raw,
-        (Told) { .time = ticks,
+    add_time (stream->clocks, stream->stream, 33, 90000, ++stream->clocks->raw,
+        (PacketTime) { .time = ticks,
             .later = GST_CLOCK_TIME_IS_VALID (pts)
                 ? distance (33, ticks, gst_util_uint64_scale_round (pts, 9, 100000))
                 : 0 });
@@ -205,7 +205,7 @@ correct (GstPad *pad, GstPadProbeInfo *info, gpointer data)
     if (GST_EVENT_TYPE (info->data) != GST_EVENT_SEGMENT)
       return GST_PAD_PROBE_OK;
     gst_event_copy_segment (info->data, &segment);
-    /* what is moved may lie behind it */
+    /* corrected timestamps may be after it */
     segment.stop = GST_CLOCK_TIME_NONE;
     gst_event_unref (info->data);
     info->data = gst_event_new_segment (&segment);
@@ -218,15 +218,15 @@ correct (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   clock = stream->raw
       ? take_raw (stream, time, pts)
       : g_hash_table_lookup (stream->clocks->clocks, GUINT_TO_POINTER (stream->stream));
-  if (!clock || clock->told->len == 0)
+  if (!clock || clock->pending->len == 0)
     return GST_PAD_PROBE_OK;
-  shown = in_ns (clock, g_array_index (clock->told, Told, 0).later);
+  shown = in_ns (clock, g_array_index (clock->pending, PacketTime, 0).later);
   now = next_time (clock, time, stream->joins);
   if (GST_CLOCK_TIME_IS_VALID (time)) {
     later = now - (gint64) time;
     if (ABS (later) <= NEAR)
       later = 0;
-    /* the two may be of different rounds of the counter */
+    /* PTS and DTS may be from different rounds of the counter */
     apart = ABS (shown) > TS_FAR || (stream->raw && pts != time);
     if (later == 0 && !apart)
       return GST_PAD_PROBE_OK;
@@ -254,7 +254,7 @@ read_time (const guint8 *data)
       | data[4] >> 1;
 }
 
-/* 2.5.3.3; ISO/IEC 11172-1 2.4.3.2 has its clock as times are. */
+/* 2.5.3.3. In ISO/IEC 11172-1 2.4.3.2 the SCR is coded like a timestamp. */
 static guint64
 read_clock (const guint8 *pack)
 {
@@ -277,8 +277,8 @@ clear_clock (guint8 *pack)
     memcpy (pack + 4, second, sizeof second);
 }
 
-/* Where a clock begins again within the first packs, as one that begins a little
- * before zero does, mpegpsdemux leaves out what comes before that. */
+/* If the SCR goes back within the first packs, as where it starts just before a wraparound,
+ * mpegpsdemux drops what precedes that. */
 static GstPadProbeReturn
 take_start (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -308,9 +308,9 @@ take_start (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-/* MPEG transport streams: the demuxer tells */
+/* MPEG transport streams: the demuxer reports timestamps */
 
-/* What was read last is what a packet that is told of lies in. */
+/* A packet that is reported later is in one of the last two buffers. */
 static GstPadProbeReturn
 take_read (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -324,8 +324,8 @@ take_read (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-/* 2.4.3.2 and 2.4.3.6: how much later than it is decoded is what begins in a packet of
- * 188 bytes shown? 0: it does not say. */
+/* 2.4.3.2 and 2.4.3.6: PTS - DTS of the PES packet that starts in a packet of 188 bytes. 0: it
+ * does not have both. */
 static gint64
 read_later (const guint8 *data)
 {
@@ -338,7 +338,7 @@ read_later (const guint8 *data)
   return distance (33, read_time (data + at + 14), read_time (data + at + 9));
 }
 
-/* Of the packet at a place in the file. */
+/* The same of the packet at a position in the file. */
 static gint64
 find_later (const ClipClocks *self, guint64 at)
 {
@@ -368,12 +368,13 @@ clip_clocks_take (ClipClocks *self, GstMessage *message)
     return FALSE;
   if (gst_structure_get_uint (s, "pid", &pid) && gst_structure_get_uint64 (s, "offset", &at)
       && (gst_structure_get_uint64 (s, "dts", &time) || gst_structure_get_uint64 (s, "pts", &time)))
-    tell (self, pid, 33, 90000, at, (Told) { .time = time, .later = find_later (self, at) });
+    add_time (
+        self, pid, 33, 90000, at, (PacketTime) { .time = time, .later = find_later (self, at) });
 
   return TRUE;
 }
 
-/* FLV: each tag is read right before what is in it comes */
+/* FLV: each tag is read right before the demuxer outputs its content */
 static GstPadProbeReturn
 take_tag (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -388,15 +389,15 @@ take_tag (GstPad *pad, GstPadProbeInfo *info, gpointer data)
     self->tag = TAG_REST + GST_READ_UINT24_BE (head + 1) + TAG_TAIL;
   else if (size == tag
       && n == sizeof head
-      /* what a decoder must know comes in a tag of its own */
+      /* decoder configuration is in a tag of its own */
       && ((head[TAG_REST] & 15) != TAG_H264 || head[TAG_REST + 1] == 1))
-    tell (self, FLV_STREAM, 32, 1000, info->offset,
-        (Told) { .time = GST_READ_UINT24_BE (head) | (guint32) head[3] << 24 });
+    add_time (self, FLV_STREAM, 32, 1000, info->offset,
+        (PacketTime) { .time = GST_READ_UINT24_BE (head) | (guint32) head[3] << 24 });
 
   return GST_PAD_PROBE_OK;
 }
 
-/* Which */
+/* Demuxers */
 
 static gboolean
 is_flv (GstElement *demuxer)
@@ -404,8 +405,8 @@ is_flv (GstElement *demuxer)
   return g_str_equal (clip_links_kind (demuxer), "flvdemux");
 }
 
-/* mpegpsdemux: its clock is then that of the pictures, not of what the file was read
- * by, which it would let neither go back nor pause. */
+/* mpegpsdemux. With ignore-scr the timestamps are those of the pictures. Otherwise they follow
+ * the SCR, and the demuxer would remove steps back and pauses. */
 static gboolean
 is_raw (GstElement *demuxer)
 {
@@ -413,7 +414,7 @@ is_raw (GstElement *demuxer)
 }
 
 static gboolean
-tells (GstElement *demuxer)
+reports_times (GstElement *demuxer)
 {
   return g_object_class_find_property (G_OBJECT_GET_CLASS (demuxer), "emit-stats") != NULL;
 }
@@ -421,7 +422,7 @@ tells (GstElement *demuxer)
 void
 clip_clocks_watch (ClipClocks *self, GstElement *demuxer, GstPad *src)
 {
-  if (tells (demuxer)) {
+  if (reports_times (demuxer)) {
     g_object_set (demuxer, "emit-stats", TRUE, NULL);
     gst_pad_add_probe (
         src, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER, take_read, self, NULL);
@@ -442,7 +443,7 @@ clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad)
   GstCaps *caps;
   Stream *stream;
 
-  if (!is_flv (demuxer) && !((tells (demuxer) || is_raw (demuxer)) && number))
+  if (!is_flv (demuxer) && !((reports_times (demuxer) || is_raw (demuxer)) && number))
     return;
   caps = gst_pad_get_current_caps (pad);
   stream = g_new0 (Stream, 1);
@@ -450,7 +451,7 @@ clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad)
   stream->raw = is_raw (demuxer);
   stream->joins = !(stream->raw && caps
       && gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/mpeg"));
-  /* the pad of a transport stream's demuxer has the stream's number, in hexadecimal */
+  /* a pad of tsdemux is named after the PID, in hexadecimal */
   stream->stream = is_flv (demuxer) ? FLV_STREAM : (guint) g_ascii_strtoull (number + 1, NULL, 16);
   gst_clear_caps (&caps);
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, correct,

@@ -1,5 +1,5 @@
-/* clipclock.h: the times that a file's packets have in the file itself, for demuxers
- * that take a gap of seconds for a fault of the clock and close it.
+/* clipclock.h: the timestamps that packets have in the file, for demuxers that take a gap of
+ * seconds for a discontinuity of the clock and close it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_CLOCK_H
 #define CLIP_CLOCK_H
@@ -10,19 +10,19 @@ G_BEGIN_DECLS
 
 typedef struct _ClipClocks ClipClocks;
 
-/* Clocks of a file's streams. All but clip_clocks_free() is the streaming thread's of
- * the demuxer. */
+/* Clocks of a file's streams. All functions but clip_clocks_free() are called from the demuxer's
+ * streaming thread. */
 ClipClocks *clip_clocks_new (void);
 void clip_clocks_free (ClipClocks *self);
 
-/* Sees to it that a demuxer tells the times of what it reads, or that they are read
- * here, from the file's pad `src`; where it is one that closes gaps. */
+/* For demuxers that close gaps: makes the demuxer report the timestamps that it reads, or reads
+ * them here from the file's pad `src`. Other demuxers are left alone. */
 void clip_clocks_watch (ClipClocks *self, GstElement *demuxer, GstPad *src);
 
-/* Gives what comes out of a pad of that demuxer the times of the file. */
+/* Corrects the timestamps of the packets from a pad of that demuxer. */
 void clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad);
 
-/* Takes the word of a demuxer. FALSE: the message tells of something else. */
+/* Takes a timestamp that a demuxer reports. FALSE: not such a message. */
 gboolean clip_clocks_take (ClipClocks *self, GstMessage *message);
 
 G_END_DECLS

@@ -2,7 +2,7 @@
 #include "cliph264.h"
 #include "clippacket.h"
 
-/* A slice's header is no longer */
+/* A slice header is not longer */
 #define HEADER_BYTES 32
 
 /* Parameter sets: ITU-T H.264 7.3.2 */
@@ -39,7 +39,7 @@ take_sequence (ClipH264 *self, const guint8 *data, gsize size)
   const guint profile = clip_bits (&b, 8);
   guint id, order;
 
-  clip_bits (&b, 16); /* constraints, level */
+  clip_bits (&b, 16); /* constraint flags, level */
   id = clip_bits_ue (&b);
   s.baseline = profile == 66;
   if (has_chroma_format (profile)) {
@@ -87,7 +87,7 @@ take_picture (ClipH264 *self, const guint8 *data, gsize size)
   const guint id = clip_bits_ue (&b), sequence = clip_bits_ue (&b);
 
   clip_bits (&b, 2);
-  /* slice groups, which no decoder for them has */
+  /* slice groups, which the decoders do not support */
   if (id >= CLIP_H264_PICTURE_SETS || sequence >= CLIP_H264_SETS || clip_bits_ue (&b) > 0)
     return;
   p.sequence = sequence;
@@ -127,10 +127,10 @@ clip_h264_configure (ClipH264 *self, const guint8 *data, gsize size)
 
 /* Pictures */
 
-/* What a slice's header tells: 7.3.3. */
+/* Fields of a slice header, 7.3.3. */
 typedef struct {
   gboolean intra;
-  /* NULL: no set of parameters for it came, and the rest is unknown */
+  /* NULL: its parameter sets are missing, and the rest is unknown */
   const ClipH264Sequence *sequence;
   gboolean field, bottom;
   guint frame_num;
@@ -162,8 +162,7 @@ parse_slice (const ClipH264 *self, const guint8 *data, gsize size)
   return slice;
 }
 
-/* D.1: after how many frames the recovery point's frames are right; -1: there is
- * no such point. */
+/* D.1: recovery_frame_cnt of a recovery point SEI message; -1: there is none. */
 static gint
 recovery_count (const guint8 *sei, gsize size)
 {
@@ -190,9 +189,8 @@ recovery_count (const guint8 *sei, gsize size)
   return -1;
 }
 
-/* An I picture that nothing marks counts as one that is right, where so few
- * pictures are kept that hardly any that comes after could refer to what lies
- * before. */
+/* An unmarked I picture counts as a recovery point if so few reference frames are in use that
+ * hardly any later picture can refer to one before it. */
 static gboolean
 seems_recovered (const ClipH264 *self, const Slice *slice)
 {
@@ -209,8 +207,8 @@ seems_recovered (const ClipH264 *self, const Slice *slice)
       && most[0] <= 2u + slice->field + (self->marked ? 0 : 2);
 }
 
-/* Whether the frame is right, whatever comes before: RECOVERED or INTRA. count: as
- * recovery_count()'s. */
+/* Whether the frame is correct whatever precedes it: RECOVERED or INTRA. count: from
+ * recovery_count(). */
 static guint
 recovers (ClipH264 *self, const Slice *slice, gboolean reset, gboolean used, gint count)
 {
@@ -219,7 +217,7 @@ recovers (ClipH264 *self, const Slice *slice, gboolean reset, gboolean used, gin
   gboolean point;
 
   if (count >= 0) {
-    /* some encoders write one before every I picture, with the picture's number */
+    /* some encoders write one before every I picture, with its frame_num as the count */
     if (slice->frame_num != (guint) count || !slice->intra)
       self->ordinary = TRUE;
     if (self->recovery == 0 || ((self->recovery - 1 - slice->frame_num) & mask) > (guint) count)
@@ -231,8 +229,8 @@ recovers (ClipH264 *self, const Slice *slice, gboolean reset, gboolean used, gin
     self->recovery = 0;
   if (!used)
     return 0;
-  /* before a first picture that is none, those that its number tells of are
-   * made up */
+  /* if the first picture is not an IDR picture, the decoder makes up the frames that its
+   * frame_num implies */
   if (reset)
     self->references = 0;
   else if (self->references == 0)

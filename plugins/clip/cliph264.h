@@ -1,6 +1,5 @@
-/* cliph264.h: what a packet of H.264 tells of its picture. Two fields make a
- * frame, perhaps in two packets, and what lies before the first picture that can be
- * right is not shown: both as libavcodec does it.
+/* cliph264.h: parses packets of H.264. As in libavcodec, two fields make a frame, even in two
+ * packets, and pictures before the first one that can be correct are not shown.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_H264_H
 #define CLIP_H264_H
@@ -9,28 +8,28 @@
 
 G_BEGIN_DECLS
 
-#define CLIP_H264_SETS 32 /* sequence parameter sets, at most */
+#define CLIP_H264_SETS 32 /* sequence parameter sets */
 #define CLIP_H264_PICTURE_SETS 256
 
 typedef struct {
   gboolean known, planes, frames_only, baseline;
   guint frame_num_bits;
-  guint references; /* frames, at most */
+  guint references; /* max_num_ref_frames */
 } ClipH264Sequence;
 
 typedef struct {
   gboolean known;
   guint8 sequence;
-  guint references[2]; /* of each list, by default */
+  guint references[2]; /* default number of active entries in each list */
 } ClipH264Picture;
 
 /* Zeroed before the first packet.
- * field:      a first field came, and no second one yet
- * bottom, frame_num: of it
- * recovery:   frame_num from which on pictures are right, counted from 1; 0: there
- *             is none ahead
+ * field:      the last picture is a first field without its second one
+ * bottom, frame_num: of the last picture
+ * recovery:   frame_num of the next recovered picture, plus 1; 0: none is pending
+ * ordinary:   the counts of recovery points are meant as specified; see recovers()
  * marked:     there was an IDR picture or a recovery point
- * references: frames that are kept, about */
+ * references: approximate number of reference frames in use */
 typedef struct {
   ClipH264Sequence sequences[CLIP_H264_SETS];
   ClipH264Picture pictures[CLIP_H264_PICTURE_SETS];
@@ -38,10 +37,10 @@ typedef struct {
   guint frame_num, recovery, references;
 } ClipH264;
 
-/* Takes the parameter sets of an AVCDecoderConfigurationRecord. */
+/* Takes the parameter sets from an AVCDecoderConfigurationRecord. */
 void clip_h264_configure (ClipH264 *self, const guint8 *data, gsize size);
 
-/* Returns ClipPacketFlags. length_size: as clip_nal_next()'s. */
+/* Returns ClipPacketFlags. length_size: as for clip_nal_next(). */
 guint clip_h264_parse (ClipH264 *self, guint length_size, const guint8 *data, gsize size);
 
 G_END_DECLS

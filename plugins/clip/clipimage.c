@@ -6,8 +6,8 @@
 
 /* JPEG */
 
-/* ITU-T T.81 B.2.2: how three components are sampled: the first one's factors, in
- * the others'. NULL: in another way, or they are not of luma and chroma. */
+/* ITU-T T.81 B.2.2: the chroma sampling of three components, from the first one's factors
+ * relative to the others'. NULL: another sampling, or not YCbCr. */
 static const gchar *
 parse_frame (const guint8 *frame, gsize size)
 {
@@ -54,10 +54,10 @@ find_sampling (const guint8 *data, gsize size)
     length = data[at + 2] << 8 | data[at + 3];
     if (marker == 0xda || length < 2 || at + 2 + length > size)
       break;
-    /* Adobe's transform: 0: there is none */
+    /* colour transform in Adobe's segment; 0: none */
     if (marker == 0xee && length >= 14 && !memcmp (data + at + 4, "Adobe", 5))
       rgb = data[at + 15] == 0;
-    /* tables, extensions and arithmetic conditioning lie among the frames */
+    /* DHT, JPG and DAC are among the SOF markers */
     if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc)
       return rgb ? NULL : parse_frame (data + at + 4, length - 2);
     at += 2 + length;
@@ -66,8 +66,8 @@ find_sampling (const guint8 *data, gsize size)
   return NULL;
 }
 
-/* PNG specification 5.3: chunks of a length, a type, data and a checksum. That of
- * the animation goes before the first picture's data. */
+/* PNG specification 5.3: a chunk is a length, a type, data and a checksum. acTL precedes the
+ * first IDAT. */
 static gboolean
 is_animated (const guint8 *data, gsize size)
 {

@@ -1,4 +1,4 @@
-/* clipimage.h: what a picture's own head tells and its caps do not.
+/* clipimage.h: properties that a picture's header has and its caps lack.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_IMAGE_H
 #define CLIP_IMAGE_H
@@ -7,21 +7,21 @@
 
 G_BEGIN_DECLS
 
-/* A field of the caps of pictures: there are others behind the first one */
+/* A field of pictures' caps: more pictures follow the first one */
 #define CLIP_IMAGE_ANIMATED "animated"
 
-/* Caps (taken) of packets that are whole pictures; of another kind they stay as they
- * are. */
+/* Marks caps (taken) of JPEG as parsed, for packets that are whole pictures. Returns other caps
+ * unchanged. */
 GstCaps *clip_image_frame (GstCaps *caps);
 
-/* Adds to the caps (taken) of pictures what one of them tells: how a JPEG's colours
- * are sampled, as jpegparse would, and whether a PNG is animated. */
+/* Adds to the caps (taken) what the picture's header declares: the sampling of a JPEG, as
+ * jpegparse does, and whether a PNG is animated. */
 GstCaps *clip_image_describe (GstCaps *caps, GstBuffer *picture);
 
-/* The chroma of such a stream, as "4:2:0"; NULL: it is not told. */
+/* The chroma format in such caps, for instance "4:2:0"; NULL: unknown. */
 const gchar *clip_image_chroma (const GstCaps *caps);
 
-/* Whether a decoder has a format for that chroma; TRUE where nobody knows. */
+/* Whether a decoder outputs a format with this chroma; TRUE if unknown. */
 gboolean clip_image_keeps_chroma (GstElementFactory *decoder, const gchar *chroma);
 
 G_END_DECLS

@@ -6,7 +6,7 @@
 
 #include "clipslab.h"
 
-/* Order */
+/* Presentation order */
 
 typedef struct {
   GstClockTime time;
@@ -18,14 +18,14 @@ compare_shown (gconstpointer a, gconstpointer b)
 {
   const Shown *x = a, *y = b;
 
-  /* before the container's zero they are negative */
+  /* timestamps before the container's zero are negative */
   if (x->time != y->time)
     return (gint64) x->time < (gint64) y->time ? -1 : 1;
 
   return x->packet < y->packet ? -1 : x->packet > y->packet;
 }
 
-/* MPEG's B pictures are shown before the picture that lies before them. */
+/* MPEG's B pictures are presented before the picture that precedes them in decoding order. */
 static void
 order_backward (const ClipIndex *self, Shown *shown, guint n)
 {
@@ -39,13 +39,14 @@ order_backward (const ClipIndex *self, Shown *shown, guint n)
   }
 }
 
-/* So many times as far apart as before: there is a pause */
+/* A gap this many times the last distance of frames is a pause */
 #define PAUSE 8
-/* How far apart frames are where nothing tells it */
+/* The distance of frames if it is unknown */
 #define STEP (GST_SECOND / 25)
 
-/* Times of frames in order, where the container told only some of them, the first
- * one's among them. Frames before a pause are as far apart as those before them. */
+/* Interpolates the timestamps of frames in presentation order, of which the container has only
+ * some. The first one must be known. Frames before a pause keep the distance of those before
+ * them. */
 static void
 fill_times (Shown *shown, guint n)
 {
@@ -67,16 +68,16 @@ fill_times (Shown *shown, guint n)
   }
 }
 
-/* A frame that is told to be as far before the one that it follows begins another
- * file's times: a demuxer may have shifted them until they nearly fit */
+/* A frame whose timestamp is this much less than that of its predecessor starts another file's.
+ * The limit is low, because a demuxer may have shifted them until they nearly fit */
 #define RESTART (GST_SECOND / 10)
 
-/* Where the clock of frames in order starts again, as in files that were joined, the
- * rest goes on from there. Returns whether it does anywhere. */
+/* Where the timestamps of frames in presentation order restart, as in concatenated files, the
+ * rest continues from there. Returns whether they restart anywhere. */
 static gboolean
 join_times (Shown *shown, guint n)
 {
-  /* unsigned, as times of damaged files overflow */
+  /* unsigned, since timestamps of damaged files overflow */
   guint64 offset = 0, step = STEP;
   gboolean restarts = FALSE;
   guint before = G_MAXUINT;
@@ -103,8 +104,8 @@ join_times (Shown *shown, guint n)
   return restarts;
 }
 
-/* Whether frames whose codec tells their order have a clock that starts again; they
- * are in that order then. */
+/* Whether the timestamps of a codec that signals presentation order restart. If so, the frames
+ * are put in that order. */
 static gboolean
 is_joined (const ClipIndex *self, Shown *shown, guint n)
 {
@@ -120,9 +121,9 @@ is_joined (const ClipIndex *self, Shown *shown, guint n)
   return joined;
 }
 
-/* Whether the container gives the times of decoding for those of showing, as where
- * the packets of an AVI file were copied into another container: none goes back, and
- * yet there are pictures that are shown before the one that lies before them. */
+/* Whether the container's PTS are actually DTS, as when the packets of an AVI file were copied
+ * to another container: they never go back, though some pictures are presented before the one
+ * that precedes them. */
 static gboolean
 has_decoding_times (const ClipIndex *self, const Shown *shown, guint n)
 {
@@ -137,8 +138,7 @@ has_decoding_times (const ClipIndex *self, const Shown *shown, guint n)
   return backward;
 }
 
-/* Gives frames, put in the order that they are shown, the times that they had
- * between them. */
+/* Puts frames in presentation order and assigns the existing timestamps to them in turn. */
 static void
 order_with_times (const ClipIndex *self, Shown *shown, guint n)
 {
@@ -152,7 +152,7 @@ order_with_times (const ClipIndex *self, Shown *shown, guint n)
   g_free (times);
 }
 
-/* Whether a packet has a time of its own, not that of the packet before. */
+/* Whether a packet has a timestamp of its own, not that of the packet before. */
 static gboolean
 has_own_time (const ClipIndex *self, guint packet)
 {
@@ -160,10 +160,10 @@ has_own_time (const ClipIndex *self, guint packet)
       || self->packets[packet].flags & CLIP_PACKET_PART;
 }
 
-/* The time of a packet, which is that of packet `own`. Behind a first picture that is
- * not the stream's first one, times before zero are missing. */
+/* The PTS of a packet, which is that of packet `own`. After a first picture that is not a RESET,
+ * another packet's stands for a missing timestamp before zero. */
 static GstClockTime
-told_time (const ClipIndex *self, guint packet, guint own)
+packet_time (const ClipIndex *self, guint packet, guint own)
 {
   const ClipPacket *packets = self->packets;
 
@@ -176,10 +176,10 @@ told_time (const ClipIndex *self, guint packet, guint own)
   return packets[own].pts;
 }
 
-/* Whether the times do not tell the order of frames: it is not that of decoding, and
- * some are shown at one time. They get the times in order then. */
+/* Whether timestamps do not give the order of frames: they are not in decoding order, and some
+ * are equal. If so, they are sorted. */
 static gboolean
-takes_turns (Shown *shown, guint n)
+sort_tied_times (Shown *shown, guint n)
 {
   gboolean reordered = FALSE, tied = FALSE;
   Shown *ordered;
@@ -199,9 +199,8 @@ takes_turns (Shown *shown, guint n)
   return tied;
 }
 
-/* Times of decoding, where those of showing are told of some frames only and in an
- * order that nobody knows: as far apart, frame by frame. FALSE: they are not told of
- * all. */
+/* Uses DTS if only some frames have a PTS and their order is unknown: frame by frame, the
+ * distances are the same. FALSE: a DTS is missing or goes back. */
 static gboolean
 take_decoding_times (const ClipIndex *self, Shown *shown, guint n)
 {
@@ -218,9 +217,9 @@ take_decoding_times (const ClipIndex *self, Shown *shown, guint n)
   return TRUE;
 }
 
-/* matroskademux does not tell times before zero. In a file that was cut within an
- * open group of pictures they are those of the pictures that come right behind the
- * first one and are shown before it. FALSE: other times are missing, too. */
+/* matroskademux drops timestamps before zero. In a file that was cut within an open GOP they are
+ * those of the leading pictures, which follow the first picture and are presented before it.
+ * FALSE: other timestamps are missing, too. */
 static gboolean
 add_early_times (const ClipIndex *self, Shown *shown, guint n)
 {
@@ -239,12 +238,12 @@ add_early_times (const ClipIndex *self, Shown *shown, guint n)
   return TRUE;
 }
 
-/* Whether B pictures of MPEG-4 lie in DivX's way behind the picture that they need:
- * a packet with next to nothing in it follows the last one behind each. */
+/* Whether MPEG-4 is a packed bitstream of DivX: B pictures are stored with the reference that
+ * they need, and a nearly empty packet follows the last one of each group. */
 static gboolean
 is_packed (ClipCodec codec, const ClipPacket *packets, guint n)
 {
-  /* what is hidden for another reason is none of those */
+  /* packets that are hidden for another reason do not count */
   const guint16 kind =
       CLIP_PACKET_HIDDEN | CLIP_PACKET_LEADING | CLIP_PACKET_BACKWARD | CLIP_PACKET_FIELD;
   gboolean packed = FALSE;
@@ -259,13 +258,13 @@ is_packed (ClipCodec codec, const ClipPacket *packets, guint n)
   return packed;
 }
 
-/* Times of chunks of AVI, of which there is one each, and they are in no picture's
- * order: that of a B picture which is not shown is another one's. Of two pictures in
- * one chunk only the first one has a time of its own. */
+/* Uses the timestamps of AVI chunks. They are in decoding order and not tied to pictures: that
+ * of a hidden B picture belongs to another picture. Of two pictures in one chunk only the first
+ * has one. */
 static void
 take_chunk_times (const ClipIndex *self, gboolean packed, Shown *shown, guint n)
 {
-  /* a parser makes the second one's up, to a few ns */
+  /* a parser invents the second one's, a few ns later */
   GstClockTime last = GST_CLOCK_TIME_NONE;
 
   for (guint i = 0, k = 0; i < self->n_packets && k < n; i++) {
@@ -279,15 +278,15 @@ take_chunk_times (const ClipIndex *self, gboolean packed, Shown *shown, guint n)
   }
 }
 
-/* Frames in the order that they are shown, and their times. packed: is_packed().
- * FALSE: nobody can say which packet is which frame. */
+/* Puts frames in presentation order and sets their timestamps. packed: is_packed(). FALSE: it is
+ * unknown which packet is which frame. */
 static gboolean
 order_part (const ClipIndex *self, ClipCodec codec, gboolean packed, Shown *shown, guint n)
 {
   gboolean all_pts = TRUE, any_pts = FALSE,
            known = codec != CLIP_CODEC_H264 && codec != CLIP_CODEC_H265
       && codec != CLIP_CODEC_REORDERED;
-  /* of no other codec are pictures marked that are shown before */
+  /* other codecs do not mark pictures that are presented before the preceding one */
   const gboolean marked = codec == CLIP_CODEC_MPEG2 || codec == CLIP_CODEC_MPEG4;
   guint own = shown[0].packet, packet = own;
 
@@ -299,7 +298,7 @@ order_part (const ClipIndex *self, ClipCodec codec, gboolean packed, Shown *show
     for (; packet <= shown[i].packet; packet++)
       if (has_own_time (self, packet))
         own = packet;
-    shown[i].time = packed ? p->pts : told_time (self, shown[i].packet, own);
+    shown[i].time = packed ? p->pts : packet_time (self, shown[i].packet, own);
     all_pts &= GST_CLOCK_TIME_IS_VALID (shown[i].time);
     any_pts |= GST_CLOCK_TIME_IS_VALID (shown[i].time);
   }
@@ -310,7 +309,7 @@ order_part (const ClipIndex *self, ClipCodec codec, gboolean packed, Shown *show
   if (all_pts && marked && is_joined (self, shown, n))
     return TRUE;
   if (all_pts || (!known && any_pts && add_early_times (self, shown, n))) {
-    if (!(known && !marked) && takes_turns (shown, n)) {
+    if (!(known && !marked) && sort_tied_times (shown, n)) {
       if (marked)
         order_with_times (self, shown, n);
       return marked;
@@ -342,8 +341,8 @@ order_part (const ClipIndex *self, ClipCodec codec, gboolean packed, Shown *show
   return known;
 }
 
-/* The parts of an edit list are shown one after the other. Each one's packets begin
- * with what it takes to decode it, under times of the part before. */
+/* The parts of an edit list are presented one after the other. A part's packets begin with those
+ * that are needed to decode it, with timestamps from the part before. */
 static gboolean
 order_frames (const ClipIndex *self, ClipCodec codec, Shown *shown, guint n)
 {
@@ -362,8 +361,7 @@ order_frames (const ClipIndex *self, ClipCodec codec, Shown *shown, guint n)
   return known;
 }
 
-/* Whether a packet is the first field of a frame that is not shown, since its second
- * one never came. */
+/* Whether a packet is a first field that is not shown, because its second one is missing. */
 static gboolean
 is_half (const ClipIndex *self, guint packet)
 {
@@ -374,8 +372,8 @@ is_half (const ClipIndex *self, guint packet)
       && (self->codec == CLIP_CODEC_H264 || p->flags & CLIP_PACKET_UNUSED);
 }
 
-/* By how many frames what is shown lags behind what is decoded. order: [n_packets]
- * each packet's place in the order shown; G_MAXUINT32: it has none */
+/* The number of frames by which output lags behind decoding. order: [n_packets] position of each
+ * packet in presentation order; G_MAXUINT32: none */
 static guint
 count_delayed (const ClipIndex *self, const guint32 *order)
 {
@@ -391,10 +389,10 @@ count_delayed (const ClipIndex *self, const guint32 *order)
   return delayed;
 }
 
-/* Which of the frames of H.264 that does not begin with an IDR picture libavcodec
- * shows: those from the first one that is marked as right on, in the order
- * shown, or, of unmarked ones, those that are decoded after that one was shown.
- * right: [n], zeroed: flags of what makes each frame so; 0: it is not shown */
+/* Which frames libavcodec outputs from H.264 that does not begin with an IDR picture. From a
+ * frame that is marked as recovered on it outputs all, in presentation order; after an unmarked
+ * intra frame, those that are decoded once that frame was output.
+ * right: [n], zeroed: flags that make each frame correct; 0: it is not output */
 static void
 find_right (const ClipIndex *self, guint n, const guint32 *order, guint16 *right)
 {
@@ -424,9 +422,9 @@ find_right (const ClipIndex *self, guint n, const guint32 *order, guint16 *right
   }
 }
 
-/* libavcodec asks for a frame for each reference that is not there. From 1.24 on
- * GStreamer's element for it takes the first frame for done when one of these goes,
- * and loses it; with several threads, any number of those after it. */
+/* libavcodec allocates a frame for each missing reference. From 1.24 on, when one of these is
+ * released, GStreamer's element takes the first real frame for finished and loses it; with
+ * several threads, any number of frames after it as well. */
 gboolean
 clip_index_loses_frames (void)
 {
@@ -437,8 +435,9 @@ clip_index_loses_frames (void)
   return major > 1 || minor >= 24;
 }
 
-/* Leaves out what H.264's decoder does not show. Packets stay as they are: they are kept on disk,
- * and this is done again with those that are read from there. Returns how many frames are left. */
+/* Removes frames that H.264's decoder does not output. Packets are not changed: they are stored
+ * on disk, and this is repeated for packets that are read from there. Returns the number of
+ * frames left. */
 static guint
 leave_out_wrong (const ClipIndex *self, Shown *shown, guint n)
 {
@@ -454,7 +453,7 @@ leave_out_wrong (const ClipIndex *self, Shown *shown, guint n)
   for (guint i = 0; i < n; i++)
     order[shown[i].packet] = i;
   find_right (self, n, order, right);
-  /* what is shown before the file's first picture lacks a reference */
+  /* frames presented before the file's first picture lack a reference */
   for (guint i = 0; i < n && shown[i].packet != 0 && clip_index_loses_frames (); i++)
     right[i] = 0;
   for (guint i = 0; i < n; i++)
@@ -466,8 +465,8 @@ leave_out_wrong (const ClipIndex *self, Shown *shown, guint n)
   return left;
 }
 
-/* Leaves out what an edit list cuts off, which is decoded all the same. Returns how
- * many frames are left. */
+/* Removes frames that an edit list cuts off, which are decoded all the same. Returns the number
+ * of frames left. */
 static guint
 leave_out_outside (const ClipIndex *self, Shown *shown, guint n)
 {
@@ -480,9 +479,8 @@ leave_out_outside (const ClipIndex *self, Shown *shown, guint n)
   return left;
 }
 
-/* Whether libavcodec's decoder has nothing to show for what comes before the first
- * packet that can be entered at: it lacks what it refers to. Of H.264 with times more
- * is known than that. */
+/* Whether libavcodec's decoder outputs nothing before the first START, because references are
+ * missing. For H.264 with timestamps leave_out_wrong() is more precise. */
 static gboolean
 lacks_early (ClipCodec codec, const ClipPacket *packets, guint n)
 {
@@ -495,8 +493,8 @@ lacks_early (ClipCodec codec, const ClipPacket *packets, guint n)
       || (codec == CLIP_CODEC_H264 && !timed);
 }
 
-/* Whether MPEG-4's last packet is the second one of two in DivX's way, which
- * libavcodec shows when the next packet comes: none does. */
+/* Whether MPEG-4's last packet is the second one of two in a packed bitstream. libavcodec
+ * outputs it with the next packet, which never comes. */
 static gboolean
 ends_packed (ClipCodec codec, const ClipPacket *packets, guint n)
 {
@@ -505,9 +503,9 @@ ends_packed (ClipCodec codec, const ClipPacket *packets, guint n)
       && is_packed (codec, packets, n);
 }
 
-/* Whether nobody can say which frames come: of H.264 whose times do not tell the
- * order, and of MPEG-4 with B pictures, for which libavcodec makes one up that it
- * shows under the time of the first one that comes. */
+/* Whether it is unknown which frames the decoder outputs: for H.264 whose timestamps do not give
+ * the order, and for MPEG-4 with B pictures, where libavcodec makes up a reference and outputs
+ * it with the timestamp of the first picture. */
 static gboolean
 is_headless (const ClipIndex *self, gboolean known)
 {
@@ -560,7 +558,7 @@ clip_index_new (const gchar *stream, ClipCodec codec, const ClipPacket *packets,
 
     if (p->layer < layer)
       p->flags &= ~CLIP_PACKET_UNUSED;
-    /* it is decoded from its start on */
+    /* a part is decoded from its own start */
     if (p->flags & CLIP_PACKET_PART && codec == CLIP_CODEC_H265)
       starts = 0;
     if (p->flags & CLIP_PACKET_START) {
@@ -612,7 +610,7 @@ clip_index_unref (ClipIndex *self)
     clip_slab_free (self);
 }
 
-/* Questions */
+/* Queries */
 
 gsize
 clip_index_bytes (const ClipIndex *self)
@@ -674,8 +672,8 @@ clip_index_range (const ClipIndex *self, guint first, guint last, guint *from, g
   const guint16 wanted = CLIP_PACKET_START | (self->counted ? CLIP_PACKET_RESET : 0);
   guint32 start = self->frames[first], end = 0;
 
-  /* With `counted` nobody knows more of a frame than that it is not before
-   * the RESET whose number is not above its own */
+  /* With `counted`, all that is known of a frame is that it does not precede the last RESET
+   * whose number is not greater than its own */
   for (guint i = first; i <= last; i++) {
     start = MIN (start, self->frames[i]);
     end = MAX (end, self->frames[i]);
@@ -713,7 +711,7 @@ clip_index_before (const ClipIndex *self, guint packet)
   const GstClockTime pts = self->packets[packet].pts;
   guint low = 0, high = 0;
 
-  /* the frames of its part */
+  /* of the packet's part */
   for (guint i = 0; i < self->n_packets; i++) {
     if (self->packets[i].flags & CLIP_PACKET_PART) {
       if (i > packet)

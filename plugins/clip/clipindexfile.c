@@ -4,19 +4,18 @@
 #include <string.h>
 
 #define MAGIC "cnn3didx"
-#define REVISION 6 /* of what packets' flags mean, too */
+#define REVISION 6 /* also of the meaning of packets' flags */
 #define BYTE_ORDER_MARK 0x01020304
 #define DIGEST_BYTES 32 /* SHA-256 */
 
-/* The coarsest clock of a file system */
+/* The coarsest resolution of file times */
 #define SETTLED (2 * G_USEC_PER_SEC)
 
-/* Followed by the path, the stream's id, packets [n_packets] and a digest of all
- * of it */
+/* Followed by the path, the stream id, packets [n_packets] and a digest of all of it */
 typedef struct {
   gchar magic[8];
   guint32 revision, byte_order;
-  guint32 gstreamer; /* parsers decide what a packet is */
+  guint32 gstreamer; /* parsers determine what a packet is */
   guint32 codec;
   gint64 size, seconds, nanoseconds;
   gint32 video_track;
@@ -47,7 +46,7 @@ clip_video_equal (const ClipVideo *a, const ClipVideo *b)
       && a->video_track == b->video_track && g_str_equal (a->path, b->path);
 }
 
-/* folder/ab/cdef....idx: no folder gets too many. */
+/* folder/ab/cdef....idx, so that no folder has too many files. */
 static gchar *
 file_name (const gchar *folder, const ClipVideo *video)
 {
@@ -122,7 +121,7 @@ parse (const gchar *data, gsize size, const ClipVideo *video)
   if (memcmp (sum, data + size - DIGEST_BYTES, DIGEST_BYTES))
     return NULL;
   stream = g_strndup (path + h.path_bytes, h.stream_bytes);
-  /* what follows strings is not aligned */
+  /* not aligned after the strings */
   packets = g_memdup2 (path + h.path_bytes + h.stream_bytes, h.n_packets * sizeof *packets);
   index = clip_index_new (stream, h.codec, packets, h.n_packets);
   g_free (packets);

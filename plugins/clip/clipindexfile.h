@@ -1,5 +1,4 @@
-/* clipindexfile.h: indices on disk, a small file for each video, from one run to
- * the next.
+/* clipindexfile.h: indices on disk, a small file for each video.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_INDEX_FILE_H
 #define CLIP_INDEX_FILE_H
@@ -10,14 +9,14 @@
 
 G_BEGIN_DECLS
 
-/* Which video an index is of.
+/* Identifies the video that an index belongs to.
  *
  * path:        absolute
  * size:        bytes
- * seconds, nanoseconds: its last change
- * video_track: the one asked for, from 0; -1: the file's own choice
- * settled:     another change would have another time, whatever the file
- *              system's clock is */
+ * seconds, nanoseconds: modification time
+ * video_track: the requested track, from 0; -1: the file's default
+ * settled:     a further change would have another modification time, whatever the resolution of
+ *              the file system's clock */
 typedef struct {
   gchar *path;
   gint64 size, seconds, nanoseconds;
@@ -25,20 +24,19 @@ typedef struct {
   gboolean settled;
 } ClipVideo;
 
-/* status: of the file, taken before it is read. Cleared with g_free (path). */
+/* status: of the file, taken before it is read. Clear with g_free (path). */
 void clip_video_init (
     ClipVideo *video, const gchar *path, const GStatBuf *status, gint video_track);
 gboolean clip_video_equal (const ClipVideo *a, const ClipVideo *b);
 
-/* (transfer full): the index in `folder`; NULL: there is none, or it is of the video
- * as it was, of another version of GStreamer, damaged or foreign. */
+/* (transfer full) the index in `folder`; NULL: there is none, or it is damaged, of another file,
+ * or of another version of the video or of GStreamer. */
 ClipIndex *clip_index_file_read (const gchar *folder, const ClipVideo *video);
 
-/* Whether what changed then would have another time if it changed now. */
+/* Whether a file with this modification time would have another one if it changed now. */
 gboolean clip_video_is_settled (gint64 seconds);
 
-/* Nothing comes of it where the folder or its disk does not allow it, or where
- * the video is not settled. */
+/* Writes nothing if the video is not settled. Errors of the folder or its disk are ignored. */
 void clip_index_file_write (const gchar *folder, const ClipVideo *video, const ClipIndex *index);
 
 G_END_DECLS

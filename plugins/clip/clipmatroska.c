@@ -24,11 +24,11 @@
 #define ID_POSE_PITCH 0x7674
 #define ID_POSE_ROLL 0x7675
 
-/* No description of tracks is longer, and no element's head */
+/* Limits for the Tracks element, and for an element's header */
 #define MAX_BYTES (16 * 1024 * 1024)
 #define HEAD_BYTES 12
 
-/* Looked at in a file at most; a hundred lie before the first cluster at most */
+/* Limit on the elements to visit; at most a hundred precede the first cluster */
 #define MAX_ELEMENTS 1000
 
 #define UNKNOWN_SIZE G_MAXUINT64
@@ -39,7 +39,7 @@ typedef struct {
   const guint8 *data;
 } Element;
 
-/* An element's id and its size. Returns how long they are; 0: they are none. */
+/* Parses an element's ID and size. Returns the length of both; 0: they are invalid. */
 static gsize
 parse_head (const guint8 *data, gsize size, Element *element)
 {
@@ -67,7 +67,7 @@ parse_head (const guint8 *data, gsize size, Element *element)
   return id_bytes + size_bytes;
 }
 
-/* The next of those that one holds; FALSE: no more, or the rest is cut off. */
+/* The next child of an element; FALSE: there are no more, or the rest is truncated. */
 static gboolean
 next_element (const Element *in, gsize *at, Element *element)
 {
@@ -118,8 +118,8 @@ read_float (const Element *in, guint32 id)
                            : 0;
 }
 
-/* The poses are turns against the clock, the roll's after the yaw's. A flat picture
- * that is seen from behind, by a yaw of 180 degrees, is mirrored. */
+/* Poses are counter-clockwise rotations; the roll follows the yaw. A flat picture seen from
+ * behind, with a yaw of 180 degrees, is mirrored. */
 static gboolean
 read_projection (const Element *projection, GstVideoOrientationMethod *method)
 {
@@ -155,7 +155,7 @@ read_tracks (const Element *tracks, guint64 track, GstVideoOrientationMethod *me
   return FALSE;
 }
 
-/* Where the tracks are described, from the segment's start on; 0: it is not told. */
+/* The offset of the Tracks element from the start of the segment; 0: unknown. */
 static guint64
 find_tracks (const Element *head)
 {
@@ -179,7 +179,7 @@ read_at (gint file, guint64 offset, guint8 *data, gsize size)
   return MAX (n, 0);
 }
 
-/* The element at an offset and, for g_free(), its data. */
+/* The data of the element at an offset. Free with g_free(). */
 static guint8 *
 read_element (gint file, guint64 offset, const Element *element)
 {
@@ -224,7 +224,8 @@ clip_matroska_orientation (gint file, guint64 track, GstVideoOrientationMethod *
     g_free (data);
     looks = element.id != ID_TRACKS && element.size != UNKNOWN_SIZE;
     offset += element.size;
-    /* behind what may be the whole file; once, as it may lie before it */
+    /* skip the clusters, which may be the rest of the file; only once, as the tracks may precede
+     * them */
     if (element.id == ID_CLUSTER) {
       looks = tracks > 0 && !jumped;
       offset = segment + tracks;

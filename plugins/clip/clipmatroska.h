@@ -1,4 +1,4 @@
-/* clipmatroska.h: what matroskademux does not tell of a file's tracks.
+/* clipmatroska.h: properties of tracks that matroskademux does not report.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_MATROSKA_H
 #define CLIP_MATROSKA_H
@@ -7,8 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* How the pictures of a track are to be turned for showing, by its projection. The
- * file is open at `file`, whose offset stays where it is. FALSE: nothing is told. */
+/* How the pictures of a track must be rotated for display, from its projection. `file` is a
+ * descriptor of the open file; its offset is not changed. FALSE: there is no such rotation. */
 gboolean clip_matroska_orientation (gint file, guint64 track, GstVideoOrientationMethod *method);
 
 G_END_DECLS

@@ -5,8 +5,8 @@
 
 /* H.265 */
 
-/* ITU-T H.265 7.4.2.2: 16 to 20 are BLA and IDR, 21 is CRA; even ones below 16
- * are not used within their temporal layer; 8 and 9 are RASL. */
+/* ITU-T H.265 7.4.2.2: NAL unit types 16 to 20 are BLA and IDR, 21 is CRA. Even types below 16
+ * are not references within their temporal layer. 8 and 9 are RASL. */
 static ClipPacketFlags
 parse_h265 (const ClipPacketFormat *format, const guint8 *data, gsize size, guint *layer)
 {
@@ -32,7 +32,7 @@ parse_h265 (const ClipPacketFormat *format, const guint8 *data, gsize size, guin
 
 /* MPEG video: start codes */
 
-/* The bytes behind the first start code from `code` to `last`, at least n; NULL:
+/* The bytes after the first start code in `code` to `last`, at least n of them; NULL: there is
  * none. */
 static const guint8 *
 find_codes (const guint8 *data, gsize size, guint8 code, guint8 last, gsize n)
@@ -51,15 +51,14 @@ find_code (const guint8 *data, gsize size, guint8 code, gsize n)
   return find_codes (data, size, code, code, n);
 }
 
-/* ISO 13818-2 6.2.3 and 6.2.3.1: picture_structure is 1 or 2 for a field. FALSE:
- * the picture is a frame. *second: where the packet holds the second field, too,
- * that one's coding type; 0: it does not */
+/* ISO 13818-2 6.2.3 and 6.2.3.1: picture_structure is 1 or 2 for a field. FALSE: the picture is
+ * a frame. *second: coding type of the second field, if it is in the same packet; otherwise 0 */
 static gboolean
 is_field (const guint8 *picture, gsize size, guint *second)
 {
   const guint8 *extension = find_code (picture, size, 0xb5, 5), *other;
 
-  /* those of the sequence lie before the picture */
+  /* sequence extensions precede the picture */
   if (!extension || extension[0] >> 4 != 8 || (extension[2] & 3) == 3 || (extension[2] & 3) == 0
       || extension[4] & 0x80)
     return FALSE;
@@ -70,17 +69,17 @@ is_field (const guint8 *picture, gsize size, guint *second)
   return TRUE;
 }
 
-/* How many pictures there are, or stand-ins for those that never came, once
- * another one is there: one that is not intra gets one to refer to. */
+/* Counts a reference picture, up to 2. For one that is not intra, the decoder makes up a missing
+ * reference, which also counts. */
 static void
 count_reference (guint *references, gboolean intra)
 {
   *references = MIN (*references + (intra ? 1 : 2), 2);
 }
 
-/* ISO 13818-2 6.2.3: ten bits of temporal reference, three of coding type. What
- * refers to a picture that never came is not shown, unless it is said that it does
- * not refer to it: as libavcodec does it. */
+/* ISO 13818-2 6.2.3: ten bits of temporal reference, three of coding type. As in libavcodec, a
+ * picture with a missing reference is hidden, unless a closed group of pictures declares that it
+ * does not need it. */
 static ClipPacketFlags
 parse_mpeg2 (ClipMpeg2 *self, const guint8 *data, gsize size)
 {
@@ -132,7 +131,7 @@ clip_packet_close_group (guint8 *data, gsize size)
     data[group - data + 3] |= 0x40;
 }
 
-/* ISO 14496-2 6.2.3, as far as vop_time_increment_resolution. */
+/* ISO 14496-2 6.2.3, up to vop_time_increment_resolution. */
 static void
 read_layer (ClipPacketFormat *format, const guint8 *data, gsize size)
 {
@@ -147,12 +146,12 @@ read_layer (ClipPacketFormat *format, const guint8 *data, gsize size)
     version = clip_bits (&b, 4);
     clip_bits (&b, 3);
   }
-  /* an aspect of its own */
+  /* extended_PAR */
   if (clip_bits (&b, 4) == 15)
     clip_bits (&b, 16);
   if (clip_bits_1 (&b)) {
     clip_bits (&b, 3);
-    /* the buffer's parameters */
+    /* vbv_parameters */
     if (clip_bits_1 (&b))
       for (guint i = 0; i < 79; i++)
         clip_bits_1 (&b);
@@ -166,8 +165,7 @@ read_layer (ClipPacketFormat *format, const guint8 *data, gsize size)
     format->time_bits = g_bit_storage (resolution - 1);
 }
 
-/* ISO 14496-2 6.2.5: whether anything follows a picture's type and time. size: from
- * the type on */
+/* vop_coded: ISO 14496-2 6.2.5. size: bytes from the coding type on */
 static gboolean
 is_coded (const ClipPacketFormat *format, const guint8 *picture, gsize size)
 {
@@ -178,18 +176,18 @@ is_coded (const ClipPacketFormat *format, const guint8 *picture, gsize size)
     ;
   clip_bits_1 (&b);
   clip_bits (&b, format->time_bits);
-  /* where there is no marker the layer is another one's: no I or P picture is as
-   * short, but a B picture of what stands still is */
+  /* without the marker bit the header was another layer's. I and P pictures are never as short,
+   * but B pictures of a static scene are */
   if (format->time_bits == 0 || !clip_bits_1 (&b))
     return size > 4 || type == 2;
 
   return clip_bits_1 (&b);
 }
 
-/* ISO 14496-2 6.2.5: two bits of coding type. DivX packs a B picture behind the
- * picture that it needs; the next packet then gives that one's, and has a picture of
- * its own, or one that is not coded. Neither that is shown, nor a B picture that
- * lacks one of its references. */
+/* ISO 14496-2 6.2.5: two bits of coding type. In DivX's packed bitstream a B picture follows the
+ * reference that it needs in the same packet. The next packet then represents the B picture; it
+ * contains another picture, or one that is not coded. The latter is hidden, as is a B picture
+ * that lacks a reference. */
 static ClipPacketFlags
 parse_mpeg4 (ClipPacketFormat *format, const guint8 *data, gsize size)
 {
@@ -227,7 +225,7 @@ parse_vp8 (const guint8 *data, gsize size)
       | (data[0] & 16 ? 0 : CLIP_PACKET_HIDDEN);
 }
 
-/* VP9 bitstream specification 6.2 and, for superframes, annex B. */
+/* VP9 bitstream specification 6.2; annex B for superframes. */
 static ClipPacketFlags
 parse_vp9 (const guint8 *data, gsize size)
 {
@@ -251,8 +249,8 @@ parse_vp9 (const guint8 *data, gsize size)
 
 /* Theora */
 
-/* Theora specification 6 and 7.1: headers come first, in packets of their own. A
- * packet of no bytes shows the frame before once more. */
+/* Theora specification 6 and 7.1: headers come first, in packets of their own. An empty packet
+ * repeats the last frame. */
 static ClipPacketFlags
 parse_theora (const guint8 *data, gsize size)
 {
@@ -264,7 +262,7 @@ parse_theora (const guint8 *data, gsize size)
   return data[0] & 0x40 ? 0 : CLIP_PACKET_START | CLIP_PACKET_RESET;
 }
 
-/* Which */
+/* Codecs */
 
 static ClipCodec
 codec_of (const GstStructure *s)
@@ -301,7 +299,7 @@ codec_of (const GstStructure *s)
   gst_structure_get_int (s, "divxversion", &version);
   if (strcmp (name, "video/x-divx") == 0)
     return version >= 4 ? CLIP_CODEC_MPEG4 : CLIP_CODEC_OTHER;
-  /* 7 and 8 know no B pictures */
+  /* versions 7 and 8 have no B pictures */
   gst_structure_get_int (s, "wmvversion", &version);
   if (strcmp (name, "video/x-wmv") == 0 && version > 0 && version < 3)
     return CLIP_CODEC_OTHER;
@@ -318,7 +316,7 @@ clip_packet_format_init (ClipPacketFormat *format, const GstCaps *caps)
   const GstStructure *s = gst_caps_get_structure (caps, 0);
   const GValue *value = gst_structure_get_value (s, "codec_data");
   const gchar *stream = gst_structure_get_string (s, "stream-format");
-  /* where the configuration records keep the lengths' size */
+  /* offset of the size of lengths in the configuration record */
   gsize at;
   guint8 byte;
   GstMapInfo map;

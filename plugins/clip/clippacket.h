@@ -1,5 +1,5 @@
-/* clippacket.h: what a video packet's first bytes tell, so that nobody has to
- * believe a container's flags. Pure functions.
+/* clippacket.h: properties of a video packet from its first bytes, since the flags of containers
+ * are unreliable. Pure functions.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_PACKET_H
 #define CLIP_PACKET_H
@@ -8,23 +8,23 @@
 
 G_BEGIN_DECLS
 
-/* START:     decoding may start here: frames shown from this one on come out
- *            as from the file's start, unless they are LEADING
- * RESET:     START, and nothing that comes after refers to what lies before
- * HIDDEN:    decoded, never shown
- * UNUSED:    no other frame is made of it
- * BACKWARD:  shown before the frame that lies before it (MPEG's B pictures)
- * OUTSIDE:   cut away by the container's edit list: decoded, and left out of what
- *            is shown once all is in order
+/* START:     decoding may start here: frames presented from this one on are exact, unless they
+ *            are LEADING
+ * RESET:     START, and nothing after it refers to anything before it
+ * HIDDEN:    decoded, but never shown
+ * UNUSED:    not a reference of another frame
+ * BACKWARD:  presented before the frame that precedes it in decoding order (MPEG's B pictures)
+ * OUTSIDE:   cut off by the container's edit list: decoded, and removed from the frames once
+ *            they are in presentation order
  * PART:      the first packet of another part of the container's edit list
- * AFTER:     after the end that the container told, which may be no cut
- * LEADING:   hangs on a frame before the start: HEVC's RASL are shown only if the
- *            frame that they follow was not the start
- * RECOVERED: H.264: marked as right whatever came before
- * INTRA:     H.264: not marked so, but it looks as if it were
- * FIELD:     the first field of a frame: SECOND comes in the next packet
- * SECOND:    the second field, and so HIDDEN: the packet before is the frame
- * SAME:      it has no time, and its container gives each packet one: the time of
+ * AFTER:     after the end that the container declares, which may not be a cut
+ * LEADING:   refers to a frame before the start: HEVC's RASL pictures are shown only if decoding
+ *            started before the frame that they follow
+ * RECOVERED: H.264: marked as correct, whatever precedes it
+ * INTRA:     H.264: not marked as correct, but probably so
+ * FIELD:     the first field of a frame; SECOND is in the next packet
+ * SECOND:    the second field, and so HIDDEN: the packet before represents the frame
+ * SAME:      without a timestamp, in a container that has one for each packet: it has that of
  *            the packet before, or one before zero */
 typedef enum {
   CLIP_PACKET_START = 1 << 0,
@@ -44,10 +44,10 @@ typedef enum {
 } ClipPacketFlags;
 
 typedef enum {
-  CLIP_CODEC_OTHER,     /* only the container's flag tells */
-  CLIP_CODEC_REORDERED, /* the same, and only its times tell the order */
-  CLIP_CODEC_INTRA,     /* each packet is a picture of its own */
-  CLIP_CODEC_GIF,       /* libavcodec's decoder forgets which is which */
+  CLIP_CODEC_OTHER,     /* only the container's flag is known */
+  CLIP_CODEC_REORDERED, /* the same, and only timestamps give the order */
+  CLIP_CODEC_INTRA,     /* each packet is an independent picture */
+  CLIP_CODEC_GIF,       /* libavcodec's decoder does not keep track of frames */
   CLIP_CODEC_H264,
   CLIP_CODEC_H265,
   CLIP_CODEC_MPEG2, /* and MPEG-1 */
@@ -58,10 +58,10 @@ typedef enum {
   CLIP_N_CODECS
 } ClipCodec;
 
-/* closed:     the group of pictures is
- * begun:      a sequence, a group or an I picture came
- * field:      a first field came, and no second one yet
- * references: pictures that others can be made of, 2 at most */
+/* closed:     of the current group of pictures
+ * begun:      there was a sequence header, a group or an I picture
+ * field:      the last picture is a first field without its second one
+ * references: reference pictures available, at most 2 */
 typedef struct {
   gboolean closed, begun, field;
   guint references;
@@ -70,29 +70,29 @@ typedef struct {
 /* Zeroed before the stream's first caps. */
 typedef struct {
   ClipCodec codec;
-  /* H.264, H.265: bytes of a NAL unit's length; 0: start codes */
+  /* H.264, H.265: bytes of a NAL unit's length field; 0: start codes */
   guint length_size;
-  gboolean packed; /* MPEG-4: the packet before had two pictures */
-  /* MPEG-4: of a picture's time within its second; 0: not known */
+  gboolean packed; /* MPEG-4: the last packet had two pictures */
+  /* MPEG-4: bits of vop_time_increment; 0: unknown */
   guint time_bits;
-  /* MPEG-4: pictures there are to refer to; 2: or more */
+  /* MPEG-4: reference pictures available, at most 2 */
   guint references;
   ClipH264 h264;
   ClipMpeg2 mpeg2;
 } ClipPacketFormat;
 
-/* By the stream's caps; what was seen under earlier ones stays. */
+/* Sets the format from the stream's caps. State from before a change of caps is kept. */
 void clip_packet_format_init (ClipPacketFormat *format, const GstCaps *caps);
 
-/* A stream's packets, in order.
- * data, size: a whole packet, one picture, or two of DivX's
- * key:        what the container says
- * *layer:     the picture's temporal layer, from 0: with H.265 UNUSED holds
- *             only in the highest one */
+/* Parses a stream's packets, in decoding order.
+ * data, size: a whole packet: one picture, or two in a packed bitstream
+ * key:        the container's keyframe flag
+ * *layer:     the picture's temporal layer, from 0. With H.265, UNUSED is valid only in the
+ *             highest one */
 ClipPacketFlags clip_packet_parse (
     ClipPacketFormat *format, const guint8 *data, gsize size, gboolean key, guint *layer);
 
-/* Marks the group of pictures that begins in a packet of MPEG-2 as closed. */
+/* Sets closed_gop in the group of pictures that starts in a packet of MPEG-2. */
 void clip_packet_close_group (guint8 *data, gsize size);
 
 G_END_DECLS

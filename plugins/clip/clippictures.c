@@ -7,7 +7,7 @@
 #include "clipimage.h"
 #include "src/dataset/picturename.h"
 
-/* A name in three parts: digits [first, last), and what is around them. */
+/* A file name in three parts: digits [first, last), and the text before and after them. */
 typedef struct {
   gchar *name;
   guint first, last;
@@ -19,7 +19,7 @@ clear_numbered (gpointer data)
   g_free (((Numbered *) data)->name);
 }
 
-/* %d, or %5d, %05d in the last part of a path: [*first, *last). */
+/* Finds %d, %5d or %05d in the last component of a path: [*first, *last). */
 static gboolean
 find_pattern (const gchar *path, guint *first, guint *last)
 {
@@ -72,7 +72,7 @@ clip_pictures_named (const gchar *path, const GStatBuf *status)
                 : cnn3d_picture_name (path) && find_pattern (path, &first, &last);
 }
 
-/* Names in the folder that are numbered pictures; with a pattern, its own. */
+/* Names of numbered pictures in the folder; with a pattern, those that match it. */
 static GArray *
 list_names (const gchar *folder, const gchar *before, const gchar *after, GError **error)
 {
@@ -108,7 +108,7 @@ list_names (const gchar *folder, const gchar *before, const gchar *after, GError
   return found;
 }
 
-/* The reason, if there is not one series of pictures. */
+/* Why the names are not one series of pictures; NULL: they are. */
 static gchar *
 check_series (const GArray *found, gboolean pattern)
 {
@@ -192,7 +192,7 @@ path_of (const ClipPictures *self, guint i)
   return g_build_filename (self->folder, g_ptr_array_index (self->names, i), NULL);
 }
 
-/* A file's time and size are here a digest of all of theirs. */
+/* The file time and size are replaced by a digest of those of all pictures. */
 void
 clip_pictures_video (const ClipPictures *self, const gchar *path, ClipVideo *video)
 {
@@ -285,7 +285,7 @@ find_kind (const ClipPictures *self, guint i, GstBuffer *picture)
   return caps;
 }
 
-/* The media type of a picture that is read for it; NULL: it has none. */
+/* The media type of a picture, which is read for it; NULL: unknown. */
 static const gchar *
 media_type (const ClipPictures *self, guint i)
 {
@@ -303,7 +303,7 @@ media_type (const ClipPictures *self, guint i)
 }
 
 gchar *
-clip_pictures_explain (const ClipPictures *self, guint i, guint like, const gchar *said)
+clip_pictures_explain (const ClipPictures *self, guint i, guint like, const gchar *decoder_error)
 {
   const gchar *name = g_ptr_array_index (self->names, i);
   const gchar *type = media_type (self, i), *wanted = media_type (self, like);
@@ -313,8 +313,8 @@ clip_pictures_explain (const ClipPictures *self, guint i, guint like, const gcha
         type ? type : "of no known picture format", (gchar *) g_ptr_array_index (self->names, like),
         wanted);
 
-  return g_strdup_printf (
-      "%s cannot be decoded: %s", name, said ? said : "it is damaged or truncated");
+  return g_strdup_printf ("%s cannot be decoded: %s", name,
+      decoder_error ? decoder_error : "it is damaged or truncated");
 }
 
 GstCaps *
@@ -325,7 +325,7 @@ clip_pictures_caps (const ClipPictures *self, guint i, GstBuffer *picture, gdoub
 
   if (!caps)
     return NULL;
-  /* a rate of 0 would make decoders look for where a picture ends */
+  /* with a frame rate of 0 decoders would search for the end of a picture */
   gst_util_double_to_fraction (rate, &n, &d);
   caps = gst_caps_make_writable (caps);
   gst_caps_set_simple (caps, "framerate", GST_TYPE_FRACTION, n, d, NULL);

@@ -2,17 +2,17 @@
 #include "clipquicktime.h"
 #include "clipbytes.h"
 
-/* No movie is longer */
+/* Limit on the duration of a movie */
 #define MAX_TICKS (G_GUINT64_CONSTANT (1) << 48)
 
-/* ISO/IEC 14496-12 4.2: what a box has in it. */
+/* The content of a box: ISO/IEC 14496-12 4.2. */
 typedef struct {
   guint32 type;
   guint8 *data;
   gsize size;
 } Box;
 
-/* The next box of those that one holds; FALSE: no more, or the rest is cut off. */
+/* The next child of a box; FALSE: there are no more, or the rest is truncated. */
 static gboolean
 next_box (const Box *in, gsize *at, Box *box)
 {
@@ -38,7 +38,7 @@ next_box (const Box *in, gsize *at, Box *box)
   return TRUE;
 }
 
-/* The first box of that type; FALSE: none. */
+/* The first child of this type; FALSE: there is none. */
 static gboolean
 find_box (const Box *in, const gchar *type, Box *box)
 {
@@ -49,7 +49,7 @@ find_box (const Box *in, const gchar *type, Box *box)
   return FALSE;
 }
 
-/* 8.2.2, 8.4.2: ticks a second, and where the duration lies, in 8 bytes or 4. */
+/* 8.2.2, 8.4.2: the timescale, and where the duration is, in 8 bytes or 4. */
 static gboolean
 read_clock (const Box *header, guint32 *scale, guint8 **duration, gboolean *is_long)
 {
@@ -67,8 +67,8 @@ read_clock (const Box *header, guint32 *scale, guint8 **duration, gboolean *is_l
   return *scale > 0;
 }
 
-/* 8.6.6: until when an edit list shows a track, by the track's clock, in the
- * movie's ticks; empty edits, whose media time is negative, go before. */
+/* 8.6.6: the end of a track's edit list by the track's clock, in the movie's timescale. Empty
+ * edits, whose media_time is negative, come first. */
 static guint64
 find_end (const Box *track, guint32 movie_scale)
 {
@@ -116,7 +116,7 @@ clip_quicktime_lengthen (guint8 *data, gsize size)
   for (at = 0; next_box (&movie, &at, &box);)
     if (box.type == clip_read_32_be ("trak"))
       end = MAX (end, find_end (&box, scale));
-  /* without one it is a file in fragments, of which nobody knows the length */
+  /* a duration of 0 means a fragmented file, whose length is unknown */
   if (is_long) {
     if (clip_read_64_be (duration) == 0 || clip_read_64_be (duration) >= end)
       return FALSE;
@@ -130,8 +130,8 @@ clip_quicktime_lengthen (guint8 *data, gsize size)
   return TRUE;
 }
 
-/* 8.4.3, 8.5.2, 8.12: a video track's sample entry is renamed where it is
- * encrypted; Apple's own name is older. 0: no video track. */
+/* 8.4.3, 8.5.2, 8.12: the type of a video track's sample entry, which has another name if it is
+ * encrypted. Apple's own name is older. 0: not a video track. */
 static guint32
 find_video_entry (const Box *track)
 {
@@ -167,7 +167,7 @@ clip_quicktime_is_encrypted (guint8 *data, gsize size)
   return encrypted;
 }
 
-/* 8.8.1 */
+/* Movie extends box: 8.8.1. */
 static gboolean
 is_fragmented (guint8 *data, gsize size)
 {

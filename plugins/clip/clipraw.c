@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* The bytes of a row of a plane, without padding; *rows: how many there are. */
+/* Bytes in a row of a plane, without padding. *rows: number of rows. */
 static gsize
 row_bytes (const GstVideoInfo *info, guint plane, gsize *rows)
 {

@@ -1,4 +1,4 @@
-/* clipraw.h: raw frames as containers keep them.
+/* clipraw.h: raw frames as stored in containers.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_RAW_H
 #define CLIP_RAW_H
@@ -7,9 +7,8 @@
 
 G_BEGIN_DECLS
 
-/* A frame (taken) with its rows where GStreamer has them. One that has the size of a
- * frame whose rows follow each other without padding is such a frame. NULL: it is too
- * small; *reason is set. */
+/* Converts a frame (taken) to GStreamer's strides, if its size is that of a frame without
+ * padding. NULL: it is too small, and *reason is set. */
 GstBuffer *clip_raw_pad (const GstVideoInfo *info, GstBuffer *buffer, gchar **reason);
 
 G_END_DECLS

@@ -1,5 +1,5 @@
-/* cliptrack.c: the packets of a chain. They are numbered, read to make an index,
- * and handed on to be decoded.
+/* cliptrack.c: numbers the packets of a chain, makes an index of them, and passes them on to the
+ * decoder.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
 #include "clipimage.h"
@@ -9,37 +9,36 @@
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
 
-/* So many bytes of packets stay in memory from reading to decoding; a longer
- * file is read twice */
+/* Up to this many bytes of packets stay in memory until they are decoded; a larger file is read
+ * twice */
 #define MAX_KEPT (32 * 1024 * 1024)
-/* What a packet takes beside its own bytes, about */
+/* Approximate overhead of a packet */
 #define PACKET_BYTES 1024
 
-/* A demuxer that asks so often for what is after the file's end will not find
- * out by itself: libav's for GIF */
+/* A demuxer that reads past the file's end this many times does not detect it: libav's for GIF */
 #define MAX_PAST_END 1000
 
 struct _ClipTrack {
   ClipChain *chain;
   GstPad *sink;
-  gpointer root; /* the demuxer's pad, to know it by */
+  gpointer root; /* the demuxer's pad, for comparison only */
   gchar *stream;
   GstStreamFlags flags;
-  gboolean picture; /* a picture, as covers are */
+  gboolean picture; /* its caps are of an image format, as those of covers */
   gboolean eos;
 
-  /* Its streaming thread's */
+  /* Used by its streaming thread */
   ClipPacketFormat format;
   GstCaps *caps;
-  GstCaps *described; /* the same, and what the first packet tells */
+  GstCaps *described; /* the same, with properties from the first packet */
   GstSegment segment;
   guint segment_packets;       /* packets before it */
-  gboolean part;               /* no packet of it came yet, others did before */
-  GstClockTime segment_length; /* of its packets, together */
-  /* when its first picture is shown, if others that need what lies before that go before; or
-   * NONE */
+  gboolean part;               /* packets came before this segment, but none of it */
+  GstClockTime segment_length; /* total duration of its packets */
+  /* PTS of its first picture, if pictures that refer to earlier ones may be presented before it;
+   * or NONE */
   GstClockTime open;
-  gboolean open_parts; /* such others are shown */
+  gboolean open_parts; /* such pictures are shown */
   GArray *packets;     /* of ClipPacket */
   GPtrArray *kept;     /* of GstSample: packets with their caps */
 };
@@ -65,7 +64,7 @@ clip_track_free (ClipTrack *track)
 
 /* Reading */
 
-/* Stream time, which is the same after a seek. */
+/* Stream time, which a seek does not change. */
 static GstClockTime
 stream_time (const ClipTrack *track, GstClockTime time)
 {
@@ -75,15 +74,15 @@ stream_time (const ClipTrack *track, GstClockTime time)
   if (!GST_CLOCK_TIME_IS_VALID (time) || track->segment.format != GST_FORMAT_TIME)
     return GST_CLOCK_TIME_NONE;
   sign = gst_segment_to_stream_time_full (&track->segment, GST_FORMAT_TIME, time, &streamed);
-  /* What lies before the first frame, decoding times do, is before zero */
+  /* What precedes the first frame, such as decoding times, is before zero */
   if (sign < 0)
     return streamed > G_MAXINT64 ? GST_CLOCK_TIME_NONE : -streamed;
 
   return sign > 0 ? streamed : GST_CLOCK_TIME_NONE;
 }
 
-/* The times that are to be believed: AVI and ASF have one time a chunk or packet,
- * and that is no picture's; what mxfdemux tells are places in the file. */
+/* Uses only reliable timestamps: AVI and ASF have one for each chunk or packet, not for each
+ * picture, and mxfdemux's are positions in the file. */
 static void
 take_times (const ClipTrack *track, GstBuffer *buffer, ClipPacket *packet)
 {
@@ -93,9 +92,8 @@ take_times (const ClipTrack *track, GstBuffer *buffer, ClipPacket *packet)
   packet->dts = stream_time (track, GST_BUFFER_DTS_OR_PTS (buffer));
 }
 
-/* Where an edit list begins a little before a key frame qtdemux begins with that,
- * and the pictures that are shown before it lack what they refer to; unless it is the
- * file's first one. */
+/* If an edit list begins shortly before a keyframe, qtdemux starts with the keyframe. Unless
+ * that is the file's first one, the pictures presented before it lack their references. */
 static void
 watch_open (ClipTrack *track, GstBuffer *buffer, guint flags)
 {
@@ -112,14 +110,14 @@ watch_open (ClipTrack *track, GstBuffer *buffer, guint flags)
         : GST_CLOCK_TIME_NONE;
   else if (flags & CLIP_PACKET_START)
     track->open = GST_CLOCK_TIME_NONE;
-  /* of H.265 RADL pictures need nothing of it */
+  /* H.265's RADL pictures do not depend on earlier pictures */
   else if (GST_CLOCK_TIME_IS_VALID (track->open) && pts < track->open && pts >= track->segment.start
       && (codec == CLIP_CODEC_H264 || flags & CLIP_PACKET_LEADING))
     track->open_parts = TRUE;
 }
 
-/* A parser takes a time that comes twice, one right after the other, for one that
- * was not told again. */
+/* Whether the container has a timestamp for each packet. A parser drops the second one of two
+ * equal timestamps in succession. */
 static gboolean
 is_timed (const ClipChain *chain)
 {
@@ -146,7 +144,7 @@ describe_packet (ClipTrack *track, GstBuffer *buffer, ClipPacket *packet)
   packet->layer = layer;
   if (is_timed (track->chain) && !GST_CLOCK_TIME_IS_VALID (pts))
     packet->flags |= CLIP_PACKET_SAME;
-  /* elsewhere a segment's ends are a header's guess */
+  /* in other containers the end of a segment is estimated from the header */
   if (track->chain->container != CLIP_CONTAINER_QUICKTIME || !GST_CLOCK_TIME_IS_VALID (pts))
     return;
   if (track->part)
@@ -161,9 +159,9 @@ describe_packet (ClipTrack *track, GstBuffer *buffer, ClipPacket *packet)
     track->segment_length += GST_BUFFER_DURATION (buffer);
 }
 
-/* A segment is over, or all of them. An end that is as far from the start as all
- * of its packets are long cuts nothing away: without an edit list it is the
- * length of what comes, wherever that begins. */
+/* Called at the end of a segment. If the segment is as long as all of its packets together, its
+ * end does not cut anything off: without an edit list the segment has their total duration,
+ * wherever they start. */
 static void
 settle_segment (ClipTrack *track)
 {
@@ -186,9 +184,9 @@ settle_segment (ClipTrack *track)
   track->part = TRUE;
 }
 
-/* A file in fragments tells its end bit by bit. matroskademux begins a segment anew
- * where a frame is shown before those that came so far, and then its stream time is
- * wrong: the first one holds. */
+/* In a fragmented file the end of the segment grows. matroskademux starts a new segment when a
+ * frame is presented before all others so far, and its stream time is wrong after that: the
+ * first segment stays valid. */
 static void
 take_segment (ClipTrack *track, GstEvent *event)
 {
@@ -237,9 +235,9 @@ clip_chain_feed_kept (gpointer data)
   }
 }
 
-/* The number of a packet that comes from the demuxer; -1: it is none of the
- * index's. After a seek its times tell (its size does not: a parser may put
- * headers before it), from then on packets are counted. */
+/* The number of a packet from the demuxer; -1: the index does not have it. After a seek it is
+ * found by its timestamps (not its size: a parser may insert headers before it). From then on
+ * packets are counted. */
 static gint64
 number_packet (ClipTrack *track, GstBuffer *buffer)
 {
@@ -251,7 +249,7 @@ number_packet (ClipTrack *track, GstBuffer *buffer)
   take_times (track, buffer, &packet);
   if (number < 0) {
     number = clip_index_find (index, packet.pts, packet.dts);
-    /* further on there is nothing to start from */
+    /* decoding cannot start after `from` */
     if (number > self->from)
       return -1;
   } else if (number >= index->n_packets || index->packets[number].pts != packet.pts
@@ -267,7 +265,7 @@ number_packet (ClipTrack *track, GstBuffer *buffer)
 
 /* Pads */
 
-/* Holds the first packet until it is known which are wanted. FALSE: drop it. */
+/* Holds the first packet until the wanted ones are known. FALSE: drop it. */
 static gboolean
 wait_open (ClipChain *self)
 {
@@ -309,7 +307,7 @@ track_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   } else if (reads) {
     ClipPacket packet;
 
-    /* it is written to disk as it is */
+    /* its padding is written to disk, too */
     memset (&packet, 0, sizeof packet);
     describe_packet (track, buffer, &packet);
     g_array_append_val (track->packets, packet);
@@ -369,7 +367,7 @@ track_event (GstPad *pad, GstObject *parent, GstEvent *event)
   } else if (type == GST_EVENT_EOS) {
     track->eos = TRUE;
     ends = decodes && self->fed && !self->lost;
-    /* what was looked for never came */
+    /* the packet to start at never came */
     self->lost |= decodes && !self->fed;
   }
   g_cond_broadcast (&self->job->cond);
@@ -397,7 +395,7 @@ track_query (GstPad *pad, GstObject *parent, GstQuery *query)
   return TRUE;
 }
 
-/* The part of a stream's id that does not depend on where its file lies. */
+/* The part of a stream ID that does not depend on the file's path. */
 static gchar *
 stream_name (GstPad *pad, GstStreamFlags *flags)
 {
@@ -429,7 +427,7 @@ clip_chain_watch_end (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   g_mutex_lock (&self->job->lock);
   ends = ++self->past_end > MAX_PAST_END + 1;
   if (self->past_end == MAX_PAST_END + 1) {
-    /* nor will it, then, find any video */
+    /* it will not find any video then, either */
     if (self->tracks->len == 0)
       clip_chain_set_error_locked (
           self, g_strdup ("it is cut off: it ends before its first packets are whole"), FALSE);
@@ -438,15 +436,14 @@ clip_chain_watch_end (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   g_mutex_unlock (&self->job->lock);
   if (!ends)
     return GST_PAD_PROBE_PASS;
-  /* what it cannot read is an end to it, and a parser behind it gives the packet that
-   * it holds back */
+  /* the demuxer treats a read error as the end, and a parser after it outputs its last packet */
   info->data = NULL;
   GST_PAD_PROBE_INFO_FLOW_RETURN (info) = GST_FLOW_FLUSHING;
 
   return GST_PAD_PROBE_HANDLED;
 }
 
-/* The one that is decoded. */
+/* Sets the track to decode. */
 static void
 take_track (ClipChain *self, ClipTrack *track)
 {
@@ -505,10 +502,10 @@ clip_chain_end_track (ClipChain *self, GstPad *root)
 gboolean
 clip_chain_is_read (const ClipChain *self)
 {
-  /* a demuxer shows all that it found before anything of it comes */
+  /* a demuxer adds all its pads before packets arrive */
   if (self->tracks->len == 0)
     return FALSE;
-  /* nor does it end when told to */
+  /* it does not end at read errors, either */
   if (self->past_end > 2 * MAX_PAST_END)
     return TRUE;
   for (guint i = 0; i < self->tracks->len; i++)
@@ -518,8 +515,7 @@ clip_chain_is_read (const ClipChain *self)
   return TRUE;
 }
 
-/* Whether a is rather what a player shows: the container's own choice, then what
- * moves, then the first. */
+/* Whether a player would prefer a: moving pictures, then the container's choice, then the first. */
 static gboolean
 is_better (const ClipTrack *a, const ClipTrack *b)
 {
