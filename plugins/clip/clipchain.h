@@ -3,10 +3,10 @@
  *     filesrc [! demuxer] [! parser] ! track
  *     feed ! decoder ! gate [! videoconvert ! videoflip] ! clip-bin ! job
  *
- * A track gets a file's packets. From all of them an index is made, which tells
- * what frames there are; those that are needed for the frames that are wanted are
- * fed to the decoder, and the gate lets only these frames through. A chain is
- * a bin without a parent, so that nothing that its elements say leaks out.
+ * A track receives a file's packets, and an index of its frames is made from all of them. Only
+ * packets that the wanted frames depend on are fed to the decoder, and the gate passes only
+ * wanted frames. A chain is a bin without a parent, so that its elements' messages do not reach
+ * the application.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_CHAIN_H
 #define CLIP_CHAIN_H
@@ -17,17 +17,17 @@
 
 G_BEGIN_DECLS
 
-/* What all chains of an element share; constant while they run.
+/* Shared by all chains of an element; constant while they run.
  *
- * owner:    who asks for contexts, for instance of a GPU (not referenced)
- * src_pad:  where frames will leave; asked what is wanted downstream
+ * owner:    asks for contexts, for instance of a GPU (not referenced)
+ * src_pad:  outputs the frames; downstream is queried for the wanted ones through it
  * clip_bin: a bin description; NULL or empty: none
  * index_location: a folder for indices; NULL or empty: none
- * video_track: which of a file's tracks, from 0; -1: the file's own choice
+ * video_track: which of a file's tracks, from 0; -1: the file's default
  * tasks:    threads for the chain's elements
  * indexes:  of the files read so far
- * factories: of what reads and decodes
- * bins:     of GstElement: clip-bins that have nothing to do */
+ * factories: of demuxers, parsers and decoders
+ * bins:     of GstElement: idle clip-bins */
 typedef struct {
   GstElement *owner;
   GstPad *src_pad;
@@ -40,15 +40,14 @@ typedef struct {
   GAsyncQueue *bins;
 } ClipChainSettings;
 
-/* Makes a clip-bin; NULL with `error` set where its description is wrong.
- * Returns a floating reference. */
+/* Creates a clip-bin. Returns a floating reference, or NULL with `error` set if the description
+ * is invalid. */
 GstElement *clip_chain_parse_bin (const gchar *description, GError **error);
 
-/* Whether the element is in a clip-bin that decodes, not elsewhere. */
+/* Whether the element is in the clip-bin of a chain. */
 gboolean clip_chain_holds (GstElement *element);
 
-/* Decodes the job's clip and finishes the job. Blocks; ends soon after
- * clip_job_abort(). */
+/* Decodes the job's clip and finishes the job. Blocks; returns soon after clip_job_abort(). */
 void clip_chain_decode (const ClipChainSettings *settings, ClipJob *job);
 
 G_END_DECLS

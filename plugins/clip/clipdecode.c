@@ -15,24 +15,25 @@
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
 
-/* No frame, event or state change for so long: it never will */
+/* Without a frame, event or state change for this long, a chain has stalled */
 #define STALL_TIME (20 * G_TIME_SPAN_SECOND)
-/* So many bytes of packets are read rather than sought over */
+/* Up to this many bytes of packets are read and discarded instead of seeking */
 #define MIN_SEEK_BYTES (4 * 1024 * 1024)
 
-/* How an attempt ended, beyond the job's results */
+/* The outcome of an attempt: more than the job's results */
 typedef enum {
   OUTCOME_DONE,
   OUTCOME_BAD,
   OUTCOME_FATAL,
   OUTCOME_ABORTED,
-  OUTCOME_READ, /* again, with the index that there is now */
-  OUTCOME_LOST  /* again, without a seek */
+  OUTCOME_READ, /* retry, with the index that now exists */
+  OUTCOME_LOST  /* retry, without a seek */
 } Outcome;
 
 /* Waiting */
 
-/* Waits, with the job's lock, until `ready` or an end. FALSE: an end. */
+/* Called with the job's lock. Waits until `ready`, an error or an abort. FALSE: an error or an
+ * abort. */
 static gboolean
 wait_for (ClipChain *self, gboolean (*ready) (ClipChain *))
 {
@@ -62,7 +63,7 @@ wait_for (ClipChain *self, gboolean (*ready) (ClipChain *))
   }
 }
 
-/* A packet waits, or the file was read. */
+/* A packet waits, or the whole file was read. */
 static gboolean
 is_demultiplexed (ClipChain *self)
 {
@@ -75,14 +76,14 @@ is_done (ClipChain *self)
   return self->done || (self->gate_eos && !self->forwarding);
 }
 
-/* Building the rest */
+/* Rotation */
 
-/* How the picture is to be turned by the file's own metadata. matroskademux, whose
- * streams' names begin with the track's number, has no tag for it. */
+/* The orientation from the file's metadata. matroskademux has no tag for it; the IDs of its
+ * streams start with the track's number. */
 static GstVideoOrientationMethod
 find_orientation (ClipChain *self)
 {
-  GstVideoOrientationMethod method = GST_VIDEO_ORIENTATION_IDENTITY, told;
+  GstVideoOrientationMethod method = GST_VIDEO_ORIENTATION_IDENTITY, declared;
   GstEvent *event;
   gint file;
 
@@ -90,21 +91,21 @@ find_orientation (ClipChain *self)
     GstTagList *tags;
 
     gst_event_parse_tag (event, &tags);
-    if (gst_video_orientation_from_tag (tags, &told))
-      method = told;
+    if (gst_video_orientation_from_tag (tags, &declared))
+      method = declared;
     gst_event_unref (event);
   }
   if (self->container != CLIP_CONTAINER_MATROSKA
       || (file = g_open (self->job->path, O_RDONLY | O_CLOEXEC, 0)) < 0)
     return method;
-  if (clip_matroska_orientation (file, g_ascii_strtoull (self->index->stream, NULL, 10), &told))
-    method = told;
+  if (clip_matroska_orientation (file, g_ascii_strtoull (self->index->stream, NULL, 10), &declared))
+    method = declared;
   close (file);
 
   return method;
 }
 
-/* Turns the picture as players do: between the gate and what follows it. */
+/* Rotates the picture as players do, between the gate and the next element. */
 static gboolean
 add_flip (ClipChain *self)
 {
@@ -146,7 +147,8 @@ add_flip (ClipChain *self)
 
 /* Decoding */
 
-/* Takes the single frames that are wanted, where nobody needs any other. */
+/* Narrows the window to the single frames that the sampler wants, if no other element needs
+ * more. */
 static void
 take_wanted (ClipChain *self, GstQuery *query)
 {
@@ -154,7 +156,7 @@ take_wanted (ClipChain *self, GstQuery *query)
   const guint64 *frames;
   guint n;
 
-  /* outside of clip-bin a sampler may have got other settings by then */
+  /* the settings of a sampler outside clip-bin may have changed by the time the frames arrive */
   clip_links_walk (self->gate_src, clip_links_lead_to_sampler, &sampler);
   frames = sampler ? gst_query_get_clip_window_frames (query, &n) : NULL;
   if (!frames || frames[n - 1] >= self->frames)
@@ -185,7 +187,7 @@ take_window (ClipChain *self, GstQuery *query)
   g_mutex_unlock (&self->job->lock);
 }
 
-/* Asks which frames of the segment are wanted. */
+/* Queries downstream for the wanted frames of the segment. */
 static void
 ask_window (ClipChain *self)
 {
@@ -205,7 +207,7 @@ ask_window (ClipChain *self)
   gst_query_unref (query);
 }
 
-/* FALSE: the demuxer flushed and did not seek. */
+/* FALSE: the demuxer flushed but did not seek. */
 static gboolean
 seek_to_start (ClipChain *self)
 {
@@ -230,7 +232,7 @@ seek_to_start (ClipChain *self)
   return !self->flushed;
 }
 
-/* What tells the frames that will come through the gate from any others. */
+/* Identifies the frames that will pass the gate. */
 static GBytes *
 describe_source (const ClipChain *self, const ClipVideo *video)
 {
@@ -238,7 +240,7 @@ describe_source (const ClipChain *self, const ClipVideo *video)
   GByteArray *bytes = g_byte_array_new ();
   gchar *text;
 
-  /* decoders come with GStreamer */
+  /* decoders are part of GStreamer */
   gst_version (&major, &minor, &micro, &nano);
   text =
       g_strdup_printf ("%u.%u.%u.%u %s %" G_GINT64_FORMAT " %" G_GINT64_FORMAT ".%" G_GINT64_FORMAT
@@ -255,8 +257,7 @@ describe_source (const ClipChain *self, const ClipVideo *video)
   return g_byte_array_free_to_bytes (bytes);
 }
 
-/* Finds out which frames are wanted, and whether there is a clipcache that has
- * them. FALSE: the error is set. */
+/* Finds out which frames are wanted, and whether a clipcache has them. FALSE: the error is set. */
 static gboolean
 prepare (ClipChain *self, const ClipVideo *video)
 {
@@ -280,7 +281,7 @@ prepare (ClipChain *self, const ClipVideo *video)
     return FALSE;
   }
   ask_window (self);
-  /* of a file that may still change within the same time nothing is kept */
+  /* a file that can still change within the resolution of its timestamp is not cached */
   if (!self->clip_bin || !video->settled)
     return TRUE;
   source = describe_source (self, video);
@@ -307,7 +308,7 @@ play_cached (gpointer data)
   gst_pad_push_event (self->gate_src, gst_event_new_eos ());
 }
 
-/* The first one tells what kind all of them are. */
+/* The first picture determines the format of all. */
 static Outcome
 decode_pictures (ClipChain *self)
 {
@@ -342,7 +343,7 @@ run_up (ClipChain *self)
   self->from = from;
 }
 
-/* Decodes what is wanted of the chosen track. */
+/* Starts to decode the wanted frames of the chosen track. */
 static Outcome
 decode (ClipChain *self, gboolean may_seek)
 {
@@ -381,7 +382,7 @@ decode (ClipChain *self, gboolean may_seek)
   return OUTCOME_DONE;
 }
 
-/* Why there is no frame at all. With the job's lock. */
+/* Why there are no frames. Called with the job's lock. */
 static gchar *
 describe_nothing (ClipChain *self)
 {
@@ -396,8 +397,8 @@ describe_nothing (ClipChain *self)
   return g_strdup ("no frame of it could be decoded");
 }
 
-/* Reads the file as far as its first packet or, without an index, to its end.
- * FALSE: there is an error, or no video in it. */
+/* Reads the file up to its first packet or, without an index, to its end. FALSE: an error, or
+ * there is no video. */
 static gboolean
 demultiplex (ClipChain *self, guint64 size)
 {
@@ -417,7 +418,8 @@ demultiplex (ClipChain *self, guint64 size)
   return ready && self->track && self->index->n_frames > 0;
 }
 
-/* Everything up to a thread that pushes frames. FALSE: there will be none. */
+/* Starts the thread that pushes frames and everything that it needs. FALSE: there will be no
+ * frames. */
 static gboolean
 start (ClipChain *self, const ClipVideo *video, gboolean may_seek, Outcome *outcome)
 {
@@ -441,8 +443,8 @@ start (ClipChain *self, const ClipVideo *video, gboolean may_seek, Outcome *outc
   return *outcome == OUTCOME_DONE;
 }
 
-/* One attempt. *index: NULL: read the file first; it is made then.
- * *reason is set for OUTCOME_BAD and OUTCOME_FATAL. */
+/* One attempt. *index: NULL: read the file first, which creates it. *reason is set for
+ * OUTCOME_BAD and OUTCOME_FATAL. */
 static Outcome
 attempt (const ClipChainSettings *settings, ClipJob *job, const ClipVideo *video,
     ClipPictures *pictures, gboolean may_seek, ClipIndex **index, gchar **reason)
@@ -464,7 +466,7 @@ attempt (const ClipChainSettings *settings, ClipJob *job, const ClipVideo *video
     outcome = OUTCOME_LOST;
   else if (outcome <= OUTCOME_BAD && self->error && !self->done) {
     outcome = self->fatal ? OUTCOME_FATAL : OUTCOME_BAD;
-    /* What sound that nobody takes leads to is told in other words */
+    /* The error that unlinked audio leads to would be misleading */
     if (!self->fatal && self->tracks->len == 0
         && (self->has_other || g_atomic_int_get (&self->quicktime.encrypted)))
       *reason = describe_nothing (self);
@@ -480,8 +482,8 @@ attempt (const ClipChainSettings *settings, ClipJob *job, const ClipVideo *video
   return outcome;
 }
 
-/* What needs no decoder to find out. failure: of stat(), 0: there was none.
- * NULL: it is a file with something in. */
+/* Checks that need no decoder. failure: errno of stat(), or 0. NULL: it is a regular file that
+ * is not empty. */
 static gchar *
 check_file (const gchar *path, const GStatBuf *st, gint failure)
 {
@@ -497,7 +499,7 @@ check_file (const gchar *path, const GStatBuf *st, gint failure)
   return NULL;
 }
 
-/* Decodes a clip of pictures. */
+/* Decodes an image sequence. */
 static Outcome
 decode_series (const ClipChainSettings *settings, ClipJob *job, gchar **reason)
 {
@@ -518,7 +520,7 @@ decode_series (const ClipChainSettings *settings, ClipJob *job, gchar **reason)
   return outcome;
 }
 
-/* Decodes a file's clip. */
+/* Decodes a clip of a file. */
 static Outcome
 decode_file (
     const ClipChainSettings *settings, ClipJob *job, const GStatBuf *status, gchar **reason)
@@ -535,7 +537,7 @@ decode_file (
     if (outcome == OUTCOME_LOST && may_seek) {
       may_seek = FALSE;
     } else if (outcome == OUTCOME_LOST) {
-      /* Not even from its beginning is the file as it was */
+      /* Even from its start the file does not match the index */
       if (!known)
         break;
       g_clear_pointer (&known, clip_index_unref);

@@ -5,13 +5,13 @@ struct _ClipFactories {
   gint refcount;
   GMutex lock;
   GList *all[CLIP_N_FACTORIES];
-  /* media type -> GList of those that take some of it */
+  /* media type -> GList of factories that accept some of it */
   GHashTable *named[CLIP_N_FACTORIES];
   GstCaps *decodable;
 };
 
-/* By rank, but libvpx's for VP9 last: of a superframe that shows two frames it
- * gives one. */
+/* By rank, but libvpx's VP9 decoder last: from a superframe with two visible frames it outputs
+ * only one. */
 static gint
 compare_factories (gconstpointer a, gconstpointer b)
 {
@@ -86,7 +86,7 @@ clip_factories_unref (ClipFactories *self)
   g_free (self);
 }
 
-/* With the lock. */
+/* Called with the lock. */
 static GList *
 find_named (ClipFactories *self, ClipFactoryKind kind, const gchar *name)
 {

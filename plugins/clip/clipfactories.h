@@ -1,5 +1,5 @@
-/* clipfactories.h: kinds of elements that read and decode files, looked up once a
- * run. Threads share it.
+/* clipfactories.h: element factories for reading and decoding files, looked up once per run.
+ * Thread-safe.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_FACTORIES_H
 #define CLIP_FACTORIES_H
@@ -20,12 +20,12 @@ ClipFactories *clip_factories_new (void);
 ClipFactories *clip_factories_ref (ClipFactories *self);
 void clip_factories_unref (ClipFactories *self);
 
-/* The factories that take such caps, the best first; ended with
+/* (transfer full) the factories that accept the caps, the best first. Free with
  * gst_plugin_feature_list_free(). */
 GList *clip_factories_find (ClipFactories *self, ClipFactoryKind kind, GstCaps *caps);
 
-/* (transfer full): what of filter, which may be NULL, can be decoded, the best
- * decoder's first; all of it, if nothing can. */
+/* (transfer full) the subset of `filter` that can be decoded, in the order of the decoders'
+ * ranks; all of `filter` if nothing can. filter: NULL: any caps. */
 GstCaps *clip_factories_decodable (const ClipFactories *self, GstCaps *filter);
 
 G_END_DECLS

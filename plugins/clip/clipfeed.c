@@ -1,14 +1,13 @@
-/* clipfeed.c: what goes into a chain's decoder: packets under times that are their
- * frames' numbers, and caps that tell what the stream and its container tell.
+/* clipfeed.c: feeds a chain's decoder: packets with their frames' numbers as timestamps, and
+ * caps with what the stream and its container declare.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
 #include "clipav1.h"
 
 /* Caps */
 
-/* The stream's own word on its colours goes before the container's. Either may
- * tell of a part only, as of the range. av1parse tells nothing of a stream that has
- * no more than that. */
+/* The stream's own colorimetry takes precedence over the container's. Either may declare only a
+ * part, such as the range. av1parse ignores the range of a stream that declares nothing else. */
 static void
 feed_caps (ClipChain *self, GstBuffer *packet)
 {
@@ -59,8 +58,8 @@ start_feed (ClipChain *self, GstBuffer *packet)
 
 /* Packets */
 
-/* The packet that stands for a packet's frame: of a second field it is the one
- * before. One that follows another, as in a damaged file, stands for itself. */
+/* The packet that represents a packet's frame: for a second field, the packet before it. A
+ * second field that follows another one, as in a damaged file, represents itself. */
 static guint
 frame_packet (const ClipChain *self, guint number)
 {
@@ -72,7 +71,7 @@ frame_packet (const ClipChain *self, guint number)
       : number;
 }
 
-/* Whether a frame that is wanted is made of the packet. */
+/* Whether a wanted frame depends on the packet. */
 static gboolean
 is_needed (const ClipChain *self, guint number)
 {
@@ -85,14 +84,13 @@ is_needed (const ClipChain *self, guint number)
   rank = index->ranks[number];
   if (index->counted || number == self->from || rank == G_MAXUINT32)
     return TRUE;
-  /* It hangs on what was not decoded. From the file's start on it is the decoder
-   * that knows what can be shown. */
+  /* It depends on packets that were not decoded. From the start of the file on, the decoder
+   * decides what can be output. */
   if (self->from > 0 && rank < index->ranks[self->from] && !(packet->flags & CLIP_PACKET_START))
     return FALSE;
 
-  /* libavcodec takes the distance of MPEG-4's first B picture behind a header from
-   * what it follows for the length of a frame; if that is too long, it drops B
-   * pictures of fields */
+  /* libavcodec takes the distance of MPEG-4's first B picture after a header from the preceding
+   * picture for the frame duration. If that is too long, it drops interlaced B pictures */
   if (index->codec == CLIP_CODEC_MPEG4 && !self->fed_backward
       && packet->flags & CLIP_PACKET_BACKWARD)
     return TRUE;
@@ -100,11 +98,10 @@ is_needed (const ClipChain *self, guint number)
   return !(packet->flags & CLIP_PACKET_UNUSED) || clip_chain_wants (self, rank);
 }
 
-/* The time that a packet goes under: its frame's number, counted from 1, in
- * seconds; the decoder hands that on. What is never shown lies between two numbers,
- * where it comes out, if the decoder gives it at all: times must not go back. A
- * second field goes under its frame's: decoders differ in which of the two they
- * hand on. */
+/* The PTS that a packet is fed with, which the decoder passes on: its frame's number, counted
+ * from 1, in seconds. A packet that is never shown has a PTS between two numbers, at the place
+ * where the decoder may output it: timestamps must not go back. A second field has its frame's
+ * PTS, as decoders differ in which field's they pass on. */
 static GstClockTime
 fed_time (ClipChain *self, guint number)
 {
@@ -131,8 +128,8 @@ fed_time (ClipChain *self, guint number)
   return before * GST_SECOND + GST_SECOND / 2;
 }
 
-/* MPEG-2's first group of pictures goes as one that refers to none before it: which
- * frames of an open one are shown is the index's choice, and decoders differ. */
+/* Marks the first group of pictures of MPEG-2 as closed. The index decides which frames of an
+ * open GOP are shown, and decoders differ in that. */
 static GstBuffer *
 close_group (GstBuffer *buffer)
 {
@@ -147,10 +144,10 @@ close_group (GstBuffer *buffer)
   return buffer;
 }
 
-/* H.265's decoder gives pictures by their numbers, and where a part of an edit list
- * begins with a CRA picture they go on from the part before, or back: all that came
- * has to be out before. Nor does it take the picture for one within the stream then,
- * whose RASL pictures could be shown. */
+/* H.265's decoder outputs pictures by their POC. Where a part of an edit list begins with a CRA
+ * picture, POCs continue from the part before, or go back, so all pictures before it must be
+ * output first. This also makes the decoder treat the CRA picture as the start of a stream and
+ * drop its RASL pictures. */
 static void
 end_part (ClipChain *self, guint number)
 {
@@ -161,7 +158,7 @@ end_part (ClipChain *self, guint number)
     gst_pad_push_event (self->feed, gst_video_event_new_still_frame (TRUE));
 }
 
-/* Takes the buffer. */
+/* Takes `buffer`. */
 static GstFlowReturn
 push_packet (ClipChain *self, guint number, GstBuffer *buffer, GstCaps *caps)
 {
@@ -229,7 +226,7 @@ clip_chain_feed (ClipChain *self, guint number, GstBuffer *buffer, GstCaps *caps
   return ret;
 }
 
-/* Those that nobody wants are not even read. */
+/* Pictures that are not needed are not even read. */
 void
 clip_chain_feed_pictures (gpointer data)
 {

@@ -19,8 +19,8 @@ takes (ClipChain *self, GstCaps *caps)
   return takes;
 }
 
-/* Caps (taken) of frames of two fields as such of frames, unless something that
- * follows makes frames of the fields, or takes nothing else. */
+/* Declares interlaced frames as progressive in their caps (taken), unless a downstream element
+ * deinterlaces or accepts only interlaced video. */
 static GstCaps *
 join_fields (ClipChain *self, GstCaps *caps)
 {
@@ -41,9 +41,9 @@ join_fields (ClipChain *self, GstCaps *caps)
   return joined;
 }
 
-/* A decoder's caps (taken) as frames. Where each field is a picture of its own, as
- * H.265 codes them, GStreamer calls that halves of a frame. Where a frame has two,
- * its colours are converted field by field, and FFmpeg takes it as it is. */
+/* Makes a decoder's caps (taken) those of whole frames. Where each field is a picture of its
+ * own, as in H.265, GStreamer's caps declare halves of a frame. Where a frame has two fields,
+ * GStreamer would convert its colours field by field; FFmpeg does not. */
 static GstCaps *
 unfold_fields (ClipChain *self, GstCaps *caps)
 {
@@ -79,9 +79,9 @@ unfold_event (ClipChain *self, GstEvent *event)
   return event;
 }
 
-/* Caps for what comes next. Where nothing tells of the matrix GStreamer guesses all
- * of the colorimetry by the picture's size, though the range may be told; FFmpeg,
- * which everyone else's frames come from, takes BT.601. */
+/* Caps for the next element. If the matrix is unknown GStreamer guesses the whole colorimetry
+ * from the picture's size, even if the range is known. FFmpeg, which other tools' frames come
+ * from, assumes BT.601. */
 static GstEvent *
 translate_caps (ClipChain *self, GstEvent *event)
 {
@@ -96,7 +96,7 @@ translate_caps (ClipChain *self, GstEvent *event)
       || !(GST_VIDEO_INFO_IS_GRAY (&info) || (GST_VIDEO_INFO_IS_YUV (&info) && !self->has_matrix)))
     return gst_event_ref (event);
   info.colorimetry.matrix = GST_VIDEO_COLOR_MATRIX_BT601;
-  /* every gray picture is one of full range for FFmpeg */
+  /* FFmpeg treats every grey picture as full range */
   if (GST_VIDEO_INFO_IS_GRAY (&info))
     range = GST_VIDEO_COLOR_RANGE_0_255;
   else if (range == GST_VIDEO_COLOR_RANGE_UNKNOWN)
@@ -129,7 +129,7 @@ finish_gate (ClipChain *self)
 {
   gboolean good;
 
-  /* an end tells that all frames came */
+  /* EOS means that all frames arrived */
   g_mutex_lock (&self->job->lock);
   good = !self->error && !self->lost && !self->stop && !self->job->aborted;
   g_mutex_unlock (&self->job->lock);
@@ -140,7 +140,7 @@ finish_gate (ClipChain *self)
   return GST_FLOW_EOS;
 }
 
-/* Which frame of the file this is; G_MAXUINT: none. */
+/* The number of the frame in the file; G_MAXUINT: none. */
 static guint
 number_frame (ClipChain *self, GstBuffer *buffer)
 {
@@ -155,8 +155,8 @@ number_frame (ClipChain *self, GstBuffer *buffer)
   return pts / GST_SECOND - 1;
 }
 
-/* Every picture is a frame: one that is wanted and did not come before `frame` is
- * an error. FALSE: it is set. */
+/* Every picture is a frame, so a wanted one that did not arrive before `frame` is an error.
+ * FALSE: the error is set. */
 static gboolean
 check_pictures (ClipChain *self, guint64 frame)
 {
@@ -167,7 +167,7 @@ check_pictures (ClipChain *self, guint64 frame)
   return FALSE;
 }
 
-/* What a frame is in its file. */
+/* Describes the file, and the frame's position in it. */
 static void
 describe_file (const ClipChain *self, guint frame, GstClipMeta *meta)
 {
@@ -204,8 +204,8 @@ gate_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
     gst_buffer_unref (buffer);
     return GST_FLOW_OK;
   }
-  /* A decoder that does not know what it gives: GStreamer's base class lets no
-   * time go back, and two pictures would have one number */
+  /* A decoder that lost track of its pictures: GStreamer's base class lets no timestamp go back,
+   * so that two pictures have one number */
   if (frame <= self->last_frame) {
     GST_WARNING_OBJECT (self, "%s: frame %u arrived twice", self->job->path, frame);
     gst_buffer_unref (buffer);
@@ -233,7 +233,7 @@ gate_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   return ret;
 }
 
-/* Refuses what cannot be negotiated with a reason, before it fails without. */
+/* Reports caps that downstream does not accept, before negotiation fails without a reason. */
 static void
 check_caps (ClipChain *self, GstEvent *event)
 {
@@ -286,7 +286,7 @@ gate_event (GstPad *pad, GstObject *parent, GstEvent *event)
   }
   if (type == GST_EVENT_EOS && self->forwarding)
     finish_gate (self);
-  /* Nothing goes on before the caps; sticky events wait on this pad */
+  /* Nothing is forwarded before the caps. Sticky events stay on this pad until then */
   if (type == GST_EVENT_CAPS && !self->forwarding) {
     self->forwarding = TRUE;
     gst_pad_sticky_events_foreach (pad, forward_sticky, self);
@@ -312,8 +312,8 @@ can_be (GstCaps *caps)
   return some;
 }
 
-/* Does what comes after take frames in this memory, not the system's? Where
- * clip-bin takes both, what follows it decides. */
+/* Whether downstream accepts frames in this memory, which is not system memory. If clip-bin
+ * accepts both, the elements after it decide. */
 static gboolean
 takes_memory (ClipChain *self, GstCaps *offered)
 {
@@ -337,7 +337,7 @@ takes_memory (ClipChain *self, GstCaps *offered)
   return takes;
 }
 
-/* Fields in the system's memory: their caps name no memory at all. */
+/* Fields in system memory: their caps features do not name a memory. */
 static gboolean
 is_plain_fields (const GstCapsFeatures *features)
 {
@@ -350,8 +350,7 @@ is_plain_fields (const GstCapsFeatures *features)
   return TRUE;
 }
 
-/* What a decoder may give: whatever it has, but in a GPU's memory only where what
- * comes after takes that. */
+/* The caps that a decoder may output: all, but GPU memory only if downstream accepts it. */
 static GstCaps *
 allowed_caps (ClipChain *self, GstCaps *offered)
 {
@@ -373,8 +372,7 @@ allowed_caps (ClipChain *self, GstCaps *offered)
   return allowed;
 }
 
-/* Answers a decoder that asks which raw video it may give. FALSE: that is not
- * what is asked. */
+/* Answers a decoder's query for the raw video that it may output. FALSE: another query. */
 static gboolean
 answer (ClipChain *self, GstQuery *query)
 {
@@ -394,7 +392,7 @@ answer (ClipChain *self, GstQuery *query)
   return TRUE;
 }
 
-/* Whether the frames that memory is asked for are those that go on. */
+/* Whether the query is for frames that are forwarded as they are. */
 static gboolean
 takes_whole (GstQuery *query)
 {
@@ -412,7 +410,7 @@ gate_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   ClipChain *self = gst_pad_get_element_private (pad);
 
-  /* who takes frames with padding spares the decoder a copy of each */
+  /* a peer that accepts padded frames spares the decoder a copy of each */
   if (GST_QUERY_TYPE (query) == GST_QUERY_ALLOCATION)
     return self->forwarding && takes_whole (query) && gst_pad_peer_query (self->gate_src, query);
   if (GST_QUERY_TYPE (query) == GST_QUERY_CAPS && answer (self, query))
@@ -421,8 +419,7 @@ gate_query (GstPad *pad, GstObject *parent, GstQuery *query)
   return clip_chain_take_any_caps (query);
 }
 
-/* What clip-bin sends up, quality of service for instance, ends here: the
- * decoder must not drop frames. */
+/* Upstream events of clip-bin, such as QoS, are dropped here: the decoder must not drop frames. */
 static gboolean
 gate_src_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
@@ -448,7 +445,7 @@ gate_src_query (GstPad *pad, GstObject *parent, GstQuery *query)
   return gst_pad_peer_query (self->gate_sink, query);
 }
 
-/* The end of the chain */
+/* The chain's output */
 
 static GstFlowReturn
 out_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
@@ -486,7 +483,7 @@ out_event (GstPad *pad, GstObject *parent, GstEvent *event)
     gst_event_replace (&self->preparation, event);
   } else if (GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
     g_mutex_lock (&self->job->lock);
-    /* an end after an error is no good one */
+    /* EOS after an error is not a success */
     self->done = !self->error;
     g_cond_broadcast (&self->job->cond);
     g_mutex_unlock (&self->job->lock);
@@ -501,11 +498,10 @@ out_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
   ClipChain *self = gst_pad_get_element_private (pad);
 
-  /* Serialized queries may not be asked from here: downstream streams from
-   * another thread. */
+  /* Serialized queries cannot be forwarded from here: downstream streams in another thread. */
   if (GST_QUERY_IS_SERIALIZED (query))
     return FALSE;
-  /* What is outside does not see one chain's clips, one after the other. */
+  /* Elements outside of clip-bin do not see the clips of one chain in succession. */
   if (clip_cached_query_parse (query))
     return FALSE;
   if (gst_query_parse_clip_window (query, NULL, NULL, NULL))
@@ -514,7 +510,7 @@ out_query (GstPad *pad, GstObject *parent, GstQuery *query)
   return gst_pad_peer_query (self->src_pad, query) || clip_chain_take_any_caps (query);
 }
 
-/* Both */
+/* Pads */
 
 static GstPad *
 make_pad (ClipChain *self, const gchar *name, GstPadDirection direction)

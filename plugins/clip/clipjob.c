@@ -77,7 +77,7 @@ clip_job_add (ClipJob *job, GstBuffer *buffer, GstCaps *caps, GstEvent *event)
   gboolean ok;
 
   g_mutex_lock (&job->lock);
-  /* The consumer is told first: it is what makes room */
+  /* Signal first: the consumer is what makes room */
   if (job->bytes >= job->max_bytes && !job->streaming) {
     job->streaming = TRUE;
     g_cond_broadcast (&job->cond);

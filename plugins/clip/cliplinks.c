@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-/* Elements to look at, at most: links can go in a circle */
+/* Limit on the elements to visit: links can form a cycle */
 #define MAX_STEPS 64
 
-/* What a pad is linked to, in a bin or out of one; NULL: nothing. */
+/* The pad at the other end of a link, across the boundaries of bins; NULL: none. */
 static GstPad *
 linked_pad (GstPad *pad)
 {
@@ -32,8 +32,8 @@ linked_pad (GstPad *pad)
   return peer;
 }
 
-/* The pad at the other end of an element that has one at each; NULL: another
- * kind of element. */
+/* The opposite pad of an element with one sink and one source pad; NULL: another kind of
+ * element. */
 static GstPad *
 other_end (GstElement *element, GstPadDirection entered)
 {
@@ -115,7 +115,7 @@ is_deinterlacer (GstElement *element)
   return kind && strstr (kind, "Deinterlace");
 }
 
-/* *steps: how many elements more to look at */
+/* *steps: how many more elements to visit */
 static gboolean
 lead_to_deinterlacer (GstPad *pad, guint *steps)
 {

@@ -1,4 +1,4 @@
-/* cliplinks.h: the elements that a pad is linked to, one after the other.
+/* cliplinks.h: walks along the elements that a pad is linked to.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_LINKS_H
 #define CLIP_LINKS_H
@@ -7,34 +7,32 @@
 
 G_BEGIN_DECLS
 
-/* TRUE: go no further. */
+/* Returns TRUE to stop the walk. */
 typedef gboolean (*ClipLinksFunc) (GstElement *element, gpointer data);
 
 typedef enum {
   CLIP_LINKS_STOPPED, /* by func */
-  CLIP_LINKS_ENDED,   /* nothing is linked, or no element's pad */
-  CLIP_LINKS_LOST     /* an element of more pads, or too many */
+  CLIP_LINKS_ENDED,   /* at a pad that is not linked, or not to an element's */
+  CLIP_LINKS_LOST     /* at an element with more pads, or after too many elements */
 } ClipLinksEnd;
 
-/* Shows func each element, downstream of a source pad, upstream of a sink pad:
- * through bins and through elements of one sink and one source pad, as far as
- * those go. */
+/* Calls func for each element downstream of a source pad, or upstream of a sink pad. It enters
+ * and leaves bins, and continues through elements with one sink and one source pad. */
 ClipLinksEnd clip_links_walk (GstPad *pad, ClipLinksFunc func, gpointer data);
 
-/* Name of what an element was made by, "" where it was made by nothing. */
+/* The name of the element's factory; "" if it has none. */
 const gchar *clip_links_kind (GstElement *element);
 
-/* Answers an allocation query as what follows does, but without its pools: their
- * sizes do not reckon with frames that are held before. FALSE: no answer. */
+/* Forwards an allocation query downstream and removes the pools from the answer: their sizes do
+ * not account for frames that the element holds. FALSE: no answer. */
 gboolean clip_links_propose (GstPad *srcpad, GstQuery *query);
 
-/* For clip_links_walk(), with a gboolean: TRUE where a clipsample is reached and
- * nothing before it makes frames of more than one frame each, as far as is known.
- * What stands behind anything else may tell which frames it wants, but not those
- * that it takes to make them. */
+/* For clip_links_walk(), with a gboolean: TRUE if a clipsample is reached and, as far as is
+ * known, no element before it combines several frames into one. A sampler behind such an element
+ * requests the frames that it wants, but not those that they are made from. */
 gboolean clip_links_lead_to_sampler (GstElement *element, gpointer sampler);
 
-/* Whether a deinterlacer follows a source pad, in whatever branch. */
+/* Whether a deinterlacer is downstream of a source pad, in any branch. */
 gboolean clip_links_lead_to_deinterlacer (GstPad *pad);
 
 G_END_DECLS

@@ -1,4 +1,4 @@
-/* clipopen.c: a chain is put together and reads its file.
+/* clipopen.c: builds a chain and opens its file.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
 
@@ -16,8 +16,8 @@ is_caps (const gchar *part)
       && strcspn (part, "/") < strcspn (part, " \t\n,;(!=\"");
 }
 
-/* GStreamer's grammar wants an element on both sides of caps; people end a
- * clip-bin in them. */
+/* GStreamer's grammar requires an element on both sides of caps, but users begin and end
+ * clip-bin with caps. */
 static gchar *
 close_description (const gchar *description)
 {

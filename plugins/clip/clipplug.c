@@ -1,6 +1,6 @@
-/* clipplug.c: which elements read and decode a file: its type is found, then a
- * demuxer, parsers and a decoder for it. GStreamer's parsebin would do the first
- * three, but it cannot be stopped while it plugs without leaking or worse.
+/* clipplug.c: finds the elements that read and decode a file: its type, a demuxer, parsers and a
+ * decoder. GStreamer's parsebin could do the first three, but stopping it while it plugs leaks
+ * or crashes.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
 #include "clipbytes.h"
@@ -30,7 +30,7 @@ is_kind (GstElementFactory *factory, const gchar *kind)
       != NULL;
 }
 
-/* Playlists lead to the network, which a row of a data set may not. */
+/* Excludes playlists: they lead to the network, which a row of a data set must not do. */
 static gboolean
 is_reader (GstElementFactory *factory, const GstStructure *s)
 {
@@ -51,7 +51,7 @@ is_video (const gchar *name)
   return g_str_has_prefix (name, "video/") || g_str_has_prefix (name, "image/");
 }
 
-/* Sound and subtitles are not decoded. */
+/* Audio and subtitles are not decoded. */
 static gboolean
 is_other (const gchar *name)
 {
@@ -61,7 +61,7 @@ is_other (const gchar *name)
 
 /* Parsers */
 
-/* Puts other caps (taken) in the place of an event's. */
+/* Replaces the caps of an event; takes `caps`. */
 static void
 replace_caps (GstPadProbeInfo *info, GstCaps *caps)
 {
@@ -70,8 +70,8 @@ replace_caps (GstPadProbeInfo *info, GstCaps *caps)
   gst_caps_unref (caps);
 }
 
-/* mpegvideoparse does not find out that a stream may have field pictures where it
- * was told the stream's header before, and tears frames into their fields. */
+/* If mpegvideoparse gets the stream's header in codec_data, it does not detect that the stream
+ * may have field pictures, and splits frames into fields. */
 static GstPadProbeReturn
 take_mpeg_caps (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -88,10 +88,10 @@ take_mpeg_caps (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-/* A parser's caps. Without codec_data, it is to repeat what a decoder must know
- * before each key frame, which may be the first that the decoder sees. And what a
- * container tells of colours may lack the range, and the parser would believe
- * it rather than the stream: it goes by under another name. */
+/* A parser's caps. Without codec_data, the parser has to repeat the parameter sets before each
+ * keyframe, which may be the first that the decoder receives. A container's colorimetry may lack
+ * the range, and the parser would prefer it to the stream's, so it is passed on in another
+ * field. */
 static GstPadProbeReturn
 take_parser_caps (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -132,9 +132,9 @@ set_up_parser (GstElement *parser)
   gst_object_unref (sink);
 }
 
-/* Demuxers. `root` is the pad of the demuxer that a stream comes out of. */
+/* Demuxers. `root` is the demuxer's pad that a stream comes from. */
 
-/* The stream's caps are on their way: a demuxer that knew them late. */
+/* For demuxers that add a pad before its caps are known. */
 static GstPadProbeReturn
 take_late_caps (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -213,7 +213,7 @@ add_reader (ClipChain *self, GstElementFactory *factory, GstPad *src, GstPad *ro
     g_signal_connect (element, "pad-removed", G_CALLBACK (pad_removed), self);
   }
   gst_bin_add (GST_BIN (self), element);
-  /* the first one starts with what gives it the file */
+  /* the first one is started together with the source */
   if (root && gst_element_set_state (element, GST_STATE_PAUSED) == GST_STATE_CHANGE_FAILURE)
     goto failed;
   if (!link_element (src, element))
@@ -241,8 +241,8 @@ note_other (ClipChain *self)
   g_mutex_unlock (&self->job->lock);
 }
 
-/* Puts what fits behind src: a demuxer, a parser or a track. root: NULL: src is
- * the file's. FALSE: nobody can read this. */
+/* Adds a demuxer, a parser or a track after src. root: NULL: src is the file's pad. FALSE:
+ * nothing can read it. */
 static gboolean
 plug_locked (ClipChain *self, GstPad *src, GstCaps *caps, GstPad *root)
 {
@@ -260,14 +260,14 @@ plug_locked (ClipChain *self, GstPad *src, GstCaps *caps, GstPad *root)
   for (GList *l = fitting; l && !ok; l = l->next)
     ok = is_reader (l->data, s) && add_reader (self, l->data, src, root);
   gst_plugin_feature_list_free (fitting);
-  /* a file as such is no stream of packets */
+  /* a file itself is not a stream of packets */
   if (!ok && root && is_video (name)) {
     clip_chain_add_track (self, src, root);
     ok = TRUE;
   }
   if (!ok && root) {
     note_other (self);
-    /* a demuxer's caps of what is encrypted */
+    /* a demuxer's caps of an encrypted stream */
     if ((original = gst_structure_get_string (s, "original-media-type")) && is_video (original))
       g_atomic_int_set (&self->quicktime.encrypted, 1);
   }
@@ -308,8 +308,8 @@ read_range (GstObject *object, GstObject *parent, guint64 offset, guint length, 
   return GST_FLOW_OK;
 }
 
-/* AVI's parts, which it has from 1 GiB on, are of another type than its first. Whether
- * another file lies behind: avidemux reads the first one only. */
+/* Whether another AVI file follows: avidemux reads only the first one. AVI files of more than 1
+ * GiB consist of several parts, whose type differs from that of the first one. */
 static gboolean
 is_joined_avi (ClipChain *self)
 {
@@ -391,9 +391,9 @@ clip_chain_plug (ClipChain *self, GstPad *src)
 
 /* Decoders */
 
-/* It is the chains that run side by side; a decoder's own threads would decode
- * ahead of what is wanted. But with one thread libavcodec's H.264 paints over
- * frames whose lists name frames from before the start, used or not. */
+/* Chains run in parallel, and a decoder's own threads would decode more than is wanted. But with
+ * one thread libavcodec's H.264 decoder overwrites frames whose reference lists contain frames
+ * from before the start, used or not. */
 static void
 set_threads (ClipChain *self, GstElement *decoder)
 {
@@ -410,7 +410,7 @@ set_threads (ClipChain *self, GstElement *decoder)
   }
 }
 
-/* Puts a decoder between the packets and the gate. FALSE: this one cannot. */
+/* Adds a decoder between the packets and the gate. FALSE: this one does not work. */
 static gboolean
 try_decoder (ClipChain *self, GstElementFactory *factory)
 {
@@ -450,7 +450,7 @@ clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
         FALSE);
     return FALSE;
   }
-  /* nor do its decoders refuse them, some crash */
+  /* decoders do not reject it, and some crash */
   if (gst_structure_has_field (s, "chroma-format") && !g_strcmp0 (chroma, "4:4:0")) {
     clip_chain_set_error (
         self, g_strdup ("its chroma is 4:4:0, for which GStreamer has no format"), FALSE);
@@ -460,7 +460,7 @@ clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
     return gst_pad_link_full (self->feed, self->gate_sink, GST_PAD_LINK_CHECK_NOTHING)
         == GST_PAD_LINK_OK;
   fitting = clip_factories_find (self->factories, CLIP_FACTORIES_DECODERS, caps);
-  /* one that takes chroma away, as jpegdec does, comes last */
+  /* decoders that reduce chroma, as jpegdec does, are tried last */
   for (guint keeps = 2; keeps-- > 0;)
     for (GList *l = fitting; l && !ok; l = l->next)
       if (clip_image_keeps_chroma (l->data, chroma) == (keeps > 0))

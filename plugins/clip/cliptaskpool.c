@@ -5,8 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Enough that training's threads, which wait for each other, are not the ones
- * that are preempted. */
+/* High enough that training's threads, which wait for each other, are not preempted by decoding. */
 #define NICE 10
 
 struct _ClipTaskPool {
@@ -26,7 +25,7 @@ void
 clip_thread_yield_priority (void)
 {
 #ifdef __linux__
-  /* On Linux a thread has a priority of its own. Refused: it competes. */
+  /* On Linux each thread has its own priority. If this fails, the thread competes with training. */
   setpriority (PRIO_PROCESS, (id_t) syscall (SYS_gettid), NICE);
 #endif
 }

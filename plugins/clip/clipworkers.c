@@ -2,14 +2,14 @@
 #include "clipworkers.h"
 #include "cliptaskpool.h"
 
-/* Some 20,000 clips of 60 frames; of others the file is read again */
+/* About 20,000 clips of 60 frames; beyond it files are read again */
 #define MAX_INDEX_BYTES (64 * 1024 * 1024)
 
 struct _ClipWorkers {
   ClipChainSettings settings;
   gboolean yielding;
   GAsyncQueue *jobs;
-  ClipJob *stop; /* a job that means the end */
+  ClipJob *stop; /* a sentinel that ends a thread */
   GPtrArray *threads;
 };
 
@@ -37,7 +37,8 @@ clip_workers_new (const ClipChainSettings *settings, guint num_workers, GError *
   ClipWorkers *self = g_new0 (ClipWorkers, 1);
   guint n = MAX (num_workers, 1);
 
-  /* Where the streaming thread waits for it, decoding is in nobody's way */
+  /* With num-workers=0 the streaming thread waits for the worker, whose lower priority would
+   * gain nothing */
   self->yielding = num_workers > 0;
   self->settings = *settings;
   self->settings.clip_bin = g_strdup (settings->clip_bin);

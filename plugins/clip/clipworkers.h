@@ -9,18 +9,16 @@ G_BEGIN_DECLS
 
 typedef struct _ClipWorkers ClipWorkers;
 
-/* Starts num_workers threads, or one at 0, which is then no different from
- * decoding in the streaming thread: somebody waits for it. Settings are
- * copied, but for tasks, which is made here. NULL with `error` set where there
- * are no threads to be had. */
+/* Starts num_workers threads, or one for 0. The streaming thread waits for the latter, which is
+ * equivalent to decoding itself. Settings are copied, except for tasks, indexes, factories and
+ * bins, which are created here. NULL with `error` set: a thread could not be started. */
 ClipWorkers *clip_workers_new (
     const ClipChainSettings *settings, guint num_workers, GError **error);
 
-/* Aborts nothing: abort the jobs first. Joins the threads. */
+/* Does not abort jobs: abort them first. Joins the threads. */
 void clip_workers_free (ClipWorkers *workers);
 
-/* Jobs are begun in the order in which they are pushed. Takes a reference of
- * its own. */
+/* Jobs start in the order in which they are pushed. Adds a reference. */
 void clip_workers_push (ClipWorkers *workers, ClipJob *job);
 
 G_END_DECLS
