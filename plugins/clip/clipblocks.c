@@ -1,10 +1,10 @@
-/* clipblocks.c: memory that is used again, for one batch after another.
+/* clipblocks.c: memory blocks that are reused from batch to batch.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipblocks.h"
 
 #include <stdlib.h>
 
-/* As many as downstream is likely to hold at a time, and then let go. */
+/* As many as downstream is likely to hold at a time; more are freed. */
 #define MAX_IDLE 4
 
 struct _ClipBlock {
@@ -15,10 +15,10 @@ struct _ClipBlock {
 };
 
 struct _ClipBlocks {
-  gint refs; /* the user's, and each given block's */
+  gint refs; /* the owner's, and one for each block in use */
   GMutex lock;
   gsize size;
-  ClipBlocksSource source; /* zeros: none */
+  ClipBlocksSource source; /* zeroed: the heap */
   gboolean closed;
   GQueue idle; /* of ClipBlock */
 };

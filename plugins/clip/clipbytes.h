@@ -1,5 +1,4 @@
-/* clipbytes.h: numbers at any address, which GStreamer's own macros read as if
- * they were aligned.
+/* clipbytes.h: integers at unaligned addresses. GStreamer's own macros assume alignment.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_BYTES_H
 #define CLIP_BYTES_H

@@ -3,7 +3,7 @@
 
 #define NAME "clip-cached"
 
-/* The query's own; NULL: it has no such field. */
+/* (transfer none) NULL: the query has no such field. */
 static gpointer
 boxed_field (GstQuery *query, const gchar *field)
 {

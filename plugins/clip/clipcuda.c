@@ -1,10 +1,10 @@
-/* clipcuda.c: frames that lie in a GPU's memory.
+/* clipcuda.c: frames in a GPU's memory.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipcuda.h"
 
 #include <gst/cuda/gstcuda.h>
 
-/* Frames that are held for their copies: whoever made them may have few. */
+/* Frames held for pending copies: the pool that they come from may be small. */
 #define MAX_PENDING 16
 
 typedef struct {
@@ -14,8 +14,8 @@ typedef struct {
 } Pending;
 
 struct _ClipCuda {
-  GstCudaContext *context; /* of the copies under way, or of the last */
-  GstCudaStream *stream;   /* that they are on; NULL: the default one */
+  GstCudaContext *context; /* of the pending copies, or of the last one */
+  GstCudaStream *stream;   /* that they are queued on; NULL: the default one */
   Pending pending[MAX_PENDING];
   guint n;
   CUresult error; /* the last failure */
@@ -58,7 +58,7 @@ take_pinned (gpointer context, gsize size)
 {
   void *data = NULL;
 
-  /* the library's call takes its size as an unsigned int */
+  /* the library's function takes an unsigned int */
   if (size > G_MAXUINT || !gst_cuda_context_push (context))
     return NULL;
   if (CuMemAllocHost (&data, (guint) size) != CUDA_SUCCESS)
@@ -86,7 +86,7 @@ clip_cuda_blocks (ClipCuda *self, gsize size)
   return clip_blocks_new (size, &source);
 }
 
-/* Where a frame's rows are in its memory. FALSE: it is no such picture. */
+/* Where a frame's rows are in its memory. FALSE: the buffer does not match `info`. */
 static gboolean
 find_rows (GstBuffer *buffer, const GstVideoInfo *info, gsize row_size, gsize *offset, gsize *pitch)
 {
@@ -154,7 +154,7 @@ clip_cuda_copy (
   self->error = CUDA_ERROR_INVALID_CONTEXT;
   if (!gst_cuda_context_push (context))
     goto failed;
-  /* on the stream that the frame was made on: behind what makes it */
+  /* on the stream that produces the frame, so after it */
   self->error = CuMemcpy2DAsync (&copy, gst_cuda_stream_get_handle (stream));
   gst_cuda_context_pop (NULL);
   if (self->error != CUDA_SUCCESS)

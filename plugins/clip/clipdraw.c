@@ -1,4 +1,4 @@
-/* clipdraw.c: what clipaugment does to a clip, drawn once for all its frames.
+/* clipdraw.c: the random parameters of clipaugment, drawn once for all frames of a clip.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipdraw.h"
 
@@ -6,13 +6,13 @@
 
 #include "src/random.h"
 
-/* Numbers in the clip's random stream. They are part of what a seed means:
- * never renumber, only append. */
+/* Indices into the clip's random stream. A seed's meaning depends on them: never renumber, only
+ * append. */
 #define CROP_TRIES 10
 #define CROP_DRAWS 4 /* area, ratio, y, x */
 enum {
   DRAW_FLIP = CROP_TRIES * CROP_DRAWS,
-  DRAW_COLOURS, /* a factor each */
+  DRAW_COLOURS, /* one factor each */
   DRAW_ORDER = DRAW_COLOURS + CLIP_DRAW_COLOURS,
 };
 
@@ -53,7 +53,7 @@ draw_crop (
     }
   }
 
-  /* nothing fits: the middle, as much of it as the ratio lets */
+  /* nothing fits: crop the centre to the nearest allowed ratio */
   if (ratio < s->ratio_min)
     draw->height = (guint) CLAMP (rint (width / s->ratio_min), 1, height);
   else if (ratio > s->ratio_max)
@@ -105,8 +105,7 @@ clip_draw_flip (guint8 *row, guint width, guint channels)
   }
 }
 
-/* factor times a, and 1 - factor times b; up to the next integer below, as
- * torchvision does with bytes. */
+/* factor * a + (1 - factor) * b, truncated as torchvision does for uint8. */
 static inline guint8
 blend (guint a, guint b, gint64 factor)
 {
@@ -115,7 +114,7 @@ blend (guint a, guint b, gint64 factor)
   return (guint8) CLAMP (value / CLIP_DRAW_ONE, 0, 255);
 }
 
-/* Rec. 601, as torchvision's */
+/* Rec. 601, as in torchvision */
 static inline guint
 grey (const guint8 *p)
 {

@@ -5,7 +5,7 @@
 #include <glib/gstdio.h>
 
 struct _ClipKptFile {
-  gchar *key; /* what was read as what; NULL: nothing */
+  gchar *key; /* what was read last, and how; NULL: nothing */
   GStatBuf status;
   Cnn3dKeypoints *keypoints;
   Cnn3dSkeleton *skeleton;
@@ -39,7 +39,7 @@ is_same (const GStatBuf *a, const GStatBuf *b)
       && a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* Names of points are numbered by a skeleton that is known before. */
+/* Named points are numbered by a skeleton, which must be known first. */
 static gboolean
 read_file (
     ClipKptFile *self, const gchar *path, const gchar *name, const gchar *pairs, GError **error)

@@ -1,5 +1,5 @@
-/* clipkptfile.h: the file of key points that was read last, for the clips of one video that
- * follow each other. For one thread.
+/* clipkptfile.h: caches the last file of key points, for successive clips of one video. For use
+ * by one thread.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_KPT_FILE_H
 #define CLIP_KPT_FILE_H
@@ -13,10 +13,12 @@ typedef struct _ClipKptFile ClipKptFile;
 ClipKptFile *clip_kpt_file_new (void);
 void clip_kpt_file_free (ClipKptFile *self);
 
-/* What a path has now; read again only where the file, or what it is read as, is another.
- * skeleton, pairs: as of cnn3d_skeleton_new()
- * FALSE with `error` (CNN3D_KEYPOINTS_ERROR) set. *keypoints and *found are valid until the next
- * call. *fresh: not what they were before it. */
+/* Reads a file of key points, unless it and the other arguments are unchanged since the last
+ * call.
+ * skeleton, pairs: as for cnn3d_skeleton_new()
+ * *keypoints, *found: valid until the next call
+ * *fresh: they are not those of the last call
+ * FALSE with `error` (CNN3D_KEYPOINTS_ERROR) set. */
 gboolean clip_kpt_file_get (ClipKptFile *self, const gchar *path, const gchar *skeleton,
     const gchar *pairs, const Cnn3dKeypoints **keypoints, const Cnn3dSkeleton **found,
     gboolean *fresh, GError **error);

@@ -1,5 +1,4 @@
-/* clipnocuda.c: without GStreamer's CUDA library there are no frames in a GPU's
- * memory.
+/* clipnocuda.c: stubs of clipcuda.h for builds without GStreamer's CUDA library.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipcuda.h"
 

@@ -1,4 +1,4 @@
-/* clippack.c: clips laid side by side in one memory, as tensors.
+/* clippack.c: packs clips into one memory, as tensors.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clippack.h"
 
@@ -222,7 +222,7 @@ map_rows (const ClipPack *pack, GstBuffer *buffer, guint8 *to)
     return FALSE;
   from = GST_VIDEO_FRAME_PLANE_DATA (&frame, 0);
   stride = GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0);
-  /* by the caps: a frame's own meta may say that it is larger */
+  /* the size in the caps: a frame's video meta may have a larger one */
   for (y = 0; y < GST_VIDEO_INFO_HEIGHT (&pack->info); y++)
     memcpy (to + y * pack->row_size, from + (gssize) y * stride, pack->row_size);
   gst_video_frame_unmap (&frame);
@@ -244,7 +244,7 @@ copy_rows (const ClipPack *pack, GstBuffer *buffer, guint8 *to)
     case CLIP_CUDA_FAILED:
       return CLIP_PACK_NO_COPY;
   }
-  /* the array moves as it grows */
+  /* the array may be reallocated as it grows */
   if (!pack->frames && !clip_cuda_wait (pack->cuda))
     return CLIP_PACK_NO_COPY;
 
@@ -258,7 +258,7 @@ is_like (const GstClipKptMeta *a, const GstClipKptMeta *b)
       && g_str_equal (a->skeleton, b->skeleton) && g_str_equal (a->pairs, b->pairs);
 }
 
-/* Key points of the next frame, which is in its place. */
+/* Copies the key points of the next frame, whose pixels have been copied. */
 static ClipPackResult
 copy_points (ClipPack *pack, GstBuffer *buffer)
 {
@@ -291,7 +291,7 @@ clip_pack_add (ClipPack *pack, GstBuffer *buffer)
     to = clip_block_data (pack->block)
         + pack->frame_size * ((gsize) pack->clips->len * pack->frames + pack->have);
   } else {
-    /* GByteArray counts in guint and doubles */
+    /* GByteArray has guint sizes and doubles its memory */
     if (pack->unsized->len + (guint64) pack->frame_size > G_MAXUINT / 2)
       return CLIP_PACK_NO_MEMORY;
     g_byte_array_set_size (pack->unsized, pack->unsized->len + pack->frame_size);
@@ -353,7 +353,7 @@ clip_pack_report_dropped (const ClipPack *pack, GstElement *element, const GstCl
 void
 clip_pack_drop_clip (ClipPack *pack)
 {
-  /* nothing may still be written to memory that is let go */
+  /* no copy may still write to memory that is released */
   if (pack->cuda)
     clip_cuda_wait (pack->cuda);
   pack->have = 0;

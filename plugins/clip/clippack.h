@@ -1,4 +1,4 @@
-/* clippack.h: clips laid side by side in one memory, as tensors.
+/* clippack.h: packs clips into one memory, as tensors.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_PACK_H
 #define CLIP_PACK_H
@@ -10,103 +10,104 @@
 #include "clipcuda.h"
 #include "gstclipkptmeta.h"
 
-/* Frames of a clip at most. Longer than any clip a network takes: more means
- * that nobody samples. */
+/* Maximum number of frames per clip. No network takes longer clips: more frames mean that there
+ * is no sampler. */
 #define CLIP_PACK_MAX_FRAMES 4096
 
 typedef enum {
   CLIP_PACK_OK,
-  CLIP_PACK_BAD_FRAME, /* the buffer is no picture of this size */
+  CLIP_PACK_BAD_FRAME, /* the buffer does not match the expected format and size */
   CLIP_PACK_NO_MEMORY,
-  CLIP_PACK_NO_COPY,   /* a GPU's: clip_cuda_reason() */
-  CLIP_PACK_BAD_POINTS /* no key points, or not those of the frames before */
+  CLIP_PACK_NO_COPY,   /* from a GPU: see clip_cuda_reason() */
+  CLIP_PACK_BAD_POINTS /* missing, or unlike those of the frames before */
 } ClipPackResult;
 
-/* A batch in the making: `clips` complete ones, and `have` frames of the next.
- * Read the fields, write them through the functions. Frames lie as
- * [N][T][H][W][C] bytes, labels behind them as [N] int32, and key points, where there
- * are any, as [N][T][M][K][3] float. For one thread. */
+/* A batch that is being filled: `clips` are complete, and `have` frames of the next clip were
+ * added. Read the fields, but change them only by the functions. Frames are laid out as
+ * [N][T][H][W][C] bytes, followed by labels as [N] int32 and, if there are any, key points as
+ * [N][T][M][K][3] float. For use by one thread. */
 typedef struct {
   GstVideoInfo info;
   gsize row_size;   /* bytes, without padding: W * C */
   gsize frame_size; /* H * W * C */
-  guint frames;     /* T, frames of a clip; 0: not known yet */
-  guint capacity;   /* N, clips of a full batch; 0: not known yet */
-  guint have;       /* frames of the clip at hand */
-  /* what all frames' key points are like; persons 0: there are none */
+  guint frames;     /* T, frames per clip; 0: not known yet */
+  guint capacity;   /* N, clips per full batch; 0: not known yet */
+  guint have;       /* frames of the current clip */
+  /* format of all frames' key points; persons 0: there are none */
   GstClipKptMeta points;
-  gsize points_size; /* bytes of a frame's */
-  GArray *clips;     /* the complete ones, of GstClipMeta */
+  gsize points_size; /* bytes per frame */
+  GArray *clips;     /* of GstClipMeta, for complete clips */
 
-  ClipCuda *cuda; /* NULL: no frame came in a GPU's memory */
+  ClipCuda *cuda; /* NULL: no frame so far was in a GPU's memory */
   ClipBlocks *blocks;
-  ClipBlock *block;    /* NULL: no batch is begun */
-  GByteArray *unsized; /* the first clip while T is not known */
+  ClipBlock *block;    /* NULL: no batch was started */
+  GByteArray *unsized; /* the first clip, while T is unknown */
   GByteArray *unsized_points;
-  GstClockTime pts;      /* of the first frame */
-  GstClockTime clip_pts; /* of the clip at hand's first frame */
+  GstClockTime pts;      /* of the batch's first frame */
+  GstClockTime clip_pts; /* of the current clip's first frame */
 } ClipPack;
 
 void clip_pack_init (ClipPack *pack);
 void clip_pack_finish (ClipPack *pack);
 
-/* Frames like these have the size and format of those so far. */
+/* Whether frames have the same size and format as those so far. */
 gboolean clip_pack_fits (const ClipPack *pack, const GstVideoInfo *info);
 
-/* What frames are like from now on; others than so far: forgets all, T too. */
+/* Sets the format of the frames that follow. If it is another one, everything is discarded, T
+ * included. */
 void clip_pack_set_info (ClipPack *pack, const GstVideoInfo *info);
 
-/* T, at least 1. Frames that were counted so far count as the first clip's. */
+/* Sets T, at least 1. Frames added so far belong to the first clip. */
 void clip_pack_set_frames (ClipPack *pack, guint frames);
 
-/* A frame like those to come, before the batch is begun: the memory for batches
- * depends on where frames lie. */
+/* Announces a frame before a batch is started: the memory of batches depends on whether frames
+ * are in a GPU's memory. */
 void clip_pack_see (ClipPack *pack, GstBuffer *buffer);
 
-/* What all frames' key points are like from now on; NULL: there are none. Before the
- * first frame. */
+/* Sets the format of all frames' key points; NULL: there are none. Call it before the first
+ * frame is added. */
 void clip_pack_set_points (ClipPack *pack, const GstClipKptMeta *points);
 
-/* (transfer full) The event that says what these are; NULL: there are none. */
+/* (transfer full) the clip-keypoints event for them; NULL: there are none. */
 GstEvent *clip_pack_points_event (const ClipPack *pack);
-/* Why a frame's are CLIP_PACK_BAD_POINTS: what it has, and what to do; g_free(). */
+/* Describes why a frame's key points are CLIP_PACK_BAD_POINTS, and what to do. Free with
+ * g_free(). */
 gchar *clip_pack_refuse_points (const ClipPack *pack, GstBuffer *buffer);
 
-/* Memory for the next batch of `capacity` clips, unless one is begun. T must
- * be known. */
+/* Allocates the next batch of `capacity` clips, unless one was started. T must be known. */
 ClipPackResult clip_pack_begin (ClipPack *pack, guint capacity);
 
-/* Copies the rows of a frame, without their padding, behind the clip's frames
- * so far; there must be less than T of them. Out of a GPU's memory they are there
- * once the clip is complete. */
+/* Appends the rows of a frame, without padding, to the current clip, which must have less than T
+ * frames. Copies from a GPU's memory may be pending until the clip is complete. */
 ClipPackResult clip_pack_add (ClipPack *pack, GstBuffer *buffer);
 
-/* The clip at hand has all of its T frames and is this one. Not OK: they did not
- * come out of the GPU's memory, the clip is forgotten. */
+/* Completes the current clip, which must have T frames, with this meta. If the result is not OK,
+ * a copy from the GPU's memory failed and the clip is discarded. */
 ClipPackResult clip_pack_complete (ClipPack *pack, const GstClipMeta *clip);
 
-/* The clip at hand ended before its last frame: posts clipbatch-dropped, and gives the
- * event clip-skipped for downstream. */
+/* Reports that the current clip ended before its last frame: posts clipbatch-dropped. Returns
+ * the clip-skipped event to push downstream (transfer full). */
 GstEvent *clip_pack_report_dropped (
     const ClipPack *pack, GstElement *element, const GstClipMeta *clip);
-/* Forgets the clip at hand, or all clips. */
+/* Discards the current clip, or all clips. */
 void clip_pack_drop_clip (ClipPack *pack);
 void clip_pack_drop (ClipPack *pack);
 
-/* (transfer full) The complete clips, at least 1, as a buffer of two memories, or three,
- * with their metas; a new batch can begin. */
+/* (transfer full) the complete clips, at least 1, as a buffer of two memories, or three with key
+ * points, and their metas. After that a new batch can be started. */
 GstBuffer *clip_pack_take (ClipPack *pack);
 
-/* (transfer full) Caps of a batch of n clips. */
+/* (transfer full) caps of a batch of n clips. */
 GstCaps *clip_pack_caps (const ClipPack *pack, guint n);
 
-/* From the first frame of a full batch to its last. 0: the rate is not known. */
+/* The time from the first frame of a full batch to its last, in ns; 0: the frame rate is
+ * unknown. */
 GstClockTime clip_pack_duration (const ClipPack *pack);
 
-/* Both are frames of one clip. */
+/* Whether both are frames of one clip. */
 gboolean clip_pack_same_clip (const GstClipMeta *a, const GstClipMeta *b);
 
-/* Another reference on what a clip says of itself, and its end. */
+/* Copies a meta, with references to its strings, and releases them. */
 GstClipMeta clip_pack_copy_meta (const GstClipMeta *from);
 void clip_pack_clear_meta (gpointer clip);
 

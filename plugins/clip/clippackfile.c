@@ -21,15 +21,15 @@
 #define WINDOW (G_GUINT64_CONSTANT (64) << 20) /* bytes mapped at once */
 #define MAX_VECTORS 1024                       /* IOV_MAX of Linux */
 
-/* Of the file (sizes and checksum 0) and of each record. */
+/* Of the file (sizes and checksum are 0) and of each record. */
 typedef struct {
   gchar magic[8];
   guint32 order, version;
   guint64 offset;              /* of this header in the file */
   guint64 key_size, data_size; /* bytes */
   guint64 checksum;            /* of key and data, XXH3 */
-  guint64 id;                  /* of the file: copied parts are not believed */
-  guint64 own;                 /* checksum of all before */
+  guint64 id;                  /* of the file, so that copied parts are not valid records */
+  guint64 own;                 /* checksum of all fields before */
 } Header;
 
 G_STATIC_ASSERT (sizeof (Header) == CLIP_PACK_ALIGN);
@@ -75,7 +75,8 @@ header_is_good (const Header *header, const gchar *magic, guint64 offset)
       && header->own == XXH3_64bits (header, G_STRUCT_OFFSET (Header, own));
 }
 
-/* Bytes read: fewer than size only at the file's end or after an error. */
+/* Returns the number of bytes read, which is less than size only at the file's end or on an
+ * error. */
 static gsize
 read_at (gint fd, gpointer buffer, gsize size, guint64 offset)
 {
@@ -139,7 +140,7 @@ write_header (gint fd, const Header *header, guint64 offset)
   return write_at (fd, &vector, 1, offset);
 }
 
-/* Truncates a file; keeps errno. */
+/* Truncates a file. Preserves errno. */
 static gboolean
 cut (gint fd, guint64 size)
 {
@@ -199,8 +200,7 @@ clip_pack_file_release (ClipPackFile *self)
   self->fd = -1;
 }
 
-/* O_NONBLOCK: a FIFO of that name must not hang us. -1: not a regular file,
- * or not there. */
+/* O_NONBLOCK: opening a FIFO must not block. -1: it cannot be opened, or is not a regular file. */
 static gint
 open_regular (const gchar *path, gint flags, guint64 *size)
 {
@@ -220,8 +220,8 @@ open_regular (const gchar *path, gint flags, guint64 *size)
   return fd;
 }
 
-/* Reads the file's header where it was not read yet. FALSE: not (yet) a file of
- * this format, or not the one of before. */
+/* Checks the file's header, and remembers it the first time. FALSE: it is not (yet) a file of
+ * this format, or another file than before. */
 static gboolean
 check_file (ClipPackFile *self, gint fd)
 {
@@ -246,7 +246,7 @@ check_file (ClipPackFile *self, gint fd)
 static void
 scan (ClipPackFile *self, gint fd, guint64 size, ClipPackFound found, gpointer data)
 {
-  /* most keys come with the header */
+  /* most keys fit into the first read */
   union {
     Header header;
     guint8 bytes[4096];
@@ -293,21 +293,21 @@ clip_pack_file_scan (ClipPackFile *self, ClipPackFound found, gpointer data)
   guint64 size;
   gint fd;
 
-  /* the common case, without opening: nothing new */
+  /* the common case, without opening the file: nothing new */
   if (self->foreign || lstat (self->path, &status) < 0 || (guint64) status.st_size <= self->end)
     return;
   fd = open_regular (self->path, O_RDONLY, &size);
   if (fd < 0)
     return;
-  /* the data between two headers is not wanted */
+  /* the data between two headers is not read */
   posix_fadvise (fd, 0, 0, POSIX_FADV_RANDOM);
   scan (self, fd, size, found, data);
   close (fd);
 }
 
-/* Whether what follows the end is a record that was never completed: no header,
- * and no complete record further on. A header that was damaged may have been
- * good when another process read it, so that its record is mapped there. */
+/* Whether the data after `end` is a record that was never completed: there is no header, and no
+ * complete record after it. A damaged header may have been valid when another process read it,
+ * so that its record is mapped there. */
 static gboolean
 tail_is_unwritten (const ClipPackFile *self, gint fd, guint64 size)
 {
@@ -351,7 +351,7 @@ clip_pack_file_create (ClipPackFile *self)
   if (fd < 0)
     return FALSE;
   if (!lock (fd)) {
-    /* adopted between the two calls: as good as taken */
+    /* adopted between the two calls: the name is taken */
     code = errno == EWOULDBLOCK ? EEXIST : errno;
     close (fd);
     errno = code;
@@ -374,7 +374,7 @@ clip_pack_file_adopt (ClipPackFile *self, ClipPackFound found, gpointer data)
   fd = open_regular (self->path, O_RDWR, &size);
   if (fd < 0)
     return FALSE;
-  /* the size once more: its writer has written until it gave up the lock */
+  /* get the size again: the last writer may have written until it released the lock */
   if (!lock (fd) || fstat (fd, &status) < 0 || status.st_nlink == 0)
     goto failed;
   size = status.st_size;
@@ -404,11 +404,11 @@ clip_pack_file_growth (const ClipPackFile *self, const ClipPackEntry *where)
   return clip_pack_entry_size (where) + (self->end == 0 ? sizeof (Header) : 0);
 }
 
-/* Differs from that of every other file. */
+/* An id that no other file has. */
 static guint64
 make_id (const ClipPackFile *self)
 {
-  /* the process, too: random numbers are the same after fork() */
+  /* includes the process ID: random numbers are the same after fork() */
   const gint64 parts[] = { g_get_real_time (), g_get_monotonic_time (), getpid (), self->number,
     g_random_int () };
 
@@ -504,8 +504,8 @@ clip_segment_unref (ClipSegment *self)
   g_free (self);
 }
 
-/* A record belongs to the window that it starts in; a window's segment reaches
- * as far as there were good records, and is replaced when it is too short. */
+/* A record belongs to the window that it starts in. A window's segment extends to the last good
+ * record, and is replaced if it is too short. */
 ClipSegment *
 clip_pack_file_map (ClipPackFile *self, const ClipPackEntry *where)
 {
@@ -524,7 +524,7 @@ clip_pack_file_map (ClipPackFile *self, const ClipPackEntry *where)
   fd = open_regular (self->path, O_RDONLY, &size);
   if (fd < 0)
     return NULL;
-  /* not further than the last good record: what follows may be cut off */
+  /* not beyond the last good record: what follows may be truncated */
   end = MAX (record_end, MIN (self->known, (window + 1) * WINDOW));
   errno = ESTALE;
   if (size >= record_end && read_at (fd, &header, sizeof header, 0) == sizeof header

@@ -19,8 +19,8 @@ G_BEGIN_DECLS
 #define CLIP_PACK_ALIGN 64          /* bytes; the size of either header */
 #define CLIP_PACK_MAX_KEY (1 << 20) /* bytes */
 
-/* Where a record is, in bytes. offset: of its header in the file. checksum:
- * XXH3 of key and data. */
+/* The position of a record, in bytes. offset: of its header in the file; checksum: XXH3 of key
+ * and data. */
 typedef struct {
   guint64 offset, key_size, data_size, checksum;
 } ClipPackEntry;
@@ -39,10 +39,10 @@ typedef struct {
   guint64 id;           /* in its header and in its records' headers */
   guint64 end;          /* of the last good record; 0: no header yet */
   guint64 known;        /* of the last record in the store's index */
-  gint fd;              /* of the writer, with the lock; -1: not ours */
-  gboolean foreign;     /* not a file of this format */
-  gboolean replaced;    /* by another file of its name */
-  gboolean damaged;     /* what follows end may be mapped */
+  gint fd;              /* of the writer, with the lock; -1: this process is not the writer */
+  gboolean foreign;     /* not in this format */
+  gboolean replaced;    /* by another file of the same name */
+  gboolean damaged;     /* another process may have mapped data after `end` */
   GHashTable *segments; /* window number -> ClipSegment */
 } ClipPackFile;
 
@@ -54,44 +54,43 @@ guint64 clip_pack_entry_size (const ClipPackEntry *where);
 /* Offset of a record's data in the file, in bytes. */
 guint64 clip_pack_entry_data (const ClipPackEntry *where);
 
-/* FALSE: the name is not one of a ClipStore's files. */
+/* FALSE: not the name of a ClipStore's file. */
 gboolean clip_pack_file_parse_name (const gchar *name, guint *number);
 
-/* Opens nothing. The file need not exist. */
+/* Does not open the file, which need not exist. */
 ClipPackFile *clip_pack_file_new (const gchar *location, guint number);
-/* Gives up the lock. Segments stay mapped while they are referenced. */
+/* Releases the lock. Segments stay mapped while they are referenced. */
 void clip_pack_file_free (ClipPackFile *self);
 
-/* Reads the headers and keys after self->end, up to the first record that is
- * not complete, and calls found for each. Does not touch the data. */
+/* Reads the headers and keys after self->end, up to the first incomplete record, and calls
+ * `found` for each. Does not read the data. */
 void clip_pack_file_scan (ClipPackFile *self, ClipPackFound found, gpointer data);
 
-/* Creates the file and takes its lock. FALSE: errno says why; EEXIST where the
- * name is taken. */
+/* Creates the file and takes its lock. FALSE: errno is set; EEXIST if the name is taken. */
 gboolean clip_pack_file_create (ClipPackFile *self);
 
-/* Takes the lock of a file whose writer is gone, scans it, and truncates a
- * record that its writer did not complete. FALSE: it has a writer, or what
- * follows its good records may be mapped by another process. */
+/* Takes the lock of a file without a writer, scans it, and truncates a record that was not
+ * completed. FALSE: the file has a writer, or another process may have mapped the data after its
+ * good records. */
 gboolean clip_pack_file_adopt (ClipPackFile *self, ClipPackFound found, gpointer data);
 
-/* Gives up the lock. */
+/* Releases the lock. */
 void clip_pack_file_release (ClipPackFile *self);
 
 /* Bytes by which the writer's file grows with this record. */
 guint64 clip_pack_file_growth (const ClipPackFile *self, const ClipPackEntry *where);
 
-/* Extends the writer's file for a record; writes the file's header where there
- * is none yet. FALSE: errno says why, and the file is as it was. */
+/* Extends the writer's file for a record, after writing the file's header if there is none yet.
+ * FALSE: errno is set, and the file is unchanged. */
 gboolean clip_pack_file_reserve (ClipPackFile *self, const ClipPackEntry *where);
 
-/* Writes the record for which room was reserved, and sets its offset. FALSE:
- * errno says why, and the room is given up. */
+/* Writes the record for which space was reserved, and sets its offset. FALSE: errno is set, and
+ * the space is released. */
 gboolean clip_pack_file_append (ClipPackFile *self, ClipPackEntry *where, GBytes *key,
     const ClipStoreChunk *chunks, guint n_chunks);
 
-/* A segment that holds the whole record: (transfer full). NULL: errno says why;
- * ESTALE where the file is not any more the one that was scanned. */
+/* (transfer full) a segment that contains the whole record. NULL: errno is set; ESTALE if the
+ * file is not the one that was scanned. */
 ClipSegment *clip_pack_file_map (ClipPackFile *self, const ClipPackEntry *where);
 void clip_segment_unref (ClipSegment *self);
 

@@ -15,11 +15,11 @@ struct _ClipPackFolder {
   gpointer data;
 
   GMutex scan_lock;
-  GPtrArray *packs; /* ClipPackFile, in the order of numbers */
-  GPtrArray *gone;  /* ClipPackFile: the index refers to them */
+  GPtrArray *packs; /* of ClipPackFile, ordered by number */
+  GPtrArray *gone;  /* of ClipPackFile: replaced, but the index refers to them */
   gint64 looked;    /* when the folder was last read */
 
-  ClipPackFile *writer; /* in packs; changed with scan_lock */
+  ClipPackFile *writer; /* in packs; changed under scan_lock */
   pid_t writer_pid;     /* a forked child must not share the file */
 };
 
@@ -35,7 +35,7 @@ clip_store_set_error (GError **error, gint code, const gchar *format, ...)
   g_set_error_literal (error, G_FILE_ERROR, g_file_error_from_errno (code), text);
 }
 
-/* With scan_lock. */
+/* Called with scan_lock. */
 static ClipPackFile *
 get_pack (ClipPackFolder *self, guint number)
 {
@@ -56,7 +56,7 @@ get_pack (ClipPackFolder *self, guint number)
   return pack;
 }
 
-/* With scan_lock. */
+/* Called with scan_lock. */
 static void
 look (ClipPackFolder *self)
 {
@@ -71,11 +71,11 @@ look (ClipPackFolder *self)
   for (guint i = 0; i < self->packs->len; i++) {
     ClipPackFile *pack = g_ptr_array_index (self->packs, i);
 
-    /* our own records are in the index */
+    /* the index has our own records */
     if (pack->fd < 0)
       clip_pack_file_scan (pack, self->found, self->data);
     if (pack->replaced) {
-      /* by a file of the same name; records of the old one are still out */
+      /* by a file of the same name; records of the old one are still in use */
       g_ptr_array_add (self->gone, pack);
       pack = clip_pack_file_new (self->location, pack->number);
       g_ptr_array_index (self->packs, i) = pack;
@@ -90,7 +90,7 @@ clip_pack_folder_look (ClipPackFolder *self)
 {
   gboolean due;
 
-  /* another thread is at it */
+  /* another thread is looking */
   if (!g_mutex_trylock (&self->scan_lock))
     return FALSE;
   due = g_get_monotonic_time () - self->looked >= LOOK_INTERVAL;
@@ -123,8 +123,8 @@ clip_pack_folder_get_bytes (ClipPackFolder *self)
   return sum;
 }
 
-/* Holds all processes' reservations off. -1: errno says why. Each time by its
- * name: the folder may have been emptied meanwhile. */
+/* Blocks the reservations of all processes. -1: errno is set. The file is opened by name each
+ * time, as the folder may have been emptied. */
 static gint
 lock_folder (ClipPackFolder *self)
 {
@@ -161,7 +161,7 @@ clip_pack_folder_new (const gchar *location, ClipPackFound found, gpointer data,
   ClipPackFolder *self = g_new0 (ClipPackFolder, 1);
   gint code, fd;
 
-  /* the program may change its working directory */
+  /* the application may change its working directory */
   self->location = g_canonicalize_filename (location, NULL);
   self->found = found;
   self->data = data;
@@ -201,12 +201,12 @@ release_writer (ClipPackFolder *self)
 static gboolean
 has_room (const ClipPackFile *pack, guint64 growth, guint64 pack_bytes)
 {
-  /* a record that is longer than any file may be has one of its own */
+  /* a record that is larger than the limit of a file gets one of its own */
   return pack->end <= CLIP_PACK_ALIGN || (growth <= pack_bytes && pack->end <= pack_bytes - growth);
 }
 
-/* Leaves the writer's file where it cannot take the record, and takes over
- * another whose writer is gone. */
+/* Releases the writer's file if it cannot take the record, and adopts another one without a
+ * writer. */
 void
 clip_pack_folder_prepare (ClipPackFolder *self, const ClipPackEntry *where, guint64 pack_bytes)
 {
@@ -228,7 +228,7 @@ clip_pack_folder_prepare (ClipPackFolder *self, const ClipPackEntry *where, guin
     if (!has_room (pack, clip_pack_file_growth (pack, where), pack_bytes)
         || !clip_pack_file_adopt (pack, self->found, self->data))
       continue;
-    /* its last writer may have filled it meanwhile */
+    /* its last writer may have filled it in the meantime */
     if (has_room (pack, clip_pack_file_growth (pack, where), pack_bytes))
       self->writer = pack;
     else
@@ -238,7 +238,7 @@ clip_pack_folder_prepare (ClipPackFolder *self, const ClipPackEntry *where, guin
   g_mutex_unlock (&self->scan_lock);
 }
 
-/* FALSE: errno says why. */
+/* FALSE: errno is set. */
 static gboolean
 create_writer (ClipPackFolder *self)
 {
@@ -246,8 +246,7 @@ create_writer (ClipPackFolder *self)
   gint code = EEXIST;
 
   g_mutex_lock (&self->scan_lock);
-  /* the name of a file that was removed is not used again: the index may
-   * refer to it */
+  /* names of removed files are not reused: the index may refer to them */
   for (guint number = self->packs->len; !created && code == EEXIST; number++) {
     const guint n_packs = self->packs->len;
     ClipPackFile *pack = get_pack (self, number);
@@ -273,7 +272,7 @@ is_full_error (gint code)
   return code == ENOSPC || code == EDQUOT || code == EFBIG;
 }
 
-/* Reserves room in the store's files, against all processes. */
+/* Reserves space in the store's files, which other processes may also do. */
 static ClipStoreResult
 reserve (ClipPackFolder *self, const ClipPackEntry *where, guint64 max_bytes, GError **error)
 {

@@ -1,4 +1,4 @@
-/* clipplans.c: what was told about clips before their frames come.
+/* clipplans.c: plans for clips that were announced before their frames arrive.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipplans.h"
 

@@ -26,8 +26,8 @@ method_of (GstElement *element)
   return nick;
 }
 
-/* Borders come where the pixels' shape is given behind the scaler; otherwise it
- * gives pixels another shape, and the picture is stretched. */
+/* A scaler adds borders only if the caps after it determine the pixel aspect ratio. Otherwise it
+ * changes the latter, and the picture is stretched. */
 static gboolean
 pixels_are_given (GstElement *element)
 {

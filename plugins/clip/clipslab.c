@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipslab.h"
 
-#ifdef __SANITIZE_ADDRESS__ /* which sees where blocks of malloc()'s end */
+#ifdef __SANITIZE_ADDRESS__ /* which detects accesses beyond malloc()'s blocks */
 
 gpointer
 clip_slab_alloc (gsize bytes)
@@ -19,20 +19,19 @@ clip_slab_free (gpointer block)
 
 #include <sys/mman.h>
 
-/* A slab begins at a multiple of this, so that its blocks find it; one that is
- * made for a large block is longer. */
+/* A slab is aligned to its size, so that blocks can find it. A slab for a large block is longer. */
 #define SLAB_BYTES ((gsize) 1 << 20)
 #define ALIGNMENT 16
 
 typedef struct {
   gsize bytes, used;
-  guint live; /* blocks that are not free */
+  guint live; /* blocks in use */
 } Slab;
 
 #define HEADER_BYTES ((sizeof (Slab) + ALIGNMENT - 1) & ~(gsize) (ALIGNMENT - 1))
 
 static GMutex lock;
-static Slab *current; /* that blocks are taken from */
+static Slab *current; /* for new blocks */
 
 static Slab *
 slab_new (gsize bytes)
@@ -67,7 +66,7 @@ clip_slab_alloc (gsize bytes)
     slab = slab_new ((HEADER_BYTES + needed + 0xffff) & ~(gsize) 0xffff);
   } else {
     if (!current || current->used + needed > current->bytes) {
-      /* the old one goes with the last of its blocks */
+      /* the old one is unmapped with its last block */
       if (current && current->live == 0)
         munmap (current, current->bytes);
       current = slab_new (SLAB_BYTES);

@@ -19,20 +19,20 @@ struct _Entry {
 };
 
 struct _ClipStore {
-  guint refs;  /* registry_lock */
+  guint refs;  /* under registry_lock */
   gchar *name; /* in the registry */
   ClipPackFolder *folder;
-  GMutex write_lock; /* one thread adds; taken before lock */
+  GMutex write_lock; /* held while adding; taken before lock */
 
-  GMutex lock; /* what follows */
+  GMutex lock; /* protects the fields below */
   guint64 max_bytes, pack_bytes;
   gboolean full;
   GHashTable *index;  /* key (GBytes) -> Entry */
-  GPtrArray *dropped; /* Entry: a thread may be at its checksum */
+  GPtrArray *dropped; /* of Entry: a thread may still be verifying it */
 };
 
 typedef struct {
-  ClipRecord record; /* first: what callers hold */
+  ClipRecord record; /* first: callers have a pointer to it */
   gint refs;
   ClipSegment *segment;
 } Record;
@@ -61,7 +61,7 @@ index_add (ClipPackFile *pack, const ClipPackEntry *where, GBytes *key, gpointer
   entry->pack = pack;
   entry->where = *where;
   g_mutex_lock (&self->lock);
-  /* the later record first: the older one may be damaged */
+  /* the newest record first: an older one may be damaged */
   if (g_hash_table_steal_extended (self->index, key, &old_key, &old)) {
     g_bytes_unref (old_key);
     entry->next = old;
@@ -71,7 +71,7 @@ index_add (ClipPackFile *pack, const ClipPackEntry *where, GBytes *key, gpointer
   g_mutex_unlock (&self->lock);
 }
 
-/* With lock. */
+/* Called with lock. */
 static void
 index_drop (ClipStore *self, GBytes *key, Entry *entry)
 {
@@ -122,7 +122,7 @@ store_free (ClipStore *self)
   g_free (self);
 }
 
-/* Takes over the name. NULL: the folder cannot be written. */
+/* Takes `name`. NULL with `error` set: the folder cannot be written. */
 static ClipStore *
 store_new (gchar *name, const gchar *location, GError **error)
 {
@@ -162,7 +162,7 @@ clip_store_open (const gchar *location, guint64 max_bytes, GError **error)
     goto not_created;
   }
 
-  /* one folder may have several paths */
+  /* a folder may have several paths */
   name = g_strdup_printf (
       "%" G_GUINT64_FORMAT " %" G_GUINT64_FORMAT, (guint64) status.st_dev, (guint64) status.st_ino);
   G_LOCK (registry_lock);
@@ -216,7 +216,7 @@ clip_store_unref (ClipStore *self)
     g_hash_table_remove (registry, self->name);
     if (g_hash_table_size (registry) == 0)
       g_clear_pointer (&registry, g_hash_table_unref);
-    /* under the lock: the next to open it gets the same file to write */
+    /* under the lock, so that the next to open it can adopt the same file */
     store_free (self);
   }
   G_UNLOCK (registry_lock);
@@ -252,7 +252,7 @@ record_checksum (GBytes *key, const ClipStoreChunk *chunks, guint n_chunks)
   gsize size;
 
   if (!state)
-    g_error ("out of memory"); /* as g_malloc() does */
+    g_error ("out of memory"); /* like g_malloc() */
   XXH3_64bits_reset (state);
   bytes = g_bytes_get_data (key, &size);
   XXH3_64bits_update (state, bytes, size);
@@ -264,7 +264,7 @@ record_checksum (GBytes *key, const ClipStoreChunk *chunks, guint n_chunks)
   return checksum;
 }
 
-/* Has the kernel read the whole record at once, not by page faults. */
+/* Lets the kernel read the whole record at once instead of by page faults. */
 static void
 read_ahead (const ClipSegment *segment, const guint8 *data, gsize size)
 {
@@ -275,7 +275,7 @@ read_ahead (const ClipSegment *segment, const guint8 *data, gsize size)
     madvise ((gpointer) (data - before), size + before, MADV_WILLNEED);
 }
 
-/* FALSE: the record is damaged, and dropped. */
+/* FALSE: the record is damaged, and was dropped. */
 static gboolean
 verify (ClipStore *self, GBytes *key, Entry *entry, const guint8 *data)
 {
@@ -309,7 +309,7 @@ clip_store_find (ClipStore *self, GBytes *key)
     while ((entry = g_hash_table_lookup (self->index, key))) {
       segment = clip_pack_file_map (entry->pack, &entry->where);
       verified = entry->verified;
-      /* another error may pass: then it is only not found this time */
+      /* other errors may be temporary: keep the entry, but report it as not found */
       if (segment || (errno != ENOENT && errno != ESTALE))
         break;
       index_drop (self, key, entry);
@@ -338,7 +338,7 @@ clip_store_find (ClipStore *self, GBytes *key)
   }
 }
 
-/* With write_lock. */
+/* Called with write_lock. */
 static ClipStoreResult
 add (ClipStore *self, GBytes *key, ClipPackEntry *where, const ClipStoreChunk *chunks,
     guint n_chunks, GError **error)
@@ -351,7 +351,7 @@ add (ClipStore *self, GBytes *key, ClipPackEntry *where, const ClipStoreChunk *c
   g_mutex_unlock (&self->lock);
 
   clip_pack_folder_prepare (self->folder, where, pack_bytes);
-  /* the file's last process, or another thread of ours, may have added it */
+  /* the file's last writer, or another thread, may have added it */
   if (index_has (self, key))
     return CLIP_STORE_ADDED;
   return clip_pack_folder_add (self->folder, where, max_bytes, key, chunks, n_chunks, error);

@@ -1,4 +1,4 @@
-/* clipwindow.c: which frames of a clip are taken.
+/* clipwindow.c: selects frames of a clip.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipwindow.h"
 
@@ -13,7 +13,7 @@ clip_window_linspace (guint64 stop, guint num, guint i)
 
   if (num < 2 || i == 0)
     return 0;
-  /* the last is the end itself, not a product that may fall short of it */
+  /* the last value is exactly `stop`; a product could be less */
   if (i >= num - 1)
     return stop;
   step = (gdouble) stop / (num - 1);
@@ -21,7 +21,7 @@ clip_window_linspace (guint64 stop, guint num, guint i)
   return MIN ((guint64) rint (i * step), stop);
 }
 
-/* Frames are spread over the whole clip: there is no window to place. */
+/* Whether frames are spread over the whole clip, so that there is no window to place. */
 static gboolean
 spreads (const ClipWindow *window)
 {
