@@ -113,7 +113,7 @@ gst_clip_kpt_meta_crop (GstClipKptMeta *meta, gdouble x, gdouble y, gdouble widt
   }
 }
 
-/* Points a and b of each person change places. */
+/* Swaps points a and b of each person. */
 static void
 swap_points (GstClipKptMeta *meta, guint64 a, guint64 b)
 {
@@ -171,21 +171,21 @@ gst_clip_kpt_meta_add_borders (
       || !gst_util_fraction_multiply (
           from_n, from_d, GST_VIDEO_INFO_PAR_D (to), GST_VIDEO_INFO_PAR_N (to), &n, &d))
     return;
-  /* as GStreamer's scaler lays the picture */
+  /* as GStreamer's scaler places the picture */
   if (gst_util_uint64_scale_int (width, d, n) <= (guint64) height)
     height = gst_util_uint64_scale_int (width, d, n);
   else
     width = gst_util_uint64_scale_int (height, n, d);
   left = (GST_VIDEO_INFO_WIDTH (to) - width) / 2;
   top = (GST_VIDEO_INFO_HEIGHT (to) - height) / 2;
-  /* all points stay inside: a crop to a larger picture */
+  /* no point is outside: this is a crop to a larger picture */
   gst_clip_kpt_meta_crop (meta, -left / MAX (width, 1), -top / MAX (height, 1),
       GST_VIDEO_INFO_WIDTH (to) / (gdouble) MAX (width, 1),
       GST_VIDEO_INFO_HEIGHT (to) / (gdouble) MAX (height, 1));
 }
 
 #ifdef GST_VIDEO_META_TRANSFORM_IS_MATRIX
-/* From GStreamer 1.28 on elements tell exactly where each pixel goes. */
+/* From GStreamer 1.28 on elements report exactly where each pixel is moved. */
 static void
 gst_clip_kpt_meta_move (GstClipKptMeta *meta, const GstVideoMetaTransformMatrix *to)
 {
@@ -213,8 +213,8 @@ gst_clip_kpt_meta_move (GstClipKptMeta *meta, const GstVideoMetaTransformMatrix 
 }
 #endif
 
-/* Places are parts of the picture, which scaling does not change. Whatever else is done
- * to a picture may move them: the meta is lost there rather than wrong. */
+/* Coordinates are relative to the picture, so that scaling does not change them. Other
+ * operations may move the points: the meta is then dropped, as it could be wrong. */
 static gboolean
 gst_clip_kpt_meta_transform (
     GstBuffer *dest, GstMeta *meta, GstBuffer *src, GQuark type, gpointer data)

@@ -62,8 +62,8 @@ gst_clip_meta_free (GstMeta *meta, GstBuffer *buffer)
   g_clear_pointer (&clip->keypoints, g_ref_string_release);
 }
 
-/* Whatever is done to a picture, it stays a frame of its clip: the meta goes
- * along with every kind of transform. */
+/* A frame belongs to its clip whatever is done to the picture, so every kind of transform copies
+ * the meta. */
 static gboolean
 gst_clip_meta_transform (GstBuffer *dest, GstMeta *meta, GstBuffer *src, GQuark type, gpointer data)
 {
@@ -119,7 +119,7 @@ gst_buffer_get_clip_meta (GstBuffer *buffer)
 
 /* Events */
 
-/* The structure of an event of this type and name; NULL: it is another. */
+/* The structure of an event of this type and name; NULL: another event. */
 static const GstStructure *
 event_structure (GstEvent *event, GstEventType type, const gchar *name)
 {
@@ -456,7 +456,7 @@ gst_query_parse_clip_window (GstQuery *query, GstClipMeta *clip, gint *fps_n, gi
   return TRUE;
 }
 
-/* An array of the query's; NULL: it has none of this name. */
+/* An array in the query; NULL: there is none with this name. */
 static const guint64 *
 window_array (GstQuery *query, const gchar *name, gsize *n)
 {
