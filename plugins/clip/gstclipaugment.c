@@ -1,4 +1,4 @@
-/* gstclipaugment.c: shows training clips differently each epoch.
+/* gstclipaugment.c: random augmentation of training clips.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /**
@@ -53,14 +53,14 @@ struct _GstClipAugment {
 
   ClipDrawSettings settings; /* the properties, under the object lock */
 
-  /* The streaming thread's: the clip at hand */
+  /* Used by the streaming thread: the current clip */
   gboolean in_clip;
   guint64 clip;
   guint64 sample;
   guint epoch;
   guint64 frame; /* the last one seen */
   ClipDraw draw;
-  gboolean changes;        /* the draw does anything */
+  gboolean changes;        /* the draw changes frames */
   GstVideoConverter *crop; /* NULL: the whole frame */
 };
 
@@ -81,7 +81,7 @@ gst_clip_augment_forget (GstClipAugment *self)
   self->in_clip = FALSE;
 }
 
-/* Draws for the clip that begins. */
+/* Draws the parameters of a clip that starts. */
 static void
 gst_clip_augment_begin (GstClipAugment *self, const GstClipMeta *meta)
 {
@@ -119,7 +119,7 @@ gst_clip_augment_begin (GstClipAugment *self, const GstClipMeta *meta)
       draw->height, draw->x, draw->y, draw->flip ? ", mirrored" : "");
 }
 
-/* A frame that stays as it is is handed on itself. */
+/* Frames that do not change are passed on without a copy. */
 static GstFlowReturn
 gst_clip_augment_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, GstBuffer **out)
 {
@@ -154,7 +154,7 @@ gst_clip_augment_transform (GstBaseTransform *trans, GstBuffer *in, GstBuffer *o
   return GST_BASE_TRANSFORM_CLASS (gst_clip_augment_parent_class)->transform (trans, in, out);
 }
 
-/* Key points go with the picture. */
+/* Moves key points with the picture. */
 static void
 gst_clip_augment_move_points (GstClipAugment *self, GstBuffer *buffer)
 {
@@ -192,7 +192,7 @@ gst_clip_augment_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, Gst
   const guint channels = GST_VIDEO_FRAME_COMP_PSTRIDE (out, 0);
   guint y;
 
-  /* the caps' size: a frame may be larger by its own meta */
+  /* the size in the caps: a frame's video meta may have a larger one */
   in->info.width = out->info.width = width;
   in->info.height = out->info.height = height;
   if (self->crop)
@@ -217,7 +217,7 @@ no_copy:
   return GST_FLOW_ERROR;
 }
 
-/* What is drawn for a clip is drawn for its frames' size. */
+/* A clip's draw depends on the size of its frames. */
 static gboolean
 gst_clip_augment_set_info (GstVideoFilter *filter, GstCaps *incaps, GstVideoInfo *in_info,
     GstCaps *outcaps, GstVideoInfo *out_info)
@@ -307,7 +307,7 @@ gst_clip_augment_class_init (GstClipAugmentClass *klass)
   filter_class->set_info = GST_DEBUG_FUNCPTR (gst_clip_augment_set_info);
   filter_class->transform_frame = GST_DEBUG_FUNCPTR (gst_clip_augment_transform_frame);
 
-  /* changes hold from the next clip on */
+  /* changes apply from the next clip on */
   settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_PLAYING);
 
   gst_element_class_set_static_metadata (element_class, "Clip augmenter", "Filter/Effect/Video",
@@ -321,6 +321,6 @@ static void
 gst_clip_augment_init (GstClipAugment *self)
 {
   settings_init (&settings, &self->settings);
-  /* a frame that came late is still a frame of its clip */
+  /* late frames must not be dropped from their clip */
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);
 }

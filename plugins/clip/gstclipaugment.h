@@ -1,4 +1,4 @@
-/* gstclipaugment.h: clipaugment shows training clips differently each epoch.
+/* gstclipaugment.h: random augmentation of training clips.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef GST_CLIP_AUGMENT_H
 #define GST_CLIP_AUGMENT_H

@@ -54,7 +54,7 @@
 
 #define FORMATS "{ RGB, GRAY8 }"
 
-/* of the frames that come in */
+/* of incoming frames */
 #define WIDTH(self) GST_VIDEO_INFO_WIDTH (&(self)->pack.info)
 #define HEIGHT(self) GST_VIDEO_INFO_HEIGHT (&(self)->pack.info)
 
@@ -72,25 +72,25 @@ struct _GstClipBatch {
   gboolean drop_last;
   GstClockTime latency; /* from a batch's first frame to its last */
 
-  /* The streaming thread's */
-  gchar *name; /* of the clip last told of, fit to be shown */
+  /* Used by the streaming thread */
+  gchar *name; /* of a clip in a message, escaped */
   gboolean have_info;
-  gboolean first; /* no frame has come */
-  ClipPack pack;  /* the batch in the making */
+  gboolean first; /* no frame has arrived yet */
+  ClipPack pack;  /* the batch that is being filled */
 
   gboolean caps_sent;
-  guint caps_clips; /* N of the caps sent last */
-  gboolean points_told;
-  GQueue held; /* events that come after the first caps */
+  guint caps_clips; /* N in the last caps */
+  gboolean points_sent;
+  GQueue held; /* events to send after the first caps */
 
   gboolean in_clip;
-  gboolean have_clip; /* `clip` says which one came last */
-  GstClipMeta clip;   /* the clip at hand; frame: last one seen */
+  gboolean have_clip; /* `clip` is valid */
+  GstClipMeta clip;   /* the current clip, or the last one; frame: last one received */
 
   gboolean in_passes; /* the stream has clip-epoch events */
-  guint64 listed[2];  /* [training]: clips of a pass; 0: none, or not told */
-  guint views;        /* clips of each in a pass that does not train */
-  gboolean pass_open; /* no clip-epoch-done since the last */
+  guint64 listed[2];  /* [training]: clips per pass; 0: none, or unknown */
+  guint views;        /* clips per video in validation and test passes */
+  gboolean pass_open; /* clip-epoch-done has not come yet */
   gboolean have_segment;
   guint32 segment_seqnum;
   GstFlowReturn flow; /* of a batch pushed from an event */
@@ -124,7 +124,7 @@ clip_name (GstClipBatch *self, const GstClipMeta *clip)
   return self->name;
 }
 
-/* Lets go of all that is collected. */
+/* Discards everything that was collected. */
 static void
 gst_clip_batch_drop (GstClipBatch *self)
 {
@@ -144,7 +144,7 @@ gst_clip_batch_reset (GstClipBatch *self)
   self->have_info = FALSE;
   self->first = TRUE;
   self->caps_sent = FALSE;
-  self->points_told = FALSE;
+  self->points_sent = FALSE;
   self->in_passes = self->pass_open = FALSE;
   self->listed[0] = self->listed[1] = 0;
   self->views = 1;
@@ -164,7 +164,7 @@ gst_clip_batch_send_held (GstClipBatch *self)
     gst_pad_push_event (self->srcpad, event);
 }
 
-/* What follows takes other caps than ours; n: clips of the batch. */
+/* Posts that downstream does not accept the caps. n: clips in the batch */
 static void
 gst_clip_batch_refused (GstClipBatch *self, guint n)
 {
@@ -177,7 +177,7 @@ gst_clip_batch_refused (GstClipBatch *self, guint n)
   gst_caps_unref (caps);
 }
 
-/* Caps of batches of n clips, unless they are the ones sent last. */
+/* Sends caps of batches of n clips, unless they are the last ones sent. */
 static GstFlowReturn
 gst_clip_batch_send_caps (GstClipBatch *self, guint n)
 {
@@ -188,11 +188,11 @@ gst_clip_batch_send_caps (GstClipBatch *self, guint n)
   if (self->caps_sent && self->caps_clips == n)
     return GST_FLOW_OK;
 
-  if (!self->points_told && (event = clip_pack_points_event (&self->pack)))
+  if (!self->points_sent && (event = clip_pack_points_event (&self->pack)))
     gst_pad_push_event (self->srcpad, event);
-  self->points_told = TRUE;
+  self->points_sent = TRUE;
   caps = clip_pack_caps (&self->pack, n);
-  /* asked first, as a refused caps event does not tell through a bin's pad */
+  /* queried first, since a caps event that is refused behind a bin's pad does not return FALSE */
   if (!gst_pad_is_linked (self->srcpad)) {
     ret = GST_FLOW_NOT_LINKED;
   } else if (!gst_pad_peer_query_accept_caps (self->srcpad, caps)
@@ -210,7 +210,7 @@ gst_clip_batch_send_caps (GstClipBatch *self, guint n)
   return ret;
 }
 
-/* Clips wait in a batch: a live pipeline has to know for how long. */
+/* Clips wait for their batch to fill: a live pipeline must know for how long. */
 static void
 gst_clip_batch_update_latency (GstClipBatch *self)
 {
@@ -228,7 +228,7 @@ gst_clip_batch_update_latency (GstClipBatch *self)
     gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
 }
 
-/* The next batch is begun, where none is. T is known. */
+/* Starts the next batch, unless one was started. T must be known. */
 static GstFlowReturn
 gst_clip_batch_begin (GstClipBatch *self)
 {
@@ -255,7 +255,7 @@ no_memory:
   return GST_FLOW_ERROR;
 }
 
-/* Pushes the clips that are complete, as they are. */
+/* Pushes the complete clips, even if they do not fill a batch. */
 static GstFlowReturn
 gst_clip_batch_push (GstClipBatch *self)
 {
@@ -277,7 +277,7 @@ gst_clip_batch_push (GstClipBatch *self)
   return ret;
 }
 
-/* What is left at a pass's end. */
+/* Pushes or drops the remaining clips at the end of a pass. */
 static GstFlowReturn
 gst_clip_batch_push_last (GstClipBatch *self)
 {
@@ -295,7 +295,7 @@ gst_clip_batch_push_last (GstClipBatch *self)
   return gst_clip_batch_push (self);
 }
 
-/* A driver seldom recovers: no clip is skipped for it. */
+/* Drivers seldom recover, so that skipping the clip would not help. */
 static GstFlowReturn
 gst_clip_batch_no_copy (GstClipBatch *self)
 {
@@ -308,7 +308,7 @@ gst_clip_batch_no_copy (GstClipBatch *self)
   return GST_FLOW_ERROR;
 }
 
-/* All frames of the clip at hand are in the batch. */
+/* All frames of the current clip are in the batch. */
 static GstFlowReturn
 gst_clip_batch_complete (GstClipBatch *self)
 {
@@ -321,8 +321,8 @@ gst_clip_batch_complete (GstClipBatch *self)
   return gst_clip_batch_push (self);
 }
 
-/* Before the first caps nothing serialized may pass but what starts the stream
- * and what is told of the whole of it, such as the classes' names. */
+/* Before the first caps only serialized events that start the stream or describe all of it, such
+ * as the names of the classes, may pass. */
 static gboolean
 gst_clip_batch_forward (GstClipBatch *self, GstEvent *event)
 {
@@ -337,8 +337,8 @@ gst_clip_batch_forward (GstClipBatch *self, GstEvent *event)
   return TRUE;
 }
 
-/* A pass of less than a batch has none, each time: better said before the first
- * clip than after an epoch. */
+/* A pass with fewer clips than a batch never has a batch. Report it before the first clip
+ * instead of after an epoch. */
 static GstFlowReturn
 gst_clip_batch_check_passes (GstClipBatch *self)
 {
@@ -366,7 +366,7 @@ too_few:
   return GST_FLOW_ERROR;
 }
 
-/* T is known now: what follows can be told before the first batch is full. */
+/* T is known now: send caps downstream before the first batch is full. */
 static GstFlowReturn
 gst_clip_batch_set_frames (GstClipBatch *self, guint64 frames)
 {
@@ -408,7 +408,7 @@ gst_clip_batch_other_length (
   return GST_FLOW_ERROR;
 }
 
-/* No more frames of the clip at hand will come. */
+/* Ends the current clip, of which no more frames come. */
 static GstFlowReturn
 gst_clip_batch_end_clip (GstClipBatch *self)
 {
@@ -444,7 +444,7 @@ gst_clip_batch_begin_clip (GstClipBatch *self, const GstClipMeta *clip)
   if (self->pack.clips->len > 0) {
     const GstClipMeta *first = &g_array_index (self->pack.clips, GstClipMeta, 0);
 
-    /* training and validation never share a batch, whoever sends them */
+    /* training and validation never share a batch, whatever the source */
     if (first->epoch != clip->epoch || !first->training != !clip->training) {
       ret = gst_clip_batch_push_last (self);
       if (ret != GST_FLOW_OK)
@@ -461,7 +461,7 @@ gst_clip_batch_begin_clip (GstClipBatch *self, const GstClipMeta *clip)
     ret = gst_clip_batch_begin (self);
   else if (clip->num_frames)
     ret = gst_clip_batch_set_frames (self, clip->num_frames);
-  /* frames that come after an error have no block to go to */
+  /* after an error there may be no block for more frames */
   self->in_clip = ret == GST_FLOW_OK || self->pack.block;
   return ret;
 }
@@ -538,7 +538,7 @@ gst_clip_batch_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   else if (!self->in_clip && !other && clip->frame > 0 && clip->frame >= self->clip.frame)
     ret = gst_clip_batch_other_length (self, clip, "more than ", self->pack.frames);
   clip_pack_see (&self->pack, buffer);
-  /* as the stream begins it goes on */
+  /* the first frame determines whether there are key points */
   if (self->first)
     clip_pack_set_points (&self->pack, gst_buffer_get_clip_kpt_meta (buffer));
   self->first = FALSE;
@@ -693,7 +693,7 @@ gst_clip_batch_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
   if (GST_QUERY_TYPE (query) != GST_QUERY_ALLOCATION)
     return gst_pad_query_default (pad, parent, query);
 
-  /* rows are copied: any stride will do */
+  /* rows are copied: any stride is accepted */
   gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
 
   return TRUE;
@@ -780,7 +780,7 @@ gst_clip_batch_class_init (GstClipBatchClass *klass)
   object_class->finalize = gst_clip_batch_finalize;
   element_class->change_state = GST_DEBUG_FUNCPTR (gst_clip_batch_change_state);
 
-  /* a change holds from the next batch on */
+  /* a change applies from the next batch on */
   settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_PLAYING);
 
   gst_element_class_set_static_metadata (element_class, "Clip batcher",

@@ -1,4 +1,4 @@
-/* gstclipbatch.h: clipbatch packs clips into tensors.
+/* gstclipbatch.h: packs clips into tensors.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef GST_CLIP_BATCH_H
 #define GST_CLIP_BATCH_H

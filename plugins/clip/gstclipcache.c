@@ -1,4 +1,4 @@
-/* gstclipcache.c: keeps frames on disk, so that they are decoded once.
+/* gstclipcache.c: caches frames on disk, so that they are decoded only once.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /**
@@ -36,10 +36,10 @@
 #include "clipstore.h"
 #include "plugins/settings.h"
 
-/* Frames of one clip are held until it is complete: no more than this */
+/* Frames of a clip are held until it is complete. A larger clip is not cached */
 #define MAX_CLIP_BYTES (256 << 20)
 #define FORMAT "clipcache 2, " VERSION
-/* of pixels in a record, and of records in memory */
+/* of the pixels in a record, and of records in memory */
 #define ALIGNMENT 64
 
 GST_DEBUG_CATEGORY_STATIC (clip_cache_debug);
@@ -49,27 +49,27 @@ struct _GstClipCache {
   GstElement parent;
   GstPad *sinkpad, *srcpad;
 
-  /* Under the object's lock */
+  /* Under the object lock */
   gchar *location;
   guint64 max_size;
 
-  /* From the first PAUSED on: clip after clip it goes down to NULL, where the
-   * last one's store would be closed */
+  /* Kept from the first PAUSED on: between clips the state goes down to NULL, where the store
+   * would otherwise be closed */
   ClipStore *store; /* NULL: outside of a clip-bin */
 
-  /* Of the clip at hand, the streaming thread's; the query comes before its
-   * frames, from whoever starts them */
-  GBytes *key;        /* NULL: not to be kept */
-  ClipRecord *record; /* it is there */
-  ClipFrames kept;    /* what is in it */
-  GstQuery *window;   /* what is wanted behind this; NULL: who knows */
+  /* Of the current clip, used by the streaming thread. The query arrives before the frames, from
+   * the thread that starts the clip */
+  GBytes *key;        /* NULL: do not cache it */
+  ClipRecord *record; /* the clip is cached */
+  ClipFrames kept;    /* the content of the record */
+  GstQuery *window;   /* the frames wanted downstream; NULL: unknown */
   GstCaps *caps;
   GstEvent *preparation;
   GArray *heads; /* of ClipFrameHead */
   GByteArray *texts;
   GPtrArray *frames; /* of GstBuffer */
   guint64 bytes;
-  gboolean new_caps, new_preparation; /* not yet in texts */
+  gboolean new_caps, new_preparation; /* not in texts yet */
 };
 
 static const SettingsField fields[] = {
@@ -87,7 +87,7 @@ static GstStaticPadTemplate sink_template =
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS ("video/x-raw"));
 
-/* Forgets the clip at hand, but not which of its frames are wanted. */
+/* Discards the current clip, but not the window of its frames. */
 static void
 gst_clip_cache_drop (GstClipCache *self)
 {
@@ -102,7 +102,7 @@ gst_clip_cache_drop (GstClipCache *self)
   self->new_preparation = FALSE;
 }
 
-/* What stands before it */
+/* Upstream elements */
 
 static void
 describe_property (GString *text, GObject *object, GParamSpec *spec)
@@ -110,7 +110,7 @@ describe_property (GString *text, GObject *object, GParamSpec *spec)
   GValue value = G_VALUE_INIT;
   gchar *shown;
 
-  /* what cannot be set, or is an object, does not say how frames are made */
+  /* properties that cannot be set, or are objects, do not describe how frames are made */
   if ((spec->flags & G_PARAM_READWRITE) != G_PARAM_READWRITE || g_str_equal (spec->name, "name")
       || g_str_equal (spec->name, "parent"))
     return;
@@ -130,7 +130,7 @@ describe_element (GstElement *element, gpointer data)
   GParamSpec **specs;
   guint n;
 
-  /* each epoch's frames are others */
+  /* frames differ in each epoch */
   if (g_str_equal (clip_links_kind (element), "clipaugment"))
     return TRUE;
   g_string_append_printf (text, "\n%s", G_OBJECT_TYPE_NAME (element));
@@ -142,7 +142,7 @@ describe_element (GstElement *element, gpointer data)
   return FALSE;
 }
 
-/* Caps right behind this are obeyed before it. */
+/* Caps right after this element take effect before it. */
 static gboolean
 describe_caps (GstElement *element, gpointer data)
 {
@@ -154,8 +154,7 @@ describe_caps (GstElement *element, gpointer data)
   return !filters;
 }
 
-/* NULL: not all that stands before this is known, or it differs from epoch to
- * epoch. */
+/* NULL: upstream elements are not all known, or differ from epoch to epoch. */
 static GBytes *
 gst_clip_cache_make_key (GstClipCache *self, GBytes *source)
 {
@@ -169,7 +168,7 @@ gst_clip_cache_make_key (GstClipCache *self, GBytes *source)
   }
   g_string_append (text, "\nbehind");
   clip_links_walk (self->srcpad, describe_caps, text);
-  /* a sampler before this tells downstream how frames are scaled */
+  /* a sampler before this element reports downstream how frames are scaled */
   if (clip_scaling_find (self->srcpad, &scaling))
     g_string_append_printf (
         text, "\n%s %d", scaling.method ? scaling.method : "?", scaling.add_borders);
@@ -181,7 +180,7 @@ gst_clip_cache_make_key (GstClipCache *self, GBytes *source)
   return g_byte_array_free_to_bytes (bytes);
 }
 
-/* Keeping */
+/* Recording */
 
 static guint32
 append_text (GByteArray *texts, gchar *text)
@@ -229,8 +228,8 @@ gst_clip_cache_keep (GstClipCache *self, GstBuffer *buffer)
   g_ptr_array_add (self->frames, gst_buffer_ref (buffer));
 }
 
-/* The frames in their default layout, one after the other. NULL: one of them
- * cannot be mapped, or there is no memory. */
+/* Copies the frames in their default layout, one after the other. Free with g_free(). NULL: a
+ * frame cannot be mapped, or out of memory. */
 static guint8 *
 gst_clip_cache_collect (GstClipCache *self)
 {
@@ -252,7 +251,7 @@ gst_clip_cache_collect (GstClipCache *self)
       gst_caps_unref (caps);
     }
     text += head->caps_bytes + head->event_bytes;
-    /* rows may end in bytes that nobody writes */
+    /* row padding is not written by the copy */
     memset (pixels + head->offset, 0, head->size);
     ok = gst_video_frame_map (&from, &info, g_ptr_array_index (self->frames, i), GST_MAP_READ);
     if (ok) {
@@ -271,7 +270,7 @@ gst_clip_cache_collect (GstClipCache *self)
   return pixels;
 }
 
-/* As clipframes.h says. */
+/* In the layout that clipframes.h describes. */
 static void
 gst_clip_cache_store (GstClipCache *self)
 {
@@ -304,7 +303,7 @@ gst_clip_cache_store (GstClipCache *self)
 
 /* Playing */
 
-/* The segment is one for all of the clip: another would end it. */
+/* There is one segment for the whole clip: another one would end it. */
 static void
 push_texts (GstClipCache *self, const ClipFrame *frame, gboolean first)
 {
@@ -375,14 +374,14 @@ gst_clip_cache_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 
   if (self->key)
     gst_clip_cache_keep (self, buffer);
-  /* the others are for the record */
+  /* the others are only for the record */
   if (self->window && meta && gst_query_get_clip_window (self->window, &first, &last)
       && (meta->frame < first || meta->frame > last)) {
     gst_buffer_unref (buffer);
     return GST_FLOW_OK;
   }
   ret = gst_pad_push (self->srcpad, buffer);
-  /* the end that comes now is not the clip's */
+  /* an EOS after this is not the clip's end */
   if (ret != GST_FLOW_OK)
     gst_clip_cache_drop (self);
 
@@ -416,7 +415,7 @@ gst_clip_cache_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
         self->new_preparation = TRUE;
       }
       like = clip_cached_event_parse (event);
-      /* of another clipcache, further down, where it is not this one's */
+      /* otherwise it is for another clipcache, downstream */
       if (like && self->record) {
         ret = gst_clip_cache_play (self, like);
         if (ret < GST_FLOW_EOS)
@@ -430,8 +429,8 @@ gst_clip_cache_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
   return gst_pad_event_default (pad, parent, event);
 }
 
-/* Whoever samples behind this wants a few frames; kept are all, for the next time
- * it will be others. */
+/* A sampler downstream wants only some frames. All are cached, since it will want others the
+ * next time. */
 static gboolean
 gst_clip_cache_take_window (GstClipCache *self, GstQuery *query)
 {
@@ -449,7 +448,7 @@ gst_clip_cache_take_window (GstClipCache *self, GstQuery *query)
   return TRUE;
 }
 
-/* Whether it is a record of frames that what follows takes; it may be of other days. */
+/* Whether the record is valid and downstream accepts its frames. It may be from an earlier run. */
 static gboolean
 gst_clip_cache_is_taken (GstClipCache *self)
 {
@@ -486,7 +485,8 @@ gst_clip_cache_answer (GstClipCache *self, GstQuery *query, GBytes *source)
     g_clear_pointer (&self->key, g_bytes_unref);
   if (self->window && !self->key)
     clip_cached_query_narrow (query, self->window);
-  /* with a window of its own, what is asked is not what comes behind this */
+  /* with a window of its own, the query does not describe the frames that come out of this
+   * element */
   if (!self->window)
     gst_pad_peer_query (self->srcpad, query);
 
@@ -507,7 +507,7 @@ gst_clip_cache_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
   if (GST_QUERY_TYPE (query) == GST_QUERY_ALLOCATION) {
     if (!clip_links_propose (self->srcpad, query))
       return FALSE;
-    /* no frame is kept with what is cut off it */
+    /* frames are cached without crop meta */
     if (gst_query_find_allocation_meta (query, GST_VIDEO_CROP_META_API_TYPE, &crop))
       gst_query_remove_nth_allocation_meta (query, crop);
     return TRUE;

@@ -1,4 +1,4 @@
-/* gstclipdiff.c: makes motion of pictures.
+/* gstclipdiff.c: replaces frames by their differences.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /**
@@ -38,15 +38,15 @@ struct _GstClipDiff {
 
   gdouble gain; /* under the object lock */
 
-  /* The streaming thread's */
-  GstBuffer *before; /* the frame before this one */
-  guint64 clip;      /* its clip meta, if it had one */
+  /* Used by the streaming thread */
+  GstBuffer *before; /* the previous frame */
+  guint64 clip;      /* fields of its clip meta, if it had one */
   guint64 sample;
   guint epoch;
   gboolean training;
   guint64 frame;
-  GstEvent *preparation; /* clip-preparation as it came; NULL: none */
-  gdouble told;          /* the gain that was told downstream */
+  GstEvent *preparation; /* clip-preparation as received; NULL: none */
+  gdouble reported_gain; /* the gain in the last event sent */
 };
 
 static const SettingsField fields[] = {
@@ -65,7 +65,7 @@ static GstStaticPadTemplate sink_template =
 static GstStaticPadTemplate src_template =
     GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS, GST_STATIC_CAPS (CAPS));
 
-/* Whether the frame before is one of another clip. */
+/* Whether the previous frame belongs to another clip. */
 static gboolean
 gst_clip_diff_begins (GstClipDiff *self, const GstClipMeta *meta)
 {
@@ -73,13 +73,13 @@ gst_clip_diff_begins (GstClipDiff *self, const GstClipMeta *meta)
       || !meta->training != !self->training || meta->frame <= self->frame;
 }
 
-/* Tells what becomes of the clips here. */
+/* Reports the gain downstream in clip-preparation. */
 static gboolean
-gst_clip_diff_tell (GstClipDiff *self, gdouble gain)
+gst_clip_diff_report (GstClipDiff *self, gdouble gain)
 {
   GstClipPreparation preparation;
 
-  self->told = gain;
+  self->reported_gain = gain;
   gst_event_parse_clip_preparation (self->preparation, &preparation);
   preparation.diff_gain = gain;
 
@@ -103,7 +103,7 @@ static GstFlowReturn
 gst_clip_diff_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, GstVideoFrame *out)
 {
   GstClipDiff *self = GST_CLIP_DIFF (filter);
-  /* by the caps: each of the frames may be larger by its own meta */
+  /* the size in the caps: a frame's video meta may have a larger one */
   const guint width = GST_VIDEO_INFO_WIDTH (&filter->in_info);
   const guint height = GST_VIDEO_INFO_HEIGHT (&filter->in_info);
   const gsize row = (gsize) width * GST_VIDEO_FRAME_COMP_PSTRIDE (out, 0);
@@ -114,8 +114,8 @@ gst_clip_diff_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, GstVid
   GstVideoFrame before;
   guint y;
 
-  if (self->preparation && self->told != gain)
-    gst_clip_diff_tell (self, gain);
+  if (self->preparation && self->reported_gain != gain)
+    gst_clip_diff_report (self, gain);
   if (meta && gst_clip_diff_begins (self, meta))
     gst_clear_buffer (&self->before);
   if (!self->before) {
@@ -162,7 +162,7 @@ gst_clip_diff_set_info (GstVideoFilter *filter, GstCaps *incaps, GstVideoInfo *i
   return TRUE;
 }
 
-/* Key points are of the picture that a difference ends with. */
+/* A difference has the key points of the later picture. */
 static gboolean
 gst_clip_diff_transform_meta (GstBaseTransform *trans, GstBuffer *out, GstMeta *meta, GstBuffer *in)
 {
@@ -171,7 +171,7 @@ gst_clip_diff_transform_meta (GstBaseTransform *trans, GstBuffer *out, GstMeta *
              ->transform_meta (trans, out, meta, in);
 }
 
-/* A pool's size upstream does not reckon with the frame that is held here. */
+/* Removes upstream's pools: their sizes do not account for the frame that is held here. */
 static gboolean
 gst_clip_diff_propose_allocation (GstBaseTransform *trans, GstQuery *decide_query, GstQuery *query)
 {
@@ -195,7 +195,7 @@ gst_clip_diff_sink_event (GstBaseTransform *trans, GstEvent *event)
   if (gst_event_parse_clip_preparation (event, NULL)) {
     gst_clear_event (&self->preparation);
     self->preparation = event;
-    return gst_clip_diff_tell (self, gst_clip_diff_gain (self));
+    return gst_clip_diff_report (self, gst_clip_diff_gain (self));
   }
 
   return GST_BASE_TRANSFORM_CLASS (gst_clip_diff_parent_class)->sink_event (trans, event);
@@ -210,7 +210,7 @@ gst_clip_diff_start (GstBaseTransform *trans)
 static gboolean
 gst_clip_diff_stop (GstBaseTransform *trans)
 {
-  /* another thread may flush */
+  /* another thread may be flushing */
   GST_PAD_STREAM_LOCK (GST_BASE_TRANSFORM_SINK_PAD (trans));
   gst_clear_buffer (&GST_CLIP_DIFF (trans)->before);
   gst_clear_event (&GST_CLIP_DIFF (trans)->preparation);

@@ -1,4 +1,4 @@
-/* gstclipdiff.h: clipdiff makes motion of pictures.
+/* gstclipdiff.h: replaces frames by their differences.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef GST_CLIP_DIFF_H
 #define GST_CLIP_DIFF_H

@@ -5,22 +5,21 @@
  * SECTION:element-clipkpt
  * @title: clipkpt
  *
- * Reads the key points of the persons in each clip, which a pose estimator found before, and
- * attaches them to its frames as a GstClipKptMeta. clipbatch makes a third tensor of them.
+ * Reads the key points of the persons in each clip, which a pose estimator has found before, and
+ * attaches them to its frames as a GstClipKptMeta. clipbatch packs them into a third tensor.
  *
- * A clip's file is that of the column `keypoints` in the manifest, or of #GstClipSrc:keypoints-root
- * and #GstClipSrc:keypoints-pattern: a NumPy array, results in COCO's format, OpenPose's folder of
- * frames, or a table. A clip whose file is missing, damaged or of another video is skipped, as one
- * whose video is.
+ * A clip's file is the one in the manifest's column `keypoints`, or is found with
+ * #GstClipSrc:keypoints-root and #GstClipSrc:keypoints-pattern. It is a NumPy array, results in
+ * COCO's format, OpenPose's folder of frames, or a table. A clip is skipped if this file is
+ * missing, damaged or of another video, like a clip whose video cannot be read.
  *
- * clipkpt stands in clipsrc's clip-bin, behind clipsample, and before what crops or mirrors
- * pictures, such as clipaugment. Frames that a clipcache has kept come without key points: put
- * clipkpt behind it.
+ * clipkpt must be in clipsrc's clip-bin, after clipsample and before elements that crop or mirror
+ * pictures, such as clipaugment. Frames from a clipcache have no key points: put clipkpt after it.
  *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 clipsrc location=train.csv keypoints-root=poses clip-bin="clipsample num-frames=16 ! clipkpt ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=112,height=112 ! clipaugment" ! clipbatch batch-size=4 ! fakesink
- * ]| Batches of clips with their key points, of files such as poses/NAME.npy.
+ * ]| Batches of clips with their key points, from files such as poses/NAME.npy.
  *
  * Since: 0.1.0
  */
@@ -49,19 +48,19 @@ typedef struct {
 struct _GstClipKpt {
   GstBaseTransform parent;
 
-  KptSettings settings; /* the properties, under the object's lock */
+  KptSettings settings; /* the properties, under the object lock */
 
-  /* From the first PAUSED on: clip after clip it goes down to NULL, where the last one's file would
-   * be let go */
+  /* Kept from the first PAUSED on: between clips the state goes down to NULL, where the last
+   * clip's file would otherwise be released */
   ClipKptFile *file;
 
-  /* The streaming thread's */
-  GstVideoInfo info;    /* of the frames here; of no format: unknown */
-  gboolean add_borders; /* a scaler before this keeps the picture's shape */
+  /* Used by the streaming thread */
+  GstVideoInfo info;    /* of incoming frames; without a format: unknown */
+  gboolean add_borders; /* a scaler before this element preserves the aspect ratio */
   gboolean in_clip;
-  GstClipMeta clip; /* the clip at hand; strings: none */
+  GstClipMeta clip; /* the current clip, without its strings */
   Cnn3dPose *pose;
-  GstClipKptMeta like; /* what all of its frames get; values: of the last one */
+  GstClipKptMeta like; /* the meta that all its frames get; values: of the last frame */
 };
 
 #define FIELD(field) G_STRUCT_OFFSET (KptSettings, field)
@@ -95,11 +94,11 @@ gst_clip_kpt_forget (GstClipKpt *self)
   g_clear_pointer (&self->like.pairs, g_ref_string_release);
 }
 
-/* Where it stands */
+/* Position in the pipeline */
 
 typedef struct {
-  const gchar *const *kinds; /* what may not be there */
-  GstObject *within;         /* nor is looked at beyond this bin */
+  const gchar *const *kinds; /* elements that must not be found */
+  GstObject *within;         /* the search ends at this bin */
   const gchar *found;
 } Misplaced;
 
@@ -117,7 +116,8 @@ is_misplaced (GstElement *element, gpointer data)
   return misplaced->found != NULL;
 }
 
-/* The outermost bin but one that it is in: of clipsrc's chains clip-bin. (transfer full) */
+/* (transfer full) the outermost bin but one that contains the element: in clipsrc's chains,
+ * clip-bin. */
 static GstObject *
 find_bin (GstElement *element)
 {
@@ -134,8 +134,8 @@ find_bin (GstElement *element)
   return bin;
 }
 
-/* Points go with what scales the picture. Nothing before may have moved it, nothing behind may
- * move it without them. */
+/* Scaling keeps key points valid. Elements before this one must not move the picture, and
+ * elements after it must not move it without the points. */
 static gboolean
 gst_clip_kpt_check_place (GstClipKpt *self)
 {
@@ -201,7 +201,7 @@ pose_params (const KptSettings *s, const GstClipMeta *clip)
     .offset = s->first_frame };
 }
 
-/* Reads what the clip at hand has. */
+/* Reads the key points of a clip that starts. */
 static gboolean
 gst_clip_kpt_read (GstClipKpt *self, const KptSettings *s, const GstClipMeta *clip, GError **error)
 {
@@ -234,7 +234,7 @@ gst_clip_kpt_read (GstClipKpt *self, const KptSettings *s, const GstClipMeta *cl
   return TRUE;
 }
 
-/* FALSE: the error is posted; it is the clip's, not the line's. */
+/* FALSE: an error was posted. DECODE errors concern only this clip. */
 static gboolean
 gst_clip_kpt_begin (GstClipKpt *self, const GstClipMeta *clip)
 {
@@ -285,7 +285,7 @@ bad_file:
   return FALSE;
 }
 
-/* The picture as it came from its file. */
+/* The size and pixel aspect ratio of the file's picture. */
 static void
 file_info (const GstClipMeta *clip, GstVideoInfo *info)
 {
@@ -327,7 +327,7 @@ no_clip:
   return GST_FLOW_ERROR;
 }
 
-/* A meta is added: a frame's pixels need no copy for it. */
+/* Only a meta is added, so pixels need not be copied. */
 static GstFlowReturn
 gst_clip_kpt_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, GstBuffer **out)
 {
@@ -438,7 +438,7 @@ gst_clip_kpt_class_init (GstClipKptClass *klass)
   trans_class->transform_ip = GST_DEBUG_FUNCPTR (gst_clip_kpt_transform_ip);
   trans_class->propose_allocation = GST_DEBUG_FUNCPTR (gst_clip_kpt_propose_allocation);
 
-  /* changes hold from the next clip on */
+  /* changes apply from the next clip on */
   settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_PLAYING);
 
   gst_element_class_set_static_metadata (element_class, "Key points of clips",
@@ -455,6 +455,6 @@ gst_clip_kpt_init (GstClipKpt *self)
   gst_video_info_init (&self->info);
   self->file = clip_kpt_file_new ();
   gst_base_transform_set_in_place (GST_BASE_TRANSFORM (self), TRUE);
-  /* a frame that came late is still a frame of its clip */
+  /* late frames must not be dropped from their clip */
   gst_base_transform_set_qos_enabled (GST_BASE_TRANSFORM (self), FALSE);
 }

@@ -1,4 +1,4 @@
-/* gstclipkpt.h: clipkpt attaches the key points of persons to frames.
+/* gstclipkpt.h: attaches the key points of persons to frames.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef GST_CLIP_KPT_H
 #define GST_CLIP_KPT_H

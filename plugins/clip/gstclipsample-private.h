@@ -1,4 +1,4 @@
-/* gstclipsample-private.h: what the element's files share.
+/* gstclipsample-private.h: clipsample's state, for its two files.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef GST_CLIP_SAMPLE_PRIVATE_H
 #define GST_CLIP_SAMPLE_PRIVATE_H
@@ -8,10 +8,10 @@
 #include "clipplans.h"
 #include "plugins/settings.h"
 
-/* Without the type's function, for files that its own calls. */
+/* A cast without the type check, for files without the type's function. */
 #define GST_CLIP_SAMPLE_CAST(object) ((GstClipSample *) (object))
 
-/* A frame of a clip whose plan is not known. */
+/* A frame of a clip that has no plan yet. */
 typedef struct {
   guint64 frame;
   GstBuffer *buffer;
@@ -25,25 +25,25 @@ struct _GstClipSample {
 
   /* Under the object lock */
   ClipWindow settings; /* the properties */
-  GQueue plans;        /* of ClipPlan: for clips to come, by time */
+  GQueue plans;        /* of ClipPlan, for clips that were announced */
 
-  /* The streaming thread's, under the sink pad's stream lock */
+  /* Used by the streaming thread, under the sink pad's stream lock */
   gboolean in_clip;
-  gboolean complete; /* the clip at hand: nothing more to take */
-  GstClipMeta clip;  /* it; frame: the last one seen */
-  ClipWindow window; /* the settings that it began with */
+  gboolean complete; /* the current clip needs no more frames */
+  GstClipMeta clip;  /* the current clip; frame: last one received */
+  ClipWindow window; /* the settings with which it started */
   guint views;
   guint64 *wanted;   /* frame numbers [views * num_frames] */
-  GstBuffer **slots; /* their frames, until pushed */
+  GstBuffer **slots; /* these frames, until they are pushed */
   guint *filled;     /* slots filled so far [views] */
-  guint next;        /* the slot to push next */
-  GstBuffer *last;   /* the last frame seen */
+  guint next;        /* the next slot to push */
+  GstBuffer *last;   /* the last frame received */
   GArray *kept;      /* of Kept */
   gsize kept_bytes;
-  guint64 stride;          /* every how manieth frame is kept */
-  GArray *numbers, *times; /* guint64: of the clip's frames so far */
+  guint64 stride;          /* every how many frames one is kept */
+  GArray *numbers, *times; /* guint64: numbers and timestamps of the clip's frames so far */
 
-  /* Of a stream without clip meta */
+  /* For streams without clip meta */
   guint64 live_clip;
   guint64 live_frame;
   FrameRateStream stream;
@@ -52,8 +52,8 @@ struct _GstClipSample {
   gboolean have_segment;
   guint32 segment_seqnum;
 
-  GstEvent *told; /* the last clip-preparation sent */
-  gboolean tell;  /* another one may be due */
+  GstEvent *preparation;    /* the last clip-preparation sent */
+  gboolean preparation_due; /* a changed one may have to be sent */
 };
 
 /* gstclipsampleproperties.c */

@@ -1,4 +1,4 @@
-/* gstclipsample.c: picks the frames of each clip.
+/* gstclipsample.c: selects frames of each clip.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /**
@@ -48,7 +48,7 @@
 #include "cliplinks.h"
 #include "clipscaling.h"
 
-/* What is held of a clip whose plan is not known. */
+/* Limits on the frames held of a clip that has no plan yet. */
 #define MAX_KEPT_FRAMES 4096
 #define MAX_KEPT_BYTES (512 * 1024 * 1024)
 
@@ -69,7 +69,7 @@ clear_kept (gpointer kept)
   gst_clear_buffer (&((Kept *) kept)->buffer);
 }
 
-/* Lets go of the clip at hand; what was not pushed is lost. */
+/* Discards the current clip, with frames that were not pushed. */
 static void
 gst_clip_sample_drop (GstClipSample *self)
 {
@@ -114,9 +114,9 @@ gst_clip_sample_allocate (GstClipSample *self, guint views)
   self->filled = g_new0 (guint, views);
 }
 
-/* Settings hold from one clip's first frame to the next one's; where a plan was
- * told, those that it was made by. Returns the plan's frames; NULL: there is
- * none. clip: NULL: of a stream without clip meta */
+/* Settings apply from one clip's first frame to the next one's. An announced clip has those with
+ * which it was planned. Returns the planned frames; NULL: there is no plan. clip: NULL for a
+ * stream without clip meta */
 static guint64 *
 gst_clip_sample_take_settings (GstClipSample *self, const GstClipMeta *clip)
 {
@@ -130,7 +130,7 @@ gst_clip_sample_take_settings (GstClipSample *self, const GstClipMeta *clip)
   if (plan)
     wanted = g_memdup2 (plan->wanted, plan->n * sizeof *wanted);
   GST_OBJECT_UNLOCK (self);
-  self->tell |= !self->told || before.num_frames != self->window.num_frames
+  self->preparation_due |= !self->preparation || before.num_frames != self->window.num_frames
       || before.interval != self->window.interval || before.mode != self->window.mode
       || !frame_rate_equal (before.rate, self->window.rate);
 
@@ -160,7 +160,7 @@ gst_clip_sample_begin (GstClipSample *self, const GstClipMeta *clip, gboolean li
   }
 
   wanted = gst_clip_sample_take_settings (self, clip);
-  /* by time: nobody knows before the clip's end where no plan was told */
+  /* without a plan, the selection by time is unknown until the clip's end */
   if (!wanted && (!clip->num_frames || self->window.rate.n))
     return;
   gst_clip_sample_allocate (self, clip_window_views (&self->window, clip->training));
@@ -173,9 +173,9 @@ gst_clip_sample_begin (GstClipSample *self, const GstClipMeta *clip, gboolean li
   }
 }
 
-/* Tells how clips are made, where that is not what was told last. */
+/* Sends clip-preparation, unless it equals the last one. */
 static void
-gst_clip_sample_tell (GstClipSample *self)
+gst_clip_sample_report (GstClipSample *self)
 {
   const gboolean uniform = self->window.mode == CNN3D_WINDOW_UNIFORM || self->window.interval == 0;
   GstClipPreparation preparation = { .num_frames = self->window.num_frames,
@@ -188,24 +188,24 @@ gst_clip_sample_tell (GstClipSample *self)
   ClipScaling scaling;
   GstEvent *event;
 
-  self->tell = FALSE;
+  self->preparation_due = FALSE;
   if (clip_scaling_find (self->srcpad, &scaling) || clip_scaling_find (self->sinkpad, &scaling)) {
     preparation.scaling = scaling.method;
     preparation.add_borders = scaling.add_borders;
   }
   event = gst_event_new_clip_preparation (&preparation);
-  if (self->told
+  if (self->preparation
       && gst_structure_is_equal (
-          gst_event_get_structure (event), gst_event_get_structure (self->told))) {
+          gst_event_get_structure (event), gst_event_get_structure (self->preparation))) {
     gst_event_unref (event);
     return;
   }
-  gst_clear_event (&self->told);
-  self->told = gst_event_ref (event);
+  gst_clear_event (&self->preparation);
+  self->preparation = gst_event_ref (event);
   gst_pad_push_event (self->srcpad, event);
 }
 
-/* Pushes the frames at the head of the slots. */
+/* Pushes the frames at the front of the slots. */
 static GstFlowReturn
 gst_clip_sample_push (GstClipSample *self)
 {
@@ -216,10 +216,10 @@ gst_clip_sample_push (GstClipSample *self)
     GstBuffer *buffer = self->slots[self->next];
     GstClipMeta *meta;
 
-    if (self->tell)
-      gst_clip_sample_tell (self);
+    if (self->preparation_due)
+      gst_clip_sample_report (self);
     self->slots[self->next] = NULL;
-    /* a frame that is wanted again, too, is copied: its header, not its data */
+    /* a frame that is also wanted again is copied: its header, not its data */
     buffer = gst_buffer_make_writable (buffer);
     meta = gst_buffer_get_clip_meta (buffer);
     if (!meta)
@@ -235,7 +235,7 @@ gst_clip_sample_push (GstClipSample *self)
   return ret;
 }
 
-/* Notes when a frame is shown, as numbers alone do not tell what to take. */
+/* Records the frame's timestamp, for the selection by time. */
 static void
 gst_clip_sample_note_time (GstClipSample *self, guint64 frame, GstBuffer *buffer)
 {
@@ -250,7 +250,7 @@ gst_clip_sample_note_time (GstClipSample *self, guint64 frame, GstBuffer *buffer
   g_array_append_val (self->times, time);
 }
 
-/* Holds a frame of a clip whose plan is not known. */
+/* Holds a frame of a clip that has no plan yet. */
 static void
 gst_clip_sample_keep (GstClipSample *self, guint64 frame, GstBuffer *buffer)
 {
@@ -290,7 +290,7 @@ gst_clip_sample_keep (GstClipSample *self, guint64 frame, GstBuffer *buffer)
   g_array_set_size (self->kept, n);
 }
 
-/* The length is known now: chooses among the frames held. */
+/* The length is known now: selects from the frames that are held. */
 static void
 gst_clip_sample_choose (GstClipSample *self)
 {
@@ -319,7 +319,7 @@ gst_clip_sample_choose (GstClipSample *self)
   g_array_set_size (self->kept, 0);
 }
 
-/* The clip is over: pushes what it still owes. */
+/* Ends the clip: pushes the frames that are still missing. */
 static GstFlowReturn
 gst_clip_sample_finish (GstClipSample *self)
 {
@@ -346,14 +346,14 @@ gst_clip_sample_finish (GstClipSample *self)
   return gst_clip_sample_push (self);
 }
 
-/* Of a stream without clip meta: the next frame is a clip's first one. */
+/* For streams without clip meta: whether the next frame starts a clip. */
 static gboolean
 gst_clip_sample_is_between (GstClipSample *self)
 {
   return self->live_frame == 0 || !self->in_clip || self->live_frame == self->clip.num_frames;
 }
 
-/* Number of the next frame of a stream without clip meta. */
+/* For streams without clip meta: numbers the next frame. */
 static void
 gst_clip_sample_count (GstClipSample *self, GstClipMeta *clip)
 {
@@ -361,7 +361,7 @@ gst_clip_sample_count (GstClipSample *self, GstClipMeta *clip)
     if (self->live_frame)
       self->live_clip++;
     self->live_frame = 0;
-    /* the clip before is complete or was dropped: nothing uses it */
+    /* the last clip is complete or was dropped: it is not needed */
     gst_clip_sample_drop (self);
     self->in_clip = FALSE;
     gst_clip_sample_take_settings (self, NULL);
@@ -374,7 +374,7 @@ gst_clip_sample_count (GstClipSample *self, GstClipMeta *clip)
     .num_frames = self->clip.num_frames };
 }
 
-/* The next frame of a clip. Takes the buffer. */
+/* Takes the next frame of a clip. */
 static GstFlowReturn
 gst_clip_sample_frame (GstClipSample *self, GstBuffer *buffer)
 {
@@ -415,7 +415,7 @@ gst_clip_sample_frame (GstClipSample *self, GstBuffer *buffer)
     while (*filled < num && self->wanted[view * num + *filled] <= clip.frame)
       self->slots[view * num + (*filled)++] = gst_buffer_ref (buffer);
   }
-  /* ours alone where it is pushed at once, so that nobody has to copy it */
+  /* drop our reference, so that a buffer that is pushed now need not be copied */
   gst_buffer_unref (buffer);
   buffer = NULL;
   if (self->filled[self->views - 1] == self->window.num_frames)
@@ -429,7 +429,7 @@ done:
   return ret;
 }
 
-/* The rate of the next frame of a stream without clip meta. */
+/* For streams without clip meta: the frame rate at the next frame. */
 static FrameRate
 gst_clip_sample_live_rate (GstClipSample *self)
 {
@@ -444,7 +444,7 @@ gst_clip_sample_live_rate (GstClipSample *self)
   return rate;
 }
 
-/* Goes on for `n` frames with the one that is held. */
+/* Repeats the held frame n times. */
 static GstFlowReturn
 gst_clip_sample_repeat (GstClipSample *self, guint64 n)
 {
@@ -456,7 +456,7 @@ gst_clip_sample_repeat (GstClipSample *self, guint64 n)
   return ret;
 }
 
-/* The next frame of a stream without clip meta, at the rate that it has. */
+/* For streams without clip meta: converts the next frame to the frame rate. */
 static GstFlowReturn
 gst_clip_sample_live (GstClipSample *self, GstBuffer *buffer, FrameRate rate)
 {
@@ -493,7 +493,7 @@ gst_clip_sample_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   return gst_clip_sample_frame (self, buffer);
 }
 
-/* No frame follows that goes on with what came so far. */
+/* Ends the clip: no frame that continues it will follow. */
 static void
 gst_clip_sample_end (GstClipSample *self)
 {
@@ -503,7 +503,7 @@ gst_clip_sample_end (GstClipSample *self)
   gst_clip_sample_reset (self);
 }
 
-/* Frames that are held and can not follow other caps. */
+/* Whether frames are held, which must not be pushed after other caps. */
 static gboolean
 gst_clip_sample_holds (GstClipSample *self)
 {
@@ -524,8 +524,8 @@ gst_clip_sample_new_caps (GstClipSample *self, GstEvent *event)
 
   gst_event_parse_caps (event, &caps);
   if (before && !gst_caps_is_equal (before, caps)) {
-    /* in mid-clip: the frames that follow go on with the clip, where none is
-     * held; otherwise they come too late */
+    /* in mid-clip: the clip continues with the next frames if none is held; otherwise they come
+     * too late */
     if (gst_clip_sample_holds (self))
       gst_clip_sample_finish (self);
     else
@@ -545,11 +545,11 @@ gst_clip_sample_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_CAPS:
       gst_clip_sample_new_caps (self, event);
-      /* perhaps other elements are linked now */
-      self->tell = TRUE;
+      /* other elements may be linked now */
+      self->preparation_due = TRUE;
       break;
     case GST_EVENT_SEGMENT:
-      /* one of the same origin comes in mid-clip, from edit lists */
+      /* one with the same seqnum may come in mid-clip, from edit lists */
       seqnum = gst_event_get_seqnum (event);
       if (self->have_segment && seqnum != self->segment_seqnum)
         gst_clip_sample_end (self);
@@ -561,7 +561,7 @@ gst_clip_sample_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
       gst_clip_sample_end (self);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
-      /* what another sampler did holds no longer */
+      /* another sampler's is replaced by this element's */
       if (gst_event_parse_clip_preparation (event, NULL)) {
         gst_event_unref (event);
         return TRUE;
@@ -616,7 +616,7 @@ gst_clip_sample_answer (GstClipSample *self, GstQuery *query)
   clip_plans_put (&self->plans, &clip, &window, window.rate.n ? wanted : NULL, n);
   GST_OBJECT_UNLOCK (self);
   plan = g_memdup2 (wanted, n * sizeof *wanted);
-  /* views follow each other, and may overlap */
+  /* views follow one another, and may overlap */
   qsort (wanted, n, sizeof *wanted, compare_frames);
   for (guint i = 0; i < n; i++)
     if (i == 0 || wanted[i] != wanted[i - 1])
@@ -654,11 +654,11 @@ gst_clip_sample_change_state (GstElement *element, GstStateChange transition)
 
   ret = GST_ELEMENT_CLASS (gst_clip_sample_parent_class)->change_state (element, transition);
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY) {
-    /* the streaming thread is gone by now, but another one may flush */
+    /* the streaming thread has stopped, but another one may be flushing */
     GST_PAD_STREAM_LOCK (self->sinkpad);
     gst_clip_sample_reset (self);
     self->live_clip = 0;
-    gst_clear_event (&self->told);
+    gst_clear_event (&self->preparation);
     GST_OBJECT_LOCK (self);
     clip_plans_clear (&self->plans);
     GST_OBJECT_UNLOCK (self);
@@ -675,7 +675,7 @@ gst_clip_sample_finalize (GObject *object)
 
   gst_clip_sample_drop (self);
   gst_clear_buffer (&self->held);
-  gst_clear_event (&self->told);
+  gst_clear_event (&self->preparation);
   clip_plans_clear (&self->plans);
   g_array_unref (self->kept);
   g_array_unref (self->numbers);

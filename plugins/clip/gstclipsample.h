@@ -1,4 +1,4 @@
-/* gstclipsample.h: clipsample picks the frames of each clip.
+/* gstclipsample.h: selects frames of each clip.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef GST_CLIP_SAMPLE_H
 #define GST_CLIP_SAMPLE_H

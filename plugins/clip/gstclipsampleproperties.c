@@ -42,6 +42,6 @@ gst_clip_sample_install_properties (GObjectClass *object_class)
   object_class->set_property = gst_clip_sample_set_property;
   object_class->get_property = gst_clip_sample_get_property;
 
-  /* changes hold from the next clip on */
+  /* changes apply from the next clip on */
   settings_install (&settings, object_class, 1, GST_PARAM_MUTABLE_PLAYING);
 }

@@ -1,6 +1,5 @@
-/* gstclipsrc-private.h: the element's state, for the two files that it is
- * made of: gstclipsrc.c has its properties, events and states,
- * gstclipsrcstream.c its streaming thread.
+/* gstclipsrc-private.h: clipsrc's state, for its files: gstclipsrc.c has its events and states,
+ * gstclipsrcproperties.c its properties, and gstclipsrcstream.c its streaming thread.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef GST_CLIP_SRC_PRIVATE_H
 #define GST_CLIP_SRC_PRIVATE_H
@@ -11,7 +10,7 @@
 #include "src/dataset/dataset.h"
 #include "src/dataset/order.h"
 
-/* Without the type's function, for files that its own calls. */
+/* A cast without the type check, for files without the type's function. */
 #define GST_CLIP_SRC_CAST(object) ((GstClipSrc *) (object))
 
 G_BEGIN_DECLS
@@ -39,22 +38,22 @@ struct _GstClipSrc {
   GstElement parent;
   GstPad *srcpad;
 
-  /* Under the object's lock */
+  /* Under the object lock */
   ClipSrcSettings settings; /* the properties */
   guint64 clips_skipped;
 
-  /* Set from READY to PAUSED, constant while streaming; read by others under
-   * the object's lock */
-  ClipSrcSettings used; /* the properties as they were then */
+  /* Set from READY to PAUSED and constant while streaming. Other threads read it under the
+   * object lock */
+  ClipSrcSettings used; /* the properties at that time */
   Cnn3dDataset *dataset;
-  Cnn3dOrder *order; /* located by the streaming thread only */
+  Cnn3dOrder *order; /* used by the streaming thread only */
   guint64 total;
   ClipWorkers *workers;
 
-  /* What others ask of the streaming thread, under the object's lock */
-  GMutex seek_lock; /* one flushing seek at a time; taken first */
-  gboolean active;  /* there is to be a streaming thread */
-  ClipJob *current; /* what it waits for, or pushes */
+  /* Requests to the streaming thread, under the object lock */
+  GMutex seek_lock; /* for one flushing seek at a time; taken first */
+  gboolean active;  /* the streaming thread should run */
+  ClipJob *current; /* the job that it waits for, or pushes */
   gboolean pushing;
   gboolean interrupted;   /* stop now: state change or flush */
   gboolean end_requested; /* stop before the next clip */
@@ -64,21 +63,21 @@ struct _GstClipSrc {
   guint32 seek_seqnum;
   guint64 position;
 
-  /* The streaming thread's, under the pad's stream lock */
-  GQueue jobs;       /* in order, the first is at `position` */
-  guint64 scheduled; /* position of the next job to make */
+  /* Used by the streaming thread, under the pad's stream lock */
+  GQueue jobs;       /* in order; the first is at `position` */
+  guint64 scheduled; /* position of the next job to create */
   gboolean started;
   gboolean need_segment, need_epoch;
-  guint32 seqnum;             /* of the seek that segment answers; 0: none */
+  guint32 seqnum;             /* of the seek that the segment answers; 0: none */
   guint64 delivered, skipped; /* in this pass */
   gboolean enter_pass;        /* at the next clip */
-  gboolean whole_pass;        /* entered at its first clip */
+  gboolean whole_pass;        /* it was entered at its first clip */
   gchar *first_reason;        /* of the first clip skipped in this pass */
-  /* clip-skipped events that wait for the pass's clip-epoch */
-  GQueue untold;
+  /* clip-skipped events that must wait for the pass's clip-epoch */
+  GQueue pending_skips;
   GstCaps *caps;
-  GstEvent *preparation;       /* clip-bin's, as it was last */
-  GstClockTime frame_duration; /* by caps */
+  GstEvent *preparation;       /* the last one from clip-bin */
+  GstClockTime frame_duration; /* from the caps */
   GstClockTime clip_base, clip_origin, next_pts, last_pts;
 };
 
@@ -88,17 +87,17 @@ void gst_clip_src_install_properties (GObjectClass *klass);
 
 Cnn3dOrderParams gst_clip_src_order_params (const ClipSrcSettings *used);
 
-/* The streaming thread's task: one clip each time. */
+/* The streaming thread's task: each call processes one clip. */
 void gst_clip_src_loop (GstPad *pad);
 
-/* With the streaming thread stopped, or before it starts. */
+/* Call it with the streaming thread stopped, or before it starts. */
 void gst_clip_src_reset_stream (GstClipSrc *self);
-/* Begins time anew, after a flush. */
+/* Restarts time, after a flush. */
 void gst_clip_src_reset_time (GstClipSrc *self);
-/* Drops all that was decoded or is being decoded. */
+/* Discards all jobs, decoded or not. */
 void gst_clip_src_drop_jobs (GstClipSrc *self);
 
-/* Wakes the streaming thread. With the object's lock. */
+/* Wakes the streaming thread. Call it with the object lock. */
 void gst_clip_src_wake_locked (GstClipSrc *self);
 
 G_END_DECLS

@@ -56,10 +56,10 @@ gst_clip_src_seek (GstClipSrc *self, GstEvent *event)
     return FALSE;
 
   GST_OBJECT_LOCK (self);
-  /* Before the data set is read it is not known what is too far */
+  /* Before the data set is read, its length is unknown */
   ok = !self->dataset || (guint64) start <= self->total;
   if (ok && (!self->dataset || !(flags & GST_SEEK_FLAG_FLUSH))) {
-    /* Perhaps this is downstream, called from our own push: only note it */
+    /* this may be called by downstream, from our own push: only record it */
     ok = !self->ended;
     if (ok) {
       self->seek_pending = TRUE;
@@ -88,7 +88,7 @@ gst_clip_src_seek (GstClipSrc *self, GstEvent *event)
   gst_pad_push_event (self->srcpad, flush);
   gst_clip_src_reset_time (self);
   GST_OBJECT_LOCK (self);
-  /* a thread that is to stop, or stopped meanwhile, is not started again */
+  /* do not restart a thread that should stop, or has stopped in the meantime */
   starts = self->active;
   self->interrupted = !starts;
   self->ended = self->end_requested = FALSE;
@@ -194,14 +194,14 @@ gst_clip_src_activate_mode (GstPad *pad, GstObject *parent, GstPadMode mode, gbo
   if (active)
     return gst_pad_start_task (pad, (GstTaskFunction) gst_clip_src_loop, pad, NULL);
 
-  /* a seek that still found it active has started the thread by then */
+  /* a seek that found it active has started the thread by now */
   g_mutex_lock (&self->seek_lock);
   g_mutex_unlock (&self->seek_lock);
 
   return gst_pad_stop_task (pad);
 }
 
-/* A property may be set at any time: a run keeps those that it began with. */
+/* Properties may be set at any time: a run keeps those with which it started. */
 static void
 gst_clip_src_take_settings (GstClipSrc *self)
 {
@@ -214,7 +214,7 @@ gst_clip_src_take_settings (GstClipSrc *self)
   GST_OBJECT_UNLOCK (self);
 }
 
-/* The streaming thread is gone by now, but another one may seek. */
+/* The streaming thread has stopped, but another one may be seeking. */
 static void
 gst_clip_src_close (GstClipSrc *self)
 {
@@ -233,12 +233,12 @@ gst_clip_src_close (GstClipSrc *self)
   cnn3d_dataset_free (dataset);
   gst_clear_caps (&self->caps);
   gst_clear_event (&self->preparation);
-  g_queue_clear_full (&self->untold, (GDestroyNotify) gst_event_unref);
+  g_queue_clear_full (&self->pending_skips, (GDestroyNotify) gst_event_unref);
   g_clear_pointer (&self->first_reason, g_free);
   GST_PAD_STREAM_UNLOCK (self->srcpad);
 }
 
-/* Tells what reading the data set has found. */
+/* Posts the notes from reading the data set. */
 static void
 gst_clip_src_post_notes (GstClipSrc *self, const Cnn3dDataset *dataset)
 {
@@ -256,8 +256,7 @@ gst_clip_src_post_notes (GstClipSrc *self, const Cnn3dDataset *dataset)
   }
 }
 
-/* Reads the data set and starts the workers; posts an error where it
- * cannot. */
+/* Reads the data set and starts the workers. On failure it posts an error. */
 static gboolean
 gst_clip_src_open (GstClipSrc *self)
 {
@@ -417,7 +416,7 @@ gst_clip_src_init (GstClipSrc *self)
 {
   g_mutex_init (&self->seek_lock);
   g_queue_init (&self->jobs);
-  g_queue_init (&self->untold);
+  g_queue_init (&self->pending_skips);
   settings_init (&gst_clip_src_settings, &self->settings);
   self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
   gst_pad_set_activatemode_function (self->srcpad, gst_clip_src_activate_mode);

@@ -55,7 +55,7 @@ enum {
   PROP_CLASSES,
   PROP_CLASS_NAMES,
   PROP_CLIPS_SKIPPED,
-  PROP_SETTINGS, /* the first of them */
+  PROP_SETTINGS, /* the first of the settings */
 };
 
 static void

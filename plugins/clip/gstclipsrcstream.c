@@ -9,8 +9,8 @@
 GST_DEBUG_CATEGORY_EXTERN (gst_clip_src_debug);
 #define GST_CAT_DEFAULT gst_clip_src_debug
 
-/* Decoded frames that may wait, in all clips together; a clip that has its
- * share is passed on before it is complete */
+/* Limit on decoded frames that wait, in all clips together. A clip that reaches its share is
+ * pushed before it is complete */
 #define MAX_BYTES ((gsize) 512 << 20)
 #define MIN_CLIP_BYTES ((gsize) 32 << 20)
 #define DEFAULT_FRAME_DURATION (GST_SECOND / 25)
@@ -76,8 +76,8 @@ make_job (GstClipSrc *self, guint64 position)
   return job;
 }
 
-/* Gives the workers clips to decode ahead, but not over the end of this pass
- * where they are not to outlive it. */
+/* Gives clips to the workers to decode ahead, but not beyond the end of this pass unless workers
+ * are persistent. */
 static void
 fill_jobs (GstClipSrc *self, guint64 pass_end)
 {
@@ -109,7 +109,7 @@ set_current (GstClipSrc *self, ClipJob *job, gboolean pushing)
   GST_OBJECT_LOCK (self);
   self->current = job;
   self->pushing = pushing;
-  /* Whoever asked just before found nothing to wake */
+  /* a request made just before found no job to abort */
   if (job && (self->interrupted || self->seek_pending || (self->end_requested && !pushing)))
     clip_job_abort (job);
   GST_OBJECT_UNLOCK (self);
@@ -176,12 +176,12 @@ set_position (GstClipSrc *self, guint64 position)
   GST_OBJECT_UNLOCK (self);
 }
 
-/* Does what a seek asked for. */
+/* Performs a seek. */
 static void
 apply_seek (GstClipSrc *self, guint64 position, guint32 seqnum)
 {
   gst_clip_src_drop_jobs (self);
-  g_queue_clear_full (&self->untold, (GDestroyNotify) gst_event_unref);
+  g_queue_clear_full (&self->pending_skips, (GDestroyNotify) gst_event_unref);
   self->scheduled = position;
   self->seqnum = seqnum;
   self->need_segment = TRUE;
@@ -195,19 +195,19 @@ push_segment (GstClipSrc *self)
   GstSegment segment;
 
   gst_segment_init (&segment, GST_FORMAT_TIME);
-  /* Time goes on where a seek did not flush: running time never goes back */
+  /* After a seek without a flush, time continues: running time must not go back */
   segment.start = segment.base = segment.time = segment.position = self->next_pts;
   push_event (self, gst_event_new_segment (&segment));
   self->need_segment = FALSE;
 }
 
-/* Clips are skipped within their pass. */
+/* clip-skipped must be within its pass. */
 static void
-push_untold (GstClipSrc *self)
+push_pending_skips (GstClipSrc *self)
 {
   GstEvent *event;
 
-  while ((event = g_queue_pop_head (&self->untold)))
+  while ((event = g_queue_pop_head (&self->pending_skips)))
     gst_pad_push_event (self->srcpad, event);
 }
 
@@ -224,7 +224,7 @@ push_epoch (GstClipSrc *self, const Cnn3dOrderClip *clip, guint64 position)
   epoch.validates = cnn3d_order_pass_clips (self->order, FALSE) > 0;
   push_event (self, gst_event_new_clip_epoch (&epoch));
   self->need_epoch = FALSE;
-  push_untold (self);
+  push_pending_skips (self);
 }
 
 static GstBuffer *
@@ -271,8 +271,8 @@ set_caps (GstClipSrc *self, GstCaps *caps)
   gst_pad_push_event (self->srcpad, gst_event_new_caps (caps));
 }
 
-/* All chains say the same: once is enough. Where nothing scales in clip-bin
- * something may after it. */
+/* All chains send the same event: push it once. If no element in clip-bin scales, one after it
+ * may. */
 static void
 push_preparation (GstClipSrc *self, GstEvent *event)
 {
@@ -292,7 +292,7 @@ push_preparation (GstClipSrc *self, GstEvent *event)
   gst_pad_push_event (self->srcpad, gst_event_new_clip_preparation (&preparation));
 }
 
-/* Makes sure that a frame says whose it is, also where clip-bin lost that. */
+/* Makes sure that a frame has a clip meta, even if clip-bin dropped it. */
 static void
 complete_meta (
     const GstClipSrc *self, ClipJob *job, GstBuffer *buffer, guint64 index, guint64 num_frames)
@@ -303,12 +303,12 @@ complete_meta (
     meta = gst_buffer_add_clip_meta (buffer, &job->meta);
   else if (job->windowed || self->preparation)
     return;
-  /* Nobody sampled: every frame is here, and now it is known how many */
+  /* There is no sampler: all frames are here, and now their number is known */
   meta->frame = index;
   meta->num_frames = num_frames;
 }
 
-/* Pushes the frames of a job. *pushed counts those that went out. */
+/* Pushes the frames of a job. *pushed counts those that were sent. */
 static GstFlowReturn
 push_clip (GstClipSrc *self, ClipJob *job, const Cnn3dOrderClip *clip, guint64 *pushed)
 {
@@ -355,7 +355,7 @@ push_clip (GstClipSrc *self, ClipJob *job, const Cnn3dOrderClip *clip, guint64 *
 static void
 skip_clip (GstClipSrc *self, ClipJob *job)
 {
-  /* a structure's strings are UTF-8, a path need not be */
+  /* a structure's strings must be UTF-8, unlike a path */
   gchar *path = g_filename_display_name (job->path);
   GstClipSkipped skipped = {
     .path = path, .reason = job->reason, .clip = job->meta.clip, .epoch = job->meta.epoch
@@ -373,9 +373,9 @@ skip_clip (GstClipSrc *self, ClipJob *job)
       gst_message_new_element (GST_OBJECT (self),
           gst_structure_new ("clipsrc-skipped", "path", G_TYPE_STRING, path, "reason",
               G_TYPE_STRING, job->reason, "clip", G_TYPE_UINT64, job->meta.clip, NULL)));
-  g_queue_push_tail (&self->untold, gst_event_new_clip_skipped (&skipped));
+  g_queue_push_tail (&self->pending_skips, gst_event_new_clip_skipped (&skipped));
   if (!self->need_epoch)
-    push_untold (self);
+    push_pending_skips (self);
   g_free (path);
   g_object_notify (G_OBJECT (self), "clips-skipped");
 }
@@ -390,14 +390,14 @@ stop_streaming (GstClipSrc *self, gboolean eos)
   if (eos) {
     if (self->need_segment)
       push_segment (self);
-    /* their pass was never begun */
-    g_queue_clear_full (&self->untold, (GDestroyNotify) gst_event_unref);
+    /* their pass was not started */
+    g_queue_clear_full (&self->pending_skips, (GDestroyNotify) gst_event_unref);
     push_event (self, gst_event_new_eos ());
   }
   gst_pad_pause_task (self->srcpad);
 }
 
-/* FALSE: nothing of the pass could be read. */
+/* FALSE: no clip of the pass could be read. */
 static gboolean
 end_pass (GstClipSrc *self, const Cnn3dOrderClip *clip)
 {
@@ -409,10 +409,10 @@ end_pass (GstClipSrc *self, const Cnn3dOrderClip *clip)
 
   if (self->delivered == 0 && self->whole_pass)
     return FALSE;
-  /* caps come first, with the first clip that can be read */
+  /* caps precede the segment, and come with the first clip that can be read */
   if (self->need_segment && self->caps)
     push_segment (self);
-  /* Every clip since a seek into this pass was skipped */
+  /* every clip since a seek into this pass was skipped */
   if (self->need_epoch)
     push_epoch (self, clip, self->position);
   gst_pad_push_event (self->srcpad, gst_event_new_clip_epoch_done (&done));
@@ -421,7 +421,7 @@ end_pass (GstClipSrc *self, const Cnn3dOrderClip *clip)
   return TRUE;
 }
 
-/* One clip. */
+/* Processes one clip. */
 void
 gst_clip_src_loop (GstPad *pad)
 {
@@ -467,8 +467,8 @@ gst_clip_src_loop (GstPad *pad)
   if (!clip_job_wait (job))
     goto again;
   set_current (self, job, TRUE);
-  /* The place is free for another; without workers nothing is decoded while
-   * this one is on its way */
+  /* The job left the queue: add another. Without workers nothing is decoded while this one is
+   * pushed */
   if (self->used.num_workers > 0)
     fill_jobs (self, pass_end);
   g_mutex_lock (&job->lock);
