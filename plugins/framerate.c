@@ -29,7 +29,7 @@ frame_rate_count (FrameRate rate, const guint64 *times, guint64 n)
   return count (rate, n < 2 ? 0 : times[n - 1] - times[0] + times[n - 1] - times[n - 2]);
 }
 
-/* The first frame that is not before `time`; n: there is none. */
+/* The first frame at or after `time`; n: there is none. */
 static guint64
 first_from (const guint64 *times, guint64 n, guint64 time)
 {
@@ -100,7 +100,7 @@ frame_rate_push (FrameRateStream *self, GstClockTime time, guint64 *before, guin
 guint64
 frame_rate_ahead (const FrameRateStream *self)
 {
-  /* half of a gap is the last frame's, and all of an end */
+  /* the last frame extends over half of a gap, or at the end of the stream over its own duration */
   const guint64 far = self->last - self->origin + MAX (self->gap, MOST_GAP / 2);
   const guint64 end =
       gst_util_uint64_scale_ceil (far, self->rate.n, (guint64) self->rate.d * GST_SECOND) + 1;

@@ -17,7 +17,7 @@ typedef struct {
 
 gboolean frame_rate_equal (FrameRate a, FrameRate b);
 
-/* The time of frame k, from 0; rate.n is not 0, here and below. */
+/* The time of frame k, from 0. Here and below, rate.n must not be 0. */
 guint64 frame_rate_time (FrameRate rate, guint64 k);
 
 /* For frames with known times.
@@ -35,7 +35,7 @@ typedef struct {
   FrameRate rate;
   gboolean any;      /* a frame was pushed */
   guint64 origin;    /* time of frame 0 */
-  guint64 next;      /* the frame to decide next */
+  guint64 next;      /* the next frame to decide */
   guint64 last, gap; /* time of the last frame; since the one before */
 } FrameRateStream;
 
@@ -53,7 +53,7 @@ gboolean frame_rate_push (
  * still be the last frame, whenever the next one arrives. */
 guint64 frame_rate_ahead (const FrameRateStream *stream);
 
-/* Ends the stream: the number of frames that the last one still stands for. */
+/* Ends the stream. Returns how many more frames at the rate are the last frame. */
 guint64 frame_rate_end (FrameRateStream *stream);
 
 #endif

@@ -1,4 +1,4 @@
-/* settings.c: an element's properties, made of the table of settings.
+/* settings.c: an element's properties, created from the table of settings.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "settings.h"
 
@@ -6,8 +6,8 @@
 
 #define FIELD(type, settings, of, i) G_STRUCT_MEMBER (type, settings, (of)->fields[i].offset)
 
-/* Of an element: a table of Cnn3dSetting to text, what was refused and why;
- * under the object's lock */
+/* Data of an element: a hash table from Cnn3dSetting to the reason why its value was refused.
+ * Under the object lock */
 static GQuark
 refused_quark (void)
 {
@@ -28,7 +28,7 @@ is_text (const Cnn3dSetting *s)
 
 /* --- the properties --- */
 
-/* "Changed nothing" is GObject's "valid". */
+/* FALSE means that the value is unchanged, and therefore valid for GObject. */
 static gboolean
 accept_any (GParamSpec *spec, GValue *value)
 {
@@ -41,9 +41,9 @@ class_init (gpointer klass, gpointer data)
   G_PARAM_SPEC_CLASS (klass)->value_validate = accept_any;
 }
 
-/* A type of properties like `parent`, but for values out of range. Both plugins
- * have this file, and one type: class initializers run one at a time, so the
- * first that asks registers it. */
+/* A subtype of `parent` that accepts values out of range. Both plugins contain this file, but
+ * share the type. Class initializers run one at a time, so the first one to request it registers
+ * it. */
 static GType
 range_type (GType parent)
 {
@@ -64,7 +64,7 @@ range_type (GType parent)
   return type;
 }
 
-/* The same of a choice's type, which several elements have. */
+/* The same for a choice's enum type, which several elements share. */
 static GType
 choice_type (const Cnn3dChoices *choices)
 {
@@ -243,7 +243,7 @@ settings_put (const SettingsOf *of, gpointer settings, guint i, const GValue *va
       text = &FIELD (gchar *, settings, of, i);
       g_free (*text);
       *text = g_value_dup_string (value);
-      /* a launch line cannot say NULL */
+      /* a launch line cannot set NULL */
       if (*text && !**text && s->kind != CNN3D_SETTING_TEXT_OR_EMPTY)
         g_clear_pointer (text, g_free);
       break;
@@ -284,7 +284,7 @@ settings_get (const SettingsOf *of, gconstpointer settings, guint i, GValue *val
 
 /* --- ranges --- */
 
-/* What is wrong with the value; NULL: nothing. */
+/* Why the value is out of range; NULL: it is valid. */
 static gchar *
 refusal (const Cnn3dSetting *s, const GValue *value)
 {
