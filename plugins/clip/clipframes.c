@@ -6,7 +6,7 @@
 
 #define COUNTS_BYTES (4 * sizeof (guint32))
 
-/* Takes `bytes` of text; FALSE: there are not so many left, or they do not end with a 0. */
+/* Takes `bytes` of text. FALSE: there are fewer left, or they do not end with a 0. */
 static gboolean
 take_text (const gchar **text, gsize *left, guint32 bytes, const gchar **taken)
 {

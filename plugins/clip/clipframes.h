@@ -1,8 +1,8 @@
-/* clipframes.h: what clipcache keeps of a clip, as the data of a ClipStore's record: its frames,
- * ready to be pushed.
+/* clipframes.h: the data of clipcache's records in a ClipStore: the frames of a clip, ready to be
+ * pushed.
  *
- * A record is two counts, of frames and of bytes of texts, and 8 bytes of zeros; the heads of all
- * frames; their texts, padded; and their pixels, each in the layout that its caps have by default.
+ * A record has the number of frames, the bytes of all texts and 8 zero bytes; the heads of all
+ * frames; their texts, padded; and the frames' pixels, each in the default layout of its caps.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_FRAMES_H
 #define CLIP_FRAMES_H
@@ -11,10 +11,10 @@
 
 G_BEGIN_DECLS
 
-/* text:   of the caps, or of the event clip-preparation, that come before the frame;
- *         bytes, with the 0 at the end; 0: none
- * file_frame to par_d: as in GstClipMeta
- * pixels: offset from the first frame's, bytes */
+/* caps_bytes, event_bytes: of the texts of the caps and the clip-preparation event that precede
+ *                          the frame, with the final 0; 0: there is none
+ * file_frame, ..., par_d: as in GstClipMeta
+ * offset, size: of the pixels in bytes, from the first frame's pixels on */
 typedef struct {
   guint64 frame, num_frames, pts, duration;
   guint64 file_frame, file_time;
@@ -24,25 +24,25 @@ typedef struct {
   guint32 caps_bytes, event_bytes;
 } ClipFrameHead;
 
-/* A record that is read. */
+/* A record that is being read. */
 typedef struct {
   guint n, next;
   const guint8 *heads, *pixels;
   const gchar *texts, *text; /* of the first frame and of the next one */
 } ClipFrames;
 
-/* A frame of it; pointers are into the record. caps, event: NULL: as before. */
+/* A frame of a record, which its pointers point into. caps, event: NULL: unchanged. */
 typedef struct {
   ClipFrameHead head;
   const gchar *caps, *event;
   const guint8 *pixels;
 } ClipFrame;
 
-/* FALSE: it is no such record, although somebody wrote it with the checksum that it should have:
- * otherwise all frames are within it, are as large as their caps say, and their texts are caps and
- * events. */
+/* Checks a record and starts to read it. `data` must outlive `frames`. TRUE: all frames are within
+ * the record and have the sizes of their caps, and the texts are caps and events. FALSE: the record
+ * is invalid, although its checksum may be right. */
 gboolean clip_frames_init (ClipFrames *frames, const guint8 *data, gsize size);
-/* The next one; FALSE: no more. */
+/* Reads the next frame; FALSE: there are no more. */
 gboolean clip_frames_next (ClipFrames *frames, ClipFrame *frame);
 
 G_END_DECLS
