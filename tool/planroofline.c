@@ -39,6 +39,8 @@ op_name (const Cnn3dNetwork *net, guint i)
     [CNN3D_OP_MAX_POOL] = "max pool",
     [CNN3D_OP_GLOBAL_POOL] = "mean",
     [CNN3D_OP_DROPOUT] = "dropout",
+    [CNN3D_OP_CONCAT] = "concat",
+    [CNN3D_OP_MEAN] = "fusion",
     [CNN3D_OP_LOSS] = "loss",
   };
   const Cnn3dOp *op = &net->ops[i];
@@ -252,6 +254,8 @@ add_op (JsonBuilder *b, const Table *t, guint i)
     [CNN3D_OP_GLOBAL_POOL] = "mean",
     [CNN3D_OP_DROPOUT] = "dropout",
     [CNN3D_OP_LINEAR] = "linear",
+    [CNN3D_OP_CONCAT] = "concat",
+    [CNN3D_OP_MEAN] = "fusion",
     [CNN3D_OP_LOSS] = "loss",
   };
   const Cnn3dRooflineOp *op = &t->roofline->ops[i];

@@ -21,9 +21,14 @@ eval_run_check_layout (EvalRun *self, const TensorLayout *layout)
 
   if (self->have_layout && !tensor_layout_same_clips (layout, &self->layout))
     goto other_clips;
-  if (layout->channels != n->channels || layout->frames != n->frames || layout->height != n->height
-      || layout->width != n->width)
+  if (layout->frames != n->frames
+      || (cnn3d_network_sees_frames (n)
+          && (layout->channels != n->channels || layout->height != n->height
+              || layout->width != n->width)))
     goto other_sizes;
+  if (cnn3d_network_sees_points (n)
+      && (layout->points != n->points || layout->persons != n->persons))
+    goto other_points;
   if (layout->num_classes > self->num_classes)
     goto more_classes;
 
@@ -49,6 +54,17 @@ other_sizes:
        "num-frames=%u and video/x-raw,%s%s%swidth=%u,height=%u after the scaler.",
           was, n->frames, n->width, n->height, n->channels, is, n->frames, format ? "format=" : "",
           format ? format : "", format ? "," : "", n->width, n->height),
+      (NULL));
+  g_free (was);
+  g_free (is);
+  return FALSE;
+other_points:
+  was = cnn3d_escape (self->settings.model, FALSE);
+  is = tensor_layout_describe (layout);
+  GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+      ("%s was trained on %u key points of %u persons, but %s arrived: put clipkpt persons=%u "
+       "behind clipsample, with files of the same skeleton.",
+          was, n->points, n->persons, is, n->persons),
       (NULL));
   g_free (was);
   g_free (is);

@@ -348,8 +348,9 @@ other_label:
 
 /* Evaluates a batch, in chunks if it is larger than the first one was. */
 static void
-run_batch (EvalRun *self, GstBuffer *buffer, const guint8 *frames)
+run_batch (EvalRun *self, GstBuffer *buffer, const guint8 *frames, const gfloat *points)
 {
+  const gsize clip_points = tensor_layout_clip_points (&self->layout);
   const guint classes = self->info->network.num_classes;
   const gboolean draws = self->batches < self->settings.feature_maps;
   Piece piece = { self, 0, self->clips };
@@ -360,7 +361,8 @@ run_batch (EvalRun *self, GstBuffer *buffer, const guint8 *frames)
   while (piece.first < self->layout.clips) {
     n = MIN (self->layout.clips - piece.first, self->max_clips);
     if (!cnn3d_predictor_run (self->predictor, frames + piece.first * self->layout.clip_size,
-            self->layout.type, n, self->logits, &error)) {
+            self->layout.type, points ? points + piece.first * clip_points : NULL, n, self->logits,
+            &error)) {
       eval_run_fail (self, error, NULL);
       return;
     }
@@ -382,7 +384,7 @@ run_batch (EvalRun *self, GstBuffer *buffer, const guint8 *frames)
 static void
 take (EvalRun *self, GstBuffer *buffer, const TensorBatch *mapped)
 {
-  const guint8 *frames = mapped->frames.data;
+  const guint8 *frames = mapped->frames;
   guint8 *aligned = NULL;
   GError *error = NULL;
   gchar *name;
@@ -396,7 +398,7 @@ take (EvalRun *self, GstBuffer *buffer, const TensorBatch *mapped)
   }
   tensor_batch_metas (buffer, self->metas, self->layout.clips);
   if (!tensor_layout_read_labels (
-          &self->layout, mapped->labels.data, self->num_classes, self->labels, &clip, &error))
+          &self->layout, mapped->labels, self->num_classes, self->labels, &clip, &error))
     goto bad_label;
   for (i = 0; self->numbers && i < self->layout.clips; i++)
     self->labels[i] = self->numbers[self->labels[i]];
@@ -405,7 +407,7 @@ take (EvalRun *self, GstBuffer *buffer, const TensorBatch *mapped)
   /* a part of a larger memory may be unaligned, numbers may not */
   if ((guintptr) frames % self->layout.item_size)
     frames = aligned = g_memdup2 (frames, self->layout.frames_size);
-  run_batch (self, buffer, frames);
+  run_batch (self, buffer, frames, mapped->points);
   g_free (aligned);
 
   return;
@@ -511,6 +513,8 @@ eval_run_set_layout (EvalRun *self, const TensorLayout *layout)
   params.frames = layout->frames;
   params.height = layout->height;
   params.width = layout->width;
+  params.points = layout->points;
+  params.persons = layout->persons;
   params.layers = s->feature_maps ? s->feature_layers : NULL;
   self->predictor = cnn3d_predictor_new (&params, &error);
   if (!self->predictor) {

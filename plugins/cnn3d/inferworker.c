@@ -28,7 +28,8 @@ compute (InferWorker *self)
   GError *error = NULL;
   GstClockTime began = gst_util_get_timestamp ();
 
-  if (cnn3d_predictor_run (job->model->predictor, job->clip, CNN3D_TYPE_UINT8, 1, logits, &error)) {
+  if (cnn3d_predictor_run (
+          job->model->predictor, job->clip, CNN3D_TYPE_UINT8, NULL, 1, logits, &error)) {
     self->funcs->done (self->user, job, logits, gst_util_get_timestamp () - began);
   } else {
     self->funcs->failed (self->user, error);

@@ -7,48 +7,66 @@
 gboolean
 tensor_batch_map (TensorBatch *batch, GstBuffer *buffer, const TensorLayout *layout, GError **error)
 {
-  GstMemory **m = batch->memories;
+  static const gchar *const names[3] = { "frames", "labels", "key points" };
+  const gsize sizes[3] = { layout->frames_size, layout->labels_size, layout->points_size };
+  const guint n = layout->points ? 3 : 2;
 
-  if (gst_buffer_n_memory (buffer) != 2)
+  batch->n = 0;
+  batch->points = NULL;
+  if (gst_buffer_n_memory (buffer) != n)
     goto other_number;
-  m[0] = gst_buffer_peek_memory (buffer, 0);
-  m[1] = gst_buffer_peek_memory (buffer, 1);
-  if (m[0]->size != layout->frames_size || m[1]->size != layout->labels_size)
-    goto other_size;
-  if (!gst_memory_map (m[0], &batch->frames, GST_MAP_READ))
-    goto no_map;
-  if (!gst_memory_map (m[1], &batch->labels, GST_MAP_READ)) {
-    gst_memory_unmap (m[0], &batch->frames);
-    goto no_map;
+  while (batch->n < n) {
+    const guint i = batch->n;
+
+    batch->memories[i] = gst_buffer_peek_memory (buffer, i);
+    if (batch->memories[i]->size != sizes[i])
+      goto other_size;
+    if (!gst_memory_map (batch->memories[i], &batch->maps[i], GST_MAP_READ))
+      goto no_map;
+    batch->n++;
   }
+  batch->frames = batch->maps[0].data;
+  batch->labels = batch->maps[1].data;
+  if (n == 3)
+    batch->points = (const gfloat *) batch->maps[2].data;
+  if ((gsize) batch->points % sizeof (gfloat))
+    goto no_alignment;
 
   return TRUE;
 
   /* ERRORS */
 other_number:
   g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "A batch came as %u memories, but is two: frames and labels. Give each tensor its own "
-      "GstMemory.",
-      gst_buffer_n_memory (buffer));
+      "A batch came as %u memories, but is %s. Give each tensor its own GstMemory.",
+      gst_buffer_n_memory (buffer),
+      n == 2 ? "two: frames and labels" : "three: frames, labels and key points");
   return FALSE;
 other_size:
   g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "A batch came with %" G_GSIZE_FORMAT " bytes of frames and %" G_GSIZE_FORMAT
-      " of labels, but its caps say %" G_GSIZE_FORMAT " and %" G_GSIZE_FORMAT
+      "A batch came with %" G_GSIZE_FORMAT " bytes of %s, but its caps say %" G_GSIZE_FORMAT
       ": send buffers as the caps say.",
-      m[0]->size, m[1]->size, layout->frames_size, layout->labels_size);
+      batch->memories[batch->n]->size, names[batch->n], sizes[batch->n]);
+  tensor_batch_unmap (batch);
   return FALSE;
 no_map:
   g_set_error (
       error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ, "A batch's memory cannot be read.");
+  tensor_batch_unmap (batch);
+  return FALSE;
+no_alignment:
+  g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "A batch's key points are not aligned to 4 bytes: align them.");
+  tensor_batch_unmap (batch);
   return FALSE;
 }
 
 void
 tensor_batch_unmap (TensorBatch *batch)
 {
-  gst_memory_unmap (batch->memories[1], &batch->labels);
-  gst_memory_unmap (batch->memories[0], &batch->frames);
+  while (batch->n > 0) {
+    batch->n--;
+    gst_memory_unmap (batch->memories[batch->n], &batch->maps[batch->n]);
+  }
 }
 
 void

@@ -6,10 +6,13 @@
 #include "gstclipmeta.h"
 #include "tensorcaps.h"
 
-/* A buffer's two memories, mapped for reading. */
+/* A buffer's memories, mapped for reading. */
 typedef struct {
-  GstMemory *memories[2];
-  GstMapInfo frames, labels;
+  guint n;
+  GstMemory *memories[3];
+  GstMapInfo maps[3];
+  const guint8 *frames, *labels;
+  const gfloat *points; /* NULL: no key points */
 } TensorBatch;
 
 /* Maps a buffer, which must outlive the batch. FALSE with a GST_STREAM_ERROR,

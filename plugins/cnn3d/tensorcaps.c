@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define MAX_RANK 16  /* NNStreamer's limit */
-#define VIDEO_RANK 5 /* C:W:H:T:N */
+#define VIDEO_RANK 5 /* C:W:H:T:N; 3:K:M:T:N of key points */
+#define MAX_TENSORS 3
 
 #define EXAMPLE                                \
   "other/tensors,format=static,num_tensors=2," \
@@ -48,27 +49,27 @@ set_error (GError **error, const gchar *format, ...)
   va_end (args);
 }
 
-/* Splits a field at its dot or, as in newer versions of NNStreamer, comma. */
+/* Splits a field of n tensors at its dots or, as in newer versions of
+ * NNStreamer, commas. */
 static gchar **
-split_field (const GstStructure *s, const gchar *field, GError **error)
+split_field (const GstStructure *s, const gchar *field, guint n, GError **error)
 {
   const gchar *text = gst_structure_get_string (s, field);
   gchar **parts;
+  guint i;
 
   if (!text) {
     set_error (error, "The caps have no %s: batches come as " EXAMPLE ".", field);
     return NULL;
   }
-  parts = g_strsplit_set (text, ".,", 3);
-  if (g_strv_length (parts) != 2) {
-    set_error (error,
-        "%s=%s is not for two tensors, frames and labels: batches come as " EXAMPLE ".", field,
-        text);
+  parts = g_strsplit_set (text, ".,", MAX_TENSORS + 1);
+  if (g_strv_length (parts) != n) {
+    set_error (error, "%s=%s is not for %u tensors: batches come as " EXAMPLE ".", field, text, n);
     g_strfreev (parts);
     return NULL;
   }
-  g_strstrip (parts[0]);
-  g_strstrip (parts[1]);
+  for (i = 0; i < n; i++)
+    g_strstrip (parts[i]);
 
   return parts;
 }
@@ -222,6 +223,40 @@ other_count:
   return FALSE;
 }
 
+static gboolean
+take_points (TensorLayout *layout, const gchar *type, const gchar *dimensions, GError **error)
+{
+  Dimensions d;
+
+  if (g_ascii_strcasecmp (type, "float32") != 0)
+    goto other_type;
+  if (!parse_dimensions (dimensions, &d, error))
+    return FALSE;
+  if (d.rank > VIDEO_RANK || d.size[0] != 3 || d.size[3] != layout->frames
+      || d.size[4] != layout->clips)
+    goto other_sizes;
+  if (d.size[1] > CNN3D_MOST_POINTS || d.size[2] > CNN3D_MOST_PERSONS)
+    goto too_many;
+  layout->points = d.size[1];
+  layout->persons = d.size[2];
+
+  return product (&d, sizeof (gfloat), &layout->points_size);
+
+  /* ERRORS */
+other_type:
+  set_error (error, "The third tensor is of type %s, but key points are float32.", type);
+  return FALSE;
+other_sizes:
+  set_error (error,
+      "Key points of dimensions %s are not 3:points:persons:frames:clips of %u clips of %u frames.",
+      dimensions, layout->clips, layout->frames);
+  return FALSE;
+too_many:
+  set_error (error, "Key points of dimensions %s are more than %d of %d persons.", dimensions,
+      CNN3D_MOST_POINTS, CNN3D_MOST_PERSONS);
+  return FALSE;
+}
+
 gboolean
 tensor_layout_from_caps (TensorLayout *layout, const GstCaps *caps, GError **error)
 {
@@ -231,19 +266,22 @@ tensor_layout_from_caps (TensorLayout *layout, const GstCaps *caps, GError **err
   gboolean ret = FALSE;
   gint n = 2;
 
+  layout->points = layout->persons = 0;
+  layout->points_size = 0;
   if (!gst_structure_has_name (s, "other/tensors"))
     goto no_tensors;
   if (format && strcmp (format, "static") != 0)
     goto no_static;
   gst_structure_get_int (s, "num_tensors", &n);
-  if (n != 2)
+  if (n < 2 || n > MAX_TENSORS)
     goto other_number;
 
-  types = split_field (s, "types", error);
+  types = split_field (s, "types", n, error);
   if (types)
-    dimensions = split_field (s, "dimensions", error);
+    dimensions = split_field (s, "dimensions", n, error);
   ret = dimensions && take_video (layout, types[0], dimensions[0], error)
-      && take_labels (layout, types[1], dimensions[1], error);
+      && take_labels (layout, types[1], dimensions[1], error)
+      && (n == 2 || take_points (layout, types[2], dimensions[2], error));
   g_strfreev (types);
   g_strfreev (dimensions);
 
@@ -262,29 +300,43 @@ no_static:
   return FALSE;
 other_number:
   set_error (error,
-      "num_tensors=%d, but a batch is two tensors, frames and labels: batches come as " EXAMPLE ".",
+      "num_tensors=%d, but a batch is two tensors, frames and labels, or three, with key points: "
+      "batches come as " EXAMPLE ".",
       n);
   return FALSE;
+}
+
+gsize
+tensor_layout_clip_points (const TensorLayout *layout)
+{
+  return layout->points_size / layout->clips / sizeof (gfloat);
 }
 
 gboolean
 tensor_layout_same_clips (const TensorLayout *a, const TensorLayout *b)
 {
   return a->type == b->type && a->frames == b->frames && a->height == b->height
-      && a->width == b->width && a->channels == b->channels && a->num_classes == b->num_classes;
+      && a->width == b->width && a->channels == b->channels && a->num_classes == b->num_classes
+      && a->points == b->points && a->persons == b->persons;
 }
 
 gchar *
 tensor_layout_describe (const TensorLayout *layout)
 {
+  GString *text;
   guint i;
 
   for (i = 0; i + 1 < G_N_ELEMENTS (video_types); i++)
     if (video_types[i].type == layout->type)
       break;
-
-  return g_strdup_printf ("%s clips of %u frames of %ux%ux%u", video_types[i].name, layout->frames,
+  text = g_string_new (NULL);
+  g_string_printf (text, "%s clips of %u frames of %ux%ux%u", video_types[i].name, layout->frames,
       layout->width, layout->height, layout->channels);
+  if (layout->points)
+    g_string_append_printf (
+        text, " with %u key points of %u persons", layout->points, layout->persons);
+
+  return g_string_free (text, FALSE);
 }
 
 /* Index of the largest of a clip's `n` values; -1: not unique. */

@@ -13,8 +13,9 @@ typedef enum {
   TENSOR_LABELS_ONE_HOT, /* float32, num_classes a clip */
 } TensorLabels;
 
-/* A batch of frames, (N, T, H, W, C), and its labels. Sizes are in bytes and
- * are checked for overflow. */
+/* A batch of frames, (N, T, H, W, C), its labels and, if there is a third
+ * tensor, key points, (N, T, M, K, 3). Sizes are in bytes and are checked for
+ * overflow. */
 typedef struct {
   Cnn3dType type;
   gsize item_size;                       /* of one element of the frames */
@@ -25,11 +26,16 @@ typedef struct {
   TensorLabels labels;
   guint num_classes; /* of one-hot labels; 0: unknown */
   gsize labels_size;
+  guint points, persons; /* K and M; 0: no key points */
+  gsize points_size;     /* of the whole tensor */
 } TensorLayout;
 
 /* Parses fixed caps. FALSE with a GST_STREAM_ERROR, readable by the user, if
- * they are not a batch of frames and labels. */
+ * they are not a batch of frames, labels and perhaps key points. */
 gboolean tensor_layout_from_caps (TensorLayout *layout, const GstCaps *caps, GError **error);
+
+/* Numbers of a clip's key points. */
+gsize tensor_layout_clip_points (const TensorLayout *layout);
 
 /* Whether clips of both layouts have the same type and shape; N may differ. */
 gboolean tensor_layout_same_clips (const TensorLayout *a, const TensorLayout *b);

@@ -5,9 +5,10 @@
 #include "tensorbatch.h"
 #include "trainreport.h"
 
-/* What is read of a batch after its frames and labels. */
+/* The part of a batch that is trained on. */
 typedef struct {
   const guint8 *frames;
+  const gfloat *points; /* NULL: no key points */
   const gint32 *labels;
   guint clips;
   guint64 end; /* position after the batch */
@@ -72,11 +73,15 @@ train_run_collect (TrainRun *self)
 static void
 run_batch (TrainRun *self, const Batch *from)
 {
+  const TensorLayout *layout = &self->stream.layout;
   guint done = 0;
 
   while (done < from->clips) {
-    Cnn3dBatch batch = { from->frames + done * self->stream.layout.clip_size,
-      self->stream.layout.type, from->labels + done, MIN (from->clips - done, self->max_clips), 0 };
+    Cnn3dBatch batch = { .frames = from->frames + done * layout->clip_size,
+      .type = layout->type,
+      .labels = from->labels + done,
+      .n = MIN (from->clips - done, self->max_clips),
+      .points = from->points ? from->points + done * tensor_layout_clip_points (layout) : NULL };
     Cnn3dProgress progress;
     GError *error = NULL;
 
@@ -107,7 +112,7 @@ run_batch (TrainRun *self, const Batch *from)
 static void
 take (TrainRun *self, GstBuffer *buffer, const TensorBatch *mapped)
 {
-  Batch batch = { mapped->frames.data, self->labels, self->stream.layout.clips, 0 };
+  Batch batch = { mapped->frames, mapped->points, self->labels, self->stream.layout.clips, 0 };
   guint8 *aligned = NULL;
   GError *error = NULL;
   guint64 begin, skip;
@@ -122,7 +127,7 @@ take (TrainRun *self, GstBuffer *buffer, const TensorBatch *mapped)
     self->labels = g_renew (gint32, self->labels, batch.clips);
   batch.labels = self->labels;
   if (!tensor_layout_read_labels (
-          &self->stream.layout, mapped->labels.data, self->classes.n, self->labels, &clip, &error))
+          &self->stream.layout, mapped->labels, self->classes.n, self->labels, &clip, &error))
     goto bad_label;
 
   if (self->resume.state == RESUME_PASSING) {
@@ -132,6 +137,8 @@ take (TrainRun *self, GstBuffer *buffer, const TensorBatch *mapped)
       return;
     }
     batch.frames += skip * self->stream.layout.clip_size;
+    if (batch.points)
+      batch.points += skip * tensor_layout_clip_points (&self->stream.layout);
     batch.labels += skip;
     batch.clips -= skip;
     self->resume.state = RESUME_DONE;

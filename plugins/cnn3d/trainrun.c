@@ -85,6 +85,27 @@ fill_data (TrainRun *self, Cnn3dRunData *to)
       from.labels, from.order };
 }
 
+/* Whether the batches have the key points that the network reads. */
+static gboolean
+check_points (TrainRun *self)
+{
+  const gboolean wanted = self->settings.input_type != CNN3D_INPUT_RGB;
+
+  if (!wanted && self->stream.layout.points)
+    element_report_info (self->element,
+        "Batches have key points, which input-type=rgb does not use: set input-type=kpt or "
+        "rgb+kpt, or leave clipkpt out.");
+  if (!wanted || self->stream.layout.points)
+    return TRUE;
+  GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+      ("input-type=%s needs key points, but the batches have none: put clipkpt behind clipsample "
+       "in "
+       "clip-bin.",
+          cnn3d_choice_name (&cnn3d_input_types, self->settings.input_type)),
+      (NULL));
+  return FALSE;
+}
+
 static gboolean
 make_trainer (TrainRun *self)
 {
@@ -96,7 +117,7 @@ make_trainer (TrainRun *self)
 
   if (self->trainer)
     return TRUE;
-  if (!train_run_find_classes (self) || !open_log (self))
+  if (!check_points (self) || !train_run_find_classes (self) || !open_log (self))
     goto failed;
 
   cnn3d_trainer_params_init (&params);
@@ -106,6 +127,8 @@ make_trainer (TrainRun *self)
   params.network.frames = self->stream.layout.frames;
   params.network.height = self->stream.layout.height;
   params.network.width = self->stream.layout.width;
+  params.network.points = self->stream.layout.points;
+  params.network.persons = self->stream.layout.persons;
   params.frames_type = self->stream.layout.type;
   params.classes = (const gchar *const *) self->classes.names;
   params.class_weights = self->classes.weights;

@@ -15,6 +15,10 @@ static const SettingsField fields[] = {
   { "freeze", FIELD (freeze) },
   { "base-width", FIELD (base_width) },
   { "dropout", FIELD (dropout) },
+  { "input-type", FIELD (input_type) },
+  { "fusion", FIELD (fusion) },
+  { "heatmap-size", FIELD (heatmap_size) },
+  { "heatmap-sigma", FIELD (heatmap_sigma) },
   { "precision", FIELD (precision) },
   { "accumulate-grad-batches", FIELD (accumulate) },
   { "recompute", FIELD (recompute) },
@@ -123,6 +127,10 @@ train_settings_fill (const TrainSettings *settings, Cnn3dTrainerParams *params)
   params->network.model = settings->model;
   params->network.base_width = settings->base_width;
   params->network.dropout = (gfloat) settings->dropout;
+  params->network.input = settings->input_type;
+  params->network.fusion = settings->fusion;
+  params->network.heatmap_size = settings->heatmap_size;
+  params->network.heatmap_sigma = (gfloat) settings->heatmap_sigma;
   params->pretrained = settings->pretrained;
   params->freeze = settings->freeze;
   params->device = settings->device ? settings->device : "auto";

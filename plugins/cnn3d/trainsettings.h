@@ -16,6 +16,10 @@ typedef struct {
   gchar *freeze;
   gint base_width;
   gdouble dropout;
+  gint input_type; /* Cnn3dInputType */
+  gint fusion;     /* Cnn3dFusion */
+  gint heatmap_size;
+  gdouble heatmap_sigma;
   gint precision; /* Cnn3dPrecision */
   gint accumulate;
   gint recompute;    /* Cnn3dRecompute */

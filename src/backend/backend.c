@@ -114,7 +114,17 @@ cnn3d_type_size (Cnn3dType type)
 gsize
 cnn3d_clip_bytes (const Cnn3dNetworkParams *n, Cnn3dType type)
 {
+  if (!cnn3d_network_sees_frames (n))
+    return 0;
   return (gsize) n->frames * n->height * n->width * n->channels * cnn3d_type_size (type);
+}
+
+gsize
+cnn3d_points_bytes (const Cnn3dNetworkParams *n)
+{
+  return cnn3d_network_sees_points (n)
+      ? (gsize) n->frames * n->persons * n->points * 3 * sizeof (gfloat)
+      : 0;
 }
 
 Cnn3dDevice *

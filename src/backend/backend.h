@@ -12,7 +12,7 @@
 #include "src/network/network.h"
 #include "src/plan/plan.h"
 
-#define CNN3D_BACKEND_ABI 7
+#define CNN3D_BACKEND_ABI 8
 
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
@@ -29,9 +29,11 @@ typedef enum {
   CNN3D_TYPE_FLOAT32,
 } Cnn3dType;
 
-/* Bytes of one element; of a clip of frames, (T, H, W, C). */
+/* Bytes of one element; of a clip of frames, (T, H, W, C), and of key points, (T, M, K, 3): 0 if
+ * the network does not read them. */
 CNN3D_API gsize cnn3d_type_size (Cnn3dType type);
 CNN3D_API gsize cnn3d_clip_bytes (const Cnn3dNetworkParams *params, Cnn3dType type);
+CNN3D_API gsize cnn3d_points_bytes (const Cnn3dNetworkParams *params);
 
 typedef struct _Cnn3dDevice Cnn3dDevice;
 typedef struct _Cnn3dModel Cnn3dModel;
@@ -109,6 +111,9 @@ typedef struct {
   gboolean accumulate;  /* add to the gradients; FALSE: replace them */
   gconstpointer frames; /* (N, T, H, W, C) of frames_type, on the device */
   Cnn3dType frames_type;
+  /* (N, T, M, K, 3), on the device: x, y from 0 to 1 from the frame's left and top edge to its right
+   * and bottom one, and a score, 0 for a missing point */
+  const gfloat *points;
   const gint32 *labels; /* (N), on the device; NULL: no loss */
   gfloat label_smoothing;
   const gfloat *class_weights; /* of the loss, (num_classes), on the device; NULL: all 1 */

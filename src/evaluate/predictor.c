@@ -124,8 +124,11 @@ take_layers (Cnn3dPredictor *p, const gchar *layers, GError **error)
 static gsize
 slot_bytes (const Cnn3dPredictor *p, guint clips)
 {
-  return p->s.backend->asynchronous ? cnn3d_clip_bytes (&p->s.net->params, p->frames_type) * clips
-                                    : 0;
+  const gsize frames = cnn3d_clip_bytes (&p->s.net->params, p->frames_type) * clips;
+
+  return p->s.backend->asynchronous
+      ? ((frames + 63) & ~(gsize) 63) + cnn3d_points_bytes (&p->s.net->params) * clips
+      : 0;
 }
 
 static gboolean
@@ -222,13 +225,24 @@ differs (guint asked, guint has)
 static gboolean
 check_sizes (const Cnn3dPredictorParams *params, const Cnn3dNetworkParams *n, GError **error)
 {
+  const gboolean frames = cnn3d_network_sees_frames (n), points = cnn3d_network_sees_points (n);
+
   if (params->batch < 1 || params->batch > CNN3D_MOST_BATCH) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
         "batch is %u, but must be from 1 to %u", params->batch, CNN3D_MOST_BATCH);
     return FALSE;
   }
-  if (!differs (params->frames, n->frames) && !differs (params->height, n->height)
-      && !differs (params->width, n->width) && !differs (params->channels, n->channels))
+  if (points && (differs (params->points, n->points) || differs (params->persons, n->persons))) {
+    g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
+        "%s was trained on %u key points of %u persons, but %u of %u come: use the same skeleton "
+        "and clipkpt persons=%u",
+        params->model, n->points, n->persons, params->points, params->persons, n->persons);
+    return FALSE;
+  }
+  if (!differs (params->frames, n->frames)
+      && (!frames
+          || (!differs (params->height, n->height) && !differs (params->width, n->width)
+              && !differs (params->channels, n->channels))))
     return TRUE;
   g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
       "%s was trained on clips of %u frames of %ux%u with %u channels (width x height), but clips "
@@ -392,23 +406,32 @@ report_features (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, guint fi
 }
 
 static gboolean
-run_chunk (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint first, guint clips,
-    gfloat *logits, GError **error)
+run_chunk (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, const gfloat *points,
+    guint first, guint clips, gfloat *logits, GError **error)
 {
+  const Cnn3dNetworkParams *n = &p->s.net->params;
+  const gsize frames_bytes = cnn3d_clip_bytes (n, type) * clips,
+              points_bytes = cnn3d_points_bytes (n) * clips;
   const Cnn3dSessionProgram *program = cnn3d_session_program (&p->s, clips, FALSE, error);
   Cnn3dBinding b = { .arena = p->s.arena,
     .arrays = { .weights = p->s.weights, .copy = p->s.copy },
     .frames = frames,
     .frames_type = type,
+    .points = points,
     .loss_scale = 1,
     .logits = logits };
 
   if (!program)
     return FALSE;
   if (p->slot) {
-    b.frames = p->slot;
-    if (!p->s.backend->stage (p->s.device, p->slot, frames,
-            cnn3d_clip_bytes (&p->s.net->params, type) * clips, error))
+    guint8 *slot = p->slot;
+
+    b.frames = slot;
+    b.points = (const gfloat *) (slot + ((frames_bytes + 63) & ~(gsize) 63));
+    if ((frames_bytes && !p->s.backend->stage (p->s.device, slot, frames, frames_bytes, error))
+        || (points_bytes
+            && !p->s.backend->stage (
+                p->s.device, (gpointer) b.points, points, points_bytes, error)))
       return FALSE;
   }
   if (!p->s.backend->run (
@@ -422,11 +445,12 @@ run_chunk (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint first,
 }
 
 gboolean
-cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, guint n,
-    gfloat *logits, GError **error)
+cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, const gfloat *points,
+    guint n, gfloat *logits, GError **error)
 {
   const guint classes = p->s.net->params.num_classes;
-  const gsize clip = cnn3d_clip_bytes (&p->s.net->params, type);
+  const gsize clip = cnn3d_clip_bytes (&p->s.net->params, type),
+              clip_points = cnn3d_points_bytes (&p->s.net->params) / sizeof (gfloat);
 
   if (n < 1 || n > p->batch || cnn3d_type_size (type) > cnn3d_type_size (p->frames_type)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
@@ -434,9 +458,15 @@ cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, gu
         (gint) cnn3d_type_size (type) * 8, p->batch, (gint) cnn3d_type_size (p->frames_type) * 8);
     return FALSE;
   }
+  if (clip_points && !points) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
+        "clips came without key points, which the network reads");
+    return FALSE;
+  }
   for (guint first = 0; first < n; first += p->chunk)
-    if (!run_chunk (p, (const guint8 *) frames + first * clip, type, first,
-            MIN (p->chunk, n - first), logits + (gsize) first * classes, error))
+    if (!run_chunk (p, (const guint8 *) frames + first * clip, type,
+            clip_points ? points + first * clip_points : NULL, first, MIN (p->chunk, n - first),
+            logits + (gsize) first * classes, error))
       return FALSE;
   for (gsize i = 0; i < (gsize) n * classes; i++)
     if (!isfinite (logits[i])) {

@@ -22,6 +22,7 @@ typedef struct {
   Cnn3dType frames_type; /* of the clips, or a wider type */
   /* Shape of the clips. 0: the model's; other values than the model's are an error. */
   guint channels, frames, height, width;
+  guint points, persons; /* of their key points, the same way */
   /* Comma-separated names of layers whose feature maps are reported, such as
    * "layer1,layer4.1.conv1"; "stages": the stem and every stage; NULL: none. */
   const gchar *layers;
@@ -47,10 +48,11 @@ CNN3D_API void cnn3d_predictor_memory (const Cnn3dPredictor *predictor, Cnn3dMem
 CNN3D_API const gchar *cnn3d_predictor_passed_over (const Cnn3dPredictor *predictor);
 
 /* Computes logits, (n, num_classes), of n clips, (n, T, H, W, C), in host memory, at most
- * params.batch. type: params.frames_type or a smaller one. FALSE with error, also if a logit is NaN
+ * params.batch. type: params.frames_type or a smaller one. points: their key points (n, T, M, K, 3),
+ * see Cnn3dBinding; NULL: the network does not read them. FALSE with error, also if a logit is NaN
  * or infinite (CNN3D_SESSION_ERROR_DIVERGED). */
 CNN3D_API gboolean cnn3d_predictor_run (Cnn3dPredictor *predictor, gconstpointer frames,
-    Cnn3dType type, guint n, gfloat *logits, GError **error);
+    Cnn3dType type, const gfloat *points, guint n, gfloat *logits, GError **error);
 
 /* One clip's output of one of `layers`: values, (C, D, H, W), valid during the call. clip: its
  * number in the batch. */

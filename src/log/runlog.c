@@ -388,6 +388,13 @@ cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTra
   cnn3d_json_integer (line, "num-frames", net->frames);
   cnn3d_json_integer (line, "height", net->height);
   cnn3d_json_integer (line, "width", net->width);
+  if (cnn3d_network_sees_points (net)) {
+    cnn3d_json_string (line, "input-type", cnn3d_choice_name (&cnn3d_input_types, net->input));
+    if (net->input == CNN3D_INPUT_RGB_KPT)
+      cnn3d_json_string (line, "fusion", cnn3d_choice_name (&cnn3d_fusions, net->fusion));
+    cnn3d_json_integer (line, "keypoints", net->points);
+    cnn3d_json_integer (line, "persons", net->persons);
+  }
   cnn3d_json_string (line, "device", cnn3d_trainer_device (trainer));
   cnn3d_json_string (
       line, "precision", cnn3d_choice_name (&cnn3d_precisions, cnn3d_trainer_precision (trainer)));

@@ -225,6 +225,33 @@ get_preparation (Cnn3dModelFile *f)
     p->diff_gain = 0;
 }
 
+/* What the network sees; files of networks that see frames alone do not say. */
+static gboolean
+get_input (const Cnn3dModelFile *f, Cnn3dNetworkParams *n, GError **error)
+{
+  const gchar *input = cnn3d_safetensors_metadata (f->tensors, "input-type");
+  const gchar *fusion = cnn3d_safetensors_metadata (f->tensors, "fusion");
+  const gchar *sigma = cnn3d_safetensors_metadata (f->tensors, "heatmap-sigma");
+  const GEnumValue *choice = cnn3d_choice (&cnn3d_input_types, input ? input : "rgb");
+
+  if (!choice)
+    return wrong (f, "input-type", "rgb, kpt or rgb+kpt", error);
+  n->input = choice->value;
+  if (!cnn3d_network_sees_points (n))
+    return TRUE;
+  choice = cnn3d_choice (&cnn3d_fusions, fusion ? fusion : "concat");
+  if (!choice)
+    return wrong (f, "fusion", "concat, mean, late or stem", error);
+  n->fusion = choice->value;
+  n->heatmap_sigma = sigma ? g_ascii_strtod (sigma, NULL) : 0;
+  if (!(n->heatmap_sigma > 0))
+    return wrong (f, "heatmap-sigma", "a number above 0", error);
+  return get_uint (f, "keypoints", 1, CNN3D_MOST_POINTS, &n->points, error)
+      && get_uint (f, "persons", 1, CNN3D_MOST_PERSONS, &n->persons, error)
+      && get_uint (
+          f, "heatmap-size", 1, most ("cnn3dtrain", "heatmap-size"), &n->heatmap_size, error);
+}
+
 static gboolean
 read_description (Cnn3dModelFile *f, GError **error)
 {
@@ -243,6 +270,8 @@ read_description (Cnn3dModelFile *f, GError **error)
     return wrong (f, "model", what, error);
   }
   n->model = model;
+  if (!get_input (f, n, error))
+    return FALSE;
   if (!get_uint (f, "num-classes", 2, most ("cnn3dtrain", "num-classes"), &n->num_classes, error)
       || !get_uint (f, "base-width", 1, most ("cnn3dtrain", "base-width"), &n->base_width, error)
       || !get_uint (f, "channels", 1, G_N_ELEMENTS (f->info.mean), &n->channels, error)
@@ -362,8 +391,39 @@ cnn3d_model_file_prefix (
   return prefix ? g_steal_pointer (&prefix) : g_strdup ("");
 }
 
-/* The tensor of a parameter. NULL with error; NULL without error for a head that is missing or has
- * another shape if `left_out` is given. */
+/* Whether the file has any parameter of one of the network's streams. */
+static gboolean
+has_stream (Cnn3dSafetensors *tensors, const gchar *prefix, const Cnn3dNetwork *net, guint stream)
+{
+  for (guint i = 0; i < net->n_weights; i++) {
+    g_autofree gchar *name = g_strconcat (prefix, net->weights[i].name, NULL);
+
+    if (net->weights[i].stream == stream && !is_head (&net->weights[i])
+        && cnn3d_safetensors_lookup (tensors, name))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* Whether the parameter is a convolution of frames and heat maps, and the tensor one of the frames
+ * alone: the heat maps' weights then start at zero, so that the output is what it was. */
+static gboolean
+lacks_points (const Cnn3dSafetensor *tensor, const Cnn3dNetwork *net, guint param)
+{
+  const Cnn3dParam *p = &net->weights[param];
+  const gint in = net->ops[p->op].in;
+  const Cnn3dOp *input = in < 0 ? NULL : &net->ops[net->tensors[in].producer];
+  Cnn3dParam narrow = *p;
+
+  if (p->role != CNN3D_PARAM_CONV_WEIGHT || !input || input->kind != CNN3D_OP_INPUT
+      || !input->channels || !input->points)
+    return FALSE;
+  narrow.shape[1] = input->channels;
+  return cnn3d_model_file_same_shape (tensor, &narrow);
+}
+
+/* The tensor of a parameter. NULL with error; NULL without error if `left_out` is given and a head,
+ * or all of a stream, is missing, or a head has another shape. */
 static const Cnn3dSafetensor *
 find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix,
     const Cnn3dNetwork *net, guint param, GPtrArray *left_out, GError **error)
@@ -373,7 +433,8 @@ find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix,
   const Cnn3dSafetensor *tensor = cnn3d_safetensors_lookup (tensors, name);
   g_autofree gchar *wanted = NULL, *got = NULL;
 
-  if (!tensor && left_out && is_head (p)) {
+  if (!tensor && left_out
+      && (is_head (p) || (net->n_streams > 1 && !has_stream (tensors, prefix, net, p->stream)))) {
     g_ptr_array_add (left_out, g_strdup_printf ("%s (not in the file)", p->name));
     return NULL;
   }
@@ -384,7 +445,7 @@ find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix,
         "%s has no '%s', which %s needs: is it a file of another model?", path, shown, net->model);
     return NULL;
   }
-  if (cnn3d_model_file_same_shape (tensor, p))
+  if (cnn3d_model_file_same_shape (tensor, p) || (left_out && lacks_points (tensor, net, param)))
     return tensor;
   wanted = shape_text (p->n_dims, p->shape);
   got = shape_text (tensor->n_dims, (const gint64 *) tensor->shape);
@@ -433,6 +494,27 @@ cnn3d_model_file_import (const Cnn3dSafetensor *tensor, const Cnn3dBackend *back
       && backend->import_weight (model, param, values.data, array, error);
 }
 
+/* A tensor that lacks_points(): (O, I, k) into (O, I + K, k). */
+static gboolean
+import_wider (const Cnn3dSafetensor *tensor, const Cnn3dBackend *backend, Cnn3dModel *model,
+    const Cnn3dNetwork *net, guint param, gfloat *array, GPtrArray *left_out, GError **error)
+{
+  const Cnn3dParam *p = &net->weights[param];
+  const gsize kernel = p->count / (p->shape[0] * p->shape[1]), wide = p->shape[1] * kernel,
+              narrow = tensor->shape[1] * kernel;
+  g_autofree gfloat *values = g_new0 (gfloat, p->count),
+                    *theirs = g_new (gfloat, p->shape[0] * narrow);
+
+  if (!cnn3d_safetensor_to_float (tensor, theirs, p->shape[0] * narrow, error))
+    return FALSE;
+  for (gint64 o = 0; o < p->shape[0]; o++)
+    memcpy (values + o * wide, theirs + o * narrow, narrow * sizeof *values);
+  g_ptr_array_add (left_out,
+      g_strdup_printf ("%s (its weights of %" G_GINT64_FORMAT " heat maps start at 0)", p->name,
+          p->shape[1] - (gint64) tensor->shape[1]));
+  return backend->import_weight (model, param, values, array, error);
+}
+
 gboolean
 cnn3d_model_file_load (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix,
     const Cnn3dBackend *backend, Cnn3dModel *model, const Cnn3dNetwork *net, gfloat *array,
@@ -442,7 +524,10 @@ cnn3d_model_file_load (Cnn3dSafetensors *tensors, const gchar *path, const gchar
     GError *reason = NULL;
     const Cnn3dSafetensor *tensor = find_tensor (tensors, path, prefix, net, i, left_out, &reason);
 
-    if (tensor && !cnn3d_model_file_import (tensor, backend, model, net, i, array, &reason))
+    if (tensor
+        && !(cnn3d_model_file_same_shape (tensor, &net->weights[i])
+                ? cnn3d_model_file_import (tensor, backend, model, net, i, array, &reason)
+                : import_wider (tensor, backend, model, net, i, array, left_out, &reason)))
       g_prefix_error (&reason, "%s: ", path);
     if (reason) {
       g_propagate_error (error, reason);
@@ -483,6 +568,18 @@ cnn3d_model_file_describe (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info
   cnn3d_safetensors_writer_number (w, "num-frames", n->frames);
   cnn3d_safetensors_writer_number (w, "height", n->height);
   cnn3d_safetensors_writer_number (w, "width", n->width);
+  if (cnn3d_network_sees_points (n)) {
+    cnn3d_safetensors_writer_metadata (
+        w, "input-type", cnn3d_choice_name (&cnn3d_input_types, n->input));
+    if (n->input == CNN3D_INPUT_RGB_KPT)
+      cnn3d_safetensors_writer_metadata (
+          w, "fusion", cnn3d_choice_name (&cnn3d_fusions, n->fusion));
+    cnn3d_safetensors_writer_number (w, "keypoints", n->points);
+    cnn3d_safetensors_writer_number (w, "persons", n->persons);
+    cnn3d_safetensors_writer_number (w, "heatmap-size", n->heatmap_size);
+    cnn3d_safetensors_writer_metadata (
+        w, "heatmap-sigma", g_ascii_dtostr (number, sizeof number, n->heatmap_sigma));
+  }
   cnn3d_safetensors_writer_metadata (
       w, "precision", cnn3d_choice_name (&cnn3d_precisions, info->precision));
   cnn3d_safetensors_writer_number (w, "step", info->step);

@@ -82,8 +82,9 @@ CNN3D_API gchar *cnn3d_model_file_prefix (
     Cnn3dSafetensors *tensors, const gchar *path, const Cnn3dNetwork *net, GError **error);
 
 /* Loads all parameters into a model's array on its device. prefix: of the names in the file.
- * left_out: if the last layer is missing or has another shape, "name (why)" is added here and it
- * keeps its values; NULL: that is an error. */
+ * left_out: if the last layer is missing or has another shape, or one of two streams is missing,
+ * "name (why)" is added here and it keeps its values; the same for a first layer whose weights of
+ * heat maps are missing, which become 0. NULL: these are errors. */
 CNN3D_API gboolean cnn3d_model_file_load (Cnn3dSafetensors *tensors, const gchar *path,
     const gchar *prefix, const Cnn3dBackend *backend, Cnn3dModel *model, const Cnn3dNetwork *net,
     gfloat *array, GPtrArray *left_out, GError **error);

@@ -9,26 +9,46 @@
 
 G_DEFINE_QUARK (cnn3d-network-error, cnn3d_network_error)
 
-static const struct {
+typedef struct {
   const gchar *name;
-  void (*build) (Cnn3dNetwork *);
+  gint (*build) (Cnn3dNetwork *, gint in);
+  const gchar *head;      /* name of the last layer */
   gfloat mean[3], std[3]; /* of the published weights' training */
-} models[] = {
-  { "r3d_18", cnn3d_network_build_resnet18, { 0.43216f, 0.394666f, 0.37645f },
-      { 0.22803f, 0.22145f, 0.216989f } },
-  { "mc3_18", cnn3d_network_build_resnet18, { 0.43216f, 0.394666f, 0.37645f },
-      { 0.22803f, 0.22145f, 0.216989f } },
-  { "r2plus1d_18", cnn3d_network_build_resnet18, { 0.43216f, 0.394666f, 0.37645f },
-      { 0.22803f, 0.22145f, 0.216989f } },
-  { "slow_r50", cnn3d_network_build_slow_r50, { 0.45f, 0.45f, 0.45f }, { 0.225f, 0.225f, 0.225f } },
+} Model;
+
+#define TORCHVISION { 0.43216f, 0.394666f, 0.37645f }, { 0.22803f, 0.22145f, 0.216989f }
+#define PYTORCHVIDEO { 0.45f, 0.45f, 0.45f }, { 0.225f, 0.225f, 0.225f }
+
+static const Model models[] = {
+  { "r3d_18", cnn3d_network_add_resnet18, "fc", TORCHVISION },
+  { "mc3_18", cnn3d_network_add_resnet18, "fc", TORCHVISION },
+  { "r2plus1d_18", cnn3d_network_add_resnet18, "fc", TORCHVISION },
+  { "slow_r50", cnn3d_network_add_slow_r50, "blocks.5.proj", PYTORCHVIDEO },
+  /* reads key points: its heat maps are not normalised */
+  { "posec3d_slowonly", cnn3d_network_add_posec3d_slowonly, "cls_head.fc_cls", PYTORCHVIDEO },
 };
 
-static const gchar *const model_names[] = { "r3d_18", "mc3_18", "r2plus1d_18", "slow_r50", NULL };
+static const Model *const pose_model = &models[G_N_ELEMENTS (models) - 1];
+
+static const gchar *const model_names[] = { "r3d_18", "mc3_18", "r2plus1d_18", "slow_r50",
+  "posec3d_slowonly", NULL };
 
 const gchar *const *
 cnn3d_network_models (void)
 {
   return model_names;
+}
+
+gboolean
+cnn3d_network_sees_frames (const Cnn3dNetworkParams *p)
+{
+  return p->input != CNN3D_INPUT_KPT;
+}
+
+gboolean
+cnn3d_network_sees_points (const Cnn3dNetworkParams *p)
+{
+  return p->input != CNN3D_INPUT_RGB;
 }
 
 /* --- building --- */
@@ -63,7 +83,7 @@ add_param (Cnn3dNetwork *n, const gchar *prefix, const gchar *suffix, Cnn3dParam
   Cnn3dParam *p = &n->weights[n->n_weights];
 
   *p = (Cnn3dParam) { g_strconcat (prefix, ".", suffix, NULL), role, n_dims, { 0 }, 1,
-    (gint) n->n_ops - 1 };
+    (gint) n->n_ops - 1, n->n_streams - 1 };
   for (guint i = 0; i < n_dims; i++) {
     p->shape[i] = shape[i];
     p->count *= shape[i];
@@ -73,12 +93,18 @@ add_param (Cnn3dNetwork *n, const gchar *prefix, const gchar *suffix, Cnn3dParam
   return n->n_weights++;
 }
 
-gint
-cnn3d_network_add_input (Cnn3dNetwork *n)
+static gint
+add_input (Cnn3dNetwork *n, guint channels, guint points)
 {
+  const Cnn3dNetworkParams *p = &n->params;
+  const guint height = channels ? p->height : p->heatmap_size,
+              width = channels ? p->width : p->heatmap_size;
   Cnn3dOp *op = add_op (n, CNN3D_OP_INPUT, -1);
 
-  op->out = add_tensor (n, n->params.channels, n->params.frames, n->params.height, n->params.width);
+  n->n_streams++;
+  op->channels = channels;
+  op->points = points;
+  op->out = add_tensor (n, channels + points, p->frames, height, width);
   return op->out;
 }
 
@@ -146,30 +172,87 @@ cnn3d_network_add_max_pool (
   return add_window (n, op, n->tensors[in].c, kernel, stride, pad);
 }
 
-void
-cnn3d_network_add_head (Cnn3dNetwork *n, const gchar *name, gint in)
+/* --- the head --- */
+
+static gint
+add_global_pool (Cnn3dNetwork *n, gint in)
+{
+  Cnn3dOp *op = add_op (n, CNN3D_OP_GLOBAL_POOL, in);
+
+  return op->out = add_tensor (n, n->tensors[in].c, 1, 1, 1);
+}
+
+/* Dropout, and a last layer. first_draw: of dropout's random numbers. */
+static gint
+add_classifier (Cnn3dNetwork *n, const gchar *name, gint in, guint first_draw)
 {
   const gint c = n->tensors[in].c, k = n->params.num_classes;
   const gint64 shape[2] = { k, c };
-  Cnn3dOp *op = add_op (n, CNN3D_OP_GLOBAL_POOL, in);
+  Cnn3dOp *op;
 
-  in = op->out = add_tensor (n, c, 1, 1, 1);
   if (n->params.dropout > 0) {
     op = add_op (n, CNN3D_OP_DROPOUT, in);
     op->dropout = n->params.dropout;
+    op->first_draw = first_draw;
     in = op->out = add_tensor (n, c, 1, 1, 1);
   }
   op = add_op (n, CNN3D_OP_LINEAR, in);
   op->weight = add_param (n, name, "weight", CNN3D_PARAM_LINEAR_WEIGHT, 2, shape);
   op->bias = add_param (n, name, "bias", CNN3D_PARAM_LINEAR_BIAS, 1, shape);
-  op->out = n->logits = add_tensor (n, k, 1, 1, 1);
+  return op->out = add_tensor (n, k, 1, 1, 1);
+}
+
+static gint
+add_joint (Cnn3dNetwork *n, Cnn3dOpKind kind, gint a, gint b)
+{
+  const gint c = n->tensors[a].c + (kind == CNN3D_OP_CONCAT ? n->tensors[b].c : 0);
+  Cnn3dOp *op = add_op (n, kind, a);
+
+  op->residual = b;
+  return op->out = add_tensor (n, c, 1, 1, 1);
+}
+
+/* A stream for frames and one for key points; returns the logits. */
+static gint
+add_two_streams (Cnn3dNetwork *n, const Model *model)
+{
+  const Cnn3dNetworkParams *p = &n->params;
+  const gint rgb = add_global_pool (n, model->build (n, add_input (n, p->channels, 0)));
+  const gint kpt = add_global_pool (n, pose_model->build (n, add_input (n, 0, p->points)));
+
+  if (p->fusion == CNN3D_FUSION_LATE) {
+    const gint a = add_classifier (n, model->head, rgb, 0);
+
+    n->weights[n->n_weights - 2].stream = n->weights[n->n_weights - 1].stream = 0;
+
+    const gint b = add_classifier (n, pose_model->head, kpt, n->tensors[rgb].c);
+
+    return add_joint (n, CNN3D_OP_MEAN, a, b);
+  }
+  return add_classifier (n, model->head,
+      add_joint (n, p->fusion == CNN3D_FUSION_MEAN ? CNN3D_OP_MEAN : CNN3D_OP_CONCAT, rgb, kpt), 0);
+}
+
+static void
+build (Cnn3dNetwork *n, const Model *model)
+{
+  const Cnn3dNetworkParams *p = &n->params;
+
+  if (p->input == CNN3D_INPUT_RGB_KPT && p->fusion != CNN3D_FUSION_STEM) {
+    n->logits = add_two_streams (n, model);
+  } else {
+    const gint in = add_input (n, cnn3d_network_sees_frames (p) ? p->channels : 0,
+        cnn3d_network_sees_points (p) ? p->points : 0);
+
+    n->logits = add_classifier (n, model->head, add_global_pool (n, model->build (n, in)), 0);
+  }
   add_op (n, CNN3D_OP_LOSS, n->logits);
 }
 
 /* --- the object --- */
 
 static gboolean
-check_params (const Cnn3dNetworkParams *p, GError **error)
+check_ranges (const Cnn3dNetworkParams *p, GError **error)
 {
   const gdouble size = cnn3d_setting (NULL, "data.img_size")->maximum;
   const struct {
@@ -182,11 +265,15 @@ check_params (const Cnn3dNetworkParams *p, GError **error)
     { "frames", p->frames, cnn3d_setting ("clipsample", "num-frames")->maximum },
     { "height", p->height, size },
     { "width", p->width, size },
+    { "key points", p->points, CNN3D_MOST_POINTS },
+    { "persons", p->persons, CNN3D_MOST_PERSONS },
+    { "heatmap-size", p->heatmap_size, cnn3d_setting ("cnn3dtrain", "heatmap-size")->maximum },
   };
+  const guint n = cnn3d_network_sees_points (p) ? G_N_ELEMENTS (ranges) : 6;
   g_autofree gchar *dropout =
       cnn3d_setting_refuse (cnn3d_setting ("cnn3dtrain", "dropout"), p->dropout);
 
-  for (guint i = 0; i < G_N_ELEMENTS (ranges); i++)
+  for (guint i = 0; i < n; i++)
     if (!(ranges[i].value >= 1 && ranges[i].value <= ranges[i].max)) {
       g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
           "%s is %.0f, but must be from 1 to %.0f", ranges[i].what, ranges[i].value, ranges[i].max);
@@ -195,6 +282,65 @@ check_params (const Cnn3dNetworkParams *p, GError **error)
   if (dropout) {
     g_set_error_literal (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE, dropout);
     return FALSE;
+  }
+  return TRUE;
+}
+
+/* Whether the model reads what the input has. */
+static gboolean
+check_input (const Cnn3dNetworkParams *p, const Model *model, GError **error)
+{
+  const Cnn3dSetting *sigma = cnn3d_setting ("cnn3dtrain", "heatmap-sigma");
+  const gchar *wrong = NULL;
+
+  if (model == pose_model && p->input == CNN3D_INPUT_RGB)
+    wrong = "reads key points: set input-type=kpt, with clipkpt in the pipeline; or to use frames "
+            "as well, input-type=rgb+kpt and the model of the frames";
+  else if (model == pose_model && p->input == CNN3D_INPUT_RGB_KPT)
+    wrong = "is the key points' stream of input-type=rgb+kpt by itself: name the frames' model";
+  else if (model != pose_model && p->input == CNN3D_INPUT_KPT)
+    wrong = "reads frames: with input-type=kpt use model=posec3d_slowonly";
+  if (wrong) {
+    g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_UNKNOWN_MODEL, "model %s %s",
+        model->name, wrong);
+    return FALSE;
+  }
+  if (cnn3d_network_sees_points (p)) {
+    g_autofree gchar *refused = cnn3d_setting_refuse (sigma, p->heatmap_sigma);
+
+    if (refused) {
+      g_set_error_literal (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE, refused);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+static gboolean
+check_sizes (const Cnn3dNetwork *n, GError **error)
+{
+  const Cnn3dNetworkParams *p = &n->params;
+
+  for (guint i = 0; i < n->n_tensors; i++) {
+    const Cnn3dTensor *t = &n->tensors[i];
+
+    if (t->d < 1 || t->h < 1 || t->w < 1) {
+      g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
+          "clips of %u frames of %ux%u are too small for %s: use more frames or larger ones",
+          p->frames, p->width, p->height, n->model);
+      return FALSE;
+    }
+  }
+  for (guint i = 0; i < n->n_ops; i++) {
+    const Cnn3dOp *op = &n->ops[i];
+
+    if (op->kind == CNN3D_OP_MEAN && n->tensors[op->in].c != n->tensors[op->residual].c) {
+      g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
+          "fusion=mean needs features of one length, but %s has %d and %s %d: use fusion=concat "
+          "or fusion=late",
+          n->model, n->tensors[op->in].c, pose_model->name, n->tensors[op->residual].c);
+      return FALSE;
+    }
   }
   return TRUE;
 }
@@ -216,7 +362,7 @@ cnn3d_network_new (const Cnn3dNetworkParams *params, GError **error)
         "there is no model '%s': use one of %s", params->model, names);
     return NULL;
   }
-  if (!check_params (params, error))
+  if (!check_ranges (params, error) || !check_input (params, &models[m], error))
     return NULL;
 
   Cnn3dNetwork *n = g_new0 (Cnn3dNetwork, 1);
@@ -228,19 +374,9 @@ cnn3d_network_new (const Cnn3dNetworkParams *params, GError **error)
     n->mean[i] = models[m].mean[MIN (i, 2)];
     n->std[i] = models[m].std[MIN (i, 2)];
   }
-  models[m].build (n);
-
-  for (guint i = 0; i < n->n_tensors; i++) {
-    const Cnn3dTensor *t = &n->tensors[i];
-
-    if (t->d < 1 || t->h < 1 || t->w < 1) {
-      g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
-          "clips of %u frames of %ux%u are too small for %s: use more frames or larger ones",
-          params->frames, params->width, params->height, n->model);
-      cnn3d_network_free (&n);
-      return NULL;
-    }
-  }
+  build (n, &models[m]);
+  if (!check_sizes (n, error))
+    cnn3d_network_free (&n);
   return n;
 }
 

@@ -8,6 +8,11 @@
 
 #include <glib.h>
 #include "src/api.h"
+#include "src/settings/choices.h"
+
+/* Sizes of key points: a file with more is refused. */
+#define CNN3D_MOST_POINTS 512
+#define CNN3D_MOST_PERSONS 64
 
 #define CNN3D_NETWORK_ERROR (cnn3d_network_error_quark ())
 CNN3D_API GQuark cnn3d_network_error_quark (void);
@@ -18,13 +23,17 @@ typedef enum {
 } Cnn3dNetworkError;
 
 typedef enum {
-  CNN3D_OP_INPUT, /* frames (T, H, W, C) -> out (C, T, H, W), normalised */
-  CNN3D_OP_CONV,  /* no bias: batch norm follows each one */
-  CNN3D_OP_NORM,  /* batch norm, then + residual, then ReLU, the last two optional */
+  /* frames (T, H, W, C), normalised, and heat maps of key points (T, M, K, 3) -> out (C + K, T, H,
+   * W); either may be missing */
+  CNN3D_OP_INPUT,
+  CNN3D_OP_CONV, /* no bias: batch norm follows each one */
+  CNN3D_OP_NORM, /* batch norm, then + residual, then ReLU, the last two optional */
   CNN3D_OP_MAX_POOL,
   CNN3D_OP_GLOBAL_POOL, /* mean over D, H, W; out is (C, 1, 1, 1), f32 */
   CNN3D_OP_DROPOUT,     /* on pooled features, f32 */
   CNN3D_OP_LINEAR,      /* out: logits, f32 */
+  CNN3D_OP_CONCAT,      /* of two streams' features, f32: in's channels, then residual's */
+  CNN3D_OP_MEAN,        /* of two streams' features or logits, f32: (in + residual) / 2 */
   CNN3D_OP_LOSS,        /* softmax cross-entropy of logits against labels; last */
 } Cnn3dOpKind;
 
@@ -47,6 +56,7 @@ typedef struct {
   gint64 shape[5]; /* outermost first, unpadded */
   gint64 count;    /* product of shape */
   gint op;
+  guint stream; /* 0; of a second stream: 1 */
 } Cnn3dParam;
 
 typedef struct {
@@ -61,21 +71,32 @@ typedef struct {
   gboolean relu;                     /* norm */
   gdouble eps, momentum;             /* norm: PyTorch's */
   gfloat dropout;                    /* probability of zero */
+  guint first_draw;                  /* dropout: of the clip's random numbers */
+  guint channels, points;            /* input: of frames; heat maps after them; 0: none */
   gint weight, bias, mean, var;      /* parameters; -1: none */
 } Cnn3dOp;
 
 typedef struct {
-  const gchar *model; /* r3d_18, mc3_18, r2plus1d_18, slow_r50 */
+  const gchar *model; /* one of cnn3d_network_models() */
   guint num_classes;
-  guint base_width;                      /* channels after the stem; 64: the model as published */
+  /* 64: the model as published, with 64 channels after the stem; posec3d_slowonly has half as
+   * many */
+  guint base_width;
   guint channels, frames, height, width; /* of a clip */
   gfloat dropout;                        /* before the last layer */
+  /* What the network sees of a clip. The rest is for key points only. */
+  Cnn3dInputType input;
+  Cnn3dFusion fusion;    /* of frames and key points; a second stream is posec3d_slowonly */
+  guint points, persons; /* K and M of a clip's key points, (T, M, K, 3) */
+  /* Height and width of the heat maps; those that are channels of the frames have the frames'. */
+  guint heatmap_size;
+  gfloat heatmap_sigma; /* of a point's Gaussian, in the heat map's pixels */
 } Cnn3dNetworkParams;
 
 typedef struct {
   gchar *model;
   Cnn3dNetworkParams params; /* params.model is `model` */
-  gfloat mean[4], std[4];    /* the input is (x / 255 - mean) / std per channel */
+  gfloat mean[4], std[4];    /* of frames: the input is (x / 255 - mean) / std per channel */
   Cnn3dOp *ops;
   guint n_ops;
   Cnn3dTensor *tensors;
@@ -83,7 +104,8 @@ typedef struct {
   Cnn3dParam *weights; /* in the order of ops */
   guint n_weights;
   gint64 trained_count; /* trained numbers in all */
-  gint logits;          /* tensor */
+  guint n_streams;
+  gint logits; /* tensor */
 } Cnn3dNetwork;
 
 /* Builds the graph. Owned by the caller. NULL with `error` for an unknown
@@ -113,16 +135,33 @@ CNN3D_API void cnn3d_network_initial (
 CNN3D_API gint64 cnn3d_op_macs (const Cnn3dNetwork *network, guint op);
 CNN3D_API gint64 cnn3d_network_macs (const Cnn3dNetwork *network);
 
+/* Whether the network reads frames; key points. */
+CNN3D_API gboolean cnn3d_network_sees_frames (const Cnn3dNetworkParams *params);
+CNN3D_API gboolean cnn3d_network_sees_points (const Cnn3dNetworkParams *params);
+
 /* --- for the models' own files --- */
-gint cnn3d_network_add_input (Cnn3dNetwork *n);
 gint cnn3d_network_add_conv (Cnn3dNetwork *n, const gchar *name, gint in, gint out_channels,
     const gint kernel[3], const gint stride[3], const gint pad[3]);
 gint cnn3d_network_add_norm (
     Cnn3dNetwork *n, const gchar *name, gint in, gint residual, gboolean relu);
 gint cnn3d_network_add_max_pool (
     Cnn3dNetwork *n, gint in, const gint kernel[3], const gint stride[3], const gint pad[3]);
-void cnn3d_network_add_head (Cnn3dNetwork *n, const gchar *name, gint in);
-void cnn3d_network_build_resnet18 (Cnn3dNetwork *n); /* r3d_18, mc3_18, r2plus1d_18 */
-void cnn3d_network_build_slow_r50 (Cnn3dNetwork *n);
+/* A model without its last layers; returns its last tensor. */
+gint cnn3d_network_add_resnet18 (Cnn3dNetwork *n, gint in); /* r3d_18, mc3_18, r2plus1d_18 */
+gint cnn3d_network_add_slow_r50 (Cnn3dNetwork *n, gint in);
+gint cnn3d_network_add_posec3d_slowonly (Cnn3dNetwork *n, gint in);
+
+/* bottleneck.c: a residual block of 1x1, 3x3 and 1x1 convolutions. */
+typedef struct {
+  /* format of the names of the convolutions and batch norms, with the block's name for %s and a,
+   * b, c or 1, 2, 3 for %c */
+  const gchar *conv, *norm;
+  gchar first;                                    /* 'a' or '1' */
+  const gchar *downsample_conv, *downsample_norm; /* with the block's name for %s */
+} Cnn3dBottleneckNames;
+/* inner: channels between; temporal: the first kernel's depth. The stride is the second one's. */
+gint cnn3d_network_add_bottleneck (Cnn3dNetwork *n, const Cnn3dBottleneckNames *names,
+    const gchar *block, gint in, gint inner, gint out_channels, gint temporal,
+    const gint stride[3]);
 
 #endif

@@ -64,13 +64,12 @@ add_block (Cnn3dNetwork *n, ConvKind kind, const gchar *name, gint in, gint plan
   return cnn3d_network_add_norm (n, norm2, x, residual, TRUE);
 }
 
-void
-cnn3d_network_build_resnet18 (Cnn3dNetwork *n)
+gint
+cnn3d_network_add_resnet18 (Cnn3dNetwork *n, gint x)
 {
   const gint width = n->params.base_width;
   const gboolean factored = !strcmp (n->model, "r2plus1d_18");
   const gint stride[3] = { 1, 2, 2 };
-  gint x = cnn3d_network_add_input (n);
 
   if (factored) {
     const gint kernel[3] = { 1, 7, 7 }, pad[3] = { 0, 3, 3 }, one[3] = { 1, 1, 1 };
@@ -96,5 +95,5 @@ cnn3d_network_build_resnet18 (Cnn3dNetwork *n)
       x = add_block (n, kind, name, x, width << layer, layer > 0 && block == 0 ? 2 : 1);
     }
   }
-  cnn3d_network_add_head (n, "fc", x);
+  return x;
 }

@@ -367,8 +367,11 @@ add_backward (Planner *p, gint i)
     if (p->wanted[op->in])
       s.din = use (p, contribute (p, op->in, p->activation[op->in]));
     s.parameters = use_parameters (p, i);
-  } else if (p->wanted[op->in]) {
-    s.din = use (p, contribute (p, op->in, CNN3D_NOWHERE));
+  } else {
+    if (p->wanted[op->in])
+      s.din = use (p, contribute (p, op->in, CNN3D_NOWHERE));
+    if (op->residual >= 0 && p->wanted[op->residual])
+      s.dresidual = use (p, contribute (p, op->residual, CNN3D_NOWHERE));
   }
   s.saved = use_saved (p, i);
   s.scratch = use_scratch (p, i, s.phase, 0);
@@ -465,7 +468,7 @@ cnn3d_pass_segments (const Cnn3dNetwork *net)
 {
   gint *segment = g_new (gint, net->n_ops);
   g_autofree guint *readers = g_new0 (guint, net->n_tensors);
-  gint now = 0;
+  gint now = 0, stem = 0;
 
   for (guint i = 0; i < net->n_ops; i++) {
     if (net->ops[i].in >= 0)
@@ -475,8 +478,10 @@ cnn3d_pass_segments (const Cnn3dNetwork *net)
   }
   for (guint i = 0; i < net->n_ops; i++) {
     const Cnn3dOp *op = &net->ops[i];
-    const gboolean forks = now == 0 && op->out >= 0 && readers[op->out] > 1;
+    const gboolean forks = now == stem && op->out >= 0 && readers[op->out] > 1;
 
+    if (op->kind == CNN3D_OP_INPUT && i > 0)
+      stem = ++now;
     segment[i] = now;
     if (forks || (op->kind == CNN3D_OP_NORM && op->residual >= 0))
       now++;

@@ -28,7 +28,8 @@ void cnn3d_pass_clear (Pass *pass);
 gsize cnn3d_pass_live (const Pass *pass, gsize *scratch);
 
 /* The residual block of each op: 0 is the stem, which ends with the first tensor that two ops read;
- * the last is the head. An array of n_ops; free with g_free(). */
+ * the last is the head. A second stream begins with a stem, too. An array of n_ops; free with
+ * g_free(). */
 gint *cnn3d_pass_segments (const Cnn3dNetwork *network);
 
 /* keep.c: the `keep` that params ask for; free with g_free(). */

@@ -69,7 +69,7 @@ add_cost (Cnn3dPlan *plan, const Cnn3dNetwork *net, const Cnn3dSizes *sizes, con
       plan->macs += (gdouble) cnn3d_op_macs (net, s->op) * s->clips;
     bytes = in + out;
   } else if (op->kind != CNN3D_OP_NORM) {
-    bytes = in + out;
+    bytes = in + residual + out;
   } else if (s->phase == CNN3D_PHASE_FORWARD) {
     bytes = 2 * in + residual + out; /* statistics, then normalise */
   } else if (s->phase == CNN3D_PHASE_RECOMPUTE) {

@@ -57,7 +57,7 @@ typedef struct {
   gsize parameters; /* gradients of the op's parameters; NOWHERE: stored outside the arena */
   gboolean adds;    /* add to them: an earlier slice wrote them */
   /* Gradient of out, as the sum of up to two buffers; of in; of residual. Batch norm writes `din`
-   * over `in` or `dout[0]`; `dresidual` is always dout[0]. A convolution's din may be its dout[0]:
+   * over `in` or `dout[0]`; its `dresidual` is always dout[0]. A convolution's din may be its dout[0]:
    * it then works slice by slice through one slice of din at the end of its scratch. */
   gsize dout[2], din, dresidual;
   gboolean accumulate; /* add to the contents of din */

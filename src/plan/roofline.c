@@ -160,12 +160,16 @@ count_other (Counter *c, const Cnn3dStep *s)
     for (gint k = 0; k < 2; k++)
       bytes += s->dout[k] != CNN3D_NOWHERE ? s->clips * gradient (c, op->out) : 0;
     bytes += s->din != CNN3D_NOWHERE ? s->clips * gradient (c, op->in) : 0;
+    bytes += s->dresidual != CNN3D_NOWHERE ? s->clips * gradient (c, op->residual) : 0;
   } else {
-    bytes += s->clips * (activation (c, op->in) + activation (c, op->out));
+    bytes += s->clips
+        * (activation (c, op->in) + activation (c, op->residual) + activation (c, op->out));
     if (op->kind == CNN3D_OP_INPUT) {
       const Cnn3dTensor *t = &c->net->tensors[op->out];
+      const gdouble frame = (gdouble) c->params->frame_bytes * op->channels * t->h * t->w;
+      const gdouble points = 3.0 * sizeof (gfloat) * op->points * c->net->params.persons;
 
-      bytes += (gdouble) s->clips * c->params->frame_bytes * t->c * t->d * t->h * t->w;
+      bytes += s->clips * t->d * (frame + points);
     }
     /* the loss writes its gradient */
     bytes += s->din != CNN3D_NOWHERE ? s->clips * gradient (c, op->in) : 0;

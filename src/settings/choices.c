@@ -43,6 +43,17 @@ CHOICES (recomputes, "GstCnn3dTrainRecompute",
         "block" },
     { CNN3D_RECOMPUTE_AUTO, "The quickest of these that fits max-memory", "auto" });
 
+CHOICES (input_types, "GstCnn3dTrainInputType",
+    { CNN3D_INPUT_RGB, "Frames; key points are ignored", "rgb" },
+    { CNN3D_INPUT_KPT, "Key points, as heat maps; frames are ignored", "kpt" },
+    { CNN3D_INPUT_RGB_KPT, "Both, see fusion", "rgb+kpt" });
+
+CHOICES (fusions, "GstCnn3dTrainFusion",
+    { CNN3D_FUSION_CONCAT, "Two streams; the last layer reads the features of both", "concat" },
+    { CNN3D_FUSION_MEAN, "Two streams; the last layer reads the mean of their features", "mean" },
+    { CNN3D_FUSION_LATE, "Two streams, each with a last layer; the mean of their logits", "late" },
+    { CNN3D_FUSION_STEM, "One stream; heat maps are further channels of the frames", "stem" });
+
 CHOICES (optimizers, "GstCnn3dTrainOptimizer",
     { CNN3D_UPDATE_SGD, "Stochastic gradient descent with momentum", "sgd" },
     { CNN3D_UPDATE_ADAM, "Adam; weight decay is added to the gradient", "adam" },

@@ -35,6 +35,21 @@ typedef enum {
   CNN3D_RECOMPUTE_AUTO,  /* chosen by a fit; not valid for a plan */
 } Cnn3dRecompute;
 
+/* What the network sees of a clip. */
+typedef enum {
+  CNN3D_INPUT_RGB,     /* frames */
+  CNN3D_INPUT_KPT,     /* key points */
+  CNN3D_INPUT_RGB_KPT, /* both */
+} Cnn3dInputType;
+
+/* How frames and key points come together. */
+typedef enum {
+  CNN3D_FUSION_CONCAT, /* two streams; the last layer reads the features of both */
+  CNN3D_FUSION_MEAN,   /* two streams; it reads the mean of their features */
+  CNN3D_FUSION_LATE,   /* two streams, each with a last layer; the mean of their logits */
+  CNN3D_FUSION_STEM,   /* one stream; heat maps are further channels of the frames */
+} Cnn3dFusion;
+
 typedef enum {
   CNN3D_UPDATE_SGD,
   CNN3D_UPDATE_ADAM,
@@ -108,9 +123,9 @@ typedef struct {
 } Cnn3dChoices;
 
 CNN3D_API extern const Cnn3dChoices cnn3d_precisions, cnn3d_model_precisions, cnn3d_convolutions,
-    cnn3d_recomputes, cnn3d_optimizers, cnn3d_schedules, cnn3d_monitors, cnn3d_resumes,
-    cnn3d_resume_datas, cnn3d_passes, cnn3d_samplings, cnn3d_on_errors, cnn3d_windows,
-    cnn3d_coordinates;
+    cnn3d_recomputes, cnn3d_input_types, cnn3d_fusions, cnn3d_optimizers, cnn3d_schedules,
+    cnn3d_monitors, cnn3d_resumes, cnn3d_resume_datas, cnn3d_passes, cnn3d_samplings,
+    cnn3d_on_errors, cnn3d_windows, cnn3d_coordinates;
 
 /* The choice of that name, canonical or not; NULL: none. */
 CNN3D_API const GEnumValue *cnn3d_choice (const Cnn3dChoices *choices, const gchar *name);

@@ -170,14 +170,12 @@ static Cnn3dSetting settings[] = {
   { UINT ("clipsrc", "world-size", "World size", 1, G_MAXINT, 1), .unit = "processes",
       .about = "Processes that share each pass's clips; all get the same number" },
   { KEY ("data.load_rgb"), .kind = CNN3D_SETTING_BOOLEAN, .without = "true",
-      .becomes = "nothing: frames are always read", .refused = "false",
-      .reason = "the networks see frames and nothing else, so there would be nothing to train on",
-      .about = "Only true" },
+      .becomes = "cnn3dtrain `input-type`",
+      .about = "Whether the network sees the frames; false needs data.load_kpt" },
   { KEY ("data.load_kpt"), .kind = CNN3D_SETTING_BOOLEAN, .without = "false",
-      .becomes = "nothing: key points are never read", .refused = "true",
-      .reason =
-          "the networks see frames and nothing else; key points would cost memory for nothing",
-      .about = "Only false" },
+      .becomes = "a clipkpt, and cnn3dtrain `input-type`",
+      .about = "Whether the network sees key points of the persons, which the manifest's column "
+               "keypoints names the files of" },
 
   /* augment */
   { KEY ("augment.enabled"), .kind = CNN3D_SETTING_BOOLEAN,
@@ -211,7 +209,7 @@ static Cnn3dSetting settings[] = {
   { "cnn3dtrain", "model", "Model", .kind = CNN3D_SETTING_MODEL, .text = "r3d_18",
       .key = "model.backbone", .always = TRUE,
       .about = "The network: r3d_18, mc3_18 or r2plus1d_18 as in torchvision, slow_r50 as in "
-               "PyTorchVideo" },
+               "PyTorchVideo; posec3d_slowonly, as in MMAction2, for key points" },
   { INT ("cnn3dtrain", "num-classes", "Number of classes", 0, 1000000, 0), .unit = "classes",
       .key = "model.model_class_num",
       .about = "Outputs of the network; 0: as many as upstream has, by its clip-classes event or "
@@ -231,6 +229,20 @@ static Cnn3dSetting settings[] = {
   { NUMBER ("cnn3dtrain", "dropout", "Dropout", 0, 1, 0), .below = TRUE, .unit = "as a probability",
       .key = "model.dropout",
       .about = "Probability that a feature before the last layer is dropped in training" },
+  { CHOICE ("cnn3dtrain", "input-type", "Input type", input_types, CNN3D_INPUT_RGB),
+      .about = "What the network sees of a clip; key points need a clipkpt in the pipeline, and "
+               "kpt needs model=posec3d_slowonly" },
+  { CHOICE ("cnn3dtrain", "fusion", "Fusion", fusions, CNN3D_FUSION_CONCAT), .key = "model.fusion",
+      .about = "How frames and key points come together with input-type=rgb+kpt; two streams are "
+               "the model and posec3d_slowonly" },
+  { INT ("cnn3dtrain", "heatmap-size", "Heat maps' size", 8, 512, 56), .unit = "pixels",
+      .key = "model.heatmap_size",
+      .about = "Width and height of the heat maps that key points become; with fusion=stem they "
+               "have the frames' size" },
+  { NUMBER ("cnn3dtrain", "heatmap-sigma", "Heat maps' sigma", 0.1, 100, 0.6), .unit = "pixels",
+      .key = "model.heatmap_sigma",
+      .about = "Standard deviation of the Gaussian that a key point becomes, in the heat map's "
+               "pixels" },
 
   /* loss */
   { NUMBER ("cnn3dtrain", "lr", "Learning rate", 0, 1000, 0.01), .unit = "per step",

@@ -31,6 +31,11 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
         (gint) cnn3d_type_size (t->params.frames_type) * 8);
     return FALSE;
   }
+  if (!batch->points && cnn3d_network_sees_points (&t->s.net->params)) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
+        "a batch came without key points, which the network reads");
+    return FALSE;
+  }
   for (guint i = 0; batch->labels && i < batch->n; i++)
     if (batch->labels[i] < 0 || batch->labels[i] >= classes) {
       g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
@@ -42,33 +47,41 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
   return TRUE;
 }
 
+/* Copies one part of a batch to *slot, and moves that on. Returns the copy; NULL with error. */
+static gpointer
+stage_part (Cnn3dTrainer *t, guint8 **slot, gconstpointer from, gsize bytes, GError **error)
+{
+  gpointer to = *slot;
+
+  *slot += cnn3d_trainer_round_slot (bytes);
+  return t->s.backend->stage (t->s.device, to, from, bytes, error) ? to : NULL;
+}
+
 /* A batch is read in place, or copied to one of the device's slots: the one that the running batch
  * does not use. */
 static gboolean
 stage (Cnn3dTrainer *t, const Cnn3dBatch *batch, TrainerStaged *to, GError **error)
 {
-  const gsize bytes = cnn3d_clip_bytes (&t->s.net->params, batch->type) * batch->n;
+  const Cnn3dNetworkParams *n = &t->s.net->params;
+  const gsize frames = cnn3d_clip_bytes (n, batch->type) * batch->n;
+  const gsize points = cnn3d_points_bytes (n) * batch->n;
   guint8 *slot;
 
   *to = (TrainerStaged) { *batch, batch->labels, t->class_weights };
   if (!t->slots[0])
     return TRUE;
   slot = t->slots[t->next_slot ^= 1];
-  to->batch.frames = slot;
-  if (!t->s.backend->stage (t->s.device, slot, batch->frames, bytes, error))
+  if (frames && !(to->batch.frames = stage_part (t, &slot, batch->frames, frames, error)))
+    return FALSE;
+  if (points && !(to->batch.points = stage_part (t, &slot, batch->points, points, error)))
     return FALSE;
   if (!batch->labels)
     return TRUE;
-  slot += cnn3d_trainer_round_slot (bytes);
-  to->batch.labels = (const gint32 *) slot;
-  if (!t->s.backend->stage (t->s.device, slot, batch->labels, batch->n * sizeof (gint32), error))
-    return FALSE;
-  if (!to->weights)
-    return TRUE;
-  slot += cnn3d_trainer_round_slot (batch->n * sizeof (gint32));
-  to->weights = (const gfloat *) slot;
-  return t->s.backend->stage (
-      t->s.device, slot, t->class_weights, t->s.net->params.num_classes * sizeof (gfloat), error);
+  to->batch.labels = stage_part (t, &slot, batch->labels, batch->n * sizeof (gint32), error);
+  if (!to->batch.labels || !to->weights)
+    return to->batch.labels != NULL;
+  to->weights = stage_part (t, &slot, t->class_weights, n->num_classes * sizeof (gfloat), error);
+  return to->weights != NULL;
 }
 
 /* --- starting --- */
@@ -149,7 +162,8 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
 {
   const Cnn3dBatch *batch = &staged->batch;
   const Cnn3dNetworkParams *n = &t->s.net->params;
-  const gsize clip = cnn3d_clip_bytes (n, batch->type);
+  const gsize clip = cnn3d_clip_bytes (n, batch->type),
+              points = cnn3d_points_bytes (n) / sizeof (gfloat);
 
   t->n_results = 0;
   for (guint first = 0; first < batch->n; first += t->fit.micro_batch) {
@@ -161,6 +175,7 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
       .accumulate = t->group_batches > 0 || first > 0,
       .frames = (const guint8 *) batch->frames + first * clip,
       .frames_type = batch->type,
+      .points = points ? batch->points + first * points : NULL,
       .labels = batch->labels ? batch->labels + first : NULL,
       .label_smoothing = training ? t->params.label_smoothing : 0,
       .class_weights = training ? staged->weights : NULL,

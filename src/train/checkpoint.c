@@ -14,6 +14,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/escape.h"
 #include "src/model/modelfile.h"
 
 #define STATE_VERSION "2"
@@ -149,6 +150,21 @@ monitor_name (Cnn3dMonitor monitor)
       &cnn3d_monitors, monitor == CNN3D_MONITOR_AUTO ? CNN3D_MONITOR_VAL_ACCURACY : monitor);
 }
 
+/* What of the input does not show in the weights' shapes; NULL: nothing. Free with g_free(). */
+static gchar *
+input_text (const Cnn3dNetworkParams *n)
+{
+  gchar sigma[G_ASCII_DTOSTR_BUF_SIZE];
+
+  if (!cnn3d_network_sees_points (n))
+    return NULL;
+  return g_strdup_printf ("input-type=%s fusion=%s key points=%u persons=%u heatmap-size=%u "
+                          "heatmap-sigma=%s",
+      cnn3d_choice_name (&cnn3d_input_types, n->input),
+      cnn3d_choice_name (&cnn3d_fusions, n->fusion), n->points, n->persons, n->heatmap_size,
+      g_ascii_formatd (sigma, sizeof sigma, "%.6g", n->heatmap_sigma));
+}
+
 static gboolean
 write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
 {
@@ -157,11 +173,14 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
   const TrainerMark *m = &t->mark;
   g_autoptr (Cnn3dSafetensorsWriter) w = cnn3d_safetensors_writer_new (path, error);
   g_autoptr (GString) kept = g_string_new (NULL);
+  g_autofree gchar *input = input_text (&t->s.net->params);
 
   if (!w)
     return FALSE;
   cnn3d_safetensors_writer_metadata (w, "version", STATE_VERSION);
   cnn3d_safetensors_writer_metadata (w, "model", t->s.net->model);
+  if (input)
+    cnn3d_safetensors_writer_metadata (w, "input", input);
   cnn3d_safetensors_writer_number (w, "optimizer", t->params.optimizer);
   cnn3d_safetensors_writer_number (w, "step", m->step);
   cnn3d_safetensors_writer_number (w, "position", m->position);
@@ -443,6 +462,7 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
 {
   static const gchar *const prefixes[2] = { "first.", "second." };
   gfloat *const arrays[2] = { t->first, t->second };
+  g_autofree gchar *input = input_text (&t->s.net->params);
   guint optimizer;
 
   if (g_strcmp0 (cnn3d_safetensors_metadata (file, "version"), STATE_VERSION)
@@ -456,6 +476,15 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
         "%s was written by another model than %s: set the same one, or resume=never to start over",
         path, t->s.net->model);
+    return FALSE;
+  }
+  if (g_strcmp0 (cnn3d_safetensors_metadata (file, "input"), input)) {
+    const gchar *was = cnn3d_safetensors_metadata (file, "input");
+    g_autofree gchar *shown = cnn3d_escape (was ? was : "input-type=rgb", FALSE);
+
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
+        "%s was written with %s, not %s: set the same, or resume=never to start over", path, shown,
+        input ? input : "input-type=rgb");
     return FALSE;
   }
   if (optimizer != t->params.optimizer) {

@@ -83,7 +83,7 @@ struct _Cnn3dTrainer {
   gboolean validates; /* a validation pass follows each training pass */
 
   gfloat *gradients, *first, *second; /* s.layout->trained; NULL: not kept */
-  guint8 *slots[2]; /* for batches on the device: frames, then labels; NULL: it reads host memory */
+  guint8 *slots[2]; /* for batches on the device, see stage(); NULL: it reads host memory */
   guint next_slot;
 
   TrainerMark now;
@@ -117,8 +117,8 @@ struct _Cnn3dTrainer {
  * [num_classes]: storage for class_accuracy. */
 void cnn3d_class_metrics (Cnn3dPassResult *result, guint num_classes, gdouble *accuracy);
 
-/* fit.c. Bytes of a batch in device memory, including its labels and the class weights, each part
- * rounded up. */
+/* fit.c. Bytes of a batch in device memory, including its key points, its labels and the class
+ * weights, each part rounded up. */
 gsize cnn3d_trainer_round_slot (gsize bytes);
 gsize cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *params, guint batch);
 /* batch.c */

@@ -16,6 +16,8 @@ cnn3d_trainer_params_init (Cnn3dTrainerParams *p)
   p->network.model = "r3d_18";
   p->network.base_width = 64;
   p->network.channels = 3;
+  p->network.heatmap_size = 56;
+  p->network.heatmap_sigma = 0.6f;
   p->device = "auto";
   p->accumulate = 1;
   p->optimizer = CNN3D_UPDATE_SGD;

@@ -21,8 +21,9 @@ typedef struct {
 
 /* All settings of a run. Initialize with cnn3d_trainer_params_init(), then change. */
 typedef struct {
-  Cnn3dNetworkParams network; /* height, width, frames, channels: from the first batch */
-  const gchar *pretrained;    /* a safetensors file; NULL: none */
+  /* height, width, frames, channels, points, persons: from the first batch */
+  Cnn3dNetworkParams network;
+  const gchar *pretrained; /* a safetensors file; NULL: none */
   /* comma-separated name prefixes of parameters that do not train; `backbone`: all but the last
    * layer; `batch-norm`: batch norm uses and keeps the running statistics. NULL: none */
   const gchar *freeze;
@@ -86,6 +87,8 @@ typedef struct {
   const gint32 *labels;
   guint n;
   guint64 position; /* in the run's order of clips: of the clip after this batch */
+  /* key points (N, T, M, K, 3), see Cnn3dBinding; NULL: the network does not read them */
+  const gfloat *points;
 } Cnn3dBatch;
 
 /* State after a batch. */

@@ -335,7 +335,7 @@ test_errors (void)
   g_assert_cmpint (cuda_max_pool_backward (NULL, &pool, NULL, NULL, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_global_pool (NULL, CUDA_TYPE_F16, 1, 1, 8, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_global_pool_backward (NULL, CUDA_TYPE_F16, 1, 1, 8, NULL, NULL), ==, 700);
-  g_assert_cmpint (cuda_dropout (NULL, NULL, 1, 8, 0.5f, NULL, NULL), ==, 700);
+  g_assert_cmpint (cuda_dropout (NULL, NULL, 1, 8, 0, 0.5f, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_linear (NULL, 1, 8, 1, 8, NULL, NULL, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_linear_weights (NULL, 1, 8, 1, 8, NULL, NULL, NULL, NULL, 0), ==, 700);
   g_assert_cmpint (cuda_linear_data (NULL, 1, 8, 1, 8, NULL, NULL, NULL), ==, 700);

@@ -240,15 +240,15 @@ test_dropout (void)
       const Cnn3dRandomKey key = { pass.seed, 0, CNN3D_RANDOM_DROPOUT,
         pass.step + i / cases[k].channels };
       const gboolean drops =
-          cnn3d_random_uniform (&key, i % cases[k].channels) < cases[k].probability;
+          cnn3d_random_uniform (&key, k + i % cases[k].channels) < cases[k].probability;
 
       array_set (expected, i, drops ? 0 : (gfloat) array_get (in, i) * keep);
     }
-    RUN (cuda_dropout (NULL, &pass, cases[k].clips, cases[k].channels, cases[k].probability,
+    RUN (cuda_dropout (NULL, &pass, cases[k].clips, cases[k].channels, k, cases[k].probability,
              in->data, out->data),
         out);
     array_check_same (out, expected);
-    RUN (cuda_dropout (NULL, &pass, cases[k].clips, cases[k].channels, cases[k].probability,
+    RUN (cuda_dropout (NULL, &pass, cases[k].clips, cases[k].channels, k, cases[k].probability,
              in->data, in->data),
         in);
     array_check_same (in, expected);

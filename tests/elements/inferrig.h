@@ -119,8 +119,8 @@ predict (const gchar *model, const guint8 *clips, guint n)
   logits = g_new (gfloat, k);
   probabilities = g_new (gdouble, (gsize) n * k);
   for (guint i = 0; i < n; i++) {
-    g_assert_true (
-        cnn3d_predictor_run (predictor, clips + i * clip, CNN3D_TYPE_UINT8, 1, logits, &error));
+    g_assert_true (cnn3d_predictor_run (
+        predictor, clips + i * clip, CNN3D_TYPE_UINT8, NULL, 1, logits, &error));
     cnn3d_softmax (logits, k, probabilities + i * k);
   }
   g_free (logits);

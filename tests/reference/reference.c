@@ -102,30 +102,68 @@ reference_half_to_double (guint16 half)
   return sign * ldexp (1024 + mantissa, exponent - 25);
 }
 
+static gdouble
+frame_value (const Reference *r, const ReferenceInput *in, gsize from, gint c)
+{
+  switch (in->type) {
+    case CNN3D_TYPE_UINT8:
+      return (((const guint8 *) in->frames)[from] / 255.0 - r->net->mean[c]) / r->net->std[c];
+    case CNN3D_TYPE_FLOAT16:
+      return reference_half_to_double (((const guint16 *) in->frames)[from]);
+    default:
+      return ((const gfloat *) in->frames)[from];
+  }
+}
+
+/* Whether pixel `at` is within 3 sigma of mu, rounded as MMAction2's
+ * GeneratePoseTarget does. */
+static gboolean
+within (gfloat mu, gfloat sigma, gint at)
+{
+  return at >= (gint) (mu - 3 * sigma) && at <= (gint) (mu + 3 * sigma) && mu + 3 * sigma > -1;
+}
+
+/* One pixel of the heat map of key point k in one frame, whose points are
+ * (M, K, 3): the maximum over the persons. */
+static gdouble
+heat (const Reference *r, const gfloat *frame, gint k, gint x, gint y, const Cnn3dTensor *t)
+{
+  const Cnn3dNetworkParams *p = &r->net->params;
+  gdouble most = 0;
+
+  for (guint m = 0; m < p->persons; m++) {
+    const gfloat *point = frame + (m * p->points + k) * 3;
+    const gfloat mu_x = point[0] * t->w, mu_y = point[1] * t->h;
+
+    if (point[2] < 1e-4f || !within (mu_x, p->heatmap_sigma, x)
+        || !within (mu_y, p->heatmap_sigma, y))
+      continue;
+    most = MAX (most,
+        exp (-(pow (x - mu_x, 2) + pow (y - mu_y, 2)) / (2 * pow (p->heatmap_sigma, 2)))
+            * point[2]);
+  }
+  return most;
+}
+
 static void
 input_forward (const Reference *r, const Cnn3dOp *op, const ReferenceInput *in)
 {
   const Cnn3dTensor *t = &r->net->tensors[op->out];
+  const gint channels = op->channels;
+  const gsize frame = (gsize) r->net->params.persons * op->points * 3;
   gdouble *y = r->tensors[op->out];
 
   for (guint n = 0; n < r->batch; n++)
     for (gint c = 0; c < t->c; c++)
-      for (gsize p = 0; p < points (t); p++) {
-        const gsize from = (n * points (t) + p) * t->c + c;
-        gdouble v;
+      for (gint d = 0; d < t->d; d++)
+        for (gint h = 0; h < t->h; h++)
+          for (gint w = 0; w < t->w; w++) {
+            const gsize p = ((gsize) d * t->h + h) * t->w + w;
 
-        switch (in->type) {
-          case CNN3D_TYPE_UINT8:
-            v = (((const guint8 *) in->frames)[from] / 255.0 - r->net->mean[c]) / r->net->std[c];
-            break;
-          case CNN3D_TYPE_FLOAT16:
-            v = reference_half_to_double (((const guint16 *) in->frames)[from]);
-            break;
-          default:
-            v = ((const gfloat *) in->frames)[from];
-        }
-        y[(n * t->c + c) * points (t) + p] = v;
-      }
+            y[(n * t->c + c) * points (t) + p] = c < channels
+                ? frame_value (r, in, (n * points (t) + p) * channels + c, c)
+                : heat (r, in->points + (n * t->d + d) * frame, c - channels, w, h, t);
+          }
 }
 
 /* --- windows: convolution, max pooling --- */
@@ -358,6 +396,35 @@ pass_on (const Reference *r, const Cnn3dOp *op, gboolean forward)
 }
 
 static void
+concat (const Reference *r, const Cnn3dOp *op, gboolean forward)
+{
+  const gint a = r->net->tensors[op->in].c, b = r->net->tensors[op->residual].c;
+
+  for (guint n = 0; n < r->batch; n++)
+    for (gint i = 0; i < a + b; i++) {
+      const gint from = i < a ? op->in : op->residual;
+      const gsize at = i < a ? n * a + i : n * b + i - a, to = n * (a + b) + i;
+
+      if (forward)
+        r->tensors[op->out][to] = r->tensors[from][at];
+      else
+        r->tensor_gradients[from][at] += r->tensor_gradients[op->out][to];
+    }
+}
+
+static void
+mean (const Reference *r, const Cnn3dOp *op, gboolean forward)
+{
+  for (gsize i = 0; i < size_of (r, op->out); i++)
+    if (forward) {
+      r->tensors[op->out][i] = (r->tensors[op->in][i] + r->tensors[op->residual][i]) / 2;
+    } else {
+      r->tensor_gradients[op->in][i] += r->tensor_gradients[op->out][i] / 2;
+      r->tensor_gradients[op->residual][i] += r->tensor_gradients[op->out][i] / 2;
+    }
+}
+
+static void
 linear (const Reference *r, const Cnn3dOp *op, gboolean forward)
 {
   const gint in = r->net->tensors[op->in].c, out = r->net->tensors[op->out].c;
@@ -449,6 +516,12 @@ reference_forward (Reference *r, const ReferenceInput *in)
       case CNN3D_OP_LINEAR:
         linear (r, op, TRUE);
         break;
+      case CNN3D_OP_CONCAT:
+        concat (r, op, TRUE);
+        break;
+      case CNN3D_OP_MEAN:
+        mean (r, op, TRUE);
+        break;
       case CNN3D_OP_LOSS:
         loss (r, op, in, TRUE);
         break;
@@ -484,6 +557,12 @@ reference_backward (Reference *r, const ReferenceInput *in)
         break;
       case CNN3D_OP_LINEAR:
         linear (r, op, FALSE);
+        break;
+      case CNN3D_OP_CONCAT:
+        concat (r, op, FALSE);
+        break;
+      case CNN3D_OP_MEAN:
+        mean (r, op, FALSE);
         break;
       case CNN3D_OP_LOSS:
         loss (r, op, in, FALSE);

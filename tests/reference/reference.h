@@ -26,6 +26,7 @@ typedef struct {
   gconstpointer frames; /* (N, T, H, W, C) of `type` */
   Cnn3dType type;
   const gint32 *labels; /* (N) */
+  const gfloat *points; /* (N, T, M, K, 3); NULL: the network reads none */
   gdouble label_smoothing;
   gboolean batch_statistics; /* batch norm: the batch's own, which also update the running ones */
 } ReferenceInput;

@@ -681,13 +681,15 @@ test_more_than_planned (void)
   predictor = cnn3d_predictor_new (&infer, &error);
   g_assert_no_error (error);
   counting->more = 1 << 30;
-  g_assert_false (cnn3d_predictor_run (predictor, frames, CNN3D_TYPE_UINT8, 4, logits, &error));
+  g_assert_false (
+      cnn3d_predictor_run (predictor, frames, CNN3D_TYPE_UINT8, NULL, 4, logits, &error));
   g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY);
   g_assert_true (g_str_has_prefix (error->message, "4 clips need an arena of "));
   g_assert_true (g_str_has_suffix (error->message, " that 6 clips need"));
   g_clear_error (&error);
   counting->more = 0;
-  g_assert_true (cnn3d_predictor_run (predictor, frames, CNN3D_TYPE_UINT8, 4, logits, &error));
+  g_assert_true (
+      cnn3d_predictor_run (predictor, frames, CNN3D_TYPE_UINT8, NULL, 4, logits, &error));
   cnn3d_predictor_free (&predictor);
   assert_nothing_left ();
   names = g_dir_open (dir, 0, NULL);

@@ -7,6 +7,7 @@
 #include "src/random.h"
 #include "src/model/safetensors.h"
 #include "src/train/trainer.h"
+#include "tests/networks.h"
 #include "tests/reference/reference.h"
 
 /* Norm of the difference over the norm; of a gradient, over 1 % of the norm of
@@ -75,8 +76,24 @@ can_use_batch_statistics (const Cnn3dNetwork *net, const Case *c)
   return TRUE;
 }
 
+static void
+draw_input (Dice *d, const TestNetwork *kind, Cnn3dNetworkParams *p)
+{
+  p->input = kind->input;
+  p->fusion = kind->fusion;
+  if (kind->input == CNN3D_INPUT_RGB)
+    return;
+  p->points = roll (d, 1, 20);
+  p->persons = roll (d, 1, 3);
+  p->heatmap_size = roll (d, 8, 20);
+  p->heatmap_sigma = 0.1f * roll (d, 4, 20);
+  /* of two streams one or two channels wide, bf16 leaves little; features must have one length */
+  if (kind->input == CNN3D_INPUT_RGB_KPT)
+    p->base_width = MAX (p->base_width, 8);
+}
+
 static Cnn3dNetwork *
-draw_case (Dice *d, const gchar *model, Case *c)
+draw_case (Dice *d, const TestNetwork *kind, Case *c)
 {
   static const guint widths[] = { 1, 3, 8, 16, 20 };
 
@@ -84,7 +101,7 @@ draw_case (Dice *d, const gchar *model, Case *c)
     Cnn3dNetwork *net;
 
     memset (c, 0, sizeof *c);
-    c->net.model = model;
+    c->net.model = kind->model;
     c->net.base_width = widths[d->seed % G_N_ELEMENTS (widths)];
     c->net.num_classes = d->seed % 10 == 3 ? 1 : roll (d, 2, 30);
     c->net.channels = roll (d, 0, 3) ? 3 : roll (d, 1, 4);
@@ -98,6 +115,7 @@ draw_case (Dice *d, const gchar *model, Case *c)
     c->type = roll (d, 0, 2);
     c->frozen = roll (d, 0, 4) == 0;
     c->label_smoothing = roll (d, 0, 1) ? 0.1 : 0;
+    draw_input (d, kind, &c->net);
     net = cnn3d_network_new (&c->net, NULL);
     g_assert_nonnull (net);
     /* wide ones may never be that small */
@@ -129,6 +147,21 @@ draw_frames (Dice *d, const Cnn3dNetworkParams *p, Cnn3dType type, guint n)
         ((gfloat *) frames)[i] = roll_normal (d);
     }
   return frames;
+}
+
+/* Some points are missing, some outside. NULL: the network reads none. */
+static gfloat *
+draw_points (Dice *d, const Cnn3dNetworkParams *p, guint n)
+{
+  const gsize count = n * cnn3d_points_bytes (p) / (3 * sizeof (gfloat));
+  gfloat *points = count ? g_new (gfloat, 3 * count) : NULL;
+
+  for (gsize i = 0; i < count; i++) {
+    for (guint k = 0; k < 2; k++)
+      points[3 * i + k] = roll (d, 0, 1000000) * 1.3e-6f - 0.15f;
+    points[3 * i + 2] = roll (d, 0, 5) ? roll (d, 0, 1000) * 1e-3f : 0;
+  }
+  return points;
 }
 
 /* --- weights: few activations near ReLU's kink --- */
@@ -239,7 +272,7 @@ compare (const gchar *what, const gfloat *got, const gdouble *expected, gsize n,
 static void
 compare_logits (Cnn3dTrainer *t, Reference *r, const ReferenceInput *input, guint n, gdouble bound)
 {
-  const Cnn3dBatch batch = { input->frames, input->type, input->labels, n, 0 };
+  const Cnn3dBatch batch = { input->frames, input->type, input->labels, n, 0, input->points };
   const guint classes = r->net->params.num_classes;
   g_autofree gfloat *logits = g_new0 (gfloat, n * classes);
   g_autoptr (GError) error = NULL;
@@ -280,13 +313,13 @@ compare_state (Cnn3dTrainer *t, const Reference *r, gdouble **gradients, guint c
 /* --- one case --- */
 
 static void
-run_case (const gchar *model, guint64 seed, Cnn3dPrecision precision)
+run_case (const TestNetwork *kind, guint64 seed, Cnn3dPrecision precision)
 {
   const gboolean exact = precision == CNN3D_PRECISION_32;
   const gdouble bound = exact ? F32_BOUND : BF16_BOUND;
   Dice dice = { seed, 0 };
   Case c;
-  Cnn3dNetwork *net = draw_case (&dice, model, &c);
+  Cnn3dNetwork *net = draw_case (&dice, kind, &c);
   g_autofree gfloat **weights = g_new0 (gfloat *, net->n_weights);
   Reference *r[2] = { reference_new (net, c.n[0]), c.n[1] ? reference_new (net, c.n[1]) : NULL };
   ReferenceInput in[2];
@@ -299,16 +332,17 @@ run_case (const gchar *model, guint64 seed, Cnn3dPrecision precision)
 
   g_test_message ("%s seed %" G_GUINT64_FORMAT
                   ": width %u, %u classes, %u channels, %u frames of %ux%u, batch %u + %u, type "
-                  "%d, frozen %d, smoothing %g",
-      model, seed, c.net.base_width, c.net.num_classes, c.net.channels, c.net.frames, c.net.width,
-      c.net.height, c.n[0], c.n[1], c.type, c.frozen, c.label_smoothing);
+                  "%d, frozen %d, smoothing %g, %u points of %u persons, maps of %u",
+      kind->name, seed, c.net.base_width, c.net.num_classes, c.net.channels, c.net.frames,
+      c.net.width, c.net.height, c.n[0], c.n[1], c.type, c.frozen, c.label_smoothing, c.net.points,
+      c.net.persons, c.net.heatmap_size);
   for (guint b = 0; b < 2; b++) {
     gint32 *labels = g_new (gint32, 5);
 
     for (guint i = 0; i < 5; i++)
       labels[i] = roll (&dice, 0, c.net.num_classes - 1);
     in[b] = (ReferenceInput) { draw_frames (&dice, &c.net, c.type, MAX (c.n[b], 1)), c.type, labels,
-      c.label_smoothing, !c.frozen };
+      draw_points (&dice, &c.net, MAX (c.n[b], 1)), c.label_smoothing, !c.frozen };
   }
   draw_weights (&dice, net, weights);
   for (guint i = 0; i < net->n_weights; i++)
@@ -333,7 +367,7 @@ run_case (const gchar *model, guint64 seed, Cnn3dPrecision precision)
 
   compare_logits (t, r[0], &in[0], c.n[0], exact ? F32_BOUND : BF16_LOGITS_BOUND);
   for (guint b = 0; b < 2 && c.n[b]; b++) {
-    const Cnn3dBatch batch = { in[b].frames, in[b].type, in[b].labels, c.n[b], 0 };
+    const Cnn3dBatch batch = { in[b].frames, in[b].type, in[b].labels, c.n[b], 0, in[b].points };
     Cnn3dProgress progress;
 
     for (guint i = 0; b && i < net->n_weights; i++)
@@ -364,6 +398,7 @@ run_case (const gchar *model, guint64 seed, Cnn3dPrecision precision)
   for (guint b = 0; b < 2; b++) {
     g_free ((gpointer) in[b].frames);
     g_free ((gpointer) in[b].labels);
+    g_free ((gpointer) in[b].points);
     reference_free (&r[b]);
   }
   for (guint i = 0; i < net->n_weights; i++)
@@ -373,28 +408,28 @@ run_case (const gchar *model, guint64 seed, Cnn3dPrecision precision)
 }
 
 static void
-run_cases (const gchar *model, Cnn3dPrecision precision, guint cases)
+run_cases (const TestNetwork *kind, Cnn3dPrecision precision, guint cases)
 {
   const gboolean exact = precision == CNN3D_PRECISION_32;
 
   memset (&worst, 0, sizeof worst);
   for (guint i = 0; i < cases; i++)
-    run_case (model, g_str_hash (model) % 1000 * 10 + i, precision);
+    run_case (kind, g_str_hash (kind->name) % 1000 * 10 + i, precision);
   g_test_message ("worst: logits %.1e, gradient %.1e, running statistics %.1e, loss %.1e",
       worst.logits, worst.gradient, worst.statistics, worst.loss);
   g_assert_cmpfloat (worst.gradient, <=, exact ? F32_BOUND : BF16_BOUND);
 }
 
 static void
-test_f32 (gconstpointer model)
+test_f32 (gconstpointer network)
 {
-  run_cases (model, CNN3D_PRECISION_32, CASES);
+  run_cases (network, CNN3D_PRECISION_32, CASES);
 }
 
 static void
-test_bf16 (gconstpointer model)
+test_bf16 (gconstpointer network)
 {
-  run_cases (model, CNN3D_PRECISION_BF16_MIXED, (CASES + 1) / 2);
+  run_cases (network, CNN3D_PRECISION_BF16_MIXED, (CASES + 1) / 2);
 }
 
 /* --- dropout --- */
@@ -469,7 +504,7 @@ test_dropout (void)
     g_free (weights[i]);
   }
   in = (ReferenceInput) { draw_frames (&dice, &params.network, CNN3D_TYPE_UINT8, 1),
-    CNN3D_TYPE_UINT8, &label, 0, FALSE };
+    CNN3D_TYPE_UINT8, &label, NULL, 0, FALSE };
   batch = (Cnn3dBatch) { in.frames, in.type, &label, 1, 0 };
   /* evaluation drops nothing */
   compare_logits (t, r, &in, 1, F32_BOUND);
@@ -511,7 +546,6 @@ test_dropout (void)
 int
 main (int argc, char **argv)
 {
-  const gchar *const *models = cnn3d_network_models ();
   int status;
 
   /* threads that wait do not spin: other tests want the cores */
@@ -519,12 +553,12 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   folder = g_dir_make_tmp ("cnn3d-graph-XXXXXX", NULL);
   g_assert_nonnull (folder);
-  for (guint i = 0; models[i]; i++) {
-    g_autofree gchar *f32 = g_strconcat ("/graph/f32/", models[i], NULL);
-    g_autofree gchar *bf16 = g_strconcat ("/graph/bf16/", models[i], NULL);
+  for (guint i = 0; i < TEST_N_NETWORKS; i++) {
+    g_autofree gchar *f32 = g_strconcat ("/graph/f32/", test_networks[i].name, NULL);
+    g_autofree gchar *bf16 = g_strconcat ("/graph/bf16/", test_networks[i].name, NULL);
 
-    g_test_add_data_func (f32, models[i], test_f32);
-    g_test_add_data_func (bf16, models[i], test_bf16);
+    g_test_add_data_func (f32, &test_networks[i], test_f32);
+    g_test_add_data_func (bf16, &test_networks[i], test_bf16);
   }
   g_test_add_func ("/graph/dropout", test_dropout);
   status = g_test_run ();

@@ -5,17 +5,27 @@
 #include <string.h>
 
 #include "src/network/network.h"
+#include "tests/networks.h"
 #include "tests/unit/torchvision-names.h"
 
 static Cnn3dNetwork *
-build (const gchar *model, guint classes, guint width, guint frames, guint size)
+build_kind (const TestNetwork *kind, guint classes, guint width, guint frames, guint size)
 {
-  const Cnn3dNetworkParams p = { model, classes, width, 3, frames, size, size, 0 };
+  const Cnn3dNetworkParams p = test_network_params (
+      kind, (Cnn3dNetworkParams) { NULL, classes, width, 3, frames, size, size });
   g_autoptr (GError) error = NULL;
   Cnn3dNetwork *net = cnn3d_network_new (&p, &error);
 
   g_assert_no_error (error);
   return net;
+}
+
+static Cnn3dNetwork *
+build (const gchar *model, guint classes, guint width, guint frames, guint size)
+{
+  const TestNetwork kind = { model, model };
+
+  return build_kind (&kind, classes, width, frames, size);
 }
 
 /* --- names and sizes --- */
@@ -98,13 +108,16 @@ check_graph (const Cnn3dNetwork *net)
 {
   g_autofree gboolean *made = g_new0 (gboolean, net->n_tensors);
   gint64 trained = 0;
+  guint inputs = 0;
 
+  g_assert_cmpint (net->ops[0].kind, ==, CNN3D_OP_INPUT);
   for (guint i = 0; i < net->n_ops; i++) {
     const Cnn3dOp *op = &net->ops[i];
     const Cnn3dTensor *in = op->in >= 0 ? &net->tensors[op->in] : NULL;
     const Cnn3dTensor *out = op->out >= 0 ? &net->tensors[op->out] : NULL;
 
-    g_assert_cmpint (op->kind == CNN3D_OP_INPUT, ==, i == 0);
+    g_assert_cmpint (op->kind == CNN3D_OP_INPUT, ==, op->in < 0);
+    inputs += op->kind == CNN3D_OP_INPUT;
     g_assert_cmpint (op->kind == CNN3D_OP_LOSS, ==, i == net->n_ops - 1);
     g_assert_true (!in || made[op->in]);
     g_assert_true (op->residual < 0 || made[op->residual]);
@@ -125,26 +138,36 @@ check_graph (const Cnn3dNetwork *net)
       g_assert_cmpint (shape[0], ==, out->c);
       g_assert_cmpint (shape[1], ==, in->c);
     }
-    if (op->residual >= 0)
+    if (op->kind == CNN3D_OP_CONCAT)
+      g_assert_cmpint (in->c + net->tensors[op->residual].c, ==, out->c);
+    else if (op->residual >= 0)
       g_assert_cmpmem (&net->tensors[op->residual], 4 * sizeof (gint), out, 4 * sizeof (gint));
   }
+  g_assert_cmpuint (inputs, ==, net->n_streams);
   for (guint i = 0; i < net->n_weights; i++)
     trained += CNN3D_PARAM_TRAINED (net->weights[i].role) ? net->weights[i].count : 0;
   g_assert_cmpint (net->trained_count, ==, trained);
   g_assert_cmpint (net->tensors[net->logits].c, ==, net->params.num_classes);
 }
 
+/* A mean needs features of one length. */
+static guint
+even (const TestNetwork *kind, guint width)
+{
+  return kind->fusion == CNN3D_FUSION_MEAN ? width + width % 2 : width;
+}
+
 static void
 test_graph (void)
 {
   static const guint widths[] = { 1, 2, 7, 16, 64, 100 };
-  const gchar *const *models = cnn3d_network_models ();
 
-  for (guint m = 0; models[m]; m++)
+  for (guint m = 0; m < TEST_N_NETWORKS; m++)
     for (guint w = 0; w < G_N_ELEMENTS (widths); w++) {
-      Cnn3dNetwork *net = build (models[m], 1 + w, widths[w], 1 + 3 * w, 20 + 11 * w);
+      Cnn3dNetwork *net = build_kind (
+          &test_networks[m], 1 + w, even (&test_networks[m], widths[w]), 1 + 3 * w, 20 + 11 * w);
 
-      g_assert_cmpstr (net->model, ==, models[m]);
+      g_assert_cmpstr (net->model, ==, test_networks[m].model);
       check_graph (net);
       cnn3d_network_free (&net);
     }
@@ -215,11 +238,9 @@ test_errors (void)
 static void
 test_smallest (void)
 {
-  const gchar *const *models = cnn3d_network_models ();
-
-  for (guint m = 0; models[m]; m++)
+  for (guint m = 0; m < TEST_N_NETWORKS; m++)
     for (guint size = 1; size < 40; size++) {
-      Cnn3dNetwork *net = build (models[m], 2, 4, 1, size);
+      Cnn3dNetwork *net = build_kind (&test_networks[m], 2, 4, 1, size);
 
       check_graph (net);
       cnn3d_network_free (&net);
@@ -253,10 +274,8 @@ check_initial (const Cnn3dNetwork *net, guint i, gdouble mean, gdouble deviation
 static void
 test_initial (void)
 {
-  const gchar *const *models = cnn3d_network_models ();
-
-  for (guint m = 0; models[m]; m++) {
-    Cnn3dNetwork *net = build (models[m], 10, 16, 4, 32);
+  for (guint m = 0; m < TEST_N_NETWORKS; m++) {
+    Cnn3dNetwork *net = build_kind (&test_networks[m], 10, 16, 4, 32);
     g_autofree gfloat *first = NULL, *second = NULL;
 
     for (guint i = 0; i < net->n_weights; i++) {

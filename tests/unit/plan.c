@@ -8,6 +8,7 @@
 #include "src/random.h"
 #include "planwalk.h"
 #include "tests/limits.h"
+#include "tests/networks.h"
 
 #ifdef __SANITIZE_ADDRESS__ /* which looks at each access: a part of them will do */
 #define FEWER 1
@@ -114,10 +115,11 @@ typedef struct {
 
 /* As a run with this recomputation is set up; nothing of it is run. */
 static void
-set_up (Setup *s, const gchar *model, const Size z, gboolean training, Cnn3dPrecision precision,
-    Cnn3dRecompute recompute, gboolean accumulates, guint most)
+set_up (Setup *s, const TestNetwork *kind, const Size z, gboolean training,
+    Cnn3dPrecision precision, Cnn3dRecompute recompute, gboolean accumulates, guint most)
 {
-  const Cnn3dNetworkParams params = { model, 10, 64, 3, z[0], z[1], z[2], 0.5 };
+  const Cnn3dNetworkParams params =
+      test_network_params (kind, (Cnn3dNetworkParams) { NULL, 10, 64, 3, z[0], z[1], z[2], 0.5 });
   const Cnn3dModelParams model_params = { precision, recompute != CNN3D_RECOMPUTE_BLOCK };
   const Cnn3dProgramParams program = { z[3], training, accumulates, TRUE, most };
   g_autoptr (GError) error = NULL;
@@ -212,7 +214,7 @@ check_setup (
 }
 
 static void
-test_model (gconstpointer model)
+test_model (gconstpointer kind)
 {
   static const Size sizes[] = { { 16, 112, 112, 1 }, { 16, 112, 112, 3 }, { 16, 112, 112, 4 },
     { 16, 112, 112, 7 }, { 16, 112, 112, 8 }, { 16, 112, 112, 32 }, { 8, 224, 224, 2 },
@@ -229,7 +231,7 @@ test_model (gconstpointer model)
       Cnn3dPlan *plan;
 
       for (Cnn3dRecompute r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
-        set_up (&s, model, sizes[i], TRUE, precision, r, i % 2, 0);
+        set_up (&s, kind, sizes[i], TRUE, precision, r, i % 2, 0);
         for (gint updates = 0; updates < 2; updates++)
           arena[r][updates] = check_setup (&s, r, updates, &seen[r], &worst[1]);
         tear_down (&s);
@@ -240,7 +242,7 @@ test_model (gconstpointer model)
         g_assert_cmpuint (
             arena[CNN3D_RECOMPUTE_BLOCK][updates], <=, arena[CNN3D_RECOMPUTE_BN][updates]);
       }
-      set_up (&s, model, sizes[i], FALSE, precision, CNN3D_RECOMPUTE_NONE, FALSE, 0);
+      set_up (&s, kind, sizes[i], FALSE, precision, CNN3D_RECOMPUTE_NONE, FALSE, 0);
       plan = cnn3d_plan_new (s.net, s.sizes, &forward);
       check_plan (&s, plan, &forward, SLACK);
       worst[0] = MAX (worst[0], (gdouble) plan->arena_bytes / plan->live_bytes);
@@ -251,7 +253,7 @@ test_model (gconstpointer model)
       tear_down (&s);
     }
   g_test_message ("%s: arena at most %.4f of what is alive, forward alone %.4f",
-      (const gchar *) model, worst[1], worst[0]);
+      ((const TestNetwork *) kind)->name, worst[1], worst[0]);
   /* what must have come up, and what must not */
   g_assert_cmpuint (
       seen[CNN3D_RECOMPUTE_NONE].slices + seen[CNN3D_RECOMPUTE_NONE].made_norms, ==, 0);
@@ -262,8 +264,9 @@ test_model (gconstpointer model)
     g_assert_cmpuint (seen[r].deferred > 0, ==, r != CNN3D_RECOMPUTE_NONE);
     g_assert_cmpuint (seen[r].strided, >, 0);
     /* none of r2plus1d_18's convolutions has as many channels in as out */
-    g_assert_cmpint (
-        seen[r].over > 0, ==, r == CNN3D_RECOMPUTE_BLOCK && !g_str_equal (model, "r2plus1d_18"));
+    g_assert_cmpint (seen[r].over > 0, ==,
+        r == CNN3D_RECOMPUTE_BLOCK
+            && !g_str_equal (((const TestNetwork *) kind)->name, "r2plus1d_18"));
     if (r != CNN3D_RECOMPUTE_NONE) {
       g_assert_cmpuint (seen[r].slices, >, 0);
       g_assert_cmpuint (seen[r].sums, >, 0);
@@ -284,7 +287,7 @@ test_model (gconstpointer model)
  * up or are applied at once. The batches and sizes are those where
  * slices and pieces change most. */
 static void
-test_short_batches (gconstpointer model)
+test_short_batches (gconstpointer kind)
 {
   enum {
     ACCUMULATES,
@@ -308,14 +311,15 @@ test_short_batches (gconstpointer model)
           Cnn3dPlan *plan;
           Setup s;
 
-          set_up (&s, model, size, TRUE, precision, r, way == ACCUMULATES, most);
+          set_up (&s, kind, size, TRUE, precision, r, way == ACCUMULATES, most);
           plan = cnn3d_plan_new (s.net, s.sizes, &params);
           if (n == most)
             arena = plan->arena_bytes;
           else if (plan->arena_bytes > arena)
             g_error ("%s, precision %d, recompute %d, way %d: %u clips take %" G_GSIZE_FORMAT
                      " bytes, but %u take %" G_GSIZE_FORMAT,
-                (const gchar *) model, precision, r, way, n, plan->arena_bytes, most, arena);
+                ((const TestNetwork *) kind)->name, precision, r, way, n, plan->arena_bytes, most,
+                arena);
           cnn3d_plan_free (&plan);
           tear_down (&s);
         }
@@ -330,7 +334,8 @@ test_too_large (void)
   const Cnn3dModelParams params = { CNN3D_PRECISION_32, TRUE };
 
   for (guint i = 0; i < G_N_ELEMENTS (models); i++) {
-    const Cnn3dNetworkParams net_params = { models[i], 10, 1024, 3, 1, 4096, 4096, 0.5 };
+    const Cnn3dNetworkParams net_params = { test_networks[i].name, 10, 1024, 3, 1, 4096, 4096,
+      0.5 };
     g_autoptr (GError) error = NULL;
     Cnn3dNetwork *net = cnn3d_network_new (&net_params, &error);
 
@@ -350,7 +355,7 @@ test_frozen (void)
   gsize arena[3];
   Setup s;
 
-  set_up (&s, "r3d_18", size, TRUE, CNN3D_PRECISION_32, CNN3D_RECOMPUTE_NONE, FALSE, 0);
+  set_up (&s, &test_networks[0], size, TRUE, CNN3D_PRECISION_32, CNN3D_RECOMPUTE_NONE, FALSE, 0);
   for (guint f = 0; f < 3; f++) {
     g_autofree gboolean *trained = draw_frozen (s.net, f);
     const Cnn3dPlanParams params = { TRUE, trained };
@@ -372,7 +377,7 @@ test_frozen (void)
 
 /* Any choice of what trains. */
 static void
-test_random_frozen (gconstpointer model)
+test_random_frozen (gconstpointer kind)
 {
   static const Size size = { 16, 112, 112, 4 };
   guint64 drawn = 0;
@@ -380,7 +385,7 @@ test_random_frozen (gconstpointer model)
   for (Cnn3dRecompute r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
     Setup s;
 
-    set_up (&s, model, size, TRUE, CNN3D_PRECISION_32, r, FALSE, 0);
+    set_up (&s, kind, size, TRUE, CNN3D_PRECISION_32, r, FALSE, 0);
     for (guint round = 0; round < (FEWER ? 4 : 20); round++) {
       g_autofree gboolean *trained = g_new0 (gboolean, s.net->n_weights);
       const Cnn3dPlanParams params = { TRUE, trained, r, round % 2 };
@@ -502,7 +507,7 @@ test_walk (gconstpointer data)
   Setup s;
   Cnn3dPlan *plan;
 
-  set_up (&s, "r3d_18", size, TRUE, CNN3D_PRECISION_32, r, FALSE, 0);
+  set_up (&s, &test_networks[0], size, TRUE, CNN3D_PRECISION_32, r, FALSE, 0);
   plan = cnn3d_plan_new (s.net, s.sizes, &params);
   check_plan (&s, plan, &params, SLACK);
   for (guint i = 0; i < plan->n_steps; i++) {
@@ -539,7 +544,7 @@ test_speed (void)
   Setup s;
   Cnn3dPlan *plan;
 
-  set_up (&s, "slow_r50", size, TRUE, CNN3D_PRECISION_32, CNN3D_RECOMPUTE_BLOCK, FALSE, 0);
+  set_up (&s, &test_networks[3], size, TRUE, CNN3D_PRECISION_32, CNN3D_RECOMPUTE_BLOCK, FALSE, 0);
   for (guint i = 0; i < 3; i++) {
     const gdouble begun = test_cpu_seconds ();
 
@@ -566,7 +571,6 @@ test_speed (void)
 int
 main (int argc, char **argv)
 {
-  const gchar *const *models = cnn3d_network_models ();
   const Cnn3dDeviceParams params = { 0, 2 };
   g_autoptr (GError) error = NULL;
   int status;
@@ -586,9 +590,12 @@ main (int argc, char **argv)
   g_test_add_data_func ("/plan/walk/none", GINT_TO_POINTER (CNN3D_RECOMPUTE_NONE), test_walk);
   g_test_add_data_func ("/plan/walk/bn", GINT_TO_POINTER (CNN3D_RECOMPUTE_BN), test_walk);
   g_test_add_data_func ("/plan/walk/block", GINT_TO_POINTER (CNN3D_RECOMPUTE_BLOCK), test_walk);
-  for (guint i = 0; models[i]; i++) {
-    if (FEWER && i > 0 && models[i + 1])
-      continue; /* the first and the last */
+  for (guint i = 0; i < TEST_N_NETWORKS; i++) {
+    const gboolean joint = test_networks[i].input == CNN3D_INPUT_RGB_KPT;
+
+    /* a small one, a deep one and the last; two streams have most operations */
+    if (FEWER && i > 0 && i != 3 && i + 1 < TEST_N_NETWORKS)
+      continue;
 
     const struct {
       const gchar *name;
@@ -596,10 +603,11 @@ main (int argc, char **argv)
     } tests[] = { { "models", test_model }, { "random-frozen", test_random_frozen },
       { "short-batches", test_short_batches } };
 
-    for (guint k = 0; k < G_N_ELEMENTS (tests); k++) {
-      g_autofree gchar *path = g_strdup_printf ("/plan/%s/%s", tests[k].name, models[i]);
+    for (guint k = joint; k < (joint ? 2 : G_N_ELEMENTS (tests)); k++) {
+      g_autofree gchar *path =
+          g_strdup_printf ("/plan/%s/%s", tests[k].name, test_networks[i].name);
 
-      g_test_add_data_func (path, models[i], tests[k].test);
+      g_test_add_data_func (path, &test_networks[i], tests[k].test);
     }
   }
   status = g_test_run ();

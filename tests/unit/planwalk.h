@@ -309,8 +309,10 @@ walk_forward (Walk *w, const Cnn3dStep *s)
         && walk_overlap (s->out, out_bytes, s->in, s->clips * activation_clip (w, op->in))
         && (op->kind != CNN3D_OP_NORM || s->out != s->in))
       complain (w, "writes over its input");
-    if (op->residual >= 0 && walk_overlap (s->out, out_bytes, s->residual, out_bytes)
-        && s->out != s->residual)
+    if (op->residual >= 0
+        && walk_overlap (
+            s->out, out_bytes, s->residual, s->clips * activation_clip (w, op->residual))
+        && (op->kind != CNN3D_OP_NORM || s->out != s->residual))
       complain (w, "writes over a part of its residual");
     w->deferred = s->defers ? s : NULL;
     walk_write (
@@ -379,6 +381,7 @@ walk_backward (Walk *w, const Cnn3dStep *s)
   const Cnn3dOp *op = &w->net->ops[s->op];
   const gboolean norm = op->kind == CNN3D_OP_NORM,
                  plain = op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR;
+  const gboolean joins = op->kind == CNN3D_OP_CONCAT || op->kind == CNN3D_OP_MEAN;
   const gboolean saves = w->sizes->saved[s->op] > 0;
 
   if (w->backed[s->op] || op->kind == CNN3D_OP_INPUT || op->kind == CNN3D_OP_LOSS
@@ -403,13 +406,14 @@ walk_backward (Walk *w, const Cnn3dStep *s)
   }
   if ((s->din != CNN3D_NOWHERE) != w->leads[op->in])
     complain (w, "its input's gradient is made for nobody, or not made");
-  if (norm && (s->dresidual != CNN3D_NOWHERE) != (op->residual >= 0 && w->leads[op->residual]))
+  if ((norm || joins)
+      && (s->dresidual != CNN3D_NOWHERE) != (op->residual >= 0 && w->leads[op->residual]))
     complain (w, "its residual's gradient is made for nobody, or not made");
   /* what is behind ReLU, or the sum of two, is written over dout[0] */
   if (!plain)
     walk_erase (w, s->dout[0], w->sizes->gradient[op->out]);
   if (s->dresidual != CNN3D_NOWHERE) {
-    if (s->dresidual != s->dout[0])
+    if (joins ? s->dresidual == s->dout[0] || s->dresidual == s->din : s->dresidual != s->dout[0])
       complain (w, "its residual's gradient is elsewhere");
     walk_write (w, s->dresidual, GRADIENT, op->residual, 0, w->sizes->batch,
         gradient_clip (w, op->residual), 1);

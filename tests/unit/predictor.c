@@ -67,7 +67,7 @@ run (Cnn3dPredictor *p, guint first, guint n, gfloat *logits)
   g_autoptr (GError) error = NULL;
 
   g_assert_true (cnn3d_predictor_run (
-      p, frames + first * CLIP_BYTES, CNN3D_TYPE_UINT8, n, logits + first * CLASSES, &error));
+      p, frames + first * CLIP_BYTES, CNN3D_TYPE_UINT8, NULL, n, logits + first * CLASSES, &error));
   g_assert_no_error (error);
 }
 
@@ -405,10 +405,10 @@ test_bad_clips (void)
   p = predictor (&params);
   for (guint i = 0; i < CLIP_BYTES; i++)
     input[i] = i == 7 ? NAN : 0;
-  g_assert_false (cnn3d_predictor_run (p, input, CNN3D_TYPE_FLOAT32, 1, logits, &error));
+  g_assert_false (cnn3d_predictor_run (p, input, CNN3D_TYPE_FLOAT32, NULL, 1, logits, &error));
   assert_says (error, CNN3D_SESSION_ERROR, "is NaN or infinite: its weights have diverged");
   g_clear_error (&error);
-  g_assert_false (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, 2, logits, &error));
+  g_assert_false (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, NULL, 2, logits, &error));
   assert_says (error, CNN3D_SESSION_ERROR,
       "2 clips of 8-bit numbers came, but memory was planned for at most 1");
   g_clear_error (&error);

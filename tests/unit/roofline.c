@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/plan/roofline.h"
+#include "tests/networks.h"
 
 /* Bytes of a number: all different, so that no two can be mistaken. */
 #define ACTIVATION 2
@@ -21,10 +22,11 @@ typedef struct {
 } Setup;
 
 static void
-set_up (
-    Setup *s, const gchar *model, guint batch, Cnn3dRecompute recompute, const gboolean *trained)
+set_up (Setup *s, const TestNetwork *kind, guint batch, Cnn3dRecompute recompute,
+    const gboolean *trained)
 {
-  const Cnn3dNetworkParams params = { model, 5, 8, 3, 6, 32, 36, 0.5 };
+  const Cnn3dNetworkParams params =
+      test_network_params (kind, (Cnn3dNetworkParams) { NULL, 5, 8, 3, 6, 32, 36, 0.5 });
   const Cnn3dPlanParams plan = { TRUE, trained, recompute, recompute == CNN3D_RECOMPUTE_BN };
   g_autoptr (GError) error = NULL;
 
@@ -68,6 +70,7 @@ enum {
   G,
   SECOND,
   DX,
+  DRESIDUAL,
   TENSORS
 };
 
@@ -82,7 +85,9 @@ typedef struct {
 static gint
 tensor_of (const Cnn3dOp *op, gint which)
 {
-  return which == X || which == DX ? op->in : which == RESIDUAL ? op->residual : op->out;
+  return which == X || which == DX              ? op->in
+      : which == RESIDUAL || which == DRESIDUAL ? op->residual
+                                                : op->out;
 }
 
 /* One step moves some clips of one tensor. */
@@ -235,12 +240,17 @@ slow_other (Slow *w, const Cnn3dStep *s)
   w->bytes[s->phase] += w->setup->sizes.saved[w->op];
   if (s->phase != CNN3D_PHASE_BACKWARD) {
     move (w, s, X);
+    if (op->residual >= 0)
+      move (w, s, RESIDUAL);
     if (op->out >= 0)
       move (w, s, Y);
     if (op->kind == CNN3D_OP_INPUT) {
       const Cnn3dTensor *t = &w->setup->net->tensors[op->out];
+      const guint persons = w->setup->net->params.persons;
 
-      w->bytes[s->phase] += (gdouble) s->clips * t->c * t->d * t->h * t->w;
+      w->bytes[s->phase] += (gdouble) s->clips * op->channels * t->d * t->h * t->w;
+      for (guint k = 0; k < op->points; k++)
+        w->bytes[s->phase] += (gdouble) s->clips * t->d * persons * 12;
     }
   } else {
     move (w, s, G);
@@ -249,6 +259,8 @@ slow_other (Slow *w, const Cnn3dStep *s)
   }
   if (s->din != CNN3D_NOWHERE)
     move (w, s, DX);
+  if (s->dresidual != CNN3D_NOWHERE)
+    move (w, s, DRESIDUAL);
 }
 
 static guint
@@ -331,13 +343,13 @@ compare (const Setup *s)
 static void
 test_models (void)
 {
-  for (guint m = 0; cnn3d_network_models ()[m]; m++)
+  for (guint m = 0; m < TEST_N_NETWORKS; m++)
     for (Cnn3dRecompute recompute = CNN3D_RECOMPUTE_NONE; recompute < CNN3D_RECOMPUTE_AUTO;
         recompute++)
       for (guint batch = 1; batch <= 4; batch += 3) {
         Setup s;
 
-        set_up (&s, cnn3d_network_models ()[m], batch, recompute, NULL);
+        set_up (&s, &test_networks[m], batch, recompute, NULL);
         compare (&s);
         s.params.batch_statistics = FALSE;
         compare (&s);
@@ -349,16 +361,16 @@ test_models (void)
 static void
 test_frozen (void)
 {
-  for (guint m = 0; cnn3d_network_models ()[m]; m++) {
+  for (guint m = 0; m < TEST_N_NETWORKS; m++) {
     g_autofree gboolean *trained = NULL;
     Setup s;
 
-    set_up (&s, cnn3d_network_models ()[m], 2, CNN3D_RECOMPUTE_NONE, NULL);
+    set_up (&s, &test_networks[m], 2, CNN3D_RECOMPUTE_NONE, NULL);
     trained = g_new0 (gboolean, s.net->n_weights);
     for (guint i = s.net->n_weights / 2; i < s.net->n_weights; i++)
       trained[i] = s.net->weights[i].op > (gint) s.net->n_ops / 2;
     clear (&s);
-    set_up (&s, cnn3d_network_models ()[m], 2, CNN3D_RECOMPUTE_NONE, trained);
+    set_up (&s, &test_networks[m], 2, CNN3D_RECOMPUTE_NONE, trained);
     compare (&s);
     clear (&s);
   }
@@ -372,7 +384,7 @@ test_passes (void)
   Setup s;
   Cnn3dRoofline *one, *four;
 
-  set_up (&s, "r3d_18", 3, CNN3D_RECOMPUTE_NONE, NULL);
+  set_up (&s, &test_networks[0], 3, CNN3D_RECOMPUTE_NONE, NULL);
   one = cnn3d_roofline_new (s.net, &s.sizes, s.plan, &s.params);
   s.params.passes = 4;
   four = cnn3d_roofline_new (s.net, &s.sizes, s.plan, &s.params);
@@ -396,12 +408,12 @@ test_passes (void)
 static void
 test_moves (void)
 {
-  for (guint m = 0; cnn3d_network_models ()[m]; m++) {
+  for (guint m = 0; m < TEST_N_NETWORKS; m++) {
     Setup s;
     Cnn3dRoofline *r;
     Cnn3dMoves plain, fused;
 
-    set_up (&s, cnn3d_network_models ()[m], 2, CNN3D_RECOMPUTE_NONE, NULL);
+    set_up (&s, &test_networks[m], 2, CNN3D_RECOMPUTE_NONE, NULL);
     r = cnn3d_roofline_new (s.net, &s.sizes, s.plan, &s.params);
     plain = cnn3d_roofline_moves (r, FALSE);
     fused = cnn3d_roofline_moves (r, TRUE);

@@ -197,11 +197,11 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
   omp_set_num_threads (m->device->threads);
   for (guint i = 0; i < net->n_tensors; i++) {
     const Cnn3dTensor *t = &net->tensors[i];
-    const gboolean plain = net->ops[t->producer].kind == CNN3D_OP_INPUT;
 
-    if (plain || cpu_is_blocked (net, i))
-      p->sizes.activation[i] =
-          batch * (plain ? t->c : cpu_round_up (t->c, m->lanes)) * cpu_points (t) * m->element;
+    if (cpu_is_blocked (net, i))
+      p->sizes.activation[i] = batch * cpu_clip_bytes (m, t);
+    else if (net->ops[t->producer].kind == CNN3D_OP_INPUT)
+      p->sizes.activation[i] = batch * t->c * cpu_points (t) * m->element;
     else
       p->sizes.activation[i] = batch * cpu_row (t) * sizeof (gfloat);
     p->sizes.gradient[i] = p->sizes.activation[i];
@@ -390,7 +390,7 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
     op->out >= 0 ? &net->tensors[op->out] : NULL, address (b, step->in),
     address (b, step->residual), address (b, step->out), address (b, step->saved),
     address (b, step->scratch), { address (b, step->dout[0]), address (b, step->dout[1]) },
-    address (b, step->din) };
+    address (b, step->din), address (b, step->dresidual) };
 
   if (step->op == 0 && step->phase == CNN3D_PHASE_FORWARD) {
     omp_set_num_threads (p->model->device->threads);
@@ -424,6 +424,12 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
       return TRUE;
     case CNN3D_OP_LINEAR:
       cpu_linear_run (&s);
+      return TRUE;
+    case CNN3D_OP_CONCAT:
+      cpu_concat_run (&s);
+      return TRUE;
+    case CNN3D_OP_MEAN:
+      cpu_mean_run (&s);
       return TRUE;
     case CNN3D_OP_LOSS:
       cpu_loss_run (&s);

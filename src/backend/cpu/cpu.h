@@ -98,8 +98,8 @@ typedef struct {
   const Cnn3dStep *step;
   const Cnn3dBinding *binding;
   const Cnn3dOp *op;
-  const Cnn3dTensor *in_tensor, *out_tensor;                /* NULL: none */
-  gpointer in, residual, out, saved, scratch, dout[2], din; /* NULL: none */
+  const Cnn3dTensor *in_tensor, *out_tensor;                           /* NULL: none */
+  gpointer in, residual, out, saved, scratch, dout[2], din, dresidual; /* NULL: none */
 } CpuStep;
 
 /* The address of a parameter's gradient. */
@@ -154,8 +154,8 @@ cpu_channel_blocks (const Cnn3dModel *m, const Cnn3dTensor *t)
   return cpu_round_up (t->c, m->lanes) / m->lanes;
 }
 
-/* Is the tensor blocked? The input is plain (C, D, H, W); what follows the
- * global pool is (N, C) f32. */
+/* Is the tensor blocked? An input of frames alone is plain (C, D, H, W); what
+ * follows the global pool is (N, C) f32. */
 gboolean cpu_is_blocked (const Cnn3dNetwork *net, gint tensor);
 /* Numbers in a row of a pooled tensor: channels padded to 16. */
 #define cpu_row(t) ((gsize) cpu_round_up ((t)->c, 16))
@@ -200,14 +200,18 @@ void cpu_norm_setup (Cnn3dProgram *program, gint op);
 void cpu_norm_forward (const CpuStep *s);
 void cpu_norm_backward (const CpuStep *s);
 
-/* pool.c: input, max and global pooling */
+/* input.c */
+void cpu_input_forward (const CpuStep *s);
+
+/* pool.c: max and global pooling */
 gboolean cpu_max_pool_setup (Cnn3dProgram *program, gint op, GError **error);
 gboolean cpu_max_pool_run (const CpuStep *s, GError **error);
-void cpu_input_forward (const CpuStep *s);
 void cpu_global_pool_run (const CpuStep *s);
 
-/* head.c: dropout, the last layer, the loss; small, in f32 */
+/* head.c: dropout, joining streams, the last layer, the loss; small, in f32 */
 void cpu_dropout_run (const CpuStep *s);
+void cpu_concat_run (const CpuStep *s);
+void cpu_mean_run (const CpuStep *s);
 void cpu_linear_run (const CpuStep *s);
 void cpu_loss_run (const CpuStep *s);
 

@@ -1,4 +1,4 @@
-/* head.c: dropout, the last layer and the loss: small, in f32.
+/* head.c: dropout, joining streams, the last layer and the loss: small, in f32.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cpu/cpu.h"
 
@@ -22,10 +22,59 @@ cpu_dropout_run (const CpuStep *s)
     gfloat *to = (gfloat *) (forward ? s->out : s->din) + n * row;
 
     for (gsize i = 0; i < row; i++)
-      to[i] = !b->training                                  ? from[i]
-          : cnn3d_random_uniform (&key, i) < s->op->dropout ? 0
-                                                            : from[i] * keep;
+      to[i] = !b->training                                                      ? from[i]
+          : cnn3d_random_uniform (&key, s->op->first_draw + i) < s->op->dropout ? 0
+                                                                                : from[i] * keep;
   }
+}
+
+/* Between both inputs and the output, or their gradients. */
+void
+cpu_concat_run (const CpuStep *s)
+{
+  const gboolean forward = s->step->phase == CNN3D_PHASE_FORWARD;
+  const Cnn3dTensor *second = &s->program->model->net->tensors[s->op->residual];
+  const gsize a = s->in_tensor->c, b = second->c, row_a = cpu_row (s->in_tensor),
+              row_b = cpu_row (second), row = cpu_row (s->out_tensor);
+
+  for (guint n = 0; n < s->program->batch; n++) {
+    gfloat *whole = (gfloat *) (forward ? s->out : s->dout[0]) + n * row;
+    gfloat *first = forward ? s->in : s->din, *last = forward ? s->residual : s->dresidual;
+
+    if (forward) {
+      memcpy (whole, first + n * row_a, a * sizeof *whole);
+      memcpy (whole + a, last + n * row_b, b * sizeof *whole);
+      memset (whole + a + b, 0, (row - a - b) * sizeof *whole);
+      continue;
+    }
+    if (first) {
+      memcpy (first + n * row_a, whole, a * sizeof *whole);
+      memset (first + n * row_a + a, 0, (row_a - a) * sizeof *whole);
+    }
+    if (last) {
+      memcpy (last + n * row_b, whole + a, b * sizeof *whole);
+      memset (last + n * row_b + b, 0, (row_b - b) * sizeof *whole);
+    }
+  }
+}
+
+void
+cpu_mean_run (const CpuStep *s)
+{
+  const gsize n = s->program->batch * cpu_row (s->out_tensor);
+  const gfloat *a = s->in, *b = s->residual, *dout = s->dout[0];
+  gfloat *out = s->out, *da = s->din, *db = s->dresidual;
+
+  if (s->step->phase == CNN3D_PHASE_FORWARD)
+    for (gsize i = 0; i < n; i++)
+      out[i] = (a[i] + b[i]) / 2;
+  else
+    for (gsize i = 0; i < n; i++) {
+      if (da)
+        da[i] = dout[i] / 2;
+      if (db)
+        db[i] = dout[i] / 2;
+    }
 }
 
 static void

@@ -9,9 +9,10 @@
 gboolean
 cpu_is_blocked (const Cnn3dNetwork *net, gint tensor)
 {
-  const Cnn3dOpKind kind = net->ops[net->tensors[tensor].producer].kind;
+  const Cnn3dOp *op = &net->ops[net->tensors[tensor].producer];
 
-  return kind == CNN3D_OP_CONV || kind == CNN3D_OP_NORM || kind == CNN3D_OP_MAX_POOL;
+  return op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_NORM || op->kind == CNN3D_OP_MAX_POOL
+      || (op->kind == CNN3D_OP_INPUT && op->points);
 }
 
 void

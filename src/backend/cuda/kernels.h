@@ -37,6 +37,7 @@ typedef struct {
   float loss_scale;    /* factor on the gradient of the summed loss */
   float label_smoothing;
   const float *class_weights; /* of the loss, (classes); NULL: all 1 */
+  const float *points;        /* (N, T, M, K, 3): x, y, score; NULL: no key points */
 } CudaPass;
 
 /* Results of a pass and an update, in device memory. */
@@ -65,6 +66,18 @@ typedef struct {
 /* out (points, CUDA_LANES): frames from point `first` on; missing channels are zero. */
 int cuda_input (CudaStream stream, CudaType type, const CudaInput *input, const CudaPass *pass,
     size_t first, size_t points, void *out);
+
+/* Frames' channels, then heat maps of key points. */
+typedef struct {
+  int points, persons;      /* K, M of pass->points, (N, D, M, K, 3) */
+  int depth, height, width; /* of a clip's output */
+  int channels;             /* of the output: padded */
+  float sigma;              /* pixels */
+} CudaHeatmaps;
+
+/* out (N, D, H, W, channels): clips from `first` on; input->channels may be 0. */
+int cuda_input_with_points (CudaStream stream, CudaType type, const CudaInput *input,
+    const CudaHeatmaps *maps, const CudaPass *pass, size_t first, int clips, void *out);
 
 /* --- batch norm --- */
 
@@ -152,10 +165,25 @@ int cuda_global_pool_backward (CudaStream stream, CudaType type, int clips, size
 /* --- the head, f32; rows are padded to a multiple of CUDA_LANES --- */
 
 /* out[n, c] = in[n, c] / (1 - probability), or 0 with `probability`, by the
- * random numbers of (pass->seed, pass->step + n, c): cnn3d_random_uniform() of
- * CNN3D_RANDOM_DROPOUT. The backward pass is the same. out may be in. */
-int cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels,
+ * random numbers of (pass->seed, pass->step + n, first + c):
+ * cnn3d_random_uniform() of CNN3D_RANDOM_DROPOUT. The backward pass is the same.
+ * out may be in. */
+int cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels, unsigned first,
     float probability, const float *in, float *out);
+
+/* Two streams' features: out (N, row) = a's `a_channels`, then
+ * b's; and back, where either may be NULL. */
+typedef struct {
+  int clips, a_channels, b_channels, a_row, b_row, row;
+} CudaConcat;
+int cuda_concat (
+    CudaStream stream, const CudaConcat *concat, const float *a, const float *b, float *out);
+int cuda_concat_backward (
+    CudaStream stream, const CudaConcat *concat, const float *dout, float *da, float *db);
+
+/* out = (a + b) / 2, n numbers; and back, where either may be NULL. */
+int cuda_mean (CudaStream stream, size_t n, const float *a, const float *b, float *out);
+int cuda_mean_backward (CudaStream stream, size_t n, const float *dout, float *da, float *db);
 
 /* out (N, out_row) = x (N, in_row) w (classes, in_row) + bias; columns from
  * `classes` on are 0. */

@@ -15,7 +15,7 @@ typedef struct {
   const Cnn3dBinding *binding;
   const Cnn3dOp *op;
   const Cnn3dTensor *in_tensor, *out_tensor;
-  gpointer in, residual, out, saved, scratch, statistics, dout[2], din;
+  gpointer in, residual, out, saved, scratch, statistics, dout[2], din, dresidual;
 } CudaStep;
 
 /* A batch norm whose statistics are computed, and whose output is computed by the next

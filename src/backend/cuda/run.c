@@ -162,6 +162,19 @@ norm_backward (const CudaStep *s, GError **error)
 /* --- the others --- */
 
 static gboolean
+heatmaps (const CudaStep *s, const CudaInput *input, GError **error)
+{
+  const Cnn3dNetworkParams *n = &s->program->model->net->params;
+  const Cnn3dTensor *t = s->out_tensor;
+  const CudaHeatmaps maps = { (gint) n->points, (gint) n->persons, t->d, t->h, t->w,
+    (gint) cuda_pad (t->c), n->heatmap_sigma };
+
+  return cuda_ok (cuda_input_with_points (s->here->work, s->program->model->type, input, &maps,
+                      &s->here->small->scalars.pass, s->step->first, s->step->clips, s->out),
+      "the key points cannot be drawn", error);
+}
+
+static gboolean
 input_forward (const CudaStep *s, GError **error)
 {
   static const CudaFrames types[] = { [CNN3D_TYPE_UINT8] = CUDA_FRAMES_UINT8,
@@ -169,12 +182,14 @@ input_forward (const CudaStep *s, GError **error)
     [CNN3D_TYPE_FLOAT32] = CUDA_FRAMES_F32 };
   const Cnn3dModel *m = s->program->model;
   const gsize points = cuda_points (s->out_tensor);
-  CudaInput input = { types[s->binding->frames_type], s->out_tensor->c };
+  CudaInput input = { types[s->binding->frames_type], (gint) s->op->channels };
 
   for (gint c = 0; c < MIN (input.channels, CUDA_FRAME_CHANNELS); c++) {
     input.scale[c] = 1 / (255 * m->net->std[c]);
     input.shift[c] = -m->net->mean[c] / m->net->std[c];
   }
+  if (s->op->points)
+    return heatmaps (s, &input, error);
   return cuda_ok (cuda_input (s->here->work, m->type, &input, &s->here->small->scalars.pass,
                       s->step->first * points, s->step->clips * points, s->out),
       "the input cannot be normalised", error);
@@ -219,10 +234,35 @@ dropout (const CudaStep *s, GError **error)
 {
   const gboolean backward = s->step->phase == CNN3D_PHASE_BACKWARD;
 
-  return cuda_ok (cuda_dropout (s->here->work, &s->here->small->scalars.pass, s->step->clips,
-                      cuda_pad (s->in_tensor->c), s->binding->training ? s->op->dropout : 0,
-                      backward ? s->dout[0] : s->in, backward ? s->din : s->out),
+  return cuda_ok (
+      cuda_dropout (s->here->work, &s->here->small->scalars.pass, s->step->clips,
+          cuda_pad (s->in_tensor->c), s->op->first_draw, s->binding->training ? s->op->dropout : 0,
+          backward ? s->dout[0] : s->in, backward ? s->din : s->out),
       "dropout failed", error);
+}
+
+static gboolean
+concat (const CudaStep *s, GError **error)
+{
+  const Cnn3dTensor *a = s->in_tensor, *b = &s->program->model->net->tensors[s->op->residual];
+  const CudaConcat parts = { (gint) s->step->clips, a->c, b->c, (gint) cuda_pad (a->c),
+    (gint) cuda_pad (b->c), (gint) cuda_pad (s->out_tensor->c) };
+
+  return cuda_ok (s->step->phase == CNN3D_PHASE_BACKWARD
+          ? cuda_concat_backward (s->here->work, &parts, s->dout[0], s->din, s->dresidual)
+          : cuda_concat (s->here->work, &parts, s->in, s->residual, s->out),
+      "joining two streams failed", error);
+}
+
+static gboolean
+mean (const CudaStep *s, GError **error)
+{
+  const gsize n = s->step->clips * cuda_pad (s->out_tensor->c);
+
+  return cuda_ok (s->step->phase == CNN3D_PHASE_BACKWARD
+          ? cuda_mean_backward (s->here->work, n, s->dout[0], s->din, s->dresidual)
+          : cuda_mean (s->here->work, n, s->in, s->residual, s->out),
+      "joining two streams failed", error);
 }
 
 static gboolean
@@ -290,7 +330,8 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
   const CudaStep s = { p, p->model->device->here, step, b, op,
     op->in >= 0 ? &net->tensors[op->in] : NULL, op->out >= 0 ? &net->tensors[op->out] : NULL,
     ADDRESS (in), ADDRESS (residual), ADDRESS (out), ADDRESS (saved), ADDRESS (scratch),
-    ADDRESS (statistics), { ADDRESS (dout[0]), ADDRESS (dout[1]) }, ADDRESS (din) };
+    ADDRESS (statistics), { ADDRESS (dout[0]), ADDRESS (dout[1]) }, ADDRESS (din),
+    ADDRESS (dresidual) };
 #undef ADDRESS
 
   if (step->phase == CNN3D_PHASE_UPDATE)
@@ -313,6 +354,10 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
       return dropout (&s, error);
     case CNN3D_OP_LINEAR:
       return linear (&s, error);
+    case CNN3D_OP_CONCAT:
+      return concat (&s, error);
+    case CNN3D_OP_MEAN:
+      return mean (&s, error);
     case CNN3D_OP_LOSS:
       return !b->labels || loss (&s, error);
     default:
@@ -419,7 +464,7 @@ cuda_run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBin
   Recording *rec = find_recording (p->runs, steps, n_steps, b);
   GError *reason = NULL;
   const CudaScalars scalars = { { b->frames, b->labels, b->seed, b->step, b->loss_scale,
-                                    b->label_smoothing, b->class_weights },
+                                    b->label_smoothing, b->class_weights, b->points },
     b->update ? cuda_update_scalars (b->update, TRUE) : (CudaUpdate) { 0 } };
   CudaWeights w;
 

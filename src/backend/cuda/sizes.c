@@ -13,7 +13,8 @@ is_pooled (const Cnn3dNetwork *net, const Cnn3dTensor *t)
 {
   const Cnn3dOpKind kind = net->ops[t->producer].kind;
 
-  return kind == CNN3D_OP_GLOBAL_POOL || kind == CNN3D_OP_DROPOUT || kind == CNN3D_OP_LINEAR;
+  return kind == CNN3D_OP_GLOBAL_POOL || kind == CNN3D_OP_DROPOUT || kind == CNN3D_OP_LINEAR
+      || kind == CNN3D_OP_CONCAT || kind == CNN3D_OP_MEAN;
 }
 
 gsize

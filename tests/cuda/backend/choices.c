@@ -165,7 +165,7 @@ run (guint chunk, gfloat *logits)
   gsize clip;
   g_autofree guint8 *frames = clips (&clip);
 
-  g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, N, logits, &error));
+  g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, NULL, N, logits, &error));
   g_assert_no_error (error);
   cnn3d_predictor_free (&p);
 }
@@ -200,11 +200,11 @@ child_programs (const gchar *how)
   Cnn3dPredictor *p = predictor (2);
 
   cuda->elapsed = first_is_fastest;
-  g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, 2, apart, NULL));
+  g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, NULL, 2, apart, NULL));
   interfere (how);
   cuda->elapsed = last_is_fastest;
-  g_assert_true (
-      cnn3d_predictor_run (p, frames + 2 * clip, CNN3D_TYPE_UINT8, 1, apart + 2 * CLASSES, NULL));
+  g_assert_true (cnn3d_predictor_run (
+      p, frames + 2 * clip, CNN3D_TYPE_UINT8, NULL, 1, apart + 2 * CLASSES, NULL));
   run (0, whole);
   g_assert_cmpmem (apart, sizeof apart, whole, sizeof whole);
   cnn3d_predictor_free (&p);
@@ -249,13 +249,13 @@ child_failures (const gchar *how)
     g_autoptr (GError) error = NULL;
 
     dnn_fail_at (1 + i);
-    if (cnn3d_predictor_run (p, frames + 2 * clip, CNN3D_TYPE_UINT8, 1, last, &error))
+    if (cnn3d_predictor_run (p, frames + 2 * clip, CNN3D_TYPE_UINT8, NULL, 1, last, &error))
       g_assert_cmpmem (last, sizeof last, whole + 2 * CLASSES, sizeof last);
     else
       refused += strstr (error->message, "no longer has the plan") != NULL;
   }
   dnn_fail_at (0);
-  g_assert_true (cnn3d_predictor_run (p, frames + 2 * clip, CNN3D_TYPE_UINT8, 1, last, NULL));
+  g_assert_true (cnn3d_predictor_run (p, frames + 2 * clip, CNN3D_TYPE_UINT8, NULL, 1, last, NULL));
   g_assert_cmpmem (last, sizeof last, whole + 2 * CLASSES, sizeof last);
   g_assert_cmpuint (refused, >, 0);
   cnn3d_predictor_free (&p);

@@ -60,11 +60,11 @@ run (const gchar *path, const gchar *device, gint precision, guint chunk, const 
   g_assert_cmpuint (memory.input > 0, ==, !strcmp (device, "cuda"));
   for (guint twice = 0; twice < 3; twice++) { /* one by one, recorded, replayed */
     memset (logits, 0, N * CLASSES * sizeof *logits);
-    g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, N, logits, &error));
+    g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, NULL, N, logits, &error));
     g_assert_no_error (error);
   }
   cnn3d_predictor_set_features (p, take_map, maps);
-  g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, N, logits, &error));
+  g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, NULL, N, logits, &error));
   g_assert_no_error (error);
   cnn3d_predictor_free (&p);
   g_array_sort (maps, by_key);

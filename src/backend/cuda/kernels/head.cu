@@ -9,8 +9,8 @@
 
 /* The mask is drawn again in the backward pass rather than kept. */
 static __global__ void
-__launch_bounds__ (THREADS) dropout (
-    const CudaPass *pass, int clips, int channels, float probability, const float *in, float *out)
+__launch_bounds__ (THREADS) dropout (const CudaPass *pass, int clips, int channels, unsigned first,
+    float probability, const float *in, float *out)
 {
   const size_t n = static_cast<size_t> (clips) * channels;
   const uint64_t seed = pass->seed, step = pass->step;
@@ -20,18 +20,102 @@ __launch_bounds__ (THREADS) dropout (
       i += static_cast<size_t> (gridDim.x) * THREADS) {
     const size_t clip = i / channels, c = i - clip * channels;
     const double u =
-        cnn3d_philox_uniform (cnn3d_philox_bits (seed, 0, PURPOSE_DROPOUT, step + clip, c));
+        cnn3d_philox_uniform (cnn3d_philox_bits (seed, 0, PURPOSE_DROPOUT, step + clip, first + c));
 
     out[i] = u < probability ? 0 : in[i] * keep;
   }
 }
 
 int
-cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels, float probability,
-    const float *in, float *out)
+cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels, unsigned first,
+    float probability, const float *in, float *out)
 {
   return LAUNCH (dropout, blocks_for (static_cast<size_t> (clips) * channels, THREADS), THREADS,
-      stream, pass, clips, channels, probability, in, out);
+      stream, pass, clips, channels, first, probability, in, out);
+}
+
+/* --- joining streams --- */
+
+static __global__ void
+__launch_bounds__ (THREADS) concat (CudaConcat c, const float *a, const float *b, float *out)
+{
+  const int n = c.clips * c.row;
+
+  for (int i = blockIdx.x * THREADS + threadIdx.x; i < n; i += gridDim.x * THREADS) {
+    const int clip = i / c.row, at = i - clip * c.row, of_b = at - c.a_channels;
+
+    out[i] = of_b < 0 ? a[clip * c.a_row + at] : of_b < c.b_channels ? b[clip * c.b_row + of_b] : 0;
+  }
+}
+
+/* One stream's part, which begins at `first`. */
+static __global__ void
+__launch_bounds__ (THREADS) take_part (
+    int clips, int row, int first, int channels, int part_row, const float *dout, float *part)
+{
+  const int n = clips * part_row;
+
+  for (int i = blockIdx.x * THREADS + threadIdx.x; i < n; i += gridDim.x * THREADS) {
+    const int clip = i / part_row, at = i - clip * part_row;
+
+    part[i] = at < channels ? dout[clip * row + first + at] : 0;
+  }
+}
+
+int
+cuda_concat (CudaStream stream, const CudaConcat *c, const float *a, const float *b, float *out)
+{
+  return LAUNCH (concat, blocks_for (static_cast<size_t> (c->clips) * c->row, THREADS), THREADS,
+      stream, *c, a, b, out);
+}
+
+int
+cuda_concat_backward (
+    CudaStream stream, const CudaConcat *c, const float *dout, float *da, float *db)
+{
+  int status = 0;
+
+  if (da)
+    status = LAUNCH (take_part, blocks_for (static_cast<size_t> (c->clips) * c->a_row, THREADS),
+        THREADS, stream, c->clips, c->row, 0, c->a_channels, c->a_row, dout, da);
+  if (!status && db)
+    status = LAUNCH (take_part, blocks_for (static_cast<size_t> (c->clips) * c->b_row, THREADS),
+        THREADS, stream, c->clips, c->row, c->a_channels, c->b_channels, c->b_row, dout, db);
+  return status;
+}
+
+static __global__ void
+__launch_bounds__ (THREADS) mean (size_t n, const float *a, const float *b, float *out)
+{
+  for (size_t i = static_cast<size_t> (blockIdx.x) * THREADS + threadIdx.x; i < n;
+      i += static_cast<size_t> (gridDim.x) * THREADS)
+    out[i] = (a[i] + b[i]) / 2;
+}
+
+static __global__ void
+__launch_bounds__ (THREADS) halve (size_t n, const float *dout, float *da, float *db)
+{
+  for (size_t i = static_cast<size_t> (blockIdx.x) * THREADS + threadIdx.x; i < n;
+      i += static_cast<size_t> (gridDim.x) * THREADS) {
+    const float half = dout[i] / 2;
+
+    if (da)
+      da[i] = half;
+    if (db)
+      db[i] = half;
+  }
+}
+
+int
+cuda_mean (CudaStream stream, size_t n, const float *a, const float *b, float *out)
+{
+  return LAUNCH (mean, blocks_for (n, THREADS), THREADS, stream, n, a, b, out);
+}
+
+int
+cuda_mean_backward (CudaStream stream, size_t n, const float *dout, float *da, float *db)
+{
+  return LAUNCH (halve, blocks_for (n, THREADS), THREADS, stream, n, dout, da, db);
 }
 
 /* --- the last layer --- */

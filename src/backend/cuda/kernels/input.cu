@@ -1,4 +1,5 @@
-/* Frames to the network's input: channels padded, uint8 normalised.
+/* Frames and key points to the network's input: channels padded, uint8
+ * normalised, a heat map for each key point.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/kernels/launch.h"
 
@@ -32,6 +33,21 @@ stage (uint4 *to, const void *from, unsigned bytes)
   copy_words<uint8_t> (to, from, done, bytes);
 }
 
+/* Number `at` of channel c of frames in global or shared memory. */
+__device__ __forceinline__ float
+frame_number (const CudaInput &input, const void *frames, size_t at, int c)
+{
+  float v, none;
+
+  if (input.frames == CUDA_FRAMES_UINT8)
+    return fmaf (static_cast<const uint8_t *> (frames)[at], input.scale[c % CUDA_FRAME_CHANNELS],
+        input.shift[c % CUDA_FRAME_CHANNELS]);
+  if (input.frames == CUDA_FRAMES_F32)
+    return static_cast<const float *> (frames)[at];
+  unpack_pair<CUDA_TYPE_F16> (static_cast<const uint16_t *> (frames)[at], v, none);
+  return v;
+}
+
 /* Reads each frame once, writes out once. */
 template <CudaType type>
 static __global__ void
@@ -56,23 +72,10 @@ __launch_bounds__ (THREADS)
       float v[CUDA_LANES];
 
       UNROLL
-      for (int l = 0; l < CUDA_LANES; l++) {
-        v[l] = 0;
-        if (l >= CUDA_FRAME_CHANNELS || l >= input.channels)
-          continue;
-        const unsigned at = p * input.channels + l;
-
-        if (input.frames == CUDA_FRAMES_UINT8) {
-          v[l] = fmaf (reinterpret_cast<const uint8_t *> (staged)[at],
-              input.scale[l % CUDA_FRAME_CHANNELS], input.shift[l % CUDA_FRAME_CHANNELS]);
-        } else if (input.frames == CUDA_FRAMES_F16) {
-          float none;
-
-          unpack_pair<CUDA_TYPE_F16> (reinterpret_cast<const uint16_t *> (staged)[at], v[l], none);
-        } else {
-          v[l] = reinterpret_cast<const float *> (staged)[at];
-        }
-      }
+      for (int l = 0; l < CUDA_LANES; l++)
+        v[l] = l < CUDA_FRAME_CHANNELS && l < input.channels
+            ? frame_number (input, staged, p * input.channels + l, l)
+            : 0;
       store<type> (out, base + p, v);
     }
     __syncthreads ();
@@ -87,4 +90,85 @@ cuda_input (CudaStream stream, CudaType type, const CudaInput *input, const Cuda
 
   return LAUNCH (
       kernel, blocks_for (points, POINTS), THREADS, stream, *input, pass, first, points, out);
+}
+
+/* --- with key points --- */
+
+/* A point with a smaller score is missing, as in MMAction2's GeneratePoseTarget. */
+#define LEAST_SCORE 1e-4f
+
+/* Whether pixel `at` is within 3 sigma of mu, rounded as there. */
+__device__ __forceinline__ bool
+within (float mu, float sigma, int at)
+{
+  const float low = mu - 3 * sigma, high = mu + 3 * sigma;
+
+  return high > -1 && at >= truncf (low) && at <= truncf (high);
+}
+
+/* The heat at a pixel: the maximum over the persons of their point's Gaussian
+ * times its score. points: the first person's. */
+__device__ __forceinline__ float
+heat (const CudaHeatmaps &maps, const float *points, int row, int column)
+{
+  float most = 0;
+
+  for (int m = 0; m < maps.persons; m++, points += 3 * maps.points) {
+    const float x = points[0] * maps.width, y = points[1] * maps.height, score = points[2];
+
+    if (!(score >= LEAST_SCORE && score <= FLT_MAX) || !within (x, maps.sigma, column)
+        || !within (y, maps.sigma, row))
+      continue;
+    const float dx = column - x, dy = row - y;
+
+    most = fmaxf (most, expf (-(dx * dx + dy * dy) / 2 / (maps.sigma * maps.sigma)) * score);
+  }
+  return most;
+}
+
+/* A thread computes a group of channels of a pixel. */
+template <CudaType type>
+static __global__ void
+__launch_bounds__ (THREADS) draw_points (CudaInput input, CudaHeatmaps maps, const CudaPass *pass,
+    size_t first, size_t groups, void *out)
+{
+  const unsigned of_pixel = maps.channels / CUDA_LANES;
+  const size_t area = static_cast<size_t> (maps.height) * maps.width;
+  const size_t first_frame = first * maps.depth;
+  const size_t frame_points = static_cast<size_t> (maps.persons) * maps.points * 3;
+  const void *frames = pass->frames;
+  const float *points = pass->points;
+
+  IS_GLOBAL (points);
+  for (size_t i = static_cast<size_t> (blockIdx.x) * THREADS + threadIdx.x; i < groups;
+      i += static_cast<size_t> (gridDim.x) * THREADS) {
+    const size_t pixel = i / of_pixel, frame = pixel / area;
+    const int at = static_cast<int> (pixel - frame * area), row = at / maps.width;
+    const int channel = static_cast<int> (i - pixel * of_pixel) * CUDA_LANES;
+    float v[CUDA_LANES];
+
+    UNROLL
+    for (int l = 0; l < CUDA_LANES; l++) {
+      const int k = channel + l - input.channels;
+
+      v[l] = k < 0          ? frame_number (input, frames,
+                                  (first_frame * area + pixel) * input.channels + channel + l, l)
+          : k < maps.points ? heat (maps, points + (first_frame + frame) * frame_points + 3 * k,
+                                  row, at - row * maps.width)
+                            : 0;
+    }
+    store<type> (out, i, v);
+  }
+}
+
+int
+cuda_input_with_points (CudaStream stream, CudaType type, const CudaInput *input,
+    const CudaHeatmaps *maps, const CudaPass *pass, size_t first, int clips, void *out)
+{
+  const auto kernel = BY_TYPE (draw_points, type);
+  const size_t groups = static_cast<size_t> (clips) * maps->depth * maps->height * maps->width
+      * (maps->channels / CUDA_LANES);
+
+  return LAUNCH (kernel, blocks_for (groups, THREADS), THREADS, stream, *input, *maps, pass, first,
+      groups, out);
 }
