@@ -71,6 +71,10 @@ CNN3D_API gboolean cnn3d_config_set (
 /* The value as text, in the form documented above, or the fallback. NULL: neither. Owned by the
  * config, valid until the key changes. */
 CNN3D_API const gchar *cnn3d_config_get (const Cnn3dConfig *config, const gchar *name);
+
+/* What the network sees, by data.load_rgb and data.load_kpt. */
+CNN3D_API Cnn3dInputType cnn3d_config_input_type (const Cnn3dConfig *config);
+
 /* The value of data.img_size, in pixels. */
 CNN3D_API void cnn3d_config_get_size (const Cnn3dConfig *config, guint *height, guint *width);
 

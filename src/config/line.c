@@ -91,6 +91,20 @@ augments (const Cnn3dConfig *config)
   return FALSE;
 }
 
+static gboolean
+loads (const Cnn3dConfig *config, const gchar *key)
+{
+  return strcmp (cnn3d_config_get (config, key), "true") == 0;
+}
+
+Cnn3dInputType
+cnn3d_config_input_type (const Cnn3dConfig *config)
+{
+  if (!loads (config, "data.load_kpt"))
+    return CNN3D_INPUT_RGB;
+  return loads (config, "data.load_rgb") ? CNN3D_INPUT_RGB_KPT : CNN3D_INPUT_KPT;
+}
+
 static void
 add_words (GPtrArray *words, const gchar *text)
 {
@@ -111,6 +125,11 @@ clip_bin (const Cnn3dConfig *config, gboolean testing)
 
   add_words (words, "clip-bin=clipsample");
   add_properties (config, "clipsample", testing, words);
+  /* before the frames are scaled: key points may be in the video's pixels */
+  if (loads (config, "data.load_kpt")) {
+    add_words (words, "! clipkpt");
+    add_properties (config, "clipkpt", testing, words);
+  }
   cnn3d_config_get_size (config, &height, &width);
   /* borders would show the network something that no video has */
   add_words (words, "! videoconvertscale add-borders=false !");
@@ -162,6 +181,8 @@ cnn3d_config_line (const Cnn3dConfig *config, GError **error)
 
   if (!cnn3d_config_get (config, "paths.train"))
     goto no_data;
+  if (!loads (config, "data.load_rgb") && !loads (config, "data.load_kpt"))
+    goto no_input;
 
   words = g_ptr_array_new ();
   add_words (words, "gst-launch-1.0 -e clipsrc");
@@ -170,6 +191,9 @@ cnn3d_config_line (const Cnn3dConfig *config, GError **error)
   if (cnn3d_config_get (config, "model.preset"))
     add_property (words, "@preset", cnn3d_config_get (config, "model.preset"));
   add_properties (config, "cnn3dtrain", FALSE, words);
+  if (loads (config, "data.load_kpt"))
+    add_property (words, "input-type",
+        cnn3d_choice_name (&cnn3d_input_types, cnn3d_config_input_type (config)));
   g_ptr_array_add (words, NULL);
   return (gchar **) g_ptr_array_free (words, FALSE);
 
@@ -178,6 +202,11 @@ no_data:
   g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
       "paths.train is not set: name the manifest or the folder to train on, in the file or as "
       "--paths.train=PATH");
+  return NULL;
+no_input:
+  g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
+      "data.load_rgb and data.load_kpt are both false, so the network would see nothing: set one "
+      "of them to true");
   return NULL;
 }
 

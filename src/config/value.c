@@ -340,10 +340,5 @@ cnn3d_config_value (
     *reason = wrong_value (key, written);
     return FALSE;
   }
-  if (g_strcmp0 (*value, key->setting->refused) == 0) {
-    *reason = g_strdup_printf ("%s cannot be %s: %s", key->name, *value, key->setting->reason);
-    g_clear_pointer (value, g_free);
-    return FALSE;
-  }
   return TRUE;
 }

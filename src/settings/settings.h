@@ -40,8 +40,6 @@ typedef struct {
   const gchar *key;     /* SECTION.KEY in configurations; NULL: none */
   const gchar *without; /* the value without the key, if it is not the property's default */
   const gchar *becomes; /* what the key sets, if it is more than the property */
-  const gchar *refused; /* a value that is not supported; NULL: none */
-  const gchar *reason;  /* why it is not */
   gboolean always;      /* in the launch line even if it is the default */
   gboolean tests;       /* also in the launch line that tests */
 } Cnn3dSetting;

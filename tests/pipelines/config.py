@@ -110,7 +110,7 @@ def errors(folder):
             (["pipeline", "--config", CONFIGS[0], "batch_size=1"], 1, "--SECTION.KEY=VALUE"),
             (["pipeline", "--config", CONFIGS[0], "--train.precision=16"], 1,
              "--train.precision=16: there is no key 'train.precision'; the nearest is trainer.precision"),
-            (["train", "--config", CONFIGS[0], "--data.load_kpt=true"], 1, "data.load_kpt cannot be true"),
+            (["train", "--config", CONFIGS[0], "--data.load_rgb=false"], 1, "the network would see nothing"),
             (["pipeline", "--config", CONFIGS[0], "--paths.train=null"], 1, "paths.train is not set")):
         run = tool(*arguments)
         run.need(run.rc == status and words in run.err and not run.out, "not refused with '%s'" % words)

@@ -70,6 +70,39 @@ test_line (void)
   g_free (line);
 }
 
+/* Key points are read right behind the sampler, in tests too. */
+static void
+test_keypoints (void)
+{
+  Cnn3dConfig *config = cnn3d_config_new ();
+  GError *error = NULL;
+  gchar *line = LINE ("--paths.train=t.csv", "--data.load_kpt=true", "--model.fusion=late");
+
+  g_assert_nonnull (strstr (line, "clipsample num-frames=16 ! clipkpt"));
+  g_assert_nonnull (strstr (line, "|fusion=late|"));
+  g_assert_true (g_str_has_suffix (line, "|input-type=rgb+kpt"));
+  g_free (line);
+  line = LINE ("--paths.train=t.csv", "--data.load_kpt=true", "--data.load_rgb=false",
+      "--model.backbone=posec3d_slowonly");
+  g_assert_nonnull (strstr (line, "model=posec3d_slowonly|"));
+  g_assert_true (g_str_has_suffix (line, "|input-type=kpt"));
+  g_free (line);
+  line = TEST_LINE ("--paths.train=t.csv", "--paths.test=e.csv", "--paths.checkpoint_dir=d",
+      "--data.load_kpt=true");
+  g_assert_nonnull (strstr (line, "clipsample num-frames=16 ! clipkpt"));
+  g_assert_null (strstr (line, "input-type"));
+  g_free (line);
+
+  g_assert_true (cnn3d_config_override (config, "--paths.train=t.csv", &error));
+  g_assert_true (cnn3d_config_override (config, "--data.load_rgb=false", &error));
+  g_assert_no_error (error);
+  g_assert_null (cnn3d_config_line (config, &error));
+  g_assert_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING);
+  g_assert_nonnull (strstr (error->message, "the network would see nothing"));
+  g_clear_error (&error);
+  cnn3d_config_free (&config);
+}
+
 /* The line that tests: what prepares clips is as in the line that trains. */
 static void
 test_test_line (void)
@@ -282,6 +315,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/config-line/line", test_line);
+  g_test_add_func ("/config-line/keypoints", test_keypoints);
   g_test_add_func ("/config-line/test-line", test_test_line);
   g_test_add_func ("/config-line/properties", test_properties);
   g_test_add_func ("/config-line/elements", test_elements);
