@@ -30,6 +30,11 @@ static const struct {
   { "optimizer", "loss.optimizer" },
   { "gradient-clip-val", "trainer.gradient_clip_val" },
   { "freeze", "model.freeze" },
+  { "load-rgb", "data.load_rgb" },
+  { "load-kpt", "data.load_kpt" },
+  { "fusion", "model.fusion" },
+  { "skeleton", "data.skeleton" },
+  { "persons", "data.persons" },
   { "num-classes", "model.model_class_num", "400" },
   { "base-width", "model.base_width" },
   { "budget", "train.max_memory" },
@@ -138,6 +143,31 @@ static gint
 get_choice (const Cnn3dConfig *config, const gchar *key)
 {
   return cnn3d_choice (cnn3d_setting (NULL, key)->choices, cnn3d_config_get (config, key))->value;
+}
+
+/* What skeleton=auto stands for: files tell, and there are none here. */
+#define USUAL_SKELETON "coco17"
+
+static gboolean
+to_points (const Cnn3dConfig *config, Cnn3dNetworkParams *n, GError **error)
+{
+  const gchar *name = cnn3d_config_get (config, "data.skeleton");
+  Cnn3dSkeleton *skeleton;
+
+  n->input = cnn3d_config_input_type (config);
+  if (!cnn3d_network_sees_points (n))
+    return TRUE;
+  skeleton = cnn3d_skeleton_new (strcmp (name, "auto") ? name : USUAL_SKELETON,
+      cnn3d_config_get (config, "data.pairs"), 0, error);
+  if (!skeleton)
+    return FALSE;
+  n->points = skeleton->points;
+  cnn3d_skeleton_free (skeleton);
+  n->fusion = get_choice (config, "model.fusion");
+  n->persons = get_int (config, "data.persons");
+  n->heatmap_size = get_int (config, "model.heatmap_size");
+  n->heatmap_sigma = get_double (config, "model.heatmap_sigma");
+  return TRUE;
 }
 
 /* Strings remain owned by the configuration. */
@@ -279,6 +309,11 @@ add_knobs (ToolPlan *plan)
     add_knob (plan, &p, plan->batch, "another network", g_strdup ("model=r3d_18"));
     p.network.model = n->model;
   }
+  if (n->input == CNN3D_INPUT_RGB_KPT) {
+    p.network.input = CNN3D_INPUT_RGB;
+    add_knob (plan, &p, plan->batch, "sees no key points", g_strdup ("input-type=rgb"));
+    p.network.input = n->input;
+  }
   if (n->base_width >= 16) {
     p.network.base_width = n->base_width / 2;
     add_knob (plan, &p, plan->batch, "half of each layer's channels",
@@ -406,7 +441,8 @@ plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBui
   to_params (config, &plan.params);
   plan.knobs = g_array_new (FALSE, FALSE, sizeof (ToolKnob));
   g_array_set_clear_func (plan.knobs, clear_knob);
-  ok = open_device (&plan, gpu, o->device, error) && fill (&plan, error);
+  ok = to_points (config, &plan.params.network, error) && open_device (&plan, gpu, o->device, error)
+      && fill (&plan, error);
   if (ok && (json || !o->roofline)) {
     look_around (&plan);
     *fits |= plan.best_accumulate > 0;

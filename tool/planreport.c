@@ -78,16 +78,37 @@ or_more (guint clips)
   return clips == CNN3D_FIT_MOST_CLIPS ? " or more" : "";
 }
 
+/* Of what the network sees: "16x112x112", or "16 frames of 17 key points of 2 persons in 56x56"; free
+ * with g_free(). */
+static gchar *
+clip_text (const Cnn3dNetworkParams *n)
+{
+  GString *text = g_string_new (NULL);
+  const gboolean stem = n->input == CNN3D_INPUT_RGB_KPT && n->fusion == CNN3D_FUSION_STEM;
+
+  if (cnn3d_network_sees_frames (n))
+    g_string_append_printf (text, "%ux%ux%u", n->frames, n->height, n->width);
+  else
+    g_string_append_printf (text, "%u frames", n->frames);
+  if (cnn3d_network_sees_points (n)) {
+    g_string_append_printf (text, "%s %u key points of %u person%s",
+        cnn3d_network_sees_frames (n) ? " and" : " of", n->points, n->persons,
+        n->persons == 1 ? "" : "s");
+    if (!stem)
+      g_string_append_printf (text, " in %ux%u", n->heatmap_size, n->heatmap_size);
+  }
+  return g_string_free (text, FALSE);
+}
+
 void
 tool_plan_print (const ToolPlan *plan)
 {
   const Cnn3dNetworkParams *n = &plan->params.network;
   g_autofree gchar *budget = cnn3d_format_bytes (plan->budget);
-  g_autofree gchar *split = tool_plan_changes (plan, &plan->fit, NULL);
+  g_autofree gchar *split = tool_plan_changes (plan, &plan->fit, NULL), *clip = clip_text (n);
 
-  printf ("%s, %ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s\n", n->model,
-      n->frames, n->height, n->width, plan->batch, plan->params.accumulate,
-      plan->batch * plan->params.accumulate,
+  printf ("%s, %s, batch %u, accumulated %u times: %u clips a step, precision %s\n", n->model, clip,
+      plan->batch, plan->params.accumulate, plan->batch * plan->params.accumulate,
       cnn3d_choice_name (&cnn3d_precisions, plan->fit.precision));
   printf ("%s; budget %s\n\n", plan->backend->describe (plan->device), budget);
   printf ("With recompute=%s", cnn3d_choice_name (&cnn3d_recomputes, plan->fit.recompute));
@@ -189,6 +210,10 @@ tool_plan_json (const ToolPlan *plan, const Cnn3dNetwork *net, JsonBuilder *b)
   add_text (b, "convolution", cnn3d_choice_name (&cnn3d_convolutions, plan->params.convolution));
   add_text (b, "model", n->model);
   add_int (b, "num-frames", n->frames);
+  if (cnn3d_network_sees_points (n)) {
+    add_int (b, "keypoints", n->points);
+    add_int (b, "persons", n->persons);
+  }
   add_int (b, "height", n->height);
   add_int (b, "width", n->width);
   add_int (b, "clips-per-step", (guint64) plan->batch * plan->params.accumulate);

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/settings/settings.h"
+
 #define MAX_RANK 16  /* NNStreamer's limit */
 #define VIDEO_RANK 5 /* C:W:H:T:N; 3:K:M:T:N of key points */
 #define MAX_TENSORS 3
@@ -226,6 +228,7 @@ other_count:
 static gboolean
 take_points (TensorLayout *layout, const gchar *type, const gchar *dimensions, GError **error)
 {
+  const guint persons = (guint) cnn3d_setting ("clipkpt", "persons")->maximum;
   Dimensions d;
 
   if (g_ascii_strcasecmp (type, "float32") != 0)
@@ -235,7 +238,7 @@ take_points (TensorLayout *layout, const gchar *type, const gchar *dimensions, G
   if (d.rank > VIDEO_RANK || d.size[0] != 3 || d.size[3] != layout->frames
       || d.size[4] != layout->clips)
     goto other_sizes;
-  if (d.size[1] > CNN3D_MOST_POINTS || d.size[2] > CNN3D_MOST_PERSONS)
+  if (d.size[1] > CNN3D_SKELETON_MOST || d.size[2] > persons)
     goto too_many;
   layout->points = d.size[1];
   layout->persons = d.size[2];
@@ -252,8 +255,8 @@ other_sizes:
       dimensions, layout->clips, layout->frames);
   return FALSE;
 too_many:
-  set_error (error, "Key points of dimensions %s are more than %d of %d persons.", dimensions,
-      CNN3D_MOST_POINTS, CNN3D_MOST_PERSONS);
+  set_error (error, "Key points of dimensions %s are more than %d of %u persons.", dimensions,
+      CNN3D_SKELETON_MOST, persons);
   return FALSE;
 }
 

@@ -246,8 +246,8 @@ get_input (const Cnn3dModelFile *f, Cnn3dNetworkParams *n, GError **error)
   n->heatmap_sigma = sigma ? g_ascii_strtod (sigma, NULL) : 0;
   if (!(n->heatmap_sigma > 0))
     return wrong (f, "heatmap-sigma", "a number above 0", error);
-  return get_uint (f, "keypoints", 1, CNN3D_MOST_POINTS, &n->points, error)
-      && get_uint (f, "persons", 1, CNN3D_MOST_PERSONS, &n->persons, error)
+  return get_uint (f, "keypoints", 1, CNN3D_SKELETON_MOST, &n->points, error)
+      && get_uint (f, "persons", 1, most ("clipkpt", "persons"), &n->persons, error)
       && get_uint (
           f, "heatmap-size", 1, most ("cnn3dtrain", "heatmap-size"), &n->heatmap_size, error);
 }

@@ -265,8 +265,8 @@ check_ranges (const Cnn3dNetworkParams *p, GError **error)
     { "frames", p->frames, cnn3d_setting ("clipsample", "num-frames")->maximum },
     { "height", p->height, size },
     { "width", p->width, size },
-    { "key points", p->points, CNN3D_MOST_POINTS },
-    { "persons", p->persons, CNN3D_MOST_PERSONS },
+    { "key points", p->points, CNN3D_SKELETON_MOST },
+    { "persons", p->persons, cnn3d_setting ("clipkpt", "persons")->maximum },
     { "heatmap-size", p->heatmap_size, cnn3d_setting ("cnn3dtrain", "heatmap-size")->maximum },
   };
   const guint n = cnn3d_network_sees_points (p) ? G_N_ELEMENTS (ranges) : 6;

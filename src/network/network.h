@@ -8,11 +8,8 @@
 
 #include <glib.h>
 #include "src/api.h"
+#include "src/keypoints/skeleton.h"
 #include "src/settings/choices.h"
-
-/* Sizes of key points: a file with more is refused. */
-#define CNN3D_MOST_POINTS 512
-#define CNN3D_MOST_PERSONS 64
 
 #define CNN3D_NETWORK_ERROR (cnn3d_network_error_quark ())
 CNN3D_API GQuark cnn3d_network_error_quark (void);

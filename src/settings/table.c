@@ -135,26 +135,28 @@ static Cnn3dSetting settings[] = {
   { "clipsrc", "index-location", "Index location", .kind = CNN3D_SETTING_TEXT_OR_EMPTY,
       .about = "Folder that keeps the indices of files between runs; unset: cnn3d/index in the "
                "user's cache folder; empty (\"\"): nowhere" },
-  { TEXT ("clipsrc", "keypoints-root", "Root of key points", NULL), .tests = TRUE,
+  { TEXT ("clipsrc", "keypoints-root", "Root of key points", NULL), .key = "data.keypoints_root",
+      .tests = TRUE,
       .about =
           "Folder that relative paths of key points refer to; if it is set, clips whose row has "
           "no key points have those that keypoints-pattern names; unset: the manifest's root" },
-  { TEXT ("clipsrc", "keypoints-pattern", "Pattern of key points", NULL), .tests = TRUE,
+  { TEXT ("clipsrc", "keypoints-pattern", "Pattern of key points", NULL),
+      .key = "data.keypoints_pattern", .tests = TRUE,
       .about = "Path of each clip's key points, of {stem} (the video's name without its ending), "
                "{name}, {dir} (its folder in the manifest), {label} and {group}; unset: {stem}.npy "
                "if keypoints-root is set" },
-  { TEXT ("clipkpt", "skeleton", "Skeleton", "auto"), .tests = TRUE,
+  { TEXT ("clipkpt", "skeleton", "Skeleton", "auto"), .key = "data.skeleton", .tests = TRUE,
       .about = "What the points of a person are: coco17, body25, mediapipe33, mhr70, or custom:K; "
                "auto: the one that has as many points as the file" },
-  { TEXT ("clipkpt", "pairs", "Pairs", NULL), .tests = TRUE,
+  { TEXT ("clipkpt", "pairs", "Pairs", NULL), .key = "data.pairs", .tests = TRUE,
       .about = "Points that change places in a mirrored picture, such as 1-2,3-4, by their numbers "
                "from 0; with skeleton=custom:K only" },
-  { UINT ("clipkpt", "persons", "Persons", 1, 64, 2), .tests = TRUE,
+  { UINT ("clipkpt", "persons", "Persons", 1, 64, 2), .key = "data.persons", .tests = TRUE,
       .about = "Persons of each frame, those with the highest scores; fewer are filled up with "
                "missing ones" },
   { CHOICE ("clipkpt", "coordinates", "Coordinates", coordinates, CNN3D_COORDINATES_AUTO),
-      .tests = TRUE, .about = "What the files' coordinates are" },
-  { BOOLEAN ("clipkpt", "compact", "Compact", FALSE), .tests = TRUE,
+      .key = "data.coordinates", .tests = TRUE, .about = "What the files' coordinates are" },
+  { BOOLEAN ("clipkpt", "compact", "Compact", FALSE), .key = "data.compact", .tests = TRUE,
       .about = "Whether coordinates become relative to a square around all points of the clip, "
                "instead of the picture" },
   { UINT ("clipkpt", "first-frame", "First frame", 0, G_MAXINT, 0),
