@@ -240,10 +240,12 @@ take_points (TensorLayout *layout, const gchar *type, const gchar *dimensions, G
     goto other_sizes;
   if (d.size[1] > CNN3D_SKELETON_MOST || d.size[2] > persons)
     goto too_many;
+  if (!product (&d, sizeof (gfloat), &layout->points_size))
+    goto too_large;
   layout->points = d.size[1];
   layout->persons = d.size[2];
 
-  return product (&d, sizeof (gfloat), &layout->points_size);
+  return TRUE;
 
   /* ERRORS */
 other_type:
@@ -257,6 +259,10 @@ other_sizes:
 too_many:
   set_error (error, "Key points of dimensions %s are more than %d of %u persons.", dimensions,
       CNN3D_SKELETON_MOST, persons);
+  return FALSE;
+too_large:
+  set_error (
+      error, "A batch of key points of dimensions %s is larger than any memory.", dimensions);
   return FALSE;
 }
 

@@ -99,8 +99,7 @@ check_points (TrainRun *self)
     return TRUE;
   GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
       ("input-type=%s needs key points, but the batches have none: put clipkpt behind clipsample "
-       "in "
-       "clip-bin.",
+       "in clip-bin.",
           cnn3d_choice_name (&cnn3d_input_types, self->settings.input_type)),
       (NULL));
   return FALSE;

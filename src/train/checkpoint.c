@@ -150,19 +150,26 @@ monitor_name (Cnn3dMonitor monitor)
       &cnn3d_monitors, monitor == CNN3D_MONITOR_AUTO ? CNN3D_MONITOR_VAL_ACCURACY : monitor);
 }
 
-/* What of the input does not show in the weights' shapes; NULL: nothing. Free with g_free(). */
+/* What of the input does not show in the weights' shapes, without what the network does not depend
+ * on; NULL: nothing. Free with g_free(). */
 static gchar *
 input_text (const Cnn3dNetworkParams *n)
 {
+  const gboolean fused = n->input == CNN3D_INPUT_RGB_KPT;
   gchar sigma[G_ASCII_DTOSTR_BUF_SIZE];
+  GString *text;
 
   if (!cnn3d_network_sees_points (n))
     return NULL;
-  return g_strdup_printf ("input-type=%s fusion=%s key points=%u persons=%u heatmap-size=%u "
-                          "heatmap-sigma=%s",
-      cnn3d_choice_name (&cnn3d_input_types, n->input),
-      cnn3d_choice_name (&cnn3d_fusions, n->fusion), n->points, n->persons, n->heatmap_size,
-      g_ascii_formatd (sigma, sizeof sigma, "%.6g", n->heatmap_sigma));
+  text = g_string_new ("input-type=");
+  g_string_append (text, cnn3d_choice_name (&cnn3d_input_types, n->input));
+  if (fused)
+    g_string_append_printf (text, " fusion=%s", cnn3d_choice_name (&cnn3d_fusions, n->fusion));
+  if (!fused || n->fusion != CNN3D_FUSION_STEM)
+    g_string_append_printf (text, " heatmap-size=%u", n->heatmap_size);
+  g_string_append_printf (text, " heatmap-sigma=%s with %u key points of %u persons",
+      g_ascii_formatd (sigma, sizeof sigma, "%.6g", n->heatmap_sigma), n->points, n->persons);
+  return g_string_free (text, FALSE);
 }
 
 static gboolean

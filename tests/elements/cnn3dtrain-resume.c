@@ -4,46 +4,6 @@
 
 #include <unistd.h>
 
-static void
-assert_same_file (const gchar *a, const gchar *b, const gchar *name)
-{
-  gchar *pa = g_build_filename (a, name, NULL);
-  gchar *pb = g_build_filename (b, name, NULL);
-  gchar *da, *db;
-  gsize na, nb;
-
-  g_assert_true (g_file_get_contents (pa, &da, &na, NULL));
-  g_assert_true (g_file_get_contents (pb, &db, &nb, NULL));
-  g_assert_cmpuint (na, ==, nb);
-  g_assert_cmpint (memcmp (da, db, na), ==, 0);
-  g_free (da);
-  g_free (db);
-  g_free (pa);
-  g_free (pb);
-}
-
-/* The seek that the element sends; -1: none. */
-static gint64
-pull_seek (Rig *r, guint32 *seqnum)
-{
-  GstEvent *event;
-  GstSeekFlags flags;
-  GstFormat format;
-  gint64 start = -1;
-
-  while ((event = gst_harness_try_pull_upstream_event (r->h))) {
-    if (GST_EVENT_TYPE (event) == GST_EVENT_SEEK) {
-      gst_event_parse_seek (event, NULL, &format, &flags, NULL, &start, NULL, NULL);
-      g_assert_cmpint (format, ==, GST_FORMAT_DEFAULT);
-      g_assert_cmpint (flags, ==, GST_SEEK_FLAG_NONE);
-      *seqnum = gst_event_get_seqnum (event);
-    }
-    gst_event_unref (event);
-  }
-
-  return start;
-}
-
 /* Cut at any place, by NULL or by EOS, and resumed: the same bits. */
 static void
 test_resume (void)
@@ -182,14 +142,6 @@ test_resume_at_bad_clips (void)
   assert_same_file (dirs[0], dirs[1], "last.safetensors");
   remove_dir (dirs[0]);
   remove_dir (dirs[1]);
-}
-
-static gboolean
-refuse (GstPad *pad, GstObject *parent, GstEvent *event)
-{
-  gst_event_unref (event);
-
-  return FALSE;
 }
 
 /* A source that does not seek: clips are passed over, the bits are the same. */

@@ -40,7 +40,7 @@ test_caps (void)
     { "other/tensors,format=static,num_tensors=2,types=uint8.int32",
         "The caps have no dimensions: batches" },
     { "other/tensors,format=static,num_tensors=2,types=uint8,dimensions=3:32:32:4:2.2",
-        "not for two tensors" },
+        "not for 2 tensors" },
     { CAPS ("int16", "int32", "4"), "of type int16, but frames are uint8, float16" },
     { CAPS ("int32", "uint8", "4"), "frames first and labels second" },
     { CAPS ("uint8", "uint8", "4"), "but labels are int32 or int64 class numbers" },

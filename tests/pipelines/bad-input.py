@@ -171,7 +171,7 @@ def caps(folder):
             (base % ("int32.uint8", good), "type int32, but frames"),
             (base % ("uint8.uint8", good), "type uint8, but labels"),
             (base % ("float64.int32", good), "type float64"),
-            (base % ("uint8.int32.int32", good), "not for two tensors"),
+            (base % ("uint8.int32.int32", good), "not for 2 tensors"),
             (base % ("uint8.int32", "3:0:32:8:2.2"), "'0' in the dimensions .* is not a valid size"),
             (base % ("uint8.int32", "3:32:32:8:2:2.2"), "more than five"),
             (base % ("uint8.float32", good), "one-hot"),
