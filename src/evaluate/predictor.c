@@ -56,29 +56,40 @@ layer_output (const Cnn3dNetwork *net, const gchar *layer)
   return op < 0 ? -1 : net->ops[op].out;
 }
 
-/* The stem and the stages: the first components of the parameters' names, or the first two if all
- * names begin alike; without the last layer. */
+/* Adds the stages of one stream, by the first components of its parameters' names. */
+static void
+add_stages (const Cnn3dNetwork *net, guint stream, guint parts, GPtrArray *names)
+{
+  for (guint i = 0; i < net->n_weights; i++) {
+    const gchar *name = net->weights[i].name, *end = name;
+    g_autofree gchar *stage = NULL;
+
+    if (net->weights[i].stream != stream || net->ops[net->weights[i].op].kind == CNN3D_OP_LINEAR)
+      continue;
+    for (guint k = 0; k < parts && end; k++)
+      end = strchr (end + (k > 0), '.');
+    stage = end ? g_strndup (name, end - name) : g_strdup (name);
+    if (!g_ptr_array_find_with_equal_func (names, stage, g_str_equal, NULL))
+      g_ptr_array_add (names, g_steal_pointer (&stage));
+  }
+}
+
+/* The stem and the stages of each stream: the first components of the parameters' names, or the
+ * first two if all names of a stream begin alike; without the last layer. */
 static gchar **
 stages (const Cnn3dNetwork *net)
 {
-  GPtrArray *names = g_ptr_array_new ();
-  guint parts = 1;
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
 
-  do {
-    g_ptr_array_set_size (names, 0);
-    for (guint i = 0; i < net->n_weights; i++) {
-      const gchar *name = net->weights[i].name, *end = name;
-      g_autofree gchar *stage = NULL;
+  for (guint stream = 0; stream < net->n_streams; stream++) {
+    const guint before = names->len;
 
-      if (net->ops[net->weights[i].op].kind == CNN3D_OP_LINEAR)
-        continue;
-      for (guint k = 0; k < parts && end; k++)
-        end = strchr (end + (k > 0), '.');
-      stage = end ? g_strndup (name, end - name) : g_strdup (name);
-      if (!g_ptr_array_find_with_equal_func (names, stage, g_str_equal, NULL))
-        g_ptr_array_add (names, g_steal_pointer (&stage));
+    add_stages (net, stream, 1, names);
+    if (names->len < before + 2) {
+      g_ptr_array_set_size (names, before);
+      add_stages (net, stream, 2, names);
     }
-  } while (names->len < 2 && parts++ < 2);
+  }
   g_ptr_array_add (names, NULL);
   return (gchar **) g_ptr_array_free (names, FALSE);
 }

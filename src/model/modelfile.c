@@ -233,6 +233,7 @@ get_input (const Cnn3dModelFile *f, Cnn3dNetworkParams *n, GError **error)
   const gchar *fusion = cnn3d_safetensors_metadata (f->tensors, "fusion");
   const gchar *sigma = cnn3d_safetensors_metadata (f->tensors, "heatmap-sigma");
   const GEnumValue *choice = cnn3d_choice (&cnn3d_input_types, input ? input : "rgb");
+  gchar *end;
 
   if (!choice)
     return wrong (f, "input-type", "rgb, kpt or rgb+kpt", error);
@@ -243,8 +244,8 @@ get_input (const Cnn3dModelFile *f, Cnn3dNetworkParams *n, GError **error)
   if (!choice)
     return wrong (f, "fusion", "concat, mean, late or stem", error);
   n->fusion = choice->value;
-  n->heatmap_sigma = sigma ? g_ascii_strtod (sigma, NULL) : 0;
-  if (!(n->heatmap_sigma > 0))
+  n->heatmap_sigma = sigma ? (gfloat) g_ascii_strtod (sigma, &end) : 0;
+  if (!(n->heatmap_sigma > 0 && n->heatmap_sigma <= G_MAXFLOAT) || *end)
     return wrong (f, "heatmap-sigma", "a number above 0", error);
   return get_uint (f, "keypoints", 1, CNN3D_SKELETON_MOST, &n->points, error)
       && get_uint (f, "persons", 1, most ("clipkpt", "persons"), &n->persons, error)
@@ -423,7 +424,7 @@ lacks_points (const Cnn3dSafetensor *tensor, const Cnn3dNetwork *net, guint para
 }
 
 /* The tensor of a parameter. NULL with error; NULL without error if `left_out` is given and a head,
- * or all of a stream, is missing, or a head has another shape. */
+ * or all of one of two streams, is missing, or a head has another shape. */
 static const Cnn3dSafetensor *
 find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix,
     const Cnn3dNetwork *net, guint param, GPtrArray *left_out, GError **error)
@@ -433,9 +434,16 @@ find_tensor (Cnn3dSafetensors *tensors, const gchar *path, const gchar *prefix,
   const Cnn3dSafetensor *tensor = cnn3d_safetensors_lookup (tensors, name);
   g_autofree gchar *wanted = NULL, *got = NULL;
 
-  if (!tensor && left_out
-      && (is_head (p) || (net->n_streams > 1 && !has_stream (tensors, prefix, net, p->stream)))) {
+  if (!tensor && left_out && is_head (p)) {
     g_ptr_array_add (left_out, g_strdup_printf ("%s (not in the file)", p->name));
+    return NULL;
+  }
+  if (!tensor && left_out && net->n_streams > 1 && !has_stream (tensors, prefix, net, p->stream)
+      && has_stream (tensors, prefix, net, !p->stream)) {
+    /* once for all of them */
+    if (!param || net->weights[param - 1].stream != p->stream)
+      g_ptr_array_add (
+          left_out, g_strdup_printf ("%s and all of its stream (not in the file)", p->name));
     return NULL;
   }
   if (!tensor) {

@@ -13,6 +13,7 @@
 #include "src/bytes.h"
 #include "src/evaluate/predictor.h"
 #include "src/train/fit.h"
+#include "tests/networks.h"
 #include "counting/counting.h"
 
 #define BATCH 6
@@ -66,15 +67,18 @@ run_batch (Cnn3dTrainer *t, guint n)
 {
   const Cnn3dNetworkParams *p = &cnn3d_trainer_network (t)->params;
   const gsize bytes = (gsize) n * p->frames * p->height * p->width * p->channels;
+  const gsize numbers = n * cnn3d_points_bytes (p) / sizeof (gfloat);
   g_autofree guint8 *frames = g_malloc (bytes);
   g_autofree gint32 *labels = g_new0 (gint32, n);
-  g_autofree gfloat *logits = g_new (gfloat, n * p->num_classes);
-  const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, n, n };
+  g_autofree gfloat *logits = g_new (gfloat, n * p->num_classes), *points = g_new (gfloat, numbers);
+  const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, n, n, points };
   g_autoptr (GError) error = NULL;
   Cnn3dProgress progress;
 
   for (gsize i = 0; i < bytes; i++)
     frames[i] = i * i >> 3;
+  for (gsize i = 0; i < numbers; i++)
+    points[i] = i * 7 % 16 / 15.f;
   for (guint i = 0; i < n; i++)
     labels[i] = i % p->num_classes;
   g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
@@ -98,8 +102,9 @@ assert_same_memory (const Cnn3dMemory *a, const Cnn3dMemory *b)
 }
 
 static void
-test_exact (gconstpointer model)
+test_exact (gconstpointer user)
 {
+  const TestNetwork *kind = user;
   static const struct {
     Cnn3dUpdateRule rule;
     gdouble momentum, clip;
@@ -131,10 +136,10 @@ test_exact (gconstpointer model)
         gsize trained;
 
         /* every network and precision in the first, all cases in one */
-        if (i && (precision != CNN3D_PRECISION_32 || strcmp (model, "r3d_18")))
+        if (i && (precision != CNN3D_PRECISION_32 || strcmp (kind->name, "r3d_18")))
           break;
         params_init (&p);
-        p.network.model = model;
+        p.network = test_network_params (kind, p.network);
         p.precision = precision;
         p.recompute = r;
         p.optimizer = cases[i].rule;
@@ -807,8 +812,11 @@ main (int argc, char **argv)
   g_assert_no_error (error);
   g_test_add_func ("/fit/bytes", test_bytes);
   g_test_add_func ("/fit/names", test_names);
-  g_test_add_data_func ("/fit/exact/r3d_18", "r3d_18", test_exact);
-  g_test_add_data_func ("/fit/exact/slow_r50", "slow_r50", test_exact);
+  for (guint i = 0; i < TEST_N_NETWORKS; i++) {
+    g_autofree gchar *name = g_strconcat ("/fit/exact/", test_networks[i].name, NULL);
+
+    g_test_add_data_func (name, &test_networks[i], test_exact);
+  }
   g_test_add_func ("/fit/choose", test_choose);
   g_test_add_func ("/fit/other-modules", test_other_modules);
   g_test_add_func ("/fit/nothing-fits", test_nothing_fits);

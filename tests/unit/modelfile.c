@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "src/random.h"
+#include "tests/networks.h"
 #include "tests/unit/smallmodel.h"
 
 static gchar *path; /* the one file of all tests */
@@ -119,6 +120,102 @@ open_with (const gchar *key, const gchar *value)
   g_assert_true ((file == NULL) == (error != NULL));
   cnn3d_model_file_free (file);
   return error;
+}
+
+/* What a network sees is read as it was written; of files that do not say, frames alone. */
+static void
+test_inputs (void)
+{
+  for (guint i = 0; i < TEST_N_NETWORKS; i++) {
+    const TestNetwork *kind = &test_networks[i];
+    const SmallModel small = { .model = kind->model };
+    Cnn3dModelInfo wanted = small_info (&small);
+    Cnn3dSafetensorsWriter *w = cnn3d_safetensors_writer_new (path, NULL);
+    const Cnn3dNetworkParams *a = &wanted.network, *b;
+    g_autoptr (GError) error = NULL;
+    g_autoptr (Cnn3dModelFile) file = NULL;
+
+    wanted.network = test_network_params (kind, wanted.network);
+    if (cnn3d_network_sees_points (a)) {
+      wanted.network.points = 133;
+      wanted.network.persons = 3;
+      wanted.network.heatmap_size = 48;
+      wanted.network.heatmap_sigma = 0.7f;
+    }
+    cnn3d_model_file_describe (w, &wanted);
+    finish (w);
+    file = cnn3d_model_file_open (path, &error);
+    g_assert_no_error (error);
+    assert_same_info (cnn3d_model_file_info (file), &wanted);
+    b = &cnn3d_model_file_info (file)->network;
+    g_assert_cmpint (b->input, ==, a->input);
+    if (a->input == CNN3D_INPUT_RGB_KPT)
+      g_assert_cmpint (b->fusion, ==, a->fusion);
+    g_assert_cmpuint (b->points, ==, a->points);
+    g_assert_cmpuint (b->persons, ==, a->persons);
+    g_assert_cmpuint (b->heatmap_size, ==, a->heatmap_size);
+    g_assert_true (b->heatmap_sigma == a->heatmap_sigma);
+  }
+}
+
+/* A description of an input that cannot be is refused with its key and the path. */
+static void
+test_bad_inputs (void)
+{
+  static const gchar *const base[][2] = { { "input-type", "rgb+kpt" }, { "fusion", "late" },
+    { "keypoints", "17" }, { "persons", "2" }, { "heatmap-size", "56" },
+    { "heatmap-sigma", "0.6" } };
+  static const struct {
+    const gchar *key, *value, *says;
+  } table[] = {
+    { "", NULL },
+    { "fusion", NULL },
+    { "input-type", NULL },
+    { "input-type", "flow", "its 'input-type' is 'flow', which is not rgb, kpt or rgb+kpt" },
+    { "input-type", "", "'input-type'" },
+    { "input-type", "RGB+KPT", "'input-type'" },
+    { "fusion", "sum", "its 'fusion' is 'sum', which is not concat, mean, late or stem" },
+    { "fusion", "\033[2J", "'fusion'" },
+    { "keypoints", "0", "'keypoints' is '0', which is not a number from 1 to 1024" },
+    { "keypoints", "1025", "'keypoints'" },
+    { "keypoints", NULL, "'keypoints'" },
+    { "persons", "65", "'persons' is '65', which is not a number from 1 to 64" },
+    { "persons", NULL, "'persons'" },
+    { "heatmap-size", "513", "'heatmap-size'" },
+    { "heatmap-size", "-8", "'heatmap-size'" },
+    { "heatmap-size", NULL, "'heatmap-size'" },
+    { "heatmap-sigma", "0", "its 'heatmap-sigma' is '0', which is not a number above 0" },
+    { "heatmap-sigma", "-0.6", "'heatmap-sigma'" },
+    { "heatmap-sigma", "nan", "'heatmap-sigma'" },
+    { "heatmap-sigma", "inf", "'heatmap-sigma'" },
+    { "heatmap-sigma", "0.6x", "'heatmap-sigma'" },
+    { "heatmap-sigma", "1e-60", "'heatmap-sigma'" },
+    { "heatmap-sigma", NULL, "'heatmap-sigma'" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
+    Cnn3dSafetensorsWriter *w = begin_without ("");
+    g_autoptr (GError) error = NULL;
+    g_autoptr (Cnn3dModelFile) file = NULL;
+
+    for (guint k = 0; k < G_N_ELEMENTS (base); k++)
+      if (strcmp (base[k][0], table[i].key))
+        cnn3d_safetensors_writer_metadata (w, base[k][0], base[k][1]);
+    if (table[i].value)
+      cnn3d_safetensors_writer_metadata (w, table[i].key, table[i].value);
+    finish (w);
+    file = cnn3d_model_file_open (path, &error);
+    g_test_message ("%s=%s: %s", table[i].key, table[i].value ? table[i].value : "(none)",
+        error ? error->message : "taken");
+    if (!table[i].says) {
+      g_assert_no_error (error);
+      continue;
+    }
+    g_assert_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION);
+    g_assert_nonnull (strstr (error->message, path));
+    g_assert_nonnull (strstr (error->message, table[i].says));
+    g_assert_null (strchr (error->message, '\033'));
+  }
 }
 
 /* Which of two classes of one name a clip is of could not be told. */
@@ -392,6 +489,8 @@ main (int argc, char **argv)
   path = g_build_filename (folder, "m.safetensors", NULL);
   g_test_add_func ("/modelfile/round-trip", test_round_trip);
   g_test_add_func ("/modelfile/descriptions", test_descriptions);
+  g_test_add_func ("/modelfile/inputs", test_inputs);
+  g_test_add_func ("/modelfile/bad-inputs", test_bad_inputs);
   g_test_add_func ("/modelfile/same-names", test_same_names);
   g_test_add_func ("/modelfile/rates", test_rates);
   g_test_add_func ("/modelfile/depth", test_depth);

@@ -234,6 +234,65 @@ test_errors (void)
   REFUSE (dropout, NAN, "dropout");
 }
 
+/* What a model does not read, and what two streams cannot be. */
+static void
+test_input_errors (void)
+{
+  const Cnn3dNetworkParams rgb = { "r3d_18", 10, 64, 3, 8, 64, 64, 0 };
+  Cnn3dNetworkParams good = rgb, p;
+
+  p = rgb;
+  p.model = "posec3d_slowonly";
+  assert_refused (p, CNN3D_NETWORK_ERROR_UNKNOWN_MODEL,
+      "model posec3d_slowonly reads key points: set input-type=kpt, with clipkpt in the pipeline; "
+      "or "
+      "to use frames as well, input-type=rgb+kpt and the model of the frames");
+  p.input = CNN3D_INPUT_RGB_KPT;
+  p.points = 17;
+  p.persons = 2;
+  p.heatmap_size = 56;
+  p.heatmap_sigma = 0.6f;
+  good = p;
+  assert_refused (p, CNN3D_NETWORK_ERROR_UNKNOWN_MODEL,
+      "model posec3d_slowonly is the key points' stream of input-type=rgb+kpt by itself: name the "
+      "frames' model");
+  p.model = "r3d_18";
+  p.input = CNN3D_INPUT_KPT;
+  assert_refused (p, CNN3D_NETWORK_ERROR_UNKNOWN_MODEL,
+      "model r3d_18 reads frames: with input-type=kpt use model=posec3d_slowonly");
+  good.model = "mc3_18";
+  for (Cnn3dFusion fusion = 0; fusion <= CNN3D_FUSION_STEM; fusion++) {
+    good.fusion = fusion;
+    REFUSE (points, 0, "key points is 0|from 1");
+    REFUSE (points, CNN3D_SKELETON_MOST + 1, "key points is 1025|1024");
+    REFUSE (persons, 0, "persons is 0");
+    REFUSE (persons, 65, "persons is 65|64");
+    REFUSE (persons, G_MAXUINT, "persons");
+    REFUSE (heatmap_size, 0, "heatmap-size is 0");
+    REFUSE (heatmap_size, 513, "heatmap-size is 513|512");
+    REFUSE (heatmap_sigma, 0, "heatmap-sigma is 0");
+    REFUSE (heatmap_sigma, NAN, "heatmap-sigma");
+    REFUSE (heatmap_sigma, INFINITY, "heatmap-sigma");
+  }
+  good.fusion = CNN3D_FUSION_MEAN;
+  REFUSE (model, "slow_r50",
+      "fusion=mean needs features of one length, but slow_r50 has 2048 and posec3d_slowonly 512: "
+      "use "
+      "fusion=concat or fusion=late");
+
+  /* without key points, nothing of them counts */
+  p = rgb;
+  p.points = p.persons = p.heatmap_size = G_MAXUINT;
+  {
+    g_autoptr (GError) error = NULL;
+    Cnn3dNetwork *net = cnn3d_network_new (&p, &error);
+
+    g_assert_no_error (error);
+    g_assert_cmpuint (net->n_streams, ==, 1);
+    cnn3d_network_free (&net);
+  }
+}
+
 /* Every model takes any clip of at least one point: padding sees to it. */
 static void
 test_smallest (void)
@@ -320,6 +379,7 @@ main (int argc, char **argv)
   g_test_add_func ("/network/graph", test_graph);
   g_test_add_func ("/network/owns-name", test_owns_name);
   g_test_add_func ("/network/errors", test_errors);
+  g_test_add_func ("/network/input-errors", test_input_errors);
   g_test_add_func ("/network/smallest", test_smallest);
   g_test_add_func ("/network/initial", test_initial);
   return g_test_run ();
