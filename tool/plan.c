@@ -154,6 +154,8 @@ to_points (const Cnn3dConfig *config, Cnn3dNetworkParams *n, GError **error)
   const gchar *name = cnn3d_config_get (config, "data.skeleton");
   Cnn3dSkeleton *skeleton;
 
+  if (!cnn3d_config_check_input (config, error))
+    return FALSE;
   n->input = cnn3d_config_input_type (config);
   if (!cnn3d_network_sees_points (n))
     return TRUE;
@@ -298,11 +300,18 @@ add_knobs (ToolPlan *plan)
         g_strdup_printf ("num-frames=%u", p.network.frames));
     p.network.frames = n->frames;
   }
-  if (n->height > 112 && n->width > 112) {
+  if (cnn3d_network_sees_frames (n) && n->height > 112 && n->width > 112) {
     p.network.height = p.network.width = 112;
     add_knob (plan, &p, plan->batch, "sees less detail", g_strdup ("width=112,height=112"));
     p.network.height = n->height;
     p.network.width = n->width;
+  }
+  if (cnn3d_network_sees_points (n) && n->heatmap_size >= 32
+      && !(n->input == CNN3D_INPUT_RGB_KPT && n->fusion == CNN3D_FUSION_STEM)) {
+    p.network.heatmap_size = n->heatmap_size / 2;
+    add_knob (plan, &p, plan->batch, "places key points less exactly",
+        g_strdup_printf ("heatmap-size=%u", p.network.heatmap_size));
+    p.network.heatmap_size = n->heatmap_size;
   }
   if (!strcmp (n->model, "slow_r50") || !strcmp (n->model, "r2plus1d_18")) {
     p.network.model = "r3d_18";

@@ -72,7 +72,9 @@ CNN3D_API gboolean cnn3d_config_set (
  * config, valid until the key changes. */
 CNN3D_API const gchar *cnn3d_config_get (const Cnn3dConfig *config, const gchar *name);
 
-/* What the network sees, by data.load_rgb and data.load_kpt. */
+/* Whether the network sees anything, by data.load_rgb and data.load_kpt; FALSE with error. */
+CNN3D_API gboolean cnn3d_config_check_input (const Cnn3dConfig *config, GError **error);
+/* What it sees. */
 CNN3D_API Cnn3dInputType cnn3d_config_input_type (const Cnn3dConfig *config);
 
 /* The value of data.img_size, in pixels. */

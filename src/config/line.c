@@ -105,6 +105,17 @@ cnn3d_config_input_type (const Cnn3dConfig *config)
   return loads (config, "data.load_rgb") ? CNN3D_INPUT_RGB_KPT : CNN3D_INPUT_KPT;
 }
 
+gboolean
+cnn3d_config_check_input (const Cnn3dConfig *config, GError **error)
+{
+  if (loads (config, "data.load_rgb") || loads (config, "data.load_kpt"))
+    return TRUE;
+  g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
+      "data.load_rgb and data.load_kpt are both false, so the network would see nothing: set one "
+      "of them to true");
+  return FALSE;
+}
+
 static void
 add_words (GPtrArray *words, const gchar *text)
 {
@@ -181,8 +192,8 @@ cnn3d_config_line (const Cnn3dConfig *config, GError **error)
 
   if (!cnn3d_config_get (config, "paths.train"))
     goto no_data;
-  if (!loads (config, "data.load_rgb") && !loads (config, "data.load_kpt"))
-    goto no_input;
+  if (!cnn3d_config_check_input (config, error))
+    return NULL;
 
   words = g_ptr_array_new ();
   add_words (words, "gst-launch-1.0 -e clipsrc");
@@ -202,11 +213,6 @@ no_data:
   g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
       "paths.train is not set: name the manifest or the folder to train on, in the file or as "
       "--paths.train=PATH");
-  return NULL;
-no_input:
-  g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
-      "data.load_rgb and data.load_kpt are both false, so the network would see nothing: set one "
-      "of them to true");
   return NULL;
 }
 

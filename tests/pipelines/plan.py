@@ -118,6 +118,31 @@ def configured(folder):
         assert ways["direct"]["workspace-bytes"] != ways["winograd"]["workspace-bytes"], ways
 
 
+def keypoints(folder):
+    """Key points are planned for: their heat maps take memory, which the settings named save"""
+    small = "--device", "cpu", "--batch-size", "2", "--base-width", "8", "--budget", "300MiB"
+    kpt = *small, "--load-kpt", "true", "--load-rgb", "false", "--model", "posec3d_slowonly"
+    told = {}
+    for name, options in {"rgb": small, "concat": (*small, "--load-kpt", "true"),
+                          "stem": (*small, "--load-kpt", "true", "--fusion", "stem"), "kpt": kpt}.items():
+        told[name] = check(plan(*options)[0])
+    assert "keypoints" not in told["rgb"] and "persons" not in told["rgb"], told["rgb"]
+    assert (told["kpt"]["keypoints"], told["kpt"]["persons"]) == (17, 2), told["kpt"]
+    total = {name: one["asked"]["predicted-bytes"] for name, one in told.items()}
+    assert total["rgb"] < total["stem"] < total["concat"] > total["kpt"], total
+    knobs = {name: {knob["setting"]: knob["predicted-bytes"] for knob in one["knobs"]} for name, one in told.items()}
+    assert knobs["concat"]["input-type=rgb"] == total["rgb"], (knobs["concat"], total)
+    assert knobs["kpt"]["heatmap-size=28"] < total["kpt"] / 2 and "heatmap-size=28" not in knobs["stem"], knobs
+    # of frames that it does not see, the size says nothing
+    larger = check(plan(*kpt, "--size", "224")[0])
+    assert larger["asked"] == told["kpt"]["asked"], (larger["asked"], told["kpt"]["asked"])
+    assert "width=112,height=112" not in {knob["setting"] for knob in larger["knobs"]}, larger["knobs"]
+    text = launch.text(tool(*kpt).stdout)
+    assert text.startswith("posec3d_slowonly, 16 frames of 17 key points of 2 persons in 56x56, batch 2"), text
+    text = launch.text(tool(*small, "--load-kpt", "true", "--persons", "1", "--skeleton", "body25").stdout)
+    assert text.startswith("r3d_18, 16x112x112 and 25 key points of 1 person in 56x56, batch 2"), text
+
+
 def wrong(folder):
     """A wrong option is named, with what it may be; the exit status tells usage from failure"""
     for options, status, words in (
@@ -138,6 +163,8 @@ def wrong(folder):
             (["more"], 2, "'more' is not an option; cnn3d plan --help"),
             (["--config=/no/such.yaml"], 1, "/no/such.yaml"),
             (["--freeze=nothing."], 1, "freeze"),
+            (["--load-rgb=false"], 1, "so the network would see nothing"),
+            (["--load-rgb=false", "--load-kpt=true"], 1, "r3d_18 reads frames: with input-type=kpt use model=posec3d_slowonly"),
             (["--gradient-clip-val=nan"], 2, "=nan: trainer.gradient_clip_val must be a number from 0"),
             (["--gradient-clip-val=-1"], 2, "clip")):
         done = tool(*options)
@@ -149,4 +176,4 @@ def wrong(folder):
     assert done.returncode == 1 and b"cannot print the plan: " in done.stderr, done
 
 
-launch.main(cards, budgets, without_cudnn, configured, wrong)
+launch.main(cards, budgets, without_cudnn, configured, keypoints, wrong)

@@ -173,7 +173,7 @@ test_properties (void)
     const Cnn3dConfigKey *key = &keys[i];
     const gchar *value;
     gchar *option, *word, *line;
-    gboolean in_bin;
+    gboolean in_bin, kpt;
 
     if (!cnn3d_config_key_is_property (key) || strcmp (key->name, "paths.train") == 0)
       continue;
@@ -209,10 +209,11 @@ test_properties (void)
         break;
     }
     option = g_strdup_printf ("--%s=%s", key->name, value);
+    kpt = strcmp (key->setting->elements, "clipkpt") == 0;
     in_bin = strcmp (key->setting->elements, "clipsample") == 0
-        || strcmp (key->setting->elements, "clipaugment") == 0;
+        || strcmp (key->setting->elements, "clipaugment") == 0 || kpt;
     word = g_strdup_printf (in_bin ? " %s=%s" : "|%s=%s", key->setting->name, value);
-    line = LINE ("--paths.train=t", option);
+    line = LINE ("--paths.train=t", option, kpt ? "--data.load_kpt=true" : "--data.load_kpt=false");
     if (!strstr (line, word))
       g_error ("%s: no %s in %s", option, word, line);
     g_free (line);
