@@ -249,7 +249,7 @@ take_points (TensorLayout *layout, const gchar *type, const gchar *dimensions, G
 
   /* ERRORS */
 other_type:
-  set_error (error, "The third tensor is of type %s, but key points are float32.", type);
+  set_error (error, "The third tensor is of type %s: key points are float32.", type);
   return FALSE;
 other_sizes:
   set_error (error,

@@ -410,7 +410,7 @@ test_caps (void)
     { CAPS3 ("float32", "3:5:2:4:4"), NULL },
     { CAPS3 ("float32", "3:5:1:4:4:1:1"), NULL },
     { CAPS3 ("float16", "3:5:2:4:4"),
-        "The third tensor is of type float16, but key points are float32." },
+        "The third tensor is of type float16: key points are float32." },
     { CAPS3 ("float32", "2:5:2:4:4"),
         "Key points of dimensions 2:5:2:4:4 are not 3:points:persons:frames:clips of 4 clips of 4 "
         "frames." },
@@ -435,7 +435,8 @@ test_caps (void)
     /* more bytes of points than a number can count, of frames that it can */
     { "other/tensors,format=static,num_tensors=3,types=uint8.int32.float32,"
       "dimensions=1:1:1:2147483647:2147483647.2147483647.3:1:1:2147483647:2147483647",
-        "is larger than any memory" },
+        "A batch of key points of dimensions 3:1:1:2147483647:2147483647 is larger than any "
+        "memory." },
   };
   guint i;
 

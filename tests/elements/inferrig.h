@@ -28,6 +28,7 @@ typedef struct {
   /* of the last layer's weights; 0: the same logits, whatever is to be seen */
   gfloat gain;
   gfloat bias[8];
+  gboolean points; /* posec3d_slowonly, which reads key points */
 } Spec;
 
 /* Three classes that its windows tell apart. */
@@ -51,9 +52,20 @@ write_model (const gchar *name, const Spec *spec)
   Cnn3dModelInfo info = { { "r3d_18", g_strv_length ((gchar **) spec->classes), 4, spec->channels,
       spec->frames, spec->size, spec->size, 0 } };
   GError *error = NULL;
-  Cnn3dNetwork *network = cnn3d_network_new (&info.network, &error);
-  Cnn3dSafetensorsWriter *writer = cnn3d_safetensors_writer_new (path, &error);
+  Cnn3dSafetensorsWriter *writer;
+  Cnn3dNetwork *network;
 
+  if (spec->points) {
+    info.network.model = "posec3d_slowonly";
+    info.network.input = CNN3D_INPUT_KPT;
+    info.network.points = 17;
+    info.network.persons = 2;
+    info.network.heatmap_size = 16;
+    info.network.heatmap_sigma = 0.6f;
+  }
+  network = cnn3d_network_new (&info.network, &error);
+  g_assert_no_error (error);
+  writer = cnn3d_safetensors_writer_new (path, &error);
   g_assert_no_error (error);
   memcpy (info.mean, network->mean, sizeof info.mean);
   memcpy (info.std, network->std, sizeof info.std);
