@@ -10,6 +10,7 @@
 #include "src/backend/cuda/profile.h"
 #include "src/backend/gpus.h"
 #include "tests/cuda/convs.h"
+#include "tests/networks.h"
 
 /* One of each architecture's kind; each kernel that is compiled takes half a
  * second. */
@@ -40,6 +41,7 @@ static const CudaConvGraph kinds[KINDS] = {
 typedef struct {
   CudaDnnGpu *gpu;
   CudaType type;
+  GHashTable *seen; /* convolutions, as text */
   guint asked[KINDS], have[KINDS];
   gsize workspace;
 } Survey;
@@ -74,10 +76,10 @@ ask (Survey *s, const CudaConv *conv, gboolean is_first, const gchar *name)
 }
 
 static void
-ask_model (Survey *s, const gchar *model, guint stride)
+ask_network (Survey *s, const TestNetwork *kind, guint stride)
 {
-  const Cnn3dNetworkParams params = { model, 9, 64, 3, 16, 112, 112, 0.5 };
-  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  const Cnn3dNetworkParams params =
+      test_network_params (kind, (Cnn3dNetworkParams) { NULL, 9, 64, 3, 16, 112, 112, 0.5 });
   g_autoptr (GError) error = NULL;
   Cnn3dNetwork *net = cnn3d_network_new (&params, &error);
   guint n = 0;
@@ -89,7 +91,7 @@ ask_model (Survey *s, const gchar *model, guint stride)
     if (net->ops[i].kind != CNN3D_OP_CONV)
       continue;
     graph.conv = conv_of (net, &net->ops[i], s->type, 4);
-    if (g_hash_table_add (seen, cuda_conv_graph_text (&graph)) && n++ % stride == 0)
+    if (g_hash_table_add (s->seen, cuda_conv_graph_text (&graph)) && n++ % stride == 0)
       ask (
           s, &graph.conv, conv_is_first (net, &net->ops[i]), net->weights[net->ops[i].weight].name);
   }
@@ -100,11 +102,11 @@ static void
 test_gpu (gconstpointer data)
 {
   const gboolean all = g_getenv (CONVS_ALL_VARIABLE) != NULL;
-  const gchar *const *models = cnn3d_network_models ();
   g_autoptr (GError) error = NULL;
   g_autofree gchar *path = cnn3d_gpus_find (data, &error);
   CudaProfile *profile;
-  Survey s = { NULL, CUDA_TYPE_F16 };
+  g_autoptr (GHashTable) seen = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  Survey s = { NULL, CUDA_TYPE_F16, seen };
 
   g_assert_no_error (error);
   if (!cuda_dnn_version (&error)) {
@@ -116,9 +118,8 @@ test_gpu (gconstpointer data)
   s.gpu = cuda_dnn_gpu_new (profile->properties, &error);
   g_assert_no_error (error);
   g_test_timer_start ();
-  for (guint m = 0; models[m]; m++)
-    if (all || !strcmp (models[m], "r3d_18"))
-      ask_model (&s, models[m], all ? 1 : SAMPLED);
+  for (guint m = 0; m < (all ? TEST_N_NETWORKS : 1); m++)
+    ask_network (&s, &test_networks[m], all ? 1 : SAMPLED);
   g_test_message (
       "| %s | plain %u of %u | scale, shift, ReLU before %u of %u | and statistics behind %u of %u "
       "| statistics %u of %u | before backward-weights %u of %u | %.1f MiB workspace, %.1f s |",

@@ -317,10 +317,20 @@ test_errors (void)
   const CudaNorm norm = { CUDA_TYPE_F16, 4, 8 };
   const CudaPool pool = { CUDA_TYPE_F16, 1, 8, { 2, 2, 2 }, { 1, 1, 1 }, { 2, 2, 2 }, { 2, 2, 2 } };
   const CudaInput input = { CUDA_FRAMES_UINT8, 3 };
+  const CudaHeatmaps maps = { 1, 1, 1, 1, 1, 8, 1 };
+  const CudaConcat parts = { 1, 4, 4, 8, 8, 8 };
+  gfloat number[8];
   const CudaWeights weights = { CUDA_TYPE_F16, NULL, 1 };
 
   cuda_shim_fails = fails;
   g_assert_cmpint (cuda_input (NULL, CUDA_TYPE_F16, &input, NULL, 0, 1, NULL), ==, 700);
+  g_assert_cmpint (
+      cuda_input_with_points (NULL, CUDA_TYPE_F16, &input, &maps, NULL, 0, 1, NULL), ==, 700);
+  g_assert_cmpint (cuda_concat (NULL, &parts, NULL, NULL, NULL), ==, 700);
+  g_assert_cmpint (cuda_concat_backward (NULL, &parts, NULL, number, NULL), ==, 700);
+  g_assert_cmpint (cuda_concat_backward (NULL, &parts, NULL, NULL, number), ==, 700);
+  g_assert_cmpint (cuda_mean (NULL, 8, NULL, NULL, NULL), ==, 700);
+  g_assert_cmpint (cuda_mean_backward (NULL, 8, NULL, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_norm_statistics (NULL, &norm, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_norm_finish (NULL, &norm, NULL, NULL, 1), ==, 700);
   g_assert_cmpint (cuda_norm_running (NULL, &norm), ==, 700);

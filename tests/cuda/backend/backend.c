@@ -19,7 +19,7 @@
 /* A last bit's difference grows from step to step, in deep networks so fast that
  * twenty steps say nothing: of these, one. */
 typedef struct {
-  const gchar *model;
+  const gchar *network;
   guint epochs, batches;            /* batches, 0: all */
   gdouble loss, gradients, weights; /* how far they may be apart */
 } Case;
@@ -29,6 +29,12 @@ static const Case cases[] = {
   { "mc3_18", 1, 0, 1e-5, 1e-5, 2e-3 },
   { "r2plus1d_18", 1, 1, 1e-6, 5e-5, 2e-3 },
   { "slow_r50", 1, 1, 3e-6, 2e-4, 2e-3 },
+  { "posec3d_slowonly", 1, 1, 1e-5, 2e-4, 2e-3 },
+  { "r3d_18-concat", 1, 1, 1e-5, 2e-4, 2e-3 },
+  { "mc3_18-mean", 1, 1, 1e-5, 2e-4, 2e-3 },
+  { "mc3_18-late", 1, 1, 1e-5, 2e-4, 2e-3 },
+  /* recorded, and replayed with other frames and key points */
+  { "r3d_18-stem", 1, 0, 1e-5, 1e-5, 2e-3 },
 };
 
 /* The losses of each step, with updates layer by layer, and the weights that they
@@ -40,7 +46,7 @@ test_f32 (gconstpointer data)
   Cnn3dTrainerParams p;
   Run gpu, cpu;
 
-  rig_params (&p, c->model);
+  rig_params (&p, c->network);
   rig_must (&p, "cuda", c->epochs, c->batches, 0, &gpu);
   rig_must (&p, "cpu", c->epochs, c->batches, 0, &cpu);
   g_test_message (
@@ -455,17 +461,21 @@ test_steps (void)
 static void
 test_memory (void)
 {
-  static const Cnn3dPrecision precisions[] = { CNN3D_PRECISION_32, CNN3D_PRECISION_16_MIXED };
+  static const struct {
+    const gchar *network;
+    Cnn3dPrecision precision;
+  } runs[] = { { "r3d_18", CNN3D_PRECISION_32 }, { "slow_r50", CNN3D_PRECISION_16_MIXED },
+    { "mc3_18-late", CNN3D_PRECISION_16_MIXED } };
 
-  for (guint i = 0; i < 2; i++)
+  for (guint i = 0; i < G_N_ELEMENTS (runs); i++)
     for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
       const gint alive = cuda->alive, descriptors = dnn_descriptors ();
       Cnn3dTrainerParams p;
       gsize own;
       Run run;
 
-      rig_params (&p, i ? "slow_r50" : "r3d_18");
-      p.precision = precisions[i];
+      rig_params (&p, runs[i].network);
+      p.precision = runs[i].precision;
       p.recompute = r;
       p.device = "cuda";
       cuda->most = 0;
@@ -609,7 +619,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   rig_init ();
   for (guint i = 0; i < (FEWER ? 1 : G_N_ELEMENTS (cases)); i++) {
-    g_autofree gchar *path = g_strdup_printf ("/backend/f32/%s", cases[i].model);
+    g_autofree gchar *path = g_strdup_printf ("/backend/f32/%s", cases[i].network);
 
     g_test_add_data_func (path, &cases[i], test_f32);
   }

@@ -10,7 +10,20 @@
 
 #define N 5
 #define STEPS 4
-#define LAYERS "stem,layer2.0.conv1.0,layer4,fc"
+
+typedef struct {
+  const gchar *network, *layers;
+} Case;
+
+static const Case cases[] = {
+  { "r3d_18", "stem,layer2.0.conv1.0,layer4,fc" },
+  { "r2plus1d_18", "stem,layer2.0.conv1.0,layer4,fc" },
+  { "posec3d_slowonly",
+      "backbone.conv1,backbone.layer2.0.conv1.conv,backbone.layer3,cls_head.fc_cls" },
+  { "mc3_18-late", "stem,layer4,backbone.layer3,cls_head.fc_cls" },
+};
+
+#define LAYERS 4 /* of each */
 
 /* "layer 0003": chunks tell layer after layer, so maps are put in one order */
 typedef struct {
@@ -37,8 +50,8 @@ by_key (gconstpointer a, gconstpointer b)
 }
 
 static GArray *
-run (const gchar *path, const gchar *device, gint precision, guint chunk, const guint8 *frames,
-    gfloat *logits)
+run (const Case *c, const gchar *path, const gchar *device, gint precision, guint chunk,
+    const guint8 *frames, const gfloat *points, gfloat *logits)
 {
   GArray *maps = g_array_new (FALSE, FALSE, sizeof (Map));
   g_autoptr (GError) error = NULL;
@@ -53,18 +66,18 @@ run (const gchar *path, const gchar *device, gint precision, guint chunk, const 
   params.batch = N;
   params.chunk = chunk;
   params.threads = 1;
-  params.layers = LAYERS;
+  params.layers = c->layers;
   p = cnn3d_predictor_new (&params, &error);
   g_assert_no_error (error);
   cnn3d_predictor_memory (p, &memory);
   g_assert_cmpuint (memory.input > 0, ==, !strcmp (device, "cuda"));
   for (guint twice = 0; twice < 3; twice++) { /* one by one, recorded, replayed */
     memset (logits, 0, N * CLASSES * sizeof *logits);
-    g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, NULL, N, logits, &error));
+    g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, points, N, logits, &error));
     g_assert_no_error (error);
   }
   cnn3d_predictor_set_features (p, take_map, maps);
-  g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, NULL, N, logits, &error));
+  g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, points, N, logits, &error));
   g_assert_no_error (error);
   cnn3d_predictor_free (&p);
   g_array_sort (maps, by_key);
@@ -82,10 +95,10 @@ free_maps (GArray *maps)
 }
 
 static gchar *
-train (Cnn3dTrainerParams *p, const guint8 *frames, const gint32 *labels)
+train (Cnn3dTrainerParams *p, const guint8 *frames, const gfloat *points, const gint32 *labels)
 {
   const Cnn3dPass pass = { 0, TRUE, 0, 0, STEPS * BATCH, 1, FALSE };
-  Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, 0 };
+  Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, 0, points };
   g_autoptr (GError) error = NULL;
   Cnn3dPassResult result;
   Cnn3dProgress progress;
@@ -107,8 +120,9 @@ train (Cnn3dTrainerParams *p, const guint8 *frames, const gint32 *labels)
 }
 
 static void
-test_predictor (gconstpointer model)
+test_predictor (gconstpointer data)
 {
+  const Case *c = data;
   static const struct {
     gint precision;
     gdouble bound;
@@ -122,16 +136,17 @@ test_predictor (gconstpointer model)
   g_autoptr (GDir) folder = NULL;
   const gchar *name;
 
-  rig_params (&p, model);
+  rig_params (&p, c->network);
   p.checkpoint_dir = dir;
 
   g_autofree guint8 *frames = rig_frames (&p, labels);
+  g_autofree gfloat *points = rig_points (&p, labels);
 
-  path = train (&p, frames, labels);
-  wanted = run (path, "cpu", CNN3D_PRECISION_32, 0, frames, expected);
-  g_assert_cmpuint (wanted->len, ==, 4 * N);
+  path = train (&p, frames, points, labels);
+  wanted = run (c, path, "cpu", CNN3D_PRECISION_32, 0, frames, points, expected);
+  g_assert_cmpuint (wanted->len, ==, LAYERS * N);
   for (guint w = 0; w < G_N_ELEMENTS (ways); w++) {
-    got = run (path, "cuda", ways[w].precision, 0, frames, logits);
+    got = run (c, path, "cuda", ways[w].precision, 0, frames, points, logits);
     g_assert_cmpfloat (distance (logits, expected, N * CLASSES), <, ways[w].bound);
     g_assert_cmpuint (got->len, ==, wanted->len);
     for (guint i = 0; i < got->len; i++) {
@@ -142,7 +157,7 @@ test_predictor (gconstpointer model)
       g_assert_cmpfloat (distance (a->values, b->values, a->n), <, ways[w].bound);
     }
     free_maps (got);
-    free_maps (run (path, "cuda", ways[w].precision, 2, frames, chunked));
+    free_maps (run (c, path, "cuda", ways[w].precision, 2, frames, points, chunked));
     g_assert_cmpmem (chunked, sizeof chunked, logits, sizeof logits);
   }
   free_maps (wanted);
@@ -161,7 +176,10 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   rig_init ();
-  g_test_add_data_func ("/backend/predictor/r3d_18", "r3d_18", test_predictor);
-  g_test_add_data_func ("/backend/predictor/r2plus1d_18", "r2plus1d_18", test_predictor);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_autofree gchar *name = g_strconcat ("/backend/predictor/", cases[i].network, NULL);
+
+    g_test_add_data_func (name, &cases[i], test_predictor);
+  }
   return g_test_run ();
 }

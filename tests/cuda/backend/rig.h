@@ -11,6 +11,7 @@
 #include "src/random.h"
 #include "src/train/trainer-private.h"
 #include "tests/cuda/doubles/dnn-double.h"
+#include "tests/networks.h"
 
 #define CLASSES 5
 #define CLIPS 23 /* of a data set: batches of 4, the last one short */
@@ -40,11 +41,19 @@ rig_init (void)
   cuda = entry ();
 }
 
+/* network: a name in networks.h */
 static inline void
-rig_params (Cnn3dTrainerParams *p, const gchar *model)
+rig_params (Cnn3dTrainerParams *p, const gchar *network)
 {
+  const TestNetwork *kind = test_networks;
+
+  while (strcmp (kind->name, network))
+    g_assert_true (++kind < test_networks + TEST_N_NETWORKS);
   cnn3d_trainer_params_init (p);
-  p->network = (Cnn3dNetworkParams) { model, CLASSES, 4, 3, 8, 20, 20, 0.2 };
+  p->network =
+      test_network_params (kind, (Cnn3dNetworkParams) { NULL, CLASSES, 4, 3, 8, 20, 20, 0.2 });
+  if (p->network.heatmap_size)
+    p->network.heatmap_size = 20;
   p->threads = 1;
   p->lr.lr = 1e-4; /* a last bit's difference grows with it */
   p->weight_decay = 1e-3;
@@ -75,6 +84,33 @@ rig_frames (const Cnn3dTrainerParams *p, gint32 *labels)
       frames[n * clip + i] = cnn3d_random_below (&key, i, 128) + 25 * labels[n] * (i % 3 == 0);
   }
   return frames;
+}
+
+static inline gsize
+clip_points (const Cnn3dTrainerParams *p)
+{
+  return cnn3d_points_bytes (&p->network) / sizeof (gfloat);
+}
+
+/* Their key points, some of them missing; NULL: the network does not read them. */
+static inline gfloat *
+rig_points (const Cnn3dTrainerParams *p, const gint32 *labels)
+{
+  const gsize clip = clip_points (p);
+  gfloat *points = clip ? g_new (gfloat, CLIPS * clip) : NULL;
+
+  for (guint n = 0; n < CLIPS; n++) {
+    const Cnn3dRandomKey key = { 5, 0, CNN3D_RANDOM_DEMO, n };
+
+    for (gsize i = 0; i < clip; i++) {
+      const gdouble uniform = cnn3d_random_uniform (&key, i);
+
+      points[n * clip + i] = i % 3 < 2 ? 0.7 * uniform + 0.06 * labels[n]
+          : uniform < 0.2              ? 0
+                                       : uniform;
+    }
+  }
+  return points;
 }
 
 /* One run, its figures at each batch. */
@@ -131,6 +167,7 @@ rig_run (
 {
   gint32 labels[CLIPS];
   g_autofree guint8 *frames = rig_frames (p, labels);
+  g_autofree gfloat *points = rig_points (p, labels);
   const gsize clip = clip_bytes (p), device_own = cuda->taken;
   Cnn3dTrainer *t = cnn3d_trainer_new (p, BATCH, error);
   guint64 position = 0;
@@ -163,7 +200,7 @@ rig_run (
     while (ok && position < begun + CLIPS && (!batches || done < batches)) {
       const guint first = position - begun, n = MIN (BATCH, CLIPS - first);
       const Cnn3dBatch batch = { frames + first * clip, CNN3D_TYPE_UINT8, labels + first, n,
-        position + n };
+        position + n, points ? points + first * clip_points (p) : NULL };
       const guint allocations = cuda->allocations, synchronisations = cuda->synchronisations;
 
       ok = cnn3d_trainer_run (t, &batch, &progress, error);

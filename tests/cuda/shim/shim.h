@@ -64,6 +64,13 @@ __float_as_uint (float f)
   return cuda_shim_bits<unsigned> (f);
 }
 
+/* A product that the compiler must not fuse with a sum. */
+static inline float
+__fmul_rn (float a, float b)
+{
+  return a * b;
+}
+
 /* The block's memory number `tag`: the same for all of its threads, full of NaN
  * when the block starts. */
 void *cuda_shim_shared (int tag, size_t bytes);

@@ -39,10 +39,12 @@ cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels, 
 static __global__ void
 __launch_bounds__ (THREADS) concat (CudaConcat c, const float *a, const float *b, float *out)
 {
-  const int n = c.clips * c.row;
+  const size_t n = static_cast<size_t> (c.clips) * c.row;
 
-  for (int i = blockIdx.x * THREADS + threadIdx.x; i < n; i += gridDim.x * THREADS) {
-    const int clip = i / c.row, at = i - clip * c.row, of_b = at - c.a_channels;
+  for (size_t i = static_cast<size_t> (blockIdx.x) * THREADS + threadIdx.x; i < n;
+      i += static_cast<size_t> (gridDim.x) * THREADS) {
+    const size_t clip = i / c.row;
+    const int at = static_cast<int> (i - clip * c.row), of_b = at - c.a_channels;
 
     out[i] = of_b < 0 ? a[clip * c.a_row + at] : of_b < c.b_channels ? b[clip * c.b_row + of_b] : 0;
   }
@@ -53,10 +55,12 @@ static __global__ void
 __launch_bounds__ (THREADS) take_part (
     int clips, int row, int first, int channels, int part_row, const float *dout, float *part)
 {
-  const int n = clips * part_row;
+  const size_t n = static_cast<size_t> (clips) * part_row;
 
-  for (int i = blockIdx.x * THREADS + threadIdx.x; i < n; i += gridDim.x * THREADS) {
-    const int clip = i / part_row, at = i - clip * part_row;
+  for (size_t i = static_cast<size_t> (blockIdx.x) * THREADS + threadIdx.x; i < n;
+      i += static_cast<size_t> (gridDim.x) * THREADS) {
+    const size_t clip = i / part_row;
+    const int at = static_cast<int> (i - clip * part_row);
 
     part[i] = at < channels ? dout[clip * row + first + at] : 0;
   }

@@ -97,27 +97,29 @@ cuda_input (CudaStream stream, CudaType type, const CudaInput *input, const Cuda
 /* A point with a smaller score is missing, as in MMAction2's GeneratePoseTarget. */
 #define LEAST_SCORE 1e-4f
 
-/* Whether pixel `at` is within 3 sigma of mu, rounded as there. */
+/* Whether pixel `at` is within `reach` of mu, rounded as there. */
 __device__ __forceinline__ bool
-within (float mu, float sigma, int at)
+within (float mu, float reach, int at)
 {
-  const float low = mu - 3 * sigma, high = mu + 3 * sigma;
+  const float low = mu - reach, high = mu + reach;
 
   return high > -1 && at >= truncf (low) && at <= truncf (high);
 }
 
 /* The heat at a pixel: the maximum over the persons of their point's Gaussian
- * times its score. points: the first person's. */
+ * times its score. points: the first person's. Nothing that decides whether a
+ * pixel is within reach is fused, so that it is the same as on a CPU. */
 __device__ __forceinline__ float
 heat (const CudaHeatmaps &maps, const float *points, int row, int column)
 {
   float most = 0;
 
   for (int m = 0; m < maps.persons; m++, points += 3 * maps.points) {
-    const float x = points[0] * maps.width, y = points[1] * maps.height, score = points[2];
+    const float x = __fmul_rn (points[0], maps.width), y = __fmul_rn (points[1], maps.height);
+    const float reach = __fmul_rn (3, maps.sigma), score = points[2];
 
-    if (!(score >= LEAST_SCORE && score <= FLT_MAX) || !within (x, maps.sigma, column)
-        || !within (y, maps.sigma, row))
+    if (!(score >= LEAST_SCORE && score <= FLT_MAX) || !within (x, reach, column)
+        || !within (y, reach, row))
       continue;
     const float dx = column - x, dy = row - y;
 
