@@ -1,4 +1,4 @@
-/* The models' graphs: names and shapes as torchvision's, sizes, errors, initial
+/* The models' graphs: names and shapes as torchvision's and MMAction2's, sizes, errors, initial
  * weights. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <math.h>
@@ -6,6 +6,7 @@
 
 #include "src/network/network.h"
 #include "tests/networks.h"
+#include "tests/unit/mmaction2-names.h"
 #include "tests/unit/torchvision-names.h"
 
 static Cnn3dNetwork *
@@ -37,9 +38,9 @@ by_text (gconstpointer a, gconstpointer b)
 }
 
 static void
-check_names (const gchar *model, const gchar *const *expected)
+check_names (const TestNetwork *kind, guint classes, const gchar *const *expected)
 {
-  Cnn3dNetwork *net = build (model, 400, 64, 16, 112);
+  Cnn3dNetwork *net = build_kind (kind, classes, 64, 16, 112);
   g_autoptr (GPtrArray) lines = g_ptr_array_new_with_free_func (g_free);
 
   for (guint i = 0; i < net->n_weights; i++) {
@@ -66,31 +67,37 @@ check_names (const gchar *model, const gchar *const *expected)
 static void
 test_names (void)
 {
-  check_names ("r3d_18", r3d_18_names);
-  check_names ("mc3_18", mc3_18_names);
-  check_names ("r2plus1d_18", r2plus1d_18_names);
+  static const gchar *const *const names[] = { r3d_18_names, mc3_18_names, r2plus1d_18_names };
+
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    check_names (&test_networks[i], 400, names[i]);
+  check_names (&test_networks[4], 60, posec3d_slowonly_names);
 }
 
 /* slow_r50 is PyTorchVideo's: its model zoo gives 32.45 M parameters and, for
- * 8 frames of 256x256, 54.52 G multiply-adds. */
+ * 8 frames of 256x256, 54.52 G multiply-adds. MMAction2 gives posec3d_slowonly
+ * 2.0 M parameters. */
 static void
 test_counts (void)
 {
   static const struct {
-    const gchar *model;
-    guint frames, size;
+    const gchar *network;
+    guint classes, frames, size;
     gint64 trained;
     gdouble giga_macs;
   } known[] = {
-    { "r3d_18", 16, 112, 33371472, 40.70 },
-    { "mc3_18", 16, 112, 11695440, 43.34 },
-    { "r2plus1d_18", 16, 112, 31505325, 40.52 },
-    { "slow_r50", 8, 256, 32454096, 54.52 },
+    { "r3d_18", 400, 16, 112, 33371472, 40.70 },
+    { "mc3_18", 400, 16, 112, 11695440, 43.34 },
+    { "r2plus1d_18", 400, 16, 112, 31505325, 40.52 },
+    { "slow_r50", 400, 8, 256, 32454096, 54.52 },
+    { "posec3d_slowonly", 60, 48, 56, 2024860, 15.63 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (known); i++) {
-    Cnn3dNetwork *net = build (known[i].model, 400, 64, known[i].frames, known[i].size);
+    Cnn3dNetwork *net =
+        build_kind (&test_networks[i], known[i].classes, 64, known[i].frames, known[i].size);
 
+    g_assert_cmpstr (net->model, ==, known[i].network);
     g_test_message ("%s: %" G_GINT64_FORMAT " parameters, %.3f G multiply-adds", net->model,
         net->trained_count, cnn3d_network_macs (net) * 1e-9);
     g_assert_cmpint (net->trained_count, ==, known[i].trained);
