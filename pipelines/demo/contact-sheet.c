@@ -4,8 +4,6 @@
 
 #include <gio/gio.h>
 
-#include "draw.h"
-
 #define FRAMES 8
 #define EVERY 2
 #define TILE 80 /* pixels: a frame is fitted into its square */
@@ -13,51 +11,51 @@
 #define NAME_WIDTH 130
 
 static void
-draw_row (cairo_t *cr, const DemoScene *scene, gdouble top)
+draw_row (cairo_t *cr, const DemoMovie *movie, const gchar *name, gdouble top)
 {
-  cairo_surface_t *background = demo_draw_background (scene);
   cairo_surface_t *frame =
-      cairo_image_surface_create (CAIRO_FORMAT_RGB24, scene->width, scene->height);
-  gdouble scale = (gdouble) TILE / MAX (scene->width, scene->height);
+      cairo_image_surface_create (CAIRO_FORMAT_RGB24, movie->width, movie->height);
+  gdouble scale = (gdouble) TILE / MAX (movie->width, movie->height);
   guint i;
 
   cairo_set_source_rgb (cr, 0.1, 0.1, 0.1);
   cairo_move_to (cr, GAP, top + TILE / 2.0 + 4);
-  cairo_show_text (cr, demo_class_name (scene->klass));
+  cairo_show_text (cr, name);
 
   for (i = 0; i < FRAMES; i++) {
-    demo_draw_frame (scene, EVERY * i, background, frame);
+    movie->draw (movie->data, EVERY * i, frame);
     cairo_save (cr);
-    cairo_translate (cr, NAME_WIDTH + i * (TILE + GAP) + (TILE - scene->width * scale) / 2,
-        top + (TILE - scene->height * scale) / 2);
+    cairo_translate (cr, NAME_WIDTH + i * (TILE + GAP) + (TILE - movie->width * scale) / 2,
+        top + (TILE - movie->height * scale) / 2);
     cairo_scale (cr, scale, scale);
     cairo_set_source_surface (cr, frame, 0, 0);
     cairo_paint (cr);
     cairo_restore (cr);
   }
   cairo_surface_destroy (frame);
-  cairo_surface_destroy (background);
 }
 
 gboolean
-demo_contact_sheet (guint64 seed, DemoPart part, guint number, const gchar *path, GError **error)
+demo_contact_sheet (const DemoKind *kind, guint64 seed, const gchar *path, GError **error)
 {
   cairo_surface_t *sheet = cairo_image_surface_create (
-      CAIRO_FORMAT_RGB24, NAME_WIDTH + FRAMES * (TILE + GAP), GAP + DEMO_CLASSES * (TILE + GAP));
+      CAIRO_FORMAT_RGB24, NAME_WIDTH + FRAMES * (TILE + GAP), GAP + kind->classes * (TILE + GAP));
   cairo_t *cr = cairo_create (sheet);
   cairo_status_t status;
-  gint klass;
+  guint klass;
 
   cairo_set_source_rgb (cr, 1, 1, 1);
   cairo_paint (cr);
   cairo_select_font_face (cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
   cairo_set_font_size (cr, 13);
-  for (klass = 0; klass < DEMO_CLASSES; klass++) {
-    DemoScene scene;
+  for (klass = 0; klass < kind->classes; klass++) {
+    DemoVideo video = { DEMO_TRAIN, klass, klass };
+    DemoMovie movie;
 
-    demo_scene_init (&scene, seed, part, klass, number + klass);
-    scene.noise = 0; /* it makes the file four times as large */
-    draw_row (cr, &scene, GAP + klass * (TILE + GAP));
+    /* noise makes the file four times as large */
+    kind->movie (seed, &video, TRUE, &movie);
+    draw_row (cr, &movie, kind->class_name (klass), GAP + klass * (TILE + GAP));
+    movie.destroy (movie.data);
   }
   cairo_destroy (cr);
 

@@ -3,12 +3,10 @@
 #ifndef DEMO_CONTACT_SHEET_H
 #define DEMO_CONTACT_SHEET_H
 
-#include "scene.h"
+#include "set.h"
 
 /* Writes a PNG with a row for each class: its name, and every second frame of
- * one of the part's videos, from number `number` on another one in each row,
- * as they were drawn. */
-gboolean demo_contact_sheet (
-    guint64 seed, DemoPart part, guint number, const gchar *path, GError **error);
+ * one of its videos to train on, another one in each row, as they were drawn. */
+gboolean demo_contact_sheet (const DemoKind *kind, guint64 seed, const gchar *path, GError **error);
 
 #endif

@@ -3,17 +3,9 @@
 #ifndef DEMO_DRAW_H
 #define DEMO_DRAW_H
 
-#include <cairo.h>
-
 #include "scene.h"
 
-/* The scene's background, to be drawn once a video: an image surface in
- * CAIRO_FORMAT_RGB24 of the scene's size. The caller destroys it. */
-cairo_surface_t *demo_draw_background (const DemoScene *scene);
-
-/* Draws frame number `frame` into `target`, an image surface in
- * CAIRO_FORMAT_RGB24 of the scene's size. `background` is read only. */
-void demo_draw_frame (
-    const DemoScene *scene, guint frame, cairo_surface_t *background, cairo_surface_t *target);
+/* Fills in all of `movie`; the caller calls its destroy with its data. */
+void demo_draw_movie (const DemoScene *scene, DemoMovie *movie);
 
 #endif

@@ -8,8 +8,6 @@
 #include <gst/video/video.h>
 #include <string.h>
 
-#include "draw.h"
-
 /* One thread and a constant quantizer: the same bytes everywhere. No frames
  * out of order and a key frame every 12: quick to decode from anywhere. */
 #define ENCODER                                                      \
@@ -116,37 +114,35 @@ clear_times_in_file (const gchar *path, GError **error)
 /* Draws all frames into the pipeline. FALSE where it stopped taking them: the
  * reason is on its bus. */
 static gboolean
-push_frames (const DemoScene *scene, GstAppSrc *source)
+push_frames (const DemoMovie *movie, GstAppSrc *source)
 {
-  cairo_surface_t *background = demo_draw_background (scene);
   cairo_surface_t *target =
-      cairo_image_surface_create (CAIRO_FORMAT_RGB24, scene->width, scene->height);
-  gsize line = 4 * scene->width;
+      cairo_image_surface_create (CAIRO_FORMAT_RGB24, movie->width, movie->height);
+  gsize line = 4 * movie->width;
   gint stride = cairo_image_surface_get_stride (target), y;
   gboolean taken = TRUE;
   guint i;
 
-  for (i = 0; i < scene->frames && taken; i++) {
-    GstBuffer *buffer = gst_buffer_new_allocate (NULL, line * scene->height, NULL);
-    guint64 start = gst_util_uint64_scale_int (i, GST_SECOND, scene->rate);
+  for (i = 0; i < movie->frames && taken; i++) {
+    GstBuffer *buffer = gst_buffer_new_allocate (NULL, line * movie->height, NULL);
+    guint64 start = gst_util_uint64_scale_int (i, GST_SECOND, movie->rate);
 
-    demo_draw_frame (scene, i, background, target);
+    movie->draw (movie->data, i, target);
     cairo_surface_flush (target);
-    for (y = 0; y < scene->height; y++)
+    for (y = 0; y < movie->height; y++)
       gst_buffer_fill (
           buffer, y * line, cairo_image_surface_get_data (target) + (gsize) y * stride, line);
     GST_BUFFER_PTS (buffer) = start;
     GST_BUFFER_DURATION (buffer) =
-        gst_util_uint64_scale_int (i + 1, GST_SECOND, scene->rate) - start;
+        gst_util_uint64_scale_int (i + 1, GST_SECOND, movie->rate) - start;
     taken = gst_app_src_push_buffer (source, buffer) == GST_FLOW_OK;
   }
   cairo_surface_destroy (target);
-  cairo_surface_destroy (background);
   return taken;
 }
 
 gboolean
-demo_encode (const DemoScene *scene, const gchar *path, GError **error)
+demo_encode (const DemoMovie *movie, const gchar *path, GError **error)
 {
   GstElement *pipeline, *source, *sink;
   GstCaps *caps;
@@ -162,15 +158,15 @@ demo_encode (const DemoScene *scene, const gchar *path, GError **error)
   bus = gst_element_get_bus (pipeline);
 
   caps = gst_caps_new_simple ("video/x-raw", "format", G_TYPE_STRING,
-      G_BYTE_ORDER == G_LITTLE_ENDIAN ? "BGRx" : "xRGB", "width", G_TYPE_INT, scene->width,
-      "height", G_TYPE_INT, scene->height, "framerate", GST_TYPE_FRACTION, scene->rate, 1,
+      G_BYTE_ORDER == G_LITTLE_ENDIAN ? "BGRx" : "xRGB", "width", G_TYPE_INT, movie->width,
+      "height", G_TYPE_INT, movie->height, "framerate", GST_TYPE_FRACTION, movie->rate, 1,
       "pixel-aspect-ratio", GST_TYPE_FRACTION, 1, 1, NULL);
   g_object_set (source, "caps", caps, NULL);
   gst_caps_unref (caps);
   g_object_set (sink, "location", path, NULL);
 
   if (gst_element_set_state (pipeline, GST_STATE_PLAYING) != GST_STATE_CHANGE_FAILURE
-      && push_frames (scene, GST_APP_SRC (source)))
+      && push_frames (movie, GST_APP_SRC (source)))
     gst_app_src_end_of_stream (GST_APP_SRC (source));
 
   /* an error ends the pushing too, so that one of the two always comes */

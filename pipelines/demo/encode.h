@@ -3,15 +3,15 @@
 #ifndef DEMO_ENCODE_H
 #define DEMO_ENCODE_H
 
-#include "scene.h"
+#include "movie.h"
 
 /* Whether GStreamer has all the elements that encoding takes; the error names
  * those that are missing. */
 gboolean demo_encode_check (GError **error);
 
-/* Draws the scene and writes it to `path`, over what is there. The same scene
+/* Draws the movie and writes it to `path`, over what is there. The same movie
  * gives the same bytes as long as cairo, x264 and the muxer are the same.
  * May be called from several threads at once. */
-gboolean demo_encode (const DemoScene *scene, const gchar *path, GError **error);
+gboolean demo_encode (const DemoMovie *movie, const gchar *path, GError **error);
 
 #endif

@@ -14,12 +14,9 @@
 #include <math.h>
 
 #include "shapes.h"
-#include "src/random.h"
 
-typedef struct {
-  Cnn3dRandomKey key;
-  guint64 index;
-} Draws;
+/* The stream for the background's blobs */
+#define BLOBS_STREAM 1
 
 static const gchar *const class_names[DEMO_CLASSES] = { "left", "right", "up", "down",
   "counter-clockwise", "clockwise", "shrinking", "growing" };
@@ -32,78 +29,29 @@ static const struct {
 static const gint frame_rates[] = { 12, 15, 24, 25, 30 };
 
 const gchar *
-demo_class_name (DemoClass klass)
+demo_class_name (guint klass)
 {
   g_return_val_if_fail (klass < DEMO_CLASSES, NULL);
   return class_names[klass];
 }
 
-static gdouble
-draw (Draws *draws, gdouble low, gdouble high)
-{
-  return low + (high - low) * cnn3d_random_uniform (&draws->key, draws->index++);
-}
-
-static guint
-draw_below (Draws *draws, guint n)
-{
-  return cnn3d_random_below (&draws->key, draws->index++, n);
-}
-
-static DemoColour
-draw_colour (Draws *draws)
-{
-  DemoColour colour;
-
-  colour.r = draw (draws, 0, 1);
-  colour.g = draw (draws, 0, 1);
-  colour.b = draw (draws, 0, 1);
-  return colour;
-}
-
-static gdouble
-luma (const DemoColour *colour)
-{
-  return 0.299 * colour->r + 0.587 * colour->g + 0.114 * colour->b;
-}
-
-/* The colour's hue at another brightness. */
-static DemoColour
-at_luma (DemoColour colour, gdouble wanted)
-{
-  gdouble now = MAX (luma (&colour), 0.02);
-  gdouble scale = wanted / now;
-
-  if (scale <= 1) {
-    colour.r *= scale;
-    colour.g *= scale;
-    colour.b *= scale;
-  } else {
-    gdouble mix = (wanted - now) / (1 - now);
-
-    colour.r += (1 - colour.r) * mix;
-    colour.g += (1 - colour.g) * mix;
-    colour.b += (1 - colour.b) * mix;
-  }
-  return colour;
-}
-
 /* Shape and ground always differ in brightness, so that every video can be
  * seen; which of them is the brighter one is drawn. */
 static void
-draw_colours (DemoScene *scene, Draws *draws)
+draw_colours (DemoScene *scene, DemoDraws *draws)
 {
-  gdouble bright = draw (draws, 0.66, 0.95);
-  gdouble dark = draw (draws, 0.08, 0.30);
-  gboolean bright_shape = draw_below (draws, 2);
+  gdouble bright = demo_draw (draws, 0.66, 0.95);
+  gdouble dark = demo_draw (draws, 0.08, 0.30);
+  gboolean bright_shape = demo_draw_below (draws, 2);
   gdouble ground = bright_shape ? dark : bright;
-  gdouble step = draw (draws, 0.05, 0.16);
+  gdouble step = demo_draw (draws, 0.05, 0.16);
 
-  scene->colour = at_luma (draw_colour (draws), bright_shape ? bright : dark);
-  scene->outline = draw_below (draws, 3) == 0;
-  scene->outline_colour = at_luma (draw_colour (draws), draw (draws, 0.4, 0.6));
-  scene->ground[0] = at_luma (draw_colour (draws), ground);
-  scene->ground[1] = at_luma (scene->ground[0], bright_shape ? ground + step : ground - step);
+  scene->colour = demo_at_luma (demo_draw_colour (draws), bright_shape ? bright : dark);
+  scene->outline = demo_draw_below (draws, 3) == 0;
+  scene->outline_colour = demo_at_luma (demo_draw_colour (draws), demo_draw (draws, 0.4, 0.6));
+  scene->ground.colours[0] = demo_at_luma (demo_draw_colour (draws), ground);
+  scene->ground.colours[1] =
+      demo_at_luma (scene->ground.colours[0], bright_shape ? ground + step : ground - step);
 }
 
 /* The others' ranges, in parts of the class's. Smaller, and an attribute's
@@ -112,7 +60,7 @@ draw_colours (DemoScene *scene, Draws *draws)
 #define OTHERS_RANGE 0.45
 
 static void
-draw_waves (DemoScene *scene, Draws *draws)
+draw_waves (DemoScene *scene, DemoDraws *draws)
 {
   gdouble side = MIN (scene->width, scene->height);
   gdouble unit[DEMO_ATTRIBUTES] = { 0.36 * side, 0.36 * side, 0.8 * G_PI, 0.9 };
@@ -122,30 +70,38 @@ draw_waves (DemoScene *scene, Draws *draws)
   for (i = 0; i < DEMO_ATTRIBUTES; i++) {
     DemoWave *wave = &scene->waves[i];
 
-    wave->range = unit[i] * draw (draws, 0.75, 1.0);
-    wave->phase = draw (draws, 0, 1);
+    wave->range = unit[i] * demo_draw (draws, 0.75, 1.0);
+    wave->phase = demo_draw (draws, 0, 1);
     if (scene->klass / 2 == i) {
       wave->way = scene->klass & 1 ? 1 : -1;
-      wave->period = draw (draws, 7, 10);
+      wave->period = demo_draw (draws, 7, 10);
     } else {
       wave->range *= OTHERS_RANGE;
-      wave->period = draw (draws, 26, 40);
+      wave->period = demo_draw (draws, 26, 40);
     }
   }
 
-  scene->waves[DEMO_X].middle = draw (draws, margin + scene->waves[DEMO_X].range / 2,
+  scene->waves[DEMO_X].middle = demo_draw (draws, margin + scene->waves[DEMO_X].range / 2,
       scene->width - margin - scene->waves[DEMO_X].range / 2);
-  scene->waves[DEMO_Y].middle = draw (draws, margin + scene->waves[DEMO_Y].range / 2,
+  scene->waves[DEMO_Y].middle = demo_draw (draws, margin + scene->waves[DEMO_Y].range / 2,
       scene->height - margin - scene->waves[DEMO_Y].range / 2);
-  scene->waves[DEMO_TURN].middle = draw (draws, -G_PI, G_PI);
+  scene->waves[DEMO_TURN].middle = demo_draw (draws, -G_PI, G_PI);
   /* the size's wave is in its logarithm: it grows by a factor */
-  scene->waves[DEMO_SIZE].middle = log (side * draw (draws, 0.2, 0.28));
+  scene->waves[DEMO_SIZE].middle = log (side * demo_draw (draws, 0.2, 0.28));
+}
+
+Cnn3dRandomKey
+demo_scene_stream (const DemoScene *scene, guint number)
+{
+  Cnn3dRandomKey key = { scene->seed, scene->part + 2 * number, CNN3D_RANDOM_DEMO,
+    (guint64) scene->klass << 32 | scene->number };
+  return key;
 }
 
 void
 demo_scene_init (DemoScene *scene, guint64 seed, DemoPart part, DemoClass klass, guint number)
 {
-  Draws draws = { { seed, part, CNN3D_RANDOM_DEMO, (guint64) klass << 32 | number }, 0 };
+  DemoDraws draws = { .index = 0 };
   guint i;
 
   g_return_if_fail (klass < DEMO_CLASSES);
@@ -156,19 +112,21 @@ demo_scene_init (DemoScene *scene, guint64 seed, DemoPart part, DemoClass klass,
     .klass = klass,
     .number = number,
   };
+  draws.key = demo_scene_stream (scene, 0);
 
   /* shapes and backgrounds in turn: every class has as many of each */
   scene->shape = number % demo_shape_count (part);
-  scene->background = (number / demo_shape_count (part) + number) % DEMO_BACKGROUNDS;
+  scene->ground.background = (number / demo_shape_count (part) + number) % DEMO_BACKGROUNDS;
 
-  i = draw_below (&draws, G_N_ELEMENTS (frame_sizes));
+  i = demo_draw_below (&draws, G_N_ELEMENTS (frame_sizes));
   scene->width = frame_sizes[i].width;
   scene->height = frame_sizes[i].height;
-  scene->rate = frame_rates[draw_below (&draws, G_N_ELEMENTS (frame_rates))];
-  scene->frames = 24 + 4 * draw_below (&draws, 5);
-  scene->noise = draw_below (&draws, 2) ? draw (&draws, 1, 4) : 0;
-  scene->tile = draw (&draws, 8, 24);
-  scene->slant = draw (&draws, 0, G_PI);
+  scene->rate = frame_rates[demo_draw_below (&draws, G_N_ELEMENTS (frame_rates))];
+  scene->frames = 24 + 4 * demo_draw_below (&draws, 5);
+  scene->noise = demo_draw_below (&draws, 2) ? demo_draw (&draws, 1, 4) : 0;
+  scene->ground.tile = demo_draw (&draws, 8, 24);
+  scene->ground.slant = demo_draw (&draws, 0, G_PI);
+  scene->ground.key = demo_scene_stream (scene, BLOBS_STREAM);
   draw_colours (scene, &draws);
   draw_waves (scene, &draws);
 }

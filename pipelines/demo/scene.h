@@ -4,7 +4,8 @@
 #ifndef DEMO_SCENE_H
 #define DEMO_SCENE_H
 
-#include <glib.h>
+#include "movie.h"
+#include "picture.h"
 
 /* The classes, two to an attribute, in the attributes' order: the first of two
  * takes the attribute down, the second up. */
@@ -20,11 +21,6 @@ typedef enum {
   DEMO_CLASSES
 } DemoClass;
 
-typedef enum {
-  DEMO_TRAIN,
-  DEMO_TEST,
-} DemoPart;
-
 /* What a shape can do. */
 typedef enum {
   DEMO_X,
@@ -33,19 +29,6 @@ typedef enum {
   DEMO_SIZE,
   DEMO_ATTRIBUTES
 } DemoAttribute;
-
-typedef enum {
-  DEMO_PLAIN,
-  DEMO_GRADIENT,
-  DEMO_STRIPES,
-  DEMO_CHECKER,
-  DEMO_BLOBS,
-  DEMO_BACKGROUNDS
-} DemoBackground;
-
-typedef struct {
-  gdouble r, g, b; /* 0 to 1 */
-} DemoColour;
 
 /* How an attribute changes with time: around `middle`, over `range`, once in
  * `period` frames, starting at `phase` of a period. One way: it goes from one
@@ -68,10 +51,8 @@ typedef struct {
   guint shape; /* number among the part's shapes */
   gboolean outline;
   gdouble noise; /* camera noise: standard deviation, 0 to 255 */
-  DemoColour colour, outline_colour, ground[2];
-  DemoBackground background;
-  gdouble tile;  /* background's grain, in pixels */
-  gdouble slant; /* background's direction, radians */
+  DemoColour colour, outline_colour;
+  DemoGround ground;
 
   DemoWave waves[DEMO_ATTRIBUTES];
 } DemoScene;
@@ -83,7 +64,10 @@ typedef struct {
 } DemoPose;
 
 /* A class's name, which is also its folder's. */
-const gchar *demo_class_name (DemoClass klass);
+const gchar *demo_class_name (guint klass);
+
+/* A stream of random numbers beside the scene's own, which is number 0. */
+Cnn3dRandomKey demo_scene_stream (const DemoScene *scene, guint number);
 
 /* Fills in all of `scene`. It owns nothing. */
 void demo_scene_init (DemoScene *scene, guint64 seed, DemoPart part, DemoClass klass, guint number);

@@ -1,0 +1,59 @@
+/* picture.h: what the pictures of all demonstration sets consist of: colours,
+ * backgrounds and the camera's noise.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef DEMO_PICTURE_H
+#define DEMO_PICTURE_H
+
+#include <cairo.h>
+
+#include "src/random.h"
+
+/* A stream of random numbers and the place in it. */
+typedef struct {
+  Cnn3dRandomKey key;
+  guint64 index;
+} DemoDraws;
+
+typedef struct {
+  gdouble r, g, b; /* 0 to 1 */
+} DemoColour;
+
+typedef enum {
+  DEMO_PLAIN,
+  DEMO_GRADIENT,
+  DEMO_STRIPES,
+  DEMO_CHECKER,
+  DEMO_BLOBS,
+  DEMO_BACKGROUNDS
+} DemoBackground;
+
+typedef struct {
+  DemoBackground background;
+  DemoColour colours[2];
+  gdouble tile;       /* grain, in pixels */
+  gdouble slant;      /* direction, radians */
+  Cnn3dRandomKey key; /* of the blobs' places */
+} DemoGround;
+
+/* Uniform in [low, high). */
+gdouble demo_draw (DemoDraws *draws, gdouble low, gdouble high);
+
+/* Uniform in [0, n). */
+guint demo_draw_below (DemoDraws *draws, guint n);
+
+DemoColour demo_draw_colour (DemoDraws *draws);
+
+/* The colour's hue at another brightness, 0 to 1. */
+DemoColour demo_at_luma (DemoColour colour, gdouble luma);
+
+void demo_set_colour (cairo_t *cr, const DemoColour *colour);
+
+/* The background, to be drawn once a video: an image surface in
+ * CAIRO_FORMAT_RGB24. The caller destroys it. */
+cairo_surface_t *demo_draw_ground (const DemoGround *ground, gint width, gint height);
+
+/* Adds grey noise with that standard deviation, 0 to 255, to an image surface
+ * in CAIRO_FORMAT_RGB24. */
+void demo_add_noise (cairo_surface_t *target, gdouble deviation, const Cnn3dRandomKey *key);
+
+#endif
