@@ -187,7 +187,7 @@ for part in $parts; do
       # Two at a time, the longest first: most wait more than they compute. A
       # thread that waits for its turn would keep the other test's from it
       export OMP_WAIT_POLICY=passive
-      for file in tests/pipelines/{learns,gpu-script}.py tests/pipelines/*.sh \
+      for file in tests/pipelines/{learns,keypoints-learn,gpu-script}.py tests/pipelines/*.sh \
         tests/pipelines/*.py; do
         { [ -x "$file" ] && [ -z "${seen[$file]:-}" ]; } || continue
         seen[$file]=yes
