@@ -58,6 +58,11 @@ settings_facts (GString *page, const ReportLog *log)
   fact_of (page, log, "Base width", "base-width");
   page_fact (page, "Classes", count);
   page_fact (page, "Clips", clip);
+  /* of networks that read key points */
+  fact_of (page, log, "Input", "input-type");
+  fact_of (page, log, "Fusion", "fusion");
+  fact_of (page, log, "Key points", "keypoints");
+  fact_of (page, log, "Persons", "persons");
   fact_of (page, log, "Device", "device");
   fact_of (page, log, "Threads", "threads");
   fact_of (page, log, "Convolutions", "convolution");
