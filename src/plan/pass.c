@@ -10,6 +10,7 @@ typedef struct {
   const Cnn3dPlanParams *params;
   const gboolean *keep;
   gint *segment;        /* [op] */
+  gint *reader;         /* [tensor]: the op that reads it in the forward pass; -1: none, or more */
   gboolean *trains;     /* [op]: any of its parameters */
   gboolean *wanted;     /* [tensor]: its gradient is needed for something trained */
   gsize *activation;    /* [tensor]: buffer number */
@@ -131,21 +132,6 @@ add_step (Planner *p, const Cnn3dStep *s)
 
 /* --- forward --- */
 
-/* The op that reads a tensor in the forward pass; -1: more than one. */
-static gint
-only_reader (const Planner *p, gint tensor)
-{
-  gint reader = -1;
-
-  for (guint i = 0; i < p->net->n_ops; i++)
-    if (p->net->ops[i].in == tensor || p->net->ops[i].residual == tensor) {
-      if (reader >= 0)
-        return -1;
-      reader = i;
-    }
-  return reader;
-}
-
 /* Whether a tensor outlives its readers in the forward pass. */
 static gboolean
 stays (const Planner *p, gint tensor)
@@ -157,7 +143,7 @@ stays (const Planner *p, gint tensor)
 static gboolean
 forward_defers (const Planner *p, const Cnn3dOp *op)
 {
-  const gint reader = only_reader (p, op->out);
+  const gint reader = p->reader[op->out];
 
   return op->residual < 0 && reader >= 0 && p->net->ops[reader].kind == CNN3D_OP_CONV
       && !stays (p, op->out);
@@ -177,7 +163,7 @@ add_forward (Planner *p, gint i)
   s.defers = op->kind == CNN3D_OP_NORM && forward_defers (p, op);
   s.out = use_activation (p, op->out);
   if (op->kind == CNN3D_OP_CONV && p->sizes->statistics[i]) {
-    const gint reader = only_reader (p, op->out);
+    const gint reader = p->reader[op->out];
 
     if (reader >= 0 && p->net->ops[reader].kind == CNN3D_OP_NORM)
       s.statistics = use_saved (p, reader);
@@ -391,6 +377,27 @@ add_update (Planner *p, gint i)
 
 /* --- the pass --- */
 
+static gint *
+find_readers (const Cnn3dNetwork *net)
+{
+  gint *reader = g_new (gint, net->n_tensors);
+  g_autofree guint *readers = g_new0 (guint, net->n_tensors);
+
+  for (guint i = 0; i < net->n_ops; i++) {
+    const gint read[2] = { net->ops[i].in, net->ops[i].residual };
+
+    for (gint k = 0; k < 2; k++)
+      if (read[k] >= 0 && (k == 0 || read[0] != read[1])) {
+        reader[read[k]] = i;
+        readers[read[k]]++;
+      }
+  }
+  for (guint t = 0; t < net->n_tensors; t++)
+    if (readers[t] != 1)
+      reader[t] = -1;
+  return reader;
+}
+
 static gboolean
 is_trained (const Planner *p, gint weight)
 {
@@ -499,6 +506,7 @@ cnn3d_pass_init (Pass *pass, const Cnn3dNetwork *net, const Cnn3dSizes *sizes,
   pass->buffers = g_array_new (FALSE, FALSE, sizeof (Cnn3dBuffer));
   pass->places = g_array_new (FALSE, FALSE, sizeof (PassPlace));
   p.segment = cnn3d_pass_segments (net);
+  p.reader = find_readers (net);
   p.trains = g_new0 (gboolean, net->n_ops);
   p.wanted = g_new0 (gboolean, net->n_tensors);
   p.activation = g_new (gsize, net->n_tensors);
@@ -513,6 +521,7 @@ cnn3d_pass_init (Pass *pass, const Cnn3dNetwork *net, const Cnn3dSizes *sizes,
   add_pass (&p);
   settle_deferred (pass);
   g_free (p.segment);
+  g_free (p.reader);
   g_free (p.trains);
   g_free (p.wanted);
   g_free (p.activation);
