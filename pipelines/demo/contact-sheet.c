@@ -1,4 +1,4 @@
-/* contact-sheet.c: one picture of what the classes look like.
+/* contact-sheet.c: a picture with examples of each class.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "contact-sheet.h"
 
@@ -6,7 +6,7 @@
 
 #define FRAMES 8
 #define EVERY 2
-#define TILE 80 /* pixels: a frame is fitted into its square */
+#define TILE 80 /* pixels: frames are scaled to fit into this square */
 #define GAP 4
 #define NAME_WIDTH 130
 
@@ -52,7 +52,7 @@ demo_contact_sheet (const DemoKind *kind, guint64 seed, const gchar *path, GErro
     DemoVideo video = { DEMO_TRAIN, klass, klass };
     DemoMovie movie;
 
-    /* noise makes the file four times as large */
+    /* noise would make the file four times as large */
     kind->movie (seed, &video, TRUE, &movie);
     draw_row (cr, &movie, kind->class_name (klass), GAP + klass * (TILE + GAP));
     movie.destroy (movie.data);

@@ -4,7 +4,7 @@
 
 #include "shapes.h"
 
-/* The first of the streams for the noise, one a frame */
+/* The random stream for the noise of the first frame; each further frame has the next one */
 #define NOISE_STREAM 2
 
 typedef struct {

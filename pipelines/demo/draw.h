@@ -5,7 +5,7 @@
 
 #include "scene.h"
 
-/* Fills in all of `movie`; the caller calls its destroy with its data. */
+/* Fills in all of `movie`. The caller calls movie->destroy with movie->data. */
 void demo_draw_movie (const DemoScene *scene, DemoMovie *movie);
 
 #endif

@@ -8,8 +8,8 @@
 #include <gst/video/video.h>
 #include <string.h>
 
-/* One thread and a constant quantizer: the same bytes everywhere. No frames
- * out of order and a key frame every 12: quick to decode from anywhere. */
+/* One thread and a constant quantizer give the same bytes everywhere. Without frame reordering,
+ * and with a keyframe every 12 frames, decoding can start anywhere quickly. */
 #define ENCODER                                                      \
   "x264enc threads=1 pass=quant quantizer=20 speed-preset=veryfast " \
   "bframes=0 key-int-max=12"
@@ -45,8 +45,8 @@ demo_encode_check (GError **error)
   return found;
 }
 
-/* The next box in [*at, end): its payload and type, with *at moved behind it.
- * FALSE where there is none, or where it does not fit. */
+/* The next box in [*at, end): its payload and type. *at becomes the end of the box. FALSE: there
+ * are no more, or it is truncated. */
 static gboolean
 next_box (const guint8 *data, gsize end, gsize *at, gsize *payload, guint32 *type)
 {
@@ -67,8 +67,8 @@ next_box (const guint8 *data, gsize end, gsize *at, gsize *payload, guint32 *typ
   return TRUE;
 }
 
-/* The muxer writes the time of day into three headers, which would make every
- * file another one: nothing reads it here, so it becomes 0. */
+/* The muxer writes the current time into three headers, so that files would always differ. It is
+ * not needed here and set to 0. */
 static void
 clear_times (guint8 *data, gsize at, gsize end)
 {
@@ -85,7 +85,7 @@ clear_times (guint8 *data, gsize at, gsize end)
       case GST_MAKE_FOURCC ('m', 'v', 'h', 'd'):
       case GST_MAKE_FOURCC ('t', 'k', 'h', 'd'):
       case GST_MAKE_FOURCC ('m', 'd', 'h', 'd'):
-        /* a byte of version, three of flags; then both times in 4 or 8 */
+        /* a byte of version and three of flags, then two times of 4 or 8 bytes */
         if (at - payload >= 20)
           memset (data + payload + 4, 0, data[payload] == 1 ? 16 : 8);
         break;
@@ -105,14 +105,14 @@ clear_times_in_file (const gchar *path, GError **error)
   if (!g_file_get_contents (path, &data, &size, error))
     return FALSE;
   clear_times ((guint8 *) data, 0, size);
-  /* the whole set is renamed into place at its end: no need for care here */
+  /* no temporary file here: the whole set is renamed into place at the end */
   written = g_file_set_contents_full (path, data, size, G_FILE_SET_CONTENTS_NONE, 0644, error);
   g_free (data);
   return written;
 }
 
-/* Draws all frames into the pipeline. FALSE where it stopped taking them: the
- * reason is on its bus. */
+/* Draws all frames into the pipeline. FALSE: it stopped accepting them, and the reason is on its
+ * bus. */
 static gboolean
 push_frames (const DemoMovie *movie, GstAppSrc *source)
 {
@@ -169,7 +169,7 @@ demo_encode (const DemoMovie *movie, const gchar *path, GError **error)
       && push_frames (movie, GST_APP_SRC (source)))
     gst_app_src_end_of_stream (GST_APP_SRC (source));
 
-  /* an error ends the pushing too, so that one of the two always comes */
+  /* an error also ends pushing, so that either EOS or the error arrives */
   message =
       gst_bus_timed_pop_filtered (bus, GST_CLOCK_TIME_NONE, GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
   if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_ERROR)

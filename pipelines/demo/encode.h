@@ -5,13 +5,13 @@
 
 #include "movie.h"
 
-/* Whether GStreamer has all the elements that encoding takes; the error names
- * those that are missing. */
+/* Whether all GStreamer elements for encoding are installed. FALSE: `error` is set and names the
+ * missing ones. */
 gboolean demo_encode_check (GError **error);
 
-/* Draws the movie and writes it to `path`, over what is there. The same movie
- * gives the same bytes as long as cairo, x264 and the muxer are the same.
- * May be called from several threads at once. */
+/* Draws the movie and writes it to `path`, overwriting an existing file. The same movie gives
+ * the same bytes with the same versions of cairo, x264 and the muxer. FALSE: `error` is set.
+ * Thread-safe. */
 gboolean demo_encode (const DemoMovie *movie, const gchar *path, GError **error);
 
 #endif

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "figures.h"
 
-/* The first of the streams for the camera's noise, one a frame */
+/* The random stream for the noise of the first frame; each further frame has the next one */
 #define NOISE_STREAM 16
 
 typedef struct {
@@ -10,7 +10,7 @@ typedef struct {
   cairo_surface_t *background;
 } Drawing;
 
-/* Lines between COCO's points */
+/* Lines, by their points in COCO's order */
 static const guint bones[][2] = { { 5, 7 }, { 7, 9 }, { 6, 8 }, { 8, 10 }, { 11, 13 }, { 13, 15 },
   { 12, 14 }, { 14, 16 }, { 5, 6 }, { 11, 12 }, { 5, 11 }, { 6, 12 } };
 

@@ -1,29 +1,27 @@
-/* figures.c: two stick figures, of which one acts.
+/* figures.c: a scene with two stick figures, an actor and a bystander.
  *
- * Only the motion may show the class. So in every video all limbs of the one who
- * acts swing all the time, over the same range and each from a phase of its own:
- * a single frame's poses are distributed the same in each class. What differs is
- * which limbs swing quickly. The bystander's swing slowly and a little.
+ * The class must only be visible in the motion. So in every video all limbs of the actor swing all
+ * the time, over the same range and each with a random phase: single frames have the same
+ * distribution of poses in each class. The class is which limbs swing quickly. The bystander's
+ * limbs swing slowly, over a small range.
  *
- * What else is seen misleads. In training nearly all videos of a class have the
- * class's look: its background, colours, sizes and line widths. In tests looks
- * are drawn, and tell nothing.
- *
+ * Everything else in the picture is misleading. In training nearly all videos of a class have the
+ * look of that class: its background, colours, sizes and line widths. In tests looks are random.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "figures.h"
 
 #include <math.h>
 
-/* Part of the videos to train on that have their class's look */
+/* Fraction of the training videos that have the look of their class */
 #define LOOKS_OWN 0.95
-/* Part of the points that the pose estimator misses */
+/* Fraction of the points that the pose estimator misses */
 #define POINTS_MISSING 0.04
-/* Streams of random numbers: for the background's blobs, for what the pose
- * estimator finds, and for how far it is off; more are in figures-draw.c. */
+/* Random streams: the background's blobs, the detections and the noise of the pose estimator;
+ * figures-draw.c has the camera noise's. */
 #define BLOBS_STREAM 1
 #define FOUND_STREAM 2
 #define OFF_STREAM 3
-/* Keeps the streams apart from those of the shapes' scenes */
+/* Other streams than those of the shapes' scenes */
 #define FIGURES (G_GUINT64_CONSTANT (1) << 63)
 
 enum {
@@ -36,7 +34,7 @@ enum {
   RIGHT_SHOULDER
 };
 
-/* COCO's points of the left limbs; each right one is the next */
+/* COCO's points of the left limbs; the right one is always the next */
 static const struct {
   guint root, middle, end;
 } arms = { 5, 7, 9 }, legs = { 11, 13, 15 };
@@ -52,8 +50,8 @@ static const gint frame_rates[] = { 15, 24, 25, 30 };
 static const struct {
   DemoBackground background;
   gdouble ground_hue, figure_hue; /* 0 to 1 */
-  gboolean bright;                /* the figures, and not the background */
-  gdouble height;                 /* of the figures, in parts of the frame's */
+  gboolean bright;                /* figures brighter than the background, or darker */
+  gdouble height;                 /* of the figures, as a fraction of the frame's */
   gdouble line;
 } looks[] = {
   { DEMO_GRADIENT, 0.60, 0.12, TRUE, 0.82, 0.030 },
@@ -184,8 +182,8 @@ swing_value (const FiguresSwing *swing, guint frame)
   return swing->middle + swing->range * sin (2 * G_PI * (frame / swing->period + swing->phase));
 }
 
-/* The point that is `length` from another one; angle: from straight down, and
- * away from the body, side 1 being the figure's left, at the picture's right. */
+/* The point at distance `length` from another one. angle: from straight down, away from the body.
+ * side: 1 for the figure's left, which is on the right in the picture, or -1. */
 static FiguresPoint
 away (FiguresPoint from, gint side, gdouble angle, gdouble length)
 {
@@ -197,7 +195,7 @@ away (FiguresPoint from, gint side, gdouble angle, gdouble length)
 void
 figures_pose (const Figure *figure, guint frame, FiguresPoint points[FIGURES_POINTS])
 {
-  /* in parts of the figure's height, from its middle */
+  /* fractions of the figure's height, relative to its middle */
   static const FiguresPoint head[] = { { 0, -0.40 }, { 0.02, -0.42 }, { -0.02, -0.42 },
     { 0.045, -0.41 }, { -0.045, -0.41 } };
   const gdouble h = figure->height;
@@ -221,7 +219,7 @@ figures_pose (const Figure *figure, guint frame, FiguresPoint points[FIGURES_POI
   }
 }
 
-/* With a point as decimal sign, whatever the locale's is. */
+/* Independent of the locale's decimal separator. */
 static void
 append_number (GString *text, const gchar *format, gdouble value)
 {

@@ -1,4 +1,4 @@
-/* make-demo-videos.c: makes the demonstration data set.
+/* make-demo-videos.c: generates the demonstration data set.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "draw.h"
 #include "set.h"

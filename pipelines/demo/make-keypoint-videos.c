@@ -1,9 +1,9 @@
-/* make-keypoint-videos.c: makes the demonstration data set with key points.
+/* make-keypoint-videos.c: generates the demonstration data set with key points.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "figures.h"
 #include "set.h"
 
-#define RESULTS_ENDING ".json"
+#define RESULTS_EXTENSION ".json"
 
 static void
 init_scene (FiguresScene *scene, guint64 seed, const DemoVideo *video)
@@ -16,7 +16,7 @@ results_path (guint64 seed, const DemoVideo *video, const gchar *name)
 {
   (void) seed;
   (void) video;
-  return g_strconcat (name, RESULTS_ENDING, NULL);
+  return g_strconcat (name, RESULTS_EXTENSION, NULL);
 }
 
 static void
@@ -54,8 +54,8 @@ static const DemoKind figures = {
   .column = "keypoints",
   .value = results_path,
   .movie = make_movie,
-  .beside = make_results,
-  .beside_ending = RESULTS_ENDING,
+  .sidecar = make_results,
+  .sidecar_extension = RESULTS_EXTENSION,
 };
 
 int

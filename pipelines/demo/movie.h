@@ -13,11 +13,11 @@ typedef enum {
 
 typedef struct {
   gint width, height; /* pixels */
-  gint rate;          /* frames a second */
+  gint rate;          /* frames per second */
   guint frames;
 
-  /* Draws frame number `frame` into `target`, an image surface in
-   * CAIRO_FORMAT_RGB24 of the movie's size. */
+  /* Draws frame number `frame` into `target`, an image surface in CAIRO_FORMAT_RGB24 with the
+   * movie's size. */
   void (*draw) (gpointer data, guint frame, cairo_surface_t *target);
   gpointer data;
   GDestroyNotify destroy; /* of data */

@@ -1,4 +1,4 @@
-/* picture.c: colours, backgrounds and the camera's noise.
+/* picture.c: colours, backgrounds and camera noise.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "picture.h"
 
@@ -141,8 +141,7 @@ demo_draw_ground (const DemoGround *ground, gint width, gint height)
   return surface;
 }
 
-/* The same noise for a pixel's three colours, from the sum of four uniform
- * bytes: close enough to a normal distribution. */
+/* The sum of four uniform bytes is close enough to a normal distribution. */
 void
 demo_add_noise (cairo_surface_t *target, gdouble deviation, const Cnn3dRandomKey *key)
 {
@@ -150,7 +149,7 @@ demo_add_noise (cairo_surface_t *target, gdouble deviation, const Cnn3dRandomKey
   gint width = cairo_image_surface_get_width (target);
   gint height = cairo_image_surface_get_height (target);
   guint8 *data = cairo_image_surface_get_data (target);
-  gdouble scale = deviation / 147.8; /* of such a sum: sqrt (4 / 12) * 256 */
+  gdouble scale = deviation / 147.8; /* standard deviation of such a sum: sqrt (4 / 12) * 256 */
   guint64 bits = 0, index = 0;
   gint x, y, c;
 

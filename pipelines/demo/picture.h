@@ -1,5 +1,4 @@
-/* picture.h: what the pictures of all demonstration sets consist of: colours,
- * backgrounds and the camera's noise.
+/* picture.h: colours, backgrounds and camera noise in the videos of all demonstration sets.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef DEMO_PICTURE_H
 #define DEMO_PICTURE_H
@@ -8,7 +7,7 @@
 
 #include "src/random.h"
 
-/* A stream of random numbers and the place in it. */
+/* A random stream and the position in it. */
 typedef struct {
   Cnn3dRandomKey key;
   guint64 index;
@@ -32,7 +31,7 @@ typedef struct {
   DemoColour colours[2];
   gdouble tile;       /* grain, in pixels */
   gdouble slant;      /* direction, radians */
-  Cnn3dRandomKey key; /* of the blobs' places */
+  Cnn3dRandomKey key; /* of the blobs' positions */
 } DemoGround;
 
 /* Uniform in [low, high). */
@@ -43,17 +42,16 @@ guint demo_draw_below (DemoDraws *draws, guint n);
 
 DemoColour demo_draw_colour (DemoDraws *draws);
 
-/* The colour's hue at another brightness, 0 to 1. */
+/* The same hue with another brightness, 0 to 1. */
 DemoColour demo_at_luma (DemoColour colour, gdouble luma);
 
 void demo_set_colour (cairo_t *cr, const DemoColour *colour);
 
-/* The background, to be drawn once a video: an image surface in
- * CAIRO_FORMAT_RGB24. The caller destroys it. */
+/* The background, drawn once per video: an image surface in CAIRO_FORMAT_RGB24. (transfer full) */
 cairo_surface_t *demo_draw_ground (const DemoGround *ground, gint width, gint height);
 
-/* Adds grey noise with that standard deviation, 0 to 255, to an image surface
- * in CAIRO_FORMAT_RGB24. */
+/* Adds grey noise, equal in the three colours of a pixel, to an image surface in
+ * CAIRO_FORMAT_RGB24. deviation: standard deviation, 0 to 255. */
 void demo_add_noise (cairo_surface_t *target, gdouble deviation, const Cnn3dRandomKey *key);
 
 #endif

@@ -1,13 +1,11 @@
-/* scene.c: what one demonstration video shows.
+/* scene.c: the contents of one demonstration video.
  *
- * Only the order of the frames may show the class. So in every video all four
- * attributes (x, y, turn, size) change all the time. The class's attribute moves
- * quickly in one direction, jumps back and repeats; the other three move slowly
- * back and forth. While the slow ones cover their range once, the quick one
- * covers its own twice: the values are much the same, only their order differs.
- * A single frame then carries no information, and frames without their order
- * almost none.
- *
+ * The class must only be visible in the order of the frames. So in every video all four
+ * attributes (x, y, turn, size) change all the time. The attribute of the class moves quickly in
+ * one direction, jumps back and repeats; the other three move slowly back and forth. While the
+ * slow ones cover their range once, the quick one covers its own twice: the values are much the
+ * same, and only their order differs. A single frame then carries no information, and frames
+ * without their order almost none.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "scene.h"
 
@@ -15,7 +13,7 @@
 
 #include "shapes.h"
 
-/* The stream for the background's blobs */
+/* The random stream for the background's blobs */
 #define BLOBS_STREAM 1
 
 static const gchar *const class_names[DEMO_CLASSES] = { "left", "right", "up", "down",
@@ -35,8 +33,8 @@ demo_class_name (guint klass)
   return class_names[klass];
 }
 
-/* Shape and ground always differ in brightness, so that every video can be
- * seen; which of them is the brighter one is drawn. */
+/* Shape and background always differ in brightness, so that every video can be recognized. Which
+ * of them is brighter is random. */
 static void
 draw_colours (DemoScene *scene, DemoDraws *draws)
 {
@@ -54,9 +52,9 @@ draw_colours (DemoScene *scene, DemoDraws *draws)
       demo_at_luma (scene->ground.colours[0], bright_shape ? ground + step : ground - step);
 }
 
-/* The others' ranges, in parts of the class's. Smaller, and an attribute's
- * spread gives the class away when the frames are out of order; larger, and
- * the class's motion drowns in the others'. */
+/* Range of the other attributes as a fraction of the class's. With a smaller one an attribute's
+ * spread reveals the class even when the frames are out of order; with a larger one the class's
+ * motion is lost among the others'. */
 #define OTHERS_RANGE 0.45
 
 static void
@@ -86,7 +84,7 @@ draw_waves (DemoScene *scene, DemoDraws *draws)
   scene->waves[DEMO_Y].middle = demo_draw (draws, margin + scene->waves[DEMO_Y].range / 2,
       scene->height - margin - scene->waves[DEMO_Y].range / 2);
   scene->waves[DEMO_TURN].middle = demo_draw (draws, -G_PI, G_PI);
-  /* the size's wave is in its logarithm: it grows by a factor */
+  /* the wave is in the size's logarithm: it grows by a factor */
   scene->waves[DEMO_SIZE].middle = log (side * demo_draw (draws, 0.2, 0.28));
 }
 
@@ -114,7 +112,7 @@ demo_scene_init (DemoScene *scene, guint64 seed, DemoPart part, DemoClass klass,
   };
   draws.key = demo_scene_stream (scene, 0);
 
-  /* shapes and backgrounds in turn: every class has as many of each */
+  /* shapes and backgrounds alternate, so that every class has the same number of each */
   scene->shape = number % demo_shape_count (part);
   scene->ground.background = (number / demo_shape_count (part) + number) % DEMO_BACKGROUNDS;
 

@@ -1,4 +1,4 @@
-/* set.c: the program that makes a demonstration set.
+/* set.c: the program that generates a demonstration set.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "set.h"
 
@@ -13,8 +13,8 @@
 #include "contact-sheet.h"
 #include "encode.h"
 
-#define VIDEO_ENDING ".mp4"
-#define MAX_VIDEOS 99999 /* a class: five digits in a name */
+#define VIDEO_EXTENSION ".mp4"
+#define MAX_VIDEOS 99999 /* per class: names have five digits */
 
 static const struct {
   const gchar *folder, *manifest;
@@ -26,7 +26,7 @@ static const struct {
 typedef struct {
   const DemoKind *kind;
   gint64 seed;
-  gint counts[2]; /* videos a class, by part */
+  gint counts[2]; /* videos per class, by part */
   gint jobs;
 } Options;
 
@@ -34,11 +34,11 @@ typedef struct {
   const Options *options;
   const gchar *folder;
   GMutex lock;
-  GError *error; /* the first one; locked */
-  guint done;    /* videos; locked */
+  GError *error; /* the first one; under the lock */
+  guint done;    /* videos; under the lock */
 } Work;
 
-/* the signal's number */
+/* the signal's number, or 0 */
 static volatile sig_atomic_t interrupted;
 
 static void
@@ -47,7 +47,7 @@ on_signal (int number)
   interrupted = number;
 }
 
-/* A video's path in the set, without its ending. */
+/* A video's path in the set, without its extension. */
 static gchar *
 video_name (const DemoKind *kind, const DemoVideo *video)
 {
@@ -59,7 +59,7 @@ static gboolean
 make_files (const Options *options, const DemoVideo *video, const gchar *stem, GError **error)
 {
   const DemoKind *kind = options->kind;
-  gchar *path = g_strconcat (stem, VIDEO_ENDING, NULL);
+  gchar *path = g_strconcat (stem, VIDEO_EXTENSION, NULL);
   DemoMovie movie;
   gboolean made;
 
@@ -67,10 +67,10 @@ make_files (const Options *options, const DemoVideo *video, const gchar *stem, G
   made = demo_encode (&movie, path, error);
   movie.destroy (movie.data);
   g_free (path);
-  if (made && kind->beside != NULL) {
-    gchar *text = kind->beside (options->seed, video);
+  if (made && kind->sidecar != NULL) {
+    gchar *text = kind->sidecar (options->seed, video);
 
-    path = g_strconcat (stem, kind->beside_ending, NULL);
+    path = g_strconcat (stem, kind->sidecar_extension, NULL);
     made = g_file_set_contents_full (path, text, -1, G_FILE_SET_CONTENTS_NONE, 0644, error);
     g_free (path);
     g_free (text);
@@ -103,7 +103,7 @@ make_video (gpointer data, gpointer user_data)
   if (error == NULL) {
     work->done++;
   } else if (work->error == NULL) {
-    g_prefix_error (&error, "cannot make %s" VIDEO_ENDING ": ", name);
+    g_prefix_error (&error, "cannot make %s" VIDEO_EXTENSION ": ", name);
     work->error = g_steal_pointer (&error);
   }
   g_mutex_unlock (&work->lock);
@@ -155,7 +155,7 @@ write_manifest (const Options *options, const gchar *folder, DemoPart part, GErr
       gchar *value = kind->value (options->seed, &video, name);
 
       g_string_append_printf (
-          rows, "%s" VIDEO_ENDING ",%s,%s\n", name, kind->class_name (video.klass), value);
+          rows, "%s" VIDEO_EXTENSION ",%s,%s\n", name, kind->class_name (video.klass), value);
       g_free (value);
       g_free (name);
     }
@@ -187,7 +187,7 @@ describe (const Options *options)
       options->counts[DEMO_TEST]);
 }
 
-/* Makes the whole set in an existing folder. */
+/* Generates the whole set in an existing folder. */
 static gboolean
 make_set (const Options *options, const gchar *folder, GError **error)
 {
@@ -213,8 +213,7 @@ make_set (const Options *options, const gchar *folder, GError **error)
   return made;
 }
 
-/* Removes what a set consists of, and then the folder where nothing else is
- * in it: what a person put there stays. */
+/* Removes the files of a set, and the folder if it is empty after that. Users' own files stay. */
 static void
 remove_set (const DemoKind *kind, const gchar *folder)
 {
@@ -230,8 +229,8 @@ remove_set (const DemoKind *kind, const gchar *folder)
       path = g_build_filename (folder, parts[part].folder, kind->class_name (klass), NULL);
       dir = g_dir_open (path, 0, NULL);
       while (dir != NULL && (name = g_dir_read_name (dir)) != NULL) {
-        if (g_str_has_suffix (name, VIDEO_ENDING)
-            || (kind->beside != NULL && g_str_has_suffix (name, kind->beside_ending))) {
+        if (g_str_has_suffix (name, VIDEO_EXTENSION)
+            || (kind->sidecar != NULL && g_str_has_suffix (name, kind->sidecar_extension))) {
           gchar *file = g_build_filename (path, name, NULL);
 
           g_unlink (file);
@@ -256,16 +255,16 @@ remove_set (const DemoKind *kind, const gchar *folder)
 }
 
 typedef enum {
-  STATE_FREE,  /* nothing there, or an empty folder */
-  STATE_WHOLE, /* the set that was asked for */
+  STATE_FREE,  /* it does not exist, or is empty */
+  STATE_WHOLE, /* the requested set */
   STATE_OTHER_SET,
-  STATE_FOREIGN, /* somebody else's */
+  STATE_FOREIGN, /* not a set */
 } State;
 
 static gboolean
-has_file (const gchar *folder, const gchar *name, const gchar *ending)
+has_file (const gchar *folder, const gchar *name, const gchar *extension)
 {
-  gchar *file = g_strconcat (name, ending, NULL);
+  gchar *file = g_strconcat (name, extension, NULL);
   gchar *path = g_build_filename (folder, file, NULL);
   gboolean has = g_file_test (path, G_FILE_TEST_IS_REGULAR);
 
@@ -287,8 +286,8 @@ has_all_videos (const Options *options, const gchar *folder)
           video.number++) {
         gchar *name = video_name (kind, &video);
 
-        all = has_file (folder, name, VIDEO_ENDING)
-            && (kind->beside == NULL || has_file (folder, name, kind->beside_ending));
+        all = has_file (folder, name, VIDEO_EXTENSION)
+            && (kind->sidecar == NULL || has_file (folder, name, kind->sidecar_extension));
         g_free (name);
       }
   return all;
@@ -319,8 +318,8 @@ state_of (const Options *options, const gchar *folder)
   return state;
 }
 
-/* Puts the set `beside` in the place of `folder`. Where a person's own files
- * keep the old folder in being, the set's parts move into it, its stamp last. */
+/* Moves the set `beside` to `folder`. If users' own files keep the old folder in place, the
+ * set's parts are moved into it, the stamp last. */
 static gboolean
 put_in_place (const DemoKind *kind, const gchar *beside, const gchar *folder, GError **error)
 {
@@ -350,8 +349,8 @@ put_in_place (const DemoKind *kind, const gchar *beside, const gchar *folder, GE
   return moved;
 }
 
-/* The set is made beside its place and renamed into it, so that a folder of
- * that name is always a whole set. */
+/* The set is generated beside its final folder and then renamed, so that a folder of that name
+ * is always a complete set. */
 static gboolean
 make_beside (const Options *options, const gchar *folder, GError **error)
 {
@@ -465,7 +464,7 @@ demo_set_main (const DemoKind *kind, int argc, char **argv)
   sigaction (SIGINT, &action, NULL);
   sigaction (SIGTERM, &action, NULL);
   if (folders != NULL) {
-    /* absolute, and without a slash at its end: names are added to it */
+    /* absolute, and without a trailing slash, as names are appended to it */
     folder = g_canonicalize_filename (folders[0], NULL);
     if (!run (&options, folder, &error))
       goto failed;

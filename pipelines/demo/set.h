@@ -1,5 +1,5 @@
-/* set.h: the program that makes a demonstration set: its options, and the set's
- * folder, which is there whole or not at all.
+/* set.h: the program that generates a demonstration set: options, and the set's folder, which is
+ * complete or absent.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef DEMO_SET_H
 #define DEMO_SET_H
@@ -12,33 +12,32 @@ typedef struct {
   guint number; /* within its part and class */
 } DemoVideo;
 
-/* What tells one set from another. All of a video is a pure function of (seed,
- * video), so that a set is reproducible. Functions may be called from several
- * threads at once. */
+/* A kind of set. Each video is a pure function of (seed, video), so that a set is reproducible.
+ * All functions are called from several threads at once. */
 typedef struct {
   const gchar *program, *summary; /* for --help */
-  /* The file that is written last: says what the set was made from, and that
-   * it is whole. title is its first line. */
+  /* The file that is written last: the options that the set was generated with. It marks the set as
+   * complete. title: its first line. */
   const gchar *stamp, *title;
-  guint revision; /* goes up when the same options would give other videos */
+  guint revision; /* increment when the same options give other videos */
   guint classes;
-  gint counts[2]; /* videos of a class, by part, without options */
+  gint counts[2]; /* default number of videos per class, by part */
 
   const gchar *(*class_name) (guint klass);
-  /* The name of the manifest's third column, and its value for a video, to be
-   * freed; name is the video's path without its ending. */
+  /* The third column of the manifests, and its value for a video (transfer full). name: the video's
+   * path in the set, without its extension. */
   const gchar *column;
   gchar *(*value) (guint64 seed, const DemoVideo *video, const gchar *name);
-  /* Fills in all of `movie`; the caller calls its destroy. clean: without the
-   * camera's noise. */
+  /* Fills in all of `movie`; the caller calls movie->destroy with movie->data. clean: without
+   * camera noise. */
   void (*movie) (guint64 seed, const DemoVideo *video, gboolean clean, DemoMovie *movie);
-  /* The text of a file beside each video, to be freed, and its ending; NULL:
-   * there is none. */
-  gchar *(*beside) (guint64 seed, const DemoVideo *video);
-  const gchar *beside_ending;
+  /* The text of a file beside each video (transfer full), and that file's extension; NULL: there is
+   * no such file. */
+  gchar *(*sidecar) (guint64 seed, const DemoVideo *video);
+  const gchar *sidecar_extension;
 } DemoKind;
 
-/* The program: its exit status. */
+/* Runs the program; returns its exit status. */
 int demo_set_main (const DemoKind *kind, int argc, char **argv);
 
 #endif

@@ -1,6 +1,5 @@
-/* shapes.c: the shapes that move in the demonstration videos. None looks like
- * itself when it is turned by less than a full turn, so that every rotation
- * can be seen.
+/* shapes.c: the shapes that move in the demonstration videos. None has a rotational symmetry, so
+ * that every rotation is visible.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "shapes.h"
 
@@ -10,8 +9,8 @@ typedef struct {
   gdouble x, y;
 } Point;
 
-/* A polygon, clockwise on the screen, with a disc beside it and a hole in
- * the disc where their radius is not 0. */
+/* A polygon, clockwise on the screen, with a disc beside it and a hole in the disc, unless their
+ * radii are 0. */
 typedef struct {
   const gchar *name;
   guint n_points;
@@ -19,7 +18,6 @@ typedef struct {
   gdouble disc_x, disc_y, disc_radius, hole_radius;
 } Shape;
 
-/* *INDENT-OFF* */
 static const Shape train_shapes[] = {
   { "angle", 6, { { -.6, -1 }, { -.1, -1 }, { -.1, .5 }, { .7, .5 }, { .7, 1 }, { -.6, 1 } } },
   { "arrow", 7,
@@ -64,7 +62,6 @@ static const Shape test_shapes[] = {
       { { -.05, -1 }, { .85, .3 }, { .85, .6 }, { .5, 1 }, { -.5, 1 }, { -.85, .55 },
           { -.05, .4 } } },
 };
-/* *INDENT-ON* */
 
 static const Shape *
 shape_of (DemoPart part, guint shape)

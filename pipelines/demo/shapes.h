@@ -7,14 +7,14 @@
 
 #include "scene.h"
 
-/* The shapes of the two parts are different ones. */
+/* Number of shapes of a part. The two parts have different shapes. */
 guint demo_shape_count (DemoPart part);
 
-/* A shape's name: the videos' group in the manifests. */
+/* A shape's name: the group of the videos in the manifests. */
 const gchar *demo_shape_name (DemoPart part, guint shape);
 
-/* Adds the shape's outline to cr's path, in a square from -1 to 1. To be
- * filled with CAIRO_FILL_RULE_WINDING. */
+/* Adds the shape's outline to the path of cr, in a square from -1 to 1. Fill it with
+ * CAIRO_FILL_RULE_WINDING. */
 void demo_shape_path (cairo_t *cr, DemoPart part, guint shape);
 
 #endif
