@@ -188,21 +188,24 @@ def elements_of(words):
 
 
 def recipes(folder):
-    """Each line of docs/recipes.md is what its YAML makes"""
-    with open(os.path.join(launch.TOP, "docs", "recipes.md"), encoding="utf-8") as file:
-        page = file.read()
-    lines = [shlex.split(re.sub(r" *\\\n\s*", " ", match))[2:] for match in
-             re.findall(r"^    (gst-launch-1\.0 (?:.*\\\n)*.*)$", page, re.M)]
-    blocks = re.findall(r"^```yaml\n(.*?)^```$", page, re.M | re.S)
-    assert len(lines) == len(blocks) >= 2, (len(lines), len(blocks))
-    for number, (line, block) in enumerate(zip(lines, blocks)):
-        path = os.path.join(folder, "%d.yaml" % number)
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(block)
-        made = words_of(line_of("--config", path))
-        assert made[:2] == ["gst-launch-1.0", "-e"], made
-        wanted, got = elements_of(line), elements_of(made[2:])
-        assert wanted == got, "%s\nis not\n%s" % (got, wanted)
+    """The line before a YAML in these documents is what it makes"""
+    for name in ("recipes.md", "keypoints.md"):
+        with open(os.path.join(launch.TOP, "docs", name), encoding="utf-8") as file:
+            page = file.read()
+        line, count = None, 0
+        for launched, block in re.findall(r"^    (gst-launch-1\.0 (?:.*\\\n)*.*)$|^```yaml\n((?:(?!```).*\n)*)", page, re.M):
+            if launched:
+                line = shlex.split(re.sub(r" *\\\n\s*", " ", launched))[2:]
+                continue
+            count += 1
+            path = os.path.join(folder, "%s-%d.yaml" % (name, count))
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(block)
+            made = words_of(line_of("--config", path))
+            assert made[:2] == ["gst-launch-1.0", "-e"], made
+            wanted, got = elements_of(line), elements_of(made[2:])
+            assert wanted == got, "%s\nis not\n%s" % (got, wanted)
+        assert count == {"recipes.md": 2, "keypoints.md": 1}[name], (name, count)
 
 
 def quotes(folder):

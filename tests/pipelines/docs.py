@@ -18,13 +18,15 @@ ELEMENTS = ("clipsrc", "clipsample", "clipaugment", "clipcache", "clipdiff", "cl
             "cnn3deval", "cnn3dinfer")
 # What only makes a line take longer is cut
 SHORTER = (
-    (r"\bepochs=\d+", "epochs=1"),
+    (r"(?<!-)\bepochs=\d+", "epochs=1"),
+    (r"\bwarmup-epochs=\d+", ""),
     (r"\b(width|height)=(112|224)\b", r"\1=32"),
     (r"\bcnn3dtrain (?!.*base-width)", "cnn3dtrain base-width=8 "),
     (r"\b(cnn3dtrain|cnn3deval|cnn3dinfer) ", r"\1 threads=1 "),
 )
 # Runs whose best weights the lines test, and how these sample
 RUNS = {"run": "", "runs/a": "frame-interval=2"}
+KEYPOINTS_RUN = "runs/kpt"
 
 
 def documents():
@@ -110,6 +112,12 @@ def world(folder):
                       'add-borders=false ! video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=2 ! '
                       'cnn3dtrain base-width=4 monitor=train-loss checkpoint-dir=trained/%s' % (sample, run),
                       folder).fine()
+    subprocess.run([os.path.join(launch.BUILD, "pipelines", "demo", "make-keypoint-videos"), "--train=4", "--test=2",
+                    os.path.join(folder, "demo-keypoints")], check=True, stdout=subprocess.DEVNULL, env=launch.environment())
+    launch.launch('clipsrc location=demo-keypoints/val.csv clip-bin="clipsample num-frames=16 frame-interval=1 ! clipkpt '
+                  'compact=true ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=16,height=16" ! '
+                  'clipbatch batch-size=2 ! cnn3dtrain model=posec3d_slowonly input-type=kpt base-width=4 heatmap-size=16 '
+                  'monitor=train-loss checkpoint-dir=trained/%s' % KEYPOINTS_RUN, folder).fine()
 
 
 def lines(folder):
@@ -131,10 +139,10 @@ def lines(folder):
         more.pop("GST_PRESET_PATH", None)
         place = os.path.join(folder, "run%d" % i)
         os.mkdir(place)
-        for name in ("clips", "demo", "train.csv", "val.csv", "test.csv", "annotations", "videos", "poses"):
+        for name in ("clips", "demo", "demo-keypoints", "train.csv", "val.csv", "test.csv", "annotations", "videos", "poses"):
             os.symlink(os.path.join(folder, name), os.path.join(place, name))
         # no run to go on with: only its best weights
-        for run in RUNS:
+        for run in (*RUNS, KEYPOINTS_RUN):
             os.makedirs(os.path.join(place, run))
             shutil.copy(os.path.join(folder, "trained", run, "best.safetensors"), os.path.join(place, run))
         began = time.monotonic()
