@@ -6,8 +6,8 @@
 
 #include "src/model/modelfile.h"
 
-/* How an ONNX network takes its clips; float32, normalised, C as the frames'
- * channels were in training. */
+/* How an ONNX network takes its clips' frames; float32, normalised, C as the
+ * frames' channels were in training. */
 typedef enum {
   CNN3D_EXPORT_CLIP, /* (N, C, T, H, W): PyTorch's own */
   /* (N, C, T * H, W): a clip's frames one below the other, the first on top, as elements take it
@@ -16,7 +16,8 @@ typedef enum {
 } Cnn3dExportInput;
 
 /* Writes three files: an ONNX network (opset 17) of any number of clips, from
- * "input" to "logits" (N, classes), with PyTorch's names for the weights and the
+ * "input" to "logits" (N, classes), or from "keypoints" (N, T, M, K, 3), float32,
+ * see Cnn3dBinding, or both, whatever the network reads; with PyTorch's names for the weights and the
  * description in its metadata; PATH.modelinfo, which GStreamer's inference
  * elements (1.28 or later) read beside it; and PATH.labels.txt, a class a line.
  *
@@ -38,9 +39,10 @@ CNN3D_API gboolean cnn3d_export_weights (
 /* The network of the file, whose weights all are there and have its shapes. */
 Cnn3dNetwork *cnn3d_export_network (const Cnn3dModelFile *file, GError **error);
 
-/* The texts of PATH.modelinfo and PATH.labels.txt; g_free(). dims: the input's,
- * without the batch. */
-gchar *cnn3d_export_modelinfo (const Cnn3dModelInfo *info, const gint64 *dims, guint n_dims);
+/* The texts of PATH.modelinfo and PATH.labels.txt; g_free(). frames, points: the
+ * inputs' dimensions, without the batch. */
+gchar *cnn3d_export_modelinfo (
+    const Cnn3dModelInfo *info, const gint64 *frames, guint n_frames, const gint64 points[4]);
 gchar *cnn3d_export_labels (const Cnn3dModelInfo *info);
 
 #endif

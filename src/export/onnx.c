@@ -21,7 +21,7 @@ typedef struct {
   const Cnn3dNetwork *net;
   GPtrArray *memory; /* of the messages and texts, each freed by g_free() */
   GArray *converted; /* of Cnn3dTemporary: weights that the file has in another type */
-  GPtrArray *nodes, *initializers, *properties;
+  GPtrArray *nodes, *initializers, *inputs, *properties;
   const gchar **names; /* of the network's tensors */
 } Builder;
 
@@ -35,6 +35,7 @@ builder_init (Builder *b, const Cnn3dModelFile *file, const Cnn3dNetwork *net)
   b->converted = g_array_new (FALSE, FALSE, sizeof (Cnn3dTemporary));
   b->nodes = g_ptr_array_new ();
   b->initializers = g_ptr_array_new ();
+  b->inputs = g_ptr_array_new ();
   b->properties = g_ptr_array_new ();
   b->names = g_new0 (const gchar *, net->n_tensors);
 }
@@ -47,6 +48,7 @@ builder_clear (Builder *b)
   g_array_unref (b->converted);
   g_ptr_array_unref (b->nodes);
   g_ptr_array_unref (b->initializers);
+  g_ptr_array_unref (b->inputs);
   g_ptr_array_unref (b->properties);
   g_ptr_array_unref (b->memory);
   g_free (b->names);
@@ -245,22 +247,41 @@ add_norm (Builder *b, const Cnn3dOp *op)
   return name;
 }
 
+/* One of two last layers, whose logits are averaged, is named as in PyTorch's model. */
 static const gchar *
 add_linear (Builder *b, const Cnn3dOp *op)
 {
+  const gboolean last = op->out == b->net->logits;
+  const gchar *name = last ? "logits" : layer_name (b, op);
+  const gchar *features = last ? "features" : keep (b, g_strconcat (name, ".features", NULL));
   Onnx__NodeProto *node =
-      add_node (b, "Flatten", "features", (const gchar *[]) { b->names[op->in], NULL });
+      add_node (b, "Flatten", features, (const gchar *[]) { b->names[op->in], NULL });
 
   add_int (b, node, "axis", 1);
-  node = add_node (b, "Gemm", "logits",
-      (const gchar *[]) { "features", param_name (b, op->weight), param_name (b, op->bias), NULL });
+  node = add_node (b, "Gemm", name,
+      (const gchar *[]) { features, param_name (b, op->weight), param_name (b, op->bias), NULL });
   add_int (b, node, "transB", 1);
-  return "logits";
+  return name;
 }
 
-/* What the network takes, without the batch; the number of dimensions. */
+static const gchar *
+add_joint (Builder *b, const Cnn3dOp *op)
+{
+  const gboolean concat = op->kind == CNN3D_OP_CONCAT;
+  const gchar *name = op->out == b->net->logits ? "logits" : "joined";
+  Onnx__NodeProto *node = add_node (b, concat ? "Concat" : "Mean", name,
+      (const gchar *[]) { b->names[op->in], b->names[op->residual], NULL });
+
+  if (concat)
+    add_int (b, node, "axis", 1);
+  return name;
+}
+
+/* --- what the network takes --- */
+
+/* Frames, without the batch; the number of dimensions. */
 static guint
-input_dims (const Builder *b, Cnn3dExportInput input, gint64 dims[4])
+frame_dims (const Builder *b, Cnn3dExportInput input, gint64 dims[4])
 {
   const Cnn3dNetworkParams *p = &b->net->params;
 
@@ -276,26 +297,178 @@ input_dims (const Builder *b, Cnn3dExportInput input, gint64 dims[4])
   return 3;
 }
 
+static void
+point_dims (const Builder *b, gint64 dims[4])
+{
+  const Cnn3dNetworkParams *p = &b->net->params;
+
+  dims[0] = p->frames;
+  dims[1] = p->persons;
+  dims[2] = p->points;
+  dims[3] = 3;
+}
+
+/* A vector of constants, int64 or float32. */
+static const gchar *
+add_integers (Builder *b, const gchar *name, gint64 n, const gint64 *values)
+{
+  Onnx__TensorProto *tensor = add_tensor (b, name, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &n);
+  gint64 *bits = take (b, n * sizeof *bits);
+
+  for (gint64 i = 0; i < n; i++)
+    bits[i] = GINT64_TO_LE (values[i]);
+  tensor->raw_data.len = n * sizeof *bits;
+  tensor->raw_data.data = (guint8 *) bits;
+  return name;
+}
+
+static const gchar *
+add_floats (Builder *b, const gchar *name, gint64 n, const gfloat *values)
+{
+  Onnx__TensorProto *tensor = add_tensor (b, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 1, &n);
+  guint32 *bits = take (b, n * sizeof *bits);
+
+  for (gint64 i = 0; i < n; i++) {
+    memcpy (&bits[i], &values[i], sizeof bits[i]);
+    bits[i] = GUINT32_TO_LE (bits[i]);
+  }
+  tensor->raw_data.len = n * sizeof *bits;
+  tensor->raw_data.data = (guint8 *) bits;
+  return name;
+}
+
+static const gchar *
+add_one_float (Builder *b, const gchar *name, gfloat value)
+{
+  return add_floats (b, name, 1, &value);
+}
+
 /* A channel's frames are one after the other in both: the picture is cut
  * without moving anything. */
 static const gchar *
-add_input (Builder *b, Cnn3dExportInput input)
+add_frames (Builder *b, Cnn3dExportInput input)
 {
   const Cnn3dNetworkParams *p = &b->net->params;
-  const gint64 n_dims = 5, shape[5] = { -1, p->channels, p->frames, p->height, p->width };
-  Onnx__TensorProto *tensor;
-  gint64 *values;
+  const gint64 shape[5] = { -1, p->channels, p->frames, p->height, p->width };
 
   if (input == CNN3D_EXPORT_CLIP)
     return "input";
-  tensor = add_tensor (b, "clip_shape", ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &n_dims);
-  tensor->raw_data.len = sizeof shape;
-  tensor->raw_data.data = take (b, sizeof shape);
-  values = (gint64 *) tensor->raw_data.data;
-  for (guint i = 0; i < n_dims; i++)
-    values[i] = GINT64_TO_LE (shape[i]);
-  add_node (b, "Reshape", "clip", (const gchar *[]) { "input", "clip_shape", NULL });
+  add_node (b, "Reshape", "clip",
+      (const gchar *[]) { "input", add_integers (b, "clip_shape", 5, shape), NULL });
   return "clip";
+}
+
+/* Of "keypoints", (N, T, M, K, 3), one of x, y and score: (N, T, M, K, 1). */
+static const gchar *
+add_coordinate (Builder *b, const gchar *name, gint64 which)
+{
+  const gchar *index = keep (b, g_strconcat (name, ".index", NULL));
+  Onnx__NodeProto *node = add_node (b, "Gather", name,
+      (const gchar *[]) { "keypoints", add_integers (b, index, 1, &which), NULL });
+
+  add_int (b, node, "axis", 4);
+  return name;
+}
+
+/* One axis of the points' Gaussians: (N, T, M, K, size), 0 for pixels beyond 3
+ * sigma, which are counted as the back ends do: from where `low` lies, cut
+ * towards zero, to where `high` lies. axis: "x" or "y". */
+static const gchar *
+add_gaussian (Builder *b, const gchar *axis, gint64 which, gint size)
+{
+#define NAME(suffix) keep (b, g_strconcat ("heatmaps.", axis, suffix, NULL))
+#define NODE(type, suffix, ...) \
+  (add_node (b, type, NAME (suffix), (const gchar *[]) { __VA_ARGS__, NULL })->name)
+  const gfloat sigma = b->net->params.heatmap_sigma;
+  g_autofree gfloat *numbers = g_new (gfloat, size);
+  const gchar *pixels, *at, *low, *high, *begun, *not_over, *there, *distance, *square, *exponent;
+
+  for (gint i = 0; i < size; i++)
+    numbers[i] = i;
+  pixels = add_floats (b, NAME (".pixels"), size, numbers);
+  at = NODE (
+      "Mul", ".at", add_coordinate (b, NAME (""), which), add_one_float (b, NAME (".size"), size));
+  low = NODE ("Sub", ".low", at, "heatmaps.reach");
+  high = NODE ("Add", ".high", at, "heatmaps.reach");
+  begun = NODE ("Greater", ".begun", pixels, NODE ("Sub", ".before", low, "heatmaps.one"));
+  not_over =
+      NODE ("LessOrEqual", ".not-over", pixels, NODE ("Max", ".last", high, "heatmaps.zero"));
+  there = NODE ("Greater", ".there", high, "heatmaps.minus-one");
+  distance = NODE ("Sub", ".distance", pixels, at);
+  square = NODE ("Mul", ".square", distance, distance);
+  exponent = NODE (
+      "Mul", ".exponent", square, add_one_float (b, NAME (".factor"), -1 / (2 * sigma * sigma)));
+  return NODE ("Where", ".gaussian",
+      NODE ("And", ".within", NODE ("And", ".between", begun, not_over), there),
+      NODE ("Exp", ".exp", exponent), "heatmaps.zero");
+#undef NODE
+#undef NAME
+}
+
+/* Heat maps of the points, (N, K, T, H, W), as cpu_input_forward() draws them. */
+static const gchar *
+add_heatmaps (Builder *b, const Cnn3dTensor *out)
+{
+  static const gint transposed[5] = { 0, 2, 1, 3, 4 }, persons[1] = { 2 };
+  const gint64 last = 5, before_last = 4;
+  const gchar *x, *y;
+  Onnx__NodeProto *node;
+
+  add_one_float (b, "heatmaps.zero", 0);
+  add_one_float (b, "heatmaps.one", 1);
+  add_one_float (b, "heatmaps.minus-one", -1);
+  add_one_float (b, "heatmaps.reach", 3 * b->net->params.heatmap_sigma);
+  add_one_float (b, "heatmaps.least-score", 1e-4f);
+  add_one_float (b, "heatmaps.most-score", G_MAXFLOAT);
+  add_coordinate (b, "heatmaps.given-score", 2);
+  add_node (b, "GreaterOrEqual", "heatmaps.enough",
+      (const gchar *[]) { "heatmaps.given-score", "heatmaps.least-score", NULL });
+  add_node (b, "LessOrEqual", "heatmaps.finite",
+      (const gchar *[]) { "heatmaps.given-score", "heatmaps.most-score", NULL });
+  add_node (
+      b, "And", "heatmaps.seen", (const gchar *[]) { "heatmaps.enough", "heatmaps.finite", NULL });
+  add_node (b, "Where", "heatmaps.score",
+      (const gchar *[]) { "heatmaps.seen", "heatmaps.given-score", "heatmaps.zero", NULL });
+  x = add_gaussian (b, "x", 0, out->w);
+  y = add_gaussian (b, "y", 1, out->h);
+  add_node (b, "Mul", "heatmaps.scored", (const gchar *[]) { y, "heatmaps.score", NULL });
+  add_node (b, "Unsqueeze", "heatmaps.rows",
+      (const gchar *[]) { "heatmaps.scored", add_integers (b, "heatmaps.last", 1, &last), NULL });
+  add_node (b, "Unsqueeze", "heatmaps.columns",
+      (const gchar *[]) { x, add_integers (b, "heatmaps.before-last", 1, &before_last), NULL });
+  add_node (b, "Mul", "heatmaps.persons",
+      (const gchar *[]) { "heatmaps.rows", "heatmaps.columns", NULL });
+  node =
+      add_node (b, "ReduceMax", "heatmaps.frames", (const gchar *[]) { "heatmaps.persons", NULL });
+  add_ints (b, node, "axes", persons, 1);
+  add_int (b, node, "keepdims", 0);
+  node = add_node (b, "Transpose", "heatmaps", (const gchar *[]) { "heatmaps.frames", NULL });
+  add_ints (b, node, "perm", transposed, 5);
+  return "heatmaps";
+}
+
+static const gchar *
+add_input (Builder *b, const Cnn3dOp *op, Cnn3dExportInput input)
+{
+  const gchar *frames = op->channels ? add_frames (b, input) : NULL;
+  const gchar *maps = op->points ? add_heatmaps (b, &b->net->tensors[op->out]) : NULL;
+  Onnx__NodeProto *node;
+
+  if (!frames || !maps)
+    return frames ? frames : maps;
+  node = add_node (b, "Concat", "frames_and_heatmaps", (const gchar *[]) { frames, maps, NULL });
+  add_int (b, node, "axis", 1);
+  return "frames_and_heatmaps";
+}
+
+static const Cnn3dOp *
+first_of (const Cnn3dNetwork *net, Cnn3dOpKind kind)
+{
+  const Cnn3dOp *op = net->ops;
+
+  while (op->kind != kind)
+    op++;
+  return op;
 }
 
 static void
@@ -306,7 +479,7 @@ add_op (Builder *b, const Cnn3dOp *op, Cnn3dExportInput input)
 
   switch (op->kind) {
     case CNN3D_OP_INPUT:
-      name = add_input (b, input);
+      name = add_input (b, op, input);
       break;
     case CNN3D_OP_CONV:
       name = layer_name (b, op);
@@ -323,7 +496,7 @@ add_op (Builder *b, const Cnn3dOp *op, Cnn3dExportInput input)
       add_window (b, node, op);
       break;
     case CNN3D_OP_GLOBAL_POOL:
-      name = "pooled";
+      name = op == first_of (b->net, op->kind) ? "pooled" : "pooled.keypoints";
       add_node (b, "GlobalAveragePool", name, (const gchar *[]) { b->names[op->in], NULL });
       break;
     case CNN3D_OP_DROPOUT:
@@ -332,6 +505,10 @@ add_op (Builder *b, const Cnn3dOp *op, Cnn3dExportInput input)
       break;
     case CNN3D_OP_LINEAR:
       name = add_linear (b, op);
+      break;
+    case CNN3D_OP_CONCAT:
+    case CNN3D_OP_MEAN:
+      name = add_joint (b, op);
       break;
     default:
       return;
@@ -378,7 +555,6 @@ build_graph (Builder *b, Onnx__GraphProto *graph, Cnn3dExportInput input, GError
 {
   const gint64 classes = b->net->params.num_classes;
   gint64 dims[4];
-  const guint n_dims = input_dims (b, input, dims);
 
   for (guint i = 0; i < b->net->n_weights; i++)
     if (!add_weight (b, i, error))
@@ -392,9 +568,18 @@ build_graph (Builder *b, Onnx__GraphProto *graph, Cnn3dExportInput input, GError
   graph->node = (Onnx__NodeProto **) b->nodes->pdata;
   graph->n_initializer = b->initializers->len;
   graph->initializer = (Onnx__TensorProto **) b->initializers->pdata;
-  graph->n_input = graph->n_output = 1;
-  graph->input = take (b, sizeof *graph->input);
-  graph->input[0] = new_value (b, "input", n_dims, dims);
+  if (cnn3d_network_sees_frames (&b->net->params)) {
+    const guint n_dims = frame_dims (b, input, dims);
+
+    g_ptr_array_add (b->inputs, new_value (b, "input", n_dims, dims));
+  }
+  if (cnn3d_network_sees_points (&b->net->params)) {
+    point_dims (b, dims);
+    g_ptr_array_add (b->inputs, new_value (b, "keypoints", 4, dims));
+  }
+  graph->n_input = b->inputs->len;
+  graph->input = (Onnx__ValueInfoProto **) b->inputs->pdata;
+  graph->n_output = 1;
   graph->output = take (b, sizeof *graph->output);
   graph->output[0] = new_value (b, "logits", 1, &classes);
   return TRUE;
@@ -428,6 +613,16 @@ add_properties (Builder *b)
   add_property (b, "num-frames", g_strdup_printf ("%u", p->frames));
   add_property (b, "height", g_strdup_printf ("%u", p->height));
   add_property (b, "width", g_strdup_printf ("%u", p->width));
+  if (cnn3d_network_sees_points (p)) {
+    add_property (b, "input-type", g_strdup (cnn3d_choice_name (&cnn3d_input_types, p->input)));
+    if (p->input == CNN3D_INPUT_RGB_KPT)
+      add_property (b, "fusion", g_strdup (cnn3d_choice_name (&cnn3d_fusions, p->fusion)));
+    add_property (b, "keypoints", g_strdup_printf ("%u", p->points));
+    add_property (b, "persons", g_strdup_printf ("%u", p->persons));
+    add_property (b, "heatmap-size", g_strdup_printf ("%u", p->heatmap_size));
+    add_property (b, "heatmap-sigma",
+        g_strdup (g_ascii_formatd (number, sizeof number, "%.9g", p->heatmap_sigma)));
+  }
   if (preparation->sampling) {
     add_property (b, "sampling", g_strdup (preparation->sampling));
     add_property (b, "frame-interval", g_strdup_printf ("%u", preparation->frame_interval));
@@ -510,7 +705,7 @@ cnn3d_export_onnx (
   Onnx__OperatorSetIdProto operators = ONNX__OPERATOR_SET_ID_PROTO__INIT,
                            *all_operators = &operators;
   g_autofree gchar *modelinfo = NULL, *labels = NULL;
-  gint64 dims[4];
+  gint64 frames[4], points[4];
   Builder b;
   gboolean ok;
 
@@ -531,7 +726,8 @@ cnn3d_export_onnx (
     model.opset_import = &all_operators;
     model.n_metadata_props = b.properties->len;
     model.metadata_props = (Onnx__StringStringEntryProto **) b.properties->pdata;
-    modelinfo = cnn3d_export_modelinfo (b.info, dims, input_dims (&b, input, dims));
+    point_dims (&b, points);
+    modelinfo = cnn3d_export_modelinfo (b.info, frames, frame_dims (&b, input, frames), points);
     labels = cnn3d_export_labels (b.info);
     ok = write_model (&model, path, error) && write_sidecar (path, ".modelinfo", modelinfo, error)
         && write_sidecar (path, ".labels.txt", labels, error);

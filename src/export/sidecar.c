@@ -17,24 +17,37 @@ append_number (GString *text, gdouble value)
   g_string_append (text, g_ascii_formatd (number, sizeof number, "%.9g", value));
 }
 
-gchar *
-cnn3d_export_modelinfo (const Cnn3dModelInfo *info, const gint64 *dims, guint n_dims)
+static void
+append_input (GString *text, const gchar *name, const gint64 *dims, guint n_dims)
 {
-  GString *text = g_string_new ("[modelinfo]\nversion=1.0\ngroup-id=" CLASSIFICATION "\n\n"
-                                "[input]\nid=input\ntype=float32\ndims=-1");
-
+  g_string_append_printf (text, "\n[%s]\nid=%s\ntype=float32\ndims=-1", name, name);
   for (guint i = 0; i < n_dims; i++)
     g_string_append_printf (text, ",%" G_GINT64_FORMAT, dims[i]);
-  /* what 0 and 255 become, a channel each */
-  g_string_append (text, "\ndir=input\nranges=");
-  for (guint c = 0; c < info->network.channels; c++) {
-    g_string_append (text, c ? ";" : "");
-    append_number (text, (0.0 - info->mean[c]) / info->std[c]);
-    g_string_append_c (text, ',');
-    append_number (text, (1.0 - info->mean[c]) / info->std[c]);
+  g_string_append (text, "\ndir=input\n");
+}
+
+gchar *
+cnn3d_export_modelinfo (
+    const Cnn3dModelInfo *info, const gint64 *frames, guint n_frames, const gint64 points[4])
+{
+  GString *text = g_string_new ("[modelinfo]\nversion=1.0\ngroup-id=" CLASSIFICATION "\n");
+
+  if (cnn3d_network_sees_frames (&info->network)) {
+    append_input (text, "input", frames, n_frames);
+    /* what 0 and 255 become, a channel each */
+    g_string_append (text, "ranges=");
+    for (guint c = 0; c < info->network.channels; c++) {
+      g_string_append (text, c ? ";" : "");
+      append_number (text, (0.0 - info->mean[c]) / info->std[c]);
+      g_string_append_c (text, ',');
+      append_number (text, (1.0 - info->mean[c]) / info->std[c]);
+    }
+    g_string_append_c (text, '\n');
   }
+  if (cnn3d_network_sees_points (&info->network))
+    append_input (text, "keypoints", points, 4);
   g_string_append_printf (text,
-      "\n\n[logits]\nid=" CLASSIFICATION "\ntype=float32\ndims=-1,%u\ndir=output\n",
+      "\n[logits]\nid=" CLASSIFICATION "\ntype=float32\ndims=-1,%u\ndir=output\n",
       info->network.num_classes);
   return g_string_free (text, FALSE);
 }

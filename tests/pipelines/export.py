@@ -25,6 +25,7 @@ import torch
 import torchvision
 
 sys.path.insert(0, os.path.join(launch.TOP, "tests", "parity"))
+import posec3d
 import resnet18
 import slow_r50
 import tensors
@@ -47,10 +48,20 @@ def export(*options, folder=None):
     return launch.text(done.stdout)
 
 
-def network(name, width):
+def joint(name, fusion, width):
+    """With key points; posec3d_slowonly is half as wide as the others."""
+    if name == "posec3d_slowonly":
+        return posec3d.PoseC3D(CLASSES, width // 2)
+    frames = resnet18.ResNet18(name, CLASSES, width)
+    return posec3d.Stem(frames) if fusion == "stem" else posec3d.TwoStreams(frames, fusion, CLASSES, width // 2)
+
+
+def network(name, width, fusion=None):
     """As PyTorch makes it, with running statistics as after training"""
     torch.manual_seed(7)
-    if name == "slow_r50":
+    if fusion:
+        model = joint(name, fusion, width)
+    elif name == "slow_r50":
         model = slow_r50.SlowR50(CLASSES, width)
     elif width == 64:
         model = getattr(torchvision.models.video, name)(num_classes=CLASSES)
@@ -64,8 +75,9 @@ def network(name, width):
         elif key.endswith("num_batches_tracked"):
             value.fill_(11)
     # logits far enough from 0 for their error to mean something
-    head = model.blocks[-1].proj if name == "slow_r50" else model.fc
-    torch.nn.init.normal_(head.weight, 0, 1)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, 0, 1)
     return model.eval()
 
 
@@ -133,6 +145,52 @@ def r2plus1d_18(folder):
 def slow_r50_(folder):
     """The same with slow_r50, whether it takes clips as such or as pictures"""
     return compare("slow_r50", 8, folder, "clip", "picture")
+
+
+def key_points(folder):
+    """The same with key points: posec3d_slowonly, two streams, and heat maps in the stem; points outside,
+    missing ones and such that are no numbers"""
+    persons, points, size = 2, 17, 24
+    notes = []
+    for name, kind, fusion in (("posec3d_slowonly", "kpt", "concat"), ("r3d_18", "rgb+kpt", "concat"),
+                               ("mc3_18", "rgb+kpt", "mean"), ("r2plus1d_18", "rgb+kpt", "late"),
+                               ("r3d_18", "rgb+kpt", "stem")):
+        model = network(name, 8, fusion)
+        path = os.path.join(folder, "m.safetensors")
+        save(model, path, description(name, 8, **{
+            "input-type": kind, "fusion": fusion, "keypoints": str(points), "persons": str(persons),
+            "heatmap-size": str(size), "heatmap-sigma": "0.6"}))
+        for way in ("clip",) if kind == "kpt" else ("clip", "picture"):
+            export("--input=" + way, path)
+            run = session(os.path.join(folder, "m.onnx"))
+            frames_shape = [3, FRAMES, HEIGHT, WIDTH] if way == "clip" else [3, FRAMES * HEIGHT, WIDTH]
+            shapes = {"input": ["batch"] + frames_shape, "keypoints": ["batch", FRAMES, persons, points, 3]}
+            if kind == "kpt":
+                del shapes["input"]
+            assert {i.name: i.shape for i in run.get_inputs()} == shapes, [i.shape for i in run.get_inputs()]
+            for clips in 1, 3:
+                rng = numpy.random.default_rng(clips)
+                given = rng.uniform(-.1, 1.1, (clips, FRAMES, persons, points, 3)).astype("f4")
+                given[..., 2] = rng.uniform(0, 1, given.shape[:-1])
+                given[:, :, 0, 0, 2], given[:, :, 0, 1, 0], given[:, :, 0, 2, 1] = 0, numpy.nan, numpy.inf
+                given[:, :, 0, 3, 2], given[:, :, 0, 4, :2], given[:, :, 0, 5, 2] = numpy.nan, 1e30, 9e-5
+                # whole pixels, from which 3 sigma end between pixels
+                given[0, ..., :2] = numpy.round(given[0, ..., :2] * size) / size
+                high, wide = (HEIGHT, WIDTH) if fusion == "stem" else (size, size)
+                frames = torch.randn(clips, 3, FRAMES, HEIGHT, WIDTH)
+                maps = torch.from_numpy(posec3d.heat_maps(given, high, wide))
+                with torch.no_grad():
+                    wanted = model(posec3d.Clips(given, maps, frames)).numpy()
+                into = {"input": frames.numpy().reshape([clips] + frames_shape), "keypoints": given}
+                got = run.run(None, {key: into[key] for key in shapes})[0]
+                error = numpy.abs(got - wanted).max()
+                assert got.shape == (clips, CLASSES) and error <= TOLERANCE, (name, fusion, way, clips, error)
+                assert numpy.abs(wanted).max() > .1, "nothing to compare: %s" % wanted
+            notes.append("%s, %s, %s: within %.1e of logits up to %.1f" % (name, fusion, way, error, numpy.abs(wanted).max()))
+        says = run.get_modelmeta().custom_metadata_map
+        assert (says["input-type"], says["keypoints"], says["persons"]) == (kind, "17", "2"), says
+        assert numpy.float32(says["heatmap-sigma"]) == numpy.float32(.6), says
+    return notes
 
 
 def trained(folder):
@@ -278,4 +336,4 @@ def refused(folder):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    launch.main(r3d_18, mc3_18, r2plus1d_18, slow_r50_, trained, inference, plain, refused)
+    launch.main(r3d_18, mc3_18, r2plus1d_18, slow_r50_, key_points, trained, inference, plain, refused)

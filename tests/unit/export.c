@@ -136,7 +136,8 @@ assert_order (const Onnx__GraphProto *graph)
 {
   g_autoptr (GHashTable) known = g_hash_table_new (g_str_hash, g_str_equal);
 
-  g_hash_table_add (known, (gpointer) "input");
+  for (gsize i = 0; i < graph->n_input; i++)
+    g_hash_table_add (known, graph->input[i]->name);
   for (gsize i = 0; i < graph->n_initializer; i++)
     g_assert_true (g_hash_table_add (known, graph->initializer[i]->name));
   for (gsize i = 0; i < graph->n_node; i++) {
@@ -160,45 +161,101 @@ count (const Onnx__GraphProto *graph, const gchar *type)
   return n;
 }
 
-/* Every model's graph: names, shapes, weights, as many nodes as the network
- * has operations. */
-static void
-test_graph (void)
+static guint
+ops (const Cnn3dNetwork *net, Cnn3dOpKind kind)
 {
-  static const gint dims[] = { 3, 4, 32, 24 }, classes[] = { SMALL_CLASSES };
+  guint n = 0;
 
-  for (guint m = 0; cnn3d_network_models ()[m]; m++) {
-    const SmallModel small = { .model = cnn3d_network_models ()[m] };
-    Cnn3dNetwork *net = small_network (&small);
-    Onnx__ModelProto *read = export_and_read (&small, CNN3D_EXPORT_CLIP);
-    const Onnx__GraphProto *graph = read->graph;
-    guint convs = 0, norms = 0, sums = 0, pools = 0;
+  for (guint i = 0; i < net->n_ops; i++)
+    n += net->ops[i].kind == kind;
+  return n;
+}
 
-    g_assert_cmpint (read->ir_version, ==, 8);
-    g_assert_cmpuint (read->n_opset_import, ==, 1);
-    g_assert_cmpstr (read->opset_import[0]->domain, ==, "");
-    g_assert_cmpint (read->opset_import[0]->version, ==, 17);
-    g_assert_cmpstr (graph->name, ==, small.model);
-    g_assert_cmpuint (graph->n_input, ==, 1);
+/* Every network's graph: names, shapes, weights, as many nodes as it has
+ * operations, and those of its heat maps. */
+static void
+test_graph (gconstpointer data)
+{
+  static const gint dims[] = { 3, 4, 32, 24 }, points[] = { 4, 2, 17, 3 },
+                    classes[] = { SMALL_CLASSES };
+  const TestNetwork *kind = data;
+  const gboolean sees_frames = kind->input != CNN3D_INPUT_KPT,
+                 sees_points = kind->input != CNN3D_INPUT_RGB,
+                 stem = sees_points && kind->fusion == CNN3D_FUSION_STEM;
+  const SmallModel small = { kind->model, kind };
+  Cnn3dNetwork *net = small_network (&small);
+  Onnx__ModelProto *read = export_and_read (&small, CNN3D_EXPORT_CLIP);
+  const Onnx__GraphProto *graph = read->graph;
+  guint sums = 0;
+
+  g_assert_cmpint (read->ir_version, ==, 8);
+  g_assert_cmpuint (read->n_opset_import, ==, 1);
+  g_assert_cmpstr (read->opset_import[0]->domain, ==, "");
+  g_assert_cmpint (read->opset_import[0]->version, ==, 17);
+  g_assert_cmpstr (graph->name, ==, small.model);
+  g_assert_cmpuint (graph->n_input, ==, sees_frames + sees_points);
+  if (sees_frames)
     assert_value (graph->input[0], "input", dims, 4);
-    g_assert_cmpuint (graph->n_output, ==, 1);
-    assert_value (graph->output[0], "logits", classes, 1);
+  if (sees_points)
+    assert_value (graph->input[sees_frames], "keypoints", points, 4);
+  g_assert_cmpuint (graph->n_output, ==, 1);
+  assert_value (graph->output[0], "logits", classes, 1);
+  assert_weights (graph, &small);
+  assert_order (graph);
+  for (guint i = 0; i < net->n_ops; i++)
+    sums += net->ops[i].kind == CNN3D_OP_NORM && net->ops[i].residual >= 0;
+  g_assert_cmpuint (count (graph, "Conv"), ==, ops (net, CNN3D_OP_CONV));
+  g_assert_cmpuint (count (graph, "BatchNormalization"), ==, ops (net, CNN3D_OP_NORM));
+  g_assert_cmpuint (count (graph, "MaxPool"), ==, ops (net, CNN3D_OP_MAX_POOL));
+  g_assert_cmpuint (count (graph, "GlobalAveragePool"), ==, ops (net, CNN3D_OP_GLOBAL_POOL));
+  g_assert_cmpuint (count (graph, "Gemm"), ==, ops (net, CNN3D_OP_LINEAR));
+  g_assert_cmpuint (count (graph, "Mean"), ==, ops (net, CNN3D_OP_MEAN));
+  g_assert_cmpuint (count (graph, "Concat"), ==, ops (net, CNN3D_OP_CONCAT) + stem);
+  /* the heat maps add a reach to each axis */
+  g_assert_cmpuint (count (graph, "Add"), ==, sums + 2 * sees_points);
+  g_assert_cmpuint (count (graph, "ReduceMax"), ==, sees_points);
+  g_assert_cmpuint (count (graph, "Exp"), ==, 2 * sees_points);
+  if (!sees_points)
     g_assert_cmpuint (graph->n_initializer, ==, net->n_weights);
-    assert_weights (graph, &small);
-    assert_order (graph);
-    for (guint i = 0; i < net->n_ops; i++) {
-      convs += net->ops[i].kind == CNN3D_OP_CONV;
-      norms += net->ops[i].kind == CNN3D_OP_NORM;
-      sums += net->ops[i].kind == CNN3D_OP_NORM && net->ops[i].residual >= 0;
-      pools += net->ops[i].kind == CNN3D_OP_MAX_POOL;
-    }
-    g_assert_cmpuint (count (graph, "Conv"), ==, convs);
-    g_assert_cmpuint (count (graph, "BatchNormalization"), ==, norms);
-    g_assert_cmpuint (count (graph, "Add"), ==, sums);
-    g_assert_cmpuint (count (graph, "MaxPool"), ==, pools);
-    g_assert_cmpuint (count (graph, "Gemm"), ==, 1);
-    free_model (read);
-    cnn3d_network_free (&net);
+  g_assert_cmpstr (property (read, "input-type"), ==,
+      !sees_points      ? NULL
+          : sees_frames ? "rgb+kpt"
+                        : "kpt");
+  if (sees_points) {
+    g_assert_cmpstr (property (read, "keypoints"), ==, "17");
+    g_assert_cmpstr (property (read, "persons"), ==, "2");
+    g_assert_cmpstr (property (read, "heatmap-size"), ==, G_STRINGIFY (SMALL_HEATMAP));
+    g_assert_cmpfloat_with_epsilon (
+        g_ascii_strtod (property (read, "heatmap-sigma"), NULL), 0.6, 1e-7);
+  }
+  free_model (read);
+  cnn3d_network_free (&net);
+}
+
+/* Key points have a section of their own; a network without frames has no
+ * other. */
+static void
+test_points_modelinfo (void)
+{
+  static const gint dims[] = { -1, 4, 2, 17, 3 };
+
+  for (guint i = 0; i < TEST_N_NETWORKS; i++) {
+    const TestNetwork *kind = &test_networks[i];
+    const SmallModel small = { kind->model, kind };
+    g_autoptr (GKeyFile) keys = g_key_file_new ();
+    g_autofree gchar *path = beside (".modelinfo");
+    g_autofree gint *points = NULL;
+    gsize n = 0;
+
+    free_model (export_and_read (&small, CNN3D_EXPORT_CLIP));
+    g_key_file_set_list_separator (keys, ',');
+    g_assert_true (g_key_file_load_from_file (keys, path, G_KEY_FILE_NONE, NULL));
+    g_assert_cmpint (g_key_file_has_group (keys, "input"), ==, kind->input != CNN3D_INPUT_KPT);
+    points = g_key_file_get_integer_list (keys, "keypoints", "dims", &n, NULL);
+    if (kind->input == CNN3D_INPUT_RGB)
+      g_assert_null (points);
+    else
+      g_assert_cmpmem (points, n * sizeof *points, dims, sizeof dims);
   }
 }
 
@@ -531,7 +588,12 @@ main (int argc, char **argv)
   folder = g_dir_make_tmp ("cnn3d-export-XXXXXX", NULL);
   model = g_build_filename (folder, "m.safetensors", NULL);
   output = g_build_filename (folder, "out", NULL);
-  g_test_add_func ("/export/graph", test_graph);
+  for (guint i = 0; i < TEST_N_NETWORKS; i++) {
+    g_autofree gchar *path = g_strconcat ("/export/graph/", test_networks[i].name, NULL);
+
+    g_test_add_data_func (path, &test_networks[i], test_graph);
+  }
+  g_test_add_func ("/export/points-modelinfo", test_points_modelinfo);
   g_test_add_func ("/export/attributes", test_attributes);
   g_test_add_func ("/export/properties", test_properties);
   g_test_add_func ("/export/picture", test_picture);

@@ -6,23 +6,35 @@
 #include <string.h>
 
 #include "src/model/modelfile.h"
+#include "tests/networks.h"
 
 typedef struct {
   const gchar *model;
-  gboolean bfloat16;     /* weights are that; else float32 */
-  const gchar *without;  /* a tensor that is not in the file */
-  const gchar *reshaped; /* one that has one element more in its first dimension */
-  gchar **classes;       /* 3; NULL: no names */
+  const TestNetwork *kind; /* with its model; NULL: frames alone */
+  gboolean bfloat16;       /* weights are that; else float32 */
+  const gchar *without;    /* a tensor that is not in the file */
+  const gchar *reshaped;   /* one that has one element more in its first dimension */
+  gchar **classes;         /* 3; NULL: no names */
 } SmallModel;
 
 #define SMALL_CLASSES 3
+#define SMALL_HEATMAP 12
 #define SMALL_COUNTER 7 /* num_batches_tracked */
 
 static inline Cnn3dModelInfo
 small_info (const SmallModel *small)
 {
+  Cnn3dNetworkParams network = { small->model, SMALL_CLASSES, 1, 3, 4, 32, 24, 0 };
+
+  if (small->kind) {
+    /* a mean needs features of one length */
+    network.base_width += small->kind->fusion == CNN3D_FUSION_MEAN;
+    network = test_network_params (small->kind, network);
+    if (network.heatmap_size)
+      network.heatmap_size = SMALL_HEATMAP;
+  }
   return (Cnn3dModelInfo) {
-    .network = { small->model, SMALL_CLASSES, 1, 3, 4, 32, 24, 0 },
+    .network = network,
     .mean = { 0.4f, 0.5f, 0.6f },
     .std = { 0.2f, 0.25f, 0.5f },
     .classes = small->classes,
