@@ -7,24 +7,34 @@
 #include <string.h>
 
 #include "src/bytes.h"
+#include "src/evaluate/predictor.h"
 #include "src/train/fit.h"
 #include "src/model/safetensors.h"
 #include "src/train/trainer.h"
 
 static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32",
              *optimizer = (gchar *) "sgd", *freeze, *recompute = (gchar *) "none", *max_memory,
-             *device = (gchar *) "cpu", *convolution = (gchar *) "auto";
+             *device = (gchar *) "cpu", *convolution = (gchar *) "auto",
+             *input_type = (gchar *) "rgb", *fusion = (gchar *) "concat", *layer;
 static gint batch = 2, accumulate = 1, steps, classes = 400, base_width = 64, threads = 2,
-            frames = 16, size = 112, seed = 1, micro_batch;
+            frames = 16, size = 112, seed = 1, micro_batch, heatmap_size = 56;
 static gdouble lr = 0.01, momentum = 0.9, weight_decay, smoothing, clip;
 static gchar *class_weights;
-static gboolean timing, memory, auto_fit, serve, tf32 = TRUE, deterministic = TRUE;
+static gboolean timing, memory, auto_fit, serve, left_out, tf32 = TRUE, deterministic = TRUE;
 
 static const GOptionEntry entries[] = { { "model", 0, 0, G_OPTION_ARG_STRING, &model, "model",
                                             NULL },
   { "pretrained", 0, 0, G_OPTION_ARG_STRING, &pretrained, "weights to begin with", NULL },
   { "input", 0, 0, G_OPTION_ARG_STRING, &input,
-      "frames (N, T, H, W, C) F32 or U8, and labels (N) I32", NULL },
+      "frames (N, T, H, W, C) F32 or U8, points (N, T, M, K, 3) F32, labels (N) I32; frames or "
+      "points may be missing",
+      NULL },
+  { "input-type", 0, 0, G_OPTION_ARG_STRING, &input_type, "rgb, kpt, rgb+kpt", NULL },
+  { "fusion", 0, 0, G_OPTION_ARG_STRING, &fusion, "concat, mean, late, stem", NULL },
+  { "heatmap-size", 0, 0, G_OPTION_ARG_INT, &heatmap_size, "pixels", NULL },
+  { "layer", 0, 0, G_OPTION_ARG_STRING, &layer,
+      "do not train: write the layer's output (N, C, T, H, W) for the model file --pretrained",
+      NULL },
   { "output", 0, 0, G_OPTION_ARG_STRING, &output, "file for results", NULL },
   { "precision", 0, 0, G_OPTION_ARG_STRING, &precision, "32, 16-mixed, bf16-mixed", NULL },
   { "optimizer", 0, 0, G_OPTION_ARG_STRING, &optimizer, "sgd, adam, adamw", NULL },
@@ -53,6 +63,7 @@ static const GOptionEntry entries[] = { { "model", 0, 0, G_OPTION_ARG_STRING, &m
   { "micro-batch", 0, 0, G_OPTION_ARG_INT, &micro_batch, "clips at once", NULL },
   { "device", 0, 0, G_OPTION_ARG_STRING, &device, "cpu, cuda, cuda:N", NULL },
   { "convolution", 0, 0, G_OPTION_ARG_STRING, &convolution, "auto, direct, winograd", NULL },
+  { "left-out", 0, 0, G_OPTION_ARG_NONE, &left_out, "print what --pretrained did not fill", NULL },
   { "no-tf32", 0, G_OPTION_FLAG_REVERSE, G_OPTION_ARG_NONE, &tf32,
       "precision 32 multiplies in FP32", NULL },
   { "no-deterministic", 0, G_OPTION_FLAG_REVERSE, G_OPTION_ARG_NONE, &deterministic,
@@ -63,17 +74,45 @@ static const GOptionEntry entries[] = { { "model", 0, 0, G_OPTION_ARG_STRING, &m
 
 typedef struct {
   Cnn3dSafetensors *file;
-  gpointer frames;
+  gpointer frames; /* NULL: none */
+  gfloat *points;  /* NULL: none */
   gint32 *labels;
   guint n;
   Cnn3dType type;
-  gsize clip_bytes;
+  gsize clip_bytes, clip_points; /* points: numbers */
 } Clips;
+
+static gboolean
+take_frames (Clips *c, const Cnn3dSafetensor *f, Cnn3dNetworkParams *net)
+{
+  if (f->n_dims != 5 || f->shape[0] != c->n || f->shape[4] != 3)
+    return FALSE;
+  net->frames = f->shape[1];
+  net->height = f->shape[2];
+  net->width = f->shape[3];
+  c->type = f->dtype == CNN3D_SAFETENSOR_U8 ? CNN3D_TYPE_UINT8 : CNN3D_TYPE_FLOAT32;
+  c->frames = g_memdup2 (f->data, f->size);
+  c->clip_bytes = f->size / c->n;
+  return TRUE;
+}
+
+static gboolean
+take_points (Clips *c, const Cnn3dSafetensor *p, Cnn3dNetworkParams *net)
+{
+  if (p->n_dims != 5 || p->shape[0] != c->n || p->shape[4] != 3 || p->dtype != CNN3D_SAFETENSOR_F32)
+    return FALSE;
+  net->frames = p->shape[1];
+  net->persons = p->shape[2];
+  net->points = p->shape[3];
+  c->points = g_memdup2 (p->data, p->size);
+  c->clip_points = p->size / c->n / sizeof (gfloat);
+  return TRUE;
+}
 
 static gboolean
 load_clips (Clips *c, Cnn3dNetworkParams *net, GError **error)
 {
-  const Cnn3dSafetensor *f, *l;
+  const Cnn3dSafetensor *f, *p, *l;
 
   if (!input) {
     const gsize numbers = (gsize) frames * size * size * 3;
@@ -95,20 +134,36 @@ load_clips (Clips *c, Cnn3dNetworkParams *net, GError **error)
   if (!c->file)
     return FALSE;
   f = cnn3d_safetensors_lookup (c->file, "frames");
+  p = cnn3d_safetensors_lookup (c->file, "points");
   l = cnn3d_safetensors_lookup (c->file, "labels");
-  if (!f || !l || f->n_dims != 5 || f->shape[4] != 3) {
+  c->n = l ? l->shape[0] : 0;
+  net->height = net->width = size; /* of frames that nobody reads */
+  if (!l || (!f && !p) || (f && !take_frames (c, f, net)) || (p && !take_points (c, p, net))) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "%s has no frames and labels", input);
     return FALSE;
   }
-  c->n = f->shape[0];
-  net->frames = f->shape[1];
-  net->height = f->shape[2];
-  net->width = f->shape[3];
-  c->type = f->dtype == CNN3D_SAFETENSOR_U8 ? CNN3D_TYPE_UINT8 : CNN3D_TYPE_FLOAT32;
-  c->frames = g_memdup2 (f->data, f->size);
   c->labels = g_memdup2 (l->data, l->size);
-  c->clip_bytes = f->size / c->n;
   return TRUE;
+}
+
+static void
+clips_clear (Clips *c)
+{
+  g_clear_pointer (&c->file, cnn3d_safetensors_free);
+  g_free (c->frames);
+  g_free (c->points);
+  g_free (c->labels);
+}
+
+/* The clips from `first` on. */
+static Cnn3dBatch
+batch_of (const Clips *c, guint first, guint64 position)
+{
+  const guint n = MIN ((guint) batch, c->n - first);
+
+  return (Cnn3dBatch) { c->frames ? (guint8 *) c->frames + first * c->clip_bytes : NULL, c->type,
+    c->labels + first, n, position + n,
+    c->points ? c->points + (gsize) first * c->clip_points : NULL };
 }
 
 static void
@@ -188,16 +243,14 @@ start_step (Cnn3dTrainer *t, const Clips *c, guint batches, guint64 *position, C
     GError **error)
 {
   for (guint k = 0; k < batches; k++) {
-    const guint first = *position % c->n, n = MIN ((guint) batch, c->n - first);
-    const Cnn3dBatch b = { (guint8 *) c->frames + first * c->clip_bytes, c->type, c->labels + first,
-      n, *position + n };
+    const Cnn3dBatch b = batch_of (c, *position % c->n, *position);
     Cnn3dProgress progress;
 
     if (!cnn3d_trainer_run (t, &b, &progress, error))
       return FALSE;
     if (progress.ready)
       *told = progress;
-    *position += n;
+    *position += b.n;
   }
   return TRUE;
 }
@@ -251,6 +304,58 @@ parse_weights (void)
   return weights;
 }
 
+/* --- a layer's output --- */
+
+static gboolean
+take_map (gpointer user, const Cnn3dFeatureMap *map, GError **error)
+{
+  Cnn3dFeatureMap *all = user;
+  const gsize n = (gsize) map->channels * map->frames * map->height * map->width;
+  gfloat *values = (gfloat *) all->values;
+
+  if (!values)
+    values = g_new (gfloat, n * batch);
+  memcpy (values + map->clip * n, map->values, n * sizeof (gfloat));
+  *all = *map;
+  all->values = values;
+  return TRUE;
+}
+
+static gboolean
+write_layer (const Clips *c, GError **error)
+{
+  g_autoptr (Cnn3dSafetensorsWriter) w = NULL;
+  g_autofree gfloat *logits = g_new (gfloat, c->n * classes);
+  Cnn3dPredictorParams params;
+  Cnn3dPredictor *p;
+  Cnn3dFeatureMap map = { NULL };
+  gboolean ok;
+
+  cnn3d_predictor_params_init (&params);
+  params.model = pretrained;
+  params.device = device;
+  params.batch = batch;
+  params.threads = threads;
+  params.frames_type = c->type;
+  params.layers = layer;
+  p = cnn3d_predictor_new (&params, error);
+  if (!p)
+    return FALSE;
+  cnn3d_predictor_set_features (p, take_map, &map);
+  ok = cnn3d_predictor_run (p, c->frames, c->type, c->points, c->n, logits, error);
+  cnn3d_predictor_free (&p);
+  if (ok && (w = cnn3d_safetensors_writer_new (output, error))) {
+    const guint64 shape[5] = { c->n, map.channels, map.frames, map.height, map.width };
+
+    cnn3d_safetensors_writer_add (w, "layer", CNN3D_SAFETENSOR_F32, 5, shape);
+    ok = cnn3d_safetensors_writer_data (w, map.values,
+             shape[0] * shape[1] * shape[2] * shape[3] * shape[4] * sizeof (gfloat), error)
+        && cnn3d_safetensors_writer_finish (w, error);
+  }
+  g_free ((gpointer) map.values);
+  return ok && w;
+}
+
 static gboolean
 run (GError **error)
 {
@@ -268,6 +373,9 @@ run (GError **error)
   params.network.model = model;
   params.network.num_classes = classes;
   params.network.base_width = base_width;
+  params.network.input = cnn3d_choice (&cnn3d_input_types, input_type)->value;
+  params.network.fusion = cnn3d_choice (&cnn3d_fusions, fusion)->value;
+  params.network.heatmap_size = heatmap_size;
   params.pretrained = pretrained;
   params.freeze = freeze;
   params.threads = threads;
@@ -293,6 +401,11 @@ run (GError **error)
   params.gradient_clip = clip;
   if (!load_clips (&clips, &params.network, error))
     return FALSE;
+  if (layer) {
+    ok = write_layer (&clips, error);
+    clips_clear (&clips);
+    return ok;
+  }
   /* without steps: one group of all, whose gradients stay */
   params.accumulate = steps || serve ? accumulate : 1000000;
   params.keep_gradients = output != NULL;
@@ -308,10 +421,11 @@ run (GError **error)
   t = cnn3d_trainer_new (&params, batch, error);
   if (!t)
     return FALSE;
+  for (const gchar *const *name = cnn3d_trainer_left_out (t); left_out && *name; name++)
+    g_print ("%s\n", *name);
   logits = g_new0 (gfloat, clips.n * classes);
   for (guint i = 0; ok && !serve && i < clips.n; i += batch) {
-    const Cnn3dBatch b = { (guint8 *) clips.frames + i * clips.clip_bytes, clips.type,
-      clips.labels + i, MIN ((guint) batch, clips.n - i), 0 };
+    const Cnn3dBatch b = batch_of (&clips, i, 0);
 
     ok = cnn3d_trainer_logits (t, &b, logits + i * classes, error);
   }
@@ -345,9 +459,7 @@ run (GError **error)
   if (ok && output)
     ok = write_results (t, logits, clips.n, (gfloat *) losses->data, losses->len, error);
   cnn3d_trainer_free (&t);
-  g_clear_pointer (&clips.file, cnn3d_safetensors_free);
-  g_free (clips.frames);
-  g_free (clips.labels);
+  clips_clear (&clips);
   return ok;
 }
 
