@@ -29,11 +29,11 @@ static const Case cases[] = {
   { "mc3_18", 1, 0, 1e-5, 1e-5, 2e-3 },
   { "r2plus1d_18", 1, 1, 1e-6, 5e-5, 2e-3 },
   { "slow_r50", 1, 1, 3e-6, 2e-4, 2e-3 },
-  { "posec3d_slowonly", 1, 1, 1e-5, 2e-4, 2e-3 },
-  { "r3d_18-concat", 1, 1, 1e-5, 2e-4, 2e-3 },
-  { "mc3_18-mean", 1, 1, 1e-5, 2e-4, 2e-3 },
-  { "mc3_18-late", 1, 1, 1e-5, 2e-4, 2e-3 },
+  { "r3d_18-concat", 1, 1, 1e-6, 5e-5, 2e-3 },
+  { "mc3_18-mean", 1, 1, 1e-6, 5e-5, 2e-3 },
   /* recorded, and replayed with other frames and key points */
+  { "posec3d_slowonly", 1, 0, 1e-5, 5e-5, 2e-3 },
+  { "mc3_18-late", 1, 0, 1e-5, 5e-5, 2e-3 },
   { "r3d_18-stem", 1, 0, 1e-5, 1e-5, 2e-3 },
 };
 
