@@ -172,10 +172,10 @@ static Cnn3dSetting settings[] = {
   { UINT ("clipsrc", "world-size", "World size", 1, G_MAXINT, 1), .unit = "processes",
       .about = "Processes that share each pass's clips; all get the same number" },
   { KEY ("data.load_rgb"), .kind = CNN3D_SETTING_BOOLEAN, .without = "true",
-      .becomes = "cnn3dtrain `input-type`",
+      .becomes = "`input-type` of cnn3dtrain",
       .about = "Whether the network sees the frames; false needs data.load_kpt" },
   { KEY ("data.load_kpt"), .kind = CNN3D_SETTING_BOOLEAN, .without = "false",
-      .becomes = "a clipkpt, and cnn3dtrain `input-type`",
+      .becomes = "a clipkpt, and `input-type` of cnn3dtrain",
       .about = "Whether the network sees key points of the persons, which the manifest's column "
                "keypoints names the files of" },
 
