@@ -26,8 +26,9 @@ def line(name):
         return re.search(r"^%s='gst-launch-1.0 (.*)'$" % name, file.read(), re.M).group(1)
 
 
-def train(folder, name, enough=None):
-    """The validations' accuracies, and the seconds that it computed. It ends once an accuracy is enough."""
+def train(folder, name, enough=None, seconds_enough=None):
+    """The validations' accuracies, and the seconds that it computed. It ends once an accuracy is enough, or
+    it has computed long enough."""
     process = launch.start(line(name), folder, stderr=subprocess.STDOUT)
     timer = threading.Timer(launch.limit(1700), launch.kill, [process])
     timer.start()
@@ -39,6 +40,8 @@ def train(folder, name, enough=None):
             accuracies.append(float(match.group(1)))
             seconds = launch.computed(process)
             if enough is not None and accuracies[-1] >= enough:
+                break
+            if seconds_enough is not None and seconds >= seconds_enough:
                 break
     timer.cancel()
     launch.kill(process)
@@ -53,7 +56,7 @@ def learns(folder):
     points, cost = train(folder, KEYPOINTS, REACHED)
     notes = ["key points, %.0f s: %s" % (cost, " ".join("%.3f" % a for a in points))]
     assert points[-1] >= REACHED, notes
-    frames, spent = train(folder, FRAMES)
+    frames, spent = train(folder, FRAMES, seconds_enough=cost)
     notes.append("frames, %.0f s: %s" % (spent, " ".join("%.3f" % a for a in frames)))
     assert spent >= cost and max(frames) <= points[-1] - APART, notes
     return notes
