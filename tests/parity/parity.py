@@ -581,9 +581,8 @@ def main():
     for optimizer in ("sgd", "adam", "adamw"):
         if wanted(optimizer):
             check_steps(optimizer)
-    for name in ("posec3d_slowonly", "mc3_18-late"):
-        if wanted("joint-steps"):
-            check_steps("sgd", name)
+    if wanted("joint-steps"):
+        check_steps("sgd", "posec3d_slowonly")
     if "double" in WANTED:
         check_against_double()
     if wanted("class-weights"):
@@ -592,7 +591,7 @@ def main():
         check_clipping()
     if wanted("accumulation"):
         check_accumulation()
-    for name in ("r3d_18", "slow_r50", "posec3d_slowonly"):
+    for name in ("r3d_18", "slow_r50"):
         if wanted("bf16"):
             check_bf16(name, 8, 112)
     print(f"1..{count}")
