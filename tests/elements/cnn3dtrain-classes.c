@@ -23,9 +23,7 @@ test_classes (void)
   rig_free (&r);
 
   r = rig_new ("num-classes=2");
-  caps_for (&r, 4);
-  push_segment (&r, 0);
-  push_classes (&r);
+  begin_stream (&r, 4);
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
       "num-classes is 2, but upstream has 3 classes: set it to 0 to take them");
@@ -41,9 +39,7 @@ test_classes (void)
   rig_free (&r);
 
   r = rig_new ("num-classes=5");
-  caps_for (&r, 4);
-  push_segment (&r, 0);
-  push_classes (&r);
+  begin_stream (&r, 4);
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_OK);
   message = pop (&r, GST_MESSAGE_WARNING, NULL);
   g_assert_nonnull (message);
@@ -95,9 +91,7 @@ test_unnamed_classes (void)
   Cnn3dModelFile *file;
   Rig r = rig_new (line);
 
-  caps_for (&r, 4);
-  push_segment (&r, 0);
-  push_classes (&r);
+  begin_stream (&r, 4);
   g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
   rig_free (&r);
   file = cnn3d_model_file_open (path, NULL);
@@ -192,9 +186,7 @@ test_weights (void)
       gst_object_unref (r.bus);
     } else {
       r = rig_new (bad[i].properties);
-      caps_for (&r, 4);
-      push_segment (&r, 0);
-      push_classes (&r);
+      begin_stream (&r, 4);
       gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
       assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, bad[i].reason);
       rig_free (&r);

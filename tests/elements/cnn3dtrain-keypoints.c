@@ -25,9 +25,7 @@ points_rig (const gchar *input, const gchar *more, guint n)
   Rig r = rig_new (line);
 
   r.points = TRUE;
-  caps_for (&r, n);
-  push_segment (&r, 0);
-  push_classes (&r);
+  begin_stream (&r, n);
   g_free (line);
 
   return r;
@@ -42,26 +40,6 @@ checkpointed (const gchar *input, const gchar *more, const gchar *dir)
   g_free (line);
 
   return r;
-}
-
-static guint64
-get_uint64 (const GstStructure *s, const gchar *field)
-{
-  guint64 value;
-
-  g_assert_true (gst_structure_get_uint64 (s, field, &value));
-
-  return value;
-}
-
-static gdouble
-get_double (const GstStructure *s, const gchar *field)
-{
-  gdouble value;
-
-  g_assert_true (gst_structure_get_double (s, field, &value));
-
-  return value;
 }
 
 static void
@@ -82,7 +60,6 @@ test_learns (gconstpointer input)
   Rig r = points_rig (input, "", 4);
   gdouble first = NAN, last = NAN;
   guint64 predicted, value;
-  const GstStructure *s;
   GstMessage *message;
   guint i, steps = 0;
 
@@ -90,18 +67,12 @@ test_learns (gconstpointer input)
     g_assert_cmpint (gst_harness_push (r.h, rig_batch (&r, 4 * i, 4)), ==, GST_FLOW_OK);
   gst_harness_push_event (r.h, gst_event_new_eos ());
   message = pop (&r, GST_MESSAGE_ELEMENT, NULL);
-  g_assert_true (gst_message_has_name (message, "cnn3dtrain-plan"));
-  s = gst_message_get_structure (message);
-  predicted = get_uint64 (s, "predicted-bytes");
-  g_assert_cmpuint (predicted, ==,
-      get_uint64 (s, "weights-bytes") + get_uint64 (s, "gradients-bytes")
-          + get_uint64 (s, "optimizer-bytes") + get_uint64 (s, "input-bytes")
-          + get_uint64 (s, "arena-bytes"));
+  predicted = get_predicted (message);
   gst_message_unref (message);
   g_object_get (r.element, "predicted-memory", &value, NULL);
   g_assert_cmpuint (value, ==, predicted);
   while ((message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-step"))) {
-    last = get_double (gst_message_get_structure (message), "loss");
+    last = get_double (message, "loss");
     if (steps++ == 0)
       first = last;
     gst_message_unref (message);
@@ -125,9 +96,7 @@ test_unused (void)
     Rig r = rig_new (line);
 
     r.points = run == 1;
-    caps_for (&r, 4);
-    push_segment (&r, 0);
-    push_classes (&r);
+    begin_stream (&r, 4);
     g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
     message = pop (&r, GST_MESSAGE_INFO, NULL);
     g_assert_true ((message != NULL) == (run == 1));
@@ -343,14 +312,12 @@ static gdouble
 validated (Rig *r, gdouble *loss)
 {
   GstMessage *message = pop (r, GST_MESSAGE_ELEMENT, "cnn3dtrain-validation");
-  const GstStructure *s;
   gdouble accuracy;
 
   g_assert_nonnull (message);
-  s = gst_message_get_structure (message);
-  accuracy = get_double (s, "accuracy");
-  *loss = get_double (s, "loss");
-  g_assert_cmpuint (get_uint64 (s, "clips"), ==, 7);
+  accuracy = get_double (message, "accuracy");
+  *loss = get_double (message, "loss");
+  g_assert_cmpuint (get_uint64 (message, "clips"), ==, 7);
   gst_message_unref (message);
 
   return accuracy;

@@ -84,9 +84,7 @@ test_resume_at_border (void)
     gchar *line = g_strdup_printf ("checkpoint-interval=1 checkpoint-dir=%s", dirs[run]);
     Rig r = rig_new (line);
 
-    caps_for (&r, 4);
-    push_segment (&r, 0);
-    push_classes (&r);
+    begin_stream (&r, 4);
     if (run == 0) {
       feed (&r, 0, TOTAL + 1);
     } else {
@@ -96,9 +94,7 @@ test_resume_at_border (void)
       rig_free (&r);
 
       r = rig_new (line);
-      caps_for (&r, 4);
-      push_segment (&r, 0);
-      push_classes (&r);
+      begin_stream (&r, 4);
       push_epoch (&r, 0, TRUE, 0, 0);
       g_assert_cmpint (pull_seek (&r, &seqnum), ==, TRAIN);
       push_segment (&r, seqnum);
@@ -218,9 +214,7 @@ test_progress (void)
     line = g_strdup_printf ("progress=true checkpoint-dir=%s", dir);
     for (guint run = 0; run < 2; run++) {
       r = rig_new (line);
-      caps_for (&r, 4);
-      push_segment (&r, 0);
-      push_classes (&r);
+      begin_stream (&r, 4);
       if (run == 0)
         feed (&r, 0, TRAIN);
       else

@@ -386,6 +386,50 @@ refuse (GstPad *pad, GstObject *parent, GstEvent *event)
   return FALSE;
 }
 
+/* Begins the stream of batches of up to n clips. */
+static inline void
+begin_stream (Rig *r, guint n)
+{
+  caps_for (r, n);
+  push_segment (r, 0);
+  push_classes (r);
+}
+
+static inline guint64
+get_uint64 (GstMessage *message, const gchar *field)
+{
+  guint64 value;
+
+  g_assert_true (gst_structure_get_uint64 (gst_message_get_structure (message), field, &value));
+
+  return value;
+}
+
+static inline gdouble
+get_double (GstMessage *message, const gchar *field)
+{
+  gdouble value;
+
+  g_assert_true (gst_structure_get_double (gst_message_get_structure (message), field, &value));
+
+  return value;
+}
+
+/* The bytes that a cnn3dtrain-plan predicts, which are the sum of its parts. */
+static inline guint64
+get_predicted (GstMessage *plan)
+{
+  const guint64 predicted = get_uint64 (plan, "predicted-bytes");
+
+  g_assert_true (gst_message_has_name (plan, "cnn3dtrain-plan"));
+  g_assert_cmpuint (predicted, ==,
+      get_uint64 (plan, "weights-bytes") + get_uint64 (plan, "gradients-bytes")
+          + get_uint64 (plan, "optimizer-bytes") + get_uint64 (plan, "input-bytes")
+          + get_uint64 (plan, "arena-bytes"));
+
+  return predicted;
+}
+
 static inline Rig
 begin_run (const gchar *dir)
 {
@@ -393,9 +437,7 @@ begin_run (const gchar *dir)
       "accumulate-grad-batches=2 dropout=0.3 lr-schedule=cosine checkpoint-dir=%s", dir);
   Rig r = rig_new (line);
 
-  caps_for (&r, 4);
-  push_segment (&r, 0);
-  push_classes (&r);
+  begin_stream (&r, 4);
   g_free (line);
 
   return r;
