@@ -138,7 +138,7 @@ slot_bytes (const Cnn3dPredictor *p, guint clips)
   const gsize frames = cnn3d_clip_bytes (&p->s.net->params, p->frames_type) * clips;
 
   return p->s.backend->asynchronous
-      ? ((frames + 63) & ~(gsize) 63) + cnn3d_points_bytes (&p->s.net->params) * clips
+      ? cnn3d_session_part (frames) + cnn3d_points_bytes (&p->s.net->params) * clips
       : 0;
 }
 
@@ -437,12 +437,10 @@ run_chunk (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, const gfloat
   if (p->slot) {
     guint8 *slot = p->slot;
 
-    b.frames = slot;
-    b.points = (const gfloat *) (slot + ((frames_bytes + 63) & ~(gsize) 63));
-    if ((frames_bytes && !p->s.backend->stage (p->s.device, slot, frames, frames_bytes, error))
+    if ((frames_bytes
+            && !(b.frames = cnn3d_session_stage (&p->s, &slot, frames, frames_bytes, error)))
         || (points_bytes
-            && !p->s.backend->stage (
-                p->s.device, (gpointer) b.points, points, points_bytes, error)))
+            && !(b.points = cnn3d_session_stage (&p->s, &slot, points, points_bytes, error))))
       return FALSE;
   }
   if (!p->s.backend->run (

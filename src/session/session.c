@@ -95,6 +95,22 @@ cnn3d_session_take_memory (Cnn3dSession *s, const Cnn3dMemory *m, GError **error
       && (s->arena = cnn3d_session_alloc (s, m->arena, error));
 }
 
+gsize
+cnn3d_session_part (gsize bytes)
+{
+  return (bytes + 63) & ~(gsize) 63;
+}
+
+gpointer
+cnn3d_session_stage (
+    Cnn3dSession *s, guint8 **slot, gconstpointer from, gsize bytes, GError **error)
+{
+  gpointer to = *slot;
+
+  *slot += cnn3d_session_part (bytes);
+  return s->backend->stage (s->device, to, from, bytes, error) ? to : NULL;
+}
+
 void
 cnn3d_session_give_back (Cnn3dSession *s)
 {

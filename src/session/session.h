@@ -85,6 +85,13 @@ gpointer cnn3d_session_alloc (Cnn3dSession *session, gsize bytes, GError **error
 /* Allocates the weights, copy and arena of `memory`. FALSE with error. */
 gboolean cnn3d_session_take_memory (
     Cnn3dSession *session, const Cnn3dMemory *memory, GError **error);
+/* Bytes that a part of a batch takes on the device: frames, key points, labels, ... begin at
+ * multiples of 64. */
+gsize cnn3d_session_part (gsize bytes);
+/* Copies a part of a batch to *slot, which then moves to the next part's place. Returns the copy;
+ * NULL with error. */
+gpointer cnn3d_session_stage (
+    Cnn3dSession *session, guint8 **slot, gconstpointer from, gsize bytes, GError **error);
 /* Frees all device memory. */
 void cnn3d_session_give_back (Cnn3dSession *session);
 

@@ -47,16 +47,6 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
   return TRUE;
 }
 
-/* Copies one part of a batch to *slot, and moves that on. Returns the copy; NULL with error. */
-static gpointer
-stage_part (Cnn3dTrainer *t, guint8 **slot, gconstpointer from, gsize bytes, GError **error)
-{
-  gpointer to = *slot;
-
-  *slot += cnn3d_trainer_round_slot (bytes);
-  return t->s.backend->stage (t->s.device, to, from, bytes, error) ? to : NULL;
-}
-
 /* A batch is read in place, or copied to one of the device's slots: the one that the running batch
  * does not use. */
 static gboolean
@@ -71,16 +61,20 @@ stage (Cnn3dTrainer *t, const Cnn3dBatch *batch, TrainerStaged *to, GError **err
   if (!t->slots[0])
     return TRUE;
   slot = t->slots[t->next_slot ^= 1];
-  if (frames && !(to->batch.frames = stage_part (t, &slot, batch->frames, frames, error)))
+  if (frames
+      && !(to->batch.frames = cnn3d_session_stage (&t->s, &slot, batch->frames, frames, error)))
     return FALSE;
-  if (points && !(to->batch.points = stage_part (t, &slot, batch->points, points, error)))
+  if (points
+      && !(to->batch.points = cnn3d_session_stage (&t->s, &slot, batch->points, points, error)))
     return FALSE;
   if (!batch->labels)
     return TRUE;
-  to->batch.labels = stage_part (t, &slot, batch->labels, batch->n * sizeof (gint32), error);
+  to->batch.labels =
+      cnn3d_session_stage (&t->s, &slot, batch->labels, batch->n * sizeof (gint32), error);
   if (!to->batch.labels || !to->weights)
     return to->batch.labels != NULL;
-  to->weights = stage_part (t, &slot, t->class_weights, n->num_classes * sizeof (gfloat), error);
+  to->weights =
+      cnn3d_session_stage (&t->s, &slot, t->class_weights, n->num_classes * sizeof (gfloat), error);
   return to->weights != NULL;
 }
 

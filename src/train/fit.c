@@ -22,20 +22,14 @@ cnn3d_trainer_updates_early (const Cnn3dTrainerParams *p, guint batch, guint mic
 }
 
 gsize
-cnn3d_trainer_round_slot (gsize bytes)
-{
-  return (bytes + 63) & ~(gsize) 63;
-}
-
-gsize
 cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *p, guint batch)
 {
   const gsize frames = cnn3d_clip_bytes (&p->network, p->frames_type) * batch;
   const gsize points = cnn3d_points_bytes (&p->network) * batch;
   const gsize weights = p->class_weights ? p->network.num_classes * sizeof (gfloat) : 0;
 
-  return cnn3d_trainer_round_slot (frames) + cnn3d_trainer_round_slot (points)
-      + cnn3d_trainer_round_slot (batch * sizeof (gint32)) + cnn3d_trainer_round_slot (weights);
+  return cnn3d_session_part (frames) + cnn3d_session_part (points)
+      + cnn3d_session_part (batch * sizeof (gint32)) + cnn3d_session_part (weights);
 }
 
 gboolean

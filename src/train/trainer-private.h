@@ -119,7 +119,6 @@ void cnn3d_class_metrics (Cnn3dPassResult *result, guint num_classes, gdouble *a
 
 /* fit.c. Bytes of a batch in device memory, including its key points, its labels and the class
  * weights, each part rounded up. */
-gsize cnn3d_trainer_round_slot (gsize bytes);
 gsize cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *params, guint batch);
 /* batch.c */
 gdouble cnn3d_trainer_epochs_passed (const Cnn3dTrainer *t);
