@@ -21,6 +21,7 @@ struct _Cnn3dPose {
   gdouble scale[2]; /* coordinates to parts of the picture */
   guint from, to;   /* the clip's frames in the file, `to` exclusive */
   gdouble reach;    /* seconds */
+  gint64 *entries;  /* [persons] room for a frame's */
   gint64 *tracks;   /* [persons] who has which place; of those who are tracked */
   guint n_tracks;
   gboolean compact;
@@ -150,22 +151,22 @@ rank_tracks (Cnn3dPose *pose)
   g_free (ranked);
 }
 
-/* [persons] the entries of a frame, -1: nobody. */
+/* Fills in the entries of a frame, -1: nobody. */
 static void
-choose_persons (const Cnn3dPose *pose, guint frame, gint64 *entries)
+choose_persons (const Cnn3dPose *pose, guint frame)
 {
   const Cnn3dKeypoints *file = pose->file;
   const guint begin = file->starts[frame], n = file->starts[frame + 1] - begin;
   Ranked *ranked;
 
   for (guint m = 0; m < pose->params.persons; m++)
-    entries[m] = -1;
+    pose->entries[m] = -1;
   if (file->tracked) {
     /* the last one where somebody is there twice */
     for (guint e = begin; e < begin + n; e++)
       for (guint m = 0; m < pose->n_tracks; m++)
         if (pose->tracks[m] == file->persons[e])
-          entries[m] = e;
+          pose->entries[m] = e;
     return;
   }
   if (n == 0)
@@ -175,7 +176,7 @@ choose_persons (const Cnn3dPose *pose, guint frame, gint64 *entries)
     ranked[i] = (Ranked) { i, begin + i, score_of (file, begin + i) };
   qsort (ranked, n, sizeof *ranked, compare_ranked);
   for (guint m = 0; m < MIN (n, pose->params.persons); m++)
-    entries[m] = ranked[m].entry;
+    pose->entries[m] = ranked[m].entry;
   g_free (ranked);
 }
 
@@ -197,14 +198,12 @@ static void
 place_frame (const Cnn3dPose *pose, guint frame, gfloat *values)
 {
   const gsize size = 3 * (gsize) pose->file->points;
-  gint64 entries[CNN3D_POSE_MOST_PERSONS];
-
-  choose_persons (pose, frame, entries);
+  choose_persons (pose, frame);
   for (guint m = 0; m < pose->params.persons; m++, values += size) {
-    if (entries[m] < 0)
+    if (pose->entries[m] < 0)
       continue;
     for (guint k = 0; k < pose->file->points; k++) {
-      const gfloat *from = pose->file->values + entries[m] * size + 3 * k;
+      const gfloat *from = pose->file->values + pose->entries[m] * size + 3 * k;
       gdouble at[2];
 
       if (!(from[2] > 0) || !place_point (pose, from, at))
@@ -362,10 +361,11 @@ cnn3d_pose_new (const Cnn3dKeypoints *keypoints, const Cnn3dPoseParams *params, 
 {
   Cnn3dPose *pose;
 
-  g_return_val_if_fail (params->persons > 0 && params->persons <= CNN3D_POSE_MOST_PERSONS, NULL);
+  g_return_val_if_fail (params->persons > 0, NULL);
   pose = g_new0 (Cnn3dPose, 1);
   pose->file = keypoints;
   pose->params = *params;
+  pose->entries = g_new (gint64, params->persons);
   if (!check_numbers (keypoints, params, error) || !set_scale (pose, error))
     goto failed;
   pose->reach = find_reach (keypoints);
@@ -391,6 +391,7 @@ cnn3d_pose_free (Cnn3dPose *pose)
 {
   if (!pose)
     return;
+  g_free (pose->entries);
   g_free (pose->tracks);
   g_free (pose);
 }

@@ -7,9 +7,6 @@
 
 G_BEGIN_DECLS
 
-/* Persons of a clip at most. */
-#define CNN3D_POSE_MOST_PERSONS 64
-
 /* persons: M, at least 1
  * unit:    of the file's coordinates; CNN3D_COORDINATES_AUTO: what the file says; else pixels
  *          where one of them is larger than 2
