@@ -10,22 +10,16 @@
 static void G_GNUC_PRINTF (4, 5)
     set_error (GError **error, const gchar *text, const gchar *at, const gchar *format, ...)
 {
-  const gchar *line_begins = text;
-  guint line = 1;
+  guint line, column;
   va_list args;
   gchar *reason;
 
-  for (const gchar *c = text; c < at; c++) {
-    if (*c == '\n') {
-      line++;
-      line_begins = c + 1;
-    }
-  }
+  cnn3d_json_place (text, at, &line, &column);
   va_start (args, format);
   reason = g_strdup_vprintf (format, args);
   va_end (args);
-  g_set_error (error, JSON_PARSER_ERROR, JSON_PARSER_ERROR_PARSE, "%u:%u: %s", line,
-      (guint) (at - line_begins) + 1, reason);
+  g_set_error (
+      error, JSON_PARSER_ERROR, JSON_PARSER_ERROR_PARSE, "%u:%u: %s", line, column, reason);
   g_free (reason);
 }
 

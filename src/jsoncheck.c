@@ -167,3 +167,17 @@ cnn3d_json_check (const gchar *text, const gchar *end, const gchar **at,
       passed (data, p);
   }
 }
+
+void
+cnn3d_json_place (const gchar *text, const gchar *at, guint *line, guint *column)
+{
+  const gchar *begin = text;
+
+  *line = 1;
+  for (const gchar *c = text; c < at; c++)
+    if (*c == '\n') {
+      ++*line;
+      begin = c + 1;
+    }
+  *column = (guint) (at - begin) + 1;
+}

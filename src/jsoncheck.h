@@ -15,4 +15,7 @@
 const gchar *cnn3d_json_check (const gchar *text, const gchar *end, const gchar **at,
     void (*passed) (gpointer data, const gchar *until), gpointer data);
 
+/* The line and column, from 1 and in bytes, of a place in the text. */
+void cnn3d_json_place (const gchar *text, const gchar *at, guint *line, guint *column);
+
 #endif

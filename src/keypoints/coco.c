@@ -338,15 +338,10 @@ no_list:
 static void
 set_json_error (GError **error, const gchar *text, const gchar *at, const gchar *why)
 {
-  const gchar *line = text;
-  guint number = 1;
+  guint line, column;
 
-  for (const gchar *p = text; p < at; p++)
-    if (*p == '\n') {
-      number++;
-      line = p + 1;
-    }
-  cnn3d_keypoints_set_error (error, "line %u, column %u: %s", number, (guint) (at - line) + 1, why);
+  cnn3d_json_place (text, at, &line, &column);
+  cnn3d_keypoints_set_error (error, "line %u, column %u: %s", line, column, why);
 }
 
 static gboolean
