@@ -306,8 +306,7 @@ add_knobs (ToolPlan *plan)
     p.network.height = n->height;
     p.network.width = n->width;
   }
-  if (cnn3d_network_sees_points (n) && n->heatmap_size >= 32
-      && !(n->input == CNN3D_INPUT_RGB_KPT && n->fusion == CNN3D_FUSION_STEM)) {
+  if (cnn3d_network_sees_points (n) && n->heatmap_size >= 32 && !cnn3d_network_stacks_points (n)) {
     p.network.heatmap_size = n->heatmap_size / 2;
     add_knob (plan, &p, plan->batch, "places key points less exactly",
         g_strdup_printf ("heatmap-size=%u", p.network.heatmap_size));

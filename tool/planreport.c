@@ -84,7 +84,6 @@ static gchar *
 clip_text (const Cnn3dNetworkParams *n)
 {
   GString *text = g_string_new (NULL);
-  const gboolean stem = n->input == CNN3D_INPUT_RGB_KPT && n->fusion == CNN3D_FUSION_STEM;
 
   if (cnn3d_network_sees_frames (n))
     g_string_append_printf (text, "%ux%ux%u", n->frames, n->height, n->width);
@@ -94,7 +93,7 @@ clip_text (const Cnn3dNetworkParams *n)
     g_string_append_printf (text, "%s %u key points of %u person%s",
         cnn3d_network_sees_frames (n) ? " and" : " of", n->points, n->persons,
         n->persons == 1 ? "" : "s");
-    if (!stem)
+    if (!cnn3d_network_stacks_points (n))
       g_string_append_printf (text, " in %ux%u", n->heatmap_size, n->heatmap_size);
   }
   return g_string_free (text, FALSE);

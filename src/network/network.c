@@ -51,6 +51,12 @@ cnn3d_network_sees_points (const Cnn3dNetworkParams *p)
   return p->input != CNN3D_INPUT_RGB;
 }
 
+gboolean
+cnn3d_network_stacks_points (const Cnn3dNetworkParams *p)
+{
+  return p->input == CNN3D_INPUT_RGB_KPT && p->fusion == CNN3D_FUSION_STEM;
+}
+
 /* --- building --- */
 
 static Cnn3dOp *
@@ -238,7 +244,7 @@ build (Cnn3dNetwork *n, const Model *model)
 {
   const Cnn3dNetworkParams *p = &n->params;
 
-  if (p->input == CNN3D_INPUT_RGB_KPT && p->fusion != CNN3D_FUSION_STEM) {
+  if (p->input == CNN3D_INPUT_RGB_KPT && !cnn3d_network_stacks_points (p)) {
     n->logits = add_two_streams (n, model);
   } else {
     const gint in = add_input (n, cnn3d_network_sees_frames (p) ? p->channels : 0,

@@ -135,6 +135,8 @@ CNN3D_API gint64 cnn3d_network_macs (const Cnn3dNetwork *network);
 /* Whether the network reads frames; key points. */
 CNN3D_API gboolean cnn3d_network_sees_frames (const Cnn3dNetworkParams *params);
 CNN3D_API gboolean cnn3d_network_sees_points (const Cnn3dNetworkParams *params);
+/* Whether its heat maps are channels of the frames, and so of the frames' size. */
+CNN3D_API gboolean cnn3d_network_stacks_points (const Cnn3dNetworkParams *params);
 
 /* --- for the models' own files --- */
 gint cnn3d_network_add_conv (Cnn3dNetwork *n, const gchar *name, gint in, gint out_channels,

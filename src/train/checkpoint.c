@@ -155,7 +155,6 @@ monitor_name (Cnn3dMonitor monitor)
 static gchar *
 input_text (const Cnn3dNetworkParams *n)
 {
-  const gboolean fused = n->input == CNN3D_INPUT_RGB_KPT;
   gchar sigma[G_ASCII_DTOSTR_BUF_SIZE];
   GString *text;
 
@@ -163,9 +162,9 @@ input_text (const Cnn3dNetworkParams *n)
     return NULL;
   text = g_string_new ("input-type=");
   g_string_append (text, cnn3d_choice_name (&cnn3d_input_types, n->input));
-  if (fused)
+  if (n->input == CNN3D_INPUT_RGB_KPT)
     g_string_append_printf (text, " fusion=%s", cnn3d_choice_name (&cnn3d_fusions, n->fusion));
-  if (!fused || n->fusion != CNN3D_FUSION_STEM)
+  if (!cnn3d_network_stacks_points (n))
     g_string_append_printf (text, " heatmap-size=%u", n->heatmap_size);
   g_string_append_printf (text, " heatmap-sigma=%s with %u key points of %u persons",
       g_ascii_formatd (sigma, sizeof sigma, "%.6g", n->heatmap_sigma), n->points, n->persons);
