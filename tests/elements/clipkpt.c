@@ -494,6 +494,7 @@ main (int argc, char **argv)
   }
   g_rmdir (dir);
   g_free (dir);
+  gst_deinit ();
 
   return result;
 }
