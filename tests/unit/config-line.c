@@ -1,4 +1,4 @@
-/* Configurations: the launch lines that come out.
+/* Configurations: the launch lines generated from them.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 #include "src/config/config.h"
@@ -70,7 +70,7 @@ test_line (void)
   g_free (line);
 }
 
-/* Key points are read right behind the sampler, in tests too. */
+/* clipkpt comes right after clipsample, in test lines too. */
 static void
 test_keypoints (void)
 {
@@ -103,7 +103,7 @@ test_keypoints (void)
   cnn3d_config_free (&config);
 }
 
-/* The line that tests: what prepares clips is as in the line that trains. */
+/* The test line prepares clips as the training line does. */
 static void
 test_test_line (void)
 {
@@ -160,8 +160,7 @@ test_test_line (void)
   g_free (line);
 }
 
-/* Each key that has a property sets it, and only when it is away from what the
- * element does by itself. */
+/* Each key with a property sets it, and only when the value differs from the element's default. */
 static void
 test_properties (void)
 {
@@ -223,7 +222,7 @@ test_properties (void)
       continue;
     option = g_strdup_printf ("--%s=%s", key->name, key->fallback);
     line = LINE ("--paths.train=t", option);
-    /* any of its keys wants the element */
+    /* any of its keys adds the element */
     if (strcmp (key->setting->elements, "clipaugment") == 0)
       g_assert_nonnull (strstr (line, "height=112 ! clipaugment|"));
     else
@@ -234,8 +233,8 @@ test_properties (void)
   g_free (bare);
 }
 
-/* Elements that are there where a key asks for them, in one order; the line that
- * tests sees clips as the network does, unchanged. */
+/* Elements appear where a key needs them, in a fixed order; the test line leaves clips
+ * unaugmented. */
 static void
 test_elements (void)
 {
@@ -258,7 +257,7 @@ test_elements (void)
   g_free (line);
 }
 
-/* What nobody sets is left to the preset. */
+/* Keys that are not set are left to the preset. */
 static void
 test_preset (void)
 {
@@ -284,7 +283,7 @@ test_quotes (void)
     { "$(x)`y`", "\\\"\\\\044\\\\050x\\\\051\\\\140y\\\\140\\\"" },
     { "a\nb\tc\x1b", "\\\"a\\\\012b\\\\011c\\\\033\\\"" },
     { "a ! fakesink", "\\\"a\\\\040\\\\041\\\\040fakesink\\\"" },
-    { "\xe2\x80\xae", "\\\"\\\\342\\\\200\\\\256\\\"" }, /* turns what follows round */
+    { "\xe2\x80\xae", "\\\"\\\\342\\\\200\\\\256\\\"" }, /* reverses the text after it */
   };
   Cnn3dConfig *config = cnn3d_config_new ();
   GError *error = NULL;
@@ -302,7 +301,7 @@ test_quotes (void)
     g_free (option);
   }
 
-  /* GStreamer takes this word for no string, unless it is in quotes */
+  /* gst-launch parses this word as something other than a string unless it is quoted */
   g_assert_true (load (config, "paths: {train: 'NULL'}", &error));
   words = cnn3d_config_line (config, &error);
   g_assert_no_error (error);

@@ -1,5 +1,5 @@
-/* Configurations: each key with what it may be and may not be, each error with
- * its place, and the documentation's table.
+/* Configurations: the valid and invalid values of each key, the position in each error, and the
+ * table in the documentation.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib/gstdio.h>
 #include <string.h>
@@ -13,8 +13,8 @@ load (Cnn3dConfig *config, const gchar *yaml, GError **error)
   return cnn3d_config_load_data (config, "a.yaml", yaml, strlen (yaml), error);
 }
 
-/* The same value by file and by option: `expected`, or refused with a message
- * that has `expected` in it. */
+/* Gives the same value by file and by option. The result is `expected`, or an error whose message
+ * contains `expected`. */
 static void
 check_value (const Cnn3dConfigKey *key, const gchar *written, gboolean fine, const gchar *expected)
 {
@@ -22,7 +22,7 @@ check_value (const Cnn3dConfigKey *key, const gchar *written, gboolean fine, con
   gchar *yaml =
       g_strdup_printf ("%.*s:\n  %s: %s\n", (gint) (dot - key->name), key->name, dot + 1, written);
   gchar *option = g_strdup_printf ("--%s=%s", key->name, written);
-  /* nothing is where the colon ends */
+  /* without a value the error is at the end of the colon */
   gchar *place = g_strdup_printf (
       "a.yaml:2:%u: %s ", (guint) strlen (dot + 1) + (*written ? 5 : 4), key->name);
   gchar *cut = g_strndup (option, 48);
@@ -33,7 +33,7 @@ check_value (const Cnn3dConfigKey *key, const gchar *written, gboolean fine, con
     gboolean done =
         i ? cnn3d_config_override (config, option, &error) : load (config, yaml, &error);
 
-    /* the option has no quotes to take off */
+    /* an option has no quotes to strip */
     if (i && strpbrk (written, "'\""))
       g_clear_error (&error);
     else if (fine) {
@@ -109,7 +109,7 @@ check_choices (const Cnn3dConfigKey *key)
 {
   for (const GEnumValue *v = key->setting->choices->values; v->value_nick; v++) {
     gchar *quoted = g_strdup_printf ("\"%s\"", v->value_nick);
-    /* a further name becomes its value's own */
+    /* an alias becomes the value's canonical name */
     const gchar *name = cnn3d_choice_name (key->setting->choices, v->value);
 
     check_value (key, v->value_nick, TRUE, name);
@@ -119,7 +119,7 @@ check_choices (const Cnn3dConfigKey *key)
   check_value (key, "neither", FALSE, "not 'neither'");
 }
 
-/* All of a guint64, digit by digit. */
+/* Every digit of a guint64 is kept. */
 static void
 check_uint64 (const Cnn3dConfigKey *key)
 {
@@ -254,7 +254,7 @@ test_each_key (void)
   g_free (longest);
 }
 
-/* Each with the place, from 1, at which an editor shows it. */
+/* Each error has the position, from 1, that an editor shows. */
 static const struct {
   const gchar *yaml;
   gsize size; /* 0: up to the NUL */
@@ -318,7 +318,7 @@ static const struct {
       "a character NUL in a value" },
   { "paths:\n  train: ''\n", 0, 2, 10, CNN3D_CONFIG_ERROR_VALUE, "has no value" },
   { "paths:\n  train:\n  val: a\n", 0, 2, 9, CNN3D_CONFIG_ERROR_VALUE, "has no value" },
-  /* what YAML has and settings have not */
+  /* features of YAML that settings do not support */
   { "data:\n  batch_size: &x 4\n", 0, 2, 15, CNN3D_CONFIG_ERROR_SYNTAX,
       "an anchor (&); write each value out" },
   { "data: &x\n  batch_size: 4\n", 0, 1, 7, CNN3D_CONFIG_ERROR_SYNTAX,
@@ -345,7 +345,7 @@ static const struct {
       "a key's name must be a word" },
   { "data:\n  \"batch\\0size\": 1\n", 0, 2, 3, CNN3D_CONFIG_ERROR_SYNTAX,
       "a key's name must be a word" },
-  /* no YAML */
+  /* not YAML */
   { "data:\n\tbatch_size: 4\n", 0, 2, 1, CNN3D_CONFIG_ERROR_SYNTAX,
       "a tab; YAML is indented with spaces" },
   { "data:\n  num_frames: 8\n \tbatch_size: 4\n", 0, 3, 2, CNN3D_CONFIG_ERROR_SYNTAX,
@@ -394,9 +394,9 @@ test_errors (void)
 }
 
 static void
-test_fine (void)
+test_valid (void)
 {
-  static const gchar *const fine[] = {
+  static const gchar *const valid[] = {
     "",
     "\n",
     "# nothing\n",
@@ -414,19 +414,19 @@ test_fine (void)
     "~",
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (fine); i++) {
+  for (guint i = 0; i < G_N_ELEMENTS (valid); i++) {
     Cnn3dConfig *config = cnn3d_config_new ();
     GError *error = NULL;
-    gboolean done = load (config, fine[i], &error);
+    gboolean done = load (config, valid[i], &error);
 
-    if (strcmp (fine[i], "~") == 0) {
+    if (strcmp (valid[i], "~") == 0) {
       g_assert_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_SYNTAX);
       g_clear_error (&error);
     } else {
       g_assert_no_error (error);
       g_assert_true (done);
       g_assert_cmpstr (
-          cnn3d_config_get (config, "data.batch_size"), ==, strstr (fine[i], "4") ? "4" : "1");
+          cnn3d_config_get (config, "data.batch_size"), ==, strstr (valid[i], "4") ? "4" : "1");
     }
     cnn3d_config_free (&config);
   }
@@ -441,7 +441,7 @@ filled (const gchar *before, gsize length, gchar fill, const gchar *after)
   return text;
 }
 
-/* Seconds of computing that it takes to read a text. */
+/* CPU seconds that parsing a text takes. */
 static gdouble
 cost_of (const gchar *yaml)
 {
@@ -458,8 +458,8 @@ cost_of (const gchar *yaml)
   return least;
 }
 
-/* What is long or deep is refused soon, beside what a file of comments takes that is
- * as long as any may be, and shown in short. */
+/* Long or deeply nested input is rejected quickly, compared with a file of comments of the largest
+ * allowed length, and the message shortens it. */
 static void
 test_bounds (void)
 {
@@ -523,7 +523,7 @@ test_files (void)
   g_assert_true (cnn3d_config_load (config, path, &error));
   g_assert_no_error (error);
   g_assert_cmpstr (cnn3d_config_get (config, "data.batch_size"), ==, "3");
-  /* an option wins, and null takes it back */
+  /* an option overrides the file, and null restores the default */
   g_assert_true (cnn3d_config_override (config, "--data.batch_size=5", &error));
   g_assert_cmpstr (cnn3d_config_get (config, "data.batch_size"), ==, "5");
   g_assert_true (cnn3d_config_override (config, "--data.batch_size=null", &error));
@@ -579,14 +579,14 @@ test_options (void)
       g_error ("'%s' is not '%s'", error->message, wrong[i].message);
     g_clear_error (&error);
   }
-  /* taken as it is: YAML's signs mean nothing here */
+  /* option values are literal: YAML syntax has no meaning here */
   g_assert_true (cnn3d_config_override (config, "--paths.train=\"a: b\" # [c]=d", &error));
   g_assert_no_error (error);
   g_assert_cmpstr (cnn3d_config_get (config, "paths.train"), ==, "\"a: b\" # [c]=d");
   cnn3d_config_free (&config);
 }
 
-/* The documentation's table is this one, row for row. */
+/* The table in the documentation matches the settings row by row. */
 static void
 test_documented (void)
 {
@@ -618,7 +618,7 @@ test_documented (void)
   g_free (path);
 }
 
-/* What is shipped is read, and the full one has every key. */
+/* The shipped configurations are valid, and the full one has every key. */
 static void
 test_shipped (void)
 {
@@ -668,7 +668,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/config/each-key", test_each_key);
   g_test_add_func ("/config/errors", test_errors);
-  g_test_add_func ("/config/fine", test_fine);
+  g_test_add_func ("/config/valid", test_valid);
   g_test_add_func ("/config/bounds", test_bounds);
   g_test_add_func ("/config/files", test_files);
   g_test_add_func ("/config/options", test_options);

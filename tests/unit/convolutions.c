@@ -1,8 +1,7 @@
-/* Convolutions that oneDNN computes wrongly: found, replaced, remembered.
+/* Convolutions that oneDNN computes wrongly are detected, replaced and remembered.
  *
- * This program's dnnl_primitive_execute() stands before the library's. It runs
- * the real one, then spoils what chosen convolutions gave, in ways in which
- * oneDNN's own have been wrong.
+ * This program's dnnl_primitive_execute() replaces the library's. It calls the real one, then
+ * corrupts the output of chosen convolutions in ways in which oneDNN has been wrong.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* RTLD_NEXT */
@@ -20,10 +19,10 @@ typedef const dnnl_memory_desc_t *Desc;
 #endif
 
 typedef enum {
-  OFF_BY_ONE, /* a number in the middle */
+  OFF_BY_ONE, /* a value in the middle */
   LAST_IS_NAN,
-  UNWRITTEN,    /* the last ones are as they were before */
-  READS_BEHIND, /* what lies behind the input counts */
+  UNWRITTEN,    /* the last values keep their old contents */
+  READS_BEHIND, /* the result depends on memory past the input */
   WRITES_BEHIND,
   N_FAULTS
 } Fault;
@@ -31,15 +30,15 @@ typedef enum {
 static const gchar *const fault_names[] = { "off-by-one", "nan", "unwritten", "reads-behind",
   "writes-behind" };
 
-/* Which convolutions are spoilt. */
+/* Which convolutions are corrupted. */
 static struct {
   gboolean on;
   Fault fault;
   dnnl_prop_kind_t pass;
-  gboolean blocked_only; /* not those on copies with channels last */
+  gboolean blocked_only; /* not those on channels-last copies */
   gboolean native_only;  /* not those on f32 copies of bf16 */
   gboolean bf16;
-  guint spoilt, runs; /* so far: of those; of all convolutions */
+  guint corrupted, runs; /* so far: corrupted ones; all convolutions */
 } faulty;
 
 static const gchar *
@@ -108,7 +107,7 @@ is_blocked (const_dnnl_primitive_desc_t pd)
 }
 
 static gboolean
-is_spoilt (const_dnnl_primitive_desc_t pd)
+is_faulty (const_dnnl_primitive_desc_t pd)
 {
   return faulty.on && !g_str_has_prefix (query_text (pd), "ref") && query_pass (pd) == faulty.pass
       && !(faulty.blocked_only && !is_blocked (pd))
@@ -131,7 +130,7 @@ argument (gint n, const dnnl_exec_arg_t *args, gint wanted, gsize *bytes)
   return data;
 }
 
-/* Adds 1 to a number of `element` bytes; bf16's is its upper half. */
+/* Adds 1 to an element of `element` bytes; for bf16, to the upper half of a float. */
 static void
 add_one (guint8 *at, gsize element)
 {
@@ -146,7 +145,7 @@ add_one (guint8 *at, gsize element)
 }
 
 static void
-spoil (const_dnnl_primitive_desc_t pd, gint n, const dnnl_exec_arg_t *args, const guint8 *before)
+corrupt (const_dnnl_primitive_desc_t pd, gint n, const dnnl_exec_arg_t *args, const guint8 *before)
 {
   const dnnl_prop_kind_t pass = query_pass (pd);
   const gint out = pass == dnnl_backward_data ? DNNL_ARG_DIFF_SRC
@@ -157,7 +156,7 @@ spoil (const_dnnl_primitive_desc_t pd, gint n, const dnnl_exec_arg_t *args, cons
   gsize bytes = 0, in_bytes = 0;
   guint8 *data = argument (n, args, out, &bytes), *input = argument (n, args, in, &in_bytes);
 
-  faulty.spoilt++;
+  faulty.corrupted++;
   switch (faulty.fault) {
     case OFF_BY_ONE:
       add_one (data + bytes / 2 / element * element, element);
@@ -176,7 +175,7 @@ spoil (const_dnnl_primitive_desc_t pd, gint n, const dnnl_exec_arg_t *args, cons
   }
 }
 
-/* What the next call of each answers. */
+/* What the next call of each returns. */
 static dnnl_status_t next_execute = dnnl_success, next_wait = dnnl_success;
 
 static dnnl_status_t
@@ -222,7 +221,7 @@ dnnl_primitive_execute (
   dnnl_primitive_desc_query (pd, dnnl_query_primitive_kind, 0, &kind);
   if (kind == dnnl_convolution)
     faulty.runs++;
-  if (kind == dnnl_convolution && is_spoilt (pd)) {
+  if (kind == dnnl_convolution && is_faulty (pd)) {
     gsize bytes = 0;
     const dnnl_prop_kind_t pass = query_pass (pd);
     guint8 *data = argument (n, args,
@@ -235,7 +234,7 @@ dnnl_primitive_execute (
   }
   status = real (primitive, stream, n, args);
   if (before && status == dnnl_success)
-    spoil (pd, n, args, before);
+    corrupt (pd, n, args, before);
   return status;
 }
 
@@ -243,7 +242,7 @@ dnnl_primitive_execute (
 
 static gchar *cache; /* the folder of the findings */
 
-/* The findings' file, NULL where there is none; they are all this machine's. */
+/* The findings file, or NULL; all of its entries are of this machine. */
 static gchar *
 findings_file (void)
 {
@@ -270,7 +269,7 @@ forget (void)
     g_unlink (file);
 }
 
-/* The losses of a short run. */
+/* Losses of a short run. */
 static void
 train (Cnn3dPrecision precision, gdouble *losses, guint n)
 {
@@ -309,9 +308,8 @@ count_lines (const gchar *word)
   return n;
 }
 
-/* What takes a wrong convolution's place adds up in another order, and batch norm over
- * three numbers amplifies that. In bf16 it rounds otherwise, too: losses then are as
- * near to f32's, within 2 %, as those of a library that is right. */
+/* The replacement sums in another order, which batch norm over three values amplifies. In bf16 it
+ * also rounds differently: the losses are within 2 % of f32's, as with a correct library. */
 static void
 assert_close (const gdouble *got, const gdouble *right, const gdouble *f32, guint n)
 {
@@ -322,7 +320,7 @@ assert_close (const gdouble *got, const gdouble *right, const gdouble *f32, guin
       g_assert_cmpfloat_with_epsilon (got[i], right[i], (i ? 1e-3 : 1e-5) * right[i]);
 }
 
-/* Whatever is wrong, a run does what it does with a library that is right. */
+/* Whatever is wrong, the run gives the results of a correct library. */
 static void
 test_faults (gconstpointer data)
 {
@@ -347,19 +345,19 @@ test_faults (gconstpointer data)
         faulty.native_only = scope == 0;
         faulty.blocked_only = scope <= 1;
         faulty.bf16 = bf16;
-        faulty.spoilt = faulty.runs = 0;
+        faulty.corrupted = faulty.runs = 0;
         forget ();
         train (precision, got, STEPS);
         found = count_lines ("wrong");
-        g_test_message ("%s %s, scope %u: %u spoilt, %u found",
+        g_test_message ("%s %s, scope %u: %u corrupted, %u found",
             pass ? pass == 1 ? "backward-data" : "backward-weights" : "forward", fault_names[fault],
-            scope, faulty.spoilt, found);
-        if (faulty.native_only && bf16 && !faulty.spoilt)
-          continue; /* this CPU has no convolution in bf16 */
+            scope, faulty.corrupted, found);
+        if (faulty.native_only && bf16 && !faulty.corrupted)
+          continue; /* this CPU has no bf16 convolution */
         g_assert_cmpuint (found, >, 0);
         assert_close (got, right, bf16 ? f32 : NULL, STEPS);
 
-        /* the second start knows it */
+        /* the second start uses the stored finding */
         train (precision, got, 1);
         g_assert_cmpuint (count_lines ("wrong"), ==, found);
         assert_close (got, right, bf16 ? f32 : NULL, 1);
@@ -367,7 +365,7 @@ test_faults (gconstpointer data)
   memset (&faulty, 0, sizeof faulty);
 }
 
-/* A step that oneDNN fails in is an error that says how; the next one may do. */
+/* A step in which oneDNN fails reports how; the next step may succeed. */
 static void
 test_failures (void)
 {
@@ -411,7 +409,7 @@ test_failures (void)
   }
 }
 
-/* A run that knows all that it needs convolves only what it trains on. */
+/* A run whose findings are all known executes only the convolutions it trains with. */
 static void
 test_once (void)
 {
@@ -427,7 +425,7 @@ test_once (void)
   second = faulty.runs;
   g_assert_cmpuint (first, >, second);
   g_assert_cmpuint (first - second, ==, count_lines ("right"));
-  /* a line that was cut short, and what is no line, are nothing that is known */
+  /* truncated and malformed lines are ignored */
   {
     g_autofree gchar *file = findings_file (), *text = NULL;
     gsize length;
@@ -443,7 +441,7 @@ test_once (void)
   g_assert_cmpuint (third, ==, first);
 }
 
-/* Without a place for the file each start checks, and trains. */
+/* Without a writable place for the file each start checks again, and trains. */
 static void
 test_unwritable (void)
 {
@@ -469,7 +467,7 @@ main (int argc, char **argv)
 {
   gint status;
 
-  /* threads that wait do not spin: other tests want the cores */
+  /* waiting threads do not spin: other tests need the cores */
   g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
   g_test_init (&argc, &argv, NULL);
   folder = g_dir_make_tmp ("cnn3d-convolutions-XXXXXX", NULL);

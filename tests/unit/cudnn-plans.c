@@ -1,6 +1,6 @@
-/* Every convolution of every model has a plan on every GPU that is described,
- * and its workspace is below the bound that is used without cuDNN. Needs cuDNN
- * 9.15 or later, no GPU. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Every convolution of every model has a plan on every described GPU, and its workspace is below
+ * the bound used without cuDNN. Needs cuDNN 9.15 or later, no GPU.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <string.h>
 
@@ -21,7 +21,7 @@ static const struct {
   { 48, 56, "posec3d_slowonly" }, /* as published */
 };
 
-/* The sanitizers look at our code, which does the same for each. */
+/* The sanitizers check this project's code, which is the same for each batch size. */
 #ifdef __SANITIZE_ADDRESS__
 static const guint batches[] = { 1 };
 #else
@@ -33,7 +33,7 @@ typedef struct {
   GHashTable *asked;
   guint plans, compiled;
   gsize largest;
-  gdouble tightest; /* workspace over its bound */
+  gdouble tightest; /* largest ratio of workspace to bound */
 } Survey;
 
 static void
@@ -66,7 +66,7 @@ ask (Survey *s, const CudaConvGraph *graph, const CudaConvLimits *limits, const 
   s->tightest = MAX (s->tightest, (gdouble) plan.workspace / bound);
 }
 
-/* strict: deterministic engines and FP32 without TF32, too, for one batch. */
+/* strict: deterministic engines, and FP32 without TF32, for one batch size too. */
 static void
 ask_network (Survey *s, const Cnn3dNetwork *net, CudaType type, gboolean strict)
 {
@@ -132,7 +132,7 @@ test_gpu (gconstpointer data)
   g_assert_no_error (error);
   s.asked =
       g_hash_table_new_full (g_bytes_hash, g_bytes_equal, (GDestroyNotify) g_bytes_unref, NULL);
-  /* two streams have no convolutions of their own */
+  /* two-stream networks have no convolutions of their own */
   for (guint m = 0; m < TEST_N_NETWORKS; m++)
     for (guint k = 0; k < G_N_ELEMENTS (clips); k++) {
       const Cnn3dNetworkParams params = test_network_params (&test_networks[m],
@@ -163,8 +163,7 @@ test_gpu (gconstpointer data)
   cuda_profile_free (&profile);
 }
 
-/* A smaller limit is kept where there is a plan that keeps it; an answer does
- * not change when it is asked for again. */
+/* A smaller limit is kept if a plan within it exists; repeating a query gives the same answer. */
 static void
 test_limit (void)
 {

@@ -1,5 +1,5 @@
-/* datasets.c: annotation files as people have them, beside the real videos: each
- * gives the clips that a person expects, or the error that is as good.
+/* datasets.c: annotation files in the wild, with the real videos: each gives the expected clips or
+ * a helpful error.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/dataset.h"
 
@@ -10,7 +10,7 @@
 static gchar *folder;
 static JsonParser *expected;
 
-/* Whether a text has all the words of a member that is a list. */
+/* Whether a text contains all words of a list member. */
 static gboolean
 has_words (const gchar *text, JsonObject *c, const gchar *member)
 {

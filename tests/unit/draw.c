@@ -115,7 +115,7 @@ test_ellipsis (void)
     }
 }
 
-/* Names that begin alike stay apart. */
+/* Truncated names with a common beginning stay distinguishable. */
 static void
 test_long_names (void)
 {
@@ -166,7 +166,7 @@ test_confusion (void)
   g_clear_error (&error);
 }
 
-/* Any number of classes is a picture of a size that can be shown. */
+/* Any number of classes gives a picture of a displayable size. */
 static void
 test_confusion_sizes (void)
 {
@@ -212,7 +212,7 @@ test_colors (void)
     const gdouble step =
         lightness (cnn3d_viridis (i / 20.)) - lightness (cnn3d_viridis ((i - 1) / 20.));
 
-    /* about 75 from end to end: even steps are 3.8 */
+    /* the range is about 75: even steps are 3.8 */
     g_assert_cmpfloat (step, >, 2.8);
     g_assert_cmpfloat (step, <, 5);
     g_assert_cmpfloat (
@@ -253,7 +253,7 @@ test_tiles (void)
   g_assert_cmphex (png_pixel (&png, 50, 50), ==, cnn3d_viridis (0));
   png_clear (&png);
 
-  /* 1000 tiles of (2, 3) in rows, the last one being at the last row's end or before */
+  /* 1000 tiles of (2, 3) in rows; the last tile is at or before the end of the last row */
   {
     g_autofree gfloat *many = g_new0 (gfloat, 6000);
 

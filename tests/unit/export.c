@@ -40,7 +40,7 @@ open_small (const SmallModel *small)
   return file;
 }
 
-/* The network that is exported, read back by protobuf. */
+/* The exported network, read back by protobuf. */
 static Onnx__ModelProto *
 export_and_read (const SmallModel *small, Cnn3dExportInput input)
 {
@@ -84,7 +84,7 @@ assert_ints (const Onnx__NodeProto *node, const gchar *name, const gint *values,
     g_assert_cmpint (ints->ints[i], ==, values[i]);
 }
 
-/* float32, the first dimension "batch" */
+/* float32, with the first dimension "batch" */
 static void
 assert_value (const Onnx__ValueInfoProto *value, const gchar *name, const gint *dims, gsize n)
 {
@@ -107,7 +107,7 @@ property (const Onnx__ModelProto *read, const gchar *key)
   return NULL;
 }
 
-/* Each parameter is there in its shape, with the file's own values. */
+/* Each parameter has its shape and the values of the file. */
 static void
 assert_weights (const Onnx__GraphProto *graph, const SmallModel *small)
 {
@@ -130,7 +130,7 @@ assert_weights (const Onnx__GraphProto *graph, const SmallModel *small)
   cnn3d_network_free (&net);
 }
 
-/* What a node reads was written before it, and by one only. */
+/* Each input of a node was written earlier, by exactly one node. */
 static void
 assert_order (const Onnx__GraphProto *graph)
 {
@@ -171,8 +171,8 @@ ops (const Cnn3dNetwork *net, Cnn3dOpKind kind)
   return n;
 }
 
-/* Every network's graph: names, shapes, weights, as many nodes as it has
- * operations, and those of its heat maps. */
+/* Each network's graph: names, shapes, weights, and the number of nodes for its operations and heat
+ * maps. */
 static void
 test_graph (gconstpointer data)
 {
@@ -211,7 +211,7 @@ test_graph (gconstpointer data)
   g_assert_cmpuint (count (graph, "Gemm"), ==, ops (net, CNN3D_OP_LINEAR));
   g_assert_cmpuint (count (graph, "Mean"), ==, ops (net, CNN3D_OP_MEAN));
   g_assert_cmpuint (count (graph, "Concat"), ==, ops (net, CNN3D_OP_CONCAT) + stem);
-  /* the heat maps add a reach to each axis */
+  /* heat maps add an offset along each axis */
   g_assert_cmpuint (count (graph, "Add"), ==, sums + 2 * sees_points);
   g_assert_cmpuint (count (graph, "ReduceMax"), ==, sees_points);
   g_assert_cmpuint (count (graph, "Exp"), ==, 2 * sees_points);
@@ -232,8 +232,7 @@ test_graph (gconstpointer data)
   cnn3d_network_free (&net);
 }
 
-/* Key points have a section of their own; a network without frames has no
- * other. */
+/* Key points have a section of their own; a network without frames has only that one. */
 static void
 test_points_modelinfo (void)
 {
@@ -307,7 +306,7 @@ test_properties (void)
   free_model (read);
 }
 
-/* A picture is as high as all frames, and is cut into them. */
+/* The picture stacks all frames vertically, and the graph splits it. */
 static void
 test_picture (void)
 {
@@ -328,7 +327,7 @@ test_picture (void)
   free_model (read);
 }
 
-/* Weights of another type than float32 come out as float32. */
+/* Weights of other types are converted to float32. */
 static void
 test_converted (void)
 {
@@ -339,7 +338,7 @@ test_converted (void)
   free_model (read);
 }
 
-/* Read as gst_analytics_modelinfo_load() does. */
+/* Reads as gst_analytics_modelinfo_load() does. */
 static void
 test_modelinfo (void)
 {
@@ -386,7 +385,7 @@ test_modelinfo (void)
   }
 }
 
-/* A class a line, whatever is in its name. */
+/* One line per class, whatever its name contains. */
 static void
 test_labels (void)
 {
@@ -437,7 +436,7 @@ test_weights (void)
   }
 }
 
-/* Both formats. What was there before stays, and nothing else is left. */
+/* Both formats. On failure an existing file stays and nothing else is left behind. */
 static void
 assert_refused (const Cnn3dModelFile *file, const gchar *path, GQuark domain, const gchar *reason)
 {
@@ -485,7 +484,7 @@ test_wrong_places (void)
   assert_refused (file, missing, G_IO_ERROR, missing);
 }
 
-/* The model is there, but a folder is where its classes belong. */
+/* The model is written, but a folder is in the place of its class list. */
 static void
 test_beside (void)
 {
@@ -503,7 +502,7 @@ test_beside (void)
   g_assert_cmpint (g_rmdir (labels), ==, 0);
 }
 
-/* As much as fits is written, and none of it stays. */
+/* A write that fails halfway leaves nothing behind. */
 static void
 test_full_disk (void)
 {
@@ -522,7 +521,7 @@ test_full_disk (void)
   signal (SIGXFSZ, handler);
 }
 
-/* A network beyond 2 GiB, in a file that is mostly a hole. */
+/* A network beyond 2 GiB, in a sparse file. */
 static void
 test_too_large (void)
 {

@@ -1,9 +1,9 @@
-/* Random settings, held against a slow walk over every micro-batch and every way
- * to recompute: no larger micro-batch would have fitted, and what fits
- * whole trains to the bits that it has without a budget.
+/* Random settings, compared with a slow search over every micro-batch and recomputation mode: no
+ * larger micro-batch fits, and settings that fit unsplit train to the same bits as without a
+ * budget.
  *
- * CNN3D_FIT_SEED is the first setting's seed, the next one's is one more;
- * CNN3D_FIT_SETTINGS is how many there are. A failure names its seed.
+ * CNN3D_FIT_SEED is the first setting's seed, the next one's is one more; CNN3D_FIT_SETTINGS is the
+ * number of settings. A failure reports its seed.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <stdlib.h>
@@ -21,8 +21,8 @@ typedef struct {
   Cnn3dDevice *device;
   Cnn3dTrainerParams params;
   guint batch;
-  gchar *text; /* what was drawn, to be told */
-  /* Of every micro-batch, what each way takes; micro_batch 0: not allowed. */
+  gchar *text; /* the drawn settings, for messages */
+  /* Memory of each recomputation mode at each micro-batch; micro_batch 0: not allowed. */
   Cnn3dFit ways[MOST_BATCH + 1][CNN3D_RECOMPUTE_AUTO];
 } Setting;
 
@@ -43,7 +43,7 @@ once_in (GRand *rand, guint n)
   return draw (rand, 1, n) == 1;
 }
 
-/* A GPU that need not be here, once in three settings. */
+/* A GPU that is not installed, once in three settings. */
 static void
 open_device (Setting *s, GRand *rand)
 {
@@ -111,7 +111,7 @@ largest_micro (const Setting *s)
   return s->params.micro_batch ? MIN (s->params.micro_batch, s->batch) : s->batch;
 }
 
-/* FALSE with error: the device or the network cannot do it at all. */
+/* FALSE with error: the device or the network does not support it at all. */
 static gboolean
 walk (Setting *s, GError **error)
 {
@@ -127,7 +127,7 @@ walk (Setting *s, GError **error)
   return TRUE;
 }
 
-/* Exactly what a way takes, a byte less, or anything from too little to too much. */
+/* The exact need of one mode, a byte less, or any value from too little to too much. */
 static guint64
 draw_budget (const Setting *s, GRand *rand)
 {
@@ -181,7 +181,7 @@ passes (const Setting *s, guint micro)
   return (s->batch + micro - 1) / micro;
 }
 
-/* Whether all micro-batches but the last are as small as their number lets them be. */
+/* Whether all micro-batches but the last are as small as their number allows. */
 static gboolean
 is_even (const Setting *s, guint micro)
 {
@@ -189,7 +189,7 @@ is_even (const Setting *s, guint micro)
       || micro == (s->batch + passes (s, micro) - 1) / passes (s, micro);
 }
 
-/* chosen: NULL where nothing was. */
+/* chosen: NULL if nothing was. */
 static void
 check (const Setting *s, guint64 budget, const Cnn3dFit *chosen)
 {
@@ -211,7 +211,7 @@ check (const Setting *s, guint64 budget, const Cnn3dFit *chosen)
       if (!frozen && micro > chosen->micro_batch)
         g_error ("%s: micro-batch %u was chosen, but %u with recompute %s fits", s->text,
             chosen->micro_batch, micro, cnn3d_choice_name (&cnn3d_recomputes, r));
-      /* of one micro-batch the first that fits, by count the quickest but for rounding */
+      /* of one micro-batch: the first that fits, the fastest by count but for rounding */
       if (micro == chosen->micro_batch && r < chosen->recompute)
         g_error ("%s: recompute %s was chosen, but %s fits", s->text,
             cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute),
@@ -259,7 +259,7 @@ train (const Setting *s, const Cnn3dTrainerParams *params)
   return t;
 }
 
-/* What fits whole is as without a budget. */
+/* Settings that fit unsplit give the same results as without a budget. */
 static void
 check_bits (const Setting *s, const Cnn3dFit *chosen)
 {
@@ -331,7 +331,7 @@ run_setting (guint seed)
     if (chosen && s->backend != cuda && fit.micro_batch == s->batch)
       check_bits (s, &fit);
   } else {
-    /* what the device cannot do is not a matter of memory */
+    /* an unsupported setting is not reported as a lack of memory */
     describe (s, seed);
     g_assert_false (cnn3d_fit_choose (s->backend, s->device, &s->params, s->batch, &fit, &refusal));
     g_assert_error (refusal, error->domain, error->code);
@@ -362,7 +362,7 @@ test_random (void)
   g_test_message ("%u whole, %u of them trained; %u split, %u recomputed, %u refused, %u with "
                   "batch norm frozen",
       n_whole, n_trained, n_split, n_recomputed, n_refused, n_frozen);
-  /* chance leaves none out */
+  /* every case occurred */
   if (n >= 200) {
     g_assert_cmpuint (n_whole, >, 0);
     g_assert_cmpuint (n_trained, >, 0);

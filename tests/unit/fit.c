@@ -1,5 +1,5 @@
-/* What a run takes is what was foretold, to the byte; what does not fit is
- * refused with settings that do; every allocation that fails is an error.
+/* A run takes the predicted memory to the byte; settings that do not fit are refused with ones that
+ * do; every failed allocation is an error.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -60,7 +60,7 @@ start_counting (void)
   memset (counting, 0, sizeof *counting);
 }
 
-/* --- to the byte --- */
+/* --- predicted bytes --- */
 
 static void
 run_batch (Cnn3dTrainer *t, guint n)
@@ -111,7 +111,7 @@ test_exact (gconstpointer user)
     guint accumulate, micro;
     const gchar *freeze;
     gboolean keep_gradients;
-    guint arrays; /* of the trained numbers' size, beside the weights */
+    guint arrays; /* the size of the trained parameters, in addition to the weights */
   } cases[] = {
     { CNN3D_UPDATE_SGD, 0.9, 0, 1, 0, NULL, FALSE, 1 },
     { CNN3D_UPDATE_SGD, 0, 0, 1, 0, NULL, FALSE, 0 },
@@ -135,7 +135,7 @@ test_exact (gconstpointer user)
         guint allocs;
         gsize trained;
 
-        /* every network and precision in the first, all cases in one */
+        /* the first iteration has every network and precision; one case has everything */
         if (i && (precision != CNN3D_PRECISION_32 || strcmp (kind->name, "r3d_18")))
           break;
         params_init (&p);
@@ -152,7 +152,7 @@ test_exact (gconstpointer user)
         p.keep_gradients = cases[i].keep_gradients;
         start_counting ();
         fit = measure (&p, BATCH, cases[i].micro ? cases[i].micro : BATCH, r);
-        /* foretelling takes nothing */
+        /* predicting allocates nothing */
         g_assert_cmpuint (counting->allocs, ==, 0);
         t = cnn3d_trainer_new (&p, BATCH, &error);
         g_assert_no_error (error);
@@ -163,7 +163,7 @@ test_exact (gconstpointer user)
         trained = memory.gradients + memory.optimizer;
         g_assert_cmpuint (memory.weights * cases[i].arrays, >=, trained);
         g_assert_cmpuint (memory.weights * cases[i].arrays, <=, trained * 1.2);
-        /* nor does a step, a short batch, or an evaluation */
+        /* nor do a step, a short batch and an evaluation */
         allocs = counting->allocs;
         run_batch (t, BATCH);
         run_batch (t, BATCH - 1);
@@ -211,7 +211,7 @@ test_choose (void)
   /* what the device has is enough for this */
   g_assert_true (choose (&p, &fit, &error));
   g_assert_cmpint (fit.recompute, ==, CNN3D_RECOMPUTE_NONE);
-  /* exactly enough is enough; a byte less is not */
+  /* exactly enough fits; a byte less does not */
   for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
     p.max_memory = cnn3d_memory_needs (&way[r].memory);
     g_assert_true (choose (&p, &fit, &error));
@@ -223,7 +223,7 @@ test_choose (void)
       g_assert_true (choose (&p, &fit, &error));
       g_assert_cmpint (fit.recompute, ==, r + 1);
     }
-    /* one that was asked for by name is not changed */
+    /* a recomputation mode set by name is not changed */
     p.recompute = r;
     g_assert_false (choose (&p, &fit, &error));
     g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY);
@@ -236,7 +236,7 @@ test_choose (void)
   g_assert_true (choose (&p, &fit, &error));
   g_assert_cmpuint (fit.micro_batch, <, BATCH);
 
-  /* 60 % of it, in pieces */
+  /* 60 % of it, in micro-batches */
   p.recompute = CNN3D_RECOMPUTE_NONE;
   p.max_memory = way[0].memory.context + way[0].memory.total * 6 / 10;
   g_assert_true (choose (&p, &fit, &error));
@@ -251,7 +251,7 @@ test_choose (void)
   cnn3d_trainer_free (&t);
 }
 
-/* What a folder that back ends are looked for in may have, and a card for one. */
+/* Other modules in the folders that are searched for back ends, and a GPU profile for one. */
 static void
 test_other_modules (void)
 {
@@ -277,7 +277,7 @@ test_other_modules (void)
   g_assert_nonnull (strstr (error->message, " is not a back end"));
   g_clear_error (&error);
   g_unlink (path);
-  /* under another name: the loader remembers what it found under that one */
+  /* under another name: the loader caches modules by name */
   memcpy (strstr (path, "other"), "older", strlen ("older"));
   g_assert_cmpint (symlink (COUNTING_BACKEND, path), ==, 0);
   counting->abi = CNN3D_BACKEND_ABI - 1;
@@ -296,7 +296,7 @@ test_other_modules (void)
   g_setenv ("CNN3D_BACKEND_PATH", before, TRUE);
 }
 
-/* Where nothing helps, and where it is the device that has too little. */
+/* No setting fits; and the device itself has too little memory. */
 static void
 test_nothing_fits (void)
 {
@@ -323,7 +323,7 @@ test_nothing_fits (void)
   g_assert_nonnull (strstr (error->message, "but there is only "));
 }
 
-/* Where not even micro_batch clips fit at once, the largest number below that does. */
+/* If not even micro_batch clips fit at once, the largest smaller number that fits is used. */
 static void
 test_capped (void)
 {
@@ -344,8 +344,7 @@ test_capped (void)
   g_assert_cmpuint (fit.micro_batch, <, 3);
 }
 
-/* A short micro-batch takes the steps of a whole one: 4 + 2 clips are not quicker
- * than 3 + 3 for their number. */
+/* A short micro-batch costs as many steps as a whole one: 4 + 2 clips are no faster than 3 + 3. */
 static void
 test_short_micro_batch (void)
 {
@@ -363,7 +362,7 @@ test_short_micro_batch (void)
   g_assert_cmpfloat_with_epsilon (uneven.seconds / even.seconds, 1, 0.01);
 }
 
-/* No larger micro-batch would have fitted, in any way. */
+/* No larger micro-batch fits with any recomputation mode. */
 static void
 assert_largest (const Cnn3dTrainerParams *p, const Cnn3dFit *fit)
 {
@@ -379,8 +378,8 @@ assert_largest (const Cnn3dTrainerParams *p, const Cnn3dFit *fit)
   }
 }
 
-/* With more memory batch norm sees no fewer clips at once, and of as many a run is
- * never slower; where it is frozen, of any. What fits once fits with more. */
+/* With more memory batch norm never sees fewer clips at once, and among equal micro-batches a run
+ * is never slower; with frozen batch norm, never slower at all. What fits also fits with more. */
 static void
 test_more_is_better (void)
 {
@@ -456,9 +455,9 @@ test_largest (void)
   }
 }
 
-/* --- the error that helps --- */
+/* --- suggestions in the error --- */
 
-/* "key=" and what follows it up to a blank, comma or bracket; NULL: is not there. */
+/* The text after "key=" up to a blank, comma or bracket; NULL: not found. */
 static gchar *
 find_value (const gchar *text, const gchar *key)
 {
@@ -497,7 +496,7 @@ apply (Cnn3dTrainerParams *p, const gchar *line)
   g_assert_true (recompute || precision || fit || frames || width);
 }
 
-/* Each line of the list, taken at its word, fits and takes the bytes that it says. */
+/* Each suggested setting fits and takes the bytes that the line gives. */
 static guint
 check_lines (const Cnn3dTrainerParams *p, gchar **lines)
 {
@@ -586,7 +585,7 @@ test_suggestions (void)
   g_assert_true (in_pieces);
 }
 
-/* --- no memory after all: somebody else was quicker --- */
+/* --- allocation fails although memory was planned: another process took it --- */
 
 static void
 test_alloc_fails (void)
@@ -621,7 +620,7 @@ test_alloc_fails (void)
       g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY);
       g_assert_cmpuint (counting->allocs, ==, n - 1);
       assert_nothing_left ();
-      /* the same help as when it would not have fitted from the start */
+      /* the same suggestions as if it had not fitted from the start */
       list = strstr (error->message, "fit:\n  ");
       g_assert_nonnull (list);
       ways = g_strsplit (list + strlen ("fit:\n  "), "\n  ", -1);
@@ -634,9 +633,10 @@ test_alloc_fails (void)
   }
 }
 
-/* --- other than foretold --- */
+/* --- more than predicted --- */
 
-/* A program that needs more than was planned takes no memory that is not there. */
+/* A program that needs more than was planned is an error; one within the plan still runs
+ * afterwards. */
 static void
 test_more_than_planned (void)
 {
@@ -707,7 +707,7 @@ test_more_than_planned (void)
   g_rmdir (dir);
 }
 
-/* oneDNN would end the process. */
+/* oneDNN would abort the process. */
 static void
 test_too_large (void)
 {
@@ -766,7 +766,7 @@ test_bytes (void)
       g_error ("'%s' is no size, but was read as %" G_GUINT64_FORMAT, bad[i], bytes);
     g_assert_cmpuint (bytes, ==, 99);
   }
-  /* what is written can be read */
+  /* written values can be parsed again */
   for (guint64 bytes = 1 << 20; bytes < G_GUINT64_CONSTANT (1) << 42; bytes += bytes / 3) {
     g_autofree gchar *text = cnn3d_format_bytes (bytes);
     guint64 read;
@@ -802,7 +802,7 @@ main (int argc, char **argv)
   CountingFunc get;
   int status;
 
-  /* threads that wait do not spin: other tests want the cores */
+  /* waiting threads do not spin: other tests need the cores */
   g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
   g_setenv ("CNN3D_BACKEND_PATH", folder, TRUE);
   g_test_init (&argc, &argv, NULL);

@@ -1,4 +1,4 @@
-/* format.c: numbers in an application whose locale has a decimal comma.
+/* format.c: number formatting in an application whose locale has a decimal comma.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/format.h"
 
@@ -11,7 +11,7 @@
 #include "src/draw/confusion.h"
 #include "src/settings/settings.h"
 
-/* A locale with a decimal comma: the system's, or one made here. */
+/* A locale with a decimal comma: the system's, or one compiled here. */
 static gboolean
 set_comma (void)
 {
@@ -70,7 +70,7 @@ test_comma (void)
   g_assert_cmpstr (number, ==, "0.1");
   plain = cnn3d_confusion_svg (counts, names, 2, NULL);
   g_assert_cmpstr (plain, ==, svg);
-  /* the application's locale is as it was */
+  /* the application's locale is unchanged */
   g_assert_cmpstr (localeconv ()->decimal_point, ==, ",");
 }
 

@@ -1,5 +1,5 @@
-/* formats.c: what a data set makes of annotations in the formats of others: the rows,
- * or the error.
+/* formats.c: the rows, or the error, that a data set gets from annotations in other programs'
+ * formats.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/dataset.h"
 
@@ -10,9 +10,9 @@
 #include <unistd.h>
 #include <glib/gstdio.h>
 
-/* files: each begins with a line "=== NAME"; the first one is the location, unless
- * there is one. rows: path|label|window|split|group, a line each; a window of frames has a #.
- * error, note: a part of what is told. */
+/* files: each begins with a line "=== NAME"; the first file is the location unless one is given.
+ * rows: path|label|window|split|group, a line each; a window in frames has a #. error, note: a part
+ * of the message. */
 typedef struct {
   const gchar *name;
   const gchar *files;
@@ -62,7 +62,7 @@ static const Case cases[] = {
   { "frames-number", "=== a.csv\npath,label,start_frame,end_frame\na,x,1.5,8\n", NULL,
       "a.csv:2:5: the first frame \"1.5\" is not a frame's number; write a whole number, 0 or "
       "more" },
-  /* a message has no half of a character */
+  /* a message does not cut a character in half */
   { "cut-character", "=== a.csv\npath,label,split\na,x," LONG_TEXT "\xc3\xa4\n", NULL,
       "a.csv:2:5: the split \"" LONG_TEXT "\" is unknown" },
   { "last-frame-number", "=== a.csv\npath,label,start_frame,end_frame\na,x,1,-8\n", NULL,
@@ -333,7 +333,7 @@ static const Case cases[] = {
       "a.csv:1:16: the header needs file_list, temporal_coordinates and metadata" },
   { "via-format", "=== a.csv\n" VIA_HEADER, NULL, "this format (VIA's CSV)", .annotator = "1" },
 
-  /* what was a manifest before others were known stays one */
+  /* manifests that predate other formats are still read as manifests */
   { "own-kinetics",
       "=== a.csv\npath,label,youtube_id,time_start,start,end\na,x,i,7,1,2\nb,y,j,7,1,2\n",
       "a|x|1-2|train|\nb|y|1-2|train|\n" },
@@ -609,7 +609,7 @@ static const Case cases[] = {
 
 static gchar *dir;
 
-/* --- what strangers' files may cost --- */
+/* --- cost of untrusted files --- */
 
 typedef struct {
   const gchar *name, *head, *again, *tail;
@@ -635,7 +635,7 @@ peak_kib (void)
   return usage.ru_maxrss;
 }
 
-/* Of what is refused nothing is kept before: the file's own pages and little more. */
+/* A file that is rejected allocates little beyond its own pages. */
 static void
 test_large (gconstpointer data)
 {
@@ -658,14 +658,14 @@ test_large (gconstpointer data)
   g_error_free (error);
 }
 
-/* Sanitizers keep a shadow of what is mapped. */
+/* Sanitizers keep shadow memory of mappings. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define GROWTH G_MAXLONG
 #else
 #define GROWTH (24 << 10) /* KiB, of a file of 64 MiB */
 #endif
 
-/* The pages of a file that was read do not stay. */
+/* The pages of a file are released after it was read. */
 static void
 test_pages (const gchar *head, const gchar *again, const gchar *tail)
 {
@@ -683,7 +683,7 @@ test_pages (const gchar *head, const gchar *again, const gchar *tail)
     fputs (piece->str, file);
   fputs (tail, file);
   g_assert_cmpint (fclose (file), ==, 0);
-  /* whose peak begins with what it has now */
+  /* a child's peak begins at its current size */
   child = fork ();
   g_assert_cmpint (child, >=, 0);
   if (child == 0) {
@@ -709,7 +709,7 @@ test_all_pages (void)
       task, STUDIO_TASK ("b.mp4", "{\"result\":[" STUDIO_RANGE ("1", "2", "\"b\"") "]}") "]");
 }
 
-/* Nobody has so many classes. */
+/* More classes than allowed. */
 static void
 test_many_classes (void)
 {
@@ -728,7 +728,7 @@ test_many_classes (void)
   g_error_free (error);
 }
 
-/* UTF-16 without a mark, which has NULs, and more tags than anyone has. */
+/* UTF-16 without a byte-order mark, which contains NULs, and more tags than allowed. */
 static void
 test_others (gconstpointer data)
 {
@@ -789,7 +789,7 @@ mark_split (const Cnn3dDataset *d, gboolean training, const gchar *name, const g
       splits[rows[i]] = name;
 }
 
-/* All rows, as a case has them. */
+/* All rows, in the format of a case. */
 static gchar *
 show_rows (const Cnn3dDataset *d, const Cnn3dDatasetParams *params)
 {

@@ -1,5 +1,6 @@
-/* GPUs' profiles: found by name, read strictly, and turned into sizes by the
- * CUDA back end without a GPU. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* GPU profiles: found by name, parsed strictly, and turned into sizes by the CUDA back end without
+ * a GPU.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "src/backend/gpus.h"
 #include "src/random.h"
 
-static gchar *folder; /* empty, for what a test makes there */
+static gchar *folder; /* empty, for a test's files */
 
 static gchar *
 find (const gchar *name)
@@ -31,7 +32,7 @@ good_text (void)
   return text;
 }
 
-/* Refused, with the file's name and `what` in the message. */
+/* Rejected; the message has the file's name and `what`. */
 static void
 assert_refused (const gchar *text, gssize size, const gchar *what)
 {
@@ -45,9 +46,9 @@ assert_refused (const gchar *text, gssize size, const gchar *what)
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
 }
 
-/* --- what ships --- */
+/* --- shipped profiles --- */
 
-/* Peaks follow from multiprocessors and clock: a typing error does not. */
+/* Peaks follow from multiprocessors and clock, so that a typing error shows. */
 static void
 test_shipped (void)
 {
@@ -106,7 +107,7 @@ test_lookup (void)
   g_assert_cmpstr (error ? error->message : NULL, ==, "there is no file no/such.json");
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
   g_clear_error (&error);
-  /* a folder of one's own comes first */
+  /* the user's own folder takes precedence */
   gpus = g_build_filename (folder, "gpus", NULL);
   own = g_build_filename (gpus, "rtx3080ti.json", NULL);
   g_assert_cmpint (g_mkdir (gpus, 0700), ==, 0);
@@ -123,7 +124,7 @@ test_lookup (void)
   g_assert_cmpint (g_rmdir (gpus), ==, 0);
 }
 
-/* --- what strangers write --- */
+/* --- untrusted files --- */
 
 static void
 test_not_profiles (void)
@@ -167,7 +168,7 @@ test_not_profiles (void)
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING);
 }
 
-/* What is said of a value that is wrong. */
+/* The message for each invalid value. */
 static void
 test_values (void)
 {
@@ -193,8 +194,8 @@ test_values (void)
   }
 }
 
-/* The file has one key a line. Each in turn is missing, there twice, unknown,
- * or has another value. */
+/* The file has one key per line. Each in turn is missing, duplicated, unknown, or has another
+ * value. */
 static void
 test_each_key (void)
 {
@@ -249,7 +250,7 @@ test_each_key (void)
   g_assert_cmpuint (keys, ==, 33);
 }
 
-/* Truncated and damaged files: an error or a profile, never a crash. */
+/* Truncated and damaged files give an error or a profile, never a crash. */
 static void
 test_damage (void)
 {
@@ -395,7 +396,7 @@ test_device (void)
   backend->close (&device);
 }
 
-/* Tensors and saved arrays by hand, for r3d_18's first operations. */
+/* Tensors and saved arrays worked out by hand, for r3d_18's first operations. */
 static void
 test_sizes (void)
 {
@@ -455,7 +456,7 @@ test_sizes (void)
   }
 }
 
-/* What each knob adds: a copy that is not kept, accumulation, slices. */
+/* What each option adds: weights converted in each pass, accumulation, slices. */
 static void
 test_knobs (void)
 {
@@ -509,7 +510,7 @@ test_knobs (void)
   g_assert_cmpuint (a.sizes->slice[1], ==, 8); /* 24.5 MiB a clip */
   tear_down (&a);
 
-  /* an evaluation keeps nothing and goes one way */
+  /* an evaluation saves nothing and runs only forward */
   set_up (&a, "rtx3070", "slow_r50", 8, 112, &kept, &forward);
   for (guint i = 0; i < a.net->n_ops; i++) {
     g_assert_cmpuint (a.sizes->saved[i], ==, 0);
@@ -519,7 +520,7 @@ test_knobs (void)
   tear_down (&a);
 }
 
-/* In a process that finds no cuDNN: says so, and takes no less. */
+/* In a process without cuDNN: the description says so, and sizes are no smaller. */
 static void
 test_bound (void)
 {
@@ -548,8 +549,8 @@ test_bound (void)
   g_test_trap_assert_stdout ("*RTX 3080 (not here), workspaces by bound: *");
 }
 
-/* slow_r50 on 16x224x224 trains on a card of 8 GB, four clips and more in one
- * piece, with Adam and accumulation. */
+/* slow_r50 on 16x224x224 trains on an 8 GB card, four clips and more unsplit, with Adam and
+ * accumulation. */
 static void
 test_fits (void)
 {
@@ -569,7 +570,7 @@ test_fits (void)
     plan = cnn3d_plan_new (s.net, s.sizes, &params);
     layout = s.backend->model_layout (s.model);
     s.backend->memory (s.device, &memory);
-    /* weights, gradients and two moments; frames, two batches of them */
+    /* weights, gradients and two moments; frames of two batches */
     g_assert_cmpuint (plan->arena_bytes + 4 * layout->total * sizeof (gfloat) + layout->copy_bytes
             + 2 * 8 * 16 * 224 * 224 * 3 + memory.context,
         <, memory.total);

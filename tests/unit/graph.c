@@ -1,5 +1,6 @@
-/* The CPU back end, through the trainer, against tests/reference on random
- * small networks and clips. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The CPU back end, through the trainer, compared with tests/reference on random small networks and
+ * clips.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib/gstdio.h>
 #include <math.h>
 #include <string.h>
@@ -10,9 +11,9 @@
 #include "tests/networks.h"
 #include "tests/reference/reference.h"
 
-/* Norm of the difference over the norm; of a gradient, over 1 % of the norm of
- * all where that is more: what nearly cancels has no relative accuracy. f32 has
- * 24 bits, bf16 has 8, and some 20 (r3d_18) to 54 (slow_r50) layers add up. */
+/* Norm of the difference over the norm; for a gradient, over 1 % of the norm of all gradients if
+ * that is larger, because near-cancelling sums have no relative accuracy. f32 has 24 bits, bf16 has
+ * 8, and errors of 20 (r3d_18) to 54 (slow_r50) layers add up. */
 #define F32_BOUND 1e-4
 #define BF16_BOUND 0.1
 #define BF16_LOGITS_BOUND 3e-2
@@ -57,8 +58,8 @@ typedef struct {
   gdouble label_smoothing;
 } Case;
 
-/* With batch statistics some gradients are zero but for rounding when a batch
- * has one clip, or a channel two numbers: no relative error is then small. */
+/* With batch statistics some gradients are zero but for rounding if a batch has one clip, or a
+ * channel two values: their relative error is then large. */
 static gboolean
 can_use_batch_statistics (const Cnn3dNetwork *net, const Case *c)
 {
@@ -87,7 +88,8 @@ draw_input (Dice *d, const TestNetwork *kind, Cnn3dNetworkParams *p)
   p->persons = roll (d, 1, 3);
   p->heatmap_size = roll (d, 8, 20);
   p->heatmap_sigma = 0.1f * roll (d, 4, 20);
-  /* of two streams one or two channels wide, bf16 leaves little; features must have one length */
+  /* two streams of one or two channels are too inaccurate in bf16, and features must have the same
+   * length */
   if (kind->input == CNN3D_INPUT_RGB_KPT)
     p->base_width = MAX (p->base_width, 8);
 }
@@ -118,7 +120,7 @@ draw_case (Dice *d, const TestNetwork *kind, Case *c)
     draw_input (d, kind, &c->net);
     net = cnn3d_network_new (&c->net, NULL);
     g_assert_nonnull (net);
-    /* wide ones may never be that small */
+    /* wide networks may never be that small, so the limit grows */
     if (cnn3d_network_macs (net) * c->n[0] <= (gint64) MAX_MACS << (tries / 50)) {
       c->frozen |= !can_use_batch_statistics (net, c);
       return net;
@@ -138,7 +140,7 @@ draw_frames (Dice *d, const Cnn3dNetworkParams *p, Cnn3dType type, guint n)
       case CNN3D_TYPE_UINT8:
         ((guint8 *) frames)[i] = roll (d, 0, 255);
         break;
-      case CNN3D_TYPE_FLOAT16: /* up to 2 in size, subnormal ones too */
+      case CNN3D_TYPE_FLOAT16: /* up to 2 in magnitude, subnormals included */
         ((guint16 *) frames)[i] = roll (d, 0, 9)
             ? roll (d, 13, 15) << 10 | roll (d, 0, 1) << 15 | roll (d, 0, 1023)
             : roll (d, 0, 1023);
@@ -149,7 +151,7 @@ draw_frames (Dice *d, const Cnn3dNetworkParams *p, Cnn3dType type, guint n)
   return frames;
 }
 
-/* Some points are missing, some outside. NULL: the network reads none. */
+/* Some points are missing, some outside. NULL: the network does not read them. */
 static gfloat *
 draw_points (Dice *d, const Cnn3dNetworkParams *p, guint n)
 {
@@ -166,9 +168,8 @@ draw_points (Dice *d, const Cnn3dNetworkParams *p, guint n)
 
 /* --- weights: few activations near ReLU's kink --- */
 
-/* A rounding error that puts a number on the other side of zero is no error of
- * a kernel, but changes a gradient in the third digit. So channels are well
- * above zero, and one in five well below. A residual is never negative. */
+/* A rounding error across zero is not a kernel's error, but changes a gradient in the third digit.
+ * So most channels are well above zero and one in five well below; residuals are never negative. */
 static void
 draw_weights (Dice *d, const Cnn3dNetwork *net, gfloat **weights)
 {
@@ -199,8 +200,7 @@ draw_weights (Dice *d, const Cnn3dNetwork *net, gfloat **weights)
   }
 }
 
-/* Running statistics near those of the clips, so that the same holds when they
- * are used. */
+/* Running statistics close to those of the clips, so that the same holds when they are used. */
 static void
 settle_statistics (Dice *d, Reference *r, const ReferenceInput *input, gfloat **weights)
 {
@@ -358,7 +358,7 @@ run_case (const TestNetwork *kind, guint64 seed, Cnn3dPrecision precision)
   params.threads = roll (&dice, 1, 3);
   params.precision = precision;
   params.momentum = 0;
-  params.lr.lr = 0; /* steps, but stays where it is */
+  params.lr.lr = 0; /* steps without changing the weights */
   params.keep_gradients = TRUE;
   params.label_smoothing = c.label_smoothing;
   params.accumulate = c.n[1] ? 2 : 1;
@@ -420,7 +420,7 @@ run_cases (const TestNetwork *kind, Cnn3dPrecision precision, guint cases)
   g_assert_cmpfloat (worst.gradient, <=, exact ? F32_BOUND : BF16_BOUND);
 }
 
-/* Two streams consist of what the others test. */
+/* Two-stream networks consist of the ones already tested. */
 static guint
 cases_of (const TestNetwork *kind)
 {
@@ -444,8 +444,8 @@ test_bf16 (gconstpointer network)
 #define DROPOUT_FEATURES 128
 #define DROPOUT_STEPS 20
 
-/* The mask of one step, from the last layer's gradients for one clip: that of
- * weight (k, c) is that of bias k times feature c, times keep or zero. */
+/* The mask of one step, from the last layer's gradients of one clip: the gradient of weight (k, c)
+ * is that of bias k times feature c, times the mask. */
 static guint
 dropout_mask (
     Cnn3dTrainer *t, const Cnn3dBatch *batch, const gdouble *features, gdouble keep, gboolean *kept)
@@ -529,13 +529,13 @@ test_dropout (void)
     for (guint c = 0; s == 1 && c < DROPOUT_FEATURES; c++)
       same += kept[c] == first[c];
   }
-  /* five deviations of a binomial */
+  /* five standard deviations of a binomial distribution */
   g_assert_cmpfloat (fabs (total - DROPOUT_STEPS * alive * (1 - drop)), <,
       5 * sqrt (DROPOUT_STEPS * alive * drop * (1 - drop)));
   g_assert_cmpuint (same, <, DROPOUT_FEATURES);
   cnn3d_trainer_free (&t);
 
-  /* the same seed and position: the same mask; another seed: another */
+  /* the same seed and position give the same mask, another seed another one */
   batch.position = 1;
   for (params.seed = 5; params.seed < 7; params.seed++) {
     t = cnn3d_trainer_new (&params, 1, &error);
@@ -555,7 +555,7 @@ main (int argc, char **argv)
 {
   int status;
 
-  /* threads that wait do not spin: other tests want the cores */
+  /* waiting threads do not spin: other tests need the cores */
   g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
   g_test_init (&argc, &argv, NULL);
   folder = g_dir_make_tmp ("cnn3d-graph-XXXXXX", NULL);

@@ -1,4 +1,4 @@
-/* hash.c: names that all have one hash by g_str_hash().
+/* hash.c: names with colliding g_str_hash() values.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/hash.h"
 
@@ -6,7 +6,7 @@
 
 #define BITS 12
 
-/* "Az" and "BY" are alike to it, and so is any sequence of them. */
+/* "Az" and "BY" have the same g_str_hash(), and so have all sequences of them. */
 static void
 test_collisions (void)
 {
@@ -26,7 +26,7 @@ test_collisions (void)
   g_assert_cmpuint (g_hash_table_size (hashes), >, (1 << BITS) - 3);
 }
 
-/* Each byte counts, and the length. */
+/* Each byte and the length change the hash. */
 static void
 test_bytes (void)
 {

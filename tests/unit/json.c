@@ -1,10 +1,10 @@
-/* json.c: what JSON from strangers may cost.
+/* json.c: limits on untrusted JSON.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/json.h"
 
 #include <string.h>
 
-/* reason: NULL: it is read. */
+/* reason: NULL: it is valid. */
 static void
 assert_load (const gchar *text, guint deepest, guint most, const gchar *reason)
 {
@@ -39,7 +39,7 @@ test_limits (void)
   assert_load ("{\"a\": 1} // b", 1, 5, "1:10: text behind the end of the JSON");
 }
 
-/* Names that all have one hash would take a time that grows with their square. */
+/* Names with colliding hashes do not take quadratic time. */
 static void
 test_members (void)
 {

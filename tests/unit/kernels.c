@@ -1,5 +1,5 @@
-/* Each variant of the CPU back end's kernels that this machine runs, against
- * plain loops. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Each variant of the CPU back end's kernels that this machine runs, compared with plain loops.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <math.h>
 #include <string.h>
@@ -57,8 +57,8 @@ bits_float (guint32 u)
   return f;
 }
 
-/* To the nearest, to the even one from half way; NaN stays one. The nearest is
- * looked for among the two neighbours. */
+/* Round to nearest, ties to even; NaN stays NaN. The nearest is searched for among both
+ * neighbours. */
 static guint16
 plain_bf16 (gfloat f)
 {
@@ -69,7 +69,7 @@ plain_bf16 (gfloat f)
   return low > 0x8000 || (low == 0x8000 && down % 2) ? down + 1 : down;
 }
 
-/* A tensor in either type, and its numbers as they are stored. */
+/* A tensor of either type, and its values as stored. */
 typedef struct {
   gboolean half;
   gfloat f[MOST];
@@ -103,7 +103,7 @@ draw (Data *d, gboolean half)
     set (d, i, number ());
 }
 
-/* Fused or not, and the sum's order, move the last bits. */
+/* Fused multiply-add and the order of sums change the last bits. */
 static void
 assert_near (gdouble got, gdouble expected, gdouble size, gdouble bound)
 {
@@ -113,7 +113,7 @@ assert_near (gdouble got, gdouble expected, gdouble size, gdouble bound)
 }
 
 #define F32 4e-7
-#define BF16 4e-3 /* half a last place: 2^-8 */
+#define BF16 4e-3 /* half a unit in the last place: 2^-8 */
 
 /* --- the kernels of one type and number of lanes --- */
 
@@ -163,7 +163,7 @@ check_sums (const Variant *v, gsize points)
   }
 }
 
-/* Where what is written goes. */
+/* Where the output is written. */
 typedef enum {
   APART,
   OVER_INPUT,
@@ -214,7 +214,7 @@ check_normalize (const Variant *v, gsize points, gboolean with_residual, gboolea
     assert_near (get (to, i), expected, 8, store_bound (v));
     if (relu)
       g_assert_cmpfloat (get (to, i), >=, 0);
-    /* what bf16 has no number for is nearer to zero than anything that comes up */
+    /* values that bf16 cannot represent are closer to zero than any that occur */
     if (masked)
       g_assert_cmpint (mask_bit (mask, v, i), ==, get (to, i) > 0);
     if (to != &x)
@@ -222,15 +222,14 @@ check_normalize (const Variant *v, gsize points, gboolean with_residual, gboolea
     if (to != &residual)
       g_assert_cmpfloat (get (&residual, i), ==, get (&before[1], i));
   }
-  /* what is behind the mask is somebody else's; points of the last byte that there are not let
-   * nothing through */
+  /* bytes behind the mask are not written; bits of missing points in its last byte are 0 */
   for (gsize i = masked ? CPU_MASK_BYTES (points, v->lanes) : 0; i < sizeof mask; i++)
     g_assert_cmphex (mask[i], ==, 0x5a);
   for (gsize i = points * v->lanes; masked && i < (points + 7) / 8 * 8 * v->lanes; i++)
     g_assert_false (mask_bit (mask, v, i));
 }
 
-/* NaN goes through, -inf becomes 0, inf stays. */
+/* NaN stays NaN, -inf becomes 0, inf stays. */
 static void
 check_relu_extremes (const Variant *v)
 {
@@ -258,7 +257,7 @@ check_relu_extremes (const Variant *v)
   }
 }
 
-/* What ReLU's backward pass goes by: nothing, the mask that was kept, or its input. */
+/* What ReLU's backward pass uses: nothing, the saved mask, or its input. */
 typedef enum {
   OPEN,
   BY_BITS,
@@ -266,8 +265,8 @@ typedef enum {
   N_MASKS
 } Mask;
 
-/* The kernels may fuse x * scale + bias or not: no sum of it is so near to zero
- * that this decides. */
+/* The kernels may fuse x * scale + bias: keeps every result so far from zero that this does not
+ * change its sign. */
 static void
 avoid_zero (Data *x, gint lanes, const gfloat *scale, const gfloat *bias)
 {
@@ -490,7 +489,7 @@ test_sum_squares (gconstpointer data)
   gdouble expected = 0;
 
   fill (x, N);
-  x[5] = 1e30f; /* whose square no float holds */
+  x[5] = 1e30f; /* its square overflows a float */
   for (gsize i = 0; i < N; i++)
     expected += (gdouble) x[i] * x[i];
   assert_near (k->sum_squares (N, x), expected, expected, 1e-12);
@@ -501,7 +500,7 @@ test_sum_squares (gconstpointer data)
   g_assert_true (isnan (k->sum_squares (N, x)));
 }
 
-/* Every exponent, sign and upper bit with low halves about the middle. */
+/* Every exponent, sign and upper bit with low halves around the midpoint. */
 static void
 test_to_bf16 (gconstpointer data)
 {

@@ -1,4 +1,4 @@
-/* keypoints-formats.c: archives, JSON, folders and tables of key points, good and bad.
+/* keypoints-formats.c: valid and invalid archives, JSON files, folders and tables of key points.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/keypoints/pose.h"
 #include "src/keypoints/reader.h"
@@ -83,7 +83,7 @@ test_builder (void)
   g_assert_null (cnn3d_keypoints_builder_add (&builder, 0, 0, 6, &error));
   g_assert_cmpstr (error->message, ==, "a person has 6 points, and one before 1024");
   g_clear_error (&error);
-  /* as if there were so many, without their memory */
+  /* pretends to hold that many, without their memory */
   builder.values->len = 3 * (CNN3D_KEYPOINTS_MOST - 1023);
   g_assert_null (cnn3d_keypoints_builder_add (&builder, 0, 0, 1024, &error));
   g_assert_true (g_str_has_prefix (error->message, "it has more than 33554432 points in all;"));
@@ -137,7 +137,7 @@ deflated (const GByteArray *from)
   return to;
 }
 
-/* An archive in the making: members, and their directory. */
+/* An archive under construction: members and their directory. */
 typedef struct {
   GByteArray *data, *directory;
   guint n;
@@ -170,7 +170,7 @@ zip_add (Zip *zip, const gchar *name, GByteArray *member, gboolean deflate, guin
     append_32 (to, packed->len);
     append_32 (to, member->len);
     append_16 (to, strlen (name));
-    /* Python's have an extra field in front of the data only */
+    /* Python writes an extra field only in front of the data */
     append_16 (to, entry ? 0 : 20);
     if (entry) {
       append_16 (to, 0);
@@ -242,7 +242,7 @@ test_npz (void)
         assert_point (keypoints, t, k, two_frames[t][0][k][0], two_frames[t][0][k][1],
             two_frames[t][0][k][2]);
     cnn3d_keypoints_free (keypoints);
-    /* with scores, times and size beside, and something else */
+    /* with scores, times and size, and an unrelated member */
     for (guint i = 0; i < 8; i++)
       flat[i / 4][i / 2 % 2][i % 2] = two_frames[i / 4][0][i / 2 % 2][i % 2];
     zip = zip_new ();
@@ -313,11 +313,12 @@ test_bad_npz (void)
   assert_refused ("it is an archive of 257 files; at most 256 are possible");
 }
 
-/* Each byte of an archive changed, and cut at each byte: right, or an error. */
+/* Each byte of an archive changed, and the archive truncated at each byte: correct points, or an
+ * error. */
 static void
 test_damaged_npz (void)
 {
-  /* in memory: a disk would have to write each */
+  /* in memory: on a disk each change would be written */
   const gint file = memfd_create ("points", 0);
   gchar *shown = g_strdup_printf ("/proc/self/fd/%d", file);
   guint refused = 0;
@@ -350,7 +351,7 @@ test_damaged_npz (void)
       g_assert_null (cnn3d_keypoints_read (shown, NULL, &error));
       g_clear_error (&error);
     }
-    /* by whatever part of it that matters */
+    /* whichever part of it is inspected */
     g_assert_true (g_file_set_contents (path, copy, zip.data->len - 25, NULL));
     assert_refused ("whose directory is damaged, or that was not written");
     copy[30 + 13 + 20 + 8] ^= 1;
@@ -368,7 +369,7 @@ test_damaged_npz (void)
   g_free (shown);
 }
 
-/* COCO's results, and what looks like them */
+/* COCO results and similar formats */
 
 static void
 test_coco (void)
@@ -408,7 +409,7 @@ test_coco (void)
   g_assert_cmpfloat (k->width, ==, 640);
   g_assert_cmpfloat (k->height, ==, 360);
   cnn3d_keypoints_free (k);
-  /* MMPose: frames with instances, in its demonstrations counted from 1 */
+  /* MMPose: frames with instances, counted from 1 in its demos */
   k = read_text (
       "{\"meta_info\":{},\"instance_info\":[{\"frame_id\":1,\"instances\":[{\"keypoints\":"
       "[[1,2],[3,4]],\"keypoint_scores\":[0.5,0.75],\"bbox\":[[1,2,3,4]],\"track_id\":4}]},"
@@ -550,7 +551,7 @@ test_table (void)
   assert_point (k, 2, 0, 1, 2, 1);
   assert_point (k, 2, 1, 3, 4, 0.5);
   cnn3d_keypoints_free (k);
-  /* other names, times, and a decimal comma */
+  /* other column names, times, and a decimal comma */
   k = read_text ("Timestamp (ms);Landmark;X [px];Y [px]\r\n"
                  "40;NOSE;0,5;1\r\n80;Left Wrist;0;0\r\n80;nose;2;3\r\n");
   g_assert_cmpuint (k->points, ==, 17);
@@ -566,7 +567,7 @@ test_table (void)
   g_assert_cmpuint (k->points, ==, 33);
   assert_point (k, 0, 31, 3, 4, 1);
   cnn3d_keypoints_free (k);
-  /* or the one that is given, whose points need not all be there */
+  /* or the one that is set, of which some points may be absent */
   g_assert_true (g_file_set_contents (path, "frame,point,x,y\n0,left_elbow,1,2\n", -1, NULL));
   k = read_with (skeleton);
   g_assert_cmpuint (k->points, ==, 33);
@@ -618,7 +619,7 @@ test_bad_table (void)
   g_string_free (many, TRUE);
 }
 
-/* Frames that a file lacks, numbers from 1, and times. */
+/* Frames missing from a file, frame numbers from 1, and times. */
 static void
 test_alignment (void)
 {
@@ -650,7 +651,7 @@ test_alignment (void)
   g_assert_true (g_str_has_prefix (error->message, "it has frame 1, but the video's"));
   g_clear_error (&error);
   cnn3d_keypoints_free (k);
-  /* by time: the nearest, at most half of the usual step away */
+  /* by time: the nearest, at most half of the usual interval away */
   k = read_text ("time,point,x,y\n0,0,10,0\n0.1,0,20,0\n0.2,0,30,0\n0.5,0,40,0\n");
   params = (Cnn3dPoseParams) { .persons = 1, .width = 100, .height = 100, .end = INFINITY };
   pose = cnn3d_pose_new (k, &params, &error);

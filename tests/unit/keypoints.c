@@ -1,4 +1,4 @@
-/* keypoints.c: skeletons, files of key points, good and bad, and the poses of clips.
+/* keypoints.c: skeletons, valid and invalid files of key points, and the poses of clips.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/keypoints/pose.h"
 
@@ -66,7 +66,7 @@ test_skeletons (void)
   static const struct {
     const gchar *name;
     guint points, bones;
-    const gchar *pairs; /* how they begin */
+    const gchar *pairs; /* expected prefix */
     const gchar *left, *right;
   } cases[] = {
     { "coco17", 17, 18, "1-2,3-4,5-6,7-8,9-10,11-12,13-14,15-16", "left_wrist", "right_wrist" },
@@ -225,7 +225,7 @@ test_npy (void)
   cnn3d_keypoints_free (keypoints);
 }
 
-/* One person of one point, without a score: (T, 1, 2) */
+/* One person with one point, without a score: (T, 1, 2) */
 static void
 test_types (void)
 {
@@ -245,7 +245,7 @@ test_types (void)
         { { 65537, 2147483648.0f, 1 }, { 2, 3, 1 } } },
     { "'<i8'", { 9, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255 }, 32,
         { { 9, -1, 1 }, { 0, 0, 0 } } },
-    /* 1, 0.5, largest, smallest and infinite */
+    /* 1, 0.5, the largest, the smallest and infinity */
     { "'<f2'", { 0, 0x3c, 0, 0x38, 0xff, 0x7b, 1, 0 }, 8,
         { { 1, 0.5f, 1 }, { 65504, 5.9604644775390625e-8f, 1 } } },
     { "'>f2'", { 0xc0, 0, 0x34, 0, 0x7c, 0, 0, 0 }, 8, { { -2, 0.25f, 1 }, { 0, 0, 0 } } },
@@ -308,7 +308,7 @@ test_bad_npy (void)
         cases[i].size);
     assert_refused (cases[i].reason);
   }
-  /* cut at each byte of its header: never read beyond */
+  /* truncated at each byte of the header: never reads past the end */
   bytes = npy_bytes (2, "'<f4'", "False", "(1, 2, 3)", data, 24);
   for (guint n = 1; n < bytes->len; n++) {
     GError *error = NULL;
@@ -387,17 +387,17 @@ test_pose (void)
   pose = cnn3d_pose_new (keypoints, &params, NULL);
   g_assert_nonnull (pose);
   cnn3d_pose_frame (pose, 0, 0, out[0][0]);
-  /* the one with the higher scores comes first, nobody last */
+  /* the person with the higher scores comes first, missing persons last */
   assert_point (out[0][0], 0.3, 0.8, 1);
   assert_point (out[1][2], 0.12, 0.44, 0.5);
   assert_point (out[2][0], 0, 0, 0);
   cnn3d_pose_frame (pose, 1, 0, out[0][0]);
   assert_point (out[1][2], 0, 0, 0);
-  /* on the edge is inside */
+  /* a point on the edge is inside */
   assert_point (out[0][2], 0.99, 1, 1);
   cnn3d_pose_frame (pose, 2, 0, out[0][0]);
   assert_point (out[0][0], 0.32, 0.8, 1);
-  /* outside is missing, as what is no number is */
+  /* points outside and NaN are missing */
   for (guint k = 1; k < K; k++)
     assert_point (out[0][k], 0, 0, 0);
   for (guint k = 0; k < K; k++)
@@ -412,7 +412,7 @@ test_pose (void)
   cnn3d_pose_frame (pose, 3, 0, out[0][0]);
   assert_point (out[0][1], 0.34, 0.82, 1);
   cnn3d_pose_free (pose);
-  /* by the size that the file says */
+  /* scaled by the size given in the file */
   keypoints->width = 200;
   keypoints->height = 100;
   pose = cnn3d_pose_new (keypoints, &params, NULL);
@@ -422,7 +422,7 @@ test_pose (void)
   cnn3d_keypoints_free (keypoints);
 }
 
-/* Who comes first is a matter of the clip, not of the file. */
+/* Persons are ranked within the clip, not within the file. */
 static void
 test_ranks (void)
 {
@@ -508,7 +508,7 @@ test_compact (void)
   assert_point (out[0], 25 / 50.0, 35 / 50.0, 1);
   assert_point (out[1], 0, 0, 0);
   cnn3d_pose_free (pose);
-  /* of points that are all in one place nothing is made */
+  /* points that all coincide have no box to normalize by */
   params.last = 0;
   keypoints->values[3] = 21;
   pose = cnn3d_pose_new (keypoints, &params, NULL);
@@ -547,7 +547,7 @@ test_bad_poses (void)
       g_error ("\"%s\" instead of \"%s\"", error->message, cases[i].reason);
     g_clear_error (&error);
   }
-  /* a frame without anybody */
+  /* a frame without persons */
   params = params_of (1);
   params.first = params.last = 2;
   memset (keypoints->values + 2 * M * K * 3, 0, sizeof values[2]);

@@ -1,4 +1,4 @@
-/* Logs: whole records whatever happens, and lines as they should read.
+/* Logs: records stay whole in every case, and lines are formatted as documented.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -21,7 +21,7 @@
 
 static gchar *folder;
 
-/* A folder of its own for each test. */
+/* Each test has a folder of its own. */
 static gchar *
 make_dir (void)
 {
@@ -58,7 +58,7 @@ by_text (gconstpointer a, gconstpointer b)
   return strcmp (*(gchar *const *) a, *(gchar *const *) b);
 }
 
-/* The name of the n-th event file of a folder, in their order; g_free(). */
+/* The name of the n-th event file of a folder, in order; g_free(). */
 static gchar *
 event_file (const gchar *dir, guint n)
 {
@@ -80,7 +80,7 @@ test_crc32c (void)
 {
   guint8 bytes[32];
 
-  /* RFC 3720, B.4, and the check value of the catalogues */
+  /* RFC 3720, B.4, and the check value of CRC catalogues */
   memset (bytes, 0, sizeof bytes);
   g_assert_cmphex (cnn3d_crc32c (bytes, 32), ==, 0x8a9136aa);
   memset (bytes, 0xff, sizeof bytes);
@@ -100,7 +100,7 @@ masked (gconstpointer data, gsize size)
   return (crc >> 15 | crc << 17) + 0xa282ead8u;
 }
 
-/* How many whole records a file has; nothing may come after them. */
+/* The number of whole records of a file; nothing may follow them. */
 static guint
 count_records (const guint8 *data, gsize size)
 {
@@ -126,7 +126,7 @@ count_records (const guint8 *data, gsize size)
 static void
 test_framing (void)
 {
-  /* how TensorFlow's own files begin: a record of 24 bytes, and the CRC of that */
+  /* how TensorFlow's own files begin: a record of 24 bytes and its CRC */
   static const guint8 start[12] = { 0x18, 0, 0, 0, 0, 0, 0, 0, 0xa3, 0x7f, 0x4b, 0x22 };
   static const Cnn3dScalar scalars[] = { { "train/loss", 0.5 }, { "lr", NAN } };
   g_autoptr (GError) error = NULL;
@@ -155,7 +155,8 @@ test_framing (void)
   g_assert_cmpuint (count_records ((const guint8 *) data, size), ==, 5);
 }
 
-/* Two files of one second are two files, the later one behind the other, whoever wrote that. */
+/* Two event files opened in the same second have different names that sort in order, whoever wrote
+ * the first. */
 static void
 test_names (void)
 {
@@ -185,7 +186,7 @@ test_names (void)
   }
 }
 
-/* --- files of records --- */
+/* --- record files --- */
 
 static void
 test_torn_tails (void)
@@ -220,14 +221,14 @@ test_torn_tails (void)
     g_assert_cmpstr (text, ==, expected);
   }
 
-  /* what is no file is none to log to */
+  /* something that is not a regular file is refused */
   g_unlink (path);
   g_assert_cmpint (mkfifo (path, 0600), ==, 0);
   g_assert_null (cnn3d_record_file_open_lines (path, &error));
   g_assert_nonnull (error);
 }
 
-/* A link's target is nobody's log, and is neither read nor written. */
+/* A symbolic link in place of a log is refused: its target is neither read nor written. */
 static void
 test_links (void)
 {
@@ -261,8 +262,7 @@ test_links (void)
   g_assert_cmpstr (text, ==, theirs);
 }
 
-/* An unfinished line stays as it is until a run resumes: it may be another program's, which is
- * about to end it. */
+/* An unfinished line stays until a run resumes: another program may be about to complete it. */
 static void
 test_unfinished_line (void)
 {
@@ -299,8 +299,8 @@ test_unfinished_line (void)
   }
 }
 
-/* What a file-size limit leaves room for stays, whole; when there is room again,
- * records follow. */
+/* Records that a file-size limit leaves room for stay whole; when there is room again, more records
+ * follow. */
 static void
 test_full (void)
 {
@@ -322,7 +322,7 @@ test_full (void)
       _exit (10);
     while (cnn3d_record_file_append (file, "0123456789abcdef0123456789abcdef\n", 33, &error))
       written++;
-    /* again and again, and nothing is left of it */
+    /* repeatedly, without leaving anything behind */
     for (guint i = 0; i < 5; i++)
       if (cnn3d_record_file_append (file, "0123456789abcdef0123456789abcdef\n", 33, NULL))
         _exit (11);
@@ -376,7 +376,7 @@ pass_of (guint epoch, gboolean training)
     .last = { .step = 4 * (epoch + 1) } };
 }
 
-/* Epochs of 4 steps; position: of 8 + 4 clips each. */
+/* Epochs of 4 steps; position: in an order of 8 + 4 clips each. */
 static void
 log_epoch (Cnn3dRunLog *log, guint epoch, guint steps, gboolean validates)
 {
@@ -409,9 +409,9 @@ open_log (const gchar *dir, const Cnn3dRunMark *mark)
   return log;
 }
 
-/* "step1 step2 epoch0 ...": what the lines of log.jsonl tell of; each is JSON. */
+/* "step1 step2 epoch0 ...": the records of log.jsonl; each line must be valid JSON. */
 static gchar *
-told (const gchar *dir)
+logged (const gchar *dir)
 {
   g_autofree gchar *text = read_file (dir, "log.jsonl", NULL);
   g_auto (GStrv) lines = g_strsplit (text, "\n", -1);
@@ -447,7 +447,7 @@ count_lines (const gchar *dir, const gchar *name)
   return n;
 }
 
-/* What the checkpoint has not behind it goes, and nothing else. */
+/* Only records later than the checkpoint are removed. */
 static void
 test_resume (void)
 {
@@ -481,7 +481,7 @@ test_resume (void)
     g_autofree gchar *dir = make_dir (), *left = NULL, *header = NULL, *events = NULL;
     Cnn3dRunLog *log = open_log (dir, NULL);
 
-    /* a clip that is skipped may be told of before the batch that comes first */
+    /* a skipped clip may be logged before the first batch */
     cnn3d_run_log_skipped (log, "a.mp4", "it is \"step\":9 broken", 3, 0);
     log_epoch (log, 0, 4, TRUE);
     cnn3d_run_log_checkpoint (log, "last", TRUE);
@@ -508,7 +508,7 @@ test_resume (void)
 
     log = open_log (dir, &cases[i].mark);
     cnn3d_run_log_free (&log);
-    left = told (dir);
+    left = logged (dir);
     g_assert_cmpstr (left, ==, cases[i].left);
     g_assert_cmpuint (count_lines (dir, "metrics.csv"), ==, cases[i].rows + 1);
     header = read_file (dir, "metrics.csv", NULL);
@@ -518,7 +518,7 @@ test_resume (void)
   }
 }
 
-/* The end of a training pass that resuming makes up for is told of once. */
+/* The end of a training pass that resuming completes is logged once. */
 static void
 test_ended_pass (void)
 {
@@ -540,13 +540,12 @@ test_ended_pass (void)
     log = open_log (dir, &mark);
     cnn3d_run_log_pass (log, &ended, NAN, 0.1, NAN, 0);
     cnn3d_run_log_free (&log);
-    left = told (dir);
+    left = logged (dir);
     g_assert_cmpstr (left, ==, "step1 step2 step3 step4 epoch0");
   }
 }
 
-/* What ended a part of a run stays, wherever its checkpoint stands: that it ran out of memory is to
- * be told. */
+/* The error that ended an earlier start stays, wherever the checkpoint is: the report needs it. */
 static void
 test_error_stays (void)
 {
@@ -560,11 +559,11 @@ test_error_stays (void)
   cnn3d_run_log_free (&log);
   log = open_log (dir, &mark);
   cnn3d_run_log_free (&log);
-  left = told (dir);
+  left = logged (dir);
   g_assert_cmpstr (left, ==, "step1 step2 error");
 }
 
-/* Where the n-th record's data begins; its size is in `length`. */
+/* Where the n-th record's data begins; its size is stored in `length`. */
 static const gchar *
 record_at (const gchar *data, guint n, guint64 *length)
 {
@@ -576,8 +575,8 @@ record_at (const gchar *data, guint n, guint64 *length)
   }
 }
 
-/* A validation that was told of, but is not behind the checkpoint, is void in the event
- * file, too; its step is told again. */
+/* A logged validation that is later than the checkpoint is voided in the event file too, and its
+ * step is logged again. */
 static void
 test_validated_again (void)
 {
@@ -612,7 +611,7 @@ test_validated_again (void)
   }
 }
 
-/* Steps that a loss scale skipped have the step's number before them. */
+/* Steps skipped by the loss scale have the previous step's number. */
 static void
 test_skipped_steps (void)
 {
@@ -630,13 +629,13 @@ test_skipped_steps (void)
   cnn3d_run_log_free (&log);
   log = open_log (dir, &mark);
   cnn3d_run_log_free (&log);
-  left = told (dir);
+  left = logged (dir);
   g_assert_cmpstr (left, ==, "step2 step2");
   g_assert_cmpuint (count_lines (dir, "metrics.csv"), ==, 3);
 }
 
-/* A new run moves what is there away, once more if need be. One that does not come
- * to begin leaves it as it is. */
+/* A new run moves earlier logs aside, repeatedly if needed. A run that fails to start leaves them
+ * in place. */
 static void
 test_earlier (void)
 {
@@ -653,8 +652,8 @@ test_earlier (void)
   log = open_log (dir, NULL);
   log_epoch (log, 0, 1, FALSE);
   cnn3d_run_log_free (&log);
-  first = told (earlier);
-  now = told (dir);
+  first = logged (earlier);
+  now = logged (dir);
   g_assert_cmpstr (first, ==, "step1 step2");
   g_assert_cmpstr (now, ==, "step1");
   g_assert_cmpuint (count_lines (earlier, "metrics.csv"), ==, 3);
@@ -664,12 +663,12 @@ test_earlier (void)
   cnn3d_run_log_warning (log, "this will be much");
   cnn3d_run_log_error (log, "out of memory");
   cnn3d_run_log_free (&log);
-  second = told (dir);
+  second = logged (dir);
   g_assert_cmpstr (second, ==, "step1");
   g_assert_false (g_file_test (again, G_FILE_TEST_EXISTS));
 }
 
-/* All folders earlier-N are there, as far as mkdir() is asked. */
+/* mkdir() reports all folders earlier-N as existing. */
 static gboolean no_more_folders;
 
 __attribute__ ((visibility ("default"))) int
@@ -702,11 +701,11 @@ test_too_many_earlier (void)
   cnn3d_run_log_free (&log);
   says = g_strdup_printf ("cannot move the earlier records aside in “%s”: File exists", dir);
   g_assert_cmpstr (error ? error->message : NULL, ==, says);
-  now = told (dir);
+  now = logged (dir);
   g_assert_cmpstr (now, ==, "step1 step2");
 }
 
-/* Any text is JSON, any number too. */
+/* Any text and any number are written as valid JSON. */
 static void
 test_values (void)
 {
@@ -752,7 +751,7 @@ test_values (void)
   g_assert_nonnull (strstr (rows, "\n0,1,0.1,nan,0.333333333,,,inf,0,-inf,18446744073709551615\n"));
 }
 
-/* The folder is one run's. */
+/* A folder belongs to one run at a time. */
 static void
 test_two_at_once (void)
 {
@@ -772,9 +771,9 @@ test_two_at_once (void)
   g_assert_nonnull (strstr (error->message, "log.jsonl"));
 }
 
-/* A full disk is told of once; what is there is whole, and goes on. */
+/* A full disk is reported once; existing records stay whole, and logging continues. */
 static void
-test_told_once (void)
+test_full_once (void)
 {
   g_autofree gchar *dir = make_dir (), *left = NULL, *name = NULL, *data = NULL;
   const pid_t child = fork ();
@@ -805,7 +804,7 @@ test_told_once (void)
   }
   g_assert_cmpint (waitpid (child, &status, 0), ==, child);
   g_assert_cmpint (status, ==, 0);
-  left = told (dir);
+  left = logged (dir);
   g_assert_true (g_str_has_prefix (left, "step1 step2"));
   g_assert_true (g_str_has_suffix (left, " step40"));
   g_assert_null (strstr (left, "step39"));
@@ -814,7 +813,7 @@ test_told_once (void)
   g_assert_cmpuint (count_records ((const guint8 *) data, size), >=, 3);
 }
 
-/* Killed at any moment: each file has whole records, one after another. */
+/* A process killed at any moment leaves whole records only. */
 static void
 test_killed (void)
 {
@@ -842,7 +841,7 @@ test_killed (void)
 
     log = open_log (dir, &mark);
     cnn3d_run_log_free (&log);
-    left = told (dir);
+    left = logged (dir);
     words = g_strsplit (left, " ", -1);
     for (guint i = 0; words[i] && *words[i]; i++) {
       g_autofree gchar *expected = g_strdup_printf ("step%u", i + 1);
@@ -851,7 +850,7 @@ test_killed (void)
     }
     rows = read_file (dir, "metrics.csv", NULL);
     lines = g_strsplit (rows, "\n", -1);
-    /* at most the one that was being told of is in one file and not in the other */
+    /* at most the record being written is in one file but not in the other */
     g_assert_cmpint (ABS ((gint) g_strv_length (lines) - 2 - (gint) g_strv_length (words)), <=, 1);
   }
 }
@@ -893,7 +892,7 @@ main (int argc, char **argv)
   g_test_add_func ("/log/too-many-earlier", test_too_many_earlier);
   g_test_add_func ("/log/values", test_values);
   g_test_add_func ("/log/two-at-once", test_two_at_once);
-  g_test_add_func ("/log/told-once", test_told_once);
+  g_test_add_func ("/log/full-once", test_full_once);
   g_test_add_func ("/log/killed", test_killed);
   status = g_test_run ();
   remove_tree (folder);

@@ -48,12 +48,12 @@ test_cosine (void)
 
   for (guint i = 0; i < G_N_ELEMENTS (torch); i++)
     assert_lr (&p, i, torch[i]);
-  /* Past the end it stays at the end, and never goes below 0 */
+  /* Past the end it keeps the final value, never below 0 */
   for (gdouble epoch = 10; epoch < 40; epoch += 0.37) {
     g_assert_cmpfloat (cnn3d_lr_at (&p, epoch), >=, 0);
     assert_lr (&p, epoch, 0);
   }
-  /* The same curve, squeezed into what the warm-up leaves */
+  /* The same curve, compressed into the epochs after the warm-up */
   p.warmup_epochs = 5;
   p.epochs = 10;
   assert_lr (&p, 0, 0.0001);
@@ -105,8 +105,7 @@ test_torchvision (void)
     assert_lr (&p, torch[i].epoch, torch[i].lr);
 }
 
-/* A step's rate changes at the very step that it should, for every number of
- * steps an epoch. */
+/* The rate changes at exactly the right step, for every number of steps per epoch. */
 static void
 test_fractions (void)
 {

@@ -1,4 +1,4 @@
-/* manifest.c: what a data set makes of manifests and folders, good and bad.
+/* manifest.c: data sets from valid and invalid manifests and folders.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/csv.h"
 #include "src/dataset/dataset.h"
@@ -167,7 +167,7 @@ test_json (void)
   cnn3d_dataset_free (d);
 }
 
-/* Rates of pictures: each row's own, in a table and in timelines; 0: none. */
+/* Frame rates of picture sequences: each row's own, in a table and in timelines; 0: none. */
 static void
 test_fps (void)
 {
@@ -197,7 +197,7 @@ test_fps (void)
   }
 }
 
-/* Files of key points: a column's, a pattern's, or none. */
+/* Key point files: from a column, from a pattern, or none. */
 static void
 test_keypoints (void)
 {
@@ -260,7 +260,8 @@ test_folder (void)
     "parts/train/q/2.mp4",
     "parts/val/p/3.mp4",
     "parts/test/r/4.mp4",
-    /* no clips: in the class folder itself, hidden, without a number, beside a video */
+    /* not clips: pictures in the class folder itself, hidden, without a number, or next to a
+     * video */
     "tree/walk/cover1.jpg",
     "tree/walk/.thumbs/1.jpg",
     "tree/walk/art/cover.jpg",
@@ -328,7 +329,7 @@ test_pictures (void)
 
   d = load_passes (raw, CNN3D_PASSES_ALL);
   g_assert_cmpuint (cnn3d_dataset_num_rows (d), ==, 6);
-  /* a folder that is called like one of its pictures is still a folder */
+  /* a folder named like one of its pictures is still a folder */
   assert_row (d, 0, "jump/v/img_2.jpg/3.mkv", "jump", 0, INFINITY, NULL);
   assert_row (d, 1, "jump/v", "jump", 0, INFINITY, NULL);
   assert_row (d, 2, "jump/w.mp4", "jump", 0, INFINITY, NULL);
@@ -536,8 +537,7 @@ test_params (void)
   g_free (deep);
 }
 
-/* More folds than can be numbered, a large file of nothing, and a folder when no file can be
- * opened. */
+/* Too many folds, a large empty file, and a folder when no file can be opened. */
 static void
 test_large (void)
 {
@@ -560,7 +560,7 @@ test_large (void)
       ": more than 256 columns");
   g_string_free (text, TRUE);
   g_free (many);
-  /* a hole: it takes no room */
+  /* a sparse file */
   g_assert_true (g_file_set_contents (path, "", 0, NULL));
   g_assert_cmpint (truncate (path, (goffset) 1 << 30), ==, 0);
   assert_params_error (&(Cnn3dDatasetParams) { .location = path }, CNN3D_DATASET_ERROR_ROW,
@@ -576,7 +576,7 @@ test_large (void)
   g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
 }
 
-/* Which rows each kind of pass has; classes are all rows' own. */
+/* The rows of each kind of pass; all rows count for the classes. */
 static void
 test_passes (void)
 {
@@ -606,7 +606,7 @@ test_passes (void)
     g_assert_cmpuint (cnn3d_dataset_num_classes (d), ==, 3);
     cnn3d_dataset_free (d);
   }
-  /* No row says anything; one class is enough for a test */
+  /* No row has a split; one class is enough for a test */
   d = load_passes (plain, CNN3D_PASSES_TEST);
   assert_split (d, TRUE, "");
   assert_split (d, FALSE, "0 1");
@@ -616,12 +616,12 @@ test_passes (void)
   d = load_passes (tested, CNN3D_PASSES_TEST);
   assert_split (d, FALSE, "0 1");
   cnn3d_dataset_free (d);
-  /* Nothing trains, and a class that nobody trains */
+  /* No training rows, and a class without training clips */
   d = load_passes (validated, CNN3D_PASSES_VAL);
   assert_split (d, FALSE, "0");
   g_assert_cmpuint (cnn3d_dataset_num_classes (d), ==, 2);
   cnn3d_dataset_free (d);
-  /* The file that validates, and the fold, as in training */
+  /* The validation file and the fold, as in training */
   d = cnn3d_dataset_new (
       &(Cnn3dDatasetParams) {
           .location = splits, .val_location = tested, .passes = CNN3D_PASSES_VAL },
@@ -648,7 +648,7 @@ test_passes (void)
   assert_params_error (&(Cnn3dDatasetParams) { .location = plain, .passes = CNN3D_PASSES_VAL },
       CNN3D_DATASET_ERROR_EMPTY,
       "none of its 2 clips is to validate on; set val-location or num-folds, or mark some as val");
-  /* What trains is not tested on by mistake */
+  /* Training clips are not tested on by mistake */
   assert_params_error (&(Cnn3dDatasetParams) { .location = trained, .passes = CNN3D_PASSES_TEST },
       CNN3D_DATASET_ERROR_EMPTY,
       "none of its clips is to test on; mark some as test in the split column");
@@ -668,7 +668,7 @@ test_passes (void)
   g_free (validated);
 }
 
-/* A million rows: 40 bytes each beside their text. Time is only told. */
+/* A million rows take 40 bytes each plus their text. The time is only printed. */
 static void
 test_million (void)
 {
@@ -721,7 +721,7 @@ load_rows (const gchar *name, const gchar *text)
   return dataset;
 }
 
-/* What is written is read as the same, and a spreadsheet computes none of it. */
+/* A written manifest reads back the same, and spreadsheets evaluate none of it. */
 static void
 test_written (void)
 {
@@ -742,7 +742,7 @@ test_written (void)
     }
     g_string_append_c (text, '\n');
   }
-  /* these have an apostrophe of their own only where another program has put it there */
+  /* only another program wrote these apostrophes */
   g_string_append (text, "x.mp4,'=1+1,'=1+1,'=1+1\n");
   first = load_rows ("first.csv", text->str);
   written = cnn3d_dataset_manifest (first, dir);

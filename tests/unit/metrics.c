@@ -1,5 +1,4 @@
-/* metrics.c: figures of hand-worked cases, and of random ones against loops that
- * do it the long way.
+/* metrics.c: metrics of hand-worked cases, and of random ones compared with plain loops.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
 #include <string.h>
@@ -17,7 +16,7 @@ assert_near (gdouble is, gdouble wanted)
     g_error ("%.17g, but %.17g was wanted", is, wanted);
 }
 
-/* Probabilities as logits: softmax gives them back where they add up to 1. */
+/* Probabilities as logits: softmax returns them unchanged if they add up to 1. */
 static void
 add (Cnn3dPredictions *p, gint label, const gdouble *probabilities, guint n, gboolean continues)
 {
@@ -90,7 +89,7 @@ test_by_hand (void)
   cnn3d_predictions_free (p);
 }
 
-/* All with the same score: half of the pairs, whatever the order. */
+/* All scores are equal: half of the pairs are won, in any order. */
 static void
 test_ties (void)
 {
@@ -109,8 +108,8 @@ test_ties (void)
   cnn3d_predictions_free (p);
 }
 
-/* Classes that nobody is of, and that nothing was told to be of, are in no mean;
- * where nothing came there are no figures. */
+/* Classes with neither labels nor predictions are left out of means; without predictions all
+ * metrics are NaN. */
 static void
 test_missing (void)
 {
@@ -144,7 +143,7 @@ test_missing (void)
   cnn3d_predictions_free (p);
 }
 
-/* Views of one video are averaged; each is a clip by itself, too. */
+/* Views of one video are averaged; each is counted as a clip, too. */
 static void
 test_views (void)
 {
@@ -175,7 +174,7 @@ test_views (void)
   cnn3d_predictions_free (p);
 }
 
-/* Logits that softmax's numbers have no room for. */
+/* Logits whose exponentials overflow or underflow. */
 static void
 test_extremes (void)
 {
@@ -193,7 +192,7 @@ test_extremes (void)
   cnn3d_predictions_free (p);
 }
 
-/* No matrix that would take more memory than anything else. */
+/* No confusion matrix of excessive size. */
 static void
 test_many_classes (void)
 {
@@ -211,7 +210,7 @@ test_many_classes (void)
   g_free (logits);
 }
 
-/* --- the long way --- */
+/* --- compared with plain loops --- */
 
 static gdouble
 pairs (const gdouble *scores, const gint *labels, guint n, gint class)
@@ -234,7 +233,7 @@ check_random (guint n, guint classes)
   Cnn3dPredictions *p = cnn3d_predictions_new (classes);
   gdouble *scores = g_new (gdouble, n * classes), *column = g_new (gdouble, n);
   gfloat *logits = g_new (gfloat, classes);
-  gint *labels = g_new (gint, n), *told = g_new (gint, n);
+  gint *labels = g_new (gint, n), *predicted = g_new (gint, n);
   gdouble loss = 0, auroc = 0, f1 = 0, precision = 0, recall = 0;
   guint right = 0, top = 0, defined = 0, occur = 0;
   Cnn3dMetrics m;
@@ -244,13 +243,13 @@ check_random (guint n, guint classes)
     guint before = 0;
 
     labels[i] = g_test_rand_int_range (0, classes);
-    told[i] = 0;
+    predicted[i] = 0;
     for (guint k = 0; k < classes; k++) {
       /* few values: many ties */
       logits[k] = g_test_rand_int_range (-3, 4) * .5f;
       sum += exp (logits[k]);
-      if (logits[k] > logits[told[i]])
-        told[i] = k;
+      if (logits[k] > logits[predicted[i]])
+        predicted[i] = k;
     }
     cnn3d_predictions_add (p, NULL, i, labels[i], logits, FALSE);
     cnn3d_softmax (logits, classes, scores + i * classes);
@@ -260,7 +259,7 @@ check_random (guint n, guint classes)
           || (logits[k] == logits[labels[i]] && k < (guint) labels[i]);
     }
     loss -= logits[labels[i]] - log (sum);
-    right += told[i] == labels[i];
+    right += predicted[i] == labels[i];
     top += before < 5;
   }
   cnn3d_predictions_measure (p, &m);
@@ -276,13 +275,13 @@ check_random (guint n, guint classes)
       guint64 count = 0;
 
       for (guint i = 0; i < n; i++)
-        count += labels[i] == (gint) c && told[i] == (gint) k;
+        count += labels[i] == (gint) c && predicted[i] == (gint) k;
       g_assert_cmpuint (m.confusion[c * classes + k], ==, count);
     }
     for (guint i = 0; i < n; i++) {
-      tp += labels[i] == (gint) c && told[i] == (gint) c;
-      fp += labels[i] != (gint) c && told[i] == (gint) c;
-      fn += labels[i] == (gint) c && told[i] != (gint) c;
+      tp += labels[i] == (gint) c && predicted[i] == (gint) c;
+      fp += labels[i] != (gint) c && predicted[i] == (gint) c;
+      fn += labels[i] == (gint) c && predicted[i] != (gint) c;
       column[i] = scores[i * classes + (classes == 2 ? 1 : c)];
     }
     assert_near (m.classes[c].precision, tp ? (gdouble) tp / (tp + fp) : 0);
@@ -313,7 +312,7 @@ check_random (guint n, guint classes)
   g_free (column);
   g_free (logits);
   g_free (labels);
-  g_free (told);
+  g_free (predicted);
 }
 
 static void

@@ -1,7 +1,7 @@
-/* posec3d_slowonly's parameters: "name shape", sorted, without num_batches_tracked, as
- * torchvision-names.h has the others'. MMAction2's, for 17 key points and 60 classes: the backbone and
- * the head of configs/skeleton/posec3d/slowonly_r50_8xb16-u48-240e_ntu60-xsub-keypoint.py at commit
- * 4d6c934 of https://github.com/open-mmlab/mmaction2, whose README gives 2.0 M parameters:
+/* posec3d_slowonly's parameters: "name shape", sorted, without num_batches_tracked, in the format
+ * of torchvision-names.h. From MMAction2, for 17 key points and 60 classes: backbone and head of
+ * configs/skeleton/posec3d/slowonly_r50_8xb16-u48-240e_ntu60-xsub-keypoint.py at commit 4d6c934 of
+ * https://github.com/open-mmlab/mmaction2, whose README gives 2.0 M parameters:
  *   m = MODELS.build (cfg.model)
  *   sorted((k, tuple(v.shape)) for k, v in m.state_dict().items())
  * SPDX-License-Identifier: LGPL-2.1-or-later */

@@ -8,7 +8,7 @@
 #include "tests/networks.h"
 #include "tests/unit/smallmodel.h"
 
-static gchar *path; /* the one file of all tests */
+static gchar *path; /* the file of all tests */
 
 static void
 assert_same_info (const Cnn3dModelInfo *a, const Cnn3dModelInfo *b)
@@ -36,7 +36,7 @@ assert_same_info (const Cnn3dModelInfo *a, const Cnn3dModelInfo *b)
   g_assert_cmpint (a->preparation.frame_rate_d, ==, b->preparation.frame_rate_d);
 }
 
-/* What is written of a model is read of it, and its weights are there. */
+/* A written model description reads back the same, with its weights. */
 static void
 test_round_trip (void)
 {
@@ -71,7 +71,7 @@ test_round_trip (void)
   }
 }
 
-/* A file without a tensor that has the metadata but for one key. */
+/* A file without tensors, with all of the metadata but one key. */
 static Cnn3dSafetensorsWriter *
 begin_without (const gchar *key)
 {
@@ -105,7 +105,7 @@ finish (Cnn3dSafetensorsWriter *w)
   cnn3d_safetensors_writer_free (w);
 }
 
-/* A file that has no tensor, and of the metadata one value of ours. */
+/* A file without tensors, with one metadata value replaced. */
 static GError *
 open_with (const gchar *key, const gchar *value)
 {
@@ -122,7 +122,8 @@ open_with (const gchar *key, const gchar *value)
   return error;
 }
 
-/* What a network sees is read as it was written; of files that do not say, frames alone. */
+/* The description of a network's input reads back the same; files without one are models of frames
+ * alone. */
 static void
 test_inputs (void)
 {
@@ -158,7 +159,7 @@ test_inputs (void)
   }
 }
 
-/* A description of an input that cannot be is refused with its key and the path. */
+/* An invalid description of an input is rejected with its key and the path. */
 static void
 test_bad_inputs (void)
 {
@@ -218,7 +219,7 @@ test_bad_inputs (void)
   }
 }
 
-/* Which of two classes of one name a clip is of could not be told. */
+/* Two classes with the same name would be ambiguous. */
 static void
 test_same_names (void)
 {
@@ -229,7 +230,7 @@ test_same_names (void)
   g_assert_nonnull (strstr (error->message, "'b c' is the name of class 1 and of class 2"));
 }
 
-/* A description that cannot be is refused with its key and the path. */
+/* An invalid description is rejected with its key and the path. */
 static void
 test_descriptions (void)
 {
@@ -302,14 +303,14 @@ test_descriptions (void)
   }
 }
 
-/* A file without a rate is of frames as they came; with one that cannot be, nobody knows how its
- * clips were made. */
+/* A file without a rate was trained without frame-rate; with an invalid rate, the preparation is
+ * unknown. */
 static void
 test_rates (void)
 {
   static const struct {
     const gchar *rate;
-    gint n, d; /* d is 0: not known */
+    gint n, d; /* d is 0: unknown */
   } cases[] = {
     { NULL, 0, 1 },
     { "15/1", 15, 1 },
@@ -353,7 +354,7 @@ test_rates (void)
   }
 }
 
-/* Lists in lists, a million deep, are refused as any others. */
+/* Lists nested a million deep are rejected like any others. */
 static void
 test_depth (void)
 {
@@ -381,7 +382,7 @@ test_surrogates (void)
     g_assert_true (g_utf8_validate (cnn3d_model_file_info (file)->classes[i], -1, NULL));
 }
 
-/* Whatever a file holds, it is refused with a reason or read. TRUE: read. */
+/* Any file is either read or rejected with a reason. TRUE: read. */
 static gboolean
 use (void)
 {
@@ -406,7 +407,7 @@ use (void)
   return ok;
 }
 
-/* The file cut off anywhere. */
+/* Truncated at any byte. */
 static void
 test_truncated (void)
 {
@@ -421,7 +422,7 @@ test_truncated (void)
   memcpy (&header, bytes, sizeof header);
   header = 8 + GUINT64_FROM_LE (header);
   g_assert_cmpuint (header, <, size);
-  /* from the end, so that the file is only made shorter */
+  /* from the end, so that the file only shrinks */
   for (gsize length = size - 1; length > 0; length -= MIN (length,
                                                 length > header   ? 101
                                                     : length > 20 ? 13
@@ -433,7 +434,7 @@ test_truncated (void)
   g_assert_false (use ());
 }
 
-/* One to eight bytes of it changed, most of them in the header. */
+/* One to eight bytes changed, most of them in the header. */
 static void
 test_changed (void)
 {
@@ -460,7 +461,7 @@ test_changed (void)
       gchar byte = (guint32) cnn3d_random_bits (&key, at++);
 
       places[i] = draw % (round % 8 == 0 ? 8 : round % 8 == 1 ? size : header);
-      /* digits and quotes get further than noise */
+      /* digits and quotes get further than random bytes */
       if (round % 2)
         byte = "0123456789\"[]{},:\\"[(guint8) byte % 18];
       g_assert_cmpint (pwrite (fd, &byte, 1, places[i]), ==, 1);

@@ -1,5 +1,6 @@
-/* The models' graphs: names and shapes as torchvision's and MMAction2's, sizes, errors, initial
- * weights. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The models' graphs: names and shapes as in torchvision and MMAction2, sizes, errors, initial
+ * weights.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <math.h>
 #include <string.h>
@@ -108,8 +109,7 @@ test_counts (void)
 
 /* --- the graph --- */
 
-/* Every tensor is made before it is read, by the op that it names; a size is
- * what the window makes of the input's. */
+/* Every tensor is produced by its op before it is read; sizes follow from the windows. */
 static void
 check_graph (const Cnn3dNetwork *net)
 {
@@ -157,7 +157,7 @@ check_graph (const Cnn3dNetwork *net)
   g_assert_cmpint (net->tensors[net->logits].c, ==, net->params.num_classes);
 }
 
-/* A mean needs features of one length. */
+/* A mean needs features of the same length. */
 static guint
 even (const TestNetwork *kind, guint width)
 {
@@ -180,7 +180,7 @@ test_graph (void)
     }
 }
 
-/* The network keeps a copy of the name it was given. */
+/* The network keeps a copy of the given name. */
 static void
 test_owns_name (void)
 {
@@ -241,7 +241,7 @@ test_errors (void)
   REFUSE (dropout, NAN, "dropout");
 }
 
-/* What a model does not read, and what two streams cannot be. */
+/* Inputs that a model does not read, and invalid combinations of streams. */
 static void
 test_input_errors (void)
 {
@@ -287,7 +287,7 @@ test_input_errors (void)
       "use "
       "fusion=concat or fusion=late");
 
-  /* without key points, nothing of them counts */
+  /* without key points their settings are ignored */
   p = rgb;
   p.points = p.persons = p.heatmap_size = G_MAXUINT;
   {
@@ -300,7 +300,7 @@ test_input_errors (void)
   }
 }
 
-/* Every model takes any clip of at least one point: padding sees to it. */
+/* Every model accepts any clip of at least one pixel, because of padding. */
 static void
 test_smallest (void)
 {
@@ -331,7 +331,7 @@ check_initial (const Cnn3dNetwork *net, guint i, gdouble mean, gdouble deviation
     sum += a[k];
     squares += (a[k] - mean) * (a[k] - mean);
   }
-  /* five deviations of the mean's and the variance's own spread */
+  /* five standard deviations of the sample mean and variance */
   g_assert_cmpfloat (fabs (sum / n - mean), <=, 5 * deviation / sqrt (n));
   g_assert_cmpfloat (
       fabs (squares / n - deviation * deviation), <=, 5 * deviation * deviation * sqrt (2.0 / n));
@@ -362,7 +362,7 @@ test_initial (void)
         default:
           check_initial (net, i, 0, 0);
       }
-      /* two layers of one size begin apart */
+      /* two layers of the same size get different weights */
       for (guint k = 0; !second && p->role == CNN3D_PARAM_CONV_WEIGHT && k < i; k++)
         if (net->weights[k].role == p->role && net->weights[k].count == p->count) {
           first = g_new (gfloat, p->count);

@@ -5,7 +5,7 @@
 #include <glib.h>
 #include <string.h>
 
-/* A file of this version, with a header of this description and the data: g_byte_array_unref(). */
+/* A file of this version, with a header of this description and the data; g_byte_array_unref(). */
 static inline GByteArray *
 npy_bytes (guint version, const gchar *descr, const gchar *order, const gchar *shape,
     gconstpointer data, gsize size)

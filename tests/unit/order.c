@@ -31,7 +31,7 @@ load_text (const gchar *text, guint num_folds, guint fold, guint64 seed)
   return load (text, (Cnn3dDatasetParams) { .num_folds = num_folds, .fold = fold, .seed = seed });
 }
 
-/* n rows; the last n_val of them validate. */
+/* n rows; the last n_val are validation rows. */
 static Cnn3dDataset *
 make_rows (guint n, guint n_val)
 {
@@ -101,7 +101,7 @@ test_positions (void)
   cnn3d_dataset_free (dataset);
 }
 
-/* The same whatever was asked before; other seeds, other orders. */
+/* The order does not depend on earlier queries; other seeds give other orders. */
 static void
 test_pure (void)
 {
@@ -130,8 +130,8 @@ test_pure (void)
   cnn3d_dataset_free (dataset);
 }
 
-/* Every row is equally often in every place: a shuffle that is not uniform
- * would train some clips with less chance. */
+/* Each row is equally often at each position: a biased shuffle would train some clips less
+ * often. */
 static void
 test_uniform (void)
 {
@@ -223,7 +223,7 @@ test_limit (void)
     seen[1][row_at (order, 50 + i)] = TRUE;
     odd += row_at (order, i) % 2;
   }
-  /* The same clips each epoch, and of both classes */
+  /* The same clips in each epoch, of both classes */
   g_assert_cmpmem (seen[0], sizeof seen[0], seen[1], sizeof seen[1]);
   g_assert_cmpuint (odd, >, 5);
   g_assert_cmpuint (odd, <, 25);
@@ -231,8 +231,8 @@ test_limit (void)
   cnn3d_dataset_free (dataset);
 }
 
-/* Groups of uneven sizes: none on both sides, every clip validates in exactly
- * one fold, and folds are about equally large. */
+/* Groups of uneven sizes: none is on both sides, every clip validates in exactly one fold, and
+ * folds are of similar size. */
 static void
 test_groups (void)
 {
@@ -320,7 +320,7 @@ test_fold_column (void)
   cnn3d_dataset_free (d);
 }
 
-/* Passes of one kind: positions count those clips alone. */
+/* Passes of one kind: positions count only those clips. */
 static void
 test_passes (void)
 {
@@ -362,7 +362,7 @@ test_passes (void)
     cnn3d_order_free (order);
     cnn3d_dataset_free (dataset);
   }
-  /* The same clips to validate on as in training, also a limited number of them */
+  /* The same validation clips as in training, also with a limit */
   {
     Cnn3dDataset *all = load (text, (Cnn3dDatasetParams) { .seed = 0 });
     Cnn3dDataset *val = load (text, (Cnn3dDatasetParams) { .passes = CNN3D_PASSES_VAL });
@@ -381,7 +381,7 @@ test_passes (void)
   }
 }
 
-/* 1 clip of class a, 3 of b, 12 of c, and one that validates. */
+/* 1 clip of class a, 3 of b, 12 of c, and one for validation. */
 static Cnn3dDataset *
 make_uneven (void)
 {
@@ -399,8 +399,8 @@ make_uneven (void)
   return dataset;
 }
 
-/* Each class as often as the others, each of a class's clips as often as its
- * others; the same whoever asks for what first. */
+/* Each class appears equally often, and so does each clip within its class; independent of the
+ * order of queries. */
 static void
 test_balanced (void)
 {
@@ -447,7 +447,7 @@ test_balanced (void)
     g_assert_cmpuint (row_at (again, i), ==, row_at (order, i));
   cnn3d_order_free (again);
 
-  /* without shuffling, as listed; of the limited clips alone */
+  /* without shuffling, as listed; only the limited clips */
   params.shuffle = FALSE;
   params.limit_clips = 8;
   again = make_order (dataset, &params);
@@ -483,7 +483,7 @@ digest_of (const gchar *text, guint64 seed, guint64 limit, Cnn3dSampling samplin
   return digest;
 }
 
-/* What a change of the rows changes in their digest: clips, labels, order. */
+/* The digest values that change with the rows: clips, labels, order. */
 static void
 test_digest (void)
 {
@@ -496,7 +496,7 @@ test_digest (void)
   } table[] = {
     { rows, 0, FALSE, FALSE, FALSE },
     { rows, 1, FALSE, FALSE, TRUE },
-    /* with a row that neither trains nor validates */
+    /* with a row of neither split */
     { "path,label,start,end,split\nd,x,0,1,test\na,x,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n", 0,
         FALSE, FALSE, TRUE },
     { "path,label,start,end,split\nb,y,0,1,train\na,x,0,1,train\nc,x,0,1,val\n", 0, FALSE, FALSE,
@@ -511,7 +511,7 @@ test_digest (void)
         TRUE },
     { "path,label,start,end,split\na,x,0,1,train\nb,y,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n", 0,
         TRUE, TRUE, TRUE },
-    /* a column of key points counts where it says something */
+    /* a column of key points counts only if it has values */
     { "path,label,start,end,split,keypoints\na,x,0,1,train,\nb,y,0,1,train,\nc,x,0,1,val,\n", 0,
         FALSE, FALSE, FALSE },
     { "path,label,start,end,split,keypoints\na,x,0,1,train,\nb,y,0,1,train,b.npy\nc,x,0,1,val,\n",
@@ -536,7 +536,7 @@ test_digest (void)
 
     g_assert_cmpstr (balanced.labels, ==, whole.labels);
     g_assert_cmpstr (balanced.order, !=, whole.order);
-    /* seed draws other clips */
+    /* another seed selects other clips */
     g_assert_cmpstr (first.clips, !=, second.clips);
     g_assert_cmpstr (first.labels, !=, second.labels);
     cnn3d_digest_clear (&balanced);

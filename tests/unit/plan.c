@@ -1,5 +1,6 @@
-/* The memory plan: no buffer is overwritten while somebody still reads it, and
- * nothing is computed that nobody needs. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The memory plan: no buffer is overwritten while it is still needed, and nothing unneeded is
+ * computed.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <string.h>
 
@@ -10,14 +11,14 @@
 #include "tests/limits.h"
 #include "tests/networks.h"
 
-#ifdef __SANITIZE_ADDRESS__ /* which looks at each access: a part of them will do */
+#ifdef __SANITIZE_ADDRESS__ /* which checks each access: a part of the cases is enough */
 #define FEWER 1
 #else
 #define FEWER 0
 #endif
 
-/* The arena over the most that is alive. Where one buffer is a quarter of that
- * (scratch of oneDNN's gemm, without AVX-512), the best packing has larger holes. */
+/* Arena size over the peak of live bytes. If one buffer is a quarter of that (scratch of oneDNN's
+ * gemm, without AVX-512), even the best packing has larger holes. */
 #define SLACK 1.05
 #define SLACK_OF_LARGE 1.2
 
@@ -94,7 +95,7 @@ test_pack_edges (void)
   g_assert_cmpuint (cnn3d_plan_pack (NULL, 0), ==, 0);
   g_assert_cmpuint (cnn3d_plan_pack (one, 1), ==, 64);
   g_assert_cmpuint (one[0].offset, ==, 0);
-  /* one after another: one place */
+  /* one after another: they share a place */
   g_assert_cmpuint (cnn3d_plan_pack (shared, 3), ==, 640);
   /* both alive in step 2 */
   g_assert_cmpuint (cnn3d_plan_pack (touching, 2), ==, 192);
@@ -113,7 +114,7 @@ typedef struct {
   const Cnn3dSizes *sizes;
 } Setup;
 
-/* As a run with this recomputation is set up; nothing of it is run. */
+/* Set up as for a run with this recomputation; nothing is executed. */
 static void
 set_up (Setup *s, const TestNetwork *kind, const Size z, gboolean training,
     Cnn3dPrecision precision, Cnn3dRecompute recompute, gboolean accumulates, guint most)
@@ -169,7 +170,7 @@ check_plan (const Setup *s, const Cnn3dPlan *plan, const Cnn3dPlanParams *params
         params->updates, plan->arena_bytes, plan->live_bytes);
 }
 
-/* What trains: all, the last layer, from the middle on, all but every other
+/* Trained parameters: all, those of the last layer, those from the middle on, all but every other
  * one. NULL: all. */
 #define N_FREEZES 4
 
@@ -186,7 +187,7 @@ draw_frozen (const Cnn3dNetwork *net, guint which)
   return trained;
 }
 
-/* Every plan of one setup; returns the arena's bytes where all is trained. */
+/* Checks every plan of one setup; returns the arena's bytes when everything trains. */
 static gsize
 check_setup (
     const Setup *s, Cnn3dRecompute recompute, gboolean updates, WalkSeen *seen, gdouble *worst)
@@ -203,7 +204,7 @@ check_setup (
     *worst = MAX (*worst, (gdouble) plan->arena_bytes / plan->live_bytes);
     if (!f)
       whole = plan->arena_bytes;
-    else if (plan->arena_bytes > whole * SLACK) /* each is packed as luck would have it */
+    else if (plan->arena_bytes > whole * SLACK) /* packing varies a little between them */
       g_error ("%s, batch %u, recompute %d, updates %d: %" G_GSIZE_FORMAT
                " bytes where less trains, %" G_GSIZE_FORMAT " where all does",
           s->net->model, s->sizes->batch, recompute, updates, plan->arena_bytes, whole);
@@ -254,7 +255,7 @@ test_model (gconstpointer kind)
     }
   g_test_message ("%s: arena at most %.4f of what is alive, forward alone %.4f",
       ((const TestNetwork *) kind)->name, worst[1], worst[0]);
-  /* what must have come up, and what must not */
+  /* cases that must have occurred, and cases that must not */
   g_assert_cmpuint (
       seen[CNN3D_RECOMPUTE_NONE].slices + seen[CNN3D_RECOMPUTE_NONE].made_norms, ==, 0);
   g_assert_cmpuint (seen[CNN3D_RECOMPUTE_BN].made_convs, ==, 0);
@@ -263,7 +264,7 @@ test_model (gconstpointer kind)
     g_assert_cmpuint (seen[r].statistics, >, 0);
     g_assert_cmpuint (seen[r].deferred > 0, ==, r != CNN3D_RECOMPUTE_NONE);
     g_assert_cmpuint (seen[r].strided, >, 0);
-    /* none of r2plus1d_18's convolutions has as many channels in as out */
+    /* none of r2plus1d_18's convolutions has as many input as output channels */
     g_assert_cmpint (seen[r].over > 0, ==,
         r == CNN3D_RECOMPUTE_BLOCK
             && !g_str_equal (((const TestNetwork *) kind)->name, "r2plus1d_18"));
@@ -276,16 +277,15 @@ test_model (gconstpointer kind)
   g_assert_cmpuint (seen[CNN3D_RECOMPUTE_BLOCK].made_convs, >, 0);
 }
 
-/* The sanitizers look at our code, which does the same for each. */
+/* The sanitizers check this project's code, which is the same for each batch size. */
 #ifdef __SANITIZE_ADDRESS__
 #define BATCH_STEP 4
 #else
 #define BATCH_STEP 1
 #endif
 
-/* An epoch's last batch runs in the memory of a whole one, whether gradients add
- * up or are applied at once. The batches and sizes are those where
- * slices and pieces change most. */
+/* An epoch's last batch runs in the memory of a full one, whether gradients are accumulated or
+ * applied at once. The batches and sizes are those where slices and micro-batches change most. */
 static void
 test_short_batches (gconstpointer kind)
 {
@@ -326,7 +326,7 @@ test_short_batches (gconstpointer kind)
       }
 }
 
-/* Frames that oneDNN cannot count are refused; it would end the process. */
+/* Frames too large for oneDNN are rejected; it would abort the process. */
 static void
 test_too_large (void)
 {
@@ -366,8 +366,8 @@ test_frozen (void)
     arena[f] = plan->arena_bytes;
     cnn3d_plan_free (&plan);
   }
-  /* a convolution has two, but the stem, whose input nobody wants to change:
-   * 20 of them, 20 batch norms, pool, dropout, the last layer's two */
+  /* each convolution has two steps, but the stem one, since the input needs no gradient: 20 of
+   * them, 20 batch norms, pool, dropout, the last layer's two */
   g_assert_cmpuint (steps[0], ==, 2 * 20 - 1 + 20 + 1 + 1 + 2);
   g_assert_cmpuint (steps[1], ==, 1);
   g_assert_cmpuint (arena[1], <, arena[2]);
@@ -375,7 +375,7 @@ test_frozen (void)
   tear_down (&s);
 }
 
-/* Any choice of what trains. */
+/* Any choice of trained parameters. */
 static void
 test_random_frozen (gconstpointer kind)
 {
@@ -405,7 +405,7 @@ test_random_frozen (gconstpointer kind)
   }
 }
 
-/* --- the walk itself: it must see what is wrong --- */
+/* --- the walk itself: it must detect errors --- */
 
 static void
 assert_wrong (const Setup *s, const Cnn3dPlan *plan, const Cnn3dPlanParams *params,
@@ -414,13 +414,13 @@ assert_wrong (const Setup *s, const Cnn3dPlan *plan, const Cnn3dPlanParams *para
   g_autofree gchar *wrong = walk_plan (s->net, s->sizes, plan, params, without);
 
   if (!wrong)
-    g_error ("recompute %d: nobody notices %s, step %u (phase %d of op %d)", params->recompute,
-        what, step, plan->steps[step].phase, plan->steps[step].op);
+    g_error ("recompute %d: the walk does not detect %s, step %u (phase %d of op %d)",
+        params->recompute, what, step, plan->steps[step].phase, plan->steps[step].op);
 }
 
-/* Each offset of a step, in turn, elsewhere; numbers that are not right. */
+/* Moves each offset of a step in turn, and sets wrong numbers. */
 static void
-spoil_step (const Setup *s, Cnn3dPlan *plan, const Cnn3dPlanParams *params, guint i)
+corrupt_step (const Setup *s, Cnn3dPlan *plan, const Cnn3dPlanParams *params, guint i)
 {
   Cnn3dStep *step = &plan->steps[i];
   const Cnn3dStep right = *step;
@@ -447,10 +447,10 @@ spoil_step (const Setup *s, Cnn3dPlan *plan, const Cnn3dPlanParams *params, guin
     assert_wrong (s, plan, params, "that an offset is beyond the end", i, WALK_ALL);
     *step = right;
     *offsets[k] = CNN3D_NOWHERE;
-    if (offsets[k] != &step->statistics) /* sums may be left out */
+    if (offsets[k] != &step->statistics) /* sums are optional */
       assert_wrong (s, plan, params, "that an offset is missing", i, WALK_ALL);
     *step = right;
-    /* scratch over what the step reads or writes */
+    /* scratch overlaps what the step reads or writes */
     if (offsets[k] != &step->scratch && step->scratch != CNN3D_NOWHERE) {
       step->scratch = *offsets[k];
       assert_wrong (s, plan, params, "scratch in the way", i, WALK_ALL);
@@ -473,8 +473,7 @@ spoil_step (const Setup *s, Cnn3dPlan *plan, const Cnn3dPlanParams *params, guin
   }
 }
 
-/* A plan for buffers that are smaller than what the back end needs: one, or two
- * that may share a place. */
+/* A plan for buffers smaller than the back end needs: one, or two that may share a place. */
 static void
 halve_buffer (const Setup *s, const Cnn3dPlanParams *params, gsize *one, gsize *two, guint *tried,
     guint *noticed)
@@ -511,7 +510,7 @@ test_walk (gconstpointer data)
   plan = cnn3d_plan_new (s.net, s.sizes, &params);
   check_plan (&s, plan, &params, SLACK);
   for (guint i = 0; i < plan->n_steps; i++) {
-    spoil_step (&s, plan, &params, i);
+    corrupt_step (&s, plan, &params, i);
     assert_wrong (&s, plan, &params, "that a step is missing", i, i);
   }
   check_plan (&s, plan, &params, SLACK);
@@ -524,15 +523,14 @@ test_walk (gconstpointer data)
     halve_buffer (&s, &params, &s.sizes->saved[i], &s.sizes->saved[i], &tried, &noticed);
     halve_buffer (&s, &params, &s.sizes->parameters[i], &s.sizes->parameters[i], &tried, &noticed);
   }
-  /* some have room behind them by chance */
+  /* some happen to have free space after them */
   g_test_message ("%u of %u buffers that are too small were noticed", noticed, tried);
   g_assert_cmpuint (noticed * 2, >, tried);
   tear_down (&s);
 }
 
-/* Planning comes before the first frame, many times over: it must not be felt
- * beside what a start computes anyway, such as the initial weights of the largest
- * layer. */
+/* Planning runs many times before the first frame: its time must be negligible beside the rest of
+ * the start, such as initializing the weights of the largest layer. */
 static void
 test_speed (void)
 {
@@ -575,7 +573,7 @@ main (int argc, char **argv)
   g_autoptr (GError) error = NULL;
   int status;
 
-  /* threads that wait do not spin: other tests want the cores */
+  /* waiting threads do not spin: other tests need the cores */
   g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
   g_test_init (&argc, &argv, NULL);
   backend = cnn3d_backend_load ("cpu", &error);
@@ -592,7 +590,7 @@ main (int argc, char **argv)
   g_test_add_data_func ("/plan/walk/block", GINT_TO_POINTER (CNN3D_RECOMPUTE_BLOCK), test_walk);
   for (guint i = 0; i < TEST_N_NETWORKS; i++) {
     const Cnn3dInputType input = test_networks[i].input;
-    /* two streams have most operations */
+    /* two-stream networks have most operations */
     const guint first = input == CNN3D_INPUT_RGB_KPT ? 1 : 0;
 
     /* a small one, a deep one and the last */

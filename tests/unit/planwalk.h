@@ -1,6 +1,6 @@
-/* planwalk.h: goes through a plan step by step and notes what lies where, so
- * that whatever a step reads must be there, whole and untouched. Knows what the
- * steps are for, and nothing of how a plan is made.
+/* planwalk.h: simulates a plan step by step and records what each region holds, so that everything
+ * a step reads must be present and intact. It knows the purpose of each step, but not how plans are
+ * made.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_PLANWALK_H
 #define CNN3D_PLANWALK_H
@@ -17,7 +17,7 @@ typedef enum {
   SCRATCH
 } Kind;
 
-/* Some clips of something; what has no clips is one clip. */
+/* Clips of a tensor; data without clips counts as one clip. */
 typedef struct {
   gsize offset, clip_bytes;
   guint first, clips;
@@ -34,14 +34,14 @@ typedef struct {
   GArray *regions;            /* no two overlap */
   gboolean *own;              /* [op]: any of its parameters trains */
   gboolean *leads;            /* [tensor]: its gradient is needed */
-  guint *weighted;            /* [op]: clips whose parameters' gradient is made */
+  guint *weighted;            /* [op]: clips whose parameter gradients are computed */
   gboolean *backed, *updated; /* [op]: had its backward step, its update */
   guint step;
-  gchar *wrong;              /* the first thing that is */
-  const Cnn3dStep *deferred; /* a batch norm whose output the next step may make */
+  gchar *wrong;              /* the first error */
+  const Cnn3dStep *deferred; /* a batch norm whose output the next step may compute */
 } Walk;
 
-/* What plans did, to see that a test's cases really do all of it. */
+/* Features that plans used, to check that a test's cases cover all of them. */
 typedef struct {
   guint slices, sums, over, strided, made_convs, made_norms, made_pools, updates, deferred,
       statistics;
@@ -68,7 +68,7 @@ static inline void G_GNUC_PRINTF (2, 3) complain (Walk *w, const gchar *format, 
 
 /* --- regions --- */
 
-/* What survives of a region when [offset, offset + bytes) is written: whole clips. */
+/* Keeps the whole clips of regions outside of [offset, offset + bytes), which is written. */
 static inline void
 walk_erase (Walk *w, gsize offset, gsize bytes)
 {
@@ -120,7 +120,7 @@ walk_write (Walk *w, gsize offset, Kind kind, gint index, guint first, guint cli
   g_array_append_val (w->regions, r);
 }
 
-/* How many parts are in what lies there, whole; 0 and a complaint where it does not. */
+/* The number of parts in the region read; 0 and an error if it is not intact. */
 static inline guint
 walk_read (Walk *w, gsize offset, Kind kind, gint index, guint first, guint clips, gsize clip_bytes)
 {
@@ -167,7 +167,7 @@ gradient_clip (const Walk *w, gint tensor)
   return w->sizes->gradient[tensor] / w->sizes->batch;
 }
 
-/* An activation, for the step's clips. */
+/* An activation of the step's clips. */
 static inline void
 read_activation (Walk *w, const Cnn3dStep *s, gsize offset, gint tensor)
 {
@@ -211,15 +211,14 @@ scratch_bytes (const Walk *w, const Cnn3dStep *s)
 {
   const gsize bytes = w->sizes->scratch[s->op * CNN3D_N_PHASES + s->phase];
 
-  /* over its own dout: one slice goes through the end of the scratch */
+  /* in place over dout: one slice passes through the end of the scratch */
   if (s->phase == CNN3D_PHASE_BACKWARD && s->din != CNN3D_NOWHERE && s->din == s->dout[0]
       && w->net->ops[s->op].kind == CNN3D_OP_CONV)
     return bytes + w->sizes->slice[s->op] * gradient_clip (w, w->net->ops[s->op].in);
   return bytes;
 }
 
-/* The gradient of the op's parameters: a place in the arena where they are
- * updated early, and only there. */
+/* The gradient of the op's parameters: in the arena if and only if they are updated early. */
 static inline void
 write_parameters (Walk *w, const Cnn3dStep *s, gboolean adds)
 {
@@ -227,7 +226,7 @@ write_parameters (Walk *w, const Cnn3dStep *s, gboolean adds)
 
   if (!w->params->updates || !bytes) {
     if (s->parameters != CNN3D_NOWHERE)
-      complain (w, "has a place for its parameters' gradient that nobody asked for");
+      complain (w, "has an unneeded place for its parameters' gradient");
     return;
   }
   if (adds)
@@ -238,8 +237,8 @@ write_parameters (Walk *w, const Cnn3dStep *s, gboolean adds)
 
 /* --- the phases --- */
 
-/* A convolution that sums up its output leaves the sums where the batch norm that
- * follows keeps its figures. */
+/* A convolution that computes sums of its output stores them where the following batch norm keeps
+ * its statistics. */
 static inline void
 write_statistics (Walk *w, const Cnn3dStep *s)
 {
@@ -252,13 +251,13 @@ write_statistics (Walk *w, const Cnn3dStep *s)
       reader = i;
   if (!w->sizes->statistics[s->op] || !w->params->training || s->phase != CNN3D_PHASE_FORWARD
       || w->net->ops[reader].kind != CNN3D_OP_NORM)
-    complain (w, "has sums that nobody asked for");
+    complain (w, "has unneeded sums");
   else
     walk_write (w, s->statistics, SAVED, reader, 0, 1, w->sizes->saved[reader], 0);
 }
 
-/* The convolution after a batch norm that defers may make its output from its
- * input, which must be there still, unless it has gone over it. */
+/* The convolution after a deferring batch norm may compute that output from its input, which must
+ * still be present unless it was overwritten by it. */
 static inline void
 check_deferred (Walk *w, const Cnn3dStep *s)
 {
@@ -292,19 +291,19 @@ walk_forward (Walk *w, const Cnn3dStep *s)
   if (w->params->training && w->sizes->saved[s->op]) {
     const gint before = op->in >= 0 ? w->net->tensors[op->in].producer : -1;
 
-    /* a forward step's number is its op's */
+    /* a forward step's index is its op's */
     if (again || (before >= 0 && w->plan->steps[before].statistics != CNN3D_NOWHERE))
       walk_read (w, s->saved, SAVED, s->op, 0, 1, w->sizes->saved[s->op]);
     if (!again)
       walk_write (w, s->saved, SAVED, s->op, 0, 1, w->sizes->saved[s->op], 0);
   }
   walk_write (w, s->scratch, SCRATCH, s->op, 0, 1, scratch_bytes (w, s), 0);
-  /* neither may have gone over what is read */
+  /* neither may have overwritten what is read */
   read_activation (w, s, s->in, op->in);
   read_activation (w, s, s->residual, op->residual);
   if (op->out >= 0) {
     out_bytes = s->clips * activation_clip (w, op->out);
-    /* batch norm writes over what it reads, exactly; nothing else does */
+    /* batch norm may run in place; nothing else does */
     if (op->in >= 0
         && walk_overlap (s->out, out_bytes, s->in, s->clips * activation_clip (w, op->in))
         && (op->kind != CNN3D_OP_NORM || s->out != s->in))
@@ -331,7 +330,7 @@ walk_backward_weights (Walk *w, const Cnn3dStep *s)
   const Cnn3dOp *op = &w->net->ops[s->op];
 
   if (!w->own[s->op] || (op->kind != CNN3D_OP_CONV && op->kind != CNN3D_OP_LINEAR))
-    complain (w, "nobody needs this gradient");
+    complain (w, "this gradient is not needed");
   if (s->first != w->weighted[s->op] || s->adds != (s->first > 0))
     complain (w, "adds %d after %u clips", s->adds, w->weighted[s->op]);
   w->weighted[s->op] = s->first + s->clips;
@@ -386,7 +385,7 @@ walk_backward (Walk *w, const Cnn3dStep *s)
 
   if (w->backed[s->op] || op->kind == CNN3D_OP_INPUT || op->kind == CNN3D_OP_LOSS
       || !(w->leads[op->in] || (!plain && w->leads[op->out])))
-    complain (w, "nobody needs this gradient");
+    complain (w, "this gradient is not needed");
   w->backed[s->op] = TRUE;
   if (plain && w->own[s->op] && w->weighted[s->op] != w->sizes->batch)
     complain (w, "comes before its weights' gradient");
@@ -405,11 +404,11 @@ walk_backward (Walk *w, const Cnn3dStep *s)
     walk_write (w, s->scratch, SCRATCH, s->op, 0, 1, scratch_bytes (w, s), 0);
   }
   if ((s->din != CNN3D_NOWHERE) != w->leads[op->in])
-    complain (w, "its input's gradient is made for nobody, or not made");
+    complain (w, "its input's gradient is computed without need, or missing");
   if ((norm || joins)
       && (s->dresidual != CNN3D_NOWHERE) != (op->residual >= 0 && w->leads[op->residual]))
-    complain (w, "its residual's gradient is made for nobody, or not made");
-  /* what is behind ReLU, or the sum of two, is written over dout[0] */
+    complain (w, "its residual's gradient is computed without need, or missing");
+  /* the gradient after ReLU, or the sum of two, overwrites dout[0] */
   if (!plain)
     walk_erase (w, s->dout[0], w->sizes->gradient[op->out]);
   if (s->dresidual != CNN3D_NOWHERE) {
@@ -420,7 +419,7 @@ walk_backward (Walk *w, const Cnn3dStep *s)
   }
   if (s->din != CNN3D_NOWHERE) {
     write_din (w, s);
-    /* nor over anything else that it still has to hand on */
+    /* nor over anything else that it still has to pass on */
     if (s->dresidual != CNN3D_NOWHERE)
       read_gradient (w, s, s->dresidual, op->residual);
     if (norm && saves)
@@ -494,7 +493,7 @@ walk_step (Walk *w, const Cnn3dStep *s)
   }
   if (deferred && deferred->in != deferred->out)
     read_activation (w, deferred, deferred->in, w->net->ops[deferred->op].in);
-  /* scratch must have been left alone to the step's end; then it is nothing */
+  /* scratch must be intact until the step ends, then it is released */
   if (scratch_bytes (w, s) && s->phase != CNN3D_PHASE_UPDATE) {
     walk_read (w, s->scratch, SCRATCH, s->op, 0, 1, scratch_bytes (w, s));
     if (!w->wrong)
@@ -502,8 +501,8 @@ walk_step (Walk *w, const Cnn3dStep *s)
   }
 }
 
-/* Which ops train, and which tensors' gradients lead to one: worked out from
- * the parameters, another way than the plan's. */
+/* Which ops train, and which tensors' gradients are needed: derived from the parameters,
+ * independently of the plan. */
 static inline void
 walk_needs (const Cnn3dNetwork *net, const gboolean *trained, gboolean *own, gboolean *leads)
 {
@@ -527,7 +526,7 @@ walk_needs (const Cnn3dNetwork *net, const gboolean *trained, gboolean *own, gbo
   }
 }
 
-/* Nothing that was to be done is missing. */
+/* Everything required was done. */
 static inline void
 walk_end (Walk *w)
 {
@@ -547,7 +546,7 @@ walk_end (Walk *w)
   }
 }
 
-/* What lies in a buffer is nothing after the buffer's last step. */
+/* A buffer's contents are invalid after its last step. */
 static inline void
 walk_forget (Walk *w)
 {
@@ -561,7 +560,7 @@ walk_forget (Walk *w)
 
 #define WALK_ALL G_MAXUINT
 
-/* NULL: the plan is right; else what is wrong. without: a step that is left out. */
+/* NULL: the plan is valid; else the error. without: a step to leave out. */
 static inline gchar *
 walk_plan (const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dPlan *plan,
     const Cnn3dPlanParams *params, guint without)

@@ -11,7 +11,7 @@ typedef struct {
   guint width, height;
   cairo_surface_t *surface;
   GBytes *file;
-  gsize at; /* how far the file is read */
+  gsize at; /* read position */
 } PngFile;
 
 static inline cairo_status_t

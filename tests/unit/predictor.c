@@ -1,5 +1,5 @@
-/* A predictor held against the slow reference, against the trainer that wrote its
- * model, and against itself in other chunks.
+/* A predictor compared with the slow reference, with the trainer that wrote its model, and with
+ * itself in other chunks.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/evaluate/predictor.h"
 #include "tests/reference/reference.h"
@@ -11,8 +11,8 @@ static const gchar *const models[] = { "r3d_18", "mc3_18", "r2plus1d_18", "slow_
 
 static guint8 frames[N * CLIP_BYTES];
 
-/* A model file of a few steps' training; and, where asked for, the logits of
- * all clips by its trainer. g_free() */
+/* A model file after a few training steps and, on request, the trainer's logits of all clips.
+ * g_free() */
 static gchar *
 train (const gchar *model, Cnn3dPrecision precision, Cnn3dRecompute recompute, const gchar *dir,
     gfloat *logits)
@@ -71,7 +71,7 @@ run (Cnn3dPredictor *p, guint first, guint n, gfloat *logits)
   g_assert_no_error (error);
 }
 
-/* --- the same bits, however it is cut --- */
+/* --- the same bits in any chunks --- */
 
 static void
 test_bits (gconstpointer model)
@@ -112,7 +112,7 @@ test_bits (gconstpointer model)
   }
 }
 
-/* --- what comes out --- */
+/* --- outputs --- */
 
 typedef struct {
   const Cnn3dNetwork *net;
@@ -122,8 +122,7 @@ typedef struct {
   guint layers;
 } Maps;
 
-/* A layer's tensor, found the slow way: the last one that an op makes whose
- * parameter is named LAYER.something. */
+/* A layer's tensor: the output of the last op with a parameter named LAYER.something. */
 static gint
 find_tensor (const Cnn3dNetwork *net, const gchar *layer)
 {
@@ -182,7 +181,7 @@ reference_of (const gchar *path, Cnn3dNetwork **net)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (Cnn3dModelFile) file = cnn3d_model_file_open (path, &error);
-  static const gint32 labels[N]; /* it has a loss always */
+  static const gint32 labels[N]; /* the reference always computes a loss */
   const ReferenceInput in = { .frames = frames, .type = CNN3D_TYPE_UINT8, .labels = labels };
   Reference *r;
 
@@ -202,8 +201,8 @@ reference_of (const gchar *path, Cnn3dNetwork **net)
   return r;
 }
 
-/* Logits and feature maps: of each stage, of layers within, of a convolution
- * whose batch norm would else work in its place. */
+/* Logits and feature maps: of each stage, of layers within, and of a convolution whose batch norm
+ * would otherwise run in place. */
 static void
 test_outputs (gconstpointer model)
 {
@@ -231,7 +230,7 @@ test_outputs (gconstpointer model)
 
       params.layers = slow ? slow_layers[i] : layers[i];
       p = predictor (&params);
-      run (p, 0, N, logits); /* nobody asks */
+      run (p, 0, N, logits); /* not requested */
       cnn3d_predictor_set_features (p, take_map, &maps);
       run (p, 0, N, logits);
       g_assert_cmpmem (logits, sizeof logits, plain, sizeof plain);
@@ -244,7 +243,7 @@ test_outputs (gconstpointer model)
   remove_dir (dir);
 }
 
-/* --- what a file says --- */
+/* --- metadata --- */
 
 static void
 test_info (void)
@@ -310,7 +309,7 @@ needs (const gchar *path, guint chunk)
   return m.total + m.context;
 }
 
-/* Chunks shrink to what fits; where nothing does, that is said. */
+/* Chunks shrink to what fits; if nothing fits, that is an error. */
 static void
 test_budget (void)
 {
@@ -388,7 +387,7 @@ test_refused (void)
   remove_dir (dir);
 }
 
-/* A model that ran away, and a batch that is too large. */
+/* A model with diverged weights, and a batch that is too large. */
 static void
 test_bad_clips (void)
 {
@@ -429,7 +428,7 @@ test_softmax (void)
   g_assert_cmpfloat (p[2], ==, 0);
 }
 
-/* Names of error domains are in messages: a formatter takes their hyphens for minuses. */
+/* Error domains appear in messages; a code formatter may put blanks around their hyphens. */
 static void
 test_domains (void)
 {

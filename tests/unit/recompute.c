@@ -1,6 +1,6 @@
-/* However a step is run (recomputation, early or late updates, slices, a copy
- * of the weights or none), it does the same to the bit; micro-batches do the
- * same to rounding. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* All ways to run a step (recomputation, early or late updates, slices, with or without a weight
+ * copy) give the same bits; micro-batches agree to rounding.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <math.h>
 #include <string.h>
@@ -124,7 +124,7 @@ assert_same (const Cnn3dTrainerParams *p, const Outcome *a, const Outcome *b, co
   cnn3d_network_free (&net);
 }
 
-/* How many convolutions run in slices. */
+/* Number of convolutions that run in slices. */
 static guint
 count_sliced (const Cnn3dTrainerParams *p, guint batch)
 {
@@ -153,7 +153,7 @@ typedef struct {
   guint width;
   Cnn3dPrecision precision;
   guint batch, last; /* clips of the two steps */
-  gboolean all;      /* every way, rather than the early ones */
+  gboolean all;      /* also with late updates, not just early ones */
 } Case;
 
 #define LEAST_SLICED 4 /* convolutions */
@@ -190,7 +190,7 @@ test_same_bits (gconstpointer data)
       train (&p, c->batch, c->last, frames, labels, &o);
       g_assert_cmpint (o.recompute, ==, r);
       g_assert_cmpint (o.gradients == 0, ==, early);
-      /* it did run in another way */
+      /* the other way was really used */
       g_assert_cmpuint (o.arena, <, before[early]);
       before[early] = o.arena;
       assert_same (&p, &first, &o, what);
@@ -199,8 +199,8 @@ test_same_bits (gconstpointer data)
   outcome_clear (&first);
 }
 
-/* Adam, layers of which a part or nothing trains, and what needs all gradients
- * before the first update. */
+/* Adam, partially or fully frozen layers, and settings that need all gradients before the first
+ * update. */
 static void
 test_variants (void)
 {
@@ -249,8 +249,7 @@ test_variants (void)
 
 /* --- micro-batches --- */
 
-/* Relative to the norm of all gradients: what nearly cancels has no accuracy of
- * its own. */
+/* Relative to the norm of all gradients: near-cancelling ones have no relative accuracy. */
 static gdouble
 compare_gradients (Cnn3dTrainer *a, Cnn3dTrainer *b)
 {
@@ -273,8 +272,8 @@ compare_gradients (Cnn3dTrainer *a, Cnn3dTrainer *b)
   return sqrt (difference / norm);
 }
 
-/* With batch norm's running statistics, a batch in pieces has the gradients of
- * the whole; dropout too, because its numbers belong to clips. */
+/* With frozen batch norm, micro-batches give the gradients of the whole batch; with dropout too,
+ * because its mask depends on the clip. */
 static void
 test_micro_batches (gconstpointer model)
 {
@@ -345,7 +344,7 @@ main (int argc, char **argv)
   };
   g_autoptr (GError) error = NULL;
 
-  /* threads that wait do not spin: other tests want the cores */
+  /* waiting threads do not spin: other tests need the cores */
   g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
   g_test_init (&argc, &argv, NULL);
   backend = cnn3d_backend_load ("cpu", &error);

@@ -1,5 +1,4 @@
-/* report-checks.c: the checklist, of a run that learns as it should and of one log for each
- * thing that goes wrong.
+/* report-checks.c: the checklist, for a run that trains well and for one log of each problem.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -9,9 +8,9 @@
 #include "src/report/report.h"
 
 #define CLASSES 4
-#define STEPS 20 /* of an epoch */
+#define STEPS 20 /* per epoch */
 
-/* A run, by epochs; what is not set is that of a good one. */
+/* A run, by epochs; fields that are not set are those of a good run. */
 typedef struct {
   guint epochs;
   gdouble (*training) (guint epoch);
@@ -31,7 +30,7 @@ good_training (guint epoch)
   return 0.05 + 1.35 * pow (0.8, epoch);
 }
 
-/* With the noise that validation has */
+/* With the noise of a validation */
 static gdouble
 good_validation (guint epoch)
 {
@@ -127,7 +126,7 @@ count (const gchar *page, const gchar *text)
 #define OK "ok\">ok</span></td><td>"
 #define UNKNOWN "open\">not known</span></td><td>"
 
-/* The run has that line alone that is not ok, with the figures and the advice; NULL: none. */
+/* The run has only this failed check, with these figures and advice; NULL: none failed. */
 static void
 assert_alone (const Run *run, const gchar *what, const gchar *figures, const gchar *advice)
 {
@@ -151,8 +150,8 @@ assert_alone (const Run *run, const gchar *what, const gchar *figures, const gch
 
 /* --- runs --- */
 
-/* A good run has no line that is not ok: of any length, with a constant rate or one that falls,
- * without a validation, with small batches, and while it runs. */
+/* A good run passes all checks: of any length, with a constant or decaying rate, without
+ * validation, with small batches, and while it is running. */
 static void
 test_good (void)
 {
@@ -164,7 +163,7 @@ test_good (void)
         .end = k & 4 ? "" : NULL,
         .settings = k & 8 ? "\"batch\":2,\"micro-batch\":2," : NULL };
 
-      /* one of four to nine epochs ends while it is learning */
+      /* a run of four to nine epochs ends while the loss still falls */
       if (epochs < 4 || epochs > 9 || k & 4)
         assert_alone (&run, NULL, NULL, NULL);
     }
@@ -188,7 +187,7 @@ test_good_figures (void)
   g_assert_nonnull (strstr (page, OK "loss without jumps</td><td>none</td>"));
   g_assert_nonnull (strstr (page, OK "no overfitting</td><td>validation loss "));
   g_assert_nonnull (strstr (page, UNKNOWN "as fast as"));
-  /* what is not ok comes first, what is not known last */
+  /* failed checks come first, unknown ones last */
   g_assert_true (strstr (other, OK "memory")
       < strstr (other, UNKNOWN "no overfitting</td><td>it takes 6 epochs with a"));
   g_assert_nonnull (
@@ -233,7 +232,7 @@ test_one_class (void)
       "in the last validation all 100 clips were predicted as sit<", "class-weights=balanced");
 }
 
-/* No better than the most frequent class, which half of the clips are of. */
+/* No better than always predicting the most frequent class, which has half of the clips. */
 static void
 test_guessing (void)
 {
@@ -258,7 +257,7 @@ test_guessing (void)
   assert_alone (&early, NULL, NULL, NULL);
 }
 
-/* A run that was stopped is told so, also where its log is of before there was a word for it. */
+/* A stopped run is reported as such, even if its log predates the record for it. */
 static void
 test_stopped (void)
 {
@@ -337,7 +336,7 @@ jumping (guint step)
   return step == 150 ? 9 : step < 300 ? 1.4 * exp (-0.008 * step) : 1.9 - 0.002 * (step - 300);
 }
 
-/* A batch that is hard, or even three, is no jump. */
+/* One hard batch, or even three, is not a jump. */
 static gdouble
 spiking (guint step)
 {
@@ -364,7 +363,7 @@ test_jumps (void)
       &ended, "loss without jumps", "the loss became NaN or infinite, in epoch 3", "warmup-epochs");
 }
 
-/* Of a hundred thousand steps, soon. */
+/* A hundred thousand steps take little time. */
 static void
 test_many_steps (void)
 {

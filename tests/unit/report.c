@@ -1,5 +1,5 @@
-/* report.c: axes' marks, thinned and smoothed curves, and pages about folders
- * that are whole, damaged or hostile.
+/* report.c: axis ticks, thinned and smoothed curves, and pages for folders that are valid, damaged
+ * or hostile.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <glib/gstdio.h>
@@ -23,7 +23,7 @@ test_ticks (void)
   }
 }
 
-/* Peaks survive, order too, and few points stay as they are. */
+/* Peaks and order are preserved, and short curves are unchanged. */
 static void
 test_thin (void)
 {
@@ -56,7 +56,7 @@ test_thin (void)
   g_assert_cmpmem (thin->data, 800 * sizeof (gdouble), points, 800 * sizeof (gdouble));
   g_array_unref (thin);
 
-  /* all at one place */
+  /* all at the same x */
   for (guint i = 0; i < n; i++)
     points[2 * i] = 3;
   thin = report_thin (points, n, 100);
@@ -118,7 +118,7 @@ drop (const gchar *folder)
   g_rmdir (folder);
 }
 
-/* The page of a folder with that log alone. */
+/* The page of a folder with only that log. */
 static gchar *
 page_of_log (const gchar *log, gssize length)
 {
@@ -217,7 +217,7 @@ test_classes (void)
       "<tr><td>b</td><td class=\"n\">0</td><td class=\"n\">0</td><td class=\"n\">–</td></tr>");
 }
 
-/* Steps that were done again count once, with what was told last. */
+/* Repeated steps count once, with the last values. */
 static void
 test_resumed (void)
 {
@@ -233,8 +233,7 @@ test_resumed (void)
   assert_has (page, "last tenth of the steps 1, over the first 100");
 }
 
-/* A first validation far above all that follows leaves the curves their height; its figure is
- * there. */
+/* An outlier in the first validation does not compress the curves; its value is still shown. */
 static void
 test_outlier (void)
 {
@@ -266,7 +265,7 @@ test_figures (void)
   g_autofree gchar *page = page_of_log (log, -1), *longer = g_strconcat (log, three, NULL);
 
   assert_has (page, "<b>15.00</b><span>clips/s, median</span>");
-  /* an accuracy of 0 has an axis from 0 to 1, not one of billionths, above and below */
+  /* an accuracy of 0 has an axis from 0 to 1, not one of billionths */
   g_assert_null (strstr (page, "e-10<"));
   assert_has (page, ">0.8</text>");
   g_free (page);
@@ -282,7 +281,7 @@ test_figures (void)
   assert_has (page, "<b>19</b><span>steps</span>");
 }
 
-/* The best is so by whatever was monitored: another validation may be more accurate. */
+/* The best epoch is the one chosen by the monitor, even if another has a higher accuracy. */
 static void
 test_best (void)
 {
@@ -295,8 +294,7 @@ test_best (void)
   assert_has (page, "<b>75.0 %</b><span>accuracy, best validation</span>");
 }
 
-/* A log's later start has more, fewer or other classes: an earlier validation's matrix is of those
- * that it had. */
+/* After a resume with other classes, an earlier validation's matrix keeps the classes it had. */
 static void
 test_other_classes (void)
 {
@@ -322,7 +320,7 @@ test_other_classes (void)
   }
 }
 
-/* Each clip has a reason of its own: the page takes no time to speak of. */
+/* Each clip has a different reason: the page is still fast. */
 static void
 test_many_reasons (void)
 {
@@ -340,7 +338,7 @@ test_many_reasons (void)
   g_string_free (log, TRUE);
 }
 
-/* The best of very many validations is shown, soon. */
+/* The best of very many validations is shown, in little time. */
 static void
 test_many_validations (void)
 {
@@ -360,7 +358,7 @@ test_many_validations (void)
   g_string_free (log, TRUE);
 }
 
-/* A run that went on with more or less memory allowed: each step has its own budget. */
+/* A run resumed with another memory budget: each step has its own budget. */
 static void
 test_budgets (void)
 {
@@ -384,7 +382,7 @@ test_budgets (void)
       "1.95");
 }
 
-/* A budget is drawn where max-memory sets it, and where it leaves the rest its room. */
+/* The budget is drawn if max-memory sets it and it does not compress the rest. */
 static void
 test_memory (void)
 {
@@ -419,8 +417,7 @@ test_memory (void)
   }
 }
 
-/* An error ends a run, too; one that was killed, perhaps after an error and a new start, has no
- * end. */
+/* An error ends a run, too; a killed run, possibly after an error and a restart, has no end. */
 static void
 test_ends (void)
 {
@@ -443,7 +440,7 @@ test_ends (void)
   assert_has (page, "open\">not known</span></td><td>no out");
 }
 
-/* A step that overflowed has the number of the one before it, and takes the place of nothing. */
+/* A skipped step has the number of the previous one and does not replace it. */
 static void
 test_skipped_steps (void)
 {
@@ -468,7 +465,7 @@ test_skipped_steps (void)
   assert_has (page, "66.5000");
   assert_has (page, "gradients overflowed: 2.");
   g_free (page);
-  /* the first of the two is done again */
+  /* the first of the two is repeated */
   page = page_of_log (again, -1);
   assert_has (page, "<b>62.5 %</b>");
   assert_has (page, "gradients overflowed: 1.");
@@ -506,7 +503,7 @@ test_damaged_logs (void)
   };
   static const struct {
     const gchar *log, *says;
-  } told[] = {
+  } cases[] = {
     { RUN "{\"event\":\"skipped\"}\n", "(no path in the log)" },
     { RUN "{\"event\":\"skipped\"}\n", "(no reason in the log)" },
     { RUN "{\"event\":\"error\"}\n", "(no message in the log)" },
@@ -523,12 +520,12 @@ test_damaged_logs (void)
     g_assert_null (strstr (page, "nan"));
     assert_has (page, "The log has ");
   }
-  for (guint i = 0; i < G_N_ELEMENTS (told); i++) {
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     g_free (page);
-    page = page_of_log (told[i].log, -1);
-    assert_has (page, told[i].says);
+    page = page_of_log (cases[i].log, -1);
+    assert_has (page, cases[i].says);
   }
-  /* cut at each place */
+  /* truncated at each byte */
   for (guint i = 0; i < strlen (RUN); i += 3) {
     g_free (page);
     page = page_of_log (RUN, i);
@@ -579,9 +576,9 @@ test_predictions (void)
   drop (folder);
 }
 
-static guint asked; /* clips that frames were asked for */
+static guint asked; /* clips whose frames were requested */
 
-/* Frames that are the clip's address and numbers; none of an address with "bad" in it. */
+/* Fake frames: the clip's address and numbers; none if the address contains "bad". */
 static gchar *
 pretend (Cnn3dReportClip *const *clips, guint n)
 {
@@ -615,7 +612,7 @@ assert_image (const gchar *page, const gchar *data)
   g_assert_cmpuint (count (page, image), ==, CNN3D_REPORT_FRAMES);
 }
 
-/* Frames are those of the row of wrong.csv that has the clip's number, label and prediction. */
+/* Frames are those of the row of wrong.csv with the clip's number, label and prediction. */
 static void
 test_frames (void)
 {
@@ -666,7 +663,7 @@ test_frames (void)
   assert_has (page,
       "wrong.csv: its first line is not &quot;path,label,start,end,fps,clip,prediction&quot;");
 
-  /* the most confident of each evaluation, as many of each, and of no more than a page shows */
+  /* the most confident of each evaluation, equally many of each, up to the limit of a page */
   for (guint i = 0; i < 100; i++) {
     g_string_append_printf (many, "%u.mp4,%u,a,b,%g,%g\n", i, i, i / 200., 1 - i / 200.);
     g_string_append_printf (their, "file:///%u.mp4,a,,,,%u,b\n", i, i);
@@ -689,7 +686,7 @@ test_frames (void)
     put (folder, places, their->str, their->len);
   }
 
-  /* names that predictions.csv has without control characters, and neither as a formula */
+  /* names that predictions.csv has with control characters escaped, and no formulas */
   drop (folder);
   g_mkdir (folder, 0700);
   put (folder, "predictions.csv",
@@ -702,7 +699,7 @@ test_frames (void)
   drop (folder);
 }
 
-/* What is said of files that are damaged or too large. */
+/* Messages about damaged and oversized files. */
 static void
 test_damaged_evaluations (void)
 {
@@ -737,7 +734,7 @@ test_damaged_evaluations (void)
   page = cnn3d_report_html (folder, NULL, NULL, &error);
   g_assert_no_error (error);
   assert_has (page, "metrics.json: it is too large to be an evaluation&apos;s metrics");
-  /* opens, and cannot be read from its beginning */
+  /* can be opened, but not read */
   g_assert_cmpint (symlink ("/proc/self/mem", log), ==, 0);
   g_assert_null (cnn3d_report_html (folder, NULL, NULL, &error));
   g_assert_nonnull (error);

@@ -1,5 +1,5 @@
-/* results.c: an evaluation's files, with names that mean something to those who
- * read them.
+/* results.c: the files of an evaluation, with class names that are special to programs that read
+ * them.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
 #include <string.h>
@@ -100,7 +100,7 @@ test_names (void)
   g_assert_true (g_utf8_validate (json, -1, NULL));
   g_assert_nonnull (strstr (json, "\"mo\\\"del\\\\x1b\\\\xff\""));
   g_assert_nonnull (strstr (json, "\"a, \\\"b\\\"\\nc\""));
-  /* one class has no clip: nothing to rank */
+  /* one class has no clip: AUROC is undefined */
   g_assert_nonnull (strstr (json, "\"auroc-macro\":null"));
   g_assert_nonnull (strstr (json, "\"confusion\":[[0,0],[3,0]]"));
   svg = contents (below, "confusion.svg", NULL);
@@ -114,7 +114,7 @@ test_names (void)
   cnn3d_predictions_free (p);
 }
 
-/* The wrong clips whose files are known, as a manifest with addresses of any name's bytes. */
+/* The misclassified clips with known files, as a manifest of addresses that can hold any bytes. */
 static void
 test_wrong (void)
 {
@@ -160,7 +160,7 @@ test_wrong (void)
   cnn3d_predictions_free (p);
 }
 
-/* No field is a formula or controls a terminal. */
+/* No field is a formula or contains terminal control codes. */
 static void
 test_formulas (void)
 {
@@ -192,7 +192,7 @@ test_formulas (void)
   cnn3d_predictions_free (p);
 }
 
-/* Every number can be read back to the bit. */
+/* Every number reads back to the bit. */
 static void
 test_digits (void)
 {
@@ -219,8 +219,7 @@ test_digits (void)
   cnn3d_predictions_free (p);
 }
 
-/* More classes than a picture has room for: no picture, and none that was left
- * there by another evaluation. */
+/* Too many classes for a picture: none is written, and an older one is removed. */
 static void
 test_many_classes (void)
 {
@@ -246,7 +245,7 @@ test_many_classes (void)
   cnn3d_predictions_free (p);
 }
 
-/* Each by its path and reason, up to a number. */
+/* Each with its path and reason, up to a limit. */
 static void
 test_skipped (void)
 {
@@ -281,7 +280,7 @@ test_skipped (void)
   cnn3d_predictions_free (p);
 }
 
-/* What another evaluation left goes, also where nothing takes its place. */
+/* Files of an earlier evaluation are removed, even if nothing replaces them. */
 static void
 test_clear (void)
 {
@@ -309,7 +308,7 @@ test_clear (void)
   g_clear_error (&error);
   g_assert_cmpint (g_rmdir (csv), ==, 0);
 
-  /* predictions that cannot be written: the figures before them are gone */
+  /* predictions cannot be written: the older metrics are removed */
   write_all (dir, "m", names, 2, p, TRUE);
   g_unlink (csv);
   g_assert_cmpint (g_mkdir (csv, 0777), ==, 0);
@@ -370,7 +369,7 @@ big_endian (const gchar *at)
   return (guint) b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
 }
 
-/* A tile a frame, beside each other; the layer's name is no path. */
+/* One tile per frame, side by side; the layer's name is not used as a path. */
 static void
 test_feature_map (void)
 {
@@ -392,7 +391,7 @@ test_feature_map (void)
   g_assert_cmpuint (big_endian (png + 16), >=, big_endian (png + 20) / 4 * 15);
   g_assert_cmpuint (big_endian (png + 16), <, big_endian (png + 20) / 4 * 20);
 
-  /* the mean over channels is all that counts: 0.25 is added and taken away */
+  /* only the mean over channels counts: 0.25 is added and subtracted */
   for (guint i = 0; i < G_N_ELEMENTS (values); i++)
     values[i] = (i % 60) / 4.0f + (i < 60 ? .25f : -.25f);
   g_assert_true (cnn3d_feature_map_write (dir, 123, 1, &map, &error));

@@ -1,5 +1,5 @@
-/* The floor of a training step: held against a slow count, which walks over
- * every point and every clip and notes what is touched.
+/* The roofline of a training step, compared with a slow count that visits every point and every
+ * clip.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "src/plan/roofline.h"
 #include "tests/networks.h"
 
-/* Bytes of a number: all different, so that no two can be mistaken. */
+/* Bytes per element, all different, so that no two can be confused. */
 #define ACTIVATION 2
 #define GRADIENT 5
 #define FRAME 1
@@ -62,7 +62,7 @@ clear (Setup *s)
 
 /* --- the slow count --- */
 
-/* What one op touches: how often each clip of a tensor is. */
+/* What one op accesses: how often each clip of a tensor is. */
 enum {
   X,
   RESIDUAL,
@@ -90,7 +90,7 @@ tensor_of (const Cnn3dOp *op, gint which)
                                                 : op->out;
 }
 
-/* One step moves some clips of one tensor. */
+/* One step reads or writes some clips of one tensor. */
 static void
 move (Slow *w, const Cnn3dStep *s, gint which)
 {
@@ -111,7 +111,7 @@ move (Slow *w, const Cnn3dStep *s, gint which)
   }
 }
 
-/* Points of the input that any output is made of. */
+/* Input points that contribute to any output. */
 static guint
 points_read (const Cnn3dNetwork *net, const Cnn3dOp *op)
 {
@@ -171,7 +171,7 @@ slow_product (Slow *w, const Cnn3dStep *s)
   }
 }
 
-/* Does a convolution alone read it, and is it made again where it is needed? */
+/* Is it read by a convolution only, and recomputed there? */
 static gboolean
 is_left_out (const Slow *w)
 {
@@ -222,7 +222,7 @@ slow_norm (Slow *w, const Cnn3dStep *s)
     move (w, s, G);
   else if (s->dout[1] != CNN3D_NOWHERE && s->din != CNN3D_NOWHERE && statistics)
     move (w, s, G);
-  /* the gradient, in the same go where it needs no sums */
+  /* the gradient, in the same loop if it needs no sums */
   if (s->din == CNN3D_NOWHERE)
     return;
   if (statistics) {
@@ -357,7 +357,7 @@ test_models (void)
       }
 }
 
-/* What does not train has no gradient and no update. */
+/* Frozen parameters have neither gradients nor updates. */
 static void
 test_frozen (void)
 {
@@ -376,8 +376,8 @@ test_frozen (void)
   }
 }
 
-/* Four passes cost four times as much, one update, and gradients that are read
- * again to be added to. */
+/* Four passes cost four times as much, one update, and gradients that are read again for
+ * accumulation. */
 static void
 test_passes (void)
 {
@@ -404,7 +404,7 @@ test_passes (void)
   clear (&s);
 }
 
-/* Nothing is moved more often than this. */
+/* The most often that any op moves its activations. */
 static void
 test_moves (void)
 {
@@ -426,7 +426,7 @@ test_moves (void)
   }
 }
 
-/* The larger of the two, phase by phase; what takes most of it binds. */
+/* The larger of the two in each phase; the one with the larger total is the bound. */
 static void
 test_seconds (void)
 {

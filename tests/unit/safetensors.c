@@ -19,7 +19,7 @@ in_folder (const gchar *name)
   return g_build_filename (folder, name, NULL);
 }
 
-/* Nothing but what the test made may be left in the folder. */
+/* The folder contains only what the test made. */
 static void
 assert_files (guint expected)
 {
@@ -44,7 +44,7 @@ remove_files (void)
   }
 }
 
-/* A file by hand: the header as it is given, then `size` data bytes 0, 1... */
+/* A file made by hand: the given header, then `size` data bytes 0, 1... */
 static GByteArray *
 by_hand (const gchar *header, gsize size)
 {
@@ -67,7 +67,7 @@ open_bytes (const void *bytes, gsize size, GError **error)
   g_autofree gchar *path = in_folder ("bytes.safetensors");
   FILE *file;
 
-  /* Thousands of these: ext4 writes a file that is truncated and closed to the disk at once */
+  /* Thousands of these: ext4 flushes a file that is truncated and closed to the disk at once */
   g_unlink (path);
   file = g_fopen (path, "wb");
   g_assert_nonnull (file);
@@ -83,7 +83,7 @@ open_bytes (const void *bytes, gsize size, GError **error)
 static void
 test_read (void)
 {
-  /* Order of keys, spaces, escapes and scalars, as other writers may do it */
+  /* Order of keys, spaces, escapes and scalars as other writers may produce them */
   g_autoptr (GByteArray) bytes = by_hand (
       "{ \"b\" : {\"shape\":[2, 2],\n\"data_offsets\":[2,10],\"dtype\":\"I16\"} "
       ",\"__metadata__\":{\"format\":\"pt\",\"\\u00e9\\ud83d\\ude00\\n\":\"\\\"\\/\"}," TENSOR (
@@ -264,7 +264,7 @@ test_not_safetensors (void)
   }
 }
 
-/* What a file that opens promises, read in full. */
+/* Reads everything that an opened file declares. */
 static void
 walk (Cnn3dSafetensors *file)
 {
@@ -284,8 +284,8 @@ walk (Cnn3dSafetensors *file)
   }
 }
 
-/* Cut at every length, and every byte changed in every way: an error, or a
- * file that holds what it says. */
+/* Truncated at every length, and every byte changed to every value: an error, or a file whose
+ * header is consistent. */
 static void
 test_damaged (void)
 {
@@ -320,7 +320,7 @@ test_damaged (void)
     }
     bytes->data[i] = before;
   }
-  /* At least each change of a data byte is a good file */
+  /* At least every change of a data byte leaves a valid file */
   g_assert_cmpuint (good, >=, 24 * 255);
 }
 
@@ -338,7 +338,7 @@ test_to_float (void)
   Cnn3dSafetensor t = { "t", CNN3D_SAFETENSOR_F16, .data = data + 1 };
   g_autoptr (GError) error = NULL;
 
-  /* Every half there is, from an odd address */
+  /* Every half-precision value, from an odd address */
   for (guint i = 0; i < 65536; i++) {
     data[1 + 2 * i] = i;
     data[2 + 2 * i] = i >> 8;
@@ -443,7 +443,7 @@ test_write (void)
   g_assert_cmpmem (t->data, t->size, "\xfb\xff\xff\xff\xff\xff\xff\xff", 8);
   g_assert_cmpstr (cnn3d_safetensors_metadata (file, "a\"\\\n"), ==, "\xc3\xa9");
 
-  /* Over itself: the same bytes, and the mapped old file stays good */
+  /* Overwriting itself: the same bytes, and the mapping of the old file stays valid */
   write_some (path);
   g_assert_true (g_file_get_contents (path, &second, &size2, NULL));
   g_assert_cmpmem (first, size, second, size2);
@@ -582,7 +582,7 @@ test_atomic (void)
   file = cnn3d_atomic_file_new (path, &error);
   g_assert_no_error (error);
   g_assert_true (cnn3d_atomic_file_write (file, "two", 3, NULL));
-  /* Until the end the old one stays, and there is one writer */
+  /* The old file stays until the end, and there is one writer at a time */
   g_assert_true (g_file_get_contents (path, &contents, NULL, NULL));
   g_assert_cmpstr (contents, ==, "one");
   g_clear_pointer (&contents, g_free);
@@ -601,14 +601,14 @@ test_atomic (void)
   g_clear_pointer (&contents, g_free);
   assert_files (1);
 
-  /* A killed writer's leftover, longer than what is written now */
+  /* A killed writer's leftover, longer than the new contents */
   g_assert_true (g_file_set_contents (temporary, "left over", -1, NULL));
   g_assert_true (cnn3d_atomic_file_set_contents (path, "a\0b", 3, NULL));
   g_assert_true (g_file_get_contents (path, &contents, NULL, NULL));
   g_assert_cmpmem (contents, 4, "a\0b", 4);
   assert_files (1);
 
-  /* What a link or a pipe of that name leads to is not touched */
+  /* The target of a link or pipe with that name is not touched */
   g_assert_true (g_file_set_contents (other, "keep", -1, NULL));
   g_assert_cmpint (symlink (other, temporary), ==, 0);
   g_assert_true (cnn3d_atomic_file_set_contents (path, "x", -1, NULL));
@@ -630,7 +630,7 @@ test_atomic (void)
   g_assert_nonnull (strstr (error->message, folder));
 }
 
-/* What no reader takes is not written. */
+/* A header that no reader accepts is not written. */
 static void
 test_large_header (void)
 {
@@ -644,7 +644,7 @@ test_large_header (void)
       "its header would have [0-9]+ bytes, which no reader takes", error->message, 0, 0));
 }
 
-/* Killed at any moment, a writer leaves a whole file, and at most one other. */
+/* A writer killed at any moment leaves a complete file, and at most one other. */
 static void
 test_killed (void)
 {
@@ -681,7 +681,7 @@ test_killed (void)
   assert_files (1);
 }
 
-/* A full disk, played by a limit on the size of files. */
+/* A full disk, simulated by a limit on file sizes. */
 static void
 test_full (void)
 {
@@ -695,7 +695,7 @@ test_full (void)
   handler = signal (SIGXFSZ, SIG_IGN);
   g_assert_cmpint (getrlimit (RLIMIT_FSIZE, &limit), ==, 0);
   low = limit;
-  /* Not a whole number of buffers, so that a write comes out short */
+  /* Not a multiple of the buffer size, so that a write is short */
   low.rlim_cur = 300000;
   g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &low), ==, 0);
   for (guint at_finish = 0; at_finish < 2; at_finish++) {
@@ -728,7 +728,7 @@ typedef struct {
   void (*run) (void);
 } Test;
 
-/* Each test finds the folder empty. */
+/* Each test starts with an empty folder. */
 static void
 run_test (gconstpointer test)
 {

@@ -1,4 +1,4 @@
-/* secrets.c: what is left out of logs, and what is not.
+/* secrets.c: which texts are left out of logs.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/secrets.h"
 

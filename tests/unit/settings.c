@@ -1,4 +1,4 @@
-/* settings.c: the table of settings, and the pages that it fills.
+/* settings.c: the table of settings, and the pages generated from it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/config/config.h"
 #include "src/network/network.h"
@@ -10,7 +10,7 @@
 static const gchar *const elements[] = { "clipsrc", "clipsample", "clipaugment", "clipdiff",
   "clipcache", "clipkpt", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer", NULL };
 
-/* Each row is whole, and each property of an element and each key is there once. */
+/* Each row is complete, and each property and each key occurs once. */
 static void
 test_rows (void)
 {
@@ -95,8 +95,8 @@ test_words (void)
   }
 }
 
-/* A row's range holds at every door of this library: `cnn3d` and the elements go by
- * the same functions. The table is changed for it, and back. */
+/* A row's range applies everywhere in this library: `cnn3d` and the elements use the same
+ * functions. The test changes the table and restores it. */
 static void
 test_one_place (void)
 {
@@ -132,7 +132,7 @@ test_one_place (void)
   cnn3d_config_free (&config);
 }
 
-/* The table of an element's properties as its page has it. */
+/* The table of an element's properties as on its page. */
 static gchar *
 page_table (const gchar *element)
 {

@@ -1,4 +1,4 @@
-/* smallmodel.h: model files for tests, with all that is wrong with them.
+/* smallmodel.h: model files for tests, valid and invalid.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_SMALLMODEL_H
 #define CNN3D_SMALLMODEL_H
@@ -11,9 +11,9 @@
 typedef struct {
   const gchar *model;
   const TestNetwork *kind; /* with its model; NULL: frames alone */
-  gboolean bfloat16;       /* weights are that; else float32 */
-  const gchar *without;    /* a tensor that is not in the file */
-  const gchar *reshaped;   /* one that has one element more in its first dimension */
+  gboolean bfloat16;       /* type of the weights; FALSE: float32 */
+  const gchar *without;    /* a tensor to leave out */
+  const gchar *reshaped;   /* a tensor with one element more in its first dimension */
   gchar **classes;         /* 3; NULL: no names */
 } SmallModel;
 
@@ -27,7 +27,7 @@ small_info (const SmallModel *small)
   Cnn3dNetworkParams network = { small->model, SMALL_CLASSES, 1, 3, 4, 32, 24, 0 };
 
   if (small->kind) {
-    /* a mean needs features of one length */
+    /* a mean needs features of the same length */
     network.base_width += small->kind->fusion == CNN3D_FUSION_MEAN;
     network = test_network_params (small->kind, network);
     if (network.heatmap_size)
@@ -56,7 +56,7 @@ small_network (const SmallModel *small)
   return net;
 }
 
-/* The bytes of a parameter in the file, its values in *values. */
+/* The bytes of a parameter in the file; its values are returned in *values. */
 static inline GBytes *
 small_weight (const SmallModel *small, const Cnn3dNetwork *net, guint param, gfloat **values)
 {

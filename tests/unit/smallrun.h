@@ -1,5 +1,5 @@
-/* smallrun.h: a tiny training run, for the trainer's tests: its clips, its
- * folder, its batches one by one. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* smallrun.h: a tiny training run for the trainer's tests: clips, folder, and batches one by one.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_SMALLRUN_H
 #define CNN3D_SMALLRUN_H
 
@@ -11,8 +11,8 @@
 #include "src/model/safetensors.h"
 #include "src/train/trainer.h"
 
-/* EPOCHS passes over CLIPS clips in batches of BATCH, the last
- * one short, each followed by a validation pass over VAL clips. */
+/* EPOCHS passes over CLIPS clips in batches of BATCH, the last one short, each followed by a
+ * validation pass over VAL clips. */
 
 #define CLIPS 11
 #define BATCH 3
@@ -22,7 +22,7 @@
 #define CLIP_BYTES (2 * 16 * 16 * 3)
 #define EPOCH_POSITIONS (CLIPS + VAL)
 
-static gchar *folder; /* of the test program; each run has one of its own in it */
+static gchar *folder; /* of the test program; each run has a subfolder */
 
 static inline gchar *
 make_dir (void)
@@ -48,7 +48,7 @@ exists (const gchar *dir, const gchar *name)
   return g_file_test (path, G_FILE_TEST_EXISTS);
 }
 
-/* Removes a folder of files, and leaves none behind. */
+/* Removes a folder with its files. */
 static inline void
 remove_dir (gchar *dir)
 {
@@ -72,7 +72,7 @@ by_text (gconstpointer a, gconstpointer b)
   return strcmp (*(gchar *const *) a, *(gchar *const *) b);
 }
 
-/* "a b c": the names in a folder, sorted; states without their numbers. */
+/* "a b c": the sorted names in a folder; states without their numbers. */
 static inline gchar *
 list_dir (const gchar *dir)
 {
@@ -126,7 +126,7 @@ assert_says (GError *error, GQuark domain, const gchar *words)
       g_error ("'%s' does not say '%s'", error->message, all[i]);
 }
 
-/* A clip that shows its class, one in each epoch's order. */
+/* A clip whose contents show its class, determined by its position in the order. */
 static inline void
 draw_clip (guint64 position, guint8 *frames, gint32 *label)
 {
@@ -150,7 +150,7 @@ begin (Cnn3dTrainer *t, guint64 position)
   g_assert_no_error (error);
 }
 
-/* One batch of the run at `position`, without saving; where the next one is. */
+/* Runs the batch at `position` without saving; returns the next position. */
 static inline guint64
 run_next (Cnn3dTrainer *t, guint64 position, Cnn3dProgress *progress)
 {
@@ -169,7 +169,7 @@ run_next (Cnn3dTrainer *t, guint64 position, Cnn3dProgress *progress)
   return position + n;
 }
 
-/* The same, with what is due saved. */
+/* The same, and saves if a checkpoint is due. */
 static inline guint64
 feed (Cnn3dTrainer *t, guint64 position, Cnn3dProgress *progress)
 {
@@ -188,7 +188,7 @@ at_pass_end (guint64 position)
   return position % EPOCH_POSITIONS == CLIPS || position % EPOCH_POSITIONS == 0;
 }
 
-/* Runs on from `position` for `batches` batches, or to the end. */
+/* Continues from `position` for `batches` batches, or to the end. */
 static inline void
 drive (Cnn3dTrainer *t, guint64 position, guint batches)
 {

@@ -1,5 +1,5 @@
-/* torchvision's parameters: "name shape", sorted, without num_batches_tracked.
- * Made with torchvision 0.14.1a0:
+/* torchvision's parameters: "name shape", sorted, without num_batches_tracked. Generated with
+ * torchvision 0.14.1a0:
  *   m = getattr(torchvision.models.video, model)()
  *   sorted((k, tuple(v.shape)) for k, v in m.state_dict().items())
  * SPDX-License-Identifier: LGPL-2.1-or-later */

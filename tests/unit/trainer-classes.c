@@ -1,4 +1,4 @@
-/* Weights of classes in the loss, and what validation tells of each class.
+/* Class weights in the loss, and the metrics of each class in validation.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "smallrun.h"
 
@@ -10,7 +10,7 @@ gradient_of (const guint8 *frames, const gint32 *labels, guint n, const gfloat *
 {
   g_autoptr (GError) error = NULL;
   Cnn3dTrainerParams p;
-  Cnn3dProgress told;
+  Cnn3dProgress progress;
   Cnn3dTrainer *t;
   gfloat *values;
   gint param = -1;
@@ -29,10 +29,10 @@ gradient_of (const guint8 *frames, const gint32 *labels, guint n, const gfloat *
     const Cnn3dBatch batch = { frames + i * part * CLIP_BYTES, CNN3D_TYPE_UINT8, labels + i * part,
       part, (i + 1) * part };
 
-    g_assert_true (cnn3d_trainer_run (t, &batch, &told, &error));
+    g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
   }
-  g_assert_true (told.stepped);
-  *loss = told.loss;
+  g_assert_true (progress.stepped);
+  *loss = progress.loss;
   for (guint i = 0; i < cnn3d_trainer_network (t)->n_weights; i++)
     if (!strcmp (cnn3d_trainer_network (t)->weights[i].name, "layer2.0.conv1.0.weight"))
       param = i;
@@ -43,8 +43,8 @@ gradient_of (const guint8 *frames, const gint32 *labels, guint n, const gfloat *
   return values;
 }
 
-/* A weighted mean: of three clips what each has alone, by their labels' weights,
- * in one batch and in three. */
+/* A weighted mean: three clips give the same as each alone, weighted by label, in one batch and in
+ * three. */
 static void
 test_weighted_mean (void)
 {
@@ -58,7 +58,7 @@ test_weighted_mean (void)
     gint32 label;
 
     draw_clip (i, frames + i * CLIP_BYTES, &label);
-    /* a single clip's weight goes out of its mean */
+    /* a single clip's weight cancels out of its mean */
     alone[i] = gradient_of (
         frames + i * CLIP_BYTES, labels + i, 1, i == 1 ? weights : NULL, 1, 0, &losses[i], &count);
     sum += weights[labels[i]];
@@ -83,7 +83,7 @@ test_weighted_mean (void)
     g_free (alone[i]);
 }
 
-/* The smoothed part has each class's own weight; weights of 1 change nothing. */
+/* The smoothed part uses each class's own weight; weights of 1 change nothing. */
 static void
 test_smoothed (void)
 {
@@ -113,7 +113,7 @@ test_smoothed (void)
   g_assert_cmpfloat (differs, >, 1e-4 * norm);
 }
 
-/* Validation knows no weights, a checkpoint in mid-epoch knows the sum so far. */
+/* Validation ignores weights; a checkpoint within an epoch stores the weighted sum so far. */
 static void
 test_resumed (void)
 {
@@ -127,13 +127,13 @@ test_resumed (void)
 
   for (guint cut = 0; cut < 2; cut++) {
     Cnn3dPassResult *result = cut ? &resumed : &whole;
-    Cnn3dProgress told;
+    Cnn3dProgress progress;
 
     params_init (&p, cut ? dir : NULL);
     p.class_weights = weights;
     t = start (&p);
     begin (t, 0);
-    position = feed (t, 0, &told);
+    position = feed (t, 0, &progress);
     if (cut) {
       g_assert_true (cnn3d_trainer_save (t, NULL, &error));
       cnn3d_trainer_free (&t);
@@ -142,7 +142,7 @@ test_resumed (void)
       begin (t, position);
     }
     while (!at_pass_end (position))
-      position = feed (t, position, &told);
+      position = feed (t, position, &progress);
     g_assert_true (cnn3d_trainer_end_pass (t, position, result, &error));
     g_assert_no_error (error);
     cnn3d_trainer_free (&t);
@@ -152,14 +152,14 @@ test_resumed (void)
   remove_dir (dir);
 }
 
-/* By the confusion matrix; val-f1 is what tells the best epoch. */
+/* From the confusion matrix; the best epoch is chosen by val-f1. */
 static void
 test_figures (void)
 {
   g_autoptr (GError) error = NULL;
   Cnn3dTrainerParams p;
   Cnn3dPassResult result;
-  Cnn3dProgress told;
+  Cnn3dProgress progress;
   Cnn3dTrainer *t;
   gdouble best = NAN;
 
@@ -172,7 +172,7 @@ test_figures (void)
 
     begin (t, position);
     do {
-      position = feed (t, position, &told);
+      position = feed (t, position, &progress);
     } while (!at_pass_end (position));
     g_assert_true (cnn3d_trainer_end_pass (t, position, &result, &error));
     if (result.training) {

@@ -1,5 +1,5 @@
-/* Networks that read key points, in the trainer and in the predictor: held against the slow
- * reference, begun from weights of others, and refused what they cannot use.
+/* Networks that read key points, in the trainer and the predictor: compared with the slow
+ * reference, initialized from other weights, and errors for unusable input.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/evaluate/predictor.h"
 #include "tests/networks.h"
@@ -84,7 +84,7 @@ trained (const gchar *kind, const gchar *dir, gfloat *logits)
   return path_in (dir, "last.safetensors");
 }
 
-/* --- what comes out --- */
+/* --- outputs --- */
 
 typedef struct {
   const Cnn3dNetwork *net;
@@ -152,8 +152,8 @@ reference_of (const gchar *path, Cnn3dNetwork **net)
   return r;
 }
 
-/* The predictor's logits are the trainer's to the bit, however they are cut, and the reference's;
- * the stages of both streams have feature maps. */
+/* The predictor's logits equal the trainer's to the bit in any chunks, and match the reference; the
+ * stages of both streams have feature maps. */
 static void
 test_outputs (gconstpointer kind)
 {
@@ -203,7 +203,7 @@ test_outputs (gconstpointer kind)
   remove_dir (dir);
 }
 
-/* --- weights of others --- */
+/* --- pretrained weights --- */
 
 static gfloat *
 weight_named (Cnn3dTrainer *t, const gchar *name, gsize *bytes)
@@ -240,8 +240,8 @@ assert_left_out (const Cnn3dTrainer *t, const gchar *const *wanted)
   g_assert_null (left_out[g_strv_length ((gchar **) wanted)]);
 }
 
-/* Either stream's weights begin two streams; the other's are drawn, and told once. A file of neither
- * is an error. */
+/* Weights of either stream initialize a two-stream network; the other stream is initialized at
+ * random and reported once. A file of neither is an error. */
 static void
 test_one_stream (void)
 {
@@ -300,8 +300,8 @@ test_one_stream (void)
   }
 }
 
-/* Heat maps as further channels change nothing of what pretrained frames' weights give, until they
- * are trained. */
+/* With heat maps as additional channels, pretrained weights for frames give unchanged outputs until
+ * they are trained. */
 static void
 test_stem (void)
 {
@@ -331,7 +331,7 @@ test_stem (void)
   remove_dir (dir);
 }
 
-/* --- what trains --- */
+/* --- frozen parameters --- */
 
 static void
 check_freeze (const gchar *kind, const gchar *freeze, const gchar *trains)
@@ -367,8 +367,7 @@ check_freeze (const gchar *kind, const gchar *freeze, const gchar *trains)
   cnn3d_trainer_free (&t);
 }
 
-/* backbone is all but the last layers, of which there are two with fusion=late; a prefix may be one
- * stream. */
+/* backbone is all but the last layers, of which fusion=late has two; a prefix may be one stream. */
 static void
 test_freeze (void)
 {
@@ -378,7 +377,7 @@ test_freeze (void)
   check_freeze ("mc3_18-late", "stem,layer,fc", "backbone.,cls_head.");
 }
 
-/* --- what is refused --- */
+/* --- errors --- */
 
 static void
 test_without_points (void)

@@ -1,5 +1,5 @@
-/* A run that was cut ends with the same bits; checkpoints that cannot be resumed
- * or written. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An interrupted run ends with the same bits; checkpoints that cannot be resumed or written.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "smallrun.h"
 
 static void
@@ -24,8 +24,8 @@ assert_same_runs (const gchar *a, const gchar *b)
   g_assert_cmpuint (n, >=, 3); /* last, its state, best */
 }
 
-/* Cut after each number of batches, saved there or not: resumed, the files of
- * the end have the same bits as those of a run that was not cut. */
+/* Interrupted after each number of batches, with or without a save there: after resuming, the final
+ * files have the same bits as those of an uninterrupted run. */
 static void
 check_resume (const Cnn3dTrainerParams *settings)
 {
@@ -81,7 +81,7 @@ test_resume_sgd (void)
   check_resume (&p);
 }
 
-/* Saved amidst a group, what was accumulated is done again. */
+/* Saved within a group, the accumulated batches are repeated. */
 static void
 test_resume_accumulating (void)
 {
@@ -114,7 +114,7 @@ test_nothing_to_resume (void)
   g_assert_false (cnn3d_trainer_resume (t, &position, &ended, &error));
   g_assert_no_error (error);
   g_assert_cmpuint (position, ==, 7);
-  /* a run that has done nothing writes nothing */
+  /* without a batch nothing is written */
   g_assert_true (cnn3d_trainer_save (t, &saved, &error));
   g_assert_null (saved);
   g_assert_false (exists (dir, "last.safetensors"));
@@ -130,8 +130,8 @@ test_nothing_to_resume (void)
 
 /* --- skipped clips --- */
 
-/* Of an epoch's CLIPS clips the first `skipped` are missing, then batches of two come
- * until `end`. */
+/* The first `skipped` of an epoch's CLIPS clips are missing; then batches of two come until
+ * `end`. */
 static void
 train_some (Cnn3dTrainer *t, guint64 skipped, guint64 end)
 {
@@ -154,8 +154,7 @@ train_some (Cnn3dTrainer *t, guint64 skipped, guint64 end)
   g_assert_no_error (error);
 }
 
-/* An epoch that has lost more than max_skipped starts over; with less, or at the
- * limit, it goes on. */
+/* An epoch that skipped more than max_skipped starts over; at or below the limit, it resumes. */
 static void
 test_skipped (void)
 {
@@ -204,7 +203,7 @@ test_skipped (void)
 
 /* --- other monitors --- */
 
-/* Where another monitor goes by, what was best is not compared with. */
+/* After a change of the monitor the previous best is not compared with. */
 static void
 test_other_monitor (void)
 {
@@ -317,7 +316,7 @@ test_bad_checkpoints (void)
       &other, " was written with another optimizer: set the same one, or resume=never");
   other = p;
   other.momentum = 0;
-  t = start (&other); /* needs less than there is */
+  t = start (&other); /* fits in the memory */
   cnn3d_trainer_free (&t);
 
   g_assert_true (g_file_get_contents (state, &data, &size, NULL));
@@ -344,7 +343,7 @@ test_bad_checkpoints (void)
   remove_dir (dir);
 }
 
-/* How the clips were prepared, and which classes of many they were of. */
+/* Changed preparation of the clips, and changed classes of a long list. */
 static void
 test_other_preparation (void)
 {
@@ -379,7 +378,7 @@ test_other_preparation (void)
   remove_dir (dir);
 }
 
-/* The best weights of a run have no state. */
+/* The best weights of a run have no training state. */
 static void
 test_weights_alone (void)
 {
@@ -399,7 +398,7 @@ test_weights_alone (void)
   remove_dir (dir);
 }
 
-/* The data set has changed: clip 6 of what? */
+/* The data set changed, so that positions are ambiguous. */
 static void
 test_other_data (void)
 {
@@ -429,7 +428,7 @@ test_other_data (void)
   remove_dir (dir);
 }
 
-/* A folder that cannot be: below a regular file, so that root fails too. */
+/* An impossible folder: below a regular file, so that it fails for root too. */
 static void
 test_unwritable (void)
 {
@@ -451,7 +450,7 @@ test_unwritable (void)
   remove_dir (dir);
 }
 
-/* Whether a state is there whose name has the step's number. */
+/* Whether a state named after this step exists. */
 static gboolean
 is_saved (const gchar *dir, guint64 step)
 {
@@ -478,8 +477,8 @@ save_due (Cnn3dTrainer *t, const gchar *dir, guint64 step)
   g_assert_true (is_saved (dir, step));
 }
 
-/* Checkpoints are due and not written, so that a caller's log is ahead of them.
- * Between a training pass's last step and its end, resuming ends that pass. */
+/* Checkpoints are due but not written, so that a caller's log is ahead of them. Resuming between a
+ * training pass's last step and its end ends that pass. */
 static void
 test_due (void)
 {
@@ -525,7 +524,7 @@ test_due (void)
       validated++;
     }
   }
-  /* of 4 steps an epoch, each second one */
+  /* every second of the 4 steps of an epoch */
   g_assert_cmpuint (steps, ==, EPOCHS * 4 / 2);
   g_assert_cmpuint (trained, ==, EPOCHS);
   g_assert_cmpuint (validated, ==, EPOCHS);
@@ -562,8 +561,8 @@ test_due (void)
   remove_dir (dir);
 }
 
-/* Resuming ends an epoch, whose weights are the best ones, and goes on with other clips: the
- * epoch's end is still to be saved. */
+/* Resuming ends an epoch, whose weights are the best ones, and continues with other clips: the
+ * epoch's end must still be saved. */
 static void
 test_due_with_other_data (void)
 {
@@ -606,7 +605,7 @@ main (int argc, char **argv)
 {
   int status;
 
-  /* threads that wait do not spin: other tests want the cores */
+  /* waiting threads do not spin: other tests need the cores */
   g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
   g_test_init (&argc, &argv, NULL);
   folder = g_dir_make_tmp ("cnn3d-resume-XXXXXX", NULL);

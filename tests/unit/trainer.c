@@ -1,10 +1,10 @@
-/* The trainer as an object: its groups, figures, best weights, settings, errors.
+/* The trainer as an object: accumulation, metrics, best weights, settings, errors.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "smallrun.h"
 
 #include <malloc.h>
 
-/* --- groups, figures, learning rates --- */
+/* --- accumulation, metrics, learning rates --- */
 
 static void
 assert_same_weights (Cnn3dTrainer *a, Cnn3dTrainer *b, gboolean same)
@@ -32,7 +32,7 @@ test_short_group (void)
   guint64 position = 0;
   gdouble losses = 0;
 
-  /* one batch in a group of three steps at the pass's end as a group of one */
+  /* an incomplete group of one batch at the pass's end equals a group of one */
   params_init (&p, NULL);
   b = start (&p);
   p.accumulate = 3;
@@ -49,7 +49,7 @@ test_short_group (void)
   cnn3d_trainer_free (&a);
   cnn3d_trainer_free (&b);
 
-  /* 3 + 3 + 3, then 2: two steps; figures are of clips, not of batches */
+  /* 3 + 3 + 3, then 2: two steps; metrics are means over clips, not over batches */
   a = start (&p);
   begin (a, 0);
   for (guint i = 0; position < CLIPS; i++) {
@@ -60,7 +60,7 @@ test_short_group (void)
     g_assert_cmpuint (progress.clips, ==, next);
     if (!progress.stepped)
       losses += progress.loss * (next - position);
-    if (i == 2) /* the step's own: of its nine clips */
+    if (i == 2) /* of the step: over its nine clips */
       losses = progress.loss * 9;
     g_assert_cmpfloat_with_epsilon (progress.pass_loss, losses / next, 1e-9);
     position = next;
@@ -77,7 +77,7 @@ test_short_group (void)
   cnn3d_trainer_free (&a);
 }
 
-/* Validation moves no number of the model. */
+/* Validation changes no parameter. */
 static void
 test_validation (void)
 {
@@ -105,8 +105,8 @@ test_validation (void)
   cnn3d_trainer_free (&b);
 }
 
-/* A validation pass's clips by label and prediction, counted from another trainer's
- * logits of the same weights; each pass counts anew. */
+/* A validation pass's clips by label and prediction, compared with another trainer's logits of the
+ * same weights; each pass starts at zero. */
 static void
 test_confusion (void)
 {
@@ -199,9 +199,9 @@ test_learning_rate (void)
   }
 }
 
-/* --- the monitor, patience, the best --- */
+/* --- monitor, patience, best weights --- */
 
-/* A pass over VAL clips whose labels make `right` of them right. */
+/* A pass over VAL clips, labelled so that `right` of them are classified correctly. */
 static void
 one_pass (Cnn3dTrainer *t, guint epoch, gboolean training, guint right, Cnn3dPassResult *result)
 {
@@ -233,7 +233,7 @@ one_pass (Cnn3dTrainer *t, guint epoch, gboolean training, guint right, Cnn3dPas
     g_assert_true (cnn3d_trainer_save (t, NULL, &error));
 }
 
-/* Each epoch's number of right clips decides what is kept. */
+/* Each epoch's number of correct clips decides what is kept. */
 static void
 check_kept (guint top_k, const gchar *files, guint best_epoch)
 {
@@ -286,7 +286,7 @@ static void
 test_monitors (void)
 {
   for (Cnn3dMonitor m = CNN3D_MONITOR_VAL_ACCURACY; m <= CNN3D_MONITOR_TRAIN_LOSS; m++) {
-    /* more right is a lower loss; training and validation take turns */
+    /* more correct clips mean a lower loss; training and validation alternate */
     static const guint train[] = { 1, 0, 2, 2, 2 }, val[] = { 1, 2, 0, 2, 2 };
     const gboolean by_train = m == CNN3D_MONITOR_TRAIN_LOSS;
     const guint *watched = by_train ? train : val;
@@ -317,7 +317,7 @@ test_monitors (void)
   }
 }
 
-/* --- bad batches and settings --- */
+/* --- invalid batches and settings --- */
 
 static void
 test_bad_batches (void)
@@ -351,7 +351,7 @@ test_bad_batches (void)
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
   assert_says (error, CNN3D_SESSION_ERROR, "label -1");
   g_clear_error (&error);
-  /* nothing happened: the run goes on as one that never saw them */
+  /* invalid batches have no effect on the run */
   drive (t, 0, 3);
   drive (same, 0, 3);
   assert_same_weights (t, same, TRUE);
@@ -359,7 +359,7 @@ test_bad_batches (void)
   cnn3d_trainer_free (&same);
 }
 
-/* A loss that is not a number stops the run, and does not reach the files. */
+/* A NaN loss stops the run, and nothing of it is saved. */
 static void
 test_diverged (void)
 {
@@ -401,7 +401,7 @@ test_diverged (void)
   remove_dir (dir);
 }
 
-/* A last layer so large that the loss is finite and its gradients are not. */
+/* A last layer so large that the loss is finite but its gradients are not. */
 static void
 test_no_norm (void)
 {
@@ -493,7 +493,7 @@ test_bad_settings (void)
   }
 }
 
-/* What is sized by the classes is indexed by their names. */
+/* Arrays sized by num_classes are indexed by the classes' names. */
 static void
 test_other_names (void)
 {
@@ -624,7 +624,7 @@ test_pretrained (void)
   g_assert_null (cnn3d_trainer_left_out (t)[0]);
   cnn3d_trainer_free (&t);
 
-  /* another head: the rest comes, the head is drawn and named */
+  /* another head: the rest is loaded, the head is initialized at random and reported */
   p.network.num_classes = 7;
   t = start (&p);
   left_out = cnn3d_trainer_left_out (t);
@@ -654,7 +654,7 @@ test_pretrained (void)
   remove_dir (dir);
 }
 
-/* Names below what a wrapper puts before them; a head that is missing is drawn. */
+/* Names with a wrapper's prefix; a missing head is initialized at random. */
 static void
 test_prefix (void)
 {
@@ -694,7 +694,7 @@ test_prefix (void)
   remove_dir (dir);
 }
 
-/* --- side by side, and over many steps --- */
+/* --- two trainers at once, and many steps --- */
 
 static void
 test_two_at_once (void)
@@ -747,7 +747,7 @@ test_no_growth (void)
     const struct mallinfo2 m = mallinfo2 ();
 
     feed (t, 0, &progress);
-    if (batch == 5) /* two steps, and one to settle in */
+    if (batch == 5) /* two steps after one to warm up */
       after_two = m.uordblks + m.hblkhd;
     else if (batch > 5)
       g_assert_cmpuint (m.uordblks + m.hblkhd, ==, after_two);
@@ -755,7 +755,7 @@ test_no_growth (void)
   g_assert_cmpuint (progress.step, ==, 50);
   cnn3d_trainer_free (&t);
 #else
-  g_test_skip ("this C library, or a sanitizer, does not tell");
+  g_test_skip ("mallinfo2() is not usable with this C library or sanitizer");
 #endif
 }
 
@@ -764,7 +764,7 @@ main (int argc, char **argv)
 {
   int status;
 
-  /* threads that wait do not spin: other tests want the cores */
+  /* waiting threads do not spin: other tests need the cores */
   g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
   g_test_init (&argc, &argv, NULL);
   folder = g_dir_make_tmp ("cnn3d-trainer-XXXXXX", NULL);

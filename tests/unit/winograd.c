@@ -1,5 +1,6 @@
-/* Winograd's convolutions beside plain loops in double, with each variant of the
- * kernels that this machine runs. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Winograd convolutions compared with plain loops in double, with each variant of the kernels that
+ * this machine runs.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <math.h>
 #include <string.h>
@@ -9,10 +10,10 @@
 #include "src/random.h"
 
 #define ROUNDS 60
-#define MOST_PRODUCTS 4e6 /* of plain loops in a round */
-#define LARGE_ROUNDS 3    /* with so many channels that transformed weights are not kept */
+#define MOST_PRODUCTS 4e6 /* by plain loops, per round */
+#define LARGE_ROUNDS 3    /* with so many channels that transformed weights are not cached */
 #define MOST_LARGE_PRODUCTS 2e7
-#define MARGIN 64 /* floats around what is written */
+#define MARGIN 64 /* floats around the output */
 
 static const gchar *const pass_names[] = { "forward", "backward-data", "backward-weights" };
 
@@ -32,7 +33,7 @@ between (gint least, gint most)
   return least + (gint) (bits () % (most - least + 1));
 }
 
-/* Uniform in [-1, 1), of so many binary digits. */
+/* Uniform in [-1, 1), with this many binary digits. */
 static gfloat
 number (gint digits)
 {
@@ -43,9 +44,9 @@ number (gint digits)
 
 typedef struct {
   CpuWinogradSpec spec;
-  gint channels[2]; /* of in and out, without those that pad a block */
+  gint channels[2]; /* input and output, without the padding of a block */
   gsize n_in, n_out, n_weights;
-  gfloat *in, *out, *weights; /* as they are stored, in float */
+  gfloat *in, *out, *weights; /* as stored, in float */
 } Case;
 
 static gsize
@@ -132,7 +133,7 @@ case_clear (Case *c)
   g_free (c->weights);
 }
 
-/* What the pass writes, by plain loops: of `in` forward, of `out` back. */
+/* The pass's output by plain loops: from `in` forward, from `out` backward. */
 static gdouble *
 plain (const Case *c, CpuPass pass)
 {
@@ -171,7 +172,7 @@ plain (const Case *c, CpuPass pass)
   return result;
 }
 
-/* Numbers in memory of their type, NaN where there are none yet and on both sides. */
+/* Values in memory of their type; NaN before the first write and on both sides. */
 static guint8 *
 to_memory (const gfloat *values, gsize n, gint element)
 {
@@ -201,7 +202,7 @@ assert_margins (const guint8 *memory, gsize n, gint element)
   }
 }
 
-/* Runs a pass; what it wrote, with its margins. */
+/* Runs a pass; returns its output with margins. */
 static guint8 *
 run (const Case *c, CpuPass pass, guint threads)
 {
@@ -261,7 +262,7 @@ check (const Case *c, CpuPass pass, const gchar *variant)
     size += expected[i] * expected[i];
   }
   error = sqrt (error / MAX (size, 1e-30));
-  /* bf16 has 8 bits, which round off 1.1e-3 of a number, root mean square */
+  /* bf16 has 8 bits: rounding errors of 1.1e-3, root mean square */
   if (!(error < (element == 2 ? 2.5e-3 : 8e-6)))
     g_error ("%s %s of %d bytes, %d lanes, %u clips of %dx%dx%d, %d to %d channels, kernel "
              "%dx%dx%d, %u threads: off by %g",
@@ -289,7 +290,7 @@ test_passes (gconstpointer data)
     }
 }
 
-/* A number that is none stays within its tile and those around it, and is seen. */
+/* A NaN affects only its tile and the adjacent ones, and is not hidden. */
 static void
 test_not_finite (gconstpointer data)
 {
@@ -326,7 +327,7 @@ test_not_finite (gconstpointer data)
   }
 }
 
-/* A row of a product has the same bits, however many are computed beside it. */
+/* A row of a product has the same bits, whatever the number of rows computed with it. */
 static void
 check_rows (const CpuWinogradKernels *k, gint lanes, gint columns, gboolean transposed)
 {
@@ -336,8 +337,7 @@ check_rows (const CpuWinogradKernels *k, gint lanes, gint columns, gboolean tran
   };
   gfloat a[MOST_ROWS * STEPS * 16], b[STEPS * 2 * 16 * 2], first[MOST_ROWS * 2 * 16],
       c[MOST_ROWS * 2 * 16];
-  /* rows of `lanes` steps, two blocks of them; steps of `lanes` rows, which are that many at
-   * most */
+  /* rows of `lanes` steps in two blocks; steps of `lanes` rows at most */
   const gint most = transposed ? lanes : MOST_ROWS;
   CpuWinogradProduct p = { 1, columns, transposed ? STEPS : lanes, transposed ? 1 : 2, a, b, c,
     MOST_ROWS * lanes, columns * lanes, lanes, FALSE };

@@ -1,5 +1,5 @@
-/* The CPU back end with its memory counted, and out of memory when it is told to
- * be. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The CPU back end with counted memory; it runs out of memory on request.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "counting.h"
 
 #include "tests/realbackend.h"

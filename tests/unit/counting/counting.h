@@ -1,4 +1,4 @@
-/* counting.h: what the back end was asked for.
+/* counting.h: what was requested from the back end.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_COUNTING_H
 #define CNN3D_COUNTING_H
@@ -7,13 +7,13 @@
 
 typedef struct {
   guint allocs, frees;
-  gsize bytes, most;      /* held now, and at most so far */
-  guint fail_at;          /* the allocation with this number fails; 0: none does */
-  guint64 leaves;         /* bytes that are available from then on */
-  guint64 available;      /* 0: what the device really has */
-  guint models, programs; /* that are there */
-  guint abi;              /* of the interface, where it is loaded once more; 0: the right one */
-  gsize more;             /* scratch bytes that a pass's first step needs, beside those it had */
+  gsize bytes, most;      /* held now; peak */
+  guint fail_at;          /* the allocation with this number fails; 0: none */
+  guint64 leaves;         /* bytes available after that */
+  guint64 available;      /* 0: the device's real value */
+  guint models, programs; /* existing ones */
+  guint abi;              /* interface version of a module loaded again; 0: the right one */
+  gsize more;             /* scratch bytes added to the need of a pass's first step */
 } Counting;
 
 /* Exported by the module as `cnn3d_counting`. */
