@@ -22,8 +22,8 @@ augmenter (const gchar *format, const gchar *properties)
   return h;
 }
 
-/* A frame whose pixels tell where they are: red grows to the right by 5, green
- * down by 10, blue is the frame's number. Grey: 5 to the right. */
+/* A frame whose pixels encode their position: red grows to the right by 5, green downwards by 10,
+ * blue is the frame's number. Grey: 5 to the right. */
 static GstBuffer *
 frame_new (guint channels, const GstClipMeta *clip, guint64 frame)
 {
@@ -51,7 +51,7 @@ frame_new (guint channels, const GstClipMeta *clip, guint64 frame)
   return buffer;
 }
 
-/* Pushes a frame and gives what comes of it. */
+/* Pushes a frame and returns the pixels that come out. */
 static guint8 *
 through (GstHarness *h, guint channels, const GstClipMeta *clip, guint64 frame)
 {
@@ -74,8 +74,8 @@ through (GstHarness *h, guint channels, const GstClipMeta *clip, guint64 frame)
   return bytes;
 }
 
-/* Where the pixels at the crop's corners come from, in pixels; a mirrored crop
- * has its left to the right of its right. */
+/* Source positions of the crop's corners, in pixels; in a mirrored crop left is greater than
+ * right. */
 typedef struct {
   gdouble left, right, top, bottom;
 } Crop;
@@ -103,14 +103,14 @@ test_validation_untouched (void)
   gst_buffer_unref (in);
   gst_buffer_unref (out);
 
-  /* nor is what belongs to no clip */
+  /* nor is a frame without a clip changed */
   in = gst_buffer_ref (frame_new (3, NULL, 0));
   out = gst_harness_push_and_pull (h, in);
   g_assert_true (out == in);
   gst_buffer_unref (in);
   gst_buffer_unref (out);
 
-  /* a training clip is */
+  /* a training frame is */
   clip.training = TRUE;
   in = gst_buffer_ref (frame_new (3, &clip, 0));
   out = gst_harness_push_and_pull (h, in);
@@ -120,7 +120,7 @@ test_validation_untouched (void)
   gst_harness_teardown (h);
 }
 
-/* All frames of a clip get the same; other clips, epochs and seeds do not. */
+/* All frames of a clip get the same augmentation; other clips, epochs and seeds get others. */
 static void
 test_one_draw (void)
 {
@@ -141,7 +141,7 @@ test_one_draw (void)
           .num_frames = 3 };
         guint8 *bytes[3];
 
-        /* the second's pixels are pushed again */
+        /* pushes the output of the second again, for comparison */
         bytes[0] = through (h, 3, &clip, 7);
         bytes[1] = through (h, 3, &clip, 90);
         bytes[2] = through (h, 3, &clip, 90);
@@ -154,7 +154,7 @@ test_one_draw (void)
     }
     gst_harness_teardown (h);
 
-    /* in another order, from another element: the same bytes */
+    /* in another order and from another element: the same bytes */
     h = augmenter ("RGB", properties);
     for (i = 16; i-- > 0;) {
       GstClipMeta clip = {
@@ -181,8 +181,8 @@ test_one_draw (void)
     g_free (first[i / 16][i / 8 % 2][i % 8]);
 }
 
-/* Crops lie in the frame, have the sizes asked for, and are scaled back evenly:
- * what is in the middle between two corners comes from between them. */
+/* Crops lie within the frame, have the requested sizes, and are scaled linearly: the middle between
+ * two corners comes from between them. */
 static void
 test_crop (void)
 {
@@ -200,7 +200,7 @@ test_crop (void)
     bytes = through (h, 3, &clip, 9);
     crop = crop_of (bytes);
     mirrored += crop.left > crop.right;
-    /* corners are pixels' centres: half a pixel short at each side, scaled */
+    /* corners are the centres of pixels: half a pixel is missing on each side, before scaling */
     w = fabs (crop.right - crop.left) + 1;
     height = crop.bottom - crop.top + 1;
     area = w * height / (WIDTH * HEIGHT);
@@ -223,7 +223,7 @@ test_crop (void)
     }
     g_free (bytes);
   }
-  /* a fair coin's 300 throws, far beyond chance */
+  /* 300 throws of a fair coin; the bounds are far beyond chance */
   g_assert_cmpuint (mirrored, >, 100);
   g_assert_cmpuint (mirrored, <, 200);
   g_assert_cmpfloat (smallest, >, 0.22);
@@ -233,7 +233,7 @@ test_crop (void)
   gst_harness_teardown (h);
 }
 
-/* A ratio that no crop has: the middle, of the nearest ratio that fits. */
+/* If no crop has the requested ratio, the central crop with the nearest ratio that fits is used. */
 static void
 test_crop_does_not_fit (void)
 {
@@ -273,8 +273,8 @@ test_flip (gconstpointer format)
   gst_harness_teardown (h);
 }
 
-/* Each colour alone: what comes out tells the factor, which lies where it may
- * and is the same for all pixels. */
+/* Each colour adjustment alone: the output shows the factor, which is in range and the same for all
+ * pixels. */
 static void
 test_colours (gconstpointer name)
 {
@@ -311,8 +311,8 @@ test_colours (gconstpointer name)
           }
         }
       }
-      /* from a pixel that is dark in one colour and bright in another, where
-       * nothing is cut off */
+      /* measured at a pixel that is dark in one channel and bright in another, where nothing is
+       * clipped */
       if (pass == 0) {
         const guint8 *out = bytes + ((HEIGHT - 8) * WIDTH + 10) * 3;
 
@@ -331,7 +331,7 @@ test_colours (gconstpointer name)
   g_free (properties);
 }
 
-/* Properties that contradict each other are told before anything plays. */
+/* Contradictory properties are an error before the pipeline plays. */
 static void
 test_refused (gconstpointer properties)
 {
@@ -351,7 +351,7 @@ test_refused (gconstpointer properties)
   g_free (launch);
 }
 
-/* The size changes: the next frame's crop is one of the new size. */
+/* The frame size changes: the next frame's crop has the new size. */
 static void
 test_new_size (void)
 {

@@ -27,7 +27,7 @@ teardown (GstHarness *h)
 {
   GstMessage *message;
 
-  /* whatever a test expects it has taken */
+  /* a test has popped every message that it expects */
   message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR | GST_MESSAGE_ELEMENT);
   g_assert_null (message);
   gst_element_set_bus (h->element, NULL);
@@ -50,8 +50,7 @@ assert_dimensions (GstHarness *h, const gchar *dimensions)
   gst_caps_unref (expected);
 }
 
-/* Pulls a batch and asserts whose clips it has: labels are the clips' numbers
- * modulo 100. */
+/* Pulls a batch and asserts which clips are in it: labels are the clips' numbers modulo 100. */
 static void
 assert_batch (GstHarness *h, const gchar *dimensions, guint n, const guint64 *clips)
 {
@@ -114,7 +113,7 @@ clip_of (guint64 clip, guint64 frames)
   return m;
 }
 
-/* Pushes clips first to last, of two frames each. */
+/* Pushes clips first to last, with two frames each. */
 static void
 push_clips (GstHarness *h, guint64 first, guint64 last)
 {
@@ -143,8 +142,8 @@ push_done (GstHarness *h)
   g_assert_true (gst_harness_push_event (h, gst_event_new_clip_epoch_done (&done)));
 }
 
-/* Byte for byte, from rows with padding: the default one, and another that
- * only the frame's video meta tells. */
+/* Byte for byte, from padded rows: with the default stride, and with one given only by the frame's
+ * video meta. */
 static void
 test_layout (void)
 {
@@ -215,7 +214,7 @@ test_layout (void)
   teardown (h);
 }
 
-/* Memory goes round; what downstream holds is left alone. */
+/* Memory is recycled, but not while downstream holds it. */
 static void
 test_recycles (void)
 {
@@ -283,7 +282,7 @@ test_drop_last (void)
   push_done (h);
   assert_batch (h, "1:8:2:2:2.2", 2, clips);
   assert_nothing (h);
-  /* nothing of the dropped clip is left in the next batch */
+  /* the next batch contains nothing of the dropped clip */
   push_epoch (h, 1, TRUE);
   push_clips (h, 0, 1);
   assert_batch (h, "1:8:2:2:2.2", 2, clips);
@@ -294,15 +293,15 @@ test_drop_last (void)
   teardown (h);
 }
 
-/* A pass that cannot fill a batch is refused with the first frame. */
+/* A pass that cannot fill a batch is an error at the first frame. */
 static void
 test_drop_all (void)
 {
   static const struct {
     guint batch_size;
     guint64 training, validation;
-    guint views;       /* 0: clip-preparation does not come */
-    const gchar *says; /* NULL: taken */
+    guint views;       /* 0: no clip-preparation event */
+    const gchar *says; /* NULL: accepted */
   } cases[] = {
     { 4, 3, 8, 0, "The 3 clips of a training pass do not fill a batch of 4" },
     { 4, 8, 3, 0, "The 3 clips of a validation or test pass do not fill" },
@@ -337,7 +336,7 @@ test_drop_all (void)
     }
 }
 
-/* EOS in mid-pass: cut short. Without passes: the end. */
+/* EOS within a pass cuts it short. Without passes it is the end. */
 static void
 test_eos (void)
 {
@@ -360,7 +359,7 @@ test_eos (void)
   teardown (h);
 }
 
-/* Passes never share a batch, even where nobody announces them. */
+/* Passes never share a batch, even if they are not announced. */
 static void
 test_passes_apart (void)
 {
@@ -440,7 +439,7 @@ test_incomplete (void)
   teardown (h);
 }
 
-/* Views of one video: clips under one number. */
+/* Views of one video: clips with the same number. */
 static void
 test_views (void)
 {
@@ -464,7 +463,7 @@ test_views (void)
   teardown (h);
 }
 
-/* The first clip's length is not told: it is counted. */
+/* The first clip's length is not announced: its frames are counted. */
 static void
 test_uncounted (void)
 {
@@ -516,7 +515,7 @@ test_other_length (void)
   clips_assert_error (bus, "has 3 frames, the clips before it 2");
   teardown (h);
 
-  /* somebody goes on after the error, and no batch is begun */
+  /* upstream continues after the error, when no batch is open */
   h = batcher ("batch-size=1", CLIPS_GRAY);
   push_clips (h, 0, 0);
   g_assert_cmpint (clips_push (h, &m, 0, 0), ==, GST_FLOW_ERROR);
@@ -567,7 +566,7 @@ test_bad_frames (void)
   teardown (h);
 }
 
-/* Sizes that are refused before any memory is taken for them. */
+/* Sizes that are rejected before memory is allocated for them. */
 static void
 test_too_large (void)
 {
@@ -593,7 +592,7 @@ test_too_large (void)
   }
 }
 
-/* Caps that the pad's template has, and that are no video. */
+/* Caps that match the pad template but are not valid video. */
 static void
 test_no_video (void)
 {
@@ -640,7 +639,7 @@ test_other_size (void)
   gst_object_unref (pad);
   teardown (h);
 
-  /* another rate is no other size */
+  /* a changed frame rate is not a changed size */
   h = batcher ("batch-size=2", CLIPS_GRAY);
   push_clips (h, 0, 0);
   {
@@ -655,7 +654,7 @@ test_other_size (void)
   teardown (h);
 }
 
-/* Whoever follows takes other batches: an error that tells which. */
+/* Downstream requires other batches: an error that says which were offered. */
 static void
 test_refused (void)
 {
@@ -703,8 +702,8 @@ test_event_order (void)
   teardown (h);
 }
 
-/* What was skipped, and how clips are made, goes on; a batch that is half full and
- * a clip that is stay as they are. */
+/* Events about skipped clips and preparation are passed on; a partial batch and a partial clip are
+ * unaffected. */
 static void
 test_passing_on (void)
 {
@@ -737,7 +736,7 @@ test_passing_on (void)
   teardown (h);
 }
 
-/* A pass without a single good clip: its events arrive all the same. */
+/* A pass without any readable clip: its events still arrive. */
 static void
 test_empty_pass (void)
 {
@@ -892,7 +891,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipbatch/states", test_states);
 
   result = g_test_run ();
-  /* the leaks tracer looks when GStreamer ends */
+  /* the leaks tracer checks in gst_deinit() */
   gst_deinit ();
   return result;
 }

@@ -3,7 +3,7 @@
 
 #define WIDTH 5
 #define HEIGHT 3
-#define BYTES 48 /* of RGB: rows of 15 are padded to 16 */
+#define BYTES 48 /* RGB: rows of 15 bytes are padded to 16 */
 #define CAPS "video/x-raw,format=RGB,width=5,height=3,framerate=25/1"
 
 static GstBuffer *
@@ -18,7 +18,7 @@ frame_new (const GstClipMeta *clip, guint64 frame, guint8 value)
   return buffer;
 }
 
-/* Pushes a frame of one value; what comes out has one value, too. */
+/* Pushes a frame of one value; the output has one value, too. */
 static guint
 through (GstHarness *h, const GstClipMeta *clip, guint64 frame, guint8 value)
 {
@@ -66,8 +66,8 @@ test_difference (void)
   gst_harness_teardown (h);
 }
 
-/* What ends a clip: another number, row, epoch or kind of pass, or a frame
- * number that does not grow, as that of a second view. */
+/* A clip ends with another number, row, epoch or kind of pass, or with a frame number that does not
+ * grow, as for a second view. */
 static void
 test_first_frames (void)
 {
@@ -124,7 +124,7 @@ test_new_size (void)
   gst_harness_teardown (h);
 }
 
-/* Memory that its owner takes back: it can be mapped until then. */
+/* Memory that its owner reclaims: it can be mapped until then. */
 
 typedef struct {
   GstMemory parent;
@@ -194,9 +194,9 @@ test_unreadable (void)
   gst_object_unref (allocator);
 }
 
-/* The gain that downstream was told last; -1: none. */
+/* The gain in the last event sent downstream; -1: none. */
 static gdouble
-told (GstHarness *h)
+announced_gain (GstHarness *h)
 {
   GstClipPreparation p;
   gdouble gain = -1;
@@ -216,25 +216,25 @@ told (GstHarness *h)
   return gain;
 }
 
-/* What becomes of clips is told before their first frame, and when it changes. */
+/* The preparation is announced before the first frame of clips, and when it changes. */
 static void
-test_told (void)
+test_preparation (void)
 {
   GstHarness *h = differ ("clipdiff gain=2");
   GstClipMeta clip = { .num_frames = 5 };
   GstClipPreparation preparation = { 5, 2, "center", "sinc", FALSE };
 
   through (h, &clip, 0, 1);
-  g_assert_cmpfloat (told (h), ==, -1);
+  g_assert_cmpfloat (announced_gain (h), ==, -1);
   gst_harness_push_event (h, gst_event_new_clip_preparation (&preparation));
-  g_assert_cmpfloat (told (h), ==, 2);
+  g_assert_cmpfloat (announced_gain (h), ==, 2);
   through (h, &clip, 1, 1);
-  g_assert_cmpfloat (told (h), ==, -1);
+  g_assert_cmpfloat (announced_gain (h), ==, -1);
   g_object_set (clips_element (h, "clipdiff"), "gain", 2.5, NULL);
   through (h, &clip, 2, 1);
-  g_assert_cmpfloat (told (h), ==, 2.5);
+  g_assert_cmpfloat (announced_gain (h), ==, 2.5);
   through (h, &clip, 3, 1);
-  g_assert_cmpfloat (told (h), ==, -1);
+  g_assert_cmpfloat (announced_gain (h), ==, -1);
   gst_harness_teardown (h);
 }
 
@@ -251,7 +251,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipdiff/without-clips", test_without_clips);
   g_test_add_func ("/clipdiff/new-size", test_new_size);
   g_test_add_func ("/clipdiff/unreadable", test_unreadable);
-  g_test_add_func ("/clipdiff/told", test_told);
+  g_test_add_func ("/clipdiff/preparation", test_preparation);
 
   ret = g_test_run ();
   gst_deinit ();

@@ -1,5 +1,5 @@
-/* clipindex.c: what packets' bytes tell, and what follows from packets' times: the
- * order of frames, segments, and where decoding starts and ends.
+/* clipindex.c: parsing packets' first bytes, and what follows from packets' times: the order of
+ * frames, segments, and where decoding starts and ends.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
@@ -39,8 +39,7 @@ test_packets (void)
     { "video/x-h264,stream-format=byte-stream", "\0\0\1\x01\x9e\0\0\0", 8, UNUSED },
     { "video/x-h264,stream-format=avc", "\0\0\0\4\x65\x88\x80\0", 8, START | RESET | RECOVERED },
     { "video/x-h264,stream-format=avc", "\0\0\0\4\x01\x9e\0\0", 8, UNUSED },
-    /* an I slice is a start with a recovery point (SEI 6, count 0) before it,
-     * not without, and not where it takes frames until then (count 1) */
+    /* an I slice is a start only after a recovery point (SEI 6) with count 0, not with count 1 */
     { "video/x-h264,stream-format=avc", "\0\0\0\4\x41\x88\x80\0", 8, 0 },
     { "video/x-h264,stream-format=avc", "\0\0\0\5\x06\x06\x01\xc4\x80\0\0\0\4\x41\x88\x80\0", 17,
         START | RECOVERED },
@@ -48,12 +47,12 @@ test_packets (void)
         0 },
     { "video/x-h264,stream-format=avc", "\0\0\0\5\x06\x06\x01\x50\x80\0\0\0\4\x41\x88\x80\0", 17,
         0 },
-    /* a scaling list's difference that is as large as an int */
+    /* a scaling list's delta as large as an int */
     { "video/x-h264,stream-format=avc",
         "\0\0\0\16\x67\x64\0\x28\xad\x80\0\0\0\xff\xff\xff\xfc\x80"
         "\0\0\0\4\x41\x88\x80\0",
         26, 0 },
-    /* a length that is more than there is */
+    /* a length beyond the packet */
     { "video/x-h264,stream-format=avc", "\xff\xff\xff\xff\x65\x88", 6, START | RESET | RECOVERED },
     /* types 19 (IDR_W_RADL), 21 (CRA), 1 (TRAIL_R), 0 (TRAIL_N), 8 (RASL_N) */
     { "video/x-h265,stream-format=byte-stream", "\0\0\1\x26\x01\xaf", 6, START | RESET },
@@ -70,7 +69,7 @@ test_packets (void)
     /* 0 (I), 1 (P), 2 (B) */
     { "video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60\x91\x82\x73", 9, START },
     { "video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60\x91\x82\x73", 9, 0 },
-    /* an I or P picture of a few bytes is none */
+    /* an I or P picture of a few bytes is not coded */
     { "video/mpeg,mpegversion=4", "\0\0\1\xb6\x50\x60", 6, HIDDEN },
     { "video/mpeg,mpegversion=4", "\0\0\1\xb6\x10\x60", 6, HIDDEN },
     { "video/mpeg,mpegversion=4", "\0\0\1\xb6\x90\x60", 6, HIDDEN | LEADING | UNUSED | BACKWARD },
@@ -82,8 +81,8 @@ test_packets (void)
     { "video/x-vp8", "\x31\x02\0\x9d", 4, 0 },
     { "video/x-vp8", "\x01\x02\0\x9d", 4, HIDDEN },
     { "video/x-vp8", "", 0, HIDDEN },
-    /* frame marker 2, profile 0: key; inter; inter and not shown; the same in a
-     * superframe, which shows another; an existing frame */
+    /* frame marker 2, profile 0: key; inter; inter and not shown; the same in a superframe that
+     * shows another; an existing frame */
     { "video/x-vp9", "\x82\x49\x83", 3, START | RESET },
     { "video/x-vp9", "\x86\0\x40", 3, 0 },
     { "video/x-vp9", "\x84\0\x40", 3, HIDDEN },
@@ -91,9 +90,9 @@ test_packets (void)
     { "video/x-vp9", "\x88", 1, 0 },
     { "image/jpeg", "\xff\xd8", 2, START | RESET | UNUSED },
     { "video/x-raw", "", 0, START | RESET | UNUSED },
-    /* the container's word */
+    /* key frames as flagged by the container */
     { "video/x-dirac", "x", 1, START },
-    /* a header, a key frame, another one, the last one again */
+    /* a header, a key frame, another one, the last one repeated */
     { "video/x-theora", "\x80theora", 7, HIDDEN },
     { "video/x-theora", "\x20x", 2, START | RESET },
     { "video/x-theora", "\x60x", 2, 0 },
@@ -110,7 +109,7 @@ test_packets (void)
     g_assert_cmphex (
         clip_packet_parse (&format, (const guint8 *) cases[i].bytes, cases[i].size, TRUE, &layer),
         ==, cases[i].flags);
-    /* any part of it is read without going over its end */
+    /* no prefix of it is read past its end */
     for (gsize n = 0; n < cases[i].size; n++) {
       guint8 *part = g_memdup2 (cases[i].bytes, n);
 
@@ -121,8 +120,8 @@ test_packets (void)
   }
 }
 
-/* DivX's way: I, P and B in one, B, and a packet with next to nothing in it. The
- * decoder gives I, the second packet's, ... */
+/* DivX's packed bitstream: I, P and B in one packet, B, and a packet with almost nothing in it. The
+ * decoder outputs I, the second packet's picture, ... */
 static void
 test_packed (void)
 {
@@ -179,7 +178,7 @@ assert_packets (const gchar *text, const Packet *packets, guint n)
     g_assert_cmphex (clip_packet_parse (&format, (const guint8 *) packets[i].bytes, packets[i].size,
                          FALSE, &layer),
         ==, packets[i].flags);
-    /* caps that come again leave what was seen */
+    /* repeated caps keep the state */
     clip_packet_format_init (&format, caps);
   }
   gst_caps_unref (caps);
@@ -187,10 +186,10 @@ assert_packets (const gchar *text, const Packet *packets, guint n)
 
 #define P(bytes, flags) { bytes, sizeof bytes - 1, flags }
 
-/* A layer of 25 ticks a second. */
+/* A video object layer with 25 ticks a second. */
 #define LAYER "\0\0\1\x20\0\xc4\x88\x80\x0c\xc0"
 
-/* B pictures are not shown before there are two pictures that they refer to. */
+/* B pictures are not shown before both of their reference pictures exist. */
 static void
 test_mpeg4 (void)
 {
@@ -203,8 +202,8 @@ test_mpeg4 (void)
     P ("\0\0\1\xb6\x90\x60\x91\x82\x73", UNUSED | BACKWARD),
   };
 
-  /* I and P; B pictures of what stands still, all header; P and I that are not coded;
-   * P of a few blocks */
+  /* I and P; B pictures of a still scene, headers only; P and I pictures that are not coded; P of a
+   * few blocks */
   static const Packet still[] = {
     P (LAYER "\0\0\1\xb6\x10\x62\x85\x0a\x14", START),
     P ("\0\0\1\xb6\x51\xe8\x88\x88\x80", 0),
@@ -217,7 +216,7 @@ test_mpeg4 (void)
   static const Packet few[] = {
     P ("\0\0\1\xb6\x53\x68\x88\x88", 0),
   };
-  /* all that a layer may have, 1000 ticks a second; times of more seconds */
+  /* all optional fields of a layer, 1000 ticks a second; times of several seconds */
   static const Packet layer[] = {
     P ("\0\0\1\x20\0\xbc\x0c\x12\xa0\0\x60\0\x60\0\x64\0\xc0\0\xc8\x1f\x44"
        "\0\0\1\xb6\x50\xa3\x44\x40",
@@ -229,14 +228,13 @@ test_mpeg4 (void)
   assert_packets ("video/mpeg,mpegversion=4", open, G_N_ELEMENTS (open));
   assert_packets ("video/mpeg,mpegversion=4", still, G_N_ELEMENTS (still));
   assert_packets ("video/mpeg,mpegversion=4", layer, G_N_ELEMENTS (layer));
-  /* the container has the layer */
+  /* the layer is in the container's codec_data */
   assert_packets (
       "video/mpeg,mpegversion=4,codec_data=(buffer)0000012000c488800cc0", few, G_N_ELEMENTS (few));
 }
 
-/* The sets: Main, 4 bits of frame_num, 4 references, fields may come; 1
- * reference a list. Then slices: first_mb 0, slice type, set 0, frame_num, field,
- * bottom. */
+/* The sets: Main, 4 bits of frame_num, 4 references, interlaced; 1 reference a list. Then slices:
+ * first_mb 0, slice type, set 0, frame_num, field, bottom. */
 #define SPS "\0\0\1\x67\x4d\0\x28\xec\xa2\x22\x40"
 #define PPS "\0\0\1\x68\xce\x38\x80"
 #define SEI "\0\0\1\x06\x06\x01\xc4\x80"
@@ -246,14 +244,14 @@ static void
 test_h264_fields (void)
 {
   static const Packet packets[] = {
-    /* an open group: I top, P bottom; B, B; they are not right, I is */
+    /* an open group: I top, P bottom; B, B; only the I picture decodes correctly */
     P (SPS PPS SEI SLICE ("\x61", "\x88\x84"), START | RECOVERED | FIELD),
     P (SLICE ("\x61", "\x9a\x18"), HIDDEN | SECOND),
     P (SLICE ("\x01", "\x9e\x30"), UNUSED | FIELD),
     P (SLICE ("\x01", "\x9e\x38"), UNUSED | HIDDEN | SECOND),
     /* both fields in one packet */
     P (SLICE ("\x61", "\x9a\x30") SLICE ("\x61", "\x9a\x38"), 0),
-    /* no pair: the same parity; another frame_num */
+    /* not pairs: the same parity; another frame_num */
     P (SLICE ("\x61", "\x9a\x50"), FIELD),
     P (SLICE ("\x61", "\x9a\x50"), FIELD),
     P (SLICE ("\x61", "\x9a\x78"), FIELD),
@@ -265,7 +263,7 @@ test_h264_fields (void)
   assert_packets ("video/x-h264,stream-format=byte-stream", packets, G_N_ELEMENTS (packets));
 }
 
-/* Coding type; then picture_structure 1 (top), 2 (bottom), 3 (a frame). */
+/* Coding type; then picture_structure 1 (top), 2 (bottom), 3 (frame). */
 #define PICTURE(type, structure)          \
   "\0\0\1\0\0" type "\xff\xf8"            \
   "\0\0\1\xb5\x8f\xff" structure "\x80\0" \
@@ -279,7 +277,7 @@ test_h264_fields (void)
 static void
 test_mpeg2_fields (void)
 {
-  /* B pictures refer to what never came, until there are two pictures */
+  /* B pictures refer to a missing picture until there are two reference pictures */
   static const Packet open[] = {
     P (OPEN PICTURE ("\x0f", WHOLE), START),
     P (PICTURE ("\x1f", WHOLE), HIDDEN | LEADING | UNUSED | BACKWARD),
@@ -302,7 +300,7 @@ test_mpeg2_fields (void)
     P (PICTURE ("\x17", TOP), FIELD),
     P (OPEN PICTURE ("\x0f", TOP), START | FIELD),
   };
-  /* a P field gets a stand-in to refer to, and B pictures refer to that */
+  /* a P field gets a substitute reference, which B pictures use too */
   static const Packet stands_in[] = {
     P (OPEN PICTURE ("\x0f", TOP) PICTURE ("\x17", BOTTOM), START),
     P (PICTURE ("\x1f", WHOLE), UNUSED | BACKWARD),
@@ -387,7 +385,7 @@ test_order (void)
     { S (7), NONE, 1, START, 0 },
     { S (6), NONE, 1, UNUSED | CLIP_PACKET_LEADING, 0 },
   };
-  /* I, two B pictures before it, P, one between, of which no second field came */
+  /* I, two B pictures before it, P, and one between whose second field is missing */
   static const ClipPacket fields[] = {
     { S (3), NONE, 1, START | RECOVERED | FIELD, 0 },
     { NONE, NONE, 1, HIDDEN | SECOND, 0 },
@@ -398,7 +396,7 @@ test_order (void)
     { NONE, NONE, 1, HIDDEN | SECOND, 0 },
     { S (4), NONE, 1, UNUSED | FIELD, 0 },
   };
-  /* an I picture that nothing marks, B pictures before it, P, and one between */
+  /* an unmarked I picture, B pictures before it, P, and one between */
   static const ClipPacket unmarked[] = {
     { S (3), NONE, 1, CLIP_PACKET_INTRA, 0 },
     { S (1), NONE, 1, UNUSED, 0 },
@@ -414,7 +412,7 @@ test_order (void)
     { S (3), NONE, 1, 0, 0 },
     { S (2), NONE, 1, UNUSED | BACKWARD, 0 },
   };
-  /* I, B and a P picture each, under the times that they are decoded at */
+  /* an I picture, then B and P pictures, with decoding times as presentation times */
   static const ClipPacket decoding[] = {
     { S (0), S (0), 1, START, 0 },
     { S (1), S (1), 1, 0, 0 },
@@ -422,7 +420,7 @@ test_order (void)
     { S (3), S (3), 1, 0, 0 },
     { S (4), S (4), 1, UNUSED | BACKWARD, 0 },
   };
-  /* two pictures before the first one lie before the container's zero */
+  /* two pictures shown before the first one have times before the container's zero */
   static const ClipPacket early[] = {
     { S (0), NONE, 1, START | RECOVERED, 0 },
     { NONE, NONE, 1, 0, 0 },
@@ -459,8 +457,8 @@ test_order (void)
     { S (0), NONE, 1, START, 0 },
     { S (1), NONE, 1, 0, 0 },
   };
-  /* I, P, B; another part that begins with an I and a B picture of no use to it, and
-   * what comes after its end */
+  /* I, P, B; another part that begins with an unneeded I and B picture, and a picture after its
+   * end */
   static const ClipPacket parts[] = {
     { S (0), NONE, 1, START | RESET, 0 },
     { S (2), NONE, 1, 0, 0 },
@@ -472,14 +470,14 @@ test_order (void)
     { S (5), NONE, 1, CLIP_PACKET_OUTSIDE, 0 },
     { S (5), NONE, 1, START | CLIP_PACKET_PART, 0 },
   };
-  /* I, P and a B picture between them that nothing marks */
-  static const ClipPacket untold[] = {
+  /* I, P and an unmarked B picture between them */
+  static const ClipPacket unmarked_b[] = {
     { S (0), S (0), 1, START, 0 },
     { S (2), S (1), 1, 0, 0 },
     { S (1), S (2), 1, 0, 0 },
     { S (3), S (3), 1, START, 0 },
   };
-  /* a part that begins with a picture, and has one that hangs on what lies before */
+  /* a part that begins with a key frame and has a picture that depends on an earlier one */
   static const ClipPacket open_parts[] = {
     { S (0), NONE, 1, START, 0 },
     { S (1), NONE, 1, START, 0 },
@@ -506,7 +504,7 @@ test_order (void)
   g_assert_cmpuint (clip_index_before (index, 3), ==, 2);
   clip_index_unref (index);
 
-  /* what comes before the first time that is known keeps its distance */
+  /* frames before the first known time keep their distance */
   index = clip_index_new ("", CLIP_CODEC_MPEG2, late, G_N_ELEMENTS (late));
   assert_order (index, "1@0.00 0@1.00 3@2.00 2@3.00");
   clip_index_unref (index);
@@ -517,7 +515,7 @@ test_order (void)
   g_assert_cmpuint (index->ranks[5], ==, G_MAXUINT32);
   clip_index_unref (index);
 
-  /* no picture has a time of its own, but B pictures tell the order */
+  /* no picture has a time of its own, but B pictures determine the order */
   index = clip_index_new ("", CLIP_CODEC_MPEG4, chunks, 6);
   g_assert_false (index->counted);
   assert_order (index, "0@0.00 2@1.00 1@4.00 4@5.00 5@6.00 3@7.00");
@@ -528,7 +526,7 @@ test_order (void)
   assert_order (index, "0@0.00 3@1.00 2@2.00");
   clip_index_unref (index);
 
-  /* the last one lies in the packet before */
+  /* the last one is in the previous packet */
   index = clip_index_new ("", CLIP_CODEC_MPEG4, packed, G_N_ELEMENTS (packed));
   assert_order (index, "0@0.00 2@1.00 1@2.00 4@3.00");
   clip_index_unref (index);
@@ -536,7 +534,7 @@ test_order (void)
   g_assert_cmpuint (index->n_frames, ==, 3);
   clip_index_unref (index);
 
-  /* nothing does */
+  /* nothing determines the order */
   index = clip_index_new ("", CLIP_CODEC_H264, chunks, 6);
   g_assert_true (index->counted);
   clip_index_unref (index);
@@ -549,7 +547,7 @@ test_order (void)
   g_assert_cmpuint (index->times[3] - index->times[2], ==, S (2));
   clip_index_unref (index);
 
-  /* what hangs on a frame before the first one is not shown */
+  /* frames that depend on one before the first key frame are not shown */
   index = clip_index_new ("", CLIP_CODEC_H265, leading, 5);
   assert_order (index, "0@0.00 2@1.00 4@3.00 3@4.00");
   clip_index_unref (index);
@@ -557,7 +555,7 @@ test_order (void)
   assert_order (index, "2@0.00 4@1.00");
   clip_index_unref (index);
 
-  /* what an edit list cuts off is decoded, and what follows it is right */
+  /* frames cut off by an edit list are decoded, so that later ones are correct */
   index = clip_index_new ("", CLIP_CODEC_H264, edited, G_N_ELEMENTS (edited));
   assert_order (index, "1@0.00 3@1.00 2@2.00 4@3.00");
   again = clip_index_new ("", CLIP_CODEC_H264, index->packets, index->n_packets);
@@ -568,7 +566,7 @@ test_order (void)
   assert_order (index, "2@0.00 4@1.00");
   clip_index_unref (index);
 
-  /* the clock starts again */
+  /* the clock restarts */
   index = clip_index_new ("", CLIP_CODEC_MPEG2, joined, G_N_ELEMENTS (joined));
   assert_order (index, "0@0.00 2@1.00 1@2.00 3@3.00 5@4.00 4@5.00");
   clip_index_unref (index);
@@ -576,7 +574,7 @@ test_order (void)
   assert_order (index, "0@0.00 1@1.00 2@2.00 3@3.00 4@4.00");
   clip_index_unref (index);
 
-  /* what an edit list cuts off before one of its parts is not of the part before */
+  /* frames that an edit list cuts off before a part do not belong to the previous part */
   for (guint i = 0; i < 3; i++) {
     index = clip_index_new ("",
         ((ClipCodec[]) { CLIP_CODEC_H264, CLIP_CODEC_H265, CLIP_CODEC_MPEG4 })[i], parts,
@@ -592,8 +590,8 @@ test_order (void)
   assert_order (index, "0@0.00 1@1.00 2@3.00 4@4.00");
   clip_index_unref (index);
 
-  /* times that go back are those of a codec with B pictures, not another clock's */
-  index = clip_index_new ("", CLIP_CODEC_OTHER, untold, G_N_ELEMENTS (untold));
+  /* decreasing times come from B pictures, not from another clock */
+  index = clip_index_new ("", CLIP_CODEC_OTHER, unmarked_b, G_N_ELEMENTS (unmarked_b));
   assert_order (index, "0@0.00 2@1.00 1@2.00 3@3.00");
   clip_index_unref (index);
 
@@ -608,8 +606,7 @@ test_order (void)
   clip_index_unref (index);
 }
 
-/* Random groups of pictures: open ones, B pictures, hidden frames, times with
- * jitter. */
+/* Random groups of pictures: open ones, B pictures, hidden frames, times with jitter. */
 static ClipIndex *
 random_index (GRand *rand)
 {
@@ -629,7 +626,7 @@ random_index (GRand *rand)
       p->flags = START | (i == 0 || g_rand_boolean (rand) ? RESET : 0);
     else if (g_rand_int_range (rand, 0, 8) == 0)
       p->flags = HIDDEN;
-    /* shown before the one before it */
+    /* shown before its predecessor */
     else if (!(packets[i - 1].flags & (RESET | HIDDEN)) && g_rand_boolean (rand)) {
       p->flags = UNUSED;
       p->pts = packets[i - 1].pts;
@@ -642,8 +639,7 @@ random_index (GRand *rand)
   return index;
 }
 
-/* Packets of any kind: what they are made of when they are read again is what they
- * were made of at first. */
+/* Any packets: an index written and read again gives the same result. */
 static void
 test_again (void)
 {
@@ -687,7 +683,7 @@ test_again (void)
   g_rand_free (rand);
 }
 
-/* A window of frames by their numbers, and the same one in seconds. */
+/* A window of frames by number, and the same window in seconds. */
 static void
 assert_frames (const ClipIndex *index, GRand *rand)
 {
@@ -703,7 +699,7 @@ assert_frames (const ClipIndex *index, GRand *rand)
   }
   g_assert_cmpuint (first, ==, a);
   g_assert_cmpuint (n, ==, MIN (b, index->n_frames) - a);
-  /* frames that are shown at one time cannot be told apart by it */
+  /* times cannot separate frames that are shown at the same time */
   if ((a > 0 && index->times[a] < index->times[a - 1] + GST_MSECOND)
       || (b < index->n_frames && index->times[b] < index->times[b - 1] + GST_MSECOND))
     return;
@@ -740,7 +736,7 @@ test_segments (void)
   g_rand_free (rand);
 }
 
-/* The last RESET, or else the last START that is 32 packets before. */
+/* The last RESET, or else the last START at least 32 packets before. */
 static void
 assert_runs_up (const ClipIndex *index, guint from)
 {
@@ -772,14 +768,14 @@ test_ranges (void)
     first = g_rand_int_range (rand, 0, index->n_frames);
     last = g_rand_int_range (rand, first, index->n_frames);
     clip_index_range (index, first, last, &from, &to);
-    /* all that is wanted lies there, and the last one at the end */
+    /* the range contains all wanted frames, and ends with the last one */
     for (guint i = first; i <= last; i++) {
       g_assert_cmpuint (index->frames[i], >=, from);
       g_assert_cmpuint (index->frames[i], <=, to);
     }
     g_assert_cmpuint (index->ranks[to], <=, last);
     g_assert_cmpuint (index->ranks[to], >=, first);
-    /* no later start would do */
+    /* no later start is possible */
     g_assert_true (
         from == 0 || (index->packets[from].flags & START && index->ranks[from] <= first));
     for (guint i = from + 1; i <= to; i++) {
@@ -837,7 +833,7 @@ test_file (void)
   ClipVideo fresh = video;
   gsize size;
 
-  /* another change could still have the same time */
+  /* another change could still get the same time */
   g_assert_true (clip_video_is_settled (video.seconds));
   fresh.seconds = g_get_real_time () / G_USEC_PER_SEC;
   fresh.settled = clip_video_is_settled (fresh.seconds);
@@ -856,7 +852,7 @@ test_file (void)
   for (guint i = 0; i < G_N_ELEMENTS (others); i++)
     assert_read (folder, others + i, FALSE);
 
-  /* damaged anywhere, cut short anywhere, longer: made anew, not believed */
+  /* damaged, truncated or extended anywhere: rebuilt, not trusted */
   sub = only_file (folder);
   name = only_file (sub);
   g_assert_true (g_file_get_contents (name, &data, &size, NULL));
@@ -875,7 +871,7 @@ test_file (void)
   clip_index_file_write (folder, &video, index);
   assert_read (folder, &video, TRUE);
 
-  /* a folder that cannot be had is none */
+  /* a folder that cannot be created is ignored */
   clip_index_file_write (name, &video, index);
   assert_read (name, &video, FALSE);
 
@@ -889,8 +885,7 @@ test_file (void)
   g_free (folder);
 }
 
-/* Indices that stay leave no holes between the buffers that come and go, nor are
- * they lost: each is what it was. */
+/* Long-lived indices do not fragment memory between short-lived buffers, and stay intact. */
 static void
 test_memory (void)
 {
@@ -933,7 +928,7 @@ test_memory (void)
   }
 }
 
-/* Seconds for packets of which each has the time of the one before. */
+/* Seconds for packets that all have the time of their predecessor. */
 static gdouble
 index_untimed (guint n)
 {

@@ -1,4 +1,4 @@
-/* clipkpt.c: key points on frames, and their way to a batch.
+/* clipkpt.c: key points on frames, and their path into batches.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
 #include <string.h>
@@ -16,7 +16,7 @@
 static gchar *dir;
 static GstBus *bus;
 
-/* (FRAMES, 1, POINTS, 3), pixels of a picture of 160x80: the frame's number in x, the point's in
+/* (FRAMES, 1, POINTS, 3) in pixels of a 160x80 picture: the frame's number in x, the point's in
  * y */
 static gchar *
 write_points (const gchar *name, guint points)
@@ -72,7 +72,7 @@ assert_error (const gchar *part)
   gst_message_unref (message);
 }
 
-/* Of a file of FRAMES frames. */
+/* For a file of FRAMES frames. */
 static GstClipMeta
 clip_of (guint64 number, const gchar *keypoints)
 {
@@ -122,8 +122,8 @@ assert_point (const gfloat *point, gdouble x, gdouble y, gdouble score)
   g_assert_cmpfloat_with_epsilon (point[2], score, 1e-6);
 }
 
-/* A frame has the points of its number in the file, whatever its number in the clip is; it is
- * itself, not a copy. */
+/* A frame gets the points of its number in the file, not of its number in the clip; it is passed
+ * on, not copied. */
 static void
 test_frames (void)
 {
@@ -155,7 +155,7 @@ test_frames (void)
   g_free (path);
 }
 
-/* A buffer that others hold is not touched, nor are its pixels copied. */
+/* A shared buffer is not modified, nor are its pixels copied. */
 static void
 test_shared (void)
 {
@@ -177,7 +177,7 @@ test_shared (void)
   g_free (path);
 }
 
-/* The file is read again where it has changed, the settings hold from the next clip on. */
+/* A changed file is read again; changed settings apply from the next clip on. */
 static void
 test_changes (void)
 {
@@ -211,9 +211,9 @@ test_changes (void)
   g_free (path);
 }
 
-/* Scaling leaves the places, mirroring changes left and right, a crop cuts. */
+/* Scaling keeps the places, mirroring swaps left and right, a crop removes points. */
 static void
-test_way (void)
+test_transforms (void)
 {
   gchar *path = write_points ("three.npy", POINTS);
   GstHarness *h = line_of ("clipkpt skeleton=custom:3 pairs=0-2 ! clipaugment scale-min=1 "
@@ -227,7 +227,7 @@ test_way (void)
   assert_point (meta->values, 0.7, 0.2, 0.75);
   assert_point (meta->values + 3, 0.7, 0.1, 0.625);
   assert_point (meta->values + 6, 0.7, 0, 0.5);
-  /* who is missing stays so */
+  /* missing points stay missing */
   assert_point (meta->values + 9, 0, 0, 0);
   out = gst_buffer_make_writable (out);
   meta = gst_buffer_get_clip_kpt_meta (out);
@@ -241,7 +241,7 @@ test_way (void)
   g_free (path);
 }
 
-/* (T, M, K, 3) floats behind frames and labels, caps and an event that say so. */
+/* (T, M, K, 3) floats after frames and labels, with caps and an event that announce them. */
 static void
 test_batch (void)
 {
@@ -290,7 +290,7 @@ test_batch (void)
       GstCaps *caps;
       const gchar *dimensions;
 
-      /* what the points are is told before the caps */
+      /* the skeleton is announced before the caps */
       g_assert_cmpuint (events, ==, 1);
       gst_event_parse_caps (event, &caps);
       dimensions = gst_structure_get_string (gst_caps_get_structure (caps, 0), "dimensions");
@@ -307,7 +307,7 @@ test_batch (void)
   g_free (path);
 }
 
-/* The first clip's length is not told: its points are kept until it is known. */
+/* The first clip's length is not announced: its points are kept until it is known. */
 static void
 test_unsized (void)
 {
@@ -339,7 +339,7 @@ test_unsized (void)
   g_free (path);
 }
 
-/* A clip of one frame, with so many points; 0: none. */
+/* A clip of one frame with this many points; 0: none. */
 static GstBuffer *
 frame_with (guint64 number, guint points)
 {
@@ -360,7 +360,7 @@ frame_with (guint64 number, guint points)
   return frame;
 }
 
-/* Frames with other key points than those before, or without, do not fit into a batch. */
+/* Frames with other key points than earlier ones, or without any, do not fit into a batch. */
 static void
 test_mixed (void)
 {
@@ -478,7 +478,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipkpt/frames", test_frames);
   g_test_add_func ("/clipkpt/shared", test_shared);
   g_test_add_func ("/clipkpt/changes", test_changes);
-  g_test_add_func ("/clipkpt/way", test_way);
+  g_test_add_func ("/clipkpt/transforms", test_transforms);
   g_test_add_func ("/clipkpt/batch", test_batch);
   g_test_add_func ("/clipkpt/unsized", test_unsized);
   g_test_add_func ("/clipkpt/mixed", test_mixed);

@@ -113,7 +113,7 @@ test_several (void)
   g_ref_string_release (from.keypoints);
 }
 
-/* The meta goes through what people put into a clip-bin. */
+/* Common elements of a clip-bin keep the meta. */
 static void
 test_through_scaler (void)
 {
@@ -210,7 +210,7 @@ test_preparation (void)
   g_assert_null (out.scaling);
   gst_event_unref (event);
 
-  /* from who knows of no rates */
+  /* from an element without frame rates */
   event = gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
       gst_structure_new ("clip-preparation", "num-frames", G_TYPE_UINT, 16, "frame-interval",
           G_TYPE_UINT, 1, "sampling", G_TYPE_STRING, "center", "add-borders", G_TYPE_BOOLEAN, TRUE,
@@ -340,7 +340,7 @@ test_window (void)
   for (guint i = 0; i < G_N_ELEMENTS (times); i++)
     times[i] = 500 + i * i;
   gst_query_set_clip_window_times (query, times, 3);
-  /* of another number of frames */
+  /* set for another number of frames */
   g_assert_null (gst_query_get_clip_window_times (query));
   gst_query_set_clip_window_times (query, times, G_N_ELEMENTS (times));
   memset (times, 0, sizeof times);
@@ -348,7 +348,7 @@ test_window (void)
   for (guint i = 0; i < G_N_ELEMENTS (times); i++)
     g_assert_cmpuint (answer[i], ==, i * i);
 
-  /* who needs all of them takes the single ones back */
+  /* a request for the whole window replaces one for single frames */
   gst_query_set_clip_window (query, 3, 8);
   g_assert_null (gst_query_get_clip_window_frames (query, &count));
   g_assert_true (gst_query_get_clip_window (query, &first, &last));
@@ -382,7 +382,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipmeta/window", test_window);
 
   result = g_test_run ();
-  /* the leaks tracer looks when GStreamer ends */
+  /* the leaks tracer checks in gst_deinit() */
   gst_deinit ();
   return result;
 }

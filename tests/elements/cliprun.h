@@ -1,4 +1,4 @@
-/* cliprun.h: videos to read, and one run of clipsrc whose frames and events are kept.
+/* cliprun.h: videos to read, and a run of clipsrc that records frames and events.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TESTS_CLIP_RUN_H
 #define TESTS_CLIP_RUN_H
@@ -35,7 +35,7 @@ write_text (const gchar *name, const gchar *text)
   return path;
 }
 
-/* A video of n frames, each this bright, that begin at these times (ns). */
+/* A video of n frames with these brightnesses and start times (ns). */
 static inline gchar *
 make_video_of (const gchar *name, const gchar *encoder, const gchar *rate, guint n,
     const guint *brightness, const GstClockTime *times)
@@ -78,7 +78,7 @@ make_video_of (const gchar *name, const gchar *encoder, const gchar *rate, guint
   return path;
 }
 
-/* A video whose frames are as bright as their number says. */
+/* A video in which each frame's brightness encodes its number. */
 static inline gchar *
 make_video (const gchar *name, const gchar *encoder)
 {
@@ -112,12 +112,12 @@ typedef struct _Run Run;
 struct _Run {
   GstElement *pipeline, *src;
   GArray *frames;
-  GString *events;    /* a letter or word an event */
+  GString *events;    /* a letter or word per event */
   GPtrArray *skipped; /* "path: reason" */
   gchar *error;
   gboolean eos;
   gboolean sums;
-  /* The answer to clip-window, if any */
+  /* The answer to the clip-window query, if any */
   gboolean window;
   guint64 first, last;
   /* Called from the streaming thread */
@@ -125,7 +125,7 @@ struct _Run {
   gpointer data;
 };
 
-/* Of a frame's pixels and, where it has some, key points. */
+/* A checksum of a frame's pixels and key points. */
 static inline gchar *
 frame_sum (GstBuffer *buffer, const GstMapInfo *map)
 {
@@ -205,7 +205,7 @@ see_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
       g_free (names);
       g_strfreev (classes);
     } else if (gst_event_parse_clip_data (event, &data)) {
-      /* follows the classes wherever they are */
+      /* always follows the classes */
       g_assert_true (
           g_str_has_suffix (run->events->str, " ") && strstr (run->events->str, "classes="));
       g_assert_cmpuint (data.rows, >, 0);
@@ -263,7 +263,7 @@ run_new (const gchar *properties)
   return run;
 }
 
-/* Until EOS or an error, whose text it keeps. */
+/* Waits for EOS or an error, whose text it keeps. */
 static inline void
 run_wait (Run *run)
 {
@@ -323,7 +323,7 @@ frame_at (Run *run, guint i)
   return &g_array_index (run->frames, Frame, i);
 }
 
-/* Frames first to last, `step` apart, from index *at on, counted from 0. */
+/* Expects frames first to last, `step` apart, from index *at on; counted from 0. */
 static inline void
 assert_frames (
     Run *run, guint *at, guint64 clip, guint first, guint last, guint number, guint num_frames)
@@ -355,7 +355,7 @@ many_clips (guint n)
   return path;
 }
 
-/* With the folder for all that a test writes, and the two videos. */
+/* Creates the folder for a test's files, and the two videos. */
 static inline void
 cliprun_init (int *argc, char ***argv)
 {
@@ -378,7 +378,7 @@ cliprun_deinit (void)
   g_free (dir);
   g_free (video);
   g_free (avi);
-  /* Where the leaks tracer counts */
+  /* The leaks tracer checks here */
   gst_deinit ();
 }
 

@@ -11,8 +11,8 @@
 #define CLIPS_GRAY "video/x-raw,format=GRAY8,width=8,height=2,framerate=25/1"
 #define CLIPS_FRAME (40 * GST_MSECOND)
 
-/* A frame of CLIPS_GRAY that has its number in its first four bytes and as its
- * time. clip: NULL: no meta */
+/* A frame of CLIPS_GRAY with its number in its first four bytes and as its time. clip: NULL: no
+ * meta */
 static inline GstBuffer *
 clips_frame (const GstClipMeta *clip, guint32 frame)
 {
@@ -53,8 +53,7 @@ clips_element (GstHarness *h, const gchar *factory)
   return element;
 }
 
-/* Asserts that the bus has an error with these parts of its text and of what
- * is said for whoever debugs. */
+/* Asserts that the bus has an error with these parts in its text and in its debug text. */
 static inline void
 clips_assert_error_full (GstBus *bus, const gchar *part, const gchar *debug)
 {
@@ -73,7 +72,7 @@ clips_assert_error_full (GstBus *bus, const gchar *part, const gchar *debug)
   gst_message_unref (message);
 }
 
-/* The same with an error's text alone. */
+/* The same for the error's text only. */
 static inline void
 clips_assert_error (GstBus *bus, const gchar *part)
 {

@@ -1,10 +1,10 @@
-/* clipsample-rate.c: clips at another rate than their own.
+/* clipsample-rate.c: clips resampled to another frame rate.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
 #include "samplerig.h"
 
-/* Asks with the times that clips_frame() gives; n answers at most. */
+/* Queries with the times of clips_frame(); at most n frames in the answer. */
 static guint
 ask_frames (GstHarness *h, const GstClipMeta *clip, guint64 *frames, guint n)
 {
@@ -26,9 +26,8 @@ ask_frames (GstHarness *h, const GstClipMeta *clip, guint64 *frames, guint n)
   return count;
 }
 
-/* Frames of 25 a second at other rates: the same ones whether their times are
- * told beforehand, or come with the frames of a clip of known or of unknown
- * length. */
+/* Frames at 25 a second, resampled: the same ones whether their times are known beforehand, or come
+ * with the frames of a clip of known or unknown length. */
 static void
 test_rate (void)
 {
@@ -44,7 +43,7 @@ test_rate (void)
         { 0, 5, 10, 7, 12, 17 } },
     { "num-frames=3 frame-interval=2 frame-rate=10/1 mode=uniform", 20, 3, { 0, 10, 17 } },
     { "num-frames=8 frame-interval=1 frame-rate=20/2", 20, 8, { 0, 2, 5, 7, 10, 12, 15, 17 } },
-    /* more than there are; ties are the earlier one's */
+    /* more than exist; ties go to the earlier one */
     { "num-frames=6 frame-interval=1 frame-rate=50/1", 4, 6, { 0, 1, 1, 2, 2, 3 } },
     /* shorter than the window */
     { "num-frames=4 frame-interval=3 frame-rate=50/1", 4, 4, { 0, 1, 2, 3 } },
@@ -64,7 +63,7 @@ test_rate (void)
       if (known == 2) {
         const guint n = ask_frames (h, &m, frames, 8);
 
-        /* only those come, and no change of settings matters */
+        /* only those frames arrive, and a changed setting has no effect */
         if (!strstr (cases[i].properties, "=0/1"))
           g_object_set (clips_element (h, "clipsample"), "frame-rate", 7, 1, NULL);
         for (guint k = 0; k < n; k++)
@@ -83,7 +82,7 @@ test_rate (void)
   }
 }
 
-/* Clips are asked about ahead, from several threads; some never come. */
+/* Clips are queried ahead of time, from several threads; some never arrive. */
 static void
 test_rate_ahead (void)
 {
@@ -105,7 +104,7 @@ test_rate_ahead (void)
     assert_nothing (h);
   }
 
-  /* asked once more, after a seek */
+  /* queried again, after a seek */
   gst_harness_push_event (h, gst_event_new_flush_start ());
   gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
   m.clip = 7;
@@ -113,7 +112,7 @@ test_rate_ahead (void)
   ask_frames (h, &m, again, 4);
   g_assert_cmpmem (again, sizeof again, frames[7], sizeof again);
 
-  /* without times nobody can tell */
+  /* without times there is no answer */
   query = gst_query_new_clip_window (&m, 25, 1);
   g_assert_false (gst_pad_peer_query (h->srcpad, query));
   g_assert_false (gst_query_get_clip_window (query, NULL, NULL));
@@ -121,7 +120,7 @@ test_rate_ahead (void)
   gst_harness_teardown (h);
 }
 
-/* A stream without clips: by time as frames come. */
+/* A stream without clips: sampled by time as frames arrive. */
 static void
 test_rate_live (void)
 {
@@ -139,7 +138,7 @@ test_rate_live (void)
     assert_clip (h, i, 3, down[i]);
   assert_nothing (h);
 
-  /* what the last frame stands for comes with the end */
+  /* the last frame's remaining share is output at EOS */
   gst_harness_push_event (h, gst_event_new_stream_start ("again"));
   gst_segment_init (&segment, GST_FORMAT_TIME);
   gst_harness_push_event (h, gst_event_new_segment (&segment));
@@ -152,7 +151,7 @@ test_rate_live (void)
   assert_clip (h, 4, 4, up[1]);
   assert_nothing (h);
 
-  /* frames without a time are taken one by one */
+  /* frames without times are taken one by one */
   gst_harness_push_event (h, gst_event_new_stream_start ("timeless"));
   gst_harness_push_event (h, gst_event_new_segment (&segment));
   for (i = 0; i < 4; i++) {

@@ -16,7 +16,7 @@ ask (GstHarness *h, const GstClipMeta *clip, guint64 *first, guint64 *last)
   return answered;
 }
 
-/* Every row of the table, with the number of frames known and not known. */
+/* Every row of the table, with known and with unknown number of frames. */
 static void
 test_linspace (gconstpointer known)
 {
@@ -54,7 +54,7 @@ test_linspace (gconstpointer known)
   gst_harness_teardown (h);
 }
 
-/* The answer is what is then taken; it depends on seed, epoch and sample. */
+/* The answer is what is then sampled; it depends on seed, epoch and sample. */
 static void
 test_random_window (void)
 {
@@ -66,7 +66,7 @@ test_random_window (void)
 
     for (epoch = 0; epoch < 3; epoch++) {
       for (sample = 0; sample < 40; sample++) {
-        /* an element of its own each time: nothing is remembered */
+        /* a new element each time: nothing is remembered */
         GstHarness *h = sampler (properties);
         GstClipMeta m = {
           .clip = 900 - sample, .sample = sample, .epoch = epoch, .training = TRUE, .num_frames = 25
@@ -97,7 +97,7 @@ test_random_window (void)
     differ += starts[0][0][sample] != starts[0][1][sample];
     differ += starts[0][0][sample] != starts[1][0][sample];
   }
-  /* all 16 places were seen, the last too; of 80 pairs most differ */
+  /* all 16 places occurred, including the last; most of 80 pairs differ */
   g_assert_cmphex (seen, ==, 0xffff);
   g_assert_cmpuint (differ, >, 60);
 }
@@ -155,8 +155,8 @@ test_short (void)
   gst_harness_teardown (h);
 }
 
-/* Where nobody knows the length, the query stays unanswered and the choice is
- * made at the end, whatever tells it. */
+/* If the length is unknown, the query stays unanswered and frames are chosen at the end, however
+ * that is signalled. */
 static void
 test_unknown (void)
 {
@@ -175,7 +175,7 @@ test_unknown (void)
   assert_clip (h, 2, 3, center);
   clips_push (h, &m, 0, 11);
   assert_nothing (h);
-  /* the same clip from its start is another one */
+  /* the same clip number from its first frame again is a new clip */
   clips_push (h, &m, 0, 11);
   assert_clip (h, 1, 3, center);
   gst_harness_push_event (h, gst_event_new_flush_start ());
@@ -185,13 +185,13 @@ test_unknown (void)
   gst_harness_teardown (h);
 }
 
-/* A long clip of unknown length is thinned out, not lost. */
+/* A long clip of unknown length is thinned out. */
 static void
 test_unknown_long (void)
 {
   GstHarness *h = sampler ("num-frames=3");
   GstClipMeta m = { .clip = 1 };
-  /* every fourth of 10001 is left: 5000 is one */
+  /* every fourth of 10001 is kept: 5000 is one of them */
   static const guint64 wanted[] = { 0, 5000, 10000 };
 
   clips_push (h, &m, 0, 10000);
@@ -200,7 +200,7 @@ test_unknown_long (void)
   gst_harness_teardown (h);
 }
 
-/* The container promised more frames than came. */
+/* The container announced more frames than arrived. */
 static void
 test_early_end (void)
 {
@@ -221,7 +221,7 @@ test_early_end (void)
   gst_harness_teardown (h);
 }
 
-/* Fewer promised than came; frames lost on the way. */
+/* Fewer announced than arrived; frames lost on the way. */
 static void
 test_odd_counts (void)
 {
@@ -286,7 +286,7 @@ test_views (void)
   gst_harness_teardown (h);
 }
 
-/* One clip after another through the same chain, each ended by EOS. */
+/* Several clips through the same chain, each ended by EOS. */
 static void
 test_reuse (void)
 {
@@ -315,7 +315,7 @@ test_reuse (void)
   gst_harness_teardown (h);
 }
 
-/* Segments in mid-clip, as edit lists make them, do not end it. */
+/* New segments within a clip, as from edit lists, do not end it. */
 static void
 test_edit_list (void)
 {
@@ -339,7 +339,7 @@ test_edit_list (void)
   gst_harness_teardown (h);
 }
 
-/* Caps alone: the harness would send a segment with them. */
+/* Pushes caps only: the harness would send a segment with them. */
 static void
 push_caps (GstHarness *h, const gchar *description)
 {
@@ -393,7 +393,7 @@ test_live (void)
   gst_buffer_unref (gst_harness_pull (h));
   assert_nothing (h);
 
-  /* an interval of 0 counts as 1; what EOS cuts is filled up */
+  /* an interval of 0 counts as 1; a window cut by EOS is filled up */
   g_object_set (clips_element (h, "clipsample"), "frame-interval", 0, NULL);
   for (i = 12; i < 14; i++)
     gst_harness_push (h, clips_frame (NULL, i));
@@ -403,7 +403,7 @@ test_live (void)
   gst_harness_teardown (h);
 }
 
-/* Counts in *data the frames that come with data that is theirs alone. */
+/* Counts in *data the frames whose memory is writable. */
 static GstPadProbeReturn
 count_writable (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -413,7 +413,7 @@ count_writable (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-/* Where frames are pushed at once nothing is held, and data stays writable. */
+/* Frames that are pushed immediately are not held, and their memory stays writable. */
 static void
 test_holds_little (void)
 {
@@ -433,7 +433,7 @@ test_holds_little (void)
     gst_buffer_unref (in[i]);
   }
 
-  /* the clip's last frame is nobody else's: it can be changed in place */
+  /* the clip's last frame has no other reference: it can be modified in place */
   gst_harness_add_probe (
       h, "clipsample", "src", GST_PAD_PROBE_TYPE_BUFFER, count_writable, &writable, NULL);
   m.clip = 8;
@@ -444,7 +444,7 @@ test_holds_little (void)
   gst_harness_teardown (h);
 }
 
-/* Out of range: refused, with the reason on stderr, and nothing changes. */
+/* Out of range: rejected with a warning on stderr, and nothing changes. */
 static void
 test_properties (void)
 {
@@ -470,8 +470,7 @@ test_properties (void)
   gst_object_unref (element);
 }
 
-/* The next clip-preparation that comes, as text; NULL: none. Drops other events and
- * buffers before it. */
+/* The next clip-preparation event as text; NULL: none. Drops other events and buffers before it. */
 static gchar *
 pull_preparation (GstHarness *h)
 {
@@ -501,7 +500,7 @@ assert_preparation (GstHarness *h, const gchar *wanted)
   g_free (text);
 }
 
-/* Told before the first frame, again after a change and never in between. */
+/* Announced before the first frame, again after a change, and never in between. */
 static void
 test_preparation (void)
 {
@@ -511,7 +510,7 @@ test_preparation (void)
   GstClipPreparation other = { 4, 0, "uniform", "none", FALSE };
   GstEvent *event;
 
-  /* another sampler's says nothing about what comes out of this one */
+  /* another sampler's event is not passed on */
   gst_harness_push_event (h, gst_event_new_clip_preparation (&other));
   assert_preparation (h, NULL);
   clips_push (h, &m, 0, 7);
@@ -525,7 +524,7 @@ test_preparation (void)
   assert_preparation (h, NULL);
   g_object_set (element, "mode", 2, NULL);
   m.clip++;
-  /* it holds from the next clip on */
+  /* applies from the next clip on */
   assert_preparation (h, NULL);
   clips_push (h, &m, 0, 7);
   assert_preparation (h, "2/0 uniform none");
@@ -543,7 +542,7 @@ test_preparation (void)
   m.clip++;
   clips_push (h, &m, 0, 7);
   assert_preparation (h, "3/0 uniform none at 15/2");
-  /* a flush forgets nothing that sticks, another stream is told anew */
+  /* a flush keeps sticky events; a new stream gets them again */
   gst_harness_push_event (h, gst_event_new_flush_start ());
   gst_harness_push_event (h, gst_event_new_flush_stop (TRUE));
   event = gst_pad_get_sticky_event (h->sinkpad, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, 0);
@@ -553,7 +552,7 @@ test_preparation (void)
   gst_harness_teardown (h);
 }
 
-/* Whoever scales is found before and behind, in bins and out of them. */
+/* The scaler is found upstream and downstream, inside bins and outside. */
 static void
 test_scaling (void)
 {
@@ -564,7 +563,7 @@ test_scaling (void)
     { "clipsample ! identity ! queue", "16/0 uniform none" },
     { "clipsample ! videoscale ! capsfilter caps=video/x-raw,pixel-aspect-ratio=1/1",
         "16/0 uniform bilinear borders" },
-    /* whose pixels may have any shape needs no borders */
+    /* caps without a fixed aspect ratio need no borders */
     { "clipsample ! videoscale", "16/0 uniform bilinear" },
     { "clipsample ! videoscale ! capsfilter caps=video/x-raw,width=8,height=8",
         "16/0 uniform bilinear" },
@@ -577,11 +576,11 @@ test_scaling (void)
         "16/0 uniform nearest-neighbour" },
     { "bin.( videoscale method=nearest-neighbour ) ! bin.( clipsample )",
         "16/0 uniform nearest-neighbour" },
-    /* the nearest behind it */
+    /* the nearest one downstream */
     { "videoscale method=sinc ! clipsample ! videoscale method=lanczos ! videoscale "
       "method=mitchell",
         "16/0 uniform lanczos" },
-    /* where the stream parts nobody can tell */
+    /* ambiguous after a tee */
     { "clipsample ! tee name=t ! queue ! videoscale  t. ! queue ! fakesink async=false",
         "16/0 uniform none" },
   };
@@ -593,14 +592,14 @@ test_scaling (void)
     g_test_message ("%s", cases[i].line);
     gst_harness_set_src_caps_str (h, CLIPS_GRAY);
     clips_push (h, &m, 0, 3);
-    /* behind a queue it takes its time */
+    /* behind a queue it arrives asynchronously */
     gst_buffer_unref (gst_harness_pull (h));
     assert_preparation (h, cases[i].wanted);
     gst_harness_teardown (h);
   }
 }
 
-/* What was skipped is no end of the clip at hand. */
+/* A skipped clip does not end the current one. */
 static void
 test_skipped (void)
 {
@@ -673,7 +672,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipsample/states", test_states);
 
   result = g_test_run ();
-  /* the leaks tracer looks when GStreamer ends */
+  /* the leaks tracer checks in gst_deinit() */
   gst_deinit ();
   return result;
 }

@@ -1,20 +1,20 @@
-/* clipsrc-elements.c: what clipsrc says of the elements that read, decode and
- * change a file where they fail and say nothing themselves.
+/* clipsrc-elements.c: clipsrc's messages when elements that demux, decode or filter a file fail
+ * without an error of their own.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cliprun.h"
 
 #define FILE_TYPE "video/x-fake"
 #define PACKETS "video/x-fake-packets"
-/* four packets of so much are not kept in memory: they are read once more */
+/* four packets of this size are not kept in memory: they are read again */
 #define LARGE (10 * 1024 * 1024)
 
-/* What the next reader, decoder or filter does wrong */
+/* Fault of the next demuxer, decoder or filter */
 typedef enum {
   NOTHING_IS_WRONG,
   READER_DOES_NOT_START,
-  READER_READS_ON, /* behind the file's end */
+  READER_READS_ON, /* past the end of the file */
   READER_REFUSES_LINK,
-  READER_CHANGES, /* gives other packets each time */
+  READER_CHANGES, /* outputs other packets each time */
   DECODER_DOES_NOT_START,
   DECODER_FAILS,
   DECODER_DROPS,
@@ -22,8 +22,8 @@ typedef enum {
 } Fault;
 
 static Fault fault;
-static const gchar *stream_caps; /* what the reader gives */
-static guint readings;           /* how often it did */
+static const gchar *stream_caps; /* output of the demuxer */
+static guint readings;           /* number of its runs */
 
 typedef struct {
   GstElement parent;
@@ -60,7 +60,7 @@ start (GstElement *element, GstStateChange transition, gpointer parent_class, Fa
   return GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
 }
 
-/* The reader */
+/* The demuxer */
 
 static void
 give_packets (Fake *self)
@@ -241,7 +241,7 @@ find_fake (GstTypeFind *find, gpointer type)
   if (head && !memcmp (head, "FAKE", 4))
     gst_type_find_suggest_empty_simple (find, GST_TYPE_FIND_MAXIMUM, type);
   else if (head && !memcmp (head, "NONE", 4))
-    gst_type_find_suggest_empty_simple (find, GST_TYPE_FIND_MAXIMUM, "video/x-nobody-reads-it");
+    gst_type_find_suggest_empty_simple (find, GST_TYPE_FIND_MAXIMUM, "video/x-without-demuxer");
 }
 
 static void
@@ -288,8 +288,8 @@ test_files (void)
     { READER_READS_ON, PACKETS, "it is cut off: it ends before its first packets are whole" },
     { READER_REFUSES_LINK, PACKETS, "its video stream could not be linked" },
     { READER_CHANGES, PACKETS, "it changed while it was read" },
-    { NOTHING_IS_WRONG, "video/x-nobody-decodes-it",
-        "no decoder for it is installed (video/x-nobody-decodes-it)" },
+    { NOTHING_IS_WRONG, "video/x-without-decoder",
+        "no decoder for it is installed (video/x-without-decoder)" },
     { DECODER_DOES_NOT_START, PACKETS,
         "no decoder for it could be started (video/x-fake-packets)" },
     { DECODER_FAILS, PACKETS, "its decoder failed: error" },
@@ -319,7 +319,7 @@ test_no_reader (void)
   gchar *file = write_text ("none.fake", "NONE, as its first bytes say");
 
   assert_refused (file, "",
-      "no GStreamer element that reads its format is installed (video/x-nobody-reads-it decoder)");
+      "no GStreamer element that reads its format is installed (video/x-without-demuxer decoder)");
   g_free (file);
 }
 

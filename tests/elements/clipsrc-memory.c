@@ -1,5 +1,5 @@
-/* clipsrc-memory.c: a decoder that would rather give frames in a GPU's memory
- * gives them where clip-bin can read them.
+/* clipsrc-memory.c: a decoder that prefers GPU memory outputs frames in memory that clip-bin can
+ * read.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gst/gst.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 
 static guint gpu_frames, plain_frames;
 
-/* The decoder: H.264 in, grey frames out, in what comes first of what is allowed,
- * as NVDEC's decoders choose */
+/* The decoder: H.264 in, grey frames out, in the first of the allowed memory types, as NVDEC's
+ * decoders choose */
 
 typedef struct {
   GstElement parent;
@@ -105,7 +105,7 @@ fake_decoder_init (FakeDecoder *self)
 
 /* The run */
 
-/* In which memory frames come to a clip-bin. */
+/* The memory in which frames reach a clip-bin. */
 static void
 decode (const gchar *folder, const gchar *clip_bin, gboolean on_gpu)
 {
@@ -148,13 +148,13 @@ test_memory (void)
 
   make_videos (dir);
   g_assert_true (gst_element_register (NULL, "fakedecoder", G_MAXINT, fake_decoder_get_type ()));
-  /* what comes after reads system memory alone */
+  /* downstream reads system memory only */
   decode (dir,
       "clipsample num-frames=4 ! videoconvertscale ! video/x-raw,format=RGB,width=16,height=16",
       FALSE);
-  /* it takes the GPU's */
+  /* it accepts GPU memory */
   decode (dir, "clipsample num-frames=4 ! video/x-raw(" GPU ")", TRUE);
-  /* it takes both: the decoder's own order */
+  /* it accepts both: the decoder's own preference */
   decode (dir, "clipsample num-frames=4", TRUE);
   g_assert_cmpint (system (line), ==, 0);
   g_free (line);

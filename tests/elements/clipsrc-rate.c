@@ -1,4 +1,4 @@
-/* clipsrc-rate.c: which frames of files come at a given rate.
+/* clipsrc-rate.c: the frames of files that a given rate selects.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cliprun.h"
 #include "plugins/clip/clipwindow.h"
@@ -6,7 +6,7 @@
 #define MOST 60
 #define X264 "x264enc key-int-max=12 quantizer=8 pass=quant threads=1 ! "
 
-/* At 30 and at 10 frames a second the same moments are as bright. */
+/* At 30 and at 10 frames a second, frames of the same moment have the same brightness. */
 typedef struct {
   gchar *path;
   guint n;
@@ -27,7 +27,7 @@ make (Video *v, const gchar *name, const gchar *muxer, guint fps)
   for (guint i = 0; i < v->n; i++) {
     if (fps)
       v->times[i] = i * GST_SECOND / fps;
-    else /* from 5 to 65 ms, in whole ones */
+    else /* from 5 to 65 ms, in whole milliseconds */
       v->times[i] = i ? v->times[i - 1] + (5 + i * 37 % 61) * GST_MSECOND : 0;
     v->brightness[i] = fps ? BRIGHTNESS (i * 30 / fps) : BRIGHTNESS (i);
   }
@@ -44,7 +44,7 @@ make_all (void)
   make (&varies, "varies.mkv", "h264parse ! matroskamux", 0);
 }
 
-/* Frame k of those from `first` on, n of them, at a rate: by the definition. */
+/* Frame k at a rate, by definition, out of n frames from `first` on. */
 static guint
 nearest (const Video *v, guint first, guint n, guint fps, guint k)
 {
@@ -58,7 +58,7 @@ nearest (const Video *v, guint first, guint n, guint fps, guint k)
   return best;
 }
 
-/* The frames that come, num of each clip, as numbers of their brightness. */
+/* The selected frames, num of each clip, as the numbers encoded in their brightness. */
 static GArray *
 sample (const gchar *rows, const gchar *settings, const gchar *properties, guint workers,
     gboolean behind)
@@ -112,7 +112,7 @@ sample (const gchar *rows, const gchar *settings, const gchar *properties, guint
   return numbers;
 }
 
-/* Every way to run it gives the same frames, which are returned. */
+/* All ways to run it give the same frames, which are returned. */
 static GArray *
 sample_all (const gchar *rows, const gchar *settings, const gchar *properties)
 {
@@ -144,7 +144,7 @@ number_of (GArray *numbers, guint i)
   return g_array_index (numbers, gint, i);
 }
 
-/* Whole files and parts of them, by the definition. */
+/* Whole files and parts of them, compared with the definition. */
 static void
 test_nearest (void)
 {
@@ -192,7 +192,7 @@ test_nearest (void)
   }
 }
 
-/* Of 10 and of 30 frames a second the same moments come. */
+/* At 10 and at 30 frames a second the same moments are selected. */
 static void
 test_same_motion (void)
 {
@@ -222,7 +222,7 @@ test_same_motion (void)
       for (guint k = 0; k < numbers[0]->len; k++) {
         const gint differ = ABS (number_of (numbers[0], k) - number_of (numbers[1], k));
 
-        /* at 15 the slow one has the nearest that it has */
+        /* at 15 the slow video has only the nearest frames */
         g_assert_cmpint (differ, <=, i == 3 ? 1 : 0);
       }
       g_array_unref (numbers[0]);
@@ -231,7 +231,7 @@ test_same_motion (void)
   }
 }
 
-/* What the stream tells of its clips. */
+/* The stream announces how its clips are prepared. */
 static void
 test_preparation (void)
 {

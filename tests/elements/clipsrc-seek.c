@@ -1,10 +1,9 @@
-/* clipsrc-seek.c: clipsrc goes to the clip that is asked for, and stops and starts at
- * any moment.
+/* clipsrc-seek.c: seeking clipsrc to a clip, and stopping and starting it at any moment.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "../unit/npyfile.h"
 #include "cliprun.h"
 
-/* Where the points of each frame of the video are is its own. */
+/* Each frame of the video has its own positions of points. */
 static gchar *
 write_points (void)
 {
@@ -29,8 +28,7 @@ clip_seek (guint64 clip, GstSeekFlags flags)
       1.0, GST_FORMAT_DEFAULT, flags, GST_SEEK_TYPE_SET, (gint64) clip, GST_SEEK_TYPE_NONE, 0);
 }
 
-/* As a trainer that resumes does: from its own streaming thread, with nothing
- * between it and the source. */
+/* As a trainer does when it resumes: from its own streaming thread, directly after the source. */
 static void
 seek_on_frame (Run *run)
 {
@@ -126,7 +124,7 @@ test_seek_flush (void)
     g_assert_true (g_str_has_suffix (run->events->str, "flush-stop segment T1:20 /24+4-0 eos "));
     g_assert_cmpuint (frame_at (run, run->frames->len - 16)->clip, ==, 20);
     g_assert_cmpuint (frame_at (run, run->frames->len - 16)->pts, ==, 0);
-    /* And once more after the end */
+    /* And once more after EOS */
     run->eos = FALSE;
     g_assert_true (gst_element_send_event (run->src, clip_seek (23, GST_SEEK_FLAG_FLUSH)));
     run_wait (run);
@@ -177,7 +175,7 @@ test_cycles (void)
 
     for (guint i = 0; i < 200; i++) {
       gst_element_set_state (run->pipeline, GST_STATE_PLAYING);
-      /* At all sorts of moments, or with the first frame there */
+      /* At various moments, or once the first frame is there */
       if (data)
         gst_element_get_state (run->pipeline, NULL, NULL, LIMIT);
       else
@@ -195,7 +193,7 @@ test_cycles (void)
   g_free (csv);
 }
 
-/* Asked for before the data set is read. */
+/* Requested before the data set is read. */
 static void
 test_seek_ready (void)
 {
@@ -219,9 +217,9 @@ test_seek_ready (void)
   g_free (csv);
 }
 
-/* What is left of the pass is all bad: the stream begins with the next pass's
- * first clip, caps before segment. What was skipped of a pass that was never
- * begun is told of by messages alone. */
+/* All remaining clips of the pass are invalid: the stream begins with the next pass's first clip,
+ * caps before segment. Skipped clips of a pass that was never begun are reported by messages
+ * only. */
 static void
 test_seek_bad_rest (void)
 {
@@ -258,8 +256,7 @@ test_seek_bad_rest (void)
   g_free (rows);
 }
 
-/* Each class as often as the other; the clips after a seek are those of a run
- * without one. */
+/* Each class equally often; the clips after a seek are those of a run without one. */
 static void
 test_balanced (void)
 {
@@ -298,8 +295,8 @@ test_balanced (void)
   g_free (rows);
 }
 
-/* Key points are a function of the clip: with any number of workers, and wherever a run goes on,
- * drawn, cropped and mirrored as they are. */
+/* Key points depend on the clip only: with any number of workers and any resume position, sampled,
+ * cropped and mirrored alike. */
 static void
 test_seek_keypoints (void)
 {

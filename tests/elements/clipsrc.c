@@ -1,5 +1,5 @@
-/* clipsrc.c: what clipsrc delivers, in which order, and what it does about
- * everything that it cannot deliver.
+/* clipsrc.c: what clipsrc delivers, in which order, and how it handles everything that it cannot
+ * deliver.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cliprun.h"
 
@@ -57,8 +57,8 @@ test_events (void)
   g_free (text);
 }
 
-/* One kind of pass alone: as often as there are epochs, in the listed order but
- * where it trains. A test need not have all the classes. */
+/* Only one kind of pass: once per epoch, in the listed order unless it trains. A test need not
+ * contain all classes. */
 static void
 test_passes (void)
 {
@@ -103,7 +103,7 @@ test_passes (void)
   g_free (csv);
   g_free (rows);
 
-  /* A manifest of nothing else, of one class */
+  /* A manifest of test clips only, of one class */
   rows = g_strdup_printf ("%s,b,0,0.1\n%s,b,1,1.1\n", video, video);
   csv = write_text ("test.csv", rows);
   properties = g_strdup_printf ("location=%s passes=test", csv);
@@ -123,7 +123,7 @@ test_windows (void)
 {
   static const struct {
     const gchar *row;
-    guint first, last; /* asked for; last 0: nothing is */
+    guint first, last; /* requested; last 0: no request */
     guint from, to, number, num_frames;
   } cases[] = {
     { "0,3", 0, 0, 0, 59, 0, 60 },
@@ -167,9 +167,8 @@ test_windows (void)
   }
 }
 
-/* The frames that clipsample takes in clip-bin are those of its plan for the whole
- * clip, whatever is known of the clip's length, and when. Each is told by its
- * picture. */
+/* clipsample in clip-bin takes the frames planned for the whole clip, whether and whenever the
+ * clip's length is known. Each frame is identified by its picture. */
 static void
 test_sampled (void)
 {
@@ -189,7 +188,7 @@ test_sampled (void)
     /* an end past the video's: 20 from frame 40 on */
     { "2,9", "frame-interval=5", { 42, 47, 52, 57 } },
     { "2,", "frame-interval=5", { 42, 47, 52, 57 } },
-    /* shorter than the window: spread over what is there */
+    /* shorter than the window: spread over the existing frames */
     { "2.5,", "frame-interval=5", { 50, 53, 56, 59 } },
   };
   gchar *ts = make_video (
@@ -237,7 +236,7 @@ segment_of (const gchar *name)
                                         : ",";
 }
 
-/* Each in a manifest with good clips around it. */
+/* Each in a manifest with valid clips around it. */
 static void
 test_bad_clips (void)
 {
@@ -278,7 +277,7 @@ test_bad_clips (void)
   path = in_dir ("cut.mp4");
   g_assert_true (g_file_set_contents (path, content, size / 2, NULL));
   g_free (path);
-  /* the sample entry's name says so */
+  /* marked by the sample entry's name */
   for (entry = content; memcmp (entry, "stsd", 4); entry++)
     g_assert_true (entry < content + size - 20);
   memcpy (entry + 16, "encv", 4);
@@ -334,7 +333,7 @@ test_bad_clips (void)
   }
   g_string_free (text, TRUE);
 
-  /* One of them alone stops the run, if asked to */
+  /* Any of them alone stops the run with on-error=stop */
   for (guint i = 0; i < G_N_ELEMENTS (bads); i++) {
     gchar *rows =
         g_strdup_printf ("%s,y,,\n%s,x,%s\n", video, bads[i].name, segment_of (bads[i].name));
@@ -435,7 +434,7 @@ test_clip_bin (void)
   g_free (csv);
 }
 
-/* What clip-bin does to the clips is told once, whoever does it. */
+/* The preparation of clips is announced once, whichever element does it. */
 static void
 test_preparation (void)
 {
@@ -475,7 +474,7 @@ test_preparation (void)
     }
   }
 
-  /* Scaled behind clipsrc */
+  /* Scaled after clipsrc */
   properties = g_strdup_printf ("location=%s clip-bin=\"clipsample num-frames=2\"", csv);
   run = run_new (properties);
   behind = gst_element_factory_make ("videoscale", NULL);
@@ -498,7 +497,7 @@ test_preparation (void)
   g_free (csv);
 }
 
-/* In the order of the stream, within the pass, also where it is the first clip. */
+/* In stream order, within the pass, even if it is the first clip. */
 static void
 test_skipped (void)
 {
@@ -526,7 +525,7 @@ test_skipped (void)
   g_free (rows);
 }
 
-static gint handoffs; /* frames that came to any identity */
+static gint handoffs; /* frames that reached any identity */
 
 static gboolean
 count_handoff (GSignalInvocationHint *hint, guint n, const GValue *values, gpointer data)
@@ -536,8 +535,8 @@ count_handoff (GSignalInvocationHint *hint, guint n, const GValue *values, gpoin
   return TRUE;
 }
 
-/* A clip-bin that takes its time does not hold a state change up: it waits for
- * the frame that each worker has in hand, and not for the 48 of the clips. */
+/* A slow clip-bin does not delay a state change: it waits for each worker's current frame, not for
+ * the 48 frames of the clips. */
 static void
 test_slow (void)
 {
@@ -574,8 +573,8 @@ test_slow (void)
   g_free (csv);
 }
 
-/* The index promises more frames than the file has: those that are there are
- * delivered, and who asked for some of them is asked again. */
+/* The index promises more frames than the file has: the existing ones are delivered, and a window
+ * query is sent again. */
 static void
 test_short (void)
 {
@@ -640,9 +639,8 @@ find_data (void)
   return NULL;
 }
 
-/* Every odd file between good ones, in several orders and with several
- * numbers of workers: it ends, every good clip comes once, and the bytes are
- * the same. */
+/* Every unusual file between valid ones, in several orders and with several numbers of workers: it
+ * ends, every valid clip arrives once, and the bytes are the same. */
 static void
 test_odd (void)
 {
@@ -662,8 +660,7 @@ test_odd (void)
   entries = g_dir_open (odd, 0, NULL);
   g_assert_nonnull (entries);
   while ((name = g_dir_read_name (entries))) {
-    /* qtdemux 1.22 loses the caps of an Opus track, one at each opening: not
-     * what the leaks tracer is asked about here */
+    /* qtdemux 1.22 leaks the caps of an Opus track at each opening, which is not tested here */
     if (!g_getenv ("GST_TRACERS") || strcmp (name, "h264_opus.mp4"))
       g_ptr_array_add (rows, g_strdup_printf ("%s/%s,odd\n", odd, name));
     g_ptr_array_add (
@@ -726,7 +723,7 @@ done:
   g_free (data);
 }
 
-/* Turned as the file's metadata say. */
+/* Rotated as the file's metadata say. */
 static void
 test_rotation (void)
 {
@@ -752,7 +749,7 @@ test_rotation (void)
   g_assert_true (run->eos);
   g_assert_cmpuint (run->frames->len, >, 4);
   g_assert_cmpuint (run->skipped->len, ==, 0);
-  /* All are 568x320 as coded; 90 and 270 stand upright */
+  /* All are coded as 568x320; 90 and 270 are portrait */
   g_assert_nonnull (strstr (run->events->str, "caps segment T0:0 caps caps caps "));
   pad = gst_element_get_static_pad (run->src, "src");
   caps = gst_pad_get_current_caps (pad);

@@ -1,4 +1,4 @@
-/* clipstore-damage.c: damaged files, files of others, and full disks.
+/* clipstore-damage.c: damaged files, foreign files, and full disks.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* unshare() */
@@ -14,7 +14,7 @@
 
 #define SKIPPED 77
 
-/* A pack of three records, as its bytes */
+/* A pack of three records, as bytes */
 
 #define SMALL 100
 
@@ -31,7 +31,7 @@ add_three (ClipStore *store, guint first)
     g_assert_cmpint (add (store, n, SMALL), ==, CLIP_STORE_ADDED);
 }
 
-/* Returns how many are there. */
+/* Returns how many are found. */
 static guint
 find_three (ClipStore *store, guint first)
 {
@@ -58,8 +58,8 @@ make_small_pack (const gchar *location, gsize *size)
   return bytes;
 }
 
-/* Puts the pack there and looks at what is found, adds what is not, and looks
- * again, then as another process would. Returns what was found at first. */
+/* Opens the pack, looks up all records, adds the missing ones, and looks again, then as another
+ * process would. Returns the number found at first. */
 static guint
 use_damaged (const gchar *location, const gchar *bytes, gsize size)
 {
@@ -128,8 +128,8 @@ test_changed (void)
   remove_folder (location);
 }
 
-/* A record that its writer did not complete is truncated; what another process
- * may have mapped is not. */
+/* A record that its writer did not complete is truncated, unless another process may have mapped
+ * it. */
 static void
 test_tails (void)
 {
@@ -146,7 +146,7 @@ test_tails (void)
   g_assert_cmpuint (count (location, ".pack", &all), ==, 1);
   g_assert_cmpuint (all, ==, size + 3 * 256);
 
-  /* not a header, and not none */
+  /* neither a valid header nor an empty one */
   tail[size] = 'x';
   g_assert_cmpuint (use_damaged (location, tail, size + 5000), ==, 3);
   g_assert_cmpuint (count (location, ".pack", &all), ==, 2);
@@ -162,8 +162,8 @@ test_tails (void)
   remove_folder (location);
 }
 
-/* Two processes may have added the same keys: of each, a good one is found,
- * whichever is damaged. */
+/* Two processes may have added the same keys: for each, the intact record is found, whichever is
+ * damaged. */
 static void
 test_duplicates (void)
 {
@@ -191,7 +191,7 @@ test_duplicates (void)
   remove_folder (location);
 }
 
-/* What another process may have mapped stays where it is. */
+/* Data that another process may have mapped stays in place. */
 static void
 test_mapped (void)
 {
@@ -305,7 +305,7 @@ test_full (void)
   g_assert_cmpuint (count (location, ".pack", &bytes), ==, 7);
   g_assert_cmpuint (bytes, <=, 100000);
   clip_store_unref (store);
-  /* longer than a file may be */
+  /* longer than the file size limit */
   store = open_store (location, 10 * MIB);
   clip_store_set_pack_bytes (store, 20000);
   g_assert_cmpint (add (store, n, 5000), ==, CLIP_STORE_ADDED);
@@ -341,7 +341,7 @@ test_file_limit (void)
   remove_folder (location);
 }
 
-/* At once: GLib would make another file and rename it. */
+/* In place: GLib would write another file and rename it. */
 static gboolean
 write_text (const gchar *path, const gchar *text)
 {
@@ -354,7 +354,7 @@ write_text (const gchar *path, const gchar *text)
   return written;
 }
 
-/* Name spaces in which the program may mount. */
+/* Namespaces in which the program may mount. */
 static gboolean
 become_root (void)
 {
@@ -370,7 +370,7 @@ become_root (void)
   return done;
 }
 
-/* A disk of 1 MiB, which only this process has. */
+/* A disk of 1 MiB, visible to this process only. */
 static gint
 run_small_disk (const gchar *location, guint unused)
 {
@@ -385,7 +385,7 @@ run_small_disk (const gchar *location, guint unused)
     n++;
   g_assert_cmpuint (n, ==, 10);
   g_assert_cmpint (add (store, n, 100000), ==, CLIP_STORE_FULL);
-  /* what is too long for the disk takes nothing from what is not */
+  /* a record too long for the disk does not affect others */
   g_assert_cmpint (add (store, 100, 1000), ==, CLIP_STORE_ADDED);
   for (guint i = 0; i <= n; i++)
     found += find (store, i, 100000);

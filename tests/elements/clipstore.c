@@ -1,5 +1,5 @@
-/* clipstore.c: records in mapped files, of many threads and processes, some of
- * which are killed. The program runs itself again for other processes.
+/* clipstore.c: records in mapped files, used by many threads and processes, some of which are
+ * killed. The program runs itself as the other processes.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <sched.h>
 #include <signal.h>
@@ -13,7 +13,7 @@
 #define MIX_MAX (4 * MIB)
 #define KILL_SIZE 192000 /* a multiple of 64 */
 
-/* Finds and adds records in an order of its own: more than the limit allows. */
+/* Finds and adds records in its own order: more than the limit allows. */
 static gint
 run_mix (const gchar *location, guint seed)
 {
@@ -149,7 +149,7 @@ test_round_trip (void)
   remove_folder (location);
 }
 
-/* A record that does not fit is refused, and room that is not there. */
+/* A record that does not fit is rejected, and so is one for which there is no disk space. */
 static void
 test_full (void)
 {
@@ -169,7 +169,7 @@ test_full (void)
   g_clear_error (&error);
   clip_store_unref (store);
 
-  /* nobody can make a file in a folder that is gone */
+  /* no file can be created in a deleted folder */
   store = open_store (folder, MIB);
   remove_folder (g_strdup (folder));
   g_assert_cmpint (clip_store_add (store, key, &chunk, 1, &error), ==, CLIP_STORE_FAILED);
@@ -222,7 +222,7 @@ test_locations (void)
   g_assert_cmpint (g_chmod (folder, 0777), ==, 0);
   g_rmdir (lock);
 
-  /* one store, whatever the path; the last limit holds */
+  /* one store for both paths; the last limit applies */
   g_assert_cmpint (symlink ("folder", link), ==, 0);
   store = open_store (folder, MIB);
   again = open_store (link, 1000);
@@ -248,7 +248,7 @@ test_locations (void)
   remove_folder (location);
 }
 
-/* Records stay where they are without the store and without the files. */
+/* Records stay valid after the store and the files are gone. */
 static void
 test_outlive (void)
 {
@@ -274,8 +274,8 @@ test_outlive (void)
     }
     if (pass)
       break;
-    /* emptied under an open store: what is mapped is found, and the next
-     * records go to a new file */
+    /* emptied while the store is open: mapped records are still found, and new ones go to a new
+     * file */
     g_assert_cmpint (add (store, 1000, 50000), ==, CLIP_STORE_ADDED);
     g_assert_true (find (store, 1000, 50000));
     clip_store_get_stats (store, &stats);
@@ -400,7 +400,7 @@ meet (gint *arrived, gint round)
   }
 }
 
-/* Two processes add at the same moment, and there is room for one record. */
+/* Two processes add at the same moment, with room for one record. */
 static void
 test_last_room (void)
 {
@@ -433,7 +433,7 @@ test_last_room (void)
   remove_folder (location);
 }
 
-/* A child that goes on with its parent's store writes to a file of its own. */
+/* A child that keeps using its parent's store writes to a file of its own. */
 static void
 test_fork (void)
 {
@@ -476,14 +476,14 @@ test_growing (void)
       g_usleep (1000);
     }
   g_assert_cmpint (finish (pid), ==, 0);
-  /* its file is free now */
+  /* its file is unlocked now */
   add (store, 100, 30000);
   g_assert_cmpuint (count (location, ".pack", &bytes), ==, 1);
   clip_store_unref (store);
   remove_folder (location);
 }
 
-/* Emptied and filled by others under an open store. */
+/* Emptied and filled by others while the store is open. */
 static void
 test_replaced (void)
 {
@@ -525,7 +525,7 @@ test_kills (void)
     gchar byte;
     const GPid pid = start ("endless", location, run * 1000, &out);
 
-    /* after its first record: it has taken over the file by then */
+    /* after its first record: by then it has taken over the file */
     g_assert_cmpint (read (out, &byte, 1), ==, 1);
     g_usleep (g_rand_int_range (rand, 0, 5000));
     kill (pid, SIGKILL);
@@ -539,7 +539,7 @@ test_kills (void)
     g_assert_cmpuint (stats.records, ==, n_records);
     n_tails +=
         stats.bytes > 64 + (n_records - run / 2) * (128 + KILL_SIZE) + run / 2 * (128 + 1024);
-    /* every other time this process completes the file */
+    /* in every other run this process completes the file */
     if (run % 2) {
       g_assert_cmpint (add (store, G_MAXUINT - run, 1000), ==, CLIP_STORE_ADDED);
       n_records++;
@@ -560,7 +560,7 @@ test_kills (void)
   remove_folder (location);
 }
 
-/* Not a check: what it takes, on this machine. */
+/* Not a check: prints the speed on this machine. */
 static void
 test_speed (void)
 {

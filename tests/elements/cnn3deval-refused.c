@@ -1,4 +1,4 @@
-/* cnn3deval-refused.c: model files, settings and clips that cnn3deval does not take.
+/* cnn3deval-refused.c: model files, settings and clips that cnn3deval rejects.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "evalrig.h"
 
@@ -45,7 +45,7 @@ test_bad_files (void)
   refused (path, "", resource, GST_RESOURCE_ERROR_READ, path);
   g_assert_true (g_file_set_contents (path, whole, 40, NULL));
   refused (path, "", resource, GST_RESOURCE_ERROR_READ, path);
-  /* a header that says otherwise */
+  /* a header with another model */
   memcpy (strstr (whole + 8, "r3d_18"), "r3d_19", 6);
   g_assert_true (g_file_set_contents (path, whole, size, NULL));
   refused (path, "", resource, GST_RESOURCE_ERROR_READ, "r3d_19");
@@ -123,7 +123,7 @@ test_caps (void)
   rig_free (&r);
 }
 
-/* One-hot labels, that is as many as there are classes */
+/* One-hot labels: their length is the number of classes */
 static void
 test_one_hot (void)
 {
@@ -142,7 +142,7 @@ test_one_hot (void)
   rig_free (&r);
 }
 
-/* The file is another one when the first caps come. */
+/* The file is replaced before the first caps. */
 static void
 test_other_file (void)
 {
@@ -159,7 +159,7 @@ test_other_file (void)
   g_free (path);
 }
 
-/* Of many classes the first are named. */
+/* Of many classes the first ones are listed. */
 static void
 test_unknown_class (void)
 {
@@ -200,7 +200,7 @@ test_labels (void)
     push_segment (&r, 0);
     g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
     assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, table[i].reason);
-    /* nothing more is said or written */
+    /* nothing more is posted or written */
     gst_harness_push_event (r.h, gst_event_new_eos ());
     g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
     rig_free (&r);

@@ -1,10 +1,11 @@
-/* cnn3deval.c: what cnn3deval tells of the clips that it takes.
+/* cnn3deval.c: the results that cnn3deval reports of its clips.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "evalrig.h"
 
-/* --- figures --- */
+/* --- metrics --- */
 
-/* 10 clips in batches as `sizes` says, into a folder; its predictions, g_free(). */
+/* Evaluates 10 clips in batches of these sizes, with output-dir; returns the predictions.
+ * g_free() */
 static gchar *
 predictions (const gchar *properties, const guint *sizes)
 {
@@ -32,7 +33,7 @@ predictions (const gchar *properties, const guint *sizes)
   return text;
 }
 
-/* The same bits, whatever the batches and chunks are. */
+/* The same bits with any batches and chunks. */
 static void
 test_chunks (void)
 {
@@ -56,13 +57,13 @@ test_chunks (void)
   g_free (wanted);
 }
 
-/* Labels in each form; what the properties and the messages tell. */
+/* Labels in each form; values of properties and messages. */
 static void
 test_figures (void)
 {
   static const gchar *const caps[] = { CAPS ("uint8", "int32", "4"), CAPS ("uint8", "int64", "4"),
     "other/tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:4.3:4" };
-  gdouble first = NAN, accuracy, told, top5, f1, loss, auroc;
+  gdouble first = NAN, accuracy, current, top5, f1, loss, auroc;
   guint64 clips, videos, predicted;
   gint form;
 
@@ -70,8 +71,8 @@ test_figures (void)
     Rig r = eval_new ("");
     GstMessage *plan;
 
-    g_object_get (r.element, "accuracy", &told, NULL);
-    g_assert_true (isnan (told));
+    g_object_get (r.element, "accuracy", &current, NULL);
+    g_assert_true (isnan (current));
     g_assert_true (push_caps (&r, caps[form]));
     plan = find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-plan");
     g_assert_nonnull (plan);
@@ -87,9 +88,9 @@ test_figures (void)
     g_assert_true (result (&r, &accuracy, &clips, &videos));
     g_assert_cmpuint (clips, ==, 8);
     g_assert_cmpuint (videos, ==, 8);
-    g_object_get (r.element, "accuracy", &told, "top5-accuracy", &top5, "f1", &f1, "loss", &loss,
+    g_object_get (r.element, "accuracy", &current, "top5-accuracy", &top5, "f1", &f1, "loss", &loss,
         "auroc", &auroc, "predicted-memory", &predicted, NULL);
-    g_assert_cmpfloat (told, ==, accuracy);
+    g_assert_cmpfloat (current, ==, accuracy);
     g_assert_cmpfloat (top5, ==, 1);
     g_assert_cmpfloat (f1, <=, 1);
     g_assert_cmpfloat (auroc, >, 0);
@@ -106,7 +107,7 @@ test_figures (void)
 
 /* --- classes and labels --- */
 
-/* Labels are the stream's numbers; the model has its own. */
+/* Labels count in the stream's order of classes, which is not the model's. */
 static void
 test_class_names (void)
 {
@@ -138,7 +139,7 @@ test_class_names (void)
   push_names (&r, fewer);
   gst_harness_push (r.h, make_batch (0, 1, UINT8_INT32));
   assert_no_error (&r);
-  /* a label that the stream has no name for */
+  /* a label without a name in the stream */
   gst_harness_push (r.h, make_batch (1, 1, UINT8_INT32));
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "there are 1 classes");
   rig_free (&r);
@@ -152,7 +153,7 @@ test_class_names (void)
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 3, UINT8_INT32)), ==, GST_FLOW_ERROR);
   rig_free (&r);
 
-  /* a file without names takes numbers, and says so */
+  /* a file without class names is evaluated by number, with a warning */
   other = make_model ("numbers", NO_NAMES);
   r = eval_of (other, "");
   caps_for (&r, 3);
@@ -178,7 +179,7 @@ test_views (void)
   guint i;
   Rig r = eval_new (line);
 
-  /* by clip numbers, over the end of a batch */
+  /* by clip number, across the end of a batch */
   caps_for (&r, 2);
   push_segment (&r, 0);
   for (i = 0; i < 4; i++) {
@@ -218,7 +219,7 @@ test_views (void)
   g_assert_cmpuint (videos, ==, 3);
   rig_free (&r);
 
-  /* another file is another video, whatever its label */
+  /* another file is another video, even with the same label */
   r = eval_new ("clips-per-video=2");
   caps_for (&r, 4);
   push_segment (&r, 0);
@@ -262,7 +263,7 @@ test_passes (void)
   g_assert_true (result (&r, &accuracy, &clips, &videos));
   g_assert_true (result (&r, &accuracy, &clips, &videos));
   g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
-  /* the last one's */
+  /* of the last pass */
   text = contents (dir, "metrics.json");
   g_assert_nonnull (strstr (text, "\"complete\":true,\"clips\":5,"));
   g_free (text);
@@ -282,7 +283,7 @@ test_passes (void)
   rig_free (&r);
 }
 
-/* What is not whole is said so. */
+/* Incomplete results are marked. */
 static void
 test_cut_short (void)
 {
@@ -307,7 +308,7 @@ test_cut_short (void)
   remove_dir (dir);
   g_free (line);
 
-  /* with nothing of it there is nothing to mark */
+  /* without any clips there is no result to mark */
   r = eval_new ("");
   caps_for (&r, 4);
   push_segment (&r, 0);
@@ -318,9 +319,9 @@ test_cut_short (void)
   rig_free (&r);
 }
 
-/* What a CPU cannot compute in, and a folder that goes. */
+/* A precision that CPUs do not support, and a folder that is removed. */
 static void
-test_otherwise (void)
+test_device_and_folder (void)
 {
   gchar *dir = make_dir (), *below = g_build_filename (dir, "below", NULL);
   gchar *line = g_strconcat ("output-dir=", below, NULL);
@@ -379,7 +380,7 @@ test_progress (void)
   g_test_trap_assert_stdout ("*r3d_18 of *, precision 32, on *\n*cut short at 4 clips *");
 }
 
-/* A stream or a pass without a batch is an error, and has no figures. */
+/* A stream or a pass without a batch is an error, without results. */
 static void
 test_empty (void)
 {
@@ -431,8 +432,8 @@ push_counts (Rig *r, guint64 delivered, guint64 skipped)
   gst_harness_push_event (r->h, gst_event_new_clip_epoch_done (&done));
 }
 
-/* A pass whose first clip cannot be read is as whole as one whose last cannot;
- * one that was entered in its middle is not. */
+/* A pass whose first clip cannot be read is as complete as one whose last cannot; one that was
+ * entered in its middle is not. */
 static void
 test_skipped (void)
 {
@@ -474,7 +475,7 @@ test_skipped (void)
   g_assert_nonnull (strstr (text, "\"skipped\":0,\"skipped-clips\":[]"));
   g_free (text);
 
-  /* a pass that fails leaves no figures, its own or another's */
+  /* a failing pass leaves no results, its own or older ones */
   push_epoch (&r, 0, FALSE, 0, 0);
   g_assert_false (exists (dir, "metrics.json"));
   g_assert_false (exists (dir, "predictions.csv"));
@@ -483,7 +484,7 @@ test_skipped (void)
   g_free (line);
 }
 
-/* A flush lets what is half collected go. */
+/* A flush discards a partial video. */
 static void
 test_flush (void)
 {
@@ -506,7 +507,7 @@ test_flush (void)
   rig_free (&r);
 }
 
-/* Once more from READY. */
+/* Restarted from READY. */
 static void
 test_again (void)
 {
@@ -531,7 +532,7 @@ test_again (void)
   rig_free (&r);
 }
 
-/* --- how clips are made --- */
+/* --- preparation of clips --- */
 
 static void
 push_differences (Rig *r, const gchar *sampling, guint interval, const gchar *scaling,
@@ -570,7 +571,7 @@ test_preparation (void)
       "method=lanczos add-borders=true instead of a scaler with method=bilinear add-borders=false "
       "(set videoconvertscale method=bilinear add-borders=false)"));
   g_free (text);
-  /* once */
+  /* reported once */
   push_preparation (&r, "uniform", 0, "lanczos", TRUE);
   g_assert_null (warning (&r));
   push_preparation (&r, "center", 4, "none", FALSE);
@@ -591,7 +592,7 @@ test_preparation (void)
   rig_free (&r);
   g_free (known);
 
-  /* clips that nothing is told of */
+  /* clips without a known preparation */
   known = make_model ("known", KNOWN);
   r = eval_of (known, "");
   caps_for (&r, 4);
@@ -607,7 +608,7 @@ test_preparation (void)
   rig_free (&r);
   g_free (known);
 
-  /* a model that does not know */
+  /* a model without a known preparation */
   r = eval_new ("");
   caps_for (&r, 4);
   push_preparation (&r, "uniform", 0, "lanczos", TRUE);
@@ -623,7 +624,7 @@ push_rate (Rig *r, const gchar *sampling, guint interval, gint n, gint d)
   gst_harness_push_event (r->h, gst_event_new_clip_preparation (&p));
 }
 
-/* The rate that clips are brought to is compared as the rest is. */
+/* The frame rate is compared like the rest. */
 static void
 test_rate (void)
 {
@@ -646,7 +647,7 @@ test_rate (void)
   finish (&r);
   rig_free (&r);
 
-  /* clips that nothing is told of */
+  /* clips without a known preparation */
   r = eval_of (known, "");
   caps_for (&r, 4);
   push_segment (&r, 0);
@@ -656,7 +657,7 @@ test_rate (void)
   rig_free (&r);
   g_free (known);
 
-  /* a model whose clips were of frames as they came */
+  /* a model trained without frame-rate */
   known = make_model ("norate", KNOWN);
   r = eval_of (known, "");
   caps_for (&r, 4);
@@ -714,7 +715,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3deval/views", test_views);
   g_test_add_func ("/cnn3deval/passes", test_passes);
   g_test_add_func ("/cnn3deval/cut-short", test_cut_short);
-  g_test_add_func ("/cnn3deval/otherwise", test_otherwise);
+  g_test_add_func ("/cnn3deval/device-and-folder", test_device_and_folder);
   g_test_add_func ("/cnn3deval/progress", test_progress);
   g_test_add_func ("/cnn3deval/empty", test_empty);
   g_test_add_func ("/cnn3deval/skipped", test_skipped);

@@ -1,5 +1,4 @@
-/* cnn3dinfer-rate.c: models whose clips were brought to a rate, and video at
- * others.
+/* cnn3dinfer-rate.c: models trained at a frame rate, and video at other rates.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "inferrig.h"
 
@@ -10,11 +9,11 @@
 
 typedef struct {
   guint n;
-  GstClockTime times[MOST], last; /* last: how long the last one lasts */
+  GstClockTime times[MOST], last; /* last: duration of the last frame */
   guint pictures[MOST];
 } Video;
 
-/* Pictures go by the moment, in 30ths of a second. */
+/* Pictures depend on the time only, in 30ths of a second. */
 static Video
 steady (guint fps)
 {
@@ -28,7 +27,7 @@ steady (guint fps)
   return v;
 }
 
-/* From 3 to 130 ms from frame to frame. */
+/* Intervals from 3 to 130 ms. */
 static Video
 unsteady (GstClockTime gap)
 {
@@ -69,7 +68,7 @@ model_at (guint interval, gint n, gint d)
   return write_model ("rate.safetensors", &spec);
 }
 
-/* The results that a video gives, of GstStructure. */
+/* The results of a video, as GstStructure. */
 static GPtrArray *
 infer (const gchar *model, const gchar *properties, const Video *v)
 {
@@ -112,7 +111,7 @@ assert_probabilities (const GstStructure *s, const gdouble *wanted)
   g_free (got);
 }
 
-/* Frame k at the rate by the definition; -1: the video ends before. */
+/* Frame k at the rate, by definition; -1: after the end of the video. */
 static gint
 nearest (const Video *v, guint k, gint n, gint d)
 {
@@ -130,12 +129,12 @@ nearest (const Video *v, guint k, gint n, gint d)
   return best;
 }
 
-/* Every window has the pictures that were nearest in time. */
+/* Every window has the frames nearest in time. */
 static void
 test_windows (void)
 {
   static const struct {
-    guint fps; /* 0: unsteady */
+    guint fps; /* 0: variable */
     GstClockTime gap;
     gint n, d;
     guint interval, stride;
@@ -156,7 +155,7 @@ test_windows (void)
     { 0, 0, 12, 1, 2, 2 },
     { 0, GST_SECOND, 15, 1, 1, 2 },
     { 0, 9 * GST_SECOND, 15, 1, 1, 4 },
-    /* the frame before a gap stands for half of it, wanted or not without it */
+    /* a frame before a gap covers half of it, whether or not it is needed without the gap */
     { 0, GST_SECOND, 15, 1, 3, 0 },
     { 0, GST_SECOND, 15, 1, 7, 3 },
     { 0, 9 * GST_SECOND, 15, 1, 8, 0 },
@@ -200,7 +199,7 @@ test_windows (void)
   }
 }
 
-/* Of 30 and of 10 frames a second the same moments are seen. */
+/* At 30 and at 10 frames a second the same moments are used. */
 static void
 test_same_motion (void)
 {
@@ -224,9 +223,9 @@ test_same_motion (void)
   g_free (model);
 }
 
-/* What is told of a model, and of a video that is too short. */
+/* Messages about a model's rate, and about a video that is too short. */
 static void
-test_told (void)
+test_messages (void)
 {
   gchar *model = model_at (2, 15, 1);
   Rig r = rig_new (model, "drop=false");
@@ -250,7 +249,7 @@ test_told (void)
   g_free (model);
 }
 
-/* Windows begin anew after a discontinuity, and frames need no time. */
+/* A discontinuity restarts windows; frames need no times. */
 static void
 test_restart (void)
 {
@@ -292,7 +291,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/cnn3dinfer-rate/windows", test_windows);
   g_test_add_func ("/cnn3dinfer-rate/same-motion", test_same_motion);
-  g_test_add_func ("/cnn3dinfer-rate/told", test_told);
+  g_test_add_func ("/cnn3dinfer-rate/messages", test_messages);
   g_test_add_func ("/cnn3dinfer-rate/restart", test_restart);
 
   return run_in_folder ();

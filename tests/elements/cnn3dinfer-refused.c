@@ -1,10 +1,10 @@
-/* cnn3dinfer-refused.c: video that cnn3dinfer does not take.
+/* cnn3dinfer-refused.c: video that cnn3dinfer rejects.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "inferrig.h"
 
 static gboolean no_converter;
 
-/* The one that the element finds */
+/* Replaces the library's function */
 __attribute__ ((visibility ("default"))) GstVideoConverter *
 gst_video_converter_new (const GstVideoInfo *in, const GstVideoInfo *out, GstStructure *options)
 {

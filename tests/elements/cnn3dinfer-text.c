@@ -1,5 +1,4 @@
-/* cnn3dinfer-text.c: cnn3dinfer in pipelines: its text, and frames that others
- * have as well.
+/* cnn3dinfer-text.c: cnn3dinfer in pipelines: its text pad, and shared frames.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gst/app/app.h>
 
@@ -28,7 +27,7 @@ appsink (GstElement *pipeline, const gchar *name)
   return GST_APP_SINK (sink);
 }
 
-/* Each frame has its text, which comes before it. */
+/* Each frame has a text, which is pushed before it. */
 static void
 test_text (void)
 {
@@ -77,7 +76,7 @@ test_text (void)
   g_free (model);
 }
 
-/* Asked for in the middle of a stream, the text begins as a stream does. */
+/* A text pad requested within a stream gets all initial events. */
 static void
 test_text_late (void)
 {
@@ -122,8 +121,8 @@ test_text_late (void)
   g_free (model);
 }
 
-/* Asked for before the stream, the text is of the video's group, as its first
- * and its second stream are. */
+/* A text pad requested before the stream is in the group of the video, for its first and its second
+ * stream. */
 static void
 test_text_group (void)
 {
@@ -145,7 +144,7 @@ test_text_group (void)
     guint group = 0;
 
     gst_event_set_group_id (event, i);
-    /* the harness begins a stream of its own */
+    /* the harness begins its own stream */
     while ((other = gst_harness_try_pull_event (text)))
       gst_event_unref (other);
     g_assert_true (gst_harness_push_event (h, event));
@@ -167,7 +166,7 @@ test_text_group (void)
   g_free (model);
 }
 
-/* A text lasts as long as an overlay takes its frame to last. */
+/* A text's duration is the one that textoverlay assumes for its frame. */
 static void
 test_text_duration (void)
 {
@@ -177,7 +176,7 @@ test_text_duration (void)
   } cases[] = {
     { "25/1", FRAME, 2 * FRAME, 2 * FRAME }, { "25/1", FRAME, GST_CLOCK_TIME_NONE, FRAME },
     { "0/1", FRAME, 2 * FRAME, 2 * FRAME }, { "0/1", FRAME, GST_CLOCK_TIME_NONE, 1 },
-    { "25/1", GST_CLOCK_TIME_NONE, FRAME, 0 }, /* there is none */
+    { "25/1", GST_CLOCK_TIME_NONE, FRAME, 0 }, /* no text */
   };
   gchar *model = write_model ("green.safetensors", &green);
 
@@ -208,33 +207,32 @@ test_text_duration (void)
   g_free (model);
 }
 
-/* A frame that others have as well is theirs as it was, and its pixels are
- * nobody's copy. */
+/* A shared frame stays unchanged for others, and its pixels are not copied. */
 static void
 test_tee (void)
 {
   gchar *model = write_model ("green.safetensors", &green);
   GstElement *pipeline =
       launch ("videotestsrc num-buffers=8 ! video/x-raw,width=48,height=40,framerate=25/1 ! tee "
-              "name=t ! queue ! cnn3dinfer device=cpu drop=false model=%s ! appsink name=told "
+              "name=t ! queue ! cnn3dinfer device=cpu drop=false model=%s ! appsink name=results "
               "sync=false t. ! queue ! appsink name=plain sync=false",
           model);
-  guint told = 0;
+  guint results = 0;
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   for (guint i = 0; i < 8; i++) {
-    GstSample *a = gst_app_sink_try_pull_sample (appsink (pipeline, "told"), WAIT);
+    GstSample *a = gst_app_sink_try_pull_sample (appsink (pipeline, "results"), WAIT);
     GstSample *b = gst_app_sink_try_pull_sample (appsink (pipeline, "plain"), WAIT);
     GstBuffer *x = gst_sample_get_buffer (a), *y = gst_sample_get_buffer (b);
 
     g_assert_cmpuint (GST_BUFFER_PTS (x), ==, GST_BUFFER_PTS (y));
     g_assert_true (gst_buffer_peek_memory (x, 0) == gst_buffer_peek_memory (y, 0));
     g_assert_null (gst_buffer_get_custom_meta (y, "Cnn3dResult"));
-    told += gst_buffer_get_custom_meta (x, "Cnn3dResult") != NULL;
+    results += gst_buffer_get_custom_meta (x, "Cnn3dResult") != NULL;
     gst_sample_unref (a);
     gst_sample_unref (b);
   }
-  g_assert_cmpuint (told, ==, 5);
+  g_assert_cmpuint (results, ==, 5);
   gst_element_set_state (pipeline, GST_STATE_NULL);
   gst_object_unref (pipeline);
   g_free (model);

@@ -1,5 +1,5 @@
-/* cnn3dinfer.c: frames go through as they are; windows are those that the model
- * alone would be given, to the bit; models are swapped, files are bad.
+/* cnn3dinfer.c: frames pass through unchanged; windows equal the model's own input to the bit;
+ * models are replaced while running; invalid files.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <malloc.h>
 #include <gst/app/app.h>
@@ -7,13 +7,13 @@
 #include "inferrig.h"
 
 #define CLIP (4 * 32 * 32 * 3)
-/* What 40 models and 10,000 frames may leave allocated: less than one model, or
- * 30 bytes a frame. */
+/* Allowed growth of allocated memory after 40 models and 10,000 frames: less than one model, or 30
+ * bytes a frame. */
 #define MOST_GROWTH (256 << 10)
 
 /* --- windows --- */
 
-/* What videoconvertscale makes of a line's frames, one after the other. */
+/* The output of videoconvertscale for all frames of a launch line, concatenated. */
 static GByteArray *
 convert (const gchar *source, const gchar *scale, const gchar *caps)
 {
@@ -49,7 +49,7 @@ convert (const gchar *source, const gchar *scale, const gchar *caps)
   return bytes;
 }
 
-/* The results' probabilities of a line with cnn3dinfer, one after the other. */
+/* The probabilities of all results of a launch line with cnn3dinfer, concatenated. */
 static GArray *
 infer (const gchar *source, const gchar *model, const gchar *properties, GstClockTime *first,
     GstClockTime *last)
@@ -111,7 +111,7 @@ assert_same (const gchar *about, const GArray *got, const gchar *model, const gu
   g_free (wanted);
 }
 
-/* Scaled and converted as videoconvertscale does it. */
+/* Scaled and converted like videoconvertscale. */
 static void
 test_scaling (void)
 {
@@ -182,7 +182,7 @@ test_scaling (void)
   }
 }
 
-/* Every window has the frames that its stride and interval say. */
+/* Every window has the frames given by stride and interval. */
 static void
 test_windows (void)
 {
@@ -221,8 +221,8 @@ test_windows (void)
   g_free (model);
 }
 
-/* A model that was trained on differences gets them: of a window's frames, the
- * first of which differs from nothing. The first window is clipdiff's work. */
+/* A model trained on differences gets differences within each window, whose first frame is compared
+ * with nothing. The first window equals clipdiff's output. */
 static void
 test_differences (void)
 {
@@ -260,7 +260,7 @@ test_differences (void)
   g_free (differ);
 }
 
-/* The interval is the model's own, where it knows one. */
+/* The model's own interval is the default, if it has one. */
 static void
 test_interval (void)
 {
@@ -327,7 +327,7 @@ test_result (void)
   gchar *model = write_model ("green.safetensors", &green);
   Rig r = rig_new (model, "drop=false stride=2");
   GValue labels = G_VALUE_INIT;
-  GstStructure *told, *meta;
+  GstStructure *posted, *meta;
   gchar *name;
   gint label;
   gdouble score, *p;
@@ -336,45 +336,45 @@ test_result (void)
 
   g_assert_null (push (&r, 3));
   meta = push (&r, 1);
-  told = next_result (&r);
-  g_assert_cmpstr (gst_structure_get_string (told, "class"), ==, "green");
-  g_assert_true (
-      gst_structure_get (told, "label", G_TYPE_INT, &label, "score", G_TYPE_DOUBLE, &score, NULL));
+  posted = next_result (&r);
+  g_assert_cmpstr (gst_structure_get_string (posted, "class"), ==, "green");
+  g_assert_true (gst_structure_get (
+      posted, "label", G_TYPE_INT, &label, "score", G_TYPE_DOUBLE, &score, NULL));
   g_assert_cmpint (label, ==, 1);
   g_assert_cmpfloat_with_epsilon (score, most, 1e-6);
-  p = probabilities_of (told, &n);
+  p = probabilities_of (posted, &n);
   g_assert_cmpuint (n, ==, 3);
   g_assert_cmpfloat (p[1], ==, score);
   g_assert_cmpfloat_with_epsilon (p[0] + p[1] + p[2], 1, 1e-12);
   g_free (p);
-  g_assert_cmpuint (number (told, "window"), ==, 0);
-  g_assert_cmpuint (number (told, "windows-dropped"), ==, 0);
-  g_assert_cmpuint (number (told, "first-pts"), ==, 0);
-  g_assert_cmpuint (number (told, "first-duration"), ==, FRAME);
-  g_assert_cmpuint (number (told, "first-running-time"), ==, 0);
-  g_assert_cmpuint (number (told, "last-pts"), ==, 3 * FRAME);
-  g_assert_cmpuint (number (told, "last-duration"), ==, FRAME);
-  g_assert_cmpuint (number (told, "last-running-time"), ==, 3 * FRAME);
-  g_assert_cmpuint (number (told, "inference-time"), >, 0);
-  g_assert_cmpstr (gst_structure_get_string (told, "model"), ==, model);
+  g_assert_cmpuint (number (posted, "window"), ==, 0);
+  g_assert_cmpuint (number (posted, "windows-dropped"), ==, 0);
+  g_assert_cmpuint (number (posted, "first-pts"), ==, 0);
+  g_assert_cmpuint (number (posted, "first-duration"), ==, FRAME);
+  g_assert_cmpuint (number (posted, "first-running-time"), ==, 0);
+  g_assert_cmpuint (number (posted, "last-pts"), ==, 3 * FRAME);
+  g_assert_cmpuint (number (posted, "last-duration"), ==, FRAME);
+  g_assert_cmpuint (number (posted, "last-running-time"), ==, 3 * FRAME);
+  g_assert_cmpuint (number (posted, "inference-time"), >, 0);
+  g_assert_cmpstr (gst_structure_get_string (posted, "model"), ==, model);
 
-  /* the meta says the same, and who says it */
+  /* the meta has the same fields, and the element's name */
   name = gst_element_get_name (r.element);
   g_assert_cmpstr (gst_structure_get_string (meta, "element"), ==, name);
   gst_structure_remove_field (meta, "element");
   gst_structure_set_name (meta, "cnn3dinfer-result");
-  g_assert_true (gst_structure_is_equal (meta, told));
+  g_assert_true (gst_structure_is_equal (meta, posted));
   g_free (name);
   gst_structure_free (meta);
 
-  /* it stays until there is another one */
+  /* it stays until the next result */
   meta = push (&r, 1);
   g_assert_cmpuint (number (meta, "window"), ==, 0);
   gst_structure_free (meta);
   meta = push (&r, 1);
   g_assert_cmpuint (number (meta, "window"), ==, 1);
   gst_structure_free (meta);
-  gst_structure_free (told);
+  gst_structure_free (posted);
 
   g_object_get (r.element, "class", &name, "label", &label, "score", &score, "windows", &windows,
       "windows-dropped", &dropped, "predicted-memory", &memory, NULL);
@@ -451,7 +451,7 @@ test_smoothing (void)
   g_free (model);
 }
 
-/* --- a thread that is held up, and what it means for windows --- */
+/* --- a blocked inference thread, and its effect on windows --- */
 
 typedef struct {
   GMutex lock;
@@ -459,7 +459,7 @@ typedef struct {
   gboolean hold, held;
 } Gate;
 
-/* Holds the computing thread up where it posts its result. */
+/* Blocks the inference thread when it posts its result. */
 static GstBusSyncReply
 stop_at_gate (GstBus *bus, GstMessage *message, gpointer user)
 {
@@ -505,8 +505,7 @@ open_later (gpointer gate)
   return NULL;
 }
 
-/* Windows are dropped and counted, frames never; EOS waits for what is under
- * way. */
+/* Windows are dropped and counted, frames never; EOS waits for the running window. */
 static void
 test_drop (void)
 {
@@ -524,7 +523,7 @@ test_drop (void)
   g_object_get (r.element, "windows", &windows, "windows-dropped", &dropped, NULL);
   g_assert_cmpuint (windows, ==, 1);
   g_assert_cmpuint (dropped, ==, 5);
-  /* at EOS one is being computed, and its result is there when EOS is */
+  /* a window is being computed at EOS, and its result precedes EOS */
   opener = g_thread_new ("opener", open_later, &gate);
   g_assert_true (gst_harness_push_event (r.h, gst_event_new_eos ()));
   s = next_result (&r);
@@ -533,7 +532,7 @@ test_drop (void)
   g_thread_join (opener);
   rig_free (&r);
 
-  /* the next one that is computed says how many are missing */
+  /* the next result has the number of dropped windows */
   r = rig_new (model, "");
   gate.hold = TRUE;
   gst_bus_set_sync_handler (r.bus, stop_at_gate, &gate, NULL);
@@ -542,7 +541,7 @@ test_drop (void)
   push_on (&r, 3 * 4);
   set_hold (&gate, FALSE);
   s = NULL;
-  /* the thread needs a moment until it takes a window again */
+  /* the thread needs a moment until it takes another window */
   while (!s) {
     GstMessage *message;
 
@@ -554,7 +553,7 @@ test_drop (void)
     }
   }
   g_assert_cmpuint (number (s, "window"), >=, 4);
-  /* and those that came until it was posted */
+  /* including those that arrived until it was posted */
   g_assert_cmpuint (number (s, "windows-dropped"), >=, number (s, "window") - 1);
   gst_structure_free (s);
   rig_free (&r);
@@ -576,7 +575,7 @@ push_one (gpointer data)
   return NULL;
 }
 
-/* With drop=false the stream waits for the thread; a flush ends that. */
+/* With drop=false the stream waits for the thread; a flush unblocks it. */
 static void
 test_flush (void)
 {
@@ -601,7 +600,7 @@ test_flush (void)
   g_assert_true (gst_harness_push_event (r.h, gst_event_new_segment (&segment)));
   set_hold (&gate, FALSE);
 
-  /* nothing of what was before */
+  /* nothing of the earlier windows remains */
   r.in = 100;
   g_assert_null (push (&r, 3));
   g_object_get (r.element, "class", &name, NULL);
@@ -611,7 +610,7 @@ test_flush (void)
   g_assert_cmpuint (number (s, "first-pts"), ==, 100 * FRAME);
   gst_structure_free (s);
 
-  /* a stop does not wait for frames that do not come */
+  /* stopping does not wait for missing frames */
   set_hold (&gate, TRUE);
   push_on (&r, 3);
   thread = g_thread_new ("pusher", push_one, &pusher);
@@ -624,7 +623,7 @@ test_flush (void)
   g_free (model);
 }
 
-/* Windows do not reach over a gap in the stream, nor over a change of caps. */
+/* Windows do not span a gap in the stream or a change of caps. */
 static void
 test_discontinuity (void)
 {
@@ -653,13 +652,13 @@ test_discontinuity (void)
   g_assert_cmpuint (number (s, "first-pts"), ==, 56 * FRAME);
   gst_structure_free (s);
 
-  /* a frame that is too small goes through */
+  /* a buffer that is too small passes through */
   frame = gst_buffer_new_allocate (NULL, 100, NULL);
   g_assert_cmpint (gst_harness_push (r.h, frame), ==, GST_FLOW_OK);
   frame = gst_harness_pull (r.h);
   g_assert_cmpuint (gst_buffer_get_size (frame), ==, 100);
   gst_buffer_unref (frame);
-  /* and frames without times make windows, too */
+  /* frames without times form windows, too */
   for (guint i = 0; i < 4; i++) {
     frame = make_frame (i);
     GST_BUFFER_PTS (frame) = GST_BUFFER_DURATION (frame) = GST_CLOCK_TIME_NONE;
@@ -691,7 +690,7 @@ test_swap (void)
 
   gst_message_unref (pop (r.bus, GST_MESSAGE_ELEMENT, "cnn3dinfer-model", 0));
   push_on (&r, 8);
-  /* a file that is no model: the old one goes on */
+  /* an invalid file: the old model stays */
   g_assert_true (g_file_set_contents (bad, "no model", -1, NULL));
   g_object_set (r.element, "model", bad, NULL);
   assert_says (pop (r.bus, GST_MESSAGE_WARNING, NULL, WAIT), "The model was not changed: ");
@@ -702,7 +701,7 @@ test_swap (void)
   g_assert_cmpstr (gst_structure_get_string (s, "class"), ==, "green");
   gst_structure_free (s);
 
-  /* another one, of other sizes and classes, there and back */
+  /* another model with other sizes and classes, back and forth */
   for (guint i = 0; i < 6; i++) {
     const gchar *wanted = i % 2 ? "green" : "left";
     gboolean came = FALSE;
@@ -724,7 +723,7 @@ test_swap (void)
   g_assert_cmpuint (r.in, ==, r.out);
   g_assert_null (pop (r.bus, GST_MESSAGE_WARNING | GST_MESSAGE_ERROR, NULL, 0));
 
-  /* set again and again, without a frame, and stopped */
+  /* set repeatedly without a frame in between, then stopped */
   for (guint i = 0; i < 5; i++)
     g_object_set (r.element, "model", i % 2 ? first : second, NULL);
   rig_free (&r);
@@ -787,7 +786,7 @@ test_bad_files (void)
 }
 
 static void
-test_asked_otherwise (void)
+test_settings (void)
 {
   gchar *model = write_model ("plain.safetensors", &plain);
   Rig r = rig_new (model, "");
@@ -804,7 +803,7 @@ test_asked_otherwise (void)
   gst_object_unref (pad);
   rig_free (&r);
 
-  /* a CPU has no such precision */
+  /* CPUs do not support this precision */
   r = rig_new (model, "device=cpu precision=16-mixed");
   assert_says (pop (r.bus, GST_MESSAGE_INFO, NULL, 0),
       " computes in bf16-mixed where precision=16-mixed was asked for.");
@@ -812,7 +811,7 @@ test_asked_otherwise (void)
   g_free (model);
 }
 
-/* A model that computes nonsense ends the stream, with one error. */
+/* A model with NaN outputs ends the stream, with one error. */
 static void
 test_failure (void)
 {
@@ -833,7 +832,7 @@ test_failure (void)
   g_assert_cmpint (gst_harness_push (r.h, make_frame (4)), ==, GST_FLOW_ERROR);
   g_assert_null (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0));
 
-  /* and can be used again */
+  /* the element can be used again */
   gst_element_set_state (r.element, GST_STATE_READY);
   g_free (model);
   model = write_model ("green.safetensors", &green);
@@ -845,7 +844,7 @@ test_failure (void)
 
 /* --- the element --- */
 
-/* Video that ends before its first window says so. */
+/* Video that ends before its first window is reported. */
 static void
 test_too_short (void)
 {
@@ -872,8 +871,7 @@ test_too_short (void)
   g_free (model);
 }
 
-/* A model that was trained on videos of its own size gets others scaled, and
- * says so, once for each size. */
+/* A model trained without a scaler gets other sizes scaled, with one warning per size. */
 static void
 test_without_scaler (void)
 {
@@ -896,8 +894,7 @@ test_without_scaler (void)
   g_free (model);
 }
 
-/* No latency; caps that nobody downstream takes are not offered; up and down
- * again. */
+/* No latency; caps that nothing downstream accepts are not offered; restarts. */
 static void
 test_element (void)
 {
@@ -932,7 +929,7 @@ test_element (void)
         gst_segment_init (&segment, GST_FORMAT_TIME);
         gst_harness_push_event (r.h, gst_event_new_segment (&segment));
       }
-      /* a run's last result is not the next one's */
+      /* a run's last result does not carry over to the next run */
       g_assert_null (push (&r, 1));
       g_object_get (r.element, "label", &label, "class", &name, NULL);
       g_assert_cmpint (label, ==, -1);
@@ -945,7 +942,7 @@ test_element (void)
 }
 
 #ifndef __SANITIZE_ADDRESS__
-/* Bytes that are allocated: the resident size less what the allocator keeps. */
+/* Allocated bytes: the resident size without the allocator's free memory. */
 static gint64
 allocated (void)
 {
@@ -955,7 +952,7 @@ allocated (void)
 }
 #endif
 
-/* Many frames, and a swap of models now and then, leave nothing behind. */
+/* Many frames and occasional replacements of the model do not leak memory. */
 static void
 test_memory (void)
 {
@@ -987,7 +984,7 @@ test_memory (void)
     if (i == 19)
       before = allocated ();
   }
-  /* the last model that was swapped out goes with its last window */
+  /* a replaced model is freed with its last window */
   until = g_get_monotonic_time () + test_limit (20);
   while ((after = allocated ()) - before >= MOST_GROWTH && g_get_monotonic_time () < until)
     g_usleep (20000);
@@ -1018,7 +1015,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dinfer/discontinuity", test_discontinuity);
   g_test_add_func ("/cnn3dinfer/swap", test_swap);
   g_test_add_func ("/cnn3dinfer/bad-files", test_bad_files);
-  g_test_add_func ("/cnn3dinfer/asked-otherwise", test_asked_otherwise);
+  g_test_add_func ("/cnn3dinfer/settings", test_settings);
   g_test_add_func ("/cnn3dinfer/failure", test_failure);
   g_test_add_func ("/cnn3dinfer/too-short", test_too_short);
   g_test_add_func ("/cnn3dinfer/without-scaler", test_without_scaler);

@@ -1,4 +1,4 @@
-/* cnn3dtrain-classes.c: which classes cnn3dtrain tells apart, and its presets.
+/* cnn3dtrain-classes.c: the classes and class weights of cnn3dtrain, and its presets.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrig.h"
 
@@ -50,7 +50,7 @@ test_classes (void)
   gst_message_unref (message);
   rig_free (&r);
 
-  /* one-hot labels tell their number, too */
+  /* one-hot labels give the number of classes, too */
   r = rig_new ("num-classes=5");
   g_assert_true (push_caps (&r,
       "other/"
@@ -81,7 +81,7 @@ test_classes (void)
   rig_free (&r);
 }
 
-/* A class that no clip is of has no name in the model's file. */
+/* A class without clips has no name in the model's file. */
 static void
 test_unnamed_classes (void)
 {
@@ -109,8 +109,7 @@ test_unnamed_classes (void)
 
 /* --- weights --- */
 
-/* The weights that the log of a run tells; g_free(). clips: NULL: upstream does
- * not tell. */
+/* The class weights in a run's log; g_free(). clips: NULL: upstream does not send them. */
 static gchar *
 weights_of (const gchar *properties, const guint64 *clips)
 {
@@ -148,7 +147,7 @@ test_weights (void)
 {
   static const struct {
     const gchar *properties, *reason;
-    gboolean in_time; /* before a clip comes */
+    gboolean in_time; /* before the first clip */
   } bad[] = {
     { "class-weights=1,2", "class-weights has 2 numbers, but there are 3 classes", FALSE },
     { "class-weights=balanced", "upstream does not say: take the clips", FALSE },
@@ -233,7 +232,7 @@ test_presets (void)
   gst_object_unref (element);
 }
 
-/* Where a preset and the line differ, which of them holds is told. */
+/* Conflicts between a preset and explicit properties are reported. */
 static void
 test_preset (void)
 {
@@ -249,7 +248,7 @@ test_preset (void)
 
   gst_object_ref_sink (element);
   gst_element_set_bus (element, bus);
-  /* the same value is nothing to tell */
+  /* equal values are not reported */
   g_object_set (element, "lr", 0.5, "weight-decay", 1e-4, "progress", FALSE, NULL);
   g_assert_true (gst_preset_load_preset (GST_PRESET (element), "r3d_18-torchvision"));
   g_object_set (element, "momentum", 0.25, "seed", G_GUINT64_CONSTANT (5), NULL);

@@ -1,5 +1,5 @@
-/* cnn3dtrain-device.c: the device that cnn3dtrain computes on. Where
- * CNN3D_CUDNN names a test double, the CUDA back end runs on doubles, too.
+/* cnn3dtrain-device.c: the device that cnn3dtrain computes on. Where CNN3D_CUDNN names a test
+ * double, the CUDA back end runs on doubles, too.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrig.h"
 
@@ -14,7 +14,7 @@ get_devices (GstElement *element)
   return devices;
 }
 
-/* Batches of two clips without announced passes. */
+/* Starts batches of two clips without announced passes. */
 static Rig
 begin (const gchar *properties)
 {
@@ -35,7 +35,7 @@ push (Rig *r, guint batch)
       gst_harness_push (r->h, make_batch (2 * batch, 2, UINT8_INT32)), ==, GST_FLOW_OK);
 }
 
-/* How many step messages there are, and that their steps go on from *step. */
+/* The number of step messages, whose steps must continue from *step. */
 static guint
 count_steps (Rig *r, guint64 *step)
 {
@@ -52,7 +52,7 @@ count_steps (Rig *r, guint64 *step)
   return n;
 }
 
-/* --- with whatever there is --- */
+/* --- with the devices of this machine --- */
 
 static gboolean
 is_mapped (const gchar *file)
@@ -67,8 +67,7 @@ is_mapped (const gchar *file)
   return ret;
 }
 
-/* Back ends are loaded when somebody asks, not with the plugin; and what they
- * tell is kept. */
+/* Back ends are loaded on demand, not with the plugin; their answers are cached. */
 static void
 test_devices (void)
 {
@@ -97,7 +96,7 @@ test_devices (void)
   g_assert_cmpuint (cpus, ==, 1);
   g_assert_cmpuint (gpus, >, 0);
   g_assert_cmpuint (i, ==, cpus + gpus);
-  /* the order in which device=auto tries them */
+  /* in the order in which device=auto tries them */
   g_assert_true (g_str_has_prefix (lines[i - 1], "cpu: "));
   g_strfreev (lines);
   g_free (second);
@@ -105,7 +104,7 @@ test_devices (void)
   gst_object_unref (element);
 }
 
-/* What is for GPUs alone changes nothing on a CPU. */
+/* GPU settings have no effect on a CPU. */
 static void
 test_cpu (void)
 {
@@ -124,7 +123,7 @@ test_cpu (void)
         r.element, "loss", &loss[i], "loss-scale", &scale, "steps-skipped", &skipped, NULL);
     g_assert_cmpfloat (scale, ==, 1);
     g_assert_cmpuint (skipped, ==, 0);
-    /* each told at once */
+    /* each is reported at once */
     step = 0;
     g_assert_cmpuint (count_steps (&r, &step), ==, 3);
     rig_free (&r);
@@ -134,7 +133,7 @@ test_cpu (void)
 
 /* --- with the doubles --- */
 
-/* device=auto takes the GPU and says which; memory is the GPU's. */
+/* device=auto selects the GPU and reports it; memory is the GPU's. */
 static void
 test_auto (void)
 {
@@ -170,8 +169,7 @@ test_auto (void)
   rig_free (&r);
 }
 
-/* What is told comes one batch late, and nothing is missing at the end, however
- * it comes. */
+/* Reported results arrive one batch late; none is lost at the end, in whichever way it ends. */
 static void
 test_late (gconstpointer how)
 {
@@ -202,7 +200,7 @@ test_late (gconstpointer how)
   rig_free (&r);
 }
 
-/* Passes that are announced, a short last batch, groups of two batches. */
+/* Announced passes, a short last batch, groups of two batches. */
 static void
 test_passes (void)
 {
@@ -228,13 +226,13 @@ test_passes (void)
   rig_free (&r);
 }
 
-/* A learning rate that makes weights so large that gradients overflow FP16. */
+/* With this learning rate weights grow until gradients overflow FP16. */
 static void
 test_skipped (void)
 {
   Rig r = begin ("precision=16-mixed optimizer=sgd lr=1");
   GstMessage *message;
-  guint64 told = 0, skipped;
+  guint64 steps_skipped = 0, skipped;
   gdouble scale;
   gboolean skips;
   guint k, n = 0;
@@ -245,17 +243,17 @@ test_skipped (void)
   while ((message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-step"))) {
     g_assert_true (
         gst_structure_get_boolean (gst_message_get_structure (message), "skipped", &skips));
-    told += skips;
-    g_assert_cmpuint (get_uint64 (message, "steps-skipped"), ==, told);
-    g_assert_cmpuint (get_uint64 (message, "step"), ==, ++n - told);
-    g_assert_cmpfloat (get_double (message, "loss-scale"), ==, 65536.0 / (1 << told));
+    steps_skipped += skips;
+    g_assert_cmpuint (get_uint64 (message, "steps-skipped"), ==, steps_skipped);
+    g_assert_cmpuint (get_uint64 (message, "step"), ==, ++n - steps_skipped);
+    g_assert_cmpfloat (get_double (message, "loss-scale"), ==, 65536.0 / (1 << steps_skipped));
     gst_message_unref (message);
   }
   g_assert_cmpuint (n, ==, 16);
-  g_assert_cmpuint (told, >, 0);
+  g_assert_cmpuint (steps_skipped, >, 0);
   g_object_get (r.element, "steps-skipped", &skipped, "loss-scale", &scale, NULL);
-  g_assert_cmpuint (skipped, ==, told);
-  g_assert_cmpfloat (scale, ==, 65536.0 / (1 << told));
+  g_assert_cmpuint (skipped, ==, steps_skipped);
+  g_assert_cmpfloat (scale, ==, 65536.0 / (1 << steps_skipped));
   rig_free (&r);
 }
 
@@ -277,7 +275,7 @@ pop_warning (Rig *r)
   return text;
 }
 
-/* Weights so large that no gradient is finite in FP16: nothing is trained. */
+/* With weights so large that no gradient is finite in FP16, nothing is trained. */
 static void
 test_all_skipped (void)
 {
@@ -301,9 +299,9 @@ test_all_skipped (void)
   g_free (line);
 }
 
-/* More than nine tenths of the budget are worth a warning, once. */
+/* Use of more than 90 % of the budget is reported by one warning. */
 static void
-test_close (void)
+test_near_budget (void)
 {
   Rig r = begin ("max-memory=4GiB");
   GstMessage *message;
@@ -384,13 +382,13 @@ main (int argc, char **argv)
     g_test_add_func ("/cnn3dtrain-device/passes", test_passes);
     g_test_add_func ("/cnn3dtrain-device/skipped", test_skipped);
     g_test_add_func ("/cnn3dtrain-device/all-skipped", test_all_skipped);
-    g_test_add_func ("/cnn3dtrain-device/close", test_close);
+    g_test_add_func ("/cnn3dtrain-device/near-budget", test_near_budget);
     g_test_add_func ("/cnn3dtrain-device/progress", test_progress);
     g_test_add_func ("/cnn3dtrain-device/no-such-gpu", test_no_such_gpu);
   }
 
   ret = g_test_run ();
-  /* the leaks tracer counts here */
+  /* the leaks tracer checks here */
   gst_deinit ();
 
   return ret;

@@ -1,5 +1,5 @@
-/* cnn3dtrain-keypoints.c: training on key points, alone and with frames, and
- * testing what was trained.
+/* cnn3dtrain-keypoints.c: training on key points, with and without frames, and evaluating the
+ * result.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "evalrig.h"
 
@@ -17,7 +17,7 @@ static const struct {
   { "stem", "input-type=rgb+kpt fusion=stem" },
 };
 
-/* A run of batches of up to n clips with key points. */
+/* Starts a run with batches of up to n clips with key points. */
 static Rig
 points_rig (const gchar *input, const gchar *more, guint n)
 {
@@ -53,7 +53,7 @@ push_batches (Rig *r, guint64 first, const guint *sizes)
 
 /* --- training --- */
 
-/* The loss falls, and the memory is what the plan says. */
+/* The loss falls, and memory is as planned. */
 static void
 test_learns (gconstpointer input)
 {
@@ -82,7 +82,7 @@ test_learns (gconstpointer input)
   rig_free (&r);
 }
 
-/* Key points that the network does not read change no bit, which is told once. */
+/* Key points that the network does not read change no bit; one warning reports them. */
 static void
 test_unused (void)
 {
@@ -119,7 +119,7 @@ test_unused (void)
 
 /* --- resuming --- */
 
-/* Cut at any place and resumed: the same bits. */
+/* Interrupted anywhere and resumed: the same bits. */
 static void
 test_resume (gconstpointer input)
 {
@@ -154,8 +154,8 @@ test_resume (gconstpointer input)
   remove_dir (whole);
 }
 
-/* A source that does not seek, and whose batches lie otherwise than before: of the
- * one that the checkpoint lies in, the frames, labels and key points after it train. */
+/* The source cannot seek, and batches are cut differently than before: of the batch that contains
+ * the checkpoint's position, only the clips after it are trained on. */
 static void
 test_cut_batch (gconstpointer input)
 {
@@ -186,7 +186,7 @@ test_cut_batch (gconstpointer input)
   remove_dir (dirs[1]);
 }
 
-/* What of the input no weight's shape shows has to be the same, too. */
+/* Settings of the input that no weight's shape depends on must be the same, too. */
 static void
 test_resume_otherwise (void)
 {
@@ -207,7 +207,7 @@ test_resume_otherwise (void)
         ", not input-type=rgb: set the same, or resume=never to start over" },
     { "input-type=rgb", "input-type=rgb+kpt fusion=stem", FALSE,
         "was written with input-type=rgb, " },
-    /* what the network does not depend on */
+    /* settings that the network does not depend on */
     { "input-type=kpt model=posec3d_slowonly fusion=late",
         "input-type=kpt model=posec3d_slowonly fusion=stem", TRUE },
     { "input-type=rgb+kpt fusion=stem", "input-type=rgb+kpt fusion=stem heatmap-size=24", TRUE },
@@ -235,7 +235,7 @@ test_resume_otherwise (void)
   }
 }
 
-/* --- in parts --- */
+/* --- micro-batches --- */
 
 /* All float weights of a checkpoint; their number in *n; g_free(). */
 static gfloat *
@@ -260,7 +260,7 @@ weights_of (const gchar *dir, gsize *n)
   return (gfloat *) g_byte_array_free (all, FALSE);
 }
 
-/* With batch norm's statistics frozen, a batch in micro-batches is the whole one. */
+/* With frozen batch norm, micro-batches give the result of the whole batch. */
 static void
 test_micro_batches (gconstpointer input)
 {
@@ -323,8 +323,8 @@ validated (Rig *r, gdouble *loss)
   return accuracy;
 }
 
-/* cnn3deval finds what the trainer's validation found, in batches larger than those
- * of the training, in batches of other sizes, and in chunks. */
+/* cnn3deval's results equal those of the trainer's validation, in larger and other batches, and in
+ * chunks. */
 static void
 test_evaluated (gconstpointer input)
 {
@@ -366,7 +366,7 @@ test_evaluated (gconstpointer input)
   remove_dir (dir);
 }
 
-/* --- what is refused --- */
+/* --- errors --- */
 
 static void
 test_caps (void)
@@ -399,7 +399,7 @@ test_caps (void)
       "dimensions=3:32:32:4:4.4.3:5:2:4:4.1",
         "num_tensors=4, but a batch is two tensors, frames and labels, or three, with key "
         "points: " },
-    /* more bytes of points than a number can count, of frames that it can */
+    /* the size of the points overflows, that of the frames does not */
     { "other/tensors,format=static,num_tensors=3,types=uint8.int32.float32,"
       "dimensions=1:1:1:2147483647:2147483647.2147483647.3:1:1:2147483647:2147483647",
         "A batch of key points of dimensions 3:1:1:2147483647:2147483647 is larger than any "
@@ -420,7 +420,7 @@ test_caps (void)
   }
 }
 
-/* Key points of others in mid-stream, and their end */
+/* Other key points within the stream, and none */
 static void
 test_caps_change (void)
 {
@@ -452,7 +452,7 @@ test_no_points (void)
       "clipsample in clip-bin.");
   rig_free (&r);
 
-  /* and a model that has no use for them */
+  /* and with a model that does not use them */
   r = points_rig ("input-type=kpt model=r3d_18", "", 4);
   g_assert_cmpint (gst_harness_push (r.h, rig_batch (&r, 0, 4)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
@@ -460,7 +460,7 @@ test_no_points (void)
   rig_free (&r);
 }
 
-/* A memory of the size of a third tensor, `offset` bytes into its block */
+/* Appends a memory of a third tensor's size, `offset` bytes into its block */
 static GstBuffer *
 with_block (guint n, gsize size, gsize offset)
 {
@@ -504,7 +504,7 @@ test_bad_buffers (void)
   g_free (few);
 }
 
-/* Points outside of the picture, infinite and NaN ones are as if they were missing. */
+/* Points outside of the picture, infinite and NaN ones count as missing. */
 static void
 test_strange_points (void)
 {
@@ -529,7 +529,7 @@ test_strange_points (void)
   rig_free (&r);
 }
 
-/* Clips that a model of key points was not trained on */
+/* Clips in a form that a model of key points was not trained on */
 static void
 test_evaluated_otherwise (void)
 {
@@ -546,7 +546,7 @@ test_evaluated_otherwise (void)
     { "other/tensors,format=static,num_tensors=3,types=uint8.int32.float32,"
       "dimensions=3:32:32:8:4.4.3:5:2:8:4",
         "clips of 8 frames" },
-    /* frames that the network does not read may be of any size */
+    /* frames that the network does not read may have any size */
     { "other/tensors,format=static,num_tensors=3,types=uint8.int32.float32,"
       "dimensions=1:48:16:4:4.4.3:5:2:4:4",
         NULL },

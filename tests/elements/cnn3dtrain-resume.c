@@ -1,10 +1,10 @@
-/* cnn3dtrain-resume.c: a run cut at any place goes on with the same bits.
+/* cnn3dtrain-resume.c: a run interrupted anywhere resumes to the same bits.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrig.h"
 
 #include <unistd.h>
 
-/* Cut at any place, by NULL or by EOS, and resumed: the same bits. */
+/* Interrupted anywhere, by NULL or EOS, and resumed: the same bits. */
 static void
 test_resume (void)
 {
@@ -34,13 +34,13 @@ test_resume (void)
     position = pull_seek (&r, &seqnum);
     g_test_message ("cut at %" G_GUINT64_FORMAT ", on at %" G_GINT64_FORMAT, cut, position);
     if (position >= 0) {
-      /* what was on its way is dropped */
+      /* batches in flight are dropped */
       g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_OK);
       push_done (&r, 0, TRUE, TRAIN);
       push_segment (&r, seqnum);
       g_assert_cmpint (feed (&r, position, TOTAL + 1), ==, GST_FLOW_OK);
     } else {
-      /* nothing was stepped before the cut */
+      /* no step was done before the interruption */
       g_assert_cmpuint (cut, <=, 4);
       r.n = 4;
       g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
@@ -51,7 +51,7 @@ test_resume (void)
     remove_dir (dir);
   }
 
-  /* complete already: nothing more is trained */
+  /* already complete: nothing more is trained */
   r = begin_run (whole);
   push_epoch (&r, 0, TRUE, 0, 0);
   {
@@ -72,7 +72,7 @@ test_resume (void)
   remove_dir (whole);
 }
 
-/* Cut after a training pass's last batch, before its end is told. */
+/* Interrupted after a training pass's last batch, before the event that ends it. */
 static void
 test_resume_at_border (void)
 {
@@ -109,8 +109,8 @@ test_resume_at_border (void)
   remove_dir (dirs[1]);
 }
 
-/* The clips that a resumed run goes on at cannot be read: the source announces
- * a pass that stands further on. */
+/* The next clips of a resumed run cannot be read: the source announces a pass at a later
+ * position. */
 static void
 test_resume_at_bad_clips (void)
 {
@@ -140,7 +140,7 @@ test_resume_at_bad_clips (void)
   remove_dir (dirs[1]);
 }
 
-/* A source that does not seek: clips are passed over, the bits are the same. */
+/* A source that cannot seek: clips are dropped, the bits are the same. */
 static void
 test_resume_without_seek (void)
 {
@@ -168,7 +168,7 @@ test_resume_without_seek (void)
   remove_dir (whole);
 }
 
-/* The same for a stream that announces no passes. */
+/* The same for a stream without announced passes. */
 static void
 test_resume_unannounced (void)
 {
@@ -202,7 +202,7 @@ test_resume_unannounced (void)
   remove_dir (dirs[1]);
 }
 
-/* Where a run goes on is told. */
+/* The position at which a run resumes is reported. */
 static void
 test_progress (void)
 {
@@ -231,7 +231,7 @@ test_progress (void)
       "*saved at epoch 1, before its validation*resuming with epoch 1, its validation\n*");
 }
 
-/* What a run cannot be resumed from, or to. */
+/* States from which, and streams on which, a run cannot resume. */
 static void
 test_refused (void)
 {
@@ -245,7 +245,7 @@ test_refused (void)
   feed (&r, 0, 8);
   rig_free (&r);
 
-  /* the clips end before it */
+  /* the clips end before the position */
   r = begin_run (dir);
   gst_pad_set_event_function (r.h->srcpad, refuse);
   feed (&r, 0, 4);
@@ -255,7 +255,7 @@ test_refused (void)
       "as before, or set resume=never to start over.");
   rig_free (&r);
 
-  /* clipsrc is stopped before it */
+  /* clipsrc is stopped before the position */
   r = begin_run (dir);
   {
     const GstClipData data = { .rows = 1,
@@ -270,7 +270,7 @@ test_refused (void)
   gst_pad_set_event_function (r.h->srcpad, refuse);
   feed (&r, 0, 4);
   gst_harness_push_event (r.h, gst_event_new_eos ());
-  /* the first is about the data, which the checkpoint does not know */
+  /* the first warning is about the data, which the checkpoint does not record */
   gst_message_unref (pop (&r, GST_MESSAGE_WARNING, NULL));
   message = pop (&r, GST_MESSAGE_WARNING, NULL);
   g_assert_nonnull (message);
@@ -294,7 +294,7 @@ test_refused (void)
       "before, or set resume=never to start over.");
   rig_free (&r);
 
-  /* complete, with how much of it is done */
+  /* complete, with the number of epochs done */
   r = begin_run (dir);
   push_epoch (&r, 0, TRUE, 0, 0);
   g_assert_cmpint (pull_seek (&r, &seqnum), ==, 8);
@@ -313,7 +313,7 @@ test_refused (void)
   gst_message_unref (message);
   rig_free (&r);
 
-  /* a checkpoint that is none */
+  /* an invalid checkpoint */
   g_assert_true (g_file_set_contents (last, "no model", -1, NULL));
   r = begin_run (dir);
   push_epoch (&r, 0, TRUE, 0, 0);
@@ -330,7 +330,7 @@ test_refused (void)
   g_free (last);
 }
 
-/* The folder goes while the run is under way, or is none to log in. */
+/* The folder is removed during the run, or cannot hold a log. */
 static void
 test_unwritable (void)
 {
@@ -371,7 +371,7 @@ test_unwritable (void)
   g_free (file);
 }
 
-/* A folder that cannot be written to, and one that another run has */
+/* Folders that cannot be written to, and one in use by another run */
 static void
 test_folders (void)
 {
@@ -393,7 +393,7 @@ test_folders (void)
     { "/proc/no/such", GST_RESOURCE_ERROR_OPEN_WRITE,
         "Checkpoints cannot be written to /proc/no/such" },
     { dir, GST_RESOURCE_ERROR_BUSY, process },
-    /* which has not yet written who it is */
+    /* which has not yet written its process id */
     { dir, GST_RESOURCE_ERROR_BUSY, "another process" },
     { taken, GST_RESOURCE_ERROR_OPEN_WRITE, open },
     { linked, GST_RESOURCE_ERROR_OPEN_WRITE, refused },
@@ -427,7 +427,7 @@ test_folders (void)
   remove_dir (dir);
   g_rmdir (name);
   remove_dir (taken);
-  /* nothing but the link */
+  /* the folder has nothing but the link */
   g_assert_cmpint (g_unlink (link), ==, 0);
   g_assert_cmpint (g_rmdir (linked), ==, 0);
   g_free (refused);
@@ -459,7 +459,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain-resume/unannounced", test_resume_unannounced);
 
   ret = g_test_run ();
-  /* the leaks tracer counts here */
+  /* the leaks tracer checks here */
   gst_deinit ();
 
   return ret;

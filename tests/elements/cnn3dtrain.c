@@ -1,4 +1,4 @@
-/* cnn3dtrain.c: what cnn3dtrain takes, what it refuses, and what it tells.
+/* cnn3dtrain.c: the streams and settings that cnn3dtrain accepts and rejects, and its messages.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrig.h"
 
@@ -11,7 +11,7 @@ test_caps (void)
 {
   static const struct {
     const gchar *caps;
-    const gchar *reason; /* NULL: taken */
+    const gchar *reason; /* NULL: accepted */
   } table[] = {
     { CAPS ("uint8", "int32", "4"), NULL },
     { CAPS ("uint8", "int64", "4"), NULL },
@@ -85,7 +85,7 @@ test_caps (void)
   }
 }
 
-/* Clips of another size in mid-stream */
+/* Clips of another size within the stream */
 static void
 test_caps_change (void)
 {
@@ -102,8 +102,7 @@ test_caps_change (void)
 
 /* --- training --- */
 
-/* Trains without announced passes: the loss falls in whatever form batches
- * come. */
+/* Trains without announced passes: the loss falls with batches in any form. */
 static void
 test_learns (gconstpointer data)
 {
@@ -161,8 +160,8 @@ test_messages (void)
   g_assert_cmpuint (value, ==, predicted);
 
   for (i = 0; i < EPOCHS; i++) {
-    /* three batches: a group of two, and a short one when the pass ends, of
-     * which no message is due until it is stepped */
+    /* three batches: a group of two, and an incomplete one at the pass's end, which is reported
+     * once it is stepped */
     message = pop (&r, GST_MESSAGE_ELEMENT, NULL);
     g_assert_true (gst_message_has_name (message, "cnn3dtrain-step"));
     s = gst_message_get_structure (message);
@@ -212,8 +211,8 @@ test_messages (void)
   remove_dir (dir);
 }
 
-/* A batch that is larger than the network was made for: split in validation,
- * where it makes no difference; refused in training, and the log says why. */
+/* A batch larger than the network was set up for: split in validation, where the result is the
+ * same; rejected in training, with the reason in the log. */
 static void
 test_larger_batch (void)
 {
@@ -255,7 +254,7 @@ test_larger_batch (void)
   rig_free (&r);
 }
 
-/* --- what cannot be trained on --- */
+/* --- errors --- */
 
 static void
 test_bad_labels (void)
@@ -284,7 +283,7 @@ test_bad_labels (void)
     assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, table[i].reason);
     rig_free (&r);
 
-    /* named, and fit for a terminal */
+    /* reported with the path, and escaped for a terminal */
     r = rig_new ("num-classes=3");
     buffer = make_batch (8, 4, UINT8_INT32);
     gst_buffer_fill (buffer, 4 * CLIP + 4, &table[i].label, 4);
@@ -338,7 +337,7 @@ test_nan (void)
   g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, "the loss became NaN or infinite");
   rig_free (&r);
-  /* weights that ran away are not saved */
+  /* diverged weights are not saved */
   g_assert_cmpint (g_rmdir (dir), ==, 0);
   g_free (dir);
   g_free (line);
@@ -365,7 +364,7 @@ test_bad_buffers (void)
   rig_free (&r);
 }
 
-/* Numbers that begin at an odd address */
+/* Values at an odd address */
 static void
 test_misaligned (void)
 {
@@ -441,7 +440,7 @@ test_settings (void)
   }
 }
 
-/* Conflicts that only show when the stream comes */
+/* Conflicts that only show with the stream */
 static void
 test_conflicts (void)
 {
@@ -506,7 +505,7 @@ test_conflicts (void)
   rig_free (&r);
 }
 
-/* Every property says its range and default; 16 means 16-mixed. */
+/* Every property states its range and default; 16 means 16-mixed. */
 static void
 test_blurbs (void)
 {
@@ -537,7 +536,7 @@ test_blurbs (void)
   gst_object_unref (element);
 }
 
-/* A head of another size is left out, named, and the rest is taken. */
+/* A head of another size is left out and reported, and the rest is loaded. */
 static void
 test_left_out (void)
 {
@@ -561,7 +560,7 @@ test_left_out (void)
   g_assert_cmpuint (gst_value_array_get_size (names), ==, 2);
   g_assert_true (
       g_str_has_prefix (g_value_get_string (gst_value_array_get_value (names, 0)), "fc."));
-  /* as a list that other languages read */
+  /* as a list that other languages can read */
   names = gst_structure_get_value (gst_message_get_structure (message), "name-list");
   g_assert_cmpstr (G_VALUE_TYPE_NAME (names), ==, "GValueArray");
   gst_message_unref (message);
@@ -580,7 +579,7 @@ test_left_out (void)
   remove_dir (dir);
 }
 
-/* A wrapper's name before each of the model's is told. */
+/* A prefix before the model's parameter names is reported. */
 static void
 test_prefix (void)
 {
@@ -630,7 +629,7 @@ test_prefix (void)
   g_free (from);
 }
 
-/* No better for an epoch: EOS from the element itself, and refusals after. */
+/* An epoch without improvement: EOS from the element itself, then no more batches are accepted. */
 static void
 test_patience (void)
 {
@@ -679,7 +678,7 @@ test_cycles (void)
   gst_object_unref (element);
 }
 
-/* An end before the first step is an error; one that comes within it is told. */
+/* A stream that ends before the first step is an error; an incomplete step is reported. */
 static void
 test_empty (void)
 {
@@ -692,7 +691,7 @@ test_empty (void)
       "upstream.");
   rig_free (&r);
 
-  /* validation passes alone */
+  /* validation passes only */
   r = rig_new ("");
   begin_stream (&r, 4);
   push_epoch (&r, 0, FALSE, 0, 0);
@@ -703,7 +702,7 @@ test_empty (void)
       "No training step: no clip to train on came. With clipsrc, passes=all has training clips.");
   rig_free (&r);
 
-  /* Ctrl-C: clip-epoch-done does not come */
+  /* Ctrl-C: clip-epoch-done does not arrive */
   r = rig_new ("accumulate-grad-batches=3");
   begin_stream (&r, 4);
   push_epoch (&r, 0, TRUE, 0, 0);
@@ -723,7 +722,7 @@ test_empty (void)
   assert_no_error (&r);
   rig_free (&r);
 
-  /* no clip of a pass came, and nobody said why */
+  /* no clip of a pass arrived, and no skipped clip was reported */
   r = rig_new ("max-skipped=1");
   begin_stream (&r, 4);
   push_epoch (&r, 0, FALSE, 0, 0);
@@ -740,7 +739,7 @@ test_empty (void)
   rig_free (&r);
 }
 
-/* Who skips clips is told where all of them are named. */
+/* Skipped clips are reported with a hint where all of them are listed. */
 static void
 test_skips (void)
 {
@@ -766,14 +765,14 @@ test_skips (void)
   rig_free (&r);
 }
 
-/* What only a validation measures needs one, where it is asked for by name. */
+/* A monitor of validation metrics needs a validation pass if it is set by name. */
 static void
 test_monitor (void)
 {
   static const gchar *const names[] = { "val-accuracy", "val-loss", "val-f1" };
   GstClipEpoch alone = { .training = TRUE, .clips = TRAIN, .epochs = 1 };
   GstMessage *message;
-  guint i, told;
+  guint i, infos;
   Rig r;
 
   for (i = 0; i < G_N_ELEMENTS (names); i++) {
@@ -794,7 +793,7 @@ test_monitor (void)
     g_free (line);
   }
 
-  /* the default takes what there is, and says so where it matters */
+  /* the default uses what is available, and reports it if it matters */
   for (i = 0; i < 2; i++) {
     r = rig_new (i ? "patience=3" : "");
     begin_stream (&r, 4);
@@ -806,7 +805,7 @@ test_monitor (void)
     alone.first_clip = alone.position = TRAIN;
     gst_harness_push_event (r.h, gst_event_new_clip_epoch (&alone));
     alone.epoch = alone.first_clip = alone.position = 0;
-    for (told = 0; (message = pop (&r, GST_MESSAGE_INFO, NULL)); told++) {
+    for (infos = 0; (message = pop (&r, GST_MESSAGE_INFO, NULL)); infos++) {
       GError *error = NULL;
 
       gst_message_parse_info (message, &error, NULL);
@@ -816,12 +815,12 @@ test_monitor (void)
       g_error_free (error);
       gst_message_unref (message);
     }
-    g_assert_cmpuint (told, ==, i);
+    g_assert_cmpuint (infos, ==, i);
     rig_free (&r);
   }
 }
 
-/* A line for each epoch, and how it ended. */
+/* A line for each epoch, and the end of the run. */
 static void
 test_progress (void)
 {
@@ -888,7 +887,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain/progress", test_progress);
 
   ret = g_test_run ();
-  /* the leaks tracer counts here */
+  /* the leaks tracer checks here */
   gst_deinit ();
 
   return ret;

@@ -1,5 +1,5 @@
-/* convolution.c: the property `convolution` of cnn3dtrain, cnn3deval and
- * cnn3dinfer. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* convolution.c: the property `convolution` of cnn3dtrain, cnn3deval and cnn3dinfer.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "evalrig.h"
 
 #include "tests/limits.h"
@@ -18,7 +18,7 @@ assert_differ (gdouble automatic, gdouble direct, gdouble winograd)
 
 /* --- the property --- */
 
-/* All three have one type, whose values are named as they are written. */
+/* All three have the same enum type, whose nicks equal its names. */
 static void
 test_values (void)
 {
@@ -72,7 +72,7 @@ test_refused (void)
 
 /* --- what it does --- */
 
-/* Three steps' losses. */
+/* The losses of three steps. */
 static void
 train (const gchar *convolution, guint threads, gdouble losses[3])
 {
@@ -109,14 +109,14 @@ test_train (void)
     train (ways[i], 2, two);
     for (k = 0; k < 3; k++)
       g_test_message ("%s, step %u: %.17g, %.17g", ways[i], k, losses[i][k], two[k]);
-    /* no matter how many threads go forward */
+    /* independent of the number of threads in the forward pass */
     g_assert_cmpfloat (losses[i][0], ==, two[0]);
   }
   for (k = 0; k < 3; k++)
     assert_differ (losses[0][k], losses[1][k], losses[2][k]);
 }
 
-/* A run goes on from a checkpoint that another setting wrote. */
+/* A run resumes from a checkpoint written with another setting. */
 static void
 test_resume (void)
 {
@@ -187,7 +187,7 @@ test_eval (void)
   assert_differ (losses[0], losses[1], losses[2]);
 }
 
-/* A frame of the same picture each time: a window's score is any window's. */
+/* A frame with the same picture each time: all windows have the same score. */
 static void
 push_frame (Rig *r)
 {
@@ -206,7 +206,7 @@ push_frame (Rig *r)
   gst_buffer_unref (gst_harness_pull (r->h));
 }
 
-/* A setting that changes while the video plays loads the model anew. */
+/* A setting changed while the video plays reloads the model. */
 static void
 test_infer (void)
 {
@@ -223,7 +223,7 @@ test_infer (void)
     const gint64 end = g_get_monotonic_time () + test_limit (60);
     GstMessage *message;
 
-    /* the first one is what it has by itself */
+    /* the first one is the default */
     if (i > 0)
       gst_util_set_object_arg (G_OBJECT (element), "convolution", ways[i]);
     while (!(message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dinfer-model"))

@@ -1,5 +1,5 @@
-/* cycles.c: a whole line, 200 times from NULL to PLAYING and back (60 times under the address
- * sanitizer and under the leaks tracer), leaves nothing behind: memory, threads, open files.
+/* cycles.c: a whole pipeline taken 200 times from NULL to PLAYING and back (60 times with the
+ * address sanitizer or the leaks tracer) leaks neither memory, nor threads, nor open files.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gst/gst.h>
 
@@ -16,20 +16,19 @@
 #else
 #define CYCLES 200
 #endif
-/* The leaks tracer names whatever a single one left */
+/* The leaks tracer finds a leak of a single cycle */
 #define TRACED_CYCLES 60
-/* One in so many is let come to a step, however slow the machine. */
+/* One cycle in this many runs until a step, however slow the machine. */
 #define STEP_CYCLES 16
 #define WARM_UP 20
-/* How much larger the resident size may be after the last cycle than after the
- * 20th: the allocator keeps some of what its threads freed, and sanitizers all of it
- * for a while. */
+/* Allowed growth of the resident size after the 20th cycle: the allocator keeps some of the memory
+ * freed by threads, and sanitizers all of it for a while. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define GROWTH G_MAXINT64
 #else
 #define GROWTH (24 << 20)
 #endif
-/* The same for what is allocated: less than 3 kB a cycle. */
+/* The same for allocated memory: less than 3 kB a cycle. */
 #define ALLOCATED_GROWTH (512 << 10)
 #define SETTLE test_limit (20)
 
@@ -67,8 +66,8 @@ resident (void)
   return (gint64) pages * sysconf (_SC_PAGESIZE);
 }
 
-/* Bytes that are allocated: the resident size less what the allocator keeps.
- * What threads cache counts as allocated: it is run without (meson.build). */
+/* Allocated bytes: the resident size without the allocator's free memory. Thread caches would
+ * count, so they are disabled (meson.build). */
 static gint64
 allocated (void)
 {
@@ -77,7 +76,7 @@ allocated (void)
   return (gint64) info.uordblks + (gint64) info.hblkhd;
 }
 
-/* Waits until what stops in the background has stopped. */
+/* Waits until background threads have stopped. */
 static guint
 settled (const gchar *path, guint bound)
 {
@@ -93,7 +92,7 @@ settled (const gchar *path, guint bound)
   }
 }
 
-/* As little as there is after a while. */
+/* The minimum after a while. */
 static guint
 at_rest (const gchar *path)
 {
@@ -132,8 +131,8 @@ typedef struct {
   guint steps, errors, stops[3]; /* stops: before, in and after step 1 */
 } Seen;
 
-/* Lets the pipeline play for so many microseconds, or to its first step, and
- * counts what it says. */
+/* Plays the pipeline for this many microseconds, or until its first step, and counts its
+ * messages. */
 static void
 play (GstElement *pipeline, gint64 microseconds, gboolean to_step, Seen *seen)
 {
@@ -175,8 +174,8 @@ play (GstElement *pipeline, gint64 microseconds, gboolean to_step, Seen *seen)
   gst_object_unref (bus);
 }
 
-/* A pipeline is used 40 times, then made anew: both ways of using one count.
- * trains: steps come, if it is let play. */
+/* A pipeline is used 40 times, then created again: both ways are tested. trains: steps are
+ * expected. */
 static void
 cycle (const gchar *line, gint longest, gboolean trains, Seen *seen)
 {
@@ -239,7 +238,7 @@ cycle_data (const gchar *checkpoint)
   g_test_message ("stopped %u times before training, %u before the first step, %u later; %u steps",
       seen.stops[0], seen.stops[1], seen.stops[2], seen.steps);
   g_assert_cmpuint (seen.errors, ==, 0);
-  /* at all of these moments, or it says nothing of them */
+  /* stopped in all of these phases, else the test proves nothing */
   g_assert_cmpuint (seen.stops[0], >, 0);
   g_assert_cmpuint (seen.stops[2], >, 2);
   g_assert_cmpuint (seen.steps, >, 2);
@@ -261,7 +260,7 @@ test_checkpoints (void)
   g_free (folder);
 }
 
-/* Stopped at once: nothing has come, or is just about to. */
+/* Stopped at once: before or just as the first data arrives. */
 static void
 test_at_once (void)
 {
@@ -298,7 +297,7 @@ main (int argc, char **argv)
   dir = g_dir_make_tmp ("cycles-XXXXXX", NULL);
   g_assert_nonnull (dir);
   make_videos ();
-  /* the decoder's plug-in, once loaded, stays: what surely loads it goes first */
+  /* a decoder's plug-in stays loaded: the test that loads it comes first */
   g_test_add_func ("/cycles/data", test_data);
   g_test_add_func ("/cycles/checkpoints", test_checkpoints);
   g_test_add_func ("/cycles/at-once", test_at_once);

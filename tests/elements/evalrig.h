@@ -13,24 +13,24 @@ static const gchar *const names[] = { "red", "green", "blue", NULL };
 static const gchar *const many[MANY + 1] = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k",
   "l", "m", "n", "o", "p", "q", "r", "s", "t", "u", "v", "w", "x", "y", NULL };
 
-static gchar *folder; /* with model.safetensors */
-static gchar *model;  /* that */
+static gchar *folder; /* contains model.safetensors */
+static gchar *model;  /* its path */
 
 /* --- models --- */
 
 typedef enum {
   WHOLE,
   NO_DESCRIPTION,
-  NO_WEIGHT,      /* one is missing */
-  OTHER_WEIGHT,   /* one has another shape */
+  NO_WEIGHT,      /* a tensor is missing */
+  OTHER_WEIGHT,   /* a tensor has another shape */
   NO_NAMES,       /* of classes */
-  KNOWN,          /* how its clips were made */
-  KNOWN_RATE,     /* the same, and at 15 frames a second */
-  KNOWN_UNSCALED, /* of videos of its own size */
+  KNOWN,          /* preparation of its clips */
+  KNOWN_RATE,     /* the same, at 15 frames a second */
+  KNOWN_UNSCALED, /* without a scaler */
   MANY_CLASSES,   /* MANY of them */
 } Kind;
 
-/* A small r3d_18 with drawn weights; its path, g_free(). */
+/* Writes a small r3d_18 with random weights; its path, g_free(). */
 static inline gchar *
 make_model (const gchar *name, Kind kind)
 {
@@ -102,9 +102,9 @@ eval_new (const gchar *properties)
   return eval_of (model, properties);
 }
 
-/* --- what it tells --- */
+/* --- results --- */
 
-/* Text of a file in `dir`, which is there; g_free(). */
+/* Text of an existing file in `dir`; g_free(). */
 static inline gchar *
 contents (const gchar *dir, const gchar *name)
 {
@@ -130,8 +130,8 @@ exists (const gchar *dir, const gchar *name)
   return ret;
 }
 
-/* The first message of this type (and structure name, unless NULL), or NULL; the
- * others stay. */
+/* The first message of this type (and structure name, unless NULL), or NULL; other messages
+ * stay. */
 static inline GstMessage *
 find (Rig *r, GstMessageType type, const gchar *name)
 {
@@ -150,7 +150,7 @@ find (Rig *r, GstMessageType type, const gchar *name)
   return found;
 }
 
-/* The next result: TRUE where it is of a whole pass. */
+/* The next result; TRUE if it is of a complete pass. */
 static inline gboolean
 result (Rig *r, gdouble *accuracy, guint64 *clips, guint64 *videos)
 {
@@ -214,7 +214,7 @@ push_names (Rig *r, const gchar *const *classes)
   gst_harness_push_event (r->h, gst_event_new_clip_classes (classes));
 }
 
-/* A batch with a meta for each clip: all views of `clip`, or one clip each. */
+/* A batch with a meta for each clip: all are views of `clip`, or separate clips. */
 static inline GstBuffer *
 with_metas (GstBuffer *buffer, guint n, guint64 clip, gboolean views)
 {
@@ -243,7 +243,7 @@ set_label (GstBuffer *buffer, guint n, gint32 label)
   gst_memory_unmap (gst_buffer_peek_memory (buffer, 1), &map);
 }
 
-/* To be used as main(): a folder with a model while the tests run. */
+/* To be called by main(): runs the tests with a folder and a model. */
 static inline int
 run_with_model (void)
 {

@@ -1,4 +1,4 @@
-/* framerate.c: frames at another rate against a search through all of them.
+/* framerate.c: resampling to another frame rate, compared with a linear search.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugins/clip/clipwindow.h"
 #include "src/random.h"
@@ -8,7 +8,7 @@
 static const FrameRate rates[] = { { 15, 1 }, { 10, 1 }, { 30, 1 }, { 30000, 1001 }, { 25, 2 },
   { 1, 3 }, { 1000, 1 }, { 60, 1 } };
 
-/* By the definition, frame by frame. */
+/* By definition, frame by frame. */
 static guint
 nearest (const guint64 *times, guint n, guint64 time)
 {
@@ -21,7 +21,7 @@ nearest (const guint64 *times, guint n, guint64 time)
   return best;
 }
 
-/* Frame k's nanosecond, in whole seconds and what is left of them. */
+/* Frame k's time in nanoseconds, from whole seconds and the remainder. */
 static guint64
 time_of (FrameRate rate, guint64 k)
 {
@@ -39,7 +39,7 @@ count_of (FrameRate rate, const guint64 *times, guint n)
   return MAX (1, (guint64) (frames + 0.5));
 }
 
-/* Gaps from 0 to 100 ms, a quarter of them none or one of a few round ones. */
+/* Gaps from 0 to 100 ms; a quarter of them are 0 or round numbers. */
 static guint
 draw_times (guint number, guint64 *times)
 {
@@ -79,8 +79,7 @@ test_source (void)
   }
 }
 
-/* Frames that come one by one give the same ones, and none waits longer than it
- * has to. */
+/* Frames that arrive one by one give the same result, and none is delayed longer than necessary. */
 static void
 test_stream (void)
 {
@@ -132,14 +131,14 @@ test_jumps (void)
     { 200, 0, 1 },
     { -1, 0, 1 },
     { -1, 0, 1 },
-    /* back, and on from there */
+    /* jumps back and continues there */
     { 50, 0, 1 },
     { 150, 0, 1 },
     { 249, 0, 0 },
     { 251, 1, 0 },
-    /* 9 s that are filled, half by each */
+    /* a gap of 9 s is filled, half by each neighbour */
     { 9251, 45, 45 },
-    /* and 11 s that are not */
+    /* a gap of 11 s is not */
     { 20252, 0, 1 },
     { 20352, 0, 1 },
     { 20352, 0, 0 },
@@ -160,7 +159,7 @@ test_jumps (void)
     g_test_message ("frame %u", i);
     g_assert_cmpuint (before, ==, frames[i].before);
     g_assert_cmpuint (before, <=, ahead);
-    /* half of the longest gap that is filled is 5 s */
+    /* half of the longest filled gap is 5 s */
     g_assert_cmpuint (frame_rate_ahead (&stream), >=, 50);
     g_assert_cmpuint (frame_rate_ahead (&stream), <=, i == 10 ? 91 : 51);
     g_assert_cmpuint (now, ==, frames[i].now);
@@ -171,8 +170,7 @@ test_jumps (void)
   g_assert_false (frame_rate_equal ((FrameRate) { 30000, 1001 }, (FrameRate) { 30, 1 }));
 }
 
-/* Windows of the same content show the same moments at 10 to 30 frames a
- * second. */
+/* Windows of the same content cover the same moments at 10 to 30 frames a second. */
 static void
 test_windows (void)
 {

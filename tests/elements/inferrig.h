@@ -20,18 +20,18 @@
 
 static gchar *folder;
 
-/* A model with its initial weights, but for its last layer. */
+/* A model with its initial weights except for the last layer. */
 typedef struct {
   const gchar *classes[8]; /* NULL-terminated */
   guint channels, frames, size;
   Cnn3dPreparation preparation;
-  /* of the last layer's weights; 0: the same logits, whatever is to be seen */
+  /* scale of the last layer's weights; 0: constant logits */
   gfloat gain;
   gfloat bias[8];
   gboolean points; /* posec3d_slowonly, which reads key points */
 } Spec;
 
-/* Three classes that its windows tell apart. */
+/* Three classes that windows are classified into. */
 static const Spec plain = { { "red", "green", "blue" }, 3, 4, 32,
   { "center", 1, "bilinear", FALSE }, 100, { 0 } };
 
@@ -104,7 +104,7 @@ write_model (const gchar *name, const Spec *spec)
   return path;
 }
 
-/* Probabilities of n clips by the model alone, (n, num_classes); g_free() */
+/* Probabilities of n clips by the predictor directly, (n, num_classes); g_free() */
 static inline gdouble *
 predict (const gchar *model, const guint8 *clips, guint n)
 {
@@ -143,8 +143,8 @@ predict (const gchar *model, const guint8 *clips, guint n)
 
 /* --- messages --- */
 
-/* The next one of this type (and structure name, unless NULL) that comes within
- * that time, or NULL; those before it go. */
+/* The next message of this type (and structure name, unless NULL) within that time, or NULL; drops
+ * the ones before it. */
 static inline GstMessage *
 pop (GstBus *bus, GstMessageType type, const gchar *name, GstClockTime wait)
 {
@@ -189,7 +189,7 @@ number (const GstStructure *s, const gchar *field)
   return value;
 }
 
-/* Of a result; g_free() */
+/* The probabilities of a result; g_free() */
 static inline gdouble *
 probabilities_of (const GstStructure *s, guint *n)
 {
@@ -252,7 +252,7 @@ draw_frame (guint n, guint8 *data, gsize size)
   }
 }
 
-/* Frame number n of CAPS, which its time tells. */
+/* Frame n of CAPS; its time is n frames. */
 static inline GstBuffer *
 make_frame (guint n)
 {
@@ -268,8 +268,8 @@ make_frame (guint n)
   return buffer;
 }
 
-/* Pushes the next n frames, all of which must come out as they were. The last
- * one's result, or NULL where it has none. */
+/* Pushes the next n frames, all of which must come out unchanged. Returns the last one's result, or
+ * NULL. */
 static inline GstStructure *
 push (Rig *r, guint n)
 {
@@ -288,7 +288,7 @@ push (Rig *r, guint n)
     g_assert_cmpuint (GST_BUFFER_DURATION (out), ==, FRAME);
     g_assert_cmpuint (gst_buffer_get_size (out), ==, map.size);
     g_assert_cmpint (gst_buffer_memcmp (out, 0, map.data, map.size), ==, 0);
-    /* the pixels have not even moved */
+    /* the pixels were not even copied */
     g_assert_true (gst_buffer_peek_memory (out, 0) == gst_buffer_peek_memory (frame, 0));
     meta = gst_buffer_get_custom_meta (out, "Cnn3dResult");
     g_clear_pointer (&result, gst_structure_free);
@@ -312,7 +312,7 @@ push_on (Rig *r, guint n)
   g_clear_pointer (&result, gst_structure_free);
 }
 
-/* The next result's message, which must be there. */
+/* The next result's message, which must exist. */
 static inline GstStructure *
 next_result (Rig *r)
 {

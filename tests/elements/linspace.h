@@ -1,5 +1,5 @@
-/* linspace.h: what numpy.linspace (0, N - 1, num).round () gives.
- * Made with NumPy 1.24.2: N, num, then the values.
+/* linspace.h: results of numpy.linspace (0, N - 1, num).round (). Generated with NumPy 1.24.2: N,
+ * num, then the values.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 static const guint16 linspace_table[] = {
   1, 1, 0,

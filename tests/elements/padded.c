@@ -1,6 +1,5 @@
-/* padded.c: frames whose own meta says that they are larger than the caps, as
- * decoders that write whole macroblocks give them: what is read, and written, is
- * what the caps say.
+/* padded.c: frames whose video meta has a larger size than the caps, as from decoders that output
+ * whole macroblocks: only the size in the caps is read and written.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clips.h"
 
@@ -11,7 +10,7 @@
 #define HEIGHT 2
 #define STRIDE 16
 #define ROWS 6   /* in memory */
-#define FRAMES 4 /* their pixels end where a block of memory does */
+#define FRAMES 4 /* their pixels end at the end of a memory block */
 
 static guint8
 pixel (guint frame, guint x, guint y)
@@ -42,7 +41,7 @@ padded_frame (guint frame, gboolean training)
   return buffer;
 }
 
-/* What an element makes of a clip's frames, all bytes in their order. */
+/* An element's output for a clip's frames, all bytes in order. */
 static GByteArray *
 pass (const gchar *element, gboolean training)
 {

@@ -1,5 +1,5 @@
-/* ranges.c: every property with a range refuses what is out of it, by its
- * element's own error or warning.
+/* ranges.c: every property with a range rejects values out of it, with an error or warning of the
+ * element.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gst/gst.h>
 #include <math.h>
@@ -15,7 +15,7 @@ a_bit_of (gdouble x)
   return fmax (1e-9, fabs (x) * 1e-9);
 }
 
-/* Values just out of the range, where the type has any; their number. */
+/* Values just out of the range, if the type has any; returns their number. */
 static guint
 bad_values (GParamSpec *spec, GValue values[3])
 {
@@ -95,7 +95,7 @@ is_own (GstElement *element, GParamSpec *spec)
   return spec->owner_type == G_OBJECT_TYPE (element) && (spec->flags & G_PARAM_WRITABLE);
 }
 
-/* GObject's own messages would end the test. */
+/* GObject's own messages would abort the test. */
 static void
 test_start (gconstpointer name)
 {
@@ -142,7 +142,7 @@ test_start (gconstpointer name)
   g_free (specs);
   g_assert_cmpuint (tried, >, 0);
 
-  /* a good value makes up for the bad one: if it fails, then for another reason */
+  /* a valid value clears the error: if the element still fails, then for another reason */
   gst_bus_set_flushing (bus, TRUE);
   gst_bus_set_flushing (bus, FALSE);
   gst_element_set_state (element, GST_STATE_PAUSED);
@@ -196,7 +196,7 @@ test_running (gconstpointer name)
   g_free (specs);
   g_assert_cmpuint (tried, >, 0);
 
-  /* and the next start is as good as the last */
+  /* the next start succeeds */
   gst_element_set_state (element, GST_STATE_READY);
   g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_SUCCESS);
   g_assert_null (next_text (bus, GST_MESSAGE_ERROR));
@@ -220,7 +220,7 @@ main (int argc, char **argv)
     path = g_strconcat ("/ranges/start/", elements[i], NULL);
     g_test_add_data_func (path, elements[i], test_start);
     g_free (path);
-    /* the others need a data set or a model to get to PAUSED */
+    /* the others need a data set or a model to reach PAUSED */
     if (strcmp (elements[i], "clipsrc") && g_str_has_prefix (elements[i], "clip")) {
       path = g_strconcat ("/ranges/running/", elements[i], NULL);
       g_test_add_data_func (path, elements[i], test_running);

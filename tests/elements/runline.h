@@ -1,4 +1,4 @@
-/* runline.h: a launch line that runs to its end.
+/* runline.h: runs a launch line until it ends.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TESTS_RUN_LINE_H
 #define TESTS_RUN_LINE_H
@@ -7,7 +7,7 @@
 
 #include "tests/limits.h"
 
-/* A run that takes longer hangs */
+/* A run that takes longer has hung */
 #define LIMIT (test_limit (120) * GST_USECOND)
 
 static inline void

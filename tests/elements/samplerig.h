@@ -1,4 +1,4 @@
-/* samplerig.h: a clipsample in a harness, and what comes out of it.
+/* samplerig.h: a clipsample in a harness, and checks of its output.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TESTS_SAMPLERIG_H
 #define TESTS_SAMPLERIG_H
@@ -17,8 +17,7 @@ sampler (const gchar *properties)
   return h;
 }
 
-/* Asserts that the next clip has these source frames, and nothing is wrong
- * with it. */
+/* Asserts that the next clip has these source frames, with correct metas. */
 static inline void
 assert_clip (GstHarness *h, guint64 clip, guint num, const guint64 *frames)
 {

@@ -8,7 +8,7 @@
 static const gchar *const elements[] = { "clipsrc", "clipsample", "clipaugment", "clipdiff",
   "clipcache", "clipkpt", "clipbatch", "cnn3dtrain", "cnn3deval", "cnn3dinfer" };
 
-/* Every property that can be set is a row, with its range and its default. */
+/* Every writable property is a row, with its range and its default. */
 static void
 test_all (void)
 {
@@ -42,7 +42,7 @@ test_all (void)
   }
 }
 
-/* main() has changed the row, before any class was made. */
+/* main() has changed the row before any class was initialized. */
 static void
 test_one_row (void)
 {

@@ -1,5 +1,4 @@
-/* storerig.h: records that a number stands for, folders, and the program run
- * again as another process.
+/* storerig.h: records derived from a number, folders, and this program run as another process.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TESTS_STORE_RIG_H
 #define TESTS_STORE_RIG_H
@@ -15,7 +14,7 @@
 
 #define MIB (1024 * 1024)
 
-/* What the program does when it is run as: PROGRAM mode location n. */
+/* Modes of the program when run as: PROGRAM mode location n. */
 typedef struct {
   const gchar *mode;
   gint (*run) (const gchar *location, guint n);
@@ -33,7 +32,7 @@ store_rig_init (gint *argc, gchar ***argv, const StoreMode *modes)
   g_test_init (argc, argv, NULL);
 }
 
-/* Records by number: key, size and bytes follow from it. */
+/* Records by number, which determines key, size and bytes. */
 
 static GBytes *
 make_key (guint n)
@@ -84,7 +83,7 @@ check (const ClipRecord *record, guint n, gsize size)
   g_free (data);
 }
 
-/* FALSE: not there. */
+/* FALSE: not found. */
 static gboolean
 find (ClipStore *store, guint n, gsize size)
 {
@@ -166,7 +165,7 @@ remove_folder (gchar *location)
 
 /* Other processes */
 
-/* Runs this program with three words; *out: reads what it prints. */
+/* Runs this program with three arguments; *out: reads its output. */
 static GPid
 start (const gchar *mode, const gchar *location, guint n, gint *out)
 {

@@ -1,7 +1,6 @@
-/* stress.c: each element is flushed, sought, asked, set, given other caps and
- * pads by three threads while it goes up and down its states. What it finds are
- * crashes and hangs; the address and the thread sanitizer find more
- * (tests/run.sh sanitizers threads).
+/* stress.c: three threads flush, seek and query each element, set its properties, and change its
+ * caps and pads while its state changes up and down. Finds crashes and hangs; the address and
+ * thread sanitizers find more (tests/run.sh sanitizers threads).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "inferrig.h"
 
@@ -20,25 +19,25 @@
 #else
 #define SECONDS 1.5
 #endif
-/* A state change, or a thread's end, that takes longer hangs. */
+/* A state change, or a thread's end, that takes longer has hung. */
 #define HANGS 120
-/* It goes on beyond its time until it has done so much, however slow the machine. */
+/* Runs longer than its time until this much is done, however slow the machine. */
 #define LEAST_CYCLES 3
 #define LEAST_BUFFERS 1
 
 typedef enum {
   VIDEO,
   TENSORS,
-  NOTHING, /* it is a source */
+  NOTHING, /* a source */
 } Media;
 
-/* us from one disturbance to the next, at most: a source starts a file anew */
+/* maximum us between disturbances: a source has to reopen a file each time */
 static const guint pauses[] = { [VIDEO] = 1000, [TENSORS] = 8000, [NOTHING] = 300000 };
 
 typedef struct {
   const gchar *name;
   Media media;
-  const gchar *properties; /* %s: `folder`, once */
+  const gchar *properties; /* may contain one %s: `folder` */
 } Case;
 
 static const Case cases[] = {
@@ -56,7 +55,7 @@ static const Case cases[] = {
   { "cnn3dinfer", VIDEO, "threads=1 device=cpu model=%s/model.safetensors" },
 };
 
-/* Threads would be the machine's, a GPU's driver is no part of this, and progress
+/* Not changed: threads would use all of the machine, GPU drivers are not tested here, and progress
  * is printed. */
 static const gchar *const kept[] = { "device", "threads", "progress", NULL };
 
@@ -74,13 +73,13 @@ typedef struct {
   const Case *is;
   GstElement *element;
   GstPad *from, *to; /* the test's; NULL: the element has none */
-  GArray *values;    /* of GValue: as the properties were */
+  GArray *values;    /* of GValue: initial property values */
   GParamSpec **specs;
   guint n_specs;
   gint stop, buffers; /* atomic */
 } Stress;
 
-/* --- random numbers, a sequence a thread --- */
+/* --- random numbers, one sequence per thread --- */
 
 static guint
 draw (guint64 *state, guint n)
@@ -111,8 +110,8 @@ on_alarm (int number)
   abort ();
 }
 
-/* Criticals and warnings end the test, but for one: a flush may take the segment
- * away just before a buffer comes, of which GStreamer warns. That is the stress. */
+/* Criticals and warnings abort the test, except one: a flush may remove the segment just before a
+ * buffer arrives, and GStreamer warns of that. */
 static void
 on_log (const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data)
 {
@@ -148,8 +147,8 @@ drop_event (GstPad *pad, GstObject *parent, GstEvent *event)
 static GstPad *
 end_pad (const gchar *name, GstPadDirection direction, Stress *s)
 {
-  /* without a template GStreamer 1.22 answers a query for caps with those that it
-   * has, and holds no reference to them */
+  /* without a template GStreamer 1.22 answers caps queries with the current caps, without holding a
+   * reference to them */
   GstPadTemplate *template = gst_pad_template_new (name, direction, GST_PAD_ALWAYS, GST_CAPS_ANY);
   GstPad *pad = gst_pad_new_from_template (template, name);
 
@@ -163,7 +162,7 @@ end_pad (const gchar *name, GstPadDirection direction, Stress *s)
   return gst_object_ref_sink (pad);
 }
 
-/* Of four frames, one person of COCO's points in each; a GRefString */
+/* Four frames with one person of COCO's points in each; a GRefString */
 static gchar *points;
 
 static void
@@ -225,11 +224,11 @@ make_batch (guint n, guint64 first)
   return buffer;
 }
 
-/* Caps, of which it returns the size of a frame, or the clips of a batch. */
+/* Pushes caps; returns the size of a frame, or the clips of a batch. */
 static gsize
 push_caps (Stress *s, guint64 *state)
 {
-  /* a batch that is larger than the first is an error to the sinks */
+  /* sinks fail on a batch that is larger than the first */
   guint which = s->is->media == TENSORS && draw (state, 8) ? 2 : draw (state, 3);
   gchar *text = s->is->media == VIDEO ? g_strdup (video_caps[which])
                                       : g_strdup_printf (TENSOR_CAPS, which + 1, which + 1);
@@ -246,7 +245,7 @@ push_caps (Stress *s, guint64 *state)
   return size;
 }
 
-/* What comes before buffers; returns what push_caps() does. */
+/* Pushes all events that precede buffers; returns the value of push_caps(). */
 static gsize
 push_start (Stress *s, guint64 *state)
 {
@@ -276,7 +275,7 @@ feed (gpointer data)
     gsize size;
 
     size = push_start (s, &state);
-    /* a batch after a flush in mid-pass is an error to the sinks */
+    /* sinks fail on a batch after a flush within a pass */
     if (draw (&state, 16) < (s->is->media == VIDEO ? 8 : 1))
       gst_pad_push_event (s->from, gst_event_new_clip_epoch (&epoch));
     for (guint i = draw (&state, 30); i > 0 && flow == GST_FLOW_OK; i--) {
@@ -293,7 +292,7 @@ feed (gpointer data)
   return NULL;
 }
 
-/* --- what others ask --- */
+/* --- queries and events from others --- */
 
 static void
 query_all (Stress *s, GstPad *pad, guint64 *state)
@@ -352,7 +351,7 @@ disturb (gpointer data)
         gst_pad_push_event (s->from, gst_event_new_flush_stop (TRUE));
         break;
       case 2:
-        /* one that came late, or twice */
+        /* a late or duplicate one */
         if (sink)
           gst_pad_send_event (sink, gst_event_new_flush_stop (TRUE));
         break;
@@ -378,7 +377,7 @@ disturb (gpointer data)
 
 /* --- properties and pads --- */
 
-/* As it was, or near the least that it may be. */
+/* Sets the initial value, or one near the minimum. */
 static void
 set_one (Stress *s, guint i, gboolean as_it_was, guint64 *state)
 {
@@ -425,7 +424,7 @@ get_one (Stress *s, guint i)
   g_value_unset (&value);
 }
 
-/* A pad that there is for the asking is taken, linked, and given back. */
+/* Requests a pad, links it, and releases it. */
 static void
 request (Stress *s, guint64 *state)
 {
@@ -462,7 +461,7 @@ adjust (gpointer data)
     const guint i = draw (&state, s->n_specs);
 
     set_one (s, i, FALSE, &state);
-    /* most stay as they were, or it would seldom start */
+    /* most are reset, or the element would seldom start */
     if (draw (&state, 16))
       set_one (s, i, TRUE, &state);
     else
@@ -495,7 +494,7 @@ set_state (Stress *s, GstState state)
   alarm (0);
 }
 
-/* Up to one of the two states, and back to one of the two others. */
+/* Up to one of the two upper states, and back to one of the two others. */
 static guint
 cycle (Stress *s)
 {
@@ -514,7 +513,7 @@ cycle (Stress *s)
       for (guint i = 0; i < s->n_specs; i++)
         set_one (s, i, TRUE, &state);
     set_state (s, draw (&state, 3) ? GST_STATE_PLAYING : GST_STATE_PAUSED);
-    /* a slow machine takes its time to come to a buffer */
+    /* a slow machine needs time until the first buffer */
     pause_for (&state, now > end ? 4000000 : draw (&state, 3) ? 5000 : 200000);
     set_state (s, draw (&state, 3) ? GST_STATE_READY : GST_STATE_NULL);
     pause_for (&state, 500);
@@ -539,7 +538,7 @@ clear_value (gpointer value)
   g_value_unset (value);
 }
 
-/* What is to be set again: the values that it began with. */
+/* Saves the initial values, to be set again. */
 static void
 keep_values (Stress *s)
 {
@@ -618,7 +617,7 @@ test_element (gconstpointer data)
   g_free (line);
 }
 
-/* --- what there is to work with --- */
+/* --- inputs --- */
 
 static void
 make_videos (void)
@@ -646,7 +645,7 @@ main (int argc, char **argv)
 
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
-  /* a fatal one would be printed as the test's end before it is looked at */
+  /* a fatal message would abort the test before the handler sees it */
   g_log_set_always_fatal (G_LOG_FATAL_MASK);
   g_log_set_default_handler (on_log, NULL);
   signal (SIGALRM, on_alarm);

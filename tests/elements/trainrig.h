@@ -1,5 +1,4 @@
-/* trainrig.h: a harness around one sink of batches, cnn3dtrain or another, and a
- * source's stream for it.
+/* trainrig.h: a harness around a sink of batches, such as cnn3dtrain, and a source's stream for it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TESTS_TRAINRIG_H
 #define TESTS_TRAINRIG_H
@@ -34,7 +33,7 @@ typedef enum {
   FLOAT_ONE_HOT,
 } Form;
 
-/* Key points of a clip, where a rig has them */
+/* Key points of a clip, for rigs that have them */
 #define POINTS 5
 #define PERSONS 2
 #define CLIP_POINTS (FRAMES * PERSONS * POINTS * 3)
@@ -43,7 +42,7 @@ typedef struct {
   GstElement *element;
   GstHarness *h;
   GstBus *bus;
-  guint n;         /* clips that the caps say */
+  guint n;         /* clips per batch in the caps */
   gboolean points; /* batches have a third tensor */
 } Rig;
 
@@ -132,8 +131,8 @@ push_done (Rig *r, guint epoch, gboolean training, guint64 position)
   gst_harness_push_event (r->h, gst_event_new_clip_epoch_done (&d));
 }
 
-/* The first message of this type (and structure name, unless NULL), or NULL;
- * those before it go. */
+/* The first message of this type (and structure name, unless NULL), or NULL; drops the ones before
+ * it. */
 static inline GstMessage *
 pop (Rig *r, GstMessageType type, const gchar *name)
 {
@@ -177,7 +176,7 @@ assert_no_error (Rig *r)
 
 /* --- clips --- */
 
-/* Clip `clip` is of class clip % CLASSES: noise, its colour brighter. */
+/* Clip `clip` is of class clip % CLASSES: noise, with its colour brighter. */
 static inline guint8
 pixel (guint64 clip, guint i)
 {
@@ -226,8 +225,8 @@ make_batch (guint64 first, guint n, Form form)
   return buffer;
 }
 
-/* Appends key points (N, T, M, K, 3): a clip's lie around a place that tells its
- * class, and some are missing. */
+/* Appends key points (N, T, M, K, 3) around a position that depends on the clip's class; some are
+ * missing. */
 static inline GstBuffer *
 with_points (GstBuffer *buffer, guint64 first, guint n)
 {
@@ -248,7 +247,7 @@ with_points (GstBuffer *buffer, guint64 first, guint n)
   return buffer;
 }
 
-/* A batch as the rig's caps say. */
+/* A batch that matches the rig's caps. */
 static inline GstBuffer *
 rig_batch (Rig *r, guint64 first, guint n)
 {
@@ -277,8 +276,8 @@ caps_for (Rig *r, guint n)
   r->n = n;
 }
 
-/* The stream of a source, from one position to another: events of each pass
- * that begins, batches of up to four clips. `to` beyond the end: EOS. */
+/* A source's stream from one position to another: the events of each pass, and batches of up to
+ * four clips. `to` beyond the end: EOS. */
 static inline GstFlowReturn
 feed (Rig *r, guint64 from, guint64 to)
 {
@@ -293,7 +292,7 @@ feed (Rig *r, guint64 from, guint64 to)
     guint64 end = first + (training ? TRAIN : VAL);
     guint n = MIN (4, end - at);
 
-    /* as clipbatch does: the caps are of the batch that comes */
+    /* like clipbatch: the caps are those of the next batch */
     caps_for (r, n);
     if (at == first || entered)
       push_epoch (r, epoch, training, first, at);
@@ -355,7 +354,7 @@ assert_same_file (const gchar *a, const gchar *b, const gchar *name)
   g_free (pb);
 }
 
-/* The seek that the element sends; -1: none. */
+/* The position of the element's seek; -1: none. */
 static inline gint64
 pull_seek (Rig *r, guint32 *seqnum)
 {
@@ -377,7 +376,7 @@ pull_seek (Rig *r, guint32 *seqnum)
   return start;
 }
 
-/* A source's event function that does not seek */
+/* Event function of a source that cannot seek */
 static inline gboolean
 refuse (GstPad *pad, GstObject *parent, GstEvent *event)
 {
@@ -386,7 +385,7 @@ refuse (GstPad *pad, GstObject *parent, GstEvent *event)
   return FALSE;
 }
 
-/* Begins the stream of batches of up to n clips. */
+/* Begins a stream of batches of up to n clips. */
 static inline void
 begin_stream (Rig *r, guint n)
 {
@@ -415,7 +414,7 @@ get_double (GstMessage *message, const gchar *field)
   return value;
 }
 
-/* The bytes that a cnn3dtrain-plan predicts, which are the sum of its parts. */
+/* The predicted bytes of a cnn3dtrain-plan, which must equal the sum of its parts. */
 static inline guint64
 get_predicted (GstMessage *plan)
 {

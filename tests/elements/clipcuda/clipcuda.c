@@ -1,5 +1,5 @@
-/* clipcuda.c: frames in a GPU's memory, by a double of GStreamer's CUDA library
- * whose copies take place no earlier than they are waited for.
+/* clipcuda.c: frames in a GPU's memory, with a test double of GStreamer's CUDA library whose copies
+ * execute only when they are waited for.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
@@ -10,18 +10,18 @@
 
 #include "clipcuda.h"
 
-/* no value of a picture's */
+/* a value that no pixel has */
 #define PADDING 0xee
 
 static GstBus *bus;
 static GstCudaContext *contexts[2];
 static GstCudaStream *streams[2];
 
-/* How a test lays its frames out. */
+/* The memory layout of a test's frames. */
 typedef struct {
   GstVideoInfo info;
   gsize offset, pitch;
-  gboolean meta; /* GstVideoMeta says so, and not the memory */
+  gboolean meta; /* given by GstVideoMeta instead of the memory */
 } Layout;
 
 static const Layout *layout;
@@ -71,7 +71,7 @@ frame_on (guint gpu, GstCudaStream *stream, const GstClipMeta *clip, guint frame
       layout->pitch,
     };
 
-    /* what the memory says of itself is not asked for then */
+    /* the memory's own layout must then be ignored */
     GST_CUDA_MEMORY_CAST (memory)->info.stride[0] = 1;
     gst_buffer_add_video_meta_full (buffer, GST_VIDEO_FRAME_FLAG_NONE, layout->info.finfo->format,
         layout->info.width, layout->info.height, 1, offset, stride);
@@ -215,7 +215,7 @@ test_templates (void)
   }
 }
 
-/* Every layout: odd widths, pitches and offsets, told by either. */
+/* Every layout: odd widths, pitches and offsets, from the meta or the memory. */
 static void
 test_layouts (void)
 {
@@ -235,7 +235,7 @@ test_layouts (void)
     h = batcher (&l, 2);
     g_assert_cmpint (push (h, 3, 3, 0, 2), ==, GST_FLOW_OK);
     g_assert_cmpint (push (h, 4, 3, 0, 2), ==, GST_FLOW_OK);
-    /* one copy a frame, one wait a clip, and frames are let go of with it */
+    /* one copy per frame and one wait per clip, which also releases the frames */
     g_assert_cmpuint (fake_cuda.copies, ==, 6);
     g_assert_cmpuint (fake_cuda.waits, ==, 2);
     g_assert_cmpint (fake_cuda.memories, ==, 0);
@@ -245,7 +245,7 @@ test_layouts (void)
   }
 }
 
-/* A clip of many frames holds few of them. */
+/* Only a few frames of a long clip are held. */
 static void
 test_long_clip (void)
 {
@@ -260,7 +260,7 @@ test_long_clip (void)
   teardown (h);
 }
 
-/* The first clip's length is not told: it is counted. */
+/* The first clip's length is not announced: its frames are counted. */
 static void
 test_uncounted (void)
 {
@@ -274,8 +274,8 @@ test_uncounted (void)
   teardown (h);
 }
 
-/* Batches go round, and one that is held outlives the element; without
- * page-locked memory the heap's does. */
+/* Batches are recycled, and one that is held outlives the element; without page-locked memory the
+ * heap is used. */
 static void
 test_memory (gconstpointer none)
 {
@@ -319,7 +319,7 @@ test_memory (gconstpointer none)
   teardown (h);
 }
 
-/* The call for page-locked memory counts in 32 bits. */
+/* CuMemAllocHost() counts bytes in 32 bits. */
 static void
 test_huge (void)
 {
@@ -340,8 +340,8 @@ test_huge (void)
   teardown (h);
 }
 
-/* A clip whose copies are under way is dropped: its memory is let go of only
- * after them, and nothing of it is in the next batch. */
+/* A clip with pending copies is dropped: its memory is released only after them, and the next batch
+ * contains nothing of it. */
 static void
 test_dropped (void)
 {
@@ -362,7 +362,7 @@ test_dropped (void)
   gst_harness_push_event (h, gst_event_new_segment (&segment));
 
   push (h, 5, 4, 0, 3);
-  push (h, 2, 4, 0, 1); /* ends too early: skipped, and named */
+  push (h, 2, 4, 0, 1); /* ends too early: dropped, and reported */
   push (h, 6, 4, 0, 3);
   message = gst_bus_pop_filtered (bus, GST_MESSAGE_ELEMENT);
   g_assert_nonnull (message);
@@ -370,13 +370,13 @@ test_dropped (void)
   gst_message_unref (message);
   assert_batch (h, 2, clips, 4);
 
-  /* the element ends with copies under way */
+  /* the element stops with pending copies */
   push (h, 7, 4, 0, 1);
   g_assert_cmpuint (fake_cuda.under_way, ==, 2);
   teardown (h);
 }
 
-/* Frames of other streams, another GPU, and the CPU in one clip. */
+/* Frames of other streams, of another GPU and of the CPU in one clip. */
 static void
 test_mixed (void)
 {
@@ -423,7 +423,7 @@ test_bad_frames (void)
 
     l.meta = i < 6;
     h = batcher (&l, 1);
-    /* a good one first: what is under way is let go of with the error */
+    /* a good frame first: its pending copy is released with the error */
     g_assert_cmpint (push (h, 1, 2, 0, 0), ==, GST_FLOW_OK);
     buffer = frame_on (0, streams[0], &m, 1);
     memory = gst_buffer_peek_memory (buffer, 0);
@@ -482,7 +482,7 @@ test_failures (void)
       teardown (h);
     }
   }
-  /* 6 copies, 2 waits, 6 maps, and 8 pushes but the first of 9 */
+  /* 6 copies, 2 waits, 6 maps, and 8 of 9 pushes, without the first */
   g_assert_cmpuint (failed, ==, 6 + 2 + 6 + 7);
 }
 
@@ -500,7 +500,7 @@ test_no_text (void)
   teardown (h);
 }
 
-/* clipsample hands frames on, repeated ones too, and looks at none. */
+/* clipsample passes frames on, repeated ones too, without mapping them. */
 static void
 test_sample (void)
 {
@@ -552,7 +552,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipcuda/sample", test_sample);
 
   result = g_test_run ();
-  /* the leaks tracer looks when GStreamer ends */
+  /* the leaks tracer checks in gst_deinit() */
   gst_deinit ();
   return result;
 }

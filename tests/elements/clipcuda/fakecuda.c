@@ -1,6 +1,5 @@
-/* fakecuda.c: a GPU without a GPU: its memory is the heap's, and copies out of
- * it take place when their stream is waited for, not before, with what source
- * and target are then.
+/* fakecuda.c: a simulated GPU: its memory is on the heap, and copies from it execute when their
+ * stream is waited for, with the contents of that moment.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "fakecuda.h"
 
@@ -25,7 +24,7 @@ struct _GstCudaStream {
 
 typedef struct {
   CUDA_MEMCPY2D copy;
-  GstCudaContext *context; /* each has a default stream of its own */
+  GstCudaContext *context; /* each has its own default stream */
   CUstream stream;
 } Copy;
 
@@ -35,15 +34,15 @@ typedef GstObjectClass FakeContextClass;
 FakeCuda fake_cuda;
 
 static GstAllocator *allocator;
-static GArray *copies;          /* under way */
-static GstCudaContext *current; /* the one pushed */
+static GArray *copies;          /* pending */
+static GstCudaContext *current; /* the current one */
 
 GType fake_allocator_get_type (void);
 GType fake_context_get_type (void);
 G_DEFINE_TYPE (FakeAllocator, fake_allocator, GST_TYPE_ALLOCATOR);
 G_DEFINE_TYPE (FakeContext, fake_context, GST_TYPE_OBJECT);
 
-/* TRUE once, when it has counted down. */
+/* TRUE once, when the countdown reaches 0. */
 static gboolean
 due (gint *countdown)
 {
@@ -56,7 +55,7 @@ fake_allocator_free (GstAllocator *self, GstMemory *memory)
   FakeMemory *fake = (FakeMemory *) memory;
   guint i;
 
-  /* nothing may still be read from it */
+  /* no pending copy may read from it */
   for (i = 0; i < copies->len; i++) {
     const guint8 *from = (guint8 *) (guintptr) g_array_index (copies, Copy, i).copy.srcDevice;
 
@@ -183,7 +182,7 @@ gst_cuda_context_push (GstCudaContext *context)
 {
   g_assert_true (GST_IS_OBJECT (context));
   if (due (&fake_cuda.fail_pushes)) {
-    /* a context that is gone has nothing under way */
+    /* a lost context has no pending work */
     g_array_set_size (copies, 0);
     fake_cuda.under_way = 0;
     return FALSE;
@@ -254,7 +253,7 @@ CUresult
 CuMemFreeHost (void *data)
 {
   g_assert_cmpint (fake_cuda.pushed, >, 0);
-  /* nothing may still be written to it */
+  /* no pending copy may write to it */
   g_assert_cmpuint (copies->len, ==, 0);
   free (data);
   fake_cuda.pinned--;

@@ -1,6 +1,6 @@
-/* gst/cuda/gstcuda.h: a test double of the part of GStreamer's CUDA library that
- * the clip elements use, under the library's names, for machines that have
- * neither its headers nor a GPU. What it does: fakecuda.c.
+/* gst/cuda/gstcuda.h: a test double of the part of GStreamer's CUDA library that the clip elements
+ * use, with the same names, for machines without its headers and without a GPU. Implemented in
+ * fakecuda.c.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef FAKE_GST_CUDA_H
 #define FAKE_GST_CUDA_H
