@@ -1,4 +1,4 @@
-/* convs.h: a model's convolutions as the CUDA back end gives them to cuDNN.
+/* convs.h: a model's convolutions as the CUDA back end passes them to cuDNN.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_TEST_CONVS_H
 #define CNN3D_TEST_CONVS_H
@@ -6,7 +6,7 @@
 #include "src/backend/cuda/cudnn.h"
 #include "src/network/network.h"
 
-/* Every shape, clip size and filter: minutes rather than seconds. */
+/* Every shape, clip size and filter: takes minutes instead of seconds. */
 #define CONVS_ALL_VARIABLE "CNN3D_TEST_ALL_PLANS"
 
 /* With its channels padded to CUDA_LANES. */
@@ -26,7 +26,7 @@ conv_of (const Cnn3dNetwork *net, const Cnn3dOp *op, CudaType type, guint batch)
   return c;
 }
 
-/* Nobody wants the gradient of the frames, nor are they a norm's. */
+/* The frames need no gradient and do not come from a batch norm. */
 static inline gboolean
 conv_is_first (const Cnn3dNetwork *net, const Cnn3dOp *op)
 {

@@ -1,4 +1,4 @@
-/* Convolutions by their definition.
+/* Convolutions by definition.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dnn-reference.h"
 
@@ -52,7 +52,7 @@ numbers_step (CudaType type, gdouble value)
   return unit (type, value) / 2;
 }
 
-/* Infinite numbers and NaN are none of the tests'. */
+/* Infinity and NaN are not supported. */
 gdouble
 numbers_round (CudaType type, gdouble value)
 {
@@ -137,9 +137,9 @@ conv_weight_numbers (const CudaConv *c)
   return (gsize) c->out_channels * c->kernel[0] * c->kernel[1] * c->kernel[2] * c->in_channels;
 }
 
-/* y[n, o, p] = sum over i, k of x[n, i, p * stride - pad + k] w[o, k, i], and
- * what follows from it for the gradients: of all the triples (p, k, q) with
- * q = p * stride - pad + k along each axis, those that have the wanted number. */
+/* y[n, o, p] = sum over i, k of x[n, i, p * stride - pad + k] w[o, k, i], and the gradients derived
+ * from it: along each axis, only triples (p, k, q) with q = p * stride - pad + k that contain the
+ * requested index contribute. */
 gdouble
 reference_number (const CudaConvGraph *graph, const gdouble *x, const gdouble *y, const gdouble *w,
     gsize i, gdouble *magnitude)

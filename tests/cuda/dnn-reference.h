@@ -1,11 +1,11 @@
-/* dnn-reference.h: convolutions by their definition, and the tensors that a test
- * gives to cuDNN. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* dnn-reference.h: convolutions by definition, and the tensors that tests pass to cuDNN.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_DNN_REFERENCE_H
 #define CNN3D_DNN_REFERENCE_H
 
 #include "src/backend/cuda/cudnn.h"
 
-/* Numbers of one type in 256-byte aligned memory. */
+/* Values of one type in 256-byte aligned memory. */
 typedef struct {
   CudaType type;
   gsize n;
@@ -16,15 +16,15 @@ Numbers numbers_new (CudaType type, gsize n);
 void numbers_free (Numbers *numbers);
 gdouble numbers_get (const Numbers *numbers, gsize i);
 void numbers_set (Numbers *numbers, gsize i, gdouble value);
-/* Evenly distributed in [-1, 1). */
+/* Uniform in [-1, 1). */
 void numbers_random (Numbers *numbers, GRand *rand);
-/* Rounded as the type is. */
+/* Rounded to the type. */
 gdouble numbers_round (CudaType type, gdouble value);
-/* Of a number of this size, half the distance to its neighbours, at most. */
+/* At most half the distance from a value of this size to its neighbours. */
 gdouble numbers_step (CudaType type, gdouble value);
 
-/* What one number of a direction's result is: forward's y, backward-data's x,
- * backward-weights' w. magnitude: the sum of the terms' sizes. */
+/* One element of a direction's result: forward's y, backward-data's x, backward-weights' w.
+ * magnitude: the sum of the terms' absolute values. */
 gdouble reference_number (const CudaConvGraph *graph, const gdouble *x, const gdouble *y,
     const gdouble *w, gsize i, gdouble *magnitude);
 

@@ -1,5 +1,5 @@
-/* cuDNN's plans run, against a test double of cuDNN and the definition of a
- * convolution. Needs cuDNN's headers, no cuDNN and no GPU.
+/* cuDNN plans, run with a test double of cuDNN and compared with the definition of a convolution.
+ * Needs cuDNN's headers, but neither cuDNN nor a GPU.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <gmodule.h>
 #include <math.h>
@@ -9,8 +9,8 @@
 #include "dnn-reference.h"
 #include "src/backend/backend.h"
 
-#define SAMPLES 40 /* of a result's numbers that are looked at */
-#define GUARD 256  /* bytes behind a workspace that stay */
+#define SAMPLES 40 /* elements of a result that are checked */
+#define GUARD 256  /* bytes after a workspace that must not change */
 #define PROPERTIES "{\"deviceVer\":860}"
 
 static struct {
@@ -33,7 +33,7 @@ static const CudaConv convs[] = {
   { 0, 1, 8, 8, { 4, 9, 9 }, { 3, 7, 7 }, { 1, 2, 2 }, { 1, 3, 3 } },
 };
 
-/* Of a graph's tensors. x2: what the convolution reads, scaled or not. */
+/* A graph's tensors. x2: the convolution's input, normalized or not. */
 typedef struct {
   Numbers x, y, w, scale, shift, sum, squares;
   gdouble *x2, *dy, *w2, *before;
@@ -79,7 +79,7 @@ data_init (Data *d, const CudaConvGraph *g, gsize workspace, GRand *rand)
   d->w2 = wide (&d->w);
   for (gsize i = 0; g->normalizes && i < d->x.n; i++) {
     const gint channel = i % c->in_channels;
-    /* f32, as it is computed */
+    /* computed in f32 */
     gfloat value = (gfloat) d->x2[i] * (gfloat) numbers_get (&d->scale, channel);
 
     value += (gfloat) numbers_get (&d->shift, channel);
@@ -130,7 +130,7 @@ check_result (const CudaConvGraph *g, Data *d, gboolean tf32, GRand *rand)
   }
 }
 
-/* Of y as it was written. */
+/* Of the stored y. */
 static void
 check_statistics (const CudaConvGraph *g, Data *d)
 {
@@ -170,7 +170,7 @@ plans_of (CudaDnnGpu *gpu, const CudaConvGraph *g, const CudaConvLimits *limits,
   return plans;
 }
 
-/* --- what is computed --- */
+/* --- results --- */
 
 static void
 run_all (CudaDnnGpu *gpu, const CudaConvGraph *g, GRand *rand)
@@ -188,7 +188,7 @@ run_all (CudaDnnGpu *gpu, const CudaConvGraph *g, GRand *rand)
     Data d;
 
     data_init (&d, g, workspace, rand);
-    /* the second time with the pack that was made the first time */
+    /* the second time with the cached variant pack */
     for (guint k = 0; k < (g->adds ? 1 : 2); k++) {
       g_assert_true (cuda_dnn_plan_run (plan, &d.args, &error));
       g_assert_no_error (error);
@@ -227,7 +227,7 @@ test_run (gconstpointer data)
 
       g.conv = convs[c];
       g.conv.type = GPOINTER_TO_UINT (data);
-      /* no engines: as in cuDNN */
+      /* no engines, as in cuDNN */
       if (g.direction == CUDA_CONV_WEIGHTS && g.normalizes && g.conv.type != CUDA_TYPE_F16)
         continue;
       run_all (gpu, &g, rand);
@@ -237,7 +237,7 @@ test_run (gconstpointer data)
   g_assert_cmpint (hooks.descriptors (), ==, 0);
 }
 
-/* --- which plans --- */
+/* --- choice of plans --- */
 
 static gchar *
 names_of (GPtrArray *plans)
@@ -249,8 +249,8 @@ names_of (GPtrArray *plans)
   return g_string_free (names, FALSE);
 }
 
-/* The filters, the order, what both modes propose, and the limits; a plan that
- * runs takes what was planned. */
+/* Filters, order, proposals of both modes, and limits; a plan that runs uses the planned
+ * workspace. */
 static void
 test_choice (void)
 {
@@ -325,8 +325,8 @@ test_choice (void)
   g_assert_cmpint (hooks.descriptors (), ==, 0);
 }
 
-/* What has no engine is told each time, with the graph; a GPU that is not here
- * runs nothing. */
+/* A graph without engines is an error each time, with a description of the graph; plans for a GPU
+ * that is not installed cannot run. */
 static void
 test_refusals (void)
 {
@@ -359,7 +359,7 @@ test_refusals (void)
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_assert_nonnull (strstr (error->message, " that runs: the GPU is not here"));
   g_clear_error (&error);
-  /* a window that is larger than the input */
+  /* a window larger than the input */
   g.conv.kernel[1] = 9;
   g_assert_false (cuda_dnn_plan (here, &g, &any, &plan, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
@@ -374,7 +374,7 @@ test_refusals (void)
   g_assert_cmpint (hooks.descriptors (), ==, 0);
 }
 
-/* What is said of a cuDNN that does not take this GPU. */
+/* Errors of a cuDNN that does not accept this GPU. */
 static void
 test_start (void)
 {
@@ -450,7 +450,7 @@ test_arguments (void)
     g_assert_true (run_with (plans->pdata[0], &g, d.args, fields[i], right, ""));
     check_result (&g, &d, FALSE, rand);
   }
-  /* ReLU hides no NaN */
+  /* ReLU propagates NaN */
   ((gfloat *) d.shift.data)[0] = NAN;
   g_assert_true (run_with (plans->pdata[0], &g, d.args, workspace, d.workspace, ""));
   g_assert_true (isnan ((gdouble) ((gfloat *) d.sum.data)[0]));
@@ -481,7 +481,7 @@ record (gpointer stream, void (*run) (gpointer data), gpointer data, GDestroyNot
   launched.done = done;
 }
 
-/* What is recorded runs later, again, and after its plan is gone. */
+/* Recorded work runs later, repeatedly, and after its plan is freed. */
 static void
 test_double (void)
 {
@@ -508,7 +508,7 @@ test_double (void)
   launched.done (launched.data);
   data_clear (&d);
 
-  /* wrong on purpose */
+  /* deliberately wrong */
   g.adds = FALSE;
   plans = plans_of (gpu, &g, &any, 1);
   data_init (&d, &g, cuda_dnn_plan_workspace (plans->pdata[0]), rand);
@@ -534,7 +534,7 @@ work (const CudaConvGraph *g, Data *d, GError **error)
   CudaDnnGpu *described = cuda_dnn_gpu_new (PROPERTIES, error), *here = NULL;
   GPtrArray *plans = NULL;
   CudaConvPlan plan;
-  /* not asked before: an answer is kept */
+  /* a new query: answers are cached */
   static gsize limit = (gsize) 1 << 32;
   const CudaConvLimits limits = { limit++, FALSE, FALSE };
   gboolean good = described && cuda_dnn_plan (described, g, &limits, &plan, error);
@@ -553,8 +553,8 @@ work (const CudaConvGraph *g, Data *d, GError **error)
   return good;
 }
 
-/* Each call fails once: either something else is found, and computes rightly, or
- * the error says what failed. */
+/* Each call fails once: either an alternative is found and computes correctly, or the error says
+ * what failed. */
 static void
 test_failures (gconstpointer data)
 {
@@ -611,7 +611,7 @@ expect_missing (const gchar *path, const gchar *why)
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING);
 }
 
-/* The first: what is found stays. */
+/* Runs first: a loaded library stays loaded. */
 static void
 test_library (void)
 {

@@ -1,6 +1,5 @@
-/* cuDNN has plans for convolutions that batch norm is fused to: how many layers
- * have which, a GPU. Needs cuDNN 9.15 or later and, in front of
- * LD_LIBRARY_PATH, the test double of the driver; no GPU.
+/* cuDNN has plans for convolutions fused with batch norm: how many layers have which, for each GPU.
+ * Needs cuDNN 9.15 or later and, first in LD_LIBRARY_PATH, the test double of the driver; no GPU.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <string.h>
@@ -12,11 +11,10 @@
 #include "tests/cuda/convs.h"
 #include "tests/networks.h"
 
-/* One of each architecture's kind; each kernel that is compiled takes half a
- * second. */
+/* One GPU per architecture; compiling a kernel takes half a second. */
 static const gchar *const gpus[] = { "rtx3070", "h100", "rtx5090" };
 
-#define SAMPLED 3 /* of r3d_18's different convolutions, a GPU */
+#define SAMPLED 3 /* of r3d_18's different convolutions, per GPU */
 
 enum {
   PLAIN,
@@ -129,7 +127,7 @@ test_gpu (gconstpointer data)
       g_test_timer_elapsed ());
   g_assert_cmpuint (s.have[PLAIN], ==, s.asked[PLAIN]);
   g_assert_cmpuint (s.have[PLAIN], >=, 4);
-  /* those before and behind are there since sm_80, or the double does not work */
+  /* fusion before and after exists since sm_80, or the double does not work */
   for (guint k = NORMALIZED; k <= STATISTICS; k++)
     g_assert_cmpuint (s.have[k] > 0, ==, profile->capability >= 800);
   cuda_dnn_gpu_free (&s.gpu);

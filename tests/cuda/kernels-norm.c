@@ -1,4 +1,4 @@
-/* The CUDA back end's batch norm against plain loops in double.
+/* The CUDA back end's batch norm compared with plain loops in double.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <math.h>
@@ -11,13 +11,13 @@ typedef struct {
   gint channels;
 } Shape;
 
-/* one group; 9 and 36, which leave threads over; 257, more than a block has */
+/* one group; 9 and 36, which leave threads without work; 257, more than a block has */
 static const Shape shapes[] = { { 1, 8 }, { 1, 2056 }, { 2, 72 }, { 33, 288 }, { 4099, 8 },
   { 1000, 16 }, { 517, 72 }, { 77, 512 }, { 130, 288 }, { 37, 2056 }, { 64, 64 }, { 3001, 24 } };
 
 typedef struct {
   CudaNorm norm;
-  gsize n; /* numbers of an activation */
+  gsize n; /* elements of an activation */
   Array *x, *mean, *inverse, *weight, *bias, *running_mean, *running_var;
 } Fixture;
 
@@ -48,7 +48,7 @@ fixture_clear (Fixture *f)
     array_free (all[i]);
 }
 
-/* mean and inverse as some forward pass may have left them */
+/* mean and inverse as a forward pass could have computed them */
 static void
 fixture_normed (Fixture *f)
 {
@@ -118,7 +118,7 @@ check_statistics (CudaType type, Shape shape, guint64 seed)
   fixture_clear (&f);
 }
 
-/* Sums that cuDNN left: not shifted, any number of rows. */
+/* Sums computed by cuDNN: not shifted, any number of rows. */
 static void
 check_plain_sums (gsize rows, guint64 seed)
 {
@@ -134,7 +134,7 @@ check_plain_sums (gsize rows, guint64 seed)
       mean[c] += array_get (partials, row * 2 * 72 + c) / shape.points;
       squares[c] += array_get (partials, (row * 2 + 1) * 72 + c) / shape.points;
     }
-    /* below zero, as rounding may leave it, counts as none */
+    /* a negative variance from rounding counts as zero */
     inverse[c] = 1 / sqrt (MAX (squares[c] - mean[c] * mean[c], 0) + 1e-5);
   }
   RUN (cuda_norm_finish (NULL, &f.norm, NULL, partials->data, rows), f.mean, f.inverse,
@@ -229,7 +229,7 @@ check_apply (CudaType type, Shape shape, guint64 seed, gint flags, gboolean odd)
   for (gsize i = 0; flags & MASK && i < f.n; i++) {
     const gint bit = (gint) array_get (mask, i / 8) >> i % 8 & 1;
 
-    if (!(fabs (before[i]) < 1e-4)) /* rounding may put that on either side */
+    if (!(fabs (before[i]) < 1e-4)) /* rounding may give it either sign */
       g_assert_cmpint (bit, ==, !(flags & RELU && before[i] <= 0));
     if (!bit)
       g_assert_cmpfloat (array_get (y, i), ==, 0);
@@ -333,7 +333,7 @@ check_backward (CudaType type, Shape shape, guint64 seed, gint flags, gboolean b
     din[i] = vector[c] * d + vector[channels + c] * (array_get (f.x, i) - array_get (f.mean, c))
         + vector[2 * channels + c];
   }
-  if (by_x_again && flags & DOUT1) { /* g is not what dout0 holds: not a case there is */
+  if (by_x_again && flags & DOUT1) { /* g differs from dout0: this combination does not occur */
     fixture_clear (&f);
     return;
   }
@@ -364,8 +364,8 @@ test_vectors (void)
     check_plain_sums (rows, rows);
 }
 
-/* A channel with a NaN or an infinite number has no statistics; its neighbours
- * have theirs. A large mean costs no digits. */
+/* A channel with a NaN or an infinite value has no statistics; its neighbours are unaffected. A
+ * large mean costs no accuracy. */
 static void
 test_odd_statistics (void)
 {

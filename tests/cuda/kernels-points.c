@@ -1,4 +1,5 @@
-/* The CUDA back end's heat maps of key points, and what joins streams, against plain loops in double.
+/* The CUDA back end's heat maps of key points, and the fusion of streams, compared with plain loops
+ * in double.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <float.h>
 #include <glib.h>
@@ -18,7 +19,7 @@ typedef struct {
   CudaHeatmaps maps;
 } Case;
 
-/* NumPy's range from `first` to before `end`, as MMAction2's GeneratePoseTarget computes it. */
+/* NumPy's range from `first` up to `end`, as MMAction2's GeneratePoseTarget computes it. */
 static void
 range (gdouble mu, gdouble sigma, gint size, gint *first, gint *end)
 {
@@ -50,7 +51,7 @@ draw (const CudaHeatmaps *maps, const gfloat *frame, gint k, gdouble *map)
   }
 }
 
-/* Coordinates: inside, on a pixel's edge, a little and far outside, none at all. */
+/* Coordinates: inside, on a pixel's edge, slightly and far outside, not finite. */
 static gfloat
 coordinate (gint size)
 {
@@ -147,7 +148,7 @@ test_points (gconstpointer type)
       }
 }
 
-/* The heat of one point, with the pixels that are just within 3 sigma and just beyond. */
+/* The heat map of one point: which pixels are just within 3 sigma, and which just beyond. */
 static void
 test_reach (void)
 {
@@ -178,7 +179,7 @@ test_reach (void)
   }
 }
 
-/* --- joining streams --- */
+/* --- fusing streams --- */
 
 static void
 check_concat (gint clips, gint a_channels, gint b_channels)

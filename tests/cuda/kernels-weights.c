@@ -1,5 +1,6 @@
-/* The CUDA back end's work on weights - copies, gradients, updates - against plain
- * loops in double. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The CUDA back end's work on weights - copies, gradients, updates - compared with plain loops in
+ * double.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <math.h>
 #include <string.h>
@@ -23,7 +24,7 @@ test_convert (gconstpointer type_)
       g_autoptr (Array) sum = array_random (CUDA_TYPE_F32, n, -1, 1);
       g_autofree gdouble *copied = g_new (gdouble, n), *added = g_new (gdouble, n);
 
-      array_set (from, 0, 65519); /* the last one that FP16 rounds down */
+      array_set (from, 0, 65519); /* the largest that FP16 rounds down */
       array_set (from, 1, -65520);
       array_set (from, 2, NAN);
       array_set (from, 3, 1e-7);
@@ -54,12 +55,12 @@ test_convert (gconstpointer type_)
 typedef struct {
   CudaSegment segments[MOST_SEGMENTS];
   CudaWeights table;
-  gsize total, trained; /* floats; until the last trained segment's end */
+  gsize total, trained; /* floats; up to the end of the last trained segment */
   Array *weights, *copy, *gradients, *first, *second;
 } Layout;
 
-/* Segments in order, one in three not trained, the last ones neither; copies lie
- * in another order than the weights. */
+/* Segments in order, one in three not trained, nor the last ones; copies are in another order than
+ * the weights. */
 static void
 layout_init (Layout *l, CudaType type, gint n_segments)
 {
@@ -136,10 +137,10 @@ test_squares (void)
 
       rig_seed (n);
       layout_init (&l, CUDA_TYPE_F16, n);
-      array_set (l.gradients, 5, 1e30); /* its square is no float */
+      array_set (l.gradients, 5, 1e30); /* its square overflows a float */
       for (gsize i = 0; i < l.trained; i++)
         if (!is_trained (&l, i))
-          array_set (l.gradients, i, NAN); /* nobody's */
+          array_set (l.gradients, i, NAN); /* not used */
       if (odd)
         array_set (l.gradients, 7, odd == 1 ? NAN : -INFINITY);
       got->loss_sum = 1;
@@ -173,8 +174,7 @@ static const Rule rules[] = {
       TRUE, TRUE },
 };
 
-/* What number i becomes, w, m and v: torch.optim's rules as they are written
- * there. */
+/* New values of element i, w, m and v, by the formulas in torch.optim's documentation. */
 static void
 expected_update (const CudaUpdate *u, gboolean momentum, gdouble scale, gdouble g, gdouble *w,
     gdouble *m, gdouble *v)
@@ -270,7 +270,7 @@ test_update (gconstpointer type)
                       : 0.5f);
 }
 
-/* Nothing moves where the gradients were not finite, or where no copy is kept. */
+/* No update if gradients are not finite, and no copy if none is kept. */
 static void
 test_skips (void)
 {
@@ -310,7 +310,7 @@ fails (void)
   return 700;
 }
 
-/* A launch's error is what its function returns. */
+/* Functions return a launch's error. */
 static void
 test_errors (void)
 {

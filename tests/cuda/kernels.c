@@ -1,4 +1,4 @@
-/* The CUDA back end's input, pooling, head and loss against plain loops in double.
+/* The CUDA back end's input, pooling, head and loss compared with plain loops in double.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <math.h>
@@ -79,7 +79,7 @@ inside (const CudaPool *pool, const gint *at)
   return TRUE;
 }
 
-/* The number of a channel in a tensor of size[3]. */
+/* The index of a channel in a tensor of size[3]. */
 static gsize
 number (const CudaPool *pool, const gint *size, gint clip, const gint *at, gint channel)
 {
@@ -122,7 +122,7 @@ check_max_pool (CudaType type, guint64 seed)
   n_in = (gsize) pool.clips * pool.in[0] * pool.in[1] * pool.in[2] * pool.channels;
   n_out = (gsize) pool.clips * pool.out[0] * pool.out[1] * pool.out[2] * pool.channels;
   in = array_random (type, n_in, -8, 8);
-  for (gsize i = 0; i < n_in; i++) /* many that are equal, some that are none */
+  for (gsize i = 0; i < n_in; i++) /* many equal values, some NaN */
     array_set (in, i,
         rig_below (60) == 0       ? NAN
             : rig_below (60) == 0 ? -INFINITY
@@ -349,7 +349,7 @@ check_loss (gint clips, gint classes, gdouble smoothing, gfloat loss_scale, gboo
     gint best = 0;
 
     labels[i] = i == 0 ? 0 : i == 1 ? classes - 1 : (gint) rig_below (classes);
-    if (i % 3 == 0) /* all the same: the first is the largest */
+    if (i % 3 == 0) /* all equal: the first counts as the largest */
       for (gint k = 0; k < classes; k++)
         array_set (logits, i * row + k, 1.25);
     for (gint k = 0; k < classes; k++) {
@@ -409,7 +409,7 @@ test_odd_loss (void)
 
   g_assert_cmpint (cuda_loss (NULL, &pass, 2, 3, 8, logits, dlogits, per_clip, &results), ==, 0);
   g_assert_true (isnan (results.loss_sum) && isnan (dlogits[0]) && isnan (dlogits[1]));
-  /* large logits are nothing special */
+  /* large logits need no special case */
   g_assert_cmpfloat (dlogits[8], ==, 1);
   g_assert_cmpfloat (dlogits[9], ==, 0);
   g_assert_cmpfloat (dlogits[10], ==, -1);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whether each object holds machine code for each architecture, and the last
-one's PTX; whether all link into a module that lacks nothing. Prints TAP.
+"""Each object holds machine code for each architecture, and PTX for the last one; all of them link into a
+module without undefined symbols. Prints TAP.
 
 usage: objects.py NVCC "ARCHITECTURES" OBJECT..."""
 import os
@@ -19,8 +19,8 @@ PTX, MACHINE = 1, 2
 
 
 def code(path):
-    """What nvcc put into an object's .nv_fatbin: {(kind, architecture)}. (The
-    toolkit's cuobjdump is often not installed. It lists the same.)"""
+    """What nvcc put into an object's .nv_fatbin: {(kind, architecture)}. (The toolkit's cuobjdump, which lists
+    the same, is often not installed.)"""
     data = open(path, 'rb').read()
     found = set()
     start = data.find(MAGIC)

@@ -7,7 +7,7 @@
 
 #define FENCE 64
 #define FENCE_BYTE 0xa5
-#define ROUNDS 2 /* in order, and in another one */
+#define ROUNDS 2 /* in order, and in another order */
 
 const gchar *const rig_type_names[3] = { "f32", "f16", "bf16" };
 
@@ -25,7 +25,7 @@ array_new_at (gint type, gsize n, gsize offset)
   a->type = type;
   a->n = n;
   a->bytes = n * size_of (type);
-  /* no longer than it must be: the address sanitizer sees reads beyond the fence */
+  /* no larger than needed: the address sanitizer detects reads beyond the fence */
   a->whole = aligned_alloc (FENCE, (a->bytes + offset + 2 * FENCE + FENCE - 1) / FENCE * FENCE);
   g_assert_nonnull (a->whole);
   memset (a->whole, FENCE_BYTE, FENCE + offset + a->bytes + FENCE);
@@ -190,7 +190,7 @@ is_unwritten (const Array *a, gsize i)
   return a->type != RIG_BYTE;
 }
 
-/* Half the last place of a number of a 16-bit type. */
+/* Half a unit in the last place of a 16-bit type. */
 static gdouble
 half_ulp (gint type, gdouble value)
 {
@@ -248,7 +248,7 @@ check_fences (const Array *a, const gchar *call)
       g_error ("%s wrote beside its output", call);
 }
 
-static guint64 orders; /* that were tried */
+static guint64 orders; /* tried so far */
 
 void
 orders_begin (Orders *o, Array **outputs, gsize n)

@@ -1,5 +1,5 @@
-/* rig.h: arrays that kernels are tested with: poisoned, fenced, compared with
- * doubles. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* rig.h: arrays for testing kernels: poisoned, fenced, and compared with doubles.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CUDA_RIG_H
 #define CUDA_RIG_H
 
@@ -8,7 +8,7 @@
 #include "src/backend/cuda/kernels.h"
 #include "tests/cuda/shim/launch.h"
 
-/* Other numbers than kernels' own types. */
+/* Types that kernels do not use. */
 typedef enum {
   RIG_BYTE = 16,
   RIG_DOUBLE,
@@ -17,12 +17,12 @@ typedef enum {
 typedef struct {
   gint type; /* CudaType or RigType */
   gsize n, bytes;
-  gpointer data; /* 16-byte aligned, all ones until it is written */
-  guint8 *whole; /* with fences around */
+  gpointer data; /* 16-byte aligned; all bits are 1 until it is written */
+  guint8 *whole; /* including fences */
 } Array;
 
 Array *array_new (gint type, gsize n);
-/* The same `offset` bytes behind an aligned place. */
+/* The same, `offset` bytes after an aligned address. */
 Array *array_new_at (gint type, gsize n, gsize offset);
 void array_free (Array *a);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Array, array_free)
@@ -30,26 +30,25 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Array, array_free)
 gdouble array_get (const Array *a, gsize i);
 void array_set (Array *a, gsize i, gdouble value);
 void array_poison (Array *a);
-/* What `value` becomes in a type. */
+/* `value` rounded to a type. */
 gdouble rig_round (gint type, gdouble value);
 
-/* Numbers: uniform in [low, high). Kernels' inputs: one in 16 is zero. */
+/* Random numbers: uniform in [low, high). Kernels' inputs: one in 16 is zero. */
 void rig_seed (guint64 seed);
 gdouble rig_uniform (gdouble low, gdouble high);
 gsize rig_below (gsize n);
 Array *array_random (gint type, gsize n, gdouble low, gdouble high);
 
-/* Each number is the expected one to 1e-5 of the size of all, and half a last
- * place of a 16-bit type; NaN and infinite where that is expected; nothing is
- * left unwritten. */
+/* Each element equals the expected one to 1e-5 of the largest magnitude plus half a unit in the
+ * last place of a 16-bit type; NaN and infinity are where they are expected; every element was
+ * written. */
 #define array_check(a, expected) array_check_ (a, expected, #a, G_STRLOC)
 void array_check_ (const Array *a, const gdouble *expected, const gchar *name, const gchar *where);
 /* The same bits. */
 void array_check_same (const Array *a, const Array *b);
 
-/* Runs `call` (an error: the test fails) with blocks and threads in order, then
- * in another order, from the same contents of the arrays that are named: their
- * bits must come out the same, their fences untouched. */
+/* Runs `call` (an error fails the test) with blocks and threads in order, then in another order,
+ * from the same contents of the named arrays: the bits must be the same, and the fences intact. */
 #define RUN(call, ...)                                               \
   G_STMT_START                                                       \
   {                                                                  \

@@ -1,5 +1,6 @@
-/* The shim that runs CUDA kernels on the CPU: it must run right ones rightly, and
- * see what is wrong with the others. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The shim that runs CUDA kernels on the CPU: it must run correct kernels correctly and detect
+ * errors in others.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <math.h>
 #include <string.h>
@@ -55,7 +56,7 @@ test_barriers (void)
   g_assert_nonnull (strstr (cuda_shim_error, "barrier"));
   for (gint i = 0; i < 128; i++)
     g_assert_cmpint (numbers[i], ==, 0);
-  g_assert_true (turned (7, TRUE)); /* goes on after an error */
+  g_assert_true (turned (7, TRUE)); /* works again after an error */
   g_assert_cmpint (cuda_sample_beyond (numbers), ==, 719);
   g_assert_nonnull (strstr (cuda_shim_error, "shared memory"));
   cuda_shim_error = NULL;
@@ -115,8 +116,7 @@ test_hooks (void)
   g_free ((gpointer) taken.arguments);
 }
 
-/* Each finite number comes back; what lies between two goes to the nearer one,
- * from half way to the even one. */
+/* Each finite number survives a round trip; values in between round to nearest, ties to even. */
 static void
 test_half (void)
 {

@@ -1,12 +1,13 @@
-/* The whole CUDA back end, on doubles of CUDA's run time and of cuDNN, trains
- * what the CPU back end trains. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The whole CUDA back end, on doubles of the CUDA run time and of cuDNN, gives the CPU back end's
+ * training results.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "rig.h"
 
 #include <glib/gstdio.h>
 
 #include "src/backend/gpus.h"
 
-#ifdef __SANITIZE_ADDRESS__ /* which looks at each access: a few of them will do */
+#ifdef __SANITIZE_ADDRESS__ /* which checks each access: a few batches are enough */
 #define EPOCHS 1
 #define FEWER 1
 #else
@@ -14,14 +15,14 @@
 #define EPOCHS 4 /* of 6 batches: 24 steps */
 #endif
 
-/* --- FP32 beside the CPU --- */
+/* --- FP32 compared with the CPU --- */
 
-/* A last bit's difference grows from step to step, in deep networks so fast that
- * twenty steps say nothing: of these, one. */
+/* A difference in the last bit grows with each step, in deep networks so fast that twenty steps
+ * show nothing: they take one. */
 typedef struct {
   const gchar *network;
   guint epochs, batches;            /* batches, 0: all */
-  gdouble loss, gradients, weights; /* how far they may be apart */
+  gdouble loss, gradients, weights; /* tolerances */
 } Case;
 
 static const Case cases[] = {
@@ -37,8 +38,8 @@ static const Case cases[] = {
   { "r3d_18-stem", 1, 0, 1e-5, 1e-5, 2e-3 },
 };
 
-/* The losses of each step, with updates layer by layer, and the weights that they
- * lead to; the gradients of the first batch. */
+/* The losses of each step, with updates layer by layer, and the final weights; the gradients of the
+ * first batch. */
 static void
 test_f32 (gconstpointer data)
 {
@@ -128,7 +129,7 @@ set_class_weights (Cnn3dTrainerParams *p)
   p->class_weights = class_weights;
 }
 
-/* Groups whose batches do not weigh the same. */
+/* Groups whose batches have different weights. */
 static void
 set_weighted_groups (Cnn3dTrainerParams *p)
 {
@@ -172,7 +173,7 @@ test_setting (gconstpointer data)
   run_clear (&cpu);
 }
 
-/* --- the same bits, however it is run --- */
+/* --- the same bits in all execution modes --- */
 
 static void
 test_recompute (gconstpointer data)
@@ -201,7 +202,7 @@ test_recompute (gconstpointer data)
     run_clear (&runs[r]);
 }
 
-/* Stopped after three batches and gone on with: the same bits as in one go. */
+/* Stopped after three batches and resumed: the same bits as without a stop. */
 static void
 test_resume (gconstpointer data)
 {
@@ -239,7 +240,7 @@ test_resume (gconstpointer data)
 
 /* --- 16 bits --- */
 
-/* Storage in 16 bits, beside f32 on the CPU: within the type's rounding. */
+/* 16-bit storage, compared with f32 on the CPU: within the type's rounding. */
 static void
 test_half (gconstpointer data)
 {
@@ -268,8 +269,8 @@ test_half (gconstpointer data)
   }
 }
 
-/* A scale that overflows is halved until it does not; skipped steps change
- * nothing, and are no steps. */
+/* A loss scale that overflows is halved until it does not; skipped steps change nothing and are not
+ * counted. */
 static void
 test_overflow (void)
 {
@@ -299,7 +300,7 @@ test_overflow (void)
   run_clear (&scaled);
 }
 
-/* Gradients that are finite at no scale end the run. */
+/* Gradients that are not finite at any scale end the run. */
 static void
 test_no_scale (void)
 {
@@ -318,8 +319,8 @@ test_no_scale (void)
 
 /* --- fusion and timing --- */
 
-/* Batch norm read into convolutions, and its sums out of them, beside none of
- * it: within rounding, since what is fused is not rounded on its way. */
+/* Batch norm fused into convolutions, and its sums fused after them, compared with no fusion: equal
+ * within rounding, since fused values are not rounded in between. */
 static void
 test_fusion (gconstpointer data)
 {
@@ -351,7 +352,7 @@ test_fusion (gconstpointer data)
   }
 }
 
-/* An evaluation's logits: beside the CPU's, and the same bits however it is run. */
+/* An evaluation's logits: compared with the CPU's, and the same bits in all modes. */
 static void
 test_evaluation (gconstpointer data)
 {
@@ -406,7 +407,7 @@ remove_cache (void)
   g_unlink (path);
 }
 
-/* Timed once, and known from then on: the same bits in every run. */
+/* Timed once and remembered: the same bits in every run. */
 static void
 test_benchmark (gconstpointer data)
 {
@@ -436,9 +437,9 @@ test_benchmark (gconstpointer data)
   remove_cache ();
 }
 
-/* --- what a step does --- */
+/* --- work of a step --- */
 
-/* Recorded passes are replayed; a step takes no memory, and waits once. */
+/* Recorded passes are replayed; a step allocates no memory and synchronises once. */
 static void
 test_steps (void)
 {
@@ -450,14 +451,14 @@ test_steps (void)
   rig_must (&p, "cuda", 2, 0, 0, &r);
   g_test_message ("%u recorded, %u replayed; a batch: %u allocations, %u waits",
       cuda->recorded - recorded, cuda->replayed - replayed, r.allocations, r.synchronisations);
-  g_assert_cmpuint (cuda->recorded - recorded, ==, 2); /* whole batches and the epoch's last */
+  g_assert_cmpuint (cuda->recorded - recorded, ==, 2); /* full batches and the epoch's last */
   g_assert_cmpuint (cuda->replayed - replayed, ==, 10);
   g_assert_cmpuint (r.allocations, ==, 0);
   g_assert_cmpuint (r.synchronisations, ==, 1);
   run_clear (&r);
 }
 
-/* What was predicted is what is taken, to the byte; afterwards all is given back. */
+/* The predicted memory is what is taken, to the byte; afterwards everything is freed. */
 static void
 test_memory (void)
 {
@@ -485,7 +486,7 @@ test_memory (void)
           run.memory.total, own);
       g_assert_cmpuint (own, <, 1 << 20);
       g_assert_cmpuint (run.memory.input, >, 0);
-      /* the self-test has come and gone by then */
+      /* after the self-test */
       g_assert_cmpuint (cuda->taken, ==, 0);
       g_assert_cmpint (cuda->alive, ==, alive);
       g_assert_cmpint (dnn_descriptors (), ==, descriptors);
@@ -535,7 +536,7 @@ test_devices (void)
   g_assert_cmpstr (
       error->message, ==, "there is no NVIDIA GPU here (CUDA finds none): use device=cpu");
   g_clear_error (&error);
-  /* auto takes what there is */
+  /* auto takes what is available */
   rig_must (&p, "auto", 1, 1, 0, &r);
   run_clear (&r);
   cuda->devices = 1;
@@ -545,7 +546,7 @@ test_devices (void)
   run_clear (&r);
 }
 
-/* A GPU that is not here: where cuDNN is, it tells its plans' workspaces. */
+/* A GPU that is not installed: with cuDNN, its plans' workspaces are known. */
 static void
 test_planned (void)
 {
@@ -561,7 +562,7 @@ test_planned (void)
   backend->close (&device);
 }
 
-/* Frames of more bits than memory was planned for: the run goes on without them. */
+/* Frames of a wider type than planned are an error; the run continues after it. */
 static void
 test_wide_frames (void)
 {
@@ -591,7 +592,7 @@ test_wide_frames (void)
   g_assert_cmpuint (cuda->taken, ==, 0);
 }
 
-/* A cuDNN that convolves wrongly trains nothing. */
+/* With a cuDNN that convolves wrongly there is no training. */
 static void
 test_wrong (void)
 {

@@ -1,10 +1,9 @@
-/* A convolution that was timed once runs the same plan in every program of a
- * process, whatever a second timing says and whatever other processes do to the
- * file of choices; and processes that run at the same time agree.
+/* A timed convolution uses the same plan in every program of a process, whatever a second timing or
+ * other processes' changes to the file of choices say; concurrent processes agree.
  *
- * Choices last as long as a process, so each scenario runs in a process of its
- * own: this program again, as `--child SCENARIO ARGUMENT`, on a cache folder of its
- * own. SPDX-License-Identifier: LGPL-2.1-or-later */
+ * Choices last as long as a process, so each scenario runs in its own: this program again, as
+ * `--child SCENARIO ARGUMENT`, with a cache folder of its own.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <math.h>
@@ -16,7 +15,7 @@
 #include "tests/cuda/backend/rig.h"
 
 #define N 3                 /* clips: chunks of 2 and of 1 */
-#ifdef __SANITIZE_ADDRESS__ /* which takes its time */
+#ifdef __SANITIZE_ADDRESS__ /* which is slow */
 #define WRITERS 2
 #define WAYS 1
 #else
@@ -24,10 +23,10 @@
 #define WAYS 3
 #endif
 
-#define SIZE 16 /* frames are as high and as wide, but for the writers' */
+#define SIZE 16 /* height and width of frames, except for the writers' */
 
 static const gchar *program;
-static gchar *folder; /* of this program's files */
+static gchar *folder; /* for this program's files */
 
 static void
 params_init (Cnn3dTrainerParams *p, guint size)
@@ -37,7 +36,7 @@ params_init (Cnn3dTrainerParams *p, guint size)
   p->network.height = p->network.width = size;
 }
 
-/* --- timing as a scenario wants it --- */
+/* --- the timings of a scenario --- */
 
 static gfloat
 first_is_fastest (guint n)
@@ -77,7 +76,7 @@ write_choices (const gchar *cache, const gchar *text)
   g_assert_true (g_file_set_contents (path, text, -1, NULL));
 }
 
-/* Adds its lines to a set: two models may have a convolution in common. */
+/* Adds its lines to a set: two models may share a convolution. */
 static void
 add_choices (GHashTable *set, const gchar *text)
 {
@@ -97,7 +96,7 @@ count_choices (const gchar *text)
   return g_hash_table_size (set);
 }
 
-/* What another process may do between two programs of this one. */
+/* Changes by another process between two programs of this one. */
 static void
 interfere (const gchar *how)
 {
@@ -136,7 +135,7 @@ predictor (guint chunk)
   params.model = path;
   params.device = "cuda";
   params.precision =
-      CNN3D_PRECISION_32; /* in TF32, which only some of the double's plans round to */
+      CNN3D_PRECISION_32; /* in TF32, to which only some of the double's plans round */
   params.batch = N;
   params.chunk = chunk;
   params.threads = 1;
@@ -172,7 +171,7 @@ run (guint chunk, gfloat *logits)
 
 /* --- scenarios --- */
 
-/* Whole, then in chunks by a second predictor. */
+/* Unsplit, then in chunks by a second predictor. */
 static void
 child_chunks (const gchar *how)
 {
@@ -190,7 +189,7 @@ child_chunks (const gchar *how)
   g_assert_cmpuint (cuda->timings, ==, timings);
 }
 
-/* Between a predictor's program for two clips and that for the one that is left. */
+/* Between a predictor's program for two clips and its program for the remaining one. */
 static void
 child_programs (const gchar *how)
 {
@@ -210,7 +209,7 @@ child_programs (const gchar *how)
   cnn3d_predictor_free (&p);
 }
 
-/* Training, twice, with whole batches and a short one. */
+/* Training, twice, with full batches and a short one. */
 static void
 child_training (const gchar *how)
 {
@@ -232,7 +231,7 @@ child_training (const gchar *how)
   run_clear (&second);
 }
 
-/* cuDNN's calls fail while the second program is made: an error, or the same bits. */
+/* cuDNN's calls fail while the second program is built: an error, or the same bits. */
 static void
 child_failures (const gchar *how)
 {
@@ -292,7 +291,7 @@ while_another_settles (guint n)
   return last_is_fastest (n);
 }
 
-/* Another process's choices come while this one times its first convolution. */
+/* Another process's choices arrive while this one times its first convolution. */
 static void
 child_beside (const gchar *cache)
 {
@@ -313,7 +312,7 @@ static const struct {
   { "beside", child_beside },
 };
 
-/* --- their processes --- */
+/* --- child processes --- */
 
 static gchar *
 new_folder (const gchar *what)
@@ -325,7 +324,7 @@ new_folder (const gchar *what)
   return path;
 }
 
-/* A model on frames of size x size; its folder's name ends with that. */
+/* Writes a model for size x size frames; its folder's name ends with the size. */
 static gchar *
 train (guint size)
 {
@@ -343,7 +342,7 @@ train (guint size)
   return path;
 }
 
-/* Starts a scenario. *out: where its output can be read. */
+/* Starts a scenario. *out: reads its output. */
 static GPid
 start (const gchar *scenario, const gchar *argument, const gchar *cache, guint size, gint *out)
 {
@@ -360,7 +359,7 @@ start (const gchar *scenario, const gchar *argument, const gchar *cache, guint s
   return pid;
 }
 
-/* Waits for it; what it printed. */
+/* Waits for it; returns its output. */
 static gchar *
 end (GPid pid, gint out)
 {
@@ -403,7 +402,7 @@ test_scenario (gconstpointer scenario)
   }
 }
 
-/* Where nothing can be kept, it is settled all the same. */
+/* Choices are made even if they cannot be stored. */
 static void
 test_unwritable (void)
 {
@@ -423,7 +422,7 @@ test_failures (void)
   (void) out;
 }
 
-/* The next process finds what was settled on, and one at the same time takes it. */
+/* The next process uses the stored choice, and so does one that runs at the same time. */
 static void
 test_processes (void)
 {
@@ -436,7 +435,7 @@ test_processes (void)
   g_autofree gchar *theirs = read_choices (cache), *ours = read_choices (beside);
 
   g_test_message ("settled on the first: %s; on the last: %s", first, last);
-  /* up to the checksum's end: 64 digits */
+  /* up to the end of the checksum: 64 digits */
   g_assert_cmpint (strncmp (first, last, 64), !=, 0);
   g_assert_cmpint (strncmp (again, first, 64), ==, 0);
   g_assert_nonnull (strstr (again, ", 0 timings"));
@@ -445,23 +444,23 @@ test_processes (void)
   g_assert_cmpstr (ours, ==, theirs);
 }
 
-/* Half a file is as good as what can be read of it. */
+/* From a truncated file, the readable part is used. */
 static void
 test_torn (void)
 {
   g_autofree gchar *cache = new_folder ("torn"), *first = child ("logits", "first", cache),
                    *again = NULL;
   g_autofree gchar *whole = read_choices (cache), *half = g_strndup (whole, strlen (whole) / 2),
-                   *mended = NULL;
+                   *repaired = NULL;
 
   write_choices (cache, half);
   again = child ("logits", "first", cache);
-  mended = read_choices (cache);
+  repaired = read_choices (cache);
   g_assert_cmpint (strncmp (again, first, 64), ==, 0);
-  g_assert_cmpuint (count_choices (mended), ==, count_choices (whole));
+  g_assert_cmpuint (count_choices (repaired), ==, count_choices (whole));
 }
 
-/* Processes that write at once lose none of each other's choices. */
+/* Processes that write at the same time lose none of each other's choices. */
 static void
 test_writers (void)
 {

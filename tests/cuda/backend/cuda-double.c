@@ -1,5 +1,5 @@
-/* A test double of the calls of CUDA's run time that the back end makes: memory
- * on the heap, streams as queues, kernels through the shim.
+/* A test double of the CUDA run time calls that the back end makes: memory on the heap, streams as
+ * queues, kernels through the shim.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cuda-double.h"
 
@@ -11,7 +11,7 @@
 #include "tests/cuda/doubles/dnn-double.h"
 #include "tests/cuda/shim/launch.h"
 
-#define GARBAGE 0xb6 /* what memory holds that nobody wrote */
+#define GARBAGE 0xb6 /* contents of memory before the first write */
 
 static CudaDouble control = { .memory = (gsize) 4 << 30, .devices = 1, .capability = 900 };
 
@@ -23,11 +23,11 @@ cnn3d_cuda_double (void)
   return &control;
 }
 
-/* --- failing --- */
+/* --- injected failures --- */
 
-static cudaError_t sticky; /* what cudaGetLastError() tells */
+static cudaError_t sticky; /* the value of cudaGetLastError() */
 
-/* Counts a call of `name`; what it is to return instead of succeeding. */
+/* Counts a call of `name`; returns the error that it must return, or success. */
 static cudaError_t
 call (const gchar *name, cudaError_t failure)
 {
@@ -124,7 +124,7 @@ cudaMalloc (void **memory, size_t bytes)
 
 static void wait_for_all (void);
 
-/* Giving back waits, and succeeds: what it might tell is of earlier work. */
+/* Freeing waits and always succeeds: it could only report errors of earlier work. */
 cudaError_t
 cudaFree (void *memory)
 {
@@ -178,7 +178,7 @@ struct CUstream_st {
 };
 
 struct CUevent_st {
-  struct CUstream_st *stream; /* where it was recorded last; NULL: it has happened */
+  struct CUstream_st *stream; /* where it was last recorded; NULL: already complete */
   gint64 time;
 };
 
@@ -235,7 +235,7 @@ run_next (struct CUstream_st *s)
   return TRUE;
 }
 
-/* A kernel that could not run shows where the stream is waited for. */
+/* A kernel that failed to run is reported when the stream is waited for. */
 static cudaError_t failed_work;
 
 static cudaError_t
@@ -309,7 +309,7 @@ cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned flags)
   control.alive++;
   cuda_shim_fails = launch_fails;
   cuda_shim_takes = launch_takes;
-  /* kept: the hook stays set */
+  /* not unloaded: the hook stays set */
   if (module && g_module_symbol (module, DNN_DOUBLE_LAUNCH_WITH, (gpointer *) &launch_with))
     launch_with (submit);
   return cudaSuccess;
@@ -331,7 +331,7 @@ cudaStreamSynchronize (cudaStream_t stream)
   const cudaError_t status = call (__func__, cudaErrorLaunchFailure);
 
   control.synchronisations++;
-  /* what the GPU failed in is lost */
+  /* work after a failure is discarded */
   while (status != cudaSuccess && !g_queue_is_empty (&stream->queue))
     work_unref (g_queue_pop_head (&stream->queue));
   if (status != cudaSuccess)
@@ -346,7 +346,7 @@ cudaStreamSynchronize (cudaStream_t stream)
 typedef struct {
   void *to;
   const void *from;
-  guint8 *own; /* a copy of memory that is not pinned */
+  guint8 *own; /* copy of pageable memory */
   size_t bytes;
 } Copy;
 
@@ -382,7 +382,7 @@ cudaMemcpyAsync (
   if (!from_device && !is_in (host_blocks, from, bytes))
     c->from = c->own = g_memdup2 (from, bytes);
   submit (stream, run_copy, c, copy_free);
-  /* to memory that is not pinned, it waits */
+  /* a copy to pageable memory is synchronous */
   if (!to_device && !is_in (host_blocks, to, bytes)) {
     if (stream->capture)
       return sticky = cudaErrorStreamCaptureUnsupported;
@@ -469,7 +469,7 @@ cudaError_t
 cudaEventRecord (cudaEvent_t event, cudaStream_t stream)
 {
   CALL (cudaErrorUnknown);
-  happen (event); /* one recording at a time is all that the back end has */
+  happen (event); /* the back end never has two recordings pending */
   event->stream = stream;
   submit (stream, run_event, event, NULL);
   return cudaSuccess;
@@ -478,7 +478,7 @@ cudaEventRecord (cudaEvent_t event, cudaStream_t stream)
 cudaError_t
 cudaEventSynchronize (cudaEvent_t event)
 {
-  /* waiting for what has happened costs nothing */
+  /* waiting for a complete event is not counted */
   control.synchronisations += event->stream != NULL;
   CALL (cudaErrorUnknown);
   happen (event);

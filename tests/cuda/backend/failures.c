@@ -1,14 +1,14 @@
-/* Every call of CUDA's run time and of cuDNN fails in turn: the run ends with an
- * error that says what failed, or does without and computes the same; everything
- * is given back. Those of setting up, and some of the many alike;
- * CNN3D_TEST_FAILURES says how many.
+/* Every call of the CUDA run time and of cuDNN fails in turn: the run ends with an error that says
+ * what failed, or continues without the call and computes the same; everything is released. All
+ * calls of the setup and some of the many similar ones are tried; CNN3D_TEST_FAILURES is their
+ * number.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "rig.h"
 
 #include <glib/gstdio.h>
 #include <stdlib.h>
 
-/* Of calls alike, how many are tried. */
+/* Number of similar calls tried. */
 #ifdef __SANITIZE_ADDRESS__
 #define TRIES 20
 #else
@@ -31,7 +31,7 @@ params_init (Cnn3dTrainerParams *p, const gchar *network, Cnn3dPrecision precisi
 }
 
 typedef struct {
-  guint errors, without; /* runs that ended, and that did without */
+  guint errors, without; /* runs that ended, and runs that continued without the call */
 } Seen;
 
 static void
@@ -45,7 +45,7 @@ try_one (const Cnn3dTrainerParams *p, const Run *right, const gchar *which, gboo
   if (rig_run (p, 1, BATCHES, 0, &r, &error)) {
     g_autofree gchar *what = g_strdup_printf ("%s call %" G_GUINT64_FORMAT " failed", which, n);
 
-    /* where a plan cannot be made another is taken, which may round elsewhere */
+    /* without a plan another is taken, which may round differently */
     if (!same_plans)
       g_assert_cmpfloat (worst_loss (&r, right), <, 1e-2);
     else
@@ -66,7 +66,7 @@ try_one (const Cnn3dTrainerParams *p, const Run *right, const gchar *which, gboo
         dnn_descriptors () - descriptors);
 }
 
-/* The next call to be tried: each of the first, then in strides. */
+/* The next call to fail: each of the first, then in strides. */
 static guint64
 next (guint64 n, guint64 calls)
 {
@@ -92,7 +92,7 @@ test_failures (gconstpointer data)
   dnn = dnn_calls () - dnn;
   for (guint64 n = 1; n <= calls; n = next (n, calls)) {
     cuda->fail_at = cuda->calls + n;
-    /* some failures stay: all that is asked of the GPU afterwards fails too */
+    /* some failures are sticky: all later calls fail too */
     cuda->fails_again = n % 2 ? 0 : G_MAXUINT32;
     try_one (&p, &right, "CUDA", TRUE, n, &seen[0]);
   }
@@ -110,7 +110,7 @@ test_failures (gconstpointer data)
   run_clear (&right);
 }
 
-/* Memory that is there when it is planned and gone when it is taken. */
+/* Memory that is available when it is planned, but not when it is allocated. */
 static void
 test_memory (void)
 {
@@ -136,7 +136,7 @@ test_memory (void)
   g_assert_cmpuint (refused, ==, 11);
 }
 
-/* What is said of each kind of call. */
+/* The message for each kind of call. */
 static void
 test_words (void)
 {
@@ -188,7 +188,7 @@ test_words (void)
 
     params_init (&p, table[i].network ? table[i].network : "r3d_18", CNN3D_PRECISION_16_MIXED);
     p.gradient_clip = 1;
-    /* plans are timed where fusion is not forced, and once */
+    /* plans are timed only once, and if fusion is not forced */
     p.benchmark = !strcmp (table[i].call, "cudaEventElapsedTime");
     if (p.benchmark) {
       g_unsetenv ("CNN3D_CUDA_FUSION");

@@ -1,5 +1,5 @@
-/* A predictor on the double's GPU beside one on the CPU: logits, feature maps, and
- * the same bits in every chunk.
+/* A predictor on the double's GPU compared with one on the CPU: logits, feature maps, and the same
+ * bits in all chunks.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib/gstdio.h>
 #include <math.h>
@@ -25,7 +25,7 @@ static const Case cases[] = {
 
 #define LAYERS 4 /* of each */
 
-/* "layer 0003": chunks tell layer after layer, so maps are put in one order */
+/* "layer 0003": chunks report one layer after another, so maps are sorted */
 typedef struct {
   gchar *key;
   gfloat *values;
@@ -71,7 +71,7 @@ run (const Case *c, const gchar *path, const gchar *device, gint precision, guin
   g_assert_no_error (error);
   cnn3d_predictor_memory (p, &memory);
   g_assert_cmpuint (memory.input > 0, ==, !strcmp (device, "cuda"));
-  for (guint twice = 0; twice < 3; twice++) { /* one by one, recorded, replayed */
+  for (guint twice = 0; twice < 3; twice++) { /* eager, recorded, replayed */
     memset (logits, 0, N * CLASSES * sizeof *logits);
     g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, points, N, logits, &error));
     g_assert_no_error (error);

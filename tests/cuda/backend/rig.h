@@ -55,7 +55,7 @@ rig_params (Cnn3dTrainerParams *p, const gchar *network)
   if (p->network.heatmap_size)
     p->network.heatmap_size = 20;
   p->threads = 1;
-  p->lr.lr = 1e-4; /* a last bit's difference grows with it */
+  p->lr.lr = 1e-4; /* differences in the last bit grow with it */
   p->weight_decay = 1e-3;
   p->label_smoothing = 0.1;
   p->seed = 3;
@@ -69,7 +69,7 @@ clip_bytes (const Cnn3dTrainerParams *p)
   return (gsize) p->network.frames * p->network.height * p->network.width * p->network.channels;
 }
 
-/* The clips of a data set, each of which shows its class. */
+/* The clips of a data set; each one's contents depend on its class. */
 static inline guint8 *
 rig_frames (const Cnn3dTrainerParams *p, gint32 *labels)
 {
@@ -113,16 +113,16 @@ rig_points (const Cnn3dTrainerParams *p, const gint32 *labels)
   return points;
 }
 
-/* One run, its figures at each batch. */
+/* One run, with the results of each batch. */
 typedef struct {
   guint n_losses, n_steps, n_params;
   gdouble loss[64];            /* of each batch */
-  gfloat **initial, **weights; /* [parameter]: at first, at the end */
+  gfloat **initial, **weights; /* [parameter]: initial, final */
   gfloat **gradients;          /* [parameter]: after `gradients_at` batches; NULL: not kept */
   gint64 *counts;
   gchar **names;
   Cnn3dMemory memory;
-  gsize taken; /* beside what the device itself takes */
+  gsize taken; /* without the device's own memory */
   guint64 skipped;
   gdouble loss_scale;
   guint allocations, synchronisations; /* of the last three full batches */
@@ -158,9 +158,8 @@ note_progress (Run *r, const Cnn3dProgress *p)
   r->loss_scale = p->loss_scale;
 }
 
-/* `epochs` passes over the data set from `position` on, at most `batches` of them
- * (0: all). scale: the loss scale to begin with; 0: the usual one. FALSE with
- * error. */
+/* `epochs` passes over the data set from `position` on, at most `batches` of them (0: all). scale:
+ * the initial loss scale; 0: the default. FALSE with error. */
 static inline gboolean
 rig_run (
     const Cnn3dTrainerParams *p, guint epochs, guint batches, gdouble scale, Run *r, GError **error)
@@ -288,8 +287,7 @@ worst_loss (const Run *a, const Run *b)
   return worst;
 }
 
-/* Of all gradients as one vector: parameters whose gradient is almost nothing say
- * nothing by themselves. */
+/* Relative to all gradients as one vector: near-zero ones have no accuracy of their own. */
 static inline gdouble
 gradients_apart (const Run *a, const Run *b)
 {
@@ -305,7 +303,7 @@ gradients_apart (const Run *a, const Run *b)
   return sqrt (difference / norm);
 }
 
-/* Of all weights: as a share of how far training has moved them. */
+/* Relative to the distance that training has moved all weights. */
 static inline gdouble
 weights_apart (const Run *a, const Run *b)
 {

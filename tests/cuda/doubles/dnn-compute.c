@@ -24,7 +24,7 @@ of_bits (guint32 bits)
   return value;
 }
 
-/* Without its lowest `drop` bits, rounded to even. */
+/* Without the lowest `drop` bits, rounded to even. */
 static guint32
 round_bits (guint32 bits, guint drop)
 {
@@ -55,8 +55,7 @@ float_to_half (gfloat value)
   /* 65520 and more */
   if (magnitude >= 0x477ff000)
     return sign | 0x7c00;
-  /* what adding 0.5 leaves of less than 2^-14, in its lowest bits, is a
-   * multiple of 2^-24 */
+  /* adding 0.5 to less than 2^-14 rounds it to a multiple of 2^-24 */
   if (magnitude < 0x38800000)
     return sign | (bits_of (of_bits (magnitude) + 0.5f) - bits_of (0.5f));
   return sign | (round_bits (magnitude, 13) - (112u << 23)) >> 13;
@@ -109,8 +108,8 @@ taps (const DnnWindow *k)
   return k->kernel[0] * k->kernel[1] * k->kernel[2];
 }
 
-/* Calls `each` for every pair of an output point and an input point that a tap
- * joins, points and taps counted from 0: outputs in order, taps in order. */
+/* Calls `each` for every pair of an output point and an input point connected by a kernel tap,
+ * counted from 0: outputs in order, taps in order. */
 typedef void (*Each) (gint64 out, gint64 in, gint64 tap, gpointer data);
 
 static void

@@ -1,5 +1,5 @@
-/* dnn-compute.h: what the test double of cuDNN computes, with plain loops in
- * double. Tensors are dense f32, (N, D, H, W, C).
+/* dnn-compute.h: the computations of the test double of cuDNN, as plain loops in double. Tensors
+ * are dense f32, (N, D, H, W, C).
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_DNN_COMPUTE_H
 #define CNN3D_DNN_COMPUTE_H
@@ -11,7 +11,7 @@ typedef struct {
   gint64 in[3], out[3], kernel[3], stride[3], pad[3];
 } DnnWindow;
 
-/* Weights are (O, kD, kH, kW, I). Each writes all of its result. */
+/* Weights are (O, kD, kH, kW, I). Each function writes its whole result. */
 void dnn_forward (const DnnWindow *window, const gfloat *x, const gfloat *w, gdouble *y);
 void dnn_backward_data (const DnnWindow *window, const gfloat *dy, const gfloat *w, gdouble *dx);
 void dnn_backward_weights (const DnnWindow *window, const gfloat *x, const gfloat *dy, gdouble *dw);

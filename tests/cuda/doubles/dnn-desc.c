@@ -1,5 +1,5 @@
-/* Descriptors of the test double of cuDNN: attributes are kept as they are
- * given, once their type and number are checked.
+/* Descriptors of the test double of cuDNN: attributes are stored after their type and count are
+ * checked.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dnn-graph.h"
 
@@ -31,7 +31,7 @@ dnn_refuse (cudnnStatus_t status, const gchar *why)
 #define PACK CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR
 #define PROPERTIES CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR
 
-/* What may be set; holds: the descriptor's type, where it is one. */
+/* Valid attributes; holds: the descriptor's type, for attributes that are descriptors. */
 static const struct {
   cudnnBackendDescriptorType_t desc;
   cudnnBackendAttributeName_t name;
@@ -394,7 +394,7 @@ get_notes (guint bits, gint64 asked, gint64 *count, gint32 *values)
   return CUDNN_STATUS_SUCCESS;
 }
 
-/* Something of a configuration goes into a descriptor that the caller made. */
+/* Fills a descriptor of the caller with a part of a configuration. */
 static cudnnStatus_t
 fill (DnnDesc *to, cudnnBackendDescriptorType_t type, const DnnEngine *engine, DnnDesc *graph)
 {

@@ -1,7 +1,6 @@
-/* A test double of cuDNN 9: the entry points that the CUDA back end finds at
- * run time, at the level of backend descriptors. It is strict about what it is
- * told, offers engines with notes, workspaces and refusals, and executes on host
- * memory. See dnn-double.h.
+/* A test double of cuDNN 9: the entry points of the backend descriptor API that the CUDA back end
+ * loads at run time. It validates its input strictly, offers engines with notes, workspaces and
+ * rejections, and executes on host memory. See dnn-double.h.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dnn-double.h"
 
@@ -61,7 +60,7 @@ dnn_double_launch_with (DnnDoubleLaunch launch)
   launcher = launch;
 }
 
-/* Counts a call; how it is to fail. */
+/* Counts a call; returns its injected failure, or success. */
 static cudnnStatus_t
 enter (void)
 {
@@ -81,7 +80,7 @@ enter (void)
   }                                                              \
   G_STMT_END
 
-/* --- what is not a descriptor --- */
+/* --- other functions --- */
 
 PUBLIC size_t
 cudnnGetVersion (void)

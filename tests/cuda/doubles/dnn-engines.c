@@ -1,11 +1,11 @@
-/* Which graphs the test double of cuDNN takes, and the engines that it offers.
+/* Graphs that the test double of cuDNN accepts, and the engines that it offers.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dnn-graph.h"
 
 #define NOTE(name) (1u << CUDNN_NUMERICAL_NOTE_##name)
 #define COMPILED (1u << CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION)
 
-/* In the order in which they are proposed. */
+/* In order of proposal. */
 static const DnnEngine plain[] = {
   { 7, NOTE (TENSOR_CORE), 0, FALSE, -1, { { 2, 5 }, { 13, 1 } }, 2 },
   { 3, NOTE (TENSOR_CORE), 0, TRUE, 0, { { 0 } }, 0 },
@@ -14,7 +14,7 @@ static const DnnEngine plain[] = {
   { 1, NOTE (STRICT_NAN_PROP), 0, FALSE, 4096, { { 13, 0 }, { 2, 3 } }, 2 },
 };
 
-/* What always works; the first was proposed before. */
+/* Engines that always work; the first was already proposed. */
 static const DnnEngine fallback[] = {
   { 1, NOTE (STRICT_NAN_PROP), 0, FALSE, 4096, { { 2, 3 }, { 13, 0 } }, 2 },
   { 0, 0, 0, FALSE, 0, { { 0 } }, 0 },
@@ -45,7 +45,7 @@ static const DnnNames names[] = {
       CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA },
 };
 
-/* NULL: it is no convolution. */
+/* NULL: not a convolution. */
 const DnnNames *
 dnn_names (cudnnBackendDescriptorType_t type)
 {
@@ -126,7 +126,7 @@ check_convolution (const DnnDesc *op, const DnnNames *n)
   return CUDNN_STATUS_SUCCESS;
 }
 
-/* b: 1 along an axis, or as large. */
+/* b: 1 along an axis, or equal. */
 static gboolean
 spreads (const DnnDesc *b, const DnnDesc *x)
 {
@@ -207,7 +207,7 @@ dnn_convolution (const DnnDesc *graph)
   return NULL;
 }
 
-/* Each operation reads what is in memory or what one before has written. */
+/* Each operation reads memory or the output of an earlier one. */
 cudnnStatus_t
 dnn_check_graph (const DnnDesc *graph)
 {
@@ -238,7 +238,7 @@ dnn_check_graph (const DnnDesc *graph)
   return CUDNN_STATUS_SUCCESS;
 }
 
-/* As cuDNN 9.19: what is read into backward-weights is FP16, scale and shift too. */
+/* As in cuDNN 9.19: the fused inputs of backward-weights are FP16, including scale and shift. */
 static gboolean
 has_fused (const DnnDesc *graph)
 {

@@ -1,5 +1,5 @@
-/* dnn-graph.h: the descriptors of the test double of cuDNN, and running what
- * they describe. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* dnn-graph.h: the descriptors of the test double of cuDNN, and their execution.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_DNN_GRAPH_H
 #define CNN3D_DNN_GRAPH_H
 
@@ -14,15 +14,15 @@ typedef struct {
   cudnnBackendAttributeName_t name;
   cudnnBackendAttributeType_t type;
   gint64 count;
-  gpointer values; /* of descriptors: each is held */
+  gpointer values; /* of descriptors: each is referenced */
 } DnnAttribute;
 
-/* An engine that the heuristics offer. */
+/* An engine proposed by the heuristics. */
 typedef struct {
   gint64 index;
   guint numerical, behavior; /* bit n: note n */
-  gboolean refuses;          /* has no plan after all */
-  gint64 workspace;          /* bytes; negative: times the bytes of the convolution's x */
+  gboolean refuses;          /* has no plan when it is tried */
+  gint64 workspace;          /* bytes; negative: multiplied with the bytes of the convolution's x */
   gint64 knobs[2][2];        /* type, value */
   guint n_knobs;
 } DnnEngine;
@@ -44,7 +44,7 @@ extern _Thread_local const gchar *dnn_last_refusal;
 /* Returns status. why: a literal. */
 cudnnStatus_t dnn_refuse (cudnnStatus_t status, const gchar *why);
 
-/* NULL: there is no such type here. */
+/* NULL: unsupported type. */
 DnnDesc *dnn_desc_new (cudnnBackendDescriptorType_t type);
 DnnDesc *dnn_desc_ref (DnnDesc *desc);
 void dnn_desc_unref (DnnDesc *desc);
@@ -54,18 +54,18 @@ cudnnStatus_t dnn_desc_finalize (DnnDesc *desc);
 cudnnStatus_t dnn_desc_get (DnnDesc *desc, cudnnBackendAttributeName_t name,
     cudnnBackendAttributeType_t type, gint64 asked, gint64 *count, gpointer values);
 
-/* NULL where it was not set. */
+/* NULL: not set. */
 const DnnAttribute *dnn_attribute (const DnnDesc *desc, cudnnBackendAttributeName_t name);
 gint64 dnn_int (const DnnDesc *desc, cudnnBackendAttributeName_t name, guint i);
 gint32 dnn_enum (const DnnDesc *desc, cudnnBackendAttributeName_t name);
 gfloat dnn_float (const DnnDesc *desc, cudnnBackendAttributeName_t name);
 DnnDesc *dnn_part (const DnnDesc *desc, cudnnBackendAttributeName_t name, guint i);
 
-/* --- dnn-engines.c: what graphs are good, and which engines they have --- */
+/* --- dnn-engines.c: valid graphs, and their engines --- */
 
 #define DNN_MOST_ENGINES 8
 
-/* Of a convolution's operation. */
+/* Attributes of a convolution operation. */
 typedef struct {
   cudnnBackendAttributeName_t x, y, w, window, alpha, beta;
 } DnnNames;
@@ -73,12 +73,12 @@ typedef struct {
 const DnnNames *dnn_names (cudnnBackendDescriptorType_t type);
 cudnnStatus_t dnn_check_operation (const DnnDesc *op);
 cudnnStatus_t dnn_check_graph (const DnnDesc *graph);
-/* The one convolution of a graph that was checked. */
+/* The only convolution of a checked graph. */
 DnnDesc *dnn_convolution (const DnnDesc *graph);
 guint dnn_engines (
     const DnnDesc *graph, cudnnBackendHeurMode_t mode, const DnnEngine *engines[DNN_MOST_ENGINES]);
 gint64 dnn_workspace (const DnnDesc *graph, const DnnEngine *engine);
-gint64 dnn_points (const DnnDesc *tensor); /* numbers in it */
+gint64 dnn_points (const DnnDesc *tensor); /* number of elements */
 DnnType dnn_type (const DnnDesc *tensor);
 
 /* --- dnn-run.c --- */

@@ -1,5 +1,5 @@
-/* The test double of cuDNN runs a plan: the graph's operations one by one, on
- * host memory. SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The test double of cuDNN runs a plan: the graph's operations one by one, on host memory.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "dnn-graph.h"
 
 #include <string.h>
@@ -10,11 +10,11 @@
 gboolean dnn_graph_wrong;
 
 struct _DnnRun {
-  DnnDesc *plan, *pack; /* held */
+  DnnDesc *plan, *pack; /* references */
   gpointer workspace;
   gint64 workspace_bytes;
   gboolean rounds;    /* f32 is multiplied in TF32 */
-  GHashTable *values; /* tensor -> what is in it, dense f32, while it runs */
+  GHashTable *values; /* tensor -> its dense f32 values during the run */
 };
 
 static const DnnDesc *
@@ -31,7 +31,7 @@ is_virtual (const DnnDesc *tensor)
   return a && *(const guint8 *) a->values;
 }
 
-/* Where a tensor is, by its name in the pack. */
+/* A tensor's address, by its id in the variant pack. */
 static gpointer
 pointer_of (const DnnDesc *pack, const DnnDesc *tensor)
 {
@@ -141,8 +141,7 @@ dnn_run_free (gpointer data)
 
 /* --- tensors --- */
 
-/* For each number of a tensor, dense (N, D, H, W, C): where it lies in memory,
- * in numbers. */
+/* For each element of a dense tensor (N, D, H, W, C): its place in memory, in elements. */
 #define FOR_EACH(tensor, dense, place)                                                            \
   const gint64 *dims = dnn_attribute (tensor, CUDNN_ATTR_TENSOR_DIMENSIONS)->values;              \
   const gint64 *strides = dnn_attribute (tensor, CUDNN_ATTR_TENSOR_STRIDES)->values;              \
@@ -156,7 +155,7 @@ dnn_run_free (gpointer data)
                    place = n_ * strides[0] + d_ * strides[2] + h_ * strides[3] + w_ * strides[4]; \
               c_ < dims[1]; c_++, dense++, place += strides[1])
 
-/* What is in it now; the run's own. */
+/* Its current values, owned by the run. */
 static const gfloat *
 read_tensor (DnnRun *run, DnnDesc *tensor)
 {
@@ -174,7 +173,7 @@ read_tensor (DnnRun *run, DnnDesc *tensor)
   return values;
 }
 
-/* Takes values, rounds them, and writes them to memory where they have a place. */
+/* Takes values, rounds them, and writes them to memory if the tensor has an address. */
 static void
 write_tensor (DnnRun *run, DnnDesc *tensor, gfloat *values)
 {
@@ -251,7 +250,7 @@ run_statistics (DnnRun *run, const DnnDesc *op)
   write_tensor (run, dnn_part (op, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, 0), out[1]);
 }
 
-/* What a convolution reads: an engine with tensor cores reads f32 as TF32. */
+/* A convolution's input: engines with tensor cores read f32 as TF32. */
 static gfloat *
 read_factor (DnnRun *run, DnnDesc *tensor)
 {
@@ -324,7 +323,7 @@ dnn_run (gpointer data)
   const DnnAttribute *ops = dnn_attribute (graph_of (run), CUDNN_ATTR_OPERATIONGRAPH_OPS);
 
   run->values = g_hash_table_new_full (NULL, NULL, NULL, g_free);
-  /* what else lies there is lost, before and after */
+  /* the workspace's contents are lost before and after */
   if (run->workspace_bytes)
     memset (run->workspace, GARBAGE, run->workspace_bytes);
   for (gint64 i = 0; i < ops->count; i++) {

@@ -1,4 +1,4 @@
-/* launch.h: what a test program may ask of the shim, from C.
+/* launch.h: the shim's interface for test programs in C.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CUDA_SHIM_LAUNCH_H
 #define CUDA_SHIM_LAUNCH_H
@@ -12,37 +12,37 @@
 extern "C" {
 #endif
 
-/* A kernel with its arguments: run (arguments) is one thread. */
+/* A kernel with its arguments: run (arguments) runs one thread. */
 typedef struct {
   CudaStream stream;
   unsigned blocks[3], threads[3];
   void (*run) (const void *arguments);
-  const void *arguments; /* plain bytes, the caller's during the call */
+  const void *arguments; /* plain bytes, owned by the caller during the call */
   size_t size;
 } CudaShimLaunch;
 
-/* 0: blocks and threads run in order. Else in an order that it seeds, a new one
- * for each launch. */
+/* 0: blocks and threads run in order. Else the seed of their order, which changes with each
+ * launch. */
 extern uint64_t cuda_shim_order;
 
-/* The function of kernels.h that launched last */
+/* The function of kernels.h of the latest launch */
 extern const char *cuda_shim_launcher;
 
-/* Told of each launch before it runs; what it returns, unless 0, is the launch's
- * error. NULL (as at first): none. */
+/* Called before each launch; a value other than 0 becomes the launch's error. NULL (initially):
+ * none. */
 extern int (*cuda_shim_fails) (void);
 
-/* Offered each launch; TRUE: taken (the arguments copied), to be run later with
- * cuda_shim_run(). NULL (as at first): launches run at once. */
+/* Called for each launch; TRUE: taken (the arguments were copied), to be run later with
+ * cuda_shim_run(). NULL (initially): launches run immediately. */
 extern int (*cuda_shim_takes) (const CudaShimLaunch *launch);
 
-/* Runs all blocks; 0, or a cudaError_t: cuda_shim_error says why. */
+/* Runs all blocks; returns 0 or a cudaError_t, explained by cuda_shim_error. */
 int cuda_shim_run (const CudaShimLaunch *launch);
 
-/* What was wrong with the last launch that went wrong; NULL: none did. */
+/* The error of the last launch that failed; NULL: none did. */
 extern const char *cuda_shim_error;
 
-/* The numbers of kernels' types. */
+/* Conversions of the kernels' 16-bit types. */
 uint16_t cuda_shim_to_half (float f);
 float cuda_shim_from_half (uint16_t h);
 

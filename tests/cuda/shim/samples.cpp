@@ -1,4 +1,4 @@
-/* Kernels that the shim itself is tested with, right ones and wrong ones.
+/* Correct and faulty kernels for testing the shim.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/kernels/launch.h"
 #include "tests/cuda/shim/samples.h"
@@ -78,7 +78,7 @@ cuda_sample_add_step (int from, int by, int *numbers)
   const Step *step = &local;
   const int error = LAUNCH (add_step, 1, 4, nullptr, *step, numbers);
 
-  local = { 0, 0 };             /* whose launch has been made */
+  local = { 0, 0 };             /* after the launch */
   return error;
 }
 

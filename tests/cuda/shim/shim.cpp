@@ -32,13 +32,12 @@ const char *cuda_shim_error;
 
 /* --- fibers --- */
 
-/* The scheduler, or a fiber: it runs threads one after another until one must
- * wait; then that one keeps it, and the next fiber goes on. A kernel whose
- * threads never wait needs one. */
+/* The scheduler, or a fiber: it runs threads one after another until one must wait, which keeps the
+ * fiber, and the next fiber continues. A kernel whose threads never wait needs only one. */
 struct Fiber {
   void *stack;
 #ifdef __x86_64__
-  void *top;                    /* where its registers were left */
+  void *top;                    /* where its registers were saved */
 #else
   ucontext_t context;
 #endif
@@ -53,7 +52,7 @@ static int idle[MOST_THREADS], n_idle = -1;
 #ifdef __x86_64__
 extern "C" void cuda_shim_switch (void **from, void *to);
 
-/* What a call must preserve goes onto the old stack and comes off the new one. */
+/* Pushes the callee-saved registers to the old stack and pops them from the new one. */
 asm (".text\n"
     ".globl cuda_shim_switch\n"
     ".hidden cuda_shim_switch\n"
@@ -102,17 +101,17 @@ fiber_prepare (Fiber *f)
   if (!f->stack)
     f->stack = mmap (nullptr, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (f->stack == MAP_FAILED)
-    abort ();                   /* a test program without memory */
+    abort ();                   /* out of memory */
 #ifdef __SANITIZE_ADDRESS__
   __asan_unpoison_memory_region (f->stack, STACK_BYTES);
   f->fake = nullptr;
 #endif
 #ifdef __x86_64__
-  /* not all at the same place of a page, which caches would take for one */
+  /* not all at the same offset in a page, which would cause cache conflicts */
   const size_t end = STACK_BYTES - (f - fibers) % 128 * 256;
   void **top = reinterpret_cast<void **> (static_cast<char *> (f->stack) + end) - 1;
 
-  *top = nullptr;               /* fiber_main has nowhere to return to */
+  *top = nullptr;               /* fiber_main never returns */
   *--top = reinterpret_cast<void *> (fiber_main);
   for (int i = 0; i < 6; i++)
     *--top = nullptr;
@@ -133,10 +132,10 @@ enum State { WAITING, AT_BARRIER, AT_WARP, READY, ENDED };      /* WAITING: to s
 static struct {
   const CudaShimLaunch *launch;
   int n, started, ended;        /* threads */
-  int order[MOST_THREADS];      /* in which they start and go on */
+  int order[MOST_THREADS];      /* in which they start and continue */
   State state[MOST_THREADS];
   int fiber[MOST_THREADS];
-  int thread;                   /* that runs now, and its fiber */
+  int thread;                   /* the running one, and its fiber */
   int current;
   uint64_t exchange[2][MOST_THREADS];
   uint8_t turn[MOST_THREADS];
@@ -172,9 +171,9 @@ fiber_main (void)
       block.state[block.thread] = ENDED;
       block.ended++;
       if (block.current != me)
-        abort ();               /* the scheduler itself is broken */
+        abort ();               /* a bug in the scheduler */
       if (block.fiber[block.thread] >= 0)
-        break;                  /* it had waited: others are to go on first */
+        break;                  /* it has waited: others continue first */
     }
     if (block.fiber[block.thread] >= 0)
       block.fiber[block.thread] = -1;
@@ -183,7 +182,7 @@ fiber_main (void)
   }
 }
 
-/* A thread waits, which so keeps its fiber. */
+/* A thread waits and keeps its fiber. */
 static void
 wait_for (State state)
 {
@@ -212,7 +211,7 @@ cuda_shim_exchange (uint64_t value, int lane_mask)
 {
   const int t = block.thread, turn = block.turn[t] ^= 1;
 
-  /* two buffers: none can be two exchanges ahead of the others */
+  /* two buffers: no thread can be two exchanges ahead */
   block.exchange[turn][t] = value;
   wait_for (AT_WARP);
   return block.exchange[turn][t ^ lane_mask];
@@ -245,7 +244,7 @@ all_at (int first, int n, State state)
   return true;
 }
 
-/* Lets go on who may; whether anybody may. */
+/* Makes threads ready whose wait is over; returns whether there are any. */
 static bool
 release (void)
 {
@@ -290,7 +289,7 @@ run_block (void)
         run_fiber (block.fiber[block.order[i]]);
       }
   }
-  if (error)                    /* threads that will never go on */
+  if (error)                    /* threads that will never continue */
     for (int t = 0; t < block.n; t++)
       if (block.fiber[t] >= 0) {
         fiber_prepare (&fibers[block.fiber[t]]);
@@ -403,8 +402,8 @@ cuda_shim_launch_plain (const CudaShimLaunch *launch)
 
 /* --- numbers --- */
 
-/* The value in units of the last place that is kept, rounded in double, where
- * the nearest and halves to even are rint()'s own doing. */
+/* The value in units of the last kept place, rounded in double by rint(), which rounds halves to
+ * even. */
 uint16_t
 cuda_shim_to_half (float f)
 {
@@ -416,10 +415,10 @@ cuda_shim_to_half (float f)
     return 0x7fff;
   if (size >= 65520)
     return sign | 0x7c00;
-  if (size < 0x1p-14)           /* subnormals, and what rounds up from them */
+  if (size < 0x1p-14)           /* subnormals, and values that round up from them */
     return sign | static_cast<uint16_t> (rint (size * 0x1p24));
   frexp (size, &exponent);      /* size = [0.5, 1) * 2^exponent */
-  /* 1024 to 2048 units; 2048 of them carry into the exponent by themselves */
+  /* 1024 to 2048 units; 2048 of them carry into the exponent */
   return sign | static_cast<uint16_t> (((exponent + 13) << 10) + static_cast<int> (rint (ldexp (size, 11 - exponent))));
 }
 

@@ -1,5 +1,5 @@
-/* shim.h: put before the kernels (-include), lets a plain C++ compiler build them
- * for the CPU. A block's threads are fibers; blocks run one after another.
+/* shim.h: included before the kernels (-include), lets a plain C++ compiler build them for the CPU.
+ * A block's threads are fibers; blocks run one after another.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CUDA_SHIM_H
 #define CUDA_SHIM_H
@@ -71,13 +71,13 @@ __fmul_rn (float a, float b)
   return a * b;
 }
 
-/* The block's memory number `tag`: the same for all of its threads, full of NaN
- * when the block starts. */
+/* The block's shared memory number `tag`: the same for all of its threads, filled with NaN when the
+ * block starts. */
 void *cuda_shim_shared (int tag, size_t bytes);
 
 void __syncthreads (void);
 
-/* Of the whole warp alone. */
+/* For whole warps only. */
 uint64_t cuda_shim_exchange (uint64_t value, int lane_mask);
 
 template <typename Number>
@@ -95,7 +95,7 @@ __shfl_xor_sync (unsigned, Number value, int lane_mask)
 
 int cuda_shim_launch_plain (const CudaShimLaunch *launch);
 
-/* A kernel's arguments, as they are at its launch: plain bytes. */
+/* A kernel's arguments at its launch: plain bytes. */
 template <typename... Rest> struct CudaShimArguments {
   template <typename Kernel, typename... Done>
   void

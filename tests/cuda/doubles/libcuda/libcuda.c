@@ -1,8 +1,7 @@
-/* A test double of NVIDIA's driver library, under its name: there is no GPU, and
- * nothing runs, but what only compiles and loads kernels succeeds. With it in
- * front of LD_LIBRARY_PATH cuDNN's engines that are compiled at run time build
- * their plans for GPUs that are not here. Entry points are called by their
- * names' ABI only; results are CUresult, 0 being success.
+/* A test double of NVIDIA's driver library with its name: there is no GPU and nothing runs, but
+ * calls that only compile and load kernels succeed. With it first in LD_LIBRARY_PATH, cuDNN's
+ * runtime-compiled engines build plans for GPUs that are not installed. Entry points match only the
+ * ABI; results are CUresult, 0 is success.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,7 +16,7 @@
 /* Something to point to: modules, libraries, kernels, functions, contexts. */
 static uint64_t thing[16];
 
-/* Whatever is not below succeeds and does nothing. */
+/* All functions not defined below succeed and do nothing. */
 PUBLIC int cuDoubleSucceeds (void);
 
 int
@@ -45,7 +44,7 @@ SUCCEEDS (cuModuleUnload)
 SUCCEEDS (cuOccupancyMaxPotentialClusterSize)
 SUCCEEDS (cuStreamGetCtx)
 
-/* The CUDA run time asks no further then. */
+/* The CUDA run time then makes no further calls. */
 PUBLIC int
 cuInit (unsigned int flags)
 {
